@@ -1,0 +1,21 @@
+/* Memory with named limits: aligned for kernels, sizes checked for overflow. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/base/error.h"
+
+/* 64-byte aligned, zeroed. NULL with *e set when there is none; what names the thing for the message. free() frees. */
+void *memory_aligned(size_t count, size_t size, const char *what, struct error *e);
+
+/* count * size into *out; false on overflow. */
+static inline bool memory_multiply(size_t count, size_t size, size_t *out) {
+    return !__builtin_mul_overflow(count, size, out);
+}
+
+/* Resident anonymous memory of this process and its peak, in bytes (0 where /proc has none). */
+size_t memory_anonymous_bytes(void);
+
+/* What this process may still use: the smaller of MemAvailable and what the cgroup's limit leaves. */
+size_t memory_available_bytes(void);

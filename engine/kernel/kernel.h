@@ -1,0 +1,142 @@
+/* The table of compute kernels. One file per instruction set fills it (scalar first, each set overwrites what
+ * it does better); kernel_select() chooses once, at start-up.
+ *
+ * The contract that everything above rests on: every function gives the SAME BITS in every instruction set,
+ * for any number of rows, any tiling and any number of threads. So
+ *   - each output of a product is one chain of fused multiply-adds over k = 0 .. K-1, started at 0;
+ *   - each sum over a row runs in 16 lanes (lane = index mod 16, ascending), which are then added pairwise:
+ *     lane i += lane i+8, then +4, +2, +1;
+ *   - exp, tanh, erf are the polynomials of vector_math.h, evaluated with the same operations everywhere.
+ * The scalar variant states this with fmaf(); the others are tested bitwise against it (tests/kernels).
+ *
+ * No function here allocates, locks or makes a system call. All lengths are in elements, not bytes. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+
+#define KERNEL_PANEL 48  /* output rows of a weight matrix that are packed together */
+#define KERNEL_LANES 16  /* lanes of a row reduction; also the positions in a block of keys */
+#define KERNEL_ALIGN 64  /* alignment in bytes of every buffer that is allocated for kernels */
+
+enum activation {
+    ACTIVATION_NONE,
+    ACTIVATION_RELU,
+    ACTIVATION_RELU_SQUARED, /* max(0, x)^2 */
+    ACTIVATION_GELU,         /* x/2 (1 + erf(x/sqrt 2)) */
+    ACTIVATION_GELU_TANH,    /* gelu_new: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    ACTIVATION_GELU_QUICK,   /* x sigmoid(1.702 x) */
+    ACTIVATION_SILU,         /* x sigmoid(x) */
+    ACTIVATION_COUNT
+};
+
+/* out[r][n] = activation(row_scale[r] * sum_k x[r][k] w[n][k] + bias[n]) + residual[r][n], with the operations in
+ * this order: a multiplication by row_scale (if any), an addition of bias (if any), the activation, an addition
+ * of residual (if any). residual may be out itself. */
+struct matmul {
+    const float *x; /* [rows, k] */
+    size_t x_stride;
+    const float *panels; /* [ceil(n/48)][k][48]; rows beyond n are zero */
+    size_t k, n;
+    const float *row_scale; /* [rows] or NULL */
+    const float *bias;      /* [n] or NULL */
+    enum activation activation;
+    const float *residual; /* [rows, n] or NULL */
+    size_t residual_stride;
+    float *out; /* [rows, n]; nothing beyond column n is written */
+    size_t out_stride;
+};
+
+enum row_norm {
+    ROW_NORM_NONE,      /* scale 1: only to measure what norms cost */
+    ROW_NORM_RMS,       /* 1 / sqrt(sum x^2 / divisor + eps) */
+    ROW_NORM_CRMS,      /* 1 / sqrt((sum x^2 + (sum x)^2) / divisor + eps): Jiang et al. 2023 */
+    ROW_NORM_LAYERNORM, /* only for normalize_rows */
+};
+
+/* Attention of consecutive query rows of one sequence with one key/value head (and the query heads that share
+ * it) over the paged cache, in one pass with a running maximum and sum, by blocks of 16 keys that start at
+ * absolute positions 0, 16, 32, ... Keys and values of the rows' own positions are already stored.
+ * score(q, j) = scale * (q . k_j) + (alibi ? alibi[j] - alibi[position of q] : 0), for
+ * max(0, p - window + 1) <= j <= p. Memory of other positions is never used, whatever it holds. */
+struct attention {
+    const float *q; /* [rows][group][head_dim]; row stride q_stride, heads contiguous */
+    size_t q_stride;
+    float *out; /* the same shape */
+    size_t out_stride;
+    size_t group; /* query heads that read this key/value head */
+    size_t head_dim;
+    size_t first_position; /* of row 0 */
+    size_t window;         /* 0: the whole past */
+    float scale;
+    const float *pool;     /* the cache */
+    const uint32_t *pages; /* page of positions [i * page_tokens, (i+1) * page_tokens) */
+    size_t page_tokens;    /* a multiple of KERNEL_LANES */
+    size_t page_stride;    /* floats from one page to the next */
+    size_t key_offset;     /* of this layer and head in a page: [page_tokens/16][head_dim][16] */
+    size_t value_offset;   /* [page_tokens][head_dim] */
+    const float *alibi;    /* [group][context], row stride alibi_stride, or NULL */
+    size_t alibi_stride;
+};
+
+struct kernel_table {
+    const char *name; /* "scalar", "avx2", "avx512" */
+
+    /* The tile of rows [row_first, +row_count) and panels [panel_first, +panel_count). */
+    void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
+                       size_t panel_count);
+
+    /* scale[r] for each row of x [rows, width]. divisor is the width of the original model. norm is not LAYERNORM. */
+    void (*row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width, float divisor,
+                       float eps, float *scale);
+
+    /* out = normalised x times gain plus bias, by rows; LAYERNORM (mean, then biased variance about it) or RMS,
+     * with divisor = width. gain, bias: [width] or NULL. out may be x. */
+    void (*normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows, size_t width, float eps,
+                           const float *gain, const float *bias, float *out, size_t out_stride);
+
+    /* out[i] = activation(gate[i]) * up[i] */
+    void (*gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride, size_t rows,
+                      size_t width, float *out, size_t out_stride);
+
+    /* Rotates one head's vector in place by the angles of its position: pairs (i, i + pairs) when half, (2i, 2i + 1)
+     * when interleaved; dimensions beyond 2 * pairs stay as they are. */
+    void (*rotate)(float *head, size_t pairs, bool interleaved, const float *cosine, const float *sine);
+
+    /* Rows [row_first, +row_count) of one key/value head. */
+    void (*attention_f32)(const struct attention *a, size_t row_first, size_t row_count);
+
+    /* Index of the largest of x[0 .. count-1], the lowest on ties; NaN never wins. count > 0. */
+    size_t (*argmax)(const float *x, size_t count);
+
+    /* sum of exp((x[i] - max) * factor) over i, in the lane order above. */
+    float (*exp_sum)(const float *x, size_t count, float max, float factor);
+};
+
+/* The scalar table: the definition of what all others compute. */
+const struct kernel_table *kernel_scalar(void);
+
+/* The best table that this CPU and its operating system offer (state of the wide registers checked by XGETBV).
+ * forced: NULL or "auto", or the name of a lower set. Unknown or not available: STATUS_INVALID_ARGUMENT with the
+ * names that are. */
+enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e);
+
+/* Every table that runs here, best last; for the tests. Returns how many. */
+size_t kernel_available(const struct kernel_table *tables[8]);
+
+/* Space-separated names of the CPU features in use, for logs and /version. */
+const char *kernel_features(void);
+
+/* False when the name is unknown; names as config.json files spell them ("gelu_new", "relu", "silu", ...). */
+bool activation_from_name(const char *name, enum activation *out);
+const char *activation_name(enum activation activation);
+
+/* Number of panels of n output rows. */
+static inline size_t kernel_panels(size_t n) { return (n + KERNEL_PANEL - 1) / KERNEL_PANEL; }
+
+/* Packs rows [first, +count) of a [n, k] matrix, given as w [count, k], into panels (see struct matmul). first is
+ * a multiple of KERNEL_PANEL; the last call pads its panel with zeros. Doubles are rounded once. */
+void kernel_pack_f32(const double *w, size_t first, size_t count, size_t k, float *panels);

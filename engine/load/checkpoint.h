@@ -1,0 +1,40 @@
+/* A checkpoint folder as named tensors: model.safetensors, or model.safetensors.index.json with its shards
+ * (later: pytorch_model.bin). Files are mapped, not read; tensors are borrowed views into the mapping. Everything a
+ * header claims (lengths, offsets, overlaps, types, shapes) is checked before a view is handed out. */
+#pragma once
+
+#include <stddef.h>
+
+#include "engine/base/error.h"
+#include "engine/load/dtype.h"
+
+#define TENSOR_RANK_MAX 8
+
+struct tensor {
+    const char *name;
+    const char *file; /* base name of the file it lies in, for messages */
+    enum dtype dtype; /* DTYPE_OTHER: integer or bool buffers; listed, but never read as weights */
+    size_t rank;
+    size_t shape[TENSOR_RANK_MAX];
+    size_t stride[TENSOR_RANK_MAX]; /* in elements; row-major contiguous in safetensors */
+    const void *data;               /* element [0, 0, ...]; may be unaligned */
+};
+
+struct checkpoint;
+
+/* Opens every file of the model in folder. Shard names stay inside the folder. */
+enum status checkpoint_open(const char *folder, struct checkpoint **out, struct error *e);
+void checkpoint_close(struct checkpoint *c);
+
+/* NULL when there is none of that name. */
+const struct tensor *checkpoint_find(const struct checkpoint *c, const char *name);
+
+size_t checkpoint_count(const struct checkpoint *c);
+const struct tensor *checkpoint_at(const struct checkpoint *c, size_t index);
+
+/* Bytes of all mapped files together. */
+size_t checkpoint_bytes(const struct checkpoint *c);
+
+/* Tells the kernel that the pages of t are not needed for now (they can be read again): keeps residency low while
+ * tensor after tensor is packed. */
+void checkpoint_release(const struct checkpoint *c, const struct tensor *t);

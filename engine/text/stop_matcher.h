@@ -1,0 +1,22 @@
+/* Finds stop strings in a stream of text that arrives in pieces: across piece edges, the earliest first; text is held
+ * back while it may become a stop string. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/base/error.h"
+
+struct stop_matcher;
+
+/* Copies the strings (none of them empty). count 0 is allowed: everything passes at once. */
+enum status stop_matcher_create(const char *const *strings, const size_t *lengths, size_t count,
+                                struct stop_matcher **out, struct error *e);
+void stop_matcher_destroy(struct stop_matcher *m);
+
+/* Takes a piece. *text/*length (borrowed until the next call): what can be given out now. Returns the index of the stop
+ * string that was found (the text then ends before it), or -1. After a match push nothing more. */
+int stop_matcher_push(struct stop_matcher *m, const char *piece, size_t piece_length, const char **text, size_t *length);
+
+/* At the end of the sequence: what was held back. */
+void stop_matcher_finish(struct stop_matcher *m, const char **text, size_t *length);
