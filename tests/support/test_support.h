@@ -1,0 +1,39 @@
+/* What every cmocka test includes, and small helpers for files and folders of cases. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "engine/base/error.h"
+
+/* Path below the source tree, e.g. test_source_path("tests/golden"). Static storage, valid until the next 8 calls. */
+const char *test_source_path(const char *relative);
+
+/* A new empty folder under $TMPDIR or /tmp; removed with its content by test_folder_remove. Caller frees the name. */
+char *test_folder_create(void);
+void test_folder_remove(char *folder);
+
+/* Writes length bytes to folder/name; fails the test if it cannot. */
+void test_file_write(const char *folder, const char *name, const void *bytes, size_t length);
+
+/* Reads a whole file, NUL-terminated; fails the test if it cannot. Caller frees. */
+char *test_file_read(const char *folder, const char *name, size_t *length);
+
+/* Calls each for every sub-folder of folder, in alphabetical order; returns how many. */
+size_t test_each_folder(const char *folder, void (*each)(const char *path, const char *name, void *context), void *context);
+
+/* Fails the test with the error's text unless the expression is STATUS_OK; needs a local `struct error e`. */
+#define assert_ok(expression)                                                                                \
+    do {                                                                                                     \
+        if ((expression) != STATUS_OK) {                                                                     \
+            char message_[1400];                                                                             \
+            error_format(&e, message_, sizeof message_);                                                     \
+            fail_msg("%s: %s", #expression, message_);                                                       \
+        }                                                                                                    \
+    } while (0)
