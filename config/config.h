@@ -1,0 +1,95 @@
+/* The configuration: one struct, filled from config/options.def in the order default < file < environment <
+ * flag.
+ *
+ * Everything here runs on the main thread before any other thread exists; afterwards a struct config is only
+ * read. This stage opens the configuration file and nothing else: whether a model, key or certificate exists
+ * is for whoever uses it to find out. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "engine/base/error.h"
+
+/* id, name on the command line, arguments it may have besides options, their name in the usage line, help */
+#define COMMAND_LIST(X)                                                                                      \
+    X(SERVE, "serve", 0, "", "Serve text completion over HTTP")                                              \
+    X(GENERATE, "generate", 1, "[PROMPT]", "Continue one prompt (or standard input) on standard output")
+
+enum command {
+#define X(id, name, arguments, usage, help) COMMAND_##id,
+    COMMAND_LIST(X)
+#undef X
+        COMMAND_COUNT
+};
+
+/* Repeated option; items are NUL-terminated. */
+struct config_list {
+    char **items;
+    size_t count;
+};
+
+/* C types of the option types of options.def. Texts are owned by the struct; NULL where not set. */
+#define CONFIG_STRING  char *
+#define CONFIG_PATH    char *
+#define CONFIG_CHOICE  char *
+#define CONFIG_SIZE    size_t
+#define CONFIG_INTEGER int64_t
+#define CONFIG_REAL    double
+#define CONFIG_BOOL    bool
+#define CONFIG_LIST    struct config_list
+
+enum option_id {
+#define OPTION(type, field, ...) OPTION_##field,
+#include "config/options.def"
+#undef OPTION
+    OPTION_COUNT
+};
+
+enum option_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_FLAG };
+
+/* What the command line asks for. */
+enum config_action {
+    CONFIG_RUN,
+    CONFIG_HELP,  /* --help: config_print_help */
+    CONFIG_PRINT, /* --print-config: config_print */
+};
+
+struct config {
+#define OPTION(type, field, ...) CONFIG_##type field;
+#include "config/options.def"
+#undef OPTION
+    enum option_source source[OPTION_COUNT]; /* where each value came from */
+    enum config_action action;
+    char **arguments; /* what is not an option, borrowed from argv */
+    size_t argument_count;
+};
+
+/* The defaults. After a failure config_deinit is allowed too. */
+enum status config_init(struct config *c, struct error *e);
+void config_deinit(struct config *c);
+
+/* Fills an initialised *c for a command. flags: what follows the command's name on the command line, borrowed
+ * as long as *c lives. environment: as environ. The file is that of --config, else of PRENORM_CONFIG, else
+ * there is none. An error names the option, where its value came from, the value and what is allowed;
+ * INVALID_ARGUMENT and MALFORMED, NOT_FOUND and IO (the file) are mistakes of the user. A variable PRENORM_*
+ * that is no option is a warning in the log. With --help nothing is read but the flags. */
+enum status config_load(struct config *c, enum command command, char **flags, size_t flag_count,
+                        char **environment, struct error *e);
+
+/* Whether something other than the default gave its value. */
+static inline bool config_is_set(const struct config *c, enum option_id id) {
+    return c->source[id] != SOURCE_DEFAULT;
+}
+
+/* The options of a command as a JSON object that --config accepts again; null is "not set". */
+enum status config_print(const struct config *c, enum command command, FILE *out, struct error *e);
+
+/* The options of a command, by groups, with defaults and ranges. */
+void config_print_help(enum command command, FILE *out);
+
+/* "serve"; the command of a name, COMMAND_COUNT when there is none of that name. */
+const char *command_name(enum command command);
+enum command command_from_name(const char *name);
