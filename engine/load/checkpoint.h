@@ -1,6 +1,7 @@
 /* A checkpoint folder as named tensors: model.safetensors, or model.safetensors.index.json with its shards
- * (later: pytorch_model.bin). Files are mapped, not read; tensors are borrowed views into the mapping. Everything a
- * header claims (lengths, offsets, overlaps, types, shapes) is checked before a view is handed out. */
+ * (later: pytorch_model.bin). Files are mapped, not read; tensors are borrowed views into the mapping.
+ * Everything a header claims (lengths, offsets, overlaps, types, shapes) is checked before a view is handed
+ * out. */
 #pragma once
 
 #include <stddef.h>
@@ -35,6 +36,6 @@ const struct tensor *checkpoint_at(const struct checkpoint *c, size_t index);
 /* Bytes of all mapped files together. */
 size_t checkpoint_bytes(const struct checkpoint *c);
 
-/* Tells the kernel that the pages of t are not needed for now (they can be read again): keeps residency low while
- * tensor after tensor is packed. */
+/* Tells the kernel that the pages of t are not needed for now (they can be read again): keeps residency low
+ * while tensor after tensor is packed. */
 void checkpoint_release(const struct checkpoint *c, const struct tensor *t);

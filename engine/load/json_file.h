@@ -1,10 +1,22 @@
-/* JSON files with limits on size and depth; errors name file, line and column. */
+/* JSON files with limits on size, depth and number of values; errors name file, line and column. */
 #pragma once
 
 #include <jansson.h>
 
 #include "engine/base/error.h"
 
-/* Loads folder/name (folder may be NULL: name is the path). Duplicate keys are refused. STATUS_NOT_FOUND when the file
- * does not exist. The caller owns *out (json_decref). */
-enum status json_file_load(const char *folder, const char *name, size_t bytes_max, json_t **out, struct error *e);
+/* Nesting of arrays and objects. */
+#define JSON_FILE_DEPTH_MAX 64
+
+/* Values of one text, which bound the memory of the tree (up to some 250 bytes a value). The vocabulary and
+ * merges of a tokenizer of 262,144 tokens are about 2.3 million. */
+#define JSON_FILE_VALUES_MAX (4u << 20)
+
+/* Loads folder/name (folder may be NULL: name is the path). Duplicate keys are refused. STATUS_NOT_FOUND when
+ * the file does not exist. The caller owns *out (json_decref), an object or an array. */
+enum status json_file_load(const char *folder, const char *name, size_t bytes_max, json_t **out,
+                           struct error *e);
+
+/* The same for text in memory, which need not end in NUL; where names its source for messages. */
+enum status json_file_parse(const char *text, size_t length, const char *where, size_t values_max,
+                            json_t **out, struct error *e);

@@ -1,0 +1,196 @@
+/* Finds out how a folder holds its weights, maps the files, and lets the reader of their format list the
+ * tensors. The lookup is a sorted array; a checkpoint is immutable once open, so any thread may read it. */
+#include "engine/load/checkpoint.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/load/json_file.h"
+#include "engine/load/mapped_file.h"
+#include "engine/load/safetensors.h"
+#include "engine/load/tensor_list.h"
+
+#define INDEX_BYTES_MAX (64u << 20)
+
+typedef enum status (*read_fn)(const struct mapped_file *file, struct tensor_list *list, struct error *e);
+
+/* In the order of preference, which is that of the transformers library. */
+static const struct layout {
+    const char *file, *index; /* the weights in one file, or the index of their shards */
+    read_fn read;
+} layouts[] = {
+    {"model.safetensors", "model.safetensors.index.json", safetensors_read},
+};
+
+struct checkpoint {
+    struct mapped_file *files;
+    size_t file_count;
+    struct tensor_list list;
+};
+
+static enum status open_file(struct checkpoint *c, const char *folder, const char *name, read_fn read,
+                             struct error *e) {
+    struct mapped_file *file = &c->files[c->file_count];
+    enum status status = mapped_file_open(folder, name, file, e);
+    if (status != STATUS_OK) return status;
+    c->file_count++;
+    return read(file, &c->list, e);
+}
+
+static enum status open_single(struct checkpoint *c, const char *folder, const struct layout *layout,
+                               struct error *e) {
+    c->files = calloc(1, sizeof *c->files);
+    if (!c->files) return error_set(e, STATUS_NO_MEMORY, folder, "cannot allocate the list of files");
+    enum status status = open_file(c, folder, layout->file, layout->read, e);
+    return status == STATUS_OK ? tensor_list_sort(&c->list, folder, e) : status;
+}
+
+/* A shard is a plain name in the same folder: an index must not reach other files of the machine. */
+static bool is_plain_name(const char *name) {
+    return name && name[0] && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static int compare_texts(const void *left, const void *right) {
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* The distinct names of shards, sorted, into names, which has room for one per entry of the map. */
+static enum status list_shards(json_t *map, const char *index, const char **names, size_t *count,
+                               struct error *e) {
+    const char *tensor;
+    json_t *shard;
+    size_t listed = 0;
+    json_object_foreach(map, tensor, shard) {
+        names[listed++] = json_string_value(shard);
+        if (!is_plain_name(names[listed - 1]))
+            return error_set(e, STATUS_MALFORMED, index,
+                             "'weight_map' sends tensor '%.200s' to '%.200s'; expected the plain name of a "
+                             "file in this folder",
+                             tensor, json_is_string(shard) ? json_string_value(shard) : "(no string)");
+    }
+    qsort(names, listed, sizeof *names, compare_texts);
+    *count = 0;
+    for (size_t i = 0; i < listed; i++)
+        if (i == 0 || strcmp(names[i], names[*count - 1]) != 0) names[(*count)++] = names[i];
+    return STATUS_OK;
+}
+
+static enum status open_shards(struct checkpoint *c, const char *folder, const struct layout *layout,
+                               const char **names, size_t count, struct error *e) {
+    if (count > MAPPED_FILES_MAX)
+        return error_set(e, STATUS_LIMIT, layout->index, "%zu shards; the limit is %d", count,
+                         MAPPED_FILES_MAX);
+    c->files = calloc(count, sizeof *c->files);
+    if (!c->files)
+        return error_set(e, STATUS_NO_MEMORY, folder, "cannot allocate the list of %zu files", count);
+    for (size_t i = 0; i < count; i++) {
+        enum status status = open_file(c, folder, names[i], layout->read, e);
+        if (status != STATUS_OK) return status;
+    }
+    return tensor_list_sort(&c->list, folder, e);
+}
+
+/* Each tensor must lie in the shard that the index names. */
+static enum status check_map(const struct checkpoint *c, json_t *map, const char *index, struct error *e) {
+    const char *name;
+    json_t *shard;
+    json_object_foreach(map, name, shard) {
+        const struct tensor *t = tensor_list_find(&c->list, name);
+        if (!t || strcmp(t->file, json_string_value(shard)) != 0)
+            return error_set(e, STATUS_MALFORMED, index,
+                             "'weight_map' says that tensor '%.200s' is in %.200s; it is in %.200s", name,
+                             json_string_value(shard), t ? t->file : "none of the shards");
+    }
+    return STATUS_OK;
+}
+
+static enum status open_map(struct checkpoint *c, const char *folder, const struct layout *layout,
+                            json_t *map, struct error *e) {
+    size_t count = json_object_size(map);
+    if (count == 0)
+        return error_set(e, STATUS_MALFORMED, layout->index,
+                         "'weight_map' is %s; expected an object {tensor: shard}",
+                         map ? "empty or no object" : "missing");
+    const char **names = calloc(count, sizeof *names);
+    if (!names)
+        return error_set(e, STATUS_NO_MEMORY, layout->index, "cannot allocate the list of %zu shards", count);
+    enum status status = list_shards(map, layout->index, names, &count, e);
+    if (status == STATUS_OK) status = open_shards(c, folder, layout, names, count, e);
+    if (status == STATUS_OK) status = check_map(c, map, layout->index, e);
+    free(names);
+    return status;
+}
+
+static enum status open_sharded(struct checkpoint *c, const char *folder, const struct layout *layout,
+                                struct error *e) {
+    json_t *index;
+    enum status status = json_file_load(folder, layout->index, INDEX_BYTES_MAX, &index, e);
+    if (status != STATUS_OK) return status;
+    status = open_map(c, folder, layout, json_object_get(index, "weight_map"), e);
+    json_decref(index);
+    /* A shard that is missing is no reason to look for other layouts. */
+    return status == STATUS_NOT_FOUND ? STATUS_IO : status;
+}
+
+static enum status open_layouts(struct checkpoint *c, const char *folder, struct error *e) {
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        enum status status = open_single(c, folder, &layouts[i], e);
+        if (status != STATUS_NOT_FOUND) return status;
+        free(c->files);
+        c->files = NULL;
+        status = open_sharded(c, folder, &layouts[i], e);
+        if (status != STATUS_NOT_FOUND) return status;
+    }
+    return error_set(e, STATUS_NOT_FOUND, folder,
+                     "there are no weights: looked for model.safetensors, "
+                     "model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json");
+}
+
+enum status checkpoint_open(const char *folder, struct checkpoint **out, struct error *e) {
+    struct checkpoint *c = calloc(1, sizeof *c);
+    if (!c) return error_set(e, STATUS_NO_MEMORY, folder, "cannot allocate the checkpoint");
+    enum status status = open_layouts(c, folder, e);
+    if (status != STATUS_OK) {
+        checkpoint_close(c);
+        return status;
+    }
+    *out = c;
+    return STATUS_OK;
+}
+
+void checkpoint_close(struct checkpoint *c) {
+    if (!c) return;
+    for (size_t i = 0; i < c->file_count; i++) mapped_file_close(&c->files[i]);
+    free(c->files);
+    tensor_list_deinit(&c->list);
+    free(c);
+}
+
+const struct tensor *checkpoint_find(const struct checkpoint *c, const char *name) {
+    return tensor_list_find(&c->list, name);
+}
+
+size_t checkpoint_count(const struct checkpoint *c) {
+    return c->list.count;
+}
+
+const struct tensor *checkpoint_at(const struct checkpoint *c, size_t index) {
+    return index < c->list.count ? &c->list.tensors[index] : NULL;
+}
+
+size_t checkpoint_bytes(const struct checkpoint *c) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < c->file_count; i++) bytes += c->files[i].size;
+    return bytes;
+}
+
+void checkpoint_release(const struct checkpoint *c, const struct tensor *t) {
+    (void)c; /* the mapping is found by its address */
+    size_t last = 0;
+    for (size_t axis = 0; axis < t->rank; axis++) {
+        if (t->shape[axis] == 0) return;
+        last += (t->shape[axis] - 1) * t->stride[axis];
+    }
+    mapped_file_release(t->data, (last + 1) * dtype_size(t->dtype));
+}
