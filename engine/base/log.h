@@ -1,4 +1,5 @@
-/* Log lines on stderr: "2026-01-31T12:00:00.123Z info  text". Any thread. One write per line. */
+/* Log lines on stderr: "2026-01-31T12:00:00.123Z info  text". Any thread. One write per line;
+ * bytes that are not printable ASCII become '?', and what is longer than 2 KiB is cut and ends in "...". */
 #pragma once
 
 #include <stdbool.h>

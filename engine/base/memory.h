@@ -6,7 +6,8 @@
 
 #include "engine/base/error.h"
 
-/* 64-byte aligned, zeroed. NULL with *e set when there is none; what names the thing for the message. free() frees. */
+/* 64-byte aligned, zeroed; large blocks lie on huge pages where the system grants them. NULL with *e set when
+ * there is none; what names the thing for the message. free() frees. */
 void *memory_aligned(size_t count, size_t size, const char *what, struct error *e);
 
 /* count * size into *out; false on overflow. */
@@ -14,8 +15,9 @@ static inline bool memory_multiply(size_t count, size_t size, size_t *out) {
     return !__builtin_mul_overflow(count, size, out);
 }
 
-/* Resident anonymous memory of this process and its peak, in bytes (0 where /proc has none). */
+/* Resident anonymous memory of this process, in bytes (0 where /proc has none). */
 size_t memory_anonymous_bytes(void);
 
-/* What this process may still use: the smaller of MemAvailable and what the cgroup's limit leaves. */
+/* What this process may still use: the smaller of MemAvailable and what the limits of its cgroups (v2, v1)
+ * leave. */
 size_t memory_available_bytes(void);

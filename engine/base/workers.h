@@ -1,25 +1,32 @@
-/* Compute threads: made once, woken by futex after a short spin, given tiles from an atomic counter (never a fixed
- * share: on a small machine the event loop and the clients steal slices). The calling thread works too.
- * One caller at a time. Workers neither allocate nor lock; between runs they give their core up after a short spin. */
+/* Compute threads: made once, woken by futex after a short spin, given tiles from an atomic counter (never a
+ * fixed share: on a small machine the event loop and the clients steal slices). The calling thread works too.
+ * One caller at a time. Workers neither allocate nor lock; between runs they give their core up after a short
+ * spin. */
 #pragma once
 
 #include <stddef.h>
 
 #include "engine/base/error.h"
 
+#define WORKERS_THREADS_MAX 1024
+
 struct workers;
 
 /* One tile of a run. worker is 0 .. workers_count()-1 (0 is the caller), for per-thread scratch. */
 typedef void (*workers_fn)(void *context, size_t tile, size_t worker);
 
-/* threads counts the caller: 1 starts none. */
+/* threads counts the caller: 1 starts none. Outside 1 .. WORKERS_THREADS_MAX: STATUS_INVALID_ARGUMENT;
+ * threads that the system refuses: STATUS_LIMIT. */
 enum status workers_create(size_t threads, struct workers **out, struct error *e);
+
+/* Joins all threads. NULL is allowed. */
 void workers_destroy(struct workers *w);
 size_t workers_count(const struct workers *w);
 
-/* Calls fn once for each tile 0 .. tiles-1, in any order on any worker, and returns when all are done; what they
- * wrote is then visible to the caller. */
+/* Calls fn once for each tile 0 .. tiles-1, in any order on any worker, and returns when all are done; what
+ * they wrote is then visible to the caller. At most 2^32 - 1 tiles. Not to be called from a tile. */
 void workers_run(struct workers *w, workers_fn fn, void *context, size_t tiles);
 
-/* Cores that this process may use: the affinity mask, cut by the CPU limit of the cgroup (v2, v1); at least 1. */
+/* Cores that this process may use: the affinity mask, cut by the CPU limit of the cgroup (v2, v1); at
+ * least 1. */
 size_t workers_default_count(void);
