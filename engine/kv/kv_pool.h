@@ -1,8 +1,11 @@
-/* A fixed pool of cache pages, and a sequence's page table. Owned by the scheduler thread.
+/* A fixed pool of cache pages. Owned by the scheduler thread; no locks.
  *
  * One page holds `page_tokens` positions of every layer and key/value head:
  *   [layer][kv_head] { keys [page_tokens / 16][head_dim][16], values [page_tokens][head_dim] }
- * Keys lie transposed in blocks of 16 positions, so that the scores of a block are one vector. */
+ * Keys lie transposed in blocks of 16 positions, so that the scores of a block are one vector.
+ *
+ * A page is counted: each page table that holds it has one reference. Taken with one reference, it returns to
+ * the pool when the last is released. A page with more than one reference is read only. */
 #pragma once
 
 #include <stddef.h>
@@ -17,9 +20,10 @@ struct kv_layout {
 struct kv_pool {
     struct kv_layout layout;
     float *memory; /* mapped, zero until written */
-    size_t page_floats;
+    size_t page_floats, mapped_bytes;
     uint32_t page_count, free_count;
     uint32_t *free_pages; /* a stack */
+    uint32_t *references; /* [page_count] */
 };
 
 /* The pages of one sequence, in order of position. */
@@ -40,16 +44,27 @@ static inline size_t kv_value_offset(const struct kv_layout *l, size_t layer, si
     return kv_key_offset(l, layer, head) + l->page_tokens * l->head_dim;
 }
 
-/* Reserves address space for `pages` pages; memory is used as pages are written. */
+/* Pages that `positions` positions fill. */
+static inline size_t kv_pages_for(size_t positions, size_t page_tokens) {
+    return positions / page_tokens + (positions % page_tokens != 0);
+}
+
+/* Reserves address space for `pages` pages; memory is used as pages are written. STATUS_INVALID_ARGUMENT: an
+ * empty layout, page_tokens no multiple of 16, or a size beyond what can be addressed; STATUS_NO_MEMORY. */
 enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, size_t pages, struct error *e);
 void kv_pool_deinit(struct kv_pool *pool);
+
+/* Takes a free page; its content is undefined. STATUS_LIMIT when there is none. */
+enum status kv_pool_take_page(struct kv_pool *pool, uint32_t *page);
+void kv_pool_retain_page(struct kv_pool *pool, uint32_t page);
+void kv_pool_release_page(struct kv_pool *pool, uint32_t page);
 
 enum status kv_table_init(struct kv_table *table, size_t capacity, struct error *e);
 void kv_table_deinit(struct kv_table *table); /* its pages must have been given back */
 
-/* Makes the table cover `positions` positions, taking pages from the pool: all or none. STATUS_LIMIT when the pool has
- * too few. */
+/* Makes the table cover `positions` positions, taking pages from the pool: all or none. STATUS_LIMIT when the
+ * pool has too few. */
 enum status kv_table_reserve(struct kv_table *table, struct kv_pool *pool, size_t positions);
 
-/* Gives the pages beyond `positions` back (0: all). */
+/* Gives the pages beyond `positions` back (0: all), the last first. */
 void kv_table_shrink(struct kv_table *table, struct kv_pool *pool, size_t positions);

@@ -1,0 +1,89 @@
+/* The pool's memory and its stack of free pages. Refuses to know what a page holds or whose it is. */
+#include "engine/kv/kv_pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/base/memory.h"
+
+#define KV_PAGE_TOKENS_STEP 16 /* keys lie in blocks of so many positions */
+
+static enum status layout_bytes(const struct kv_layout *l, size_t pages, size_t *page_floats, size_t *bytes,
+                                struct error *e) {
+    if (l->layers == 0 || l->kv_heads == 0 || l->head_dim == 0 || l->page_tokens == 0 || pages == 0)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv cache",
+                         "%zu pages of %zu layers, %zu heads of %zu, %zu positions: none of them may be 0",
+                         pages, l->layers, l->kv_heads, l->head_dim, l->page_tokens);
+    if (l->page_tokens % KV_PAGE_TOKENS_STEP != 0)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_page_tokens", "%zu is not a multiple of %d",
+                         l->page_tokens, KV_PAGE_TOKENS_STEP);
+    size_t floats;
+    if (!memory_multiply(l->layers, l->kv_heads, &floats) || !memory_multiply(floats, l->head_dim, &floats) ||
+        !memory_multiply(floats, l->page_tokens, &floats) || !memory_multiply(floats, 2, page_floats) ||
+        !memory_multiply(*page_floats, sizeof(float), bytes) || !memory_multiply(*bytes, pages, bytes) ||
+        *bytes > PTRDIFF_MAX || pages > UINT32_MAX)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv cache",
+                         "%zu pages of %zu positions are more than can be addressed", pages, l->page_tokens);
+    return STATUS_OK;
+}
+
+enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, size_t pages,
+                         struct error *e) {
+    memset(pool, 0, sizeof *pool);
+    size_t page_floats = 0, bytes = 0;
+    enum status status = layout_bytes(layout, pages, &page_floats, &bytes, e);
+    if (status != STATUS_OK) return status;
+    uint32_t *free_pages = calloc(pages, sizeof *free_pages);
+    uint32_t *references = calloc(pages, sizeof *references);
+    void *memory = MAP_FAILED;
+    if (free_pages && references)
+        memory =
+            mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        free(free_pages);
+        free(references);
+        return error_set(e, STATUS_NO_MEMORY, "kv cache", "%zu pages of %zu bytes: %s", pages, bytes / pages,
+                         strerror(errno));
+    }
+    *pool = (struct kv_pool){.layout = *layout,
+                             .memory = memory,
+                             .page_floats = page_floats,
+                             .mapped_bytes = bytes,
+                             .page_count = (uint32_t)pages,
+                             .free_count = (uint32_t)pages,
+                             .free_pages = free_pages,
+                             .references = references};
+    /* The lowest page on top: a lightly used pool touches little memory. */
+    for (uint32_t i = 0; i < pool->page_count; i++) pool->free_pages[i] = pool->page_count - 1 - i;
+    return STATUS_OK;
+}
+
+void kv_pool_deinit(struct kv_pool *pool) {
+    if (!pool->memory) return;
+    assert(pool->free_count == pool->page_count);
+    munmap(pool->memory, pool->mapped_bytes);
+    free(pool->free_pages);
+    free(pool->references);
+    memset(pool, 0, sizeof *pool);
+}
+
+enum status kv_pool_take_page(struct kv_pool *pool, uint32_t *page) {
+    if (pool->free_count == 0) return STATUS_LIMIT;
+    *page = pool->free_pages[--pool->free_count];
+    assert(pool->references[*page] == 0);
+    pool->references[*page] = 1;
+    return STATUS_OK;
+}
+
+void kv_pool_retain_page(struct kv_pool *pool, uint32_t page) {
+    assert(page < pool->page_count && pool->references[page] > 0);
+    pool->references[page]++;
+}
+
+void kv_pool_release_page(struct kv_pool *pool, uint32_t page) {
+    assert(page < pool->page_count && pool->references[page] > 0);
+    if (--pool->references[page] == 0) pool->free_pages[pool->free_count++] = page;
+}

@@ -1,0 +1,108 @@
+#include "tests/support/test_support.h"
+
+#include <stdbool.h>
+
+#include "engine/kv/kv_pool.h"
+
+static const struct kv_layout layout = {.layers = 2, .kv_heads = 3, .head_dim = 4, .page_tokens = 16};
+
+static void takes_and_releases_every_page_once(void **state) {
+    (void)state;
+    struct error e;
+    struct kv_pool pool;
+    assert_ok(kv_pool_init(&pool, &layout, 5, &e));
+    bool seen[5] = {false};
+    uint32_t page;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(kv_pool_take_page(&pool, &page), STATUS_OK);
+        assert_true(page < 5 && !seen[page]);
+        seen[page] = true;
+    }
+    assert_int_equal(kv_pool_take_page(&pool, &page), STATUS_LIMIT);
+    for (uint32_t i = 0; i < 5; i++) kv_pool_release_page(&pool, i);
+    assert_int_equal(pool.free_count, 5);
+    kv_pool_deinit(&pool);
+}
+
+static void pages_do_not_overlap_and_start_as_zero(void **state) {
+    (void)state;
+    struct error e;
+    struct kv_pool pool;
+    assert_ok(kv_pool_init(&pool, &layout, 3, &e));
+    assert_int_equal(pool.page_floats, 2 * 3 * 16 * 4 * 2);
+    assert_int_equal(kv_page_floats(&layout), pool.page_floats);
+    assert_int_equal(kv_value_offset(&layout, 1, 2) + 16 * 4, pool.page_floats);
+    assert_true(pool.memory[3 * pool.page_floats - 1] == 0);
+    for (size_t i = 0; i < 3 * pool.page_floats; i++) pool.memory[i] = 1;
+    kv_pool_deinit(&pool);
+}
+
+static void shared_page_returns_with_its_last_reference(void **state) {
+    (void)state;
+    struct error e;
+    struct kv_pool pool;
+    assert_ok(kv_pool_init(&pool, &layout, 1, &e));
+    uint32_t page;
+    assert_int_equal(kv_pool_take_page(&pool, &page), STATUS_OK);
+    kv_pool_retain_page(&pool, page);
+    kv_pool_release_page(&pool, page);
+    assert_int_equal(pool.free_count, 0);
+    kv_pool_release_page(&pool, page);
+    assert_int_equal(pool.free_count, 1);
+    kv_pool_deinit(&pool);
+}
+
+static void table_reserves_all_or_none(void **state) {
+    (void)state;
+    struct error e;
+    struct kv_pool pool;
+    struct kv_table a, b;
+    assert_ok(kv_pool_init(&pool, &layout, 4, &e));
+    assert_ok(kv_table_init(&a, 4, &e));
+    assert_ok(kv_table_init(&b, 4, &e));
+    assert_int_equal(kv_table_reserve(&a, &pool, 17), STATUS_OK);
+    assert_int_equal(a.count, 2);
+    assert_int_equal(kv_table_reserve(&a, &pool, 32), STATUS_OK);
+    assert_int_equal(a.count, 2);
+    assert_int_equal(kv_table_reserve(&b, &pool, 33), STATUS_LIMIT);
+    assert_int_equal(b.count, 0);
+    assert_int_equal(pool.free_count, 2);
+    assert_int_equal(kv_table_reserve(&b, &pool, 32), STATUS_OK);
+    assert_true(b.pages[0] != a.pages[0] && b.pages[0] != a.pages[1]);
+    kv_table_shrink(&a, &pool, 16);
+    assert_int_equal(a.count, 1);
+    assert_int_equal(pool.free_count, 1);
+    kv_table_shrink(&a, &pool, 0);
+    kv_table_shrink(&b, &pool, 0);
+    assert_int_equal(pool.free_count, 4);
+    kv_table_deinit(&a);
+    kv_table_deinit(&b);
+    kv_pool_deinit(&pool);
+}
+
+static void refuses_what_cannot_be(void **state) {
+    (void)state;
+    struct error e;
+    struct kv_pool pool;
+    struct kv_layout bad = layout;
+    bad.page_tokens = 24;
+    assert_int_equal(kv_pool_init(&pool, &bad, 1, &e), STATUS_INVALID_ARGUMENT);
+    bad = layout;
+    bad.head_dim = 0;
+    assert_int_equal(kv_pool_init(&pool, &bad, 1, &e), STATUS_INVALID_ARGUMENT);
+    bad.head_dim = SIZE_MAX / 8;
+    assert_int_equal(kv_pool_init(&pool, &bad, 1, &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(kv_pool_init(&pool, &layout, 0, &e), STATUS_INVALID_ARGUMENT);
+    kv_pool_deinit(&pool);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_and_releases_every_page_once),
+        cmocka_unit_test(pages_do_not_overlap_and_start_as_zero),
+        cmocka_unit_test(shared_page_returns_with_its_last_reference),
+        cmocka_unit_test(table_reserves_all_or_none),
+        cmocka_unit_test(refuses_what_cannot_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
