@@ -10,6 +10,7 @@
 #include "engine/load/mapped_file.h"
 #include "engine/load/safetensors.h"
 #include "engine/load/tensor_list.h"
+#include "engine/load/torch_bin.h"
 
 #define INDEX_BYTES_MAX (64u << 20)
 
@@ -21,6 +22,7 @@ static const struct layout {
     read_fn read;
 } layouts[] = {
     {"model.safetensors", "model.safetensors.index.json", safetensors_read},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json", torch_bin_read},
 };
 
 struct checkpoint {

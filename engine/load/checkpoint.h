@@ -1,7 +1,7 @@
-/* A checkpoint folder as named tensors: model.safetensors, or model.safetensors.index.json with its shards
- * (later: pytorch_model.bin). Files are mapped, not read; tensors are borrowed views into the mapping.
- * Everything a header claims (lengths, offsets, overlaps, types, shapes) is checked before a view is handed
- * out. */
+/* A checkpoint folder as named tensors: model.safetensors, or model.safetensors.index.json with its shards,
+ * or pytorch_model.bin, or pytorch_model.bin.index.json. Files are mapped, not read; tensors are borrowed
+ * views into the mapping. Everything a header claims (lengths, offsets, overlaps, types, shapes) is checked
+ * before a view is handed out. */
 #pragma once
 
 #include <stddef.h>
@@ -17,19 +17,22 @@ struct tensor {
     enum dtype dtype; /* DTYPE_OTHER: integer or bool buffers; listed, but never read as weights */
     size_t rank;
     size_t shape[TENSOR_RANK_MAX];
-    size_t stride[TENSOR_RANK_MAX]; /* in elements; row-major contiguous in safetensors */
+    size_t stride[TENSOR_RANK_MAX]; /* in elements; row-major contiguous in safetensors, any in
+                                       pytorch_model.bin */
     const void *data;               /* element [0, 0, ...]; may be unaligned */
 };
 
 struct checkpoint;
 
-/* Opens every file of the model in folder. Shard names stay inside the folder. */
+/* Opens every file of the model in folder. Shard names stay inside the folder. STATUS_NOT_FOUND when it has
+ * no weights in any of the layouts; errors name the file, and the tensor where there is one. */
 enum status checkpoint_open(const char *folder, struct checkpoint **out, struct error *e);
 void checkpoint_close(struct checkpoint *c);
 
-/* NULL when there is none of that name. */
+/* NULL when there is none of that name. Tensors are valid until the checkpoint is closed. */
 const struct tensor *checkpoint_find(const struct checkpoint *c, const char *name);
 
+/* In the order of their names; NULL beyond the last. */
 size_t checkpoint_count(const struct checkpoint *c);
 const struct tensor *checkpoint_at(const struct checkpoint *c, size_t index);
 
