@@ -18,9 +18,9 @@
 
 #include "engine/base/error.h"
 
-#define KERNEL_PANEL 48  /* output rows of a weight matrix that are packed together */
-#define KERNEL_LANES 16  /* lanes of a row reduction; also the positions in a block of keys */
-#define KERNEL_ALIGN 64  /* alignment in bytes of every buffer that is allocated for kernels */
+#define KERNEL_PANEL 48 /* output rows of a weight matrix that are packed together */
+#define KERNEL_LANES 16 /* lanes of a row reduction; also the positions in a block of keys */
+#define KERNEL_ALIGN 64 /* alignment in bytes of every buffer that is allocated for kernels */
 
 enum activation {
     ACTIVATION_NONE,
@@ -33,9 +33,9 @@ enum activation {
     ACTIVATION_COUNT
 };
 
-/* out[r][n] = activation(row_scale[r] * sum_k x[r][k] w[n][k] + bias[n]) + residual[r][n], with the operations in
- * this order: a multiplication by row_scale (if any), an addition of bias (if any), the activation, an addition
- * of residual (if any). residual may be out itself. */
+/* out[r][n] = activation(row_scale[r] * sum_k x[r][k] w[n][k] + bias[n]) + residual[r][n], with the
+ * operations in this order: a multiplication by row_scale (if any), an addition of bias (if any), the
+ * activation, an addition of residual (if any). residual may be out itself. */
 struct matmul {
     const float *x; /* [rows, k] */
     size_t x_stride;
@@ -89,21 +89,22 @@ struct kernel_table {
     void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
                        size_t panel_count);
 
-    /* scale[r] for each row of x [rows, width]. divisor is the width of the original model. norm is not LAYERNORM. */
-    void (*row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width, float divisor,
-                       float eps, float *scale);
+    /* scale[r] for each row of x [rows, width]. divisor is the width of the original model. norm is not
+     * LAYERNORM. */
+    void (*row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width,
+                       float divisor, float eps, float *scale);
 
-    /* out = normalised x times gain plus bias, by rows; LAYERNORM (mean, then biased variance about it) or RMS,
-     * with divisor = width. gain, bias: [width] or NULL. out may be x. */
-    void (*normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows, size_t width, float eps,
-                           const float *gain, const float *bias, float *out, size_t out_stride);
+    /* out = normalised x times gain plus bias, by rows; LAYERNORM (mean, then biased variance about it) or
+     * RMS, with divisor = width. gain, bias: [width] or NULL. out may be x. */
+    void (*normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows, size_t width,
+                           float eps, const float *gain, const float *bias, float *out, size_t out_stride);
 
     /* out[i] = activation(gate[i]) * up[i] */
-    void (*gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride, size_t rows,
-                      size_t width, float *out, size_t out_stride);
+    void (*gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride,
+                      size_t rows, size_t width, float *out, size_t out_stride);
 
-    /* Rotates one head's vector in place by the angles of its position: pairs (i, i + pairs) when half, (2i, 2i + 1)
-     * when interleaved; dimensions beyond 2 * pairs stay as they are. */
+    /* Rotates one head's vector in place by the angles of its position: pairs (i, i + pairs) when half, (2i,
+     * 2i + 1) when interleaved; dimensions beyond 2 * pairs stay as they are. */
     void (*rotate)(float *head, size_t pairs, bool interleaved, const float *cosine, const float *sine);
 
     /* Rows [row_first, +row_count) of one key/value head. */
@@ -119,9 +120,9 @@ struct kernel_table {
 /* The scalar table: the definition of what all others compute. */
 const struct kernel_table *kernel_scalar(void);
 
-/* The best table that this CPU and its operating system offer (state of the wide registers checked by XGETBV).
- * forced: NULL or "auto", or the name of a lower set. Unknown or not available: STATUS_INVALID_ARGUMENT with the
- * names that are. */
+/* The best table that this CPU and its operating system offer (state of the wide registers checked by
+ * XGETBV). forced: NULL or "auto", or the name of a lower set. Unknown or not available:
+ * STATUS_INVALID_ARGUMENT with the names that are. */
 enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e);
 
 /* Every table that runs here, best last; for the tests. Returns how many. */
@@ -135,8 +136,10 @@ bool activation_from_name(const char *name, enum activation *out);
 const char *activation_name(enum activation activation);
 
 /* Number of panels of n output rows. */
-static inline size_t kernel_panels(size_t n) { return (n + KERNEL_PANEL - 1) / KERNEL_PANEL; }
+static inline size_t kernel_panels(size_t n) {
+    return (n + KERNEL_PANEL - 1) / KERNEL_PANEL;
+}
 
-/* Packs rows [first, +count) of a [n, k] matrix, given as w [count, k], into panels (see struct matmul). first is
- * a multiple of KERNEL_PANEL; the last call pads its panel with zeros. Doubles are rounded once. */
+/* Packs rows [first, +count) of a [n, k] matrix, given as w [count, k], into panels (see struct matmul).
+ * first is a multiple of KERNEL_PANEL; the last call pads its panel with zeros. Doubles are rounded once. */
 void kernel_pack_f32(const double *w, size_t first, size_t count, size_t k, float *panels);

@@ -1,0 +1,270 @@
+/* Attention over the paged cache, once for every instruction set (see vector_scalar.h; the including file
+ * also defines the two sizes of its register tiles).
+ *
+ * A query is one head of one row; queries are numbered row * group + head, so positions ascend. A tile of
+ * queries goes together over the keys, a span of blocks at a time, and each span is done in three steps:
+ * scores of all, the running softmax of each query block by block, weighted values of all. What is computed
+ * for a query, and in which order, does not depend on its tile: blocks start at absolute positions, a block
+ * where a query sees no key is skipped for it, and a key that it does not see is not added. The running state
+ * stands on the stack and in the rows of `out`. */
+#pragma once
+
+#include <assert.h>
+#include <math.h>
+
+#include "engine/kernel/vector_math.h"
+
+#ifndef ATTENTION_SCORE_CHAINS
+#error                                                                                                       \
+    "define ATTENTION_SCORE_CHAINS: vectors of scores that are in registers at once (a power of two up to 8)"
+#endif
+#ifndef ATTENTION_VALUE_QUERIES
+#error "define ATTENTION_VALUE_QUERIES and ATTENTION_VALUE_VECTORS: the register tile of the weighted values"
+#endif
+
+#define ATTENTION_QUERIES 8 /* of a tile */
+#define ATTENTION_SPAN    4 /* blocks of a span */
+
+/* The keys of one block that a query sees: lanes first <= lane < end; none when both are 0. */
+struct attention_view {
+    size_t first, end;
+};
+
+struct attention_query {
+    const float *q;
+    float *out;
+    const float *alibi; /* of its head, or NULL */
+    size_t position;
+    size_t oldest; /* first position that it sees */
+    float largest; /* of the scores so far */
+    struct vector sums;
+};
+
+struct attention_tile {
+    const struct attention *a;
+    size_t count; /* queries */
+    struct attention_query query[ATTENTION_QUERIES];
+
+    size_t blocks; /* of this span */
+    size_t first_block;
+    const float *keys[ATTENTION_SPAN], *values[ATTENTION_SPAN];
+    /* Per query and block: scores, then weights; the factor that the values so far are to be multiplied by.
+     */
+    _Alignas(KERNEL_ALIGN) float weight[ATTENTION_QUERIES][ATTENTION_SPAN][KERNEL_LANES];
+    float factor[ATTENTION_QUERIES][ATTENTION_SPAN];
+    struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
+};
+
+static void attention_set_query(struct attention_query *query, const struct attention *a, size_t index) {
+    size_t row = index / a->group, head = index % a->group;
+    query->q = a->q + row * a->q_stride + head * a->head_dim;
+    query->out = a->out + row * a->out_stride + head * a->head_dim;
+    query->alibi = a->alibi ? a->alibi + head * a->alibi_stride : NULL;
+    query->position = a->first_position + row;
+    query->oldest = a->window && query->position >= a->window ? query->position - a->window + 1 : 0;
+    query->largest = -INFINITY;
+    query->sums = vector_splat(0.0f);
+    memset(query->out, 0, a->head_dim * sizeof(float));
+}
+
+static struct attention_view attention_view_of(const struct attention_query *query, size_t block) {
+    size_t start = block * KERNEL_LANES, end = start + KERNEL_LANES;
+    size_t first = query->oldest > start ? query->oldest : start;
+    if (query->position + 1 < end) end = query->position + 1;
+    if (first >= end) return (struct attention_view){0, 0};
+    return (struct attention_view){first - start, end - start};
+}
+
+/* Where the blocks of a span lie, and who sees what of them. */
+static void attention_set_span(struct attention_tile *t, size_t first_block, size_t blocks) {
+    const struct attention *a = t->a;
+    t->first_block = first_block;
+    t->blocks = blocks;
+    for (size_t b = 0; b < blocks; b++) {
+        size_t start = (first_block + b) * KERNEL_LANES, in_page = start % a->page_tokens;
+        const float *page = a->pool + a->pages[start / a->page_tokens] * a->page_stride;
+        t->keys[b] = page + a->key_offset + in_page * a->head_dim;
+        t->values[b] = page + a->value_offset + in_page * a->head_dim;
+        for (size_t i = 0; i < t->count; i++)
+            t->view[i][b] = attention_view_of(&t->query[i], first_block + b);
+    }
+}
+
+/* Dot products of `queries` queries with the 16 keys of each of `blocks` blocks; both are constants where
+ * this is inlined, so that all chains live in registers. */
+VECTOR_INLINE void attention_dots(struct attention_tile *t, size_t query, size_t queries, size_t block,
+                                  size_t blocks) {
+    struct vector chain[ATTENTION_SCORE_CHAINS];
+    KERNEL_UNROLL for (size_t i = 0; i < queries * blocks; i++) chain[i] = vector_splat(0.0f);
+    for (size_t d = 0; d < t->a->head_dim; d++) {
+        KERNEL_UNROLL for (size_t b = 0; b < blocks; b++) {
+            struct vector key = vector_load(t->keys[block + b] + d * KERNEL_LANES);
+            KERNEL_UNROLL for (size_t i = 0; i < queries; i++) {
+                struct vector *c = &chain[i * blocks + b];
+                *c = vector_fma(vector_splat(t->query[query + i].q[d]), key, *c);
+            }
+        }
+    }
+    KERNEL_UNROLL for (size_t i = 0; i < queries; i++) KERNEL_UNROLL for (size_t b = 0; b < blocks; b++)
+        vector_store(t->weight[query + i][block + b], chain[i * blocks + b]);
+}
+
+/* As many queries and blocks at once as there are chains, in powers of two. */
+VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, size_t queries) {
+    const size_t together =
+        ATTENTION_SCORE_CHAINS / queries < ATTENTION_SPAN ? ATTENTION_SCORE_CHAINS / queries : ATTENTION_SPAN;
+    size_t block = 0;
+    for (; block + together <= t->blocks; block += together)
+        attention_dots(t, query, queries, block, together);
+    for (; block < t->blocks; block++) attention_dots(t, query, queries, block, 1);
+}
+
+static void attention_all_dots(struct attention_tile *t) {
+    size_t query = 0;
+#if ATTENTION_SCORE_CHAINS >= 8
+    for (; query + 8 <= t->count; query += 8) attention_dots_of(t, query, 8);
+#endif
+    for (; query + 4 <= t->count; query += 4) attention_dots_of(t, query, 4);
+    for (; query + 2 <= t->count; query += 2) attention_dots_of(t, query, 2);
+    for (; query < t->count; query++) attention_dots_of(t, query, 1);
+}
+
+/* From dot products to weights, for one query and block: scale, bias, and the running maximum and sums. */
+static void attention_soften(struct attention_tile *t, size_t i, size_t b) {
+    struct attention_query *query = &t->query[i];
+    struct attention_view view = t->view[i][b];
+    t->factor[i][b] = 1.0f;
+    if (view.end == 0) return;
+    struct vector scores = vector_multiply(vector_splat(t->a->scale), vector_load(t->weight[i][b]));
+    if (query->alibi) {
+        struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
+        scores = vector_add(scores, vector_subtract(bias, vector_splat(query->alibi[query->position])));
+    }
+    scores = vector_select(mask_range(view.first, view.end), scores, vector_splat(-INFINITY));
+    float largest = vector_largest(scores);
+    if (largest > query->largest) {
+        struct vector change = vector_splat(query->largest - largest);
+        vector_store_first(&t->factor[i][b], vector_exp(change), 1);
+        query->sums = vector_multiply(query->sums, vector_splat(t->factor[i][b]));
+        query->largest = largest;
+    }
+    struct vector weights = vector_exp(vector_subtract(scores, vector_splat(query->largest)));
+    query->sums = vector_add(query->sums, weights);
+    vector_store(t->weight[i][b], weights);
+}
+
+/* Adds the values of keys first <= j < end to the sums of one query. */
+VECTOR_INLINE void attention_add_alone(const float *weight, const float *values, size_t head_dim,
+                                       size_t first, size_t end, struct vector *sums, size_t vectors,
+                                       size_t lanes) {
+    for (size_t j = first; j < end; j++)
+        KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) sums[v] =
+            vector_fma(vector_splat(weight[j]),
+                       vector_load_first(values + j * head_dim + v * KERNEL_LANES, lanes), sums[v]);
+}
+
+/* The keys of block b that all of the queries see; end <= first when there is none. */
+VECTOR_INLINE struct attention_view attention_common_view(const struct attention_tile *t, size_t query,
+                                                          size_t queries, size_t b) {
+    struct attention_view common = t->view[query][b];
+    KERNEL_UNROLL for (size_t i = 1; i < queries; i++) {
+        struct attention_view view = t->view[query + i][b];
+        if (view.first > common.first) common.first = view.first;
+        if (view.end < common.end) common.end = view.end;
+    }
+    return common;
+}
+
+/* Adds block b's weighted values to the sums of some queries: for each its own oldest keys, then together
+ * those that all see, then its own newest; so in ascending order for each, and never a key that it does not
+ * see. */
+VECTOR_INLINE void attention_add_block(const struct attention_tile *t, size_t query, size_t queries, size_t b,
+                                       size_t column, struct vector (*sums)[ATTENTION_VALUE_VECTORS],
+                                       size_t vectors, size_t lanes) {
+    const size_t head_dim = t->a->head_dim;
+    const float *values = t->values[b] + column;
+    struct attention_view common = attention_common_view(t, query, queries, b);
+    if (common.end <= common.first) common.first = common.end = KERNEL_LANES;
+    KERNEL_UNROLL for (size_t i = 0; i < queries; i++) {
+        struct attention_view view = t->view[query + i][b];
+        size_t end = view.end < common.first ? view.end : common.first;
+        attention_add_alone(t->weight[query + i][b], values, head_dim, view.first, end, sums[i], vectors,
+                            lanes);
+    }
+    for (size_t j = common.first; j < common.end; j++) {
+        struct vector value[ATTENTION_VALUE_VECTORS];
+        KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) value[v] =
+            vector_load_first(values + j * head_dim + v * KERNEL_LANES, lanes);
+        KERNEL_UNROLL for (size_t i = 0; i < queries; i++) KERNEL_UNROLL for (size_t v = 0; v < vectors; v++)
+            sums[i][v] = vector_fma(vector_splat(t->weight[query + i][b][j]), value[v], sums[i][v]);
+    }
+    KERNEL_UNROLL for (size_t i = 0; i < queries; i++)
+        attention_add_alone(t->weight[query + i][b], values, head_dim, common.end, t->view[query + i][b].end,
+                            sums[i], vectors, lanes);
+}
+
+/* The span's weighted values in `vectors` vectors of columns, the last with `lanes` lanes (16 but for vectors
+ * = 1). */
+VECTOR_INLINE void attention_add_columns(struct attention_tile *t, size_t query, size_t queries,
+                                         size_t column, size_t vectors, size_t lanes) {
+    struct vector sums[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS];
+    KERNEL_UNROLL for (size_t i = 0; i < queries; i++) KERNEL_UNROLL for (size_t v = 0; v < vectors; v++)
+        sums[i][v] = vector_load_first(t->query[query + i].out + column + v * KERNEL_LANES, lanes);
+    for (size_t b = 0; b < t->blocks; b++) {
+        KERNEL_UNROLL for (size_t i = 0; i < queries; i++) {
+            const struct vector factor = vector_splat(t->factor[query + i][b]);
+            KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) sums[i][v] =
+                vector_multiply(sums[i][v], factor);
+        }
+        attention_add_block(t, query, queries, b, column, sums, vectors, lanes);
+    }
+    KERNEL_UNROLL for (size_t i = 0; i < queries; i++) KERNEL_UNROLL for (size_t v = 0; v < vectors; v++)
+        vector_store_first(t->query[query + i].out + column + v * KERNEL_LANES, sums[i][v], lanes);
+}
+
+VECTOR_INLINE void attention_add_values(struct attention_tile *t, size_t query, size_t queries) {
+    const size_t width = t->a->head_dim, wide = ATTENTION_VALUE_VECTORS * KERNEL_LANES;
+    size_t column = 0;
+    for (; column + wide <= width; column += wide)
+        attention_add_columns(t, query, queries, column, ATTENTION_VALUE_VECTORS, KERNEL_LANES);
+    for (; column + KERNEL_LANES <= width; column += KERNEL_LANES)
+        attention_add_columns(t, query, queries, column, 1, KERNEL_LANES);
+    if (column < width) attention_add_columns(t, query, queries, column, 1, width - column);
+}
+
+static void attention_span(struct attention_tile *t) {
+    attention_all_dots(t);
+    for (size_t i = 0; i < t->count; i++)
+        for (size_t b = 0; b < t->blocks; b++) attention_soften(t, i, b);
+    size_t query = 0;
+    for (; query + ATTENTION_VALUE_QUERIES <= t->count; query += ATTENTION_VALUE_QUERIES)
+        attention_add_values(t, query, ATTENTION_VALUE_QUERIES);
+    for (; query < t->count; query++) attention_add_values(t, query, 1);
+}
+
+static void attention_finish(const struct attention_query *query, size_t head_dim) {
+    const struct vector factor = vector_splat(1.0f / vector_sum(query->sums));
+    for (size_t i = 0; i < head_dim; i += KERNEL_LANES) {
+        size_t lanes = head_dim - i < KERNEL_LANES ? head_dim - i : KERNEL_LANES;
+        vector_store_first(query->out + i, vector_multiply(vector_load_first(query->out + i, lanes), factor),
+                           lanes);
+    }
+}
+
+static void attention_rows(const struct attention *a, size_t row_first, size_t row_count) {
+    assert(a->group > 0 && a->page_tokens % KERNEL_LANES == 0);
+    struct attention_tile t = {.a = a};
+    size_t end = (row_first + row_count) * a->group;
+    for (size_t index = row_first * a->group; index < end; index += t.count) {
+        t.count = end - index < ATTENTION_QUERIES ? end - index : ATTENTION_QUERIES;
+        for (size_t i = 0; i < t.count; i++) attention_set_query(&t.query[i], a, index + i);
+        size_t block = t.query[0].oldest / KERNEL_LANES;
+        size_t last = t.query[t.count - 1].position / KERNEL_LANES;
+        for (; block <= last; block += t.blocks) {
+            attention_set_span(&t, block,
+                               last - block + 1 < ATTENTION_SPAN ? last - block + 1 : ATTENTION_SPAN);
+            attention_span(&t);
+        }
+        for (size_t i = 0; i < t.count; i++) attention_finish(&t.query[i], a->head_dim);
+    }
+}

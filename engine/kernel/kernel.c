@@ -1,0 +1,81 @@
+/* Which table runs here. The CPU's word alone is not enough: the operating system must also save the wide
+ * registers, which XGETBV tells. */
+#include "engine/kernel/kernel.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/kernel/isa.h"
+
+enum level { LEVEL_SCALAR, LEVEL_AVX2, LEVEL_AVX512 };
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+#define XCR0_SSE_AVX 0x06u /* xmm, upper halves of ymm */
+#define XCR0_AVX512  0xe6u /* and the mask registers, upper halves of zmm, zmm 16 to 31 */
+
+static unsigned extended_state(void) {
+    unsigned low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+static enum level detect_level(void) {
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return LEVEL_SCALAR;
+    const unsigned base = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
+    if ((c & base) != base) return LEVEL_SCALAR;
+    unsigned state = extended_state();
+    if ((state & XCR0_SSE_AVX) != XCR0_SSE_AVX) return LEVEL_SCALAR;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return LEVEL_SCALAR;
+    const unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    if ((b & wide) != wide || (state & XCR0_AVX512) != XCR0_AVX512) return LEVEL_AVX2;
+    return LEVEL_AVX512;
+}
+#else
+static enum level detect_level(void) {
+    return LEVEL_SCALAR;
+}
+#endif
+
+size_t kernel_available(const struct kernel_table *tables[8]) {
+    size_t count = 0;
+    enum level level = detect_level();
+    tables[count++] = kernel_scalar();
+    if (level >= LEVEL_AVX2 && kernel_avx2()) tables[count++] = kernel_avx2();
+    if (level >= LEVEL_AVX512 && kernel_avx512()) tables[count++] = kernel_avx512();
+    return count;
+}
+
+enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e) {
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    if (!forced || strcmp(forced, "auto") == 0) {
+        *out = tables[count - 1];
+        return STATUS_OK;
+    }
+    char available[128] = "auto";
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(forced, tables[i]->name) == 0) {
+            *out = tables[i];
+            return STATUS_OK;
+        }
+        size_t length = strlen(available);
+        snprintf(available + length, sizeof available - length, ", %s", tables[i]->name);
+    }
+    return error_set(e, STATUS_INVALID_ARGUMENT, "kernels", "found '%s', expected one of: %s", forced,
+                     available);
+}
+
+const char *kernel_features(void) {
+    switch (detect_level()) {
+    case LEVEL_AVX512:
+        return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl";
+    case LEVEL_AVX2:
+        return "avx2 fma f16c";
+    case LEVEL_SCALAR:
+        break;
+    }
+    return "";
+}

@@ -1,0 +1,113 @@
+/* Sixteen float lanes in one zmm register. What each function means is said in vector_scalar.h. */
+#pragma once
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/kernel/kernel.h"
+
+#define VECTOR_INLINE static inline __attribute__((always_inline, unused))
+
+struct vector {
+    __m512 lanes;
+};
+
+struct mask {
+    __mmask16 lanes;
+};
+
+VECTOR_INLINE struct vector vector_splat(float value) {
+    return (struct vector){_mm512_set1_ps(value)};
+}
+
+VECTOR_INLINE struct vector vector_load(const float *from) {
+    return (struct vector){_mm512_loadu_ps(from)};
+}
+
+VECTOR_INLINE void vector_store(float *to, struct vector v) {
+    _mm512_storeu_ps(to, v.lanes);
+}
+
+VECTOR_INLINE struct mask mask_range(size_t first, size_t end) {
+    return (struct mask){(__mmask16)(((1u << end) - 1u) & ~((1u << first) - 1u))};
+}
+
+VECTOR_INLINE struct vector vector_load_first(const float *from, size_t count) {
+    if (count >= KERNEL_LANES) return vector_load(from);
+    return (struct vector){_mm512_maskz_loadu_ps(mask_range(0, count).lanes, from)};
+}
+
+VECTOR_INLINE void vector_store_first(float *to, struct vector v, size_t count) {
+    if (count >= KERNEL_LANES) { /* a masked store is slow to be read back */
+        vector_store(to, v);
+        return;
+    }
+    _mm512_mask_storeu_ps(to, mask_range(0, count).lanes, v.lanes);
+}
+
+VECTOR_INLINE struct vector vector_add(struct vector a, struct vector b) {
+    return (struct vector){_mm512_add_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_subtract(struct vector a, struct vector b) {
+    return (struct vector){_mm512_sub_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_multiply(struct vector a, struct vector b) {
+    return (struct vector){_mm512_mul_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_divide(struct vector a, struct vector b) {
+    return (struct vector){_mm512_div_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_fma(struct vector a, struct vector b, struct vector c) {
+    return (struct vector){_mm512_fmadd_ps(a.lanes, b.lanes, c.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_max(struct vector a, struct vector b) {
+    return (struct vector){_mm512_max_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_min(struct vector a, struct vector b) {
+    return (struct vector){_mm512_min_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct mask vector_greater(struct vector a, struct vector b) {
+    return (struct mask){_mm512_cmp_ps_mask(a.lanes, b.lanes, _CMP_GT_OQ)};
+}
+
+VECTOR_INLINE struct vector vector_select(struct mask m, struct vector yes, struct vector no) {
+    return (struct vector){_mm512_mask_blend_ps(m.lanes, no.lanes, yes.lanes)};
+}
+
+VECTOR_INLINE __m512 vector_power(__m512i n) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23));
+}
+
+VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector shifted) {
+    __m512i n = _mm512_sub_epi32(_mm512_castps_si512(shifted.lanes), _mm512_set1_epi32(0x4b400000));
+    __m512i half = _mm512_srai_epi32(n, 1);
+    __m512 scaled = _mm512_mul_ps(v.lanes, vector_power(half));
+    return (struct vector){_mm512_mul_ps(scaled, vector_power(_mm512_sub_epi32(n, half)))};
+}
+
+VECTOR_INLINE __m256 vector_upper_half(struct vector v) {
+    return _mm512_extractf32x8_ps(v.lanes, 1);
+}
+
+VECTOR_INLINE float vector_sum(struct vector v) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v.lanes), vector_upper_half(v));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+VECTOR_INLINE float vector_largest(struct vector v) {
+    __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v.lanes), vector_upper_half(v));
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}

@@ -1,0 +1,144 @@
+/* Sixteen float lanes in plain C: the definition of what vector_avx2.h and vector_avx512.h do. Exactly one of
+ * the three is included by each kernel_*.c, before the headers that are written in terms of it
+ * (vector_math.h, rows.h, product.h, attention.h), which so are compiled once for each instruction set from
+ * one text. */
+#pragma once
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "engine/kernel/kernel.h"
+
+#define VECTOR_INLINE static inline __attribute__((always_inline, unused))
+
+struct vector {
+    float lane[KERNEL_LANES];
+};
+
+struct mask {
+    bool lane[KERNEL_LANES];
+};
+
+#define EACH_LANE for (size_t i = 0; i < KERNEL_LANES; i++)
+
+VECTOR_INLINE struct vector vector_splat(float value) {
+    struct vector v;
+    EACH_LANE v.lane[i] = value;
+    return v;
+}
+
+VECTOR_INLINE struct vector vector_load(const float *from) {
+    struct vector v;
+    memcpy(v.lane, from, sizeof v.lane);
+    return v;
+}
+
+VECTOR_INLINE void vector_store(float *to, struct vector v) {
+    memcpy(to, v.lane, sizeof v.lane);
+}
+
+/* The first count (0 .. 16) lanes; the others are zero and their memory is not touched. */
+VECTOR_INLINE struct vector vector_load_first(const float *from, size_t count) {
+    struct vector v = vector_splat(0.0f);
+    if (count) memcpy(v.lane, from, count * sizeof(float));
+    return v;
+}
+
+VECTOR_INLINE void vector_store_first(float *to, struct vector v, size_t count) {
+    if (count) memcpy(to, v.lane, count * sizeof(float));
+}
+
+VECTOR_INLINE struct vector vector_add(struct vector a, struct vector b) {
+    EACH_LANE a.lane[i] += b.lane[i];
+    return a;
+}
+
+VECTOR_INLINE struct vector vector_subtract(struct vector a, struct vector b) {
+    EACH_LANE a.lane[i] -= b.lane[i];
+    return a;
+}
+
+VECTOR_INLINE struct vector vector_multiply(struct vector a, struct vector b) {
+    EACH_LANE a.lane[i] *= b.lane[i];
+    return a;
+}
+
+VECTOR_INLINE struct vector vector_divide(struct vector a, struct vector b) {
+    EACH_LANE a.lane[i] /= b.lane[i];
+    return a;
+}
+
+/* a * b + c, rounded once. */
+VECTOR_INLINE struct vector vector_fma(struct vector a, struct vector b, struct vector c) {
+    EACH_LANE c.lane[i] = fmaf(a.lane[i], b.lane[i], c.lane[i]);
+    return c;
+}
+
+/* a > b ? a : b, so b where either is NaN. */
+VECTOR_INLINE struct vector vector_max(struct vector a, struct vector b) {
+    EACH_LANE b.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+    return b;
+}
+
+/* a < b ? a : b, so b where either is NaN. */
+VECTOR_INLINE struct vector vector_min(struct vector a, struct vector b) {
+    EACH_LANE b.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    return b;
+}
+
+/* Lanes first <= i < end. */
+VECTOR_INLINE struct mask mask_range(size_t first, size_t end) {
+    struct mask m;
+    EACH_LANE m.lane[i] = i >= first && i < end;
+    return m;
+}
+
+VECTOR_INLINE struct mask vector_greater(struct vector a, struct vector b) {
+    struct mask m;
+    EACH_LANE m.lane[i] = a.lane[i] > b.lane[i];
+    return m;
+}
+
+VECTOR_INLINE struct vector vector_select(struct mask m, struct vector yes, struct vector no) {
+    EACH_LANE no.lane[i] = m.lane[i] ? yes.lane[i] : no.lane[i];
+    return no;
+}
+
+VECTOR_INLINE float vector_bits_to_float(int32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* v * 2^n, where `shifted` holds n + 1.5 * 2^23 as a float and -252 <= n <= 252. Two multiplications, the
+ * first of them exact for 1/2 <= v <= 2, so that a subnormal result is rounded once. */
+VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector shifted) {
+    EACH_LANE {
+        uint32_t bits;
+        memcpy(&bits, &shifted.lane[i], sizeof bits);
+        int32_t n = (int32_t)(bits - 0x4b400000u), half = n >> 1;
+        v.lane[i] *= vector_bits_to_float((int32_t)((uint32_t)(half + 127) << 23));
+        v.lane[i] *= vector_bits_to_float((int32_t)((uint32_t)(n - half + 127) << 23));
+    }
+    return v;
+}
+
+/* The lanes added pairwise: lane i += lane i+8, then +4, +2, +1. */
+VECTOR_INLINE float vector_sum(struct vector v) {
+    for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++) v.lane[i] += v.lane[i + half];
+    return v.lane[0];
+}
+
+/* The largest lane, by vector_max in the same pairs. */
+VECTOR_INLINE float vector_largest(struct vector v) {
+    for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++)
+            v.lane[i] = v.lane[i] > v.lane[i + half] ? v.lane[i] : v.lane[i + half];
+    return v.lane[0];
+}
+
+#undef EACH_LANE
