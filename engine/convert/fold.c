@@ -1,0 +1,117 @@
+/* The fold of a block of rows, in double precision (see converted.h for the mathematics). */
+#include <assert.h>
+#include <string.h>
+
+#include <cblas.h>
+
+#include "engine/convert/converted.h"
+
+static size_t in_of(const struct converted_linear *l) { return l->in + (l->compress_in ? 1 : 0); }
+
+bool converted_linear_has_bias(const struct converted_linear *l) {
+    for (size_t p = 0; p < l->part_count; p++)
+        if (l->part[p].bias.tensor) return true;
+    return l->shift != NULL;
+}
+
+/* Rows [first, +count) of the stacked parts as the checkpoint has them. */
+static void read_rows(const struct converted_linear *l, size_t first, size_t count, double *weights) {
+    size_t start = 0;
+    for (size_t p = 0; p < l->part_count && count > 0; p++) {
+        const struct matrix_view *m = &l->part[p].weight;
+        if (first < start + m->out) {
+            size_t from = first - start, rows = m->out - from < count ? m->out - from : count;
+            matrix_read(m, from, rows, weights);
+            weights += rows * m->in;
+            first += rows;
+            count -= rows;
+        }
+        start += m->out;
+    }
+    assert(count == 0);
+}
+
+static void read_bias(const struct converted_linear *l, size_t first, size_t count, double *bias) {
+    size_t start = 0;
+    for (size_t p = 0; p < l->part_count && count > 0; p++) {
+        const struct vector_view *v = &l->part[p].bias;
+        if (first < start + v->count) {
+            size_t from = first - start, rows = v->count - from < count ? v->count - from : count;
+            vector_read_part(v, from, rows, bias);
+            bias += rows;
+            first += rows;
+            count -= rows;
+        }
+        start += v->count;
+    }
+}
+
+/* b + W shift, then W diag(gain). */
+static void fold_norm(const struct converted_linear *l, size_t count, double *weights, double *bias) {
+    size_t in = in_of(l);
+    if (l->shift)
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)count, (blasint)in, 1, weights, (blasint)in, l->shift, 1, 1,
+                    bias, 1);
+    if (!l->gain) return;
+    for (size_t r = 0; r < count; r++)
+        for (size_t k = 0; k < in; k++) weights[r * in + k] *= l->gain[k];
+}
+
+/* The last column is subtracted from the others and dropped; rows move together, in place. */
+static void compress_columns(size_t count, size_t in, double *weights) {
+    for (size_t r = 0; r < count; r++) {
+        const double *from = weights + r * in;
+        double *to = weights + r * (in - 1), last = from[in - 1];
+        for (size_t k = 0; k + 1 < in; k++) to[k] = from[k] - last;
+    }
+}
+
+static void centre_rows(const struct converted_linear *l, size_t count, double *weights, double *bias) {
+    for (size_t r = 0; r < count; r++) {
+        for (size_t k = 0; k < l->in; k++) weights[r * l->in + k] -= l->column_mean[k];
+        bias[r] -= l->bias_mean;
+    }
+}
+
+void converted_linear_rows(const struct converted_linear *l, size_t first, size_t count, double *weights, double *bias) {
+    read_rows(l, first, count, weights);
+    read_bias(l, first, count, bias);
+    fold_norm(l, count, weights, bias);
+    if (l->compress_in) compress_columns(count, in_of(l), weights);
+    if (l->centre_out) centre_rows(l, count, weights, bias);
+    for (size_t i = 0; i < count * l->in; i++) weights[i] *= l->weight_scale;
+    for (size_t r = 0; r < count; r++) bias[r] *= l->bias_scale;
+}
+
+void converted_linear_prepare(struct converted_linear *l, double *scratch) {
+    if (!l->centre_out) return;
+    assert(l->part_count == 1 && !l->gain && !l->shift);
+    const struct matrix_view *m = &l->part[0].weight;
+    memset(l->column_mean, 0, l->in * sizeof *l->column_mean);
+    double bias_sum = 0;
+    for (size_t r = 0; r < m->out; r++) {
+        double bias;
+        matrix_read(m, r, 1, scratch);
+        vector_read_part(&l->part[0].bias, r, 1, &bias);
+        for (size_t k = 0; k < l->in; k++) l->column_mean[k] += scratch[k];
+        bias_sum += bias;
+    }
+    for (size_t k = 0; k < l->in; k++) l->column_mean[k] /= (double)m->out;
+    l->bias_mean = bias_sum / (double)m->out;
+}
+
+static void widest(const struct converted_linear *l, size_t *width) {
+    if (in_of(l) > *width) *width = in_of(l);
+}
+
+size_t converted_scratch(const struct converted_model *c, size_t rows) {
+    size_t width = c->description->width;
+    for (size_t i = 0; i < c->description->layers; i++) {
+        widest(&c->layers[i].qkv, &width);
+        widest(&c->layers[i].attention_out, &width);
+        widest(&c->layers[i].up, &width);
+        widest(&c->layers[i].down, &width);
+    }
+    widest(&c->head, &width);
+    return width * rows;
+}

@@ -1,0 +1,246 @@
+#include "engine/forward/reference.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cblas.h>
+
+#include "engine/base/memory.h"
+
+struct reference_linear {
+    size_t out, in;
+    double *weights, *bias;
+};
+
+struct reference_layer {
+    struct reference_linear qkv, attention_out, up, down;
+};
+
+struct reference {
+    const struct converted_model *model;
+    struct reference_layer *layers;
+    struct reference_linear head;
+};
+
+/* Buffers of one run, rows = tokens of the sequence. */
+struct run {
+    const struct reference *reference;
+    size_t rows;
+    double *branch;  /* [rows, branch_width] */
+    double *normed;  /* [rows, branch_width] */
+    double *qkv;     /* [rows, (heads + 2 kv_heads) head_dim] */
+    double *heads;   /* [rows, heads head_dim] */
+    double *hidden;  /* [rows, up.out] */
+    double *scores;  /* [rows] */
+    double *scratch; /* [2 width] */
+};
+
+static bool read_linear(struct converted_linear *l, struct reference_linear *out, struct error *e) {
+    out->out = l->out;
+    out->in = l->in;
+    out->weights = memory_aligned(l->out * (l->in + 1), sizeof(double), "reference weights", e);
+    out->bias = memory_aligned(l->out, sizeof(double), "reference bias", e);
+    if (!out->weights || !out->bias) return false;
+    double *scratch = out->weights;
+    converted_linear_prepare(l, scratch);
+    converted_linear_rows(l, 0, l->out, out->weights, out->bias);
+    return true;
+}
+
+static void free_linear(struct reference_linear *l) {
+    free(l->weights);
+    free(l->bias);
+}
+
+enum status reference_create(struct converted_model *c, struct reference **out, struct error *e) {
+    *out = NULL;
+    struct reference *r = memory_aligned(1, sizeof *r, "reference", e);
+    if (!r) return STATUS_NO_MEMORY;
+    r->model = c;
+    r->layers = memory_aligned(c->description->layers, sizeof *r->layers, "reference layers", e);
+    bool ok = r->layers && read_linear(&c->head, &r->head, e);
+    for (size_t i = 0; ok && i < c->description->layers; i++) {
+        struct converted_layer *from = &c->layers[i];
+        struct reference_layer *to = &r->layers[i];
+        ok = read_linear(&from->qkv, &to->qkv, e) && read_linear(&from->attention_out, &to->attention_out, e) &&
+             read_linear(&from->up, &to->up, e) && read_linear(&from->down, &to->down, e);
+    }
+    if (!ok) {
+        reference_destroy(r);
+        return STATUS_NO_MEMORY;
+    }
+    *out = r;
+    return STATUS_OK;
+}
+
+void reference_destroy(struct reference *r) {
+    if (!r) return;
+    for (size_t i = 0; r->layers && i < r->model->description->layers; i++) {
+        free_linear(&r->layers[i].qkv);
+        free_linear(&r->layers[i].attention_out);
+        free_linear(&r->layers[i].up);
+        free_linear(&r->layers[i].down);
+    }
+    free_linear(&r->head);
+    free(r->layers);
+    free(r);
+}
+
+/* out = x W' + b, or out += ... when add. */
+static void apply_linear(const struct reference_linear *l, const double *x, size_t rows, bool add, double *out) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t n = 0; n < l->out; n++) out[r * l->out + n] = l->bias[n] + (add ? out[r * l->out + n] : 0);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)l->out, (blasint)l->in, 1, x,
+                (blasint)l->in, l->weights, (blasint)l->in, 1, out, (blasint)l->out);
+}
+
+static void apply_norm(const struct converted_norm *norm, const double *x, double *out) {
+    double sum = 0, squares = 0, n = (double)norm->divisor;
+    for (size_t i = 0; i < norm->width; i++) sum += x[i];
+    double mean = norm->kind == ROW_NORM_LAYERNORM ? sum / n : 0;
+    for (size_t i = 0; i < norm->width; i++) squares += (x[i] - mean) * (x[i] - mean);
+    if (norm->kind == ROW_NORM_CRMS) squares += sum * sum;
+    double scale = 1 / sqrt(squares / n + norm->eps);
+    for (size_t i = 0; i < norm->width; i++) {
+        out[i] = (x[i] - mean) * scale;
+        if (norm->gain) out[i] = out[i] * norm->gain[i] + (norm->shift ? norm->shift[i] : 0);
+    }
+}
+
+static void apply_norms(const struct run *run, const struct converted_norm *norm) {
+    for (size_t r = 0; r < run->rows; r++)
+        apply_norm(norm, run->branch + r * norm->width, run->normed + r * norm->width);
+}
+
+/* Rotary embedding (Su et al. 2021) of one head's vector. */
+static void rotate(const struct rotary *rotary, double theta, size_t position, double *head) {
+    size_t pairs = rotary->dimensions / 2;
+    for (size_t i = 0; i < pairs; i++) {
+        double angle = (double)position / (rotary->scaling == ROTARY_SCALING_LINEAR ? rotary->factor : 1) *
+                       pow(theta, -2.0 * (double)i / (double)rotary->dimensions);
+        double *a = head + (rotary->interleaved ? 2 * i : i), *b = rotary->interleaved ? a + 1 : a + pairs;
+        double x = *a, y = *b;
+        *a = x * cos(angle) - y * sin(angle);
+        *b = y * cos(angle) + x * sin(angle);
+    }
+}
+
+static void rotate_all(const struct run *run) {
+    const struct model_description *d = run->reference->model->description;
+    size_t stride = (d->heads + 2 * d->kv_heads) * d->head_dim;
+    for (size_t r = 0; r < run->rows; r++)
+        for (size_t h = 0; h < d->heads + d->kv_heads; h++)
+            rotate(&d->rotary, d->rotary.theta, r, run->qkv + r * stride + h * d->head_dim);
+}
+
+static double dot(const double *a, const double *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* softmax(q k' scale) v of one query head at one position. */
+static void attend(const struct run *run, const struct layer_traits *traits, size_t position, size_t head, double *out) {
+    const struct model_description *d = run->reference->model->description;
+    size_t dim = d->head_dim, stride = (d->heads + 2 * d->kv_heads) * dim;
+    size_t shared = head / (d->heads / d->kv_heads);
+    const double *query = run->qkv + position * stride + head * dim;
+    const double *keys = run->qkv + (d->heads + shared) * dim, *values = keys + d->kv_heads * dim;
+    size_t first = traits->window && position + 1 > traits->window ? position + 1 - traits->window : 0;
+    double largest = -INFINITY, sum = 0;
+    for (size_t j = first; j <= position; j++) {
+        run->scores[j] = traits->attention_scale * dot(query, keys + j * stride, dim);
+        if (run->scores[j] > largest) largest = run->scores[j];
+    }
+    memset(out, 0, dim * sizeof *out);
+    for (size_t j = first; j <= position; j++) {
+        double weight = exp(run->scores[j] - largest);
+        sum += weight;
+        for (size_t i = 0; i < dim; i++) out[i] += weight * values[j * stride + i];
+    }
+    for (size_t i = 0; i < dim; i++) out[i] /= sum;
+}
+
+static double activate(enum activation activation, double x) {
+    switch (activation) {
+    case ACTIVATION_RELU: return x > 0 ? x : 0;
+    case ACTIVATION_RELU_SQUARED: return x > 0 ? x * x : 0;
+    case ACTIVATION_GELU: return 0.5 * x * (1 + erf(x * M_SQRT1_2));
+    case ACTIVATION_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ACTIVATION_GELU_QUICK: return x / (1 + exp(-1.702 * x));
+    case ACTIVATION_SILU: return x / (1 + exp(-x));
+    default: return x;
+    }
+}
+
+static void run_attention(const struct run *run, size_t i) {
+    const struct model_description *d = run->reference->model->description;
+    const struct converted_layer *layer = &run->reference->model->layers[i];
+    const struct reference_layer *weights = &run->reference->layers[i];
+    apply_norms(run, &layer->attention_norm);
+    apply_linear(&weights->qkv, run->normed, run->rows, false, run->qkv);
+    if (d->layer[i].rotary) rotate_all(run);
+    for (size_t r = 0; r < run->rows; r++)
+        for (size_t h = 0; h < d->heads; h++)
+            attend(run, &d->layer[i], r, h, run->heads + (r * d->heads + h) * d->head_dim);
+    apply_linear(&weights->attention_out, run->heads, run->rows, true, run->branch);
+}
+
+static void run_mlp(const struct run *run, size_t i) {
+    const struct model_description *d = run->reference->model->description;
+    const struct reference_layer *weights = &run->reference->layers[i];
+    apply_norms(run, &run->reference->model->layers[i].mlp_norm);
+    apply_linear(&weights->up, run->normed, run->rows, false, run->hidden);
+    size_t width = d->mlp_width, stride = weights->up.out;
+    for (size_t r = 0; r < run->rows; r++)
+        for (size_t k = 0; k < width; k++) {
+            double *to = run->hidden + r * width + k; /* never ahead of what is still to be read */
+            const double *row = run->hidden + r * stride;
+            *to = activate(d->activation, row[k]) * (d->gated ? row[width + k] : 1);
+        }
+    apply_linear(&weights->down, run->hidden, run->rows, true, run->branch);
+}
+
+static bool run_init(struct run *run, const struct reference *r, size_t rows, struct error *e) {
+    const struct model_description *d = r->model->description;
+    size_t heads = d->heads * d->head_dim, qkv = heads + 2 * d->kv_heads * d->head_dim;
+    *run = (struct run){.reference = r, .rows = rows};
+    run->branch = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
+    run->normed = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
+    run->qkv = memory_aligned(rows * qkv, sizeof(double), "reference run", e);
+    run->heads = memory_aligned(rows * heads, sizeof(double), "reference run", e);
+    run->hidden = memory_aligned(rows * d->mlp_width * 2, sizeof(double), "reference run", e);
+    run->scores = memory_aligned(rows, sizeof(double), "reference run", e);
+    run->scratch = memory_aligned(2 * d->width, sizeof(double), "reference run", e);
+    return run->branch && run->normed && run->qkv && run->heads && run->hidden && run->scores && run->scratch;
+}
+
+static void run_deinit(struct run *run) {
+    free(run->branch);
+    free(run->normed);
+    free(run->qkv);
+    free(run->heads);
+    free(run->hidden);
+    free(run->scores);
+    free(run->scratch);
+}
+
+enum status reference_logits(const struct reference *r, const int32_t *ids, size_t count, double *logits,
+                             struct error *e) {
+    const struct converted_model *c = r->model;
+    struct run run;
+    bool ok = run_init(&run, r, count, e);
+    if (ok) {
+        for (size_t i = 0; i < count; i++)
+            converted_entry(c, (size_t)ids[i], i, run.branch + i * c->branch_width, run.scratch);
+        for (size_t i = 0; i < c->description->layers; i++) {
+            run_attention(&run, i);
+            run_mlp(&run, i);
+        }
+        apply_norms(&run, &c->final_norm);
+        apply_linear(&r->head, run.normed, count, false, logits);
+    }
+    run_deinit(&run);
+    return ok ? STATUS_OK : STATUS_NO_MEMORY;
+}

@@ -1,0 +1,280 @@
+#include "engine/model/bind.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/memory.h"
+
+#define NAME_MAX_BYTES 256
+
+/* Binding at work: the first error sticks. */
+struct binder {
+    struct bound_model *model;
+    const struct model_description *description;
+    const struct family *family;
+    const struct checkpoint *checkpoint;
+    const struct tensor **used;
+    size_t used_count;
+    struct error error;
+};
+
+static bool failed(const struct binder *b) { return b->error.code != STATUS_OK; }
+
+static const struct weight_name *name_of(const struct binder *b, enum weight weight) {
+    for (const struct weight_name *n = b->family->names; n->name; n++)
+        if (n->weight == weight) return n;
+    return NULL;
+}
+
+static void full_name(const struct weight_name *n, size_t layer, const char *suffix, char *out) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    int length = snprintf(out, NAME_MAX_BYTES, n->name, layer);
+#pragma GCC diagnostic pop
+    assert(length > 0 && length < NAME_MAX_BYTES / 2);
+    if (!n->bare) snprintf(out + length, NAME_MAX_BYTES - (size_t)length, ".%s", suffix);
+}
+
+/* With or without the family's prefix; NULL when there is none. */
+static const struct tensor *find(struct binder *b, const char *name) {
+    char prefixed[NAME_MAX_BYTES + 32];
+    snprintf(prefixed, sizeof prefixed, "%s%s", b->family->prefix, name);
+    const struct tensor *t = checkpoint_find(b->checkpoint, prefixed);
+    if (!t) t = checkpoint_find(b->checkpoint, name);
+    if (t) b->used[b->used_count++] = t;
+    return t;
+}
+
+static void shape_text(const size_t *shape, size_t rank, char *out, size_t size) {
+    size_t used = (size_t)snprintf(out, size, "[");
+    for (size_t i = 0; i < rank && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, i ? ", %zu" : "%zu", shape[i]);
+    if (used < size) snprintf(out + used, size - used, "]");
+}
+
+static bool has_shape(const struct tensor *t, const size_t *shape, size_t rank) {
+    if (t->rank != rank) return false;
+    for (size_t i = 0; i < rank; i++)
+        if (t->shape[i] != shape[i]) return false;
+    return true;
+}
+
+static void fail_tensor(struct binder *b, const struct tensor *t, const size_t *shape, size_t rank) {
+    char place[400], found[128], expected[128];
+    snprintf(place, sizeof place, "%s: %s", t->file, t->name);
+    shape_text(t->shape, t->rank, found, sizeof found);
+    shape_text(shape, rank, expected, sizeof expected);
+    error_set(&b->error, STATUS_MALFORMED, place, "has the shape %s, expected %s", found, expected);
+}
+
+/* The tensor `name`.suffix with this shape. Absent: NULL, and an error when it is required. */
+static const struct tensor *bind_tensor(struct binder *b, enum weight weight, size_t layer, const char *suffix,
+                                        bool required, const size_t *shape, size_t rank) {
+    const struct weight_name *n = name_of(b, weight);
+    if (failed(b) || !n) {
+        assert(failed(b) || !required);
+        return NULL;
+    }
+    char name[NAME_MAX_BYTES];
+    full_name(n, layer, suffix, name);
+    const struct tensor *t = find(b, name);
+    if (!t && required) {
+        char expected[128];
+        shape_text(shape, rank, expected, sizeof expected);
+        error_set(&b->error, STATUS_NOT_FOUND, name, "the checkpoint has no such tensor; expected one of shape %s", expected);
+    } else if (t && t->dtype == DTYPE_OTHER) {
+        error_set(&b->error, STATUS_UNSUPPORTED, name, "has an element type that weights can't have; expected F32, F16 or BF16");
+    } else if (t && !has_shape(t, shape, rank)) {
+        fail_tensor(b, t, shape, rank);
+    }
+    return failed(b) ? NULL : t;
+}
+
+static struct vector_view bind_vector(struct binder *b, enum weight weight, size_t layer, const char *suffix,
+                                      bool required, size_t count) {
+    const struct tensor *t = bind_tensor(b, weight, layer, suffix, required, &count, 1);
+    return (struct vector_view){.tensor = t, .count = count};
+}
+
+/* The whole matrix, [out, in] or stored the other way round. */
+static struct matrix_view bind_matrix(struct binder *b, enum weight weight, size_t layer, bool transposed, size_t out,
+                                      size_t in) {
+    size_t shape[2] = {transposed ? in : out, transposed ? out : in};
+    const struct tensor *t = bind_tensor(b, weight, layer, "weight", true, shape, 2);
+    return (struct matrix_view){.tensor = t, .transposed = transposed, .out = out, .in = in};
+}
+
+static struct vector_view bind_bias(struct binder *b, enum weight weight, size_t layer, size_t count) {
+    const struct weight_name *n = name_of(b, weight);
+    if (!n || n->bias == BIAS_NONE) return (struct vector_view){.count = count};
+    return bind_vector(b, weight, layer, "bias", n->bias == BIAS_REQUIRED, count);
+}
+
+static struct bound_linear bind_linear(struct binder *b, enum weight weight, size_t layer, size_t out, size_t in) {
+    return (struct bound_linear){
+        .weight = bind_matrix(b, weight, layer, b->description->transposed, out, in),
+        .bias = bind_bias(b, weight, layer, out),
+    };
+}
+
+static struct bound_norm bind_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
+    return (struct bound_norm){
+        .gain = bind_vector(b, weight, layer, "weight", true, width),
+        .bias = bind_bias(b, weight, layer, width),
+    };
+}
+
+/* A part of a fused linear: the same tensors seen through a map of rows, or from a first row on. */
+static struct bound_linear part_of(const struct bound_linear *fused, const uint32_t *rows, size_t first, size_t out) {
+    struct bound_linear part = *fused;
+    part.weight.rows = part.bias.rows = rows ? rows + first : NULL;
+    part.weight.first_row = part.bias.first_row = rows ? 0 : first;
+    part.weight.out = part.bias.count = out;
+    return part;
+}
+
+static void bind_qkv(struct binder *b, struct bound_layer *layer, size_t i) {
+    const struct model_description *d = b->description;
+    size_t q = d->heads * d->head_dim, kv = d->kv_heads * d->head_dim;
+    if (d->qkv_packing == QKV_SEPARATE) {
+        layer->query = bind_linear(b, WEIGHT_QUERY, i, q, d->width);
+        layer->key = bind_linear(b, WEIGHT_KEY, i, kv, d->width);
+        layer->value = bind_linear(b, WEIGHT_VALUE, i, kv, d->width);
+        return;
+    }
+    struct bound_linear fused = bind_linear(b, WEIGHT_QKV, i, q + 2 * kv, d->width);
+    layer->query = part_of(&fused, b->model->row_maps, 0, q);
+    layer->key = part_of(&fused, b->model->row_maps, q, kv);
+    layer->value = part_of(&fused, b->model->row_maps, q + kv, kv);
+}
+
+static void bind_layer(struct binder *b, struct bound_layer *layer, size_t i) {
+    const struct model_description *d = b->description;
+    layer->attention_norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
+    layer->mlp_norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
+    bind_qkv(b, layer, i);
+    layer->attention_out = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
+    layer->up = bind_linear(b, WEIGHT_MLP_UP, i, d->mlp_width, d->width);
+    layer->down = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
+}
+
+static void bind_ends(struct binder *b) {
+    const struct model_description *d = b->description;
+    struct bound_model *m = b->model;
+    m->embedding = bind_matrix(b, WEIGHT_EMBEDDING, 0, false, d->vocabulary, d->embedding_width);
+    if (d->position == POSITION_LEARNED) {
+        m->position = bind_matrix(b, WEIGHT_POSITION, 0, false, d->context + d->position_offset, d->width);
+        m->position.first_row = d->position_offset;
+        m->position.out = d->context;
+    }
+    m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
+    if (!d->tied) {
+        m->head.weight = bind_matrix(b, WEIGHT_HEAD, 0, false, d->vocabulary, d->embedding_width);
+    } else {
+        /* A stored copy of the tied head is passed over. */
+        char name[NAME_MAX_BYTES];
+        full_name(name_of(b, WEIGHT_HEAD), 0, "weight", name);
+        find(b, name);
+        m->head.weight = m->embedding;
+    }
+    m->head.bias = bind_bias(b, WEIGHT_HEAD, 0, d->vocabulary);
+}
+
+static int compare_pointers(const void *a, const void *b) {
+    const struct tensor *x = *(const struct tensor *const *)a, *y = *(const struct tensor *const *)b;
+    return (x > y) - (x < y);
+}
+
+static bool is_buffer(const struct family *family, const char *name) {
+    size_t length = strlen(name);
+    for (const char *const *buffer = family->buffers; buffer && *buffer; buffer++) {
+        size_t end = strlen(*buffer);
+        if (length >= end && strcmp(name + length - end, *buffer) == 0) return true;
+    }
+    return false;
+}
+
+/* Every tensor of the checkpoint must have been asked for: one that was not would silently not count. */
+static void refuse_unused(struct binder *b) {
+    qsort(b->used, b->used_count, sizeof *b->used, compare_pointers);
+    for (size_t i = 0; i < checkpoint_count(b->checkpoint) && !failed(b); i++) {
+        const struct tensor *t = checkpoint_at(b->checkpoint, i);
+        if (is_buffer(b->family, t->name)) continue;
+        if (bsearch(&t, b->used, b->used_count, sizeof *b->used, compare_pointers)) continue;
+        char place[400];
+        snprintf(place, sizeof place, "%s: %s", t->file, t->name);
+        error_set(&b->error, STATUS_UNSUPPORTED, place, "is not a tensor of a %s of this configuration", b->family->model_type);
+    }
+}
+
+static uint64_t count_parameters(const struct binder *b) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < b->used_count; i++) {
+        const struct tensor *t = b->used[i];
+        uint64_t elements = 1;
+        for (size_t k = 0; k < t->rank; k++) elements *= t->shape[k];
+        if (i == 0 || b->used[i - 1] != t) sum += elements;
+    }
+    return sum;
+}
+
+enum status bound_model_init(struct bound_model *m, const struct model_description *description,
+                             const struct family *family, const struct checkpoint *checkpoint, struct error *e) {
+    *m = (struct bound_model){.description = description, .checkpoint = checkpoint};
+    struct binder b = {.model = m, .description = description, .family = family, .checkpoint = checkpoint};
+    size_t lookups = WEIGHT_COUNT * 2 * (description->layers + 1);
+    b.used = memory_aligned(lookups, sizeof *b.used, "tensor names", e);
+    m->layers = memory_aligned(description->layers, sizeof *m->layers, "bound layers", e);
+    if (!b.used || !m->layers) {
+        free(b.used);
+        return STATUS_NO_MEMORY;
+    }
+    bind_ends(&b);
+    for (size_t i = 0; i < description->layers && !failed(&b); i++) bind_layer(&b, &m->layers[i], i);
+    if (!failed(&b)) refuse_unused(&b);
+    m->parameters = count_parameters(&b);
+    free(b.used);
+    if (failed(&b) && e) *e = b.error;
+    return b.error.code;
+}
+
+void bound_model_deinit(struct bound_model *m) {
+    free(m->layers);
+    free(m->row_maps);
+    *m = (struct bound_model){0};
+}
+
+static const char *element(const struct tensor *t, size_t offset) {
+    return (const char *)t->data + offset * dtype_size(t->dtype);
+}
+
+static size_t row_of(const uint32_t *rows, size_t first_row, size_t r) { return rows ? rows[r] : first_row + r; }
+
+void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out) {
+    const struct tensor *t = m->tensor;
+    assert(t && first + count <= m->out);
+    size_t along = m->transposed ? 0 : 1, across = 1 - along;
+    for (size_t r = 0; r < count; r++) {
+        size_t row = row_of(m->rows, m->first_row, first + r);
+        dtype_read(t->dtype, element(t, row * t->stride[across]), t->stride[along], m->in, out + r * m->in);
+    }
+}
+
+void vector_read_part(const struct vector_view *v, size_t first, size_t count, double *out) {
+    const struct tensor *t = v->tensor;
+    assert(first + count <= v->count);
+    for (size_t i = 0; i < count; i++) {
+        out[i] = 0;
+        if (t) dtype_read(t->dtype, element(t, row_of(v->rows, v->first_row, first + i) * t->stride[0]), 1, 1, out + i);
+    }
+}
+
+void vector_read(const struct vector_view *v, size_t count, double fallback, double *out) {
+    if (v->tensor) {
+        vector_read_part(v, 0, count, out);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) out[i] = fallback;
+}

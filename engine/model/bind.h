@@ -1,0 +1,69 @@
+/* Named tensors of a checkpoint -> the matrices and vectors of the description, each checked for its shape and given as
+ * [out, in] whatever its layout on disk. Nothing is copied: views borrow the checkpoint. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/load/checkpoint.h"
+#include "engine/model/family.h"
+
+/* Row r of the logical matrix is row `rows ? rows[r] : first_row + r` of the tensor (column, when transposed). */
+struct matrix_view {
+    const struct tensor *tensor; /* NULL: absent */
+    bool transposed;
+    const uint32_t *rows;
+    size_t first_row;
+    size_t out, in;
+};
+
+struct vector_view {
+    const struct tensor *tensor; /* NULL: absent */
+    const uint32_t *rows;
+    size_t first_row;
+    size_t count;
+};
+
+struct bound_linear {
+    struct matrix_view weight;
+    struct vector_view bias;
+};
+
+struct bound_norm {
+    struct vector_view gain, bias;
+};
+
+struct bound_layer {
+    struct bound_norm attention_norm, mlp_norm;
+    struct bound_linear query, key, value, attention_out;
+    struct bound_linear gate, up, down;
+    struct bound_norm attention_inner_norm, mlp_inner_norm, attention_post_norm, mlp_post_norm;
+    struct vector_view head_scale, residual_scale, gpas_gate;
+};
+
+struct bound_model {
+    const struct model_description *description;
+    const struct checkpoint *checkpoint;
+    struct matrix_view embedding, position; /* position: rows from position_offset on */
+    struct bound_norm embedding_norm, final_norm;
+    struct bound_linear project_in, project_out, head;
+    struct bound_layer *layers;
+    uint32_t *row_maps; /* of q, k and v in a fused tensor, one after the other; NULL when they need none */
+    uint64_t parameters;
+};
+
+/* Errors name the tensor: missing, of another shape than expected, of an unreadable type, or not known to the family
+ * (its buffers apart). Borrows description and checkpoint until bound_model_deinit. */
+enum status bound_model_init(struct bound_model *b, const struct model_description *description,
+                             const struct family *family, const struct checkpoint *checkpoint, struct error *e);
+void bound_model_deinit(struct bound_model *b);
+
+/* Rows [first, +count) into out [count, in], widened exactly. */
+void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out);
+
+/* Entries [first, +count); zeros when the vector is absent. */
+void vector_read_part(const struct vector_view *v, size_t first, size_t count, double *out);
+
+/* All of a vector; `fallback` everywhere when it is absent. */
+void vector_read(const struct vector_view *v, size_t count, double fallback, double *out);

@@ -1,0 +1,150 @@
+/* What a model is: every trait of its mathematics, whatever family it came from. Filled by a family adapter from
+ * config.json; everything below (bind, convert, forward, reference) reads this and never a config. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+#include "engine/kernel/kernel.h"
+
+/* Limits on what a config may claim; far beyond any model of these families. */
+#define MODEL_LAYERS_MAX     1024
+#define MODEL_WIDTH_MAX      65536
+#define MODEL_MLP_WIDTH_MAX  1048576
+#define MODEL_HEADS_MAX      1024
+#define MODEL_HEAD_DIM_MAX   1024
+#define MODEL_VOCABULARY_MAX 4194304
+#define MODEL_CONTEXT_MAX    4194304
+#define MODEL_END_TOKENS_MAX 16
+
+enum norm_type { NORM_TYPE_LAYERNORM, NORM_TYPE_RMSNORM };
+
+/* Where the norms of a block stand; the names are those of the papers (README, "Norm placements"). */
+enum norm_placement {
+    PLACEMENT_PRE,
+    PLACEMENT_POST,
+    PLACEMENT_DEEPNORM,
+    PLACEMENT_SANDWICH,
+    PLACEMENT_SUB_LN,
+    PLACEMENT_NORMFORMER,
+    PLACEMENT_RESIDUAL_DUAL,
+    PLACEMENT_COUNT
+};
+
+enum residual { RESIDUAL_SEQUENTIAL, RESIDUAL_PARALLEL_ONE_NORM, RESIDUAL_PARALLEL_TWO_NORMS };
+
+enum position_kind {
+    POSITION_NONE,
+    POSITION_LEARNED,            /* a table, row position + position_offset */
+    POSITION_SINUSOIDAL_HALVES,  /* [sin | cos] of p 10000^(-i / (d/2 - 1)), p with the offset (XGLM) */
+    POSITION_SINUSOIDAL_CTRL,    /* sines of the even indices, then cosines of the odd, of p 10000^(-2 floor(i/2) / d) */
+    POSITION_ROTARY,
+    POSITION_ALIBI,
+};
+
+enum rotary_scaling { ROTARY_SCALING_NONE, ROTARY_SCALING_LINEAR, ROTARY_SCALING_DYNAMIC };
+
+struct rotary {
+    size_t dimensions; /* rotated dimensions of a head, even; the others pass */
+    bool interleaved;  /* pairs (2i, 2i+1) as in GPT-J; else (i, i + dimensions/2) as in NeoX */
+    double theta;
+    enum rotary_scaling scaling;
+    double factor;
+    size_t scaling_context; /* dynamic: positions up to which theta stays */
+};
+
+enum alibi_kind {
+    ALIBI_BLOOM,  /* slopes 2^(-8 i / n) for n a power of 2, the rest of the heads from the odd steps of 2n */
+    ALIBI_FALCON, /* BLOOM's slopes; slope, position and product rounded to bfloat16, added before the 1/sqrt(d) */
+    ALIBI_MPT,    /* slopes 2^(-bias_max i / n') with n' the next power of 2: odd steps first, then even ones */
+};
+
+struct alibi {
+    enum alibi_kind kind;
+    double bias_max; /* MPT */
+};
+
+enum qk_norm {
+    QK_NORM_NONE,
+    QK_NORM_SHARED,   /* one gain (and bias) [head_dim] for all heads */
+    QK_NORM_PER_HEAD, /* gain [heads, head_dim] */
+};
+
+/* How the rows of q, k and v lie in the checkpoint. */
+enum qkv_packing {
+    QKV_SEPARATE,
+    QKV_CONCATENATED, /* all q, all k, all v */
+    QKV_PER_HEAD,     /* for each head: q, k, v */
+    QKV_GROUPED,      /* for each key/value head: its query heads, then k, then v (Falcon) */
+    QKV_CODEGEN,      /* 4 blocks, each q, v, k of a quarter of the heads */
+};
+
+enum head_scale { HEAD_SCALE_NONE, HEAD_SCALE_PAPER, HEAD_SCALE_OUTPUT };
+
+/* What may differ from layer to layer. */
+struct layer_traits {
+    size_t window; /* keys a token sees, itself included; 0: all */
+    bool rotary;   /* position kind ROTARY is applied here */
+    double attention_scale;
+};
+
+struct model_description {
+    char family[32];
+    size_t vocabulary; /* rows of the embedding table and of the head */
+    size_t width, layers, heads, kv_heads, head_dim, mlp_width, context;
+
+    enum norm_type norm_type;
+    enum norm_placement placement;
+    enum residual residual;
+    double norm_eps, final_norm_eps;
+    double norm_gain_offset; /* added to every stored gain (1 for LayerNorm1P) */
+
+    enum position_kind position;
+    size_t position_offset;
+    struct rotary rotary;
+    struct alibi alibi;
+
+    enum qkv_packing qkv_packing;
+    bool transposed; /* block matrices are stored [in, out] (GPT-2's Conv1D) */
+    double clip_qkv; /* clamp of q, k, v to [-clip, clip]; 0: none */
+    enum qk_norm qk_norm;
+    double qk_norm_eps;
+
+    enum activation activation;
+    bool gated; /* act(gate) * up */
+
+    size_t embedding_width;  /* of the table; other than width: projected in and out */
+    double embedding_scale;
+    bool embedding_norm;
+    double embedding_norm_eps;
+
+    bool tied;
+    double logit_scale;
+
+    /* Placements beyond pre (see shared names in family_prenorm.c). */
+    bool gpas;
+    double deepnorm_alpha;
+    enum head_scale head_scale;
+    bool residual_scale;
+    double dual_scale, dual_alpha, dual_norm_eps;
+
+    struct layer_traits *layer; /* [layers] */
+
+    int32_t bos, pad; /* -1: none */
+    int32_t end_tokens[MODEL_END_TOKENS_MAX];
+    size_t end_count;
+};
+
+/* All traits at their plainest: pre-LN, sequential, MHA, no positions. */
+void description_init(struct model_description *d);
+void description_deinit(struct model_description *d);
+
+/* Allocates d->layer with attention_scale 1/sqrt(head_dim), rotary where the position kind says, no window. */
+enum status description_layers_init(struct model_description *d, struct error *e);
+
+/* Whether every reader of the main branch is a norm, so that the RMSNorm and CRMSNorm forms are exact. */
+bool description_converts(const struct model_description *d);
+
+const char *placement_name(enum norm_placement placement);

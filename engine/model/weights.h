@@ -1,0 +1,38 @@
+/* The tensors that a block can have, under one set of names; a family's table says what they are called on disk. */
+#pragma once
+
+/* slot, is it in every layer */
+#define WEIGHT_LIST(X)                                                                                       \
+    X(EMBEDDING, false)                                                                                      \
+    X(POSITION, false)                                                                                       \
+    X(EMBEDDING_NORM, false)                                                                                 \
+    X(PROJECT_IN, false)                                                                                     \
+    X(PROJECT_OUT, false)                                                                                    \
+    X(FINAL_NORM, false)                                                                                     \
+    X(HEAD, false)                                                                                           \
+    X(ATTENTION_NORM, true)                                                                                  \
+    X(MLP_NORM, true)                                                                                        \
+    X(QKV, true) /* fused in any packing; else the next three */                                             \
+    X(QUERY, true)                                                                                           \
+    X(KEY, true)                                                                                             \
+    X(VALUE, true)                                                                                           \
+    X(ATTENTION_OUT, true)                                                                                   \
+    X(QUERY_NORM, true)                                                                                      \
+    X(KEY_NORM, true)                                                                                        \
+    X(MLP_GATE, true)                                                                                        \
+    X(MLP_UP, true)                                                                                          \
+    X(MLP_DOWN, true)                                                                                        \
+    X(ATTENTION_INNER_NORM, true)                                                                            \
+    X(MLP_INNER_NORM, true)                                                                                  \
+    X(ATTENTION_POST_NORM, true)                                                                             \
+    X(MLP_POST_NORM, true)                                                                                   \
+    X(HEAD_SCALE, true)                                                                                      \
+    X(RESIDUAL_SCALE, true)                                                                                  \
+    X(GATE, true) /* GPAS */
+
+enum weight {
+#define X(name, per_layer) WEIGHT_##name,
+    WEIGHT_LIST(X)
+#undef X
+        WEIGHT_COUNT
+};
