@@ -13,13 +13,13 @@
 
 #include "engine/base/error.h"
 
-/* id, name on the command line, arguments it may have besides options, their name in the usage line, help */
+/* id, name on the command line, the one argument that it may have besides options ("": none), help */
 #define COMMAND_LIST(X)                                                                                      \
-    X(SERVE, "serve", 0, "", "Serve text completion over HTTP")                                              \
-    X(GENERATE, "generate", 1, "[PROMPT]", "Continue one prompt (or standard input) on standard output")
+    X(SERVE, "serve", "", "Serve text completion over HTTP")                                                 \
+    X(GENERATE, "generate", "[PROMPT]", "Continue one prompt (or standard input) on standard output")
 
 enum command {
-#define X(id, name, arguments, usage, help) COMMAND_##id,
+#define X(id, name, argument, help) COMMAND_##id,
     COMMAND_LIST(X)
 #undef X
         COMMAND_COUNT
@@ -63,8 +63,8 @@ struct config {
 #undef OPTION
     enum option_source source[OPTION_COUNT]; /* where each value came from */
     enum config_action action;
-    char **arguments; /* what is not an option, borrowed from argv */
-    size_t argument_count;
+    char *argument; /* what is not an option, borrowed from the flags; NULL when there is none */
+    char *file;     /* the configuration file, NULL when there is none */
 };
 
 /* The defaults. After a failure config_deinit is allowed too. */
@@ -89,6 +89,9 @@ enum status config_print(const struct config *c, enum command command, FILE *out
 
 /* The options of a command, by groups, with defaults and ranges. */
 void config_print_help(enum command command, FILE *out);
+
+/* The commands of the program. */
+void config_print_usage(FILE *out);
 
 /* "serve"; the command of a name, COMMAND_COUNT when there is none of that name. */
 const char *command_name(enum command command);
