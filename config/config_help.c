@@ -60,11 +60,13 @@ static void print_option(const char *key, const char *value, const char *help, F
 
 static void print_row(enum option_id id, FILE *out) {
     const struct option_row *row = &option_rows[id];
-    char help[2 * OPTION_TEXT_MAX], expected[OPTION_TEXT_MAX];
-    size_t used = (size_t)snprintf(help, sizeof help, "%s", row->help);
-    if (row->least || row->choices)
-        used += (size_t)snprintf(help + used, sizeof help - used, " (%s)", option_expected(id, expected));
-    if (row->initial) snprintf(help + used, sizeof help - used, " [%s]", row->initial);
+    char help[2 * OPTION_TEXT_MAX], range[OPTION_TEXT_MAX / 2] = "", initial[OPTION_TEXT_MAX / 2] = "";
+    if (row->least) snprintf(range, sizeof range, "%s..%s", row->least, row->most);
+    if (row->choices) snprintf(range, sizeof range, "%s", row->choices);
+    if (row->initial) snprintf(initial, sizeof initial, "default %s", row->initial);
+    bool bracketed = *range || *initial;
+    snprintf(help, sizeof help, "%s%s%s%s%s%s", row->help, bracketed ? " [" : "", range,
+             *range && *initial ? ", " : "", initial, bracketed ? "]" : "");
     print_option(row->key, value_name(row->type), help, out);
 }
 
@@ -82,10 +84,10 @@ void config_print_help(enum command command, FILE *out) {
     print_option("config", " PATH", "JSON file of options: {\"port\": 8080, ...}", out);
     print_option("print-config", "", "Print the options in effect as such a file and exit", out);
     print_option("help", "", "Print this and exit", out);
-    fprintf(out,
-            "\nThe default is in brackets. --some-option V, --some-option=V, the environment variable"
-            " PRENORM_SOME_OPTION=V\nand {\"some-option\": V} in the file say the same; a flag wins over the"
-            " environment, and that over the file.\n");
+    fprintf(
+        out,
+        "\n--some-option V, --some-option=V, the environment variable PRENORM_SOME_OPTION=V and the key\n"
+        "\"some-option\" of the file say the same. A flag wins over the environment, that over the file.\n");
 }
 
 void config_print_usage(FILE *out) {

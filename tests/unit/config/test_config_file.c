@@ -1,7 +1,7 @@
 #include "tests/unit/config/config_fixture.h"
 
-/* Every folder of tests/cases/config is a file of options, config.json, and the message that it must give:
- * expect.txt, with FILE for the path; an empty one means that it is accepted. */
+/* Every folder of tests/cases/config is a file of options, config.json, and expect.txt: how the message
+ * begins that it must give, with FILE for the path; an empty one means that it is accepted. */
 static void check_case(const char *path, const char *name, void *context) {
     struct fixture *f = context;
     char file[1200], expected[1400] = "";
