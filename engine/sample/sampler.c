@@ -1,0 +1,323 @@
+#include "engine/sample/sampler.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/memory.h"
+#include "engine/sample/generator.h"
+
+#define TEMPERATURE_GREEDY 1e-5 /* below: its inverse would leave the range where exp is of use */
+#define DRAW_BLOCK         256  /* ids whose weights are summed at once */
+#define NUCLEUS_FIRST      64   /* candidates that top_p and typical_p look at first ... */
+#define NUCLEUS_GROWTH     8    /* ... and how fast that grows while they do not suffice */
+
+enum status sampler_scratch_init(struct sampler_scratch *scratch, size_t rows, struct error *e) {
+    *scratch = (struct sampler_scratch){
+        .row = memory_aligned(rows, sizeof *scratch->row, "sampler row", e),
+        .keys = memory_aligned(rows, sizeof *scratch->keys, "sampler keys", e),
+        .counts = memory_aligned(rows, sizeof *scratch->counts, "sampler counts", e),
+        .candidates = memory_aligned(rows, sizeof *scratch->candidates, "sampler candidates", e),
+        .nearest = memory_aligned(rows, sizeof *scratch->nearest, "sampler candidates", e),
+        .weights = memory_aligned(rows, sizeof *scratch->weights, "sampler weights", e)};
+    if (scratch->row && scratch->keys && scratch->counts && scratch->candidates && scratch->nearest &&
+        scratch->weights)
+        return STATUS_OK;
+    sampler_scratch_deinit(scratch);
+    return STATUS_NO_MEMORY;
+}
+
+void sampler_scratch_deinit(struct sampler_scratch *scratch) {
+    free(scratch->row);
+    free(scratch->keys);
+    free(scratch->counts);
+    free(scratch->candidates);
+    free(scratch->nearest);
+    free(scratch->weights);
+    *scratch = (struct sampler_scratch){0};
+}
+
+void sampler_mask_holes(const struct sampler_vocabulary *vocabulary, float *row) {
+    for (size_t i = 0; i < vocabulary->hole_count; i++) row[vocabulary->holes[i]] = -INFINITY;
+}
+
+/* ---- the row: masks, penalties, biases
+ * ------------------------------------------------------------------------ */
+
+static bool has_penalties(const struct engine_sampling *s) {
+    return s->repetition_penalty != 1 || s->frequency_penalty != 0 || s->presence_penalty != 0;
+}
+
+static bool row_changes(const struct sampler_input *input) {
+    const struct engine_sampling *s = input->sampling;
+    return s->allowed || s->bias_count > 0 || input->banned_count > 0 || has_penalties(s);
+}
+
+/* The row with only the allowed ids left, in scratch. */
+static void copy_row(const struct sampler_vocabulary *vocabulary, const struct engine_sampling *s,
+                     const float *row, float *out) {
+    size_t count = vocabulary->sampleable;
+    if (!s->allowed) {
+        memcpy(out, row, count * sizeof *out);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) out[i] = -INFINITY;
+    for (size_t i = 0; i < s->allowed_count; i++)
+        if (s->allowed[i] >= 0 && (size_t)s->allowed[i] < count) out[s->allowed[i]] = row[s->allowed[i]];
+}
+
+static void penalise(const struct engine_sampling *s, float *logit, uint32_t generated) {
+    double value = *logit;
+    if (s->repetition_penalty != 1)
+        value = value > 0 ? value / s->repetition_penalty : value * s->repetition_penalty;
+    value -= s->frequency_penalty * generated;
+    if (generated > 0) value -= s->presence_penalty;
+    *logit = (float)value;
+}
+
+/* Each distinct token once: generated ones are counted (plus 1, so that 0 means "done or not seen"), then met
+ * again. */
+static void apply_penalties(const struct sampler_input *input, size_t sampleable, uint32_t *counts,
+                            float *row) {
+    const struct engine_sampling *s = input->sampling;
+    size_t first = s->repetition_penalty != 1 ? 0 : input->prompt_count;
+    for (size_t i = first; i < input->count; i++) {
+        uint32_t *count = &counts[input->tokens[i]];
+        if (*count == 0) *count = 1;
+        *count += i >= input->prompt_count;
+    }
+    for (size_t i = first; i < input->count; i++) {
+        int32_t id = input->tokens[i];
+        if (counts[id] == 0) continue;
+        if ((size_t)id < sampleable) penalise(s, &row[id], counts[id] - 1);
+        counts[id] = 0;
+    }
+}
+
+static const float *prepare_row(const struct sampler_vocabulary *vocabulary, struct sampler_scratch *scratch,
+                                const struct sampler_input *input, const float *row) {
+    if (!row_changes(input)) return row;
+    const struct engine_sampling *s = input->sampling;
+    size_t count = vocabulary->sampleable;
+    float *out = scratch->row;
+    copy_row(vocabulary, s, row, out);
+    if (has_penalties(s)) apply_penalties(input, count, scratch->counts, out);
+    for (size_t i = 0; i < s->bias_count; i++)
+        if (s->biases[i].token >= 0 && (size_t)s->biases[i].token < count)
+            out[s->biases[i].token] += s->biases[i].bias;
+    for (size_t i = 0; i < input->banned_count; i++)
+        if (input->banned[i] >= 0 && (size_t)input->banned[i] < count) out[input->banned[i]] = -INFINITY;
+    return out;
+}
+
+/* ---- the distribution: what may be drawn, and with what weight
+ * --------------------------------------------------- */
+
+/* weight(id) = exp((logit - max) / temperature): 1 for the most probable. */
+struct distribution {
+    const struct kernel_table *kernels;
+    const float *row;
+    size_t count;
+    float max, factor;
+    struct sampler_scratch *scratch;
+    size_t kept; /* candidates with weights in scratch */
+};
+
+static double weight_of(const struct distribution *d, float logit) {
+    return (double)d->kernels->exp_sum(&logit, 1, d->max, d->factor);
+}
+
+static void weigh(struct distribution *d) {
+    for (size_t i = 0; i < d->kept; i++)
+        d->scratch->weights[i] = weight_of(d, d->scratch->candidates[i].value);
+}
+
+static double total_weight(const struct distribution *d) {
+    double total = 0;
+    for (size_t i = 0; i < d->kept; i++) total += d->scratch->weights[i];
+    return total;
+}
+
+/* How many of the first weights reach `mass` together; 0 when all of them do not. */
+static size_t reach(const double *weights, size_t count, double mass) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        if ((sum += weights[i]) >= mass) return i + 1;
+    return 0;
+}
+
+static void keep_top_k(struct distribution *d, size_t k) {
+    d->kept = selection_best(d->row, d->count, k, d->scratch->candidates);
+    weigh(d);
+}
+
+/* top_p of the whole row: the best few, then more of them until they suffice. */
+static void keep_nucleus(struct distribution *d, double p) {
+    double mass = p * (double)d->kernels->exp_sum(d->row, d->count, d->max, d->factor);
+    for (size_t k = NUCLEUS_FIRST;; k *= NUCLEUS_GROWTH) {
+        keep_top_k(d, k);
+        size_t enough = reach(d->scratch->weights, d->kept, mass);
+        if (enough > 0) d->kept = enough;
+        if (enough > 0 || k >= d->count) return;
+    }
+}
+
+/* Every id of at least this weight (and more than 0), in the order of ids. */
+static void keep_min_weight(struct distribution *d, double least) {
+    d->kept = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        if (d->row[i] == -INFINITY) continue;
+        double weight = weight_of(d, d->row[i]);
+        if (weight <= 0 || weight < least) continue;
+        d->scratch->candidates[d->kept] = (struct candidate){d->row[i], (int32_t)i};
+        d->scratch->weights[d->kept++] = weight;
+    }
+}
+
+static void cut_nucleus(struct distribution *d, double p) {
+    size_t enough = reach(d->scratch->weights, d->kept, p * total_weight(d));
+    if (enough > 0) d->kept = enough;
+}
+
+static void cut_min_weight(struct distribution *d, double least) {
+    while (d->kept > 1 && d->scratch->weights[d->kept - 1] < least) d->kept--;
+}
+
+/* Entropy in nats of the candidates. */
+static double entropy(const struct distribution *d, double total) {
+    double h = 0;
+    for (size_t i = 0; i < d->kept; i++) {
+        double p = d->scratch->weights[i] / total;
+        if (p > 0) h -= p * log(p);
+    }
+    return h;
+}
+
+/* Of the `kept` candidates with a key (higher is better), how many of the best reach `mass`; they are in
+ * `nearest`. */
+static size_t reach_by_key(const struct sampler_scratch *s, size_t kept, double mass) {
+    for (size_t k = NUCLEUS_FIRST;; k *= NUCLEUS_GROWTH) {
+        size_t found = selection_best(s->keys, kept, k, s->nearest);
+        double sum = 0;
+        for (size_t i = 0; i < found; i++)
+            if ((sum += s->weights[s->nearest[i].id]) >= mass) return i + 1;
+        if (k >= kept) return found;
+    }
+}
+
+/* Locally typical sampling (Meister et al. 2023): those whose surprise is nearest to the entropy, until they
+ * have the mass. */
+static void keep_typical(struct distribution *d, double p) {
+    struct sampler_scratch *s = d->scratch;
+    double total = total_weight(d), h = entropy(d, total);
+    for (size_t i = 0; i < d->kept; i++) {
+        double share = s->weights[i] / total;
+        s->keys[i] = share > 0 ? -(float)fabs(-log(share) - h) : -INFINITY;
+    }
+    size_t chosen = reach_by_key(s, d->kept, p * total);
+    for (size_t i = 0; i < chosen; i++) s->keys[s->nearest[i].id] = 1; /* keys are not positive: this marks */
+    size_t kept = 0;
+    for (size_t i = 0; i < d->kept; i++) {
+        if (s->keys[i] != 1) continue;
+        s->candidates[kept] = s->candidates[i];
+        s->weights[kept++] = s->weights[i];
+    }
+    d->kept = kept;
+}
+
+/* Applies the filters in their order (sampler.h). top_k and top_p leave the candidates best first, which is
+ * what lets the next filter cut the tail. */
+static void filter(struct distribution *d, const struct engine_sampling *s) {
+    bool top_k = s->top_k > 0 && s->top_k < d->count;
+    if (top_k) {
+        keep_top_k(d, s->top_k);
+        if (s->top_p < 1) cut_nucleus(d, s->top_p);
+    } else if (s->top_p < 1) {
+        keep_nucleus(d, s->top_p);
+    } else {
+        keep_min_weight(d, s->min_p);
+    }
+    cut_min_weight(d, s->min_p);
+    if (s->typical_p < 1) keep_typical(d, s->typical_p);
+}
+
+static bool has_filters(const struct engine_sampling *s, size_t count) {
+    return (s->top_k > 0 && s->top_k < count) || s->top_p < 1 || s->min_p > 0 || s->typical_p < 1;
+}
+
+/* ---- the draw
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* The first candidate at which the running sum passes u * total; rounding must not lead past the last of
+ * weight. */
+static int32_t draw_candidate(const struct distribution *d, double u) {
+    double target = u * total_weight(d), sum = 0;
+    size_t last = 0;
+    for (size_t i = 0; i < d->kept; i++) {
+        if (d->scratch->weights[i] <= 0) continue;
+        last = i;
+        sum += d->scratch->weights[i];
+        if (sum > target) break;
+    }
+    return d->scratch->candidates[last].id;
+}
+
+/* The same over the whole row in the order of ids: sums of blocks first, which the kernel makes fast, then
+ * the ids of one block. */
+static int32_t draw_row(const struct distribution *d, double u) {
+    size_t blocks = (d->count + DRAW_BLOCK - 1) / DRAW_BLOCK;
+    double total = 0;
+    for (size_t b = 0; b < blocks; b++) {
+        size_t first = b * DRAW_BLOCK, rest = d->count - first;
+        size_t count = rest < DRAW_BLOCK ? rest : DRAW_BLOCK;
+        d->scratch->weights[b] = (double)d->kernels->exp_sum(d->row + first, count, d->max, d->factor);
+        total += d->scratch->weights[b];
+    }
+    double target = u * total, sum = 0;
+    size_t block = 0;
+    for (size_t b = 0; b < blocks; b++) {
+        if (d->scratch->weights[b] <= 0) continue;
+        block = b;
+        if (sum + d->scratch->weights[b] > target) break;
+        sum += d->scratch->weights[b];
+    }
+    size_t end = (block + 1) * DRAW_BLOCK < d->count ? (block + 1) * DRAW_BLOCK : d->count,
+           last = block * DRAW_BLOCK;
+    for (size_t i = block * DRAW_BLOCK; i < end; i++) {
+        double weight = weight_of(d, d->row[i]);
+        if (weight <= 0) continue;
+        last = i;
+        sum += weight;
+        if (sum > target) break;
+    }
+    return (int32_t)last;
+}
+
+enum status sampler_pick(const struct kernel_table *kernels, const struct sampler_vocabulary *vocabulary,
+                         struct sampler_scratch *scratch, const struct sampler_input *input, const float *row,
+                         int32_t *id, struct error *e) {
+    const struct engine_sampling *s = input->sampling;
+    size_t count = vocabulary->sampleable;
+    assert(count > 0 && count <= vocabulary->rows);
+    const float *prepared = prepare_row(vocabulary, scratch, input, row);
+    size_t best = kernels->argmax(prepared, count);
+    if (!(prepared[best] > -INFINITY && prepared[best] < INFINITY))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "sampling", "no token is left that may be sampled");
+    *id = (int32_t)best;
+    if (s->temperature < TEMPERATURE_GREEDY) return STATUS_OK;
+    struct distribution d = {.kernels = kernels,
+                             .row = prepared,
+                             .count = count,
+                             .max = prepared[best],
+                             .factor = (float)(1 / s->temperature),
+                             .scratch = scratch};
+    double u = generator_uniform(input->seed, input->choice, input->count - input->prompt_count);
+    if (!has_filters(s, count)) {
+        *id = draw_row(&d, u);
+        return STATUS_OK;
+    }
+    filter(&d, s);
+    *id = draw_candidate(&d, u);
+    return STATUS_OK;
+}

@@ -1,0 +1,268 @@
+/* The sampler against a plain one that sorts everything, in double precision. */
+#include "tests/support/test_support.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+#include "engine/sample/sampler.h"
+
+enum { ROWS_MAX = 3000, DRAWS = 3000 };
+
+static const struct engine_sampling neutral = {
+    .temperature = 1, .top_p = 1, .typical_p = 1, .repetition_penalty = 1, .has_seed = true, .seed = 5};
+
+struct bench {
+    struct sampler_vocabulary vocabulary;
+    struct sampler_scratch scratch;
+    float row[ROWS_MAX];
+};
+
+static void bench_init(struct bench *b, size_t rows, size_t sampleable, double spread, unsigned seed) {
+    struct error e;
+    b->vocabulary = (struct sampler_vocabulary){.rows = rows, .sampleable = sampleable};
+    assert_ok(sampler_scratch_init(&b->scratch, rows, &e));
+    srand(seed);
+    for (size_t i = 0; i < rows; i++) b->row[i] = (float)(spread * (rand() / (double)RAND_MAX - 0.5));
+}
+
+/* The token at a position: `generated` tokens were sampled before. */
+static int32_t pick(struct bench *b, const struct engine_sampling *sampling, const int32_t *tokens,
+                    size_t prompt, size_t generated) {
+    struct error e;
+    struct sampler_input input = {.sampling = sampling,
+                                  .tokens = tokens,
+                                  .prompt_count = prompt,
+                                  .count = prompt + generated,
+                                  .seed = sampling->seed};
+    int32_t id = -1;
+    assert_ok(sampler_pick(kernel_scalar(), &b->vocabulary, &b->scratch, &input, b->row, &id, &e));
+    return id;
+}
+
+struct entry {
+    double p, key;
+    int32_t id;
+};
+
+static int by_key(const void *a, const void *b) {
+    const struct entry *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    return x->id < y->id ? -1 : 1;
+}
+
+static size_t keep_mass(struct entry *list, size_t count, double mass) {
+    double total = 0, sum = 0;
+    for (size_t i = 0; i < count; i++) total += list[i].p;
+    for (size_t i = 0; i < count; i++)
+        if ((sum += list[i].p) >= mass * total) return i + 1;
+    return count;
+}
+
+/* Probabilities that the parameters leave, by full sorts. */
+static void plain_distribution(const float *row, size_t count, const struct engine_sampling *s, double *out) {
+    static struct entry list[ROWS_MAX];
+    double max = -INFINITY, total = 0, entropy = 0;
+    for (size_t i = 0; i < count; i++) max = fmax(max, row[i]);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = (struct entry){.p = exp((row[i] - max) / s->temperature), .id = (int32_t)i};
+        list[i].key = -list[i].p;
+        out[i] = 0;
+    }
+    qsort(list, count, sizeof *list, by_key);
+    size_t kept = s->top_k > 0 && s->top_k < count ? s->top_k : count;
+    if (s->top_p < 1) kept = keep_mass(list, kept, s->top_p);
+    while (kept > 1 && list[kept - 1].p < s->min_p) kept--;
+    for (size_t i = 0; i < kept; i++) total += list[i].p;
+    for (size_t i = 0; i < kept; i++) entropy -= list[i].p / total * log(list[i].p / total);
+    if (s->typical_p < 1) {
+        for (size_t i = 0; i < kept; i++) list[i].key = fabs(-log(list[i].p / total) - entropy);
+        qsort(list, kept, sizeof *list, by_key);
+        kept = keep_mass(list, kept, s->typical_p);
+        total = 0;
+        for (size_t i = 0; i < kept; i++) total += list[i].p;
+    }
+    for (size_t i = 0; i < kept; i++) out[list[i].id] = list[i].p / total;
+}
+
+static void check_draws(struct bench *b, const struct engine_sampling *s) {
+    static double expect[ROWS_MAX];
+    static unsigned seen[ROWS_MAX];
+    size_t count = b->vocabulary.sampleable;
+    plain_distribution(b->row, count, s, expect);
+    memset(seen, 0, sizeof seen);
+    static int32_t tokens[DRAWS + 1];
+    for (size_t i = 0; i < DRAWS; i++) seen[pick(b, s, tokens, 1, i)]++;
+    for (size_t i = 0; i < count; i++) {
+        double sigma = sqrt(DRAWS * expect[i] * (1 - expect[i]));
+        if (expect[i] == 0) assert_int_equal(seen[i], 0);
+        assert_true(fabs(seen[i] - DRAWS * expect[i]) <= 6 * sigma + 1);
+    }
+}
+
+static void draws_follow_the_filtered_distribution(void **state) {
+    (void)state;
+    struct {
+        double temperature, top_p, min_p, typical_p;
+        uint32_t top_k;
+    } cases[] = {
+        {1, 1, 0, 1, 0},         {0.7, 1, 0, 1, 0},     {1.5, 0.9, 0, 1, 0},     {1, 0.3, 0, 1, 0},
+        {1, 1, 0, 1, 7},         {1, 0.8, 0, 1, 12},    {1, 1, 0.1, 1, 0},       {1, 0.95, 0.05, 1, 20},
+        {1, 1, 0, 0.6, 0},       {0.8, 0.9, 0, 0.5, 9}, {2, 0.99, 0.01, 0.9, 0}, {1, 1e-9, 0, 1, 0},
+        {1, 1, 1, 1, 0},         {1, 1, 0, 1e-9, 0},    {1, 1, 0, 1, 1},         {100, 0.97, 0, 1, 0},
+        {0.01, 0.97, 0.2, 1, 3}, {1, 1, 0, 1, 100000},
+    };
+    static struct bench b;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int size = 0; size < 2; size++) {
+            struct engine_sampling s = neutral;
+            s.temperature = cases[i].temperature, s.top_p = cases[i].top_p, s.min_p = cases[i].min_p;
+            s.typical_p = cases[i].typical_p, s.top_k = cases[i].top_k;
+            bench_init(&b, size ? 1300 : 41, size ? 1299 : 40, 8, (unsigned)i);
+            check_draws(&b, &s);
+            sampler_scratch_deinit(&b.scratch);
+        }
+}
+
+static void greedy_takes_the_lowest_of_the_largest(void **state) {
+    (void)state;
+    static struct bench b;
+    bench_init(&b, 100, 90, 1, 1);
+    b.row[17] = b.row[60] = 3;
+    b.row[95] = 9; /* padding */
+    struct engine_sampling s = neutral;
+    s.temperature = 0;
+    const int32_t prompt[] = {0};
+    assert_int_equal(pick(&b, &s, prompt, 1, 0), 17);
+    s.temperature = 1e-9;
+    assert_int_equal(pick(&b, &s, prompt, 1, 0), 17);
+    sampler_scratch_deinit(&b.scratch);
+}
+
+static void seed_choice_and_position_make_the_draw(void **state) {
+    (void)state;
+    static struct bench b;
+    static int32_t tokens[101];
+    bench_init(&b, 1000, 1000, 1, 1);
+    struct engine_sampling s = neutral;
+    int same = 0, again = 0;
+    for (size_t i = 0; i < 100; i++) {
+        int32_t a = pick(&b, &s, tokens, 1, i);
+        s.seed = 6;
+        same += a == pick(&b, &s, tokens, 1, i);
+        s.seed = 5;
+        again += a == pick(&b, &s, tokens, 1, i);
+    }
+    assert_int_equal(again, 100);
+    assert_true(same < 10);
+    sampler_scratch_deinit(&b.scratch);
+}
+
+static void penalties_work_on_what_was_said(void **state) {
+    (void)state;
+    static struct bench b;
+    bench_init(&b, 10, 10, 0, 1);
+    const int32_t tokens[] = {1, 1, 2, 3, 3, 3, 4};
+    struct engine_sampling s = neutral;
+    s.temperature = 0;
+    /* Frequency and presence count generated tokens alone: the prompt is {1, 1, 2}. */
+    float *row = b.row;
+    row[1] = 1.0f, row[3] = 2.0f, row[4] = 1.4f;
+    s.frequency_penalty = 0.5; /* 3: 2 - 1.5; 4: 1.4 - 0.5; 1 as it was */
+    assert_int_equal(pick(&b, &s, tokens, 3, 4), 1);
+    s.frequency_penalty = 0, s.presence_penalty = 0.3;
+    assert_int_equal(pick(&b, &s, tokens, 3, 4), 3);
+    s.presence_penalty = -2; /* 3: 4, 4: 3.4 */
+    assert_int_equal(pick(&b, &s, tokens, 3, 4), 3);
+    /* Repetition counts the prompt too: divides what is positive, multiplies what is negative. */
+    s.presence_penalty = 0, s.repetition_penalty = 4;
+    row[0] = 0.6f; /* 1: 0.25, 3: 0.5, 4: 0.35 */
+    assert_int_equal(pick(&b, &s, tokens, 3, 4), 0);
+    for (int i = 0; i < 10; i++) row[i] = -1.5f;
+    row[1] = -0.5f; /* becomes -2 */
+    assert_true(pick(&b, &s, tokens, 3, 4) == 0);
+    for (size_t i = 0; i < 10; i++) assert_int_equal(b.scratch.counts[i], 0);
+    sampler_scratch_deinit(&b.scratch);
+}
+
+static void biases_masks_and_holes(void **state) {
+    (void)state;
+    static struct bench b;
+    bench_init(&b, 12, 10, 0, 1);
+    const int32_t holes[] = {2, 7}, prompt[] = {0}, allowed[] = {2, 3, 5, 11}, banned[] = {5};
+    b.vocabulary.holes = holes, b.vocabulary.hole_count = 2;
+    b.row[2] = 9, b.row[7] = 8, b.row[6] = 5, b.row[5] = 4, b.row[3] = 1, b.row[11] = 20;
+    sampler_mask_holes(&b.vocabulary, b.row);
+    struct engine_sampling s = neutral;
+    s.temperature = 0;
+    assert_int_equal(pick(&b, &s, prompt, 1, 0), 6);
+    const struct engine_bias biases[] = {{6, -100}, {9, 4.5f}, {2, 100}, {11, 100}};
+    s.biases = biases, s.bias_count = 4;
+    assert_int_equal(pick(&b, &s, prompt, 1, 0), 9);
+    s.bias_count = 0, s.allowed = allowed, s.allowed_count = 4;
+    assert_int_equal(pick(&b, &s, prompt, 1, 0), 5);
+    struct sampler_input input = {
+        .sampling = &s, .tokens = prompt, .prompt_count = 1, .count = 1, .banned = banned, .banned_count = 1};
+    struct error e;
+    int32_t id;
+    assert_ok(sampler_pick(kernel_scalar(), &b.vocabulary, &b.scratch, &input, b.row, &id, &e));
+    assert_int_equal(id, 3);
+    s.allowed_count = 1; /* a hole alone */
+    assert_int_equal(sampler_pick(kernel_scalar(), &b.vocabulary, &b.scratch, &input, b.row, &id, &e),
+                     STATUS_INVALID_ARGUMENT);
+    s.allowed_count = 0;
+    assert_int_equal(sampler_pick(kernel_scalar(), &b.vocabulary, &b.scratch, &input, b.row, &id, &e),
+                     STATUS_INVALID_ARGUMENT);
+    sampler_scratch_deinit(&b.scratch);
+}
+
+static void the_row_is_left_as_it_was(void **state) {
+    (void)state;
+    static struct bench b;
+    static float before[ROWS_MAX];
+    bench_init(&b, 200, 200, 5, 1);
+    memcpy(before, b.row, sizeof before);
+    const int32_t tokens[] = {3, 4, 5};
+    const struct engine_bias bias = {3, 2};
+    struct engine_sampling s = neutral;
+    s.top_p = 0.9, s.typical_p = 0.9, s.frequency_penalty = 1, s.biases = &bias, s.bias_count = 1;
+    pick(&b, &s, tokens, 1, 2);
+    assert_memory_equal(before, b.row, sizeof before);
+    sampler_scratch_deinit(&b.scratch);
+}
+
+/* Every instruction set gives the same token, so a text does not depend on the machine's kernels. */
+static void every_kernel_table_draws_the_same(void **state) {
+    (void)state;
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    static struct bench b;
+    bench_init(&b, 2500, 2500, 12, 9);
+    static int32_t tokens[201];
+    struct engine_sampling s = neutral;
+    for (size_t i = 0; i < 200; i++) {
+        s.top_p = i % 2 ? 0.9 : 1;
+        int32_t expect = pick(&b, &s, tokens, 1, i);
+        for (size_t t = 0; t < count; t++) {
+            struct error e;
+            struct sampler_input input = {
+                .sampling = &s, .tokens = tokens, .prompt_count = 1, .count = 1 + i, .seed = s.seed};
+            int32_t id;
+            assert_ok(sampler_pick(tables[t], &b.vocabulary, &b.scratch, &input, b.row, &id, &e));
+            assert_int_equal(id, expect);
+        }
+    }
+    sampler_scratch_deinit(&b.scratch);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(draws_follow_the_filtered_distribution),
+        cmocka_unit_test(greedy_takes_the_lowest_of_the_largest),
+        cmocka_unit_test(seed_choice_and_position_make_the_draw),
+        cmocka_unit_test(penalties_work_on_what_was_said),
+        cmocka_unit_test(biases_masks_and_holes),
+        cmocka_unit_test(the_row_is_left_as_it_was),
+        cmocka_unit_test(every_kernel_table_draws_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
