@@ -29,8 +29,9 @@ struct forward_limits {
 
 struct forward;
 
-/* Borrows model, pool and workers until forward_destroy. */
-enum status forward_create(const struct packed_model *model, const struct kv_pool *pool, struct workers *workers,
+/* Borrows model, pool, kernels and workers until forward_destroy. */
+enum status forward_create(const struct packed_model *model, const struct kv_pool *pool,
+                           const struct kernel_table *kernels, struct workers *workers,
                            const struct forward_limits *limits, struct forward **out, struct error *e);
 void forward_destroy(struct forward *f);
 

@@ -1,0 +1,100 @@
+/* Attention of a step: rotate, store keys and values in their pages as they will be read, then attend; tiles are (entry,
+ * block of query rows, key/value head). */
+#include <string.h>
+
+#include "engine/forward/state.h"
+
+/* Query rows of a tile: enough to use a block of keys several times, few enough to share a prefill out. */
+#define TILE_ROWS 32
+
+static void rotate_row(const struct forward *f, size_t row) {
+    const struct model_description *d = f->description;
+    float *head = f->qkv + row * f->qkv_stride;
+    for (size_t h = 0; h < d->heads + d->kv_heads; h++, head += d->head_dim)
+        f->kernels->rotate(head, d->rotary.dimensions / 2, d->rotary.interleaved, f->cosine + row * f->angle_stride,
+                           f->sine + row * f->angle_stride);
+}
+
+static void store_row(const struct forward *f, size_t layer, size_t row) {
+    const struct model_description *d = f->description;
+    const struct kv_layout *layout = &f->pool->layout;
+    size_t position = f->rows[row].position, dim = d->head_dim, slot = position % layout->page_tokens;
+    uint32_t page = f->entries[f->rows[row].entry].table->pages[position / layout->page_tokens];
+    float *base = f->pool->memory + page * f->pool->page_floats;
+    const float *key = f->qkv + row * f->qkv_stride + d->heads * dim, *value = key + d->kv_heads * dim;
+    for (size_t h = 0; h < d->kv_heads; h++, key += dim, value += dim) {
+        float *keys = base + kv_key_offset(layout, layer, h) + slot / KERNEL_LANES * dim * KERNEL_LANES;
+        for (size_t i = 0; i < dim; i++) keys[i * KERNEL_LANES + slot % KERNEL_LANES] = key[i];
+        memcpy(base + kv_value_offset(layout, layer, h) + slot * dim, value, dim * sizeof(float));
+    }
+}
+
+static void store_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    size_t layer = *(const size_t *)context;
+    for (size_t r = first; r < first + count; r++) {
+        if (f->description->layer[layer].rotary) rotate_row(f, r);
+        store_row(f, layer, r);
+    }
+}
+
+void attention_plan(struct forward *f) {
+    size_t tiles = 0;
+    for (size_t i = 0; i < f->entry_count; i++) {
+        f->attention_tile[i] = tiles;
+        tiles += (f->entries[i].count + TILE_ROWS - 1) / TILE_ROWS * f->description->kv_heads;
+    }
+    f->attention_tile[f->entry_count] = tiles;
+}
+
+static size_t entry_of_tile(const struct forward *f, size_t tile) {
+    size_t low = 0, high = f->entry_count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (f->attention_tile[middle] <= tile) low = middle;
+        else high = middle;
+    }
+    return low;
+}
+
+struct attention_step {
+    struct forward *forward;
+    size_t layer;
+};
+
+static void attend_tile(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    const struct attention_step *step = context;
+    const struct forward *f = step->forward;
+    const struct model_description *d = f->description;
+    const struct layer_traits *traits = &d->layer[step->layer];
+    size_t i = entry_of_tile(f, tile), local = tile - f->attention_tile[i];
+    size_t head = local % d->kv_heads, first = local / d->kv_heads * TILE_ROWS;
+    const struct step_entry *entry = &f->entries[i];
+    size_t group = d->heads / d->kv_heads, column = head * group * d->head_dim, row = f->first_row[i];
+    struct attention a = {
+        .q = f->qkv + row * f->qkv_stride + column,
+        .q_stride = f->qkv_stride,
+        .out = f->heads + row * f->heads_stride + column,
+        .out_stride = f->heads_stride,
+        .group = group,
+        .head_dim = d->head_dim,
+        .first_position = entry->first_position,
+        .window = traits->window,
+        .scale = (float)traits->attention_scale,
+        .pool = f->pool->memory,
+        .pages = entry->table->pages,
+        .page_tokens = f->pool->layout.page_tokens,
+        .page_stride = f->pool->page_floats,
+        .key_offset = kv_key_offset(&f->pool->layout, step->layer, head),
+        .value_offset = kv_value_offset(&f->pool->layout, step->layer, head),
+    };
+    size_t left = entry->count - first;
+    f->kernels->attention_f32(&a, first, left < TILE_ROWS ? left : TILE_ROWS);
+}
+
+void attention_run(struct forward *f, size_t layer) {
+    forward_each_block(f, f->row_count, store_block, &layer);
+    struct attention_step step = {.forward = f, .layer = layer};
+    workers_run(f->workers, attend_tile, &step, f->attention_tile[f->entry_count]);
+}

@@ -1,0 +1,203 @@
+#include "engine/forward/state.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/memory.h"
+
+#define STRIDE_FLOATS (KERNEL_ALIGN / sizeof(float))
+/* Work on single rows is spread over the workers in blocks of so many rows, and not spread below twice that. */
+#define ROW_BLOCK 16
+
+static size_t stride_of(size_t width) { return (width + STRIDE_FLOATS - 1) / STRIDE_FLOATS * STRIDE_FLOATS; }
+
+static size_t widest_linear(const struct packed_model *m) {
+    size_t widest = m->head.out;
+    for (size_t i = 0; i < m->description->layers; i++) {
+        const struct packed_layer *layer = &m->layers[i];
+        if (layer->qkv.out > widest) widest = layer->qkv.out;
+        if (layer->up.out > widest) widest = layer->up.out;
+        if (layer->down.out > widest) widest = layer->down.out;
+    }
+    return widest;
+}
+
+static void set_strides(struct forward *f) {
+    const struct model_description *d = f->description;
+    f->branch_stride = stride_of(d->width);
+    f->qkv_stride = stride_of((d->heads + 2 * d->kv_heads) * d->head_dim);
+    f->heads_stride = stride_of(d->heads * d->head_dim);
+    f->hidden_stride = stride_of(d->mlp_width * (d->gated ? 2 : 1));
+    f->gated_stride = d->gated ? stride_of(d->mlp_width) : 0;
+    f->logits_stride = stride_of(d->vocabulary);
+    f->angle_stride = d->position == POSITION_ROTARY ? stride_of(d->rotary.dimensions / 2) : 0;
+}
+
+/* All float buffers in one allocation: sizes are added up first, then the same list places them. */
+static size_t place_buffers(struct forward *f, float *base) {
+    size_t used = 0, rows = f->limits.rows_max, logit_rows = f->limits.logit_rows_max;
+    const struct {
+        float **buffer;
+        size_t rows, stride;
+    } buffers[] = {
+        {&f->branch, rows, f->branch_stride},
+        {&f->normed, rows, f->branch_stride},
+        {&f->row_scales, 1, stride_of(rows)},
+        {&f->qkv, rows, f->qkv_stride},
+        {&f->heads, rows, f->heads_stride},
+        {&f->hidden, rows, f->hidden_stride},
+        {&f->gated, rows, f->gated_stride},
+        {&f->cosine, rows, f->angle_stride},
+        {&f->sine, rows, f->angle_stride},
+        {&f->last, logit_rows, f->branch_stride},
+        {&f->logits, logit_rows, f->logits_stride},
+        {&f->sums, f->model->matmul == MATMUL_OPENBLAS ? rows : 0, stride_of(widest_linear(f->model))},
+    };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
+        *buffers[i].buffer = base ? base + used : NULL;
+        used += buffers[i].rows * buffers[i].stride;
+    }
+    return used;
+}
+
+static bool allocate(struct forward *f, struct error *e) {
+    const struct model_description *d = f->description;
+    size_t entries = f->limits.entries_max + 1;
+    f->memory = memory_aligned(place_buffers(f, NULL), sizeof(float), "step buffers", e);
+    if (!f->memory) return false;
+    place_buffers(f, f->memory);
+    f->entry_scratch = memory_aligned(workers_count(f->workers) * 3 * d->width, sizeof(double), "step buffers", e);
+    f->frequencies = memory_aligned(entries * f->angle_stride, sizeof(double), "step buffers", e);
+    f->rows = memory_aligned(f->limits.rows_max, sizeof *f->rows, "step buffers", e);
+    f->first_row = memory_aligned(entries, sizeof *f->first_row, "step buffers", e);
+    f->attention_tile = memory_aligned(entries, sizeof *f->attention_tile, "step buffers", e);
+    return f->entry_scratch && f->frequencies && f->rows && f->first_row && f->attention_tile;
+}
+
+enum status forward_create(const struct packed_model *model, const struct kv_pool *pool,
+                           const struct kernel_table *kernels, struct workers *workers,
+                           const struct forward_limits *limits, struct forward **out, struct error *e) {
+    *out = NULL;
+    struct forward *f = memory_aligned(1, sizeof *f, "forward", e);
+    if (!f) return STATUS_NO_MEMORY;
+    f->model = model;
+    f->description = model->description;
+    f->pool = pool;
+    f->kernels = kernels;
+    f->workers = workers;
+    f->limits = *limits;
+    set_strides(f);
+    if (!allocate(f, e)) {
+        forward_destroy(f);
+        return STATUS_NO_MEMORY;
+    }
+    *out = f;
+    return STATUS_OK;
+}
+
+void forward_destroy(struct forward *f) {
+    if (!f) return;
+    free(f->memory);
+    free(f->entry_scratch);
+    free(f->frequencies);
+    free(f->rows);
+    free(f->first_row);
+    free(f->attention_tile);
+    free(f);
+}
+
+struct block_run {
+    struct forward *forward;
+    forward_rows_fn fn;
+    const void *context;
+    size_t rows;
+};
+
+static void run_block(void *context, size_t tile, size_t worker) {
+    const struct block_run *run = context;
+    size_t first = tile * ROW_BLOCK, left = run->rows - first;
+    run->fn(run->forward, first, left < ROW_BLOCK ? left : ROW_BLOCK, run->context, worker);
+}
+
+void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, const void *context) {
+    if (rows < 2 * ROW_BLOCK) {
+        fn(f, 0, rows, context, 0);
+        return;
+    }
+    struct block_run run = {.forward = f, .fn = fn, .context = context, .rows = rows};
+    workers_run(f->workers, run_block, &run, (rows + ROW_BLOCK - 1) / ROW_BLOCK);
+}
+
+/* Lays the entries out as rows, and checks the contract. */
+static void plan_rows(struct forward *f, const struct step_entry *entries, size_t count) {
+    assert(count <= f->limits.entries_max);
+    f->entries = entries;
+    f->entry_count = count;
+    f->row_count = f->logit_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct step_entry *entry = &entries[i];
+        size_t end = entry->first_position + entry->count;
+        assert(entry->count > 0 && entry->logit_rows <= entry->count && end <= f->description->context);
+        assert(entry->table->count * f->pool->layout.page_tokens >= end);
+        assert(f->row_count + entry->count <= f->limits.rows_max);
+        f->first_row[i] = f->row_count;
+        for (size_t r = 0; r < entry->count; r++) {
+            assert(entry->tokens[r] >= 0 && (size_t)entry->tokens[r] < f->description->vocabulary);
+            f->rows[f->row_count++] = (struct row_origin){
+                .entry = (uint32_t)i,
+                .token = (uint32_t)entry->tokens[r],
+                .position = (uint32_t)(entry->first_position + r),
+            };
+        }
+        f->logit_count += entry->logit_rows;
+    }
+    f->first_row[count] = f->row_count;
+    assert(f->logit_count <= f->limits.logit_rows_max);
+}
+
+/* The head runs only for the rows that were asked for. */
+static void run_head(struct forward *f) {
+    size_t to = 0, width = f->model->final_norm.width;
+    for (size_t i = 0; i < f->entry_count; i++) {
+        size_t end = f->first_row[i + 1];
+        for (size_t r = end - f->entries[i].logit_rows; r < end; r++, to++)
+            memcpy(f->last + to * f->branch_stride, f->branch + r * f->branch_stride, width * sizeof(float));
+    }
+    if (to == 0) return;
+    struct norm_output normed = norm_run(f, &f->model->final_norm, f->last, to);
+    linear_run(f, &(struct linear_call){
+                      .linear = &f->model->head,
+                      .x = normed.x,
+                      .x_stride = normed.stride,
+                      .rows = to,
+                      .row_scale = normed.row_scale,
+                      .out = f->logits,
+                      .out_stride = f->logits_stride,
+                  });
+}
+
+void forward_step(struct forward *f, const struct step_entry *entries, size_t count) {
+    plan_rows(f, entries, count);
+    entry_run(f);
+    if (f->angle_stride) rotary_prepare(f);
+    attention_plan(f);
+    for (size_t i = 0; i < f->description->layers; i++) block_run(f, i);
+    run_head(f);
+}
+
+float *forward_logits(struct forward *f, size_t i) {
+    assert(i < f->logit_count);
+    return f->logits + i * f->logits_stride;
+}
+
+size_t forward_vocabulary(const struct forward *f) { return f->description->vocabulary; }
+
+double forward_rope_theta(const struct forward *f, size_t length) {
+    const struct rotary *rotary = &f->description->rotary;
+    double base = rotary->theta, n = (double)length, limit = (double)rotary->scaling_context;
+    if (rotary->scaling != ROTARY_SCALING_DYNAMIC || n <= limit) return base;
+    double r = (double)rotary->dimensions;
+    return base * pow(rotary->factor * n / limit - (rotary->factor - 1), r / (r - 2));
+}

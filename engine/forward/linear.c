@@ -1,0 +1,87 @@
+/* Products of a step, spread over the workers in tiles; and the norms in front of them. */
+#include <string.h>
+
+#include <cblas.h>
+
+#include "engine/forward/state.h"
+
+/* Panels that a tile takes: a few, so that one row still has independent chains and weights stream in long runs, but
+ * enough tiles that no worker waits for another at the end. */
+#define TILE_PANELS_MAX  4
+#define TILES_PER_WORKER 4
+
+struct product {
+    const struct kernel_table *kernels;
+    struct matmul matmul;
+    size_t rows, panels, tile_panels;
+};
+
+static void run_tile(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    const struct product *p = context;
+    size_t first = tile * p->tile_panels, left = p->panels - first;
+    p->kernels->matmul_f32(&p->matmul, 0, p->rows, first, left < p->tile_panels ? left : p->tile_panels);
+}
+
+static size_t tile_panels(const struct forward *f, size_t panels) {
+    size_t share = panels / (workers_count(f->workers) * TILES_PER_WORKER);
+    if (share < 1) return 1;
+    return share < TILE_PANELS_MAX ? share : TILE_PANELS_MAX;
+}
+
+void linear_run(struct forward *f, const struct linear_call *call) {
+    const struct packed_linear *linear = call->linear;
+    struct product p = {
+        .kernels = f->kernels,
+        .rows = call->rows,
+        .panels = kernel_panels(linear->out),
+        .matmul =
+            {
+                .x = call->x,
+                .x_stride = call->x_stride,
+                .panels = linear->weights,
+                .k = linear->in,
+                .n = linear->out,
+                .row_scale = call->row_scale,
+                .bias = linear->bias,
+                .activation = call->activation,
+                .residual = call->residual,
+                .residual_stride = call->out_stride,
+                .out = call->out,
+                .out_stride = call->out_stride,
+            },
+    };
+    p.tile_panels = tile_panels(f, p.panels);
+    workers_run(f->workers, run_tile, &p, (p.panels + p.tile_panels - 1) / p.tile_panels);
+}
+
+struct norm_call {
+    const struct packed_norm *norm;
+    const float *x;
+};
+
+static void scale_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    const struct norm_call *call = context;
+    f->kernels->row_scales(call->norm->kind, call->x + first * f->branch_stride, f->branch_stride, count,
+                           call->norm->width, call->norm->divisor, call->norm->eps, f->row_scales + first);
+}
+
+static void normalize_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    const struct norm_call *call = context;
+    const struct packed_norm *norm = call->norm;
+    f->kernels->normalize_rows(norm->kind, call->x + first * f->branch_stride, f->branch_stride, count, norm->width,
+                               norm->eps, norm->gain, norm->bias, f->normed + first * f->branch_stride,
+                               f->branch_stride);
+}
+
+struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, const float *x, size_t rows) {
+    struct norm_call call = {.norm = norm, .x = x};
+    if (norm->gain) {
+        forward_each_block(f, rows, normalize_block, &call);
+        return (struct norm_output){.x = f->normed, .stride = f->branch_stride};
+    }
+    forward_each_block(f, rows, scale_block, &call);
+    return (struct norm_output){.x = x, .stride = f->branch_stride, .row_scale = f->row_scales};
+}

@@ -1,0 +1,46 @@
+/* Where rows enter: tokens and positions to the main branch, angles of the rotary embedding (Su et al. 2021). */
+#include <math.h>
+
+#include "engine/forward/state.h"
+
+static void enter_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)context;
+    const struct converted_model *c = f->model->converted;
+    double *scratch = f->entry_scratch + worker * 3 * f->description->width, *row = scratch + 2 * f->description->width;
+    for (size_t r = first; r < first + count; r++) {
+        converted_entry(c, f->rows[r].token, f->rows[r].position, row, scratch);
+        float *to = f->branch + r * f->branch_stride;
+        for (size_t i = 0; i < c->branch_width; i++) to[i] = (float)row[i];
+    }
+}
+
+void entry_run(struct forward *f) { forward_each_block(f, f->row_count, enter_block, NULL); }
+
+static void set_frequencies(struct forward *f) {
+    const struct rotary *rotary = &f->description->rotary;
+    double divisor = rotary->scaling == ROTARY_SCALING_LINEAR ? rotary->factor : 1;
+    for (size_t e = 0; e < f->entry_count; e++)
+        for (size_t i = 0; i < rotary->dimensions / 2; i++)
+            f->frequencies[e * f->angle_stride + i] =
+                pow(f->entries[e].rope_theta, -2.0 * (double)i / (double)rotary->dimensions) / divisor;
+}
+
+/* In double: an angle of some thousand radians keeps no useful bits in float. */
+static void angle_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)context, (void)worker;
+    size_t pairs = f->description->rotary.dimensions / 2;
+    for (size_t r = first; r < first + count; r++) {
+        const double *frequencies = f->frequencies + f->rows[r].entry * f->angle_stride;
+        for (size_t i = 0; i < pairs; i++) {
+            double sine, cosine;
+            sincos((double)f->rows[r].position * frequencies[i], &sine, &cosine);
+            f->cosine[r * f->angle_stride + i] = (float)cosine;
+            f->sine[r * f->angle_stride + i] = (float)sine;
+        }
+    }
+}
+
+void rotary_prepare(struct forward *f) {
+    set_frequencies(f);
+    forward_each_block(f, f->row_count, angle_block, NULL);
+}

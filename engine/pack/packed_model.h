@@ -1,0 +1,56 @@
+/* A converted model in the layout that kernels read: every linear folded, rounded once to f32 and packed in panels, block
+ * of rows by block of rows over the compute threads. The peak of memory is the packed model plus one block a thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/base/workers.h"
+#include "engine/convert/converted.h"
+#include "engine/kernel/kernel.h"
+
+enum matmul_kind {
+    MATMUL_OWN,      /* panels: the same bits for any number of rows */
+    MATMUL_OPENBLAS, /* plain [out, in] rows for sgemm: bits depend on the batch */
+};
+
+struct packed_linear {
+    size_t out, in;
+    float *weights; /* panels, or rows when MATMUL_OPENBLAS */
+    float *bias;    /* [out] or NULL */
+};
+
+/* A norm as it runs. Folded: only a scale a row (gain NULL). */
+struct packed_norm {
+    enum row_norm kind;
+    size_t width;
+    float divisor, eps;
+    float *gain, *bias; /* [width] or NULL */
+};
+
+struct packed_layer {
+    struct packed_norm attention_norm, mlp_norm;
+    struct packed_linear qkv, attention_out, up, down;
+};
+
+struct packed_model {
+    const struct converted_model *converted; /* for the entry rows */
+    const struct model_description *description;
+    enum matmul_kind matmul;
+    struct packed_layer *layers;
+    struct packed_norm final_norm;
+    struct packed_linear head;
+    float *memory; /* of everything above */
+    size_t memory_floats;
+};
+
+/* Called on the loading thread now and then with the share done, 0..1. */
+typedef void (*pack_progress_fn)(void *context, double share);
+
+/* Bytes that packed_model_init will allocate: for the plan of memory, before anything is packed. */
+size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul);
+
+/* Borrows c (and the checkpoint under it) until packed_model_deinit. */
+enum status packed_model_init(struct packed_model *p, struct converted_model *c, enum matmul_kind matmul,
+                              struct workers *workers, pack_progress_fn progress, void *context, struct error *e);
+void packed_model_deinit(struct packed_model *p);
