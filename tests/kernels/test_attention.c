@@ -1,0 +1,305 @@
+/* Attention: every table against the scalar one bit by bit, and the scalar one against a plain softmax in
+ * double. Memory of positions that no query may see holds NaN throughout. `test_kernels_attention --time`
+ * prints GFLOP/s instead. */
+#include "tests/kernels/kernel_test.h"
+
+#include "engine/base/clock.h"
+
+struct scene {
+    struct attention a;
+    size_t rows, context, page_count;
+    struct buffer q, out, pool, alibi;
+    uint32_t *pages;
+};
+
+static float *key_at(struct scene *s, size_t position, size_t d) {
+    struct attention *a = &s->a;
+    size_t in_page = position % a->page_tokens;
+    return s->pool.data + s->pages[position / a->page_tokens] * a->page_stride + a->key_offset +
+           in_page / KERNEL_LANES * a->head_dim * KERNEL_LANES + d * KERNEL_LANES + in_page % KERNEL_LANES;
+}
+
+static float *value_at(struct scene *s, size_t position, size_t d) {
+    struct attention *a = &s->a;
+    return s->pool.data + s->pages[position / a->page_tokens] * a->page_stride + a->value_offset +
+           position % a->page_tokens * a->head_dim + d;
+}
+
+static size_t oldest_of(const struct scene *s, size_t position) {
+    return s->a.window && position >= s->a.window ? position - s->a.window + 1 : 0;
+}
+
+/* Pages in no order; stored are only the positions that some row sees. */
+static void scene_store(struct scene *s, struct random *r, float key_size) {
+    for (size_t i = 0; i < s->pool.count; i++) s->pool.data[i] = NAN;
+    size_t last = s->a.first_position + s->rows - 1;
+    for (size_t p = oldest_of(s, s->a.first_position); p <= last; p++)
+        for (size_t d = 0; d < s->a.head_dim; d++) {
+            *key_at(s, p, d) = random_float(r) * key_size;
+            *value_at(s, p, d) = random_float(r);
+        }
+}
+
+static struct scene scene_create(struct random *r, size_t rows, size_t first, size_t group, size_t head_dim,
+                                 size_t window, bool alibi) {
+    struct scene s = {.rows = rows, .context = first + rows};
+    size_t page_tokens = KERNEL_LANES * random_between(r, 1, 4), page_floats = page_tokens * head_dim;
+    s.page_count = (s.context + page_tokens - 1) / page_tokens;
+    s.pages = malloc(s.page_count * sizeof *s.pages);
+    assert_non_null(s.pages);
+    for (size_t i = 0; i < s.page_count; i++) s.pages[i] = (uint32_t)(s.page_count - 1 - i);
+    s.q = buffer_create(rows * (group * head_dim + 3), 1);
+    random_fill(r, s.q.data, s.q.count);
+    s.out = buffer_create(rows * (group * head_dim + 5), random_below(r, 16));
+    s.pool = buffer_create(s.page_count * (2 * page_floats + 24), 0);
+    s.alibi = buffer_create(group * (s.context + 1), 2);
+    for (size_t i = 0; i < s.alibi.count; i++)
+        s.alibi.data[i] = 0.1f * (float)(i / (s.context + 1) + 1) * (float)(i % (s.context + 1));
+    s.a = (struct attention){.q = s.q.data,
+                             .q_stride = group * head_dim + 3,
+                             .out = s.out.data,
+                             .out_stride = group * head_dim + 5,
+                             .group = group,
+                             .head_dim = head_dim,
+                             .first_position = first,
+                             .window = window,
+                             .scale = 1.0f / sqrtf((float)head_dim),
+                             .pool = s.pool.data,
+                             .pages = s.pages,
+                             .page_tokens = page_tokens,
+                             .page_stride = 2 * page_floats + 24,
+                             .key_offset = 8,
+                             .value_offset = page_floats + 16,
+                             .alibi = alibi ? s.alibi.data : NULL,
+                             .alibi_stride = s.context + 1};
+    scene_store(&s, r, 4.0f);
+    return s;
+}
+
+static struct scene scene_random(struct random *r) {
+    size_t window = random_below(r, 2) ? random_between(r, 1, 70) : 0;
+    size_t head_dim = random_below(r, 4) ? random_between(r, 1, 40) : 16 * random_between(r, 1, 6);
+    return scene_create(r, random_between(r, 1, 20), random_below(r, 150), random_between(r, 1, 3), head_dim,
+                        window, random_below(r, 2));
+}
+
+static void scene_destroy(struct scene *s) {
+    buffer_destroy(&s->q);
+    buffer_destroy(&s->out);
+    buffer_destroy(&s->pool);
+    buffer_destroy(&s->alibi);
+    free(s->pages);
+}
+
+static void scene_clear(struct scene *s) {
+    for (size_t i = 0; i < s->out.count; i++) s->out.data[i] = 12345.0f;
+}
+
+static void check_padding(const struct scene *s) {
+    for (size_t r = 0; r < s->rows; r++)
+        for (size_t i = s->a.group * s->a.head_dim; i < s->a.out_stride; i++)
+            assert_true(s->out.data[r * s->a.out_stride + i] == 12345.0f);
+    buffer_check(&s->out);
+}
+
+static float *scene_run(struct scene *s, const struct kernel_table *table) {
+    scene_clear(s);
+    table->attention_f32(&s->a, 0, s->rows);
+    check_padding(s);
+    float *copy = malloc(s->out.count * sizeof(float));
+    assert_non_null(copy);
+    memcpy(copy, s->out.data, s->out.count * sizeof(float));
+    return copy;
+}
+
+static void compare_tables(struct scene *s) {
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    float *expected = scene_run(s, kernel_scalar());
+    for (size_t t = 1; t < count; t++) {
+        float *found = scene_run(s, tables[t]);
+        assert_same_bits(expected, found, s->out.count,
+                         "%s, %zu rows from %zu, group %zu, head %zu, window %zu", tables[t]->name, s->rows,
+                         s->a.first_position, s->a.group, s->a.head_dim, s->a.window);
+        free(found);
+    }
+    free(expected);
+}
+
+static void test_same_bits_in_every_table(void **state) {
+    (void)state;
+    struct random r = {1};
+    for (int i = 0; i < 250; i++) {
+        struct scene s = scene_random(&r);
+        compare_tables(&s);
+        scene_destroy(&s);
+    }
+}
+
+static void test_same_bits_for_common_heads(void **state) {
+    (void)state;
+    static const size_t head_dims[] = {8, 64, 80, 96, 128, 250, 256, 512};
+    struct random r = {2};
+    for (size_t i = 0; i < sizeof head_dims / sizeof head_dims[0]; i++) {
+        struct scene s = scene_create(&r, 13, 100, 2, head_dims[i], 0, i % 2);
+        compare_tables(&s);
+        scene_destroy(&s);
+    }
+}
+
+/* Values at the ends of the range: those that a later position brings must not reach an earlier query. */
+static void test_same_bits_for_extreme_values(void **state) {
+    (void)state;
+    struct random r = {3};
+    for (int i = 0; i < 60; i++) {
+        struct scene s = scene_random(&r);
+        size_t last = s.a.first_position + s.rows - 1;
+        for (size_t d = 0; d < s.a.head_dim; d++) random_fill_extreme(&r, value_at(&s, last, d), 1);
+        if (i % 2) random_fill_extreme(&r, key_at(&s, last, 0), 1);
+        compare_tables(&s);
+        if (s.rows > 1) {
+            float *row = scene_run(&s, kernel_scalar());
+            for (size_t j = 0; j < s.a.group * s.a.head_dim; j++) assert_true(isfinite(row[j]));
+            free(row);
+        }
+        scene_destroy(&s);
+    }
+}
+
+/* One row at a time, and any other split. */
+static void test_same_bits_for_any_tiling(void **state) {
+    (void)state;
+    struct random r = {4};
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    for (int i = 0; i < 40; i++) {
+        struct scene s = scene_random(&r);
+        float *expected = scene_run(&s, kernel_scalar());
+        for (size_t t = 0; t < count; t++) {
+            scene_clear(&s);
+            for (size_t row = 0, rows; row < s.rows; row += rows) {
+                rows = i % 2 ? 1 : random_between(&r, 1, s.rows - row);
+                tables[t]->attention_f32(&s.a, row, rows);
+            }
+            check_padding(&s);
+            assert_same_bits(expected, s.out.data, s.out.count, "%s in tiles", tables[t]->name);
+        }
+        free(expected);
+        scene_destroy(&s);
+    }
+}
+
+/* The same prompt in two chunks: rows of the second chunk start at another first position. */
+static void test_same_bits_for_any_chunks(void **state) {
+    (void)state;
+    struct random r = {5};
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    for (size_t t = 0; t < count; t++)
+        for (size_t first = 1; first < 20; first += 3) {
+            struct scene s = scene_create(&r, 20, 37, 2, 24, first % 2 ? 0 : 21, true);
+            float *expected = scene_run(&s, tables[t]);
+            scene_clear(&s);
+            struct attention second = s.a;
+            second.q += first * s.a.q_stride;
+            second.out += first * s.a.out_stride;
+            second.first_position += first;
+            tables[t]->attention_f32(&second, 0, s.rows - first);
+            tables[t]->attention_f32(&s.a, 0, first);
+            assert_same_bits(expected, s.out.data, s.out.count, "%s in chunks", tables[t]->name);
+            free(expected);
+            scene_destroy(&s);
+        }
+}
+
+static double exact_score(struct scene *s, size_t row, size_t head, size_t j) {
+    const struct attention *a = &s->a;
+    const float *q = a->q + row * a->q_stride + head * a->head_dim;
+    double score = 0;
+    for (size_t d = 0; d < a->head_dim; d++) score += (double)q[d] * (double)*key_at(s, j, d);
+    score *= (double)a->scale;
+    const float *alibi = a->alibi + head * a->alibi_stride;
+    if (a->alibi) score += (double)alibi[j] - (double)alibi[a->first_position + row];
+    return score;
+}
+
+/* Weighted values of one query in double precision. */
+static void exact_attention(struct scene *s, size_t row, size_t head, double *out) {
+    size_t position = s->a.first_position + row, oldest = oldest_of(s, position);
+    double largest = -INFINITY, sum = 0;
+    for (size_t j = oldest; j <= position; j++) largest = fmax(largest, exact_score(s, row, head, j));
+    memset(out, 0, s->a.head_dim * sizeof *out);
+    for (size_t j = oldest; j <= position; j++) {
+        double weight = exp(exact_score(s, row, head, j) - largest);
+        sum += weight;
+        for (size_t d = 0; d < s->a.head_dim; d++) out[d] += weight * (double)*value_at(s, j, d);
+    }
+    for (size_t d = 0; d < s->a.head_dim; d++) out[d] /= sum;
+}
+
+/* |values| <= 1 and scores up to about 20: an error of a score of 20 * 2^-22 moves a weight by as much of
+ * itself. */
+static void test_scalar_against_double(void **state) {
+    (void)state;
+    const double tolerance = 2e-5;
+    struct random r = {6};
+    for (int i = 0; i < 60; i++) {
+        struct scene s = scene_random(&r);
+        float *found = scene_run(&s, kernel_scalar());
+        double expected[512];
+        for (size_t row = 0; row < s.rows; row++)
+            for (size_t head = 0; head < s.a.group; head++) {
+                exact_attention(&s, row, head, expected);
+                const float *out = found + row * s.a.out_stride + head * s.a.head_dim;
+                for (size_t d = 0; d < s.a.head_dim; d++)
+                    if (!(fabs((double)out[d] - expected[d]) <= tolerance))
+                        fail_msg("row %zu, head %zu, %zu: found %g, expected %g", row, head, d,
+                                 (double)out[d], expected[d]);
+            }
+        free(found);
+        scene_destroy(&s);
+    }
+}
+
+/* A prefill of 512 and a decode step at 1,024, heads of 64; queries and keys a row count twice: scores and
+ * values. */
+static int print_times(void) {
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    struct random r = {7};
+    struct scene prefill = scene_create(&r, 512, 0, 1, 64, 0, false),
+                 decode = scene_create(&r, 1, 1023, 1, 64, 0, false);
+    struct scene *scenes[] = {&prefill, &decode};
+    printf("one head of 64, one thread, GFLOP/s: prefill 512, decode at 1024\n");
+    for (size_t t = 1; t < count; t++) {
+        printf("%8s", tables[t]->name);
+        for (size_t i = 0; i < 2; i++) {
+            struct scene *s = scenes[i];
+            double pairs = (double)s->rows * ((double)s->a.first_position + (double)(s->rows + 1) / 2),
+                   best = 1e9;
+            for (int repeat = 0; repeat < 300; repeat++) {
+                double start = clock_seconds();
+                tables[t]->attention_f32(&s->a, 0, s->rows);
+                best = fmin(best, clock_seconds() - start);
+            }
+            printf("%10.1f", pairs * 4 * 64 / best * 1e-9);
+        }
+        printf("\n");
+    }
+    scene_destroy(&prefill);
+    scene_destroy(&decode);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--time") == 0) return print_times();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_bits_in_every_table),
+        cmocka_unit_test(test_same_bits_for_common_heads),
+        cmocka_unit_test(test_same_bits_for_extreme_values),
+        cmocka_unit_test(test_same_bits_for_any_tiling),
+        cmocka_unit_test(test_same_bits_for_any_chunks),
+        cmocka_unit_test(test_scalar_against_double),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
