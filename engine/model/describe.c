@@ -38,19 +38,21 @@ static int32_t read_token(const struct model_description *d, const json_t *value
 }
 
 /* The end tokens are those of generation_config.json, else of config.json. */
-static enum status read_special_tokens(const char *folder, struct config_reader *config, struct model_description *d,
-                                       struct error *e) {
+static void read_special_tokens(const char *folder, struct config_reader *config, struct model_description *d) {
     d->bos = read_token(d, config_value(config, "bos_token_id"));
     d->pad = read_token(d, config_value(config, "pad_token_id"));
     read_end_tokens(d, config_value(config, "eos_token_id"));
     json_t *generation = NULL;
-    enum status status = json_file_load(folder, "generation_config.json", CONFIG_BYTES_MAX, &generation, e);
-    if (status == STATUS_NOT_FOUND) return STATUS_OK;
-    if (status != STATUS_OK) return status;
+    struct error why;
+    enum status status = json_file_load(folder, "generation_config.json", CONFIG_BYTES_MAX, &generation, &why);
+    if (status == STATUS_NOT_FOUND) return;
+    if (status != STATUS_OK) {
+        config->error = why;
+        return;
+    }
     const json_t *end = json_object_get(generation, "eos_token_id");
     if (end && !json_is_null(end)) read_end_tokens(d, end);
     json_decref(generation);
-    return STATUS_OK;
 }
 
 static void check_consistency(struct config_reader *r, const struct model_description *d) {
@@ -78,7 +80,7 @@ static enum status describe_with(const struct family *family, const char *folder
     family->describe(&config, d);
     if (!d->embedding_width) d->embedding_width = d->width;
     if (!config_failed(&config)) check_consistency(&config, d);
-    if (!config_failed(&config)) status = read_special_tokens(folder, &config, d, &config.error);
+    if (!config_failed(&config)) read_special_tokens(folder, &config, d);
     if (config_failed(&config)) {
         if (e) *e = config.error;
         status = config.error.code;

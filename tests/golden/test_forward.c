@@ -1,0 +1,197 @@
+/* Logits and greedy texts of other implementations, for every golden model, in every norm form that the model has:
+ *   - the reference pass in double on the untouched form, against the golden data;
+ *   - the reference pass in double on each converted form, against the untouched one: the conversion alone;
+ *   - the f32 step over packed weights and cache pages, prefilled in uneven chunks, against the golden data. */
+#include <math.h>
+
+#include "engine/base/memory.h"
+#include "engine/forward/forward.h"
+#include "engine/forward/reference.h"
+#include "engine/loader.h"
+#include "tests/support/golden.h"
+
+/* In parts of the logits' standard deviation. f32 sums over a width of some thousand err by some 1e-6; the golden
+ * data of families err by up to 2e-5 themselves (parts of that library run in float32 in any case). */
+#define F32_BOUND       2e-4
+#define REFERENCE_BOUND 3e-5
+/* The conversion in double differs by rounding alone. */
+#define CONVERSION_BOUND 1e-9
+
+#define PAGE_TOKENS 16
+#define CHUNK       7 /* prime to the page, so that chunks end anywhere in it */
+
+static struct workers *workers;
+static const struct kernel_table *kernels;
+
+static struct loaded_model load(const char *path, enum norm_form form) {
+    struct error e = {0};
+    struct loaded_model model;
+    struct loader_options options = {.folder = path, .form = form};
+    assert_ok(loaded_model_init(&model, &options, workers, &e));
+    return model;
+}
+
+/* Only greedy answers that the reference itself is sure of count; ids without a token are never given out. */
+static size_t argmax(const float *logits, size_t count) {
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (logits[i] > logits[best]) best = i;
+    return best;
+}
+
+static double largest_difference(const double *a, const float *b, size_t count) {
+    double largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        double difference = fabs(a[i] - (double)b[i]);
+        if (!(difference <= largest)) largest = difference;
+    }
+    return largest;
+}
+
+/* ---- double ---- */
+
+static double *double_logits(const char *path, enum norm_form form, const struct golden_sequence *s, size_t vocabulary) {
+    struct error e = {0};
+    struct loaded_model model = load(path, form);
+    struct reference *reference;
+    assert_ok(reference_create(&model.converted, &reference, &e));
+    double *logits = malloc(s->count * vocabulary * sizeof *logits);
+    assert_ok(reference_logits(reference, s->ids, s->count, logits, &e));
+    reference_destroy(reference);
+    loaded_model_deinit(&model);
+    return logits;
+}
+
+static void check_reference(const char *path, const char *name, const struct golden *g, bool converts) {
+    for (size_t i = 0; i < g->sequence_count; i++) {
+        const struct golden_sequence *s = &g->sequences[i];
+        size_t n = s->count * g->vocabulary;
+        double *untouched = double_logits(path, NORM_FORM_LAYERNORM, s, g->vocabulary);
+        double difference = largest_difference(untouched, s->logits, n) / s->deviation;
+        print_message("  %s sequence %zu: reference %.2g of the deviation\n", name, i, difference);
+        assert_true(difference <= REFERENCE_BOUND);
+        for (enum norm_form form = NORM_FORM_RMSNORM; converts && form < NORM_FORM_COUNT; form++) {
+            double *converted = double_logits(path, form, s, g->vocabulary), largest = 0;
+            for (size_t k = 0; k < n; k++) largest = fmax(largest, fabs(converted[k] - untouched[k]));
+            print_message("  %s sequence %zu: %s in double %.2g\n", name, i, norm_form_name(form), largest / s->deviation);
+            assert_true(largest / s->deviation <= CONVERSION_BOUND);
+            free(converted);
+        }
+        free(untouched);
+    }
+}
+
+/* ---- f32 ---- */
+
+/* One sequence on its own pages. */
+struct fast {
+    struct loaded_model model;
+    struct kv_pool pool;
+    struct kv_table table;
+    struct forward *forward;
+};
+
+static void fast_init(struct fast *f, const char *path, enum norm_form form) {
+    struct error e = {0};
+    f->model = load(path, form);
+    const struct model_description *d = &f->model.description;
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    size_t pages = (d->context + PAGE_TOKENS - 1) / PAGE_TOKENS;
+    assert_ok(kv_pool_init(&f->pool, &layout, pages, &e));
+    assert_ok(kv_table_init(&f->table, pages, &e));
+    struct forward_limits limits = {.rows_max = CHUNK, .logit_rows_max = CHUNK, .entries_max = 1};
+    assert_ok(forward_create(&f->model.packed, &f->pool, kernels, workers, &limits, &f->forward, &e));
+}
+
+static void fast_deinit(struct fast *f) {
+    forward_destroy(f->forward);
+    kv_table_shrink(&f->table, &f->pool, 0);
+    kv_table_deinit(&f->table);
+    kv_pool_deinit(&f->pool);
+    loaded_model_deinit(&f->model);
+}
+
+/* Runs ids [first, +count); logits of all rows are then in the step. */
+static void fast_step(struct fast *f, const int32_t *ids, size_t first, size_t count, size_t length) {
+    struct error e = {0};
+    assert_ok(kv_table_reserve(&f->table, &f->pool, first + count));
+    struct step_entry entry = {
+        .table = &f->table,
+        .tokens = ids + first,
+        .first_position = first,
+        .count = count,
+        .logit_rows = count,
+        .rope_theta = forward_rope_theta(f->forward, length),
+    };
+    forward_step(f->forward, &entry, 1);
+}
+
+static double sequence_difference(struct fast *f, const struct golden_sequence *s, size_t vocabulary) {
+    double largest = 0;
+    for (size_t first = 0; first < s->count; first += CHUNK) {
+        size_t count = s->count - first < CHUNK ? s->count - first : CHUNK;
+        fast_step(f, s->ids, first, count, s->count);
+        for (size_t r = 0; r < count; r++)
+            for (size_t k = 0; k < vocabulary; k++) {
+                double golden = s->logits[(first + r) * vocabulary + k];
+                double difference = fabs((double)forward_logits(f->forward, r)[k] - golden);
+                if (!(difference <= largest)) largest = difference;
+            }
+    }
+    kv_table_shrink(&f->table, &f->pool, 0);
+    return largest / s->deviation;
+}
+
+static void check_greedy(struct fast *f, const struct golden_greedy *g, size_t tokenizer_vocabulary) {
+    size_t length = g->prompt_count + g->count;
+    int32_t *ids = calloc(length, sizeof *ids);
+    memcpy(ids, g->prompt, g->prompt_count * sizeof *ids);
+    for (size_t i = 0; i < g->prompt_count; i++) fast_step(f, ids, i, 1, length);
+    for (size_t i = 0; i < g->count; i++) {
+        ids[g->prompt_count + i] = (int32_t)argmax(forward_logits(f->forward, 0), tokenizer_vocabulary);
+        assert_int_equal(ids[g->prompt_count + i], g->tokens[i]);
+        if (i + 1 < g->count) fast_step(f, ids, g->prompt_count + i, 1, length);
+    }
+    kv_table_shrink(&f->table, &f->pool, 0);
+    free(ids);
+}
+
+static void check_form(const char *path, const char *name, const struct golden *g, enum norm_form form) {
+    struct fast fast;
+    fast_init(&fast, path, form);
+    for (size_t i = 0; i < g->sequence_count; i++) {
+        double difference = sequence_difference(&fast, &g->sequences[i], g->vocabulary);
+        print_message("  %s sequence %zu: %s in f32 %.2g\n", name, i, norm_form_name(form), difference);
+        assert_true(difference <= F32_BOUND);
+    }
+    for (size_t i = 0; i < g->greedy_count; i++) check_greedy(&fast, &g->greedy[i], g->tokenizer_vocabulary);
+    fast_deinit(&fast);
+}
+
+static void check_model(const char *path, const char *name, void *context) {
+    (void)context;
+    struct golden g;
+    print_message("%s\n", name);
+    golden_init(&g, path);
+    struct loaded_model model = load(path, NORM_FORM_LAYERNORM);
+    bool converts = description_converts(&model.description);
+    loaded_model_deinit(&model);
+    check_reference(path, name, &g, converts);
+    for (enum norm_form form = 0; form < NORM_FORM_COUNT; form++)
+        if (form == NORM_FORM_LAYERNORM || converts) check_form(path, name, &g, form);
+    golden_deinit(&g);
+}
+
+static void test_all_models(void **state) {
+    (void)state;
+    assert_true(golden_each(check_model, NULL) >= 3);
+}
+
+int main(void) {
+    struct error e;
+    if (workers_create(2, &workers, &e) != STATUS_OK || kernel_select("auto", &kernels, &e) != STATUS_OK) return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
+    int failures = cmocka_run_group_tests(tests, NULL, NULL);
+    workers_destroy(workers);
+    return failures;
+}
