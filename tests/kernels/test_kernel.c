@@ -1,0 +1,135 @@
+/* Choice of a table, names of activations, packing. */
+#include "tests/kernels/kernel_test.h"
+
+static void test_best_table_is_chosen(void **state) {
+    (void)state;
+    struct error e;
+    const struct kernel_table *tables[8], *found = NULL;
+    size_t count = kernel_available(tables);
+    assert_in_range(count, 1, 8);
+    assert_ptr_equal(tables[0], kernel_scalar());
+    assert_ok(kernel_select(NULL, &found, &e));
+    assert_ptr_equal(found, tables[count - 1]);
+    assert_ok(kernel_select("auto", &found, &e));
+    assert_ptr_equal(found, tables[count - 1]);
+}
+
+static void test_each_table_can_be_forced(void **state) {
+    (void)state;
+    struct error e;
+    const struct kernel_table *tables[8], *found = NULL;
+    size_t count = kernel_available(tables);
+    for (size_t t = 0; t < count; t++) {
+        assert_ok(kernel_select(tables[t]->name, &found, &e));
+        assert_ptr_equal(found, tables[t]);
+    }
+}
+
+static void test_unknown_table_is_refused(void **state) {
+    (void)state;
+    struct error e;
+    const struct kernel_table *found = NULL;
+    assert_int_equal(kernel_select("altivec", &found, &e), STATUS_INVALID_ARGUMENT);
+    assert_null(found);
+    assert_non_null(strstr(e.text, "altivec"));
+    assert_non_null(strstr(e.text, "scalar"));
+    assert_int_equal(kernel_select("", &found, &e), STATUS_INVALID_ARGUMENT);
+}
+
+static void test_tables_are_complete(void **state) {
+    (void)state;
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    for (size_t t = 0; t < count; t++) {
+        const struct kernel_table *k = tables[t];
+        assert_true(k->name && k->matmul_f32 && k->row_scales && k->normalize_rows && k->gate_rows &&
+                    k->rotate && k->attention_f32 && k->argmax && k->exp_sum);
+    }
+}
+
+static void test_features_name_the_best_set(void **state) {
+    (void)state;
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    const char *features = kernel_features();
+    assert_int_equal(strstr(features, "avx512f") != NULL, strcmp(tables[count - 1]->name, "avx512") == 0);
+    assert_int_equal(strstr(features, "avx2") != NULL, count > 1);
+}
+
+static void test_activation_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        enum activation activation;
+    } cases[] = {{"gelu", ACTIVATION_GELU},           {"gelu_new", ACTIVATION_GELU_TANH},
+                 {"gelu_fast", ACTIVATION_GELU_TANH}, {"gelu_pytorch_tanh", ACTIVATION_GELU_TANH},
+                 {"gelu_python", ACTIVATION_GELU},    {"quick_gelu", ACTIVATION_GELU_QUICK},
+                 {"relu", ACTIVATION_RELU},           {"relu2", ACTIVATION_RELU_SQUARED},
+                 {"silu", ACTIVATION_SILU},           {"swish", ACTIVATION_SILU}};
+    enum activation found;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(activation_from_name(cases[i].name, &found));
+        assert_int_equal(found, cases[i].activation);
+    }
+    assert_false(activation_from_name("gelu_10", &found));
+    assert_false(activation_from_name("", &found));
+}
+
+static void test_activation_names_are_read_back(void **state) {
+    (void)state;
+    for (int i = 0; i < ACTIVATION_COUNT; i++) {
+        enum activation found;
+        assert_true(activation_from_name(activation_name((enum activation)i), &found));
+        assert_int_equal(found, i);
+    }
+}
+
+static double weight_at(size_t n, size_t k) {
+    return (double)n * 1000.0 + (double)k + 1.0;
+}
+
+/* In pieces of one panel, as tensors are packed that come in parts. */
+static void test_pack(void **state) {
+    (void)state;
+    enum { N = 101, K = 7 };
+    struct buffer panels = buffer_create(kernel_panels(N) * KERNEL_PANEL * K, 0);
+    for (size_t first = 0; first < N; first += KERNEL_PANEL) {
+        size_t count = N - first < KERNEL_PANEL ? N - first : KERNEL_PANEL;
+        double w[KERNEL_PANEL * K];
+        for (size_t n = 0; n < count; n++)
+            for (size_t k = 0; k < K; k++) w[n * K + k] = weight_at(first + n, k);
+        kernel_pack_f32(w, first, count, K, panels.data);
+    }
+    buffer_check(&panels);
+    for (size_t n = 0; n < kernel_panels(N) * KERNEL_PANEL; n++)
+        for (size_t k = 0; k < K; k++) {
+            double expected = n < N ? weight_at(n, k) : 0.0;
+            size_t at = (n / KERNEL_PANEL * K + k) * KERNEL_PANEL + n % KERNEL_PANEL;
+            assert_true((double)panels.data[at] == expected);
+        }
+    buffer_destroy(&panels);
+}
+
+static void test_pack_rounds_once(void **state) {
+    (void)state;
+    const double w[] = {0x1.000001p0, 0x1.0000010000001p0};
+    float panels[KERNEL_PANEL * 2];
+    kernel_pack_f32(w, 0, 1, 2, panels);
+    assert_true(panels[0] == 1.0f);
+    assert_true(panels[KERNEL_PANEL] == 0x1.000002p0f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_best_table_is_chosen),
+        cmocka_unit_test(test_each_table_can_be_forced),
+        cmocka_unit_test(test_unknown_table_is_refused),
+        cmocka_unit_test(test_tables_are_complete),
+        cmocka_unit_test(test_features_name_the_best_set),
+        cmocka_unit_test(test_activation_names),
+        cmocka_unit_test(test_activation_names_are_read_back),
+        cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_pack_rounds_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
