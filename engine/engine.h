@@ -20,6 +20,10 @@
 struct engine;
 struct engine_request;
 
+/* For main, once, before any thread starts: how this process reacts when a file of the model is cut short while it is
+ * being read (one line and exit code 1 instead of SIGBUS). */
+void engine_process_init(void);
+
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
 struct engine_options {

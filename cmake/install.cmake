@@ -1,0 +1,23 @@
+# FHS places: program, bundled model, documentation; the configuration in /etc when the prefix is /usr, else in etc
+# under the prefix. DESTDIR and `cmake --install --prefix` work as usual.
+install(TARGETS prenormd RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY deploy/models/tales DESTINATION ${CMAKE_INSTALL_DATADIR}/prenorm/models)
+install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES config/README.md RENAME options.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# A configuration that its owner may have edited is never overwritten.
+set(PRENORM_CONFIG_FOLDER ${CMAKE_INSTALL_SYSCONFDIR}/prenorm)
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+  set(PRENORM_CONFIG_FOLDER ${CMAKE_INSTALL_FULL_SYSCONFDIR}/prenorm)
+endif()
+install(CODE "
+  set(folder \"${PRENORM_CONFIG_FOLDER}\")
+  if(NOT IS_ABSOLUTE \"\${folder}\")
+    set(folder \"\${CMAKE_INSTALL_PREFIX}/\${folder}\")
+  endif()
+  if(EXISTS \"\$ENV{DESTDIR}\${folder}/prenormd.json\")
+    message(STATUS \"Kept: \$ENV{DESTDIR}\${folder}/prenormd.json\")
+  else()
+    file(INSTALL \"${PROJECT_SOURCE_DIR}/config/prenormd.json\" DESTINATION \"\${folder}\")
+  endif()
+")

@@ -1,0 +1,12 @@
+#include "server/command.h"
+#include "server/engine_setup.h"
+#include "server/server.h"
+
+enum exit_code cmd_serve(const struct config *config) {
+    /* A stop while the model loads leaves the loading thread behind, which still reads this. */
+    static struct engine_setup setup;
+    struct error e;
+    if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
+    if (server_run(config, &setup.options, &e) != STATUS_OK) return command_fail(EXIT_CODE_FAILURE, &e);
+    return EXIT_CODE_OK;
+}

@@ -1,0 +1,21 @@
+/* The commands of prenormd and what they have in common. Each runs on the main thread, once in a process. */
+#pragma once
+
+#include "config/config.h"
+#include "engine/base/error.h"
+
+/* What scripts rely on. A signal that ends a command ends the process as that signal does. */
+enum exit_code {
+    EXIT_CODE_OK = 0,
+    EXIT_CODE_FAILURE = 1, /* at run time */
+    EXIT_CODE_USAGE = 2,   /* the command line, the environment or the configuration file is wrong */
+};
+
+/* "prenormd: where: text" on stderr; returns code. */
+enum exit_code command_fail(enum exit_code code, const struct error *e);
+
+/* Serves until it is told to stop. */
+enum exit_code cmd_serve(const struct config *config);
+
+/* Continues one prompt on standard output. */
+enum exit_code cmd_generate(const struct config *config);

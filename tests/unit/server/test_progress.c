@@ -1,0 +1,89 @@
+#include "server/progress.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#include "tests/support/test_support.h"
+
+static void test_bar(void **state) {
+    (void)state;
+    char text[128];
+    progress_bar("reading", 0, text, sizeof text);
+    assert_string_equal(text, "[----------------------------------------]   0 % reading");
+    progress_bar("converting", 0.256, text, sizeof text);
+    assert_string_equal(text, "[##########------------------------------]  25 % converting");
+    size_t length = progress_bar("x", 1, text, sizeof text);
+    assert_int_equal(length, strlen(text));
+    assert_string_equal(text, "[########################################] 100 % x");
+}
+
+static void test_bar_of_shares_out_of_range(void **state) {
+    (void)state;
+    char text[128], small[8];
+    progress_bar("x", -1, text, sizeof text);
+    assert_non_null(strstr(text, "]   0 % x"));
+    progress_bar("x", 7, text, sizeof text);
+    assert_non_null(strstr(text, "] 100 % x"));
+    progress_bar("x", (double)NAN, text, sizeof text);
+    assert_non_null(strstr(text, "]   0 % x"));
+    assert_int_equal(progress_bar("x", 0.5, small, sizeof small), sizeof small - 1);
+    assert_int_equal(strlen(small), sizeof small - 1);
+}
+
+/* What a function writes to stderr, which is then a pipe. */
+static size_t capture(void (*act)(struct progress *p), struct progress *p, char *out, size_t size) {
+    int ends[2], saved = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    act(p);
+    dup2(saved, STDERR_FILENO);
+    close(ends[1]), close(saved);
+    ssize_t length = read(ends[0], out, size - 1);
+    close(ends[0]);
+    out[length > 0 ? length : 0] = '\0';
+    return strlen(out);
+}
+
+static void report_stages(struct progress *p) {
+    progress_init(p);
+    for (int i = 0; i <= 100; i++) progress_report(p, "reading", i / 100.0);
+    for (int i = 0; i <= 100; i++) progress_report(p, "packing", i / 100.0);
+}
+
+static void test_a_log_line_for_each_stage_where_there_is_no_terminal(void **state) {
+    (void)state;
+    struct progress p;
+    char text[4096];
+    capture(report_stages, &p, text, sizeof text);
+    char *reading = strstr(text, "model: reading\n"), *packing = strstr(text, "model: packing\n");
+    assert_true(reading && packing && reading < packing);
+    assert_null(strchr(text, '\r'));
+    assert_int_equal(strcspn(packing, "\n") + 1, strlen(packing)); /* nothing after it */
+}
+
+static void report_on_terminal(struct progress *p) {
+    *p = (struct progress){.terminal = true};
+    for (int i = 0; i <= 1000; i++) progress_report(p, "reading", i / 1000.0);
+}
+
+static void test_the_bar_is_drawn_now_and_then_and_wiped_at_the_end(void **state) {
+    (void)state;
+    struct progress p;
+    char text[65536];
+    capture(report_on_terminal, &p, text, sizeof text);
+    assert_int_equal(strncmp(text, "[----", 5), 0);
+    assert_true(strlen(text) < 10000); /* not a thousand bars */
+    static const char wiped[] = "\r\x1b[K\r";
+    assert_string_equal(text + strlen(text) - strlen(wiped), wiped);
+    assert_null(strchr(text, '\n'));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bar),
+        cmocka_unit_test(test_bar_of_shares_out_of_range),
+        cmocka_unit_test(test_a_log_line_for_each_stage_where_there_is_no_terminal),
+        cmocka_unit_test(test_the_bar_is_drawn_now_and_then_and_wiped_at_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
