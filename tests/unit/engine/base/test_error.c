@@ -1,0 +1,79 @@
+#include "engine/base/error.h"
+
+#include "tests/support/test_support.h"
+
+static void test_set(void **state) {
+    (void)state;
+    struct error e;
+    assert_int_equal(error_set(&e, STATUS_MALFORMED, "model.json", "found %d, expected %d", 3, 4),
+                     STATUS_MALFORMED);
+    assert_int_equal(e.code, STATUS_MALFORMED);
+    assert_string_equal(e.where, "model.json");
+    assert_string_equal(e.text, "found 3, expected 4");
+}
+
+static void test_nobody_asks(void **state) {
+    (void)state;
+    assert_int_equal(error_set(NULL, STATUS_IO, "file", "text"), STATUS_IO);
+}
+
+static void test_no_place(void **state) {
+    (void)state;
+    struct error e;
+    char line[64];
+    error_set(&e, STATUS_IO, NULL, "lost");
+    assert_string_equal(e.where, "");
+    assert_int_equal(error_format(&e, line, sizeof line), 4);
+    assert_string_equal(line, "lost");
+}
+
+static void test_format(void **state) {
+    (void)state;
+    struct error e;
+    char line[64], cut[8];
+    error_set(&e, STATUS_IO, "file", "lost");
+    assert_int_equal(error_format(&e, line, sizeof line), 10);
+    assert_string_equal(line, "file: lost");
+    assert_int_equal(error_format(&e, cut, sizeof cut), 10);
+    assert_string_equal(cut, "file: l");
+}
+
+static void test_hostile_bytes(void **state) {
+    (void)state;
+    struct error e;
+    error_set(&e, STATUS_MALFORMED, "a\x1b[2J", "name \"%s\"", "x\n\xff\x7f");
+    assert_string_equal(e.where, "a?[2J");
+    assert_string_equal(e.text, "name \"x???\"");
+}
+
+static void test_long_texts_are_cut(void **state) {
+    (void)state;
+    struct error e;
+    char where[2000];
+    memset(where, 'w', sizeof where - 1);
+    where[sizeof where - 1] = '\0';
+    error_set(&e, STATUS_LIMIT, where, "%3000d", 1);
+    assert_int_equal(strlen(e.where), sizeof e.where - 1);
+    assert_int_equal(strlen(e.text), sizeof e.text - 1);
+}
+
+static void test_names(void **state) {
+    (void)state;
+    for (int i = 0; i < STATUS_COUNT; i++) {
+        assert_non_null(status_name((enum status)i));
+        assert_true(strlen(status_name((enum status)i)) > 0);
+    }
+    assert_string_equal(status_name(STATUS_OK), "ok");
+    assert_string_equal(status_name(STATUS_COUNT), "unknown status");
+    assert_string_equal(status_name((enum status) - 1), "unknown status");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_set),           cmocka_unit_test(test_nobody_asks),
+        cmocka_unit_test(test_no_place),      cmocka_unit_test(test_format),
+        cmocka_unit_test(test_hostile_bytes), cmocka_unit_test(test_long_texts_are_cut),
+        cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,194 @@
+/* Compute threads. Meant to run under ThreadSanitizer too. */
+#include "engine/base/workers.h"
+
+#include "tests/support/test_support.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+static struct workers *create(size_t threads) {
+    struct workers *w = NULL;
+    struct error e;
+    assert_ok(workers_create(threads, &w, &e));
+    assert_int_equal(workers_count(w), threads);
+    return w;
+}
+
+/* Plain memory on purpose: a tile that ran twice, or whose writes the caller does not see, is then an error
+ * here or a data race for the sanitizer. */
+struct count {
+    unsigned *tiles;
+    size_t threads;
+};
+
+static void count_tile(void *context, size_t tile, size_t worker) {
+    struct count *count = context;
+    count->tiles[tile]++;
+    if (worker >= count->threads) count->tiles[tile] += 1000;
+}
+
+static void check_each_tile_once(size_t threads, size_t tiles, size_t runs) {
+    struct workers *w = create(threads);
+    struct count count = {calloc(tiles + 1, sizeof(unsigned)), threads};
+    assert_non_null(count.tiles);
+    for (size_t run = 1; run <= runs; run++) {
+        workers_run(w, count_tile, &count, tiles);
+        for (size_t i = 0; i < tiles; i++) assert_int_equal(count.tiles[i], run);
+    }
+    assert_int_equal(count.tiles[tiles], 0);
+    free(count.tiles);
+    workers_destroy(w);
+}
+
+static void test_each_tile_once(void **state) {
+    (void)state;
+    static const size_t threads[] = {1, 2, 3, 8}, tiles[] = {0, 1, 2, 3, 7, 64, 1000};
+    for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++)
+        for (size_t j = 0; j < sizeof tiles / sizeof tiles[0]; j++)
+            check_each_tile_once(threads[i], tiles[j], 20);
+}
+
+static void add_tile(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    ((size_t *)context)[tile]++;
+}
+
+/* No run may be lost and none may hang, whether workers spin or sleep: pauses let them fall asleep. */
+static void test_many_runs_back_to_back(void **state) {
+    (void)state;
+    enum { RUNS = 1000000, TILES = 3 };
+    struct workers *w = create(2);
+    size_t sums[TILES] = {0};
+    for (size_t run = 0; run < RUNS; run++) {
+        workers_run(w, add_tile, sums, TILES);
+        if (run % 20000 == 0) usleep(200);
+    }
+    for (size_t i = 0; i < TILES; i++) assert_int_equal(sums[i], RUNS);
+    workers_destroy(w);
+}
+
+/* More threads than cores: nobody spins, every wake goes through the kernel. */
+static void test_runs_with_more_threads_than_cores(void **state) {
+    (void)state;
+    enum { RUNS = 5000, TILES = 9 };
+    struct workers *w = create(workers_default_count() + 3);
+    size_t sums[TILES] = {0};
+    for (size_t run = 0; run < RUNS; run++) workers_run(w, add_tile, sums, TILES);
+    for (size_t i = 0; i < TILES; i++) assert_int_equal(sums[i], RUNS);
+    workers_destroy(w);
+}
+
+struct job {
+    size_t values[4];
+    size_t add;
+};
+
+static void add_job(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    struct job *job = context;
+    job->values[tile] += job->add;
+}
+
+/* A job on the stack that is gone after its run: a late worker must not look at it. */
+static size_t run_short_job(struct workers *w, size_t add) {
+    struct job job = {.add = add};
+    workers_run(w, add_job, &job, 4);
+    size_t sum = job.values[0] + job.values[1] + job.values[2] + job.values[3];
+    memset(&job, 0xff, sizeof job);
+    return sum;
+}
+
+static void test_jobs_may_end_with_their_run(void **state) {
+    (void)state;
+    struct workers *w = create(3);
+    for (size_t i = 0; i < 3000; i++) assert_int_equal(run_short_job(w, i), 4 * i);
+    workers_destroy(w);
+}
+
+struct meeting {
+    atomic_size_t arrived;
+    size_t threads;
+    unsigned char seen[4];
+};
+
+static void meet(void *context, size_t tile, size_t worker) {
+    (void)tile;
+    struct meeting *m = context;
+    m->seen[worker] = 1;
+    atomic_fetch_add(&m->arrived, 1);
+    while (atomic_load(&m->arrived) < m->threads) usleep(50);
+}
+
+/* As many tiles as threads, none of which ends before all have begun: each thread must take one. */
+static void test_all_threads_work(void **state) {
+    (void)state;
+    struct workers *w = create(4);
+    for (int i = 0; i < 50; i++) {
+        struct meeting m = {.threads = 4};
+        workers_run(w, meet, &m, 4);
+        for (size_t t = 0; t < 4; t++) assert_int_equal(m.seen[t], 1);
+        if (i % 10 == 0) usleep(1000);
+    }
+    workers_destroy(w);
+}
+
+static void check_signals(void *context, size_t tile, size_t worker) {
+    (void)tile;
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (worker != 0 && !sigismember(&blocked, SIGTERM)) atomic_store((atomic_bool *)context, true);
+    usleep(100);
+}
+
+static void test_signals_go_to_other_threads(void **state) {
+    (void)state;
+    struct workers *w = create(2);
+    atomic_bool open = false;
+    workers_run(w, check_signals, &open, 50);
+    assert_false(open);
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    assert_false(sigismember(&blocked, SIGTERM));
+    workers_destroy(w);
+}
+
+static void test_create_and_destroy(void **state) {
+    (void)state;
+    for (size_t i = 0; i < 200; i++) workers_destroy(create(1 + i % 4));
+    workers_destroy(NULL);
+}
+
+static void test_bad_counts_are_refused(void **state) {
+    (void)state;
+    struct workers *w = NULL;
+    struct error e;
+    assert_int_equal(workers_create(0, &w, &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(workers_create(WORKERS_THREADS_MAX + 1, &w, &e), STATUS_INVALID_ARGUMENT);
+    assert_null(w);
+    assert_string_equal(e.where, "threads");
+}
+
+static void test_default_count(void **state) {
+    (void)state;
+    size_t count = workers_default_count();
+    assert_in_range(count, 1, WORKERS_THREADS_MAX);
+    assert_true(count <= (size_t)sysconf(_SC_NPROCESSORS_CONF));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_tile_once),
+        cmocka_unit_test(test_many_runs_back_to_back),
+        cmocka_unit_test(test_runs_with_more_threads_than_cores),
+        cmocka_unit_test(test_jobs_may_end_with_their_run),
+        cmocka_unit_test(test_all_threads_work),
+        cmocka_unit_test(test_signals_go_to_other_threads),
+        cmocka_unit_test(test_create_and_destroy),
+        cmocka_unit_test(test_bad_counts_are_refused),
+        cmocka_unit_test(test_default_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
