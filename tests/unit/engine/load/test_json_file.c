@@ -20,7 +20,7 @@ static const struct {
     {"]]]]", STATUS_MALFORMED, "line 1"},
     {"{\"unterminated", STATUS_MALFORMED, "line 1"},
     {"{\"ends in a backslash\\", STATUS_MALFORMED, "line 1"},
-    {"[0,1,2,3,4,5,6,7,8,9,10]", STATUS_LIMIT, "line 1, column 20: more than 10 values"},
+    {"[0,1,2,3,4,5,6,7,8,9,10]", STATUS_LIMIT, "line 1, column 21: more than 10 values"},
 };
 
 static void test_cases(void **state) {
