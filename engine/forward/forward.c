@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cblas.h>
+
 #include "engine/base/memory.h"
 
 #define STRIDE_FLOATS (KERNEL_ALIGN / sizeof(float))
@@ -38,6 +40,7 @@ static void set_strides(struct forward *f) {
 /* All float buffers in one allocation: sizes are added up first, then the same list places them. */
 static size_t place_buffers(struct forward *f, float *base) {
     size_t used = 0, rows = f->limits.rows_max, logit_rows = f->limits.logit_rows_max;
+    size_t sums_rows = f->model->matmul == MATMUL_OPENBLAS ? (rows > logit_rows ? rows : logit_rows) : 0;
     const struct {
         float **buffer;
         size_t rows, stride;
@@ -53,7 +56,7 @@ static size_t place_buffers(struct forward *f, float *base) {
         {&f->sine, rows, f->angle_stride},
         {&f->last, logit_rows, f->branch_stride},
         {&f->logits, logit_rows, f->logits_stride},
-        {&f->sums, f->model->matmul == MATMUL_OPENBLAS ? rows : 0, stride_of(widest_linear(f->model))},
+        {&f->sums, sums_rows, stride_of(widest_linear(f->model))},
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         *buffers[i].buffer = base ? base + used : NULL;
@@ -89,6 +92,7 @@ enum status forward_create(const struct packed_model *model, const struct kv_poo
     f->workers = workers;
     f->limits = *limits;
     set_strides(f);
+    if (model->matmul == MATMUL_OPENBLAS) openblas_set_num_threads((int)workers_count(workers));
     if (!allocate(f, e)) {
         forward_destroy(f);
         return STATUS_NO_MEMORY;

@@ -1,6 +1,4 @@
 /* Products of a step, spread over the workers in tiles; and the norms in front of them. */
-#include <string.h>
-
 #include <cblas.h>
 
 #include "engine/forward/state.h"
@@ -29,30 +27,58 @@ static size_t tile_panels(const struct forward *f, size_t panels) {
     return share < TILE_PANELS_MAX ? share : TILE_PANELS_MAX;
 }
 
-void linear_run(struct forward *f, const struct linear_call *call) {
-    const struct packed_linear *linear = call->linear;
+static struct matmul matmul_of(const struct linear_call *call) {
+    return (struct matmul){
+        .x = call->x,
+        .x_stride = call->x_stride,
+        .panels = call->linear->weights,
+        .k = call->linear->in,
+        .n = call->linear->out,
+        .row_scale = call->row_scale,
+        .bias = call->linear->bias,
+        .activation = call->activation,
+        .residual = call->residual,
+        .residual_stride = call->out_stride,
+        .out = call->out,
+        .out_stride = call->out_stride,
+    };
+}
+
+static void run_own(struct forward *f, const struct linear_call *call) {
     struct product p = {
         .kernels = f->kernels,
         .rows = call->rows,
-        .panels = kernel_panels(linear->out),
-        .matmul =
-            {
-                .x = call->x,
-                .x_stride = call->x_stride,
-                .panels = linear->weights,
-                .k = linear->in,
-                .n = linear->out,
-                .row_scale = call->row_scale,
-                .bias = linear->bias,
-                .activation = call->activation,
-                .residual = call->residual,
-                .residual_stride = call->out_stride,
-                .out = call->out,
-                .out_stride = call->out_stride,
-            },
+        .panels = kernel_panels(call->linear->out),
+        .matmul = matmul_of(call),
     };
     p.tile_panels = tile_panels(f, p.panels);
     workers_run(f->workers, run_tile, &p, (p.panels + p.tile_panels - 1) / p.tile_panels);
+}
+
+struct finish_call {
+    struct matmul matmul;
+    size_t sums_stride;
+};
+
+static void finish_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    const struct finish_call *call = context;
+    f->kernels->finish_rows(&call->matmul, f->sums, call->sums_stride, first, count);
+}
+
+/* The library spreads the product over threads of its own (forward_create sets how many). */
+static void run_openblas(struct forward *f, const struct linear_call *call) {
+    const struct packed_linear *linear = call->linear;
+    struct finish_call finish = {.matmul = matmul_of(call), .sums_stride = linear->out};
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)call->rows, (blasint)linear->out, (blasint)linear->in,
+                1, call->x, (blasint)call->x_stride, linear->weights, (blasint)linear->in, 0, f->sums,
+                (blasint)linear->out);
+    forward_each_block(f, call->rows, finish_block, &finish);
+}
+
+void linear_run(struct forward *f, const struct linear_call *call) {
+    if (f->model->matmul == MATMUL_OWN) run_own(f, call);
+    else run_openblas(f, call);
 }
 
 struct norm_call {

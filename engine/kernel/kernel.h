@@ -89,6 +89,11 @@ struct kernel_table {
     void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
                        size_t panel_count);
 
+    /* Everything of a product but the sums, which another library has computed: sums [rows, n]. x and panels are
+     * not read. */
+    void (*finish_rows)(const struct matmul *m, const float *sums, size_t sums_stride, size_t row_first,
+                        size_t row_count);
+
     /* scale[r] for each row of x [rows, width]. divisor is the width of the original model. norm is not
      * LAYERNORM. */
     void (*row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width,

@@ -83,6 +83,7 @@ const struct kernel_table *kernel_avx2(void) {
     static const struct kernel_table table = {
         .name = "avx2",
         .matmul_f32 = matmul,
+        .finish_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,
         .gate_rows = rows_gate,

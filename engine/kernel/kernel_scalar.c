@@ -26,6 +26,7 @@ const struct kernel_table *kernel_scalar(void) {
     static const struct kernel_table table = {
         .name = "scalar",
         .matmul_f32 = matmul,
+        .finish_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,
         .gate_rows = rows_gate,

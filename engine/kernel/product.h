@@ -22,3 +22,17 @@ VECTOR_INLINE void product_finish(const struct matmul *m, size_t row, size_t pan
                              vector_load(tile + c));
     }
 }
+
+/* The same for sums that another library has computed: rows of sums [row_count, n]. */
+VECTOR_INLINE void product_finish_row(const struct matmul *m, size_t row, const float *sums) {
+    for (size_t n = 0; n < m->n; n += KERNEL_LANES) {
+        size_t lanes = m->n - n < KERNEL_LANES ? m->n - n : KERNEL_LANES;
+        product_finish_lanes(m, row, n, lanes, vector_load_first(sums + n, lanes));
+    }
+}
+
+static void product_finish_rows(const struct matmul *m, const float *sums, size_t sums_stride, size_t row_first,
+                                size_t row_count) {
+    for (size_t row = row_first; row < row_first + row_count; row++)
+        product_finish_row(m, row, sums + row * sums_stride);
+}

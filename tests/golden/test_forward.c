@@ -23,10 +23,10 @@
 static struct workers *workers;
 static const struct kernel_table *kernels;
 
-static struct loaded_model load(const char *path, enum norm_form form) {
+static struct loaded_model load(const char *path, enum norm_form form, enum matmul_kind matmul) {
     struct error e = {0};
     struct loaded_model model;
-    struct loader_options options = {.folder = path, .form = form};
+    struct loader_options options = {.folder = path, .form = form, .matmul = matmul};
     assert_ok(loaded_model_init(&model, &options, workers, &e));
     return model;
 }
@@ -52,7 +52,7 @@ static double largest_difference(const double *a, const float *b, size_t count) 
 
 static double *double_logits(const char *path, enum norm_form form, const struct golden_sequence *s, size_t vocabulary) {
     struct error e = {0};
-    struct loaded_model model = load(path, form);
+    struct loaded_model model = load(path, form, MATMUL_OWN);
     struct reference *reference;
     assert_ok(reference_create(&model.converted, &reference, &e));
     double *logits = malloc(s->count * vocabulary * sizeof *logits);
@@ -91,9 +91,9 @@ struct fast {
     struct forward *forward;
 };
 
-static void fast_init(struct fast *f, const char *path, enum norm_form form) {
+static void fast_init(struct fast *f, const char *path, enum norm_form form, enum matmul_kind matmul) {
     struct error e = {0};
-    f->model = load(path, form);
+    f->model = load(path, form, matmul);
     const struct model_description *d = &f->model.description;
     struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
     size_t pages = (d->context + PAGE_TOKENS - 1) / PAGE_TOKENS;
@@ -156,12 +156,14 @@ static void check_greedy(struct fast *f, const struct golden_greedy *g, size_t t
     free(ids);
 }
 
-static void check_form(const char *path, const char *name, const struct golden *g, enum norm_form form) {
+static void check_form(const char *path, const char *name, const struct golden *g, enum norm_form form,
+                       enum matmul_kind matmul) {
     struct fast fast;
-    fast_init(&fast, path, form);
+    fast_init(&fast, path, form, matmul);
     for (size_t i = 0; i < g->sequence_count; i++) {
         double difference = sequence_difference(&fast, &g->sequences[i], g->vocabulary);
-        print_message("  %s sequence %zu: %s in f32 %.2g\n", name, i, norm_form_name(form), difference);
+        print_message("  %s sequence %zu: %s in f32%s %.2g\n", name, i, norm_form_name(form),
+                      matmul == MATMUL_OPENBLAS ? " by OpenBLAS" : "", difference);
         assert_true(difference <= F32_BOUND);
     }
     for (size_t i = 0; i < g->greedy_count; i++) check_greedy(&fast, &g->greedy[i], g->tokenizer_vocabulary);
@@ -173,12 +175,13 @@ static void check_model(const char *path, const char *name, void *context) {
     struct golden g;
     print_message("%s\n", name);
     golden_init(&g, path);
-    struct loaded_model model = load(path, NORM_FORM_LAYERNORM);
+    struct loaded_model model = load(path, NORM_FORM_LAYERNORM, MATMUL_OWN);
     bool converts = description_converts(&model.description);
     loaded_model_deinit(&model);
     check_reference(path, name, &g, converts);
     for (enum norm_form form = 0; form < NORM_FORM_COUNT; form++)
-        if (form == NORM_FORM_LAYERNORM || converts) check_form(path, name, &g, form);
+        if (form == NORM_FORM_LAYERNORM || converts) check_form(path, name, &g, form, MATMUL_OWN);
+    check_form(path, name, &g, converts ? NORM_FORM_CRMSNORM : NORM_FORM_LAYERNORM, MATMUL_OPENBLAS);
     golden_deinit(&g);
 }
 
