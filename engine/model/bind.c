@@ -107,9 +107,10 @@ static struct matrix_view bind_matrix(struct binder *b, enum weight weight, size
 }
 
 static struct vector_view bind_bias(struct binder *b, enum weight weight, size_t layer, size_t count) {
-    const struct weight_name *n = name_of(b, weight);
-    if (!n || n->bias == BIAS_NONE) return (struct vector_view){.count = count};
-    return bind_vector(b, weight, layer, "bias", n->bias == BIAS_REQUIRED, count);
+    enum weight_bias bias = b->description->bias[weight];
+    bool none = bias == BIAS_NONE || (bias == BIAS_LAST_LAYER && layer + 1 < b->description->layers);
+    if (none) return (struct vector_view){.count = count};
+    return bind_vector(b, weight, layer, "bias", bias != BIAS_OPTIONAL, count);
 }
 
 static struct bound_linear bind_linear(struct binder *b, enum weight weight, size_t layer, size_t out, size_t in) {

@@ -77,6 +77,7 @@ static enum status describe_with(const struct family *family, const char *folder
     enum status status = config_reader_init(&config, root, "config.json", family->model_type, e);
     if (status != STATUS_OK) return status;
     snprintf(d->family, sizeof d->family, "%s", family->model_type);
+    for (const struct weight_name *n = family->names; n->name; n++) d->bias[n->weight] = n->bias;
     family->describe(&config, d);
     if (!d->embedding_width) d->embedding_width = d->width;
     if (!config_failed(&config)) check_consistency(&config, d);

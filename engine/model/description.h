@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/kernel/kernel.h"
+#include "engine/model/weights.h"
 
 /* Limits on what a config may claim; far beyond any model of these families. */
 #define MODEL_LAYERS_MAX     1024
@@ -100,6 +101,7 @@ struct model_description {
     enum residual residual;
     double norm_eps, final_norm_eps;
     double norm_gain_offset; /* added to every stored gain (1 for LayerNorm1P) */
+    bool norm_plain;         /* the norms of the main branch have neither gain nor bias */
 
     enum position_kind position;
     size_t position_offset;
@@ -129,6 +131,8 @@ struct model_description {
     enum head_scale head_scale;
     bool residual_scale;
     double dual_scale, dual_alpha, dual_norm_eps;
+
+    enum weight_bias bias[WEIGHT_COUNT]; /* of linears and norms */
 
     struct layer_traits *layer; /* [layers] */
 

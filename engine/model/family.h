@@ -8,8 +8,6 @@
 #include "engine/model/description.h"
 #include "engine/model/weights.h"
 
-enum weight_bias { BIAS_NONE, BIAS_OPTIONAL, BIAS_REQUIRED };
-
 /* name has one %zu when the weight is in every layer ("h.%zu.ln_1"); ".weight" and ".bias" follow, unless bare. A
  * qk-norm that is stored as one tensor a head has two (layer, head). */
 struct weight_name {
@@ -25,7 +23,7 @@ struct family {
     const char *prefix;              /* the tensors may or may not carry it ("transformer."); "" when there is none */
     const char *const *buffers;      /* tensors to skip: a name ends with one of these; NULL-terminated, may be NULL */
     const char *const *ignored_keys; /* keys of config.json that do not change the result; NULL-terminated */
-    /* Fills the description (already at its defaults). Errors stay in the reader. */
+    /* Fills the description (already at its defaults, d->bias from the table of names). Errors stay in the reader. */
     void (*describe)(struct config_reader *config, struct model_description *d);
 };
 

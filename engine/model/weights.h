@@ -36,3 +36,7 @@ enum weight {
 #undef X
         WEIGHT_COUNT
 };
+
+/* Whether a weight has a bias. An adapter's table has the family's habit; its describe() may overrule it from the config
+ * (model_description.bias). A bias that is there although the config rules it out is an error, as any unknown tensor is. */
+enum weight_bias { BIAS_NONE, BIAS_OPTIONAL, BIAS_REQUIRED, BIAS_LAST_LAYER /* required there, else none */ };
