@@ -1,5 +1,5 @@
-/* Incremental decoding for one generated sequence: ids in, text out, never half a UTF-8 sequence. What is appended over
- * a run is what tokenizer_decode gives for (prompt tail + all ids) minus the prompt's text. */
+/* Incremental decoding for one generated sequence: ids in, text out, never half a UTF-8 sequence. What is
+ * appended over a run is what tokenizer_decode gives for (prompt tail + all ids) minus the prompt's text. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,14 +8,15 @@
 
 struct detokenizer;
 
-/* prompt: the ids before the first generated one (context that decoders with word joins or byte runs need); borrowed for
- * the call only. skip_special: special tokens add no text. */
-enum status detokenizer_create(const struct tokenizer *t, const int32_t *prompt, size_t prompt_count, bool skip_special,
-                               struct detokenizer **out, struct error *e);
+/* prompt: the ids before the first generated one (context that decoders with word joins or byte runs need);
+ * borrowed for the call only. skip_special: special tokens add no text. */
+enum status detokenizer_create(const struct tokenizer *t, const int32_t *prompt, size_t prompt_count,
+                               bool skip_special, struct detokenizer **out, struct error *e);
 void detokenizer_destroy(struct detokenizer *d);
 
 /* Adds one id. *text (borrowed until the next call) is what can be said now: valid UTF-8, perhaps empty. */
-enum status detokenizer_push(struct detokenizer *d, int32_t id, const char **text, size_t *length, struct error *e);
+enum status detokenizer_push(struct detokenizer *d, int32_t id, const char **text, size_t *length,
+                             struct error *e);
 
 /* At the end of a sequence: what was held back, incomplete UTF-8 replaced by U+FFFD. */
 enum status detokenizer_finish(struct detokenizer *d, const char **text, size_t *length, struct error *e);

@@ -1,6 +1,6 @@
-/* The tokenizer of a model folder: tokenizer.json (or vocab.json + merges.txt of GPT-2 kin). Immutable after opening, so
- * any thread may encode and decode. What is not understood is refused by name when opening, never approximated.
- * Encoding uses no recursion on its input and near linear time. */
+/* The tokenizer of a model folder: tokenizer.json (or vocab.json + merges.txt of GPT-2 kin). Immutable after
+ * opening, so any thread may encode and decode. What is not understood is refused by name when opening, never
+ * approximated. Encoding uses no recursion on its input and near linear time. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,15 +20,16 @@ struct token_list {
 enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e);
 void tokenizer_close(struct tokenizer *t);
 
-/* Appends the ids of text (UTF-8, length bytes, NULs are text). special: add what the post-processor adds (BOS ...).
- * Invalid UTF-8 is STATUS_INVALID_ARGUMENT. More than tokens_max ids (0: no limit) is STATUS_LIMIT. */
+/* Appends the ids of text (UTF-8, length bytes, NULs are text). special: add what the post-processor adds
+ * (BOS ...). Invalid UTF-8 is STATUS_INVALID_ARGUMENT. More than tokens_max ids (0: no limit) is
+ * STATUS_LIMIT. */
 enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
                              size_t tokens_max, struct token_list *out, struct error *e);
 
-/* The whole text of ids, as the tokenizers library decodes it; invalid UTF-8 becomes U+FFFD. *out is malloc'ed and
- * NUL-terminated. An id without a token is skipped. */
-enum status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip_special, char **out,
-                             size_t *length, struct error *e);
+/* The whole text of ids, as the tokenizers library decodes it; invalid UTF-8 becomes U+FFFD. *out is
+ * malloc'ed and NUL-terminated. An id without a token is skipped. */
+enum status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip_special,
+                             char **out, size_t *length, struct error *e);
 
 /* One more than the highest id: rows of the model's head from here on are padding and are never sampled. */
 size_t tokenizer_vocabulary(const struct tokenizer *t);

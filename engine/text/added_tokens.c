@@ -1,0 +1,190 @@
+#include "engine/text/added_tokens.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/text/unicode.h"
+
+static enum status read_flags(struct added_token *token, const struct json_place *place, struct error *e) {
+    enum status status = json_place_bool(place, "single_word", false, &token->single_word, e);
+    if (status == STATUS_OK) status = json_place_bool(place, "lstrip", false, &token->lstrip, e);
+    if (status == STATUS_OK) status = json_place_bool(place, "rstrip", false, &token->rstrip, e);
+    if (status == STATUS_OK) status = json_place_bool(place, "special", false, &token->special, e);
+    return status == STATUS_OK ? json_place_bool(place, "normalized", !token->special, &token->normalized, e)
+                               : status;
+}
+
+static bool same_token(const struct added_token *a, const struct added_token *b) {
+    return a->id == b->id && a->single_word == b->single_word && a->lstrip == b->lstrip &&
+           a->rstrip == b->rstrip && a->normalized == b->normalized && a->special == b->special;
+}
+
+static const struct added_token *find_id(const struct added_tokens *a, int32_t id) {
+    for (size_t i = 0; i < a->count; i++)
+        if (a->items[i].id == id) return &a->items[i];
+    return NULL;
+}
+
+/* *known: the same entry was there before. */
+static enum status check_id(const struct added_tokens *a, const struct json_place *place, const char *content,
+                            size_t length, const struct vocabulary *model, const struct added_token *token,
+                            bool *known, struct error *e) {
+    struct json_place at = json_place_member(place, "id");
+    int32_t model_id = vocabulary_find(model, content, length),
+            twin = vocabulary_find(&a->contents, content, length);
+    *known = false;
+    if (twin >= 0) {
+        *known = same_token(find_id(a, twin), token);
+        return *known ? STATUS_OK
+                      : json_place_error(place, STATUS_MALFORMED, e, "'%s' was there before, as another",
+                                         content);
+    }
+    if (model_id >= 0 && model_id != token->id)
+        return json_place_error(&at, STATUS_MALFORMED, e, "%d, but '%s' is %d in the vocabulary", token->id,
+                                content, model_id);
+    const char *other = vocabulary_content(&a->contents, token->id, NULL);
+    if (!other && model_id < 0) other = vocabulary_content(model, token->id, NULL);
+    if (other)
+        return json_place_error(&at, STATUS_MALFORMED, e, "%d is the id of '%s' too", token->id, other);
+    return STATUS_OK;
+}
+
+static enum status read_token(struct added_tokens *a, const struct json_place *place,
+                              const struct vocabulary *model, struct error *e) {
+    struct added_token token = {0};
+    const char *content;
+    size_t length;
+    int64_t id;
+    bool known;
+    enum status status = json_place_object(place, e);
+    if (status == STATUS_OK) status = json_place_string(place, "content", NULL, &content, &length, e);
+    if (status == STATUS_OK) status = json_place_count(place, "id", -1, VOCABULARY_ID_MAX, &id, e);
+    if (status == STATUS_OK) status = read_flags(&token, place, e);
+    if (status != STATUS_OK || length == 0) return status; /* an empty content is never found */
+    if (id < 0) return json_place_error(place, STATUS_MALFORMED, e, "without an id");
+    if (length > ADDED_TOKEN_BYTES_MAX)
+        return json_place_error(place, STATUS_LIMIT, e, "the content is longer than %d bytes",
+                                ADDED_TOKEN_BYTES_MAX);
+    token.id = (int32_t)id;
+    status = check_id(a, place, content, length, model, &token, &known, e);
+    if (status != STATUS_OK || known) return status;
+    if (!array_reserve(&a->items, &a->capacity, a->count + 1)) return text_no_memory(e);
+    a->items[a->count++] = token;
+    return vocabulary_add(&a->contents, content, length, token.id, e);
+}
+
+/* The form in which the content of a token is searched for. */
+static enum status add_pattern(struct added_tokens *a, const struct json_place *place, size_t index,
+                               const struct normalizer *n, struct regex_run *run, struct error *e) {
+    const struct added_token *token = &a->items[index];
+    struct text_buffer form = {0};
+    size_t length;
+    bool starts_there = true;
+    const char *content = vocabulary_content(&a->contents, token->id, &length);
+    text_buffer_append(&form, content, length);
+    enum status status = text_buffer_status(&form, e);
+    if (status == STATUS_OK && token->normalized) status = normalizer_run(n, run, &form, &starts_there, e);
+    if (status == STATUS_OK && form.length == 0)
+        status = json_place_error(place, STATUS_UNSUPPORTED, e, "nothing is left of '%s' once normalized",
+                                  content);
+    if (status == STATUS_OK)
+        status = trie_add(token->normalized ? &a->normalized : &a->raw, form.bytes, form.length,
+                          (int32_t)index, e);
+    text_buffer_deinit(&form);
+    return status;
+}
+
+/* Of equal forms the first counts, special ones before others; so they are added in the opposite order. */
+static enum status add_patterns(struct added_tokens *a, const struct json_place *place,
+                                const struct normalizer *n, struct error *e) {
+    struct regex_run *run;
+    enum status status = regex_run_create(&run, e);
+    if (status != STATUS_OK) return status;
+    for (int special = 0; special <= 1; special++)
+        for (size_t i = a->count; status == STATUS_OK && i-- > 0;)
+            if (a->items[i].special == (special == 1)) status = add_pattern(a, place, i, n, run, e);
+    regex_run_destroy(run);
+    return status;
+}
+
+enum status added_tokens_init(struct added_tokens *a, const struct json_place *place,
+                              const struct vocabulary *model, const struct normalizer *n, struct error *e) {
+    size_t count;
+    *a = (struct added_tokens){0};
+    if (!place->value) return STATUS_OK;
+    enum status status = json_place_array(place, &count, e);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        struct json_place element = json_place_element(place, i);
+        status = read_token(a, &element, model, e);
+    }
+    return status == STATUS_OK ? add_patterns(a, place, n, e) : status;
+}
+
+void added_tokens_deinit(struct added_tokens *a) {
+    free(a->items);
+    vocabulary_deinit(&a->contents);
+    trie_deinit(&a->raw);
+    trie_deinit(&a->normalized);
+    *a = (struct added_tokens){0};
+}
+
+struct cutter {
+    const char *text;
+    size_t length;
+    size_t taken;     /* up to here the text is in pieces */
+    size_t blank_end; /* end of the run of blanks seen last, so that none is walked twice */
+    size_t blank_start;
+};
+
+static bool within_word(const struct cutter *c, size_t start, size_t end) {
+    size_t before = start ? utf8_previous(c->text, start) : 0, after = end;
+    if (start > 0 && unicode_is_word(utf8_next(c->text, c->length, &before))) return true;
+    return end < c->length && unicode_is_word(utf8_next(c->text, c->length, &after));
+}
+
+static size_t blanks_before(const struct cutter *c, size_t start) {
+    while (start > c->taken) {
+        size_t before = utf8_previous(c->text, start), at = before;
+        if (!unicode_is_whitespace(utf8_next(c->text, c->length, &at))) break;
+        start = before;
+    }
+    return start;
+}
+
+static size_t blanks_behind(struct cutter *c, size_t end) {
+    if (end >= c->blank_start && end < c->blank_end) return c->blank_end;
+    size_t at = end, next = end;
+    while (next < c->length && unicode_is_whitespace(utf8_next(c->text, c->length, &next))) at = next;
+    c->blank_start = end;
+    c->blank_end = at;
+    return at;
+}
+
+static void take_token(struct cutter *c, const struct added_token *token, size_t start, size_t end,
+                       bool first, struct piece_list *out) {
+    if (token->lstrip) start = blanks_before(c, start);
+    if (token->rstrip) end = blanks_behind(c, end);
+    if (start > c->taken)
+        piece_list_add(out, c->text + c->taken, start - c->taken, -1, first && c->taken == 0);
+    piece_list_add(out, c->text + start, end - start, token->id, first && start == 0);
+    c->taken = end;
+}
+
+void added_tokens_cut(const struct added_tokens *a, bool normalized, const char *text, size_t length,
+                      bool first, struct piece_list *out) {
+    const struct trie *trie = normalized ? &a->normalized : &a->raw;
+    struct cutter c = {.text = text, .length = length};
+    size_t key = 0;
+    for (size_t at = 0; at < length && trie->node_count > 0;) {
+        int32_t index = trie_longest(trie, TRIE_ROOT, text + at, length - at, &key);
+        if (index < 0) {
+            at++;
+            continue;
+        }
+        const struct added_token *token = &a->items[index];
+        if (!token->single_word || !within_word(&c, at, at + key))
+            take_token(&c, token, at, at + key, first, out);
+        at += key;
+    }
+    if (c.taken < length) piece_list_add(out, text + c.taken, length - c.taken, -1, first && c.taken == 0);
+}

@@ -1,0 +1,39 @@
+/* "added_tokens" of tokenizer.json: contents that are found in the text as they stand and become one id each,
+ * before any model sees what is between them. Immutable once read. */
+#pragma once
+
+#include "engine/base/error.h"
+#include "engine/text/json_place.h"
+#include "engine/text/normalizer.h"
+#include "engine/text/piece_list.h"
+#include "engine/text/trie.h"
+#include "engine/text/vocabulary.h"
+
+/* Bytes of one content: with it the search stays linear in the text. */
+enum { ADDED_TOKEN_BYTES_MAX = 4096 };
+
+struct added_token {
+    int32_t id;
+    bool single_word;    /* not within a word */
+    bool lstrip, rstrip; /* takes the blanks on that side with it */
+    bool normalized;     /* its normal form is searched for in the normal form of the text */
+    bool special;
+};
+
+struct added_tokens {
+    struct added_token *items;
+    size_t count, capacity;
+    struct vocabulary contents;
+    struct trie raw, normalized; /* values are indices of items */
+};
+
+/* place: "added_tokens" (its value may be NULL). A content that the model's vocabulary has keeps that id;
+ * others must have ids of their own. deinit also after an error. */
+enum status added_tokens_init(struct added_tokens *a, const struct json_place *place,
+                              const struct vocabulary *model, const struct normalizer *n, struct error *e);
+void added_tokens_deinit(struct added_tokens *a);
+
+/* Cuts text at the tokens of one kind and appends the pieces to out. first: the text begins the whole text.
+ */
+void added_tokens_cut(const struct added_tokens *a, bool normalized, const char *text, size_t length,
+                      bool first, struct piece_list *out);

@@ -1,0 +1,38 @@
+/* "decoder" of tokenizer.json: contents of tokens -> text. It runs as a pipeline that takes one token at a
+ * time and says at once what can no longer change, so that decoding as one goes along and decoding in one go
+ * are the same thing. Understood: ByteLevel, Metaspace, ByteFallback, Fuse, Strip, Replace, WordPiece,
+ * BPEDecoder, Sequence. */
+#pragma once
+
+#include <stddef.h>
+
+#include "engine/base/error.h"
+#include "engine/text/json_place.h"
+#include "engine/text/regex.h"
+#include "engine/text/text_buffer.h"
+
+struct decoder_step;
+
+/* Immutable once read. */
+struct decoder {
+    struct decoder_step *steps;
+    size_t count, capacity;
+    bool has_regex;
+};
+
+/* place: "decoder"; without a value the tokens are joined by blanks. deinit also after an error. */
+enum status decoder_init(struct decoder *d, const struct json_place *place, struct error *e);
+void decoder_deinit(struct decoder *d);
+
+struct decoder_run;
+
+/* The state of one text; d is borrowed. */
+enum status decoder_run_create(const struct decoder *d, struct decoder_run **out, struct error *e);
+void decoder_run_destroy(struct decoder_run *run);
+
+/* Adds a token (well-formed UTF-8). What can be said now is appended to the output, in whole characters. */
+enum status decoder_run_push(struct decoder_run *run, const char *content, size_t length, struct error *e);
+/* The end of the text: the rest is appended. Push nothing afterwards. */
+enum status decoder_run_finish(struct decoder_run *run, struct error *e);
+/* What was said so far; the caller may clear it or take it. */
+struct text_buffer *decoder_run_output(struct decoder_run *run);

@@ -1,0 +1,22 @@
+/* "post_processor" of tokenizer.json: the ids that are put around a text. Immutable once read. Understood:
+ * TemplateProcessing, RobertaProcessing, BertProcessing (of one text), ByteLevel (which only moves offsets),
+ * Sequence. */
+#pragma once
+
+#include "engine/base/error.h"
+#include "engine/text/json_place.h"
+#include "engine/text/token_list.h"
+
+/* Parts of all templates together. */
+enum { POST_PROCESSOR_PARTS_MAX = 256 };
+
+/* What is said of one text: ids, and between them the text itself. */
+struct post_processor {
+    struct token_list before, after;
+};
+
+/* place: "post_processor" (its value may be NULL). Ids that t does not have are refused. deinit also after an
+ * error. */
+enum status post_processor_init(struct post_processor *p, const struct json_place *place,
+                                const struct tokenizer *t, struct error *e);
+void post_processor_deinit(struct post_processor *p);

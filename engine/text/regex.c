@@ -1,0 +1,134 @@
+#include "engine/text/regex.h"
+
+#include <stdlib.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "engine/text/unicode.h"
+
+/* A match of the patterns in use takes a few steps a character; a run of a million blanks backtracks a
+ * million times. */
+enum { STEPS_PER_MATCH_MAX = 10 * 1000 * 1000, JIT_STACK_FIRST = 32 * 1024, JIT_STACK_MAX = 4 * 1024 * 1024 };
+enum { HEAP_KIBIBYTES_MAX = 64 * 1024 };
+
+struct regex {
+    pcre2_code *code;
+};
+
+struct regex_run {
+    pcre2_match_data *data;
+    pcre2_match_context *context;
+    pcre2_jit_stack *stack;
+};
+
+static enum status no_memory(struct error *e) {
+    return error_set(e, STATUS_NO_MEMORY, "", "no memory for a regular expression");
+}
+
+static enum status compile(const char *pattern, size_t length, uint32_t options, struct regex **out,
+                           struct error *e) {
+    int code;
+    PCRE2_SIZE offset;
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    struct regex *r = calloc(1, sizeof *r);
+    if (context && r) {
+        pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+        r->code = pcre2_compile((PCRE2_SPTR)pattern, length, options, &code, &offset, context);
+    }
+    pcre2_compile_context_free(context);
+    if (!context || !r || (!r->code && code == PCRE2_ERROR_NOMEMORY)) {
+        free(r);
+        return no_memory(e);
+    }
+    if (!r->code) {
+        PCRE2_UCHAR text[128];
+        pcre2_get_error_message(code, text, sizeof text);
+        free(r);
+        return error_set(e, STATUS_MALFORMED, "", "the regular expression, near offset %zu: %s",
+                         (size_t)offset, (const char *)text);
+    }
+    pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without JIT the interpreter takes over */
+    *out = r;
+    return STATUS_OK;
+}
+
+enum status regex_create(const char *pattern, size_t length, struct regex **out, struct error *e) {
+    struct text_buffer translated = {0};
+    if (length > REGEX_PATTERN_BYTES_MAX)
+        return error_set(e, STATUS_LIMIT, "", "the regular expression is longer than %d bytes",
+                         REGEX_PATTERN_BYTES_MAX);
+    enum status status = regex_translate(pattern, length, &translated, e);
+    if (status == STATUS_OK)
+        status = compile(translated.bytes ? translated.bytes : "", translated.length,
+                         PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, out, e);
+    text_buffer_deinit(&translated);
+    return status;
+}
+
+enum status regex_create_literal(const char *text, size_t length, struct regex **out, struct error *e) {
+    return compile(text, length, PCRE2_UTF | PCRE2_LITERAL, out, e);
+}
+
+void regex_destroy(struct regex *r) {
+    if (!r) return;
+    pcre2_code_free(r->code);
+    free(r);
+}
+
+enum status regex_run_create(struct regex_run **out, struct error *e) {
+    struct regex_run *run = calloc(1, sizeof *run);
+    if (!run) return no_memory(e);
+    run->data = pcre2_match_data_create(1, NULL);
+    run->context = pcre2_match_context_create(NULL);
+    run->stack = pcre2_jit_stack_create(JIT_STACK_FIRST, JIT_STACK_MAX, NULL);
+    if (!run->data || !run->context) {
+        regex_run_destroy(run);
+        return no_memory(e);
+    }
+    pcre2_set_match_limit(run->context, STEPS_PER_MATCH_MAX);
+    pcre2_set_heap_limit(run->context, HEAP_KIBIBYTES_MAX);
+    if (run->stack) pcre2_jit_stack_assign(run->context, NULL, run->stack);
+    *out = run;
+    return STATUS_OK;
+}
+
+void regex_run_destroy(struct regex_run *run) {
+    if (!run) return;
+    pcre2_match_data_free(run->data);
+    pcre2_match_context_free(run->context);
+    pcre2_jit_stack_free(run->stack);
+    free(run);
+}
+
+void regex_scan_init(struct regex_scan *s, const struct regex *r, struct regex_run *run, const char *text,
+                     size_t length) {
+    *s = (struct regex_scan){.regex = r, .run = run, .text = text, .length = length};
+}
+
+static enum status match_error(int code, struct error *e) {
+    if (code == PCRE2_ERROR_NOMEMORY) return no_memory(e);
+    return error_set(e, STATUS_LIMIT, "tokenizer",
+                     "a regular expression of the tokenizer takes too long on this text");
+}
+
+enum status regex_scan_next(struct regex_scan *s, bool *found, struct error *e) {
+    *found = false;
+    while (s->at <= s->length) {
+        int code = pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->length, s->at, PCRE2_NO_UTF_CHECK,
+                               s->run->data, s->run->context);
+        if (code == PCRE2_ERROR_NOMATCH) return STATUS_OK;
+        if (code < 0) return match_error(code, e);
+        const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(s->run->data);
+        s->start = ends[0];
+        s->end = ends[1];
+        if (s->start != s->end || !s->had_match || s->last_end != s->end) {
+            *found = s->had_match = true;
+            s->at = s->last_end = s->end;
+            return STATUS_OK;
+        }
+        if (s->at == s->length) return STATUS_OK;
+        utf8_next(s->text, s->length, &s->at);
+    }
+    return STATUS_OK;
+}

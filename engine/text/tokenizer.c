@@ -1,0 +1,276 @@
+/* Opens the parts of a tokenizer and runs them in order:
+ * added tokens of the text as it stands -> normalizer -> added tokens of the normal form -> pre-tokenizer ->
+ * model -> post-processor. "truncation" and "padding" of the file are a default of batch use and not
+ * followed. */
+#include "engine/text/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/load/json_file.h"
+#include "engine/text/added_tokens.h"
+#include "engine/text/model.h"
+#include "engine/text/normalizer.h"
+#include "engine/text/post_processor.h"
+#include "engine/text/pre_tokenizer.h"
+#include "engine/text/tokenizer_decoder.h"
+#include "engine/text/unicode.h"
+#include "engine/text/vocab_merges.h"
+
+/* Bytes of one text, far above any context length; places in it fit 32 bits. */
+#define TEXT_BYTES_MAX ((size_t)256 << 20)
+
+/* Bytes of a tokenizer's file; those of the largest vocabularies have some 30 MB. */
+#define FILE_BYTES_MAX ((size_t)256 << 20)
+
+enum { TOKEN_IS_THERE = 1, TOKEN_IS_SPECIAL = 2 };
+
+struct tokenizer {
+    struct model model;
+    struct normalizer normalizer;
+    struct added_tokens added;
+    struct pre_tokenizer pre_tokenizer;
+    struct post_processor post_processor;
+    struct decoder decoder;
+    unsigned char *flags; /* [id_end] */
+    size_t id_end;
+};
+
+static enum status set_flags(struct tokenizer *t, struct error *e) {
+    size_t model_end = t->model.vocabulary.id_end, added_end = t->added.contents.id_end;
+    t->id_end = model_end > added_end ? model_end : added_end;
+    t->flags = calloc(t->id_end + 1, 1);
+    if (!t->flags) return text_no_memory(e);
+    for (size_t id = 0; id < t->id_end; id++)
+        if (tokenizer_content(t, (int32_t)id)) t->flags[id] = TOKEN_IS_THERE;
+    for (size_t i = 0; i < t->added.count; i++)
+        if (t->added.items[i].special) t->flags[t->added.items[i].id] |= TOKEN_IS_SPECIAL;
+    return STATUS_OK;
+}
+
+static enum status read_parts(struct tokenizer *t, const struct json_place *top, struct error *e) {
+    struct json_place model = json_place_member(top, "model"),
+                      normalizer = json_place_member(top, "normalizer");
+    struct json_place added = json_place_member(top, "added_tokens");
+    struct json_place pre_tokenizer = json_place_member(top, "pre_tokenizer");
+    struct json_place post_processor = json_place_member(top, "post_processor");
+    struct json_place decoder = json_place_member(top, "decoder");
+    enum status status = model_init(&t->model, &model, e);
+    if (status == STATUS_OK) status = normalizer_init(&t->normalizer, &normalizer, e);
+    if (status == STATUS_OK)
+        status = added_tokens_init(&t->added, &added, &t->model.vocabulary, &t->normalizer, e);
+    if (status == STATUS_OK) status = pre_tokenizer_init(&t->pre_tokenizer, &pre_tokenizer, e);
+    if (status == STATUS_OK) status = decoder_init(&t->decoder, &decoder, e);
+    if (status == STATUS_OK) status = set_flags(t, e);
+    return status == STATUS_OK ? post_processor_init(&t->post_processor, &post_processor, t, e) : status;
+}
+
+static enum status open_file(const char *folder, json_t **file, const char **name, struct error *e) {
+    *name = "tokenizer.json";
+    enum status status = json_file_load(folder, *name, FILE_BYTES_MAX, file, e);
+    if (status != STATUS_NOT_FOUND) return status;
+    *name = "vocab.json and merges.txt";
+    return vocab_merges_load(folder, FILE_BYTES_MAX, file, e);
+}
+
+enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e) {
+    json_t *file = NULL;
+    const char *name;
+    struct tokenizer *t = calloc(1, sizeof *t);
+    if (!t) return text_no_memory(e);
+    enum status status = open_file(folder, &file, &name, e);
+    if (status == STATUS_OK) {
+        struct json_place top = json_place_top(name, file);
+        status = read_parts(t, &top, e);
+    }
+    json_decref(file);
+    if (status != STATUS_OK) {
+        tokenizer_close(t);
+        return status;
+    }
+    *out = t;
+    return STATUS_OK;
+}
+
+void tokenizer_close(struct tokenizer *t) {
+    if (!t) return;
+    model_deinit(&t->model);
+    normalizer_deinit(&t->normalizer);
+    added_tokens_deinit(&t->added);
+    pre_tokenizer_deinit(&t->pre_tokenizer);
+    post_processor_deinit(&t->post_processor);
+    decoder_deinit(&t->decoder);
+    free(t->flags);
+    free(t);
+}
+
+/* Working memory of one encoding. */
+struct encoding {
+    const struct tokenizer *tokenizer;
+    size_t tokens_max;
+    struct regex_run *run;
+    struct piece_list pieces, other;
+    struct text_buffer text;
+    struct model_scratch scratch;
+    struct token_list ids;
+};
+
+/* The text between two added tokens, normalized and cut at the added tokens of its normal form. */
+static enum status normalize_piece(struct encoding *c, const struct piece *piece, struct error *e) {
+    const struct tokenizer *t = c->tokenizer;
+    bool first = piece->first;
+    text_buffer_clear(&c->text);
+    text_buffer_append(&c->text, piece_text(&c->other, piece), piece->length);
+    enum status status = normalizer_run(&t->normalizer, c->run, &c->text, &first, e);
+    if (status == STATUS_OK)
+        added_tokens_cut(&t->added, true, c->text.bytes ? c->text.bytes : "", c->text.length, first,
+                         &c->pieces);
+    return status;
+}
+
+static enum status cut_text(struct encoding *c, const char *text, size_t length, struct error *e) {
+    const struct tokenizer *t = c->tokenizer;
+    added_tokens_cut(&t->added, false, text, length, true, &c->other);
+    enum status status = piece_list_status(&c->other, e);
+    for (size_t i = 0; status == STATUS_OK && i < c->other.count; i++) {
+        const struct piece *piece = &c->other.items[i];
+        if (piece->id >= 0)
+            piece_list_add(&c->pieces, piece_text(&c->other, piece), piece->length, piece->id, piece->first);
+        else
+            status = normalize_piece(c, piece, e);
+    }
+    if (status == STATUS_OK) status = piece_list_status(&c->pieces, e);
+    return status == STATUS_OK ? pre_tokenizer_run(&t->pre_tokenizer, c->run, &c->pieces, &c->other, e)
+                               : status;
+}
+
+static enum status check_count(const struct encoding *c, size_t count, struct error *e) {
+    if (c->tokens_max == 0 || count <= c->tokens_max) return STATUS_OK;
+    return error_set(e, STATUS_LIMIT, "tokenizer", "the text has more than %zu tokens", c->tokens_max);
+}
+
+static enum status add_ids(struct encoding *c, const struct token_list *from, struct error *e) {
+    for (size_t i = 0; i < from->count; i++)
+        if (!token_list_add(&c->ids, from->ids[i])) return text_no_memory(e);
+    return check_count(c, c->ids.count, e);
+}
+
+static enum status encode_pieces(struct encoding *c, struct error *e) {
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < c->pieces.count; i++) {
+        const struct piece *piece = &c->pieces.items[i];
+        if (piece->id < 0)
+            status = model_encode(&c->tokenizer->model, &c->scratch, piece_text(&c->pieces, piece),
+                                  piece->length, &c->ids, e);
+        else if (!token_list_add(&c->ids, piece->id))
+            status = text_no_memory(e);
+        if (status == STATUS_OK) status = check_count(c, c->ids.count, e);
+    }
+    return status;
+}
+
+static enum status encode(struct encoding *c, const char *text, size_t length, bool special,
+                          struct error *e) {
+    const struct post_processor *post = &c->tokenizer->post_processor;
+    enum status status = regex_run_create(&c->run, e);
+    if (status == STATUS_OK) status = cut_text(c, text, length, e);
+    if (status == STATUS_OK && special) status = add_ids(c, &post->before, e);
+    if (status == STATUS_OK) status = encode_pieces(c, e);
+    if (status == STATUS_OK && special) status = add_ids(c, &post->after, e);
+    return status;
+}
+
+static enum status append_ids(struct token_list *out, const struct token_list *ids, struct error *e) {
+    if (ids->count == 0) return STATUS_OK;
+    if (!array_reserve(&out->ids, &out->capacity, out->count + ids->count)) return text_no_memory(e);
+    memcpy(out->ids + out->count, ids->ids, ids->count * sizeof *out->ids);
+    out->count += ids->count;
+    return STATUS_OK;
+}
+
+enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
+                             size_t tokens_max, struct token_list *out, struct error *e) {
+    struct encoding c = {.tokenizer = t, .tokens_max = tokens_max};
+    if (length > TEXT_BYTES_MAX)
+        return error_set(e, STATUS_LIMIT, "tokenizer", "the text is longer than %zu bytes", TEXT_BYTES_MAX);
+    size_t valid = utf8_valid_prefix(text, length);
+    if (valid != length)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "tokenizer", "the text is not UTF-8 at byte %zu", valid);
+    enum status status = encode(&c, text, length, special, e);
+    if (status == STATUS_OK) status = append_ids(out, &c.ids, e);
+    regex_run_destroy(c.run);
+    piece_list_deinit(&c.pieces);
+    piece_list_deinit(&c.other);
+    text_buffer_deinit(&c.text);
+    model_scratch_deinit(&c.scratch);
+    free(c.ids.ids);
+    return status;
+}
+
+static enum status decode(const struct tokenizer *t, struct decoder_run *run, const int32_t *ids,
+                          size_t count, bool skip_special, struct error *e) {
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        size_t length;
+        const char *content = tokenizer_decoded_content(t, ids[i], skip_special, &length);
+        if (content) status = decoder_run_push(run, content, length, e);
+    }
+    return status == STATUS_OK ? decoder_run_finish(run, e) : status;
+}
+
+enum status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip_special,
+                             char **out, size_t *length, struct error *e) {
+    struct decoder_run *run;
+    enum status status = decoder_run_create(&t->decoder, &run, e);
+    if (status != STATUS_OK) return status;
+    status = decode(t, run, ids, count, skip_special, e);
+    struct text_buffer *text = decoder_run_output(run);
+    if (status == STATUS_OK) text_buffer_append_byte(text, '\0');
+    if (status == STATUS_OK) status = text_buffer_status(text, e);
+    if (status == STATUS_OK) {
+        *out = text->bytes;
+        *length = text->length - 1;
+        *text = (struct text_buffer){0}; /* the bytes are the caller's now */
+    }
+    decoder_run_destroy(run);
+    return status;
+}
+
+size_t tokenizer_vocabulary(const struct tokenizer *t) {
+    return t->id_end;
+}
+
+static bool has_flag(const struct tokenizer *t, int32_t id, unsigned char flag) {
+    return id >= 0 && (size_t)id < t->id_end && (t->flags[id] & flag);
+}
+
+bool tokenizer_has(const struct tokenizer *t, int32_t id) {
+    return has_flag(t, id, TOKEN_IS_THERE);
+}
+
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id) {
+    return has_flag(t, id, TOKEN_IS_SPECIAL);
+}
+
+int32_t tokenizer_find(const struct tokenizer *t, const char *content) {
+    int32_t id = vocabulary_find(&t->added.contents, content, strlen(content));
+    return id >= 0 ? id : vocabulary_find(&t->model.vocabulary, content, strlen(content));
+}
+
+static const char *find_content(const struct tokenizer *t, int32_t id, size_t *length) {
+    const char *content = vocabulary_content(&t->added.contents, id, length);
+    return content ? content : vocabulary_content(&t->model.vocabulary, id, length);
+}
+
+const char *tokenizer_content(const struct tokenizer *t, int32_t id) {
+    return find_content(t, id, NULL);
+}
+
+const struct decoder *tokenizer_decoder(const struct tokenizer *t) {
+    return &t->decoder;
+}
+
+const char *tokenizer_decoded_content(const struct tokenizer *t, int32_t id, bool skip_special,
+                                      size_t *length) {
+    return skip_special && tokenizer_is_special(t, id) ? NULL : find_content(t, id, length);
+}

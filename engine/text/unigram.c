@@ -1,0 +1,165 @@
+#include "engine/text/unigram.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/text/unicode.h"
+
+/* How much worse than the worst token an unknown character is. */
+static const double unknown_penalty = 10.0;
+
+/* The best way to cut the word up to a place: its last token and its score. */
+struct unigram_end {
+    double score;
+    size_t start; /* of the last token */
+    size_t end;   /* 0: no way leads here yet */
+    int32_t id;
+};
+
+static enum status read_list(const struct json_place *place, struct json_place *list, size_t *count,
+                             struct error *e) {
+    *list = json_place_member(place, "vocab");
+    enum status status = json_place_array(list, count, e);
+    if (status != STATUS_OK) return status;
+    if (*count > VOCABULARY_ID_MAX)
+        return json_place_error(list, STATUS_LIMIT, e, "more than %d tokens", VOCABULARY_ID_MAX);
+    return STATUS_OK;
+}
+
+enum status unigram_read_vocabulary(struct vocabulary *v, const struct json_place *place, struct error *e) {
+    struct json_place list;
+    size_t count;
+    enum status status = read_list(place, &list, &count, e);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        struct json_place row = json_place_element(&list, i);
+        const json_t *content = json_array_get(row.value, 0);
+        if (json_array_size(row.value) != 2 || !json_is_string(content) ||
+            !json_is_number(json_array_get(row.value, 1)))
+            return json_place_error(&row, STATUS_MALFORMED, e, "expected [\"content\", score]");
+        status = vocabulary_add(v, json_string_value(content), json_string_length(content), (int32_t)i, e);
+    }
+    return status;
+}
+
+static enum status read_scores(struct unigram *u, const struct json_place *place, struct error *e) {
+    struct json_place list;
+    size_t count;
+    enum status status = read_list(place, &list, &count, e);
+    if (status != STATUS_OK) return status;
+    u->scores = calloc(count + 1, sizeof *u->scores);
+    if (!u->scores) return text_no_memory(e);
+    double least = INFINITY;
+    for (size_t id = 0; status == STATUS_OK && id < count; id++) {
+        size_t length;
+        const char *content = vocabulary_content(u->vocabulary, (int32_t)id, &length);
+        u->scores[id] = json_number_value(json_array_get(json_array_get(list.value, id), 1));
+        least = fmin(least, u->scores[id]);
+        if (length > 0) status = trie_add(&u->tokens, content, length, (int32_t)id, e);
+    }
+    u->unknown_score = least - unknown_penalty;
+    return status;
+}
+
+static enum status read_unknown_id(struct unigram *u, const struct json_place *place, struct error *e) {
+    int64_t id;
+    enum status status = json_place_count(place, "unk_id", -1, VOCABULARY_ID_MAX, &id, e);
+    if (status != STATUS_OK) return status;
+    u->unknown_id = (int32_t)id;
+    struct json_place at = json_place_member(place, "unk_id");
+    if (id >= 0 && !vocabulary_content(u->vocabulary, u->unknown_id, NULL))
+        return json_place_error(&at, STATUS_MALFORMED, e, "%lld is not in the vocabulary", (long long)id);
+    return STATUS_OK;
+}
+
+enum status unigram_init(struct unigram *u, const struct vocabulary *v, const struct json_place *place,
+                         struct error *e) {
+    *u = (struct unigram){.vocabulary = v};
+    byte_tokens_find(v, u->byte_ids);
+    enum status status = json_place_bool(place, "byte_fallback", false, &u->byte_fallback, e);
+    if (status == STATUS_OK) status = read_unknown_id(u, place, e);
+    return status == STATUS_OK ? read_scores(u, place, e) : status;
+}
+
+void unigram_deinit(struct unigram *u) {
+    trie_deinit(&u->tokens);
+    free(u->scores);
+    *u = (struct unigram){0};
+}
+
+void unigram_scratch_deinit(struct unigram_scratch *s) {
+    free(s->ends);
+    free(s->path);
+    *s = (struct unigram_scratch){0};
+}
+
+/* The first of equally good ways stays. */
+static void offer(struct unigram_end *ends, size_t start, size_t end, int32_t id, double score) {
+    if (ends[end].end == 0 || score > ends[end].score)
+        ends[end] = (struct unigram_end){score, start, end, id};
+}
+
+static enum status find_ends(const struct unigram *u, struct unigram_end *ends, const char *word,
+                             size_t length, struct error *e) {
+    for (size_t start = 0, next = 0; start < length; start = next) {
+        double score = ends[start].score;
+        uint32_t node = TRIE_ROOT;
+        bool whole_character = false;
+        utf8_next(word, length, &next);
+        for (size_t at = start; at < length; at++) {
+            node = trie_step(&u->tokens, node, (unsigned char)word[at]);
+            if (node == TRIE_ROOT) break;
+            int32_t id = trie_value(&u->tokens, node);
+            if (id < 0) continue;
+            offer(ends, start, at + 1, id, score + u->scores[id]);
+            whole_character = whole_character || at + 1 == next;
+        }
+        if (whole_character) continue;
+        if (u->unknown_id < 0)
+            return error_set(e, STATUS_INVALID_ARGUMENT, "tokenizer",
+                             "the text has something that the vocabulary lacks, and no unk_id is named");
+        offer(ends, start, next, u->unknown_id, score + u->unknown_score);
+    }
+    return STATUS_OK;
+}
+
+/* A token of the path, or a run of unknown characters. */
+static enum status add_run(const struct unigram *u, const char *text, size_t length, struct token_list *out,
+                           struct error *e) {
+    int32_t id = vocabulary_find(u->vocabulary, text, length);
+    bool spelled = false;
+    if (id < 0 && u->byte_fallback) {
+        enum status status = byte_tokens_spell(u->byte_ids, text, length, out, &spelled, e);
+        if (status != STATUS_OK) return status;
+    }
+    if (spelled) return STATUS_OK;
+    return token_list_add(out, id >= 0 ? id : u->unknown_id) ? STATUS_OK : text_no_memory(e);
+}
+
+/* Walks the best way back from its end and turns it round. */
+static size_t find_path(struct unigram_scratch *s, size_t length) {
+    size_t count = 0;
+    for (size_t end = length; end > 0; end = s->ends[end].start) s->path[count++] = s->ends[end];
+    for (size_t i = 0; i < count / 2; i++) {
+        struct unigram_end kept = s->path[i];
+        s->path[i] = s->path[count - 1 - i];
+        s->path[count - 1 - i] = kept;
+    }
+    return count;
+}
+
+enum status unigram_encode(const struct unigram *u, struct unigram_scratch *s, const char *word,
+                           size_t length, struct token_list *out, struct error *e) {
+    if (!array_reserve(&s->ends, &s->end_capacity, length + 1) ||
+        !array_reserve(&s->path, &s->path_capacity, length))
+        return text_no_memory(e);
+    for (size_t i = 0; i <= length; i++) s->ends[i] = (struct unigram_end){0};
+    enum status status = find_ends(u, s->ends, word, length, e);
+    size_t count = status == STATUS_OK ? find_path(s, length) : 0;
+    for (size_t i = 0, last; status == STATUS_OK && i < count; i = last) {
+        for (last = i + 1;
+             s->path[i].id == u->unknown_id && last < count && s->path[last].id == u->unknown_id;)
+            last++;
+        status = add_run(u, word + s->path[i].start, s->path[last - 1].end - s->path[i].start, out, e);
+    }
+    return status;
+}

@@ -1,0 +1,12 @@
+/* vocab.json and merges.txt without a tokenizer.json, as GPT-2 and its kin were published (OPT still is).
+ * They are read into the tokenizer.json that says the same, so that there is one way to build a tokenizer. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "engine/base/error.h"
+
+/* *out: the equal of a tokenizer.json; the caller owns it. STATUS_NOT_FOUND when the folder has no tokenizer
+ * at all. CTRL and BioGPT use files of the same names for another scheme; they are refused. */
+enum status vocab_merges_load(const char *folder, size_t bytes_max, json_t **out, struct error *e);
