@@ -1,0 +1,9 @@
+/* The input is a file. */
+#include "engine/load/torch_bin.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/touch_tensors.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    read_tensors(torch_bin_read, data, size);
+    return 0;
+}
