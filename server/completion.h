@@ -1,0 +1,99 @@
+/* One POST /v1/completions: its parameters, its prompts, and what has been generated for each choice and not
+ * yet been written out. Made and destroyed on the loop thread; completion_prepare alone runs in the uv pool,
+ * while nothing else touches the completion. Knows the engine's door and JSON, not libmicrohttpd. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "engine/engine.h"
+#include "server/api_params.h"
+#include "server/bytes.h"
+
+/* One continuation. The buffers hold what the next write gives out: everything for a plain answer, what is
+ * new for a stream. Those of logprobs and ids are elements of JSON arrays. */
+struct choice {
+    struct bytes text;
+    struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
+    struct bytes token_ids;
+    size_t characters;  /* of text given out so far */
+    size_t next_offset; /* where the text of the next token starts, in characters */
+    double logprob_sum; /* for best_of */
+    uint32_t generated;
+    bool begun, written, finished; /* written: a chunk of it has been */
+    enum engine_finish finish;
+    int stop_string;
+    int32_t stop_token;
+    int64_t seed;
+};
+
+struct prompt {
+    struct completion *completion;
+    size_t index;
+    int32_t *ids;
+    size_t count;
+    char *echo; /* with echo: the text of the prompt */
+    size_t echo_length, echo_characters;
+    /* with echo and logprobs: of the prompt's tokens, the same for every choice */
+    struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
+    size_t scored_offset;          /* where the text of the next prompt token starts */
+    struct engine_request *handle; /* NULL before admission and after the end */
+    struct choice *choices;        /* params.best_of of them */
+    size_t finished;
+    uint32_t cached_tokens, completion_tokens;
+};
+
+struct completion {
+    struct api_params params;
+    struct prompt *prompts;
+    size_t prompt_count, finished; /* prompts */
+    char id[48];
+    time_t created;
+    const char *model, *fingerprint; /* borrowed from the service */
+    const struct engine *engine;     /* for the text of tokens */
+    bool stalled;                    /* events were left untaken for want of room in the reply */
+    struct api_error failure;        /* kind API_OK: none */
+    void *owner;                     /* the request, for delivery */
+};
+
+struct completion *completion_create(const struct engine *engine, const char *model, const char *fingerprint,
+                                     void *owner);
+/* Releases the engine's handles: what runs is cancelled. */
+void completion_destroy(struct completion *c);
+
+/* Reads the body and turns every prompt into ids. Long: not on the loop. */
+enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
+                                       const struct api_limits *limits, struct api_error *e);
+
+/* submit.c: admission of all prompts or none. */
+enum api_error_kind completion_submit(struct completion *c, struct engine *engine, struct api_error *e);
+
+/* Gives the engine's handles back, so that nothing more is generated. The completion stays as it is. */
+void completion_release(struct completion *c);
+
+/* completion_event.c: adds an event to its choice. Of the last event of the last choice c->finished becomes
+ * c->prompt_count. */
+void completion_event(struct prompt *p, const struct engine_event *event);
+
+/* ---- JSON of the answer (completion_write.c)
+ * ------------------------------------------------------------------- */
+
+/* The whole answer, after the last event. */
+void completion_write(struct bytes *out, struct completion *c);
+
+/* What is new of one choice, as a chunk of a stream; whether there is anything. The choice's buffers are
+ * empty afterwards. */
+bool completion_has_chunk(const struct choice *choice);
+void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *choice);
+
+/* The last chunk when usage is asked for. */
+void completion_write_usage_chunk(struct bytes *out, const struct completion *c);
+
+/* ---- prompts (api_prompt.c)
+ * -------------------------------------------------------------------------------------- */
+
+/* All forms of `prompt`: a string, an array of ids, or an array that mixes both. Fills c->prompts; uses
+ * c->params. */
+enum api_error_kind api_prompt_read(struct completion *c, const json_t *value,
+                                    const struct api_limits *limits, struct api_error *e);

@@ -1,0 +1,157 @@
+/* Events of the engine into the buffers of the choices. Loop thread. */
+#include <string.h>
+
+#include "server/completion.h"
+#include "server/json_write.h"
+
+/* The four elements of `logprobs` for one token. */
+struct logprob_buffers {
+    struct bytes *tokens, *token_logprobs, *top_logprobs, *text_offsets;
+};
+
+/* Longer texts of one token are cut; the longest of known vocabularies are below 300 bytes. */
+enum { TOKEN_TEXT_SIZE = 1024 };
+
+static void write_top(struct bytes *out, const struct engine *engine, const struct engine_event *event,
+                      const char *token, size_t token_length) {
+    char texts[TOKEN_TEXT_SIZE];
+    bool has_actual = false;
+    bytes_text(out, "{");
+    for (size_t i = 0; i < event->top_count; i++) {
+        size_t length = engine_token_text(engine, event->top[i].id, texts, sizeof texts);
+        bool collides = false; /* best first: of equal texts the first is the larger */
+        for (size_t j = 0; j < i && !collides; j++) {
+            char other[TOKEN_TEXT_SIZE];
+            size_t other_length = engine_token_text(engine, event->top[j].id, other, sizeof other);
+            collides = other_length == length && memcmp(other, texts, length) == 0;
+        }
+        if (collides) continue;
+        has_actual |= length == token_length && memcmp(texts, token, length) == 0;
+        json_write_separator(out);
+        json_write_string(out, texts, length);
+        bytes_text(out, ":");
+        json_write_logprob(out, event->top[i].logprob);
+    }
+    if (!has_actual) {
+        json_write_separator(out);
+        json_write_string(out, token, token_length);
+        bytes_text(out, ":");
+        json_write_logprob(out, event->logprob);
+    }
+    bytes_text(out, "}");
+}
+
+/* Writes one token and returns the characters of its own text: 0 for bytes that are no text by themselves. */
+static size_t write_logprobs(struct logprob_buffers to, const struct engine *engine,
+                             const struct engine_event *event, size_t offset) {
+    char token[TOKEN_TEXT_SIZE];
+    size_t length = engine_token_text(engine, event->id, token, sizeof token);
+    json_write_separator(to.tokens);
+    json_write_separator(to.token_logprobs);
+    json_write_separator(to.top_logprobs);
+    json_write_separator(to.text_offsets);
+    json_write_string(to.tokens, token, length);
+    if (event->has_logprob) {
+        json_write_logprob(to.token_logprobs, event->logprob);
+        write_top(to.top_logprobs, engine, event, token, length);
+    } else {
+        bytes_text(to.token_logprobs, "null");
+        bytes_text(to.top_logprobs, "null");
+    }
+    bytes_format(to.text_offsets, "%zu", offset);
+    return length >= 6 && memcmp(token, "bytes:", 6) == 0 ? 0 : utf8_count(token, length);
+}
+
+static void append_elements(struct bytes *out, const struct bytes *elements) {
+    if (elements->length) json_write_separator(out);
+    bytes_append_bytes(out, elements);
+}
+
+/* With echo a choice begins with its prompt. */
+static void begin_choice(struct prompt *p, struct choice *choice) {
+    choice->begun = true;
+    if (!p->completion->params.echo) return;
+    bytes_append(&choice->text, p->echo, p->echo_length);
+    choice->characters = choice->next_offset = p->echo_characters;
+    append_elements(&choice->tokens, &p->tokens);
+    append_elements(&choice->token_logprobs, &p->token_logprobs);
+    append_elements(&choice->top_logprobs, &p->top_logprobs);
+    append_elements(&choice->text_offsets, &p->text_offsets);
+}
+
+static void score_prompt_token(struct prompt *p, const struct engine_event *event) {
+    struct logprob_buffers to = {&p->tokens, &p->token_logprobs, &p->top_logprobs, &p->text_offsets};
+    size_t own = write_logprobs(to, p->completion->engine, event, p->scored_offset);
+    /* Special tokens may have no text in the echo: offsets stay inside it. */
+    p->scored_offset += own;
+    if (p->scored_offset > p->echo_characters) p->scored_offset = p->echo_characters;
+}
+
+static size_t longest_stop(const struct api_params *params) {
+    size_t longest = 0;
+    for (size_t i = 0; i < params->stop_count; i++)
+        if (params->stops[i].length > longest) longest = params->stops[i].length;
+    return longest;
+}
+
+/* Where the next token's text starts. Without stop strings nothing but incomplete characters is held back, so
+ * it is where the text ends; with them it may lie up to a stop string's length further. */
+static size_t offset_after(const struct api_params *params, const struct choice *choice, size_t own) {
+    size_t offset = choice->next_offset + own, most = choice->characters + longest_stop(params);
+    if (offset < choice->characters) return choice->characters;
+    return offset < most ? offset : most;
+}
+
+static void add_token(struct prompt *p, struct choice *choice, const struct engine_event *event) {
+    const struct api_params *params = &p->completion->params;
+    struct logprob_buffers to = {&choice->tokens, &choice->token_logprobs, &choice->top_logprobs,
+                                 &choice->text_offsets};
+    size_t own = 0;
+    if (params->logprobs >= 0) own = write_logprobs(to, p->completion->engine, event, choice->next_offset);
+    choice->logprob_sum += event->has_logprob ? (double)event->logprob : 0;
+    choice->generated++;
+    bytes_append(&choice->text, event->text, event->text_length);
+    choice->characters += utf8_count(event->text, event->text_length);
+    choice->next_offset = offset_after(params, choice, own);
+    if (params->return_token_ids) {
+        json_write_separator(&choice->token_ids);
+        bytes_format(&choice->token_ids, "%d", (int)event->id);
+    }
+}
+
+static void fail(struct completion *c, const struct engine_event *event) {
+    if (c->failure.kind != API_OK) return;
+    if (event->finish == ENGINE_FINISH_TIMEOUT)
+        api_error_set(&c->failure, API_TIMEOUT, NULL, "The request was not finished within its time limit.");
+    if (event->finish == ENGINE_FINISH_CANCELLED)
+        api_error_set(&c->failure, API_DRAINING, NULL, "The server is shutting down.");
+    if (event->finish == ENGINE_FINISH_FAILED)
+        api_error_set(&c->failure, API_INTERNAL, NULL,
+                      "The server failed to generate; its log has the reason under the id of this request.");
+}
+
+static void finish_choice(struct prompt *p, struct choice *choice, const struct engine_event *event) {
+    choice->finished = true;
+    choice->finish = event->finish;
+    choice->stop_string = event->stop_string;
+    choice->stop_token = event->stop_token;
+    choice->seed = event->seed;
+    bytes_append(&choice->text, event->text, event->text_length);
+    if (event->choice == 0) p->cached_tokens = event->cached_tokens;
+    p->completion_tokens += event->completion_tokens;
+    fail(p->completion, event);
+    if (++p->finished == (size_t)p->completion->params.best_of) p->completion->finished++;
+}
+
+void completion_event(struct prompt *p, const struct engine_event *event) {
+    if (event->kind == ENGINE_EVENT_PROMPT) {
+        score_prompt_token(p, event);
+        return;
+    }
+    struct choice *choice = &p->choices[event->choice];
+    if (!choice->begun) begin_choice(p, choice);
+    if (event->kind == ENGINE_EVENT_TOKEN)
+        add_token(p, choice, event);
+    else
+        finish_choice(p, choice, event);
+}

@@ -1,0 +1,174 @@
+/* The answer of a completion as JSON: the whole, or chunk by chunk. A choice is written by the same function
+ * in both. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/completion.h"
+#include "server/json_write.h"
+
+static void write_head(struct bytes *out, const struct completion *c) {
+    bytes_text(out, "{\"id\":");
+    json_write_text(out, c->id);
+    bytes_format(out, ",\"object\":\"text_completion\",\"created\":%lld,\"model\":", (long long)c->created);
+    json_write_text(out, c->model);
+    bytes_text(out, ",\"system_fingerprint\":");
+    json_write_text(out, c->fingerprint);
+    bytes_text(out, ",\"choices\":[");
+}
+
+static void write_usage(struct bytes *out, const struct completion *c) {
+    uint64_t prompt_tokens = 0, cached = 0, generated = 0;
+    for (size_t i = 0; i < c->prompt_count; i++) {
+        prompt_tokens += c->prompts[i].count;
+        cached += c->prompts[i].cached_tokens;
+        generated += c->prompts[i].completion_tokens;
+    }
+    bytes_format(out,
+                 "\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
+                 "\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
+                 (unsigned long long)prompt_tokens, (unsigned long long)generated,
+                 (unsigned long long)(prompt_tokens + generated), (unsigned long long)cached);
+}
+
+static void write_array(struct bytes *out, const char *name, struct bytes *elements) {
+    bytes_format(out, "\"%s\":[", name);
+    bytes_append_bytes(out, elements);
+    bytes_text(out, "]");
+    bytes_clear(elements);
+}
+
+static void write_logprobs(struct bytes *out, struct choice *choice) {
+    bytes_text(out, "{");
+    write_array(out, "tokens", &choice->tokens);
+    bytes_text(out, ",");
+    write_array(out, "token_logprobs", &choice->token_logprobs);
+    bytes_text(out, ",");
+    write_array(out, "top_logprobs", &choice->top_logprobs);
+    bytes_text(out, ",");
+    write_array(out, "text_offset", &choice->text_offsets);
+    bytes_text(out, "}");
+}
+
+/* The stop string, or the stop token where the request itself named it; null for the model's own end tokens.
+ */
+static void write_stop_reason(struct bytes *out, const struct api_params *params,
+                              const struct choice *choice) {
+    bytes_text(out, ",\"stop_reason\":");
+    if (choice->stop_string >= 0 && (size_t)choice->stop_string < params->stop_count) {
+        const struct engine_string *stop = &params->stops[choice->stop_string];
+        json_write_string(out, stop->text, stop->length);
+        return;
+    }
+    for (size_t i = 0; i < params->stop_token_count; i++)
+        if (choice->stop_token >= 0 && params->stop_tokens[i] == choice->stop_token) {
+            bytes_format(out, "%d", (int)choice->stop_token);
+            return;
+        }
+    bytes_text(out, "null");
+}
+
+static void write_finish(struct bytes *out, const struct api_params *params, const struct choice *choice) {
+    if (!choice->finished) {
+        bytes_text(out, ",\"finish_reason\":null");
+        return;
+    }
+    bytes_format(out, ",\"finish_reason\":\"%s\"", choice->finish == ENGINE_FINISH_STOP ? "stop" : "length");
+    write_stop_reason(out, params, choice);
+    bytes_format(out, ",\"seed\":%lld", (long long)choice->seed);
+}
+
+static void write_token_ids(struct bytes *out, const struct prompt *p, struct choice *choice,
+                            bool with_prompt) {
+    bytes_text(out, ",");
+    write_array(out, "token_ids", &choice->token_ids);
+    if (!with_prompt) return;
+    bytes_text(out, ",\"prompt_token_ids\":[");
+    for (size_t i = 0; i < p->count; i++) bytes_format(out, i ? ",%d" : "%d", (int)p->ids[i]);
+    bytes_text(out, "]");
+}
+
+/* Writes what the choice's buffers hold and empties them. */
+static void write_choice(struct bytes *out, struct prompt *p, struct choice *choice, size_t index,
+                         bool with_prompt) {
+    const struct api_params *params = &p->completion->params;
+    bytes_format(out, "{\"index\":%zu,\"text\":", index);
+    json_write_string(out, choice->text.data, choice->text.length);
+    bytes_clear(&choice->text);
+    bytes_text(out, ",\"logprobs\":");
+    if (params->logprobs >= 0)
+        write_logprobs(out, choice);
+    else
+        bytes_text(out, "null");
+    write_finish(out, params, choice);
+    if (params->return_token_ids) write_token_ids(out, p, choice, with_prompt);
+    bytes_text(out, "}");
+}
+
+static bool choice_failed(const struct choice *choice) {
+    return choice->text.failed || choice->tokens.failed || choice->token_logprobs.failed ||
+           choice->top_logprobs.failed || choice->text_offsets.failed || choice->token_ids.failed;
+}
+
+/* ---- the whole answer
+ * ------------------------------------------------------------------------------------------- */
+
+static double mean_logprob(const struct choice *choice) {
+    return choice->generated ? choice->logprob_sum / choice->generated : -INFINITY;
+}
+
+/* best_of: index of the best choice not yet taken; of equals the first. */
+static size_t take_best(const struct prompt *p, bool *taken, size_t count) {
+    size_t best = count;
+    for (size_t i = 0; i < count; i++) {
+        if (taken[i]) continue;
+        if (best == count || mean_logprob(&p->choices[i]) > mean_logprob(&p->choices[best])) best = i;
+    }
+    taken[best] = true;
+    return best;
+}
+
+static void write_prompt(struct bytes *out, struct prompt *p) {
+    const struct api_params *params = &p->completion->params;
+    size_t n = (size_t)params->n;
+    bool taken[128] = {false}; /* the most that the table of parameters allows for best_of */
+    for (size_t i = 0; i < n; i++) {
+        size_t from = params->best_of > params->n ? take_best(p, taken, (size_t)params->best_of) : i;
+        struct choice *choice = &p->choices[from];
+        if (choice_failed(choice)) out->failed = true;
+        json_write_separator(out);
+        write_choice(out, p, choice, p->index * n + i, true);
+    }
+}
+
+void completion_write(struct bytes *out, struct completion *c) {
+    write_head(out, c);
+    for (size_t i = 0; i < c->prompt_count; i++) write_prompt(out, &c->prompts[i]);
+    bytes_text(out, "],");
+    write_usage(out, c);
+    bytes_text(out, "}");
+}
+
+/* ---- chunks
+ * ------------------------------------------------------------------------------------------------------ */
+
+bool completion_has_chunk(const struct choice *choice) {
+    return choice->text.length || choice->tokens.length || choice->token_ids.length || choice->finished;
+}
+
+void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *choice) {
+    const struct completion *c = p->completion;
+    if (choice_failed(choice)) out->failed = true;
+    write_head(out, c);
+    size_t index = p->index * (size_t)c->params.n + (size_t)(choice - p->choices);
+    write_choice(out, p, choice, index, !choice->written);
+    choice->written = true;
+    bytes_text(out, c->params.include_usage ? "],\"usage\":null}" : "]}");
+}
+
+void completion_write_usage_chunk(struct bytes *out, const struct completion *c) {
+    write_head(out, c);
+    bytes_text(out, "],");
+    write_usage(out, c);
+    bytes_text(out, "}");
+}

@@ -1,0 +1,133 @@
+#include "server/connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "server/request.h"
+#include "server/sse.h"
+
+static const uint64_t second_ns = 1000000000u;
+static const uint64_t ping_ns = 15 * 1000000000ull;
+
+struct connection *connection_create(struct service *s, int fd) {
+    struct connection *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->service = s;
+    c->fd = fd;
+    c->since_ns = clock_ns();
+    c->next = s->connections;
+    if (c->next) c->next->previous = c;
+    s->connections = c;
+    s->stats.connections++;
+    s->stats.connections_opened++;
+    return c;
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+void connection_destroy(struct connection *c) {
+    struct service *s = c->service;
+    if (c->next) c->next->previous = c->previous;
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        s->connections = c->next;
+    s->stats.connections--;
+    if (c->has_poll)
+        uv_close((uv_handle_t *)&c->poll, on_poll_closed);
+    else
+        free(c);
+}
+
+static void on_disconnect(uv_poll_t *poll, int status, int events) {
+    (void)status, (void)events;
+    struct connection *c = poll->data;
+    connection_unwatch(c);
+    if (!c->request || c->request->state == REQUEST_GONE) return;
+    c->service->stats.disconnects++;
+    log_debug("request %s: the client has left", c->request->id);
+    request_abandon(c->request);
+}
+
+void connection_watch(struct connection *c) {
+    if (c->is_watched) return;
+    if (!c->has_poll) {
+        if (uv_poll_init(&c->service->loop.uv, &c->poll, c->fd) != 0) return;
+        c->has_poll = true;
+        c->poll.data = c;
+    }
+    c->is_watched = uv_poll_start(&c->poll, UV_DISCONNECT, on_disconnect) == 0;
+}
+
+void connection_unwatch(struct connection *c) {
+    if (c->is_watched) uv_poll_stop(&c->poll);
+    c->is_watched = false;
+}
+
+/* ---- the sweep
+ * -------------------------------------------------------------------------------------------------- */
+
+/* libmicrohttpd sees the end of file and closes. */
+static void cut(struct connection *c) {
+    c->is_cut = true;
+    shutdown(c->fd, SHUT_RDWR);
+}
+
+/* A body that does not arrive is answered on the socket itself: libmicrohttpd takes no answer in the middle
+ * of a body, and has nothing of its own under way then. Under TLS the client only sees the end. */
+static void answer_late_body(struct connection *c) {
+    static const char text[] =
+        "{\"error\":{\"message\":\"The body was not received in time.\",\"type\":\"timeout_error\","
+        "\"param\":null,\"code\":\"timeout\"}}";
+    char answer[1024];
+    if (c->service->config->tls_cert) return;
+    int length =
+        snprintf(answer, sizeof answer,
+                 "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nX-Request-Id: %s\r\n"
+                 "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                 c->request->id, sizeof text - 1, text);
+    if (send(c->fd, answer, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) == length)
+        stats_count_answer(&c->service->stats, route_number(c->request->route), 408);
+}
+
+static void sweep_receiving(struct connection *c, uint64_t now) {
+    const struct config *config = c->service->config;
+    uint64_t since = c->request ? c->request->begun_ns : c->since_ns;
+    uint64_t limit = c->request ? config->read_timeout_seconds : config->idle_timeout_seconds;
+    if (now - since < limit * second_ns) return;
+    c->service->stats.connections_cut++;
+    if (c->request) answer_late_body(c);
+    cut(c);
+}
+
+static void sweep_stream(struct connection *c, uint64_t now) {
+    struct request *r = c->request;
+    bool is_full = !reply_has_room(&r->reply);
+    if (is_full && now - r->reply.taken_ns >= c->service->config->stall_timeout_seconds * second_ns) {
+        c->service->stats.stalled_readers++;
+        log_info("request %s: cancelled, its client does not read", r->id);
+        request_abandon(r);
+        cut(c);
+        return;
+    }
+    if (r->reply.ended || reply_pending(&r->reply) || now - r->reply.appended_ns < ping_ns) return;
+    sse_write_ping(&r->reply.bytes);
+    reply_appended(&r->reply);
+    request_resume(r);
+}
+
+void connection_sweep(struct service *s) {
+    uint64_t now = clock_ns();
+    for (struct connection *c = s->connections; c; c = c->next) {
+        if (c->is_cut) continue;
+        if (!c->request || c->request->state == REQUEST_RECEIVING)
+            sweep_receiving(c, now);
+        else if (c->request->state == REQUEST_STREAMING)
+            sweep_stream(c, now);
+    }
+}

@@ -1,0 +1,120 @@
+#include "server/loop.h"
+
+#include <assert.h>
+#include <signal.h>
+
+static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
+
+static void run_http(struct loop *l) {
+    if (l->daemon) MHD_run(l->daemon);
+}
+
+static void on_http(uv_poll_t *handle, int status, int events) {
+    (void)status, (void)events;
+    run_http(handle->data);
+}
+
+static void on_http_timer(uv_timer_t *handle) {
+    run_http(handle->data);
+}
+
+/* Before each wait: libmicrohttpd may have become ready, or nearer to a timeout, by anything that was done
+ * since. */
+static void on_prepare(uv_prepare_t *handle) {
+    struct loop *l = handle->data;
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+    if (l->daemon && MHD_get_timeout(l->daemon, &timeout_ms) == MHD_YES)
+        uv_timer_start(&l->http_timer, on_http_timer, timeout_ms, 0);
+    else
+        uv_timer_stop(&l->http_timer);
+}
+
+static void on_wake(uv_async_t *handle) {
+    struct loop *l = handle->data;
+    l->callbacks.wake(l->callbacks.context);
+}
+
+static void on_tick(uv_timer_t *handle) {
+    struct loop *l = handle->data;
+    l->callbacks.tick(l->callbacks.context);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    struct loop *l = handle->data;
+    l->callbacks.signal(l->callbacks.context, number);
+}
+
+static int init_handles(struct loop *l) {
+    int result = uv_timer_init(&l->uv, &l->http_timer);
+    if (!result) result = uv_timer_init(&l->uv, &l->tick);
+    if (!result) result = uv_prepare_init(&l->uv, &l->http_prepare);
+    if (!result) result = uv_async_init(&l->uv, &l->wake, on_wake);
+    l->http_timer.data = l->tick.data = l->http_prepare.data = l->wake.data = l;
+    for (int i = 0; i < 3 && !result; i++) {
+        result = uv_signal_init(&l->uv, &l->signals[i]);
+        l->signals[i].data = l;
+        if (!result) result = uv_signal_start(&l->signals[i], on_signal, signal_numbers[i]);
+    }
+    if (!result) result = uv_timer_start(&l->tick, on_tick, LOOP_TICK_MS, LOOP_TICK_MS);
+    if (!result) result = uv_prepare_start(&l->http_prepare, on_prepare);
+    return result;
+}
+
+enum status loop_init(struct loop *l, const struct loop_callbacks *callbacks, struct error *e) {
+    *l = (struct loop){.callbacks = *callbacks};
+    int result = uv_loop_init(&l->uv);
+    if (result) return error_set(e, STATUS_IO, "event loop", "cannot be made: %s", uv_strerror(result));
+    result = init_handles(l);
+    if (!result) return STATUS_OK;
+    loop_deinit(l);
+    return error_set(e, STATUS_IO, "event loop", "cannot be set up: %s", uv_strerror(result));
+}
+
+enum status loop_attach(struct loop *l, struct MHD_Daemon *daemon, struct error *e) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    int result = info ? uv_poll_init(&l->uv, &l->http, info->epoll_fd) : UV_EINVAL;
+    if (!result) {
+        l->http.data = l;
+        result = uv_poll_start(&l->http, UV_READABLE, on_http);
+    }
+    if (result)
+        return error_set(e, STATUS_IO, "event loop", "cannot watch the listener: %s", uv_strerror(result));
+    l->daemon = daemon;
+    return STATUS_OK;
+}
+
+void loop_detach(struct loop *l) {
+    if (!l->daemon) return;
+    l->daemon = NULL;
+    uv_timer_stop(&l->http_timer);
+    uv_close((uv_handle_t *)&l->http, NULL);
+}
+
+void loop_run(struct loop *l) {
+    uv_run(&l->uv, UV_RUN_DEFAULT);
+}
+
+void loop_run_once(struct loop *l) {
+    uv_run(&l->uv, UV_RUN_ONCE);
+}
+
+void loop_stop(struct loop *l) {
+    uv_stop(&l->uv);
+}
+
+void loop_wake(struct loop *l) {
+    uv_async_send(&l->wake);
+}
+
+static void close_handle(uv_handle_t *handle, void *context) {
+    (void)context;
+    if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+void loop_deinit(struct loop *l) {
+    uv_walk(&l->uv, close_handle, NULL);
+    /* uv_stop may still be pending from the run that ended; it ends only one more. */
+    while (uv_run(&l->uv, UV_RUN_DEFAULT)) continue;
+    int result = uv_loop_close(&l->uv);
+    assert(result == 0);
+}

@@ -1,0 +1,49 @@
+/* The loop thread: a libuv loop around libmicrohttpd, which has no threads of its own here. Its epoll
+ * descriptor is polled, and the time it asks for is kept by a timer that is set before each wait. Everything
+ * but loop_wake is for the loop thread. */
+#pragma once
+
+#include <microhttpd.h>
+#include <uv.h>
+
+#include "engine/base/error.h"
+
+/* What the loop calls, always on its own thread. */
+struct loop_callbacks {
+    void (*wake)(void *context); /* after loop_wake; several calls may be answered once */
+    void (*tick)(void *context); /* every LOOP_TICK_MS */
+    void (*signal)(void *context, int number);
+    void *context;
+};
+
+enum { LOOP_TICK_MS = 250 };
+
+struct loop {
+    uv_loop_t uv;
+    uv_poll_t http;
+    uv_timer_t http_timer, tick;
+    uv_prepare_t http_prepare;
+    uv_async_t wake;
+    uv_signal_t signals[3];
+    struct MHD_Daemon *daemon; /* borrowed */
+    struct loop_callbacks callbacks;
+};
+
+/* Signals SIGTERM, SIGINT and SIGHUP are caught from here to loop_deinit. On failure there is nothing to
+ * deinit. */
+enum status loop_init(struct loop *l, const struct loop_callbacks *callbacks, struct error *e);
+
+/* Lets the loop drive the daemon; stops driving it. The daemon must be started with MHD_USE_EPOLL. */
+enum status loop_attach(struct loop *l, struct MHD_Daemon *daemon, struct error *e);
+void loop_detach(struct loop *l);
+
+/* Runs until loop_stop; waits for and handles the next thing only. */
+void loop_run(struct loop *l);
+void loop_run_once(struct loop *l);
+void loop_stop(struct loop *l);
+
+/* Any thread: has callbacks.wake called soon. */
+void loop_wake(struct loop *l);
+
+/* Closes all handles, waits for their ends and for work that still runs in the pool. */
+void loop_deinit(struct loop *l);

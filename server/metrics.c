@@ -1,0 +1,188 @@
+#include "server/metrics.h"
+
+#include <string.h>
+#include <version.h>
+
+#include "server/json_write.h"
+#include "server/route.h"
+#include "server/service.h"
+
+/* ---- the format
+ * -------------------------------------------------------------------------------------------------- */
+
+void metrics_head(struct bytes *out, const char *kind, const char *name, const char *help) {
+    bytes_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
+}
+
+void metrics_sample(struct bytes *out, const char *name, const char *labels, double value) {
+    if (labels[0])
+        bytes_format(out, "%s{%s} %.15g\n", name, labels, value);
+    else
+        bytes_format(out, "%s %.15g\n", name, value);
+}
+
+void metrics_histogram(struct bytes *out, const char *name, const char *help, const char *labels,
+                       const struct engine_histogram *h) {
+    const char *comma = labels[0] ? "," : "", *open = labels[0] ? "{" : "", *close = labels[0] ? "}" : "";
+    uint64_t count = 0;
+    metrics_head(out, "histogram", name, help);
+    for (size_t i = 0; i < h->bound_count; i++) {
+        count += h->counts[i];
+        bytes_format(out, "%s_bucket{%s%sle=\"%.10g\"} %llu\n", name, labels, comma, h->bounds[i],
+                     (unsigned long long)count);
+    }
+    count += h->counts[h->bound_count];
+    bytes_format(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, labels, comma, (unsigned long long)count);
+    bytes_format(out, "%s_sum%s%s%s %.15g\n", name, open, labels, close, h->sum);
+    bytes_format(out, "%s_count%s%s%s %llu\n", name, open, labels, close, (unsigned long long)count);
+}
+
+void metrics_label(struct bytes *out, const char *name, const char *value) {
+    bytes_format(out, "%s%s=\"", out->length ? "," : "", name);
+    for (size_t i = 0, length = strlen(value); i < length;) {
+        size_t step = utf8_sequence_length(value + i, length - i);
+        if (!step)
+            bytes_text(out, "\xef\xbf\xbd");
+        else if (value[i] == '\n')
+            bytes_text(out, "\\n");
+        else {
+            if (value[i] == '"' || value[i] == '\\') bytes_text(out, "\\");
+            bytes_append(out, value + i, step);
+        }
+        i += step ? step : 1;
+    }
+    bytes_text(out, "\"");
+}
+
+/* ---- the server
+ * --------------------------------------------------------------------------------------------------- */
+
+static void write_stats(struct bytes *out, const struct stats *stats) {
+#define COUNTER "counter"
+#define GAUGE   "gauge"
+#define STAT(field, kind, name, help)                                                                        \
+    metrics_head(out, kind, name, help);                                                                     \
+    metrics_sample(out, name, "", (double)stats->field);
+#include "server/stats.def"
+#undef STAT
+#undef COUNTER
+#undef GAUGE
+}
+
+static void write_answers(struct bytes *out, const struct stats *stats) {
+    static const unsigned statuses[STATS_STATUS_COUNT] = STATS_STATUSES;
+    metrics_head(out, "counter", "prenorm_http_answers_total", "Answers by route and status.");
+    for (unsigned route = 0; route <= route_count(); route++)
+        for (unsigned i = 0; i < STATS_STATUS_COUNT; i++)
+            if (stats->answers[route][i])
+                bytes_format(out, "prenorm_http_answers_total{route=\"%s\",code=\"%u\"} %llu\n",
+                             route_label(route), statuses[i], (unsigned long long)stats->answers[route][i]);
+    metrics_head(out, "counter", "prenorm_http_rejected_total", "Requests refused or failed, by reason.");
+    for (int kind = API_OK + 1; kind < API_ERROR_COUNT; kind++)
+        bytes_format(out, "prenorm_http_rejected_total{reason=\"%s\"} %llu\n",
+                     api_error_reason((enum api_error_kind)kind), (unsigned long long)stats->rejected[kind]);
+}
+
+static void write_server(struct bytes *out, const struct service *s) {
+    char stage[64];
+    struct bytes labels = {0};
+    metrics_label(&labels, "version", PRENORM_VERSION);
+    metrics_label(&labels, "compiler", __VERSION__);
+    bytes_append(&labels, "", 1);
+    metrics_head(out, "gauge", "prenorm_build_info", "The program; always 1.");
+    metrics_sample(out, "prenorm_build_info", labels.failed ? "" : labels.data, 1);
+    bytes_deinit(&labels);
+    metrics_head(out, "gauge", "prenorm_ready", "1 when requests are taken.");
+    metrics_sample(out, "prenorm_ready", "", s->phase == SERVICE_SERVING);
+    metrics_head(out, "gauge", "prenorm_load_stage_ratio",
+                 "Share of the present stage of loading that is done.");
+    metrics_sample(out, "prenorm_load_stage_ratio", "",
+                   s->engine ? 1 : loader_progress(s->loader, stage, sizeof stage));
+    metrics_head(out, "gauge", "prenorm_encode_requests", "Requests whose text is being turned into tokens.");
+    metrics_sample(out, "prenorm_encode_requests", "", (double)s->admission.requests);
+    metrics_head(out, "gauge", "prenorm_http_body_bytes_held", "Bytes of request bodies in memory.");
+    metrics_sample(out, "prenorm_http_body_bytes_held", "", (double)s->admission.bytes);
+    write_stats(out, &s->stats);
+    write_answers(out, &s->stats);
+}
+
+/* ---- the engine
+ * --------------------------------------------------------------------------------------------------- */
+
+static void write_model_info(struct bytes *out, const struct service *s, const char *model_label) {
+    struct bytes labels = {0};
+    metrics_label(&labels, "model_name", s->model);
+    metrics_label(&labels, "family", s->info.family);
+    metrics_label(&labels, "norm_form", s->info.norm_form);
+    metrics_label(&labels, "weights", s->info.weights);
+    metrics_label(&labels, "kv_type", s->info.kv_type);
+    metrics_label(&labels, "isa", s->info.isa);
+    bytes_append(&labels, "", 1);
+    metrics_head(out, "gauge", "prenorm_model_info", "The model; always 1.");
+    metrics_sample(out, "prenorm_model_info", labels.failed ? "" : labels.data, 1);
+    bytes_deinit(&labels);
+    metrics_head(out, "gauge", "prenorm_load_duration_seconds", "Time that loading took.");
+    metrics_sample(out, "prenorm_load_duration_seconds", "", s->info.load_seconds);
+    metrics_head(out, "gauge", "prenorm_weight_bytes", "Bytes of the packed weights.");
+    metrics_sample(out, "prenorm_weight_bytes", "", (double)s->info.weight_bytes);
+    metrics_head(out, "gauge", "prenorm_kv_cache_bytes", "Bytes of the key/value cache.");
+    metrics_sample(out, "prenorm_kv_cache_bytes", "", (double)s->info.kv_bytes);
+    metrics_head(out, "gauge", "vllm:cache_config_info", "Pages of the key/value cache; always 1.");
+    bytes_format(out, "vllm:cache_config_info{%s,block_size=\"%zu\",num_gpu_blocks=\"%zu\"} 1\n", model_label,
+                 s->info.kv_page_tokens, s->info.kv_pages);
+}
+
+static void write_finished(struct bytes *out, const struct engine_stats *s, const char *model_label) {
+    const struct {
+        const char *own, *vllm; /* vllm NULL: part of abort */
+        uint64_t count;
+    } reasons[] = {{"stop", "stop", s->finished_stop},
+                   {"length", "length", s->finished_length},
+                   {"cancelled", NULL, s->finished_cancelled},
+                   {"timeout", NULL, s->finished_timeout},
+                   {"failed", NULL, s->finished_failed}};
+    uint64_t aborted = 0;
+    metrics_head(out, "counter", "prenorm_sequences_finished_total", "Sequences that have ended, by reason.");
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        bytes_format(out, "prenorm_sequences_finished_total{reason=\"%s\"} %llu\n", reasons[i].own,
+                     (unsigned long long)reasons[i].count);
+    metrics_head(out, "counter", "vllm:request_success_total", "Sequences that have ended, by reason.");
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (reasons[i].vllm)
+            bytes_format(out, "vllm:request_success_total{%s,finished_reason=\"%s\"} %llu\n", model_label,
+                         reasons[i].vllm, (unsigned long long)reasons[i].count);
+        else
+            aborted += reasons[i].count;
+    }
+    bytes_format(out, "vllm:request_success_total{%s,finished_reason=\"abort\"} %llu\n", model_label,
+                 (unsigned long long)aborted);
+}
+
+static void write_engine(struct bytes *out, const struct service *service) {
+    struct engine_stats s;
+    struct bytes label = {0};
+    engine_stats(service->engine, &s);
+    metrics_label(&label, "model_name", service->model);
+    bytes_append(&label, "", 1);
+    if (label.failed) {
+        out->failed = true;
+        return;
+    }
+    const char *OWN = "", *VLLM = label.data;
+#define VALUE(names, kind, name, help, expression)                                                           \
+    metrics_head(out, kind, name, help);                                                                     \
+    metrics_sample(out, name, names, expression);
+#define HISTOGRAM(names, name, help, field) metrics_histogram(out, name, help, names, &s.field);
+#include "server/engine_stats.def"
+#undef VALUE
+#undef HISTOGRAM
+    write_finished(out, &s, label.data);
+    write_model_info(out, service, label.data);
+    bytes_deinit(&label);
+}
+
+void metrics_write(struct bytes *out, struct service *s) {
+    write_server(out, s);
+    if (s->engine) write_engine(out, s);
+    metrics_write_process(out);
+}

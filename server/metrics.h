@@ -1,0 +1,23 @@
+/* Prometheus text, format 0.0.4. */
+#pragma once
+
+#include "engine/engine.h"
+#include "server/bytes.h"
+
+struct service;
+
+/* One sample per family, or the head of a family and then its samples. labels: as metrics_label writes them,
+ * or "". */
+void metrics_head(struct bytes *out, const char *kind, const char *name, const char *help);
+void metrics_sample(struct bytes *out, const char *name, const char *labels, double value);
+void metrics_histogram(struct bytes *out, const char *name, const char *help, const char *labels,
+                       const struct engine_histogram *h);
+
+/* Appends name="value" with what must be escaped; a comma first where out is not empty. */
+void metrics_label(struct bytes *out, const char *name, const char *value);
+
+/* All of the service's families. */
+void metrics_write(struct bytes *out, struct service *s);
+
+/* process_* of this process (metrics_process.c). */
+void metrics_write_process(struct bytes *out);

@@ -1,0 +1,81 @@
+/* One HTTP request from its header to the last byte of its answer. Belongs to the loop thread; while it is
+ * PREPARING its body, completion, error and answer belong to the uv pool. Counted: libmicrohttpd's connection
+ * holds it until the answer is complete, work in the pool until it is back on the loop. */
+#pragma once
+
+#include <microhttpd.h>
+#include <uv.h>
+
+#include "server/api_error.h"
+#include "server/bytes.h"
+#include "server/completion.h"
+#include "server/reply.h"
+#include "server/route.h"
+#include "server/service.h"
+
+struct connection;
+
+enum request_state {
+    REQUEST_RECEIVING, /* the body is coming */
+    REQUEST_PREPARING, /* in the uv pool */
+    REQUEST_RUNNING,   /* admitted by the engine, no answer has begun */
+    REQUEST_ANSWERED,  /* the whole answer is there */
+    REQUEST_STREAMING, /* the answer has begun and goes on in `reply` */
+    REQUEST_GONE,      /* nothing more is sent */
+};
+
+struct request {
+    struct service *service;
+    struct request *next, *previous;
+    struct connection *connection; /* NULL once libmicrohttpd has done with it */
+    struct MHD_Connection *mhd;
+    const struct route *route; /* NULL: none, `error` says why */
+    enum request_state state;
+    unsigned holders;
+    bool is_suspended, is_preflight;
+    bool must_close; /* say Connection: close */
+    char id[132];    /* X-Request-Id */
+    char *tail;      /* what follows the path of a prefix route */
+    const char *allow;
+    uint64_t begun_ns;
+
+    struct bytes body;
+    size_t body_ticket;     /* bytes taken from the admission */
+    size_t discarded;       /* bytes of a body that is refused */
+    struct api_error error; /* refused, or failed: not API_OK */
+
+    unsigned status;
+    const char *content_type;
+    struct bytes answer;
+    struct reply reply;
+    struct completion *completion;
+
+    uv_work_t work;
+    void (*run)(struct request *r);
+    void (*done)(struct request *r);
+};
+
+struct request *request_create(struct service *s, struct connection *connection, struct MHD_Connection *mhd);
+void request_retain(struct request *r);
+void request_release(struct request *r);
+
+/* Only legal moves; anything else is a bug. */
+void request_move(struct request *r, enum request_state state);
+
+/* Runs `run` in the uv pool, then `done` on the loop if the client is still there. Without a ticket the
+ * request is answered 429. run may touch body, completion, error and answer, nothing else. */
+void request_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r));
+
+/* The answer is in r->answer. */
+void request_answer(struct request *r, unsigned status, const char *content_type);
+/* The answer is r->error. */
+void request_fail(struct request *r);
+/* The answer begins, status 200, and continues in r->reply. */
+void request_stream(struct request *r);
+
+/* The client has left, or is cut off: nothing more is generated for it. */
+void request_abandon(struct request *r);
+
+/* For http.c: waits outside libmicrohttpd, and goes on. */
+void request_suspend(struct request *r);
+void request_resume(struct request *r);

@@ -1,0 +1,222 @@
+/* The life of the daemon: listen, load, serve, drain, close, in that order. Owns the struct service. */
+#include "server/server.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <version.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "server/connection.h"
+#include "server/deliver.h"
+#include "server/http.h"
+#include "server/request.h"
+
+enum { RETRY_AFTER_SECONDS = 5 };
+
+/* After requests were cut short, their errors have so long to reach the clients. */
+static const uint64_t farewell_ns = 1000000000u;
+
+unsigned service_retry_after(const struct service *s, enum api_error_kind kind) {
+    return kind == API_QUEUE_FULL && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
+}
+
+/* ---- phases
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void set_phase(struct service *s, enum service_phase phase) {
+    s->phase = phase;
+    s->phase_ns = clock_ns();
+}
+
+static void stop(struct service *s, enum status status) {
+    s->status = status;
+    set_phase(s, SERVICE_STOPPING);
+    loop_stop(&s->loop);
+}
+
+void service_request_ended(struct service *s) {
+    if (s->phase >= SERVICE_DRAINING && !s->requests) loop_stop(&s->loop);
+}
+
+static void drain(struct service *s) {
+    log_info("draining: new requests are refused, %zu are still running, at most %zu s",
+             (size_t)s->stats.requests, s->config->drain_seconds);
+    set_phase(s, SERVICE_DRAINING);
+    engine_drain(s->engine);
+    service_request_ended(s);
+}
+
+static void cut_short(struct service *s) {
+    log_warn("stopping with %zu requests unfinished", (size_t)s->stats.requests);
+    set_phase(s, SERVICE_STOPPING);
+    for (struct request *r = s->requests, *next; r; r = next) {
+        next = r->next;
+        deliver_cut(r);
+    }
+    service_request_ended(s);
+}
+
+static void on_signal(void *context, int number) {
+    struct service *s = context;
+    if (number == SIGHUP) {
+        struct error e;
+        char text[1400] = "keys and certificates have been read again";
+        if (keys_load(&s->keys, s->config->api_key_file, &e) != STATUS_OK ||
+            tls_load(&s->tls, s->config->tls_cert, s->config->tls_key, &e) != STATUS_OK)
+            error_format(&e, text, sizeof text);
+        log_info("SIGHUP: %s", text);
+        return;
+    }
+    log_info("%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    if (s->phase == SERVICE_LOADING)
+        stop(s, STATUS_OK);
+    else if (s->phase == SERVICE_SERVING)
+        drain(s);
+    else if (s->phase == SERVICE_DRAINING)
+        cut_short(s);
+    else
+        loop_stop(&s->loop);
+}
+
+static void on_tick(void *context) {
+    struct service *s = context;
+    uint64_t elapsed = clock_ns() - s->phase_ns;
+    connection_sweep(s);
+    if (s->phase == SERVICE_DRAINING && elapsed >= s->config->drain_seconds * 1000000000u)
+        cut_short(s);
+    else if (s->phase == SERVICE_STOPPING && elapsed >= farewell_ns)
+        loop_stop(&s->loop);
+}
+
+/* ---- loading
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void set_limits(struct service *s) {
+    const struct config *config = s->config;
+    uint64_t timeout_ms = (uint64_t)config->request_timeout_seconds * 1000;
+    s->limits = (struct api_limits){
+        .context = s->info.context,
+        .vocabulary = s->info.vocabulary,
+        .logprobs_max = s->info.logprobs_max,
+        .n_max = config->max_n,
+        .choices_max = config->max_choices,
+        .stops_max = config->max_stops,
+        .model = s->model,
+        .any_model = config->any_model,
+        .refuse_unknown = config->strict,
+        .timeout_ms = timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)timeout_ms,
+    };
+}
+
+static void take_engine(struct service *s) {
+    struct error e;
+    enum status status;
+    if (!loader_take_result(s->loader, &status, &s->engine, &e)) return;
+    if (status != STATUS_OK) {
+        s->error = e;
+        stop(s, status);
+        return;
+    }
+    engine_info(s->engine, &s->info);
+    set_limits(s);
+    snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s", PRENORM_VERSION, s->info.norm_form,
+             s->info.weights);
+    set_phase(s, SERVICE_SERVING);
+    log_info("ready: %s, context %zu, loaded in %.1f s", s->model, s->info.context, s->info.load_seconds);
+}
+
+static void on_wake(void *context) {
+    struct service *s = context;
+    if (s->phase == SERVICE_LOADING) take_engine(s);
+    if (s->engine) deliver_all(s);
+}
+
+static void wake_from_engine(void *context) {
+    loop_wake(context);
+}
+
+/* ---- start and end
+ * ------------------------------------------------------------------------------------------------ */
+
+/* The name of the model's folder, unless another is configured. */
+static void set_model_name(struct service *s, const char *folder) {
+    char *path = s->config->model_name ? NULL : realpath(folder, NULL);
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    const char *name = s->config->model_name ? s->config->model_name
+                       : slash && slash[1]   ? slash + 1
+                                             : "model";
+    snprintf(s->model, sizeof s->model, "%s", name);
+    free(path);
+}
+
+static void warn_if_open(const struct service *s) {
+    if (!s->listener.is_loopback && !s->keys.required)
+        log_warn("listening beyond this machine without an API key: anybody who reaches %s may use it (see "
+                 "--api-key-file)",
+                 s->listener.url);
+}
+
+static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
+    const struct config *config = s->config;
+    enum status status = keys_load(&s->keys, config->api_key_file, e);
+    if (status == STATUS_OK) status = tls_load(&s->tls, config->tls_cert, config->tls_key, e);
+    if (status == STATUS_OK)
+        status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
+                               s->tls.pair ? "https" : "http", e);
+    if (status == STATUS_OK) status = http_start(s, e);
+    if (status == STATUS_OK) status = loader_create(options, &s->loop, &s->loader, e);
+    if (status != STATUS_OK) return status;
+    log_info("listening on %s", s->listener.url);
+    warn_if_open(s);
+    return STATUS_OK;
+}
+
+/* The engine is closed when nothing can call it any more: connections, then work in the pool. */
+static void end(struct service *s) {
+    http_stop(s);
+    while (s->requests) loop_run_once(&s->loop);
+    loader_destroy(s->loader);
+    if (s->engine) engine_close(s->engine);
+    listener_deinit(&s->listener);
+    loop_deinit(&s->loop);
+    tls_deinit(&s->tls);
+    keys_deinit(&s->keys);
+}
+
+enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {
+    struct service *s = calloc(1, sizeof *s);
+    if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
+    struct engine_options options = *engine;
+    s->config = config;
+    s->started = time(NULL);
+    s->listener.fd = -1;
+    s->admission.requests_max = config->encode_requests_max;
+    /* A body that is allowed by its size alone must find room. */
+    s->admission.bytes_max =
+        config->encode_bytes_max > config->body_bytes_max ? config->encode_bytes_max : config->body_bytes_max;
+    options.wake = wake_from_engine;
+    options.wake_context = &s->loop;
+    set_model_name(s, engine->model);
+    set_phase(s, SERVICE_LOADING);
+    json_object_seed(0); /* before threads make objects */
+    signal(SIGPIPE, SIG_IGN);
+    const struct loop_callbacks callbacks = {on_wake, on_tick, on_signal, s};
+    enum status status = loop_init(&s->loop, &callbacks, e);
+    if (status == STATUS_OK) {
+        status = start(s, &options, e);
+        if (status == STATUS_OK) {
+            loop_run(&s->loop);
+            status = s->status;
+            if (status != STATUS_OK && e) *e = s->error;
+        }
+        end(s);
+    }
+    free(s);
+    return status;
+}

@@ -1,0 +1,58 @@
+/* What the loop thread owns, in one place: the daemon, its connections and requests, keys, tickets and
+ * figures. The other threads see of it only what they are handed: the uv pool a request's own memory, the
+ * loader its options. */
+#pragma once
+
+#include <microhttpd.h>
+#include <time.h>
+
+#include "config/config.h"
+#include "engine/engine.h"
+#include "server/admission.h"
+#include "server/api_params.h"
+#include "server/keys.h"
+#include "server/listener.h"
+#include "server/loader.h"
+#include "server/loop.h"
+#include "server/stats.h"
+#include "server/tls.h"
+
+struct connection;
+struct request;
+
+enum service_phase {
+    SERVICE_LOADING,
+    SERVICE_SERVING,
+    SERVICE_DRAINING, /* what was admitted goes on, the rest is refused */
+    SERVICE_STOPPING, /* what still runs is cut short */
+};
+
+struct service {
+    const struct config *config;
+    enum service_phase phase;
+    struct loop loop;
+    struct listener listener;
+    struct tls tls;
+    struct MHD_Daemon *daemon;
+    struct loader *loader;
+    struct engine *engine;    /* NULL until it is loaded */
+    struct engine_info info;  /* zero until then */
+    struct api_limits limits; /* of completions; complete once loaded */
+    char model[256], fingerprint[128];
+    time_t started;
+    struct keys keys;
+    struct admission admission;
+    struct stats stats;
+    struct connection *connections; /* all that are open */
+    struct request *requests;       /* all whose answer is not complete */
+    uint64_t phase_ns;              /* when the phase began */
+    enum status status;             /* why it ended */
+    struct error error;
+};
+
+/* Seconds that a refused client is told to wait: from the engine's rate for a full queue, a constant
+ * otherwise. */
+unsigned service_retry_after(const struct service *s, enum api_error_kind kind);
+
+/* After a request has ended: a drain may be complete. */
+void service_request_ended(struct service *s);

@@ -1,0 +1,78 @@
+/* Admission: a prepared completion becomes requests of the engine. Loop thread. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/completion.h"
+
+static void describe(struct engine_prompt *to, struct prompt *p) {
+    const struct api_params *params = &p->completion->params;
+    /* best_of ranks by the mean log-probability, so it needs those of the tokens themselves. */
+    bool ranks = params->best_of > params->n;
+    *to = (struct engine_prompt){
+        .ids = p->ids,
+        .count = p->count,
+        .choices = (uint32_t)params->best_of,
+        .max_tokens = (uint32_t)params->max_tokens,
+        .min_tokens = (uint32_t)params->min_tokens,
+        .sampling = {.temperature = params->temperature,
+                     .top_p = params->top_p,
+                     .min_p = params->min_p,
+                     .typical_p = params->typical_p,
+                     .top_k = (uint32_t)params->top_k,
+                     .presence_penalty = params->presence_penalty,
+                     .frequency_penalty = params->frequency_penalty,
+                     .repetition_penalty = params->repetition_penalty,
+                     .biases = params->biases,
+                     .bias_count = params->bias_count,
+                     .allowed = params->allowed,
+                     .allowed_count = params->allowed_count,
+                     .has_seed = params->has_seed,
+                     .seed = params->seed},
+        .stops = params->stops,
+        .stop_count = params->stop_count,
+        .stop_tokens = params->stop_tokens,
+        .stop_token_count = params->stop_token_count,
+        .ignore_end = params->ignore_eos,
+        .include_stop_text = params->include_stop_str_in_output,
+        .skip_special = params->skip_special_tokens,
+        .logprobs = params->logprobs >= 0 ? (int)params->logprobs
+                    : ranks               ? 0
+                                          : -1,
+        .prompt_logprobs = params->echo && params->logprobs >= 0,
+        .priority = (int)params->priority,
+        .timeout_ms = (uint32_t)params->timeout_ms,
+        .user = p,
+    };
+}
+
+static enum api_error_kind refuse(struct api_error *e, const struct error *cause) {
+    switch (cause->code) {
+    case STATUS_LIMIT:
+        return api_error_set(e, API_QUEUE_FULL, NULL,
+                             "The server is busy: its queue is full. Try again later.");
+    case STATUS_CLOSING:
+        return api_error_set(e, API_DRAINING, NULL, "The server is shutting down.");
+    case STATUS_INVALID_ARGUMENT:
+        return api_error_set(e, strcmp(cause->where, "prompt") == 0 ? API_CONTEXT_LENGTH : API_INVALID,
+                             cause->where, "%s", cause->text);
+    default:
+        return api_error_set(e, API_INTERNAL, NULL, "The request could not be admitted: %s.",
+                             status_name(cause->code));
+    }
+}
+
+enum api_error_kind completion_submit(struct completion *c, struct engine *engine, struct api_error *e) {
+    struct engine_prompt *prompts = calloc(c->prompt_count, sizeof *prompts);
+    struct engine_request **handles = calloc(c->prompt_count, sizeof *handles);
+    struct error cause = {.code = STATUS_NO_MEMORY};
+    enum status status = STATUS_NO_MEMORY;
+    if (prompts && handles) {
+        for (size_t i = 0; i < c->prompt_count; i++) describe(&prompts[i], &c->prompts[i]);
+        status = engine_submit(engine, prompts, c->prompt_count, handles, &cause);
+    }
+    if (status == STATUS_OK)
+        for (size_t i = 0; i < c->prompt_count; i++) c->prompts[i].handle = handles[i];
+    free(prompts);
+    free(handles);
+    return status == STATUS_OK ? API_OK : refuse(e, &cause);
+}
