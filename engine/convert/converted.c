@@ -63,6 +63,25 @@ static void free_norm(struct converted_norm *norm) {
     free(norm->shift);
 }
 
+/* Entries of all views, one after the other. */
+static double *read_views(const struct vector_view *views, size_t count, struct error *e) {
+    size_t total = views[0].count * count;
+    double *values = memory_aligned(total, sizeof *values, "head norm", e);
+    for (size_t i = 0; values && i < count; i++) vector_read(&views[i], views[i].count, 0, values + i * views[i].count);
+    return values;
+}
+
+static bool read_head_norm(const struct converted_model *c, const struct bound_head_norm *bound,
+                           struct converted_norm *norm, struct error *e) {
+    const struct model_description *d = c->description;
+    if (!bound->gain) return true;
+    *norm = (struct converted_norm){
+        .kind = ROW_NORM_LAYERNORM, .width = d->head_dim, .divisor = d->head_dim, .eps = d->qk_norm_eps};
+    norm->gain = read_views(bound->gain, bound->views, e);
+    if (bound->bias) norm->shift = read_views(bound->bias, bound->views, e);
+    return norm->gain && (norm->shift || !bound->bias);
+}
+
 static void add_part(struct converted_linear *l, const struct bound_linear *part) {
     l->part[l->part_count++] = *part;
     l->out += part->weight.out;
@@ -94,7 +113,10 @@ static bool convert_layer(struct converted_model *c, size_t i, struct error *e) 
     struct converted_layer *layer = &c->layers[i];
     double eps = c->description->norm_eps;
     if (!convert_norm(c, &bound->attention_norm, eps, &layer->attention_norm, &layer->attention_fold, e)) return false;
-    if (!convert_norm(c, &bound->mlp_norm, eps, &layer->mlp_norm, &layer->mlp_fold, e)) return false;
+    bool one_norm = c->description->residual == RESIDUAL_PARALLEL_ONE_NORM;
+    if (!one_norm && !convert_norm(c, &bound->mlp_norm, eps, &layer->mlp_norm, &layer->mlp_fold, e)) return false;
+    if (!read_head_norm(c, &bound->query_norm, &layer->query_norm, e)) return false;
+    if (!read_head_norm(c, &bound->key_norm, &layer->key_norm, e)) return false;
     add_part(&layer->qkv, &bound->query);
     add_part(&layer->qkv, &bound->key);
     add_part(&layer->qkv, &bound->value);
@@ -103,18 +125,35 @@ static bool convert_layer(struct converted_model *c, size_t i, struct error *e) 
     if (!make_exit(c, &layer->attention_out, e)) return false;
     if (c->description->gated) add_part(&layer->up, &bound->gate);
     add_part(&layer->up, &bound->up);
-    make_entry(c, &layer->up, &layer->mlp_fold);
+    make_entry(c, &layer->up, one_norm ? &layer->attention_fold : &layer->mlp_fold);
     add_part(&layer->down, &bound->down);
     return make_exit(c, &layer->down, e);
 }
 
-static bool convert_ends(struct converted_model *c, struct error *e) {
+/* The head reads the final norm, through a projection where the embedding is of another width. */
+static bool convert_head(struct converted_model *c, struct error *e) {
     const struct bound_model *bound = c->bound;
     if (!convert_norm(c, &bound->final_norm, c->description->final_norm_eps, &c->final_norm, &c->final_fold, e)) return false;
     add_part(&c->head, &bound->head);
-    make_entry(c, &c->head, &c->final_fold);
+    if (bound->project_out.weight.tensor) {
+        add_part(&c->project_out, &bound->project_out);
+        make_entry(c, &c->project_out, &c->final_fold);
+    } else {
+        make_entry(c, &c->head, &c->final_fold);
+    }
     c->head.weight_scale = c->head.bias_scale = c->description->logit_scale;
     return true;
+}
+
+static bool convert_entry(struct converted_model *c, struct error *e) {
+    const struct matrix_view *m = &c->bound->project_in.weight;
+    if (m->tensor) {
+        c->project_in = memory_aligned(m->out * m->in, sizeof *c->project_in, "input projection", e);
+        if (!c->project_in) return false;
+        matrix_read(m, 0, m->out, c->project_in);
+    }
+    if (!c->description->embedding_norm) return true;
+    return read_norm(c, &c->bound->embedding_norm, c->description->embedding_norm_eps, &c->embedding_norm, e);
 }
 
 enum status converted_model_init(struct converted_model *c, const struct bound_model *bound, enum norm_form form,
@@ -129,7 +168,7 @@ enum status converted_model_init(struct converted_model *c, const struct bound_m
     if (!c->layers) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < d->layers; i++)
         if (!convert_layer(c, i, e)) return STATUS_NO_MEMORY;
-    return convert_ends(c, e) ? STATUS_OK : STATUS_NO_MEMORY;
+    return convert_head(c, e) && convert_entry(c, e) ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 void converted_model_deinit(struct converted_model *c) {
@@ -137,6 +176,8 @@ void converted_model_deinit(struct converted_model *c) {
         struct converted_layer *layer = &c->layers[i];
         free_norm(&layer->attention_norm);
         free_norm(&layer->mlp_norm);
+        free_norm(&layer->query_norm);
+        free_norm(&layer->key_norm);
         free_norm(&layer->attention_fold);
         free_norm(&layer->mlp_fold);
         free(layer->attention_out.column_mean);
@@ -144,6 +185,8 @@ void converted_model_deinit(struct converted_model *c) {
     }
     free_norm(&c->final_norm);
     free_norm(&c->final_fold);
+    free_norm(&c->embedding_norm);
+    free(c->project_in);
     free(c->layers);
     *c = (struct converted_model){0};
 }

@@ -42,6 +42,7 @@ struct converted_linear {
 
 struct converted_layer {
     struct converted_norm attention_norm, mlp_norm;
+    struct converted_norm query_norm, key_norm; /* of a head's vector; gain [head_dim] or [heads, head_dim]; width 0: none */
     /* What is folded away: gain and shift of the checkpoint's norms. */
     struct converted_norm attention_fold, mlp_fold;
     struct converted_linear qkv, attention_out, up, down;
@@ -54,7 +55,11 @@ struct converted_model {
     size_t branch_width; /* d, or d - 1 in the CRMSNorm form */
     struct converted_layer *layers;
     struct converted_norm final_norm, final_fold;
+    struct converted_linear project_out; /* between the final norm and the head; part_count 0: none */
     struct converted_linear head;
+    /* Of the entry: */
+    double *project_in;                   /* [width, embedding_width] or NULL */
+    struct converted_norm embedding_norm; /* width 0: none */
 };
 
 /* Borrows bound until converted_model_deinit. A form that the model does not have is STATUS_UNSUPPORTED. */
@@ -77,5 +82,9 @@ bool converted_linear_has_bias(const struct converted_linear *l);
 size_t converted_scratch(const struct converted_model *c, size_t rows);
 
 /* The entry of the main branch for a token at a position: table rows summed, scaled, centred and compressed as the form
- * demands. row: [branch_width]; scratch: [2 * width] doubles. Any thread. */
+ * demands. row: [branch_width]; scratch: converted_entry_scratch() doubles. Any thread. */
 void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row, double *scratch);
+size_t converted_entry_scratch(const struct converted_model *c);
+
+/* One row, in double: the entry's norm, and the reference pass. out may be x. */
+void converted_norm_apply(const struct converted_norm *norm, const double *x, double *out);

@@ -2,21 +2,83 @@
  * centred and compressed. No second table is ever built: a tied embedding stays as the checkpoint has it. */
 #include "engine/convert/converted.h"
 
+#include <math.h>
+
+#include <cblas.h>
+
+size_t converted_entry_scratch(const struct converted_model *c) {
+    const struct model_description *d = c->description;
+    return 2 * (d->width > d->embedding_width ? d->width : d->embedding_width);
+}
+
+void converted_norm_apply(const struct converted_norm *norm, const double *x, double *out) {
+    double sum = 0, squares = 0, n = (double)norm->divisor;
+    for (size_t i = 0; i < norm->width; i++) sum += x[i];
+    double mean = norm->kind == ROW_NORM_LAYERNORM ? sum / n : 0;
+    for (size_t i = 0; i < norm->width; i++) squares += (x[i] - mean) * (x[i] - mean);
+    if (norm->kind == ROW_NORM_CRMS) squares += sum * sum;
+    double scale = 1 / sqrt(squares / n + norm->eps);
+    for (size_t i = 0; i < norm->width; i++) {
+        out[i] = (x[i] - mean) * scale;
+        if (norm->gain) out[i] *= norm->gain[i];
+        if (norm->shift) out[i] += norm->shift[i];
+    }
+}
+
 static void centre(double *row, size_t width) {
     double sum = 0;
     for (size_t i = 0; i < width; i++) sum += row[i];
     for (size_t i = 0; i < width; i++) row[i] -= sum / (double)width;
 }
 
+/* [sin | cos] of p 10000^(-i / (d/2 - 1)); an odd width ends in 0 (XGLM). */
+static void add_sinusoidal_halves(double position, size_t width, double *row) {
+    size_t half = width / 2;
+    for (size_t i = 0; i < half; i++) {
+        double angle = position * pow(10000, -(double)i / ((double)half - 1));
+        row[i] += sin(angle);
+        row[half + i] += cos(angle);
+    }
+}
+
+/* Sines of the even indices, then cosines of the odd ones, of p 10000^(-2 floor(i/2) / d) (CTRL). */
+static void add_sinusoidal_ctrl(double position, size_t width, double *row) {
+    size_t sines = (width + 1) / 2;
+    for (size_t i = 0; i < width; i++) {
+        double angle = position * pow(10000, -2.0 * (double)(i / 2) / (double)width);
+        if (i % 2 == 0) row[i / 2] += sin(angle);
+        else row[sines + i / 2] += cos(angle);
+    }
+}
+
+static void add_position(const struct converted_model *c, size_t position, double *row, double *scratch) {
+    const struct model_description *d = c->description;
+    double offset_position = (double)(position + d->position_offset);
+    switch (d->position) {
+    case POSITION_LEARNED:
+        matrix_read(&c->bound->position, position, 1, scratch);
+        for (size_t i = 0; i < d->width; i++) row[i] += scratch[i];
+        break;
+    case POSITION_SINUSOIDAL_HALVES: add_sinusoidal_halves(offset_position, d->width, row); break;
+    case POSITION_SINUSOIDAL_CTRL: add_sinusoidal_ctrl(offset_position, d->width, row); break;
+    default: break; /* not at the entry */
+    }
+}
+
 void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row, double *scratch) {
     const struct model_description *d = c->description;
-    double *sum = scratch, *other = scratch + d->width;
+    double *sum = scratch, *other = scratch + converted_entry_scratch(c) / 2;
     matrix_read(&c->bound->embedding, token, 1, sum);
-    for (size_t i = 0; i < d->width; i++) sum[i] *= d->embedding_scale;
-    if (d->position == POSITION_LEARNED) {
-        matrix_read(&c->bound->position, position, 1, other);
-        for (size_t i = 0; i < d->width; i++) sum[i] += other[i];
+    for (size_t i = 0; i < d->embedding_width; i++) sum[i] *= d->embedding_scale;
+    if (c->project_in) {
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)d->width, (blasint)d->embedding_width, 1, c->project_in,
+                    (blasint)d->embedding_width, sum, 1, 0, other, 1);
+        double *projected = other;
+        other = sum;
+        sum = projected;
     }
+    add_position(c, position, sum, other);
+    if (c->embedding_norm.width) converted_norm_apply(&c->embedding_norm, sum, sum);
     if (c->form != NORM_FORM_LAYERNORM) centre(sum, d->width);
     for (size_t i = 0; i < c->branch_width; i++) row[i] = sum[i];
 }

@@ -113,5 +113,6 @@ size_t converted_scratch(const struct converted_model *c, size_t rows) {
         widest(&c->layers[i].down, &width);
     }
     widest(&c->head, &width);
+    widest(&c->project_out, &width);
     return width * rows;
 }

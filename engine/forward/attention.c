@@ -7,9 +7,30 @@
 /* Query rows of a tile: enough to use a block of keys several times, few enough to share a prefill out. */
 #define TILE_ROWS 32
 
-static void rotate_row(const struct forward *f, size_t row) {
+static void clip_row(float *row, size_t count, float limit) {
+    for (size_t i = 0; i < count; i++) {
+        if (row[i] > limit) row[i] = limit;
+        if (row[i] < -limit) row[i] = -limit;
+    }
+}
+
+static void normalize_heads(const struct forward *f, const struct packed_norm *norm, size_t heads, float *row) {
+    for (size_t h = 0; h < heads; h++, row += norm->width) {
+        const float *bias = norm->bias ? norm->bias + h * norm->gain_stride : NULL;
+        f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->eps,
+                                   norm->gain + h * norm->gain_stride, bias, row, norm->width);
+    }
+}
+
+/* From projections to what attention reads: clamp, norm of the heads, rotation, in this order. */
+static void prepare_row(const struct forward *f, size_t layer, size_t row) {
     const struct model_description *d = f->description;
-    float *head = f->qkv + row * f->qkv_stride;
+    const struct packed_layer *weights = &f->model->layers[layer];
+    float *head = f->qkv + row * f->qkv_stride, *keys = head + d->heads * d->head_dim;
+    if (d->clip_qkv > 0) clip_row(head, (d->heads + 2 * d->kv_heads) * d->head_dim, (float)d->clip_qkv);
+    if (weights->query_norm.width) normalize_heads(f, &weights->query_norm, d->heads, head);
+    if (weights->key_norm.width) normalize_heads(f, &weights->key_norm, d->kv_heads, keys);
+    if (!d->layer[layer].rotary) return;
     for (size_t h = 0; h < d->heads + d->kv_heads; h++, head += d->head_dim)
         f->kernels->rotate(head, d->rotary.dimensions / 2, d->rotary.interleaved, f->cosine + row * f->angle_stride,
                            f->sine + row * f->angle_stride);
@@ -33,7 +54,7 @@ static void store_block(struct forward *f, size_t first, size_t count, const voi
     (void)worker;
     size_t layer = *(const size_t *)context;
     for (size_t r = first; r < first + count; r++) {
-        if (f->description->layer[layer].rotary) rotate_row(f, r);
+        prepare_row(f, layer, r);
         store_row(f, layer, r);
     }
 }
@@ -88,6 +109,9 @@ static void attend_tile(void *context, size_t tile, size_t worker) {
         .page_stride = f->pool->page_floats,
         .key_offset = kv_key_offset(&f->pool->layout, step->layer, head),
         .value_offset = kv_value_offset(&f->pool->layout, step->layer, head),
+        .alibi = f->alibi ? f->alibi + head * group * f->alibi_stride : NULL,
+        .alibi_stride = f->alibi_stride,
+        .alibi_last = f->alibi_last,
     };
     size_t left = entry->count - first;
     f->kernels->attention_f32(&a, first, left < TILE_ROWS ? left : TILE_ROWS);

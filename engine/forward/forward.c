@@ -1,13 +1,13 @@
 #include "engine/forward/state.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cblas.h>
 
 #include "engine/base/memory.h"
+#include "engine/model/alibi.h"
 
 #define STRIDE_FLOATS (KERNEL_ALIGN / sizeof(float))
 /* Work on single rows is spread over the workers in blocks of so many rows, and not spread below twice that. */
@@ -28,11 +28,13 @@ static size_t widest_linear(const struct packed_model *m) {
 
 static void set_strides(struct forward *f) {
     const struct model_description *d = f->description;
+    f->entry_stride = converted_entry_scratch(f->model->converted) + d->width;
     f->branch_stride = stride_of(d->width);
     f->qkv_stride = stride_of((d->heads + 2 * d->kv_heads) * d->head_dim);
     f->heads_stride = stride_of(d->heads * d->head_dim);
     f->hidden_stride = stride_of(d->mlp_width * (d->gated ? 2 : 1));
     f->gated_stride = d->gated ? stride_of(d->mlp_width) : 0;
+    f->projected_stride = stride_of(f->model->project_out.out);
     f->logits_stride = stride_of(d->vocabulary);
     f->angle_stride = d->position == POSITION_ROTARY ? stride_of(d->rotary.dimensions / 2) : 0;
 }
@@ -55,6 +57,7 @@ static size_t place_buffers(struct forward *f, float *base) {
         {&f->cosine, rows, f->angle_stride},
         {&f->sine, rows, f->angle_stride},
         {&f->last, logit_rows, f->branch_stride},
+        {&f->projected, logit_rows, f->projected_stride},
         {&f->logits, logit_rows, f->logits_stride},
         {&f->sums, sums_rows, stride_of(widest_linear(f->model))},
     };
@@ -65,13 +68,29 @@ static size_t place_buffers(struct forward *f, float *base) {
     return used;
 }
 
+/* Biases of all heads: by distance, or by position where they depend on that (see struct attention). All layers of such
+ * a model scale attention alike. */
+static float *make_alibi(struct forward *f, struct error *e) {
+    const struct model_description *d = f->description;
+    if (d->position != POSITION_ALIBI) return NULL;
+    f->alibi_stride = d->context;
+    f->alibi_last = alibi_is_relative(d) ? d->context - 1 : 0;
+    float *table = memory_aligned(d->heads * d->context, sizeof *table, "ALiBi biases", e);
+    for (size_t h = 0; table && h < d->heads; h++)
+        for (size_t i = 0; i < d->context; i++)
+            table[h * d->context + i] = (float)alibi_bias(d, h, i, f->alibi_last, d->layer[0].attention_scale);
+    return table;
+}
+
 static bool allocate(struct forward *f, struct error *e) {
     const struct model_description *d = f->description;
     size_t entries = f->limits.entries_max + 1;
     f->memory = memory_aligned(place_buffers(f, NULL), sizeof(float), "step buffers", e);
     if (!f->memory) return false;
     place_buffers(f, f->memory);
-    f->entry_scratch = memory_aligned(workers_count(f->workers) * 3 * d->width, sizeof(double), "step buffers", e);
+    f->entry_scratch = memory_aligned(workers_count(f->workers) * f->entry_stride, sizeof(double), "step buffers", e);
+    f->alibi = make_alibi(f, e);
+    if (d->position == POSITION_ALIBI && !f->alibi) return false;
     f->frequencies = memory_aligned(entries * f->angle_stride, sizeof(double), "step buffers", e);
     f->rows = memory_aligned(f->limits.rows_max, sizeof *f->rows, "step buffers", e);
     f->first_row = memory_aligned(entries, sizeof *f->first_row, "step buffers", e);
@@ -106,6 +125,7 @@ void forward_destroy(struct forward *f) {
     free(f->memory);
     free(f->entry_scratch);
     free(f->frequencies);
+    free(f->alibi);
     free(f->rows);
     free(f->first_row);
     free(f->attention_tile);
@@ -170,16 +190,22 @@ static void run_head(struct forward *f) {
             memcpy(f->last + to * f->branch_stride, f->branch + r * f->branch_stride, width * sizeof(float));
     }
     if (to == 0) return;
+    struct linear_call call = {.rows = to, .out = f->logits, .out_stride = f->logits_stride};
     struct norm_output normed = norm_run(f, &f->model->final_norm, f->last, to);
-    linear_run(f, &(struct linear_call){
-                      .linear = &f->model->head,
-                      .x = normed.x,
-                      .x_stride = normed.stride,
-                      .rows = to,
-                      .row_scale = normed.row_scale,
-                      .out = f->logits,
-                      .out_stride = f->logits_stride,
-                  });
+    call.x = normed.x;
+    call.x_stride = normed.stride;
+    call.row_scale = normed.row_scale;
+    if (f->model->project_out.out) {
+        call.linear = &f->model->project_out;
+        call.out = f->projected;
+        call.out_stride = f->projected_stride;
+        linear_run(f, &call);
+        call = (struct linear_call){.rows = to, .x = f->projected, .x_stride = f->projected_stride};
+        call.out = f->logits;
+        call.out_stride = f->logits_stride;
+    }
+    call.linear = &f->model->head;
+    linear_run(f, &call);
 }
 
 void forward_step(struct forward *f, const struct step_entry *entries, size_t count) {
@@ -199,9 +225,5 @@ float *forward_logits(struct forward *f, size_t i) {
 size_t forward_vocabulary(const struct forward *f) { return f->description->vocabulary; }
 
 double forward_rope_theta(const struct forward *f, size_t length) {
-    const struct rotary *rotary = &f->description->rotary;
-    double base = rotary->theta, n = (double)length, limit = (double)rotary->scaling_context;
-    if (rotary->scaling != ROTARY_SCALING_DYNAMIC || n <= limit) return base;
-    double r = (double)rotary->dimensions;
-    return base * pow(rotary->factor * n / limit - (rotary->factor - 1), r / (r - 2));
+    return description_rope_theta(f->description, length);
 }

@@ -6,7 +6,7 @@
 static void enter_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context;
     const struct converted_model *c = f->model->converted;
-    double *scratch = f->entry_scratch + worker * 3 * f->description->width, *row = scratch + 2 * f->description->width;
+    double *row = f->entry_scratch + worker * f->entry_stride, *scratch = row + f->description->width;
     for (size_t r = first; r < first + count; r++) {
         converted_entry(c, f->rows[r].token, f->rows[r].position, row, scratch);
         float *to = f->branch + r * f->branch_stride;

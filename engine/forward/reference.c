@@ -7,6 +7,7 @@
 #include <cblas.h>
 
 #include "engine/base/memory.h"
+#include "engine/model/alibi.h"
 
 struct reference_linear {
     size_t out, in;
@@ -20,7 +21,7 @@ struct reference_layer {
 struct reference {
     const struct converted_model *model;
     struct reference_layer *layers;
-    struct reference_linear head;
+    struct reference_linear project_out, head; /* project_out: out 0 when there is none */
 };
 
 /* Buffers of one run, rows = tokens of the sequence. */
@@ -33,7 +34,7 @@ struct run {
     double *heads;   /* [rows, heads head_dim] */
     double *hidden;  /* [rows, up.out] */
     double *scores;  /* [rows] */
-    double *scratch; /* [2 width] */
+    double *scratch; /* of entry rows */
 };
 
 static bool read_linear(struct converted_linear *l, struct reference_linear *out, struct error *e) {
@@ -60,6 +61,7 @@ enum status reference_create(struct converted_model *c, struct reference **out, 
     r->model = c;
     r->layers = memory_aligned(c->description->layers, sizeof *r->layers, "reference layers", e);
     bool ok = r->layers && read_linear(&c->head, &r->head, e);
+    if (ok && c->project_out.part_count) ok = read_linear(&c->project_out, &r->project_out, e);
     for (size_t i = 0; ok && i < c->description->layers; i++) {
         struct converted_layer *from = &c->layers[i];
         struct reference_layer *to = &r->layers[i];
@@ -82,6 +84,7 @@ void reference_destroy(struct reference *r) {
         free_linear(&r->layers[i].up);
         free_linear(&r->layers[i].down);
     }
+    free_linear(&r->project_out);
     free_linear(&r->head);
     free(r->layers);
     free(r);
@@ -95,22 +98,9 @@ static void apply_linear(const struct reference_linear *l, const double *x, size
                 (blasint)l->in, l->weights, (blasint)l->in, 1, out, (blasint)l->out);
 }
 
-static void apply_norm(const struct converted_norm *norm, const double *x, double *out) {
-    double sum = 0, squares = 0, n = (double)norm->divisor;
-    for (size_t i = 0; i < norm->width; i++) sum += x[i];
-    double mean = norm->kind == ROW_NORM_LAYERNORM ? sum / n : 0;
-    for (size_t i = 0; i < norm->width; i++) squares += (x[i] - mean) * (x[i] - mean);
-    if (norm->kind == ROW_NORM_CRMS) squares += sum * sum;
-    double scale = 1 / sqrt(squares / n + norm->eps);
-    for (size_t i = 0; i < norm->width; i++) {
-        out[i] = (x[i] - mean) * scale;
-        if (norm->gain) out[i] = out[i] * norm->gain[i] + (norm->shift ? norm->shift[i] : 0);
-    }
-}
-
 static void apply_norms(const struct run *run, const struct converted_norm *norm) {
     for (size_t r = 0; r < run->rows; r++)
-        apply_norm(norm, run->branch + r * norm->width, run->normed + r * norm->width);
+        converted_norm_apply(norm, run->branch + r * norm->width, run->normed + r * norm->width);
 }
 
 /* Rotary embedding (Su et al. 2021) of one head's vector. */
@@ -126,12 +116,32 @@ static void rotate(const struct rotary *rotary, double theta, size_t position, d
     }
 }
 
-static void rotate_all(const struct run *run) {
+static void normalize_heads(const struct model_description *d, const struct converted_norm *norm, size_t heads,
+                            double *row) {
+    for (size_t h = 0; norm->width && h < heads; h++) {
+        struct converted_norm own = *norm;
+        if (d->qk_norm == QK_NORM_PER_HEAD) {
+            own.gain += h * norm->width;
+            if (own.shift) own.shift += h * norm->width;
+        }
+        converted_norm_apply(&own, row + h * norm->width, row + h * norm->width);
+    }
+}
+
+/* Clamp, norms of heads, rotation. */
+static void prepare_qkv(const struct run *run, size_t layer) {
     const struct model_description *d = run->reference->model->description;
+    const struct converted_layer *norms = &run->reference->model->layers[layer];
     size_t stride = (d->heads + 2 * d->kv_heads) * d->head_dim;
-    for (size_t r = 0; r < run->rows; r++)
-        for (size_t h = 0; h < d->heads + d->kv_heads; h++)
-            rotate(&d->rotary, d->rotary.theta, r, run->qkv + r * stride + h * d->head_dim);
+    double theta = description_rope_theta(d, run->rows);
+    for (size_t r = 0; r < run->rows; r++) {
+        double *row = run->qkv + r * stride, *keys = row + d->heads * d->head_dim;
+        for (size_t i = 0; d->clip_qkv > 0 && i < stride; i++) row[i] = fmax(-d->clip_qkv, fmin(d->clip_qkv, row[i]));
+        normalize_heads(d, &norms->query_norm, d->heads, row);
+        normalize_heads(d, &norms->key_norm, d->kv_heads, keys);
+        for (size_t h = 0; d->layer[layer].rotary && h < d->heads + d->kv_heads; h++)
+            rotate(&d->rotary, theta, r, row + h * d->head_dim);
+    }
 }
 
 static double dot(const double *a, const double *b, size_t n) {
@@ -140,7 +150,7 @@ static double dot(const double *a, const double *b, size_t n) {
     return sum;
 }
 
-/* softmax(q k' scale) v of one query head at one position. */
+/* softmax(q k' scale + bias) v of one query head at one position. */
 static void attend(const struct run *run, const struct layer_traits *traits, size_t position, size_t head, double *out) {
     const struct model_description *d = run->reference->model->description;
     size_t dim = d->head_dim, stride = (d->heads + 2 * d->kv_heads) * dim;
@@ -151,6 +161,8 @@ static void attend(const struct run *run, const struct layer_traits *traits, siz
     double largest = -INFINITY, sum = 0;
     for (size_t j = first; j <= position; j++) {
         run->scores[j] = traits->attention_scale * dot(query, keys + j * stride, dim);
+        if (d->position == POSITION_ALIBI)
+            run->scores[j] += alibi_bias(d, head, j, position, traits->attention_scale);
         if (run->scores[j] > largest) largest = run->scores[j];
     }
     memset(out, 0, dim * sizeof *out);
@@ -174,31 +186,44 @@ static double activate(enum activation activation, double x) {
     }
 }
 
-static void run_attention(const struct run *run, size_t i) {
+static void attend_all(const struct run *run, size_t layer) {
     const struct model_description *d = run->reference->model->description;
-    const struct converted_layer *layer = &run->reference->model->layers[i];
-    const struct reference_layer *weights = &run->reference->layers[i];
-    apply_norms(run, &layer->attention_norm);
-    apply_linear(&weights->qkv, run->normed, run->rows, false, run->qkv);
-    if (d->layer[i].rotary) rotate_all(run);
+    prepare_qkv(run, layer);
     for (size_t r = 0; r < run->rows; r++)
         for (size_t h = 0; h < d->heads; h++)
-            attend(run, &d->layer[i], r, h, run->heads + (r * d->heads + h) * d->head_dim);
-    apply_linear(&weights->attention_out, run->heads, run->rows, true, run->branch);
+            attend(run, &d->layer[layer], r, h, run->heads + (r * d->heads + h) * d->head_dim);
 }
 
-static void run_mlp(const struct run *run, size_t i) {
+/* hidden = activation(up), or activation(gate) * up, of the normed rows. */
+static void run_up(const struct run *run, size_t layer) {
     const struct model_description *d = run->reference->model->description;
-    const struct reference_layer *weights = &run->reference->layers[i];
-    apply_norms(run, &run->reference->model->layers[i].mlp_norm);
-    apply_linear(&weights->up, run->normed, run->rows, false, run->hidden);
-    size_t width = d->mlp_width, stride = weights->up.out;
+    const struct reference_linear *up = &run->reference->layers[layer].up;
+    apply_linear(up, run->normed, run->rows, false, run->hidden);
+    size_t width = d->mlp_width;
     for (size_t r = 0; r < run->rows; r++)
         for (size_t k = 0; k < width; k++) {
             double *to = run->hidden + r * width + k; /* never ahead of what is still to be read */
-            const double *row = run->hidden + r * stride;
+            const double *row = run->hidden + r * up->out;
             *to = activate(d->activation, row[k]) * (d->gated ? row[width + k] : 1);
         }
+}
+
+static void run_block(const struct run *run, size_t i) {
+    const struct converted_layer *layer = &run->reference->model->layers[i];
+    const struct reference_layer *weights = &run->reference->layers[i];
+    enum residual residual = run->reference->model->description->residual;
+    apply_norms(run, &layer->attention_norm);
+    apply_linear(&weights->qkv, run->normed, run->rows, false, run->qkv);
+    attend_all(run, i);
+    if (residual == RESIDUAL_SEQUENTIAL) {
+        apply_linear(&weights->attention_out, run->heads, run->rows, true, run->branch);
+        apply_norms(run, &layer->mlp_norm);
+        run_up(run, i);
+    } else {
+        if (residual == RESIDUAL_PARALLEL_TWO_NORMS) apply_norms(run, &layer->mlp_norm);
+        run_up(run, i);
+        apply_linear(&weights->attention_out, run->heads, run->rows, true, run->branch);
+    }
     apply_linear(&weights->down, run->hidden, run->rows, true, run->branch);
 }
 
@@ -210,9 +235,10 @@ static bool run_init(struct run *run, const struct reference *r, size_t rows, st
     run->normed = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
     run->qkv = memory_aligned(rows * qkv, sizeof(double), "reference run", e);
     run->heads = memory_aligned(rows * heads, sizeof(double), "reference run", e);
-    run->hidden = memory_aligned(rows * d->mlp_width * 2, sizeof(double), "reference run", e);
+    size_t hidden = d->mlp_width * 2 > d->embedding_width ? d->mlp_width * 2 : d->embedding_width;
+    run->hidden = memory_aligned(rows * hidden, sizeof(double), "reference run", e);
     run->scores = memory_aligned(rows, sizeof(double), "reference run", e);
-    run->scratch = memory_aligned(2 * d->width, sizeof(double), "reference run", e);
+    run->scratch = memory_aligned(converted_entry_scratch(r->model), sizeof(double), "reference run", e);
     return run->branch && run->normed && run->qkv && run->heads && run->hidden && run->scores && run->scratch;
 }
 
@@ -234,12 +260,10 @@ enum status reference_logits(const struct reference *r, const int32_t *ids, size
     if (ok) {
         for (size_t i = 0; i < count; i++)
             converted_entry(c, (size_t)ids[i], i, run.branch + i * c->branch_width, run.scratch);
-        for (size_t i = 0; i < c->description->layers; i++) {
-            run_attention(&run, i);
-            run_mlp(&run, i);
-        }
+        for (size_t i = 0; i < c->description->layers; i++) run_block(&run, i);
         apply_norms(&run, &c->final_norm);
-        apply_linear(&r->head, run.normed, count, false, logits);
+        if (r->project_out.out) apply_linear(&r->project_out, run.normed, count, false, run.hidden);
+        apply_linear(&r->head, r->project_out.out ? run.hidden : run.normed, count, false, logits);
     }
     run_deinit(&run);
     return ok ? STATUS_OK : STATUS_NO_MEMORY;

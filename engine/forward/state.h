@@ -20,7 +20,8 @@ struct forward {
     struct forward_limits limits;
 
     /* strides */
-    size_t branch_stride, qkv_stride, heads_stride, hidden_stride, gated_stride, logits_stride, angle_stride;
+    size_t entry_stride, branch_stride, qkv_stride, heads_stride, hidden_stride, gated_stride, projected_stride, logits_stride,
+        angle_stride, alibi_stride;
 
     float *branch;     /* [rows, branch_width]: the main branch */
     float *normed;     /* [rows, branch_width]: only where a norm runs with its gain */
@@ -31,9 +32,12 @@ struct forward {
     float *gated;      /* [rows, mlp_width] when gated */
     float *cosine, *sine; /* [rows, rotary pairs] */
     float *last;          /* [logit rows, branch_width]: the rows that need logits */
+    float *projected;     /* [logit rows, embedding width] where the head is behind a projection */
     float *logits;        /* [logit rows, vocabulary] */
     float *sums;          /* [rows, widest out]: raw products of MATMUL_OPENBLAS */
-    double *entry_scratch; /* [workers][3 * width] */
+    double *entry_scratch; /* [workers][entry_stride] */
+    float *alibi;          /* [heads, context] or NULL */
+    size_t alibi_last;     /* as in struct attention */
     double *frequencies;   /* [entries, rotary pairs] */
     float *memory;
 

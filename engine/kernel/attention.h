@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include "engine/kernel/vector_math.h"
 
@@ -59,8 +60,9 @@ static void attention_set_query(struct attention_query *query, const struct atte
     size_t row = index / a->group, head = index % a->group;
     query->q = a->q + row * a->q_stride + head * a->head_dim;
     query->out = a->out + row * a->out_stride + head * a->head_dim;
-    query->alibi = a->alibi ? a->alibi + head * a->alibi_stride : NULL;
     query->position = a->first_position + row;
+    query->alibi = a->alibi ? a->alibi + head * a->alibi_stride : NULL;
+    if (a->alibi && a->alibi_last) query->alibi += a->alibi_last - query->position;
     query->oldest = a->window && query->position >= a->window ? query->position - a->window + 1 : 0;
     query->largest = -INFINITY;
     query->sums = vector_splat(0.0f);
@@ -94,19 +96,24 @@ static void attention_set_span(struct attention_tile *t, size_t first_block, siz
  * this is inlined, so that all chains live in registers. */
 VECTOR_INLINE void attention_dots(struct attention_tile *t, size_t query, size_t queries, size_t block,
                                   size_t blocks) {
+    const size_t head_dim = t->a->head_dim;
+    const float *q[ATTENTION_SCORE_CHAINS], *keys[ATTENTION_SPAN];
     struct vector chain[ATTENTION_SCORE_CHAINS];
-    KERNEL_UNROLL for (size_t i = 0; i < queries * blocks; i++) chain[i] = vector_splat(0.0f);
-    for (size_t d = 0; d < t->a->head_dim; d++) {
-        KERNEL_UNROLL for (size_t b = 0; b < blocks; b++) {
-            struct vector key = vector_load(t->keys[block + b] + d * KERNEL_LANES);
-            KERNEL_UNROLL for (size_t i = 0; i < queries; i++) {
-                struct vector *c = &chain[i * blocks + b];
-                *c = vector_fma(vector_splat(t->query[query + i].q[d]), key, *c);
+    KERNEL_EACH (i, queries) q[i] = t->query[query + i].q;
+    KERNEL_EACH (b, blocks) keys[b] = t->keys[block + b];
+    KERNEL_EACH (c, queries * blocks) chain[c] = vector_splat(0.0f);
+    for (size_t d = 0; d < head_dim; d++) {
+        KERNEL_EACH (b, blocks) {
+            const struct vector key = vector_load(keys[b] + d * KERNEL_LANES);
+            KERNEL_EACH (i, queries) {
+                const size_t c = i * blocks + b;
+                chain[c] = vector_fma(vector_splat(q[i][d]), key, chain[c]);
             }
         }
     }
-    KERNEL_UNROLL for (size_t i = 0; i < queries; i++) KERNEL_UNROLL for (size_t b = 0; b < blocks; b++)
-        vector_store(t->weight[query + i][block + b], chain[i * blocks + b]);
+    KERNEL_EACH (i, queries) {
+        KERNEL_EACH (b, blocks) vector_store(t->weight[query + i][block + b], chain[i * blocks + b]);
+    }
 }
 
 /* As many queries and blocks at once as there are chains, in powers of two. */
@@ -157,17 +164,20 @@ static void attention_soften(struct attention_tile *t, size_t i, size_t b) {
 VECTOR_INLINE void attention_add_alone(const float *weight, const float *values, size_t head_dim,
                                        size_t first, size_t end, struct vector *sums, size_t vectors,
                                        size_t lanes) {
-    for (size_t j = first; j < end; j++)
-        KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) sums[v] =
-            vector_fma(vector_splat(weight[j]),
-                       vector_load_first(values + j * head_dim + v * KERNEL_LANES, lanes), sums[v]);
+    for (size_t j = first; j < end; j++) {
+        const float *value = values + j * head_dim;
+        KERNEL_EACH (v, vectors) {
+            sums[v] = vector_fma(vector_splat(weight[j]), vector_load_first(value + v * KERNEL_LANES, lanes),
+                                 sums[v]);
+        }
+    }
 }
 
 /* The keys of block b that all of the queries see; end <= first when there is none. */
 VECTOR_INLINE struct attention_view attention_common_view(const struct attention_tile *t, size_t query,
                                                           size_t queries, size_t b) {
-    struct attention_view common = t->view[query][b];
-    KERNEL_UNROLL for (size_t i = 1; i < queries; i++) {
+    struct attention_view common = {0, KERNEL_LANES};
+    KERNEL_EACH (i, queries) {
         struct attention_view view = t->view[query + i][b];
         if (view.first > common.first) common.first = view.first;
         if (view.end < common.end) common.end = view.end;
@@ -185,7 +195,7 @@ VECTOR_INLINE void attention_add_block(const struct attention_tile *t, size_t qu
     const float *values = t->values[b] + column;
     struct attention_view common = attention_common_view(t, query, queries, b);
     if (common.end <= common.first) common.first = common.end = KERNEL_LANES;
-    KERNEL_UNROLL for (size_t i = 0; i < queries; i++) {
+    KERNEL_EACH (i, queries) {
         struct attention_view view = t->view[query + i][b];
         size_t end = view.end < common.first ? view.end : common.first;
         attention_add_alone(t->weight[query + i][b], values, head_dim, view.first, end, sums[i], vectors,
@@ -193,14 +203,17 @@ VECTOR_INLINE void attention_add_block(const struct attention_tile *t, size_t qu
     }
     for (size_t j = common.first; j < common.end; j++) {
         struct vector value[ATTENTION_VALUE_VECTORS];
-        KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) value[v] =
-            vector_load_first(values + j * head_dim + v * KERNEL_LANES, lanes);
-        KERNEL_UNROLL for (size_t i = 0; i < queries; i++) KERNEL_UNROLL for (size_t v = 0; v < vectors; v++)
-            sums[i][v] = vector_fma(vector_splat(t->weight[query + i][b][j]), value[v], sums[i][v]);
+        KERNEL_EACH (v, vectors)
+            value[v] = vector_load_first(values + j * head_dim + v * KERNEL_LANES, lanes);
+        KERNEL_EACH (i, queries) {
+            const struct vector weight = vector_splat(t->weight[query + i][b][j]);
+            KERNEL_EACH (v, vectors) sums[i][v] = vector_fma(weight, value[v], sums[i][v]);
+        }
     }
-    KERNEL_UNROLL for (size_t i = 0; i < queries; i++)
+    KERNEL_EACH (i, queries) {
         attention_add_alone(t->weight[query + i][b], values, head_dim, common.end, t->view[query + i][b].end,
                             sums[i], vectors, lanes);
+    }
 }
 
 /* The span's weighted values in `vectors` vectors of columns, the last with `lanes` lanes (16 but for vectors
@@ -208,18 +221,21 @@ VECTOR_INLINE void attention_add_block(const struct attention_tile *t, size_t qu
 VECTOR_INLINE void attention_add_columns(struct attention_tile *t, size_t query, size_t queries,
                                          size_t column, size_t vectors, size_t lanes) {
     struct vector sums[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS];
-    KERNEL_UNROLL for (size_t i = 0; i < queries; i++) KERNEL_UNROLL for (size_t v = 0; v < vectors; v++)
-        sums[i][v] = vector_load_first(t->query[query + i].out + column + v * KERNEL_LANES, lanes);
+    KERNEL_EACH (i, queries) {
+        const float *out = t->query[query + i].out + column;
+        KERNEL_EACH (v, vectors) sums[i][v] = vector_load_first(out + v * KERNEL_LANES, lanes);
+    }
     for (size_t b = 0; b < t->blocks; b++) {
-        KERNEL_UNROLL for (size_t i = 0; i < queries; i++) {
+        KERNEL_EACH (i, queries) {
             const struct vector factor = vector_splat(t->factor[query + i][b]);
-            KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) sums[i][v] =
-                vector_multiply(sums[i][v], factor);
+            KERNEL_EACH (v, vectors) sums[i][v] = vector_multiply(sums[i][v], factor);
         }
         attention_add_block(t, query, queries, b, column, sums, vectors, lanes);
     }
-    KERNEL_UNROLL for (size_t i = 0; i < queries; i++) KERNEL_UNROLL for (size_t v = 0; v < vectors; v++)
-        vector_store_first(t->query[query + i].out + column + v * KERNEL_LANES, sums[i][v], lanes);
+    KERNEL_EACH (i, queries) {
+        float *out = t->query[query + i].out + column;
+        KERNEL_EACH (v, vectors) vector_store_first(out + v * KERNEL_LANES, sums[i][v], lanes);
+    }
 }
 
 VECTOR_INLINE void attention_add_values(struct attention_tile *t, size_t query, size_t queries) {

@@ -60,8 +60,9 @@ enum row_norm {
 /* Attention of consecutive query rows of one sequence with one key/value head (and the query heads that share
  * it) over the paged cache, in one pass with a running maximum and sum, by blocks of 16 keys that start at
  * absolute positions 0, 16, 32, ... Keys and values of the rows' own positions are already stored.
- * score(q, j) = scale * (q . k_j) + (alibi ? alibi[j] - alibi[position of q] : 0), for
- * max(0, p - window + 1) <= j <= p. Memory of other positions is never used, whatever it holds. */
+ * For a query at position p and max(0, p - window + 1) <= j <= p,
+ *   score(p, j) = scale * (q . k_j) + (alibi ? alibi[s + j] - alibi[s + p] : 0), s = alibi_last ? alibi_last
+ * - p : 0. Memory of other positions is never used, whatever it holds. */
 struct attention {
     const float *q; /* [rows][group][head_dim]; row stride q_stride, heads contiguous */
     size_t q_stride;
@@ -80,6 +81,9 @@ struct attention {
     size_t value_offset;   /* [page_tokens][head_dim] */
     const float *alibi;    /* [group][context], row stride alibi_stride, or NULL */
     size_t alibi_stride;
+    /* 0: alibi is a function of the position (entry j for position j); else of the distance: entry alibi_last
+     * is distance 0, the entries before it the keys before. */
+    size_t alibi_last;
 };
 
 struct kernel_table {
@@ -89,8 +93,8 @@ struct kernel_table {
     void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
                        size_t panel_count);
 
-    /* Everything of a product but the sums, which another library has computed: sums [rows, n]. x and panels are
-     * not read. */
+    /* Everything of a product but the sums, which another library has computed: sums [rows, n]. x and panels
+     * are not read. */
     void (*finish_rows)(const struct matmul *m, const float *sums, size_t sums_stride, size_t row_first,
                         size_t row_count);
 

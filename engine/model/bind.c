@@ -28,10 +28,11 @@ static const struct weight_name *name_of(const struct binder *b, enum weight wei
     return NULL;
 }
 
-static void full_name(const struct weight_name *n, size_t layer, const char *suffix, char *out) {
+/* The layer, and the head where the name has a place for it too. */
+static void full_name(const struct weight_name *n, size_t layer, size_t head, const char *suffix, char *out) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    int length = snprintf(out, NAME_MAX_BYTES, n->name, layer);
+    int length = snprintf(out, NAME_MAX_BYTES, n->name, layer, head);
 #pragma GCC diagnostic pop
     assert(length > 0 && length < NAME_MAX_BYTES / 2);
     if (!n->bare) snprintf(out + length, NAME_MAX_BYTES - (size_t)length, ".%s", suffix);
@@ -69,16 +70,23 @@ static void fail_tensor(struct binder *b, const struct tensor *t, const size_t *
     error_set(&b->error, STATUS_MALFORMED, place, "has the shape %s, expected %s", found, expected);
 }
 
-/* The tensor `name`.suffix with this shape. Absent: NULL, and an error when it is required. */
-static const struct tensor *bind_tensor(struct binder *b, enum weight weight, size_t layer, const char *suffix,
-                                        bool required, const size_t *shape, size_t rank) {
-    const struct weight_name *n = name_of(b, weight);
+/* A tensor of layer and head; suffix is "weight" or "bias". */
+struct place {
+    enum weight weight;
+    size_t layer, head;
+    const char *suffix;
+};
+
+/* The tensor at a place with this shape. Absent: NULL, and an error when it is required. */
+static const struct tensor *bind_tensor(struct binder *b, struct place place, bool required, const size_t *shape,
+                                        size_t rank) {
+    const struct weight_name *n = name_of(b, place.weight);
     if (failed(b) || !n) {
         assert(failed(b) || !required);
         return NULL;
     }
     char name[NAME_MAX_BYTES];
-    full_name(n, layer, suffix, name);
+    full_name(n, place.layer, place.head, place.suffix, name);
     const struct tensor *t = find(b, name);
     if (!t && required) {
         char expected[128];
@@ -94,7 +102,7 @@ static const struct tensor *bind_tensor(struct binder *b, enum weight weight, si
 
 static struct vector_view bind_vector(struct binder *b, enum weight weight, size_t layer, const char *suffix,
                                       bool required, size_t count) {
-    const struct tensor *t = bind_tensor(b, weight, layer, suffix, required, &count, 1);
+    const struct tensor *t = bind_tensor(b, (struct place){weight, layer, 0, suffix}, required, &count, 1);
     return (struct vector_view){.tensor = t, .count = count};
 }
 
@@ -102,7 +110,7 @@ static struct vector_view bind_vector(struct binder *b, enum weight weight, size
 static struct matrix_view bind_matrix(struct binder *b, enum weight weight, size_t layer, bool transposed, size_t out,
                                       size_t in) {
     size_t shape[2] = {transposed ? in : out, transposed ? out : in};
-    const struct tensor *t = bind_tensor(b, weight, layer, "weight", true, shape, 2);
+    const struct tensor *t = bind_tensor(b, (struct place){weight, layer, 0, "weight"}, true, shape, 2);
     return (struct matrix_view){.tensor = t, .transposed = transposed, .out = out, .in = in};
 }
 
@@ -121,8 +129,9 @@ static struct bound_linear bind_linear(struct binder *b, enum weight weight, siz
 }
 
 static struct bound_norm bind_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
+    bool plain = b->description->norm_plain;
     return (struct bound_norm){
-        .gain = bind_vector(b, weight, layer, "weight", true, width),
+        .gain = plain ? (struct vector_view){.count = width} : bind_vector(b, weight, layer, "weight", true, width),
         .bias = bind_bias(b, weight, layer, width),
     };
 }
@@ -151,12 +160,46 @@ static void bind_qkv(struct binder *b, struct bound_layer *layer, size_t i) {
     layer->value = part_of(&fused, b->model->row_maps, q + kv, kv);
 }
 
+static bool has_place_for_head(const struct weight_name *n) {
+    const char *first = strstr(n->name, "%zu");
+    return first && strstr(first + 1, "%zu");
+}
+
+/* One norm of heads: a vector [head_dim], a matrix [heads, head_dim], or a vector for each head. */
+static void bind_head_vectors(struct binder *b, struct place place, size_t heads, struct vector_view *views) {
+    const struct model_description *d = b->description;
+    bool per_head = d->qk_norm == QK_NORM_PER_HEAD, apart = has_place_for_head(name_of(b, place.weight));
+    size_t shape[2] = {heads, d->head_dim};
+    if (!per_head || apart) {
+        for (place.head = 0; place.head < (apart ? heads : 1); place.head++)
+            views[place.head] =
+                (struct vector_view){.tensor = bind_tensor(b, place, true, shape + 1, 1), .count = d->head_dim};
+        return;
+    }
+    views[0] = (struct vector_view){.tensor = bind_tensor(b, place, true, shape, 2), .count = heads * d->head_dim};
+}
+
+static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, size_t heads, struct vector_view *views,
+                           struct bound_head_norm *norm) {
+    if (b->description->qk_norm == QK_NORM_NONE) return;
+    norm->views = has_place_for_head(name_of(b, weight)) ? heads : 1;
+    norm->gain = views;
+    bind_head_vectors(b, (struct place){weight, layer, 0, "weight"}, heads, norm->gain);
+    if (b->description->bias[weight] == BIAS_NONE) return;
+    norm->bias = views + heads;
+    bind_head_vectors(b, (struct place){weight, layer, 0, "bias"}, heads, norm->bias);
+}
+
 static void bind_layer(struct binder *b, struct bound_layer *layer, size_t i) {
     const struct model_description *d = b->description;
     layer->attention_norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
-    layer->mlp_norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
+    if (d->residual != RESIDUAL_PARALLEL_ONE_NORM) layer->mlp_norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
     bind_qkv(b, layer, i);
+    struct vector_view *views = b->model->head_views + i * 2 * (d->heads + d->kv_heads);
+    bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
+    bind_head_norm(b, WEIGHT_KEY_NORM, i, d->kv_heads, views + 2 * d->heads, &layer->key_norm);
     layer->attention_out = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
+    if (d->gated) layer->gate = bind_linear(b, WEIGHT_MLP_GATE, i, d->mlp_width, d->width);
     layer->up = bind_linear(b, WEIGHT_MLP_UP, i, d->mlp_width, d->width);
     layer->down = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
 }
@@ -170,14 +213,21 @@ static void bind_ends(struct binder *b) {
         m->position.first_row = d->position_offset;
         m->position.out = d->context;
     }
+    if (d->embedding_norm) m->embedding_norm = bind_norm(b, WEIGHT_EMBEDDING_NORM, 0, d->width);
+    if (d->embedding_width != d->width) {
+        m->project_in = bind_linear(b, WEIGHT_PROJECT_IN, 0, d->width, d->embedding_width);
+        m->project_out = bind_linear(b, WEIGHT_PROJECT_OUT, 0, d->embedding_width, d->width);
+    }
     m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
     if (!d->tied) {
         m->head.weight = bind_matrix(b, WEIGHT_HEAD, 0, false, d->vocabulary, d->embedding_width);
     } else {
         /* A stored copy of the tied head is passed over. */
         char name[NAME_MAX_BYTES];
-        full_name(name_of(b, WEIGHT_HEAD), 0, "weight", name);
-        find(b, name);
+        if (name_of(b, WEIGHT_HEAD)) {
+            full_name(name_of(b, WEIGHT_HEAD), 0, 0, "weight", name);
+            find(b, name);
+        }
         m->head.weight = m->embedding;
     }
     m->head.bias = bind_bias(b, WEIGHT_HEAD, 0, d->vocabulary);
@@ -221,14 +271,48 @@ static uint64_t count_parameters(const struct binder *b) {
     return sum;
 }
 
+static size_t head_views(const struct model_description *d) {
+    return d->qk_norm == QK_NORM_NONE ? 1 : d->layers * 2 * (d->heads + d->kv_heads);
+}
+
+/* Where the vector of a query head (kind 0), key head (1) or value head (2) starts in a fused tensor, in heads. */
+static size_t fused_head(const struct model_description *d, size_t kind, size_t head) {
+    size_t group = d->heads / d->kv_heads, quarter = d->heads / 4;
+    switch (d->qkv_packing) {
+    case QKV_PER_HEAD: return 3 * head + kind;
+    case QKV_GROUPED:
+        if (kind == 0) return head / group * (group + 2) + head % group;
+        return head * (group + 2) + group + kind - 1;
+    case QKV_CODEGEN: {
+        static const size_t order[3] = {0, 2, 1}; /* a block holds q, then v, then k */
+        return (head / quarter * 3 + order[kind]) * quarter + head % quarter;
+    }
+    default: return (kind > 0 ? d->heads : 0) + (kind > 1 ? d->kv_heads : 0) + head;
+    }
+}
+
+/* Packings that are not one block after another need a map: q rows, then k rows, then v rows. */
+static bool make_row_maps(struct bound_model *m, struct error *e) {
+    const struct model_description *d = m->description;
+    if (d->qkv_packing == QKV_SEPARATE || d->qkv_packing == QKV_CONCATENATED) return true;
+    m->row_maps = memory_aligned((d->heads + 2 * d->kv_heads) * d->head_dim, sizeof *m->row_maps, "row maps", e);
+    if (!m->row_maps) return false;
+    uint32_t *row = m->row_maps;
+    for (size_t kind = 0; kind < 3; kind++)
+        for (size_t head = 0; head < (kind ? d->kv_heads : d->heads); head++)
+            for (size_t i = 0; i < d->head_dim; i++) *row++ = (uint32_t)(fused_head(d, kind, head) * d->head_dim + i);
+    return true;
+}
+
 enum status bound_model_init(struct bound_model *m, const struct model_description *description,
                              const struct family *family, const struct checkpoint *checkpoint, struct error *e) {
     *m = (struct bound_model){.description = description, .checkpoint = checkpoint};
     struct binder b = {.model = m, .description = description, .family = family, .checkpoint = checkpoint};
-    size_t lookups = WEIGHT_COUNT * 2 * (description->layers + 1);
+    size_t lookups = WEIGHT_COUNT * 2 * (description->layers + 1) + head_views(description);
     b.used = memory_aligned(lookups, sizeof *b.used, "tensor names", e);
     m->layers = memory_aligned(description->layers, sizeof *m->layers, "bound layers", e);
-    if (!b.used || !m->layers) {
+    m->head_views = memory_aligned(head_views(description), sizeof *m->head_views, "head norms", e);
+    if (!b.used || !m->layers || !m->head_views || !make_row_maps(m, e)) {
         free(b.used);
         return STATUS_NO_MEMORY;
     }
@@ -244,11 +328,18 @@ enum status bound_model_init(struct bound_model *m, const struct model_descripti
 void bound_model_deinit(struct bound_model *m) {
     free(m->layers);
     free(m->row_maps);
+    free(m->head_views);
     *m = (struct bound_model){0};
 }
 
 static const char *element(const struct tensor *t, size_t offset) {
     return (const char *)t->data + offset * dtype_size(t->dtype);
+}
+
+/* Offset of a vector's i-th entry; a matrix is read row by row. */
+static size_t entry_offset(const struct tensor *t, size_t i) {
+    if (t->rank < 2) return i * t->stride[0];
+    return i / t->shape[1] * t->stride[0] + i % t->shape[1] * t->stride[1];
 }
 
 static size_t row_of(const uint32_t *rows, size_t first_row, size_t r) { return rows ? rows[r] : first_row + r; }
@@ -268,7 +359,7 @@ void vector_read_part(const struct vector_view *v, size_t first, size_t count, d
     assert(first + count <= v->count);
     for (size_t i = 0; i < count; i++) {
         out[i] = 0;
-        if (t) dtype_read(t->dtype, element(t, row_of(v->rows, v->first_row, first + i) * t->stride[0]), 1, 1, out + i);
+        if (t) dtype_read(t->dtype, element(t, entry_offset(t, row_of(v->rows, v->first_row, first + i))), 1, 1, out + i);
     }
 }
 

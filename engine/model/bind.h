@@ -34,8 +34,16 @@ struct bound_norm {
     struct vector_view gain, bias;
 };
 
+/* Norm of a head's vector: one view for all heads, or (one tensor a head on disk) a view for each. The views together
+ * have head_dim or heads * head_dim entries. */
+struct bound_head_norm {
+    struct vector_view *gain, *bias; /* NULL: no such norm */
+    size_t views;
+};
+
 struct bound_layer {
     struct bound_norm attention_norm, mlp_norm;
+    struct bound_head_norm query_norm, key_norm;
     struct bound_linear query, key, value, attention_out;
     struct bound_linear gate, up, down;
     struct bound_norm attention_inner_norm, mlp_inner_norm, attention_post_norm, mlp_post_norm;
@@ -50,6 +58,7 @@ struct bound_model {
     struct bound_linear project_in, project_out, head;
     struct bound_layer *layers;
     uint32_t *row_maps; /* of q, k and v in a fused tensor, one after the other; NULL when they need none */
+    struct vector_view *head_views; /* that the head norms use */
     uint64_t parameters;
 };
 

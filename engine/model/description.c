@@ -51,6 +51,13 @@ bool description_converts(const struct model_description *d) {
     }
 }
 
+double description_rope_theta(const struct model_description *d, size_t length) {
+    const struct rotary *rotary = &d->rotary;
+    double n = (double)length, limit = (double)rotary->scaling_context, r = (double)rotary->dimensions;
+    if (rotary->scaling != ROTARY_SCALING_DYNAMIC || n <= limit) return rotary->theta;
+    return rotary->theta * pow(rotary->factor * n / limit - (rotary->factor - 1), r / (r - 2));
+}
+
 const char *placement_name(enum norm_placement placement) {
     static const char *const names[PLACEMENT_COUNT] = {
         [PLACEMENT_PRE] = "pre",           [PLACEMENT_POST] = "post",

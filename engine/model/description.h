@@ -151,4 +151,7 @@ enum status description_layers_init(struct model_description *d, struct error *e
 /* Whether every reader of the main branch is a norm, so that the RMSNorm and CRMSNorm forms are exact. */
 bool description_converts(const struct model_description *d);
 
+/* Rotary base for a sequence that may grow to `length` positions: dynamic scaling depends on it. */
+double description_rope_theta(const struct model_description *d, size_t length);
+
 const char *placement_name(enum norm_placement placement);

@@ -38,38 +38,46 @@ static void place_linear(struct carve *carve, const struct converted_linear *fro
     if (converted_linear_has_bias(from)) to->bias = take(carve, kernel_panels(from->out) * KERNEL_PANEL);
 }
 
-static void place_norm(struct carve *carve, const struct converted_norm *from, struct packed_norm *to) {
+/* heads: how many share a norm of one head's width (1 for other norms). */
+static void place_norm(struct carve *carve, const struct converted_norm *from, size_t heads, struct packed_norm *to) {
     *to = (struct packed_norm){
         .kind = from->kind, .width = from->width, .divisor = (float)from->divisor, .eps = (float)from->eps};
-    if (from->gain) to->gain = take(carve, from->width);
-    if (from->shift) to->bias = take(carve, from->width);
+    to->gain_stride = heads > 1 ? from->width : 0;
+    if (from->gain) to->gain = take(carve, from->width * heads);
+    if (from->shift) to->bias = take(carve, from->width * heads);
 }
 
-static void place_layer(struct carve *carve, const struct converted_layer *from, enum matmul_kind matmul,
+static size_t norm_heads(const struct model_description *d, size_t heads) {
+    return d->qk_norm == QK_NORM_PER_HEAD ? heads : 1;
+}
+
+static void place_layer(struct carve *carve, const struct converted_model *c, size_t i, enum matmul_kind matmul,
                         struct packed_layer *to) {
-    place_norm(carve, &from->attention_norm, &to->attention_norm);
-    place_norm(carve, &from->mlp_norm, &to->mlp_norm);
+    const struct converted_layer *from = &c->layers[i];
+    place_norm(carve, &from->attention_norm, 1, &to->attention_norm);
+    place_norm(carve, &from->mlp_norm, 1, &to->mlp_norm);
+    place_norm(carve, &from->query_norm, norm_heads(c->description, c->description->heads), &to->query_norm);
+    place_norm(carve, &from->key_norm, norm_heads(c->description, c->description->kv_heads), &to->key_norm);
     place_linear(carve, &from->qkv, matmul, &to->qkv);
     place_linear(carve, &from->attention_out, matmul, &to->attention_out);
     place_linear(carve, &from->up, matmul, &to->up);
     place_linear(carve, &from->down, matmul, &to->down);
 }
 
-static void place_all(struct carve *carve, const struct converted_model *c, enum matmul_kind matmul,
-                      struct packed_layer *layers, struct packed_norm *final_norm, struct packed_linear *head) {
-    for (size_t i = 0; i < c->description->layers; i++) place_layer(carve, &c->layers[i], matmul, &layers[i]);
-    place_norm(carve, &c->final_norm, final_norm);
-    place_linear(carve, &c->head, matmul, head);
+/* Everything of the model; p->layers may be NULL when only the size matters. */
+static void place_all(struct carve *carve, const struct converted_model *c, struct packed_model *p) {
+    struct packed_layer unused;
+    for (size_t i = 0; i < c->description->layers; i++)
+        place_layer(carve, c, i, p->matmul, p->layers ? &p->layers[i] : &unused);
+    place_norm(carve, &c->final_norm, 1, &p->final_norm);
+    if (c->project_out.part_count) place_linear(carve, &c->project_out, p->matmul, &p->project_out);
+    place_linear(carve, &c->head, p->matmul, &p->head);
 }
 
 size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul) {
     struct carve carve = {0};
-    struct packed_layer layer;
-    struct packed_norm norm;
-    struct packed_linear head;
-    for (size_t i = 0; i < c->description->layers; i++) place_layer(&carve, &c->layers[i], matmul, &layer);
-    place_norm(&carve, &c->final_norm, &norm);
-    place_linear(&carve, &c->head, matmul, &head);
+    struct packed_model size_only = {.matmul = matmul};
+    place_all(&carve, c, &size_only);
     return carve.used * sizeof(float);
 }
 
@@ -140,9 +148,33 @@ static void round_vector(const double *from, size_t count, float *to) {
     for (size_t i = 0; from && i < count; i++) to[i] = (float)from[i];
 }
 
-static void pack_norm(const struct converted_norm *from, const struct packed_norm *to) {
-    round_vector(from->gain, from->width, to->gain);
-    round_vector(from->shift, from->width, to->bias);
+static void pack_norm(const struct converted_norm *from, size_t heads, const struct packed_norm *to) {
+    round_vector(from->gain, from->width * heads, to->gain);
+    round_vector(from->shift, from->width * heads, to->bias);
+}
+
+static void pack_norms(const struct converted_model *c, const struct packed_model *p) {
+    const struct model_description *d = c->description;
+    for (size_t i = 0; i < d->layers; i++) {
+        const struct converted_layer *from = &c->layers[i];
+        const struct packed_layer *to = &p->layers[i];
+        pack_norm(&from->attention_norm, 1, &to->attention_norm);
+        pack_norm(&from->mlp_norm, 1, &to->mlp_norm);
+        pack_norm(&from->query_norm, norm_heads(d, d->heads), &to->query_norm);
+        pack_norm(&from->key_norm, norm_heads(d, d->kv_heads), &to->key_norm);
+    }
+    pack_norm(&c->final_norm, 1, &p->final_norm);
+}
+
+static void add_jobs(struct packing *p, struct converted_model *c, struct packed_model *model) {
+    for (size_t i = 0; i < c->description->layers; i++) {
+        add_job(p, &c->layers[i].qkv, &model->layers[i].qkv);
+        add_job(p, &c->layers[i].attention_out, &model->layers[i].attention_out);
+        add_job(p, &c->layers[i].up, &model->layers[i].up);
+        add_job(p, &c->layers[i].down, &model->layers[i].down);
+    }
+    if (c->project_out.part_count) add_job(p, &c->project_out, &model->project_out);
+    add_job(p, &c->head, &model->head);
 }
 
 /* The checkpoint's pages have been read and are not needed again; entry rows fault in when they are looked up. */
@@ -155,20 +187,12 @@ static enum status pack_all(struct packed_model *model, struct converted_model *
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
     p.scratch_stride = converted_scratch(c, BLOCK_ROWS) + BLOCK_ROWS;
-    p.jobs = memory_aligned(c->description->layers * 4 + 1, sizeof *p.jobs, "packing", e);
+    p.jobs = memory_aligned(c->description->layers * 4 + 2, sizeof *p.jobs, "packing", e);
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
     enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
-        for (size_t i = 0; i < c->description->layers; i++) {
-            add_job(&p, &c->layers[i].qkv, &model->layers[i].qkv);
-            add_job(&p, &c->layers[i].attention_out, &model->layers[i].attention_out);
-            add_job(&p, &c->layers[i].up, &model->layers[i].up);
-            add_job(&p, &c->layers[i].down, &model->layers[i].down);
-            pack_norm(&c->layers[i].attention_norm, &model->layers[i].attention_norm);
-            pack_norm(&c->layers[i].mlp_norm, &model->layers[i].mlp_norm);
-        }
-        add_job(&p, &c->head, &model->head);
-        pack_norm(&c->final_norm, &model->final_norm);
+        add_jobs(&p, c, model);
+        pack_norms(c, model);
         openblas_set_num_threads(1); /* the tiles are the parallelism; a reduction is never threaded */
         workers_run(workers, prepare_tile, &p, p.job_count);
         workers_run(workers, pack_tile, &p, p.tile_count);
@@ -187,7 +211,7 @@ enum status packed_model_init(struct packed_model *p, struct converted_model *c,
     p->memory = memory_aligned(p->memory_floats, sizeof(float), "packed weights", e);
     if (!p->layers || !p->memory) return STATUS_NO_MEMORY;
     struct carve carve = {.base = p->memory};
-    place_all(&carve, c, matmul, p->layers, &p->final_norm, &p->head);
+    place_all(&carve, c, p);
     return pack_all(p, c, workers, progress, context, e);
 }
 

@@ -25,11 +25,13 @@ struct packed_norm {
     enum row_norm kind;
     size_t width;
     float divisor, eps;
-    float *gain, *bias; /* [width] or NULL */
+    float *gain, *bias; /* [width] or NULL; of a head's norm [head_dim] or [heads, head_dim] */
+    size_t gain_stride; /* of a head's norm: from one head's gain to the next; 0 when all share it */
 };
 
 struct packed_layer {
     struct packed_norm attention_norm, mlp_norm;
+    struct packed_norm query_norm, key_norm; /* width 0: none */
     struct packed_linear qkv, attention_out, up, down;
 };
 
@@ -39,6 +41,7 @@ struct packed_model {
     enum matmul_kind matmul;
     struct packed_layer *layers;
     struct packed_norm final_norm;
+    struct packed_linear project_out; /* out 0: none */
     struct packed_linear head;
     float *memory; /* of everything above */
     size_t memory_floats;

@@ -71,7 +71,8 @@ static struct scene scene_create(struct random *r, size_t rows, size_t first, si
                              .key_offset = 8,
                              .value_offset = page_floats + 16,
                              .alibi = alibi ? s.alibi.data : NULL,
-                             .alibi_stride = s.context + 1};
+                             .alibi_stride = s.context + 1,
+                             .alibi_last = random_below(r, 2) ? s.context : 0};
     scene_store(&s, r, 4.0f);
     return s;
 }
@@ -218,8 +219,9 @@ static double exact_score(struct scene *s, size_t row, size_t head, size_t j) {
     double score = 0;
     for (size_t d = 0; d < a->head_dim; d++) score += (double)q[d] * (double)*key_at(s, j, d);
     score *= (double)a->scale;
-    const float *alibi = a->alibi + head * a->alibi_stride;
-    if (a->alibi) score += (double)alibi[j] - (double)alibi[a->first_position + row];
+    size_t position = a->first_position + row, shift = a->alibi_last ? a->alibi_last - position : 0;
+    const float *alibi = a->alibi + head * a->alibi_stride + shift;
+    if (a->alibi) score += (double)alibi[j] - (double)alibi[position];
     return score;
 }
 
