@@ -4,11 +4,11 @@
 
 #include "engine/kernel/kernel.h"
 
-/* Full unrolling of a loop over registers whose bounds are constants. */
+/* A loop over registers, unrolled in full: count is a constant after inlining. */
 #if defined(__clang__)
-#define KERNEL_UNROLL _Pragma("clang loop unroll(full)")
+#define KERNEL_EACH(i, count) _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (count); i++)
 #else
-#define KERNEL_UNROLL _Pragma("GCC unroll 64")
+#define KERNEL_EACH(i, count) _Pragma("GCC unroll 64") for (size_t i = 0; i < (count); i++)
 #endif
 
 /* NULL when not built for this architecture. */

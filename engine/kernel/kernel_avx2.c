@@ -1,88 +1,92 @@
-/* AVX2 with FMA. A product is computed in tiles of up to 4 rows by half a panel: 12 chains in registers. */
+/* AVX2 with FMA. A product goes in tiles of up to 4 rows by half a panel, or up to 2 rows by a panel: 12
+ * chains. */
 #include "engine/kernel/isa.h"
 
 #if defined(__x86_64__)
-#include <string.h>
-
 #include "engine/kernel/vector_avx2.h"
 
 #define ATTENTION_SCORE_CHAINS  4
 #define ATTENTION_VALUE_QUERIES 2
 #define ATTENTION_VALUE_VECTORS 2
+#define PRODUCT_ROWS            4
 #include "engine/kernel/attention.h"
 #include "engine/kernel/product.h"
 #include "engine/kernel/rows.h"
 
-#define MATMUL_ROWS  4
-#define PART_VECTORS 6 /* of eight lanes: a whole panel, for one or two rows */
-#define HALF_VECTORS 3
+#define HALF_VECTORS  3 /* of eight lanes */
+#define PANEL_VECTORS 6
+/* How far ahead weights are asked for, in floats. */
+#define PREFETCH_AHEAD (32 * KERNEL_PANEL)
 
-/* Sums of `rows` rows by `vectors` vectors of a panel, from column `column` of it on, into tile. rows and
- * vectors are constants where this is inlined. */
-VECTOR_INLINE void matmul_sums(const struct matmul *m, size_t row, size_t rows, size_t panel, size_t column,
-                               size_t vectors, float (*tile)[KERNEL_PANEL]) {
-    const float *x = m->x + row * m->x_stride, *w = m->panels + panel * m->k * KERNEL_PANEL + column;
-    const size_t stride = m->x_stride;
-    __m256 sums[MATMUL_ROWS][PART_VECTORS];
-    KERNEL_UNROLL for (size_t r = 0; r < rows; r++) KERNEL_UNROLL for (size_t v = 0; v < vectors; v++)
-        sums[r][v] = _mm256_setzero_ps();
-    for (size_t k = 0; k < m->k; k++, w += KERNEL_PANEL) {
-        __m256 value[MATMUL_ROWS];
-        if (rows <= 2) { /* more weights than rows: it is the rows that stay in registers */
-            KERNEL_UNROLL for (size_t r = 0; r < rows; r++) value[r] = _mm256_set1_ps(x[r * stride + k]);
-            KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) {
-                const __m256 weight = _mm256_loadu_ps(w + v * 8);
-                KERNEL_UNROLL for (size_t r = 0; r < rows; r++) sums[r][v] =
-                    _mm256_fmadd_ps(value[r], weight, sums[r][v]);
-            }
-        } else {
-            __m256 weight[HALF_VECTORS];
-            KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) weight[v] = _mm256_loadu_ps(w + v * 8);
-            KERNEL_UNROLL for (size_t r = 0; r < rows; r++) {
-                value[0] = _mm256_set1_ps(x[r * stride + k]);
-                KERNEL_UNROLL for (size_t v = 0; v < vectors; v++) sums[r][v] =
-                    _mm256_fmadd_ps(value[0], weight[v], sums[r][v]);
-            }
+VECTOR_INLINE void prefetch_step(const float *w) {
+    KERNEL_EACH (v, PANEL_VECTORS / 2) _mm_prefetch((const char *)(w + PREFETCH_AHEAD + v * 16), _MM_HINT_T1);
+}
+
+/* One or two rows by a whole panel: the rows stay in registers, the weights pass. rows is a constant where
+ * this is inlined. */
+VECTOR_INLINE void add_wide(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                            float (*sums)[KERNEL_PANEL]) {
+    __m256 sum[2][PANEL_VECTORS], value[2];
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = _mm256_loadu_ps(&sums[r][v * 8]);
+    }
+    for (size_t i = 0; i < k; i++, w += KERNEL_PANEL) {
+        prefetch_step(w);
+        KERNEL_EACH (r, rows) value[r] = _mm256_set1_ps(x[r * stride + i]);
+        KERNEL_EACH (v, PANEL_VECTORS) {
+            const __m256 weight = _mm256_loadu_ps(w + v * 8);
+            KERNEL_EACH (r, rows) sum[r][v] = _mm256_fmadd_ps(value[r], weight, sum[r][v]);
         }
     }
-    KERNEL_UNROLL for (size_t r = 0; r < rows; r++) KERNEL_UNROLL for (size_t v = 0; v < vectors; v++)
-        _mm256_storeu_ps(&tile[r][column + v * 8], sums[r][v]);
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) _mm256_storeu_ps(&sums[r][v * 8], sum[r][v]);
+    }
 }
 
-static void matmul_tile(const struct matmul *m, size_t row, size_t rows, size_t panel) {
-    _Alignas(KERNEL_ALIGN) float tile[MATMUL_ROWS][KERNEL_PANEL];
+/* Three or four rows by the half of a panel that starts at `column`: the weights stay, the rows pass. */
+VECTOR_INLINE void add_half(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                            size_t column, float (*sums)[KERNEL_PANEL]) {
+    __m256 sum[PRODUCT_ROWS][HALF_VECTORS], weight[HALF_VECTORS];
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, HALF_VECTORS) sum[r][v] = _mm256_loadu_ps(&sums[r][column + v * 8]);
+    }
+    for (size_t i = 0; i < k; i++, w += KERNEL_PANEL) {
+        if (column == 0) prefetch_step(w); /* the other half finds them in the cache */
+        KERNEL_EACH (v, HALF_VECTORS) weight[v] = _mm256_loadu_ps(w + column + v * 8);
+        KERNEL_EACH (r, rows) {
+            const __m256 value = _mm256_set1_ps(x[r * stride + i]);
+            KERNEL_EACH (v, HALF_VECTORS) sum[r][v] = _mm256_fmadd_ps(value, weight[v], sum[r][v]);
+        }
+    }
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, HALF_VECTORS) _mm256_storeu_ps(&sums[r][column + v * 8], sum[r][v]);
+    }
+}
+
+static void product_add(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                        float (*sums)[KERNEL_PANEL]) {
     switch (rows) {
-    case 4:
-        matmul_sums(m, row, 4, panel, 0, HALF_VECTORS, tile);
-        matmul_sums(m, row, 4, panel, KERNEL_PANEL / 2, HALF_VECTORS, tile);
-        break;
-    case 3:
-        matmul_sums(m, row, 3, panel, 0, HALF_VECTORS, tile);
-        matmul_sums(m, row, 3, panel, KERNEL_PANEL / 2, HALF_VECTORS, tile);
+    case 1:
+        add_wide(x, stride, 1, w, k, sums);
         break;
     case 2:
-        matmul_sums(m, row, 2, panel, 0, PART_VECTORS, tile);
+        add_wide(x, stride, 2, w, k, sums);
+        break;
+    case 3:
+        add_half(x, stride, 3, w, k, 0, sums);
+        add_half(x, stride, 3, w, k, KERNEL_PANEL / 2, sums);
         break;
     default:
-        matmul_sums(m, row, 1, panel, 0, PART_VECTORS, tile);
+        add_half(x, stride, PRODUCT_ROWS, w, k, 0, sums);
+        add_half(x, stride, PRODUCT_ROWS, w, k, KERNEL_PANEL / 2, sums);
         break;
     }
-    for (size_t r = 0; r < rows; r++) product_finish(m, row + r, panel, tile[r]);
-}
-
-/* Panels outside, rows inside: a panel comes from memory once. */
-static void matmul(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
-                   size_t panel_count) {
-    const size_t end = row_first + row_count;
-    for (size_t panel = panel_first; panel < panel_first + panel_count; panel++)
-        for (size_t row = row_first; row < end; row += MATMUL_ROWS)
-            matmul_tile(m, row, end - row < MATMUL_ROWS ? end - row : MATMUL_ROWS, panel);
 }
 
 const struct kernel_table *kernel_avx2(void) {
     static const struct kernel_table table = {
         .name = "avx2",
-        .matmul_f32 = matmul,
+        .matmul_f32 = product_tiles,
         .finish_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,

@@ -1,89 +1,77 @@
-/* AVX-512 (F, BW, DQ, VL). A product is computed in tiles of up to 8 rows by one panel: 24 chains in
- * registers. */
+/* AVX-512 (F, BW, DQ, VL). A product goes in tiles of up to 8 rows by one panel: 24 chains in registers. */
 #include "engine/kernel/isa.h"
 
 #if defined(__x86_64__)
-#include <string.h>
-
 #include "engine/kernel/vector_avx512.h"
 
 #define ATTENTION_SCORE_CHAINS  8
 #define ATTENTION_VALUE_QUERIES 4
 #define ATTENTION_VALUE_VECTORS 4
+#define PRODUCT_ROWS            8
 #include "engine/kernel/attention.h"
 #include "engine/kernel/product.h"
 #include "engine/kernel/rows.h"
 
-#define MATMUL_ROWS   8
 #define PANEL_VECTORS (KERNEL_PANEL / KERNEL_LANES)
+/* How far ahead weights are asked for, in floats; without it a few rows reach half of the memory's speed. */
+#define PREFETCH_AHEAD (32 * KERNEL_PANEL)
 
-/* `rows` is a constant where this is inlined. */
-VECTOR_INLINE void matmul_tile(const struct matmul *m, size_t row, size_t rows, size_t panel) {
-    const float *x = m->x + row * m->x_stride, *w = m->panels + panel * m->k * KERNEL_PANEL;
-    const size_t stride = m->x_stride;
-    struct vector sums[MATMUL_ROWS][PANEL_VECTORS];
-    KERNEL_UNROLL for (size_t r = 0; r < rows; r++) KERNEL_UNROLL for (size_t v = 0; v < PANEL_VECTORS; v++)
-        sums[r][v] = vector_splat(0.0f);
-    for (size_t k = 0; k < m->k; k++, w += KERNEL_PANEL) {
-        struct vector weight[PANEL_VECTORS];
-        KERNEL_UNROLL for (size_t v = 0; v < PANEL_VECTORS; v++) weight[v] =
-            vector_load(w + v * KERNEL_LANES);
-        KERNEL_UNROLL for (size_t r = 0; r < rows; r++) {
-            const struct vector value = vector_splat(x[r * stride + k]);
-            KERNEL_UNROLL for (size_t v = 0; v < PANEL_VECTORS; v++) sums[r][v] =
-                vector_fma(value, weight[v], sums[r][v]);
+/* rows is a constant where this is inlined. */
+VECTOR_INLINE void add_tile(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                            float (*sums)[KERNEL_PANEL]) {
+    struct vector sum[PRODUCT_ROWS][PANEL_VECTORS], weight[PANEL_VECTORS];
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = vector_load(sums[r] + v * KERNEL_LANES);
+    }
+    for (size_t i = 0; i < k; i++, w += KERNEL_PANEL) {
+        KERNEL_EACH (v, PANEL_VECTORS) {
+            _mm_prefetch((const char *)(w + PREFETCH_AHEAD + v * KERNEL_LANES), _MM_HINT_T1);
+            weight[v] = vector_load(w + v * KERNEL_LANES);
+        }
+        KERNEL_EACH (r, rows) {
+            const struct vector value = vector_splat(x[r * stride + i]);
+            KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = vector_fma(value, weight[v], sum[r][v]);
         }
     }
-    _Alignas(KERNEL_ALIGN) float tile[KERNEL_PANEL];
-    KERNEL_UNROLL for (size_t r = 0; r < rows; r++) {
-        KERNEL_UNROLL for (size_t v = 0; v < PANEL_VECTORS; v++)
-            vector_store(tile + v * KERNEL_LANES, sums[r][v]);
-        product_finish(m, row + r, panel, tile);
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) vector_store(sums[r] + v * KERNEL_LANES, sum[r][v]);
     }
 }
 
-static void matmul_tail(const struct matmul *m, size_t row, size_t rows, size_t panel) {
+static void product_add(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                        float (*sums)[KERNEL_PANEL]) {
     switch (rows) {
-    case 7:
-        matmul_tile(m, row, 7, panel);
-        break;
-    case 6:
-        matmul_tile(m, row, 6, panel);
-        break;
-    case 5:
-        matmul_tile(m, row, 5, panel);
-        break;
-    case 4:
-        matmul_tile(m, row, 4, panel);
-        break;
-    case 3:
-        matmul_tile(m, row, 3, panel);
+    case 1:
+        add_tile(x, stride, 1, w, k, sums);
         break;
     case 2:
-        matmul_tile(m, row, 2, panel);
+        add_tile(x, stride, 2, w, k, sums);
         break;
-    case 1:
-        matmul_tile(m, row, 1, panel);
+    case 3:
+        add_tile(x, stride, 3, w, k, sums);
+        break;
+    case 4:
+        add_tile(x, stride, 4, w, k, sums);
+        break;
+    case 5:
+        add_tile(x, stride, 5, w, k, sums);
+        break;
+    case 6:
+        add_tile(x, stride, 6, w, k, sums);
+        break;
+    case 7:
+        add_tile(x, stride, 7, w, k, sums);
         break;
     default:
+        add_tile(x, stride, PRODUCT_ROWS, w, k, sums);
         break;
-    }
-}
-
-/* Panels outside, rows inside: a panel comes from memory once. */
-static void matmul(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
-                   size_t panel_count) {
-    for (size_t panel = panel_first; panel < panel_first + panel_count; panel++) {
-        size_t row = row_first, end = row_first + row_count;
-        for (; row + MATMUL_ROWS <= end; row += MATMUL_ROWS) matmul_tile(m, row, MATMUL_ROWS, panel);
-        matmul_tail(m, row, end - row, panel);
     }
 }
 
 const struct kernel_table *kernel_avx512(void) {
     static const struct kernel_table table = {
         .name = "avx512",
-        .matmul_f32 = matmul,
+        .matmul_f32 = product_tiles,
         .finish_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,

@@ -5,27 +5,23 @@
 #define ATTENTION_SCORE_CHAINS  4
 #define ATTENTION_VALUE_QUERIES 1
 #define ATTENTION_VALUE_VECTORS 1
+#define PRODUCT_ROWS            1
 #include "engine/kernel/attention.h"
 #include "engine/kernel/product.h"
 #include "engine/kernel/rows.h"
 
-static void matmul(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
-                   size_t panel_count) {
-    for (size_t panel = panel_first; panel < panel_first + panel_count; panel++)
-        for (size_t row = row_first; row < row_first + row_count; row++) {
-            const float *x = m->x + row * m->x_stride, *w = m->panels + panel * m->k * KERNEL_PANEL;
-            float sums[KERNEL_PANEL] = {0};
-            for (size_t k = 0; k < m->k; k++)
-                for (size_t n = 0; n < KERNEL_PANEL; n++)
-                    sums[n] = fmaf(x[k], w[k * KERNEL_PANEL + n], sums[n]);
-            product_finish(m, row, panel, sums);
-        }
+static void product_add(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                        float (*sums)[KERNEL_PANEL]) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < k; i++)
+            for (size_t n = 0; n < KERNEL_PANEL; n++)
+                sums[r][n] = fmaf(x[r * stride + i], w[i * KERNEL_PANEL + n], sums[r][n]);
 }
 
 const struct kernel_table *kernel_scalar(void) {
     static const struct kernel_table table = {
         .name = "scalar",
-        .matmul_f32 = matmul,
+        .matmul_f32 = product_tiles,
         .finish_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,
