@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# What `cmake --install` leaves, and that it works wherever the tree is moved to. Usage: test_install.sh BUILD_FOLDER
+set -euo pipefail
+build=$1
+work=$(mktemp -d "${TMPDIR:-/tmp}/prenorm-test-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+expect_file() {
+    [[ -f $1 ]] || { echo "not installed: $1"; exit 1; }
+}
+
+# Under a prefix, in a folder with a space; then moved.
+cmake --install "$build" --prefix "$work/a prefix"
+expect_file "$work/a prefix/etc/prenorm/prenormd.json"
+expect_file "$work/a prefix/share/prenorm/models/tales/model.safetensors"
+expect_file "$work/a prefix/share/prenorm/models/tales/README.md"
+mv "$work/a prefix" "$work/moved"
+text=$("$work/moved/bin/prenormd" generate --temperature 0 --max-tokens 4 "Once upon a time")
+[[ -n $text ]] || { echo "the installed program finds no model"; exit 1; }
+"$work/moved/bin/prenormd" serve --config "$work/moved/etc/prenorm/prenormd.json" --print-config >/dev/null
+
+# An edited configuration survives a second installation.
+mv "$work/moved" "$work/a prefix"
+echo '{"port": 1}' >"$work/a prefix/etc/prenorm/prenormd.json"
+cmake --install "$build" --prefix "$work/a prefix" >/dev/null
+grep -q '"port": 1}' "$work/a prefix/etc/prenorm/prenormd.json" || { echo "the configuration was overwritten"; exit 1; }
+
+# As a package is built.
+DESTDIR=$work/destination cmake --install "$build" --prefix /usr/local >/dev/null
+expect_file "$work/destination/usr/local/bin/prenormd"
+expect_file "$work/destination/usr/local/etc/prenorm/prenormd.json"
+echo "installation: ok"

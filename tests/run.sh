@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Installs what is missing (Debian packages), builds, and runs every test: plain with warnings as errors, under ASan and
+# UBSan, the threaded ones under TSan, then the installation. Works from any directory; builds in build/test-*.
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+logs=$root/build/logs
+cores=$(nproc)
+results=()
+failures=0
+# shellcheck source=deploy/packages/install.sh
+source "$root/deploy/packages/install.sh"
+
+# What has threads of its own, or talks to such a thing.
+threaded='^test_(base_workers|sched_|engine_|server_|http_)'
+
+# step NAME COMMAND...: runs it with its output in a log, which is shown where it fails.
+step() {
+    local name=$1 start=$SECONDS log
+    log=$logs/${name// /-}.log
+    shift
+    echo "== $name"
+    if "$@" >"$log" 2>&1 </dev/null; then
+        results+=("passed  $name  ($((SECONDS - start)) s)$(tested "$log")")
+    else
+        results+=("FAILED  $name  ($((SECONDS - start)) s), see $log")
+        failures=$((failures + 1))
+        tail -n 80 "$log"
+    fi
+}
+
+tested() {
+    sed -n 's/^100% tests passed, 0 tests failed out of \([0-9]*\)$/: \1 test programs/p' "$1"
+}
+
+configure() {
+    local folder=$1
+    shift
+    cmake -S "$root" -B "$folder" -DPRENORM_TESTS=ON -DPRENORM_WERROR=ON "$@"
+}
+
+run_tests() {
+    local folder=$1
+    shift
+    ctest --test-dir "$folder" --parallel "$cores" --output-on-failure --no-tests=error "$@"
+}
+
+plain() {
+    local folder=$root/build/test-plain
+    configure "$folder" -DCMAKE_BUILD_TYPE=Release &&
+        cmake --build "$folder" --parallel "$cores" && run_tests "$folder"
+}
+
+address() {
+    local folder=$root/build/test-address
+    configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DPRENORM_SANITIZE=address &&
+        cmake --build "$folder" --parallel "$cores" &&
+        ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 run_tests "$folder"
+}
+
+# Only the programs that are run are built. TSan cannot live with every layout of the address space, so without its
+# randomisation where the system allows that to be switched off.
+thread() {
+    local folder=$root/build/test-thread fixed=() targets
+    configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DPRENORM_SANITIZE=thread || return
+    targets=$(ctest --test-dir "$folder" -N -R "$threaded" | sed -n 's/^ *Test *#[0-9]*: //p')
+    [[ -n $targets ]] || return
+    if setarch -R true 2>/dev/null; then fixed=(setarch -R); fi
+    # shellcheck disable=SC2086 # one word a target
+    cmake --build "$folder" --parallel "$cores" --target $targets || return
+    TSAN_OPTIONS="halt_on_error=1 suppressions=$root/tests/tsan.supp" \
+        "${fixed[@]}" ctest --test-dir "$folder" --parallel "$cores" --output-on-failure --no-tests=error -R "$threaded"
+}
+
+main() {
+    local line
+    install_packages build test
+    mkdir -p "$logs" || fail "cannot make $logs"
+    step "plain" plain
+    step "address and undefined behaviour" address
+    step "threads" thread
+    step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
+    echo
+    echo "== summary ($SECONDS s)"
+    for line in "${results[@]}"; do echo "$line"; done
+    ((failures == 0))
+}
+
+main
