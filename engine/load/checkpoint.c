@@ -6,13 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/load/json_file.h"
 #include "engine/load/mapped_file.h"
 #include "engine/load/safetensors.h"
+#include "engine/load/shard_index.h"
 #include "engine/load/tensor_list.h"
 #include "engine/load/torch_bin.h"
-
-#define INDEX_BYTES_MAX (64u << 20)
 
 typedef enum status (*read_fn)(const struct mapped_file *file, struct tensor_list *list, struct error *e);
 
@@ -49,104 +47,34 @@ static enum status open_file(struct checkpoint *c, const char *folder, const cha
     return read(file, &c->list, e);
 }
 
-static enum status open_single(struct checkpoint *c, const char *folder, const struct layout *layout,
-                               struct error *e) {
-    c->files = calloc(1, sizeof *c->files);
-    if (!c->files) return error_set(e, STATUS_NO_MEMORY, folder, "cannot allocate the list of files");
-    enum status status = open_file(c, folder, layout->file, layout->read, e);
-    return status == STATUS_OK ? tensor_list_sort(&c->list, folder, e) : status;
-}
-
-/* A shard is a plain name in the same folder: an index must not reach other files of the machine. */
-static bool is_plain_name(const char *name) {
-    return name && name[0] && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
-static int compare_texts(const void *left, const void *right) {
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-/* The distinct names of shards, sorted, into names, which has room for one per entry of the map. */
-static enum status list_shards(json_t *map, const char *index, const char **names, size_t *count,
-                               struct error *e) {
-    const char *tensor;
-    json_t *shard;
-    size_t listed = 0;
-    json_object_foreach(map, tensor, shard) {
-        names[listed++] = json_string_value(shard);
-        if (!is_plain_name(names[listed - 1]))
-            return error_set(e, STATUS_MALFORMED, index,
-                             "'weight_map' sends tensor '%.200s' to '%.200s'; expected the plain name of a "
-                             "file in this folder",
-                             tensor, json_is_string(shard) ? json_string_value(shard) : "(no string)");
-    }
-    qsort(names, listed, sizeof *names, compare_texts);
-    *count = 0;
-    for (size_t i = 0; i < listed; i++)
-        if (i == 0 || strcmp(names[i], names[*count - 1]) != 0) names[(*count)++] = names[i];
-    return STATUS_OK;
-}
-
-static enum status open_shards(struct checkpoint *c, const char *folder, const struct layout *layout,
-                               const char **names, size_t count, struct error *e) {
-    if (count > MAPPED_FILES_MAX)
-        return error_set(e, STATUS_LIMIT, layout->index, "%zu shards; the limit is %d", count,
-                         MAPPED_FILES_MAX);
+/* On failure some may be open; checkpoint_close closes them. */
+static enum status open_files(struct checkpoint *c, const char *folder, const char *const *names,
+                              size_t count, read_fn read, struct error *e) {
     c->files = calloc(count, sizeof *c->files);
     if (!c->files)
-        return error_set(e, STATUS_NO_MEMORY, folder, "cannot allocate the list of %zu files", count);
+        return error_set(e, STATUS_NO_MEMORY, folder, "cannot allocate a list of %zu files", count);
     for (size_t i = 0; i < count; i++) {
-        enum status status = open_file(c, folder, names[i], layout->read, e);
+        enum status status = open_file(c, folder, names[i], read, e);
         if (status != STATUS_OK) return status;
     }
     return tensor_list_sort(&c->list, folder, e);
 }
 
-/* Each tensor must lie in the shard that the index names. */
-static enum status check_map(const struct checkpoint *c, json_t *map, const char *index, struct error *e) {
-    const char *name;
-    json_t *shard;
-    json_object_foreach(map, name, shard) {
-        const struct tensor *t = tensor_list_find(&c->list, name);
-        if (!t || strcmp(t->file, json_string_value(shard)) != 0)
-            return error_set(e, STATUS_MALFORMED, index,
-                             "'weight_map' says that tensor '%.200s' is in %.200s; it is in %.200s", name,
-                             json_string_value(shard), t ? t->file : "none of the shards");
-    }
-    return STATUS_OK;
-}
-
-static enum status open_map(struct checkpoint *c, const char *folder, const struct layout *layout,
-                            json_t *map, struct error *e) {
-    size_t count = json_object_size(map);
-    if (count == 0)
-        return error_set(e, STATUS_MALFORMED, layout->index,
-                         "'weight_map' is %s; expected an object {tensor: shard}",
-                         map ? "empty or no object" : "missing");
-    const char **names = calloc(count, sizeof *names);
-    if (!names)
-        return error_set(e, STATUS_NO_MEMORY, layout->index, "cannot allocate the list of %zu shards", count);
-    enum status status = list_shards(map, layout->index, names, &count, e);
-    if (status == STATUS_OK) status = open_shards(c, folder, layout, names, count, e);
-    if (status == STATUS_OK) status = check_map(c, map, layout->index, e);
-    free(names);
-    return status;
-}
-
 static enum status open_sharded(struct checkpoint *c, const char *folder, const struct layout *layout,
                                 struct error *e) {
-    json_t *index;
-    enum status status = json_file_load(folder, layout->index, INDEX_BYTES_MAX, &index, e);
+    struct shard_index index;
+    enum status status = shard_index_open(folder, layout->index, &index, e);
     if (status != STATUS_OK) return status;
-    status = open_map(c, folder, layout, json_object_get(index, "weight_map"), e);
-    json_decref(index);
+    status = open_files(c, folder, index.shards, index.shard_count, layout->read, e);
+    if (status == STATUS_OK) status = shard_index_check(&index, &c->list, e);
+    shard_index_close(&index);
     /* A shard that is missing is no reason to look for other layouts. */
     return status == STATUS_NOT_FOUND ? STATUS_IO : status;
 }
 
 static enum status open_layouts(struct checkpoint *c, const char *folder, struct error *e) {
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
-        enum status status = open_single(c, folder, &layouts[i], e);
+        enum status status = open_files(c, folder, &layouts[i].file, 1, layouts[i].read, e);
         if (status != STATUS_NOT_FOUND) return status;
         free(c->files);
         c->files = NULL;
@@ -154,8 +82,8 @@ static enum status open_layouts(struct checkpoint *c, const char *folder, struct
         if (status != STATUS_NOT_FOUND) return status;
     }
     return error_set(e, STATUS_NOT_FOUND, folder,
-                     "there are no weights: looked for model.safetensors, "
-                     "model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json");
+                     "there are no weights: looked for model.safetensors, model.safetensors.index.json, "
+                     "pytorch_model.bin and pytorch_model.bin.index.json");
 }
 
 enum status checkpoint_open(const char *folder, struct checkpoint **out, struct error *e) {

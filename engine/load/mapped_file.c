@@ -102,8 +102,8 @@ static void write_text(const char *text) {
 static const struct slot *slot_find(uintptr_t address) {
     for (size_t i = 0; i < MAPPED_FILES_MAX; i++) {
         size_t size = atomic_load(&slots[i].size);
-        uintptr_t begin = atomic_load(&slots[i].begin), page_end = begin + size;
-        if (size && address >= begin && address < page_end) return &slots[i];
+        uintptr_t begin = atomic_load(&slots[i].begin);
+        if (address >= begin && address - begin < size) return &slots[i];
     }
     return NULL;
 }

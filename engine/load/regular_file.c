@@ -16,13 +16,22 @@ enum status regular_file_path(const char *folder, const char *name, char out[PAT
     return error_set(e, STATUS_LIMIT, name, "the path has %d bytes; the limit is %d", length, PATH_MAX - 1);
 }
 
+/* A link that leads nowhere is no absent file: something was there once, and nobody should look elsewhere for
+ * it. */
+static enum status open_error(const char *path, int cause, struct error *e) {
+    struct stat info;
+    if (cause != ENOENT && cause != ENOTDIR)
+        return error_set(e, STATUS_IO, path, "cannot open: %s", strerror(cause));
+    if (lstat(path, &info) == 0)
+        return error_set(e, STATUS_IO, path, "a symbolic link to a file that does not exist");
+    return error_set(e, STATUS_NOT_FOUND, path, "there is no such file");
+}
+
 enum status regular_file_open(const char *path, int *fd, size_t *size, struct error *e) {
     struct stat info;
     /* O_NONBLOCK: opening a FIFO would wait for a writer; it means nothing for regular files. */
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return error_set(e, STATUS_NOT_FOUND, path, "there is no such file");
-    if (*fd < 0) return error_set(e, STATUS_IO, path, "cannot open: %s", strerror(errno));
+    if (*fd < 0) return open_error(path, errno, e);
     if (fstat(*fd, &info) == 0 && S_ISREG(info.st_mode)) {
         *size = (size_t)info.st_size;
         return STATUS_OK;

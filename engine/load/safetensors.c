@@ -46,7 +46,7 @@ struct reader {
 
 /* Messages about one tensor. Names are cut so that what follows them stays in the text. */
 #define FAIL(r, code, name, format, ...)                                                                     \
-    error_set((r)->e, code, (r)->file->path, "tensor '%.200s': " format, name, __VA_ARGS__)
+    error_set((r)->e, code, (r)->file->path, "tensor '%.200s': " format, name, ##__VA_ARGS__)
 
 static enum status read_dtype(struct reader *r, const char *name, const json_t *json, enum dtype *dtype,
                               unsigned *bits) {
@@ -131,7 +131,7 @@ static enum status read_tensor(struct reader *r, const char *name, const json_t 
     unsigned bits = 0;
     size_t size = 0;
     if (!json_is_object(entry))
-        return FAIL(r, STATUS_MALFORMED, name, "the entry is %s; expected an object", "something else");
+        return FAIL(r, STATUS_MALFORMED, name, "the entry is something else; expected an object");
     enum status status = read_dtype(r, name, json_object_get(entry, "dtype"), &t.dtype, &bits);
     if (status == STATUS_OK) status = read_shape(r, name, json_object_get(entry, "shape"), bits, &t, &size);
     if (status == STATUS_OK) status = read_offsets(r, name, json_object_get(entry, "data_offsets"), size, &t);

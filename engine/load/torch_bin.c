@@ -66,7 +66,7 @@ struct storage {
 };
 
 #define FAIL(r, code, format, ...)                                                                           \
-    error_set((r)->e, code, (r)->file->path, "tensor '%.200s': " format, (r)->name, __VA_ARGS__)
+    error_set((r)->e, code, (r)->file->path, "tensor '%.200s': " format, (r)->name, ##__VA_ARGS__)
 
 static enum status read_integer(struct reader *r, const struct pickle_node *node, const char *what,
                                 size_t *out) {
@@ -106,7 +106,7 @@ static enum status read_storage(struct reader *r, const struct pickle_node *node
                       pickle_items(&r->pickle, pickle_arguments(&r->pickle, node), id, 5) == 5 &&
                       pickle_text_is(&r->pickle, id[0], "storage") && id[1]->kind == PICKLE_GLOBAL &&
                       id[1]->global >= STORAGES && id[1]->global < GLOBAL_COUNT && id[2]->kind == PICKLE_TEXT;
-    if (!is_storage) return FAIL(r, STATUS_MALFORMED, "the reference to its %s is malformed", "storage");
+    if (!is_storage) return FAIL(r, STATUS_MALFORMED, "the reference to its storage is malformed");
     s->dtype = storage_types[id[1]->global - STORAGES].dtype;
     s->element_size = storage_types[id[1]->global - STORAGES].size;
     enum status status = read_integer(r, id[4], "number of elements of its storage", &s->count);
@@ -119,7 +119,7 @@ static enum status read_extents(struct reader *r, const struct pickle_node *shap
     t->rank = pickle_items(&r->pickle, shape, extents, TENSOR_RANK_MAX);
     if (shape->kind != PICKLE_TUPLE || stride->kind != PICKLE_TUPLE ||
         pickle_items(&r->pickle, stride, steps, TENSOR_RANK_MAX) != t->rank)
-        return FAIL(r, STATUS_MALFORMED, "shape and strides are %s", "not two tuples of one length");
+        return FAIL(r, STATUS_MALFORMED, "shape and strides are not two tuples of one length");
     if (t->rank > TENSOR_RANK_MAX)
         return FAIL(r, STATUS_LIMIT, "its shape has more than %d dimensions", TENSOR_RANK_MAX);
     for (size_t axis = 0; axis < t->rank; axis++) {
@@ -151,7 +151,7 @@ static bool view_span(const struct tensor *t, size_t *span) {
 static enum status check_view(struct reader *r, const struct storage *s, size_t offset,
                               const struct tensor *t) {
     size_t span;
-    if (!view_span(t, &span)) return FAIL(r, STATUS_MALFORMED, "shape and strides %s", "overflow");
+    if (!view_span(t, &span)) return FAIL(r, STATUS_MALFORMED, "shape and strides overflow");
     if (offset <= s->count && span <= s->count - offset) return STATUS_OK;
     return FAIL(r, STATUS_MALFORMED, "it spans %zu elements from %zu on; its storage has %zu", span, offset,
                 s->count);
