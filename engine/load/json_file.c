@@ -13,8 +13,8 @@ struct scan {
     bool in_string;
 };
 
-/* One byte outside of strings. Each of "[{,:" is followed by at most one value, so their number bounds that
- * of values. */
+/* One byte outside of strings. A container has at most one value more than commas, so these and the opening
+ * brackets bound the number of values. */
 static void scan_structure(struct scan *s, char byte) {
     switch (byte) {
     case '"':
@@ -24,7 +24,6 @@ static void scan_structure(struct scan *s, char byte) {
     case '{':
         s->depth++; /* fall through */
     case ',':
-    case ':':
         s->values++;
         break;
     case ']':
@@ -64,8 +63,11 @@ enum status json_file_parse(const char *text, size_t length, const char *where, 
     json_error_t cause;
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &cause);
     if (*out) return STATUS_OK;
-    status = json_error_code(&cause) == json_error_out_of_memory ? STATUS_NO_MEMORY : STATUS_MALFORMED;
-    return error_set(e, status, where, "line %d, column %d: %s", cause.line, cause.column, cause.text);
+    /* jansson knows no better way to say so. */
+    if (!cause.text[0])
+        return error_set(e, STATUS_NO_MEMORY, where, "cannot allocate for %zu bytes of JSON", length);
+    return error_set(e, STATUS_MALFORMED, where, "line %d, column %d: %s", cause.line, cause.column,
+                     cause.text);
 }
 
 enum status json_file_load(const char *folder, const char *name, size_t bytes_max, json_t **out,
