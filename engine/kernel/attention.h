@@ -52,7 +52,7 @@ struct attention_tile {
     /* Per query and block: scores, then weights; the factor that the values so far are to be multiplied by.
      */
     _Alignas(KERNEL_ALIGN) float weight[ATTENTION_QUERIES][ATTENTION_SPAN][KERNEL_LANES];
-    float factor[ATTENTION_QUERIES][ATTENTION_SPAN];
+    _Alignas(KERNEL_ALIGN) float factor[ATTENTION_QUERIES][KERNEL_LANES]; /* of the first blocks */
     struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
 };
 
@@ -126,38 +126,63 @@ VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, siz
     for (; block < t->blocks; block++) attention_dots(t, query, queries, block, 1);
 }
 
-static void attention_all_dots(struct attention_tile *t) {
-    size_t query = 0;
-#if ATTENTION_SCORE_CHAINS >= 8
-    for (; query + 8 <= t->count; query += 8) attention_dots_of(t, query, 8);
-#endif
-    for (; query + 4 <= t->count; query += 4) attention_dots_of(t, query, 4);
-    for (; query + 2 <= t->count; query += 2) attention_dots_of(t, query, 2);
-    for (; query < t->count; query++) attention_dots_of(t, query, 1);
+/* Not inlined, so that each has all registers for itself. */
+static __attribute__((noinline)) void attention_dots_of_4(struct attention_tile *t, size_t query) {
+    attention_dots_of(t, query, 4);
 }
 
-/* From dot products to weights, for one query and block: scale, bias, and the running maximum and sums. */
-static void attention_soften(struct attention_tile *t, size_t i, size_t b) {
-    struct attention_query *query = &t->query[i];
+static __attribute__((noinline)) void attention_dots_of_2(struct attention_tile *t, size_t query) {
+    attention_dots_of(t, query, 2);
+}
+
+static __attribute__((noinline)) void attention_dots_of_1(struct attention_tile *t, size_t query) {
+    attention_dots_of(t, query, 1);
+}
+
+static void attention_all_dots(struct attention_tile *t) {
+    size_t query = 0;
+    for (; query + 4 <= t->count; query += 4) attention_dots_of_4(t, query);
+    for (; query + 2 <= t->count; query += 2) attention_dots_of_2(t, query);
+    for (; query < t->count; query++) attention_dots_of_1(t, query);
+}
+
+/* From the dot products of a query and block to its scores: scale, bias, and -inf for keys that it does not
+ * see. */
+VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, size_t i, size_t b) {
+    const struct attention_query *query = &t->query[i];
     struct attention_view view = t->view[i][b];
-    t->factor[i][b] = 1.0f;
-    if (view.end == 0) return;
     struct vector scores = vector_multiply(vector_splat(t->a->scale), vector_load(t->weight[i][b]));
     if (query->alibi) {
         struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
         scores = vector_add(scores, vector_subtract(bias, vector_splat(query->alibi[query->position])));
     }
-    scores = vector_select(mask_range(view.first, view.end), scores, vector_splat(-INFINITY));
-    float largest = vector_largest(scores);
-    if (largest > query->largest) {
-        struct vector change = vector_splat(query->largest - largest);
-        vector_store_first(&t->factor[i][b], vector_exp(change), 1);
-        query->sums = vector_multiply(query->sums, vector_splat(t->factor[i][b]));
-        query->largest = largest;
+    return vector_select(mask_range(view.first, view.end), scores, vector_splat(-INFINITY));
+}
+
+/* From dot products to weights, for one query: the running maximum block by block; then all factors of the
+ * span at once, e^(old - new maximum), 1 where it did not rise; then weights and sums. Free of branches that
+ * depend on scores. */
+static __attribute__((noinline)) void attention_soften(struct attention_tile *t, size_t i) {
+    struct attention_query *query = &t->query[i];
+    float change[KERNEL_LANES] = {0}, largest[ATTENTION_SPAN];
+    for (size_t b = 0; b < t->blocks; b++) {
+        if (t->view[i][b].end > 0) {
+            struct vector scores = attention_scores(t, i, b);
+            float highest = vector_largest(scores);
+            change[b] = highest > query->largest ? query->largest - highest : 0.0f;
+            query->largest = highest > query->largest ? highest : query->largest;
+            vector_store(t->weight[i][b], scores);
+        }
+        largest[b] = query->largest;
     }
-    struct vector weights = vector_exp(vector_subtract(scores, vector_splat(query->largest)));
-    query->sums = vector_add(query->sums, weights);
-    vector_store(t->weight[i][b], weights);
+    vector_store(t->factor[i], vector_exp(vector_load(change)));
+    for (size_t b = 0; b < t->blocks; b++) {
+        if (t->view[i][b].end == 0) continue;
+        struct vector scores = vector_load(t->weight[i][b]);
+        struct vector weights = vector_exp(vector_subtract(scores, vector_splat(largest[b])));
+        query->sums = vector_add(vector_multiply(query->sums, vector_splat(t->factor[i][b])), weights);
+        vector_store(t->weight[i][b], weights);
+    }
 }
 
 /* Adds the values of keys first <= j < end to the sums of one query. */
@@ -250,8 +275,7 @@ VECTOR_INLINE void attention_add_values(struct attention_tile *t, size_t query, 
 
 static void attention_span(struct attention_tile *t) {
     attention_all_dots(t);
-    for (size_t i = 0; i < t->count; i++)
-        for (size_t b = 0; b < t->blocks; b++) attention_soften(t, i, b);
+    for (size_t i = 0; i < t->count; i++) attention_soften(t, i);
     size_t query = 0;
     for (; query + ATTENTION_VALUE_QUERIES <= t->count; query += ATTENTION_VALUE_QUERIES)
         attention_add_values(t, query, ATTENTION_VALUE_QUERIES);
@@ -269,7 +293,8 @@ static void attention_finish(const struct attention_query *query, size_t head_di
 
 static void attention_rows(const struct attention *a, size_t row_first, size_t row_count) {
     assert(a->group > 0 && a->page_tokens % KERNEL_LANES == 0);
-    struct attention_tile t = {.a = a};
+    struct attention_tile t;
+    t.a = a;
     size_t end = (row_first + row_count) * a->group;
     for (size_t index = row_first * a->group; index < end; index += t.count) {
         t.count = end - index < ATTENTION_QUERIES ? end - index : ATTENTION_QUERIES;

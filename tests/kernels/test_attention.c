@@ -5,6 +5,8 @@
 
 #include "engine/base/clock.h"
 
+enum bias { BIAS_NONE, BIAS_BY_POSITION, BIAS_BY_DISTANCE, BIAS_COUNT };
+
 struct scene {
     struct attention a;
     size_t rows, context, page_count;
@@ -41,7 +43,7 @@ static void scene_store(struct scene *s, struct random *r, float key_size) {
 }
 
 static struct scene scene_create(struct random *r, size_t rows, size_t first, size_t group, size_t head_dim,
-                                 size_t window, bool alibi) {
+                                 size_t window, enum bias bias) {
     struct scene s = {.rows = rows, .context = first + rows};
     size_t page_tokens = KERNEL_LANES * random_between(r, 1, 4), page_floats = page_tokens * head_dim;
     s.page_count = (s.context + page_tokens - 1) / page_tokens;
@@ -70,7 +72,7 @@ static struct scene scene_create(struct random *r, size_t rows, size_t first, si
                              .page_stride = 2 * page_floats + 24,
                              .key_offset = 8,
                              .value_offset = page_floats + 16,
-                             .alibi = alibi ? s.alibi.data : NULL,
+                             .alibi = bias != BIAS_NONE ? s.alibi.data : NULL,
                              .alibi_stride = s.context + 1,
                              .alibi_last = random_below(r, 2) ? s.context : 0};
     scene_store(&s, r, 4.0f);
@@ -81,7 +83,7 @@ static struct scene scene_random(struct random *r) {
     size_t window = random_below(r, 2) ? random_between(r, 1, 70) : 0;
     size_t head_dim = random_below(r, 4) ? random_between(r, 1, 40) : 16 * random_between(r, 1, 6);
     return scene_create(r, random_between(r, 1, 20), random_below(r, 150), random_between(r, 1, 3), head_dim,
-                        window, random_below(r, 2));
+                        window, (enum bias)random_below(r, BIAS_COUNT));
 }
 
 static void scene_destroy(struct scene *s) {
@@ -142,7 +144,7 @@ static void test_same_bits_for_common_heads(void **state) {
     static const size_t head_dims[] = {8, 64, 80, 96, 128, 250, 256, 512};
     struct random r = {2};
     for (size_t i = 0; i < sizeof head_dims / sizeof head_dims[0]; i++) {
-        struct scene s = scene_create(&r, 13, 100, 2, head_dims[i], 0, i % 2);
+        struct scene s = scene_create(&r, 13, 100, 2, head_dims[i], 0, (enum bias)(i % BIAS_COUNT));
         compare_tables(&s);
         scene_destroy(&s);
     }
@@ -198,7 +200,8 @@ static void test_same_bits_for_any_chunks(void **state) {
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++)
         for (size_t first = 1; first < 20; first += 3) {
-            struct scene s = scene_create(&r, 20, 37, 2, 24, first % 2 ? 0 : 21, true);
+            struct scene s =
+                scene_create(&r, 20, 37, 2, 24, first % 2 ? 0 : 21, (enum bias)(first % BIAS_COUNT));
             float *expected = scene_run(&s, tables[t]);
             scene_clear(&s);
             struct attention second = s.a;
@@ -269,8 +272,8 @@ static int print_times(void) {
     const struct kernel_table *tables[8];
     size_t count = kernel_available(tables);
     struct random r = {7};
-    struct scene prefill = scene_create(&r, 512, 0, 1, 64, 0, false),
-                 decode = scene_create(&r, 1, 1023, 1, 64, 0, false);
+    struct scene prefill = scene_create(&r, 512, 0, 1, 64, 0, BIAS_NONE),
+                 decode = scene_create(&r, 1, 1023, 1, 64, 0, BIAS_NONE);
     struct scene *scenes[] = {&prefill, &decode};
     printf("one head of 64, one thread, GFLOP/s: prefill 512, decode at 1024\n");
     for (size_t t = 1; t < count; t++) {

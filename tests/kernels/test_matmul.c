@@ -214,6 +214,36 @@ static void test_scalar_against_double(void **state) {
     }
 }
 
+/* Sums from elsewhere, finished, are what a product of the same sums gives. */
+static void test_finish_rows(void **state) {
+    (void)state;
+    struct random r = {9};
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    for (int i = 0; i < 60; i++) {
+        struct product p =
+            product_create(&r, random_between(&r, 1, 9), 5, random_between(&r, 1, 120), i % 3 == 0);
+        float *expected = product_run(&p, kernel_scalar());
+        struct matmul bare = {
+            .x = p.m.x, .x_stride = p.m.x_stride, .panels = p.m.panels, .k = p.m.k, .n = p.m.n};
+        struct buffer sums = buffer_create(p.rows * bare.n, 1);
+        bare.out = sums.data;
+        bare.out_stride = bare.n;
+        kernel_scalar()->matmul_f32(&bare, 0, p.rows, 0, kernel_panels(bare.n));
+        for (size_t t = 0; t < count; t++) {
+            struct matmul m = p.m;
+            m.x = m.panels = NULL;
+            product_clear(&p);
+            for (size_t row = 0; row < p.rows; row++) tables[t]->finish_rows(&m, sums.data, bare.n, row, 1);
+            check_padding(&p);
+            assert_same_bits(expected, p.out.data, p.out.count, "%s finishes", tables[t]->name);
+        }
+        buffer_destroy(&sums);
+        free(expected);
+        product_destroy(&p);
+    }
+}
+
 /* Panels that are not asked for are not read: here the pages of both neighbours must not be touched. */
 static void test_reads_only_its_panels(void **state) {
     (void)state;
@@ -335,9 +365,13 @@ static int print_times(void) {
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--time") == 0) return print_times();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits_in_every_table),       cmocka_unit_test(test_same_bits_for_long_sums),
-        cmocka_unit_test(test_same_bits_for_any_tiling),       cmocka_unit_test(test_residual_may_be_out),
-        cmocka_unit_test(test_nothing_without_rows_or_panels), cmocka_unit_test(test_scalar_against_double),
+        cmocka_unit_test(test_same_bits_in_every_table),
+        cmocka_unit_test(test_same_bits_for_long_sums),
+        cmocka_unit_test(test_same_bits_for_any_tiling),
+        cmocka_unit_test(test_residual_may_be_out),
+        cmocka_unit_test(test_nothing_without_rows_or_panels),
+        cmocka_unit_test(test_scalar_against_double),
+        cmocka_unit_test(test_finish_rows),
         cmocka_unit_test(test_reads_only_its_panels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
