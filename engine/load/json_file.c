@@ -28,8 +28,8 @@ static void scan_structure(struct scan *s, char byte) {
         break;
     case ']':
     case '}':
-        s->depth -= s->depth > 0;
-        break; /* too many of them: the parser will say so */
+        if (s->depth > 0) s->depth--; /* if there are too many of them the parser will say so */
+        break;
     default:
         break;
     }
