@@ -19,10 +19,11 @@ enum norm_form { NORM_FORM_LAYERNORM, NORM_FORM_RMSNORM, NORM_FORM_CRMSNORM, NOR
 const char *norm_form_name(enum norm_form form);
 bool norm_form_from_name(const char *name, enum norm_form *form);
 
-/* A norm that runs. A folded one (ROW_NORM_RMS, ROW_NORM_CRMS without gain) is one scale per row. */
+/* A norm that runs. A folded one is a scale per row of the raw main branch; the others write normalised rows. */
 struct converted_norm {
     enum row_norm kind;
-    size_t width;   /* of the rows it sees */
+    bool folded;
+    size_t width;   /* of the rows it sees; 0: there is no such norm */
     size_t divisor; /* width of the original model */
     double eps;
     double *gain, *shift; /* [width] or NULL; owned */
@@ -32,28 +33,44 @@ struct converted_norm {
 struct converted_linear {
     struct bound_linear part[3];
     size_t part_count;
-    size_t out, in;             /* after the conversion */
-    const double *gain, *shift; /* folded at the input side; [in of the checkpoint] or NULL; borrowed from a norm */
+    size_t out, in;               /* after the conversion */
+    const double *gain, *shift;   /* folded at the input side; [in of the checkpoint] or NULL; borrowed */
+    const double *out_scale;      /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
     double *column_mean; /* [in]: exits only; filled by converted_linear_prepare; owned */
     double bias_mean;
 };
 
+/* Attention or MLP, between its entry and its exit. F is what the entry's linear, the heads or the hidden layer and the
+ * exit compute.
+ *   pre-like:   x <- rescale * (residual_scale . x + post_norm(F(norm(x))))
+ *   post-like:  x <- norm(residual_factor * x + F(x)) */
+struct converted_sublayer {
+    struct converted_norm norm;       /* as above */
+    struct converted_norm fold;       /* gain and shift that were folded into the linears behind the norm */
+    struct converted_norm inner_norm; /* of what the exit reads */
+    struct converted_linear exit;
+    double *exit_scale;               /* folded scales of heads: of exit's input or output; owned */
+    struct converted_norm post_norm;
+    double *residual_scale;           /* [width] or NULL; owned */
+    double residual_factor, rescale;  /* 1: nothing to do */
+};
+
 struct converted_layer {
-    struct converted_norm attention_norm, mlp_norm;
-    struct converted_norm query_norm, key_norm; /* of a head's vector; gain [head_dim] or [heads, head_dim]; width 0: none */
-    /* What is folded away: gain and shift of the checkpoint's norms. */
-    struct converted_norm attention_fold, mlp_fold;
-    struct converted_linear qkv, attention_out, up, down;
+    struct converted_sublayer attention, mlp;
+    struct converted_norm query_norm, key_norm; /* of a head's vector; gain [head_dim] or [heads, head_dim] */
+    struct converted_linear qkv, up;            /* up: gate, up when gated */
 };
 
 struct converted_model {
     const struct bound_model *bound;
     const struct model_description *description;
-    enum norm_form form;
+    enum norm_form form; /* that runs: the one asked for, or the nearest that the model has */
     size_t branch_width; /* d, or d - 1 in the CRMSNorm form */
     struct converted_layer *layers;
+    /* Of what the head reads. width 0: the branch as it is. residual_dual: of the dual branch, with gain and shift; when
+     * it is CRMS the dual branch is carried without its last entry, which is minus the sum of the others. */
     struct converted_norm final_norm, final_fold;
     struct converted_linear project_out; /* between the final norm and the head; part_count 0: none */
     struct converted_linear head;
@@ -62,7 +79,11 @@ struct converted_model {
     struct converted_norm embedding_norm; /* width 0: none */
 };
 
-/* Borrows bound until converted_model_deinit. A form that the model does not have is STATUS_UNSUPPORTED. */
+/* The form that a model runs in when `wanted` is asked for: models of RMSNorm have no mean to take out, so crmsnorm is
+ * rmsnorm for them; where a norm stands on the main branch itself (post, deepnorm, residual scales) all are layernorm. */
+enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted);
+
+/* Borrows bound until converted_model_deinit. The form that runs is norm_form_for(form). */
 enum status converted_model_init(struct converted_model *c, const struct bound_model *bound, enum norm_form form,
                                  struct error *e);
 void converted_model_deinit(struct converted_model *c);
@@ -84,6 +105,9 @@ size_t converted_scratch(const struct converted_model *c, size_t rows);
 /* The entry of the main branch for a token at a position: table rows summed, scaled, centred and compressed as the form
  * demands. row: [branch_width]; scratch: converted_entry_scratch() doubles. Any thread. */
 void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row, double *scratch);
+/* residual_dual: where the dual branch starts, dual_scale times the entry row [width], centred where it may be. */
+void converted_dual_entry(const struct converted_model *c, const double *row, double *dual);
+
 size_t converted_entry_scratch(const struct converted_model *c);
 
 /* One row, in double: the entry's norm, and the reference pass. out may be x. */

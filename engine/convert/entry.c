@@ -25,6 +25,10 @@ void converted_norm_apply(const struct converted_norm *norm, const double *x, do
     }
 }
 
+static bool is_centred(const struct converted_model *c) {
+    return c->form != NORM_FORM_LAYERNORM && c->description->norm_type == NORM_TYPE_LAYERNORM;
+}
+
 static void centre(double *row, size_t width) {
     double sum = 0;
     for (size_t i = 0; i < width; i++) sum += row[i];
@@ -79,6 +83,13 @@ void converted_entry(const struct converted_model *c, size_t token, size_t posit
     }
     add_position(c, position, sum, other);
     if (c->embedding_norm.width) converted_norm_apply(&c->embedding_norm, sum, sum);
-    if (c->form != NORM_FORM_LAYERNORM) centre(sum, d->width);
+    /* The post branch of residual_dual is read as it is. */
+    if (is_centred(c) && d->placement != PLACEMENT_RESIDUAL_DUAL) centre(sum, d->width);
     for (size_t i = 0; i < c->branch_width; i++) row[i] = sum[i];
+}
+
+void converted_dual_entry(const struct converted_model *c, const double *row, double *dual) {
+    const struct model_description *d = c->description;
+    for (size_t i = 0; i < d->width; i++) dual[i] = d->dual_scale * row[i];
+    if (is_centred(c)) centre(dual, d->width);
 }

@@ -66,6 +66,13 @@ static void compress_columns(size_t count, size_t in, double *weights) {
     }
 }
 
+static void scale_rows(const struct converted_linear *l, size_t first, size_t count, double *weights, double *bias) {
+    for (size_t r = 0; l->out_scale && r < count; r++) {
+        for (size_t k = 0; k < l->in; k++) weights[r * l->in + k] *= l->out_scale[first + r];
+        bias[r] *= l->out_scale[first + r];
+    }
+}
+
 static void centre_rows(const struct converted_linear *l, size_t count, double *weights, double *bias) {
     for (size_t r = 0; r < count; r++) {
         for (size_t k = 0; k < l->in; k++) weights[r * l->in + k] -= l->column_mean[k];
@@ -78,6 +85,7 @@ void converted_linear_rows(const struct converted_linear *l, size_t first, size_
     read_bias(l, first, count, bias);
     fold_norm(l, count, weights, bias);
     if (l->compress_in) compress_columns(count, in_of(l), weights);
+    scale_rows(l, first, count, weights, bias);
     if (l->centre_out) centre_rows(l, count, weights, bias);
     for (size_t i = 0; i < count * l->in; i++) weights[i] *= l->weight_scale;
     for (size_t r = 0; r < count; r++) bias[r] *= l->bias_scale;
@@ -85,7 +93,7 @@ void converted_linear_rows(const struct converted_linear *l, size_t first, size_
 
 void converted_linear_prepare(struct converted_linear *l, double *scratch) {
     if (!l->centre_out) return;
-    assert(l->part_count == 1 && !l->gain && !l->shift);
+    assert(l->part_count == 1 && !l->shift && !l->out_scale);
     const struct matrix_view *m = &l->part[0].weight;
     memset(l->column_mean, 0, l->in * sizeof *l->column_mean);
     double bias_sum = 0;
@@ -96,7 +104,7 @@ void converted_linear_prepare(struct converted_linear *l, double *scratch) {
         for (size_t k = 0; k < l->in; k++) l->column_mean[k] += scratch[k];
         bias_sum += bias;
     }
-    for (size_t k = 0; k < l->in; k++) l->column_mean[k] /= (double)m->out;
+    for (size_t k = 0; k < l->in; k++) l->column_mean[k] *= (l->gain ? l->gain[k] : 1) / (double)m->out;
     l->bias_mean = bias_sum / (double)m->out;
 }
 
@@ -108,9 +116,9 @@ size_t converted_scratch(const struct converted_model *c, size_t rows) {
     size_t width = c->description->width;
     for (size_t i = 0; i < c->description->layers; i++) {
         widest(&c->layers[i].qkv, &width);
-        widest(&c->layers[i].attention_out, &width);
+        widest(&c->layers[i].attention.exit, &width);
         widest(&c->layers[i].up, &width);
-        widest(&c->layers[i].down, &width);
+        widest(&c->layers[i].mlp.exit, &width);
     }
     widest(&c->head, &width);
     widest(&c->project_out, &width);

@@ -1,5 +1,8 @@
-/* One block: norm, attention, MLP, in sequence or in parallel. Every exit adds to the main branch in its epilogue. */
+/* One block: attention and MLP, in sequence or in parallel, with the norms where the placement has them. The plain exit
+ * of a pre-like sub-layer adds to the main branch in its epilogue; the others pass through f->exit. */
 #include "engine/forward/state.h"
+
+/* ---- entries ---- */
 
 static void run_entry(struct forward *f, const struct packed_linear *linear, struct norm_output normed,
                       enum activation activation, float *out, size_t out_stride) {
@@ -12,18 +15,6 @@ static void run_entry(struct forward *f, const struct packed_linear *linear, str
                       .activation = activation,
                       .out = out,
                       .out_stride = out_stride,
-                  });
-}
-
-static void run_exit(struct forward *f, const struct packed_linear *linear, const float *x, size_t x_stride) {
-    linear_run(f, &(struct linear_call){
-                      .linear = linear,
-                      .x = x,
-                      .x_stride = x_stride,
-                      .rows = f->row_count,
-                      .residual = f->branch,
-                      .out = f->branch,
-                      .out_stride = f->branch_stride,
                   });
 }
 
@@ -40,21 +31,139 @@ static void run_up(struct forward *f, const struct packed_layer *layer, struct n
     if (gated) forward_each_block(f, f->row_count, gate_block, NULL);
 }
 
-static void run_down(struct forward *f, const struct packed_layer *layer) {
-    if (f->description->gated) run_exit(f, &layer->down, f->gated, f->gated_stride);
-    else run_exit(f, &layer->down, f->hidden, f->hidden_stride);
+/* ---- exits ---- */
+
+static void run_exit(struct forward *f, const struct packed_linear *linear, const float *x, size_t x_stride,
+                     const float *residual, float *out) {
+    linear_run(f, &(struct linear_call){
+                      .linear = linear,
+                      .x = x,
+                      .x_stride = x_stride,
+                      .rows = f->row_count,
+                      .residual = residual,
+                      .out = out,
+                      .out_stride = f->branch_stride,
+                  });
+}
+
+static void scale_row(float *row, size_t width, float factor) {
+    for (size_t i = 0; i < width; i++) row[i] *= factor;
+}
+
+/* The output of a norm is not centred by its gain and shift: the mean is taken out as it joins a centred branch. */
+static float mean_of(const struct forward *f, const float *row) {
+    const struct model_description *d = f->description;
+    bool centred = f->model->converted->form != NORM_FORM_LAYERNORM && d->norm_type == NORM_TYPE_LAYERNORM;
+    double sum = 0;
+    for (size_t i = 0; centred && i < d->width; i++) sum += row[i];
+    return (float)(sum / (double)d->width);
+}
+
+/* branch <- residual_scale . branch + post_norm(exit), row by row. */
+static void join_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    const struct packed_sublayer *s = context;
+    size_t width = f->model->converted->branch_width;
+    if (s->post_norm.width) norm_rows(f, &s->post_norm, f->exit + first * f->branch_stride, count);
+    for (size_t r = first; r < first + count; r++) {
+        float *branch = f->branch + r * f->branch_stride, *exit = f->exit + r * f->branch_stride;
+        float mean = s->post_norm.width ? mean_of(f, exit) : 0;
+        for (size_t i = 0; i < width; i++)
+            branch[i] = (s->residual_scale ? s->residual_scale[i] * branch[i] : branch[i]) + (exit[i] - mean);
+    }
+}
+
+static void rescale_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    for (size_t r = first; r < first + count; r++)
+        scale_row(f->branch + r * f->branch_stride, f->model->converted->branch_width, *(const float *)context);
+}
+
+static void norm_branch_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    norm_rows(f, context, f->branch + first * f->branch_stride, count);
+}
+
+/* What an exit reads, and the norm in front of it. */
+struct exit_input {
+    const struct packed_norm *norm;
+    float *x;
+    size_t stride;
+};
+
+static void norm_inner_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    const struct exit_input *input = context;
+    const struct packed_norm *norm = input->norm;
+    float *x = input->x + first * input->stride;
+    f->kernels->normalize_rows(norm->kind, x, input->stride, count, norm->width, norm->eps, norm->gain, norm->bias, x,
+                               input->stride);
+}
+
+/* q <- q + dual_scale * exit, p <- p + exit. */
+static void dual_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)context, (void)worker;
+    size_t width = f->description->width;
+    float scale = (float)f->description->dual_scale;
+    for (size_t r = first; r < first + count; r++)
+        for (size_t i = 0; i < width; i++) {
+            float exit = f->exit[r * f->branch_stride + i];
+            f->dual[r * f->branch_stride + i] += scale * exit;
+            f->branch[r * f->branch_stride + i] += exit;
+        }
+}
+
+/* x <- rescale * (residual_scale . x + post_norm(exit)) */
+static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, const float *x, size_t x_stride) {
+    if (s->post_norm.width || s->residual_scale) {
+        run_exit(f, &s->exit, x, x_stride, NULL, f->exit);
+        forward_each_block(f, f->row_count, join_block, s);
+    } else {
+        run_exit(f, &s->exit, x, x_stride, f->branch, f->branch);
+    }
+    if (s->rescale != 1) forward_each_block(f, f->row_count, rescale_block, &s->rescale);
+}
+
+/* x <- norm(residual_factor * x + exit) */
+static void finish_post_like(struct forward *f, const struct packed_sublayer *s, const float *x, size_t x_stride) {
+    if (f->dual) {
+        run_exit(f, &s->exit, x, x_stride, NULL, f->exit);
+        forward_each_block(f, f->row_count, dual_block, NULL);
+    } else {
+        if (s->residual_factor != 1) forward_each_block(f, f->row_count, rescale_block, &s->residual_factor);
+        run_exit(f, &s->exit, x, x_stride, f->branch, f->branch);
+    }
+    forward_each_block(f, f->row_count, norm_branch_block, &s->norm);
+}
+
+static void finish(struct forward *f, const struct packed_sublayer *s, float *x, size_t x_stride) {
+    struct exit_input input = {.norm = &s->inner_norm, .x = x, .stride = x_stride};
+    if (s->inner_norm.width) forward_each_block(f, f->row_count, norm_inner_block, &input);
+    if (description_is_post_like(f->description)) finish_post_like(f, s, x, x_stride);
+    else finish_pre_like(f, s, x, x_stride);
+}
+
+static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
+    if (f->description->gated) finish(f, &layer->mlp, f->gated, f->gated_stride);
+    else finish(f, &layer->mlp, f->hidden, f->hidden_stride);
+}
+
+/* What a sub-layer's first linear reads. */
+static struct norm_output enter(struct forward *f, const struct packed_sublayer *s) {
+    if (description_is_post_like(f->description)) return (struct norm_output){.x = f->branch, .stride = f->branch_stride};
+    return norm_run(f, &s->norm, f->branch, f->row_count);
 }
 
 void block_run(struct forward *f, size_t index) {
     const struct packed_layer *layer = &f->model->layers[index];
     enum residual residual = f->description->residual;
-    struct norm_output normed = norm_run(f, &layer->attention_norm, f->branch, f->row_count);
+    struct norm_output normed = enter(f, &layer->attention);
     run_entry(f, &layer->qkv, normed, ACTIVATION_NONE, f->qkv, f->qkv_stride);
     /* In parallel the MLP reads the branch before attention adds to it. */
-    if (residual == RESIDUAL_PARALLEL_TWO_NORMS) normed = norm_run(f, &layer->mlp_norm, f->branch, f->row_count);
+    if (residual == RESIDUAL_PARALLEL_TWO_NORMS) normed = enter(f, &layer->mlp);
     if (residual != RESIDUAL_SEQUENTIAL) run_up(f, layer, normed);
     attention_run(f, index);
-    run_exit(f, &layer->attention_out, f->heads, f->heads_stride);
-    if (residual == RESIDUAL_SEQUENTIAL) run_up(f, layer, norm_run(f, &layer->mlp_norm, f->branch, f->row_count));
-    run_down(f, layer);
+    finish(f, &layer->attention, f->heads, f->heads_stride);
+    if (residual == RESIDUAL_SEQUENTIAL) run_up(f, layer, enter(f, &layer->mlp));
+    finish_mlp(f, layer);
 }

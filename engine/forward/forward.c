@@ -21,14 +21,14 @@ static size_t widest_linear(const struct packed_model *m) {
         const struct packed_layer *layer = &m->layers[i];
         if (layer->qkv.out > widest) widest = layer->qkv.out;
         if (layer->up.out > widest) widest = layer->up.out;
-        if (layer->down.out > widest) widest = layer->down.out;
+        if (layer->mlp.exit.out > widest) widest = layer->mlp.exit.out;
     }
     return widest;
 }
 
 static void set_strides(struct forward *f) {
     const struct model_description *d = f->description;
-    f->entry_stride = converted_entry_scratch(f->model->converted) + d->width;
+    f->entry_stride = converted_entry_scratch(f->model->converted) + 2 * d->width;
     f->branch_stride = stride_of(d->width);
     f->qkv_stride = stride_of((d->heads + 2 * d->kv_heads) * d->head_dim);
     f->heads_stride = stride_of(d->heads * d->head_dim);
@@ -43,6 +43,7 @@ static void set_strides(struct forward *f) {
 static size_t place_buffers(struct forward *f, float *base) {
     size_t used = 0, rows = f->limits.rows_max, logit_rows = f->limits.logit_rows_max;
     size_t sums_rows = f->model->matmul == MATMUL_OPENBLAS ? (rows > logit_rows ? rows : logit_rows) : 0;
+    bool dual = f->description->placement == PLACEMENT_RESIDUAL_DUAL;
     const struct {
         float **buffer;
         size_t rows, stride;
@@ -50,6 +51,8 @@ static size_t place_buffers(struct forward *f, float *base) {
         {&f->branch, rows, f->branch_stride},
         {&f->normed, rows, f->branch_stride},
         {&f->row_scales, 1, stride_of(rows)},
+        {&f->exit, rows, f->branch_stride},
+        {&f->dual, dual ? rows : 0, f->branch_stride},
         {&f->qkv, rows, f->qkv_stride},
         {&f->heads, rows, f->heads_stride},
         {&f->hidden, rows, f->hidden_stride},
@@ -57,12 +60,13 @@ static size_t place_buffers(struct forward *f, float *base) {
         {&f->cosine, rows, f->angle_stride},
         {&f->sine, rows, f->angle_stride},
         {&f->last, logit_rows, f->branch_stride},
+        {&f->last_dual, dual ? logit_rows : 0, f->branch_stride},
         {&f->projected, logit_rows, f->projected_stride},
         {&f->logits, logit_rows, f->logits_stride},
         {&f->sums, sums_rows, stride_of(widest_linear(f->model))},
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
-        *buffers[i].buffer = base ? base + used : NULL;
+        *buffers[i].buffer = base && buffers[i].rows ? base + used : NULL;
         used += buffers[i].rows * buffers[i].stride;
     }
     return used;
@@ -181,40 +185,13 @@ static void plan_rows(struct forward *f, const struct step_entry *entries, size_
     assert(f->logit_count <= f->limits.logit_rows_max);
 }
 
-/* The head runs only for the rows that were asked for. */
-static void run_head(struct forward *f) {
-    size_t to = 0, width = f->model->final_norm.width;
-    for (size_t i = 0; i < f->entry_count; i++) {
-        size_t end = f->first_row[i + 1];
-        for (size_t r = end - f->entries[i].logit_rows; r < end; r++, to++)
-            memcpy(f->last + to * f->branch_stride, f->branch + r * f->branch_stride, width * sizeof(float));
-    }
-    if (to == 0) return;
-    struct linear_call call = {.rows = to, .out = f->logits, .out_stride = f->logits_stride};
-    struct norm_output normed = norm_run(f, &f->model->final_norm, f->last, to);
-    call.x = normed.x;
-    call.x_stride = normed.stride;
-    call.row_scale = normed.row_scale;
-    if (f->model->project_out.out) {
-        call.linear = &f->model->project_out;
-        call.out = f->projected;
-        call.out_stride = f->projected_stride;
-        linear_run(f, &call);
-        call = (struct linear_call){.rows = to, .x = f->projected, .x_stride = f->projected_stride};
-        call.out = f->logits;
-        call.out_stride = f->logits_stride;
-    }
-    call.linear = &f->model->head;
-    linear_run(f, &call);
-}
-
 void forward_step(struct forward *f, const struct step_entry *entries, size_t count) {
     plan_rows(f, entries, count);
     entry_run(f);
     if (f->angle_stride) rotary_prepare(f);
     attention_plan(f);
     for (size_t i = 0; i < f->description->layers; i++) block_run(f, i);
-    run_head(f);
+    head_run(f);
 }
 
 float *forward_logits(struct forward *f, size_t i) {

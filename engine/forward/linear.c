@@ -104,10 +104,15 @@ static void normalize_block(struct forward *f, size_t first, size_t count, const
 
 struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, const float *x, size_t rows) {
     struct norm_call call = {.norm = norm, .x = x};
-    if (norm->gain) {
+    if (!norm->folded) {
         forward_each_block(f, rows, normalize_block, &call);
         return (struct norm_output){.x = f->normed, .stride = f->branch_stride};
     }
     forward_each_block(f, rows, scale_block, &call);
     return (struct norm_output){.x = x, .stride = f->branch_stride, .row_scale = f->row_scales};
+}
+
+void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
+    f->kernels->normalize_rows(norm->kind, x, f->branch_stride, rows, norm->width, norm->eps, norm->gain, norm->bias, x,
+                               f->branch_stride);
 }

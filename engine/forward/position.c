@@ -6,11 +6,15 @@
 static void enter_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context;
     const struct converted_model *c = f->model->converted;
-    double *row = f->entry_scratch + worker * f->entry_stride, *scratch = row + f->description->width;
+    size_t width = f->description->width;
+    double *row = f->entry_scratch + worker * f->entry_stride, *dual = row + width, *scratch = dual + width;
     for (size_t r = first; r < first + count; r++) {
+        size_t to = r * f->branch_stride;
         converted_entry(c, f->rows[r].token, f->rows[r].position, row, scratch);
-        float *to = f->branch + r * f->branch_stride;
-        for (size_t i = 0; i < c->branch_width; i++) to[i] = (float)row[i];
+        for (size_t i = 0; i < c->branch_width; i++) f->branch[to + i] = (float)row[i];
+        if (!f->dual) continue;
+        converted_dual_entry(c, row, dual);
+        for (size_t i = 0; i < width; i++) f->dual[to + i] = (float)dual[i];
     }
 }
 

@@ -15,7 +15,7 @@ struct reference_linear {
 };
 
 struct reference_layer {
-    struct reference_linear qkv, attention_out, up, down;
+    struct reference_linear qkv, attention_exit, up, mlp_exit;
 };
 
 struct reference {
@@ -30,6 +30,8 @@ struct run {
     size_t rows;
     double *branch;  /* [rows, branch_width] */
     double *normed;  /* [rows, branch_width] */
+    double *exit;    /* [rows, width]: what a sub-layer adds */
+    double *dual;    /* [rows, width] of residual_dual, else NULL */
     double *qkv;     /* [rows, (heads + 2 kv_heads) head_dim] */
     double *heads;   /* [rows, heads head_dim] */
     double *hidden;  /* [rows, up.out] */
@@ -65,8 +67,8 @@ enum status reference_create(struct converted_model *c, struct reference **out, 
     for (size_t i = 0; ok && i < c->description->layers; i++) {
         struct converted_layer *from = &c->layers[i];
         struct reference_layer *to = &r->layers[i];
-        ok = read_linear(&from->qkv, &to->qkv, e) && read_linear(&from->attention_out, &to->attention_out, e) &&
-             read_linear(&from->up, &to->up, e) && read_linear(&from->down, &to->down, e);
+        ok = read_linear(&from->qkv, &to->qkv, e) && read_linear(&from->attention.exit, &to->attention_exit, e) &&
+             read_linear(&from->up, &to->up, e) && read_linear(&from->mlp.exit, &to->mlp_exit, e);
     }
     if (!ok) {
         reference_destroy(r);
@@ -80,9 +82,9 @@ void reference_destroy(struct reference *r) {
     if (!r) return;
     for (size_t i = 0; r->layers && i < r->model->description->layers; i++) {
         free_linear(&r->layers[i].qkv);
-        free_linear(&r->layers[i].attention_out);
+        free_linear(&r->layers[i].attention_exit);
         free_linear(&r->layers[i].up);
-        free_linear(&r->layers[i].down);
+        free_linear(&r->layers[i].mlp_exit);
     }
     free_linear(&r->project_out);
     free_linear(&r->head);
@@ -90,17 +92,20 @@ void reference_destroy(struct reference *r) {
     free(r);
 }
 
-/* out = x W' + b, or out += ... when add. */
-static void apply_linear(const struct reference_linear *l, const double *x, size_t rows, bool add, double *out) {
+/* out = x W' + b */
+static void apply_linear(const struct reference_linear *l, const double *x, size_t rows, double *out) {
     for (size_t r = 0; r < rows; r++)
-        for (size_t n = 0; n < l->out; n++) out[r * l->out + n] = l->bias[n] + (add ? out[r * l->out + n] : 0);
+        for (size_t n = 0; n < l->out; n++) out[r * l->out + n] = l->bias[n];
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)l->out, (blasint)l->in, 1, x,
                 (blasint)l->in, l->weights, (blasint)l->in, 1, out, (blasint)l->out);
 }
 
-static void apply_norms(const struct run *run, const struct converted_norm *norm) {
-    for (size_t r = 0; r < run->rows; r++)
-        converted_norm_apply(norm, run->branch + r * norm->width, run->normed + r * norm->width);
+/* Rows of norm->width; no such norm: a copy. */
+static void apply_norms(const struct run *run, const struct converted_norm *norm, const double *x, double *out) {
+    size_t width = run->reference->model->branch_width;
+    if (!norm->width && out != x) memcpy(out, x, run->rows * width * sizeof *out);
+    for (size_t r = 0; norm->width && r < run->rows; r++)
+        converted_norm_apply(norm, x + r * norm->width, out + r * norm->width);
 }
 
 /* Rotary embedding (Su et al. 2021) of one head's vector. */
@@ -198,7 +203,7 @@ static void attend_all(const struct run *run, size_t layer) {
 static void run_up(const struct run *run, size_t layer) {
     const struct model_description *d = run->reference->model->description;
     const struct reference_linear *up = &run->reference->layers[layer].up;
-    apply_linear(up, run->normed, run->rows, false, run->hidden);
+    apply_linear(up, run->normed, run->rows, run->hidden);
     size_t width = d->mlp_width;
     for (size_t r = 0; r < run->rows; r++)
         for (size_t k = 0; k < width; k++) {
@@ -208,23 +213,91 @@ static void run_up(const struct run *run, size_t layer) {
         }
 }
 
+/* What a sub-layer adds to one row of the branch, [width] in `exit`. */
+static void join_pre_like(const struct run *run, const struct converted_sublayer *s, double *exit, double *branch) {
+    const struct converted_model *c = run->reference->model;
+    size_t width = c->description->width;
+    double mean = 0;
+    if (s->post_norm.width) {
+        converted_norm_apply(&s->post_norm, exit, exit);
+        bool centred = c->form != NORM_FORM_LAYERNORM && c->description->norm_type == NORM_TYPE_LAYERNORM;
+        for (size_t i = 0; centred && i < width; i++) mean += exit[i] / (double)width;
+    }
+    for (size_t i = 0; i < c->branch_width; i++)
+        branch[i] = s->rescale * ((s->residual_scale ? s->residual_scale[i] : 1) * branch[i] + exit[i] - mean);
+}
+
+static void join_post_like(const struct run *run, const struct converted_sublayer *s, const double *exit, double *branch,
+                           double *dual) {
+    const struct model_description *d = run->reference->model->description;
+    for (size_t i = 0; i < d->width; i++) {
+        branch[i] = s->residual_factor * branch[i] + exit[i];
+        if (dual) dual[i] += d->dual_scale * exit[i];
+    }
+    converted_norm_apply(&s->norm, branch, branch);
+}
+
+static void finish(const struct run *run, const struct converted_sublayer *s, const struct reference_linear *exit,
+                   double *x) {
+    const struct model_description *d = run->reference->model->description;
+    if (s->inner_norm.width) apply_norms(run, &s->inner_norm, x, x);
+    apply_linear(exit, x, run->rows, run->exit);
+    for (size_t r = 0; r < run->rows; r++) {
+        double *branch = run->branch + r * run->reference->model->branch_width;
+        double *dual = run->dual ? run->dual + r * d->width : NULL;
+        if (description_is_post_like(d)) join_post_like(run, s, run->exit + r * exit->out, branch, dual);
+        else join_pre_like(run, s, run->exit + r * exit->out, branch);
+    }
+}
+
+static void enter(const struct run *run, const struct converted_sublayer *s) {
+    static const struct converted_norm none;
+    bool post_like = description_is_post_like(run->reference->model->description);
+    apply_norms(run, post_like ? &none : &s->norm, run->branch, run->normed);
+}
+
 static void run_block(const struct run *run, size_t i) {
     const struct converted_layer *layer = &run->reference->model->layers[i];
     const struct reference_layer *weights = &run->reference->layers[i];
     enum residual residual = run->reference->model->description->residual;
-    apply_norms(run, &layer->attention_norm);
-    apply_linear(&weights->qkv, run->normed, run->rows, false, run->qkv);
+    enter(run, &layer->attention);
+    apply_linear(&weights->qkv, run->normed, run->rows, run->qkv);
     attend_all(run, i);
+    if (residual == RESIDUAL_PARALLEL_TWO_NORMS) enter(run, &layer->mlp);
+    if (residual != RESIDUAL_SEQUENTIAL) run_up(run, i); /* reads the branch before attention adds to it */
+    finish(run, &layer->attention, &weights->attention_exit, run->heads);
     if (residual == RESIDUAL_SEQUENTIAL) {
-        apply_linear(&weights->attention_out, run->heads, run->rows, true, run->branch);
-        apply_norms(run, &layer->mlp_norm);
+        enter(run, &layer->mlp);
         run_up(run, i);
-    } else {
-        if (residual == RESIDUAL_PARALLEL_TWO_NORMS) apply_norms(run, &layer->mlp_norm);
-        run_up(run, i);
-        apply_linear(&weights->attention_out, run->heads, run->rows, true, run->branch);
     }
-    apply_linear(&weights->down, run->hidden, run->rows, true, run->branch);
+    finish(run, &layer->mlp, &weights->mlp_exit, run->hidden);
+}
+
+static void run_entry(const struct run *run, const int32_t *ids) {
+    const struct converted_model *c = run->reference->model;
+    for (size_t i = 0; i < run->rows; i++) {
+        double *row = run->branch + i * c->branch_width;
+        converted_entry(c, (size_t)ids[i], i, row, run->scratch);
+        if (run->dual) converted_dual_entry(c, row, run->dual + i * c->description->width);
+    }
+}
+
+/* ResiDual: dual_alpha * p + norm(q). A compressed q ignores its last entry and finds it again from the others. */
+static void join_dual(const struct run *run) {
+    const struct converted_model *c = run->reference->model;
+    const struct converted_norm *norm = &c->final_norm;
+    size_t width = c->description->width;
+    for (size_t r = 0; r < run->rows; r++) {
+        double *q = run->dual + r * width, *p = run->branch + r * width;
+        struct converted_norm whole = *norm;
+        if (norm->kind == ROW_NORM_CRMS) {
+            q[width - 1] = 0;
+            for (size_t i = 0; i + 1 < width; i++) q[width - 1] -= q[i];
+            whole.kind = ROW_NORM_RMS;
+        }
+        converted_norm_apply(&whole, q, q);
+        for (size_t i = 0; i < width; i++) run->normed[r * width + i] = c->description->dual_alpha * p[i] + q[i];
+    }
 }
 
 static bool run_init(struct run *run, const struct reference *r, size_t rows, struct error *e) {
@@ -233,18 +306,23 @@ static bool run_init(struct run *run, const struct reference *r, size_t rows, st
     *run = (struct run){.reference = r, .rows = rows};
     run->branch = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
     run->normed = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
+    run->exit = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
+    bool dual = d->placement == PLACEMENT_RESIDUAL_DUAL;
+    if (dual) run->dual = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
     run->qkv = memory_aligned(rows * qkv, sizeof(double), "reference run", e);
     run->heads = memory_aligned(rows * heads, sizeof(double), "reference run", e);
     size_t hidden = d->mlp_width * 2 > d->embedding_width ? d->mlp_width * 2 : d->embedding_width;
     run->hidden = memory_aligned(rows * hidden, sizeof(double), "reference run", e);
     run->scores = memory_aligned(rows, sizeof(double), "reference run", e);
     run->scratch = memory_aligned(converted_entry_scratch(r->model), sizeof(double), "reference run", e);
-    return run->branch && run->normed && run->qkv && run->heads && run->hidden && run->scores && run->scratch;
+    return run->branch && run->normed && run->exit && (run->dual || !dual) && run->qkv && run->heads && run->hidden && run->scores && run->scratch;
 }
 
 static void run_deinit(struct run *run) {
     free(run->branch);
     free(run->normed);
+    free(run->exit);
+    free(run->dual);
     free(run->qkv);
     free(run->heads);
     free(run->hidden);
@@ -258,12 +336,12 @@ enum status reference_logits(const struct reference *r, const int32_t *ids, size
     struct run run;
     bool ok = run_init(&run, r, count, e);
     if (ok) {
-        for (size_t i = 0; i < count; i++)
-            converted_entry(c, (size_t)ids[i], i, run.branch + i * c->branch_width, run.scratch);
+        run_entry(&run, ids);
         for (size_t i = 0; i < c->description->layers; i++) run_block(&run, i);
-        apply_norms(&run, &c->final_norm);
-        if (r->project_out.out) apply_linear(&r->project_out, run.normed, count, false, run.hidden);
-        apply_linear(&r->head, r->project_out.out ? run.hidden : run.normed, count, false, logits);
+        if (run.dual) join_dual(&run);
+        else apply_norms(&run, &c->final_norm, run.branch, run.normed);
+        if (r->project_out.out) apply_linear(&r->project_out, run.normed, count, run.hidden);
+        apply_linear(&r->head, r->project_out.out ? run.hidden : run.normed, count, logits);
     }
     run_deinit(&run);
     return ok ? STATUS_OK : STATUS_NO_MEMORY;

@@ -26,12 +26,15 @@ struct forward {
     float *branch;     /* [rows, branch_width]: the main branch */
     float *normed;     /* [rows, branch_width]: only where a norm runs with its gain */
     float *row_scales; /* [rows] */
+    float *exit;       /* [rows, width]: what a sub-layer adds, where more happens to it than the addition */
+    float *dual;       /* [rows, width]: the dual branch of residual_dual, else NULL */
     float *qkv;        /* [rows, q | k | v] */
     float *heads;      /* [rows, heads * head_dim] */
     float *hidden;     /* [rows, mlp_width, twice when gated] */
     float *gated;      /* [rows, mlp_width] when gated */
     float *cosine, *sine; /* [rows, rotary pairs] */
     float *last;          /* [logit rows, branch_width]: the rows that need logits */
+    float *last_dual;     /* [logit rows, width] */
     float *projected;     /* [logit rows, embedding width] where the head is behind a projection */
     float *logits;        /* [logit rows, vocabulary] */
     float *sums;          /* [rows, widest out]: raw products of MATMUL_OPENBLAS */
@@ -73,6 +76,12 @@ struct norm_output {
     const float *row_scale;
 };
 struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, const float *x, size_t rows);
+
+/* Normalises rows of the branch's stride in place, with gain and bias. */
+void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows);
+
+/* The head runs only for the rows that were asked for. */
+void head_run(struct forward *f);
 
 /* Main branch from the tokens of the step. */
 void entry_run(struct forward *f);

@@ -23,9 +23,15 @@ struct binder {
 static bool failed(const struct binder *b) { return b->error.code != STATUS_OK; }
 
 static const struct weight_name *name_of(const struct binder *b, enum weight weight) {
-    for (const struct weight_name *n = b->family->names; n->name; n++)
+    for (const struct weight_name *n = b->description->names; n->name; n++)
         if (n->weight == weight) return n;
     return NULL;
+}
+
+/* The bias has a name of its own where a second row of the same weight follows. */
+static const struct weight_name *row_of_suffix(const struct weight_name *n, const char *suffix) {
+    bool own = n[1].name && n[1].weight == n->weight;
+    return own && strcmp(suffix, "bias") == 0 ? n + 1 : n;
 }
 
 /* The layer, and the head where the name has a place for it too. */
@@ -86,7 +92,7 @@ static const struct tensor *bind_tensor(struct binder *b, struct place place, bo
         return NULL;
     }
     char name[NAME_MAX_BYTES];
-    full_name(n, place.layer, place.head, place.suffix, name);
+    full_name(row_of_suffix(n, place.suffix), place.layer, place.head, place.suffix, name);
     const struct tensor *t = find(b, name);
     if (!t && required) {
         char expected[128];
@@ -190,18 +196,33 @@ static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, s
     bind_head_vectors(b, (struct place){weight, layer, 0, "bias"}, heads, norm->bias);
 }
 
+/* What the placements have beyond the two norms of a block. */
+static void bind_placement(struct binder *b, struct bound_layer *layer, size_t i) {
+    const struct model_description *d = b->description;
+    bool sub_ln = d->placement == PLACEMENT_SUB_LN, normformer = d->placement == PLACEMENT_NORMFORMER;
+    bool sandwich = d->placement == PLACEMENT_SANDWICH;
+    if (sub_ln) layer->attention.inner_norm = bind_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, d->heads * d->head_dim);
+    if (sub_ln || normformer) layer->mlp.inner_norm = bind_norm(b, WEIGHT_MLP_INNER_NORM, i, d->mlp_width);
+    if (sandwich || normformer) layer->attention.post_norm = bind_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
+    if (sandwich) layer->mlp.post_norm = bind_norm(b, WEIGHT_MLP_POST_NORM, i, d->width);
+    if (d->head_scale != HEAD_SCALE_NONE) layer->head_scale = bind_vector(b, WEIGHT_HEAD_SCALE, i, "", true, d->heads);
+    if (d->residual_scale) layer->mlp.residual_scale = bind_vector(b, WEIGHT_RESIDUAL_SCALE, i, "", true, d->width);
+    if (d->gpas) layer->gpas_gate = bind_vector(b, WEIGHT_GATE, i, "", true, 1);
+}
+
 static void bind_layer(struct binder *b, struct bound_layer *layer, size_t i) {
     const struct model_description *d = b->description;
-    layer->attention_norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
-    if (d->residual != RESIDUAL_PARALLEL_ONE_NORM) layer->mlp_norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
+    layer->attention.norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
+    if (d->residual != RESIDUAL_PARALLEL_ONE_NORM) layer->mlp.norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
     bind_qkv(b, layer, i);
     struct vector_view *views = b->model->head_views + i * 2 * (d->heads + d->kv_heads);
     bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
     bind_head_norm(b, WEIGHT_KEY_NORM, i, d->kv_heads, views + 2 * d->heads, &layer->key_norm);
-    layer->attention_out = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
+    layer->attention.exit = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
     if (d->gated) layer->gate = bind_linear(b, WEIGHT_MLP_GATE, i, d->mlp_width, d->width);
     layer->up = bind_linear(b, WEIGHT_MLP_UP, i, d->mlp_width, d->width);
-    layer->down = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
+    layer->mlp.exit = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
+    bind_placement(b, layer, i);
 }
 
 static void bind_ends(struct binder *b) {
@@ -218,7 +239,8 @@ static void bind_ends(struct binder *b) {
         m->project_in = bind_linear(b, WEIGHT_PROJECT_IN, 0, d->width, d->embedding_width);
         m->project_out = bind_linear(b, WEIGHT_PROJECT_OUT, 0, d->embedding_width, d->width);
     }
-    m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
+    if (d->placement != PLACEMENT_POST && d->placement != PLACEMENT_DEEPNORM)
+        m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
     if (!d->tied) {
         m->head.weight = bind_matrix(b, WEIGHT_HEAD, 0, false, d->vocabulary, d->embedding_width);
     } else {

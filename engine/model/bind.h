@@ -41,13 +41,19 @@ struct bound_head_norm {
     size_t views;
 };
 
+/* Norms with a gain.count of 0, and vectors without a tensor, are not there. */
+struct bound_sublayer {
+    struct bound_norm norm, inner_norm, post_norm;
+    struct bound_linear exit;
+    struct vector_view residual_scale;
+};
+
 struct bound_layer {
-    struct bound_norm attention_norm, mlp_norm;
+    struct bound_sublayer attention, mlp;
     struct bound_head_norm query_norm, key_norm;
-    struct bound_linear query, key, value, attention_out;
-    struct bound_linear gate, up, down;
-    struct bound_norm attention_inner_norm, mlp_inner_norm, attention_post_norm, mlp_post_norm;
-    struct vector_view head_scale, residual_scale, gpas_gate;
+    struct bound_linear query, key, value;
+    struct bound_linear gate, up;
+    struct vector_view head_scale, gpas_gate;
 };
 
 struct bound_model {

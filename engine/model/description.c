@@ -51,6 +51,10 @@ bool description_converts(const struct model_description *d) {
     }
 }
 
+bool description_is_post_like(const struct model_description *d) {
+    return d->placement == PLACEMENT_POST || d->placement == PLACEMENT_DEEPNORM || d->placement == PLACEMENT_RESIDUAL_DUAL;
+}
+
 double description_rope_theta(const struct model_description *d, size_t length) {
     const struct rotary *rotary = &d->rotary;
     double n = (double)length, limit = (double)rotary->scaling_context, r = (double)rotary->dimensions;

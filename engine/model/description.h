@@ -20,6 +20,8 @@
 #define MODEL_CONTEXT_MAX    4194304
 #define MODEL_END_TOKENS_MAX 16
 
+struct weight_name;
+
 enum norm_type { NORM_TYPE_LAYERNORM, NORM_TYPE_RMSNORM };
 
 /* Where the norms of a block stand; the names are those of the papers (README, "Norm placements"). */
@@ -93,6 +95,7 @@ struct layer_traits {
 
 struct model_description {
     char family[32];
+    const struct weight_name *names; /* of the tensors, as family.h says; the adapter's */
     size_t vocabulary; /* rows of the embedding table and of the head */
     size_t width, layers, heads, kv_heads, head_dim, mlp_width, context;
 
@@ -150,6 +153,9 @@ enum status description_layers_init(struct model_description *d, struct error *e
 
 /* Whether every reader of the main branch is a norm, so that the RMSNorm and CRMSNorm forms are exact. */
 bool description_converts(const struct model_description *d);
+
+/* post, deepnorm, residual_dual: the norms stand behind the sum, on the branch itself. */
+bool description_is_post_like(const struct model_description *d);
 
 /* Rotary base for a sequence that may grow to `length` positions: dynamic scaling depends on it. */
 double description_rope_theta(const struct model_description *d, size_t length);

@@ -2,6 +2,8 @@
  * placements"): plain names, [out, in] matrices, norm_placement in the config. */
 #include "engine/model/families.h"
 
+#include <math.h>
+
 static const struct weight_name names[] = {
     {WEIGHT_EMBEDDING, "embed_tokens", BIAS_NONE, false},
     {WEIGHT_POSITION, "embed_positions", BIAS_NONE, false},
@@ -15,6 +17,13 @@ static const struct weight_name names[] = {
     {WEIGHT_ATTENTION_OUT, "layers.%zu.attn.out_proj", BIAS_OPTIONAL, false},
     {WEIGHT_MLP_UP, "layers.%zu.mlp.fc1", BIAS_OPTIONAL, false},
     {WEIGHT_MLP_DOWN, "layers.%zu.mlp.fc2", BIAS_OPTIONAL, false},
+    {WEIGHT_ATTENTION_INNER_NORM, "layers.%zu.attn.inner_norm", BIAS_OPTIONAL, false},
+    {WEIGHT_MLP_INNER_NORM, "layers.%zu.mlp.inner_norm", BIAS_OPTIONAL, false},
+    {WEIGHT_ATTENTION_POST_NORM, "layers.%zu.attn_post_norm", BIAS_OPTIONAL, false},
+    {WEIGHT_MLP_POST_NORM, "layers.%zu.mlp_post_norm", BIAS_OPTIONAL, false},
+    {WEIGHT_HEAD_SCALE, "layers.%zu.attn.head_scale", BIAS_NONE, true},
+    {WEIGHT_RESIDUAL_SCALE, "layers.%zu.mlp.residual_scale", BIAS_NONE, true},
+    {WEIGHT_GATE, "layers.%zu.gate", BIAS_NONE, true},
     {0, NULL, 0, false},
 };
 
@@ -33,15 +42,52 @@ static void describe_positions(struct config_reader *config, struct model_descri
     if (d->head_dim % 2) config_refuse(config, "rotary positions need an even head dimension, found %zu", d->head_dim);
 }
 
+/* Norms of a type with a bias have one. */
+static void demand_norm_biases(struct model_description *d) {
+    static const enum weight norms[] = {
+        WEIGHT_FINAL_NORM,     WEIGHT_ATTENTION_NORM,      WEIGHT_MLP_NORM,      WEIGHT_ATTENTION_INNER_NORM,
+        WEIGHT_MLP_INNER_NORM, WEIGHT_ATTENTION_POST_NORM, WEIGHT_MLP_POST_NORM,
+    };
+    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++)
+        d->bias[norms[i]] = d->norm_type == NORM_TYPE_LAYERNORM ? BIAS_REQUIRED : BIAS_NONE;
+}
+
+/* A key that only one placement reads is refused in the others: it would say something that is not done. */
+static bool belongs(struct config_reader *config, const struct model_description *d, const char *key,
+                    enum norm_placement placement) {
+    if (!config_has(config, key)) return false;
+    if (d->placement == placement) return true;
+    config_refuse(config, "%s belongs to norm_placement=%s, found %s", key, placement_name(placement),
+                  placement_name(d->placement));
+    return false;
+}
+
+static void describe_dual(struct config_reader *config, struct model_description *d) {
+    if (belongs(config, d, "dual_scale", PLACEMENT_RESIDUAL_DUAL)) d->dual_scale = config_real(config, "dual_scale", 1, -1e6, 1e6);
+    if (belongs(config, d, "dual_alpha", PLACEMENT_RESIDUAL_DUAL)) d->dual_alpha = config_real(config, "dual_alpha", 1, -1e6, 1e6);
+    double eps = 1e-7;
+    if (belongs(config, d, "dual_norm_eps", PLACEMENT_RESIDUAL_DUAL)) eps = config_real(config, "dual_norm_eps", eps, 0, 1);
+    if (d->placement != PLACEMENT_RESIDUAL_DUAL) return;
+    d->final_norm_eps = eps;
+    if (d->gpas) config_refuse(config, "norm_placement=residual_dual with gpas=true is not defined");
+    if (d->norm_type != NORM_TYPE_LAYERNORM) config_refuse(config, "norm_placement=residual_dual needs norm_type=layernorm");
+}
+
 static void describe_placement(struct config_reader *config, struct model_description *d) {
     static const char *const norm_types[] = {"layernorm", "rmsnorm", NULL};
+    static const char *const head_scales[] = {"paper", "output", NULL};
     d->norm_type = config_choice(config, "norm_type", "layernorm", norm_types) ? NORM_TYPE_RMSNORM : NORM_TYPE_LAYERNORM;
     d->placement = (enum norm_placement)config_choice(config, "norm_placement", "pre", placements);
-    if (d->placement != PLACEMENT_PRE)
-        config_refuse(config, "norm_placement=%s is not supported yet; supported: pre", placement_name(d->placement));
-    if (d->norm_type != NORM_TYPE_LAYERNORM)
-        config_refuse(config, "norm_type=rmsnorm is not supported yet; supported: layernorm");
-    config_demand_bool(config, "gpas", false, false, "is not supported yet");
+    d->gpas = config_bool(config, "gpas", false);
+    if (d->placement == PLACEMENT_DEEPNORM) d->deepnorm_alpha = pow(2 * (double)d->layers, 0.25);
+    if (belongs(config, d, "deepnorm_alpha", PLACEMENT_DEEPNORM))
+        d->deepnorm_alpha = config_real(config, "deepnorm_alpha", 1, 1e-6, 1e6);
+    if (belongs(config, d, "head_scale", PLACEMENT_NORMFORMER))
+        d->head_scale = config_choice(config, "head_scale", "paper", head_scales) ? HEAD_SCALE_OUTPUT : HEAD_SCALE_PAPER;
+    bool scaled = config_bool(config, "residual_scale", false);
+    if (scaled && belongs(config, d, "residual_scale", PLACEMENT_NORMFORMER)) d->residual_scale = true;
+    describe_dual(config, d);
+    demand_norm_biases(d);
 }
 
 static void describe(struct config_reader *config, struct model_description *d) {

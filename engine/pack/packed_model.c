@@ -41,8 +41,13 @@ static void place_linear(struct carve *carve, const struct converted_linear *fro
 /* heads: how many share a norm of one head's width (1 for other norms). */
 static void place_norm(struct carve *carve, const struct converted_norm *from, size_t heads, struct packed_norm *to) {
     *to = (struct packed_norm){
-        .kind = from->kind, .width = from->width, .divisor = (float)from->divisor, .eps = (float)from->eps};
-    to->gain_stride = heads > 1 ? from->width : 0;
+        .kind = from->kind,
+        .folded = from->folded,
+        .width = from->width,
+        .divisor = (float)from->divisor,
+        .eps = (float)from->eps,
+        .gain_stride = heads > 1 ? from->width : 0,
+    };
     if (from->gain) to->gain = take(carve, from->width * heads);
     if (from->shift) to->bias = take(carve, from->width * heads);
 }
@@ -51,17 +56,28 @@ static size_t norm_heads(const struct model_description *d, size_t heads) {
     return d->qk_norm == QK_NORM_PER_HEAD ? heads : 1;
 }
 
+static void place_sublayer(struct carve *carve, const struct converted_model *c, const struct converted_sublayer *from,
+                           enum matmul_kind matmul, struct packed_sublayer *to) {
+    *to = (struct packed_sublayer){
+        .residual_factor = (float)from->residual_factor,
+        .rescale = (float)from->rescale,
+    };
+    place_norm(carve, &from->norm, 1, &to->norm);
+    place_norm(carve, &from->inner_norm, 1, &to->inner_norm);
+    place_norm(carve, &from->post_norm, 1, &to->post_norm);
+    place_linear(carve, &from->exit, matmul, &to->exit);
+    if (from->residual_scale) to->residual_scale = take(carve, c->description->width);
+}
+
 static void place_layer(struct carve *carve, const struct converted_model *c, size_t i, enum matmul_kind matmul,
                         struct packed_layer *to) {
     const struct converted_layer *from = &c->layers[i];
-    place_norm(carve, &from->attention_norm, 1, &to->attention_norm);
-    place_norm(carve, &from->mlp_norm, 1, &to->mlp_norm);
+    place_sublayer(carve, c, &from->attention, matmul, &to->attention);
+    place_sublayer(carve, c, &from->mlp, matmul, &to->mlp);
     place_norm(carve, &from->query_norm, norm_heads(c->description, c->description->heads), &to->query_norm);
     place_norm(carve, &from->key_norm, norm_heads(c->description, c->description->kv_heads), &to->key_norm);
     place_linear(carve, &from->qkv, matmul, &to->qkv);
-    place_linear(carve, &from->attention_out, matmul, &to->attention_out);
     place_linear(carve, &from->up, matmul, &to->up);
-    place_linear(carve, &from->down, matmul, &to->down);
 }
 
 /* Everything of the model; p->layers may be NULL when only the size matters. */
@@ -153,13 +169,21 @@ static void pack_norm(const struct converted_norm *from, size_t heads, const str
     round_vector(from->shift, from->width * heads, to->bias);
 }
 
+static void pack_sublayer_norms(const struct converted_model *c, const struct converted_sublayer *from,
+                                const struct packed_sublayer *to) {
+    pack_norm(&from->norm, 1, &to->norm);
+    pack_norm(&from->inner_norm, 1, &to->inner_norm);
+    pack_norm(&from->post_norm, 1, &to->post_norm);
+    round_vector(from->residual_scale, c->description->width, to->residual_scale);
+}
+
 static void pack_norms(const struct converted_model *c, const struct packed_model *p) {
     const struct model_description *d = c->description;
     for (size_t i = 0; i < d->layers; i++) {
         const struct converted_layer *from = &c->layers[i];
         const struct packed_layer *to = &p->layers[i];
-        pack_norm(&from->attention_norm, 1, &to->attention_norm);
-        pack_norm(&from->mlp_norm, 1, &to->mlp_norm);
+        pack_sublayer_norms(c, &from->attention, &to->attention);
+        pack_sublayer_norms(c, &from->mlp, &to->mlp);
         pack_norm(&from->query_norm, norm_heads(d, d->heads), &to->query_norm);
         pack_norm(&from->key_norm, norm_heads(d, d->kv_heads), &to->key_norm);
     }
@@ -169,9 +193,9 @@ static void pack_norms(const struct converted_model *c, const struct packed_mode
 static void add_jobs(struct packing *p, struct converted_model *c, struct packed_model *model) {
     for (size_t i = 0; i < c->description->layers; i++) {
         add_job(p, &c->layers[i].qkv, &model->layers[i].qkv);
-        add_job(p, &c->layers[i].attention_out, &model->layers[i].attention_out);
+        add_job(p, &c->layers[i].attention.exit, &model->layers[i].attention.exit);
         add_job(p, &c->layers[i].up, &model->layers[i].up);
-        add_job(p, &c->layers[i].down, &model->layers[i].down);
+        add_job(p, &c->layers[i].mlp.exit, &model->layers[i].mlp.exit);
     }
     if (c->project_out.part_count) add_job(p, &c->project_out, &model->project_out);
     add_job(p, &c->head, &model->head);

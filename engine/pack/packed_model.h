@@ -20,19 +20,28 @@ struct packed_linear {
     float *bias;    /* [out] or NULL */
 };
 
-/* A norm as it runs. Folded: only a scale a row (gain NULL). */
+/* A norm as it runs. Folded: only a scale a row. */
 struct packed_norm {
     enum row_norm kind;
-    size_t width;
+    bool folded;
+    size_t width; /* 0: there is no such norm */
     float divisor, eps;
     float *gain, *bias; /* [width] or NULL; of a head's norm [head_dim] or [heads, head_dim] */
     size_t gain_stride; /* of a head's norm: from one head's gain to the next; 0 when all share it */
 };
 
+/* See struct converted_sublayer. */
+struct packed_sublayer {
+    struct packed_norm norm, inner_norm, post_norm;
+    struct packed_linear exit;
+    float *residual_scale; /* [width] or NULL */
+    float residual_factor, rescale;
+};
+
 struct packed_layer {
-    struct packed_norm attention_norm, mlp_norm;
-    struct packed_norm query_norm, key_norm; /* width 0: none */
-    struct packed_linear qkv, attention_out, up, down;
+    struct packed_sublayer attention, mlp;
+    struct packed_norm query_norm, key_norm;
+    struct packed_linear qkv, up;
 };
 
 struct packed_model {
