@@ -20,8 +20,7 @@ static enum api_error_kind wrong_type(struct api_error *e, const char *name, con
                          json_body_type_name(found));
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the table ----------------------------------------------------------------------------------------- */
 
 static enum api_error_kind read_INTEGER(const json_t *value, const char *name, double least, double most,
                                         int64_t *out, struct api_error *e) {
@@ -60,8 +59,7 @@ static enum api_error_kind read_table(struct api_params *p, const json_t *body, 
     return API_OK;
 }
 
-/* ---- lists
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- lists --------------------------------------------------------------------------------------------- */
 
 enum api_error_kind api_params_token_ids(const json_t *array, const char *name, size_t count_max,
                                          size_t vocabulary, int32_t **ids, size_t *count,
@@ -181,8 +179,7 @@ static enum api_error_kind read_lists(struct api_params *p, const json_t *body,
     return API_OK;
 }
 
-/* ---- the rest
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the rest ------------------------------------------------------------------------------------------ */
 
 static enum api_error_kind read_seed(struct api_params *p, const json_t *body, struct api_error *e) {
     const json_t *value = json_body_field(body, "seed");

@@ -17,8 +17,7 @@ static enum api_error_kind engine_failure(struct api_error *e, const char *param
     return api_error_set(e, API_INVALID, param, "%s", cause->text);
 }
 
-/* ---- /tokenize
- * --------------------------------------------------------------------------------------------------- */
+/* ---- /tokenize ----------------------------------------------------------------------------------------- */
 
 static void write_tokens(struct request *r, const char *text, size_t length, bool special) {
     int32_t *ids = NULL;
@@ -57,8 +56,7 @@ void api_tokenize(struct request *r) {
     request_work(r, tokenize, answer);
 }
 
-/* ---- /detokenize
- * ------------------------------------------------------------------------------------------------- */
+/* ---- /detokenize --------------------------------------------------------------------------------------- */
 
 static void write_text(struct request *r, const int32_t *ids, size_t count) {
     char *text = NULL;
@@ -94,8 +92,7 @@ void api_detokenize(struct request *r) {
     request_work(r, detokenize, answer);
 }
 
-/* ---- /tokenizer_info
- * --------------------------------------------------------------------------------------------- */
+/* ---- /tokenizer_info ----------------------------------------------------------------------------------- */
 
 static void write_token(struct bytes *out, const struct service *s, const char *name, int32_t id) {
     char text[256];

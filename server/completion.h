@@ -37,7 +37,8 @@ struct prompt {
     size_t echo_length, echo_characters;
     /* with echo and logprobs: of the prompt's tokens, the same for every choice */
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
-    size_t scored_offset;          /* where the text of the next prompt token starts */
+    size_t scored;                 /* prompt tokens of which the log-probability is there */
+    size_t scored_offset;          /* where the text of the next one starts */
     struct engine_request *handle; /* NULL before admission and after the end */
     struct choice *choices;        /* params.best_of of them */
     size_t finished;
@@ -76,22 +77,20 @@ void completion_release(struct completion *c);
  * c->prompt_count. */
 void completion_event(struct prompt *p, const struct engine_event *event);
 
-/* ---- JSON of the answer (completion_write.c)
- * ------------------------------------------------------------------- */
+/* ---- JSON of the answer (completion_write.c) ----------------------------------------------------------- */
 
 /* The whole answer, after the last event. */
 void completion_write(struct bytes *out, struct completion *c);
 
-/* What is new of one choice, as a chunk of a stream; whether there is anything. The choice's buffers are
- * empty afterwards. */
-bool completion_has_chunk(const struct choice *choice);
+/* What is new of one choice, as a chunk of a stream; whether there is anything to say yet. The choice's
+ * buffers are empty afterwards. */
+bool completion_has_chunk(const struct prompt *p, const struct choice *choice);
 void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *choice);
 
 /* The last chunk when usage is asked for. */
 void completion_write_usage_chunk(struct bytes *out, const struct completion *c);
 
-/* ---- prompts (api_prompt.c)
- * -------------------------------------------------------------------------------------- */
+/* ---- prompts (api_prompt.c) ---------------------------------------------------------------------------- */
 
 /* All forms of `prompt`: a string, an array of ids, or an array that mixes both. Fills c->prompts; uses
  * c->params. */

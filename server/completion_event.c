@@ -62,26 +62,18 @@ static size_t write_logprobs(struct logprob_buffers to, const struct engine *eng
     return length >= 6 && memcmp(token, "bytes:", 6) == 0 ? 0 : utf8_count(token, length);
 }
 
-static void append_elements(struct bytes *out, const struct bytes *elements) {
-    if (elements->length) json_write_separator(out);
-    bytes_append_bytes(out, elements);
-}
-
 /* With echo a choice begins with its prompt. */
 static void begin_choice(struct prompt *p, struct choice *choice) {
     choice->begun = true;
     if (!p->completion->params.echo) return;
     bytes_append(&choice->text, p->echo, p->echo_length);
     choice->characters = choice->next_offset = p->echo_characters;
-    append_elements(&choice->tokens, &p->tokens);
-    append_elements(&choice->token_logprobs, &p->token_logprobs);
-    append_elements(&choice->top_logprobs, &p->top_logprobs);
-    append_elements(&choice->text_offsets, &p->text_offsets);
 }
 
 static void score_prompt_token(struct prompt *p, const struct engine_event *event) {
     struct logprob_buffers to = {&p->tokens, &p->token_logprobs, &p->top_logprobs, &p->text_offsets};
     size_t own = write_logprobs(to, p->completion->engine, event, p->scored_offset);
+    p->scored++;
     /* Special tokens may have no text in the echo: offsets stay inside it. */
     p->scored_offset += own;
     if (p->scored_offset > p->echo_characters) p->scored_offset = p->echo_characters;

@@ -31,22 +31,27 @@ static void write_usage(struct bytes *out, const struct completion *c) {
                  (unsigned long long)(prompt_tokens + generated), (unsigned long long)cached);
 }
 
-static void write_array(struct bytes *out, const char *name, struct bytes *elements) {
+/* The elements of the prompt, which every choice begins with when it echoes it, and those of the choice. */
+static void write_array(struct bytes *out, const char *name, const struct bytes *of_prompt,
+                        struct bytes *elements) {
     bytes_format(out, "\"%s\":[", name);
+    if (of_prompt) bytes_append_bytes(out, of_prompt);
+    if (elements->length) json_write_separator(out);
     bytes_append_bytes(out, elements);
     bytes_text(out, "]");
     bytes_clear(elements);
 }
 
-static void write_logprobs(struct bytes *out, struct choice *choice) {
+static void write_logprobs(struct bytes *out, const struct prompt *p, struct choice *choice,
+                           bool with_prompt) {
     bytes_text(out, "{");
-    write_array(out, "tokens", &choice->tokens);
+    write_array(out, "tokens", with_prompt ? &p->tokens : NULL, &choice->tokens);
     bytes_text(out, ",");
-    write_array(out, "token_logprobs", &choice->token_logprobs);
+    write_array(out, "token_logprobs", with_prompt ? &p->token_logprobs : NULL, &choice->token_logprobs);
     bytes_text(out, ",");
-    write_array(out, "top_logprobs", &choice->top_logprobs);
+    write_array(out, "top_logprobs", with_prompt ? &p->top_logprobs : NULL, &choice->top_logprobs);
     bytes_text(out, ",");
-    write_array(out, "text_offset", &choice->text_offsets);
+    write_array(out, "text_offset", with_prompt ? &p->text_offsets : NULL, &choice->text_offsets);
     bytes_text(out, "}");
 }
 
@@ -81,7 +86,7 @@ static void write_finish(struct bytes *out, const struct api_params *params, con
 static void write_token_ids(struct bytes *out, const struct prompt *p, struct choice *choice,
                             bool with_prompt) {
     bytes_text(out, ",");
-    write_array(out, "token_ids", &choice->token_ids);
+    write_array(out, "token_ids", NULL, &choice->token_ids);
     if (!with_prompt) return;
     bytes_text(out, ",\"prompt_token_ids\":[");
     for (size_t i = 0; i < p->count; i++) bytes_format(out, i ? ",%d" : "%d", (int)p->ids[i]);
@@ -89,20 +94,21 @@ static void write_token_ids(struct bytes *out, const struct prompt *p, struct ch
 }
 
 /* Writes what the choice's buffers hold and empties them. */
-static void write_choice(struct bytes *out, struct prompt *p, struct choice *choice, size_t index,
-                         bool with_prompt) {
+static void write_choice(struct bytes *out, struct prompt *p, struct choice *choice, size_t index) {
+    bool with_prompt = !choice->written;
     const struct api_params *params = &p->completion->params;
     bytes_format(out, "{\"index\":%zu,\"text\":", index);
     json_write_string(out, choice->text.data, choice->text.length);
     bytes_clear(&choice->text);
     bytes_text(out, ",\"logprobs\":");
     if (params->logprobs >= 0)
-        write_logprobs(out, choice);
+        write_logprobs(out, p, choice, with_prompt);
     else
         bytes_text(out, "null");
     write_finish(out, params, choice);
     if (params->return_token_ids) write_token_ids(out, p, choice, with_prompt);
     bytes_text(out, "}");
+    choice->written = true;
 }
 
 static bool choice_failed(const struct choice *choice) {
@@ -110,8 +116,7 @@ static bool choice_failed(const struct choice *choice) {
            choice->top_logprobs.failed || choice->text_offsets.failed || choice->token_ids.failed;
 }
 
-/* ---- the whole answer
- * ------------------------------------------------------------------------------------------- */
+/* ---- the whole answer ---------------------------------------------------------------------------------- */
 
 static double mean_logprob(const struct choice *choice) {
     return choice->generated ? choice->logprob_sum / choice->generated : -INFINITY;
@@ -137,7 +142,7 @@ static void write_prompt(struct bytes *out, struct prompt *p) {
         struct choice *choice = &p->choices[from];
         if (choice_failed(choice)) out->failed = true;
         json_write_separator(out);
-        write_choice(out, p, choice, p->index * n + i, true);
+        write_choice(out, p, choice, p->index * n + i);
     }
 }
 
@@ -149,10 +154,12 @@ void completion_write(struct bytes *out, struct completion *c) {
     bytes_text(out, "}");
 }
 
-/* ---- chunks
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- chunks -------------------------------------------------------------------------------------------- */
 
-bool completion_has_chunk(const struct choice *choice) {
+bool completion_has_chunk(const struct prompt *p, const struct choice *choice) {
+    const struct api_params *params = &p->completion->params;
+    /* The first chunk begins with the scores of the prompt: choices may be ahead of them. */
+    if (params->echo && params->logprobs >= 0 && p->scored < p->count) return false;
     return choice->text.length || choice->tokens.length || choice->token_ids.length || choice->finished;
 }
 
@@ -161,8 +168,7 @@ void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *
     if (choice_failed(choice)) out->failed = true;
     write_head(out, c);
     size_t index = p->index * (size_t)c->params.n + (size_t)(choice - p->choices);
-    write_choice(out, p, choice, index, !choice->written);
-    choice->written = true;
+    write_choice(out, p, choice, index);
     bytes_text(out, c->params.include_usage ? "],\"usage\":null}" : "]}");
 }
 

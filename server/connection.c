@@ -69,8 +69,7 @@ void connection_unwatch(struct connection *c) {
     c->is_watched = false;
 }
 
-/* ---- the sweep
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the sweep ----------------------------------------------------------------------------------------- */
 
 /* libmicrohttpd sees the end of file and closes. */
 static void cut(struct connection *c) {

@@ -5,7 +5,7 @@
 
 static void write_chunk(struct request *r, struct prompt *p, struct choice *choice) {
     struct bytes *out = &r->reply.bytes;
-    if (!completion_has_chunk(choice)) return;
+    if (!completion_has_chunk(p, choice)) return;
     sse_write_begin(out);
     completion_write_chunk(out, p, choice);
     sse_write_end(out);
@@ -60,7 +60,12 @@ static void take_event(struct request *r, struct prompt *p, const struct engine_
     completion_event(p, event);
     if (event->kind == ENGINE_EVENT_FINISHED && event->finish == ENGINE_FINISH_FAILED)
         log_error("request %s: %s: %s", r->id, event->error.where, event->error.text);
-    if (event->kind == ENGINE_EVENT_PROMPT || r->state != REQUEST_STREAMING) return;
+    if (r->state != REQUEST_STREAMING) return;
+    if (event->kind == ENGINE_EVENT_PROMPT) {
+        /* With the last score those choices can go out that were ahead of it. */
+        for (int64_t i = 0; i < p->completion->params.best_of; i++) write_chunk(r, p, &p->choices[i]);
+        return;
+    }
     if (event->kind == ENGINE_EVENT_FINISHED && event->finish != ENGINE_FINISH_STOP &&
         event->finish != ENGINE_FINISH_LENGTH)
         return; /* the error follows */

@@ -30,8 +30,7 @@ static const char *header(const struct request *r, const char *name) {
     return MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, name);
 }
 
-/* ---- what comes in
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what comes in ------------------------------------------------------------------------------------- */
 
 static bool is_sane_id(const char *id) {
     size_t length = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:");
@@ -134,8 +133,7 @@ static bool receive(struct request *r, const char *data, size_t length) {
     return r->discarded <= DISCARD_BYTES_MAX;
 }
 
-/* ---- what goes out
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what goes out ------------------------------------------------------------------------------------- */
 
 static void add_header(struct MHD_Response *response, const char *name, const char *value) {
     /* It fails only for want of memory or for a malformed value: then the answer goes without. */
@@ -219,8 +217,7 @@ static enum MHD_Result queue_preflight(struct request *r) {
     return queue(r, response);
 }
 
-/* ---- callbacks of libmicrohttpd
- * ----------------------------------------------------------------------------------- */
+/* ---- callbacks of libmicrohttpd ------------------------------------------------------------------------ */
 
 /* The request is complete, or goes on after it was suspended. */
 static enum MHD_Result proceed(struct request *r) {
@@ -328,8 +325,7 @@ static void on_log(void *service, const char *format, va_list args) {
     log_debug("http: %s", line);
 }
 
-/* ---- start and stop
- * ----------------------------------------------------------------------------------------------- */
+/* ---- start and stop ------------------------------------------------------------------------------------ */
 
 enum status http_start(struct service *s, struct error *e) {
     const struct config *config = s->config;

@@ -21,8 +21,7 @@ void listener_deinit(struct listener *l) {
     *l = (struct listener){.fd = -1};
 }
 
-/* ---- TCP
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- TCP ----------------------------------------------------------------------------------------------- */
 
 static bool is_loopback(const struct sockaddr *address) {
     if (address->sa_family == AF_INET)
@@ -73,8 +72,7 @@ static enum status open_tcp(struct listener *l, const char *host, size_t port, c
     return STATUS_OK;
 }
 
-/* ---- Unix socket
- * ------------------------------------------------------------------------------------------------ */
+/* ---- Unix socket --------------------------------------------------------------------------------------- */
 
 /* A socket file outlives its process. It is stale when nobody accepts behind it. */
 static bool is_stale(const struct sockaddr_un *address) {

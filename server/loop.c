@@ -6,6 +6,7 @@
 static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
 
 static void run_http(struct loop *l) {
+    l->has_resumed = false;
     if (l->daemon) MHD_run(l->daemon);
 }
 
@@ -23,7 +24,9 @@ static void on_http_timer(uv_timer_t *handle) {
 static void on_prepare(uv_prepare_t *handle) {
     struct loop *l = handle->data;
     MHD_UNSIGNED_LONG_LONG timeout_ms;
-    if (l->daemon && MHD_get_timeout(l->daemon, &timeout_ms) == MHD_YES)
+    if (l->has_resumed)
+        uv_timer_start(&l->http_timer, on_http_timer, 0, 0);
+    else if (l->daemon && MHD_get_timeout(l->daemon, &timeout_ms) == MHD_YES)
         uv_timer_start(&l->http_timer, on_http_timer, timeout_ms, 0);
     else
         uv_timer_stop(&l->http_timer);
@@ -88,6 +91,10 @@ void loop_detach(struct loop *l) {
     l->daemon = NULL;
     uv_timer_stop(&l->http_timer);
     uv_close((uv_handle_t *)&l->http, NULL);
+}
+
+void loop_resumed(struct loop *l) {
+    l->has_resumed = true;
 }
 
 void loop_run(struct loop *l) {

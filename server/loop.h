@@ -4,6 +4,7 @@
 #pragma once
 
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <uv.h>
 
 #include "engine/base/error.h"
@@ -26,6 +27,7 @@ struct loop {
     uv_async_t wake;
     uv_signal_t signals[3];
     struct MHD_Daemon *daemon; /* borrowed */
+    bool has_resumed;          /* the daemon has work that it does not know of by its descriptors */
     struct loop_callbacks callbacks;
 };
 
@@ -36,6 +38,10 @@ enum status loop_init(struct loop *l, const struct loop_callbacks *callbacks, st
 /* Lets the loop drive the daemon; stops driving it. The daemon must be started with MHD_USE_EPOLL. */
 enum status loop_attach(struct loop *l, struct MHD_Daemon *daemon, struct error *e);
 void loop_detach(struct loop *l);
+
+/* After MHD_resume_connection: libmicrohttpd acts on it when it runs next, and without threads it wakes
+ * nobody for that. Any number of resumed connections share one run. */
+void loop_resumed(struct loop *l);
 
 /* Runs until loop_stop; waits for and handles the next thing only. */
 void loop_run(struct loop *l);

@@ -7,8 +7,7 @@
 #include "server/route.h"
 #include "server/service.h"
 
-/* ---- the format
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the format ---------------------------------------------------------------------------------------- */
 
 void metrics_head(struct bytes *out, const char *kind, const char *name, const char *help) {
     bytes_format(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
@@ -54,8 +53,7 @@ void metrics_label(struct bytes *out, const char *name, const char *value) {
     bytes_text(out, "\"");
 }
 
-/* ---- the server
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the server ---------------------------------------------------------------------------------------- */
 
 static void write_stats(struct bytes *out, const struct stats *stats) {
 #define COUNTER "counter"
@@ -106,8 +104,7 @@ static void write_server(struct bytes *out, const struct service *s) {
     write_answers(out, &s->stats);
 }
 
-/* ---- the engine
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the engine ---------------------------------------------------------------------------------------- */
 
 static void write_model_info(struct bytes *out, const struct service *s, const char *model_label) {
     struct bytes labels = {0};

@@ -62,8 +62,7 @@ void request_release(struct request *r) {
     service_request_ended(s);
 }
 
-/* ---- work in the pool
- * ------------------------------------------------------------------------------------------- */
+/* ---- work in the pool ---------------------------------------------------------------------------------- */
 
 static void on_work(uv_work_t *work) {
     struct request *r = work->data;
@@ -105,8 +104,7 @@ void request_work(struct request *r, void (*run)(struct request *r), void (*done
     request_move(r, REQUEST_PREPARING);
 }
 
-/* ---- answers
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------------------------------------- */
 
 void request_answer(struct request *r, unsigned status, const char *content_type) {
     if (r->answer.failed) {
@@ -146,8 +144,7 @@ void request_abandon(struct request *r) {
     request_resume(r);
 }
 
-/* ---- waiting
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------------------- */
 
 void request_suspend(struct request *r) {
     assert(!r->is_suspended && r->mhd);
@@ -160,4 +157,5 @@ void request_resume(struct request *r) {
     if (!r->is_suspended) return;
     r->is_suspended = false;
     MHD_resume_connection(r->mhd);
+    loop_resumed(&r->service->loop);
 }

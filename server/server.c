@@ -26,8 +26,7 @@ unsigned service_retry_after(const struct service *s, enum api_error_kind kind) 
     return kind == API_QUEUE_FULL && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
 }
 
-/* ---- phases
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- phases -------------------------------------------------------------------------------------------- */
 
 static void set_phase(struct service *s, enum service_phase phase) {
     s->phase = phase;
@@ -94,8 +93,7 @@ static void on_tick(void *context) {
         loop_stop(&s->loop);
 }
 
-/* ---- loading
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- loading ------------------------------------------------------------------------------------------- */
 
 static void set_limits(struct service *s) {
     const struct config *config = s->config;
@@ -141,8 +139,7 @@ static void wake_from_engine(void *context) {
     loop_wake(context);
 }
 
-/* ---- start and end
- * ------------------------------------------------------------------------------------------------ */
+/* ---- start and end ------------------------------------------------------------------------------------- */
 
 /* The name of the model's folder, unless another is configured. */
 static void set_model_name(struct service *s, const char *folder) {
@@ -170,11 +167,10 @@ static enum status start(struct service *s, const struct engine_options *options
         status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
                                s->tls.pair ? "https" : "http", e);
     if (status == STATUS_OK) status = http_start(s, e);
-    if (status == STATUS_OK) status = loader_create(options, &s->loop, &s->loader, e);
     if (status != STATUS_OK) return status;
     log_info("listening on %s", s->listener.url);
     warn_if_open(s);
-    return STATUS_OK;
+    return loader_create(options, &s->loop, &s->loader, e);
 }
 
 /* The engine is closed when nothing can call it any more: connections, then work in the pool. */

@@ -1,0 +1,22 @@
+/* A stand-in behind engine/engine.h for the tests of serving: no model, the same contract. What it generates
+ * is a function of the ids, the seed and the choice alone, so that a test can say what must come out, at any
+ * load.
+ *
+ * Tokens: 0..255 are bytes (a text's ids are its bytes), 256 ends a text and begins one, 257..319 are special
+ * tokens without text. Generated tokens are lower-case letters, spaces and, rarely, 256.
+ *
+ * The option `model` is a list of settings, "token-ms=5,load-ms=300":
+ *   load-ms    time that loading takes, in ten reports of progress
+ *   fail-load  loading fails
+ *   token-ms   time between two tokens of a sequence
+ *   fail-at    a sequence fails at this token (from 1 on)
+ *   no-start   there is no token to begin an empty prompt with */
+#pragma once
+
+#include "engine/engine.h"
+
+enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOKENS = 16 };
+
+/* The token that follows ids. */
+int32_t fake_next_token(const int32_t *ids, size_t count, const struct engine_sampling *sampling,
+                        uint32_t choice);
