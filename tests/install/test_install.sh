@@ -26,7 +26,10 @@ cmake --install "$build" --prefix "$work/a prefix" >/dev/null
 grep -q '"port": 1}' "$work/a prefix/etc/prenorm/prenormd.json" || { echo "the configuration was overwritten"; exit 1; }
 
 # As a package is built.
+DESTDIR=$work/destination cmake --install "$build" --prefix /usr >/dev/null
+expect_file "$work/destination/usr/bin/prenormd"
+expect_file "$work/destination/usr/share/doc/prenorm/options.md"
+expect_file "$work/destination/etc/prenorm/prenormd.json"
 DESTDIR=$work/destination cmake --install "$build" --prefix /usr/local >/dev/null
-expect_file "$work/destination/usr/local/bin/prenormd"
 expect_file "$work/destination/usr/local/etc/prenorm/prenormd.json"
 echo "installation: ok"
