@@ -1,0 +1,15 @@
+/* What the scheduler needs of a model: forward.h behind function pointers, so that the scheduler can be
+ * tested with one whose every answer is known. Called on the scheduler thread. */
+#pragma once
+
+#include <stddef.h>
+
+#include "engine/forward/forward.h"
+
+struct backend {
+    void *context;
+    /* As forward_step, forward_logits, forward_rope_theta. */
+    void (*step)(void *context, const struct step_entry *entries, size_t count);
+    float *(*logits)(void *context, size_t i);
+    double (*rope_theta)(void *context, size_t length); /* any thread */
+};

@@ -1,0 +1,200 @@
+#include "engine/sched/scheduler.h"
+
+#include <assert.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/sched/roster.h"
+#include "engine/sched/scheduler_state.h"
+
+#define RETRY_AFTER_MIN_S 1
+#define RETRY_AFTER_MAX_S 120
+
+/* ---- life
+ * -------------------------------------------------------------------------------------------------------- */
+
+static enum status make_lists(struct scheduler *s, struct error *e) {
+    size_t count = s->options.limits.sequences;
+    s->running = memory_aligned(count, sizeof *s->running, "scheduler", e);
+    s->needs = memory_aligned(count, sizeof *s->needs, "scheduler", e);
+    s->shares = memory_aligned(count, sizeof *s->shares, "scheduler", e);
+    s->victims = memory_aligned(count, sizeof *s->victims, "scheduler", e);
+    return s->running && s->needs && s->shares && s->victims ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static void destroy_parts(struct scheduler *s) {
+    step_deinit(&s->step);
+    free(s->running);
+    free(s->needs);
+    free(s->shares);
+    free(s->victims);
+    free(s);
+}
+
+static void check_options(const struct scheduler_options *o) {
+    const struct batch_limits *limits = &o->limits;
+    assert(limits->sequences > 0 && limits->sequences <= limits->rows &&
+           limits->sequences <= limits->logit_rows);
+    assert(limits->mixed_prefill_rows > 0);
+    assert(o->pool->page_count >= kv_pages_for(o->rules.context, o->rules.page_tokens));
+    assert(o->pool->layout.page_tokens == o->rules.page_tokens && o->rules.mailbox_events > 1);
+    assert(o->vocabulary.rows == o->rules.rows && o->vocabulary.sampleable <= o->vocabulary.rows);
+    (void)limits;
+}
+
+enum status scheduler_create(const struct scheduler_options *options, struct scheduler **out,
+                             struct error *e) {
+    *out = NULL;
+    check_options(options);
+    struct scheduler *s = calloc(1, sizeof *s);
+    if (!s) return error_set(e, STATUS_NO_MEMORY, "scheduler", "%zu bytes", sizeof *s);
+    s->options = *options;
+    stats_init(&s->stats);
+    enum status status = make_lists(s, e);
+    if (status == STATUS_OK) status = step_init(&s->step, options, e);
+    if (status == STATUS_OK) status = inbox_init(&s->inbox, options->queue_max, options->queue_tokens_max, e);
+    if (status != STATUS_OK) {
+        destroy_parts(s);
+        return status;
+    }
+    outbox_init(&s->outbox, options->wake, options->wake_context);
+    roster_publish(s);
+    *out = s;
+    return STATUS_OK;
+}
+
+/* Takes what has arrived and ends everything. */
+static void end_all(struct scheduler *s) {
+    struct engine_request *arrivals;
+    inbox_wait(&s->inbox, 0, &arrivals);
+    roster_take_arrivals(s, arrivals);
+    roster_finish_all(s);
+    roster_publish(s);
+    outbox_wake(&s->outbox);
+}
+
+void scheduler_destroy(struct scheduler *s) {
+    if (!s) return;
+    inbox_close(&s->inbox);
+    if (s->started) pthread_join(s->thread, NULL);
+    end_all(s);
+    inbox_deinit(&s->inbox);
+    outbox_deinit(&s->outbox);
+    destroy_parts(s);
+}
+
+/* ---- turns
+ * ------------------------------------------------------------------------------------------------------- */
+
+static bool turn(struct scheduler *s, struct engine_request *arrivals) {
+    roster_take_arrivals(s, arrivals);
+    uint64_t now_ns = clock_ns();
+    roster_sweep(s, now_ns);
+    roster_make_room(s, now_ns);
+    bool computed = step_run(s);
+    roster_publish(s);
+    outbox_wake(&s->outbox);
+    return computed;
+}
+
+bool scheduler_turn(struct scheduler *s) {
+    assert(!s->started);
+    struct engine_request *arrivals;
+    inbox_wait(&s->inbox, 0, &arrivals);
+    return turn(s, arrivals);
+}
+
+/* After a turn that computed nothing it sleeps: everything that could change that rings the bell, or is a
+ * deadline. */
+static void *run_thread(void *context) {
+    struct scheduler *s = context;
+    struct engine_request *arrivals;
+    uint64_t deadline_ns = UINT64_MAX;
+    while (inbox_wait(&s->inbox, deadline_ns, &arrivals))
+        deadline_ns = turn(s, arrivals) ? 0 : roster_next_deadline(s);
+    roster_take_arrivals(s, arrivals);
+    return NULL;
+}
+
+enum status scheduler_start(struct scheduler *s, struct error *e) {
+    sigset_t all, before;
+    sigfillset(&all); /* signals are for the loop */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&s->thread, NULL, run_thread, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) return error_set(e, STATUS_NO_MEMORY, "scheduler", "its thread cannot be started");
+    pthread_setname_np(s->thread, "prenorm-sched");
+    s->started = true;
+    return STATUS_OK;
+}
+
+/* ---- requests
+ * ---------------------------------------------------------------------------------------------------- */
+
+enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *prompts, size_t count,
+                             struct engine_request **requests, struct error *e) {
+    uint64_t now_ns = clock_ns();
+    enum status status = STATUS_OK;
+    size_t made = 0;
+    for (; made < count && status == STATUS_OK; made++) {
+        status = request_create(&s->options.rules, &prompts[made], now_ns, &requests[made], e);
+        if (status != STATUS_OK) break;
+        requests[made]->scheduler = s;
+    }
+    if (status == STATUS_OK) status = inbox_admit(&s->inbox, requests, count, e);
+    if (status == STATUS_OK) return status;
+    if (status == STATUS_LIMIT) stats_add(&s->stats.refused_queue, 1);
+    for (size_t i = 0; i < made; i++) {
+        request_release(requests[i]);
+        requests[i] = NULL;
+    }
+    return status;
+}
+
+void scheduler_cancel(struct engine_request *request) {
+    atomic_store_explicit(&request->cancelled, true, memory_order_release);
+    inbox_ring(&request->scheduler->inbox);
+}
+
+void scheduler_release(struct engine_request *request) {
+    struct scheduler *s = request->scheduler;
+    mailbox_close(&s->outbox, &request->mailbox);
+    scheduler_cancel(request);
+    request_release(request);
+}
+
+void scheduler_drain(struct scheduler *s) {
+    inbox_drain(&s->inbox);
+}
+
+unsigned scheduler_retry_after(struct scheduler *s) {
+    size_t choices, tokens;
+    inbox_waiting(&s->inbox, &choices, &tokens);
+    double interval = atomic_load_explicit(&s->stats.finish_interval, memory_order_relaxed);
+    double seconds = ceil((double)choices * interval);
+    if (seconds < RETRY_AFTER_MIN_S) return RETRY_AFTER_MIN_S;
+    return seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (unsigned)seconds;
+}
+
+void scheduler_stats(struct scheduler *s, struct engine_stats *out) {
+    stats_read(&s->stats, out);
+}
+
+/* ---- events
+ * ------------------------------------------------------------------------------------------------------ */
+
+struct engine_request *scheduler_next_ready(struct scheduler *s) {
+    struct mailbox *mailbox = outbox_next_ready(&s->outbox);
+    if (!mailbox) return NULL;
+    return (struct engine_request *)(void *)((char *)mailbox - offsetof(struct engine_request, mailbox));
+}
+
+bool scheduler_next_event(struct engine_request *request, struct engine_event *out) {
+    bool fed;
+    bool any = mailbox_take(&request->scheduler->outbox, &request->mailbox, out, &fed);
+    if (fed) inbox_ring(&request->scheduler->inbox);
+    return any;
+}

@@ -1,0 +1,179 @@
+#include "engine/sched/sequence.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- life
+ * -------------------------------------------------------------------------------------------------------- */
+
+static enum status make_matcher(struct sequence *s, struct error *e) {
+    const struct engine_request *r = s->request;
+    const char **strings = calloc(r->stop_count, sizeof *strings);
+    size_t *lengths = calloc(r->stop_count, sizeof *lengths);
+    enum status status;
+    if (strings && lengths) {
+        for (size_t i = 0; i < r->stop_count; i++)
+            strings[i] = r->stops[i].text, lengths[i] = r->stops[i].length;
+        status = stop_matcher_create(strings, lengths, r->stop_count, &s->matcher, e);
+    } else {
+        status = error_set(e, STATUS_NO_MEMORY, "request", "%zu stop strings", r->stop_count);
+    }
+    free(strings);
+    free(lengths);
+    return status;
+}
+
+enum status sequence_init(struct sequence *s, struct engine_request *request, uint32_t choice,
+                          const int32_t *prompt, struct error *e) {
+    const struct request_rules *rules = request->rules;
+    size_t length = request->prompt_count + request->max_tokens;
+    *s = (struct sequence){.request = request, .choice = choice, .count = request->prompt_count};
+    s->tokens = calloc(length, sizeof *s->tokens);
+    if (!s->tokens) return error_set(e, STATUS_NO_MEMORY, "request", "%zu tokens", length);
+    memcpy(s->tokens, prompt, request->prompt_count * sizeof *prompt);
+    s->rope_theta = rules->backend.rope_theta(rules->backend.context, length);
+    enum status status = kv_table_init(&s->table, kv_pages_for(length, rules->page_tokens), e);
+    if (status == STATUS_OK && rules->tokenizer)
+        status = detokenizer_create(rules->tokenizer, prompt, request->prompt_count, request->skip_special,
+                                    &s->detokenizer, e);
+    if (status == STATUS_OK && request->stop_count > 0) status = make_matcher(s, e);
+    return status;
+}
+
+void sequence_deinit(struct sequence *s) {
+    if (s->detokenizer) detokenizer_destroy(s->detokenizer);
+    if (s->matcher) stop_matcher_destroy(s->matcher);
+    kv_table_deinit(&s->table);
+    free(s->ending.bytes);
+    free(s->tokens);
+    *s = (struct sequence){0};
+}
+
+void sequence_move(struct sequence *s, enum sequence_state state) {
+    static const unsigned allowed[] = {
+        [SEQUENCE_WAITING] = 1u << SEQUENCE_PREFILL | 1u << SEQUENCE_DECODE | 1u << SEQUENCE_DONE,
+        [SEQUENCE_PREFILL] = 1u << SEQUENCE_DECODE | 1u << SEQUENCE_PREEMPTED | 1u << SEQUENCE_DONE,
+        [SEQUENCE_DECODE] = 1u << SEQUENCE_PREEMPTED | 1u << SEQUENCE_DONE,
+        [SEQUENCE_PREEMPTED] = 1u << SEQUENCE_PREFILL | 1u << SEQUENCE_DONE,
+        [SEQUENCE_DONE] = 0,
+    };
+    assert(allowed[s->state] & 1u << state);
+    s->state = state;
+}
+
+/* ---- what is to be computed
+ * -------------------------------------------------------------------------------------- */
+
+size_t sequence_target(const struct sequence *s) {
+    if (s->request->max_tokens > 0) return s->count;
+    return sequence_scores_prompt(s) ? s->count - 1 : 0;
+}
+
+size_t sequence_plain_rows(const struct sequence *s) {
+    if (sequence_scores_prompt(s)) {
+        /* The row of position p scores token p + 1; rows before the next token to be scored are only computed
+         * again. */
+        size_t first = s->prompt_scored - 1;
+        return first > s->computed ? first - s->computed : 0;
+    }
+    size_t target = sequence_target(s);
+    return target > s->computed ? target - s->computed - 1 : 0;
+}
+
+size_t sequence_banned(const struct sequence *s, const int32_t **ids) {
+    *ids = s->request->enders;
+    return sequence_generated(s) < s->request->min_tokens ? s->request->ender_count : 0;
+}
+
+/* ---- text
+ * -------------------------------------------------------------------------------------------------------- */
+
+static enum status ending_append(struct sequence *s, const char *text, size_t length, struct error *e) {
+    struct ending_text *ending = &s->ending;
+    if (length > ending->capacity - ending->length) {
+        size_t capacity = ending->length + length;
+        char *bytes = realloc(ending->bytes, capacity);
+        if (!bytes) return error_set(e, STATUS_NO_MEMORY, "text", "%zu bytes at its end", capacity);
+        ending->bytes = bytes;
+        ending->capacity = capacity;
+    }
+    if (length > 0) memcpy(ending->bytes + ending->length, text, length);
+    ending->length += length;
+    return STATUS_OK;
+}
+
+/* Stop strings count from the first token after min_tokens on. */
+static bool matches_stops(const struct sequence *s) {
+    return s->matcher && sequence_generated(s) > s->request->min_tokens;
+}
+
+static void match(struct sequence *s, struct sequence_progress *progress) {
+    if (!matches_stops(s)) return;
+    int found = stop_matcher_push(s->matcher, progress->text, progress->text_length, &progress->text,
+                                  &progress->text_length);
+    if (found < 0) return;
+    progress->finished = true;
+    progress->finish = ENGINE_FINISH_STOP;
+    progress->stop_string = found;
+}
+
+/* Whether id is one of those that end the sequence, and whether it is the model's. */
+static bool is_ender(const struct sequence *s, int32_t id, bool *of_model) {
+    const struct engine_request *r = s->request;
+    for (size_t i = 0; i < r->ender_count; i++)
+        if (r->enders[i] == id) {
+            *of_model = i < r->model_enders;
+            return true;
+        }
+    return false;
+}
+
+enum status sequence_accept(struct sequence *s, int32_t id, struct sequence_progress *progress,
+                            struct error *e) {
+    const struct engine_request *r = s->request;
+    assert(sequence_generated(s) < r->max_tokens);
+    *progress = (struct sequence_progress){.text = "", .stop_string = -1, .stop_token = -1};
+    s->tokens[s->count++] = id;
+    bool of_model = false;
+    if (is_ender(s, id, &of_model)) {
+        progress->finished = true;
+        progress->finish = ENGINE_FINISH_STOP;
+        progress->stop_token = id;
+        if (of_model || !r->include_stop_text) return STATUS_OK;
+    }
+    if (s->detokenizer) {
+        enum status status = detokenizer_push(s->detokenizer, id, &progress->text, &progress->text_length, e);
+        if (status != STATUS_OK) return status;
+    }
+    match(s, progress); /* also the text of a stop token: what was held back comes before it */
+    if (!progress->finished && sequence_generated(s) == r->max_tokens) {
+        progress->finished = true;
+        progress->finish = ENGINE_FINISH_LENGTH;
+    }
+    return STATUS_OK;
+}
+
+/* What the detokenizer and then the matcher held back. The detokenizer's may still complete a stop string. */
+static enum status flush_text(struct sequence *s, struct sequence_progress *progress, struct error *e) {
+    struct sequence_progress last = {.text = "", .stop_string = -1};
+    enum status status = detokenizer_finish(s->detokenizer, &last.text, &last.text_length, e);
+    if (status != STATUS_OK) return status;
+    match(s, &last);
+    status = ending_append(s, last.text, last.text_length, e);
+    if (last.finished) {
+        progress->stop_string = last.stop_string;
+        if (progress->finish == ENGINE_FINISH_LENGTH) progress->finish = ENGINE_FINISH_STOP;
+    }
+    if (status != STATUS_OK || last.finished || !matches_stops(s)) return status;
+    stop_matcher_finish(s->matcher, &last.text, &last.text_length);
+    return ending_append(s, last.text, last.text_length, e);
+}
+
+enum status sequence_end(struct sequence *s, struct sequence_progress *progress, struct error *e) {
+    enum status status = STATUS_OK;
+    if (progress->stop_string < 0 && s->detokenizer) status = flush_text(s, progress, e);
+    if (status != STATUS_OK || progress->stop_string < 0 || !s->request->include_stop_text) return status;
+    const struct engine_string *stop = &s->request->stops[progress->stop_string];
+    return ending_append(s, stop->text, stop->length, e);
+}

@@ -1,0 +1,91 @@
+/* One choice of a request: its tokens, its pages, its text. Scheduler thread.
+ *
+ *   WAITING -> PREFILL -> DECODE -> DONE          PREEMPTED: its pages were taken; waits again, and is
+ * computed again
+ *                 ^---------^---- PREEMPTED <-
+ * Every state may end in DONE. A sequence whose mailbox has no room is not a state: it just gets no rows for
+ * now. */
+#pragma once
+
+#include "engine/kv/kv_pool.h"
+#include "engine/sched/request.h"
+#include "engine/text/detokenizer.h"
+#include "engine/text/stop_matcher.h"
+
+enum sequence_state {
+    SEQUENCE_WAITING,
+    SEQUENCE_PREFILL, /* has rows to compute before its next token can be sampled */
+    SEQUENCE_DECODE,
+    SEQUENCE_PREEMPTED,
+    SEQUENCE_DONE,
+};
+
+/* Text of the end, which may consist of several pieces. */
+struct ending_text {
+    char *bytes;
+    size_t length, capacity;
+};
+
+struct sequence {
+    struct engine_request *request;
+    uint32_t choice;
+    enum sequence_state state;
+    int32_t *tokens;      /* [prompt_count + max_tokens] */
+    size_t count;         /* prompt and generated */
+    size_t computed;      /* positions whose keys and values are in the cache */
+    size_t prompt_scored; /* PROMPT events posted */
+    size_t cached_tokens; /* prompt positions found in the cache when it first ran */
+    double rope_theta;
+    struct kv_table table;
+    struct detokenizer *detokenizer; /* NULL without a tokenizer */
+    struct stop_matcher *matcher;
+    struct ending_text ending;
+    uint64_t order;                                       /* of admission: breaks ties of rank */
+    uint64_t first_run_ns, first_token_ns, last_token_ns; /* 0: not yet */
+    bool starved;                                         /* its mailbox had no room when last looked at */
+    bool admitted;                    /* has run, or ended: no longer counted as waiting by the inbox */
+    struct sequence *previous, *next; /* in the queue */
+};
+
+/* tokens: the prompt. */
+enum status sequence_init(struct sequence *s, struct engine_request *request, uint32_t choice,
+                          const int32_t *prompt, struct error *e);
+void sequence_deinit(struct sequence *s);
+
+/* Checks that the move is a legal one. */
+void sequence_move(struct sequence *s, enum sequence_state state);
+
+/* Positions that it has to compute now: all of its tokens; of a prompt that is only scored, all but the last.
+ */
+size_t sequence_target(const struct sequence *s);
+
+/* Of the rows still to be computed, how many at the front need no logits. */
+size_t sequence_plain_rows(const struct sequence *s);
+
+static inline bool sequence_scores_prompt(const struct sequence *s) {
+    return s->request->prompt_logprobs && s->choice == 0 && s->prompt_scored < s->request->prompt_count;
+}
+static inline size_t sequence_generated(const struct sequence *s) {
+    return s->count - s->request->prompt_count;
+}
+
+/* How a token changed a sequence. */
+struct sequence_progress {
+    const char *text; /* borrowed until the next call: what can be given out */
+    size_t text_length;
+    bool finished;
+    enum engine_finish finish; /* STOP or LENGTH */
+    int stop_string;           /* index, or -1 */
+    int32_t stop_token;        /* id, or -1 */
+};
+
+/* Appends a sampled token. When it finished, sequence_end follows. */
+enum status sequence_accept(struct sequence *s, int32_t id, struct sequence_progress *progress,
+                            struct error *e);
+
+/* Gathers the rest of the text in s->ending: what was held back, unless a stop string was found (perhaps only
+ * now, in the last piece: progress is then changed to say so), and the stop string itself if it is wanted. */
+enum status sequence_end(struct sequence *s, struct sequence_progress *progress, struct error *e);
+
+/* Ids that must not be sampled now, because min_tokens is not reached. */
+size_t sequence_banned(const struct sequence *s, const int32_t **ids);

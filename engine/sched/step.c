@@ -1,0 +1,245 @@
+#include "engine/sched/step.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/sample/logprobs.h"
+#include "engine/sched/roster.h"
+#include "engine/sched/scheduler_state.h"
+
+enum status step_init(struct step *step, const struct scheduler_options *options, struct error *e) {
+    const struct batch_limits *limits = &options->limits;
+    size_t tops = options->rules.logprobs_max, top_total;
+    *step = (struct step){.scratch_count = options->workers ? workers_count(options->workers) : 1};
+    if (!memory_multiply(limits->logit_rows, tops ? tops : 1, &top_total))
+        return error_set(e, STATUS_LIMIT, "logprobs_max", "%zu is too large", tops);
+    step->entries = memory_aligned(limits->sequences, sizeof *step->entries, "step entries", e);
+    step->sequences = memory_aligned(limits->sequences, sizeof *step->sequences, "step entries", e);
+    step->rows = memory_aligned(limits->logit_rows, sizeof *step->rows, "step rows", e);
+    step->top = memory_aligned(top_total, sizeof *step->top, "step logprobs", e);
+    step->scratch = memory_aligned(step->scratch_count, sizeof *step->scratch, "sampler scratch", e);
+    enum status status = step->entries && step->sequences && step->rows && step->top && step->scratch
+                             ? STATUS_OK
+                             : STATUS_NO_MEMORY;
+    for (size_t i = 0; i < step->scratch_count && status == STATUS_OK; i++)
+        status = sampler_scratch_init(&step->scratch[i], options->vocabulary.rows, e);
+    for (size_t i = 0; i < limits->logit_rows && status == STATUS_OK; i++)
+        step->rows[i].top = step->top + i * tops;
+    if (status != STATUS_OK) step_deinit(step);
+    return status;
+}
+
+void step_deinit(struct step *step) {
+    for (size_t i = 0; step->scratch && i < step->scratch_count; i++)
+        sampler_scratch_deinit(&step->scratch[i]);
+    free(step->entries);
+    free(step->sequences);
+    free(step->rows);
+    free(step->top);
+    free(step->scratch);
+    *step = (struct step){0};
+}
+
+/* ---- what is computed
+ * -------------------------------------------------------------------------------------------- */
+
+static void add_rows(struct step *step, struct sequence *q, size_t end, size_t count) {
+    for (size_t position = end - count; position < end; position++) {
+        struct step_row *row = &step->rows[step->row_count++];
+        struct engine_top *top = row->top;
+        *row = (struct step_row){
+            .sequence = q, .position = position, .samples = position + 1 == q->count, .top = top};
+    }
+}
+
+static void add_entry(struct step *step, struct sequence *q, const struct batch_share *share) {
+    step->sequences[step->entry_count] = q;
+    step->entries[step->entry_count++] = (struct step_entry){.table = &q->table,
+                                                             .tokens = q->tokens + q->computed,
+                                                             .first_position = q->computed,
+                                                             .count = share->rows,
+                                                             .logit_rows = share->logit_rows,
+                                                             .rope_theta = q->rope_theta};
+    add_rows(step, q, q->computed + share->rows, share->logit_rows);
+}
+
+/* Fills the entries by the plan; returns the rows in all. */
+static size_t plan(struct scheduler *s) {
+    struct step *step = &s->step;
+    step->entry_count = step->row_count = 0;
+    roster_describe(s);
+    size_t total = batch_share_rows(&s->options.limits, s->needs, s->running_count, s->shares);
+    for (size_t i = 0; i < s->running_count; i++)
+        if (s->shares[i].rows > 0) add_entry(step, s->running[i], &s->shares[i]);
+    return total;
+}
+
+static void compute(struct scheduler *s) {
+    struct step *step = &s->step;
+    const struct backend *backend = &s->options.rules.backend;
+    backend->step(backend->context, step->entries, step->entry_count);
+    for (size_t i = 0; i < step->entry_count; i++) step->sequences[i]->computed += step->entries[i].count;
+    for (size_t i = 0; i < step->row_count; i++) step->rows[i].logits = backend->logits(backend->context, i);
+}
+
+/* ---- rows
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
+    const struct sequence *q = row->sequence;
+    struct sampler_input input = {.sampling = &q->request->sampling,
+                                  .tokens = q->tokens,
+                                  .prompt_count = q->request->prompt_count,
+                                  .count = q->count,
+                                  .seed = q->request->seed,
+                                  .choice = q->choice};
+    input.banned_count = sequence_banned(q, &input.banned);
+    row->status = sampler_pick(s->options.kernels, &s->options.vocabulary, scratch, &input, row->logits,
+                               &row->id, &row->error);
+}
+
+/* One row, from its logits alone. Any worker. */
+static void evaluate(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
+    const struct sampler_vocabulary *vocabulary = &s->options.vocabulary;
+    const struct engine_request *r = row->sequence->request;
+    row->sound = logprobs_row_is_sound(row->logits, vocabulary->rows);
+    if (!row->sound) {
+        row->status = error_set(&row->error, STATUS_MALFORMED, "logits",
+                                "the model computed values that are no numbers");
+        return;
+    }
+    row->has_logprob = !row->samples || r->logprobs >= 0;
+    double normaliser =
+        row->has_logprob ? logprobs_normaliser(s->options.kernels, row->logits, vocabulary->rows) : 0;
+    if (!row->samples) {
+        row->id = row->sequence->tokens[row->position + 1];
+        row->logprob = logprobs_of(row->logits[row->id], normaliser);
+    }
+    sampler_mask_holes(vocabulary, row->logits);
+    if (row->samples) sample(s, row, scratch);
+    if (row->samples && row->has_logprob && row->status == STATUS_OK)
+        row->logprob = logprobs_of(row->logits[row->id], normaliser);
+    if (r->logprobs <= 0) return;
+    row->top_count = logprobs_best(row->logits, vocabulary->sampleable, (size_t)r->logprobs, normaliser,
+                                   scratch->candidates);
+    for (size_t i = 0; i < row->top_count; i++)
+        row->top[i] = (struct engine_top){scratch->candidates[i].id, scratch->candidates[i].value};
+}
+
+static void evaluate_tile(void *context, size_t tile, size_t worker) {
+    struct scheduler *s = context;
+    evaluate(s, &s->step.rows[tile], &s->step.scratch[worker]);
+}
+
+static void evaluate_rows(struct scheduler *s) {
+    if (s->options.workers && s->step.row_count > 1) {
+        workers_run(s->options.workers, evaluate_tile, s, s->step.row_count);
+        return;
+    }
+    for (size_t i = 0; i < s->step.row_count; i++) evaluate_tile(s, i, 0);
+}
+
+/* ---- events
+ * ------------------------------------------------------------------------------------------------------ */
+
+static enum status post_row(struct scheduler *s, const struct step_row *row, enum engine_event_kind kind,
+                            const struct sequence_progress *progress) {
+    struct engine_event event = {.kind = kind,
+                                 .choice = row->sequence->choice,
+                                 .text = progress->text,
+                                 .text_length = progress->text_length,
+                                 .id = row->id,
+                                 .has_logprob = row->has_logprob,
+                                 .logprob = row->logprob,
+                                 .top = row->top,
+                                 .top_count = row->top_count};
+    return mailbox_post(&s->outbox, &row->sequence->request->mailbox, &event);
+}
+
+static void fail(struct scheduler *s, struct sequence *q, enum status code, const struct error *e,
+                 uint64_t now_ns) {
+    struct sequence_progress progress = {
+        .finished = true, .finish = ENGINE_FINISH_FAILED, .stop_string = -1, .stop_token = -1};
+    struct error error = *e;
+    error.code = code;
+    roster_finish(s, q, progress, &error, now_ns);
+}
+
+static void deliver_prompt(struct scheduler *s, const struct step_row *row, uint64_t now_ns) {
+    struct sequence *q = row->sequence;
+    struct sequence_progress progress = {
+        .text = "", .finish = ENGINE_FINISH_LENGTH, .stop_string = -1, .stop_token = -1};
+    enum status status = post_row(s, row, ENGINE_EVENT_PROMPT, &progress);
+    assert(status == STATUS_OK); /* no text, nothing to allocate */
+    (void)status;
+    q->prompt_scored++;
+    if (q->request->max_tokens > 0 || sequence_scores_prompt(q)) return;
+    stats_add(&s->stats.prompt_tokens, q->request->prompt_count);
+    roster_finish(s, q, progress, NULL, now_ns);
+}
+
+static void count_token(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    stats_add(&s->stats.generated_tokens, 1);
+    if (q->first_token_ns) {
+        histogram_observe(&s->stats.inter_token, (double)(now_ns - q->last_token_ns) * 1e-9);
+    } else {
+        q->first_token_ns = now_ns;
+        stats_add(&s->stats.prompt_tokens, q->request->prompt_count);
+        histogram_observe(&s->stats.time_to_first_token, (double)(now_ns - q->request->arrival_ns) * 1e-9);
+    }
+    q->last_token_ns = now_ns;
+}
+
+static void deliver_token(struct scheduler *s, struct step_row *row, uint64_t now_ns) {
+    struct sequence *q = row->sequence;
+    struct sequence_progress progress;
+    if (q->state == SEQUENCE_PREFILL) sequence_move(q, SEQUENCE_DECODE);
+    enum status status = sequence_accept(q, row->id, &progress, &row->error);
+    if (status == STATUS_OK) {
+        count_token(s, q, now_ns);
+        status = post_row(s, row, ENGINE_EVENT_TOKEN, &progress);
+        if (status != STATUS_OK) error_set(&row->error, status, "text", "%zu bytes", progress.text_length);
+    }
+    if (status != STATUS_OK)
+        fail(s, q, status, &row->error, now_ns);
+    else if (progress.finished)
+        roster_finish(s, q, progress, NULL, now_ns);
+}
+
+/* In the order of the rows, which is that of rank and, in a sequence, of position. A request may be freed by
+ * the end of its last choice: the rows of a sequence that has failed are passed over without looking at it.
+ */
+static void deliver(struct scheduler *s, uint64_t now_ns) {
+    const struct sequence *failed = NULL;
+    for (size_t i = 0; i < s->step.row_count; i++) {
+        struct step_row *row = &s->step.rows[i];
+        if (row->sequence == failed) continue;
+        if (row->status != STATUS_OK) {
+            failed = row->sequence;
+            fail(s, row->sequence, row->status, &row->error, now_ns);
+        } else if (row->samples) {
+            deliver_token(s, row, now_ns);
+        } else {
+            deliver_prompt(s, row, now_ns);
+        }
+    }
+}
+
+bool step_run(struct scheduler *s) {
+    uint64_t start_ns = clock_ns();
+    size_t rows = plan(s);
+    if (rows == 0) return false;
+    compute(s);
+    evaluate_rows(s);
+    uint64_t now_ns = clock_ns();
+    deliver(s, now_ns);
+    double seconds = (double)(now_ns - start_ns) * 1e-9;
+    stats_add(&s->stats.steps, 1);
+    stats_add_seconds(&s->stats.busy_seconds, seconds);
+    histogram_observe(&s->stats.step_time, seconds);
+    histogram_observe(&s->stats.step_tokens, (double)rows);
+    histogram_observe(&s->stats.step_sequences, (double)s->step.entry_count);
+    return true;
+}

@@ -1,0 +1,137 @@
+/* A model whose every answer is known: the next token is a hash of all tokens before it. Keys "computed" for
+ * a position are written through the page table that the step was given, and read back through it, so a page
+ * that is shared, moved or given away by mistake shows in the text. */
+#pragma once
+
+#include <assert.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/sched/scheduler.h"
+
+enum { FAKE_VOCABULARY = 61, FAKE_ROWS = 64, FAKE_PAGE_TOKENS = 16 };
+
+struct fake_model {
+    struct kv_pool pool;
+    size_t rows_max, logit_rows_max, entries_max;
+    float *logits; /* [logit_rows_max][FAKE_ROWS] */
+    uint64_t steps, rows;
+    int32_t nan_after; /* a sequence whose last token is this one gets NaN; -1: none */
+};
+
+static uint64_t fake_mix(uint64_t hash, int32_t id) {
+    hash = (hash ^ (uint64_t)(uint32_t)id) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 29;
+}
+
+static void fake_logits(uint64_t hash, float *out) {
+    for (int i = 0; i < FAKE_ROWS; i++) out[i] = (float)(fake_mix(hash, i) >> 40) / (float)(1 << 22);
+}
+
+static inline int32_t fake_best(const float *logits) {
+    int32_t best = 0;
+    for (int32_t i = 1; i < FAKE_VOCABULARY; i++)
+        if (logits[i] > logits[best]) best = i;
+    return best;
+}
+
+/* What a greedy sequence must say after these tokens. */
+static inline int32_t fake_next(const int32_t *tokens, size_t count) {
+    uint64_t hash = 1;
+    float logits[FAKE_ROWS];
+    for (size_t i = 0; i < count; i++) hash = fake_mix(hash, tokens[i]);
+    fake_logits(hash, logits);
+    return fake_best(logits);
+}
+
+static float *fake_place(struct fake_model *m, const struct kv_table *table, size_t position) {
+    assert(position / FAKE_PAGE_TOKENS < table->count);
+    uint32_t page = table->pages[position / FAKE_PAGE_TOKENS];
+    assert(page < m->pool.page_count && m->pool.references[page] > 0);
+    return m->pool.memory + page * m->pool.page_floats + position % FAKE_PAGE_TOKENS;
+}
+
+static void fake_row(struct fake_model *m, const struct step_entry *entry, size_t position, float *out) {
+    uint64_t hash = 1;
+    int32_t id = -1;
+    for (size_t i = 0; i <= position; i++) {
+        memcpy(&id, fake_place(m, entry->table, i), sizeof id);
+        hash = fake_mix(hash, id);
+    }
+    fake_logits(hash, out);
+    if (id == m->nan_after) out[FAKE_ROWS - 1] = NAN;
+}
+
+static void fake_step(void *context, const struct step_entry *entries, size_t count) {
+    struct fake_model *m = context;
+    size_t rows = 0, logit_rows = 0;
+    for (size_t e = 0; e < count; e++) {
+        const struct step_entry *entry = &entries[e];
+        assert(entry->count > 0 && entry->logit_rows <= entry->count && entry->rope_theta == 7);
+        for (size_t i = 0; i < entry->count; i++)
+            memcpy(fake_place(m, entry->table, entry->first_position + i), &entry->tokens[i],
+                   sizeof(int32_t));
+        rows += entry->count;
+    }
+    for (size_t e = 0; e < count; e++)
+        for (size_t i = entries[e].count - entries[e].logit_rows; i < entries[e].count; i++) {
+            assert(logit_rows < m->logit_rows_max);
+            fake_row(m, &entries[e], entries[e].first_position + i, m->logits + logit_rows++ * FAKE_ROWS);
+        }
+    assert(rows <= m->rows_max && count <= m->entries_max);
+    m->steps++;
+    m->rows += rows;
+}
+
+static float *fake_logits_of(void *context, size_t i) {
+    return ((struct fake_model *)context)->logits + i * FAKE_ROWS;
+}
+
+static double fake_rope_theta(void *context, size_t length) {
+    (void)context;
+    (void)length;
+    return 7;
+}
+
+/* Options for a scheduler over a fake model with so many pages; tests change what they are about. */
+static inline struct scheduler_options fake_model_init(struct fake_model *m, size_t pages, size_t context) {
+    static const int32_t end_tokens[] = {0};
+    struct error e;
+    *m = (struct fake_model){.rows_max = 48, .logit_rows_max = 12, .entries_max = 8, .nan_after = -1};
+    struct kv_layout layout = {.layers = 1, .kv_heads = 1, .head_dim = 1, .page_tokens = FAKE_PAGE_TOKENS};
+    if (kv_pool_init(&m->pool, &layout, pages, &e) != STATUS_OK) abort();
+    m->logits = calloc(m->logit_rows_max * FAKE_ROWS, sizeof *m->logits);
+    struct scheduler_options o = {
+        .rules = {.context = context,
+                  .rows = FAKE_ROWS,
+                  .page_tokens = FAKE_PAGE_TOKENS,
+                  .mailbox_events = 8,
+                  .logprobs_max = 5,
+                  .choices_max = 16,
+                  .end_tokens = end_tokens,
+                  .end_count = 1,
+                  .backend = {m, fake_step, fake_logits_of, fake_rope_theta}},
+        .vocabulary = {.rows = FAKE_ROWS, .sampleable = FAKE_VOCABULARY},
+        .kernels = kernel_scalar(),
+        .pool = &m->pool,
+        .limits = {.rows = 48, .logit_rows = 12, .sequences = 8, .mixed_prefill_rows = 8},
+        .queue_max = 64,
+    };
+    return o;
+}
+
+static inline void fake_model_deinit(struct fake_model *m) {
+    kv_pool_deinit(&m->pool); /* asserts that every page is free */
+    free(m->logits);
+}
+
+static inline struct engine_prompt fake_prompt(const int32_t *ids, size_t count, uint32_t max_tokens) {
+    return (struct engine_prompt){.ids = ids,
+                                  .count = count,
+                                  .choices = 1,
+                                  .max_tokens = max_tokens,
+                                  .logprobs = -1,
+                                  .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1}};
+}
