@@ -14,39 +14,36 @@ static enum status read_flags(struct added_token *token, const struct json_place
                                : status;
 }
 
+/* "id" is not what counts (see the header), but what cannot be an id is an error of the file. */
+static enum status check_id(const struct json_place *place, struct error *e) {
+    int64_t unused;
+    return json_place_count(place, "id", 0, VOCABULARY_ID_MAX, &unused, e);
+}
+
 static bool same_token(const struct added_token *a, const struct added_token *b) {
     return a->id == b->id && a->single_word == b->single_word && a->lstrip == b->lstrip &&
            a->rstrip == b->rstrip && a->normalized == b->normalized && a->special == b->special;
 }
 
-static const struct added_token *find_id(const struct added_tokens *a, int32_t id) {
-    for (size_t i = 0; i < a->count; i++)
-        if (a->items[i].id == id) return &a->items[i];
-    return NULL;
+/* The id that a content gets, by the library's rule: that of the model's vocabulary, else the next one behind
+ * all. */
+static int32_t number_token(const struct added_tokens *a, const struct vocabulary *model, const char *content,
+                            size_t length) {
+    int32_t id = vocabulary_find(model, content, length);
+    if (id >= 0) return id;
+    return (int32_t)(a->id_end > model->count ? a->id_end : model->count);
 }
 
-/* *known: the same entry was there before. */
-static enum status check_id(const struct added_tokens *a, const struct json_place *place, const char *content,
-                            size_t length, const struct vocabulary *model, const struct added_token *token,
-                            bool *known, struct error *e) {
-    struct json_place at = json_place_member(place, "id");
-    int32_t model_id = vocabulary_find(model, content, length),
-            twin = vocabulary_find(&a->contents, content, length);
-    *known = false;
-    if (twin >= 0) {
-        *known = same_token(find_id(a, twin), token);
-        return *known ? STATUS_OK
-                      : json_place_error(place, STATUS_MALFORMED, e, "'%s' was there before, as another",
-                                         content);
-    }
-    if (model_id >= 0 && model_id != token->id)
-        return json_place_error(&at, STATUS_MALFORMED, e, "%d, but '%s' is %d in the vocabulary", token->id,
-                                content, model_id);
-    const char *other = vocabulary_content(&a->contents, token->id, NULL);
-    if (!other && model_id < 0) other = vocabulary_content(model, token->id, NULL);
-    if (other)
-        return json_place_error(&at, STATUS_MALFORMED, e, "%d is the id of '%s' too", token->id, other);
-    return STATUS_OK;
+static enum status add_item(struct added_tokens *a, const struct added_token *token, const char *content,
+                            size_t length, struct error *e) {
+    size_t id_end = (size_t)token->id + 1;
+    if (!array_reserve(&a->items, &a->capacity, a->count + 1) ||
+        !array_reserve(&a->indices, &a->index_capacity, id_end))
+        return text_no_memory(e);
+    while (a->id_end < id_end) a->indices[a->id_end++] = -1;
+    a->indices[token->id] = (int32_t)a->count;
+    a->items[a->count++] = *token;
+    return vocabulary_add(&a->contents, content, length, (int32_t)a->count - 1, e);
 }
 
 static enum status read_token(struct added_tokens *a, const struct json_place *place,
@@ -54,23 +51,23 @@ static enum status read_token(struct added_tokens *a, const struct json_place *p
     struct added_token token = {0};
     const char *content;
     size_t length;
-    int64_t id;
-    bool known;
     enum status status = json_place_object(place, e);
     if (status == STATUS_OK) status = json_place_string(place, "content", NULL, &content, &length, e);
-    if (status == STATUS_OK) status = json_place_count(place, "id", -1, VOCABULARY_ID_MAX, &id, e);
+    if (status == STATUS_OK) status = check_id(place, e);
     if (status == STATUS_OK) status = read_flags(&token, place, e);
     if (status != STATUS_OK || length == 0) return status; /* an empty content is never found */
-    if (id < 0) return json_place_error(place, STATUS_MALFORMED, e, "without an id");
-    if (length > ADDED_TOKEN_BYTES_MAX)
-        return json_place_error(place, STATUS_LIMIT, e, "the content is longer than %d bytes",
+    if (length > ADDED_TOKEN_BYTES_MAX || a->count >= VOCABULARY_ID_MAX - model->id_end)
+        return json_place_error(place, STATUS_LIMIT, e, "more than %d bytes, or too many tokens",
                                 ADDED_TOKEN_BYTES_MAX);
-    token.id = (int32_t)id;
-    status = check_id(a, place, content, length, model, &token, &known, e);
-    if (status != STATUS_OK || known) return status;
-    if (!array_reserve(&a->items, &a->capacity, a->count + 1)) return text_no_memory(e);
-    a->items[a->count++] = token;
-    return vocabulary_add(&a->contents, content, length, token.id, e);
+    int32_t twin = vocabulary_find(&a->contents, content, length);
+    token.id = twin >= 0 ? a->items[twin].id : number_token(a, model, content, length);
+    if (twin >= 0 && same_token(&a->items[twin], &token)) return STATUS_OK;
+    if (twin >= 0)
+        return json_place_error(place, STATUS_MALFORMED, e, "'%s' was there before, with other flags",
+                                content);
+    const char *other = added_tokens_content(a, token.id, NULL);
+    if (other) return json_place_error(place, STATUS_MALFORMED, e, "'%s' has the id of '%s'", content, other);
+    return add_item(a, &token, content, length, e);
 }
 
 /* The form in which the content of a token is searched for. */
@@ -80,7 +77,7 @@ static enum status add_pattern(struct added_tokens *a, const struct json_place *
     struct text_buffer form = {0};
     size_t length;
     bool starts_there = true;
-    const char *content = vocabulary_content(&a->contents, token->id, &length);
+    const char *content = vocabulary_content(&a->contents, (int32_t)index, &length);
     text_buffer_append(&form, content, length);
     enum status status = text_buffer_status(&form, e);
     if (status == STATUS_OK && token->normalized) status = normalizer_run(n, run, &form, &starts_there, e);
@@ -122,10 +119,21 @@ enum status added_tokens_init(struct added_tokens *a, const struct json_place *p
 
 void added_tokens_deinit(struct added_tokens *a) {
     free(a->items);
+    free(a->indices);
     vocabulary_deinit(&a->contents);
     trie_deinit(&a->raw);
     trie_deinit(&a->normalized);
     *a = (struct added_tokens){0};
+}
+
+int32_t added_tokens_find(const struct added_tokens *a, const char *content, size_t length) {
+    int32_t index = vocabulary_find(&a->contents, content, length);
+    return index >= 0 ? a->items[index].id : -1;
+}
+
+const char *added_tokens_content(const struct added_tokens *a, int32_t id, size_t *length) {
+    if (id < 0 || (size_t)id >= a->id_end || a->indices[id] < 0) return NULL;
+    return vocabulary_content(&a->contents, a->indices[id], length);
 }
 
 struct cutter {

@@ -23,15 +23,23 @@ struct added_token {
 struct added_tokens {
     struct added_token *items;
     size_t count, capacity;
-    struct vocabulary contents;
+    struct vocabulary contents; /* of items, by index */
+    int32_t *indices;           /* [id_end] id -> index of items, or -1 */
+    size_t id_end, index_capacity;
     struct trie raw, normalized; /* values are indices of items */
 };
 
-/* place: "added_tokens" (its value may be NULL). A content that the model's vocabulary has keeps that id;
- * others must have ids of their own. deinit also after an error. */
+/* place: "added_tokens" (its value may be NULL). A content that the model's vocabulary has keeps that id; the
+ * others are numbered on from the number of the model's contents, in the order of the file. That is how the
+ * tokenizers library does it; where the file's own "id" differs, the library warns and goes by its numbers,
+ * and so do we: models are trained with what it gives. deinit also after an error. */
 enum status added_tokens_init(struct added_tokens *a, const struct json_place *place,
                               const struct vocabulary *model, const struct normalizer *n, struct error *e);
 void added_tokens_deinit(struct added_tokens *a);
+
+/* The id of a content, or -1; the content of an id (borrowed), or NULL. */
+int32_t added_tokens_find(const struct added_tokens *a, const char *content, size_t length);
+const char *added_tokens_content(const struct added_tokens *a, int32_t id, size_t *length);
 
 /* Cuts text at the tokens of one kind and appends the pieces to out. first: the text begins the whole text.
  */

@@ -78,10 +78,10 @@ static int hex_digit(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The byte of "<0xNN>", or -1. */
+/* The byte of "<0xNN>", or -1. The library's parser takes "+N" for N. */
 static int fallback_byte(const struct text_buffer *token) {
     if (token->length != 6 || memcmp(token->bytes, "<0x", 3) != 0 || token->bytes[5] != '>') return -1;
-    int high = hex_digit(token->bytes[3]), low = hex_digit(token->bytes[4]);
+    int high = token->bytes[3] == '+' ? 0 : hex_digit(token->bytes[3]), low = hex_digit(token->bytes[4]);
     return high >= 0 && low >= 0 ? high * 16 + low : -1;
 }
 

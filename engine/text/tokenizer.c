@@ -37,7 +37,7 @@ struct tokenizer {
 };
 
 static enum status set_flags(struct tokenizer *t, struct error *e) {
-    size_t model_end = t->model.vocabulary.id_end, added_end = t->added.contents.id_end;
+    size_t model_end = t->model.vocabulary.id_end, added_end = t->added.id_end;
     t->id_end = model_end > added_end ? model_end : added_end;
     t->flags = calloc(t->id_end + 1, 1);
     if (!t->flags) return text_no_memory(e);
@@ -253,12 +253,12 @@ bool tokenizer_is_special(const struct tokenizer *t, int32_t id) {
 }
 
 int32_t tokenizer_find(const struct tokenizer *t, const char *content) {
-    int32_t id = vocabulary_find(&t->added.contents, content, strlen(content));
+    int32_t id = added_tokens_find(&t->added, content, strlen(content));
     return id >= 0 ? id : vocabulary_find(&t->model.vocabulary, content, strlen(content));
 }
 
 static const char *find_content(const struct tokenizer *t, int32_t id, size_t *length) {
-    const char *content = vocabulary_content(&t->added.contents, id, length);
+    const char *content = added_tokens_content(&t->added, id, length);
     return content ? content : vocabulary_content(&t->model.vocabulary, id, length);
 }
 

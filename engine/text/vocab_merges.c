@@ -1,6 +1,281 @@
 #include "engine/text/vocab_merges.h"
 
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/load/json_file.h"
+#include "engine/load/regular_file.h"
+#include "engine/text/byte_level.h"
+#include "engine/text/json_place.h"
+#include "engine/text/text_buffer.h"
+#include "engine/text/vocabulary.h"
+
+/* Files beside the two; each may be missing (NULL). */
+struct sources {
+    json_t *vocab, *config, *special_map, *added, *model_config;
+    json_t *merges; /* lines of merges.txt */
+    json_t *tokens; /* content -> entry of "added_tokens", in the order in which ids are given */
+};
+
+static void deinit_sources(struct sources *s) {
+    json_decref(s->vocab);
+    json_decref(s->config);
+    json_decref(s->special_map);
+    json_decref(s->added);
+    json_decref(s->model_config);
+    json_decref(s->merges);
+    json_decref(s->tokens);
+}
+
+static enum status no_memory(struct error *e) {
+    return error_set(e, STATUS_NO_MEMORY, "vocab.json and merges.txt", "no memory for the tokenizer");
+}
+
+static enum status load_optional(const char *folder, const char *name, size_t bytes_max, json_t **out,
+                                 struct error *e) {
+    enum status status = json_file_load(folder, name, bytes_max, out, e);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+/* One merge a line; lines that begin with "#version" say nothing. */
+static enum status split_lines(const char *text, size_t length, json_t *lines, struct error *e) {
+    for (size_t start = 0, line = 1; start < length; line++) {
+        const char *newline = memchr(text + start, '\n', length - start);
+        size_t end = newline ? (size_t)(newline - text) : length, stop = end;
+        if (stop > start && text[stop - 1] == '\r') stop--;
+        bool skipped = stop == start || (stop - start >= 8 && memcmp(text + start, "#version", 8) == 0);
+        json_t *item = skipped ? NULL : json_stringn(text + start, stop - start);
+        if (!skipped && !item)
+            return error_set(e, STATUS_MALFORMED, "merges.txt", "line %zu is not UTF-8", line);
+        if (item && json_array_append_new(lines, item) != 0) return no_memory(e);
+        start = end + 1;
+    }
+    return STATUS_OK;
+}
+
+static enum status load_merges(const char *folder, size_t bytes_max, json_t **out, struct error *e) {
+    char path[PATH_MAX], *text = NULL;
+    size_t length;
+    enum status status = regular_file_path(folder, "merges.txt", path, e);
+    if (status == STATUS_OK) status = regular_file_read(path, bytes_max, &text, &length, e);
+    if (status == STATUS_OK && !(*out = json_array())) status = no_memory(e);
+    if (status == STATUS_OK) status = split_lines(text, length, *out, e);
+    free(text);
+    return status;
+}
+
+static enum status load_sources(const char *folder, size_t bytes_max, struct sources *s, struct error *e) {
+    enum status status = json_file_load(folder, "vocab.json", bytes_max, &s->vocab, e);
+    if (status == STATUS_OK) status = load_merges(folder, bytes_max, &s->merges, e);
+    if (status == STATUS_NOT_FOUND)
+        return error_set(e, STATUS_NOT_FOUND, folder,
+                         "neither a tokenizer.json nor a vocab.json with a merges.txt");
+    if (status == STATUS_OK)
+        status = load_optional(folder, "tokenizer_config.json", bytes_max, &s->config, e);
+    if (status == STATUS_OK)
+        status = load_optional(folder, "special_tokens_map.json", bytes_max, &s->special_map, e);
+    if (status == STATUS_OK) status = load_optional(folder, "added_tokens.json", bytes_max, &s->added, e);
+    if (status == STATUS_OK) status = load_optional(folder, "config.json", bytes_max, &s->model_config, e);
+    if (status == STATUS_OK && !(s->tokens = json_object())) status = no_memory(e);
+    return status;
+}
+
+/* The scheme goes by the class that the files name, else by the type of the model. */
+static enum status check_class(const struct sources *s, struct error *e) {
+    static const char *const classes[] = {"GPT2Tokenizer",    "GPT2TokenizerFast",
+                                          "CodeGenTokenizer", "CodeGenTokenizerFast",
+                                          "GPTNeoXTokenizer", "GPTNeoXTokenizerFast"};
+    static const char *const others[] = {"ctrl", "biogpt"};
+    const char *class = json_string_value(json_object_get(s->config, "tokenizer_class"));
+    const char *type = json_string_value(json_object_get(s->model_config, "model_type"));
+    if (!class) class = json_string_value(json_object_get(s->model_config, "tokenizer_class"));
+    for (size_t i = 0; class && i < sizeof classes / sizeof classes[0]; i++)
+        if (strcmp(class, classes[i]) == 0) return STATUS_OK;
+    if (class)
+        return error_set(e, STATUS_UNSUPPORTED, "tokenizer_config.json",
+                         "tokenizer_class: '%s' is not supported without a tokenizer.json", class);
+    for (size_t i = 0; type && i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(type, others[i]) == 0)
+            return error_set(e, STATUS_UNSUPPORTED, "config.json",
+                             "model_type: the tokenizer of '%s' is not supported without a tokenizer.json",
+                             type);
+    return STATUS_OK;
+}
+
+/* A byte-level vocabulary has each printing character of ASCII, and the blank as a letter of its own. */
+static enum status check_vocabulary(const struct sources *s, struct error *e) {
+    if (!json_is_object(s->vocab)) return error_set(e, STATUS_MALFORMED, "vocab.json", "expected an object");
+    for (int byte = ' '; byte <= '~'; byte++) {
+        char name[5] = {0};
+        struct text_buffer content = {0};
+        char ascii = (char)byte;
+        byte_level_append(&content, &ascii, 1);
+        if (content.failed) return no_memory(e);
+        memcpy(name, content.bytes, content.length);
+        text_buffer_deinit(&content);
+        if (!json_object_get(s->vocab, name))
+            return error_set(
+                e, STATUS_UNSUPPORTED, "vocab.json",
+                "no token for the byte 0x%02X: this is not a byte-level vocabulary as GPT-2 has it (CTRL, "
+                "BioGPT and others use files of the same names)",
+                byte);
+    }
+    return STATUS_OK;
+}
+
+/* Adds a token unless its content is there already. entry: a string, or an object with "content" and flags.
+ */
+static enum status add_token(struct sources *s, const char *file, const char *key, const json_t *entry,
+                             bool special, struct error *e) {
+    const json_t *content = json_is_object(entry) ? json_object_get(entry, "content") : entry;
+    if (!entry || json_is_null(entry)) return STATUS_OK;
+    if (!json_is_string(content))
+        return error_set(e, STATUS_MALFORMED, file, "%s: expected the content of a token", key);
+    const char *name = json_string_value(content);
+    json_t *token = json_object_get(s->tokens, name);
+    if (!token) {
+        token = json_is_object(entry) ? json_copy((json_t *)entry) : json_pack("{s:s}", "content", name);
+        if (!token || json_object_set_new(s->tokens, name, token) != 0) return no_memory(e);
+    }
+    if (special && json_object_set_new(token, "special", json_true()) != 0) return no_memory(e);
+    return STATUS_OK;
+}
+
+/* added_tokens.json: {content: id}. The ids go on where the vocabulary ends, as they are given when it is
+ * extended. */
+static enum status add_extensions(struct sources *s, struct error *e) {
+    size_t first = json_object_size(s->vocab), count = json_object_size(s->added);
+    const char **names = calloc(count + 1, sizeof *names);
+    enum status status = names ? STATUS_OK : no_memory(e);
+    const char *name;
+    json_t *value;
+    json_object_foreach(s->added, name, value) {
+        if (status != STATUS_OK || json_object_get(s->vocab, name)) continue;
+        json_int_t id = json_integer_value(value);
+        bool fits = json_is_integer(value) && id >= (json_int_t)first && id < (json_int_t)(first + count);
+        if (!fits || names[id - (json_int_t)first])
+            status = error_set(e, STATUS_UNSUPPORTED, "added_tokens.json",
+                               "'%s': its id does not go on from vocab.json", name);
+        else
+            names[id - (json_int_t)first] = name;
+    }
+    for (size_t i = 0; status == STATUS_OK && i < count && names[i]; i++) {
+        json_t *content = json_string(names[i]);
+        status = content ? add_token(s, "added_tokens.json", names[i], content, false, e) : no_memory(e);
+        json_decref(content);
+    }
+    free(names);
+    return status;
+}
+
+/* The special tokens that a file names. */
+static enum status add_specials(struct sources *s, const char *file, const json_t *from, struct error *e) {
+    static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                       "pad_token", "cls_token", "mask_token"};
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < sizeof keys / sizeof keys[0]; i++)
+        status = add_token(s, file, keys[i], json_object_get(from, keys[i]), true, e);
+    const json_t *more = json_object_get(from, "additional_special_tokens");
+    for (size_t i = 0; status == STATUS_OK && i < json_array_size(more); i++)
+        status = add_token(s, file, "additional_special_tokens", json_array_get(more, i), true, e);
+    return status;
+}
+
+/* Flags of tokenizer_config.json's "added_tokens_decoder" first, as they are the fullest; then ids, then
+ * names. */
+static enum status collect_tokens(struct sources *s, struct error *e) {
+    const json_t *decoder = json_object_get(s->config, "added_tokens_decoder");
+    const char *id;
+    json_t *entry;
+    enum status status = STATUS_OK;
+    json_object_foreach((json_t *)decoder, id, entry) {
+        const char *content = json_string_value(json_object_get(entry, "content"));
+        bool known = content && (json_object_get(s->vocab, content) || json_object_get(s->added, content));
+        if (!known)
+            return error_set(e, STATUS_UNSUPPORTED, "tokenizer_config.json",
+                             "added_tokens_decoder.%s: neither in vocab.json nor in added_tokens.json", id);
+    }
+    status = add_extensions(s, e);
+    json_object_foreach((json_t *)decoder, id, entry) {
+        const char *content = json_string_value(json_object_get(entry, "content"));
+        json_t *token = json_object_get(s->tokens, content);
+        if (status == STATUS_OK && token && json_object_update(token, entry) != 0) status = no_memory(e);
+        if (status == STATUS_OK) status = add_token(s, "tokenizer_config.json", id, entry, false, e);
+    }
+    if (status == STATUS_OK) status = add_specials(s, "tokenizer_config.json", s->config, e);
+    if (status == STATUS_OK) status = add_specials(s, "special_tokens_map.json", s->special_map, e);
+    if (status == STATUS_OK && json_object_size(s->tokens) == 0 &&
+        json_object_get(s->vocab, "<|endoftext|>")) {
+        json_t *end = json_pack("{s:s}", "bos_token", "<|endoftext|>");
+        status = end ? add_specials(s, "vocab.json", end, e) : no_memory(e);
+        json_decref(end);
+    }
+    return status;
+}
+
+/* "added_tokens", with the ids that they get. */
+static enum status number_tokens(const struct sources *s, json_t *list, struct error *e) {
+    json_int_t next = (json_int_t)json_object_size(s->vocab);
+    const char *content;
+    json_t *token;
+    json_object_foreach(s->tokens, content, token) {
+        const json_t *known = json_object_get(s->vocab, content);
+        json_int_t id = known ? json_integer_value(known) : next++;
+        if (json_object_set_new(token, "id", json_integer(id)) != 0 || json_array_append(list, token) != 0)
+            return no_memory(e);
+    }
+    return STATUS_OK;
+}
+
+static const char *beginning_token(const struct sources *s) {
+    const json_t *entry = json_object_get(s->config, "bos_token");
+    if (!entry || json_is_null(entry)) entry = json_object_get(s->special_map, "bos_token");
+    if (json_is_object(entry)) entry = json_object_get(entry, "content");
+    const char *content = json_string_value(entry);
+    return content ? content : "<|endoftext|>";
+}
+
+/* add_bos_token puts the beginning token in front of a text. *out is NULL where nothing is added. */
+static enum status make_post_processor(const struct sources *s, json_t **out, struct error *e) {
+    *out = NULL;
+    if (!json_is_true(json_object_get(s->config, "add_bos_token"))) return STATUS_OK;
+    const char *content = beginning_token(s);
+    const json_t *id = json_object_get(json_object_get(s->tokens, content), "id");
+    if (!id)
+        return error_set(e, STATUS_MALFORMED, "tokenizer_config.json",
+                         "add_bos_token, but bos_token '%s' is no token", content);
+    *out = json_pack("{s:s, s:[{s:{s:s}}, {s:{s:s}}], s:{s:{s:[I]}}}", "type", "TemplateProcessing", "single",
+                     "SpecialToken", "id", content, "Sequence", "id", "A", "special_tokens", content, "ids",
+                     json_integer_value(id));
+    return *out ? STATUS_OK : no_memory(e);
+}
+
+static enum status build(struct sources *s, json_t **out, struct error *e) {
+    json_t *added = json_array(), *post = NULL;
+    bool prefix = json_is_true(json_object_get(s->config, "add_prefix_space"));
+    enum status status = added ? number_tokens(s, added, e) : no_memory(e);
+    if (status == STATUS_OK) status = make_post_processor(s, &post, e);
+    if (status == STATUS_OK) {
+        *out = json_pack("{s:O, s:{s:s, s:b}, s:O?, s:{s:s}, s:{s:s, s:O, s:O}}", "added_tokens", added,
+                         "pre_tokenizer", "type", "ByteLevel", "add_prefix_space", prefix, "post_processor",
+                         post, "decoder", "type", "ByteLevel", "model", "type", "BPE", "vocab", s->vocab,
+                         "merges", s->merges);
+        if (!*out) status = no_memory(e);
+    }
+    json_decref(added);
+    json_decref(post);
+    return status;
+}
+
 enum status vocab_merges_load(const char *folder, size_t bytes_max, json_t **out, struct error *e) {
-    (void)bytes_max, (void)out;
-    return error_set(e, STATUS_NOT_FOUND, folder, "no tokenizer.json");
+    struct sources s = {0};
+    enum status status = load_sources(folder, bytes_max, &s, e);
+    if (status == STATUS_OK) status = check_class(&s, e);
+    if (status == STATUS_OK) status = check_vocabulary(&s, e);
+    if (status == STATUS_OK) status = collect_tokens(&s, e);
+    if (status == STATUS_OK) status = build(&s, out, e);
+    deinit_sources(&s);
+    return status;
 }

@@ -63,7 +63,7 @@ enum status vocabulary_add(struct vocabulary *v, const char *content, size_t len
     text_buffer_append(&v->text, content, length);
     text_buffer_append_byte(&v->text, '\0');
     if (v->text.failed) return text_no_memory(e);
-    v->count += v->slots[slot] < 0;
+    v->count++;
     v->slots[slot] = id;
     v->entries[id] = (struct vocabulary_entry){.offset = offset, .length = (uint32_t)length, .present = true};
     return STATUS_OK;
