@@ -56,6 +56,9 @@ static void test_bad_lines(void **state) {
         {COMMAND_SERVE, {"--model="}, "--model: found '', expected a text that is not empty"},
         {COMMAND_SERVE, {"--seed", "1"}, "--seed: is no option of 'serve'"},
         {COMMAND_GENERATE, {"--port=1"}, "--port=1: is no option of 'generate'"},
+        {COMMAND_SERVE, {"--strict=maybe"}, "--strict: found 'maybe', expected true or false"},
+        {COMMAND_SERVE, {"--no-strict=true"}, "--no-strict: no such option; did you mean --strict?"},
+        {COMMAND_SERVE, {"--strict", "true"}, "true: 'serve' takes options only"},
         {COMMAND_SERVE, {"now"}, "now: 'serve' takes options only"},
         {COMMAND_GENERATE,
          {"Once", "upon"},
@@ -67,6 +70,30 @@ static void test_bad_lines(void **state) {
                          STATUS_INVALID_ARGUMENT);
         assert_string_equal(f->message, lines[i].message);
     }
+}
+
+static void test_booleans(void **state) {
+    static const struct {
+        const char *words[3];
+        bool strict;
+    } lines[] = {
+        {{NULL}, false},
+        {{"--strict"}, true},
+        {{"--strict=true"}, true},
+        {{"--strict=1"}, true},
+        {{"--strict=false"}, false},
+        {{"--strict", "--no-strict"}, false},
+        {{"--no-strict", "--strict"}, true},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        assert_int_equal(fixture_load(f, COMMAND_SERVE, lines[i].words, NO_WORDS), STATUS_OK);
+        assert_int_equal(f->config.strict, lines[i].strict);
+    }
+    assert_int_equal(
+        fixture_load(f, COMMAND_SERVE, WORDS("--no-strict", NULL), WORDS("PRENORM_STRICT=true", NULL)),
+        STATUS_OK);
+    assert_false(f->config.strict);
 }
 
 static void test_actions(void **state) {
@@ -86,6 +113,7 @@ int main(void) {
         CONFIG_TEST(test_values_may_hold_equal_signs_and_start_with_one_dash),
         CONFIG_TEST(test_arguments),
         CONFIG_TEST(test_bad_lines),
+        CONFIG_TEST(test_booleans),
         CONFIG_TEST(test_actions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
