@@ -59,9 +59,8 @@ TEXT
 
 install_packages build
 build_program
-export PRENORM_MODEL=${PRENORM_MODEL:-$root/deploy/models/tales}
 configuration=$("$program" serve "$@" --print-config)
-if [[ $configuration == "{"* ]]; then
-    say_what_to_try
-fi
+if [[ $(option model) == null ]]; then export PRENORM_MODEL=$root/deploy/models/tales; fi
+# With --help it is none.
+if [[ $configuration == "{"* ]]; then say_what_to_try; fi
 exec "$program" serve "$@"

@@ -6,12 +6,16 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
 cores=$(nproc)
 results=()
+# The sanitizers cannot live with every layout of the address space that the kernel may draw, so without its
+# randomisation where the system allows that.
+without_random_layout=()
+if setarch -R true 2>/dev/null; then without_random_layout=(setarch -R); fi
 failures=0
 # shellcheck source=deploy/packages/install.sh
 source "$root/deploy/packages/install.sh"
 
 # What has threads of its own, or talks to such a thing.
-threaded='^test_(base_workers|sched_|engine_|server_|http_)'
+threaded='^test_(base_workers|forward_|sched_|engine_|server_|http_)'
 
 # step NAME COMMAND...: runs it with its output in a log, which is shown where it fails.
 step() {
@@ -41,7 +45,7 @@ configure() {
 run_tests() {
     local folder=$1
     shift
-    ctest --test-dir "$folder" --parallel "$cores" --output-on-failure --no-tests=error "$@"
+    "${without_random_layout[@]}" ctest --test-dir "$folder" --parallel "$cores" --output-on-failure --no-tests=error "$@"
 }
 
 plain() {
@@ -57,18 +61,15 @@ address() {
         ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 run_tests "$folder"
 }
 
-# Only the programs that are run are built. TSan cannot live with every layout of the address space, so without its
-# randomisation where the system allows that to be switched off.
+# Only the programs that are run are built.
 thread() {
-    local folder=$root/build/test-thread fixed=() targets
+    local folder=$root/build/test-thread targets
     configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DPRENORM_SANITIZE=thread || return
     targets=$(ctest --test-dir "$folder" -N -R "$threaded" | sed -n 's/^ *Test *#[0-9]*: //p')
     [[ -n $targets ]] || return
-    if setarch -R true 2>/dev/null; then fixed=(setarch -R); fi
     # shellcheck disable=SC2086 # one word a target
     cmake --build "$folder" --parallel "$cores" --target $targets || return
-    TSAN_OPTIONS="halt_on_error=1 suppressions=$root/tests/tsan.supp" \
-        "${fixed[@]}" ctest --test-dir "$folder" --parallel "$cores" --output-on-failure --no-tests=error -R "$threaded"
+    TSAN_OPTIONS=halt_on_error=1 run_tests "$folder" -R "$threaded"
 }
 
 main() {
