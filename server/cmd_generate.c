@@ -209,6 +209,7 @@ static enum status run(struct engine_setup *setup, const struct config *config, 
     size_t length = 0;
     enum status status = read_prompt(config, &text, &length, e);
     if (status == STATUS_OK) status = engine_open(&setup->options, &g.engine, e);
+    progress_end(&setup->progress);
     if (status == STATUS_OK) {
         handle_signals();
         status = generate(&g, config, text, length, e);

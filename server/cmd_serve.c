@@ -7,6 +7,7 @@ enum exit_code cmd_serve(const struct config *config) {
     static struct engine_setup setup;
     struct error e;
     if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
-    if (server_run(config, &setup.options, &e) != STATUS_OK) return command_fail(EXIT_CODE_FAILURE, &e);
-    return EXIT_CODE_OK;
+    enum status status = server_run(config, &setup.options, &e);
+    progress_end(&setup.progress);
+    return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
 }

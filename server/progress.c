@@ -34,6 +34,11 @@ static void draw(const char *stage, double share) {
     if (write(STDERR_FILENO, line, length) < 0) return; /* a lost bar is no failure */
 }
 
+void progress_end(struct progress *p) {
+    if (p->terminal && p->stage[0]) draw("", 1);
+    p->stage[0] = '\0';
+}
+
 void progress_report(void *context, const char *stage, double share) {
     struct progress *p = context;
     bool new_stage = strncmp(p->stage, stage, sizeof p->stage - 1) != 0;

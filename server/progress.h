@@ -17,5 +17,8 @@ void progress_init(struct progress *p);
 /* The `progress` of struct engine_options; context is a struct progress. */
 void progress_report(void *context, const char *stage, double share);
 
+/* Wipes what is left of a bar, where loading ended before it was full. */
+void progress_end(struct progress *p);
+
 /* The bar as text, without line end: "[#####---------------]  25 % converting". Returns its length. */
 size_t progress_bar(const char *stage, double share, char *out, size_t size);

@@ -78,12 +78,30 @@ static void test_the_bar_is_drawn_now_and_then_and_wiped_at_the_end(void **state
     assert_null(strchr(text, '\n'));
 }
 
+static void fail_half_way(struct progress *p) {
+    *p = (struct progress){.terminal = true};
+    progress_report(p, "reading", 0.5);
+    progress_end(p);
+    progress_end(p);
+}
+
+static void test_a_bar_that_never_fills_is_wiped_once(void **state) {
+    (void)state;
+    struct progress p;
+    char text[1024], bar[128], expected[256];
+    capture(fail_half_way, &p, text, sizeof text);
+    progress_bar("reading", 0.5, bar, sizeof bar);
+    snprintf(expected, sizeof expected, "%s\x1b[K\r\x1b[K\r", bar);
+    assert_string_equal(text, expected);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bar),
         cmocka_unit_test(test_bar_of_shares_out_of_range),
         cmocka_unit_test(test_a_log_line_for_each_stage_where_there_is_no_terminal),
         cmocka_unit_test(test_the_bar_is_drawn_now_and_then_and_wiped_at_the_end),
+        cmocka_unit_test(test_a_bar_that_never_fills_is_wiped_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
