@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing (Debian packages), builds, and runs every test: plain with warnings as errors, under ASan and
-# UBSan, the threaded ones under TSan, then the installation. Works from any directory; builds in build/test-*.
+# Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain with warnings as errors,
+# under ASan and UBSan, the threaded ones under TSan, then the installation and the files of deploy/.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
@@ -80,6 +80,7 @@ main() {
     step "address and undefined behaviour" address
     step "threads" thread
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
+    step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
     echo
     echo "== summary ($SECONDS s)"
     for line in "${results[@]}"; do echo "$line"; done

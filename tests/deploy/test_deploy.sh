@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# What the files of deploy/ say about the daemon must be so: every metric that rules and dashboard use is exported, every
+# option that they set exists. Their own tools look at them too, where these are installed. Usage: test_deploy.sh PROGRAM
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+program=$1
+failures=0
+
+complain() {
+    echo "$*"
+    failures=$((failures + 1))
+}
+
+check_metrics() {
+    local name base
+    # Rules that are recorded have a second colon or begin with prenorm: and are no metrics of the daemon.
+    for name in $(grep -ohE '\b(prenorm_[a-z0-9_]+|vllm:[a-z0-9_]+)' "$root/deploy/prometheus/rules.yml" \
+        "$root/deploy/compose/grafana/dashboards/prenorm.json" | sort -u); do
+        base=$(sed -E 's/_(bucket|sum|count)$//' <<<"$name")
+        grep -qE "\"($name|$base)[\"{]" "$root"/server/*.c "$root"/server/*.def || complain "no such metric: $name"
+    done
+}
+
+check_options() {
+    local file variable known
+    known=$("$program" serve --print-config | sed -nE 's/^ *"([a-z-]+)":.*/\1/p' | tr 'a-z-' 'A-Z_')
+    for file in Dockerfile deploy/compose/compose.yml deploy/kubernetes/prenorm.yaml deploy/README.md deploy/quickstart.sh; do
+        for variable in $(grep -ohE '\bPRENORM_[A-Z_]+' "$root/$file" | sort -u); do
+            grep -qx "${variable#PRENORM_}" <<<"$known"$'\n'CONFIG || [[ $variable == PRENORM_TESTS ]] ||
+                complain "$file: no such option: $variable"
+        done
+    done
+}
+
+# Whatever ends the daemon must give it longer than the drain it is configured for.
+check_patience() {
+    local drain
+    drain=$("$program" serve --print-config | sed -nE 's/.*"drain-seconds": ([0-9]+).*/\1/p')
+    [[ $(sed -nE 's/^TimeoutStopSec=([0-9]+)$/\1/p' "$root/deploy/systemd/prenormd.service") -gt $drain ]] ||
+        complain "the systemd unit kills before $drain s of draining are over"
+    [[ $(sed -nE 's/.*terminationGracePeriodSeconds: ([0-9]+).*/\1/p' "$root/deploy/kubernetes/prenorm.yaml") -gt $drain ]] ||
+        complain "Kubernetes kills before $drain s of draining are over"
+    [[ $(sed -nE 's/.*stop_grace_period: ([0-9]+)s.*/\1/p' "$root/deploy/compose/compose.yml") -gt $drain ]] ||
+        complain "compose kills before $drain s of draining are over"
+}
+
+with_tool() {
+    command -v "$1" >/dev/null || return 0
+    "$@" || complain "$1 finds fault"
+}
+
+check_metrics
+check_options
+check_patience
+cd "$root/deploy/prometheus" || exit 1
+with_tool promtool check rules rules.yml
+with_tool promtool check config prometheus.yml
+with_tool promtool test rules rules.test.yml
+with_tool haproxy -c -q -f "$root/deploy/haproxy/haproxy.cfg"
+cd "$root" || exit 1
+with_tool shellcheck -x -S warning deploy/quickstart.sh tests/run.sh tests/install/test_install.sh tests/deploy/test_deploy.sh
+((failures == 0)) && echo "deployment files: ok"
