@@ -9,8 +9,6 @@
 
 #include "engine/base/memory.h"
 
-#define KV_PAGE_TOKENS_STEP 16 /* keys lie in blocks of so many positions */
-
 static enum status layout_bytes(const struct kv_layout *l, size_t pages, size_t *page_floats, size_t *bytes,
                                 struct error *e) {
     if (l->layers == 0 || l->kv_heads == 0 || l->head_dim == 0 || l->page_tokens == 0 || pages == 0)

@@ -13,6 +13,8 @@
 
 #include "engine/base/error.h"
 
+#define KV_PAGE_TOKENS_STEP 16 /* keys lie in blocks of so many positions */
+
 struct kv_layout {
     size_t layers, kv_heads, head_dim, page_tokens;
 };

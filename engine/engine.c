@@ -1,0 +1,251 @@
+/* Opening and closing: what is made from what, in which order, and how much memory it may take. */
+#include "engine/engine_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "engine/base/memory.h"
+#include "engine/kv/kv_plan.h"
+
+#define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
+#define MIXED_PREFILL_ROWS                                                                                   \
+    16 /* beside decode rows: about as many as ride along while weights stream from memory */
+
+/* Only what this build can honour; the options table promises no more. */
+static enum status check_options(const struct engine_options *o, enum norm_form *form,
+                                 enum matmul_kind *matmul, struct error *e) {
+    if (!norm_form_from_name(o->norm_form, form))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
+                         "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
+    if (strcmp(o->weights, "f32") != 0)
+        return error_set(e, STATUS_UNSUPPORTED, "weights", "'%s' is not f32", o->weights);
+    if (strcmp(o->kv_type, "auto") != 0 && strcmp(o->kv_type, "f32") != 0)
+        return error_set(e, STATUS_UNSUPPORTED, "kv_type", "'%s' is not auto or f32", o->kv_type);
+    bool openblas = strcmp(o->matmul, "openblas") == 0;
+    if (!openblas && strcmp(o->matmul, "own") != 0)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "matmul", "'%s' is not own or openblas", o->matmul);
+    *matmul = openblas ? MATMUL_OPENBLAS : MATMUL_OWN;
+    if (o->sequences_max == 0 || o->step_tokens == 0 || o->queue_max == 0 || o->mailbox_events < 2)
+        return error_set(
+            e, STATUS_INVALID_ARGUMENT, "options",
+            "sequences_max, step_tokens and queue_max must be at least 1, mailbox_events at least 2");
+    return STATUS_OK;
+}
+
+/* ---- memory
+ * ------------------------------------------------------------------------------------------------------ */
+
+static enum status make_pool(struct engine *engine, const struct engine_options *o, size_t sequences,
+                             struct error *e) {
+    const struct model_description *d = &engine->model.description;
+    struct kv_demand demand = {.layout = {.layers = d->layers,
+                                          .kv_heads = d->kv_heads,
+                                          .head_dim = d->head_dim,
+                                          .page_tokens = o->kv_page_tokens},
+                               .context = engine->info.context,
+                               .sequences = sequences,
+                               .available_bytes = memory_available_bytes()};
+    size_t pages;
+    if (!memory_multiply(o->kv_cache_mib, (size_t)1 << 20, &demand.bytes_wanted))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_cache_mib", "%zu is too large", o->kv_cache_mib);
+    enum status status = kv_plan_pages(&demand, &pages, e);
+    if (status == STATUS_OK) status = kv_pool_init(&engine->pool, &demand.layout, pages, e);
+    if (status != STATUS_OK) return status;
+    log_info("cache: %zu pages of %zu tokens, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
+             "%zu MiB were left",
+             pages, o->kv_page_tokens, engine->pool.mapped_bytes >> 20,
+             (double)pages / (double)kv_pages_for(demand.context, o->kv_page_tokens), demand.context,
+             engine->info.weight_bytes >> 20, demand.available_bytes >> 20);
+    return STATUS_OK;
+}
+
+/* Rows with logits of a step: one for each sequence, and more for prompts that are scored, as far as memory
+ * goes. */
+static size_t logit_rows(size_t sequences, size_t rows, size_t vocabulary) {
+    size_t affordable = LOGIT_BYTES_MAX / (vocabulary * sizeof(float));
+    size_t most = affordable < rows ? affordable : rows;
+    return most > sequences ? most : sequences;
+}
+
+/* ---- vocabulary
+ * -------------------------------------------------------------------------------------------------- */
+
+/* Rows of the head that stand for a token may be sampled: not the padding behind the tokenizer's ids, nor its
+ * gaps. */
+static enum status find_sampleable(struct engine *engine, struct sampler_vocabulary *vocabulary,
+                                   struct error *e) {
+    size_t rows = forward_vocabulary(engine->forward), tokens = tokenizer_vocabulary(engine->tokenizer);
+    *vocabulary = (struct sampler_vocabulary){.rows = rows, .sampleable = tokens < rows ? tokens : rows};
+    if (vocabulary->sampleable == 0) return error_set(e, STATUS_MALFORMED, "tokenizer", "it has no tokens");
+    for (size_t i = 0; i < vocabulary->sampleable; i++)
+        vocabulary->hole_count += !tokenizer_has(engine->tokenizer, (int32_t)i);
+    engine->holes = calloc(vocabulary->hole_count + 1, sizeof *engine->holes);
+    if (!engine->holes)
+        return error_set(e, STATUS_NO_MEMORY, "vocabulary", "%zu gaps", vocabulary->hole_count);
+    size_t found = 0;
+    for (size_t i = 0; i < vocabulary->sampleable; i++)
+        if (!tokenizer_has(engine->tokenizer, (int32_t)i)) engine->holes[found++] = (int32_t)i;
+    vocabulary->holes = engine->holes;
+    if (tokens > rows)
+        log_warn("the tokenizer has %zu ids, the model only %zu: prompts with ids beyond are refused", tokens,
+                 rows);
+    return STATUS_OK;
+}
+
+/* ---- scheduler
+ * --------------------------------------------------------------------------------------------------- */
+
+static void backend_step(void *context, const struct step_entry *entries, size_t count) {
+    forward_step(context, entries, count);
+}
+static float *backend_logits(void *context, size_t i) {
+    return forward_logits(context, i);
+}
+static double backend_rope_theta(void *context, size_t length) {
+    return forward_rope_theta(context, length);
+}
+
+static enum status make_scheduler(struct engine *engine, const struct engine_options *o,
+                                  const struct batch_limits *limits, struct error *e) {
+    struct sampler_vocabulary vocabulary;
+    enum status status = find_sampleable(engine, &vocabulary, e);
+    if (status != STATUS_OK) return status;
+    const struct scheduler_options options = {
+        .rules = {.context = engine->info.context,
+                  .rows = vocabulary.rows,
+                  .page_tokens = o->kv_page_tokens,
+                  .mailbox_events = o->mailbox_events,
+                  .logprobs_max = o->logprobs_max,
+                  .choices_max = o->queue_max,
+                  .tokenizer = engine->tokenizer,
+                  .end_tokens = engine->info.end_tokens,
+                  .end_count = engine->info.end_count,
+                  .backend = {engine->forward, backend_step, backend_logits, backend_rope_theta}},
+        .vocabulary = vocabulary,
+        .kernels = engine->kernels,
+        .workers = engine->workers,
+        .pool = &engine->pool,
+        .limits = *limits,
+        .queue_max = o->queue_max,
+        .queue_tokens_max = o->queue_tokens_max,
+        .wake = o->wake,
+        .wake_context = o->wake_context,
+    };
+    status = scheduler_create(&options, &engine->scheduler, e);
+    return status == STATUS_OK ? scheduler_start(engine->scheduler, e) : status;
+}
+
+/* ---- info
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void copy_name(char *out, size_t size, const char *name) {
+    size_t length = strlen(name) < size ? strlen(name) : size - 1;
+    memcpy(out, name, length);
+    out[length] = '\0';
+}
+#define COPY_NAME(field, name) copy_name(field, sizeof(field), name)
+
+static void describe_model_in(struct engine_info *info, const struct loaded_model *m) {
+    const struct model_description *d = &m->description;
+    COPY_NAME(info->family, d->family);
+    COPY_NAME(info->norm_placement, placement_name(d->placement));
+    info->vocabulary = d->vocabulary;
+    info->layers = d->layers;
+    info->width = d->width;
+    info->heads = d->heads;
+    info->parameters = m->bound.parameters;
+    info->weight_bytes = m->packed.memory_floats * sizeof(float);
+    info->bos = d->bos;
+    info->pad = d->pad;
+    info->end_count = d->end_count;
+    memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
+}
+
+static void describe_options(struct engine_info *info, const struct engine_options *o) {
+    COPY_NAME(info->norm_form, o->norm_form);
+    COPY_NAME(info->weights, "f32");
+    COPY_NAME(info->kv_type, "f32");
+    COPY_NAME(info->matmul, o->matmul);
+    COPY_NAME(info->cpu_features, kernel_features());
+    info->kv_page_tokens = o->kv_page_tokens;
+    info->queue_max = o->queue_max;
+    info->step_tokens = o->step_tokens;
+    info->logprobs_max = o->logprobs_max;
+}
+
+void engine_info(const struct engine *engine, struct engine_info *out) {
+    *out = engine->info;
+}
+
+/* ---- open, close
+ * ------------------------------------------------------------------------------------------------- */
+
+static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
+    struct loader_options loader = {.folder = o->model,
+                                    .context = o->context,
+                                    .progress = o->progress,
+                                    .progress_context = o->progress_context};
+    enum status status;
+    if ((status = check_options(o, &loader.form, &loader.matmul, e)) != STATUS_OK) return status;
+    if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
+    size_t threads = o->threads ? o->threads : workers_default_count();
+    if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
+    if ((status = tokenizer_open(o->model, &engine->tokenizer, e)) != STATUS_OK) return status;
+    if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
+    describe_options(&engine->info, o);
+    describe_model_in(&engine->info, &engine->model);
+    COPY_NAME(engine->info.isa, engine->kernels->name);
+    engine->info.threads = workers_count(engine->workers);
+    engine->info.context = o->context ? o->context : engine->model.description.context;
+    return STATUS_OK;
+}
+
+static enum status start(struct engine *engine, const struct engine_options *o, struct error *e) {
+    size_t sequences = o->sequences_max < o->step_tokens ? o->sequences_max : o->step_tokens;
+    const struct batch_limits limits = {.rows = o->step_tokens,
+                                        .logit_rows =
+                                            logit_rows(sequences, o->step_tokens, engine->info.vocabulary),
+                                        .sequences = sequences,
+                                        .mixed_prefill_rows = MIXED_PREFILL_ROWS};
+    const struct forward_limits forward = {
+        .rows_max = limits.rows, .logit_rows_max = limits.logit_rows, .entries_max = limits.sequences};
+    enum status status;
+    if ((status = make_pool(engine, o, sequences, e)) != STATUS_OK) return status;
+    status = forward_create(&engine->model.packed, &engine->pool, engine->kernels, engine->workers, &forward,
+                            &engine->forward, e);
+    if (status != STATUS_OK) return status;
+    engine->info.sequences_max = sequences;
+    engine->info.kv_pages = engine->pool.page_count;
+    engine->info.kv_bytes = engine->pool.mapped_bytes;
+    return make_scheduler(engine, o, &limits, e);
+}
+
+enum status engine_open(const struct engine_options *options, struct engine **out, struct error *e) {
+    double began = clock_seconds();
+    *out = NULL;
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine) return error_set(e, STATUS_NO_MEMORY, "engine", "%zu bytes", sizeof *engine);
+    enum status status = load(engine, options, e);
+    if (status == STATUS_OK) status = start(engine, options, e);
+    if (status != STATUS_OK) {
+        engine_close(engine);
+        return status;
+    }
+    engine->info.load_seconds = clock_seconds() - began;
+    *out = engine;
+    return STATUS_OK;
+}
+
+void engine_close(struct engine *engine) {
+    if (!engine) return;
+    scheduler_destroy(engine->scheduler);
+    if (engine->forward) forward_destroy(engine->forward);
+    kv_pool_deinit(&engine->pool);
+    if (engine->model.checkpoint) loaded_model_deinit(&engine->model);
+    if (engine->tokenizer) tokenizer_close(engine->tokenizer);
+    if (engine->workers) workers_destroy(engine->workers);
+    free(engine->holes);
+    free(engine);
+}

@@ -1,0 +1,22 @@
+/* Inside of the engine: for engine.c, engine_text.c and engine_requests.c alone. Written by engine_open, read
+ * only after it; what changes is in the scheduler. */
+#pragma once
+
+#include "engine/engine.h"
+#include "engine/forward/forward.h"
+#include "engine/kv/kv_pool.h"
+#include "engine/loader.h"
+#include "engine/sched/scheduler.h"
+#include "engine/text/tokenizer.h"
+
+struct engine {
+    struct engine_info info;
+    const struct kernel_table *kernels;
+    struct workers *workers;
+    struct tokenizer *tokenizer;
+    struct loaded_model model;
+    struct kv_pool pool;
+    struct forward *forward;
+    int32_t *holes; /* ids without a token */
+    struct scheduler *scheduler;
+};

@@ -1,0 +1,69 @@
+#include "tests/support/test_support.h"
+
+#include "engine/kv/kv_plan.h"
+
+/* A page of 16 positions: 2 * 2 * 8 * 16 * 2 floats = 4 KiB; a context of 100: 7 pages. */
+static struct kv_demand demand(void) {
+    return (struct kv_demand){.layout = {.layers = 2, .kv_heads = 2, .head_dim = 8, .page_tokens = 16},
+                              .context = 100,
+                              .sequences = 4,
+                              .available_bytes = 100 << 20};
+}
+
+static size_t pages_of(const struct kv_demand *d) {
+    struct error e;
+    size_t pages = 0;
+    assert_ok(kv_plan_pages(d, &pages, &e));
+    return pages;
+}
+
+static void never_more_than_all_sequences_can_use(void **state) {
+    (void)state;
+    struct kv_demand d = demand();
+    assert_int_equal(pages_of(&d), 4 * 7);
+    d.bytes_wanted = (size_t)1 << 40;
+    assert_int_equal(pages_of(&d), 4 * 7);
+}
+
+static void an_option_says_how_much(void **state) {
+    (void)state;
+    struct kv_demand d = demand();
+    d.bytes_wanted = 10 * 4096 + 100;
+    assert_int_equal(pages_of(&d), 10);
+}
+
+static void otherwise_a_share_of_what_is_left(void **state) {
+    (void)state;
+    struct kv_demand d = demand();
+    d.available_bytes = 16 * 4096 + 99;
+    assert_int_equal(pages_of(&d), 12); /* three quarters */
+    d.available_bytes = 0;
+    assert_int_equal(pages_of(&d), 28);
+}
+
+static void refuses_less_than_one_context(void **state) {
+    (void)state;
+    struct kv_demand d = demand();
+    struct error e;
+    size_t pages;
+    d.bytes_wanted = 7 * 4096;
+    assert_int_equal(pages_of(&d), 7);
+    d.bytes_wanted--;
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_LIMIT);
+    assert_string_equal(e.where, "kv_cache_mib");
+    d.bytes_wanted = 0, d.available_bytes = 8 * 4096;
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_LIMIT);
+    assert_string_equal(e.where, "memory");
+    d.layout.page_tokens = 20;
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_INVALID_ARGUMENT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(never_more_than_all_sequences_can_use),
+        cmocka_unit_test(an_option_says_how_much),
+        cmocka_unit_test(otherwise_a_share_of_what_is_left),
+        cmocka_unit_test(refuses_less_than_one_context),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
