@@ -1,0 +1,228 @@
+/* The bundled model through the whole engine: the texts that another implementation gives, and the promise
+ * that a request's ids and log probabilities are the same bits whatever runs beside it, however its prompt is
+ * cut into chunks, on one thread or two, with a cache that is too small for all. */
+#include "tests/support/test_support.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "engine/engine.h"
+
+enum { REQUESTS = 32, TOKENS_MAX = 48, PROMPT_MAX = 200 };
+
+/* ---- an engine, and a thread that waits for it
+ * ---------------------------------------------------------------- */
+
+struct bell {
+    pthread_mutex_t mutex;
+    pthread_cond_t rings;
+    bool rang;
+};
+
+static struct bell bell = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+
+static void ring(void *context) {
+    (void)context;
+    pthread_mutex_lock(&bell.mutex);
+    bell.rang = true;
+    pthread_cond_signal(&bell.rings);
+    pthread_mutex_unlock(&bell.mutex);
+}
+
+static void wait_for_ring(void) {
+    pthread_mutex_lock(&bell.mutex);
+    while (!bell.rang) pthread_cond_wait(&bell.rings, &bell.mutex);
+    bell.rang = false;
+    pthread_mutex_unlock(&bell.mutex);
+}
+
+static struct engine *open_engine(size_t threads, size_t step_tokens, size_t kv_cache_mib) {
+    struct error e;
+    struct engine *engine;
+    struct engine_options options = {.model = test_source_path("deploy/models/tales"),
+                                     .norm_form = "crmsnorm",
+                                     .weights = "f32",
+                                     .kv_type = "auto",
+                                     .matmul = "own",
+                                     .isa = "auto",
+                                     .threads = threads,
+                                     .kv_cache_mib = kv_cache_mib,
+                                     .kv_page_tokens = 16,
+                                     .sequences_max = 40,
+                                     .queue_max = 64,
+                                     .step_tokens = step_tokens,
+                                     .mailbox_events = 16,
+                                     .logprobs_max = 20,
+                                     .wake = ring};
+    assert_ok(engine_open(&options, &engine, &e));
+    return engine;
+}
+
+/* ---- requests
+ * ---------------------------------------------------------------------------------------------------- */
+
+struct result {
+    int32_t ids[TOKENS_MAX];
+    float logprobs[TOKENS_MAX], top[TOKENS_MAX][3];
+    float prompt_logprobs[PROMPT_MAX];
+    size_t count, prompt_count;
+    char text[4096];
+    size_t text_length;
+    bool ended;
+    enum engine_finish finish;
+};
+
+static void take_event(struct result *r, const struct engine_event *event) {
+    assert_true(r->text_length + event->text_length < sizeof r->text);
+    memcpy(r->text + r->text_length, event->text, event->text_length);
+    r->text_length += event->text_length;
+    if (event->kind == ENGINE_EVENT_FINISHED) {
+        r->ended = true;
+        r->finish = event->finish;
+    } else if (event->kind == ENGINE_EVENT_PROMPT) {
+        r->prompt_logprobs[r->prompt_count++] = event->logprob;
+    } else {
+        for (size_t i = 0; i < event->top_count; i++) r->top[r->count][i] = event->top[i].logprob;
+        r->logprobs[r->count] = event->logprob;
+        r->ids[r->count++] = event->id;
+    }
+}
+
+/* Submits count prompts at once and takes events until all have ended. */
+static void run_requests(struct engine *engine, const struct engine_prompt *prompts, struct result *results,
+                         size_t count) {
+    struct error e;
+    struct engine_prompt with_user[REQUESTS];
+    struct engine_request *requests[REQUESTS], *ready;
+    struct engine_event event;
+    memset(results, 0, count * sizeof *results);
+    for (size_t i = 0; i < count; i++) {
+        with_user[i] = prompts[i];
+        with_user[i].user = &results[i];
+    }
+    assert_ok(engine_submit(engine, with_user, count, requests, &e));
+    for (size_t ended = 0; ended < count;) {
+        wait_for_ring();
+        while ((ready = engine_next_ready(engine)))
+            while (engine_request_next_event(ready, &event)) {
+                take_event(engine_request_user(ready), &event);
+                ended += event.kind == ENGINE_EVENT_FINISHED;
+            }
+    }
+    for (size_t i = 0; i < count; i++) engine_request_release(requests[i]);
+}
+
+static struct engine_prompt plain_prompt(const int32_t *ids, size_t count, uint32_t max_tokens) {
+    return (struct engine_prompt){.ids = ids,
+                                  .count = count,
+                                  .choices = 1,
+                                  .max_tokens = max_tokens,
+                                  .logprobs = -1,
+                                  .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1}};
+}
+
+/* ---- texts of the reference
+ * -------------------------------------------------------------------------------------- */
+
+static void check_case(struct engine *engine, const json_t *expect) {
+    struct error e;
+    const json_t *expect_ids = json_object_get(expect, "ids"), *greedy = json_object_get(expect, "greedy");
+    const char *text = json_string_value(json_object_get(expect, "prompt"));
+    int32_t *ids;
+    size_t count;
+    assert_ok(engine_encode(engine, text, strlen(text), true, &ids, &count, &e));
+    assert_int_equal(count, json_array_size(expect_ids));
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(ids[i], json_integer_value(json_array_get(expect_ids, i)));
+    struct engine_prompt prompt = plain_prompt(ids, count, (uint32_t)json_array_size(greedy));
+    prompt.skip_special = true;
+    static struct result result;
+    run_requests(engine, &prompt, &result, 1);
+    assert_int_equal(result.count, json_array_size(greedy));
+    for (size_t i = 0; i < result.count; i++)
+        assert_int_equal(result.ids[i], json_integer_value(json_array_get(greedy, i)));
+    result.text[result.text_length] = '\0';
+    assert_string_equal(result.text, json_string_value(json_object_get(expect, "text")));
+    free(ids);
+}
+
+static void greedy_texts_are_those_of_the_reference(void **state) {
+    (void)state;
+    json_error_t problem;
+    json_t *reference = json_load_file(test_source_path("deploy/models/tales/reference.json"), 0, &problem);
+    assert_non_null(reference);
+    struct engine *engine = open_engine(0, 256, 0);
+    size_t i;
+    json_t *expect;
+    json_array_foreach(json_object_get(reference, "cases"), i, expect) check_case(engine, expect);
+    assert_true(i > 0);
+    engine_close(engine);
+    json_decref(reference);
+}
+
+/* ---- same bits
+ * --------------------------------------------------------------------------------------------------- */
+
+static int32_t prompt_ids[REQUESTS][PROMPT_MAX];
+
+/* Prompts of all lengths, greedy and sampled, some scored. */
+static void make_prompts(struct engine_prompt *prompts) {
+    srand(11);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        size_t count = 1 + (size_t)rand() % PROMPT_MAX;
+        for (size_t k = 0; k < count; k++) prompt_ids[i][k] = rand() % 4096;
+        prompts[i] = plain_prompt(prompt_ids[i], count, TOKENS_MAX - (uint32_t)rand() % 20);
+        prompts[i].ignore_end = true;
+        prompts[i].logprobs = 3;
+        prompts[i].prompt_logprobs = i % 4 == 0;
+        prompts[i].sampling.temperature = i % 2 ? 1 : 0;
+        prompts[i].sampling.top_p = i % 3 ? 0.9 : 1;
+        prompts[i].sampling.repetition_penalty = i % 5 ? 1 : 1.2;
+        prompts[i].sampling.has_seed = true;
+        prompts[i].sampling.seed = (int64_t)i;
+    }
+}
+
+static void expect_same(const struct result *a, const struct result *b) {
+    assert_int_equal(a->finish, b->finish);
+    assert_int_equal(a->count, b->count);
+    assert_int_equal(a->prompt_count, b->prompt_count);
+    assert_memory_equal(a->ids, b->ids, sizeof a->ids);
+    assert_memory_equal(a->logprobs, b->logprobs, sizeof a->logprobs);
+    assert_memory_equal(a->top, b->top, sizeof a->top);
+    assert_memory_equal(a->prompt_logprobs, b->prompt_logprobs, sizeof a->prompt_logprobs);
+    assert_int_equal(a->text_length, b->text_length);
+    assert_memory_equal(a->text, b->text, a->text_length);
+}
+
+static void company_chunks_threads_and_preemption_change_nothing(void **state) {
+    (void)state;
+    static struct result alone[REQUESTS], together[REQUESTS];
+    static struct engine_prompt prompts[REQUESTS];
+    make_prompts(prompts);
+    struct engine *engine = open_engine(1, 256, 0);
+    for (size_t i = 0; i < REQUESTS; i++) run_requests(engine, &prompts[i], &alone[i], 1);
+    engine_close(engine);
+    /* 12 MiB of cache are two full contexts: most of the 32 are preempted. */
+    static const struct {
+        size_t threads, step_tokens, kv_cache_mib;
+    } ways[] = {{1, 256, 0}, {2, 64, 0}, {2, 37, 12}, {1, 48, 12}, {2, 512, 12}};
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        engine = open_engine(ways[w].threads, ways[w].step_tokens, ways[w].kv_cache_mib);
+        run_requests(engine, prompts, together, REQUESTS);
+        for (size_t i = 0; i < REQUESTS; i++) expect_same(&alone[i], &together[i]);
+        struct engine_stats stats;
+        engine_stats(engine, &stats);
+        if (ways[w].kv_cache_mib) assert_true(stats.preemptions > 0);
+        engine_close(engine);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(greedy_texts_are_those_of_the_reference),
+        cmocka_unit_test(company_chunks_threads_and_preemption_change_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
