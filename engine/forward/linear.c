@@ -108,8 +108,11 @@ struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, c
         forward_each_block(f, rows, normalize_block, &call);
         return (struct norm_output){.x = f->normed, .stride = f->branch_stride};
     }
+    struct norm_output output = {.x = x, .stride = f->branch_stride};
+    if (norm->kind == ROW_NORM_NONE) return output;
     forward_each_block(f, rows, scale_block, &call);
-    return (struct norm_output){.x = x, .stride = f->branch_stride, .row_scale = f->row_scales};
+    output.row_scale = f->row_scales;
+    return output;
 }
 
 void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {

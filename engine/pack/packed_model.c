@@ -26,15 +26,16 @@ static float *take(struct carve *carve, size_t floats) {
     return piece;
 }
 
-static size_t weight_floats(const struct converted_linear *l, enum matmul_kind matmul) {
-    return (matmul == MATMUL_OWN ? kernel_panels(l->out) * KERNEL_PANEL : l->out) * l->in;
+static size_t weight_floats(const struct packed_linear *l) {
+    return (l->matmul == MATMUL_OWN ? kernel_panels(l->out) * KERNEL_PANEL : l->out) * l->in;
 }
+
+size_t packed_linear_bytes(const struct packed_linear *l) { return weight_floats(l) * sizeof(float); }
 
 static void place_linear(struct carve *carve, const struct converted_linear *from, enum matmul_kind matmul,
                          struct packed_linear *to) {
-    to->out = from->out;
-    to->in = from->in;
-    to->weights = take(carve, weight_floats(from, matmul));
+    *to = (struct packed_linear){.out = from->out, .in = from->in, .matmul = matmul};
+    to->weights = take(carve, weight_floats(to));
     if (converted_linear_has_bias(from)) to->bias = take(carve, kernel_panels(from->out) * KERNEL_PANEL);
 }
 
@@ -237,6 +238,18 @@ enum status packed_model_init(struct packed_model *p, struct converted_model *c,
     struct carve carve = {.base = p->memory};
     place_all(&carve, c, p);
     return pack_all(p, c, workers, progress, context, e);
+}
+
+static void drop_norm(struct packed_norm *norm) {
+    if (norm->folded) norm->kind = ROW_NORM_NONE;
+}
+
+void packed_model_drop_norms(struct packed_model *p) {
+    for (size_t i = 0; i < p->description->layers; i++) {
+        drop_norm(&p->layers[i].attention.norm);
+        drop_norm(&p->layers[i].mlp.norm);
+    }
+    drop_norm(&p->final_norm);
 }
 
 void packed_model_deinit(struct packed_model *p) {

@@ -16,6 +16,7 @@ enum matmul_kind {
 
 struct packed_linear {
     size_t out, in;
+    enum matmul_kind matmul;
     float *weights; /* panels, or rows when MATMUL_OPENBLAS */
     float *bias;    /* [out] or NULL */
 };
@@ -66,3 +67,9 @@ size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matm
 enum status packed_model_init(struct packed_model *p, struct converted_model *c, enum matmul_kind matmul,
                               struct workers *workers, pack_progress_fn progress, void *context, struct error *e);
 void packed_model_deinit(struct packed_model *p);
+
+/* Bytes of a linear's packed weights, as a product reads them. */
+size_t packed_linear_bytes(const struct packed_linear *l);
+
+/* Lets the folded norms do nothing, only to measure what they cost: the results are wrong. */
+void packed_model_drop_norms(struct packed_model *p);

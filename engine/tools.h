@@ -1,0 +1,59 @@
+/* What the commands verify, convert and bench need of the engine beyond engine.h. No tensors here either. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/base/error.h"
+
+/* ---- bench ------------------------------------------------------------------------------------------------------- */
+
+/* Shapes of published models that random weights can stand in for, and those of the paper's table (GPT-3 Small ... XL). */
+const char *const *bench_shapes(void); /* names, NULL-terminated */
+
+/* Writes a checkpoint of that shape with random weights (seeded, the same each time) into an existing folder; a tokenizer
+ * is not among it. STATUS_NOT_FOUND for an unknown shape, with the known ones. */
+enum status bench_write_random(const char *shape, const char *folder, struct error *e);
+
+/* What the machine can do, measured now with the threads that the model will use. */
+struct bench_bounds {
+    size_t threads;
+    double read_bytes_per_s;   /* streaming read of memory */
+    double sgemm_flop_per_s;   /* OpenBLAS, 512 x 3072 x 768 */
+};
+enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
+
+struct bench_options {
+    const char *model; /* folder */
+    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm", or "none": norms left out, only to see what they cost */
+    const char *weights, *matmul, *isa;
+    size_t threads;
+};
+
+enum bench_work { BENCH_PREFILL, BENCH_DECODE };
+
+struct bench_item {
+    enum bench_work work;
+    size_t tokens;  /* PREFILL: of the prompt; DECODE: decoded per sequence */
+    size_t batch;   /* DECODE: sequences */
+    size_t context; /* DECODE: positions before the first decoded one */
+};
+
+/* The two bounds of an item in seconds, from what it reads and computes. */
+struct bench_cost {
+    double bytes; /* packed weights, cache and embedding rows that one run of the item reads */
+    double flops; /* 2 x parameters used x rows */
+};
+
+struct bench_model;
+
+/* Loads and packs the model as serving would; seconds: how long that took. */
+enum status bench_open(const struct bench_options *options, struct bench_model **out, double *seconds, struct error *e);
+void bench_close(struct bench_model *m);
+
+/* The item once: seconds, and what it costs. Caches hold random numbers, so contexts need no prefill. */
+enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds, struct bench_cost *cost,
+                      struct error *e);
+
+const char *bench_isa(const struct bench_model *m);
+size_t bench_weight_bytes(const struct bench_model *m);

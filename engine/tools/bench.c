@@ -1,0 +1,188 @@
+/* Times steps of the forward pass as the scheduler would run them, without scheduler and sampling. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/forward/forward.h"
+#include "engine/loader.h"
+#include "engine/tools.h"
+
+#define PAGE_TOKENS 16
+#define ROWS_MAX    512
+#define BATCH_MAX   128
+
+struct bench_model {
+    struct workers *workers;
+    const struct kernel_table *kernels;
+    struct loaded_model loaded;
+    struct kv_pool pool;
+    struct kv_table tables[BATCH_MAX];
+    struct forward *forward;
+    int32_t *tokens; /* [ROWS_MAX] */
+    size_t pool_positions;
+};
+
+static enum status load(struct bench_model *m, const struct bench_options *o, struct error *e) {
+    struct loader_options loader = {.folder = o->model};
+    bool none = strcmp(o->norm_form, "none") == 0;
+    if (!norm_form_from_name(none ? "crmsnorm" : o->norm_form, &loader.form))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "norm-form", "'%s' is unknown", o->norm_form);
+    loader.matmul = strcmp(o->matmul, "openblas") == 0 ? MATMUL_OPENBLAS : MATMUL_OWN;
+    enum status status = kernel_select(o->isa, &m->kernels, e);
+    if (status == STATUS_OK) status = workers_create(o->threads ? o->threads : workers_default_count(), &m->workers, e);
+    if (status == STATUS_OK) status = loaded_model_init(&m->loaded, &loader, m->workers, e);
+    if (status == STATUS_OK && none) packed_model_drop_norms(&m->loaded.packed);
+    return status;
+}
+
+enum status bench_open(const struct bench_options *options, struct bench_model **out, double *seconds, struct error *e) {
+    double start = clock_seconds();
+    *out = NULL;
+    struct bench_model *m = memory_aligned(1, sizeof *m, "bench", e);
+    if (!m) return STATUS_NO_MEMORY;
+    struct forward_limits limits = {.rows_max = ROWS_MAX, .logit_rows_max = BATCH_MAX, .entries_max = BATCH_MAX};
+    enum status status = load(m, options, e);
+    *seconds = clock_seconds() - start;
+    if (status == STATUS_OK)
+        status = forward_create(&m->loaded.packed, &m->pool, m->kernels, m->workers, &limits, &m->forward, e);
+    m->tokens = memory_aligned(ROWS_MAX, sizeof *m->tokens, "bench", e);
+    if (status == STATUS_OK && !m->tokens) status = STATUS_NO_MEMORY;
+    if (status != STATUS_OK) {
+        bench_close(m);
+        return status;
+    }
+    for (size_t i = 0; i < ROWS_MAX; i++)
+        m->tokens[i] = (int32_t)((i * 2654435761u) % m->loaded.description.vocabulary);
+    *out = m;
+    return STATUS_OK;
+}
+
+static void close_pool(struct bench_model *m) {
+    for (size_t i = 0; i < BATCH_MAX; i++) {
+        if (m->tables[i].pages) kv_table_shrink(&m->tables[i], &m->pool, 0);
+        kv_table_deinit(&m->tables[i]);
+        m->tables[i] = (struct kv_table){0};
+    }
+    if (m->pool.memory) kv_pool_deinit(&m->pool);
+    m->pool = (struct kv_pool){0};
+}
+
+void bench_close(struct bench_model *m) {
+    if (!m) return;
+    forward_destroy(m->forward);
+    close_pool(m);
+    loaded_model_deinit(&m->loaded);
+    workers_destroy(m->workers);
+    free(m->tokens);
+    free(m);
+}
+
+/* Pages that nobody wrote would all be one page of zeros: reading them would cost nothing. */
+static void fill_pool(struct kv_pool *pool) {
+    size_t floats = pool->page_count * pool->page_floats;
+    uint32_t state = 1;
+    for (size_t i = 0; i < floats; i++) {
+        state = state * 1664525u + 1013904223u;
+        pool->memory[i] = (float)(state >> 8) * 0x1p-24f - 0.5f;
+    }
+}
+
+/* A pool for `batch` sequences of `positions` each. */
+static enum status open_pool(struct bench_model *m, size_t batch, size_t positions, struct error *e) {
+    const struct model_description *d = &m->loaded.description;
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    size_t pages = (positions + PAGE_TOKENS - 1) / PAGE_TOKENS;
+    close_pool(m);
+    enum status status = kv_pool_init(&m->pool, &layout, batch * pages, e);
+    for (size_t i = 0; i < batch && status == STATUS_OK; i++) {
+        status = kv_table_init(&m->tables[i], pages, e);
+        if (status == STATUS_OK) status = kv_table_reserve(&m->tables[i], &m->pool, positions);
+    }
+    if (status == STATUS_OK) fill_pool(&m->pool);
+    return status;
+}
+
+static size_t linear_bytes(const struct packed_linear *l) { return packed_linear_bytes(l); }
+
+/* Bytes and multiply-adds of the linears that every row passes, and of the head. */
+static void count_linears(const struct packed_model *p, double *bytes, double *products) {
+    for (size_t i = 0; i < p->description->layers; i++) {
+        const struct packed_linear *all[] = {&p->layers[i].qkv, &p->layers[i].up, &p->layers[i].attention.exit,
+                                             &p->layers[i].mlp.exit};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+            *bytes += (double)linear_bytes(all[k]);
+            *products += (double)all[k]->in * (double)all[k]->out;
+        }
+    }
+}
+
+/* One step of `rows` rows, of which logit_rows pass the head, over caches that hold `cached` positions in all. */
+static void add_step_cost(const struct bench_model *m, size_t rows, size_t logit_rows, size_t cached,
+                          struct bench_cost *cost) {
+    const struct packed_model *p = &m->loaded.packed;
+    const struct model_description *d = p->description;
+    double bytes = 0, products = 0, head = (double)p->head.in * (double)p->head.out;
+    double cache_floats = 2.0 * (double)d->layers * (double)d->kv_heads * (double)d->head_dim * (double)cached;
+    count_linears(p, &bytes, &products);
+    cost->bytes += bytes + (double)linear_bytes(&p->head) + cache_floats * sizeof(float) +
+                   (double)rows * (double)d->width * sizeof(float);
+    cost->flops += 2 * (products * (double)rows + head * (double)logit_rows);
+}
+
+static double run_prefill(struct bench_model *m, size_t tokens, struct bench_cost *cost) {
+    double start = clock_seconds();
+    for (size_t first = 0; first < tokens; first += ROWS_MAX) {
+        size_t count = tokens - first < ROWS_MAX ? tokens - first : ROWS_MAX;
+        bool last = first + count == tokens;
+        struct step_entry entry = {
+            .table = &m->tables[0],
+            .tokens = m->tokens,
+            .first_position = first,
+            .count = count,
+            .logit_rows = last ? 1 : 0,
+            .rope_theta = forward_rope_theta(m->forward, tokens),
+        };
+        forward_step(m->forward, &entry, 1);
+        add_step_cost(m, count, last ? 1 : 0, first + count, cost);
+    }
+    return clock_seconds() - start;
+}
+
+static double run_decode(struct bench_model *m, const struct bench_item *item, struct bench_cost *cost) {
+    struct step_entry entries[BATCH_MAX];
+    double start = clock_seconds();
+    for (size_t step = 0; step < item->tokens; step++) {
+        size_t position = item->context + step;
+        for (size_t i = 0; i < item->batch; i++)
+            entries[i] = (struct step_entry){
+                .table = &m->tables[i],
+                .tokens = m->tokens + i,
+                .first_position = position,
+                .count = 1,
+                .logit_rows = 1,
+                .rope_theta = forward_rope_theta(m->forward, item->context + item->tokens),
+            };
+        forward_step(m->forward, entries, item->batch);
+        add_step_cost(m, item->batch, item->batch, item->batch * (position + 1), cost);
+    }
+    return clock_seconds() - start;
+}
+
+enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds, struct bench_cost *cost,
+                      struct error *e) {
+    bool decode = item->work == BENCH_DECODE;
+    size_t batch = decode ? item->batch : 1, positions = decode ? item->context + item->tokens : item->tokens;
+    if (batch > BATCH_MAX || positions > m->loaded.description.context)
+        return error_set(e, STATUS_LIMIT, "bench", "a batch of %zu at %zu positions: at most %d at %zu", batch, positions,
+                         BATCH_MAX, m->loaded.description.context);
+    enum status status = open_pool(m, batch, positions, e);
+    if (status != STATUS_OK) return status;
+    *cost = (struct bench_cost){0};
+    *seconds = decode ? run_decode(m, item, cost) : run_prefill(m, item->tokens, cost);
+    return STATUS_OK;
+}
+
+const char *bench_isa(const struct bench_model *m) { return m->kernels->name; }
+
+size_t bench_weight_bytes(const struct bench_model *m) { return m->loaded.packed.memory_floats * sizeof(float); }
