@@ -9,25 +9,12 @@
 #include "engine/base/memory.h"
 #include "engine/model/alibi.h"
 
-struct reference_linear {
-    size_t out, in;
-    double *weights, *bias;
-};
-
-struct reference_layer {
-    struct reference_linear qkv, attention_exit, up, mlp_exit;
-};
-
-struct reference {
-    const struct converted_model *model;
-    struct reference_layer *layers;
-    struct reference_linear project_out, head; /* project_out: out 0 when there is none */
-};
-
 /* Buffers of one run, rows = tokens of the sequence. */
 struct run {
-    const struct reference *reference;
+    struct converted_model *model;
+    const struct model_description *description;
     size_t rows;
+    double *weights, *bias; /* [BLOCK_ROWS, widest input], [BLOCK_ROWS]: of the linear at work */
     double *branch;  /* [rows, branch_width] */
     double *normed;  /* [rows, branch_width] */
     double *exit;    /* [rows, width]: what a sub-layer adds */
@@ -39,70 +26,25 @@ struct run {
     double *scratch; /* of entry rows */
 };
 
-static bool read_linear(struct converted_linear *l, struct reference_linear *out, struct error *e) {
-    out->out = l->out;
-    out->in = l->in;
-    out->weights = memory_aligned(l->out * (l->in + 1), sizeof(double), "reference weights", e);
-    out->bias = memory_aligned(l->out, sizeof(double), "reference bias", e);
-    if (!out->weights || !out->bias) return false;
-    double *scratch = out->weights;
-    converted_linear_prepare(l, scratch);
-    converted_linear_rows(l, 0, l->out, out->weights, out->bias);
-    return true;
-}
+/* Output rows that are folded at a time. */
+#define BLOCK_ROWS 1024
 
-static void free_linear(struct reference_linear *l) {
-    free(l->weights);
-    free(l->bias);
-}
-
-enum status reference_create(struct converted_model *c, struct reference **out, struct error *e) {
-    *out = NULL;
-    struct reference *r = memory_aligned(1, sizeof *r, "reference", e);
-    if (!r) return STATUS_NO_MEMORY;
-    r->model = c;
-    r->layers = memory_aligned(c->description->layers, sizeof *r->layers, "reference layers", e);
-    bool ok = r->layers && read_linear(&c->head, &r->head, e);
-    if (ok && c->project_out.part_count) ok = read_linear(&c->project_out, &r->project_out, e);
-    for (size_t i = 0; ok && i < c->description->layers; i++) {
-        struct converted_layer *from = &c->layers[i];
-        struct reference_layer *to = &r->layers[i];
-        ok = read_linear(&from->qkv, &to->qkv, e) && read_linear(&from->attention.exit, &to->attention_exit, e) &&
-             read_linear(&from->up, &to->up, e) && read_linear(&from->mlp.exit, &to->mlp_exit, e);
+/* out = x W' + b, W and b folded from the checkpoint as they are needed. */
+static void apply_linear(const struct run *run, struct converted_linear *l, const double *x, double *out) {
+    converted_linear_prepare(l, run->weights);
+    for (size_t first = 0; first < l->out; first += BLOCK_ROWS) {
+        size_t count = l->out - first < BLOCK_ROWS ? l->out - first : BLOCK_ROWS;
+        converted_linear_rows(l, first, count, run->weights, run->bias);
+        for (size_t r = 0; r < run->rows; r++)
+            memcpy(out + r * l->out + first, run->bias, count * sizeof *out);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)run->rows, (blasint)count, (blasint)l->in, 1, x,
+                    (blasint)l->in, run->weights, (blasint)l->in, 1, out + first, (blasint)l->out);
     }
-    if (!ok) {
-        reference_destroy(r);
-        return STATUS_NO_MEMORY;
-    }
-    *out = r;
-    return STATUS_OK;
-}
-
-void reference_destroy(struct reference *r) {
-    if (!r) return;
-    for (size_t i = 0; r->layers && i < r->model->description->layers; i++) {
-        free_linear(&r->layers[i].qkv);
-        free_linear(&r->layers[i].attention_exit);
-        free_linear(&r->layers[i].up);
-        free_linear(&r->layers[i].mlp_exit);
-    }
-    free_linear(&r->project_out);
-    free_linear(&r->head);
-    free(r->layers);
-    free(r);
-}
-
-/* out = x W' + b */
-static void apply_linear(const struct reference_linear *l, const double *x, size_t rows, double *out) {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t n = 0; n < l->out; n++) out[r * l->out + n] = l->bias[n];
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)l->out, (blasint)l->in, 1, x,
-                (blasint)l->in, l->weights, (blasint)l->in, 1, out, (blasint)l->out);
 }
 
 /* Rows of norm->width; no such norm: a copy. */
 static void apply_norms(const struct run *run, const struct converted_norm *norm, const double *x, double *out) {
-    size_t width = run->reference->model->branch_width;
+    size_t width = run->model->branch_width;
     if (!norm->width && out != x) memcpy(out, x, run->rows * width * sizeof *out);
     for (size_t r = 0; norm->width && r < run->rows; r++)
         converted_norm_apply(norm, x + r * norm->width, out + r * norm->width);
@@ -135,8 +77,8 @@ static void normalize_heads(const struct model_description *d, const struct conv
 
 /* Clamp, norms of heads, rotation. */
 static void prepare_qkv(const struct run *run, size_t layer) {
-    const struct model_description *d = run->reference->model->description;
-    const struct converted_layer *norms = &run->reference->model->layers[layer];
+    const struct model_description *d = run->description;
+    const struct converted_layer *norms = &run->model->layers[layer];
     size_t stride = (d->heads + 2 * d->kv_heads) * d->head_dim;
     double theta = description_rope_theta(d, run->rows);
     for (size_t r = 0; r < run->rows; r++) {
@@ -157,7 +99,7 @@ static double dot(const double *a, const double *b, size_t n) {
 
 /* softmax(q k' scale + bias) v of one query head at one position. */
 static void attend(const struct run *run, const struct layer_traits *traits, size_t position, size_t head, double *out) {
-    const struct model_description *d = run->reference->model->description;
+    const struct model_description *d = run->description;
     size_t dim = d->head_dim, stride = (d->heads + 2 * d->kv_heads) * dim;
     size_t shared = head / (d->heads / d->kv_heads);
     const double *query = run->qkv + position * stride + head * dim;
@@ -192,7 +134,7 @@ static double activate(enum activation activation, double x) {
 }
 
 static void attend_all(const struct run *run, size_t layer) {
-    const struct model_description *d = run->reference->model->description;
+    const struct model_description *d = run->description;
     prepare_qkv(run, layer);
     for (size_t r = 0; r < run->rows; r++)
         for (size_t h = 0; h < d->heads; h++)
@@ -201,9 +143,9 @@ static void attend_all(const struct run *run, size_t layer) {
 
 /* hidden = activation(up), or activation(gate) * up, of the normed rows. */
 static void run_up(const struct run *run, size_t layer) {
-    const struct model_description *d = run->reference->model->description;
-    const struct reference_linear *up = &run->reference->layers[layer].up;
-    apply_linear(up, run->normed, run->rows, run->hidden);
+    const struct model_description *d = run->description;
+    struct converted_linear *up = &run->model->layers[layer].up;
+    apply_linear(run, up, run->normed, run->hidden);
     size_t width = d->mlp_width;
     for (size_t r = 0; r < run->rows; r++)
         for (size_t k = 0; k < width; k++) {
@@ -215,7 +157,7 @@ static void run_up(const struct run *run, size_t layer) {
 
 /* What a sub-layer adds to one row of the branch, [width] in `exit`. */
 static void join_pre_like(const struct run *run, const struct converted_sublayer *s, double *exit, double *branch) {
-    const struct converted_model *c = run->reference->model;
+    const struct converted_model *c = run->model;
     size_t width = c->description->width;
     double mean = 0;
     if (s->post_norm.width) {
@@ -229,7 +171,7 @@ static void join_pre_like(const struct run *run, const struct converted_sublayer
 
 static void join_post_like(const struct run *run, const struct converted_sublayer *s, const double *exit, double *branch,
                            double *dual) {
-    const struct model_description *d = run->reference->model->description;
+    const struct model_description *d = run->description;
     for (size_t i = 0; i < d->width; i++) {
         branch[i] = s->residual_factor * branch[i] + exit[i];
         if (dual) dual[i] += d->dual_scale * exit[i];
@@ -237,44 +179,42 @@ static void join_post_like(const struct run *run, const struct converted_sublaye
     converted_norm_apply(&s->norm, branch, branch);
 }
 
-static void finish(const struct run *run, const struct converted_sublayer *s, const struct reference_linear *exit,
-                   double *x) {
-    const struct model_description *d = run->reference->model->description;
+static void finish(const struct run *run, struct converted_sublayer *s, double *x) {
+    const struct model_description *d = run->description;
     if (s->inner_norm.width) apply_norms(run, &s->inner_norm, x, x);
-    apply_linear(exit, x, run->rows, run->exit);
+    apply_linear(run, &s->exit, x, run->exit);
     for (size_t r = 0; r < run->rows; r++) {
-        double *branch = run->branch + r * run->reference->model->branch_width;
+        double *branch = run->branch + r * run->model->branch_width;
         double *dual = run->dual ? run->dual + r * d->width : NULL;
-        if (description_is_post_like(d)) join_post_like(run, s, run->exit + r * exit->out, branch, dual);
-        else join_pre_like(run, s, run->exit + r * exit->out, branch);
+        if (description_is_post_like(d)) join_post_like(run, s, run->exit + r * s->exit.out, branch, dual);
+        else join_pre_like(run, s, run->exit + r * s->exit.out, branch);
     }
 }
 
 static void enter(const struct run *run, const struct converted_sublayer *s) {
     static const struct converted_norm none;
-    bool post_like = description_is_post_like(run->reference->model->description);
+    bool post_like = description_is_post_like(run->description);
     apply_norms(run, post_like ? &none : &s->norm, run->branch, run->normed);
 }
 
 static void run_block(const struct run *run, size_t i) {
-    const struct converted_layer *layer = &run->reference->model->layers[i];
-    const struct reference_layer *weights = &run->reference->layers[i];
-    enum residual residual = run->reference->model->description->residual;
+    struct converted_layer *layer = &run->model->layers[i];
+    enum residual residual = run->description->residual;
     enter(run, &layer->attention);
-    apply_linear(&weights->qkv, run->normed, run->rows, run->qkv);
+    apply_linear(run, &layer->qkv, run->normed, run->qkv);
     attend_all(run, i);
     if (residual == RESIDUAL_PARALLEL_TWO_NORMS) enter(run, &layer->mlp);
     if (residual != RESIDUAL_SEQUENTIAL) run_up(run, i); /* reads the branch before attention adds to it */
-    finish(run, &layer->attention, &weights->attention_exit, run->heads);
+    finish(run, &layer->attention, run->heads);
     if (residual == RESIDUAL_SEQUENTIAL) {
         enter(run, &layer->mlp);
         run_up(run, i);
     }
-    finish(run, &layer->mlp, &weights->mlp_exit, run->hidden);
+    finish(run, &layer->mlp, run->hidden);
 }
 
 static void run_entry(const struct run *run, const int32_t *ids) {
-    const struct converted_model *c = run->reference->model;
+    const struct converted_model *c = run->model;
     for (size_t i = 0; i < run->rows; i++) {
         double *row = run->branch + i * c->branch_width;
         converted_entry(c, (size_t)ids[i], i, row, run->scratch);
@@ -284,7 +224,7 @@ static void run_entry(const struct run *run, const int32_t *ids) {
 
 /* ResiDual: dual_alpha * p + norm(q). A compressed q ignores its last entry and finds it again from the others. */
 static void join_dual(const struct run *run) {
-    const struct converted_model *c = run->reference->model;
+    const struct converted_model *c = run->model;
     const struct converted_norm *norm = &c->final_norm;
     size_t width = c->description->width;
     for (size_t r = 0; r < run->rows; r++) {
@@ -300,48 +240,54 @@ static void join_dual(const struct run *run) {
     }
 }
 
-static bool run_init(struct run *run, const struct reference *r, size_t rows, struct error *e) {
-    const struct model_description *d = r->model->description;
-    size_t heads = d->heads * d->head_dim, qkv = heads + 2 * d->kv_heads * d->head_dim;
-    *run = (struct run){.reference = r, .rows = rows};
-    run->branch = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
-    run->normed = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
-    run->exit = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
-    bool dual = d->placement == PLACEMENT_RESIDUAL_DUAL;
-    if (dual) run->dual = memory_aligned(rows * d->width, sizeof(double), "reference run", e);
-    run->qkv = memory_aligned(rows * qkv, sizeof(double), "reference run", e);
-    run->heads = memory_aligned(rows * heads, sizeof(double), "reference run", e);
-    size_t hidden = d->mlp_width * 2 > d->embedding_width ? d->mlp_width * 2 : d->embedding_width;
-    run->hidden = memory_aligned(rows * hidden, sizeof(double), "reference run", e);
-    run->scores = memory_aligned(rows, sizeof(double), "reference run", e);
-    run->scratch = memory_aligned(converted_entry_scratch(r->model), sizeof(double), "reference run", e);
-    return run->branch && run->normed && run->exit && (run->dual || !dual) && run->qkv && run->heads && run->hidden && run->scores && run->scratch;
-}
-
 static void run_deinit(struct run *run) {
-    free(run->branch);
-    free(run->normed);
-    free(run->exit);
-    free(run->dual);
-    free(run->qkv);
-    free(run->heads);
-    free(run->hidden);
-    free(run->scores);
-    free(run->scratch);
+    double *buffers[] = {run->weights, run->bias, run->branch, run->normed, run->exit,   run->dual,
+                         run->qkv,     run->heads, run->hidden, run->scores, run->scratch};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]);
 }
 
-enum status reference_logits(const struct reference *r, const int32_t *ids, size_t count, double *logits,
+static bool run_init(struct run *run, struct converted_model *c, size_t rows, struct error *e) {
+    const struct model_description *d = c->description;
+    size_t heads = d->heads * d->head_dim, qkv = heads + 2 * d->kv_heads * d->head_dim;
+    size_t hidden = d->mlp_width * 2 > d->embedding_width ? d->mlp_width * 2 : d->embedding_width;
+    bool dual = d->placement == PLACEMENT_RESIDUAL_DUAL;
+    *run = (struct run){.model = c, .description = d, .rows = rows};
+    const struct {
+        double **buffer;
+        size_t count;
+    } buffers[] = {
+        {&run->weights, converted_scratch(c, BLOCK_ROWS)},
+        {&run->bias, BLOCK_ROWS},
+        {&run->branch, rows * d->width},
+        {&run->normed, rows * d->width},
+        {&run->exit, rows * d->width},
+        {&run->dual, dual ? rows * d->width : 0},
+        {&run->qkv, rows * qkv},
+        {&run->heads, rows * heads},
+        {&run->hidden, rows * hidden},
+        {&run->scores, rows},
+        {&run->scratch, converted_entry_scratch(c)},
+    };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
+        if (buffers[i].count == 0) continue;
+        *buffers[i].buffer = memory_aligned(buffers[i].count, sizeof(double), "reference pass", e);
+        if (!*buffers[i].buffer) return false;
+    }
+    return true;
+}
+
+enum status reference_logits(struct converted_model *c, const int32_t *ids, size_t count, double *logits,
                              struct error *e) {
-    const struct converted_model *c = r->model;
     struct run run;
-    bool ok = run_init(&run, r, count, e);
+    bool ok = run_init(&run, c, count, e);
     if (ok) {
         run_entry(&run, ids);
         for (size_t i = 0; i < c->description->layers; i++) run_block(&run, i);
         if (run.dual) join_dual(&run);
         else apply_norms(&run, &c->final_norm, run.branch, run.normed);
-        if (r->project_out.out) apply_linear(&r->project_out, run.normed, count, run.hidden);
-        apply_linear(&r->head, r->project_out.out ? run.hidden : run.normed, count, logits);
+        bool projected = c->project_out.part_count > 0;
+        if (projected) apply_linear(&run, &c->project_out, run.normed, run.hidden);
+        apply_linear(&run, &c->head, projected ? run.hidden : run.normed, logits);
     }
     run_deinit(&run);
     return ok ? STATUS_OK : STATUS_NO_MEMORY;

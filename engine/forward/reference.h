@@ -8,11 +8,7 @@
 
 #include "engine/convert/converted.h"
 
-struct reference;
-
-/* Reads all weights of the converted model as doubles (8 bytes a parameter). Borrows c until reference_destroy. */
-enum status reference_create(struct converted_model *c, struct reference **out, struct error *e);
-void reference_destroy(struct reference *r);
-
-/* logits [count, vocabulary] of the sequence ids [count]; ids are below the vocabulary, count within the context. */
-enum status reference_logits(const struct reference *r, const int32_t *ids, size_t count, double *logits, struct error *e);
+/* logits [count, vocabulary] of the sequence ids [count]; ids are below the vocabulary, count within the context. The
+ * weights are folded layer by layer as the pass goes (8 bytes a parameter, one layer at a time). */
+enum status reference_logits(struct converted_model *c, const int32_t *ids, size_t count, double *logits,
+                             struct error *e);

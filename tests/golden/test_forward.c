@@ -53,11 +53,8 @@ static double largest_difference(const double *a, const float *b, size_t count) 
 static double *double_logits(const char *path, enum norm_form form, const struct golden_sequence *s, size_t vocabulary) {
     struct error e = {0};
     struct loaded_model model = load(path, form, MATMUL_OWN);
-    struct reference *reference;
-    assert_ok(reference_create(&model.converted, &reference, &e));
     double *logits = malloc(s->count * vocabulary * sizeof *logits);
-    assert_ok(reference_logits(reference, s->ids, s->count, logits, &e));
-    reference_destroy(reference);
+    assert_ok(reference_logits(&model.converted, s->ids, s->count, logits, &e));
     loaded_model_deinit(&model);
     return logits;
 }
