@@ -89,7 +89,8 @@ static enum status find_storage(struct reader *r, const struct pickle_node *key,
     size_t key_length, size;
     const char *text = pickle_text(&r->pickle, key, &key_length);
     int length = snprintf(path, sizeof path, "data/%.*s", (int)(key_length < 64 ? key_length : 64), text);
-    const struct zip_entry *entry = key_length < 64 ? find_entry(r, path, (size_t)length) : NULL;
+    bool is_whole = (size_t)length == strlen("data/") + key_length; /* not cut, not at a zero byte either */
+    const struct zip_entry *entry = is_whole ? find_entry(r, path, (size_t)length) : NULL;
     if (!entry) return FAIL(r, STATUS_MALFORMED, "its storage '%s' is not in the archive", path);
     if (!memory_multiply(s->count, s->element_size, &size) || size != entry->size)
         return FAIL(r, STATUS_MALFORMED, "its storage '%s' has %zu bytes; expected %zu elements of %zu bytes",

@@ -303,6 +303,11 @@ def odd_storages():
     yield "missing-storage", archive(entries), ("malformed data", "'a.bias'", "data/1")
     entries = entries_of(state)
     entries[2].data = entries[2].data[:-1]
+    data, storages = pickled({"w": Tensor(Storage("FloatStorage", floats(6)), (2, 3))})
+    for name, key in (("zero-byte", b"0\0x"), ("long", b"0" * 64)):
+        other = data.replace(b"X\1\0\0\0000", b"X" + struct.pack("<I", len(key)) + key)
+        assert other != data
+        yield f"key-{name}", archive(entries_of((other, storages))), ("malformed data", "'w'", "not in the archive")
     yield "short-storage", archive(entries), ("malformed data", "'a.weight'", "data/0", "23 bytes")
 
 
