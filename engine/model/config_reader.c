@@ -1,15 +1,19 @@
 #include "engine/model/config_reader.h"
 
-#include "engine/model/description.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum status config_reader_init(struct config_reader *r, const json_t *root, const char *file, const char *model_type,
-                               struct error *e) {
-    *r = (struct config_reader){.root = root, .file = file, .model_type = model_type, .asked = json_object()};
+#include "engine/base/log.h"
+#include "engine/model/description.h"
+
+#define WARNINGS_MAX 32
+
+enum status config_reader_init(struct config_reader *r, const json_t *root, const char *file,
+                               const char *model_type, struct error *e) {
+    *r = (struct config_reader){.root = root, .model_type = model_type, .asked = json_object()};
+    snprintf(r->file, sizeof r->file, "%s", file);
     r->error.code = STATUS_OK;
     if (!r->asked) return error_set(e, STATUS_NO_MEMORY, file, "out of memory");
     return STATUS_OK;
@@ -27,27 +31,37 @@ static const json_t *value_of(struct config_reader *r, const char *key) {
     return json_is_null(value) ? NULL : value;
 }
 
-static void fail(struct config_reader *r, const char *key, const json_t *found, const char *expected) {
+/* expected is a format. */
+__attribute__((format(printf, 4, 5))) static void fail(struct config_reader *r, const char *key,
+                                                       const json_t *found, const char *expected, ...) {
     if (config_failed(r)) return;
     char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    char place[256];
-    snprintf(place, sizeof place, "%s: %s", r->file, key);
-    if (found) error_set(&r->error, STATUS_MALFORMED, place, "found %.100s, expected %s", text ? text : "?", expected);
-    else error_set(&r->error, STATUS_MALFORMED, place, "is missing; expected %s", expected);
+    char place[256], wanted[320];
+    va_list args;
+    va_start(args, expected);
+    vsnprintf(wanted, sizeof wanted, expected, args);
+    va_end(args);
+    snprintf(place, sizeof place, "%s: %.100s", r->file, key);
+    if (found)
+        error_set(&r->error, STATUS_MALFORMED, place, "found %.100s, expected %s", text ? text : "?", wanted);
+    else
+        error_set(&r->error, STATUS_MALFORMED, place, "is missing; expected %s", wanted);
     free(text);
 }
 
-bool config_has(struct config_reader *r, const char *key) { return value_of(r, key) != NULL; }
+bool config_has(struct config_reader *r, const char *key) {
+    return value_of(r, key) != NULL;
+}
 
-const json_t *config_value(struct config_reader *r, const char *key) { return value_of(r, key); }
+const json_t *config_value(struct config_reader *r, const char *key) {
+    return value_of(r, key);
+}
 
-static size_t read_size(struct config_reader *r, const char *key, const json_t *value, size_t fallback, size_t min,
-                        size_t max) {
+static size_t read_size(struct config_reader *r, const char *key, const json_t *value, size_t fallback,
+                        size_t min, size_t max) {
     json_int_t number = json_is_integer(value) ? json_integer_value(value) : -1;
     if (number >= 0 && (size_t)number >= min && (size_t)number <= max) return (size_t)number;
-    char expected[96];
-    snprintf(expected, sizeof expected, "an integer from %zu to %zu", min, max);
-    fail(r, key, value, expected);
+    fail(r, key, value, "an integer from %zu to %zu", min, max);
     return fallback;
 }
 
@@ -65,9 +79,7 @@ double config_real(struct config_reader *r, const char *key, double fallback, do
     if (!value) return fallback;
     double number = json_is_number(value) ? json_number_value(value) : NAN;
     if (number >= min && number <= max) return number;
-    char expected[96];
-    snprintf(expected, sizeof expected, "a number from %g to %g", min, max);
-    fail(r, key, value, expected);
+    fail(r, key, value, "a number from %g to %g", min, max);
     return fallback;
 }
 
@@ -86,13 +98,16 @@ const char *config_text(struct config_reader *r, const char *key, const char *fa
     return fallback;
 }
 
-const char *config_either(struct config_reader *r, const char *key, const char *other) {
-    bool first = config_has(r, key);
-    bool second = config_has(r, other);
-    return !first && second ? other : key;
+size_t config_size_either(struct config_reader *r, const char *key, const char *other, size_t fallback,
+                          size_t min, size_t max) {
+    size_t size = config_size(r, key, config_size(r, other, fallback, min, max), min, max);
+    if (config_size(r, other, size, min, max) != size)
+        config_refuse(r, "%s and %s are the same setting and have different values", key, other);
+    return size;
 }
 
-size_t config_choice(struct config_reader *r, const char *key, const char *fallback, const char *const *allowed) {
+size_t config_choice(struct config_reader *r, const char *key, const char *fallback,
+                     const char *const *allowed) {
     const char *text = config_text(r, key, fallback);
     char expected[256] = "one of";
     for (size_t i = 0; allowed[i]; i++) {
@@ -100,8 +115,23 @@ size_t config_choice(struct config_reader *r, const char *key, const char *fallb
         size_t used = strlen(expected);
         snprintf(expected + used, sizeof expected - used, "%s %s", i ? "," : "", allowed[i]);
     }
-    fail(r, key, json_object_get(r->root, key), expected);
+    fail(r, key, json_object_get(r->root, key), "%s", expected);
     return 0;
+}
+
+bool config_object(struct config_reader *r, const char *key, struct config_reader *inner) {
+    const json_t *value = value_of(r, key);
+    if (value && !json_is_object(value)) fail(r, key, value, "an object");
+    if (!json_is_object(value) || config_failed(r)) return false;
+    char file[sizeof r->file];
+    snprintf(file, sizeof file, "%.60s: %.60s", r->file, key);
+    return config_reader_init(inner, value, file, r->model_type, &r->error) == STATUS_OK;
+}
+
+void config_object_end(struct config_reader *r, struct config_reader *inner) {
+    if (config_failed(inner) && !config_failed(r)) r->error = inner->error;
+    if (!config_failed(r)) config_warn_unknown(inner);
+    config_reader_deinit(inner);
 }
 
 void config_refuse(struct config_reader *r, const char *format, ...) {
@@ -114,16 +144,28 @@ void config_refuse(struct config_reader *r, const char *format, ...) {
     va_end(args);
 }
 
-void config_demand_bool(struct config_reader *r, const char *key, bool fallback, bool demanded, const char *why) {
+void config_refuse_null(struct config_reader *r, const char *key) {
+    if (json_is_null(json_object_get(r->root, key))) config_refuse(r, "%s=null is not supported", key);
+}
+
+void config_demand_bool(struct config_reader *r, const char *key, bool fallback, bool demanded,
+                        const char *why) {
     if (config_bool(r, key, fallback) != demanded)
         config_refuse(r, "%s=%s %s", key, demanded ? "false" : "true", why);
+}
+
+void config_demand_size(struct config_reader *r, const char *key, size_t demanded) {
+    const json_t *value = value_of(r, key);
+    if (value && !(json_is_integer(value) && json_integer_value(value) == (json_int_t)demanded))
+        fail(r, key, value, "%zu, which is all that this model can have", demanded);
 }
 
 void config_know(struct config_reader *r, const char *const *keys) {
     for (; keys && *keys; keys++) json_object_set_new(r->asked, *keys, json_true());
 }
 
-void config_each_unknown(const struct config_reader *r, void (*each)(void *context, const char *key), void *context) {
+void config_each_unknown(const struct config_reader *r, void (*each)(void *context, const char *key),
+                         void *context) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)r->root, key, value) {
@@ -131,9 +173,30 @@ void config_each_unknown(const struct config_reader *r, void (*each)(void *conte
     }
 }
 
-void config_activation(struct config_reader *r, const char *key, const char *fallback, struct model_description *d) {
+struct warning {
+    const struct config_reader *reader;
+    size_t count;
+};
+
+static void warn_unknown(void *context, const char *key) {
+    struct warning *warning = context;
+    const struct config_reader *r = warning->reader;
+    if (warning->count++ < WARNINGS_MAX)
+        log_warn("%s: %s does not know the key \"%.60s\": it is ignored", r->file, r->model_type, key);
+}
+
+void config_warn_unknown(const struct config_reader *r) {
+    struct warning warning = {.reader = r};
+    config_each_unknown(r, warn_unknown, &warning);
+    if (warning.count > WARNINGS_MAX)
+        log_warn("%s: %zu more unknown keys are ignored", r->file, warning.count - WARNINGS_MAX);
+}
+
+void config_activation(struct config_reader *r, const char *key, const char *fallback,
+                       struct model_description *d) {
     const char *name = config_text(r, key, fallback);
-    if (!activation_from_name(name, &d->activation)) config_refuse(r, "%s=\"%.40s\" is not supported", key, name);
+    if (!activation_from_name(name, &d->activation))
+        config_refuse(r, "%s=\"%.40s\" is not supported", key, name);
 }
 
 size_t config_head_dim(struct config_reader *r, const char *heads_key, size_t width, size_t heads) {
@@ -141,7 +204,24 @@ size_t config_head_dim(struct config_reader *r, const char *heads_key, size_t wi
     return width / heads;
 }
 
+size_t config_head_dim_free(struct config_reader *r, const char *heads_key,
+                            const struct model_description *d) {
+    if (config_has(r, "head_dim")) return config_size(r, "head_dim", 1, 1, MODEL_HEAD_DIM_MAX);
+    return config_head_dim(r, heads_key, d->width, d->heads);
+}
+
 bool config_layers_init(struct config_reader *r, struct model_description *d) {
     if (config_failed(r)) return false;
     return description_layers_init(d, &r->error) == STATUS_OK;
+}
+
+void config_biases(struct model_description *d, bool present, const enum weight *weights) {
+    for (; *weights != WEIGHT_COUNT; weights++) d->bias[*weights] = present ? BIAS_REQUIRED : BIAS_NONE;
+}
+
+void config_default_tokens(struct model_description *d, int bos, int end, int pad) {
+    d->bos = bos;
+    d->pad = pad;
+    d->end_count = end >= 0;
+    d->end_tokens[0] = end;
 }

@@ -1,5 +1,6 @@
-/* Typed, bounded reading of a config.json. The first error sticks (later calls return their defaults), so that an adapter
- * reads straight down and the caller checks once. Keys that were never asked for are known afterwards. */
+/* Typed, bounded reading of a config.json. The first error sticks (later calls return their defaults), so
+ * that an adapter reads straight down and the caller checks once. Keys that were never asked for are known
+ * afterwards. */
 #pragma once
 
 #include <jansson.h>
@@ -8,21 +9,24 @@
 #include <stddef.h>
 
 #include "engine/base/error.h"
+#include "engine/model/weights.h"
 
 struct config_reader {
     const json_t *root;
-    const char *file; /* for messages */
+    char file[128]; /* for messages; of an inner object with its key behind: "config.json: rope_scaling" */
     const char *model_type;
     json_t *asked; /* set of keys */
     struct error error;
 };
 
-enum status config_reader_init(struct config_reader *r, const json_t *root, const char *file, const char *model_type,
-                               struct error *e);
+enum status config_reader_init(struct config_reader *r, const json_t *root, const char *file,
+                               const char *model_type, struct error *e);
 void config_reader_deinit(struct config_reader *r);
 
 /* Whether an error is stuck. */
-static inline bool config_failed(const struct config_reader *r) { return r->error.code != STATUS_OK; }
+static inline bool config_failed(const struct config_reader *r) {
+    return r->error.code != STATUS_OK;
+}
 
 /* Whether the key is there and not null. */
 bool config_has(struct config_reader *r, const char *key);
@@ -34,34 +38,64 @@ double config_real(struct config_reader *r, const char *key, double fallback, do
 bool config_bool(struct config_reader *r, const char *key, bool fallback);
 const char *config_text(struct config_reader *r, const char *key, const char *fallback);
 
-/* The first of two spellings that is there. */
-const char *config_either(struct config_reader *r, const char *key, const char *other);
+/* Of two spellings: the one that is there. Both with different values are refused. */
+size_t config_size_either(struct config_reader *r, const char *key, const char *other, size_t fallback,
+                          size_t min, size_t max);
 
 /* Index of a text in a NULL-terminated list; anything else is an error that lists what is allowed. */
-size_t config_choice(struct config_reader *r, const char *key, const char *fallback, const char *const *allowed);
+size_t config_choice(struct config_reader *r, const char *key, const char *fallback,
+                     const char *const *allowed);
 
-/* An object or array; NULL when absent. */
+/* The value of any type; NULL when absent. */
 const json_t *config_value(struct config_reader *r, const char *key);
+
+/* A reader of the object inside; false when it is absent or not an object (an error), and then there is
+ * nothing to end. Ending it warns of its unknown keys and hands its error to r. */
+bool config_object(struct config_reader *r, const char *key, struct config_reader *inner);
+void config_object_end(struct config_reader *r, struct config_reader *inner);
 
 /* Refuses the model: "<model_type>: <text>". */
 void config_refuse(struct config_reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Refuses unless the flag has this value (absent: fallback). why completes "opt: do_layer_norm_before=false ...". */
-void config_demand_bool(struct config_reader *r, const char *key, bool fallback, bool demanded, const char *why);
+/* Refuses a key that is there with the value null, where that is not the same as absence. */
+void config_refuse_null(struct config_reader *r, const char *key);
+
+/* Refuses unless the flag has this value (absent: fallback). why completes "opt: do_layer_norm_before=false
+ * ...". */
+void config_demand_bool(struct config_reader *r, const char *key, bool fallback, bool demanded,
+                        const char *why);
+
+/* Refuses any other size than the one that follows from the rest (absent: nothing to refuse). */
+void config_demand_size(struct config_reader *r, const char *key, size_t demanded);
 
 /* Marks keys as known without reading them (NULL-terminated). */
 void config_know(struct config_reader *r, const char *const *keys);
 
 /* Calls each for every key that was neither asked for nor known. */
-void config_each_unknown(const struct config_reader *r, void (*each)(void *context, const char *key), void *context);
+void config_each_unknown(const struct config_reader *r, void (*each)(void *context, const char *key),
+                         void *context);
+
+/* A line in the log for each of them, up to a limit. */
+void config_warn_unknown(const struct config_reader *r);
 
 struct model_description;
 
 /* Reads the activation's name into d->activation; an unknown one is refused by name. */
-void config_activation(struct config_reader *r, const char *key, const char *fallback, struct model_description *d);
+void config_activation(struct config_reader *r, const char *key, const char *fallback,
+                       struct model_description *d);
 
 /* width / heads, or a refusal that names the key of the heads when they do not divide. */
 size_t config_head_dim(struct config_reader *r, const char *heads_key, size_t width, size_t heads);
 
+/* The key head_dim, else the same of d->width and d->heads. */
+size_t config_head_dim_free(struct config_reader *r, const char *heads_key,
+                            const struct model_description *d);
+
 /* Allocates d->layer (description_layers_init). False when an error is stuck. */
 bool config_layers_init(struct config_reader *r, struct model_description *d);
+
+/* The bias of each of these weights (the list ends with WEIGHT_COUNT) is required, or must not be there. */
+void config_biases(struct model_description *d, bool present, const enum weight *weights);
+
+/* Tokens of a config that has no such keys; -1: none. */
+void config_default_tokens(struct model_description *d, int bos, int end, int pad);

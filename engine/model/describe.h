@@ -4,8 +4,8 @@
 #include "engine/model/description.h"
 #include "engine/model/family.h"
 
-/* Fills *d and *family. Everything that the config claims is within the MODEL_*_MAX limits afterwards and consistent
- * (heads divide the width, ...). Keys that the family does not know are logged once as a warning. The caller calls
- * description_deinit, also after a failure. */
+/* Fills *d and *family. Everything that the config claims is within the MODEL_*_MAX limits afterwards and
+ * consistent (heads divide the width, ...). Keys that the family does not know are logged once as a warning.
+ * The caller calls description_deinit, also after a failure. */
 enum status describe_model(const char *folder, struct model_description *d, const struct family **family,
                            struct error *e);

@@ -5,9 +5,12 @@
 #include "engine/model/families.h"
 
 const struct family *const family_list[] = {
-    &family_gpt2,
-    &family_prenorm,
-    NULL,
+    &family_biogpt,      &family_bloom,     &family_codegen,  &family_cohere,
+    &family_cohere2,     &family_ctrl,      &family_falcon,   &family_gpt2,
+    &family_gpt_bigcode, &family_gpt_neo,   &family_gpt_neox, &family_gpt_neox_japanese,
+    &family_gptj,        &family_mpt,       &family_nemotron, &family_olmo,
+    &family_opt,         &family_persimmon, &family_phi,      &family_stablelm,
+    &family_starcoder2,  &family_xglm,      &family_prenorm,  NULL,
 };
 
 /* Model types that are known and can't be served, each with the reason. */
@@ -35,7 +38,8 @@ const struct family *family_find(const char *model_type, struct error *e) {
         if (strcmp(family_list[i]->model_type, model_type) == 0) return family_list[i];
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (strcmp(refused[i].model_type, model_type) == 0) {
-            error_set(e, STATUS_UNSUPPORTED, "config.json: model_type", "%s %s", model_type, refused[i].reason);
+            error_set(e, STATUS_UNSUPPORTED, "config.json: model_type", "%s %s", model_type,
+                      refused[i].reason);
             return NULL;
         }
     char known[512] = "";
@@ -43,7 +47,7 @@ const struct family *family_find(const char *model_type, struct error *e) {
         strncat(known, i ? ", " : "", sizeof known - strlen(known) - 1);
         strncat(known, family_list[i]->model_type, sizeof known - strlen(known) - 1);
     }
-    error_set(e, STATUS_UNSUPPORTED, "config.json: model_type", "unknown model type \"%.60s\"; supported: %s", model_type,
-              known);
+    error_set(e, STATUS_UNSUPPORTED, "config.json: model_type", "unknown model type \"%.60s\"; supported: %s",
+              model_type, known);
     return NULL;
 }

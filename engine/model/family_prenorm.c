@@ -1,5 +1,5 @@
-/* The format for the norm placements of the literature, in which researchers export what they trained (README, "Norm
- * placements"): plain names, [out, in] matrices, norm_placement in the config. */
+/* The format for the norm placements of the literature, in which researchers export what they trained
+ * (README, "Norm placements"): plain names, [out, in] matrices, norm_placement in the config. */
 #include "engine/model/families.h"
 
 #include <math.h>
@@ -27,7 +27,8 @@ static const struct weight_name names[] = {
     {0, NULL, 0, false},
 };
 
-static const char *const placements[] = {"pre", "post", "deepnorm", "sandwich", "sub_ln", "normformer", "residual_dual", NULL};
+static const char *const placements[] = {"pre",    "post",       "deepnorm",      "sandwich",
+                                         "sub_ln", "normformer", "residual_dual", NULL};
 
 static void describe_positions(struct config_reader *config, struct model_description *d) {
     static const char *const kinds[] = {"learned", "rotary", NULL};
@@ -39,7 +40,8 @@ static void describe_positions(struct config_reader *config, struct model_descri
     d->position = POSITION_ROTARY;
     d->rotary.dimensions = d->head_dim;
     d->rotary.theta = theta;
-    if (d->head_dim % 2) config_refuse(config, "rotary positions need an even head dimension, found %zu", d->head_dim);
+    if (d->head_dim % 2)
+        config_refuse(config, "rotary positions need an even head dimension, found %zu", d->head_dim);
 }
 
 /* Norms of a type with a bias have one. */
@@ -63,27 +65,33 @@ static bool belongs(struct config_reader *config, const struct model_description
 }
 
 static void describe_dual(struct config_reader *config, struct model_description *d) {
-    if (belongs(config, d, "dual_scale", PLACEMENT_RESIDUAL_DUAL)) d->dual_scale = config_real(config, "dual_scale", 1, -1e6, 1e6);
-    if (belongs(config, d, "dual_alpha", PLACEMENT_RESIDUAL_DUAL)) d->dual_alpha = config_real(config, "dual_alpha", 1, -1e6, 1e6);
+    if (belongs(config, d, "dual_scale", PLACEMENT_RESIDUAL_DUAL))
+        d->dual_scale = config_real(config, "dual_scale", 1, -1e6, 1e6);
+    if (belongs(config, d, "dual_alpha", PLACEMENT_RESIDUAL_DUAL))
+        d->dual_alpha = config_real(config, "dual_alpha", 1, -1e6, 1e6);
     double eps = 1e-7;
-    if (belongs(config, d, "dual_norm_eps", PLACEMENT_RESIDUAL_DUAL)) eps = config_real(config, "dual_norm_eps", eps, 0, 1);
+    if (belongs(config, d, "dual_norm_eps", PLACEMENT_RESIDUAL_DUAL))
+        eps = config_real(config, "dual_norm_eps", eps, 0, 1);
     if (d->placement != PLACEMENT_RESIDUAL_DUAL) return;
     d->final_norm_eps = eps;
     if (d->gpas) config_refuse(config, "norm_placement=residual_dual with gpas=true is not defined");
-    if (d->norm_type != NORM_TYPE_LAYERNORM) config_refuse(config, "norm_placement=residual_dual needs norm_type=layernorm");
+    if (d->norm_type != NORM_TYPE_LAYERNORM)
+        config_refuse(config, "norm_placement=residual_dual needs norm_type=layernorm");
 }
 
 static void describe_placement(struct config_reader *config, struct model_description *d) {
     static const char *const norm_types[] = {"layernorm", "rmsnorm", NULL};
     static const char *const head_scales[] = {"paper", "output", NULL};
-    d->norm_type = config_choice(config, "norm_type", "layernorm", norm_types) ? NORM_TYPE_RMSNORM : NORM_TYPE_LAYERNORM;
+    d->norm_type =
+        config_choice(config, "norm_type", "layernorm", norm_types) ? NORM_TYPE_RMSNORM : NORM_TYPE_LAYERNORM;
     d->placement = (enum norm_placement)config_choice(config, "norm_placement", "pre", placements);
     d->gpas = config_bool(config, "gpas", false);
     if (d->placement == PLACEMENT_DEEPNORM) d->deepnorm_alpha = pow(2 * (double)d->layers, 0.25);
     if (belongs(config, d, "deepnorm_alpha", PLACEMENT_DEEPNORM))
         d->deepnorm_alpha = config_real(config, "deepnorm_alpha", 1, 1e-6, 1e6);
     if (belongs(config, d, "head_scale", PLACEMENT_NORMFORMER))
-        d->head_scale = config_choice(config, "head_scale", "paper", head_scales) ? HEAD_SCALE_OUTPUT : HEAD_SCALE_PAPER;
+        d->head_scale =
+            config_choice(config, "head_scale", "paper", head_scales) ? HEAD_SCALE_OUTPUT : HEAD_SCALE_PAPER;
     bool scaled = config_bool(config, "residual_scale", false);
     if (scaled && belongs(config, d, "residual_scale", PLACEMENT_NORMFORMER)) d->residual_scale = true;
     describe_dual(config, d);
