@@ -6,10 +6,15 @@
  *   - each output of a product is one chain of fused multiply-adds over k = 0 .. K-1, started at 0;
  *   - each sum over a row runs in 16 lanes (lane = index mod 16, ascending), which are then added pairwise:
  *     lane i += lane i+8, then +4, +2, +1;
- *   - exp, tanh, erf are the polynomials of vector_math.h, evaluated with the same operations everywhere.
- * The scalar variant states this with fmaf(); the others are tested bitwise against it (tests/kernels).
+ *   - exp and the activations are those of vector_math.h, evaluated with the same operations everywhere;
+ *   - whatever else is computed is said with each function: "a * b + c" in one fused operation is written
+ *     fma(a, b, c), all other operations round one by one.
+ * Only the payload and the sign of a NaN are left open. The scalar variant states all this with fmaf(); the
+ * others are tested bitwise against it, and it against the definitions written here (tests/kernels).
  *
- * No function here allocates, locks or makes a system call. All lengths are in elements, not bytes. */
+ * Inputs need no alignment but panels, which are aligned to KERNEL_ALIGN. An output may overlap an input only
+ * where that is said. No function here allocates, locks or makes a system call. All lengths are in elements,
+ * not bytes. */
 #pragma once
 
 #include <stdbool.h>
@@ -35,7 +40,7 @@ enum activation {
 
 /* out[r][n] = activation(row_scale[r] * sum_k x[r][k] w[n][k] + bias[n]) + residual[r][n], with the
  * operations in this order: a multiplication by row_scale (if any), an addition of bias (if any), the
- * activation, an addition of residual (if any). residual may be out itself. */
+ * activation, an addition of residual (if any). residual may be out itself; x may not. */
 struct matmul {
     const float *x; /* [rows, k] */
     size_t x_stride;
@@ -52,8 +57,8 @@ struct matmul {
 
 enum row_norm {
     ROW_NORM_NONE,      /* scale 1: only to measure what norms cost */
-    ROW_NORM_RMS,       /* 1 / sqrt(sum x^2 / divisor + eps) */
-    ROW_NORM_CRMS,      /* 1 / sqrt((sum x^2 + (sum x)^2) / divisor + eps): Jiang et al. 2023 */
+    ROW_NORM_RMS,       /* 1 / sqrt(q / divisor + eps); q = sum x^2, each lane by q = fma(x, x, q) */
+    ROW_NORM_CRMS,      /* the same with fma(sum x, sum x, q) for q: Jiang et al. 2023 */
     ROW_NORM_LAYERNORM, /* only for normalize_rows */
 };
 
@@ -62,7 +67,15 @@ enum row_norm {
  * absolute positions 0, 16, 32, ... Keys and values of the rows' own positions are already stored.
  * For a query at position p and max(0, p - window + 1) <= j <= p,
  *   score(p, j) = scale * (q . k_j) + (alibi ? alibi[s + j] - alibi[s + p] : 0), s = alibi_last ? alibi_last
- * - p : 0. Memory of other positions is never used, whatever it holds. */
+ * - p : 0. Memory of other positions is never used, whatever it holds.
+ *
+ * The order, for each query alone, whatever rows are computed with it. For each block of which it sees a key,
+ * ascending, with m the largest score so far (-inf before the first):
+ *   - scores: (q . k_j) is one chain of fused multiply-adds from 0; -inf for keys that it does not see;
+ *   - m' is the larger of m and the block's largest score; f = exp(m - m'); weights w_j = exp(score - m');
+ *   - lane sums l = l * f + w, not fused, lane = position mod 16;
+ *   - out = out * f, then out = fma(w_j, v_j, out) for each key that it sees, ascending.
+ * At last out = out * (1 / sum of the lanes). out may not be q. */
 struct attention {
     const float *q; /* [rows][group][head_dim]; row stride q_stride, heads contiguous */
     size_t q_stride;
@@ -103,23 +116,26 @@ struct kernel_table {
     void (*row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width,
                        float divisor, float eps, float *scale);
 
-    /* out = normalised x times gain plus bias, by rows; LAYERNORM (mean, then biased variance about it) or
-     * RMS, with divisor = width. gain, bias: [width] or NULL. out may be x. */
+    /* out = fma(n, gain, bias) (n * gain, n + bias or n where one or both are NULL), n = (x - mean) * scale,
+     * by rows; LAYERNORM (mean, then biased variance about it) or RMS, with divisor = width. gain, bias:
+     * [width] or NULL. out may be x. */
     void (*normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows, size_t width,
                            float eps, const float *gain, const float *bias, float *out, size_t out_stride);
 
-    /* out[i] = activation(gate[i]) * up[i] */
+    /* out[i] = activation(gate[i]) * up[i]. out may be gate or up. */
     void (*gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride,
                       size_t rows, size_t width, float *out, size_t out_stride);
 
-    /* Rotates one head's vector in place by the angles of its position: pairs (i, i + pairs) when half, (2i,
-     * 2i + 1) when interleaved; dimensions beyond 2 * pairs stay as they are. */
+    /* Rotates one head's vector in place by the angles of its position, (a, b) to (fma(a, cos, -(b * sin)),
+     * fma(b, cos, a * sin)): pairs (i, i + pairs) when half, (2i, 2i + 1) when interleaved; dimensions beyond
+     * 2 * pairs stay as they are. */
     void (*rotate)(float *head, size_t pairs, bool interleaved, const float *cosine, const float *sine);
 
     /* Rows [row_first, +row_count) of one key/value head. */
     void (*attention_f32)(const struct attention *a, size_t row_first, size_t row_count);
 
-    /* Index of the largest of x[0 .. count-1], the lowest on ties; NaN never wins. count > 0. */
+    /* Index of the largest of x[0 .. count-1], the lowest on ties; NaN never wins (0 where all are NaN).
+     * count is not 0. */
     size_t (*argmax)(const float *x, size_t count);
 
     /* sum of exp((x[i] - max) * factor) over i, in the lane order above. */
@@ -137,7 +153,8 @@ enum status kernel_select(const char *forced, const struct kernel_table **out, s
 /* Every table that runs here, best last; for the tests. Returns how many. */
 size_t kernel_available(const struct kernel_table *tables[8]);
 
-/* Space-separated names of the CPU features in use, for logs and /version. */
+/* Space-separated names of the CPU features that the best table uses here ("" for scalar), for logs and
+ * /version. */
 const char *kernel_features(void);
 
 /* False when the name is unknown; names as config.json files spell them ("gelu_new", "relu", "silu", ...). */

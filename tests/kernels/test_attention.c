@@ -216,6 +216,79 @@ static void test_same_bits_for_any_chunks(void **state) {
         }
 }
 
+static float exp_of(float x) {
+    return kernel_scalar()->exp_sum(&x, 1, 0.0f, 1.0f);
+}
+
+/* The score of one key as kernel.h defines it. */
+static float defined_score(struct scene *s, size_t row, size_t head, size_t j) {
+    const struct attention *a = &s->a;
+    const float *q = a->q + row * a->q_stride + head * a->head_dim;
+    float dot = 0.0f;
+    for (size_t d = 0; d < a->head_dim; d++) dot = fmaf(q[d], *key_at(s, j, d), dot);
+    const float *alibi = a->alibi + head * a->alibi_stride;
+    size_t position = a->first_position + row, shift = a->alibi_last ? a->alibi_last - position : 0;
+    dot *= a->scale;
+    if (a->alibi) dot += alibi[shift + j] - alibi[shift + position];
+    return dot;
+}
+
+/* The running state of the definition. */
+struct defined {
+    float m, lanes[KERNEL_LANES], *out;
+};
+
+/* One block, keys first <= j < end (absolute). */
+static void defined_block(struct scene *s, size_t row, size_t head, size_t first, size_t end,
+                          struct defined *state) {
+    float scores[KERNEL_LANES], m = state->m;
+    for (size_t j = first; j < end; j++) {
+        scores[j % KERNEL_LANES] = defined_score(s, row, head, j);
+        if (scores[j % KERNEL_LANES] > m) m = scores[j % KERNEL_LANES];
+    }
+    float f = exp_of(state->m - m);
+    for (size_t i = 0; i < KERNEL_LANES; i++) state->lanes[i] *= f;
+    for (size_t d = 0; d < s->a.head_dim; d++) state->out[d] *= f;
+    for (size_t j = first; j < end; j++) {
+        float w = exp_of(scores[j % KERNEL_LANES] - m);
+        state->lanes[j % KERNEL_LANES] += w;
+        for (size_t d = 0; d < s->a.head_dim; d++) state->out[d] = fmaf(w, *value_at(s, j, d), state->out[d]);
+    }
+    state->m = m;
+}
+
+static void defined_attention(struct scene *s, size_t row, size_t head, float *out) {
+    size_t position = s->a.first_position + row, oldest = oldest_of(s, position);
+    struct defined state = {.m = -INFINITY, .out = out};
+    memset(out, 0, s->a.head_dim * sizeof *out);
+    for (size_t block = oldest / KERNEL_LANES; block <= position / KERNEL_LANES; block++) {
+        size_t start = block * KERNEL_LANES, end = start + KERNEL_LANES;
+        defined_block(s, row, head, start > oldest ? start : oldest, end > position ? position + 1 : end,
+                      &state);
+    }
+    for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++) state.lanes[i] += state.lanes[i + half];
+    for (size_t d = 0; d < s->a.head_dim; d++) out[d] *= 1.0f / state.lanes[0];
+}
+
+/* The order that kernel.h states, word by word. */
+static void test_scalar_is_the_definition(void **state) {
+    (void)state;
+    struct random r = {8};
+    for (int i = 0; i < 60; i++) {
+        struct scene s = scene_random(&r);
+        float *found = scene_run(&s, kernel_scalar()), expected[512];
+        for (size_t row = 0; row < s.rows; row++)
+            for (size_t head = 0; head < s.a.group; head++) {
+                defined_attention(&s, row, head, expected);
+                assert_same_bits(expected, found + row * s.a.out_stride + head * s.a.head_dim, s.a.head_dim,
+                                 "row %zu, head %zu", row, head);
+            }
+        free(found);
+        scene_destroy(&s);
+    }
+}
+
 static double exact_score(struct scene *s, size_t row, size_t head, size_t j) {
     const struct attention *a = &s->a;
     const float *q = a->q + row * a->q_stride + head * a->head_dim;
@@ -304,6 +377,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_same_bits_for_extreme_values),
         cmocka_unit_test(test_same_bits_for_any_tiling),
         cmocka_unit_test(test_same_bits_for_any_chunks),
+        cmocka_unit_test(test_scalar_is_the_definition),
         cmocka_unit_test(test_scalar_against_double),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

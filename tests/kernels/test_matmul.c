@@ -181,6 +181,30 @@ static void test_nothing_without_rows_or_panels(void **state) {
     product_destroy(&p);
 }
 
+/* The contract word by word: one chain of fused multiply-adds from 0, across whatever slices k is cut into.
+ */
+static void test_each_sum_is_one_chain(void **state) {
+    (void)state;
+    struct random r = {10};
+    static const size_t lengths[] = {1, 1023, 1024, 1025, 2048, 2500};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct product p = product_create(&r, 3, lengths[i], 50, false);
+        p.m.row_scale = p.m.bias = p.m.residual = NULL;
+        p.m.activation = ACTIVATION_NONE;
+        float *found = product_run(&p, kernel_scalar());
+        for (size_t row = 0; row < p.rows; row++)
+            for (size_t n = 0; n < p.m.n; n++) {
+                float sum = 0.0f;
+                for (size_t k = 0; k < p.m.k; k++)
+                    sum = fmaf(p.m.x[row * p.m.x_stride + k], (float)p.w[n * p.m.k + k], sum);
+                assert_same_bits(&sum, found + row * p.m.out_stride + n, 1, "k %zu, row %zu, column %zu",
+                                 p.m.k, row, n);
+            }
+        free(found);
+        product_destroy(&p);
+    }
+}
+
 /* Rounding of a chain of k fused multiply-adds is at most k half-ulps of the sum of magnitudes; the epilogue
  * and the activation add a few. */
 static void test_scalar_against_double(void **state) {
@@ -365,13 +389,10 @@ static int print_times(void) {
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--time") == 0) return print_times();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits_in_every_table),
-        cmocka_unit_test(test_same_bits_for_long_sums),
-        cmocka_unit_test(test_same_bits_for_any_tiling),
-        cmocka_unit_test(test_residual_may_be_out),
-        cmocka_unit_test(test_nothing_without_rows_or_panels),
-        cmocka_unit_test(test_scalar_against_double),
-        cmocka_unit_test(test_finish_rows),
+        cmocka_unit_test(test_same_bits_in_every_table),       cmocka_unit_test(test_same_bits_for_long_sums),
+        cmocka_unit_test(test_same_bits_for_any_tiling),       cmocka_unit_test(test_residual_may_be_out),
+        cmocka_unit_test(test_nothing_without_rows_or_panels), cmocka_unit_test(test_scalar_against_double),
+        cmocka_unit_test(test_each_sum_is_one_chain),          cmocka_unit_test(test_finish_rows),
         cmocka_unit_test(test_reads_only_its_panels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
