@@ -43,7 +43,7 @@ static enum api_error_kind set_echo(struct prompt *p, const char *text, size_t l
     if (length) memcpy(p->echo, text, length);
     p->echo[length] = '\0';
     p->echo_length = length;
-    p->echo_characters = utf8_count(text, length);
+    p->echo_characters = json_text_characters(text, length);
     return API_OK;
 }
 
@@ -78,7 +78,7 @@ static enum api_error_kind read_ids(struct prompt *p, const json_t *value, const
     if (engine_decode(c->engine, p->ids, p->count, c->params.skip_special_tokens, &p->echo, &p->echo_length,
                       &cause) != STATUS_OK)
         return engine_failure(e, &cause);
-    p->echo_characters = utf8_count(p->echo, p->echo_length);
+    p->echo_characters = json_text_characters(p->echo, p->echo_length);
     return API_OK;
 }
 

@@ -59,7 +59,7 @@ static size_t write_logprobs(struct logprob_buffers to, const struct engine *eng
         bytes_text(to.top_logprobs, "null");
     }
     bytes_format(to.text_offsets, "%zu", offset);
-    return length >= 6 && memcmp(token, "bytes:", 6) == 0 ? 0 : utf8_count(token, length);
+    return length >= 6 && memcmp(token, "bytes:", 6) == 0 ? 0 : json_text_characters(token, length);
 }
 
 /* With echo a choice begins with its prompt. */
@@ -103,7 +103,7 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
     choice->logprob_sum += event->has_logprob ? (double)event->logprob : 0;
     choice->generated++;
     bytes_append(&choice->text, event->text, event->text_length);
-    choice->characters += utf8_count(event->text, event->text_length);
+    choice->characters += json_text_characters(event->text, event->text_length);
     choice->next_offset = offset_after(params, choice, own);
     if (params->return_token_ids) {
         json_write_separator(&choice->token_ids);

@@ -29,7 +29,7 @@ size_t utf8_sequence_length(const char *text, size_t length) {
     return 0;
 }
 
-size_t utf8_count(const char *text, size_t length) {
+size_t json_text_characters(const char *text, size_t length) {
     size_t count = 0;
     for (size_t i = 0; i < length; count++) {
         size_t step = utf8_sequence_length(text + i, length - i);

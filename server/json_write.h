@@ -23,4 +23,4 @@ void json_write_separator(struct bytes *out);
 size_t utf8_sequence_length(const char *text, size_t length);
 
 /* Characters in a text, counted as json_write_string writes them. */
-size_t utf8_count(const char *text, size_t length);
+size_t json_text_characters(const char *text, size_t length);
