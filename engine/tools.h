@@ -57,3 +57,33 @@ enum status bench_run(struct bench_model *m, const struct bench_item *item, doub
 
 const char *bench_isa(const struct bench_model *m);
 size_t bench_weight_bytes(const struct bench_model *m);
+
+/* ---- verify ------------------------------------------------------------------------------------------------------ */
+
+struct verify_options {
+    const char *model; /* folder */
+    const char *isa;
+    size_t threads;
+    const char *text; /* NULL: a short text of our own */
+    size_t text_length;
+    size_t tokens_max; /* of the text that are used */
+    size_t window;     /* tokens that see each other; 0: the context, at most 512 */
+    double bound_f32;  /* largest |difference| of an f32 form, in deviations of the logits; 0: the default */
+};
+
+/* One form that was compared with the untouched model in double precision. */
+struct verify_row {
+    const char *form;    /* "layernorm", ... */
+    const char *weights; /* "f32", ...; "double": the conversion alone */
+    bool is_reference;   /* the untouched model itself: only its perplexity says something */
+    double largest, mean, kl, agreement, perplexity;
+    double bound; /* of largest; 0 for the reference */
+    bool passed;
+};
+
+typedef void (*verify_row_fn)(void *context, const struct verify_row *row);
+
+/* Calls each for every form and weight type that the model has, as its figures come in. STATUS_MISMATCH when one is above
+ * its bound. *tokens: how many were compared. */
+enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context, size_t *tokens,
+                         struct error *e);

@@ -1,0 +1,128 @@
+/* verify: every form of a model against the untouched one, on the same tokens. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/memory.h"
+#include "engine/loader.h"
+#include "engine/model/describe.h"
+#include "engine/text/tokenizer.h"
+#include "engine/tools.h"
+#include "engine/verify/sample_text.h"
+#include "engine/verify/verify.h"
+
+#define WINDOW_MAX 512
+
+/* What all rows have in common. */
+struct session {
+    const struct verify_options *options;
+    struct workers *workers;
+    const struct kernel_table *kernels;
+    struct loaded_model *model; /* of the form at work */
+    struct token_list tokens;
+    struct verify_reference reference;
+    verify_row_fn each;
+    void *context;
+    bool failed;
+};
+
+static void report(struct session *s, enum norm_form form, const char *weights, const struct verify_figures *f, double bound) {
+    struct verify_row row = {
+        .form = norm_form_name(form),
+        .weights = weights,
+        .largest = f->largest,
+        .mean = f->mean,
+        .kl = f->kl,
+        .agreement = f->agreement,
+        .perplexity = f->perplexity,
+        .bound = bound,
+        .is_reference = bound == 0,
+        .passed = bound == 0 || f->largest <= bound,
+    };
+    if (!row.passed) s->failed = true;
+    s->each(s->context, &row);
+}
+
+static enum status read_tokens(struct session *s, const struct model_description *d, struct error *e) {
+    const struct verify_options *o = s->options;
+    struct tokenizer *tokenizer;
+    const char *text = o->text ? o->text : verify_sample_text;
+    size_t length = o->text ? o->text_length : strlen(verify_sample_text);
+    enum status status = tokenizer_open(o->model, &tokenizer, e);
+    if (status != STATUS_OK) return status;
+    status = tokenizer_encode(tokenizer, text, length, true, 0, &s->tokens, e);
+    tokenizer_close(tokenizer);
+    if (status != STATUS_OK) return status;
+    if (s->tokens.count > o->tokens_max) s->tokens.count = o->tokens_max;
+    for (size_t i = 0; i < s->tokens.count; i++)
+        if ((size_t)s->tokens.ids[i] >= d->vocabulary)
+            return error_set(e, STATUS_MALFORMED, "tokenizer", "gives the id %d, the model has %zu", s->tokens.ids[i],
+                             d->vocabulary);
+    if (s->tokens.count < 2) return error_set(e, STATUS_INVALID_ARGUMENT, "text", "has fewer than 2 tokens");
+    return STATUS_OK;
+}
+
+static enum status make_reference(struct session *s, struct error *e) {
+    const struct model_description *d = &s->model->description;
+    enum status status = read_tokens(s, d, e);
+    if (status != STATUS_OK) return status;
+    size_t needed = verify_reference_bytes(d, s->tokens.count), left = memory_available_bytes();
+    if (left && needed > left)
+        return error_set(e, STATUS_LIMIT, "tokens", "the logits of %zu tokens take %zu MiB, %zu MiB are left: use fewer",
+                         s->tokens.count, needed >> 20, left >> 20);
+    size_t window = s->options->window ? s->options->window : WINDOW_MAX;
+    if (window > d->context) window = d->context;
+    status = verify_reference_init(&s->reference, &s->model->bound, s->tokens.ids, s->tokens.count, window, e);
+    if (status != STATUS_OK) return status;
+    struct verify_figures figures = {.agreement = 1, .perplexity = s->reference.perplexity};
+    report(s, NORM_FORM_LAYERNORM, "double", &figures, 0);
+    return STATUS_OK;
+}
+
+/* A form in double (but for the untouched one, which is the reference) and in every weight type. */
+static enum status check_form(struct session *s, enum norm_form form, struct error *e) {
+    struct verify_figures figures;
+    struct loaded_model model;
+    struct loader_options loader = {.folder = s->options->model, .form = form};
+    double bound = s->options->bound_f32 > 0 ? s->options->bound_f32 : VERIFY_BOUND_F32;
+    enum status status = loaded_model_init(&model, &loader, s->workers, e);
+    if (status != STATUS_OK) return status;
+    s->model = &model;
+    if (!s->reference.logits) status = make_reference(s, e);
+    if (status == STATUS_OK && form != NORM_FORM_LAYERNORM) {
+        status = verify_converted(&s->reference, &model.bound, form, &figures, e);
+        if (status == STATUS_OK) report(s, form, "double", &figures, VERIFY_BOUND_DOUBLE);
+    }
+    if (status == STATUS_OK) status = verify_packed(&s->reference, &model.packed, s->kernels, s->workers, &figures, e);
+    if (status == STATUS_OK) report(s, form, "f32", &figures, bound);
+    loaded_model_deinit(&model);
+    return status;
+}
+
+static enum status check_forms(struct session *s, struct error *e) {
+    enum status status = check_form(s, NORM_FORM_LAYERNORM, e);
+    if (status != STATUS_OK) return status;
+    struct model_description d;
+    const struct family *family;
+    status = describe_model(s->options->model, &d, &family, e);
+    for (enum norm_form form = NORM_FORM_RMSNORM; form < NORM_FORM_COUNT && status == STATUS_OK; form++)
+        if (norm_form_for(&d, form) == form) status = check_form(s, form, e);
+    description_deinit(&d);
+    return status;
+}
+
+enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context, size_t *tokens,
+                         struct error *e) {
+    struct session s = {.options = options, .each = each, .context = context};
+    enum status status = kernel_select(options->isa, &s.kernels, e);
+    if (status == STATUS_OK)
+        status = workers_create(options->threads ? options->threads : workers_default_count(), &s.workers, e);
+    if (status != STATUS_OK) return status;
+    status = check_forms(&s, e);
+    *tokens = s.tokens.count;
+    verify_reference_deinit(&s.reference);
+    free(s.tokens.ids);
+    workers_destroy(s.workers);
+    if (status == STATUS_OK && s.failed)
+        return error_set(e, STATUS_MISMATCH, "verify", "a form differs from the untouched model by more than its bound");
+    return status;
+}

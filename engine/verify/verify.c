@@ -1,0 +1,195 @@
+#include "engine/verify/verify.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/base/memory.h"
+
+/* Rows that a packed model runs at a time. */
+#define CHUNK       64
+#define PAGE_TOKENS 16
+
+/* ---- one row of logits against the reference's ---- */
+
+struct sums {
+    double largest, difference, kl, log_likelihood;
+    size_t logits, rows, agreed, predicted;
+};
+
+/* log of the sum of exponentials; *best is the index of the largest. */
+static double log_sum(const double *logits, size_t count, size_t *best) {
+    double sum = 0;
+    *best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (logits[i] > logits[*best]) *best = i;
+    for (size_t i = 0; i < count; i++) sum += exp(logits[i] - logits[*best]);
+    return logits[*best] + log(sum);
+}
+
+/* The token that follows `index` in its window, or -1. */
+static int32_t next_token(const struct verify_reference *r, size_t index) {
+    bool last = index + 1 == r->count || (index + 1) % r->window == 0;
+    return last ? -1 : r->ids[index + 1];
+}
+
+static void compare_row(const struct verify_reference *r, size_t index, const double *logits, struct sums *s) {
+    const double *expected = r->logits + index * r->vocabulary;
+    size_t best, expected_best;
+    double norm = log_sum(logits, r->vocabulary, &best), expected_norm = log_sum(expected, r->vocabulary, &expected_best);
+    int32_t next = next_token(r, index);
+    for (size_t i = 0; i < r->vocabulary; i++) {
+        double difference = fabs(logits[i] - expected[i]), log_probability = expected[i] - expected_norm;
+        if (!(difference <= s->largest)) s->largest = difference; /* a NaN counts as the largest */
+        s->difference += difference;
+        s->kl += exp(log_probability) * (log_probability - (logits[i] - norm));
+    }
+    s->logits += r->vocabulary;
+    s->rows++;
+    s->agreed += best == expected_best;
+    if (next >= 0) {
+        s->log_likelihood += logits[next] - norm;
+        s->predicted++;
+    }
+}
+
+static struct verify_figures figures_of(const struct verify_reference *r, const struct sums *s) {
+    return (struct verify_figures){
+        .largest = s->largest / r->deviation,
+        .mean = s->difference / (double)s->logits / r->deviation,
+        .kl = s->kl / (double)s->rows,
+        .agreement = (double)s->agreed / (double)s->rows,
+        .perplexity = s->predicted ? exp(-s->log_likelihood / (double)s->predicted) : NAN,
+    };
+}
+
+/* ---- the reference ---- */
+
+size_t verify_reference_bytes(const struct model_description *d, size_t count) {
+    return count * d->vocabulary * sizeof(double);
+}
+
+static void set_deviation(struct verify_reference *r) {
+    size_t n = r->count * r->vocabulary;
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) sum += r->logits[i];
+    double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) squares += (r->logits[i] - mean) * (r->logits[i] - mean);
+    r->deviation = sqrt(squares / (double)n);
+}
+
+static size_t window_at(const struct verify_reference *r, size_t first) {
+    return r->count - first < r->window ? r->count - first : r->window;
+}
+
+enum status verify_reference_init(struct verify_reference *r, const struct bound_model *bound, const int32_t *ids,
+                                  size_t count, size_t window, struct error *e) {
+    *r = (struct verify_reference){.ids = ids, .count = count, .window = window};
+    r->vocabulary = bound->description->vocabulary;
+    r->logits = memory_aligned(count * r->vocabulary, sizeof(double), "logits of the reference", e);
+    struct converted_model untouched;
+    enum status status = r->logits ? converted_model_init(&untouched, bound, NORM_FORM_LAYERNORM, e) : STATUS_NO_MEMORY;
+    if (status != STATUS_OK) return status;
+    for (size_t first = 0; first < count && status == STATUS_OK; first += window)
+        status = reference_logits(&untouched, ids + first, window_at(r, first), r->logits + first * r->vocabulary, e);
+    converted_model_deinit(&untouched);
+    if (status != STATUS_OK) return status;
+    set_deviation(r);
+    struct sums sums = {0};
+    for (size_t i = 0; i < count; i++) compare_row(r, i, r->logits + i * r->vocabulary, &sums);
+    r->perplexity = figures_of(r, &sums).perplexity;
+    return STATUS_OK;
+}
+
+void verify_reference_deinit(struct verify_reference *r) {
+    free(r->logits);
+    r->logits = NULL;
+}
+
+enum status verify_converted(const struct verify_reference *r, const struct bound_model *bound, enum norm_form form,
+                             struct verify_figures *out, struct error *e) {
+    struct converted_model converted;
+    double *logits = memory_aligned(r->window * r->vocabulary, sizeof *logits, "logits", e);
+    enum status status = logits ? converted_model_init(&converted, bound, form, e) : STATUS_NO_MEMORY;
+    if (status == STATUS_OK) {
+        struct sums sums = {0};
+        for (size_t first = 0; first < r->count && status == STATUS_OK; first += r->window) {
+            size_t rows = window_at(r, first);
+            status = reference_logits(&converted, r->ids + first, rows, logits, e);
+            for (size_t i = 0; i < rows && status == STATUS_OK; i++)
+                compare_row(r, first + i, logits + i * r->vocabulary, &sums);
+        }
+        if (status == STATUS_OK) *out = figures_of(r, &sums);
+        converted_model_deinit(&converted);
+    }
+    free(logits);
+    return status;
+}
+
+/* ---- what runs ---- */
+
+/* A cache for one window, and a forward pass on it. */
+struct runner {
+    struct kv_pool pool;
+    struct kv_table table;
+    struct forward *forward;
+    double *row; /* [vocabulary] */
+};
+
+static enum status runner_init(struct runner *run, const struct verify_reference *r, const struct packed_model *model,
+                               const struct kernel_table *kernels, struct workers *workers, struct error *e) {
+    const struct model_description *d = model->description;
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    struct forward_limits limits = {.rows_max = CHUNK, .logit_rows_max = CHUNK, .entries_max = 1};
+    size_t pages = (r->window + PAGE_TOKENS - 1) / PAGE_TOKENS;
+    *run = (struct runner){0};
+    enum status status = kv_pool_init(&run->pool, &layout, pages, e);
+    if (status == STATUS_OK) status = kv_table_init(&run->table, pages, e);
+    if (status == STATUS_OK) status = forward_create(model, &run->pool, kernels, workers, &limits, &run->forward, e);
+    run->row = memory_aligned(r->vocabulary, sizeof *run->row, "logits", e);
+    return status == STATUS_OK && !run->row ? STATUS_NO_MEMORY : status;
+}
+
+static void runner_deinit(struct runner *run) {
+    forward_destroy(run->forward);
+    if (run->table.pages) kv_table_shrink(&run->table, &run->pool, 0);
+    kv_table_deinit(&run->table);
+    if (run->pool.memory) kv_pool_deinit(&run->pool);
+    free(run->row);
+}
+
+static enum status run_window(struct runner *run, const struct verify_reference *r, size_t start, struct sums *sums) {
+    size_t length = window_at(r, start);
+    kv_table_shrink(&run->table, &run->pool, 0);
+    enum status status = kv_table_reserve(&run->table, &run->pool, length);
+    for (size_t first = 0; first < length && status == STATUS_OK; first += CHUNK) {
+        size_t count = length - first < CHUNK ? length - first : CHUNK;
+        struct step_entry entry = {
+            .table = &run->table,
+            .tokens = r->ids + start + first,
+            .first_position = first,
+            .count = count,
+            .logit_rows = count,
+            .rope_theta = forward_rope_theta(run->forward, length),
+        };
+        forward_step(run->forward, &entry, 1);
+        for (size_t i = 0; i < count; i++) {
+            const float *logits = forward_logits(run->forward, i);
+            for (size_t k = 0; k < r->vocabulary; k++) run->row[k] = logits[k];
+            compare_row(r, start + first + i, run->row, sums);
+        }
+    }
+    return status;
+}
+
+enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
+                          const struct kernel_table *kernels, struct workers *workers, struct verify_figures *out,
+                          struct error *e) {
+    struct runner run;
+    struct sums sums = {0};
+    enum status status = runner_init(&run, r, model, kernels, workers, e);
+    for (size_t first = 0; first < r->count && status == STATUS_OK; first += r->window)
+        status = run_window(&run, r, first, &sums);
+    if (status == STATUS_OK) *out = figures_of(r, &sums);
+    runner_deinit(&run);
+    return status;
+}
