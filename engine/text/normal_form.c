@@ -22,7 +22,8 @@ static bool is_ascii(const char *text, size_t length) {
 }
 
 static unsigned char combining_class(int32_t point) {
-    return (unsigned char)utf8proc_get_property(point)->combining_class;
+    unsigned char class = (unsigned char)utf8proc_get_property(point)->combining_class;
+    return class && unicode_is_inert(point) ? 0 : class;
 }
 
 static enum status decompose(struct point_list *list, const char *text, size_t length,
@@ -32,6 +33,10 @@ static enum status decompose(struct point_list *list, const char *text, size_t l
         if (!array_reserve(&list->items, &list->capacity, list->count + DECOMPOSITION_MAX))
             return text_no_memory(e);
         int32_t point = utf8_next(text, length, &at);
+        if (point < 0x80 || unicode_is_inert(point)) {
+            list->items[list->count++] = point;
+            continue;
+        }
         utf8proc_ssize_t wrote =
             utf8proc_decompose_char(point, list->items + list->count, DECOMPOSITION_MAX, options, &unused);
         if (wrote < 0 || wrote > DECOMPOSITION_MAX)
@@ -69,19 +74,32 @@ static enum status order_marks(struct point_list *list, struct error *e) {
     return STATUS_OK;
 }
 
+/* Composes in place what is between inert characters, which compose with nothing. */
+static enum status compose(struct point_list *list, struct error *e) {
+    size_t kept = 0;
+    for (size_t start = 0, end; start < list->count; start = end) {
+        bool inert = unicode_is_inert(list->items[start]);
+        for (end = start + 1; !inert && end < list->count && !unicode_is_inert(list->items[end]);) end++;
+        utf8proc_ssize_t count =
+            inert ? 1
+                  : utf8proc_normalize_utf32(list->items + start, (utf8proc_ssize_t)(end - start),
+                                             UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        if (count < 0) return error_set(e, STATUS_UNSUPPORTED, "tokenizer", "the text cannot be composed");
+        memmove(list->items + kept, list->items + start, (size_t)count * sizeof *list->items);
+        kept += (size_t)count;
+    }
+    list->count = kept;
+    return STATUS_OK;
+}
+
 static enum status normalize(enum normal_form form, const char *text, size_t length, struct point_list *list,
                              struct error *e) {
-    bool compose = form == NORMAL_FORM_C || form == NORMAL_FORM_KC;
+    bool composed = form == NORMAL_FORM_C || form == NORMAL_FORM_KC;
     bool compatible = form == NORMAL_FORM_KC || form == NORMAL_FORM_KD;
     utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compatible ? UTF8PROC_COMPAT : 0);
     enum status status = decompose(list, text, length, options, e);
     if (status == STATUS_OK) status = order_marks(list, e);
-    if (status != STATUS_OK || !compose) return status;
-    utf8proc_ssize_t count = utf8proc_normalize_utf32(list->items, (utf8proc_ssize_t)list->count,
-                                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    if (count < 0) return error_set(e, STATUS_UNSUPPORTED, "tokenizer", "the text cannot be composed");
-    list->count = (size_t)count;
-    return STATUS_OK;
+    return status == STATUS_OK && composed ? compose(list, e) : status;
 }
 
 enum status normal_form_append(enum normal_form form, const char *text, size_t length,

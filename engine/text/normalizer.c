@@ -183,7 +183,7 @@ static bool is_line_blank(int32_t point) {
 
 /* Appends what becomes of one code point, which may be nothing. */
 static void append_changed(enum step_kind kind, int32_t point, struct text_buffer *out) {
-    int32_t lower[3];
+    int32_t lower[2];
     switch (kind) {
     case STEP_CLEAN:
         if (point == UNICODE_REPLACEMENT || (unicode_is_other(point) && !is_line_blank(point))) break;

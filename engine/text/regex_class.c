@@ -2,10 +2,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/text/unicode.h"
+#include "engine/text/unicode_tables.h"
 
-const char regex_word_items[] = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+/* \w within sets; outside of them Oniguruma has some more of Latin-1. */
+#define WORD_ITEMS       "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define WORD_ITEMS_ALONE WORD_ITEMS "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 
 /* White_Space; PCRE2's own has U+180E too. */
 #define SPACE_ITEMS                                                                                          \
@@ -24,10 +28,10 @@ static const struct {
     {"lowercase", "\\p{Lowercase}"},
     {"upper", "\\p{Uppercase}"},
     {"uppercase", "\\p{Uppercase}"},
-    {"punct", "\\p{P}$+<=>\\^`|~"},
+    {"punct", "\\p{P}\\p{S}"},
     {"space", SPACE_ITEMS},
     {"whitespace", SPACE_ITEMS},
-    {"word", regex_word_items},
+    {"word", WORD_ITEMS},
     {"xdigit", "0-9A-Fa-f"},
     {"ascii", "\\x{0}-\\x{7f}"},
     {"any", "\\x{0}-\\x{10ffff}"},
@@ -118,7 +122,7 @@ static bool read_class_escape(struct regex_parser *p, struct named_class *out) {
         break;
     case 'w':
     case 'W':
-        items = regex_word_items;
+        items = WORD_ITEMS;
         break;
     case 'd':
     case 'D':
@@ -184,12 +188,50 @@ static int32_t read_character_escape(struct regex_parser *p) {
     return utf8_next(p->pattern, p->length, &p->at);
 }
 
+/* Whether a set ("L", "Alphabetic", or "sc:han") holds what the table has under another name ("Lo", "Han").
+ */
+static bool set_holds(const char *set, size_t length, const char *name) {
+    if (length > 3 && memcmp(set, "sc:", 3) == 0)
+        return strlen(name) == length - 3 && strncasecmp(set + 3, name, length - 3) == 0;
+    bool whole = strlen(name) == length || (length == 1 && strlen(name) == 2);
+    return whole && strncmp(set, name, length) == 0;
+}
+
+/* Items, and behind them what the library has in their \p{...} and PCRE2 may not have. */
+static void append_items(struct text_buffer *out, const char *items) {
+    text_buffer_append(out, items, strlen(items));
+    for (const char *at = items; (at = strstr(at, "\\p{"));) {
+        const char *set = at += 3;
+        size_t length = strcspn(set, "}");
+        for (size_t i = 0; i < unicode_additions_count; i++) {
+            const struct unicode_addition *added = &unicode_additions[i];
+            char range[40];
+            if (!set_holds(set, length, added->set)) continue;
+            int size = snprintf(range, sizeof range, "\\x{%x}-\\x{%x}", (unsigned)added->range.first,
+                                (unsigned)added->range.last);
+            text_buffer_append(out, range, (size_t)size);
+        }
+    }
+}
+
+static void emit_set(struct regex_parser *p, const char *items, bool negated) {
+    regex_emit(p, negated ? "[^" : "[");
+    append_items(p->out, items);
+    regex_emit(p, "]");
+}
+
+void regex_class_emit_word(struct regex_parser *p, bool negated) {
+    emit_set(p, WORD_ITEMS_ALONE, negated);
+}
+
 void regex_class_escape(struct regex_parser *p) {
     struct named_class class;
-    if (read_class_escape(p, &class))
-        regex_emit(p, class.negated ? "[^%s]" : "[%s]", class.items);
-    else
+    if (!read_class_escape(p, &class))
         regex_emit_point(p, read_character_escape(p));
+    else if (strcmp(class.items, WORD_ITEMS) == 0)
+        regex_class_emit_word(p, class.negated);
+    else
+        emit_set(p, class.items, class.negated);
 }
 
 /* One side of "&&": plain items, and patterns of one character each for what cannot stand in a PCRE2 set. */
@@ -206,11 +248,11 @@ static void add_other(struct operand *o, const struct text_buffer *pattern) {
 static void add_class(struct operand *o, const struct named_class *class) {
     struct text_buffer pattern = {0};
     if (!class->negated) {
-        text_buffer_append(&o->items, class->items, strlen(class->items));
+        append_items(&o->items, class->items);
         return;
     }
     text_buffer_append(&pattern, "[^", 2);
-    text_buffer_append(&pattern, class->items, strlen(class->items));
+    append_items(&pattern, class->items);
     text_buffer_append_byte(&pattern, ']');
     add_other(o, &pattern);
     text_buffer_deinit(&pattern);

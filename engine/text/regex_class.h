@@ -3,8 +3,8 @@
 
 #include "engine/text/regex_parser.h"
 
-/* What \w is to Oniguruma, as the inside of a PCRE2 set. */
-extern const char regex_word_items[];
+/* What \w and \b take for a word outside of sets: writes it as a PCRE2 set. */
+void regex_class_emit_word(struct regex_parser *p, bool negated);
 
 /* Behind a '[': the whole set. What is written matches exactly one character. */
 void regex_class_set(struct regex_parser *p);

@@ -134,6 +134,20 @@ static void parse_group(struct regex_parser *p, bool at_start) {
     regex_expect(p, ')');
 }
 
+/* A place with a word on one side alone; or, if not one_side, on both or none. */
+static void parse_boundary(struct regex_parser *p, bool one_side) {
+    p->at += 2;
+    regex_emit(p, "(?:(?<=");
+    regex_class_emit_word(p, false);
+    regex_emit(p, one_side ? ")(?!" : ")(?=");
+    regex_class_emit_word(p, false);
+    regex_emit(p, ")|(?<!");
+    regex_class_emit_word(p, false);
+    regex_emit(p, one_side ? ")(?=" : ")(?!");
+    regex_class_emit_word(p, false);
+    regex_emit(p, "))");
+}
+
 static void parse_escape(struct regex_parser *p) {
     int c = regex_peek(p, 1);
     switch (c) {
@@ -145,11 +159,7 @@ static void parse_escape(struct regex_parser *p) {
         return;
     case 'b':
     case 'B':
-        regex_emit(p,
-                   c == 'b' ? "(?:(?<=[%1$s])(?![%1$s])|(?<![%1$s])(?=[%1$s]))"
-                            : "(?:(?<=[%1$s])(?=[%1$s])|(?<![%1$s])(?![%1$s]))",
-                   regex_word_items);
-        p->at += 2;
+        parse_boundary(p, c == 'b');
         return;
     default:
         regex_class_escape(p);

@@ -2,6 +2,8 @@
 
 #include <utf8proc.h>
 
+#include "engine/text/unicode_tables.h"
+
 /* The second byte of some sequences has a narrower range (no overlong forms, no surrogates, nothing too
  * large). */
 static bool second_byte_fits(unsigned char first, unsigned char second) {
@@ -113,64 +115,55 @@ bool unicode_is_whitespace(int32_t point) {
            point == 0x202F || point == 0x205F || point == 0x3000;
 }
 
-bool unicode_is_mark(int32_t point) {
-    utf8proc_category_t category = utf8proc_category(point);
-    return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
-}
-
-bool unicode_is_nonspacing_mark(int32_t point) {
-    return utf8proc_category(point) == UTF8PROC_CATEGORY_MN;
-}
-
-/* Symbols with the property Other_Alphabetic that no general category tells: circled and squared letters. */
-static bool is_enclosed_letter(int32_t point) {
-    return (point >= 0x24B6 && point <= 0x24E9) || (point >= 0x1F130 && point <= 0x1F149) ||
-           (point >= 0x1F150 && point <= 0x1F169) || (point >= 0x1F170 && point <= 0x1F189);
+static bool is_in(int32_t point, const struct unicode_range *ranges, size_t count) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (point > ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && point >= ranges[low].first;
 }
 
 bool unicode_is_word(int32_t point) {
-    switch (utf8proc_category(point)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-        return true;
-    default:
-        return point == 0x200C || point == 0x200D || is_enclosed_letter(point);
-    }
+    return is_in(point, unicode_word, unicode_word_count);
 }
 
 bool unicode_is_numeric(int32_t point) {
-    utf8proc_category_t category = utf8proc_category(point);
-    return category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+    return is_in(point, unicode_numeric, unicode_numeric_count);
 }
 
 bool unicode_is_punctuation(int32_t point) {
-    if (point < 0x80)
-        return (point >= 0x21 && point <= 0x2F) || (point >= 0x3A && point <= 0x40) ||
-               (point >= 0x5B && point <= 0x60) || (point >= 0x7B && point <= 0x7E);
-    utf8proc_category_t category = utf8proc_category(point);
-    return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+    return is_in(point, unicode_punctuation, unicode_punctuation_count);
+}
+
+bool unicode_is_mark(int32_t point) {
+    return is_in(point, unicode_mark, unicode_mark_count);
+}
+
+bool unicode_is_nonspacing_mark(int32_t point) {
+    return is_in(point, unicode_nonspacing, unicode_nonspacing_count);
 }
 
 bool unicode_is_other(int32_t point) {
-    utf8proc_category_t category = utf8proc_category(point);
-    return category >= UTF8PROC_CATEGORY_CC && category <= UTF8PROC_CATEGORY_CO;
+    return is_in(point, unicode_other, unicode_other_count);
 }
 
-size_t unicode_lower(int32_t point, int32_t out[3]) {
+bool unicode_is_inert(int32_t point) {
+    return is_in(point, unicode_inert, unicode_inert_count);
+}
+
+size_t unicode_lower(int32_t point, int32_t out[2]) {
+    out[0] = utf8proc_tolower(point);
     if (point == 0x130) { /* the only code point whose lower case is longer than one */
         out[0] = 'i';
         out[1] = 0x307;
         return 2;
     }
-    out[0] = utf8proc_tolower(point);
+    for (size_t i = 0;
+         out[0] == point && point >= unicode_lower_pairs[0].from && i < unicode_lower_pairs_count; i++)
+        if (unicode_lower_pairs[i].from == point) out[0] = unicode_lower_pairs[i].to;
     return 1;
 }

@@ -38,6 +38,7 @@ bool unicode_is_punctuation(int32_t point);     /* P*, and all ASCII punctuation
 bool unicode_is_mark(int32_t point);            /* Mn, Mc, Me */
 bool unicode_is_nonspacing_mark(int32_t point); /* Mn */
 bool unicode_is_other(int32_t point);           /* Cc, Cf, Co (and unassigned ones not) */
+bool unicode_is_inert(int32_t point);           /* the normal forms do not know it yet */
 
-/* Full lower case of one code point without context: 1 to 3 code points; returns how many. */
-size_t unicode_lower(int32_t point, int32_t out[3]);
+/* Lower case of one code point whatever stands around it: 1 or 2 code points; returns how many. */
+size_t unicode_lower(int32_t point, int32_t out[2]);
