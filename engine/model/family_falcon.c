@@ -33,8 +33,10 @@ static const char *const ignored_keys[] = {"ff_factor", NULL}; /* ffn_hidden_siz
 
 static const struct rotary_keys rotary = {.theta = "rope_theta", .theta_default = 10000};
 
-/* The new architecture has blocks with one or two norms in parallel, and no sequential ones. */
+/* The new architecture has blocks with one or two norms in parallel, and no sequential ones; multi_query is not read. */
 static void describe_new(struct config_reader *config, struct model_description *d, size_t norms) {
+    static const char *const unread[] = {"multi_query", NULL};
+    config_know(config, unread);
     config_demand_bool(config, "parallel_attn", true, true, "does not exist with new_decoder_architecture");
     d->kv_heads = config_size(config, "num_kv_heads", d->heads, 1, MODEL_HEADS_MAX);
     d->qkv_packing = QKV_GROUPED;
