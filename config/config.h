@@ -16,7 +16,9 @@
 /* id, name on the command line, the one argument that it may have besides options ("": none), help */
 #define COMMAND_LIST(X)                                                                                      \
     X(SERVE, "serve", "", "Serve text completion over HTTP")                                                 \
-    X(GENERATE, "generate", "[PROMPT]", "Continue one prompt (or standard input) on standard output")
+    X(GENERATE, "generate", "[PROMPT]", "Continue one prompt (or standard input) on standard output")        \
+    X(VERIFY, "verify", "", "Compare every form of the model with the untouched one, on the same tokens")      \
+    X(BENCH, "bench", "", "Time the model, or random weights of a published shape, beside the machine's bounds")
 
 enum command {
 #define X(id, name, argument, help) COMMAND_##id,

@@ -11,7 +11,8 @@ enum {
 #define X(id, name, argument, help) id = 1u << COMMAND_##id,
     COMMAND_LIST(X)
 #undef X
-        ANY_COMMAND = (1u << COMMAND_COUNT) - 1
+        RUNNING = SERVE | GENERATE, /* the commands that run the engine */
+    ANY_COMMAND = (1u << COMMAND_COUNT) - 1
 };
 
 const struct option_row option_rows[OPTION_COUNT] = {

@@ -12,6 +12,8 @@
 static enum exit_code (*const commands[COMMAND_COUNT])(const struct config *config) = {
     [COMMAND_SERVE] = cmd_serve,
     [COMMAND_GENERATE] = cmd_generate,
+    [COMMAND_VERIFY] = cmd_verify,
+    [COMMAND_BENCH] = cmd_bench,
 };
 
 static enum exit_code finish_output(void) {

@@ -1,0 +1,107 @@
+/* verify: every form of the model against the untouched one in double precision, as a table or as JSON. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "engine/tools.h"
+#include "server/command.h"
+#include "server/engine_setup.h"
+
+#define TEXT_BYTES_MAX ((size_t)64 << 20)
+
+struct report {
+    bool json;
+    json_t *rows; /* of the JSON */
+};
+
+/* The file's text; the caller frees. */
+static enum status read_text(const char *path, char **text, size_t *length, struct error *e) {
+    FILE *file = fopen(path, "rb");
+    if (!file) return error_set(e, STATUS_IO, path, "%s", strerror(errno));
+    *text = malloc(TEXT_BYTES_MAX + 1);
+    *length = *text ? fread(*text, 1, TEXT_BYTES_MAX + 1, file) : 0;
+    bool failed = ferror(file) != 0;
+    fclose(file);
+    if (!*text) return error_set(e, STATUS_NO_MEMORY, path, "no memory for the text");
+    if (failed) return error_set(e, STATUS_IO, path, "can't be read");
+    if (*length > TEXT_BYTES_MAX)
+        return error_set(e, STATUS_LIMIT, path, "has more than %zu bytes", TEXT_BYTES_MAX);
+    return STATUS_OK;
+}
+
+static void print_row(const struct verify_row *row) {
+    if (row->is_reference) {
+        printf("%-10s %-7s %10s %10s %10s %9s %11.5f   the model as published\n", row->form, row->weights, "-", "-", "-",
+               "-", row->perplexity);
+    } else {
+        printf("%-10s %-7s %10.2e %10.2e %10.2e %8.3f%% %11.5f   %s (bound %.1e)\n", row->form, row->weights, row->largest,
+               row->mean, row->kl, 100 * row->agreement, row->perplexity, row->passed ? "ok" : "TOO FAR", row->bound);
+    }
+    fflush(stdout);
+}
+
+static void add_row(struct report *report, const struct verify_row *row) {
+    json_t *object = json_pack("{s:s, s:s, s:f, s:b}", "norm_form", row->form, "weights", row->weights, "perplexity",
+                               row->perplexity, "reference", row->is_reference);
+    if (!row->is_reference)
+        json_object_update_new(object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:b}", "largest_difference", row->largest,
+                                                 "mean_difference", row->mean, "kl_divergence", row->kl,
+                                                 "greedy_agreement", row->agreement, "bound", row->bound, "passed",
+                                                 row->passed));
+    json_array_append_new(report->rows, object);
+}
+
+static void on_row(void *context, const struct verify_row *row) {
+    struct report *report = context;
+    if (report->json) add_row(report, row);
+    else print_row(row);
+}
+
+static enum status print_json(const struct report *report, const char *model, size_t tokens, bool passed, struct error *e) {
+    json_t *root = json_pack("{s:s, s:I, s:b, s:O}", "model", model, "tokens", (json_int_t)tokens, "passed", passed,
+                             "forms", report->rows);
+    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && putchar('\n') != EOF;
+    json_decref(root);
+    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+}
+
+static enum status run(const struct config *config, const char *model, const char *text, size_t length, struct error *e) {
+    struct report report = {.json = config->json, .rows = json_array()};
+    struct verify_options options = {
+        .model = model,
+        .isa = config->isa,
+        .threads = config->threads,
+        .text = text,
+        .text_length = length,
+        .tokens_max = config->verify_tokens,
+        .bound_f32 = config->verify_bound,
+    };
+    size_t tokens = 0;
+    if (!config->json)
+        printf("%-10s %-7s %10s %10s %10s %9s %11s\n", "form", "weights", "largest", "mean", "KL", "greedy", "perplexity");
+    enum status status = verify_model(&options, on_row, &report, &tokens, e);
+    bool judged = status == STATUS_OK || status == STATUS_MISMATCH;
+    if (config->json && judged) {
+        struct error failure;
+        if (print_json(&report, model, tokens, status == STATUS_OK, &failure) != STATUS_OK) status = (*e = failure).code;
+    } else if (judged) {
+        printf("%zu tokens; differences are parts of the standard deviation of the logits\n", tokens);
+    }
+    json_decref(report.rows);
+    return status;
+}
+
+enum exit_code cmd_verify(const struct config *config) {
+    static struct engine_setup setup;
+    struct error e;
+    char *text = NULL;
+    size_t length = 0;
+    if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
+    enum status status = config->text ? read_text(config->text, &text, &length, &e) : STATUS_OK;
+    if (status == STATUS_OK) status = run(config, setup.model, text, length, &e);
+    free(text);
+    return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+}
