@@ -151,6 +151,7 @@ static bool within_word(const struct cutter *c, size_t start, size_t end) {
 }
 
 static size_t blanks_before(const struct cutter *c, size_t start) {
+    if (start < c->taken) return c->taken;
     while (start > c->taken) {
         size_t before = utf8_previous(c->text, start), at = before;
         if (!unicode_is_whitespace(utf8_next(c->text, c->length, &at))) break;
@@ -174,8 +175,8 @@ static void take_token(struct cutter *c, const struct added_token *token, size_t
     if (token->rstrip) end = blanks_behind(c, end);
     if (start > c->taken)
         piece_list_add(out, c->text + c->taken, start - c->taken, -1, first && c->taken == 0);
-    piece_list_add(out, c->text + start, end - start, token->id, first && start == 0);
-    c->taken = end;
+    if (start < end) piece_list_add(out, c->text + start, end - start, token->id, first && start == 0);
+    c->taken = end > start ? end : start; /* blanks that the token before took leave nothing of this one */
 }
 
 void added_tokens_cut(const struct added_tokens *a, bool normalized, const char *text, size_t length,

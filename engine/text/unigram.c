@@ -92,32 +92,39 @@ void unigram_scratch_deinit(struct unigram_scratch *s) {
     *s = (struct unigram_scratch){0};
 }
 
-/* The first of equally good ways stays. */
-static void offer(struct unigram_end *ends, size_t start, size_t end, int32_t id, double score) {
-    if (ends[end].end == 0 || score > ends[end].score)
-        ends[end] = (struct unigram_end){score, start, end, id};
+/* Whether a way is the best to its end so far; the first of equally good ones stays. */
+static bool is_better(const struct unigram_end *ends, size_t end, double score) {
+    return ends[end].end == 0 || score > ends[end].score;
+}
+
+/* Offers all tokens that begin at start; false if none of them is the one character up to next. */
+static bool offer_tokens(const struct unigram *u, struct unigram_end *ends, const char *word, size_t length,
+                         size_t start, size_t next) {
+    bool whole_character = false;
+    uint32_t node = TRIE_ROOT;
+    for (size_t at = start; at < length; at++) {
+        node = trie_step(&u->tokens, node, (unsigned char)word[at]);
+        if (node == TRIE_ROOT) break;
+        int32_t id = trie_value(&u->tokens, node);
+        if (id < 0) continue;
+        double score = ends[start].score + u->scores[id];
+        if (is_better(ends, at + 1, score)) ends[at + 1] = (struct unigram_end){score, start, at + 1, id};
+        whole_character = whole_character || at + 1 == next;
+    }
+    return whole_character;
 }
 
 static enum status find_ends(const struct unigram *u, struct unigram_end *ends, const char *word,
                              size_t length, struct error *e) {
     for (size_t start = 0, next = 0; start < length; start = next) {
-        double score = ends[start].score;
-        uint32_t node = TRIE_ROOT;
-        bool whole_character = false;
         utf8_next(word, length, &next);
-        for (size_t at = start; at < length; at++) {
-            node = trie_step(&u->tokens, node, (unsigned char)word[at]);
-            if (node == TRIE_ROOT) break;
-            int32_t id = trie_value(&u->tokens, node);
-            if (id < 0) continue;
-            offer(ends, start, at + 1, id, score + u->scores[id]);
-            whole_character = whole_character || at + 1 == next;
-        }
-        if (whole_character) continue;
+        if (offer_tokens(u, ends, word, length, start, next)) continue;
+        double score = ends[start].score + u->unknown_score;
+        if (!is_better(ends, next, score)) continue;
         if (u->unknown_id < 0)
             return error_set(e, STATUS_INVALID_ARGUMENT, "tokenizer",
                              "the text has something that the vocabulary lacks, and no unk_id is named");
-        offer(ends, start, next, u->unknown_id, score + u->unknown_score);
+        ends[next] = (struct unigram_end){score, start, next, u->unknown_id};
     }
     return STATUS_OK;
 }
@@ -155,11 +162,12 @@ enum status unigram_encode(const struct unigram *u, struct unigram_scratch *s, c
     for (size_t i = 0; i <= length; i++) s->ends[i] = (struct unigram_end){0};
     enum status status = find_ends(u, s->ends, word, length, e);
     size_t count = status == STATUS_OK ? find_path(s, length) : 0;
-    for (size_t i = 0, last; status == STATUS_OK && i < count; i = last) {
+    for (size_t i = 0, last; i < count && status == STATUS_OK; i = last) {
         for (last = i + 1;
-             s->path[i].id == u->unknown_id && last < count && s->path[last].id == u->unknown_id;)
+             last < count && s->path[i].id == u->unknown_id && s->path[last].id == u->unknown_id;)
             last++;
-        status = add_run(u, word + s->path[i].start, s->path[last - 1].end - s->path[i].start, out, e);
+        size_t start = s->path[i].start;
+        status = add_run(u, word + start, s->path[last - 1].end - start, out, e);
     }
     return status;
 }
