@@ -42,7 +42,7 @@ struct engine {
     bool fail_load, no_start;
     pthread_t thread;
     pthread_mutex_t lock; /* over all that follows */
-    pthread_cond_t changed;
+    pthread_cond_t closed;
     struct engine_request *requests; /* in order of submission */
     bool closing, draining, awake;
     struct engine_stats stats;
@@ -243,14 +243,22 @@ static void sleep_ms(unsigned ms) {
     nanosleep(&time, NULL);
 }
 
+/* Gives the lock away meanwhile; engine_close ends it early. */
+static void wait_ms(struct engine *engine, unsigned ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    uint64_t ns = (uint64_t)until.tv_nsec + ms * 1000000ull;
+    until.tv_sec += (time_t)(ns / 1000000000u);
+    until.tv_nsec = (long)(ns % 1000000000u);
+    while (!engine->closing && pthread_cond_timedwait(&engine->closed, &engine->lock, &until) == 0) continue;
+}
+
 static void *run(void *context) {
     struct engine *engine = context;
     pthread_mutex_lock(&engine->lock);
     while (!engine->closing) {
         bool worked = step(engine);
-        pthread_mutex_unlock(&engine->lock);
-        sleep_ms(engine->token_ms ? engine->token_ms : worked ? 0 : 1);
-        pthread_mutex_lock(&engine->lock);
+        wait_ms(engine, engine->token_ms ? engine->token_ms : worked ? 0 : 1);
     }
     pthread_mutex_unlock(&engine->lock);
     return NULL;
@@ -280,6 +288,7 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
     engine->fail_at = setting(options->model, "fail-at");
     engine->no_start = setting(options->model, "no-start");
     pthread_mutex_init(&engine->lock, NULL);
+    pthread_cond_init(&engine->closed, NULL);
     pthread_create(&engine->thread, NULL, run, engine);
     *out = engine;
     return STATUS_OK;
@@ -289,8 +298,10 @@ void engine_close(struct engine *engine) {
     pthread_mutex_lock(&engine->lock);
     assert(!engine->requests);
     engine->closing = true;
+    pthread_cond_signal(&engine->closed);
     pthread_mutex_unlock(&engine->lock);
     pthread_join(engine->thread, NULL);
+    pthread_cond_destroy(&engine->closed);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
 }

@@ -1,0 +1,98 @@
+/* Every folder of tests/cases/http: `request` is a body, `expect.json` what it must give: {"status", and for
+ * an error "param" and "code" exactly and "message" as a part; "path" where it is not /v1/completions}. The
+ * same daemon takes all of them, and must answer as before at the end. */
+#include "tests/http/support_http.h"
+
+static struct daemon d;
+
+static int start(void **state) {
+    (void)state;
+    daemon_start_fake(&d, "fake", NULL);
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    daemon_stop(&d);
+    return 0;
+}
+
+static void check_error(const char *name, const struct answer *a, const json_t *expect) {
+    json_t *body = answer_json(a);
+    const json_t *error = json_object_get(body, "error");
+    const char *message = json_string_value(json_object_get(error, "message"));
+    const char *part = json_string_value(json_object_get(expect, "message"));
+    if (!message || !json_is_string(json_object_get(error, "type")) || json_object_size(error) != 4)
+        fail_msg("%s: not the shape of an error: %s", name, a->body);
+    if (!json_equal(json_object_get(error, "param"), json_object_get(expect, "param")) ||
+        !json_equal(json_object_get(error, "code"), json_object_get(expect, "code")))
+        fail_msg("%s: another param or code: %s", name, a->body);
+    if (part && !strstr(message, part)) fail_msg("%s: the message has no '%s': %s", name, part, message);
+    json_decref(body);
+}
+
+static void check_case(const char *path, const char *name, void *context) {
+    size_t length, expect_length;
+    char *request = test_file_read(path, "request", &length),
+         *text = test_file_read(path, "expect.json", &expect_length);
+    json_t *expect = json_loadb(text, expect_length, 0, NULL);
+    const char *where = json_string_value(json_object_get(expect, "path"));
+    assert_non_null(expect);
+    struct answer a = http_request(&d, "POST", where ? where : "/v1/completions", NULL, request, length);
+    long status = (long)json_integer_value(json_object_get(expect, "status"));
+    if (a.error || a.status != status) fail_msg("%s: status %ld: %s", name, a.status, a.body ? a.body : "");
+    assert_string_equal(answer_header(&a, "Content-Type"), "application/json");
+    if (status >= 400) check_error(name, &a, expect);
+    ++*(size_t *)context;
+    answer_free(&a);
+    json_decref(expect);
+    free(text);
+    free(request);
+}
+
+static void test_cases(void **state) {
+    (void)state;
+    size_t count = 0;
+    json_t *before = complete(&d, "{\"prompt\":\"Once\",\"temperature\":0}");
+    test_each_folder(test_source_path("tests/cases/http"), check_case, &count);
+    assert_true(count > 100);
+    json_t *after = complete(&d, "{\"prompt\":\"Once\",\"temperature\":0}");
+    assert_string_equal(choice_text(before, 0), choice_text(after, 0));
+    json_decref(before);
+    json_decref(after);
+    wait_metric(&d, "prenorm_http_body_bytes_held", 0);
+    wait_metric(&d, "prenorm_encode_requests", 0);
+}
+
+/* The start of a prompt needs a token. */
+static void test_empty_prompt_without_start_token(void **state) {
+    (void)state;
+    struct daemon other;
+    daemon_start_fake(&other, "no-start", NULL);
+    struct answer a = http_post(&other, "/v1/completions", "{\"prompt\":\"\"}");
+    assert_int_equal(a.status, 400);
+    answer_free(&a);
+    daemon_stop(&other);
+}
+
+static void test_strict_and_any_model(void **state) {
+    (void)state;
+    struct daemon other;
+    daemon_start_fake(&other, "fake", "--strict", "--any-model", NULL);
+    struct answer a =
+        http_post(&other, "/v1/completions", "{\"prompt\":\"a\",\"model\":\"other\",\"frobnicate\":1}");
+    assert_int_equal(a.status, 400);
+    assert_non_null(strstr(a.body, "\"param\":\"frobnicate\""));
+    answer_free(&a);
+    json_decref(complete(&other, "{\"prompt\":\"a\",\"model\":\"other\"}"));
+    daemon_stop(&other);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_empty_prompt_without_start_token),
+        cmocka_unit_test(test_strict_and_any_model),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
