@@ -8,10 +8,11 @@
 #include "engine/base/memory.h"
 #include "engine/sample/generator.h"
 
-#define TEMPERATURE_GREEDY 1e-5 /* below: its inverse would leave the range where exp is of use */
-#define DRAW_BLOCK         256  /* ids whose weights are summed at once */
-#define NUCLEUS_FIRST      64   /* candidates that top_p and typical_p look at first ... */
-#define NUCLEUS_GROWTH     8    /* ... and how fast that grows while they do not suffice */
+#define TEMPERATURE_GREEDY 1e-5  /* below: its inverse would leave the range where exp is of use */
+#define DRAW_BLOCK         256   /* ids whose weights are summed at once */
+#define EXP_LEAST          1e-46 /* the kernels' exp is 0 below */
+#define NUCLEUS_FIRST      64    /* candidates that top_p and typical_p look at first ... */
+#define NUCLEUS_GROWTH     8     /* ... and how fast that grows while they do not suffice */
 
 enum status sampler_scratch_init(struct sampler_scratch *scratch, size_t rows, struct error *e) {
     *scratch = (struct sampler_scratch){
@@ -165,9 +166,11 @@ static void keep_nucleus(struct distribution *d, double p) {
 
 /* Every id of at least this weight (and more than 0), in the order of ids. */
 static void keep_min_weight(struct distribution *d, double least) {
+    /* A logit below this has less weight for certain: most are passed over without an exp. */
+    float cutoff = d->max + (float)(log(least > EXP_LEAST ? least : EXP_LEAST) - 0.01) / d->factor;
     d->kept = 0;
     for (size_t i = 0; i < d->count; i++) {
-        if (d->row[i] == -INFINITY) continue;
+        if (d->row[i] < cutoff) continue;
         double weight = weight_of(d, d->row[i]);
         if (weight <= 0 || weight < least) continue;
         d->scratch->candidates[d->kept] = (struct candidate){d->row[i], (int32_t)i};
