@@ -42,7 +42,7 @@ static enum status check_room(const struct inbox *inbox, size_t choices, size_t 
 }
 
 static void append(struct inbox *inbox, struct engine_request *request) {
-    request_retain(request);
+    sched_request_retain(request);
     request->next_arrival = NULL;
     if (inbox->last)
         inbox->last->next_arrival = request;

@@ -184,7 +184,7 @@ static void destroy(struct engine_request *r) {
     free(r);
 }
 
-enum status request_create(const struct request_rules *rules, const struct engine_prompt *prompt,
+enum status sched_request_create(const struct request_rules *rules, const struct engine_prompt *prompt,
                            uint64_t now_ns, struct engine_request **out, struct error *e) {
     *out = NULL;
     enum status status = check_prompt(rules, prompt, e);
@@ -210,11 +210,11 @@ enum status request_create(const struct request_rules *rules, const struct engin
     return STATUS_OK;
 }
 
-void request_retain(struct engine_request *request) {
+void sched_request_retain(struct engine_request *request) {
     atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
 }
 
-void request_release(struct engine_request *request) {
+void sched_request_release(struct engine_request *request) {
     /* Release: what this thread wrote is done before the count falls. Acquire: the one that frees sees all of
      * it. */
     if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) == 1) destroy(request);

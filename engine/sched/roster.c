@@ -97,7 +97,7 @@ void roster_finish(struct scheduler *s, struct sequence *q, struct sequence_prog
     count_finish(s, q, progress.finish, now_ns);
     post_finished(s, q, &progress, failure);
     struct engine_request *request = q->request;
-    if (--request->unfinished == 0) request_release(request);
+    if (--request->unfinished == 0) sched_request_release(request);
 }
 
 static void finish_plainly(struct scheduler *s, struct sequence *q, enum engine_finish finish,

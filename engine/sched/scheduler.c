@@ -140,7 +140,7 @@ enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *pr
     enum status status = STATUS_OK;
     size_t made = 0;
     for (; made < count && status == STATUS_OK; made++) {
-        status = request_create(&s->options.rules, &prompts[made], now_ns, &requests[made], e);
+        status = sched_request_create(&s->options.rules, &prompts[made], now_ns, &requests[made], e);
         if (status != STATUS_OK) break;
         requests[made]->scheduler = s;
     }
@@ -148,7 +148,7 @@ enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *pr
     if (status == STATUS_OK) return status;
     if (status == STATUS_LIMIT) stats_add(&s->stats.refused_queue, 1);
     for (size_t i = 0; i < made; i++) {
-        request_release(requests[i]);
+        sched_request_release(requests[i]);
         requests[i] = NULL;
     }
     return status;
@@ -163,7 +163,7 @@ void scheduler_release(struct engine_request *request) {
     struct scheduler *s = request->scheduler;
     mailbox_close(&s->outbox, &request->mailbox);
     scheduler_cancel(request);
-    request_release(request);
+    sched_request_release(request);
 }
 
 void scheduler_drain(struct scheduler *s) {
