@@ -113,8 +113,8 @@ VECTOR_INLINE float vector_bits_to_float(int32_t bits) {
     return value;
 }
 
-/* v * 2^n, where `shifted` holds n + 1.5 * 2^23 as a float and -252 <= n <= 252. Two multiplications, the
- * first of them exact for 1/2 <= v <= 2, so that a subnormal result is rounded once. */
+/* v * 2^n, where `shifted` holds n + 1.5 * 2^23 as a float and -126 <= n <= 128, by two multiplications,
+ * since 2^128 is not a float. */
 VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector shifted) {
     EACH_LANE {
         uint32_t bits;
