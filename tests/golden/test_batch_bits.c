@@ -1,0 +1,130 @@
+/* The bits of a row's logits do not depend on how its sequence was cut into chunks, on what else is in the step, on the
+ * number of threads or on the instruction set: for every golden model, over the forward pass alone (the scheduler has the
+ * like in test_same_bits.c). */
+#include "engine/forward/forward.h"
+#include "engine/loader.h"
+#include "tests/support/golden.h"
+
+#define PAGE_TOKENS 32
+#define ROWS_MAX    96
+#define SEQUENCES   3
+
+/* Sequences 0 .. on caches of their own, one forward pass. */
+struct stage {
+    struct workers *workers;
+    struct loaded_model model;
+    struct kv_pool pool;
+    struct kv_table tables[SEQUENCES];
+    struct forward *forward;
+};
+
+static void stage_init(struct stage *s, const char *path, size_t threads, const struct kernel_table *kernels) {
+    struct error e = {0};
+    struct loader_options options = {.folder = path, .form = NORM_FORM_CRMSNORM};
+    assert_ok(workers_create(threads, &s->workers, &e));
+    assert_ok(loaded_model_init(&s->model, &options, s->workers, &e));
+    const struct model_description *d = &s->model.description;
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    size_t pages = (ROWS_MAX + PAGE_TOKENS - 1) / PAGE_TOKENS;
+    assert_ok(kv_pool_init(&s->pool, &layout, pages * SEQUENCES, &e));
+    struct forward_limits limits = {.rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = SEQUENCES};
+    assert_ok(forward_create(&s->model.packed, &s->pool, kernels, s->workers, &limits, &s->forward, &e));
+    for (size_t i = 0; i < SEQUENCES; i++) assert_ok(kv_table_init(&s->tables[i], pages, &e));
+}
+
+static void stage_reset(struct stage *s) {
+    for (size_t i = 0; i < SEQUENCES; i++) kv_table_shrink(&s->tables[i], &s->pool, 0);
+}
+
+static void stage_deinit(struct stage *s) {
+    stage_reset(s);
+    for (size_t i = 0; i < SEQUENCES; i++) kv_table_deinit(&s->tables[i]);
+    forward_destroy(s->forward);
+    kv_pool_deinit(&s->pool);
+    loaded_model_deinit(&s->model);
+    workers_destroy(s->workers);
+}
+
+static struct step_entry entry_of(struct stage *s, size_t sequence, const int32_t *ids, size_t first, size_t count) {
+    assert_int_equal(kv_table_reserve(&s->tables[sequence], &s->pool, first + count), STATUS_OK);
+    return (struct step_entry){
+        .table = &s->tables[sequence],
+        .tokens = ids + first,
+        .first_position = first,
+        .count = count,
+        .logit_rows = count,
+        .rope_theta = forward_rope_theta(s->forward, ROWS_MAX),
+    };
+}
+
+/* Logits of ids [count] into out [count, vocabulary], in chunks, with company (0: alone) in front of them. */
+static void run(struct stage *s, const int32_t *ids, size_t count, size_t chunk, size_t company, float *out) {
+    size_t vocabulary = forward_vocabulary(s->forward);
+    stage_reset(s);
+    for (size_t first = 0; first < count; first += chunk) {
+        size_t rows = count - first < chunk ? count - first : chunk, skipped = 0;
+        struct step_entry entries[SEQUENCES];
+        for (size_t i = 0; i < company; i++) {
+            size_t own = 1 + (first + i) % 3; /* their own chunks, restarting at position 0 */
+            entries[i] = entry_of(s, 1 + i, ids + i, 0, own);
+            skipped += own;
+        }
+        entries[company] = entry_of(s, 0, ids, first, rows);
+        forward_step(s->forward, entries, company + 1);
+        for (size_t r = 0; r < rows; r++)
+            memcpy(out + (first + r) * vocabulary, forward_logits(s->forward, skipped + r), vocabulary * sizeof *out);
+    }
+}
+
+static void check_stage(struct stage *s, const struct golden_sequence *sequence, const float *expected, const char *what) {
+    size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2, vocabulary = forward_vocabulary(s->forward);
+    float *found = malloc(count * vocabulary * sizeof *found);
+    static const size_t chunks[] = {1, 5, 16, ROWS_MAX};
+    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)
+        for (size_t company = 0; company < SEQUENCES; company++) {
+            run(s, sequence->ids, count, chunks[i], company, found);
+            if (memcmp(found, expected, count * vocabulary * sizeof *found) != 0)
+                fail_msg("%s: other bits in chunks of %zu with %zu more sequences", what, chunks[i], company);
+        }
+    free(found);
+}
+
+static void check_model(const char *path, const char *name, void *context) {
+    (void)context;
+    struct golden g;
+    const struct kernel_table *tables[8];
+    size_t table_count = kernel_available(tables);
+    golden_init(&g, path);
+    const struct golden_sequence *sequence = &g.sequences[0];
+    size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2;
+    float *expected = malloc(count * g.vocabulary * sizeof *expected);
+    struct stage s;
+    stage_init(&s, path, 1, tables[table_count - 1]);
+    run(&s, sequence->ids, count, ROWS_MAX, 0, expected);
+    check_stage(&s, sequence, expected, name);
+    stage_deinit(&s);
+    stage_init(&s, path, 3, tables[table_count - 1]);
+    check_stage(&s, sequence, expected, name);
+    stage_deinit(&s);
+    for (size_t i = 0; i + 1 < table_count; i++) {
+        float *found = malloc(count * g.vocabulary * sizeof *found);
+        stage_init(&s, path, 2, tables[i]);
+        run(&s, sequence->ids, count, 7, 1, found);
+        if (memcmp(found, expected, count * g.vocabulary * sizeof *found) != 0)
+            fail_msg("%s: other bits with %s kernels", name, tables[i]->name);
+        stage_deinit(&s);
+        free(found);
+    }
+    free(expected);
+    golden_deinit(&g);
+}
+
+static void test_all_models(void **state) {
+    (void)state;
+    assert_true(golden_each(check_model, NULL) >= 3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
