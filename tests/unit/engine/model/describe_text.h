@@ -1,0 +1,41 @@
+/* Describes a config.json given as text, for the tests of this folder. */
+#pragma once
+
+#include <math.h>
+
+#include "engine/model/describe.h"
+#include "tests/support/test_support.h"
+
+/* Equal but for the rounding of one operation. */
+static inline void assert_number(double found, double expected) {
+    if (!(fabs(found - expected) <= 1e-15 * fabs(expected)))
+        fail_msg("found %.17g, expected %.17g", found, expected);
+}
+
+/* text is JSON with ' for ", so that it reads well in C. */
+static inline enum status describe_text(const char *text, struct model_description *d, struct error *e) {
+    char *json = strdup(text), *folder = test_folder_create();
+    for (char *c = json; *c; c++)
+        if (*c == '\'') *c = '"';
+    test_file_write(folder, "config.json", json, strlen(json));
+    const struct family *family = NULL;
+    enum status status = describe_model(folder, d, &family, e);
+    test_folder_remove(folder);
+    free(json);
+    return status;
+}
+
+/* Refused, with every one of the fragments ('|' between them) in the message. */
+static inline void assert_refused(const char *text, const char *fragments) {
+    struct model_description d;
+    struct error e = {0};
+    char message[1400], copy[256], *rest = copy;
+    if (describe_text(text, &d, &e) == STATUS_OK)
+        fail_msg("%s\n  is not refused; expected '%s'", text, fragments);
+    description_deinit(&d);
+    error_format(&e, message, sizeof message);
+    snprintf(copy, sizeof copy, "%s", fragments);
+    for (char *fragment; (fragment = strsep(&rest, "|"));)
+        if (!strstr(message, fragment))
+            fail_msg("%s\n  gives '%s'; expected '%s' in it", text, message, fragment);
+}
