@@ -12,6 +12,20 @@
 static const uint64_t second_ns = 1000000000u;
 static const uint64_t ping_ns = 15 * 1000000000ull;
 
+static void on_disconnect(uv_poll_t *poll, int status, int events) {
+    (void)status, (void)events;
+    struct connection *c = poll->data;
+    struct request *r = c->request;
+    uv_poll_stop(poll);
+    c->has_ended = true;
+    c->ended_ns = clock_ns();
+    /* What has arrived before may still be on its way through libmicrohttpd. */
+    if (!r || r->state == REQUEST_RECEIVING || r->state == REQUEST_ANSWERED || r->state == REQUEST_GONE)
+        return;
+    log_debug("request %s: the client has left", r->id);
+    request_abandon(r);
+}
+
 struct connection *connection_create(struct service *s, int fd) {
     struct connection *c = calloc(1, sizeof *c);
     if (!c) return NULL;
@@ -23,6 +37,9 @@ struct connection *connection_create(struct service *s, int fd) {
     s->connections = c;
     s->stats.connections++;
     s->stats.connections_opened++;
+    c->poll.data = c;
+    c->has_poll = uv_poll_init(&s->loop.uv, &c->poll, fd) == 0;
+    if (c->has_poll) uv_poll_start(&c->poll, UV_DISCONNECT, on_disconnect);
     return c;
 }
 
@@ -42,31 +59,6 @@ void connection_destroy(struct connection *c) {
         uv_close((uv_handle_t *)&c->poll, on_poll_closed);
     else
         free(c);
-}
-
-static void on_disconnect(uv_poll_t *poll, int status, int events) {
-    (void)status, (void)events;
-    struct connection *c = poll->data;
-    connection_unwatch(c);
-    if (!c->request || c->request->state == REQUEST_GONE) return;
-    c->service->stats.disconnects++;
-    log_debug("request %s: the client has left", c->request->id);
-    request_abandon(c->request);
-}
-
-void connection_watch(struct connection *c) {
-    if (c->is_watched) return;
-    if (!c->has_poll) {
-        if (uv_poll_init(&c->service->loop.uv, &c->poll, c->fd) != 0) return;
-        c->has_poll = true;
-        c->poll.data = c;
-    }
-    c->is_watched = uv_poll_start(&c->poll, UV_DISCONNECT, on_disconnect) == 0;
-}
-
-void connection_unwatch(struct connection *c) {
-    if (c->is_watched) uv_poll_stop(&c->poll);
-    c->is_watched = false;
 }
 
 /* ---- the sweep ----------------------------------------------------------------------------------------- */
@@ -96,6 +88,11 @@ static void answer_late_body(struct connection *c) {
 
 static void sweep_receiving(struct connection *c, uint64_t now) {
     const struct config *config = c->service->config;
+    /* libmicrohttpd, edge-triggered, misses an end of file that comes together with the last bytes. */
+    if (c->has_ended && now - c->ended_ns >= second_ns) {
+        cut(c);
+        return;
+    }
     uint64_t since = c->request ? c->request->begun_ns : c->since_ns;
     uint64_t limit = c->request ? config->read_timeout_seconds : config->idle_timeout_seconds;
     if (now - since < limit * second_ns) return;

@@ -14,19 +14,15 @@ struct connection {
     struct request *request; /* NULL between requests */
     uv_poll_t poll;
     int fd;
-    bool is_watched, has_poll, is_cut;
-    uint64_t since_ns; /* the start, or the end of the last request */
+    bool has_poll, has_ended, is_cut; /* has_ended: the client sends no more */
+    uint64_t since_ns;                /* the start, or the end of the last request */
+    uint64_t ended_ns;
 };
 
-/* NULL when there is no memory. */
+/* Watches the socket: from the end of file on, a request that waits for the engine counts as abandoned. NULL
+ * when there is no memory. */
 struct connection *connection_create(struct service *s, int fd);
 void connection_destroy(struct connection *c);
-
-/* From now on the client's end of file counts as gone. */
-void connection_watch(struct connection *c);
-
-/* Of the request that has ended. */
-void connection_unwatch(struct connection *c);
 
 /* Ends those that were silent or slow for too long, cancels streams whose client does not read, sends pings.
  */

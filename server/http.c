@@ -194,8 +194,7 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t s
     if (r->state == REQUEST_GONE) return MHD_CONTENT_READER_END_WITH_ERROR;
     if (reply_pending(&r->reply)) return (ssize_t)reply_take(&r->reply, out, size);
     if (r->reply.ended) return MHD_CONTENT_READER_END_OF_STREAM;
-    request_suspend(r);
-    return 0;
+    return request_suspend(r) ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static enum MHD_Result queue_stream(struct request *r) {
@@ -239,8 +238,7 @@ static enum MHD_Result proceed(struct request *r) {
     case REQUEST_RUNNING:
         break;
     }
-    request_suspend(r);
-    return MHD_YES;
+    return request_suspend(r) ? MHD_YES : MHD_NO;
 }
 
 /* A client that waits for "100 Continue", or wants to send far too much, is answered at once; libmicrohttpd
@@ -291,11 +289,9 @@ static void on_completed(void *service, struct MHD_Connection *mhd, void **conte
     (void)mhd;
     if (!r) return;
     *context = NULL;
-    connection_unwatch(r->connection);
     r->connection->request = NULL;
     r->connection->since_ns = clock_ns();
-    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK && r->state != REQUEST_GONE &&
-        s->phase != SERVICE_STOPPING)
+    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !r->connection->is_cut && s->phase != SERVICE_STOPPING)
         s->stats.disconnects++;
     r->is_suspended = false;
     request_abandon(r);

@@ -146,11 +146,15 @@ void request_abandon(struct request *r) {
 
 /* ---- waiting ------------------------------------------------------------------------------------------- */
 
-void request_suspend(struct request *r) {
+bool request_suspend(struct request *r) {
     assert(!r->is_suspended && r->mhd);
+    if (r->connection->has_ended) {
+        request_abandon(r);
+        return false;
+    }
     r->is_suspended = true;
-    connection_watch(r->connection);
     MHD_suspend_connection(r->mhd);
+    return true;
 }
 
 void request_resume(struct request *r) {

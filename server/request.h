@@ -76,6 +76,7 @@ void request_stream(struct request *r);
 /* The client has left, or is cut off: nothing more is generated for it. */
 void request_abandon(struct request *r);
 
-/* For http.c: waits outside libmicrohttpd, and goes on. */
-void request_suspend(struct request *r);
+/* For http.c: waits outside libmicrohttpd, and goes on. Where the client has left already it does not wait:
+ * then the request is abandoned and the result false. */
+bool request_suspend(struct request *r);
 void request_resume(struct request *r);

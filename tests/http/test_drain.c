@@ -1,0 +1,150 @@
+/* The end: what was admitted is finished, what is new is refused, the listener closes last. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "tests/http/support_http.h"
+
+enum { CLIENTS = 12 };
+
+struct client {
+    const struct daemon *daemon;
+    pthread_t thread;
+    struct answer answer;
+    bool is_stream;
+};
+
+static void *run_client(void *context) {
+    struct client *c = context;
+    c->answer = http_post(
+        c->daemon, "/v1/completions",
+        c->is_stream
+            ? "{\"prompt\":\"Once\",\"max_tokens\":60,\"temperature\":0,\"ignore_eos\":true,\"stream\":true}"
+            : "{\"prompt\":\"Once\",\"max_tokens\":60,\"temperature\":0,\"ignore_eos\":true}");
+    return NULL;
+}
+
+static void start_clients(const struct daemon *d, struct client *clients) {
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = (struct client){.daemon = d, .is_stream = i % 2};
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, run_client, &clients[i]), 0);
+    }
+}
+
+static void test_drain_under_load(void **state) {
+    (void)state;
+    struct daemon d;
+    struct client clients[CLIENTS];
+    daemon_start_fake(&d, "token-ms=10", "--max-sequences", "8", NULL);
+    start_clients(&d, clients);
+    wait_metric(&d, "prenorm_sequences_waiting", CLIENTS - 8);
+    kill(d.pid, SIGTERM);
+    sleep_ms(50);
+    struct answer a = http_post(&d, "/v1/completions", "{\"prompt\":\"late\"}");
+    assert_int_equal(a.status, 503);
+    assert_string_equal(answer_header(&a, "Connection"), "close");
+    assert_non_null(answer_header(&a, "Retry-After"));
+    assert_non_null(strstr(a.body, "\"code\":\"draining\""));
+    answer_free(&a);
+    a = http_get(&d, "/ready");
+    assert_int_equal(a.status, 503);
+    assert_string_equal(answer_header(&a, "Connection"), "close");
+    answer_free(&a);
+    a = http_get(&d, "/health");
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    for (int i = 0; i < CLIENTS; i++) {
+        struct client *c = &clients[i];
+        pthread_join(c->thread, NULL);
+        assert_int_equal(c->answer.error, 0);
+        assert_int_equal(c->answer.status, 200);
+        if (c->is_stream)
+            assert_non_null(strstr(c->answer.body, "data: [DONE]\n\n"));
+        else
+            assert_non_null(strstr(c->answer.body, "\"completion_tokens\":60"));
+        answer_free(&c->answer);
+    }
+    assert_int_equal(daemon_wait(&d, NULL), 0);
+}
+
+/* Past the limit, or after a second signal, what runs is told that it ends. */
+static void check_cut_short(const char *seconds, bool signal_twice) {
+    struct daemon d;
+    daemon_start_fake(&d, "token-ms=10", "--drain-seconds", seconds, NULL);
+    int plain = raw_connect(&d), stream = raw_connect(&d);
+    raw_post(plain, "{\"prompt\":\"a\",\"max_tokens\":2000,\"ignore_eos\":true}");
+    raw_post(stream, "{\"prompt\":\"a\",\"max_tokens\":2000,\"ignore_eos\":true,\"stream\":true}");
+    wait_metric(&d, "prenorm_sequences_running", 2);
+    raw_read_until(stream, "data: {");
+    double begun = clock_seconds();
+    kill(d.pid, SIGTERM);
+    if (signal_twice) {
+        sleep_ms(100);
+        kill(d.pid, SIGINT);
+    }
+    size_t length;
+    char *text = raw_read_all(plain, &length);
+    assert_int_equal(strncmp(text, "HTTP/1.1 503 ", 13), 0);
+    assert_non_null(strstr(text, "\"code\":\"draining\""));
+    free(text);
+    text = raw_read_all(stream, &length);
+    assert_non_null(strstr(text, "data: {\"error\":"));
+    assert_null(strstr(text, "[DONE]"));
+    free(text);
+    close(plain);
+    close(stream);
+    assert_int_equal(daemon_wait(&d, NULL), 0);
+    assert_true(clock_seconds() - begun < 15);
+}
+
+static void test_limit(void **state) {
+    (void)state;
+    check_cut_short("1", false);
+}
+
+static void test_second_signal(void **state) {
+    (void)state;
+    check_cut_short("600", true);
+}
+
+/* An idle connection does not hold the end up. */
+static void test_idle_connection(void **state) {
+    (void)state;
+    struct daemon d;
+    daemon_start_fake(&d, "fake", NULL);
+    int idle = raw_connect(&d), half = raw_connect(&d);
+    raw_send(idle, "GET /health HTTP/1.1\r\nHost: t\r\n\r\n");
+    raw_read_until(idle, "ok");
+    raw_send(half, "GET /hea");
+    daemon_stop(&d);
+    close(idle);
+    close(half);
+}
+
+/* A client that never reads its answer is cut off at the limit. */
+static void test_reader_that_does_not_read(void **state) {
+    (void)state;
+    struct daemon d;
+    int small = 4096;
+    daemon_start_fake(&d, "fake", "--drain-seconds", "1", NULL);
+    int fd = raw_connect(&d);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    for (int i = 0; i < 60; i++)
+        raw_post(fd, "{\"prompt\":\"a\",\"max_tokens\":2000,\"ignore_eos\":true,\"logprobs\":20}");
+    sleep_ms(300);
+    daemon_stop(&d);
+    close(fd);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_drain_under_load),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_second_signal),
+        cmocka_unit_test(test_idle_connection),
+        cmocka_unit_test(test_reader_that_does_not_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
