@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "engine/base/memory.h"
+#include "engine/kv/kv_prefix.h"
 
 static enum status layout_bytes(const struct kv_layout *l, size_t pages, size_t *page_floats, size_t *bytes,
                                 struct error *e) {
@@ -61,27 +62,37 @@ enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, s
 
 void kv_pool_deinit(struct kv_pool *pool) {
     if (!pool->memory) return;
-    assert(pool->free_count == pool->page_count);
+    assert(kv_pool_available(pool) == pool->page_count);
     munmap(pool->memory, pool->mapped_bytes);
     free(pool->free_pages);
     free(pool->references);
     memset(pool, 0, sizeof *pool);
 }
 
+size_t kv_pool_available(const struct kv_pool *pool) {
+    return pool->free_count + (pool->prefix ? pool->prefix->idle_count : 0);
+}
+
 enum status kv_pool_take_page(struct kv_pool *pool, uint32_t *page) {
-    if (pool->free_count == 0) return STATUS_LIMIT;
-    *page = pool->free_pages[--pool->free_count];
+    if (pool->free_count > 0)
+        *page = pool->free_pages[--pool->free_count];
+    else if (!pool->prefix || !kv_prefix_evict(pool->prefix, page))
+        return STATUS_LIMIT;
     assert(pool->references[*page] == 0);
     pool->references[*page] = 1;
     return STATUS_OK;
 }
 
 void kv_pool_retain_page(struct kv_pool *pool, uint32_t page) {
-    assert(page < pool->page_count && pool->references[page] > 0);
-    pool->references[page]++;
+    assert(page < pool->page_count);
+    if (pool->references[page]++ > 0) return;
+    assert(pool->prefix);
+    kv_prefix_hold(pool->prefix, page);
 }
 
 void kv_pool_release_page(struct kv_pool *pool, uint32_t page) {
     assert(page < pool->page_count && pool->references[page] > 0);
-    if (--pool->references[page] == 0) pool->free_pages[pool->free_count++] = page;
+    if (--pool->references[page] > 0) return;
+    if (!pool->prefix || !kv_prefix_leave_idle(pool->prefix, page))
+        pool->free_pages[pool->free_count++] = page;
 }

@@ -19,13 +19,16 @@ struct kv_layout {
     size_t layers, kv_heads, head_dim, page_tokens;
 };
 
+struct kv_prefix;
+
 struct kv_pool {
     struct kv_layout layout;
     float *memory; /* mapped, zero until written */
     size_t page_floats, mapped_bytes;
     uint32_t page_count, free_count;
-    uint32_t *free_pages; /* a stack */
-    uint32_t *references; /* [page_count] */
+    uint32_t *free_pages;     /* a stack */
+    uint32_t *references;     /* [page_count] */
+    struct kv_prefix *prefix; /* NULL: content is forgotten with the last reference */
 };
 
 /* The pages of one sequence, in order of position. */
@@ -56,8 +59,12 @@ static inline size_t kv_pages_for(size_t positions, size_t page_tokens) {
 enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, size_t pages, struct error *e);
 void kv_pool_deinit(struct kv_pool *pool);
 
-/* Takes a free page; its content is undefined. STATUS_LIMIT when there is none. */
+/* Pages that could be taken: free and idle ones. */
+size_t kv_pool_available(const struct kv_pool *pool);
+
+/* Takes a page; its content is undefined. STATUS_LIMIT when none is available. */
 enum status kv_pool_take_page(struct kv_pool *pool, uint32_t *page);
+/* One reference more on a page that is held or idle. */
 void kv_pool_retain_page(struct kv_pool *pool, uint32_t page);
 void kv_pool_release_page(struct kv_pool *pool, uint32_t page);
 
@@ -67,6 +74,9 @@ void kv_table_deinit(struct kv_table *table); /* its pages must have been given 
 /* Makes the table cover `positions` positions, taking pages from the pool: all or none. STATUS_LIMIT when the
  * pool has too few. */
 enum status kv_table_reserve(struct kv_table *table, struct kv_pool *pool, size_t positions);
+
+/* Puts pages that others hold, or idle ones, in front of an empty table; a reference on each. */
+void kv_table_adopt(struct kv_table *table, struct kv_pool *pool, const uint32_t *pages, size_t count);
 
 /* Gives the pages beyond `positions` back (0: all), the last first. */
 void kv_table_shrink(struct kv_table *table, struct kv_pool *pool, size_t positions);

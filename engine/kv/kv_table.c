@@ -22,7 +22,7 @@ enum status kv_table_reserve(struct kv_table *table, struct kv_pool *pool, size_
     size_t pages = kv_pages_for(positions, pool->layout.page_tokens);
     assert(pages <= table->capacity);
     if (pages <= table->count) return STATUS_OK;
-    if (pages - table->count > pool->free_count) return STATUS_LIMIT;
+    if (pages - table->count > kv_pool_available(pool)) return STATUS_LIMIT;
     while (table->count < pages) {
         enum status status = kv_pool_take_page(pool, &table->pages[table->count]);
         assert(status == STATUS_OK);
@@ -30,6 +30,14 @@ enum status kv_table_reserve(struct kv_table *table, struct kv_pool *pool, size_
         table->count++;
     }
     return STATUS_OK;
+}
+
+void kv_table_adopt(struct kv_table *table, struct kv_pool *pool, const uint32_t *pages, size_t count) {
+    assert(table->count == 0 && count <= table->capacity);
+    for (size_t i = 0; i < count; i++) {
+        kv_pool_retain_page(pool, pages[i]);
+        table->pages[table->count++] = pages[i];
+    }
 }
 
 void kv_table_shrink(struct kv_table *table, struct kv_pool *pool, size_t positions) {
