@@ -5,18 +5,28 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "engine/base/clock.h"
 #include "engine/text/unicode.h"
 
 /* A match of the patterns in use takes a few steps a character; a run of a million blanks backtracks a
  * million times. */
-enum { STEPS_PER_MATCH_MAX = 10 * 1000 * 1000, JIT_STACK_FIRST = 32 * 1024, JIT_STACK_MAX = 4 * 1024 * 1024 };
+enum {
+    STEPS_PER_MATCH_MAX = 10 * 1000 * 1000,
+    JIT_STACK_FIRST = 32 * 1024,
+    JIT_STACK_MAX = 64 * 1024 * 1024
+};
 enum { HEAP_KIBIBYTES_MAX = 64 * 1024 };
 
 struct regex {
     pcre2_code *code;
 };
 
+/* Time that the matches of one run may take together, some hundred times what patterns in use need for a
+ * megabyte. The limit of steps cannot see a pattern that goes far from every place of a text. */
+#define RUN_SECONDS_MAX 20.0
+
 struct regex_run {
+    double seconds;
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
@@ -112,11 +122,19 @@ static enum status match_error(int code, struct error *e) {
                      "a regular expression of the tokenizer takes too long on this text");
 }
 
+static int match(struct regex_scan *s) {
+    double start = clock_seconds();
+    if (s->run->seconds > RUN_SECONDS_MAX) return PCRE2_ERROR_MATCHLIMIT;
+    int code = pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->length, s->at, PCRE2_NO_UTF_CHECK,
+                           s->run->data, s->run->context);
+    s->run->seconds += clock_seconds() - start;
+    return code;
+}
+
 enum status regex_scan_next(struct regex_scan *s, bool *found, struct error *e) {
     *found = false;
     while (s->at <= s->length) {
-        int code = pcre2_match(s->regex->code, (PCRE2_SPTR)s->text, s->length, s->at, PCRE2_NO_UTF_CHECK,
-                               s->run->data, s->run->context);
+        int code = match(s);
         if (code == PCRE2_ERROR_NOMATCH) return STATUS_OK;
         if (code < 0) return match_error(code, e);
         const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(s->run->data);
