@@ -55,6 +55,7 @@ void connection_destroy(struct connection *c) {
     else
         s->connections = c->next;
     s->stats.connections--;
+    loop_http_again(&s->loop);
     if (c->has_poll)
         uv_close((uv_handle_t *)&c->poll, on_poll_closed);
     else

@@ -6,7 +6,7 @@
 static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
 
 static void run_http(struct loop *l) {
-    l->has_resumed = false;
+    l->http_again = false;
     if (l->daemon) MHD_run(l->daemon);
 }
 
@@ -24,7 +24,7 @@ static void on_http_timer(uv_timer_t *handle) {
 static void on_prepare(uv_prepare_t *handle) {
     struct loop *l = handle->data;
     MHD_UNSIGNED_LONG_LONG timeout_ms;
-    if (l->has_resumed)
+    if (l->http_again)
         uv_timer_start(&l->http_timer, on_http_timer, 0, 0);
     else if (l->daemon && MHD_get_timeout(l->daemon, &timeout_ms) == MHD_YES)
         uv_timer_start(&l->http_timer, on_http_timer, timeout_ms, 0);
@@ -93,8 +93,8 @@ void loop_detach(struct loop *l) {
     uv_close((uv_handle_t *)&l->http, NULL);
 }
 
-void loop_resumed(struct loop *l) {
-    l->has_resumed = true;
+void loop_http_again(struct loop *l) {
+    l->http_again = true;
 }
 
 void loop_run(struct loop *l) {

@@ -27,7 +27,7 @@ struct loop {
     uv_async_t wake;
     uv_signal_t signals[3];
     struct MHD_Daemon *daemon; /* borrowed */
-    bool has_resumed;          /* the daemon has work that it does not know of by its descriptors */
+    bool http_again;           /* the daemon has work that it does not know of by its descriptors */
     struct loop_callbacks callbacks;
 };
 
@@ -39,9 +39,10 @@ enum status loop_init(struct loop *l, const struct loop_callbacks *callbacks, st
 enum status loop_attach(struct loop *l, struct MHD_Daemon *daemon, struct error *e);
 void loop_detach(struct loop *l);
 
-/* After MHD_resume_connection: libmicrohttpd acts on it when it runs next, and without threads it wakes
- * nobody for that. Any number of resumed connections share one run. */
-void loop_resumed(struct loop *l);
+/* Has the daemon run once more, soon: after MHD_resume_connection, and when a place for a waiting connection
+ * has become free. Without threads of its own it acts on both when it runs next, and wakes nobody for that.
+ * Any number of calls share one run. */
+void loop_http_again(struct loop *l);
 
 /* Runs until loop_stop; waits for and handles the next thing only. */
 void loop_run(struct loop *l);

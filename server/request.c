@@ -161,5 +161,5 @@ void request_resume(struct request *r) {
     if (!r->is_suspended) return;
     r->is_suspended = false;
     MHD_resume_connection(r->mhd);
-    loop_resumed(&r->service->loop);
+    loop_http_again(&r->service->loop);
 }
