@@ -46,7 +46,7 @@ double alibi_bias(const struct model_description *d, size_t head, size_t key, si
     double distance = (double)key - (double)query;
     switch (d->alibi.kind) {
     case ALIBI_FALCON:
-        return attention_scale * (falcon_bias(head, d->heads, key) - falcon_bias(head, d->heads, query));
+        return d->alibi.factor * attention_scale * (falcon_bias(head, d->heads, key) - falcon_bias(head, d->heads, query));
     case ALIBI_MPT: return mpt_slope(head, d->heads, d->alibi.bias_max) * distance;
     default: return bloom_slope(head, d->heads) * distance;
     }

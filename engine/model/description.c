@@ -14,7 +14,7 @@ void description_init(struct model_description *d) {
         .embedding_scale = 1,
         .logit_scale = 1,
         .rotary = {.theta = 10000, .factor = 1},
-        .alibi = {.bias_max = 8},
+        .alibi = {.bias_max = 8, .factor = 1},
         .deepnorm_alpha = 1,
         .dual_scale = 1,
         .dual_alpha = 1,

@@ -60,13 +60,14 @@ struct rotary {
 
 enum alibi_kind {
     ALIBI_BLOOM,  /* slopes 2^(-8 i / n) for n a power of 2, the rest of the heads from the odd steps of 2n */
-    ALIBI_FALCON, /* BLOOM's slopes; slope, position and product rounded to bfloat16, added before the 1/sqrt(d) */
+    ALIBI_FALCON, /* BLOOM's slopes; slope, position and product rounded to bfloat16; scaled by 1/sqrt(d) as the scores */
     ALIBI_MPT,    /* slopes 2^(-bias_max i / n') with n' the next power of 2: odd steps first, then even ones */
 };
 
 struct alibi {
     enum alibi_kind kind;
     double bias_max; /* MPT */
+    double factor;   /* Falcon: how many times the bias is added (family_falcon.c says why) */
 };
 
 enum qk_norm {

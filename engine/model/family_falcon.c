@@ -1,6 +1,7 @@
 /* Falcon (Almazrouei et al. 2023) in its three shapes: 7B (parallel with one norm, one key/value head), the
  * new decoder architecture of 40B, 180B and 11B (parallel with two norms or one, groups of heads), and the RW
  * models (sequential, ALiBi, q, k, v of a head together). */
+#include "engine/base/log.h"
 #include "engine/model/families.h"
 
 /* What all shapes have. */
@@ -62,6 +63,19 @@ static void describe_old(struct config_reader *config, struct model_description 
     }
 }
 
+/* The transformers library (4.57 and 5.23) gives two answers: its eager attention adds the bias to the scores and once more
+ * with the mask, its sdpa attention adds it once. The config's attn_implementation chooses, as it does there; without it
+ * the eager answer is given, which is the one that reference logits exist for. */
+static double alibi_factor(struct config_reader *config) {
+    static const char *const kinds[] = {"eager", "sdpa", NULL};
+    bool chosen = config_has(config, "attn_implementation");
+    size_t kind = config_choice(config, "attn_implementation", "eager", kinds);
+    if (!chosen)
+        log_warn("config.json: falcon with alibi adds its bias twice, as the eager attention of transformers does; "
+                 "\"attn_implementation\": \"sdpa\" adds it once, as the sdpa attention does");
+    return kind == 0 ? 2 : 1;
+}
+
 static void describe_positions(struct config_reader *config, struct model_description *d) {
     static const char *const unread[] = {"rope_theta", "rope_scaling", "rope_parameters", NULL};
     if (!config_bool(config, "alibi", false)) {
@@ -70,6 +84,7 @@ static void describe_positions(struct config_reader *config, struct model_descri
     }
     d->position = POSITION_ALIBI;
     d->alibi.kind = ALIBI_FALCON;
+    d->alibi.factor = alibi_factor(config);
     config_know(config, unread);
 }
 
