@@ -52,7 +52,9 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv_cache_mib", "%zu is too large", o->kv_cache_mib);
     enum status status = kv_plan_pages(&demand, &pages, e);
     if (status == STATUS_OK) status = kv_pool_init(&engine->pool, &demand.layout, pages, e);
+    if (status == STATUS_OK) status = kv_prefix_init(&engine->prefix, &engine->pool, e);
     if (status != STATUS_OK) return status;
+    engine->pool.prefix = &engine->prefix;
     log_info("cache: %zu pages of %zu tokens, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
              "%zu MiB were left",
              pages, o->kv_page_tokens, engine->pool.mapped_bytes >> 20,
@@ -243,6 +245,7 @@ void engine_close(struct engine *engine) {
     scheduler_destroy(engine->scheduler);
     if (engine->forward) forward_destroy(engine->forward);
     kv_pool_deinit(&engine->pool);
+    kv_prefix_deinit(&engine->prefix);
     if (engine->model.checkpoint) loaded_model_deinit(&engine->model);
     if (engine->tokenizer) tokenizer_close(engine->tokenizer);
     if (engine->workers) workers_destroy(engine->workers);

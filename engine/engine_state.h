@@ -4,7 +4,7 @@
 
 #include "engine/engine.h"
 #include "engine/forward/forward.h"
-#include "engine/kv/kv_pool.h"
+#include "engine/kv/kv_prefix.h"
 #include "engine/loader.h"
 #include "engine/sched/scheduler.h"
 #include "engine/text/tokenizer.h"
@@ -16,6 +16,7 @@ struct engine {
     struct tokenizer *tokenizer;
     struct loaded_model model;
     struct kv_pool pool;
+    struct kv_prefix prefix;
     struct forward *forward;
     int32_t *holes; /* ids without a token */
     struct scheduler *scheduler;

@@ -19,8 +19,7 @@ static size_t choose_victim(const struct batch_sequence *sequences, size_t count
     while (first < count && !batch_can_run(&sequences[first])) first++;
     for (int runs = 0; runs < 2; runs++)
         for (size_t i = count; i-- > 0;)
-            if (!victims[i] && sequences[i].held > 0 && i != first && batch_can_run(&sequences[i]) == runs)
-                return i;
+            if (!victims[i] && i != first && batch_can_run(&sequences[i]) == runs) return i;
     return count;
 }
 

@@ -185,7 +185,7 @@ static void destroy(struct engine_request *r) {
 }
 
 enum status sched_request_create(const struct request_rules *rules, const struct engine_prompt *prompt,
-                           uint64_t now_ns, struct engine_request **out, struct error *e) {
+                                 uint64_t now_ns, struct engine_request **out, struct error *e) {
     *out = NULL;
     enum status status = check_prompt(rules, prompt, e);
     if (status != STATUS_OK) return status;

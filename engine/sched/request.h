@@ -2,7 +2,8 @@
  * submitting thread, so that no step allocates for it.
  *
  * Who may touch what, and when:
- *   - everything but the last group is written by sched_request_create and only read afterwards, by any thread;
+ *   - everything but the last group is written by sched_request_create and only read afterwards, by any
+ * thread;
  *   - the sequences belong to the scheduler thread from admission until all are done;
  *   - the mailbox belongs to its outbox's mutex.
  * References: one of the handle (released by engine_request_release), one of the scheduler from admission
@@ -76,7 +77,7 @@ int64_t request_rank(uint64_t arrival_ns, int priority);
 
 /* One reference, the handle's. STATUS_INVALID_ARGUMENT with the field in e->where; STATUS_NO_MEMORY. */
 enum status sched_request_create(const struct request_rules *rules, const struct engine_prompt *prompt,
-                           uint64_t now_ns, struct engine_request **out, struct error *e);
+                                 uint64_t now_ns, struct engine_request **out, struct error *e);
 
 void sched_request_retain(struct engine_request *request);
 void sched_request_release(struct engine_request *request);

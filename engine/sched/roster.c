@@ -175,6 +175,12 @@ static size_t pages_for(const struct scheduler *s, size_t positions) {
     return kv_pages_for(positions, s->options.rules.page_tokens);
 }
 
+static size_t exclusive_pages(const struct scheduler *s, const struct sequence *q) {
+    size_t count = 0;
+    for (size_t i = 0; i < q->table.count; i++) count += s->options.pool->references[q->table.pages[i]] == 1;
+    return count;
+}
+
 static void describe(const struct scheduler *s, struct sequence *q, struct batch_sequence *out) {
     size_t target = sequence_target(q);
     assert(target > q->computed);
@@ -183,7 +189,7 @@ static void describe(const struct scheduler *s, struct sequence *q, struct batch
         .pending = target - q->computed,
         .plain = sequence_plain_rows(q),
         .room = mailbox_room(&((struct scheduler *)s)->outbox, &q->request->mailbox, q->choice),
-        .held = q->table.count,
+        .held = exclusive_pages(s, q),
         .needs_page = pages_for(s, target) > q->table.count};
     q->starved = !batch_can_run(out);
 }
@@ -204,7 +210,8 @@ static void preempt(struct scheduler *s, struct sequence *q) {
 
 static void preempt_victims(struct scheduler *s) {
     roster_describe(s);
-    if (batch_preempt(s->needs, s->running_count, s->options.pool->free_count, s->victims) == 0) return;
+    if (batch_preempt(s->needs, s->running_count, kv_pool_available(s->options.pool), s->victims) == 0)
+        return;
     for (size_t i = s->running_count; i-- > 0;)
         if (s->victims[i]) preempt(s, s->running[i]);
 }
@@ -226,16 +233,45 @@ static void insert_running(struct scheduler *s, struct sequence *q) {
     s->running[i] = q;
 }
 
-static void run(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+/* What the cache already has of a waiting sequence. */
+struct prefix_match {
+    struct kv_place place;
+    size_t pages; /* in s->matched */
+    size_t idle;  /* of which nobody holds: taking them takes what is available */
+};
+
+/* The last row is always computed: its logits are needed. Rows of a prompt that is scored are all needed. */
+static struct prefix_match match_prefix(struct scheduler *s, const struct sequence *q) {
+    const struct kv_pool *pool = s->options.pool;
+    struct prefix_match match = {0};
+    memcpy(&match.place.salt, &q->rope_theta, sizeof q->rope_theta);
+    if (!pool->prefix || sequence_scores_prompt(q)) return match;
+    size_t most = (sequence_target(q) - 1) / s->options.rules.page_tokens;
+    match.pages = kv_prefix_match(pool->prefix, q->tokens, most, &match.place, s->matched);
+    for (size_t i = 0; i < match.pages; i++) match.idle += pool->references[s->matched[i]] == 0;
+    return match;
+}
+
+static void count_first_run(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    q->first_run_ns = now_ns;
+    q->cached_tokens = q->computed;
+    histogram_observe(&s->stats.queue_time, seconds_between(q->request->arrival_ns, now_ns));
+    if (!s->options.pool->prefix || sequence_scores_prompt(q)) return;
+    stats_add(&s->stats.prefix_queries_tokens, q->request->prompt_count);
+    stats_add(&s->stats.prefix_hit_tokens, q->cached_tokens);
+}
+
+static void run(struct scheduler *s, struct sequence *q, const struct prefix_match *match, uint64_t now_ns) {
+    kv_table_adopt(&q->table, s->options.pool, s->matched, match->pages);
     enum status status = kv_table_reserve(&q->table, s->options.pool, sequence_target(q));
     assert(status == STATUS_OK);
     (void)status;
+    q->place = match->place;
+    q->indexed_pages = match->pages;
+    q->computed = match->pages * s->options.rules.page_tokens;
     queue_remove(&s->waiting, q);
     leave_inbox(s, q);
-    if (!q->first_run_ns) {
-        q->first_run_ns = now_ns;
-        histogram_observe(&s->stats.queue_time, seconds_between(q->request->arrival_ns, now_ns));
-    }
+    if (!q->first_run_ns) count_first_run(s, q, now_ns);
     sequence_move(q, SEQUENCE_PREFILL);
     insert_running(s, q);
 }
@@ -250,6 +286,11 @@ static bool displace_starved(struct scheduler *s) {
     return false;
 }
 
+static bool fits(const struct scheduler *s, const struct sequence *q, const struct prefix_match *match) {
+    size_t needed = pages_for(s, sequence_target(q)) - match->pages + match->idle;
+    return batch_admits(&s->options.limits, s->running_count, kv_pool_available(s->options.pool), needed);
+}
+
 /* In order of rank; the first that does not fit ends it, so that a long prompt is not overtaken for ever. One
  * that could not use its place (no room in its mailbox) is passed over. */
 static void admit_waiting(struct scheduler *s, uint64_t now_ns) {
@@ -258,11 +299,13 @@ static void admit_waiting(struct scheduler *s, uint64_t now_ns) {
         struct batch_sequence needs;
         describe(s, q, &needs);
         if (q->starved) continue;
-        size_t needed = pages_for(s, sequence_target(q));
-        while (!batch_admits(&s->options.limits, s->running_count, s->options.pool->free_count, needed))
+        struct prefix_match match = match_prefix(s, q);
+        while (!fits(s, q, &match)) {
             if (!displace_starved(s)) return;
+            match = match_prefix(s, q); /* pages that were held may be idle now */
+        }
         next = q->next; /* a displaced one may have come behind it */
-        run(s, q, now_ns);
+        run(s, q, &match, now_ns);
     }
 }
 
@@ -283,6 +326,6 @@ void roster_publish(struct scheduler *s) {
     stats_set(&s->stats.waiting, s->waiting.count);
     stats_set(&s->stats.paused, paused);
     stats_set(&s->stats.queued_tokens, tokens);
-    stats_set(&s->stats.kv_pages_used, s->options.pool->page_count - s->options.pool->free_count);
+    stats_set(&s->stats.kv_pages_used, s->options.pool->page_count - kv_pool_available(s->options.pool));
     stats_set(&s->stats.kv_pages_total, s->options.pool->page_count);
 }

@@ -22,7 +22,9 @@ static enum status make_lists(struct scheduler *s, struct error *e) {
     s->needs = memory_aligned(count, sizeof *s->needs, "scheduler", e);
     s->shares = memory_aligned(count, sizeof *s->shares, "scheduler", e);
     s->victims = memory_aligned(count, sizeof *s->victims, "scheduler", e);
-    return s->running && s->needs && s->shares && s->victims ? STATUS_OK : STATUS_NO_MEMORY;
+    size_t pages = kv_pages_for(s->options.rules.context, s->options.rules.page_tokens);
+    s->matched = memory_aligned(pages, sizeof *s->matched, "scheduler", e);
+    return s->running && s->needs && s->shares && s->victims && s->matched ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static void destroy_parts(struct scheduler *s) {
@@ -31,6 +33,7 @@ static void destroy_parts(struct scheduler *s) {
     free(s->needs);
     free(s->shares);
     free(s->victims);
+    free(s->matched);
     free(s);
 }
 

@@ -22,6 +22,7 @@ struct scheduler {
     struct batch_sequence *needs; /* of running, for the plan */
     struct batch_share *shares;
     bool *victims;
+    uint32_t *matched; /* pages of a prefix that was looked up, [pages of a context] */
     struct step step;
     pthread_t thread;
     bool started;

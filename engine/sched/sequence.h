@@ -7,7 +7,7 @@
  * now. */
 #pragma once
 
-#include "engine/kv/kv_pool.h"
+#include "engine/kv/kv_prefix.h"
 #include "engine/sched/request.h"
 #include "engine/text/detokenizer.h"
 #include "engine/text/stop_matcher.h"
@@ -37,6 +37,8 @@ struct sequence {
     size_t cached_tokens; /* prompt positions found in the cache when it first ran */
     double rope_theta;
     struct kv_table table;
+    struct kv_place place;           /* behind the pages that the prefix index knows, */
+    size_t indexed_pages;            /* of which the table has so many */
     struct detokenizer *detokenizer; /* NULL without a tokenizer */
     struct stop_matcher *matcher;
     struct ending_text ending;

@@ -76,11 +76,23 @@ static size_t plan(struct scheduler *s) {
     return total;
 }
 
+/* Pages that are full now can be shared from now on. */
+static void index_pages(struct scheduler *s, struct sequence *q) {
+    struct kv_prefix *prefix = s->options.pool->prefix;
+    size_t page_tokens = s->options.rules.page_tokens;
+    for (; prefix && (q->indexed_pages + 1) * page_tokens <= q->computed; q->indexed_pages++)
+        kv_prefix_add(prefix, &q->place, q->table.pages[q->indexed_pages],
+                      q->tokens + q->indexed_pages * page_tokens);
+}
+
 static void compute(struct scheduler *s) {
     struct step *step = &s->step;
     const struct backend *backend = &s->options.rules.backend;
     backend->step(backend->context, step->entries, step->entry_count);
-    for (size_t i = 0; i < step->entry_count; i++) step->sequences[i]->computed += step->entries[i].count;
+    for (size_t i = 0; i < step->entry_count; i++) {
+        step->sequences[i]->computed += step->entries[i].count;
+        index_pages(s, step->sequences[i]);
+    }
     for (size_t i = 0; i < step->row_count; i++) step->rows[i].logits = backend->logits(backend->context, i);
 }
 

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/kv/kv_prefix.h"
 #include "engine/sched/scheduler.h"
 
 enum { FAKE_VOCABULARY = 61, FAKE_ROWS = 64, FAKE_PAGE_TOKENS = 16 };
 
 struct fake_model {
     struct kv_pool pool;
+    struct kv_prefix prefix;
     size_t rows_max, logit_rows_max, entries_max;
     float *logits; /* [logit_rows_max][FAKE_ROWS] */
     uint64_t steps, rows;
@@ -53,6 +55,12 @@ static float *fake_place(struct fake_model *m, const struct kv_table *table, siz
     return m->pool.memory + page * m->pool.page_floats + position % FAKE_PAGE_TOKENS;
 }
 
+/* A page that somebody else reads too must never be written. */
+static void fake_write(struct fake_model *m, const struct kv_table *table, size_t position, int32_t id) {
+    assert(m->pool.references[table->pages[position / FAKE_PAGE_TOKENS]] == 1);
+    memcpy(fake_place(m, table, position), &id, sizeof id);
+}
+
 static void fake_row(struct fake_model *m, const struct step_entry *entry, size_t position, float *out) {
     uint64_t hash = 1;
     int32_t id = -1;
@@ -71,8 +79,7 @@ static void fake_step(void *context, const struct step_entry *entries, size_t co
         const struct step_entry *entry = &entries[e];
         assert(entry->count > 0 && entry->logit_rows <= entry->count && entry->rope_theta == 7);
         for (size_t i = 0; i < entry->count; i++)
-            memcpy(fake_place(m, entry->table, entry->first_position + i), &entry->tokens[i],
-                   sizeof(int32_t));
+            fake_write(m, entry->table, entry->first_position + i, entry->tokens[i]);
         rows += entry->count;
     }
     for (size_t e = 0; e < count; e++)
@@ -102,6 +109,8 @@ static inline struct scheduler_options fake_model_init(struct fake_model *m, siz
     *m = (struct fake_model){.rows_max = 48, .logit_rows_max = 12, .entries_max = 8, .nan_after = -1};
     struct kv_layout layout = {.layers = 1, .kv_heads = 1, .head_dim = 1, .page_tokens = FAKE_PAGE_TOKENS};
     if (kv_pool_init(&m->pool, &layout, pages, &e) != STATUS_OK) abort();
+    if (kv_prefix_init(&m->prefix, &m->pool, &e) != STATUS_OK) abort();
+    m->pool.prefix = &m->prefix;
     m->logits = calloc(m->logit_rows_max * FAKE_ROWS, sizeof *m->logits);
     struct scheduler_options o = {
         .rules = {.context = context,
@@ -123,7 +132,8 @@ static inline struct scheduler_options fake_model_init(struct fake_model *m, siz
 }
 
 static inline void fake_model_deinit(struct fake_model *m) {
-    kv_pool_deinit(&m->pool); /* asserts that every page is free */
+    kv_pool_deinit(&m->pool); /* asserts that nobody holds a page */
+    kv_prefix_deinit(&m->prefix);
     free(m->logits);
 }
 

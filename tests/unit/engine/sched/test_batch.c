@@ -107,8 +107,9 @@ static void the_first_that_can_run_is_no_victim(void **state) {
     bool victims[2];
     s[0].needs_page = true;
     assert_int_equal(batch_preempt(s, 1, 0, victims), 0);
-    assert_int_equal(batch_preempt(s, 2, 0, victims), 0);
-    assert_false(victims[0] || victims[1]);
+    assert_int_equal(batch_preempt(s, 2, 0, victims),
+                     1); /* holds none for itself, but what it shares may come free */
+    assert_false(victims[0]);
 }
 
 static void admission_leaves_a_page_for_each_that_runs(void **state) {

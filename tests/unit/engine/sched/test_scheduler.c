@@ -18,7 +18,7 @@ static void start(size_t pages, size_t context, void (*change)(struct scheduler_
 static void stop(void) {
     struct scheduler *s = scheduler;
     scheduler_turn(s);
-    assert_int_equal(model.pool.free_count, model.pool.page_count);
+    assert_int_equal(kv_pool_available(&model.pool), model.pool.page_count);
     scheduler_destroy(s);
     fake_model_deinit(&model);
 }
@@ -88,6 +88,46 @@ static void preempted_sequences_say_the_same(void **state) {
     assert_int_equal(stats.finished_length, 20);
     assert_int_equal(stats.generated_tokens, 20 * 45);
     for (size_t i = 0; i < 20; i++) collect_release(&c[i]);
+    stop();
+}
+
+/* The second of the same prompt takes the pages of the first, and says the same. */
+static void a_known_beginning_is_not_computed_again(void **state) {
+    (void)state;
+    start(20, 200, NULL);
+    static struct collected first, again, scored;
+    int32_t *ids = ids_of(100, 5);
+    struct engine_prompt prompt = fake_prompt(ids, 100, 30);
+    prompt.ignore_end = true;
+    collect_start(scheduler, &first, &prompt);
+    collect_until_end(scheduler, &first);
+    assert_int_equal(first.choices[0].end.cached_tokens, 0);
+    uint64_t rows = model.rows;
+    collect_start(scheduler, &again, &prompt);
+    collect_until_end(scheduler, &again);
+    assert_int_equal(again.choices[0].end.cached_tokens, 96); /* whole pages of 16 */
+    assert_int_equal(model.rows - rows, 4 + 29);
+    assert_memory_equal(first.choices[0].ids, again.choices[0].ids, 30 * sizeof *ids);
+    expect_greedy(&again.choices[0], ids, 100);
+    /* What it said is known too: a prompt that goes on from there. */
+    memcpy(ids + 100, first.choices[0].ids, 30 * sizeof *ids);
+    prompt.count = 128, prompt.max_tokens = 1;
+    collect_release(&again);
+    collect_start(scheduler, &again, &prompt);
+    collect_until_end(scheduler, &again);
+    assert_int_equal(again.choices[0].end.cached_tokens, 112); /* the last row is always computed */
+    prompt.prompt_logprobs = true;
+    collect_start(scheduler, &scored, &prompt);
+    collect_until_end(scheduler, &scored);
+    assert_int_equal(scored.choices[0].end.cached_tokens, 0);
+    assert_int_equal(scored.prompt_count, 128);
+    struct engine_stats stats;
+    scheduler_stats(scheduler, &stats);
+    assert_int_equal(stats.prefix_queries_tokens, 100 + 100 + 128);
+    assert_int_equal(stats.prefix_hit_tokens, 96 + 112);
+    collect_release(&first);
+    collect_release(&again);
+    collect_release(&scored);
     stop();
 }
 
@@ -413,7 +453,7 @@ static void released_requests_give_their_pages_back(void **state) {
     prompt.choices = 3, prompt.logprobs = 2;
     collect_start(scheduler, &c, &prompt);
     for (int i = 0; i < 5; i++) scheduler_turn(scheduler);
-    assert_true(model.pool.free_count < model.pool.page_count);
+    assert_true(kv_pool_available(&model.pool) < model.pool.page_count);
     collect_release(&c);
     scheduler_turn(scheduler);
     assert_null(scheduler_next_ready(scheduler));
@@ -569,6 +609,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_text_is_the_models),
         cmocka_unit_test(preempted_sequences_say_the_same),
+        cmocka_unit_test(a_known_beginning_is_not_computed_again),
         cmocka_unit_test(stop_tokens_end_it_once_min_tokens_are_there),
         cmocka_unit_test(end_token_of_the_model_ends_it),
         cmocka_unit_test(seeded_text_does_not_depend_on_company),
