@@ -312,6 +312,12 @@ static void on_connection(void *service, struct MHD_Connection *mhd, void **cont
     }
 }
 
+/* A NUL would end the path before its end; left as it is, "%00" is no path of ours. */
+static size_t on_unescape(void *service, struct MHD_Connection *mhd, char *text) {
+    (void)service, (void)mhd;
+    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
 static void on_log(void *service, const char *format, va_list args) {
     char line[512];
     (void)service;
@@ -339,8 +345,8 @@ enum status http_start(struct service *s, struct error *e) {
         s->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)timeout, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, s->tls.pair ? tls : none,
-        MHD_OPTION_END);
+        on_connection, s, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_ARRAY, s->tls.pair ? tls : none, MHD_OPTION_END);
     if (!s->daemon)
         return error_set(e, STATUS_IO, s->listener.url, "the HTTP daemon cannot be started: %s",
                          strerror(errno));
