@@ -165,8 +165,10 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
 }
 
-static void describe_options(struct engine_info *info, const struct engine_options *o) {
-    COPY_NAME(info->norm_form, o->norm_form);
+static void describe_options(struct engine_info *info, const struct engine_options *o, enum norm_form form) {
+    COPY_NAME(info->norm_form, norm_form_name(form));
+    if (strcmp(info->norm_form, o->norm_form) != 0)
+        log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form, info->norm_form);
     COPY_NAME(info->weights, "f32");
     COPY_NAME(info->kv_type, "f32");
     COPY_NAME(info->matmul, o->matmul);
@@ -196,12 +198,12 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
     if ((status = tokenizer_open(o->model, &engine->tokenizer, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
-    describe_options(&engine->info, o);
+    describe_options(&engine->info, o, engine->model.converted.form);
     describe_model_in(&engine->info, &engine->model);
     COPY_NAME(engine->info.isa, engine->kernels->name);
     engine->info.threads = workers_count(engine->workers);
     engine->info.context = o->context ? o->context : engine->model.description.context;
-    return STATUS_OK;
+    return o->verify ? engine_verify(engine, o->verify_bound, e) : STATUS_OK;
 }
 
 static enum status start(struct engine *engine, const struct engine_options *o, struct error *e) {

@@ -43,6 +43,8 @@ struct engine_options {
     size_t step_tokens;    /* rows of one step */
     size_t mailbox_events; /* undelivered events a choice may have before it is paused */
     size_t logprobs_max;   /* largest `logprobs` of a request */
+    bool verify;           /* compare with the untouched model before serving, and refuse above the bound */
+    double verify_bound;   /* of a logit, in standard deviations of the logits */
     void (*wake)(void *context); /* from the scheduler thread: events are ready. Must not block. */
     void *wake_context;
     /* From the opening thread: share in 0..1 of the stage ("reading", "converting", ...). May be NULL. */
@@ -58,6 +60,12 @@ void engine_close(struct engine *engine);
 
 /* ---- what it is ----------------------------------------------------------------------------------------------- */
 
+/* Of the check at start-up; tokens 0: none was made. Differences are parts of the logits' standard deviation. */
+struct engine_verify_figures {
+    size_t tokens;
+    double largest, mean, kl, agreement, bound;
+};
+
 struct engine_info {
     char family[64], norm_placement[32], norm_form[16], weights[16], kv_type[16], matmul[16], isa[16];
     char cpu_features[256];
@@ -69,6 +77,7 @@ struct engine_info {
     int32_t end_tokens[16];
     size_t end_count;
     double load_seconds;
+    struct engine_verify_figures verify;
 };
 void engine_info(const struct engine *engine, struct engine_info *out);
 

@@ -21,3 +21,6 @@ struct engine {
     int32_t *holes; /* ids without a token */
     struct scheduler *scheduler;
 };
+
+/* --verify: STATUS_MISMATCH when a logit is further from the untouched model than bound (in deviations). Fills info. */
+enum status engine_verify(struct engine *engine, double bound, struct error *e);

@@ -54,6 +54,8 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .step_tokens = config->step_tokens,
         .mailbox_events = config->mailbox_events,
         .logprobs_max = config->max_logprobs,
+        .verify = config->verify,
+        .verify_bound = config->verify_bound,
         .progress = progress_report,
         .progress_context = &s->progress,
     };

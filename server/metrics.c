@@ -106,6 +106,19 @@ static void write_server(struct bytes *out, const struct service *s) {
 
 /* ---- the engine ---------------------------------------------------------------------------------------- */
 
+/* What --verify found, in standard deviations of the logits. */
+static void write_verify(struct bytes *out, const struct engine_verify_figures *v) {
+    metrics_head(out, "gauge", "prenorm_verify_largest_difference_ratio",
+                 "Largest difference of a logit from the untouched model at start-up, over the deviation of the logits.");
+    metrics_sample(out, "prenorm_verify_largest_difference_ratio", "", v->largest);
+    metrics_head(out, "gauge", "prenorm_verify_mean_difference_ratio", "The same, mean over all logits.");
+    metrics_sample(out, "prenorm_verify_mean_difference_ratio", "", v->mean);
+    metrics_head(out, "gauge", "prenorm_verify_kl_divergence_nats", "Mean divergence of the distributions.");
+    metrics_sample(out, "prenorm_verify_kl_divergence_nats", "", v->kl);
+    metrics_head(out, "gauge", "prenorm_verify_greedy_agreement_ratio", "Share of tokens with the same likeliest successor.");
+    metrics_sample(out, "prenorm_verify_greedy_agreement_ratio", "", v->agreement);
+}
+
 static void write_model_info(struct bytes *out, const struct service *s, const char *model_label) {
     struct bytes labels = {0};
     metrics_label(&labels, "model_name", s->model);
@@ -124,6 +137,7 @@ static void write_model_info(struct bytes *out, const struct service *s, const c
     metrics_sample(out, "prenorm_weight_bytes", "", (double)s->info.weight_bytes);
     metrics_head(out, "gauge", "prenorm_kv_cache_bytes", "Bytes of the key/value cache.");
     metrics_sample(out, "prenorm_kv_cache_bytes", "", (double)s->info.kv_bytes);
+    if (s->info.verify.tokens) write_verify(out, &s->info.verify);
     metrics_head(out, "gauge", "vllm:cache_config_info", "Pages of the key/value cache; always 1.");
     bytes_format(out, "vllm:cache_config_info{%s,block_size=\"%zu\",num_gpu_blocks=\"%zu\"} 1\n", model_label,
                  s->info.kv_page_tokens, s->info.kv_pages);

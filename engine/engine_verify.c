@@ -1,0 +1,62 @@
+/* The short check at start-up (--verify): the packed model against the untouched one in double precision, on the first
+ * tokens of a text of our own, before anything is served. */
+#include "engine/engine_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/log.h"
+#include "engine/verify/sample_text.h"
+#include "engine/verify/verify.h"
+
+#define VERIFY_TOKENS 96
+
+static enum status compare(struct engine *engine, const struct token_list *tokens, struct verify_figures *out,
+                           struct error *e) {
+    struct verify_reference reference;
+    enum status status = verify_reference_init(&reference, &engine->model.bound, tokens->ids, tokens->count,
+                                               tokens->count, e);
+    if (status == STATUS_OK)
+        status = verify_packed(&reference, &engine->model.packed, engine->kernels, engine->workers, out, e);
+    verify_reference_deinit(&reference);
+    return status;
+}
+
+static enum status read_tokens(struct engine *engine, struct token_list *tokens, struct error *e) {
+    const struct model_description *d = &engine->model.description;
+    enum status status = tokenizer_encode(engine->tokenizer, verify_sample_text, strlen(verify_sample_text), true, 0,
+                                          tokens, e);
+    if (tokens->count > VERIFY_TOKENS) tokens->count = VERIFY_TOKENS;
+    if (tokens->count > d->context) tokens->count = d->context;
+    for (size_t i = 0; i < tokens->count; i++)
+        if ((size_t)tokens->ids[i] >= d->vocabulary) tokens->count = i; /* the rest can't be run */
+    if (status == STATUS_OK && tokens->count == 0)
+        return error_set(e, STATUS_UNSUPPORTED, "verify", "the tokenizer gives no token that the model has");
+    return status;
+}
+
+enum status engine_verify(struct engine *engine, double bound, struct error *e) {
+    struct token_list tokens = {0};
+    struct verify_figures figures = {0};
+    enum status status = read_tokens(engine, &tokens, e);
+    if (status == STATUS_OK) status = compare(engine, &tokens, &figures, e);
+    size_t count = tokens.count;
+    free(tokens.ids);
+    if (status != STATUS_OK) return status;
+    log_info("verify: %zu tokens, %s %s against the untouched model: largest difference %.2e (bound %.1e), mean %.2e, "
+             "KL %.2e, greedy agreement %.2f %%",
+             count, engine->info.norm_form, engine->info.weights, figures.largest, bound, figures.mean, figures.kl,
+             100 * figures.agreement);
+    engine->info.verify = (struct engine_verify_figures){
+        .tokens = count,
+        .largest = figures.largest,
+        .mean = figures.mean,
+        .kl = figures.kl,
+        .agreement = figures.agreement,
+        .bound = bound,
+    };
+    if (figures.largest <= bound) return STATUS_OK;
+    return error_set(e, STATUS_MISMATCH, "verify",
+                     "a logit differs from the untouched model by %.2e of the deviation, the bound is %.1e: not served",
+                     figures.largest, bound);
+}
