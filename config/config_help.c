@@ -60,13 +60,18 @@ static void print_option(const char *key, const char *value, const char *help, F
 
 static void print_row(enum option_id id, FILE *out) {
     const struct option_row *row = &option_rows[id];
-    char help[2 * OPTION_TEXT_MAX], range[OPTION_TEXT_MAX / 2] = "", initial[OPTION_TEXT_MAX / 2] = "";
+    char range[OPTION_TEXT_MAX] = "", help[3 * OPTION_TEXT_MAX];
+    const char *opening = " [";
+    size_t used = (size_t)snprintf(help, sizeof help, "%s", row->help);
     if (row->least) snprintf(range, sizeof range, "%s..%s", row->least, row->most);
-    if (row->choices) snprintf(range, sizeof range, "%s", row->choices);
-    if (row->initial) snprintf(initial, sizeof initial, "default %s", row->initial);
-    bool bracketed = *range || *initial;
-    snprintf(help, sizeof help, "%s%s%s%s%s%s", row->help, bracketed ? " [" : "", range,
-             *range && *initial ? ", " : "", initial, bracketed ? "]" : "");
+    if (row->choices) option_choices(id, " | ", range, sizeof range);
+    if (*range) {
+        used += (size_t)snprintf(help + used, sizeof help - used, "%s%s", opening, range);
+        opening = ", ";
+    }
+    if (row->initial)
+        used += (size_t)snprintf(help + used, sizeof help - used, "%sdefault %s", opening, row->initial);
+    if (*range || row->initial) snprintf(help + used, sizeof help - used, "]");
     print_option(row->key, value_name(row->type), help, out);
 }
 

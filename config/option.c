@@ -102,19 +102,18 @@ const char *option_origin(const struct config *c, enum option_id id, enum option
     return out;
 }
 
-/* "a|b|c" as "a, b, c" */
-static void print_choices(const char *choices, char *out, size_t size) {
+void option_choices(enum option_id id, const char *separator, char *out, size_t size) {
     size_t used = 0;
-    for (; *choices && used + 3 < size; choices++) {
-        out[used++] = *choices == '|' ? ',' : *choices;
-        if (*choices == '|') out[used++] = ' ';
+    for (const char *at = option_rows[id].choices; *at && used < size;) {
+        size_t span = strcspn(at, "|");
+        used += (size_t)snprintf(out + used, size - used, "%.*s%s", (int)span, at, at[span] ? separator : "");
+        at += span + (at[span] == '|');
     }
-    out[used] = '\0';
 }
 
 const char *option_expected(enum option_id id, char *out) {
     const struct option_row *row = &option_rows[id];
-    char choices[OPTION_TEXT_MAX / 2];
+    size_t used = 0;
     switch (row->type) {
     case OPTION_TYPE_SIZE:
     case OPTION_TYPE_INTEGER:
@@ -127,8 +126,8 @@ const char *option_expected(enum option_id id, char *out) {
         snprintf(out, OPTION_TEXT_MAX, "true or false");
         break;
     case OPTION_TYPE_CHOICE:
-        print_choices(row->choices, choices, sizeof choices);
-        snprintf(out, OPTION_TEXT_MAX, strchr(row->choices, '|') ? "one of %s" : "%s", choices);
+        if (strchr(row->choices, '|')) used = (size_t)snprintf(out, OPTION_TEXT_MAX, "one of ");
+        option_choices(id, ", ", out + used, OPTION_TEXT_MAX - used);
         break;
     case OPTION_TYPE_STRING:
     case OPTION_TYPE_PATH:

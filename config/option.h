@@ -56,6 +56,9 @@ const char *option_origin(const struct config *c, enum option_id id, enum option
 /* "PRENORM_SOME_KEY". Returns out [OPTION_TEXT_MAX]. */
 const char *option_variable(enum option_id id, char *out);
 
+/* The values of a CHOICE with a separator between them, cut to size. */
+void option_choices(enum option_id id, const char *separator, char *out, size_t size);
+
 /* What may stand there: "a whole number from 0 to 65535". Returns out [OPTION_TEXT_MAX]. */
 const char *option_expected(enum option_id id, char *out);
 

@@ -106,13 +106,12 @@ static void test_reals(void **state) {
 
 static void test_choices_are_whole_words(void **state) {
     struct fixture *f = *state;
-    static const char *const bad[] = {"", "crms", "crmsnorm|rmsnorm", "|", "RMSNORM", "layernorm ", "norm"};
-    assert_int_equal(set(f, OPTION_norm_form, "rmsnorm"), STATUS_OK);
+    static const char *const bad[] = {"", "err", "error|warn", "|", "ERROR", "warn ", "level"};
+    assert_int_equal(set(f, OPTION_log_level, "warn"), STATUS_OK);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(set(f, OPTION_norm_form, bad[i]), STATUS_INVALID_ARGUMENT);
-    assert_string_equal(f->config.norm_form, "rmsnorm");
-    assert_string_equal(f->message,
-                        "--norm-form: found 'norm', expected one of crmsnorm, rmsnorm, layernorm");
+        assert_int_equal(set(f, OPTION_log_level, bad[i]), STATUS_INVALID_ARGUMENT);
+    assert_string_equal(f->config.log_level, "warn");
+    assert_string_equal(f->message, "--log-level: found 'level', expected one of error, warn, info, debug");
 }
 
 static void test_lists_grow_within_a_source_and_start_anew_in_the_next(void **state) {
