@@ -335,7 +335,7 @@ enum status http_start(struct service *s, struct error *e) {
     size_t timeout = config->idle_timeout_seconds > config->stall_timeout_seconds
                          ? config->idle_timeout_seconds
                          : config->stall_timeout_seconds;
-    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)tls_callback(), NULL},
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_callback()},
                                    {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;

@@ -119,6 +119,13 @@ int daemon_wait(struct daemon *d, char **log) {
     return WEXITSTATUS(status);
 }
 
+void daemon_kill(struct daemon *d) {
+    kill(d->pid, SIGKILL);
+    assert_int_equal(waitpid(d->pid, NULL, 0), d->pid);
+    unlink(d->log);
+    free(d->log);
+}
+
 void daemon_stop(struct daemon *d) {
     kill(d->pid, SIGTERM);
     assert_int_equal(daemon_wait(d, NULL), 0);

@@ -28,6 +28,9 @@ void daemon_stop(struct daemon *d);
 /* Waits for the end and gives the exit code. The log's text, if wanted, is the caller's to free. */
 int daemon_wait(struct daemon *d, char **log);
 
+/* As a crash of the machine would end it. */
+void daemon_kill(struct daemon *d);
+
 struct answer {
     long status;
     char *headers; /* as they came */
