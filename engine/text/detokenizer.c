@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "engine/text/decoder.h"
-#include "engine/text/tokenizer_decoder.h"
+#include "engine/text/tokenizer_parts.h"
 
 struct detokenizer {
     const struct tokenizer *tokenizer;

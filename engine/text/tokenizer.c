@@ -13,7 +13,7 @@
 #include "engine/text/normalizer.h"
 #include "engine/text/post_processor.h"
 #include "engine/text/pre_tokenizer.h"
-#include "engine/text/tokenizer_decoder.h"
+#include "engine/text/tokenizer_parts.h"
 #include "engine/text/unicode.h"
 #include "engine/text/vocab_merges.h"
 
@@ -73,23 +73,26 @@ static enum status open_file(const char *folder, json_t **file, const char **nam
     return vocab_merges_load(folder, FILE_BYTES_MAX, file, e);
 }
 
-enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e) {
-    json_t *file = NULL;
-    const char *name;
+enum status tokenizer_create(const json_t *file, const char *name, struct tokenizer **out, struct error *e) {
     struct tokenizer *t = calloc(1, sizeof *t);
     if (!t) return text_no_memory(e);
-    enum status status = open_file(folder, &file, &name, e);
-    if (status == STATUS_OK) {
-        struct json_place top = json_place_top(name, file);
-        status = read_parts(t, &top, e);
-    }
-    json_decref(file);
+    struct json_place top = json_place_top(name, file);
+    enum status status = read_parts(t, &top, e);
     if (status != STATUS_OK) {
         tokenizer_close(t);
         return status;
     }
     *out = t;
     return STATUS_OK;
+}
+
+enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e) {
+    json_t *file = NULL;
+    const char *name;
+    enum status status = open_file(folder, &file, &name, e);
+    if (status == STATUS_OK) status = tokenizer_create(file, name, out, e);
+    json_decref(file);
+    return status;
 }
 
 void tokenizer_close(struct tokenizer *t) {

@@ -1,8 +1,14 @@
-/* What decoding needs of a tokenizer, for tokenizer.c and detokenizer.c alone. */
+/* What of a tokenizer is for this folder and its tests alone. */
 #pragma once
+
+#include <jansson.h>
 
 #include "engine/text/decoder.h"
 #include "engine/text/tokenizer.h"
+
+/* A tokenizer from a parsed tokenizer.json; name stands for the file in messages. The file is not needed
+ * afterwards. */
+enum status tokenizer_create(const json_t *file, const char *name, struct tokenizer **out, struct error *e);
 
 const struct decoder *tokenizer_decoder(const struct tokenizer *t);
 /* What an id puts into the decoder, borrowed; NULL: nothing (no such token, or a special one that is left
