@@ -15,6 +15,9 @@ const char *const *bench_shapes(void); /* names, NULL-terminated */
  * is not among it. STATUS_NOT_FOUND for an unknown shape, with the known ones. */
 enum status bench_write_random(const char *shape, const char *folder, struct error *e);
 
+/* The same for the text of any config.json of a plain block (Pre-LN, no head norms, nothing gated). */
+enum status bench_write_config(const char *config, const char *folder, struct error *e);
+
 /* What the machine can do, measured now with the threads that the model will use. */
 struct bench_bounds {
     size_t threads;

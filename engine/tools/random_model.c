@@ -202,12 +202,10 @@ static const struct shape *find_shape(const char *name, struct error *e) {
     return NULL;
 }
 
-enum status bench_write_random(const char *shape_name, const char *folder, struct error *e) {
-    const struct shape *shape = find_shape(shape_name, e);
-    if (!shape) return STATUS_NOT_FOUND;
+enum status bench_write_config(const char *config, const char *folder, struct error *e) {
     char path[4096];
     snprintf(path, sizeof path, "%s/config.json", folder);
-    enum status status = write_config(path, shape->config, e);
+    enum status status = write_config(path, config, e);
     if (status != STATUS_OK) return status;
     struct model_description d;
     const struct family *family = NULL;
@@ -217,4 +215,9 @@ enum status bench_write_random(const char *shape_name, const char *folder, struc
     if (status == STATUS_OK) status = write_file(&w, path, &d, family, e);
     description_deinit(&d);
     return status;
+}
+
+enum status bench_write_random(const char *shape_name, const char *folder, struct error *e) {
+    const struct shape *shape = find_shape(shape_name, e);
+    return shape ? bench_write_config(shape->config, folder, e) : STATUS_NOT_FOUND;
 }

@@ -1,0 +1,103 @@
+/* Random models go through the whole of loading; what loading may cost in memory. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "engine/base/memory.h"
+#include "engine/base/workers.h"
+#include "engine/loader.h"
+#include "engine/tools.h"
+#include "tests/support/test_support.h"
+
+#define SMALL_MODEL                                                                                             \
+    "{\"model_type\": \"gpt2\", \"vocab_size\": 211, \"n_embd\": 48, \"n_layer\": 2, \"n_head\": 4, \"n_positions\": 64}"
+/* 39 million parameters: large beside what a test program has anyway. */
+#define LARGE_MODEL                                                                                             \
+    "{\"model_type\": \"gpt2\", \"vocab_size\": 20000, \"n_embd\": 640, \"n_layer\": 5, \"n_head\": 10, \"n_positions\": 64}"
+
+static void test_steps_of_a_random_model(void **state) {
+    (void)state;
+    struct error e = {0};
+    char *folder = test_folder_create();
+    struct bench_model *model;
+    double seconds;
+    assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
+    struct bench_options options = {
+        .model = folder, .norm_form = "none", .weights = "f32", .matmul = "own", .isa = "auto", .threads = 2};
+    assert_ok(bench_open(&options, &model, &seconds, &e));
+    struct bench_item prefill = {.work = BENCH_PREFILL, .tokens = 64};
+    struct bench_item decode = {.work = BENCH_DECODE, .tokens = 2, .batch = 3, .context = 9};
+    struct bench_cost cost;
+    assert_ok(bench_run(model, &prefill, &seconds, &cost, &e));
+    assert_true(seconds > 0 && cost.bytes > 0 && cost.flops > 0);
+    double prefill_flops = cost.flops;
+    assert_ok(bench_run(model, &decode, &seconds, &cost, &e));
+    assert_true(cost.flops < prefill_flops);
+    struct bench_item too_long = {.work = BENCH_PREFILL, .tokens = 65};
+    assert_int_equal(bench_run(model, &too_long, &seconds, &cost, &e), STATUS_LIMIT);
+    bench_close(model);
+    test_folder_remove(folder);
+}
+
+static void test_unknown_shape(void **state) {
+    (void)state;
+    struct error e = {0};
+    assert_int_equal(bench_write_random("gpt2-9b", "/nonexistent", &e), STATUS_NOT_FOUND);
+    assert_non_null(strstr(e.text, "gpt2-124m"));
+}
+
+/* ---- the peak of anonymous memory while a model is loaded ---- */
+
+struct watch {
+    atomic_bool stop;
+    size_t peak;
+};
+
+static void *watch_memory(void *context) {
+    struct watch *watch = context;
+    while (!atomic_load(&watch->stop)) {
+        size_t now = memory_anonymous_bytes();
+        if (now > watch->peak) watch->peak = now;
+        usleep(500);
+    }
+    return NULL;
+}
+
+/* At most the packed model, a tenth of it and 32 MiB: tensors are folded in blocks of rows, never as a whole. */
+static void test_peak_of_memory(void **state) {
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* their shadow is anonymous memory too */
+#endif
+    struct error e = {0};
+    char *folder = test_folder_create();
+    struct workers *workers;
+    struct loaded_model model;
+    struct watch watch = {.peak = 0};
+    pthread_t thread;
+    assert_ok(bench_write_config(LARGE_MODEL, folder, &e));
+    assert_ok(workers_create(2, &workers, &e));
+    size_t before = memory_anonymous_bytes();
+    assert_true(before > 0);
+    assert_int_equal(pthread_create(&thread, NULL, watch_memory, &watch), 0);
+    struct loader_options options = {.folder = folder, .form = NORM_FORM_CRMSNORM};
+    assert_ok(loaded_model_init(&model, &options, workers, &e));
+    atomic_store(&watch.stop, true);
+    pthread_join(thread, NULL);
+    size_t packed = model.packed.memory_floats * sizeof(float), peak = watch.peak - before;
+    print_message("packed %zu MiB, peak %zu MiB\n", packed >> 20, peak >> 20);
+    assert_true(peak >= packed / 2); /* it was seen */
+    assert_true(peak <= packed + packed / 10 + ((size_t)32 << 20));
+    loaded_model_deinit(&model);
+    workers_destroy(workers);
+    test_folder_remove(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_steps_of_a_random_model),
+        cmocka_unit_test(test_unknown_shape),
+        cmocka_unit_test(test_peak_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

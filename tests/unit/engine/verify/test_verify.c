@@ -1,0 +1,107 @@
+/* The check itself: it passes what is right, sees what is wrong, and its figures are what they say. */
+#include <math.h>
+
+#include "engine/model/describe.h"
+#include "engine/verify/verify.h"
+#include "tests/support/test_support.h"
+
+#define COUNT  24
+#define WINDOW 16
+
+struct fixture {
+    struct model_description description;
+    struct checkpoint *checkpoint;
+    struct bound_model bound;
+    struct converted_model converted;
+    struct packed_model packed;
+    struct workers *workers;
+    const struct kernel_table *kernels;
+    int32_t ids[COUNT];
+    struct verify_reference reference;
+};
+
+static int set_up(void **state) {
+    struct error e = {0};
+    struct fixture *f = calloc(1, sizeof *f);
+    const struct family *family;
+    const char *folder = test_source_path("tests/golden/placements/pre");
+    assert_ok(describe_model(folder, &f->description, &family, &e));
+    assert_ok(checkpoint_open(folder, &f->checkpoint, &e));
+    assert_ok(bound_model_init(&f->bound, &f->description, family, f->checkpoint, &e));
+    assert_ok(converted_model_init(&f->converted, &f->bound, NORM_FORM_CRMSNORM, &e));
+    assert_ok(workers_create(2, &f->workers, &e));
+    assert_ok(kernel_select("auto", &f->kernels, &e));
+    for (int32_t i = 0; i < COUNT; i++) f->ids[i] = (i * 37 + 5) % 320;
+    assert_ok(verify_reference_init(&f->reference, &f->bound, f->ids, COUNT, WINDOW, &e));
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct fixture *f = *state;
+    verify_reference_deinit(&f->reference);
+    packed_model_deinit(&f->packed);
+    converted_model_deinit(&f->converted);
+    bound_model_deinit(&f->bound);
+    checkpoint_close(f->checkpoint);
+    description_deinit(&f->description);
+    workers_destroy(f->workers);
+    free(f);
+    return 0;
+}
+
+static void test_conversion_passes(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    struct verify_figures figures;
+    for (enum norm_form form = 0; form < NORM_FORM_COUNT; form++) {
+        assert_ok(verify_converted(&f->reference, &f->bound, form, &figures, &e));
+        assert_true(figures.largest <= VERIFY_BOUND_DOUBLE && figures.mean <= figures.largest);
+        assert_true(figures.agreement == 1 && fabs(figures.kl) < 1e-12);
+        assert_true(fabs(figures.perplexity / f->reference.perplexity - 1) < 1e-9);
+    }
+}
+
+static struct verify_figures run_packed(struct fixture *f) {
+    struct error e = {0};
+    struct verify_figures figures;
+    assert_ok(verify_packed(&f->reference, &f->packed, f->kernels, f->workers, &figures, &e));
+    return figures;
+}
+
+static void test_packed_model_passes(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, f->workers, NULL, NULL, &e));
+    struct verify_figures figures = run_packed(f);
+    assert_true(figures.largest > 0 && figures.largest <= VERIFY_BOUND_F32);
+}
+
+/* One weight that is a little off must be seen. */
+static void test_wrong_weight_is_seen(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, f->workers, NULL, NULL, &e));
+    f->packed.memory[KERNEL_PANEL * 3 + 1] += 0.05f;
+    assert_true(run_packed(f).largest > VERIFY_BOUND_F32);
+}
+
+static void test_wrong_conversion_is_seen(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    /* As if the divisor were the compressed width. */
+    for (size_t i = 0; i < f->description.layers; i++) f->converted.layers[i].attention.norm.divisor--;
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, f->workers, NULL, NULL, &e));
+    struct verify_figures figures = run_packed(f);
+    assert_true(figures.largest > VERIFY_BOUND_F32 && figures.kl > 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_conversion_passes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_packed_model_passes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_weight_is_seen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_conversion_is_seen, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
