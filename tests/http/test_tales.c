@@ -1,0 +1,131 @@
+/* The bundled model through the whole daemon: greedy texts and ids of the reference implementation, in plain
+ * answers, streams and scores. */
+#include "tests/http/support_http.h"
+
+static struct daemon d;
+static json_t *reference;
+
+static int start(void **state) {
+    (void)state;
+    reference = json_load_file(test_source_path("deploy/models/tales/reference.json"), 0, NULL);
+    assert_non_null(reference);
+    daemon_start(&d, PRENORMD,
+                 (const char *const[]){"serve", "--port", "0", "--model",
+                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
+                                       NULL});
+    daemon_wait_ready(&d);
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    daemon_stop(&d);
+    json_decref(reference);
+    return 0;
+}
+
+/* Asks with the fields of `more` and returns the first choice; decref the answer. */
+static json_t *ask(const json_t *prompt, size_t tokens, const char *more, const json_t **choice) {
+    json_t *body = json_loads(more, 0, NULL);
+    assert_non_null(body);
+    json_object_set(body, "prompt", (json_t *)prompt);
+    json_object_set_new(body, "max_tokens", json_integer((json_int_t)tokens));
+    json_object_set_new(body, "temperature", json_integer(0));
+    char *text = json_dumps(body, 0);
+    json_t *answer = complete(&d, text);
+    free(text);
+    json_decref(body);
+    *choice = json_array_get(json_object_get(answer, "choices"), 0);
+    return answer;
+}
+
+static void test_greedy(void **state) {
+    (void)state;
+    size_t index;
+    const json_t *one, *choice;
+    json_array_foreach(json_object_get(reference, "cases"), index, one) {
+        const json_t *ids = json_object_get(one, "ids"), *greedy = json_object_get(one, "greedy");
+        json_t *answer = ask(json_object_get(one, "prompt"), json_array_size(greedy),
+                             "{\"return_token_ids\":true}", &choice);
+        assert_true(json_equal(json_object_get(choice, "prompt_token_ids"), ids));
+        assert_true(json_equal(json_object_get(choice, "token_ids"), greedy));
+        assert_string_equal(choice_text(answer, 0), json_string_value(json_object_get(one, "text")));
+        json_decref(answer);
+        answer = ask(ids, json_array_size(greedy), "{}", &choice);
+        assert_string_equal(choice_text(answer, 0), json_string_value(json_object_get(one, "text")));
+        json_decref(answer);
+    }
+}
+
+/* Scoring a text that was generated finds the generated tokens to be the likeliest, each with the value that
+ * it was generated with. */
+static void test_scores(void **state) {
+    (void)state;
+    const json_t *one = json_array_get(json_object_get(reference, "cases"), 0), *choice;
+    json_t *ids = json_copy((json_t *)json_object_get(one, "ids"));
+    size_t count = json_array_size(ids);
+    json_t *generated = ask(ids, 32, "{\"logprobs\":1}", &choice);
+    const json_t *values = json_object_get(json_object_get(choice, "logprobs"), "token_logprobs");
+    json_array_extend(ids, (json_t *)json_object_get(one, "greedy"));
+    const json_t *scored_choice;
+    json_t *scored = ask(ids, 0, "{\"logprobs\":1,\"echo\":true}", &scored_choice);
+    const json_t *logprobs = json_object_get(scored_choice, "logprobs");
+    const json_t *scores = json_object_get(logprobs, "token_logprobs"),
+                 *top = json_object_get(logprobs, "top_logprobs");
+    assert_int_equal(json_array_size(scores), count + 32);
+    assert_true(json_is_null(json_array_get(scores, 0)));
+    for (size_t i = 0; i < 32; i++) {
+        double score = json_number_value(json_array_get(scores, count + i));
+        assert_true(score == json_number_value(json_array_get(values, i)));
+        assert_true(score < 0 && score > -20);
+        assert_int_equal(json_object_size(json_array_get(top, count + i)),
+                         1); /* the best is the actual one */
+    }
+    const json_t *offsets = json_object_get(logprobs, "text_offset");
+    for (size_t i = 1; i < json_array_size(offsets); i++)
+        assert_true(json_integer_value(json_array_get(offsets, i)) >=
+                    json_integer_value(json_array_get(offsets, i - 1)));
+    json_decref(ids);
+    json_decref(generated);
+    json_decref(scored);
+}
+
+/* tokenize and detokenize are each other's inverse on plain text, whatever its letters. */
+static void test_tokens(void **state) {
+    (void)state;
+    struct answer a =
+        http_post(&d, "/tokenize",
+                  "{\"prompt\":\"Gr\\u00fc\\u00dfe, \\ud83d\\ude00 \\u0000!\",\"add_special_tokens\":false}");
+    json_t *json = answer_json(&a), *body = json_object();
+    json_object_set(body, "tokens", json_object_get(json, "tokens"));
+    char *text = json_dumps(body, 0);
+    answer_free(&a);
+    a = http_post(&d, "/detokenize", text);
+    assert_string_equal(a.body, "{\"prompt\":\"Gr\xc3\xbc\xc3\x9f"
+                                "e, \xf0\x9f\x98\x80 \\u0000!\"}");
+    answer_free(&a);
+    free(text);
+    json_decref(json);
+    json_decref(body);
+}
+
+static void test_model_is_described(void **state) {
+    (void)state;
+    struct answer a = http_get(&d, "/v1/models/tales");
+    assert_int_equal(a.status, 200);
+    json_t *json = answer_json(&a);
+    assert_string_equal(json_string_value(json_object_get(json, "norm_form")), "crmsnorm");
+    assert_true(json_integer_value(json_object_get(json, "max_model_len")) > 0);
+    json_decref(json);
+    answer_free(&a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_model_is_described),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
