@@ -1,6 +1,7 @@
 /* The bits of a row's logits do not depend on how its sequence was cut into chunks, on what else is in the step, on the
  * number of threads or on the instruction set: for every golden model, over the forward pass alone (the scheduler has the
  * like in test_same_bits.c). */
+#include "engine/base/log.h"
 #include "engine/forward/forward.h"
 #include "engine/loader.h"
 #include "tests/support/golden.h"
@@ -125,6 +126,7 @@ static void test_all_models(void **state) {
 }
 
 int main(void) {
+    log_set_level(LOG_LEVEL_ERROR);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "engine/base/memory.h"
+#include "engine/base/log.h"
 #include "engine/forward/forward.h"
 #include "engine/forward/reference.h"
 #include "engine/loader.h"
@@ -188,6 +189,7 @@ static void test_all_models(void **state) {
 }
 
 int main(void) {
+    log_set_level(LOG_LEVEL_ERROR);
     struct error e;
     if (workers_create(2, &workers, &e) != STATUS_OK || kernel_select("auto", &kernels, &e) != STATUS_OK) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
