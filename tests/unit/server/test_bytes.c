@@ -1,0 +1,53 @@
+#include "tests/support/test_support.h"
+
+#include "server/bytes.h"
+
+static void test_grows(void **state) {
+    (void)state;
+    struct bytes b = {0};
+    for (int i = 0; i < 1000; i++) bytes_format(&b, "%04d", i);
+    assert_int_equal(b.length, 4000);
+    assert_memory_equal(b.data + 3996, "0999", 4);
+    bytes_clear(&b);
+    assert_int_equal(b.length, 0);
+    bytes_text(&b, "x");
+    assert_memory_equal(b.data, "x", 1);
+    bytes_deinit(&b);
+    assert_null(b.data);
+}
+
+/* Too much is remembered and stays remembered; nothing is lost of what was there. */
+static void test_failure_is_remembered(void **state) {
+    (void)state;
+    struct bytes b = {0};
+    bytes_text(&b, "kept");
+    bytes_append(&b, "", SIZE_MAX - 2);
+    assert_true(b.failed);
+    bytes_text(&b, "more");
+    assert_true(b.failed);
+    assert_int_equal(b.length, 4);
+    struct bytes other = {0};
+    bytes_append_bytes(&other, &b);
+    assert_true(other.failed);
+    bytes_deinit(&b);
+    bytes_deinit(&other);
+}
+
+static void test_nothing_is_nothing(void **state) {
+    (void)state;
+    struct bytes b = {0};
+    bytes_append(&b, NULL, 0);
+    bytes_format(&b, "%s", "");
+    assert_int_equal(b.length, 0);
+    assert_false(b.failed);
+    bytes_deinit(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grows),
+        cmocka_unit_test(test_failure_is_remembered),
+        cmocka_unit_test(test_nothing_is_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,232 @@
+/* Events into answers, without a network: the order in which an engine delivers must not show. */
+#include "tests/support/test_support.h"
+
+#include <jansson.h>
+
+#include "server/completion.h"
+#include "tests/support/fake_engine.h"
+
+static struct engine *engine;
+
+static void on_wake(void *context) {
+    (void)context;
+}
+
+static int setup(void **state) {
+    (void)state;
+    const struct engine_options options = {.model = "fake",
+                                           .wake = on_wake,
+                                           .mailbox_events = 64,
+                                           .sequences_max = 8,
+                                           .queue_max = 64,
+                                           .logprobs_max = 20};
+    struct error e;
+    return engine_open(&options, &engine, &e) != STATUS_OK;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    engine_close(engine);
+    return 0;
+}
+
+static struct completion *prepare(const char *body) {
+    const struct api_limits limits = {.context = FAKE_CONTEXT,
+                                      .vocabulary = FAKE_VOCABULARY,
+                                      .logprobs_max = 20,
+                                      .n_max = 16,
+                                      .choices_max = 128,
+                                      .stops_max = 16,
+                                      .model = "m"};
+    struct api_error e = {0};
+    struct completion *c = completion_create(engine, "m", "f", NULL);
+    assert_non_null(c);
+    if (completion_prepare(c, body, strlen(body), &limits, &e) != API_OK) fail_msg("%s", e.message);
+    return c;
+}
+
+static json_t *written(struct completion *c) {
+    struct bytes out = {0};
+    completion_write(&out, c);
+    assert_false(out.failed);
+    json_t *json = json_loadb(out.data, out.length, 0, NULL);
+    assert_non_null(json);
+    bytes_deinit(&out);
+    return json;
+}
+
+static json_t *choice_field(const json_t *answer, size_t index, const char *name) {
+    return json_object_get(json_array_get(json_object_get(answer, "choices"), index), name);
+}
+
+static void token(struct prompt *p, uint32_t choice, int32_t id, const char *text, float logprob) {
+    struct engine_event event = {.kind = ENGINE_EVENT_TOKEN,
+                                 .choice = choice,
+                                 .id = id,
+                                 .text = text,
+                                 .text_length = strlen(text),
+                                 .has_logprob = true,
+                                 .logprob = logprob};
+    completion_event(p, &event);
+}
+
+static void finish(struct prompt *p, uint32_t choice, const char *text, enum engine_finish how) {
+    struct engine_event event = {.kind = ENGINE_EVENT_FINISHED,
+                                 .choice = choice,
+                                 .finish = how,
+                                 .text = text,
+                                 .text_length = strlen(text),
+                                 .stop_string = -1,
+                                 .stop_token = -1,
+                                 .completion_tokens = 2,
+                                 .cached_tokens = 1};
+    completion_event(p, &event);
+}
+
+static void score(struct prompt *p, int32_t id, bool has_logprob) {
+    struct engine_event event = {
+        .kind = ENGINE_EVENT_PROMPT, .id = id, .has_logprob = has_logprob, .logprob = -1, .text = ""};
+    completion_event(p, &event);
+}
+
+/* Choice 1 is ahead of the scores of the prompt: its chunk waits for them, and begins with them. */
+static void test_chunk_waits_for_the_scores(void **state) {
+    (void)state;
+    struct completion *c =
+        prepare("{\"prompt\":\"ab\",\"n\":2,\"echo\":true,\"logprobs\":0,\"stream\":true}");
+    struct prompt *p = &c->prompts[0];
+    score(p, 'a', false);
+    token(p, 1, 'x', "x", -2);
+    assert_false(completion_has_chunk(p, &p->choices[1]));
+    score(p, 'b', true);
+    assert_true(completion_has_chunk(p, &p->choices[1]));
+    assert_false(completion_has_chunk(p, &p->choices[0]));
+    struct bytes out = {0};
+    completion_write_chunk(&out, p, &p->choices[1]);
+    json_t *json = json_loadb(out.data, out.length, 0, NULL);
+    assert_string_equal(json_string_value(choice_field(json, 0, "text")), "abx");
+    json_t *expected =
+        json_loads("{\"tokens\":[\"a\",\"b\",\"x\"],\"token_logprobs\":[null,-1.0,-2.0],"
+                   "\"top_logprobs\":[null,{\"b\":-1.0},{\"x\":-2.0}],\"text_offset\":[0,1,2]}",
+                   0, NULL);
+    assert_true(json_equal(choice_field(json, 0, "logprobs"), expected));
+    assert_false(completion_has_chunk(p, &p->choices[1]));
+    json_decref(expected);
+    json_decref(json);
+    bytes_deinit(&out);
+    completion_destroy(c);
+}
+
+/* Of several texts that collide the larger value stays, also where the actual token is the smaller. */
+static void test_top_collisions(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":\"ab\",\"logprobs\":3}");
+    struct prompt *p = &c->prompts[0];
+    const struct engine_top top[] = {{'q', -0.5f}, {'r', -0.75f}, {'q', -0.875f}};
+    struct engine_event event = {.kind = ENGINE_EVENT_TOKEN,
+                                 .id = 'z',
+                                 .text = "z",
+                                 .text_length = 1,
+                                 .has_logprob = true,
+                                 .logprob = -7,
+                                 .top = top,
+                                 .top_count = 3};
+    completion_event(p, &event);
+    event.id = 'q';
+    event.logprob = -0.875f;
+    completion_event(p, &event);
+    finish(p, 0, "", ENGINE_FINISH_LENGTH);
+    assert_int_equal(c->finished, 1);
+    json_t *json = written(c),
+           *expected = json_loads("[{\"q\":-0.5,\"r\":-0.75,\"z\":-7.0},{\"q\":-0.5,\"r\":-0.75}]", 0, NULL);
+    assert_true(json_equal(json_object_get(choice_field(json, 0, "logprobs"), "top_logprobs"), expected));
+    json_decref(expected);
+    json_decref(json);
+    completion_destroy(c);
+}
+
+/* Offsets count characters, and look past text that is held back for a stop string. */
+static void test_offsets(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":\"\\u00e9\",\"echo\":true,\"logprobs\":0,\"stop\":\"xyz\"}");
+    struct prompt *p = &c->prompts[0];
+    score(p, 0xc3, false);
+    score(p, 0xa9, true);
+    token(p, 0, 'x', "", -1);
+    token(p, 0, 'y', "", -1);
+    token(p, 0, 'a', "xya", -1);
+    token(p, 0, 0xc3, "", -1);
+    token(p, 0, 0xa9, "\xc3\xa9", -1);
+    token(p, 0, 'b', "b", -1);
+    finish(p, 0, "", ENGINE_FINISH_STOP);
+    json_t *json = written(c), *expected = json_loads("[0,0,1,2,3,4,4,5]", 0, NULL);
+    assert_string_equal(json_string_value(choice_field(json, 0, "text")), "\xc3\xa9xya\xc3\xa9"
+                                                                          "b");
+    assert_true(json_equal(json_object_get(choice_field(json, 0, "logprobs"), "text_offset"), expected));
+    json_decref(expected);
+    json_decref(json);
+    completion_destroy(c);
+}
+
+/* Order of events between choices and prompts does not show; usage is summed, the prompt counted once. */
+static void test_any_order(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":[\"ab\",\"c\"],\"n\":2}");
+    for (uint32_t choice = 2; choice-- > 0;)
+        for (size_t i = 2; i-- > 0;) {
+            char text[2] = {(char)('a' + 2 * i + choice), '\0'};
+            token(&c->prompts[i], choice, text[0], text, -1);
+        }
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(c->finished, i / 3);
+        finish(&c->prompts[(i + 1) % 2], (i / 2 + 1) % 2, "!", ENGINE_FINISH_LENGTH);
+    }
+    assert_int_equal(c->finished, 2);
+    json_t *json = written(c);
+    static const char *const texts[] = {"a!", "b!", "c!", "d!"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(json_integer_value(choice_field(json, i, "index")), i);
+        assert_string_equal(json_string_value(choice_field(json, i, "text")), texts[i]);
+    }
+    json_t *expected = json_loads("{\"prompt_tokens\":3,\"completion_tokens\":8,\"total_tokens\":11,"
+                                  "\"prompt_tokens_details\":{\"cached_tokens\":2}}",
+                                  0, NULL);
+    assert_true(json_equal(json_object_get(json, "usage"), expected));
+    json_decref(expected);
+    json_decref(json);
+    completion_destroy(c);
+}
+
+static void test_first_failure_counts(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":\"ab\",\"n\":2}");
+    finish(&c->prompts[0], 0, "", ENGINE_FINISH_TIMEOUT);
+    assert_int_equal(c->failure.kind, API_TIMEOUT);
+    finish(&c->prompts[0], 1, "", ENGINE_FINISH_FAILED);
+    assert_int_equal(c->failure.kind, API_TIMEOUT);
+    completion_destroy(c);
+}
+
+/* Handles are given back by completion_destroy, whatever state it is in. */
+static void test_submit_and_destroy(void **state) {
+    (void)state;
+    struct api_error e;
+    struct completion *c = prepare("{\"prompt\":[\"ab\",\"cd\"],\"max_tokens\":500}");
+    assert_int_equal(completion_submit(c, engine, &e), API_OK);
+    completion_destroy(c);
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
+    assert_int_equal(stats.running + stats.waiting, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chunk_waits_for_the_scores),
+        cmocka_unit_test(test_top_collisions),
+        cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_first_failure_counts),
+        cmocka_unit_test(test_submit_and_destroy),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
