@@ -1,0 +1,170 @@
+#include "tests/unit/engine/text/build.h"
+
+#include "engine/text/detokenizer.h"
+#include "engine/text/unicode.h"
+
+enum { IDS_MAX = 60, ROUNDS = 60 };
+
+static uint64_t seed = 7;
+
+static unsigned pick(unsigned below) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(seed >> 33) % below;
+}
+
+struct said {
+    char *text;
+    size_t length;
+};
+
+static void say(struct said *s, const char *piece, size_t length) {
+    assert_int_equal(utf8_valid_prefix(piece, length), length);
+    s->text = realloc(s->text, s->length + length + 1);
+    memcpy(s->text + s->length, piece, length);
+    s->length += length;
+}
+
+/* What is said of ids behind the prompt, which is the first `prompt` of them. */
+static struct said stream(const struct tokenizer *t, const int32_t *ids, size_t count, size_t prompt,
+                          bool skip) {
+    struct error e = {0};
+    struct detokenizer *d;
+    struct said s = {0};
+    const char *piece;
+    size_t length;
+    assert_ok(detokenizer_create(t, ids, prompt, skip, &d, &e));
+    for (size_t i = prompt; i < count; i++) {
+        assert_ok(detokenizer_push(d, ids[i], &piece, &length, &e));
+        say(&s, piece, length);
+    }
+    assert_ok(detokenizer_finish(d, &piece, &length, &e));
+    say(&s, piece, length);
+    detokenizer_destroy(d);
+    return s;
+}
+
+static void check(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip) {
+    struct error e = {0};
+    char *whole;
+    size_t length, prompt = count ? pick((unsigned)count) : 0;
+    assert_ok(tokenizer_decode(t, ids, count, skip, &whole, &length, &e));
+    assert_int_equal(utf8_valid_prefix(whole, length), length);
+    struct said all = stream(t, ids, count, 0, skip), rest = stream(t, ids, count, prompt, skip);
+    assert_int_equal(all.length, length);
+    assert_memory_equal(all.text, whole, length);
+    assert_true(rest.length <= length);
+    assert_memory_equal(rest.text, whole + length - rest.length, rest.length);
+    free(all.text);
+    free(rest.text);
+    free(whole);
+}
+
+/* Ids without sense, among them some that have no token, and runs of one kind. */
+static void check_folder(const char *path, const char *name, void *context) {
+    (void)name, (void)context;
+    struct error e = {0};
+    struct tokenizer *t;
+    int32_t ids[IDS_MAX];
+    assert_ok(tokenizer_open(path, &t, &e));
+    unsigned end = (unsigned)tokenizer_vocabulary(t);
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t count = pick(IDS_MAX);
+        unsigned first = pick(end), width = round % 2 ? end + 3 : 1 + pick(300);
+        for (size_t i = 0; i < count; i++) ids[i] = (int32_t)((first + pick(width)) % (end + 3)) - 1;
+        check(t, ids, count, round % 3 == 0);
+    }
+    tokenizer_close(t);
+}
+
+static void test_every_tokenizer(void **state) {
+    (void)state;
+    assert_true(test_each_folder(test_source_path("tests/golden/tokenizers"), check_folder, NULL) >= 20);
+}
+
+static struct tokenizer *open_bytes(const char *decoder) {
+    char text[1024];
+    snprintf(
+        text, sizeof text,
+        "{'added_tokens': [{'id': 7, 'content': '<end>', 'special': true}], 'decoder': %s, 'model': {'type': "
+        "'WordLevel', 'vocab': {'a': 0, '<0xE4>': 1, '<0xB8>': 2, '<0xAD>': 3, 'ä': 4, '¸': 5, '\u00c3': "
+        "6}}}",
+        decoder);
+    return build_tokenizer(text);
+}
+
+static void expect_push(struct detokenizer *d, int32_t id, const char *expected) {
+    struct error e = {0};
+    const char *text;
+    size_t length;
+    assert_ok(detokenizer_push(d, id, &text, &length, &e));
+    assert_int_equal(length, strlen(expected));
+    assert_memory_equal(text, expected, length);
+}
+
+static void expect_finish(struct detokenizer *d, const char *expected) {
+    struct error e = {0};
+    const char *text;
+    size_t length;
+    assert_ok(detokenizer_finish(d, &text, &length, &e));
+    assert_int_equal(length, strlen(expected));
+    assert_memory_equal(text, expected, length);
+    detokenizer_destroy(d);
+}
+
+/* A character comes out with its last byte; broken and cut ones become U+FFFD as soon as that is certain. */
+static void test_bytes_become_characters(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct detokenizer *d;
+    struct tokenizer *t = open_bytes("{'type': 'ByteLevel'}");
+    assert_ok(detokenizer_create(t, NULL, 0, false, &d, &e));
+    expect_push(d, 4, ""); /* E4 */
+    expect_push(d, 5, ""); /* B8 */
+    expect_push(d, 0,
+                "\uFFFD"
+                "a");            /* one for both */
+    expect_push(d, 5, "\uFFFD"); /* B8 alone */
+    expect_push(d, 7, "<end>");
+    expect_push(d, 6, ""); /* C3 */
+    expect_finish(d, "\uFFFD");
+    tokenizer_close(t);
+}
+
+/* A character that begins in the prompt's last token belongs to the answer. */
+static void test_prompt_that_ends_within_a_character(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct detokenizer *d;
+    struct tokenizer *t =
+        open_bytes("{'type': 'Sequence', 'decoders': [{'type': 'ByteFallback'}, {'type': 'Fuse'}]}");
+    assert_ok(detokenizer_create(t, (const int32_t[]){0, 1, 2}, 3, true, &d, &e));
+    expect_push(d, 3, "");
+    expect_push(d, 7, ""); /* special: skipped, the run of bytes goes on */
+    expect_push(d, 0, "中a");
+    expect_push(d, 1, "");
+    expect_finish(d, "\uFFFD");
+    tokenizer_close(t);
+}
+
+static void test_nothing_is_lost_without_tokens(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct detokenizer *d;
+    struct tokenizer *t = open_bytes("null");
+    assert_ok(detokenizer_create(t, NULL, 0, true, &d, &e));
+    expect_push(d, -1, "");
+    expect_push(d, 1000000, "");
+    expect_push(d, INT32_MIN, "");
+    expect_finish(d, "");
+    tokenizer_close(t);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_tokenizer),
+        cmocka_unit_test(test_bytes_become_characters),
+        cmocka_unit_test(test_prompt_that_ends_within_a_character),
+        cmocka_unit_test(test_nothing_is_lost_without_tokens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

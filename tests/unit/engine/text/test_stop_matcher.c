@@ -1,0 +1,156 @@
+#include "tests/support/test_support.h"
+
+#include "engine/text/stop_matcher.h"
+
+enum { STOPS_MAX = 4, TEXT_MAX = 40, ROUNDS = 20000 };
+
+static uint64_t seed = 1;
+
+static unsigned pick(unsigned below) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(seed >> 33) % below;
+}
+
+static size_t random_text(char *out, size_t length_max) {
+    size_t length = pick((unsigned)length_max + 1);
+    for (size_t i = 0; i < length; i++) out[i] = "ab"[pick(2)];
+    out[length] = '\0';
+    return length;
+}
+
+struct stops {
+    char texts[STOPS_MAX][8];
+    const char *strings[STOPS_MAX];
+    size_t lengths[STOPS_MAX], count;
+};
+
+static void random_stops(struct stops *s) {
+    s->count = pick(STOPS_MAX + 1);
+    for (size_t i = 0; i < s->count; i++) {
+        do s->lengths[i] = random_text(s->texts[i], 5);
+        while (s->lengths[i] == 0);
+        s->strings[i] = s->texts[i];
+    }
+}
+
+static bool ends_with(const char *text, size_t length, const char *end, size_t end_length) {
+    return length >= end_length && memcmp(text + length - end_length, end, end_length) == 0;
+}
+
+/* The rule of the header, told the slow way: *length becomes what may be said. */
+static int naive(const struct stops *s, const char *text, size_t *length) {
+    for (size_t end = 1; end <= *length; end++) {
+        int found = -1;
+        for (size_t i = 0; i < s->count; i++)
+            if (ends_with(text, end, s->strings[i], s->lengths[i]) &&
+                (found < 0 || s->lengths[i] > s->lengths[found]))
+                found = (int)i;
+        if (found < 0) continue;
+        *length = end - s->lengths[found];
+        return found;
+    }
+    return -1;
+}
+
+/* The longest end of the text that a stop string begins with. */
+static size_t naive_hold(const struct stops *s, const char *text, size_t length) {
+    size_t longest = 0;
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t part = 1; part < s->lengths[i]; part++)
+            if (ends_with(text, length, s->strings[i], part) && part > longest) longest = part;
+    return longest;
+}
+
+static void check_round(void) {
+    struct stops stops;
+    struct stop_matcher *m;
+    struct error e = {0};
+    char text[TEXT_MAX + 1], said[TEXT_MAX + 1];
+    const char *piece;
+    size_t length = random_text(text, TEXT_MAX), piece_length, said_length = 0, expected_length = length;
+    int found = -1, expected;
+    random_stops(&stops);
+    expected = naive(&stops, text, &expected_length);
+    assert_ok(stop_matcher_create(stops.strings, stops.lengths, stops.count, &m, &e));
+    for (size_t at = 0, next; at < length && found < 0; at = next) {
+        next = at + pick(4);
+        if (next > length) next = length;
+        found = stop_matcher_push(m, text + at, next - at, &piece, &piece_length);
+        memcpy(said + said_length, piece, piece_length);
+        said_length += piece_length;
+        if (found < 0) assert_int_equal(said_length, next - naive_hold(&stops, text, next));
+    }
+    if (found < 0) {
+        stop_matcher_finish(m, &piece, &piece_length);
+        memcpy(said + said_length, piece, piece_length);
+        said_length += piece_length;
+    }
+    assert_int_equal(found, expected);
+    assert_int_equal(said_length, expected_length);
+    assert_memory_equal(said, text, said_length);
+    stop_matcher_destroy(m);
+}
+
+static void test_against_naive_search(void **state) {
+    (void)state;
+    for (int i = 0; i < ROUNDS; i++) check_round();
+}
+
+static void test_longest_of_those_that_end_together(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct stop_matcher *m;
+    const char *text;
+    size_t length;
+    assert_ok(stop_matcher_create((const char *const[]){"c", "bc", "abcd", "bc"},
+                                  (const size_t[]){1, 2, 4, 2}, 4, &m, &e));
+    assert_int_equal(stop_matcher_push(m, "xabc", 4, &text, &length), 1);
+    assert_int_equal(length, 2);
+    assert_memory_equal(text, "xa", 2);
+    stop_matcher_destroy(m);
+}
+
+static void test_without_strings_all_passes(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct stop_matcher *m;
+    const char *text;
+    size_t length;
+    assert_ok(stop_matcher_create(NULL, NULL, 0, &m, &e));
+    assert_int_equal(stop_matcher_push(m, "abc", 3, &text, &length), -1);
+    assert_int_equal(length, 3);
+    assert_int_equal(stop_matcher_push(m, NULL, 0, &text, &length), -1);
+    assert_int_equal(length, 0);
+    stop_matcher_finish(m, &text, &length);
+    assert_int_equal(length, 0);
+    stop_matcher_destroy(m);
+}
+
+/* A long partial match that fails gives all of it back, in one piece, and the search goes on within it. */
+static void test_partial_match_is_given_back(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct stop_matcher *m;
+    const char *text;
+    size_t length;
+    assert_ok(stop_matcher_create((const char *const[]){"aaab"}, (const size_t[]){4}, 1, &m, &e));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(stop_matcher_push(m, "a", 1, &text, &length), -1);
+        assert_int_equal(length, 0);
+    }
+    assert_int_equal(stop_matcher_push(m, "a", 1, &text, &length), -1);
+    assert_int_equal(length, 1);
+    assert_int_equal(stop_matcher_push(m, "b", 1, &text, &length), 0);
+    assert_int_equal(length, 0);
+    stop_matcher_destroy(m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_against_naive_search),
+        cmocka_unit_test(test_longest_of_those_that_end_together),
+        cmocka_unit_test(test_without_strings_all_passes),
+        cmocka_unit_test(test_partial_match_is_given_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
