@@ -27,7 +27,8 @@ static void set_body(struct client *c, int i) {
         "Once upon a time", "The king", "A little girl went to the", "In the dark forest", "Tom and his dog",
         "One day the sun",  "She said", "There was a big red"};
     static const char *const kinds[] = {
-        "\"temperature\":0", "\"temperature\":0,\"stream\":true,\"stream_options\":{\"include_usage\":true}",
+        "\"temperature\":0,\"seed\":1",
+        "\"temperature\":0,\"seed\":2,\"stream\":true,\"stream_options\":{\"include_usage\":true}",
         "\"seed\":77,\"logprobs\":3,\"echo\":true", "\"seed\":78,\"n\":2,\"stream\":true,\"logprobs\":1"};
     snprintf(c->body, sizeof c->body, "{\"prompt\":\"%s %d\",\"max_tokens\":%d,%s}", texts[i % 8], i, 8 + i,
              kinds[i % 4]);

@@ -19,11 +19,15 @@ static int stop(void **state) {
     return 0;
 }
 
+static void check_free(const struct daemon *daemon) {
+    wait_metric(daemon, "prenorm_kv_pages_used", 0);
+    wait_metric(daemon, "prenorm_sequences_running", 0);
+    wait_metric(daemon, "prenorm_sequences_waiting", 0);
+    wait_metric(daemon, "prenorm_http_requests_in_flight", 1); /* the one that asks */
+}
+
 static void check_all_free(void) {
-    wait_metric(&d, "prenorm_kv_pages_used", 0);
-    wait_metric(&d, "prenorm_sequences_running", 0);
-    wait_metric(&d, "prenorm_sequences_waiting", 0);
-    wait_metric(&d, "prenorm_http_requests_in_flight", 1); /* the one that asks */
+    check_free(&d);
 }
 
 static const char long_plain[] = "{\"prompt\":\"Once upon a time\",\"max_tokens\":2000,\"ignore_eos\":true}";
@@ -128,11 +132,42 @@ static void test_at_once(void **state) {
     wait_metric(&d, "prenorm_encode_requests", 0);
 }
 
+/* The same with a model: one sequence runs, the others wait behind it. */
+static void test_model(void **state) {
+    (void)state;
+    struct daemon model;
+    static const char *const bodies[] = {
+        "{\"prompt\":\"Once upon a time\",\"max_tokens\":450,\"ignore_eos\":true,\"stream\":true}",
+        "{\"prompt\":\"Once upon a time\",\"max_tokens\":450,\"ignore_eos\":true}"};
+    daemon_start(&model, PRENORMD,
+                 (const char *const[]){"serve", "--port", "0", "--model",
+                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
+                                       "--max-sequences", "1", NULL});
+    daemon_wait_ready(&model);
+    for (int i = 0; i < 2; i++) {
+        int running = raw_connect(&model), waiting = raw_connect(&model);
+        raw_post(running, bodies[i]);
+        wait_metric(&model, "prenorm_sequences_running", 1);
+        assert_true(metric(&model, "prenorm_kv_pages_used") > 0);
+        raw_post(waiting, bodies[1 - i]);
+        wait_metric(&model, "prenorm_sequences_waiting", 1);
+        close(waiting);
+        wait_metric(&model, "prenorm_sequences_waiting", 0);
+        assert_true(metric(&model, "prenorm_sequences_running") == 1);
+        close(running);
+        check_free(&model);
+    }
+    assert_true(metric(&model, "prenorm_sequences_finished_total{reason=\"cancelled\"}") == 4);
+    json_decref(complete(&model, "{\"prompt\":\"a\"}"));
+    daemon_stop(&model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_mid_stream), cmocka_unit_test(test_before_the_answer),
         cmocka_unit_test(test_in_the_queue),  cmocka_unit_test(test_reset),
         cmocka_unit_test(test_many),          cmocka_unit_test(test_at_once),
+        cmocka_unit_test(test_model),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
