@@ -1,0 +1,172 @@
+#include "tests/support/test_support.h"
+
+#include "engine/sched/mailbox.h"
+
+static struct outbox outbox;
+static unsigned wakes;
+
+static void count_wake(void *context) {
+    ++*(unsigned *)context;
+}
+
+static int start(void **state) {
+    (void)state;
+    wakes = 0;
+    outbox_init(&outbox, count_wake, &wakes);
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    outbox_deinit(&outbox);
+    return 0;
+}
+
+static void post(struct mailbox *mailbox, uint32_t choice, enum engine_event_kind kind, const char *text) {
+    const struct engine_top top[] = {{7, -1.0f}, {8, -2.0f}};
+    struct engine_event event = {.kind = kind,
+                                 .choice = choice,
+                                 .text = text,
+                                 .text_length = strlen(text),
+                                 .top = top,
+                                 .top_count = kind == ENGINE_EVENT_TOKEN ? 2 : 0};
+    assert_int_equal(mailbox_post(&outbox, mailbox, &event), STATUS_OK);
+}
+
+static bool take(struct mailbox *mailbox, struct engine_event *event) {
+    bool fed;
+    return mailbox_take(&outbox, mailbox, event, &fed);
+}
+
+static void events_come_in_order_with_all_they_carry(void **state) {
+    (void)state;
+    struct error e;
+    struct mailbox m;
+    struct engine_event event;
+    char long_text[300];
+    memset(long_text, 'x', 299);
+    long_text[299] = '\0';
+    assert_ok(mailbox_init(&m, 2, 3, 2, &e));
+    for (int round = 0; round < 5; round++) {
+        post(&m, 0, ENGINE_EVENT_TOKEN, "ab");
+        post(&m, 1, ENGINE_EVENT_TOKEN, long_text);
+        assert_true(take(&m, &event));
+        assert_int_equal(event.choice, 0);
+        assert_int_equal(event.text_length, 2);
+        assert_memory_equal(event.text, "ab", 2);
+        assert_int_equal(event.top_count, 2);
+        assert_int_equal(event.top[1].id, 8);
+        /* What was lent stays as it is while more is posted. */
+        const char *text = event.text;
+        post(&m, 0, ENGINE_EVENT_TOKEN, "cd");
+        post(&m, 0, ENGINE_EVENT_TOKEN, "ef");
+        assert_memory_equal(text, "ab", 2);
+        assert_true(take(&m, &event));
+        assert_int_equal(event.text_length, 299);
+        assert_memory_equal(event.text, long_text, 299);
+        assert_true(take(&m, &event) && take(&m, &event));
+        assert_false(take(&m, &event));
+    }
+    post(&m, 1, ENGINE_EVENT_TOKEN, long_text); /* freed with the mailbox */
+    mailbox_close(&outbox, &m);
+    mailbox_deinit(&m);
+}
+
+static void the_end_finds_its_place_in_a_full_mailbox(void **state) {
+    (void)state;
+    struct error e;
+    struct mailbox m;
+    struct engine_event event;
+    assert_ok(mailbox_init(&m, 2, 2, 2, &e));
+    for (uint32_t choice = 0; choice < 2; choice++) {
+        assert_int_equal(mailbox_room(&outbox, &m, choice), 2);
+        post(&m, choice, ENGINE_EVENT_TOKEN, "a");
+        post(&m, choice, ENGINE_EVENT_TOKEN, "b");
+        assert_int_equal(mailbox_room(&outbox, &m, choice), 0);
+        post(&m, choice, ENGINE_EVENT_FINISHED, "rest");
+    }
+    for (int i = 0; i < 6; i++) assert_true(take(&m, &event));
+    assert_int_equal(event.kind, ENGINE_EVENT_FINISHED);
+    assert_memory_equal(event.text, "rest", 4);
+    assert_false(take(&m, &event));
+    mailbox_close(&outbox, &m);
+    mailbox_deinit(&m);
+}
+
+static void a_starving_choice_is_reported_when_half_is_free(void **state) {
+    (void)state;
+    struct error e;
+    struct mailbox m;
+    struct engine_event event;
+    bool fed;
+    assert_ok(mailbox_init(&m, 1, 4, 2, &e));
+    for (int i = 0; i < 4; i++) post(&m, 0, ENGINE_EVENT_TOKEN, "a");
+    assert_int_equal(mailbox_room(&outbox, &m, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(mailbox_take(&outbox, &m, &event, &fed));
+        assert_false(fed); /* 4, then 3 undelivered: the one that was lent last counts */
+    }
+    assert_true(mailbox_take(&outbox, &m, &event, &fed));
+    assert_true(fed);
+    assert_true(mailbox_take(&outbox, &m, &event, &fed));
+    assert_false(fed); /* once */
+    mailbox_close(&outbox, &m);
+    mailbox_deinit(&m);
+}
+
+static void wakes_are_not_repeated_before_all_is_drained(void **state) {
+    (void)state;
+    struct error e;
+    struct mailbox a, b;
+    assert_ok(mailbox_init(&a, 1, 4, 2, &e));
+    assert_ok(mailbox_init(&b, 1, 4, 2, &e));
+    outbox_wake(&outbox);
+    assert_int_equal(wakes, 0); /* nothing to tell */
+    post(&a, 0, ENGINE_EVENT_TOKEN, "x");
+    outbox_wake(&outbox);
+    post(&b, 0, ENGINE_EVENT_TOKEN, "x");
+    post(&a, 0, ENGINE_EVENT_TOKEN, "y");
+    outbox_wake(&outbox);
+    assert_int_equal(wakes, 1);
+    assert_ptr_equal(outbox_next_ready(&outbox), &a);
+    post(&a, 0, ENGINE_EVENT_TOKEN, "z"); /* ready again, behind b */
+    assert_ptr_equal(outbox_next_ready(&outbox), &b);
+    assert_ptr_equal(outbox_next_ready(&outbox), &a);
+    outbox_wake(&outbox);
+    assert_int_equal(wakes, 1); /* the taker has not seen the end of the list: it will look again */
+    assert_null(outbox_next_ready(&outbox));
+    post(&b, 0, ENGINE_EVENT_TOKEN, "z");
+    outbox_wake(&outbox);
+    assert_int_equal(wakes, 2);
+    mailbox_close(&outbox, &a);
+    mailbox_close(&outbox, &b);
+    assert_null(outbox_next_ready(&outbox));
+    mailbox_deinit(&a);
+    mailbox_deinit(&b);
+}
+
+static void a_closed_mailbox_takes_nothing_more(void **state) {
+    (void)state;
+    struct error e;
+    struct mailbox m;
+    struct engine_event event;
+    assert_ok(mailbox_init(&m, 1, 2, 2, &e));
+    mailbox_close(&outbox, &m);
+    for (int i = 0; i < 5; i++) post(&m, 0, ENGINE_EVENT_TOKEN, "x");
+    assert_int_equal(mailbox_room(&outbox, &m, 0), 2);
+    assert_false(take(&m, &event));
+    outbox_wake(&outbox);
+    assert_int_equal(wakes, 0);
+    mailbox_deinit(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(events_come_in_order_with_all_they_carry, start, stop),
+        cmocka_unit_test_setup_teardown(the_end_finds_its_place_in_a_full_mailbox, start, stop),
+        cmocka_unit_test_setup_teardown(a_starving_choice_is_reported_when_half_is_free, start, stop),
+        cmocka_unit_test_setup_teardown(wakes_are_not_repeated_before_all_is_drained, start, stop),
+        cmocka_unit_test_setup_teardown(a_closed_mailbox_takes_nothing_more, start, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
