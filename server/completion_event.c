@@ -12,33 +12,47 @@ struct logprob_buffers {
 /* Longer texts of one token are cut; the longest of known vocabularies are below 300 bytes. */
 enum { TOKEN_TEXT_SIZE = 1024 };
 
+/* The most alternatives that the option max-logprobs allows, and the token itself. */
+enum { TOP_MAX = 1001 };
+
+/* The texts of an event's alternatives, one after the other. */
+struct top_texts {
+    struct bytes texts;
+    size_t ends[TOP_MAX];
+    size_t count;
+};
+
+/* false where an alternative before it has the same text: best first, so that one is the larger. */
+static bool add_text(struct top_texts *t, const char *text, size_t length) {
+    for (size_t i = 0, begin = 0; i < t->count; begin = t->ends[i++])
+        if (t->ends[i] - begin == length && memcmp(t->texts.data + begin, text, length) == 0) return false;
+    bytes_append(&t->texts, text, length);
+    if (t->texts.failed) return true;
+    t->ends[t->count++] = t->texts.length;
+    return true;
+}
+
+static void write_top_entry(struct bytes *out, const char *text, size_t length, float logprob) {
+    json_write_separator(out);
+    json_write_string(out, text, length);
+    bytes_text(out, ":");
+    json_write_logprob(out, logprob);
+}
+
+/* The alternatives and the actual token, each text once. */
 static void write_top(struct bytes *out, const struct engine *engine, const struct engine_event *event,
                       const char *token, size_t token_length) {
-    char texts[TOKEN_TEXT_SIZE];
-    bool has_actual = false;
+    struct top_texts seen = {.count = 0};
+    char text[TOKEN_TEXT_SIZE];
     bytes_text(out, "{");
-    for (size_t i = 0; i < event->top_count; i++) {
-        size_t length = engine_token_text(engine, event->top[i].id, texts, sizeof texts);
-        bool collides = false; /* best first: of equal texts the first is the larger */
-        for (size_t j = 0; j < i && !collides; j++) {
-            char other[TOKEN_TEXT_SIZE];
-            size_t other_length = engine_token_text(engine, event->top[j].id, other, sizeof other);
-            collides = other_length == length && memcmp(other, texts, length) == 0;
-        }
-        if (collides) continue;
-        has_actual |= length == token_length && memcmp(texts, token, length) == 0;
-        json_write_separator(out);
-        json_write_string(out, texts, length);
-        bytes_text(out, ":");
-        json_write_logprob(out, event->top[i].logprob);
+    for (size_t i = 0; i < event->top_count && i < TOP_MAX - 1; i++) {
+        size_t length = engine_token_text(engine, event->top[i].id, text, sizeof text);
+        if (add_text(&seen, text, length)) write_top_entry(out, text, length, event->top[i].logprob);
     }
-    if (!has_actual) {
-        json_write_separator(out);
-        json_write_string(out, token, token_length);
-        bytes_text(out, ":");
-        json_write_logprob(out, event->logprob);
-    }
+    if (add_text(&seen, token, token_length)) write_top_entry(out, token, token_length, event->logprob);
     bytes_text(out, "}");
+    if (seen.texts.failed) out->failed = true;
+    bytes_deinit(&seen.texts);
 }
 
 /* Writes one token and returns the characters of its own text: 0 for bytes that are no text by themselves. */

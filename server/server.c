@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <version.h>
@@ -18,6 +19,9 @@
 #include "server/request.h"
 
 enum { RETRY_AFTER_SECONDS = 5 };
+
+/* Files that are open beside the connections: the model's shards, the loop's own, standard streams. */
+enum { DESCRIPTORS_BESIDE = 256 };
 
 /* After requests were cut short, their errors have so long to reach the clients. */
 static const uint64_t farewell_ns = 1000000000u;
@@ -61,15 +65,22 @@ static void cut_short(struct service *s) {
     service_request_ended(s);
 }
 
+static void read_again(struct service *s) {
+    struct error e;
+    char text[1400];
+    if (keys_load(&s->keys, s->config->api_key_file, &e) == STATUS_OK &&
+        tls_load(&s->tls, s->config->tls_cert, s->config->tls_key, &e) == STATUS_OK) {
+        log_info("SIGHUP: keys and certificates have been read again");
+        return;
+    }
+    error_format(&e, text, sizeof text);
+    log_error("SIGHUP: %s; what was read before stays in use", text);
+}
+
 static void on_signal(void *context, int number) {
     struct service *s = context;
     if (number == SIGHUP) {
-        struct error e;
-        char text[1400] = "keys and certificates have been read again";
-        if (keys_load(&s->keys, s->config->api_key_file, &e) != STATUS_OK ||
-            tls_load(&s->tls, s->config->tls_cert, s->config->tls_key, &e) != STATUS_OK)
-            error_format(&e, text, sizeof text);
-        log_info("SIGHUP: %s", text);
+        read_again(s);
         return;
     }
     log_info("%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -159,8 +170,20 @@ static void warn_if_open(const struct service *s) {
                  s->listener.url);
 }
 
+/* The soft limit on descriptors is often 1,024, whatever the hard one allows. */
+static void raise_descriptor_limit(size_t connections) {
+    struct rlimit limit;
+    rlim_t need = connections + DESCRIPTORS_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need) return;
+    limit.rlim_cur = limit.rlim_max < need ? limit.rlim_max : need;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
+        log_warn("connections-max is %zu, but only %llu descriptors may be open: more connections wait",
+                 connections, (unsigned long long)limit.rlim_cur);
+}
+
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     const struct config *config = s->config;
+    raise_descriptor_limit(config->connections_max);
     enum status status = keys_load(&s->keys, config->api_key_file, e);
     if (status == STATUS_OK) status = tls_load(&s->tls, config->tls_cert, config->tls_key, e);
     if (status == STATUS_OK)
