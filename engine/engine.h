@@ -1,14 +1,16 @@
-/* The door between serving and the engine: the only engine header that server/ may use (the commands verify, convert
- * and bench also use tools.h). Tokens and texts go in, events come out; no tensors here.
+/* The door between serving and the engine: the only engine header that server/ may use (the commands verify,
+ * convert and bench also use tools.h). Tokens and texts go in, events come out; no tensors here.
  *
- * Threads. engine_open runs for long: call it on a thread of its own. After it, any thread may encode, decode, read info
- * and stats, submit and cancel. Events are taken by one thread (the loop). The scheduler thread is inside.
+ * Threads. engine_open runs for long: call it on a thread of its own. After it, any thread may encode,
+ * decode, read info and stats, submit and cancel. Events are taken by one thread (the loop). The scheduler
+ * thread is inside.
  *
- * Life of a request. engine_submit hands over prompts and returns one handle each. The scheduler then produces events in
- * a bounded mailbox per request and calls `wake` (at most once until the mailboxes have been drained). The loop asks
- * engine_next_ready until it returns NULL, and takes events from each request while it has room for them; a mailbox that
- * stays full pauses its sequence, nothing else. Each choice ends with exactly one FINISHED event. engine_request_release
- * gives the handle back at any time: whatever still runs for it is cancelled before the next step. */
+ * Life of a request. engine_submit hands over prompts and returns one handle each. The scheduler then
+ * produces events in a bounded mailbox per request and calls `wake` (at most once until the mailboxes have
+ * been drained). The loop asks engine_next_ready until it returns NULL, and takes events from each request
+ * while it has room for them; a mailbox that stays full pauses its sequence, nothing else. Each choice ends
+ * with exactly one FINISHED event. engine_request_release gives the handle back at any time: whatever still
+ * runs for it is cancelled before the next step. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,31 +22,32 @@
 struct engine;
 struct engine_request;
 
-/* For main, once, before any thread starts: how this process reacts when a file of the model is cut short while it is
- * being read (one line and exit code 1 instead of SIGBUS). */
+/* For main, once, before any thread starts: how this process reacts when a file of the model is cut short
+ * while it is being read (one line and exit code 1 instead of SIGBUS). */
 void engine_process_init(void);
 
-/* ---- opening ------------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * ------------------------------------------------------------------------------------------------- */
 
 struct engine_options {
-    const char *model;     /* folder of the checkpoint */
-    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm" */
-    const char *weights;   /* "f32" */
-    const char *kv_type;   /* "auto", "f32" */
-    const char *matmul;    /* "own": same bits at any load; "openblas": without that promise */
-    const char *isa;       /* "auto", or the name of a lower instruction set */
-    size_t threads;        /* compute threads; 0: one a usable core */
-    size_t context;        /* tokens a sequence may have; 0: the model's own */
-    size_t kv_cache_mib;   /* 0: from the memory that is left */
-    size_t kv_page_tokens; /* positions in a cache page, a multiple of 16 */
-    size_t sequences_max;  /* that run at once */
-    size_t queue_max;      /* choices that wait */
+    const char *model;       /* folder of the checkpoint */
+    const char *norm_form;   /* "crmsnorm", "rmsnorm", "layernorm" */
+    const char *weights;     /* "f32" */
+    const char *kv_type;     /* "auto", "f32" */
+    const char *matmul;      /* "own": same bits at any load; "openblas": without that promise */
+    const char *isa;         /* "auto", or the name of a lower instruction set */
+    size_t threads;          /* compute threads; 0: one a usable core */
+    size_t context;          /* tokens a sequence may have; 0: the model's own */
+    size_t kv_cache_mib;     /* 0: from the memory that is left */
+    size_t kv_page_tokens;   /* positions in a cache page, a multiple of 16 */
+    size_t sequences_max;    /* that run at once */
+    size_t queue_max;        /* choices that wait */
     size_t queue_tokens_max; /* prompt tokens that wait; 0: no limit of its own */
-    size_t step_tokens;    /* rows of one step */
-    size_t mailbox_events; /* undelivered events a choice may have before it is paused */
-    size_t logprobs_max;   /* largest `logprobs` of a request */
-    bool verify;           /* compare with the untouched model before serving, and refuse above the bound */
-    double verify_bound;   /* of a logit, in standard deviations of the logits */
+    size_t step_tokens;      /* rows of one step */
+    size_t mailbox_events;   /* undelivered events a choice may have before it is paused */
+    size_t logprobs_max;     /* largest `logprobs` of a request */
+    bool verify;             /* compare with the untouched model before serving, and refuse above the bound */
+    double verify_bound;     /* of a logit, in standard deviations of the logits */
     void (*wake)(void *context); /* from the scheduler thread: events are ready. Must not block. */
     void *wake_context;
     /* From the opening thread: share in 0..1 of the stage ("reading", "converting", ...). May be NULL. */
@@ -58,9 +61,11 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
 /* Cancels what runs, stops the scheduler, frees everything. All handles must have been released. */
 void engine_close(struct engine *engine);
 
-/* ---- what it is ----------------------------------------------------------------------------------------------- */
+/* ---- what it is
+ * ----------------------------------------------------------------------------------------------- */
 
-/* Of the check at start-up; tokens 0: none was made. Differences are parts of the logits' standard deviation. */
+/* Of the check at start-up; tokens 0: none was made. Differences are parts of the logits' standard deviation.
+ */
 struct engine_verify_figures {
     size_t tokens;
     double largest, mean, kl, agreement, bound;
@@ -73,7 +78,7 @@ struct engine_info {
     uint64_t parameters;
     size_t weight_bytes, kv_bytes, kv_pages, kv_page_tokens;
     size_t sequences_max, queue_max, step_tokens, logprobs_max;
-    int32_t bos, pad;     /* -1: none */
+    int32_t bos, pad; /* -1: none */
     int32_t end_tokens[16];
     size_t end_count;
     double load_seconds;
@@ -81,22 +86,24 @@ struct engine_info {
 };
 void engine_info(const struct engine *engine, struct engine_info *out);
 
-/* ---- text ------------------------------------------------------------------------------------------------------ */
+/* ---- text
+ * ------------------------------------------------------------------------------------------------------ */
 
-/* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts take long:
- * not on the loop. More than the context of ids is STATUS_LIMIT with both counts. */
-enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special, int32_t **ids,
-                          size_t *count, struct error *e);
+/* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
+ * take long: not on the loop. More than the context of ids is STATUS_LIMIT with both counts. */
+enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
+                          int32_t **ids, size_t *count, struct error *e);
 
 /* Text of ids; *text is malloc'ed, NUL-terminated. */
-enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special, char **text,
-                          size_t *length, struct error *e);
+enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
+                          char **text, size_t *length, struct error *e);
 
-/* The text of one token alone as `logprobs` shows it: valid UTF-8; bytes that are no text by themselves are written
- * "bytes:\xe2\x80". Returns the length (cut to size - 1). */
+/* The text of one token alone as `logprobs` shows it: valid UTF-8; bytes that are no text by themselves are
+ * written "bytes:\xe2\x80". Returns the length (cut to size - 1). */
 size_t engine_token_text(const struct engine *engine, int32_t id, char *out, size_t size);
 
-/* ---- requests --------------------------------------------------------------------------------------------------- */
+/* ---- requests
+ * --------------------------------------------------------------------------------------------------- */
 
 struct engine_bias {
     int32_t token;
@@ -104,11 +111,11 @@ struct engine_bias {
 };
 
 struct engine_sampling {
-    double temperature; /* 0: greedy */
-    double top_p;       /* 1: off */
-    double min_p;       /* 0: off */
-    double typical_p;   /* 1: off */
-    uint32_t top_k;     /* 0: off */
+    double temperature;                         /* 0: greedy */
+    double top_p;                               /* 1: off */
+    double min_p;                               /* 0: off */
+    double typical_p;                           /* 1: off */
+    uint32_t top_k;                             /* 0: off */
     double presence_penalty, frequency_penalty; /* 0: off */
     double repetition_penalty;                  /* 1: off */
     const struct engine_bias *biases;
@@ -147,8 +154,8 @@ struct engine_prompt {
 };
 
 /* Admits all prompts or none. *requests gets one handle a prompt. STATUS_LIMIT: the queue is full (say 429);
- * STATUS_INVALID_ARGUMENT: a prompt that can never run (e->where names the field: "prompt" when it leaves no room for a
- * token, with both counts in e->text); STATUS_CLOSING: draining. */
+ * STATUS_INVALID_ARGUMENT: a prompt that can never run (e->where names the field: "prompt" when it leaves no
+ * room for a token, with both counts in e->text); STATUS_CLOSING: draining. */
 enum status engine_submit(struct engine *engine, const struct engine_prompt *prompts, size_t count,
                           struct engine_request **requests, struct error *e);
 
@@ -160,7 +167,8 @@ void engine_request_cancel(struct engine_request *request);
 /* Gives the handle back; cancels what still runs. No event of it is seen afterwards. */
 void engine_request_release(struct engine_request *request);
 
-/* ---- events ----------------------------------------------------------------------------------------------------- */
+/* ---- events
+ * ----------------------------------------------------------------------------------------------------- */
 
 enum engine_event_kind {
     ENGINE_EVENT_PROMPT,   /* one prompt token scored (prompt_logprobs); choice 0 only */
@@ -169,11 +177,11 @@ enum engine_event_kind {
 };
 
 enum engine_finish {
-    ENGINE_FINISH_STOP,      /* end token, stop token or stop string */
-    ENGINE_FINISH_LENGTH,    /* max_tokens or the context is used up */
+    ENGINE_FINISH_STOP,   /* end token, stop token or stop string */
+    ENGINE_FINISH_LENGTH, /* max_tokens or the context is used up */
     ENGINE_FINISH_CANCELLED,
     ENGINE_FINISH_TIMEOUT,
-    ENGINE_FINISH_FAILED,    /* e says why */
+    ENGINE_FINISH_FAILED, /* e says why */
 };
 
 struct engine_top {
@@ -184,12 +192,13 @@ struct engine_top {
 struct engine_event {
     enum engine_event_kind kind;
     uint32_t choice;
-    const char *text; /* borrowed until the next event is taken from this request; valid UTF-8; may be empty */
+    const char
+        *text; /* borrowed until the next event is taken from this request; valid UTF-8; may be empty */
     size_t text_length;
     /* PROMPT, TOKEN */
     int32_t id;
     bool has_logprob; /* false for the first prompt token, and when none were asked for */
-    float logprob;    /* of the raw model distribution: all rows of the head, before temperature and penalties */
+    float logprob; /* of the raw model distribution: all rows of the head, before temperature and penalties */
     const struct engine_top *top; /* the `logprobs` best sampleable ids, best first */
     size_t top_count;
     /* FINISHED */
@@ -201,14 +210,15 @@ struct engine_event {
     struct error error; /* FAILED */
 };
 
-/* The next request with events, NULL when there is none: then `wake` will be called again. A request whose events were
- * not all taken is not offered again by itself: take the rest when there is room. */
+/* The next request with events, NULL when there is none: then `wake` will be called again. A request whose
+ * events were not all taken is not offered again by itself: take the rest when there is room. */
 struct engine_request *engine_next_ready(struct engine *engine);
 
 /* Moves the oldest event of a request into *out; false when there is none for now. */
 bool engine_request_next_event(struct engine_request *request, struct engine_event *out);
 
-/* ---- load, drain, figures --------------------------------------------------------------------------------------- */
+/* ---- load, drain, figures
+ * --------------------------------------------------------------------------------------- */
 
 /* From now on engine_submit answers STATUS_CLOSING; what was admitted goes on. */
 void engine_drain(struct engine *engine);
@@ -237,8 +247,8 @@ struct engine_stats {
     uint64_t prefix_queries_tokens, prefix_hit_tokens, preemptions;
     double busy_seconds; /* time spent in steps */
     /* seconds */
-    struct engine_histogram time_to_first_token, inter_token, end_to_end, queue_time, prefill_time, decode_time,
-        step_time;
+    struct engine_histogram time_to_first_token, inter_token, end_to_end, queue_time, prefill_time,
+        decode_time, step_time;
     /* counts */
     struct engine_histogram request_prompt_tokens, request_generated_tokens, step_tokens, step_sequences;
 };

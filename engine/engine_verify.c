@@ -1,5 +1,5 @@
-/* The short check at start-up (--verify): the packed model against the untouched one in double precision, on the first
- * tokens of a text of our own, before anything is served. */
+/* The short check at start-up (--verify): the packed model against the untouched one in double precision, on
+ * the first tokens of a text of our own, before anything is served. */
 #include "engine/engine_state.h"
 
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 static enum status compare(struct engine *engine, const struct token_list *tokens, struct verify_figures *out,
                            struct error *e) {
     struct verify_reference reference;
-    enum status status = verify_reference_init(&reference, &engine->model.bound, tokens->ids, tokens->count,
-                                               tokens->count, e);
+    enum status status =
+        verify_reference_init(&reference, &engine->model.bound, tokens->ids, tokens->count, tokens->count, e);
     if (status == STATUS_OK)
         status = verify_packed(&reference, &engine->model.packed, engine->kernels, engine->workers, out, e);
     verify_reference_deinit(&reference);
@@ -24,8 +24,8 @@ static enum status compare(struct engine *engine, const struct token_list *token
 
 static enum status read_tokens(struct engine *engine, struct token_list *tokens, struct error *e) {
     const struct model_description *d = &engine->model.description;
-    enum status status = tokenizer_encode(engine->tokenizer, verify_sample_text, strlen(verify_sample_text), true, 0,
-                                          tokens, e);
+    enum status status = tokenizer_encode(engine->tokenizer, verify_sample_text, strlen(verify_sample_text),
+                                          true, 0, tokens, e);
     if (tokens->count > VERIFY_TOKENS) tokens->count = VERIFY_TOKENS;
     if (tokens->count > d->context) tokens->count = d->context;
     for (size_t i = 0; i < tokens->count; i++)
@@ -43,10 +43,11 @@ enum status engine_verify(struct engine *engine, double bound, struct error *e) 
     size_t count = tokens.count;
     free(tokens.ids);
     if (status != STATUS_OK) return status;
-    log_info("verify: %zu tokens, %s %s against the untouched model: largest difference %.2e (bound %.1e), mean %.2e, "
+    log_info("verify: %zu tokens, %s %s against the untouched model: largest difference %.2e (bound %.1e), "
+             "mean %.2e, "
              "KL %.2e, greedy agreement %.2f %%",
-             count, engine->info.norm_form, engine->info.weights, figures.largest, bound, figures.mean, figures.kl,
-             100 * figures.agreement);
+             count, engine->info.norm_form, engine->info.weights, figures.largest, bound, figures.mean,
+             figures.kl, 100 * figures.agreement);
     engine->info.verify = (struct engine_verify_figures){
         .tokens = count,
         .largest = figures.largest,
@@ -56,7 +57,8 @@ enum status engine_verify(struct engine *engine, double bound, struct error *e) 
         .bound = bound,
     };
     if (figures.largest <= bound) return STATUS_OK;
-    return error_set(e, STATUS_MISMATCH, "verify",
-                     "a logit differs from the untouched model by %.2e of the deviation, the bound is %.1e: not served",
-                     figures.largest, bound);
+    return error_set(
+        e, STATUS_MISMATCH, "verify",
+        "a logit differs from the untouched model by %.2e of the deviation, the bound is %.1e: not served",
+        figures.largest, bound);
 }

@@ -6,13 +6,15 @@
 
 #include "engine/base/error.h"
 
-/* ---- bench ------------------------------------------------------------------------------------------------------- */
+/* ---- bench
+ * ------------------------------------------------------------------------------------------------------- */
 
-/* Shapes of published models that random weights can stand in for, and those of the paper's table (GPT-3 Small ... XL). */
+/* Shapes of published models that random weights can stand in for, and those of the paper's table (GPT-3
+ * Small ... XL). */
 const char *const *bench_shapes(void); /* names, NULL-terminated */
 
-/* Writes a checkpoint of that shape with random weights (seeded, the same each time) into an existing folder; a tokenizer
- * is not among it. STATUS_NOT_FOUND for an unknown shape, with the known ones. */
+/* Writes a checkpoint of that shape with random weights (seeded, the same each time) into an existing folder;
+ * a tokenizer is not among it. STATUS_NOT_FOUND for an unknown shape, with the known ones. */
 enum status bench_write_random(const char *shape, const char *folder, struct error *e);
 
 /* The same for the text of any config.json of a plain block (Pre-LN, no head norms, nothing gated). */
@@ -21,14 +23,15 @@ enum status bench_write_config(const char *config, const char *folder, struct er
 /* What the machine can do, measured now with the threads that the model will use. */
 struct bench_bounds {
     size_t threads;
-    double read_bytes_per_s;   /* streaming read of memory */
-    double sgemm_flop_per_s;   /* OpenBLAS, 512 x 3072 x 768 */
+    double read_bytes_per_s; /* streaming read of memory */
+    double sgemm_flop_per_s; /* OpenBLAS, 512 x 3072 x 768 */
 };
 enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
 
 struct bench_options {
-    const char *model; /* folder */
-    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm", or "none": norms left out, only to see what they cost */
+    const char *model;     /* folder */
+    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm", or "none": norms left out, only to see what
+                              they cost */
     const char *weights, *matmul, *isa;
     size_t threads;
 };
@@ -38,7 +41,7 @@ enum bench_work { BENCH_PREFILL, BENCH_DECODE };
 struct bench_item {
     enum bench_work work;
     size_t tokens;  /* PREFILL: of the prompt; DECODE: decoded per sequence */
-    size_t batch;   /* DECODE: sequences */
+    size_t batch;   /* sequences side by side; 0: 1 */
     size_t context; /* DECODE: positions before the first decoded one */
 };
 
@@ -51,17 +54,23 @@ struct bench_cost {
 struct bench_model;
 
 /* Loads and packs the model as serving would; seconds: how long that took. */
-enum status bench_open(const struct bench_options *options, struct bench_model **out, double *seconds, struct error *e);
+enum status bench_open(const struct bench_options *options, struct bench_model **out, double *seconds,
+                       struct error *e);
 void bench_close(struct bench_model *m);
 
 /* The item once: seconds, and what it costs. Caches hold random numbers, so contexts need no prefill. */
-enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds, struct bench_cost *cost,
-                      struct error *e);
+enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds,
+                      struct bench_cost *cost, struct error *e);
+
+/* Lets the norms of a converted form run or not; without them the results are wrong, but what they cost can
+ * be seen. */
+void bench_run_norms(struct bench_model *m, bool run);
 
 const char *bench_isa(const struct bench_model *m);
 size_t bench_weight_bytes(const struct bench_model *m);
 
-/* ---- verify ------------------------------------------------------------------------------------------------------ */
+/* ---- verify
+ * ------------------------------------------------------------------------------------------------------ */
 
 struct verify_options {
     const char *model; /* folder */
@@ -86,7 +95,7 @@ struct verify_row {
 
 typedef void (*verify_row_fn)(void *context, const struct verify_row *row);
 
-/* Calls each for every form and weight type that the model has, as its figures come in. STATUS_MISMATCH when one is above
- * its bound. *tokens: how many were compared. */
-enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context, size_t *tokens,
-                         struct error *e);
+/* Calls each for every form and weight type that the model has, as its figures come in. STATUS_MISMATCH when
+ * one is above its bound. *tokens: how many were compared. */
+enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
+                         size_t *tokens, struct error *e);

@@ -1,5 +1,5 @@
-/* bench: what the model reaches on this machine beside what the machine could give, as a table or as JSON. The figures of
- * a line are medians over runs; forms that are compared run in turn, A B A B. */
+/* bench: what the model reaches on this machine beside what the machine could give, as a table or as JSON.
+ * The figures of a line are medians over runs; forms that are compared run in turn, A B A B. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,8 +10,10 @@
 #include <jansson.h>
 
 #include "engine/tools.h"
+#include "server/bench_norms.h"
 #include "server/command.h"
 #include "server/engine_setup.h"
+#include "server/median.h"
 
 #define REPETITIONS 5
 
@@ -62,27 +64,18 @@ struct line {
     bool ran;
 };
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count) {
-    qsort(values, count, sizeof *values, compare_doubles);
-    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 static double item_tokens(const struct bench_item *item) {
     return (double)item->tokens * (item->work == BENCH_DECODE ? (double)item->batch : 1);
 }
 
-/* Seconds below which the machine can't do the item: reading its bytes or computing its products, whichever is longer. */
+/* Seconds below which the machine can't do the item: reading its bytes or computing its products, whichever
+ * is longer. */
 static double bound_seconds(const struct bench_cost *cost, const struct bench_bounds *bounds) {
     return fmax(cost->bytes / bounds->read_bytes_per_s, cost->flops / bounds->sgemm_flop_per_s);
 }
 
-static enum status measure(struct bench_model *model, const struct bench_item *item, const struct bench_bounds *bounds,
-                           struct line *line, struct error *e) {
+static enum status measure(struct bench_model *model, const struct bench_item *item,
+                           const struct bench_bounds *bounds, struct line *line, struct error *e) {
     double seconds[REPETITIONS];
     struct bench_cost cost;
     for (size_t i = 0; i < REPETITIONS; i++) {
@@ -102,20 +95,27 @@ static enum status measure(struct bench_model *model, const struct bench_item *i
 
 static void print_line(const struct bench_item *item, const char *weights, const struct line *line) {
     char work[48];
-    if (item->work == BENCH_PREFILL) snprintf(work, sizeof work, "prefill %zu", item->tokens);
-    else snprintf(work, sizeof work, "decode batch %zu at %zu", item->batch, item->context);
-    printf("%-7s %-24s %10.1f %8.2f %8.1f %7.0f %%\n", weights, work, line->tokens_per_s, line->bytes_per_s * 1e-9,
-           line->flop_per_s * 1e-9, 100 * line->share);
+    if (item->work == BENCH_PREFILL)
+        snprintf(work, sizeof work, "prefill %zu", item->tokens);
+    else
+        snprintf(work, sizeof work, "decode batch %zu at %zu", item->batch, item->context);
+    printf("%-7s %-24s %10.1f %8.2f %8.1f %7.0f %%\n", weights, work, line->tokens_per_s,
+           line->bytes_per_s * 1e-9, line->flop_per_s * 1e-9, 100 * line->share);
     fflush(stdout);
 }
 
-static void add_line(json_t *results, const struct bench_item *item, const char *weights, const struct line *line) {
+static void add_line(json_t *results, const struct bench_item *item, const char *weights,
+                     const struct line *line) {
     bool decode = item->work == BENCH_DECODE;
-    json_t *object = json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "weights", weights, "work", decode ? "decode" : "prefill",
-                               "tokens_per_s", line->tokens_per_s, "gb_per_s", line->bytes_per_s * 1e-9, "gflop_per_s",
-                               line->flop_per_s * 1e-9, "share_of_bound", line->share);
-    if (decode) json_object_update_new(object, json_pack("{s:I, s:I}", "batch", (json_int_t)item->batch, "context", (json_int_t)item->context));
-    else json_object_set_new(object, "tokens", json_integer((json_int_t)item->tokens));
+    json_t *object =
+        json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "weights", weights, "work", decode ? "decode" : "prefill",
+                  "tokens_per_s", line->tokens_per_s, "gb_per_s", line->bytes_per_s * 1e-9, "gflop_per_s",
+                  line->flop_per_s * 1e-9, "share_of_bound", line->share);
+    if (decode)
+        json_object_update_new(object, json_pack("{s:I, s:I}", "batch", (json_int_t)item->batch, "context",
+                                                 (json_int_t)item->context));
+    else
+        json_object_set_new(object, "tokens", json_integer((json_int_t)item->tokens));
     json_array_append_new(results, object);
 }
 
@@ -124,16 +124,18 @@ static void show_progress(size_t done) {
 }
 
 /* A model whose context is shorter than an item needs passes it over. */
-static enum status run_items(struct bench_model *model, const char *weights, const struct bench_bounds *bounds,
-                             json_t *results, struct error *e) {
+static enum status run_items(struct bench_model *model, const char *weights,
+                             const struct bench_bounds *bounds, json_t *results, struct error *e) {
     for (size_t i = 0; i < ITEM_COUNT; i++) {
         struct line line;
         show_progress(i);
         enum status status = measure(model, &items[i], bounds, &line, e);
         if (status == STATUS_LIMIT) continue;
         if (status != STATUS_OK) return status;
-        if (results) add_line(results, &items[i], weights, &line);
-        else print_line(&items[i], weights, &line);
+        if (results)
+            add_line(results, &items[i], weights, &line);
+        else
+            print_line(&items[i], weights, &line);
     }
     return STATUS_OK;
 }
@@ -155,18 +157,22 @@ static enum status run_model(const struct config *config, const char *folder, st
     if (status != STATUS_OK) return status;
     json_t *results = config->json ? json_array() : NULL;
     if (!config->json) {
-        printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, loaded in %.2f s; norms %s\n",
-               bounds.threads, bench_isa(model), bounds.read_bytes_per_s * 1e-9, bounds.sgemm_flop_per_s * 1e-9,
-               (double)bench_weight_bytes(model) * 1e-6, seconds, config->norm_form);
+        printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, loaded in %.2f s; "
+               "norms %s\n",
+               bounds.threads, bench_isa(model), bounds.read_bytes_per_s * 1e-9,
+               bounds.sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, seconds,
+               config->norm_form);
         printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
     }
     status = run_items(model, config->weights, &bounds, results, e);
     if (status == STATUS_OK && config->json) {
-        json_t *root = json_pack(
-            "{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:f, s:O}", "machine", "threads", (json_int_t)bounds.threads, "isa",
-            bench_isa(model), "bounds", "read_gb_per_s", bounds.read_bytes_per_s * 1e-9, "sgemm_gflop_per_s",
-            bounds.sgemm_flop_per_s * 1e-9, "norm_form", config->norm_form, "load_seconds", seconds, "results", results);
-        if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 || putchar('\n') == EOF)
+        json_t *root =
+            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:f, s:O}", "machine", "threads",
+                      (json_int_t)bounds.threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
+                      bounds.read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds.sgemm_flop_per_s * 1e-9,
+                      "norm_form", config->norm_form, "load_seconds", seconds, "results", results);
+        if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 ||
+            putchar('\n') == EOF)
             status = error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
         json_decref(root);
     }
@@ -187,7 +193,10 @@ enum exit_code cmd_bench(const struct config *config) {
     } else {
         status = scratch_init(&scratch, config->shape, &e);
     }
-    if (status == STATUS_OK) status = run_model(config, folder, &e);
+    if (status == STATUS_OK && config->norms)
+        status = bench_norms(config, folder, config->model ? folder : config->shape, &e);
+    else if (status == STATUS_OK)
+        status = run_model(config, folder, &e);
     scratch_deinit(&scratch);
     return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
 }

@@ -34,41 +34,47 @@ static enum status read_text(const char *path, char **text, size_t *length, stru
 
 static void print_row(const struct verify_row *row) {
     if (row->is_reference) {
-        printf("%-10s %-7s %10s %10s %10s %9s %11.5f   the model as published\n", row->form, row->weights, "-", "-", "-",
-               "-", row->perplexity);
+        printf("%-10s %-7s %10s %10s %10s %9s %11.5f   the model as published\n", row->form, row->weights,
+               "-", "-", "-", "-", row->perplexity);
     } else {
-        printf("%-10s %-7s %10.2e %10.2e %10.2e %8.3f%% %11.5f   %s (bound %.1e)\n", row->form, row->weights, row->largest,
-               row->mean, row->kl, 100 * row->agreement, row->perplexity, row->passed ? "ok" : "TOO FAR", row->bound);
+        printf("%-10s %-7s %10.2e %10.2e %10.2e %8.3f%% %11.5f   %s (bound %.1e)\n", row->form, row->weights,
+               row->largest, row->mean, row->kl, 100 * row->agreement, row->perplexity,
+               row->passed ? "ok" : "TOO FAR", row->bound);
     }
     fflush(stdout);
 }
 
 static void add_row(struct report *report, const struct verify_row *row) {
-    json_t *object = json_pack("{s:s, s:s, s:f, s:b}", "norm_form", row->form, "weights", row->weights, "perplexity",
-                               row->perplexity, "reference", row->is_reference);
+    json_t *object = json_pack("{s:s, s:s, s:f, s:b}", "norm_form", row->form, "weights", row->weights,
+                               "perplexity", row->perplexity, "reference", row->is_reference);
     if (!row->is_reference)
-        json_object_update_new(object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:b}", "largest_difference", row->largest,
-                                                 "mean_difference", row->mean, "kl_divergence", row->kl,
-                                                 "greedy_agreement", row->agreement, "bound", row->bound, "passed",
-                                                 row->passed));
+        json_object_update_new(object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:b}", "largest_difference",
+                                                 row->largest, "mean_difference", row->mean, "kl_divergence",
+                                                 row->kl, "greedy_agreement", row->agreement, "bound",
+                                                 row->bound, "passed", row->passed));
     json_array_append_new(report->rows, object);
 }
 
 static void on_row(void *context, const struct verify_row *row) {
     struct report *report = context;
-    if (report->json) add_row(report, row);
-    else print_row(row);
+    if (report->json)
+        add_row(report, row);
+    else
+        print_row(row);
 }
 
-static enum status print_json(const struct report *report, const char *model, size_t tokens, bool passed, struct error *e) {
-    json_t *root = json_pack("{s:s, s:I, s:b, s:O}", "model", model, "tokens", (json_int_t)tokens, "passed", passed,
-                             "forms", report->rows);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && putchar('\n') != EOF;
+static enum status print_json(const struct report *report, const char *model, size_t tokens, bool passed,
+                              struct error *e) {
+    json_t *root = json_pack("{s:s, s:I, s:b, s:O}", "model", model, "tokens", (json_int_t)tokens, "passed",
+                             passed, "forms", report->rows);
+    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 &&
+              putchar('\n') != EOF;
     json_decref(root);
     return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
 }
 
-static enum status run(const struct config *config, const char *model, const char *text, size_t length, struct error *e) {
+static enum status run(const struct config *config, const char *model, const char *text, size_t length,
+                       struct error *e) {
     struct report report = {.json = config->json, .rows = json_array()};
     struct verify_options options = {
         .model = model,
@@ -81,12 +87,14 @@ static enum status run(const struct config *config, const char *model, const cha
     };
     size_t tokens = 0;
     if (!config->json)
-        printf("%-10s %-7s %10s %10s %10s %9s %11s\n", "form", "weights", "largest", "mean", "KL", "greedy", "perplexity");
+        printf("%-10s %-7s %10s %10s %10s %9s %11s\n", "form", "weights", "largest", "mean", "KL", "greedy",
+               "perplexity");
     enum status status = verify_model(&options, on_row, &report, &tokens, e);
     bool judged = status == STATUS_OK || status == STATUS_MISMATCH;
     if (config->json && judged) {
         struct error failure;
-        if (print_json(&report, model, tokens, status == STATUS_OK, &failure) != STATUS_OK) status = (*e = failure).code;
+        if (print_json(&report, model, tokens, status == STATUS_OK, &failure) != STATUS_OK)
+            status = (*e = failure).code;
     } else if (judged) {
         printf("%zu tokens; differences are parts of the standard deviation of the logits\n", tokens);
     }

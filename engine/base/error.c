@@ -19,7 +19,8 @@ static void make_printable(char *text) {
         if ((unsigned char)*text < 0x20 || (unsigned char)*text > 0x7e) *text = '?';
 }
 
-enum status error_vset(struct error *e, enum status code, const char *where, const char *format, va_list args) {
+enum status error_vset(struct error *e, enum status code, const char *where, const char *format,
+                       va_list args) {
     if (!e) return code;
     e->code = code;
     snprintf(e->where, sizeof e->where, "%s", where ? where : "");

@@ -33,13 +33,15 @@ struct error {
     char text[768];
 };
 
-/* Fills *e (which may be NULL) and returns code, so that callers can write `return error_set(...)`. Texts that
- * do not fit are cut. Bytes of hostile input that are not printable ASCII are replaced by '?' in both fields. */
+/* Fills *e (which may be NULL) and returns code, so that callers can write `return error_set(...)`. Texts
+ * that do not fit are cut. Bytes of hostile input that are not printable ASCII are replaced by '?' in both
+ * fields. */
 enum status error_set(struct error *e, enum status code, const char *where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* The same with a va_list. */
-enum status error_vset(struct error *e, enum status code, const char *where, const char *format, va_list args);
+enum status error_vset(struct error *e, enum status code, const char *where, const char *format,
+                       va_list args);
 
 /* "where: text" for logs and for stderr. Returns the length snprintf would have written. */
 int error_format(const struct error *e, char *out, size_t size);

@@ -31,7 +31,9 @@ enum norm_form norm_form_for(const struct model_description *d, enum norm_form w
     return wanted;
 }
 
-static bool is_folded(const struct converted_model *c) { return c->form != NORM_FORM_LAYERNORM; }
+static bool is_folded(const struct converted_model *c) {
+    return c->form != NORM_FORM_LAYERNORM;
+}
 
 /* Exits take the mean out unless the model never had one to take out. */
 static bool is_centred(const struct converted_model *c) {
@@ -39,7 +41,8 @@ static bool is_centred(const struct converted_model *c) {
 }
 
 /* NULL for a vector that the checkpoint does not have (false only when memory is out). */
-static bool read_vector(const struct vector_view *v, double offset, double scale, double **out, struct error *e) {
+static bool read_vector(const struct vector_view *v, double offset, double scale, double **out,
+                        struct error *e) {
     if (!v->tensor) return true;
     *out = memory_aligned(v->count, sizeof **out, "norm", e);
     if (!*out) return false;
@@ -49,8 +52,8 @@ static bool read_vector(const struct vector_view *v, double offset, double scale
 }
 
 /* A norm that runs with its gain and shift, both times scale. */
-static bool read_norm(const struct converted_model *c, const struct bound_norm *bound, double eps, double scale,
-                      struct converted_norm *norm, struct error *e) {
+static bool read_norm(const struct converted_model *c, const struct bound_norm *bound, double eps,
+                      double scale, struct converted_norm *norm, struct error *e) {
     const struct model_description *d = c->description;
     *norm = (struct converted_norm){
         .kind = d->norm_type == NORM_TYPE_RMSNORM ? ROW_NORM_RMS : ROW_NORM_LAYERNORM,
@@ -62,10 +65,11 @@ static bool read_norm(const struct converted_model *c, const struct bound_norm *
            read_vector(&bound->bias, 0, scale, &norm->shift, e);
 }
 
-/* A norm on the main branch: what runs, and what is folded into the linears behind it. With the branch carried as x / c
- * (gates of GPAS), its eps is eps / c^2. */
-static bool convert_norm(const struct converted_model *c, const struct bound_norm *bound, double eps, double gates,
-                         struct converted_norm *norm, struct converted_norm *fold, struct error *e) {
+/* A norm on the main branch: what runs, and what is folded into the linears behind it. With the branch
+ * carried as x / c (gates of GPAS), its eps is eps / c^2. */
+static bool convert_norm(const struct converted_model *c, const struct bound_norm *bound, double eps,
+                         double gates, struct converted_norm *norm, struct converted_norm *fold,
+                         struct error *e) {
     if (!is_folded(c)) return read_norm(c, bound, eps, 1, norm, e);
     *norm = (struct converted_norm){
         .kind = c->form == NORM_FORM_CRMSNORM ? ROW_NORM_CRMS : ROW_NORM_RMS,
@@ -86,7 +90,8 @@ static void free_norm(struct converted_norm *norm) {
 static double *read_views(const struct vector_view *views, size_t count, struct error *e) {
     size_t total = views[0].count * count;
     double *values = memory_aligned(total, sizeof *values, "head norm", e);
-    for (size_t i = 0; values && i < count; i++) vector_read(&views[i], views[i].count, 0, values + i * views[i].count);
+    for (size_t i = 0; values && i < count; i++)
+        vector_read(&views[i], views[i].count, 0, values + i * views[i].count);
     return values;
 }
 
@@ -109,8 +114,8 @@ static void add_part(struct converted_linear *l, const struct bound_linear *part
 }
 
 /* A linear that reads the main branch through a norm; the sign of the gates goes into its weights. */
-static void make_entry(const struct converted_model *c, struct converted_linear *l, const struct converted_norm *fold,
-                       double gates) {
+static void make_entry(const struct converted_model *c, struct converted_linear *l,
+                       const struct converted_norm *fold, double gates) {
     if (!is_folded(c)) return;
     l->gain = fold->gain;
     l->shift = fold->shift;
@@ -120,7 +125,8 @@ static void make_entry(const struct converted_model *c, struct converted_linear 
 }
 
 /* A linear that writes to the main branch, carried as x / gates. */
-static bool make_exit(const struct converted_model *c, struct converted_linear *l, double gates, struct error *e) {
+static bool make_exit(const struct converted_model *c, struct converted_linear *l, double gates,
+                      struct error *e) {
     if (!is_folded(c)) return true;
     l->weight_scale = l->bias_scale = 1 / gates;
     if (!is_centred(c)) return true;
@@ -130,7 +136,8 @@ static bool make_exit(const struct converted_model *c, struct converted_linear *
     return l->column_mean != NULL;
 }
 
-/* Scales of heads (NormFormer), spread over `count` entries: of the exit's input, or of its reshaped output. */
+/* Scales of heads (NormFormer), spread over `count` entries: of the exit's input, or of its reshaped output.
+ */
 static bool fold_head_scale(const struct converted_model *c, const struct vector_view *scales, size_t count,
                             struct converted_sublayer *s, struct error *e) {
     if (!scales->tensor) return true;
@@ -138,28 +145,34 @@ static bool fold_head_scale(const struct converted_model *c, const struct vector
     s->exit_scale = memory_aligned(count, sizeof *s->exit_scale, "head scales", e);
     if (!s->exit_scale) return false;
     for (size_t i = 0; i < count; i++) vector_read_part(scales, i / (count / heads), 1, s->exit_scale + i);
-    if (c->description->head_scale == HEAD_SCALE_PAPER) s->exit.gain = s->exit_scale;
-    else s->exit.out_scale = s->exit_scale;
+    if (c->description->head_scale == HEAD_SCALE_PAPER)
+        s->exit.gain = s->exit_scale;
+    else
+        s->exit.out_scale = s->exit_scale;
     return true;
 }
 
-/* The exit of a sub-layer: straight to the branch, or through a norm of its own that takes the gates instead. */
+/* The exit of a sub-layer: straight to the branch, or through a norm of its own that takes the gates instead.
+ */
 static bool convert_exit(const struct converted_model *c, const struct bound_sublayer *bound, double gates,
                          struct converted_sublayer *s, struct error *e) {
     double eps = c->description->norm_eps;
     add_part(&s->exit, &bound->exit);
-    if (bound->inner_norm.gain.tensor && !read_norm(c, &bound->inner_norm, eps, 1, &s->inner_norm, e)) return false;
+    if (bound->inner_norm.gain.tensor && !read_norm(c, &bound->inner_norm, eps, 1, &s->inner_norm, e))
+        return false;
     if (!read_vector(&bound->residual_scale, 0, 1, &s->residual_scale, e)) return false;
     if (!bound->post_norm.gain.tensor) return make_exit(c, &s->exit, gates, e);
     return read_norm(c, &bound->post_norm, eps, is_folded(c) ? 1 / gates : 1, &s->post_norm, e);
 }
 
-/* Beyond these the gates are applied to the branch and start again: eps / c^2 and 1 / c would lose their bits. */
+/* Beyond these the gates are applied to the branch and start again: eps / c^2 and 1 / c would lose their
+ * bits. */
 #define GATES_SMALLEST 0x1p-20
 #define GATES_LARGEST  0x1p20
 
 /* After a pre-like sub-layer: the gate joins the product that is folded away, or is applied. */
-static void pass_gate(const struct converted_model *c, struct converted_sublayer *s, double gate, double *gates) {
+static void pass_gate(const struct converted_model *c, struct converted_sublayer *s, double gate,
+                      double *gates) {
     *gates *= gate;
     bool in_range = fabs(*gates) >= GATES_SMALLEST && fabs(*gates) <= GATES_LARGEST;
     if (is_folded(c) && in_range) return;
@@ -176,16 +189,18 @@ static double gate_of(const struct bound_layer *bound) {
 }
 
 /* F reads the branch as it is; the norm stands behind the sum. */
-static bool convert_post_like(const struct converted_model *c, const struct bound_sublayer *bound, double gate,
-                              struct converted_sublayer *s, struct error *e) {
+static bool convert_post_like(const struct converted_model *c, const struct bound_sublayer *bound,
+                              double gate, struct converted_sublayer *s, struct error *e) {
     s->residual_factor = gate * c->description->deepnorm_alpha;
-    return read_norm(c, &bound->norm, c->description->norm_eps, 1, &s->norm, e) && convert_exit(c, bound, 1, s, e);
+    return read_norm(c, &bound->norm, c->description->norm_eps, 1, &s->norm, e) &&
+           convert_exit(c, bound, 1, s, e);
 }
 
-static bool convert_pre_like(const struct converted_model *c, const struct bound_sublayer *bound, double gates,
-                             struct converted_sublayer *s, struct error *e) {
+static bool convert_pre_like(const struct converted_model *c, const struct bound_sublayer *bound,
+                             double gates, struct converted_sublayer *s, struct error *e) {
     double eps = c->description->norm_eps;
-    if (bound->norm.gain.count && !convert_norm(c, &bound->norm, eps, gates, &s->norm, &s->fold, e)) return false;
+    if (bound->norm.gain.count && !convert_norm(c, &bound->norm, eps, gates, &s->norm, &s->fold, e))
+        return false;
     return convert_exit(c, bound, gates, s, e);
 }
 
@@ -206,19 +221,22 @@ static bool convert_layer(struct converted_model *c, size_t i, double *gates, st
     if (!read_head_norm(c, &bound->key_norm, &layer->key_norm, e)) return false;
     size_t scaled = d->head_scale == HEAD_SCALE_PAPER ? d->heads * d->head_dim : d->width;
     if (post_like)
-        return convert_post_like(c, &bound->attention, gate, attention, e) && convert_post_like(c, &bound->mlp, gate, mlp, e);
+        return convert_post_like(c, &bound->attention, gate, attention, e) &&
+               convert_post_like(c, &bound->mlp, gate, mlp, e);
     if (!convert_pre_like(c, &bound->attention, *gates, attention, e)) return false;
     if (!fold_head_scale(c, &bound->head_scale, scaled, attention, e)) return false;
     make_entry(c, &layer->qkv, &attention->fold, *gates);
     if (!parallel) pass_gate(c, attention, gate, gates);
     if (!convert_pre_like(c, &bound->mlp, *gates, mlp, e)) return false;
-    make_entry(c, &layer->up, d->residual == RESIDUAL_PARALLEL_ONE_NORM ? &attention->fold : &mlp->fold, *gates);
+    make_entry(c, &layer->up, d->residual == RESIDUAL_PARALLEL_ONE_NORM ? &attention->fold : &mlp->fold,
+               *gates);
     pass_gate(c, mlp, gate, gates);
     return true;
 }
 
-/* ResiDual: the head reads dual_alpha * p + norm(q). The dual branch q is read by this norm alone, so it is carried centred
- * (and, in the CRMSNorm form, without its last entry); gain and shift run, as the sum follows them. */
+/* ResiDual: the head reads dual_alpha * p + norm(q). The dual branch q is read by this norm alone, so it is
+ * carried centred (and, in the CRMSNorm form, without its last entry); gain and shift run, as the sum follows
+ * them. */
 static bool convert_dual_norm(struct converted_model *c, struct error *e) {
     const struct model_description *d = c->description;
     if (!read_norm(c, &c->bound->final_norm, d->final_norm_eps, 1, &c->final_norm, e)) return false;
@@ -233,7 +251,8 @@ static bool convert_head(struct converted_model *c, double gates, struct error *
     const struct model_description *d = c->description;
     bool dual = d->placement == PLACEMENT_RESIDUAL_DUAL, normed = bound->final_norm.gain.count > 0 && !dual;
     if (dual && !convert_dual_norm(c, e)) return false;
-    if (normed && !convert_norm(c, &bound->final_norm, d->final_norm_eps, gates, &c->final_norm, &c->final_fold, e))
+    if (normed &&
+        !convert_norm(c, &bound->final_norm, d->final_norm_eps, gates, &c->final_norm, &c->final_fold, e))
         return false;
     add_part(&c->head, &bound->head);
     c->head.weight_scale = c->head.bias_scale = d->logit_scale;
@@ -251,13 +270,15 @@ static bool convert_entry(struct converted_model *c, struct error *e) {
         matrix_read(m, 0, m->out, c->project_in);
     }
     if (!c->description->embedding_norm) return true;
-    return read_norm(c, &c->bound->embedding_norm, c->description->embedding_norm_eps, 1, &c->embedding_norm, e);
+    return read_norm(c, &c->bound->embedding_norm, c->description->embedding_norm_eps, 1, &c->embedding_norm,
+                     e);
 }
 
-enum status converted_model_init(struct converted_model *c, const struct bound_model *bound, enum norm_form form,
-                                 struct error *e) {
+enum status converted_model_init(struct converted_model *c, const struct bound_model *bound,
+                                 enum norm_form form, struct error *e) {
     const struct model_description *d = bound->description;
-    double gates = 1; /* product of all gates so far that have not been applied: the branch is carried as x / gates */
+    double gates =
+        1; /* product of all gates so far that have not been applied: the branch is carried as x / gates */
     *c = (struct converted_model){.bound = bound, .description = d, .form = norm_form_for(d, form)};
     bool compressed = c->form == NORM_FORM_CRMSNORM && d->placement != PLACEMENT_RESIDUAL_DUAL;
     c->branch_width = compressed ? d->width - 1 : d->width;

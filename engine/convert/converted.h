@@ -1,12 +1,13 @@
-/* Pre-LN -> Pre-RMSNorm -> Pre-CRMSNorm (Jiang et al., NeurIPS 2023, arXiv 2305.14858), as a view: a converted model says,
- * for each linear of the block, which checkpoint rows it is read from and what is folded into them. Rows are folded in
- * double precision when they are asked for, block by block, so that no second copy of a weight ever exists.
+/* Pre-LN -> Pre-RMSNorm -> Pre-CRMSNorm (Jiang et al., NeurIPS 2023, arXiv 2305.14858), as a view: a
+ * converted model says, for each linear of the block, which checkpoint rows it is read from and what is
+ * folded into them. Rows are folded in double precision when they are asked for, block by block, so that no
+ * second copy of a weight ever exists.
  *
- * With C = I - 11'/d and the main branch x replaced by z = Cx (RMSNorm form) or its first d-1 entries y (CRMSNorm form):
- *   exits of a branch (and the entry tables):  W -> C W, b -> C b; in CRMSNorm without the last row
- *   entries of a branch and the head:          W -> W diag(gain), b -> b + W shift; in CRMSNorm the last column is
- *                                              subtracted from all others and dropped
- * In the LayerNorm form nothing is folded and the norms run as they stand. */
+ * With C = I - 11'/d and the main branch x replaced by z = Cx (RMSNorm form) or its first d-1 entries y
+ * (CRMSNorm form): exits of a branch (and the entry tables):  W -> C W, b -> C b; in CRMSNorm without the
+ * last row entries of a branch and the head:          W -> W diag(gain), b -> b + W shift; in CRMSNorm the
+ * last column is subtracted from all others and dropped In the LayerNorm form nothing is folded and the norms
+ * run as they stand. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,7 +20,8 @@ enum norm_form { NORM_FORM_LAYERNORM, NORM_FORM_RMSNORM, NORM_FORM_CRMSNORM, NOR
 const char *norm_form_name(enum norm_form form);
 bool norm_form_from_name(const char *name, enum norm_form *form);
 
-/* A norm that runs. A folded one is a scale per row of the raw main branch; the others write normalised rows. */
+/* A norm that runs. A folded one is a scale per row of the raw main branch; the others write normalised rows.
+ */
 struct converted_norm {
     enum row_norm kind;
     bool folded;
@@ -33,28 +35,27 @@ struct converted_norm {
 struct converted_linear {
     struct bound_linear part[3];
     size_t part_count;
-    size_t out, in;               /* after the conversion */
-    const double *gain, *shift;   /* folded at the input side; [in of the checkpoint] or NULL; borrowed */
-    const double *out_scale;      /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
+    size_t out, in;             /* after the conversion */
+    const double *gain, *shift; /* folded at the input side; [in of the checkpoint] or NULL; borrowed */
+    const double *out_scale;    /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
     double *column_mean; /* [in]: exits only; filled by converted_linear_prepare; owned */
     double bias_mean;
 };
 
-/* Attention or MLP, between its entry and its exit. F is what the entry's linear, the heads or the hidden layer and the
- * exit compute.
- *   pre-like:   x <- rescale * (residual_scale . x + post_norm(F(norm(x))))
+/* Attention or MLP, between its entry and its exit. F is what the entry's linear, the heads or the hidden
+ * layer and the exit compute. pre-like:   x <- rescale * (residual_scale . x + post_norm(F(norm(x))))
  *   post-like:  x <- norm(residual_factor * x + F(x)) */
 struct converted_sublayer {
     struct converted_norm norm;       /* as above */
     struct converted_norm fold;       /* gain and shift that were folded into the linears behind the norm */
     struct converted_norm inner_norm; /* of what the exit reads */
     struct converted_linear exit;
-    double *exit_scale;               /* folded scales of heads: of exit's input or output; owned */
+    double *exit_scale; /* folded scales of heads: of exit's input or output; owned */
     struct converted_norm post_norm;
-    double *residual_scale;           /* [width] or NULL; owned */
-    double residual_factor, rescale;  /* 1: nothing to do */
+    double *residual_scale;          /* [width] or NULL; owned */
+    double residual_factor, rescale; /* 1: nothing to do */
 };
 
 struct converted_layer {
@@ -69,8 +70,9 @@ struct converted_model {
     enum norm_form form; /* that runs: the one asked for, or the nearest that the model has */
     size_t branch_width; /* d, or d - 1 in the CRMSNorm form */
     struct converted_layer *layers;
-    /* Of what the head reads. width 0: the branch as it is. residual_dual: of the dual branch, with gain and shift; when
-     * it is CRMS the dual branch is carried without its last entry, which is minus the sum of the others. */
+    /* Of what the head reads. width 0: the branch as it is. residual_dual: of the dual branch, with gain and
+     * shift; when it is CRMS the dual branch is carried without its last entry, which is minus the sum of the
+     * others. */
     struct converted_norm final_norm, final_fold;
     struct converted_linear project_out; /* between the final norm and the head; part_count 0: none */
     struct converted_linear head;
@@ -79,22 +81,25 @@ struct converted_model {
     struct converted_norm embedding_norm; /* width 0: none */
 };
 
-/* The form that a model runs in when `wanted` is asked for: models of RMSNorm have no mean to take out, so crmsnorm is
- * rmsnorm for them; where a norm stands on the main branch itself (post, deepnorm, residual scales) all are layernorm. */
+/* The form that a model runs in when `wanted` is asked for: models of RMSNorm have no mean to take out, so
+ * crmsnorm is rmsnorm for them; where a norm stands on the main branch itself (post, deepnorm, residual
+ * scales) all are layernorm. */
 enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted);
 
 /* Borrows bound until converted_model_deinit. The form that runs is norm_form_for(form). */
-enum status converted_model_init(struct converted_model *c, const struct bound_model *bound, enum norm_form form,
-                                 struct error *e);
+enum status converted_model_init(struct converted_model *c, const struct bound_model *bound,
+                                 enum norm_form form, struct error *e);
 void converted_model_deinit(struct converted_model *c);
 
-/* Column means of an exit, which its rows need (a no-op for others): one pass over the checkpoint's rows, in their order.
- * scratch: converted_scratch() doubles. Different linears may be prepared by different threads. */
+/* Column means of an exit, which its rows need (a no-op for others): one pass over the checkpoint's rows, in
+ * their order. scratch: converted_scratch() doubles. Different linears may be prepared by different threads.
+ */
 void converted_linear_prepare(struct converted_linear *l, double *scratch);
 
-/* Rows [first, +count) after the fold: weights [count, in] and bias [count] (zeros where there is none). weights has
- * room for count * (in + 1) doubles. */
-void converted_linear_rows(const struct converted_linear *l, size_t first, size_t count, double *weights, double *bias);
+/* Rows [first, +count) after the fold: weights [count, in] and bias [count] (zeros where there is none).
+ * weights has room for count * (in + 1) doubles. */
+void converted_linear_rows(const struct converted_linear *l, size_t first, size_t count, double *weights,
+                           double *bias);
 
 /* Whether any part has a bias or a shift gives it one. */
 bool converted_linear_has_bias(const struct converted_linear *l);
@@ -102,10 +107,12 @@ bool converted_linear_has_bias(const struct converted_linear *l);
 /* Doubles that the widest linear needs as scratch for `rows` rows at a time. */
 size_t converted_scratch(const struct converted_model *c, size_t rows);
 
-/* The entry of the main branch for a token at a position: table rows summed, scaled, centred and compressed as the form
- * demands. row: [branch_width]; scratch: converted_entry_scratch() doubles. Any thread. */
-void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row, double *scratch);
-/* residual_dual: where the dual branch starts, dual_scale times the entry row [width], centred where it may be. */
+/* The entry of the main branch for a token at a position: table rows summed, scaled, centred and compressed
+ * as the form demands. row: [branch_width]; scratch: converted_entry_scratch() doubles. Any thread. */
+void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row,
+                     double *scratch);
+/* residual_dual: where the dual branch starts, dual_scale times the entry row [width], centred where it may
+ * be. */
 void converted_dual_entry(const struct converted_model *c, const double *row, double *dual);
 
 size_t converted_entry_scratch(const struct converted_model *c);

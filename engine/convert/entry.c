@@ -1,5 +1,6 @@
-/* The entry of the main branch: token and position rows, summed in double precision from the mapped checkpoint, then
- * centred and compressed. No second table is ever built: a tied embedding stays as the checkpoint has it. */
+/* The entry of the main branch: token and position rows, summed in double precision from the mapped
+ * checkpoint, then centred and compressed. No second table is ever built: a tied embedding stays as the
+ * checkpoint has it. */
 #include "engine/convert/converted.h"
 
 #include <math.h>
@@ -50,8 +51,10 @@ static void add_sinusoidal_ctrl(double position, size_t width, double *row) {
     size_t sines = (width + 1) / 2;
     for (size_t i = 0; i < width; i++) {
         double angle = position * pow(10000, -2.0 * (double)(i / 2) / (double)width);
-        if (i % 2 == 0) row[i / 2] += sin(angle);
-        else row[sines + i / 2] += cos(angle);
+        if (i % 2 == 0)
+            row[i / 2] += sin(angle);
+        else
+            row[sines + i / 2] += cos(angle);
     }
 }
 
@@ -63,20 +66,26 @@ static void add_position(const struct converted_model *c, size_t position, doubl
         matrix_read(&c->bound->position, position, 1, scratch);
         for (size_t i = 0; i < d->width; i++) row[i] += scratch[i];
         break;
-    case POSITION_SINUSOIDAL_HALVES: add_sinusoidal_halves(offset_position, d->width, row); break;
-    case POSITION_SINUSOIDAL_CTRL: add_sinusoidal_ctrl(offset_position, d->width, row); break;
-    default: break; /* not at the entry */
+    case POSITION_SINUSOIDAL_HALVES:
+        add_sinusoidal_halves(offset_position, d->width, row);
+        break;
+    case POSITION_SINUSOIDAL_CTRL:
+        add_sinusoidal_ctrl(offset_position, d->width, row);
+        break;
+    default:
+        break; /* not at the entry */
     }
 }
 
-void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row, double *scratch) {
+void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row,
+                     double *scratch) {
     const struct model_description *d = c->description;
     double *sum = scratch, *other = scratch + converted_entry_scratch(c) / 2;
     matrix_read(&c->bound->embedding, token, 1, sum);
     for (size_t i = 0; i < d->embedding_width; i++) sum[i] *= d->embedding_scale;
     if (c->project_in) {
-        cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)d->width, (blasint)d->embedding_width, 1, c->project_in,
-                    (blasint)d->embedding_width, sum, 1, 0, other, 1);
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)d->width, (blasint)d->embedding_width, 1,
+                    c->project_in, (blasint)d->embedding_width, sum, 1, 0, other, 1);
         double *projected = other;
         other = sum;
         sum = projected;

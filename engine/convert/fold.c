@@ -6,7 +6,9 @@
 
 #include "engine/convert/converted.h"
 
-static size_t in_of(const struct converted_linear *l) { return l->in + (l->compress_in ? 1 : 0); }
+static size_t in_of(const struct converted_linear *l) {
+    return l->in + (l->compress_in ? 1 : 0);
+}
 
 bool converted_linear_has_bias(const struct converted_linear *l) {
     for (size_t p = 0; p < l->part_count; p++)
@@ -50,8 +52,8 @@ static void read_bias(const struct converted_linear *l, size_t first, size_t cou
 static void fold_norm(const struct converted_linear *l, size_t count, double *weights, double *bias) {
     size_t in = in_of(l);
     if (l->shift)
-        cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)count, (blasint)in, 1, weights, (blasint)in, l->shift, 1, 1,
-                    bias, 1);
+        cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)count, (blasint)in, 1, weights, (blasint)in,
+                    l->shift, 1, 1, bias, 1);
     if (!l->gain) return;
     for (size_t r = 0; r < count; r++)
         for (size_t k = 0; k < in; k++) weights[r * in + k] *= l->gain[k];
@@ -66,7 +68,8 @@ static void compress_columns(size_t count, size_t in, double *weights) {
     }
 }
 
-static void scale_rows(const struct converted_linear *l, size_t first, size_t count, double *weights, double *bias) {
+static void scale_rows(const struct converted_linear *l, size_t first, size_t count, double *weights,
+                       double *bias) {
     for (size_t r = 0; l->out_scale && r < count; r++) {
         for (size_t k = 0; k < l->in; k++) weights[r * l->in + k] *= l->out_scale[first + r];
         bias[r] *= l->out_scale[first + r];
@@ -80,7 +83,8 @@ static void centre_rows(const struct converted_linear *l, size_t count, double *
     }
 }
 
-void converted_linear_rows(const struct converted_linear *l, size_t first, size_t count, double *weights, double *bias) {
+void converted_linear_rows(const struct converted_linear *l, size_t first, size_t count, double *weights,
+                           double *bias) {
     read_rows(l, first, count, weights);
     read_bias(l, first, count, bias);
     fold_norm(l, count, weights, bias);

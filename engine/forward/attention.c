@@ -1,5 +1,5 @@
-/* Attention of a step: rotate, store keys and values in their pages as they will be read, then attend; tiles are (entry,
- * block of query rows, key/value head). */
+/* Attention of a step: rotate, store keys and values in their pages as they will be read, then attend; tiles
+ * are (entry, block of query rows, key/value head). */
 #include <string.h>
 
 #include "engine/forward/state.h"
@@ -14,7 +14,8 @@ static void clip_row(float *row, size_t count, float limit) {
     }
 }
 
-static void normalize_heads(const struct forward *f, const struct packed_norm *norm, size_t heads, float *row) {
+static void normalize_heads(const struct forward *f, const struct packed_norm *norm, size_t heads,
+                            float *row) {
     for (size_t h = 0; h < heads; h++, row += norm->width) {
         const float *bias = norm->bias ? norm->bias + h * norm->gain_stride : NULL;
         f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->eps,
@@ -32,8 +33,8 @@ static void prepare_row(const struct forward *f, size_t layer, size_t row) {
     if (weights->key_norm.width) normalize_heads(f, &weights->key_norm, d->kv_heads, keys);
     if (!d->layer[layer].rotary) return;
     for (size_t h = 0; h < d->heads + d->kv_heads; h++, head += d->head_dim)
-        f->kernels->rotate(head, d->rotary.dimensions / 2, d->rotary.interleaved, f->cosine + row * f->angle_stride,
-                           f->sine + row * f->angle_stride);
+        f->kernels->rotate(head, d->rotary.dimensions / 2, d->rotary.interleaved,
+                           f->cosine + row * f->angle_stride, f->sine + row * f->angle_stride);
 }
 
 static void store_row(const struct forward *f, size_t layer, size_t row) {
@@ -72,8 +73,10 @@ static size_t entry_of_tile(const struct forward *f, size_t tile) {
     size_t low = 0, high = f->entry_count;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
-        if (f->attention_tile[middle] <= tile) low = middle;
-        else high = middle;
+        if (f->attention_tile[middle] <= tile)
+            low = middle;
+        else
+            high = middle;
     }
     return low;
 }

@@ -1,5 +1,6 @@
-/* One block: attention and MLP, in sequence or in parallel, with the norms where the placement has them. The plain exit
- * of a pre-like sub-layer adds to the main branch in its epilogue; the others pass through f->exit. */
+/* One block: attention and MLP, in sequence or in parallel, with the norms where the placement has them. The
+ * plain exit of a pre-like sub-layer adds to the main branch in its epilogue; the others pass through
+ * f->exit. */
 #include "engine/forward/state.h"
 
 /* ---- entries ---- */
@@ -21,13 +22,15 @@ static void run_entry(struct forward *f, const struct packed_linear *linear, str
 static void gate_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context, (void)worker;
     const float *gate = f->hidden + first * f->hidden_stride;
-    f->kernels->gate_rows(f->description->activation, gate, gate + f->description->mlp_width, f->hidden_stride, count,
-                          f->description->mlp_width, f->gated + first * f->gated_stride, f->gated_stride);
+    f->kernels->gate_rows(f->description->activation, gate, gate + f->description->mlp_width,
+                          f->hidden_stride, count, f->description->mlp_width,
+                          f->gated + first * f->gated_stride, f->gated_stride);
 }
 
 static void run_up(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
     bool gated = f->description->gated;
-    run_entry(f, &layer->up, normed, gated ? ACTIVATION_NONE : f->description->activation, f->hidden, f->hidden_stride);
+    run_entry(f, &layer->up, normed, gated ? ACTIVATION_NONE : f->description->activation, f->hidden,
+              f->hidden_stride);
     if (gated) forward_each_block(f, f->row_count, gate_block, NULL);
 }
 
@@ -50,7 +53,8 @@ static void scale_row(float *row, size_t width, float factor) {
     for (size_t i = 0; i < width; i++) row[i] *= factor;
 }
 
-/* The output of a norm is not centred by its gain and shift: the mean is taken out as it joins a centred branch. */
+/* The output of a norm is not centred by its gain and shift: the mean is taken out as it joins a centred
+ * branch. */
 static float mean_of(const struct forward *f, const float *row) {
     const struct model_description *d = f->description;
     bool centred = f->model->converted->form != NORM_FORM_LAYERNORM && d->norm_type == NORM_TYPE_LAYERNORM;
@@ -76,10 +80,12 @@ static void join_block(struct forward *f, size_t first, size_t count, const void
 static void rescale_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     for (size_t r = first; r < first + count; r++)
-        scale_row(f->branch + r * f->branch_stride, f->model->converted->branch_width, *(const float *)context);
+        scale_row(f->branch + r * f->branch_stride, f->model->converted->branch_width,
+                  *(const float *)context);
 }
 
-static void norm_branch_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+static void norm_branch_block(struct forward *f, size_t first, size_t count, const void *context,
+                              size_t worker) {
     (void)worker;
     norm_rows(f, context, f->branch + first * f->branch_stride, count);
 }
@@ -91,13 +97,14 @@ struct exit_input {
     size_t stride;
 };
 
-static void norm_inner_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+static void norm_inner_block(struct forward *f, size_t first, size_t count, const void *context,
+                             size_t worker) {
     (void)worker;
     const struct exit_input *input = context;
     const struct packed_norm *norm = input->norm;
     float *x = input->x + first * input->stride;
-    f->kernels->normalize_rows(norm->kind, x, input->stride, count, norm->width, norm->eps, norm->gain, norm->bias, x,
-                               input->stride);
+    f->kernels->normalize_rows(norm->kind, x, input->stride, count, norm->width, norm->eps, norm->gain,
+                               norm->bias, x, input->stride);
 }
 
 /* q <- q + dual_scale * exit, p <- p + exit. */
@@ -114,7 +121,8 @@ static void dual_block(struct forward *f, size_t first, size_t count, const void
 }
 
 /* x <- rescale * (residual_scale . x + post_norm(exit)) */
-static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, const float *x, size_t x_stride) {
+static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, const float *x,
+                            size_t x_stride) {
     if (s->post_norm.width || s->residual_scale) {
         run_exit(f, &s->exit, x, x_stride, NULL, f->exit);
         forward_each_block(f, f->row_count, join_block, s);
@@ -125,7 +133,8 @@ static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, 
 }
 
 /* x <- norm(residual_factor * x + exit) */
-static void finish_post_like(struct forward *f, const struct packed_sublayer *s, const float *x, size_t x_stride) {
+static void finish_post_like(struct forward *f, const struct packed_sublayer *s, const float *x,
+                             size_t x_stride) {
     if (f->dual) {
         run_exit(f, &s->exit, x, x_stride, NULL, f->exit);
         forward_each_block(f, f->row_count, dual_block, NULL);
@@ -139,18 +148,23 @@ static void finish_post_like(struct forward *f, const struct packed_sublayer *s,
 static void finish(struct forward *f, const struct packed_sublayer *s, float *x, size_t x_stride) {
     struct exit_input input = {.norm = &s->inner_norm, .x = x, .stride = x_stride};
     if (s->inner_norm.width) forward_each_block(f, f->row_count, norm_inner_block, &input);
-    if (description_is_post_like(f->description)) finish_post_like(f, s, x, x_stride);
-    else finish_pre_like(f, s, x, x_stride);
+    if (description_is_post_like(f->description))
+        finish_post_like(f, s, x, x_stride);
+    else
+        finish_pre_like(f, s, x, x_stride);
 }
 
 static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
-    if (f->description->gated) finish(f, &layer->mlp, f->gated, f->gated_stride);
-    else finish(f, &layer->mlp, f->hidden, f->hidden_stride);
+    if (f->description->gated)
+        finish(f, &layer->mlp, f->gated, f->gated_stride);
+    else
+        finish(f, &layer->mlp, f->hidden, f->hidden_stride);
 }
 
 /* What a sub-layer's first linear reads. */
 static struct norm_output enter(struct forward *f, const struct packed_sublayer *s) {
-    if (description_is_post_like(f->description)) return (struct norm_output){.x = f->branch, .stride = f->branch_stride};
+    if (description_is_post_like(f->description))
+        return (struct norm_output){.x = f->branch, .stride = f->branch_stride};
     return norm_run(f, &s->norm, f->branch, f->row_count);
 }
 

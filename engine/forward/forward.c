@@ -10,10 +10,13 @@
 #include "engine/model/alibi.h"
 
 #define STRIDE_FLOATS (KERNEL_ALIGN / sizeof(float))
-/* Work on single rows is spread over the workers in blocks of so many rows, and not spread below twice that. */
+/* Work on single rows is spread over the workers in blocks of so many rows, and not spread below twice that.
+ */
 #define ROW_BLOCK 16
 
-static size_t stride_of(size_t width) { return (width + STRIDE_FLOATS - 1) / STRIDE_FLOATS * STRIDE_FLOATS; }
+static size_t stride_of(size_t width) {
+    return (width + STRIDE_FLOATS - 1) / STRIDE_FLOATS * STRIDE_FLOATS;
+}
 
 static size_t widest_linear(const struct packed_model *m) {
     size_t widest = m->head.out;
@@ -72,8 +75,8 @@ static size_t place_buffers(struct forward *f, float *base) {
     return used;
 }
 
-/* Biases of all heads: by distance, or by position where they depend on that (see struct attention). All layers of such
- * a model scale attention alike. */
+/* Biases of all heads: by distance, or by position where they depend on that (see struct attention). All
+ * layers of such a model scale attention alike. */
 static float *make_alibi(struct forward *f, struct error *e) {
     const struct model_description *d = f->description;
     if (d->position != POSITION_ALIBI) return NULL;
@@ -82,7 +85,8 @@ static float *make_alibi(struct forward *f, struct error *e) {
     float *table = memory_aligned(d->heads * d->context, sizeof *table, "ALiBi biases", e);
     for (size_t h = 0; table && h < d->heads; h++)
         for (size_t i = 0; i < d->context; i++)
-            table[h * d->context + i] = (float)alibi_bias(d, h, i, f->alibi_last, d->layer[0].attention_scale);
+            table[h * d->context + i] =
+                (float)alibi_bias(d, h, i, f->alibi_last, d->layer[0].attention_scale);
     return table;
 }
 
@@ -92,7 +96,8 @@ static bool allocate(struct forward *f, struct error *e) {
     f->memory = memory_aligned(place_buffers(f, NULL), sizeof(float), "step buffers", e);
     if (!f->memory) return false;
     place_buffers(f, f->memory);
-    f->entry_scratch = memory_aligned(workers_count(f->workers) * f->entry_stride, sizeof(double), "step buffers", e);
+    f->entry_scratch =
+        memory_aligned(workers_count(f->workers) * f->entry_stride, sizeof(double), "step buffers", e);
     f->alibi = make_alibi(f, e);
     if (d->position == POSITION_ALIBI && !f->alibi) return false;
     f->frequencies = memory_aligned(entries * f->angle_stride, sizeof(double), "step buffers", e);
@@ -199,7 +204,9 @@ float *forward_logits(struct forward *f, size_t i) {
     return f->logits + i * f->logits_stride;
 }
 
-size_t forward_vocabulary(const struct forward *f) { return f->description->vocabulary; }
+size_t forward_vocabulary(const struct forward *f) {
+    return f->description->vocabulary;
+}
 
 double forward_rope_theta(const struct forward *f, size_t length) {
     return description_rope_theta(f->description, length);

@@ -1,6 +1,7 @@
-/* One forward step of the converted model for one batch: prefill chunks and decode rows of several sequences together.
- * Called on the scheduler thread; the work is spread over the compute threads. A step neither allocates nor locks.
- * The logits of a row do not depend on what else is in the batch, nor on how a prompt was cut into chunks. */
+/* One forward step of the converted model for one batch: prefill chunks and decode rows of several sequences
+ * together. Called on the scheduler thread; the work is spread over the compute threads. A step neither
+ * allocates nor locks. The logits of a row do not depend on what else is in the batch, nor on how a prompt
+ * was cut into chunks. */
 #pragma once
 
 #include <stddef.h>
@@ -17,8 +18,8 @@ struct step_entry {
     const int32_t *tokens;        /* [count], each below the vocabulary */
     size_t first_position;
     size_t count;
-    size_t logit_rows;  /* the last so many rows need logits; 0 .. count */
-    double rope_theta;  /* forward_rope_theta() of the sequence, fixed at its admission */
+    size_t logit_rows; /* the last so many rows need logits; 0 .. count */
+    double rope_theta; /* forward_rope_theta() of the sequence, fixed at its admission */
 };
 
 struct forward_limits {
@@ -35,16 +36,17 @@ enum status forward_create(const struct packed_model *model, const struct kv_poo
                            const struct forward_limits *limits, struct forward **out, struct error *e);
 void forward_destroy(struct forward *f);
 
-/* Writes keys and values of all rows into their pages, and computes the logits that were asked for. The sums over the
- * entries must be within the limits. */
+/* Writes keys and values of all rows into their pages, and computes the logits that were asked for. The sums
+ * over the entries must be within the limits. */
 void forward_step(struct forward *f, const struct step_entry *entries, size_t count);
 
-/* Logits [head rows of the model] of the i-th row that needed them, in the order of the entries; valid until the next
- * step. Writable: the sampler may work in place. */
+/* Logits [head rows of the model] of the i-th row that needed them, in the order of the entries; valid until
+ * the next step. Writable: the sampler may work in place. */
 float *forward_logits(struct forward *f, size_t i);
 
 /* Rows of the head: the length of a row of logits (padding of the vocabulary included). */
 size_t forward_vocabulary(const struct forward *f);
 
-/* Rotary base for a sequence that may grow to `length` positions (dynamic scaling depends on it; else the model's). */
+/* Rotary base for a sequence that may grow to `length` positions (dynamic scaling depends on it; else the
+ * model's). */
 double forward_rope_theta(const struct forward *f, size_t length);

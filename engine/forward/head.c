@@ -9,7 +9,8 @@ static size_t gather(const struct forward *f, const float *from, float *to) {
     for (size_t i = 0; i < f->entry_count; i++) {
         size_t end = f->first_row[i + 1];
         for (size_t r = end - f->entries[i].logit_rows; r < end; r++, count++)
-            memcpy(to + count * f->branch_stride, from + r * f->branch_stride, f->branch_stride * sizeof(float));
+            memcpy(to + count * f->branch_stride, from + r * f->branch_stride,
+                   f->branch_stride * sizeof(float));
     }
     return count;
 }
@@ -21,8 +22,8 @@ static void restore_last(float *row, size_t width) {
     row[width - 1] = (float)-sum;
 }
 
-/* ResiDual (Xie et al. 2023): dual_alpha * p + norm(q). A compressed q is read back to its width; its CRMS is then the
- * RMS of the whole row. */
+/* ResiDual (Xie et al. 2023): dual_alpha * p + norm(q). A compressed q is read back to its width; its CRMS is
+ * then the RMS of the whole row. */
 static void join_dual(struct forward *f, size_t rows) {
     const struct packed_norm *norm = &f->model->final_norm;
     size_t width = f->description->width;
@@ -53,14 +54,18 @@ void head_run(struct forward *f) {
     if (rows == 0) return;
     if (f->dual) gather(f, f->dual, f->last_dual);
     struct norm_output normed = final_norm(f, rows);
-    struct linear_call call = {
-        .linear = &m->head, .x = normed.x, .x_stride = normed.stride, .row_scale = normed.row_scale, .rows = rows};
+    struct linear_call call = {.linear = &m->head,
+                               .x = normed.x,
+                               .x_stride = normed.stride,
+                               .row_scale = normed.row_scale,
+                               .rows = rows};
     if (m->project_out.out) {
         call.linear = &m->project_out;
         call.out = f->projected;
         call.out_stride = f->projected_stride;
         linear_run(f, &call);
-        call = (struct linear_call){.linear = &m->head, .x = f->projected, .x_stride = f->projected_stride, .rows = rows};
+        call = (struct linear_call){
+            .linear = &m->head, .x = f->projected, .x_stride = f->projected_stride, .rows = rows};
     }
     call.out = f->logits;
     call.out_stride = f->logits_stride;

@@ -1,4 +1,5 @@
-/* Where rows enter: tokens and positions to the main branch, angles of the rotary embedding (Su et al. 2021). */
+/* Where rows enter: tokens and positions to the main branch, angles of the rotary embedding (Su et al. 2021).
+ */
 #include <math.h>
 
 #include "engine/forward/state.h"
@@ -18,7 +19,9 @@ static void enter_block(struct forward *f, size_t first, size_t count, const voi
     }
 }
 
-void entry_run(struct forward *f) { forward_each_block(f, f->row_count, enter_block, NULL); }
+void entry_run(struct forward *f) {
+    forward_each_block(f, f->row_count, enter_block, NULL);
+}
 
 static void set_frequencies(struct forward *f) {
     const struct rotary *rotary = &f->description->rotary;

@@ -15,15 +15,15 @@ struct run {
     const struct model_description *description;
     size_t rows;
     double *weights, *bias; /* [BLOCK_ROWS, widest input], [BLOCK_ROWS]: of the linear at work */
-    double *branch;  /* [rows, branch_width] */
-    double *normed;  /* [rows, branch_width] */
-    double *exit;    /* [rows, width]: what a sub-layer adds */
-    double *dual;    /* [rows, width] of residual_dual, else NULL */
-    double *qkv;     /* [rows, (heads + 2 kv_heads) head_dim] */
-    double *heads;   /* [rows, heads head_dim] */
-    double *hidden;  /* [rows, up.out] */
-    double *scores;  /* [rows] */
-    double *scratch; /* of entry rows */
+    double *branch;         /* [rows, branch_width] */
+    double *normed;         /* [rows, branch_width] */
+    double *exit;           /* [rows, width]: what a sub-layer adds */
+    double *dual;           /* [rows, width] of residual_dual, else NULL */
+    double *qkv;            /* [rows, (heads + 2 kv_heads) head_dim] */
+    double *heads;          /* [rows, heads head_dim] */
+    double *hidden;         /* [rows, up.out] */
+    double *scores;         /* [rows] */
+    double *scratch;        /* of entry rows */
 };
 
 /* Output rows that are folded at a time. */
@@ -37,13 +37,15 @@ static void apply_linear(const struct run *run, struct converted_linear *l, cons
         converted_linear_rows(l, first, count, run->weights, run->bias);
         for (size_t r = 0; r < run->rows; r++)
             memcpy(out + r * l->out + first, run->bias, count * sizeof *out);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)run->rows, (blasint)count, (blasint)l->in, 1, x,
-                    (blasint)l->in, run->weights, (blasint)l->in, 1, out + first, (blasint)l->out);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)run->rows, (blasint)count,
+                    (blasint)l->in, 1, x, (blasint)l->in, run->weights, (blasint)l->in, 1, out + first,
+                    (blasint)l->out);
     }
 }
 
 /* Rows of norm->width; no such norm: a copy. */
-static void apply_norms(const struct run *run, const struct converted_norm *norm, const double *x, double *out) {
+static void apply_norms(const struct run *run, const struct converted_norm *norm, const double *x,
+                        double *out) {
     size_t width = run->model->branch_width;
     if (!norm->width && out != x) memcpy(out, x, run->rows * width * sizeof *out);
     for (size_t r = 0; norm->width && r < run->rows; r++)
@@ -63,8 +65,8 @@ static void rotate(const struct rotary *rotary, double theta, size_t position, d
     }
 }
 
-static void normalize_heads(const struct model_description *d, const struct converted_norm *norm, size_t heads,
-                            double *row) {
+static void normalize_heads(const struct model_description *d, const struct converted_norm *norm,
+                            size_t heads, double *row) {
     for (size_t h = 0; norm->width && h < heads; h++) {
         struct converted_norm own = *norm;
         if (d->qk_norm == QK_NORM_PER_HEAD) {
@@ -83,7 +85,8 @@ static void prepare_qkv(const struct run *run, size_t layer) {
     double theta = description_rope_theta(d, run->rows);
     for (size_t r = 0; r < run->rows; r++) {
         double *row = run->qkv + r * stride, *keys = row + d->heads * d->head_dim;
-        for (size_t i = 0; d->clip_qkv > 0 && i < stride; i++) row[i] = fmax(-d->clip_qkv, fmin(d->clip_qkv, row[i]));
+        for (size_t i = 0; d->clip_qkv > 0 && i < stride; i++)
+            row[i] = fmax(-d->clip_qkv, fmin(d->clip_qkv, row[i]));
         normalize_heads(d, &norms->query_norm, d->heads, row);
         normalize_heads(d, &norms->key_norm, d->kv_heads, keys);
         for (size_t h = 0; d->layer[layer].rotary && h < d->heads + d->kv_heads; h++)
@@ -98,7 +101,8 @@ static double dot(const double *a, const double *b, size_t n) {
 }
 
 /* softmax(q k' scale + bias) v of one query head at one position. */
-static void attend(const struct run *run, const struct layer_traits *traits, size_t position, size_t head, double *out) {
+static void attend(const struct run *run, const struct layer_traits *traits, size_t position, size_t head,
+                   double *out) {
     const struct model_description *d = run->description;
     size_t dim = d->head_dim, stride = (d->heads + 2 * d->kv_heads) * dim;
     size_t shared = head / (d->heads / d->kv_heads);
@@ -123,13 +127,20 @@ static void attend(const struct run *run, const struct layer_traits *traits, siz
 
 static double activate(enum activation activation, double x) {
     switch (activation) {
-    case ACTIVATION_RELU: return x > 0 ? x : 0;
-    case ACTIVATION_RELU_SQUARED: return x > 0 ? x * x : 0;
-    case ACTIVATION_GELU: return 0.5 * x * (1 + erf(x * M_SQRT1_2));
-    case ACTIVATION_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case ACTIVATION_GELU_QUICK: return x / (1 + exp(-1.702 * x));
-    case ACTIVATION_SILU: return x / (1 + exp(-x));
-    default: return x;
+    case ACTIVATION_RELU:
+        return x > 0 ? x : 0;
+    case ACTIVATION_RELU_SQUARED:
+        return x > 0 ? x * x : 0;
+    case ACTIVATION_GELU:
+        return 0.5 * x * (1 + erf(x * M_SQRT1_2));
+    case ACTIVATION_GELU_TANH:
+        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ACTIVATION_GELU_QUICK:
+        return x / (1 + exp(-1.702 * x));
+    case ACTIVATION_SILU:
+        return x / (1 + exp(-x));
+    default:
+        return x;
     }
 }
 
@@ -156,7 +167,8 @@ static void run_up(const struct run *run, size_t layer) {
 }
 
 /* What a sub-layer adds to one row of the branch, [width] in `exit`. */
-static void join_pre_like(const struct run *run, const struct converted_sublayer *s, double *exit, double *branch) {
+static void join_pre_like(const struct run *run, const struct converted_sublayer *s, double *exit,
+                          double *branch) {
     const struct converted_model *c = run->model;
     size_t width = c->description->width;
     double mean = 0;
@@ -166,11 +178,12 @@ static void join_pre_like(const struct run *run, const struct converted_sublayer
         for (size_t i = 0; centred && i < width; i++) mean += exit[i] / (double)width;
     }
     for (size_t i = 0; i < c->branch_width; i++)
-        branch[i] = s->rescale * ((s->residual_scale ? s->residual_scale[i] : 1) * branch[i] + exit[i] - mean);
+        branch[i] =
+            s->rescale * ((s->residual_scale ? s->residual_scale[i] : 1) * branch[i] + exit[i] - mean);
 }
 
-static void join_post_like(const struct run *run, const struct converted_sublayer *s, const double *exit, double *branch,
-                           double *dual) {
+static void join_post_like(const struct run *run, const struct converted_sublayer *s, const double *exit,
+                           double *branch, double *dual) {
     const struct model_description *d = run->description;
     for (size_t i = 0; i < d->width; i++) {
         branch[i] = s->residual_factor * branch[i] + exit[i];
@@ -186,8 +199,10 @@ static void finish(const struct run *run, struct converted_sublayer *s, double *
     for (size_t r = 0; r < run->rows; r++) {
         double *branch = run->branch + r * run->model->branch_width;
         double *dual = run->dual ? run->dual + r * d->width : NULL;
-        if (description_is_post_like(d)) join_post_like(run, s, run->exit + r * s->exit.out, branch, dual);
-        else join_pre_like(run, s, run->exit + r * s->exit.out, branch);
+        if (description_is_post_like(d))
+            join_post_like(run, s, run->exit + r * s->exit.out, branch, dual);
+        else
+            join_pre_like(run, s, run->exit + r * s->exit.out, branch);
     }
 }
 
@@ -222,7 +237,8 @@ static void run_entry(const struct run *run, const int32_t *ids) {
     }
 }
 
-/* ResiDual: dual_alpha * p + norm(q). A compressed q ignores its last entry and finds it again from the others. */
+/* ResiDual: dual_alpha * p + norm(q). A compressed q ignores its last entry and finds it again from the
+ * others. */
 static void join_dual(const struct run *run) {
     const struct converted_model *c = run->model;
     const struct converted_norm *norm = &c->final_norm;
@@ -236,12 +252,13 @@ static void join_dual(const struct run *run) {
             whole.kind = ROW_NORM_RMS;
         }
         converted_norm_apply(&whole, q, q);
-        for (size_t i = 0; i < width; i++) run->normed[r * width + i] = c->description->dual_alpha * p[i] + q[i];
+        for (size_t i = 0; i < width; i++)
+            run->normed[r * width + i] = c->description->dual_alpha * p[i] + q[i];
     }
 }
 
 static void run_deinit(struct run *run) {
-    double *buffers[] = {run->weights, run->bias, run->branch, run->normed, run->exit,   run->dual,
+    double *buffers[] = {run->weights, run->bias,  run->branch, run->normed, run->exit,   run->dual,
                          run->qkv,     run->heads, run->hidden, run->scores, run->scratch};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]);
 }
@@ -283,8 +300,10 @@ enum status reference_logits(struct converted_model *c, const int32_t *ids, size
     if (ok) {
         run_entry(&run, ids);
         for (size_t i = 0; i < c->description->layers; i++) run_block(&run, i);
-        if (run.dual) join_dual(&run);
-        else apply_norms(&run, &c->final_norm, run.branch, run.normed);
+        if (run.dual)
+            join_dual(&run);
+        else
+            apply_norms(&run, &c->final_norm, run.branch, run.normed);
         bool projected = c->project_out.part_count > 0;
         if (projected) apply_linear(&run, &c->project_out, run.normed, run.hidden);
         apply_linear(&run, &c->head, projected ? run.hidden : run.normed, logits);

@@ -1,5 +1,6 @@
-/* What a forward pass holds between and during steps; private to engine/forward. Rows are the tokens of the step at hand,
- * entry after entry. All buffers are sized at creation for the limits; strides are multiples of 16 floats. */
+/* What a forward pass holds between and during steps; private to engine/forward. Rows are the tokens of the
+ * step at hand, entry after entry. All buffers are sized at creation for the limits; strides are multiples of
+ * 16 floats. */
 #pragma once
 
 #include "engine/forward/forward.h"
@@ -20,8 +21,8 @@ struct forward {
     struct forward_limits limits;
 
     /* strides */
-    size_t entry_stride, branch_stride, qkv_stride, heads_stride, hidden_stride, gated_stride, projected_stride, logits_stride,
-        angle_stride, alibi_stride;
+    size_t entry_stride, branch_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
+        projected_stride, logits_stride, angle_stride, alibi_stride;
 
     float *branch;     /* [rows, branch_width]: the main branch */
     float *normed;     /* [rows, branch_width]: only where a norm runs with its gain */
@@ -32,12 +33,12 @@ struct forward {
     float *heads;      /* [rows, heads * head_dim] */
     float *hidden;     /* [rows, mlp_width, twice when gated] */
     float *gated;      /* [rows, mlp_width] when gated */
-    float *cosine, *sine; /* [rows, rotary pairs] */
-    float *last;          /* [logit rows, branch_width]: the rows that need logits */
-    float *last_dual;     /* [logit rows, width] */
-    float *projected;     /* [logit rows, embedding width] where the head is behind a projection */
-    float *logits;        /* [logit rows, vocabulary] */
-    float *sums;          /* [rows, widest out]: raw products of MATMUL_OPENBLAS */
+    float *cosine, *sine;  /* [rows, rotary pairs] */
+    float *last;           /* [logit rows, branch_width]: the rows that need logits */
+    float *last_dual;      /* [logit rows, width] */
+    float *projected;      /* [logit rows, embedding width] where the head is behind a projection */
+    float *logits;         /* [logit rows, vocabulary] */
+    float *sums;           /* [rows, widest out]: raw products of MATMUL_OPENBLAS */
     double *entry_scratch; /* [workers][entry_stride] */
     float *alibi;          /* [heads, context] or NULL */
     size_t alibi_last;     /* as in struct attention */
@@ -47,13 +48,14 @@ struct forward {
     /* the step at hand */
     const struct step_entry *entries;
     size_t entry_count, row_count, logit_count;
-    struct row_origin *rows;    /* [rows_max] */
-    size_t *first_row;          /* [entries_max + 1]: of each entry */
-    size_t *attention_tile;     /* [entries_max + 1]: first tile of each entry */
+    struct row_origin *rows; /* [rows_max] */
+    size_t *first_row;       /* [entries_max + 1]: of each entry */
+    size_t *attention_tile;  /* [entries_max + 1]: first tile of each entry */
 };
 
 /* Calls fn for blocks of rows: on the calling thread when they are few, else over the workers. */
-typedef void (*forward_rows_fn)(struct forward *f, size_t first, size_t count, const void *context, size_t worker);
+typedef void (*forward_rows_fn)(struct forward *f, size_t first, size_t count, const void *context,
+                                size_t worker);
 void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, const void *context);
 
 /* out = activation(scale * x W' + bias) + residual, over all workers. */
@@ -69,7 +71,8 @@ struct linear_call {
 };
 void linear_run(struct forward *f, const struct linear_call *call);
 
-/* What a linear behind `norm` reads: the rows themselves with a scale each (folded norms), or normalised copies. */
+/* What a linear behind `norm` reads: the rows themselves with a scale each (folded norms), or normalised
+ * copies. */
 struct norm_output {
     const float *x;
     size_t stride;
@@ -89,7 +92,8 @@ void entry_run(struct forward *f);
 /* cosine and sine of all rows. */
 void rotary_prepare(struct forward *f);
 
-/* Rotates queries and keys, stores keys and values in the cache, attends into f->heads; f->qkv holds the projections. */
+/* Rotates queries and keys, stores keys and values in the cache, attends into f->heads; f->qkv holds the
+ * projections. */
 void attention_run(struct forward *f, size_t layer);
 /* Tiles of the step at hand; once a step. */
 void attention_plan(struct forward *f);

@@ -40,14 +40,20 @@ static double falcon_bias(size_t head, size_t heads, size_t position) {
     return round_bf16(round_bf16(bloom_slope(head, heads)) * round_bf16((double)position));
 }
 
-bool alibi_is_relative(const struct model_description *d) { return d->alibi.kind != ALIBI_FALCON; }
+bool alibi_is_relative(const struct model_description *d) {
+    return d->alibi.kind != ALIBI_FALCON;
+}
 
-double alibi_bias(const struct model_description *d, size_t head, size_t key, size_t query, double attention_scale) {
+double alibi_bias(const struct model_description *d, size_t head, size_t key, size_t query,
+                  double attention_scale) {
     double distance = (double)key - (double)query;
     switch (d->alibi.kind) {
     case ALIBI_FALCON:
-        return d->alibi.factor * attention_scale * (falcon_bias(head, d->heads, key) - falcon_bias(head, d->heads, query));
-    case ALIBI_MPT: return mpt_slope(head, d->heads, d->alibi.bias_max) * distance;
-    default: return bloom_slope(head, d->heads) * distance;
+        return d->alibi.factor * attention_scale *
+               (falcon_bias(head, d->heads, key) - falcon_bias(head, d->heads, query));
+    case ALIBI_MPT:
+        return mpt_slope(head, d->heads, d->alibi.bias_max) * distance;
+    default:
+        return bloom_slope(head, d->heads) * distance;
     }
 }

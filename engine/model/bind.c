@@ -20,7 +20,9 @@ struct binder {
     struct error error;
 };
 
-static bool failed(const struct binder *b) { return b->error.code != STATUS_OK; }
+static bool failed(const struct binder *b) {
+    return b->error.code != STATUS_OK;
+}
 
 static const struct weight_name *name_of(const struct binder *b, enum weight weight) {
     for (const struct weight_name *n = b->description->names; n->name; n++)
@@ -84,8 +86,8 @@ struct place {
 };
 
 /* The tensor at a place with this shape. Absent: NULL, and an error when it is required. */
-static const struct tensor *bind_tensor(struct binder *b, struct place place, bool required, const size_t *shape,
-                                        size_t rank) {
+static const struct tensor *bind_tensor(struct binder *b, struct place place, bool required,
+                                        const size_t *shape, size_t rank) {
     const struct weight_name *n = name_of(b, place.weight);
     if (failed(b) || !n) {
         assert(failed(b) || !required);
@@ -97,9 +99,11 @@ static const struct tensor *bind_tensor(struct binder *b, struct place place, bo
     if (!t && required) {
         char expected[128];
         shape_text(shape, rank, expected, sizeof expected);
-        error_set(&b->error, STATUS_NOT_FOUND, name, "the checkpoint has no such tensor; expected one of shape %s", expected);
+        error_set(&b->error, STATUS_NOT_FOUND, name,
+                  "the checkpoint has no such tensor; expected one of shape %s", expected);
     } else if (t && t->dtype == DTYPE_OTHER) {
-        error_set(&b->error, STATUS_UNSUPPORTED, name, "has an element type that weights can't have; expected F32, F16 or BF16");
+        error_set(&b->error, STATUS_UNSUPPORTED, name,
+                  "has an element type that weights can't have; expected F32, F16 or BF16");
     } else if (t && !has_shape(t, shape, rank)) {
         fail_tensor(b, t, shape, rank);
     }
@@ -113,8 +117,8 @@ static struct vector_view bind_vector(struct binder *b, enum weight weight, size
 }
 
 /* The whole matrix, [out, in] or stored the other way round. */
-static struct matrix_view bind_matrix(struct binder *b, enum weight weight, size_t layer, bool transposed, size_t out,
-                                      size_t in) {
+static struct matrix_view bind_matrix(struct binder *b, enum weight weight, size_t layer, bool transposed,
+                                      size_t out, size_t in) {
     size_t shape[2] = {transposed ? in : out, transposed ? out : in};
     const struct tensor *t = bind_tensor(b, (struct place){weight, layer, 0, "weight"}, true, shape, 2);
     return (struct matrix_view){.tensor = t, .transposed = transposed, .out = out, .in = in};
@@ -127,7 +131,8 @@ static struct vector_view bind_bias(struct binder *b, enum weight weight, size_t
     return bind_vector(b, weight, layer, "bias", bias != BIAS_OPTIONAL, count);
 }
 
-static struct bound_linear bind_linear(struct binder *b, enum weight weight, size_t layer, size_t out, size_t in) {
+static struct bound_linear bind_linear(struct binder *b, enum weight weight, size_t layer, size_t out,
+                                       size_t in) {
     return (struct bound_linear){
         .weight = bind_matrix(b, weight, layer, b->description->transposed, out, in),
         .bias = bind_bias(b, weight, layer, out),
@@ -137,13 +142,15 @@ static struct bound_linear bind_linear(struct binder *b, enum weight weight, siz
 static struct bound_norm bind_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
     bool plain = b->description->norm_plain;
     return (struct bound_norm){
-        .gain = plain ? (struct vector_view){.count = width} : bind_vector(b, weight, layer, "weight", true, width),
+        .gain = plain ? (struct vector_view){.count = width}
+                      : bind_vector(b, weight, layer, "weight", true, width),
         .bias = bind_bias(b, weight, layer, width),
     };
 }
 
 /* A part of a fused linear: the same tensors seen through a map of rows, or from a first row on. */
-static struct bound_linear part_of(const struct bound_linear *fused, const uint32_t *rows, size_t first, size_t out) {
+static struct bound_linear part_of(const struct bound_linear *fused, const uint32_t *rows, size_t first,
+                                   size_t out) {
     struct bound_linear part = *fused;
     part.weight.rows = part.bias.rows = rows ? rows + first : NULL;
     part.weight.first_row = part.bias.first_row = rows ? 0 : first;
@@ -178,15 +185,16 @@ static void bind_head_vectors(struct binder *b, struct place place, size_t heads
     size_t shape[2] = {heads, d->head_dim};
     if (!per_head || apart) {
         for (place.head = 0; place.head < (apart ? heads : 1); place.head++)
-            views[place.head] =
-                (struct vector_view){.tensor = bind_tensor(b, place, true, shape + 1, 1), .count = d->head_dim};
+            views[place.head] = (struct vector_view){.tensor = bind_tensor(b, place, true, shape + 1, 1),
+                                                     .count = d->head_dim};
         return;
     }
-    views[0] = (struct vector_view){.tensor = bind_tensor(b, place, true, shape, 2), .count = heads * d->head_dim};
+    views[0] =
+        (struct vector_view){.tensor = bind_tensor(b, place, true, shape, 2), .count = heads * d->head_dim};
 }
 
-static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, size_t heads, struct vector_view *views,
-                           struct bound_head_norm *norm) {
+static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, size_t heads,
+                           struct vector_view *views, struct bound_head_norm *norm) {
     if (b->description->qk_norm == QK_NORM_NONE) return;
     norm->views = has_place_for_head(name_of(b, weight)) ? heads : 1;
     norm->gain = views;
@@ -201,19 +209,24 @@ static void bind_placement(struct binder *b, struct bound_layer *layer, size_t i
     const struct model_description *d = b->description;
     bool sub_ln = d->placement == PLACEMENT_SUB_LN, normformer = d->placement == PLACEMENT_NORMFORMER;
     bool sandwich = d->placement == PLACEMENT_SANDWICH;
-    if (sub_ln) layer->attention.inner_norm = bind_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, d->heads * d->head_dim);
+    if (sub_ln)
+        layer->attention.inner_norm = bind_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, d->heads * d->head_dim);
     if (sub_ln || normformer) layer->mlp.inner_norm = bind_norm(b, WEIGHT_MLP_INNER_NORM, i, d->mlp_width);
-    if (sandwich || normformer) layer->attention.post_norm = bind_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
+    if (sandwich || normformer)
+        layer->attention.post_norm = bind_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
     if (sandwich) layer->mlp.post_norm = bind_norm(b, WEIGHT_MLP_POST_NORM, i, d->width);
-    if (d->head_scale != HEAD_SCALE_NONE) layer->head_scale = bind_vector(b, WEIGHT_HEAD_SCALE, i, "", true, d->heads);
-    if (d->residual_scale) layer->mlp.residual_scale = bind_vector(b, WEIGHT_RESIDUAL_SCALE, i, "", true, d->width);
+    if (d->head_scale != HEAD_SCALE_NONE)
+        layer->head_scale = bind_vector(b, WEIGHT_HEAD_SCALE, i, "", true, d->heads);
+    if (d->residual_scale)
+        layer->mlp.residual_scale = bind_vector(b, WEIGHT_RESIDUAL_SCALE, i, "", true, d->width);
     if (d->gpas) layer->gpas_gate = bind_vector(b, WEIGHT_GATE, i, "", true, 1);
 }
 
 static void bind_layer(struct binder *b, struct bound_layer *layer, size_t i) {
     const struct model_description *d = b->description;
     layer->attention.norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
-    if (d->residual != RESIDUAL_PARALLEL_ONE_NORM) layer->mlp.norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
+    if (d->residual != RESIDUAL_PARALLEL_ONE_NORM)
+        layer->mlp.norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
     bind_qkv(b, layer, i);
     struct vector_view *views = b->model->head_views + i * 2 * (d->heads + d->kv_heads);
     bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
@@ -278,7 +291,8 @@ static void refuse_unused(struct binder *b) {
         if (bsearch(&t, b->used, b->used_count, sizeof *b->used, compare_pointers)) continue;
         char place[400];
         snprintf(place, sizeof place, "%s: %s", t->file, t->name);
-        error_set(&b->error, STATUS_UNSUPPORTED, place, "is not a tensor of a %s of this configuration", b->family->model_type);
+        error_set(&b->error, STATUS_UNSUPPORTED, place, "is not a tensor of a %s of this configuration",
+                  b->family->model_type);
     }
 }
 
@@ -297,11 +311,13 @@ static size_t head_views(const struct model_description *d) {
     return d->qk_norm == QK_NORM_NONE ? 1 : d->layers * 2 * (d->heads + d->kv_heads);
 }
 
-/* Where the vector of a query head (kind 0), key head (1) or value head (2) starts in a fused tensor, in heads. */
+/* Where the vector of a query head (kind 0), key head (1) or value head (2) starts in a fused tensor, in
+ * heads. */
 static size_t fused_head(const struct model_description *d, size_t kind, size_t head) {
     size_t group = d->heads / d->kv_heads, quarter = d->heads / 4;
     switch (d->qkv_packing) {
-    case QKV_PER_HEAD: return 3 * head + kind;
+    case QKV_PER_HEAD:
+        return 3 * head + kind;
     case QKV_GROUPED:
         if (kind == 0) return head / group * (group + 2) + head % group;
         return head * (group + 2) + group + kind - 1;
@@ -309,7 +325,8 @@ static size_t fused_head(const struct model_description *d, size_t kind, size_t 
         static const size_t order[3] = {0, 2, 1}; /* a block holds q, then v, then k */
         return (head / quarter * 3 + order[kind]) * quarter + head % quarter;
     }
-    default: return (kind > 0 ? d->heads : 0) + (kind > 1 ? d->kv_heads : 0) + head;
+    default:
+        return (kind > 0 ? d->heads : 0) + (kind > 1 ? d->kv_heads : 0) + head;
     }
 }
 
@@ -317,17 +334,20 @@ static size_t fused_head(const struct model_description *d, size_t kind, size_t 
 static bool make_row_maps(struct bound_model *m, struct error *e) {
     const struct model_description *d = m->description;
     if (d->qkv_packing == QKV_SEPARATE || d->qkv_packing == QKV_CONCATENATED) return true;
-    m->row_maps = memory_aligned((d->heads + 2 * d->kv_heads) * d->head_dim, sizeof *m->row_maps, "row maps", e);
+    m->row_maps =
+        memory_aligned((d->heads + 2 * d->kv_heads) * d->head_dim, sizeof *m->row_maps, "row maps", e);
     if (!m->row_maps) return false;
     uint32_t *row = m->row_maps;
     for (size_t kind = 0; kind < 3; kind++)
         for (size_t head = 0; head < (kind ? d->kv_heads : d->heads); head++)
-            for (size_t i = 0; i < d->head_dim; i++) *row++ = (uint32_t)(fused_head(d, kind, head) * d->head_dim + i);
+            for (size_t i = 0; i < d->head_dim; i++)
+                *row++ = (uint32_t)(fused_head(d, kind, head) * d->head_dim + i);
     return true;
 }
 
 enum status bound_model_init(struct bound_model *m, const struct model_description *description,
-                             const struct family *family, const struct checkpoint *checkpoint, struct error *e) {
+                             const struct family *family, const struct checkpoint *checkpoint,
+                             struct error *e) {
     *m = (struct bound_model){.description = description, .checkpoint = checkpoint};
     struct binder b = {.model = m, .description = description, .family = family, .checkpoint = checkpoint};
     size_t lookups = WEIGHT_COUNT * 2 * (description->layers + 1) + head_views(description);
@@ -364,7 +384,9 @@ static size_t entry_offset(const struct tensor *t, size_t i) {
     return i / t->shape[1] * t->stride[0] + i % t->shape[1] * t->stride[1];
 }
 
-static size_t row_of(const uint32_t *rows, size_t first_row, size_t r) { return rows ? rows[r] : first_row + r; }
+static size_t row_of(const uint32_t *rows, size_t first_row, size_t r) {
+    return rows ? rows[r] : first_row + r;
+}
 
 void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out) {
     const struct tensor *t = m->tensor;
@@ -381,7 +403,9 @@ void vector_read_part(const struct vector_view *v, size_t first, size_t count, d
     assert(first + count <= v->count);
     for (size_t i = 0; i < count; i++) {
         out[i] = 0;
-        if (t) dtype_read(t->dtype, element(t, entry_offset(t, row_of(v->rows, v->first_row, first + i))), 1, 1, out + i);
+        if (t)
+            dtype_read(t->dtype, element(t, entry_offset(t, row_of(v->rows, v->first_row, first + i))), 1, 1,
+                       out + i);
     }
 }
 

@@ -1,5 +1,5 @@
-/* Named tensors of a checkpoint -> the matrices and vectors of the description, each checked for its shape and given as
- * [out, in] whatever its layout on disk. Nothing is copied: views borrow the checkpoint. */
+/* Named tensors of a checkpoint -> the matrices and vectors of the description, each checked for its shape
+ * and given as [out, in] whatever its layout on disk. Nothing is copied: views borrow the checkpoint. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,7 +9,8 @@
 #include "engine/load/checkpoint.h"
 #include "engine/model/family.h"
 
-/* Row r of the logical matrix is row `rows ? rows[r] : first_row + r` of the tensor (column, when transposed). */
+/* Row r of the logical matrix is row `rows ? rows[r] : first_row + r` of the tensor (column, when
+ * transposed). */
 struct matrix_view {
     const struct tensor *tensor; /* NULL: absent */
     bool transposed;
@@ -34,8 +35,8 @@ struct bound_norm {
     struct vector_view gain, bias;
 };
 
-/* Norm of a head's vector: one view for all heads, or (one tensor a head on disk) a view for each. The views together
- * have head_dim or heads * head_dim entries. */
+/* Norm of a head's vector: one view for all heads, or (one tensor a head on disk) a view for each. The views
+ * together have head_dim or heads * head_dim entries. */
 struct bound_head_norm {
     struct vector_view *gain, *bias; /* NULL: no such norm */
     size_t views;
@@ -68,10 +69,11 @@ struct bound_model {
     uint64_t parameters;
 };
 
-/* Errors name the tensor: missing, of another shape than expected, of an unreadable type, or not known to the family
- * (its buffers apart). Borrows description and checkpoint until bound_model_deinit. */
+/* Errors name the tensor: missing, of another shape than expected, of an unreadable type, or not known to the
+ * family (its buffers apart). Borrows description and checkpoint until bound_model_deinit. */
 enum status bound_model_init(struct bound_model *b, const struct model_description *description,
-                             const struct family *family, const struct checkpoint *checkpoint, struct error *e);
+                             const struct family *family, const struct checkpoint *checkpoint,
+                             struct error *e);
 void bound_model_deinit(struct bound_model *b);
 
 /* Rows [first, +count) into out [count, in], widened exactly. */

@@ -44,15 +44,20 @@ bool description_converts(const struct model_description *d) {
     switch (d->placement) {
     case PLACEMENT_PRE:
     case PLACEMENT_SANDWICH:
-    case PLACEMENT_SUB_LN: return true;
-    case PLACEMENT_NORMFORMER: return !d->residual_scale; /* a diagonal on the branch does not commute with C */
-    case PLACEMENT_RESIDUAL_DUAL: return true;            /* the dual branch; its post branch stays as it is */
-    default: return false;
+    case PLACEMENT_SUB_LN:
+        return true;
+    case PLACEMENT_NORMFORMER:
+        return !d->residual_scale; /* a diagonal on the branch does not commute with C */
+    case PLACEMENT_RESIDUAL_DUAL:
+        return true; /* the dual branch; its post branch stays as it is */
+    default:
+        return false;
     }
 }
 
 bool description_is_post_like(const struct model_description *d) {
-    return d->placement == PLACEMENT_POST || d->placement == PLACEMENT_DEEPNORM || d->placement == PLACEMENT_RESIDUAL_DUAL;
+    return d->placement == PLACEMENT_POST || d->placement == PLACEMENT_DEEPNORM ||
+           d->placement == PLACEMENT_RESIDUAL_DUAL;
 }
 
 double description_rope_theta(const struct model_description *d, size_t length) {
@@ -64,9 +69,12 @@ double description_rope_theta(const struct model_description *d, size_t length) 
 
 const char *placement_name(enum norm_placement placement) {
     static const char *const names[PLACEMENT_COUNT] = {
-        [PLACEMENT_PRE] = "pre",           [PLACEMENT_POST] = "post",
-        [PLACEMENT_DEEPNORM] = "deepnorm", [PLACEMENT_SANDWICH] = "sandwich",
-        [PLACEMENT_SUB_LN] = "sub_ln",     [PLACEMENT_NORMFORMER] = "normformer",
+        [PLACEMENT_PRE] = "pre",
+        [PLACEMENT_POST] = "post",
+        [PLACEMENT_DEEPNORM] = "deepnorm",
+        [PLACEMENT_SANDWICH] = "sandwich",
+        [PLACEMENT_SUB_LN] = "sub_ln",
+        [PLACEMENT_NORMFORMER] = "normformer",
         [PLACEMENT_RESIDUAL_DUAL] = "residual_dual",
     };
     return (unsigned)placement < PLACEMENT_COUNT ? names[placement] : "unknown";

@@ -1,5 +1,5 @@
-/* What a model is: every trait of its mathematics, whatever family it came from. Filled by a family adapter from
- * config.json; everything below (bind, convert, forward, reference) reads this and never a config. */
+/* What a model is: every trait of its mathematics, whatever family it came from. Filled by a family adapter
+ * from config.json; everything below (bind, convert, forward, reference) reads this and never a config. */
 #pragma once
 
 #include <stdbool.h>
@@ -40,9 +40,10 @@ enum residual { RESIDUAL_SEQUENTIAL, RESIDUAL_PARALLEL_ONE_NORM, RESIDUAL_PARALL
 
 enum position_kind {
     POSITION_NONE,
-    POSITION_LEARNED,            /* a table, row position + position_offset */
-    POSITION_SINUSOIDAL_HALVES,  /* [sin | cos] of p 10000^(-i / (d/2 - 1)), p with the offset (XGLM) */
-    POSITION_SINUSOIDAL_CTRL,    /* sines of the even indices, then cosines of the odd, of p 10000^(-2 floor(i/2) / d) */
+    POSITION_LEARNED,           /* a table, row position + position_offset */
+    POSITION_SINUSOIDAL_HALVES, /* [sin | cos] of p 10000^(-i / (d/2 - 1)), p with the offset (XGLM) */
+    POSITION_SINUSOIDAL_CTRL, /* sines of the even indices, then cosines of the odd, of p 10000^(-2 floor(i/2)
+                                 / d) */
     POSITION_ROTARY,
     POSITION_ALIBI,
 };
@@ -60,8 +61,9 @@ struct rotary {
 
 enum alibi_kind {
     ALIBI_BLOOM,  /* slopes 2^(-8 i / n) for n a power of 2, the rest of the heads from the odd steps of 2n */
-    ALIBI_FALCON, /* BLOOM's slopes; slope, position and product rounded to bfloat16; scaled by 1/sqrt(d) as the scores */
-    ALIBI_MPT,    /* slopes 2^(-bias_max i / n') with n' the next power of 2: odd steps first, then even ones */
+    ALIBI_FALCON, /* BLOOM's slopes; slope, position and product rounded to bfloat16; scaled by 1/sqrt(d) as
+                     the scores */
+    ALIBI_MPT, /* slopes 2^(-bias_max i / n') with n' the next power of 2: odd steps first, then even ones */
 };
 
 struct alibi {
@@ -97,7 +99,7 @@ struct layer_traits {
 struct model_description {
     char family[32];
     const struct weight_name *names; /* of the tensors, as family.h says; the adapter's */
-    size_t vocabulary; /* rows of the embedding table and of the head */
+    size_t vocabulary;               /* rows of the embedding table and of the head */
     size_t width, layers, heads, kv_heads, head_dim, mlp_width, context;
 
     enum norm_type norm_type;
@@ -121,7 +123,7 @@ struct model_description {
     enum activation activation;
     bool gated; /* act(gate) * up */
 
-    size_t embedding_width;  /* of the table; other than width: projected in and out */
+    size_t embedding_width; /* of the table; other than width: projected in and out */
     double embedding_scale;
     bool embedding_norm;
     double embedding_norm_eps;
@@ -149,7 +151,8 @@ struct model_description {
 void description_init(struct model_description *d);
 void description_deinit(struct model_description *d);
 
-/* Allocates d->layer with attention_scale 1/sqrt(head_dim), rotary where the position kind says, no window. */
+/* Allocates d->layer with attention_scale 1/sqrt(head_dim), rotary where the position kind says, no window.
+ */
 enum status description_layers_init(struct model_description *d, struct error *e);
 
 /* Whether every reader of the main branch is a norm, so that the RMSNorm and CRMSNorm forms are exact. */

@@ -34,7 +34,8 @@ static const char *const ignored_keys[] = {"ff_factor", NULL}; /* ffn_hidden_siz
 
 static const struct rotary_keys rotary = {.theta = "rope_theta", .theta_default = 10000};
 
-/* The new architecture has blocks with one or two norms in parallel, and no sequential ones; multi_query is not read. */
+/* The new architecture has blocks with one or two norms in parallel, and no sequential ones; multi_query is
+ * not read. */
 static void describe_new(struct config_reader *config, struct model_description *d, size_t norms) {
     static const char *const unread[] = {"multi_query", NULL};
     config_know(config, unread);
@@ -63,15 +64,16 @@ static void describe_old(struct config_reader *config, struct model_description 
     }
 }
 
-/* The transformers library (4.57 and 5.23) gives two answers: its eager attention adds the bias to the scores and once more
- * with the mask, its sdpa attention adds it once. The config's attn_implementation chooses, as it does there; without it
- * the eager answer is given, which is the one that reference logits exist for. */
+/* The transformers library (4.57 and 5.23) gives two answers: its eager attention adds the bias to the scores
+ * and once more with the mask, its sdpa attention adds it once. The config's attn_implementation chooses, as
+ * it does there; without it the eager answer is given, which is the one that reference logits exist for. */
 static double alibi_factor(struct config_reader *config) {
     static const char *const kinds[] = {"eager", "sdpa", NULL};
     bool chosen = config_has(config, "attn_implementation");
     size_t kind = config_choice(config, "attn_implementation", "eager", kinds);
     if (!chosen)
-        log_warn("config.json: falcon with alibi adds its bias twice, as the eager attention of transformers does; "
+        log_warn("config.json: falcon with alibi adds its bias twice, as the eager attention of transformers "
+                 "does; "
                  "\"attn_implementation\": \"sdpa\" adds it once, as the sdpa attention does");
     return kind == 0 ? 2 : 1;
 }

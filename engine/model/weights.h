@@ -1,4 +1,5 @@
-/* The tensors that a block can have, under one set of names; a family's table says what they are called on disk. */
+/* The tensors that a block can have, under one set of names; a family's table says what they are called on
+ * disk. */
 #pragma once
 
 /* slot, is it in every layer */
@@ -37,6 +38,7 @@ enum weight {
         WEIGHT_COUNT
 };
 
-/* Whether a weight has a bias. An adapter's table has the family's habit; its describe() may overrule it from the config
- * (model_description.bias). A bias that is there although the config rules it out is an error, as any unknown tensor is. */
+/* Whether a weight has a bias. An adapter's table has the family's habit; its describe() may overrule it from
+ * the config (model_description.bias). A bias that is there although the config rules it out is an error, as
+ * any unknown tensor is. */
 enum weight_bias { BIAS_NONE, BIAS_OPTIONAL, BIAS_REQUIRED, BIAS_LAST_LAYER /* required there, else none */ };

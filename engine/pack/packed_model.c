@@ -240,16 +240,16 @@ enum status packed_model_init(struct packed_model *p, struct converted_model *c,
     return pack_all(p, c, workers, progress, context, e);
 }
 
-static void drop_norm(struct packed_norm *norm) {
-    if (norm->folded) norm->kind = ROW_NORM_NONE;
+static void run_norm(const struct converted_norm *from, bool run, struct packed_norm *to) {
+    if (to->folded) to->kind = run ? from->kind : ROW_NORM_NONE;
 }
 
-void packed_model_drop_norms(struct packed_model *p) {
+void packed_model_run_norms(struct packed_model *p, bool run) {
     for (size_t i = 0; i < p->description->layers; i++) {
-        drop_norm(&p->layers[i].attention.norm);
-        drop_norm(&p->layers[i].mlp.norm);
+        run_norm(&p->converted->layers[i].attention.norm, run, &p->layers[i].attention.norm);
+        run_norm(&p->converted->layers[i].mlp.norm, run, &p->layers[i].mlp.norm);
     }
-    drop_norm(&p->final_norm);
+    run_norm(&p->converted->final_norm, run, &p->final_norm);
 }
 
 void packed_model_deinit(struct packed_model *p) {

@@ -71,5 +71,5 @@ void packed_model_deinit(struct packed_model *p);
 /* Bytes of a linear's packed weights, as a product reads them. */
 size_t packed_linear_bytes(const struct packed_linear *l);
 
-/* Lets the folded norms do nothing, only to measure what they cost: the results are wrong. */
-void packed_model_drop_norms(struct packed_model *p);
+/* Lets the folded norms run or not; without them the results are wrong, but what they cost can be measured. */
+void packed_model_run_norms(struct packed_model *p, bool run);

@@ -23,6 +23,10 @@ struct bench_model {
     size_t pool_positions;
 };
 
+void bench_run_norms(struct bench_model *m, bool run) {
+    packed_model_run_norms(&m->loaded.packed, run);
+}
+
 static enum status load(struct bench_model *m, const struct bench_options *o, struct error *e) {
     struct loader_options loader = {.folder = o->model};
     bool none = strcmp(o->norm_form, "none") == 0;
@@ -30,18 +34,21 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
         return error_set(e, STATUS_INVALID_ARGUMENT, "norm-form", "'%s' is unknown", o->norm_form);
     loader.matmul = strcmp(o->matmul, "openblas") == 0 ? MATMUL_OPENBLAS : MATMUL_OWN;
     enum status status = kernel_select(o->isa, &m->kernels, e);
-    if (status == STATUS_OK) status = workers_create(o->threads ? o->threads : workers_default_count(), &m->workers, e);
+    if (status == STATUS_OK)
+        status = workers_create(o->threads ? o->threads : workers_default_count(), &m->workers, e);
     if (status == STATUS_OK) status = loaded_model_init(&m->loaded, &loader, m->workers, e);
-    if (status == STATUS_OK && none) packed_model_drop_norms(&m->loaded.packed);
+    if (status == STATUS_OK && none) bench_run_norms(m, false);
     return status;
 }
 
-enum status bench_open(const struct bench_options *options, struct bench_model **out, double *seconds, struct error *e) {
+enum status bench_open(const struct bench_options *options, struct bench_model **out, double *seconds,
+                       struct error *e) {
     double start = clock_seconds();
     *out = NULL;
     struct bench_model *m = memory_aligned(1, sizeof *m, "bench", e);
     if (!m) return STATUS_NO_MEMORY;
-    struct forward_limits limits = {.rows_max = ROWS_MAX, .logit_rows_max = BATCH_MAX, .entries_max = BATCH_MAX};
+    struct forward_limits limits = {
+        .rows_max = ROWS_MAX, .logit_rows_max = BATCH_MAX, .entries_max = BATCH_MAX};
     enum status status = load(m, options, e);
     *seconds = clock_seconds() - start;
     if (status == STATUS_OK)
@@ -103,13 +110,15 @@ static enum status open_pool(struct bench_model *m, size_t batch, size_t positio
     return status;
 }
 
-static size_t linear_bytes(const struct packed_linear *l) { return packed_linear_bytes(l); }
+static size_t linear_bytes(const struct packed_linear *l) {
+    return packed_linear_bytes(l);
+}
 
 /* Bytes and multiply-adds of the linears that every row passes, and of the head. */
 static void count_linears(const struct packed_model *p, double *bytes, double *products) {
     for (size_t i = 0; i < p->description->layers; i++) {
-        const struct packed_linear *all[] = {&p->layers[i].qkv, &p->layers[i].up, &p->layers[i].attention.exit,
-                                             &p->layers[i].mlp.exit};
+        const struct packed_linear *all[] = {&p->layers[i].qkv, &p->layers[i].up,
+                                             &p->layers[i].attention.exit, &p->layers[i].mlp.exit};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
             *bytes += (double)linear_bytes(all[k]);
             *products += (double)all[k]->in * (double)all[k]->out;
@@ -117,34 +126,40 @@ static void count_linears(const struct packed_model *p, double *bytes, double *p
     }
 }
 
-/* One step of `rows` rows, of which logit_rows pass the head, over caches that hold `cached` positions in all. */
+/* One step of `rows` rows, of which logit_rows pass the head, over caches that hold `cached` positions in
+ * all. */
 static void add_step_cost(const struct bench_model *m, size_t rows, size_t logit_rows, size_t cached,
                           struct bench_cost *cost) {
     const struct packed_model *p = &m->loaded.packed;
     const struct model_description *d = p->description;
     double bytes = 0, products = 0, head = (double)p->head.in * (double)p->head.out;
-    double cache_floats = 2.0 * (double)d->layers * (double)d->kv_heads * (double)d->head_dim * (double)cached;
+    double cache_floats =
+        2.0 * (double)d->layers * (double)d->kv_heads * (double)d->head_dim * (double)cached;
     count_linears(p, &bytes, &products);
     cost->bytes += bytes + (double)linear_bytes(&p->head) + cache_floats * sizeof(float) +
                    (double)rows * (double)d->width * sizeof(float);
     cost->flops += 2 * (products * (double)rows + head * (double)logit_rows);
 }
 
-static double run_prefill(struct bench_model *m, size_t tokens, struct bench_cost *cost) {
+/* Prompts of `tokens` each, `batch` of them side by side, in steps of at most ROWS_MAX rows. */
+static double run_prefill(struct bench_model *m, size_t batch, size_t tokens, struct bench_cost *cost) {
+    struct step_entry entries[BATCH_MAX];
+    size_t chunk_max = ROWS_MAX / batch;
     double start = clock_seconds();
-    for (size_t first = 0; first < tokens; first += ROWS_MAX) {
-        size_t count = tokens - first < ROWS_MAX ? tokens - first : ROWS_MAX;
-        bool last = first + count == tokens;
-        struct step_entry entry = {
-            .table = &m->tables[0],
-            .tokens = m->tokens,
-            .first_position = first,
-            .count = count,
-            .logit_rows = last ? 1 : 0,
-            .rope_theta = forward_rope_theta(m->forward, tokens),
-        };
-        forward_step(m->forward, &entry, 1);
-        add_step_cost(m, count, last ? 1 : 0, first + count, cost);
+    for (size_t first = 0; first < tokens; first += chunk_max) {
+        size_t count = tokens - first < chunk_max ? tokens - first : chunk_max,
+               logit_rows = first + count == tokens;
+        for (size_t i = 0; i < batch; i++)
+            entries[i] = (struct step_entry){
+                .table = &m->tables[i],
+                .tokens = m->tokens,
+                .first_position = first,
+                .count = count,
+                .logit_rows = logit_rows,
+                .rope_theta = forward_rope_theta(m->forward, tokens),
+            };
+        forward_step(m->forward, entries, batch);
+        add_step_cost(m, batch * count, batch * logit_rows, batch * (first + count), cost);
     }
     return clock_seconds() - start;
 }
@@ -169,20 +184,25 @@ static double run_decode(struct bench_model *m, const struct bench_item *item, s
     return clock_seconds() - start;
 }
 
-enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds, struct bench_cost *cost,
-                      struct error *e) {
+enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds,
+                      struct bench_cost *cost, struct error *e) {
     bool decode = item->work == BENCH_DECODE;
-    size_t batch = decode ? item->batch : 1, positions = decode ? item->context + item->tokens : item->tokens;
+    size_t batch = item->batch ? item->batch : 1,
+           positions = decode ? item->context + item->tokens : item->tokens;
     if (batch > BATCH_MAX || positions > m->loaded.description.context)
-        return error_set(e, STATUS_LIMIT, "bench", "a batch of %zu at %zu positions: at most %d at %zu", batch, positions,
-                         BATCH_MAX, m->loaded.description.context);
+        return error_set(e, STATUS_LIMIT, "bench", "a batch of %zu at %zu positions: at most %d at %zu",
+                         batch, positions, BATCH_MAX, m->loaded.description.context);
     enum status status = open_pool(m, batch, positions, e);
     if (status != STATUS_OK) return status;
     *cost = (struct bench_cost){0};
-    *seconds = decode ? run_decode(m, item, cost) : run_prefill(m, item->tokens, cost);
+    *seconds = decode ? run_decode(m, item, cost) : run_prefill(m, batch, item->tokens, cost);
     return STATUS_OK;
 }
 
-const char *bench_isa(const struct bench_model *m) { return m->kernels->name; }
+const char *bench_isa(const struct bench_model *m) {
+    return m->kernels->name;
+}
 
-size_t bench_weight_bytes(const struct bench_model *m) { return m->loaded.packed.memory_floats * sizeof(float); }
+size_t bench_weight_bytes(const struct bench_model *m) {
+    return m->loaded.packed.memory_floats * sizeof(float);
+}

@@ -63,7 +63,8 @@ static enum status measure_sgemm(size_t threads, double *flop_per_s, struct erro
     return STATUS_OK;
 }
 
-/* The best of several runs: a bound is what can be reached, and other work on the machine only takes away from it. */
+/* The best of several runs: a bound is what can be reached, and other work on the machine only takes away
+ * from it. */
 enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e) {
     struct workers *workers;
     out->threads = threads ? threads : workers_default_count();

@@ -1,5 +1,5 @@
-/* Checkpoints of published shapes with random weights: as good as real ones where only speed matters. They go through the
- * same files, adapters and conversion as any other model. */
+/* Checkpoints of published shapes with random weights: as good as real ones where only speed matters. They go
+ * through the same files, adapters and conversion as any other model. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -18,11 +18,11 @@ struct shape {
     const char *name, *config;
 };
 
-#define GPT3(name, layers, width, heads, mlp)                                                                   \
-    {                                                                                                           \
-        name, "{\"model_type\": \"prenorm\", \"vocab_size\": 50257, \"hidden_size\": " #width                   \
-              ", \"intermediate_size\": " #mlp ", \"num_attention_heads\": " #heads                             \
-              ", \"num_hidden_layers\": " #layers ", \"max_position_embeddings\": 2048}"                        \
+#define GPT3(name, layers, width, heads, mlp)                                                                \
+    {                                                                                                        \
+        name, "{\"model_type\": \"prenorm\", \"vocab_size\": 50257, \"hidden_size\": " #width                \
+              ", \"intermediate_size\": " #mlp ", \"num_attention_heads\": " #heads                          \
+              ", \"num_hidden_layers\": " #layers ", \"max_position_embeddings\": 2048}"                     \
     }
 
 static const struct shape shapes[] = {
@@ -30,8 +30,9 @@ static const struct shape shapes[] = {
     {"pythia-410m", "{\"model_type\": \"gpt_neox\", \"vocab_size\": 50304, \"hidden_size\": 1024, "
                     "\"intermediate_size\": 4096, \"num_attention_heads\": 16, \"num_hidden_layers\": 24, "
                     "\"max_position_embeddings\": 2048}"},
-    {"opt-1.3b", "{\"model_type\": \"opt\", \"vocab_size\": 50272, \"hidden_size\": 2048, \"ffn_dim\": 8192, "
-                 "\"num_attention_heads\": 32, \"num_hidden_layers\": 24, \"max_position_embeddings\": 2048}"},
+    {"opt-1.3b",
+     "{\"model_type\": \"opt\", \"vocab_size\": 50272, \"hidden_size\": 2048, \"ffn_dim\": 8192, "
+     "\"num_attention_heads\": 32, \"num_hidden_layers\": 24, \"max_position_embeddings\": 2048}"},
     /* Brown et al. 2020, table 2.1: the shapes that Jiang et al. 2023 time. */
     GPT3("gpt3-small", 12, 768, 12, 3072),
     GPT3("gpt3-medium", 24, 1024, 16, 4096),
@@ -63,22 +64,32 @@ static struct tensor_shape weight_shape(const struct model_description *d, enum 
     size_t heads = d->heads * d->head_dim, kv = d->kv_heads * d->head_dim;
     bool separate = d->qkv_packing == QKV_SEPARATE;
     switch (weight) {
-    case WEIGHT_EMBEDDING: return (struct tensor_shape){.rank = 2, .dims = {d->vocabulary, d->width}};
-    case WEIGHT_HEAD: return (struct tensor_shape){.rank = d->tied ? 0 : 2, .dims = {d->vocabulary, d->width}};
+    case WEIGHT_EMBEDDING:
+        return (struct tensor_shape){.rank = 2, .dims = {d->vocabulary, d->width}};
+    case WEIGHT_HEAD:
+        return (struct tensor_shape){.rank = d->tied ? 0 : 2, .dims = {d->vocabulary, d->width}};
     case WEIGHT_POSITION:
         if (d->position != POSITION_LEARNED) return (struct tensor_shape){0};
         return (struct tensor_shape){.rank = 2, .dims = {d->context + d->position_offset, d->width}};
     case WEIGHT_FINAL_NORM:
     case WEIGHT_ATTENTION_NORM:
-    case WEIGHT_MLP_NORM: return (struct tensor_shape){.rank = 1, .dims = {d->width}, .gain = true};
-    case WEIGHT_QKV: return separate ? (struct tensor_shape){0} : matrix(d, heads + 2 * kv, d->width);
-    case WEIGHT_QUERY: return separate ? matrix(d, heads, d->width) : (struct tensor_shape){0};
+    case WEIGHT_MLP_NORM:
+        return (struct tensor_shape){.rank = 1, .dims = {d->width}, .gain = true};
+    case WEIGHT_QKV:
+        return separate ? (struct tensor_shape){0} : matrix(d, heads + 2 * kv, d->width);
+    case WEIGHT_QUERY:
+        return separate ? matrix(d, heads, d->width) : (struct tensor_shape){0};
     case WEIGHT_KEY:
-    case WEIGHT_VALUE: return separate ? matrix(d, kv, d->width) : (struct tensor_shape){0};
-    case WEIGHT_ATTENTION_OUT: return matrix(d, d->width, heads);
-    case WEIGHT_MLP_UP: return matrix(d, d->mlp_width, d->width);
-    case WEIGHT_MLP_DOWN: return matrix(d, d->width, d->mlp_width);
-    default: return (struct tensor_shape){0};
+    case WEIGHT_VALUE:
+        return separate ? matrix(d, kv, d->width) : (struct tensor_shape){0};
+    case WEIGHT_ATTENTION_OUT:
+        return matrix(d, d->width, heads);
+    case WEIGHT_MLP_UP:
+        return matrix(d, d->mlp_width, d->width);
+    case WEIGHT_MLP_DOWN:
+        return matrix(d, d->width, d->mlp_width);
+    default:
+        return (struct tensor_shape){0};
     }
 }
 
@@ -134,13 +145,14 @@ static bool add_tensor(struct writer *w, const char *name, struct tensor_shape s
     if (w->file) return write_values(w, count, s.gain);
     json_t *dims = json_array();
     for (size_t i = 0; i < s.rank; i++) json_array_append_new(dims, json_integer((json_int_t)s.dims[i]));
-    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", dims, "data_offsets", (json_int_t)w->offset,
-                              (json_int_t)(w->offset + 4 * count));
+    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", dims, "data_offsets",
+                              (json_int_t)w->offset, (json_int_t)(w->offset + 4 * count));
     w->offset += 4 * count;
     return json_object_set_new(w->header, name, entry) == 0;
 }
 
-static bool add_weight(struct writer *w, const struct model_description *d, const struct weight_name *n, size_t layer) {
+static bool add_weight(struct writer *w, const struct model_description *d, const struct weight_name *n,
+                       size_t layer) {
     char name[256], stem[200];
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -168,7 +180,8 @@ static bool write_header(struct writer *w) {
     char *text = json_dumps(w->header, JSON_COMPACT);
     if (!text) return false;
     uint64_t length = (strlen(text) + 7) / 8 * 8; /* the data are aligned */
-    bool ok = fwrite(&length, sizeof length, 1, w->file) == 1 && fprintf(w->file, "%-*s", (int)length, text) == (int)length;
+    bool ok = fwrite(&length, sizeof length, 1, w->file) == 1 &&
+              fprintf(w->file, "%-*s", (int)length, text) == (int)length;
     free(text);
     return ok;
 }
@@ -181,7 +194,8 @@ static enum status write_file(struct writer *w, const char *path, const struct m
     ok = w->file && write_header(w) && add_weights(w, d, family);
     if (w->file && fclose(w->file) != 0) ok = false;
     json_decref(w->header);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, path, "can't write the random weights: %s", strerror(errno));
+    return ok ? STATUS_OK
+              : error_set(e, STATUS_IO, path, "can't write the random weights: %s", strerror(errno));
 }
 
 static enum status write_config(const char *path, const char *config, struct error *e) {

@@ -25,7 +25,8 @@ struct session {
     bool failed;
 };
 
-static void report(struct session *s, enum norm_form form, const char *weights, const struct verify_figures *f, double bound) {
+static void report(struct session *s, enum norm_form form, const char *weights,
+                   const struct verify_figures *f, double bound) {
     struct verify_row row = {
         .form = norm_form_name(form),
         .weights = weights,
@@ -55,8 +56,8 @@ static enum status read_tokens(struct session *s, const struct model_description
     if (s->tokens.count > o->tokens_max) s->tokens.count = o->tokens_max;
     for (size_t i = 0; i < s->tokens.count; i++)
         if ((size_t)s->tokens.ids[i] >= d->vocabulary)
-            return error_set(e, STATUS_MALFORMED, "tokenizer", "gives the id %d, the model has %zu", s->tokens.ids[i],
-                             d->vocabulary);
+            return error_set(e, STATUS_MALFORMED, "tokenizer", "gives the id %d, the model has %zu",
+                             s->tokens.ids[i], d->vocabulary);
     if (s->tokens.count < 2) return error_set(e, STATUS_INVALID_ARGUMENT, "text", "has fewer than 2 tokens");
     return STATUS_OK;
 }
@@ -67,11 +68,13 @@ static enum status make_reference(struct session *s, struct error *e) {
     if (status != STATUS_OK) return status;
     size_t needed = verify_reference_bytes(d, s->tokens.count), left = memory_available_bytes();
     if (left && needed > left)
-        return error_set(e, STATUS_LIMIT, "tokens", "the logits of %zu tokens take %zu MiB, %zu MiB are left: use fewer",
+        return error_set(e, STATUS_LIMIT, "tokens",
+                         "the logits of %zu tokens take %zu MiB, %zu MiB are left: use fewer",
                          s->tokens.count, needed >> 20, left >> 20);
     size_t window = s->options->window ? s->options->window : WINDOW_MAX;
     if (window > d->context) window = d->context;
-    status = verify_reference_init(&s->reference, &s->model->bound, s->tokens.ids, s->tokens.count, window, e);
+    status =
+        verify_reference_init(&s->reference, &s->model->bound, s->tokens.ids, s->tokens.count, window, e);
     if (status != STATUS_OK) return status;
     struct verify_figures figures = {.agreement = 1, .perplexity = s->reference.perplexity};
     report(s, NORM_FORM_LAYERNORM, "double", &figures, 0);
@@ -92,7 +95,8 @@ static enum status check_form(struct session *s, enum norm_form form, struct err
         status = verify_converted(&s->reference, &model.bound, form, &figures, e);
         if (status == STATUS_OK) report(s, form, "double", &figures, VERIFY_BOUND_DOUBLE);
     }
-    if (status == STATUS_OK) status = verify_packed(&s->reference, &model.packed, s->kernels, s->workers, &figures, e);
+    if (status == STATUS_OK)
+        status = verify_packed(&s->reference, &model.packed, s->kernels, s->workers, &figures, e);
     if (status == STATUS_OK) report(s, form, "f32", &figures, bound);
     loaded_model_deinit(&model);
     return status;
@@ -110,8 +114,8 @@ static enum status check_forms(struct session *s, struct error *e) {
     return status;
 }
 
-enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context, size_t *tokens,
-                         struct error *e) {
+enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
+                         size_t *tokens, struct error *e) {
     struct session s = {.options = options, .each = each, .context = context};
     enum status status = kernel_select(options->isa, &s.kernels, e);
     if (status == STATUS_OK)
@@ -123,6 +127,7 @@ enum status verify_model(const struct verify_options *options, verify_row_fn eac
     free(s.tokens.ids);
     workers_destroy(s.workers);
     if (status == STATUS_OK && s.failed)
-        return error_set(e, STATUS_MISMATCH, "verify", "a form differs from the untouched model by more than its bound");
+        return error_set(e, STATUS_MISMATCH, "verify",
+                         "a form differs from the untouched model by more than its bound");
     return status;
 }

@@ -32,10 +32,12 @@ static int32_t next_token(const struct verify_reference *r, size_t index) {
     return last ? -1 : r->ids[index + 1];
 }
 
-static void compare_row(const struct verify_reference *r, size_t index, const double *logits, struct sums *s) {
+static void compare_row(const struct verify_reference *r, size_t index, const double *logits,
+                        struct sums *s) {
     const double *expected = r->logits + index * r->vocabulary;
     size_t best, expected_best;
-    double norm = log_sum(logits, r->vocabulary, &best), expected_norm = log_sum(expected, r->vocabulary, &expected_best);
+    double norm = log_sum(logits, r->vocabulary, &best),
+           expected_norm = log_sum(expected, r->vocabulary, &expected_best);
     int32_t next = next_token(r, index);
     for (size_t i = 0; i < r->vocabulary; i++) {
         double difference = fabs(logits[i] - expected[i]), log_probability = expected[i] - expected_norm;
@@ -81,16 +83,18 @@ static size_t window_at(const struct verify_reference *r, size_t first) {
     return r->count - first < r->window ? r->count - first : r->window;
 }
 
-enum status verify_reference_init(struct verify_reference *r, const struct bound_model *bound, const int32_t *ids,
-                                  size_t count, size_t window, struct error *e) {
+enum status verify_reference_init(struct verify_reference *r, const struct bound_model *bound,
+                                  const int32_t *ids, size_t count, size_t window, struct error *e) {
     *r = (struct verify_reference){.ids = ids, .count = count, .window = window};
     r->vocabulary = bound->description->vocabulary;
     r->logits = memory_aligned(count * r->vocabulary, sizeof(double), "logits of the reference", e);
     struct converted_model untouched;
-    enum status status = r->logits ? converted_model_init(&untouched, bound, NORM_FORM_LAYERNORM, e) : STATUS_NO_MEMORY;
+    enum status status =
+        r->logits ? converted_model_init(&untouched, bound, NORM_FORM_LAYERNORM, e) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) return status;
     for (size_t first = 0; first < count && status == STATUS_OK; first += window)
-        status = reference_logits(&untouched, ids + first, window_at(r, first), r->logits + first * r->vocabulary, e);
+        status = reference_logits(&untouched, ids + first, window_at(r, first),
+                                  r->logits + first * r->vocabulary, e);
     converted_model_deinit(&untouched);
     if (status != STATUS_OK) return status;
     set_deviation(r);
@@ -105,8 +109,8 @@ void verify_reference_deinit(struct verify_reference *r) {
     r->logits = NULL;
 }
 
-enum status verify_converted(const struct verify_reference *r, const struct bound_model *bound, enum norm_form form,
-                             struct verify_figures *out, struct error *e) {
+enum status verify_converted(const struct verify_reference *r, const struct bound_model *bound,
+                             enum norm_form form, struct verify_figures *out, struct error *e) {
     struct converted_model converted;
     double *logits = memory_aligned(r->window * r->vocabulary, sizeof *logits, "logits", e);
     enum status status = logits ? converted_model_init(&converted, bound, form, e) : STATUS_NO_MEMORY;
@@ -135,8 +139,9 @@ struct runner {
     double *row; /* [vocabulary] */
 };
 
-static enum status runner_init(struct runner *run, const struct verify_reference *r, const struct packed_model *model,
-                               const struct kernel_table *kernels, struct workers *workers, struct error *e) {
+static enum status runner_init(struct runner *run, const struct verify_reference *r,
+                               const struct packed_model *model, const struct kernel_table *kernels,
+                               struct workers *workers, struct error *e) {
     const struct model_description *d = model->description;
     struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
     struct forward_limits limits = {.rows_max = CHUNK, .logit_rows_max = CHUNK, .entries_max = 1};
@@ -144,7 +149,8 @@ static enum status runner_init(struct runner *run, const struct verify_reference
     *run = (struct runner){0};
     enum status status = kv_pool_init(&run->pool, &layout, pages, e);
     if (status == STATUS_OK) status = kv_table_init(&run->table, pages, e);
-    if (status == STATUS_OK) status = forward_create(model, &run->pool, kernels, workers, &limits, &run->forward, e);
+    if (status == STATUS_OK)
+        status = forward_create(model, &run->pool, kernels, workers, &limits, &run->forward, e);
     run->row = memory_aligned(r->vocabulary, sizeof *run->row, "logits", e);
     return status == STATUS_OK && !run->row ? STATUS_NO_MEMORY : status;
 }
@@ -157,7 +163,8 @@ static void runner_deinit(struct runner *run) {
     free(run->row);
 }
 
-static enum status run_window(struct runner *run, const struct verify_reference *r, size_t start, struct sums *sums) {
+static enum status run_window(struct runner *run, const struct verify_reference *r, size_t start,
+                              struct sums *sums) {
     size_t length = window_at(r, start);
     kv_table_shrink(&run->table, &run->pool, 0);
     enum status status = kv_table_reserve(&run->table, &run->pool, length);
@@ -182,8 +189,8 @@ static enum status run_window(struct runner *run, const struct verify_reference 
 }
 
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
-                          const struct kernel_table *kernels, struct workers *workers, struct verify_figures *out,
-                          struct error *e) {
+                          const struct kernel_table *kernels, struct workers *workers,
+                          struct verify_figures *out, struct error *e) {
     struct runner run;
     struct sums sums = {0};
     enum status status = runner_init(&run, r, model, kernels, workers, e);

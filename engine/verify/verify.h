@@ -1,20 +1,22 @@
-/* The check of the conversion: logits of the untouched LayerNorm form in double precision (the reference pass) against
- * those of any form that runs, on the same tokens. Figures are relative to the deviation of the reference's logits. */
+/* The check of the conversion: logits of the untouched LayerNorm form in double precision (the reference
+ * pass) against those of any form that runs, on the same tokens. Figures are relative to the deviation of the
+ * reference's logits. */
 #pragma once
 
 #include "engine/forward/forward.h"
 #include "engine/forward/reference.h"
 
-/* Largest difference of a logit that f32 weights may show, in deviations; sums of some thousand f32 terms err by some
- * 1e-6, the mildest wrong trait moves logits by 1e-3. In double the conversion differs by rounding alone. */
+/* Largest difference of a logit that f32 weights may show, in deviations; sums of some thousand f32 terms err
+ * by some 1e-6, the mildest wrong trait moves logits by 1e-3. In double the conversion differs by rounding
+ * alone. */
 #define VERIFY_BOUND_F32    2e-4
 #define VERIFY_BOUND_DOUBLE 1e-9
 
 struct verify_figures {
-    double largest, mean;  /* |difference of a logit| / deviation */
-    double kl;             /* mean Kullback-Leibler divergence from the reference's distribution, nats a token */
-    double agreement;      /* share of positions where the largest logit is the same */
-    double perplexity;     /* of the tokens themselves */
+    double largest, mean; /* |difference of a logit| / deviation */
+    double kl;         /* mean Kullback-Leibler divergence from the reference's distribution, nats a token */
+    double agreement;  /* share of positions where the largest logit is the same */
+    double perplexity; /* of the tokens themselves */
 };
 
 /* Tokens in windows of `window` that do not see each other, and the reference's logits for all of them. */
@@ -29,15 +31,15 @@ struct verify_reference {
 /* Bytes that verify_reference_init will need. */
 size_t verify_reference_bytes(const struct model_description *d, size_t count);
 
-enum status verify_reference_init(struct verify_reference *r, const struct bound_model *bound, const int32_t *ids,
-                                  size_t count, size_t window, struct error *e);
+enum status verify_reference_init(struct verify_reference *r, const struct bound_model *bound,
+                                  const int32_t *ids, size_t count, size_t window, struct error *e);
 void verify_reference_deinit(struct verify_reference *r);
 
 /* The conversion alone: the reference pass on another form. */
-enum status verify_converted(const struct verify_reference *r, const struct bound_model *bound, enum norm_form form,
-                             struct verify_figures *out, struct error *e);
+enum status verify_converted(const struct verify_reference *r, const struct bound_model *bound,
+                             enum norm_form form, struct verify_figures *out, struct error *e);
 
 /* What runs: packed weights, kernels, cache pages. */
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
-                          const struct kernel_table *kernels, struct workers *workers, struct verify_figures *out,
-                          struct error *e);
+                          const struct kernel_table *kernels, struct workers *workers,
+                          struct verify_figures *out, struct error *e);

@@ -1,6 +1,6 @@
-/* The bits of a row's logits do not depend on how its sequence was cut into chunks, on what else is in the step, on the
- * number of threads or on the instruction set: for every golden model, over the forward pass alone (the scheduler has the
- * like in test_same_bits.c). */
+/* The bits of a row's logits do not depend on how its sequence was cut into chunks, on what else is in the
+ * step, on the number of threads or on the instruction set: for every golden model, over the forward pass
+ * alone (the scheduler has the like in test_same_bits.c). */
 #include "engine/base/log.h"
 #include "engine/forward/forward.h"
 #include "engine/loader.h"
@@ -19,7 +19,8 @@ struct stage {
     struct forward *forward;
 };
 
-static void stage_init(struct stage *s, const char *path, size_t threads, const struct kernel_table *kernels) {
+static void stage_init(struct stage *s, const char *path, size_t threads,
+                       const struct kernel_table *kernels) {
     struct error e = {0};
     struct loader_options options = {.folder = path, .form = NORM_FORM_CRMSNORM};
     assert_ok(workers_create(threads, &s->workers, &e));
@@ -28,7 +29,8 @@ static void stage_init(struct stage *s, const char *path, size_t threads, const 
     struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
     size_t pages = (ROWS_MAX + PAGE_TOKENS - 1) / PAGE_TOKENS;
     assert_ok(kv_pool_init(&s->pool, &layout, pages * SEQUENCES, &e));
-    struct forward_limits limits = {.rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = SEQUENCES};
+    struct forward_limits limits = {
+        .rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = SEQUENCES};
     assert_ok(forward_create(&s->model.packed, &s->pool, kernels, s->workers, &limits, &s->forward, &e));
     for (size_t i = 0; i < SEQUENCES; i++) assert_ok(kv_table_init(&s->tables[i], pages, &e));
 }
@@ -46,7 +48,8 @@ static void stage_deinit(struct stage *s) {
     workers_destroy(s->workers);
 }
 
-static struct step_entry entry_of(struct stage *s, size_t sequence, const int32_t *ids, size_t first, size_t count) {
+static struct step_entry entry_of(struct stage *s, size_t sequence, const int32_t *ids, size_t first,
+                                  size_t count) {
     assert_int_equal(kv_table_reserve(&s->tables[sequence], &s->pool, first + count), STATUS_OK);
     return (struct step_entry){
         .table = &s->tables[sequence],
@@ -73,12 +76,15 @@ static void run(struct stage *s, const int32_t *ids, size_t count, size_t chunk,
         entries[company] = entry_of(s, 0, ids, first, rows);
         forward_step(s->forward, entries, company + 1);
         for (size_t r = 0; r < rows; r++)
-            memcpy(out + (first + r) * vocabulary, forward_logits(s->forward, skipped + r), vocabulary * sizeof *out);
+            memcpy(out + (first + r) * vocabulary, forward_logits(s->forward, skipped + r),
+                   vocabulary * sizeof *out);
     }
 }
 
-static void check_stage(struct stage *s, const struct golden_sequence *sequence, const float *expected, const char *what) {
-    size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2, vocabulary = forward_vocabulary(s->forward);
+static void check_stage(struct stage *s, const struct golden_sequence *sequence, const float *expected,
+                        const char *what) {
+    size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2,
+           vocabulary = forward_vocabulary(s->forward);
     float *found = malloc(count * vocabulary * sizeof *found);
     static const size_t chunks[] = {1, 5, 16, ROWS_MAX};
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)

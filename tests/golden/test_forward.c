@@ -1,7 +1,9 @@
-/* Logits and greedy texts of other implementations, for every golden model, in every norm form that the model has:
+/* Logits and greedy texts of other implementations, for every golden model, in every norm form that the model
+ * has:
  *   - the reference pass in double on the untouched form, against the golden data;
  *   - the reference pass in double on each converted form, against the untouched one: the conversion alone;
- *   - the f32 step over packed weights and cache pages, prefilled in uneven chunks, against the golden data. */
+ *   - the f32 step over packed weights and cache pages, prefilled in uneven chunks, against the golden data.
+ */
 #include <math.h>
 
 #include "engine/base/memory.h"
@@ -11,8 +13,8 @@
 #include "engine/loader.h"
 #include "tests/support/golden.h"
 
-/* In parts of the logits' standard deviation. f32 sums over a width of some thousand err by some 1e-6; the golden
- * data of families err by up to 2e-5 themselves (parts of that library run in float32 in any case). */
+/* In parts of the logits' standard deviation. f32 sums over a width of some thousand err by some 1e-6; the
+ * golden data of families err by up to 2e-5 themselves (parts of that library run in float32 in any case). */
 #define F32_BOUND       2e-4
 #define REFERENCE_BOUND 3e-5
 /* The conversion in double differs by rounding alone. */
@@ -51,7 +53,8 @@ static double largest_difference(const double *a, const float *b, size_t count) 
 
 /* ---- double ---- */
 
-static double *double_logits(const char *path, enum norm_form form, const struct golden_sequence *s, size_t vocabulary) {
+static double *double_logits(const char *path, enum norm_form form, const struct golden_sequence *s,
+                             size_t vocabulary) {
     struct error e = {0};
     struct loaded_model model = load(path, form, MATMUL_OWN);
     double *logits = malloc(s->count * vocabulary * sizeof *logits);
@@ -71,7 +74,8 @@ static void check_reference(const char *path, const char *name, const struct gol
         for (enum norm_form form = NORM_FORM_RMSNORM; converts && form < NORM_FORM_COUNT; form++) {
             double *converted = double_logits(path, form, s, g->vocabulary), largest = 0;
             for (size_t k = 0; k < n; k++) largest = fmax(largest, fabs(converted[k] - untouched[k]));
-            print_message("  %s sequence %zu: %s in double %.2g\n", name, i, norm_form_name(form), largest / s->deviation);
+            print_message("  %s sequence %zu: %s in double %.2g\n", name, i, norm_form_name(form),
+                          largest / s->deviation);
             assert_true(largest / s->deviation <= CONVERSION_BOUND);
             free(converted);
         }
@@ -191,7 +195,8 @@ static void test_all_models(void **state) {
 int main(void) {
     log_set_level(LOG_LEVEL_ERROR);
     struct error e;
-    if (workers_create(2, &workers, &e) != STATUS_OK || kernel_select("auto", &kernels, &e) != STATUS_OK) return 1;
+    if (workers_create(2, &workers, &e) != STATUS_OK || kernel_select("auto", &kernels, &e) != STATUS_OK)
+        return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     workers_destroy(workers);

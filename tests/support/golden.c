@@ -14,7 +14,8 @@ static int32_t *read_ids(const json_t *list, size_t *count) {
     return ids;
 }
 
-static void read_logits(struct golden_sequence *s, const struct tensor_list *tensors, size_t index, size_t vocabulary) {
+static void read_logits(struct golden_sequence *s, const struct tensor_list *tensors, size_t index,
+                        size_t vocabulary) {
     char name[32];
     snprintf(name, sizeof name, "logits_%zu", index);
     const struct tensor *t = tensor_list_find(tensors, name);
@@ -30,7 +31,8 @@ static void read_logits(struct golden_sequence *s, const struct tensor_list *ten
     s->deviation = sqrt(squares / (double)n - sum / (double)n * (sum / (double)n));
 }
 
-static void read_greedy(struct golden_greedy *g, const json_t *prompt, const json_t *tokens, const json_t *from) {
+static void read_greedy(struct golden_greedy *g, const json_t *prompt, const json_t *tokens,
+                        const json_t *from) {
     g->prompt = read_ids(prompt, &g->prompt_count);
     g->tokens = read_ids(tokens, &g->count);
     g->smallest_margin = json_number_value(json_object_get(from, "smallest_margin"));
@@ -53,7 +55,8 @@ static void read_cases(struct golden *g, const json_t *root, const json_t *confi
             read_greedy(&g->greedy[i], json_object_get(item, "ids"), json_object_get(item, "greedy"), item);
     }
     const json_t *greedy = json_object_get(root, "greedy");
-    if (sequences) read_greedy(g->greedy, json_object_get(greedy, "prompt"), json_object_get(greedy, "tokens"), greedy);
+    if (sequences)
+        read_greedy(g->greedy, json_object_get(greedy, "prompt"), json_object_get(greedy, "tokens"), greedy);
 }
 
 static bool has_file(const char *folder, const char *name) {
@@ -72,7 +75,8 @@ void golden_init(struct golden *g, const char *folder) {
     read_cases(g, root, config);
     struct mapped_file file;
     struct tensor_list tensors = {0};
-    assert_ok(mapped_file_open(folder, named_golden ? "golden.safetensors" : "reference.safetensors", &file, &e));
+    assert_ok(
+        mapped_file_open(folder, named_golden ? "golden.safetensors" : "reference.safetensors", &file, &e));
     assert_ok(safetensors_read(&file, &tensors, &e));
     assert_ok(tensor_list_sort(&tensors, folder, &e));
     for (size_t i = 0; i < g->sequence_count; i++) read_logits(&g->sequences[i], &tensors, i, g->vocabulary);
@@ -115,7 +119,8 @@ size_t golden_each(void (*each)(const char *path, const char *name, void *contex
     visit_folder(test_source_path("deploy/models/tales"), "tales", &visit);
     const char *more = getenv("PRENORM_TEST_MODELS");
     char *folders = more ? strdup(more) : NULL, *rest = folders;
-    for (char *folder; folders && (folder = strsep(&rest, ":"));) test_each_folder(folder, visit_folder, &visit);
+    for (char *folder; folders && (folder = strsep(&rest, ":"));)
+        test_each_folder(folder, visit_folder, &visit);
     free(folders);
     return visit.count;
 }

@@ -1,5 +1,5 @@
-/* Golden cases: a model folder with what another implementation computed for it: golden.json + golden.safetensors, or (the
- * bundled model) reference.json + reference.safetensors. */
+/* Golden cases: a model folder with what another implementation computed for it: golden.json +
+ * golden.safetensors, or (the bundled model) reference.json + reference.safetensors. */
 #pragma once
 
 #include <stddef.h>
@@ -10,7 +10,7 @@
 struct golden_sequence {
     int32_t *ids;
     size_t count;
-    float *logits; /* [count, vocabulary] */
+    float *logits;    /* [count, vocabulary] */
     double deviation; /* standard deviation of all its logits */
 };
 
@@ -32,6 +32,6 @@ struct golden {
 void golden_init(struct golden *g, const char *folder);
 void golden_deinit(struct golden *g);
 
-/* Every model folder with golden data: below tests/golden/placements and tests/golden/families, the bundled model, and
- * the folders below those that PRENORM_TEST_MODELS names (colon-separated). */
+/* Every model folder with golden data: below tests/golden/placements and tests/golden/families, the bundled
+ * model, and the folders below those that PRENORM_TEST_MODELS names (colon-separated). */
 size_t golden_each(void (*each)(const char *path, const char *name, void *context), void *context);

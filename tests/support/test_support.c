@@ -34,7 +34,8 @@ void test_file_write(const char *folder, const char *name, const void *bytes, si
     char path[2048];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "wb");
-    if (!file || fwrite(bytes, 1, length, file) != length || fclose(file) != 0) fail_msg("cannot write %s", path);
+    if (!file || fwrite(bytes, 1, length, file) != length || fclose(file) != 0)
+        fail_msg("cannot write %s", path);
 }
 
 char *test_file_read(const char *folder, const char *name, size_t *length) {
@@ -52,7 +53,9 @@ char *test_file_read(const char *folder, const char *name, size_t *length) {
     return bytes;
 }
 
-static int is_visible(const struct dirent *entry) { return entry->d_name[0] != '.'; }
+static int is_visible(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
 
 size_t test_each_folder(const char *folder, void (*each)(const char *path, const char *name, void *context),
                         void *context) {

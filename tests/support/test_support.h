@@ -12,10 +12,12 @@
 
 #include "engine/base/error.h"
 
-/* Path below the source tree, e.g. test_source_path("tests/golden"). Static storage, valid until the next 8 calls. */
+/* Path below the source tree, e.g. test_source_path("tests/golden"). Static storage, valid until the next 8
+ * calls. */
 const char *test_source_path(const char *relative);
 
-/* A new empty folder under $TMPDIR or /tmp; removed with its content by test_folder_remove. Caller frees the name. */
+/* A new empty folder under $TMPDIR or /tmp; removed with its content by test_folder_remove. Caller frees the
+ * name. */
 char *test_folder_create(void);
 void test_folder_remove(char *folder);
 
@@ -26,7 +28,8 @@ void test_file_write(const char *folder, const char *name, const void *bytes, si
 char *test_file_read(const char *folder, const char *name, size_t *length);
 
 /* Calls each for every sub-folder of folder, in alphabetical order; returns how many. */
-size_t test_each_folder(const char *folder, void (*each)(const char *path, const char *name, void *context), void *context);
+size_t test_each_folder(const char *folder, void (*each)(const char *path, const char *name, void *context),
+                        void *context);
 
 /* Fails the test with the error's text unless the expression is STATUS_OK; needs a local `struct error e`. */
 #define assert_ok(expression)                                                                                \

@@ -1,5 +1,6 @@
-/* The identities of the conversion on small random linears, straight from the paper: what a folded entry gives on the
- * compressed branch equals what the checkpoint's linear gives on LN(x); a folded exit adds the compressed part of C(Wh + b). */
+/* The identities of the conversion on small random linears, straight from the paper: what a folded entry
+ * gives on the compressed branch equals what the checkpoint's linear gives on LN(x); a folded exit adds the
+ * compressed part of C(Wh + b). */
 #include <math.h>
 
 #include "engine/convert/converted.h"
@@ -9,13 +10,16 @@
 #define OUT   37
 #define EPS   1e-5
 
-static double random_value(void) { return (double)rand() / RAND_MAX * 2 - 0.7; } /* a mean away from 0 */
+static double random_value(void) {
+    return (double)rand() / RAND_MAX * 2 - 0.7;
+} /* a mean away from 0 */
 
 /* A tensor of random doubles; the caller frees data. */
 static struct tensor random_tensor(const char *name, size_t rows, size_t columns) {
     double *data = malloc(rows * columns * sizeof *data);
     for (size_t i = 0; i < rows * columns; i++) data[i] = random_value();
-    struct tensor t = {.name = name, .file = "none", .dtype = DTYPE_F64, .rank = columns > 1 ? 2 : 1, .data = data};
+    struct tensor t = {
+        .name = name, .file = "none", .dtype = DTYPE_F64, .rank = columns > 1 ? 2 : 1, .data = data};
     t.shape[0] = rows, t.shape[1] = columns;
     t.stride[0] = columns, t.stride[1] = 1;
     return t;
@@ -30,7 +34,8 @@ static void linear_create(struct linear *l, size_t out, size_t in) {
     l->weight = random_tensor("weight", out, in);
     l->bias = random_tensor("bias", out, 1);
     l->converted = (struct converted_linear){
-        .part = {{.weight = {.tensor = &l->weight, .out = out, .in = in}, .bias = {.tensor = &l->bias, .count = out}}},
+        .part = {{.weight = {.tensor = &l->weight, .out = out, .in = in},
+                  .bias = {.tensor = &l->bias, .count = out}}},
         .part_count = 1,
         .out = out,
         .in = in,
@@ -81,7 +86,8 @@ static double mean_of(const double *x, size_t n) {
 
 static void assert_close(const double *a, const double *b, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (!(fabs(a[i] - b[i]) <= 1e-12 * (1 + fabs(b[i])))) fail_msg("entry %zu: %.17g, expected %.17g", i, a[i], b[i]);
+        if (!(fabs(a[i] - b[i]) <= 1e-12 * (1 + fabs(b[i]))))
+            fail_msg("entry %zu: %.17g, expected %.17g", i, a[i], b[i]);
 }
 
 /* The compressed branch of x: centred, without the last entry. */
@@ -95,9 +101,14 @@ static void test_entry_of_crmsnorm(void **state) {
     struct linear l;
     linear_create(&l, OUT, WIDTH);
     double x[WIDTH], y[WIDTH], gain[WIDTH], shift[WIDTH], expected[OUT], found[OUT], normed[WIDTH];
-    for (size_t i = 0; i < WIDTH; i++) x[i] = random_value(), gain[i] = random_value(), shift[i] = random_value();
-    struct converted_norm layernorm = {
-        .kind = ROW_NORM_LAYERNORM, .width = WIDTH, .divisor = WIDTH, .eps = EPS, .gain = gain, .shift = shift};
+    for (size_t i = 0; i < WIDTH; i++)
+        x[i] = random_value(), gain[i] = random_value(), shift[i] = random_value();
+    struct converted_norm layernorm = {.kind = ROW_NORM_LAYERNORM,
+                                       .width = WIDTH,
+                                       .divisor = WIDTH,
+                                       .eps = EPS,
+                                       .gain = gain,
+                                       .shift = shift};
     struct converted_norm crms = {.kind = ROW_NORM_CRMS, .width = WIDTH - 1, .divisor = WIDTH, .eps = EPS};
     converted_norm_apply(&layernorm, x, normed);
     apply_plain(&l, normed, expected);
@@ -138,7 +149,8 @@ static void test_exit_with_scaled_input(void **state) {
     struct linear l;
     linear_create(&l, WIDTH, OUT);
     double h[OUT], gain[OUT], scaled[OUT], plain[WIDTH], expected[WIDTH], found[WIDTH];
-    for (size_t i = 0; i < OUT; i++) h[i] = random_value(), gain[i] = random_value(), scaled[i] = h[i] * gain[i];
+    for (size_t i = 0; i < OUT; i++)
+        h[i] = random_value(), gain[i] = random_value(), scaled[i] = h[i] * gain[i];
     apply_plain(&l, scaled, plain);
     compress(plain, expected);
     l.converted.centre_out = true;
@@ -192,8 +204,8 @@ static void test_stacked_parts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_entry_of_crmsnorm),       cmocka_unit_test(test_exit_is_centred_and_compressed),
-        cmocka_unit_test(test_exit_with_scaled_input),  cmocka_unit_test(test_blocks_give_the_same_bits),
+        cmocka_unit_test(test_entry_of_crmsnorm),      cmocka_unit_test(test_exit_is_centred_and_compressed),
+        cmocka_unit_test(test_exit_with_scaled_input), cmocka_unit_test(test_blocks_give_the_same_bits),
         cmocka_unit_test(test_stacked_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,11 +9,13 @@
 #include "engine/tools.h"
 #include "tests/support/test_support.h"
 
-#define SMALL_MODEL                                                                                             \
-    "{\"model_type\": \"gpt2\", \"vocab_size\": 211, \"n_embd\": 48, \"n_layer\": 2, \"n_head\": 4, \"n_positions\": 64}"
+#define SMALL_MODEL                                                                                          \
+    "{\"model_type\": \"gpt2\", \"vocab_size\": 211, \"n_embd\": 48, \"n_layer\": 2, \"n_head\": 4, "        \
+    "\"n_positions\": 64}"
 /* 39 million parameters: large beside what a test program has anyway. */
-#define LARGE_MODEL                                                                                             \
-    "{\"model_type\": \"gpt2\", \"vocab_size\": 20000, \"n_embd\": 640, \"n_layer\": 5, \"n_head\": 10, \"n_positions\": 64}"
+#define LARGE_MODEL                                                                                          \
+    "{\"model_type\": \"gpt2\", \"vocab_size\": 20000, \"n_embd\": 640, \"n_layer\": 5, \"n_head\": 10, "    \
+    "\"n_positions\": 64}"
 
 static void test_steps_of_a_random_model(void **state) {
     (void)state;
@@ -63,7 +65,8 @@ static void *watch_memory(void *context) {
     return NULL;
 }
 
-/* At most the packed model, a tenth of it and 32 MiB: tensors are folded in blocks of rows, never as a whole. */
+/* At most the packed model, a tenth of it and 32 MiB: tensors are folded in blocks of rows, never as a whole.
+ */
 static void test_peak_of_memory(void **state) {
     (void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
