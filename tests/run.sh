@@ -56,7 +56,7 @@ plain() {
 
 address() {
     local folder=$root/build/test-address
-    configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DPRENORM_SANITIZE=address &&
+    configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_SANITIZE=address &&
         cmake --build "$folder" --parallel "$cores" &&
         ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 run_tests "$folder"
 }
@@ -64,7 +64,7 @@ address() {
 # Only the programs that are run are built.
 thread() {
     local folder=$root/build/test-thread targets
-    configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DPRENORM_SANITIZE=thread || return
+    configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_SANITIZE=thread || return
     targets=$(ctest --test-dir "$folder" -N -R "$threaded" | sed -n 's/^ *Test *#[0-9]*: //p')
     [[ -n $targets ]] || return
     # shellcheck disable=SC2086 # one word a target
