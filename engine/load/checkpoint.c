@@ -98,6 +98,22 @@ enum status checkpoint_open(const char *folder, struct checkpoint **out, struct 
     return STATUS_OK;
 }
 
+enum status checkpoint_from_tensors(struct tensor_list *take, const char *where, struct checkpoint **out,
+                                    struct error *e) {
+    struct checkpoint *c = calloc(1, sizeof *c);
+    enum status status = c ? tensor_list_sort(take, where, e)
+                           : error_set(e, STATUS_NO_MEMORY, where, "cannot allocate the checkpoint");
+    if (status != STATUS_OK) {
+        tensor_list_deinit(take);
+        free(c);
+        return status;
+    }
+    c->list = *take;
+    *take = (struct tensor_list){0};
+    *out = c;
+    return STATUS_OK;
+}
+
 void checkpoint_close(struct checkpoint *c) {
     if (!c) return;
     for (size_t i = 0; i < c->file_count; i++) mapped_file_close(&c->files[i]);

@@ -19,14 +19,22 @@ struct tensor {
     size_t shape[TENSOR_RANK_MAX];
     size_t stride[TENSOR_RANK_MAX]; /* in elements; row-major contiguous in safetensors, any in
                                        pytorch_model.bin */
-    const void *data;               /* element [0, 0, ...]; may be unaligned */
+    const void *data;               /* element [0, 0, ...]; may be unaligned. Of checkpoint_from_tensors: NULL
+                                       where only the shape is known */
 };
 
 struct checkpoint;
+struct tensor_list;
 
 /* Opens every file of the model in folder. Shard names stay inside the folder. STATUS_NOT_FOUND when it has
  * no weights in any of the layouts; errors name the file, and the tensor where there is one. */
 enum status checkpoint_open(const char *folder, struct checkpoint **out, struct error *e);
+
+/* The same from tensors whose files the caller keeps mapped. *take is empty afterwards, also after a failure.
+ * STATUS_MALFORMED where a name occurs twice; where stands for the place in messages. */
+enum status checkpoint_from_tensors(struct tensor_list *take, const char *where, struct checkpoint **out,
+                                    struct error *e);
+
 void checkpoint_close(struct checkpoint *c);
 
 /* NULL when there is none of that name. Tensors are valid until the checkpoint is closed. */

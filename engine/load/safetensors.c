@@ -206,11 +206,13 @@ static enum status find_header(struct reader *r, const char **text, size_t *leng
     return STATUS_OK;
 }
 
-enum status safetensors_read(const struct mapped_file *file, struct tensor_list *list, struct error *e) {
+enum status safetensors_read_with_metadata(const struct mapped_file *file, struct tensor_list *list,
+                                           json_t **metadata, struct error *e) {
     struct reader r = {.file = file, .list = list, .e = e};
     const char *text = NULL;
     size_t length = 0;
     json_t *header = NULL;
+    *metadata = NULL;
     enum status status = find_header(&r, &text, &length);
     if (status == STATUS_OK)
         status = json_file_parse(text, length, file->path, SAFETENSORS_VALUES_MAX, &header, e);
@@ -222,6 +224,14 @@ enum status safetensors_read(const struct mapped_file *file, struct tensor_list 
         status = error_set(e, STATUS_NO_MEMORY, file->path, "cannot allocate a list of %zu tensors",
                            json_object_size(header));
     free(r.spans);
+    if (status == STATUS_OK) *metadata = json_incref(json_object_get(header, "__metadata__"));
     json_decref(header);
+    return status;
+}
+
+enum status safetensors_read(const struct mapped_file *file, struct tensor_list *list, struct error *e) {
+    json_t *metadata;
+    enum status status = safetensors_read_with_metadata(file, list, &metadata, e);
+    json_decref(metadata);
     return status;
 }

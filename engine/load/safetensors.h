@@ -2,6 +2,8 @@
  * header, and one data section that the tensors cover without gap or overlap. */
 #pragma once
 
+#include <jansson.h>
+
 #include "engine/load/mapped_file.h"
 #include "engine/load/tensor_list.h"
 
@@ -15,3 +17,8 @@
  * name, so the file must outlive them. Every claim of the header is checked against the file first. On
  * failure the list may hold some of the tensors. */
 enum status safetensors_read(const struct mapped_file *file, struct tensor_list *list, struct error *e);
+
+/* The same, and what the file says of itself: *metadata is an object of strings, the caller's to free
+ * (json_decref), or NULL where the file has none. */
+enum status safetensors_read_with_metadata(const struct mapped_file *file, struct tensor_list *list,
+                                           json_t **metadata, struct error *e);

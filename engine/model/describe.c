@@ -139,25 +139,16 @@ static bool has_key(const struct config_reader *config, const char *key) {
     return json_object_get(config->root, key) != NULL;
 }
 
-/* The adapter has set the family's defaults, which hold where a key is absent; null means none. */
-static void read_special_tokens(const char *folder, struct config_reader *config,
+/* The adapter has set the family's defaults, which hold where a key is absent; null means none. generation:
+ * of generation_config.json, or NULL. */
+static void read_special_tokens(const json_t *generation, struct config_reader *config,
                                 struct model_description *d) {
     if (has_key(config, "bos_token_id")) d->bos = read_token(d, config_value(config, "bos_token_id"));
     if (has_key(config, "pad_token_id")) d->pad = read_token(d, config_value(config, "pad_token_id"));
     if (has_key(config, "eos_token_id")) read_end_tokens(d, config_value(config, "eos_token_id"));
-    json_t *generation = NULL;
-    struct error why;
-    enum status status =
-        json_file_load(folder, "generation_config.json", CONFIG_BYTES_MAX, &generation, &why);
-    if (status == STATUS_NOT_FOUND) return;
-    if (status != STATUS_OK) {
-        config->error = why;
-        return;
-    }
     /* The end tokens are those of generation_config.json, else of config.json. */
     const json_t *end = json_object_get(generation, "eos_token_id");
     if (end && !json_is_null(end)) read_end_tokens(d, end);
-    json_decref(generation);
 }
 
 /* A default of the family that this vocabulary does not reach does not exist. */
@@ -179,7 +170,7 @@ static void check_consistency(struct config_reader *r, const struct model_descri
                       d->rotary.dimensions, d->head_dim);
 }
 
-static enum status describe_with(const struct family *family, const char *folder, const json_t *root,
+static enum status describe_with(const struct family *family, const json_t *generation, const json_t *root,
                                  struct model_description *d, struct error *e) {
     struct config_reader config;
     enum status status = config_reader_init(&config, root, "config.json", family->model_type, e);
@@ -191,7 +182,7 @@ static enum status describe_with(const struct family *family, const char *folder
     family->describe(&config, d);
     if (!d->embedding_width) d->embedding_width = d->width;
     if (!config_failed(&config)) check_consistency(&config, d);
-    if (!config_failed(&config)) read_special_tokens(folder, &config, d);
+    if (!config_failed(&config)) read_special_tokens(generation, &config, d);
     drop_tokens_beyond(d);
     if (config_failed(&config)) {
         if (e) *e = config.error;
@@ -205,20 +196,44 @@ static enum status describe_with(const struct family *family, const char *folder
     return status;
 }
 
+static enum status describe(const json_t *root, const json_t *generation, struct model_description *d,
+                            const struct family **family, struct error *e) {
+    const char *model_type = json_string_value(json_object_get(root, "model_type"));
+    if (!json_is_object(root) || !model_type)
+        return error_set(e, STATUS_MALFORMED, "config.json",
+                         "has no model_type: expected an object with that key");
+    *family = family_find(model_type, e);
+    return *family ? describe_with(*family, generation, root, d, e) : STATUS_UNSUPPORTED;
+}
+
 enum status describe_model(const char *folder, struct model_description *d, const struct family **family,
                            struct error *e) {
     description_init(d);
-    json_t *root = NULL;
+    json_t *root = NULL, *generation = NULL;
+    struct error absent; /* no generation_config.json is no error */
     enum status status = json_file_load(folder, "config.json", CONFIG_BYTES_MAX, &root, e);
     if (status != STATUS_OK) return status;
-    const char *model_type = json_string_value(json_object_get(root, "model_type"));
-    if (!json_is_object(root) || !model_type) {
-        status = error_set(e, STATUS_MALFORMED, "config.json",
-                           "has no model_type: expected an object with that key");
-    } else {
-        *family = family_find(model_type, e);
-        status = *family ? describe_with(*family, folder, root, d, e) : STATUS_UNSUPPORTED;
-    }
+    status = json_file_load(folder, "generation_config.json", CONFIG_BYTES_MAX, &generation, &absent);
+    if (status == STATUS_OK || status == STATUS_NOT_FOUND)
+        status = describe(root, generation, d, family, e);
+    else if (e)
+        *e = absent;
+    json_decref(generation);
+    json_decref(root);
+    return status;
+}
+
+enum status describe_model_texts(const struct describe_texts *texts, struct model_description *d,
+                                 const struct family **family, struct error *e) {
+    description_init(d);
+    json_t *root = NULL, *generation = NULL;
+    enum status status =
+        json_file_parse(texts->config, texts->config_length, "config.json", JSON_FILE_VALUES_MAX, &root, e);
+    if (status == STATUS_OK && texts->generation)
+        status = json_file_parse(texts->generation, texts->generation_length, "generation_config.json",
+                                 JSON_FILE_VALUES_MAX, &generation, e);
+    if (status == STATUS_OK) status = describe(root, generation, d, family, e);
+    json_decref(generation);
     json_decref(root);
     return status;
 }

@@ -9,3 +9,13 @@
  * The caller calls description_deinit, also after a failure. */
 enum status describe_model(const char *folder, struct model_description *d, const struct family **family,
                            struct error *e);
+
+/* The texts of the two files where they do not lie in a folder. */
+struct describe_texts {
+    const char *config, *generation; /* generation: NULL where there is none */
+    size_t config_length, generation_length;
+};
+
+/* The same for texts in memory. */
+enum status describe_model_texts(const struct describe_texts *texts, struct model_description *d,
+                                 const struct family **family, struct error *e);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/load/json_file.h"
+#include "engine/load/regular_file.h"
 #include "engine/text/added_tokens.h"
 #include "engine/text/model.h"
 #include "engine/text/normalizer.h"
@@ -93,6 +94,34 @@ enum status tokenizer_open(const char *folder, struct tokenizer **out, struct er
     if (status == STATUS_OK) status = tokenizer_create(file, name, out, e);
     json_decref(file);
     return status;
+}
+
+enum status tokenizer_open_text(const char *text, size_t length, const char *name, struct tokenizer **out,
+                                struct error *e) {
+    json_t *file = NULL;
+    enum status status = json_file_parse(text, length, name, JSON_FILE_VALUES_MAX, &file, e);
+    if (status == STATUS_OK) status = tokenizer_create(file, name, out, e);
+    json_decref(file);
+    return status;
+}
+
+/* What two files say as one text. */
+static enum status write_text(const char *folder, char **text, size_t *length, struct error *e) {
+    json_t *file = NULL;
+    enum status status = vocab_merges_load(folder, FILE_BYTES_MAX, &file, e);
+    if (status != STATUS_OK) return status;
+    *text = json_dumps(file, JSON_COMPACT);
+    json_decref(file);
+    if (!*text) return text_no_memory(e);
+    *length = strlen(*text);
+    return STATUS_OK;
+}
+
+enum status tokenizer_read_text(const char *folder, char **text, size_t *length, struct error *e) {
+    char path[PATH_MAX];
+    enum status status = regular_file_path(folder, "tokenizer.json", path, e);
+    if (status == STATUS_OK) status = regular_file_read(path, FILE_BYTES_MAX, text, length, e);
+    return status == STATUS_NOT_FOUND ? write_text(folder, text, length, e) : status;
 }
 
 void tokenizer_close(struct tokenizer *t) {

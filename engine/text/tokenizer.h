@@ -18,6 +18,14 @@ struct token_list {
 };
 
 enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e);
+
+/* The text of a folder's tokenizer.json, or of the one that says the same as its vocab.json and merges.txt;
+ * malloc'ed. STATUS_NOT_FOUND when the folder has no tokenizer. */
+enum status tokenizer_read_text(const char *folder, char **text, size_t *length, struct error *e);
+
+/* From such a text; name stands for its place in messages. */
+enum status tokenizer_open_text(const char *text, size_t length, const char *name, struct tokenizer **out,
+                                struct error *e);
 void tokenizer_close(struct tokenizer *t);
 
 /* Appends the ids of text (UTF-8, length bytes, NULs are text). special: add what the post-processor adds
