@@ -34,8 +34,7 @@ static enum status check_options(const struct engine_options *o, enum norm_form 
     return STATUS_OK;
 }
 
-/* ---- memory
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static enum status make_pool(struct engine *engine, const struct engine_options *o, size_t sequences,
                              struct error *e) {
@@ -71,8 +70,7 @@ static size_t logit_rows(size_t sequences, size_t rows, size_t vocabulary) {
     return most > sequences ? most : sequences;
 }
 
-/* ---- vocabulary
- * -------------------------------------------------------------------------------------------------- */
+/* ---- vocabulary ---------------------------------------------------------------------------------------- */
 
 /* Rows of the head that stand for a token may be sampled: not the padding behind the tokenizer's ids, nor its
  * gaps. */
@@ -96,8 +94,7 @@ static enum status find_sampleable(struct engine *engine, struct sampler_vocabul
     return STATUS_OK;
 }
 
-/* ---- scheduler
- * --------------------------------------------------------------------------------------------------- */
+/* ---- scheduler ----------------------------------------------------------------------------------------- */
 
 static void backend_step(void *context, const struct step_entry *entries, size_t count) {
     forward_step(context, entries, count);
@@ -139,8 +136,7 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
     return status == STATUS_OK ? scheduler_start(engine->scheduler, e) : status;
 }
 
-/* ---- info
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- info ---------------------------------------------------------------------------------------------- */
 
 static void copy_name(char *out, size_t size, const char *name) {
     size_t length = strlen(name) < size ? strlen(name) : size - 1;
@@ -183,8 +179,7 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
     *out = engine->info;
 }
 
-/* ---- open, close
- * ------------------------------------------------------------------------------------------------- */
+/* ---- open, close --------------------------------------------------------------------------------------- */
 
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
     struct loader_options loader = {.folder = o->model,

@@ -50,8 +50,7 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
     return tokenizer_decode(engine->tokenizer, ids, count, skip_special, text, length, e);
 }
 
-/* ---- one token
- * ----------------------------------------------------------------------------------------------- */
+/* ---- one token ----------------------------------------------------------------------------------------- */
 
 /* Copies what fits, never half a character. */
 static size_t copy_text(const char *text, size_t length, char *out, size_t size) {

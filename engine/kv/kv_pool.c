@@ -96,3 +96,9 @@ void kv_pool_release_page(struct kv_pool *pool, uint32_t page) {
     if (!pool->prefix || !kv_prefix_leave_idle(pool->prefix, page))
         pool->free_pages[pool->free_count++] = page;
 }
+
+void kv_pool_copy_page(struct kv_pool *pool, uint32_t to, uint32_t from) {
+    assert(to != from && pool->references[to] == 1 && pool->references[from] > 0);
+    memcpy(pool->memory + to * pool->page_floats, pool->memory + from * pool->page_floats,
+           pool->page_floats * sizeof *pool->memory);
+}

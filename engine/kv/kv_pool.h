@@ -68,6 +68,10 @@ enum status kv_pool_take_page(struct kv_pool *pool, uint32_t *page);
 void kv_pool_retain_page(struct kv_pool *pool, uint32_t page);
 void kv_pool_release_page(struct kv_pool *pool, uint32_t page);
 
+/* Content of one held page into another that nobody shares: copy on write, where sequences part inside a
+ * page. */
+void kv_pool_copy_page(struct kv_pool *pool, uint32_t to, uint32_t from);
+
 enum status kv_table_init(struct kv_table *table, size_t capacity, struct error *e);
 void kv_table_deinit(struct kv_table *table); /* its pages must have been given back */
 

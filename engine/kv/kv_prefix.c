@@ -38,8 +38,7 @@ void kv_prefix_deinit(struct kv_prefix *prefix) {
     *prefix = (struct kv_prefix){0};
 }
 
-/* ---- content
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- content ------------------------------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t hash, uint64_t value) {
     hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
@@ -97,8 +96,7 @@ void kv_prefix_add(struct kv_prefix *prefix, struct kv_place *place, uint32_t pa
     place->serial = prefix->entries[known].serial;
 }
 
-/* ---- idle pages
- * -------------------------------------------------------------------------------------------------- */
+/* ---- idle pages ---------------------------------------------------------------------------------------- */
 
 static void unlink_idle(struct kv_prefix *prefix, uint32_t page) {
     struct kv_prefix_entry *entry = &prefix->entries[page];

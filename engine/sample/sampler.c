@@ -43,8 +43,7 @@ void sampler_mask_holes(const struct sampler_vocabulary *vocabulary, float *row)
     for (size_t i = 0; i < vocabulary->hole_count; i++) row[vocabulary->holes[i]] = -INFINITY;
 }
 
-/* ---- the row: masks, penalties, biases
- * ------------------------------------------------------------------------ */
+/* ---- the row: masks, penalties, biases ----------------------------------------------------------------- */
 
 static bool has_penalties(const struct engine_sampling *s) {
     return s->repetition_penalty != 1 || s->frequency_penalty != 0 || s->presence_penalty != 0;
@@ -112,8 +111,7 @@ static const float *prepare_row(const struct sampler_vocabulary *vocabulary, str
     return out;
 }
 
-/* ---- the distribution: what may be drawn, and with what weight
- * --------------------------------------------------- */
+/* ---- the distribution: what may be drawn, and with what weight ----------------------------------------- */
 
 /* weight(id) = exp((logit - max) / temperature): 1 for the most probable. */
 struct distribution {
@@ -249,8 +247,7 @@ static bool has_filters(const struct engine_sampling *s, size_t count) {
     return (s->top_k > 0 && s->top_k < count) || s->top_p < 1 || s->min_p > 0 || s->typical_p < 1;
 }
 
-/* ---- the draw
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the draw ------------------------------------------------------------------------------------------ */
 
 /* The first candidate at which the running sum passes u * total; rounding must not lead past the last of
  * weight. */

@@ -9,8 +9,7 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* ---- pages
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- pages --------------------------------------------------------------------------------------------- */
 
 /* The last that holds pages: one that cannot run now, else one that can, but for the first of those. count:
  * none. */
@@ -45,8 +44,7 @@ bool batch_admits(const struct batch_limits *limits, size_t running, size_t free
     return running == 0 || free_pages - needed >= running;
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------------------- */
 
 struct left {
     size_t rows, logit_rows;

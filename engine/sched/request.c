@@ -9,8 +9,7 @@
 #include "engine/sample/generator.h"
 #include "engine/sched/sequence.h"
 
-/* ---- checks
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- checks -------------------------------------------------------------------------------------------- */
 
 static enum status check_number(const char *field, double value, double least, double most, struct error *e) {
     if (value >= least && value <= most) return STATUS_OK;
@@ -77,8 +76,7 @@ static enum status check_prompt(const struct request_rules *rules, const struct 
     return status == STATUS_OK ? check_sampling(rules, &p->sampling, e) : status;
 }
 
-/* ---- copies
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- copies -------------------------------------------------------------------------------------------- */
 
 /* NULL for an empty list, and then no failure. */
 static enum status copy_list(const void *from, size_t count, size_t size, void **out, struct error *e) {
@@ -143,8 +141,7 @@ static enum status make_sequences(struct engine_request *r, const struct engine_
     return status;
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 int64_t request_rank(uint64_t arrival_ns, int priority) {
     int64_t shift =

@@ -63,7 +63,9 @@ struct engine_request {
 
     struct mailbox mailbox;
     struct engine_request *next_arrival; /* of the inbox */
-    uint32_t unfinished;                 /* choices; scheduler thread */
+    struct sequence
+        *leader;         /* computes the prompt, for its siblings too; NULL: none does. Scheduler thread */
+    uint32_t unfinished; /* choices; scheduler thread */
     atomic_bool cancelled;
     atomic_uint references;
 };

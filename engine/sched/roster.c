@@ -7,8 +7,7 @@
 
 #define FINISH_INTERVAL_WEIGHT 0.1 /* of the newest interval in the smoothed one */
 
-/* ---- ends
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- ends ---------------------------------------------------------------------------------------------- */
 
 static double seconds_between(uint64_t from_ns, uint64_t to_ns) {
     return to_ns > from_ns ? (double)(to_ns - from_ns) * 1e-9 : 0;
@@ -26,6 +25,10 @@ static void remove_running(struct scheduler *s, const struct sequence *q) {
     while (s->running[i] != q) i++;
     s->running_count--;
     memmove(s->running + i, s->running + i + 1, (s->running_count - i) * sizeof *s->running);
+}
+
+static void give_up_lead(struct sequence *q) {
+    if (q->request->leader == q) q->request->leader = NULL;
 }
 
 static void remove_from_lists(struct scheduler *s, struct sequence *q) {
@@ -88,6 +91,7 @@ void roster_finish(struct scheduler *s, struct sequence *q, struct sequence_prog
     struct error flush_error;
     remove_from_lists(s, q);
     leave_inbox(s, q);
+    give_up_lead(q);
     kv_table_shrink(&q->table, s->options.pool, 0);
     sequence_move(q, SEQUENCE_DONE);
     if (progress.finish != ENGINE_FINISH_FAILED && sequence_end(q, &progress, &flush_error) != STATUS_OK) {
@@ -138,8 +142,7 @@ uint64_t roster_next_deadline(const struct scheduler *s) {
     return deadline;
 }
 
-/* ---- arrivals
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- arrivals ------------------------------------------------------------------------------------------ */
 
 /* The first prompt token has no log probability: its event needs no row. A mailbox that is new has room. */
 static void post_first_prompt_token(struct scheduler *s, struct sequence *q) {
@@ -168,8 +171,7 @@ void roster_take_arrivals(struct scheduler *s, struct engine_request *arrivals) 
     }
 }
 
-/* ---- pages and places
- * -------------------------------------------------------------------------------------------- */
+/* ---- pages --------------------------------------------------------------------------------------------- */
 
 static size_t pages_for(const struct scheduler *s, size_t positions) {
     return kv_pages_for(positions, s->options.rules.page_tokens);
@@ -201,6 +203,7 @@ void roster_describe(struct scheduler *s) {
 /* Pages back; it waits at the place of its rank, and will be computed again. */
 static void preempt(struct scheduler *s, struct sequence *q) {
     remove_running(s, q);
+    give_up_lead(q);
     kv_table_shrink(&q->table, s->options.pool, 0);
     q->computed = 0;
     sequence_move(q, SEQUENCE_PREEMPTED);
@@ -256,12 +259,23 @@ static void count_first_run(struct scheduler *s, struct sequence *q, uint64_t no
     q->first_run_ns = now_ns;
     q->cached_tokens = q->computed;
     histogram_observe(&s->stats.queue_time, seconds_between(q->request->arrival_ns, now_ns));
-    if (!s->options.pool->prefix || sequence_scores_prompt(q)) return;
+    bool is_fork = q->request->leader && q->request->leader != q; /* looks nothing up */
+    if (!s->options.pool->prefix || sequence_scores_prompt(q) || is_fork) return;
     stats_add(&s->stats.prefix_queries_tokens, q->request->prompt_count);
     stats_add(&s->stats.prefix_hit_tokens, q->cached_tokens);
 }
 
+/* From the queue to the running ones; its pages and what they hold are set. */
+static void enter(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    queue_remove(&s->waiting, q);
+    leave_inbox(s, q);
+    if (!q->first_run_ns) count_first_run(s, q, now_ns);
+    sequence_move(q, SEQUENCE_PREFILL);
+    insert_running(s, q);
+}
+
 static void run(struct scheduler *s, struct sequence *q, const struct prefix_match *match, uint64_t now_ns) {
+    struct engine_request *r = q->request;
     kv_table_adopt(&q->table, s->options.pool, s->matched, match->pages);
     enum status status = kv_table_reserve(&q->table, s->options.pool, sequence_target(q));
     assert(status == STATUS_OK);
@@ -269,12 +283,48 @@ static void run(struct scheduler *s, struct sequence *q, const struct prefix_mat
     q->place = match->place;
     q->indexed_pages = match->pages;
     q->computed = match->pages * s->options.rules.page_tokens;
-    queue_remove(&s->waiting, q);
-    leave_inbox(s, q);
-    if (!q->first_run_ns) count_first_run(s, q, now_ns);
-    sequence_move(q, SEQUENCE_PREFILL);
-    insert_running(s, q);
+    if (r->choices > 1 && !r->leader && sequence_generated(q) == 0) r->leader = q;
+    enter(s, q, now_ns);
 }
+
+/* ---- forks --------------------------------------------------------------------------------------------- */
+
+static bool can_be_forked(const struct sequence *q) {
+    return q->state == SEQUENCE_WAITING && !sequence_scores_prompt(q);
+}
+
+static struct sequence *waiting_sibling(const struct sequence *leader) {
+    for (uint32_t i = 0; i < leader->request->choices; i++)
+        if (can_be_forked(&leader->request->sequences[i])) return &leader->request->sequences[i];
+    return NULL;
+}
+
+/* Whole pages are shared; of one that both would write to, a copy is made. */
+static void share_pages(struct scheduler *s, struct sequence *q, const struct sequence *leader) {
+    struct kv_pool *pool = s->options.pool;
+    size_t whole = q->count / s->options.rules.page_tokens;
+    kv_table_adopt(&q->table, pool, leader->table.pages, whole);
+    enum status status = kv_table_reserve(&q->table, pool, q->count);
+    assert(status == STATUS_OK);
+    (void)status;
+    if (q->table.count > whole) kv_pool_copy_page(pool, q->table.pages[whole], leader->table.pages[whole]);
+    q->computed = leader->computed;
+    q->place = leader->place;
+    q->indexed_pages = leader->indexed_pages;
+}
+
+struct sequence *roster_fork(struct scheduler *s, const struct sequence *leader, uint64_t now_ns) {
+    struct sequence *q = waiting_sibling(leader);
+    size_t copies = leader->count % s->options.rules.page_tokens != 0;
+    if (!q || !batch_admits(&s->options.limits, s->running_count, kv_pool_available(s->options.pool), copies))
+        return NULL;
+    share_pages(s, q, leader);
+    enter(s, q, now_ns);
+    q->cached_tokens = leader->cached_tokens; /* of the same prompt */
+    return q;
+}
+
+/* ---- places -------------------------------------------------------------------------------------------- */
 
 /* One whose reader is slow leaves its place to one that can go on. */
 static bool displace_starved(struct scheduler *s) {
@@ -291,6 +341,11 @@ static bool fits(const struct scheduler *s, const struct sequence *q, const stru
     return batch_admits(&s->options.limits, s->running_count, kv_pool_available(s->options.pool), needed);
 }
 
+/* Its prompt is being computed already. */
+static bool waits_for_leader(const struct sequence *q) {
+    return q->state == SEQUENCE_WAITING && q->request->leader;
+}
+
 /* In order of rank; the first that does not fit ends it, so that a long prompt is not overtaken for ever. One
  * that could not use its place (no room in its mailbox) is passed over. */
 static void admit_waiting(struct scheduler *s, uint64_t now_ns) {
@@ -298,7 +353,7 @@ static void admit_waiting(struct scheduler *s, uint64_t now_ns) {
         next = q->next;
         struct batch_sequence needs;
         describe(s, q, &needs);
-        if (q->starved) continue;
+        if (q->starved || waits_for_leader(q)) continue;
         struct prefix_match match = match_prefix(s, q);
         while (!fits(s, q, &match)) {
             if (!displace_starved(s)) return;
@@ -315,8 +370,7 @@ void roster_make_room(struct scheduler *s, uint64_t now_ns) {
     admit_waiting(s, now_ns);
 }
 
-/* ---- figures
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- figures ------------------------------------------------------------------------------------------- */
 
 void roster_publish(struct scheduler *s) {
     size_t paused = 0, choices, tokens;

@@ -13,6 +13,11 @@ void roster_sweep(struct scheduler *s, uint64_t now_ns);
  * waiting ones run. */
 void roster_make_room(struct scheduler *s, uint64_t now_ns);
 
+/* When the leader of a request has computed the prompt: lets its next waiting sibling run from there, with
+ * the same pages (a copy of the last one, if it is not full), so that it too can sample from the leader's
+ * row. NULL: none is left, or there is no room; such siblings wait and come by themselves later. */
+struct sequence *roster_fork(struct scheduler *s, const struct sequence *leader, uint64_t now_ns);
+
 /* Describes the running sequences for the plan, in s->needs. */
 void roster_describe(struct scheduler *s);
 

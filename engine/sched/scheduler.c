@@ -13,8 +13,7 @@
 #define RETRY_AFTER_MIN_S 1
 #define RETRY_AFTER_MAX_S 120
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 static enum status make_lists(struct scheduler *s, struct error *e) {
     size_t count = s->options.limits.sequences;
@@ -89,8 +88,7 @@ void scheduler_destroy(struct scheduler *s) {
     destroy_parts(s);
 }
 
-/* ---- turns
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- turns --------------------------------------------------------------------------------------------- */
 
 static bool turn(struct scheduler *s, struct engine_request *arrivals) {
     roster_take_arrivals(s, arrivals);
@@ -134,8 +132,7 @@ enum status scheduler_start(struct scheduler *s, struct error *e) {
     return STATUS_OK;
 }
 
-/* ---- requests
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------ */
 
 enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *prompts, size_t count,
                              struct engine_request **requests, struct error *e) {
@@ -186,8 +183,7 @@ void scheduler_stats(struct scheduler *s, struct engine_stats *out) {
     stats_read(&s->stats, out);
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- events -------------------------------------------------------------------------------------------- */
 
 struct engine_request *scheduler_next_ready(struct scheduler *s) {
     struct mailbox *mailbox = outbox_next_ready(&s->outbox);

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- life
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 static enum status make_matcher(struct sequence *s, struct error *e) {
     const struct engine_request *r = s->request;
@@ -62,8 +61,7 @@ void sequence_move(struct sequence *s, enum sequence_state state) {
     s->state = state;
 }
 
-/* ---- what is to be computed
- * -------------------------------------------------------------------------------------- */
+/* ---- what is to be computed ---------------------------------------------------------------------------- */
 
 size_t sequence_target(const struct sequence *s) {
     if (s->request->max_tokens > 0) return s->count;
@@ -86,8 +84,7 @@ size_t sequence_banned(const struct sequence *s, const int32_t **ids) {
     return sequence_generated(s) < s->request->min_tokens ? s->request->ender_count : 0;
 }
 
-/* ---- text
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------------------------------------- */
 
 static enum status ending_append(struct sequence *s, const char *text, size_t length, struct error *e) {
     struct ending_text *ending = &s->ending;

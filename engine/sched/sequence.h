@@ -1,4 +1,6 @@
-/* One choice of a request: its tokens, its pages, its text. Scheduler thread.
+/* One choice of a request: its tokens, its pages, its text. Scheduler thread. The choices of a request
+ * compute its prompt once where they can: the first to run leads, the others wait for it and are forked from
+ * it (roster_fork).
  *
  *   WAITING -> PREFILL -> DECODE -> DONE          PREEMPTED: its pages were taken; waits again, and is
  * computed again

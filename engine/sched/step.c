@@ -12,12 +12,13 @@
 enum status step_init(struct step *step, const struct scheduler_options *options, struct error *e) {
     const struct batch_limits *limits = &options->limits;
     size_t tops = options->rules.logprobs_max, top_total;
-    *step = (struct step){.scratch_count = options->workers ? workers_count(options->workers) : 1};
+    *step =
+        (struct step){.tops = tops, .scratch_count = options->workers ? workers_count(options->workers) : 1};
     if (!memory_multiply(limits->logit_rows, tops ? tops : 1, &top_total))
         return error_set(e, STATUS_LIMIT, "logprobs_max", "%zu is too large", tops);
     step->entries = memory_aligned(limits->sequences, sizeof *step->entries, "step entries", e);
     step->sequences = memory_aligned(limits->sequences, sizeof *step->sequences, "step entries", e);
-    step->rows = memory_aligned(limits->logit_rows, sizeof *step->rows, "step rows", e);
+    step->rows = memory_aligned(limits->logit_rows + limits->sequences, sizeof *step->rows, "step rows", e);
     step->top = memory_aligned(top_total, sizeof *step->top, "step logprobs", e);
     step->scratch = memory_aligned(step->scratch_count, sizeof *step->scratch, "sampler scratch", e);
     enum status status = step->entries && step->sequences && step->rows && step->top && step->scratch
@@ -25,8 +26,6 @@ enum status step_init(struct step *step, const struct scheduler_options *options
                              : STATUS_NO_MEMORY;
     for (size_t i = 0; i < step->scratch_count && status == STATUS_OK; i++)
         status = sampler_scratch_init(&step->scratch[i], options->vocabulary.rows, e);
-    for (size_t i = 0; i < limits->logit_rows && status == STATUS_OK; i++)
-        step->rows[i].top = step->top + i * tops;
     if (status != STATUS_OK) step_deinit(step);
     return status;
 }
@@ -42,13 +41,12 @@ void step_deinit(struct step *step) {
     *step = (struct step){0};
 }
 
-/* ---- what is computed
- * -------------------------------------------------------------------------------------------- */
+/* ---- what is computed ---------------------------------------------------------------------------------- */
 
 static void add_rows(struct step *step, struct sequence *q, size_t end, size_t count) {
     for (size_t position = end - count; position < end; position++) {
+        struct engine_top *top = step->top + step->row_count * step->tops;
         struct step_row *row = &step->rows[step->row_count++];
-        struct engine_top *top = row->top;
         *row = (struct step_row){
             .sequence = q, .position = position, .samples = position + 1 == q->count, .top = top};
     }
@@ -68,7 +66,7 @@ static void add_entry(struct step *step, struct sequence *q, const struct batch_
 /* Fills the entries by the plan; returns the rows in all. */
 static size_t plan(struct scheduler *s) {
     struct step *step = &s->step;
-    step->entry_count = step->row_count = 0;
+    step->entry_count = step->row_count = step->fork_count = 0;
     roster_describe(s);
     size_t total = batch_share_rows(&s->options.limits, s->needs, s->running_count, s->shares);
     for (size_t i = 0; i < s->running_count; i++)
@@ -96,8 +94,25 @@ static void compute(struct scheduler *s) {
     for (size_t i = 0; i < step->row_count; i++) step->rows[i].logits = backend->logits(backend->context, i);
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------------------------- */
+/* Siblings of those that have just computed the prompt of all: a row for each, which shares the leader's
+ * logits. */
+static void fork_leaders(struct scheduler *s, uint64_t now_ns) {
+    struct step *step = &s->step;
+    for (size_t i = 0; i < step->row_count; i++) {
+        const struct step_row *row = &step->rows[i];
+        struct engine_request *r = row->sequence->request;
+        if (!row->samples || r->leader != row->sequence) continue;
+        for (struct sequence *q; (q = roster_fork(s, row->sequence, now_ns));)
+            step->rows[step->row_count + step->fork_count++] = (struct step_row){.sequence = q,
+                                                                                 .logits = row->logits,
+                                                                                 .leader = row,
+                                                                                 .position = row->position,
+                                                                                 .samples = true};
+        r->leader = NULL;
+    }
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------------- */
 
 static void sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
     const struct sequence *q = row->sequence;
@@ -112,32 +127,52 @@ static void sample(const struct scheduler *s, struct step_row *row, struct sampl
                                &row->id, &row->error);
 }
 
-/* One row, from its logits alone. Any worker. */
-static void evaluate(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
+/* What is the same for all that sample from the row: checks, log probabilities, masks. The logits change here
+ * (ids without a token are masked), so it is done once. */
+static void score(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
     const struct sampler_vocabulary *vocabulary = &s->options.vocabulary;
     const struct engine_request *r = row->sequence->request;
-    row->sound = logprobs_row_is_sound(row->logits, vocabulary->rows);
-    if (!row->sound) {
+    if (!logprobs_row_is_sound(row->logits, vocabulary->rows)) {
+        row->unsound = true;
         row->status = error_set(&row->error, STATUS_MALFORMED, "logits",
                                 "the model computed values that are no numbers");
         return;
     }
     row->has_logprob = !row->samples || r->logprobs >= 0;
-    double normaliser =
-        row->has_logprob ? logprobs_normaliser(s->options.kernels, row->logits, vocabulary->rows) : 0;
+    if (row->has_logprob)
+        row->normaliser = logprobs_normaliser(s->options.kernels, row->logits, vocabulary->rows);
     if (!row->samples) {
         row->id = row->sequence->tokens[row->position + 1];
-        row->logprob = logprobs_of(row->logits[row->id], normaliser);
+        row->logprob = logprobs_of(row->logits[row->id], row->normaliser);
     }
     sampler_mask_holes(vocabulary, row->logits);
-    if (row->samples) sample(s, row, scratch);
-    if (row->samples && row->has_logprob && row->status == STATUS_OK)
-        row->logprob = logprobs_of(row->logits[row->id], normaliser);
     if (r->logprobs <= 0) return;
-    row->top_count = logprobs_best(row->logits, vocabulary->sampleable, (size_t)r->logprobs, normaliser,
+    row->top_count = logprobs_best(row->logits, vocabulary->sampleable, (size_t)r->logprobs, row->normaliser,
                                    scratch->candidates);
     for (size_t i = 0; i < row->top_count; i++)
         row->top[i] = (struct engine_top){scratch->candidates[i].id, scratch->candidates[i].value};
+}
+
+static void copy_score(struct step_row *row) {
+    const struct step_row *leader = row->leader;
+    row->has_logprob = leader->has_logprob;
+    row->normaliser = leader->normaliser;
+    row->top = leader->top;
+    row->top_count = leader->top_count;
+    if (leader->unsound)
+        row->status = error_set(&row->error, leader->status, "logits", "%s", leader->error.text);
+}
+
+/* One row, from its logits alone. Any worker. */
+static void evaluate(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
+    if (row->leader)
+        copy_score(row);
+    else
+        score(s, row, scratch);
+    if (row->status != STATUS_OK || !row->samples) return;
+    sample(s, row, scratch);
+    if (row->status == STATUS_OK && row->has_logprob)
+        row->logprob = logprobs_of(row->logits[row->id], row->normaliser);
 }
 
 static void evaluate_tile(void *context, size_t tile, size_t worker) {
@@ -145,16 +180,20 @@ static void evaluate_tile(void *context, size_t tile, size_t worker) {
     evaluate(s, &s->step.rows[tile], &s->step.scratch[worker]);
 }
 
-static void evaluate_rows(struct scheduler *s) {
-    if (s->options.workers && s->step.row_count > 1) {
-        workers_run(s->options.workers, evaluate_tile, s, s->step.row_count);
-        return;
-    }
-    for (size_t i = 0; i < s->step.row_count; i++) evaluate_tile(s, i, 0);
+static void evaluate_fork(void *context, size_t tile, size_t worker) {
+    struct scheduler *s = context;
+    evaluate(s, &s->step.rows[s->step.row_count + tile], &s->step.scratch[worker]);
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------------------ */
+static void spread(struct scheduler *s, workers_fn fn, size_t count) {
+    if (s->options.workers && count > 1) {
+        workers_run(s->options.workers, fn, s, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) fn(s, i, 0);
+}
+
+/* ---- events -------------------------------------------------------------------------------------------- */
 
 static enum status post_row(struct scheduler *s, const struct step_row *row, enum engine_event_kind kind,
                             const struct sequence_progress *progress) {
@@ -225,7 +264,7 @@ static void deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
  */
 static void deliver(struct scheduler *s, uint64_t now_ns) {
     const struct sequence *failed = NULL;
-    for (size_t i = 0; i < s->step.row_count; i++) {
+    for (size_t i = 0; i < s->step.row_count + s->step.fork_count; i++) {
         struct step_row *row = &s->step.rows[i];
         if (row->sequence == failed) continue;
         if (row->status != STATUS_OK) {
@@ -244,7 +283,9 @@ bool step_run(struct scheduler *s) {
     size_t rows = plan(s);
     if (rows == 0) return false;
     compute(s);
-    evaluate_rows(s);
+    fork_leaders(s, clock_ns());
+    spread(s, evaluate_tile, s->step.row_count);
+    spread(s, evaluate_fork, s->step.fork_count);
     uint64_t now_ns = clock_ns();
     deliver(s, now_ns);
     double seconds = (double)(now_ns - start_ns) * 1e-9;

@@ -13,11 +13,13 @@
 struct step_row {
     struct sequence *sequence;
     float *logits;
+    const struct step_row *leader; /* of a fork: the row that it shares; evaluated before */
     size_t position;
     bool samples;
     /* Results. */
-    bool sound;
+    bool unsound; /* the logits are no numbers */
     bool has_logprob;
+    double normaliser;
     int32_t id; /* scored or sampled */
     float logprob;
     size_t top_count;
@@ -30,9 +32,11 @@ struct step {
     struct step_entry *entries;  /* [limits.sequences] */
     struct sequence **sequences; /* of the entries */
     size_t entry_count;
-    struct step_row *rows; /* [limits.logit_rows] */
-    size_t row_count;
-    struct engine_top *top;          /* of all rows */
+    struct step_row *rows;  /* [limits.logit_rows], and one for each sequence that may be forked */
+    size_t row_count;       /* without forks */
+    size_t fork_count;      /* rows behind those */
+    struct engine_top *top; /* [limits.logit_rows][tops] */
+    size_t tops;
     struct sampler_scratch *scratch; /* [workers] */
     size_t scratch_count;
 };

@@ -11,8 +11,7 @@
 
 enum { REQUESTS = 32, TOKENS_MAX = 48, PROMPT_MAX = 200 };
 
-/* ---- an engine, and a thread that waits for it
- * ---------------------------------------------------------------- */
+/* ---- an engine, and a thread that waits for it --------------------------------------------------------- */
 
 struct bell {
     pthread_mutex_t mutex;
@@ -59,8 +58,7 @@ static struct engine *open_engine(size_t threads, size_t step_tokens, size_t kv_
     return engine;
 }
 
-/* ---- requests
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------ */
 
 struct result {
     int32_t ids[TOKENS_MAX];
@@ -122,8 +120,7 @@ static struct engine_prompt plain_prompt(const int32_t *ids, size_t count, uint3
                                   .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1}};
 }
 
-/* ---- texts of the reference
- * -------------------------------------------------------------------------------------- */
+/* ---- texts of the reference ---------------------------------------------------------------------------- */
 
 static void check_case(struct engine *engine, const json_t *expect) {
     struct error e;
@@ -161,8 +158,7 @@ static void greedy_texts_are_those_of_the_reference(void **state) {
     json_decref(reference);
 }
 
-/* ---- same bits
- * --------------------------------------------------------------------------------------------------- */
+/* ---- same bits ----------------------------------------------------------------------------------------- */
 
 static int32_t prompt_ids[REQUESTS][PROMPT_MAX];
 

@@ -23,6 +23,10 @@ static void stop(void) {
     fake_model_deinit(&model);
 }
 
+static void one_place(struct scheduler_options *o) {
+    o->limits.sequences = 1;
+}
+
 static int32_t *ids_of(size_t count, unsigned seed) {
     static int32_t ids[16][COLLECTED_MAX];
     static size_t next;
@@ -128,6 +132,41 @@ static void a_known_beginning_is_not_computed_again(void **state) {
     collect_release(&first);
     collect_release(&again);
     collect_release(&scored);
+    stop();
+}
+
+/* Choices of a prompt compute it once, share its whole pages, and go their own ways from there. */
+static void choices_share_their_prompt(void **state) {
+    (void)state;
+    static struct collected alone, together;
+    int32_t *ids = ids_of(40, 6);
+    struct engine_prompt prompt = fake_prompt(ids, 40, 20);
+    prompt.ignore_end = true, prompt.logprobs = 3, prompt.choices = 4;
+    prompt.sampling.temperature = 1, prompt.sampling.has_seed = true, prompt.sampling.seed = 3;
+    start(20, 100, one_place); /* one after the other: nothing to fork */
+    collect_start(scheduler, &alone, &prompt);
+    collect_until_end(scheduler, &alone);
+    collect_release(&alone);
+    stop();
+    start(20, 100, NULL);
+    collect_start(scheduler, &together, &prompt);
+    scheduler_turn(scheduler);
+    assert_int_equal(model.rows, 40);
+    assert_int_equal(model.pool.page_count - kv_pool_available(&model.pool),
+                     2 + 4); /* 2 shared, 4 of 8 tokens */
+    struct engine_stats stats;
+    scheduler_stats(scheduler, &stats);
+    assert_int_equal(stats.running, 4);
+    assert_int_equal(stats.generated_tokens, 4);
+    collect_until_end(scheduler, &together);
+    assert_int_equal(model.rows, 40 + 4 * 19);
+    for (int k = 0; k < 4; k++) {
+        assert_memory_equal(alone.choices[k].ids, together.choices[k].ids, 20 * sizeof *ids);
+        assert_memory_equal(alone.choices[k].logprobs, together.choices[k].logprobs, 20 * sizeof(float));
+        assert_int_equal(together.choices[k].end.cached_tokens, 0);
+    }
+    assert_memory_not_equal(together.choices[0].ids, together.choices[3].ids, 20 * sizeof *ids);
+    collect_release(&together);
     stop();
 }
 
@@ -534,10 +573,6 @@ static void slow_readers_do_not_keep_the_others_out(void **state) {
     stop();
 }
 
-static void one_place(struct scheduler_options *o) {
-    o->limits.sequences = 1;
-}
-
 static void priority_orders_what_waits(void **state) {
     (void)state;
     static struct collected c[4];
@@ -610,6 +645,7 @@ int main(void) {
         cmocka_unit_test(greedy_text_is_the_models),
         cmocka_unit_test(preempted_sequences_say_the_same),
         cmocka_unit_test(a_known_beginning_is_not_computed_again),
+        cmocka_unit_test(choices_share_their_prompt),
         cmocka_unit_test(stop_tokens_end_it_once_min_tokens_are_there),
         cmocka_unit_test(end_token_of_the_model_ends_it),
         cmocka_unit_test(seeded_text_does_not_depend_on_company),
