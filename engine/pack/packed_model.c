@@ -1,6 +1,8 @@
 #include "engine/pack/packed_model.h"
 
+#include <assert.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,6 +242,23 @@ enum status packed_model_init(struct packed_model *p, struct converted_model *c,
     return pack_all(p, c, workers, progress, context, e);
 }
 
+enum status packed_model_map(struct packed_model *p, const struct converted_model *c, const void *memory, size_t bytes,
+                             struct error *e) {
+    *p = (struct packed_model){.converted = c, .description = c->description, .borrowed = true};
+    size_t expected = packed_model_bytes(c, MATMUL_OWN);
+    assert((uintptr_t)memory % KERNEL_ALIGN == 0);
+    if (bytes != expected)
+        return error_set(e, STATUS_MALFORMED, "packed weights", "%zu bytes; a model of this configuration has %zu", bytes,
+                         expected);
+    p->layers = memory_aligned(c->description->layers, sizeof *p->layers, "packed layers", e);
+    if (!p->layers) return STATUS_NO_MEMORY;
+    p->memory = (float *)(uintptr_t)memory;
+    p->memory_floats = bytes / sizeof(float);
+    struct carve carve = {.base = p->memory};
+    place_all(&carve, c, p);
+    return STATUS_OK;
+}
+
 static void run_norm(const struct converted_norm *from, bool run, struct packed_norm *to) {
     if (to->folded) to->kind = run ? from->kind : ROW_NORM_NONE;
 }
@@ -254,6 +273,6 @@ void packed_model_run_norms(struct packed_model *p, bool run) {
 
 void packed_model_deinit(struct packed_model *p) {
     free(p->layers);
-    free(p->memory);
+    if (!p->borrowed) free(p->memory);
     *p = (struct packed_model){0};
 }

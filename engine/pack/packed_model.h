@@ -9,6 +9,11 @@
 #include "engine/convert/converted.h"
 #include "engine/kernel/kernel.h"
 
+/* Names the order and the form of everything in packed_model.memory for MATMUL_OWN: the same on every machine and for
+ * every instruction set. Another name is due whenever place_all() or the panels (engine/kernel/kernel.h) change, so that
+ * memory that was written to a file is never read as something else. */
+#define PACKED_LAYOUT "panels48-1"
+
 enum matmul_kind {
     MATMUL_OWN,      /* panels: the same bits for any number of rows */
     MATMUL_OPENBLAS, /* plain [out, in] rows for sgemm: bits depend on the batch */
@@ -55,6 +60,7 @@ struct packed_model {
     struct packed_linear head;
     float *memory; /* of everything above */
     size_t memory_floats;
+    bool borrowed; /* memory is not ours, and only read */
 };
 
 /* Called on the loading thread now and then with the share done, 0..1. */
@@ -66,6 +72,12 @@ size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matm
 /* Borrows c (and the checkpoint under it) until packed_model_deinit. */
 enum status packed_model_init(struct packed_model *p, struct converted_model *c, enum matmul_kind matmul,
                               struct workers *workers, pack_progress_fn progress, void *context, struct error *e);
+
+/* The same over memory that a packed model of this conversion had before, in PACKED_LAYOUT: nothing is read or written
+ * now. Borrows c and memory, which is aligned to KERNEL_ALIGN, until packed_model_deinit. STATUS_MALFORMED when bytes
+ * is not what such a model has. */
+enum status packed_model_map(struct packed_model *p, const struct converted_model *c, const void *memory, size_t bytes,
+                             struct error *e);
 void packed_model_deinit(struct packed_model *p);
 
 /* Bytes of a linear's packed weights, as a product reads them. */
