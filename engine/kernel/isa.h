@@ -14,3 +14,17 @@
 /* NULL when not built for this architecture. */
 const struct kernel_table *kernel_avx2(void);
 const struct kernel_table *kernel_avx512(void);
+/* The same with other products of narrow weights. */
+const struct kernel_table *kernel_avx512vnni(void);
+const struct kernel_table *kernel_avx512bf16(void);
+
+/* What narrow_*.c give to the tables. */
+typedef void kernel_prepare_fn(const struct narrow_rows *rows, size_t row_first, size_t row_count);
+typedef void kernel_narrow_fn(const struct narrow_matmul *m, size_t row_first, size_t row_count,
+                              size_t panel_first, size_t panel_count);
+
+kernel_prepare_fn prepare_bf16_scalar, prepare_int8_scalar, prepare_bf16_avx2, prepare_int8_avx2,
+    prepare_bf16_avx512, prepare_int8_avx512, prepare_bf16_avx512bf16;
+kernel_narrow_fn matmul_bf16_scalar, matmul_int8_scalar, matmul_int4_scalar, matmul_bf16_avx2,
+    matmul_int8_avx2, matmul_int4_avx2, matmul_bf16_avx512, matmul_int8_avx512, matmul_int4_avx512,
+    matmul_int8_avx512vnni, matmul_int4_avx512vnni, matmul_bf16_avx512bf16;

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "engine/base/error.h"
 
@@ -53,6 +54,54 @@ struct matmul {
     size_t residual_stride;
     float *out; /* [rows, n]; nothing beyond column n is written */
     size_t out_stride;
+};
+
+/* ---- weights narrower than f32 ----
+ * A product of narrow weights reads narrow activations too, which kernels prepare row by row. k is padded
+ * with zeros to a multiple of KERNEL_NARROW_K in both, so that no loop has a tail.
+ *
+ *   bf16  Both sides rounded to nearest even; magnitudes below 2^-56 count as 0, so that every product is a
+ *         multiple of the smallest normal float and no sum is ever subnormal (the instruction for bf16
+ *         flushes those). One chain of fused multiply-adds from 0 over pairs of k, the odd one first:
+ *         s = fma(x[k+1], w[k+1], s), then s = fma(x[k], w[k], s), for k = 0, 2, 4, ...
+ *   int8  A row of weights has one scale, a row of activations another: q = round(x * (127 / largest |x|)),
+ * to nearest even. The sum of products of integers is exact; the result is (float)sum * weight scale *
+ * activation scale. int4  Activations as for int8; weights have a scale for each KERNEL_GROUP of k. Sums are
+ * exact in a group; s = fma((float)sum, scale of the group, s) over the groups, ascending, from 0; s *
+ * activation scale.
+ *
+ * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
+enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };
+
+#define KERNEL_NARROW_K 64 /* k is padded to a multiple of this */
+#define KERNEL_GROUP    32 /* of k: int4 weights that share a scale */
+/* Beyond this k the integer sums of int8 could overflow: |sum| <= 127 * 127 * k. */
+#define KERNEL_INT8_K_MAX 131072
+
+/* Bytes from one panel of weights to the next. Panels start with the weights, in this order:
+ *   f32   float [k][48]
+ *   bf16  uint16_t [k/2][48][2]
+ *   int8  uint8_t [k/4][48][4], each weight + 128; then float scale[48]
+ *   int4  uint8_t [k/32][4][48][4]: byte [g][s][n][b] holds, each + 8, the weights of k = 32 g + 4 s + b (low
+ *         half) and of k = 32 g + 16 + 4 s + b (high half); then the scales as bf16 [k/32][48] */
+size_t kernel_panel_bytes(enum weight_type type, size_t k);
+
+/* Bytes of a row of activations as products of this type read it (0 for f32, which reads floats). */
+size_t kernel_row_bytes(enum weight_type type, size_t k);
+
+/* Rows of f32 to be prepared. */
+struct narrow_rows {
+    const float *x; /* [rows, k] */
+    size_t x_stride;
+    size_t k;
+    const float *factor; /* [k]: x is multiplied by it first; or NULL */
+    unsigned char *out;  /* aligned; a row each kernel_row_bytes() */
+};
+
+/* A product of prepared rows. */
+struct narrow_matmul {
+    struct matmul rest; /* x, x_stride and panels are not read */
+    const unsigned char *x, *panels;
 };
 
 enum row_norm {
@@ -100,11 +149,18 @@ struct attention {
 };
 
 struct kernel_table {
-    const char *name; /* "scalar", "avx2", "avx512" */
+    const char *name; /* "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16" */
 
     /* The tile of rows [row_first, +row_count) and panels [panel_first, +panel_count). */
     void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
                        size_t panel_count);
+
+    /* By weight type, NULL for f32: rows [row_first, +row_count) of x prepared; and the product of prepared
+     * rows, in tiles as above. */
+    void (*prepare_rows[WEIGHT_TYPE_COUNT])(const struct narrow_rows *rows, size_t row_first,
+                                            size_t row_count);
+    void (*matmul_narrow[WEIGHT_TYPE_COUNT])(const struct narrow_matmul *m, size_t row_first,
+                                             size_t row_count, size_t panel_first, size_t panel_count);
 
     /* Everything of a product but the sums, which another library has computed: sums [rows, n]. x and panels
      * are not read. */
@@ -166,6 +222,28 @@ static inline size_t kernel_panels(size_t n) {
     return (n + KERNEL_PANEL - 1) / KERNEL_PANEL;
 }
 
+static inline float kernel_bf16_to_float(uint16_t narrow) {
+    uint32_t bits = (uint32_t)narrow << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* To nearest even; NaN stays NaN. */
+static inline uint16_t kernel_bf16_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (value != value) return 0x7fc0;
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 /* Packs rows [first, +count) of a [n, k] matrix, given as w [count, k], into panels (see struct matmul).
  * first is a multiple of KERNEL_PANEL; the last call pads its panel with zeros. Doubles are rounded once. */
 void kernel_pack_f32(const double *w, size_t first, size_t count, size_t k, float *panels);
+
+/* The same for any type; every byte of the panels is written. */
+void kernel_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels);
+
+/* False when the name is unknown. */
+bool weight_type_from_name(const char *name, enum weight_type *out);
+const char *weight_type_name(enum weight_type type);

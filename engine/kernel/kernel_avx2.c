@@ -87,6 +87,8 @@ const struct kernel_table *kernel_avx2(void) {
     static const struct kernel_table table = {
         .name = "avx2",
         .matmul_f32 = product_tiles,
+        .prepare_rows = {NULL, prepare_bf16_avx2, prepare_int8_avx2, prepare_int8_avx2},
+        .matmul_narrow = {NULL, matmul_bf16_avx2, matmul_int8_avx2, matmul_int4_avx2},
         .finish_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,

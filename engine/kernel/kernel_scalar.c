@@ -22,6 +22,8 @@ const struct kernel_table *kernel_scalar(void) {
     static const struct kernel_table table = {
         .name = "scalar",
         .matmul_f32 = product_tiles,
+        .prepare_rows = {NULL, prepare_bf16_scalar, prepare_int8_scalar, prepare_int8_scalar},
+        .matmul_narrow = {NULL, matmul_bf16_scalar, matmul_int8_scalar, matmul_int4_scalar},
         .finish_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,

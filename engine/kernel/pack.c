@@ -1,15 +1,198 @@
+/* Weights in double precision to the panels that kernels read: each rounded once, to the type that is stored.
+ */
 #include <assert.h>
+#include <float.h>
+#include <math.h>
 
 #include "engine/kernel/kernel.h"
 
-void kernel_pack_f32(const double *w, size_t first, size_t count, size_t k, float *panels) {
-    assert(first % KERNEL_PANEL == 0);
-    for (size_t row = 0; row < count; row += KERNEL_PANEL) {
-        float *panel = panels + (first + row) * k;
-        size_t rows = count - row < KERNEL_PANEL ? count - row : KERNEL_PANEL;
-        for (size_t i = 0; i < k; i++) {
-            for (size_t n = 0; n < rows; n++) panel[i * KERNEL_PANEL + n] = (float)w[(row + n) * k + i];
+#define SMALLEST_BF16 0x1p-56 /* see kernel.h */
+
+static size_t padded_k(size_t k) {
+    return (k + KERNEL_NARROW_K - 1) / KERNEL_NARROW_K * KERNEL_NARROW_K;
+}
+
+size_t kernel_panel_bytes(enum weight_type type, size_t k) {
+    const size_t padded = padded_k(k);
+    switch (type) {
+    case WEIGHT_TYPE_BF16:
+        return padded * KERNEL_PANEL * sizeof(uint16_t);
+    case WEIGHT_TYPE_INT8:
+        return padded * KERNEL_PANEL + KERNEL_PANEL * sizeof(float);
+    case WEIGHT_TYPE_INT4:
+        return padded / 2 * KERNEL_PANEL + padded / KERNEL_GROUP * KERNEL_PANEL * sizeof(uint16_t);
+    case WEIGHT_TYPE_F32:
+    case WEIGHT_TYPE_COUNT:
+        break;
+    }
+    return k * KERNEL_PANEL * sizeof(float);
+}
+
+size_t kernel_row_bytes(enum weight_type type, size_t k) {
+    const size_t padded = padded_k(k);
+    size_t bytes = 0;
+    /* One line more than the numbers need: rows a power of two apart would share their places in the cache.
+     */
+    if (type == WEIGHT_TYPE_BF16) bytes = padded * sizeof(float) + KERNEL_ALIGN;
+    if (type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4)
+        bytes = padded + sizeof(float) + sizeof(int32_t) * (1 + padded / KERNEL_GROUP);
+    return (bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
+}
+
+/* ---- one panel of each type: `rows` rows of w, zeros for the others ---- */
+
+#define BLOCK 8 /* doubles of a cache line */
+
+static void pack_panel_f32(const double *w, size_t rows, size_t k, float *panel) {
+    for (size_t first = 0; first < k; first += BLOCK) {
+        const size_t end = first + BLOCK < k ? first + BLOCK : k;
+        for (size_t n = 0; n < rows; n++)
+            for (size_t i = first; i < end; i++) panel[i * KERNEL_PANEL + n] = (float)w[n * k + i];
+        for (size_t i = first; i < end; i++)
             for (size_t n = rows; n < KERNEL_PANEL; n++) panel[i * KERNEL_PANEL + n] = 0.0f;
+    }
+}
+
+/* Once, from the double: 8 bits of significand, to nearest even. */
+static uint16_t bf16_of_double(double value) {
+    uint64_t bits;
+    if (value != value) return 0x7fc0;
+    if (fabs(value) < SMALLEST_BF16) return 0;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits + (((uint64_t)1 << 44) - 1) + (bits >> 45 & 1)) >> 45 << 45;
+    memcpy(&value, &bits, sizeof value);
+    return kernel_bf16_of((float)value); /* exact, or infinite */
+}
+
+static void pack_panel_bf16(const double *w, size_t rows, size_t k, uint16_t *panel) {
+    memset(panel, 0, kernel_panel_bytes(WEIGHT_TYPE_BF16, k));
+    for (size_t n = 0; n < rows; n++)
+        for (size_t i = 0; i < k; i++)
+            panel[(i / 2 * KERNEL_PANEL + n) * 2 + i % 2] = bf16_of_double(w[n * k + i]);
+}
+
+/* The largest magnitude; NaN when one of them is not finite. */
+static double largest_of(const double *w, size_t count) {
+    double largest = 0, poison = 0;
+    for (size_t i = 0; i < count; i++) {
+        largest = fabs(w[i]) > largest ? fabs(w[i]) : largest;
+        poison += w[i] * 0;
+    }
+    return largest + poison;
+}
+
+/* round(value) within [least, most]. */
+static int quantized(double value, int least, int most) {
+    value = value < least ? least : value > most ? most : value;
+    return (int)(value + 0x1.8p52 - 0x1.8p52);
+}
+
+/* NaN for weights that are not finite, and q is 0: so are the results. */
+static float scale_of(double largest, double steps) {
+    return fabs(largest) <= (double)FLT_MAX * steps ? (float)(largest / steps) : NAN;
+}
+
+/* What a weight is multiplied by: 0 where the scale is 0 or NaN. */
+static double inverse_of(float scale) {
+    return fabsf(scale) >= FLT_MIN ? 1 / (double)scale : 0;
+}
+
+static void pack_panel_int8(const double *w, size_t rows, size_t k, uint8_t *panel) {
+    const size_t padded = padded_k(k);
+    float scales[KERNEL_PANEL] = {0};
+    memset(panel, 128, padded * KERNEL_PANEL);
+    for (size_t n = 0; n < rows; n++) {
+        const double *row = w + n * k;
+        scales[n] = scale_of(largest_of(row, k), 127);
+        const double inverse = inverse_of(scales[n]);
+        for (size_t i = 0; inverse != 0 && i < k; i++)
+            panel[(i / 4 * KERNEL_PANEL + n) * 4 + i % 4] =
+                (uint8_t)(128 + quantized(row[i] * inverse, -127, 127));
+    }
+    memcpy(panel + padded * KERNEL_PANEL, scales, sizeof scales);
+}
+
+/* ---- int4: a group of weights to 4 bits each ---- */
+
+/* Squared error of a group with this scale. */
+static double group_error(const double *w, size_t count, float scale) {
+    const double inverse = inverse_of(scale);
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        double error = w[i] - (double)scale * quantized(w[i] * inverse, -8, 7);
+        sum += error * error;
+    }
+    return sum;
+}
+
+/* -8 .. 7 is not symmetric: the largest weight goes to about -8, so a scale may be negative. How many steps
+ * it is worth is tried out, for the least squared error. */
+static uint16_t group_scale(const double *w, size_t count) {
+    static const double steps[] = {-8, -7.4, -7.7, -8.4, -8.8, -9.3, 7};
+    double extreme = 0, least = INFINITY;
+    uint16_t best = 0;
+    if (!(largest_of(w, count) <= (double)FLT_MAX)) return 0x7fc0;
+    for (size_t i = 0; i < count; i++)
+        if (fabs(w[i]) > fabs(extreme)) extreme = w[i];
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const uint16_t scale = bf16_of_double(extreme / steps[i]);
+        const double error = group_error(w, count, kernel_bf16_to_float(scale));
+        if (error < least) {
+            least = error;
+            best = scale;
         }
     }
+    return best;
+}
+
+static void pack_group(const double *w, size_t count, size_t n, uint8_t *group, uint16_t *scales) {
+    scales[n] = group_scale(w, count);
+    const double inverse = inverse_of(kernel_bf16_to_float(scales[n]));
+    for (size_t i = 0; i < KERNEL_GROUP / 2; i++) {
+        const size_t second = i + KERNEL_GROUP / 2;
+        int low = i < count && inverse != 0 ? quantized(w[i] * inverse, -8, 7) : 0;
+        int high = second < count && inverse != 0 ? quantized(w[second] * inverse, -8, 7) : 0;
+        group[(i / 4 * KERNEL_PANEL + n) * 4 + i % 4] = (uint8_t)(low + 8 + (high + 8) * 16);
+    }
+}
+
+static void pack_panel_int4(const double *w, size_t rows, size_t k, uint8_t *panel) {
+    const size_t padded = padded_k(k);
+    uint8_t *scales = panel + padded / 2 * KERNEL_PANEL;
+    memset(panel, 0x88, padded / 2 * KERNEL_PANEL);
+    for (size_t first = 0; first < padded; first += KERNEL_GROUP) {
+        uint16_t of_group[KERNEL_PANEL] = {0};
+        const size_t count = k <= first ? 0 : k - first < KERNEL_GROUP ? k - first : KERNEL_GROUP;
+        for (size_t n = 0; n < rows; n++)
+            pack_group(w + n * k + first, count, n, panel + first / 2 * KERNEL_PANEL, of_group);
+        memcpy(scales + first / KERNEL_GROUP * sizeof of_group, of_group, sizeof of_group);
+    }
+}
+
+void kernel_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels) {
+    assert(first % KERNEL_PANEL == 0);
+    const size_t bytes = kernel_panel_bytes(type, k);
+    for (size_t row = 0; row < count; row += KERNEL_PANEL) {
+        void *panel = (char *)panels + (first + row) / KERNEL_PANEL * bytes;
+        const size_t rows = count - row < KERNEL_PANEL ? count - row : KERNEL_PANEL;
+        switch (type) {
+        case WEIGHT_TYPE_BF16:
+            pack_panel_bf16(w + row * k, rows, k, panel);
+            break;
+        case WEIGHT_TYPE_INT8:
+            pack_panel_int8(w + row * k, rows, k, panel);
+            break;
+        case WEIGHT_TYPE_INT4:
+            pack_panel_int4(w + row * k, rows, k, panel);
+            break;
+        case WEIGHT_TYPE_F32:
+        case WEIGHT_TYPE_COUNT:
+            pack_panel_f32(w + row * k, rows, k, panel);
+            break;
+        }
+    }
+}
+
+void kernel_pack_f32(const double *w, size_t first, size_t count, size_t k, float *panels) {
+    kernel_pack(WEIGHT_TYPE_F32, w, first, count, k, panels);
 }

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "engine/kernel/vector_math.h"
+#include "engine/kernel/finish.h"
 
 /* A panel is walked in slices of k that stay in the second level cache (192 KiB) while a group of rows goes
  * over them. The chains are saved between slices, which changes no bit. */
@@ -18,17 +18,6 @@
 
 static void product_add(const float *x, size_t stride, size_t rows, const float *w, size_t k,
                         float (*sums)[KERNEL_PANEL]);
-
-/* Up to sixteen sums of a row, from column n on: scale, bias, activation, residual. */
-VECTOR_INLINE void product_finish(const struct matmul *m, size_t row, size_t n, const float *sums) {
-    size_t lanes = m->n - n < KERNEL_LANES ? m->n - n : KERNEL_LANES;
-    struct vector v = vector_load_first(sums, lanes);
-    if (m->row_scale) v = vector_multiply(v, vector_splat(m->row_scale[row]));
-    if (m->bias) v = vector_add(v, vector_load_first(m->bias + n, lanes));
-    v = vector_activate(m->activation, v);
-    if (m->residual) v = vector_add(v, vector_load_first(m->residual + row * m->residual_stride + n, lanes));
-    vector_store_first(m->out + row * m->out_stride + n, v, lanes);
-}
 
 /* Rows [row, +rows), at most PRODUCT_GROUP, by one panel. */
 static void product_group(const struct matmul *m, size_t row, size_t rows, size_t panel) {

@@ -52,7 +52,7 @@ static void test_features_name_the_best_set(void **state) {
     const struct kernel_table *tables[8];
     size_t count = kernel_available(tables);
     const char *features = kernel_features();
-    assert_int_equal(strstr(features, "avx512f") != NULL, strcmp(tables[count - 1]->name, "avx512") == 0);
+    assert_int_equal(strstr(features, "avx512f") != NULL, strncmp(tables[count - 1]->name, "avx512", 6) == 0);
     assert_int_equal(strstr(features, "avx2") != NULL, count > 1);
 }
 

@@ -1,0 +1,130 @@
+/* Narrow weights with AVX-512 (F, BW, DQ, VL) alone. */
+#include "engine/kernel/isa.h"
+
+#if defined(__x86_64__)
+#include "engine/kernel/vector_avx512.h"
+#include "engine/kernel/narrow_tile.h"
+
+static void store_int8(unsigned char *to, struct vector shifted) {
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(_mm512_castps_si512(shifted.lanes)));
+}
+
+void prepare_int8_avx512(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+    narrow_quantize(rows, row_first, row_count, store_int8);
+}
+
+/* To nearest even on the upper half of the bits; NaN stays as it is. */
+static void store_bf16(unsigned char *row, size_t i, struct vector v) {
+    __m512i bits = _mm512_castps_si512(v.lanes), odd = _mm512_srli_epi32(_mm512_slli_epi32(bits, 15), 31);
+    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    rounded = _mm512_and_si512(rounded, _mm512_set1_epi32((int)0xffff0000u));
+    rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v.lanes, v.lanes, _CMP_UNORD_Q), bits);
+    vector_store((float *)(void *)row + i, (struct vector){_mm512_castsi512_ps(rounded)});
+}
+
+void prepare_bf16_avx512(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+    narrow_round(rows, row_first, row_count, store_bf16);
+}
+
+/* rows is a constant where this is inlined, here and below. */
+VECTOR_INLINE void add_bf16(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                            size_t padded, float (*sums)[KERNEL_PANEL]) {
+    struct vector sum[NARROW_ROWS][PANEL_VECTORS], even[PANEL_VECTORS], odd[PANEL_VECTORS];
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = vector_splat(0.0f);
+    }
+    for (size_t k = 0; k < padded; k += 2, w += KERNEL_PANEL * 4) {
+        KERNEL_EACH (v, PANEL_VECTORS) {
+            prefetch_bytes(w + v * 64);
+            const __m512i pair = load_bytes(w + v * 64);
+            odd[v].lanes = _mm512_castsi512_ps(_mm512_and_si512(pair, upper));
+        }
+        KERNEL_EACH (r, rows) {
+            const float *value = (const float *)(const void *)(x + r * row_bytes) + k;
+            const struct vector second = vector_splat(value[1]);
+            KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = vector_fma(second, odd[v], sum[r][v]);
+        }
+        KERNEL_EACH (v, PANEL_VECTORS)
+            even[v].lanes = _mm512_castsi512_ps(_mm512_slli_epi32(load_bytes(w + v * 64), 16));
+        KERNEL_EACH (r, rows) {
+            const float *value = (const float *)(const void *)(x + r * row_bytes) + k;
+            const struct vector first = vector_splat(value[0]);
+            KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = vector_fma(first, even[v], sum[r][v]);
+        }
+    }
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) vector_store(sums[r] + v * KERNEL_LANES, sum[r][v]);
+    }
+}
+
+/* As in narrow_avx2.c: the magnitude of the weight is one factor and its sign goes to the other, so that
+ * vpmaddubsw never saturates. */
+VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                            size_t padded, float (*sums)[KERNEL_PANEL]) {
+    __m512i sum[NARROW_ROWS][PANEL_VECTORS];
+    const float *scales = (const float *)(const void *)(w + padded * KERNEL_PANEL);
+    const __m512i offset = _mm512_set1_epi8((char)0x80), ones = _mm512_set1_epi16(1);
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = _mm512_setzero_si512();
+    }
+    for (size_t k = 0; k < padded; k += 4, w += KERNEL_PANEL * 4) {
+        KERNEL_EACH (v, PANEL_VECTORS) {
+            prefetch_bytes(w + v * 64);
+            const __m512i weight = _mm512_xor_si512(load_bytes(w + v * 64), offset);
+            const __m512i magnitude = _mm512_abs_epi8(weight);
+            const __mmask64 negative = _mm512_movepi8_mask(weight);
+            KERNEL_EACH (r, rows) {
+                const __m512i q = splat_bytes(x + r * row_bytes + k);
+                const __m512i signs = _mm512_mask_sub_epi8(q, negative, _mm512_setzero_si512(), q);
+                const __m512i pairs = _mm512_maddubs_epi16(magnitude, signs);
+                sum[r][v] = _mm512_add_epi32(sum[r][v], _mm512_madd_epi16(pairs, ones));
+            }
+        }
+    }
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) {
+            const __m512 scale = _mm512_loadu_ps(scales + v * KERNEL_LANES);
+            _mm512_storeu_ps(sums[r] + v * KERNEL_LANES, _mm512_mul_ps(_mm512_cvtepi32_ps(sum[r][v]), scale));
+        }
+    }
+}
+
+/* One group of one row; eight pairs of products of at most 15 * 127 fit into 16 bits. */
+VECTOR_INLINE void add_group(const unsigned char *x, const unsigned char *w, int32_t group,
+                             const uint16_t *scales, struct vector *sum) {
+    const __m512i low_half = _mm512_set1_epi8(15), offset = _mm512_set1_epi32(8 * group);
+    KERNEL_EACH (v, PANEL_VECTORS) {
+        __m512i pairs = _mm512_setzero_si512();
+        KERNEL_EACH (s, KERNEL_GROUP / 8) {
+            const __m512i packed = load_bytes(w + (s * PANEL_VECTORS + v) * 64);
+            const __m512i low = _mm512_and_si512(packed, low_half);
+            const __m512i high = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_half);
+            pairs = _mm512_add_epi16(pairs, _mm512_maddubs_epi16(low, splat_bytes(x + 4 * s)));
+            pairs = _mm512_add_epi16(pairs,
+                                     _mm512_maddubs_epi16(high, splat_bytes(x + KERNEL_GROUP / 2 + 4 * s)));
+        }
+        __m512i whole = _mm512_sub_epi32(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)), offset);
+        __m512 scale = widen_bf16(scales + v * KERNEL_LANES);
+        sum[v].lanes = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), scale, sum[v].lanes);
+    }
+}
+
+static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                      size_t padded, float (*sums)[KERNEL_PANEL]) {
+    (void)row_bytes, (void)rows;
+    struct vector sum[PANEL_VECTORS];
+    const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
+    KERNEL_EACH (v, PANEL_VECTORS) sum[v] = vector_splat(0.0f);
+    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, scales += KERNEL_PANEL)
+        add_group(x + g * KERNEL_GROUP, panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL,
+                  narrow_sum(x, padded, 1 + g), scales, sum);
+    KERNEL_EACH (v, PANEL_VECTORS) vector_store(sums[0] + v * KERNEL_LANES, sum[v]);
+}
+
+NARROW_TILE(tile_bf16, add_bf16)
+NARROW_TILE(tile_int8, add_int8)
+NARROW_DEFINE(matmul_bf16_avx512, WEIGHT_TYPE_BF16, tile_bf16, NARROW_ROWS)
+NARROW_DEFINE(matmul_int8_avx512, WEIGHT_TYPE_INT8, tile_int8, 4)
+NARROW_DEFINE(matmul_int4_avx512, WEIGHT_TYPE_INT4, tile_int4, 1)
+#endif
