@@ -19,7 +19,7 @@ static double boot_time(void) {
     double seconds = 0;
     FILE *file = fopen("/proc/stat", "re");
     if (!file) return 0;
-    while (!seconds && fgets(line, sizeof line, file))
+    while (seconds == 0 && fgets(line, sizeof line, file))
         if (sscanf(line, "btime %lf", &seconds) != 1) seconds = 0;
     fclose(file);
     return seconds;
@@ -47,8 +47,8 @@ static void write_stat(struct bytes *out) {
     write_one(out, "gauge", "process_resident_memory_bytes", "Resident memory.",
               (double)resident_pages * (double)sysconf(_SC_PAGESIZE));
     static double boot;
-    if (!boot) boot = boot_time();
-    if (boot)
+    if (boot == 0) boot = boot_time();
+    if (boot > 0)
         write_one(out, "gauge", "process_start_time_seconds", "Start, in seconds since the epoch.",
                   boot + (double)start / ticks);
 }

@@ -1,6 +1,7 @@
 #include "server/stats.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 void stats_count_answer(struct stats *s, unsigned route, unsigned status) {
     static const unsigned statuses[STATS_STATUS_COUNT] = STATS_STATUSES;
@@ -10,5 +11,5 @@ void stats_count_answer(struct stats *s, unsigned route, unsigned status) {
             s->answers[route][i]++;
             return;
         }
-    assert(!"a status that is not in STATS_STATUSES");
+    assert(false); /* a status that is not in STATS_STATUSES */
 }

@@ -60,8 +60,8 @@ static uint64_t mix(uint64_t x) {
     return x ^ x >> 33;
 }
 
-int32_t fake_next_token(const int32_t *ids, size_t count, const struct engine_sampling *sampling,
-                        uint32_t choice) {
+static int32_t next_token(const int32_t *ids, size_t count, const struct engine_sampling *sampling,
+                          uint32_t choice) {
     uint64_t hash = count;
     for (size_t i = count > 8 ? count - 8 : 0; i < count; i++) hash = mix(hash ^ (uint64_t)ids[i]);
     if (sampling->temperature > 0) hash = mix(hash ^ (uint64_t)sampling->seed * 31 ^ choice);
@@ -122,7 +122,7 @@ static size_t lay_down(const struct engine *engine, const struct engine_prompt *
         if (i) set_logprobs(&events[n], i, p->logprobs);
     }
     for (uint32_t made = 1; made <= most && end.finish == ENGINE_FINISH_LENGTH; made++, n++) {
-        int32_t id = fake_next_token(ids, count, sampling, choice);
+        int32_t id = next_token(ids, count, sampling, choice);
         if (id == FAKE_END && p->ignore_end) id = ' ';
         struct fake_event *e = &events[n];
         e->event = (struct engine_event){.kind = ENGINE_EVENT_TOKEN, .choice = choice, .id = id};

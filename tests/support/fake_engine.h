@@ -16,7 +16,3 @@
 #include "engine/engine.h"
 
 enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOKENS = 16 };
-
-/* The token that follows ids. */
-int32_t fake_next_token(const int32_t *ids, size_t count, const struct engine_sampling *sampling,
-                        uint32_t choice);

@@ -1,0 +1,72 @@
+/* Bodies of POST /v1/completions: parsed, checked, turned into ids, and answered by the fake engine's first
+ * events. What is written must be JSON, whatever came in. */
+#include <assert.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/completion.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/support/fake_engine.h"
+
+static void on_wake(void *context) {
+    (void)context;
+}
+
+/* Never changed once it is there, so inputs do not depend on each other. */
+static const struct engine *shared_engine(void) {
+    static struct engine *engine;
+    const struct engine_options options = {.model = "fake", .wake = on_wake, .mailbox_events = 64};
+    struct error e;
+    if (!engine && engine_open(&options, &engine, &e) != STATUS_OK) abort();
+    return engine;
+}
+
+/* What the answer would be if every choice ended after one token. */
+static void check_answer(struct completion *c) {
+    for (size_t i = 0; i < c->prompt_count; i++)
+        for (uint32_t j = 0; j < (uint32_t)c->params.best_of; j++) {
+            struct engine_event event = {
+                .kind = ENGINE_EVENT_TOKEN, .choice = j, .id = 'a', .text = "\xff\"", .text_length = 2};
+            completion_event(&c->prompts[i], &event);
+            event = (struct engine_event){.kind = ENGINE_EVENT_FINISHED,
+                                          .choice = j,
+                                          .finish = ENGINE_FINISH_STOP,
+                                          .text = "",
+                                          .stop_string = c->params.stop_count ? 0 : -1,
+                                          .stop_token = 'a'};
+            completion_event(&c->prompts[i], &event);
+        }
+    struct bytes out = {0};
+    completion_write(&out, c);
+    json_t *json = json_loadb(out.data, out.length, JSON_ALLOW_NUL, NULL);
+    assert(json);
+    json_decref(json);
+    bytes_deinit(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const struct api_limits limits = {.context = FAKE_CONTEXT,
+                                      .vocabulary = FAKE_VOCABULARY,
+                                      .logprobs_max = 20,
+                                      .n_max = 16,
+                                      .choices_max = 32,
+                                      .stops_max = 16,
+                                      .model = "m",
+                                      .refuse_unknown = size % 2};
+    struct api_error e = {0};
+    struct completion *c = completion_create(shared_engine(), "m", "f", NULL);
+    assert(c);
+    if (completion_prepare(c, (const char *)data, size, &limits, &e) == API_OK)
+        check_answer(c);
+    else {
+        struct bytes out = {0};
+        api_error_write(&out, &e);
+        json_t *json = json_loadb(out.data, out.length, JSON_ALLOW_NUL, NULL);
+        assert(json);
+        json_decref(json);
+        bytes_deinit(&out);
+    }
+    completion_destroy(c);
+    return 0;
+}
