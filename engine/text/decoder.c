@@ -77,7 +77,7 @@ static enum status add_step(struct decoder *d, const struct json_place *place, e
         deinit_step(&step);
         return status;
     }
-    d->has_regex = d->has_regex || step.regex;
+    d->has_regex = d->has_regex || (step.regex && !regex_is_literal(step.regex));
     d->steps[d->count++] = step;
     return STATUS_OK;
 }

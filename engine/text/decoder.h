@@ -17,7 +17,7 @@ struct decoder_step;
 struct decoder {
     struct decoder_step *steps;
     size_t count, capacity;
-    bool has_regex;
+    bool has_regex; /* a step needs a regex_run */
 };
 
 /* place: "decoder"; without a value the tokens are joined by blanks. deinit also after an error. */

@@ -214,6 +214,15 @@ static void change_characters(enum step_kind kind, const struct text_buffer *tex
     }
 }
 
+/* Whether a text begins elsewhere once its first `end` bytes are replaced: the library counts the replacement
+ * with the last character that goes. */
+static bool loses_start(const struct normalizer_step *step, const struct text_buffer *text, size_t end) {
+    size_t first = 0;
+    if (end == 0) return false;
+    utf8_next(text->bytes, text->length, &first);
+    return end > first || step->text.length == 0;
+}
+
 static enum status replace(const struct normalizer_step *step, struct regex_run *run,
                            const struct text_buffer *text, struct text_buffer *out, bool *starts_there,
                            struct error *e) {
@@ -228,7 +237,7 @@ static enum status replace(const struct normalizer_step *step, struct regex_run 
         text_buffer_append(out, text->bytes + done, scan.start - done);
         text_buffer_append(out, step->text.bytes, step->text.length);
         done = scan.end;
-        if (scan.start == 0 && done > 0 && step->text.length == 0) *starts_there = false;
+        if (scan.start == 0 && loses_start(step, text, scan.end)) *starts_there = false;
     }
     text_buffer_append(out, text->bytes + done, text->length - done);
     return STATUS_OK;

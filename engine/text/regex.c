@@ -1,6 +1,7 @@
 #include "engine/text/regex.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -18,7 +19,8 @@ enum {
 enum { HEAP_KIBIBYTES_MAX = 64 * 1024 };
 
 struct regex {
-    pcre2_code *code;
+    pcre2_code *code; /* or NULL, and what matches is this: */
+    struct text_buffer literal;
 };
 
 /* Time that the matches of one run may take together, some hundred times what patterns in use need for a
@@ -77,12 +79,25 @@ enum status regex_create(const char *pattern, size_t length, struct regex **out,
 }
 
 enum status regex_create_literal(const char *text, size_t length, struct regex **out, struct error *e) {
-    return compile(text, length, PCRE2_UTF | PCRE2_LITERAL, out, e);
+    struct regex *r = calloc(1, sizeof *r);
+    if (!r) return no_memory(e);
+    text_buffer_append(&r->literal, text, length);
+    if (r->literal.failed) {
+        regex_destroy(r);
+        return no_memory(e);
+    }
+    *out = r;
+    return STATUS_OK;
+}
+
+bool regex_is_literal(const struct regex *r) {
+    return !r->code;
 }
 
 void regex_destroy(struct regex *r) {
     if (!r) return;
     pcre2_code_free(r->code);
+    text_buffer_deinit(&r->literal);
     free(r);
 }
 
@@ -131,8 +146,19 @@ static int match(struct regex_scan *s) {
     return code;
 }
 
+static bool find_literal(struct regex_scan *s) {
+    const struct text_buffer *literal = &s->regex->literal;
+    const char *at =
+        s->length > 0 ? memmem(s->text + s->at, s->length - s->at, literal->bytes, literal->length) : NULL;
+    if (!at) return false;
+    s->start = (size_t)(at - s->text);
+    s->at = s->end = s->start + literal->length;
+    return true;
+}
+
 enum status regex_scan_next(struct regex_scan *s, bool *found, struct error *e) {
-    *found = false;
+    *found = regex_is_literal(s->regex) && find_literal(s);
+    if (regex_is_literal(s->regex)) return STATUS_OK;
     while (s->at <= s->length) {
         int code = match(s);
         if (code == PCRE2_ERROR_NOMATCH) return STATUS_OK;

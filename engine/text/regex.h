@@ -22,6 +22,8 @@ enum status regex_create(const char *pattern, size_t length, struct regex **out,
 /* One that matches exactly these bytes (not empty). */
 enum status regex_create_literal(const char *text, size_t length, struct regex **out, struct error *e);
 void regex_destroy(struct regex *r);
+/* A literal is searched for without a regex_run. */
+bool regex_is_literal(const struct regex *r);
 
 /* Working memory of one encoding or decoding. */
 enum status regex_run_create(struct regex_run **out, struct error *e);
