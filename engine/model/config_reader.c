@@ -169,7 +169,7 @@ void config_each_unknown(const struct config_reader *r, void (*each)(void *conte
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)r->root, key, value) {
-        if (!json_object_get(r->asked, key)) each(context, key);
+        if (!json_is_null(value) && !json_object_get(r->asked, key)) each(context, key);
     }
 }
 

@@ -71,7 +71,7 @@ void config_demand_size(struct config_reader *r, const char *key, size_t demande
 /* Marks keys as known without reading them (NULL-terminated). */
 void config_know(struct config_reader *r, const char *const *keys);
 
-/* Calls each for every key that was neither asked for nor known. */
+/* Calls each for every key that has a value and was neither asked for nor known. */
 void config_each_unknown(const struct config_reader *r, void (*each)(void *context, const char *key),
                          void *context);
 

@@ -1,5 +1,6 @@
 #include "engine/model/config_rotary.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "engine/model/description.h"
@@ -50,7 +51,8 @@ static void read_dictionary(struct config_reader *r, const struct rotary_keys *k
     if (config_has(r, "rope_parameters") && config_has(r, "rope_scaling"))
         config_refuse(r, "rope_parameters and rope_scaling are both there: expected one of them");
     if (config_object(r, "rope_parameters", &inner)) {
-        if (keys->theta_default_of_parameters && json_object_size(inner.root) && !config_has(r, keys->theta))
+        if (keys->theta_default_of_parameters > 0 && json_object_size(inner.root) &&
+            !config_has(r, keys->theta))
             s->theta = keys->theta_default_of_parameters;
         s->theta = config_real(&inner, "rope_theta", s->theta, THETA_MIN, THETA_MAX);
         s->fraction = config_real(&inner, "partial_rotary_factor", s->fraction, 0, 1);
@@ -71,6 +73,16 @@ static void describe_dynamic(struct config_reader *r, struct model_description *
     d->context = context < MODEL_CONTEXT_MAX ? (size_t)context : MODEL_CONTEXT_MAX;
 }
 
+/* The library has the frequencies theta^(-2i/r) of an odd r, one more than r/2, and so rotates r + 1
+ * dimensions. The same frequencies over r + 1 are those of theta^((r + 1)/r). */
+static void round_up(struct config_reader *r, struct model_description *d) {
+    double odd = (double)d->rotary.dimensions;
+    if (d->rotary.scaling == ROTARY_SCALING_DYNAMIC)
+        config_refuse(r, "dynamic rotary scaling needs an even number of rotated dimensions, found %g", odd);
+    d->rotary.theta = pow(d->rotary.theta, (odd + 1) / odd);
+    d->rotary.dimensions++;
+}
+
 void config_rotary(struct config_reader *r, const struct rotary_keys *keys, struct model_description *d) {
     const char *fraction_key = keys->fraction ? keys->fraction : "partial_rotary_factor";
     struct settings s = {
@@ -83,6 +95,6 @@ void config_rotary(struct config_reader *r, const struct rotary_keys *keys, stru
     d->position = POSITION_ROTARY;
     d->rotary.theta = s.theta;
     d->rotary.dimensions = (size_t)((double)d->head_dim * s.fraction);
-    if (keys->rounds_up) d->rotary.dimensions += d->rotary.dimensions % 2;
+    if (keys->rounds_up && d->rotary.dimensions % 2) round_up(r, d);
     if (d->rotary.scaling == ROTARY_SCALING_DYNAMIC) describe_dynamic(r, d);
 }

@@ -12,7 +12,8 @@ struct rotary_keys {
     const char *fraction; /* the loose key of the rotated part of a head; NULL: whole heads, anything else is
                              refused */
     double fraction_default;
-    bool rounds_up; /* an odd number of rotated dimensions becomes even; else it is refused */
+    bool rounds_up; /* an odd number of rotated dimensions becomes even, with the frequencies of the odd one;
+                       else it is refused */
 };
 
 /* Fills d->rotary and sets d->position; d->head_dim and d->context are set already. Kinds default, linear and

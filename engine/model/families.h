@@ -1,6 +1,7 @@
 /* The adapters, one file each; only family.c lists them. */
 #pragma once
 
+#include "engine/model/config_generic.h"
 #include "engine/model/config_rotary.h"
 #include "engine/model/family.h"
 

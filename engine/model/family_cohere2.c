@@ -22,7 +22,8 @@ static const struct weight_name names[] = {
 static const char *const buffers[] = {ROTARY_BUFFERS, NULL};
 
 /* tie_word_embeddings says what use_embedding_sharing does. */
-static const char *const ignored_keys[] = {"use_embedding_sharing", "use_parallel_embedding", NULL};
+static const char *const ignored_keys[] = {"_sliding_window_pattern", "use_embedding_sharing",
+                                           "use_parallel_embedding", NULL};
 
 static const struct rotary_keys rotary = {.theta = "rope_theta", .theta_default = 10000};
 

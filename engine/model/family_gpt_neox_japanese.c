@@ -18,6 +18,9 @@ static const struct weight_name names[] = {
 
 static const char *const buffers[] = {".attention.bias", ".attention.masked_bias", ROTARY_BUFFERS, NULL};
 
+/* Copies of rotary_emb_base and rotary_pct that the library writes and does not read. */
+static const char *const ignored_keys[] = {"rope_theta", "partial_rotary_factor", NULL};
+
 static const struct rotary_keys rotary = {
     .theta = "rotary_emb_base",
     .theta_default = 10000,
@@ -49,5 +52,6 @@ const struct family family_gpt_neox_japanese = {
     .names = names,
     .prefix = "gpt_neox_japanese.",
     .buffers = buffers,
+    .ignored_keys = ignored_keys,
     .describe = describe,
 };

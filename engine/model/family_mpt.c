@@ -27,7 +27,7 @@ static const char *const ignored_keys[] = {
     "learned_pos_emb",    "tokenizer_name", "verbose",     NULL,
 };
 
-static const char *const ignored_attention_keys[] = {"attn_pdrop", "attn_impl", "model_type", NULL};
+static const char *const ignored_attention_keys[] = {"attn_impl", NULL};
 
 static void describe_attention(struct config_reader *attention, struct model_description *d, double *scale) {
     static const char *const types[] = {"multihead_attention", NULL};
@@ -46,6 +46,7 @@ static void describe_attention(struct config_reader *attention, struct model_des
     d->clip_qkv = config_real(attention, "clip_qkv", 0, 0, CLIP_MAX);
     *scale = config_real(attention, "softmax_scale", *scale, SCALE_MIN, SCALE_MAX);
     config_know(attention, ignored_attention_keys);
+    config_know_generic(attention);
 }
 
 static void refuse_beyond_library(struct config_reader *config) {

@@ -54,9 +54,10 @@ static const struct {
     {COHERE ", 'rope_parameters': {}}", 64, 1e4, ROTARY_SCALING_NONE, 1, 100},
     {NEMOTRON ", 'rope_parameters': {'rope_type': 'linear', 'factor': 2}}", 32, 1e4, ROTARY_SCALING_LINEAR, 2,
      100},
-    /* an odd number of rotated dimensions: up where the library does, 0.3 * 64 = 19.2 */
-    {NEOX ", 'rotary_pct': 0.3}", 20, 1e4, ROTARY_SCALING_NONE, 1, 100},
-    {NEMOTRON ", 'partial_rotary_factor': 0.3}", 20, 1e4, ROTARY_SCALING_NONE, 1, 100},
+    /* an odd number of rotated dimensions, 0.3 * 64 = 19.2: up where the library does, with the frequencies
+       of 19 */
+    {NEOX ", 'rotary_pct': 0.3}", 20, 16237.767391887217, ROTARY_SCALING_NONE, 1, 100},
+    {NEMOTRON ", 'partial_rotary_factor': 0.3}", 20, 16237.767391887217, ROTARY_SCALING_NONE, 1, 100},
 };
 
 static void test_settings(void **state) {
@@ -117,6 +118,8 @@ static void test_refused(void **state) {
     assert_refused(PHI ", 'partial_rotary_factor': 0.3}", "19 rotary dimensions");
     assert_refused(PHI ", 'partial_rotary_factor': 0.04, 'rope_scaling': {'type': 'dynamic', 'factor': 2}}",
                    "dynamic");
+    assert_refused(NEOX ", 'rotary_pct': 0.3, 'rope_scaling': {'type': 'dynamic', 'factor': 2}}",
+                   "dynamic|19");
     assert_refused(COHERE ", 'partial_rotary_factor': 0.5}", "partial_rotary_factor=0.5");
     assert_refused(COHERE ", 'rope_parameters': {'rope_type': 'default', 'partial_rotary_factor': 0.5}}",
                    "partial_rotary_factor=0.5");
