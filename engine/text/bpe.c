@@ -79,10 +79,16 @@ static enum status need_token(const struct bpe *b, const struct json_place *plac
                             (int)(length < 64 ? length : 64), content);
 }
 
+/* The first line of a merges.txt that became a list; the library skips it wherever it stands. */
+static bool is_version_line(const json_t *value) {
+    return json_is_string(value) && strncmp(json_string_value(value), "#version", 8) == 0;
+}
+
 /* The right part loses its continuing_subword_prefix when it is joined. */
 static enum status read_merge(struct bpe *b, const struct json_place *place, uint32_t rank, struct error *e) {
     struct merge_text m = {0};
     int32_t left, right, joined;
+    if (is_version_line(place->value)) return STATUS_OK;
     enum status status = read_merge_text(place, &m, e);
     if (status == STATUS_OK) status = need_token(b, place, m.left, m.left_length, &left, e);
     if (status == STATUS_OK) status = need_token(b, place, m.right, m.right_length, &right, e);

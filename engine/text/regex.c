@@ -16,7 +16,7 @@ enum {
     JIT_STACK_FIRST = 32 * 1024,
     JIT_STACK_MAX = 64 * 1024 * 1024
 };
-enum { HEAP_KIBIBYTES_MAX = 64 * 1024 };
+enum { HEAP_KIBIBYTES_MAX = 64 * 1024, TRANSLATED_BYTES_MAX = 1 << 20 };
 
 struct regex {
     pcre2_code *code; /* or NULL, and what matches is this: */
@@ -71,6 +71,8 @@ enum status regex_create(const char *pattern, size_t length, struct regex **out,
         return error_set(e, STATUS_LIMIT, "", "the regular expression is longer than %d bytes",
                          REGEX_PATTERN_BYTES_MAX);
     enum status status = regex_translate(pattern, length, &translated, e);
+    if (status == STATUS_OK && translated.length > TRANSLATED_BYTES_MAX)
+        status = error_set(e, STATUS_LIMIT, "", "the regular expression has too many sets");
     if (status == STATUS_OK)
         status = compile(translated.bytes ? translated.bytes : "", translated.length,
                          PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, out, e);

@@ -33,7 +33,8 @@ bool array_grow(void **items, size_t *capacity, size_t count, size_t size) {
 static bool reserve(struct text_buffer *b, size_t more) {
     size_t total;
     if (b->failed) return false;
-    if (__builtin_add_overflow(b->length, more, &total) || !array_reserve(&b->bytes, &b->capacity, total))
+    if (__builtin_add_overflow(b->length, more, &total) || total > TEXT_BUFFER_BYTES_MAX ||
+        !array_reserve(&b->bytes, &b->capacity, total))
         b->failed = true;
     return !b->failed;
 }
@@ -60,7 +61,8 @@ void text_buffer_drop_front(struct text_buffer *b, size_t count) {
 }
 
 enum status text_no_memory(struct error *e) {
-    return error_set(e, STATUS_NO_MEMORY, "tokenizer", "no memory for the text at hand");
+    return error_set(e, STATUS_NO_MEMORY, "tokenizer",
+                     "no memory for the text at hand, or it grows beyond all bounds");
 }
 
 enum status text_buffer_status(const struct text_buffer *b, struct error *e) {

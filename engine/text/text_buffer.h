@@ -8,6 +8,10 @@
 
 #include "engine/base/error.h"
 
+/* Bytes of one buffer. Replacements can make a text grow without end; what would go beyond counts as out of
+ * memory. */
+#define TEXT_BUFFER_BYTES_MAX ((size_t)256 << 20)
+
 struct text_buffer {
     char *bytes;
     size_t length, capacity;

@@ -19,7 +19,7 @@
 #include "engine/text/vocab_merges.h"
 
 /* Bytes of one text, far above any context length; places in it fit 32 bits. */
-#define TEXT_BYTES_MAX ((size_t)256 << 20)
+#define TEXT_BYTES_MAX ((size_t)64 << 20)
 
 /* Bytes of a tokenizer's file; those of the largest vocabularies have some 30 MB. */
 #define FILE_BYTES_MAX ((size_t)256 << 20)

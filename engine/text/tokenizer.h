@@ -28,9 +28,10 @@ enum status tokenizer_open_text(const char *text, size_t length, const char *nam
                                 struct error *e);
 void tokenizer_close(struct tokenizer *t);
 
-/* Appends the ids of text (UTF-8, length bytes, NULs are text). special: add what the post-processor adds
- * (BOS ...). Invalid UTF-8 is STATUS_INVALID_ARGUMENT. More than tokens_max ids (0: no limit) is
- * STATUS_LIMIT. */
+/* Appends the ids of text (UTF-8, length bytes, NULs are text); *out is as it was after an error. special:
+ * add what the post-processor adds (BOS ...). STATUS_INVALID_ARGUMENT: not UTF-8, or something that the
+ * vocabulary lacks where it has no unknown token. STATUS_LIMIT: more than tokens_max ids (0: no limit), a
+ * text of more than 64 MiB, or a regular expression of the tokenizer that takes too long on this text. */
 enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
                              size_t tokens_max, struct token_list *out, struct error *e);
 

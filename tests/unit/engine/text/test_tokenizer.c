@@ -306,6 +306,23 @@ static void test_long_texts(void **state) {
     test_each_folder(test_source_path("tests/golden/tokenizers"), check_long_texts, NULL);
 }
 
+/* Each step makes the text eight times as long; that must end in an error, not in the end of the machine. */
+static void test_text_that_grows(void **state) {
+    (void)state;
+    static const char step[] = "{'type': 'Replace', 'pattern': {'String': 'a'}, 'content': 'aaaaaaaa'}";
+    struct error e = {0};
+    struct token_list ids = {0};
+    char file[2048];
+    int length = snprintf(file, sizeof file, "{'normalizer': {'type': 'Sequence', 'normalizers': [");
+    for (int i = 0; i < 12; i++)
+        length += snprintf(file + length, sizeof file - (size_t)length, "%s%s", i ? ", " : "", step);
+    snprintf(file + length, sizeof file - (size_t)length, "]}, " MODEL "}");
+    struct tokenizer *t = build_tokenizer(file);
+    assert_int_equal(tokenizer_encode(t, "a", 1, true, 0, &ids, &e), STATUS_NO_MEMORY);
+    assert_int_equal(ids.count, 0);
+    tokenizer_close(t);
+}
+
 struct shared {
     const struct tokenizer *tokenizer;
     struct token_list expected;
@@ -355,6 +372,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_characters_of_bpe),
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_text_that_grows),
         cmocka_unit_test(test_threads_share_a_tokenizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
