@@ -14,19 +14,19 @@
     16 /* beside decode rows: about as many as ride along while weights stream from memory */
 
 /* Only what this build can honour; the options table promises no more. */
-static enum status check_options(const struct engine_options *o, enum norm_form *form,
-                                 enum matmul_kind *matmul, struct error *e) {
-    if (!norm_form_from_name(o->norm_form, form))
+static enum status check_options(const struct engine_options *o, struct loader_options *loader,
+                                 struct error *e) {
+    if (!norm_form_from_name(o->norm_form, &loader->form))
         return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
                          "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
-    if (strcmp(o->weights, "f32") != 0)
-        return error_set(e, STATUS_UNSUPPORTED, "weights", "'%s' is not f32", o->weights);
+    if (!weight_type_from_name(o->weights, &loader->weights))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4", o->weights);
     if (strcmp(o->kv_type, "auto") != 0 && strcmp(o->kv_type, "f32") != 0)
         return error_set(e, STATUS_UNSUPPORTED, "kv_type", "'%s' is not auto or f32", o->kv_type);
     bool openblas = strcmp(o->matmul, "openblas") == 0;
     if (!openblas && strcmp(o->matmul, "own") != 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "matmul", "'%s' is not own or openblas", o->matmul);
-    *matmul = openblas ? MATMUL_OPENBLAS : MATMUL_OWN;
+    loader->matmul = openblas ? MATMUL_OPENBLAS : MATMUL_OWN;
     if (o->sequences_max == 0 || o->step_tokens == 0 || o->queue_max == 0 || o->mailbox_events < 2)
         return error_set(
             e, STATUS_INVALID_ARGUMENT, "options",
@@ -165,7 +165,7 @@ static void describe_options(struct engine_info *info, const struct engine_optio
     COPY_NAME(info->norm_form, norm_form_name(form));
     if (strcmp(info->norm_form, o->norm_form) != 0)
         log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form, info->norm_form);
-    COPY_NAME(info->weights, "f32");
+    COPY_NAME(info->weights, o->weights);
     COPY_NAME(info->kv_type, "f32");
     COPY_NAME(info->matmul, o->matmul);
     COPY_NAME(info->cpu_features, kernel_features());
@@ -187,12 +187,12 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
                                     .progress = o->progress,
                                     .progress_context = o->progress_context};
     enum status status;
-    if ((status = check_options(o, &loader.form, &loader.matmul, e)) != STATUS_OK) return status;
+    if ((status = check_options(o, &loader, e)) != STATUS_OK) return status;
     if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
     size_t threads = o->threads ? o->threads : workers_default_count();
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
-    if ((status = tokenizer_open(o->model, &engine->tokenizer, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
+    if ((status = tokenizer_open(o->model, &engine->tokenizer, e)) != STATUS_OK) return status;
     describe_options(&engine->info, o, engine->model.converted.form);
     describe_model_in(&engine->info, &engine->model);
     COPY_NAME(engine->info.isa, engine->kernels->name);

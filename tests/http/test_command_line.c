@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/load/json_file.h"
 
 #define MODEL      PRENORM_SOURCE_DIR "/deploy/models/tales"
 #define WORDS(...) ((const char *const[]){PRENORMD, __VA_ARGS__, NULL})
@@ -122,6 +123,22 @@ static void test_a_full_disk_is_a_failure(void **state) {
         assert_int_equal(WEXITSTATUS(run->status), 1);
         assert_one_line(run->errors, "prenormd: standard output: ");
     }
+}
+
+/* The configuration is enough to say no: the folder has nothing else. */
+static void refuse(const char *path, const char *name, void *context) {
+    struct run *run = context;
+    struct error e = {0};
+    json_t *expect;
+    assert_ok(json_file_load(path, "expect.json", 4096, &expect, &e));
+    assert_int_equal(run_words(run, WORDS("generate", "--model", path, "x")), 1);
+    if (!strcasestr(run->errors, json_string_value(json_object_get(expect, "reason_contains"))))
+        fail_msg("%s: %s", name, run->errors);
+    json_decref(expect);
+}
+
+static void test_refused_models(void **state) {
+    assert_true(test_each_folder(test_source_path("tests/cases/refused"), refuse, *state) > 0);
 }
 
 static void test_mistakes_in_options(void **state) {
@@ -309,6 +326,7 @@ int main(void) {
         RUN_TEST(test_help_and_version),
         RUN_TEST(test_a_full_disk_is_a_failure),
         RUN_TEST(test_mistakes_in_options),
+        RUN_TEST(test_refused_models),
         RUN_TEST(test_the_printed_configuration_is_accepted_again),
         RUN_TEST(test_a_model_that_is_not_there),
         RUN_TEST(test_text_of_the_reference),
