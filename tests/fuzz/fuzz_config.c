@@ -1,0 +1,102 @@
+/* The input is a config.json, a zero byte, and the header of a safetensors file, which gets the right length
+ * in front and as much data (zeros) as the largest number in it says. The folder of the two is described and
+ * bound, and the ends of the first block's matrices are read. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/log.h"
+#include "engine/model/bind.h"
+#include "engine/model/describe.h"
+#include "tests/fuzz/fuzz.h"
+
+#define DATA_MAX (1u << 20)
+
+static void write_file(const char *folder, const char *name, const void *head, size_t head_size,
+                       const void *text, size_t size, size_t zeros) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    if (!file) abort();
+    if (fwrite(head, 1, head_size, file) != head_size || fwrite(text, 1, size, file) != size) abort();
+    if (fflush(file) != 0 || ftruncate(fileno(file), (off_t)(head_size + size + zeros)) != 0) abort();
+    fclose(file);
+}
+
+static void remove_folder(const char *folder) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    unlink(path);
+    rmdir(folder);
+}
+
+static size_t largest_number(const uint8_t *text, size_t size) {
+    size_t largest = 0, number = 0;
+    for (size_t i = 0; i < size; i++) {
+        bool digit = text[i] >= '0' && text[i] <= '9';
+        number = digit && number <= DATA_MAX ? number * 10 + (size_t)(text[i] - '0') : 0;
+        if (number > largest && number <= DATA_MAX) largest = number;
+    }
+    return largest;
+}
+
+static void touch_matrix(const struct matrix_view *m) {
+    double *row = malloc(m->in * sizeof *row);
+    if (!row) return;
+    matrix_read(m, 0, 1, row);
+    matrix_read(m, m->out - 1, 1, row);
+    free(row);
+}
+
+static void touch_model(const struct bound_model *b) {
+    const struct bound_layer *layer = &b->layers[0];
+    touch_matrix(&b->embedding);
+    touch_matrix(&b->head.weight);
+    touch_matrix(&layer->query.weight);
+    touch_matrix(&layer->key.weight);
+    touch_matrix(&layer->value.weight);
+    touch_matrix(&layer->up.weight);
+    double end;
+    if (layer->value.bias.tensor) vector_read_part(&layer->value.bias, layer->value.bias.count - 1, 1, &end);
+}
+
+/* An error must come with a text. */
+static bool passed(enum status status, const struct error *e) {
+    if (status != STATUS_OK && (e->code != status || !e->text[0])) abort();
+    return status == STATUS_OK;
+}
+
+static void describe_and_bind(const char *folder) {
+    struct error e = {0};
+    struct model_description d;
+    const struct family *family = NULL;
+    struct checkpoint *checkpoint;
+    struct bound_model bound;
+    if (passed(describe_model(folder, &d, &family, &e), &e) &&
+        passed(checkpoint_open(folder, &checkpoint, &e), &e)) {
+        if (passed(bound_model_init(&bound, &d, family, checkpoint, &e), &e)) touch_model(&bound);
+        bound_model_deinit(&bound);
+        checkpoint_close(checkpoint);
+    }
+    description_deinit(&d);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const uint8_t *zero = size ? memchr(data, 0, size) : NULL;
+    size_t config_size = zero ? (size_t)(zero - data) : size;
+    const uint8_t *header = zero ? zero + 1 : data;
+    uint64_t header_size = zero ? size - config_size - 1 : 0;
+    char folder[] = "/dev/shm/prenorm-fuzz-XXXXXX";
+    log_set_level(LOG_LEVEL_ERROR);
+    if (!mkdtemp(folder)) abort();
+    write_file(folder, "config.json", "", 0, data, config_size, 0);
+    if (zero)
+        write_file(folder, "model.safetensors", &header_size, sizeof header_size, header, header_size,
+                   largest_number(header, header_size));
+    describe_and_bind(folder);
+    remove_folder(folder);
+    return 0;
+}
