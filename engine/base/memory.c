@@ -14,7 +14,7 @@
  * pages the walks of the page table cost a good part of it. */
 #define MEMORY_HUGE_FROM (4 * MEMORY_HUGE_PAGE)
 
-void *memory_aligned(size_t count, size_t size, const char *what, struct error *e) {
+void *memory_aligned_unset(size_t count, size_t size, const char *what, struct error *e) {
     size_t bytes;
     if (!memory_multiply(count, size, &bytes) || bytes > PTRDIFF_MAX - MEMORY_HUGE_PAGE) {
         error_set(e, STATUS_NO_MEMORY, what, "%zu elements of %zu bytes are more than a size can express",
@@ -29,7 +29,12 @@ void *memory_aligned(size_t count, size_t size, const char *what, struct error *
     }
     /* A wish: where it is refused small pages serve as well. */
     if (huge) madvise(block, bytes, MADV_HUGEPAGE);
-    memset(block, 0, bytes);
+    return block;
+}
+
+void *memory_aligned(size_t count, size_t size, const char *what, struct error *e) {
+    void *block = memory_aligned_unset(count, size, what, e);
+    if (block) memset(block, 0, count * size);
     return block;
 }
 

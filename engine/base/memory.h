@@ -10,6 +10,10 @@
  * there is none; what names the thing for the message. free() frees. */
 void *memory_aligned(size_t count, size_t size, const char *what, struct error *e);
 
+/* The same with anything in it: for blocks that are written in full by the threads that will read them, so
+ * that one thread does not touch all pages first. */
+void *memory_aligned_unset(size_t count, size_t size, const char *what, struct error *e);
+
 /* count * size into *out; false on overflow. */
 static inline bool memory_multiply(size_t count, size_t size, size_t *out) {
     return !__builtin_mul_overflow(count, size, out);

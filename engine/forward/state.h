@@ -22,7 +22,7 @@ struct forward {
 
     /* strides */
     size_t entry_stride, branch_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
-        projected_stride, logits_stride, angle_stride, alibi_stride;
+        projected_stride, logits_stride, angle_stride, alibi_stride, narrow_stride;
 
     float *branch;     /* [rows, branch_width]: the main branch */
     float *normed;     /* [rows, branch_width]: only where a norm runs with its gain */
@@ -39,6 +39,7 @@ struct forward {
     float *projected;      /* [logit rows, embedding width] where the head is behind a projection */
     float *logits;         /* [logit rows, vocabulary] */
     float *sums;           /* [rows, widest out]: raw products of MATMUL_OPENBLAS */
+    float *narrow;         /* [rows, narrow_stride]: what narrow weights read, in the kernels' own form */
     double *entry_scratch; /* [workers][entry_stride] */
     float *alibi;          /* [heads, context] or NULL */
     size_t alibi_last;     /* as in struct attention */

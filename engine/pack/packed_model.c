@@ -10,8 +10,9 @@
 
 #include "engine/base/memory.h"
 
-/* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level cache. */
-#define BLOCK_ROWS KERNEL_PANEL
+/* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level
+ * cache. */
+#define BLOCK_ROWS   KERNEL_PANEL
 #define ALIGN_FLOATS (KERNEL_ALIGN / sizeof(float))
 
 /* ---- layout of the one allocation ---- */
@@ -20,29 +21,39 @@
 struct carve {
     float *base;
     size_t used;
+    bool fresh; /* memory with anything in it: what packing does not write in full is zeroed */
+    enum matmul_kind matmul;
+    enum weight_type weights;
 };
 
-static float *take(struct carve *carve, size_t floats) {
+static float *take_unset(struct carve *carve, size_t floats) {
     float *piece = carve->base ? carve->base + carve->used : NULL;
     carve->used += (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     return piece;
 }
 
-static size_t weight_floats(const struct packed_linear *l) {
-    return (l->matmul == MATMUL_OWN ? kernel_panels(l->out) * KERNEL_PANEL : l->out) * l->in;
+static float *take(struct carve *carve, size_t floats) {
+    size_t before = carve->used;
+    float *piece = take_unset(carve, floats);
+    if (piece && carve->fresh) memset(piece, 0, (carve->used - before) * sizeof *piece);
+    return piece;
 }
 
-size_t packed_linear_bytes(const struct packed_linear *l) { return weight_floats(l) * sizeof(float); }
+size_t packed_linear_bytes(const struct packed_linear *l) {
+    if (l->matmul == MATMUL_OPENBLAS) return l->out * l->in * sizeof(float);
+    return kernel_panels(l->out) * kernel_panel_bytes(l->type, l->in);
+}
 
-static void place_linear(struct carve *carve, const struct converted_linear *from, enum matmul_kind matmul,
+static void place_linear(struct carve *carve, const struct converted_linear *from, enum weight_type type,
                          struct packed_linear *to) {
-    *to = (struct packed_linear){.out = from->out, .in = from->in, .matmul = matmul};
-    to->weights = take(carve, weight_floats(to));
+    *to = (struct packed_linear){.out = from->out, .in = from->in, .matmul = carve->matmul, .type = type};
+    to->weights = take_unset(carve, packed_linear_bytes(to) / sizeof(float));
     if (converted_linear_has_bias(from)) to->bias = take(carve, kernel_panels(from->out) * KERNEL_PANEL);
 }
 
 /* heads: how many share a norm of one head's width (1 for other norms). */
-static void place_norm(struct carve *carve, const struct converted_norm *from, size_t heads, struct packed_norm *to) {
+static void place_norm(struct carve *carve, const struct converted_norm *from, size_t heads,
+                       struct packed_norm *to) {
     *to = (struct packed_norm){
         .kind = from->kind,
         .folded = from->folded,
@@ -59,8 +70,8 @@ static size_t norm_heads(const struct model_description *d, size_t heads) {
     return d->qk_norm == QK_NORM_PER_HEAD ? heads : 1;
 }
 
-static void place_sublayer(struct carve *carve, const struct converted_model *c, const struct converted_sublayer *from,
-                           enum matmul_kind matmul, struct packed_sublayer *to) {
+static void place_sublayer(struct carve *carve, const struct converted_model *c,
+                           const struct converted_sublayer *from, struct packed_sublayer *to) {
     *to = (struct packed_sublayer){
         .residual_factor = (float)from->residual_factor,
         .rescale = (float)from->rescale,
@@ -68,34 +79,37 @@ static void place_sublayer(struct carve *carve, const struct converted_model *c,
     place_norm(carve, &from->norm, 1, &to->norm);
     place_norm(carve, &from->inner_norm, 1, &to->inner_norm);
     place_norm(carve, &from->post_norm, 1, &to->post_norm);
-    place_linear(carve, &from->exit, matmul, &to->exit);
+    place_linear(carve, &from->exit, carve->weights, &to->exit);
     if (from->residual_scale) to->residual_scale = take(carve, c->description->width);
 }
 
-static void place_layer(struct carve *carve, const struct converted_model *c, size_t i, enum matmul_kind matmul,
+static void place_layer(struct carve *carve, const struct converted_model *c, size_t i,
                         struct packed_layer *to) {
     const struct converted_layer *from = &c->layers[i];
-    place_sublayer(carve, c, &from->attention, matmul, &to->attention);
-    place_sublayer(carve, c, &from->mlp, matmul, &to->mlp);
+    place_sublayer(carve, c, &from->attention, &to->attention);
+    place_sublayer(carve, c, &from->mlp, &to->mlp);
     place_norm(carve, &from->query_norm, norm_heads(c->description, c->description->heads), &to->query_norm);
     place_norm(carve, &from->key_norm, norm_heads(c->description, c->description->kv_heads), &to->key_norm);
-    place_linear(carve, &from->qkv, matmul, &to->qkv);
-    place_linear(carve, &from->up, matmul, &to->up);
+    place_linear(carve, &from->qkv, carve->weights, &to->qkv);
+    place_linear(carve, &from->up, carve->weights, &to->up);
 }
 
 /* Everything of the model; p->layers may be NULL when only the size matters. */
 static void place_all(struct carve *carve, const struct converted_model *c, struct packed_model *p) {
     struct packed_layer unused;
     for (size_t i = 0; i < c->description->layers; i++)
-        place_layer(carve, c, i, p->matmul, p->layers ? &p->layers[i] : &unused);
+        place_layer(carve, c, i, p->layers ? &p->layers[i] : &unused);
     place_norm(carve, &c->final_norm, 1, &p->final_norm);
-    if (c->project_out.part_count) place_linear(carve, &c->project_out, p->matmul, &p->project_out);
-    place_linear(carve, &c->head, p->matmul, &p->head);
+    if (c->project_out.part_count) place_linear(carve, &c->project_out, carve->weights, &p->project_out);
+    /* In int4 the head alone would cost as much quality as all layers together. */
+    place_linear(carve, &c->head, carve->weights == WEIGHT_TYPE_INT4 ? WEIGHT_TYPE_INT8 : carve->weights,
+                 &p->head);
 }
 
-size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul) {
-    struct carve carve = {0};
-    struct packed_model size_only = {.matmul = matmul};
+size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul,
+                          enum weight_type weights) {
+    struct carve carve = {.matmul = matmul, .weights = weights};
+    struct packed_model size_only = {0};
     place_all(&carve, c, &size_only);
     return carve.used * sizeof(float);
 }
@@ -128,8 +142,10 @@ static const struct job *job_of_tile(const struct packing *p, size_t tile) {
     size_t low = 0, high = p->job_count;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
-        if (p->jobs[middle].first_tile <= tile) low = middle;
-        else high = middle;
+        if (p->jobs[middle].first_tile <= tile)
+            low = middle;
+        else
+            high = middle;
     }
     return &p->jobs[low];
 }
@@ -139,12 +155,13 @@ static void prepare_tile(void *context, size_t tile, size_t worker) {
     converted_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride);
 }
 
-static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count, const double *rows) {
+static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count,
+                       const double *rows) {
     if (p->model->matmul == MATMUL_OWN) {
-        kernel_pack_f32(rows, first, count, job->to->in, job->to->weights);
+        kernel_pack(job->to->type, rows, first, count, job->to->in, job->to->weights);
         return;
     }
-    float *to = job->to->weights + first * job->to->in;
+    float *to = (float *)job->to->weights + first * job->to->in;
     for (size_t i = 0; i < count * job->to->in; i++) to[i] = (float)rows[i];
 }
 
@@ -204,10 +221,12 @@ static void add_jobs(struct packing *p, struct converted_model *c, struct packed
     add_job(p, &c->head, &model->head);
 }
 
-/* The checkpoint's pages have been read and are not needed again; entry rows fault in when they are looked up. */
+/* The checkpoint's pages have been read and are not needed again; entry rows fault in when they are looked
+ * up. */
 static void release_checkpoint(const struct converted_model *c) {
     const struct checkpoint *checkpoint = c->bound->checkpoint;
-    for (size_t i = 0; i < checkpoint_count(checkpoint); i++) checkpoint_release(checkpoint, checkpoint_at(checkpoint, i));
+    for (size_t i = 0; i < checkpoint_count(checkpoint); i++)
+        checkpoint_release(checkpoint, checkpoint_at(checkpoint, i));
 }
 
 static enum status pack_all(struct packed_model *model, struct converted_model *c, struct workers *workers,
@@ -230,33 +249,73 @@ static enum status pack_all(struct packed_model *model, struct converted_model *
     return status;
 }
 
-enum status packed_model_init(struct packed_model *p, struct converted_model *c, enum matmul_kind matmul,
-                              struct workers *workers, pack_progress_fn progress, void *context, struct error *e) {
-    *p = (struct packed_model){.converted = c, .description = c->description, .matmul = matmul};
-    p->memory_floats = packed_model_bytes(c, matmul) / sizeof(float);
-    p->layers = memory_aligned(c->description->layers, sizeof *p->layers, "packed layers", e);
-    p->memory = memory_aligned(p->memory_floats, sizeof(float), "packed weights", e);
-    if (!p->layers || !p->memory) return STATUS_NO_MEMORY;
-    struct carve carve = {.base = p->memory};
-    place_all(&carve, c, p);
-    return pack_all(p, c, workers, progress, context, e);
+static void find_widest(void *context, const struct packed_linear *l) {
+    size_t *widest = context;
+    if (l->in > *widest) *widest = l->in;
 }
 
-enum status packed_model_map(struct packed_model *p, const struct converted_model *c, const void *memory, size_t bytes,
-                             struct error *e) {
-    *p = (struct packed_model){.converted = c, .description = c->description, .borrowed = true};
-    size_t expected = packed_model_bytes(c, MATMUL_OWN);
-    assert((uintptr_t)memory % KERNEL_ALIGN == 0);
-    if (bytes != expected)
-        return error_set(e, STATUS_MALFORMED, "packed weights", "%zu bytes; a model of this configuration has %zu", bytes,
-                         expected);
+static enum status check_types(const struct packed_model *p, struct error *e) {
+    bool whole = p->weights == WEIGHT_TYPE_INT8 || p->weights == WEIGHT_TYPE_INT4;
+    size_t widest = 0;
+    if (p->matmul == MATMUL_OPENBLAS && p->weights != WEIGHT_TYPE_F32)
+        return error_set(e, STATUS_UNSUPPORTED, "weights",
+                         "'%s' needs our own products, openblas has f32 alone", weight_type_name(p->weights));
+    packed_model_each_linear(p, find_widest, &widest);
+    if (whole && widest > KERNEL_INT8_K_MAX)
+        return error_set(e, STATUS_UNSUPPORTED, "weights",
+                         "'%s': a linear has %zu inputs, at most %d can be summed",
+                         weight_type_name(p->weights), widest, KERNEL_INT8_K_MAX);
+    return STATUS_OK;
+}
+
+/* Places everything over memory, which is written by the caller or was before (not fresh). */
+static enum status place(struct packed_model *p, const struct converted_model *c, bool fresh,
+                         struct error *e) {
+    struct carve carve = {.base = p->memory, .fresh = fresh, .matmul = p->matmul, .weights = p->weights};
     p->layers = memory_aligned(c->description->layers, sizeof *p->layers, "packed layers", e);
     if (!p->layers) return STATUS_NO_MEMORY;
+    place_all(&carve, c, p);
+    return check_types(p, e);
+}
+
+enum status packed_model_init(struct packed_model *p, struct converted_model *c, enum matmul_kind matmul,
+                              enum weight_type weights, struct workers *workers, pack_progress_fn progress,
+                              void *context, struct error *e) {
+    *p = (struct packed_model){
+        .converted = c, .description = c->description, .matmul = matmul, .weights = weights};
+    p->memory_floats = packed_model_bytes(c, matmul, weights) / sizeof(float);
+    p->memory = memory_aligned_unset(p->memory_floats, sizeof(float), "packed weights", e);
+    if (!p->memory) return STATUS_NO_MEMORY;
+    enum status status = place(p, c, true, e);
+    return status == STATUS_OK ? pack_all(p, c, workers, progress, context, e) : status;
+}
+
+enum status packed_model_map(struct packed_model *p, const struct converted_model *c,
+                             enum weight_type weights, const void *memory, size_t bytes, struct error *e) {
+    *p = (struct packed_model){
+        .converted = c, .description = c->description, .weights = weights, .borrowed = true};
+    size_t expected = packed_model_bytes(c, MATMUL_OWN, weights);
+    assert((uintptr_t)memory % KERNEL_ALIGN == 0);
+    if (bytes != expected)
+        return error_set(e, STATUS_MALFORMED, "packed weights",
+                         "%zu bytes; a model of this configuration has %zu", bytes, expected);
     p->memory = (float *)(uintptr_t)memory;
     p->memory_floats = bytes / sizeof(float);
-    struct carve carve = {.base = p->memory};
-    place_all(&carve, c, p);
-    return STATUS_OK;
+    return place(p, c, false, e);
+}
+
+void packed_model_each_linear(const struct packed_model *p,
+                              void (*each)(void *context, const struct packed_linear *linear),
+                              void *context) {
+    for (size_t i = 0; i < p->description->layers; i++) {
+        const struct packed_layer *layer = &p->layers[i];
+        each(context, &layer->qkv);
+        each(context, &layer->attention.exit);
+        each(context, &layer->up);
+        each(context, &layer->mlp.exit);
+    }
+    if (p->project_out.out) each(context, &p->project_out);
+    each(context, &p->head);
 }
 
 static void run_norm(const struct converted_norm *from, bool run, struct packed_norm *to) {

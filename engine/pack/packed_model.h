@@ -1,5 +1,6 @@
-/* A converted model in the layout that kernels read: every linear folded, rounded once to f32 and packed in panels, block
- * of rows by block of rows over the compute threads. The peak of memory is the packed model plus one block a thread. */
+/* A converted model in the layout that kernels read: every linear folded, rounded once to its type and packed
+ * in panels, block of rows by block of rows over the compute threads. The peak of memory is the packed model
+ * plus one block a thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,9 +10,10 @@
 #include "engine/convert/converted.h"
 #include "engine/kernel/kernel.h"
 
-/* Names the order and the form of everything in packed_model.memory for MATMUL_OWN: the same on every machine and for
- * every instruction set. Another name is due whenever place_all() or the panels (engine/kernel/kernel.h) change, so that
- * memory that was written to a file is never read as something else. */
+/* Names the order and the form of everything in packed_model.memory for MATMUL_OWN: the same on every machine
+ * and for every instruction set. Another name is due whenever place_all() or the panels
+ * (engine/kernel/kernel.h) change, so that memory that was written to a file is never read as something else.
+ */
 #define PACKED_LAYOUT "panels48-1"
 
 enum matmul_kind {
@@ -22,8 +24,10 @@ enum matmul_kind {
 struct packed_linear {
     size_t out, in;
     enum matmul_kind matmul;
-    float *weights; /* panels, or rows when MATMUL_OPENBLAS */
-    float *bias;    /* [out] or NULL */
+    enum weight_type type;
+    void *weights; /* panels of the type, or rows of floats when MATMUL_OPENBLAS */
+    float *bias;   /* [out] or NULL */
+    float *factor; /* [in]: rows are multiplied by it before they become integers; or NULL */
 };
 
 /* A norm as it runs. Folded: only a scale a row. */
@@ -54,6 +58,7 @@ struct packed_model {
     const struct converted_model *converted; /* for the entry rows */
     const struct model_description *description;
     enum matmul_kind matmul;
+    enum weight_type weights; /* of all linears, but that the head of an int4 model is int8 */
     struct packed_layer *layers;
     struct packed_norm final_norm;
     struct packed_linear project_out; /* out 0: none */
@@ -67,21 +72,28 @@ struct packed_model {
 typedef void (*pack_progress_fn)(void *context, double share);
 
 /* Bytes that packed_model_init will allocate: for the plan of memory, before anything is packed. */
-size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul);
+size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul, enum weight_type weights);
 
-/* Borrows c (and the checkpoint under it) until packed_model_deinit. */
+/* Borrows c (and the checkpoint under it) until packed_model_deinit. STATUS_UNSUPPORTED: MATMUL_OPENBLAS with
+ * other weights than f32, or a linear too wide for integer sums (KERNEL_INT8_K_MAX). */
 enum status packed_model_init(struct packed_model *p, struct converted_model *c, enum matmul_kind matmul,
-                              struct workers *workers, pack_progress_fn progress, void *context, struct error *e);
+                              enum weight_type weights, struct workers *workers, pack_progress_fn progress,
+                              void *context, struct error *e);
 
-/* The same over memory that a packed model of this conversion had before, in PACKED_LAYOUT: nothing is read or written
- * now. Borrows c and memory, which is aligned to KERNEL_ALIGN, until packed_model_deinit. STATUS_MALFORMED when bytes
- * is not what such a model has. */
-enum status packed_model_map(struct packed_model *p, const struct converted_model *c, const void *memory, size_t bytes,
-                             struct error *e);
+/* The same over memory that a packed model of this conversion and type had before, in PACKED_LAYOUT: nothing
+ * is read or written now. Borrows c and memory, which is aligned to KERNEL_ALIGN, until packed_model_deinit.
+ * STATUS_MALFORMED when bytes is not what such a model has. */
+enum status packed_model_map(struct packed_model *p, const struct converted_model *c,
+                             enum weight_type weights, const void *memory, size_t bytes, struct error *e);
 void packed_model_deinit(struct packed_model *p);
 
 /* Bytes of a linear's packed weights, as a product reads them. */
 size_t packed_linear_bytes(const struct packed_linear *l);
 
-/* Lets the folded norms run or not; without them the results are wrong, but what they cost can be measured. */
+/* Calls each for every linear of the model: of the layers, of the projection if there is one, of the head. */
+void packed_model_each_linear(const struct packed_model *p,
+                              void (*each)(void *context, const struct packed_linear *linear), void *context);
+
+/* Lets the folded norms run or not; without them the results are wrong, but what they cost can be measured.
+ */
 void packed_model_run_norms(struct packed_model *p, bool run);

@@ -33,6 +33,8 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
     if (!norm_form_from_name(none ? "crmsnorm" : o->norm_form, &loader.form))
         return error_set(e, STATUS_INVALID_ARGUMENT, "norm-form", "'%s' is unknown", o->norm_form);
     loader.matmul = strcmp(o->matmul, "openblas") == 0 ? MATMUL_OPENBLAS : MATMUL_OWN;
+    if (!weight_type_from_name(o->weights, &loader.weights))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is unknown", o->weights);
     enum status status = kernel_select(o->isa, &m->kernels, e);
     if (status == STATUS_OK)
         status = workers_create(o->threads ? o->threads : workers_default_count(), &m->workers, e);
@@ -110,17 +112,13 @@ static enum status open_pool(struct bench_model *m, size_t batch, size_t positio
     return status;
 }
 
-static size_t linear_bytes(const struct packed_linear *l) {
-    return packed_linear_bytes(l);
-}
-
 /* Bytes and multiply-adds of the linears that every row passes, and of the head. */
 static void count_linears(const struct packed_model *p, double *bytes, double *products) {
     for (size_t i = 0; i < p->description->layers; i++) {
         const struct packed_linear *all[] = {&p->layers[i].qkv, &p->layers[i].up,
                                              &p->layers[i].attention.exit, &p->layers[i].mlp.exit};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
-            *bytes += (double)linear_bytes(all[k]);
+            *bytes += (double)packed_linear_bytes(all[k]);
             *products += (double)all[k]->in * (double)all[k]->out;
         }
     }
@@ -136,7 +134,7 @@ static void add_step_cost(const struct bench_model *m, size_t rows, size_t logit
     double cache_floats =
         2.0 * (double)d->layers * (double)d->kv_heads * (double)d->head_dim * (double)cached;
     count_linears(p, &bytes, &products);
-    cost->bytes += bytes + (double)linear_bytes(&p->head) + cache_floats * sizeof(float) +
+    cost->bytes += bytes + (double)packed_linear_bytes(&p->head) + cache_floats * sizeof(float) +
                    (double)rows * (double)d->width * sizeof(float);
     cost->flops += 2 * (products * (double)rows + head * (double)logit_rows);
 }

@@ -72,7 +72,7 @@ static struct verify_figures run_packed(struct fixture *f) {
 static void test_packed_model_passes(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > 0 && figures.largest <= VERIFY_BOUND_F32);
 }
@@ -81,7 +81,7 @@ static void test_packed_model_passes(void **state) {
 static void test_wrong_weight_is_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
     f->packed.memory[KERNEL_PANEL * 3 + 1] += 0.05f;
     assert_true(run_packed(f).largest > VERIFY_BOUND_F32);
 }
@@ -91,7 +91,7 @@ static void test_wrong_conversion_is_seen(void **state) {
     struct error e = {0};
     /* As if the divisor were the compressed width. */
     for (size_t i = 0; i < f->description.layers; i++) f->converted.layers[i].attention.norm.divisor--;
-    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > VERIFY_BOUND_F32 && figures.kl > 0);
 }
