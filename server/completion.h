@@ -38,7 +38,7 @@ struct prompt {
     /* with echo and logprobs: of the prompt's tokens, the same for every choice */
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
     size_t scored;                 /* prompt tokens of which the log-probability is there */
-    size_t scored_offset;          /* where the text of the next one starts */
+    size_t scored_bytes, scored_characters; /* of the echo: where the next scored token starts */
     struct engine_request *handle; /* NULL before admission and after the end */
     struct choice *choices;        /* params.best_of of them */
     size_t finished;

@@ -84,13 +84,37 @@ static void begin_choice(struct prompt *p, struct choice *choice) {
     choice->characters = choice->next_offset = p->echo_characters;
 }
 
+/* Bytes that a token has in a text: those of its own text, or as many as "bytes:\xe2\x80" says. */
+static size_t token_bytes(const char *token, size_t length) {
+    bool escaped = length >= 6 && memcmp(token, "bytes:", 6) == 0;
+    return escaped ? (length - 6) / 4 : length;
+}
+
+/* Where a token that starts at `from` of the echo ends. Tokens without text in it (a BOS that the tokenizer added) take no
+ * room; decoders put spaces between tokens that do not have them themselves. */
+static size_t find_in_echo(const struct prompt *p, size_t from, const char *token, size_t length) {
+    size_t bytes = token_bytes(token, length);
+    if (bytes != length) return from + bytes < p->echo_length ? from + bytes : p->echo_length;
+    for (size_t at = from; at + bytes <= p->echo_length; at++) {
+        if (memcmp(p->echo + at, token, bytes) == 0) return at + bytes;
+        if (p->echo[at] != ' ') break;
+    }
+    return from;
+}
+
+static bool is_inside_character(const struct prompt *p, size_t at) {
+    return at < p->echo_length && ((unsigned char)p->echo[at] & 0xc0) == 0x80;
+}
+
 static void score_prompt_token(struct prompt *p, const struct engine_event *event) {
     struct logprob_buffers to = {&p->tokens, &p->token_logprobs, &p->top_logprobs, &p->text_offsets};
-    size_t own = write_logprobs(to, p->completion->engine, event, p->scored_offset);
+    char token[TOKEN_TEXT_SIZE];
+    size_t length = engine_token_text(p->completion->engine, event->id, token, sizeof token);
+    write_logprobs(to, p->completion->engine, event, p->scored_characters);
+    size_t end = find_in_echo(p, p->scored_bytes, token, length);
+    for (; p->scored_bytes < end; p->scored_bytes++) /* a character counts once its last byte has passed */
+        p->scored_characters += !is_inside_character(p, p->scored_bytes + 1);
     p->scored++;
-    /* Special tokens may have no text in the echo: offsets stay inside it. */
-    p->scored_offset += own;
-    if (p->scored_offset > p->echo_characters) p->scored_offset = p->echo_characters;
 }
 
 static size_t longest_stop(const struct api_params *params) {
