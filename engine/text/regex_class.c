@@ -360,8 +360,11 @@ static void read_operand(struct regex_parser *p, struct operand *o) {
         else
             read_range(p, o);
     }
-    if (p->status == STATUS_OK && o->items.length + o->others.length == 0) regex_refuse(p, "an empty set");
-    if (o->items.failed || o->others.failed) p->out->failed = true;
+    if (p->status != STATUS_OK) return;
+    if (o->items.failed || o->others.failed)
+        p->status = text_no_memory(p->error);
+    else if (o->items.length + o->others.length == 0)
+        regex_refuse(p, "an empty set");
 }
 
 static void emit_bytes(struct regex_parser *p, const struct text_buffer *b) {
