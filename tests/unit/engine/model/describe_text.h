@@ -13,15 +13,20 @@ static inline void assert_number(double found, double expected) {
 }
 
 /* text is JSON with ' for ", so that it reads well in C. */
-static inline enum status describe_text(const char *text, struct model_description *d, struct error *e) {
-    char *json = strdup(text), *folder = test_folder_create();
+static inline void write_config(const char *folder, const char *text) {
+    char *json = strdup(text);
     for (char *c = json; *c; c++)
         if (*c == '\'') *c = '"';
     test_file_write(folder, "config.json", json, strlen(json));
+    free(json);
+}
+
+static inline enum status describe_text(const char *text, struct model_description *d, struct error *e) {
+    char *folder = test_folder_create();
+    write_config(folder, text);
     const struct family *family = NULL;
     enum status status = describe_model(folder, d, &family, e);
     test_folder_remove(folder);
-    free(json);
     return status;
 }
 

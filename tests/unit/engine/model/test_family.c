@@ -54,6 +54,9 @@ static void test_unknown_types(void **state) {
     assert_refused("[]", "model_type");
     assert_refused("{'model_type': 'GPT2'}", "GPT2");
     assert_refused("{'model_type': ''}", "unknown");
+    assert_refused("{'model_type': 'bert'}", "bert|Post-LN");
+    assert_refused("{'model_type': 'qwen3_moe'}", "qwen3_moe|mixture of experts");
+    assert_refused("{'model_type': 'RefinedWebModel'}", "RefinedWebModel|falcon");
 }
 
 /* ---- refusals: what no family can have ---- */
