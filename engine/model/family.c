@@ -13,24 +13,55 @@ const struct family *const family_list[] = {
     &family_starcoder2,  &family_xglm,      &family_prenorm,  NULL,
 };
 
+#define POST_LN   "is Post-LN (the norm stands on the main branch): it has no Pre-CRMSNorm form"
+#define RMS_NORM  "uses RMSNorm: there is no LayerNorm to convert"
+#define EXPERTS   "is a mixture of experts: not supported"
+#define ENCODER   "has an encoder: only decoders are served"
+#define RECURRENT "is no transformer: not supported"
+#define FALCON                                                                                               \
+    "is an old name of falcon with other keys: expected a checkpoint that transformers has saved as falcon"
+
 /* Model types that are known and can't be served, each with the reason. */
 static const struct {
     const char *model_type, *reason;
 } refused[] = {
-    {"openai-gpt", "is Post-LN (the norm stands on the main branch): it has no Pre-CRMSNorm form"},
-    {"llama", "uses RMSNorm: there is no LayerNorm to convert"},
-    {"mistral", "uses RMSNorm: there is no LayerNorm to convert"},
-    {"qwen2", "uses RMSNorm: there is no LayerNorm to convert"},
-    {"qwen3", "uses RMSNorm: there is no LayerNorm to convert"},
-    {"gemma", "uses RMSNorm: there is no LayerNorm to convert"},
-    {"gemma2", "uses RMSNorm: there is no LayerNorm to convert"},
-    {"gemma3", "uses RMSNorm: there is no LayerNorm to convert"},
-    {"gemma3_text", "uses RMSNorm: there is no LayerNorm to convert"},
-    {"phi3", "uses RMSNorm: there is no LayerNorm to convert"},
+    {"openai-gpt", POST_LN},
+    {"bert", POST_LN},
+    {"roberta", POST_LN},
+    {"llama", RMS_NORM},
+    {"mistral", RMS_NORM},
+    {"ministral", RMS_NORM},
+    {"qwen2", RMS_NORM},
+    {"qwen3", RMS_NORM},
+    {"gemma", RMS_NORM},
+    {"gemma2", RMS_NORM},
+    {"gemma3", RMS_NORM},
+    {"gemma3_text", RMS_NORM},
+    {"phi3", RMS_NORM},
+    {"granite", RMS_NORM},
+    {"glm", RMS_NORM},
+    {"glm4", RMS_NORM},
+    {"smollm3", RMS_NORM},
     {"olmo2", "uses RMSNorm after the sub-layer: there is no LayerNorm to convert"},
-    {"mixtral", "is a mixture of experts with RMSNorm: neither is supported"},
-    {"dbrx", "is a mixture of experts: not supported"},
-    {"phimoe", "is a mixture of experts: not supported"},
+    {"olmo3", "uses RMSNorm after the sub-layer: there is no LayerNorm to convert"},
+    {"mixtral", EXPERTS},
+    {"dbrx", EXPERTS},
+    {"phimoe", EXPERTS},
+    {"olmoe", EXPERTS},
+    {"gpt_oss", EXPERTS},
+    {"qwen2_moe", EXPERTS},
+    {"qwen3_moe", EXPERTS},
+    {"deepseek_v2", EXPERTS},
+    {"deepseek_v3", EXPERTS},
+    {"t5", ENCODER},
+    {"bart", ENCODER},
+    {"mbart", ENCODER},
+    {"whisper", ENCODER},
+    {"rwkv", RECURRENT},
+    {"mamba", RECURRENT},
+    {"mamba2", RECURRENT},
+    {"RefinedWeb", FALCON},
+    {"RefinedWebModel", FALCON},
 };
 
 const struct family *family_find(const char *model_type, struct error *e) {
