@@ -1,0 +1,117 @@
+#include "tests/support/test_support.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/sched/inbox.h"
+
+static struct inbox inbox;
+
+static int start(void **state) {
+    (void)state;
+    struct error e;
+    assert_ok(inbox_init(&inbox, 4, 100, &e));
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    inbox_deinit(&inbox);
+    return 0;
+}
+
+/* Only what the inbox looks at. */
+static struct engine_request request_of(uint32_t choices, size_t tokens) {
+    return (struct engine_request){.choices = choices, .prompt_count = tokens, .references = 1};
+}
+
+static enum status admit(struct engine_request *request) {
+    struct error e;
+    return inbox_admit(&inbox, &request, 1, &e);
+}
+
+static void arrivals_come_in_order_and_count_until_they_left(void **state) {
+    (void)state;
+    struct engine_request a = request_of(1, 10), b = request_of(2, 20), *arrivals;
+    size_t choices, tokens;
+    assert_int_equal(admit(&a), STATUS_OK);
+    assert_int_equal(admit(&b), STATUS_OK);
+    assert_int_equal(a.references, 2);
+    assert_true(inbox_wait(&inbox, UINT64_MAX, &arrivals));
+    assert_ptr_equal(arrivals, &a);
+    assert_ptr_equal(arrivals->next_arrival, &b);
+    assert_null(b.next_arrival);
+    inbox_waiting(&inbox, &choices, &tokens);
+    assert_int_equal(choices, 3);
+    assert_int_equal(tokens, 50);
+    inbox_left(&inbox, 2, 40);
+    inbox_waiting(&inbox, &choices, &tokens);
+    assert_int_equal(choices, 1);
+    assert_int_equal(tokens, 10);
+    assert_true(inbox_wait(&inbox, 0, &arrivals));
+    assert_null(arrivals);
+}
+
+static void limits_are_in_choices_and_in_tokens(void **state) {
+    (void)state;
+    struct engine_request large = request_of(1, 5000), small = request_of(1, 1), wide = request_of(5, 1);
+    struct engine_request few[4], *arrivals;
+    assert_int_equal(admit(&wide), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(admit(&large), STATUS_OK); /* alone */
+    assert_int_equal(admit(&small), STATUS_LIMIT);
+    inbox_left(&inbox, 1, 5000);
+    for (int i = 0; i < 4; i++) {
+        few[i] = request_of(1, 1);
+        assert_int_equal(admit(&few[i]), STATUS_OK);
+    }
+    assert_int_equal(admit(&small), STATUS_LIMIT);
+    assert_int_equal(small.references, 1);
+    inbox_wait(&inbox, 0, &arrivals);
+}
+
+static void draining_and_closing_refuse(void **state) {
+    (void)state;
+    struct engine_request request = request_of(1, 1), *arrivals;
+    inbox_drain(&inbox);
+    assert_int_equal(admit(&request), STATUS_CLOSING);
+    assert_true(inbox_wait(&inbox, 0, &arrivals));
+    inbox_close(&inbox);
+    assert_false(inbox_wait(&inbox, UINT64_MAX, &arrivals));
+}
+
+static void a_ring_before_the_wait_is_not_lost(void **state) {
+    (void)state;
+    struct engine_request *arrivals;
+    inbox_ring(&inbox);
+    assert_true(inbox_wait(&inbox, UINT64_MAX, &arrivals)); /* would sleep for ever */
+    uint64_t start_ns = clock_ns();
+    assert_true(inbox_wait(&inbox, start_ns + 3000000, &arrivals)); /* one ring, one return */
+    assert_true(clock_ns() >= start_ns + 3000000);
+}
+
+static void *ring_later(void *context) {
+    usleep(2000);
+    inbox_ring(context);
+    return NULL;
+}
+
+static void a_ring_wakes_the_sleeper(void **state) {
+    (void)state;
+    struct engine_request *arrivals;
+    pthread_t thread;
+    pthread_create(&thread, NULL, ring_later, &inbox);
+    assert_true(inbox_wait(&inbox, UINT64_MAX, &arrivals));
+    pthread_join(thread, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(arrivals_come_in_order_and_count_until_they_left, start, stop),
+        cmocka_unit_test_setup_teardown(limits_are_in_choices_and_in_tokens, start, stop),
+        cmocka_unit_test_setup_teardown(draining_and_closing_refuse, start, stop),
+        cmocka_unit_test_setup_teardown(a_ring_before_the_wait_is_not_lost, start, stop),
+        cmocka_unit_test_setup_teardown(a_ring_wakes_the_sleeper, start, stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
