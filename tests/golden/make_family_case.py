@@ -113,6 +113,7 @@ VARIANTS = {
     "olmo-dynamic": ("olmo", dict(max_position_embeddings=26, rope_scaling=ROPE_DYNAMIC)),
     "olmo-tied": ("olmo", dict(tie_word_embeddings=True, rope_theta=500.0, hidden_act="gelu")),
     "nemotron-biases": ("nemotron", dict(attention_bias=True, mlp_bias=True, partial_rotary_factor=1.0)),
+    "nemotron-linear": ("nemotron", dict(rope_parameters=dict(ROPE_LINEAR, rope_theta=500.0))),
     "nemotron-odd-rotary": ("nemotron", dict(head_dim=20, partial_rotary_factor=0.27, tie_word_embeddings=True)),
     "xglm-unscaled": ("xglm", dict(scale_embedding=False, tie_word_embeddings=False, activation_function="relu")),
     "xglm-odd-width": ("xglm", dict(d_model=33, attention_heads=3)),
