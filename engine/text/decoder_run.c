@@ -14,13 +14,15 @@ static const char replacement_utf8[] = "\xEF\xBF\xBD";
 
 struct stage {
     const struct decoder_step *step;
-    struct text_buffer token; /* what was gathered of the token at hand */
-    struct text_buffer
-        held;        /* ByteLevel, ByteFallback: bytes that are no text yet; BPEDecoder: the last token */
+    /* What was gathered of the token at hand. */
+    struct text_buffer token;
+    /* ByteLevel, ByteFallback: bytes that are no text yet; BPEDecoder: the last token; Replace: the result.
+     */
+    struct text_buffer held;
     bool past_first; /* a token has ended here before */
     bool in_token;   /* DECODER_JOIN: the token at hand was begun */
-    int64_t stripped,
-        trailing; /* Strip: characters taken at the start of the token; those held back at its end */
+    /* Strip: characters taken at the start of the token, and those held back at its end. */
+    int64_t stripped, trailing;
 };
 
 struct decoder_run {
