@@ -1,0 +1,241 @@
+/* The door, over the bundled model: what it refuses when opening, what it says about itself, texts, and
+ * closing while things run. (Texts and bits: tests/golden/test_same_bits.c.) */
+#include "tests/support/test_support.h"
+
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+
+static struct engine *engine;
+
+static struct engine_options options(void) {
+    return (struct engine_options){.model = test_source_path("deploy/models/tales"),
+                                   .norm_form = "crmsnorm",
+                                   .weights = "f32",
+                                   .kv_type = "auto",
+                                   .matmul = "own",
+                                   .isa = "auto",
+                                   .threads = 2,
+                                   .context = 64,
+                                   .kv_page_tokens = 16,
+                                   .sequences_max = 4,
+                                   .queue_max = 8,
+                                   .step_tokens = 32,
+                                   .mailbox_events = 4,
+                                   .logprobs_max = 5};
+}
+
+static int open_engine(void **state) {
+    (void)state;
+    struct error e;
+    struct engine_options o = options();
+    assert_ok(engine_open(&o, &engine, &e));
+    return 0;
+}
+
+static int close_engine(void **state) {
+    (void)state;
+    engine_close(engine);
+    return 0;
+}
+
+static void refuse(const struct engine_options *o, enum status status, const char *where) {
+    struct engine *none;
+    struct error e;
+    assert_int_equal(engine_open(o, &none, &e), status);
+    assert_null(none);
+    assert_string_equal(e.where, where);
+    assert_true(strlen(e.text) > 0);
+}
+
+static void refuses_options_that_it_cannot_honour(void **state) {
+    (void)state;
+    struct engine_options o = options();
+    o.norm_form = "batchnorm";
+    refuse(&o, STATUS_INVALID_ARGUMENT, "norm_form");
+    o = options(), o.weights = "int3";
+    refuse(&o, STATUS_INVALID_ARGUMENT, "weights");
+    o = options(), o.kv_type = "int1";
+    refuse(&o, STATUS_UNSUPPORTED, "kv_type");
+    o = options(), o.matmul = "abacus";
+    refuse(&o, STATUS_INVALID_ARGUMENT, "matmul");
+    o = options(), o.kv_page_tokens = 24;
+    refuse(&o, STATUS_INVALID_ARGUMENT, "kv_page_tokens");
+    o = options(), o.context = 513;
+    refuse(&o, STATUS_INVALID_ARGUMENT, "context");
+}
+
+/* A position takes 6 layers * 8 heads * 32 * 2 floats = 12 KiB: a context of 512 takes 6 MiB. */
+static void refuses_a_cache_too_small_for_one_context(void **state) {
+    (void)state;
+    struct engine *opened;
+    struct error e;
+    struct engine_options o = options();
+    o.context = 0;
+    o.kv_cache_mib = 5;
+    refuse(&o, STATUS_LIMIT, "kv_cache_mib");
+    o.kv_cache_mib = 6;
+    assert_ok(engine_open(&o, &opened, &e));
+    engine_close(opened);
+}
+
+static void says_what_it_is(void **state) {
+    (void)state;
+    struct engine_info info;
+    engine_info(engine, &info);
+    assert_string_equal(info.family, "gpt2");
+    assert_string_equal(info.norm_placement, "pre");
+    assert_string_equal(info.norm_form, "crmsnorm");
+    assert_int_equal(info.context, 64);
+    assert_int_equal(info.vocabulary, 4096);
+    assert_int_equal(info.kv_pages, 4 * 4);
+    assert_int_equal(info.kv_bytes, 16 * 16 * 12 << 10);
+    assert_int_equal(info.threads, 2);
+    assert_int_equal(info.end_count, 1);
+    assert_int_equal(info.end_tokens[0], 0);
+    assert_true(info.parameters > 4000000 && info.weight_bytes > 16000000 && info.load_seconds > 0);
+}
+
+static void encodes_and_decodes(void **state) {
+    (void)state;
+    const char *text = "Once upon a time there was a fox.";
+    struct error e;
+    int32_t *ids;
+    size_t count, length;
+    char *back;
+    assert_ok(engine_encode(engine, text, strlen(text), false, &ids, &count, &e));
+    assert_ok(engine_decode(engine, ids, count, true, &back, &length, &e));
+    assert_string_equal(back, text);
+    assert_int_equal(length, strlen(text));
+    free(ids);
+    free(back);
+    assert_ok(engine_encode(engine, "", 0, false, &ids, &count, &e));
+    assert_int_equal(count, 0);
+    assert_non_null(ids);
+    free(ids);
+}
+
+static void a_text_beyond_the_context_is_refused_with_both_counts(void **state) {
+    (void)state;
+    char text[4096] = "";
+    struct error e;
+    int32_t *ids;
+    size_t count;
+    for (int i = 0; i < 100; i++) strcat(text, " the");
+    assert_int_equal(engine_encode(engine, text, strlen(text), false, &ids, &count, &e), STATUS_LIMIT);
+    assert_null(ids);
+    assert_string_equal(e.where, "prompt");
+    assert_non_null(
+        strstr(e.text, "maximum context length is 64 tokens, however your prompt has 100 tokens"));
+    for (int i = 0; i < 800; i++) strcat(text, " the");
+    assert_int_equal(engine_encode(engine, text, strlen(text), false, &ids, &count, &e), STATUS_LIMIT);
+    assert_non_null(strstr(e.text, "more than 512 tokens"));
+}
+
+static int32_t only_id(const char *text) {
+    struct error e;
+    int32_t *ids, id;
+    size_t count;
+    assert_ok(engine_encode(engine, text, strlen(text), false, &ids, &count, &e));
+    assert_int_equal(count, 1);
+    id = ids[0];
+    free(ids);
+    return id;
+}
+
+static void expect_token_text(int32_t id, const char *expect) {
+    char text[64];
+    assert_int_equal(engine_token_text(engine, id, text, sizeof text), strlen(expect));
+    assert_string_equal(text, expect);
+}
+
+static void token_texts_are_valid_utf8_and_keep_their_blank(void **state) {
+    (void)state;
+    struct error e;
+    int32_t *ids;
+    size_t count;
+    char text[8];
+    expect_token_text(only_id(" the"), " the");
+    expect_token_text(only_id("the"), "the");
+    expect_token_text(0, "<|endoftext|>");
+    expect_token_text(-1, "");
+    expect_token_text(1 << 20, "");
+    assert_ok(engine_encode(engine, "\u20ac", 3, false, &ids, &count, &e));
+    assert_true(count >= 2);
+    expect_token_text(ids[0], count == 3 ? "bytes:\\xe2" : "bytes:\\xe2\\x82");
+    free(ids);
+    /* Cut to what fits. */
+    assert_int_equal(engine_token_text(engine, 0, text, sizeof text), 7);
+    assert_string_equal(text, "<|endof");
+    assert_int_equal(engine_token_text(engine, 0, text, 0), 0);
+}
+
+static struct engine_prompt prompt_of(const int32_t *ids, size_t count) {
+    return (struct engine_prompt){
+        .ids = ids,
+        .count = count,
+        .choices = 2,
+        .max_tokens = 40,
+        .logprobs = -1,
+        .ignore_end = true,
+        .sampling = {.temperature = 1, .top_p = 1, .typical_p = 1, .repetition_penalty = 1}};
+}
+
+static void draining_refuses_and_goes_on(void **state) {
+    (void)state;
+    const int32_t ids[] = {5, 6, 7};
+    struct error e;
+    struct engine *own;
+    struct engine_request *request, *refused;
+    struct engine_options o = options();
+    assert_ok(engine_open(&o, &own, &e));
+    struct engine_prompt prompt = prompt_of(ids, 3);
+    assert_ok(engine_submit(own, &prompt, 1, &request, &e));
+    engine_drain(own);
+    assert_int_equal(engine_submit(own, &prompt, 1, &refused, &e), STATUS_CLOSING);
+    struct engine_event event;
+    for (int ended = 0; ended < 2;) {
+        usleep(1000);
+        while (engine_next_ready(own)) {
+        }
+        while (engine_request_next_event(request, &event)) ended += event.kind == ENGINE_EVENT_FINISHED;
+    }
+    assert_int_equal(event.completion_tokens, 40);
+    assert_int_equal(engine_retry_after(own), 1);
+    engine_request_release(request);
+    engine_close(own);
+}
+
+static void closing_ends_what_runs(void **state) {
+    (void)state;
+    int32_t ids[20];
+    struct error e;
+    for (int i = 0; i < 20; i++) ids[i] = 100 + i;
+    for (int round = 0; round < 3; round++) {
+        struct engine *own;
+        struct engine_options o = options();
+        assert_ok(engine_open(&o, &own, &e));
+        for (int i = 0; i < 4; i++) {
+            struct engine_request *request;
+            struct engine_prompt prompt = prompt_of(ids, 5 + (size_t)i * 5);
+            if (engine_submit(own, &prompt, 1, &request, &e) == STATUS_OK) engine_request_release(request);
+            usleep((unsigned)round * 1000);
+        }
+        engine_close(own);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refuses_options_that_it_cannot_honour),
+        cmocka_unit_test(refuses_a_cache_too_small_for_one_context),
+        cmocka_unit_test(says_what_it_is),
+        cmocka_unit_test(encodes_and_decodes),
+        cmocka_unit_test(a_text_beyond_the_context_is_refused_with_both_counts),
+        cmocka_unit_test(token_texts_are_valid_utf8_and_keep_their_blank),
+        cmocka_unit_test(draining_refuses_and_goes_on),
+        cmocka_unit_test(closing_ends_what_runs),
+    };
+    return cmocka_run_group_tests(tests, open_engine, close_engine);
+}
