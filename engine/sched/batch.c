@@ -5,9 +5,6 @@
 static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
 
 /* ---- pages --------------------------------------------------------------------------------------------- */
 
@@ -61,9 +58,16 @@ static void take(struct left *left, const struct batch_share *share) {
     left->logit_rows -= share->logit_rows;
 }
 
+size_t batch_decode_rows(const struct batch_sequence *sequences, size_t count) {
+    size_t rows = 0;
+    for (size_t i = 0; i < count; i++)
+        rows += sequences[i].decoding && batch_can_run(&sequences[i]) && !sequences[i].needs_page;
+    return rows;
+}
+
 size_t batch_prefill_rows(const struct batch_limits *limits, size_t decode_rows) {
     size_t left = limits->rows - decode_rows;
-    return decode_rows == 0 ? left : smaller(left, larger(limits->mixed_prefill_rows, decode_rows));
+    return decode_rows == 0 ? left : smaller(left, limits->mixed_prefill_rows);
 }
 
 size_t batch_share_rows(const struct batch_limits *limits, const struct batch_sequence *sequences,

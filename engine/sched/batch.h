@@ -21,7 +21,7 @@ struct batch_limits {
     size_t rows;               /* of a step */
     size_t logit_rows;         /* of which need logits */
     size_t sequences;          /* that run at once; at most rows and logit_rows */
-    size_t mixed_prefill_rows; /* prefill rows beside decode rows, at least 1 */
+    size_t mixed_prefill_rows; /* prefill rows beside decode rows (pace.h) */
 };
 
 struct batch_sequence {
@@ -46,6 +46,9 @@ static inline bool batch_can_run(const struct batch_sequence *s) {
 /* Who has to give its pages back so that those that decode have their next page; victims[count]. Returns how
  * many. */
 size_t batch_preempt(const struct batch_sequence *sequences, size_t count, size_t free_pages, bool *victims);
+
+/* How many sequences will decode in the next step: the rows that it has for certain. */
+size_t batch_decode_rows(const struct batch_sequence *sequences, size_t count);
 
 /* Prefill rows that a step may have beside so many decode rows. */
 size_t batch_prefill_rows(const struct batch_limits *limits, size_t decode_rows);

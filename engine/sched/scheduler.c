@@ -40,7 +40,6 @@ static void check_options(const struct scheduler_options *o) {
     const struct batch_limits *limits = &o->limits;
     assert(limits->sequences > 0 && limits->sequences <= limits->rows &&
            limits->sequences <= limits->logit_rows);
-    assert(limits->mixed_prefill_rows > 0);
     assert(o->pool->page_count >= kv_pages_for(o->rules.context, o->rules.page_tokens));
     assert(o->pool->layout.page_tokens == o->rules.page_tokens && o->rules.mailbox_events > 1);
     assert(o->vocabulary.rows == o->rules.rows && o->vocabulary.sampleable <= o->vocabulary.rows);

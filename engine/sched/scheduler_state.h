@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "engine/sched/inbox.h"
+#include "engine/sched/pace.h"
 #include "engine/sched/queue.h"
 #include "engine/sched/scheduler.h"
 #include "engine/sched/step.h"
@@ -24,6 +25,7 @@ struct scheduler {
     bool *victims;
     uint32_t *matched; /* pages of a prefix that was looked up, [pages of a context] */
     struct step step;
+    struct pace pace;
     pthread_t thread;
     bool started;
 };

@@ -68,7 +68,11 @@ static size_t plan(struct scheduler *s) {
     struct step *step = &s->step;
     step->entry_count = step->row_count = step->fork_count = 0;
     roster_describe(s);
-    size_t total = batch_share_rows(&s->options.limits, s->needs, s->running_count, s->shares);
+    struct batch_limits limits = s->options.limits;
+    step->decode_rows = batch_decode_rows(s->needs, s->running_count);
+    if (limits.mixed_prefill_rows == 0)
+        limits.mixed_prefill_rows = pace_prefill_rows(&s->pace, step->decode_rows);
+    size_t total = batch_share_rows(&limits, s->needs, s->running_count, s->shares);
     for (size_t i = 0; i < s->running_count; i++)
         if (s->shares[i].rows > 0) add_entry(step, s->running[i], &s->shares[i]);
     return total;
@@ -289,6 +293,7 @@ bool step_run(struct scheduler *s) {
     uint64_t now_ns = clock_ns();
     deliver(s, now_ns);
     double seconds = (double)(now_ns - start_ns) * 1e-9;
+    pace_observe(&s->pace, s->step.decode_rows, rows - s->step.decode_rows, seconds);
     stats_add(&s->stats.steps, 1);
     stats_add_seconds(&s->stats.busy_seconds, seconds);
     histogram_observe(&s->stats.step_time, seconds);

@@ -32,6 +32,7 @@ struct step {
     struct step_entry *entries;  /* [limits.sequences] */
     struct sequence **sequences; /* of the entries */
     size_t entry_count;
+    size_t decode_rows;     /* of all rows, those that decode */
     struct step_row *rows;  /* [limits.logit_rows], and one for each sequence that may be forked */
     size_t row_count;       /* without forks */
     size_t fork_count;      /* rows behind those */

@@ -138,7 +138,7 @@ static void start(void) {
     options.limits.rows = 8 + roll(40);
     options.limits.sequences = 1 + roll(8);
     options.limits.logit_rows = options.limits.sequences + roll(12 - (unsigned)options.limits.sequences + 1);
-    options.limits.mixed_prefill_rows = 1 + roll(16);
+    options.limits.mixed_prefill_rows = roll(16);
     options.rules.mailbox_events = 2 + roll(10);
     assert_ok(scheduler_create(&options, &scheduler, &e));
 }

@@ -1,0 +1,24 @@
+/* How many prefill rows may ride along with decode rows so that readers of running streams hardly notice: as
+ * many as keep a step within PACE_SLOWDOWN of one without them. Measured, because it depends on the machine
+ * and the model: where a step of few rows waits for weights from memory, more rows are nearly free; where it
+ * computes, each costs. Only times depend on it, never results. Scheduler thread. */
+#pragma once
+
+#include <stddef.h>
+
+#define PACE_SLOWDOWN        1.8 /* below 2, for what measuring misses */
+#define PACE_ROWS_MIN        8   /* a prompt gets on, whatever was measured */
+#define PACE_ROWS_UNKNOWN    16  /* before anything was measured; with more decode rows, as many as those */
+#define PACE_MIXED_STEPS_MAX 32  /* then one step without prefill, to measure that again */
+
+/* Start from zeros. */
+struct pace {
+    double decode_seconds; /* of a step of decode rows alone, smoothed; 0: not measured */
+    double row_seconds;    /* that a prefill row adds, smoothed; 0: not measured */
+    size_t mixed_steps;    /* since the last step of decode rows alone */
+};
+
+/* For a step with so many decode rows, at least 1. */
+size_t pace_prefill_rows(const struct pace *pace, size_t decode_rows);
+
+void pace_observe(struct pace *pace, size_t decode_rows, size_t prefill_rows, double seconds);

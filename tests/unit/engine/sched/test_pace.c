@@ -1,0 +1,71 @@
+#include "tests/support/test_support.h"
+
+#include "engine/sched/pace.h"
+
+/* Steps of a machine where a decode step takes `decode` and each prefill row adds `row` seconds. */
+static double run_steps(struct pace *pace, double decode, double row, int steps) {
+    double slowest = 0;
+    for (int i = 0; i < steps; i++) {
+        size_t rows = pace_prefill_rows(pace, 4);
+        double seconds = decode + (double)rows * row;
+        pace_observe(pace, 4, rows, seconds);
+        slowest = seconds > slowest ? seconds : slowest;
+    }
+    return slowest;
+}
+
+static void unknown_costs_are_guessed_by_decode_rows(void **state) {
+    (void)state;
+    struct pace pace = {0};
+    assert_int_equal(pace_prefill_rows(&pace, 1), PACE_ROWS_UNKNOWN);
+    assert_int_equal(pace_prefill_rows(&pace, 100), 100);
+}
+
+static void settles_below_twice_a_decode_step(void **state) {
+    (void)state;
+    const double costs[] = {0.5e-3, 0.1e-3, 0.02e-3};
+    for (size_t i = 0; i < 3; i++) {
+        struct pace pace = {0};
+        for (int k = 0; k < 5; k++) pace_observe(&pace, 4, 0, 10e-3);
+        run_steps(&pace, 10e-3, costs[i], 100);
+        double slowest = run_steps(&pace, 10e-3, costs[i], 100);
+        assert_true(slowest < 20e-3 && slowest > 13e-3);
+    }
+}
+
+static void a_prompt_always_gets_on(void **state) {
+    (void)state;
+    struct pace pace = {0};
+    pace_observe(&pace, 1, 0, 1e-3);
+    for (int i = 0; i < 20; i++) pace_observe(&pace, 1, 8, 100e-3);
+    assert_int_equal(pace_prefill_rows(&pace, 1), PACE_ROWS_MIN);
+    pace = (struct pace){0};
+    pace_observe(&pace, 1, 0, 1e-3);
+    pace_observe(&pace, 1, 8, 0.5e-3); /* faster with than without: noise */
+    assert_true(pace_prefill_rows(&pace, 1) > 1000);
+}
+
+static void decode_alone_is_measured_again_now_and_then(void **state) {
+    (void)state;
+    struct pace pace = {0};
+    size_t without = 0;
+    pace_observe(&pace, 4, 0, 1e-3);
+    for (int i = 0; i < 330; i++) {
+        size_t rows = pace_prefill_rows(&pace, 4);
+        without += rows == 0;
+        pace_observe(&pace, 4, rows, 1e-3 + 1e-5 * (double)rows);
+    }
+    assert_int_equal(without, 10);
+    pace_observe(&pace, 0, 200, 1); /* no reader waits: no matter */
+    assert_true(pace.decode_seconds < 1.1e-3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unknown_costs_are_guessed_by_decode_rows),
+        cmocka_unit_test(settles_below_twice_a_decode_step),
+        cmocka_unit_test(a_prompt_always_gets_on),
+        cmocka_unit_test(decode_alone_is_measured_again_now_and_then),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
