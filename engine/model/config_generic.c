@@ -64,6 +64,7 @@ static const char *const generic_keys[] = {
     "output_scores",
     "pad_token_id",
     "prefix",
+    "pretraining_tp",
     "problem_type",
     "pruned_heads",
     "remove_invalid_values",

@@ -33,6 +33,12 @@ static void describe_norms(struct config_reader *config, struct model_descriptio
     config_biases(d, !d->norm_plain, norms);
 }
 
+/* Keys of Galactica's training code: with these values the library computes what they say. */
+static void refuse_beyond_library(struct config_reader *config) {
+    config_demand_bool(config, "scale_embeddings", false, false, "is not supported: no reference for it");
+    config_demand_bool(config, "learned_embeddings", true, true, "is not supported: no reference for it");
+}
+
 static void describe(struct config_reader *config, struct model_description *d) {
     static const enum weight linears[] = {WEIGHT_QUERY,  WEIGHT_KEY,      WEIGHT_VALUE, WEIGHT_ATTENTION_OUT,
                                           WEIGHT_MLP_UP, WEIGHT_MLP_DOWN, WEIGHT_COUNT};
@@ -50,6 +56,7 @@ static void describe(struct config_reader *config, struct model_description *d) 
     d->tied = config_bool(config, "tie_word_embeddings", true);
     config_biases(d, config_bool(config, "enable_bias", true), linears);
     describe_norms(config, d);
+    refuse_beyond_library(config);
     config_default_tokens(d, 2, 2, 1);
     config_layers_init(config, d);
 }

@@ -34,6 +34,7 @@ static void describe(struct config_reader *config, struct model_description *d) 
     d->heads = d->kv_heads = config_size(config, "num_attention_heads", 64, 1, MODEL_HEADS_MAX);
     d->head_dim = config_head_dim(config, "num_attention_heads", d->width, d->heads);
     config_demand_size(config, "head_dim", d->head_dim);
+    config_demand_size(config, "num_key_value_heads", d->heads);
     d->mlp_width = config_size(config, "intermediate_size", 16384, 1, MODEL_MLP_WIDTH_MAX);
     d->norm_eps = d->final_norm_eps = d->qk_norm_eps = config_real(config, "layer_norm_eps", 1e-5, 0, 1);
     config_activation(config, "hidden_act", "relu2", d);

@@ -129,6 +129,8 @@ static const struct {
     /* blocks that are not Pre-LN, or that no library has */
     {"{'model_type': 'opt', 'do_layer_norm_before': false}", "do_layer_norm_before=false|Post-LN"},
     {"{'model_type': 'opt', '_remove_final_layer_norm': true}", "_remove_final_layer_norm=true"},
+    {"{'model_type': 'opt', 'scale_embeddings': true}", "scale_embeddings=true"},
+    {"{'model_type': 'persimmon', 'num_key_value_heads': 8}", "num_key_value_heads|8|64"},
     {"{'model_type': 'bloom', 'apply_residual_connection_post_layernorm': true}",
      "apply_residual_connection_post_layernorm"},
     {"{'model_type': 'falcon', 'apply_residual_connection_post_layernorm': true}",
