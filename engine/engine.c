@@ -39,13 +39,14 @@ static enum status check_options(const struct engine_options *o, struct loader_o
 static enum status make_pool(struct engine *engine, const struct engine_options *o, size_t sequences,
                              struct error *e) {
     const struct model_description *d = &engine->model.description;
+    size_t available = memory_available_bytes(), mapped = loaded_model_mapped_bytes(&engine->model);
     struct kv_demand demand = {.layout = {.layers = d->layers,
                                           .kv_heads = d->kv_heads,
                                           .head_dim = d->head_dim,
                                           .page_tokens = o->kv_page_tokens},
                                .context = engine->info.context,
                                .sequences = sequences,
-                               .available_bytes = memory_available_bytes()};
+                               .available_bytes = available > mapped ? available - mapped : available};
     size_t pages;
     if (!memory_multiply(o->kv_cache_mib, (size_t)1 << 20, &demand.bytes_wanted))
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv_cache_mib", "%zu is too large", o->kv_cache_mib);
@@ -161,11 +162,13 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
 }
 
-static void describe_options(struct engine_info *info, const struct engine_options *o, enum norm_form form) {
-    COPY_NAME(info->norm_form, norm_form_name(form));
-    if (strcmp(info->norm_form, o->norm_form) != 0)
+static void describe_options(struct engine_info *info, const struct engine_options *o,
+                             const struct loaded_model *m) {
+    bool by_file = loaded_model_is_file(m) && o->any_form;
+    COPY_NAME(info->norm_form, norm_form_name(m->converted.form));
+    if (!by_file && strcmp(info->norm_form, o->norm_form) != 0)
         log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form, info->norm_form);
-    COPY_NAME(info->weights, o->weights);
+    COPY_NAME(info->weights, weight_type_name(m->packed.weights));
     COPY_NAME(info->kv_type, "f32");
     COPY_NAME(info->matmul, o->matmul);
     COPY_NAME(info->cpu_features, kernel_features());
@@ -182,18 +185,24 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
 /* ---- open, close --------------------------------------------------------------------------------------- */
 
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
-    struct loader_options loader = {.folder = o->model,
+    struct loader_options loader = {.model = o->model,
+                                    .any_form = o->any_form,
+                                    .any_weights = o->any_weights,
+                                    .tokenizer = &engine->tokenizer,
                                     .context = o->context,
                                     .progress = o->progress,
                                     .progress_context = o->progress_context};
     enum status status;
     if ((status = check_options(o, &loader, e)) != STATUS_OK) return status;
+    if (o->verify && loader_is_file(o->model))
+        return error_set(e, STATUS_UNSUPPORTED, "verify",
+                         "%s is a converted file: only the checkpoint's folder has the untouched model to compare with",
+                         o->model);
     if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
     size_t threads = o->threads ? o->threads : workers_default_count();
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
-    if ((status = tokenizer_open(o->model, &engine->tokenizer, e)) != STATUS_OK) return status;
-    describe_options(&engine->info, o, engine->model.converted.form);
+    describe_options(&engine->info, o, &engine->model);
     describe_model_in(&engine->info, &engine->model);
     COPY_NAME(engine->info.isa, engine->kernels->name);
     engine->info.threads = workers_count(engine->workers);
@@ -243,7 +252,7 @@ void engine_close(struct engine *engine) {
     if (engine->forward) forward_destroy(engine->forward);
     kv_pool_deinit(&engine->pool);
     kv_prefix_deinit(&engine->prefix);
-    if (engine->model.checkpoint) loaded_model_deinit(&engine->model);
+    loaded_model_deinit(&engine->model);
     if (engine->tokenizer) tokenizer_close(engine->tokenizer);
     if (engine->workers) workers_destroy(engine->workers);
     free(engine->holes);

@@ -30,9 +30,10 @@ void engine_process_init(void);
  * ------------------------------------------------------------------------------------------------- */
 
 struct engine_options {
-    const char *model;       /* folder of the checkpoint */
+    const char *model;       /* folder of the checkpoint, or a converted file */
     const char *norm_form;   /* "crmsnorm", "rmsnorm", "layernorm" */
     const char *weights;     /* "f32", "bf16", "int8", "int4" */
+    bool any_form, any_weights; /* a converted file may have others than these two */
     const char *kv_type;     /* "auto", "f32" */
     const char *matmul;      /* "own": same bits at any load; "openblas": without that promise */
     const char *isa;         /* "auto", or the name of a lower instruction set */

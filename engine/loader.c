@@ -1,6 +1,7 @@
 #include "engine/loader.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
@@ -31,14 +32,15 @@ static enum status check_memory(const struct loaded_model *m, const struct loade
                      left >> 20);
 }
 
-static enum status load(struct loaded_model *m, const struct loader_options *o, struct workers *workers,
-                        struct error *e) {
+static enum status load_folder(struct loaded_model *m, const struct loader_options *o,
+                               struct workers *workers, struct error *e) {
     const struct family *family = NULL;
     enum status status;
     report(o, "reading", 0);
-    if ((status = describe_model(o->folder, &m->description, &family, e)) != STATUS_OK) return status;
+    if ((status = describe_model(o->model, &m->description, &family, e)) != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
-    if ((status = checkpoint_open(o->folder, &m->checkpoint, e)) != STATUS_OK) return status;
+    if (o->tokenizer && (status = tokenizer_open(o->model, o->tokenizer, e)) != STATUS_OK) return status;
+    if ((status = checkpoint_open(o->model, &m->checkpoint, e)) != STATUS_OK) return status;
     if ((status = bound_model_init(&m->bound, &m->description, family, m->checkpoint, e)) != STATUS_OK)
         return status;
     if ((status = converted_model_init(&m->converted, &m->bound, o->form, e)) != STATUS_OK) return status;
@@ -48,12 +50,94 @@ static enum status load(struct loaded_model *m, const struct loader_options *o, 
                              (void *)(uintptr_t)o, e);
 }
 
+/* ---- a converted file ---- */
+
+bool loader_is_file(const char *model) {
+    struct stat info;
+    return stat(model, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+/* What was decided when the file was written can't be chosen again. */
+static enum status check_wishes(const struct loaded_model *m, const struct loader_options *o,
+                                struct error *e) {
+    const struct package *p = &m->package;
+    if (o->matmul != MATMUL_OWN)
+        return error_set(e, STATUS_UNSUPPORTED, "matmul", "%s has weights in panels, which only 'own' reads",
+                         o->model);
+    if (!o->any_weights && p->weights != o->weights)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "weights",
+                         "%s was converted to %s; to run with %s convert it again", o->model,
+                         weight_type_name(p->weights), weight_type_name(o->weights));
+    if (norm_form_for(&m->description, p->form) != p->form)
+        return error_set(e, STATUS_MALFORMED, o->model, "a model of this configuration has no %s form",
+                         norm_form_name(p->form));
+    if (o->any_form || norm_form_for(&m->description, o->form) == p->form) return STATUS_OK;
+    return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
+                     "%s was converted to %s; to run as %s convert it again", o->model,
+                     norm_form_name(p->form), norm_form_name(o->form));
+}
+
+static enum status open_tokenizer(const struct loaded_model *m, const struct loader_options *o,
+                                  struct error *e) {
+    const struct package_texts *texts = &m->package.texts;
+    if (!o->tokenizer) return STATUS_OK;
+    if (!texts->tokenizer)
+        return error_set(e, STATUS_NOT_FOUND, o->model, "was converted without a tokenizer");
+    return tokenizer_open_text(texts->tokenizer, texts->tokenizer_length, "tokenizer.json", o->tokenizer, e);
+}
+
+static enum status describe_file(struct loaded_model *m, const struct family **family, struct error *e) {
+    const struct package_texts *texts = &m->package.texts;
+    const struct describe_texts stored = {
+        .config = texts->config,
+        .config_length = texts->config_length,
+        .generation = texts->generation,
+        .generation_length = texts->generation_length,
+    };
+    return describe_model_texts(&stored, &m->description, family, e);
+}
+
+static void report_checking(void *context, double share) {
+    report(context, "checking", share);
+}
+
+/* Everything but the packed weights is made as for a folder, so that nothing else of the file has to be
+ * believed. */
+static enum status load_file(struct loaded_model *m, const struct loader_options *o, struct workers *workers,
+                             struct error *e) {
+    const struct family *family = NULL;
+    struct package *p = &m->package;
+    void *context = (void *)(uintptr_t)o;
+    enum status status;
+    report(o, "checking", 0);
+    if ((status = package_open(o->model, workers, report_checking, context, p, e)) != STATUS_OK)
+        return status;
+    if ((status = open_tokenizer(m, o, e)) != STATUS_OK) return status;
+    if ((status = describe_file(m, &family, e)) != STATUS_OK) return status;
+    if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
+    if ((status = check_wishes(m, o, e)) != STATUS_OK) return status;
+    if ((status = bound_model_init(&m->bound, &m->description, family, p->checkpoint, e)) != STATUS_OK)
+        return status;
+    if ((status = package_check(p, &m->bound, e)) != STATUS_OK) return status;
+    if ((status = converted_model_init(&m->converted, &m->bound, p->form, e)) != STATUS_OK) return status;
+    return packed_model_map(&m->packed, &m->converted, p->weights, p->packed, p->packed_bytes, e);
+}
+
+/* ---- either ---- */
+
 enum status loaded_model_init(struct loaded_model *m, const struct loader_options *options,
                               struct workers *workers, struct error *e) {
     memset(m, 0, sizeof *m);
     description_init(&m->description);
-    enum status status = load(m, options, workers, e);
-    if (status != STATUS_OK) loaded_model_deinit(m);
+    if (options->tokenizer) *options->tokenizer = NULL;
+    enum status status = loader_is_file(options->model) ? load_file(m, options, workers, e)
+                                                        : load_folder(m, options, workers, e);
+    if (status == STATUS_OK) return status;
+    loaded_model_deinit(m);
+    if (options->tokenizer) {
+        tokenizer_close(*options->tokenizer);
+        *options->tokenizer = NULL;
+    }
     return status;
 }
 
@@ -63,5 +147,14 @@ void loaded_model_deinit(struct loaded_model *m) {
     bound_model_deinit(&m->bound);
     checkpoint_close(m->checkpoint);
     description_deinit(&m->description);
+    package_close(&m->package);
     memset(m, 0, sizeof *m);
+}
+
+bool loaded_model_is_file(const struct loaded_model *m) {
+    return m->package.file.path != NULL;
+}
+
+size_t loaded_model_mapped_bytes(const struct loaded_model *m) {
+    return m->package.packed_bytes;
 }

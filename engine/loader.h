@@ -1,9 +1,14 @@
-/* Life of a model: folder -> description -> tensors -> converted view -> packed weights. */
+/* Life of a model: folder -> description -> tensors -> converted view -> packed weights. Of a converted file:
+ * the same but for the packing, which it brings along; its linears then have shapes and no values, so that
+ * only what is packed can run (and not the reference pass). */
 #pragma once
 
 #include "engine/pack/packed_model.h"
+#include "engine/package/package.h"
+#include "engine/text/tokenizer.h"
 
 struct loaded_model {
+    struct package package; /* file.path NULL: a folder */
     struct model_description description;
     struct checkpoint *checkpoint;
     struct bound_model bound;
@@ -12,17 +17,28 @@ struct loaded_model {
 };
 
 struct loader_options {
-    const char *folder;
+    const char *model; /* folder of the checkpoint, or a converted file */
     enum norm_form form;
     enum matmul_kind matmul;
-    enum weight_type weights; /* f32 when left out */
+    enum weight_type weights;   /* f32 when left out */
+    bool any_form, any_weights; /* a converted file may have others */
     size_t context; /* cut the model's context to this; 0: as it is. More than the model has is an error. */
     void (*progress)(void *context, const char *stage, double share); /* may be NULL */
     void *progress_context;
+    struct tokenizer *
+        *tokenizer; /* opened too, before the weights are looked at; the caller closes it. May be NULL */
 };
+
+/* Whether the model is a converted file: a regular file, whatever is in it. */
+bool loader_is_file(const char *model);
 
 /* On failure *m holds nothing. The caller ends with loaded_model_deinit. Refuses before packing when the
  * weights would not fit into the memory that is left. */
 enum status loaded_model_init(struct loaded_model *m, const struct loader_options *options,
                               struct workers *workers, struct error *e);
 void loaded_model_deinit(struct loaded_model *m);
+
+bool loaded_model_is_file(const struct loaded_model *m);
+
+/* Bytes of weights that are mapped from a file: they are in no count of used memory, but are needed in it. */
+size_t loaded_model_mapped_bytes(const struct loaded_model *m);

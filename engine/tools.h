@@ -29,10 +29,11 @@ struct bench_bounds {
 enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
 
 struct bench_options {
-    const char *model;     /* folder */
+    const char *model;     /* folder, or a converted file */
     const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm", or "none": norms left out, only to see what
                               they cost */
     const char *weights, *matmul, *isa;
+    bool any_form, any_weights; /* a converted file may have others */
     size_t threads;
 };
 
@@ -67,13 +68,41 @@ enum status bench_run(struct bench_model *m, const struct bench_item *item, doub
 void bench_run_norms(struct bench_model *m, bool run);
 
 const char *bench_isa(const struct bench_model *m);
+/* What runs: of a converted file its own. "none" while the norms are left out. */
+const char *bench_norm_form(const struct bench_model *m);
+const char *bench_weights(const struct bench_model *m);
 size_t bench_weight_bytes(const struct bench_model *m);
+
+/* ---- convert
+ * --------------------------------------------------------------------------------------------------- */
+
+struct convert_options {
+    const char *model;     /* folder of the checkpoint */
+    const char *out;       /* file to write; a converted file of that name is replaced, any other refused */
+    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm" */
+    const char *weights;   /* "f32", "bf16", "int8", "int4" */
+    size_t threads;
+    void (*progress)(void *context, const char *stage, double share); /* as in engine_options; may be NULL */
+    void *progress_context;
+};
+
+struct convert_result {
+    char norm_form[16]; /* that was written: the one asked for, or the nearest that the model has */
+    bool has_tokenizer; /* else the file can be timed, but not served */
+    size_t bytes;
+};
+
+/* Loads the model as serving would, and writes it in one file (engine/package/README.md) that `model` may
+ * name from then on. The name appears when the file is complete; meanwhile it is out.part-N beside it, which
+ * is removed on failure. */
+enum status convert_model(const struct convert_options *options, struct convert_result *result,
+                          struct error *e);
 
 /* ---- verify
  * ------------------------------------------------------------------------------------------------------ */
 
 struct verify_options {
-    const char *model; /* folder */
+    const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
     const char *isa;
     size_t threads;
     const char *text; /* NULL: a short text of our own */

@@ -146,6 +146,8 @@ static enum status run_model(const struct config *config, const char *folder, st
         .model = folder,
         .norm_form = config->norm_form,
         .weights = config->weights,
+        .any_form = !config_is_set(config, OPTION_norm_form),
+        .any_weights = !config_is_set(config, OPTION_weights),
         .matmul = config->matmul,
         .isa = config->isa,
         .threads = config->threads,
@@ -161,16 +163,16 @@ static enum status run_model(const struct config *config, const char *folder, st
                "norms %s\n",
                bounds.threads, bench_isa(model), bounds.read_bytes_per_s * 1e-9,
                bounds.sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, seconds,
-               config->norm_form);
+               bench_norm_form(model));
         printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
     }
-    status = run_items(model, config->weights, &bounds, results, e);
+    status = run_items(model, bench_weights(model), &bounds, results, e);
     if (status == STATUS_OK && config->json) {
         json_t *root =
             json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:f, s:O}", "machine", "threads",
                       (json_int_t)bounds.threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
                       bounds.read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds.sgemm_flop_per_s * 1e-9,
-                      "norm_form", config->norm_form, "load_seconds", seconds, "results", results);
+                      "norm_form", bench_norm_form(model), "load_seconds", seconds, "results", results);
         if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 ||
             putchar('\n') == EOF)
             status = error_set(e, STATUS_IO, "standard output", "the JSON can't be written");

@@ -23,5 +23,8 @@ enum exit_code cmd_generate(const struct config *config);
 /* Compares every form of the model with the untouched one. */
 enum exit_code cmd_verify(const struct config *config);
 
+/* Writes the converted model in one file. */
+enum exit_code cmd_convert(const struct config *config);
+
 /* Times the model, or random weights of a published shape. */
 enum exit_code cmd_bench(const struct config *config);

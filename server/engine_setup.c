@@ -41,6 +41,8 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .model = s->model,
         .norm_form = config->norm_form,
         .weights = config->weights,
+        .any_form = !config_is_set(config, OPTION_norm_form),
+        .any_weights = !config_is_set(config, OPTION_weights),
         .kv_type = config->kv_type,
         .matmul = config->matmul,
         .isa = config->isa,

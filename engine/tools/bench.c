@@ -21,14 +21,25 @@ struct bench_model {
     struct forward *forward;
     int32_t *tokens; /* [ROWS_MAX] */
     size_t pool_positions;
+    bool without_norms;
 };
 
 void bench_run_norms(struct bench_model *m, bool run) {
     packed_model_run_norms(&m->loaded.packed, run);
+    m->without_norms = !run;
+}
+
+const char *bench_norm_form(const struct bench_model *m) {
+    return m->without_norms ? "none" : norm_form_name(m->loaded.converted.form);
+}
+
+const char *bench_weights(const struct bench_model *m) {
+    return weight_type_name(m->loaded.packed.weights);
 }
 
 static enum status load(struct bench_model *m, const struct bench_options *o, struct error *e) {
-    struct loader_options loader = {.folder = o->model};
+    struct loader_options loader = {
+        .model = o->model, .any_form = o->any_form, .any_weights = o->any_weights};
     bool none = strcmp(o->norm_form, "none") == 0;
     if (!norm_form_from_name(none ? "crmsnorm" : o->norm_form, &loader.form))
         return error_set(e, STATUS_INVALID_ARGUMENT, "norm-form", "'%s' is unknown", o->norm_form);

@@ -85,7 +85,7 @@ static enum status make_reference(struct session *s, struct error *e) {
 static enum status check_form(struct session *s, enum norm_form form, struct error *e) {
     struct verify_figures figures;
     struct loaded_model model;
-    struct loader_options loader = {.folder = s->options->model, .form = form};
+    struct loader_options loader = {.model = s->options->model, .form = form};
     double bound = s->options->bound_f32 > 0 ? s->options->bound_f32 : VERIFY_BOUND_F32;
     enum status status = loaded_model_init(&model, &loader, s->workers, e);
     if (status != STATUS_OK) return status;
@@ -117,6 +117,11 @@ static enum status check_forms(struct session *s, struct error *e) {
 enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
                          size_t *tokens, struct error *e) {
     struct session s = {.options = options, .each = each, .context = context};
+    if (loader_is_file(options->model))
+        return error_set(
+            e, STATUS_UNSUPPORTED, "model",
+            "%s is a converted file: name the checkpoint's folder, which alone has the untouched model",
+            options->model);
     enum status status = kernel_select(options->isa, &s.kernels, e);
     if (status == STATUS_OK)
         status = workers_create(options->threads ? options->threads : workers_default_count(), &s.workers, e);

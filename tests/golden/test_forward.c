@@ -26,12 +26,11 @@
 static struct workers *workers;
 static const struct kernel_table *kernels;
 
-static struct loaded_model load(const char *path, enum norm_form form, enum matmul_kind matmul) {
+/* The parts of a loaded model point at each other: it stays where it is loaded. */
+static void load(struct loaded_model *model, const char *path, enum norm_form form, enum matmul_kind matmul) {
     struct error e = {0};
-    struct loaded_model model;
-    struct loader_options options = {.folder = path, .form = form, .matmul = matmul};
-    assert_ok(loaded_model_init(&model, &options, workers, &e));
-    return model;
+    struct loader_options options = {.model = path, .form = form, .matmul = matmul};
+    assert_ok(loaded_model_init(model, &options, workers, &e));
 }
 
 /* Only greedy answers that the reference itself is sure of count; ids without a token are never given out. */
@@ -56,7 +55,8 @@ static double largest_difference(const double *a, const float *b, size_t count) 
 static double *double_logits(const char *path, enum norm_form form, const struct golden_sequence *s,
                              size_t vocabulary) {
     struct error e = {0};
-    struct loaded_model model = load(path, form, MATMUL_OWN);
+    struct loaded_model model;
+    load(&model, path, form, MATMUL_OWN);
     double *logits = malloc(s->count * vocabulary * sizeof *logits);
     assert_ok(reference_logits(&model.converted, s->ids, s->count, logits, &e));
     loaded_model_deinit(&model);
@@ -95,7 +95,7 @@ struct fast {
 
 static void fast_init(struct fast *f, const char *path, enum norm_form form, enum matmul_kind matmul) {
     struct error e = {0};
-    f->model = load(path, form, matmul);
+    load(&f->model, path, form, matmul);
     const struct model_description *d = &f->model.description;
     struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
     size_t pages = (d->context + PAGE_TOKENS - 1) / PAGE_TOKENS;
@@ -177,7 +177,8 @@ static void check_model(const char *path, const char *name, void *context) {
     struct golden g;
     print_message("%s\n", name);
     golden_init(&g, path);
-    struct loaded_model model = load(path, NORM_FORM_LAYERNORM, MATMUL_OWN);
+    struct loaded_model model;
+    load(&model, path, NORM_FORM_LAYERNORM, MATMUL_OWN);
     bool converts = description_converts(&model.description);
     loaded_model_deinit(&model);
     check_reference(path, name, &g, converts);

@@ -1,0 +1,119 @@
+/* convert: a checkpoint's folder to one file that serving can map. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/load/regular_file.h"
+#include "engine/loader.h"
+#include "engine/package/file_writer.h"
+#include "engine/tools.h"
+
+/* As describe_model reads them. */
+#define CONFIG_BYTES_MAX ((size_t)4 << 20)
+
+/* Texts of the folder; those that are there are ours to free. */
+struct texts {
+    char *config, *generation, *tokenizer;
+    size_t config_length, generation_length, tokenizer_length;
+};
+
+static enum status read_text(const char *folder, const char *name, char **text, size_t *length,
+                             struct error *e) {
+    char path[PATH_MAX];
+    enum status status = regular_file_path(folder, name, path, e);
+    return status == STATUS_OK ? regular_file_read(path, CONFIG_BYTES_MAX, text, length, e) : status;
+}
+
+static enum status read_texts(struct texts *t, const char *folder, struct error *e) {
+    enum status status = read_text(folder, "config.json", &t->config, &t->config_length, e);
+    if (status != STATUS_OK) return status;
+    status = read_text(folder, "generation_config.json", &t->generation, &t->generation_length, e);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) return status;
+    status = tokenizer_read_text(folder, &t->tokenizer, &t->tokenizer_length, e);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+static void free_texts(struct texts *t) {
+    free(t->config);
+    free(t->generation);
+    free(t->tokenizer);
+}
+
+/* Only what can be made again is replaced. */
+static enum status check_target(const char *out, struct error *e) {
+    struct stat info;
+    if (stat(out, &info) != 0 || package_is_file(out)) return STATUS_OK;
+    return error_set(e, STATUS_INVALID_ARGUMENT, out,
+                     "is there already and is no converted model: it is left as it is");
+}
+
+static void report_writing(void *context, double share) {
+    const struct convert_options *o = context;
+    if (o->progress) o->progress(o->progress_context, "writing", share);
+}
+
+static enum status write_file(const struct convert_options *o, const struct loaded_model *m,
+                              const struct texts *texts, struct file_writer *file, struct error *e) {
+    const struct package_content content = {
+        .packed = &m->packed,
+        .texts = {texts->config, texts->generation, texts->tokenizer, texts->config_length,
+                  texts->generation_length, texts->tokenizer_length},
+    };
+    return package_write(file, &content, report_writing, (void *)(uintptr_t)o, e);
+}
+
+/* The tokenizer is opened only to see that it can be: a file must not hold one that serving would refuse. */
+static enum status convert(const struct convert_options *o, struct loader_options *loader,
+                           struct workers *workers, struct file_writer *file, struct convert_result *result,
+                           struct error *e) {
+    struct loaded_model model;
+    struct tokenizer *tokenizer = NULL;
+    struct texts texts = {0};
+    enum status status = read_texts(&texts, o->model, e);
+    if (texts.tokenizer) loader->tokenizer = &tokenizer;
+    if (status == STATUS_OK) status = loaded_model_init(&model, loader, workers, e);
+    if (status == STATUS_OK) {
+        tokenizer_close(tokenizer);
+        status = write_file(o, &model, &texts, file, e);
+        snprintf(result->norm_form, sizeof result->norm_form, "%s", norm_form_name(model.converted.form));
+        result->has_tokenizer = texts.tokenizer != NULL;
+        result->bytes = file->bytes;
+        loaded_model_deinit(&model);
+    }
+    free_texts(&texts);
+    return status;
+}
+
+static enum status check_options(const struct convert_options *o, struct loader_options *loader,
+                                 struct error *e) {
+    *loader = (struct loader_options){
+        .model = o->model, .progress = o->progress, .progress_context = o->progress_context};
+    if (!norm_form_from_name(o->norm_form, &loader->form))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
+                         "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
+    if (!weight_type_from_name(o->weights, &loader->weights))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4",
+                         o->weights);
+    if (loader_is_file(o->model))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "model",
+                         "%s is a file: only a checkpoint's folder can be converted", o->model);
+    return check_target(o->out, e);
+}
+
+enum status convert_model(const struct convert_options *options, struct convert_result *result,
+                          struct error *e) {
+    struct loader_options loader;
+    struct file_writer file;
+    struct workers *workers = NULL;
+    *result = (struct convert_result){0};
+    enum status status = check_options(options, &loader, e);
+    if (status == STATUS_OK) status = file_writer_open(&file, options->out, e);
+    if (status != STATUS_OK) return status;
+    status = workers_create(options->threads ? options->threads : workers_default_count(), &workers, e);
+    if (status == STATUS_OK) status = convert(options, &loader, workers, &file, result, e);
+    workers_destroy(workers);
+    if (status == STATUS_OK) return file_writer_commit(&file, e);
+    file_writer_abort(&file);
+    return status;
+}
