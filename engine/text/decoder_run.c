@@ -156,7 +156,7 @@ static void replace_matches(struct decoder_run *run, const struct decoder_step *
     enum status status = STATUS_OK;
     text_buffer_clear(out);
     regex_scan_init(&scan, step->regex, run->regex_run, text, length);
-    while (status == STATUS_OK && found) {
+    while (status == STATUS_OK && found && !out->failed) {
         status = regex_scan_next(&scan, &found, &run->error);
         if (status != STATUS_OK || !found) break;
         text_buffer_append(out, text + done, scan.start - done);
@@ -171,7 +171,7 @@ static void replace_matches(struct decoder_run *run, const struct decoder_step *
 static void replace_all(struct text_buffer *b, const char *from, size_t from_length, const char *to,
                         size_t to_length, struct text_buffer *other) {
     text_buffer_clear(other);
-    for (size_t at = 0; at < b->length;) {
+    for (size_t at = 0; at < b->length && !other->failed;) {
         const char *found = memmem(b->bytes + at, b->length - at, from, from_length);
         size_t next = found ? (size_t)(found - b->bytes) : b->length;
         text_buffer_append(other, b->bytes + at, next - at);

@@ -230,7 +230,7 @@ static enum status replace(const struct normalizer_step *step, struct regex_run 
     size_t done = 0;
     bool found = true;
     regex_scan_init(&scan, step->regex, run, text->bytes, text->length);
-    for (;;) {
+    while (!out->failed) {
         enum status status = regex_scan_next(&scan, &found, e);
         if (status != STATUS_OK) return status;
         if (!found) break;
@@ -240,7 +240,7 @@ static enum status replace(const struct normalizer_step *step, struct regex_run 
         if (scan.start == 0 && loses_start(step, text, scan.end)) *starts_there = false;
     }
     text_buffer_append(out, text->bytes + done, text->length - done);
-    return STATUS_OK;
+    return text_buffer_status(out, e);
 }
 
 static void strip(const struct normalizer_step *step, const struct text_buffer *text, struct text_buffer *out,

@@ -283,7 +283,7 @@ static void test_round_trips(void **state) {
 /* Long texts of one kind must neither recurse nor take quadratic time; ctest's limit would tell. */
 static void check_long_texts(const char *path, const char *name, void *context) {
     static const char *const parts[] = {"a", " ", "\xCC\xA3\xCC\x81", "\n", "中", "<s>", "'"};
-    enum { BYTES = 200 * 1000 };
+    enum { BYTES = 40 * 1000 };
     struct error e = {0};
     struct tokenizer *t;
     (void)context;
@@ -306,16 +306,20 @@ static void test_long_texts(void **state) {
     test_each_folder(test_source_path("tests/golden/tokenizers"), check_long_texts, NULL);
 }
 
-/* Each step makes the text eight times as long; that must end in an error, not in the end of the machine. */
+/* Each step makes the text a thousand times as long; that must end in an error, not in the end of the
+ * machine. */
 static void test_text_that_grows(void **state) {
     (void)state;
-    static const char step[] = "{'type': 'Replace', 'pattern': {'String': 'a'}, 'content': 'aaaaaaaa'}";
+    enum { TIMES = 1000, STEPS = 4 };
     struct error e = {0};
     struct token_list ids = {0};
-    char file[2048];
+    char content[TIMES + 1] = "", file[STEPS * (TIMES + 100) + 500];
+    memset(content, 'a', TIMES);
     int length = snprintf(file, sizeof file, "{'normalizer': {'type': 'Sequence', 'normalizers': [");
-    for (int i = 0; i < 12; i++)
-        length += snprintf(file + length, sizeof file - (size_t)length, "%s%s", i ? ", " : "", step);
+    for (int i = 0; i < STEPS; i++)
+        length += snprintf(file + length, sizeof file - (size_t)length,
+                           "%s{'type': 'Replace', 'pattern': {'String': 'a'}, 'content': '%s'}",
+                           i ? ", " : "", content);
     snprintf(file + length, sizeof file - (size_t)length, "]}, " MODEL "}");
     struct tokenizer *t = build_tokenizer(file);
     assert_int_equal(tokenizer_encode(t, "a", 1, true, 0, &ids, &e), STATUS_NO_MEMORY);
@@ -364,16 +368,11 @@ static void test_threads_share_a_tokenizer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused_files),
-        cmocka_unit_test(test_missing_folder),
-        cmocka_unit_test(test_ids_and_contents),
-        cmocka_unit_test(test_limits_of_a_text),
-        cmocka_unit_test(test_missing_unknown_token),
-        cmocka_unit_test(test_unknown_characters_of_bpe),
-        cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_text_that_grows),
-        cmocka_unit_test(test_threads_share_a_tokenizer),
+        cmocka_unit_test(test_refused_files),         cmocka_unit_test(test_missing_folder),
+        cmocka_unit_test(test_ids_and_contents),      cmocka_unit_test(test_limits_of_a_text),
+        cmocka_unit_test(test_missing_unknown_token), cmocka_unit_test(test_unknown_characters_of_bpe),
+        cmocka_unit_test(test_round_trips),           cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_text_that_grows),       cmocka_unit_test(test_threads_share_a_tokenizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
