@@ -189,10 +189,10 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t s
     if (r->state == REQUEST_GONE) return MHD_CONTENT_READER_END_WITH_ERROR;
     size_t length = reply_take(&r->reply, out, size);
     if (r->completion->stalled && reply_has_room(&r->reply)) deliver_resume(r);
+    if (!length) length = reply_take(&r->reply, out, size);
     r->service->stats.stream_bytes += length;
     if (length) return (ssize_t)length;
     if (r->state == REQUEST_GONE) return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (reply_pending(&r->reply)) return (ssize_t)reply_take(&r->reply, out, size);
     if (r->reply.ended) return MHD_CONTENT_READER_END_OF_STREAM;
     return request_suspend(r) ? 0 : MHD_CONTENT_READER_END_WITH_ERROR;
 }

@@ -309,12 +309,13 @@ const char *raw_read_until(int fd, const char *text) {
 
 char *raw_read_all(int fd, size_t *length) {
     char *data = NULL;
-    size_t got;
+    size_t got, size = 65536;
     *length = 0;
     do {
-        data = realloc(data, *length + 65537);
+        if (*length + 65536 > size) size *= 2;
+        data = realloc(data, size + 1);
         assert_non_null(data);
-        got = read_some(fd, data + *length, 65536);
+        got = read_some(fd, data + *length, size - *length);
         *length += got;
         data[*length] = '\0';
     } while (got);
