@@ -21,4 +21,4 @@ struct rotary_keys {
 void config_rotary(struct config_reader *r, const struct rotary_keys *keys, struct model_description *d);
 
 /* Tables that old checkpoints carry along. */
-#define ROTARY_BUFFERS ".rotary_emb.inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"
+#define ROTARY_BUFFERS ".inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"

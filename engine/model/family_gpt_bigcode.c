@@ -16,7 +16,7 @@ static const struct weight_name names[] = {
     NAMES_END,
 };
 
-static const char *const buffers[] = {".attn.bias", ".attn.masked_bias", NULL};
+static const char *const buffers[] = {".attn.bias", ".attn.masked_bias", "transformer.bias", NULL};
 
 /* num_key_value_heads follows from multi_query; the rest is about precision, caches and classifiers. */
 static const char *const ignored_keys[] = {
