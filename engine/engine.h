@@ -30,25 +30,26 @@ void engine_process_init(void);
  * ------------------------------------------------------------------------------------------------- */
 
 struct engine_options {
-    const char *model;       /* folder of the checkpoint, or a converted file */
-    const char *norm_form;   /* "crmsnorm", "rmsnorm", "layernorm" */
-    const char *weights;     /* "f32", "bf16", "int8", "int4" */
+    const char *model;          /* folder of the checkpoint, or a converted file */
+    const char *norm_form;      /* "crmsnorm", "rmsnorm", "layernorm" */
+    const char *weights;        /* "f32", "bf16", "int8", "int4" */
     bool any_form, any_weights; /* a converted file may have others than these two */
-    const char *kv_type;     /* "auto", "f32" */
-    const char *matmul;      /* "own": same bits at any load; "openblas": without that promise */
-    const char *isa;         /* "auto", or the name of a lower instruction set */
-    size_t threads;          /* compute threads; 0: one a usable core */
-    size_t context;          /* tokens a sequence may have; 0: the model's own */
-    size_t kv_cache_mib;     /* 0: from the memory that is left */
-    size_t kv_page_tokens;   /* positions in a cache page, a multiple of 16 */
-    size_t sequences_max;    /* that run at once */
-    size_t queue_max;        /* choices that wait */
-    size_t queue_tokens_max; /* prompt tokens that wait; 0: no limit of its own */
-    size_t step_tokens;      /* rows of one step */
-    size_t mailbox_events;   /* undelivered events a choice may have before it is paused */
-    size_t logprobs_max;     /* largest `logprobs` of a request */
-    bool verify;             /* compare with the untouched model before serving, and refuse above the bound */
-    double verify_bound;     /* of a logit, in standard deviations of the logits */
+    const char *kv_type;        /* "auto", "f32" */
+    const char *matmul;         /* "own": same bits at any load; "openblas": without that promise */
+    const char *isa;            /* "auto", or the name of a lower instruction set */
+    size_t threads;             /* compute threads; 0: one a usable core */
+    size_t context;             /* tokens a sequence may have; 0: the model's own */
+    size_t kv_cache_mib;        /* 0: from the memory that is left */
+    size_t kv_page_tokens;      /* positions in a cache page, a multiple of 16 */
+    size_t sequences_max;       /* that run at once */
+    size_t queue_max;           /* choices that wait */
+    size_t queue_tokens_max;    /* prompt tokens that wait; 0: no limit of its own */
+    size_t step_tokens;         /* rows of one step */
+    size_t mailbox_events;      /* undelivered events a choice may have before it is paused */
+    size_t logprobs_max;        /* largest `logprobs` of a request */
+    bool verify;         /* compare with the untouched model before serving, and refuse above the bound */
+    double verify_bound; /* f32: of a logit, in standard deviations of the logits; else of the perplexity's
+                            rise */
     void (*wake)(void *context); /* from the scheduler thread: events are ready. Must not block. */
     void *wake_context;
     /* From the opening thread: share in 0..1 of the stage ("reading", "converting", ...). May be NULL. */

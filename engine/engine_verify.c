@@ -43,11 +43,13 @@ enum status engine_verify(struct engine *engine, double bound, struct error *e) 
     size_t count = tokens.count;
     free(tokens.ids);
     if (status != STATUS_OK) return status;
-    log_info("verify: %zu tokens, %s %s against the untouched model: largest difference %.2e (bound %.1e), "
-             "mean %.2e, "
-             "KL %.2e, greedy agreement %.2f %%",
-             count, engine->info.norm_form, engine->info.weights, figures.largest, bound, figures.mean,
-             figures.kl, 100 * figures.agreement);
+    log_info("verify: %zu tokens, %s %s against the untouched model: largest difference %.2e, mean %.2e, KL "
+             "%.2e, greedy agreement %.2f %%, perplexity %+.3f %% +- %.3f %%; the bound of %s is %.1e",
+             count, engine->info.norm_form, engine->info.weights, figures.largest, figures.mean, figures.kl,
+             100 * figures.agreement, 100 * figures.rise, 100 * figures.rise_error,
+             engine->model.packed.weights == WEIGHT_TYPE_F32 ? "the largest difference"
+                                                             : "the perplexity's rise",
+             bound);
     engine->info.verify = (struct engine_verify_figures){
         .tokens = count,
         .largest = figures.largest,
@@ -56,7 +58,13 @@ enum status engine_verify(struct engine *engine, double bound, struct error *e) 
         .agreement = figures.agreement,
         .bound = bound,
     };
-    if (figures.largest <= bound) return STATUS_OK;
+    enum weight_type type = engine->model.packed.weights;
+    if (verify_is_within(type, &figures, bound)) return STATUS_OK;
+    if (type != WEIGHT_TYPE_F32)
+        return error_set(
+            e, STATUS_MISMATCH, "verify",
+            "the perplexity rises by %.2e +- %.2e of the untouched model's, the bound is %.1e: not served",
+            figures.rise, figures.rise_error, bound);
     return error_set(
         e, STATUS_MISMATCH, "verify",
         "a logit differs from the untouched model by %.2e of the deviation, the bound is %.1e: not served",

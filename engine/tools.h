@@ -109,7 +109,9 @@ struct verify_options {
     size_t text_length;
     size_t tokens_max; /* of the text that are used */
     size_t window;     /* tokens that see each other; 0: the context, at most 512 */
-    double bound_f32;  /* largest |difference| of an f32 form, in deviations of the logits; 0: the default */
+    /* Largest |difference| of an f32 form, in deviations of the logits, and largest rise of the perplexity of the
+     * other types, as a share; 0: the default. */
+    double bound_f32, rise_bf16, rise_int8, rise_int4;
 };
 
 /* One form that was compared with the untouched model in double precision. */
@@ -118,7 +120,9 @@ struct verify_row {
     const char *weights; /* "f32", ...; "double": the conversion alone */
     bool is_reference;   /* the untouched model itself: only its perplexity says something */
     double largest, mean, kl, agreement, perplexity;
-    double bound; /* of largest; 0 for the reference */
+    double rise, rise_error; /* of the perplexity, as shares of the reference's */
+    bool bounds_rise;        /* what the bound is of: the rise, else the largest difference */
+    double bound;            /* 0 for the reference */
     bool passed;
 };
 

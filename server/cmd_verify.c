@@ -34,12 +34,13 @@ static enum status read_text(const char *path, char **text, size_t *length, stru
 
 static void print_row(const struct verify_row *row) {
     if (row->is_reference) {
-        printf("%-10s %-7s %10s %10s %10s %9s %11.5f   the model as published\n", row->form, row->weights,
-               "-", "-", "-", "-", row->perplexity);
+        printf("%-10s %-7s %10s %10s %10s %9s %11.5f %10s   the model as published\n", row->form,
+               row->weights, "-", "-", "-", "-", row->perplexity, "-");
     } else {
-        printf("%-10s %-7s %10.2e %10.2e %10.2e %8.3f%% %11.5f   %s (bound %.1e)\n", row->form, row->weights,
-               row->largest, row->mean, row->kl, 100 * row->agreement, row->perplexity,
-               row->passed ? "ok" : "TOO FAR", row->bound);
+        printf("%-10s %-7s %10.2e %10.2e %10.2e %8.3f%% %11.5f %+9.4f%%   %s (%s %.1e)\n", row->form,
+               row->weights, row->largest, row->mean, row->kl, 100 * row->agreement, row->perplexity,
+               100 * row->rise, row->passed ? "ok" : "TOO FAR", row->bounds_rise ? "rise" : "largest",
+               row->bound);
     }
     fflush(stdout);
 }
@@ -48,10 +49,12 @@ static void add_row(struct report *report, const struct verify_row *row) {
     json_t *object = json_pack("{s:s, s:s, s:f, s:b}", "norm_form", row->form, "weights", row->weights,
                                "perplexity", row->perplexity, "reference", row->is_reference);
     if (!row->is_reference)
-        json_object_update_new(object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:b}", "largest_difference",
-                                                 row->largest, "mean_difference", row->mean, "kl_divergence",
-                                                 row->kl, "greedy_agreement", row->agreement, "bound",
-                                                 row->bound, "passed", row->passed));
+        json_object_update_new(object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:b}",
+                                                 "largest_difference", row->largest, "mean_difference",
+                                                 row->mean, "kl_divergence", row->kl, "greedy_agreement",
+                                                 row->agreement, "perplexity_rise", row->rise, "bound_of",
+                                                 row->bounds_rise ? "perplexity_rise" : "largest_difference",
+                                                 "bound", row->bound, "passed", row->passed));
     json_array_append_new(report->rows, object);
 }
 
@@ -84,11 +87,14 @@ static enum status run(const struct config *config, const char *model, const cha
         .text_length = length,
         .tokens_max = config->verify_tokens,
         .bound_f32 = config->verify_bound,
+        .rise_bf16 = config->verify_rise_bf16,
+        .rise_int8 = config->verify_rise_int8,
+        .rise_int4 = config->verify_rise_int4,
     };
     size_t tokens = 0;
     if (!config->json)
-        printf("%-10s %-7s %10s %10s %10s %9s %11s\n", "form", "weights", "largest", "mean", "KL", "greedy",
-               "perplexity");
+        printf("%-10s %-7s %10s %10s %10s %9s %11s %10s\n", "form", "weights", "largest", "mean", "KL",
+               "greedy", "perplexity", "rise");
     enum status status = verify_model(&options, on_row, &report, &tokens, e);
     bool judged = status == STATUS_OK || status == STATUS_MISMATCH;
     if (config->json && judged) {

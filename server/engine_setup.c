@@ -32,6 +32,14 @@ static enum status find_model(const struct config *config, char out[PATH_MAX], s
         "--model DIR (the source tree has one, deploy/models/tales)");
 }
 
+/* The bound that --verify holds weights of this type to. */
+static double bound_of(const struct config *config) {
+    if (strcmp(config->weights, "bf16") == 0) return config->verify_rise_bf16;
+    if (strcmp(config->weights, "int8") == 0) return config->verify_rise_int8;
+    if (strcmp(config->weights, "int4") == 0) return config->verify_rise_int4;
+    return config->verify_bound;
+}
+
 enum status engine_setup_init(struct engine_setup *s, const struct config *config, struct error *e) {
     *s = (struct engine_setup){0};
     enum status status = find_model(config, s->model, e);
@@ -57,7 +65,7 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .mailbox_events = config->mailbox_events,
         .logprobs_max = config->max_logprobs,
         .verify = config->verify,
-        .verify_bound = config->verify_bound,
+        .verify_bound = bound_of(config),
         .progress = progress_report,
         .progress_context = &s->progress,
     };

@@ -25,20 +25,14 @@ struct session {
     bool failed;
 };
 
-static void report(struct session *s, enum norm_form form, const char *weights,
-                   const struct verify_figures *f, double bound) {
-    struct verify_row row = {
-        .form = norm_form_name(form),
-        .weights = weights,
-        .largest = f->largest,
-        .mean = f->mean,
-        .kl = f->kl,
-        .agreement = f->agreement,
-        .perplexity = f->perplexity,
-        .bound = bound,
-        .is_reference = bound == 0,
-        .passed = bound == 0 || f->largest <= bound,
-    };
+static void report(struct session *s, struct verify_row row, const struct verify_figures *f) {
+    row.largest = f->largest;
+    row.mean = f->mean;
+    row.kl = f->kl;
+    row.agreement = f->agreement;
+    row.perplexity = f->perplexity;
+    row.rise = f->rise;
+    row.rise_error = f->rise_error;
     if (!row.passed) s->failed = true;
     s->each(s->context, &row);
 }
@@ -77,39 +71,77 @@ static enum status make_reference(struct session *s, struct error *e) {
         verify_reference_init(&s->reference, &s->model->bound, s->tokens.ids, s->tokens.count, window, e);
     if (status != STATUS_OK) return status;
     struct verify_figures figures = {.agreement = 1, .perplexity = s->reference.perplexity};
-    report(s, NORM_FORM_LAYERNORM, "double", &figures, 0);
+    struct verify_row row = {.form = norm_form_name(NORM_FORM_LAYERNORM),
+                             .weights = "double",
+                             .is_reference = true,
+                             .passed = true};
+    report(s, row, &figures);
     return STATUS_OK;
 }
 
-/* A form in double (but for the untouched one, which is the reference) and in every weight type. */
-static enum status check_form(struct session *s, enum norm_form form, struct error *e) {
+static double bound_of(const struct verify_options *o, enum weight_type type) {
+    const double given[WEIGHT_TYPE_COUNT] = {o->bound_f32, o->rise_bf16, o->rise_int8, o->rise_int4};
+    return given[type] > 0 ? given[type] : verify_default_bound(type);
+}
+
+static enum status check_double(struct session *s, enum norm_form form, struct error *e) {
     struct verify_figures figures;
+    enum status status = verify_converted(&s->reference, &s->model->bound, form, &figures, e);
+    if (status != STATUS_OK) return status;
+    struct verify_row row = {.form = norm_form_name(form), .weights = "double", .bound = VERIFY_BOUND_DOUBLE};
+    row.passed = figures.largest <= row.bound;
+    report(s, row, &figures);
+    return STATUS_OK;
+}
+
+static enum status check_packed(struct session *s, enum norm_form form, enum weight_type type,
+                                struct error *e) {
+    struct verify_figures figures;
+    enum status status = verify_packed(&s->reference, &s->model->packed, s->kernels, s->workers, &figures, e);
+    if (status != STATUS_OK) return status;
+    struct verify_row row = {
+        .form = norm_form_name(form),
+        .weights = weight_type_name(type),
+        .bounds_rise = type != WEIGHT_TYPE_F32,
+        .bound = bound_of(s->options, type),
+    };
+    row.passed = verify_is_within(type, &figures, row.bound);
+    report(s, row, &figures);
+    return STATUS_OK;
+}
+
+/* A form with one type of weights; with f32 in double too (but for the untouched form, which is the
+ * reference). */
+static enum status check_form(struct session *s, enum norm_form form, enum weight_type type,
+                              struct error *e) {
     struct loaded_model model;
-    struct loader_options loader = {.model = s->options->model, .form = form};
-    double bound = s->options->bound_f32 > 0 ? s->options->bound_f32 : VERIFY_BOUND_F32;
+    struct loader_options loader = {.model = s->options->model, .form = form, .weights = type};
     enum status status = loaded_model_init(&model, &loader, s->workers, e);
     if (status != STATUS_OK) return status;
     s->model = &model;
     if (!s->reference.logits) status = make_reference(s, e);
-    if (status == STATUS_OK && form != NORM_FORM_LAYERNORM) {
-        status = verify_converted(&s->reference, &model.bound, form, &figures, e);
-        if (status == STATUS_OK) report(s, form, "double", &figures, VERIFY_BOUND_DOUBLE);
-    }
-    if (status == STATUS_OK)
-        status = verify_packed(&s->reference, &model.packed, s->kernels, s->workers, &figures, e);
-    if (status == STATUS_OK) report(s, form, "f32", &figures, bound);
+    if (status == STATUS_OK && form != NORM_FORM_LAYERNORM && type == WEIGHT_TYPE_F32)
+        status = check_double(s, form, e);
+    if (status == STATUS_OK) status = check_packed(s, form, type, e);
     loaded_model_deinit(&model);
     return status;
 }
 
+static enum status check_types(struct session *s, enum norm_form form, struct error *e) {
+    enum status status = STATUS_OK;
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT && status == STATUS_OK; type++)
+        status = check_form(s, form, type, e);
+    return status;
+}
+
 static enum status check_forms(struct session *s, struct error *e) {
-    enum status status = check_form(s, NORM_FORM_LAYERNORM, e);
+    enum status status = check_types(s, NORM_FORM_LAYERNORM, e);
     if (status != STATUS_OK) return status;
     struct model_description d;
     const struct family *family;
     status = describe_model(s->options->model, &d, &family, e);
     for (enum norm_form form = NORM_FORM_RMSNORM; form < NORM_FORM_COUNT && status == STATUS_OK; form++)
-        if (norm_form_for(&d, form) == form) status = check_form(s, form, e);
+        if (norm_form_for(&d, form) == form) status = check_types(s, form, e);
     description_deinit(&d);
     return status;
 }

@@ -13,6 +13,7 @@
 
 struct sums {
     double largest, difference, kl, log_likelihood;
+    double loss, loss_squares; /* of log likelihood against the reference, over the predicted tokens */
     size_t logits, rows, agreed, predicted;
 };
 
@@ -49,9 +50,19 @@ static void compare_row(const struct verify_reference *r, size_t index, const do
     s->rows++;
     s->agreed += best == expected_best;
     if (next >= 0) {
+        double loss = (expected[next] - expected_norm) - (logits[next] - norm);
         s->log_likelihood += logits[next] - norm;
+        s->loss += loss;
+        s->loss_squares += loss * loss;
         s->predicted++;
     }
+}
+
+/* Standard error of the mean loss. */
+static double loss_error(const struct sums *s) {
+    double n = (double)s->predicted, mean = s->loss / n;
+    if (s->predicted < 2) return INFINITY;
+    return sqrt(fmax(0, s->loss_squares / n - mean * mean) / (n - 1));
 }
 
 static struct verify_figures figures_of(const struct verify_reference *r, const struct sums *s) {
@@ -61,7 +72,20 @@ static struct verify_figures figures_of(const struct verify_reference *r, const 
         .kl = s->kl / (double)s->rows,
         .agreement = (double)s->agreed / (double)s->rows,
         .perplexity = s->predicted ? exp(-s->log_likelihood / (double)s->predicted) : NAN,
+        .rise = s->predicted ? expm1(s->loss / (double)s->predicted) : NAN,
+        .rise_error = loss_error(s),
     };
+}
+
+double verify_default_bound(enum weight_type type) {
+    static const double bounds[WEIGHT_TYPE_COUNT] = {VERIFY_BOUND_F32, VERIFY_RISE_BF16, VERIFY_RISE_INT8,
+                                                     VERIFY_RISE_INT4};
+    return bounds[type];
+}
+
+bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound) {
+    if (type == WEIGHT_TYPE_F32) return figures->largest <= bound;
+    return figures->rise - 2 * figures->rise_error <= bound;
 }
 
 /* ---- the reference ---- */

@@ -12,12 +12,28 @@
 #define VERIFY_BOUND_F32    2e-4
 #define VERIFY_BOUND_DOUBLE 1e-9
 
+/* Largest rise of the perplexity that narrower weights may show, as a share: they move every logit, which
+ * says little by itself. */
+#define VERIFY_RISE_BF16 0.0005
+#define VERIFY_RISE_INT8 0.002
+#define VERIFY_RISE_INT4 0.03
+
 struct verify_figures {
     double largest, mean; /* |difference of a logit| / deviation */
     double kl;         /* mean Kullback-Leibler divergence from the reference's distribution, nats a token */
     double agreement;  /* share of positions where the largest logit is the same */
     double perplexity; /* of the tokens themselves */
+    double rise;       /* of the perplexity over the reference's, as a share of that */
+    double rise_error; /* standard error of the rise: few tokens say little; infinite below two */
 };
+
+/* Whether the figures of this weight type are within the bound: of the largest difference for f32, else of
+ * the rise. A rise counts only as far as it is certain, twice its standard error below the one that was seen.
+ */
+bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound);
+
+/* The bound of a type when none is given. */
+double verify_default_bound(enum weight_type type);
 
 /* Tokens in windows of `window` that do not see each other, and the reference's logits for all of them. */
 struct verify_reference {

@@ -72,7 +72,8 @@ static struct verify_figures run_packed(struct fixture *f) {
 static void test_packed_model_passes(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > 0 && figures.largest <= VERIFY_BOUND_F32);
 }
@@ -81,7 +82,8 @@ static void test_packed_model_passes(void **state) {
 static void test_wrong_weight_is_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
     f->packed.memory[KERNEL_PANEL * 3 + 1] += 0.05f;
     assert_true(run_packed(f).largest > VERIFY_BOUND_F32);
 }
@@ -91,9 +93,48 @@ static void test_wrong_conversion_is_seen(void **state) {
     struct error e = {0};
     /* As if the divisor were the compressed width. */
     for (size_t i = 0; i < f->description.layers; i++) f->converted.layers[i].attention.norm.divisor--;
-    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > VERIFY_BOUND_F32 && figures.kl > 0);
+}
+
+/* Every type is within its bound on these tokens, and further off the fewer bits it has. */
+static void test_narrow_types_pass(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    double kl = 0;
+    for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++) {
+        assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
+        struct verify_figures figures = run_packed(f);
+        assert_true(verify_is_within(type, &figures, verify_default_bound(type)));
+        assert_true(figures.kl > kl);
+        kl = figures.kl;
+        packed_model_deinit(&f->packed);
+    }
+}
+
+/* Half of the head lost, which no width of weights excuses. */
+static void test_wrong_narrow_weights_are_seen(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_INT4, f->workers, NULL,
+                                NULL, &e));
+    memset(f->packed.head.weights, 0, packed_linear_bytes(&f->packed.head) / 2);
+    struct verify_figures figures = run_packed(f);
+    assert_false(verify_is_within(WEIGHT_TYPE_INT4, &figures, verify_default_bound(WEIGHT_TYPE_INT4)));
+}
+
+static void test_bounds_of_types(void **state) {
+    (void)state;
+    struct verify_figures far = {.largest = 1, .rise = 0.01, .rise_error = 0.001};
+    assert_false(verify_is_within(WEIGHT_TYPE_F32, &far, 2e-4));
+    assert_false(verify_is_within(WEIGHT_TYPE_INT8, &far, 0.002));
+    assert_true(verify_is_within(WEIGHT_TYPE_INT8, &far, 0.009));
+    far.rise_error = 0.005; /* few tokens: it may as well be chance */
+    assert_true(verify_is_within(WEIGHT_TYPE_INT8, &far, 0.002));
+    far.rise = NAN;
+    assert_false(verify_is_within(WEIGHT_TYPE_INT8, &far, 0.002));
 }
 
 int main(void) {
@@ -102,6 +143,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_packed_model_passes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_weight_is_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_conversion_is_seen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_narrow_types_pass, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_narrow_weights_are_seen, set_up, tear_down),
+        cmocka_unit_test(test_bounds_of_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
