@@ -165,17 +165,23 @@ static void test_runaway_pattern(void **state) {
 
 static void test_literals(void **state) {
     (void)state;
+    static const size_t places[] = {2, 4090, 4095, 8190, 20000};
     struct error e = {0};
     struct regex *r;
-    struct regex_run *run;
     struct regex_scan scan;
+    char text[20003];
     bool found;
     assert_ok(regex_create_literal("a.(", 3, &r, &e));
-    assert_ok(regex_run_create(&run, &e));
-    regex_scan_init(&scan, r, run, "axa.(", 5);
-    assert_ok(regex_scan_next(&scan, &found, &e));
-    assert_true(found && scan.start == 2 && scan.end == 5);
-    regex_run_destroy(run);
+    assert_true(regex_is_literal(r));
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        memset(text, 'a', sizeof text);
+        memcpy(text + places[i], "a.(", 3);
+        regex_scan_init(&scan, r, NULL, text, sizeof text);
+        assert_ok(regex_scan_next(&scan, &found, &e));
+        assert_true(found && scan.start == places[i] && scan.end == places[i] + 3);
+        assert_ok(regex_scan_next(&scan, &found, &e));
+        assert_false(found);
+    }
     regex_destroy(r);
 }
 
