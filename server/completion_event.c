@@ -90,11 +90,14 @@ static size_t token_bytes(const char *token, size_t length) {
     return escaped ? (length - 6) / 4 : length;
 }
 
-/* Where a token that starts at `from` of the echo ends. Tokens without text in it (a BOS that the tokenizer added) take no
- * room; decoders put spaces between tokens that do not have them themselves. */
+/* Where a token that starts at `from` of the echo ends. Tokens without text in it (a BOS that the tokenizer
+ * added) take no room; decoders put spaces between tokens that do not have them themselves. */
 static size_t find_in_echo(const struct prompt *p, size_t from, const char *token, size_t length) {
     size_t bytes = token_bytes(token, length);
     if (bytes != length) return from + bytes < p->echo_length ? from + bytes : p->echo_length;
+    /* The first word's token may have a space that the tokenizer put before the text. */
+    if (from == 0 && length && token[0] == ' ' && p->echo_length && p->echo[0] != ' ')
+        return find_in_echo(p, from, token + 1, length - 1);
     for (size_t at = from; at + bytes <= p->echo_length; at++) {
         if (memcmp(p->echo + at, token, bytes) == 0) return at + bytes;
         if (p->echo[at] != ' ') break;

@@ -168,6 +168,23 @@ static void test_offsets(void **state) {
     completion_destroy(c);
 }
 
+/* A token that the text of the prompt does not have takes no room in it. */
+static void test_offsets_of_special_tokens(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":[256,97,98],\"echo\":true,\"logprobs\":0,\"max_tokens\":0}");
+    struct prompt *p = &c->prompts[0];
+    score(p, 256, false);
+    score(p, 'a', true);
+    score(p, 'b', true);
+    finish(p, 0, "", ENGINE_FINISH_LENGTH);
+    json_t *json = written(c), *expected = json_loads("[0,0,1]", 0, NULL);
+    assert_string_equal(json_string_value(choice_field(json, 0, "text")), "ab");
+    assert_true(json_equal(json_object_get(choice_field(json, 0, "logprobs"), "text_offset"), expected));
+    json_decref(expected);
+    json_decref(json);
+    completion_destroy(c);
+}
+
 /* Order of events between choices and prompts does not show; usage is summed, the prompt counted once. */
 static void test_any_order(void **state) {
     (void)state;
@@ -224,6 +241,7 @@ int main(void) {
         cmocka_unit_test(test_chunk_waits_for_the_scores),
         cmocka_unit_test(test_top_collisions),
         cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_offsets_of_special_tokens),
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_first_failure_counts),
         cmocka_unit_test(test_submit_and_destroy),
