@@ -1,6 +1,6 @@
 /* The bits of a row's logits do not depend on how its sequence was cut into chunks, on what else is in the
- * step, on the number of threads or on the instruction set: for every golden model, over the forward pass
- * alone (the scheduler has the like in test_same_bits.c). */
+ * step, on the number of threads or on the instruction set: for every golden model and type of weights, over
+ * the forward pass alone (the scheduler has the like in test_same_bits.c). */
 #include "engine/base/log.h"
 #include "engine/forward/forward.h"
 #include "engine/loader.h"
@@ -19,10 +19,10 @@ struct stage {
     struct forward *forward;
 };
 
-static void stage_init(struct stage *s, const char *path, size_t threads,
+static void stage_init(struct stage *s, const char *path, enum weight_type type, size_t threads,
                        const struct kernel_table *kernels) {
     struct error e = {0};
-    struct loader_options options = {.model = path, .form = NORM_FORM_CRMSNORM};
+    struct loader_options options = {.model = path, .form = NORM_FORM_CRMSNORM, .weights = type};
     assert_ok(workers_create(threads, &s->workers, &e));
     assert_ok(loaded_model_init(&s->model, &options, s->workers, &e));
     const struct model_description *d = &s->model.description;
@@ -96,33 +96,38 @@ static void check_stage(struct stage *s, const struct golden_sequence *sequence,
     free(found);
 }
 
-static void check_model(const char *path, const char *name, void *context) {
-    (void)context;
-    struct golden g;
+static void check_type(const char *path, const char *name, const struct golden *g, enum weight_type type) {
     const struct kernel_table *tables[8];
     size_t table_count = kernel_available(tables);
-    golden_init(&g, path);
-    const struct golden_sequence *sequence = &g.sequences[0];
+    const struct golden_sequence *sequence = &g->sequences[0];
     size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2;
-    float *expected = malloc(count * g.vocabulary * sizeof *expected);
+    float *expected = malloc(count * g->vocabulary * sizeof *expected);
+    char what[128];
+    snprintf(what, sizeof what, "%s in %s", name, weight_type_name(type));
     struct stage s;
-    stage_init(&s, path, 1, tables[table_count - 1]);
-    run(&s, sequence->ids, count, ROWS_MAX, 0, expected);
-    check_stage(&s, sequence, expected, name);
-    stage_deinit(&s);
-    stage_init(&s, path, 3, tables[table_count - 1]);
-    check_stage(&s, sequence, expected, name);
-    stage_deinit(&s);
+    for (size_t threads = 1; threads <= 3; threads += 2) {
+        stage_init(&s, path, type, threads, tables[table_count - 1]);
+        if (threads == 1) run(&s, sequence->ids, count, ROWS_MAX, 0, expected);
+        check_stage(&s, sequence, expected, what);
+        stage_deinit(&s);
+    }
     for (size_t i = 0; i + 1 < table_count; i++) {
-        float *found = malloc(count * g.vocabulary * sizeof *found);
-        stage_init(&s, path, 2, tables[i]);
+        float *found = malloc(count * g->vocabulary * sizeof *found);
+        stage_init(&s, path, type, 2, tables[i]);
         run(&s, sequence->ids, count, 7, 1, found);
-        if (memcmp(found, expected, count * g.vocabulary * sizeof *found) != 0)
-            fail_msg("%s: other bits with %s kernels", name, tables[i]->name);
+        if (memcmp(found, expected, count * g->vocabulary * sizeof *found) != 0)
+            fail_msg("%s: other bits with %s kernels", what, tables[i]->name);
         stage_deinit(&s);
         free(found);
     }
     free(expected);
+}
+
+static void check_model(const char *path, const char *name, void *context) {
+    (void)context;
+    struct golden g;
+    golden_init(&g, path);
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) check_type(path, name, &g, type);
     golden_deinit(&g);
 }
 
