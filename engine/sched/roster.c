@@ -183,16 +183,15 @@ static size_t exclusive_pages(const struct scheduler *s, const struct sequence *
     return count;
 }
 
-static void describe(const struct scheduler *s, struct sequence *q, struct batch_sequence *out) {
+static void describe(struct scheduler *s, struct sequence *q, struct batch_sequence *out) {
     size_t target = sequence_target(q);
     assert(target > q->computed);
-    *out = (struct batch_sequence){
-        .decoding = q->state == SEQUENCE_DECODE,
-        .pending = target - q->computed,
-        .plain = sequence_plain_rows(q),
-        .room = mailbox_room(&((struct scheduler *)s)->outbox, &q->request->mailbox, q->choice),
-        .held = exclusive_pages(s, q),
-        .needs_page = pages_for(s, target) > q->table.count};
+    *out = (struct batch_sequence){.decoding = q->state == SEQUENCE_DECODE,
+                                   .pending = target - q->computed,
+                                   .plain = sequence_plain_rows(q),
+                                   .room = mailbox_room(&s->outbox, &q->request->mailbox, q->choice),
+                                   .held = exclusive_pages(s, q),
+                                   .needs_page = pages_for(s, target) > q->table.count};
     q->starved = !batch_can_run(out);
 }
 
@@ -347,7 +346,7 @@ static bool waits_for_leader(const struct sequence *q) {
 }
 
 /* In order of rank; the first that does not fit ends it, so that a long prompt is not overtaken for ever. One
- * that could not use its place (no room in its mailbox) is passed over. */
+ * that could not use its place (no room in its mailbox, or a sibling computes its prompt) is passed over. */
 static void admit_waiting(struct scheduler *s, uint64_t now_ns) {
     for (struct sequence *q = s->waiting.first, *next; q; q = next) {
         next = q->next;
