@@ -10,8 +10,6 @@
 #include "engine/kv/kv_plan.h"
 
 #define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
-#define MIXED_PREFILL_ROWS                                                                                   \
-    16 /* beside decode rows: about as many as ride along while weights stream from memory */
 
 /* Only what this build can honour; the options table promises no more. */
 static enum status check_options(const struct engine_options *o, struct loader_options *loader,
@@ -215,8 +213,7 @@ static enum status start(struct engine *engine, const struct engine_options *o, 
     const struct batch_limits limits = {.rows = o->step_tokens,
                                         .logit_rows =
                                             logit_rows(sequences, o->step_tokens, engine->info.vocabulary),
-                                        .sequences = sequences,
-                                        .mixed_prefill_rows = MIXED_PREFILL_ROWS};
+                                        .sequences = sequences}; /* prefill beside decode is measured */
     const struct forward_limits forward = {
         .rows_max = limits.rows, .logit_rows_max = limits.logit_rows, .entries_max = limits.sequences};
     enum status status;

@@ -2,8 +2,7 @@
  * submitting thread, so that no step allocates for it.
  *
  * Who may touch what, and when:
- *   - everything but the last group is written by sched_request_create and only read afterwards, by any
- * thread;
+ *   - everything but the last group is written by sched_request_create, and only read afterwards;
  *   - the sequences belong to the scheduler thread from admission until all are done;
  *   - the mailbox belongs to its outbox's mutex.
  * References: one of the handle (released by engine_request_release), one of the scheduler from admission

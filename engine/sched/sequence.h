@@ -2,11 +2,10 @@
  * compute its prompt once where they can: the first to run leads, the others wait for it and are forked from
  * it (roster_fork).
  *
- *   WAITING -> PREFILL -> DECODE -> DONE          PREEMPTED: its pages were taken; waits again, and is
- * computed again
- *                 ^---------^---- PREEMPTED <-
- * Every state may end in DONE. A sequence whose mailbox has no room is not a state: it just gets no rows for
- * now. */
+ *   WAITING -> PREFILL -> DECODE -> DONE
+ *                 ^---------^---- PREEMPTED: its pages were taken; waits again, and is computed again
+ *
+ * Every state may end in DONE. A sequence whose mailbox has no room is not a state: it gets no rows for now. */
 #pragma once
 
 #include "engine/kv/kv_prefix.h"
