@@ -5,7 +5,7 @@
  *   WAITING -> PREFILL -> DECODE -> DONE
  *                 ^---------^---- PREEMPTED: its pages were taken; waits again, and is computed again
  *
- * Every state may end in DONE. A sequence whose mailbox has no room is not a state: it gets no rows for now. */
+ * Every state may end in DONE. A sequence whose mailbox has no room is no state: it gets no rows for now. */
 #pragma once
 
 #include "engine/kv/kv_prefix.h"
