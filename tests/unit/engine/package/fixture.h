@@ -112,6 +112,18 @@ static inline void draft_set_text(const struct draft *d, const char *name, const
     memcpy(part, text, strlen(text));
 }
 
+/* A vector of zeros behind the other parts. */
+static inline void draft_append(struct draft *d, const char *name, const char *dtype, size_t count,
+                                size_t size) {
+    size_t end = d->size + count * size;
+    d->data = realloc(d->data, end);
+    memset(d->data + d->size, 0, end - d->size);
+    json_object_set_new(d->header, name,
+                        json_pack("{s:s, s:[I], s:[I, I]}", "dtype", dtype, "shape", (json_int_t)count,
+                                  "data_offsets", (json_int_t)d->size, (json_int_t)end));
+    d->size = end;
+}
+
 /* The header on `pages` pages and the data with valid checksums; the caller frees. */
 static inline unsigned char *draft_seal(const struct draft *d, size_t pages, size_t *length) {
     size_t header = pages * PACKAGE_PAGE, covered = header + d->size, sums = checksum_blocks(covered) + 1;
