@@ -12,6 +12,10 @@ enum level { LEVEL_SCALAR, LEVEL_AVX2, LEVEL_AVX512, LEVEL_AVX512_VNNI, LEVEL_AV
 #if defined(__x86_64__)
 #include <cpuid.h>
 
+#ifndef bit_AMX_BF16 /* clang 14 */
+#define bit_AMX_BF16 (1u << 22)
+#endif
+
 #define XCR0_SSE_AVX 0x06u /* xmm, upper halves of ymm */
 #define XCR0_AVX512  0xe6u /* and the mask registers, upper halves of zmm, zmm 16 to 31 */
 
