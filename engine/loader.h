@@ -21,6 +21,7 @@ struct loader_options {
     enum norm_form form;
     enum matmul_kind matmul;
     enum weight_type weights;   /* f32 when left out */
+    bool exact_form;            /* else CRMSNorm with other weights than f32 is in its orthonormal basis */
     bool any_form, any_weights; /* a converted file may have others */
     size_t context; /* cut the model's context to this; 0: as it is. More than the model has is an error. */
     void (*progress)(void *context, const char *stage, double share); /* may be NULL */

@@ -10,6 +10,7 @@ static const char *const form_names[NORM_FORM_COUNT] = {
     [NORM_FORM_LAYERNORM] = "layernorm",
     [NORM_FORM_RMSNORM] = "rmsnorm",
     [NORM_FORM_CRMSNORM] = "crmsnorm",
+    [NORM_FORM_ORTHONORMAL] = "orthonormal",
 };
 
 const char *norm_form_name(enum norm_form form) {
@@ -27,7 +28,10 @@ bool norm_form_from_name(const char *name, enum norm_form *form) {
 
 enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted) {
     if (!description_converts(d)) return NORM_FORM_LAYERNORM;
-    if (wanted == NORM_FORM_CRMSNORM && d->norm_type == NORM_TYPE_RMSNORM) return NORM_FORM_RMSNORM;
+    bool compressed = wanted == NORM_FORM_CRMSNORM || wanted == NORM_FORM_ORTHONORMAL;
+    if (compressed && d->norm_type == NORM_TYPE_RMSNORM) return NORM_FORM_RMSNORM;
+    /* The dual branch is read back to its whole width, which the paper's basis makes easy. */
+    if (compressed && (d->placement == PLACEMENT_RESIDUAL_DUAL || d->width < 2)) return NORM_FORM_CRMSNORM;
     return wanted;
 }
 
@@ -120,7 +124,8 @@ static void make_entry(const struct converted_model *c, struct converted_linear 
     l->gain = fold->gain;
     l->shift = fold->shift;
     l->weight_scale *= gates < 0 ? -1 : 1;
-    l->compress_in = c->form == NORM_FORM_CRMSNORM;
+    l->compress_in = c->form == NORM_FORM_CRMSNORM || c->form == NORM_FORM_ORTHONORMAL;
+    l->spread = c->spread;
     if (l->compress_in) l->in--;
 }
 
@@ -132,6 +137,7 @@ static bool make_exit(const struct converted_model *c, struct converted_linear *
     if (!is_centred(c)) return true;
     l->centre_out = true;
     if (c->branch_width < c->description->width) l->out--;
+    l->spread = c->spread;
     l->column_mean = memory_aligned(l->in, sizeof *l->column_mean, "column means", e);
     return l->column_mean != NULL;
 }
@@ -280,8 +286,11 @@ enum status converted_model_init(struct converted_model *c, const struct bound_m
     double gates =
         1; /* product of all gates so far that have not been applied: the branch is carried as x / gates */
     *c = (struct converted_model){.bound = bound, .description = d, .form = norm_form_for(d, form)};
-    bool compressed = c->form == NORM_FORM_CRMSNORM && d->placement != PLACEMENT_RESIDUAL_DUAL;
+    bool orthonormal = c->form == NORM_FORM_ORTHONORMAL;
+    bool compressed =
+        orthonormal || (c->form == NORM_FORM_CRMSNORM && d->placement != PLACEMENT_RESIDUAL_DUAL);
     c->branch_width = compressed ? d->width - 1 : d->width;
+    c->spread = orthonormal ? 1 / (sqrt((double)d->width) - 1) : 0;
     c->layers = memory_aligned(d->layers, sizeof *c->layers, "converted layers", e);
     if (!c->layers) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < d->layers; i++)

@@ -15,7 +15,16 @@
 
 #include "engine/model/bind.h"
 
-enum norm_form { NORM_FORM_LAYERNORM, NORM_FORM_RMSNORM, NORM_FORM_CRMSNORM, NORM_FORM_COUNT };
+enum norm_form {
+    NORM_FORM_LAYERNORM,
+    NORM_FORM_RMSNORM,
+    NORM_FORM_CRMSNORM, /* the paper's basis */
+    /* CRMSNorm in another basis: y = Qz with the orthonormal rows of a Householder reflection that maps 1 to
+     * the last unit vector, so y_i = z_i + z_d / (sqrt(d) - 1) for a centred z. Its norm is that of z, and no
+     * column of a weight is spread over all others, which narrow weights bear far better. */
+    NORM_FORM_ORTHONORMAL,
+    NORM_FORM_COUNT
+};
 
 const char *norm_form_name(enum norm_form form);
 bool norm_form_from_name(const char *name, enum norm_form *form);
@@ -40,7 +49,9 @@ struct converted_linear {
     const double *out_scale;    /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
-    double *column_mean; /* [in]: exits only; filled by converted_linear_prepare; owned */
+    double spread;       /* as in struct converted_model */
+    double *column_mean; /* [in]: exits only: what is taken from every row; filled by
+                            converted_linear_prepare; owned */
     double bias_mean;
 };
 
@@ -68,7 +79,8 @@ struct converted_model {
     const struct bound_model *bound;
     const struct model_description *description;
     enum norm_form form; /* that runs: the one asked for, or the nearest that the model has */
-    size_t branch_width; /* d, or d - 1 in the CRMSNorm form */
+    size_t branch_width; /* d, or d - 1 in the CRMSNorm forms */
+    double spread; /* orthonormal basis: 1 / (sqrt(d) - 1), what each entry takes of the last one; else 0 */
     struct converted_layer *layers;
     /* Of what the head reads. width 0: the branch as it is. residual_dual: of the dual branch, with gain and
      * shift; when it is CRMS the dual branch is carried without its last entry, which is minus the sum of the
@@ -92,9 +104,9 @@ enum status converted_model_init(struct converted_model *c, const struct bound_m
 void converted_model_deinit(struct converted_model *c);
 
 /* Column means of an exit, which its rows need (a no-op for others): one pass over the checkpoint's rows, in
- * their order. scratch: converted_scratch() doubles. Different linears may be prepared by different threads.
- */
-void converted_linear_prepare(struct converted_linear *l, double *scratch);
+ * their order, `rows` at a time. scratch: converted_scratch(c, rows) doubles. Different linears may be
+ * prepared by different threads. */
+void converted_linear_prepare(struct converted_linear *l, double *scratch, size_t rows);
 
 /* Rows [first, +count) after the fold: weights [count, in] and bias [count] (zeros where there is none).
  * weights has room for count * (in + 1) doubles. */

@@ -94,7 +94,7 @@ void converted_entry(const struct converted_model *c, size_t token, size_t posit
     if (c->embedding_norm.width) converted_norm_apply(&c->embedding_norm, sum, sum);
     /* The post branch of residual_dual is read as it is. */
     if (is_centred(c) && d->placement != PLACEMENT_RESIDUAL_DUAL) centre(sum, d->width);
-    for (size_t i = 0; i < c->branch_width; i++) row[i] = sum[i];
+    for (size_t i = 0; i < c->branch_width; i++) row[i] = sum[i] + c->spread * sum[d->width - 1];
 }
 
 void converted_dual_entry(const struct converted_model *c, const double *row, double *dual) {

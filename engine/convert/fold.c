@@ -59,12 +59,21 @@ static void fold_norm(const struct converted_linear *l, size_t count, double *we
         for (size_t k = 0; k < in; k++) weights[r * in + k] *= l->gain[k];
 }
 
-/* The last column is subtracted from the others and dropped; rows move together, in place. */
-static void compress_columns(size_t count, size_t in, double *weights) {
+/* What every column of a row loses as the last one is dropped: that one, or in the orthonormal basis the
+ * row's mean and minus a share of the last. */
+static double dropped(const struct converted_linear *l, const double *row, size_t in) {
+    double sum = 0, last = row[in - 1];
+    if (l->spread == 0) return last;
+    for (size_t k = 0; k < in; k++) sum += row[k];
+    return sum / (double)in - l->spread * (last - sum / (double)in);
+}
+
+/* Rows move together, in place. */
+static void compress_columns(const struct converted_linear *l, size_t count, size_t in, double *weights) {
     for (size_t r = 0; r < count; r++) {
         const double *from = weights + r * in;
-        double *to = weights + r * (in - 1), last = from[in - 1];
-        for (size_t k = 0; k + 1 < in; k++) to[k] = from[k] - last;
+        double *to = weights + r * (in - 1), taken = dropped(l, from, in);
+        for (size_t k = 0; k + 1 < in; k++) to[k] = from[k] - taken;
     }
 }
 
@@ -88,28 +97,41 @@ void converted_linear_rows(const struct converted_linear *l, size_t first, size_
     read_rows(l, first, count, weights);
     read_bias(l, first, count, bias);
     fold_norm(l, count, weights, bias);
-    if (l->compress_in) compress_columns(count, in_of(l), weights);
+    if (l->compress_in) compress_columns(l, count, in_of(l), weights);
     scale_rows(l, first, count, weights, bias);
     if (l->centre_out) centre_rows(l, count, weights, bias);
-    for (size_t i = 0; i < count * l->in; i++) weights[i] *= l->weight_scale;
+    for (size_t i = 0; l->weight_scale != 1 && i < count * l->in; i++) weights[i] *= l->weight_scale;
     for (size_t r = 0; r < count; r++) bias[r] *= l->bias_scale;
 }
 
-void converted_linear_prepare(struct converted_linear *l, double *scratch) {
+/* What each row of an exit loses: the mean of all rows, and in the orthonormal basis minus a share of what
+ * the last row has above it. */
+static double taken_of(const struct converted_linear *l, double mean, double last) {
+    return mean - l->spread * (last - mean);
+}
+
+void converted_linear_prepare(struct converted_linear *l, double *scratch, size_t rows) {
     if (!l->centre_out) return;
     assert(l->part_count == 1 && !l->shift && !l->out_scale);
     const struct matrix_view *m = &l->part[0].weight;
     memset(l->column_mean, 0, l->in * sizeof *l->column_mean);
-    double bias_sum = 0;
-    for (size_t r = 0; r < m->out; r++) {
-        double bias;
-        matrix_read(m, r, 1, scratch);
-        vector_read_part(&l->part[0].bias, r, 1, &bias);
-        for (size_t k = 0; k < l->in; k++) l->column_mean[k] += scratch[k];
-        bias_sum += bias;
+    double bias_sum = 0, bias = 0;
+    const double *row = scratch; /* at last the last one, and its bias */
+    for (size_t first = 0, count; first < m->out; first += count) {
+        count = m->out - first < rows ? m->out - first : rows;
+        matrix_read(m, first, count, scratch);
+        for (size_t r = 0; r < count; r++) {
+            row = scratch + r * l->in;
+            vector_read_part(&l->part[0].bias, first + r, 1, &bias);
+            for (size_t k = 0; k < l->in; k++) l->column_mean[k] += row[k];
+            bias_sum += bias;
+        }
     }
-    for (size_t k = 0; k < l->in; k++) l->column_mean[k] *= (l->gain ? l->gain[k] : 1) / (double)m->out;
-    l->bias_mean = bias_sum / (double)m->out;
+    for (size_t k = 0; k < l->in; k++) {
+        double gain = l->gain ? l->gain[k] : 1;
+        l->column_mean[k] = taken_of(l, l->column_mean[k] * (gain / (double)m->out), row[k] * gain);
+    }
+    l->bias_mean = taken_of(l, bias_sum / (double)m->out, bias);
 }
 
 static void widest(const struct converted_linear *l, size_t *width) {

@@ -54,13 +54,14 @@ static void scale_row(float *row, size_t width, float factor) {
 }
 
 /* The output of a norm is not centred by its gain and shift: the mean is taken out as it joins a centred
- * branch. */
-static float mean_of(const struct forward *f, const float *row) {
+ * branch, and in the orthonormal basis a share of the last entry is added. */
+static float taken_of(const struct forward *f, const float *row) {
     const struct model_description *d = f->description;
     bool centred = f->model->converted->form != NORM_FORM_LAYERNORM && d->norm_type == NORM_TYPE_LAYERNORM;
     double sum = 0;
     for (size_t i = 0; centred && i < d->width; i++) sum += row[i];
-    return (float)(sum / (double)d->width);
+    double mean = sum / (double)d->width;
+    return (float)(mean - f->model->converted->spread * ((double)row[d->width - 1] - mean));
 }
 
 /* branch <- residual_scale . branch + post_norm(exit), row by row. */
@@ -71,9 +72,10 @@ static void join_block(struct forward *f, size_t first, size_t count, const void
     if (s->post_norm.width) norm_rows(f, &s->post_norm, f->exit + first * f->branch_stride, count);
     for (size_t r = first; r < first + count; r++) {
         float *branch = f->branch + r * f->branch_stride, *exit = f->exit + r * f->branch_stride;
-        float mean = s->post_norm.width ? mean_of(f, exit) : 0;
+        float taken = s->post_norm.width ? taken_of(f, exit) : 0;
         for (size_t i = 0; i < width; i++)
-            branch[i] = (s->residual_scale ? s->residual_scale[i] * branch[i] : branch[i]) + (exit[i] - mean);
+            branch[i] =
+                (s->residual_scale ? s->residual_scale[i] * branch[i] : branch[i]) + (exit[i] - taken);
     }
 }
 

@@ -31,7 +31,7 @@ struct run {
 
 /* out = x W' + b, W and b folded from the checkpoint as they are needed. */
 static void apply_linear(const struct run *run, struct converted_linear *l, const double *x, double *out) {
-    converted_linear_prepare(l, run->weights);
+    converted_linear_prepare(l, run->weights, BLOCK_ROWS);
     for (size_t first = 0; first < l->out; first += BLOCK_ROWS) {
         size_t count = l->out - first < BLOCK_ROWS ? l->out - first : BLOCK_ROWS;
         converted_linear_rows(l, first, count, run->weights, run->bias);
@@ -176,6 +176,7 @@ static void join_pre_like(const struct run *run, const struct converted_sublayer
         converted_norm_apply(&s->post_norm, exit, exit);
         bool centred = c->form != NORM_FORM_LAYERNORM && c->description->norm_type == NORM_TYPE_LAYERNORM;
         for (size_t i = 0; centred && i < width; i++) mean += exit[i] / (double)width;
+        mean -= c->spread * (exit[width - 1] - mean); /* only a centred branch has a spread */
     }
     for (size_t i = 0; i < c->branch_width; i++)
         branch[i] =

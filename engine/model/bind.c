@@ -388,9 +388,33 @@ static size_t row_of(const uint32_t *rows, size_t first_row, size_t r) {
     return rows ? rows[r] : first_row + r;
 }
 
+/* Inputs that a transposed tensor is read by at a time, for rows that lie side by side in it: a cache line of
+ * doubles in each row of the result. */
+#define TILE_INPUTS 8
+#define TILE_ROWS   64
+
+/* Rows [row, +count) of a transposed tensor, count <= TILE_ROWS: in the order in which they lie in memory. */
+static void read_transposed(const struct tensor *t, size_t row, size_t count, size_t in, double *out) {
+    double tile[TILE_INPUTS][TILE_ROWS];
+    for (size_t k = 0; k < in; k += TILE_INPUTS) {
+        size_t inputs = in - k < TILE_INPUTS ? in - k : TILE_INPUTS;
+        for (size_t i = 0; i < inputs; i++)
+            dtype_read(t->dtype, element(t, (k + i) * t->stride[0] + row * t->stride[1]), t->stride[1], count,
+                       tile[i]);
+        for (size_t r = 0; r < count; r++)
+            for (size_t i = 0; i < inputs; i++) out[r * in + k + i] = tile[i][r];
+    }
+}
+
 void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out) {
     const struct tensor *t = m->tensor;
     assert(t && first + count <= m->out);
+    if (m->transposed && !m->rows) {
+        for (size_t r = 0; r < count; r += TILE_ROWS)
+            read_transposed(t, m->first_row + first + r, count - r < TILE_ROWS ? count - r : TILE_ROWS, m->in,
+                            out + r * m->in);
+        return;
+    }
     size_t along = m->transposed ? 0 : 1, across = 1 - along;
     for (size_t r = 0; r < count; r++) {
         size_t row = row_of(m->rows, m->first_row, first + r);

@@ -152,7 +152,7 @@ static const struct job *job_of_tile(const struct packing *p, size_t tile) {
 
 static void prepare_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
-    converted_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride);
+    converted_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
 }
 
 static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count,

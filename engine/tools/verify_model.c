@@ -115,7 +115,8 @@ static enum status check_packed(struct session *s, enum norm_form form, enum wei
 static enum status check_form(struct session *s, enum norm_form form, enum weight_type type,
                               struct error *e) {
     struct loaded_model model;
-    struct loader_options loader = {.model = s->options->model, .form = form, .weights = type};
+    struct loader_options loader = {
+        .model = s->options->model, .form = form, .exact_form = true, .weights = type};
     enum status status = loaded_model_init(&model, &loader, s->workers, e);
     if (status != STATUS_OK) return status;
     s->model = &model;
@@ -127,21 +128,26 @@ static enum status check_form(struct session *s, enum norm_form form, enum weigh
     return status;
 }
 
-static enum status check_types(struct session *s, enum norm_form form, struct error *e) {
+/* Every type but those that never run in this form: narrow weights take the orthonormal basis where there is
+ * one. */
+static enum status check_types(struct session *s, enum norm_form form, bool orthonormal, struct error *e) {
     enum status status = STATUS_OK;
-    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT && status == STATUS_OK; type++)
+    bool whole = form == NORM_FORM_CRMSNORM && orthonormal;
+    for (enum weight_type type = 0;
+         type < (whole ? WEIGHT_TYPE_BF16 : WEIGHT_TYPE_COUNT) && status == STATUS_OK; type++)
         status = check_form(s, form, type, e);
     return status;
 }
 
 static enum status check_forms(struct session *s, struct error *e) {
-    enum status status = check_types(s, NORM_FORM_LAYERNORM, e);
+    enum status status = check_types(s, NORM_FORM_LAYERNORM, false, e);
     if (status != STATUS_OK) return status;
     struct model_description d;
     const struct family *family;
     status = describe_model(s->options->model, &d, &family, e);
+    bool orthonormal = norm_form_for(&d, NORM_FORM_ORTHONORMAL) == NORM_FORM_ORTHONORMAL;
     for (enum norm_form form = NORM_FORM_RMSNORM; form < NORM_FORM_COUNT && status == STATUS_OK; form++)
-        if (norm_form_for(&d, form) == form) status = check_types(s, form, e);
+        if (norm_form_for(&d, form) == form) status = check_types(s, form, orthonormal, e);
     description_deinit(&d);
     return status;
 }

@@ -34,7 +34,8 @@ static const struct kernel_table *kernels;
 static void load(struct loaded_model *model, const char *path, enum norm_form form, enum matmul_kind matmul,
                  enum weight_type type) {
     struct error e = {0};
-    struct loader_options options = {.model = path, .form = form, .matmul = matmul, .weights = type};
+    struct loader_options options = {
+        .model = path, .form = form, .exact_form = true, .matmul = matmul, .weights = type};
     assert_ok(loaded_model_init(model, &options, workers, &e));
 }
 
@@ -220,6 +221,7 @@ static void check_model(const char *path, const char *name, void *context) {
             check_form(path, name, &g, form, MATMUL_OWN, WEIGHT_TYPE_F32);
     enum norm_form form = converts ? NORM_FORM_CRMSNORM : NORM_FORM_LAYERNORM;
     check_form(path, name, &g, form, MATMUL_OPENBLAS, WEIGHT_TYPE_F32);
+    if (converts) form = NORM_FORM_ORTHONORMAL; /* which narrow weights take */
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
         check_form(path, name, &g, form, MATMUL_OWN, type);
     golden_deinit(&g);

@@ -63,8 +63,8 @@ static void apply_plain(const struct linear *l, const double *x, double *out) {
 static void apply_folded(struct linear *l, size_t block, const double *x, double *out) {
     struct converted_linear *c = &l->converted;
     double *weights = malloc(block * (c->in + 1) * sizeof *weights), *bias = malloc(block * sizeof *bias);
-    double *scratch = malloc((c->in + 1) * sizeof *scratch);
-    converted_linear_prepare(c, scratch);
+    double *scratch = malloc(block * (c->in + 1) * sizeof *scratch);
+    converted_linear_prepare(c, scratch, block);
     for (size_t first = 0; first < c->out; first += block) {
         size_t count = c->out - first < block ? c->out - first : block;
         converted_linear_rows(c, first, count, weights, bias);
