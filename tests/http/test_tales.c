@@ -91,6 +91,22 @@ static void test_scores(void **state) {
 }
 
 /* tokenize and detokenize are each other's inverse on plain text, whatever its letters. */
+/* Offsets count characters of the echoed text: a BOS that the tokenizer added takes none of them, the bytes of one
+ * character share its place. */
+static void test_offsets_of_a_text(void **state) {
+    (void)state;
+    static const int expected[] = {0, 0, 4, 9, 10, 10, 11, 13, 14, 14, 14, 15};
+    const json_t *choice;
+    json_t *prompt = json_string("Once upon \xc3\xa9 a \xe4\xbd\xa0 time");
+    json_t *answer = ask(prompt, 0, "{\"logprobs\":0,\"echo\":true}", &choice);
+    const json_t *offsets = json_object_get(json_object_get(choice, "logprobs"), "text_offset");
+    assert_int_equal(json_array_size(offsets), sizeof expected / sizeof *expected);
+    for (size_t i = 0; i < json_array_size(offsets); i++)
+        assert_int_equal(json_integer_value(json_array_get(offsets, i)), expected[i]);
+    json_decref(answer);
+    json_decref(prompt);
+}
+
 static void test_tokens(void **state) {
     (void)state;
     struct answer a =
@@ -124,6 +140,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_offsets_of_a_text),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_model_is_described),
     };
