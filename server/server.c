@@ -152,7 +152,7 @@ static void wake_from_engine(void *context) {
 
 /* ---- start and end ------------------------------------------------------------------------------------- */
 
-/* The name of the model's folder, unless another is configured. */
+/* The name of the model's folder or file, unless another is configured. */
 static void set_model_name(struct service *s, const char *folder) {
     char *path = s->config->model_name ? NULL : realpath(folder, NULL);
     const char *slash = path ? strrchr(path, '/') : NULL;
