@@ -1,6 +1,7 @@
 /* Opening and closing: what is made from what, in which order, and how much memory it may take. */
 #include "engine/engine_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,9 @@ static enum status check_options(const struct engine_options *o, struct loader_o
                          "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
     if (!weight_type_from_name(o->weights, &loader->weights))
         return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4", o->weights);
-    if (strcmp(o->kv_type, "auto") != 0 && strcmp(o->kv_type, "f32") != 0)
-        return error_set(e, STATUS_UNSUPPORTED, "kv_type", "'%s' is not auto or f32", o->kv_type);
+    enum kv_type kv_type;
+    if (!kv_type_choose(o->kv_type, loader->weights, &kv_type))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_type", "'%s' is not auto, f32, f16 or int8", o->kv_type);
     bool openblas = strcmp(o->matmul, "openblas") == 0;
     if (!openblas && strcmp(o->matmul, "own") != 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "matmul", "'%s' is not own or openblas", o->matmul);
@@ -34,6 +36,15 @@ static enum status check_options(const struct engine_options *o, struct loader_o
 
 /* ---- memory -------------------------------------------------------------------------------------------- */
 
+/* By the weights that were loaded: a converted file may have others than the option says. */
+static enum kv_type kv_type_of(const struct engine *engine, const struct engine_options *o) {
+    enum kv_type type;
+    bool known = kv_type_choose(o->kv_type, engine->model.packed.weights, &type);
+    assert(known); /* check_options */
+    (void)known;
+    return type;
+}
+
 static enum status make_pool(struct engine *engine, const struct engine_options *o, size_t sequences,
                              struct error *e) {
     const struct model_description *d = &engine->model.description;
@@ -41,7 +52,8 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
     struct kv_demand demand = {.layout = {.layers = d->layers,
                                           .kv_heads = d->kv_heads,
                                           .head_dim = d->head_dim,
-                                          .page_tokens = o->kv_page_tokens},
+                                          .page_tokens = o->kv_page_tokens,
+                                          .type = kv_type_of(engine, o)},
                                .context = engine->info.context,
                                .sequences = sequences,
                                .available_bytes = available > mapped ? available - mapped : available};
@@ -53,9 +65,9 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
     if (status == STATUS_OK) status = kv_prefix_init(&engine->prefix, &engine->pool, e);
     if (status != STATUS_OK) return status;
     engine->pool.prefix = &engine->prefix;
-    log_info("cache: %zu pages of %zu tokens, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
+    log_info("cache: %zu pages of %zu tokens in %s, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
              "%zu MiB were left",
-             pages, o->kv_page_tokens, engine->pool.mapped_bytes >> 20,
+             pages, o->kv_page_tokens, kv_type_name(demand.layout.type), engine->pool.mapped_bytes >> 20,
              (double)pages / (double)kv_pages_for(demand.context, o->kv_page_tokens), demand.context,
              engine->info.weight_bytes >> 20, demand.available_bytes >> 20);
     return STATUS_OK;
@@ -167,7 +179,6 @@ static void describe_options(struct engine_info *info, const struct engine_optio
     if (!by_file && strcmp(info->norm_form, o->norm_form) != 0)
         log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form, info->norm_form);
     COPY_NAME(info->weights, weight_type_name(m->packed.weights));
-    COPY_NAME(info->kv_type, "f32");
     COPY_NAME(info->matmul, o->matmul);
     COPY_NAME(info->cpu_features, kernel_features());
     info->kv_page_tokens = o->kv_page_tokens;
@@ -201,6 +212,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
     describe_options(&engine->info, o, &engine->model);
+    COPY_NAME(engine->info.kv_type, kv_type_name(kv_type_of(engine, o)));
     describe_model_in(&engine->info, &engine->model);
     COPY_NAME(engine->info.isa, engine->kernels->name);
     engine->info.threads = workers_count(engine->workers);

@@ -34,7 +34,7 @@ struct engine_options {
     const char *norm_form;      /* "crmsnorm", "rmsnorm", "layernorm" */
     const char *weights;        /* "f32", "bf16", "int8", "int4" */
     bool any_form, any_weights; /* a converted file may have others than these two */
-    const char *kv_type;        /* "auto", "f32" */
+    const char *kv_type;        /* "auto": f32 beside f32 weights, else f16; "f32", "f16", "int8" */
     const char *matmul;         /* "own": same bits at any load; "openblas": without that promise */
     const char *isa;            /* "auto", or the name of a lower instruction set */
     size_t threads;             /* compute threads; 0: one a usable core */

@@ -1,5 +1,6 @@
 /* The short check at start-up (--verify): the packed model against the untouched one in double precision, on
- * the first tokens of a text of our own, before anything is served. */
+ * the first tokens of a text of our own, before anything is served. It is about the conversion and the
+ * weights: the cache is f32, whatever serves. */
 #include "engine/engine_state.h"
 
 #include <stdlib.h>
@@ -17,7 +18,8 @@ static enum status compare(struct engine *engine, const struct token_list *token
     enum status status =
         verify_reference_init(&reference, &engine->model.bound, tokens->ids, tokens->count, tokens->count, e);
     if (status == STATUS_OK)
-        status = verify_packed(&reference, &engine->model.packed, engine->kernels, engine->workers, out, e);
+        status = verify_packed(&reference, &engine->model.packed, KV_TYPE_F32, engine->kernels,
+                               engine->workers, out, e);
     verify_reference_deinit(&reference);
     return status;
 }

@@ -33,6 +33,7 @@ struct bench_options {
     const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm", or "none": norms left out, only to see what
                               they cost */
     const char *weights, *matmul, *isa;
+    const char *kv_type;        /* "auto", "f32", "f16", "int8" */
     bool any_form, any_weights; /* a converted file may have others */
     size_t threads;
 };
@@ -68,6 +69,7 @@ enum status bench_run(struct bench_model *m, const struct bench_item *item, doub
 void bench_run_norms(struct bench_model *m, bool run);
 
 const char *bench_isa(const struct bench_model *m);
+const char *bench_kv_type(const struct bench_model *m);
 /* What runs: of a converted file its own. "none" while the norms are left out. */
 const char *bench_norm_form(const struct bench_model *m);
 const char *bench_weights(const struct bench_model *m);
@@ -104,6 +106,7 @@ enum status convert_model(const struct convert_options *options, struct convert_
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
     const char *isa;
+    const char *kv_type; /* "auto": as serving would take for each type of weights; "f32", "f16", "int8" */
     size_t threads;
     const char *text; /* NULL: a short text of our own */
     size_t text_length;
@@ -118,6 +121,7 @@ struct verify_options {
 struct verify_row {
     const char *form;    /* "layernorm", ... */
     const char *weights; /* "f32", ...; "double": the conversion alone */
+    const char *cache;   /* type of the keys and values; "double" too */
     bool is_reference;   /* the untouched model itself: only its perplexity says something */
     double largest, mean, kl, agreement, perplexity;
     double rise, rise_error; /* of the perplexity, as shares of the reference's */

@@ -39,6 +39,7 @@ static enum status open_models(struct models *m, const struct config *config, co
             .model = folder,
             .norm_form = names[v],
             .weights = config->weights,
+            .kv_type = config->kv_type,
             .matmul = config->matmul,
             .isa = config->isa,
             .threads = config->threads,

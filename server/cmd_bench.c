@@ -146,6 +146,7 @@ static enum status run_model(const struct config *config, const char *folder, st
         .model = folder,
         .norm_form = config->norm_form,
         .weights = config->weights,
+        .kv_type = config->kv_type,
         .any_form = !config_is_set(config, OPTION_norm_form),
         .any_weights = !config_is_set(config, OPTION_weights),
         .matmul = config->matmul,
@@ -159,20 +160,22 @@ static enum status run_model(const struct config *config, const char *folder, st
     if (status != STATUS_OK) return status;
     json_t *results = config->json ? json_array() : NULL;
     if (!config->json) {
-        printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, loaded in %.2f s; "
+        printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, cache in %s, loaded in "
+               "%.2f s; "
                "norms %s\n",
                bounds.threads, bench_isa(model), bounds.read_bytes_per_s * 1e-9,
-               bounds.sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, seconds,
-               bench_norm_form(model));
+               bounds.sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, bench_kv_type(model),
+               seconds, bench_norm_form(model));
         printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
     }
     status = run_items(model, bench_weights(model), &bounds, results, e);
     if (status == STATUS_OK && config->json) {
         json_t *root =
-            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:f, s:O}", "machine", "threads",
+            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:s, s:f, s:O}", "machine", "threads",
                       (json_int_t)bounds.threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
                       bounds.read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds.sgemm_flop_per_s * 1e-9,
-                      "norm_form", bench_norm_form(model), "load_seconds", seconds, "results", results);
+                      "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
+                      seconds, "results", results);
         if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 ||
             putchar('\n') == EOF)
             status = error_set(e, STATUS_IO, "standard output", "the JSON can't be written");

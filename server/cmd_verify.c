@@ -34,20 +34,21 @@ static enum status read_text(const char *path, char **text, size_t *length, stru
 
 static void print_row(const struct verify_row *row) {
     if (row->is_reference) {
-        printf("%-10s %-7s %10s %10s %10s %9s %11.5f %10s   the model as published\n", row->form,
-               row->weights, "-", "-", "-", "-", row->perplexity, "-");
+        printf("%-10s %-7s %-6s %10s %10s %10s %9s %11.5f %10s   the model as published\n", row->form,
+               row->weights, row->cache, "-", "-", "-", "-", row->perplexity, "-");
     } else {
-        printf("%-10s %-7s %10.2e %10.2e %10.2e %8.3f%% %11.5f %+9.4f%%   %s (%s %.1e)\n", row->form,
-               row->weights, row->largest, row->mean, row->kl, 100 * row->agreement, row->perplexity,
-               100 * row->rise, row->passed ? "ok" : "TOO FAR", row->bounds_rise ? "rise" : "largest",
-               row->bound);
+        printf("%-10s %-7s %-6s %10.2e %10.2e %10.2e %8.3f%% %11.5f %+9.4f%%   %s (%s %.1e)\n", row->form,
+               row->weights, row->cache, row->largest, row->mean, row->kl, 100 * row->agreement,
+               row->perplexity, 100 * row->rise, row->passed ? "ok" : "TOO FAR",
+               row->bounds_rise ? "rise" : "largest", row->bound);
     }
     fflush(stdout);
 }
 
 static void add_row(struct report *report, const struct verify_row *row) {
-    json_t *object = json_pack("{s:s, s:s, s:f, s:b}", "norm_form", row->form, "weights", row->weights,
-                               "perplexity", row->perplexity, "reference", row->is_reference);
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:f, s:b}", "norm_form", row->form, "weights", row->weights, "kv_type",
+                  row->cache, "perplexity", row->perplexity, "reference", row->is_reference);
     if (!row->is_reference)
         json_object_update_new(object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:b}",
                                                  "largest_difference", row->largest, "mean_difference",
@@ -82,6 +83,7 @@ static enum status run(const struct config *config, const char *model, const cha
     struct verify_options options = {
         .model = model,
         .isa = config->isa,
+        .kv_type = config->kv_type,
         .threads = config->threads,
         .text = text,
         .text_length = length,
@@ -93,8 +95,8 @@ static enum status run(const struct config *config, const char *model, const cha
     };
     size_t tokens = 0;
     if (!config->json)
-        printf("%-10s %-7s %10s %10s %10s %9s %11s %10s\n", "form", "weights", "largest", "mean", "KL",
-               "greedy", "perplexity", "rise");
+        printf("%-10s %-7s %-6s %10s %10s %10s %9s %11s %10s\n", "form", "weights", "cache", "largest",
+               "mean", "KL", "greedy", "perplexity", "rise");
     enum status status = verify_model(&options, on_row, &report, &tokens, e);
     bool judged = status == STATUS_OK || status == STATUS_MISMATCH;
     if (config->json && judged) {

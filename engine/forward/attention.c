@@ -1,7 +1,5 @@
 /* Attention of a step: rotate, store keys and values in their pages as they will be read, then attend; tiles
  * are (entry, block of query rows, key/value head). */
-#include <string.h>
-
 #include "engine/forward/state.h"
 
 /* Query rows of a tile: enough to use a block of keys several times, few enough to share a prefill out. */
@@ -41,13 +39,12 @@ static void store_row(const struct forward *f, size_t layer, size_t row) {
     const struct model_description *d = f->description;
     const struct kv_layout *layout = &f->pool->layout;
     size_t position = f->rows[row].position, dim = d->head_dim, slot = position % layout->page_tokens;
-    uint32_t page = f->entries[f->rows[row].entry].table->pages[position / layout->page_tokens];
-    float *base = f->pool->memory + page * f->pool->page_floats;
+    const struct kv_table *table = f->entries[f->rows[row].entry].table;
+    unsigned char *page = kv_page(f->pool, table->pages[position / layout->page_tokens]);
     const float *key = f->qkv + row * f->qkv_stride + d->heads * dim, *value = key + d->kv_heads * dim;
     for (size_t h = 0; h < d->kv_heads; h++, key += dim, value += dim) {
-        float *keys = base + kv_key_offset(layout, layer, h) + slot / KERNEL_LANES * dim * KERNEL_LANES;
-        for (size_t i = 0; i < dim; i++) keys[i * KERNEL_LANES + slot % KERNEL_LANES] = key[i];
-        memcpy(base + kv_value_offset(layout, layer, h) + slot * dim, value, dim * sizeof(float));
+        const struct kv_head head = kv_head_of(layout, layer, h);
+        f->kernels->store_kv(&head, page, slot, dim, key, value);
     }
 }
 
@@ -109,15 +106,14 @@ static void attend_tile(void *context, size_t tile, size_t worker) {
         .pool = f->pool->memory,
         .pages = entry->table->pages,
         .page_tokens = f->pool->layout.page_tokens,
-        .page_stride = f->pool->page_floats,
-        .key_offset = kv_key_offset(&f->pool->layout, step->layer, head),
-        .value_offset = kv_value_offset(&f->pool->layout, step->layer, head),
+        .page_stride = f->pool->page_bytes,
+        .cache = kv_head_of(&f->pool->layout, step->layer, head),
         .alibi = f->alibi ? f->alibi + head * group * f->alibi_stride : NULL,
         .alibi_stride = f->alibi_stride,
         .alibi_last = f->alibi_last,
     };
     size_t left = entry->count - first;
-    f->kernels->attention_f32(&a, first, left < TILE_ROWS ? left : TILE_ROWS);
+    f->kernels->attention(&a, first, left < TILE_ROWS ? left : TILE_ROWS);
 }
 
 void attention_run(struct forward *f, size_t layer) {

@@ -48,8 +48,10 @@ struct attention_tile {
 
     size_t blocks; /* of this span */
     size_t first_block;
-    const float *keys[ATTENTION_SPAN], *values[ATTENTION_SPAN];
-    /* Per query and block: scores, then weights; the factor that the values so far are to be multiplied by.
+    const unsigned char *keys[ATTENTION_SPAN], *values[ATTENTION_SPAN];     /* of the cache's type */
+    const float *key_scales[ATTENTION_SPAN], *value_scales[ATTENTION_SPAN]; /* NULL but for int8 */
+    /* Per query and block: scores, then weights (with the values' scales in them); the factor that the values
+     * so far are to be multiplied by.
      */
     _Alignas(KERNEL_ALIGN) float weight[ATTENTION_QUERIES][ATTENTION_SPAN][KERNEL_LANES];
     _Alignas(KERNEL_ALIGN) float factor[ATTENTION_QUERIES][KERNEL_LANES]; /* of the first blocks */
@@ -80,31 +82,54 @@ static struct attention_view attention_view_of(const struct attention_query *que
 /* Where the blocks of a span lie, and who sees what of them. */
 static void attention_set_span(struct attention_tile *t, size_t first_block, size_t blocks) {
     const struct attention *a = t->a;
+    const struct kv_head *cache = &a->cache;
     t->first_block = first_block;
     t->blocks = blocks;
     for (size_t b = 0; b < blocks; b++) {
         size_t start = (first_block + b) * KERNEL_LANES, in_page = start % a->page_tokens;
-        const float *page = a->pool + a->pages[start / a->page_tokens] * a->page_stride;
-        t->keys[b] = page + a->key_offset + in_page * a->head_dim;
-        t->values[b] = page + a->value_offset + in_page * a->head_dim;
+        size_t before = in_page * a->head_dim * kv_type_bytes(cache->type);
+        const unsigned char *page = a->pool + a->pages[start / a->page_tokens] * a->page_stride;
+        t->keys[b] = page + cache->keys + before;
+        t->values[b] = page + cache->values + before;
+        t->key_scales[b] = t->value_scales[b] = NULL;
+        if (cache->type == KV_TYPE_INT8) {
+            t->key_scales[b] = (const float *)(const void *)(page + cache->key_scales) + in_page;
+            t->value_scales[b] = (const float *)(const void *)(page + cache->value_scales) + in_page;
+        }
         for (size_t i = 0; i < t->count; i++)
             t->view[i][b] = attention_view_of(&t->query[i], first_block + b);
     }
 }
 
-/* Dot products of `queries` queries with the 16 keys of each of `blocks` blocks; both are constants where
- * this is inlined, so that all chains live in registers. */
-VECTOR_INLINE void attention_dots(struct attention_tile *t, size_t query, size_t queries, size_t block,
-                                  size_t blocks) {
+/* The first `lanes` of sixteen cached elements from `index` on; type is a constant where this is inlined. */
+VECTOR_INLINE struct vector attention_load(enum kv_type type, const unsigned char *from, size_t index,
+                                           size_t lanes) {
+    switch (type) {
+    case KV_TYPE_F16:
+        return vector_load_half_first((const uint16_t *)(const void *)from + index, lanes);
+    case KV_TYPE_INT8:
+        return vector_load_int8_first((const int8_t *)from + index, lanes);
+    case KV_TYPE_F32:
+    case KV_TYPE_COUNT:
+        break;
+    }
+    return vector_load_first((const float *)(const void *)from + index, lanes);
+}
+
+/* Dot products of `queries` queries with the 16 keys of each of `blocks` blocks; these and the type are
+ * constants where this is inlined, so that all chains live in registers. */
+VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, size_t query, size_t queries,
+                                  size_t block, size_t blocks) {
     const size_t head_dim = t->a->head_dim;
-    const float *q[ATTENTION_SCORE_CHAINS], *keys[ATTENTION_SPAN];
+    const float *q[ATTENTION_SCORE_CHAINS];
+    const unsigned char *keys[ATTENTION_SPAN];
     struct vector chain[ATTENTION_SCORE_CHAINS];
     KERNEL_EACH (i, queries) q[i] = t->query[query + i].q;
     KERNEL_EACH (b, blocks) keys[b] = t->keys[block + b];
     KERNEL_EACH (c, queries * blocks) chain[c] = vector_splat(0.0f);
     for (size_t d = 0; d < head_dim; d++) {
         KERNEL_EACH (b, blocks) {
-            const struct vector key = vector_load(keys[b] + d * KERNEL_LANES);
+            const struct vector key = attention_load(type, keys[b], d * KERNEL_LANES, KERNEL_LANES);
             KERNEL_EACH (i, queries) {
                 const size_t c = i * blocks + b;
                 chain[c] = vector_fma(vector_splat(q[i][d]), key, chain[c]);
@@ -117,13 +142,29 @@ VECTOR_INLINE void attention_dots(struct attention_tile *t, size_t query, size_t
 }
 
 /* As many queries and blocks at once as there are chains, in powers of two. */
-VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, size_t queries) {
+VECTOR_INLINE void attention_dots_blocks(struct attention_tile *t, enum kv_type type, size_t query,
+                                         size_t queries) {
     const size_t together =
         ATTENTION_SCORE_CHAINS / queries < ATTENTION_SPAN ? ATTENTION_SCORE_CHAINS / queries : ATTENTION_SPAN;
     size_t block = 0;
     for (; block + together <= t->blocks; block += together)
-        attention_dots(t, query, queries, block, together);
-    for (; block < t->blocks; block++) attention_dots(t, query, queries, block, 1);
+        attention_dots(t, type, query, queries, block, together);
+    for (; block < t->blocks; block++) attention_dots(t, type, query, queries, block, 1);
+}
+
+VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, size_t queries) {
+    switch (t->a->cache.type) {
+    case KV_TYPE_F16:
+        attention_dots_blocks(t, KV_TYPE_F16, query, queries);
+        break;
+    case KV_TYPE_INT8:
+        attention_dots_blocks(t, KV_TYPE_INT8, query, queries);
+        break;
+    case KV_TYPE_F32:
+    case KV_TYPE_COUNT:
+        attention_dots_blocks(t, KV_TYPE_F32, query, queries);
+        break;
+    }
 }
 
 /* Not inlined, so that each has all registers for itself. */
@@ -146,12 +187,14 @@ static void attention_all_dots(struct attention_tile *t) {
     for (; query < t->count; query++) attention_dots_of_1(t, query);
 }
 
-/* From the dot products of a query and block to its scores: scale, bias, and -inf for keys that it does not
+/* From the dot products of a query and block to its scores: scales, bias, and -inf for keys that it does not
  * see. */
 VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, size_t i, size_t b) {
     const struct attention_query *query = &t->query[i];
     struct attention_view view = t->view[i][b];
-    struct vector scores = vector_multiply(vector_splat(t->a->scale), vector_load(t->weight[i][b]));
+    struct vector scores = vector_load(t->weight[i][b]);
+    if (t->key_scales[b]) scores = vector_multiply(scores, vector_load(t->key_scales[b]));
+    scores = vector_multiply(vector_splat(t->a->scale), scores);
     if (query->alibi) {
         struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
         scores = vector_add(scores, vector_subtract(bias, vector_splat(query->alibi[query->position])));
@@ -181,20 +224,29 @@ static __attribute__((noinline)) void attention_soften(struct attention_tile *t,
         struct vector scores = vector_load(t->weight[i][b]);
         struct vector weights = vector_exp(vector_subtract(scores, vector_splat(largest[b])));
         query->sums = vector_add(vector_multiply(query->sums, vector_splat(t->factor[i][b])), weights);
+        if (t->value_scales[b]) weights = vector_multiply(weights, vector_load(t->value_scales[b]));
         vector_store(t->weight[i][b], weights);
     }
 }
 
+/* Some columns of a block's values: `vectors` vectors from `column` on, the last with `lanes` lanes (16 but
+ * for vectors = 1). The type and the number are constants where this is inlined. */
+struct attention_columns {
+    enum kv_type type;
+    const unsigned char *values;
+    size_t head_dim, column, vectors, lanes;
+};
+
+VECTOR_INLINE struct vector attention_value(const struct attention_columns *c, size_t j, size_t v) {
+    return attention_load(c->type, c->values, j * c->head_dim + c->column + v * KERNEL_LANES, c->lanes);
+}
+
 /* Adds the values of keys first <= j < end to the sums of one query. */
-VECTOR_INLINE void attention_add_alone(const float *weight, const float *values, size_t head_dim,
-                                       size_t first, size_t end, struct vector *sums, size_t vectors,
-                                       size_t lanes) {
+VECTOR_INLINE void attention_add_alone(const float *weight, const struct attention_columns *c, size_t first,
+                                       size_t end, struct vector *sums) {
     for (size_t j = first; j < end; j++) {
-        const float *value = values + j * head_dim;
-        KERNEL_EACH (v, vectors) {
-            sums[v] = vector_fma(vector_splat(weight[j]), vector_load_first(value + v * KERNEL_LANES, lanes),
-                                 sums[v]);
-        }
+        KERNEL_EACH (v, c->vectors)
+            sums[v] = vector_fma(vector_splat(weight[j]), attention_value(c, j, v), sums[v]);
     }
 }
 
@@ -214,37 +266,31 @@ VECTOR_INLINE struct attention_view attention_common_view(const struct attention
  * those that all see, then its own newest; so in ascending order for each, and never a key that it does not
  * see. */
 VECTOR_INLINE void attention_add_block(const struct attention_tile *t, size_t query, size_t queries, size_t b,
-                                       size_t column, struct vector (*sums)[ATTENTION_VALUE_VECTORS],
-                                       size_t vectors, size_t lanes) {
-    const size_t head_dim = t->a->head_dim;
-    const float *values = t->values[b] + column;
+                                       const struct attention_columns *c,
+                                       struct vector (*sums)[ATTENTION_VALUE_VECTORS]) {
     struct attention_view common = attention_common_view(t, query, queries, b);
     if (common.end <= common.first) common.first = common.end = KERNEL_LANES;
     KERNEL_EACH (i, queries) {
         struct attention_view view = t->view[query + i][b];
         size_t end = view.end < common.first ? view.end : common.first;
-        attention_add_alone(t->weight[query + i][b], values, head_dim, view.first, end, sums[i], vectors,
-                            lanes);
+        attention_add_alone(t->weight[query + i][b], c, view.first, end, sums[i]);
     }
     for (size_t j = common.first; j < common.end; j++) {
         struct vector value[ATTENTION_VALUE_VECTORS];
-        KERNEL_EACH (v, vectors)
-            value[v] = vector_load_first(values + j * head_dim + v * KERNEL_LANES, lanes);
+        KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
         KERNEL_EACH (i, queries) {
             const struct vector weight = vector_splat(t->weight[query + i][b][j]);
-            KERNEL_EACH (v, vectors) sums[i][v] = vector_fma(weight, value[v], sums[i][v]);
+            KERNEL_EACH (v, c->vectors) sums[i][v] = vector_fma(weight, value[v], sums[i][v]);
         }
     }
     KERNEL_EACH (i, queries) {
-        attention_add_alone(t->weight[query + i][b], values, head_dim, common.end, t->view[query + i][b].end,
-                            sums[i], vectors, lanes);
+        attention_add_alone(t->weight[query + i][b], c, common.end, t->view[query + i][b].end, sums[i]);
     }
 }
 
-/* The span's weighted values in `vectors` vectors of columns, the last with `lanes` lanes (16 but for vectors
- * = 1). */
-VECTOR_INLINE void attention_add_columns(struct attention_tile *t, size_t query, size_t queries,
-                                         size_t column, size_t vectors, size_t lanes) {
+/* The span's weighted values in some columns. */
+VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type type, size_t query,
+                                         size_t queries, size_t column, size_t vectors, size_t lanes) {
     struct vector sums[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS];
     KERNEL_EACH (i, queries) {
         const float *out = t->query[query + i].out + column;
@@ -255,7 +301,8 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, size_t query,
             const struct vector factor = vector_splat(t->factor[query + i][b]);
             KERNEL_EACH (v, vectors) sums[i][v] = vector_multiply(sums[i][v], factor);
         }
-        attention_add_block(t, query, queries, b, column, sums, vectors, lanes);
+        const struct attention_columns c = {type, t->values[b], t->a->head_dim, column, vectors, lanes};
+        attention_add_block(t, query, queries, b, &c, sums);
     }
     KERNEL_EACH (i, queries) {
         float *out = t->query[query + i].out + column;
@@ -263,23 +310,42 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, size_t query,
     }
 }
 
-VECTOR_INLINE void attention_add_values(struct attention_tile *t, size_t query, size_t queries) {
+VECTOR_INLINE void attention_add_values(struct attention_tile *t, enum kv_type type, size_t query,
+                                        size_t queries) {
     const size_t width = t->a->head_dim, wide = ATTENTION_VALUE_VECTORS * KERNEL_LANES;
     size_t column = 0;
     for (; column + wide <= width; column += wide)
-        attention_add_columns(t, query, queries, column, ATTENTION_VALUE_VECTORS, KERNEL_LANES);
+        attention_add_columns(t, type, query, queries, column, ATTENTION_VALUE_VECTORS, KERNEL_LANES);
     for (; column + KERNEL_LANES <= width; column += KERNEL_LANES)
-        attention_add_columns(t, query, queries, column, 1, KERNEL_LANES);
-    if (column < width) attention_add_columns(t, query, queries, column, 1, width - column);
+        attention_add_columns(t, type, query, queries, column, 1, KERNEL_LANES);
+    if (column < width) attention_add_columns(t, type, query, queries, column, 1, width - column);
+}
+
+VECTOR_INLINE void attention_values_of(struct attention_tile *t, enum kv_type type) {
+    size_t query = 0;
+    for (; query + ATTENTION_VALUE_QUERIES <= t->count; query += ATTENTION_VALUE_QUERIES)
+        attention_add_values(t, type, query, ATTENTION_VALUE_QUERIES);
+    for (; query < t->count; query++) attention_add_values(t, type, query, 1);
+}
+
+static __attribute__((noinline)) void attention_values_f32(struct attention_tile *t) {
+    attention_values_of(t, KV_TYPE_F32);
+}
+
+static __attribute__((noinline)) void attention_values_f16(struct attention_tile *t) {
+    attention_values_of(t, KV_TYPE_F16);
+}
+
+static __attribute__((noinline)) void attention_values_int8(struct attention_tile *t) {
+    attention_values_of(t, KV_TYPE_INT8);
 }
 
 static void attention_span(struct attention_tile *t) {
+    static void (*const add_values[KV_TYPE_COUNT])(struct attention_tile * t) = {
+        attention_values_f32, attention_values_f16, attention_values_int8};
     attention_all_dots(t);
     for (size_t i = 0; i < t->count; i++) attention_soften(t, i);
-    size_t query = 0;
-    for (; query + ATTENTION_VALUE_QUERIES <= t->count; query += ATTENTION_VALUE_QUERIES)
-        attention_add_values(t, query, ATTENTION_VALUE_QUERIES);
-    for (; query < t->count; query++) attention_add_values(t, query, 1);
+    add_values[t->a->cache.type](t);
 }
 
 static void attention_finish(const struct attention_query *query, size_t head_dim) {

@@ -111,11 +111,40 @@ enum row_norm {
     ROW_NORM_LAYERNORM, /* only for normalize_rows */
 };
 
+/* ---- the cache of keys and values ----
+ * What is stored is what is read, also for the positions of the step at hand.
+ *   f32   The numbers themselves.
+ *   f16   IEEE half precision, to nearest even; magnitudes of 65,520 and more become infinite.
+ *   int8  A key has one scale, a value another: scale = largest |x| / 127, q = round(x * (127 / largest |x|))
+ *         to nearest even, each operation rounded but the multiplication within round(), which is exact.
+ * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, scale is NaN. */
+enum kv_type { KV_TYPE_F32, KV_TYPE_F16, KV_TYPE_INT8, KV_TYPE_COUNT };
+
+/* Bytes of an element. */
+static inline size_t kv_type_bytes(enum kv_type type) {
+    return type == KV_TYPE_F32 ? sizeof(float) : type == KV_TYPE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
+}
+
+/* By name; "auto" is f32 beside f32 weights, else f16. False when the name is unknown. */
+bool kv_type_choose(const char *name, enum weight_type weights, enum kv_type *out);
+const char *kv_type_name(enum kv_type type);
+
+/* Where one layer's key/value head lies in every page of page_tokens positions, in bytes from the page's
+ * start: elements keys [page_tokens/16][head_dim][16] and values [page_tokens][head_dim]; for int8 floats
+ * key_scales [page_tokens] and value_scales [page_tokens] too. Floats and halves need their own alignment
+ * only. */
+struct kv_head {
+    enum kv_type type;
+    size_t keys, values, key_scales, value_scales;
+};
+
 /* Attention of consecutive query rows of one sequence with one key/value head (and the query heads that share
  * it) over the paged cache, in one pass with a running maximum and sum, by blocks of 16 keys that start at
  * absolute positions 0, 16, 32, ... Keys and values of the rows' own positions are already stored.
+ * k_j and v_j are what is stored: floats, halves widened, or integers q with the scales ks_j and vs_j.
  * For a query at position p and max(0, p - window + 1) <= j <= p,
- *   score(p, j) = scale * (q . k_j) + (alibi ? alibi[s + j] - alibi[s + p] : 0), s = alibi_last ? alibi_last
+ *   score(p, j) = scale * (q . k_j) [int8: scale * ((q . k_j) * ks_j)] + (alibi ? alibi[s + j] - alibi[s + p]
+ * : 0), s = alibi_last ? alibi_last
  * - p : 0. Memory of other positions is never used, whatever it holds.
  *
  * The order, for each query alone, whatever rows are computed with it. For each block of which it sees a key,
@@ -123,7 +152,8 @@ enum row_norm {
  *   - scores: (q . k_j) is one chain of fused multiply-adds from 0; -inf for keys that it does not see;
  *   - m' is the larger of m and the block's largest score; f = exp(m - m'); weights w_j = exp(score - m');
  *   - lane sums l = l * f + w, not fused, lane = position mod 16;
- *   - out = out * f, then out = fma(w_j, v_j, out) for each key that it sees, ascending.
+ *   - out = out * f, then out = fma(w_j, v_j, out) [int8: fma(w_j * vs_j, v_j, out)] for each key that it
+ *     sees, ascending.
  * At last out = out * (1 / sum of the lanes). out may not be q. */
 struct attention {
     const float *q; /* [rows][group][head_dim]; row stride q_stride, heads contiguous */
@@ -135,13 +165,12 @@ struct attention {
     size_t first_position; /* of row 0 */
     size_t window;         /* 0: the whole past */
     float scale;
-    const float *pool;     /* the cache */
-    const uint32_t *pages; /* page of positions [i * page_tokens, (i+1) * page_tokens) */
-    size_t page_tokens;    /* a multiple of KERNEL_LANES */
-    size_t page_stride;    /* floats from one page to the next */
-    size_t key_offset;     /* of this layer and head in a page: [page_tokens/16][head_dim][16] */
-    size_t value_offset;   /* [page_tokens][head_dim] */
-    const float *alibi;    /* [group][context], row stride alibi_stride, or NULL */
+    const unsigned char *pool; /* the cache */
+    struct kv_head cache;      /* of this layer and key/value head */
+    const uint32_t *pages;     /* page of positions [i * page_tokens, (i+1) * page_tokens) */
+    size_t page_tokens;        /* a multiple of KERNEL_LANES */
+    size_t page_stride;        /* bytes from one page to the next */
+    const float *alibi;        /* [group][context], row stride alibi_stride, or NULL */
     size_t alibi_stride;
     /* 0: alibi is a function of the position (entry j for position j); else of the distance: entry alibi_last
      * is distance 0, the entries before it the keys before. */
@@ -187,8 +216,12 @@ struct kernel_table {
      * 2 * pairs stay as they are. */
     void (*rotate)(float *head, size_t pairs, bool interleaved, const float *cosine, const float *sine);
 
+    /* Stores key and value [head_dim] of one position as the slot'th of a page. */
+    void (*store_kv)(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
+                     const float *key, const float *value);
+
     /* Rows [row_first, +row_count) of one key/value head. */
-    void (*attention_f32)(const struct attention *a, size_t row_first, size_t row_count);
+    void (*attention)(const struct attention *a, size_t row_first, size_t row_count);
 
     /* Index of the largest of x[0 .. count-1], the lowest on ties; NaN never wins (0 where all are NaN).
      * count is not 0. */
@@ -235,6 +268,34 @@ static inline uint16_t kernel_bf16_of(float value) {
     memcpy(&bits, &value, sizeof bits);
     if (value != value) return 0x7fc0;
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* IEEE half precision, exact. */
+static inline float kernel_f16_to_float(uint16_t half) {
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ff;
+    uint32_t bits = sign | (exponent == 31 ? 0xff : exponent + 112) << 23 | fraction << 13;
+    float value;
+    if (exponent == 0) { /* subnormal: in units of 2^-24 */
+        value = (float)fraction * 0x1p-24f;
+        return sign ? -value : value;
+    }
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* To nearest even; NaN stays NaN, what is beyond the range becomes infinite. */
+static inline uint16_t kernel_f16_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);
+    if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00); /* 2^16 */
+    if (magnitude < 0x38800000) {                                  /* 2^-14: in units of 2^-24 */
+        const float shift = 0x1.8p23f;                             /* adding it rounds to an integer */
+        float units = (value < 0 ? -value : value) * 0x1p24f;
+        return (uint16_t)(sign | (uint32_t)((units + shift) - shift));
+    }
+    return (uint16_t)(sign | (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13);
 }
 
 /* Packs rows [first, +count) of a [n, k] matrix, given as w [count, k], into panels (see struct matmul).

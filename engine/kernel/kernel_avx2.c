@@ -10,6 +10,7 @@
 #define ATTENTION_VALUE_VECTORS 2
 #define PRODUCT_ROWS            4
 #include "engine/kernel/attention.h"
+#include "engine/kernel/kv_store.h"
 #include "engine/kernel/product.h"
 #include "engine/kernel/rows.h"
 
@@ -94,7 +95,8 @@ const struct kernel_table *kernel_avx2(void) {
         .normalize_rows = rows_normalize,
         .gate_rows = rows_gate,
         .rotate = rows_rotate,
-        .attention_f32 = attention_rows,
+        .store_kv = kv_store,
+        .attention = attention_rows,
         .argmax = rows_argmax,
         .exp_sum = rows_exp_sum,
     };

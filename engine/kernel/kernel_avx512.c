@@ -9,6 +9,7 @@
 #define ATTENTION_VALUE_VECTORS 4
 #define PRODUCT_ROWS            8
 #include "engine/kernel/attention.h"
+#include "engine/kernel/kv_store.h"
 #include "engine/kernel/product.h"
 #include "engine/kernel/rows.h"
 
@@ -71,8 +72,8 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
 /* What the tables of AVX-512 have in common. */
 #define COMMON                                                                                               \
     .matmul_f32 = product_tiles, .finish_rows = product_finish_rows, .row_scales = rows_scales,              \
-    .normalize_rows = rows_normalize, .gate_rows = rows_gate, .rotate = rows_rotate,                         \
-    .attention_f32 = attention_rows, .argmax = rows_argmax, .exp_sum = rows_exp_sum
+    .normalize_rows = rows_normalize, .gate_rows = rows_gate, .rotate = rows_rotate, .store_kv = kv_store,   \
+    .attention = attention_rows, .argmax = rows_argmax, .exp_sum = rows_exp_sum
 
 const struct kernel_table *kernel_avx512(void) {
     static const struct kernel_table table = {

@@ -7,6 +7,7 @@
 #define ATTENTION_VALUE_VECTORS 1
 #define PRODUCT_ROWS            1
 #include "engine/kernel/attention.h"
+#include "engine/kernel/kv_store.h"
 #include "engine/kernel/product.h"
 #include "engine/kernel/rows.h"
 
@@ -29,7 +30,8 @@ const struct kernel_table *kernel_scalar(void) {
         .normalize_rows = rows_normalize,
         .gate_rows = rows_gate,
         .rotate = rows_rotate,
-        .attention_f32 = attention_rows,
+        .store_kv = kv_store,
+        .attention = attention_rows,
         .argmax = rows_argmax,
         .exp_sum = rows_exp_sum,
     };

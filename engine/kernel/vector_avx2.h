@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "engine/kernel/kernel.h"
 
@@ -57,6 +58,37 @@ VECTOR_INLINE void vector_store_first(float *to, struct vector v, size_t count) 
     struct mask m = mask_range(0, count);
     _mm256_maskstore_ps(to, m.low, v.low);
     if (count > 8) _mm256_maskstore_ps(to + 8, m.high, v.high);
+}
+
+/* Elements of the narrow kinds have no masked load: the first few go through the stack. */
+VECTOR_INLINE struct vector vector_load_half_first(const uint16_t *from, size_t count) {
+    uint16_t few[KERNEL_LANES] = {0};
+    if (count < KERNEL_LANES) from = memcpy(few, from, count * sizeof *few);
+    return (struct vector){_mm256_cvtph_ps(_mm_loadu_si128((const void *)from)),
+                           _mm256_cvtph_ps(_mm_loadu_si128((const void *)(from + 8)))};
+}
+
+VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t count) {
+    int8_t few[KERNEL_LANES] = {0};
+    if (count < KERNEL_LANES) from = memcpy(few, from, count);
+    return (struct vector){
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)from))),
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(from + 8))))};
+}
+
+VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
+    _mm_storeu_si128((void *)to, _mm256_cvtps_ph(v.low, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((void *)(to + 8), _mm256_cvtps_ph(v.high, _MM_FROUND_TO_NEAREST_INT));
+}
+
+VECTOR_INLINE void vector_store_int8(int8_t *to, struct vector shifted) {
+    const __m256i byte = _mm256_set1_epi32(0xff);
+    __m256i low = _mm256_and_si256(_mm256_castps_si256(shifted.low), byte);
+    __m256i high = _mm256_and_si256(_mm256_castps_si256(shifted.high), byte);
+    /* Packing goes by halves of registers: their quarters come out of order. */
+    __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+    _mm_storeu_si128((void *)to,
+                     _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
 
 VECTOR_INLINE struct vector vector_add(struct vector a, struct vector b) {

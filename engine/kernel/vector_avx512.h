@@ -47,6 +47,26 @@ VECTOR_INLINE void vector_store_first(float *to, struct vector v, size_t count) 
     _mm512_mask_storeu_ps(to, mask_range(0, count).lanes, v.lanes);
 }
 
+VECTOR_INLINE struct vector vector_load_half_first(const uint16_t *from, size_t count) {
+    if (count >= KERNEL_LANES)
+        return (struct vector){_mm512_cvtph_ps(_mm256_loadu_si256((const void *)from))};
+    return (struct vector){_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask_range(0, count).lanes, from))};
+}
+
+VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t count) {
+    __m128i narrow = count >= KERNEL_LANES ? _mm_loadu_si128((const void *)from)
+                                           : _mm_maskz_loadu_epi8(mask_range(0, count).lanes, from);
+    return (struct vector){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(narrow))};
+}
+
+VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
+    _mm256_storeu_si256((void *)to, _mm512_cvtps_ph(v.lanes, _MM_FROUND_TO_NEAREST_INT));
+}
+
+VECTOR_INLINE void vector_store_int8(int8_t *to, struct vector shifted) {
+    _mm_storeu_si128((void *)to, _mm512_cvtepi32_epi8(_mm512_castps_si512(shifted.lanes)));
+}
+
 VECTOR_INLINE struct vector vector_add(struct vector a, struct vector b) {
     return (struct vector){_mm512_add_ps(a.lanes, b.lanes)};
 }

@@ -51,6 +51,33 @@ VECTOR_INLINE void vector_store_first(float *to, struct vector v, size_t count) 
     if (count) memcpy(to, v.lane, count * sizeof(float));
 }
 
+/* The same of IEEE halves and of integers. */
+VECTOR_INLINE struct vector vector_load_half_first(const uint16_t *from, size_t count) {
+    struct vector v;
+    EACH_LANE v.lane[i] = i < count ? kernel_f16_to_float(from[i]) : 0.0f;
+    return v;
+}
+
+VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t count) {
+    struct vector v;
+    EACH_LANE v.lane[i] = i < count ? (float)from[i] : 0.0f;
+    return v;
+}
+
+/* All lanes, rounded to nearest even. */
+VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
+    EACH_LANE to[i] = kernel_f16_of(v.lane[i]);
+}
+
+/* All lanes, each -128 .. 127 and given as its sum with 1.5 * 2^23, so that it stands in the low bits. */
+VECTOR_INLINE void vector_store_int8(int8_t *to, struct vector shifted) {
+    EACH_LANE {
+        uint32_t bits;
+        memcpy(&bits, &shifted.lane[i], sizeof bits);
+        to[i] = (int8_t)(uint8_t)(bits & 0xff);
+    }
+}
+
 VECTOR_INLINE struct vector vector_add(struct vector a, struct vector b) {
     EACH_LANE a.lane[i] += b.lane[i];
     return a;

@@ -11,12 +11,10 @@ static size_t budget_bytes(const struct kv_demand *d) {
 enum status kv_plan_pages(const struct kv_demand *d, size_t *pages, struct error *e) {
     const struct kv_layout *l = &d->layout;
     size_t page_bytes, most;
-    if (l->page_tokens == 0 || l->page_tokens % KV_PAGE_TOKENS_STEP != 0)
-        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_page_tokens", "%zu is not a multiple of %d",
-                         l->page_tokens, KV_PAGE_TOKENS_STEP);
+    enum status status = kv_page_bytes(l, &page_bytes, e);
+    if (status != STATUS_OK) return status;
     size_t context_pages = kv_pages_for(d->context, l->page_tokens);
-    if (!memory_multiply(kv_page_floats(l), sizeof(float), &page_bytes) || page_bytes == 0 ||
-        !memory_multiply(context_pages, d->sequences, &most) || most == 0)
+    if (!memory_multiply(context_pages, d->sequences, &most) || most == 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv cache", "its size is beyond what can be addressed");
     size_t affordable = budget_bytes(d) / page_bytes;
     if (affordable < context_pages)

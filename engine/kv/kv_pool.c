@@ -10,30 +10,68 @@
 #include "engine/base/memory.h"
 #include "engine/kv/kv_prefix.h"
 
-static enum status layout_bytes(const struct kv_layout *l, size_t pages, size_t *page_floats, size_t *bytes,
-                                struct error *e) {
-    if (l->layers == 0 || l->kv_heads == 0 || l->head_dim == 0 || l->page_tokens == 0 || pages == 0)
+static size_t aligned(size_t bytes) {
+    return (bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
+}
+
+/* Bytes of the keys or of the values of one head. */
+static size_t elements_bytes(const struct kv_layout *l) {
+    return aligned(l->page_tokens * l->head_dim * kv_type_bytes(l->type));
+}
+
+static size_t scales_bytes(const struct kv_layout *l) {
+    return l->type == KV_TYPE_INT8 ? aligned(l->page_tokens * sizeof(float)) : 0;
+}
+
+static size_t head_bytes(const struct kv_layout *l) {
+    return 2 * (elements_bytes(l) + scales_bytes(l));
+}
+
+enum status kv_page_bytes(const struct kv_layout *l, size_t *bytes, struct error *e) {
+    if (l->layers == 0 || l->kv_heads == 0 || l->head_dim == 0 || l->page_tokens == 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv cache",
-                         "%zu pages of %zu layers, %zu heads of %zu, %zu positions: none of them may be 0",
-                         pages, l->layers, l->kv_heads, l->head_dim, l->page_tokens);
+                         "%zu layers, %zu heads of %zu, %zu positions a page: none of them may be 0",
+                         l->layers, l->kv_heads, l->head_dim, l->page_tokens);
     if (l->page_tokens % KV_PAGE_TOKENS_STEP != 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv_page_tokens", "%zu is not a multiple of %d",
                          l->page_tokens, KV_PAGE_TOKENS_STEP);
-    size_t floats;
-    if (!memory_multiply(l->layers, l->kv_heads, &floats) || !memory_multiply(floats, l->head_dim, &floats) ||
-        !memory_multiply(floats, l->page_tokens, &floats) || !memory_multiply(floats, 2, page_floats) ||
-        !memory_multiply(*page_floats, sizeof(float), bytes) || !memory_multiply(*bytes, pages, bytes) ||
-        *bytes > PTRDIFF_MAX || pages > UINT32_MAX)
+    /* What four times as many floats need can be addressed, and so can padding and scales beside them. */
+    size_t heads, elements, most;
+    if (!memory_multiply(l->layers, l->kv_heads, &heads) ||
+        !memory_multiply(l->head_dim, l->page_tokens, &elements) ||
+        !memory_multiply(heads, elements, &most) || !memory_multiply(most, 8 * sizeof(float), &most) ||
+        most > PTRDIFF_MAX)
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv cache",
-                         "%zu pages of %zu positions are more than can be addressed", pages, l->page_tokens);
+                         "a page of %zu positions is more than can be addressed", l->page_tokens);
+    *bytes = heads * head_bytes(l);
+    return STATUS_OK;
+}
+
+struct kv_head kv_head_of(const struct kv_layout *l, size_t layer, size_t head) {
+    size_t keys = (layer * l->kv_heads + head) * head_bytes(l), values = keys + elements_bytes(l);
+    return (struct kv_head){.type = l->type,
+                            .keys = keys,
+                            .values = values,
+                            .key_scales = values + elements_bytes(l),
+                            .value_scales = values + elements_bytes(l) + scales_bytes(l)};
+}
+
+static enum status pool_bytes(const struct kv_layout *l, size_t pages, size_t *page_bytes, size_t *bytes,
+                              struct error *e) {
+    enum status status = kv_page_bytes(l, page_bytes, e);
+    if (status != STATUS_OK) return status;
+    if (pages == 0 || pages > UINT32_MAX || !memory_multiply(*page_bytes, pages, bytes) ||
+        *bytes > PTRDIFF_MAX)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv cache",
+                         "%zu pages of %zu bytes: none, or more than can be addressed", pages, *page_bytes);
     return STATUS_OK;
 }
 
 enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, size_t pages,
                          struct error *e) {
     memset(pool, 0, sizeof *pool);
-    size_t page_floats = 0, bytes = 0;
-    enum status status = layout_bytes(layout, pages, &page_floats, &bytes, e);
+    size_t page_bytes = 0, bytes = 0;
+    enum status status = pool_bytes(layout, pages, &page_bytes, &bytes, e);
     if (status != STATUS_OK) return status;
     uint32_t *free_pages = calloc(pages, sizeof *free_pages);
     uint32_t *references = calloc(pages, sizeof *references);
@@ -44,12 +82,12 @@ enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, s
     if (memory == MAP_FAILED) {
         free(free_pages);
         free(references);
-        return error_set(e, STATUS_NO_MEMORY, "kv cache", "%zu pages of %zu bytes: %s", pages, bytes / pages,
+        return error_set(e, STATUS_NO_MEMORY, "kv cache", "%zu pages of %zu bytes: %s", pages, page_bytes,
                          strerror(errno));
     }
     *pool = (struct kv_pool){.layout = *layout,
                              .memory = memory,
-                             .page_floats = page_floats,
+                             .page_bytes = page_bytes,
                              .mapped_bytes = bytes,
                              .page_count = (uint32_t)pages,
                              .free_count = (uint32_t)pages,
@@ -99,6 +137,5 @@ void kv_pool_release_page(struct kv_pool *pool, uint32_t page) {
 
 void kv_pool_copy_page(struct kv_pool *pool, uint32_t to, uint32_t from) {
     assert(to != from && pool->references[to] == 1 && pool->references[from] > 0);
-    memcpy(pool->memory + to * pool->page_floats, pool->memory + from * pool->page_floats,
-           pool->page_floats * sizeof *pool->memory);
+    memcpy(kv_page(pool, to), kv_page(pool, from), pool->page_bytes);
 }

@@ -2,7 +2,10 @@
  *
  * One page holds `page_tokens` positions of every layer and key/value head:
  *   [layer][kv_head] { keys [page_tokens / 16][head_dim][16], values [page_tokens][head_dim] }
- * Keys lie transposed in blocks of 16 positions, so that the scores of a block are one vector.
+ * in the type of the layout; behind int8 stand the scales of keys and of values, float [page_tokens] each.
+ * Each part starts at a multiple of KERNEL_ALIGN bytes. Keys lie transposed in blocks of 16 positions, so
+ * that the scores of a block are one vector. Scales belong to one position, so that what a position holds
+ * does not depend on what shares its page.
  *
  * A page is counted: each page table that holds it has one reference. Taken with one reference, it returns to
  * the pool when the last is released. A page with more than one reference is read only. */
@@ -11,20 +14,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/base/error.h"
+#include "engine/kernel/kernel.h"
 
 #define KV_PAGE_TOKENS_STEP 16 /* keys lie in blocks of so many positions */
 
 struct kv_layout {
     size_t layers, kv_heads, head_dim, page_tokens;
+    enum kv_type type;
 };
 
 struct kv_prefix;
 
 struct kv_pool {
     struct kv_layout layout;
-    float *memory; /* mapped, zero until written */
-    size_t page_floats, mapped_bytes;
+    unsigned char *memory; /* mapped, zero until written */
+    size_t page_bytes, mapped_bytes;
     uint32_t page_count, free_count;
     uint32_t *free_pages;     /* a stack */
     uint32_t *references;     /* [page_count] */
@@ -37,16 +41,15 @@ struct kv_table {
     size_t count, capacity; /* capacity is fixed at init: pages of the longest context */
 };
 
-static inline size_t kv_page_floats(const struct kv_layout *l) {
-    return l->layers * l->kv_heads * l->page_tokens * l->head_dim * 2;
-}
+/* Bytes of a page. STATUS_INVALID_ARGUMENT: an empty layout, page_tokens no multiple of 16, or more than can
+ * be addressed. */
+enum status kv_page_bytes(const struct kv_layout *layout, size_t *bytes, struct error *e);
 
-/* Offsets in a page, in floats. */
-static inline size_t kv_key_offset(const struct kv_layout *l, size_t layer, size_t head) {
-    return (layer * l->kv_heads + head) * l->page_tokens * l->head_dim * 2;
-}
-static inline size_t kv_value_offset(const struct kv_layout *l, size_t layer, size_t head) {
-    return kv_key_offset(l, layer, head) + l->page_tokens * l->head_dim;
+/* Where a layer's head lies in each page. The layout is one that kv_page_bytes accepts. */
+struct kv_head kv_head_of(const struct kv_layout *layout, size_t layer, size_t head);
+
+static inline unsigned char *kv_page(const struct kv_pool *pool, uint32_t page) {
+    return pool->memory + page * pool->page_bytes;
 }
 
 /* Pages that `positions` positions fill. */

@@ -20,7 +20,7 @@ struct bench_model {
     struct kv_table tables[BATCH_MAX];
     struct forward *forward;
     int32_t *tokens; /* [ROWS_MAX] */
-    size_t pool_positions;
+    enum kv_type kv_type;
     bool without_norms;
 };
 
@@ -50,6 +50,8 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
     if (status == STATUS_OK)
         status = workers_create(o->threads ? o->threads : workers_default_count(), &m->workers, e);
     if (status == STATUS_OK) status = loaded_model_init(&m->loaded, &loader, m->workers, e);
+    if (status == STATUS_OK && !kv_type_choose(o->kv_type, m->loaded.packed.weights, &m->kv_type))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv-type", "'%s' is unknown", o->kv_type);
     if (status == STATUS_OK && none) bench_run_norms(m, false);
     return status;
 }
@@ -98,20 +100,36 @@ void bench_close(struct bench_model *m) {
     free(m);
 }
 
-/* Pages that nobody wrote would all be one page of zeros: reading them would cost nothing. */
-static void fill_pool(struct kv_pool *pool) {
-    size_t floats = pool->page_count * pool->page_floats;
-    uint32_t state = 1;
-    for (size_t i = 0; i < floats; i++) {
-        state = state * 1664525u + 1013904223u;
-        pool->memory[i] = (float)(state >> 8) * 0x1p-24f - 0.5f;
+static void fill_random(float *x, size_t count, uint32_t *state) {
+    for (size_t i = 0; i < count; i++) {
+        *state = *state * 1664525u + 1013904223u;
+        x[i] = (float)(*state >> 8) * 0x1p-24f - 0.5f;
     }
+}
+
+/* Pages that nobody wrote would all be one page of zeros: reading them would cost nothing. One page of random
+ * keys and values is copied to all others. */
+static enum status fill_pool(struct bench_model *m, struct error *e) {
+    const struct kv_layout *l = &m->pool.layout;
+    float *pair = memory_aligned(2 * l->head_dim, sizeof *pair, "bench", e);
+    uint32_t state = 1;
+    if (!pair) return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < l->layers * l->kv_heads; i++) {
+        const struct kv_head head = kv_head_of(l, i / l->kv_heads, i % l->kv_heads);
+        for (size_t slot = 0; slot < l->page_tokens; slot++) {
+            fill_random(pair, 2 * l->head_dim, &state);
+            m->kernels->store_kv(&head, kv_page(&m->pool, 0), slot, l->head_dim, pair, pair + l->head_dim);
+        }
+    }
+    for (uint32_t page = 1; page < m->pool.page_count; page++) kv_pool_copy_page(&m->pool, page, 0);
+    free(pair);
+    return STATUS_OK;
 }
 
 /* A pool for `batch` sequences of `positions` each. */
 static enum status open_pool(struct bench_model *m, size_t batch, size_t positions, struct error *e) {
     const struct model_description *d = &m->loaded.description;
-    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, m->kv_type};
     size_t pages = (positions + PAGE_TOKENS - 1) / PAGE_TOKENS;
     close_pool(m);
     enum status status = kv_pool_init(&m->pool, &layout, batch * pages, e);
@@ -119,8 +137,7 @@ static enum status open_pool(struct bench_model *m, size_t batch, size_t positio
         status = kv_table_init(&m->tables[i], pages, e);
         if (status == STATUS_OK) status = kv_table_reserve(&m->tables[i], &m->pool, positions);
     }
-    if (status == STATUS_OK) fill_pool(&m->pool);
-    return status;
+    return status == STATUS_OK ? fill_pool(m, e) : status;
 }
 
 /* Bytes and multiply-adds of the linears that every row passes, and of the head. */
@@ -142,10 +159,9 @@ static void add_step_cost(const struct bench_model *m, size_t rows, size_t logit
     const struct packed_model *p = &m->loaded.packed;
     const struct model_description *d = p->description;
     double bytes = 0, products = 0, head = (double)p->head.in * (double)p->head.out;
-    double cache_floats =
-        2.0 * (double)d->layers * (double)d->kv_heads * (double)d->head_dim * (double)cached;
+    double cache_bytes = (double)m->pool.page_bytes / PAGE_TOKENS * (double)cached;
     count_linears(p, &bytes, &products);
-    cost->bytes += bytes + (double)packed_linear_bytes(&p->head) + cache_floats * sizeof(float) +
+    cost->bytes += bytes + (double)packed_linear_bytes(&p->head) + cache_bytes +
                    (double)rows * (double)d->width * sizeof(float);
     cost->flops += 2 * (products * (double)rows + head * (double)logit_rows);
 }
@@ -206,6 +222,10 @@ enum status bench_run(struct bench_model *m, const struct bench_item *item, doub
     *cost = (struct bench_cost){0};
     *seconds = decode ? run_decode(m, item, cost) : run_prefill(m, batch, item->tokens, cost);
     return STATUS_OK;
+}
+
+const char *bench_kv_type(const struct bench_model *m) {
+    return kv_type_name(m->kv_type);
 }
 
 const char *bench_isa(const struct bench_model *m) {

@@ -73,6 +73,7 @@ static enum status make_reference(struct session *s, struct error *e) {
     struct verify_figures figures = {.agreement = 1, .perplexity = s->reference.perplexity};
     struct verify_row row = {.form = norm_form_name(NORM_FORM_LAYERNORM),
                              .weights = "double",
+                             .cache = "double",
                              .is_reference = true,
                              .passed = true};
     report(s, row, &figures);
@@ -88,7 +89,8 @@ static enum status check_double(struct session *s, enum norm_form form, struct e
     struct verify_figures figures;
     enum status status = verify_converted(&s->reference, &s->model->bound, form, &figures, e);
     if (status != STATUS_OK) return status;
-    struct verify_row row = {.form = norm_form_name(form), .weights = "double", .bound = VERIFY_BOUND_DOUBLE};
+    struct verify_row row = {
+        .form = norm_form_name(form), .weights = "double", .cache = "double", .bound = VERIFY_BOUND_DOUBLE};
     row.passed = figures.largest <= row.bound;
     report(s, row, &figures);
     return STATUS_OK;
@@ -97,15 +99,22 @@ static enum status check_double(struct session *s, enum norm_form form, struct e
 static enum status check_packed(struct session *s, enum norm_form form, enum weight_type type,
                                 struct error *e) {
     struct verify_figures figures;
-    enum status status = verify_packed(&s->reference, &s->model->packed, s->kernels, s->workers, &figures, e);
+    enum kv_type cache;
+    if (!kv_type_choose(s->options->kv_type, type, &cache))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_type", "'%s' is not auto, f32, f16 or int8",
+                         s->options->kv_type);
+    enum weight_type judged_as = verify_judged_as(type, cache);
+    enum status status =
+        verify_packed(&s->reference, &s->model->packed, cache, s->kernels, s->workers, &figures, e);
     if (status != STATUS_OK) return status;
     struct verify_row row = {
         .form = norm_form_name(form),
         .weights = weight_type_name(type),
-        .bounds_rise = type != WEIGHT_TYPE_F32,
-        .bound = bound_of(s->options, type),
+        .cache = kv_type_name(cache),
+        .bounds_rise = judged_as != WEIGHT_TYPE_F32,
+        .bound = bound_of(s->options, judged_as),
     };
-    row.passed = verify_is_within(type, &figures, row.bound);
+    row.passed = verify_is_within(judged_as, &figures, row.bound);
     report(s, row, &figures);
     return STATUS_OK;
 }

@@ -77,6 +77,12 @@ static struct verify_figures figures_of(const struct verify_reference *r, const 
     };
 }
 
+enum weight_type verify_judged_as(enum weight_type weights, enum kv_type cache) {
+    static const enum weight_type as_narrow[KV_TYPE_COUNT] = {WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16,
+                                                              WEIGHT_TYPE_INT8};
+    return as_narrow[cache] > weights ? as_narrow[cache] : weights;
+}
+
 double verify_default_bound(enum weight_type type) {
     static const double bounds[WEIGHT_TYPE_COUNT] = {VERIFY_BOUND_F32, VERIFY_RISE_BF16, VERIFY_RISE_INT8,
                                                      VERIFY_RISE_INT4};
@@ -164,10 +170,10 @@ struct runner {
 };
 
 static enum status runner_init(struct runner *run, const struct verify_reference *r,
-                               const struct packed_model *model, const struct kernel_table *kernels,
-                               struct workers *workers, struct error *e) {
+                               const struct packed_model *model, enum kv_type cache,
+                               const struct kernel_table *kernels, struct workers *workers, struct error *e) {
     const struct model_description *d = model->description;
-    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, cache};
     struct forward_limits limits = {.rows_max = CHUNK, .logit_rows_max = CHUNK, .entries_max = 1};
     size_t pages = (r->window + PAGE_TOKENS - 1) / PAGE_TOKENS;
     *run = (struct runner){0};
@@ -213,11 +219,11 @@ static enum status run_window(struct runner *run, const struct verify_reference 
 }
 
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
-                          const struct kernel_table *kernels, struct workers *workers,
+                          enum kv_type cache, const struct kernel_table *kernels, struct workers *workers,
                           struct verify_figures *out, struct error *e) {
     struct runner run;
     struct sums sums = {0};
-    enum status status = runner_init(&run, r, model, kernels, workers, e);
+    enum status status = runner_init(&run, r, model, cache, kernels, workers, e);
     for (size_t first = 0; first < r->count && status == STATUS_OK; first += r->window)
         status = run_window(&run, r, first, &sums);
     if (status == STATUS_OK) *out = figures_of(r, &sums);

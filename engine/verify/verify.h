@@ -32,6 +32,10 @@ struct verify_figures {
  */
 bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound);
 
+/* The type of weights by whose bound a model is judged: its own, or the one whose numbers are as narrow as
+ * those of the cache. */
+enum weight_type verify_judged_as(enum weight_type weights, enum kv_type cache);
+
 /* The bound of a type when none is given. */
 double verify_default_bound(enum weight_type type);
 
@@ -55,7 +59,7 @@ void verify_reference_deinit(struct verify_reference *r);
 enum status verify_converted(const struct verify_reference *r, const struct bound_model *bound,
                              enum norm_form form, struct verify_figures *out, struct error *e);
 
-/* What runs: packed weights, kernels, cache pages. */
+/* What runs: packed weights, kernels, cache pages of a type. */
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
-                          const struct kernel_table *kernels, struct workers *workers,
+                          enum kv_type cache, const struct kernel_table *kernels, struct workers *workers,
                           struct verify_figures *out, struct error *e);

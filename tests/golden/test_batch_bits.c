@@ -1,6 +1,6 @@
 /* The bits of a row's logits do not depend on how its sequence was cut into chunks, on what else is in the
- * step, on the number of threads or on the instruction set: for every golden model and type of weights, over
- * the forward pass alone (the scheduler has the like in test_same_bits.c). */
+ * step, on the number of threads or on the instruction set: for every golden model, type of weights and type
+ * of cache, over the forward pass alone (the scheduler has the like in test_same_bits.c). */
 #include "engine/base/log.h"
 #include "engine/forward/forward.h"
 #include "engine/loader.h"
@@ -19,14 +19,14 @@ struct stage {
     struct forward *forward;
 };
 
-static void stage_init(struct stage *s, const char *path, enum weight_type type, size_t threads,
-                       const struct kernel_table *kernels) {
+static void stage_init(struct stage *s, const char *path, enum weight_type type, enum kv_type cache,
+                       size_t threads, const struct kernel_table *kernels) {
     struct error e = {0};
     struct loader_options options = {.model = path, .form = NORM_FORM_CRMSNORM, .weights = type};
     assert_ok(workers_create(threads, &s->workers, &e));
     assert_ok(loaded_model_init(&s->model, &options, s->workers, &e));
     const struct model_description *d = &s->model.description;
-    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, cache};
     size_t pages = (ROWS_MAX + PAGE_TOKENS - 1) / PAGE_TOKENS;
     assert_ok(kv_pool_init(&s->pool, &layout, pages * SEQUENCES, &e));
     struct forward_limits limits = {
@@ -96,24 +96,26 @@ static void check_stage(struct stage *s, const struct golden_sequence *sequence,
     free(found);
 }
 
-static void check_type(const char *path, const char *name, const struct golden *g, enum weight_type type) {
+static void check_type(const char *path, const char *name, const struct golden *g, enum weight_type type,
+                       enum kv_type cache) {
     const struct kernel_table *tables[8];
     size_t table_count = kernel_available(tables);
     const struct golden_sequence *sequence = &g->sequences[0];
     size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2;
     float *expected = malloc(count * g->vocabulary * sizeof *expected);
     char what[128];
-    snprintf(what, sizeof what, "%s in %s", name, weight_type_name(type));
+    snprintf(what, sizeof what, "%s in %s with a cache in %s", name, weight_type_name(type),
+             kv_type_name(cache));
     struct stage s;
     for (size_t threads = 1; threads <= 3; threads += 2) {
-        stage_init(&s, path, type, threads, tables[table_count - 1]);
+        stage_init(&s, path, type, cache, threads, tables[table_count - 1]);
         if (threads == 1) run(&s, sequence->ids, count, ROWS_MAX, 0, expected);
         check_stage(&s, sequence, expected, what);
         stage_deinit(&s);
     }
     for (size_t i = 0; i + 1 < table_count; i++) {
         float *found = malloc(count * g->vocabulary * sizeof *found);
-        stage_init(&s, path, type, 2, tables[i]);
+        stage_init(&s, path, type, cache, 2, tables[i]);
         run(&s, sequence->ids, count, 7, 1, found);
         if (memcmp(found, expected, count * g->vocabulary * sizeof *found) != 0)
             fail_msg("%s: other bits with %s kernels", what, tables[i]->name);
@@ -127,7 +129,10 @@ static void check_model(const char *path, const char *name, void *context) {
     (void)context;
     struct golden g;
     golden_init(&g, path);
-    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) check_type(path, name, &g, type);
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
+        check_type(path, name, &g, type, KV_TYPE_F32);
+    for (enum kv_type cache = KV_TYPE_F16; cache < KV_TYPE_COUNT; cache++)
+        check_type(path, name, &g, WEIGHT_TYPE_F32, cache);
     golden_deinit(&g);
 }
 

@@ -100,11 +100,11 @@ struct fast {
 };
 
 static void fast_init(struct fast *f, const char *path, enum norm_form form, enum matmul_kind matmul,
-                      enum weight_type type) {
+                      enum weight_type type, enum kv_type cache) {
     struct error e = {0};
     load(&f->model, path, form, matmul, type);
     const struct model_description *d = &f->model.description;
-    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, cache};
     size_t pages = (d->context + PAGE_TOKENS - 1) / PAGE_TOKENS;
     assert_ok(kv_pool_init(&f->pool, &layout, pages, &e));
     assert_ok(kv_table_init(&f->table, pages, &e));
@@ -190,7 +190,7 @@ static void check_form(const char *path, const char *name, const struct golden *
                        enum matmul_kind matmul, enum weight_type type) {
     struct fast fast;
     double largest = 0;
-    fast_init(&fast, path, form, matmul, type);
+    fast_init(&fast, path, form, matmul, type, KV_TYPE_F32);
     for (size_t i = 0; i < g->sequence_count; i++) {
         struct difference d = sequence_difference(&fast, &g->sequences[i], g->vocabulary);
         print_message("  %s sequence %zu: %s in %s%s: mean %.2g, largest %.2g\n", name, i,
@@ -203,6 +203,21 @@ static void check_form(const char *path, const char *name, const struct golden *
     double error = type == WEIGHT_TYPE_F32 ? 0 : largest;
     for (size_t i = 0; i < g->greedy_count; i++)
         check_greedy(&fast, &g->greedy[i], g->tokenizer_vocabulary, error);
+    fast_deinit(&fast);
+}
+
+/* What a narrower cache alone changes; twice the largest mean differences that were seen. */
+static void check_cache(const char *path, const char *name, const struct golden *g, enum norm_form form,
+                        enum kv_type cache) {
+    static const double mean_bounds_of_cache[KV_TYPE_COUNT] = {F32_BOUND, 2e-3, 3e-2};
+    struct fast fast;
+    fast_init(&fast, path, form, MATMUL_OWN, WEIGHT_TYPE_F32, cache);
+    for (size_t i = 0; i < g->sequence_count; i++) {
+        struct difference d = sequence_difference(&fast, &g->sequences[i], g->vocabulary);
+        print_message("  %s sequence %zu: cache in %s: mean %.2g, largest %.2g\n", name, i,
+                      kv_type_name(cache), d.mean, d.largest);
+        assert_true(d.mean <= mean_bounds_of_cache[cache]);
+    }
     fast_deinit(&fast);
 }
 
@@ -224,6 +239,8 @@ static void check_model(const char *path, const char *name, void *context) {
     if (converts) form = NORM_FORM_ORTHONORMAL; /* which narrow weights take */
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
         check_form(path, name, &g, form, MATMUL_OWN, type);
+    for (enum kv_type cache = KV_TYPE_F16; cache < KV_TYPE_COUNT; cache++)
+        check_cache(path, name, &g, form, cache);
     golden_deinit(&g);
 }
 

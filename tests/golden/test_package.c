@@ -15,7 +15,7 @@ static const struct kernel_table *kernels;
 static float *logits_of(const struct loaded_model *model, const struct golden_sequence *s, size_t *count) {
     struct error e = {0};
     const struct model_description *d = &model->description;
-    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS};
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, KV_TYPE_F32};
     struct forward_limits limits = {.rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = 1};
     struct kv_pool pool;
     struct kv_table table;

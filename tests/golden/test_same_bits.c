@@ -36,14 +36,14 @@ static void wait_for_ring(void) {
     pthread_mutex_unlock(&bell.mutex);
 }
 
-static struct engine *open_engine(const char *weights, size_t threads, size_t step_tokens,
-                                  size_t kv_cache_mib) {
+static struct engine *open_engine(const char *weights, const char *kv_type, size_t threads,
+                                  size_t step_tokens, size_t kv_cache_mib) {
     struct error e;
     struct engine *engine;
     struct engine_options options = {.model = test_source_path("deploy/models/tales"),
                                      .norm_form = "crmsnorm",
                                      .weights = weights,
-                                     .kv_type = "auto",
+                                     .kv_type = kv_type,
                                      .matmul = "own",
                                      .isa = "auto",
                                      .threads = threads,
@@ -150,7 +150,7 @@ static void greedy_texts_are_those_of_the_reference(void **state) {
     json_error_t problem;
     json_t *reference = json_load_file(test_source_path("deploy/models/tales/reference.json"), 0, &problem);
     assert_non_null(reference);
-    struct engine *engine = open_engine("f32", 0, 256, 0);
+    struct engine *engine = open_engine("f32", "auto", 0, 256, 0);
     size_t i;
     json_t *expect;
     json_array_foreach(json_object_get(reference, "cases"), i, expect) check_case(engine, expect);
@@ -193,20 +193,20 @@ static void expect_same(const struct result *a, const struct result *b) {
     assert_memory_equal(a->text, b->text, a->text_length);
 }
 
-static void check_weights(const char *weights) {
+static void check_types(const char *weights, const char *kv_type, size_t small_mib) {
     static struct result alone[REQUESTS], together[REQUESTS];
     static struct engine_prompt prompts[REQUESTS];
     make_prompts(prompts);
-    struct engine *engine = open_engine(weights, 1, 256, 0);
+    struct engine *engine = open_engine(weights, kv_type, 1, 256, 0);
     for (size_t i = 0; i < REQUESTS; i++) run_requests(engine, &prompts[i], &alone[i], 1);
     engine_close(engine);
-    /* 12 MiB of cache are two full contexts: most of the 32 are preempted. */
-    static const struct {
+    /* The small cache has about two full contexts: most of the 32 are preempted. */
+    const struct {
         size_t threads, step_tokens, kv_cache_mib;
-    } ways[] = {{1, 256, 0}, {2, 61, 0}, {2, 43, 12}, {1, 512, 12}};
+    } ways[] = {{1, 256, 0}, {2, 61, 0}, {2, 43, small_mib}, {1, 512, small_mib}};
     size_t preemptions = 0;
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
-        engine = open_engine(weights, ways[w].threads, ways[w].step_tokens, ways[w].kv_cache_mib);
+        engine = open_engine(weights, kv_type, ways[w].threads, ways[w].step_tokens, ways[w].kv_cache_mib);
         run_requests(engine, prompts, together, REQUESTS);
         for (size_t i = 0; i < REQUESTS; i++) expect_same(&alone[i], &together[i]);
         /* Once more, over what the cache has kept. */
@@ -223,8 +223,12 @@ static void check_weights(const char *weights) {
 
 static void company_chunks_threads_and_preemption_change_nothing(void **state) {
     (void)state;
-    static const char *const types[] = {"f32", "bf16", "int8", "int4"};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) check_weights(types[i]);
+    static const struct {
+        const char *weights, *kv_type;
+        size_t small_mib;
+    } types[] = {{"f32", "auto", 12}, {"bf16", "auto", 6}, {"int8", "int8", 4}, {"int4", "f16", 6}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        check_types(types[i].weights, types[i].kv_type, types[i].small_mib);
 }
 
 int main(void) {

@@ -5,6 +5,8 @@
 
 #include "engine/base/clock.h"
 
+#define HEAD_DIM_MAX 512
+
 enum bias { BIAS_NONE, BIAS_BY_POSITION, BIAS_BY_DISTANCE, BIAS_COUNT };
 
 struct scene {
@@ -14,38 +16,81 @@ struct scene {
     uint32_t *pages;
 };
 
-static float *key_at(struct scene *s, size_t position, size_t d) {
-    struct attention *a = &s->a;
-    size_t in_page = position % a->page_tokens;
-    return s->pool.data + s->pages[position / a->page_tokens] * a->page_stride + a->key_offset +
-           in_page / KERNEL_LANES * a->head_dim * KERNEL_LANES + d * KERNEL_LANES + in_page % KERNEL_LANES;
+/* Element `index` of a part of the page that holds a position, as it is read. */
+static float element_at(const struct scene *s, size_t position, size_t part, size_t index) {
+    const struct attention *a = &s->a;
+    const unsigned char *at = a->pool + s->pages[position / a->page_tokens] * a->page_stride + part +
+                              index * kv_type_bytes(a->cache.type);
+    float value;
+    uint16_t half;
+    if (a->cache.type == KV_TYPE_INT8) return (float)*(const int8_t *)at;
+    if (a->cache.type == KV_TYPE_F16) return kernel_f16_to_float(*(uint16_t *)memcpy(&half, at, sizeof half));
+    return *(float *)memcpy(&value, at, sizeof value);
 }
 
-static float *value_at(struct scene *s, size_t position, size_t d) {
-    struct attention *a = &s->a;
-    return s->pool.data + s->pages[position / a->page_tokens] * a->page_stride + a->value_offset +
-           position % a->page_tokens * a->head_dim + d;
+static float key_at(const struct scene *s, size_t position, size_t d) {
+    const struct attention *a = &s->a;
+    size_t in_page = position % a->page_tokens;
+    return element_at(s, position, a->cache.keys,
+                      (in_page / KERNEL_LANES * a->head_dim + d) * KERNEL_LANES + in_page % KERNEL_LANES);
+}
+
+static float value_at(const struct scene *s, size_t position, size_t d) {
+    return element_at(s, position, s->a.cache.values, position % s->a.page_tokens * s->a.head_dim + d);
+}
+
+/* What the scores of a key, or the weights of a value, are multiplied by. */
+static float scale_at(const struct scene *s, size_t position, size_t part) {
+    const struct attention *a = &s->a;
+    float scale;
+    if (a->cache.type != KV_TYPE_INT8) return 1.0f;
+    memcpy(&scale,
+           a->pool + s->pages[position / a->page_tokens] * a->page_stride + part +
+               position % a->page_tokens * sizeof scale,
+           sizeof scale);
+    return scale;
+}
+
+static void store(struct scene *s, size_t position, const float *key, const float *value) {
+    unsigned char *page =
+        (unsigned char *)s->pool.data + s->pages[position / s->a.page_tokens] * s->a.page_stride;
+    kernel_scalar()->store_kv(&s->a.cache, page, position % s->a.page_tokens, s->a.head_dim, key, value);
 }
 
 static size_t oldest_of(const struct scene *s, size_t position) {
     return s->a.window && position >= s->a.window ? position - s->a.window + 1 : 0;
 }
 
-/* Pages in no order; stored are only the positions that some row sees. */
+/* Pages in no order; stored are only the positions that some row sees. All other bytes are those of a NaN. */
 static void scene_store(struct scene *s, struct random *r, float key_size) {
-    for (size_t i = 0; i < s->pool.count; i++) s->pool.data[i] = NAN;
+    float key[HEAD_DIM_MAX], value[HEAD_DIM_MAX];
+    memset(s->pool.data, 0xff, s->pool.count * sizeof *s->pool.data);
     size_t last = s->a.first_position + s->rows - 1;
-    for (size_t p = oldest_of(s, s->a.first_position); p <= last; p++)
+    for (size_t p = oldest_of(s, s->a.first_position); p <= last; p++) {
         for (size_t d = 0; d < s->a.head_dim; d++) {
-            *key_at(s, p, d) = random_float(r) * key_size;
-            *value_at(s, p, d) = random_float(r);
+            key[d] = random_float(r) * key_size;
+            value[d] = random_float(r);
         }
+        store(s, p, key, value);
+    }
 }
 
-static struct scene scene_create(struct random *r, size_t rows, size_t first, size_t group, size_t head_dim,
-                                 size_t window, enum bias bias) {
+/* A head in the middle of its pages, whose parts have gaps between them; odd sizes give any alignment. */
+static struct kv_head scene_head(enum kv_type type, size_t page_tokens, size_t head_dim) {
+    size_t elements = page_tokens * head_dim * kv_type_bytes(type), scales = page_tokens * sizeof(float);
+    return (struct kv_head){.type = type,
+                            .keys = KERNEL_ALIGN,
+                            .values = 2 * KERNEL_ALIGN + elements,
+                            .key_scales = 3 * KERNEL_ALIGN + 2 * elements,
+                            .value_scales = 4 * KERNEL_ALIGN + 2 * elements + scales};
+}
+
+static struct scene scene_create(struct random *r, enum kv_type type, size_t rows, size_t first, size_t group,
+                                 size_t head_dim, size_t window, enum bias bias) {
     struct scene s = {.rows = rows, .context = first + rows};
-    size_t page_tokens = KERNEL_LANES * random_between(r, 1, 4), page_floats = page_tokens * head_dim;
+    size_t page_tokens = KERNEL_LANES * random_between(r, 1, 4);
+    struct kv_head head = scene_head(type, page_tokens, head_dim);
+    size_t page_bytes = head.value_scales + page_tokens * sizeof(float) + KERNEL_ALIGN;
     s.page_count = (s.context + page_tokens - 1) / page_tokens;
     s.pages = malloc(s.page_count * sizeof *s.pages);
     assert_non_null(s.pages);
@@ -53,7 +98,7 @@ static struct scene scene_create(struct random *r, size_t rows, size_t first, si
     s.q = buffer_create(rows * (group * head_dim + 3), 1);
     random_fill(r, s.q.data, s.q.count);
     s.out = buffer_create(rows * (group * head_dim + 5), random_below(r, 16));
-    s.pool = buffer_create(s.page_count * (2 * page_floats + 24), 0);
+    s.pool = buffer_create(s.page_count * page_bytes / sizeof(float), 0);
     s.alibi = buffer_create(group * (s.context + 1), 2);
     for (size_t i = 0; i < s.alibi.count; i++)
         s.alibi.data[i] = 0.1f * (float)(i / (s.context + 1) + 1) * (float)(i % (s.context + 1));
@@ -66,12 +111,11 @@ static struct scene scene_create(struct random *r, size_t rows, size_t first, si
                              .first_position = first,
                              .window = window,
                              .scale = 1.0f / sqrtf((float)head_dim),
-                             .pool = s.pool.data,
+                             .pool = (const unsigned char *)s.pool.data,
+                             .cache = head,
                              .pages = s.pages,
                              .page_tokens = page_tokens,
-                             .page_stride = 2 * page_floats + 24,
-                             .key_offset = 8,
-                             .value_offset = page_floats + 16,
+                             .page_stride = page_bytes,
                              .alibi = bias != BIAS_NONE ? s.alibi.data : NULL,
                              .alibi_stride = s.context + 1,
                              .alibi_last = random_below(r, 2) ? s.context : 0};
@@ -82,8 +126,9 @@ static struct scene scene_create(struct random *r, size_t rows, size_t first, si
 static struct scene scene_random(struct random *r) {
     size_t window = random_below(r, 2) ? random_between(r, 1, 70) : 0;
     size_t head_dim = random_below(r, 4) ? random_between(r, 1, 40) : 16 * random_between(r, 1, 6);
-    return scene_create(r, random_between(r, 1, 20), random_below(r, 150), random_between(r, 1, 3), head_dim,
-                        window, (enum bias)random_below(r, BIAS_COUNT));
+    return scene_create(r, (enum kv_type)random_below(r, KV_TYPE_COUNT), random_between(r, 1, 20),
+                        random_below(r, 150), random_between(r, 1, 3), head_dim, window,
+                        (enum bias)random_below(r, BIAS_COUNT));
 }
 
 static void scene_destroy(struct scene *s) {
@@ -107,7 +152,7 @@ static void check_padding(const struct scene *s) {
 
 static float *scene_run(struct scene *s, const struct kernel_table *table) {
     scene_clear(s);
-    table->attention_f32(&s->a, 0, s->rows);
+    table->attention(&s->a, 0, s->rows);
     check_padding(s);
     float *copy = malloc(s->out.count * sizeof(float));
     assert_non_null(copy);
@@ -122,8 +167,9 @@ static void compare_tables(struct scene *s) {
     for (size_t t = 1; t < count; t++) {
         float *found = scene_run(s, tables[t]);
         assert_same_bits(expected, found, s->out.count,
-                         "%s, %zu rows from %zu, group %zu, head %zu, window %zu", tables[t]->name, s->rows,
-                         s->a.first_position, s->a.group, s->a.head_dim, s->a.window);
+                         "%s, %s, %zu rows from %zu, group %zu, head %zu, window %zu", tables[t]->name,
+                         kv_type_name(s->a.cache.type), s->rows, s->a.first_position, s->a.group,
+                         s->a.head_dim, s->a.window);
         free(found);
     }
     free(expected);
@@ -132,7 +178,7 @@ static void compare_tables(struct scene *s) {
 static void test_same_bits_in_every_table(void **state) {
     (void)state;
     struct random r = {1};
-    for (int i = 0; i < 250; i++) {
+    for (int i = 0; i < 600; i++) {
         struct scene s = scene_random(&r);
         compare_tables(&s);
         scene_destroy(&s);
@@ -143,8 +189,10 @@ static void test_same_bits_for_common_heads(void **state) {
     (void)state;
     static const size_t head_dims[] = {8, 64, 80, 96, 128, 250, 256, 512};
     struct random r = {2};
-    for (size_t i = 0; i < sizeof head_dims / sizeof head_dims[0]; i++) {
-        struct scene s = scene_create(&r, 13, 100, 2, head_dims[i], 0, (enum bias)(i % BIAS_COUNT));
+    for (size_t i = 0; i < KV_TYPE_COUNT * (sizeof head_dims / sizeof head_dims[0]); i++) {
+        size_t head_dim = head_dims[i / KV_TYPE_COUNT];
+        struct scene s = scene_create(&r, (enum kv_type)(i % KV_TYPE_COUNT), 13, 100, 2, head_dim, 0,
+                                      (enum bias)(i / KV_TYPE_COUNT % BIAS_COUNT));
         compare_tables(&s);
         scene_destroy(&s);
     }
@@ -154,11 +202,13 @@ static void test_same_bits_for_common_heads(void **state) {
 static void test_same_bits_for_extreme_values(void **state) {
     (void)state;
     struct random r = {3};
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 150; i++) {
         struct scene s = scene_random(&r);
-        size_t last = s.a.first_position + s.rows - 1;
-        for (size_t d = 0; d < s.a.head_dim; d++) random_fill_extreme(&r, value_at(&s, last, d), 1);
-        if (i % 2) random_fill_extreme(&r, key_at(&s, last, 0), 1);
+        float key[HEAD_DIM_MAX], value[HEAD_DIM_MAX];
+        random_fill(&r, key, s.a.head_dim);
+        random_fill_extreme(&r, value, s.a.head_dim);
+        if (i % 2) random_fill_extreme(&r, key, 1);
+        store(&s, s.a.first_position + s.rows - 1, key, value);
         compare_tables(&s);
         if (s.rows > 1) {
             float *row = scene_run(&s, kernel_scalar());
@@ -175,14 +225,14 @@ static void test_same_bits_for_any_tiling(void **state) {
     struct random r = {4};
     const struct kernel_table *tables[8];
     size_t count = kernel_available(tables);
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 90; i++) {
         struct scene s = scene_random(&r);
         float *expected = scene_run(&s, kernel_scalar());
         for (size_t t = 0; t < count; t++) {
             scene_clear(&s);
             for (size_t row = 0, rows; row < s.rows; row += rows) {
                 rows = i % 2 ? 1 : random_between(&r, 1, s.rows - row);
-                tables[t]->attention_f32(&s.a, row, rows);
+                tables[t]->attention(&s.a, row, rows);
             }
             check_padding(&s);
             assert_same_bits(expected, s.out.data, s.out.count, "%s in tiles", tables[t]->name);
@@ -199,17 +249,17 @@ static void test_same_bits_for_any_chunks(void **state) {
     const struct kernel_table *tables[8];
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++)
-        for (size_t first = 1; first < 20; first += 3) {
-            struct scene s =
-                scene_create(&r, 20, 37, 2, 24, first % 2 ? 0 : 21, (enum bias)(first % BIAS_COUNT));
+        for (size_t first = 1; first < 20; first++) {
+            struct scene s = scene_create(&r, (enum kv_type)(first % KV_TYPE_COUNT), 20, 37, 2, 24,
+                                          first % 2 ? 0 : 21, (enum bias)(first % BIAS_COUNT));
             float *expected = scene_run(&s, tables[t]);
             scene_clear(&s);
             struct attention second = s.a;
             second.q += first * s.a.q_stride;
             second.out += first * s.a.out_stride;
             second.first_position += first;
-            tables[t]->attention_f32(&second, 0, s.rows - first);
-            tables[t]->attention_f32(&s.a, 0, first);
+            tables[t]->attention(&second, 0, s.rows - first);
+            tables[t]->attention(&s.a, 0, first);
             assert_same_bits(expected, s.out.data, s.out.count, "%s in chunks", tables[t]->name);
             free(expected);
             scene_destroy(&s);
@@ -225,9 +275,10 @@ static float defined_score(struct scene *s, size_t row, size_t head, size_t j) {
     const struct attention *a = &s->a;
     const float *q = a->q + row * a->q_stride + head * a->head_dim;
     float dot = 0.0f;
-    for (size_t d = 0; d < a->head_dim; d++) dot = fmaf(q[d], *key_at(s, j, d), dot);
+    for (size_t d = 0; d < a->head_dim; d++) dot = fmaf(q[d], key_at(s, j, d), dot);
     const float *alibi = a->alibi + head * a->alibi_stride;
     size_t position = a->first_position + row, shift = a->alibi_last ? a->alibi_last - position : 0;
+    if (a->cache.type == KV_TYPE_INT8) dot *= scale_at(s, j, a->cache.key_scales);
     dot *= a->scale;
     if (a->alibi) dot += alibi[shift + j] - alibi[shift + position];
     return dot;
@@ -252,7 +303,8 @@ static void defined_block(struct scene *s, size_t row, size_t head, size_t first
     for (size_t j = first; j < end; j++) {
         float w = exp_of(scores[j % KERNEL_LANES] - m);
         state->lanes[j % KERNEL_LANES] += w;
-        for (size_t d = 0; d < s->a.head_dim; d++) state->out[d] = fmaf(w, *value_at(s, j, d), state->out[d]);
+        if (s->a.cache.type == KV_TYPE_INT8) w *= scale_at(s, j, s->a.cache.value_scales);
+        for (size_t d = 0; d < s->a.head_dim; d++) state->out[d] = fmaf(w, value_at(s, j, d), state->out[d]);
     }
     state->m = m;
 }
@@ -275,9 +327,9 @@ static void defined_attention(struct scene *s, size_t row, size_t head, float *o
 static void test_scalar_is_the_definition(void **state) {
     (void)state;
     struct random r = {8};
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 90; i++) {
         struct scene s = scene_random(&r);
-        float *found = scene_run(&s, kernel_scalar()), expected[512];
+        float *found = scene_run(&s, kernel_scalar()), expected[HEAD_DIM_MAX];
         for (size_t row = 0; row < s.rows; row++)
             for (size_t head = 0; head < s.a.group; head++) {
                 defined_attention(&s, row, head, expected);
@@ -293,8 +345,8 @@ static double exact_score(struct scene *s, size_t row, size_t head, size_t j) {
     const struct attention *a = &s->a;
     const float *q = a->q + row * a->q_stride + head * a->head_dim;
     double score = 0;
-    for (size_t d = 0; d < a->head_dim; d++) score += (double)q[d] * (double)*key_at(s, j, d);
-    score *= (double)a->scale;
+    for (size_t d = 0; d < a->head_dim; d++) score += (double)q[d] * (double)key_at(s, j, d);
+    score *= (double)a->scale * (double)scale_at(s, j, a->cache.key_scales);
     size_t position = a->first_position + row, shift = a->alibi_last ? a->alibi_last - position : 0;
     const float *alibi = a->alibi + head * a->alibi_stride + shift;
     if (a->alibi) score += (double)alibi[j] - (double)alibi[position];
@@ -310,7 +362,8 @@ static void exact_attention(struct scene *s, size_t row, size_t head, double *ou
     for (size_t j = oldest; j <= position; j++) {
         double weight = exp(exact_score(s, row, head, j) - largest);
         sum += weight;
-        for (size_t d = 0; d < s->a.head_dim; d++) out[d] += weight * (double)*value_at(s, j, d);
+        weight *= (double)scale_at(s, j, s->a.cache.value_scales);
+        for (size_t d = 0; d < s->a.head_dim; d++) out[d] += weight * (double)value_at(s, j, d);
     }
     for (size_t d = 0; d < s->a.head_dim; d++) out[d] /= sum;
 }
@@ -321,10 +374,10 @@ static void test_scalar_against_double(void **state) {
     (void)state;
     const double tolerance = 2e-5;
     struct random r = {6};
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 90; i++) {
         struct scene s = scene_random(&r);
         float *found = scene_run(&s, kernel_scalar());
-        double expected[512];
+        double expected[HEAD_DIM_MAX];
         for (size_t row = 0; row < s.rows; row++)
             for (size_t head = 0; head < s.a.group; head++) {
                 exact_attention(&s, row, head, expected);
@@ -339,33 +392,31 @@ static void test_scalar_against_double(void **state) {
     }
 }
 
-/* A prefill of 512 and a decode step at 1,024, heads of 64; queries and keys a row count twice: scores and
- * values. */
+/* GFLOP/s of one head of 64 in one thread; queries and keys of a row count twice: scores and values. */
+static double speed(struct scene *s, const struct kernel_table *table) {
+    double pairs = (double)s->rows * ((double)s->a.first_position + (double)(s->rows + 1) / 2), best = 1e9;
+    for (int repeat = 0; repeat < 300; repeat++) {
+        double start = clock_seconds();
+        table->attention(&s->a, 0, s->rows);
+        best = fmin(best, clock_seconds() - start);
+    }
+    return pairs * 4 * 64 / best * 1e-9;
+}
+
 static int print_times(void) {
     const struct kernel_table *tables[8];
     size_t count = kernel_available(tables);
     struct random r = {7};
-    struct scene prefill = scene_create(&r, 512, 0, 1, 64, 0, BIAS_NONE),
-                 decode = scene_create(&r, 1, 1023, 1, 64, 0, BIAS_NONE);
-    struct scene *scenes[] = {&prefill, &decode};
     printf("one head of 64, one thread, GFLOP/s: prefill 512, decode at 1024\n");
-    for (size_t t = 1; t < count; t++) {
-        printf("%8s", tables[t]->name);
-        for (size_t i = 0; i < 2; i++) {
-            struct scene *s = scenes[i];
-            double pairs = (double)s->rows * ((double)s->a.first_position + (double)(s->rows + 1) / 2),
-                   best = 1e9;
-            for (int repeat = 0; repeat < 300; repeat++) {
-                double start = clock_seconds();
-                tables[t]->attention_f32(&s->a, 0, s->rows);
-                best = fmin(best, clock_seconds() - start);
-            }
-            printf("%10.1f", pairs * 4 * 64 / best * 1e-9);
-        }
-        printf("\n");
+    for (enum kv_type type = 0; type < KV_TYPE_COUNT; type++) {
+        struct scene prefill = scene_create(&r, type, 512, 0, 1, 64, 0, BIAS_NONE),
+                     decode = scene_create(&r, type, 1, 1023, 1, 64, 0, BIAS_NONE);
+        for (size_t t = 1; t < count; t++)
+            printf("%5s %10s%10.1f%10.1f\n", kv_type_name(type), tables[t]->name, speed(&prefill, tables[t]),
+                   speed(&decode, tables[t]));
+        scene_destroy(&prefill);
+        scene_destroy(&decode);
     }
-    scene_destroy(&prefill);
-    scene_destroy(&decode);
     return 0;
 }
 

@@ -43,7 +43,7 @@ static void test_tables_are_complete(void **state) {
     for (size_t t = 0; t < count; t++) {
         const struct kernel_table *k = tables[t];
         assert_true(k->name && k->matmul_f32 && k->finish_rows && k->row_scales && k->normalize_rows &&
-                    k->gate_rows && k->rotate && k->attention_f32 && k->argmax && k->exp_sum);
+                    k->gate_rows && k->rotate && k->store_kv && k->attention && k->argmax && k->exp_sum);
     }
 }
 

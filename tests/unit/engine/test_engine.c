@@ -57,7 +57,7 @@ static void refuses_options_that_it_cannot_honour(void **state) {
     o = options(), o.weights = "int3";
     refuse(&o, STATUS_INVALID_ARGUMENT, "weights");
     o = options(), o.kv_type = "int1";
-    refuse(&o, STATUS_UNSUPPORTED, "kv_type");
+    refuse(&o, STATUS_INVALID_ARGUMENT, "kv_type");
     o = options(), o.matmul = "abacus";
     refuse(&o, STATUS_INVALID_ARGUMENT, "matmul");
     o = options(), o.kv_page_tokens = 24;

@@ -32,6 +32,18 @@ static void an_option_says_how_much(void **state) {
     assert_int_equal(pages_of(&d), 10);
 }
 
+/* f16: half of it; int8: a quarter, and two scales of four bytes for each position and head. */
+static void narrower_types_have_more_pages(void **state) {
+    (void)state;
+    struct kv_demand d = demand();
+    d.bytes_wanted = 10 * 4096;
+    d.sequences = 100;
+    d.layout.type = KV_TYPE_F16;
+    assert_int_equal(pages_of(&d), 20);
+    d.layout.type = KV_TYPE_INT8;
+    assert_int_equal(pages_of(&d), 10 * 4096 / (1024 + 2 * 2 * 16 * 8));
+}
+
 static void otherwise_a_share_of_what_is_left(void **state) {
     (void)state;
     struct kv_demand d = demand();
@@ -62,6 +74,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(never_more_than_all_sequences_can_use),
         cmocka_unit_test(an_option_says_how_much),
+        cmocka_unit_test(narrower_types_have_more_pages),
         cmocka_unit_test(otherwise_a_share_of_what_is_left),
         cmocka_unit_test(refuses_less_than_one_context),
     };

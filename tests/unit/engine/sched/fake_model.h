@@ -52,7 +52,7 @@ static float *fake_place(struct fake_model *m, const struct kv_table *table, siz
     assert(position / FAKE_PAGE_TOKENS < table->count);
     uint32_t page = table->pages[position / FAKE_PAGE_TOKENS];
     assert(page < m->pool.page_count && m->pool.references[page] > 0);
-    return m->pool.memory + page * m->pool.page_floats + position % FAKE_PAGE_TOKENS;
+    return (float *)(void *)kv_page(&m->pool, page) + position % FAKE_PAGE_TOKENS;
 }
 
 /* A page that somebody else reads too must never be written. */

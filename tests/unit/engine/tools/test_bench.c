@@ -24,8 +24,13 @@ static void test_steps_of_a_random_model(void **state) {
     struct bench_model *model;
     double seconds;
     assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
-    struct bench_options options = {
-        .model = folder, .norm_form = "none", .weights = "f32", .matmul = "own", .isa = "auto", .threads = 2};
+    struct bench_options options = {.model = folder,
+                                    .norm_form = "none",
+                                    .weights = "f32",
+                                    .kv_type = "auto",
+                                    .matmul = "own",
+                                    .isa = "auto",
+                                    .threads = 2};
     assert_ok(bench_open(&options, &model, &seconds, &e));
     struct bench_item prefill = {.work = BENCH_PREFILL, .tokens = 64};
     struct bench_item decode = {.work = BENCH_DECODE, .tokens = 2, .batch = 3, .context = 9};
@@ -35,9 +40,43 @@ static void test_steps_of_a_random_model(void **state) {
     double prefill_flops = cost.flops;
     assert_ok(bench_run(model, &decode, &seconds, &cost, &e));
     assert_true(cost.flops < prefill_flops);
+    assert_string_equal(bench_kv_type(model), "f32");
     struct bench_item too_long = {.work = BENCH_PREFILL, .tokens = 65};
     assert_int_equal(bench_run(model, &too_long, &seconds, &cost, &e), STATUS_LIMIT);
     bench_close(model);
+    test_folder_remove(folder);
+}
+
+/* A decode step at a long context, in bytes of the cache: f16 has half of those of f32. */
+static void test_cost_counts_the_type_of_the_cache(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double bytes; /* of a position: 2 layers, 4 heads, keys and values of 12 */
+    } types[] = {{"f32", 2 * 4 * 24 * 4}, {"f16", 2 * 4 * 24 * 2}, {"int8", 2 * 4 * (24 + 8)}};
+    struct error e = {0};
+    char *folder = test_folder_create();
+    assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct bench_options options = {.model = folder,
+                                        .norm_form = "crmsnorm",
+                                        .weights = "f32",
+                                        .kv_type = types[i].name,
+                                        .matmul = "own",
+                                        .isa = "auto",
+                                        .threads = 1};
+        struct bench_model *model;
+        struct bench_cost near, far;
+        double seconds;
+        assert_ok(bench_open(&options, &model, &seconds, &e));
+        assert_string_equal(bench_kv_type(model), types[i].name);
+        struct bench_item item = {.work = BENCH_DECODE, .tokens = 1, .batch = 1, .context = 0};
+        assert_ok(bench_run(model, &item, &seconds, &near, &e));
+        item.context = 60;
+        assert_ok(bench_run(model, &item, &seconds, &far, &e));
+        assert_true(far.bytes - near.bytes == 60 * types[i].bytes);
+        bench_close(model);
+    }
     test_folder_remove(folder);
 }
 
@@ -99,6 +138,7 @@ static void test_peak_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps_of_a_random_model),
+        cmocka_unit_test(test_cost_counts_the_type_of_the_cache),
         cmocka_unit_test(test_unknown_shape),
         cmocka_unit_test(test_peak_of_memory),
     };

@@ -62,11 +62,15 @@ static void test_conversion_passes(void **state) {
     }
 }
 
-static struct verify_figures run_packed(struct fixture *f) {
+static struct verify_figures run_cached(struct fixture *f, enum kv_type cache) {
     struct error e = {0};
     struct verify_figures figures;
-    assert_ok(verify_packed(&f->reference, &f->packed, f->kernels, f->workers, &figures, &e));
+    assert_ok(verify_packed(&f->reference, &f->packed, cache, f->kernels, f->workers, &figures, &e));
     return figures;
+}
+
+static struct verify_figures run_packed(struct fixture *f) {
+    return run_cached(f, KV_TYPE_F32);
 }
 
 static void test_packed_model_passes(void **state) {
@@ -97,6 +101,24 @@ static void test_wrong_conversion_is_seen(void **state) {
                                 NULL, &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > VERIFY_BOUND_F32 && figures.kl > 0);
+}
+
+/* A narrower cache is seen, and within the bound of weights as narrow. */
+static void test_narrow_caches_pass(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    double mean = 0;
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
+    for (enum kv_type cache = 0; cache < KV_TYPE_COUNT; cache++) {
+        enum weight_type type = verify_judged_as(WEIGHT_TYPE_F32, cache);
+        struct verify_figures figures = run_cached(f, cache);
+        assert_true(verify_is_within(type, &figures, verify_default_bound(type)));
+        assert_true(figures.mean > 2 * mean);
+        mean = figures.mean;
+    }
+    assert_int_equal(verify_judged_as(WEIGHT_TYPE_INT4, KV_TYPE_F16), WEIGHT_TYPE_INT4);
+    assert_int_equal(verify_judged_as(WEIGHT_TYPE_F32, KV_TYPE_INT8), WEIGHT_TYPE_INT8);
 }
 
 /* Every type is within its bound on these tokens, and further off the fewer bits it has. */
@@ -144,6 +166,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_wrong_weight_is_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_conversion_is_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_narrow_types_pass, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_narrow_caches_pass, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_narrow_weights_are_seen, set_up, tear_down),
         cmocka_unit_test(test_bounds_of_types),
     };
