@@ -139,7 +139,8 @@ static bool make_exit(const struct converted_model *c, struct converted_linear *
     if (c->branch_width < c->description->width) l->out--;
     l->spread = c->spread;
     l->column_mean = memory_aligned(l->in, sizeof *l->column_mean, "column means", e);
-    return l->column_mean != NULL;
+    l->column_rms = memory_aligned(l->in, sizeof *l->column_rms, "column means", e);
+    return l->column_mean && l->column_rms;
 }
 
 /* Scales of heads (NormFormer), spread over `count` entries: of the exit's input, or of its reshaped output.
@@ -304,6 +305,7 @@ static void free_sublayer(struct converted_sublayer *s) {
     free_norm(&s->inner_norm);
     free_norm(&s->post_norm);
     free(s->exit.column_mean);
+    free(s->exit.column_rms);
     free(s->exit_scale);
     free(s->residual_scale);
 }

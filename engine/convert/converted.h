@@ -52,6 +52,7 @@ struct converted_linear {
     double spread;       /* as in struct converted_model */
     double *column_mean; /* [in]: exits only: what is taken from every row; filled by
                             converted_linear_prepare; owned */
+    double *column_rms;  /* [in]: likewise: root mean square of what is left in a column */
     double bias_mean;
 };
 

@@ -1,5 +1,6 @@
 /* The fold of a block of rows, in double precision (see converted.h for the mathematics). */
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include <cblas.h>
@@ -115,6 +116,7 @@ void converted_linear_prepare(struct converted_linear *l, double *scratch, size_
     assert(l->part_count == 1 && !l->shift && !l->out_scale);
     const struct matrix_view *m = &l->part[0].weight;
     memset(l->column_mean, 0, l->in * sizeof *l->column_mean);
+    memset(l->column_rms, 0, l->in * sizeof *l->column_rms);
     double bias_sum = 0, bias = 0;
     const double *row = scratch; /* at last the last one, and its bias */
     for (size_t first = 0, count; first < m->out; first += count) {
@@ -123,12 +125,17 @@ void converted_linear_prepare(struct converted_linear *l, double *scratch, size_
         for (size_t r = 0; r < count; r++) {
             row = scratch + r * l->in;
             vector_read_part(&l->part[0].bias, first + r, 1, &bias);
-            for (size_t k = 0; k < l->in; k++) l->column_mean[k] += row[k];
+            for (size_t k = 0; k < l->in; k++) {
+                l->column_mean[k] += row[k];
+                l->column_rms[k] += row[k] * row[k];
+            }
             bias_sum += bias;
         }
     }
     for (size_t k = 0; k < l->in; k++) {
-        double gain = l->gain ? l->gain[k] : 1;
+        double gain = l->gain ? l->gain[k] : 1, rows_mean = l->column_mean[k] / (double)m->out;
+        l->column_rms[k] =
+            fabs(gain) * sqrt(fmax(0, l->column_rms[k] / (double)m->out - rows_mean * rows_mean));
         l->column_mean[k] = taken_of(l, l->column_mean[k] * (gain / (double)m->out), row[k] * gain);
     }
     l->bias_mean = taken_of(l, bias_sum / (double)m->out, bias);

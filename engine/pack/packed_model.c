@@ -1,6 +1,7 @@
 #include "engine/pack/packed_model.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,7 +13,9 @@
 
 /* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level
  * cache. */
-#define BLOCK_ROWS   KERNEL_PANEL
+#define BLOCK_ROWS KERNEL_PANEL
+/* Of the mean square of an exit's columns, that even an empty one counts for. */
+#define LEAST_SHARE  0x1p-12
 #define ALIGN_FLOATS (KERNEL_ALIGN / sizeof(float))
 
 /* ---- layout of the one allocation ---- */
@@ -44,11 +47,20 @@ size_t packed_linear_bytes(const struct packed_linear *l) {
     return kernel_panels(l->out) * kernel_panel_bytes(l->type, l->in);
 }
 
+/* Whether rows are multiplied by something before they become integers: where a gain was folded away, and at
+ * exits. Not in the paper's basis, where every column holds as much as the dropped one. */
+static bool has_factor(const struct converted_linear *from, enum weight_type type) {
+    bool whole = type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4;
+    if (from->column_rms) return whole;
+    return whole && from->gain && !(from->compress_in && from->spread == 0);
+}
+
 static void place_linear(struct carve *carve, const struct converted_linear *from, enum weight_type type,
                          struct packed_linear *to) {
     *to = (struct packed_linear){.out = from->out, .in = from->in, .matmul = carve->matmul, .type = type};
     to->weights = take_unset(carve, packed_linear_bytes(to) / sizeof(float));
     if (converted_linear_has_bias(from)) to->bias = take(carve, kernel_panels(from->out) * KERNEL_PANEL);
+    if (has_factor(from, type)) to->factor = take(carve, from->in);
 }
 
 /* heads: how many share a norm of one head's width (1 for other norms). */
@@ -150,9 +162,49 @@ static const struct job *job_of_tile(const struct packing *p, size_t tile) {
     return &p->jobs[low];
 }
 
+/* The scale of a row of activations is that of its largest channel; what a channel has to say is its size
+ * times that of its column of weights. So each is taken as large as its column, the others' mean being 1. The
+ * columns of an exit are measured as their means are. */
+static void set_exit_factor(const struct converted_linear *from, float *factor) {
+    double squares = 0;
+    for (size_t k = 0; k < from->in; k++) squares += from->column_rms[k] * from->column_rms[k];
+    const double mean_square = squares / (double)from->in, least = mean_square * LEAST_SHARE;
+    for (size_t k = 0; k < from->in; k++) {
+        double relative = (from->column_rms[k] * from->column_rms[k] + least) / mean_square;
+        factor[k] = mean_square > 0 ? (float)sqrt(relative) : 1.0f;
+    }
+}
+
+/* A column behind a norm is about as large as its gain, and as what the orthonormal basis adds to all of
+ * them: a share of the dropped one, and the rows' mean. (A channel with a small gain may well be large: the
+ * gain made up for it, and is in the weights now.) */
+static void set_entry_factor(const struct converted_linear *from, float *factor) {
+    const size_t width = from->in + (from->compress_in ? 1 : 0);
+    double squares = 0, last = from->compress_in ? from->spread * from->gain[width - 1] : 0;
+    for (size_t k = 0; k < width; k++) squares += from->gain[k] * from->gain[k];
+    const double mean_square = squares / (double)width, least = last * last + mean_square / (double)width;
+    for (size_t k = 0; k < from->in; k++) {
+        double relative = (from->gain[k] * from->gain[k] + least) / mean_square;
+        factor[k] = mean_square > 0 ? (float)sqrt(relative) : 1.0f;
+    }
+}
+
+static void set_factor(const struct converted_linear *from, float *factor) {
+    if (from->column_rms)
+        set_exit_factor(from, factor);
+    else
+        set_entry_factor(from, factor);
+}
+
+static void unfactor_rows(const struct packed_linear *to, size_t count, double *rows) {
+    for (size_t r = 0; r < count; r++)
+        for (size_t k = 0; k < to->in; k++) rows[r * to->in + k] /= (double)to->factor[k];
+}
+
 static void prepare_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
     converted_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
+    if (p->jobs[tile].to->factor) set_factor(p->jobs[tile].from, p->jobs[tile].to->factor);
 }
 
 static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count,
@@ -173,6 +225,7 @@ static void pack_tile(void *context, size_t tile, size_t worker) {
     double *rows = p->scratch + worker * p->scratch_stride;
     double *bias = rows + p->scratch_stride - BLOCK_ROWS;
     converted_linear_rows(job->from, first, count, rows, bias);
+    if (job->to->factor) unfactor_rows(job->to, count, rows);
     store_rows(p, job, first, count, rows);
     if (job->to->bias)
         for (size_t i = 0; i < count; i++) job->to->bias[first + i] = (float)bias[i];

@@ -17,6 +17,8 @@
 #define VERIFY_RISE_BF16 0.0005
 #define VERIFY_RISE_INT8 0.002
 #define VERIFY_RISE_INT4 0.03
+/* Where the model is right about the text, rise and divergence (nats a token) are about equal. */
+#define VERIFY_KL_SHARE 10
 
 struct verify_figures {
     double largest, mean; /* |difference of a logit| / deviation */
@@ -28,7 +30,8 @@ struct verify_figures {
 };
 
 /* Whether the figures of this weight type are within the bound: of the largest difference for f32, else of
- * the rise. A rise counts only as far as it is certain, twice its standard error below the one that was seen.
+ * the rise. A rise counts only as far as it is certain, three standard errors below the one that was seen;
+ * the divergence, which is certain after a few tokens, may not be out of all proportion to the bound either.
  */
 bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound);
 

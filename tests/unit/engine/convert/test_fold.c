@@ -48,6 +48,7 @@ static void linear_destroy(struct linear *l) {
     free((void *)l->weight.data);
     free((void *)l->bias.data);
     free(l->converted.column_mean);
+    free(l->converted.column_rms);
 }
 
 /* out = W x + b of the checkpoint. */
@@ -136,6 +137,7 @@ static void test_exit_is_centred_and_compressed(void **state) {
     l.converted.centre_out = true;
     l.converted.out = WIDTH - 1;
     l.converted.column_mean = calloc(OUT, sizeof(double));
+    l.converted.column_rms = calloc(OUT, sizeof(double));
     for (size_t block = 1; block < WIDTH; block++) {
         apply_folded(&l, block, h, found);
         assert_close(found, expected, WIDTH - 1);
@@ -157,6 +159,7 @@ static void test_exit_with_scaled_input(void **state) {
     l.converted.gain = gain;
     l.converted.out = WIDTH - 1;
     l.converted.column_mean = calloc(OUT, sizeof(double));
+    l.converted.column_rms = calloc(OUT, sizeof(double));
     apply_folded(&l, 4, h, found);
     assert_close(found, expected, WIDTH - 1);
     linear_destroy(&l);
