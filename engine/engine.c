@@ -19,10 +19,12 @@ static enum status check_options(const struct engine_options *o, struct loader_o
         return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
                          "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
     if (!weight_type_from_name(o->weights, &loader->weights))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4", o->weights);
+        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4",
+                         o->weights);
     enum kv_type kv_type;
     if (!kv_type_choose(o->kv_type, loader->weights, &kv_type))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_type", "'%s' is not auto, f32, f16 or int8", o->kv_type);
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_type", "'%s' is not auto, f32, f16 or int8",
+                         o->kv_type);
     bool openblas = strcmp(o->matmul, "openblas") == 0;
     if (!openblas && strcmp(o->matmul, "own") != 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "matmul", "'%s' is not own or openblas", o->matmul);
@@ -35,6 +37,12 @@ static enum status check_options(const struct engine_options *o, struct loader_o
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------- */
+
+static enum status make_prefix_index(struct engine *engine, struct error *e) {
+    enum status status = kv_prefix_init(&engine->prefix, &engine->pool, e);
+    if (status == STATUS_OK) engine->pool.prefix = &engine->prefix;
+    return status;
+}
 
 /* By the weights that were loaded: a converted file may have others than the option says. */
 static enum kv_type kv_type_of(const struct engine *engine, const struct engine_options *o) {
@@ -62,14 +70,14 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv_cache_mib", "%zu is too large", o->kv_cache_mib);
     enum status status = kv_plan_pages(&demand, &pages, e);
     if (status == STATUS_OK) status = kv_pool_init(&engine->pool, &demand.layout, pages, e);
-    if (status == STATUS_OK) status = kv_prefix_init(&engine->prefix, &engine->pool, e);
+    if (status == STATUS_OK && o->prefix_cache) status = make_prefix_index(engine, e);
     if (status != STATUS_OK) return status;
-    engine->pool.prefix = &engine->prefix;
-    log_info("cache: %zu pages of %zu tokens in %s, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
-             "%zu MiB were left",
-             pages, o->kv_page_tokens, kv_type_name(demand.layout.type), engine->pool.mapped_bytes >> 20,
-             (double)pages / (double)kv_pages_for(demand.context, o->kv_page_tokens), demand.context,
-             engine->info.weight_bytes >> 20, demand.available_bytes >> 20);
+    log_info(
+        "cache: %zu pages of %zu tokens in %s, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
+        "%zu MiB were left",
+        pages, o->kv_page_tokens, kv_type_name(demand.layout.type), engine->pool.mapped_bytes >> 20,
+        (double)pages / (double)kv_pages_for(demand.context, o->kv_page_tokens), demand.context,
+        engine->info.weight_bytes >> 20, demand.available_bytes >> 20);
     return STATUS_OK;
 }
 
@@ -177,7 +185,8 @@ static void describe_options(struct engine_info *info, const struct engine_optio
     bool by_file = loaded_model_is_file(m) && o->any_form;
     COPY_NAME(info->norm_form, norm_form_name(m->converted.form));
     if (!by_file && strcmp(info->norm_form, o->norm_form) != 0)
-        log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form, info->norm_form);
+        log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form,
+                 info->norm_form);
     COPY_NAME(info->weights, weight_type_name(m->packed.weights));
     COPY_NAME(info->matmul, o->matmul);
     COPY_NAME(info->cpu_features, kernel_features());
@@ -204,9 +213,10 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     enum status status;
     if ((status = check_options(o, &loader, e)) != STATUS_OK) return status;
     if (o->verify && loader_is_file(o->model))
-        return error_set(e, STATUS_UNSUPPORTED, "verify",
-                         "%s is a converted file: only the checkpoint's folder has the untouched model to compare with",
-                         o->model);
+        return error_set(
+            e, STATUS_UNSUPPORTED, "verify",
+            "%s is a converted file: only the checkpoint's folder has the untouched model to compare with",
+            o->model);
     if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
     size_t threads = o->threads ? o->threads : workers_default_count();
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;

@@ -23,7 +23,8 @@ struct engine;
 struct engine_request;
 
 /* For main, once, before any thread starts: how this process reacts when a file of the model is cut short
- * while it is being read (one line and exit code 1 instead of SIGBUS). */
+ * while it is being read (one line and exit code 1 instead of SIGBUS), and that a JSON library without memory
+ * says so. */
 void engine_process_init(void);
 
 /* ---- opening
@@ -41,6 +42,7 @@ struct engine_options {
     size_t context;             /* tokens a sequence may have; 0: the model's own */
     size_t kv_cache_mib;        /* 0: from the memory that is left */
     size_t kv_page_tokens;      /* positions in a cache page, a multiple of 16 */
+    bool prefix_cache;          /* prompts find what others with the same beginning have computed */
     size_t sequences_max;       /* that run at once */
     size_t queue_max;           /* choices that wait */
     size_t queue_tokens_max;    /* prompt tokens that wait; 0: no limit of its own */
@@ -250,8 +252,11 @@ struct engine_stats {
     double busy_seconds; /* time spent in steps */
     /* seconds */
     struct engine_histogram time_to_first_token, inter_token, end_to_end, queue_time, prefill_time,
-        decode_time, step_time;
+        decode_time;
+    struct engine_histogram step_time_decode, step_time_prefill,
+        step_time_mixed; /* by what a step computed */
     /* counts */
     struct engine_histogram request_prompt_tokens, request_generated_tokens, step_tokens, step_sequences;
+    struct engine_histogram step_budget; /* tokens of a step over options.step_tokens */
 };
 void engine_stats(const struct engine *engine, struct engine_stats *out);

@@ -58,6 +58,7 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .context = config->context,
         .kv_cache_mib = config->kv_cache_mib,
         .kv_page_tokens = config->kv_page_tokens,
+        .prefix_cache = config->prefix_cache,
         .sequences_max = config->max_sequences,
         .queue_max = config->max_queue,
         .queue_tokens_max = config->queue_tokens_max,

@@ -20,11 +20,10 @@ void metrics_sample(struct bytes *out, const char *name, const char *labels, dou
         bytes_format(out, "%s %.15g\n", name, value);
 }
 
-void metrics_histogram(struct bytes *out, const char *name, const char *help, const char *labels,
+void metrics_histogram(struct bytes *out, const char *name, const char *labels,
                        const struct engine_histogram *h) {
     const char *comma = labels[0] ? "," : "", *open = labels[0] ? "{" : "", *close = labels[0] ? "}" : "";
     uint64_t count = 0;
-    metrics_head(out, "histogram", name, help);
     for (size_t i = 0; i < h->bound_count; i++) {
         count += h->counts[i];
         bytes_format(out, "%s_bucket{%s%sle=\"%.10g\"} %llu\n", name, labels, comma, h->bounds[i],
@@ -109,13 +108,15 @@ static void write_server(struct bytes *out, const struct service *s) {
 /* What --verify found, in standard deviations of the logits. */
 static void write_verify(struct bytes *out, const struct engine_verify_figures *v) {
     metrics_head(out, "gauge", "prenorm_verify_largest_difference_ratio",
-                 "Largest difference of a logit from the untouched model at start-up, over the deviation of the logits.");
+                 "Largest difference of a logit from the untouched model at start-up, over the deviation of "
+                 "the logits.");
     metrics_sample(out, "prenorm_verify_largest_difference_ratio", "", v->largest);
     metrics_head(out, "gauge", "prenorm_verify_mean_difference_ratio", "The same, mean over all logits.");
     metrics_sample(out, "prenorm_verify_mean_difference_ratio", "", v->mean);
     metrics_head(out, "gauge", "prenorm_verify_kl_divergence_nats", "Mean divergence of the distributions.");
     metrics_sample(out, "prenorm_verify_kl_divergence_nats", "", v->kl);
-    metrics_head(out, "gauge", "prenorm_verify_greedy_agreement_ratio", "Share of tokens with the same likeliest successor.");
+    metrics_head(out, "gauge", "prenorm_verify_greedy_agreement_ratio",
+                 "Share of tokens with the same likeliest successor.");
     metrics_sample(out, "prenorm_verify_greedy_agreement_ratio", "", v->agreement);
 }
 
@@ -141,6 +142,17 @@ static void write_model_info(struct bytes *out, const struct service *s, const c
     metrics_head(out, "gauge", "vllm:cache_config_info", "Pages of the key/value cache; always 1.");
     bytes_format(out, "vllm:cache_config_info{%s,block_size=\"%zu\",num_gpu_blocks=\"%zu\"} 1\n", model_label,
                  s->info.kv_page_tokens, s->info.kv_pages);
+}
+
+/* Of a step that only decodes readers may ask how evenly it comes; how long the others take follows the
+ * prompts. */
+static void write_step_times(struct bytes *out, const struct engine_stats *s) {
+    static const char name[] = "prenorm_step_duration_seconds";
+    metrics_head(out, "histogram", name,
+                 "Time of a step, by what it computed: decode, prefill or both (mixed).");
+    metrics_histogram(out, name, "phase=\"decode\"", &s->step_time_decode);
+    metrics_histogram(out, name, "phase=\"prefill\"", &s->step_time_prefill);
+    metrics_histogram(out, name, "phase=\"mixed\"", &s->step_time_mixed);
 }
 
 static void write_finished(struct bytes *out, const struct engine_stats *s, const char *model_label) {
@@ -183,10 +195,13 @@ static void write_engine(struct bytes *out, const struct service *service) {
 #define VALUE(names, kind, name, help, expression)                                                           \
     metrics_head(out, kind, name, help);                                                                     \
     metrics_sample(out, name, names, expression);
-#define HISTOGRAM(names, name, help, field) metrics_histogram(out, name, help, names, &s.field);
+#define HISTOGRAM(names, name, help, field)                                                                  \
+    metrics_head(out, "histogram", name, help);                                                              \
+    metrics_histogram(out, name, names, &s.field);
 #include "server/engine_stats.def"
 #undef VALUE
 #undef HISTOGRAM
+    write_step_times(out, &s);
     write_finished(out, &s, label.data);
     write_model_info(out, service, label.data);
     bytes_deinit(&label);

@@ -10,7 +10,8 @@ struct service;
  * or "". */
 void metrics_head(struct bytes *out, const char *kind, const char *name, const char *help);
 void metrics_sample(struct bytes *out, const char *name, const char *labels, double value);
-void metrics_histogram(struct bytes *out, const char *name, const char *help, const char *labels,
+/* The series of one set of labels; the head comes first. */
+void metrics_histogram(struct bytes *out, const char *name, const char *labels,
                        const struct engine_histogram *h);
 
 /* Appends name="value" with what must be escaped; a comma first where out is not empty. */

@@ -56,15 +56,28 @@ static enum status check_limits(const char *text, size_t length, const char *whe
     return STATUS_OK;
 }
 
+/* Where jansson has no memory it mostly complains about the syntax. */
+static _Thread_local bool out_of_memory;
+
+static void *allocate_for_jansson(size_t size) {
+    void *block = malloc(size);
+    if (!block) out_of_memory = true;
+    return block;
+}
+
+void json_file_process_init(void) {
+    json_set_alloc_funcs(allocate_for_jansson, free);
+}
+
 enum status json_file_parse(const char *text, size_t length, const char *where, size_t values_max,
                             json_t **out, struct error *e) {
     enum status status = check_limits(text, length, where, values_max, e);
     if (status != STATUS_OK) return status;
     json_error_t cause;
+    out_of_memory = false;
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &cause);
     if (*out) return STATUS_OK;
-    /* jansson knows no better way to say so. */
-    if (!cause.text[0])
+    if (out_of_memory || !cause.text[0])
         return error_set(e, STATUS_NO_MEMORY, where, "cannot allocate for %zu bytes of JSON", length);
     return error_set(e, STATUS_MALFORMED, where, "line %d, column %d: %s", cause.line, cause.column,
                      cause.text);

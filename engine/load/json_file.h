@@ -12,6 +12,10 @@
  * merges of a tokenizer of 262,144 tokens are about 2.3 million. */
 #define JSON_FILE_VALUES_MAX (4u << 20)
 
+/* For main, once, before jansson is used: from then on a text that jansson has no memory for is
+ * STATUS_NO_MEMORY; without it such a text may be taken for a malformed one. */
+void json_file_process_init(void);
+
 /* Loads folder/name (folder may be NULL: name is the path). Duplicate keys are refused. STATUS_NOT_FOUND when
  * the file does not exist. The caller owns *out (json_decref), an object or an array. */
 enum status json_file_load(const char *folder, const char *name, size_t bytes_max, json_t **out,

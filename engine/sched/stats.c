@@ -11,6 +11,9 @@ static const double stats_bounds_long[] = {0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,   
 static const double stats_bounds_count[] = {1,   2,    5,    10,   20,    50,    100,   200,
                                             500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
+/* Of a whole: its parts, and what is less than the first of them. */
+static const double stats_bounds_share[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
+
 #define BOUND_COUNT(bounds) (sizeof(bounds) / sizeof *(bounds))
 _Static_assert(BOUND_COUNT(stats_bounds_short) <= ENGINE_HISTOGRAM_BUCKETS, "too many bounds");
 _Static_assert(BOUND_COUNT(stats_bounds_long) <= ENGINE_HISTOGRAM_BUCKETS, "too many bounds");
@@ -34,6 +37,20 @@ void histogram_observe(struct histogram *h, double value) {
     while (bucket < h->bound_count && value > h->bounds[bucket]) bucket++;
     atomic_fetch_add_explicit(&h->counts[bucket], 1, memory_order_relaxed);
     stats_add_seconds(&h->sum, value);
+}
+
+static struct histogram *step_time(struct stats *stats, const struct stats_step *step) {
+    if (step->decode_rows == 0) return &stats->step_time_prefill;
+    return step->decode_rows == step->rows ? &stats->step_time_decode : &stats->step_time_mixed;
+}
+
+void stats_count_step(struct stats *stats, const struct stats_step *step) {
+    stats_add(&stats->steps, 1);
+    stats_add_seconds(&stats->busy_seconds, step->seconds);
+    histogram_observe(step_time(stats, step), step->seconds);
+    histogram_observe(&stats->step_tokens, (double)step->rows);
+    histogram_observe(&stats->step_budget, (double)step->rows / (double)step->rows_most);
+    histogram_observe(&stats->step_sequences, (double)step->sequences);
 }
 
 static void read_histogram(const struct histogram *h, struct engine_histogram *out) {

@@ -47,10 +47,13 @@ struct histogram {
     X(queue_time, stats_bounds_long)                                                                         \
     X(prefill_time, stats_bounds_long)                                                                       \
     X(decode_time, stats_bounds_long)                                                                        \
-    X(step_time, stats_bounds_short)                                                                         \
+    X(step_time_decode, stats_bounds_short)                                                                  \
+    X(step_time_prefill, stats_bounds_short)                                                                 \
+    X(step_time_mixed, stats_bounds_short)                                                                   \
     X(request_prompt_tokens, stats_bounds_count)                                                             \
     X(request_generated_tokens, stats_bounds_count)                                                          \
     X(step_tokens, stats_bounds_count)                                                                       \
+    X(step_budget, stats_bounds_share)                                                                       \
     X(step_sequences, stats_bounds_count)
 
 struct stats {
@@ -72,6 +75,13 @@ void stats_init(struct stats *stats);
 /* By the one writer of the figure. */
 void histogram_observe(struct histogram *h, double value);
 void stats_add_seconds(_Atomic double *sum, double seconds);
+
+/* What one step was: rows are all rows, of which so many decoded. */
+struct stats_step {
+    size_t decode_rows, rows, rows_most, sequences;
+    double seconds;
+};
+void stats_count_step(struct stats *stats, const struct stats_step *step);
 
 static inline void stats_add(_Atomic uint64_t *counter, uint64_t count) {
     atomic_fetch_add_explicit(counter, count, memory_order_relaxed);

@@ -294,10 +294,10 @@ bool step_run(struct scheduler *s) {
     deliver(s, now_ns);
     double seconds = (double)(now_ns - start_ns) * 1e-9;
     pace_observe(&s->pace, s->step.decode_rows, rows - s->step.decode_rows, seconds);
-    stats_add(&s->stats.steps, 1);
-    stats_add_seconds(&s->stats.busy_seconds, seconds);
-    histogram_observe(&s->stats.step_time, seconds);
-    histogram_observe(&s->stats.step_tokens, (double)rows);
-    histogram_observe(&s->stats.step_sequences, (double)s->step.entry_count);
+    stats_count_step(&s->stats, &(struct stats_step){.decode_rows = s->step.decode_rows,
+                                                     .rows = rows,
+                                                     .rows_most = s->options.limits.rows,
+                                                     .sequences = s->step.entry_count,
+                                                     .seconds = seconds});
     return true;
 }

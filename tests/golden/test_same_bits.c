@@ -49,6 +49,7 @@ static struct engine *open_engine(const char *weights, const char *kv_type, size
                                      .threads = threads,
                                      .kv_cache_mib = kv_cache_mib,
                                      .kv_page_tokens = 16,
+                                     .prefix_cache = true,
                                      .sequences_max = 40,
                                      .queue_max = 64,
                                      .step_tokens = step_tokens,

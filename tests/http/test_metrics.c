@@ -103,6 +103,30 @@ static void test_figures_follow(void **state) {
     assert_true(metric(&d, "prenorm_sequences_finished_total{reason=\"length\"}") == 2);
 }
 
+static void test_step_times_are_told_apart(void **state) {
+    (void)state;
+    static const char *const phases[] = {"decode", "prefill", "mixed"};
+    char name[100];
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
+        snprintf(name, sizeof name, "prenorm_step_duration_seconds_count{phase=\"%s\"}", phases[i]);
+        if (metric(&d, name) < 0) fail_msg("no %s", name);
+    }
+    assert_true(metric(&d, "prenorm_step_budget_use_ratio_count") >= 0);
+}
+
+/* The linter of Prometheus has nothing to say about our own names. Of those that others gave (vllm:) it
+ * dislikes the colon. */
+static void test_linter_is_content(void **state) {
+    (void)state;
+    if (system("command -v promtool >/dev/null") != 0) skip();
+    struct answer a = http_get(&d, "/metrics");
+    FILE *linter = popen("grep -v '^vllm:\\|^# [A-Z]* vllm:' | promtool check metrics", "w");
+    assert_non_null(linter);
+    assert_int_equal(fwrite(a.body, 1, a.length, linter), a.length);
+    assert_int_equal(pclose(linter), 0);
+    answer_free(&a);
+}
+
 /* A model's name may hold anything. */
 static void test_label_is_escaped(void **state) {
     (void)state;
@@ -120,6 +144,8 @@ int main(void) {
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_names_of_others),
         cmocka_unit_test(test_figures_follow),
+        cmocka_unit_test(test_step_times_are_told_apart),
+        cmocka_unit_test(test_linter_is_content),
         cmocka_unit_test(test_label_is_escaped),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -501,11 +501,20 @@ void engine_stats(const struct engine *engine, struct engine_stats *out) {
         if (r->running && !is_finished(r))
             out->kv_pages_used += r->choice_count * (r->prompt_count / FAKE_PAGE_TOKENS + 1);
     pthread_mutex_unlock(&unlocked->lock);
-    struct engine_histogram *histograms[] = {
-        &out->time_to_first_token, &out->inter_token,           &out->end_to_end,
-        &out->queue_time,          &out->prefill_time,          &out->decode_time,
-        &out->step_time,           &out->request_prompt_tokens, &out->request_generated_tokens,
-        &out->step_tokens,         &out->step_sequences};
+    struct engine_histogram *histograms[] = {&out->time_to_first_token,
+                                             &out->inter_token,
+                                             &out->end_to_end,
+                                             &out->queue_time,
+                                             &out->prefill_time,
+                                             &out->decode_time,
+                                             &out->step_time_decode,
+                                             &out->step_time_prefill,
+                                             &out->step_time_mixed,
+                                             &out->step_tokens,
+                                             &out->step_sequences,
+                                             &out->step_budget,
+                                             &out->request_prompt_tokens,
+                                             &out->request_generated_tokens};
     for (size_t i = 0; i < sizeof histograms / sizeof *histograms; i++) {
         histograms[i]->bounds = bounds;
         histograms[i]->bound_count = 3;

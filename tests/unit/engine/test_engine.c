@@ -19,6 +19,7 @@ static struct engine_options options(void) {
                                    .threads = 2,
                                    .context = 64,
                                    .kv_page_tokens = 16,
+                                   .prefix_cache = true,
                                    .sequences_max = 4,
                                    .queue_max = 8,
                                    .step_tokens = 32,

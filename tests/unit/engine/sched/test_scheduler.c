@@ -640,6 +640,68 @@ static void destroying_ends_what_is_there(void **state) {
     fake_model_deinit(&model);
 }
 
+static uint64_t observed(const struct engine_histogram *h) {
+    uint64_t count = 0;
+    for (size_t i = 0; i <= h->bound_count; i++) count += h->counts[i];
+    return count;
+}
+
+/* A prompt of 100 tokens takes steps of 48, 48 and 4; one of 20 beside the other's decoding three of at
+ * most 8. */
+static void steps_are_counted_by_what_they_computed(void **state) {
+    (void)state;
+    static struct collected first, second;
+    start(20, 200, NULL);
+    struct engine_prompt prompt = fake_prompt(ids_of(100, 8), 100, 10);
+    prompt.ignore_end = true;
+    collect_start(scheduler, &first, &prompt);
+    for (int turns = 0; turns < 4; turns++) scheduler_turn(scheduler);
+    prompt = fake_prompt(ids_of(20, 9), 20, 2);
+    prompt.ignore_end = true;
+    collect_start(scheduler, &second, &prompt);
+    collect_until_end(scheduler, &first);
+    assert_int_equal(second.ended, 1);
+    struct engine_stats stats;
+    scheduler_stats(scheduler, &stats);
+    assert_int_equal(observed(&stats.step_time_prefill), 3);
+    assert_int_equal(observed(&stats.step_time_mixed), 3);
+    assert_int_equal(observed(&stats.step_time_decode), 1 + 5);
+    assert_int_equal(stats.steps, 12);
+    const struct engine_histogram *budget = &stats.step_budget;
+    assert_int_equal(observed(budget), 12);
+    assert_int_equal(budget->counts[budget->bound_count - 1], 2); /* steps that used all 48 */
+    assert_int_equal(budget->counts[budget->bound_count], 0);
+    assert_true(fabs(budget->sum - (100 + 9 + 20 + 1) / 48.0) < 1e-9);
+    collect_release(&first);
+    collect_release(&second);
+    stop();
+}
+
+static void no_prefix_index(struct scheduler_options *o) {
+    o->pool->prefix = NULL;
+}
+
+static void without_an_index_everything_is_computed(void **state) {
+    (void)state;
+    static struct collected c;
+    start(20, 200, no_prefix_index);
+    int32_t *ids = ids_of(100, 5);
+    struct engine_prompt prompt = fake_prompt(ids, 100, 10);
+    prompt.ignore_end = true;
+    for (uint64_t round = 1; round <= 2; round++) {
+        collect_start(scheduler, &c, &prompt);
+        collect_until_end(scheduler, &c);
+        assert_int_equal(c.choices[0].end.cached_tokens, 0);
+        assert_int_equal(model.rows, round * 109);
+        expect_greedy(&c.choices[0], ids, 100);
+        collect_release(&c);
+    }
+    struct engine_stats stats;
+    scheduler_stats(scheduler, &stats);
+    assert_int_equal(stats.prefix_queries_tokens, 0);
+    stop();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_text_is_the_models),
@@ -664,6 +726,8 @@ int main(void) {
         cmocka_unit_test(priority_orders_what_waits),
         cmocka_unit_test(rank_is_arrival_put_off_by_priority),
         cmocka_unit_test(values_that_are_no_numbers_fail_one_request),
+        cmocka_unit_test(steps_are_counted_by_what_they_computed),
+        cmocka_unit_test(without_an_index_everything_is_computed),
         cmocka_unit_test(destroying_ends_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
