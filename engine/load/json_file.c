@@ -56,7 +56,7 @@ static enum status check_limits(const char *text, size_t length, const char *whe
     return STATUS_OK;
 }
 
-/* Where jansson has no memory it mostly complains about the syntax. */
+/* Where jansson has no memory it complains about the syntax, or drops bytes of a string and goes on. */
 static _Thread_local bool out_of_memory;
 
 static void *allocate_for_jansson(size_t size) {
@@ -76,7 +76,9 @@ enum status json_file_parse(const char *text, size_t length, const char *where, 
     json_error_t cause;
     out_of_memory = false;
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &cause);
-    if (*out) return STATUS_OK;
+    if (*out && !out_of_memory) return STATUS_OK;
+    json_decref(*out);
+    *out = NULL;
     if (out_of_memory || !cause.text[0])
         return error_set(e, STATUS_NO_MEMORY, where, "cannot allocate for %zu bytes of JSON", length);
     return error_set(e, STATUS_MALFORMED, where, "line %d, column %d: %s", cause.line, cause.column,

@@ -13,7 +13,7 @@
 #define JSON_FILE_VALUES_MAX (4u << 20)
 
 /* For main, once, before jansson is used: from then on a text that jansson has no memory for is
- * STATUS_NO_MEMORY; without it such a text may be taken for a malformed one. */
+ * STATUS_NO_MEMORY; without it such a text may be taken for a malformed one, or lose a part. */
 void json_file_process_init(void);
 
 /* Loads folder/name (folder may be NULL: name is the path). Duplicate keys are refused. STATUS_NOT_FOUND when

@@ -48,7 +48,10 @@ static enum status map(int fd, struct mapped_file *m, struct error *e) {
     m->slot = SLOT_NONE;
     if (m->size == 0) return STATUS_OK; /* cannot be mapped, need not be */
     void *data = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED) return error_set(e, STATUS_IO, m->path, "cannot map: %s", strerror(errno));
+    if (data == MAP_FAILED) {
+        enum status status = errno == ENOMEM ? STATUS_NO_MEMORY : STATUS_IO;
+        return error_set(e, status, m->path, "cannot map: %s", strerror(errno));
+    }
     m->data = data;
     m->slot = slot_claim(m);
     if (m->slot != SLOT_NONE) return STATUS_OK;

@@ -105,14 +105,18 @@ static bool matches_stops(const struct sequence *s) {
     return s->matcher && sequence_generated(s) > s->request->min_tokens;
 }
 
-static void match(struct sequence *s, struct sequence_progress *progress) {
-    if (!matches_stops(s)) return;
-    int found = stop_matcher_push(s->matcher, progress->text, progress->text_length, &progress->text,
-                                  &progress->text_length);
-    if (found < 0) return;
+static enum status match(struct sequence *s, struct sequence_progress *progress, struct error *e) {
+    if (!matches_stops(s)) return STATUS_OK;
+    size_t length = progress->text_length;
+    int found =
+        stop_matcher_push(s->matcher, progress->text, length, &progress->text, &progress->text_length);
+    if (found == STOP_MATCHER_NO_MEMORY)
+        return error_set(e, STATUS_NO_MEMORY, "text", "%zu bytes to look for stop strings in", length);
+    if (found < 0) return STATUS_OK;
     progress->finished = true;
     progress->finish = ENGINE_FINISH_STOP;
     progress->stop_string = found;
+    return STATUS_OK;
 }
 
 /* Whether id is one of those that end the sequence, and whether it is the model's. */
@@ -139,11 +143,12 @@ enum status sequence_accept(struct sequence *s, int32_t id, struct sequence_prog
         progress->stop_token = id;
         if (of_model || !r->include_stop_text) return STATUS_OK;
     }
-    if (s->detokenizer) {
-        enum status status = detokenizer_push(s->detokenizer, id, &progress->text, &progress->text_length, e);
-        if (status != STATUS_OK) return status;
-    }
-    match(s, progress); /* also the text of a stop token: what was held back comes before it */
+    enum status status = STATUS_OK;
+    if (s->detokenizer)
+        status = detokenizer_push(s->detokenizer, id, &progress->text, &progress->text_length, e);
+    /* also the text of a stop token: what was held back comes before it */
+    if (status == STATUS_OK) status = match(s, progress, e);
+    if (status != STATUS_OK) return status;
     if (!progress->finished && sequence_generated(s) == r->max_tokens) {
         progress->finished = true;
         progress->finish = ENGINE_FINISH_LENGTH;
@@ -156,7 +161,7 @@ static enum status flush_text(struct sequence *s, struct sequence_progress *prog
     struct sequence_progress last = {.text = "", .stop_string = -1};
     enum status status = detokenizer_finish(s->detokenizer, &last.text, &last.text_length, e);
     if (status != STATUS_OK) return status;
-    match(s, &last);
+    if ((status = match(s, &last, e)) != STATUS_OK) return status;
     status = ending_append(s, last.text, last.text_length, e);
     if (last.finished) {
         progress->stop_string = last.stop_string;

@@ -1,5 +1,6 @@
 /* Text and ends of a sequence, with the bundled tokenizer: what is said with each token, and what at the end.
  */
+#include "tests/support/failing_malloc.h"
 #include "tests/support/test_support.h"
 
 #include <stdbool.h>
@@ -223,6 +224,46 @@ static void half_a_character_is_replaced_at_the_end(void **state) {
     free(list.ids);
 }
 
+/* Accepts tokens, the last of which is the first half of a character, and ends; the n-th allocation
+ * fails. */
+static enum status say_with_failure(const struct token_list *list, size_t n, bool *failed, struct error *e) {
+    enum status status = STATUS_OK;
+    failing_malloc_arm(n);
+    for (size_t i = 0; i < list->count && status == STATUS_OK; i++) {
+        status = sequence_accept(sequence, list->ids[i], &progress, e);
+        if (status == STATUS_OK) strncat(said, progress.text, progress.text_length);
+    }
+    if (status == STATUS_OK) status = sequence_end(sequence, &progress, e);
+    *failed = failing_malloc_disarm();
+    return status;
+}
+
+/* Text is never lost in silence, nor a stop string overlooked. */
+static void without_memory_it_fails(void **state) {
+    (void)state;
+    const struct engine_string stops[] = {{"fox said nothing", 16}, {"\uFFFD!", 4}};
+    struct engine_prompt prompt = prompt_with_stops(stops, 2);
+    struct token_list list = encode("the fox said\u20ac");
+    bool failed = true;
+    size_t n = 1;
+    list.count--; /* half of the last character: its replacement comes at the end */
+    for (; failed; n++) {
+        struct error e = {0};
+        start(&prompt);
+        enum status status = say_with_failure(&list, n, &failed, &e);
+        assert_int_equal(status, failed ? STATUS_NO_MEMORY : STATUS_OK);
+        assert_int_equal(e.text[0] != '\0', failed);
+        if (!failed) {
+            assert_string_equal(said, "the ");
+            assert_int_equal(sequence->ending.length, strlen("fox said\uFFFD"));
+            assert_memory_equal(sequence->ending.bytes, "fox said\uFFFD", sequence->ending.length);
+        }
+        sched_request_release(request);
+    }
+    assert_true(n > 3);
+    free(list.ids);
+}
+
 static void plain_rows_follow_what_is_known(void **state) {
     (void)state;
     int32_t ids[50] = {0};
@@ -256,6 +297,7 @@ int main(void) {
         cmocka_unit_test(min_tokens_puts_every_end_off),
         cmocka_unit_test(max_tokens_end_it_and_flush),
         cmocka_unit_test(half_a_character_is_replaced_at_the_end),
+        cmocka_unit_test(without_memory_it_fails),
         cmocka_unit_test(plain_rows_follow_what_is_known),
     };
     return cmocka_run_group_tests(tests, open_tokenizer, close_tokenizer);
