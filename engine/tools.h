@@ -51,6 +51,9 @@ struct bench_item {
 struct bench_cost {
     double bytes; /* packed weights, cache and embedding rows that one run of the item reads */
     double flops; /* 2 x parameters used x rows */
+    /* The same, each divided by how many of its type the processor multiplies in the time of one f32: what
+     * the machine could do them in, at the rate of sgemm. */
+    double flops_as_f32;
 };
 
 struct bench_model;
@@ -112,8 +115,8 @@ struct verify_options {
     size_t text_length;
     size_t tokens_max; /* of the text that are used */
     size_t window;     /* tokens that see each other; 0: the context, at most 512 */
-    /* Largest |difference| of an f32 form, in deviations of the logits, and largest rise of the perplexity of the
-     * other types, as a share; 0: the default. */
+    /* Largest |difference| of an f32 form, in deviations of the logits, and largest rise of the perplexity of
+     * the other types, as a share; 0: the default. */
     double bound_f32, rise_bf16, rise_int8, rise_int4;
 };
 

@@ -71,7 +71,7 @@ static double item_tokens(const struct bench_item *item) {
 /* Seconds below which the machine can't do the item: reading its bytes or computing its products, whichever
  * is longer. */
 static double bound_seconds(const struct bench_cost *cost, const struct bench_bounds *bounds) {
-    return fmax(cost->bytes / bounds->read_bytes_per_s, cost->flops / bounds->sgemm_flop_per_s);
+    return fmax(cost->bytes / bounds->read_bytes_per_s, cost->flops_as_f32 / bounds->sgemm_flop_per_s);
 }
 
 static enum status measure(struct bench_model *model, const struct bench_item *item,

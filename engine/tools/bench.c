@@ -140,30 +140,41 @@ static enum status open_pool(struct bench_model *m, size_t batch, size_t positio
     return status == STATUS_OK ? fill_pool(m, e) : status;
 }
 
-/* Bytes and multiply-adds of the linears that every row passes, and of the head. */
-static void count_linears(const struct packed_model *p, double *bytes, double *products) {
-    for (size_t i = 0; i < p->description->layers; i++) {
-        const struct packed_linear *all[] = {&p->layers[i].qkv, &p->layers[i].up,
-                                             &p->layers[i].attention.exit, &p->layers[i].mlp.exit};
-        for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
-            *bytes += (double)packed_linear_bytes(all[k]);
-            *products += (double)all[k]->in * (double)all[k]->out;
-        }
-    }
+/* Products of this type in the time of one of f32, with the kernels that run: as many as a register holds
+ * more of, where there is an instruction for the type. */
+static double products_per_f32(const struct bench_model *m, enum weight_type type) {
+    const char *isa = m->kernels->name;
+    bool bf16 = strcmp(isa, "avx512bf16") == 0, whole = bf16 || strcmp(isa, "avx512vnni") == 0;
+    if (type == WEIGHT_TYPE_BF16) return bf16 ? 2 : 1;
+    return type != WEIGHT_TYPE_F32 && whole ? 4 : 1;
+}
+
+/* A step at hand, and what it costs. */
+struct step_cost {
+    const struct bench_model *m;
+    size_t rows, logit_rows;
+    struct bench_cost *cost;
+};
+
+static void add_linear(void *context, const struct packed_linear *linear) {
+    const struct step_cost *step = context;
+    const struct packed_model *p = &step->m->loaded.packed;
+    bool at_end = linear == &p->head || linear == &p->project_out;
+    double flops =
+        2 * (double)linear->in * (double)linear->out * (double)(at_end ? step->logit_rows : step->rows);
+    step->cost->bytes += (double)packed_linear_bytes(linear);
+    step->cost->flops += flops;
+    step->cost->flops_as_f32 += flops / products_per_f32(step->m, linear->type);
 }
 
 /* One step of `rows` rows, of which logit_rows pass the head, over caches that hold `cached` positions in
  * all. */
 static void add_step_cost(const struct bench_model *m, size_t rows, size_t logit_rows, size_t cached,
                           struct bench_cost *cost) {
-    const struct packed_model *p = &m->loaded.packed;
-    const struct model_description *d = p->description;
-    double bytes = 0, products = 0, head = (double)p->head.in * (double)p->head.out;
+    struct step_cost step = {.m = m, .rows = rows, .logit_rows = logit_rows, .cost = cost};
     double cache_bytes = (double)m->pool.page_bytes / PAGE_TOKENS * (double)cached;
-    count_linears(p, &bytes, &products);
-    cost->bytes += bytes + (double)packed_linear_bytes(&p->head) + cache_bytes +
-                   (double)rows * (double)d->width * sizeof(float);
-    cost->flops += 2 * (products * (double)rows + head * (double)logit_rows);
+    packed_model_each_linear(&m->loaded.packed, add_linear, &step);
+    cost->bytes += cache_bytes + (double)rows * (double)m->loaded.description.width * sizeof(float);
 }
 
 /* Prompts of `tokens` each, `batch` of them side by side, in steps of at most ROWS_MAX rows. */

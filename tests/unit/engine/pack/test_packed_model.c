@@ -1,0 +1,197 @@
+/* What is packed, against the folded rows in double: every type within half a step, padding included; what is
+ * refused; and the factors that keep a loud channel from drowning the others. */
+#include <math.h>
+
+#include "engine/model/describe.h"
+#include "engine/pack/packed_model.h"
+#include "tests/support/test_support.h"
+
+struct fixture {
+    struct model_description description;
+    struct checkpoint *checkpoint;
+    struct bound_model bound;
+    struct converted_model converted;
+    struct packed_model packed;
+    struct workers *workers;
+    const struct kernel_table *kernels;
+};
+
+static int set_up(void **state) {
+    struct error e = {0};
+    struct fixture *f = calloc(1, sizeof *f);
+    const struct family *family;
+    const char *folder = test_source_path("tests/golden/placements/pre");
+    assert_ok(describe_model(folder, &f->description, &family, &e));
+    assert_ok(checkpoint_open(folder, &f->checkpoint, &e));
+    assert_ok(bound_model_init(&f->bound, &f->description, family, f->checkpoint, &e));
+    assert_ok(converted_model_init(&f->converted, &f->bound, NORM_FORM_ORTHONORMAL, &e));
+    assert_ok(workers_create(2, &f->workers, &e));
+    assert_ok(kernel_select("auto", &f->kernels, &e));
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct fixture *f = *state;
+    packed_model_deinit(&f->packed);
+    converted_model_deinit(&f->converted);
+    bound_model_deinit(&f->bound);
+    checkpoint_close(f->checkpoint);
+    description_deinit(&f->description);
+    workers_destroy(f->workers);
+    free(f);
+    return 0;
+}
+
+static void pack(struct fixture *f, enum weight_type type) {
+    struct error e = {0};
+    packed_model_deinit(&f->packed);
+    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
+}
+
+/* Rows of a linear as the conversion gives them, in double. */
+static double *folded(const struct converted_linear *from) {
+    double *weights = calloc(from->out * (from->in + 1) + 1, sizeof *weights);
+    double *bias = calloc(from->out, sizeof *bias);
+    converted_linear_rows(from, 0, from->out, weights, bias);
+    free(bias);
+    return weights;
+}
+
+/* Root mean square of x W' against the exact product, as a share of it, for random rows with channel `loud` a
+ * hundred times the others. to: a linear of from's shape. */
+static double product_error(const struct fixture *f, const struct converted_linear *from,
+                            const struct packed_linear *to, size_t loud) {
+    enum { ROWS = 6 };
+    size_t bytes = kernel_row_bytes(to->type, to->in);
+    float *x = calloc(ROWS * to->in, sizeof *x), *out = calloc(ROWS * to->out, sizeof *out);
+    unsigned char *prepared = aligned_alloc(KERNEL_ALIGN, ROWS * bytes);
+    double *weights = folded(from), error = 0, power = 0;
+    for (size_t i = 0; i < ROWS * to->in; i++)
+        x[i] = ((float)rand() / (float)RAND_MAX - 0.5f) * (i % to->in == loud ? 100.0f : 1.0f);
+    const struct narrow_rows rows = {
+        .x = x, .x_stride = to->in, .k = to->in, .factor = to->factor, .out = prepared};
+    const struct narrow_matmul m = {.rest = {.k = to->in, .n = to->out, .out = out, .out_stride = to->out},
+                                    .x = prepared,
+                                    .panels = to->weights};
+    f->kernels->prepare_rows[to->type](&rows, 0, ROWS);
+    f->kernels->matmul_narrow[to->type](&m, 0, ROWS, 0, kernel_panels(to->out));
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t n = 0; n < to->out; n++) {
+            double exact = 0;
+            for (size_t k = 0; k < to->in; k++) exact += (double)x[r * to->in + k] * weights[n * to->in + k];
+            error += pow((double)out[r * to->out + n] - exact, 2);
+            power += exact * exact;
+        }
+    free(x);
+    free(out);
+    free(prepared);
+    free(weights);
+    return sqrt(error / power);
+}
+
+static void test_products_are_those_of_the_folded_rows(void **state) {
+    struct fixture *f = *state;
+    static const double most[] = {
+        [WEIGHT_TYPE_BF16] = 4e-3, [WEIGHT_TYPE_INT8] = 1.5e-2, [WEIGHT_TYPE_INT4] = 0.1};
+    for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++) {
+        pack(f, type);
+        const struct converted_layer *from = &f->converted.layers[0];
+        const struct packed_layer *to = &f->packed.layers[0];
+        const struct {
+            const struct converted_linear *from;
+            const struct packed_linear *to;
+        } linears[] = {{&from->qkv, &to->qkv},
+                       {&from->attention.exit, &to->attention.exit},
+                       {&from->up, &to->up},
+                       {&from->mlp.exit, &to->mlp.exit},
+                       {&f->converted.head, &f->packed.head}};
+        for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
+            double error = product_error(f, linears[i].from, linears[i].to, SIZE_MAX);
+            if (!(error <= most[linears[i].to->type]))
+                fail_msg("%s, linear %zu: %g", weight_type_name(type), i, error);
+        }
+    }
+}
+
+static void test_int4_keeps_the_head_in_int8(void **state) {
+    struct fixture *f = *state;
+    pack(f, WEIGHT_TYPE_INT4);
+    assert_int_equal(f->packed.head.type, WEIGHT_TYPE_INT8);
+    assert_int_equal(f->packed.layers[0].up.type, WEIGHT_TYPE_INT4);
+}
+
+static void test_bytes_are_planned(void **state) {
+    struct fixture *f = *state;
+    size_t last = SIZE_MAX;
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
+        size_t planned = packed_model_bytes(&f->converted, MATMUL_OWN, type);
+        pack(f, type);
+        assert_int_equal(planned, f->packed.memory_floats * sizeof(float));
+        assert_true(planned < last);
+        last = planned;
+    }
+}
+
+/* Packed twice, over whatever the memory held before: the same bytes. */
+static void test_every_byte_is_written(void **state) {
+    struct fixture *f = *state;
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
+        pack(f, type);
+        size_t bytes = f->packed.memory_floats * sizeof(float);
+        void *first = malloc(bytes);
+        memcpy(first, f->packed.memory, bytes);
+        memset(f->packed.memory, 0x5a, bytes);
+        pack(f, type);
+        assert_memory_equal(first, f->packed.memory, bytes);
+        free(first);
+    }
+}
+
+static void test_refused(void **state) {
+    struct fixture *f = *state;
+    struct error e;
+    assert_int_equal(packed_model_init(&f->packed, &f->converted, MATMUL_OPENBLAS, WEIGHT_TYPE_INT8,
+                                       f->workers, NULL, NULL, &e),
+                     STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "int8"));
+    packed_model_deinit(&f->packed);
+    static const float little[16];
+    _Alignas(KERNEL_ALIGN) float memory[16];
+    memcpy(memory, little, sizeof memory);
+    assert_int_equal(packed_model_map(&f->packed, &f->converted, WEIGHT_TYPE_INT8, memory, sizeof memory, &e),
+                     STATUS_MALFORMED);
+}
+
+/* A channel whose gain is a hundredth is a hundred times louder than the others once the gain is in the
+ * weights: without the factor its scale leaves the others almost no steps. */
+static void test_loud_channel(void **state) {
+    struct fixture *f = *state;
+    enum { LOUD = 5 };
+    f->converted.layers[0].mlp.fold.gain[LOUD] /= 100;
+    pack(f, WEIGHT_TYPE_INT8);
+    struct packed_linear up = f->packed.layers[0].up;
+    assert_non_null(up.factor);
+    for (size_t k = 0; k < up.in; k++)
+        assert_true(k == LOUD || up.factor[k] > 1.5f * up.factor[LOUD]);
+    double with = product_error(f, &f->converted.layers[0].up, &up, LOUD);
+    double *weights = folded(&f->converted.layers[0].up);
+    kernel_pack(WEIGHT_TYPE_INT8, weights, 0, up.out, up.in, up.weights);
+    up.factor = NULL;
+    double without = product_error(f, &f->converted.layers[0].up, &up, LOUD);
+    free(weights);
+    print_message("error with factors %.3g, without %.3g\n", with, without);
+    assert_true(without > 2 * with);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_products_are_those_of_the_folded_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_int4_keeps_the_head_in_int8, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_are_planned, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_every_byte_is_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_loud_channel, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
