@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "engine/load/mapped_file.h"
+#include "engine/load/tensor_list.h"
 
 static char *folder;
 
@@ -231,9 +232,36 @@ static void test_release_of_odd_shapes(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* The list is taken, sorted or refused as a whole. */
+static void test_from_tensors(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct checkpoint *c;
+    struct tensor_list list = {0};
+    float values[2] = {1, 2};
+    struct tensor with = {.file = "f", .rank = 1, .shape = {2}, .stride = {1}, .data = values},
+                  without = with;
+    without.data = NULL;
+    assert_ok(tensor_list_add(&list, &with, "b", 1, &e));
+    assert_ok(tensor_list_add(&list, &without, "a", 1, &e));
+    assert_ok(checkpoint_from_tensors(&list, "here", &c, &e));
+    assert_int_equal(list.count, 0);
+    assert_ptr_equal(checkpoint_find(c, "b")->data, values);
+    assert_null(checkpoint_at(c, 0)->data);
+    assert_int_equal(checkpoint_count(c), 2);
+    assert_int_equal(checkpoint_bytes(c), 0);
+    checkpoint_close(c);
+    assert_ok(tensor_list_add(&list, &with, "b", 1, &e));
+    assert_ok(tensor_list_add(&list, &with, "b", 1, &e));
+    assert_int_equal(checkpoint_from_tensors(&list, "here", &c, &e), STATUS_MALFORMED);
+    assert_string_equal(e.where, "here");
+    assert_int_equal(list.count, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_one_file),
+        TEST(test_from_tensors),
         TEST(test_no_weights),
         TEST(test_damaged_file),
         TEST(test_shards),

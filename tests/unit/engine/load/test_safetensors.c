@@ -245,9 +245,33 @@ static void test_hostile_names_in_messages(void **state) {
     assert_null(strchr(e.text, 0x1b));
 }
 
+static void test_metadata(void **state) {
+    (void)state;
+    static const char *const headers[] = {"{\"__metadata__\":{\"format\":\"pt\"}}", "{}", "{\"a\":5}"};
+    static char path[] = "folder/model.safetensors";
+    struct error e = {0};
+    for (size_t i = 0; i < 3; i++) {
+        size_t length;
+        unsigned char *bytes = build_safetensors(headers[i], 0, &length);
+        struct mapped_file file = {.data = bytes, .size = length, .path = path, .name = path + 7};
+        struct tensor_list list = {0};
+        json_t *metadata;
+        enum status status = safetensors_read_with_metadata(&file, &list, &metadata, &e);
+        assert_int_equal(status, i < 2 ? STATUS_OK : STATUS_MALFORMED);
+        if (i > 0)
+            assert_null(metadata);
+        else
+            assert_string_equal(json_string_value(json_object_get(metadata, "format")), "pt");
+        json_decref(metadata);
+        tensor_list_deinit(&list);
+        free(bytes);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_tensors_are_views),
         cmocka_unit_test(test_cut_at_every_byte),
         cmocka_unit_test(test_every_bit_flipped),

@@ -415,6 +415,35 @@ static void test_generation_config(void **state) {
     test_folder_remove(folder);
 }
 
+/* From texts in memory, which need not end, as from a folder. */
+static void test_texts_in_memory(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct model_description d;
+    const struct family *family;
+    static const char text[] = "{\"model_type\": \"gpt2\", \"eos_token_id\": 7}{\"eos_token_id\": [8, 9]}";
+    const char *second = strchr(text, '}') + 1;
+    struct describe_texts texts = {.config = text, .config_length = (size_t)(second - text)};
+    assert_ok(describe_model_texts(&texts, &d, &family, &e));
+    assert_string_equal(family->model_type, "gpt2");
+    assert_int_equal(d.end_count, 1);
+    assert_int_equal(d.end_tokens[0], 7);
+    description_deinit(&d);
+    texts.generation = second;
+    texts.generation_length = strlen(second);
+    assert_ok(describe_model_texts(&texts, &d, &family, &e));
+    assert_int_equal(d.end_count, 2);
+    description_deinit(&d);
+    texts.generation_length--;
+    assert_int_equal(describe_model_texts(&texts, &d, &family, &e), STATUS_MALFORMED);
+    assert_string_equal(e.where, "generation_config.json");
+    description_deinit(&d);
+    texts.config_length--;
+    assert_int_equal(describe_model_texts(&texts, &d, &family, &e), STATUS_MALFORMED);
+    assert_string_equal(e.where, "config.json");
+    description_deinit(&d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checkpoints),     cmocka_unit_test(test_published),
@@ -424,6 +453,7 @@ int main(void) {
         cmocka_unit_test(test_rotary_by_layer), cmocka_unit_test(test_attention_scale),
         cmocka_unit_test(test_entry_and_head),  cmocka_unit_test(test_attention_settings),
         cmocka_unit_test(test_tokens),          cmocka_unit_test(test_generation_config),
+        cmocka_unit_test(test_texts_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,6 +146,44 @@ static void test_one_file_is_not_enough(void **state) {
     test_folder_remove(folder);
 }
 
+/* The one text that says what the files say opens to the same tokenizer. */
+static void test_one_text_of_all_files(void **state) {
+    (void)state;
+    struct error e = {0};
+    char *folder = make_folder(), *text;
+    size_t length;
+    struct tokenizer *from_files, *from_text;
+    assert_ok(tokenizer_open(folder, &from_files, &e));
+    assert_ok(tokenizer_read_text(folder, &text, &length, &e));
+    assert_int_equal(length, strlen(text));
+    assert_ok(tokenizer_open_text(text, length, "one text", &from_text, &e));
+    assert_int_equal(tokenizer_vocabulary(from_text), tokenizer_vocabulary(from_files));
+    for (int32_t id = 0; id < (int32_t)tokenizer_vocabulary(from_files); id++)
+        assert_string_equal(tokenizer_content(from_text, id), tokenizer_content(from_files, id));
+    struct token_list expected = {0}, found = {0};
+    assert_ok(tokenizer_encode(from_files, "abba<|endoftext|>", 17, true, 0, &expected, &e));
+    assert_ok(tokenizer_encode(from_text, "abba<|endoftext|>", 17, true, 0, &found, &e));
+    assert_int_equal(found.count, expected.count);
+    assert_memory_equal(found.ids, expected.ids, expected.count * sizeof *expected.ids);
+    free(expected.ids);
+    free(found.ids);
+    tokenizer_close(from_files);
+    tokenizer_close(from_text);
+    assert_int_equal(tokenizer_open_text(text, length - 1, "one text", &from_text, &e), STATUS_MALFORMED);
+    assert_string_equal(e.where, "one text");
+    free(text);
+    /* A tokenizer.json is taken as it is, and goes before the others. */
+    test_file_write(folder, "tokenizer.json", "{\"model\": 1} ", 13);
+    assert_ok(tokenizer_read_text(folder, &text, &length, &e));
+    assert_int_equal(length, 13);
+    assert_memory_equal(text, "{\"model\": 1} ", 13);
+    free(text);
+    test_folder_remove(folder);
+    folder = test_folder_create();
+    assert_int_equal(tokenizer_read_text(folder, &text, &length, &e), STATUS_NOT_FOUND);
+    test_folder_remove(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_files_alone),
@@ -153,6 +191,7 @@ int main(void) {
         cmocka_unit_test(test_flags_of_added_tokens_decoder),
         cmocka_unit_test(test_other_schemes_are_refused),
         cmocka_unit_test(test_one_file_is_not_enough),
+        cmocka_unit_test(test_one_text_of_all_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
