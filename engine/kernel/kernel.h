@@ -117,7 +117,8 @@ enum row_norm {
  *   f16   IEEE half precision, to nearest even; magnitudes of 65,520 and more become infinite.
  *   int8  A key has one scale, a value another: scale = largest |x| / 127, q = round(x * (127 / largest |x|))
  *         to nearest even, each operation rounded but the multiplication within round(), which is exact.
- * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, scale is NaN. */
+ * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, q is 0 and scale NaN.
+ */
 enum kv_type { KV_TYPE_F32, KV_TYPE_F16, KV_TYPE_INT8, KV_TYPE_COUNT };
 
 /* Bytes of an element. */
@@ -143,17 +144,17 @@ struct kv_head {
  * absolute positions 0, 16, 32, ... Keys and values of the rows' own positions are already stored.
  * k_j and v_j are what is stored: floats, halves widened, or integers q with the scales ks_j and vs_j.
  * For a query at position p and max(0, p - window + 1) <= j <= p,
- *   score(p, j) = scale * (q . k_j) [int8: scale * ((q . k_j) * ks_j)] + (alibi ? alibi[s + j] - alibi[s + p]
- * : 0), s = alibi_last ? alibi_last
- * - p : 0. Memory of other positions is never used, whatever it holds.
+ *   - score(p, j) = scale * (q . k_j), for int8 scale * ((q . k_j) * ks_j);
+ *   - where there is alibi, + (alibi[s + j] - alibi[s + p]), s = alibi_last ? alibi_last - p : 0.
+ * Memory of other positions is never used, whatever it holds.
  *
  * The order, for each query alone, whatever rows are computed with it. For each block of which it sees a key,
  * ascending, with m the largest score so far (-inf before the first):
  *   - scores: (q . k_j) is one chain of fused multiply-adds from 0; -inf for keys that it does not see;
  *   - m' is the larger of m and the block's largest score; f = exp(m - m'); weights w_j = exp(score - m');
  *   - lane sums l = l * f + w, not fused, lane = position mod 16;
- *   - out = out * f, then out = fma(w_j, v_j, out) [int8: fma(w_j * vs_j, v_j, out)] for each key that it
- *     sees, ascending.
+ *   - out = out * f, then out = fma(w_j, v_j, out), for int8 fma(w_j * vs_j, v_j, out), for each key
+ *     that it sees, ascending.
  * At last out = out * (1 / sum of the lanes). out may not be q. */
 struct attention {
     const float *q; /* [rows][group][head_dim]; row stride q_stride, heads contiguous */
