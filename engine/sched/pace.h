@@ -6,15 +6,17 @@
 
 #include <stddef.h>
 
-#define PACE_SLOWDOWN        1.8 /* below 2, for what measuring misses */
-#define PACE_ROWS_MIN        8   /* a prompt gets on, whatever was measured */
+#define PACE_SLOWDOWN        1.6 /* below 2, for what measuring misses */
+#define PACE_ROWS_MIN        4   /* a prompt gets on, whatever was measured */
 #define PACE_ROWS_UNKNOWN    16  /* before anything was measured; with more decode rows, as many as those */
-#define PACE_MIXED_STEPS_MAX 32  /* then one step without prefill, to measure that again */
+#define PACE_ROWS_FREE       512 /* that many rows cost at least as much as a step of decode rows alone */
+#define PACE_MIXED_STEPS_MAX 8   /* then one step without prefill, to measure that again */
 
 /* Start from zeros. */
 struct pace {
     double decode_seconds; /* of a step of decode rows alone, smoothed; 0: not measured */
     double row_seconds;    /* that a prefill row adds, smoothed; 0: not measured */
+    size_t prefill_rows;   /* of the last step that had both */
     size_t mixed_steps;    /* since the last step of decode rows alone */
 };
 
