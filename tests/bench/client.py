@@ -61,9 +61,11 @@ class Refused(Exception):
         self.status = status
 
 
-async def complete(port, fields, leave_after=None):
+async def complete(port, fields, leave_after=None, arrivals=None):
     """One streamed completion: (text, finish_reason, seconds of each chunk with text since the request was sent). With
-    leave_after the connection is dropped after so many chunks (finish_reason is then None)."""
+    leave_after the connection is dropped after so many chunks (finish_reason is then None). With return_token_ids among the
+    fields the time of each token (perf_counter) is appended to arrivals as it comes: a chunk of its own even where its
+    bytes are no text yet."""
     body = json.dumps({**fields, "stream": True}).encode()
     started = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -88,7 +90,10 @@ async def complete(port, fields, leave_after=None):
         choice = chunk["choices"][0]
         text += choice["text"]
         finish = choice["finish_reason"] or finish
-        times.append(time.perf_counter() - started)
+        now = time.perf_counter()
+        times.append(now - started)
+        if arrivals is not None:
+            arrivals.extend(now for _ in choice.get("token_ids") or [])
         if leave_after is not None and len(times) >= leave_after:
             finish = None
             break

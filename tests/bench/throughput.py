@@ -22,17 +22,18 @@ def prompts(count, length, vocabulary, shared):
 
 
 async def measure(port, count, length, tokens, vocabulary, shared):
-    fields = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True}
+    fields = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True, "return_token_ids": True}
+    arrivals = [[] for _ in range(count)]
     before = await client.metrics(port)
     started = time.perf_counter()
-    results = await asyncio.gather(*(client.complete(port, {**fields, "prompt": p})
-                                     for p in prompts(count, length, vocabulary, shared)))
+    await asyncio.gather(*(client.complete(port, {**fields, "prompt": p}, arrivals=a)
+                           for p, a in zip(prompts(count, length, vocabulary, shared), arrivals)))
     seconds = time.perf_counter() - started
     after = await client.metrics(port)
-    first = statistics.median(times[0] for _, _, times in results)
-    gaps = [b - a for _, _, times in results for a, b in zip(times, times[1:])]
+    first = statistics.median(a[0] - started for a in arrivals)
+    between = statistics.mean((a[-1] - a[0]) / (len(a) - 1) for a in arrivals)
     hits = after["vllm:prefix_cache_hits_total"] - before["vllm:prefix_cache_hits_total"]
-    return count * tokens / seconds, first, statistics.median(gaps), hits
+    return count * tokens / seconds, first, between, hits
 
 
 async def table(port, options):
@@ -45,35 +46,71 @@ async def table(port, options):
             print(f"{count:7} {shared:7} {rate:9.1f} {first * 1e3:9.1f} ms {between * 1e3:6.1f} ms {hits:7.0f}", flush=True)
 
 
+class Phase:
+    """Gaps between the tokens of some streams from now until `end`: as clients see them, and as the daemon counts them."""
+
+    async def begin(self, port, arrivals):
+        self.port, self.arrivals = port, arrivals
+        self.before = await client.metrics(port)
+        self.started = time.perf_counter()
+        return self
+
+    async def end(self):
+        ended = time.perf_counter()
+        after = await client.metrics(self.port)
+        name = "vllm:inter_token_latency_seconds"
+        count = after[name + "_count"] - self.before[name + "_count"]
+        self.daemon = (after[name + "_sum"] - self.before[name + "_sum"]) / count if count else 0
+        inside = [[t for t in own if self.started <= t <= ended] for own in self.arrivals]
+        gaps = [b - a for own in inside for a, b in zip(own, own[1:])]
+        # The mean, not the median: a client that had no processor finds several tokens at once.
+        self.mean, self.largest = (statistics.mean(gaps), max(gaps)) if gaps else (0, 0)
+
+
+async def until(arrivals, tokens):
+    """Each stream has got so many tokens more."""
+    wanted = [len(own) + tokens for own in arrivals]
+    while any(len(own) < most for own, most in zip(arrivals, wanted)):
+        await asyncio.sleep(0.005)
+
+
 async def stall(port, options):
-    """Gaps between tokens of 4 streams, alone and while a prompt of 1,000 tokens (or all the context has) is prefilled."""
+    """Gaps between tokens of 4 streams, alone (before and after) and while a prompt of 1,000 tokens, or all that the context
+    has, is prefilled."""
     length = min(1000, options.context - 8)
-    fields = {"max_tokens": min(200, options.context - options.prompt), "temperature": 0, "ignore_eos": True}
-    streams = [asyncio.create_task(client.complete(port, {**fields, "prompt": p}))
-               for p in prompts(4, options.prompt, options.vocabulary, 0)]
-    await asyncio.sleep(1)
-    long_prompt = prompts(1, length, options.vocabulary, 0)[0]
-    started = time.perf_counter()
-    _, _, times = await client.complete(port, {"prompt": long_prompt, "max_tokens": 1, "temperature": 0})
-    window = (started, started + times[0])
-    alone, beside = [], []
+    fields = {"max_tokens": options.context - options.prompt, "temperature": 0, "ignore_eos": True, "return_token_ids": True}
+    arrivals = [[] for _ in range(4)]
+    streams = [asyncio.create_task(client.complete(port, {**fields, "prompt": p}, arrivals=own))
+               for p, own in zip(prompts(4, options.prompt, options.vocabulary, 0), arrivals)]
+    phases = []
+    await until(arrivals, 8)
+    for beside in (False, True, False):
+        phase = await Phase().begin(port, arrivals)
+        if beside:
+            await client.complete(port, {"prompt": prompts(1, length, options.vocabulary, 0)[0], "max_tokens": 1, "temperature": 0})
+            took = time.perf_counter() - phase.started
+        else:
+            await until(arrivals, 40)
+        await phase.end()
+        phases.append(phase)
+    ended = any(task.done() for task in streams)
     for task in streams:
-        _, _, own = await task
-        origin = started - 1  # the streams were sent a second before
-        for a, b in zip(own, own[1:]):
-            at = origin + b
-            (beside if window[0] <= at <= window[1] else alone).append(b - a)
-    if not beside or not alone:
+        task.cancel()
+    if ended or not phases[1].mean:
         print("the streams ended before the long prompt was there: use a larger model or context")
         return
-    print(f"prefill of {length} tokens beside 4 streams took {times[0] * 1e3:.0f} ms; gap between tokens: "
-          f"median {statistics.median(alone) * 1e3:.1f} ms alone, {statistics.median(beside) * 1e3:.1f} ms beside "
-          f"({statistics.median(beside) / statistics.median(alone):.2f} times), "
-          f"largest {max(alone) * 1e3:.1f} and {max(beside) * 1e3:.1f} ms")
+    print(f"prefill of {length} tokens beside 4 streams took {took * 1e3:.0f} ms")
+    for who in ("mean", "daemon"):
+        values = [getattr(phase, who) * 1e3 for phase in phases]
+        alone = (values[0] + values[2]) / 2
+        print(f"mean gap between tokens, {'at the clients' if who == 'mean' else 'in the daemon'}: {values[0]:.1f} ms before, "
+              f"{values[1]:.1f} beside, {values[2]:.1f} after: {values[1] / alone:.2f} times")
+    print("largest gap at the clients: " + ", ".join(f"{phase.largest * 1e3:.1f}" for phase in phases) + " ms")
 
 
 async def run(port, options):
-    await table(port, options)
+    if not options.stall_only:
+        await table(port, options)
     await stall(port, options)
 
 
@@ -85,6 +122,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--vocabulary", type=int, default=4096, help="ids to draw prompts from")
     parser.add_argument("--context", type=int, default=512, help="of the model")
+    parser.add_argument("--stall-only", action="store_true", help="only the last: a long prompt beside running streams")
     options, more = parser.parse_known_args()
     daemon = client.Daemon(options.program, options.model, *more)
     try:
