@@ -208,6 +208,40 @@ static void draining_refuses_and_goes_on(void **state) {
     engine_close(own);
 }
 
+/* Runs a request to the end of its last choice, whose event is given. */
+static struct engine_event run_request(struct engine *own, const struct engine_prompt *prompt) {
+    struct error e;
+    struct engine_request *request;
+    struct engine_event event = {0};
+    assert_ok(engine_submit(own, prompt, 1, &request, &e));
+    for (uint32_t ended = 0; ended < prompt->choices;) {
+        usleep(1000);
+        while (engine_next_ready(own)) {
+        }
+        while (engine_request_next_event(request, &event)) ended += event.kind == ENGINE_EVENT_FINISHED;
+    }
+    engine_request_release(request);
+    return event;
+}
+
+static void a_prompt_is_found_in_the_cache_unless_that_is_off(void **state) {
+    (void)state;
+    int32_t ids[20];
+    struct error e;
+    for (int i = 0; i < 20; i++) ids[i] = 200 + i;
+    struct engine_prompt prompt = prompt_of(ids, 20);
+    prompt.choices = 1;
+    for (int on = 0; on < 2; on++) {
+        struct engine *own;
+        struct engine_options o = options();
+        o.prefix_cache = on;
+        assert_ok(engine_open(&o, &own, &e));
+        assert_int_equal(run_request(own, &prompt).cached_tokens, 0);
+        assert_int_equal(run_request(own, &prompt).cached_tokens, on ? 16 : 0);
+        engine_close(own);
+    }
+}
+
 static void closing_ends_what_runs(void **state) {
     (void)state;
     int32_t ids[20];
@@ -236,6 +270,7 @@ int main(void) {
         cmocka_unit_test(a_text_beyond_the_context_is_refused_with_both_counts),
         cmocka_unit_test(token_texts_are_valid_utf8_and_keep_their_blank),
         cmocka_unit_test(draining_refuses_and_goes_on),
+        cmocka_unit_test(a_prompt_is_found_in_the_cache_unless_that_is_off),
         cmocka_unit_test(closing_ends_what_runs),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
