@@ -5,6 +5,8 @@
 
 #include "engine/kernel/vector_math.h"
 
+#define ROWS_ARGMAX_CHUNK 1024
+
 /* Lanes that remain from column i on. */
 VECTOR_INLINE size_t rows_lanes(size_t i, size_t width) {
     return width - i < KERNEL_LANES ? width - i : KERNEL_LANES;
@@ -99,14 +101,26 @@ static void rows_rotate(float *head, size_t pairs, bool interleaved, const float
     }
 }
 
-static size_t rows_argmax(const float *x, size_t count) {
+VECTOR_INLINE float rows_largest(const float *x, size_t count) {
     struct vector best = vector_splat(-INFINITY);
     size_t i = 0;
     for (; i + KERNEL_LANES <= count; i += KERNEL_LANES) best = vector_max(vector_load(x + i), best);
     float largest = vector_largest(best);
     for (; i < count; i++)
         if (x[i] > largest) largest = x[i];
-    for (i = 0; i < count; i++)
+    return largest;
+}
+
+/* By chunks, so that the search for the index, element by element, is of one of them. */
+static size_t rows_argmax(const float *x, size_t count) {
+    float largest = -INFINITY;
+    size_t chunk = 0;
+    for (size_t first = 0; first < count; first += ROWS_ARGMAX_CHUNK) {
+        size_t rest = count - first;
+        float best = rows_largest(x + first, rest < ROWS_ARGMAX_CHUNK ? rest : ROWS_ARGMAX_CHUNK);
+        if (best > largest) largest = best, chunk = first;
+    }
+    for (size_t i = chunk; i < count; i++)
         if (x[i] == largest) return i;
     return 0; /* nothing but NaN */
 }

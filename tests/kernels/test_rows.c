@@ -227,10 +227,10 @@ static void test_argmax(void **state) {
     (void)state;
     struct random r = {6};
     for (int i = 0; i < 2000; i++) {
-        size_t count = random_between(&r, 1, 100);
+        size_t count = random_between(&r, 1, i % 10 == 0 ? 5000 : 100);
         struct buffer x = buffer_create(count, random_below(&r, 16));
-        if (i % 2)
-            for (size_t j = 0; j < count; j++) x.data[j] = (float)random_below(&r, 5);
+        if (i % 2 || i % 20 == 0)
+            for (size_t j = 0; j < count; j++) x.data[j] = (float)random_below(&r, i % 20 == 0 ? 2000 : 5);
         else
             random_fill_extreme(&r, x.data, count);
         EACH_TABLE assert_int_equal(tables[t]->argmax(x.data, count), exact_argmax(x.data, count));
