@@ -22,9 +22,9 @@ struct generator_block generator_philox(const uint32_t counter[4], const uint32_
     return (struct generator_block){{c0, c1, c2, c3}};
 }
 
-double generator_uniform(int64_t seed, uint32_t choice, uint64_t position) {
+double generator_uniform(int64_t seed, uint32_t choice, uint64_t position, uint32_t attempt) {
     const uint32_t key[2] = {(uint32_t)(uint64_t)seed, (uint32_t)((uint64_t)seed >> 32)};
-    const uint32_t counter[4] = {(uint32_t)position, (uint32_t)(position >> 32), choice, 0};
+    const uint32_t counter[4] = {(uint32_t)position, (uint32_t)(position >> 32), choice, attempt};
     struct generator_block block = generator_philox(counter, key);
     uint64_t bits = (uint64_t)block.words[0] << 32 | block.words[1];
     return (double)(bits >> 11) * 0x1p-53;

@@ -8,8 +8,9 @@
 #include "engine/base/memory.h"
 #include "engine/sample/generator.h"
 
-#define TEMPERATURE_GREEDY 1e-5  /* below: its inverse would leave the range where exp is of use */
-#define DRAW_BLOCK         256   /* ids whose weights are summed at once */
+#define TEMPERATURE_GREEDY 1e-5 /* below: its inverse would leave the range where exp is of use */
+#define DRAW_BLOCK         1024 /* ids whose weights are summed at once */
+#define DRAW_PIECES        32 /* in which the block that is drawn is looked at; DRAW_BLOCK is a power of it */
 #define EXP_LEAST          1e-46 /* the kernels' exp is 0 below */
 #define NUCLEUS_FIRST      64    /* candidates that top_p and typical_p look at first ... */
 #define NUCLEUS_GROWTH     8     /* ... and how fast that grows while they do not suffice */
@@ -117,7 +118,7 @@ static const float *prepare_row(const struct sampler_vocabulary *vocabulary, str
 struct distribution {
     const struct kernel_table *kernels;
     const float *row;
-    size_t count;
+    size_t count, best; /* best: the id that is drawn at temperature 0 */
     float max, factor;
     struct sampler_scratch *scratch;
     size_t kept; /* candidates with weights in scratch */
@@ -243,11 +244,16 @@ static void filter(struct distribution *d, const struct engine_sampling *s) {
     if (s->typical_p < 1) keep_typical(d, s->typical_p);
 }
 
-static bool has_filters(const struct engine_sampling *s, size_t count) {
-    return (s->top_k > 0 && s->top_k < count) || s->top_p < 1 || s->min_p > 0 || s->typical_p < 1;
+/* top_p and min_p alone can do without (draw_row). */
+static bool needs_candidates(const struct engine_sampling *s, size_t count) {
+    return (s->top_k > 0 && s->top_k < count) || s->typical_p < 1;
 }
 
 /* ---- the draw ------------------------------------------------------------------------------------------ */
+
+static double draw_uniform(const struct sampler_input *input, uint32_t attempt) {
+    return generator_uniform(input->seed, input->choice, input->count - input->prompt_count, attempt);
+}
 
 /* The first candidate at which the running sum passes u * total; rounding must not lead past the last of
  * weight. */
@@ -263,35 +269,115 @@ static int32_t draw_candidate(const struct distribution *d, double u) {
     return d->scratch->candidates[last].id;
 }
 
-/* The same over the whole row in the order of ids: sums of blocks first, which the kernel makes fast, then
- * the ids of one block. */
-static int32_t draw_row(const struct distribution *d, double u) {
-    size_t blocks = (d->count + DRAW_BLOCK - 1) / DRAW_BLOCK;
+/* ---- the draw from the whole row, under top_p and min_p ------------------------------------------------ */
+
+/* Sorting a row to find the nucleus would cost a hundred times what drawing from it does: rows may be nearly
+ * flat, and then most of the vocabulary is in the nucleus. So a token is drawn from the row as it is, and
+ * rejected when it turns out to stand behind the nucleus: those that go before it have the mass already. What
+ * is drawn in the end is distributed as the row without what is rejected, which is the nucleus. After a
+ * rejection only what goes before the rejected one is left, so that the number of attempts is about 1 + ln(1
+ * / top_p), however small top_p is. */
+
+/* Everything goes before this: before an id goes what is more probable, and as probable with a lower id. */
+static const struct candidate row_end = {.value = -INFINITY, .id = 0};
+
+/* Consecutive ids. */
+struct segment {
+    size_t first, count;
+};
+
+/* The i'th of the pieces of this length that a segment is cut into; the last is shorter. */
+static struct segment piece(struct segment whole, size_t i, size_t length) {
+    size_t from = i * length, rest = whole.count - from;
+    return (struct segment){whole.first + from, rest < length ? rest : length};
+}
+
+static size_t piece_count(struct segment whole, size_t length) {
+    return (whole.count + length - 1) / length;
+}
+
+/* The logits of a segment (a block at most), with those that do not go before `end` at -infinity. */
+static const float *cut(const struct distribution *d, struct segment at, struct candidate end) {
+    const float *row = d->row + at.first;
+    float *out = d->scratch->keys;
+    if (end.value == -INFINITY) return row;
+    size_t ties = (size_t)end.id > at.first ? (size_t)end.id - at.first : 0, i = 0;
+    if (ties > at.count) ties = at.count;
+    for (; i < ties; i++) out[i] = row[i] >= end.value ? row[i] : -INFINITY;
+    for (; i < at.count; i++) out[i] = row[i] > end.value ? row[i] : -INFINITY;
+    return out;
+}
+
+/* Weight of what goes before `end` in a segment. */
+static double weight_before(const struct distribution *d, struct segment at, struct candidate end) {
+    return (double)d->kernels->exp_sum(cut(d, at, end), at.count, d->max, d->factor);
+}
+
+static struct segment whole_row(const struct distribution *d) {
+    return (struct segment){0, d->count};
+}
+
+/* Weights of all blocks into scratch; returns their sum. */
+static double weigh_blocks(const struct distribution *d, struct candidate end) {
     double total = 0;
-    for (size_t b = 0; b < blocks; b++) {
-        size_t first = b * DRAW_BLOCK, rest = d->count - first;
-        size_t count = rest < DRAW_BLOCK ? rest : DRAW_BLOCK;
-        d->scratch->weights[b] = (double)d->kernels->exp_sum(d->row + first, count, d->max, d->factor);
-        total += d->scratch->weights[b];
-    }
-    double target = u * total, sum = 0;
-    size_t block = 0;
-    for (size_t b = 0; b < blocks; b++) {
-        if (d->scratch->weights[b] <= 0) continue;
-        block = b;
-        if (sum + d->scratch->weights[b] > target) break;
-        sum += d->scratch->weights[b];
-    }
-    size_t end = (block + 1) * DRAW_BLOCK < d->count ? (block + 1) * DRAW_BLOCK : d->count,
-           last = block * DRAW_BLOCK;
-    for (size_t i = block * DRAW_BLOCK; i < end; i++) {
-        double weight = weight_of(d, d->row[i]);
+    for (size_t i = 0; i < piece_count(whole_row(d), DRAW_BLOCK); i++)
+        total += d->scratch->weights[i] = weight_before(d, piece(whole_row(d), i, DRAW_BLOCK), end);
+    return total;
+}
+
+/* The first piece at which the running sum of weights passes the target; *sum is what lies before it.
+ * Rounding must not lead past the last piece of weight. */
+static struct segment find_piece(const struct distribution *d, struct segment whole, size_t length,
+                                 struct candidate end, double target, double *sum) {
+    struct segment found = {0};
+    double before = *sum;
+    for (size_t i = 0; i < piece_count(whole, length); i++) {
+        struct segment at = piece(whole, i, length);
+        double weight = length == DRAW_BLOCK ? d->scratch->weights[i] : weight_before(d, at, end);
         if (weight <= 0) continue;
-        last = i;
-        sum += weight;
-        if (sum > target) break;
+        found = at;
+        *sum = before;
+        before += weight;
+        if (before > target) break;
     }
-    return (int32_t)last;
+    return found;
+}
+
+/* Of what goes before `end`, in the order of ids, the first id at which the running sum passes the target.
+ * Blocks have been weighed. */
+static size_t draw_before(const struct distribution *d, struct candidate end, double target) {
+    struct segment at = whole_row(d);
+    double sum = 0;
+    for (size_t length = DRAW_BLOCK; length > 0; length /= DRAW_PIECES)
+        at = find_piece(d, at, length, end, target, &sum);
+    return at.first;
+}
+
+/* Whether less than `mass` goes before the candidate, which goes before `end`: the blocks have been weighed
+ * up to `end`, with this total. Mostly it is certain long before the last block. */
+static bool is_in_nucleus(const struct distribution *d, struct candidate candidate, double mass,
+                          double total) {
+    double before = 0, rest = total;
+    for (size_t i = 0; i < piece_count(whole_row(d), DRAW_BLOCK); i++) {
+        before += weight_before(d, piece(whole_row(d), i, DRAW_BLOCK), candidate);
+        rest -= d->scratch->weights[i];
+        if (before >= mass) return false;
+        if (before + rest < mass) return true;
+    }
+    return true;
+}
+
+static int32_t draw_row(const struct distribution *d, const struct sampler_input *input) {
+    const struct engine_sampling *s = input->sampling;
+    struct candidate end = row_end;
+    double total = weigh_blocks(d, end), mass = s->top_p < 1 ? s->top_p * total : INFINITY;
+    for (uint32_t attempt = 0;; attempt++) {
+        size_t id = draw_before(d, end, draw_uniform(input, attempt) * total);
+        struct candidate drawn = {d->row[id], (int32_t)id};
+        if (id == d->best) return drawn.id; /* each filter keeps at least one */
+        if (weight_of(d, drawn.value) >= s->min_p && is_in_nucleus(d, drawn, mass, total)) return drawn.id;
+        total = weigh_blocks(d, end = drawn);
+    }
 }
 
 enum status sampler_pick(const struct kernel_table *kernels, const struct sampler_vocabulary *vocabulary,
@@ -309,15 +395,15 @@ enum status sampler_pick(const struct kernel_table *kernels, const struct sample
     struct distribution d = {.kernels = kernels,
                              .row = prepared,
                              .count = count,
+                             .best = best,
                              .max = prepared[best],
                              .factor = (float)(1 / s->temperature),
                              .scratch = scratch};
-    double u = generator_uniform(input->seed, input->choice, input->count - input->prompt_count);
-    if (!has_filters(s, count)) {
-        *id = draw_row(&d, u);
-        return STATUS_OK;
+    if (needs_candidates(s, count)) {
+        filter(&d, s);
+        *id = draw_candidate(&d, draw_uniform(input, 0));
+    } else {
+        *id = draw_row(&d, input);
     }
-    filter(&d, s);
-    *id = draw_candidate(&d, u);
     return STATUS_OK;
 }

@@ -11,7 +11,8 @@
  *   5. temperature 0 (below 1e-5): the largest, ties to the lowest id. Otherwise logits / temperature, and
  *   6. top_k, then top_p of what is left (renormalised), then min_p (relative to the most probable), then
  * typical_p of what is left; each keeps at least one
- *   7. a draw from what is left, renormalised */
+ *   7. a draw from what is left, renormalised: in the order of ids; with top_k or typical_p in that of what
+ * is left (sampler.c). It may take several random numbers, which attempt of generator.h keeps apart. */
 #pragma once
 
 #include <stdbool.h>
@@ -33,7 +34,7 @@ struct sampler_vocabulary {
 
 struct sampler_scratch {
     float *row;                   /* [rows]: the row as penalties and masks change it */
-    float *keys;                  /* [rows]: what typical_p selects by */
+    float *keys;                  /* [rows]: what typical_p selects by; or a block of the row */
     uint32_t *counts;             /* [rows]: tokens counted; all zero between calls */
     struct candidate *candidates; /* [rows] */
     struct candidate *nearest;    /* [rows]: what typical_p selected */

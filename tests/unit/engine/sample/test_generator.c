@@ -29,7 +29,7 @@ static void is_uniform_and_below_one(void **state) {
     double sum = 0, square = 0;
     enum { COUNT = 20000 };
     for (uint64_t i = 0; i < COUNT; i++) {
-        double u = generator_uniform(-7, 3, i);
+        double u = generator_uniform(-7, 3, i, 0);
         assert_true(u >= 0 && u < 1);
         sum += u;
         square += u * u;
@@ -40,13 +40,14 @@ static void is_uniform_and_below_one(void **state) {
 
 static void every_argument_counts(void **state) {
     (void)state;
-    double u = generator_uniform(1, 0, 0);
-    assert_true(u == generator_uniform(1, 0, 0));
-    assert_true(u != generator_uniform(2, 0, 0));
-    assert_true(u != generator_uniform(1 + ((int64_t)1 << 40), 0, 0));
-    assert_true(u != generator_uniform(1, 1, 0));
-    assert_true(u != generator_uniform(1, 0, 1));
-    assert_true(u != generator_uniform(1, 0, (uint64_t)1 << 40));
+    double u = generator_uniform(1, 0, 0, 0);
+    assert_true(u == generator_uniform(1, 0, 0, 0));
+    assert_true(u != generator_uniform(2, 0, 0, 0));
+    assert_true(u != generator_uniform(1 + ((int64_t)1 << 40), 0, 0, 0));
+    assert_true(u != generator_uniform(1, 1, 0, 0));
+    assert_true(u != generator_uniform(1, 0, 1, 0));
+    assert_true(u != generator_uniform(1, 0, (uint64_t)1 << 40, 0));
+    assert_true(u != generator_uniform(1, 0, 0, 1));
 }
 
 static void drawn_seeds_differ_and_survive_doubles(void **state) {

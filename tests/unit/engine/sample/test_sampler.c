@@ -6,7 +6,7 @@
 
 #include "engine/sample/sampler.h"
 
-enum { ROWS_MAX = 3000, DRAWS = 1000 };
+enum { ROWS_MAX = 5000, DRAWS = 1000 };
 
 static const struct engine_sampling neutral = {
     .temperature = 1, .top_p = 1, .typical_p = 1, .repetition_penalty = 1, .has_seed = true, .seed = 5};
@@ -115,18 +115,56 @@ static void draws_follow_the_filtered_distribution(void **state) {
         {1, 1, 0, 1, 7},         {1, 0.8, 0, 1, 12},    {1, 1, 0.1, 1, 0},       {1, 0.95, 0.05, 1, 20},
         {1, 1, 0, 0.6, 0},       {0.8, 0.9, 0, 0.5, 9}, {2, 0.99, 0.01, 0.9, 0}, {1, 1e-9, 0, 1, 0},
         {1, 1, 1, 1, 0},         {1, 1, 0, 1e-9, 0},    {1, 1, 0, 1, 1},         {100, 0.97, 0, 1, 0},
-        {0.01, 0.97, 0.2, 1, 3}, {1, 1, 0, 1, 100000},
+        {0.01, 0.97, 0.2, 1, 3}, {1, 1, 0, 1, 100000},  {1, 0.5, 0.03, 1, 0},    {1, 0.05, 0, 1, 0},
     };
     static struct bench b;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int size = 0; size < 2; size++) {
+        for (int size = 0; size < 3; size++) {
+            static const size_t counts[] = {40, 1299, 4700};
+            bool sorts = cases[i].top_k > 0 || cases[i].typical_p < 1;
+            if (sorts && size == 2) continue; /* blocks of a row are only for those that do not */
             struct engine_sampling s = neutral;
             s.temperature = cases[i].temperature, s.top_p = cases[i].top_p, s.min_p = cases[i].min_p;
             s.typical_p = cases[i].typical_p, s.top_k = cases[i].top_k;
-            bench_init(&b, size ? 1300 : 41, size ? 1299 : 40, 8, (unsigned)i);
+            bench_init(&b, counts[size] + 1, counts[size], 8, (unsigned)i);
             check_draws(&b, &s);
             sampler_scratch_deinit(&b.scratch);
         }
+}
+
+/* Rows of several blocks whose values come many times: the nucleus ends within a tie, and no token behind it
+ * comes. */
+static void nucleus_ends_at_the_lowest_ids_of_a_tie(void **state) {
+    (void)state;
+    static struct bench b;
+    static int32_t tokens[DRAWS + 1];
+    bench_init(&b, 4100, 4099, 0, 1);
+    struct engine_sampling s = neutral;
+    for (int step = 1; step < 10; step++) {
+        s.top_p = step / 10.0;
+        for (size_t i = 0; i < 4099; i++) b.row[i] = (float)(i % 3); /* the largest: 2, 5, 8, ... */
+        check_draws(&b, &s);
+        for (size_t i = 0; i < 4099; i++) b.row[i] = 1; /* all the same: the lowest ids, whatever is drawn */
+        size_t kept = (size_t)ceil(s.top_p * 4099);
+        for (size_t i = 0; i < DRAWS; i++) assert_true((size_t)pick(&b, &s, tokens, 1, i) < kept);
+    }
+    sampler_scratch_deinit(&b.scratch);
+}
+
+/* However little the nucleus holds, and with every token but the best far behind it. */
+static void a_nucleus_of_nothing_keeps_the_best(void **state) {
+    (void)state;
+    static struct bench b;
+    bench_init(&b, 5000, 5000, 1e-3, 3);
+    b.row[2345] = 1e-3f;
+    struct engine_sampling s = neutral;
+    static int32_t tokens[301];
+    for (size_t i = 0; i < 300; i++) {
+        s.top_p = i % 3 == 0 ? 0 : i % 3 == 1 ? 1e-300 : 1;
+        s.min_p = i % 3 == 2 ? 1 : 0;
+        assert_int_equal(pick(&b, &s, tokens, 1, i), 2345);
+    }
+    sampler_scratch_deinit(&b.scratch);
 }
 
 static void greedy_takes_the_lowest_of_the_largest(void **state) {
@@ -263,6 +301,8 @@ static void every_kernel_table_draws_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_the_filtered_distribution),
+        cmocka_unit_test(nucleus_ends_at_the_lowest_ids_of_a_tie),
+        cmocka_unit_test(a_nucleus_of_nothing_keeps_the_best),
         cmocka_unit_test(greedy_takes_the_lowest_of_the_largest),
         cmocka_unit_test(seed_choice_and_position_make_the_draw),
         cmocka_unit_test(penalties_work_on_what_was_said),
