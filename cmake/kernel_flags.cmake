@@ -4,10 +4,15 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   file(GLOB avx512_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*_avx512.c)
   set(avx512_flags "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprefer-vector-width=512")
   set_source_files_properties(${avx2_files} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avxvnni.c PROPERTIES
+    COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mavxvnni")
   set_source_files_properties(${avx512_files} PROPERTIES
     COMPILE_OPTIONS "${avx512_flags}")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avx512vnni.c PROPERTIES
     COMPILE_OPTIONS "${avx512_flags};-mavx512vnni")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avx512bf16.c PROPERTIES
     COMPILE_OPTIONS "${avx512_flags};-mavx512bf16")
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_neon.c PROPERTIES
+    COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
 endif()

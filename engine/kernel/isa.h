@@ -12,9 +12,11 @@
 #endif
 
 /* NULL when not built for this architecture. */
+const struct kernel_table *kernel_neon(void);
 const struct kernel_table *kernel_avx2(void);
 const struct kernel_table *kernel_avx512(void);
 /* The same with other products of narrow weights. */
+const struct kernel_table *kernel_avxvnni(void);
 const struct kernel_table *kernel_avx512vnni(void);
 const struct kernel_table *kernel_avx512bf16(void);
 
@@ -24,7 +26,8 @@ typedef void kernel_narrow_fn(const struct narrow_matmul *m, size_t row_first, s
                               size_t panel_first, size_t panel_count);
 
 kernel_prepare_fn prepare_bf16_scalar, prepare_int8_scalar, prepare_bf16_avx2, prepare_int8_avx2,
-    prepare_bf16_avx512, prepare_int8_avx512, prepare_bf16_avx512bf16;
+    prepare_bf16_avx512, prepare_int8_avx512, prepare_bf16_avx512bf16, prepare_bf16_neon, prepare_int8_neon;
 kernel_narrow_fn matmul_bf16_scalar, matmul_int8_scalar, matmul_int4_scalar, matmul_bf16_avx2,
     matmul_int8_avx2, matmul_int4_avx2, matmul_bf16_avx512, matmul_int8_avx512, matmul_int4_avx512,
-    matmul_int8_avx512vnni, matmul_int4_avx512vnni, matmul_bf16_avx512bf16;
+    matmul_int8_avx512vnni, matmul_int4_avx512vnni, matmul_bf16_avx512bf16, matmul_int8_avxvnni,
+    matmul_int4_avxvnni, matmul_bf16_neon, matmul_int8_neon, matmul_int4_neon;

@@ -1,5 +1,5 @@
-/* Which table runs here. The CPU's word alone is not enough: the operating system must also save the wide
- * registers, which XGETBV tells. */
+/* Which table runs here. On x86 the CPU's word alone is not enough: the operating system must also save the
+ * wide registers, which XGETBV tells. */
 #include "engine/kernel/kernel.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "engine/kernel/isa.h"
 
-enum level { LEVEL_SCALAR, LEVEL_AVX2, LEVEL_AVX512, LEVEL_AVX512_VNNI, LEVEL_AVX512_BF16 };
+enum level { LEVEL_SCALAR, LEVEL_NEON, LEVEL_AVX2, LEVEL_AVX512, LEVEL_AVX512_VNNI, LEVEL_AVX512_BF16 };
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -45,21 +45,41 @@ static bool has_fast_bf16(void) {
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && !(d & bit_AMX_BF16);
 }
+
+/* Apart from the levels: CPUs have it with AVX-512 or without. */
+static bool has_avx_vnni(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & bit_AVXVNNI;
+}
 #else
 static bool has_fast_bf16(void) {
     return true;
 }
 
+static bool has_avx_vnni(void) {
+    return false;
+}
+
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+
+static enum level detect_level(void) {
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? LEVEL_NEON : LEVEL_SCALAR;
+}
+#else
 static enum level detect_level(void) {
     return LEVEL_SCALAR;
 }
+#endif
 #endif
 
 size_t kernel_available(const struct kernel_table *tables[8]) {
     size_t count = 0;
     enum level level = detect_level();
     tables[count++] = kernel_scalar();
+    if (level >= LEVEL_NEON && kernel_neon()) tables[count++] = kernel_neon();
     if (level >= LEVEL_AVX2 && kernel_avx2()) tables[count++] = kernel_avx2();
+    if (level >= LEVEL_AVX2 && has_avx_vnni() && kernel_avxvnni()) tables[count++] = kernel_avxvnni();
     if (level >= LEVEL_AVX512 && kernel_avx512()) tables[count++] = kernel_avx512();
     bool bf16 = level >= LEVEL_AVX512_BF16 && kernel_avx512bf16(), bf16_last = bf16 && has_fast_bf16();
     if (bf16 && !bf16_last) tables[count++] = kernel_avx512bf16();
@@ -97,7 +117,9 @@ const char *kernel_features(void) {
     case LEVEL_AVX512:
         return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl";
     case LEVEL_AVX2:
-        return "avx2 fma f16c";
+        return has_avx_vnni() ? "avx2 fma f16c avx_vnni" : "avx2 fma f16c";
+    case LEVEL_NEON:
+        return "asimd asimddp";
     case LEVEL_SCALAR:
         break;
     }

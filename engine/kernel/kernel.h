@@ -179,7 +179,7 @@ struct attention {
 };
 
 struct kernel_table {
-    const char *name; /* "scalar", "avx2", "avx512", "avx512vnni", "avx512bf16" */
+    const char *name; /* "scalar", "neon", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16" */
 
     /* The tile of rows [row_first, +row_count) and panels [panel_first, +panel_count). */
     void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,

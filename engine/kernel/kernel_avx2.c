@@ -84,26 +84,36 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
     }
 }
 
+/* What both tables have in common. */
+#define COMMON                                                                                               \
+    .matmul_f32 = product_tiles,                                                                             \
+    .prepare_rows = {NULL, prepare_bf16_avx2, prepare_int8_avx2, prepare_int8_avx2},                         \
+    .finish_rows = product_finish_rows, .row_scales = rows_scales, .normalize_rows = rows_normalize,         \
+    .gate_rows = rows_gate, .rotate = rows_rotate, .store_kv = kv_store, .attention = attention_rows,        \
+    .argmax = rows_argmax, .exp_sum = rows_exp_sum
+
 const struct kernel_table *kernel_avx2(void) {
     static const struct kernel_table table = {
         .name = "avx2",
-        .matmul_f32 = product_tiles,
-        .prepare_rows = {NULL, prepare_bf16_avx2, prepare_int8_avx2, prepare_int8_avx2},
         .matmul_narrow = {NULL, matmul_bf16_avx2, matmul_int8_avx2, matmul_int4_avx2},
-        .finish_rows = product_finish_rows,
-        .row_scales = rows_scales,
-        .normalize_rows = rows_normalize,
-        .gate_rows = rows_gate,
-        .rotate = rows_rotate,
-        .store_kv = kv_store,
-        .attention = attention_rows,
-        .argmax = rows_argmax,
-        .exp_sum = rows_exp_sum,
+        COMMON,
+    };
+    return &table;
+}
+
+const struct kernel_table *kernel_avxvnni(void) {
+    static const struct kernel_table table = {
+        .name = "avxvnni",
+        .matmul_narrow = {NULL, matmul_bf16_avx2, matmul_int8_avxvnni, matmul_int4_avxvnni},
+        COMMON,
     };
     return &table;
 }
 #else
 const struct kernel_table *kernel_avx2(void) {
+    return NULL;
+}
+const struct kernel_table *kernel_avxvnni(void) {
     return NULL;
 }
 #endif

@@ -1,6 +1,5 @@
-/* exp and the activations, once for every instruction set: in terms of the vector of vector_scalar.h,
- * vector_avx2.h or vector_avx512.h, whichever was included before. Coefficients: minimax fits of relative
- * error, made for this file. */
+/* exp and the activations, once for every instruction set: in terms of the vector of the vector_*.h that was
+ * included before. Coefficients: minimax fits of relative error, made for this file. */
 #pragma once
 
 /* e^x. x = n ln 2 + r with |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r), q of degree 4 (relative error 4e-9).

@@ -1,7 +1,6 @@
-/* Sixteen float lanes in plain C: the definition of what vector_avx2.h and vector_avx512.h do. Exactly one of
- * the three is included by each kernel_*.c, before the headers that are written in terms of it
- * (vector_math.h, rows.h, product.h, attention.h), which so are compiled once for each instruction set from
- * one text. */
+/* Sixteen float lanes in plain C: the definition of what the other vector_*.h do. Exactly one of them is
+ * included by each kernel_*.c, before the headers that are written in terms of it (vector_math.h, rows.h,
+ * product.h, attention.h), which so are compiled once for each instruction set from one text. */
 #pragma once
 
 #include <math.h>

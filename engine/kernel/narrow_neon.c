@@ -1,0 +1,229 @@
+/* Narrow weights with NEON, integers by its dot products of four signed bytes (FEAT_DotProd). Tiles take a
+ * whole panel for few rows, and a part of it for more, so that 24 chains live in the 32 registers. */
+#include "engine/kernel/isa.h"
+
+#if defined(__aarch64__)
+#include "engine/kernel/vector_neon.h"
+
+#define NARROW_ROWS 6
+#include "engine/kernel/narrow.h"
+
+#define PANEL_PARTS (KERNEL_PANEL / PART_LANES) /* registers of a panel; four bytes a lane */
+#define THIRD_PARTS (PANEL_PARTS / 3)
+#define PART_BYTES  16
+#define STEP_BYTES  (KERNEL_PANEL * 4) /* from one step of k (2 for bf16, 4 for int8) to the next */
+#define STEPS       4                  /* of k that a register of activations holds, in bytes */
+#define BF16_ROWS   3                  /* of a tile: each has two chains for each column */
+
+static void store_int8(unsigned char *to, struct vector shifted) {
+    vector_store_int8((int8_t *)to, shifted);
+}
+
+void prepare_int8_neon(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+    narrow_quantize(rows, row_first, row_count, store_int8);
+}
+
+/* To nearest even on the upper half of the bits; NaN stays as it is. */
+VECTOR_INLINE float32x4_t round_bf16(float32x4_t v) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(v), odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+    const uint32x4_t upper = vandq_u32(rounded, vdupq_n_u32(0xffff0000u));
+    return vbslq_f32(vceqq_f32(v, v), vreinterpretq_f32_u32(upper), v);
+}
+
+static void store_bf16(unsigned char *row, size_t i, struct vector v) {
+    KERNEL_EACH (p, VECTOR_PARTS) v.part[p] = round_bf16(v.part[p]);
+    vector_store((float *)(void *)row + i, v);
+}
+
+void prepare_bf16_neon(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+    narrow_round(rows, row_first, row_count, store_bf16);
+}
+
+/* ---- bf16 ---- */
+
+/* One block of k, for `rows` rows by `parts` registers of a panel from the first on; rows and parts are
+ * constants where this is inlined, here and below. */
+VECTOR_INLINE void add_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                             size_t first, size_t parts, float (*sums)[KERNEL_PANEL]) {
+    float32x4_t even[BF16_ROWS][PANEL_PARTS], odd[BF16_ROWS][PANEL_PARTS];
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) even[r][p] = odd[r][p] = vdupq_n_f32(0.0f);
+    }
+    for (size_t k = 0; k < KERNEL_BF16_BLOCK; k += 2, w += STEP_BYTES) {
+        float32x2_t values[BF16_ROWS];
+        KERNEL_EACH (r, rows) values[r] = vld1_f32((const float *)(const void *)(x + r * row_bytes) + k);
+        KERNEL_EACH (p, parts) {
+            const uint32x4_t pair = vreinterpretq_u32_u8(vld1q_u8(w + (first + p) * PART_BYTES));
+            const float32x4_t lower = vreinterpretq_f32_u32(vshlq_n_u32(pair, 16));
+            const float32x4_t upper = vreinterpretq_f32_u32(vandq_u32(pair, vdupq_n_u32(0xffff0000u)));
+            KERNEL_EACH (r, rows) {
+                even[r][p] = vfmaq_lane_f32(even[r][p], lower, values[r], 0);
+                odd[r][p] = vfmaq_lane_f32(odd[r][p], upper, values[r], 1);
+            }
+        }
+    }
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) {
+            float *to = sums[r] + (first + p) * PART_LANES;
+            vst1q_f32(to, vaddq_f32(vld1q_f32(to), vaddq_f32(even[r][p], odd[r][p])));
+        }
+    }
+}
+
+VECTOR_INLINE void add_bf16(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                            size_t padded, float (*sums)[KERNEL_PANEL]) {
+    const size_t parts = PANEL_PARTS / rows;
+    memset(sums, 0, rows * sizeof sums[0]);
+    for (size_t k = 0; k < padded; k += KERNEL_BF16_BLOCK, panel += KERNEL_BF16_BLOCK / 2 * STEP_BYTES)
+        for (size_t first = 0; first < PANEL_PARTS; first += parts)
+            add_block(x + k * sizeof(float), row_bytes, rows, panel, first, parts, sums);
+}
+
+static void tile_bf16(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                      size_t padded, float (*sums)[KERNEL_PANEL]) {
+    if (rows == 1)
+        add_bf16(x, row_bytes, 1, panel, padded, sums);
+    else if (rows == 2)
+        add_bf16(x, row_bytes, 2, panel, padded, sums);
+    else
+        add_bf16(x, row_bytes, BF16_ROWS, panel, padded, sums);
+}
+
+/* ---- integers ---- */
+
+VECTOR_INLINE int8x16_t load_bytes(const unsigned char *from) {
+    return vreinterpretq_s8_u8(vld1q_u8(from));
+}
+
+/* Sixteen bytes of a row of activations: those of four steps. */
+VECTOR_INLINE void load_steps(const unsigned char *x, size_t row_bytes, size_t rows, int8x16_t *q) {
+    KERNEL_EACH (r, rows) q[r] = load_bytes(x + r * row_bytes);
+}
+
+/* sum += weights . q of the step'th step, by fours. */
+VECTOR_INLINE int32x4_t add_dot(int32x4_t sum, int8x16_t weights, int8x16_t q, size_t step) {
+    switch (step) {
+    case 0:
+        return vdotq_laneq_s32(sum, weights, q, 0);
+    case 1:
+        return vdotq_laneq_s32(sum, weights, q, 1);
+    case 2:
+        return vdotq_laneq_s32(sum, weights, q, 2);
+    default:
+        return vdotq_laneq_s32(sum, weights, q, 3);
+    }
+}
+
+VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                            size_t padded, size_t first, size_t parts, float (*sums)[KERNEL_PANEL]) {
+    int32x4_t sum[NARROW_ROWS][PANEL_PARTS];
+    const float *scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
+    const unsigned char *w = panel;
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) sum[r][p] = vdupq_n_s32(0);
+    }
+    for (size_t k = 0; k < padded; k += 4 * STEPS) {
+        int8x16_t q[NARROW_ROWS];
+        load_steps(x + k, row_bytes, rows, q);
+        KERNEL_EACH (step, STEPS) {
+            KERNEL_EACH (p, parts) {
+                /* From 0 .. 255 to -128 .. 127. */
+                const int8x16_t weight = veorq_s8(load_bytes(w + (first + p) * PART_BYTES), vdupq_n_s8(-128));
+                KERNEL_EACH (r, rows) sum[r][p] = add_dot(sum[r][p], weight, q[r], step);
+            }
+            w += STEP_BYTES;
+        }
+    }
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) {
+            const size_t column = (first + p) * PART_LANES;
+            vst1q_f32(sums[r] + column, vmulq_f32(vcvtq_f32_s32(sum[r][p]), vld1q_f32(scales + column)));
+        }
+    }
+}
+
+/* Exact sums of one group. The offset of the weights (8) is taken out at the start, as it is the same for all
+ * columns: minus 8 times the sum of the activations, which is `start`. */
+VECTOR_INLINE void group_sums(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              size_t parts, const int32_t *start, int32x4_t (*sum)[PANEL_PARTS]) {
+    int8x16_t lower[NARROW_ROWS], upper[NARROW_ROWS];
+    load_steps(x, row_bytes, rows, lower);
+    load_steps(x + KERNEL_GROUP / 2, row_bytes, rows, upper);
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) sum[r][p] = vdupq_n_s32(start[r]);
+    }
+    KERNEL_EACH (step, STEPS) {
+        KERNEL_EACH (p, parts) {
+            const uint8x16_t packed = vld1q_u8(w + step * STEP_BYTES + p * PART_BYTES);
+            const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(packed, vdupq_n_u8(15)));
+            const int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(packed, 4));
+            KERNEL_EACH (r, rows) {
+                sum[r][p] = add_dot(sum[r][p], low, lower[r], step);
+                sum[r][p] = add_dot(sum[r][p], high, upper[r], step);
+            }
+        }
+    }
+}
+
+/* The float sums pass through memory from group to group: with the integer ones they would not fit into the
+ * registers. */
+VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                            size_t padded, size_t first, size_t parts, float (*sums)[KERNEL_PANEL]) {
+    const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
+    KERNEL_EACH (r, rows) memset(sums[r] + first * PART_LANES, 0, parts * PART_LANES * sizeof sums[r][0]);
+    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, scales += KERNEL_PANEL) {
+        const unsigned char *w = panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL + first * PART_BYTES;
+        int32x4_t sum[NARROW_ROWS][PANEL_PARTS];
+        int32_t start[NARROW_ROWS];
+        KERNEL_EACH (r, rows) start[r] = -8 * narrow_sum(x + r * row_bytes, padded, 1 + g);
+        group_sums(x + g * KERNEL_GROUP, row_bytes, rows, w, parts, start, sum);
+        KERNEL_EACH (p, parts) {
+            const size_t column = (first + p) * PART_LANES;
+            const float32x4_t scale = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(scales + column), 16));
+            KERNEL_EACH (r, rows) {
+                float *to = sums[r] + column;
+                vst1q_f32(to, vfmaq_f32(vld1q_f32(to), vcvtq_f32_s32(sum[r][p]), scale));
+            }
+        }
+    }
+}
+
+/* A tile function that gives `add` the numbers of its rows and registers as constants. */
+#define TILE(name, add)                                                                                      \
+    VECTOR_INLINE void name##_thirds(const unsigned char *x, size_t row_bytes, size_t rows,                  \
+                                     const unsigned char *panel, size_t padded,                              \
+                                     float(*sums)[KERNEL_PANEL]) {                                           \
+        for (size_t first = 0; first < PANEL_PARTS; first += THIRD_PARTS)                                    \
+            add(x, row_bytes, rows, panel, padded, first, THIRD_PARTS, sums);                                \
+    }                                                                                                        \
+    static void name(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,      \
+                     size_t padded, float(*sums)[KERNEL_PANEL]) {                                            \
+        switch (rows) {                                                                                      \
+        case 1:                                                                                              \
+            add(x, row_bytes, 1, panel, padded, 0, PANEL_PARTS, sums);                                       \
+            break;                                                                                           \
+        case 2:                                                                                              \
+            add(x, row_bytes, 2, panel, padded, 0, PANEL_PARTS, sums);                                       \
+            break;                                                                                           \
+        case 3:                                                                                              \
+            name##_thirds(x, row_bytes, 3, panel, padded, sums);                                             \
+            break;                                                                                           \
+        case 4:                                                                                              \
+            name##_thirds(x, row_bytes, 4, panel, padded, sums);                                             \
+            break;                                                                                           \
+        case 5:                                                                                              \
+            name##_thirds(x, row_bytes, 5, panel, padded, sums);                                             \
+            break;                                                                                           \
+        default:                                                                                             \
+            name##_thirds(x, row_bytes, NARROW_ROWS, panel, padded, sums);                                   \
+            break;                                                                                           \
+        }                                                                                                    \
+    }
+
+TILE(tile_int8, add_int8)
+TILE(tile_int4, add_int4)
+NARROW_DEFINE(matmul_bf16_neon, WEIGHT_TYPE_BF16, tile_bf16, BF16_ROWS)
+NARROW_DEFINE(matmul_int8_neon, WEIGHT_TYPE_INT8, tile_int8, NARROW_ROWS)
+NARROW_DEFINE(matmul_int4_neon, WEIGHT_TYPE_INT4, tile_int4, NARROW_ROWS)
+#endif
