@@ -70,6 +70,19 @@ size_t batch_prefill_rows(const struct batch_limits *limits, size_t decode_rows)
     return decode_rows == 0 ? left : smaller(left, limits->mixed_prefill_rows);
 }
 
+size_t batch_burst_rows(const struct batch_limits *limits, const struct batch_sequence *sequences,
+                        size_t count, size_t decode_rows) {
+    size_t left = limits->rows - decode_rows, rows = 0, finished = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct batch_sequence *s = &sequences[i];
+        if (s->decoding || s->needs_page || !batch_can_run(s)) continue;
+        if (s->pending > left - rows) break;
+        rows += s->pending;
+        finished += s->pending <= s->plain + s->room;
+    }
+    return finished > decode_rows ? rows : 0;
+}
+
 size_t batch_share_rows(const struct batch_limits *limits, const struct batch_sequence *sequences,
                         size_t count, struct batch_share *shares) {
     assert(count <= limits->sequences && limits->sequences <= limits->rows &&

@@ -25,7 +25,7 @@ struct scheduler_options {
     const struct kernel_table *kernels;
     struct workers *workers;    /* rows are sampled on them; NULL: on the scheduler thread */
     struct kv_pool *pool;       /* holds at least one full context */
-    struct batch_limits limits; /* mixed_prefill_rows 0: measured (pace.h) */
+    struct batch_limits limits; /* mixed_prefill_rows 0: measured (pace.h), and more in a burst */
     size_t queue_max;           /* choices that wait */
     size_t queue_tokens_max;    /* 0: no limit */
     void (*wake)(void *context);

@@ -63,6 +63,13 @@ static void add_entry(struct step *step, struct sequence *q, const struct batch_
     add_rows(step, q, q->computed + share->rows, share->logit_rows);
 }
 
+/* Prefill rows beside the decode rows of the step that is being planned. */
+static size_t mixed_prefill_rows(const struct scheduler *s) {
+    size_t decode_rows = s->step.decode_rows, paced = pace_prefill_rows(&s->pace, decode_rows);
+    size_t burst = batch_burst_rows(&s->options.limits, s->needs, s->running_count, decode_rows);
+    return burst > paced ? burst : paced;
+}
+
 /* Fills the entries by the plan; returns the rows in all. */
 static size_t plan(struct scheduler *s) {
     struct step *step = &s->step;
@@ -70,8 +77,7 @@ static size_t plan(struct scheduler *s) {
     roster_describe(s);
     struct batch_limits limits = s->options.limits;
     step->decode_rows = batch_decode_rows(s->needs, s->running_count);
-    if (limits.mixed_prefill_rows == 0)
-        limits.mixed_prefill_rows = pace_prefill_rows(&s->pace, step->decode_rows);
+    if (limits.mixed_prefill_rows == 0) limits.mixed_prefill_rows = mixed_prefill_rows(s);
     size_t total = batch_share_rows(&limits, s->needs, s->running_count, s->shares);
     for (size_t i = 0; i < s->running_count; i++)
         if (s->shares[i].rows > 0) add_entry(step, s->running[i], &s->shares[i]);

@@ -50,6 +50,33 @@ static void prefill_beside_decode_is_bounded(void **state) {
     assert_int_equal(batch_prefill_rows(&limits, 60), 4);
 }
 
+/* 64 rows; more readers get their next token than wait for it. */
+static void a_burst_of_short_prompts_is_taken_whole(void **state) {
+    (void)state;
+    const struct batch_sequence burst[] = {decode(1), prefill(10), prefill(20), prefill(30)};
+    assert_int_equal(batch_burst_rows(&limits, burst, 4, 1), 60);
+    assert_int_equal(batch_burst_rows(&limits, burst, 3, 1), 30);
+    assert_int_equal(batch_burst_rows(&limits, burst, 2, 1), 0); /* one for one */
+    /* What does not fit into the step is left for the next, and with it all that follows. */
+    const struct batch_sequence over[] = {decode(1), prefill(30), prefill(30), prefill(5), prefill(1)};
+    assert_int_equal(batch_burst_rows(&limits, over, 5, 1), 60);
+    const struct batch_sequence behind[] = {prefill(100), decode(1), prefill(5), prefill(5)};
+    assert_int_equal(batch_burst_rows(&limits, behind, 4, 1), 0);
+    const struct batch_sequence exact[] = {decode(1), prefill(60), prefill(3)};
+    assert_int_equal(batch_burst_rows(&limits, exact, 3, 1), 63);
+}
+
+static void a_burst_counts_only_prompts_that_it_finishes(void **state) {
+    (void)state;
+    struct batch_sequence s[] = {decode(1), prefill(10), prefill(10), scoring(10, 9)};
+    assert_int_equal(batch_burst_rows(&limits, s, 4, 1), 30);
+    assert_int_equal(batch_burst_rows(&limits, s, 4, 2), 0);
+    s[1].needs_page = true;
+    assert_int_equal(batch_burst_rows(&limits, s, 4, 1), 0);
+    s[1].needs_page = false, s[2].plain = s[2].room = 0;
+    assert_int_equal(batch_burst_rows(&limits, s, 4, 1), 0);
+}
+
 static void scoring_is_bounded_by_logit_rows_and_room(void **state) {
     (void)state;
     const struct batch_sequence a[] = {scoring(50, 100)};
@@ -160,6 +187,8 @@ int main(void) {
         cmocka_unit_test(prompts_fill_a_step_in_order),
         cmocka_unit_test(decode_comes_before_prefill_of_lower_rank),
         cmocka_unit_test(prefill_beside_decode_is_bounded),
+        cmocka_unit_test(a_burst_of_short_prompts_is_taken_whole),
+        cmocka_unit_test(a_burst_counts_only_prompts_that_it_finishes),
         cmocka_unit_test(scoring_is_bounded_by_logit_rows_and_room),
         cmocka_unit_test(no_room_means_no_row_with_logits),
         cmocka_unit_test(no_page_means_no_row),

@@ -677,6 +677,45 @@ static void steps_are_counted_by_what_they_computed(void **state) {
     stop();
 }
 
+static void measured_pace(struct scheduler_options *o) {
+    o->limits.mixed_prefill_rows = 0;
+}
+
+/* Beside one that decodes, four prompts of 11 tokens come out of one step of 48 rows with a token each;
+ * beside four that decode, one prompt of 40 is paced. */
+static void a_burst_is_prefilled_in_one_step(void **state) {
+    (void)state;
+    static struct collected first, burst[4], last;
+    struct engine_stats stats;
+    start(40, 200, measured_pace);
+    struct engine_prompt prompt = fake_prompt(ids_of(5, 1), 5, 20);
+    prompt.ignore_end = true;
+    collect_start(scheduler, &first, &prompt);
+    scheduler_turn(scheduler);
+    for (unsigned i = 0; i < 4; i++) {
+        prompt = fake_prompt(ids_of(11, 2 + i), 11, 20);
+        prompt.ignore_end = true;
+        collect_start(scheduler, &burst[i], &prompt);
+    }
+    scheduler_turn(scheduler);
+    scheduler_stats(scheduler, &stats);
+    assert_int_equal(stats.generated_tokens, 1 + 5);
+    prompt = fake_prompt(ids_of(40, 9), 40, 2);
+    collect_start(scheduler, &last, &prompt);
+    scheduler_turn(scheduler);
+    scheduler_stats(scheduler, &stats);
+    assert_int_equal(stats.generated_tokens, 1 + 5 + 5);
+    collect_until_end(scheduler, &last);
+    collect_until_end(scheduler, &first);
+    collect_release(&first);
+    collect_release(&last);
+    for (unsigned i = 0; i < 4; i++) {
+        collect_until_end(scheduler, &burst[i]);
+        collect_release(&burst[i]);
+    }
+    stop();
+}
+
 static void no_prefix_index(struct scheduler_options *o) {
     o->pool->prefix = NULL;
 }
@@ -726,6 +765,7 @@ int main(void) {
         cmocka_unit_test(priority_orders_what_waits),
         cmocka_unit_test(rank_is_arrival_put_off_by_priority),
         cmocka_unit_test(values_that_are_no_numbers_fail_one_request),
+        cmocka_unit_test(a_burst_is_prefilled_in_one_step),
         cmocka_unit_test(steps_are_counted_by_what_they_computed),
         cmocka_unit_test(without_an_index_everything_is_computed),
         cmocka_unit_test(destroying_ends_what_is_there),
