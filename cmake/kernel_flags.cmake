@@ -13,6 +13,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avx512bf16.c PROPERTIES
     COMPILE_OPTIONS "${avx512_flags};-mavx512bf16")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  # gcc's scheduling ahead of the allocation of registers runs out of them.
+  set(neon_flags "$<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/kernel_neon.c PROPERTIES
+    COMPILE_OPTIONS "${neon_flags}")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_neon.c PROPERTIES
-    COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
+    COMPILE_OPTIONS "${neon_flags};-march=armv8.2-a+dotprod")
 endif()

@@ -1,5 +1,5 @@
 /* Narrow weights with NEON, integers by its dot products of four signed bytes (FEAT_DotProd). Tiles take a
- * whole panel for few rows, and a part of it for more, so that 24 chains live in the 32 registers. */
+ * whole panel for few rows, and a part of it for more, so that all chains live in the 32 registers. */
 #include "engine/kernel/isa.h"
 
 #if defined(__aarch64__)
@@ -9,11 +9,13 @@
 #include "engine/kernel/narrow.h"
 
 #define PANEL_PARTS (KERNEL_PANEL / PART_LANES) /* registers of a panel; four bytes a lane */
-#define THIRD_PARTS (PANEL_PARTS / 3)
 #define PART_BYTES  16
 #define STEP_BYTES  (KERNEL_PANEL * 4) /* from one step of k (2 for bf16, 4 for int8) to the next */
-#define STEPS       4                  /* of k that a register of activations holds, in bytes */
-#define BF16_ROWS   3                  /* of a tile: each has two chains for each column */
+#define STEPS       4                  /* that a register of a row of activations holds */
+/* Rows of a tile: bf16 has two chains a sum, int4 two registers of activations a row. */
+#define BF16_ROWS 3
+#define INT8_ROWS NARROW_ROWS
+#define INT4_ROWS 4
 
 static void store_int8(unsigned char *to, struct vector shifted) {
     vector_store_int8((int8_t *)to, shifted);
@@ -92,16 +94,7 @@ static void tile_bf16(const unsigned char *x, size_t row_bytes, size_t rows, con
 
 /* ---- integers ---- */
 
-VECTOR_INLINE int8x16_t load_bytes(const unsigned char *from) {
-    return vreinterpretq_s8_u8(vld1q_u8(from));
-}
-
-/* Sixteen bytes of a row of activations: those of four steps. */
-VECTOR_INLINE void load_steps(const unsigned char *x, size_t row_bytes, size_t rows, int8x16_t *q) {
-    KERNEL_EACH (r, rows) q[r] = load_bytes(x + r * row_bytes);
-}
-
-/* sum += weights . q of the step'th step, by fours. */
+/* sum += weights . q of the step'th step, by fours. The instruction takes the step as a constant. */
 VECTOR_INLINE int32x4_t add_dot(int32x4_t sum, int8x16_t weights, int8x16_t q, size_t step) {
     switch (step) {
     case 0:
@@ -115,22 +108,28 @@ VECTOR_INLINE int32x4_t add_dot(int32x4_t sum, int8x16_t weights, int8x16_t q, s
     }
 }
 
-VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
-                            size_t padded, size_t first, size_t parts, float (*sums)[KERNEL_PANEL]) {
-    int32x4_t sum[NARROW_ROWS][PANEL_PARTS];
+/* Sixteen bytes of each row of activations: those of four steps. */
+VECTOR_INLINE void load_steps(const unsigned char *x, size_t row_bytes, size_t rows, int8x16_t *q) {
+    KERNEL_EACH (r, rows) q[r] = vld1q_s8((const int8_t *)x + r * row_bytes);
+}
+
+VECTOR_INLINE void part_int8(const unsigned char *x, size_t row_bytes, size_t rows,
+                             const unsigned char *panel, size_t padded, size_t first, size_t parts,
+                             float (*sums)[KERNEL_PANEL]) {
+    int32x4_t sum[INT8_ROWS][PANEL_PARTS];
     const float *scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
-    const unsigned char *w = panel;
+    const unsigned char *w = panel + first * PART_BYTES;
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (p, parts) sum[r][p] = vdupq_n_s32(0);
     }
     for (size_t k = 0; k < padded; k += 4 * STEPS) {
-        int8x16_t q[NARROW_ROWS];
+        int8x16_t q[INT8_ROWS];
         load_steps(x + k, row_bytes, rows, q);
         KERNEL_EACH (step, STEPS) {
             KERNEL_EACH (p, parts) {
-                /* From 0 .. 255 to -128 .. 127. */
-                const int8x16_t weight = veorq_s8(load_bytes(w + (first + p) * PART_BYTES), vdupq_n_s8(-128));
-                KERNEL_EACH (r, rows) sum[r][p] = add_dot(sum[r][p], weight, q[r], step);
+                /* Without its offset of 128, a weight is signed. */
+                const uint8x16_t weight = veorq_u8(vld1q_u8(w + p * PART_BYTES), vdupq_n_u8(0x80));
+                KERNEL_EACH (r, rows) sum[r][p] = add_dot(sum[r][p], vreinterpretq_s8_u8(weight), q[r], step);
             }
             w += STEP_BYTES;
         }
@@ -143,16 +142,19 @@ VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t row
     }
 }
 
-/* Exact sums of one group. The offset of the weights (8) is taken out at the start, as it is the same for all
- * columns: minus 8 times the sum of the activations, which is `start`. */
-VECTOR_INLINE void group_sums(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t parts, const int32_t *start, int32x4_t (*sum)[PANEL_PARTS]) {
-    int8x16_t lower[NARROW_ROWS], upper[NARROW_ROWS];
+VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                            size_t padded, float (*sums)[KERNEL_PANEL]) {
+    const size_t parts = rows <= 2 ? PANEL_PARTS : PANEL_PARTS / 3;
+    for (size_t first = 0; first < PANEL_PARTS; first += parts)
+        part_int8(x, row_bytes, rows, panel, padded, first, parts, sums);
+}
+
+/* Exact sums of one group, added to `sum`. */
+VECTOR_INLINE void add_group(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                             size_t parts, int32x4_t (*sum)[PANEL_PARTS]) {
+    int8x16_t lower[INT4_ROWS], upper[INT4_ROWS];
     load_steps(x, row_bytes, rows, lower);
     load_steps(x + KERNEL_GROUP / 2, row_bytes, rows, upper);
-    KERNEL_EACH (r, rows) {
-        KERNEL_EACH (p, parts) sum[r][p] = vdupq_n_s32(start[r]);
-    }
     KERNEL_EACH (step, STEPS) {
         KERNEL_EACH (p, parts) {
             const uint8x16_t packed = vld1q_u8(w + step * STEP_BYTES + p * PART_BYTES);
@@ -166,18 +168,21 @@ VECTOR_INLINE void group_sums(const unsigned char *x, size_t row_bytes, size_t r
     }
 }
 
-/* The float sums pass through memory from group to group: with the integer ones they would not fit into the
- * registers. */
-VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
-                            size_t padded, size_t first, size_t parts, float (*sums)[KERNEL_PANEL]) {
+/* The offset of the weights (8) is taken out at the start of each sum, as it is the same for all columns:
+ * minus 8 times the sum of the activations. */
+VECTOR_INLINE void part_int4(const unsigned char *x, size_t row_bytes, size_t rows,
+                             const unsigned char *panel, size_t padded, size_t first, size_t parts,
+                             float (*sums)[KERNEL_PANEL]) {
     const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
     KERNEL_EACH (r, rows) memset(sums[r] + first * PART_LANES, 0, parts * PART_LANES * sizeof sums[r][0]);
     for (size_t g = 0; g < padded / KERNEL_GROUP; g++, scales += KERNEL_PANEL) {
         const unsigned char *w = panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL + first * PART_BYTES;
-        int32x4_t sum[NARROW_ROWS][PANEL_PARTS];
-        int32_t start[NARROW_ROWS];
-        KERNEL_EACH (r, rows) start[r] = -8 * narrow_sum(x + r * row_bytes, padded, 1 + g);
-        group_sums(x + g * KERNEL_GROUP, row_bytes, rows, w, parts, start, sum);
+        int32x4_t sum[INT4_ROWS][PANEL_PARTS];
+        KERNEL_EACH (r, rows) {
+            const int32x4_t start = vdupq_n_s32(-8 * narrow_sum(x + r * row_bytes, padded, 1 + g));
+            KERNEL_EACH (p, parts) sum[r][p] = start;
+        }
+        add_group(x + g * KERNEL_GROUP, row_bytes, rows, w, parts, sum);
         KERNEL_EACH (p, parts) {
             const size_t column = (first + p) * PART_LANES;
             const float32x4_t scale = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(scales + column), 16));
@@ -189,41 +194,56 @@ VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t row
     }
 }
 
-/* A tile function that gives `add` the numbers of its rows and registers as constants. */
-#define TILE(name, add)                                                                                      \
-    VECTOR_INLINE void name##_thirds(const unsigned char *x, size_t row_bytes, size_t rows,                  \
-                                     const unsigned char *panel, size_t padded,                              \
-                                     float(*sums)[KERNEL_PANEL]) {                                           \
-        for (size_t first = 0; first < PANEL_PARTS; first += THIRD_PARTS)                                    \
-            add(x, row_bytes, rows, panel, padded, first, THIRD_PARTS, sums);                                \
-    }                                                                                                        \
-    static void name(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,      \
-                     size_t padded, float(*sums)[KERNEL_PANEL]) {                                            \
-        switch (rows) {                                                                                      \
-        case 1:                                                                                              \
-            add(x, row_bytes, 1, panel, padded, 0, PANEL_PARTS, sums);                                       \
-            break;                                                                                           \
-        case 2:                                                                                              \
-            add(x, row_bytes, 2, panel, padded, 0, PANEL_PARTS, sums);                                       \
-            break;                                                                                           \
-        case 3:                                                                                              \
-            name##_thirds(x, row_bytes, 3, panel, padded, sums);                                             \
-            break;                                                                                           \
-        case 4:                                                                                              \
-            name##_thirds(x, row_bytes, 4, panel, padded, sums);                                             \
-            break;                                                                                           \
-        case 5:                                                                                              \
-            name##_thirds(x, row_bytes, 5, panel, padded, sums);                                             \
-            break;                                                                                           \
-        default:                                                                                             \
-            name##_thirds(x, row_bytes, NARROW_ROWS, panel, padded, sums);                                   \
-            break;                                                                                           \
-        }                                                                                                    \
-    }
+VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                            size_t padded, float (*sums)[KERNEL_PANEL]) {
+    const size_t parts = PANEL_PARTS / rows;
+    for (size_t first = 0; first < PANEL_PARTS; first += parts)
+        part_int4(x, row_bytes, rows, panel, padded, first, parts, sums);
+}
 
-TILE(tile_int8, add_int8)
-TILE(tile_int4, add_int4)
+static void tile_int8(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                      size_t padded, float (*sums)[KERNEL_PANEL]) {
+    switch (rows) {
+    case 1:
+        add_int8(x, row_bytes, 1, panel, padded, sums);
+        break;
+    case 2:
+        add_int8(x, row_bytes, 2, panel, padded, sums);
+        break;
+    case 3:
+        add_int8(x, row_bytes, 3, panel, padded, sums);
+        break;
+    case 4:
+        add_int8(x, row_bytes, 4, panel, padded, sums);
+        break;
+    case 5:
+        add_int8(x, row_bytes, 5, panel, padded, sums);
+        break;
+    default:
+        add_int8(x, row_bytes, INT8_ROWS, panel, padded, sums);
+        break;
+    }
+}
+
+static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
+                      size_t padded, float (*sums)[KERNEL_PANEL]) {
+    switch (rows) {
+    case 1:
+        add_int4(x, row_bytes, 1, panel, padded, sums);
+        break;
+    case 2:
+        add_int4(x, row_bytes, 2, panel, padded, sums);
+        break;
+    case 3:
+        add_int4(x, row_bytes, 3, panel, padded, sums);
+        break;
+    default:
+        add_int4(x, row_bytes, INT4_ROWS, panel, padded, sums);
+        break;
+    }
+}
+
 NARROW_DEFINE(matmul_bf16_neon, WEIGHT_TYPE_BF16, tile_bf16, BF16_ROWS)
-NARROW_DEFINE(matmul_int8_neon, WEIGHT_TYPE_INT8, tile_int8, NARROW_ROWS)
-NARROW_DEFINE(matmul_int4_neon, WEIGHT_TYPE_INT4, tile_int4, NARROW_ROWS)
+NARROW_DEFINE(matmul_int8_neon, WEIGHT_TYPE_INT8, tile_int8, INT8_ROWS)
+NARROW_DEFINE(matmul_int4_neon, WEIGHT_TYPE_INT4, tile_int4, INT4_ROWS)
 #endif
