@@ -67,6 +67,17 @@ void bench_close(struct bench_model *m);
 enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds,
                       struct bench_cost *cost, struct error *e);
 
+/* Sequences side by side as the scheduler runs them: forward pass, sampling and events. */
+struct bench_generation {
+    size_t batch, prompt, tokens; /* the last two: of each sequence */
+    double temperature, top_p;    /* temperature 0: greedy */
+};
+
+/* seconds: of the steps that generate, without the prefill. STATUS_LIMIT: more than the model's context, or
+ * than is foreseen. */
+enum status bench_generate(struct bench_model *m, const struct bench_generation *g, double *seconds,
+                           struct error *e);
+
 /* Lets the norms of a converted form run or not; without them the results are wrong, but what they cost can
  * be seen. */
 void bench_run_norms(struct bench_model *m, bool run);

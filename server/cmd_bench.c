@@ -11,6 +11,7 @@
 
 #include "engine/tools.h"
 #include "server/bench_norms.h"
+#include "server/bench_sampling.h"
 #include "server/command.h"
 #include "server/engine_setup.h"
 #include "server/median.h"
@@ -158,7 +159,7 @@ static enum status run_model(const struct config *config, const char *folder, st
     enum status status = bench_measure_bounds(config->threads, &bounds, e);
     if (status == STATUS_OK) status = bench_open(&options, &model, &seconds, e);
     if (status != STATUS_OK) return status;
-    json_t *results = config->json ? json_array() : NULL;
+    json_t *results = config->json ? json_array() : NULL, *sampling = config->json ? json_array() : NULL;
     if (!config->json) {
         printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, cache in %s, loaded in "
                "%.2f s; "
@@ -169,19 +170,21 @@ static enum status run_model(const struct config *config, const char *folder, st
         printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
     }
     status = run_items(model, bench_weights(model), &bounds, results, e);
+    if (status == STATUS_OK) status = bench_sampling(model, sampling, e);
     if (status == STATUS_OK && config->json) {
         json_t *root =
-            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:s, s:f, s:O}", "machine", "threads",
+            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:s, s:f, s:O, s:O}", "machine", "threads",
                       (json_int_t)bounds.threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
                       bounds.read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds.sgemm_flop_per_s * 1e-9,
                       "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
-                      seconds, "results", results);
+                      seconds, "results", results, "sampling", sampling);
         if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 ||
             putchar('\n') == EOF)
             status = error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
         json_decref(root);
     }
     json_decref(results);
+    json_decref(sampling);
     bench_close(model);
     return status;
 }

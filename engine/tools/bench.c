@@ -4,25 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
-#include "engine/forward/forward.h"
-#include "engine/loader.h"
-#include "engine/tools.h"
-
-#define PAGE_TOKENS 16
-#define ROWS_MAX    512
-#define BATCH_MAX   128
-
-struct bench_model {
-    struct workers *workers;
-    const struct kernel_table *kernels;
-    struct loaded_model loaded;
-    struct kv_pool pool;
-    struct kv_table tables[BATCH_MAX];
-    struct forward *forward;
-    int32_t *tokens; /* [ROWS_MAX] */
-    enum kv_type kv_type;
-    bool without_norms;
-};
+#include "engine/tools/bench_model.h"
 
 void bench_run_norms(struct bench_model *m, bool run) {
     packed_model_run_norms(&m->loaded.packed, run);
@@ -63,25 +45,25 @@ enum status bench_open(const struct bench_options *options, struct bench_model *
     struct bench_model *m = memory_aligned(1, sizeof *m, "bench", e);
     if (!m) return STATUS_NO_MEMORY;
     struct forward_limits limits = {
-        .rows_max = ROWS_MAX, .logit_rows_max = BATCH_MAX, .entries_max = BATCH_MAX};
+        .rows_max = BENCH_ROWS_MAX, .logit_rows_max = BENCH_BATCH_MAX, .entries_max = BENCH_BATCH_MAX};
     enum status status = load(m, options, e);
     *seconds = clock_seconds() - start;
     if (status == STATUS_OK)
         status = forward_create(&m->loaded.packed, &m->pool, m->kernels, m->workers, &limits, &m->forward, e);
-    m->tokens = memory_aligned(ROWS_MAX, sizeof *m->tokens, "bench", e);
+    m->tokens = memory_aligned(BENCH_ROWS_MAX, sizeof *m->tokens, "bench", e);
     if (status == STATUS_OK && !m->tokens) status = STATUS_NO_MEMORY;
     if (status != STATUS_OK) {
         bench_close(m);
         return status;
     }
-    for (size_t i = 0; i < ROWS_MAX; i++)
+    for (size_t i = 0; i < BENCH_ROWS_MAX; i++)
         m->tokens[i] = (int32_t)((i * 2654435761u) % m->loaded.description.vocabulary);
     *out = m;
     return STATUS_OK;
 }
 
 static void close_pool(struct bench_model *m) {
-    for (size_t i = 0; i < BATCH_MAX; i++) {
+    for (size_t i = 0; i < BENCH_BATCH_MAX; i++) {
         if (m->tables[i].pages) kv_table_shrink(&m->tables[i], &m->pool, 0);
         kv_table_deinit(&m->tables[i]);
         m->tables[i] = (struct kv_table){0};
@@ -126,13 +108,17 @@ static enum status fill_pool(struct bench_model *m, struct error *e) {
     return STATUS_OK;
 }
 
+enum status bench_pool_init(struct bench_model *m, size_t pages, struct error *e) {
+    const struct model_description *d = &m->loaded.description;
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, BENCH_PAGE_TOKENS, m->kv_type};
+    close_pool(m);
+    return kv_pool_init(&m->pool, &layout, pages, e);
+}
+
 /* A pool for `batch` sequences of `positions` each. */
 static enum status open_pool(struct bench_model *m, size_t batch, size_t positions, struct error *e) {
-    const struct model_description *d = &m->loaded.description;
-    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, m->kv_type};
-    size_t pages = (positions + PAGE_TOKENS - 1) / PAGE_TOKENS;
-    close_pool(m);
-    enum status status = kv_pool_init(&m->pool, &layout, batch * pages, e);
+    size_t pages = kv_pages_for(positions, BENCH_PAGE_TOKENS);
+    enum status status = bench_pool_init(m, batch * pages, e);
     for (size_t i = 0; i < batch && status == STATUS_OK; i++) {
         status = kv_table_init(&m->tables[i], pages, e);
         if (status == STATUS_OK) status = kv_table_reserve(&m->tables[i], &m->pool, positions);
@@ -172,15 +158,15 @@ static void add_linear(void *context, const struct packed_linear *linear) {
 static void add_step_cost(const struct bench_model *m, size_t rows, size_t logit_rows, size_t cached,
                           struct bench_cost *cost) {
     struct step_cost step = {.m = m, .rows = rows, .logit_rows = logit_rows, .cost = cost};
-    double cache_bytes = (double)m->pool.page_bytes / PAGE_TOKENS * (double)cached;
+    double cache_bytes = (double)m->pool.page_bytes / BENCH_PAGE_TOKENS * (double)cached;
     packed_model_each_linear(&m->loaded.packed, add_linear, &step);
     cost->bytes += cache_bytes + (double)rows * (double)m->loaded.description.width * sizeof(float);
 }
 
-/* Prompts of `tokens` each, `batch` of them side by side, in steps of at most ROWS_MAX rows. */
+/* Prompts of `tokens` each, `batch` of them side by side, in steps of at most BENCH_ROWS_MAX rows. */
 static double run_prefill(struct bench_model *m, size_t batch, size_t tokens, struct bench_cost *cost) {
-    struct step_entry entries[BATCH_MAX];
-    size_t chunk_max = ROWS_MAX / batch;
+    struct step_entry entries[BENCH_BATCH_MAX];
+    size_t chunk_max = BENCH_ROWS_MAX / batch;
     double start = clock_seconds();
     for (size_t first = 0; first < tokens; first += chunk_max) {
         size_t count = tokens - first < chunk_max ? tokens - first : chunk_max,
@@ -201,7 +187,7 @@ static double run_prefill(struct bench_model *m, size_t batch, size_t tokens, st
 }
 
 static double run_decode(struct bench_model *m, const struct bench_item *item, struct bench_cost *cost) {
-    struct step_entry entries[BATCH_MAX];
+    struct step_entry entries[BENCH_BATCH_MAX];
     double start = clock_seconds();
     for (size_t step = 0; step < item->tokens; step++) {
         size_t position = item->context + step;
@@ -225,9 +211,9 @@ enum status bench_run(struct bench_model *m, const struct bench_item *item, doub
     bool decode = item->work == BENCH_DECODE;
     size_t batch = item->batch ? item->batch : 1,
            positions = decode ? item->context + item->tokens : item->tokens;
-    if (batch > BATCH_MAX || positions > m->loaded.description.context)
+    if (batch > BENCH_BATCH_MAX || positions > m->loaded.description.context)
         return error_set(e, STATUS_LIMIT, "bench", "a batch of %zu at %zu positions: at most %d at %zu",
-                         batch, positions, BATCH_MAX, m->loaded.description.context);
+                         batch, positions, BENCH_BATCH_MAX, m->loaded.description.context);
     enum status status = open_pool(m, batch, positions, e);
     if (status != STATUS_OK) return status;
     *cost = (struct bench_cost){0};

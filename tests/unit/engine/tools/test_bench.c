@@ -41,6 +41,17 @@ static void test_steps_of_a_random_model(void **state) {
     assert_ok(bench_run(model, &decode, &seconds, &cost, &e));
     assert_true(cost.flops < prefill_flops);
     assert_string_equal(bench_kv_type(model), "f32");
+    /* 9 prompts of 60 do not fit into one step. */
+    struct bench_generation greedy = {.batch = 9, .prompt = 60, .tokens = 2, .top_p = 1};
+    struct bench_generation sampled = {.batch = 3, .prompt = 7, .tokens = 20, .temperature = 1, .top_p = 0.9};
+    assert_ok(bench_generate(model, &greedy, &seconds, &e));
+    assert_true(seconds > 0);
+    assert_ok(bench_generate(model, &sampled, &seconds, &e));
+    assert_ok(bench_run(model, &decode, &seconds, &cost, &e)); /* with a pool of its own again */
+    sampled.prompt = 44;
+    assert_int_equal(bench_generate(model, &sampled, &seconds, &e), STATUS_LIMIT);
+    sampled.prompt = 7, sampled.batch = 129;
+    assert_int_equal(bench_generate(model, &sampled, &seconds, &e), STATUS_LIMIT);
     struct bench_item too_long = {.work = BENCH_PREFILL, .tokens = 65};
     assert_int_equal(bench_run(model, &too_long, &seconds, &cost, &e), STATUS_LIMIT);
     bench_close(model);

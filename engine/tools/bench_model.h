@@ -1,0 +1,25 @@
+/* Inside of the bench: for bench.c and bench_generate.c alone. */
+#pragma once
+
+#include "engine/forward/forward.h"
+#include "engine/loader.h"
+#include "engine/tools.h"
+
+#define BENCH_PAGE_TOKENS 16
+#define BENCH_ROWS_MAX    512 /* of a step */
+#define BENCH_BATCH_MAX   128
+
+struct bench_model {
+    struct workers *workers;
+    const struct kernel_table *kernels;
+    struct loaded_model loaded;
+    struct kv_pool pool;
+    struct kv_table tables[BENCH_BATCH_MAX];
+    struct forward *forward;
+    int32_t *tokens; /* [BENCH_ROWS_MAX] */
+    enum kv_type kv_type;
+    bool without_norms;
+};
+
+/* An empty pool in place of the one that is there. */
+enum status bench_pool_init(struct bench_model *m, size_t pages, struct error *e);
