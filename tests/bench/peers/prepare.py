@@ -1,0 +1,128 @@
+"""Makes what run.py needs in one folder, step by step; a step that is done is not done again. Delete the folder for newer peers."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+QUANTISED = ("BF16", "Q8_0", "Q4_0")
+LLAMA_TARGETS = ("llama-bench", "llama-batched-bench", "llama-quantize", "llama-server")
+# Release, the machine's own instructions, and OpenMP are what llama.cpp builds by itself; off is only what needs a download.
+LLAMA_OPTIONS = ("-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_OPENSSL=OFF",
+                 "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
+                 "-DLLAMA_BUILD_APP=OFF", f"-DCMAKE_PROJECT_ggml_INCLUDE={HERE / 'ggml_options.cmake'}")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(command, log, environment=None):
+    """Runs a command whose output goes to a file; where it fails, the end of that is shown."""
+    with open(log, "ab") as output:
+        output.write(("$ " + " ".join(map(str, command)) + "\n").encode())
+        output.flush()
+        code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False).returncode
+    if code:
+        end = pathlib.Path(log).read_text(errors="replace").splitlines()[-30:]
+        raise SystemExit("\n".join(end) + f"\n'{command[0]}' ended with {code}; all of its output is in {log}")
+
+
+class Cache:
+    """The folder, and where things lie in it."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder).expanduser().resolve()
+        self.log = self.folder / "prepare.log"
+        self.sdist = self.folder / "sdist"
+        self.llama = self.folder / "llama"
+        self.llama_build = self.folder / "llama-build"
+        self.model = self.folder / "model" / "gpt2"
+        self.ctranslate2 = self.folder / "model" / "ct2"
+
+    @property
+    def python(self):
+        return self.folder / "venv" / "bin" / "python"
+
+    def llama_program(self, name):
+        return self.llama_build / "bin" / name
+
+    def gguf(self, kind):
+        return self.folder / "model" / f"{kind}.gguf"
+
+    def make(self, target, description, action):
+        """Runs action(path) for a path beside target, which is then renamed: a step cut short leaves no target."""
+        if target.exists():
+            return
+        say(description)
+        unfinished = target.with_name("unfinished-" + target.name)
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        action(unfinished)
+        unfinished.rename(target)
+
+    def script(self, name, *arguments):
+        run([self.python, HERE / name, *arguments], self.log, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+
+    def version(self, package):
+        found = subprocess.run([self.python, "-c", f"import importlib.metadata as m; print(m.version('{package}'))"],
+                               capture_output=True, text=True, check=True)
+        return found.stdout.strip()
+
+
+def check_tools():
+    for tool in ("cmake", "ninja", "c++"):
+        if not shutil.which(tool):
+            raise SystemExit(f"'{tool}' is not installed; llama.cpp is built with it (Debian: apt-get install cmake ninja-build g++)")
+
+
+def install_python(cache):
+    if (cache.folder / "venv" / "complete").exists():
+        return
+    say("installing CTranslate2's wheel, numpy and safetensors")
+    run([sys.executable, "-m", "venv", cache.folder / "venv"], cache.log)
+    run([cache.python, "-m", "pip", "install", "ctranslate2", "numpy", "safetensors"], cache.log)
+    (cache.folder / "venv" / "complete").touch()
+
+
+def download_llama(cache, folder):
+    run([cache.python, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python", "--dest", folder,
+         "llama-cpp-python"], cache.log)
+
+
+def unpack_llama(cache, folder):
+    (archive,) = cache.sdist.glob("*.tar.gz")
+    folder.mkdir()
+    run(["tar", "--extract", "--file", archive, "--directory", folder, "--strip-components", "1"], cache.log)
+    # GGUF's writer, of the same state as the reader.
+    run([cache.python, "-m", "pip", "install", folder / "vendor" / "llama.cpp" / "gguf-py"], cache.log)
+
+
+def build_llama(cache):
+    if not all(cache.llama_program(name).exists() for name in LLAMA_TARGETS):
+        say(f"building llama.cpp in {cache.llama_build}: about ten minutes on two cores")
+    if not (cache.llama_build / "build.ninja").exists():
+        run(["cmake", "-G", "Ninja", "-S", cache.llama / "vendor" / "llama.cpp", "-B", cache.llama_build, *LLAMA_OPTIONS], cache.log)
+    run(["cmake", "--build", cache.llama_build, "--target", *LLAMA_TARGETS], cache.log)
+
+
+def make_models(cache):
+    cache.make(cache.model, "writing a random GPT-2 124M", lambda path: cache.script("make_model.py", path))
+    cache.make(cache.ctranslate2, "converting it for CTranslate2",
+               lambda path: cache.script("convert_ctranslate2.py", cache.model, path))
+    cache.make(cache.gguf("F32"), "converting it for llama.cpp", lambda path: cache.script("convert_gguf.py", cache.model, path))
+    for kind in QUANTISED:
+        cache.make(cache.gguf(kind), f"narrowing it to {kind}",
+                   lambda path, kind=kind: run([cache.llama_program("llama-quantize"), cache.gguf("F32"), path, kind], cache.log))
+
+
+def prepare(cache):
+    check_tools()
+    cache.folder.mkdir(parents=True, exist_ok=True)
+    install_python(cache)
+    cache.make(cache.sdist, "downloading llama-cpp-python's source package", lambda path: download_llama(cache, path))
+    cache.make(cache.llama, "unpacking it", lambda path: unpack_llama(cache, path))
+    build_llama(cache)
+    make_models(cache)

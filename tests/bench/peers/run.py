@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Prenorm beside llama.cpp and CTranslate2: the same random GPT-2 124M, one alternating run, one table in Markdown.
+
+    tests/bench/peers/run.py [--program build/release/prenormd] [--cache DIR] [--rounds 3] [--quick]
+
+README.md says what is compared and how it is made fair.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import random
+import shlex
+import statistics
+import subprocess
+import sys
+
+import prepare
+import programs
+import servers
+import streams
+from prepare import say
+from work import TRIAL_WORKS, WORKS
+
+ROOT = prepare.HERE.parents[2]
+WEIGHTS = ("f32", "bf16", "int8", "int4")
+HTTP_WEIGHTS = "int8"
+HTTP_ROW = f"HTTP, {servers.CLIENTS} streams, {servers.PROMPT_TOKENS} tokens in, {servers.GENERATED_TOKENS} out"
+CHECKED_TOKENS = 24
+
+
+def default_threads():
+    """Physical cores that this process may use."""
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        siblings = pathlib.Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        cores.add(siblings.read_text() if siblings.exists() else str(cpu))
+    return len(cores)
+
+
+def cpu_name():
+    for line in pathlib.Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def own_commit():
+    found = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+# ---- the same model ----
+
+def check_same_model(ours, llama, ctranslate2):
+    """Conversions that went wrong would still be fast: from the f32 weights all must choose the same tokens."""
+    dice = random.Random(7)
+    ids = [dice.randrange(256, 50256) for _ in range(servers.PROMPT_TOKENS)]
+    found = {ours.name: servers.follow_prenorm(ours, ids, CHECKED_TOKENS),
+             llama.name: servers.follow_llama(llama, ids, CHECKED_TOKENS),
+             ctranslate2.name: ctranslate2.follow(ids, CHECKED_TOKENS)}
+    if len({tuple(tokens) for tokens in found.values()}) != 1:
+        raise SystemExit("the programs do not run the same model; greedy tokens of one prompt:\n"
+                         + "\n".join(f"{name:12} {tokens}" for name, tokens in found.items()))
+    say(f"all three choose the same {CHECKED_TOKENS} tokens after a prompt")
+
+
+# ---- the settings of the peers ----
+
+def try_settings(peer, weights, repetitions):
+    """{group of works: the setting that was fastest}."""
+    settings = peer.settings(weights)
+    rates = [peer.measure(weights, setting, TRIAL_WORKS, repetitions) for setting in settings]
+    best = {}
+    for item in TRIAL_WORKS:
+        index = max(range(len(settings)), key=lambda i, item=item: rates[i][item.name])
+        best[item.group] = settings[index]
+        say(f"  {peer.name} {peer.types[weights]}, {item.name}: " + "; ".join(
+            f"{setting.name} {rate[item.name]:.0f}" for setting, rate in zip(settings, rates)))
+    return best
+
+
+def choose_settings(peers, weights_list, options):
+    """{(peer, weights): {group: setting}}; in a quick run the first setting, which is about what a peer does by itself."""
+    if options.quick:
+        return {(peer.name, weights): {item.group: peer.settings(weights)[0] for item in TRIAL_WORKS}
+                for peer in peers for weights in weights_list if weights in peer.types}
+    say("trying the peers' settings (tokens/s)")
+    return {(peer.name, weights): try_settings(peer, weights, options.repetitions)
+            for weights in weights_list for peer in peers if weights in peer.types}
+
+
+# ---- measuring ----
+
+def measure_program(program, weights, settings, repetitions):
+    """{name of a work: tokens/s}, works of one setting in one go."""
+    rates = {}
+    for setting in dict.fromkeys(settings.values()):
+        works = [item for item in WORKS if settings[item.group] == setting]
+        rates |= program.measure(weights, setting, works, repetitions)
+    return rates
+
+
+class Results:
+    """tokens/s of every round: (row, weights, program) -> list."""
+
+    def __init__(self):
+        self.rates = {}
+
+    def add(self, row, weights, program, rate):
+        self.rates.setdefault((row, weights, program), []).append(rate)
+
+    def median(self, row, weights, program):
+        rates = self.rates.get((row, weights, program))
+        return statistics.median(rates) if rates else None
+
+    def as_list(self):
+        return [{"work": row, "weights": weights, "program": program, "tokens_per_s": self.median(row, weights, program),
+                 "rounds": rates} for (row, weights, program), rates in self.rates.items()]
+
+
+def measure_round(results, ours, peers, settings, options):
+    for weights in options.weights:
+        for program in (ours, *peers):
+            if weights not in program.types:
+                continue
+            # Our own steps need no setting: one way for all groups.
+            chosen = settings.get((program.name, weights)) or {item.group: None for item in TRIAL_WORKS}
+            for row, rate in measure_program(program, weights, chosen, options.repetitions).items():
+                results.add(row, weights, program.name, rate)
+            say(f"  {program.name} {program.types[weights]}")
+
+
+def measure_http(results, ours, llama, settings, seed):
+    for program, setting in ((ours, None), (llama, settings[(llama.name, HTTP_WEIGHTS)]["batch"])):
+        measured = servers.measure_streams(program, HTTP_WEIGHTS, setting, seed)
+        results.add(HTTP_ROW, HTTP_WEIGHTS, program.name, measured.tokens_per_s)
+        say(f"  {program.name}'s server: {measured.tokens_per_s:.0f} tokens/s; the clients took "
+            f"{100 * measured.client_seconds / measured.seconds:.1f} % of one core")
+
+
+# ---- the table ----
+
+def cell(results, row, weights, ours, peers):
+    """ours / theirs / theirs (ours to the best of theirs)."""
+    own = results.median(row, weights, ours.name)
+    theirs = [results.median(row, weights, peer.name) for peer in peers]
+    measured = [rate for rate in theirs if rate]
+    if own is None:
+        return ""
+    text = " / ".join("–" if rate is None else f"{rate:,.0f}" for rate in (own, *theirs))
+    return text + (f" ({own / max(measured):.2f}×)" if measured else "")
+
+
+def table(results, ours, peers, weights_list):
+    rows = [item.name for item in WORKS]
+    if any(row == HTTP_ROW for row, _, _ in results.rates):
+        rows.append(HTTP_ROW)
+    heads = [" / ".join(program.types.get(weights, "–") for program in (ours, *peers)) for weights in weights_list]
+    lines = ["| tokens/s: " + " / ".join(program.name for program in (ours, *peers)) + " (to the best of theirs) | "
+             + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
+    for row in rows:
+        lines.append(f"| {row} | " + " | ".join(cell(results, row, weights, ours, peers) for weights in weights_list) + " |")
+    return "\n".join(lines)
+
+
+def facts(ours, llama, cache, options, settings):
+    return {
+        "date": datetime.date.today().isoformat(), "command": shlex.join(["tests/bench/peers/run.py", *sys.argv[1:]]),
+        "cpu": cpu_name(), "threads": options.threads, "kernel": platform.release(), "rounds": options.rounds,
+        "prenormd": {"commit": own_commit(), **ours.facts},
+        "llama.cpp": {"llama-cpp-python": next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz"), **llama.facts},
+        "CTranslate2": {"version": cache.version("ctranslate2")},
+        "settings": {f"{peer} {weights}": {group: setting.name for group, setting in chosen.items()}
+                     for (peer, weights), chosen in settings.items()},
+    }
+
+
+def headline(told):
+    return (f"{told['cpu']}, {told['threads']} threads, {told['date']}, `{told['command']}`, medians of {told['rounds']} rounds; "
+            f"prenormd {told['prenormd']['commit']}, llama.cpp {told['llama.cpp'].get('commit', '')} "
+            f"({told['llama.cpp']['llama-cpp-python']}), CTranslate2 {told['CTranslate2']['version']}:")
+
+
+# ---- command line ----
+
+def weight_list(text):
+    names = text.split(",")
+    if unknown := [name for name in names if name not in WEIGHTS]:
+        raise argparse.ArgumentTypeError(f"'{unknown[0]}' is none of {', '.join(WEIGHTS)}")
+    return names
+
+
+def parse_options():
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prenorm-peers"
+    parser = argparse.ArgumentParser(description="Prenorm beside llama.cpp and CTranslate2",
+                                     epilog="The first run downloads and builds the peers; that takes about fifteen minutes.")
+    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "prenormd", help="default: %(default)s")
+    parser.add_argument("--cache", type=pathlib.Path, default=cache, help="where the peers are made and kept (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, help="default: 3")
+    parser.add_argument("--repetitions", type=int, help="of each work of a peer in a round, of which the median counts (default: 3)")
+    parser.add_argument("--weights", type=weight_list, default=list(WEIGHTS), help="default: " + ",".join(WEIGHTS))
+    parser.add_argument("--threads", type=int, default=default_threads(), help="of each program (default: cores, %(default)s)")
+    parser.add_argument("--json", type=pathlib.Path, help="file for all figures (default: results.json in the cache)")
+    parser.add_argument("--run-with", type=shlex.split, default=[], metavar="COMMAND",
+                        help="starts each measured program, for example 'taskset -c 2,3'")
+    parser.add_argument("--quick", action="store_true", help="one round of one repetition, with the peers' first settings")
+    parser.add_argument("--prepare-only", action="store_true", help="download, build and convert; measure nothing")
+    parser.add_argument("--no-http", action="store_true", help="leave the servers out")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.repetitions = options.repetitions or (1 if options.quick else 3)
+    return options
+
+
+def compare(options, cache):
+    machine = programs.Machine(options.threads, options.run_with)
+    ours, llama = programs.Prenorm(machine, cache, options.program.resolve()), programs.LlamaCpp(machine, cache)
+    peers = (llama, programs.CTranslate2(machine, cache))
+    check_same_model(ours, *peers)
+    settings = choose_settings(peers, options.weights, options)
+    results = Results()
+    for number in range(options.rounds):
+        say(f"round {number + 1} of {options.rounds}")
+        measure_round(results, ours, peers, settings, options)
+        if HTTP_WEIGHTS in options.weights and not options.no_http:
+            measure_http(results, ours, llama, settings, number)
+    told = facts(ours, llama, cache, options, settings)
+    file = options.json or cache.folder / "results.json"
+    file.write_text(json.dumps({**told, "results": results.as_list()}, indent=1))
+    print(headline(told) + "\n\n" + table(results, ours, peers, options.weights))
+    say(f"all figures: {file}")
+
+
+def main():
+    options = parse_options()
+    if not options.prepare_only and not os.access(options.program, os.X_OK):
+        raise SystemExit(f"{options.program} is not there: build it (cmake --build build/release --target prenormd) or name it "
+                         "with --program")
+    cache = prepare.Cache(options.cache)
+    prepare.prepare(cache)
+    if options.prepare_only:
+        return
+    try:
+        compare(options, cache)
+    except (programs.Failed, streams.BadAnswer, OSError) as failure:
+        raise SystemExit(str(failure)) from None
+
+
+if __name__ == "__main__":
+    main()

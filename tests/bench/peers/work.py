@@ -1,0 +1,39 @@
+"""What is measured, and from which program: shared by run.py and by the script that runs inside the peers' environment."""
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    kind: str  # prefill, or decode
+    tokens: int  # of the prompt; or steps, so tokens that each sequence gets
+    batch: int = 1  # sequences side by side
+    context: int = 0  # tokens in each sequence's cache before the first step
+
+    @property
+    def name(self):
+        if self.kind == "prefill":
+            return f"prefill, {self.tokens} tokens"
+        sequences = "1 sequence" if self.batch == 1 else f"{self.batch} sequences"
+        return f"decode, {sequences} at context {self.context}"
+
+    @property
+    def group(self):
+        """Works for which the same setting of a peer is best."""
+        return self.kind if self.batch == 1 else "batch"
+
+
+# As in server/cmd_bench.c: the same steps from the same context, so that every program attends to the same number of positions.
+WORKS = (
+    Work("prefill", 128),
+    Work("prefill", 512),
+    Work("decode", 32, batch=1, context=128),
+    Work("decode", 32, batch=4, context=128),
+    Work("decode", 16, batch=8, context=128),
+    Work("decode", 16, batch=16, context=128),
+    Work("decode", 8, batch=32, context=128),
+    Work("decode", 4, batch=64, context=128),
+    Work("decode", 4, batch=8, context=984),
+)
+
+# One of each group, to try settings with.
+TRIAL_WORKS = (WORKS[0], WORKS[2], WORKS[5])
