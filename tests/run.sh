@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain with warnings as errors,
-# under ASan and UBSan, the threaded ones under TSan, then the installation and the files of deploy/.
+# under ASan and UBSan, the threaded ones under TSan, the kernels' for AArch64, then the installation and the files of
+# deploy/.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
@@ -95,6 +96,7 @@ main() {
     step "plain" plain
     step "address and undefined behaviour" address
     step "threads" thread
+    step "arm64" bash "$root/tests/arm64/run.sh"
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
     step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
     echo

@@ -129,10 +129,15 @@ static enum status open_pool(struct bench_model *m, size_t batch, size_t positio
 /* Products of this type in the time of one of f32, with the kernels that run: as many as a register holds
  * more of, where there is an instruction for the type. */
 static double products_per_f32(const struct bench_model *m, enum weight_type type) {
-    const char *isa = m->kernels->name;
-    bool bf16 = strcmp(isa, "avx512bf16") == 0, whole = bf16 || strcmp(isa, "avx512vnni") == 0;
-    if (type == WEIGHT_TYPE_BF16) return bf16 ? 2 : 1;
-    return type != WEIGHT_TYPE_F32 && whole ? 4 : 1;
+    static const struct {
+        const char *isa;
+        double bf16, integers;
+    } rates[] = {{"neon", 1, 4}, {"avxvnni", 1, 4}, {"avx512vnni", 1, 4}, {"avx512bf16", 2, 4}};
+    if (type == WEIGHT_TYPE_F32) return 1;
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        if (strcmp(m->kernels->name, rates[i].isa) == 0)
+            return type == WEIGHT_TYPE_BF16 ? rates[i].bf16 : rates[i].integers;
+    return 1;
 }
 
 /* A step at hand, and what it costs. */
