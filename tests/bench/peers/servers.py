@@ -1,10 +1,12 @@
 """Servers under test: started, waited for, asked, stopped."""
+import contextlib
 import http.client
 import json
 import os
 import random
 import signal
 import socket
+import subprocess
 import time
 
 import programs
@@ -15,6 +17,7 @@ PROMPT_TOKENS = 16
 GENERATED_TOKENS = 128
 WARM_UP_TOKENS = 8
 START_TIMEOUT_S = 300
+STOP_TIMEOUT_S = 30
 
 
 def free_port():
@@ -43,8 +46,13 @@ class Server:
 
     def __exit__(self, *_):
         # The group: what starts the server may have stayed before it.
-        os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def is_ready(self):
         try:
