@@ -1,8 +1,8 @@
-/* How a run works. The caller publishes the job (function, context, tiles) and then the number of unclaimed
- * tiles; whoever lowers that number by one owns a tile, and only an owner reads the job. The caller returns
- * when the number of unfinished tiles is zero, so no owner is left when it publishes the next job, and a
- * worker that wakes late finds nothing to claim and has touched nothing. A run never waits for a worker that
- * has no tile.
+/* How a run works. The caller publishes the job (function, context) and then each worker's share of unclaimed
+ * tiles; whoever makes a share shorter by one owns a tile, and only an owner reads the job. Workers take the
+ * first tile of their own share or the last of another's. The caller returns when the number of unfinished
+ * tiles is zero, so no owner is left when it publishes the next job, and a worker that wakes late finds
+ * nothing to claim and has touched nothing. A run never waits for a worker that has no tile.
  *
  * Sleeping. Two futex words: `runs` counts runs and wakes workers, `unfinished` wakes the caller. Each
  * sleeper first announces itself and then lets the kernel compare the word; each waker first changes the word
@@ -37,18 +37,17 @@ struct worker {
     struct workers *workers;
     size_t index;
     pthread_t thread;
+    _Alignas(CACHE_LINE) _Atomic uint64_t unclaimed; /* of its share: see range_of() */
 };
 
 struct workers {
     /* The job: written by the caller between runs, read by owners of a tile. */
     workers_fn fn;
     void *context;
-    uint32_t tiles;
     bool spin;
     size_t count;    /* threads that run, the caller included */
     size_t capacity; /* of worker[] */
 
-    _Alignas(CACHE_LINE) _Atomic uint32_t unclaimed;
     _Alignas(CACHE_LINE) _Atomic uint32_t unfinished;
     _Atomic bool caller_sleeps;
     _Alignas(CACHE_LINE) _Atomic uint32_t runs;
@@ -86,24 +85,39 @@ static bool spin_until(_Atomic uint32_t *word, uint32_t value, bool wanted) {
     return false;
 }
 
-/* Claims one tile: *tile, or false when all are claimed. Tiles are given out in ascending order. The acquire
- * pairs with the release in publish(): the job that is read after a successful claim is the one whose tile
- * was claimed. */
-static bool claim(struct workers *w, uint32_t *tile) {
-    uint32_t left = atomic_load_explicit(&w->unclaimed, memory_order_relaxed);
-    while (left > 0)
-        if (atomic_compare_exchange_weak_explicit(&w->unclaimed, &left, left - 1, memory_order_acquire,
-                                                  memory_order_relaxed)) {
-            *tile = w->tiles - left;
+/* A range of tiles in one word, so that both ends change at once. */
+static uint64_t range_of(uint32_t first, uint32_t end) {
+    return (uint64_t)end << 32 | first;
+}
+
+/* Claims the first or the last tile of a worker's share; false when all are claimed. The acquire pairs with
+ * the release in publish(): the job that is read after a successful claim is the one whose tile was claimed.
+ */
+static bool claim_of(struct worker *owner, bool first, uint32_t *tile) {
+    uint64_t left = atomic_load_explicit(&owner->unclaimed, memory_order_relaxed);
+    for (;;) {
+        uint32_t begin = (uint32_t)left, end = (uint32_t)(left >> 32);
+        if (begin >= end) return false;
+        *tile = first ? begin : end - 1;
+        uint64_t rest = first ? range_of(begin + 1, end) : range_of(begin, end - 1);
+        if (atomic_compare_exchange_weak_explicit(&owner->unclaimed, &left, rest, memory_order_acquire,
+                                                  memory_order_relaxed))
             return true;
-        }
+    }
+}
+
+/* A tile of the worker's own share, else of the next one's that has any. */
+static bool claim(struct workers *w, size_t worker, uint32_t *tile) {
+    if (claim_of(&w->worker[worker], true, tile)) return true;
+    for (size_t i = 1; i < w->count; i++)
+        if (claim_of(&w->worker[(worker + i) % w->count], false, tile)) return true;
     return false;
 }
 
 /* Works until nothing is left to claim, and reports what it did at once. */
 static void work(struct workers *w, size_t worker) {
     uint32_t tile, done = 0;
-    for (; claim(w, &tile); done++) w->fn(w->context, tile, worker);
+    for (; claim(w, worker, &tile); done++) w->fn(w->context, tile, worker);
     if (done == 0) return;
     /* Release: what the tiles wrote is visible to the caller once it sees zero. */
     if (atomic_fetch_sub(&w->unfinished, done) != done) return;
@@ -137,12 +151,24 @@ static void announce(struct workers *w, uint32_t wanted) {
     if (sleepers > 0) futex_wake(&w->runs, wanted);
 }
 
+/* The caller has one of the first tiles even where there are fewer than workers. */
+struct workers_share workers_share(const struct workers *w, size_t tiles, size_t worker) {
+    uint64_t all = tiles;
+    return (struct workers_share){
+        .first = (all * worker + w->count - 1) / w->count,
+        .end = (all * (worker + 1) + w->count - 1) / w->count,
+    };
+}
+
 static void publish(struct workers *w, workers_fn fn, void *context, uint32_t tiles) {
     w->fn = fn;
     w->context = context;
-    w->tiles = tiles;
     atomic_store_explicit(&w->unfinished, tiles, memory_order_relaxed);
-    atomic_store_explicit(&w->unclaimed, tiles, memory_order_release);
+    for (size_t i = 0; i < w->count; i++) {
+        struct workers_share share = workers_share(w, tiles, i);
+        atomic_store_explicit(&w->worker[i].unclaimed, range_of((uint32_t)share.first, (uint32_t)share.end),
+                              memory_order_release);
+    }
     announce(w, tiles - 1);
 }
 
@@ -172,7 +198,8 @@ static void start_threads(struct workers *w, int *problem) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (*problem = 0; w->count < w->capacity; w->count++) {
         struct worker *worker = &w->worker[w->count];
-        *worker = (struct worker){.workers = w, .index = w->count};
+        worker->workers = w;
+        worker->index = w->count;
         *problem = pthread_create(&worker->thread, NULL, worker_main, worker);
         if (*problem) break;
         char name[16];

@@ -1,7 +1,8 @@
-/* Compute threads: made once, woken by futex after a short spin, given tiles from an atomic counter (never a
- * fixed share: on a small machine the event loop and the clients steal slices). The calling thread works too.
- * One caller at a time. Workers neither allocate nor lock; between runs they give their core up after a short
- * spin. */
+/* Compute threads: made once, woken by futex after a short spin. Each starts on a share of consecutive tiles
+ * of its own, so that what it reads goes on in memory; when that is done it takes tiles from the ends of the
+ * others' shares (on a small machine the event loop and the clients steal slices, so no share is fixed). The
+ * calling thread works too. One caller at a time. Workers neither allocate nor lock; between runs they give
+ * their core up after a short spin. */
 #pragma once
 
 #include <stddef.h>
@@ -26,6 +27,13 @@ size_t workers_count(const struct workers *w);
 /* Calls fn once for each tile 0 .. tiles-1, in any order on any worker, and returns when all are done; what
  * they wrote is then visible to the caller. At most 2^32 - 1 tiles. Not to be called from a tile. */
 void workers_run(struct workers *w, workers_fn fn, void *context, size_t tiles);
+
+/* Tiles [first, end), in ascending order, that a worker takes in a run of so many unless another is faster.
+ */
+struct workers_share {
+    size_t first, end;
+};
+struct workers_share workers_share(const struct workers *w, size_t tiles, size_t worker);
 
 /* Cores that this process may use: the affinity mask, cut by the CPU limit of the cgroup (v2, v1); at
  * least 1. */

@@ -170,6 +170,15 @@ static struct norm_output enter(struct forward *f, const struct packed_sublayer 
     return norm_run(f, &s->norm, f->branch, f->row_count);
 }
 
+void block_order(const struct forward *f, size_t index, const struct packed_linear **order) {
+    const struct packed_layer *layer = &f->model->layers[index];
+    bool parallel = f->description->residual != RESIDUAL_SEQUENTIAL;
+    order[0] = &layer->qkv;
+    order[parallel ? 1 : 2] = &layer->up;
+    order[parallel ? 2 : 1] = &layer->attention.exit;
+    order[3] = &layer->mlp.exit;
+}
+
 void block_run(struct forward *f, size_t index) {
     const struct packed_layer *layer = &f->model->layers[index];
     enum residual residual = f->description->residual;

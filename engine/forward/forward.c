@@ -98,6 +98,15 @@ static float *make_alibi(struct forward *f, struct error *e) {
     return table;
 }
 
+static bool make_order(struct forward *f, struct error *e) {
+    size_t layers = f->description->layers, count = layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
+    f->order = memory_aligned(count, sizeof *f->order, "step buffers", e);
+    if (!f->order) return false;
+    for (size_t i = 0; i < layers; i++) block_order(f, i, f->order + i * BLOCK_LINEARS);
+    head_order(f, f->order + layers * BLOCK_LINEARS);
+    return true;
+}
+
 static bool allocate(struct forward *f, struct error *e) {
     const struct model_description *d = f->description;
     size_t entries = f->limits.entries_max + 1;
@@ -112,7 +121,8 @@ static bool allocate(struct forward *f, struct error *e) {
     f->rows = memory_aligned(f->limits.rows_max, sizeof *f->rows, "step buffers", e);
     f->first_row = memory_aligned(entries, sizeof *f->first_row, "step buffers", e);
     f->attention_tile = memory_aligned(entries, sizeof *f->attention_tile, "step buffers", e);
-    return f->entry_scratch && f->frequencies && f->rows && f->first_row && f->attention_tile;
+    return f->entry_scratch && f->frequencies && f->rows && f->first_row && f->attention_tile &&
+           make_order(f, e);
 }
 
 enum status forward_create(const struct packed_model *model, const struct kv_pool *pool,
@@ -146,6 +156,7 @@ void forward_destroy(struct forward *f) {
     free(f->rows);
     free(f->first_row);
     free(f->attention_tile);
+    free(f->order);
     free(f);
 }
 
@@ -176,7 +187,7 @@ static void plan_rows(struct forward *f, const struct step_entry *entries, size_
     assert(count <= f->limits.entries_max);
     f->entries = entries;
     f->entry_count = count;
-    f->row_count = f->logit_count = 0;
+    f->row_count = f->logit_count = f->order_at = 0;
     for (size_t i = 0; i < count; i++) {
         const struct step_entry *entry = &entries[i];
         size_t end = entry->first_position + entry->count;

@@ -48,6 +48,11 @@ static struct norm_output final_norm(struct forward *f, size_t rows) {
     return norm_run(f, &f->model->final_norm, f->last, rows);
 }
 
+void head_order(const struct forward *f, const struct packed_linear **order) {
+    if (f->model->project_out.out) *order++ = &f->model->project_out;
+    *order = &f->model->head;
+}
+
 void head_run(struct forward *f) {
     const struct packed_model *m = f->model;
     size_t rows = gather(f, f->branch, f->last);

@@ -1,35 +1,88 @@
 /* Products of a step, spread over the workers in tiles; and the norms in front of them. */
+#include <assert.h>
+
 #include <cblas.h>
 
 #include "engine/forward/state.h"
 
-/* Panels that a tile takes: a few, so that one row still has independent chains and weights stream in long
- * runs, but enough tiles that no worker waits for another at the end. */
-#define TILE_PANELS_MAX  4
-#define TILES_PER_WORKER 4
+/* A product is cut into blocks of rows whose activations stay in a second level cache beside a few panels,
+ * and each block into runs of panels. Tiles go along the panels of a block, so that a worker's share is one
+ * stretch of the weights, which it streams; the smaller its tiles, the less one worker waits for another at
+ * the end. */
+#define BLOCK_BYTES      ((size_t)1 << 20)
+#define BLOCK_ROWS       64                 /* at least */
+#define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: to claim a tile costs something too */
+#define TILES_PER_WORKER 4                  /* more blocks of rows, where there are fewer */
 
-struct product {
-    const struct kernel_table *kernels;
-    enum weight_type type;
-    struct narrow_matmul matmul; /* of f32: only the rest */
-    size_t rows, panels, tile_panels;
+struct cut {
+    size_t panels, run_panels, runs, block_rows, tiles;
 };
 
-static void run_tile(void *context, size_t tile, size_t worker) {
-    (void)worker;
-    const struct product *p = context;
-    size_t first = tile * p->tile_panels, left = p->panels - first;
-    size_t count = left < p->tile_panels ? left : p->tile_panels;
-    if (p->type == WEIGHT_TYPE_F32)
-        p->kernels->matmul_f32(&p->matmul.rest, 0, p->rows, first, count);
-    else
-        p->kernels->matmul_narrow[p->type](&p->matmul, 0, p->rows, first, count);
+struct product {
+    const struct forward *forward;
+    const struct packed_linear *linear, *next; /* next: or NULL */
+    struct narrow_matmul matmul;               /* of f32: only the rest */
+    size_t rows;
+    struct cut cut, next_cut;
+};
+
+static size_t divide_up(size_t a, size_t b) {
+    return (a + b - 1) / b;
 }
 
-static size_t tile_panels(const struct forward *f, size_t panels) {
-    size_t share = panels / (workers_count(f->workers) * TILES_PER_WORKER);
-    if (share < 1) return 1;
-    return share < TILE_PANELS_MAX ? share : TILE_PANELS_MAX;
+static size_t lower(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static size_t higher(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static size_t row_bytes(const struct packed_linear *linear) {
+    return linear->type == WEIGHT_TYPE_F32 ? linear->in * sizeof(float)
+                                           : kernel_row_bytes(linear->type, linear->in);
+}
+
+static struct cut cut_of(const struct forward *f, const struct packed_linear *linear, size_t rows) {
+    const size_t tiles_min = workers_count(f->workers) * TILES_PER_WORKER;
+    struct cut cut = {.panels = kernel_panels(linear->out)};
+    cut.run_panels =
+        higher(1, lower(RUN_BYTES / kernel_panel_bytes(linear->type, linear->in), cut.panels / tiles_min));
+    cut.runs = divide_up(cut.panels, cut.run_panels);
+    size_t blocks = higher(divide_up(rows * row_bytes(linear), BLOCK_BYTES), divide_up(tiles_min, cut.runs));
+    blocks = higher(1, lower(blocks, rows / BLOCK_ROWS));
+    cut.block_rows = divide_up(divide_up(rows, blocks), KERNEL_LANES) * KERNEL_LANES;
+    cut.tiles = cut.runs * divide_up(rows, cut.block_rows);
+    return cut;
+}
+
+/* The first weights of a tile. */
+static const void *tile_weights(const struct packed_linear *linear, const struct cut *cut, size_t tile) {
+    size_t panel = tile % cut->runs * cut->run_panels;
+    return (const char *)linear->weights + panel * kernel_panel_bytes(linear->type, linear->in);
+}
+
+/* What the worker reads after a tile: the next of its share; behind it, its share of the next product. */
+static const void *weights_after(const struct product *p, size_t tile, size_t worker) {
+    const struct workers *w = p->forward->workers;
+    struct workers_share share = workers_share(w, p->cut.tiles, worker);
+    if (tile >= share.first && tile + 1 < share.end) return tile_weights(p->linear, &p->cut, tile + 1);
+    if (!p->next) return NULL;
+    return tile_weights(p->next, &p->next_cut, workers_share(w, p->next_cut.tiles, worker).first);
+}
+
+static void run_tile(void *context, size_t tile, size_t worker) {
+    const struct product *p = context;
+    const struct kernel_table *kernels = p->forward->kernels;
+    size_t panel = tile % p->cut.runs * p->cut.run_panels, row = tile / p->cut.runs * p->cut.block_rows;
+    size_t panels = lower(p->cut.panels - panel, p->cut.run_panels);
+    size_t rows = lower(p->rows - row, p->cut.block_rows);
+    struct narrow_matmul m = p->matmul;
+    m.rest.ahead = weights_after(p, tile, worker);
+    if (p->linear->type == WEIGHT_TYPE_F32)
+        kernels->matmul_f32(&m.rest, row, rows, panel, panels);
+    else
+        kernels->matmul_narrow[p->linear->type](&m, row, rows, panel, panels);
 }
 
 static struct matmul matmul_of(const struct linear_call *call) {
@@ -63,18 +116,19 @@ static void prepare_block(struct forward *f, size_t first, size_t count, const v
     f->kernels->prepare_rows[call->linear->type](&rows, first, count);
 }
 
-static void run_own(struct forward *f, const struct linear_call *call) {
+static void run_own(struct forward *f, const struct linear_call *call, const struct packed_linear *next) {
     const struct packed_linear *linear = call->linear;
     struct product p = {
-        .kernels = f->kernels,
-        .type = linear->type,
+        .forward = f,
+        .linear = linear,
+        .next = next,
         .rows = call->rows,
-        .panels = kernel_panels(linear->out),
         .matmul = {.rest = matmul_of(call), .x = (const unsigned char *)f->narrow, .panels = linear->weights},
+        .cut = cut_of(f, linear, call->rows),
     };
+    if (next) p.next_cut = cut_of(f, next, call->rows);
     if (linear->type != WEIGHT_TYPE_F32) forward_each_block(f, call->rows, prepare_block, call);
-    p.tile_panels = tile_panels(f, p.panels);
-    workers_run(f->workers, run_tile, &p, (p.panels + p.tile_panels - 1) / p.tile_panels);
+    workers_run(f->workers, run_tile, &p, p.cut.tiles);
 }
 
 struct finish_call {
@@ -99,8 +153,10 @@ static void run_openblas(struct forward *f, const struct linear_call *call) {
 }
 
 void linear_run(struct forward *f, const struct linear_call *call) {
+    assert(f->order[f->order_at] == call->linear);
+    const struct packed_linear *next = f->order[++f->order_at];
     if (f->model->matmul == MATMUL_OWN)
-        run_own(f, call);
+        run_own(f, call, next);
     else
         run_openblas(f, call);
 }

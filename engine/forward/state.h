@@ -44,11 +44,14 @@ struct forward {
     float *alibi;          /* [heads, context] or NULL */
     size_t alibi_last;     /* as in struct attention */
     double *frequencies;   /* [entries, rotary pairs] */
+    /* The linears of a step as they run, then NULL: the weights of the next are asked for ahead of time. */
+    const struct packed_linear **order;
     float *memory;
 
     /* the step at hand */
     const struct step_entry *entries;
     size_t entry_count, row_count, logit_count;
+    size_t order_at;         /* of the linear that runs next */
     struct row_origin *rows; /* [rows_max] */
     size_t *first_row;       /* [entries_max + 1]: of each entry */
     size_t *attention_tile;  /* [entries_max + 1]: first tile of each entry */
@@ -59,7 +62,7 @@ typedef void (*forward_rows_fn)(struct forward *f, size_t first, size_t count, c
                                 size_t worker);
 void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, const void *context);
 
-/* out = activation(scale * x W' + bias) + residual, over all workers. */
+/* out = activation(scale * x W' + bias) + residual, over all workers; in the order of forward->order. */
 struct linear_call {
     const struct packed_linear *linear;
     const float *x;
@@ -86,6 +89,9 @@ void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x
 
 /* The head runs only for the rows that were asked for. */
 void head_run(struct forward *f);
+/* Its linears as they run: at most HEAD_LINEARS. */
+#define HEAD_LINEARS 2
+void head_order(const struct forward *f, const struct packed_linear **order);
 
 /* Main branch from the tokens of the step. */
 void entry_run(struct forward *f);
@@ -100,3 +106,6 @@ void attention_run(struct forward *f, size_t layer);
 void attention_plan(struct forward *f);
 
 void block_run(struct forward *f, size_t layer);
+/* Its linears as they run. */
+#define BLOCK_LINEARS 4
+void block_order(const struct forward *f, size_t layer, const struct packed_linear **order);

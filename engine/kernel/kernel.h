@@ -54,6 +54,8 @@ struct matmul {
     size_t residual_stride;
     float *out; /* [rows, n]; nothing beyond column n is written */
     size_t out_stride;
+    const void *ahead; /* what this thread will most likely read after the tile's panels, another panel: it
+                          may be prefetched, never read; or NULL */
 };
 
 /* ---- weights narrower than f32 ----

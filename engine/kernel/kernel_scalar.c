@@ -12,7 +12,8 @@
 #include "engine/kernel/rows.h"
 
 static void product_add(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                        float (*sums)[KERNEL_PANEL]) {
+                        float (*sums)[KERNEL_PANEL], const struct product_ahead *ahead) {
+    (void)ahead;
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < k; i++)
             for (size_t n = 0; n < KERNEL_PANEL; n++)
