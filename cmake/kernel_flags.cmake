@@ -12,6 +12,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     COMPILE_OPTIONS "${avx512_flags};-mavx512vnni")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avx512bf16.c PROPERTIES
     COMPILE_OPTIONS "${avx512_flags};-mavx512bf16")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_amx.c PROPERTIES
+    COMPILE_OPTIONS "${avx512_flags};-mavx512bf16;-mamx-tile;-mamx-int8;-mamx-bf16")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   # gcc's scheduling ahead of the allocation of registers runs out of them.
   set(neon_flags "$<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>")

@@ -4,12 +4,16 @@
 #include "engine/kernel/vector_math.h"
 
 /* Up to sixteen sums of a row, from column n on: scale, bias, activation, residual. */
-VECTOR_INLINE void product_finish(const struct matmul *m, size_t row, size_t n, const float *sums) {
-    size_t lanes = m->n - n < KERNEL_LANES ? m->n - n : KERNEL_LANES;
-    struct vector v = vector_load_first(sums, lanes);
+VECTOR_INLINE void product_finish_lanes(const struct matmul *m, size_t row, size_t n, size_t lanes,
+                                        struct vector v) {
     if (m->row_scale) v = vector_multiply(v, vector_splat(m->row_scale[row]));
     if (m->bias) v = vector_add(v, vector_load_first(m->bias + n, lanes));
     v = vector_activate(m->activation, v);
     if (m->residual) v = vector_add(v, vector_load_first(m->residual + row * m->residual_stride + n, lanes));
     vector_store_first(m->out + row * m->out_stride + n, v, lanes);
+}
+
+VECTOR_INLINE void product_finish(const struct matmul *m, size_t row, size_t n, const float *sums) {
+    size_t lanes = m->n - n < KERNEL_LANES ? m->n - n : KERNEL_LANES;
+    product_finish_lanes(m, row, n, lanes, vector_load_first(sums, lanes));
 }

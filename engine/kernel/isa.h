@@ -19,6 +19,7 @@ const struct kernel_table *kernel_avx512(void);
 const struct kernel_table *kernel_avxvnni(void);
 const struct kernel_table *kernel_avx512vnni(void);
 const struct kernel_table *kernel_avx512bf16(void);
+const struct kernel_table *kernel_amx(void);
 
 /* What narrow_*.c give to the tables. */
 typedef void kernel_prepare_fn(const struct narrow_rows *rows, size_t row_first, size_t row_count);
@@ -26,8 +27,10 @@ typedef void kernel_narrow_fn(const struct narrow_matmul *m, size_t row_first, s
                               size_t panel_first, size_t panel_count);
 
 kernel_prepare_fn prepare_bf16_scalar, prepare_int8_scalar, prepare_bf16_avx2, prepare_int8_avx2,
-    prepare_bf16_avx512, prepare_int8_avx512, prepare_bf16_avx512bf16, prepare_bf16_neon, prepare_int8_neon;
+    prepare_bf16_avx512, prepare_int8_avx512, prepare_bf16_avx512bf16, prepare_bf16_neon, prepare_int8_neon,
+    prepare_bf16_amx;
 kernel_narrow_fn matmul_bf16_scalar, matmul_int8_scalar, matmul_int4_scalar, matmul_bf16_avx2,
     matmul_int8_avx2, matmul_int4_avx2, matmul_bf16_avx512, matmul_int8_avx512, matmul_int4_avx512,
     matmul_int8_avx512vnni, matmul_int4_avx512vnni, matmul_bf16_avx512bf16, matmul_int8_avxvnni,
-    matmul_int4_avxvnni, matmul_bf16_neon, matmul_int8_neon, matmul_int4_neon;
+    matmul_int4_avxvnni, matmul_bf16_neon, matmul_int8_neon, matmul_int4_neon, matmul_bf16_amx,
+    matmul_int8_amx, matmul_int4_amx;

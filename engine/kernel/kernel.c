@@ -12,12 +12,21 @@ enum level { LEVEL_SCALAR, LEVEL_NEON, LEVEL_AVX2, LEVEL_AVX512, LEVEL_AVX512_VN
 #if defined(__x86_64__)
 #include <cpuid.h>
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #ifndef bit_AMX_BF16 /* clang 14 */
 #define bit_AMX_BF16 (1u << 22)
+#define bit_AMX_TILE (1u << 24)
+#define bit_AMX_INT8 (1u << 25)
 #endif
 
 #define XCR0_SSE_AVX 0x06u /* xmm, upper halves of ymm */
 #define XCR0_AVX512  0xe6u /* and the mask registers, upper halves of zmm, zmm 16 to 31 */
+#define XCR0_TILES   0x60000u
+/* arch_prctl(2): the system saves the state of tiles only for a process that has asked. */
+#define ARCH_REQ_XCOMP_PERM 0x1023
+#define XFEATURE_TILE_DATA  18
 
 static unsigned extended_state(void) {
     unsigned low, high;
@@ -51,9 +60,22 @@ static bool has_avx_vnni(void) {
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & bit_AVXVNNI;
 }
+
+/* Asks the system too; threads have what the process was given. */
+static bool has_amx(void) {
+    unsigned a, b, c, d;
+    const unsigned tiles = bit_AMX_TILE | bit_AMX_INT8 | bit_AMX_BF16;
+    return detect_level() == LEVEL_AVX512_BF16 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (d & tiles) == tiles && (extended_state() & XCR0_TILES) == XCR0_TILES &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILE_DATA) == 0;
+}
 #else
 static bool has_fast_bf16(void) {
     return true;
+}
+
+static bool has_amx(void) {
+    return false;
 }
 
 static bool has_avx_vnni(void) {
@@ -85,6 +107,7 @@ size_t kernel_available(const struct kernel_table *tables[8]) {
     if (bf16 && !bf16_last) tables[count++] = kernel_avx512bf16();
     if (level >= LEVEL_AVX512_VNNI && kernel_avx512vnni()) tables[count++] = kernel_avx512vnni();
     if (bf16_last) tables[count++] = kernel_avx512bf16();
+    if (has_amx() && kernel_amx()) tables[count++] = kernel_amx();
     return count;
 }
 
@@ -111,6 +134,9 @@ enum status kernel_select(const char *forced, const struct kernel_table **out, s
 const char *kernel_features(void) {
     switch (detect_level()) {
     case LEVEL_AVX512_BF16:
+        if (has_amx())
+            return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16 "
+                   "amx_tile amx_int8 amx_bf16";
         return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16";
     case LEVEL_AVX512_VNNI:
         return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512_vnni";

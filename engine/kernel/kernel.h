@@ -63,20 +63,22 @@ struct matmul {
  * with zeros to a multiple of KERNEL_NARROW_K in both, so that no loop has a tail.
  *
  *   bf16  Both sides rounded to nearest even; magnitudes below 2^-56 count as 0, so that every product is a
- *         multiple of the smallest normal float and no sum is ever subnormal (the instruction for bf16
- *         flushes those). One chain of fused multiply-adds from 0 over pairs of k, the odd one first:
- *         s = fma(x[k+1], w[k+1], s), then s = fma(x[k], w[k], s), for k = 0, 2, 4, ...
+ *         multiple of the smallest normal float and no sum is ever subnormal (the instructions for bf16 flush
+ *         those). k goes in blocks of KERNEL_BF16_BLOCK, ascending, from s = 0: in a block the products of
+ *         even k are one chain of fused multiply-adds from 0, ascending, those of odd k another, and
+ *         s = s + (even + odd). It is what the instruction for tiles of bf16 (TDPBF16PS) computes.
  *   int8  A row of weights has one scale, a row of activations another: q = round(x * (127 / largest |x|)),
- * to nearest even. The sum of products of integers is exact; the result is (float)sum * weight scale *
- * activation scale. int4  Activations as for int8; weights have a scale for each KERNEL_GROUP of k. Sums are
- * exact in a group; s = fma((float)sum, scale of the group, s) over the groups, ascending, from 0; s *
+ *         to nearest even. The sum of products of integers is exact; the result is (float)sum * weight scale
+ * * activation scale. int4  Activations as for int8; weights have a scale for each KERNEL_GROUP of k. Sums
+ * are exact in a group; s = fma((float)sum, scale of the group, s) over the groups, ascending, from 0; s *
  * activation scale.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
 enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };
 
-#define KERNEL_NARROW_K 64 /* k is padded to a multiple of this */
-#define KERNEL_GROUP    32 /* of k: int4 weights that share a scale */
+#define KERNEL_NARROW_K   64 /* k is padded to a multiple of this */
+#define KERNEL_GROUP      32 /* of k: int4 weights that share a scale */
+#define KERNEL_BF16_BLOCK 32 /* of k: bf16 products that are summed apart */
 /* Beyond this k the integer sums of int8 could overflow: |sum| <= 127 * 127 * k. */
 #define KERNEL_INT8_K_MAX 131072
 
@@ -181,7 +183,8 @@ struct attention {
 };
 
 struct kernel_table {
-    const char *name; /* "scalar", "neon", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16" */
+    const char *name; /* "scalar", "neon", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16",
+                       * "amx" */
 
     /* The tile of rows [row_first, +row_count) and panels [panel_first, +panel_count). */
     void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,

@@ -106,6 +106,16 @@ const struct kernel_table *kernel_avx512bf16(void) {
     };
     return &table;
 }
+
+const struct kernel_table *kernel_amx(void) {
+    static const struct kernel_table table = {
+        .name = "amx",
+        .prepare_rows = {NULL, prepare_bf16_amx, prepare_int8_avx512, prepare_int8_avx512},
+        .matmul_narrow = {NULL, matmul_bf16_amx, matmul_int8_amx, matmul_int4_amx},
+        COMMON,
+    };
+    return &table;
+}
 #else
 const struct kernel_table *kernel_avx512(void) {
     return NULL;
@@ -114,6 +124,9 @@ const struct kernel_table *kernel_avx512vnni(void) {
     return NULL;
 }
 const struct kernel_table *kernel_avx512bf16(void) {
+    return NULL;
+}
+const struct kernel_table *kernel_amx(void) {
     return NULL;
 }
 #endif

@@ -107,14 +107,18 @@ VECTOR_INLINE void narrow_round(const struct narrow_rows *rows, size_t row_first
 typedef void narrow_tile_fn(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
                             size_t padded, float (*sums)[KERNEL_PANEL]);
 
+/* Up to sixteen sums of a row, weight scales included, from column n on. */
+VECTOR_INLINE void narrow_finish(const struct narrow_matmul *m, size_t row, size_t n, float scale,
+                                 struct vector sums) {
+    const size_t lanes = m->rest.n - n < KERNEL_LANES ? m->rest.n - n : KERNEL_LANES;
+    product_finish_lanes(&m->rest, row, n, lanes, vector_multiply(sums, vector_splat(scale)));
+}
+
 VECTOR_INLINE void narrow_finish_row(const struct narrow_matmul *m, size_t row, size_t panel, float scale,
                                      const float *sums) {
     const size_t first = panel * KERNEL_PANEL;
-    for (size_t c = 0; c < KERNEL_PANEL && first + c < m->rest.n; c += KERNEL_LANES) {
-        _Alignas(KERNEL_ALIGN) float scaled[KERNEL_LANES];
-        vector_store(scaled, vector_multiply(vector_load(sums + c), vector_splat(scale)));
-        product_finish(&m->rest, row, first + c, scaled);
-    }
+    for (size_t c = 0; c < KERNEL_PANEL && first + c < m->rest.n; c += KERNEL_LANES)
+        narrow_finish(m, row, first + c, scale, vector_load(sums + c));
 }
 
 /* Panels outside, rows inside: a panel comes from memory once, and from a cache after. */

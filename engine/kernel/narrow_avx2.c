@@ -50,29 +50,48 @@ VECTOR_INLINE __m256i splat_bytes(const unsigned char *from) {
     return _mm256_set1_epi32(four);
 }
 
-/* rows is a constant where this is inlined. */
-VECTOR_INLINE void add_bf16(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                            size_t padded, float (*sums)[KERNEL_PANEL], size_t column) {
-    __m256 sum[NARROW_ROWS][HALF_VECTORS];
+enum parity { EVEN, ODD };
+
+/* The weights of even or of odd k among eight pairs, as floats. */
+VECTOR_INLINE __m256 widen_half(__m256i pairs, enum parity parity) {
+    return _mm256_castsi256_ps(parity == ODD ? _mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000u))
+                                             : _mm256_slli_epi32(pairs, 16));
+}
+
+/* The chains of even or of odd k of one block. rows is a constant where this is inlined, here and below. */
+VECTOR_INLINE void chain_bf16(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              enum parity parity, __m256 (*chain)[HALF_VECTORS]) {
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, HALF_VECTORS) sum[r][v] = _mm256_setzero_ps();
+        KERNEL_EACH (v, HALF_VECTORS) chain[r][v] = _mm256_setzero_ps();
     }
-    w += column * 4;
-    for (size_t k = 0; k < padded; k += 2, w += KERNEL_PANEL * 4) {
+    for (size_t k = parity; k < KERNEL_BF16_BLOCK; k += 2, w += KERNEL_PANEL * 4) {
         KERNEL_EACH (v, HALF_VECTORS) {
-            const __m256i pair = load_bytes(w + v * 32);
-            const __m256 even = _mm256_castsi256_ps(_mm256_slli_epi32(pair, 16));
-            const __m256 odd =
-                _mm256_castsi256_ps(_mm256_and_si256(pair, _mm256_set1_epi32((int)0xffff0000u)));
+            const __m256 weight = widen_half(load_bytes(w + v * 32), parity);
             KERNEL_EACH (r, rows) {
                 const float *value = (const float *)(const void *)(x + r * row_bytes) + k;
-                sum[r][v] = _mm256_fmadd_ps(_mm256_set1_ps(value[1]), odd, sum[r][v]);
-                sum[r][v] = _mm256_fmadd_ps(_mm256_set1_ps(value[0]), even, sum[r][v]);
+                chain[r][v] = _mm256_fmadd_ps(_mm256_set1_ps(*value), weight, chain[r][v]);
             }
         }
     }
+}
+
+VECTOR_INLINE void add_bf16(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                            size_t padded, float (*sums)[KERNEL_PANEL], size_t column) {
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, HALF_VECTORS) _mm256_storeu_ps(&sums[r][column + v * 8], sum[r][v]);
+        KERNEL_EACH (v, HALF_VECTORS) _mm256_storeu_ps(&sums[r][column + v * 8], _mm256_setzero_ps());
+    }
+    w += column * 4;
+    for (size_t k = 0; k < padded; k += KERNEL_BF16_BLOCK) {
+        __m256 even[NARROW_ROWS][HALF_VECTORS], odd[NARROW_ROWS][HALF_VECTORS];
+        chain_bf16(x + k * sizeof(float), row_bytes, rows, w + k * KERNEL_PANEL * 2, EVEN, even);
+        chain_bf16(x + k * sizeof(float), row_bytes, rows, w + k * KERNEL_PANEL * 2, ODD, odd);
+        KERNEL_EACH (r, rows) {
+            KERNEL_EACH (v, HALF_VECTORS) {
+                float *to = &sums[r][column + v * 8];
+                _mm256_storeu_ps(to,
+                                 _mm256_add_ps(_mm256_loadu_ps(to), _mm256_add_ps(even[r][v], odd[r][v])));
+            }
+        }
     }
 }
 

@@ -26,35 +26,48 @@ void prepare_bf16_avx512(const struct narrow_rows *rows, size_t row_first, size_
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 
-/* rows is a constant where this is inlined, here and below. */
+enum parity { EVEN, ODD };
+
+/* The weights of even or of odd k among sixteen pairs, as floats. */
+VECTOR_INLINE struct vector widen_half(__m512i pairs, enum parity parity) {
+    return (struct vector){
+        _mm512_castsi512_ps(parity == ODD ? _mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000u))
+                                          : _mm512_slli_epi32(pairs, 16))};
+}
+
+/* The chains of even or of odd k of one block. rows is a constant where this is inlined, here and below. */
+VECTOR_INLINE void chain_bf16(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              enum parity parity, struct vector (*chain)[PANEL_VECTORS]) {
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) chain[r][v] = vector_splat(0.0f);
+    }
+    for (size_t k = parity; k < KERNEL_BF16_BLOCK; k += 2, w += KERNEL_PANEL * 4) {
+        struct vector weight[PANEL_VECTORS];
+        KERNEL_EACH (v, PANEL_VECTORS) {
+            if (parity == EVEN) prefetch_bytes(w + v * 64);
+            weight[v] = widen_half(load_bytes(w + v * 64), parity);
+        }
+        KERNEL_EACH (r, rows) {
+            const float *value = (const float *)(const void *)(x + r * row_bytes) + k;
+            const struct vector splat = vector_splat(*value);
+            KERNEL_EACH (v, PANEL_VECTORS) chain[r][v] = vector_fma(splat, weight[v], chain[r][v]);
+        }
+    }
+}
+
 VECTOR_INLINE void add_bf16(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
                             size_t padded, float (*sums)[KERNEL_PANEL]) {
-    struct vector sum[NARROW_ROWS][PANEL_VECTORS], even[PANEL_VECTORS], odd[PANEL_VECTORS];
-    const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
-    KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = vector_splat(0.0f);
-    }
-    for (size_t k = 0; k < padded; k += 2, w += KERNEL_PANEL * 4) {
-        KERNEL_EACH (v, PANEL_VECTORS) {
-            prefetch_bytes(w + v * 64);
-            const __m512i pair = load_bytes(w + v * 64);
-            odd[v].lanes = _mm512_castsi512_ps(_mm512_and_si512(pair, upper));
-        }
+    memset(sums, 0, rows * sizeof sums[0]);
+    for (size_t k = 0; k < padded; k += KERNEL_BF16_BLOCK) {
+        struct vector even[NARROW_ROWS][PANEL_VECTORS], odd[NARROW_ROWS][PANEL_VECTORS];
+        chain_bf16(x + k * sizeof(float), row_bytes, rows, w + k * KERNEL_PANEL * 2, EVEN, even);
+        chain_bf16(x + k * sizeof(float), row_bytes, rows, w + k * KERNEL_PANEL * 2, ODD, odd);
         KERNEL_EACH (r, rows) {
-            const float *value = (const float *)(const void *)(x + r * row_bytes) + k;
-            const struct vector second = vector_splat(value[1]);
-            KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = vector_fma(second, odd[v], sum[r][v]);
+            KERNEL_EACH (v, PANEL_VECTORS) {
+                float *to = sums[r] + v * KERNEL_LANES;
+                vector_store(to, vector_add(vector_load(to), vector_add(even[r][v], odd[r][v])));
+            }
         }
-        KERNEL_EACH (v, PANEL_VECTORS)
-            even[v].lanes = _mm512_castsi512_ps(_mm512_slli_epi32(load_bytes(w + v * 64), 16));
-        KERNEL_EACH (r, rows) {
-            const float *value = (const float *)(const void *)(x + r * row_bytes) + k;
-            const struct vector first = vector_splat(value[0]);
-            KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = vector_fma(first, even[v], sum[r][v]);
-        }
-    }
-    KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, PANEL_VECTORS) vector_store(sums[r] + v * KERNEL_LANES, sum[r][v]);
     }
 }
 

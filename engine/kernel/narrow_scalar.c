@@ -32,12 +32,17 @@ static void tile_bf16(const unsigned char *row, size_t row_bytes, size_t rows, c
     (void)row_bytes, (void)rows;
     const float *x = (const float *)(const void *)row;
     const uint16_t *w = (const uint16_t *)(const void *)panel;
-    for (size_t n = 0; n < KERNEL_PANEL; n++) sums[0][n] = 0.0f;
-    for (size_t k = 0; k < padded; k += 2, w += 2 * KERNEL_PANEL)
-        for (size_t n = 0; n < KERNEL_PANEL; n++) {
-            float sum = fmaf(x[k + 1], kernel_bf16_to_float(w[2 * n + 1]), sums[0][n]);
-            sums[0][n] = fmaf(x[k], kernel_bf16_to_float(w[2 * n]), sum);
+    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+        sums[0][n] = 0.0f;
+        for (size_t block = 0; block < padded; block += KERNEL_BF16_BLOCK) {
+            float chain[2] = {0.0f, 0.0f}; /* even, odd */
+            for (size_t k = block; k < block + KERNEL_BF16_BLOCK; k++) {
+                uint16_t weight = w[(k / 2 * KERNEL_PANEL + n) * 2 + k % 2];
+                chain[k % 2] = fmaf(x[k], kernel_bf16_to_float(weight), chain[k % 2]);
+            }
+            sums[0][n] += chain[0] + chain[1];
         }
+    }
 }
 
 static void tile_int8(const unsigned char *row, size_t row_bytes, size_t rows, const unsigned char *panel,

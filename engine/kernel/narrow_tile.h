@@ -8,7 +8,7 @@
 
 #define PANEL_VECTORS (KERNEL_PANEL / KERNEL_LANES)
 /* How far ahead weights are asked for, in bytes; without it a few rows reach half of the memory's speed. */
-#define PREFETCH_AHEAD 6144
+#define PREFETCH_AHEAD 3072
 
 VECTOR_INLINE __m512i load_bytes(const unsigned char *from) {
     return _mm512_loadu_si512((const void *)from);

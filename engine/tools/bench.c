@@ -132,7 +132,8 @@ static double products_per_f32(const struct bench_model *m, enum weight_type typ
     static const struct {
         const char *isa;
         double bf16, integers;
-    } rates[] = {{"neon", 1, 4}, {"avxvnni", 1, 4}, {"avx512vnni", 1, 4}, {"avx512bf16", 2, 4}};
+    } rates[] = {
+        {"neon", 1, 4}, {"avxvnni", 1, 4}, {"avx512vnni", 1, 4}, {"avx512bf16", 2, 4}, {"amx", 16, 32}};
     if (type == WEIGHT_TYPE_F32) return 1;
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         if (strcmp(m->kernels->name, rates[i].isa) == 0)
