@@ -16,6 +16,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import time
 
 import prepare
 import programs
@@ -128,9 +129,10 @@ def measure_round(results, ours, peers, settings, options):
                 continue
             # Our own steps need no setting: one way for all groups.
             chosen = settings.get((program.name, weights)) or {item.group: None for item in TRIAL_WORKS}
+            started = time.monotonic()
             for row, rate in measure_program(program, weights, chosen, options.repetitions).items():
                 results.add(row, weights, program.name, rate)
-            say(f"  {program.name} {program.types[weights]}")
+            say(f"  {program.name} {program.types[weights]}: {time.monotonic() - started:.0f} s")
 
 
 def measure_http(results, ours, llama, settings, seed):
@@ -179,7 +181,8 @@ def facts(ours, llama, cache, options, settings):
 
 
 def headline(told):
-    return (f"{told['cpu']}, {told['threads']} threads, {told['date']}, `{told['command']}`, medians of {told['rounds']} rounds; "
+    rounds = "one round" if told["rounds"] == 1 else f"medians of {told['rounds']} rounds"
+    return (f"{told['cpu']}, {told['threads']} threads, {told['date']}, `{told['command']}`, {rounds}; "
             f"prenormd {told['prenormd']['commit']}, llama.cpp {told['llama.cpp'].get('commit', '')} "
             f"({told['llama.cpp']['llama-cpp-python']}), CTranslate2 {told['CTranslate2']['version']}:")
 
@@ -199,23 +202,24 @@ def parse_options():
                                      epilog="The first run downloads and builds the peers; that takes about fifteen minutes.")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "prenormd", help="default: %(default)s")
     parser.add_argument("--cache", type=pathlib.Path, default=cache, help="where the peers are made and kept (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, help="default: 3")
-    parser.add_argument("--repetitions", type=int, help="of each work of a peer in a round, of which the median counts (default: 3)")
+    parser.add_argument("--rounds", type=int, help="default: 3, with --quick 1")
+    parser.add_argument("--repetitions", type=int, default=1,
+                        help="of each work of a peer in a round, of which the median counts (default: %(default)s)")
     parser.add_argument("--weights", type=weight_list, default=list(WEIGHTS), help="default: " + ",".join(WEIGHTS))
     parser.add_argument("--threads", type=int, default=default_threads(), help="of each program (default: cores, %(default)s)")
     parser.add_argument("--json", type=pathlib.Path, help="file for all figures (default: results.json in the cache)")
     parser.add_argument("--run-with", type=shlex.split, default=[], metavar="COMMAND",
                         help="starts each measured program, for example 'taskset -c 2,3'")
-    parser.add_argument("--quick", action="store_true", help="one round of one repetition, with the peers' first settings")
+    parser.add_argument("--quick", action="store_true", help="one round, with the peers' first settings")
     parser.add_argument("--prepare-only", action="store_true", help="download, build and convert; measure nothing")
     parser.add_argument("--no-http", action="store_true", help="leave the servers out")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)
-    options.repetitions = options.repetitions or (1 if options.quick else 3)
     return options
 
 
 def compare(options, cache):
+    started = time.monotonic()
     machine = programs.Machine(options.threads, options.run_with)
     ours, llama = programs.Prenorm(machine, cache, options.program.resolve()), programs.LlamaCpp(machine, cache)
     peers = (llama, programs.CTranslate2(machine, cache))
@@ -231,7 +235,7 @@ def compare(options, cache):
     file = options.json or cache.folder / "results.json"
     file.write_text(json.dumps({**told, "results": results.as_list()}, indent=1))
     print(headline(told) + "\n\n" + table(results, ours, peers, options.weights))
-    say(f"all figures: {file}")
+    say(f"all figures: {file}; measured in {time.monotonic() - started:.0f} s")
 
 
 def main():

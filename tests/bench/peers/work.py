@@ -19,7 +19,9 @@ class Work:
     @property
     def group(self):
         """Works for which the same setting of a peer is best."""
-        return self.kind if self.batch == 1 else "batch"
+        if self.batch == 1:
+            return self.kind
+        return "batch" if self.context < 512 else "long batch"
 
 
 # As in server/cmd_bench.c: the same steps from the same context, so that every program attends to the same number of positions.
@@ -36,4 +38,4 @@ WORKS = (
 )
 
 # One of each group, to try settings with.
-TRIAL_WORKS = (WORKS[0], WORKS[2], WORKS[5])
+TRIAL_WORKS = (WORKS[0], WORKS[2], WORKS[5], WORKS[8])
