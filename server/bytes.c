@@ -48,6 +48,16 @@ void bytes_format(struct bytes *b, const char *format, ...) {
     va_end(args);
 }
 
+void bytes_integer(struct bytes *b, int64_t value) {
+    char digits[20]; /* of INT64_MIN with its sign */
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do digits[--at] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0) digits[--at] = '-';
+    bytes_append(b, digits + at, sizeof digits - at);
+}
+
 void bytes_append_bytes(struct bytes *b, const struct bytes *other) {
     if (other->failed) b->failed = true;
     bytes_append(b, other->data, other->length);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct bytes {
     char *data; /* not NUL-terminated; NULL while empty */
@@ -16,6 +17,8 @@ void bytes_deinit(struct bytes *b);
 void bytes_append(struct bytes *b, const void *data, size_t length);
 void bytes_text(struct bytes *b, const char *text);
 void bytes_format(struct bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* In decimal: much cheaper than bytes_format, for what is written with every token. */
+void bytes_integer(struct bytes *b, int64_t value);
 void bytes_append_bytes(struct bytes *b, const struct bytes *other);
 
 /* Forgets the content, keeps the storage. */

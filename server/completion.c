@@ -58,6 +58,7 @@ void completion_destroy(struct completion *c) {
     completion_release(c);
     for (size_t i = 0; i < c->prompt_count; i++) prompt_deinit(&c->prompts[i]);
     free(c->prompts);
+    bytes_deinit(&c->head);
     api_params_deinit(&c->params);
     free(c);
 }

@@ -52,6 +52,7 @@ struct completion {
     char id[48];
     time_t created;
     const char *model, *fingerprint; /* borrowed from the service */
+    struct bytes head;               /* of every chunk, once one has been written */
     const struct engine *engine;     /* for the text of tokens */
     bool stalled;                    /* events were left untaken for want of room in the reply */
     struct api_error failure;        /* kind API_OK: none */
@@ -88,7 +89,7 @@ bool completion_has_chunk(const struct prompt *p, const struct choice *choice);
 void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *choice);
 
 /* The last chunk when usage is asked for. */
-void completion_write_usage_chunk(struct bytes *out, const struct completion *c);
+void completion_write_usage_chunk(struct bytes *out, struct completion *c);
 
 /* ---- prompts (api_prompt.c) ---------------------------------------------------------------------------- */
 

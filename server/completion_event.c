@@ -72,7 +72,7 @@ static size_t write_logprobs(struct logprob_buffers to, const struct engine *eng
         bytes_text(to.token_logprobs, "null");
         bytes_text(to.top_logprobs, "null");
     }
-    bytes_format(to.text_offsets, "%zu", offset);
+    bytes_integer(to.text_offsets, (int64_t)offset);
     return length >= 6 && memcmp(token, "bytes:", 6) == 0 ? 0 : json_text_characters(token, length);
 }
 
@@ -148,7 +148,7 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
     choice->next_offset = offset_after(params, choice, own);
     if (params->return_token_ids) {
         json_write_separator(&choice->token_ids);
-        bytes_format(&choice->token_ids, "%d", (int)event->id);
+        bytes_integer(&choice->token_ids, event->id);
     }
 }
 

@@ -7,14 +7,22 @@
 #include "server/completion.h"
 #include "server/json_write.h"
 
-static void write_head(struct bytes *out, const struct completion *c) {
+static void make_head(struct bytes *out, const struct completion *c) {
     bytes_text(out, "{\"id\":");
     json_write_text(out, c->id);
-    bytes_format(out, ",\"object\":\"text_completion\",\"created\":%lld,\"model\":", (long long)c->created);
+    bytes_text(out, ",\"object\":\"text_completion\",\"created\":");
+    bytes_integer(out, c->created);
+    bytes_text(out, ",\"model\":");
     json_write_text(out, c->model);
     bytes_text(out, ",\"system_fingerprint\":");
     json_write_text(out, c->fingerprint);
     bytes_text(out, ",\"choices\":[");
+}
+
+/* The same for every chunk of a stream. */
+static void write_head(struct bytes *out, struct completion *c) {
+    if (!c->head.length) make_head(&c->head, c);
+    bytes_append_bytes(out, &c->head);
 }
 
 static void write_usage(struct bytes *out, const struct completion *c) {
@@ -34,7 +42,9 @@ static void write_usage(struct bytes *out, const struct completion *c) {
 /* The elements of the prompt, which every choice begins with when it echoes it, and those of the choice. */
 static void write_array(struct bytes *out, const char *name, const struct bytes *of_prompt,
                         struct bytes *elements) {
-    bytes_format(out, "\"%s\":[", name);
+    bytes_text(out, "\"");
+    bytes_text(out, name);
+    bytes_text(out, "\":[");
     if (of_prompt) bytes_append_bytes(out, of_prompt);
     if (elements->length) json_write_separator(out);
     bytes_append_bytes(out, elements);
@@ -67,7 +77,7 @@ static void write_stop_reason(struct bytes *out, const struct api_params *params
     }
     for (size_t i = 0; i < params->stop_token_count; i++)
         if (choice->stop_token >= 0 && params->stop_tokens[i] == choice->stop_token) {
-            bytes_format(out, "%d", (int)choice->stop_token);
+            bytes_integer(out, choice->stop_token);
             return;
         }
     bytes_text(out, "null");
@@ -97,7 +107,9 @@ static void write_token_ids(struct bytes *out, const struct prompt *p, struct ch
 static void write_choice(struct bytes *out, struct prompt *p, struct choice *choice, size_t index) {
     bool with_prompt = !choice->written;
     const struct api_params *params = &p->completion->params;
-    bytes_format(out, "{\"index\":%zu,\"text\":", index);
+    bytes_text(out, "{\"index\":");
+    bytes_integer(out, (int64_t)index);
+    bytes_text(out, ",\"text\":");
     json_write_string(out, choice->text.data, choice->text.length);
     bytes_clear(&choice->text);
     bytes_text(out, ",\"logprobs\":");
@@ -164,7 +176,7 @@ bool completion_has_chunk(const struct prompt *p, const struct choice *choice) {
 }
 
 void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *choice) {
-    const struct completion *c = p->completion;
+    struct completion *c = p->completion;
     if (choice_failed(choice)) out->failed = true;
     write_head(out, c);
     size_t index = p->index * (size_t)c->params.n + (size_t)(choice - p->choices);
@@ -172,7 +184,7 @@ void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *
     bytes_text(out, c->params.include_usage ? "],\"usage\":null}" : "]}");
 }
 
-void completion_write_usage_chunk(struct bytes *out, const struct completion *c) {
+void completion_write_usage_chunk(struct bytes *out, struct completion *c) {
     write_head(out, c);
     bytes_text(out, "],");
     write_usage(out, c);

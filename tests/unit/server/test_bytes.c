@@ -43,11 +43,26 @@ static void test_nothing_is_nothing(void **state) {
     bytes_deinit(&b);
 }
 
+static void test_integers(void **state) {
+    (void)state;
+    static const int64_t values[] = {0, 7, 10, -1, 99, -100, 50256, INT32_MIN, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct bytes b = {0}, expect = {0};
+        bytes_integer(&b, values[i]);
+        bytes_format(&expect, "%lld", (long long)values[i]);
+        assert_int_equal(b.length, expect.length);
+        assert_memory_equal(b.data, expect.data, b.length);
+        bytes_deinit(&b);
+        bytes_deinit(&expect);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows),
         cmocka_unit_test(test_failure_is_remembered),
         cmocka_unit_test(test_nothing_is_nothing),
+        cmocka_unit_test(test_integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
