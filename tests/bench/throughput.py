@@ -1,18 +1,26 @@
 #!/usr/bin/env python3
 """Throughput over HTTP at 1, 4, 16 and 64 streaming clients, with and without a shared prefix; and what the prefill of a
-long prompt does to streams that are running.
+long prompt does to streams that are running. With --engine instead: 16 streams beside what the engine does alone.
 
     tests/bench/throughput.py build/release/prenormd MODEL [--prompt 64] [--tokens 64] [options of prenormd serve]
+    tests/bench/throughput.py build/release/prenormd MODEL --engine [options of prenormd serve and bench, as --weights int8]
 
 MODEL needs a tokenizer. Random weights of a real size do for speed.
 """
 import argparse
 import asyncio
+import json
+import pathlib
 import random
 import statistics
+import subprocess
+import sys
 import time
 
 import client
+
+sys.path.append(str(pathlib.Path(__file__).parent / "peers"))
+import streams  # noqa: E402: clients that cost nearly nothing
 
 
 def prompts(count, length, vocabulary, shared):
@@ -108,6 +116,42 @@ async def stall(port, options):
     print("largest gap at the clients: " + ", ".join(f"{phase.largest * 1e3:.1f}" for phase in phases) + " ms")
 
 
+# Contexts of 16 to 144, the mean of those that the bench's rows from the scheduler have.
+ENGINE_STREAMS, ENGINE_PROMPT, ENGINE_TOKENS = 16, 16, 128
+
+
+def engine_rate(options, more):
+    """Tokens/s of 16 sequences in the scheduler, without HTTP."""
+    told = json.loads(subprocess.check_output([options.program, "bench", "--model", options.model, "--json", *more]))
+    return next(row["tokens_per_s"] for row in told["sampling"] if row["temperature"] == 0)
+
+
+def stream_rates(options, more, count):
+    """Tokens/s over HTTP from the first request to the last token, prefill included; and the clients' share of a core."""
+    body = {"max_tokens": ENGINE_TOKENS, "temperature": 0, "ignore_eos": True, "stream": True,
+            "stream_options": {"include_usage": True}}
+    daemon = client.Daemon(options.program, options.model, *more)
+    try:
+        runs = [streams.measure(daemon.port, [{**body, "prompt": p} for p in
+                                              prompts(ENGINE_STREAMS, ENGINE_PROMPT, options.vocabulary, 0)])
+                for _ in range(count + 1)][1:]
+    finally:
+        daemon.stop()
+    return [run.tokens_per_s for run in runs], statistics.mean(run.client_seconds / run.seconds for run in runs)
+
+
+def beside_engine(options, more):
+    """In turn: engine, HTTP, engine, HTTP, ..."""
+    shares = []
+    for _ in range(options.rounds):
+        engine = engine_rate(options, more)
+        rates, clients = stream_rates(options, more, 5)
+        shares.append(statistics.median(rates) / engine)
+        print(f"engine {engine:.0f} tokens/s, HTTP {statistics.median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f}; "
+              f"the clients took {100 * clients:.1f} % of one core): {100 * shares[-1]:.1f} %", flush=True)
+    print(f"median of {len(shares)}: {100 * statistics.median(shares):.1f} % of the engine's own tokens/s")
+
+
 async def run(port, options):
     if not options.stall_only:
         await table(port, options)
@@ -122,8 +166,13 @@ def main():
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--vocabulary", type=int, default=4096, help="ids to draw prompts from")
     parser.add_argument("--context", type=int, default=512, help="of the model")
+    parser.add_argument("--engine", action="store_true", help="only 16 streams beside the engine alone")
+    parser.add_argument("--rounds", type=int, default=3, help="of --engine")
     parser.add_argument("--stall-only", action="store_true", help="only the last: a long prompt beside running streams")
     options, more = parser.parse_known_args()
+    if options.engine:
+        beside_engine(options, more)
+        return
     daemon = client.Daemon(options.program, options.model, *more)
     try:
         asyncio.run(run(daemon.port, options))
