@@ -75,7 +75,8 @@ class Cache:
 def check_tools():
     for tool in ("cmake", "ninja", "c++"):
         if not shutil.which(tool):
-            raise SystemExit(f"'{tool}' is not installed; llama.cpp is built with it (Debian: apt-get install cmake ninja-build g++)")
+            raise SystemExit(f"'{tool}' is not installed, and llama.cpp is built with it (Debian: apt-get install cmake "
+                             "ninja-build g++)")
 
 
 def install_python(cache):
@@ -104,7 +105,8 @@ def build_llama(cache):
     if not all(cache.llama_program(name).exists() for name in LLAMA_TARGETS):
         say(f"building llama.cpp in {cache.llama_build}: about ten minutes on two cores")
     if not (cache.llama_build / "build.ninja").exists():
-        run(["cmake", "-G", "Ninja", "-S", cache.llama / "vendor" / "llama.cpp", "-B", cache.llama_build, *LLAMA_OPTIONS], cache.log)
+        source = cache.llama / "vendor" / "llama.cpp"
+        run(["cmake", "-G", "Ninja", "-S", source, "-B", cache.llama_build, *LLAMA_OPTIONS], cache.log)
     run(["cmake", "--build", cache.llama_build, "--target", *LLAMA_TARGETS], cache.log)
 
 

@@ -28,9 +28,11 @@ class Machine:
             raise Failed(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
         return done.stdout
 
-    def start(self, command):
-        return subprocess.Popen([*self.prefix, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                start_new_session=True)
+    def start(self, command, log):
+        """A server; what it says goes to a file."""
+        with open(log, "wb") as output:
+            return subprocess.Popen([*self.prefix, *map(str, command)], stdout=output, stderr=subprocess.STDOUT,
+                                    start_new_session=True)
 
 
 class Prenorm:
@@ -42,8 +44,8 @@ class Prenorm:
         self.facts = {}
 
     def options(self, weights):
-        return ["--model", self.cache.model, "--weights", self.types[weights], "--threads", self.machine.threads, "--kv-type", "f16",
-                "--log-level", "error"]
+        return ["--model", self.cache.model, "--weights", self.types[weights], "--threads", self.machine.threads,
+                "--kv-type", "f16", "--log-level", "error"]
 
     def settings(self, weights):
         return [None]  # as it is

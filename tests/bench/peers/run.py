@@ -7,6 +7,7 @@ README.md says what is compared and how it is made fair.
 """
 import argparse
 import datetime
+import itertools
 import json
 import os
 import pathlib
@@ -57,8 +58,7 @@ def own_commit():
 
 def check_same_model(ours, llama, ctranslate2):
     """Conversions that went wrong would still be fast: from the f32 weights all must choose the same tokens."""
-    dice = random.Random(7)
-    ids = [dice.randrange(256, 50256) for _ in range(servers.PROMPT_TOKENS)]
+    ids = servers.random_ids(random.Random(7))
     found = {ours.name: servers.follow_prenorm(ours, ids, CHECKED_TOKENS),
              llama.name: servers.follow_llama(llama, ids, CHECKED_TOKENS),
              ctranslate2.name: ctranslate2.follow(ids, CHECKED_TOKENS)}
@@ -83,14 +83,31 @@ def try_settings(peer, weights, repetitions):
     return best
 
 
-def choose_settings(peers, weights_list, options):
+def try_server_settings(llama):
+    """For its server, whose sequences are shorter than those of the batches above: the setting that was fastest."""
+    settings = llama.settings(HTTP_WEIGHTS)
+    rates = [servers.measure_streams(llama, HTTP_WEIGHTS, setting, seed=0).tokens_per_s for setting in settings]
+    say(f"  {llama.name}'s server: " + "; ".join(f"{setting.name} {rate:.0f}" for setting, rate in zip(settings, rates)))
+    return settings[rates.index(max(rates))]
+
+
+def choose_settings(peers, options):
     """{(peer, weights): {group: setting}}; in a quick run the first setting, which is about what a peer does by itself."""
-    if options.quick:
-        return {(peer.name, weights): {item.group: peer.settings(weights)[0] for item in TRIAL_WORKS}
-                for peer in peers for weights in weights_list if weights in peer.types}
-    say("trying the peers' settings (tokens/s)")
-    return {(peer.name, weights): try_settings(peer, weights, options.repetitions)
-            for weights in weights_list for peer in peers if weights in peer.types}
+    chosen = {}
+    if not options.quick:
+        say("trying the peers' settings (tokens/s)")
+    for weights, peer in itertools.product(options.weights, peers):
+        if weights not in peer.types:
+            continue
+        if options.quick:
+            chosen[(peer.name, weights)] = {item.group: peer.settings(weights)[0] for item in TRIAL_WORKS}
+        else:
+            chosen[(peer.name, weights)] = try_settings(peer, weights, options.repetitions)
+    return chosen
+
+
+def choose_server_setting(llama, options):
+    return llama.settings(HTTP_WEIGHTS)[0] if options.quick else try_server_settings(llama)
 
 
 # ---- measuring ----
@@ -135,8 +152,8 @@ def measure_round(results, ours, peers, settings, options):
             say(f"  {program.name} {program.types[weights]}: {time.monotonic() - started:.0f} s")
 
 
-def measure_http(results, ours, llama, settings, seed):
-    for program, setting in ((ours, None), (llama, settings[(llama.name, HTTP_WEIGHTS)]["batch"])):
+def measure_http(results, ours, llama, llama_setting, seed):
+    for program, setting in ((ours, None), (llama, llama_setting)):
         measured = servers.measure_streams(program, HTTP_WEIGHTS, setting, seed)
         results.add(HTTP_ROW, HTTP_WEIGHTS, program.name, measured.tokens_per_s)
         say(f"  {program.name}'s server: {measured.tokens_per_s:.0f} tokens/s; the clients took "
@@ -168,15 +185,19 @@ def table(results, ours, peers, weights_list):
     return "\n".join(lines)
 
 
-def facts(ours, llama, cache, options, settings):
+def named_settings(settings, server_setting):
+    named = {f"{peer} {weights}": {group: setting.name for group, setting in chosen.items()}
+             for (peer, weights), chosen in settings.items()}
+    return named | ({"llama-server": server_setting.name} if server_setting else {})
+
+
+def facts(ours, llama, cache, options):
     return {
         "date": datetime.date.today().isoformat(), "command": shlex.join(["tests/bench/peers/run.py", *sys.argv[1:]]),
         "cpu": cpu_name(), "threads": options.threads, "kernel": platform.release(), "rounds": options.rounds,
         "prenormd": {"commit": own_commit(), **ours.facts},
         "llama.cpp": {"llama-cpp-python": next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz"), **llama.facts},
         "CTranslate2": {"version": cache.version("ctranslate2")},
-        "settings": {f"{peer} {weights}": {group: setting.name for group, setting in chosen.items()}
-                     for (peer, weights), chosen in settings.items()},
     }
 
 
@@ -200,8 +221,10 @@ def parse_options():
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prenorm-peers"
     parser = argparse.ArgumentParser(description="Prenorm beside llama.cpp and CTranslate2",
                                      epilog="The first run downloads and builds the peers; that takes about fifteen minutes.")
-    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "prenormd", help="default: %(default)s")
-    parser.add_argument("--cache", type=pathlib.Path, default=cache, help="where the peers are made and kept (default: %(default)s)")
+    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "prenormd",
+                        help="default: %(default)s")
+    parser.add_argument("--cache", type=pathlib.Path, default=cache,
+                        help="where the peers are made and kept (default: %(default)s)")
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 1")
     parser.add_argument("--repetitions", type=int, default=1,
                         help="of each work of a peer in a round, of which the median counts (default: %(default)s)")
@@ -220,18 +243,21 @@ def parse_options():
 
 def compare(options, cache):
     started = time.monotonic()
+    with_http = HTTP_WEIGHTS in options.weights and not options.no_http
     machine = programs.Machine(options.threads, options.run_with)
     ours, llama = programs.Prenorm(machine, cache, options.program.resolve()), programs.LlamaCpp(machine, cache)
     peers = (llama, programs.CTranslate2(machine, cache))
     check_same_model(ours, *peers)
-    settings = choose_settings(peers, options.weights, options)
+    settings = choose_settings(peers, options)
+    server_setting = choose_server_setting(llama, options) if with_http else None
     results = Results()
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")
         measure_round(results, ours, peers, settings, options)
-        if HTTP_WEIGHTS in options.weights and not options.no_http:
-            measure_http(results, ours, llama, settings, number)
-    told = facts(ours, llama, cache, options, settings)
+        if with_http:
+            measure_http(results, ours, llama, server_setting, number + 1)
+    told = facts(ours, llama, cache, options)
+    told["settings"] = named_settings(settings, server_setting)
     file = options.json or cache.folder / "results.json"
     file.write_text(json.dumps({**told, "results": results.as_list()}, indent=1))
     print(headline(told) + "\n\n" + table(results, ours, peers, options.weights))

@@ -16,6 +16,8 @@ CLIENTS = 16
 PROMPT_TOKENS = 16
 GENERATED_TOKENS = 128
 WARM_UP_TOKENS = 8
+FIRST_TEXT_ID, END_OF_TEXT_ID = 256, 50256  # of the tokenizer of make_model.py: before it are bytes, and last its end token
+CONTEXT = 256  # of each sequence: room for prompt and answer
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 30
 
@@ -29,22 +31,34 @@ def free_port():
 class Server:
     """A server of one of the programs on a free port, up inside `with`."""
 
-    def __init__(self, program, weights, setting, slots=CLIENTS, context=256):
+    def __init__(self, program, weights, setting):
         self.port = free_port()
-        self.name = program.name
-        self.ready_path = program.ready_path
-        self.process = program.machine.start(program.serve(weights, setting, self.port, slots, context))
+        self.program, self.weights, self.setting = program, weights, setting
+        self.log = program.cache.folder / "server.log"
 
     def __enter__(self):
-        end = time.monotonic() + START_TIMEOUT_S
-        while not self.is_ready():
-            if self.process.poll() is not None or time.monotonic() > end:
-                self.__exit__()
-                raise programs.Failed(f"the server of {self.name} did not become ready: {' '.join(map(str, self.process.args))}")
-            time.sleep(0.05)
+        command = self.program.serve(self.weights, self.setting, self.port, CLIENTS, CONTEXT)
+        self.process = self.program.machine.start(command, self.log)
+        try:
+            self.await_ready()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def await_ready(self):
+        end = time.monotonic() + START_TIMEOUT_S
+        while not self.is_ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                command = " ".join(map(str, self.process.args))
+                raise programs.Failed(f"the server of {self.program.name} did not become ready: {command}\n"
+                                      f"What it said is in {self.log}")
+            time.sleep(0.05)
+
+    def stop(self):
         # The group: what starts the server may have stayed before it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
@@ -56,8 +70,8 @@ class Server:
 
     def is_ready(self):
         try:
-            return self.request("GET", self.ready_path)[0] == 200
-        except OSError:
+            return self.request("GET", self.program.ready_path)[0] == 200
+        except (OSError, http.client.HTTPException):
             return False
 
     def request(self, method, path, fields=None):
@@ -73,14 +87,19 @@ class Server:
     def post(self, path, fields):
         status, body = self.request("POST", path, fields)
         if status != 200:
-            raise programs.Failed(f"{self.name} answered {status} to {path}: {body[:500]!r}")
+            raise programs.Failed(f"{self.program.name} answered {status} to {path}: {body[:500]!r}")
         return json.loads(body)
+
+
+def random_ids(dice):
+    """A prompt of ids that are no single bytes, whose text a server may have to hold back."""
+    return [dice.randrange(FIRST_TEXT_ID, END_OF_TEXT_ID) for _ in range(PROMPT_TOKENS)]
 
 
 def stream_bodies(dice, tokens):
     """Random prompts, none alike: no server finds one in its cache."""
-    return [{"prompt": [dice.randrange(256, 50256) for _ in range(PROMPT_TOKENS)], "max_tokens": tokens, "temperature": 0,
-             "ignore_eos": True, "stream": True, "stream_options": {"include_usage": True}} for _ in range(CLIENTS)]
+    fields = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True, "stream": True, "stream_options": {"include_usage": True}}
+    return [{**fields, "prompt": random_ids(dice)} for _ in range(CLIENTS)]
 
 
 def measure_streams(program, weights, setting, seed):
