@@ -67,6 +67,8 @@ static enum status pool_bytes(const struct kv_layout *l, size_t pages, size_t *p
     return STATUS_OK;
 }
 
+/* Attention reads a few KiB here and there: with small pages of the system each read would begin with a walk
+ * of the page table. So huge ones are asked for; memory is still taken only where something is stored. */
 enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, size_t pages,
                          struct error *e) {
     memset(pool, 0, sizeof *pool);
@@ -85,6 +87,7 @@ enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, s
         return error_set(e, STATUS_NO_MEMORY, "kv cache", "%zu pages of %zu bytes: %s", pages, page_bytes,
                          strerror(errno));
     }
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a wish: see above */
     *pool = (struct kv_pool){.layout = *layout,
                              .memory = memory,
                              .page_bytes = page_bytes,
