@@ -37,10 +37,10 @@ struct prompt {
     size_t echo_length, echo_characters;
     /* with echo and logprobs: of the prompt's tokens, the same for every choice */
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
-    size_t scored;                 /* prompt tokens of which the log-probability is there */
+    size_t scored;                          /* prompt tokens of which the log-probability is there */
     size_t scored_bytes, scored_characters; /* of the echo: where the next scored token starts */
-    struct engine_request *handle; /* NULL before admission and after the end */
-    struct choice *choices;        /* params.best_of of them */
+    struct engine_request *handle;          /* NULL before admission and after the end */
+    struct choice *choices;                 /* params.best_of of them */
     size_t finished;
     uint32_t cached_tokens, completion_tokens;
 };
