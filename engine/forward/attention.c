@@ -1,5 +1,6 @@
 /* Attention of a step: rotate, store keys and values in their pages as they will be read, then attend; tiles
- * are (entry, block of query rows, key/value head). */
+ * are (entry, block of query rows, key/value head). A tile that has all rows of its entry stores its own keys
+ * and values; those of longer entries are stored before any tile runs. */
 #include "engine/forward/state.h"
 
 /* Query rows of a tile: enough to use a block of keys several times, few enough to share a prefill out. */
@@ -12,56 +13,97 @@ static void clip_row(float *row, size_t count, float limit) {
     }
 }
 
-static void normalize_heads(const struct forward *f, const struct packed_norm *norm, size_t heads,
-                            float *row) {
-    for (size_t h = 0; h < heads; h++, row += norm->width) {
+/* Heads [first, +count), of which row is the first. */
+static void normalize_heads(const struct forward *f, const struct packed_norm *norm, size_t first,
+                            size_t count, float *row) {
+    for (size_t h = first; h < first + count; h++, row += norm->width) {
         const float *bias = norm->bias ? norm->bias + h * norm->gain_stride : NULL;
         f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->eps,
                                    norm->gain + h * norm->gain_stride, bias, row, norm->width);
     }
 }
 
-/* From projections to what attention reads: clamp, norm of the heads, rotation, in this order. */
-static void prepare_row(const struct forward *f, size_t layer, size_t row) {
-    const struct model_description *d = f->description;
-    const struct packed_layer *weights = &f->model->layers[layer];
-    float *head = f->qkv + row * f->qkv_stride, *keys = head + d->heads * d->head_dim;
-    if (d->clip_qkv > 0) clip_row(head, (d->heads + 2 * d->kv_heads) * d->head_dim, (float)d->clip_qkv);
-    if (weights->query_norm.width) normalize_heads(f, &weights->query_norm, d->heads, head);
-    if (weights->key_norm.width) normalize_heads(f, &weights->key_norm, d->kv_heads, keys);
-    if (!d->layer[layer].rotary) return;
-    for (size_t h = 0; h < d->heads + d->kv_heads; h++, head += d->head_dim)
-        f->kernels->rotate(head, d->rotary.dimensions / 2, d->rotary.interleaved,
+static void rotate_heads(const struct forward *f, size_t row, size_t count, float *head) {
+    const struct rotary *rotary = &f->description->rotary;
+    for (size_t h = 0; h < count; h++, head += f->description->head_dim)
+        f->kernels->rotate(head, rotary->dimensions / 2, rotary->interleaved,
                            f->cosine + row * f->angle_stride, f->sine + row * f->angle_stride);
 }
 
-static void store_row(const struct forward *f, size_t layer, size_t row) {
+/* A key/value head of a row, and the query heads that read it. */
+struct row_head {
+    float *queries, *key, *value;
+    size_t head, first_query, group;
+};
+
+static struct row_head row_head_of(const struct forward *f, size_t row, size_t head) {
     const struct model_description *d = f->description;
-    const struct kv_layout *layout = &f->pool->layout;
-    size_t position = f->rows[row].position, dim = d->head_dim, slot = position % layout->page_tokens;
-    const struct kv_table *table = f->entries[f->rows[row].entry].table;
-    unsigned char *page = kv_page(f->pool, table->pages[position / layout->page_tokens]);
-    const float *key = f->qkv + row * f->qkv_stride + d->heads * dim, *value = key + d->kv_heads * dim;
-    for (size_t h = 0; h < d->kv_heads; h++, key += dim, value += dim) {
-        const struct kv_head head = kv_head_of(layout, layer, h);
-        f->kernels->store_kv(&head, page, slot, dim, key, value);
+    size_t group = d->heads / d->kv_heads, dim = d->head_dim;
+    float *queries = f->qkv + row * f->qkv_stride, *keys = queries + d->heads * dim;
+    return (struct row_head){
+        .queries = queries + head * group * dim,
+        .key = keys + head * dim,
+        .value = keys + (d->kv_heads + head) * dim,
+        .head = head,
+        .first_query = head * group,
+        .group = group,
+    };
+}
+
+/* From projections to what attention reads: clamp, norm of the heads, rotation, in this order. */
+static void prepare_head(const struct forward *f, size_t layer, size_t row, const struct row_head *r) {
+    const struct model_description *d = f->description;
+    const struct packed_layer *weights = &f->model->layers[layer];
+    if (d->clip_qkv > 0) {
+        clip_row(r->queries, r->group * d->head_dim, (float)d->clip_qkv);
+        clip_row(r->key, d->head_dim, (float)d->clip_qkv);
+        clip_row(r->value, d->head_dim, (float)d->clip_qkv);
     }
+    if (weights->query_norm.width)
+        normalize_heads(f, &weights->query_norm, r->first_query, r->group, r->queries);
+    if (weights->key_norm.width) normalize_heads(f, &weights->key_norm, r->head, 1, r->key);
+    if (!d->layer[layer].rotary) return;
+    rotate_heads(f, row, r->group, r->queries);
+    rotate_heads(f, row, 1, r->key);
+}
+
+/* Prepares a head of a row, and stores its key and value in the cache. */
+static void store_head(const struct forward *f, size_t layer, size_t row, size_t head) {
+    const struct kv_layout *layout = &f->pool->layout;
+    const struct kv_table *table = f->entries[f->rows[row].entry].table;
+    const struct kv_head cache = kv_head_of(layout, layer, head);
+    const struct row_head r = row_head_of(f, row, head);
+    size_t position = f->rows[row].position;
+    unsigned char *page = kv_page(f->pool, table->pages[position / layout->page_tokens]);
+    prepare_head(f, layer, row, &r);
+    f->kernels->store_kv(&cache, page, position % layout->page_tokens, f->description->head_dim, r.key,
+                         r.value);
+}
+
+static size_t row_blocks(const struct step_entry *entry) {
+    return (entry->count + TILE_ROWS - 1) / TILE_ROWS;
+}
+
+/* A tile has all rows of the entry. */
+static bool is_short(const struct step_entry *entry) {
+    return row_blocks(entry) == 1;
 }
 
 static void store_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     size_t layer = *(const size_t *)context;
-    for (size_t r = first; r < first + count; r++) {
-        prepare_row(f, layer, r);
-        store_row(f, layer, r);
-    }
+    for (size_t r = first; r < first + count; r++)
+        for (size_t h = 0; !is_short(&f->entries[f->rows[r].entry]) && h < f->description->kv_heads; h++)
+            store_head(f, layer, r, h);
 }
 
 void attention_plan(struct forward *f) {
     size_t tiles = 0;
+    f->has_long_entry = false;
     for (size_t i = 0; i < f->entry_count; i++) {
+        f->has_long_entry |= !is_short(&f->entries[i]);
         f->attention_tile[i] = tiles;
-        tiles += (f->entries[i].count + TILE_ROWS - 1) / TILE_ROWS * f->description->kv_heads;
+        tiles += row_blocks(&f->entries[i]) * f->description->kv_heads;
     }
     f->attention_tile[f->entry_count] = tiles;
 }
@@ -83,41 +125,70 @@ struct attention_step {
     size_t layer;
 };
 
-static void attend_tile(void *context, size_t tile, size_t worker) {
-    (void)worker;
-    const struct attention_step *step = context;
-    const struct forward *f = step->forward;
-    const struct model_description *d = f->description;
-    const struct layer_traits *traits = &d->layer[step->layer];
+/* A tile: rows [first, +rows) of an entry by a key/value head. All rows of a head before the next head, whose
+ * keys and values then stay in a cache. */
+struct attention_part {
+    const struct step_entry *entry;
+    size_t entry_row; /* of the entry's first row in the step */
+    size_t head, first, rows;
+};
+
+static struct attention_part part_of(const struct forward *f, size_t tile) {
     size_t i = entry_of_tile(f, tile), local = tile - f->attention_tile[i];
-    size_t head = local % d->kv_heads, first = local / d->kv_heads * TILE_ROWS;
-    const struct step_entry *entry = &f->entries[i];
-    size_t group = d->heads / d->kv_heads, column = head * group * d->head_dim, row = f->first_row[i];
-    struct attention a = {
-        .q = f->qkv + row * f->qkv_stride + column,
+    size_t blocks = row_blocks(&f->entries[i]), first = local % blocks * TILE_ROWS;
+    size_t left = f->entries[i].count - first;
+    return (struct attention_part){
+        .entry = &f->entries[i],
+        .entry_row = f->first_row[i],
+        .head = local / blocks,
+        .first = first,
+        .rows = left < TILE_ROWS ? left : TILE_ROWS,
+    };
+}
+
+static struct attention attention_of(const struct forward *f, size_t layer, const struct attention_part *p) {
+    const struct model_description *d = f->description;
+    const struct layer_traits *traits = &d->layer[layer];
+    size_t group = d->heads / d->kv_heads, column = p->head * group * d->head_dim;
+    return (struct attention){
+        .q = f->qkv + p->entry_row * f->qkv_stride + column,
         .q_stride = f->qkv_stride,
-        .out = f->heads + row * f->heads_stride + column,
+        .out = f->heads + p->entry_row * f->heads_stride + column,
         .out_stride = f->heads_stride,
         .group = group,
         .head_dim = d->head_dim,
-        .first_position = entry->first_position,
+        .first_position = p->entry->first_position,
         .window = traits->window,
         .scale = (float)traits->attention_scale,
         .pool = f->pool->memory,
-        .pages = entry->table->pages,
+        .pages = p->entry->table->pages,
         .page_tokens = f->pool->layout.page_tokens,
         .page_stride = f->pool->page_bytes,
-        .cache = kv_head_of(&f->pool->layout, step->layer, head),
-        .alibi = f->alibi ? f->alibi + head * group * f->alibi_stride : NULL,
+        .cache = kv_head_of(&f->pool->layout, layer, p->head),
+        .alibi = f->alibi ? f->alibi + p->head * group * f->alibi_stride : NULL,
         .alibi_stride = f->alibi_stride,
         .alibi_last = f->alibi_last,
     };
-    size_t left = entry->count - first;
-    f->kernels->attention(&a, first, left < TILE_ROWS ? left : TILE_ROWS);
+}
+
+static void attend_tile(void *context, size_t tile, size_t worker) {
+    const struct attention_step *step = context;
+    const struct forward *f = step->forward;
+    const struct attention_part part = part_of(f, tile);
+    struct attention a = attention_of(f, step->layer, &part), ahead;
+    struct workers_share share = workers_share(f->workers, f->attention_tile[f->entry_count], worker);
+    if (tile >= share.first && tile + 1 < share.end) {
+        const struct attention_part next = part_of(f, tile + 1);
+        ahead = attention_of(f, step->layer, &next);
+        if (next.first == 0) a.ahead = &ahead;
+    }
+    if (is_short(part.entry))
+        for (size_t r = 0; r < part.rows; r++) store_head(f, step->layer, part.entry_row + r, part.head);
+    f->kernels->attention(&a, part.first, part.rows);
 }
 
 void attention_run(struct forward *f, size_t layer) {
-    forward_each_block(f, f->row_count, store_block, &layer);
     struct attention_step step = {.forward = f, .layer = layer};
+    if (f->has_long_entry) forward_each_block(f, f->row_count, store_block, &layer);
     workers_run(f->workers, attend_tile, &step, f->attention_tile[f->entry_count]);
 }

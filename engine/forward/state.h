@@ -55,6 +55,7 @@ struct forward {
     struct row_origin *rows; /* [rows_max] */
     size_t *first_row;       /* [entries_max + 1]: of each entry */
     size_t *attention_tile;  /* [entries_max + 1]: first tile of each entry */
+    bool has_long_entry;     /* that attention stores before its tiles run */
 };
 
 /* Calls fn for blocks of rows: on the calling thread when they are few, else over the workers. */

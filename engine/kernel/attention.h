@@ -41,8 +41,18 @@ struct attention_query {
     struct vector sums;
 };
 
+/* Memory that will be read soon. Blocks lie anywhere, and the processor's own prefetching ends with a page:
+ * it is asked for a line of each in turn, so that several streams are read at once, and in a share before
+ * each step of a span, so that memory is never idle for long. */
+#define ATTENTION_STEPS 3
+struct attention_ahead {
+    const unsigned char *part[2 * ATTENTION_SPAN];
+    size_t parts, bytes; /* bytes of each */
+};
+
 struct attention_tile {
     const struct attention *a;
+    struct attention_ahead ahead;
     size_t count; /* queries */
     struct attention_query query[ATTENTION_QUERIES];
 
@@ -58,6 +68,11 @@ struct attention_tile {
     struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
 };
 
+/* The first position that a query sees. */
+static size_t attention_oldest(const struct attention *a, size_t position) {
+    return a->window && position >= a->window ? position - a->window + 1 : 0;
+}
+
 static void attention_set_query(struct attention_query *query, const struct attention *a, size_t index) {
     size_t row = index / a->group, head = index % a->group;
     query->q = a->q + row * a->q_stride + head * a->head_dim;
@@ -65,7 +80,7 @@ static void attention_set_query(struct attention_query *query, const struct atte
     query->position = a->first_position + row;
     query->alibi = a->alibi ? a->alibi + head * a->alibi_stride : NULL;
     if (a->alibi && a->alibi_last) query->alibi += a->alibi_last - query->position;
-    query->oldest = a->window && query->position >= a->window ? query->position - a->window + 1 : 0;
+    query->oldest = attention_oldest(a, query->position);
     query->largest = -INFINITY;
     query->sums = vector_splat(0.0f);
     memset(query->out, 0, a->head_dim * sizeof(float));
@@ -79,6 +94,36 @@ static struct attention_view attention_view_of(const struct attention_query *que
     return (struct attention_view){first - start, end - start};
 }
 
+static const unsigned char *attention_page(const struct attention *a, size_t block) {
+    return a->pool + a->pages[block * KERNEL_LANES / a->page_tokens] * a->page_stride;
+}
+
+/* Bytes from the first keys (or values) of a page to those of a block of it. */
+static size_t attention_before(const struct attention *a, size_t block) {
+    return block * KERNEL_LANES % a->page_tokens * a->head_dim * kv_type_bytes(a->cache.type);
+}
+
+/* What is read after this span: keys and values of the next one. */
+static void attention_set_ahead(struct attention_ahead *ahead, const struct attention *a, size_t first_block,
+                                size_t blocks) {
+    for (size_t b = 0; b < blocks; b++) {
+        const unsigned char *page = attention_page(a, first_block + b);
+        const size_t before = attention_before(a, first_block + b);
+        ahead->part[2 * b] = page + a->cache.keys + before;
+        ahead->part[2 * b + 1] = page + a->cache.values + before;
+    }
+    ahead->parts = 2 * blocks;
+    ahead->bytes = KERNEL_LANES * a->head_dim * kv_type_bytes(a->cache.type);
+}
+
+/* Asks for one of ATTENTION_STEPS shares of it. */
+static void attention_ask(const struct attention_ahead *ahead, size_t step) {
+    const size_t lines = (ahead->bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN;
+    for (size_t line = lines * step / ATTENTION_STEPS; line < lines * (step + 1) / ATTENTION_STEPS; line++)
+        for (size_t i = 0; i < ahead->parts; i++)
+            __builtin_prefetch(ahead->part[i] + line * KERNEL_ALIGN, 0, 2);
+}
+
 /* Where the blocks of a span lie, and who sees what of them. */
 static void attention_set_span(struct attention_tile *t, size_t first_block, size_t blocks) {
     const struct attention *a = t->a;
@@ -86,11 +131,10 @@ static void attention_set_span(struct attention_tile *t, size_t first_block, siz
     t->first_block = first_block;
     t->blocks = blocks;
     for (size_t b = 0; b < blocks; b++) {
-        size_t start = (first_block + b) * KERNEL_LANES, in_page = start % a->page_tokens;
-        size_t before = in_page * a->head_dim * kv_type_bytes(cache->type);
-        const unsigned char *page = a->pool + a->pages[start / a->page_tokens] * a->page_stride;
-        t->keys[b] = page + cache->keys + before;
-        t->values[b] = page + cache->values + before;
+        size_t in_page = (first_block + b) * KERNEL_LANES % a->page_tokens;
+        const unsigned char *page = attention_page(a, first_block + b);
+        t->keys[b] = page + cache->keys + attention_before(a, first_block + b);
+        t->values[b] = page + cache->values + attention_before(a, first_block + b);
         t->key_scales[b] = t->value_scales[b] = NULL;
         if (cache->type == KV_TYPE_INT8) {
             t->key_scales[b] = (const float *)(const void *)(page + cache->key_scales) + in_page;
@@ -343,8 +387,11 @@ static __attribute__((noinline)) void attention_values_int8(struct attention_til
 static void attention_span(struct attention_tile *t) {
     static void (*const add_values[KV_TYPE_COUNT])(struct attention_tile * t) = {
         attention_values_f32, attention_values_f16, attention_values_int8};
+    attention_ask(&t->ahead, 0);
     attention_all_dots(t);
+    attention_ask(&t->ahead, 1);
     for (size_t i = 0; i < t->count; i++) attention_soften(t, i);
+    attention_ask(&t->ahead, 2);
     add_values[t->a->cache.type](t);
 }
 
@@ -357,6 +404,37 @@ static void attention_finish(const struct attention_query *query, size_t head_di
     }
 }
 
+/* Blocks of the span that starts with `block`, of those up to `last`. */
+static size_t attention_span_blocks(size_t block, size_t last) {
+    return last - block + 1 < ATTENTION_SPAN ? last - block + 1 : ATTENTION_SPAN;
+}
+
+/* The next span; behind the last, the first of what this thread does then. */
+static void attention_find_ahead(struct attention_tile *t, size_t block, size_t last) {
+    const struct attention *next = t->a->ahead;
+    if (block <= last) {
+        attention_set_ahead(&t->ahead, t->a, block, attention_span_blocks(block, last));
+    } else if (next) {
+        block = attention_oldest(next, next->first_position) / KERNEL_LANES;
+        last = next->first_position / KERNEL_LANES;
+        attention_set_ahead(&t->ahead, next, block, attention_span_blocks(block, last));
+    } else {
+        t->ahead.parts = 0;
+    }
+}
+
+/* All spans that some of the tile's queries see. cold: nothing has read them yet. */
+static void attention_walk(struct attention_tile *t, bool cold) {
+    size_t block = t->query[0].oldest / KERNEL_LANES;
+    size_t last = t->query[t->count - 1].position / KERNEL_LANES;
+    t->ahead.parts = 0;
+    for (; block <= last; block += t->blocks) {
+        attention_set_span(t, block, attention_span_blocks(block, last));
+        if (cold) attention_find_ahead(t, block + t->blocks, last);
+        attention_span(t);
+    }
+}
+
 static void attention_rows(const struct attention *a, size_t row_first, size_t row_count) {
     assert(a->group > 0 && a->page_tokens % KERNEL_LANES == 0);
     struct attention_tile t;
@@ -365,13 +443,7 @@ static void attention_rows(const struct attention *a, size_t row_first, size_t r
     for (size_t index = row_first * a->group; index < end; index += t.count) {
         t.count = end - index < ATTENTION_QUERIES ? end - index : ATTENTION_QUERIES;
         for (size_t i = 0; i < t.count; i++) attention_set_query(&t.query[i], a, index + i);
-        size_t block = t.query[0].oldest / KERNEL_LANES;
-        size_t last = t.query[t.count - 1].position / KERNEL_LANES;
-        for (; block <= last; block += t.blocks) {
-            attention_set_span(&t, block,
-                               last - block + 1 < ATTENTION_SPAN ? last - block + 1 : ATTENTION_SPAN);
-            attention_span(&t);
-        }
+        attention_walk(&t, index == 0);
         for (size_t i = 0; i < t.count; i++) attention_finish(&t.query[i], a->head_dim);
     }
 }

@@ -180,6 +180,8 @@ struct attention {
     /* 0: alibi is a function of the position (entry j for position j); else of the distance: entry alibi_last
      * is distance 0, the entries before it the keys before. */
     size_t alibi_last;
+    const struct attention *ahead; /* what this thread will most likely do next, from row 0: its first keys
+                                      and values may be prefetched; or NULL */
 };
 
 struct kernel_table {

@@ -10,6 +10,10 @@
 #include "engine/base/memory.h"
 #include "engine/kv/kv_prefix.h"
 
+/* Where pages are larger than the first, they lie an odd multiple of the second apart. */
+#define SPREAD_FROM  ((size_t)64 << 10)
+#define SPREAD_BYTES ((size_t)4 << 10)
+
 static size_t aligned(size_t bytes) {
     return (bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
 }
@@ -44,6 +48,9 @@ enum status kv_page_bytes(const struct kv_layout *l, size_t *bytes, struct error
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv cache",
                          "a page of %zu positions is more than can be addressed", l->page_tokens);
     *bytes = heads * head_bytes(l);
+    /* The same head of page after page is read in a row: pages a multiple of a large power of two apart would
+     * meet in few sets of the caches. */
+    if (*bytes >= SPREAD_FROM && *bytes % (2 * SPREAD_BYTES) == 0) *bytes += SPREAD_BYTES;
     return STATUS_OK;
 }
 
