@@ -24,6 +24,16 @@ struct tile_config {
     uint8_t rows[16];
 };
 
+/* gcc 12 believes that tiles are loaded without reading memory: what was written for them must be there. */
+VECTOR_INLINE void written_for_tiles(void) {
+    __asm__ volatile("" : : : "memory");
+}
+
+static void configure(const struct tile_config *config) {
+    written_for_tiles();
+    _tile_loadconfig(config);
+}
+
 /* ---- asking memory for weights before they are needed ----
  * One pass over a panel asks for what comes PREFETCH_AHEAD bytes later. Where rows take several passes, each
  * asks for its share of the next panel: else memory would be idle while a panel is read again from the cache.
@@ -73,7 +83,7 @@ static void configure_whole(size_t rows) {
         config.row_bytes[tile] = TILE_BYTES;
         config.rows[tile] = tile == 7 ? TILE_ROWS : (uint8_t)rows;
     }
-    _tile_loadconfig(&config);
+    configure(&config);
 }
 
 static void clear_sums(void) {
@@ -237,7 +247,7 @@ void prepare_bf16_amx(const struct narrow_rows *rows, size_t row_first, size_t r
 /* What a call for int4 works in: a slice of k of one panel, and the float sums so far, by tiles of rows. */
 struct int4_work {
     _Alignas(KERNEL_ALIGN) int8_t weights[SLICE_GROUPS][GROUP_ROWS][PANEL_STEP];
-    _Alignas(KERNEL_ALIGN) int32_t group_sums[2][TILE_ROWS][KERNEL_LANES];
+    _Alignas(KERNEL_ALIGN) int32_t group_sums[4][TILE_ROWS][KERNEL_LANES];
     _Alignas(KERNEL_ALIGN) float sums[CHUNK_ROWS][KERNEL_PANEL];
     size_t groups;          /* of the slice */
     const uint16_t *scales; /* [groups][48] */
@@ -251,7 +261,7 @@ static void configure_groups(size_t rows) {
         config.row_bytes[tile] = activations ? KERNEL_GROUP : TILE_BYTES;
         config.rows[tile] = weights ? GROUP_ROWS : (uint8_t)rows;
     }
-    _tile_loadconfig(&config);
+    configure(&config);
 }
 
 /* Groups from `packed` on to signed bytes, in the order that tiles read. */
@@ -268,6 +278,7 @@ static void unpack_slice(struct int4_work *work, const unsigned char *packed) {
                 _mm512_store_si512((void *)to, _mm512_sub_epi8(low, offset));
                 _mm512_store_si512((void *)(to + GROUP_BYTES / 2), _mm512_sub_epi8(high, offset));
             }
+    written_for_tiles();
 }
 
 /* sum = fma(group, scale, sum) by rows. Their number is a constant where this is inlined, here and below. */
@@ -278,26 +289,36 @@ VECTOR_INLINE void add_scaled(int32_t (*group)[KERNEL_LANES], const uint16_t *sc
         sum[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(group[r])), scale, sum[r]);
 }
 
-/* A tile of rows by sixteen columns, over the groups of a slice, two at a time. */
+/* Two groups from x and w on: their sums, exact, to group_sums[at] and the next. */
+VECTOR_INLINE void multiply_groups(struct int4_work *work, const unsigned char *x, size_t row_bytes,
+                                   const int8_t *w, size_t at) {
+    _tile_zero(0);
+    _tile_loadd(2, x, row_bytes);
+    _tile_loadd(4, w, PANEL_STEP);
+    _tile_dpbssd(0, 2, 4);
+    _tile_stored(0, work->group_sums[at], TILE_BYTES);
+    _tile_zero(1);
+    _tile_loadd(3, x + KERNEL_GROUP, row_bytes);
+    _tile_loadd(5, w + GROUP_BYTES, PANEL_STEP);
+    _tile_dpbssd(1, 3, 5);
+    _tile_stored(1, work->group_sums[at + 1], TILE_BYTES);
+}
+
+/* A tile of rows by sixteen columns, over the groups of a slice, two at a time; they are scaled while the
+ * next two are multiplied. */
 VECTOR_INLINE void add_columns(struct int4_work *work, const unsigned char *x, size_t row_bytes, size_t rows,
                                size_t column, float (*sums)[KERNEL_PANEL]) {
     const uint16_t *scales = work->scales + column;
     __m512 sum[TILE_ROWS];
     KERNEL_EACH (r, rows) sum[r] = _mm512_load_ps(sums[r] + column);
-    for (size_t g = 0; g < work->groups; g += 2, x += 2 * KERNEL_GROUP, scales += 2 * KERNEL_PANEL) {
-        const int8_t *w = &work->weights[g][0][column * 4];
-        _tile_zero(0);
-        _tile_loadd(2, x, row_bytes);
-        _tile_loadd(4, w, PANEL_STEP);
-        _tile_dpbssd(0, 2, 4);
-        _tile_stored(0, work->group_sums[0], TILE_BYTES);
-        _tile_zero(1);
-        _tile_loadd(3, x + KERNEL_GROUP, row_bytes);
-        _tile_loadd(5, w + GROUP_BYTES, PANEL_STEP);
-        _tile_dpbssd(1, 3, 5);
-        _tile_stored(1, work->group_sums[1], TILE_BYTES);
-        add_scaled(work->group_sums[0], scales, rows, sum);
-        add_scaled(work->group_sums[1], scales + KERNEL_PANEL, rows, sum);
+    multiply_groups(work, x, row_bytes, &work->weights[0][0][column * 4], 0);
+    for (size_t g = 0; g < work->groups; g += 2, scales += 2 * KERNEL_PANEL) {
+        const size_t at = g % 4, next = g + 2;
+        if (next < work->groups)
+            multiply_groups(work, x + next * KERNEL_GROUP, row_bytes, &work->weights[next][0][column * 4],
+                            next % 4);
+        add_scaled(work->group_sums[at], scales, rows, sum);
+        add_scaled(work->group_sums[at + 1], scales + KERNEL_PANEL, rows, sum);
     }
     KERNEL_EACH (r, rows) _mm512_store_ps(sums[r] + column, sum[r]);
 }
