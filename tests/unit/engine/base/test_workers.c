@@ -178,6 +178,51 @@ static void test_default_count(void **state) {
     assert_true(count <= (size_t)sysconf(_SC_NPROCESSORS_CONF));
 }
 
+static void test_shares_are_all_tiles_in_order(void **state) {
+    (void)state;
+    static const size_t threads[] = {1, 2, 3, 8}, tiles[] = {0, 1, 2, 3, 7, 64, 1000, UINT32_MAX};
+    for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++) {
+        struct workers *w = create(threads[i]);
+        for (size_t j = 0; j < sizeof tiles / sizeof tiles[0]; j++) {
+            size_t end = 0;
+            for (size_t worker = 0; worker < threads[i]; worker++) {
+                struct workers_share share = workers_share(w, tiles[j], worker);
+                assert_int_equal(share.first, end);
+                assert_in_range(share.end, share.first, share.first + tiles[j] / threads[i] + 1);
+                end = share.end;
+            }
+            assert_int_equal(end, tiles[j]);
+        }
+        workers_destroy(w);
+    }
+}
+
+struct sharing {
+    atomic_size_t done;
+    size_t tiles;
+    bool in_time;
+};
+
+/* The first tile waits for all the others: its worker's share is then taken by the rest. */
+static void wait_in_first(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    struct sharing *s = context;
+    for (int i = 0; tile == 0 && atomic_load(&s->done) + 1 < s->tiles && i < 100000; i++) usleep(50);
+    if (tile == 0) s->in_time = atomic_load(&s->done) + 1 == s->tiles;
+    atomic_fetch_add(&s->done, 1);
+}
+
+static void test_share_of_a_slow_worker_is_taken(void **state) {
+    (void)state;
+    struct workers *w = create(3);
+    for (int i = 0; i < 20; i++) {
+        struct sharing s = {.tiles = 100};
+        workers_run(w, wait_in_first, &s, s.tiles);
+        assert_true(s.in_time);
+    }
+    workers_destroy(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_tile_once),
@@ -185,6 +230,8 @@ int main(void) {
         cmocka_unit_test(test_runs_with_more_threads_than_cores),
         cmocka_unit_test(test_jobs_may_end_with_their_run),
         cmocka_unit_test(test_all_threads_work),
+        cmocka_unit_test(test_shares_are_all_tiles_in_order),
+        cmocka_unit_test(test_share_of_a_slow_worker_is_taken),
         cmocka_unit_test(test_signals_go_to_other_threads),
         cmocka_unit_test(test_create_and_destroy),
         cmocka_unit_test(test_bad_counts_are_refused),

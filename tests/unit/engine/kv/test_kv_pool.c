@@ -53,6 +53,19 @@ static void parts_of_a_page_fill_it_without_overlap(void **state) {
         }
 }
 
+/* Else the blocks of a head would meet in few sets of a cache: see kv_page_bytes(). */
+static void large_pages_are_no_large_power_of_two_apart(void **state) {
+    (void)state;
+    struct error e;
+    struct kv_layout l = {.layers = 12, .kv_heads = 12, .head_dim = 64, .page_tokens = 16};
+    for (l.layers = 1; l.layers < 20; l.layers++) {
+        size_t page;
+        assert_ok(kv_page_bytes(&l, &page, &e));
+        assert_int_not_equal(page % 8192, 0);
+        assert_int_equal(page % KERNEL_ALIGN, 0);
+    }
+}
+
 static void pages_do_not_overlap_and_start_as_zero(void **state) {
     (void)state;
     struct error e;
@@ -145,6 +158,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_and_releases_every_page_once),
         cmocka_unit_test(parts_of_a_page_fill_it_without_overlap),
+        cmocka_unit_test(large_pages_are_no_large_power_of_two_apart),
         cmocka_unit_test(a_copy_is_all_bytes_of_the_page),
         cmocka_unit_test(pages_do_not_overlap_and_start_as_zero),
         cmocka_unit_test(shared_page_returns_with_its_last_reference),
