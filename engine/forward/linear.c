@@ -12,6 +12,7 @@
 #define BLOCK_BYTES      ((size_t)1 << 20)
 #define BLOCK_ROWS       64                 /* at least */
 #define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: to claim a tile costs something too */
+#define RUN_PANELS       4                  /* of narrow weights: a panel is finished during the next */
 #define TILES_PER_WORKER 4                  /* more blocks of rows, where there are fewer */
 
 struct cut {
@@ -46,8 +47,10 @@ static size_t row_bytes(const struct packed_linear *linear) {
 static struct cut cut_of(const struct forward *f, const struct packed_linear *linear, size_t rows) {
     const size_t tiles_min = workers_count(f->workers) * TILES_PER_WORKER;
     struct cut cut = {.panels = kernel_panels(linear->out)};
-    cut.run_panels =
-        higher(1, lower(RUN_BYTES / kernel_panel_bytes(linear->type, linear->in), cut.panels / tiles_min));
+    cut.run_panels = linear->type == WEIGHT_TYPE_F32
+                         ? RUN_BYTES / kernel_panel_bytes(linear->type, linear->in)
+                         : RUN_PANELS;
+    cut.run_panels = higher(1, lower(cut.run_panels, cut.panels / tiles_min));
     cut.runs = divide_up(cut.panels, cut.run_panels);
     size_t blocks = higher(divide_up(rows * row_bytes(linear), BLOCK_BYTES), divide_up(tiles_min, cut.runs));
     blocks = higher(1, lower(blocks, rows / BLOCK_ROWS));

@@ -35,32 +35,36 @@ static void configure(const struct tile_config *config) {
 }
 
 /* ---- asking memory for weights before they are needed ----
- * One pass over a panel asks for what comes PREFETCH_AHEAD bytes later. Where rows take several passes, each
- * asks for its share of the next panel: else memory would be idle while a panel is read again from the cache.
- */
+ * One pass over a panel asks for what comes PREFETCH_AHEAD bytes later. Where rows take several passes,
+ * memory would be idle while a panel is read again from the cache: each asks for its share of the panel that
+ * is read next, in streams some pages apart, as the processor then runs ahead in each of them. */
+#define STREAMS 6
+
 struct stream {
-    const unsigned char *next; /* of the next panel; NULL: ask for this one */
-    size_t step;               /* bytes to ask for with each block */
+    const unsigned char *next; /* line of the first stream; NULL: ask for this panel */
+    size_t spacing, lines;     /* bytes from stream to stream; lines of each, to ask for with a block of k */
 };
 
-static struct stream stream_of_pass(const unsigned char *panel, size_t panel_bytes, size_t blocks,
-                                    size_t pass, size_t passes, bool cold) {
-    if (passes == 1 || (cold && pass == 0)) return (struct stream){NULL, BLOCK_BYTES};
-    return (struct stream){panel + panel_bytes + panel_bytes * pass / passes, panel_bytes / passes / blocks};
+static struct stream stream_of_pass(const unsigned char *next, size_t panel_bytes, size_t blocks, size_t pass,
+                                    size_t passes) {
+    const size_t lines = (panel_bytes / 64 + STREAMS - 1) / STREAMS;
+    const size_t step = (lines + passes * blocks - 1) / (passes * blocks);
+    if (passes == 1 || !next) return (struct stream){0};
+    return (struct stream){next + pass * blocks * step * 64, lines * 64, step};
 }
 
 /* Before block w of a panel. */
 VECTOR_INLINE void stream_block(struct stream *s, const unsigned char *w) {
-    if (s->next) {
-        for (size_t i = 0; i < s->step; i += 64) _mm_prefetch((const char *)s->next + i, _MM_HINT_T1);
-        s->next += s->step;
+    if (!s->next) {
+        for (size_t i = 0; i < BLOCK_BYTES; i += 64) {
+            prefetch_bytes(w + i);
+            /* The loads of tiles alone do not keep enough requests on their way. */
+            _mm_prefetch((const char *)w + i, _MM_HINT_T0);
+        }
         return;
     }
-    for (size_t i = 0; i < BLOCK_BYTES; i += 64) {
-        prefetch_bytes(w + i);
-        /* The loads of tiles alone do not keep enough requests on their way. */
-        _mm_prefetch((const char *)w + i, _MM_HINT_T0);
-    }
+    for (size_t line = 0; line < s->lines; line++, s->next += 64)
+        KERNEL_EACH (i, STREAMS) _mm_prefetch((const char *)s->next + i * s->spacing, _MM_HINT_T1);
 }
 
 /* ---- bf16 and int8: sums over all of k stay in tiles ---- */
@@ -203,7 +207,8 @@ VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_typ
         now->column = panel * KERNEL_PANEL;
         now->weight_scales = (const float *)(const void *)(w + k_bytes * KERNEL_PANEL);
         now->rows_a_block = (before->end - before->row + blocks - 1) / blocks;
-        struct stream s = stream_of_pass(w, panel_bytes, blocks, pass, passes, i == 0);
+        const unsigned char *next = i / passes + 1 < panel_count ? w + panel_bytes : m->rest.ahead;
+        struct stream s = stream_of_pass(next, panel_bytes, blocks, pass, passes);
         if (type == WEIGHT_TYPE_BF16)
             run_bf16(m, now, before, w, blocks, s);
         else
