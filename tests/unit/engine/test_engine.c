@@ -67,16 +67,17 @@ static void refuses_options_that_it_cannot_honour(void **state) {
     refuse(&o, STATUS_INVALID_ARGUMENT, "context");
 }
 
-/* A position takes 6 layers * 8 heads * 32 * 2 floats = 12 KiB: a context of 512 takes 6 MiB. */
+/* A position takes 6 layers * 8 heads * 32 * 2 floats = 12 KiB, a page of 16 of them 4 KiB more (they are
+ * kept from lying a power of two apart): a context of 512, 32 pages, takes a little more than 6 MiB. */
 static void refuses_a_cache_too_small_for_one_context(void **state) {
     (void)state;
     struct engine *opened;
     struct error e;
     struct engine_options o = options();
     o.context = 0;
-    o.kv_cache_mib = 5;
-    refuse(&o, STATUS_LIMIT, "kv_cache_mib");
     o.kv_cache_mib = 6;
+    refuse(&o, STATUS_LIMIT, "kv_cache_mib");
+    o.kv_cache_mib = 7;
     assert_ok(engine_open(&o, &opened, &e));
     engine_close(opened);
 }
@@ -91,7 +92,7 @@ static void says_what_it_is(void **state) {
     assert_int_equal(info.context, 64);
     assert_int_equal(info.vocabulary, 4096);
     assert_int_equal(info.kv_pages, 4 * 4);
-    assert_int_equal(info.kv_bytes, 16 * 16 * 12 << 10);
+    assert_int_equal(info.kv_bytes, 16 * (16 * 12 + 4) << 10);
     assert_int_equal(info.threads, 2);
     assert_int_equal(info.end_count, 1);
     assert_int_equal(info.end_tokens[0], 0);
