@@ -118,6 +118,7 @@ static void attention_set_ahead(struct attention_ahead *ahead, const struct atte
 
 /* Asks for one of ATTENTION_STEPS shares of it. */
 static void attention_ask(const struct attention_ahead *ahead, size_t step) {
+    if (ahead->parts == 0) return;
     const size_t lines = (ahead->bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN;
     for (size_t line = lines * step / ATTENTION_STEPS; line < lines * (step + 1) / ATTENTION_STEPS; line++)
         for (size_t i = 0; i < ahead->parts; i++)

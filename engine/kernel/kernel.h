@@ -68,10 +68,12 @@ struct matmul {
  *         even k are one chain of fused multiply-adds from 0, ascending, those of odd k another, and
  *         s = s + (even + odd). It is what the instruction for tiles of bf16 (TDPBF16PS) computes.
  *   int8  A row of weights has one scale, a row of activations another: q = round(x * (127 / largest |x|)),
- *         to nearest even. The sum of products of integers is exact; the result is (float)sum * weight scale
- * * activation scale. int4  Activations as for int8; weights have a scale for each KERNEL_GROUP of k. Sums
- * are exact in a group; s = fma((float)sum, scale of the group, s) over the groups, ascending, from 0; s *
- * activation scale.
+ *         to nearest even. The sum of products of integers is exact. It is multiplied, as a float, by the
+ *         scale of the weights, then by that of the activations.
+ *
+ *   int4  Activations as for int8; weights have a scale for each KERNEL_GROUP of k. Sums are exact in a
+ *         group; s = fma((float)sum, scale of the group, s) over the groups, ascending, from 0. At last s is
+ *         multiplied by the scale of the activations.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
 enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };

@@ -198,6 +198,7 @@ VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_typ
     const size_t k_bytes = narrow_padded(m->rest.k) * (type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : 1);
     const size_t blocks = k_bytes / TILE_BYTES, passes = (row_count + 2 * TILE_ROWS - 1) / (2 * TILE_ROWS);
     struct pass both[2], *now = &both[0], *before = &both[1];
+    if (row_count == 0) return; /* there are no tiles of no rows */
     before->row = before->end = 0;
     configure_whole(row_count < TILE_ROWS ? row_count : TILE_ROWS);
     for (size_t i = 0; i < panel_count * passes; i++) {

@@ -10,7 +10,7 @@
 #include "engine/base/memory.h"
 #include "engine/kv/kv_prefix.h"
 
-/* Where pages are larger than the first, they lie an odd multiple of the second apart. */
+/* Pages as large as the first do not lie an even multiple of the second apart. */
 #define SPREAD_FROM  ((size_t)64 << 10)
 #define SPREAD_BYTES ((size_t)4 << 10)
 
@@ -75,7 +75,8 @@ static enum status pool_bytes(const struct kv_layout *l, size_t pages, size_t *p
 }
 
 /* Attention reads a few KiB here and there: with small pages of the system each read would begin with a walk
- * of the page table. So huge ones are asked for; memory is still taken only where something is stored. */
+ * of the page table. So huge ones are asked for; memory is still taken only near to where something is
+ * stored. */
 enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, size_t pages,
                          struct error *e) {
     memset(pool, 0, sizeof *pool);

@@ -122,6 +122,40 @@ static void test_same_bits_in_every_table(void **state) {
         }
 }
 
+/* Numbers of rows about those that tiles, passes and chunks have, over several slices of k and with something
+ * ahead, which is asked for and never read: it may be anywhere. */
+static void test_same_bits_about_tiles(void **state) {
+    (void)state;
+    static const size_t rows[] = {4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 128, 129, 145};
+    static const size_t shapes[][2] = {{300, 150}, {577, 48}};
+    struct random r = {10};
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) EACH_TYPE {
+            struct product p =
+                product_create(&r, type, rows[i / 2], shapes[i % 2][0], shapes[i % 2][1], false);
+            p.m.rest.ahead = (i + type) % 3 ? (const void *)(uintptr_t)KERNEL_ALIGN : NULL;
+            compare_tables(&p);
+            product_destroy(&p);
+        }
+}
+
+static void test_nothing_without_rows_or_panels(void **state) {
+    (void)state;
+    struct random r = {11};
+    const struct kernel_table *tables[8];
+    size_t count = kernel_available(tables);
+    EACH_TYPE {
+        struct product p = product_create(&r, type, 20, 70, 100, false);
+        for (size_t t = 0; t < count; t++) {
+            product_prepare(&p, tables[t]);
+            product_clear(&p);
+            tables[t]->matmul_narrow[type](&p.m, 1, 0, 0, 2);
+            tables[t]->matmul_narrow[type](&p.m, 0, 20, 2, 0);
+            for (size_t i = 0; i < p.out.count; i++) assert_true(p.out.data[i] == 12345.0f);
+        }
+        product_destroy(&p);
+    }
+}
+
 static void test_same_bits_for_long_sums(void **state) {
     (void)state;
     struct random r = {2};
@@ -135,9 +169,10 @@ static void test_same_bits_for_long_sums(void **state) {
 /* All numbers at the ends of their range, of one sign or of both: nothing saturates. */
 static void test_largest_sums(void **state) {
     (void)state;
+    const size_t rows = 20; /* some of every way that a table goes */
     struct random r = {3};
     for (int signs = 0; signs < 4; signs++) EACH_TYPE {
-            struct product p = product_create(&r, type, 5, 1000, 50, false);
+            struct product p = product_create(&r, type, rows, 1000, 50, false);
             for (size_t i = 0; i < p.x.count; i++) p.x.data[i] = signs & 1 ? -3.0f : 3.0f;
             for (size_t i = 0; i < 50 * 1000; i++) p.w[i] = signs & 2 && i % 2 ? -0.5 : 0.5;
             kernel_pack(type, p.w, 0, 50, 1000, p.panels.data);
@@ -145,7 +180,7 @@ static void test_largest_sums(void **state) {
             compare_tables(&p);
             float *found = product_run(&p, kernel_scalar());
             double expected = signs & 2 ? 0 : signs & 1 ? -1500 : 1500;
-            for (size_t row = 0; row < 5; row++)
+            for (size_t row = 0; row < rows; row++)
                 for (size_t n = 0; n < 50; n++)
                     assert_true(fabs((double)found[row * p.m.rest.out_stride + n] - expected) <= 1e-2 * 1500);
             free(found);
@@ -407,6 +442,8 @@ int main(int argc, char **argv) {
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_table),
+        cmocka_unit_test(test_same_bits_about_tiles),
+        cmocka_unit_test(test_nothing_without_rows_or_panels),
         cmocka_unit_test(test_same_bits_for_long_sums),
         cmocka_unit_test(test_largest_sums),
         cmocka_unit_test(test_same_bits_for_any_tiling),
