@@ -70,15 +70,31 @@ size_t batch_prefill_rows(const struct batch_limits *limits, size_t decode_rows)
     return decode_rows == 0 ? left : smaller(left, limits->mixed_prefill_rows);
 }
 
+/* What those that decode leave of a step. */
+static struct left left_by_decoding(const struct batch_limits *limits, const struct batch_sequence *sequences,
+                                    size_t count) {
+    struct left left = {limits->rows, limits->logit_rows};
+    for (size_t i = 0; i < count; i++) {
+        if (!sequences[i].decoding) continue;
+        struct batch_share share = share_of(&sequences[i], &left);
+        take(&left, &share);
+    }
+    return left;
+}
+
 size_t batch_burst_rows(const struct batch_limits *limits, const struct batch_sequence *sequences,
-                        size_t count, size_t decode_rows) {
-    size_t left = limits->rows - decode_rows, rows = 0, finished = 0;
+                        size_t count) {
+    struct left left = left_by_decoding(limits, sequences, count);
+    size_t decode_rows = limits->rows - left.rows, rows = 0, finished = 0;
+    left.rows = smaller(left.rows, BATCH_BURST_ROWS_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct batch_sequence *s = &sequences[i];
         if (s->decoding || s->needs_page || !batch_can_run(s)) continue;
-        if (s->pending > left - rows) break;
-        rows += s->pending;
-        finished += s->pending <= s->plain + s->room;
+        struct batch_share share = share_of(s, &left);
+        if (share.rows < s->pending) break;
+        take(&left, &share);
+        rows += share.rows;
+        finished++;
     }
     return finished > decode_rows ? rows : 0;
 }

@@ -5,7 +5,7 @@
  *   - Sequences that decode come first, one row each: their readers wait for the next token.
  *   - Then prefill, in order of rank: the first takes what it can use, the next what is left. Beside decode
  * rows a step takes only so many prefill rows that it stays about as fast as without them
- * (batch_prefill_rows), unless it gives their next token to more readers than it keeps waiting
+ * (batch_prefill_rows), unless it gives the first token to more readers than it keeps waiting
  * (batch_burst_rows).
  *   - A sequence that needs a page and finds none takes it from the last in rank, paused ones first; the
  * first in rank that can run is never a victim, so it always gets on, and so does everyone in turn: rank is
@@ -17,6 +17,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* Sixteen clients that come together, with prompts of some thirty tokens: what a reader of a running stream
+ * waits for is bounded, however many rows a step may have. */
+#define BATCH_BURST_ROWS_MAX 512
 
 struct batch_limits {
     size_t rows;               /* of a step */
@@ -54,10 +58,11 @@ size_t batch_decode_rows(const struct batch_sequence *sequences, size_t count);
 /* Prefill rows that a step may have beside so many decode rows. */
 size_t batch_prefill_rows(const struct batch_limits *limits, size_t decode_rows);
 
-/* Prefill rows of a burst of short prompts: those that finish, in order of rank, the prompts that fit into
- * one step beside so many decode rows. 0 unless they are more prompts than there are decode rows. */
+/* Prefill rows of a burst of short prompts: those of the prompts, in order of rank up to the first that it
+ * cannot, that the step finishes beside the decode rows. At most BATCH_BURST_ROWS_MAX, and 0 unless they are
+ * more prompts than there are decode rows. How often there may be one is the step's to say (pace.h). */
 size_t batch_burst_rows(const struct batch_limits *limits, const struct batch_sequence *sequences,
-                        size_t count, size_t decode_rows);
+                        size_t count);
 
 /* Rows of each sequence in the next step; shares[count]. Returns the sum. */
 size_t batch_share_rows(const struct batch_limits *limits, const struct batch_sequence *sequences,

@@ -1,7 +1,11 @@
 /* How many prefill rows may ride along with decode rows so that readers of running streams hardly notice: as
  * many as keep a step within PACE_SLOWDOWN of one without them. Measured, because it depends on the machine
  * and the model: where a step of few rows waits for weights from memory, more rows are nearly free; where it
- * computes, each costs. Only times depend on it, never results. Scheduler thread. */
+ * computes, each costs. Only times depend on it, never results. Scheduler thread.
+ *
+ * A burst of short prompts (batch_burst_rows) may have more rows than that: never in place of the step
+ * without prefill that comes after PACE_MIXED_STEPS_MAX others, among which it counts, and never twice in a
+ * row (step.c). */
 #pragma once
 
 #include <stddef.h>

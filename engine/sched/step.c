@@ -63,11 +63,19 @@ static void add_entry(struct step *step, struct sequence *q, const struct batch_
     add_rows(step, q, q->computed + share->rows, share->logit_rows);
 }
 
-/* Prefill rows beside the decode rows of the step that is being planned. */
-static size_t mixed_prefill_rows(const struct scheduler *s) {
-    size_t decode_rows = s->step.decode_rows, paced = pace_prefill_rows(&s->pace, decode_rows);
-    size_t burst = batch_burst_rows(&s->options.limits, s->needs, s->running_count, decode_rows);
-    return burst > paced ? burst : paced;
+/* Prefill rows beside the decode rows of the step that is being planned. No burst in place of the step
+ * without prefill that the pace asks for, and none after another: between two of them readers have a step of
+ * the usual length. */
+static size_t mixed_prefill_rows(struct scheduler *s) {
+    struct step *step = &s->step;
+    bool after_burst = step->is_burst;
+    step->is_burst = false;
+    if (step->decode_rows == 0) return 0;
+    size_t paced = pace_prefill_rows(&s->pace, step->decode_rows);
+    if (paced == 0 || after_burst) return paced;
+    size_t burst = batch_burst_rows(&s->options.limits, s->needs, s->running_count);
+    step->is_burst = burst > paced;
+    return step->is_burst ? burst : paced;
 }
 
 /* Fills the entries by the plan; returns the rows in all. */

@@ -54,27 +54,46 @@ static void prefill_beside_decode_is_bounded(void **state) {
 static void a_burst_of_short_prompts_is_taken_whole(void **state) {
     (void)state;
     const struct batch_sequence burst[] = {decode(1), prefill(10), prefill(20), prefill(30)};
-    assert_int_equal(batch_burst_rows(&limits, burst, 4, 1), 60);
-    assert_int_equal(batch_burst_rows(&limits, burst, 3, 1), 30);
-    assert_int_equal(batch_burst_rows(&limits, burst, 2, 1), 0); /* one for one */
+    assert_int_equal(batch_burst_rows(&limits, burst, 4), 60);
+    assert_int_equal(batch_burst_rows(&limits, burst, 3), 30);
+    assert_int_equal(batch_burst_rows(&limits, burst, 2), 0); /* one for one */
     /* What does not fit into the step is left for the next, and with it all that follows. */
     const struct batch_sequence over[] = {decode(1), prefill(30), prefill(30), prefill(5), prefill(1)};
-    assert_int_equal(batch_burst_rows(&limits, over, 5, 1), 60);
+    assert_int_equal(batch_burst_rows(&limits, over, 5), 60);
     const struct batch_sequence behind[] = {prefill(100), decode(1), prefill(5), prefill(5)};
-    assert_int_equal(batch_burst_rows(&limits, behind, 4, 1), 0);
+    assert_int_equal(batch_burst_rows(&limits, behind, 4), 0);
     const struct batch_sequence exact[] = {decode(1), prefill(60), prefill(3)};
-    assert_int_equal(batch_burst_rows(&limits, exact, 3, 1), 63);
+    assert_int_equal(batch_burst_rows(&limits, exact, 3), 63);
 }
 
 static void a_burst_counts_only_prompts_that_it_finishes(void **state) {
     (void)state;
-    struct batch_sequence s[] = {decode(1), prefill(10), prefill(10), scoring(10, 9)};
-    assert_int_equal(batch_burst_rows(&limits, s, 4, 1), 30);
-    assert_int_equal(batch_burst_rows(&limits, s, 4, 2), 0);
+    struct batch_sequence s[] = {decode(1), prefill(10), prefill(10), scoring(10, 9), decode(1)};
+    assert_int_equal(batch_burst_rows(&limits, s, 4), 20);
+    assert_int_equal(batch_burst_rows(&limits, s, 5), 0);
     s[1].needs_page = true;
-    assert_int_equal(batch_burst_rows(&limits, s, 4, 1), 0);
+    assert_int_equal(batch_burst_rows(&limits, s, 4), 0);
     s[1].needs_page = false, s[2].plain = s[2].room = 0;
-    assert_int_equal(batch_burst_rows(&limits, s, 4, 1), 0);
+    assert_int_equal(batch_burst_rows(&limits, s, 4), 0);
+}
+
+/* 20 rows with logits, of which those that decode have theirs. */
+static void a_burst_ends_where_logits_do(void **state) {
+    (void)state;
+    const struct batch_sequence one[] = {decode(1), scoring(10, 10), scoring(10, 10), scoring(10, 10)};
+    assert_int_equal(batch_burst_rows(&limits, one, 4), 0); /* 10 and 9: one for one */
+    const struct batch_sequence two[] = {scoring(10, 10), scoring(9, 10), decode(1), scoring(10, 10)};
+    assert_int_equal(batch_burst_rows(&limits, two, 4), 19);
+}
+
+static void a_burst_is_small_however_large_the_step(void **state) {
+    (void)state;
+    const struct batch_limits large = {.rows = 4096, .logit_rows = 64, .sequences = 64};
+    struct batch_sequence s[40] = {decode(1)};
+    for (size_t i = 1; i < 40; i++) s[i] = prefill(32);
+    assert_int_equal(batch_burst_rows(&large, s, 40), BATCH_BURST_ROWS_MAX);
+    for (size_t i = 1; i < 40; i++) s[i] = prefill(500);
+    assert_int_equal(batch_burst_rows(&large, s, 40), 0);
 }
 
 static void scoring_is_bounded_by_logit_rows_and_room(void **state) {
@@ -182,6 +201,37 @@ static void random_plans_keep_the_rules(void **state) {
     }
 }
 
+/* Random states: a step that has the rows of a burst finishes more prompts than sequences that it keeps
+ * waiting, with all of those rows. */
+static void random_bursts_finish_what_they_promise(void **state) {
+    (void)state;
+    srand(5);
+    size_t bursts = 0;
+    for (int round = 0; round < 100000; round++) {
+        struct batch_sequence s[16];
+        struct batch_share shares[16];
+        size_t count = 2 + (size_t)rand() % 15, finished = 0;
+        for (size_t i = 0; i < count; i++) {
+            size_t pending = 1 + (size_t)rand() % 20;
+            int kind = rand() % 5;
+            s[i] = kind == 0   ? decode(1)
+                   : kind == 1 ? scoring(pending, (size_t)rand() % 20)
+                               : prefill(pending);
+            s[i].needs_page = rand() % 20 == 0;
+        }
+        struct batch_limits with_burst = limits;
+        with_burst.mixed_prefill_rows = batch_burst_rows(&limits, s, count);
+        size_t decode_rows = batch_decode_rows(s, count);
+        if (with_burst.mixed_prefill_rows == 0 || decode_rows == 0) continue;
+        bursts++;
+        size_t total = batch_share_rows(&with_burst, s, count, shares);
+        assert_int_equal(total, decode_rows + with_burst.mixed_prefill_rows);
+        for (size_t i = 0; i < count; i++) finished += !s[i].decoding && shares[i].rows == s[i].pending;
+        assert_true(finished > decode_rows);
+    }
+    assert_true(bursts > 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prompts_fill_a_step_in_order),
@@ -189,6 +239,8 @@ int main(void) {
         cmocka_unit_test(prefill_beside_decode_is_bounded),
         cmocka_unit_test(a_burst_of_short_prompts_is_taken_whole),
         cmocka_unit_test(a_burst_counts_only_prompts_that_it_finishes),
+        cmocka_unit_test(a_burst_ends_where_logits_do),
+        cmocka_unit_test(a_burst_is_small_however_large_the_step),
         cmocka_unit_test(scoring_is_bounded_by_logit_rows_and_room),
         cmocka_unit_test(no_room_means_no_row_with_logits),
         cmocka_unit_test(no_page_means_no_row),
@@ -197,6 +249,7 @@ int main(void) {
         cmocka_unit_test(the_first_that_can_run_is_no_victim),
         cmocka_unit_test(admission_leaves_a_page_for_each_that_runs),
         cmocka_unit_test(random_plans_keep_the_rules),
+        cmocka_unit_test(random_bursts_finish_what_they_promise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "fake_model.h"
 
 #include "engine/base/clock.h"
+#include "engine/sched/pace.h"
 
 static struct fake_model model;
 static struct scheduler *scheduler;
@@ -716,6 +717,43 @@ static void a_burst_is_prefilled_in_one_step(void **state) {
     stop();
 }
 
+/* Six clients that ask for one token each, over and over, beside one that decodes: prompts that come out
+ * together never fill two steps in a row, and each ninth step has no row of theirs. */
+static void bursts_leave_steps_for_decoding(void **state) {
+    (void)state;
+    enum { CLIENTS = 6, CYCLE = PACE_MIXED_STEPS_MAX + 1 };
+    static struct collected stream, clients[CLIENTS];
+    unsigned seed = 1, bursts = 0;
+    bool after_burst = false;
+    start(40, 200, measured_pace);
+    struct engine_prompt prompt = fake_prompt(ids_of(5, seed), 5, 100);
+    prompt.ignore_end = true;
+    collect_start(scheduler, &stream, &prompt);
+    scheduler_turn(scheduler);
+    for (size_t step = 1; step <= 4 * CYCLE; step++) {
+        for (size_t i = 0; i < CLIENTS; i++) {
+            if (clients[i].request && !clients[i].ended) continue;
+            if (clients[i].request) collect_release(&clients[i]);
+            prompt = fake_prompt(ids_of(11, ++seed), 11, 1);
+            collect_start(scheduler, &clients[i], &prompt);
+        }
+        uint64_t rows = model.rows;
+        scheduler_turn(scheduler);
+        collect_ready(scheduler);
+        rows = model.rows - rows;
+        assert_true(step % CYCLE == 0 ? rows == 1 : rows > 1);
+        if (step > CYCLE) continue;
+        /* Nothing is known of decode rows alone yet, so that the pace itself is a constant. */
+        bool is_burst = rows > 1 + PACE_ROWS_UNKNOWN;
+        assert_false(is_burst && after_burst);
+        bursts += after_burst = is_burst;
+    }
+    assert_int_equal(bursts, PACE_MIXED_STEPS_MAX / 2);
+    for (size_t i = 0; i < CLIENTS; i++) collect_release(&clients[i]);
+    collect_release(&stream);
+    stop();
+}
+
 static void no_prefix_index(struct scheduler_options *o) {
     o->pool->prefix = NULL;
 }
@@ -766,6 +804,7 @@ int main(void) {
         cmocka_unit_test(rank_is_arrival_put_off_by_priority),
         cmocka_unit_test(values_that_are_no_numbers_fail_one_request),
         cmocka_unit_test(a_burst_is_prefilled_in_one_step),
+        cmocka_unit_test(bursts_leave_steps_for_decoding),
         cmocka_unit_test(steps_are_counted_by_what_they_computed),
         cmocka_unit_test(without_an_index_everything_is_computed),
         cmocka_unit_test(destroying_ends_what_is_there),
