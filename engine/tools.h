@@ -74,7 +74,7 @@ struct bench_generation {
 };
 
 /* seconds: of the steps that generate, without the prefill. STATUS_LIMIT: more than the model's context, or
- * than is foreseen. */
+ * than is foreseen. STATUS_MALFORMED: the model computes what are no numbers. */
 enum status bench_generate(struct bench_model *m, const struct bench_generation *g, double *seconds,
                            struct error *e);
 

@@ -16,15 +16,18 @@ static double backend_rope_theta(void *context, size_t length) {
     return forward_rope_theta(context, length);
 }
 
-/* Those that are prefilled first decode beside the others, a token a step. */
+/* Those that are prefilled first decode beside the others, a token a step, which has the rest of its rows for
+ * prompts. One more than they come to: none has ended when the clock stops. */
 static size_t tokens_max(const struct bench_generation *g) {
-    return g->tokens + 1 + g->batch * g->prompt / BENCH_ROWS_MAX;
+    return g->tokens + 2 + g->batch * g->prompt / (BENCH_ROWS_MAX - BENCH_BATCH_MAX);
 }
 
 static enum status create_scheduler(struct bench_model *m, const struct bench_generation *g,
                                     struct scheduler **out, struct error *e) {
     size_t rows = forward_vocabulary(m->forward), context = g->prompt + tokens_max(g);
-    enum status status = bench_pool_init(m, g->batch * kv_pages_for(context, BENCH_PAGE_TOKENS), e);
+    /* The scheduler lets one in only where a page is left for each that runs (batch_admits). */
+    size_t pages = g->batch * (kv_pages_for(context, BENCH_PAGE_TOKENS) + 1);
+    enum status status = bench_pool_init(m, pages, e);
     if (status != STATUS_OK) return status;
     const struct scheduler_options options = {
         .rules = {.context = context,
@@ -66,18 +69,37 @@ static enum status submit(struct scheduler *s, const struct bench_model *m, cons
     return scheduler_submit(s, prompts, g->batch, requests, e);
 }
 
-static void prefill(struct scheduler *s, size_t tokens) {
+/* A sequence ends early when the model computes what are no numbers. */
+static enum status refuse_ended(const struct engine_stats *stats, const struct bench_generation *g,
+                                struct error *e) {
+    return error_set(e, STATUS_MALFORMED, "bench", "%zu of %zu sequences ended early, %llu of them failed",
+                     g->batch - stats->running, g->batch, (unsigned long long)stats->finished_failed);
+}
+
+static enum status prefill(struct scheduler *s, const struct bench_generation *g, struct error *e) {
     struct engine_stats stats;
     do {
         scheduler_turn(s);
         scheduler_stats(s, &stats);
-    } while (stats.prompt_tokens < tokens);
+        if (stats.running < g->batch) return refuse_ended(&stats, g, e);
+    } while (stats.prompt_tokens < g->batch * g->prompt);
+    return STATUS_OK;
 }
 
 static double run_turns(struct scheduler *s, size_t turns) {
     double start = clock_seconds();
     for (size_t i = 0; i < turns; i++) scheduler_turn(s);
     return clock_seconds() - start;
+}
+
+static enum status run(struct scheduler *s, const struct bench_generation *g, double *seconds,
+                       struct error *e) {
+    struct engine_stats stats;
+    enum status status = prefill(s, g, e);
+    if (status != STATUS_OK) return status;
+    *seconds = run_turns(s, g->tokens);
+    scheduler_stats(s, &stats);
+    return stats.running == g->batch ? STATUS_OK : refuse_ended(&stats, g, e);
 }
 
 enum status bench_generate(struct bench_model *m, const struct bench_generation *g, double *seconds,
@@ -93,8 +115,7 @@ enum status bench_generate(struct bench_model *m, const struct bench_generation 
     if (status != STATUS_OK) return status;
     status = submit(s, m, g, requests, e);
     if (status == STATUS_OK) {
-        prefill(s, g->batch * g->prompt);
-        *seconds = run_turns(s, g->tokens);
+        status = run(s, g, seconds, e);
         for (size_t i = 0; i < g->batch; i++) scheduler_release(requests[i]);
     }
     scheduler_destroy(s);

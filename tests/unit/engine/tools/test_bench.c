@@ -41,8 +41,8 @@ static void test_steps_of_a_random_model(void **state) {
     assert_ok(bench_run(model, &decode, &seconds, &cost, &e));
     assert_true(cost.flops < prefill_flops);
     assert_string_equal(bench_kv_type(model), "f32");
-    /* 9 prompts of 60 do not fit into one step. */
-    struct bench_generation greedy = {.batch = 9, .prompt = 60, .tokens = 2, .top_p = 1};
+    /* 9 prompts of 58 do not fit into one step. */
+    struct bench_generation greedy = {.batch = 9, .prompt = 58, .tokens = 2, .top_p = 1};
     struct bench_generation sampled = {.batch = 3, .prompt = 7, .tokens = 20, .temperature = 1, .top_p = 0.9};
     assert_ok(bench_generate(model, &greedy, &seconds, &e));
     assert_true(seconds > 0);
@@ -54,6 +54,41 @@ static void test_steps_of_a_random_model(void **state) {
     assert_int_equal(bench_generate(model, &sampled, &seconds, &e), STATUS_LIMIT);
     struct bench_item too_long = {.work = BENCH_PREFILL, .tokens = 65};
     assert_int_equal(bench_run(model, &too_long, &seconds, &cost, &e), STATUS_LIMIT);
+    bench_close(model);
+    test_folder_remove(folder);
+}
+
+/* Every weight of a safetensors file is a NaN, whatever its type. */
+static void spoil_weights(const char *folder) {
+    size_t size;
+    uint64_t header;
+    char *bytes = test_file_read(folder, "model.safetensors", &size);
+    memcpy(&header, bytes, sizeof header);
+    assert_true(sizeof header + header < size);
+    memset(bytes + sizeof header + header, 0xFF, size - sizeof header - header);
+    test_file_write(folder, "model.safetensors", bytes, size);
+    free(bytes);
+}
+
+static void test_a_model_without_numbers_is_refused(void **state) {
+    (void)state;
+    struct error e = {0};
+    char *folder = test_folder_create();
+    struct bench_model *model;
+    double seconds;
+    assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
+    spoil_weights(folder);
+    struct bench_options options = {.model = folder,
+                                    .norm_form = "none",
+                                    .weights = "f32",
+                                    .kv_type = "auto",
+                                    .matmul = "own",
+                                    .isa = "auto",
+                                    .threads = 1};
+    assert_ok(bench_open(&options, &model, &seconds, &e));
+    struct bench_generation g = {.batch = 3, .prompt = 7, .tokens = 2, .top_p = 1};
+    assert_int_equal(bench_generate(model, &g, &seconds, &e), STATUS_MALFORMED);
+    assert_non_null(strstr(e.text, "3 of 3 sequences ended early, 3 of them failed"));
     bench_close(model);
     test_folder_remove(folder);
 }
@@ -149,6 +184,7 @@ static void test_peak_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps_of_a_random_model),
+        cmocka_unit_test(test_a_model_without_numbers_is_refused),
         cmocka_unit_test(test_cost_counts_the_type_of_the_cache),
         cmocka_unit_test(test_unknown_shape),
         cmocka_unit_test(test_peak_of_memory),
