@@ -88,8 +88,8 @@ async def stall(port, options):
     length = min(1000, options.context - 8)
     fields = {"max_tokens": options.context - options.prompt, "temperature": 0, "ignore_eos": True, "return_token_ids": True}
     arrivals = [[] for _ in range(4)]
-    streams = [asyncio.create_task(client.complete(port, {**fields, "prompt": p}, arrivals=own))
-               for p, own in zip(prompts(4, options.prompt, options.vocabulary, 0), arrivals)]
+    tasks = [asyncio.create_task(client.complete(port, {**fields, "prompt": p}, arrivals=own))
+             for p, own in zip(prompts(4, options.prompt, options.vocabulary, 0), arrivals)]
     phases = []
     await until(arrivals, 8)
     for beside in (False, True, False):
@@ -101,8 +101,8 @@ async def stall(port, options):
             await until(arrivals, 40)
         await phase.end()
         phases.append(phase)
-    ended = any(task.done() for task in streams)
-    for task in streams:
+    ended = any(task.done() for task in tasks)
+    for task in tasks:
         task.cancel()
     if ended or not phases[1].mean:
         print("the streams ended before the long prompt was there: use a larger model or context")
@@ -123,7 +123,10 @@ ENGINE_STREAMS, ENGINE_PROMPT, ENGINE_TOKENS = 16, 16, 128
 def engine_rate(options, more):
     """Tokens/s of 16 sequences in the scheduler, without HTTP."""
     told = json.loads(subprocess.check_output([options.program, "bench", "--model", options.model, "--json", *more]))
-    return next(row["tokens_per_s"] for row in told["sampling"] if row["temperature"] == 0)
+    rate = next((row["tokens_per_s"] for row in told["sampling"] if row["temperature"] == 0), None)
+    if rate is None:
+        sys.exit(f"the bench has no greedy row: the context of {options.model} is too short for it")
+    return rate
 
 
 def stream_rates(options, more, count):
