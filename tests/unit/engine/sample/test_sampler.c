@@ -6,15 +6,24 @@
 
 #include "engine/sample/sampler.h"
 
-enum { ROWS_MAX = 5000, DRAWS = 1000 };
+enum {
+    ROWS_MAX = 5000,
+    DRAWS = 1000,
+    DRAWS_MAX = 10000,
+    BLOCK = 1024, /* ids that the sampler sums at once: it finds the block, then the token */
+    DECILES = 10
+};
 
 static const struct engine_sampling neutral = {
     .temperature = 1, .top_p = 1, .typical_p = 1, .repetition_penalty = 1, .has_seed = true, .seed = 5};
 
-/* All tables give the same bits (every_kernel_table_draws_the_same): the fastest will do. */
+/* All tables give the same bits (every_kernel_table_draws_the_same): the fastest will do. Asking the
+ * processor for it costs more than a draw. */
 static const struct kernel_table *best_kernels(void) {
-    const struct kernel_table *tables[8];
-    return tables[kernel_available(tables) - 1];
+    static const struct kernel_table *tables[8];
+    static size_t count;
+    if (count == 0) count = kernel_available(tables);
+    return tables[count - 1];
 }
 
 struct bench {
@@ -79,8 +88,8 @@ static void plain_distribution(const float *row, size_t count, const struct engi
     if (s->top_p < 1) kept = keep_mass(list, kept, s->top_p);
     while (kept > 1 && list[kept - 1].p < s->min_p) kept--;
     for (size_t i = 0; i < kept; i++) total += list[i].p;
-    for (size_t i = 0; i < kept; i++) entropy -= list[i].p / total * log(list[i].p / total);
     if (s->typical_p < 1) {
+        for (size_t i = 0; i < kept; i++) entropy -= list[i].p / total * log(list[i].p / total);
         for (size_t i = 0; i < kept; i++) list[i].key = fabs(-log(list[i].p / total) - entropy);
         qsort(list, kept, sizeof *list, by_key);
         kept = keep_mass(list, kept, s->typical_p);
@@ -90,19 +99,66 @@ static void plain_distribution(const float *row, size_t count, const struct engi
     for (size_t i = 0; i < kept; i++) out[list[i].id] = list[i].p / total;
 }
 
-static void check_draws(struct bench *b, const struct engine_sampling *s) {
-    static double expect[ROWS_MAX];
-    static unsigned seen[ROWS_MAX];
-    size_t count = b->vocabulary.sampleable;
-    plain_distribution(b->row, count, s, expect);
-    memset(seen, 0, sizeof seen);
-    static int32_t tokens[DRAWS + 1];
-    for (size_t i = 0; i < DRAWS; i++) seen[pick(b, s, tokens, 1, i)]++;
-    for (size_t i = 0; i < count; i++) {
-        double sigma = sqrt(DRAWS * expect[i] * (1 - expect[i]));
-        if (expect[i] == 0) assert_int_equal(seen[i], 0);
-        assert_true(fabs(seen[i] - DRAWS * expect[i]) <= 6 * sigma + 2);
+/* What many draws gave beside what they should, of one id or of several together. */
+struct tally {
+    double expect;
+    unsigned seen;
+};
+
+static void add(struct tally *sum, const struct tally *t) {
+    sum->expect += t->expect;
+    sum->seen += t->seen;
+}
+
+static void check_tally(const struct tally *t, size_t draws) {
+    double middle = (double)draws * t->expect, sigma = sqrt(fmax(middle * (1 - t->expect), 0));
+    if (t->expect == 0) assert_int_equal(t->seen, 0);
+    if (fabs(t->seen - middle) > 6 * sigma + 2)
+        fail_msg("%u of %zu draws, expected %.1f, sigma %.1f", t->seen, draws, middle, sigma);
+}
+
+/* Single ids of a long row are drawn too seldom to show much: whole blocks of it show whether the right one
+ * is found. */
+static void check_blocks(const struct tally *tallies, size_t count, size_t draws) {
+    for (size_t first = 0; first < count; first += BLOCK) {
+        struct tally sum = {0};
+        for (size_t i = first; i < count && i < first + BLOCK; i++) add(&sum, &tallies[i]);
+        check_tally(&sum, draws);
     }
+}
+
+static int by_expectation(const void *a, const void *b) {
+    const struct tally *x = a, *y = b;
+    return (x->expect < y->expect) - (x->expect > y->expect);
+}
+
+/* Tenths of what is kept, best first, show whether what goes before a token is weighed as it should. */
+static void check_deciles(struct tally *tallies, size_t count, size_t draws) {
+    struct tally sums[DECILES] = {0};
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) kept += tallies[i].expect > 0;
+    qsort(tallies, count, sizeof *tallies, by_expectation);
+    for (size_t i = 0; i < kept; i++) add(&sums[i * DECILES / kept], &tallies[i]);
+    for (size_t i = 0; i < DECILES; i++) check_tally(&sums[i], draws);
+}
+
+/* row: what the bench's row is after all masks. */
+static void check_draws_from(struct bench *b, const struct engine_sampling *s, const float *row,
+                             size_t draws) {
+    static double expect[ROWS_MAX];
+    static struct tally tallies[ROWS_MAX];
+    static const int32_t tokens[DRAWS_MAX + 1];
+    size_t count = b->vocabulary.sampleable;
+    plain_distribution(row, count, s, expect);
+    for (size_t i = 0; i < count; i++) tallies[i] = (struct tally){.expect = expect[i]};
+    for (size_t i = 0; i < draws; i++) tallies[pick(b, s, tokens, 1, i)].seen++;
+    for (size_t i = 0; i < count; i++) check_tally(&tallies[i], draws);
+    check_blocks(tallies, count, draws);
+    check_deciles(tallies, count, draws);
+}
+
+static void check_draws(struct bench *b, const struct engine_sampling *s) {
+    check_draws_from(b, s, b->row, DRAWS);
 }
 
 static void draws_follow_the_filtered_distribution(void **state) {
@@ -130,6 +186,75 @@ static void draws_follow_the_filtered_distribution(void **state) {
             check_draws(&b, &s);
             sampler_scratch_deinit(&b.scratch);
         }
+}
+
+/* Each block has more, or less, than the one before. */
+static void draws_find_their_block(void **state) {
+    (void)state;
+    static const struct {
+        double temperature, top_p, min_p;
+    } cases[] = {{1, 1, 0}, {1, 0.9, 0}, {1, 0.3, 0}, {0.5, 1, 0.02}, {2, 0.97, 0.3}, {1, 0.6, 0.05}};
+    static const double slopes[] = {3, -3};
+    static struct bench b;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t k = 0; k < 2; k++) {
+            struct engine_sampling s = neutral;
+            s.temperature = cases[i].temperature, s.top_p = cases[i].top_p, s.min_p = cases[i].min_p;
+            bench_init(&b, 4701, 4700, 2, (unsigned)i);
+            for (size_t id = 0; id < 4700; id++) b.row[id] += (float)(slopes[k] * (double)id / 4700);
+            check_draws_from(&b, &s, b.row, DRAWS_MAX);
+            sampler_scratch_deinit(&b.scratch);
+        }
+}
+
+/* Under each filter that draws from the row as it is. */
+static void check_masked(struct bench *b, struct engine_sampling s, const float *row) {
+    static const double top_p[] = {1, 0.9, 0.3, 1e-9}, min_p[] = {0, 0.05};
+    for (size_t i = 0; i < sizeof top_p / sizeof *top_p; i++)
+        for (size_t k = 0; k < sizeof min_p / sizeof *min_p; k++) {
+            s.top_p = top_p[i], s.min_p = min_p[k];
+            check_draws_from(b, &s, row, DRAWS);
+        }
+}
+
+/* Ids here and there, and blocks without any: the first, the third, and all but one id of the last. */
+static void holes_are_never_drawn(void **state) {
+    (void)state;
+    static struct bench b;
+    static int32_t holes[ROWS_MAX];
+    bench_init(&b, 4700, 4699, 6, 11);
+    b.vocabulary.holes = holes;
+    for (int32_t id = 0; id < 4699; id++) {
+        int block = id / BLOCK;
+        if (block == 0 || block == 2 || (block == 4 && id != 4698) || id % 7 == 3)
+            holes[b.vocabulary.hole_count++] = id;
+    }
+    b.row[17] = b.row[2500] = 9; /* the best, were they there */
+    sampler_mask_holes(&b.vocabulary, b.row);
+    check_masked(&b, neutral, b.row);
+    sampler_scratch_deinit(&b.scratch);
+}
+
+static void only_the_allowed_are_drawn(void **state) {
+    (void)state;
+    static struct bench b;
+    static float masked[ROWS_MAX];
+    static int32_t allowed[ROWS_MAX];
+    static const int32_t steps[] = {1, 3, 900};
+    bench_init(&b, 4700, 4699, 6, 12);
+    b.row[10] = 9;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct engine_sampling s = neutral;
+        s.allowed = allowed;
+        for (size_t id = 0; id < 4699; id++) masked[id] = -INFINITY;
+        /* Not in order, and none in the first block; the last is padding. */
+        for (int32_t id = 4699; id > BLOCK; id -= steps[i]) {
+            allowed[s.allowed_count++] = id;
+            if (id < 4699) masked[id] = b.row[id];
+        }
+        check_masked(&b, s, masked);
+    }
+    sampler_scratch_deinit(&b.scratch);
 }
 
 /* Rows of several blocks whose values come many times: the nucleus ends within a tie, and no token behind it
@@ -285,6 +410,7 @@ static void every_kernel_table_draws_the_same(void **state) {
     struct engine_sampling s = neutral;
     for (size_t i = 0; i < 200; i++) {
         s.top_p = i % 2 ? 0.9 : 1;
+        s.min_p = i % 3 ? 0 : 0.02;
         int32_t expect = pick(&b, &s, tokens, 1, i);
         for (size_t t = 0; t < count; t++) {
             struct error e;
@@ -301,6 +427,9 @@ static void every_kernel_table_draws_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_the_filtered_distribution),
+        cmocka_unit_test(draws_find_their_block),
+        cmocka_unit_test(holes_are_never_drawn),
+        cmocka_unit_test(only_the_allowed_are_drawn),
         cmocka_unit_test(nucleus_ends_at_the_lowest_ids_of_a_tie),
         cmocka_unit_test(a_nucleus_of_nothing_keeps_the_best),
         cmocka_unit_test(greedy_takes_the_lowest_of_the_largest),
