@@ -24,14 +24,15 @@ struct tile_config {
     uint8_t rows[16];
 };
 
-/* gcc 12 believes that tiles are loaded without reading memory: what was written for them must be there. */
+/* gcc 12 believes that loading a tile reads no memory: what was written for it must be there. */
 VECTOR_INLINE void written_for_tiles(void) {
     __asm__ volatile("" : : : "memory");
 }
 
+/* Said in assembly, because the intrinsic of gcc 12 says that it reads 8 bytes, and drops the others. */
 static void configure(const struct tile_config *config) {
     written_for_tiles();
-    _tile_loadconfig(config);
+    __asm__ volatile("ldtilecfg %0" : : "m"(*config));
 }
 
 /* ---- asking memory for weights before they are needed ----
