@@ -276,7 +276,8 @@ static int32_t draw_candidate(const struct distribution *d, double u) {
  * rejected when it turns out to stand behind the nucleus: those that go before it have the mass already. What
  * is drawn in the end is distributed as the row without what is rejected, which is the nucleus. After a
  * rejection only what goes before the rejected one is left, so that the number of attempts is about 1 + ln(1
- * / top_p), however small top_p is. */
+ * / m) for the mass m that is kept: top_p, what min_p leaves, or, where both would keep less, the probability
+ * of the best alone. */
 
 /* Everything goes before this: before an id goes what is more probable, and as probable with a lower id. */
 static const struct candidate row_end = {.value = -INFINITY, .id = 0};
