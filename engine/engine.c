@@ -115,16 +115,6 @@ static enum status find_sampleable(struct engine *engine, struct sampler_vocabul
 
 /* ---- scheduler ----------------------------------------------------------------------------------------- */
 
-static void backend_step(void *context, const struct step_entry *entries, size_t count) {
-    forward_step(context, entries, count);
-}
-static float *backend_logits(void *context, size_t i) {
-    return forward_logits(context, i);
-}
-static double backend_rope_theta(void *context, size_t length) {
-    return forward_rope_theta(context, length);
-}
-
 static enum status make_scheduler(struct engine *engine, const struct engine_options *o,
                                   const struct batch_limits *limits, struct error *e) {
     struct sampler_vocabulary vocabulary;
@@ -140,7 +130,7 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
                   .tokenizer = engine->tokenizer,
                   .end_tokens = engine->info.end_tokens,
                   .end_count = engine->info.end_count,
-                  .backend = {engine->forward, backend_step, backend_logits, backend_rope_theta}},
+                  .backend = backend_of(engine->forward)},
         .vocabulary = vocabulary,
         .kernels = engine->kernels,
         .workers = engine->workers,

@@ -37,8 +37,8 @@ static enum status time_variants(struct bench_model *model, struct timings *t, s
 static void print_variant(const char *weights, double temperature, double tokens_per_s, double share) {
     char what[32] = "greedy";
     if (temperature > 0) snprintf(what, sizeof what, "at temperature %g", temperature);
-    printf("%-7s 16 from the scheduler, %-20s %10.1f %7.1f %% of greedy\n", weights, what, tokens_per_s,
-           100 * share);
+    printf("%-7s %zu from the scheduler, %-20s %10.1f %7.1f %% of greedy\n", weights, shape.batch, what,
+           tokens_per_s, 100 * share);
     fflush(stdout);
 }
 

@@ -13,3 +13,6 @@ struct backend {
     float *(*logits)(void *context, size_t i);
     double (*rope_theta)(void *context, size_t length); /* any thread */
 };
+
+/* The model itself; forward outlives it. */
+struct backend backend_of(struct forward *forward);

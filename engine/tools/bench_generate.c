@@ -6,16 +6,6 @@
 #include "engine/sched/scheduler.h"
 #include "engine/tools/bench_model.h"
 
-static void backend_step(void *context, const struct step_entry *entries, size_t count) {
-    forward_step(context, entries, count);
-}
-static float *backend_logits(void *context, size_t i) {
-    return forward_logits(context, i);
-}
-static double backend_rope_theta(void *context, size_t length) {
-    return forward_rope_theta(context, length);
-}
-
 /* Those that are prefilled first decode beside the others, a token a step, which has the rest of its rows for
  * prompts. One more than they come to: none has ended when the clock stops. */
 static size_t tokens_max(const struct bench_generation *g) {
@@ -35,7 +25,7 @@ static enum status create_scheduler(struct bench_model *m, const struct bench_ge
                   .page_tokens = BENCH_PAGE_TOKENS,
                   .mailbox_events = tokens_max(g) + 1,
                   .choices_max = 1,
-                  .backend = {m->forward, backend_step, backend_logits, backend_rope_theta}},
+                  .backend = backend_of(m->forward)},
         .vocabulary = {.rows = rows, .sampleable = rows},
         .kernels = m->kernels,
         .workers = m->workers,
