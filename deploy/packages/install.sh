@@ -26,9 +26,12 @@ install_packages() {
     apt_get install "${missing[@]}" >/dev/null || fail "apt-get could not install: ${missing[*]}"
 }
 
+# Sets apt_failed while the last call failed, for a script that can do without the packages.
+# shellcheck disable=SC2034
 apt_get() {
+    apt_failed=yes
     "${privilege[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
-        -o APT::Install-Recommends=false "$@" </dev/null
+        -o APT::Install-Recommends=false "$@" </dev/null && apt_failed=
 }
 
 # Without apt: whether the libraries and tools are there all the same.
