@@ -24,12 +24,8 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
 endif()
 
 # Their loops over registers are unrolled wholly: with these three checks, which the address sanitizer makes too or which
-# unaligned loads do not need, a file takes minutes to compile. The address sanitizer's own are calls here.
+# unaligned loads do not need, a file takes minutes to compile.
 if(PRENORM_SANITIZE STREQUAL "address")
   file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*.c)
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size)
-  if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-    set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS
-      --param=asan-instrumentation-with-call-threshold=0)
-  endif()
 endif()
