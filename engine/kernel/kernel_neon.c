@@ -44,7 +44,7 @@ VECTOR_INLINE void add_thirds(const float *x, size_t stride, size_t rows, const 
 
 static void product_add(const float *x, size_t stride, size_t rows, const float *w, size_t k,
                         float (*sums)[KERNEL_PANEL], const struct product_ahead *ahead) {
-    (void)ahead; /* the processor's own prefetching serves here */
+    (void)ahead; /* not asked for: what it would bring has not been measured on such a processor */
     switch (rows) {
     case 1:
         add_tile(x, stride, 1, w, k, 0, PANEL_VECTORS, sums);
