@@ -71,15 +71,15 @@ struct matmul {
  *         to nearest even. The sum of products of integers is exact. It is multiplied, as a float, by the
  *         scale of the weights, then by that of the activations.
  *
- *   int4  Activations as for int8; weights have a scale for each KERNEL_GROUP of k. Sums are exact in a
- *         group; s = fma((float)sum, scale of the group, s) over the groups, ascending, from 0. At last s is
- *         multiplied by the scale of the activations.
+ *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_GROUP of k of a row of weights
+ * has a step m (0 .. 16) and a centre c, and a weight is m * q + c, q = -8 .. 7, of magnitude 127 at most.
+ *         The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
 enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };
 
 #define KERNEL_NARROW_K   64 /* k is padded to a multiple of this */
-#define KERNEL_GROUP      32 /* of k: int4 weights that share a scale */
+#define KERNEL_GROUP      32 /* of k: int4 weights that share a step and a centre */
 #define KERNEL_BF16_BLOCK 32 /* of k: bf16 products that are summed apart */
 /* Beyond this k the integer sums of int8 could overflow: |sum| <= 127 * 127 * k. */
 #define KERNEL_INT8_K_MAX 131072
@@ -88,8 +88,8 @@ enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_T
  *   f32   float [k][48]
  *   bf16  uint16_t [k/2][48][2]
  *   int8  uint8_t [k/4][48][4], each weight + 128; then float scale[48]
- *   int4  uint8_t [k/32][4][48][4]: byte [g][s][n][b] holds, each + 8, the weights of k = 32 g + 4 s + b (low
- *         half) and of k = 32 g + 16 + 4 s + b (high half); then the scales as bf16 [k/32][48] */
+ *   int4  uint8_t [k/32][4][48][4]: byte [g][s][n][b] holds, each + 8, q of k = 32 g + 4 s + b (low half) and
+ *         of k = 32 g + 16 + 4 s + b (high half); then int8_t [k/32][48][2], m and c; then float scale[48] */
 size_t kernel_panel_bytes(enum weight_type type, size_t k);
 
 /* Bytes of a row of activations as products of this type read it (0 for f32, which reads floats). */

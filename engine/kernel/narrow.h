@@ -34,6 +34,20 @@ VECTOR_INLINE int32_t narrow_sum(const unsigned char *row, size_t padded, size_t
     return sum;
 }
 
+/* What follows the halves of bytes of an int4 panel. */
+struct narrow_int4 {
+    const int8_t *steps; /* [groups][48][2]: m, c */
+    const float *scales; /* [48] */
+};
+
+VECTOR_INLINE struct narrow_int4 narrow_int4(const unsigned char *panel, size_t padded) {
+    const unsigned char *steps = panel + padded / 2 * KERNEL_PANEL;
+    return (struct narrow_int4){
+        .steps = (const int8_t *)steps,
+        .scales = (const float *)(const void *)(steps + padded / KERNEL_GROUP * KERNEL_PANEL * 2),
+    };
+}
+
 /* Sixteen factored columns from i on, zeros beyond k. */
 VECTOR_INLINE struct vector narrow_load(const struct narrow_rows *rows, const float *x, size_t i) {
     size_t lanes = rows->k - i < KERNEL_LANES ? rows->k - i : KERNEL_LANES;

@@ -1,6 +1,6 @@
 /* Narrow weights with AMX. A tile instruction multiplies 16 rows of activations, 64 bytes of each, by 16
  * columns of weights. The interleaving by 4 bytes of a panel is the one that it reads: 64 bytes of k are
- * three tiles side by side, taken as they are stored (int4 is unpacked before).
+ * three tiles side by side, taken as they are stored (int4 is unpacked to bytes before).
  *
  * Tiles are configured and released within a call: nothing of theirs lives between calls. */
 #include "engine/kernel/isa.h"
@@ -14,8 +14,7 @@
 #define PANEL_STEP  (KERNEL_PANEL * 4)       /* bytes from one row of a panel's tiles to the next */
 #define BLOCK_BYTES (TILE_ROWS * PANEL_STEP) /* of a panel, that 64 bytes of a row of activations meet */
 /* Fewer rows leave most of a tile empty: VNNI takes them. */
-#define INT8_ROWS_MIN 5
-#define INT4_ROWS_MIN 9
+#define INTEGER_ROWS_MIN 5
 
 /* What LDTILECFG reads. */
 struct tile_config {
@@ -54,21 +53,25 @@ static struct stream stream_of_pass(const unsigned char *next, size_t panel_byte
     return (struct stream){next + pass * blocks * step * 64, lines * 64, step};
 }
 
-/* Before block w of a panel. */
-VECTOR_INLINE void stream_block(struct stream *s, const unsigned char *w) {
-    if (!s->next) {
-        for (size_t i = 0; i < BLOCK_BYTES; i += 64) {
-            prefetch_bytes(w + i);
-            /* The loads of tiles alone do not keep enough requests on their way. */
-            _mm_prefetch((const char *)w + i, _MM_HINT_T0);
-        }
-        return;
-    }
+VECTOR_INLINE void stream_ahead(struct stream *s) {
     for (size_t line = 0; line < s->lines; line++, s->next += 64)
         KERNEL_EACH (i, STREAMS) _mm_prefetch((const char *)s->next + i * s->spacing, _MM_HINT_T1);
 }
 
-/* ---- bf16 and int8: sums over all of k stay in tiles ---- */
+/* Before block w of a panel. */
+VECTOR_INLINE void stream_block(struct stream *s, const unsigned char *w) {
+    if (s->next) {
+        stream_ahead(s);
+        return;
+    }
+    for (size_t i = 0; i < BLOCK_BYTES; i += 64) {
+        prefetch_bytes(w + i);
+        /* The loads of tiles alone do not keep enough requests on their way. */
+        _mm_prefetch((const char *)w + i, _MM_HINT_T0);
+    }
+}
+
+/* ---- sums over all of k stay in tiles ---- */
 
 /* One panel by up to two tiles of rows. Its sums (integers, or floats for bf16) are finished while the next
  * pass fills the tiles: that takes other units of the core, and time in which weights arrive. */
@@ -100,6 +103,16 @@ static void clear_sums(void) {
     _tile_zero(5);
 }
 
+static void load_sums(const struct pass *p, bool both) {
+    _tile_loadd(0, p->sums[0], PANEL_STEP);
+    _tile_loadd(1, p->sums[0] + KERNEL_LANES, PANEL_STEP);
+    _tile_loadd(2, p->sums[0] + 2 * KERNEL_LANES, PANEL_STEP);
+    if (!both) return;
+    _tile_loadd(3, p->sums[TILE_ROWS], PANEL_STEP);
+    _tile_loadd(4, p->sums[TILE_ROWS] + KERNEL_LANES, PANEL_STEP);
+    _tile_loadd(5, p->sums[TILE_ROWS] + 2 * KERNEL_LANES, PANEL_STEP);
+}
+
 static void store_sums(struct pass *p, bool both) {
     _tile_stored(0, p->sums[0], PANEL_STEP);
     _tile_stored(1, p->sums[0] + KERNEL_LANES, PANEL_STEP);
@@ -114,12 +127,13 @@ static void store_sums(struct pass *p, bool both) {
 VECTOR_INLINE void finish_rows(const struct narrow_matmul *m, enum weight_type type, struct pass *p,
                                size_t count) {
     const size_t padded = narrow_padded(m->rest.k), row_bytes = kernel_row_bytes(type, m->rest.k);
-    const bool integers = type == WEIGHT_TYPE_INT8;
+    const bool integers = type != WEIGHT_TYPE_BF16;
     for (; count > 0 && p->row < p->end; count--, p->row++) {
         const bool in_first = p->row < p->first + TILE_ROWS;
         const int32_t *sums = p->sums[in_first ? p->row - p->first : TILE_ROWS + p->row - p->second];
         const unsigned char *x = m->x + p->row * row_bytes;
-        const __m512i offset = _mm512_set1_epi32(integers ? 128 * narrow_sum(x, padded, 0) : 0);
+        const bool has_offset = type == WEIGHT_TYPE_INT8;
+        const __m512i offset = _mm512_set1_epi32(has_offset ? 128 * narrow_sum(x, padded, 0) : 0);
         const float scale = integers ? narrow_scale(x, padded) : 1.0f;
         for (size_t c = 0; c < KERNEL_PANEL && p->column + c < m->rest.n; c += KERNEL_LANES) {
             const __m512i sum = _mm512_load_si512(sums + c);
@@ -192,12 +206,16 @@ static void pass_init(struct pass *p, size_t row_first, size_t row_end, size_t r
     p->end = row_end - row < 2 * TILE_ROWS ? row_end : row + 2 * TILE_ROWS;
 }
 
+static size_t passes_of(size_t rows) {
+    return (rows + 2 * TILE_ROWS - 1) / (2 * TILE_ROWS);
+}
+
 /* Panels outside, rows inside. */
 VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_type type, size_t row_first,
                                   size_t row_count, size_t panel_first, size_t panel_count) {
     const size_t panel_bytes = kernel_panel_bytes(type, m->rest.k), row_end = row_first + row_count;
     const size_t k_bytes = narrow_padded(m->rest.k) * (type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : 1);
-    const size_t blocks = k_bytes / TILE_BYTES, passes = (row_count + 2 * TILE_ROWS - 1) / (2 * TILE_ROWS);
+    const size_t blocks = k_bytes / TILE_BYTES, passes = passes_of(row_count);
     struct pass both[2], *now = &both[0], *before = &both[1];
     if (row_count == 0) return; /* there are no tiles of no rows */
     before->row = before->end = 0;
@@ -229,7 +247,7 @@ void matmul_bf16_amx(const struct narrow_matmul *m, size_t row_first, size_t row
 
 void matmul_int8_amx(const struct narrow_matmul *m, size_t row_first, size_t row_count, size_t panel_first,
                      size_t panel_count) {
-    if (row_count < INT8_ROWS_MIN)
+    if (row_count < INTEGER_ROWS_MIN)
         matmul_int8_avx512vnni(m, row_first, row_count, panel_first, panel_count);
     else
         multiply_whole(m, WEIGHT_TYPE_INT8, row_first, row_count, panel_first, panel_count);
@@ -244,145 +262,149 @@ void prepare_bf16_amx(const struct narrow_rows *rows, size_t row_first, size_t r
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 
-/* ---- int4: every group is summed apart ---- */
+/* ---- int4: unpacked to the bytes of int8, signed ---- */
 
-#define GROUP_ROWS   (KERNEL_GROUP / 4) /* rows of a tile of weights */
-#define GROUP_BYTES  (GROUP_ROWS * PANEL_STEP)
-#define SLICE_GROUPS 8   /* unpacked at a time: 12 KiB */
-#define CHUNK_ROWS   128 /* rows that one unpacking serves: 24 KiB of sums */
+#define GROUP_STEPS  (KERNEL_GROUP / 4) /* rows of a tile that a group fills */
+#define SLICE_BLOCKS 16                 /* unpacked for all rows of a chunk: 48 KiB */
+#define RING_BLOCKS  2                  /* unpacked for a single pass: what stays nearest to the core */
+#define CHUNK_PASSES 16
+#define CHUNK_ROWS   (CHUNK_PASSES * 2 * TILE_ROWS)
 
-/* What a call for int4 works in: a slice of k of one panel, and the float sums so far, by tiles of rows. */
+/* What a call for int4 works in. The sums of a pass wait while another panel is begun: one more than there
+ * are. */
 struct int4_work {
-    _Alignas(KERNEL_ALIGN) int8_t weights[SLICE_GROUPS][GROUP_ROWS][PANEL_STEP];
-    _Alignas(KERNEL_ALIGN) int32_t group_sums[4][TILE_ROWS][KERNEL_LANES];
-    _Alignas(KERNEL_ALIGN) float sums[CHUNK_ROWS][KERNEL_PANEL];
-    size_t groups;          /* of the slice */
-    const uint16_t *scales; /* [groups][48] */
+    _Alignas(KERNEL_ALIGN) int8_t weights[SLICE_BLOCKS][TILE_ROWS][PANEL_STEP];
+    struct pass passes[CHUNK_PASSES + 1];
 };
 
-/* Tiles 0 and 1 are sums, 2 and 3 activations, 4 and 5 weights. */
-static void configure_groups(size_t rows) {
-    struct tile_config config = {.palette = 1};
-    for (size_t tile = 0; tile < 6; tile++) {
-        const bool activations = tile == 2 || tile == 3, weights = tile >= 4;
-        config.row_bytes[tile] = activations ? KERNEL_GROUP : TILE_BYTES;
-        config.rows[tile] = weights ? GROUP_ROWS : (uint8_t)rows;
+/* Part of the k of a panel, in blocks; its passes follow one another. */
+struct slice {
+    const unsigned char *halves; /* of the panel, from the slice's first block on */
+    const int8_t *steps;
+    size_t first, blocks, ring;
+    bool ends; /* the panel */
+};
+
+/* Sixteen columns of a group: m * q + c from q + 8, as (q + 8) * m - (8 m - c). No product exceeds a byte, so
+ * two of them fit into one multiplication of 16 bits. */
+VECTOR_INLINE void unpack_columns(const unsigned char *halves, const int8_t *steps, int8_t *to) {
+    const __m512i low_half = _mm512_set1_epi8(15), low_bytes = _mm512_set1_epi16(255);
+    const __m512i step = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)steps));
+    const __m512i m = _mm512_shuffle_epi8(step, _mm512_set4_epi32(0x0c0c0c0c, 0x08080808, 0x04040404, 0));
+    const __m512i c =
+        _mm512_shuffle_epi8(step, _mm512_set4_epi32(0x0d0d0d0d, 0x09090909, 0x05050505, 0x01010101));
+    const __m512i factor = _mm512_and_si512(m, low_bytes);
+    const __m512i offset = _mm512_sub_epi8(_mm512_slli_epi16(m, 3), c);
+    KERNEL_EACH (row, GROUP_STEPS / 2) {
+        const __m512i pair = load_bytes(halves + row * PANEL_STEP);
+        const __m512i low = _mm512_and_si512(pair, low_half);
+        const __m512i high = _mm512_and_si512(_mm512_srli_epi16(pair, 4), low_half);
+        int8_t *low_to = to + row * PANEL_STEP, *high_to = low_to + GROUP_STEPS / 2 * PANEL_STEP;
+        _mm512_store_si512((void *)low_to, _mm512_sub_epi8(_mm512_mullo_epi16(low, factor), offset));
+        _mm512_store_si512((void *)high_to, _mm512_sub_epi8(_mm512_mullo_epi16(high, factor), offset));
     }
-    configure(&config);
 }
 
-/* Groups from `packed` on to signed bytes, in the order that tiles read. */
-static void unpack_slice(struct int4_work *work, const unsigned char *packed) {
-    const __m512i low_half = _mm512_set1_epi8(15), offset = _mm512_set1_epi8(8);
-    for (size_t g = 0; g < work->groups; g++)
-        for (size_t row = 0; row < GROUP_ROWS / 2; row++)
-            for (size_t i = 0; i < PANEL_STEP; i += 64, packed += 64) {
-                prefetch_bytes(packed);
-                const __m512i pair = load_bytes(packed);
-                const __m512i low = _mm512_and_si512(pair, low_half);
-                const __m512i high = _mm512_and_si512(_mm512_srli_epi16(pair, 4), low_half);
-                int8_t *to = &work->weights[g][row][i];
-                _mm512_store_si512((void *)to, _mm512_sub_epi8(low, offset));
-                _mm512_store_si512((void *)(to + GROUP_BYTES / 2), _mm512_sub_epi8(high, offset));
+static void unpack_block(struct int4_work *work, const struct slice *s, size_t block) {
+    const unsigned char *halves = s->halves + block * BLOCK_BYTES / 2;
+    const int8_t *steps = s->steps + block * TILE_BYTES / KERNEL_GROUP * KERNEL_PANEL * 2;
+    int8_t(*to)[PANEL_STEP] = work->weights[block % s->ring];
+    for (size_t i = 0; i < BLOCK_BYTES / 2; i += 64) prefetch_bytes(halves + i);
+    for (size_t group = 0; group < TILE_BYTES / KERNEL_GROUP; group++) {
+        KERNEL_EACH (column, KERNEL_PANEL / KERNEL_LANES)
+            unpack_columns(halves + column * 64, steps + column * 2 * KERNEL_LANES, to[0] + column * 64);
+        halves += BLOCK_BYTES / 4, steps += 2 * KERNEL_PANEL, to += GROUP_STEPS;
+    }
+}
+
+/* The sums of a pass over a slice; the first pass unpacks it, a block ahead. The slice that ends a panel
+ * finishes the pass before, as above. */
+static void run_int4(const struct narrow_matmul *m, struct int4_work *work, struct pass *now,
+                     struct pass *before, const struct slice *slice, bool unpacks, struct stream s) {
+    const size_t row_bytes = kernel_row_bytes(WEIGHT_TYPE_INT4, m->rest.k), at = slice->first * TILE_BYTES;
+    const unsigned char *x = m->x + now->first * row_bytes + at, *y = m->x + now->second * row_bytes + at;
+    const bool both = now->end > now->first + TILE_ROWS;
+    if (slice->first == 0)
+        clear_sums();
+    else
+        load_sums(now, both);
+    if (unpacks) unpack_block(work, slice, 0);
+    for (size_t block = 0; block < slice->blocks; block++, x += TILE_BYTES, y += TILE_BYTES) {
+        const int8_t *w = work->weights[block % slice->ring][0];
+        if (s.next) stream_ahead(&s);
+        if (unpacks && block + 1 < slice->blocks) unpack_block(work, slice, block + 1);
+        written_for_tiles();
+        if (both) {
+            ADD_BOTH(_tile_dpbssd, 0, 3, x, y, w);
+            ADD_BOTH(_tile_dpbssd, 1, 4, x, y, w);
+            ADD_BOTH(_tile_dpbssd, 2, 5, x, y, w);
+        } else {
+            ADD_FIRST(_tile_dpbssd, x, w);
+        }
+        if (slice->ends) finish_rows(m, WEIGHT_TYPE_INT4, before, now->rows_a_block);
+    }
+    store_sums(now, both);
+    if (slice->ends) finish_rows(m, WEIGHT_TYPE_INT4, before, SIZE_MAX);
+}
+
+static struct slice slice_of(const unsigned char *panel, size_t k, size_t first, size_t passes) {
+    const size_t padded = narrow_padded(k), all = padded / TILE_BYTES, left = all - first;
+    const size_t blocks = passes == 1 || left < SLICE_BLOCKS ? left : SLICE_BLOCKS;
+    return (struct slice){
+        .halves = panel + first * BLOCK_BYTES / 2,
+        .steps = narrow_int4(panel, padded).steps + first * TILE_BYTES / KERNEL_GROUP * KERNEL_PANEL * 2,
+        .first = first,
+        .blocks = blocks,
+        .ring = passes == 1 ? RING_BLOCKS : SLICE_BLOCKS,
+        .ends = first + blocks == all,
+    };
+}
+
+/* Rows [row_first, row_end), not more than the passes of a chunk can take. */
+static void multiply_int4(const struct narrow_matmul *m, size_t row_first, size_t row_end, size_t panel_first,
+                          size_t panel_count, struct int4_work *work) {
+    const size_t panel_bytes = kernel_panel_bytes(WEIGHT_TYPE_INT4, m->rest.k);
+    const size_t padded = narrow_padded(m->rest.k), passes = passes_of(row_end - row_first);
+    const size_t places = passes + 1;
+    struct pass *before = &work->passes[passes], *now = before;
+    struct slice slice;
+    before->row = before->end = 0;
+    configure_whole(row_end - row_first < TILE_ROWS ? row_end - row_first : TILE_ROWS);
+    for (size_t i = 0; i < panel_count; i++) {
+        const unsigned char *panel = m->panels + (panel_first + i) * panel_bytes;
+        const unsigned char *next = i + 1 < panel_count ? panel + panel_bytes : m->rest.ahead;
+        for (size_t block = 0; block < padded / TILE_BYTES; block += slice.blocks) {
+            slice = slice_of(panel, m->rest.k, block, passes);
+            for (size_t pass = 0; pass < passes; pass++) {
+                struct stream s = {0};
+                now = &work->passes[(i * passes + pass) % places];
+                before = &work->passes[(i * passes + pass + passes) % places];
+                if (block == 0) {
+                    pass_init(now, row_first, row_end, row_first + pass * 2 * TILE_ROWS);
+                    now->column = (panel_first + i) * KERNEL_PANEL;
+                    now->weight_scales = narrow_int4(panel, padded).scales;
+                }
+                if (slice.ends) s = stream_of_pass(next, panel_bytes, slice.blocks, pass, passes);
+                now->rows_a_block = (before->end - before->row + slice.blocks - 1) / slice.blocks;
+                run_int4(m, work, now, before, &slice, pass == 0, s);
             }
-    written_for_tiles();
-}
-
-/* sum = fma(group, scale, sum) by rows. Their number is a constant where this is inlined, here and below. */
-VECTOR_INLINE void add_scaled(int32_t (*group)[KERNEL_LANES], const uint16_t *scales, size_t rows,
-                              __m512 *sum) {
-    const __m512 scale = widen_bf16(scales);
-    KERNEL_EACH (r, rows)
-        sum[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(group[r])), scale, sum[r]);
-}
-
-/* Two groups from x and w on: their sums, exact, to group_sums[at] and the next. */
-VECTOR_INLINE void multiply_groups(struct int4_work *work, const unsigned char *x, size_t row_bytes,
-                                   const int8_t *w, size_t at) {
-    _tile_zero(0);
-    _tile_loadd(2, x, row_bytes);
-    _tile_loadd(4, w, PANEL_STEP);
-    _tile_dpbssd(0, 2, 4);
-    _tile_stored(0, work->group_sums[at], TILE_BYTES);
-    _tile_zero(1);
-    _tile_loadd(3, x + KERNEL_GROUP, row_bytes);
-    _tile_loadd(5, w + GROUP_BYTES, PANEL_STEP);
-    _tile_dpbssd(1, 3, 5);
-    _tile_stored(1, work->group_sums[at + 1], TILE_BYTES);
-}
-
-/* A tile of rows by sixteen columns, over the groups of a slice, two at a time; they are scaled while the
- * next two are multiplied. */
-VECTOR_INLINE void add_columns(struct int4_work *work, const unsigned char *x, size_t row_bytes, size_t rows,
-                               size_t column, float (*sums)[KERNEL_PANEL]) {
-    const uint16_t *scales = work->scales + column;
-    __m512 sum[TILE_ROWS];
-    KERNEL_EACH (r, rows) sum[r] = _mm512_load_ps(sums[r] + column);
-    multiply_groups(work, x, row_bytes, &work->weights[0][0][column * 4], 0);
-    for (size_t g = 0; g < work->groups; g += 2, scales += 2 * KERNEL_PANEL) {
-        const size_t at = g % 4, next = g + 2;
-        if (next < work->groups)
-            multiply_groups(work, x + next * KERNEL_GROUP, row_bytes, &work->weights[next][0][column * 4],
-                            next % 4);
-        add_scaled(work->group_sums[at], scales, rows, sum);
-        add_scaled(work->group_sums[at + 1], scales + KERNEL_PANEL, rows, sum);
+        }
+        before = now;
     }
-    KERNEL_EACH (r, rows) _mm512_store_ps(sums[r] + column, sum[r]);
-}
-
-static void add_tile_of(struct int4_work *work, const unsigned char *x, size_t row_bytes, size_t rows,
-                        float (*sums)[KERNEL_PANEL]) {
-    for (size_t column = 0; column < KERNEL_PANEL; column += KERNEL_LANES)
-        if (rows <= TILE_ROWS / 2)
-            add_columns(work, x, row_bytes, TILE_ROWS / 2, column, sums);
-        else
-            add_columns(work, x, row_bytes, TILE_ROWS, column, sums);
-}
-
-/* Row where a tile begins: as above, the last one is a whole one where there are rows enough. */
-VECTOR_INLINE size_t tile_start(size_t tile, size_t rows) {
-    const size_t row = tile * TILE_ROWS, last = rows < TILE_ROWS ? 0 : rows - TILE_ROWS;
-    return row < last ? row : last;
-}
-
-/* Up to CHUNK_ROWS rows from `row` on by one panel. */
-static void multiply_int4(const struct narrow_matmul *m, size_t row, size_t rows, size_t panel,
-                          struct int4_work *work) {
-    const size_t row_bytes = kernel_row_bytes(WEIGHT_TYPE_INT4, m->rest.k), padded = narrow_padded(m->rest.k);
-    const size_t groups = padded / KERNEL_GROUP, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-    const unsigned char *packed = m->panels + panel * kernel_panel_bytes(WEIGHT_TYPE_INT4, m->rest.k);
-    const uint16_t *scales = (const uint16_t *)(const void *)(packed + padded / 2 * KERNEL_PANEL);
-    const unsigned char *x = m->x + row * row_bytes;
-    memset(work->sums, 0, tiles * TILE_ROWS * sizeof work->sums[0]);
-    for (size_t g = 0; g < groups; g += work->groups) {
-        work->groups = groups - g < SLICE_GROUPS ? groups - g : SLICE_GROUPS;
-        work->scales = scales + g * KERNEL_PANEL;
-        unpack_slice(work, packed + g * KERNEL_GROUP / 2 * KERNEL_PANEL);
-        for (size_t tile = 0; tile < tiles; tile++)
-            add_tile_of(work, x + tile_start(tile, rows) * row_bytes + g * KERNEL_GROUP, row_bytes, rows,
-                        work->sums + tile * TILE_ROWS);
-    }
-    for (size_t r = 0; r < rows; r++) {
-        const size_t tile = r / TILE_ROWS;
-        narrow_finish_row(m, row + r, panel, narrow_scale(x + r * row_bytes, padded),
-                          work->sums[tile * TILE_ROWS + r - tile_start(tile, rows)]);
-    }
+    _tile_release();
+    finish_rows(m, WEIGHT_TYPE_INT4, before, SIZE_MAX);
 }
 
 void matmul_int4_amx(const struct narrow_matmul *m, size_t row_first, size_t row_count, size_t panel_first,
                      size_t panel_count) {
-    if (row_count < INT4_ROWS_MIN) {
+    struct int4_work work;
+    if (row_count < INTEGER_ROWS_MIN) {
         matmul_int4_avx512vnni(m, row_first, row_count, panel_first, panel_count);
         return;
     }
-    struct int4_work work;
-    memset(work.group_sums, 0, sizeof work.group_sums);
-    for (size_t panel = panel_first; panel < panel_first + panel_count; panel++)
-        for (size_t row = 0, rows; row < row_count; row += rows) {
-            rows = row_count - row < CHUNK_ROWS ? row_count - row : CHUNK_ROWS;
-            configure_groups(rows < TILE_ROWS ? rows : TILE_ROWS);
-            multiply_int4(m, row_first + row, rows, panel, &work);
-        }
-    _tile_release();
+    for (size_t row = 0, rows; row < row_count; row += rows) {
+        rows = row_count - row < CHUNK_ROWS ? row_count - row : CHUNK_ROWS;
+        multiply_int4(m, row_first + row, row_first + row + rows, panel_first, panel_count, &work);
+    }
 }
 #endif

@@ -2,10 +2,7 @@
 #include "engine/kernel/isa.h"
 
 #if defined(__x86_64__)
-#include "engine/kernel/vector_avx2.h"
-
-#define NARROW_ROWS 4
-#include "engine/kernel/narrow.h"
+#include "engine/kernel/narrow_avx2.h"
 
 #define HALF_PANEL   (KERNEL_PANEL / 2)
 #define HALF_VECTORS 3 /* of eight lanes */
@@ -37,17 +34,6 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
 
 void prepare_bf16_avx2(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
     narrow_round(rows, row_first, row_count, store_bf16);
-}
-
-VECTOR_INLINE __m256i load_bytes(const unsigned char *from) {
-    return _mm256_loadu_si256((const __m256i *)(const void *)from);
-}
-
-/* Four bytes of a row of activations, in every lane. */
-VECTOR_INLINE __m256i splat_bytes(const unsigned char *from) {
-    int32_t four;
-    memcpy(&four, from, sizeof four);
-    return _mm256_set1_epi32(four);
 }
 
 enum parity { EVEN, ODD };
@@ -127,10 +113,7 @@ static void tile_int8(const unsigned char *x, size_t row_bytes, size_t rows, con
         const __m256i q = splat_bytes(x + k);
         KERNEL_EACH (v, KERNEL_PANEL / 8) sum[v] = add_products(sum[v], load_bytes(panel + v * 32), q);
     }
-    KERNEL_EACH (v, KERNEL_PANEL / 8) {
-        __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[v]), _mm256_loadu_ps(scales + v * 8));
-        _mm256_storeu_ps(&sums[0][v * 8], scaled);
-    }
+    KERNEL_EACH (v, KERNEL_PANEL / 8) scale_sums(sum[v], scales, v * PART_LANES, sums[0]);
 }
 
 /* One group: eight pairs of products of at most 15 * 127 fit into 16 bits. */
@@ -151,20 +134,21 @@ VECTOR_INLINE __m256i group_sum(const unsigned char *x, const unsigned char *w) 
 static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
                       size_t padded, float (*sums)[KERNEL_PANEL]) {
     (void)row_bytes, (void)rows;
-    __m256 sum[KERNEL_PANEL / 8];
-    const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
-    KERNEL_EACH (v, KERNEL_PANEL / 8) sum[v] = _mm256_setzero_ps();
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, scales += KERNEL_PANEL) {
-        const __m256i offset = _mm256_set1_epi32(8 * narrow_sum(x, padded, 1 + g));
+    const struct narrow_int4 weights = narrow_int4(panel, padded);
+    const int8_t *steps = weights.steps;
+    __m256i sum[KERNEL_PANEL / 8];
+    KERNEL_EACH (v, KERNEL_PANEL / 8) sum[v] = _mm256_setzero_si256();
+    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, steps += KERNEL_PANEL * 2) {
+        const int32_t sum_of_x = narrow_sum(x, padded, 1 + g);
+        const __m256i offset = _mm256_set1_epi32(8 * sum_of_x);
         const unsigned char *w = panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL;
         KERNEL_EACH (v, KERNEL_PANEL / 8) {
             const __m256i whole = _mm256_sub_epi32(group_sum(x + g * KERNEL_GROUP, w + v * 32), offset);
-            const __m128i scale = _mm_loadu_si128((const __m128i *)(const void *)(scales + v * 8));
-            const __m256i wide = _mm256_slli_epi32(_mm256_cvtepu16_epi32(scale), 16);
-            sum[v] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), _mm256_castsi256_ps(wide), sum[v]);
+            sum[v] = _mm256_add_epi32(
+                sum[v], _mm256_madd_epi16(pair_sums(whole, sum_of_x), load_int4_steps(steps + v * 16)));
         }
     }
-    KERNEL_EACH (v, KERNEL_PANEL / 8) _mm256_storeu_ps(&sums[0][v * 8], sum[v]);
+    KERNEL_EACH (v, KERNEL_PANEL / 8) scale_sums(sum[v], weights.scales, v * PART_LANES, sums[0]);
 }
 
 NARROW_DEFINE(matmul_bf16_avx2, WEIGHT_TYPE_BF16, tile_bf16, NARROW_ROWS)

@@ -96,16 +96,13 @@ VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t row
         }
     }
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, PANEL_VECTORS) {
-            const __m512 scale = _mm512_loadu_ps(scales + v * KERNEL_LANES);
-            _mm512_storeu_ps(sums[r] + v * KERNEL_LANES, _mm512_mul_ps(_mm512_cvtepi32_ps(sum[r][v]), scale));
-        }
+        KERNEL_EACH (v, PANEL_VECTORS) scale_sums(sum[r][v], scales, v, sums[r]);
     }
 }
 
 /* One group of one row; eight pairs of products of at most 15 * 127 fit into 16 bits. */
 VECTOR_INLINE void add_group(const unsigned char *x, const unsigned char *w, int32_t group,
-                             const uint16_t *scales, struct vector *sum) {
+                             const int8_t *steps, __m512i *sum) {
     const __m512i low_half = _mm512_set1_epi8(15), offset = _mm512_set1_epi32(8 * group);
     KERNEL_EACH (v, PANEL_VECTORS) {
         __m512i pairs = _mm512_setzero_si512();
@@ -118,21 +115,21 @@ VECTOR_INLINE void add_group(const unsigned char *x, const unsigned char *w, int
                                      _mm512_maddubs_epi16(high, splat_bytes(x + KERNEL_GROUP / 2 + 4 * s)));
         }
         __m512i whole = _mm512_sub_epi32(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)), offset);
-        __m512 scale = widen_bf16(scales + v * KERNEL_LANES);
-        sum[v].lanes = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), scale, sum[v].lanes);
+        whole = _mm512_madd_epi16(pair_sums(whole, group), load_int4_steps(steps + v * 2 * KERNEL_LANES));
+        sum[v] = _mm512_add_epi32(sum[v], whole);
     }
 }
 
 static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
                       size_t padded, float (*sums)[KERNEL_PANEL]) {
     (void)row_bytes, (void)rows;
-    struct vector sum[PANEL_VECTORS];
-    const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
-    KERNEL_EACH (v, PANEL_VECTORS) sum[v] = vector_splat(0.0f);
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, scales += KERNEL_PANEL)
+    const struct narrow_int4 w = narrow_int4(panel, padded);
+    __m512i sum[PANEL_VECTORS];
+    KERNEL_EACH (v, PANEL_VECTORS) sum[v] = _mm512_setzero_si512();
+    for (size_t g = 0; g < padded / KERNEL_GROUP; g++)
         add_group(x + g * KERNEL_GROUP, panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL,
-                  narrow_sum(x, padded, 1 + g), scales, sum);
-    KERNEL_EACH (v, PANEL_VECTORS) vector_store(sums[0] + v * KERNEL_LANES, sum[v]);
+                  narrow_sum(x, padded, 1 + g), w.steps + g * KERNEL_PANEL * 2, sum);
+    KERNEL_EACH (v, PANEL_VECTORS) scale_sums(sum[v], w.scales, v, sums[0]);
 }
 
 NARROW_TILE(tile_bf16, add_bf16)

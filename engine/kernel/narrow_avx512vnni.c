@@ -14,6 +14,11 @@ VECTOR_INLINE void add_dot(__m512i *sum, __m512i weights, __m512i q) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(weights), "v"(q));
 }
 
+/* sum += a . b, by pairs of 16 bits. */
+VECTOR_INLINE void add_pairs(__m512i *sum, __m512i a, __m512i b) {
+    __asm__("vpdpwssd %2, %1, %0" : "+v"(*sum) : "v"(a), "v"(b));
+}
+
 /* rows is a constant where this is inlined, here and below. */
 VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
                             size_t padded, float (*sums)[KERNEL_PANEL]) {
@@ -34,10 +39,7 @@ VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t row
         }
     }
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, PANEL_VECTORS) {
-            const __m512 scale = _mm512_loadu_ps(scales + v * KERNEL_LANES);
-            _mm512_storeu_ps(sums[r] + v * KERNEL_LANES, _mm512_mul_ps(_mm512_cvtepi32_ps(sum[r][v]), scale));
-        }
+        KERNEL_EACH (v, PANEL_VECTORS) scale_sums(sum[r][v], scales, v, sums[r]);
     }
 }
 
@@ -64,13 +66,14 @@ VECTOR_INLINE void add_group(const unsigned char *x, size_t row_bytes, size_t ro
     }
 }
 
-/* The float sums pass through memory from group to group: with the integer ones they would not fit into the
- * registers. */
 VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
                             size_t padded, float (*sums)[KERNEL_PANEL]) {
-    const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
-    memset(sums, 0, rows * sizeof sums[0]);
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, scales += KERNEL_PANEL) {
+    const struct narrow_int4 w = narrow_int4(panel, padded);
+    __m512i total[NARROW_ROWS][PANEL_VECTORS];
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) total[r][v] = _mm512_setzero_si512();
+    }
+    for (size_t g = 0; g < padded / KERNEL_GROUP; g++) {
         __m512i sum[NARROW_ROWS][PANEL_VECTORS];
         KERNEL_EACH (r, rows) {
             const __m512i start = _mm512_set1_epi32(-8 * narrow_sum(x + r * row_bytes, padded, 1 + g));
@@ -78,13 +81,15 @@ VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t row
         }
         add_group(x + g * KERNEL_GROUP, row_bytes, rows, panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL, sum);
         KERNEL_EACH (v, PANEL_VECTORS) {
-            const struct vector scale = {widen_bf16(scales + v * KERNEL_LANES)};
+            const __m512i step = load_int4_steps(w.steps + (g * PANEL_VECTORS + v) * 2 * KERNEL_LANES);
             KERNEL_EACH (r, rows) {
-                float *to = sums[r] + v * KERNEL_LANES;
-                const struct vector whole = {_mm512_cvtepi32_ps(sum[r][v])};
-                vector_store(to, vector_fma(whole, scale, vector_load(to)));
+                const __m512i pair = pair_sums(sum[r][v], narrow_sum(x + r * row_bytes, padded, 1 + g));
+                add_pairs(&total[r][v], pair, step);
             }
         }
+    }
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, PANEL_VECTORS) scale_sums(total[r][v], w.scales, v, sums[r]);
     }
 }
 

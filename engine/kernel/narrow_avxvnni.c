@@ -4,31 +4,21 @@
 #include "engine/kernel/isa.h"
 
 #if defined(__x86_64__)
-#include "engine/kernel/vector_avx2.h"
+#include "engine/kernel/narrow_avx2.h"
 
-#define NARROW_ROWS 4
-#include "engine/kernel/narrow.h"
-
-#define PART_LANES  8
 #define PANEL_PARTS (KERNEL_PANEL / PART_LANES) /* registers of a panel; four bytes a lane */
 #define PART_BYTES  32
 #define STEP_BYTES  (KERNEL_PANEL * 4) /* from four of k to the next */
-
-VECTOR_INLINE __m256i load_bytes(const unsigned char *from) {
-    return _mm256_loadu_si256((const __m256i *)(const void *)from);
-}
-
-/* Four bytes of a row of activations, in every lane. */
-VECTOR_INLINE __m256i splat_bytes(const unsigned char *from) {
-    int32_t four;
-    memcpy(&four, from, sizeof four);
-    return _mm256_set1_epi32(four);
-}
 
 /* sum += weights (unsigned) . q (signed), by fours. Said in assembly, because gcc 12 copies every sum from
  * one register to another around the intrinsic, and runs out of them. */
 VECTOR_INLINE void add_dot(__m256i *sum, __m256i weights, __m256i q) {
     __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(*sum) : "x"(weights), "x"(q));
+}
+
+/* sum += a . b, by pairs of 16 bits. */
+VECTOR_INLINE void add_pairs(__m256i *sum, __m256i a, __m256i b) {
+    __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(*sum) : "x"(a), "x"(b));
 }
 
 /* A panel of int8, or the lower or the upper halves of the bytes of one of int4. */
@@ -74,21 +64,19 @@ VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t row
     for (size_t k = 0; k < padded; k += 4, w += STEP_BYTES)
         add_step(WHOLE, x + k, row_bytes, rows, w, parts, sum);
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (p, parts) {
-            const size_t column = (first + p) * PART_LANES;
-            const __m256 whole = _mm256_cvtepi32_ps(sum[r][p]);
-            _mm256_storeu_ps(sums[r] + column, _mm256_mul_ps(whole, _mm256_loadu_ps(scales + column)));
-        }
+        KERNEL_EACH (p, parts) scale_sums(sum[r][p], scales, (first + p) * PART_LANES, sums[r]);
     }
 }
 
-/* The float sums pass through memory from group to group: with the integer ones they would not fit into the
- * registers. */
 VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *panel,
                             size_t padded, size_t first, size_t parts, float (*sums)[KERNEL_PANEL]) {
-    const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
-    KERNEL_EACH (r, rows) memset(sums[r] + first * PART_LANES, 0, parts * PART_LANES * sizeof sums[r][0]);
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, scales += KERNEL_PANEL) {
+    const struct narrow_int4 weights = narrow_int4(panel, padded);
+    const int8_t *steps = weights.steps + first * PART_LANES * 2;
+    __m256i total[NARROW_ROWS][PANEL_PARTS];
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) total[r][p] = _mm256_setzero_si256();
+    }
+    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, steps += KERNEL_PANEL * 2) {
         const unsigned char *w = panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL + first * PART_BYTES;
         __m256i sum[NARROW_ROWS][PANEL_PARTS];
         KERNEL_EACH (r, rows) {
@@ -101,15 +89,15 @@ VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t row
             add_step(UPPER, q + KERNEL_GROUP / 2, row_bytes, rows, w + s * STEP_BYTES, parts, sum);
         }
         KERNEL_EACH (p, parts) {
-            const size_t column = (first + p) * PART_LANES;
-            const __m128i narrow = _mm_loadu_si128((const __m128i *)(const void *)(scales + column));
-            const __m256 scale = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(narrow), 16));
+            const __m256i step = load_int4_steps(steps + p * PART_LANES * 2);
             KERNEL_EACH (r, rows) {
-                float *to = sums[r] + column;
-                const __m256 whole = _mm256_cvtepi32_ps(sum[r][p]);
-                _mm256_storeu_ps(to, _mm256_fmadd_ps(whole, scale, _mm256_loadu_ps(to)));
+                const __m256i pair = pair_sums(sum[r][p], narrow_sum(x + r * row_bytes, padded, 1 + g));
+                add_pairs(&total[r][p], pair, step);
             }
         }
+    }
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) scale_sums(total[r][p], weights.scales, (first + p) * PART_LANES, sums[r]);
     }
 }
 

@@ -113,6 +113,11 @@ VECTOR_INLINE void load_steps(const unsigned char *x, size_t row_bytes, size_t r
     KERNEL_EACH (r, rows) q[r] = vld1q_s8((const int8_t *)x + r * row_bytes);
 }
 
+/* Integer sums of four columns to floats, times the scales of the weights. */
+VECTOR_INLINE void scale_sums(int32x4_t whole, const float *scales, size_t column, float *sums) {
+    vst1q_f32(sums + column, vmulq_f32(vcvtq_f32_s32(whole), vld1q_f32(scales + column)));
+}
+
 VECTOR_INLINE void part_int8(const unsigned char *x, size_t row_bytes, size_t rows,
                              const unsigned char *panel, size_t padded, size_t first, size_t parts,
                              float (*sums)[KERNEL_PANEL]) {
@@ -135,10 +140,7 @@ VECTOR_INLINE void part_int8(const unsigned char *x, size_t row_bytes, size_t ro
         }
     }
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (p, parts) {
-            const size_t column = (first + p) * PART_LANES;
-            vst1q_f32(sums[r] + column, vmulq_f32(vcvtq_f32_s32(sum[r][p]), vld1q_f32(scales + column)));
-        }
+        KERNEL_EACH (p, parts) scale_sums(sum[r][p], scales, (first + p) * PART_LANES, sums[r]);
     }
 }
 
@@ -147,6 +149,16 @@ VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t row
     const size_t parts = rows <= 2 ? PANEL_PARTS : PANEL_PARTS / 3;
     for (size_t first = 0; first < PANEL_PARTS; first += parts)
         part_int8(x, row_bytes, rows, panel, padded, first, parts, sums);
+}
+
+/* Steps and centres of four columns of an int4 group. */
+struct int4_steps {
+    int32x4_t m, c;
+};
+
+VECTOR_INLINE struct int4_steps load_int4_steps(const int8_t *steps) {
+    const int32x4_t pairs = vreinterpretq_s32_s16(vmovl_s8(vld1_s8(steps)));
+    return (struct int4_steps){.m = vshrq_n_s32(vshlq_n_s32(pairs, 16), 16), .c = vshrq_n_s32(pairs, 16)};
 }
 
 /* Exact sums of one group, added to `sum`. */
@@ -173,9 +185,13 @@ VECTOR_INLINE void add_group(const unsigned char *x, size_t row_bytes, size_t ro
 VECTOR_INLINE void part_int4(const unsigned char *x, size_t row_bytes, size_t rows,
                              const unsigned char *panel, size_t padded, size_t first, size_t parts,
                              float (*sums)[KERNEL_PANEL]) {
-    const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
-    KERNEL_EACH (r, rows) memset(sums[r] + first * PART_LANES, 0, parts * PART_LANES * sizeof sums[r][0]);
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, scales += KERNEL_PANEL) {
+    const struct narrow_int4 weights = narrow_int4(panel, padded);
+    const int8_t *steps = weights.steps + first * PART_LANES * 2;
+    int32x4_t total[INT4_ROWS][PANEL_PARTS];
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) total[r][p] = vdupq_n_s32(0);
+    }
+    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, steps += KERNEL_PANEL * 2) {
         const unsigned char *w = panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL + first * PART_BYTES;
         int32x4_t sum[INT4_ROWS][PANEL_PARTS];
         KERNEL_EACH (r, rows) {
@@ -184,13 +200,16 @@ VECTOR_INLINE void part_int4(const unsigned char *x, size_t row_bytes, size_t ro
         }
         add_group(x + g * KERNEL_GROUP, row_bytes, rows, w, parts, sum);
         KERNEL_EACH (p, parts) {
-            const size_t column = (first + p) * PART_LANES;
-            const float32x4_t scale = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(scales + column), 16));
+            const struct int4_steps step = load_int4_steps(steps + p * PART_LANES * 2);
             KERNEL_EACH (r, rows) {
-                float *to = sums[r] + column;
-                vst1q_f32(to, vfmaq_f32(vld1q_f32(to), vcvtq_f32_s32(sum[r][p]), scale));
+                const int32_t sum_of_x = narrow_sum(x + r * row_bytes, padded, 1 + g);
+                total[r][p] = vmlaq_s32(total[r][p], sum[r][p], step.m);
+                total[r][p] = vmlaq_n_s32(total[r][p], step.c, sum_of_x);
             }
         }
+    }
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (p, parts) scale_sums(total[r][p], weights.scales, (first + p) * PART_LANES, sums[r]);
     }
 }
 

@@ -61,19 +61,19 @@ static void tile_int8(const unsigned char *row, size_t row_bytes, size_t rows, c
 static void tile_int4(const unsigned char *row, size_t row_bytes, size_t rows, const unsigned char *panel,
                       size_t padded, float (*sums)[KERNEL_PANEL]) {
     (void)row_bytes, (void)rows;
-    const int8_t *q = (const int8_t *)row;
-    const uint16_t *scales = (const uint16_t *)(const void *)(panel + padded / 2 * KERNEL_PANEL);
+    const int8_t *x = (const int8_t *)row;
+    const struct narrow_int4 w = narrow_int4(panel, padded);
     for (size_t n = 0; n < KERNEL_PANEL; n++) {
-        sums[0][n] = 0.0f;
-        for (size_t g = 0; g < padded / KERNEL_GROUP; g++) {
-            int32_t sum = 0;
-            for (size_t k = 0; k < KERNEL_GROUP / 2; k++) {
-                unsigned pair = panel[((g * 4 + k / 4) * KERNEL_PANEL + n) * 4 + k % 4];
-                sum += q[g * KERNEL_GROUP + k] * ((int)(pair & 15) - 8);
-                sum += q[g * KERNEL_GROUP + KERNEL_GROUP / 2 + k] * ((int)(pair >> 4) - 8);
-            }
-            sums[0][n] = fmaf((float)sum, kernel_bf16_to_float(scales[g * KERNEL_PANEL + n]), sums[0][n]);
+        int32_t sum = 0;
+        for (size_t k = 0; k < padded; k++) {
+            const size_t g = k / KERNEL_GROUP, half = k % KERNEL_GROUP / (KERNEL_GROUP / 2);
+            const size_t i = k % (KERNEL_GROUP / 2);
+            const unsigned pair = panel[((g * 4 + i / 4) * KERNEL_PANEL + n) * 4 + i % 4];
+            const int q = (int)(half ? pair >> 4 : pair & 15) - 8;
+            const int8_t *step = w.steps + (g * KERNEL_PANEL + n) * 2;
+            sum += x[k] * (step[0] * q + step[1]);
         }
+        sums[0][n] = (float)sum * w.scales[n];
     }
 }
 

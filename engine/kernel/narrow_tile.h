@@ -25,9 +25,20 @@ VECTOR_INLINE __m512i splat_bytes(const unsigned char *from) {
     return _mm512_set1_epi32(four);
 }
 
-VECTOR_INLINE __m512 widen_bf16(const uint16_t *from) {
-    __m256i narrow = _mm256_loadu_si256((const __m256i *)(const void *)from);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
+/* Integer sums of sixteen columns to floats, times the scales of the weights. */
+VECTOR_INLINE void scale_sums(__m512i whole, const float *scales, size_t v, float *sums) {
+    const __m512 scale = _mm512_loadu_ps(scales + v * KERNEL_LANES);
+    _mm512_storeu_ps(sums + v * KERNEL_LANES, _mm512_mul_ps(_mm512_cvtepi32_ps(whole), scale));
+}
+
+/* Steps and centres of sixteen columns of an int4 group, as pairs of 16 bits; and what they multiply: the
+ * sums of the group over q * x and over x, which fit into 16 bits. */
+VECTOR_INLINE __m512i load_int4_steps(const int8_t *steps) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)steps));
+}
+
+VECTOR_INLINE __m512i pair_sums(__m512i sums, int32_t sum_of_x) {
+    return _mm512_mask_mov_epi16(sums, 0xaaaaaaaa, _mm512_set1_epi16((short)sum_of_x));
 }
 
 /* A tile function that gives `add` the number of its rows as a constant. */

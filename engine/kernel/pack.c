@@ -20,7 +20,8 @@ size_t kernel_panel_bytes(enum weight_type type, size_t k) {
     case WEIGHT_TYPE_INT8:
         return padded * KERNEL_PANEL + KERNEL_PANEL * sizeof(float);
     case WEIGHT_TYPE_INT4:
-        return padded / 2 * KERNEL_PANEL + padded / KERNEL_GROUP * KERNEL_PANEL * sizeof(uint16_t);
+        return padded / 2 * KERNEL_PANEL + padded / KERNEL_GROUP * KERNEL_PANEL * 2 +
+               KERNEL_PANEL * sizeof(float);
     case WEIGHT_TYPE_F32:
     case WEIGHT_TYPE_COUNT:
         break;
@@ -114,59 +115,94 @@ static void pack_panel_int8(const double *w, size_t rows, size_t k, uint8_t *pan
 
 /* ---- int4: a group of weights to 4 bits each ---- */
 
-/* Squared error of a group with this scale. */
-static double group_error(const double *w, size_t count, float scale) {
-    const double inverse = inverse_of(scale);
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        double error = w[i] - (double)scale * quantized(w[i] * inverse, -8, 7);
-        sum += error * error;
-    }
+#define STEP_MAX    16 /* 15 steps between -127 and 127 */
+#define ERROR_LANES 8
+
+/* A group of weights in units of the row's scale, and what it is stored as: m * q + c. */
+struct group {
+    float x[KERNEL_GROUP];
+    int m, c;
+};
+
+static float clamped(float value, float least, float most) {
+    value = value < least ? least : value;
+    return value > most ? most : value;
+}
+
+static float rounded(float value) {
+    return value + 0x1.8p23f - 0x1.8p23f;
+}
+
+static float q_of(float x, float inverse_m, float c) {
+    return rounded(clamped((x - c) * inverse_m, -8, 7));
+}
+
+/* Squared error with this step and centre. In lanes, which the compiler makes vectors of. */
+static float group_error(const struct group *group, float m, float c) {
+    float lanes[ERROR_LANES] = {0}, sum = 0;
+    const float inverse_m = 1 / m;
+    for (size_t i = 0; i < KERNEL_GROUP; i += ERROR_LANES)
+        for (size_t lane = 0; lane < ERROR_LANES; lane++) {
+            const float x = group->x[i + lane], error = x - (m * q_of(x, inverse_m, c) + c);
+            lanes[lane] += error * error;
+        }
+    for (size_t lane = 0; lane < ERROR_LANES; lane++) sum += lanes[lane];
     return sum;
 }
 
-/* -8 .. 7 is not symmetric: the largest weight goes to about -8, so a scale may be negative. How many steps
- * it is worth is tried out, for the least squared error. */
-static uint16_t group_scale(const double *w, size_t count) {
-    static const double steps[] = {-8, -7.4, -7.7, -8.4, -8.8, -9.3, 7};
-    double extreme = 0, least = INFINITY;
-    uint16_t best = 0;
-    if (!(largest_of(w, count) <= (double)FLT_MAX)) return 0x7fc0;
-    for (size_t i = 0; i < count; i++)
-        if (fabs(w[i]) > fabs(extreme)) extreme = w[i];
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        const uint16_t scale = bf16_of_double(extreme / steps[i]);
-        const double error = group_error(w, count, kernel_bf16_to_float(scale));
-        if (error < least) {
+/* A step that spans the group from its least to its largest weight, somewhat smaller ones, and centres about
+ * the middle: where the sixteen levels fall matters more than that they reach the extremes. The least squared
+ * error decides. */
+static void group_fit(struct group *group) {
+    float low = group->x[0], high = group->x[0], least = INFINITY;
+    for (size_t i = 1; i < KERNEL_GROUP; i++) {
+        low = group->x[i] < low ? group->x[i] : low;
+        high = group->x[i] > high ? group->x[i] : high;
+    }
+    const float middle_m = rounded(0.95f * (high - low) / 15);
+    for (int wider = -1; wider <= 1; wider++) {
+        const float m = clamped(middle_m + (float)wider, 1, STEP_MAX);
+        const float middle = rounded((low + high + m) / 2), by = m < 4 ? 1 : rounded(m / 4);
+        for (int shift = -2; shift <= 2; shift++) {
+            const float c = clamped(middle + by * (float)shift, 8 * m - 127, 127 - 7 * m);
+            const float error = group_error(group, m, c);
+            if (error >= least) continue;
             least = error;
-            best = scale;
+            group->m = (int)m, group->c = (int)c;
         }
     }
-    return best;
 }
 
-static void pack_group(const double *w, size_t count, size_t n, uint8_t *group, uint16_t *scales) {
-    scales[n] = group_scale(w, count);
-    const double inverse = inverse_of(kernel_bf16_to_float(scales[n]));
-    for (size_t i = 0; i < KERNEL_GROUP / 2; i++) {
-        const size_t second = i + KERNEL_GROUP / 2;
-        int low = i < count && inverse != 0 ? quantized(w[i] * inverse, -8, 7) : 0;
-        int high = second < count && inverse != 0 ? quantized(w[second] * inverse, -8, 7) : 0;
-        group[(i / 4 * KERNEL_PANEL + n) * 4 + i % 4] = (uint8_t)(low + 8 + (high + 8) * 16);
-    }
+/* `count` weights; those beyond them repeat the first, as no activations meet them. */
+static void pack_group(const double *w, size_t count, double inverse, uint8_t *halves, int8_t *step) {
+    struct group group = {.m = 0};
+    uint8_t q[KERNEL_GROUP];
+    for (size_t i = 0; i < KERNEL_GROUP; i++) group.x[i] = (float)(w[i < count ? i : 0] * inverse);
+    group_fit(&group);
+    for (size_t i = 0; i < KERNEL_GROUP; i++)
+        q[i] = (uint8_t)(8 + (int)q_of(group.x[i], 1 / (float)group.m, (float)group.c));
+    for (size_t i = 0; i < KERNEL_GROUP / 2; i++)
+        halves[i / 4 * KERNEL_PANEL * 4 + i % 4] = (uint8_t)(q[i] | q[i + KERNEL_GROUP / 2] << 4);
+    step[0] = (int8_t)group.m;
+    step[1] = (int8_t)group.c;
 }
 
 static void pack_panel_int4(const double *w, size_t rows, size_t k, uint8_t *panel) {
     const size_t padded = padded_k(k);
-    uint8_t *scales = panel + padded / 2 * KERNEL_PANEL;
+    int8_t *steps = (int8_t *)panel + padded / 2 * KERNEL_PANEL;
+    float scales[KERNEL_PANEL] = {0};
     memset(panel, 0x88, padded / 2 * KERNEL_PANEL);
-    for (size_t first = 0; first < padded; first += KERNEL_GROUP) {
-        uint16_t of_group[KERNEL_PANEL] = {0};
-        const size_t count = k <= first ? 0 : k - first < KERNEL_GROUP ? k - first : KERNEL_GROUP;
-        for (size_t n = 0; n < rows; n++)
-            pack_group(w + n * k + first, count, n, panel + first / 2 * KERNEL_PANEL, of_group);
-        memcpy(scales + first / KERNEL_GROUP * sizeof of_group, of_group, sizeof of_group);
+    memset(steps, 0, padded / KERNEL_GROUP * KERNEL_PANEL * 2);
+    for (size_t n = 0; n < rows; n++) {
+        const double *row = w + n * k;
+        scales[n] = scale_of(largest_of(row, k), 127);
+        const double inverse = inverse_of(scales[n]);
+        for (size_t first = 0; inverse != 0 && first < k; first += KERNEL_GROUP)
+            pack_group(row + first, k - first < KERNEL_GROUP ? k - first : KERNEL_GROUP, inverse,
+                       panel + first / 2 * KERNEL_PANEL + n * 4,
+                       steps + (first / KERNEL_GROUP * KERNEL_PANEL + n) * 2);
     }
+    memcpy(steps + padded / KERNEL_GROUP * KERNEL_PANEL * 2, scales, sizeof scales);
 }
 
 void kernel_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels) {

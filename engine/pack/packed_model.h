@@ -14,7 +14,7 @@
  * and for every instruction set. Another name is due whenever place_all() or the panels
  * (engine/kernel/kernel.h) change, so that memory that was written to a file is never read as something else.
  */
-#define PACKED_LAYOUT "panels48-2"
+#define PACKED_LAYOUT "panels48-3"
 
 enum matmul_kind {
     MATMUL_OWN,      /* panels: the same bits for any number of rows */

@@ -256,28 +256,33 @@ static float expected_int8(const struct product *p, const float *x, const double
     return (float)sum * weight_scale * scale;
 }
 
-/* The scale of a group is the packer's choice: it is read from the panel. */
-static float group_scale(const struct product *p, size_t n, size_t group) {
-    size_t padded = (p->m.rest.k + 63) / 64 * 64;
-    const unsigned char *panel =
-        p->m.panels + n / KERNEL_PANEL * kernel_panel_bytes(WEIGHT_TYPE_INT4, p->m.rest.k);
-    uint16_t bits;
-    memcpy(&bits, panel + padded / 2 * KERNEL_PANEL + (group * KERNEL_PANEL + n % KERNEL_PANEL) * sizeof bits,
-           sizeof bits);
-    return kernel_bf16_to_float(bits);
+/* Step and centre of a group are the packer's choice: they are read from the panel. */
+struct step {
+    double m, c;
+};
+
+static struct step group_step(const struct product *p, size_t n, size_t group) {
+    const size_t padded = (p->m.rest.k + 63) / 64 * 64;
+    const int8_t *steps = (const int8_t *)p->m.panels +
+                          n / KERNEL_PANEL * kernel_panel_bytes(WEIGHT_TYPE_INT4, p->m.rest.k) +
+                          padded / 2 * KERNEL_PANEL + (group * KERNEL_PANEL + n % KERNEL_PANEL) * 2;
+    return (struct step){.m = steps[0], .c = steps[1]};
 }
 
+/* The packer computes in float. */
 static float expected_int4(const struct product *p, const float *x, const double *w, size_t n) {
-    double q[400];
-    float scale = quantize(x, p->m.rest.k, q), sum = 0;
-    for (size_t first = 0; first < p->m.rest.k; first += KERNEL_GROUP) {
-        float of_group = group_scale(p, n, first / KERNEL_GROUP);
-        double whole = 0;
-        for (size_t k = first; k < first + KERNEL_GROUP && k < p->m.rest.k; k++)
-            whole += q[k] * fmin(7, fmax(-8, rint(w[k] * (1 / (double)of_group))));
-        sum = fmaf((float)whole, of_group, sum);
+    double q[400], sum = 0;
+    const float scale = quantize(x, p->m.rest.k, q);
+    const float weight_scale = (float)(largest_of(w, p->m.rest.k) / 127);
+    for (size_t k = 0; k < p->m.rest.k; k++) {
+        const struct step step = group_step(p, n, k / KERNEL_GROUP);
+        const float value = (float)(w[k] * (1 / (double)weight_scale));
+        const float level = (value - (float)step.c) * (1 / (float)step.m);
+        assert_true(step.m >= 1 && step.m <= 16);
+        assert_true(fabs(step.c - 0.5 * step.m) + 7.5 * step.m <= 127);
+        sum += q[k] * (step.m * rint(fmin(7, fmax(-8, (double)level))) + step.c);
     }
-    return sum * scale;
+    return (float)sum * weight_scale * scale;
 }
 
 static void test_scalar_is_the_contract(void **state) {
