@@ -23,6 +23,9 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     COMPILE_OPTIONS "${neon_flags};-march=armv8.2-a+dotprod")
 endif()
 
+set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/pack_int4.c PROPERTIES
+  COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
+
 # Their loops over registers are unrolled wholly: with these three checks, which the address sanitizer makes too or which
 # unaligned loads do not need, a file takes minutes to compile.
 if(PRENORM_SANITIZE STREQUAL "address")

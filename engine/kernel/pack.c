@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "engine/kernel/kernel.h"
+#include "engine/kernel/pack_int4.h"
 
 #define SMALLEST_BF16 0x1p-56 /* see kernel.h */
 
@@ -115,76 +116,16 @@ static void pack_panel_int8(const double *w, size_t rows, size_t k, uint8_t *pan
 
 /* ---- int4: a group of weights to 4 bits each ---- */
 
-#define STEP_MAX    16 /* 15 steps between -127 and 127 */
-#define ERROR_LANES 8
-
-/* A group of weights in units of the row's scale, and what it is stored as: m * q + c. */
-struct group {
-    float x[KERNEL_GROUP];
-    int m, c;
-};
-
-static float clamped(float value, float least, float most) {
-    value = value < least ? least : value;
-    return value > most ? most : value;
-}
-
-static float rounded(float value) {
-    return value + 0x1.8p23f - 0x1.8p23f;
-}
-
-static float q_of(float x, float inverse_m, float c) {
-    return rounded(clamped((x - c) * inverse_m, -8, 7));
-}
-
-/* Squared error with this step and centre. In lanes, which the compiler makes vectors of. */
-static float group_error(const struct group *group, float m, float c) {
-    float lanes[ERROR_LANES] = {0}, sum = 0;
-    const float inverse_m = 1 / m;
-    for (size_t i = 0; i < KERNEL_GROUP; i += ERROR_LANES)
-        for (size_t lane = 0; lane < ERROR_LANES; lane++) {
-            const float x = group->x[i + lane], error = x - (m * q_of(x, inverse_m, c) + c);
-            lanes[lane] += error * error;
-        }
-    for (size_t lane = 0; lane < ERROR_LANES; lane++) sum += lanes[lane];
-    return sum;
-}
-
-/* A step that spans the group from its least to its largest weight, somewhat smaller ones, and centres about
- * the middle: where the sixteen levels fall matters more than that they reach the extremes. The least squared
- * error decides. */
-static void group_fit(struct group *group) {
-    float low = group->x[0], high = group->x[0], least = INFINITY;
-    for (size_t i = 1; i < KERNEL_GROUP; i++) {
-        low = group->x[i] < low ? group->x[i] : low;
-        high = group->x[i] > high ? group->x[i] : high;
-    }
-    const float middle_m = rounded(0.95f * (high - low) / 15);
-    for (int wider = -1; wider <= 1; wider++) {
-        const float m = clamped(middle_m + (float)wider, 1, STEP_MAX);
-        const float middle = rounded((low + high + m) / 2), by = m < 4 ? 1 : rounded(m / 4);
-        for (int shift = -2; shift <= 2; shift++) {
-            const float c = clamped(middle + by * (float)shift, 8 * m - 127, 127 - 7 * m);
-            const float error = group_error(group, m, c);
-            if (error >= least) continue;
-            least = error;
-            group->m = (int)m, group->c = (int)c;
-        }
-    }
-}
-
 /* `count` weights; those beyond them repeat the first, as no activations meet them. */
 static void pack_group(const double *w, size_t count, double inverse, uint8_t *halves, int8_t *step) {
-    struct group group = {.m = 0};
-    uint8_t q[KERNEL_GROUP];
+    struct int4_group group;
     for (size_t i = 0; i < KERNEL_GROUP; i++) group.x[i] = (float)(w[i < count ? i : 0] * inverse);
-    group_fit(&group);
-    for (size_t i = 0; i < KERNEL_GROUP; i++)
-        q[i] = (uint8_t)(8 + (int)q_of(group.x[i], 1 / (float)group.m, (float)group.c));
+    int4_group_fit(&group);
     for (size_t i = 0; i < KERNEL_GROUP / 2; i++)
-        halves[i / 4 * KERNEL_PANEL * 4 + i % 4] = (uint8_t)(q[i] | q[i + KERNEL_GROUP / 2] << 4);
-    step[0] = (int8_t)group.m;
-    step[1] = (int8_t)group.c;
+        halves[i / 4 * KERNEL_PANEL * 4 + i % 4] =
+            (uint8_t)(group.q[i] + 8 + (group.q[i + KERNEL_GROUP / 2] + 8) * 16);
+    step[0] = group.m;
+    step[1] = group.c;
 }
 
 static void pack_panel_int4(const double *w, size_t rows, size_t k, uint8_t *panel) {
