@@ -16,8 +16,7 @@
 #include "engine/kernel/vector_math.h"
 
 #ifndef ATTENTION_SCORE_CHAINS
-#error                                                                                                       \
-    "define ATTENTION_SCORE_CHAINS: vectors of scores that are in registers at once (a power of two up to 8)"
+#error "define ATTENTION_SCORE_CHAINS: vectors of scores that are in registers at once (a power of two)"
 #endif
 #ifndef ATTENTION_VALUE_QUERIES
 #error "define ATTENTION_VALUE_QUERIES and ATTENTION_VALUE_VECTORS: the register tile of the weighted values"
@@ -64,7 +63,7 @@ struct attention_tile {
      * so far are to be multiplied by.
      */
     _Alignas(KERNEL_ALIGN) float weight[ATTENTION_QUERIES][ATTENTION_SPAN][KERNEL_LANES];
-    _Alignas(KERNEL_ALIGN) float factor[ATTENTION_QUERIES][KERNEL_LANES]; /* of the first blocks */
+    _Alignas(KERNEL_ALIGN) float factor[ATTENTION_QUERIES][ATTENTION_SPAN];
     struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
 };
 
@@ -213,6 +212,12 @@ VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, siz
 }
 
 /* Not inlined, so that each has all registers for itself. */
+#if ATTENTION_SCORE_CHAINS >= 16
+static __attribute__((noinline)) void attention_dots_of_8(struct attention_tile *t, size_t query) {
+    attention_dots_of(t, query, 8);
+}
+#endif
+
 static __attribute__((noinline)) void attention_dots_of_4(struct attention_tile *t, size_t query) {
     attention_dots_of(t, query, 4);
 }
@@ -227,6 +232,11 @@ static __attribute__((noinline)) void attention_dots_of_1(struct attention_tile 
 
 static void attention_all_dots(struct attention_tile *t) {
     size_t query = 0;
+#if ATTENTION_SCORE_CHAINS >= 16
+    /* More queries share the conversion of keys. */
+    for (; t->a->cache.type != KV_TYPE_F32 && query + 8 <= t->count; query += 8)
+        attention_dots_of_8(t, query);
+#endif
     for (; query + 4 <= t->count; query += 4) attention_dots_of_4(t, query);
     for (; query + 2 <= t->count; query += 2) attention_dots_of_2(t, query);
     for (; query < t->count; query++) attention_dots_of_1(t, query);
@@ -247,31 +257,52 @@ VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, siz
     return vector_select(mask_range(view.first, view.end), scores, vector_splat(-INFINITY));
 }
 
-/* From dot products to weights, for one query: the running maximum block by block; then all factors of the
- * span at once, e^(old - new maximum), 1 where it did not rise; then weights and sums. Free of branches that
- * depend on scores. */
-static __attribute__((noinline)) void attention_soften(struct attention_tile *t, size_t i) {
-    struct attention_query *query = &t->query[i];
-    float change[KERNEL_LANES] = {0}, largest[ATTENTION_SPAN];
-    for (size_t b = 0; b < t->blocks; b++) {
-        if (t->view[i][b].end > 0) {
-            struct vector scores = attention_scores(t, i, b);
-            float highest = vector_largest(scores);
-            change[b] = highest > query->largest ? query->largest - highest : 0.0f;
-            query->largest = highest > query->largest ? highest : query->largest;
+/* From dot products to weights, in three steps for all queries of a tile, free of branches that depend on
+ * scores. First the scores and the running maximum block by block: `largest` is that of each block, factor
+ * what the maximum changes by, negative where it rises. */
+static void attention_raise(struct attention_tile *t, size_t i, float *largest) {
+    float highest = t->query[i].largest;
+    for (size_t b = 0; b < ATTENTION_SPAN; b++) {
+        const float before = highest;
+        if (b < t->blocks && t->view[i][b].end > 0) {
+            const struct vector scores = attention_scores(t, i, b);
+            const float in_block = vector_largest(scores);
+            highest = in_block > highest ? in_block : highest;
             vector_store(t->weight[i][b], scores);
         }
-        largest[b] = query->largest;
+        /* Where nothing was seen yet both are -inf. */
+        t->factor[i][b] = highest > before ? before - highest : 0.0f;
+        largest[b] = highest;
     }
-    vector_store(t->factor[i], vector_exp(vector_load(change)));
+    t->query[i].largest = highest;
+}
+
+/* Then all factors at once: e^(old - new maximum), 1 where it did not rise. */
+static void attention_set_factors(struct attention_tile *t) {
+    float *factors = t->factor[0];
+    for (size_t i = 0; i < t->count * ATTENTION_SPAN; i += KERNEL_LANES)
+        vector_store(factors + i, vector_exp(vector_load(factors + i)));
+}
+
+/* At last the weights and their sums. */
+static void attention_weigh(struct attention_tile *t, size_t i, const float *largest) {
+    struct vector sums = t->query[i].sums;
     for (size_t b = 0; b < t->blocks; b++) {
         if (t->view[i][b].end == 0) continue;
         struct vector scores = vector_load(t->weight[i][b]);
         struct vector weights = vector_exp(vector_subtract(scores, vector_splat(largest[b])));
-        query->sums = vector_add(vector_multiply(query->sums, vector_splat(t->factor[i][b])), weights);
+        sums = vector_add(vector_multiply(sums, vector_splat(t->factor[i][b])), weights);
         if (t->value_scales[b]) weights = vector_multiply(weights, vector_load(t->value_scales[b]));
         vector_store(t->weight[i][b], weights);
     }
+    t->query[i].sums = sums;
+}
+
+static __attribute__((noinline)) void attention_soften(struct attention_tile *t) {
+    float largest[ATTENTION_QUERIES][ATTENTION_SPAN];
+    for (size_t i = 0; i < t->count; i++) attention_raise(t, i, largest[i]);
+    attention_set_factors(t);
+    for (size_t i = 0; i < t->count; i++) attention_weigh(t, i, largest[i]);
 }
 
 /* Some columns of a block's values: `vectors` vectors from `column` on, the last with `lanes` lanes (16 but
@@ -391,7 +422,7 @@ static void attention_span(struct attention_tile *t) {
     attention_ask(&t->ahead, 0);
     attention_all_dots(t);
     attention_ask(&t->ahead, 1);
-    for (size_t i = 0; i < t->count; i++) attention_soften(t, i);
+    attention_soften(t);
     attention_ask(&t->ahead, 2);
     add_values[t->a->cache.type](t);
 }
@@ -440,6 +471,7 @@ static void attention_rows(const struct attention *a, size_t row_first, size_t r
     assert(a->group > 0 && a->page_tokens % KERNEL_LANES == 0);
     struct attention_tile t;
     t.a = a;
+    memset(t.factor, 0, sizeof t.factor); /* all of a vector is computed, also where there are few queries */
     size_t end = (row_first + row_count) * a->group;
     for (size_t index = row_first * a->group; index < end; index += t.count) {
         t.count = end - index < ATTENTION_QUERIES ? end - index : ATTENTION_QUERIES;

@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include "engine/kernel/vector_avx512.h"
 
-#define ATTENTION_SCORE_CHAINS  8
+#define ATTENTION_SCORE_CHAINS  16
 #define ATTENTION_VALUE_QUERIES 4
 #define ATTENTION_VALUE_VECTORS 4
 #define PRODUCT_ROWS            8

@@ -103,15 +103,9 @@ VECTOR_INLINE struct vector vector_select(struct mask m, struct vector yes, stru
     return (struct vector){_mm512_mask_blend_ps(m.lanes, no.lanes, yes.lanes)};
 }
 
-VECTOR_INLINE __m512 vector_power(__m512i n) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23));
-}
-
 VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector shifted) {
-    __m512i n = _mm512_sub_epi32(_mm512_castps_si512(shifted.lanes), _mm512_set1_epi32(0x4b400000));
-    __m512i half = _mm512_srai_epi32(n, 1);
-    __m512 scaled = _mm512_mul_ps(v.lanes, vector_power(half));
-    return (struct vector){_mm512_mul_ps(scaled, vector_power(_mm512_sub_epi32(n, half)))};
+    const __m512 n = _mm512_sub_ps(shifted.lanes, _mm512_set1_ps(0x1.8p23f));
+    return (struct vector){_mm512_scalef_ps(v.lanes, n)};
 }
 
 VECTOR_INLINE __m256 vector_upper_half(struct vector v) {
