@@ -41,12 +41,14 @@ struct attention_query {
 };
 
 /* Memory that will be read soon. Blocks lie anywhere, and the processor's own prefetching ends with a page:
- * it is asked for a line of each in turn, so that several streams are read at once, and in a share before
- * each step of a span, so that memory is never idle for long. */
-#define ATTENTION_STEPS 3
+ * it is asked for a line of each in turn, so that several streams are read at once, and with each step of the
+ * inner loops for a few of them, so that memory is never idle. */
+#define ATTENTION_ASK_EVERY 4 /* steps */
 struct attention_ahead {
     const unsigned char *part[2 * ATTENTION_SPAN];
     size_t parts, bytes; /* bytes of each */
+    size_t next, offset; /* the part and the place in it that is asked for next */
+    size_t lines;        /* to ask for at a step */
 };
 
 struct attention_tile {
@@ -113,15 +115,25 @@ static void attention_set_ahead(struct attention_ahead *ahead, const struct atte
     }
     ahead->parts = 2 * blocks;
     ahead->bytes = KERNEL_LANES * a->head_dim * kv_type_bytes(a->cache.type);
+    ahead->next = ahead->offset = 0;
 }
 
-/* Asks for one of ATTENTION_STEPS shares of it. */
-static void attention_ask(const struct attention_ahead *ahead, size_t step) {
-    if (ahead->parts == 0) return;
-    const size_t lines = (ahead->bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN;
-    for (size_t line = lines * step / ATTENTION_STEPS; line < lines * (step + 1) / ATTENTION_STEPS; line++)
-        for (size_t i = 0; i < ahead->parts; i++)
-            __builtin_prefetch(ahead->part[i] + line * KERNEL_ALIGN, 0, 2);
+/* Spreads it over the steps that a span takes with one query. */
+static void attention_spread(struct attention_ahead *ahead, size_t blocks, size_t head_dim) {
+    const size_t loops = blocks == ATTENTION_SPAN ? 1 : blocks;
+    const size_t steps = loops * head_dim + blocks * KERNEL_LANES;
+    const size_t lines = ahead->parts * (ahead->bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN;
+    ahead->lines = (lines * ATTENTION_ASK_EVERY + steps - 1) / steps;
+}
+
+/* With each step of a loop over elements of keys, or over values. */
+VECTOR_INLINE void attention_ask(struct attention_ahead *ahead) {
+    for (size_t line = 0; line < ahead->lines && ahead->offset < ahead->bytes; line++) {
+        __builtin_prefetch(ahead->part[ahead->next] + ahead->offset, 0, 2);
+        if (++ahead->next < ahead->parts) continue;
+        ahead->next = 0;
+        ahead->offset += KERNEL_ALIGN;
+    }
 }
 
 /* Where the blocks of a span lie, and who sees what of them. */
@@ -172,6 +184,7 @@ VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, s
     KERNEL_EACH (b, blocks) keys[b] = t->keys[block + b];
     KERNEL_EACH (c, queries * blocks) chain[c] = vector_splat(0.0f);
     for (size_t d = 0; d < head_dim; d++) {
+        if (d % ATTENTION_ASK_EVERY == 0) attention_ask(&t->ahead);
         KERNEL_EACH (b, blocks) {
             const struct vector key = attention_load(type, keys[b], d * KERNEL_LANES, KERNEL_LANES);
             KERNEL_EACH (i, queries) {
@@ -341,7 +354,7 @@ VECTOR_INLINE struct attention_view attention_common_view(const struct attention
 /* Adds block b's weighted values to the sums of some queries: for each its own oldest keys, then together
  * those that all see, then its own newest; so in ascending order for each, and never a key that it does not
  * see. */
-VECTOR_INLINE void attention_add_block(const struct attention_tile *t, size_t query, size_t queries, size_t b,
+VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, size_t queries, size_t b,
                                        const struct attention_columns *c,
                                        struct vector (*sums)[ATTENTION_VALUE_VECTORS]) {
     struct attention_view common = attention_common_view(t, query, queries, b);
@@ -352,6 +365,7 @@ VECTOR_INLINE void attention_add_block(const struct attention_tile *t, size_t qu
         attention_add_alone(t->weight[query + i][b], c, view.first, end, sums[i]);
     }
     for (size_t j = common.first; j < common.end; j++) {
+        if (j % ATTENTION_ASK_EVERY == 0) attention_ask(&t->ahead);
         struct vector value[ATTENTION_VALUE_VECTORS];
         KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
         KERNEL_EACH (i, queries) {
@@ -419,11 +433,8 @@ static __attribute__((noinline)) void attention_values_int8(struct attention_til
 static void attention_span(struct attention_tile *t) {
     static void (*const add_values[KV_TYPE_COUNT])(struct attention_tile * t) = {
         attention_values_f32, attention_values_f16, attention_values_int8};
-    attention_ask(&t->ahead, 0);
     attention_all_dots(t);
-    attention_ask(&t->ahead, 1);
     attention_soften(t);
-    attention_ask(&t->ahead, 2);
     add_values[t->a->cache.type](t);
 }
 
@@ -451,15 +462,17 @@ static void attention_find_ahead(struct attention_tile *t, size_t block, size_t 
         last = next->first_position / KERNEL_LANES;
         attention_set_ahead(&t->ahead, next, block, attention_span_blocks(block, last));
     } else {
-        t->ahead.parts = 0;
+        t->ahead.lines = 0;
+        return;
     }
+    attention_spread(&t->ahead, t->blocks, t->a->head_dim);
 }
 
 /* All spans that some of the tile's queries see. cold: nothing has read them yet. */
 static void attention_walk(struct attention_tile *t, bool cold) {
     size_t block = t->query[0].oldest / KERNEL_LANES;
     size_t last = t->query[t->count - 1].position / KERNEL_LANES;
-    t->ahead.parts = 0;
+    t->ahead.lines = 0;
     for (; block <= last; block += t->blocks) {
         attention_set_span(t, block, attention_span_blocks(block, last));
         if (cold) attention_find_ahead(t, block + t->blocks, last);
