@@ -49,7 +49,7 @@ static struct stream stream_of_pass(const unsigned char *next, size_t panel_byte
                                     size_t passes) {
     const size_t lines = (panel_bytes / 64 + STREAMS - 1) / STREAMS;
     const size_t step = (lines + passes * blocks - 1) / (passes * blocks);
-    if (passes == 1 || !next) return (struct stream){0};
+    if (!next) return (struct stream){0};
     return (struct stream){next + pass * blocks * step * 64, lines * 64, step};
 }
 
@@ -228,6 +228,7 @@ VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_typ
         now->weight_scales = (const float *)(const void *)(w + k_bytes * KERNEL_PANEL);
         now->rows_a_block = (before->end - before->row + blocks - 1) / blocks;
         const unsigned char *next = i / passes + 1 < panel_count ? w + panel_bytes : m->rest.ahead;
+        if (passes == 1) next = NULL;
         struct stream s = stream_of_pass(next, panel_bytes, blocks, pass, passes);
         if (type == WEIGHT_TYPE_BF16)
             run_bf16(m, now, before, w, blocks, s);
@@ -309,7 +310,6 @@ static void unpack_block(struct int4_work *work, const struct slice *s, size_t b
     const unsigned char *halves = s->halves + block * BLOCK_BYTES / 2;
     const int8_t *steps = s->steps + block * TILE_BYTES / KERNEL_GROUP * KERNEL_PANEL * 2;
     int8_t(*to)[PANEL_STEP] = work->weights[block % s->ring];
-    for (size_t i = 0; i < BLOCK_BYTES / 2; i += 64) prefetch_bytes(halves + i);
     for (size_t group = 0; group < TILE_BYTES / KERNEL_GROUP; group++) {
         KERNEL_EACH (column, KERNEL_PANEL / KERNEL_LANES)
             unpack_columns(halves + column * 64, steps + column * 2 * KERNEL_LANES, to[0] + column * 64);
