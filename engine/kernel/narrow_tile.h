@@ -7,8 +7,10 @@
 #include "engine/kernel/narrow.h"
 
 #define PANEL_VECTORS (KERNEL_PANEL / KERNEL_LANES)
-/* How far ahead weights are asked for, in bytes; without it a few rows reach half of the memory's speed. */
+/* How far ahead weights are asked for, in bytes: from memory, and from the second level cache. Without it a few
+ * rows reach half of the memory's speed. */
 #define PREFETCH_AHEAD 3072
+#define PREFETCH_NEAR  768
 
 VECTOR_INLINE __m512i load_bytes(const unsigned char *from) {
     return _mm512_loadu_si512((const void *)from);
@@ -16,6 +18,7 @@ VECTOR_INLINE __m512i load_bytes(const unsigned char *from) {
 
 VECTOR_INLINE void prefetch_bytes(const unsigned char *from) {
     _mm_prefetch((const char *)from + PREFETCH_AHEAD, _MM_HINT_T1);
+    _mm_prefetch((const char *)from + PREFETCH_NEAR, _MM_HINT_T0);
 }
 
 /* Four bytes of a row of activations, in every lane. */
