@@ -2,7 +2,7 @@
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   file(GLOB avx2_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*_avx2.c)
   file(GLOB avx512_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*_avx512.c)
-  set(avx512_flags "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprefer-vector-width=512")
+  set(avx512_flags "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprfchw;-mprefer-vector-width=512")
   set_source_files_properties(${avx2_files} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avxvnni.c PROPERTIES
     COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mavxvnni")

@@ -10,7 +10,11 @@ VECTOR_INLINE void product_finish_lanes(const struct matmul *m, size_t row, size
     if (m->bias) v = vector_add(v, vector_load_first(m->bias + n, lanes));
     v = vector_activate(m->activation, v);
     if (m->residual) v = vector_add(v, vector_load_first(m->residual + row * m->residual_stride + n, lanes));
-    vector_store_first(m->out + row * m->out_stride + n, v, lanes);
+    float *out = m->out + row * m->out_stride + n;
+    vector_store_first(out, v, lanes);
+    /* The same columns of the panel that comes next: stores that miss wait for one another, behind all the
+     * weights that are on their way. */
+    __builtin_prefetch(out + KERNEL_PANEL, 1, 3);
 }
 
 VECTOR_INLINE void product_finish(const struct matmul *m, size_t row, size_t n, const float *sums) {
