@@ -37,7 +37,8 @@ static void configure(const struct tile_config *config) {
 /* ---- asking memory for weights before they are needed ----
  * One pass over a panel asks for what comes PREFETCH_AHEAD bytes later. Where rows take several passes,
  * memory would be idle while a panel is read again from the cache: each asks for its share of the panel that
- * is read next, in streams some pages apart, as the processor then runs ahead in each of them. */
+ * is read next, in streams some pages apart, as the processor then runs ahead in each of them. So does also a
+ * single pass over int4, where unpacking leaves the processor no room to run ahead. */
 #define STREAMS 6
 
 struct stream {
@@ -206,6 +207,11 @@ static void pass_init(struct pass *p, size_t row_first, size_t row_end, size_t r
     p->end = row_end - row < 2 * TILE_ROWS ? row_end : row + 2 * TILE_ROWS;
 }
 
+static void pass_set_panel(struct pass *p, size_t panel, const float *weight_scales) {
+    p->column = panel * KERNEL_PANEL;
+    p->weight_scales = weight_scales;
+}
+
 static size_t passes_of(size_t rows) {
     return (rows + 2 * TILE_ROWS - 1) / (2 * TILE_ROWS);
 }
@@ -224,8 +230,7 @@ VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_typ
         const size_t panel = panel_first + i / passes, pass = i % passes;
         const unsigned char *w = m->panels + panel * panel_bytes;
         pass_init(now, row_first, row_end, row_first + pass * 2 * TILE_ROWS);
-        now->column = panel * KERNEL_PANEL;
-        now->weight_scales = (const float *)(const void *)(w + k_bytes * KERNEL_PANEL);
+        pass_set_panel(now, panel, (const float *)(const void *)(w + k_bytes * KERNEL_PANEL));
         now->rows_a_block = (before->end - before->row + blocks - 1) / blocks;
         const unsigned char *next = i / passes + 1 < panel_count ? w + panel_bytes : m->rest.ahead;
         if (passes == 1) next = NULL;
@@ -381,8 +386,7 @@ static void multiply_int4(const struct narrow_matmul *m, size_t row_first, size_
                 before = &work->passes[(i * passes + pass + passes) % places];
                 if (block == 0) {
                     pass_init(now, row_first, row_end, row_first + pass * 2 * TILE_ROWS);
-                    now->column = (panel_first + i) * KERNEL_PANEL;
-                    now->weight_scales = narrow_int4(panel, padded).scales;
+                    pass_set_panel(now, panel_first + i, narrow_int4(panel, padded).scales);
                 }
                 if (slice.ends) s = stream_of_pass(next, panel_bytes, slice.blocks, pass, passes);
                 now->rows_a_block = (before->end - before->row + slice.blocks - 1) / slice.blocks;

@@ -71,7 +71,7 @@ static void tile_int4(const unsigned char *row, size_t row_bytes, size_t rows, c
             const unsigned pair = panel[((g * 4 + i / 4) * KERNEL_PANEL + n) * 4 + i % 4];
             const int q = (int)(half ? pair >> 4 : pair & 15) - 8;
             const int8_t *step = w.steps + (g * KERNEL_PANEL + n) * 2;
-            sum += x[k] * (step[0] * q + step[1]);
+            sum += x[k] * (int8_t)(step[0] * q + step[1]);
         }
         sums[0][n] = (float)sum * w.scales[n];
     }
