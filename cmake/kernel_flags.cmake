@@ -2,6 +2,7 @@
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   file(GLOB avx2_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*_avx2.c)
   file(GLOB avx512_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*_avx512.c)
+  # prfchw: lines that are written next are asked for as such.
   set(avx512_flags "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprfchw;-mprefer-vector-width=512")
   set_source_files_properties(${avx2_files} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avxvnni.c PROPERTIES
@@ -23,6 +24,7 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     COMPILE_OPTIONS "${neon_flags};-march=armv8.2-a+dotprod")
 endif()
 
+# The one file that may take numbers for finite: without it the compiler makes no vectors of its minima and maxima.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/pack_int4.c PROPERTIES
   COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
 

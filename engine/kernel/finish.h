@@ -13,8 +13,8 @@ VECTOR_INLINE void product_finish_lanes(const struct matmul *m, size_t row, size
     float *out = m->out + row * m->out_stride + n;
     vector_store_first(out, v, lanes);
     /* The same columns of the panel that comes next: stores that miss wait for one another, behind all the
-     * weights that are on their way. */
-    __builtin_prefetch(out + KERNEL_PANEL, 1, 3);
+     * weights that are on their way. An address and no pointer: it may lie beyond what was allocated. */
+    __builtin_prefetch((const void *)((uintptr_t)out + KERNEL_PANEL * sizeof *out), 1, 3);
 }
 
 VECTOR_INLINE void product_finish(const struct matmul *m, size_t row, size_t n, const float *sums) {

@@ -71,8 +71,8 @@ struct matmul {
  *         to nearest even. The sum of products of integers is exact. It is multiplied, as a float, by the
  *         scale of the weights, then by that of the activations.
  *
- *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_GROUP of k of a row of weights
- * has a step m (0 .. 16) and a centre c, and a weight is m * q + c, q = -8 .. 7, of magnitude 127 at most.
+ *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_GROUP of k of a row has a
+ *         step m (0 .. 16) and a centre c; a weight is m * q + c, q = -8 .. 7, of magnitude 127 at most.
  *         The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
@@ -81,7 +81,7 @@ enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_T
 #define KERNEL_NARROW_K   64 /* k is padded to a multiple of this */
 #define KERNEL_GROUP      32 /* of k: int4 weights that share a step and a centre */
 #define KERNEL_BF16_BLOCK 32 /* of k: bf16 products that are summed apart */
-/* Beyond this k the integer sums of int8 could overflow: |sum| <= 127 * 127 * k. */
+/* Beyond this k the integer sums of int8 and int4 could overflow: |sum| <= 127 * 127 * k. */
 #define KERNEL_INT8_K_MAX 131072
 
 /* Bytes from one panel of weights to the next. Panels start with the weights, in this order:

@@ -23,14 +23,15 @@ struct tile_config {
     uint8_t rows[16];
 };
 
-/* gcc 12 believes that loading a tile reads no memory: what was written for it must be there. */
-VECTOR_INLINE void written_for_tiles(void) {
+/* gcc 12 believes that loading a tile reads no memory: what was written for it must be there, and must not be
+ * overwritten before. */
+VECTOR_INLINE void tile_barrier(void) {
     __asm__ volatile("" : : : "memory");
 }
 
 /* Said in assembly, because the intrinsic of gcc 12 says that it reads 8 bytes, and drops the others. */
 static void configure(const struct tile_config *config) {
-    written_for_tiles();
+    tile_barrier();
     __asm__ volatile("ldtilecfg %0" : : "m"(*config));
 }
 
@@ -72,7 +73,7 @@ VECTOR_INLINE void stream_block(struct stream *s, const unsigned char *w) {
     }
 }
 
-/* ---- sums over all of k stay in tiles ---- */
+/* ---- one panel by one or two tiles of rows ---- */
 
 /* One panel by up to two tiles of rows. Its sums (integers, or floats for bf16) are finished while the next
  * pass fills the tiles: that takes other units of the core, and time in which weights arrive. */
@@ -268,7 +269,8 @@ void prepare_bf16_amx(const struct narrow_rows *rows, size_t row_first, size_t r
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 
-/* ---- int4: unpacked to the bytes of int8, signed ---- */
+/* ---- int4: unpacked to the bytes of int8, signed ----
+ * For many rows a slice of k is unpacked at a time, and sums wait in memory between slices. */
 
 #define GROUP_STEPS  (KERNEL_GROUP / 4) /* rows of a tile that a group fills */
 #define SLICE_BLOCKS 16                 /* unpacked for all rows of a chunk: 48 KiB */
@@ -315,6 +317,7 @@ static void unpack_block(struct int4_work *work, const struct slice *s, size_t b
     const unsigned char *halves = s->halves + block * BLOCK_BYTES / 2;
     const int8_t *steps = s->steps + block * TILE_BYTES / KERNEL_GROUP * KERNEL_PANEL * 2;
     int8_t(*to)[PANEL_STEP] = work->weights[block % s->ring];
+    tile_barrier();
     for (size_t group = 0; group < TILE_BYTES / KERNEL_GROUP; group++) {
         KERNEL_EACH (column, KERNEL_PANEL / KERNEL_LANES)
             unpack_columns(halves + column * 64, steps + column * 2 * KERNEL_LANES, to[0] + column * 64);
@@ -338,7 +341,7 @@ static void run_int4(const struct narrow_matmul *m, struct int4_work *work, stru
         const int8_t *w = work->weights[block % slice->ring][0];
         if (s.next) stream_ahead(&s);
         if (unpacks && block + 1 < slice->blocks) unpack_block(work, slice, block + 1);
-        written_for_tiles();
+        tile_barrier();
         if (both) {
             ADD_BOTH(_tile_dpbssd, 0, 3, x, y, w);
             ADD_BOTH(_tile_dpbssd, 1, 4, x, y, w);
@@ -399,16 +402,26 @@ static void multiply_int4(const struct narrow_matmul *m, size_t row_first, size_
     finish_rows(m, WEIGHT_TYPE_INT4, before, SIZE_MAX);
 }
 
+/* Panels outside of the passes of a chunk: each chunk unpacks all of them. */
+static __attribute__((noinline)) void multiply_chunks(const struct narrow_matmul *m, size_t row_first,
+                                                      size_t row_count, size_t panel_first,
+                                                      size_t panel_count) {
+    struct int4_work work;
+    size_t chunks = (row_count + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    for (size_t row = row_first, rows; chunks > 0; row += rows, row_count -= rows, chunks--) {
+        struct narrow_matmul chunk = *m;
+        rows = (row_count + chunks - 1) / chunks;
+        if (chunks > 1)
+            chunk.rest.ahead = m->panels + panel_first * kernel_panel_bytes(WEIGHT_TYPE_INT4, m->rest.k);
+        multiply_int4(&chunk, row, row + rows, panel_first, panel_count, &work);
+    }
+}
+
 void matmul_int4_amx(const struct narrow_matmul *m, size_t row_first, size_t row_count, size_t panel_first,
                      size_t panel_count) {
-    struct int4_work work;
-    if (row_count < INTEGER_ROWS_MIN) {
+    if (row_count < INTEGER_ROWS_MIN)
         matmul_int4_avx512vnni(m, row_first, row_count, panel_first, panel_count);
-        return;
-    }
-    for (size_t row = 0, rows; row < row_count; row += rows) {
-        rows = row_count - row < CHUNK_ROWS ? row_count - row : CHUNK_ROWS;
-        multiply_int4(m, row_first + row, row_first + row + rows, panel_first, panel_count, &work);
-    }
+    else
+        multiply_chunks(m, row_first, row_count, panel_first, panel_count);
 }
 #endif

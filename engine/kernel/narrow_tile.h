@@ -7,8 +7,8 @@
 #include "engine/kernel/narrow.h"
 
 #define PANEL_VECTORS (KERNEL_PANEL / KERNEL_LANES)
-/* How far ahead weights are asked for, in bytes: from memory, and from the second level cache. Without it a few
- * rows reach half of the memory's speed. */
+/* How far ahead weights are asked for, in bytes: from memory, and from the second level cache. Without it a
+ * few rows reach half of the memory's speed. */
 #define PREFETCH_AHEAD 3072
 #define PREFETCH_NEAR  768
 

@@ -1,5 +1,5 @@
-/* Weights in double precision to the panels that kernels read: each rounded once, to the type that is stored.
- */
+/* Weights in double precision to the panels that kernels read: each rounded once, to the type that is stored
+ * (int4: to float, then to a level). */
 #include <assert.h>
 #include <float.h>
 #include <math.h>
@@ -116,10 +116,10 @@ static void pack_panel_int8(const double *w, size_t rows, size_t k, uint8_t *pan
 
 /* ---- int4: a group of weights to 4 bits each ---- */
 
-/* `count` weights; those beyond them repeat the first, as no activations meet them. */
+/* `count` weights; those beyond, which no activations meet, repeat them. */
 static void pack_group(const double *w, size_t count, double inverse, uint8_t *halves, int8_t *step) {
     struct int4_group group;
-    for (size_t i = 0; i < KERNEL_GROUP; i++) group.x[i] = (float)(w[i < count ? i : 0] * inverse);
+    for (size_t i = 0; i < KERNEL_GROUP; i++) group.x[i] = (float)(w[i % count] * inverse);
     int4_group_fit(&group);
     for (size_t i = 0; i < KERNEL_GROUP / 2; i++)
         halves[i / 4 * KERNEL_PANEL * 4 + i % 4] =

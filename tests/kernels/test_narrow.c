@@ -122,17 +122,45 @@ static void test_same_bits_in_every_table(void **state) {
         }
 }
 
-/* Numbers of rows about those that tiles, passes and chunks have, over several slices of k and with something
- * ahead, which is asked for and never read: it may be anywhere. */
+/* Numbers of rows about those that tiles, passes and chunks have, also over several slices of k, and with
+ * something ahead, which is asked for and never read: it may be anywhere. */
 static void test_same_bits_about_tiles(void **state) {
     (void)state;
-    static const size_t rows[] = {4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 128, 129, 145};
-    static const size_t shapes[][2] = {{300, 150}, {577, 48}};
+    static const size_t rows[] = {4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65};
+    static const struct shape {
+        size_t rows, k, n;
+    } larger[] = {{33, 1100, 100}, {48, 2113, 50}, {65, 1025, 150}, {145, 577, 50},
+                  {511, 70, 50},   {512, 40, 100}, {513, 130, 50},  {545, 33, 100}};
+    const size_t larger_count = sizeof larger / sizeof *larger, count = 2 * sizeof rows / sizeof *rows;
     struct random r = {10};
-    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) EACH_TYPE {
-            struct product p =
-                product_create(&r, type, rows[i / 2], shapes[i % 2][0], shapes[i % 2][1], false);
+    for (size_t i = 0; i < count + larger_count; i++) EACH_TYPE {
+            const struct shape shape = i < larger_count ? larger[i]
+                                       : (i - larger_count) % 2
+                                           ? (struct shape){rows[(i - larger_count) / 2], 300, 150}
+                                           : (struct shape){rows[(i - larger_count) / 2], 577, 48};
+            struct product p = product_create(&r, type, shape.rows, shape.k, shape.n, false);
             p.m.rest.ahead = (i + type) % 3 ? (const void *)(uintptr_t)KERNEL_ALIGN : NULL;
+            compare_tables(&p);
+            product_destroy(&p);
+        }
+}
+
+/* Groups of all widths and about all centres: int4 has steps and centres of all sizes. */
+static void test_same_bits_for_any_group(void **state) {
+    (void)state;
+    struct random r = {12};
+    for (int i = 0; i < 40; i++) EACH_TYPE {
+            const size_t k = random_between(&r, 100, 400), n = random_between(&r, 1, 100);
+            struct product p = product_create(&r, type, i % 2 ? 3 : 21, k, n, false);
+            double width = 1, centre = 0;
+            for (size_t w = 0; w < n * k; w++) {
+                if (w % KERNEL_GROUP == 0) {
+                    width = ldexp(1, -(int)random_below(&r, 8));
+                    centre = (1 - width) * (double)random_float(&r);
+                }
+                p.w[w] = centre + width * p.w[w];
+            }
+            kernel_pack(type, p.w, 0, n, k, p.panels.data);
             compare_tables(&p);
             product_destroy(&p);
         }
@@ -186,6 +214,34 @@ static void test_largest_sums(void **state) {
             free(found);
             product_destroy(&p);
         }
+}
+
+/* The largest sums of a group that int4 has: levels of -8 with the widest step. */
+static void test_largest_groups(void **state) {
+    (void)state;
+    enum { ROWS = 20, K = 1024, N = 48 };
+    struct random r = {13};
+    for (int sign = -1; sign <= 1; sign += 2) {
+        struct product p = product_create(&r, WEIGHT_TYPE_INT4, ROWS, K, N, false);
+        unsigned char *panel = (unsigned char *)p.panels.data;
+        product_strip(&p);
+        for (size_t i = 0; i < p.x.count; i++) p.x.data[i] = (float)sign * 3;
+        memset(panel, 0, K / 2 * N);
+        for (size_t i = 0; i < K / KERNEL_GROUP * N; i++) {
+            panel[K / 2 * N + 2 * i] = 16;
+            panel[K / 2 * N + 2 * i + 1] = 1;
+        }
+        for (size_t n = 0; n < N; n++)
+            ((float *)(void *)(panel + K / 2 * N + K / KERNEL_GROUP * N * 2))[n] = 1;
+        compare_tables(&p);
+        float *found = product_run(&p, kernel_scalar());
+        const float expected = (float)(-sign * 127 * 127 * K) * (3.0f / 127.0f);
+        for (size_t row = 0; row < ROWS; row++)
+            for (size_t n = 0; n < N; n++)
+                assert_same_bits(&expected, found + row * p.m.rest.out_stride + n, 1, "sign %d", sign);
+        free(found);
+        product_destroy(&p);
+    }
 }
 
 /* Any split into tiles, one row alone or among 60: the same bits. */
@@ -448,6 +504,8 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_table),
         cmocka_unit_test(test_same_bits_about_tiles),
+        cmocka_unit_test(test_same_bits_for_any_group),
+        cmocka_unit_test(test_largest_groups),
         cmocka_unit_test(test_nothing_without_rows_or_panels),
         cmocka_unit_test(test_same_bits_for_long_sums),
         cmocka_unit_test(test_largest_sums),
