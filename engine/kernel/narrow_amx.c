@@ -232,7 +232,9 @@ VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_typ
         const unsigned char *w = m->panels + panel * panel_bytes;
         pass_init(now, row_first, row_end, row_first + pass * 2 * TILE_ROWS);
         pass_set_panel(now, panel, (const float *)(const void *)(w + k_bytes * KERNEL_PANEL));
-        now->rows_a_block = (before->end - before->row + blocks - 1) / blocks;
+        /* A single pass over bf16 waits for memory: stores in between would only delay what it asks for. */
+        const bool at_last = type == WEIGHT_TYPE_BF16 && passes == 1;
+        now->rows_a_block = at_last ? 0 : (before->end - before->row + blocks - 1) / blocks;
         const unsigned char *next = i / passes + 1 < panel_count ? w + panel_bytes : m->rest.ahead;
         if (passes == 1) next = NULL;
         struct stream s = stream_of_pass(next, panel_bytes, blocks, pass, passes);
