@@ -341,7 +341,7 @@ static void run_int4(const struct narrow_matmul *m, struct int4_work *work, stru
     if (unpacks) unpack_block(work, slice, 0);
     for (size_t block = 0; block < slice->blocks; block++, x += TILE_BYTES, y += TILE_BYTES) {
         const int8_t *w = work->weights[block % slice->ring][0];
-        if (s.next) stream_ahead(&s);
+        stream_ahead(&s);
         if (unpacks && block + 1 < slice->blocks) unpack_block(work, slice, block + 1);
         tile_barrier();
         if (both) {

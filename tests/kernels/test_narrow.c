@@ -122,27 +122,30 @@ static void test_same_bits_in_every_table(void **state) {
         }
 }
 
+static void compare_shape(struct random *r, size_t rows, size_t k, size_t n, const void *ahead) {
+    EACH_TYPE {
+        struct product p = product_create(r, type, rows, k, n, false);
+        p.m.rest.ahead = ahead;
+        compare_tables(&p);
+        product_destroy(&p);
+    }
+}
+
 /* Numbers of rows about those that tiles, passes and chunks have, also over several slices of k, and with
  * something ahead, which is asked for and never read: it may be anywhere. */
 static void test_same_bits_about_tiles(void **state) {
     (void)state;
     static const size_t rows[] = {4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65};
-    static const struct shape {
-        size_t rows, k, n;
-    } larger[] = {{33, 1100, 100}, {48, 2113, 50}, {65, 1025, 150}, {145, 577, 50},
-                  {511, 70, 50},   {512, 40, 100}, {513, 130, 50},  {545, 33, 100}};
-    const size_t larger_count = sizeof larger / sizeof *larger, count = 2 * sizeof rows / sizeof *rows;
+    static const size_t larger[][3] = {{33, 1100, 100}, {48, 2113, 50}, {65, 1025, 150}, {145, 577, 50},
+                                       {511, 70, 50},   {512, 40, 100}, {513, 130, 50},  {545, 33, 100}};
+    const void *const ahead = (const void *)(uintptr_t)KERNEL_ALIGN;
     struct random r = {10};
-    for (size_t i = 0; i < count + larger_count; i++) EACH_TYPE {
-            const struct shape shape = i < larger_count ? larger[i]
-                                       : (i - larger_count) % 2
-                                           ? (struct shape){rows[(i - larger_count) / 2], 300, 150}
-                                           : (struct shape){rows[(i - larger_count) / 2], 577, 48};
-            struct product p = product_create(&r, type, shape.rows, shape.k, shape.n, false);
-            p.m.rest.ahead = (i + type) % 3 ? (const void *)(uintptr_t)KERNEL_ALIGN : NULL;
-            compare_tables(&p);
-            product_destroy(&p);
-        }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        compare_shape(&r, rows[i], 300, 150, i % 3 ? ahead : NULL);
+        compare_shape(&r, rows[i], 577, 48, i % 3 ? NULL : ahead);
+    }
+    for (size_t i = 0; i < sizeof larger / sizeof *larger; i++)
+        compare_shape(&r, larger[i][0], larger[i][1], larger[i][2], i % 2 ? ahead : NULL);
 }
 
 /* Groups of all widths and about all centres: int4 has steps and centres of all sizes. */

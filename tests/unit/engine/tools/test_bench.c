@@ -17,6 +17,17 @@
     "{\"model_type\": \"gpt2\", \"vocab_size\": 20000, \"n_embd\": 640, \"n_layer\": 5, \"n_head\": 10, "    \
     "\"n_positions\": 64}"
 
+static struct bench_options options_of(const char *folder, const char *norm_form, const char *kv_type,
+                                       size_t threads) {
+    return (struct bench_options){.model = folder,
+                                  .norm_form = norm_form,
+                                  .weights = "f32",
+                                  .kv_type = kv_type,
+                                  .matmul = "own",
+                                  .isa = "auto",
+                                  .threads = threads};
+}
+
 static void test_steps_of_a_random_model(void **state) {
     (void)state;
     struct error e = {0};
@@ -24,13 +35,7 @@ static void test_steps_of_a_random_model(void **state) {
     struct bench_model *model;
     double seconds;
     assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
-    struct bench_options options = {.model = folder,
-                                    .norm_form = "none",
-                                    .weights = "f32",
-                                    .kv_type = "auto",
-                                    .matmul = "own",
-                                    .isa = "auto",
-                                    .threads = 2};
+    struct bench_options options = options_of(folder, "none", "auto", 2);
     assert_ok(bench_open(&options, &model, &seconds, &e));
     struct bench_item prefill = {.work = BENCH_PREFILL, .tokens = 64};
     struct bench_item decode = {.work = BENCH_DECODE, .tokens = 2, .batch = 3, .context = 9};
@@ -78,13 +83,7 @@ static void test_a_model_without_numbers_is_refused(void **state) {
     double seconds;
     assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
     spoil_weights(folder);
-    struct bench_options options = {.model = folder,
-                                    .norm_form = "none",
-                                    .weights = "f32",
-                                    .kv_type = "auto",
-                                    .matmul = "own",
-                                    .isa = "auto",
-                                    .threads = 1};
+    struct bench_options options = options_of(folder, "none", "auto", 1);
     assert_ok(bench_open(&options, &model, &seconds, &e));
     struct bench_generation g = {.batch = 3, .prompt = 7, .tokens = 2, .top_p = 1};
     assert_int_equal(bench_generate(model, &g, &seconds, &e), STATUS_MALFORMED);
@@ -104,13 +103,7 @@ static void test_cost_counts_the_type_of_the_cache(void **state) {
     char *folder = test_folder_create();
     assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        struct bench_options options = {.model = folder,
-                                        .norm_form = "crmsnorm",
-                                        .weights = "f32",
-                                        .kv_type = types[i].name,
-                                        .matmul = "own",
-                                        .isa = "auto",
-                                        .threads = 1};
+        struct bench_options options = options_of(folder, "crmsnorm", types[i].name, 1);
         struct bench_model *model;
         struct bench_cost near, far;
         double seconds;
