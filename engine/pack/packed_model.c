@@ -113,7 +113,7 @@ static void place_all(struct carve *carve, const struct converted_model *c, stru
         place_layer(carve, c, i, p->layers ? &p->layers[i] : &unused);
     place_norm(carve, &c->final_norm, 1, &p->final_norm);
     if (c->project_out.part_count) place_linear(carve, &c->project_out, carve->weights, &p->project_out);
-    /* A head in int4 too raises the perplexity by a fifth more. */
+    /* A head in int4 too raises the perplexity by a quarter more (tales: +2.9 % in place of +2.3 %). */
     place_linear(carve, &c->head, carve->weights == WEIGHT_TYPE_INT4 ? WEIGHT_TYPE_INT8 : carve->weights,
                  &p->head);
 }
