@@ -39,6 +39,8 @@ static void test_drain_under_load(void **state) {
     struct client clients[CLIENTS];
     daemon_start_fake(&d, "token-ms=10", "--max-sequences", "8", NULL);
     start_clients(&d, clients);
+    /* All are there: as many may wait for a moment before the first run. */
+    wait_metric(&d, "prenorm_sequences_running", 8);
     wait_metric(&d, "prenorm_sequences_waiting", CLIENTS - 8);
     kill(d.pid, SIGTERM);
     sleep_ms(50);
