@@ -138,6 +138,8 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
         .limits = *limits,
         .queue_max = o->queue_max,
         .queue_tokens_max = o->queue_tokens_max,
+        .aside_max = o->paused_max,
+        .fair_share = o->fair_share,
         .wake = o->wake,
         .wake_context = o->wake_context,
     };

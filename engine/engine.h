@@ -46,6 +46,9 @@ struct engine_options {
     size_t sequences_max;       /* that run at once */
     size_t queue_max;           /* choices that wait */
     size_t queue_tokens_max;    /* prompt tokens that wait; 0: no limit of its own */
+    size_t paused_max;          /* sequences beside those, set aside for slow readers or want of pages, before
+                                   new ones have to wait */
+    bool fair_share;            /* clients of the same priority take turns, a sequence each */
     size_t step_tokens;         /* rows of one step */
     size_t mailbox_events;      /* undelivered events a choice may have before it is paused */
     size_t logprobs_max;        /* largest `logprobs` of a request */
@@ -153,6 +156,7 @@ struct engine_prompt {
     int logprobs;           /* -1: none; else 0 .. logprobs_max alternatives per token */
     bool prompt_logprobs;   /* PROMPT events for every prompt token too */
     int priority;           /* lower first */
+    uint64_t client;        /* whose it is, for fair shares: any number that is the same for the same client */
     uint32_t timeout_ms;    /* 0: none */
     void *user;             /* engine_request_user gives it back */
 };

@@ -62,6 +62,8 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .sequences_max = config->max_sequences,
         .queue_max = config->max_queue,
         .queue_tokens_max = config->queue_tokens_max,
+        .paused_max = config->max_paused,
+        .fair_share = strcmp(config->fair_share, "off") != 0,
         .step_tokens = config->step_tokens,
         .mailbox_events = config->mailbox_events,
         .logprobs_max = config->max_logprobs,

@@ -8,23 +8,30 @@ static size_t smaller(size_t a, size_t b) {
 
 /* ---- pages --------------------------------------------------------------------------------------------- */
 
-/* The last that holds pages: one that cannot run now, else one that can, but for the first of those. count:
- * none. */
+static bool has_use(const struct batch_sequence *s) {
+    return s->joining || batch_can_run(s);
+}
+
+/* The last that has no use for its pages, else the last of the others, but for the first that can run. count:
+ * none. One that joins is no less than those that run: it has its place by its rank. */
 static size_t choose_victim(const struct batch_sequence *sequences, size_t count, const bool *victims) {
     size_t first = 0;
     while (first < count && !batch_can_run(&sequences[first])) first++;
-    for (int runs = 0; runs < 2; runs++)
+    for (int uses = 0; uses < 2; uses++)
         for (size_t i = count; i-- > 0;)
-            if (!victims[i] && i != first && batch_can_run(&sequences[i]) == runs) return i;
+            if (!victims[i] && i != first && has_use(&sequences[i]) == uses) return i;
     return count;
 }
 
+size_t batch_pages_needed(const struct batch_sequence *sequences, size_t count) {
+    size_t needed = 0;
+    for (size_t i = 0; i < count; i++) needed += sequences[i].needs_page && batch_can_run(&sequences[i]);
+    return needed;
+}
+
 size_t batch_preempt(const struct batch_sequence *sequences, size_t count, size_t free_pages, bool *victims) {
-    size_t needed = 0, chosen = 0;
-    for (size_t i = 0; i < count; i++) {
-        victims[i] = false;
-        needed += sequences[i].needs_page && batch_can_run(&sequences[i]);
-    }
+    size_t needed = batch_pages_needed(sequences, count), chosen = 0;
+    for (size_t i = 0; i < count; i++) victims[i] = false;
     while (needed > free_pages) {
         size_t victim = choose_victim(sequences, count, victims);
         if (victim == count) break; /* the first alone is left: the pool holds one whole context */

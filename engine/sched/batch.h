@@ -7,9 +7,8 @@
  * rows a step takes only so many prefill rows that it stays about as fast as without them
  * (batch_prefill_rows), unless it gives the first token to more readers than it keeps waiting
  * (batch_burst_rows).
- *   - A sequence that needs a page and finds none takes it from the last in rank, paused ones first; the
- * first in rank that can run is never a victim, so it always gets on, and so does everyone in turn: rank is
- * by arrival.
+ *   - A sequence that needs a page and finds none takes it from the last in rank; the first in rank that can
+ * run is never a victim, so it always gets on, and so does everyone in turn: rank is by arrival.
  *   - One that waits runs when a place is free and the pages of all its rows are there besides one for each
  * that runs: whoever was just let in should not be thrown out by the next token of the others. Nothing here
  * changes a result: the bits of a row do not depend on the step it is computed in. */
@@ -36,6 +35,7 @@ struct batch_sequence {
     size_t room;     /* events its mailbox has room for; each row with logits makes one */
     size_t held;     /* pages that come free when it is preempted */
     bool needs_page; /* for its next row, which it cannot have without */
+    bool joining;    /* has a place and no rows yet: waits for a sibling that computes its prompt */
 };
 
 struct batch_share {
@@ -47,6 +47,9 @@ struct batch_share {
 static inline bool batch_can_run(const struct batch_sequence *s) {
     return s->pending > 0 && (s->plain > 0 || s->room > 0);
 }
+
+/* Pages that those that can run lack for their next rows. */
+size_t batch_pages_needed(const struct batch_sequence *sequences, size_t count);
 
 /* Who has to give its pages back so that those that decode have their next page; victims[count]. Returns how
  * many. */

@@ -38,6 +38,36 @@ struct mailbox *outbox_next_ready(struct outbox *outbox) {
     return mailbox;
 }
 
+static void list_fed(struct outbox *outbox, struct mailbox_choice *c) {
+    c->is_fed = true;
+    c->previous_fed = NULL;
+    c->next_fed = outbox->first_fed;
+    if (c->next_fed) c->next_fed->previous_fed = c;
+    outbox->first_fed = c;
+}
+
+static void unlist_fed(struct outbox *outbox, struct mailbox_choice *c) {
+    if (!c->is_fed) return;
+    c->is_fed = false;
+    if (c->next_fed) c->next_fed->previous_fed = c->previous_fed;
+    if (c->previous_fed)
+        c->previous_fed->next_fed = c->next_fed;
+    else
+        outbox->first_fed = c->next_fed;
+}
+
+bool outbox_next_fed(struct outbox *outbox, struct mailbox **mailbox, uint32_t *choice) {
+    pthread_mutex_lock(&outbox->mutex);
+    struct mailbox_choice *c = outbox->first_fed;
+    if (c) {
+        unlist_fed(outbox, c);
+        *mailbox = c->mailbox;
+        *choice = (uint32_t)(c - c->mailbox->choices);
+    }
+    pthread_mutex_unlock(&outbox->mutex);
+    return c != NULL;
+}
+
 static void list_mailbox(struct outbox *outbox, struct mailbox *mailbox) {
     if (mailbox->listed) return;
     mailbox->listed = true;
@@ -73,6 +103,7 @@ enum status mailbox_init(struct mailbox *mailbox, size_t choices, size_t events,
         mailbox->top = calloc(top_total, sizeof *mailbox->top);
         mailbox->choices = calloc(choices, sizeof *mailbox->choices);
     }
+    for (size_t i = 0; mailbox->choices && i < choices; i++) mailbox->choices[i].mailbox = mailbox;
     if (mailbox->letters && mailbox->top && mailbox->choices) return STATUS_OK;
     mailbox_deinit(mailbox);
     return error_set(e, STATUS_NO_MEMORY, "request", "mailbox of %zu choices with %zu events", choices,
@@ -130,10 +161,14 @@ enum status mailbox_post(struct outbox *outbox, struct mailbox *mailbox, const s
         memcpy(long_text, event->text, event->text_length);
     }
     pthread_mutex_lock(&outbox->mutex);
+    struct mailbox_choice *c = &mailbox->choices[event->choice];
+    if (finished) {
+        c->starving = false; /* nothing will be said to the scheduler of it any more */
+        unlist_fed(outbox, c);
+    }
     if (mailbox->closed) {
         free(long_text);
     } else {
-        struct mailbox_choice *c = &mailbox->choices[event->choice];
         assert(finished || c->undelivered < mailbox->events);
         if (!finished) c->undelivered++;
         write_letter(mailbox, event, long_text);
@@ -144,7 +179,7 @@ enum status mailbox_post(struct outbox *outbox, struct mailbox *mailbox, const s
 }
 
 /* Frees the place of the letter that was given out last, and with it the share of its choice. */
-static void drop_taken(struct mailbox *mailbox, bool *fed) {
+static void drop_taken(struct outbox *outbox, struct mailbox *mailbox, bool *fed) {
     if (!mailbox->first_taken) return;
     struct letter *letter = &mailbox->letters[mailbox->first];
     struct mailbox_choice *c = &mailbox->choices[letter->choice];
@@ -156,6 +191,7 @@ static void drop_taken(struct mailbox *mailbox, bool *fed) {
     mailbox->first_taken = false;
     if (c->starving && c->undelivered <= mailbox->events / 2) {
         c->starving = false;
+        list_fed(outbox, c);
         *fed = true;
     }
 }
@@ -180,7 +216,7 @@ static void read_letter(const struct mailbox *mailbox, struct engine_event *out)
 bool mailbox_take(struct outbox *outbox, struct mailbox *mailbox, struct engine_event *out, bool *fed) {
     *fed = false;
     pthread_mutex_lock(&outbox->mutex);
-    drop_taken(mailbox, fed);
+    drop_taken(outbox, mailbox, fed);
     bool any = mailbox->count > 0;
     if (any) {
         read_letter(mailbox, out);

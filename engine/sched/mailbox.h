@@ -11,8 +11,9 @@
  * So none is lost, and a taker that always drains to empty is called at most once per drain.
  *
  * Starving. A choice that has no room is marked, under the mutex, by the same call that found so
- * (mailbox_room); mailbox_take clears the mark and reports it once half of the share is free again. So the
- * scheduler may sleep. */
+ * (mailbox_room); mailbox_take clears the mark once half of the share is free again, puts the choice on the
+ * list of those that were fed, and reports it. So the scheduler may sleep, and looks only at those on the
+ * list, however many starve. An end clears the mark and takes it off the list. */
 #pragma once
 
 #include <pthread.h>
@@ -23,10 +24,12 @@
 #include "engine/engine.h"
 
 struct mailbox;
+struct mailbox_choice;
 
 struct outbox {
     pthread_mutex_t mutex;
-    struct mailbox *first, *last; /* ready, in the order in which they became so */
+    struct mailbox *first, *last;     /* ready, in the order in which they became so */
+    struct mailbox_choice *first_fed; /* were starving and have room again, the newest first */
     bool wake_pending;
     void (*wake)(void *context);
     void *wake_context;
@@ -37,6 +40,11 @@ void outbox_deinit(struct outbox *outbox);
 
 /* Scheduler thread, after letters were posted: tells the taker, unless it has been told. */
 void outbox_wake(struct outbox *outbox);
+
+/* Scheduler thread: removes a choice that was starving and has room again from the list; false: there is
+ * none.
+ */
+bool outbox_next_fed(struct outbox *outbox, struct mailbox **mailbox, uint32_t *choice);
 
 /* Taker: removes the first ready mailbox from the list; NULL when there is none. */
 struct mailbox *outbox_next_ready(struct outbox *outbox);
@@ -58,8 +66,10 @@ struct letter {
 };
 
 struct mailbox_choice {
+    struct mailbox *mailbox;
+    struct mailbox_choice *previous_fed, *next_fed; /* in the outbox's list */
     size_t undelivered;
-    bool starving;
+    bool starving, is_fed;   /* is_fed: on that list */
     struct engine_event end; /* its FINISHED event; the text is borrowed from the sequence */
 };
 

@@ -1,4 +1,5 @@
-/* What waits: sequences in order of rank, then of admission. Scheduler thread. The bounds are the inbox's. */
+/* Sequences that are not in the batch, in order of rank, then of admission. Scheduler thread. The bounds are
+ * those of the inbox and of what may be set aside (scheduler.h). */
 #pragma once
 
 #include <stddef.h>
@@ -12,9 +13,12 @@ struct queue {
 
 /* Whether a goes before b. */
 static inline bool queue_before(const struct sequence *a, const struct sequence *b) {
-    return a->request->rank != b->request->rank ? a->request->rank < b->request->rank : a->order < b->order;
+    return a->rank != b->rank ? a->rank < b->rank : a->order < b->order;
 }
 
 /* From the end: what arrives later usually belongs there. */
 void queue_insert(struct queue *queue, struct sequence *s);
-void queue_remove(struct queue *queue, struct sequence *s);
+/* From the queue that it is in. */
+void queue_remove(struct sequence *s);
+/* b takes the rank and the place of a, which is before it in the same queue, and a takes those of b. */
+void queue_exchange(struct sequence *a, struct sequence *b);

@@ -167,6 +167,8 @@ static void set_scalars(struct engine_request *r, const struct engine_prompt *p,
     r->arrival_ns = now_ns;
     r->deadline_ns = p->timeout_ms ? now_ns + (uint64_t)p->timeout_ms * 1000000 : UINT64_MAX;
     r->rank = request_rank(now_ns, p->priority);
+    r->priority = p->priority;
+    r->client = p->client;
 }
 
 static void destroy(struct engine_request *r) {

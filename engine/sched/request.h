@@ -57,6 +57,8 @@ struct engine_request {
     uint64_t arrival_ns;
     uint64_t deadline_ns; /* UINT64_MAX: none */
     int64_t rank;         /* lower goes first (request_rank) */
+    int priority;
+    uint64_t client;
     struct sequence *sequences;
     uint32_t choices;
 
@@ -79,6 +81,10 @@ int64_t request_rank(uint64_t arrival_ns, int priority);
 /* One reference, the handle's. STATUS_INVALID_ARGUMENT with the field in e->where; STATUS_NO_MEMORY. */
 enum status sched_request_create(const struct request_rules *rules, const struct engine_prompt *prompt,
                                  uint64_t now_ns, struct engine_request **out, struct error *e);
+
+static inline struct engine_request *sched_request_of(struct mailbox *mailbox) {
+    return (struct engine_request *)(void *)((char *)mailbox - offsetof(struct engine_request, mailbox));
+}
 
 void sched_request_retain(struct engine_request *request);
 void sched_request_release(struct engine_request *request);

@@ -1,4 +1,5 @@
-/* Who runs and who waits: arrivals, places, pages, ends. Scheduler thread. */
+/* Who is here, and where: in the batch or in one of the queues; arrivals and ends. Who gets a place is the
+ * matter of places.h. Scheduler thread. */
 #pragma once
 
 #include "engine/sched/scheduler_state.h"
@@ -9,18 +10,6 @@ void roster_take_arrivals(struct scheduler *s, struct engine_request *arrivals);
 /* Ends what was cancelled or is past its time, in every state. */
 void roster_sweep(struct scheduler *s, uint64_t now_ns);
 
-/* Takes the pages that the next rows of running sequences need, preempting where there are too few, and lets
- * waiting ones run. */
-void roster_make_room(struct scheduler *s, uint64_t now_ns);
-
-/* When the leader of a request has computed the prompt: lets its next waiting sibling run from there, with
- * the same pages (a copy of the last one, if it is not full), so that it too can sample from the leader's
- * row. NULL: none is left, or there is no room; such siblings wait and come by themselves later. */
-struct sequence *roster_fork(struct scheduler *s, const struct sequence *leader, uint64_t now_ns);
-
-/* Describes the running sequences for the plan, in s->needs. */
-void roster_describe(struct scheduler *s);
-
 /* Ends a sequence in whatever state it is: pages back, the rest of its text and its FINISHED event out. The
  * request may be gone afterwards. progress->finish says how; failure: why, for FAILED. */
 void roster_finish(struct scheduler *s, struct sequence *q, struct sequence_progress progress,
@@ -29,7 +18,24 @@ void roster_finish(struct scheduler *s, struct sequence *q, struct sequence_prog
 /* Ends all. */
 void roster_finish_all(struct scheduler *s);
 
-/* When the next sequence is past its time; UINT64_MAX: never. */
-uint64_t roster_next_deadline(const struct scheduler *s);
-
 void roster_publish(struct scheduler *s);
+
+/* ---- for places.c -------------------------------------------------------------------------------------- */
+
+/* From its queue into the batch, in a state of the batch. Where clients take turns, one that has never had a
+ * place has the turn, and takes the first seat of the queue. */
+void roster_give_place(struct scheduler *s, struct sequence *q, enum sequence_state state);
+
+/* From where it is into a queue, in a state of that. */
+void roster_set_aside(struct scheduler *s, struct sequence *q, enum sequence_state state,
+                      struct queue *queue);
+
+/* Out of the batch or its queue, into nothing. */
+void roster_remove(struct scheduler *s, struct sequence *q);
+
+/* Where it computes the prompt for its siblings, nobody does any more. */
+void roster_give_up_lead(struct sequence *q);
+
+static inline double roster_seconds(uint64_t from_ns, uint64_t to_ns) {
+    return to_ns > from_ns ? (double)(to_ns - from_ns) * 1e-9 : 0;
+}

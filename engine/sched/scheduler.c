@@ -7,6 +7,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/sched/places.h"
 #include "engine/sched/roster.h"
 #include "engine/sched/scheduler_state.h"
 
@@ -28,6 +29,7 @@ static enum status make_lists(struct scheduler *s, struct error *e) {
 
 static void destroy_parts(struct scheduler *s) {
     step_deinit(&s->step);
+    turns_deinit(&s->turns);
     free(s->running);
     free(s->needs);
     free(s->shares);
@@ -53,8 +55,11 @@ enum status scheduler_create(const struct scheduler_options *options, struct sch
     struct scheduler *s = calloc(1, sizeof *s);
     if (!s) return error_set(e, STATUS_NO_MEMORY, "scheduler", "%zu bytes", sizeof *s);
     s->options = *options;
+    s->next_deadline_ns = UINT64_MAX;
+    atomic_init(&s->any_cancelled, false);
     stats_init(&s->stats);
     enum status status = make_lists(s, e);
+    if (status == STATUS_OK) status = turns_init(&s->turns, options->fair_share ? options->queue_max : 0, e);
     if (status == STATUS_OK) status = step_init(&s->step, options, e);
     if (status == STATUS_OK) status = inbox_init(&s->inbox, options->queue_max, options->queue_tokens_max, e);
     if (status != STATUS_OK) {
@@ -93,7 +98,7 @@ static bool turn(struct scheduler *s, struct engine_request *arrivals) {
     roster_take_arrivals(s, arrivals);
     uint64_t now_ns = clock_ns();
     roster_sweep(s, now_ns);
-    roster_make_room(s, now_ns);
+    places_make_room(s, now_ns);
     bool computed = step_run(s);
     roster_publish(s);
     outbox_wake(&s->outbox);
@@ -114,7 +119,7 @@ static void *run_thread(void *context) {
     struct engine_request *arrivals;
     uint64_t deadline_ns = UINT64_MAX;
     while (inbox_wait(&s->inbox, deadline_ns, &arrivals))
-        deadline_ns = turn(s, arrivals) ? 0 : roster_next_deadline(s);
+        deadline_ns = turn(s, arrivals) ? 0 : s->next_deadline_ns;
     roster_take_arrivals(s, arrivals);
     return NULL;
 }
@@ -154,8 +159,10 @@ enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *pr
 }
 
 void scheduler_cancel(struct engine_request *request) {
+    struct scheduler *s = request->scheduler;
     atomic_store_explicit(&request->cancelled, true, memory_order_release);
-    inbox_ring(&request->scheduler->inbox);
+    atomic_store_explicit(&s->any_cancelled, true, memory_order_release);
+    inbox_ring(&s->inbox);
 }
 
 void scheduler_release(struct engine_request *request) {
@@ -186,8 +193,7 @@ void scheduler_stats(struct scheduler *s, struct engine_stats *out) {
 
 struct engine_request *scheduler_next_ready(struct scheduler *s) {
     struct mailbox *mailbox = outbox_next_ready(&s->outbox);
-    if (!mailbox) return NULL;
-    return (struct engine_request *)(void *)((char *)mailbox - offsetof(struct engine_request, mailbox));
+    return mailbox ? sched_request_of(mailbox) : NULL;
 }
 
 bool scheduler_next_event(struct engine_request *request, struct engine_event *out) {

@@ -28,6 +28,9 @@ struct scheduler_options {
     struct batch_limits limits; /* mixed_prefill_rows 0: measured (pace.h), and more in a burst */
     size_t queue_max;           /* choices that wait */
     size_t queue_tokens_max;    /* 0: no limit */
+    size_t aside_max;           /* sequences that have lost their place to others and are not done: paused,
+                                   preempted. So many beside the batch, and no new ones are let in */
+    bool fair_share;            /* clients of the same priority take turns (turns.h) */
     void (*wake)(void *context);
     void *wake_context;
 };

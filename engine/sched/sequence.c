@@ -50,13 +50,18 @@ void sequence_deinit(struct sequence *s) {
 }
 
 void sequence_move(struct sequence *s, enum sequence_state state) {
+#define TO(state) (1u << SEQUENCE_##state)
     static const unsigned allowed[] = {
-        [SEQUENCE_WAITING] = 1u << SEQUENCE_PREFILL | 1u << SEQUENCE_DECODE | 1u << SEQUENCE_DONE,
-        [SEQUENCE_PREFILL] = 1u << SEQUENCE_DECODE | 1u << SEQUENCE_PREEMPTED | 1u << SEQUENCE_DONE,
-        [SEQUENCE_DECODE] = 1u << SEQUENCE_PREEMPTED | 1u << SEQUENCE_DONE,
-        [SEQUENCE_PREEMPTED] = 1u << SEQUENCE_PREFILL | 1u << SEQUENCE_DONE,
+        [SEQUENCE_WAITING] = TO(JOINING) | TO(PREFILL) | TO(DONE),
+        [SEQUENCE_JOINING] = TO(PREFILL) | TO(PREEMPTED) | TO(DONE),
+        [SEQUENCE_PREFILL] = TO(DECODE) | TO(PREEMPTED) | TO(PAUSED) | TO(DONE),
+        [SEQUENCE_DECODE] = TO(PREEMPTED) | TO(PAUSED) | TO(DONE),
+        [SEQUENCE_PREEMPTED] = TO(JOINING) | TO(PREFILL) | TO(DONE),
+        [SEQUENCE_PAUSED] = TO(RESUMED) | TO(PREEMPTED) | TO(DONE),
+        [SEQUENCE_RESUMED] = TO(PREFILL) | TO(DECODE) | TO(PREEMPTED) | TO(DONE),
         [SEQUENCE_DONE] = 0,
     };
+#undef TO
     assert(allowed[s->state] & 1u << state);
     s->state = state;
 }

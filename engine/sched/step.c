@@ -6,6 +6,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/sample/logprobs.h"
+#include "engine/sched/places.h"
 #include "engine/sched/roster.h"
 #include "engine/sched/scheduler_state.h"
 
@@ -82,7 +83,7 @@ static size_t mixed_prefill_rows(struct scheduler *s) {
 static size_t plan(struct scheduler *s) {
     struct step *step = &s->step;
     step->entry_count = step->row_count = step->fork_count = 0;
-    roster_describe(s);
+    places_describe(s);
     struct batch_limits limits = s->options.limits;
     step->decode_rows = batch_decode_rows(s->needs, s->running_count);
     if (limits.mixed_prefill_rows == 0) limits.mixed_prefill_rows = mixed_prefill_rows(s);
@@ -120,7 +121,8 @@ static void fork_leaders(struct scheduler *s, uint64_t now_ns) {
         const struct step_row *row = &step->rows[i];
         struct engine_request *r = row->sequence->request;
         if (!row->samples || r->leader != row->sequence) continue;
-        for (struct sequence *q; (q = roster_fork(s, row->sequence, now_ns));)
+        uint32_t next = 0;
+        for (struct sequence *q; (q = places_fork(s, row->sequence, &next, now_ns));)
             step->rows[step->row_count + step->fork_count++] = (struct step_row){.sequence = q,
                                                                                  .logits = row->logits,
                                                                                  .leader = row,

@@ -127,6 +127,7 @@ static inline struct scheduler_options fake_model_init(struct fake_model *m, siz
         .pool = &m->pool,
         .limits = {.rows = 48, .logit_rows = 12, .sequences = 8, .mixed_prefill_rows = 8},
         .queue_max = 64,
+        .aside_max = 64,
     };
     return o;
 }

@@ -1,13 +1,19 @@
-/* 100,000 random turns of the scheduler over tiny pools: requests come, are cancelled, given back, read
- * slowly, share their beginnings. After every turn: each page is held by exactly the sequences that have it
- * in their tables, no limit is exceeded; and in the end every request has ended once, rightly, and before
- * others have passed it for ever. (The fake model checks budgets, pages and texts.) */
+/* 100,000 random turns of the scheduler over tiny pools: requests of several clients come, are cancelled,
+ * given back, read slowly, share their beginnings. In every turn: nobody who could run is overtaken by one of
+ * worse rank, whatever request it is a choice of; where clients take turns, none has more than one turn more
+ * than another that waits beside it; whoever is in the batch can go on or waits for its leader there. After
+ * every turn: each page is held by exactly the sequences that have it in their tables, no limit is exceeded;
+ * and in the end every request has ended once, rightly, and before others have passed it for ever. (The fake
+ * model checks budgets, pages and texts.) */
 #include "collector.h"
 #include "fake_model.h"
 
-#include "engine/sched/scheduler_state.h"
+#include "engine/base/clock.h"
+#include "engine/sched/places.h"
+#include "engine/sched/roster.h"
 
-enum { ROUNDS = 100, TURNS = 1000, LIVE = 24, PROMPT_MAX = 60, TURNS_TO_WAIT_MAX = 4000 };
+enum { CLIENTS = 3, PRIORITIES = 3, SEQUENCES_MAX = 8 };
+enum { ROUNDS = 100, TURNS = 1000, LIVE = 24, PROMPT_MAX = 60, TURNS_TO_WAIT_MAX = 8000 };
 
 struct job {
     struct collected got;
@@ -23,7 +29,8 @@ static struct fake_model model;
 static struct scheduler *scheduler;
 static struct job jobs[LIVE];
 static unsigned seed;
-static uint64_t ended, cancelled, given_back;
+static uint64_t ended, cancelled, given_back, joined, paused;
+static int64_t turns_behind;
 
 static unsigned roll(unsigned sides) {
     return (unsigned)rand_r(&seed) % sides;
@@ -43,7 +50,8 @@ static void make_prompt(struct job *job) {
     job->prompt.ignore_end = roll(2);
     job->prompt.prompt_logprobs = roll(6) == 0;
     job->prompt.logprobs = (int)roll(3) - 1;
-    job->prompt.priority = (int)roll(3) - 1;
+    job->prompt.priority = (int)roll(PRIORITIES) - 1;
+    job->prompt.client = roll(3) ? 0 : roll(CLIENTS); /* one has more than the others */
     job->stop = 1 + (int32_t)roll(60);
     if (roll(3) == 0) job->prompt.stop_tokens = &job->stop, job->prompt.stop_token_count = 1;
 }
@@ -53,7 +61,7 @@ static void submit(struct job *job) {
     memset(job, 0, sizeof *job);
     make_prompt(job);
     job->prompt.user = job;
-    job->patience = roll(5) ? 1 : 20;
+    job->patience = roll(5) ? 1 : roll(4) ? 20 : 100;
     if (scheduler_submit(scheduler, &job->prompt, 1, &job->got.request, &e) != STATUS_OK) job->patience = 0;
 }
 
@@ -105,16 +113,20 @@ static void live(struct job *job) {
 
 /* ---- invariants ---------------------------------------------------------------------------------------- */
 
+static void hold(uint32_t *held, const struct sequence *q) {
+    assert_true(q->table.count * FAKE_PAGE_TOKENS >= q->computed);
+    for (size_t p = 0; p < q->table.count; p++) held[q->table.pages[p]]++;
+}
+
 static void check_pages(void) {
     uint32_t held[64] = {0};
     size_t available = 0;
-    for (size_t i = 0; i < scheduler->running_count; i++) {
-        const struct sequence *q = scheduler->running[i];
-        assert_true(q->table.count * FAKE_PAGE_TOKENS >= q->computed);
-        for (size_t p = 0; p < q->table.count; p++) held[q->table.pages[p]]++;
-    }
-    for (const struct sequence *q = scheduler->waiting.first; q; q = q->next)
-        assert_int_equal(q->table.count, 0);
+    for (size_t i = 0; i < scheduler->running_count; i++) hold(held, scheduler->running[i]);
+    for (int i = 0; i < SCHEDULER_QUEUES; i++)
+        for (const struct sequence *q = scheduler->queues[i].first; q; q = q->next) {
+            assert_int_equal(q->table.count > 0, i == QUEUE_PAUSED || i == QUEUE_RESUMED);
+            hold(held, q);
+        }
     for (uint32_t p = 0; p < model.pool.page_count; p++) {
         assert_int_equal(model.pool.references[p], held[p]);
         available += held[p] == 0;
@@ -122,12 +134,129 @@ static void check_pages(void) {
     assert_int_equal(kv_pool_available(&model.pool), available);
 }
 
+static size_t count_aside(void) {
+    size_t count = 0;
+    for (int i = QUEUE_WAITING + 1; i < SCHEDULER_QUEUES; i++) count += scheduler->queues[i].count;
+    return count;
+}
+
 static void check_order(void) {
-    assert_true(scheduler->running_count <= scheduler->options.limits.sequences);
+    const struct scheduler_options *options = &scheduler->options;
+    static const enum sequence_state states[] = {SEQUENCE_WAITING, SEQUENCE_PREEMPTED, SEQUENCE_RESUMED,
+                                                 SEQUENCE_PAUSED, SEQUENCE_PAUSED};
+    assert_true(scheduler->running_count <= options->limits.sequences);
+    assert_true(scheduler->running_count + count_aside() <= options->limits.sequences + options->aside_max);
     for (size_t i = 1; i < scheduler->running_count; i++)
         assert_true(queue_before(scheduler->running[i - 1], scheduler->running[i]));
-    for (const struct sequence *q = scheduler->waiting.first; q && q->next; q = q->next)
-        assert_true(queue_before(q, q->next));
+    for (int i = 0; i < SCHEDULER_QUEUES; i++)
+        for (const struct sequence *q = scheduler->queues[i].first; q; q = q->next) {
+            assert_int_equal(q->state, states[i]);
+            assert_int_equal(q->flow != NULL, options->fair_share && i == QUEUE_WAITING);
+            if (q->next) assert_true(queue_before(q, q->next));
+        }
+}
+
+/* Everybody in the batch has a use for its place. */
+static void check_batch(void) {
+    places_describe(scheduler);
+    for (size_t i = 0; i < scheduler->running_count; i++) {
+        const struct sequence *q = scheduler->running[i], *leader = q->request->leader;
+        assert_int_equal(q->state == SEQUENCE_JOINING, scheduler->needs[i].joining);
+        if (!scheduler->needs[i].joining) {
+            assert_true(batch_can_run(&scheduler->needs[i]) && !scheduler->needs[i].needs_page);
+            continue;
+        }
+        assert_true(leader && !leader->queue && queue_before(leader, q));
+        assert_int_equal(q->table.count, q->count % FAKE_PAGE_TOKENS != 0);
+        joined++;
+    }
+}
+
+/* ---- rank ---------------------------------------------------------------------------------------------- */
+
+static struct sequence *batch_before[SEQUENCES_MAX];
+static size_t batch_before_count;
+
+static bool is_new_in_batch(const struct sequence *q) {
+    for (size_t i = 0; i < batch_before_count; i++)
+        if (batch_before[i] == q) return false;
+    return true;
+}
+
+static void remember_batch(void) {
+    batch_before_count = scheduler->running_count;
+    for (size_t i = 0; i < batch_before_count; i++) batch_before[i] = scheduler->running[i];
+}
+
+/* New ones cannot run while too many are set aside. */
+static void check_nobody_was_overtaken(void) {
+    const struct scheduler_options *o = &scheduler->options;
+    bool new_ones_wait = scheduler->running_count + count_aside() >= o->limits.sequences + o->aside_max;
+    for (size_t i = 0; i < scheduler->running_count; i++) {
+        const struct sequence *q = scheduler->running[i];
+        if (!is_new_in_batch(q)) continue;
+        for (int queue = QUEUE_WAITING; queue <= QUEUE_RESUMED; queue++) {
+            const struct sequence *first = scheduler->queues[queue].first;
+            if (first && (queue != QUEUE_WAITING || !new_ones_wait)) assert_false(queue_before(first, q));
+        }
+    }
+}
+
+/* ---- turns of clients ---------------------------------------------------------------------------------- */
+
+static bool waited[LIVE][COLLECTED_CHOICES];
+static int lead_of[PRIORITIES][CLIENTS]
+                  [CLIENTS]; /* turns of the second beyond those of the first, which waits */
+
+static bool waits(const struct job *job, uint32_t choice) {
+    return job->got.request && choice < job->prompt.choices &&
+           job->got.request->sequences[choice].state == SEQUENCE_WAITING;
+}
+
+static void remember_waiting(void) {
+    for (int j = 0; j < LIVE; j++)
+        for (uint32_t c = 0; c < COLLECTED_CHOICES; c++) waited[j][c] = waits(&jobs[j], c);
+}
+
+static void check_turns(void) {
+    int turns[PRIORITIES][CLIENTS] = {0};
+    bool waiting[PRIORITIES][CLIENTS] = {0};
+    for (int j = 0; j < LIVE; j++)
+        for (uint32_t c = 0; c < COLLECTED_CHOICES; c++) {
+            if (!waited[j][c]) continue;
+            int priority = jobs[j].prompt.priority + 1, client = (int)jobs[j].prompt.client;
+            bool still = waits(&jobs[j], c);
+            waiting[priority][client] |= still;
+            turns[priority][client] += !still && jobs[j].got.request->sequences[c].state != SEQUENCE_DONE;
+        }
+    for (int p = 0; p < PRIORITIES; p++)
+        for (int a = 0; a < CLIENTS; a++)
+            for (int b = 0; b < CLIENTS; b++) {
+                int *lead = &lead_of[p][a][b];
+                *lead += turns[p][b] - turns[p][a];
+                if (*lead < 0 || !waiting[p][a]) *lead = 0;
+                assert_true(*lead <= 1);
+                turns_behind += *lead;
+            }
+}
+
+/* As scheduler_turn, looked at where those that run have been chosen. */
+static void checked_turn(void) {
+    struct engine_request *arrivals;
+    remember_batch();
+    remember_waiting();
+    inbox_wait(&scheduler->inbox, 0, &arrivals);
+    roster_take_arrivals(scheduler, arrivals);
+    roster_sweep(scheduler, clock_ns());
+    places_make_room(scheduler, clock_ns());
+    check_batch();
+    check_nobody_was_overtaken();
+    if (scheduler->options.fair_share) check_turns();
+    check_pages();
+    check_order();
+    step_run(scheduler);
+    roster_publish(scheduler);
+    outbox_wake(&scheduler->outbox);
 }
 
 /* ---- rounds -------------------------------------------------------------------------------------------- */
@@ -140,13 +269,16 @@ static void start(void) {
     options.limits.logit_rows = options.limits.sequences + roll(12 - (unsigned)options.limits.sequences + 1);
     options.limits.mixed_prefill_rows = roll(16);
     options.rules.mailbox_events = 2 + roll(10);
+    options.aside_max = roll(2) ? 64 : roll(6);
+    options.fair_share = roll(2);
+    memset(lead_of, 0, sizeof lead_of);
     assert_ok(scheduler_create(&options, &scheduler, &e));
 }
 
 static void drain(void) {
     for (unsigned left = LIVE, turns = 0; left > 0; turns++) {
         assert_true(turns < TURNS_TO_WAIT_MAX);
-        scheduler_turn(scheduler);
+        checked_turn();
         left = 0;
         for (struct job *job = jobs; job < jobs + LIVE; job++) {
             if (!job->patience) continue;
@@ -167,7 +299,8 @@ static void random_turns_keep_the_invariants(void **state) {
         start();
         for (int turn = 0; turn < TURNS; turn++) {
             for (struct job *job = jobs; job < jobs + LIVE; job++) live(job);
-            scheduler_turn(scheduler);
+            checked_turn();
+            paused += scheduler->queues[QUEUE_PAUSED].count + scheduler->queues[QUEUE_STRIPPED].count;
             while (scheduler_next_ready(scheduler)) {
             }
             check_pages();
@@ -185,9 +318,12 @@ static void random_turns_keep_the_invariants(void **state) {
         seed = round;
     }
     print_message(
-        "%llu ended, %llu cancelled, %llu given back, %llu preemptions, %llu tokens from the cache\n",
+        "%llu ended, %llu cancelled, %llu given back, %llu preemptions, %llu tokens from the cache, "
+        "%llu turns of joining, %llu of pausing, %lld behind another client\n",
         (unsigned long long)ended, (unsigned long long)cancelled, (unsigned long long)given_back,
-        (unsigned long long)preemptions, (unsigned long long)hits);
+        (unsigned long long)preemptions, (unsigned long long)hits, (unsigned long long)joined,
+        (unsigned long long)paused, (long long)turns_behind);
+    assert_true(joined > 1000 && paused > 1000 && turns_behind > 1000);
     assert_true(ended > 1000 && cancelled > 100 && given_back > 100 && preemptions > 1000 && hits > 1000);
 }
 

@@ -1,0 +1,284 @@
+#include "engine/sched/places.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "engine/sched/roster.h"
+
+static size_t pages_for(const struct scheduler *s, size_t positions) {
+    return kv_pages_for(positions, s->options.rules.page_tokens);
+}
+
+static size_t available_pages(const struct scheduler *s) {
+    return kv_pool_available(s->options.pool);
+}
+
+/* What was found to be available. */
+static void reserve(struct scheduler *s, struct sequence *q, size_t positions) {
+    enum status status = kv_table_reserve(&q->table, s->options.pool, positions);
+    assert(status == STATUS_OK);
+    (void)status;
+}
+
+/* ---- what the batch needs ------------------------------------------------------------------------------ */
+
+static size_t exclusive_pages(const struct scheduler *s, const struct sequence *q) {
+    size_t count = 0;
+    for (size_t i = 0; i < q->table.count; i++) count += s->options.pool->references[q->table.pages[i]] == 1;
+    return count;
+}
+
+static void describe(struct scheduler *s, struct sequence *q, struct batch_sequence *out) {
+    *out = (struct batch_sequence){.held = exclusive_pages(s, q), .joining = q->state == SEQUENCE_JOINING};
+    if (out->joining) return;
+    size_t target = sequence_target(q);
+    assert(target > q->computed);
+    out->decoding = q->state == SEQUENCE_DECODE;
+    out->pending = target - q->computed;
+    out->plain = sequence_plain_rows(q);
+    out->room = mailbox_room(&s->outbox, &q->request->mailbox, q->choice);
+    out->needs_page = pages_for(s, target) > q->table.count;
+}
+
+void places_describe(struct scheduler *s) {
+    for (size_t i = 0; i < s->running_count; i++) describe(s, s->running[i], &s->needs[i]);
+}
+
+/* ---- out of the batch ---------------------------------------------------------------------------------- */
+
+static void lose_pages(struct scheduler *s, struct sequence *q) {
+    kv_table_shrink(&q->table, s->options.pool, 0);
+    q->computed = 0;
+}
+
+/* Pages back; it waits at the place of its rank, and will be computed again. */
+static void preempt(struct scheduler *s, struct sequence *q) {
+    roster_give_up_lead(q);
+    lose_pages(s, q);
+    roster_set_aside(s, q, SEQUENCE_PREEMPTED, &s->queues[QUEUE_PREEMPTED]);
+}
+
+/* Those whose readers do not read. false: there is none. */
+static bool pause_starved(struct scheduler *s) {
+    size_t before = s->running_count;
+    for (size_t i = before; i-- > 0;) {
+        if (s->needs[i].joining || batch_can_run(&s->needs[i])) continue;
+        roster_give_up_lead(s->running[i]);
+        roster_set_aside(s, s->running[i], SEQUENCE_PAUSED, &s->queues[QUEUE_PAUSED]);
+    }
+    return s->running_count < before;
+}
+
+/* Those whose readers have read again. */
+static void resume_fed(struct scheduler *s) {
+    struct mailbox *mailbox;
+    uint32_t choice;
+    while (outbox_next_fed(&s->outbox, &mailbox, &choice)) {
+        struct sequence *q = &sched_request_of(mailbox)->sequences[choice];
+        if (q->state != SEQUENCE_PAUSED) continue; /* it starved, and had rows to compute without events */
+        if (q->table.count > 0)
+            roster_set_aside(s, q, SEQUENCE_RESUMED, &s->queues[QUEUE_RESUMED]);
+        else
+            roster_set_aside(s, q, SEQUENCE_PREEMPTED, &s->queues[QUEUE_PREEMPTED]);
+    }
+}
+
+/* Takes the pages of one that is not in the batch, but for `except`. false: nobody has any. */
+static bool strip_last(struct scheduler *s, const struct sequence *except) {
+    struct sequence *paused = s->queues[QUEUE_PAUSED].last, *resumed = s->queues[QUEUE_RESUMED].last;
+    if (paused) {
+        lose_pages(s, paused);
+        queue_remove(paused);
+        queue_insert(&s->queues[QUEUE_STRIPPED], paused);
+    } else if (resumed && resumed != except) {
+        preempt(s, resumed);
+    } else {
+        return false;
+    }
+    stats_add(&s->stats.preemptions, 1);
+    return true;
+}
+
+static void preempt_victims(struct scheduler *s) {
+    size_t needed = batch_pages_needed(s->needs, s->running_count);
+    if (needed <= available_pages(s)) return;
+    while (needed > available_pages(s) && strip_last(s, NULL)) {
+    }
+    places_describe(s); /* pages that were shared with others may be its own now */
+    if (batch_preempt(s->needs, s->running_count, available_pages(s), s->victims) == 0) return;
+    for (size_t i = s->running_count; i-- > 0;)
+        if (s->victims[i]) {
+            preempt(s, s->running[i]);
+            stats_add(&s->stats.preemptions, 1);
+        }
+}
+
+/* Only those that decode can lack a page: the others got all of theirs when they were let in. */
+static void reserve_next_pages(struct scheduler *s) {
+    for (size_t i = 0; i < s->running_count; i++)
+        if (s->running[i]->state != SEQUENCE_JOINING)
+            reserve(s, s->running[i], sequence_target(s->running[i]));
+}
+
+/* Those that wait for a leader that is in the batch no more: they come in again by their rank. */
+static void part_from_lost_leaders(struct scheduler *s) {
+    for (size_t i = s->running_count; i-- > 0;)
+        if (s->running[i]->state == SEQUENCE_JOINING && !s->running[i]->request->leader)
+            preempt(s, s->running[i]);
+}
+
+/* ---- into the batch ------------------------------------------------------------------------------------ */
+
+/* What the cache already has of a waiting sequence. */
+struct prefix_match {
+    struct kv_place place;
+    size_t pages; /* in s->matched */
+    size_t idle;  /* of which nobody holds: taking them takes what is available */
+};
+
+/* The last row is always computed: its logits are needed. Rows of a prompt that is scored are all needed. */
+static struct prefix_match match_prefix(struct scheduler *s, const struct sequence *q) {
+    const struct kv_pool *pool = s->options.pool;
+    struct prefix_match match = {0};
+    memcpy(&match.place.salt, &q->rope_theta, sizeof q->rope_theta);
+    if (!pool->prefix || sequence_scores_prompt(q)) return match;
+    size_t most = (sequence_target(q) - 1) / s->options.rules.page_tokens;
+    match.pages = kv_prefix_match(pool->prefix, q->tokens, most, &match.place, s->matched);
+    for (size_t i = 0; i < match.pages; i++) match.idle += pool->references[s->matched[i]] == 0;
+    return match;
+}
+
+static void count_first_run(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    if (q->first_run_ns) return;
+    q->first_run_ns = now_ns;
+    q->cached_tokens = q->computed;
+    histogram_observe(&s->stats.queue_time, roster_seconds(q->request->arrival_ns, now_ns));
+    bool is_fork = q->request->leader && q->request->leader != q; /* looks nothing up */
+    if (!s->options.pool->prefix || sequence_scores_prompt(q) || is_fork) return;
+    stats_add(&s->stats.prefix_queries_tokens, q->request->prompt_count);
+    stats_add(&s->stats.prefix_hit_tokens, q->cached_tokens);
+}
+
+/* Of a request whose prompt nobody computes: its first to run does, for all that come in meanwhile. */
+static void lead(struct sequence *q) {
+    struct engine_request *r = q->request;
+    if (r->choices > 1 && !r->leader && sequence_generated(q) == 0) r->leader = q;
+}
+
+static bool fits(const struct scheduler *s, size_t needed) {
+    return batch_admits(&s->options.limits, s->running_count, available_pages(s), needed);
+}
+
+/* Whether so many pages are there for it, if others outside of the batch give theirs. */
+static bool find_pages(struct scheduler *s, const struct sequence *q, size_t needed) {
+    while (!fits(s, needed))
+        if (!strip_last(s, q)) return false;
+    return true;
+}
+
+static bool begin(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    struct prefix_match match = match_prefix(s, q);
+    while (!fits(s, pages_for(s, sequence_target(q)) - match.pages + match.idle)) {
+        if (!strip_last(s, q)) return false;
+        match = match_prefix(s, q); /* pages that were held may be idle now */
+    }
+    kv_table_adopt(&q->table, s->options.pool, s->matched, match.pages);
+    reserve(s, q, sequence_target(q));
+    q->place = match.place;
+    q->indexed_pages = match.pages;
+    q->computed = match.pages * s->options.rules.page_tokens;
+    lead(q);
+    roster_give_place(s, q, SEQUENCE_PREFILL);
+    count_first_run(s, q, now_ns);
+    return true;
+}
+
+static bool go_on(struct scheduler *s, struct sequence *q) {
+    size_t target = sequence_target(q);
+    if (!find_pages(s, q, pages_for(s, target) - q->table.count)) return false;
+    reserve(s, q, target);
+    lead(q);
+    bool decodes = sequence_generated(q) > 0 && q->computed + 1 == q->count;
+    roster_give_place(s, q, decodes ? SEQUENCE_DECODE : SEQUENCE_PREFILL);
+    return true;
+}
+
+/* Its prompt is being computed by a sibling, and all that it has is its prompt. */
+static bool can_join(const struct sequence *q) {
+    return q->request->leader && sequence_generated(q) == 0 && !sequence_scores_prompt(q) &&
+           q->state != SEQUENCE_RESUMED;
+}
+
+/* The page for the copy is held in its table meanwhile; whose content it is shows when it is forked. */
+static bool join(struct scheduler *s, struct sequence *q) {
+    size_t tail = q->count % s->options.rules.page_tokens;
+    if (!find_pages(s, q, tail != 0)) return false;
+    reserve(s, q, tail);
+    roster_give_place(s, q, SEQUENCE_JOINING);
+    return true;
+}
+
+static bool let_in(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    if (can_join(q)) return join(s, q);
+    return q->state == SEQUENCE_RESUMED ? go_on(s, q) : begin(s, q, now_ns);
+}
+
+static struct sequence *better(struct sequence *a, struct sequence *b) {
+    if (!a || !b) return a ? a : b;
+    return queue_before(a, b) ? a : b;
+}
+
+static struct sequence *next_in_rank(const struct scheduler *s) {
+    size_t aside = 0;
+    for (int i = QUEUE_WAITING + 1; i < SCHEDULER_QUEUES; i++) aside += s->queues[i].count;
+    struct sequence *again = better(s->queues[QUEUE_PREEMPTED].first, s->queues[QUEUE_RESUMED].first);
+    if (s->running_count + aside >= s->options.limits.sequences + s->options.aside_max) return again;
+    struct sequence *seat = s->queues[QUEUE_WAITING].first;
+    if (!seat || better(seat, again) != seat) return again;
+    return seat->flow ? turns_next(seat) : seat;
+}
+
+static void admit_waiting(struct scheduler *s, uint64_t now_ns) {
+    while (s->running_count < s->options.limits.sequences) {
+        struct sequence *q = next_in_rank(s);
+        if (!q || !let_in(s, q, now_ns)) return;
+    }
+}
+
+void places_make_room(struct scheduler *s, uint64_t now_ns) {
+    resume_fed(s);
+    places_describe(s);
+    if (pause_starved(s)) places_describe(s);
+    preempt_victims(s);
+    reserve_next_pages(s);
+    part_from_lost_leaders(s);
+    admit_waiting(s, now_ns);
+}
+
+/* ---- forks --------------------------------------------------------------------------------------------- */
+
+/* Whole pages are shared; of one that both would write to, a copy is made. */
+static void share_pages(struct scheduler *s, struct sequence *q, const struct sequence *leader) {
+    struct kv_pool *pool = s->options.pool;
+    size_t whole = q->count / s->options.rules.page_tokens;
+    kv_table_shrink(&q->table, pool, 0);
+    kv_table_adopt(&q->table, pool, leader->table.pages, whole);
+    reserve(s, q, q->count);
+    if (q->table.count > whole) kv_pool_copy_page(pool, q->table.pages[whole], leader->table.pages[whole]);
+    q->computed = leader->computed;
+    q->place = leader->place;
+    q->indexed_pages = leader->indexed_pages;
+}
+
+struct sequence *places_fork(struct scheduler *s, const struct sequence *leader, uint32_t *next,
+                             uint64_t now_ns) {
+    struct engine_request *r = leader->request;
+    while (*next < r->choices && r->sequences[*next].state != SEQUENCE_JOINING) ++*next;
+    if (*next == r->choices) return NULL;
+    struct sequence *q = &r->sequences[*next];
+    share_pages(s, q, leader);
+    sequence_move(q, SEQUENCE_PREFILL);
+    count_first_run(s, q, now_ns);
+    q->cached_tokens = leader->cached_tokens; /* of the same prompt */
+    return q;
+}
