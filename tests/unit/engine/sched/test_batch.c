@@ -158,6 +158,20 @@ static void the_first_that_can_run_is_no_victim(void **state) {
     assert_false(victims[0]);
 }
 
+/* It waits in the place that its rank gave it: it is a victim like those that run, and gets no row. */
+static void one_that_joins_keeps_its_place_by_rank(void **state) {
+    (void)state;
+    struct batch_sequence s[] = {decode(1), {.joining = true, .held = 1}, decode(1), decode(1)};
+    bool victims[4];
+    s[0].needs_page = true;
+    assert_int_equal(batch_pages_needed(s, 4), 1);
+    assert_int_equal(batch_preempt(s, 4, 0, victims), 1);
+    assert_memory_equal(victims, ((bool[]){false, false, false, true}), sizeof victims);
+    assert_int_equal(batch_preempt(s, 2, 0, victims), 1);
+    assert_true(victims[1]);
+    expect_rows(s, 4, (size_t[]){0, 0, 1, 1}, (size_t[]){0, 0, 1, 1});
+}
+
 static void admission_leaves_a_page_for_each_that_runs(void **state) {
     (void)state;
     assert_true(batch_admits(&limits, 0, 5, 5));
@@ -247,6 +261,7 @@ int main(void) {
         cmocka_unit_test(the_last_in_rank_gives_its_pages),
         cmocka_unit_test(one_that_cannot_run_goes_first),
         cmocka_unit_test(the_first_that_can_run_is_no_victim),
+        cmocka_unit_test(one_that_joins_keeps_its_place_by_rank),
         cmocka_unit_test(admission_leaves_a_page_for_each_that_runs),
         cmocka_unit_test(random_plans_keep_the_rules),
         cmocka_unit_test(random_bursts_finish_what_they_promise),

@@ -106,10 +106,52 @@ static void a_starving_choice_is_reported_when_half_is_free(void **state) {
         assert_true(mailbox_take(&outbox, &m, &event, &fed));
         assert_false(fed); /* 4, then 3 undelivered: the one that was lent last counts */
     }
+    struct mailbox *mailbox;
+    uint32_t choice;
+    assert_false(outbox_next_fed(&outbox, &mailbox, &choice));
     assert_true(mailbox_take(&outbox, &m, &event, &fed));
     assert_true(fed);
     assert_true(mailbox_take(&outbox, &m, &event, &fed));
     assert_false(fed); /* once */
+    assert_true(outbox_next_fed(&outbox, &mailbox, &choice));
+    assert_ptr_equal(mailbox, &m);
+    assert_int_equal(choice, 0);
+    assert_false(outbox_next_fed(&outbox, &mailbox, &choice));
+    mailbox_close(&outbox, &m);
+    mailbox_deinit(&m);
+}
+
+/* Of three choices that were fed the one that ended meanwhile is not on the list: its request may be gone
+ * before anybody looks. */
+static void an_end_takes_a_choice_off_the_list_of_the_fed(void **state) {
+    (void)state;
+    struct error e;
+    struct mailbox m, *mailbox;
+    struct engine_event event;
+    uint32_t choice;
+    for (uint32_t gone = 0; gone < 3; gone++) {
+        bool seen[3] = {false};
+        assert_ok(mailbox_init(&m, 3, 2, 2, &e));
+        for (uint32_t i = 0; i < 3; i++) {
+            for (int k = 0; k < 2; k++) post(&m, i, ENGINE_EVENT_TOKEN, "a");
+            assert_int_equal(mailbox_room(&outbox, &m, i), 0);
+        }
+        while (take(&m, &event)) {
+        }
+        post(&m, gone, ENGINE_EVENT_FINISHED, "");
+        while (outbox_next_fed(&outbox, &mailbox, &choice)) seen[choice] = true;
+        for (uint32_t i = 0; i < 3; i++) assert_int_equal(seen[i], i != gone);
+        mailbox_close(&outbox, &m);
+        mailbox_deinit(&m);
+    }
+    /* Nor does it come on it afterwards. */
+    assert_ok(mailbox_init(&m, 1, 2, 2, &e));
+    for (int k = 0; k < 2; k++) post(&m, 0, ENGINE_EVENT_TOKEN, "a");
+    assert_int_equal(mailbox_room(&outbox, &m, 0), 0);
+    post(&m, 0, ENGINE_EVENT_FINISHED, "");
+    while (take(&m, &event)) {
+    }
+    assert_false(outbox_next_fed(&outbox, &mailbox, &choice));
     mailbox_close(&outbox, &m);
     mailbox_deinit(&m);
 }
@@ -165,6 +207,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(events_come_in_order_with_all_they_carry, start, stop),
         cmocka_unit_test_setup_teardown(the_end_finds_its_place_in_a_full_mailbox, start, stop),
         cmocka_unit_test_setup_teardown(a_starving_choice_is_reported_when_half_is_free, start, stop),
+        cmocka_unit_test_setup_teardown(an_end_takes_a_choice_off_the_list_of_the_fed, start, stop),
         cmocka_unit_test_setup_teardown(wakes_are_not_repeated_before_all_is_drained, start, stop),
         cmocka_unit_test_setup_teardown(a_closed_mailbox_takes_nothing_more, start, stop),
     };
