@@ -28,5 +28,6 @@ void api_completions(struct request *r) {
         request_fail(r);
         return;
     }
+    r->completion->client = r->client;
     request_work(r, prepare, admit);
 }

@@ -15,6 +15,7 @@
     X(BODY_TOO_LARGE, 413, "invalid_request_error", "body_too_large", "body_too_large")                      \
     X(CONTENT_TYPE, 415, "invalid_request_error", "unsupported_media_type", "content_type")                  \
     X(QUEUE_FULL, 429, "rate_limit_error", "queue_full", "queue_full")                                       \
+    X(CLIENT_LIMIT, 429, "rate_limit_error", "client_limit", "client_limit")                                 \
     X(INTERNAL, 500, "server_error", "internal_error", "internal")                                           \
     X(LOADING, 503, "service_unavailable_error", "loading", "loading")                                       \
     X(DRAINING, 503, "service_unavailable_error", "draining", "draining")

@@ -54,6 +54,7 @@ struct completion {
     const char *model, *fingerprint; /* borrowed from the service */
     struct bytes head;               /* of every chunk, once one has been written */
     const struct engine *engine;     /* for the text of tokens */
+    uint64_t client;                 /* whose it is, for fair shares */
     bool stalled;                    /* events were left untaken for want of room in the reply */
     struct api_error failure;        /* kind API_OK: none */
     void *owner;                     /* the request, for delivery */

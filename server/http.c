@@ -10,6 +10,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "server/client_request.h"
 #include "server/connection.h"
 #include "server/deliver.h"
 #include "server/request.h"
@@ -99,7 +100,8 @@ static enum api_error_kind check_header(struct request *r, const char *method, c
                              r->allow);
     if (!r->route) return api_error_set(&r->error, API_NOT_FOUND, NULL, "There is no %.200s here.", path);
     if (check_phase(r) != API_OK) return r->error.kind;
-    if (r->route->method[0] == 'P') return check_body_header(r);
+    if (r->route->method[0] == 'P' && check_body_header(r) != API_OK) return r->error.kind;
+    if (r->route->flags & ROUTE_CLIENT) return client_request_enter(r);
     if (r->route->flags & ROUTE_PREFIX && !(r->tail = strdup(path + strlen(r->route->path))))
         return api_error_set(&r->error, API_INTERNAL, NULL, "There is not enough memory.");
     return API_OK;

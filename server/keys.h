@@ -20,3 +20,7 @@ void keys_deinit(struct keys *k);
 /* Whether the value of an Authorization header ("Bearer KEY"; NULL: absent) is a key. The time it takes
  * depends on the lengths and the number of keys, not on how much of a key was right. */
 bool keys_allow(const struct keys *k, const char *authorization);
+
+/* The same, and which key it is, by its place in the file. false: it is none; so is anything where no key is
+ * required. */
+bool keys_find(const struct keys *k, const char *authorization, size_t *index);

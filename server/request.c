@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "server/client_request.h"
 #include "server/connection.h"
 
 #define TO(state) (1u << REQUEST_##state)
@@ -52,6 +53,7 @@ void request_release(struct request *r) {
     else
         s->requests = r->next;
     s->stats.requests--;
+    client_request_leave(r);
     admission_give_bytes(&s->admission, r->body_ticket);
     completion_destroy(r->completion);
     reply_deinit(&r->reply);

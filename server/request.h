@@ -38,6 +38,8 @@ struct request {
     char *tail;      /* what follows the path of a prefix route */
     const char *allow;
     uint64_t begun_ns;
+    uint64_t client;
+    bool is_counted; /* among those of its client */
 
     struct bytes body;
     size_t body_ticket;     /* bytes taken from the admission */

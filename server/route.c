@@ -5,7 +5,7 @@
 #include "server/api.h"
 
 static const struct route routes[] = {
-    {"POST", "/v1/completions", 0, api_completions},
+    {"POST", "/v1/completions", ROUTE_CLIENT, api_completions},
     {"GET", "/v1/models", 0, api_models},
     {"GET", "/v1/models/", ROUTE_PREFIX, api_model},
     {"POST", "/tokenize", 0, api_tokenize},

@@ -9,6 +9,7 @@ enum route_flags {
     ROUTE_OPEN = 1,    /* needs no key */
     ROUTE_METRICS = 2, /* needs no key where public-metrics is set */
     ROUTE_ALWAYS = 4,  /* answers while loading and while draining too */
+    ROUTE_CLIENT = 16, /* counts for its client (client_request.h) */
     ROUTE_PREFIX = 8,  /* the path goes on after the prefix; the rest is the request's tail */
 };
 

@@ -27,7 +27,8 @@ enum { DESCRIPTORS_BESIDE = 256 };
 static const uint64_t farewell_ns = 1000000000u;
 
 unsigned service_retry_after(const struct service *s, enum api_error_kind kind) {
-    return kind == API_QUEUE_FULL && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
+    bool is_full = kind == API_QUEUE_FULL || kind == API_CLIENT_LIMIT;
+    return is_full && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
 }
 
 /* ---- phases -------------------------------------------------------------------------------------------- */
@@ -184,7 +185,11 @@ static void raise_descriptor_limit(size_t connections) {
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     const struct config *config = s->config;
     raise_descriptor_limit(config->connections_max);
-    enum status status = keys_load(&s->keys, config->api_key_file, e);
+    enum status status = client_rules_init(&s->client_rules, config, e);
+    if (status == STATUS_OK)
+        status = client_counts_init(&s->client_counts, config->max_requests_per_client,
+                                    config->connections_max + config->encode_requests_max, e);
+    if (status == STATUS_OK) status = keys_load(&s->keys, config->api_key_file, e);
     if (status == STATUS_OK) status = tls_load(&s->tls, config->tls_cert, config->tls_key, e);
     if (status == STATUS_OK)
         status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
@@ -206,6 +211,8 @@ static void end(struct service *s) {
     loop_deinit(&s->loop);
     tls_deinit(&s->tls);
     keys_deinit(&s->keys);
+    client_counts_deinit(&s->client_counts);
+    client_rules_deinit(&s->client_rules);
 }
 
 enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {

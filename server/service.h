@@ -10,6 +10,8 @@
 #include "engine/engine.h"
 #include "server/admission.h"
 #include "server/api_params.h"
+#include "server/client.h"
+#include "server/client_counts.h"
 #include "server/keys.h"
 #include "server/listener.h"
 #include "server/loader.h"
@@ -41,6 +43,8 @@ struct service {
     char model[256], fingerprint[128];
     time_t started;
     struct keys keys;
+    struct client_rules client_rules;
+    struct client_counts client_counts;
     struct admission admission;
     struct stats stats;
     struct connection *connections; /* all that are open */

@@ -40,6 +40,7 @@ static void describe(struct engine_prompt *to, struct prompt *p) {
                                           : -1,
         .prompt_logprobs = params->echo && params->logprobs >= 0,
         .priority = (int)params->priority,
+        .client = p->completion->client,
         .timeout_ms = (uint32_t)params->timeout_ms,
         .user = p,
     };

@@ -30,6 +30,8 @@ static void test_without_a_file_everybody_may(void **state) {
     assert_ok(keys_load(&k, NULL, &e));
     assert_true(keys_allow(&k, NULL));
     assert_true(keys_allow(&k, "Bearer x"));
+    size_t index;
+    assert_false(keys_find(&k, "Bearer x", &index));
     keys_deinit(&k);
 }
 
@@ -47,6 +49,13 @@ static void test_keys(void **state) {
                                         "Bearer two", "Basic one",   "Bearer one ",   "Bearer fourfour"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_false(keys_allow(&k, wrong[i]));
     assert_false(keys_allow(&k, NULL));
+    static const char *const right[] = {"Bearer one", "Bearer three", "Bearer four"};
+    size_t index;
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(keys_find(&k, right[i], &index));
+        assert_int_equal(index, i);
+    }
+    assert_false(keys_find(&k, "Bearer five", &index));
     keys_deinit(&k);
 }
 
