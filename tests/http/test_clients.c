@@ -1,19 +1,24 @@
 /* Several clients: turns of theirs in the real daemon, and how much one may have at once. */
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/http/support_http.h"
 
 /* header: "Name: value\r\n" lines, also none. */
-static int post_from(const struct daemon *d, const char *header, const char *body) {
+static void send_from(int fd, const char *header, const char *body) {
     char head[1024];
-    int fd = raw_connect(d);
     snprintf(head, sizeof head,
              "POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n%s"
              "Content-Length: %zu\r\n\r\n",
              header, strlen(body));
     raw_send(fd, head);
     raw_send(fd, body);
+}
+
+static int post_from(const struct daemon *d, const char *header, const char *body) {
+    int fd = raw_connect(d);
+    send_from(fd, header, body);
     return fd;
 }
 
@@ -183,6 +188,52 @@ static void test_clients_by_key(void **state) {
     test_folder_remove(folder);
 }
 
+static int post_to_socket(const char *path, const char *header, const char *body) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    send_from(fd, header, body);
+    return fd;
+}
+
+/* The status of the answer; of a stream as soon as it has begun. *fd: of the connection, which stays open. */
+static int ask_socket(const char *path, const char *header, const char *body, int *fd) {
+    *fd = post_to_socket(path, header, body);
+    return atoi(raw_read_until(*fd, "\r\n") + strlen("HTTP/1.1 "));
+}
+
+/* Behind the Unix socket stands a proxy: what it says of its clients is believed where "unix" is trusted;
+ * where not, all are one client. */
+static void test_clients_behind_a_unix_socket(void **state) {
+    (void)state;
+    static const char stream[] =
+        "{\"prompt\":\"Once\",\"max_tokens\":2000,\"ignore_eos\":true,\"stream\":true}";
+    static const char *const clients[] = {"X-Forwarded-For: 192.0.2.1\r\n", "X-Forwarded-For: 192.0.2.2\r\n",
+                                          "X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\n", ""};
+    static const int expected[2][4] = {{200, 429, 429, 429}, {200, 200, 429, 200}};
+    char *folder = test_folder_create(), path[100];
+    snprintf(path, sizeof path, "%s/socket", folder);
+    for (int is_trusted = 0; is_trusted < 2; is_trusted++) {
+        struct daemon d;
+        int fds[4], status, tries = 0;
+        daemon_start(&d, PRENORMD_FAKE,
+                     (const char *const[]){"--model", "token-ms=20", "--unix-socket", path,
+                                           "--max-requests-per-client", "1", "--trusted-proxy",
+                                           is_trusted ? "unix" : "::1", NULL});
+        while ((status = ask_socket(path, clients[0], stream, &fds[0])) == 503 && tries++ < 1000) {
+            close(fds[0]); /* still loading */
+            sleep_ms(10);
+        }
+        assert_int_equal(status, expected[is_trusted][0]);
+        for (int i = 1; i < 4; i++)
+            assert_int_equal(ask_socket(path, clients[i], stream, &fds[i]), expected[is_trusted][i]);
+        for (int i = 0; i < 4; i++) close(fds[i]);
+        daemon_stop(&d);
+    }
+    test_folder_remove(folder);
+}
+
 /* What cannot be is said at the start. */
 static void test_rules_that_cannot_be(void **state) {
     (void)state;
@@ -202,8 +253,8 @@ static void test_rules_that_cannot_be(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_request_beside_a_flood), cmocka_unit_test(test_requests_of_one_client),
+        cmocka_unit_test(test_one_request_beside_a_flood),    cmocka_unit_test(test_requests_of_one_client),
         cmocka_unit_test(test_nobody_is_believed_by_default), cmocka_unit_test(test_clients_by_key),
-        cmocka_unit_test(test_rules_that_cannot_be)};
+        cmocka_unit_test(test_clients_behind_a_unix_socket),  cmocka_unit_test(test_rules_that_cannot_be)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
