@@ -5,10 +5,10 @@
  * overtaken by one of worse rank, and a long prompt or one of many choices is not overtaken for ever. That
  * holds for every choice of a request. One whose sibling computes the prompt of both is let in like any
  * other, in its turn, and waits in its place (JOINING), with the page that it will need for a copy of the
- * last one. Nothing is lost by that: rows of prompts are given in order of rank too, so that whoever were let
- * into such a place would get none, or next to none, before the leader is done. Where the leader leaves the
- * batch, those that wait for it do too, and come back in the same turn in order of rank, the first of them as
- * the leader.
+ * last one. Little is lost by that: rows of prompts are given in order of rank too, so that whoever were let
+ * into such a place would get what the leader leaves, nothing before the end of its prompt but where that is
+ * scored faster than its reader reads. Where the leader leaves the batch, those that wait for it do too, and
+ * come back in the same turn in order of rank, the first of them as the leader.
  *
  * Readers that do not read. A sequence whose mailbox is full leaves the batch at once and keeps its pages. It
  * comes back, at its rank, when its reader has taken half of what there was; with its pages it goes on where
