@@ -67,12 +67,28 @@ static bool is_equal(const char *key, const char *given, size_t given_length) {
     return difference == 0;
 }
 
-bool keys_allow(const struct keys *k, const char *authorization) {
+/* All keys are compared, whichever is right. */
+static bool is_key(const struct keys *k, const char *text) {
+    bool found = false;
+    if (!text) return false;
+    text += strspn(text, " \t");
+    size_t length = strlen(text);
+    while (length && (text[length - 1] == ' ' || text[length - 1] == '\t')) length--;
+    for (size_t i = 0; i < k->count; i++) found |= is_equal(k->items[i], text, length);
+    return found;
+}
+
+static const char *bearer(const char *authorization) {
+    static const char scheme[] = "Bearer";
+    size_t length = sizeof scheme - 1;
+    if (!authorization || strncasecmp(authorization, scheme, length) != 0) return NULL;
+    return authorization[length] == ' ' || authorization[length] == '\t' ? authorization + length : NULL;
+}
+
+bool keys_allow(const struct keys *k, const struct keys_given *given) {
     if (!k->required) return true;
-    if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0) return false;
-    const char *given = authorization + 7 + strspn(authorization + 7, " ");
-    size_t length = strlen(given);
-    bool allowed = false;
-    for (size_t i = 0; i < k->count; i++) allowed |= is_equal(k->items[i], given, length);
+    bool allowed = is_key(k, bearer(given->authorization));
+    allowed |= is_key(k, given->x_api_key);
+    allowed |= is_key(k, given->api_key);
     return allowed;
 }
