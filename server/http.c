@@ -292,6 +292,12 @@ static bool must_refuse_now(const struct request *r) {
     }
 }
 
+/* A client that asks for "100 Continue" and has no body: libmicrohttpd would send it, and then perhaps read
+ * so much of what follows that no memory is left for the answer. */
+static bool waits_for_nothing(const struct request *r) {
+    return raw_header(r, "Expect") && !content_length(r) && !raw_header(r, "Transfer-Encoding");
+}
+
 /* Everything that is known from the line and the header. r->error says what is wrong. */
 static void check(struct request *r, const char *method, const char *target) {
     if (http_check(r->mhd, &r->connection->line, &r->error) != API_OK) return;
@@ -318,7 +324,7 @@ static enum MHD_Result begin(struct service *s, struct MHD_Connection *mhd, cons
     connection->line.version = version;
     set_id(r);
     check(r, method, target);
-    if (!must_refuse_now(r)) return MHD_YES;
+    if (!must_refuse_now(r)) return waits_for_nothing(r) ? proceed(r) : MHD_YES;
     r->must_close = connection->must_linger = true;
     if (r->error.kind != API_TARGET_TOO_LONG && r->error.kind != API_HEADER_TOO_LARGE) return proceed(r);
     /* It may have left no memory for the header of an answer. */

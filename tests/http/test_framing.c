@@ -198,6 +198,22 @@ static void test_trailing_blanks(void **state) {
     close(fd);
 }
 
+/* Without a body there is nothing to go on with; what follows does not cost the answer. */
+static void test_expect_without_body(void **state) {
+    (void)state;
+    static const char *const lines[] = {"GET /health", "OPTIONS /health", "POST /v1/completions"};
+    static const int statuses[] = {200, 405, 400};
+    for (size_t i = 0; i < 3; i++) {
+        char *text = malloc(70000);
+        int length = sprintf(text, "%s HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n\r\n", lines[i]);
+        memset(text + length, 'a', 65536);
+        char *answer = ask(text, (size_t)length + 65536);
+        check_status(text, answer, statuses[i]);
+        free(answer);
+        free(text);
+    }
+}
+
 /* ---- sizes ---- */
 
 /* A request whose target or whose header has so many bytes; *length without the terminator. */
@@ -338,11 +354,17 @@ static void test_refused_length(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_malformed),       cmocka_unit_test(test_refused_by_the_library),
-        cmocka_unit_test(test_unknown_codings), cmocka_unit_test(test_well_formed),
-        cmocka_unit_test(test_byte_by_byte),    cmocka_unit_test(test_trailing_blanks),
-        cmocka_unit_test(test_sizes),           cmocka_unit_test(test_any_size_is_answered),
-        cmocka_unit_test(test_endless_bodies),  cmocka_unit_test(test_refused_length),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_refused_by_the_library),
+        cmocka_unit_test(test_unknown_codings),
+        cmocka_unit_test(test_well_formed),
+        cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_trailing_blanks),
+        cmocka_unit_test(test_expect_without_body),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_any_size_is_answered),
+        cmocka_unit_test(test_endless_bodies),
+        cmocka_unit_test(test_refused_length),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
