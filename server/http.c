@@ -276,20 +276,24 @@ static enum MHD_Result proceed(struct request *r) {
     return request_suspend(r) ? MHD_YES : MHD_NO;
 }
 
-/* A client that waits for "100 Continue", or wants to send far too much, is answered at once; libmicrohttpd
- * then closes the connection. So it is after a header that leaves open where the request ends. */
-static bool must_refuse_now(const struct request *r) {
+/* The header leaves open where the request ends, or may have left no memory for an answer's. */
+static bool is_unreadable(const struct request *r) {
     switch (r->error.kind) {
-    case API_OK:
-        return false;
     case API_MALFORMED:
+    case API_CODING:
     case API_TARGET_TOO_LONG:
     case API_HEADER_TOO_LARGE:
-    case API_CODING:
         return true;
     default:
-        return raw_header(r, "Expect") || content_length(r) > DISCARD_BYTES_MAX;
+        return false;
     }
+}
+
+/* A client that waits for "100 Continue", or wants to send far too much, is answered at once; libmicrohttpd
+ * then closes the connection. */
+static bool must_refuse_now(const struct request *r) {
+    if (r->error.kind == API_OK) return false;
+    return is_unreadable(r) || raw_header(r, "Expect") || content_length(r) > DISCARD_BYTES_MAX;
 }
 
 /* A client that asks for "100 Continue" and has no body: libmicrohttpd would send it, and then perhaps read
@@ -326,8 +330,7 @@ static enum MHD_Result begin(struct service *s, struct MHD_Connection *mhd, cons
     check(r, method, target);
     if (!must_refuse_now(r)) return waits_for_nothing(r) ? proceed(r) : MHD_YES;
     r->must_close = connection->must_linger = true;
-    if (r->error.kind != API_TARGET_TOO_LONG && r->error.kind != API_HEADER_TOO_LARGE) return proceed(r);
-    /* It may have left no memory for the header of an answer. */
+    if (!is_unreadable(r)) return proceed(r);
     late_answer_send(r, &r->error);
     return MHD_NO;
 }

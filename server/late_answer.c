@@ -3,17 +3,34 @@
 #include <gnutls/gnutls.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "server/connection.h"
+
+/* As RFC 9110 writes times, whatever the locale. */
+static void write_date(struct bytes *out) {
+    static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = time(NULL);
+    struct tm t;
+    gmtime_r(&now, &t);
+    bytes_format(out, "Date: %.3s, %02d %.3s %d %02d:%02d:%02d GMT\r\n", days + 3 * t.tm_wday, t.tm_mday,
+                 months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+static void write_cors(struct bytes *out, const char *origin) {
+    if (!origin) return;
+    bytes_format(out, "Access-Control-Allow-Origin: %s\r\n", origin);
+    if (strcmp(origin, "*") != 0) bytes_text(out, "Vary: Origin\r\n");
+}
 
 static void write_answer(struct bytes *out, const struct request *r, const struct api_error *e) {
     struct bytes body = {0};
     unsigned status = api_error_status(e->kind);
-    const char *origin = r->service->config->cors_origin;
     api_error_write(&body, e);
     bytes_format(out, "HTTP/1.1 %u %s\r\n", status, MHD_get_reason_phrase_for(status));
     bytes_format(out, "Content-Type: application/json\r\nX-Request-Id: %s\r\n", r->id);
-    if (origin) bytes_format(out, "Access-Control-Allow-Origin: %s\r\n", origin);
+    write_date(out);
+    write_cors(out, r->service->config->cors_origin);
     bytes_format(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", body.length);
     if (strcmp(r->connection->line.method, "HEAD") != 0) bytes_append_bytes(out, &body);
     out->failed |= body.failed;

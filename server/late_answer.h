@@ -1,5 +1,6 @@
-/* An answer in the middle of a body, where libmicrohttpd takes none and has nothing of its own under way: it
- * goes to the socket, or to the TLS session, directly. Loop thread. */
+/* An answer that cannot go through libmicrohttpd: in the middle of a body, where it takes none, and to a
+ * header that may have left no memory for one. It has nothing of its own under way then, so the answer goes
+ * to the socket, or to the TLS session, directly. Loop thread. */
 #pragma once
 
 #include "server/request.h"

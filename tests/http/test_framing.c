@@ -214,6 +214,17 @@ static void test_expect_without_body(void **state) {
     }
 }
 
+/* The copy of a continued line, and what follows the request, fill the memory of the connection. */
+static void test_refused_with_full_memory(void **state) {
+    (void)state;
+    static const char head[] = "GET /health HTTP/1.1\r\nHost: t\r\nX: a\r\n b\r\n\r\n";
+    char *text = malloc(sizeof head + 65536);
+    memcpy(text, head, sizeof head);
+    memset(text + sizeof head - 1, 'a', 65536);
+    check_refused(text, sizeof head - 1 + 65536, 400, "malformed_request");
+    free(text);
+}
+
 /* ---- sizes ---- */
 
 /* A request whose target or whose header has so many bytes; *length without the terminator. */
@@ -361,6 +372,7 @@ int main(void) {
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_trailing_blanks),
         cmocka_unit_test(test_expect_without_body),
+        cmocka_unit_test(test_refused_with_full_memory),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_any_size_is_answered),
         cmocka_unit_test(test_endless_bodies),
