@@ -6,6 +6,7 @@
 /* kind, HTTP status, type, code (NULL: null), reason in the metrics */
 #define API_ERROR_LIST(X)                                                                                    \
     X(INVALID, 400, "invalid_request_error", NULL, "invalid")                                                \
+    X(MALFORMED, 400, "invalid_request_error", "malformed_request", "malformed")                             \
     X(CONTEXT_LENGTH, 400, "invalid_request_error", "context_length_exceeded", "context_length")             \
     X(UNAUTHORIZED, 401, "authentication_error", "invalid_api_key", "unauthorized")                          \
     X(NOT_FOUND, 404, "invalid_request_error", "not_found", "not_found")                                     \
@@ -13,10 +14,13 @@
     X(METHOD, 405, "invalid_request_error", "method_not_allowed", "method")                                  \
     X(TIMEOUT, 408, "timeout_error", "timeout", "timeout")                                                   \
     X(BODY_TOO_LARGE, 413, "invalid_request_error", "body_too_large", "body_too_large")                      \
+    X(TARGET_TOO_LONG, 414, "invalid_request_error", "uri_too_long", "target_too_long")                      \
     X(CONTENT_TYPE, 415, "invalid_request_error", "unsupported_media_type", "content_type")                  \
     X(QUEUE_FULL, 429, "rate_limit_error", "queue_full", "queue_full")                                       \
     X(CLIENT_LIMIT, 429, "rate_limit_error", "client_limit", "client_limit")                                 \
+    X(HEADER_TOO_LARGE, 431, "invalid_request_error", "header_too_large", "header_too_large")                \
     X(INTERNAL, 500, "server_error", "internal_error", "internal")                                           \
+    X(CODING, 501, "invalid_request_error", "unsupported_transfer_coding", "transfer_coding")                \
     X(LOADING, 503, "service_unavailable_error", "loading", "loading")                                       \
     X(DRAINING, 503, "service_unavailable_error", "draining", "draining")
 

@@ -28,10 +28,8 @@ static uint64_t by_address(struct request *r) {
     return client_by_address(&r->service->client_rules, info ? info->client_addr : NULL, lines, count);
 }
 
-static uint64_t by_key(struct request *r) {
-    size_t index;
-    const char *given = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "Authorization");
-    return keys_find(&r->service->keys, given, &index) ? client_by_key(index) : 0;
+static uint64_t by_key(const struct request *r) {
+    return r->key == KEYS_NONE ? 0 : client_by_key(r->key);
 }
 
 enum api_error_kind client_request_enter(struct request *r) {

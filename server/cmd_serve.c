@@ -1,11 +1,14 @@
 #include "server/command.h"
 #include "server/engine_setup.h"
 #include "server/server.h"
+#include "server/tls.h"
 
 enum exit_code cmd_serve(const struct config *config) {
     /* A stop while the model loads leaves the loading thread behind, which still reads this. */
     static struct engine_setup setup;
     struct error e;
+    if (tls_check_priorities(config->tls_priorities, &e) != STATUS_OK)
+        return command_fail(EXIT_CODE_USAGE, &e);
     if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
     enum status status = server_run(config, &setup.options, &e);
     progress_end(&setup.progress);

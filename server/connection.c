@@ -1,11 +1,13 @@
 #include "server/connection.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "server/late_answer.h"
+#include "server/linger.h"
 #include "server/request.h"
 #include "server/sse.h"
 
@@ -47,8 +49,16 @@ static void on_poll_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
+/* Something that nobody has read, or may come yet. */
+static bool must_linger(const struct connection *c) {
+    int unread = 0;
+    if (c->is_cut || c->service->phase == SERVICE_STOPPING) return false;
+    return c->must_linger || (ioctl(c->fd, FIONREAD, &unread) == 0 && unread);
+}
+
 void connection_destroy(struct connection *c) {
     struct service *s = c->service;
+    if (must_linger(c)) linger_start(s, c->fd);
     if (c->next) c->next->previous = c->previous;
     if (c->previous)
         c->previous->next = c->next;
@@ -70,21 +80,10 @@ static void cut(struct connection *c) {
     shutdown(c->fd, SHUT_RDWR);
 }
 
-/* A body that does not arrive is answered on the socket itself: libmicrohttpd takes no answer in the middle
- * of a body, and has nothing of its own under way then. Under TLS the client only sees the end. */
-static void answer_late_body(struct connection *c) {
-    static const char text[] =
-        "{\"error\":{\"message\":\"The body was not received in time.\",\"type\":\"timeout_error\","
-        "\"param\":null,\"code\":\"timeout\"}}";
-    char answer[1024];
-    if (c->service->config->tls_cert) return;
-    int length =
-        snprintf(answer, sizeof answer,
-                 "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nX-Request-Id: %s\r\n"
-                 "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                 c->request->id, sizeof text - 1, text);
-    if (send(c->fd, answer, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) == length)
-        stats_count_answer(&c->service->stats, route_number(c->request->route), 408);
+static void answer_late_body(struct request *r) {
+    struct api_error e;
+    api_error_set(&e, API_TIMEOUT, NULL, "The body was not received in time.");
+    late_answer_send(r, &e);
 }
 
 static void sweep_receiving(struct connection *c, uint64_t now) {
@@ -98,7 +97,7 @@ static void sweep_receiving(struct connection *c, uint64_t now) {
     uint64_t limit = c->request ? config->read_timeout_seconds : config->idle_timeout_seconds;
     if (now - since < limit * second_ns) return;
     c->service->stats.connections_cut++;
-    if (c->request) answer_late_body(c);
+    if (c->request) answer_late_body(c->request);
     cut(c);
 }
 

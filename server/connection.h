@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "server/http_check.h"
 #include "server/service.h"
 
 struct connection {
@@ -15,6 +16,8 @@ struct connection {
     uv_poll_t poll;
     int fd;
     bool has_poll, has_ended, is_cut; /* has_ended: the client sends no more */
+    bool must_linger;                 /* the client may be sending when the server closes */
+    struct http_line line;            /* of `request`; its texts are libmicrohttpd's */
     uint64_t since_ns;                /* the start, or the end of the last request */
     uint64_t ended_ns;
 };

@@ -5,18 +5,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "server/client_request.h"
 #include "server/connection.h"
+#include "server/cors.h"
 #include "server/deliver.h"
+#include "server/late_answer.h"
+#include "server/linger.h"
 #include "server/request.h"
 
-/* Header and request line of one request must fit, and one piece of its body: about 30 KiB of header. */
-enum { CONNECTION_MEMORY_BYTES = 32768 };
+/* Of a connection, for the header of a request and then of its answer. */
+enum { CONNECTION_MEMORY_BYTES = HTTP_HEADER_MEMORY_BYTES + 4096 };
 
 /* Of a refused body so much is read and dropped, so that the client gets to see the answer; a client that
  * sends more is cut off. */
@@ -27,55 +29,83 @@ enum { STREAM_BLOCK_BYTES = 16384 };
 
 enum { ID_BYTES_MAX = 128 };
 
-static const char *header(const struct request *r, const char *name) {
+/* A blank at the end of a header's value does not count. */
+static struct http_text header(const struct request *r, const char *name) {
+    return http_header(r->mhd, name);
+}
+
+/* As it came, for those who trim it themselves; NULL: absent. */
+static const char *raw_header(const struct request *r, const char *name) {
     return MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, name);
 }
 
 /* ---- what comes in ------------------------------------------------------------------------------------- */
 
-static bool is_sane_id(const char *id) {
-    size_t length = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:");
-    return length && length <= ID_BYTES_MAX && !id[length];
+static bool is_sane_id(struct http_text id) {
+    if (!id.length || id.length > ID_BYTES_MAX) return false;
+    for (size_t i = 0; i < id.length; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:", id.data[i]))
+            return false;
+    return true;
 }
 
 static void set_id(struct request *r) {
     static uint64_t number;
-    const char *given = header(r, "X-Request-Id");
-    if (given && is_sane_id(given))
-        snprintf(r->id, sizeof r->id, "%s", given);
+    struct http_text given = header(r, "X-Request-Id");
+    if (is_sane_id(given))
+        snprintf(r->id, sizeof r->id, "%.*s", (int)given.length, given.data);
     else
         snprintf(r->id, sizeof r->id, "req-%llx-%llu", (unsigned long long)r->service->started,
                  (unsigned long long)++number);
 }
 
-static bool has_key(const struct request *r) {
+static bool has_key(struct request *r) {
     const struct service *s = r->service;
+    const struct keys_given given = {raw_header(r, "Authorization"), raw_header(r, "X-Api-Key"),
+                                     raw_header(r, "api-key")};
     unsigned flags = r->route ? r->route->flags : 0;
     if (flags & ROUTE_OPEN || (flags & ROUTE_METRICS && s->config->public_metrics)) return true;
-    return keys_allow(&s->keys, header(r, "Authorization"));
+    return keys_allow(&s->keys, &given, &r->key);
 }
 
-static bool is_json(const char *type) {
-    size_t length = strlen("application/json");
-    if (!type) return true; /* nothing wrong was said */
-    if (strncasecmp(type, "application/json", length) != 0) return false;
-    return type[length] == '\0' || type[length] == ';' || type[length] == ' ';
+static bool is_json(struct http_text type) {
+    if (!type.data) return true; /* nothing wrong was said */
+    const char *semicolon = memchr(type.data, ';', type.length);
+    size_t length = semicolon ? (size_t)(semicolon - type.data) : type.length;
+    return http_text_is(http_text_trim(type.data, length), "application/json");
+}
+
+/* Only then is its body kept and counted against the admission; any other is read away. */
+static bool wants_body(const struct request *r) {
+    return r->error.kind == API_OK && r->route && r->route->method[0] == 'P';
+}
+
+/* libmicrohttpd has refused what is no number. */
+static unsigned long long content_length(const struct request *r) {
+    const char *length = raw_header(r, "Content-Length");
+    return length ? strtoull(length, NULL, 10) : 0;
+}
+
+/* Holds for every request: a body that nobody wants is read away, but not without end. */
+static enum api_error_kind check_length(struct request *r) {
+    size_t most = r->service->config->body_bytes_max;
+    unsigned long long length = content_length(r);
+    if (length <= most) return API_OK;
+    return api_error_set(&r->error, API_BODY_TOO_LARGE, NULL,
+                         "The body has %llu bytes; at most %zu are allowed.", length, most);
 }
 
 /* What can be said of a body before it comes. */
 static enum api_error_kind check_body_header(struct request *r) {
-    const char *encoding = header(r, "Content-Encoding"), *type = header(r, "Content-Type");
-    const char *length = header(r, "Content-Length");
-    size_t most = r->service->config->body_bytes_max;
+    struct http_text encoding = header(r, "Content-Encoding"), type = header(r, "Content-Type");
     if (!is_json(type))
         return api_error_set(&r->error, API_CONTENT_TYPE, NULL,
-                             "The content type is '%.100s'; application/json was expected.", type);
-    if (encoding && strcasecmp(encoding, "identity") != 0)
+                             "The content type is '%.*s'; application/json was expected.",
+                             (int)(type.length < 100 ? type.length : 100), type.data);
+    if (encoding.data && !http_text_is(encoding, "identity"))
         return api_error_set(&r->error, API_CONTENT_TYPE, NULL,
-                             "The content encoding '%.100s' is not supported.", encoding);
-    if (length && strtoull(length, NULL, 10) > most)
-        return api_error_set(&r->error, API_BODY_TOO_LARGE, NULL,
-                             "The body has %.20s bytes; at most %zu are allowed.", length, most);
+                             "The content encoding '%.*s' is not supported.",
+                             (int)(encoding.length < 100 ? encoding.length : 100), encoding.data);
     return API_OK;
 }
 
@@ -93,14 +123,15 @@ static enum api_error_kind check_header(struct request *r, const char *method, c
     r->route = route_find(method, path, &r->allow);
     if (!has_key(r))
         return api_error_set(&r->error, API_UNAUTHORIZED, NULL,
-                             "A valid API key is needed: 'Authorization: Bearer KEY'.");
+                             "A valid API key is needed: 'Authorization: Bearer KEY', or 'X-Api-Key: KEY'.");
     if (!r->route && r->allow)
         return api_error_set(&r->error, API_METHOD, NULL,
                              "The method %.20s is not allowed for %.200s; allowed: %s.", method, path,
                              r->allow);
     if (!r->route) return api_error_set(&r->error, API_NOT_FOUND, NULL, "There is no %.200s here.", path);
     if (check_phase(r) != API_OK) return r->error.kind;
-    if (r->route->method[0] == 'P' && check_body_header(r) != API_OK) return r->error.kind;
+    if (check_length(r) != API_OK) return r->error.kind;
+    if (wants_body(r) && check_body_header(r) != API_OK) return r->error.kind;
     if (r->route->flags & ROUTE_CLIENT) return client_request_enter(r);
     if (r->route->flags & ROUTE_PREFIX && !(r->tail = strdup(path + strlen(r->route->path))))
         return api_error_set(&r->error, API_INTERNAL, NULL, "There is not enough memory.");
@@ -114,25 +145,32 @@ static void refuse(struct request *r, enum api_error_kind kind, const char *mess
     bytes_deinit(&r->body);
 }
 
+static void keep(struct request *r, const char *data, size_t length) {
+    struct service *s = r->service;
+    if (length > s->config->body_bytes_max - r->body.length)
+        refuse(r, API_BODY_TOO_LARGE, "The body is longer than this server allows.");
+    else if (!admission_take_bytes(&s->admission, length))
+        refuse(r, API_QUEUE_FULL, "The server is busy: too many prompts are being read. Try again later.");
+    else {
+        r->body_ticket += length;
+        bytes_append(&r->body, data, length);
+        if (r->body.failed) refuse(r, API_INTERNAL, "There is not enough memory for the body.");
+    }
+}
+
 /* false: the client sends more than is worth reading. */
 static bool receive(struct request *r, const char *data, size_t length) {
-    struct service *s = r->service;
-    s->stats.body_bytes += length;
-    if (r->error.kind == API_OK && r->route->method[0] == 'P') {
-        if (length > s->config->body_bytes_max - r->body.length)
-            refuse(r, API_BODY_TOO_LARGE, "The body is longer than this server allows.");
-        else if (!admission_take_bytes(&s->admission, length))
-            refuse(r, API_QUEUE_FULL,
-                   "The server is busy: too many prompts are being read. Try again later.");
-        else {
-            r->body_ticket += length;
-            bytes_append(&r->body, data, length);
-            if (r->body.failed) refuse(r, API_INTERNAL, "There is not enough memory for the body.");
-            return true;
-        }
+    r->service->stats.body_bytes += length;
+    if (wants_body(r)) {
+        keep(r, data, length);
+        return true;
     }
     r->discarded += length;
-    return r->discarded <= DISCARD_BYTES_MAX;
+    if (r->discarded <= DISCARD_BYTES_MAX) return true;
+    if (r->error.kind == API_OK) refuse(r, API_BODY_TOO_LARGE, "The body is longer than this server allows.");
+    late_answer_send(r, &r->error);
+    r->connection->must_linger = true;
+    return false;
 }
 
 /* ---- what goes out ------------------------------------------------------------------------------------- */
@@ -143,14 +181,10 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
 }
 
 static void add_common_headers(struct request *r, struct MHD_Response *response) {
-    const struct config *config = r->service->config;
     add_header(response, "X-Request-Id", r->id);
     if (r->content_type) add_header(response, "Content-Type", r->content_type);
     if (r->must_close || r->service->phase >= SERVICE_DRAINING) add_header(response, "Connection", "close");
-    if (!config->cors_origin) return;
-    add_header(response, "Access-Control-Allow-Origin", config->cors_origin);
-    add_header(response, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
-    if (strcmp(config->cors_origin, "*") != 0) add_header(response, "Vary", "Origin");
+    cors_add_headers(response, r->service->config, r->is_preflight);
 }
 
 static void add_status_headers(struct request *r, struct MHD_Response *response) {
@@ -208,12 +242,11 @@ static enum MHD_Result queue_stream(struct request *r) {
     return queue(r, response);
 }
 
+/* 204; it says what the page may send, whatever the path: the request itself is answered like any other. */
 static enum MHD_Result queue_preflight(struct request *r) {
     struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     if (!response) return MHD_NO;
-    add_header(response, "Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS");
-    add_header(response, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
-    add_header(response, "Access-Control-Max-Age", "600");
+    cors_add_preflight_headers(response, raw_header(r, "Access-Control-Request-Headers"));
     r->status = 204;
     return queue(r, response);
 }
@@ -225,6 +258,8 @@ static enum MHD_Result proceed(struct request *r) {
     if (r->state == REQUEST_RECEIVING) {
         if (r->error.kind != API_OK)
             request_fail(r);
+        else if (r->is_preflight)
+            return queue_preflight(r);
         else
             r->route->handle(r);
     }
@@ -243,45 +278,76 @@ static enum MHD_Result proceed(struct request *r) {
     return request_suspend(r) ? MHD_YES : MHD_NO;
 }
 
+/* The header leaves open where the request ends, or may have left no memory for an answer's. */
+static bool is_unreadable(const struct request *r) {
+    switch (r->error.kind) {
+    case API_MALFORMED:
+    case API_CODING:
+    case API_TARGET_TOO_LONG:
+    case API_HEADER_TOO_LARGE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* A client that waits for "100 Continue", or wants to send far too much, is answered at once; libmicrohttpd
  * then closes the connection. */
-static bool must_refuse_now(struct request *r) {
-    const char *length = header(r, "Content-Length");
+static bool must_refuse_now(const struct request *r) {
     if (r->error.kind == API_OK) return false;
-    return header(r, "Expect") || (length && strtoull(length, NULL, 10) > DISCARD_BYTES_MAX);
+    return is_unreadable(r) || raw_header(r, "Expect") || content_length(r) > DISCARD_BYTES_MAX;
+}
+
+/* A client that asks for "100 Continue" and has no body: libmicrohttpd would send it, and then perhaps read
+ * so much of what follows that no memory is left for the answer. */
+static bool waits_for_nothing(const struct request *r) {
+    return raw_header(r, "Expect") && !content_length(r) && !raw_header(r, "Transfer-Encoding");
+}
+
+/* Everything that is known from the line and the header. r->error says what is wrong. */
+static void check(struct request *r, const char *method, const char *target) {
+    if (http_check(r->mhd, &r->connection->line, &r->error) != API_OK) return;
+    const char *path = http_target_path(method, target);
+    if (!path)
+        api_error_set(&r->error, API_MALFORMED, NULL,
+                      "The request's target '%.200s' is no path and no URL of HTTP.", target);
+    else if (r->service->config->cors_origin && strcmp(method, "OPTIONS") == 0) {
+        r->is_preflight = true;
+        check_length(r);
+    } else
+        check_header(r, method, path);
 }
 
 static enum MHD_Result begin(struct service *s, struct MHD_Connection *mhd, const char *method,
-                             const char *path, void **context) {
+                             const char *target, const char *version, void **context) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct connection *connection = info ? info->socket_context : NULL;
     struct request *r = connection ? request_create(s, connection, mhd) : NULL;
     if (!r) return MHD_NO;
     *context = r;
     connection->request = r;
+    connection->line.method = method;
+    connection->line.version = version;
     set_id(r);
-    if (s->config->cors_origin && strcmp(method, "OPTIONS") == 0) {
-        r->is_preflight = true;
-        return MHD_YES;
-    }
-    check_header(r, method, path);
-    if (!must_refuse_now(r)) return MHD_YES;
-    r->must_close = true;
-    return proceed(r);
+    check(r, method, target);
+    if (!must_refuse_now(r)) return waits_for_nothing(r) ? proceed(r) : MHD_YES;
+    r->must_close = connection->must_linger = true;
+    if (!is_unreadable(r)) return proceed(r);
+    late_answer_send(r, &r->error);
+    return MHD_NO;
 }
 
 static enum MHD_Result on_request(void *service, struct MHD_Connection *mhd, const char *path,
                                   const char *method, const char *version, const char *data,
                                   size_t *data_length, void **context) {
     struct request *r = *context;
-    (void)version;
-    if (!r) return begin(service, mhd, method, path, context);
+    if (!r) return begin(service, mhd, method, path, version, context);
     if (*data_length) {
         bool ok = receive(r, data, *data_length);
         *data_length = 0;
         return ok ? MHD_YES : MHD_NO;
     }
-    return r->is_preflight ? queue_preflight(r) : proceed(r);
+    return proceed(r);
 }
 
 static void on_completed(void *service, struct MHD_Connection *mhd, void **context,
@@ -293,7 +359,8 @@ static void on_completed(void *service, struct MHD_Connection *mhd, void **conte
     *context = NULL;
     r->connection->request = NULL;
     r->connection->since_ns = clock_ns();
-    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !r->connection->is_cut && s->phase != SERVICE_STOPPING)
+    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !r->connection->is_cut && !r->is_answered_late &&
+        s->phase != SERVICE_STOPPING)
         s->stats.disconnects++;
     r->is_suspended = false;
     request_abandon(r);
@@ -312,6 +379,19 @@ static void on_connection(void *service, struct MHD_Connection *mhd, void **cont
         connection_destroy(*context);
         *context = NULL;
     }
+}
+
+/* The target as it came. Nothing is made for the request here: it begins with its header. The query, which
+ * nobody reads, is cut off: for each of its fields libmicrohttpd takes memory of the connection, and where
+ * that does not suffice the request would hang. The text is the connection's own buffer. */
+static void *on_target(void *service, const char *target, struct MHD_Connection *mhd) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *connection = info ? info->socket_context : NULL;
+    (void)service;
+    if (connection) http_line_set_target(&connection->line, target);
+    char *query = target ? strchr((char *)target, '?') : NULL;
+    if (query && query[1]) query[1] = '\0';
+    return NULL;
 }
 
 /* A NUL would end the path before its end; left as it is, "%00" is no path of ours. */
@@ -338,6 +418,7 @@ enum status http_start(struct service *s, struct error *e) {
                          ? config->idle_timeout_seconds
                          : config->stall_timeout_seconds;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_callback()},
+                                   {MHD_OPTION_HTTPS_PRIORITIES, 0, config->tls_priorities},
                                    {MHD_OPTION_END, 0, NULL}};
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
@@ -347,7 +428,8 @@ enum status http_start(struct service *s, struct error *e) {
         s->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)timeout, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, s, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        on_connection, s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_STRICT_FOR_CLIENT,
+        http_strictness(), MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
         MHD_OPTION_ARRAY, s->tls.pair ? tls : none, MHD_OPTION_END);
     if (!s->daemon)
         return error_set(e, STATUS_IO, s->listener.url, "the HTTP daemon cannot be started: %s",
@@ -365,6 +447,7 @@ void http_stop(struct service *s) {
     loop_detach(&s->loop);
     MHD_stop_daemon(s->daemon);
     s->daemon = NULL;
+    linger_end_all(s);
     for (struct request *r = s->requests, *next; r; r = next) {
         next = r->next;
         request_release(r);

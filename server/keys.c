@@ -67,20 +67,33 @@ static bool is_equal(const char *key, const char *given, size_t given_length) {
     return difference == 0;
 }
 
-bool keys_find(const struct keys *k, const char *authorization, size_t *index) {
-    if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0) return false;
-    const char *given = authorization + 7 + strspn(authorization + 7, " ");
-    size_t length = strlen(given);
-    size_t found = k->count; /* without branches: the time does not say which */
+/* Which key a text is; KEYS_NONE: none. All are compared, without branches, whichever is right. */
+static size_t find(const struct keys *k, const char *text) {
+    size_t found = KEYS_NONE;
+    if (!text) return found;
+    text += strspn(text, " \t");
+    size_t length = strlen(text);
+    while (length && (text[length - 1] == ' ' || text[length - 1] == '\t')) length--;
     for (size_t i = 0; i < k->count; i++) {
-        size_t mask = (size_t)0 - (size_t)is_equal(k->items[i], given, length);
+        size_t mask = (size_t)0 - (size_t)is_equal(k->items[i], text, length);
         found = (found & ~mask) | (i & mask);
     }
-    *index = found;
-    return found < k->count;
+    return found;
 }
 
-bool keys_allow(const struct keys *k, const char *authorization) {
-    size_t index;
-    return !k->required || keys_find(k, authorization, &index);
+static const char *bearer(const char *authorization) {
+    static const char scheme[] = "Bearer";
+    size_t length = sizeof scheme - 1;
+    if (!authorization || strncasecmp(authorization, scheme, length) != 0) return NULL;
+    return authorization[length] == ' ' || authorization[length] == '\t' ? authorization + length : NULL;
+}
+
+bool keys_allow(const struct keys *k, const struct keys_given *given, size_t *key) {
+    *key = KEYS_NONE;
+    if (!k->required) return true;
+    const size_t found[] = {find(k, bearer(given->authorization)), find(k, given->x_api_key),
+                            find(k, given->api_key)};
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++)
+        if (*key == KEYS_NONE) *key = found[i];
+    return *key != KEYS_NONE;
 }

@@ -17,10 +17,15 @@ struct keys {
 enum status keys_load(struct keys *k, const char *path, struct error *e);
 void keys_deinit(struct keys *k);
 
-/* Whether the value of an Authorization header ("Bearer KEY"; NULL: absent) is a key. The time it takes
- * depends on the lengths and the number of keys, not on how much of a key was right. */
-bool keys_allow(const struct keys *k, const char *authorization);
+/* Values of the headers that may carry a key, blanks at their ends included; NULL: absent. */
+struct keys_given {
+    const char *authorization; /* "Bearer KEY" */
+    const char *x_api_key, *api_key;
+};
 
-/* The same, and which key it is, by its place in the file. false: it is none; so is anything where no key is
- * required. */
-bool keys_find(const struct keys *k, const char *authorization, size_t *index);
+#define KEYS_NONE SIZE_MAX
+
+/* Whether one of them is a key, or none is required. *key: which one it is, by its place in the file; KEYS_NONE
+ * where none is required or given. The time it takes depends on the lengths and the number of keys, not on how
+ * much of a key was right. */
+bool keys_allow(const struct keys *k, const struct keys_given *given, size_t *key);

@@ -66,14 +66,14 @@ static void write_stats(struct bytes *out, const struct stats *stats) {
 #undef GAUGE
 }
 
-static void write_answers(struct bytes *out, const struct stats *stats) {
-    static const unsigned statuses[STATS_STATUS_COUNT] = STATS_STATUSES;
+void metrics_write_answers(struct bytes *out, const struct stats *stats) {
     metrics_head(out, "counter", "prenorm_http_answers_total", "Answers by route and status.");
     for (unsigned route = 0; route <= route_count(); route++)
         for (unsigned i = 0; i < STATS_STATUS_COUNT; i++)
             if (stats->answers[route][i])
                 bytes_format(out, "prenorm_http_answers_total{route=\"%s\",code=\"%u\"} %llu\n",
-                             route_label(route), statuses[i], (unsigned long long)stats->answers[route][i]);
+                             route_label(route), STATS_STATUS_LEAST + i,
+                             (unsigned long long)stats->answers[route][i]);
     metrics_head(out, "counter", "prenorm_http_rejected_total", "Requests refused or failed, by reason.");
     for (int kind = API_OK + 1; kind < API_ERROR_COUNT; kind++)
         bytes_format(out, "prenorm_http_rejected_total{reason=\"%s\"} %llu\n",
@@ -100,7 +100,7 @@ static void write_server(struct bytes *out, const struct service *s) {
     metrics_head(out, "gauge", "prenorm_http_body_bytes_held", "Bytes of request bodies in memory.");
     metrics_sample(out, "prenorm_http_body_bytes_held", "", (double)s->admission.bytes);
     write_stats(out, &s->stats);
-    write_answers(out, &s->stats);
+    metrics_write_answers(out, &s->stats);
 }
 
 /* ---- the engine ---------------------------------------------------------------------------------------- */

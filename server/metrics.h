@@ -20,5 +20,9 @@ void metrics_label(struct bytes *out, const char *name, const char *value);
 /* All of the service's families. */
 void metrics_write(struct bytes *out, struct service *s);
 
+/* Answers by route and status, and refusals by reason. */
+struct stats;
+void metrics_write_answers(struct bytes *out, const struct stats *stats);
+
 /* process_* of this process (metrics_process.c). */
 void metrics_write_process(struct bytes *out);

@@ -33,10 +33,12 @@ struct request {
     enum request_state state;
     unsigned holders;
     bool is_suspended, is_preflight;
-    bool must_close; /* say Connection: close */
-    char id[132];    /* X-Request-Id */
-    char *tail;      /* what follows the path of a prefix route */
+    bool must_close;       /* say Connection: close */
+    bool is_answered_late; /* see late_answer.h; what still comes is dropped */
+    char id[132];          /* X-Request-Id */
+    char *tail;            /* what follows the path of a prefix route */
     const char *allow;
+    size_t key; /* that it was let in by (keys.h) */
     uint64_t begun_ns;
     uint64_t client;
     bool is_counted; /* among those of its client */

@@ -1,8 +1,10 @@
 #include "server/route.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "server/api.h"
+#include "server/stats.h"
 
 static const struct route routes[] = {
     {"POST", "/v1/completions", ROUTE_CLIENT, api_completions},
@@ -19,6 +21,9 @@ static const struct route routes[] = {
 
 enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
 
+static_assert(sizeof routes / sizeof *routes < STATS_ROUTES_MAX,
+              "each route is counted, and requests without one");
+
 static bool has_path(const struct route *route, const char *path) {
     size_t length = strlen(route->path);
     if (!(route->flags & ROUTE_PREFIX)) return strcmp(route->path, path) == 0;
@@ -26,7 +31,8 @@ static bool has_path(const struct route *route, const char *path) {
 }
 
 const struct route *route_find(const char *method, const char *path, const char **allow) {
-    *allow = NULL;
+    /* OPTIONS of the whole server. */
+    *allow = strcmp(path, "*") == 0 ? "GET, HEAD, POST" : NULL;
     for (unsigned i = 0; i < ROUTE_COUNT; i++) {
         if (!has_path(&routes[i], path)) continue;
         bool is_get = routes[i].method[0] == 'G';

@@ -20,6 +20,7 @@
 #include "server/tls.h"
 
 struct connection;
+struct linger_socket;
 struct request;
 
 enum service_phase {
@@ -47,10 +48,12 @@ struct service {
     struct client_counts client_counts;
     struct admission admission;
     struct stats stats;
-    struct connection *connections; /* all that are open */
-    struct request *requests;       /* all whose answer is not complete */
-    uint64_t phase_ns;              /* when the phase began */
-    enum status status;             /* why it ended */
+    struct connection *connections;  /* all that are open */
+    struct request *requests;        /* all whose answer is not complete */
+    struct linger_socket *lingering; /* see linger.h */
+    size_t lingering_count;
+    uint64_t phase_ns;  /* when the phase began */
+    enum status status; /* why it ended */
     struct error error;
 };
 

@@ -102,6 +102,20 @@ enum status tls_load(struct tls *t, const char *cert_path, const char *key_path,
     return STATUS_OK;
 }
 
+enum status tls_check_priorities(const char *priorities, struct error *e) {
+    gnutls_priority_t parsed;
+    const char *at = priorities;
+    int result = gnutls_priority_init(&parsed, priorities, &at);
+    if (result == GNUTLS_E_MEMORY_ERROR)
+        return error_set(e, STATUS_NO_MEMORY, "tls-priorities", "there is no memory to check it");
+    if (result < 0)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "tls-priorities",
+                         "'%.200s' is no priority string of GnuTLS: %s at '%.100s'", priorities,
+                         gnutls_strerror(result), at);
+    gnutls_priority_deinit(parsed);
+    return STATUS_OK;
+}
+
 void tls_deinit(struct tls *t) {
     while (t->pair) {
         struct tls_pair *older = t->pair->older;

@@ -16,6 +16,9 @@ struct tls {
 enum status tls_load(struct tls *t, const char *cert_path, const char *key_path, struct error *e);
 void tls_deinit(struct tls *t);
 
+/* Whether GnuTLS can read the priority string, which is the option tls-priorities. */
+enum status tls_check_priorities(const char *priorities, struct error *e);
+
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK. GnuTLS hands no context to it, so it answers from the one struct tls of
  * the process that is loaded. */
 void *tls_callback(void);

@@ -38,7 +38,7 @@ struct engine_request {
 
 struct engine {
     struct engine_options options;
-    unsigned token_ms, load_ms, fail_at;
+    unsigned token_ms, load_ms, fail_at, tokens_max;
     bool fail_load, no_start;
     pthread_t thread;
     pthread_mutex_t lock; /* over all that follows */
@@ -107,6 +107,7 @@ static size_t lay_down(const struct engine *engine, const struct engine_prompt *
                        const struct engine_sampling *sampling, int32_t *ids, struct fake_event *events) {
     size_t count = p->count, n = 0, length = 0, given = 0;
     uint32_t room = (uint32_t)(FAKE_CONTEXT - p->count), most = p->max_tokens < room ? p->max_tokens : room;
+    if (engine->tokens_max && most > engine->tokens_max) most = engine->tokens_max;
     char *text = calloc(most + 1, 1);
     struct engine_event end = {.kind = ENGINE_EVENT_FINISHED,
                                .choice = choice,
@@ -286,6 +287,7 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
     engine->options = *options;
     engine->token_ms = setting(options->model, "token-ms");
     engine->fail_at = setting(options->model, "fail-at");
+    engine->tokens_max = setting(options->model, "tokens-max");
     engine->no_start = setting(options->model, "no-start");
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->closed, NULL);

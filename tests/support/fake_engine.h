@@ -10,6 +10,7 @@
  *   fail-load  loading fails
  *   token-ms   time between two tokens of a sequence
  *   fail-at    a sequence fails at this token (from 1 on)
+ *   tokens-max  no sequence gets longer, whatever it asks for
  *   no-start   there is no token to begin an empty prompt with */
 #pragma once
 

@@ -23,6 +23,8 @@ static void test_every_kind(void **state) {
         assert_true(api_error_status(e.kind) >= 400 && api_error_status(e.kind) < 600);
         stats_count_answer(&stats, 0, api_error_status(e.kind));
         assert_true(api_error_reason(e.kind)[0]);
+        for (int other = API_OK; other < kind; other++)
+            assert_string_not_equal(api_error_reason(e.kind), api_error_reason((enum api_error_kind)other));
         json_decref(json);
         bytes_deinit(&out);
     }

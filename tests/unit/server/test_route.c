@@ -28,6 +28,7 @@ static void test_find(void **state) {
     check("GET", "/healt", false, NULL);
     check("GET", "/health/", false, NULL);
     check("GET", "", false, NULL);
+    check("OPTIONS", "*", false, "GET, HEAD, POST");
 }
 
 static void test_labels(void **state) {
