@@ -1,6 +1,7 @@
 /* A model's file that is cut short while the program reads from its mapping: one line that names the file,
  * and exit code 1, whichever thread runs into it; and where the file is not needed any more, nothing at all.
  */
+#include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -123,6 +124,41 @@ static void test_shards_of_a_serving_daemon(void **state) {
     check_ends_when_asked(&c, &d, expected);
 }
 
+/* Also those of libraries: a fault that is blocked ends the process past every handler. */
+static void test_no_thread_blocks_its_own_faults(void **state) {
+    struct place *place = *state;
+    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    struct command c;
+    char path[300];
+    size_t threads = 0;
+    copy_model(place, TALES);
+    struct daemon d = serve(&c, place);
+    json_decref(complete(&d, BODY));
+    snprintf(path, sizeof path, "/proc/%d/task", (int)c.pid);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (entry->d_name[0] == '.') continue;
+        char line[256] = "";
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/status", (int)c.pid, entry->d_name);
+        FILE *file = fopen(path, "re");
+        assert_non_null(file);
+        while (fgets(line, sizeof line, file) && strncmp(line, "SigBlk:", 7) != 0) continue;
+        fclose(file);
+        assert_int_equal(strncmp(line, "SigBlk:", 7), 0);
+        unsigned long long blocked = strtoull(line + 7, NULL, 16);
+        for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+            assert_false(blocked >> (faults[i] - 1) & 1);
+        threads++;
+    }
+    closedir(folder);
+    assert_true(threads >= 4); /* loop, scheduler, a compute thread, libuv's */
+    kill(c.pid, SIGTERM);
+    command_wait(&c);
+    assert_true(WIFEXITED(c.status) && WEXITSTATUS(c.status) == 0);
+    command_free(&c);
+}
+
 /* ---- while it loads ---- */
 
 /* A model of GPT-2's shape, large enough that packing it takes a while; its weights are a hole in the file.
@@ -220,6 +256,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_checkpoint_of_a_serving_daemon, setup, teardown),
         cmocka_unit_test_setup_teardown(test_converted_file_of_a_serving_daemon, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shards_of_a_serving_daemon, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_thread_blocks_its_own_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_checkpoint_while_it_loads, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
