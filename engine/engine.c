@@ -8,6 +8,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
+#include "engine/blas/blas.h"
 #include "engine/kv/kv_plan.h"
 
 #define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
@@ -211,6 +212,10 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
             o->model);
     if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
     size_t threads = o->threads ? o->threads : workers_default_count();
+    /* Now rather than when the model has been read and packed. */
+    const struct blas *blas;
+    bool needs_blas = loader.matmul == MATMUL_OPENBLAS || o->verify;
+    if (needs_blas && (status = blas_open(threads, &blas, e)) != STATUS_OK) return status;
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
     describe_options(&engine->info, o, &engine->model);

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "engine/base/log.h"
 #include "engine/tools.h"
 #include "server/bench_norms.h"
 #include "server/bench_sampling.h"
@@ -44,7 +45,7 @@ static enum status scratch_init(struct scratch_folder *s, const char *shape, str
     snprintf(s->path, sizeof s->path, "%.200s/prenorm-bench-XXXXXX", base ? base : "/tmp");
     if (!mkdtemp(s->path)) return error_set(e, STATUS_IO, s->path, "%s", strerror(errno));
     s->made = true;
-    fprintf(stderr, "writing random weights of %s to %s\n", shape, s->path);
+    log_say("writing random weights of %s to %s", shape, s->path);
     return bench_write_random(shape, s->path, e);
 }
 
@@ -121,7 +122,9 @@ static void add_line(json_t *results, const struct bench_item *item, const char 
 }
 
 static void show_progress(size_t done) {
-    if (isatty(STDERR_FILENO)) fprintf(stderr, "\r%zu of %zu \r", done, ITEM_COUNT);
+    char text[48];
+    snprintf(text, sizeof text, "%zu of %zu", done, ITEM_COUNT);
+    if (isatty(STDERR_FILENO)) log_status(text);
 }
 
 /* A model whose context is shorter than an item needs passes it over. */
@@ -131,6 +134,7 @@ static enum status run_items(struct bench_model *model, const char *weights,
         struct line line;
         show_progress(i);
         enum status status = measure(model, &items[i], bounds, &line, e);
+        if (isatty(STDERR_FILENO)) log_status("");
         if (status == STATUS_LIMIT) continue;
         if (status != STATUS_OK) return status;
         if (results)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/thread.h"
+
 struct loader {
     pthread_t thread;
     struct engine_options options; /* with texts of its own: it may outlive the caller's */
@@ -95,7 +97,8 @@ enum status loader_create(const struct engine_options *options, struct loop *l, 
     loader->loop = l;
     snprintf(loader->stage, sizeof loader->stage, "starting");
     pthread_mutex_init(&loader->lock, NULL);
-    int result = copy_texts(&loader->options) ? pthread_create(&loader->thread, NULL, run, loader) : ENOMEM;
+    int result =
+        copy_texts(&loader->options) ? thread_start(&loader->thread, "prenorm-load", run, loader) : ENOMEM;
     if (result) {
         free_loader(loader);
         return error_set(e, STATUS_IO, "loader", "its thread cannot be started: %s", strerror(result));
@@ -132,7 +135,7 @@ bool loader_destroy(struct loader *loader) {
     loader->abandoned = true;
     pthread_mutex_unlock(&loader->lock);
     if (!finished) {
-        pthread_detach(loader->thread);
+        thread_abandon(loader->thread);
         return false;
     }
     pthread_join(loader->thread, NULL);

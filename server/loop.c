@@ -2,6 +2,14 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/thread.h"
+
+/* As libuv has them: without UV_THREADPOOL_SIZE, and at most. */
+#define POOL_THREADS     4
+#define POOL_THREADS_MAX 1024
 
 static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
 
@@ -63,14 +71,40 @@ static int init_handles(struct loop *l) {
     return result;
 }
 
+static void pool_work(uv_work_t *work) {
+    (void)work;
+}
+
+static void pool_started(uv_work_t *work, int status) {
+    (void)work, (void)status;
+}
+
+/* libuv starts its pool when it is first needed, and aborts where that fails: so now, and only where it can.
+ */
+static enum status start_pool(struct loop *l, struct error *e) {
+    static uv_work_t first; /* the pool is that of the process */
+    const char *size = getenv("UV_THREADPOOL_SIZE");
+    int threads = size ? atoi(size) : POOL_THREADS;
+    threads = threads < 1 ? 1 : threads > POOL_THREADS_MAX ? POOL_THREADS_MAX : threads;
+    int problem = thread_try((size_t)threads);
+    if (problem)
+        return error_set(e, STATUS_LIMIT, "event loop", "its %d threads cannot be started: %s", threads,
+                         strerror(problem));
+    int result = uv_queue_work(&l->uv, &first, pool_work, pool_started);
+    if (!result) return STATUS_OK;
+    return error_set(e, STATUS_IO, "event loop", "its pool cannot be started: %s", uv_strerror(result));
+}
+
 enum status loop_init(struct loop *l, const struct loop_callbacks *callbacks, struct error *e) {
     *l = (struct loop){.callbacks = *callbacks};
     int result = uv_loop_init(&l->uv);
     if (result) return error_set(e, STATUS_IO, "event loop", "cannot be made: %s", uv_strerror(result));
     result = init_handles(l);
-    if (!result) return STATUS_OK;
-    loop_deinit(l);
-    return error_set(e, STATUS_IO, "event loop", "cannot be set up: %s", uv_strerror(result));
+    enum status status = STATUS_OK;
+    if (result) status = error_set(e, STATUS_IO, "event loop", "cannot be set up: %s", uv_strerror(result));
+    if (status == STATUS_OK) status = start_pool(l, e);
+    if (status != STATUS_OK) loop_deinit(l);
+    return status;
 }
 
 enum status loop_attach(struct loop *l, struct MHD_Daemon *daemon, struct error *e) {

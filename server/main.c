@@ -1,25 +1,34 @@
 /* prenormd COMMAND [OPTION]...: configuration, log, then the command. Nothing below this file ends the
  * process. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/base/log.h"
+#include "engine/base/thread.h"
 #include "engine/engine.h"
 #include "server/command.h"
 #include "version.h"
 
 static enum exit_code (*const commands[COMMAND_COUNT])(const struct config *config) = {
-    [COMMAND_SERVE] = cmd_serve,
-    [COMMAND_GENERATE] = cmd_generate,
-    [COMMAND_VERIFY] = cmd_verify,
-    [COMMAND_CONVERT] = cmd_convert,
-    [COMMAND_BENCH] = cmd_bench,
+    [COMMAND_SERVE] = cmd_serve,     [COMMAND_GENERATE] = cmd_generate, [COMMAND_VERIFY] = cmd_verify,
+    [COMMAND_CONVERT] = cmd_convert, [COMMAND_BENCH] = cmd_bench,
 };
 
 static enum exit_code finish_output(void) {
     if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_CODE_OK;
-    perror("prenormd: standard output");
+    log_say("prenormd: standard output: %s", strerror(errno));
+    return EXIT_CODE_FAILURE;
+}
+
+/* Commands whose output is all that they are for say at once that it goes nowhere. */
+static enum exit_code check_output(enum command command) {
+    int flags = fcntl(STDOUT_FILENO, F_GETFL);
+    if (command == COMMAND_SERVE || command == COMMAND_CONVERT) return EXIT_CODE_OK;
+    if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY) return EXIT_CODE_OK;
+    log_say("prenormd: standard output: is not open for writing");
     return EXIT_CODE_FAILURE;
 }
 
@@ -47,7 +56,8 @@ static enum exit_code act(enum command command, const struct config *config) {
         break;
     }
     engine_process_init();
-    return commands[command](config);
+    enum exit_code code = check_output(command);
+    return code == EXIT_CODE_OK ? commands[command](config) : code;
 }
 
 static enum exit_code run_command(enum command command, char **flags, size_t flag_count) {
@@ -61,7 +71,19 @@ static enum exit_code run_command(enum command command, char **flags, size_t fla
     return act(command, &config);
 }
 
-int main(int argc, char **argv) {
+/* What is opened next must not become standard input, output or error, or log lines would be written into it:
+ * into a pipe of the event loop, for one. In the place of a closed one comes a descriptor that refuses to be
+ * read, or written to, so that those who use it still learn that it is closed. */
+static bool fill_standard_descriptors(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0) continue;
+        int flags = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+        if (open("/dev/null", flags) < 0 && open("/", O_PATH) < 0) return false;
+    }
+    return true;
+}
+
+static enum exit_code run(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "";
     enum command command = command_from_name(word);
     if (command != COMMAND_COUNT) return run_command(command, argv + 2, (size_t)argc - 2);
@@ -73,7 +95,17 @@ int main(int argc, char **argv) {
         puts("prenormd " PRENORM_VERSION);
         return finish_output();
     }
-    if (*word) fprintf(stderr, "prenormd: '%s' is no command\n\n", word);
+    if (*word) log_say("prenormd: '%s' is no command", word);
     config_print_usage(stderr);
     return EXIT_CODE_USAGE;
+}
+
+int main(int argc, char **argv) {
+    if (!fill_standard_descriptors()) return EXIT_CODE_FAILURE;
+    log_open();
+    enum exit_code code = run(argc, argv);
+    log_tell_dropped();
+    if (!thread_any_abandoned()) return code;
+    fflush(stdout);
+    _exit(code);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <version.h>
 
+#include "engine/base/log.h"
 #include "server/json_write.h"
 #include "server/route.h"
 #include "server/service.h"
@@ -99,6 +100,9 @@ static void write_server(struct bytes *out, const struct service *s) {
     metrics_sample(out, "prenorm_encode_requests", "", (double)s->admission.requests);
     metrics_head(out, "gauge", "prenorm_http_body_bytes_held", "Bytes of request bodies in memory.");
     metrics_sample(out, "prenorm_http_body_bytes_held", "", (double)s->admission.bytes);
+    metrics_head(out, "counter", "prenorm_log_lines_dropped_total",
+                 "Log lines that were lost because nobody read stderr.");
+    metrics_sample(out, "prenorm_log_lines_dropped_total", "", (double)log_lines_dropped());
     write_stats(out, &s->stats);
     metrics_write_answers(out, &s->stats);
 }

@@ -25,13 +25,10 @@ size_t progress_bar(const char *stage, double share, char *out, size_t size) {
     return length < 0 ? 0 : (size_t)length < size ? (size_t)length : size - 1;
 }
 
-/* The cursor goes back to the start of the line, so that a log line written meanwhile takes the bar's place.
- */
 static void draw(const char *stage, double share) {
-    char line[160];
-    size_t length = share < 1 ? progress_bar(stage, share, line, sizeof line - 8) : 0;
-    length += (size_t)snprintf(line + length, sizeof line - length, "\x1b[K\r");
-    if (write(STDERR_FILENO, line, length) < 0) return; /* a lost bar is no failure */
+    char line[LOG_STATUS_BYTES_MAX] = "";
+    if (share < 1) progress_bar(stage, share, line, sizeof line);
+    log_status(line);
 }
 
 void progress_end(struct progress *p) {

@@ -99,6 +99,7 @@ static void on_tick(void *context) {
     struct service *s = context;
     uint64_t elapsed = clock_ns() - s->phase_ns;
     connection_sweep(s);
+    log_tell_dropped();
     if (s->phase == SERVICE_DRAINING && elapsed >= s->config->drain_seconds * 1000000000u)
         cut_short(s);
     else if (s->phase == SERVICE_STOPPING && elapsed >= farewell_ns)

@@ -34,7 +34,7 @@ struct error {
 };
 
 /* Fills *e (which may be NULL) and returns code, so that callers can write `return error_set(...)`. Texts
- * that do not fit are cut. Bytes of hostile input that are not printable ASCII are replaced by '?' in both
+ * that do not fit are cut. What is not printable UTF-8 (engine/base/printable.h) is replaced by '?' in both
  * fields. */
 enum status error_set(struct error *e, enum status code, const char *where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

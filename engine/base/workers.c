@@ -14,9 +14,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <math.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +27,7 @@
 #include "engine/base/cgroup.h"
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "engine/base/thread.h"
 
 #define SPIN_NS    20000u
 #define CACHE_LINE 64
@@ -192,21 +191,15 @@ void workers_run(struct workers *w, workers_fn fn, void *context, size_t tiles) 
 }
 
 static void start_threads(struct workers *w, int *problem) {
-    /* Signals are for the main thread. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (*problem = 0; w->count < w->capacity; w->count++) {
         struct worker *worker = &w->worker[w->count];
         worker->workers = w;
         worker->index = w->count;
-        *problem = pthread_create(&worker->thread, NULL, worker_main, worker);
-        if (*problem) break;
         char name[16];
         snprintf(name, sizeof name, "compute-%u", (unsigned)(w->count & 0xffff));
-        pthread_setname_np(worker->thread, name);
+        *problem = thread_start(&worker->thread, name, worker_main, worker);
+        if (*problem) break;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 enum status workers_create(size_t threads, struct workers **out, struct error *e) {

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include <cblas.h>
+#include "engine/convert/row_product.h"
 
 size_t converted_entry_scratch(const struct converted_model *c) {
     const struct model_description *d = c->description;
@@ -84,8 +84,8 @@ void converted_entry(const struct converted_model *c, size_t token, size_t posit
     matrix_read(&c->bound->embedding, token, 1, sum);
     for (size_t i = 0; i < d->embedding_width; i++) sum[i] *= d->embedding_scale;
     if (c->project_in) {
-        cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)d->width, (blasint)d->embedding_width, 1,
-                    c->project_in, (blasint)d->embedding_width, sum, 1, 0, other, 1);
+        for (size_t i = 0; i < d->width; i++)
+            other[i] = row_product(c->project_in + i * d->embedding_width, sum, d->embedding_width);
         double *projected = other;
         other = sum;
         sum = projected;

@@ -3,9 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include <cblas.h>
-
 #include "engine/convert/converted.h"
+#include "engine/convert/row_product.h"
 
 static size_t in_of(const struct converted_linear *l) {
     return l->in + (l->compress_in ? 1 : 0);
@@ -52,9 +51,7 @@ static void read_bias(const struct converted_linear *l, size_t first, size_t cou
 /* b + W shift, then W diag(gain). */
 static void fold_norm(const struct converted_linear *l, size_t count, double *weights, double *bias) {
     size_t in = in_of(l);
-    if (l->shift)
-        cblas_dgemv(CblasRowMajor, CblasNoTrans, (blasint)count, (blasint)in, 1, weights, (blasint)in,
-                    l->shift, 1, 1, bias, 1);
+    for (size_t r = 0; l->shift && r < count; r++) bias[r] += row_product(weights + r * in, l->shift, in);
     if (!l->gain) return;
     for (size_t r = 0; r < count; r++)
         for (size_t k = 0; k < in; k++) weights[r * in + k] *= l->gain[k];

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cblas.h>
 
 #include "engine/base/memory.h"
 #include "engine/model/alibi.h"
@@ -138,10 +137,12 @@ enum status forward_create(const struct packed_model *model, const struct kv_poo
     f->workers = workers;
     f->limits = *limits;
     set_strides(f);
-    if (model->matmul == MATMUL_OPENBLAS) openblas_set_num_threads((int)workers_count(workers));
-    if (!allocate(f, e)) {
+    enum status status = STATUS_OK;
+    if (model->matmul == MATMUL_OPENBLAS) status = blas_open(workers_count(workers), &f->blas, e);
+    if (status == STATUS_OK && !allocate(f, e)) status = STATUS_NO_MEMORY;
+    if (status != STATUS_OK) {
         forward_destroy(f);
-        return STATUS_NO_MEMORY;
+        return status;
     }
     *out = f;
     return STATUS_OK;

@@ -1,8 +1,6 @@
 /* Products of a step, spread over the workers in tiles; and the norms in front of them. */
 #include <assert.h>
 
-#include <cblas.h>
-
 #include "engine/forward/state.h"
 
 /* A product is cut into blocks of rows whose activations stay in a second level cache beside a few panels,
@@ -149,9 +147,9 @@ static void finish_block(struct forward *f, size_t first, size_t count, const vo
 static void run_openblas(struct forward *f, const struct linear_call *call) {
     const struct packed_linear *linear = call->linear;
     struct finish_call finish = {.matmul = matmul_of(call), .sums_stride = linear->out};
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)call->rows, (blasint)linear->out,
-                (blasint)linear->in, 1, call->x, (blasint)call->x_stride, linear->weights,
-                (blasint)linear->in, 0, f->sums, (blasint)linear->out);
+    f->blas->sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)call->rows, (blasint)linear->out,
+                   (blasint)linear->in, 1, call->x, (blasint)call->x_stride, linear->weights,
+                   (blasint)linear->in, 0, f->sums, (blasint)linear->out);
     forward_each_block(f, call->rows, finish_block, &finish);
 }
 

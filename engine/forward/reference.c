@@ -4,15 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cblas.h>
-
 #include "engine/base/memory.h"
+#include "engine/blas/blas.h"
 #include "engine/model/alibi.h"
 
 /* Buffers of one run, rows = tokens of the sequence. */
 struct run {
     struct converted_model *model;
     const struct model_description *description;
+    const struct blas *blas;
     size_t rows;
     double *weights, *bias; /* [BLOCK_ROWS, widest input], [BLOCK_ROWS]: of the linear at work */
     double *branch;         /* [rows, branch_width] */
@@ -28,6 +28,8 @@ struct run {
 
 /* Output rows that are folded at a time. */
 #define BLOCK_ROWS 1024
+/* A reduction is never spread over threads: the oracle is the same everywhere. */
+#define REFERENCE_THREADS 1
 
 /* out = x W' + b, W and b folded from the checkpoint as they are needed. */
 static void apply_linear(const struct run *run, struct converted_linear *l, const double *x, double *out) {
@@ -37,9 +39,9 @@ static void apply_linear(const struct run *run, struct converted_linear *l, cons
         converted_linear_rows(l, first, count, run->weights, run->bias);
         for (size_t r = 0; r < run->rows; r++)
             memcpy(out + r * l->out + first, run->bias, count * sizeof *out);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)run->rows, (blasint)count,
-                    (blasint)l->in, 1, x, (blasint)l->in, run->weights, (blasint)l->in, 1, out + first,
-                    (blasint)l->out);
+        run->blas->dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)run->rows, (blasint)count,
+                         (blasint)l->in, 1, x, (blasint)l->in, run->weights, (blasint)l->in, 1, out + first,
+                         (blasint)l->out);
     }
 }
 
@@ -296,8 +298,12 @@ static bool run_init(struct run *run, struct converted_model *c, size_t rows, st
 
 enum status reference_logits(struct converted_model *c, const int32_t *ids, size_t count, double *logits,
                              struct error *e) {
-    struct run run;
+    struct run run = {0};
+    const struct blas *blas;
+    enum status status = blas_open(REFERENCE_THREADS, &blas, e);
+    if (status != STATUS_OK) return status;
     bool ok = run_init(&run, c, count, e);
+    run.blas = blas;
     if (ok) {
         run_entry(&run, ids);
         for (size_t i = 0; i < c->description->layers; i++) run_block(&run, i);

@@ -3,6 +3,7 @@
  * 16 floats. */
 #pragma once
 
+#include "engine/blas/blas.h"
 #include "engine/forward/forward.h"
 
 /* Where a row comes from. */
@@ -17,6 +18,7 @@ struct forward {
     const struct model_description *description;
     const struct kv_pool *pool;
     const struct kernel_table *kernels;
+    const struct blas *blas; /* of MATMUL_OPENBLAS, else NULL */
     struct workers *workers;
     struct forward_limits limits;
 

@@ -69,7 +69,11 @@ static enum status open_sharded(struct checkpoint *c, const char *folder, const 
     if (status == STATUS_OK) status = shard_index_check(&index, &c->list, e);
     shard_index_close(&index);
     /* A shard that is missing is no reason to look for other layouts. */
-    return status == STATUS_NOT_FOUND ? STATUS_IO : status;
+    if (status == STATUS_NOT_FOUND) {
+        status = STATUS_IO;
+        if (e) e->code = status;
+    }
+    return status;
 }
 
 static enum status open_layouts(struct checkpoint *c, const char *folder, struct error *e) {

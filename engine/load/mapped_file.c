@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "engine/base/log.h"
+#include "engine/base/printable.h"
 #include "engine/load/regular_file.h"
 
 #define SLOT_NONE      SIZE_MAX
@@ -31,6 +33,7 @@ static size_t slot_claim(const struct mapped_file *m) {
         if (!atomic_compare_exchange_strong(&slots[i].claimed, &claimed, true)) continue;
         size_t length = strlen(m->path), cut = length < SLOT_PATH_SIZE ? 0 : length - SLOT_PATH_SIZE + 1;
         memcpy(slots[i].path, m->path + cut, length - cut + 1);
+        printable_text(slots[i].path, length - cut);
         atomic_store(&slots[i].begin, (uintptr_t)m->data);
         atomic_store(&slots[i].size, m->size);
         return i;
@@ -96,12 +99,6 @@ void mapped_file_release(const void *data, size_t size) {
     if (begin < end) (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-/* Async-signal-safe, as is all that the handler calls. */
-static void write_text(const char *text) {
-    ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
-    (void)ignored;
-}
-
 static const struct slot *slot_find(uintptr_t address) {
     for (size_t i = 0; i < MAPPED_FILES_MAX; i++) {
         size_t size = atomic_load(&slots[i].size);
@@ -111,15 +108,16 @@ static const struct slot *slot_find(uintptr_t address) {
     return NULL;
 }
 
+/* Async-signal-safe, as is all that it calls. */
 static void handle_bus_error(int number, siginfo_t *info, void *context) {
     (void)context;
     bool is_fault = info->si_code > 0; /* else sent by some process, and si_addr means nothing */
     const struct slot *slot = is_fault ? slot_find((uintptr_t)info->si_addr) : NULL;
     if (slot) {
-        char line[SLOT_PATH_SIZE + 128] = "";
+        char line[SLOT_PATH_SIZE + 128] = "prenormd: ";
         strcat(line, slot->path);
         strcat(line, ": the file was cut short, or its disk failed, while the model was read from it\n");
-        write_text(line);
+        log_from_handler(line);
         _exit(1);
     }
     signal(number, SIG_DFL);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cblas.h>
-
 #include "engine/base/memory.h"
 
 /* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level
@@ -292,7 +290,6 @@ static enum status pack_all(struct packed_model *model, struct converted_model *
     if (status == STATUS_OK) {
         add_jobs(&p, c, model);
         pack_norms(c, model);
-        openblas_set_num_threads(1); /* the tiles are the parallelism; a reduction is never threaded */
         workers_run(workers, prepare_tile, &p, p.job_count);
         workers_run(workers, pack_tile, &p, p.tile_count);
         release_checkpoint(c);

@@ -2,12 +2,13 @@
 
 #include <assert.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/sched/places.h"
+#include "engine/base/thread.h"
 #include "engine/sched/roster.h"
 #include "engine/sched/scheduler_state.h"
 
@@ -125,13 +126,10 @@ static void *run_thread(void *context) {
 }
 
 enum status scheduler_start(struct scheduler *s, struct error *e) {
-    sigset_t all, before;
-    sigfillset(&all); /* signals are for the loop */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&s->thread, NULL, run_thread, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) return error_set(e, STATUS_NO_MEMORY, "scheduler", "its thread cannot be started");
-    pthread_setname_np(s->thread, "prenorm-sched");
+    int problem = thread_start(&s->thread, "prenorm-sched", run_thread, s);
+    if (problem)
+        return error_set(e, STATUS_NO_MEMORY, "scheduler", "its thread cannot be started: %s",
+                         strerror(problem));
     s->started = true;
     return STATUS_OK;
 }

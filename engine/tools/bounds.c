@@ -2,11 +2,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include <cblas.h>
-
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/base/workers.h"
+#include "engine/blas/blas.h"
 #include "engine/tools.h"
 
 #define READ_BYTES  ((size_t)512 << 20)
@@ -47,15 +46,17 @@ static enum status measure_read(struct workers *workers, double *bytes_per_s, st
 /* The shape of GPT-2's first MLP product at a prompt of 512. */
 static enum status measure_sgemm(size_t threads, double *flop_per_s, struct error *e) {
     enum { M = 512, N = 3072, K = 768 };
+    const struct blas *blas;
+    enum status status = blas_open(threads, &blas, e);
+    if (status != STATUS_OK) return status;
     float *memory = memory_aligned(M * K + N * K + M * N, sizeof *memory, "sgemm", e);
     if (!memory) return STATUS_NO_MEMORY;
     float *a = memory, *b = a + M * K, *c = b + N * K;
     for (size_t i = 0; i < M * K + N * K; i++) memory[i] = (float)(i % 17) * 0.1f;
-    openblas_set_num_threads((int)threads);
     *flop_per_s = 0;
     for (size_t i = 0; i < REPETITIONS * 3; i++) {
         double start = clock_seconds();
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, M, N, K, 1, a, K, b, K, 0, c, N);
+        blas->sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, M, N, K, 1, a, K, b, K, 0, c, N);
         double rate = 2.0 * M * N * K / (clock_seconds() - start);
         if (rate > *flop_per_s) *flop_per_s = rate;
     }

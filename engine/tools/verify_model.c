@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/blas/blas.h"
 #include "engine/loader.h"
 #include "engine/model/describe.h"
 #include "engine/text/tokenizer.h"
@@ -169,7 +170,10 @@ enum status verify_model(const struct verify_options *options, verify_row_fn eac
             e, STATUS_UNSUPPORTED, "model",
             "%s is a converted file: name the checkpoint's folder, which alone has the untouched model",
             options->model);
+    const struct blas *blas;
     enum status status = kernel_select(options->isa, &s.kernels, e);
+    if (status == STATUS_OK)
+        status = blas_open(1, &blas, e); /* of the reference: before anything is loaded */
     if (status == STATUS_OK)
         status = workers_create(options->threads ? options->threads : workers_default_count(), &s.workers, e);
     if (status != STATUS_OK) return status;

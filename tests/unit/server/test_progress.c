@@ -3,6 +3,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "engine/base/log.h"
 #include "tests/support/test_support.h"
 
 static void test_bar(void **state) {
@@ -95,6 +96,25 @@ static void test_a_bar_that_never_fills_is_wiped_once(void **state) {
     assert_string_equal(text, expected);
 }
 
+static void log_over_the_bar(struct progress *p) {
+    *p = (struct progress){.terminal = true};
+    progress_report(p, "reading", 0.5);
+    log_say("a line");
+    progress_end(p);
+    log_say("after it");
+}
+
+/* What a terminal shows of it: the bar is wiped before the line and drawn again behind it. */
+static void test_a_line_over_the_bar(void **state) {
+    (void)state;
+    struct progress p;
+    char text[1024], bar[128], expected[512];
+    capture(log_over_the_bar, &p, text, sizeof text);
+    progress_bar("reading", 0.5, bar, sizeof bar);
+    snprintf(expected, sizeof expected, "%s\x1b[K\r\x1b[Ka line\n%s\x1b[K\r\x1b[K\rafter it\n", bar, bar);
+    assert_string_equal(text, expected);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bar),
@@ -102,6 +122,7 @@ int main(void) {
         cmocka_unit_test(test_a_log_line_for_each_stage_where_there_is_no_terminal),
         cmocka_unit_test(test_the_bar_is_drawn_now_and_then_and_wiped_at_the_end),
         cmocka_unit_test(test_a_bar_that_never_fills_is_wiped_once),
+        cmocka_unit_test(test_a_line_over_the_bar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,23 @@ static void test_hostile_bytes(void **state) {
     assert_string_equal(e.text, "name \"x???\"");
 }
 
+static void test_names_in_other_scripts(void **state) {
+    (void)state;
+    struct error e;
+    char line[128], name[2 * sizeof e.where];
+    error_set(&e, STATUS_MALFORMED, "/modèles/模型", "found '%s'", "ключ\xe2\x80\xae");
+    error_format(&e, line, sizeof line);
+    assert_string_equal(line, "/modèles/模型: found 'ключ?\?\?'");
+    /* A cut never leaves half a character. */
+    for (size_t i = 0; i + 1 < sizeof name; i++) name[i] = "\xe6\xa8\xa1"[i % 3];
+    name[sizeof name - 1] = '\0';
+    error_set(&e, STATUS_LIMIT, name, "-%s", name);
+    assert_int_equal(strlen(e.where), 510);
+    assert_memory_equal(e.where, name, 510);
+    assert_int_equal(strlen(e.text), 766);
+    assert_memory_equal(e.text + 1, name, 765);
+}
+
 static void test_long_texts_are_cut(void **state) {
     (void)state;
     struct error e;
@@ -73,7 +90,7 @@ int main(void) {
         cmocka_unit_test(test_set),           cmocka_unit_test(test_nobody_asks),
         cmocka_unit_test(test_no_place),      cmocka_unit_test(test_format),
         cmocka_unit_test(test_hostile_bytes), cmocka_unit_test(test_long_texts_are_cut),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_names_in_other_scripts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "tests/support/test_support.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,6 +96,116 @@ static void test_long_lines_are_cut(void **state) {
     assert_ptr_equal(strchr(text, '\n'), text + length - 1);
 }
 
+static void test_names_in_other_scripts(void **state) {
+    (void)state;
+    char text[8192];
+    struct capture c = capture_begin();
+    log_info("%s", "/modèles/模型\xe2\x80\xae");
+    log_say("prenormd: %s\n", "модель");
+    capture_end(&c, text, sizeof text);
+    assert_non_null(strstr(text, " info  /modèles/模型???\n"));
+    assert_non_null(strstr(text, "\nprenormd: модель?\n"));
+}
+
+static void test_a_cut_leaves_whole_characters(void **state) {
+    (void)state;
+    char text[8192], name[3001];
+    for (size_t i = 0; i < sizeof name - 1; i++) name[i] = "\xe6\xa8\xa1"[i % 3];
+    name[sizeof name - 1] = '\0';
+    for (size_t shift = 0; shift < 3; shift++) {
+        struct capture c = capture_begin();
+        log_say("%.*s%s", (int)shift, "xx", name);
+        size_t length = capture_end(&c, text, sizeof text);
+        assert_in_range(length, 2048 - 4, 2048);
+        assert_string_equal(text + length - 7, "\xe6\xa8\xa1...\n");
+    }
+}
+
+/* ---- a reader that does not read ---- */
+
+static size_t count_lines(const char *text, const char *part) {
+    size_t count = 0;
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+        const char *end = strchr(line, '\n'), *found = strstr(line, part);
+        assert_non_null(end); /* no line is torn */
+        count += found && found < end;
+    }
+    return count;
+}
+
+/* Writes lines until the first is dropped; the number of those that were taken. */
+static size_t fill(void) {
+    uint64_t before = log_lines_dropped();
+    size_t written = 0;
+    while (log_lines_dropped() == before) {
+        log_info("line %zu of those that fill it %0100d", written, 7);
+        written++;
+    }
+    return written - 1;
+}
+
+static void check_full_stream(int ends[2]) {
+    static char text[1 << 22];
+    size_t length = 0;
+    int saved = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    uint64_t before = log_lines_dropped();
+    log_open();
+    size_t taken = fill();
+    for (int i = 0; i < 41; i++) log_info("lost");
+    assert_int_equal(log_lines_dropped() - before, 42);
+    log_tell_dropped(); /* cannot be said yet */
+    assert_true(fcntl(STDERR_FILENO, F_GETFL) >= 0);
+    assert_false(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK); /* others have the same description */
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    for (ssize_t got; (got = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)got;
+    log_info("seen");
+    log_tell_dropped(); /* said already */
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    for (ssize_t got; (got = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)got;
+    text[length] = '\0';
+    close(ends[0]);
+    assert_int_equal(count_lines(text, "of those that fill it"), taken);
+    assert_int_equal(count_lines(text, "lost"), 0);
+    assert_int_equal(count_lines(text, "Z warn  log: lines dropped because nobody read them: 42"), 1);
+    assert_int_equal(count_lines(text, "lines dropped"), 1);
+    assert_int_equal(count_lines(text, "seen"), 1);
+    assert_true(strstr(text, "lines dropped") < strstr(text, "seen"));
+}
+
+static void test_full_pipe(void **state) {
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    check_full_stream(ends);
+}
+
+/* As systemd gives one. */
+static void test_full_socket(void **state) {
+    (void)state;
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    check_full_stream(ends);
+}
+
+/* Nobody has to ask for it: the notice comes by itself as soon as there is room. */
+static void test_notice_without_a_line(void **state) {
+    (void)state;
+    static char text[1 << 22];
+    struct capture c = capture_begin();
+    fill();
+    fcntl(c.read_end, F_SETFL, O_NONBLOCK);
+    while (read(c.read_end, text, sizeof text) > 0) continue;
+    log_tell_dropped();
+    capture_end(&c, text, sizeof text);
+    assert_non_null(strstr(text, "Z warn  log: lines dropped because nobody read them: 1\n"));
+    assert_int_equal(strcspn(text, "\n") + 1, strlen(text));
+}
+
 static void test_closed_stderr_is_no_error(void **state) {
     (void)state;
     char text[16];
@@ -110,6 +221,11 @@ int main(void) {
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_hostile_bytes),
         cmocka_unit_test(test_long_lines_are_cut),
+        cmocka_unit_test(test_names_in_other_scripts),
+        cmocka_unit_test(test_a_cut_leaves_whole_characters),
+        cmocka_unit_test(test_full_pipe),
+        cmocka_unit_test(test_full_socket),
+        cmocka_unit_test(test_notice_without_a_line),
         cmocka_unit_test(test_closed_stderr_is_no_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

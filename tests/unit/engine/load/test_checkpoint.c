@@ -48,7 +48,7 @@ static void assert_fails(enum status status, const char *fragment) {
     char message[1400];
     enum status found = checkpoint_open(folder, &c, &e);
     error_format(&e, message, sizeof message);
-    if (found != status || !strstr(message, fragment))
+    if (found != status || e.code != status || !strstr(message, fragment))
         fail_msg("status '%s', '%s'; expected '%s'", status_name(found), message, fragment);
     assert_null(c);
 }

@@ -1,0 +1,23 @@
+/* Threads as all of the program starts them. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Starts a joinable thread; 0, or an errno. name: at most 15 bytes, NULL: that of the process. Signals from
+ * outside are for the thread that waits for them, so they are blocked in this one; those that a thread brings
+ * upon itself (SIGBUS, SIGSEGV, ...) are not: blocked, they would end the process without a word, past every
+ * handler. */
+int thread_start(pthread_t *thread, const char *name, void *(*run)(void *context), void *context);
+
+/* Lets go of a thread that works on when the process ends. From then on the process must end without what
+ * exit() runs, which would take away what the thread still uses: see thread_any_abandoned. */
+void thread_abandon(pthread_t thread);
+
+/* Whether thread_abandon was called: main then ends with _exit. */
+bool thread_any_abandoned(void);
+
+/* Whether so many threads can be started now, tried by starting them; 0, or the errno of the one that could
+ * not. For libraries that end the process when a thread of theirs cannot be started. */
+int thread_try(size_t count);

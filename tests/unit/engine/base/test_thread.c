@@ -1,0 +1,100 @@
+#include "engine/base/thread.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/test_support.h"
+
+struct seen {
+    sigset_t blocked;
+    char name[16];
+    sem_t *go;
+};
+
+static void *look(void *context) {
+    struct seen *seen = context;
+    pthread_sigmask(SIG_SETMASK, NULL, &seen->blocked);
+    sem_wait(seen->go);
+    pthread_getname_np(pthread_self(), seen->name, sizeof seen->name);
+    return NULL;
+}
+
+static void test_signals_and_name(void **state) {
+    (void)state;
+    static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    static const int foreign[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGALRM, SIGUSR1, SIGPIPE};
+    sigset_t before, after;
+    pthread_t thread;
+    sem_t go;
+    struct seen seen = {.go = &go};
+    sem_init(&go, 0, 0);
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    assert_int_equal(thread_start(&thread, "some-name", look, &seen), 0);
+    sem_post(&go); /* it has its name */
+    pthread_join(thread, NULL);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) assert_false(sigismember(&seen.blocked, own[i]));
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        assert_true(sigismember(&seen.blocked, foreign[i]));
+    for (int i = 1; i < SIGRTMIN; i++) assert_int_equal(sigismember(&before, i), sigismember(&after, i));
+    assert_string_equal(seen.name, "some-name");
+    sem_destroy(&go);
+}
+
+/* With a stack larger than the address space no thread can be started. */
+static void forbid_threads(void) {
+    struct rlimit stack = {(rlim_t)1 << 30, (rlim_t)1 << 30}, space = {(rlim_t)512 << 20, (rlim_t)512 << 20};
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack.rlim_cur);
+    pthread_setattr_default_np(&attributes);
+    setrlimit(RLIMIT_AS, &space);
+}
+
+static void test_try(void **state) {
+    (void)state;
+    assert_int_equal(thread_try(0), 0);
+    assert_int_equal(thread_try(5), 0);
+#ifndef __SANITIZE_ADDRESS__ /* whose own maps are larger than any such limit */
+#ifndef __SANITIZE_THREAD__
+    pid_t child = fork();
+    if (child == 0) {
+        forbid_threads();
+        _exit(thread_try(3));
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EAGAIN);
+#endif
+#endif
+}
+
+static void *wait_for_ever(void *context) {
+    (void)context;
+    while (true) pause();
+    return NULL;
+}
+
+static void test_abandon(void **state) {
+    (void)state;
+    pthread_t thread;
+    assert_false(thread_any_abandoned());
+    assert_int_equal(thread_start(&thread, NULL, wait_for_ever, NULL), 0);
+    assert_false(thread_any_abandoned());
+    thread_abandon(thread);
+    assert_true(thread_any_abandoned());
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signals_and_name),
+        cmocka_unit_test(test_try),
+        cmocka_unit_test(test_abandon),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
