@@ -9,29 +9,12 @@
 #include "engine/text/detokenizer.h"
 #include "engine/text/unicode.h"
 
-/* A text that is too long is counted to its end, so that the error can name both lengths, but only up to so
- * many contexts: nobody may keep a thread busy with a text that is refused anyway. */
-#define ENCODE_CONTEXTS_MAX 8
-
-static enum status too_long(const struct engine *engine, const char *at_least, size_t count,
-                            struct error *e) {
-    return error_set(
-        e, STATUS_LIMIT, "prompt",
-        "This model's maximum context length is %zu tokens, however your prompt has %s%zu tokens. Please "
-        "reduce your prompt.",
-        engine->info.context, at_least, count);
-}
-
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
-                          int32_t **ids, size_t *count, struct error *e) {
+                          size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
     struct token_list list = {0};
-    size_t most = engine->info.context * ENCODE_CONTEXTS_MAX;
     *ids = NULL;
     *count = 0;
-    enum status status = tokenizer_encode(engine->tokenizer, text, length, special, most, &list, e);
-    if (status == STATUS_LIMIT) status = too_long(engine, "more than ", most, e);
-    if (status == STATUS_OK && list.count > engine->info.context)
-        status = too_long(engine, "", list.count, e);
+    enum status status = tokenizer_encode(engine->tokenizer, text, length, special, tokens_max, &list, e);
     if (status == STATUS_OK && !list.ids) {
         list.ids = malloc(sizeof *list.ids); /* an empty text: no ids, but something to free */
         if (!list.ids) status = error_set(e, STATUS_NO_MEMORY, "prompt", "of no tokens");
@@ -46,8 +29,8 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
 }
 
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
-                          char **text, size_t *length, struct error *e) {
-    return tokenizer_decode(engine->tokenizer, ids, count, skip_special, text, length, e);
+                          char **text, size_t *length, size_t *certain, struct error *e) {
+    return tokenizer_decode_certain(engine->tokenizer, ids, count, skip_special, text, length, certain, e);
 }
 
 /* ---- one token ----------------------------------------------------------------------------------------- */
@@ -106,10 +89,11 @@ size_t engine_token_text(const struct engine *engine, int32_t id, char *out, siz
     if (size == 0) return 0;
     out[0] = '\0';
     if (!content) return 0;
-    size_t length = text_in_context(engine, id, out, size);
-    if (length > 0 && !strstr(out, "\uFFFD")) return length;
-    size_t count = bytes_of(content, bytes, sizeof bytes);
-    if (count > 0 && utf8_valid_prefix((const char *)bytes, count) < count)
-        return write_bytes(bytes, count, out, size);
+    size_t length = text_in_context(engine, id, out, size), count = bytes_of(content, bytes, sizeof bytes);
+    size_t valid = utf8_valid_prefix((const char *)bytes, count);
+    /* Text before the first bytes of a character: alone it would hide them. */
+    bool is_start = valid < count && valid == length && memcmp(out, bytes, valid) == 0;
+    if (length > 0 && !is_start && !strstr(out, "\uFFFD")) return length;
+    if (valid < count) return write_bytes(bytes, count, out, size);
     return length > 0 ? length : copy_text(content, strlen(content), out, size);
 }

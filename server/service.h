@@ -16,6 +16,7 @@
 #include "server/loop.h"
 #include "server/stats.h"
 #include "server/tls.h"
+#include "server/unknown_fields.h"
 
 struct connection;
 struct request;
@@ -43,6 +44,7 @@ struct service {
     struct keys keys;
     struct admission admission;
     struct stats stats;
+    struct unknown_fields unknown_fields;
     struct connection *connections; /* all that are open */
     struct request *requests;       /* all whose answer is not complete */
     uint64_t phase_ns;              /* when the phase began */

@@ -53,6 +53,7 @@ enum status scheduler_create(const struct scheduler_options *options, struct sch
     struct scheduler *s = calloc(1, sizeof *s);
     if (!s) return error_set(e, STATUS_NO_MEMORY, "scheduler", "%zu bytes", sizeof *s);
     s->options = *options;
+    s->options.rules.vocabulary = &s->options.vocabulary;
     stats_init(&s->stats);
     enum status status = make_lists(s, e);
     if (status == STATUS_OK) status = step_init(&s->step, options, e);

@@ -106,13 +106,13 @@ static void encodes_and_decodes(void **state) {
     int32_t *ids;
     size_t count, length;
     char *back;
-    assert_ok(engine_encode(engine, text, strlen(text), false, &ids, &count, &e));
-    assert_ok(engine_decode(engine, ids, count, true, &back, &length, &e));
+    assert_ok(engine_encode(engine, text, strlen(text), false, 0, &ids, &count, &e));
+    assert_ok(engine_decode(engine, ids, count, true, &back, &length, NULL, &e));
     assert_string_equal(back, text);
     assert_int_equal(length, strlen(text));
     free(ids);
     free(back);
-    assert_ok(engine_encode(engine, "", 0, false, &ids, &count, &e));
+    assert_ok(engine_encode(engine, "", 0, false, 0, &ids, &count, &e));
     assert_int_equal(count, 0);
     assert_non_null(ids);
     free(ids);
@@ -125,13 +125,13 @@ static void a_text_beyond_the_context_is_refused_with_both_counts(void **state) 
     int32_t *ids;
     size_t count;
     for (int i = 0; i < 100; i++) strcat(text, " the");
-    assert_int_equal(engine_encode(engine, text, strlen(text), false, &ids, &count, &e), STATUS_LIMIT);
+    assert_int_equal(engine_encode(engine, text, strlen(text), false, 0, &ids, &count, &e), STATUS_LIMIT);
     assert_null(ids);
     assert_string_equal(e.where, "prompt");
     assert_non_null(
         strstr(e.text, "maximum context length is 64 tokens, however your prompt has 100 tokens"));
     for (int i = 0; i < 800; i++) strcat(text, " the");
-    assert_int_equal(engine_encode(engine, text, strlen(text), false, &ids, &count, &e), STATUS_LIMIT);
+    assert_int_equal(engine_encode(engine, text, strlen(text), false, 0, &ids, &count, &e), STATUS_LIMIT);
     assert_non_null(strstr(e.text, "more than 512 tokens"));
 }
 
@@ -139,7 +139,7 @@ static int32_t only_id(const char *text) {
     struct error e;
     int32_t *ids, id;
     size_t count;
-    assert_ok(engine_encode(engine, text, strlen(text), false, &ids, &count, &e));
+    assert_ok(engine_encode(engine, text, strlen(text), false, 0, &ids, &count, &e));
     assert_int_equal(count, 1);
     id = ids[0];
     free(ids);
@@ -163,7 +163,7 @@ static void token_texts_are_valid_utf8_and_keep_their_blank(void **state) {
     expect_token_text(0, "<|endoftext|>");
     expect_token_text(-1, "");
     expect_token_text(1 << 20, "");
-    assert_ok(engine_encode(engine, "\u20ac", 3, false, &ids, &count, &e));
+    assert_ok(engine_encode(engine, "\u20ac", 3, false, 0, &ids, &count, &e));
     assert_true(count >= 2);
     expect_token_text(ids[0], count == 3 ? "bytes:\\xe2" : "bytes:\\xe2\\x82");
     free(ids);
