@@ -55,6 +55,7 @@
     X("kv_transfer_params", "[{}]")                                                                          \
     X("vllm_xargs", "[{}]")                                                                                  \
     X("cache_salt", "[]")                                                                                    \
+    X("ec_transfer_params", "[{}]")                                                                          \
     X("return_hidden_states", "[]")                                                                          \
     /* other ways to search and to sample */                                                                 \
     X("use_beam_search", "[]")                                                                               \
@@ -85,6 +86,8 @@
     X("sampler_priority", "[]")                                                                              \
     X("sampler_order", "[]")                                                                                 \
     X("watermark", "[]")                                                                                     \
+    X("watermarking", "[]")                                                                                  \
+    X("thinking_token_budget", "[]")                                                                         \
     /* other names of what we have: ignoring them would give another length or another shape */              \
     X("max_completion_tokens", "[]")                                                                         \
     X("max_new_tokens", "[]")                                                                                \
@@ -95,6 +98,8 @@
     X("top_logprobs", "[0]")                                                                                 \
     X("n_probs", "[0]")                                                                                      \
     X("top_n_tokens", "[0]")                                                                                 \
+    X("logprob_token_ids", "[]")                                                                             \
+    X("return_weight_versions", "[]")                                                                        \
     X("return_logprob", "[]")                                                                                \
     X("logprob_start_len", "[-1]")                                                                           \
     X("return_full_text", "[]")                                                                              \

@@ -132,29 +132,54 @@ static void begin_choice(struct prompt *p, struct choice *choice) {
     choice->characters = choice->next_offset = p->echo_characters;
 }
 
-/* Bytes that a token has in a text: those of its own text, or as many as "bytes:\xe2\x80" says. */
-static size_t token_bytes(const char *token, size_t length) {
-    bool escaped = length >= 6 && memcmp(token, "bytes:", 6) == 0;
-    return escaped ? (length - 6) / 4 : length;
+/* Bytes that a token has in a text: its text, or what "bytes:\xe2\x80" says; *is_text tells which. */
+static size_t token_bytes(const char *token, size_t length, char *out, bool *is_text) {
+    *is_text = length < 6 || memcmp(token, "bytes:", 6) != 0;
+    if (*is_text) {
+        memcpy(out, token, length);
+        return length;
+    }
+    size_t count = 0;
+    unsigned byte;
+    for (size_t at = 6; at + 4 <= length && sscanf(token + at, "\\x%2x", &byte) == 1; at += 4)
+        out[count++] = (char)byte;
+    return count;
 }
 
-/* Where a token that starts at `from` of the echo ends. Tokens without text in it (a BOS that the tokenizer
- * added) take no room; decoders put spaces between tokens that do not have them themselves. */
-static size_t find_in_echo(const struct prompt *p, size_t from, const char *token, size_t length) {
-    size_t bytes = token_bytes(token, length);
-    if (bytes != length) return from + bytes < p->echo_length ? from + bytes : p->echo_length;
-    /* The first word's token may have a space that the tokenizer put before the text. */
-    if (from == 0 && length && token[0] == ' ' && p->echo_length && p->echo[0] != ' ')
-        return find_in_echo(p, from, token + 1, length - 1);
-    for (size_t at = from; at + bytes <= p->echo_length; at++) {
-        if (memcmp(p->echo + at, token, bytes) == 0) return at + bytes;
-        if (p->echo[at] != ' ') break;
+/* What a token may be preceded by in the echo without having it itself: a blank of the decoder, or what
+ * stands for bytes that are no character. Its length; 0 where neither is. */
+static size_t filler(const struct prompt *p, size_t at) {
+    if (at < p->echo_length && p->echo[at] == ' ') return 1;
+    return at + 3 <= p->echo_length && memcmp(p->echo + at, "\uFFFD", 3) == 0 ? 3 : 0;
+}
+
+struct span {
+    size_t begin, end;
+};
+
+/* Where the token that comes at `from` of the echo stands in it. Tokens without text in it (a BOS that the
+ * tokenizer added, bytes that are no character) take no room. */
+static struct span find_in_echo(const struct prompt *p, size_t from, const char *token, size_t length) {
+    char bytes[TOKEN_TEXT_SIZE];
+    bool is_text;
+    size_t count = token_bytes(token, length, bytes, &is_text);
+    for (size_t at = from, step = 1; step && at + count <= p->echo_length; at += step) {
+        if (memcmp(p->echo + at, bytes, count) == 0) return (struct span){at, at + count};
+        step = is_text ? filler(p, at) : 0;
     }
-    return from;
+    /* The first word's token may have a space that the tokenizer put before the text. */
+    if (is_text && from == 0 && length && token[0] == ' ') return find_in_echo(p, from, token + 1, length - 1);
+    return (struct span){from, from};
 }
 
 static bool is_inside_character(const struct prompt *p, size_t at) {
     return at < p->echo_length && ((unsigned char)p->echo[at] & 0xc0) == 0x80;
+}
+
+/* A character counts once its last byte has passed. */
+static void pass_echo(struct prompt *p, size_t end) {
+    for (; p->scored_bytes < end; p->scored_bytes++)
+        p->scored_characters += !is_inside_character(p, p->scored_bytes + 1);
 }
 
 static void score_prompt_token(struct prompt *p, const struct engine_event *event) {
@@ -165,10 +190,10 @@ static void score_prompt_token(struct prompt *p, const struct engine_event *even
     if (c->params.prompt_logprobs >= 0) write_prompt_logprob(p, event);
     if (!c->params.echo || c->params.logprobs < 0) return;
     size_t length = engine_token_text(c->engine, event->id, token, sizeof token);
+    struct span span = find_in_echo(p, p->scored_bytes, token, length);
+    pass_echo(p, span.begin);
     write_logprobs(to, c, event, p->scored_characters);
-    size_t end = find_in_echo(p, p->scored_bytes, token, length);
-    for (; p->scored_bytes < end; p->scored_bytes++) /* a character counts once its last byte has passed */
-        p->scored_characters += !is_inside_character(p, p->scored_bytes + 1);
+    pass_echo(p, span.end);
 }
 
 /* ---- what is generated --------------------------------------------------------------------------------- */
@@ -208,7 +233,7 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
     if (params->logprobs >= 0) {
         char token[TOKEN_TEXT_SIZE];
         size_t length = engine_token_text(c->engine, event->id, token, sizeof token);
-        bool is_text = token_bytes(token, length) == length;
+        bool is_text = length < 6 || memcmp(token, "bytes:", 6) != 0;
         size_t offset = is_text ? offset_of(choice, event, token, length) : choice->next_offset;
         write_logprobs(to, c, event, offset);
         choice->next_offset = offset + (is_text ? json_text_characters(token, length) : 0);
