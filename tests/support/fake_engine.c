@@ -345,6 +345,17 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
     return STATUS_OK;
 }
 
+/* At the end of a text, of a character that is not whole. */
+static size_t unfinished_bytes(const char *text, size_t length) {
+    for (size_t i = 1; i <= length && i < 4; i++) {
+        unsigned char byte = (unsigned char)text[length - i];
+        if ((byte & 0xc0) == 0x80) continue;
+        size_t whole = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+        return whole > i ? i : 0;
+    }
+    return 0;
+}
+
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e) {
     (void)engine, (void)skip_special, (void)e;
@@ -353,7 +364,7 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
     for (size_t i = 0; i < count; i++)
         if (ids[i] < 256) (*text)[(*length)++] = (char)ids[i];
     (*text)[*length] = '\0';
-    if (certain) *certain = *length;
+    if (certain) *certain = *length - unfinished_bytes(*text, *length);
     return STATUS_OK;
 }
 

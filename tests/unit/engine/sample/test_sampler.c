@@ -440,7 +440,7 @@ static void penalties_work_on_biased_logits(void **state) {
     for (int i = 0; i < 10; i++) b.row[i] = -9;
     b.row[1] = 2, b.row[5] = -3, bias.bias = -3, s.repetition_penalty = 4;
     assert_int_equal(pick(&b, &s, tokens, 1, 1), 5); /* (2 - 3) * 4 = -4, not 2 / 4 - 3 = -2.5 */
-    s.frequency_penalty = 0.25, b.row[5] = -4.2f; /* one of the two tokens is generated: -4 - 0.25 */
+    s.frequency_penalty = 0.25, b.row[5] = -4.2f;    /* one of the two tokens is generated: -4 - 0.25 */
     assert_int_equal(pick(&b, &s, tokens, 1, 1), 5);
     b.row[5] = -4.3f;
     assert_int_equal(pick(&b, &s, tokens, 1, 1), 1);
@@ -469,8 +469,11 @@ static void a_request_that_leaves_nothing_is_known(void **state) {
     (void)state;
     const int32_t holes[] = {2}, allowed[] = {2, 3, 5, 11}, banned[] = {5}, ends[] = {7, 3}, all[] = {0, 1};
     const struct engine_ban bans[] = {{ends, 2}};
-    const struct sampler_vocabulary vocabulary = {
-        .rows = 12, .sampleable = 10, .holes = holes, .hole_count = 1}, small = {.rows = 4, .sampleable = 2};
+    const struct sampler_vocabulary vocabulary = {.rows = 12,
+                                                  .sampleable = 10,
+                                                  .holes = holes,
+                                                  .hole_count = 1},
+                                    small = {.rows = 4, .sampleable = 2};
     struct engine_sampling s = neutral;
     unsigned char marks[12];
     assert_true(sampler_leaves_token(&vocabulary, &s, banned, 1, marks));

@@ -151,11 +151,12 @@ static void each_allocation_that_fails_is_a_clean_error(void **state) {
 }
 #endif
 
-/* By name, before it begins: what is allowed are holes and padding, end and stop tokens under min_tokens, or the ends
- * of bad words. */
+/* By name, before it begins: what is allowed are holes and padding, end and stop tokens under min_tokens, or
+ * the ends of bad words. */
 static void a_request_that_may_be_left_without_a_token_is_refused(void **state) {
     (void)state;
-    static const int32_t ids[] = {5}, end_tokens[] = {0}, stop_tokens[] = {9}, holes[] = {4}, ended[] = {0, 9, 4, 45};
+    static const int32_t ids[] = {5}, end_tokens[] = {0}, stop_tokens[] = {9}, holes[] = {4},
+                         ended[] = {0, 9, 4, 45};
     static const struct sampler_vocabulary vocabulary = {
         .rows = 50, .sampleable = 40, .holes = holes, .hole_count = 1};
     const struct request_rules rules = {.context = 200,
