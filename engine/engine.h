@@ -99,9 +99,9 @@ void engine_info(const struct engine *engine, struct engine_info *out);
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           size_t tokens_max, int32_t **ids, size_t *count, struct error *e);
 
-/* Text of ids; *text is malloc'ed, NUL-terminated. *certain (may be NULL): the bytes at its front that stay as they
- * are whatever ids follow. What a request generates begins there, with the rest of a character that its prompt
- * left unfinished. */
+/* Text of ids; *text is malloc'ed, NUL-terminated. *certain (may be NULL): the bytes at its front that are no
+ * U+FFFD for a character that is not whole yet. What a request with these ids generates begins there, with that
+ * character. */
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e);
 

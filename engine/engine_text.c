@@ -44,7 +44,7 @@ static size_t copy_text(const char *text, size_t length, char *out, size_t size)
 }
 
 /* The text of a token behind itself: there it keeps the blank before it that decoders strip at the start of a
- * text. Empty when it adds no whole characters. */
+ * text. Empty when it has none; U+FFFD is among it where it is no whole characters. */
 static size_t text_in_context(const struct engine *engine, int32_t id, char *out, size_t size) {
     struct detokenizer *d;
     struct error e;
@@ -53,6 +53,9 @@ static size_t text_in_context(const struct engine *engine, int32_t id, char *out
     out[0] = '\0';
     if (detokenizer_create(engine->tokenizer, &id, 1, false, &d, &e) != STATUS_OK) return 0;
     if (detokenizer_push(d, id, &text, &length, &e) == STATUS_OK) length = copy_text(text, length, out, size);
+    size_t rest = 0;
+    if (detokenizer_finish(d, &text, &rest, &e) == STATUS_OK)
+        length += copy_text(text, rest, out + length, size - length);
     detokenizer_destroy(d);
     return length;
 }
@@ -89,11 +92,10 @@ size_t engine_token_text(const struct engine *engine, int32_t id, char *out, siz
     if (size == 0) return 0;
     out[0] = '\0';
     if (!content) return 0;
-    size_t length = text_in_context(engine, id, out, size), count = bytes_of(content, bytes, sizeof bytes);
-    size_t valid = utf8_valid_prefix((const char *)bytes, count);
-    /* Text before the first bytes of a character: alone it would hide them. */
-    bool is_start = valid < count && valid == length && memcmp(out, bytes, valid) == 0;
-    if (length > 0 && !is_start && !strstr(out, "\uFFFD")) return length;
-    if (valid < count) return write_bytes(bytes, count, out, size);
+    size_t length = text_in_context(engine, id, out, size);
+    if (length > 0 && !strstr(out, "\uFFFD")) return length;
+    size_t count = bytes_of(content, bytes, sizeof bytes);
+    if (count > 0 && utf8_valid_prefix((const char *)bytes, count) < count)
+        return write_bytes(bytes, count, out, size);
     return length > 0 ? length : copy_text(content, strlen(content), out, size);
 }

@@ -247,8 +247,14 @@ static enum status decode(const struct tokenizer *t, struct decoder_run *run, co
         const char *content = tokenizer_decoded_content(t, ids[i], skip_special, &length);
         if (content) status = decoder_run_push(run, content, length, e);
     }
-    if (certain) *certain = decoder_run_output(run)->length;
-    return status == STATUS_OK ? decoder_run_finish(run, e) : status;
+    size_t said = decoder_run_output(run)->length;
+    if (status == STATUS_OK) status = decoder_run_finish(run, e);
+    const struct text_buffer *text = decoder_run_output(run);
+    if (certain && text->length > said)
+        *certain = said + decoder_whole_length(text->bytes + said, text->length - said);
+    else if (certain)
+        *certain = said;
+    return status;
 }
 
 enum status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip_special,

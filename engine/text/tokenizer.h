@@ -40,8 +40,8 @@ enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t
 enum status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip_special,
                              char **out, size_t *length, struct error *e);
 
-/* The same; *certain (may be NULL): how many bytes at the front stay as they are whatever ids follow. The rest is
- * what a detokenizer that has seen these ids still holds back. */
+/* The same; *certain (may be NULL): how many bytes at the front are the text of these ids. The rest is U+FFFD for a
+ * character that is not whole, whose text a detokenizer that has seen these ids says with what follows. */
 enum status tokenizer_decode_certain(const struct tokenizer *t, const int32_t *ids, size_t count,
                                      bool skip_special, char **out, size_t *length, size_t *certain,
                                      struct error *e);
