@@ -97,13 +97,16 @@ void engine_info(const struct engine *engine, struct engine_info *out);
  * ------------------------------------------------------------------------------------------------------ */
 
 /* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
- * take long: not on the loop. More than the context of ids is STATUS_LIMIT with both counts. */
+ * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens"; other
+ * limits of the tokenizer have other places. */
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
-                          int32_t **ids, size_t *count, struct error *e);
+                          size_t tokens_max, int32_t **ids, size_t *count, struct error *e);
 
-/* Text of ids; *text is malloc'ed, NUL-terminated. */
+/* Text of ids; *text is malloc'ed, NUL-terminated. *certain (may be NULL): the bytes at its front that are no
+ * U+FFFD for a character that is not whole yet. What a request with these ids generates begins there, with that
+ * character. */
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
-                          char **text, size_t *length, struct error *e);
+                          char **text, size_t *length, size_t *certain, struct error *e);
 
 /* The text of one token alone as `logprobs` shows it: valid UTF-8; bytes that are no text by themselves are
  * written "bytes:\xe2\x80". Returns the length (cut to size - 1). */
@@ -115,6 +118,12 @@ size_t engine_token_text(const struct engine *engine, int32_t id, char *out, siz
 struct engine_bias {
     int32_t token;
     float bias;
+};
+
+/* Ids of which the last is not sampled where the others are what was generated just before. */
+struct engine_ban {
+    const int32_t *ids;
+    size_t count; /* at least one */
 };
 
 struct engine_sampling {
@@ -129,6 +138,8 @@ struct engine_sampling {
     size_t bias_count;
     const int32_t *allowed; /* only these may be sampled; NULL: all */
     size_t allowed_count;
+    const struct engine_ban *bans;
+    size_t ban_count;
     bool has_seed; /* else one is drawn, and reported in FINISHED */
     int64_t seed;  /* choice i of a request uses its own stream of it */
 };
@@ -209,13 +220,16 @@ struct engine_event {
     float logprob; /* of the raw model distribution: all rows of the head, before temperature and penalties */
     const struct engine_top *top; /* the `logprobs` best sampleable ids, best first */
     size_t top_count;
+    uint32_t rank; /* PROMPT with a logprob: 1 for the most probable sampleable id, ties to the lower one */
     /* FINISHED */
     enum engine_finish finish;
     int stop_string;    /* index of the stop string that ended it, or -1 */
     int32_t stop_token; /* the end or stop token that ended it, or -1 */
     int64_t seed;
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
-    struct error error; /* FAILED */
+    double prefill_seconds; /* from its first step to its first token; 0 without one */
+    double decode_seconds;  /* from its first token to its last */
+    struct error error;     /* FAILED */
 };
 
 /* The next request with events, NULL when there is none: then `wake` will be called again. A request whose

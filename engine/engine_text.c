@@ -9,29 +9,12 @@
 #include "engine/text/detokenizer.h"
 #include "engine/text/unicode.h"
 
-/* A text that is too long is counted to its end, so that the error can name both lengths, but only up to so
- * many contexts: nobody may keep a thread busy with a text that is refused anyway. */
-#define ENCODE_CONTEXTS_MAX 8
-
-static enum status too_long(const struct engine *engine, const char *at_least, size_t count,
-                            struct error *e) {
-    return error_set(
-        e, STATUS_LIMIT, "prompt",
-        "This model's maximum context length is %zu tokens, however your prompt has %s%zu tokens. Please "
-        "reduce your prompt.",
-        engine->info.context, at_least, count);
-}
-
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
-                          int32_t **ids, size_t *count, struct error *e) {
+                          size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
     struct token_list list = {0};
-    size_t most = engine->info.context * ENCODE_CONTEXTS_MAX;
     *ids = NULL;
     *count = 0;
-    enum status status = tokenizer_encode(engine->tokenizer, text, length, special, most, &list, e);
-    if (status == STATUS_LIMIT) status = too_long(engine, "more than ", most, e);
-    if (status == STATUS_OK && list.count > engine->info.context)
-        status = too_long(engine, "", list.count, e);
+    enum status status = tokenizer_encode(engine->tokenizer, text, length, special, tokens_max, &list, e);
     if (status == STATUS_OK && !list.ids) {
         list.ids = malloc(sizeof *list.ids); /* an empty text: no ids, but something to free */
         if (!list.ids) status = error_set(e, STATUS_NO_MEMORY, "prompt", "of no tokens");
@@ -46,8 +29,8 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
 }
 
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
-                          char **text, size_t *length, struct error *e) {
-    return tokenizer_decode(engine->tokenizer, ids, count, skip_special, text, length, e);
+                          char **text, size_t *length, size_t *certain, struct error *e) {
+    return tokenizer_decode_certain(engine->tokenizer, ids, count, skip_special, text, length, certain, e);
 }
 
 /* ---- one token ----------------------------------------------------------------------------------------- */
@@ -61,7 +44,7 @@ static size_t copy_text(const char *text, size_t length, char *out, size_t size)
 }
 
 /* The text of a token behind itself: there it keeps the blank before it that decoders strip at the start of a
- * text. Empty when it adds no whole characters. */
+ * text. Empty when it has none; U+FFFD is among it where it is no whole characters. */
 static size_t text_in_context(const struct engine *engine, int32_t id, char *out, size_t size) {
     struct detokenizer *d;
     struct error e;
@@ -70,6 +53,9 @@ static size_t text_in_context(const struct engine *engine, int32_t id, char *out
     out[0] = '\0';
     if (detokenizer_create(engine->tokenizer, &id, 1, false, &d, &e) != STATUS_OK) return 0;
     if (detokenizer_push(d, id, &text, &length, &e) == STATUS_OK) length = copy_text(text, length, out, size);
+    size_t rest = 0;
+    if (detokenizer_finish(d, &text, &rest, &e) == STATUS_OK)
+        length += copy_text(text, rest, out + length, size - length);
     detokenizer_destroy(d);
     return length;
 }

@@ -121,6 +121,7 @@ struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
     const char *isa;
     const char *kv_type; /* "auto": as serving would take for each type of weights; "f32", "f16", "int8" */
+    const char *weights; /* the one type that is asked about; NULL: all */
     size_t threads;
     const char *text; /* NULL: a short text of our own */
     size_t text_length;
@@ -141,12 +142,15 @@ struct verify_row {
     double rise, rise_error; /* of the perplexity, as shares of the reference's */
     bool bounds_rise;        /* what the bound is of: the rise, else the largest difference */
     double bound;            /* 0 for the reference */
+    /* Where the bound is of the rise: what is taken off it first (three standard errors), and what the divergence may
+     * be besides, in nats a token. Else 0. */
+    double allowance, kl_bound;
     bool passed;
 };
 
 typedef void (*verify_row_fn)(void *context, const struct verify_row *row);
 
-/* Calls each for every form and weight type that the model has, as its figures come in. STATUS_MISMATCH when
- * one is above its bound. *tokens: how many were compared. */
+/* Calls each for every form and weight type that the model has and that is asked about, as its figures come in. Each is
+ * judged by the bound of its own type; STATUS_MISMATCH, with their names, when some are above it. *tokens: how many were compared. */
 enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
                          size_t *tokens, struct error *e);

@@ -17,6 +17,19 @@ static const struct kind kinds[API_ERROR_COUNT] = {[API_OK] = {200, "", NULL, "n
 #undef X
 };
 
+/* What was cut inside a character goes, wherever in the text it was cut ("%.40s" does): a client's error must
+ * not make the text ill-formed. */
+static void drop_broken_characters(char *text) {
+    size_t length = strlen(text), kept = 0;
+    for (size_t i = 0; i < length;) {
+        size_t step = utf8_sequence_length(text + i, length - i);
+        memmove(text + kept, text + i, step);
+        kept += step;
+        i += step ? step : 1;
+    }
+    text[kept] = '\0';
+}
+
 enum api_error_kind api_error_set(struct api_error *e, enum api_error_kind kind, const char *param,
                                   const char *format, ...) {
     va_list args;
@@ -25,6 +38,8 @@ enum api_error_kind api_error_set(struct api_error *e, enum api_error_kind kind,
     snprintf(e->param, sizeof e->param, "%s", param ? param : "");
     vsnprintf(e->message, sizeof e->message, format, args);
     va_end(args);
+    drop_broken_characters(e->param);
+    drop_broken_characters(e->message);
     return kind;
 }
 

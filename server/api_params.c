@@ -1,39 +1,34 @@
 #include "server/api_params.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "server/api_fields.h"
 #include "server/json_body.h"
-
-/* A stop string longer than this is no stop string but an attempt to make the engine hold text back. */
-enum { STOP_BYTES_MAX = 4096 };
-
-static enum api_error_kind out_of_memory(struct api_error *e) {
-    return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
-}
-
-static enum api_error_kind wrong_type(struct api_error *e, const char *name, const char *expected,
-                                      const json_t *found) {
-    return api_error_set(e, API_INVALID, name, "'%s' must be %s, not %s.", name, expected,
-                         json_body_type_name(found));
-}
+#include "server/json_number.h"
 
 /* ---- the table ----------------------------------------------------------------------------------------- */
 
 static enum api_error_kind read_INTEGER(const json_t *value, const char *name, double least, double most,
                                         int64_t *out, struct api_error *e) {
-    if (!json_is_integer(value)) return wrong_type(e, name, "an integer", value);
-    *out = json_integer_value(value);
-    if ((double)*out >= least && (double)*out <= most) return API_OK;
-    return api_error_set(e, API_INVALID, name, "'%s' is %lld; it must be between %.0f and %.0f.", name,
-                         (long long)*out, least, most);
+    switch (json_integer_read(value, out)) {
+    case JSON_INTEGER_IS_NOT:
+        if (!json_is_real(value)) return api_field_wrong_type(e, name, "an integer", value);
+        return api_error_set(e, API_INVALID, name, "'%s' must be an integer, not a number with a fraction.",
+                             name);
+    case JSON_INTEGER_IS:
+        if ((double)*out >= least && (double)*out <= most) return API_OK;
+        return api_error_set(e, API_INVALID, name, "'%s' is %lld; it must be between %.0f and %.0f.", name,
+                             (long long)*out, least, most);
+    case JSON_INTEGER_IS_HUGE:
+        break;
+    }
+    return api_error_set(e, API_INVALID, name, "'%s' is %g; it must be between %.0f and %.0f.", name,
+                         json_number_value(value), least, most);
 }
 
 static enum api_error_kind read_REAL(const json_t *value, const char *name, double least, double most,
                                      double *out, struct api_error *e) {
-    if (!json_is_number(value)) return wrong_type(e, name, "a number", value);
+    if (!json_is_number(value)) return api_field_wrong_type(e, name, "a number", value);
     *out = json_number_value(value);
     if (*out >= least && *out <= most) return API_OK;
     return api_error_set(e, API_INVALID, name, "'%s' is %g; it must be between %g and %g.", name, *out, least,
@@ -43,12 +38,13 @@ static enum api_error_kind read_REAL(const json_t *value, const char *name, doub
 static enum api_error_kind read_BOOL(const json_t *value, const char *name, double least, double most,
                                      bool *out, struct api_error *e) {
     (void)least, (void)most;
-    if (!json_is_boolean(value)) return wrong_type(e, name, "true or false", value);
+    if (!json_is_boolean(value)) return api_field_wrong_type(e, name, "true or false", value);
     *out = json_is_true(value);
     return API_OK;
 }
 
-static enum api_error_kind read_table(struct api_params *p, const json_t *body, struct api_error *e) {
+static enum api_error_kind read_table(struct api_params *p, const json_t *body,
+                                      const struct api_limits *limits, struct api_error *e) {
     const json_t *value;
 #define X(type, field, name, initial, least, most)                                                           \
     p->field = initial;                                                                                      \
@@ -59,155 +55,66 @@ static enum api_error_kind read_table(struct api_params *p, const json_t *body, 
     return API_OK;
 }
 
-/* ---- lists --------------------------------------------------------------------------------------------- */
-
-enum api_error_kind api_params_token_ids(const json_t *array, const char *name, size_t count_max,
-                                         size_t vocabulary, int32_t **ids, size_t *count,
-                                         struct api_error *e) {
-    if (!json_is_array(array)) return wrong_type(e, name, "an array of token ids", array);
-    size_t length = json_array_size(array);
-    if (length > count_max)
-        return api_error_set(e, API_INVALID, name, "'%s' has %zu token ids; at most %zu are allowed.", name,
-                             length, count_max);
-    int32_t *out = malloc((length ? length : 1) * sizeof *out);
-    if (!out) return out_of_memory(e);
-    for (size_t i = 0; i < length; i++) {
-        const json_t *item = json_array_get(array, i);
-        if (!json_is_integer(item)) {
-            free(out);
-            return api_error_set(e, API_INVALID, name, "'%s' must hold token ids; element %zu is %s.", name,
-                                 i, json_body_type_name(item));
-        }
-        json_int_t id = json_integer_value(item);
-        if (id < 0 || (unsigned long long)id >= vocabulary) {
-            free(out);
-            return api_error_set(e, API_INVALID, name,
-                                 "'%s': token id %lld (element %zu) is not in the vocabulary of %zu.", name,
-                                 (long long)id, i, vocabulary);
-        }
-        out[i] = (int32_t)id;
-    }
-    *ids = out;
-    *count = length;
-    return API_OK;
-}
-
-static enum api_error_kind add_stop(struct api_params *p, const json_t *value, struct api_error *e) {
-    if (!json_is_string(value)) return wrong_type(e, "stop", "a string or an array of strings", value);
-    size_t length = json_string_length(value);
-    if (!length) return api_error_set(e, API_INVALID, "stop", "'stop' has an empty string.");
-    if (length > STOP_BYTES_MAX)
-        return api_error_set(e, API_INVALID, "stop",
-                             "'stop' has a string of %zu bytes; at most %d are allowed.", length,
-                             STOP_BYTES_MAX);
-    char *text = malloc(length + 1);
-    if (!text) return out_of_memory(e);
-    memcpy(text, json_string_value(value), length + 1);
-    p->stops[p->stop_count++] = (struct engine_string){text, length};
-    return API_OK;
-}
-
-static enum api_error_kind read_stop(struct api_params *p, const json_t *body,
-                                     const struct api_limits *limits, struct api_error *e) {
-    const json_t *value = json_body_field(body, "stop");
-    if (!value) return API_OK;
-    size_t count = json_is_array(value) ? json_array_size(value) : 1;
-    if (count > limits->stops_max)
-        return api_error_set(e, API_INVALID, "stop", "'stop' has %zu strings; at most %zu are allowed.",
-                             count, limits->stops_max);
-    p->stops = calloc(count ? count : 1, sizeof *p->stops);
-    if (!p->stops) return out_of_memory(e);
-    if (!json_is_array(value)) return add_stop(p, value, e);
-    for (size_t i = 0; i < count; i++)
-        if (add_stop(p, json_array_get(value, i), e) != API_OK) return e->kind;
-    return API_OK;
-}
-
-static bool parse_token_id(const char *text, size_t vocabulary, int32_t *out) {
-    char *end;
-    if (*text < '0' || *text > '9') return false;
-    errno = 0;
-    unsigned long long id = strtoull(text, &end, 10);
-    if (errno || *end || id >= vocabulary) return false;
-    *out = (int32_t)id;
-    return true;
-}
-
-static enum api_error_kind read_bias(struct api_params *p, const json_t *body,
-                                     const struct api_limits *limits, struct api_error *e) {
-    json_t *object = json_body_field(body, "logit_bias");
-    if (!object) return API_OK;
-    if (!json_is_object(object))
-        return wrong_type(e, "logit_bias", "an object of token ids and numbers", object);
-    if (json_object_size(object) > limits->vocabulary)
-        return api_error_set(e, API_INVALID, "logit_bias",
-                             "'logit_bias' has more entries than the vocabulary.");
-    p->biases = calloc(json_object_size(object) + 1, sizeof *p->biases);
-    if (!p->biases) return out_of_memory(e);
-    const char *key;
-    json_t *value;
-    json_object_foreach(object, key, value) {
-        struct engine_bias *bias = &p->biases[p->bias_count++];
-        if (!parse_token_id(key, limits->vocabulary, &bias->token))
-            return api_error_set(e, API_INVALID, "logit_bias",
-                                 "'logit_bias' has the key '%.40s'; a token id below %zu was expected.", key,
-                                 limits->vocabulary);
-        double number = json_number_value(value);
-        if (!json_is_number(value) || !(number >= -100 && number <= 100))
-            return api_error_set(e, API_INVALID, "logit_bias",
-                                 "'logit_bias' of token %d must be a number between -100 and 100.",
-                                 (int)bias->token);
-        bias->bias = (float)number;
-    }
-    return API_OK;
-}
-
-static enum api_error_kind read_lists(struct api_params *p, const json_t *body,
-                                      const struct api_limits *limits, struct api_error *e) {
-    if (read_stop(p, body, limits, e) != API_OK || read_bias(p, body, limits, e) != API_OK) return e->kind;
-    const json_t *value = json_body_field(body, "stop_token_ids");
-    if (value && api_params_token_ids(value, "stop_token_ids", limits->vocabulary, limits->vocabulary,
-                                      &p->stop_tokens, &p->stop_token_count, e) != API_OK)
-        return e->kind;
-    value = json_body_field(body, "allowed_token_ids");
-    if (value && api_params_token_ids(value, "allowed_token_ids", limits->vocabulary, limits->vocabulary,
-                                      &p->allowed, &p->allowed_count, e) != API_OK)
-        return e->kind;
-    if (p->allowed && !p->allowed_count)
-        return api_error_set(e, API_INVALID, "allowed_token_ids",
-                             "'allowed_token_ids' is empty: nothing could be generated.");
-    return API_OK;
-}
-
 /* ---- the rest ------------------------------------------------------------------------------------------ */
 
 static enum api_error_kind read_seed(struct api_params *p, const json_t *body, struct api_error *e) {
     const json_t *value = json_body_field(body, "seed");
     if (!value) return API_OK;
-    if (!json_is_integer(value)) return wrong_type(e, "seed", "an integer", value);
     p->has_seed = true;
-    p->seed = json_integer_value(value);
-    return API_OK;
+    return read_INTEGER(value, "seed", (double)INT64_MIN, (double)INT64_MAX, &p->seed, e);
 }
 
 static enum api_error_kind read_stream_options(struct api_params *p, const json_t *body,
-                                               struct api_error *e) {
+                                               const struct api_limits *limits, struct api_error *e) {
+    static const char *const known[] = {"include_usage", "continuous_usage_stats"};
     const json_t *options = json_body_field(body, "stream_options");
     if (!options) return API_OK;
-    if (!json_is_object(options)) return wrong_type(e, "stream_options", "an object", options);
+    if (!json_is_object(options)) return api_field_wrong_type(e, "stream_options", "an object", options);
     if (!p->stream)
         return api_error_set(e, API_INVALID, "stream_options",
                              "'stream_options' is only allowed with 'stream'.");
-    const json_t *value = json_body_field(options, "include_usage");
+    if (api_field_bool(options, "include_usage", "stream_options.include_usage", &p->include_usage, e) !=
+            API_OK ||
+        api_field_bool(options, "continuous_usage_stats", "stream_options.continuous_usage_stats",
+                       &p->continuous_usage, e) != API_OK)
+        return e->kind;
+    return api_fields_check(options, "stream_options.", known, sizeof known / sizeof *known, limits, e);
+}
+
+static enum api_error_kind read_truncation(struct api_params *p, const json_t *body, struct api_error *e) {
+    if (json_body_field(body, "truncate_prompt_tokens") && p->truncate_prompt_tokens == 0)
+        return api_error_set(
+            e, API_INVALID, "truncate_prompt_tokens",
+            "'truncate_prompt_tokens' is 0; it must be at least 1, or -1 for as many as there "
+            "is room for.");
+    const json_t *side = json_body_field(body, "truncation_side");
+    if (!side) return API_OK;
+    const char *text = json_string_value(side);
+    p->keeps_start = text && strcmp(text, "right") == 0;
+    if (p->keeps_start || (text && strcmp(text, "left") == 0)) return API_OK;
+    return api_error_set(e, API_INVALID, "truncation_side",
+                         "'truncation_side' must be \"left\" or \"right\".");
+}
+
+static enum api_error_kind read_request_id(struct api_params *p, const json_t *body, struct api_error *e) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    const json_t *value = json_body_field(body, "request_id");
     if (!value) return API_OK;
-    return read_BOOL(value, "stream_options.include_usage", 0, 1, &p->include_usage, e);
+    const char *text = json_string_value(value);
+    size_t length = json_string_length(value);
+    if (!length || length > API_REQUEST_ID_BYTES_MAX || strspn(text, allowed) != length)
+        return api_error_set(e, API_INVALID, "request_id",
+                             "'request_id' must be a string of 1 to %d letters, digits, '-', '_' and '.'.",
+                             API_REQUEST_ID_BYTES_MAX);
+    memcpy(p->request_id, text, length + 1);
+    return API_OK;
 }
 
 static enum api_error_kind check_model(const json_t *body, const struct api_limits *limits,
                                        struct api_error *e) {
     const json_t *value = json_body_field(body, "model");
     if (!value) return API_OK;
-    if (!json_is_string(value)) return wrong_type(e, "model", "a string", value);
+    if (!json_is_string(value)) return api_field_wrong_type(e, "model", "a string", value);
     bool same = json_string_length(value) == strlen(limits->model) &&
                 memcmp(json_string_value(value), limits->model, strlen(limits->model)) == 0;
     if (same || limits->any_model) return API_OK;
@@ -218,17 +125,18 @@ static enum api_error_kind check_model(const json_t *body, const struct api_limi
 
 static enum api_error_kind check_texts(const json_t *body, struct api_error *e) {
     const json_t *value = json_body_field(body, "user");
-    if (value && !json_is_string(value)) return wrong_type(e, "user", "a string", value);
+    if (value && !json_is_string(value)) return api_field_wrong_type(e, "user", "a string", value);
     value = json_body_field(body, "suffix");
-    if (value && !json_is_string(value)) return wrong_type(e, "suffix", "a string", value);
+    if (value && !json_is_string(value)) return api_field_wrong_type(e, "suffix", "a string", value);
     if (value && json_string_length(value))
         return api_error_set(e, API_INVALID, "suffix",
                              "'suffix' is not supported: the model has no tokens for filling in.");
     return API_OK;
 }
 
-static bool is_known(const char *name) {
-    static const char *const names[] = {
+static enum api_error_kind check_names(const json_t *body, const struct api_limits *limits,
+                                       struct api_error *e) {
+    static const char *const known[] = {
 #define X(type, field, name, ...) name,
         API_PARAMS(X)
 #undef X
@@ -237,41 +145,31 @@ static bool is_known(const char *name) {
         "suffix",
         "stop",
         "logit_bias",
+        "bad_words",
         "stop_token_ids",
         "allowed_token_ids",
+        "truncation_side",
+        "request_id",
         "seed",
         "stream_options",
         "user"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(name, names[i]) == 0) return true;
-    return false;
-}
-
-static enum api_error_kind check_unknown(const json_t *body, struct api_error *e) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)body, key, value) if (!is_known(key)) return api_error_set(
-        e, API_INVALID, key, "'%.60s' is not a known field.", key);
-    return API_OK;
+    return api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e);
 }
 
 /* Ranges that depend on the configuration or on another field. */
 static enum api_error_kind check_ranges(struct api_params *p, const struct api_limits *limits,
                                         struct api_error *e) {
-    if (p->logprobs > (int64_t)limits->logprobs_max)
-        return api_error_set(e, API_INVALID, "logprobs", "'logprobs' is %lld; it must be between 0 and %zu.",
-                             (long long)p->logprobs, limits->logprobs_max);
-    if (p->n > (int64_t)limits->n_max)
-        return api_error_set(e, API_INVALID, "n", "'n' is %lld; it must be between 1 and %zu.",
-                             (long long)p->n, limits->n_max);
     if (!p->best_of) p->best_of = p->n;
-    if (p->best_of > (int64_t)limits->n_max || p->best_of < p->n)
+    if (p->best_of < p->n)
         return api_error_set(e, API_INVALID, "best_of",
                              "'best_of' is %lld; it must be between n = %lld and %zu.", (long long)p->best_of,
                              (long long)p->n, limits->n_max);
     if (p->best_of > p->n && p->stream)
         return api_error_set(e, API_INVALID, "best_of",
                              "'best_of' greater than 'n' is not possible with 'stream'.");
+    if (p->prompt_logprobs >= 0 && p->stream)
+        return api_error_set(e, API_INVALID, "prompt_logprobs",
+                             "'prompt_logprobs' is not possible with 'stream'.");
     if (p->min_tokens > p->max_tokens)
         return api_error_set(e, API_INVALID, "min_tokens",
                              "'min_tokens' is %lld, more than max_tokens = %lld.", (long long)p->min_tokens,
@@ -285,19 +183,16 @@ static enum api_error_kind check_ranges(struct api_params *p, const struct api_l
 enum api_error_kind api_params_read(struct api_params *p, const json_t *body, const struct api_limits *limits,
                                     struct api_error *e) {
     *p = (struct api_params){0};
-    if (check_model(body, limits, e) != API_OK || read_table(p, body, e) != API_OK ||
-        read_stream_options(p, body, e) != API_OK || read_seed(p, body, e) != API_OK ||
-        read_lists(p, body, limits, e) != API_OK || check_texts(body, e) != API_OK)
+    if (check_model(body, limits, e) != API_OK || read_table(p, body, limits, e) != API_OK ||
+        read_stream_options(p, body, limits, e) != API_OK || read_seed(p, body, e) != API_OK ||
+        read_truncation(p, body, e) != API_OK || read_request_id(p, body, e) != API_OK ||
+        api_param_lists_read(p, body, limits, e) != API_OK || check_texts(body, e) != API_OK ||
+        check_names(body, limits, e) != API_OK)
         return e->kind;
-    if (limits->refuse_unknown && check_unknown(body, e) != API_OK) return e->kind;
     return check_ranges(p, limits, e);
 }
 
 void api_params_deinit(struct api_params *p) {
-    for (size_t i = 0; i < p->stop_count; i++) free((char *)p->stops[i].text);
-    free(p->stops);
-    free(p->stop_tokens);
-    free(p->allowed);
-    free(p->biases);
+    api_param_lists_deinit(p);
     *p = (struct api_params){0};
 }

@@ -1,7 +1,11 @@
 /* POST /tokenize, POST /detokenize (both in the uv pool) and GET /tokenizer_info. */
+#include "server/api_tokenize.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/api.h"
+#include "server/api_fields.h"
 #include "server/json_body.h"
 #include "server/json_write.h"
 #include "server/request.h"
@@ -11,45 +15,84 @@ static void answer(struct request *r) {
 }
 
 static enum api_error_kind engine_failure(struct api_error *e, const char *param, const struct error *cause) {
-    if (cause->code == STATUS_LIMIT) return api_error_set(e, API_CONTEXT_LENGTH, param, "%s", cause->text);
     if (cause->code == STATUS_NO_MEMORY)
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory.");
-    return api_error_set(e, API_INVALID, param, "%s", cause->text);
+    return api_error_set(e, API_INVALID, param, "'%s': %s.", param, cause->text);
 }
 
 /* ---- /tokenize ----------------------------------------------------------------------------------------- */
 
-static void write_tokens(struct request *r, const char *text, size_t length, bool special) {
+struct tokenize {
+    const char *param; /* the field that has the text */
+    const char *text;  /* borrowed from the body */
+    size_t length;
+    bool special;
+};
+
+static enum api_error_kind read_special(struct tokenize *t, const json_t *body, struct api_error *e) {
+    t->special = true;
+    /* llama-server's name for it. */
+    if (api_field_bool(body, "add_special", "add_special", &t->special, e) != API_OK) return e->kind;
+    return api_field_bool(body, "add_special_tokens", "add_special_tokens", &t->special, e);
+}
+
+static enum api_error_kind read_tokenize(struct tokenize *t, const json_t *body,
+                                         const struct api_limits *limits, struct api_error *e) {
+    static const char *const known[] = {"model", "prompt", "content", "add_special_tokens", "add_special"};
+    const json_t *prompt = json_body_field(body, "prompt"), *content = json_body_field(body, "content");
+    const json_t *text = prompt ? prompt : content;
+    t->param = prompt || !content ? "prompt" : "content";
+    if (api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e) != API_OK) return e->kind;
+    if (!text || (prompt && content))
+        return api_error_set(e, API_INVALID, "prompt", "Either 'prompt' or 'content' is needed.");
+    if (!json_is_string(text)) return api_field_wrong_type(e, t->param, "a string", text);
+    t->text = json_string_value(text);
+    t->length = json_string_length(text);
+    if (t->length > limits->tokenize_bytes_max)
+        return api_error_set(e, API_INVALID, t->param,
+                             "'%s' has %zu bytes; at most %zu are allowed (tokenize-bytes-max).", t->param,
+                             t->length, limits->tokenize_bytes_max);
+    return read_special(t, body, e);
+}
+
+static enum api_error_kind write_tokens(const struct tokenize *t, const struct engine *engine,
+                                        const struct api_limits *limits, struct bytes *out,
+                                        struct api_error *e) {
     int32_t *ids = NULL;
     size_t count = 0;
     struct error cause;
-    if (engine_encode(r->service->engine, text, length, special, &ids, &count, &cause) != STATUS_OK) {
-        engine_failure(&r->error, "prompt", &cause);
-        return;
+    enum status status =
+        engine_encode(engine, t->text, t->length, t->special, limits->tokenize_ids_max, &ids, &count, &cause);
+    if (status == STATUS_LIMIT && strcmp(cause.where, "tokens") == 0)
+        return api_error_set(e, API_INVALID, t->param,
+                             "'%s' has more than the %zu tokens that are allowed (tokenize-ids-max).",
+                             t->param, limits->tokenize_ids_max);
+    if (status != STATUS_OK) return engine_failure(e, t->param, &cause);
+    bytes_text(out, "{\"tokens\":[");
+    for (size_t i = 0; i < count; i++) {
+        json_write_separator(out);
+        bytes_integer(out, ids[i]);
     }
-    bytes_text(&r->answer, "{\"tokens\":[");
-    for (size_t i = 0; i < count; i++) bytes_format(&r->answer, i ? ",%d" : "%d", (int)ids[i]);
-    bytes_format(&r->answer, "],\"count\":%zu,\"max_model_len\":%zu}", count, r->service->limits.context);
+    bytes_format(out, "],\"count\":%zu,\"max_model_len\":%zu}", count, limits->context);
     free(ids);
+    return API_OK;
+}
+
+enum api_error_kind api_tokenize_body(const struct engine *engine, const struct api_limits *limits,
+                                      const char *body, size_t length, struct bytes *out,
+                                      struct api_error *e) {
+    json_t *root;
+    struct tokenize t = {0};
+    if (json_body_parse(body, length, &root, e) != API_OK) return e->kind;
+    enum api_error_kind kind = read_tokenize(&t, root, limits, e);
+    if (kind == API_OK) kind = write_tokens(&t, engine, limits, out, e);
+    json_decref(root);
+    return kind;
 }
 
 static void tokenize(struct request *r) {
-    json_t *body;
-    if (json_body_parse(r->body.data, r->body.length, &body, &r->error) != API_OK) return;
-    const json_t *prompt = json_body_field(body, "prompt"), *content = json_body_field(body, "content");
-    const json_t *special = json_body_field(body, "add_special_tokens");
-    const json_t *text = prompt ? prompt : content;
-    if (!text || (prompt && content))
-        api_error_set(&r->error, API_INVALID, "prompt", "Either 'prompt' or 'content' is needed.");
-    else if (!json_is_string(text))
-        api_error_set(&r->error, API_INVALID, prompt ? "prompt" : "content",
-                      "The text must be a string, not %s.", json_body_type_name(text));
-    else if (special && !json_is_boolean(special))
-        api_error_set(&r->error, API_INVALID, "add_special_tokens",
-                      "'add_special_tokens' must be true or false, not %s.", json_body_type_name(special));
-    else
-        write_tokens(r, json_string_value(text), json_string_length(text), !special || json_is_true(special));
-    json_decref(body);
+    const struct service *s = r->service;
+    api_tokenize_body(s->engine, &s->limits, r->body.data, r->body.length, &r->answer, &r->error);
 }
 
 void api_tokenize(struct request *r) {
@@ -58,34 +101,47 @@ void api_tokenize(struct request *r) {
 
 /* ---- /detokenize --------------------------------------------------------------------------------------- */
 
-static void write_text(struct request *r, const int32_t *ids, size_t count) {
+static enum api_error_kind write_text(const struct engine *engine, const int32_t *ids, size_t count,
+                                      struct bytes *out, struct api_error *e) {
     char *text = NULL;
     size_t length = 0;
     struct error cause;
-    if (engine_decode(r->service->engine, ids, count, false, &text, &length, &cause) != STATUS_OK) {
-        engine_failure(&r->error, "tokens", &cause);
-        return;
-    }
-    bytes_text(&r->answer, "{\"prompt\":");
-    json_write_string(&r->answer, text, length);
-    bytes_text(&r->answer, "}");
+    if (engine_decode(engine, ids, count, false, &text, &length, NULL, &cause) != STATUS_OK)
+        return engine_failure(e, "tokens", &cause);
+    bytes_text(out, "{\"prompt\":");
+    json_write_string(out, text, length);
+    bytes_text(out, "}");
     free(text);
+    return API_OK;
+}
+
+static enum api_error_kind read_tokens(const json_t *body, const struct api_limits *limits, int32_t **ids,
+                                       size_t *count, struct api_error *e) {
+    static const char *const known[] = {"model", "tokens"};
+    const json_t *tokens = json_body_field(body, "tokens");
+    if (api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e) != API_OK) return e->kind;
+    if (!tokens) return api_error_set(e, API_INVALID, "tokens", "'tokens' is missing.");
+    return api_params_token_ids(tokens, "tokens", limits->tokenize_ids_max, limits->vocabulary, ids, count,
+                                e);
+}
+
+enum api_error_kind api_detokenize_body(const struct engine *engine, const struct api_limits *limits,
+                                        const char *body, size_t length, struct bytes *out,
+                                        struct api_error *e) {
+    json_t *root;
+    int32_t *ids = NULL;
+    size_t count = 0;
+    if (json_body_parse(body, length, &root, e) != API_OK) return e->kind;
+    enum api_error_kind kind = read_tokens(root, limits, &ids, &count, e);
+    json_decref(root);
+    if (kind == API_OK) kind = write_text(engine, ids, count, out, e);
+    free(ids);
+    return kind;
 }
 
 static void detokenize(struct request *r) {
-    json_t *body;
-    const struct api_limits *limits = &r->service->limits;
-    int32_t *ids = NULL;
-    size_t count = 0;
-    if (json_body_parse(r->body.data, r->body.length, &body, &r->error) != API_OK) return;
-    const json_t *tokens = json_body_field(body, "tokens");
-    if (!tokens)
-        api_error_set(&r->error, API_INVALID, "tokens", "'tokens' is missing.");
-    else if (api_params_token_ids(tokens, "tokens", limits->context, limits->vocabulary, &ids, &count,
-                                  &r->error) == API_OK)
-        write_text(r, ids, count);
-    free(ids);
-    json_decref(body);
+    const struct service *s = r->service;
+    api_detokenize_body(s->engine, &s->limits, r->body.data, r->body.length, &r->answer, &r->error);
 }
 
 void api_detokenize(struct request *r) {

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "server/command.h"
 #include "server/engine_setup.h"
@@ -24,10 +23,9 @@ struct generation {
     struct engine_request *request;
     struct engine_event last; /* FINISHED; its text is gone */
     bool finished, cancelled;
-    bool output_closed;                   /* the reader of standard output has gone: nobody wants the rest */
-    struct error output;                  /* any other failure to write; code OK while there is none */
-    double submitted, first_token, ended; /* seconds */
-    char last_byte;                       /* of the text */
+    bool output_closed;  /* the reader of standard output has gone: nobody wants the rest */
+    struct error output; /* any other failure to write; code OK while there is none */
+    char last_byte;      /* of the text */
 };
 
 static sem_t ready;
@@ -93,7 +91,7 @@ static enum status start_token(const struct engine *engine, int32_t **ids, size_
 static enum status encode(const struct engine *engine, const char *text, size_t length, int32_t **ids,
                           size_t *count, struct error *e) {
     *ids = NULL;
-    enum status status = engine_encode(engine, text, length, true, ids, count, e);
+    enum status status = engine_encode(engine, text, length, true, 0, ids, count, e);
     return status == STATUS_OK && *count == 0 ? start_token(engine, ids, count, e) : status;
 }
 
@@ -143,8 +141,6 @@ static void write_text(struct generation *g, const char *text, size_t length) {
 }
 
 static void take_event(struct generation *g, const struct engine_event *event) {
-    g->ended = clock_seconds();
-    if (event->kind == ENGINE_EVENT_TOKEN && g->first_token == 0) g->first_token = g->ended;
     write_text(g, event->text, event->text_length);
     if (event->kind != ENGINE_EVENT_FINISHED) return;
     g->last = *event;
@@ -171,13 +167,18 @@ static double rate(size_t tokens, double seconds) {
     return seconds > 0 ? (double)tokens / seconds : 0;
 }
 
+/* By the engine's clock: what a slow reader of standard output does to the events says nothing about the
+ * model. The first token is the prompt's work; the others are those between it and the last. */
 static void report(const struct generation *g) {
     const struct engine_event *last = &g->last;
     if (g->output_closed || !last->completion_tokens) return;
-    log_info("prompt: %u tokens, %.1f tokens/s; generation: %u tokens, %.1f tokens/s; seed %lld",
-             last->prompt_tokens, rate(last->prompt_tokens, g->first_token - g->submitted),
-             last->completion_tokens, rate(last->completion_tokens - 1, g->ended - g->first_token),
-             (long long)last->seed);
+    log_info(
+        "prompt: %u tokens in %.3f s, %.1f tokens/s; generation: %u tokens, %u after the first in %.3f s, "
+        "%.1f tokens/s; seed %lld",
+        last->prompt_tokens, last->prefill_seconds,
+        rate(last->prompt_tokens - last->cached_tokens, last->prefill_seconds), last->completion_tokens,
+        last->completion_tokens - 1, last->decode_seconds,
+        rate(last->completion_tokens - 1, last->decode_seconds), (long long)last->seed);
 }
 
 /* ---- command ---- */
@@ -187,7 +188,6 @@ static enum status generate(struct generation *g, const struct config *config, c
     int32_t *ids = NULL;
     size_t count = 0;
     enum status status = encode(g->engine, text, length, &ids, &count, e);
-    g->submitted = clock_seconds();
     if (status == STATUS_OK) status = submit(g, config, ids, count, e);
     free(ids);
     if (status != STATUS_OK) return status;

@@ -12,10 +12,83 @@
 
 #define TEXT_BYTES_MAX ((size_t)64 << 20)
 
+/* Types of weights that a verdict is about: "double", "f32", "bf16", "int8", "int4". */
+#define TYPES_MAX 8
+
+/* All forms of one type of weights. */
+struct type_report {
+    const char *weights;
+    size_t passed, failed;
+    struct verify_row worst; /* nearest to its bound, or furthest above it */
+};
+
 struct report {
     bool json;
     json_t *rows; /* of the JSON */
+    struct type_report types[TYPES_MAX];
+    size_t type_count;
 };
+
+/* What of the figures the bound is compared with. */
+static double judged(const struct verify_row *row) {
+    return row->bounds_rise ? row->rise - row->allowance : row->largest;
+}
+
+/* A form that fails comes before all that pass: the divergence may be what it fails by. */
+static bool is_worse(const struct verify_row *row, const struct verify_row *than) {
+    if (row->passed != than->passed) return !row->passed;
+    return !(judged(row) <= judged(than));
+}
+
+static void count_row(struct report *report, const struct verify_row *row) {
+    size_t i = 0;
+    while (i < report->type_count && strcmp(report->types[i].weights, row->weights) != 0) i++;
+    if (row->is_reference || i == TYPES_MAX) return;
+    struct type_report *type = &report->types[i];
+    if (i == report->type_count) {
+        report->type_count++;
+        *type = (struct type_report){.weights = row->weights, .worst = *row};
+    }
+    type->passed += row->passed;
+    type->failed += !row->passed;
+    if (is_worse(row, &type->worst)) type->worst = *row;
+}
+
+static void print_type(const struct type_report *type) {
+    const struct verify_row *worst = &type->worst;
+    printf("%-7s %zu of %zu forms pass; the %s: %s, ", type->weights, type->passed,
+           type->passed + type->failed, type->failed ? "furthest off" : "nearest to the bound", worst->form);
+    if (worst->bounds_rise)
+        printf("rise %+.4f%% less %.4f%% (three standard errors) = %+.4f%%, bound %.4f%%; KL %.2e, bound "
+               "%.2e\n",
+               100 * worst->rise, 100 * worst->allowance, 100 * judged(worst), 100 * worst->bound, worst->kl,
+               worst->kl_bound);
+    else
+        printf("largest difference %.2e, bound %.1e\n", worst->largest, worst->bound);
+}
+
+static void print_names(const struct report *report, bool failed) {
+    const char *separator = "";
+    for (size_t i = 0; i < report->type_count; i++) {
+        if ((report->types[i].failed > 0) != failed) continue;
+        printf("%s%s", separator, report->types[i].weights);
+        separator = ", ";
+    }
+}
+
+static void print_verdict(const struct report *report) {
+    size_t failed = 0;
+    for (size_t i = 0; i < report->type_count; i++) {
+        print_type(&report->types[i]);
+        failed += report->types[i].failed > 0;
+    }
+    printf("verdict: ");
+    if (failed < report->type_count) printf("within the bounds: ");
+    print_names(report, false);
+    if (failed) printf("%snot within: ", failed < report->type_count ? "; " : "");
+    print_names(report, true);
+    putchar('\n');
+}
 
 /* The file's text; the caller frees. */
 static enum status read_text(const char *path, char **text, size_t *length, struct error *e) {
@@ -45,22 +118,29 @@ static void print_row(const struct verify_row *row) {
     fflush(stdout);
 }
 
+/* JSON has no infinities: below two tokens the standard error is one. */
+static double json_finite(double value) {
+    return value < 1e9 ? value : 1e9;
+}
+
 static void add_row(struct report *report, const struct verify_row *row) {
     json_t *object =
         json_pack("{s:s, s:s, s:s, s:f, s:b}", "norm_form", row->form, "weights", row->weights, "kv_type",
                   row->cache, "perplexity", row->perplexity, "reference", row->is_reference);
     if (!row->is_reference)
-        json_object_update_new(object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:b}",
-                                                 "largest_difference", row->largest, "mean_difference",
-                                                 row->mean, "kl_divergence", row->kl, "greedy_agreement",
-                                                 row->agreement, "perplexity_rise", row->rise, "bound_of",
-                                                 row->bounds_rise ? "perplexity_rise" : "largest_difference",
-                                                 "bound", row->bound, "passed", row->passed));
+        json_object_update_new(
+            object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:b}", "largest_difference",
+                              row->largest, "mean_difference", row->mean, "kl_divergence", row->kl,
+                              "greedy_agreement", row->agreement, "perplexity_rise", row->rise,
+                              "perplexity_rise_allowance", json_finite(row->allowance), "kl_bound", row->kl_bound,
+                              "bound_of", row->bounds_rise ? "perplexity_rise" : "largest_difference",
+                              "bound", row->bound, "passed", row->passed));
     json_array_append_new(report->rows, object);
 }
 
 static void on_row(void *context, const struct verify_row *row) {
     struct report *report = context;
+    count_row(report, row);
     if (report->json)
         add_row(report, row);
     else
@@ -84,6 +164,7 @@ static enum status run(const struct config *config, const char *model, const cha
         .model = model,
         .isa = config->isa,
         .kv_type = config->kv_type,
+        .weights = config_is_set(config, OPTION_weights) ? config->weights : NULL,
         .threads = config->threads,
         .text = text,
         .text_length = length,
@@ -105,6 +186,7 @@ static enum status run(const struct config *config, const char *model, const cha
             status = (*e = failure).code;
     } else if (judged) {
         printf("%zu tokens; differences are parts of the standard deviation of the logits\n", tokens);
+        print_verdict(&report);
     }
     json_decref(report.rows);
     return status;

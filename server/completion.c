@@ -16,8 +16,9 @@ struct completion *completion_create(const struct engine *engine, const char *mo
         free(c);
         return NULL;
     }
-    int length = snprintf(c->id, sizeof c->id, "cmpl-");
-    for (size_t i = 0; i < sizeof random; i++) length += snprintf(c->id + length, 3, "%02x", random[i]);
+    size_t length = (size_t)snprintf(c->id, sizeof c->id, "cmpl-");
+    for (size_t i = 0; i < sizeof random; i++)
+        length += (size_t)snprintf(c->id + length, sizeof c->id - length, "%02x", random[i]);
     c->created = time(NULL);
     c->engine = engine;
     c->model = model;
@@ -44,6 +45,7 @@ static void prompt_deinit(struct prompt *p) {
     bytes_deinit(&p->token_logprobs);
     bytes_deinit(&p->top_logprobs);
     bytes_deinit(&p->text_offsets);
+    bytes_deinit(&p->prompt_logprobs);
 }
 
 void completion_release(struct completion *c) {
@@ -58,6 +60,8 @@ void completion_destroy(struct completion *c) {
     completion_release(c);
     for (size_t i = 0; i < c->prompt_count; i++) prompt_deinit(&c->prompts[i]);
     free(c->prompts);
+    for (size_t i = 0; i < c->ban_count; i++) free((void *)c->bans[i].ids);
+    free(c->bans);
     bytes_deinit(&c->head);
     api_params_deinit(&c->params);
     free(c);
@@ -68,6 +72,9 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     json_t *root;
     if (json_body_parse(body, length, &root, e) != API_OK) return e->kind;
     enum api_error_kind kind = api_params_read(&c->params, root, limits, e);
+    if (kind == API_OK && c->params.request_id[0])
+        snprintf(c->id, sizeof c->id, "cmpl-%s", c->params.request_id);
+    if (kind == API_OK) kind = api_bad_words_read(c, e);
     if (kind == API_OK) kind = api_prompt_read(c, json_body_field(root, "prompt"), limits, e);
     json_decref(root);
     return kind;

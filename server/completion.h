@@ -11,6 +11,9 @@
 #include "server/api_params.h"
 #include "server/bytes.h"
 
+/* "cmpl-", and the request's own or 32 hexadecimal digits. */
+#define COMPLETION_ID_SIZE (API_REQUEST_ID_BYTES_MAX + 8)
+
 /* One continuation. The buffers hold what the next write gives out: everything for a plain answer, what is
  * new for a stream. Those of logprobs and ids are elements of JSON arrays. */
 struct choice {
@@ -33,10 +36,11 @@ struct prompt {
     size_t index;
     int32_t *ids;
     size_t count;
-    char *echo; /* with echo: the text of the prompt */
+    char *echo; /* with echo: the text of the prompt, as far as what is generated does not begin with it */
     size_t echo_length, echo_characters;
     /* with echo and logprobs: of the prompt's tokens, the same for every choice */
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
+    struct bytes prompt_logprobs; /* elements of that field, the same for every choice */
     size_t scored;                          /* prompt tokens of which the log-probability is there */
     size_t scored_bytes, scored_characters; /* of the echo: where the next scored token starts */
     struct engine_request *handle;          /* NULL before admission and after the end */
@@ -49,7 +53,9 @@ struct completion {
     struct api_params params;
     struct prompt *prompts;
     size_t prompt_count, finished; /* prompts */
-    char id[48];
+    struct engine_ban *bans;       /* of params.bad_words; their ids too */
+    size_t ban_count;
+    char id[COMPLETION_ID_SIZE];
     time_t created;
     const char *model, *fingerprint; /* borrowed from the service */
     struct bytes head;               /* of every chunk, once one has been written */
@@ -91,6 +97,11 @@ void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *
 
 /* The last chunk when usage is asked for. */
 void completion_write_usage_chunk(struct bytes *out, struct completion *c);
+
+/* ---- bad words (api_bad_words.c) ----------------------------------------------------------------------- */
+
+/* c->params.bad_words in ids. */
+enum api_error_kind api_bad_words_read(struct completion *c, struct api_error *e);
 
 /* ---- prompts (api_prompt.c) ---------------------------------------------------------------------------- */
 

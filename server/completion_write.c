@@ -119,6 +119,11 @@ static void write_choice(struct bytes *out, struct prompt *p, struct choice *cho
         bytes_text(out, "null");
     write_finish(out, params, choice);
     if (params->return_token_ids) write_token_ids(out, p, choice, with_prompt);
+    if (params->prompt_logprobs >= 0 && with_prompt) {
+        bytes_text(out, ",\"prompt_logprobs\":[");
+        bytes_append_bytes(out, &p->prompt_logprobs);
+        bytes_text(out, "]");
+    }
     bytes_text(out, "}");
     choice->written = true;
 }
@@ -181,6 +186,12 @@ void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *
     write_head(out, c);
     size_t index = p->index * (size_t)c->params.n + (size_t)(choice - p->choices);
     write_choice(out, p, choice, index);
+    if (c->params.continuous_usage) { /* of this choice alone, as vLLM has it */
+        bytes_text(out, "],");
+        bytes_format(out, "\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%u,\"total_tokens\":%zu}}",
+                     p->count, choice->generated, p->count + choice->generated);
+        return;
+    }
     bytes_text(out, c->params.include_usage ? "],\"usage\":null}" : "]}");
 }
 

@@ -121,6 +121,9 @@ static void set_limits(struct service *s) {
         .model = s->model,
         .any_model = config->any_model,
         .refuse_unknown = config->strict,
+        .tokenize_bytes_max = config->tokenize_bytes_max,
+        .tokenize_ids_max = config->tokenize_ids_max,
+        .unknown = &s->unknown_fields,
         .timeout_ms = timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)timeout_ms,
     };
 }
@@ -214,6 +217,7 @@ static void end(struct service *s) {
     keys_deinit(&s->keys);
     client_counts_deinit(&s->client_counts);
     client_rules_deinit(&s->client_rules);
+    unknown_fields_deinit(&s->unknown_fields);
 }
 
 enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {
@@ -230,6 +234,7 @@ enum status server_run(const struct config *config, const struct engine_options 
     options.wake = wake_from_engine;
     options.wake_context = &s->loop;
     set_model_name(s, engine->model);
+    unknown_fields_init(&s->unknown_fields);
     set_phase(s, SERVICE_LOADING);
     json_object_seed(0); /* before threads make objects */
     signal(SIGPIPE, SIG_IGN);

@@ -18,6 +18,7 @@
 #include "server/loop.h"
 #include "server/stats.h"
 #include "server/tls.h"
+#include "server/unknown_fields.h"
 
 struct connection;
 struct linger_socket;
@@ -48,6 +49,7 @@ struct service {
     struct client_counts client_counts;
     struct admission admission;
     struct stats stats;
+    struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */
     struct request *requests;        /* all whose answer is not complete */
     struct linger_socket *lingering; /* see linger.h */

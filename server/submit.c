@@ -4,10 +4,15 @@
 
 #include "server/completion.h"
 
+/* The engine has one number for the prompt and what is generated; completion_event.c gives out of each what was
+ * asked for. best_of ranks by the mean log-probability, so it needs those of the tokens themselves. */
+static int most_logprobs(const struct api_params *params) {
+    int64_t most = params->logprobs > params->prompt_logprobs ? params->logprobs : params->prompt_logprobs;
+    return most < 0 && params->best_of > params->n ? 0 : (int)most;
+}
+
 static void describe(struct engine_prompt *to, struct prompt *p) {
     const struct api_params *params = &p->completion->params;
-    /* best_of ranks by the mean log-probability, so it needs those of the tokens themselves. */
-    bool ranks = params->best_of > params->n;
     *to = (struct engine_prompt){
         .ids = p->ids,
         .count = p->count,
@@ -26,6 +31,8 @@ static void describe(struct engine_prompt *to, struct prompt *p) {
                      .bias_count = params->bias_count,
                      .allowed = params->allowed,
                      .allowed_count = params->allowed_count,
+                     .bans = p->completion->bans,
+                     .ban_count = p->completion->ban_count,
                      .has_seed = params->has_seed,
                      .seed = params->seed},
         .stops = params->stops,
@@ -35,10 +42,8 @@ static void describe(struct engine_prompt *to, struct prompt *p) {
         .ignore_end = params->ignore_eos,
         .include_stop_text = params->include_stop_str_in_output,
         .skip_special = params->skip_special_tokens,
-        .logprobs = params->logprobs >= 0 ? (int)params->logprobs
-                    : ranks               ? 0
-                                          : -1,
-        .prompt_logprobs = params->echo && params->logprobs >= 0,
+        .logprobs = most_logprobs(params),
+        .prompt_logprobs = (params->echo && params->logprobs >= 0) || params->prompt_logprobs >= 0,
         .priority = (int)params->priority,
         .client = p->completion->client,
         .timeout_ms = (uint32_t)params->timeout_ms,

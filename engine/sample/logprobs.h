@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/kernel/kernel.h"
 #include "engine/sample/selection.h"
@@ -19,6 +20,10 @@ double logprobs_normaliser(const struct kernel_table *kernels, const float *row,
 static inline float logprobs_of(float logit, double normaliser) {
     return (float)((double)logit - normaliser);
 }
+
+/* The place of an id among row[0 .. sampleable-1], 1 for the largest, ties to the lower id: where it would
+ * stand in the list of logprobs_best. Ids beyond `sampleable` count behind all that are as large. */
+uint32_t logprobs_rank(const float *row, size_t sampleable, int32_t id);
 
 /* The `wanted` most probable ids of row[0 .. sampleable-1] with their log probabilities, best first, ties to
  * the lower id. Ids whose logit is -infinity are left out: ids without a token are marked so

@@ -52,7 +52,7 @@ static bool has_penalties(const struct engine_sampling *s) {
 
 static bool row_changes(const struct sampler_input *input) {
     const struct engine_sampling *s = input->sampling;
-    return s->allowed || s->bias_count > 0 || input->banned_count > 0 || has_penalties(s);
+    return s->allowed || s->bias_count > 0 || input->banned_count > 0 || s->ban_count > 0 || has_penalties(s);
 }
 
 /* The row with only the allowed ids left, in scratch. */
@@ -96,6 +96,25 @@ static void apply_penalties(const struct sampler_input *input, size_t sampleable
     }
 }
 
+/* Whether the generated tokens end with all but the last of the ban's. */
+static bool has_begun(const struct engine_ban *ban, const struct sampler_input *input) {
+    size_t generated = input->count - input->prompt_count, before = ban->count - 1;
+    if (before > generated) return false;
+    return before == 0 ||
+           memcmp(ban->ids, input->tokens + input->count - before, before * sizeof *ban->ids) == 0;
+}
+
+static void rule_out(float *row, size_t count, int32_t id) {
+    if (id >= 0 && (size_t)id < count) row[id] = -INFINITY;
+}
+
+static void apply_bans(const struct sampler_input *input, size_t count, float *row) {
+    const struct engine_sampling *s = input->sampling;
+    for (size_t i = 0; i < input->banned_count; i++) rule_out(row, count, input->banned[i]);
+    for (size_t i = 0; i < s->ban_count; i++)
+        if (has_begun(&s->bans[i], input)) rule_out(row, count, s->bans[i].ids[s->bans[i].count - 1]);
+}
+
 static const float *prepare_row(const struct sampler_vocabulary *vocabulary, struct sampler_scratch *scratch,
                                 const struct sampler_input *input, const float *row) {
     if (!row_changes(input)) return row;
@@ -103,13 +122,32 @@ static const float *prepare_row(const struct sampler_vocabulary *vocabulary, str
     size_t count = vocabulary->sampleable;
     float *out = scratch->row;
     copy_row(vocabulary, s, row, out);
-    if (has_penalties(s)) apply_penalties(input, count, scratch->counts, out);
     for (size_t i = 0; i < s->bias_count; i++)
         if (s->biases[i].token >= 0 && (size_t)s->biases[i].token < count)
             out[s->biases[i].token] += s->biases[i].bias;
-    for (size_t i = 0; i < input->banned_count; i++)
-        if (input->banned[i] >= 0 && (size_t)input->banned[i] < count) out[input->banned[i]] = -INFINITY;
+    apply_bans(input, count, out);
+    if (has_penalties(s)) apply_penalties(input, count, scratch->counts, out);
     return out;
+}
+
+static void mark(unsigned char *marks, size_t count, int32_t id) {
+    if (id >= 0 && (size_t)id < count) marks[id] = 1;
+}
+
+bool sampler_leaves_token(const struct sampler_vocabulary *vocabulary, const struct engine_sampling *sampling,
+                          const int32_t *banned, size_t banned_count, unsigned char *marks) {
+    size_t count = vocabulary->sampleable;
+    memset(marks, 0, count);
+    for (size_t i = 0; i < vocabulary->hole_count; i++) mark(marks, count, vocabulary->holes[i]);
+    for (size_t i = 0; i < banned_count; i++) mark(marks, count, banned[i]);
+    for (size_t i = 0; i < sampling->ban_count; i++)
+        mark(marks, count, sampling->bans[i].ids[sampling->bans[i].count - 1]);
+    if (!sampling->allowed) return memchr(marks, 0, count) != NULL;
+    for (size_t i = 0; i < sampling->allowed_count; i++) {
+        int32_t id = sampling->allowed[i];
+        if (id >= 0 && (size_t)id < count && !marks[id]) return true;
+    }
+    return false;
 }
 
 /* ---- the distribution: what may be drawn, and with what weight ----------------------------------------- */

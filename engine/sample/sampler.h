@@ -4,10 +4,11 @@
  *
  * Order of operations (that of transformers' processors and warpers):
  *   1. ids beyond the tokenizer's and ids without a token are out; with `allowed`, all others too
- *   2. repetition penalty over prompt and generated tokens; frequency and presence penalties over generated
- * tokens
- *   3. logit_bias
- *   4. end and stop tokens are out while min_tokens is not reached
+ *   2. logit_bias
+ *   3. end and stop tokens are out while min_tokens is not reached, and so are the ends of bans (bad words)
+ * that the generated tokens have begun
+ *   4. repetition penalty over prompt and generated tokens; frequency and presence penalties over generated
+ * tokens: of the biased logits, as vLLM has it and transformers with its sequence_bias
  *   5. temperature 0 (below 1e-5): the largest, ties to the lowest id. Otherwise logits / temperature, and
  *   6. top_k, then top_p of what is left (renormalised), then min_p (relative to the most probable), then
  * typical_p of what is left; each keeps at least one
@@ -57,6 +58,12 @@ struct sampler_input {
 /* Marks ids without a token as impossible, in the row itself. After logprobs_normaliser, before
  * logprobs_best. */
 void sampler_mask_holes(const struct sampler_vocabulary *vocabulary, float *row);
+
+/* Whether masks can come to leave nothing: false where each id that there is may be out at some time, by
+ * `allowed`, as one of banned[], or as the last of a ban. Then sampler_pick would fail in the midst of an
+ * answer. marks has room for `rows` bytes. */
+bool sampler_leaves_token(const struct sampler_vocabulary *vocabulary, const struct engine_sampling *sampling,
+                          const int32_t *banned, size_t banned_count, unsigned char *marks);
 
 /* row: sound (logprobs_row_is_sound), holes masked; it is not changed. STATUS_INVALID_ARGUMENT when nothing
  * may be sampled: masks, biases and the model left no token of more than probability 0. */

@@ -141,6 +141,7 @@ static void write_letter(struct mailbox *mailbox, const struct engine_event *eve
                               .has_logprob = event->has_logprob,
                               .logprob = event->logprob,
                               .top_count = (uint32_t)event->top_count,
+                              .rank = event->rank,
                               .text_length = event->text_length,
                               .long_text = long_text};
     assert(event->top_count <= mailbox->tops);
@@ -210,7 +211,8 @@ static void read_letter(const struct mailbox *mailbox, struct engine_event *out)
                                  .has_logprob = letter->has_logprob,
                                  .logprob = letter->logprob,
                                  .top = mailbox->top + mailbox->first * mailbox->tops,
-                                 .top_count = letter->top_count};
+                                 .top_count = letter->top_count,
+                                 .rank = letter->rank};
 }
 
 bool mailbox_take(struct outbox *outbox, struct mailbox *mailbox, struct engine_event *out, bool *fed) {

@@ -59,7 +59,7 @@ struct letter {
     int32_t id;
     bool has_logprob;
     float logprob;
-    uint32_t top_count;
+    uint32_t top_count, rank;
     size_t text_length;
     char *long_text; /* owned; NULL when text[] suffices */
     char text[MAILBOX_TEXT_BYTES];

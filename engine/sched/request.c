@@ -44,7 +44,29 @@ static enum status check_sampling(const struct request_rules *rules, const struc
     }
     for (size_t i = 0; i < s->allowed_count && status == STATUS_OK; i++)
         status = check_id("allowed_token_ids", s->allowed[i], rules->rows, e);
+    for (size_t i = 0; i < s->ban_count && status == STATUS_OK; i++)
+        if (s->bans[i].count == 0) status = error_set(e, STATUS_INVALID_ARGUMENT, "bad_words", "an empty one");
     return status;
+}
+
+/* A request that could come to where nothing may be sampled is refused before it begins: to fail in the midst of an
+ * answer would look like a fault of ours. */
+static enum status check_choice(const struct engine_request *r, struct error *e) {
+    const struct sampler_vocabulary *vocabulary = r->rules->vocabulary;
+    const struct engine_sampling *s = &r->sampling;
+    size_t banned = r->min_tokens > 0 ? r->ender_count : 0;
+    if (!vocabulary || r->max_tokens == 0 || !(s->allowed || s->ban_count || banned)) return STATUS_OK;
+    unsigned char *marks = malloc(vocabulary->rows);
+    if (!marks) return error_set(e, STATUS_NO_MEMORY, "request", "%zu bytes", vocabulary->rows);
+    bool leaves = sampler_leaves_token(vocabulary, s, r->enders, banned, marks);
+    free(marks);
+    if (leaves) return STATUS_OK;
+    return error_set(e, STATUS_INVALID_ARGUMENT,
+                     s->allowed     ? "allowed_token_ids"
+                     : s->ban_count ? "bad_words"
+                                    : "min_tokens",
+                     "There may be no token left to sample: of those that are allowed each is no token of this "
+                     "tokenizer, an end or stop token that 'min_tokens' forbids, or the end of one of 'bad_words'.");
 }
 
 /* Room for the prompt and at least one token; a prompt that is only scored may fill the context. */
@@ -89,10 +111,25 @@ static enum status copy_list(const void *from, size_t count, size_t size, void *
     return STATUS_OK;
 }
 
+static enum status copy_bans(struct engine_request *r, const struct engine_sampling *from, struct error *e) {
+    if (from->ban_count == 0) return STATUS_OK;
+    struct engine_ban *bans = calloc(from->ban_count, sizeof *bans);
+    if (!bans) return error_set(e, STATUS_NO_MEMORY, "request", "%zu bad words", from->ban_count);
+    r->sampling.bans = bans;
+    for (size_t i = 0; i < from->ban_count; i++) {
+        void *ids;
+        enum status status = copy_list(from->bans[i].ids, from->bans[i].count, sizeof(int32_t), &ids, e);
+        if (status != STATUS_OK) return status;
+        bans[r->sampling.ban_count++] = (struct engine_ban){ids, from->bans[i].count};
+    }
+    return STATUS_OK;
+}
+
 static enum status copy_sampling(struct engine_request *r, const struct engine_sampling *from,
                                  struct error *e) {
     r->sampling = *from;
     r->sampling.biases = NULL, r->sampling.allowed = NULL;
+    r->sampling.bans = NULL, r->sampling.ban_count = 0;
     void *biases, *allowed;
     enum status status = copy_list(from->biases, from->bias_count, sizeof *from->biases, &biases, e);
     r->sampling.biases = biases;
@@ -100,7 +137,7 @@ static enum status copy_sampling(struct engine_request *r, const struct engine_s
     status = copy_list(from->allowed, from->allowed_count, sizeof *from->allowed, &allowed, e);
     r->sampling.allowed =
         allowed; /* an empty list allows nothing, which no model can answer: read as absent */
-    return status;
+    return status == STATUS_OK ? copy_bans(r, from, e) : status;
 }
 
 static enum status copy_stops(struct engine_request *r, const struct engine_prompt *p, struct error *e) {
@@ -180,6 +217,8 @@ static void destroy(struct engine_request *r) {
     free(r->enders);
     free((void *)r->sampling.biases);
     free((void *)r->sampling.allowed);
+    for (size_t i = 0; i < r->sampling.ban_count; i++) free((void *)r->sampling.bans[i].ids);
+    free((void *)r->sampling.bans);
     free(r);
 }
 
@@ -197,6 +236,7 @@ enum status sched_request_create(const struct request_rules *rules, const struct
     status = copy_sampling(r, &prompt->sampling, e);
     if (status == STATUS_OK) status = copy_stops(r, prompt, e);
     if (status == STATUS_OK) status = copy_enders(r, prompt, e);
+    if (status == STATUS_OK) status = check_choice(r, e);
     if (status == STATUS_OK)
         status = mailbox_init(&r->mailbox, prompt->choices, rules->mailbox_events,
                               prompt->logprobs > 0 ? (size_t)prompt->logprobs : 0, e);

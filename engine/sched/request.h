@@ -16,6 +16,7 @@
 
 #include "engine/base/error.h"
 #include "engine/engine.h"
+#include "engine/sample/sampler.h"
 #include "engine/sched/backend.h"
 #include "engine/sched/mailbox.h"
 #include "engine/text/tokenizer.h"
@@ -31,7 +32,8 @@ struct request_rules {
     size_t mailbox_events; /* undelivered events a choice may have */
     size_t logprobs_max;
     size_t choices_max;                /* of one request */
-    const struct tokenizer *tokenizer; /* NULL: every text is empty */
+    const struct sampler_vocabulary *vocabulary; /* NULL: every row is a token */
+    const struct tokenizer *tokenizer;           /* NULL: every text is empty */
     const int32_t *end_tokens;
     size_t end_count;
     struct backend backend;

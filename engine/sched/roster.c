@@ -103,6 +103,10 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
                                  .prompt_tokens = (uint32_t)q->request->prompt_count,
                                  .cached_tokens = (uint32_t)q->cached_tokens,
                                  .completion_tokens = (uint32_t)sequence_generated(q)};
+    if (q->first_token_ns) {
+        event.prefill_seconds = seconds_between(q->first_run_ns, q->first_token_ns);
+        event.decode_seconds = seconds_between(q->first_token_ns, q->last_token_ns);
+    }
     if (failure) event.error = *failure;
     enum status status = mailbox_post(&s->outbox, &q->request->mailbox, &event);
     assert(status == STATUS_OK);

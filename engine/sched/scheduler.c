@@ -58,6 +58,7 @@ enum status scheduler_create(const struct scheduler_options *options, struct sch
     s->options = *options;
     s->next_deadline_ns = UINT64_MAX;
     atomic_init(&s->any_cancelled, false);
+    s->options.rules.vocabulary = &s->options.vocabulary;
     stats_init(&s->stats);
     enum status status = make_lists(s, e);
     if (status == STATUS_OK) status = turns_init(&s->turns, options->fair_share ? options->queue_max : 0, e);

@@ -105,16 +105,13 @@ static enum status ending_append(struct sequence *s, const char *text, size_t le
     return STATUS_OK;
 }
 
-/* Stop strings count from the first token after min_tokens on. */
-static bool matches_stops(const struct sequence *s) {
-    return s->matcher && sequence_generated(s) > s->request->min_tokens;
-}
-
+/* Stop strings count that end after the tokens of min_tokens, wherever they begin. */
 static enum status match(struct sequence *s, struct sequence_progress *progress, struct error *e) {
-    if (!matches_stops(s)) return STATUS_OK;
+    if (!s->matcher) return STATUS_OK;
     size_t length = progress->text_length;
-    int found =
-        stop_matcher_push(s->matcher, progress->text, length, &progress->text, &progress->text_length);
+    bool counts = sequence_generated(s) > s->request->min_tokens;
+    int found = (counts ? stop_matcher_push : stop_matcher_pass)(s->matcher, progress->text, length,
+                                                                 &progress->text, &progress->text_length);
     if (found == STOP_MATCHER_NO_MEMORY)
         return error_set(e, STATUS_NO_MEMORY, "text", "%zu bytes to look for stop strings in", length);
     if (found < 0) return STATUS_OK;
@@ -172,7 +169,7 @@ static enum status flush_text(struct sequence *s, struct sequence_progress *prog
         progress->stop_string = last.stop_string;
         if (progress->finish == ENGINE_FINISH_LENGTH) progress->finish = ENGINE_FINISH_STOP;
     }
-    if (status != STATUS_OK || last.finished || !matches_stops(s)) return status;
+    if (status != STATUS_OK || last.finished || !s->matcher) return status;
     stop_matcher_finish(s->matcher, &last.text, &last.text_length);
     return ending_append(s, last.text, last.text_length, e);
 }

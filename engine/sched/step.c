@@ -166,6 +166,7 @@ static void score(const struct scheduler *s, struct step_row *row, struct sample
         row->logprob = logprobs_of(row->logits[row->id], row->normaliser);
     }
     sampler_mask_holes(vocabulary, row->logits);
+    if (!row->samples) row->rank = logprobs_rank(row->logits, vocabulary->sampleable, row->id);
     if (r->logprobs <= 0) return;
     row->top_count = logprobs_best(row->logits, vocabulary->sampleable, (size_t)r->logprobs, row->normaliser,
                                    scratch->candidates);
@@ -225,7 +226,8 @@ static enum status post_row(struct scheduler *s, const struct step_row *row, enu
                                  .has_logprob = row->has_logprob,
                                  .logprob = row->logprob,
                                  .top = row->top,
-                                 .top_count = row->top_count};
+                                 .top_count = row->top_count,
+                                 .rank = row->rank};
     return mailbox_post(&s->outbox, &row->sequence->request->mailbox, &event);
 }
 

@@ -22,6 +22,7 @@ struct step_row {
     double normaliser;
     int32_t id; /* scored or sampled */
     float logprob;
+    uint32_t rank; /* of a scored id */
     size_t top_count;
     struct engine_top *top; /* [logprobs_max] */
     enum status status;

@@ -34,5 +34,11 @@ void decoder_run_destroy(struct decoder_run *run);
 enum status decoder_run_push(struct decoder_run *run, const char *content, size_t length, struct error *e);
 /* The end of the text: the rest is appended. Push nothing afterwards. */
 enum status decoder_run_finish(struct decoder_run *run, struct error *e);
+/* What the end of the text would append now, into *out; the run goes on as if nothing had been asked. */
+enum status decoder_run_peek(const struct decoder_run *run, struct text_buffer *out, struct error *e);
+
+/* Bytes of a text that are not U+FFFD at its end: there it may stand for a character that is not whole. */
+size_t decoder_whole_length(const char *text, size_t length);
+
 /* What was said so far; the caller may clear it or take it. */
 struct text_buffer *decoder_run_output(struct decoder_run *run);

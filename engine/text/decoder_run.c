@@ -373,6 +373,45 @@ enum status decoder_run_finish(struct decoder_run *run, struct error *e) {
     return outcome(run, e);
 }
 
+/* A run that has nothing said, but holds the same. */
+static enum status run_clone(const struct decoder_run *run, struct decoder_run **out, struct error *e) {
+    struct decoder_run *clone = calloc(1, sizeof *clone);
+    if (!clone) return text_no_memory(e);
+    clone->stages = calloc(run->count, sizeof *clone->stages);
+    enum status status = clone->stages || run->count == 0 ? STATUS_OK : text_no_memory(e);
+    if (status == STATUS_OK && run->regex_run) status = regex_run_create(&clone->regex_run, e);
+    for (size_t i = 0; i < run->count && status == STATUS_OK; i++) {
+        const struct stage *from = &run->stages[i];
+        struct stage *to = &clone->stages[clone->count++];
+        *to = *from;
+        to->token = to->held = (struct text_buffer){0};
+        text_buffer_append(&to->token, from->token.bytes, from->token.length);
+        text_buffer_append(&to->held, from->held.bytes, from->held.length);
+        if (to->token.failed || to->held.failed) status = text_no_memory(e);
+    }
+    *out = clone;
+    if (status == STATUS_OK) return status;
+    decoder_run_destroy(clone);
+    *out = NULL;
+    return status;
+}
+
+enum status decoder_run_peek(const struct decoder_run *run, struct text_buffer *out, struct error *e) {
+    struct decoder_run *clone = NULL;
+    enum status status = run_clone(run, &clone, e);
+    if (status != STATUS_OK) return status;
+    status = decoder_run_finish(clone, e);
+    if (status == STATUS_OK) text_buffer_append(out, clone->output.bytes, clone->output.length);
+    decoder_run_destroy(clone);
+    return status == STATUS_OK ? text_buffer_status(out, e) : status;
+}
+
+size_t decoder_whole_length(const char *text, size_t length) {
+    const size_t size = sizeof replacement_utf8 - 1;
+    while (length >= size && memcmp(text + length - size, replacement_utf8, size) == 0) length -= size;
+    return length;
+}
+
 struct text_buffer *decoder_run_output(struct decoder_run *run) {
     return &run->output;
 }

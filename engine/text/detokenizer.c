@@ -9,6 +9,10 @@ struct detokenizer {
     const struct tokenizer *tokenizer;
     struct decoder_run *run;
     bool skip_special;
+    /* Text of the prompt that its last ids still hold back, and how much of it has come: it is not the
+     * answer's. */
+    struct text_buffer prompt_end;
+    size_t come;
 };
 
 static enum status push(struct detokenizer *d, int32_t id, struct error *e) {
@@ -17,8 +21,16 @@ static enum status push(struct detokenizer *d, int32_t id, struct error *e) {
     return content ? decoder_run_push(d->run, content, length, e) : STATUS_OK;
 }
 
-/* The prompt runs through the decoder and what it says is dropped: what it holds back at its end (bytes of a
- * character that is not whole yet) comes with the first generated tokens. */
+/* What the end of the prompt would say if nothing followed. Bytes of a character that is not whole are none
+ * of it: they come with the first generated tokens. */
+static enum status find_prompt_end(struct detokenizer *d, struct error *e) {
+    struct text_buffer *end = &d->prompt_end;
+    enum status status = decoder_run_peek(d->run, end, e);
+    if (status == STATUS_OK && end->length > 0) end->length = decoder_whole_length(end->bytes, end->length);
+    return status;
+}
+
+/* The prompt runs through the decoder and what it says is dropped. */
 enum status detokenizer_create(const struct tokenizer *t, const int32_t *prompt, size_t prompt_count,
                                bool skip_special, struct detokenizer **out, struct error *e) {
     struct detokenizer *d = calloc(1, sizeof *d);
@@ -30,6 +42,7 @@ enum status detokenizer_create(const struct tokenizer *t, const int32_t *prompt,
         status = push(d, prompt[i], e);
         text_buffer_clear(decoder_run_output(d->run));
     }
+    if (status == STATUS_OK && prompt_count > 0) status = find_prompt_end(d, e);
     if (status != STATUS_OK) {
         detokenizer_destroy(d);
         return status;
@@ -41,7 +54,29 @@ enum status detokenizer_create(const struct tokenizer *t, const int32_t *prompt,
 void detokenizer_destroy(struct detokenizer *d) {
     if (!d) return;
     decoder_run_destroy(d->run);
+    text_buffer_deinit(&d->prompt_end);
     free(d);
+}
+
+/* Takes the prompt's end off what has been said, as far as it is that; where it is not, what was taken off
+ * before is put back. */
+static enum status drop_prompt_end(struct detokenizer *d, struct error *e) {
+    struct text_buffer *said = decoder_run_output(d->run), *end = &d->prompt_end;
+    size_t same = 0, left = end->length - d->come;
+    if (left == 0 || said->length == 0) return STATUS_OK;
+    while (same < left && same < said->length && said->bytes[same] == end->bytes[d->come + same]) same++;
+    if (same == left || same == said->length) {
+        text_buffer_drop_front(said, same);
+        d->come += same;
+        return STATUS_OK;
+    }
+    end->length = d->come; /* no more of it comes */
+    text_buffer_append(end, said->bytes, said->length);
+    struct text_buffer whole = *end;
+    *end = *said;
+    *said = whole;
+    end->length = d->come = 0;
+    return text_buffer_status(said, e);
 }
 
 static void lend(struct detokenizer *d, const char **text, size_t *length) {
@@ -54,6 +89,7 @@ enum status detokenizer_push(struct detokenizer *d, int32_t id, const char **tex
                              struct error *e) {
     text_buffer_clear(decoder_run_output(d->run));
     enum status status = push(d, id, e);
+    if (status == STATUS_OK) status = drop_prompt_end(d, e);
     lend(d, text, length);
     return status;
 }
@@ -61,6 +97,7 @@ enum status detokenizer_push(struct detokenizer *d, int32_t id, const char **tex
 enum status detokenizer_finish(struct detokenizer *d, const char **text, size_t *length, struct error *e) {
     text_buffer_clear(decoder_run_output(d->run));
     enum status status = decoder_run_finish(d->run, e);
+    if (status == STATUS_OK) status = drop_prompt_end(d, e);
     lend(d, text, length);
     return status;
 }

@@ -93,8 +93,16 @@ static void lend(struct stop_matcher *m, size_t length, const char **text, size_
     *text_length = length;
 }
 
-int stop_matcher_push(struct stop_matcher *m, const char *piece, size_t piece_length, const char **text,
-                      size_t *length) {
+/* A string that was passed over may still be the start of another, but is no match any more. */
+static void pass_over(struct stop_matcher *m) {
+    for (size_t i = 0; i < m->count; i++) {
+        struct pattern *p = &m->patterns[i];
+        if (p->matched == p->length) p->matched = p->fallback[p->matched - 1];
+    }
+}
+
+static int look(struct stop_matcher *m, const char *piece, size_t piece_length, bool counts,
+                const char **text, size_t *length) {
     text_buffer_drop_front(&m->held, m->given);
     lend(m, 0, text, length);
     size_t looked_at = m->held.length;
@@ -102,12 +110,23 @@ int stop_matcher_push(struct stop_matcher *m, const char *piece, size_t piece_le
     if (m->held.failed) return STOP_MATCHER_NO_MEMORY;
     while (looked_at < m->held.length) {
         int found = step(m, m->held.bytes[looked_at++]);
-        if (found < 0) continue;
+        if (found >= 0 && !counts) pass_over(m);
+        if (found < 0 || !counts) continue;
         lend(m, looked_at - m->patterns[found].length, text, length);
         return found;
     }
     lend(m, m->held.length - longest_start(m), text, length);
     return -1;
+}
+
+int stop_matcher_push(struct stop_matcher *m, const char *piece, size_t piece_length, const char **text,
+                      size_t *length) {
+    return look(m, piece, piece_length, true, text, length);
+}
+
+int stop_matcher_pass(struct stop_matcher *m, const char *piece, size_t piece_length, const char **text,
+                      size_t *length) {
+    return look(m, piece, piece_length, false, text, length);
 }
 
 void stop_matcher_finish(struct stop_matcher *m, const char **text, size_t *length) {

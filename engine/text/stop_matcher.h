@@ -25,5 +25,10 @@ enum { STOP_MATCHER_NO_MEMORY = -2 };
 int stop_matcher_push(struct stop_matcher *m, const char *piece, size_t piece_length, const char **text,
                       size_t *length);
 
+/* The same for text in which no stop string counts as found: one that ends in it is passed over, but one that
+ * begins in it and ends in what is pushed later is found. Returns -1 or STOP_MATCHER_NO_MEMORY. */
+int stop_matcher_pass(struct stop_matcher *m, const char *piece, size_t piece_length, const char **text,
+                      size_t *length);
+
 /* At the end of the sequence: what was held back. */
 void stop_matcher_finish(struct stop_matcher *m, const char **text, size_t *length);

@@ -178,7 +178,7 @@ static enum status cut_text(struct encoding *c, const char *text, size_t length,
 
 static enum status check_count(const struct encoding *c, size_t count, struct error *e) {
     if (c->tokens_max == 0 || count <= c->tokens_max) return STATUS_OK;
-    return error_set(e, STATUS_LIMIT, "tokenizer", "the text has more than %zu tokens", c->tokens_max);
+    return error_set(e, STATUS_LIMIT, "tokens", "the text has more than %zu tokens", c->tokens_max);
 }
 
 static enum status add_ids(struct encoding *c, const struct token_list *from, struct error *e) {
@@ -240,22 +240,35 @@ enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t
 }
 
 static enum status decode(const struct tokenizer *t, struct decoder_run *run, const int32_t *ids,
-                          size_t count, bool skip_special, struct error *e) {
+                          size_t count, bool skip_special, size_t *certain, struct error *e) {
     enum status status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         size_t length;
         const char *content = tokenizer_decoded_content(t, ids[i], skip_special, &length);
         if (content) status = decoder_run_push(run, content, length, e);
     }
-    return status == STATUS_OK ? decoder_run_finish(run, e) : status;
+    size_t said = decoder_run_output(run)->length;
+    if (status == STATUS_OK) status = decoder_run_finish(run, e);
+    const struct text_buffer *text = decoder_run_output(run);
+    if (certain && text->length > said)
+        *certain = said + decoder_whole_length(text->bytes + said, text->length - said);
+    else if (certain)
+        *certain = said;
+    return status;
 }
 
 enum status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip_special,
                              char **out, size_t *length, struct error *e) {
+    return tokenizer_decode_certain(t, ids, count, skip_special, out, length, NULL, e);
+}
+
+enum status tokenizer_decode_certain(const struct tokenizer *t, const int32_t *ids, size_t count,
+                                     bool skip_special, char **out, size_t *length, size_t *certain,
+                                     struct error *e) {
     struct decoder_run *run;
     enum status status = decoder_run_create(&t->decoder, &run, e);
     if (status != STATUS_OK) return status;
-    status = decode(t, run, ids, count, skip_special, e);
+    status = decode(t, run, ids, count, skip_special, certain, e);
     struct text_buffer *text = decoder_run_output(run);
     if (status == STATUS_OK) text_buffer_append_byte(text, '\0');
     if (status == STATUS_OK) status = text_buffer_status(text, e);

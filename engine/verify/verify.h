@@ -19,6 +19,8 @@
 #define VERIFY_RISE_INT4 0.03
 /* Where the model is right about the text, rise and divergence (nats a token) are about equal. */
 #define VERIFY_KL_SHARE 10
+/* Standard errors that are taken off a rise before it is judged. */
+#define VERIFY_ERRORS_ALLOWED 3
 
 struct verify_figures {
     double largest, mean; /* |difference of a logit| / deviation */
@@ -30,7 +32,7 @@ struct verify_figures {
 };
 
 /* Whether the figures of this weight type are within the bound: of the largest difference for f32, else of
- * the rise. A rise counts only as far as it is certain, three standard errors below the one that was seen;
+ * the rise. A rise counts only as far as it is certain, VERIFY_ERRORS_ALLOWED standard errors below the one that was seen;
  * the divergence, which is certain after a few tokens, may not be out of all proportion to the bound either.
  */
 bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound);

@@ -22,8 +22,28 @@ static const struct engine *shared_engine(void) {
     return engine;
 }
 
+static void score(struct prompt *p) {
+    const struct engine_top top[] = {{'a', -0.5f}, {'"', -1}};
+    for (size_t i = 0; i < p->count; i++) {
+        struct engine_event event = {.kind = ENGINE_EVENT_PROMPT,
+                                     .id = p->ids[i],
+                                     .text = "",
+                                     .has_logprob = i > 0,
+                                     .logprob = -2,
+                                     .rank = 3,
+                                     .top = top,
+                                     .top_count = 2};
+        completion_event(p, &event);
+    }
+}
+
+static bool is_scored(const struct api_params *params) {
+    return params->prompt_logprobs >= 0 || (params->echo && params->logprobs >= 0);
+}
+
 /* What the answer would be if every choice ended after one token. */
 static void check_answer(struct completion *c) {
+    for (size_t i = 0; i < c->prompt_count && is_scored(&c->params); i++) score(&c->prompts[i]);
     for (size_t i = 0; i < c->prompt_count; i++)
         for (uint32_t j = 0; j < (uint32_t)c->params.best_of; j++) {
             struct engine_event event = {
@@ -52,6 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                       .n_max = 16,
                                       .choices_max = 32,
                                       .stops_max = 16,
+                                      .tokenize_bytes_max = 4096,
+                                      .tokenize_ids_max = 4096,
                                       .model = "m",
                                       .refuse_unknown = size % 2};
     struct api_error e = {0};

@@ -137,7 +137,7 @@ static void check_case(struct engine *engine, const json_t *expect) {
     const char *text = json_string_value(json_object_get(expect, "prompt"));
     int32_t *ids;
     size_t count;
-    assert_ok(engine_encode(engine, text, strlen(text), true, &ids, &count, &e));
+    assert_ok(engine_encode(engine, text, strlen(text), true, 0, &ids, &count, &e));
     assert_int_equal(count, json_array_size(expect_ids));
     for (size_t i = 0; i < count; i++)
         assert_int_equal(ids[i], json_integer_value(json_array_get(expect_ids, i)));

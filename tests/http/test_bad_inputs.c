@@ -88,11 +88,93 @@ static void test_strict_and_any_model(void **state) {
     daemon_stop(&other);
 }
 
+static unsigned count_in_log(const struct daemon *of, const char *text) {
+    size_t length;
+    char *log = test_file_read("", of->log, &length);
+    unsigned count = 0;
+    for (const char *at = log; (at = strstr(at, text)); at++) count++;
+    free(log);
+    return count;
+}
+
+/* Ignored, but not in silence; and no client fills the log. */
+static void test_unknown_fields_are_logged_once(void **state) {
+    (void)state;
+    struct daemon other;
+    daemon_start_fake(&other, "fake", NULL);
+    for (int i = 0; i < 3; i++) {
+        json_decref(complete(&other, "{\"prompt\":\"a\",\"frobnicate\":1,\"absent\":null}"));
+        struct answer a = http_post(&other, "/tokenize", "{\"prompt\":\"a\",\"fribnicate\":1}");
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+    }
+    assert_int_equal(count_in_log(&other, "'frobnicate'"), 1);
+    assert_int_equal(count_in_log(&other, "'fribnicate'"), 1);
+    assert_int_equal(count_in_log(&other, "'absent'"), 0);
+    daemon_stop(&other);
+}
+
+static void refused(const struct daemon *by, const char *path, const char *body, const char *part) {
+    struct answer a = http_post(by, path, body);
+    assert_int_equal(a.status, 400);
+    if (!strstr(a.body, part)) fail_msg("no '%s' in %s", part, a.body);
+    answer_free(&a);
+}
+
+static void test_strict_knows_all_levels(void **state) {
+    (void)state;
+    struct daemon other;
+    daemon_start_fake(&other, "fake", "--strict", NULL);
+    refused(&other, "/v1/completions", "{\"prompt\":\"a\",\"stream\":true,\"stream_options\":{\"x\":1}}",
+            "\"param\":\"stream_options.x\"");
+    refused(&other, "/tokenize", "{\"prompt\":\"a\",\"x\":1}", "\"param\":\"x\"");
+    refused(&other, "/detokenize", "{\"tokens\":[1],\"x\":1}", "\"param\":\"x\"");
+    /* Long names are cut, never inside a character. */
+    refused(
+        &other, "/v1/completions",
+        "{\"prompt\":\"a\",\"xx\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\":1}",
+        "\xc3\xa9\",\"code\"");
+    json_decref(complete(&other, "{\"prompt\":\"a\",\"x\":null,\"tools\":[],\"response_format\":{\"type\":"
+                                 "\"text\"}}"));
+    daemon_stop(&other);
+}
+
+/* Bytes and ids, by options; the context is no limit (ok-tokenize-beyond-the-context). */
+static void test_tokenize_has_limits_of_its_own(void **state) {
+    (void)state;
+    struct daemon other;
+    static char body[16384], numbers[8192];
+    daemon_start_fake(&other, "fake", "--tokenize-bytes-max", "1500", "--tokenize-ids-max", "1024", NULL);
+    snprintf(body, sizeof body, "{\"content\":\"%01501d\"}", 0);
+    refused(&other, "/tokenize", body, "1501 bytes; at most 1500");
+    snprintf(body, sizeof body, "{\"content\":\"%01500d\"}", 0);
+    refused(&other, "/tokenize", body, "more than the 1024 tokens");
+    snprintf(body, sizeof body, "{\"content\":\"%01024d\"}", 0);
+    struct answer a = http_post(&other, "/tokenize", body);
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    for (size_t i = 0; i < 1025; i++) memcpy(numbers + 2 * i, i ? ",9" : " 9", 3);
+    snprintf(body, sizeof body, "{\"tokens\":[%s]}", numbers);
+    refused(&other, "/detokenize", body, "1025 token ids; at most 1024");
+    snprintf(body, sizeof body, "{\"tokens\":[%s]}", numbers + 2 + 0);
+    body[11] = ' '; /* one fewer */
+    a = http_post(&other, "/detokenize", body);
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    daemon_stop(&other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_empty_prompt_without_start_token),
         cmocka_unit_test(test_strict_and_any_model),
+        cmocka_unit_test(test_unknown_fields_are_logged_once),
+        cmocka_unit_test(test_strict_knows_all_levels),
+        cmocka_unit_test(test_tokenize_has_limits_of_its_own),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -248,6 +248,76 @@ static void test_rates_stand_on_stderr(void **state) {
     assert_null(strchr(run->errors, '\r')); /* no bar where there is no terminal */
 }
 
+/* Of so many in so many seconds, as far as the digits that are printed of both tell. */
+static void assert_is_rate(double rate, unsigned count, double seconds) {
+    assert_true(rate >= count / (seconds + 0.0006) - 0.06);
+    if (seconds > 0.001) assert_true(rate <= count / (seconds - 0.0006) + 0.06);
+}
+
+/* What was computed, not how fast its text was read: the figures are the engine's. */
+static void test_rates_are_those_of_the_parts(void **state) {
+    struct run *run = *state;
+    unsigned prompt, tokens, after;
+    double prefill, prompt_rate, decode, rate;
+    assert_int_equal(run_words(run, WORDS("generate", "--model", MODEL, "--max-tokens", "8", "--temperature",
+                                          "0", "Once upon a time")),
+                     0);
+    const char *line = strstr(run->errors, "prompt: ");
+    assert_non_null(line);
+    assert_int_equal(
+        sscanf(line,
+               "prompt: %u tokens in %lf s, %lf tokens/s; generation: %u tokens, %u after the first in "
+               "%lf s, %lf tokens/s",
+               &prompt, &prefill, &prompt_rate, &tokens, &after, &decode, &rate),
+        7);
+    assert_int_equal(tokens, 8);
+    assert_int_equal(after, 7);
+    assert_is_rate(prompt_rate, prompt, prefill);
+    assert_is_rate(rate, after, decode);
+}
+
+static void test_verify_says_what_passed(void **state) {
+    struct run *run = *state;
+    assert_int_equal(run_words(run, WORDS("verify", "--model", MODEL, "--verify-tokens", "40", "--weights",
+                                          "f32", "--verify-rise-int4", "0")),
+                     0);
+    assert_non_null(strstr(run->output, "verdict: within the bounds: f32, double\n"));
+    assert_non_null(strstr(run->output, "f32     4 of 4 forms pass; "));
+    assert_null(strstr(run->output, "int4"));
+}
+
+/* One type out of its bound fails the run that asks about all, and says which; the others are judged by their
+ * own. */
+static void test_verify_says_what_did_not(void **state) {
+    struct run *run = *state;
+    const char *const all[] = {
+        PRENORMD, "verify", "--model", MODEL, "--verify-tokens", "40", "--json", "--verify-rise-int8",
+        "1e-9",   NULL};
+    assert_int_equal(run_words(run, all), 1);
+    assert_one_line(run->errors, "prenormd: verify: more than its bound from the untouched model: ");
+    assert_non_null(strstr(run->errors, "int8"));
+    assert_null(strstr(run->errors, "f32"));
+    json_t *json = json_loads(run->output, 0, NULL), *row;
+    assert_non_null(json);
+    size_t index, failed = 0;
+    json_array_foreach(json_object_get(json, "forms"), index, row) {
+        if (json_is_true(json_object_get(row, "reference"))) continue;
+        bool passed = json_is_true(json_object_get(row, "passed"));
+        bool is_int8 = strcmp(json_string_value(json_object_get(row, "weights")), "int8") == 0;
+        failed += !passed;
+        if (!passed) assert_true(is_int8);
+        bool of_rise = strcmp(json_string_value(json_object_get(row, "bound_of")), "perplexity_rise") == 0;
+        assert_int_equal(json_number_value(json_object_get(row, "perplexity_rise_allowance")) > 0, of_rise);
+    }
+    assert_true(failed > 0);
+    json_decref(json);
+    assert_int_equal(run_words(run, WORDS("verify", "--model", MODEL, "--verify-tokens", "40", "--weights",
+                                          "int8", "--verify-rise-int8", "1e-9")),
+                     1);
+    assert_non_null(strstr(run->output, "verdict: not within: int8\n"));
+    assert_non_null(strstr(run->output, "(three standard errors)"));
+}
+
 static void test_a_prompt_longer_than_the_context(void **state) {
     struct run *run = *state;
     char *text = malloc(100001);
@@ -396,6 +466,9 @@ int main(void) {
         RUN_TEST(test_the_same_seed_gives_the_same_text),
         RUN_TEST(test_a_stop_text_is_not_printed),
         RUN_TEST(test_rates_stand_on_stderr),
+        RUN_TEST(test_rates_are_those_of_the_parts),
+        RUN_TEST(test_verify_says_what_passed),
+        RUN_TEST(test_verify_says_what_did_not),
         RUN_TEST(test_a_prompt_longer_than_the_context),
         RUN_TEST(test_a_reader_that_went_away_is_no_failure),
         RUN_TEST(test_a_disk_that_is_full_is_one),

@@ -90,9 +90,8 @@ static void test_scores(void **state) {
     json_decref(scored);
 }
 
-/* tokenize and detokenize are each other's inverse on plain text, whatever its letters. */
-/* Offsets count characters of the echoed text: a BOS that the tokenizer added takes none of them, the bytes of one
- * character share its place. */
+/* Offsets count characters of the echoed text: a BOS that the tokenizer added takes none of them, the bytes
+ * of one character share its place. */
 static void test_offsets_of_a_text(void **state) {
     (void)state;
     static const int expected[] = {0, 0, 4, 9, 10, 10, 11, 13, 14, 14, 14, 15};
@@ -107,6 +106,7 @@ static void test_offsets_of_a_text(void **state) {
     json_decref(prompt);
 }
 
+/* tokenize and detokenize are each other's inverse on plain text, whatever its letters. */
 static void test_tokens(void **state) {
     (void)state;
     struct answer a =
@@ -136,6 +136,153 @@ static void test_model_is_described(void **state) {
     answer_free(&a);
 }
 
+/* What lm-evaluation-harness does with a document: the context (512) is no limit, in either direction. */
+static void test_a_text_of_many_contexts_is_measured(void **state) {
+    (void)state;
+    json_t *body = json_object(), *ids;
+    char text[20001];
+    for (size_t i = 0; i < sizeof text - 1; i++) text[i] = "the fox "[i % 8];
+    text[sizeof text - 1] = '\0';
+    json_object_set_new(body, "prompt", json_string(text));
+    json_object_set_new(body, "add_special_tokens", json_false());
+    char *sent = json_dumps(body, 0);
+    struct answer a = http_post(&d, "/tokenize", sent);
+    assert_int_equal(a.status, 200);
+    json_t *answer = answer_json(&a);
+    ids = json_object_get(answer, "tokens");
+    assert_true(json_array_size(ids) > 4096);
+    assert_int_equal(json_integer_value(json_object_get(answer, "count")), json_array_size(ids));
+    free(sent);
+    answer_free(&a);
+    json_object_clear(body);
+    json_object_set(body, "tokens", ids);
+    sent = json_dumps(body, 0);
+    a = http_post(&d, "/detokenize", sent);
+    json_t *back = answer_json(&a);
+    assert_string_equal(json_string_value(json_object_get(back, "prompt")), text);
+    free(sent);
+    answer_free(&a);
+    json_decref(back);
+    json_decref(answer);
+    json_decref(body);
+}
+
+/* Texts of the chunks of a stream, in one; the caller frees. */
+static char *streamed_text(const char *body) {
+    struct answer a = http_post(&d, "/v1/completions", body);
+    assert_int_equal(a.status, 200);
+    char *text = calloc(1, a.length + 1);
+    for (char *at = a.body, *end; (at = strstr(at, "data: {")); at = end) {
+        end = strstr(at, "\n\n");
+        json_t *chunk = json_loadb(at + 6, (size_t)(end - at) - 6, 0, NULL);
+        assert_non_null(chunk);
+        strcat(text, choice_text(chunk, 0));
+        json_decref(chunk);
+    }
+    answer_free(&a);
+    return text;
+}
+
+/* "Once " and the euro sign's three bytes, of which the prompt has as many as said; the rest is forced. */
+static void test_half_a_character_of_the_prompt_comes_once(void **state) {
+    (void)state;
+    struct answer a = http_post(&d, "/tokenize", "{\"prompt\":\"x\\u20ac\",\"add_special_tokens\":false}");
+    json_t *json = answer_json(&a), *ids = json_object_get(json, "tokens");
+    answer_free(&a);
+    size_t count = json_array_size(ids);
+    assert_true(count >= 3);
+    int last = (int)json_integer_value(json_array_get(ids, count - 1));
+    json_array_remove(ids, count - 1);
+    char *prompt = json_dumps(ids, JSON_COMPACT), body[512];
+    snprintf(body, sizeof body,
+             "{\"prompt\":%s,\"echo\":true,\"max_tokens\":1,\"logprobs\":0,\"allowed_token_ids\":[%d]}",
+             prompt, last);
+    json_t *answer = complete(&d, body);
+    assert_string_equal(choice_text(answer, 0), "x\xe2\x82\xac");
+    const json_t *logprobs =
+        json_object_get(json_array_get(json_object_get(answer, "choices"), 0), "logprobs");
+    const json_t *offsets = json_object_get(logprobs, "text_offset");
+    assert_int_equal(json_array_size(offsets), count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(json_integer_value(json_array_get(offsets, i)), i > 0);
+    json_decref(answer);
+    snprintf(body, sizeof body,
+             "{\"prompt\":%s,\"echo\":true,\"max_tokens\":1,\"stream\":true,\"allowed_token_ids\":[%d]}",
+             prompt, last);
+    char *text = streamed_text(body);
+    assert_string_equal(text, "x\xe2\x82\xac");
+    free(text);
+    /* Without the rest it is U+FFFD, once. */
+    snprintf(body, sizeof body, "{\"prompt\":%s,\"echo\":true,\"max_tokens\":0}", prompt);
+    answer = complete(&d, body);
+    assert_string_equal(choice_text(answer, 0), "x\uFFFD");
+    json_decref(answer);
+    free(prompt);
+    json_decref(json);
+}
+
+/* Of the model's own greedy text each token is the first; of any prompt the ranks are places in one order. */
+static void test_prompt_logprobs_have_their_rank(void **state) {
+    (void)state;
+    const json_t *one = json_array_get(json_object_get(reference, "cases"), 0), *choice;
+    json_t *ids = json_copy((json_t *)json_object_get(one, "ids"));
+    size_t count = json_array_size(ids);
+    json_array_extend(ids, (json_t *)json_object_get(one, "greedy"));
+    json_t *answer = ask(ids, 1, "{\"prompt_logprobs\":3,\"logprobs\":1,\"echo\":true}", &choice);
+    const json_t *scores = json_object_get(choice, "prompt_logprobs");
+    const json_t *values = json_object_get(json_object_get(choice, "logprobs"), "token_logprobs");
+    assert_int_equal(json_array_size(scores), json_array_size(ids));
+    assert_true(json_is_null(json_array_get(scores, 0)));
+    for (size_t i = 1; i < json_array_size(ids); i++) {
+        char key[24];
+        snprintf(key, sizeof key, "%lld", (long long)json_integer_value(json_array_get(ids, i)));
+        const json_t *entry = json_object_get(json_array_get(scores, i), key);
+        long long rank = json_integer_value(json_object_get(entry, "rank"));
+        assert_true(rank >= 1);
+        if (i >= count) assert_int_equal(rank, 1);
+        assert_int_equal(json_object_size(json_array_get(scores, i)), rank <= 3 ? 3 : 4);
+        assert_true(json_equal(json_object_get(entry, "logprob"), json_array_get(values, i)));
+    }
+    json_decref(answer);
+    json_decref(ids);
+}
+
+/* A word of the greedy text, with the blank before it or without. */
+static void test_bad_words_are_not_said(void **state) {
+    (void)state;
+    static const char asked[] = "{\"prompt\":\"Once upon a\",\"max_tokens\":24,\"temperature\":0%s}";
+    char body[256], more[128], word[32] = "";
+    snprintf(body, sizeof body, asked, "");
+    json_t *plain = complete(&d, body);
+    assert_int_equal(sscanf(choice_text(plain, 0), " %31[a-z]", word), 1);
+    snprintf(more, sizeof more, ",\"bad_words\":[\"%s\"]", word);
+    snprintf(body, sizeof body, asked, more);
+    json_t *answer = complete(&d, body);
+    assert_null(strstr(choice_text(answer, 0), word));
+    assert_true(strlen(choice_text(answer, 0)) > 0);
+    json_decref(answer);
+    json_decref(plain);
+}
+
+/* 400 with the field, never 500 in the midst of it. */
+static void test_nothing_to_sample_is_refused(void **state) {
+    (void)state;
+    struct answer a = http_get(&d, "/tokenizer_info");
+    json_t *info = answer_json(&a);
+    char body[256];
+    snprintf(body, sizeof body, "{\"prompt\":\"a\",\"allowed_token_ids\":[%lld],\"min_tokens\":2}",
+             (long long)json_integer_value(json_array_get(json_object_get(info, "eos_token_ids"), 0)));
+    answer_free(&a);
+    a = http_post(&d, "/v1/completions", body);
+    assert_int_equal(a.status, 400);
+    json_t *error = answer_json(&a);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(error, "error"), "param")),
+                        "allowed_token_ids");
+    json_decref(error);
+    json_decref(info);
+    answer_free(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy),
@@ -143,6 +290,11 @@ int main(void) {
         cmocka_unit_test(test_offsets_of_a_text),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_model_is_described),
+        cmocka_unit_test(test_a_text_of_many_contexts_is_measured),
+        cmocka_unit_test(test_half_a_character_of_the_prompt_comes_once),
+        cmocka_unit_test(test_prompt_logprobs_have_their_rank),
+        cmocka_unit_test(test_bad_words_are_not_said),
+        cmocka_unit_test(test_nothing_to_sample_is_refused),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -79,6 +79,7 @@ static float logprob_of(int32_t id, size_t position) {
 static void set_logprobs(struct fake_event *e, size_t position, int count) {
     e->event.has_logprob = count >= 0;
     e->event.logprob = logprob_of(e->event.id, position);
+    e->event.rank = 1 + (uint32_t)e->event.id % 7;
     e->event.top = e->top;
     for (int i = 0; i < count && i < TOP_MAX; i++)
         e->top[e->event.top_count++] = (struct engine_top){'a' + i, -0.5f - (float)i};
@@ -336,25 +337,36 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
  */
 
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
-                          int32_t **ids, size_t *count, struct error *e) {
+                          size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
     (void)engine, (void)special;
-    if (length > FAKE_CONTEXT)
-        return error_set(e, STATUS_LIMIT, "prompt", "the context is %d tokens, the text has %zu",
-                         FAKE_CONTEXT, length);
+    if (tokens_max && length > tokens_max)
+        return error_set(e, STATUS_LIMIT, "tokens", "the text has more than %zu tokens", tokens_max);
     *ids = malloc((length + 1) * sizeof **ids);
     for (size_t i = 0; i < length; i++) (*ids)[i] = (unsigned char)text[i];
     *count = length;
     return STATUS_OK;
 }
 
+/* At the end of a text, of a character that is not whole. */
+static size_t unfinished_bytes(const char *text, size_t length) {
+    for (size_t i = 1; i <= length && i < 4; i++) {
+        unsigned char byte = (unsigned char)text[length - i];
+        if ((byte & 0xc0) == 0x80) continue;
+        size_t whole = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+        return whole > i ? i : 0;
+    }
+    return 0;
+}
+
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
-                          char **text, size_t *length, struct error *e) {
+                          char **text, size_t *length, size_t *certain, struct error *e) {
     (void)engine, (void)skip_special, (void)e;
     *text = malloc(count + 1);
     *length = 0;
     for (size_t i = 0; i < count; i++)
         if (ids[i] < 256) (*text)[(*length)++] = (char)ids[i];
     (*text)[*length] = '\0';
+    if (certain) *certain = *length - unfinished_bytes(*text, *length);
     return STATUS_OK;
 }
 

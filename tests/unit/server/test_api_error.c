@@ -41,8 +41,32 @@ static void test_long_texts_are_cut(void **state) {
     assert_int_equal(strlen(e.message), sizeof e.message - 1);
 }
 
+/* Wherever a text is cut, by a precision in its midst or for want of room at its end: no half of a character stays. */
+static void test_characters_are_not_cut(void **state) {
+    (void)state;
+    struct api_error e;
+    char text[600 * 4 + 1] = "";
+    for (int i = 0; i < 600; i++) strcat(text, "\U0001F98A");
+    for (int precision = 0; precision < 9; precision++) {
+        api_error_set(&e, API_INVALID, NULL, "'%.*s' is no field", precision, text);
+        assert_memory_equal(e.message + 1, text, (size_t)precision / 4 * 4);
+        assert_string_equal(e.message + 1 + precision / 4 * 4, "' is no field");
+    }
+    for (size_t shift = 0; shift < 4; shift++) {
+        char shifted[sizeof text + 4] = "";
+        memset(shifted, 'x', shift);
+        strcpy(shifted + shift, text);
+        api_error_set(&e, API_INVALID, shifted, "%s", shifted);
+        size_t kept = shift + (sizeof e.message - 1 - shift) / 4 * 4;
+        assert_int_equal(strlen(e.message), kept);
+        assert_int_equal(strlen(e.param), shift + (sizeof e.param - 1 - shift) / 4 * 4);
+        assert_memory_equal(e.message, shifted, kept);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_kind),
-                                       cmocka_unit_test(test_long_texts_are_cut)};
+                                       cmocka_unit_test(test_long_texts_are_cut),
+                                       cmocka_unit_test(test_characters_are_not_cut)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

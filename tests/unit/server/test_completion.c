@@ -37,6 +37,7 @@ static struct completion *prepare(const char *body) {
                                       .n_max = 16,
                                       .choices_max = 128,
                                       .stops_max = 16,
+                                      .tokenize_ids_max = 8192,
                                       .model = "m"};
     struct api_error e = {0};
     struct completion *c = completion_create(engine, "m", "f", NULL);
@@ -84,8 +85,12 @@ static void finish(struct prompt *p, uint32_t choice, const char *text, enum eng
 }
 
 static void score(struct prompt *p, int32_t id, bool has_logprob) {
-    struct engine_event event = {
-        .kind = ENGINE_EVENT_PROMPT, .id = id, .has_logprob = has_logprob, .logprob = -1, .text = ""};
+    struct engine_event event = {.kind = ENGINE_EVENT_PROMPT,
+                                 .id = id,
+                                 .has_logprob = has_logprob,
+                                 .logprob = -1,
+                                 .text = "",
+                                 .rank = 5};
     completion_event(p, &event);
 }
 
@@ -236,6 +241,212 @@ static void test_submit_and_destroy(void **state) {
     assert_int_equal(stats.running + stats.waiting, 0);
 }
 
+static void expect_field(const json_t *answer, const char *name, const char *expected) {
+    json_t *json = json_loads(expected, JSON_DECODE_ANY, NULL);
+    const json_t *found = choice_field(answer, 0, name);
+    assert_non_null(json);
+    if (!json_equal(found, json)) {
+        char *text = json_dumps(found, JSON_ENCODE_ANY);
+        fail_msg("%s is %s, not %s", name, text ? text : "absent", expected);
+    }
+    json_decref(json);
+}
+
+/* As vLLM has it: the token itself with its rank, then those of the best that are others. */
+static void test_prompt_logprobs(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":\"abc\",\"prompt_logprobs\":2,\"max_tokens\":1}");
+    struct prompt *p = &c->prompts[0];
+    const struct engine_top top[] = {{'q', -0.5f}, {'c', -0.75f}, {'r', -2}};
+    score(p, 'a', false);
+    score(p, 'b', true);
+    struct engine_event event = {.kind = ENGINE_EVENT_PROMPT,
+                                 .id = 'c',
+                                 .has_logprob = true,
+                                 .logprob = -0.75f,
+                                 .rank = 2,
+                                 .text = "",
+                                 .top = top,
+                                 .top_count = 3};
+    completion_event(p, &event);
+    token(p, 0, 'x', "x", -1);
+    finish(p, 0, "", ENGINE_FINISH_LENGTH);
+    json_t *json = written(c);
+    expect_field(json, "prompt_logprobs",
+                 "[null,{\"98\":{\"logprob\":-1.0,\"rank\":5,\"decoded_token\":\"b\"}},"
+                 "{\"99\":{\"logprob\":-0.75,\"rank\":2,\"decoded_token\":\"c\"},"
+                 "\"113\":{\"logprob\":-0.5,\"rank\":1,\"decoded_token\":\"q\"}}]");
+    expect_field(json, "logprobs", "null");
+    expect_field(json, "text", "\"x\"");
+    json_decref(json);
+    completion_destroy(c);
+}
+
+/* Of the alternatives that the engine gives for both each field has as many as were asked for. */
+static void test_prompt_logprobs_beside_logprobs(void **state) {
+    (void)state;
+    struct completion *c =
+        prepare("{\"prompt\":\"ab\",\"prompt_logprobs\":1,\"logprobs\":2,\"echo\":true,\"max_tokens\":1}");
+    struct prompt *p = &c->prompts[0];
+    const struct engine_top top[] = {{'q', -0.5f}, {'r', -2}};
+    score(p, 'a', false);
+    struct engine_event event = {.kind = ENGINE_EVENT_PROMPT,
+                                 .id = 'b',
+                                 .has_logprob = true,
+                                 .logprob = -3,
+                                 .rank = 3,
+                                 .text = "",
+                                 .top = top,
+                                 .top_count = 2};
+    completion_event(p, &event);
+    finish(p, 0, "", ENGINE_FINISH_LENGTH);
+    json_t *json = written(c);
+    expect_field(json, "prompt_logprobs",
+                 "[null,{\"98\":{\"logprob\":-3.0,\"rank\":3,\"decoded_token\":\"b\"},"
+                 "\"113\":{\"logprob\":-0.5,\"rank\":1,\"decoded_token\":\"q\"}}]");
+    expect_field(json, "logprobs",
+                 "{\"tokens\":[\"a\",\"b\"],\"token_logprobs\":[null,-3.0],\"top_logprobs\":[null,"
+                 "{\"q\":-0.5,\"r\":-2.0,\"b\":-3.0}],\"text_offset\":[0,1]}");
+    json_decref(json);
+    completion_destroy(c);
+}
+
+/* Names change, offsets do not. */
+static void test_tokens_as_ids(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":\"ab\",\"logprobs\":1,\"echo\":true,\"max_tokens\":2,"
+                                   "\"return_tokens_as_token_ids\":true}");
+    struct prompt *p = &c->prompts[0];
+    score(p, 'a', false);
+    score(p, 'b', true);
+    token(p, 0, 'x', "x", -1);
+    token(p, 0, 'y', "y", -2);
+    finish(p, 0, "", ENGINE_FINISH_LENGTH);
+    json_t *json = written(c);
+    expect_field(json, "logprobs",
+                 "{\"tokens\":[\"token_id:97\",\"token_id:98\",\"token_id:120\",\"token_id:121\"],"
+                 "\"token_logprobs\":[null,-1.0,-1.0,-2.0],\"top_logprobs\":[null,{\"token_id:98\":-1.0},"
+                 "{\"token_id:120\":-1.0},{\"token_id:121\":-2.0}],\"text_offset\":[0,1,2,3]}");
+    json_decref(json);
+    completion_destroy(c);
+}
+
+/* Each chunk has what its own choice has used. */
+static void test_usage_goes_on(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":\"abc\",\"n\":2,\"stream\":true,\"stream_options\":"
+                                   "{\"continuous_usage_stats\":true}}");
+    struct prompt *p = &c->prompts[0];
+    for (int i = 1; i <= 3; i++) {
+        struct bytes out = {0};
+        token(p, 1, 'x', "x", -1);
+        completion_write_chunk(&out, p, &p->choices[1]);
+        json_t *json = json_loadb(out.data, out.length, 0, NULL), *usage = json_object_get(json, "usage");
+        assert_int_equal(json_integer_value(json_object_get(usage, "prompt_tokens")), 3);
+        assert_int_equal(json_integer_value(json_object_get(usage, "completion_tokens")), i);
+        assert_int_equal(json_integer_value(json_object_get(usage, "total_tokens")), 3 + i);
+        json_decref(json);
+        bytes_deinit(&out);
+    }
+    completion_destroy(c);
+}
+
+static void test_request_id(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":\"a\",\"request_id\":\"my-1.a_b\"}");
+    assert_string_equal(c->id, "cmpl-my-1.a_b");
+    completion_destroy(c);
+}
+
+static void expect_ids(const char *body, const char *expected) {
+    struct completion *c = prepare(body);
+    assert_int_equal(c->prompts[0].count, strlen(expected));
+    for (size_t i = 0; i < strlen(expected); i++) assert_int_equal(c->prompts[0].ids[i], expected[i]);
+    if (c->params.echo) assert_string_equal(c->prompts[0].echo, expected);
+    completion_destroy(c);
+}
+
+/* The last ids are kept, or the first; -1 leaves room for max_tokens. */
+static void test_truncation(void **state) {
+    (void)state;
+    expect_ids("{\"prompt\":\"abcdef\",\"truncate_prompt_tokens\":2,\"echo\":true}", "ef");
+    expect_ids("{\"prompt\":\"abcdef\",\"truncate_prompt_tokens\":2,\"truncation_side\":\"right\"}", "ab");
+    expect_ids("{\"prompt\":[97,98,99],\"truncate_prompt_tokens\":2,\"echo\":true}", "bc");
+    expect_ids("{\"prompt\":[97,98,99],\"truncate_prompt_tokens\":2,\"truncation_side\":\"right\"}", "ab");
+    expect_ids("{\"prompt\":\"abc\",\"truncate_prompt_tokens\":3,\"echo\":true}", "abc");
+    expect_ids("{\"prompt\":\"abc\",\"truncate_prompt_tokens\":-1,\"max_tokens\":2046}", "bc");
+    expect_ids("{\"prompt\":\"abc\",\"truncate_prompt_tokens\":-1,\"max_tokens\":100000}", "abc");
+}
+
+/* The rest of a character comes with what is generated: half of it is not echoed. Without an echo and without
+ * a token there is no text. */
+static void test_what_a_prompt_leaves_unfinished(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":[97,226,130],\"echo\":true,\"logprobs\":0}");
+    struct prompt *p = &c->prompts[0];
+    score(p, 'a', false);
+    score(p, 0xe2, true);
+    score(p, 0x82, true);
+    token(p, 0, 0xac, "\xe2\x82\xac", -1);
+    token(p, 0, 'b', "b", -1);
+    finish(p, 0, "", ENGINE_FINISH_LENGTH);
+    json_t *json = written(c);
+    expect_field(json, "text",
+                 "\"a\xe2\x82\xac"
+                 "b\"");
+    json_t *expected = json_loads("[0,1,1,1,2]", 0, NULL);
+    assert_true(json_equal(json_object_get(choice_field(json, 0, "logprobs"), "text_offset"), expected));
+    json_decref(expected);
+    json_decref(json);
+    completion_destroy(c);
+    c = prepare("{\"prompt\":[97,226],\"max_tokens\":0}");
+    finish(&c->prompts[0], 0, "\uFFFD", ENGINE_FINISH_LENGTH);
+    json = written(c);
+    expect_field(json, "text", "\"\"");
+    json_decref(json);
+    completion_destroy(c);
+}
+
+/* Bytes that turn out to be no character become U+FFFD, in the prompt and in what is generated: what comes
+ * behind starts behind it. */
+static void test_offsets_behind_replaced_bytes(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":[97,226,98],\"echo\":true,\"logprobs\":0}");
+    struct prompt *p = &c->prompts[0];
+    free(p->echo); /* as the engine's decoder has it; the fake one leaves bytes as they are */
+    p->echo = strdup("a\uFFFD"
+                     "b");
+    p->echo_length = 5, p->echo_characters = 3;
+    score(p, 'a', false);
+    score(p, 0xe2, true);
+    score(p, 'b', true);
+    token(p, 0, 0xe2, "", -1);
+    token(p, 0, 'c',
+          "\uFFFD"
+          "c",
+          -1);
+    token(p, 0, 'd', "d", -1);
+    finish(p, 0, "", ENGINE_FINISH_LENGTH);
+    json_t *json = written(c), *expected = json_loads("[0,1,2,3,4,5]", 0, NULL);
+    assert_true(json_equal(json_object_get(choice_field(json, 0, "logprobs"), "text_offset"), expected));
+    json_decref(expected);
+    json_decref(json);
+    completion_destroy(c);
+}
+
+/* In ids; behind a blank only where that is another first id of as many, which here it never is: a byte is an
+ * id. */
+static void test_bad_words(void **state) {
+    (void)state;
+    struct completion *c = prepare("{\"prompt\":\"a\",\"bad_words\":[\"no\",\"  x\"]}");
+    assert_int_equal(c->ban_count, 2);
+    assert_int_equal(c->bans[0].count, 2);
+    assert_int_equal(c->bans[0].ids[1], 'o');
+    assert_int_equal(c->bans[1].count, 1);
+    assert_int_equal(c->bans[1].ids[0], 'x');
+    completion_destroy(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chunk_waits_for_the_scores),
@@ -245,6 +456,15 @@ int main(void) {
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_first_failure_counts),
         cmocka_unit_test(test_submit_and_destroy),
+        cmocka_unit_test(test_prompt_logprobs),
+        cmocka_unit_test(test_prompt_logprobs_beside_logprobs),
+        cmocka_unit_test(test_tokens_as_ids),
+        cmocka_unit_test(test_usage_goes_on),
+        cmocka_unit_test(test_request_id),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_what_a_prompt_leaves_unfinished),
+        cmocka_unit_test(test_offsets_behind_replaced_bytes),
+        cmocka_unit_test(test_bad_words),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -61,12 +61,25 @@ static void all_minus_infinity_is_no_crash(void **state) {
     assert_int_equal(logprobs_best(row, 3, 3, normaliser, best), 0);
 }
 
+static void the_rank_is_the_place_among_the_best(void **state) {
+    (void)state;
+    float row[ROWS];
+    struct candidate best[SAMPLEABLE];
+    fill(row);
+    row[4] = row[7]; /* a tie: to the lower id */
+    row[ROWS - 1] = 50;
+    size_t count = logprobs_best(row, SAMPLEABLE, SAMPLEABLE, 0, best);
+    for (size_t i = 0; i < count; i++) assert_int_equal(logprobs_rank(row, SAMPLEABLE, best[i].id), i + 1);
+    assert_int_equal(logprobs_rank(row, SAMPLEABLE, ROWS - 1), 1); /* no sampleable id is as large */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(normaliser_counts_padding_rows_too),
         cmocka_unit_test(best_are_sampleable_sorted_and_the_same_floats),
         cmocka_unit_test(unsound_rows_are_known),
         cmocka_unit_test(all_minus_infinity_is_no_crash),
+        cmocka_unit_test(the_rank_is_the_place_among_the_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -424,6 +424,69 @@ static void every_kernel_table_draws_the_same(void **state) {
     sampler_scratch_deinit(&b.scratch);
 }
 
+/* As in vLLM and transformers. Worked by hand: token 1 was said, its logit is 2. */
+static void penalties_work_on_biased_logits(void **state) {
+    (void)state;
+    static struct bench b;
+    bench_init(&b, 10, 10, 0, 1);
+    const int32_t tokens[] = {1, 1};
+    struct engine_bias bias = {1, 2};
+    struct engine_sampling s = neutral;
+    s.temperature = 0, s.repetition_penalty = 2, s.biases = &bias, s.bias_count = 1;
+    b.row[1] = 2, b.row[5] = 2.5f;
+    assert_int_equal(pick(&b, &s, tokens, 1, 1), 5); /* (2 + 2) / 2 = 2, not 2 / 2 + 2 = 3 */
+    b.row[5] = 1.9f;
+    assert_int_equal(pick(&b, &s, tokens, 1, 1), 1);
+    for (int i = 0; i < 10; i++) b.row[i] = -9;
+    b.row[1] = 2, b.row[5] = -3, bias.bias = -3, s.repetition_penalty = 4;
+    assert_int_equal(pick(&b, &s, tokens, 1, 1), 5); /* (2 - 3) * 4 = -4, not 2 / 4 - 3 = -2.5 */
+    s.frequency_penalty = 0.25, b.row[5] = -4.2f;    /* one of the two tokens is generated: -4 - 0.25 */
+    assert_int_equal(pick(&b, &s, tokens, 1, 1), 5);
+    b.row[5] = -4.3f;
+    assert_int_equal(pick(&b, &s, tokens, 1, 1), 1);
+    sampler_scratch_deinit(&b.scratch);
+}
+
+/* The last id of a ban is out where the others were generated just before: the prompt does not count. */
+static void bans_work_on_what_was_generated(void **state) {
+    (void)state;
+    static struct bench b;
+    bench_init(&b, 10, 10, 0, 1);
+    const int32_t tokens[] = {3, 4, 3, 4, 3, 4, 9}, one[] = {6}, three[] = {3, 4, 5}, beyond[] = {12};
+    const struct engine_ban bans[] = {{one, 1}, {three, 3}, {beyond, 1}};
+    struct engine_sampling s = neutral;
+    s.temperature = 0, s.bans = bans, s.ban_count = 3;
+    b.row[6] = 9, b.row[5] = 8, b.row[2] = 7;
+    assert_int_equal(pick(&b, &s, tokens, 6, 0), 5); /* all of 3, 4 is the prompt's */
+    assert_int_equal(pick(&b, &s, tokens, 5, 1), 5); /* half of it */
+    assert_int_equal(pick(&b, &s, tokens, 4, 2), 2);
+    assert_int_equal(pick(&b, &s, tokens, 0, 6), 2);
+    assert_int_equal(pick(&b, &s, tokens, 0, 7), 5);
+    sampler_scratch_deinit(&b.scratch);
+}
+
+static void a_request_that_leaves_nothing_is_known(void **state) {
+    (void)state;
+    const int32_t holes[] = {2}, allowed[] = {2, 3, 5, 11}, banned[] = {5}, ends[] = {7, 3}, all[] = {0, 1};
+    const struct engine_ban bans[] = {{ends, 2}};
+    const struct sampler_vocabulary vocabulary = {.rows = 12,
+                                                  .sampleable = 10,
+                                                  .holes = holes,
+                                                  .hole_count = 1},
+                                    small = {.rows = 4, .sampleable = 2};
+    struct engine_sampling s = neutral;
+    unsigned char marks[12];
+    assert_true(sampler_leaves_token(&vocabulary, &s, banned, 1, marks));
+    s.allowed = allowed, s.allowed_count = 4;
+    assert_true(sampler_leaves_token(&vocabulary, &s, banned, 1, marks)); /* 3 */
+    s.bans = bans, s.ban_count = 1;
+    assert_false(sampler_leaves_token(&vocabulary, &s, banned, 1, marks));
+    assert_true(sampler_leaves_token(&vocabulary, &s, banned, 0, marks)); /* 5 */
+    s.allowed = NULL;
+    assert_true(sampler_leaves_token(&vocabulary, &s, banned, 1, marks));
+    assert_false(sampler_leaves_token(&small, &s, all, 2, marks));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_the_filtered_distribution),
@@ -438,6 +501,9 @@ int main(void) {
         cmocka_unit_test(biases_masks_and_holes),
         cmocka_unit_test(the_row_is_left_as_it_was),
         cmocka_unit_test(every_kernel_table_draws_the_same),
+        cmocka_unit_test(penalties_work_on_biased_logits),
+        cmocka_unit_test(bans_work_on_what_was_generated),
+        cmocka_unit_test(a_request_that_leaves_nothing_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,8 @@ static enum status create(struct engine_request **request, struct error *e) {
     static const int32_t ids[] = {5, 6, 7}, stop_tokens[] = {9}, allowed[] = {1, 2, 3}, end_tokens[] = {0};
     static const struct engine_bias biases[] = {{3, 1.0f}};
     static const struct engine_string stops[] = {{"one", 3}, {"two", 3}};
+    static const struct engine_ban bans[] = {{ids, 2}, {ids, 1}};
+    static const struct sampler_vocabulary vocabulary = {.rows = 4096, .sampleable = 4000};
     static struct request_rules rules;
     rules = (struct request_rules){.context = 200,
                                    .rows = 4096,
@@ -32,6 +34,7 @@ static enum status create(struct engine_request **request, struct error *e) {
                                    .mailbox_events = 4,
                                    .logprobs_max = 5,
                                    .choices_max = 4,
+                                   .vocabulary = &vocabulary,
                                    .tokenizer = tokenizer,
                                    .end_tokens = end_tokens,
                                    .end_count = 1,
@@ -51,7 +54,9 @@ static enum status create(struct engine_request **request, struct error *e) {
                                                       .biases = biases,
                                                       .bias_count = 1,
                                                       .allowed = allowed,
-                                                      .allowed_count = 3}};
+                                                      .allowed_count = 3,
+                                                      .bans = bans,
+                                                      .ban_count = 2}};
     return sched_request_create(&rules, &prompt, 1, request, e);
 }
 
@@ -79,6 +84,8 @@ static void a_request_owns_copies_of_all_it_was_given(void **state) {
     assert_true(request->sequences[0].tokens != request->sequences[1].tokens);
     assert_memory_equal(request->stops[1].text, "two", 3);
     assert_true(request->sequences[0].rope_theta == 200);
+    assert_int_equal(request->sampling.bans[0].count, 2);
+    assert_int_equal(request->sampling.bans[0].ids[1], 6);
     sched_request_retain(request);
     sched_request_release(request);
     sched_request_release(request);
@@ -144,12 +151,54 @@ static void each_allocation_that_fails_is_a_clean_error(void **state) {
 }
 #endif
 
+/* By name, before it begins: what is allowed are holes and padding, end and stop tokens under min_tokens, or
+ * the ends of bad words. */
+static void a_request_that_may_be_left_without_a_token_is_refused(void **state) {
+    (void)state;
+    static const int32_t ids[] = {5}, end_tokens[] = {0}, stop_tokens[] = {9}, holes[] = {4},
+                         ended[] = {0, 9, 4, 45};
+    static const struct sampler_vocabulary vocabulary = {
+        .rows = 50, .sampleable = 40, .holes = holes, .hole_count = 1};
+    const struct request_rules rules = {.context = 200,
+                                        .rows = 50,
+                                        .page_tokens = 16,
+                                        .mailbox_events = 4,
+                                        .choices_max = 4,
+                                        .vocabulary = &vocabulary,
+                                        .end_tokens = end_tokens,
+                                        .end_count = 1,
+                                        .backend = {.rope_theta = rope_theta}};
+    struct engine_prompt prompt = {.ids = ids,
+                                   .count = 1,
+                                   .choices = 1,
+                                   .max_tokens = 5,
+                                   .min_tokens = 1,
+                                   .logprobs = -1,
+                                   .stop_tokens = stop_tokens,
+                                   .stop_token_count = 1,
+                                   .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1}};
+    struct engine_request *request;
+    struct error e;
+    prompt.sampling.allowed = ended, prompt.sampling.allowed_count = 4;
+    assert_int_equal(sched_request_create(&rules, &prompt, 1, &request, &e), STATUS_INVALID_ARGUMENT);
+    assert_string_equal(e.where, "allowed_token_ids");
+    prompt.min_tokens = 0; /* then the end token may be sampled */
+    assert_ok(sched_request_create(&rules, &prompt, 1, &request, &e));
+    sched_request_release(request);
+    prompt.sampling.allowed = ended + 2, prompt.sampling.allowed_count = 2;
+    assert_int_equal(sched_request_create(&rules, &prompt, 1, &request, &e), STATUS_INVALID_ARGUMENT);
+    prompt.max_tokens = 0; /* nothing is sampled */
+    assert_ok(sched_request_create(&rules, &prompt, 1, &request, &e));
+    sched_request_release(request);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_owns_copies_of_all_it_was_given),
 #if OWN_MALLOC
         cmocka_unit_test(each_allocation_that_fails_is_a_clean_error),
 #endif
+        cmocka_unit_test(a_request_that_may_be_left_without_a_token_is_refused),
     };
     return cmocka_run_group_tests(tests, open_tokenizer, close_tokenizer);
 }

@@ -287,6 +287,34 @@ static void plain_rows_follow_what_is_known(void **state) {
     sched_request_release(request);
 }
 
+/* It begins in a token that min_tokens covers and ends after it; one that ends under it is text. */
+static void a_stop_string_may_begin_under_min_tokens(void **state) {
+    (void)state;
+    const struct engine_string stops[] = {{"the fox", 7}};
+    struct token_list list = encode("the the fox said");
+    struct engine_prompt prompt = prompt_with_stops(stops, 1);
+    for (uint32_t covered = 0; covered <= list.count; covered++) {
+        prompt.min_tokens = covered;
+        start(&prompt);
+        size_t taken = accept_ids(list.ids, list.count);
+        if (covered < 3) {
+            assert_int_equal(taken, 3);
+            expect_end("the ", "", ENGINE_FINISH_STOP, 0);
+        } else {
+            assert_int_equal(taken, list.count);
+            expect_end("the the fox said", "", ENGINE_FINISH_CANCELLED, -1);
+        }
+    }
+    free(list.ids);
+    /* What is held back under min_tokens comes at the end. */
+    list = encode("the");
+    prompt.min_tokens = 1, prompt.max_tokens = 1;
+    start(&prompt);
+    accept_ids(list.ids, list.count);
+    expect_end("", "the", ENGINE_FINISH_LENGTH, -1);
+    free(list.ids);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_without_stops_comes_at_once),
@@ -299,6 +327,7 @@ int main(void) {
         cmocka_unit_test(half_a_character_is_replaced_at_the_end),
         cmocka_unit_test(without_memory_it_fails),
         cmocka_unit_test(plain_rows_follow_what_is_known),
+        cmocka_unit_test(a_stop_string_may_begin_under_min_tokens),
     };
     return cmocka_run_group_tests(tests, open_tokenizer, close_tokenizer);
 }

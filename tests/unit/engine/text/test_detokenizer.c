@@ -43,6 +43,20 @@ static struct said stream(const struct tokenizer *t, const int32_t *ids, size_t 
     return s;
 }
 
+/* Text and rest join without a gap, and nothing of the prompt's own text is said again unless it has changed.
+ */
+static void check_begins_behind_prompt(const struct tokenizer *t, const int32_t *ids, size_t prompt,
+                                       bool skip, const char *whole, size_t length, size_t rest) {
+    struct error e = {0};
+    char *text;
+    size_t text_length, certain;
+    assert_ok(tokenizer_decode_certain(t, ids, prompt, skip, &text, &text_length, &certain, &e));
+    bool stays = certain <= length && memcmp(text, whole, certain) == 0;
+    if (stays) assert_int_equal(length - rest, certain);
+    if (!stays && length >= certain) assert_true(length - rest < certain);
+    free(text);
+}
+
 static void check(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip) {
     struct error e = {0};
     char *whole;
@@ -54,6 +68,7 @@ static void check(const struct tokenizer *t, const int32_t *ids, size_t count, b
     assert_memory_equal(all.text, whole, length);
     assert_true(rest.length <= length);
     assert_memory_equal(rest.text, whole + length - rest.length, rest.length);
+    check_begins_behind_prompt(t, ids, prompt, skip, whole, length, rest.length);
     free(all.text);
     free(rest.text);
     free(whole);
@@ -146,6 +161,37 @@ static void test_prompt_that_ends_within_a_character(void **state) {
     tokenizer_close(t);
 }
 
+/* What a decoder holds back of the prompt's whole text is not the answer's: bytes that may become more, a
+ * last word. */
+static void test_the_prompts_own_text_is_not_said_again(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct detokenizer *d;
+    struct tokenizer *t =
+        open_bytes("{'type': 'Sequence', 'decoders': [{'type': 'ByteFallback'}, {'type': 'Fuse'}]}");
+    assert_ok(detokenizer_create(t, (const int32_t[]){0, 1, 2, 3}, 4, true, &d, &e)); /* a中 */
+    expect_push(d, 0, "a");
+    expect_finish(d, "");
+    assert_ok(detokenizer_create(t, (const int32_t[]){1, 2, 3}, 3, true, &d, &e));
+    expect_push(d, 1, ""); /* the run goes on ... */
+    expect_push(d, 2, "");
+    expect_push(d, 3, "");
+    expect_push(d, 0, "中a");
+    expect_finish(d, "");
+    assert_ok(detokenizer_create(t, (const int32_t[]){1, 2, 3}, 3, true, &d, &e));
+    expect_push(d, 1, ""); /* ... and turns out to be no text, nor is what the prompt said of it */
+    expect_push(d, 0,
+                "\uFFFD\uFFFD\uFFFD\uFFFD"
+                "a");
+    expect_finish(d, "");
+    tokenizer_close(t);
+    t = open_bytes("{'type': 'BPEDecoder', 'suffix': 'ä'}");
+    assert_ok(detokenizer_create(t, (const int32_t[]){5, 4}, 2, true, &d, &e));
+    expect_push(d, 0, " ");
+    expect_finish(d, "a");
+    tokenizer_close(t);
+}
+
 static void test_nothing_is_lost_without_tokens(void **state) {
     (void)state;
     struct error e = {0};
@@ -164,6 +210,7 @@ int main(void) {
         cmocka_unit_test(test_every_tokenizer),
         cmocka_unit_test(test_bytes_become_characters),
         cmocka_unit_test(test_prompt_that_ends_within_a_character),
+        cmocka_unit_test(test_the_prompts_own_text_is_not_said_again),
         cmocka_unit_test(test_nothing_is_lost_without_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

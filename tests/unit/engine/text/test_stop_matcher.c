@@ -145,12 +145,30 @@ static void test_partial_match_is_given_back(void **state) {
     stop_matcher_destroy(m);
 }
 
+/* A string that ends in text that is passed over is none; one that only begins in it is found, and its beginning has
+ * been held back. */
+static void test_what_is_passed_over_counts_as_a_beginning(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct stop_matcher *m;
+    const char *text;
+    size_t length;
+    assert_ok(stop_matcher_create((const char *const[]){"abab", "ba"}, (const size_t[]){4, 2}, 2, &m, &e));
+    assert_int_equal(stop_matcher_pass(m, "xababa", 6, &text, &length), -1);
+    assert_int_equal(length, 3); /* "aba" may become "abab" */
+    assert_memory_equal(text, "xab", 3);
+    assert_int_equal(stop_matcher_push(m, "bx", 2, &text, &length), 0);
+    assert_int_equal(length, 0);
+    stop_matcher_destroy(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_naive_search),
         cmocka_unit_test(test_longest_of_those_that_end_together),
         cmocka_unit_test(test_without_strings_all_passes),
         cmocka_unit_test(test_partial_match_is_given_back),
+        cmocka_unit_test(test_what_is_passed_over_counts_as_a_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
