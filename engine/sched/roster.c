@@ -104,8 +104,8 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
                                  .cached_tokens = (uint32_t)q->cached_tokens,
                                  .completion_tokens = (uint32_t)sequence_generated(q)};
     if (q->first_token_ns) {
-        event.prefill_seconds = seconds_between(q->first_run_ns, q->first_token_ns);
-        event.decode_seconds = seconds_between(q->first_token_ns, q->last_token_ns);
+        event.prefill_seconds = roster_seconds(q->first_run_ns, q->first_token_ns);
+        event.decode_seconds = roster_seconds(q->first_token_ns, q->last_token_ns);
     }
     if (failure) event.error = *failure;
     enum status status = mailbox_post(&s->outbox, &q->request->mailbox, &event);
