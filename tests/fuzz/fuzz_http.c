@@ -94,6 +94,17 @@ static void load_engine(struct service *s) {
     engine_info(engine, &s->info);
 }
 
+static void stop(void) {
+    struct service *s = service;
+    s->phase = SERVICE_STOPPING;
+    http_stop(s);
+    loader_destroy(s->loader);
+    engine_close(engine);
+    loop_deinit(&s->loop);
+    config_deinit(&config);
+    free(s);
+}
+
 /* Once in a process: what a run leaves behind are figures. */
 static void start(void) {
     struct error e;
@@ -109,7 +120,7 @@ static void start(void) {
     if (loop_init(&s->loop, &callbacks, &e) != STATUS_OK) abort();
     load_engine(s);
     s->listener.fd = listen_somewhere();
-    if (http_start(s, &e) != STATUS_OK) abort();
+    if (http_start(s, &e) != STATUS_OK || atexit(stop) != 0) abort();
 }
 
 static void set_up(uint8_t settings) {
