@@ -80,5 +80,8 @@ int64_t request_rank(uint64_t arrival_ns, int priority);
 enum status sched_request_create(const struct request_rules *rules, const struct engine_prompt *prompt,
                                  uint64_t now_ns, struct engine_request **out, struct error *e);
 
+/* Memory that a request for this prompt takes until it is freed, at most. */
+size_t sched_request_bytes(const struct request_rules *rules, const struct engine_prompt *prompt);
+
 void sched_request_retain(struct engine_request *request);
 void sched_request_release(struct engine_request *request);
