@@ -105,9 +105,14 @@ void engine_info(const struct engine *engine, struct engine_info *out);
  * ------------------------------------------------------------------------------------------------------ */
 
 /* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
- * take long: not on the loop. More than the context of ids is STATUS_LIMIT with both counts. */
+ * take long: not on the loop. More than the context of ids is STATUS_LIMIT with both counts; so is, before any
+ * of it is looked at, a text that would be longer than the context even if each token were the longest that
+ * the tokenizer has. */
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           int32_t **ids, size_t *count, struct error *e);
+
+/* Memory that engine_encode takes for a text of so many bytes, at most. */
+size_t engine_encode_bytes(const struct engine *engine, size_t length);
 
 /* Text of ids; *text is malloc'ed, NUL-terminated. */
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/text/byte_level.h"
 #include "engine/text/detokenizer.h"
 #include "engine/text/unicode.h"
@@ -22,12 +23,34 @@ static enum status too_long(const struct engine *engine, const char *at_least, s
         engine->info.context, at_least, count);
 }
 
+/* Bytes that no text of a whole context has more of; SIZE_MAX: texts may be of any length. */
+static size_t text_bytes_max(const struct engine *engine) {
+    size_t most, per_token = tokenizer_bytes_per_token_max(engine->tokenizer);
+    if (per_token == 0 || !memory_multiply(engine->info.context, per_token, &most)) return SIZE_MAX;
+    return most;
+}
+
+static enum status longer_than_tokens(const struct engine *engine, size_t length, struct error *e) {
+    return error_set(
+        e, STATUS_LIMIT, "prompt",
+        "This model's maximum context length is %zu tokens, however your prompt has %zu bytes, and so many "
+        "tokens have at most %zu. Please reduce your prompt.",
+        engine->info.context, length, text_bytes_max(engine));
+}
+
+size_t engine_encode_bytes(const struct engine *engine, size_t length) {
+    size_t most = text_bytes_max(engine), bytes;
+    if (!memory_multiply(length < most ? length : most, TOKENIZER_MEMORY_PER_BYTE, &bytes)) return SIZE_MAX;
+    return bytes;
+}
+
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           int32_t **ids, size_t *count, struct error *e) {
     struct token_list list = {0};
     size_t most = engine->info.context * ENCODE_CONTEXTS_MAX;
     *ids = NULL;
     *count = 0;
+    if (length > text_bytes_max(engine)) return longer_than_tokens(engine, length, e);
     enum status status = tokenizer_encode(engine->tokenizer, text, length, special, most, &list, e);
     if (status == STATUS_LIMIT) status = too_long(engine, "more than ", most, e);
     if (status == STATUS_OK && list.count > engine->info.context)

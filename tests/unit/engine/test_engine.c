@@ -130,9 +130,33 @@ static void a_text_beyond_the_context_is_refused_with_both_counts(void **state) 
     assert_string_equal(e.where, "prompt");
     assert_non_null(
         strstr(e.text, "maximum context length is 64 tokens, however your prompt has 100 tokens"));
-    for (int i = 0; i < 800; i++) strcat(text, " the");
+    memset(text, 'q', 600); /* a token each */
+    text[600] = '\0';
     assert_int_equal(engine_encode(engine, text, strlen(text), false, &ids, &count, &e), STATUS_LIMIT);
     assert_non_null(strstr(e.text, "more than 512 tokens"));
+}
+
+/* A text that is longer than the context's worth of the longest token is refused by its length: it need not
+ * even be text. */
+static void a_text_that_cannot_fit_is_refused_before_it_is_read(void **state) {
+    (void)state;
+    struct error e;
+    int32_t *ids;
+    size_t count, length = (size_t)1 << 20, most = 0;
+    char *text = malloc(length);
+    memset(text, 0xff, length);
+    assert_int_equal(engine_encode(engine, text, length, false, &ids, &count, &e), STATUS_LIMIT);
+    assert_null(ids);
+    const char *number = strstr(e.text, "at most ");
+    assert_non_null(number);
+    assert_int_equal(sscanf(number, "at most %zu.", &most), 1);
+    assert_non_null(
+        strstr(e.text, "maximum context length is 64 tokens, however your prompt has 1048576 bytes"));
+    /* As long as that it is read, and found not to be UTF-8. */
+    assert_int_equal(engine_encode(engine, text, most, false, &ids, &count, &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(engine_encode(engine, text, most + 1, false, &ids, &count, &e), STATUS_LIMIT);
+    assert_int_equal(engine_encode_bytes(engine, length), engine_encode_bytes(engine, most));
+    free(text);
 }
 
 static int32_t only_id(const char *text) {
@@ -269,6 +293,7 @@ int main(void) {
         cmocka_unit_test(says_what_it_is),
         cmocka_unit_test(encodes_and_decodes),
         cmocka_unit_test(a_text_beyond_the_context_is_refused_with_both_counts),
+        cmocka_unit_test(a_text_that_cannot_fit_is_refused_before_it_is_read),
         cmocka_unit_test(token_texts_are_valid_utf8_and_keep_their_blank),
         cmocka_unit_test(draining_refuses_and_goes_on),
         cmocka_unit_test(a_prompt_is_found_in_the_cache_unless_that_is_off),
