@@ -6,6 +6,11 @@
 #include "server/json_write.h"
 #include "server/request.h"
 
+static bool open_body(struct request *r, struct json_body *json) {
+    struct service *s = r->service;
+    return json_body_open(json, r->body.data, r->body.length, s->engine, &s->memory, &r->error) == API_OK;
+}
+
 static void answer(struct request *r) {
     request_answer(r, 200, "application/json");
 }
@@ -34,8 +39,9 @@ static void write_tokens(struct request *r, const char *text, size_t length, boo
 }
 
 static void tokenize(struct request *r) {
-    json_t *body;
-    if (json_body_parse(r->body.data, r->body.length, &body, &r->error) != API_OK) return;
+    struct json_body json;
+    if (!open_body(r, &json)) return;
+    const json_t *body = json.root;
     const json_t *prompt = json_body_field(body, "prompt"), *content = json_body_field(body, "content");
     const json_t *special = json_body_field(body, "add_special_tokens");
     const json_t *text = prompt ? prompt : content;
@@ -49,7 +55,7 @@ static void tokenize(struct request *r) {
                       "'add_special_tokens' must be true or false, not %s.", json_body_type_name(special));
     else
         write_tokens(r, json_string_value(text), json_string_length(text), !special || json_is_true(special));
-    json_decref(body);
+    json_body_close(&json);
 }
 
 void api_tokenize(struct request *r) {
@@ -73,19 +79,19 @@ static void write_text(struct request *r, const int32_t *ids, size_t count) {
 }
 
 static void detokenize(struct request *r) {
-    json_t *body;
+    struct json_body json;
     const struct api_limits *limits = &r->service->limits;
     int32_t *ids = NULL;
     size_t count = 0;
-    if (json_body_parse(r->body.data, r->body.length, &body, &r->error) != API_OK) return;
-    const json_t *tokens = json_body_field(body, "tokens");
+    if (!open_body(r, &json)) return;
+    const json_t *tokens = json_body_field(json.root, "tokens");
     if (!tokens)
         api_error_set(&r->error, API_INVALID, "tokens", "'tokens' is missing.");
     else if (api_params_token_ids(tokens, "tokens", limits->context, limits->vocabulary, &ids, &count,
                                   &r->error) == API_OK)
         write_text(r, ids, count);
     free(ids);
-    json_decref(body);
+    json_body_close(&json);
 }
 
 void api_detokenize(struct request *r) {

@@ -14,15 +14,9 @@
 #include "server/deliver.h"
 #include "server/request.h"
 
-/* Header and request line of one request must fit, and one piece of its body: about 30 KiB of header. */
-enum { CONNECTION_MEMORY_BYTES = 32768 };
-
 /* Of a refused body so much is read and dropped, so that the client gets to see the answer; a client that
  * sends more is cut off. */
 enum { DISCARD_BYTES_MAX = 16 << 20 };
-
-/* Of a stream, handed to libmicrohttpd at once. */
-enum { STREAM_BLOCK_BYTES = 16384 };
 
 enum { ID_BYTES_MAX = 128 };
 
@@ -342,7 +336,7 @@ enum status http_start(struct service *s, struct error *e) {
     if (s->tls.pair) flags |= MHD_USE_TLS;
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET,
-        s->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
+        s->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->memory.connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)timeout, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, s, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,

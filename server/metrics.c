@@ -80,7 +80,7 @@ static void write_answers(struct bytes *out, const struct stats *stats) {
                      api_error_reason((enum api_error_kind)kind), (unsigned long long)stats->rejected[kind]);
 }
 
-static void write_server(struct bytes *out, const struct service *s) {
+static void write_server(struct bytes *out, struct service *s) {
     char stage[64];
     struct bytes labels = {0};
     metrics_label(&labels, "version", PRENORM_VERSION);
@@ -99,6 +99,12 @@ static void write_server(struct bytes *out, const struct service *s) {
     metrics_sample(out, "prenorm_encode_requests", "", (double)s->admission.requests);
     metrics_head(out, "gauge", "prenorm_http_body_bytes_held", "Bytes of request bodies in memory.");
     metrics_sample(out, "prenorm_http_body_bytes_held", "", (double)s->admission.bytes);
+    metrics_head(out, "gauge", "prenorm_reading_memory_bytes",
+                 "Memory taken by requests that are being parsed and encoded.");
+    metrics_sample(out, "prenorm_reading_memory_bytes", "", (double)gate_used(&s->memory.reading));
+    metrics_head(out, "gauge", "prenorm_answer_memory_bytes",
+                 "Memory taken by admitted requests, whole answers and unsent parts of streams.");
+    metrics_sample(out, "prenorm_answer_memory_bytes", "", (double)budget_used(&s->memory.answers));
     write_stats(out, &s->stats);
     write_answers(out, &s->stats);
 }

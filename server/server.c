@@ -13,6 +13,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/memory.h"
 #include "server/connection.h"
 #include "server/deliver.h"
 #include "server/http.h"
@@ -110,6 +111,7 @@ static void set_limits(struct service *s) {
     const struct config *config = s->config;
     uint64_t timeout_ms = (uint64_t)config->request_timeout_seconds * 1000;
     s->limits = (struct api_limits){
+        .memory = &s->memory,
         .context = s->info.context,
         .vocabulary = s->info.vocabulary,
         .logprobs_max = s->info.logprobs_max,
@@ -183,7 +185,7 @@ static void raise_descriptor_limit(size_t connections) {
 
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     const struct config *config = s->config;
-    raise_descriptor_limit(config->connections_max);
+    raise_descriptor_limit(s->memory.connections_max);
     enum status status = keys_load(&s->keys, config->api_key_file, e);
     if (status == STATUS_OK) status = tls_load(&s->tls, config->tls_cert, config->tls_key, e);
     if (status == STATUS_OK)
@@ -216,9 +218,9 @@ enum status server_run(const struct config *config, const struct engine_options 
     s->started = time(NULL);
     s->listener.fd = -1;
     s->admission.requests_max = config->encode_requests_max;
-    /* A body that is allowed by its size alone must find room. */
-    s->admission.bytes_max =
-        config->encode_bytes_max > config->body_bytes_max ? config->encode_bytes_max : config->body_bytes_max;
+    serving_memory_init(&s->memory, config, memory_available_bytes());
+    serving_memory_reserve(&s->memory, &options);
+    s->admission.bytes_max = s->memory.bodies_bytes;
     options.wake = wake_from_engine;
     options.wake_context = &s->loop;
     set_model_name(s, engine->model);
@@ -236,6 +238,7 @@ enum status server_run(const struct config *config, const struct engine_options 
         }
         end(s);
     }
+    serving_memory_deinit(&s->memory);
     free(s);
     return status;
 }

@@ -14,6 +14,7 @@
 #include "server/listener.h"
 #include "server/loader.h"
 #include "server/loop.h"
+#include "server/serving_memory.h"
 #include "server/stats.h"
 #include "server/tls.h"
 
@@ -42,6 +43,7 @@ struct service {
     time_t started;
     struct keys keys;
     struct admission admission;
+    struct serving_memory memory;
     struct stats stats;
     struct connection *connections; /* all that are open */
     struct request *requests;       /* all whose answer is not complete */

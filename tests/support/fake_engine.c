@@ -345,6 +345,17 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
     return STATUS_OK;
 }
 
+size_t engine_encode_bytes(const struct engine *engine, size_t length) {
+    (void)engine;
+    return length * sizeof(int32_t);
+}
+
+size_t engine_prompt_bytes(const struct engine *engine, const struct engine_prompt *prompt) {
+    (void)engine;
+    size_t room = FAKE_CONTEXT - prompt->count, made = prompt->max_tokens < room ? prompt->max_tokens : room;
+    return prompt->choices * (prompt->count + made) * sizeof(int32_t);
+}
+
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, struct error *e) {
     (void)engine, (void)skip_special, (void)e;

@@ -1,0 +1,34 @@
+/* Memory that serving may take beside the engine, from the configuration and the memory at hand. Each total
+ * is bounded here and enforced where it is taken; the sum is what the engine's cache leaves alone.
+ *
+ *   bodies                bytes of bodies while they come and wait (admission.h); past it 429
+ *   reading               JSON trees and texts being encoded: requests wait for their turn; 413 for one that
+ * is beyond it alone requests and answers  what admitted requests hold, whole answers, unsent bytes of
+ * streams; past it 429, and streams wait for their readers connections           each has a buffer of
+ * libmicrohttpd, its request, and under TLS a session */
+#pragma once
+
+#include "config/config.h"
+#include "engine/engine.h"
+#include "server/budget.h"
+
+/* Header and request line of one request must fit, and one piece of its body: about 30 KiB of header. */
+enum { CONNECTION_MEMORY_BYTES = 32768 };
+
+/* Of a stream, handed to libmicrohttpd at once. An answer up to this size is part of its connection's memory.
+ */
+enum { STREAM_BLOCK_BYTES = 16384 };
+
+struct serving_memory {
+    size_t values_max; /* JSON values of one body */
+    size_t bodies_bytes, connections_max, connection_bytes, program_bytes;
+    struct gate reading;
+    struct budget answers;
+};
+
+/* available_bytes: what the process may use before the model is loaded; 0: not known. */
+void serving_memory_init(struct serving_memory *m, const struct config *config, size_t available_bytes);
+void serving_memory_deinit(struct serving_memory *m);
+
+/* Adds a line for each to the options. */
+void serving_memory_reserve(const struct serving_memory *m, struct engine_options *options);
