@@ -54,6 +54,8 @@ void request_release(struct request *r) {
     s->stats.requests--;
     admission_give_bytes(&s->admission, r->body_ticket);
     budget_give(&s->memory.answers, r->answer_taken);
+    s->memory.freed_bytes += r->body_ticket + r->answer_taken + r->reply.charged;
+    if (r->completion) s->memory.freed_bytes += r->completion->taken;
     completion_destroy(r->completion);
     reply_deinit(&r->reply);
     bytes_deinit(&r->body);
@@ -76,6 +78,7 @@ static void on_work_done(uv_work_t *work, int status) {
     struct service *s = r->service;
     admission_give_request(&s->admission);
     admission_give_bytes(&s->admission, r->body_ticket);
+    s->memory.freed_bytes += r->body_ticket;
     r->body_ticket = 0;
     bytes_deinit(&r->body);
     if (r->state == REQUEST_PREPARING && r->error.kind != API_OK)

@@ -95,8 +95,27 @@ static void on_signal(void *context, int number) {
         loop_stop(&s->loop);
 }
 
+static void trim(uv_work_t *work) {
+    (void)work;
+    memory_give_back();
+}
+
+static void on_trimmed(uv_work_t *work, int status) {
+    struct service *s = work->data;
+    (void)status;
+    s->is_trimming = false;
+}
+
+static void trim_heap(struct service *s) {
+    if (s->is_trimming || s->memory.freed_bytes < SERVING_MEMORY_FREED_MAX) return;
+    s->memory.freed_bytes = 0;
+    s->trimming.data = s;
+    s->is_trimming = uv_queue_work(&s->loop.uv, &s->trimming, trim, on_trimmed) == 0;
+}
+
 static void on_tick(void *context) {
     struct service *s = context;
+    trim_heap(s);
     uint64_t elapsed = clock_ns() - s->phase_ns;
     connection_sweep(s);
     if (s->phase == SERVICE_DRAINING && elapsed >= s->config->drain_seconds * 1000000000u)

@@ -44,6 +44,8 @@ struct service {
     struct keys keys;
     struct admission admission;
     struct serving_memory memory;
+    uv_work_t trimming; /* in the pool: the heap gives back what requests have freed */
+    bool is_trimming;
     struct stats stats;
     struct connection *connections; /* all that are open */
     struct request *requests;       /* all whose answer is not complete */

@@ -76,7 +76,7 @@ void serving_memory_init(struct serving_memory *m, const struct config *c, size_
     m->connections_max = connections_max(c, available, m->connection_bytes);
     m->program_bytes = PROGRAM_BYTES + available / PROGRAM_SHARE + PROGRAM_THREADS * memory_thread_bytes();
     gate_init(&m->reading, reading_bytes(c, available));
-    m->answers.used = 0;
+    m->answers.used = m->freed_bytes = 0;
     m->answers.max = answers_bytes(c, available);
 }
 

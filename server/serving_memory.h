@@ -24,7 +24,11 @@ struct serving_memory {
     size_t bodies_bytes, connections_max, connection_bytes, program_bytes;
     struct gate reading;
     struct budget answers;
+    size_t freed_bytes; /* by requests that have ended, since the heap was last asked for them. Loop thread */
 };
+
+/* From so much on it is worth asking the heap to give back what was freed. */
+#define SERVING_MEMORY_FREED_MAX ((size_t)8 << 20)
 
 /* available_bytes: what the process may use before the model is loaded; 0: not known. */
 void serving_memory_init(struct serving_memory *m, const struct config *config, size_t available_bytes);
