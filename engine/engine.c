@@ -10,6 +10,8 @@
 #include "engine/base/memory.h"
 #include "engine/blas/blas.h"
 #include "engine/kv/kv_plan.h"
+#include "engine/memory_plan.h"
+#include "engine/sched/step.h"
 
 #define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
 
@@ -54,31 +56,70 @@ static enum kv_type kv_type_of(const struct engine *engine, const struct engine_
     return type;
 }
 
-static enum status make_pool(struct engine *engine, const struct engine_options *o, size_t sequences,
-                             struct error *e) {
+/* Memory that a step writes, whatever it computes. */
+static size_t step_bytes(const struct engine *engine, const struct batch_limits *limits,
+                         size_t logprobs_max) {
+    const struct forward_limits forward = {
+        .rows_max = limits->rows, .logit_rows_max = limits->logit_rows, .entries_max = limits->sequences};
+    return forward_memory_bytes(&engine->model.packed, engine->workers, &forward) +
+           step_memory_bytes(limits, logprobs_max, workers_count(engine->workers), engine->info.vocabulary);
+}
+
+/* Everything but the cache. The weights are held already, but for those that are mapped from a file. */
+static void plan_memory(struct engine *engine, const struct engine_options *o,
+                        const struct batch_limits *limits, struct memory_plan *plan) {
+    size_t mapped = loaded_model_mapped_bytes(&engine->model);
+    memory_give_back(); /* what loading needed */
+    *plan = (struct memory_plan){.available_bytes = memory_plan_round(memory_available_bytes())};
+    memory_plan_add(plan, "weights (mapped)", mapped);
+    memory_plan_add(plan, "scratch of a step", step_bytes(engine, limits, o->logprobs_max));
+    memory_plan_add(plan, "compute threads", (workers_count(engine->workers) + 1) * memory_thread_bytes());
+    for (size_t i = 0; i < o->reserve_count; i++)
+        memory_plan_add(plan, o->reserves[i].name, o->reserves[i].bytes);
+}
+
+static struct kv_demand cache_demand(const struct engine *engine, const struct engine_options *o,
+                                     size_t sequences, const struct memory_plan *plan) {
     const struct model_description *d = &engine->model.description;
-    size_t available = memory_available_bytes(), mapped = loaded_model_mapped_bytes(&engine->model);
-    struct kv_demand demand = {.layout = {.layers = d->layers,
-                                          .kv_heads = d->kv_heads,
-                                          .head_dim = d->head_dim,
-                                          .page_tokens = o->kv_page_tokens,
-                                          .type = kv_type_of(engine, o)},
-                               .context = engine->info.context,
-                               .sequences = sequences,
-                               .available_bytes = available > mapped ? available - mapped : available};
-    size_t pages;
+    return (struct kv_demand){.layout = {.layers = d->layers,
+                                         .kv_heads = d->kv_heads,
+                                         .head_dim = d->head_dim,
+                                         .page_tokens = o->kv_page_tokens,
+                                         .type = kv_type_of(engine, o)},
+                              .context = engine->info.context,
+                              .sequences = sequences,
+                              .available_bytes = plan->available_bytes,
+                              .reserved_bytes = memory_plan_total(plan)};
+}
+
+static void report_pool(const struct engine *engine, const struct kv_demand *d,
+                        const struct memory_plan *plan) {
+    const struct kv_pool *pool = &engine->pool;
+    log_info(
+        "cache: %u pages of %zu tokens in %s, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
+        "%zu MiB were left",
+        pool->page_count, d->layout.page_tokens, kv_type_name(d->layout.type), pool->mapped_bytes >> 20,
+        (double)pool->page_count / (double)kv_pages_for(d->context, d->layout.page_tokens), d->context,
+        engine->info.weight_bytes >> 20, plan->available_bytes >> 20);
+}
+
+static enum status make_pool(struct engine *engine, const struct engine_options *o,
+                             const struct batch_limits *limits, struct error *e) {
+    struct memory_plan plan;
+    plan_memory(engine, o, limits, &plan);
+    struct kv_demand demand = cache_demand(engine, o, limits->sequences, &plan);
+    size_t pages, held = engine->info.weight_bytes;
+    if (loaded_model_mapped_bytes(&engine->model) > 0) held = 0;
     if (!memory_multiply(o->kv_cache_mib, (size_t)1 << 20, &demand.bytes_wanted))
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv_cache_mib", "%zu is too large", o->kv_cache_mib);
     enum status status = kv_plan_pages(&demand, &pages, e);
+    if (status == STATUS_LIMIT) memory_plan_log(&plan, LOG_LEVEL_ERROR, held);
     if (status == STATUS_OK) status = kv_pool_init(&engine->pool, &demand.layout, pages, e);
     if (status == STATUS_OK && o->prefix_cache) status = make_prefix_index(engine, e);
     if (status != STATUS_OK) return status;
-    log_info(
-        "cache: %zu pages of %zu tokens in %s, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
-        "%zu MiB were left",
-        pages, o->kv_page_tokens, kv_type_name(demand.layout.type), engine->pool.mapped_bytes >> 20,
-        (double)pages / (double)kv_pages_for(demand.context, o->kv_page_tokens), demand.context,
-        engine->info.weight_bytes >> 20, demand.available_bytes >> 20);
+    memory_plan_add(&plan, "cache", pages * kv_plan_page_bytes(&demand.layout));
+    memory_plan_log(&plan, LOG_LEVEL_INFO, held);
+    report_pool(engine, &demand, &plan);
     return STATUS_OK;
 }
 
@@ -236,7 +277,7 @@ static enum status start(struct engine *engine, const struct engine_options *o, 
     const struct forward_limits forward = {
         .rows_max = limits.rows, .logit_rows_max = limits.logit_rows, .entries_max = limits.sequences};
     enum status status;
-    if ((status = make_pool(engine, o, sequences, e)) != STATUS_OK) return status;
+    if ((status = make_pool(engine, o, &limits, e)) != STATUS_OK) return status;
     status = forward_create(&engine->model.packed, &engine->pool, engine->kernels, engine->workers, &forward,
                             &engine->forward, e);
     if (status != STATUS_OK) return status;

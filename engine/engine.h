@@ -23,12 +23,20 @@ struct engine;
 struct engine_request;
 
 /* For main, once, before any thread starts: how this process reacts when a file of the model is cut short
- * while it is being read (one line and exit code 1 instead of SIGBUS), and that a JSON library without memory
- * says so. */
+ * while it is being read (one line and exit code 1 instead of SIGBUS), that a JSON library without memory
+ * says so, and that freed memory goes back to the system. */
 void engine_process_init(void);
 
 /* ---- opening
  * ------------------------------------------------------------------------------------------------- */
+
+/* Memory that the caller will need beside the engine: the cache leaves it alone, and the plan that is logged
+ * at start has a line for it. */
+struct engine_reserve {
+    const char *name; /* static */
+    size_t bytes;
+};
+#define ENGINE_RESERVES_MAX 8
 
 struct engine_options {
     const char *model;          /* folder of the checkpoint, or a converted file */
@@ -52,6 +60,8 @@ struct engine_options {
     size_t step_tokens;         /* rows of one step */
     size_t mailbox_events;      /* undelivered events a choice may have before it is paused */
     size_t logprobs_max;        /* largest `logprobs` of a request */
+    struct engine_reserve reserves[ENGINE_RESERVES_MAX];
+    size_t reserve_count;
     bool verify;         /* compare with the untouched model before serving, and refuse above the bound */
     double verify_bound; /* f32: of a logit, in standard deviations of the logits; else of the perplexity's
                             rise */
@@ -62,7 +72,8 @@ struct engine_options {
     void *progress_context;
 };
 
-/* Loads, converts and starts the scheduler. *out is NULL on failure. */
+/* Loads, converts and starts the scheduler. *out is NULL on failure. STATUS_LIMIT: the cache does not fit into
+ * the memory that is left beside the rest of the plan, which is then in the log. */
 enum status engine_open(const struct engine_options *options, struct engine **out, struct error *e);
 
 /* Cancels what runs, stops the scheduler, frees everything. All handles must have been released. */
@@ -97,10 +108,18 @@ void engine_info(const struct engine *engine, struct engine_info *out);
  * ------------------------------------------------------------------------------------------------------ */
 
 /* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
- * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens"; other
- * limits of the tokenizer have other places. */
+ * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens"; so is,
+ * before any of it is looked at, a text of more bytes than engine_text_bytes_max says of so many. Other limits of
+ * the tokenizer have other places. */
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           size_t tokens_max, int32_t **ids, size_t *count, struct error *e);
+
+/* Bytes that no text of so many tokens has more of, even if each were the longest that the tokenizer has; SIZE_MAX:
+ * there is no such bound. */
+size_t engine_text_bytes_max(const struct engine *engine, size_t tokens);
+
+/* Memory that engine_encode takes for a text of so many bytes, at most. */
+size_t engine_encode_bytes(size_t length);
 
 /* Text of ids; *text is malloc'ed, NUL-terminated. *certain (may be NULL): the bytes at its front that are no
  * U+FFFD for a character that is not whole yet. What a request with these ids generates begins there, with that
@@ -177,6 +196,10 @@ struct engine_prompt {
  * room for a token, with both counts in e->text); STATUS_CLOSING: draining. */
 enum status engine_submit(struct engine *engine, const struct engine_prompt *prompts, size_t count,
                           struct engine_request **requests, struct error *e);
+
+/* Memory that a prompt takes from engine_submit until its handle is released and its choices have ended, at
+ * most. */
+size_t engine_prompt_bytes(const struct engine *engine, const struct engine_prompt *prompt);
 
 void *engine_request_user(const struct engine_request *request);
 

@@ -6,6 +6,10 @@ enum status engine_submit(struct engine *engine, const struct engine_prompt *pro
     return scheduler_submit(engine->scheduler, prompts, count, requests, e);
 }
 
+size_t engine_prompt_bytes(const struct engine *engine, const struct engine_prompt *prompt) {
+    return scheduler_prompt_bytes(engine->scheduler, prompt);
+}
+
 void *engine_request_user(const struct engine_request *request) {
     return request->user;
 }

@@ -5,15 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/text/byte_level.h"
 #include "engine/text/detokenizer.h"
 #include "engine/text/unicode.h"
+
+size_t engine_text_bytes_max(const struct engine *engine, size_t tokens) {
+    size_t most, per_token = tokenizer_bytes_per_token_max(engine->tokenizer);
+    return per_token > 0 && memory_multiply(tokens, per_token, &most) ? most : SIZE_MAX;
+}
+
+size_t engine_encode_bytes(size_t length) {
+    size_t bytes;
+    return memory_multiply(length, TOKENIZER_MEMORY_PER_BYTE, &bytes) ? bytes : SIZE_MAX;
+}
 
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
     struct token_list list = {0};
     *ids = NULL;
     *count = 0;
+    if (tokens_max > 0 && length > engine_text_bytes_max(engine, tokens_max))
+        return error_set(e, STATUS_LIMIT, "tokens", "a text of %zu bytes has more than %zu tokens, which have %zu at most",
+                         length, tokens_max, engine_text_bytes_max(engine, tokens_max));
     enum status status = tokenizer_encode(engine->tokenizer, text, length, special, tokens_max, &list, e);
     if (status == STATUS_OK && !list.ids) {
         list.ids = malloc(sizeof *list.ids); /* an empty text: no ids, but something to free */

@@ -9,11 +9,13 @@
 
 #include "engine/engine.h"
 #include "server/api_error.h"
+#include "server/serving_memory.h"
 
 struct unknown_fields;
 
 /* What a request may ask for here; from the configuration and the model. */
 struct api_limits {
+    struct serving_memory *memory; /* that the request takes from; NULL: nothing is counted */
     size_t context, vocabulary;
     size_t logprobs_max, n_max, choices_max, stops_max;
     const char *model;   /* the served name */

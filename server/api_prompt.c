@@ -21,6 +21,14 @@ static enum api_error_kind too_long(struct api_error *e, size_t context, const c
                          context, at_least, count);
 }
 
+/* Even if each token were the longest there is. */
+static enum api_error_kind longer_than_tokens(struct api_error *e, size_t context, size_t length, size_t most) {
+    return api_error_set(e, API_CONTEXT_LENGTH, "prompt",
+                         "This model's maximum context length is %zu tokens, however your prompt has %zu bytes, "
+                         "where %zu are the most that could be read. Please reduce your prompt.",
+                         context, length, most);
+}
+
 static enum api_error_kind engine_failure(struct api_error *e, const struct error *cause) {
     if (cause->code == STATUS_NO_MEMORY) return out_of_memory(e);
     return api_error_set(e, API_INVALID, "prompt", "The prompt can't be read: %s.", cause->text);
@@ -146,6 +154,7 @@ static enum api_error_kind encode_text(struct prompt *p, const char *text, size_
     const struct completion *c = p->completion;
     struct error cause;
     size_t most = limits->context * ENCODE_CONTEXTS_MAX;
+    if (length > c->text_bytes_max) return longer_than_tokens(e, limits->context, length, c->text_bytes_max);
     if (c->params.truncate_prompt_tokens && most < limits->tokenize_ids_max) most = limits->tokenize_ids_max;
     enum status status = engine_encode(c->engine, text, length, c->params.add_special_tokens, most, &p->ids,
                                        &p->count, &cause);

@@ -10,6 +10,11 @@
 #include "server/json_write.h"
 #include "server/request.h"
 
+static bool open_body(struct request *r, struct json_body *json) {
+    struct service *s = r->service;
+    return json_body_open(json, r->body.data, r->body.length, s->engine, &s->memory, &r->error) == API_OK;
+}
+
 static void answer(struct request *r) {
     request_answer(r, 200, "application/json");
 }
@@ -78,15 +83,22 @@ static enum api_error_kind write_tokens(const struct tokenize *t, const struct e
     return API_OK;
 }
 
+/* Longer texts are refused before they are encoded. */
+static size_t text_bytes_max(const struct engine *engine, const struct api_limits *limits) {
+    size_t most = engine_text_bytes_max(engine, limits->tokenize_ids_max);
+    return most < limits->tokenize_bytes_max ? most : limits->tokenize_bytes_max;
+}
+
 enum api_error_kind api_tokenize_body(const struct engine *engine, const struct api_limits *limits,
                                       const char *body, size_t length, struct bytes *out,
                                       struct api_error *e) {
-    json_t *root;
+    struct json_body json;
     struct tokenize t = {0};
-    if (json_body_parse(body, length, &root, e) != API_OK) return e->kind;
-    enum api_error_kind kind = read_tokenize(&t, root, limits, e);
+    if (json_body_open(&json, body, length, text_bytes_max(engine, limits), limits->memory, e) != API_OK)
+        return e->kind;
+    enum api_error_kind kind = read_tokenize(&t, json.root, limits, e);
     if (kind == API_OK) kind = write_tokens(&t, engine, limits, out, e);
-    json_decref(root);
+    json_body_close(&json);
     return kind;
 }
 
@@ -128,12 +140,12 @@ static enum api_error_kind read_tokens(const json_t *body, const struct api_limi
 enum api_error_kind api_detokenize_body(const struct engine *engine, const struct api_limits *limits,
                                         const char *body, size_t length, struct bytes *out,
                                         struct api_error *e) {
-    json_t *root;
+    struct json_body json;
     int32_t *ids = NULL;
     size_t count = 0;
-    if (json_body_parse(body, length, &root, e) != API_OK) return e->kind;
-    enum api_error_kind kind = read_tokens(root, limits, &ids, &count, e);
-    json_decref(root);
+    if (json_body_open(&json, body, length, 0, limits->memory, e) != API_OK) return e->kind;
+    enum api_error_kind kind = read_tokens(json.root, limits, &ids, &count, e);
+    json_body_close(&json);
     if (kind == API_OK) kind = write_text(engine, ids, count, out, e);
     free(ids);
     return kind;

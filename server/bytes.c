@@ -5,9 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LARGE_BYTES ((size_t)1 << 20)
+
 void bytes_deinit(struct bytes *b) {
     free(b->data);
     *b = (struct bytes){0};
+}
+
+/* Large buffers are moved without copying, so they need not double. */
+static size_t growth(size_t capacity) {
+    return capacity < LARGE_BYTES ? capacity : capacity / 4;
 }
 
 /* Makes room for length more bytes. */
@@ -17,7 +24,7 @@ static bool reserve(struct bytes *b, size_t length) {
     if (need <= b->capacity) return true;
     size_t capacity = b->capacity ? b->capacity : 256;
     while (capacity < need)
-        if (__builtin_mul_overflow(capacity, (size_t)2, &capacity)) return !(b->failed = true);
+        if (__builtin_add_overflow(capacity, growth(capacity), &capacity)) return !(b->failed = true);
     char *data = realloc(b->data, capacity);
     if (!data) return !(b->failed = true);
     b->data = data;
@@ -61,6 +68,13 @@ void bytes_integer(struct bytes *b, int64_t value) {
 void bytes_append_bytes(struct bytes *b, const struct bytes *other) {
     if (other->failed) b->failed = true;
     bytes_append(b, other->data, other->length);
+}
+
+void bytes_fit(struct bytes *b) {
+    char *data = b->length && b->length < b->capacity ? realloc(b->data, b->length) : NULL;
+    if (!data) return;
+    b->data = data;
+    b->capacity = b->length;
 }
 
 void bytes_clear(struct bytes *b) {

@@ -21,5 +21,8 @@ void bytes_format(struct bytes *b, const char *format, ...) __attribute__((forma
 void bytes_integer(struct bytes *b, int64_t value);
 void bytes_append_bytes(struct bytes *b, const struct bytes *other);
 
+/* Gives back storage that the content does not need. */
+void bytes_fit(struct bytes *b);
+
 /* Forgets the content, keeps the storage. */
 void bytes_clear(struct bytes *b);

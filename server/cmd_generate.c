@@ -17,6 +17,8 @@
 #include "server/engine_setup.h"
 
 #define PROMPT_BYTES_MAX ((size_t)16 << 20)
+/* Of memory beside the engine: libraries, and the prompt while it is encoded. */
+#define PROGRAM_BYTES ((size_t)32 << 20)
 
 struct generation {
     struct engine *engine;
@@ -226,6 +228,7 @@ enum exit_code cmd_generate(const struct config *config) {
     setup.options.wake = on_wake;
     setup.options.sequences_max = 1;
     setup.options.queue_max = 1;
+    setup.options.reserves[setup.options.reserve_count++] = (struct engine_reserve){"program", PROGRAM_BYTES};
     sem_init(&ready, 0, 0);
     enum status status = run(&setup, config, &e);
     sem_destroy(&ready);

@@ -36,16 +36,20 @@ static void choice_deinit(struct choice *choice) {
     bytes_deinit(&choice->token_ids);
 }
 
-static void prompt_deinit(struct prompt *p) {
-    for (int64_t i = 0; p->choices && i < p->completion->params.best_of; i++) choice_deinit(&p->choices[i]);
-    free(p->choices);
-    free(p->ids);
-    free(p->echo);
+static void scores_deinit(struct prompt *p) {
     bytes_deinit(&p->tokens);
     bytes_deinit(&p->token_logprobs);
     bytes_deinit(&p->top_logprobs);
     bytes_deinit(&p->text_offsets);
     bytes_deinit(&p->prompt_logprobs);
+}
+
+static void prompt_deinit(struct prompt *p) {
+    for (int64_t i = 0; p->choices && i < p->completion->params.best_of; i++) choice_deinit(&p->choices[i]);
+    free(p->choices);
+    free(p->ids);
+    free(p->echo);
+    scores_deinit(p);
 }
 
 void completion_release(struct completion *c) {
@@ -62,20 +66,66 @@ void completion_destroy(struct completion *c) {
     free(c->prompts);
     for (size_t i = 0; i < c->ban_count; i++) free((void *)c->bans[i].ids);
     free(c->bans);
+    if (c->budget) budget_give(c->budget, c->taken);
     bytes_deinit(&c->head);
     api_params_deinit(&c->params);
     free(c);
 }
 
+void completion_drop_written(struct completion *c) {
+    size_t charged = 0;
+    for (size_t i = 0; i < c->prompt_count; i++) {
+        struct prompt *p = &c->prompts[i];
+        for (int64_t j = 0; j < c->params.best_of; j++) {
+            charged += p->choices[j].charged;
+            choice_deinit(&p->choices[j]);
+            p->choices[j].charged = 0;
+        }
+        charged += p->charged;
+        p->charged = 0;
+        scores_deinit(p);
+    }
+    c->taken -= charged;
+    if (c->budget) budget_give(c->budget, charged);
+}
+
+/* What is held until the completion is destroyed. */
+static enum api_error_kind take_memory(struct completion *c, struct budget *budget, struct api_error *e) {
+    size_t bytes = completion_admitted_bytes(c);
+    if (bytes > budget->max)
+        return api_error_set(e, API_BODY_TOO_LARGE, NULL,
+                             "The request would take %zu KiB of memory while it runs; at most %zu KiB are "
+                             "allowed. Send fewer prompts, choices or stop strings.",
+                             bytes >> 10, budget->max >> 10);
+    if (!budget_take(budget, bytes))
+        return api_error_set(e, API_QUEUE_FULL, NULL,
+                             "The server is busy: its memory for requests is taken. Try again later.");
+    c->budget = budget;
+    c->taken = bytes;
+    return API_OK;
+}
+
+/* A longer prompt has more tokens than the context, or than may be cut down to it, and is refused by its length. (A
+ * body that spells that field with escapes gets the shorter bound.) */
+static size_t text_bytes_max(const struct engine *engine, const struct api_limits *limits, const char *body,
+                             size_t length) {
+    static const char field[] = "\"truncate_prompt_tokens\"";
+    bool may_be_cut = memmem(body, length, field, sizeof field - 1) != NULL;
+    bool longer = may_be_cut && limits->tokenize_ids_max > limits->context;
+    return engine_text_bytes_max(engine, longer ? limits->tokenize_ids_max : limits->context);
+}
+
 enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
                                        const struct api_limits *limits, struct api_error *e) {
-    json_t *root;
-    if (json_body_parse(body, length, &root, e) != API_OK) return e->kind;
-    enum api_error_kind kind = api_params_read(&c->params, root, limits, e);
+    struct json_body json;
+    c->text_bytes_max = text_bytes_max(c->engine, limits, body, length);
+    if (json_body_open(&json, body, length, c->text_bytes_max, limits->memory, e) != API_OK) return e->kind;
+    enum api_error_kind kind = api_params_read(&c->params, json.root, limits, e);
     if (kind == API_OK && c->params.request_id[0])
         snprintf(c->id, sizeof c->id, "cmpl-%s", c->params.request_id);
     if (kind == API_OK) kind = api_bad_words_read(c, e);
-    if (kind == API_OK) kind = api_prompt_read(c, json_body_field(root, "prompt"), limits, e);
-    json_decref(root);
+    if (kind == API_OK) kind = api_prompt_read(c, json_body_field(json.root, "prompt"), limits, e);
+    if (kind == API_OK && limits->memory) kind = take_memory(c, &limits->memory->answers, e);
+    json_body_close(&json);
     return kind;
 }

@@ -20,6 +20,7 @@ struct choice {
     struct bytes text;
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
     struct bytes token_ids;
+    size_t charged;     /* of the buffers: what the completion has taken for them */
     size_t characters;  /* of text given out so far */
     size_t next_offset; /* where the text of the next token starts, in characters */
     double logprob_sum; /* for best_of */
@@ -41,6 +42,7 @@ struct prompt {
     /* with echo and logprobs: of the prompt's tokens, the same for every choice */
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
     struct bytes prompt_logprobs; /* elements of that field, the same for every choice */
+    size_t charged;                         /* as in struct choice */
     size_t scored;                          /* prompt tokens of which the log-probability is there */
     size_t scored_bytes, scored_characters; /* of the echo: where the next scored token starts */
     struct engine_request *handle;          /* NULL before admission and after the end */
@@ -63,6 +65,9 @@ struct completion {
     uint64_t client;                 /* whose it is, for fair shares */
     bool stalled;                    /* events were left untaken for want of room in the reply */
     struct api_error failure;        /* kind API_OK: none */
+    struct budget *budget;           /* of requests and answers; NULL: nothing is counted */
+    size_t text_bytes_max;           /* of a prompt: memory to encode more was not taken */
+    size_t taken;                    /* of it: what the engine keeps for it, ids, and what the buffers hold */
     void *owner;                     /* the request, for delivery */
 };
 
@@ -71,24 +76,31 @@ struct completion *completion_create(const struct engine *engine, const char *mo
 /* Releases the engine's handles: what runs is cancelled. */
 void completion_destroy(struct completion *c);
 
-/* Reads the body and turns every prompt into ids. Long: not on the loop. */
+/* Reads the body, turns every prompt into ids and takes memory for what they will need. Long, and may wait:
+ * not on the loop. */
 enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
                                        const struct api_limits *limits, struct api_error *e);
 
 /* submit.c: admission of all prompts or none. */
 enum api_error_kind completion_submit(struct completion *c, struct engine *engine, struct api_error *e);
+/* Memory that the completion and the engine keep for it while it runs, answers aside. */
+size_t completion_admitted_bytes(struct completion *c);
 
 /* Gives the engine's handles back, so that nothing more is generated. The completion stays as it is. */
 void completion_release(struct completion *c);
 
 /* completion_event.c: adds an event to its choice. Of the last event of the last choice c->finished becomes
- * c->prompt_count. */
+ * c->prompt_count. Where the buffers find no room in the budget the completion fails. */
 void completion_event(struct prompt *p, const struct engine_event *event);
 
 /* ---- JSON of the answer (completion_write.c) ----------------------------------------------------------- */
 
-/* The whole answer, after the last event. */
+/* The whole answer, after the last event; about how long it will be. */
 void completion_write(struct bytes *out, struct completion *c);
+size_t completion_answer_bytes(const struct completion *c);
+
+/* Frees what has been written, and gives back what was taken for it. */
+void completion_drop_written(struct completion *c);
 
 /* What is new of one choice, as a chunk of a stream; whether there is anything to say yet. The choice's
  * buffers are empty afterwards. */

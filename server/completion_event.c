@@ -275,9 +275,36 @@ static void finish_choice(struct prompt *p, struct choice *choice, const struct 
     if (++p->finished == (size_t)p->completion->params.best_of) p->completion->finished++;
 }
 
+/* Takes for what the buffers have grown by. */
+static void charge(struct completion *c, size_t *charged, size_t held) {
+    if (held <= *charged) return;
+    size_t more = held - *charged;
+    if (!c->budget) return;
+    if (budget_take(c->budget, more)) {
+        c->taken += more;
+        *charged = held;
+    } else if (c->failure.kind == API_OK) {
+        api_error_set(&c->failure, API_QUEUE_FULL, NULL,
+                      "The server is busy: its memory for answers is taken. Try again later.");
+    }
+}
+
+static void charge_choice(struct completion *c, struct choice *choice) {
+    charge(c, &choice->charged,
+           choice->text.capacity + choice->tokens.capacity + choice->token_logprobs.capacity +
+               choice->top_logprobs.capacity + choice->text_offsets.capacity + choice->token_ids.capacity);
+}
+
+static void charge_prompt(struct prompt *p) {
+    charge(p->completion, &p->charged,
+           p->tokens.capacity + p->token_logprobs.capacity + p->top_logprobs.capacity +
+               p->text_offsets.capacity);
+}
+
 void completion_event(struct prompt *p, const struct engine_event *event) {
     if (event->kind == ENGINE_EVENT_PROMPT) {
         score_prompt_token(p, event);
+        charge_prompt(p);
         return;
     }
     struct choice *choice = &p->choices[event->choice];
@@ -286,4 +313,5 @@ void completion_event(struct prompt *p, const struct engine_event *event) {
         add_token(p, choice, event);
     else
         finish_choice(p, choice, event);
+    charge_choice(p->completion, choice);
 }

@@ -171,6 +171,26 @@ void completion_write(struct bytes *out, struct completion *c) {
     bytes_text(out, "}");
 }
 
+/* Of text as much again for escapes; of a choice's fixed parts and of an id more than enough. */
+enum { CHOICE_BYTES = 256, ID_BYTES = 12 };
+
+static size_t choice_bytes(const struct completion *c, const struct prompt *p, const struct choice *choice) {
+    size_t scores =
+        p->tokens.length + p->token_logprobs.length + p->top_logprobs.length + p->text_offsets.length;
+    size_t ids = c->params.return_token_ids ? p->count * ID_BYTES : 0;
+    return CHOICE_BYTES + 2 * choice->text.length + choice->tokens.length + choice->token_logprobs.length +
+           choice->top_logprobs.length + choice->text_offsets.length + choice->token_ids.length + scores +
+           ids;
+}
+
+size_t completion_answer_bytes(const struct completion *c) {
+    size_t bytes = sizeof c->id + strlen(c->model) + strlen(c->fingerprint) + CHOICE_BYTES;
+    for (size_t i = 0; i < c->prompt_count; i++)
+        for (int64_t j = 0; j < c->params.n; j++)
+            bytes += choice_bytes(c, &c->prompts[i], &c->prompts[i].choices[j]);
+    return bytes;
+}
+
 /* ---- chunks -------------------------------------------------------------------------------------------- */
 
 bool completion_has_chunk(const struct prompt *p, const struct choice *choice) {

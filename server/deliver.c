@@ -38,7 +38,13 @@ static void end_plain(struct request *r) {
         request_fail(r);
         return;
     }
+    /* Both the buffers and the answer are there while it is written. */
+    if (c->budget && completion_answer_bytes(c) > budget_room(c->budget)) {
+        request_fail_busy(r);
+        return;
+    }
     completion_write(&r->answer, c);
+    completion_drop_written(c);
     request_answer(r, 200, "application/json");
 }
 

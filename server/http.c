@@ -17,15 +17,9 @@
 #include "server/linger.h"
 #include "server/request.h"
 
-/* Of a connection, for the header of a request and then of its answer. */
-enum { CONNECTION_MEMORY_BYTES = HTTP_HEADER_MEMORY_BYTES + 4096 };
-
 /* Of a refused body so much is read and dropped, so that the client gets to see the answer; a client that
  * sends more is cut off. */
 enum { DISCARD_BYTES_MAX = 16 << 20 };
-
-/* Of a stream, handed to libmicrohttpd at once. */
-enum { STREAM_BLOCK_BYTES = 16384 };
 
 enum { ID_BYTES_MAX = 128 };
 
@@ -425,7 +419,7 @@ enum status http_start(struct service *s, struct error *e) {
     if (s->tls.pair) flags |= MHD_USE_TLS;
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET,
-        s->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
+        s->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->memory.connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)timeout, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, s, MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_STRICT_FOR_CLIENT,

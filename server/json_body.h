@@ -1,14 +1,30 @@
-/* The JSON object in a request's body. Pure: any thread. */
+/* The JSON object in a request's body. Any thread that may wait: not the loop. */
 #pragma once
 
 #include <jansson.h>
 
+#include "engine/engine.h"
 #include "server/api_error.h"
+#include "server/serving_memory.h"
 
-/* Parses a body that must be one JSON object. Malformed text is refused with line and column; so are
- * duplicate keys, invalid UTF-8 and nesting past jansson's limit of 2,048. NUL is allowed in strings. *root
- * is the caller's to json_decref. */
-enum api_error_kind json_body_parse(const char *body, size_t length, json_t **root, struct api_error *e);
+struct json_body {
+    json_t *root; /* an object */
+    struct serving_memory *memory;
+    size_t taken; /* of memory->reading */
+};
+
+/* Nesting of arrays and objects; no field needs more than 3. */
+enum { JSON_BODY_DEPTH_MAX = 64 };
+
+/* Parses a body that must be one JSON object. First its bytes are counted through: what has too many values
+ * or would take too much memory is refused, the rest waits until there is memory for the tree and for
+ * encoding the longest of its texts. Malformed text is refused with line and column; so are duplicate keys,
+ * invalid UTF-8 and deeper nesting. NUL is allowed in strings. memory may be NULL: then nothing is counted
+ * but the depth. json_body_close is needed after API_OK only. */
+enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t length,
+                                   size_t text_bytes_max, struct serving_memory *memory,
+                                   struct api_error *e);
+void json_body_close(struct json_body *b);
 
 /* A field's value; NULL when it is absent or null, which mean the same. */
 json_t *json_body_field(const json_t *object, const char *name);

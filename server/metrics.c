@@ -81,7 +81,7 @@ void metrics_write_answers(struct bytes *out, const struct stats *stats) {
                      api_error_reason((enum api_error_kind)kind), (unsigned long long)stats->rejected[kind]);
 }
 
-static void write_server(struct bytes *out, const struct service *s) {
+static void write_server(struct bytes *out, struct service *s) {
     char stage[64];
     struct bytes labels = {0};
     metrics_label(&labels, "version", PRENORM_VERSION);
@@ -103,6 +103,12 @@ static void write_server(struct bytes *out, const struct service *s) {
     metrics_head(out, "counter", "prenorm_log_lines_dropped_total",
                  "Log lines that were lost because nobody read stderr.");
     metrics_sample(out, "prenorm_log_lines_dropped_total", "", (double)log_lines_dropped());
+    metrics_head(out, "gauge", "prenorm_reading_memory_bytes",
+                 "Memory taken by requests that are being parsed and encoded.");
+    metrics_sample(out, "prenorm_reading_memory_bytes", "", (double)gate_used(&s->memory.reading));
+    metrics_head(out, "gauge", "prenorm_answer_memory_bytes",
+                 "Memory taken by admitted requests, whole answers and unsent parts of streams.");
+    metrics_sample(out, "prenorm_answer_memory_bytes", "", (double)budget_used(&s->memory.answers));
     write_stats(out, &s->stats);
     metrics_write_answers(out, &s->stats);
 }

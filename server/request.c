@@ -55,6 +55,9 @@ void request_release(struct request *r) {
     s->stats.requests--;
     client_request_leave(r);
     admission_give_bytes(&s->admission, r->body_ticket);
+    budget_give(&s->memory.answers, r->answer_taken);
+    s->memory.freed_bytes += r->body_ticket + r->answer_taken + r->reply.charged;
+    if (r->completion) s->memory.freed_bytes += r->completion->taken;
     completion_destroy(r->completion);
     reply_deinit(&r->reply);
     bytes_deinit(&r->body);
@@ -77,6 +80,7 @@ static void on_work_done(uv_work_t *work, int status) {
     struct service *s = r->service;
     admission_give_request(&s->admission);
     admission_give_bytes(&s->admission, r->body_ticket);
+    s->memory.freed_bytes += r->body_ticket;
     r->body_ticket = 0;
     bytes_deinit(&r->body);
     if (r->state == REQUEST_PREPARING && r->error.kind != API_OK)
@@ -108,11 +112,31 @@ void request_work(struct request *r, void (*run)(struct request *r), void (*done
 
 /* ---- answers ------------------------------------------------------------------------------------------- */
 
+/* Metrics and errors must get through when the memory for answers is taken. */
+enum { ANSWER_BYTES_ALWAYS = 65536 };
+
+/* Until the client has read it. A small answer is part of the connection's memory. */
+static bool take_for_answer(struct request *r) {
+    struct budget *answers = &r->service->memory.answers;
+    bytes_fit(&r->answer);
+    if (r->answer.capacity <= STREAM_BLOCK_BYTES) return true;
+    if (r->answer.capacity <= ANSWER_BYTES_ALWAYS)
+        budget_force(answers, r->answer.capacity);
+    else if (!budget_take(answers, r->answer.capacity))
+        return false;
+    r->answer_taken = r->answer.capacity;
+    return true;
+}
+
 void request_answer(struct request *r, unsigned status, const char *content_type) {
     if (r->answer.failed) {
         bytes_deinit(&r->answer);
         api_error_set(&r->error, API_INTERNAL, NULL, "There is not enough memory for the answer.");
         request_fail(r);
+        return;
+    }
+    if (!take_for_answer(r)) {
+        request_fail_busy(r);
         return;
     }
     r->status = status;
@@ -130,8 +154,15 @@ void request_fail(struct request *r) {
     request_answer(r, api_error_status(r->error.kind), "application/json");
 }
 
+void request_fail_busy(struct request *r) {
+    bytes_deinit(&r->answer);
+    api_error_set(&r->error, API_QUEUE_FULL, NULL,
+                  "The server is busy: its memory for answers is taken. Try again later.");
+    request_fail(r);
+}
+
 void request_stream(struct request *r) {
-    reply_init(&r->reply, r->service->config->reply_bytes_max);
+    reply_init(&r->reply, r->service->config->reply_bytes_max, &r->service->memory.answers);
     r->status = 200;
     r->content_type = "text/event-stream";
     request_move(r, REQUEST_STREAMING);

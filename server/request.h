@@ -51,6 +51,7 @@ struct request {
     unsigned status;
     const char *content_type;
     struct bytes answer;
+    size_t answer_taken; /* of the memory for answers: while the answer is sent */
     struct reply reply;
     struct completion *completion;
 
@@ -70,10 +71,12 @@ void request_move(struct request *r, enum request_state state);
  * request is answered 429. run may touch body, completion, error and answer, nothing else. */
 void request_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r));
 
-/* The answer is in r->answer. */
+/* The answer is in r->answer; where there is no room for it now in the memory for answers, it is 429. */
 void request_answer(struct request *r, unsigned status, const char *content_type);
 /* The answer is r->error. */
 void request_fail(struct request *r);
+/* The answer is that there is no memory for it now: 429. */
+void request_fail_busy(struct request *r);
 /* The answer begins, status 200, and continues in r->reply. */
 void request_stream(struct request *r);
 

@@ -13,6 +13,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/memory.h"
 #include "server/connection.h"
 #include "server/deliver.h"
 #include "server/http.h"
@@ -95,8 +96,27 @@ static void on_signal(void *context, int number) {
         loop_stop(&s->loop);
 }
 
+static void trim(uv_work_t *work) {
+    (void)work;
+    memory_give_back();
+}
+
+static void on_trimmed(uv_work_t *work, int status) {
+    struct service *s = work->data;
+    (void)status;
+    s->is_trimming = false;
+}
+
+static void trim_heap(struct service *s) {
+    if (s->is_trimming || s->memory.freed_bytes < SERVING_MEMORY_FREED_MAX) return;
+    s->memory.freed_bytes = 0;
+    s->trimming.data = s;
+    s->is_trimming = uv_queue_work(&s->loop.uv, &s->trimming, trim, on_trimmed) == 0;
+}
+
 static void on_tick(void *context) {
     struct service *s = context;
+    trim_heap(s);
     uint64_t elapsed = clock_ns() - s->phase_ns;
     connection_sweep(s);
     log_tell_dropped();
@@ -112,6 +132,7 @@ static void set_limits(struct service *s) {
     const struct config *config = s->config;
     uint64_t timeout_ms = (uint64_t)config->request_timeout_seconds * 1000;
     s->limits = (struct api_limits){
+        .memory = &s->memory,
         .context = s->info.context,
         .vocabulary = s->info.vocabulary,
         .logprobs_max = s->info.logprobs_max,
@@ -188,11 +209,11 @@ static void raise_descriptor_limit(size_t connections) {
 
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     const struct config *config = s->config;
-    raise_descriptor_limit(config->connections_max);
+    raise_descriptor_limit(s->memory.connections_max);
     enum status status = client_rules_init(&s->client_rules, config, e);
     if (status == STATUS_OK)
         status = client_counts_init(&s->client_counts, config->max_requests_per_client,
-                                    config->connections_max + config->encode_requests_max, e);
+                                    s->memory.connections_max + config->encode_requests_max, e);
     if (status == STATUS_OK) status = keys_load(&s->keys, config->api_key_file, e);
     if (status == STATUS_OK) status = tls_load(&s->tls, config->tls_cert, config->tls_key, e);
     if (status == STATUS_OK)
@@ -228,9 +249,9 @@ enum status server_run(const struct config *config, const struct engine_options 
     s->started = time(NULL);
     s->listener.fd = -1;
     s->admission.requests_max = config->encode_requests_max;
-    /* A body that is allowed by its size alone must find room. */
-    s->admission.bytes_max =
-        config->encode_bytes_max > config->body_bytes_max ? config->encode_bytes_max : config->body_bytes_max;
+    serving_memory_init(&s->memory, config, memory_available_bytes());
+    serving_memory_reserve(&s->memory, &options);
+    s->admission.bytes_max = s->memory.bodies_bytes;
     options.wake = wake_from_engine;
     options.wake_context = &s->loop;
     set_model_name(s, engine->model);
@@ -249,6 +270,7 @@ enum status server_run(const struct config *config, const struct engine_options 
         }
         end(s);
     }
+    serving_memory_deinit(&s->memory);
     free(s);
     return status;
 }

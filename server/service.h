@@ -16,6 +16,7 @@
 #include "server/listener.h"
 #include "server/loader.h"
 #include "server/loop.h"
+#include "server/serving_memory.h"
 #include "server/stats.h"
 #include "server/tls.h"
 #include "server/unknown_fields.h"
@@ -48,6 +49,9 @@ struct service {
     struct client_rules client_rules;
     struct client_counts client_counts;
     struct admission admission;
+    struct serving_memory memory;
+    uv_work_t trimming; /* in the pool: the heap gives back what requests have freed */
+    bool is_trimming;
     struct stats stats;
     struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */

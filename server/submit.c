@@ -67,6 +67,20 @@ static enum api_error_kind refuse(struct api_error *e, const struct error *cause
     }
 }
 
+size_t completion_admitted_bytes(struct completion *c) {
+    size_t bytes = sizeof *c;
+    for (size_t i = 0; i < c->prompt_count; i++) {
+        struct engine_prompt prompt;
+        describe(&prompt, &c->prompts[i]);
+        bytes += sizeof c->prompts[i] + c->prompts[i].count * sizeof(int32_t) + c->prompts[i].echo_length +
+                 prompt.choices * sizeof(struct choice) + engine_prompt_bytes(c->engine, &prompt);
+    }
+    const struct api_params *p = &c->params;
+    for (size_t i = 0; i < p->stop_count; i++) bytes += sizeof *p->stops + p->stops[i].length;
+    return bytes + (p->stop_token_count + p->allowed_count) * sizeof(int32_t) +
+           p->bias_count * sizeof *p->biases;
+}
+
 enum api_error_kind completion_submit(struct completion *c, struct engine *engine, struct api_error *e) {
     struct engine_prompt *prompts = calloc(c->prompt_count, sizeof *prompts);
     struct engine_request **handles = calloc(c->prompt_count, sizeof *handles);

@@ -31,21 +31,27 @@ static bool read_number(const char *directory, const char *name, unsigned long l
     return read_line(directory, name, line, sizeof line) && parse_number(line, out);
 }
 
-/* The value of a "key value" line of memory.stat; 0 when it is not there. */
-static unsigned long long read_stat(const char *directory, const char *key) {
+static const char *value_of(const char *line, const char *key) {
+    size_t length = strlen(key);
+    return strncmp(line, key, length) == 0 && line[length] == ' ' ? line + length + 1 : "";
+}
+
+/* Pages of files in memory.stat, which the kernel drops before it kills: those of both lists. The lines have
+ * the same prefix. What cannot be dropped (shared memory, locked pages) is on other lists. */
+static unsigned long long read_file_cache(const char *directory, const char *prefix) {
+    static const char *const lists[] = {"inactive_file", "active_file"};
     char path[PATH_MAX], line[128];
     if (snprintf(path, sizeof path, "%s/memory.stat", directory) >= (int)sizeof path) return 0;
     FILE *file = fopen(path, "re");
     if (!file) return 0;
-    size_t length = strlen(key);
-    unsigned long long value = 0;
+    unsigned long long sum = 0, value, length = strlen(prefix);
     while (fgets(line, sizeof line, file)) {
-        if (strncmp(line, key, length) != 0 || line[length] != ' ') continue;
-        parse_number(line + length + 1, &value);
-        break;
+        if (strncmp(line, prefix, length) != 0) continue;
+        for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+            if (parse_number(value_of(line + length, lists[i]), &value)) sum += value;
     }
     fclose(file);
-    return value;
+    return sum;
 }
 
 /* True when the comma-separated list of a /proc/self/cgroup line holds the controller. */
@@ -102,21 +108,21 @@ static void walk_up(const char *root, const char *mount, const char *controller,
 }
 
 static void take_memory(const char *directory, const char *limit_name, const char *usage_name,
-                        const char *cache_key, size_t *left) {
+                        const char *cache_prefix, size_t *left) {
     unsigned long long limit, used;
     if (!read_number(directory, limit_name, &limit) || !read_number(directory, usage_name, &used)) return;
-    unsigned long long cache = read_stat(directory, cache_key);
+    unsigned long long cache = read_file_cache(directory, cache_prefix);
     used = cache < used ? used - cache : 0;
     size_t here = limit > used ? (size_t)(limit - used) : 0;
     if (here < *left) *left = here;
 }
 
 static void visit_memory_v2(const char *directory, void *result) {
-    take_memory(directory, "memory.max", "memory.current", "inactive_file", result);
+    take_memory(directory, "memory.max", "memory.current", "", result);
 }
 
 static void visit_memory_v1(const char *directory, void *result) {
-    take_memory(directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", result);
+    take_memory(directory, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_", result);
 }
 
 static void take_cores(unsigned long long quota, unsigned long long period, double *cores) {

@@ -9,7 +9,8 @@
 
 /* root is put before /proc and /sys: "" for the real ones, a folder in tests. */
 
-/* What memory limits leave beyond what is used now (page cache that the kernel can drop counts as unused).
+/* What memory limits leave beyond what is used now (pages of files count as unused: the
+ * kernel drops them, recently read ones too, before it refuses memory).
  * False when there is no limit. */
 bool cgroup_memory_left(const char *root, size_t *bytes);
 

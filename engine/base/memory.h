@@ -22,6 +22,19 @@ static inline bool memory_multiply(size_t count, size_t size, size_t *out) {
 /* Resident anonymous memory of this process, in bytes (0 where /proc has none). */
 size_t memory_anonymous_bytes(void);
 
-/* What this process may still use: the smaller of MemAvailable and what the limits of its cgroups (v2, v1)
- * leave. */
+/* What this process may still use: the least of MemAvailable, what the limits of its cgroups (v2, v1) leave,
+ * and what RLIMIT_AS and RLIMIT_DATA leave. 0: nobody knows (nothing left is 1). */
 size_t memory_available_bytes(void);
+
+/* What one thread more takes of that: its whole stack where the address space is limited, else what a thread
+ * of ours uses of it. */
+size_t memory_thread_bytes(void);
+
+/* For main, before any thread starts: the heap gives back what was freed. glibc raises its thresholds with
+ * the largest block that was freed, and makes many heaps that each keep their freed memory; with this a large
+ * request leaves nothing behind that memory_give_back does not give back. */
+void memory_process_init(void);
+
+/* After something large was freed: gives all unused memory of the heap back to the system. Takes time (about
+ * a millisecond for 10 MiB): not on the loop. */
+void memory_give_back(void);

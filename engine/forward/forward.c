@@ -124,6 +124,20 @@ static bool allocate(struct forward *f, struct error *e) {
            make_order(f, e);
 }
 
+size_t forward_memory_bytes(const struct packed_model *model, const struct workers *workers,
+                            const struct forward_limits *limits) {
+    struct forward f = {.model = model, .description = model->description, .limits = *limits};
+    const struct model_description *d = model->description;
+    set_strides(&f);
+    size_t floats = place_buffers(&f, NULL), entries = limits->entries_max + 1;
+    if (d->position == POSITION_ALIBI) floats += d->heads * d->context;
+    size_t doubles = workers_count(workers) * f.entry_stride + entries * f.angle_stride;
+    size_t linears = d->layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
+    return sizeof f + floats * sizeof(float) + doubles * sizeof(double) +
+           limits->rows_max * sizeof(struct row_origin) + 2 * entries * sizeof(size_t) +
+           linears * sizeof *f.order;
+}
+
 enum status forward_create(const struct packed_model *model, const struct kv_pool *pool,
                            const struct kernel_table *kernels, struct workers *workers,
                            const struct forward_limits *limits, struct forward **out, struct error *e) {

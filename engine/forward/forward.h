@@ -30,6 +30,10 @@ struct forward_limits {
 
 struct forward;
 
+/* Memory that forward_create takes. */
+size_t forward_memory_bytes(const struct packed_model *model, const struct workers *workers,
+                            const struct forward_limits *limits);
+
 /* Borrows model, pool, kernels and workers until forward_destroy. */
 enum status forward_create(const struct packed_model *model, const struct kv_pool *pool,
                            const struct kernel_table *kernels, struct workers *workers,

@@ -10,13 +10,19 @@ struct kv_demand {
     size_t sequences;       /* that run at once: more than so many full contexts are never used */
     size_t bytes_wanted;    /* the option; 0: from available_bytes */
     size_t available_bytes; /* memory that is left; 0: not known */
+    size_t reserved_bytes;  /* of it: what others are promised */
 };
 
-/* Share of the memory that is left which the cache takes when no option says how much. */
+/* Share of the memory that is left which the cache takes at most when no option says how much; and never what
+ * is reserved. */
 #define KV_PLAN_SHARE_PERCENT 75
 /* What it takes then where nobody knows what is left. */
 #define KV_PLAN_BYTES_UNKNOWN ((size_t)1 << 30)
 
-/* STATUS_LIMIT: not enough for one full context (where: the option "kv_cache_mib" or "memory"); as
- * kv_pool_init. */
+/* Bytes of memory that one page takes, with what is kept about it. The layout is one that kv_page_bytes
+ * accepts. */
+size_t kv_plan_page_bytes(const struct kv_layout *layout);
+
+/* STATUS_LIMIT: not enough for one full context (where: the option "kv_cache_mib" or "memory"), or an option
+ * that asks for more than is left; as kv_pool_init. */
 enum status kv_plan_pages(const struct kv_demand *demand, size_t *pages, struct error *e);

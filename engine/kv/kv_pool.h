@@ -62,6 +62,11 @@ static inline size_t kv_pages_for(size_t positions, size_t page_tokens) {
 enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, size_t pages, struct error *e);
 void kv_pool_deinit(struct kv_pool *pool);
 
+/* Bytes that a pool keeps about each page, beside its content. */
+static inline size_t kv_pool_index_bytes(void) {
+    return 2 * sizeof(uint32_t);
+}
+
 /* Pages that could be taken: free and idle ones. */
 size_t kv_pool_available(const struct kv_pool *pool);
 

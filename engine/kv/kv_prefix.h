@@ -46,6 +46,11 @@ struct kv_place {
 enum status kv_prefix_init(struct kv_prefix *prefix, const struct kv_pool *pool, struct error *e);
 void kv_prefix_deinit(struct kv_prefix *prefix);
 
+/* Bytes that an index keeps about each page; of buckets there are up to twice as many as pages. */
+static inline size_t kv_prefix_index_bytes(size_t page_tokens) {
+    return sizeof(struct kv_prefix_entry) + page_tokens * sizeof(int32_t) + 2 * sizeof(uint32_t);
+}
+
 /* The longest run of known pages at the start of tokens, at most `most` of them: pages[most] and the place
  * behind them are filled. Changes nothing: retain them (kv_table_adopt) before anything is taken. */
 size_t kv_prefix_match(const struct kv_prefix *prefix, const int32_t *tokens, size_t most,

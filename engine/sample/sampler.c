@@ -30,6 +30,12 @@ enum status sampler_scratch_init(struct sampler_scratch *scratch, size_t rows, s
     return STATUS_NO_MEMORY;
 }
 
+size_t sampler_scratch_bytes(size_t rows) {
+    const struct sampler_scratch *s = NULL;
+    return rows * (sizeof *s->row + sizeof *s->keys + sizeof *s->counts + sizeof *s->candidates +
+                   sizeof *s->nearest + sizeof *s->weights);
+}
+
 void sampler_scratch_deinit(struct sampler_scratch *scratch) {
     free(scratch->row);
     free(scratch->keys);

@@ -44,6 +44,8 @@ struct sampler_scratch {
 
 enum status sampler_scratch_init(struct sampler_scratch *scratch, size_t rows, struct error *e);
 void sampler_scratch_deinit(struct sampler_scratch *scratch);
+/* Memory of one. */
+size_t sampler_scratch_bytes(size_t rows);
 
 struct sampler_input {
     const struct engine_sampling *sampling;

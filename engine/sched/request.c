@@ -178,6 +178,37 @@ static enum status make_sequences(struct engine_request *r, const struct engine_
     return status;
 }
 
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+/* What a choice keeps for its text beside its stop strings: the stages of the decoder, and the pieces that
+ * they hold back. */
+#define CHOICE_TEXT_BYTES 4096
+
+/* A byte of a stop string: itself, its place in the table of each choice, and text held back for it. */
+static size_t stop_bytes(const struct engine_prompt *p) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < p->stop_count; i++) bytes += p->stops[i].length;
+    return bytes * (1 + p->choices * (3 + sizeof(size_t))) +
+           p->stop_count * (sizeof *p->stops + p->choices * 4 * sizeof(size_t));
+}
+
+static size_t mailbox_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
+    size_t tops = p->logprobs > 0 ? (size_t)p->logprobs : 1, letters = rules->mailbox_events + 1;
+    return letters * (sizeof(struct letter) + tops * sizeof(struct engine_top)) +
+           sizeof(struct mailbox_choice);
+}
+
+size_t sched_request_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
+    size_t room = rules->context > p->count ? rules->context - p->count : 0;
+    size_t tokens = p->count + (p->max_tokens < room ? p->max_tokens : room);
+    size_t pages = kv_pages_for(tokens, rules->page_tokens);
+    size_t choice = sizeof(struct sequence) + tokens * sizeof(int32_t) + pages * sizeof(uint32_t) +
+                    CHOICE_TEXT_BYTES + mailbox_bytes(rules, p);
+    return sizeof(struct engine_request) + p->choices * choice + stop_bytes(p) +
+           p->sampling.bias_count * sizeof(struct engine_bias) + p->sampling.allowed_count * sizeof(int32_t) +
+           (p->stop_token_count + rules->end_count) * sizeof(int32_t);
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
 int64_t request_rank(uint64_t arrival_ns, int priority) {

@@ -87,6 +87,8 @@ enum status sched_request_create(const struct request_rules *rules, const struct
 static inline struct engine_request *sched_request_of(struct mailbox *mailbox) {
     return (struct engine_request *)(void *)((char *)mailbox - offsetof(struct engine_request, mailbox));
 }
+/* Memory that a request for this prompt takes until it is freed, at most. */
+size_t sched_request_bytes(const struct request_rules *rules, const struct engine_prompt *prompt);
 
 void sched_request_retain(struct engine_request *request);
 void sched_request_release(struct engine_request *request);

@@ -157,6 +157,10 @@ enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *pr
     return status;
 }
 
+size_t scheduler_prompt_bytes(const struct scheduler *s, const struct engine_prompt *prompt) {
+    return sched_request_bytes(&s->options.rules, prompt);
+}
+
 void scheduler_cancel(struct engine_request *request) {
     struct scheduler *s = request->scheduler;
     atomic_store_explicit(&request->cancelled, true, memory_order_release);

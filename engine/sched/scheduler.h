@@ -51,6 +51,7 @@ bool scheduler_turn(struct scheduler *s);
 /* Any thread; as engine_submit and its kin in engine.h. */
 enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *prompts, size_t count,
                              struct engine_request **requests, struct error *e);
+size_t scheduler_prompt_bytes(const struct scheduler *s, const struct engine_prompt *prompt);
 void scheduler_cancel(struct engine_request *request);
 void scheduler_release(struct engine_request *request);
 void scheduler_drain(struct scheduler *s);

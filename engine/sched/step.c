@@ -42,6 +42,14 @@ void step_deinit(struct step *step) {
     *step = (struct step){0};
 }
 
+size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers,
+                         size_t rows) {
+    return limits->sequences * (sizeof(struct step_entry) + sizeof(struct sequence *)) +
+           (limits->logit_rows + limits->sequences) * sizeof(struct step_row) +
+           limits->logit_rows * logprobs_max * sizeof(struct engine_top) +
+           workers * (sizeof(struct sampler_scratch) + sampler_scratch_bytes(rows));
+}
+
 /* ---- what is computed ---------------------------------------------------------------------------------- */
 
 static void add_rows(struct step *step, struct sequence *q, size_t end, size_t count) {

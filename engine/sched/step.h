@@ -47,5 +47,8 @@ struct step {
 enum status step_init(struct step *step, const struct scheduler_options *options, struct error *e);
 void step_deinit(struct step *step);
 
+/* Memory that step_init takes, on so many workers, with a head of so many rows. */
+size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers, size_t rows);
+
 /* false: there was nothing to compute. */
 bool step_run(struct scheduler *s);

@@ -84,6 +84,8 @@ static enum status add_pattern(struct added_tokens *a, const struct json_place *
     if (status == STATUS_OK && form.length == 0)
         status = json_place_error(place, STATUS_UNSUPPORTED, e, "nothing is left of '%s' once normalized",
                                   content);
+    if (form.length > a->longest) a->longest = form.length;
+    if (token->lstrip || token->rstrip) a->takes_blanks = true;
     if (status == STATUS_OK)
         status = trie_add(token->normalized ? &a->normalized : &a->raw, form.bytes, form.length,
                           (int32_t)index, e);

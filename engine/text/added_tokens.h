@@ -27,6 +27,8 @@ struct added_tokens {
     int32_t *indices;           /* [id_end] id -> index of items, or -1 */
     size_t id_end, index_capacity;
     struct trie raw, normalized; /* values are indices of items */
+    size_t longest;              /* bytes of the longest key of both */
+    bool takes_blanks;           /* some token takes any number of blanks beside it */
 };
 
 /* place: "added_tokens" (its value may be NULL). A content that the model's vocabulary has keeps that id; the

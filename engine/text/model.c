@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "engine/text/byte_level.h"
+#include "engine/text/unicode.h"
+
 /* {"content": id, ...}; two contents of one id would make decoding a matter of chance. */
 static enum status read_vocabulary(struct vocabulary *v, const struct json_place *model, struct error *e) {
     struct json_place place = json_place_member(model, "vocab");
@@ -85,6 +88,42 @@ void model_deinit(struct model *m) {
 void model_scratch_deinit(struct model_scratch *s) {
     bpe_scratch_deinit(&s->bpe);
     unigram_scratch_deinit(&s->unigram);
+}
+
+static size_t longest_content(const struct vocabulary *v) {
+    size_t longest = UTF8_BYTES_MAX; /* a character that is unknown has a token of its own */
+    for (size_t id = 0; id < v->id_end; id++)
+        if (v->entries[id].present && v->entries[id].length > longest) longest = v->entries[id].length;
+    return longest;
+}
+
+static bool has_all(const int32_t ids[256]) {
+    for (size_t byte = 0; byte < 256; byte++)
+        if (ids[byte] < 0) return false;
+    return true;
+}
+
+static bool has_byte_level_letters(const struct vocabulary *v) {
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char letter[UTF8_BYTES_MAX];
+        size_t length = utf8_encode(byte_level_point((unsigned char)byte), letter);
+        if (vocabulary_find(v, letter, length) < 0) return false;
+    }
+    return true;
+}
+
+/* Whether each character becomes a token of its own before any are merged. */
+static bool bpe_keeps_all(const struct bpe *b, const struct vocabulary *v, bool is_byte_level) {
+    if (b->byte_fallback && has_all(b->byte_ids)) return true;
+    if (b->unknown.content) return !b->fuse_unknown;
+    return is_byte_level && b->prefix.length == 0 && b->suffix.length == 0 && has_byte_level_letters(v);
+}
+
+size_t model_bytes_per_token_max(const struct model *m, bool is_byte_level) {
+    bool keeps = false;
+    if (m->kind == MODEL_BPE) keeps = bpe_keeps_all(&m->bpe, &m->vocabulary, is_byte_level);
+    if (m->kind == MODEL_UNIGRAM) keeps = m->unigram.byte_fallback && has_all(m->unigram.byte_ids);
+    return keeps ? longest_content(&m->vocabulary) : 0;
 }
 
 enum status model_encode(const struct model *m, struct model_scratch *s, const char *word, size_t length,

@@ -31,6 +31,11 @@ enum status model_init(struct model *m, const struct json_place *place, struct e
 void model_deinit(struct model *m);
 void model_scratch_deinit(struct model_scratch *s);
 
+/* Bytes of words that one id stands for, at most: words of n bytes have n / that ids or more. 0: there is no
+ * bound, since what the vocabulary lacks is left out, or becomes one id however long it is. is_byte_level:
+ * the words are written in the alphabet of byte_level.h. */
+size_t model_bytes_per_token_max(const struct model *m, bool is_byte_level);
+
 /* Appends the ids of one word. */
 enum status model_encode(const struct model *m, struct model_scratch *s, const char *word, size_t length,
                          struct token_list *out, struct error *e);

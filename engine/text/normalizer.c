@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/text/character_map.h"
 #include "engine/text/normal_form.h"
 #include "engine/text/pattern.h"
@@ -28,6 +29,7 @@ struct normalizer_step {
     bool strip_left, strip_right;
     struct regex *regex;     /* Replace: what is replaced, */
     struct text_buffer text; /* by this; Prepend: what is put in front */
+    size_t literal_bytes;    /* Replace: of what is replaced; 0: matches differ */
     struct character_map map;
 };
 
@@ -99,6 +101,7 @@ static enum status read_replace(struct normalizer *n, const struct json_place *p
     struct normalizer_step step = {.kind = STEP_REPLACE};
     enum status status = read_text(&step, place, "content", e);
     if (status == STATUS_OK) status = pattern_read(place, &step.regex, e);
+    step.literal_bytes = pattern_literal_bytes(place);
     return add_read(n, place, step, status, e);
 }
 
@@ -166,6 +169,39 @@ void normalizer_deinit(struct normalizer *n) {
     for (size_t i = 0; i < n->count; i++) deinit_step(&n->steps[i]);
     free(n->steps);
     *n = (struct normalizer){0};
+}
+
+/* No canonical decomposition has more than 4 code points (annex 15 of the Unicode standard), so at most 4
+ * code points, of at most 4 bytes each, are composed into one of at least 1 byte. */
+#define NORMAL_FORM_SHRINK_MAX 16
+
+static size_t step_shrink_max(const struct normalizer_step *step) {
+    switch (step->kind) {
+    case STEP_NORMAL_FORM:
+        return NORMAL_FORM_SHRINK_MAX;
+    case STEP_LOWERCASE:
+        return UTF8_BYTES_MAX; /* of one code point at least one is made */
+    case STEP_SPACE_IDEOGRAPHS:
+    case STEP_PREPEND:
+        return 1;
+    case STEP_REPLACE:
+        if (step->literal_bytes == 0 || step->text.length == 0) return 0;
+        return (step->literal_bytes + step->text.length - 1) / step->text.length;
+    case STEP_CLEAN:
+    case STEP_DROP_NONSPACING:
+    case STEP_DROP_MARKS:
+    case STEP_STRIP:
+    case STEP_CHARACTER_MAP:
+        break;
+    }
+    return 0;
+}
+
+size_t normalizer_shrink_max(const struct normalizer *n) {
+    size_t shrink = 1;
+    for (size_t i = 0; i < n->count; i++)
+        if (!memory_multiply(shrink, step_shrink_max(&n->steps[i]), &shrink)) return 0;
+    return shrink;
 }
 
 /* Blocks of Chinese characters as BERT's code has them (its 0x2B920 included). */

@@ -22,6 +22,10 @@ struct normalizer {
 enum status normalizer_init(struct normalizer *n, const struct json_place *place, struct error *e);
 void normalizer_deinit(struct normalizer *n);
 
+/* How many bytes of a text become one byte of its normal form, at most: a text of n bytes has a normal form
+ * of n / shrink_max or more. 0: that has no bound, since a step may drop any part of a text. */
+size_t normalizer_shrink_max(const struct normalizer *n);
+
 /* Replaces *text by its normal form. *starts_there (in and out): whether the text's first byte is where the
  * whole text begins; a step that takes something away there makes it false. */
 enum status normalizer_run(const struct normalizer *n, struct regex_run *run, struct text_buffer *text,

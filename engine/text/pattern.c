@@ -17,3 +17,10 @@ enum status pattern_read(const struct json_place *parent, struct regex **out, st
     if (status == STATUS_OK) return STATUS_OK;
     return json_place_error(regex.value ? &regex : &pattern, status, e, "%s", cause.text);
 }
+
+size_t pattern_literal_bytes(const struct json_place *parent) {
+    struct json_place pattern = json_place_member(parent, "pattern");
+    return json_object_get(pattern.value, "Regex")
+               ? 0
+               : json_string_length(json_object_get(pattern.value, "String"));
+}

@@ -177,6 +177,34 @@ void pre_tokenizer_deinit(struct pre_tokenizer *p) {
     *p = (struct pre_tokenizer){0};
 }
 
+static bool step_keeps_all(const struct pre_tokenizer_step *step) {
+    switch (step->kind) {
+    case STEP_BYTE_LEVEL:
+    case STEP_DIGITS:
+    case STEP_METASPACE:
+        return true;
+    case STEP_SPLIT:
+    case STEP_PUNCTUATION:
+        return step->behavior != SPLIT_REMOVED;
+    case STEP_WHITESPACE:
+    case STEP_WHITESPACE_SPLIT:
+        break;
+    }
+    return false;
+}
+
+bool pre_tokenizer_keeps_all(const struct pre_tokenizer *p) {
+    for (size_t i = 0; i < p->count; i++)
+        if (!step_keeps_all(&p->steps[i])) return false;
+    return true;
+}
+
+bool pre_tokenizer_is_byte_level(const struct pre_tokenizer *p) {
+    for (size_t i = 0; i < p->count; i++)
+        if (p->steps[i].kind == STEP_BYTE_LEVEL) return true;
+    return false;
+}
+
 static bool is_whitespace(int32_t point, int32_t unused) {
     (void)unused;
     return unicode_is_whitespace(point);

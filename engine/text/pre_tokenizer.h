@@ -25,6 +25,11 @@ struct pre_tokenizer {
 enum status pre_tokenizer_init(struct pre_tokenizer *p, const struct json_place *place, struct error *e);
 void pre_tokenizer_deinit(struct pre_tokenizer *p);
 
+/* Whether every byte of a text is in a piece, or stands for one that is: no step takes anything away. */
+bool pre_tokenizer_keeps_all(const struct pre_tokenizer *p);
+/* Whether what comes out is written in the alphabet of byte_level.h. */
+bool pre_tokenizer_is_byte_level(const struct pre_tokenizer *p);
+
 /* Cuts the pieces of *list; added tokens pass. *other is working memory, its content is lost. */
 enum status pre_tokenizer_run(const struct pre_tokenizer *p, struct regex_run *run, struct piece_list *list,
                               struct piece_list *other, struct error *e);

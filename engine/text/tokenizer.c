@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/memory.h"
 #include "engine/load/json_file.h"
 #include "engine/load/regular_file.h"
 #include "engine/text/added_tokens.h"
@@ -20,6 +21,9 @@
 
 /* Bytes of one text, far above any context length; places in it fit 32 bits. */
 #define TEXT_BYTES_MAX ((size_t)64 << 20)
+
+/* Characters that a normal form may have beyond the number of bytes of the text. */
+#define GROWTH_CHARACTERS_MAX ((size_t)64 << 10)
 
 /* Bytes of a tokenizer's file; those of the largest vocabularies have some 30 MB. */
 #define FILE_BYTES_MAX ((size_t)256 << 20)
@@ -35,6 +39,8 @@ struct tokenizer {
     struct decoder decoder;
     unsigned char *flags; /* [id_end] */
     size_t id_end;
+    size_t model_bytes_max; /* per token, of what the model gets; 0: no bound */
+    size_t text_bytes_max;  /* per token, of the text as it stands; 0: no bound */
 };
 
 static enum status set_flags(struct tokenizer *t, struct error *e) {
@@ -47,6 +53,16 @@ static enum status set_flags(struct tokenizer *t, struct error *e) {
     for (size_t i = 0; i < t->added.count; i++)
         if (t->added.items[i].special) t->flags[t->added.items[i].id] |= TOKEN_IS_SPECIAL;
     return STATUS_OK;
+}
+
+/* A token is an added one that was found in the text or its normal form, or one of the model. */
+static void set_bounds(struct tokenizer *t) {
+    size_t shrink = normalizer_shrink_max(&t->normalizer);
+    t->model_bytes_max = model_bytes_per_token_max(&t->model, pre_tokenizer_is_byte_level(&t->pre_tokenizer));
+    if (t->model_bytes_max == 0 || !pre_tokenizer_keeps_all(&t->pre_tokenizer) || t->added.takes_blanks)
+        return;
+    size_t longest = t->model_bytes_max > t->added.longest ? t->model_bytes_max : t->added.longest;
+    if (!memory_multiply(longest, shrink, &t->text_bytes_max)) t->text_bytes_max = 0;
 }
 
 static enum status read_parts(struct tokenizer *t, const struct json_place *top, struct error *e) {
@@ -63,6 +79,7 @@ static enum status read_parts(struct tokenizer *t, const struct json_place *top,
     if (status == STATUS_OK) status = pre_tokenizer_init(&t->pre_tokenizer, &pre_tokenizer, e);
     if (status == STATUS_OK) status = decoder_init(&t->decoder, &decoder, e);
     if (status == STATUS_OK) status = set_flags(t, e);
+    if (status == STATUS_OK) set_bounds(t);
     return status == STATUS_OK ? post_processor_init(&t->post_processor, &post_processor, t, e) : status;
 }
 
@@ -140,12 +157,22 @@ void tokenizer_close(struct tokenizer *t) {
 struct encoding {
     const struct tokenizer *tokenizer;
     size_t tokens_max;
+    size_t characters_max, characters; /* of the normal form */
     struct regex_run *run;
     struct piece_list pieces, other;
     struct text_buffer text;
     struct model_scratch scratch;
     struct token_list ids;
 };
+
+/* The later stages take memory for each character, so a normal form must not have many times as many as there
+ * are bytes: all but a few characters become no more of them than they have bytes. */
+static enum status check_growth(struct encoding *c, struct error *e) {
+    c->characters += c->text.length ? utf8_count(c->text.bytes, c->text.length) : 0;
+    if (c->characters <= c->characters_max) return STATUS_OK;
+    return error_set(e, STATUS_INVALID_ARGUMENT, "tokenizer", "the normal form of the text has more than %zu characters",
+                     c->characters_max);
+}
 
 /* The text between two added tokens, normalized and cut at the added tokens of its normal form. */
 static enum status normalize_piece(struct encoding *c, const struct piece *piece, struct error *e) {
@@ -154,6 +181,7 @@ static enum status normalize_piece(struct encoding *c, const struct piece *piece
     text_buffer_clear(&c->text);
     text_buffer_append(&c->text, piece_text(&c->other, piece), piece->length);
     enum status status = normalizer_run(&t->normalizer, c->run, &c->text, &first, e);
+    if (status == STATUS_OK) status = check_growth(c, e);
     if (status == STATUS_OK)
         added_tokens_cut(&t->added, true, c->text.bytes ? c->text.bytes : "", c->text.length, first,
                          &c->pieces);
@@ -187,8 +215,18 @@ static enum status add_ids(struct encoding *c, const struct token_list *from, st
     return check_count(c, c->ids.count, e);
 }
 
+/* Before any memory is taken for it: words that cannot be so few tokens whatever they are. */
+static enum status check_words(const struct encoding *c, struct error *e) {
+    size_t bytes = 0, most, per_token = c->tokenizer->model_bytes_max;
+    if (c->tokens_max == 0 || !memory_multiply(c->tokens_max, per_token, &most) || most == 0)
+        return STATUS_OK;
+    for (size_t i = 0; i < c->pieces.count; i++)
+        if (c->pieces.items[i].id < 0) bytes += c->pieces.items[i].length;
+    return bytes <= most ? STATUS_OK : check_count(c, bytes / per_token + 1, e);
+}
+
 static enum status encode_pieces(struct encoding *c, struct error *e) {
-    enum status status = STATUS_OK;
+    enum status status = check_words(c, e);
     for (size_t i = 0; status == STATUS_OK && i < c->pieces.count; i++) {
         const struct piece *piece = &c->pieces.items[i];
         if (piece->id < 0)
@@ -222,7 +260,8 @@ static enum status append_ids(struct token_list *out, const struct token_list *i
 
 enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
                              size_t tokens_max, struct token_list *out, struct error *e) {
-    struct encoding c = {.tokenizer = t, .tokens_max = tokens_max};
+    struct encoding c = {
+        .tokenizer = t, .tokens_max = tokens_max, .characters_max = length + GROWTH_CHARACTERS_MAX};
     if (length > TEXT_BYTES_MAX)
         return error_set(e, STATUS_LIMIT, "tokenizer", "the text is longer than %zu bytes", TEXT_BYTES_MAX);
     size_t valid = utf8_valid_prefix(text, length);
@@ -287,6 +326,10 @@ size_t tokenizer_vocabulary(const struct tokenizer *t) {
 
 static bool has_flag(const struct tokenizer *t, int32_t id, unsigned char flag) {
     return id >= 0 && (size_t)id < t->id_end && (t->flags[id] & flag);
+}
+
+size_t tokenizer_bytes_per_token_max(const struct tokenizer *t) {
+    return t->text_bytes_max;
 }
 
 bool tokenizer_has(const struct tokenizer *t, int32_t id) {

@@ -29,11 +29,21 @@ enum status tokenizer_open_text(const char *text, size_t length, const char *nam
 void tokenizer_close(struct tokenizer *t);
 
 /* Appends the ids of text (UTF-8, length bytes, NULs are text); *out is as it was after an error. special:
- * add what the post-processor adds (BOS ...). STATUS_INVALID_ARGUMENT: not UTF-8, or something that the
- * vocabulary lacks where it has no unknown token. STATUS_LIMIT: more than tokens_max ids (0: no limit; e->where is "tokens" for this one), a
- * text of more than 64 MiB, or a regular expression of the tokenizer that takes too long on this text. */
+ * add what the post-processor adds (BOS ...). STATUS_INVALID_ARGUMENT: not UTF-8, something that the
+ * vocabulary lacks where it has no unknown token, or a normal form with far more characters than the text has
+ * bytes. STATUS_LIMIT: more than tokens_max ids (0: no limit; e->where is "tokens" for this one), a text of more
+ * than 64 MiB, or a regular expression of the tokenizer that takes too long on this text. */
 enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
                              size_t tokens_max, struct token_list *out, struct error *e);
+
+/* Bytes of text that one id stands for, at most: a text of n bytes has n / that ids or more. 0: there is no
+ * bound, since blanks, marks or what the vocabulary lacks may be dropped in any number. */
+size_t tokenizer_bytes_per_token_max(const struct tokenizer *t);
+
+/* Memory that encoding takes for each byte of the text, at most; measured on the tokenizers of tests/golden
+ * with texts of one repeated character, of words and of signs (75 at most: a unigram model without blanks).
+ */
+#define TOKENIZER_MEMORY_PER_BYTE 96
 
 /* The whole text of ids, as the tokenizers library decodes it; invalid UTF-8 becomes U+FFFD. *out is
  * malloc'ed and NUL-terminated. An id without a token is skipped. */

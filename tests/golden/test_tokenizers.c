@@ -11,6 +11,7 @@
 
 struct totals {
     size_t texts, wrong;
+    size_t bounded; /* tokenizers of which a token has a largest number of bytes */
 };
 
 static json_t *load_cases(const char *folder) {
@@ -110,6 +111,81 @@ static void check_case(const struct tokenizer *t, const char *name, size_t index
     totals->texts++;
 }
 
+/* Whatever a text becomes, it must not be longer than so many tokens may be. */
+static void check_bound(const struct tokenizer *t, const char *text, size_t length, struct totals *totals) {
+    struct error e = {0};
+    struct token_list got = {0};
+    size_t per_token = tokenizer_bytes_per_token_max(t);
+    if (tokenizer_encode(t, text, length, false, 0, &got, &e) == STATUS_OK &&
+        length > got.count * per_token) {
+        totals->wrong++;
+        print_error("%zu bytes are %zu tokens, of at most %zu bytes: %.40s\n", length, got.count, per_token,
+                    text);
+    }
+    free(got.ids);
+}
+
+/* Texts of the shortest encodings: each token again and again. */
+static void check_bound_of_tokens(const struct tokenizer *t, struct totals *totals) {
+    for (size_t id = 0; id < tokenizer_vocabulary(t); id++) {
+        int32_t ids[] = {(int32_t)id, (int32_t)id, (int32_t)id, (int32_t)id, (int32_t)id};
+        struct error e = {0};
+        char *text;
+        size_t length;
+        assert_ok(tokenizer_decode(t, ids, sizeof ids / sizeof *ids, false, &text, &length, &e));
+        check_bound(t, text, length, totals);
+        free(text);
+    }
+}
+
+static void check_bound_of_folder(const char *path, const char *name, void *context) {
+    struct totals *totals = context;
+    struct error e = {0};
+    struct tokenizer *t;
+    (void)name;
+    assert_ok(tokenizer_open(path, &t, &e));
+    if (tokenizer_bytes_per_token_max(t) > 0) {
+        totals->bounded++;
+        check_bound_of_tokens(t, totals);
+        json_t *cases = load_cases(path), *entry;
+        size_t index;
+        json_array_foreach(cases, index, entry) {
+            const json_t *text = json_object_get(entry, "text");
+            check_bound(t, json_string_value(text), json_string_length(text), totals);
+        }
+        json_decref(cases);
+    }
+    tokenizer_close(t);
+}
+
+static void test_no_text_is_longer_than_its_tokens(void **state) {
+    (void)state;
+    struct totals totals = {0};
+    test_each_folder(test_source_path("tests/golden/tokenizers"), check_bound_of_folder, &totals);
+    assert_true(totals.bounded >= 8);
+    assert_int_equal(totals.wrong, 0);
+}
+
+static void check_unbounded(const char *name) {
+    char path[256];
+    struct error e = {0};
+    struct tokenizer *t;
+    snprintf(path, sizeof path, "tests/golden/tokenizers/%s", name);
+    assert_ok(tokenizer_open(test_source_path(path), &t, &e));
+    assert_int_equal(tokenizer_bytes_per_token_max(t), 0);
+    tokenizer_close(t);
+}
+
+/* A run of what is unknown is one token; blanks, marks and control characters vanish; tokens take blanks. */
+static void test_texts_that_shrink_have_no_bound(void **state) {
+    (void)state;
+    check_unbounded("xglm");
+    check_unbounded("mixed-25");
+    check_unbounded("mixed-12");
+    check_unbounded("added-flags");
+    check_unbounded("mixed-04");
+}
+
 static void check_folder(const char *path, const char *name, void *context) {
     struct totals *totals = context;
     struct error e = {0};
@@ -147,7 +223,8 @@ static void test_further_cases(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_own_cases),
-                                       cmocka_unit_test(test_further_cases)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_own_cases), cmocka_unit_test(test_no_text_is_longer_than_its_tokens),
+        cmocka_unit_test(test_texts_that_shrink_have_no_bound), cmocka_unit_test(test_further_cases)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* What is refused, and what a slow reader meets. */
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -105,6 +106,55 @@ static void test_body_too_large(void **state) {
     daemon_stop(&d);
 }
 
+static struct answer post_repeated(const struct daemon *d, const char *before, const char *element,
+                                   size_t count, const char *after) {
+    char *body = malloc(strlen(before) + count * strlen(element) + strlen(after) + 1),
+         *end = stpcpy(body, before);
+    for (size_t i = 0; i < count; i++) end = stpcpy(end, element);
+    stpcpy(end, after);
+    struct answer a = http_post(d, "/v1/completions", body);
+    free(body);
+    return a;
+}
+
+static void expect_refusal(struct answer a, long status, const char *fragment) {
+    assert_int_equal(a.status, status);
+    if (!strstr(a.body, fragment)) fail_msg("no '%s' in %s", fragment, a.body);
+    answer_free(&a);
+}
+
+/* Bodies of few bytes that would become large trees. */
+static void test_body_of_many_values(void **state) {
+    (void)state;
+    struct daemon d;
+    daemon_start_fake(&d, "fake", "--json-values-max", "50000", "--read-memory-mib", "8", NULL);
+    expect_refusal(post_repeated(&d, "{\"prompt\":[{}", ",{}", 49997, "]}"), 413,
+                   "at most 8192 KiB are allowed");
+    expect_refusal(post_repeated(&d, "{\"prompt\":[{}", ",{}", 49998, "]}"), 413,
+                   "has 50001 JSON values; at most 50000 are allowed");
+    expect_refusal(post_repeated(&d, "{\"prompt\":[1", ",1", 49990, "]}"), 400, "context_length_exceeded");
+    expect_refusal(post_repeated(&d, "{\"prompt\":[1", ",1", 1000, "]}"), 200, "text_completion");
+    assert_true(metric(&d, "prenorm_reading_memory_bytes") == 0);
+    daemon_stop(&d);
+}
+
+/* A whole answer that finds no memory is refused as busy; once others have gone there is some again. */
+static void test_memory_for_answers(void **state) {
+    (void)state;
+    static const char large[] =
+        "{\"prompt\":\"a\",\"max_tokens\":2000,\"n\":8,\"logprobs\":20,\"ignore_eos\":true}";
+    struct daemon d;
+    daemon_start_fake(&d, "fake", "--answer-memory-mib", "1", NULL);
+    expect_refusal(http_post(&d, "/v1/completions", large), 429, "its memory for answers is taken");
+    wait_metric(&d, "prenorm_answer_memory_bytes", 0);
+    json_decref(complete(&d, "{\"prompt\":\"a\",\"max_tokens\":100,\"logprobs\":5}"));
+    daemon_stop(&d);
+    daemon_start_fake(&d, "fake", "--answer-memory-mib", "64", NULL);
+    expect_refusal(http_post(&d, "/v1/completions", large), 200, "text_completion");
+    wait_metric(&d, "prenorm_answer_memory_bytes", 0);
+    daemon_stop(&d);
+}
+
 /* The value of a sample once it does not change any more. */
 static double wait_until_still(const struct daemon *d, const char *name) {
     double last = -1, now = metric(d, name);
@@ -113,6 +163,50 @@ static double wait_until_still(const struct daemon *d, const char *name) {
         sleep_ms(400);
     }
     return now;
+}
+
+/* Reads until so many streams have ended: by the last chunk of each, which no other text looks like. */
+static void drain_streams(int fd, int streams) {
+    static const char mark[] = "\r\n0\r\n\r\n";
+    static char buffer[1 << 16];
+    size_t kept = 0;
+    while (streams > 0) {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        if (poll(&poll_fd, 1, 60000) != 1) fail_msg("%d streams do not go on", streams);
+        ssize_t got = read(fd, buffer + kept, sizeof buffer - 1 - kept);
+        assert_true(got > 0);
+        buffer[kept + (size_t)got] = '\0';
+        const char *at = buffer;
+        for (const char *found; (found = strstr(at, mark)); at = found + sizeof mark - 1) streams--;
+        kept = strlen(at) < sizeof mark ? strlen(at) : sizeof mark - 2; /* may be the start of one */
+        memmove(buffer, buffer + strlen(buffer) - kept, kept);
+    }
+}
+
+/* Streams whose clients do not read share one store; each goes on when its own client reads. */
+static void test_streams_share_memory(void **state) {
+    (void)state;
+    enum { CLIENTS = 8, STREAMS = 6 }; /* more than the kernel buffers */
+    struct daemon d;
+    int fds[CLIENTS], small = 65536;
+    daemon_start_fake(&d, "fake", "--answer-memory-mib", "1", "--stall-timeout-seconds", "600", NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = raw_connect(&d);
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        for (int j = 0; j < STREAMS; j++)
+            raw_post(fds[i], "{\"prompt\":\"Once\",\"max_tokens\":2000,\"ignore_eos\":true,\"logprobs\":20,"
+                             "\"stream\":true}");
+    }
+    for (double used = 0; used < 700000; sleep_ms(50)) used = metric(&d, "prenorm_answer_memory_bytes");
+    wait_until_still(&d, "prenorm_events_delivered_total");
+    /* Three quarters, and what one buffer may grow by at once. */
+    assert_true(metric(&d, "prenorm_answer_memory_bytes") < 2 << 20);
+    for (int i = CLIENTS - 1; i >= 0; i--) {
+        drain_streams(fds[i], STREAMS);
+        close(fds[i]);
+    }
+    wait_metric(&d, "prenorm_answer_memory_bytes", 0);
+    daemon_stop(&d);
 }
 
 /* Reads a little of a stream, then nothing: the sequence is paused, not the others; after a while it is
@@ -228,10 +322,12 @@ static void test_connections_max(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_queue_full),      cmocka_unit_test(test_queue_takes_all_or_none),
-        cmocka_unit_test(test_body_store_full), cmocka_unit_test(test_body_too_large),
-        cmocka_unit_test(test_slow_reader),     cmocka_unit_test(test_reader_goes_on),
-        cmocka_unit_test(test_half_sent),       cmocka_unit_test(test_connections_max),
+        cmocka_unit_test(test_queue_full),           cmocka_unit_test(test_queue_takes_all_or_none),
+        cmocka_unit_test(test_body_store_full),      cmocka_unit_test(test_body_too_large),
+        cmocka_unit_test(test_body_of_many_values),  cmocka_unit_test(test_memory_for_answers),
+        cmocka_unit_test(test_streams_share_memory), cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_reader_goes_on),       cmocka_unit_test(test_half_sent),
+        cmocka_unit_test(test_connections_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -358,6 +358,21 @@ static size_t unfinished_bytes(const char *text, size_t length) {
     return 0;
 }
 
+size_t engine_text_bytes_max(const struct engine *engine, size_t tokens) {
+    (void)engine, (void)tokens;
+    return SIZE_MAX;
+}
+
+size_t engine_encode_bytes(size_t length) {
+    return length * sizeof(int32_t);
+}
+
+size_t engine_prompt_bytes(const struct engine *engine, const struct engine_prompt *prompt) {
+    (void)engine;
+    size_t room = FAKE_CONTEXT - prompt->count, made = prompt->max_tokens < room ? prompt->max_tokens : room;
+    return prompt->choices * (prompt->count + made) * sizeof(int32_t);
+}
+
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e) {
     (void)engine, (void)skip_special, (void)e;

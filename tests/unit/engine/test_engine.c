@@ -3,9 +3,12 @@
 #include "tests/support/test_support.h"
 
 #include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/memory.h"
 #include "engine/engine.h"
 
 static struct engine *engine;
@@ -100,6 +103,66 @@ static void says_what_it_is(void **state) {
     assert_true(info.parameters > 4000000 && info.weight_bytes > 16000000 && info.load_seconds > 0);
 }
 
+static struct engine_options crowded_options(size_t reserved) {
+    struct engine_options o = options();
+    o.sequences_max = o.step_tokens = 256; /* 1.5 GiB of cache, if there were so much */
+    o.context = 512;
+    o.reserves[0] = (struct engine_reserve){"the test", reserved};
+    o.reserve_count = 1;
+    return o;
+}
+
+/* 0: it does not open. */
+static size_t cache_bytes(size_t reserved) {
+    struct engine_options o = crowded_options(reserved);
+    struct engine *other;
+    struct engine_info info;
+    struct error e;
+    if (engine_open(&o, &other, &e) != STATUS_OK) return 0;
+    engine_info(other, &info);
+    engine_close(other);
+    return info.kv_bytes;
+}
+
+/* Whether the cache is what the limit of 1 GiB leaves, in a process of its own: 0 if so. */
+static int check_crowded(size_t limit) {
+    size_t used = 0, most = (size_t)1 << 30, reserved = (size_t)600 << 20;
+    char line[256];
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && fgets(line, sizeof line, status))
+        if (strncmp(line, "VmData:", 7) == 0) used = strtoul(line + 7, NULL, 10) * 1024;
+    if (setrlimit(RLIMIT_DATA, &(struct rlimit){used + limit, RLIM_INFINITY}) != 0) return 2;
+    size_t alone = cache_bytes(0), beside = cache_bytes(reserved);
+    if (alone <= most / 2 || alone >= most * 3 / 4) return 3; /* three quarters of what is left */
+    if (beside == 0 || beside > most - reserved) return 4;
+    return cache_bytes(most) == 0 ? 0 : 5;
+}
+
+/* The limit is that of a process, so that nothing else on the machine matters. */
+static void what_is_reserved_is_not_for_the_cache(void **state) {
+    (void)state;
+    int status;
+    size_t limit = (size_t)1 << 30;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* the shadow memory counts */
+#endif
+    if (memory_available_bytes() < 2 * limit) skip();
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(check_crowded(limit));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void what_does_not_fit_is_refused(void **state) {
+    (void)state;
+    struct engine_options o = crowded_options(2 * memory_available_bytes());
+    refuse(&o, STATUS_LIMIT, "memory");
+    o.kv_cache_mib = 64;
+    refuse(&o, STATUS_LIMIT, "kv_cache_mib");
+}
+
 static void encodes_and_decodes(void **state) {
     (void)state;
     const char *text = "Once upon a time there was a fox.";
@@ -154,6 +217,27 @@ static void text_is_certain_up_to_half_a_character(void **state) {
     assert_int_equal(certain, 4);
     free(text);
     free(ids);
+}
+
+/* A text that is longer than the context's worth of the longest token is refused by its length: it need not
+ * even be text. */
+static void a_text_that_cannot_fit_is_refused_before_it_is_read(void **state) {
+    (void)state;
+    struct error e;
+    int32_t *ids;
+    size_t count, length = (size_t)1 << 20;
+    char *text = malloc(length);
+    memset(text, 0xff, length);
+    size_t most = engine_text_bytes_max(engine, 64);
+    assert_true(most >= 64 && most < length);
+    assert_int_equal(engine_encode(engine, text, length, false, 64, &ids, &count, &e), STATUS_LIMIT);
+    assert_null(ids);
+    assert_string_equal(e.where, "tokens");
+    assert_non_null(strstr(e.text, "a text of 1048576 bytes has more than 64 tokens"));
+    /* As long as that it is read, and found not to be UTF-8. */
+    assert_int_equal(engine_encode(engine, text, most, false, 64, &ids, &count, &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(engine_encode(engine, text, most + 1, false, 64, &ids, &count, &e), STATUS_LIMIT);
+    free(text);
 }
 
 static int32_t only_id(const char *text) {
@@ -305,9 +389,12 @@ int main(void) {
         cmocka_unit_test(refuses_options_that_it_cannot_honour),
         cmocka_unit_test(refuses_a_cache_too_small_for_one_context),
         cmocka_unit_test(says_what_it_is),
+        cmocka_unit_test(what_is_reserved_is_not_for_the_cache),
+        cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(encodes_and_decodes),
         cmocka_unit_test(ids_are_limited_by_the_caller_not_by_the_context),
         cmocka_unit_test(text_is_certain_up_to_half_a_character),
+        cmocka_unit_test(a_text_that_cannot_fit_is_refused_before_it_is_read),
         cmocka_unit_test(token_texts_are_valid_utf8_and_keep_their_blank),
         cmocka_unit_test(draining_refuses_and_goes_on),
         cmocka_unit_test(a_prompt_is_found_in_the_cache_unless_that_is_off),

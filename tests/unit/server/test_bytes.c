@@ -57,12 +57,33 @@ static void test_integers(void **state) {
     }
 }
 
+/* A large buffer has at most a quarter more than it needs, and what is done has nothing. */
+static void test_storage_is_near_to_the_content(void **state) {
+    (void)state;
+    struct bytes b = {0};
+    char piece[1000] = {7};
+    for (int i = 0; i < 5000; i++) {
+        bytes_append(&b, piece, sizeof piece);
+        assert_true(b.capacity < 2 * b.length || b.capacity <= 1024);
+        if (b.length > 2 << 20) assert_true(b.capacity <= b.length + b.length / 4 + sizeof piece);
+    }
+    bytes_fit(&b);
+    assert_int_equal(b.capacity, b.length);
+    assert_int_equal(b.data[4999000], 7);
+    bytes_clear(&b);
+    bytes_fit(&b); /* nothing to keep: the storage stays */
+    bytes_text(&b, "x");
+    assert_memory_equal(b.data, "x", 1);
+    bytes_deinit(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows),
         cmocka_unit_test(test_failure_is_remembered),
         cmocka_unit_test(test_nothing_is_nothing),
         cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_storage_is_near_to_the_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,8 +30,10 @@ static int teardown(void **state) {
     return 0;
 }
 
-static struct completion *prepare(const char *body) {
-    const struct api_limits limits = {.context = FAKE_CONTEXT,
+static struct completion *prepare_within(const char *body, struct serving_memory *memory,
+                                         struct api_error *e) {
+    const struct api_limits limits = {.memory = memory,
+                                      .context = FAKE_CONTEXT,
                                       .vocabulary = FAKE_VOCABULARY,
                                       .logprobs_max = 20,
                                       .n_max = 16,
@@ -39,10 +41,17 @@ static struct completion *prepare(const char *body) {
                                       .stops_max = 16,
                                       .tokenize_ids_max = 8192,
                                       .model = "m"};
-    struct api_error e = {0};
     struct completion *c = completion_create(engine, "m", "f", NULL);
     assert_non_null(c);
-    if (completion_prepare(c, body, strlen(body), &limits, &e) != API_OK) fail_msg("%s", e.message);
+    *e = (struct api_error){0};
+    completion_prepare(c, body, strlen(body), &limits, e);
+    return c;
+}
+
+static struct completion *prepare(const char *body) {
+    struct api_error e;
+    struct completion *c = prepare_within(body, NULL, &e);
+    if (e.kind != API_OK) fail_msg("%s", e.message);
     return c;
 }
 
@@ -447,6 +456,85 @@ static void test_bad_words(void **state) {
     completion_destroy(c);
 }
 
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+static struct serving_memory *make_memory(size_t answers_max) {
+    struct serving_memory *m = calloc(1, sizeof *m);
+    m->values_max = 1000;
+    gate_init(&m->reading, 1 << 20);
+    m->answers.max = answers_max;
+    return m;
+}
+
+static void free_memory(struct serving_memory *m) {
+    assert_int_equal(budget_used(&m->answers), 0);
+    serving_memory_deinit(m);
+    free(m);
+}
+
+/* A request takes for what it will need before it is admitted: what can never fit is told so, what does not
+ * fit now may come again. */
+static void test_takes_memory_before_admission(void **state) {
+    (void)state;
+    static const char body[] = "{\"prompt\":\"abcdef\",\"n\":4}";
+    struct serving_memory *m = make_memory(1 << 20);
+    struct api_error e;
+    struct completion *c = prepare_within(body, m, &e);
+    assert_int_equal(e.kind, API_OK);
+    size_t one = budget_used(&m->answers);
+    assert_true(one > 4 * (6 + 16) * sizeof(int32_t));
+    m->answers.max = 2 * one - 1;
+    struct completion *second = prepare_within(body, m, &e);
+    assert_int_equal(e.kind, API_QUEUE_FULL);
+    completion_destroy(second);
+    assert_int_equal(budget_used(&m->answers), one);
+    completion_destroy(c);
+    m->answers.max = one - 1;
+    c = prepare_within(body, m, &e);
+    assert_int_equal(e.kind, API_BODY_TOO_LARGE);
+    completion_destroy(c);
+    free_memory(m);
+}
+
+/* What its answer grows by is taken too; where there is no room it fails as busy. */
+static void test_answers_take_memory(void **state) {
+    (void)state;
+    struct serving_memory *m = make_memory(1 << 20);
+    struct api_error e;
+    struct completion *c = prepare_within("{\"prompt\":\"a\",\"logprobs\":5,\"max_tokens\":2000}", m, &e);
+    size_t admitted = budget_used(&m->answers), made = 0;
+    for (; made < 100; made++) token(&c->prompts[0], 0, 'x', "xyz", -1);
+    assert_true(budget_used(&m->answers) > admitted + 100 * 10);
+    assert_int_equal(c->failure.kind, API_OK);
+    m->answers.max = budget_used(&m->answers);
+    for (; made < 1000 && c->failure.kind == API_OK; made++) token(&c->prompts[0], 0, 'x', "xyz", -1);
+    assert_int_equal(c->failure.kind, API_QUEUE_FULL);
+    assert_true(budget_used(&m->answers) <= m->answers.max);
+    completion_drop_written(c);
+    assert_int_equal(budget_used(&m->answers), admitted);
+    completion_destroy(c);
+    free_memory(m);
+}
+
+static void test_length_of_the_answer_is_known(void **state) {
+    (void)state;
+    struct completion *c =
+        prepare("{\"prompt\":\"ab\",\"n\":3,\"echo\":true,\"logprobs\":2,\"return_token_ids\":true}");
+    struct prompt *p = &c->prompts[0];
+    struct bytes out = {0};
+    score(p, 'a', false);
+    score(p, 'b', true);
+    for (uint32_t i = 0; i < 3; i++) {
+        for (int j = 0; j < 200; j++) token(p, i, 'x', "\"\n", -2);
+        finish(p, i, "", ENGINE_FINISH_LENGTH);
+    }
+    size_t expected = completion_answer_bytes(c);
+    completion_write(&out, c);
+    assert_true(out.length <= expected && expected < 2 * out.length + 4096);
+    bytes_deinit(&out);
+    completion_destroy(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chunk_waits_for_the_scores),
@@ -465,6 +553,9 @@ int main(void) {
         cmocka_unit_test(test_what_a_prompt_leaves_unfinished),
         cmocka_unit_test(test_offsets_behind_replaced_bytes),
         cmocka_unit_test(test_bad_words),
+        cmocka_unit_test(test_takes_memory_before_admission),
+        cmocka_unit_test(test_answers_take_memory),
+        cmocka_unit_test(test_length_of_the_answer_is_known),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -8,7 +8,7 @@ static void test_in_is_out(void **state) {
     struct reply r;
     unsigned seed = 3;
     size_t in = 0, out = 0;
-    reply_init(&r, 1000);
+    reply_init(&r, 1000, NULL);
     while (out < 100000) {
         for (int i = rand_r(&seed) % 5; i > 0 && reply_has_room(&r); i--) {
             char piece[300];
@@ -34,7 +34,7 @@ static void test_room(void **state) {
     (void)state;
     struct reply r;
     char out[8];
-    reply_init(&r, 4);
+    reply_init(&r, 4, NULL);
     assert_true(reply_has_room(&r));
     bytes_text(&r.bytes, "abc");
     assert_true(reply_has_room(&r));
@@ -48,7 +48,37 @@ static void test_room(void **state) {
     reply_deinit(&r);
 }
 
+/* Streams together hold what their budget allows: one that has much to read waits then, one that has little
+ * goes on. What is read is given back. */
+static void test_total(void **state) {
+    (void)state;
+    struct budget total = {.max = 64 << 10};
+    struct reply a, b;
+    char piece[20000] = {0};
+    reply_init(&a, 1 << 20, &total);
+    reply_init(&b, 1 << 20, &total);
+    for (int i = 0; reply_has_room(&a); i++) {
+        assert_true(i < 10);
+        bytes_append(&a.bytes, piece, sizeof piece);
+        reply_appended(&a);
+    }
+    assert_true(budget_is_low(&total));
+    assert_true(reply_has_room(&b));
+    bytes_append(&b.bytes, piece, sizeof piece);
+    reply_appended(&b);
+    assert_false(reply_has_room(&b));
+    assert_int_equal(budget_used(&total), a.charged + b.charged);
+    assert_true(a.charged < a.bytes.capacity && a.charged + 32768 > a.bytes.capacity);
+    while (reply_pending(&a)) reply_take(&a, piece, sizeof piece);
+    assert_true(reply_has_room(&a) && reply_has_room(&b));
+    assert_int_equal(budget_used(&total), b.charged);
+    reply_deinit(&a);
+    reply_deinit(&b);
+    assert_int_equal(budget_used(&total), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_in_is_out), cmocka_unit_test(test_room)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_in_is_out), cmocka_unit_test(test_room),
+                                       cmocka_unit_test(test_total)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,10 @@
 
 #include "tests/support/test_support.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void check_block(size_t count, size_t size) {
     struct error e;
     unsigned char *block = memory_aligned(count, size, "block", &e);
@@ -66,11 +70,70 @@ static void test_available_bytes(void **state) {
     assert_true(memory_available_bytes() > 0);
 }
 
+/* In a child: a limit of a process cannot be taken back by everybody. Its exit code says whether what is left
+ * is `least` to `most` MiB once so many MiB more may be used than now. */
+static void check_limit(int resource, const char *used_key, size_t mib, size_t least, size_t most) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char line[256];
+        size_t used = 0;
+        FILE *status = fopen("/proc/self/status", "re");
+        while (status && fgets(line, sizeof line, status))
+            if (strncmp(line, used_key, strlen(used_key)) == 0)
+                used = strtoul(line + strlen(used_key) + 1, NULL, 10) * 1024;
+        struct rlimit limit = {.rlim_cur = used + (mib << 20), .rlim_max = RLIM_INFINITY};
+        if (!used || getrlimit(resource, &(struct rlimit){0}) != 0 || setrlimit(resource, &limit) != 0)
+            _exit(3);
+        size_t left = memory_available_bytes() >> 20;
+        _exit(left >= least && left <= most && memory_thread_bytes() >= (size_t)1 << 20 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_limits_of_the_process(void **state) {
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* the shadow memory counts */
+#endif
+    check_limit(RLIMIT_AS, "VmSize:", 64, 60, 64);
+    check_limit(RLIMIT_DATA, "VmData:", 64, 60, 64);
+}
+
+/* Small blocks stay in the heap when they are freed, until it is asked to give them back. */
+static void test_freed_memory_is_given_back(void **state) {
+    (void)state;
+    enum { BLOCKS = 400000, BYTES = 100 };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* another heap */
+#endif
+    void **blocks = calloc(BLOCKS, sizeof *blocks);
+    memory_process_init();
+    size_t before = memory_anonymous_bytes();
+    if (before == 0) skip();
+    for (size_t i = 0; i < BLOCKS; i++) memset(blocks[i] = malloc(BYTES), 1, BYTES);
+    assert_true(memory_anonymous_bytes() >= before + BLOCKS * BYTES);
+    void *last = malloc(BYTES); /* at the top, so that the heap cannot simply shrink */
+    for (size_t i = 0; i < BLOCKS; i++) free(blocks[i]);
+    memory_give_back();
+    assert_true(memory_anonymous_bytes() < before + BLOCKS * sizeof *blocks + ((size_t)8 << 20));
+    free(last);
+    free(blocks);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks_are_aligned_and_zero),   cmocka_unit_test(test_large_blocks_are_zero),
-        cmocka_unit_test(test_overflow_is_refused),           cmocka_unit_test(test_multiply),
-        cmocka_unit_test(test_anonymous_bytes_grow_with_use), cmocka_unit_test(test_available_bytes),
+        cmocka_unit_test(test_blocks_are_aligned_and_zero),
+        cmocka_unit_test(test_large_blocks_are_zero),
+        cmocka_unit_test(test_overflow_is_refused),
+        cmocka_unit_test(test_multiply),
+        cmocka_unit_test(test_anonymous_bytes_grow_with_use),
+        cmocka_unit_test(test_available_bytes),
+        cmocka_unit_test(test_limits_of_the_process),
+        cmocka_unit_test(test_freed_memory_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,10 +47,55 @@ static void narrower_types_have_more_pages(void **state) {
 static void otherwise_a_share_of_what_is_left(void **state) {
     (void)state;
     struct kv_demand d = demand();
-    d.available_bytes = 16 * 4096 + 99;
+    size_t page = kv_plan_page_bytes(&d.layout);
+    assert_true(page > 4096 && page < 4096 + 256); /* what is kept about it, too */
+    d.available_bytes = 16 * page + 99;
     assert_int_equal(pages_of(&d), 12); /* three quarters */
     d.available_bytes = 0;
     assert_int_equal(pages_of(&d), 28);
+}
+
+/* What is reserved is left alone, and so is a quarter where nothing is. */
+static void what_is_reserved_is_left_alone(void **state) {
+    (void)state;
+    struct kv_demand d = demand();
+    size_t page = kv_plan_page_bytes(&d.layout);
+    struct error e;
+    size_t pages;
+    d.available_bytes = 40 * page;
+    d.reserved_bytes = 4 * page;
+    assert_int_equal(pages_of(&d), 28); /* all that can be used */
+    d.reserved_bytes = 20 * page;
+    assert_int_equal(pages_of(&d), 20);
+    d.reserved_bytes = 33 * page;
+    assert_int_equal(pages_of(&d), 7);
+    d.reserved_bytes = 33 * page + 1;
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_LIMIT);
+    assert_string_equal(e.where, "memory");
+    d.reserved_bytes = SIZE_MAX;
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_LIMIT);
+}
+
+static void an_option_must_fit_too(void **state) {
+    (void)state;
+    struct kv_demand d = demand();
+    size_t page = kv_plan_page_bytes(&d.layout);
+    struct error e;
+    size_t pages;
+    d.bytes_wanted = 10 * 4096;
+    d.available_bytes = 20 * page;
+    d.reserved_bytes = 10 * page;
+    assert_int_equal(pages_of(&d), 10);
+    d.reserved_bytes++;
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_LIMIT);
+    assert_string_equal(e.where, "kv_cache_mib");
+    d.available_bytes = 0; /* nobody knows */
+    assert_int_equal(pages_of(&d), 10);
+    d.available_bytes = 20 * page;
+    d.reserved_bytes = 0;
+    d.bytes_wanted = (size_t)1 << 40; /* never more than can be used */
+    d.sequences = 2;
+    assert_int_equal(pages_of(&d), 14);
 }
 
 static void refuses_less_than_one_context(void **state) {
@@ -76,6 +121,8 @@ int main(void) {
         cmocka_unit_test(an_option_says_how_much),
         cmocka_unit_test(narrower_types_have_more_pages),
         cmocka_unit_test(otherwise_a_share_of_what_is_left),
+        cmocka_unit_test(what_is_reserved_is_left_alone),
+        cmocka_unit_test(an_option_must_fit_too),
         cmocka_unit_test(refuses_less_than_one_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * kept. Left out where a sanitizer owns malloc. */
 #include "tests/support/test_support.h"
 
+#include <malloc.h>
 #include <stdbool.h>
 
 #include "engine/sched/request.h"
@@ -192,8 +193,64 @@ static void a_request_that_may_be_left_without_a_token_is_refused(void **state) 
     sched_request_release(request);
 }
 
+static size_t heap_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static void check_bytes(const struct request_rules *rules, const struct engine_prompt *prompt) {
+    struct error e;
+    struct engine_request *request;
+    size_t before = heap_bytes();
+    assert_ok(sched_request_create(rules, prompt, 1, &request, &e));
+    size_t taken = heap_bytes() - before, promised = sched_request_bytes(rules, prompt);
+    sched_request_release(request);
+    if (taken > promised || promised > 8 * taken)
+        fail_msg("%u choices of %zu tokens, %zu stops, %d logprobs: %zu bytes taken, %zu promised",
+                 prompt->choices, prompt->count, prompt->stop_count, prompt->logprobs, taken, promised);
+}
+
+/* What is promised is enough, and not many times too much. */
+static void a_request_takes_no_more_memory_than_is_said(void **state) {
+    (void)state;
+    if (!OWN_MALLOC) skip();
+    enum { TOKENS = 50000, STOPS = 16, STOP_BYTES = 4096 };
+    static char text[STOP_BYTES];
+    static int32_t ids[TOKENS];
+    static struct engine_bias biases[4096];
+    struct engine_string stops[STOPS];
+    memset(text, 'a', sizeof text);
+    for (int i = 0; i < STOPS; i++) stops[i] = (struct engine_string){text, STOP_BYTES};
+    const struct request_rules rules = {.context = 100000,
+                                        .rows = 4096,
+                                        .page_tokens = 16,
+                                        .mailbox_events = 64,
+                                        .logprobs_max = 20,
+                                        .choices_max = 16,
+                                        .tokenizer = tokenizer,
+                                        .backend = {.rope_theta = rope_theta}};
+    const size_t counts[] = {1, 500, TOKENS}, stop_counts[] = {0, 1, STOPS};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t j = 0; j < 3; j++)
+            for (uint32_t choices = 1; choices <= 16; choices += 15)
+                for (int logprobs = -1; logprobs <= 20; logprobs += 21)
+                    check_bytes(&rules, &(struct engine_prompt){.ids = ids,
+                                                                .count = counts[i],
+                                                                .choices = choices,
+                                                                .max_tokens = (uint32_t)counts[2 - i],
+                                                                .logprobs = logprobs,
+                                                                .stops = stops,
+                                                                .stop_count = stop_counts[j],
+                                                                .sampling = {.top_p = 1,
+                                                                             .typical_p = 1,
+                                                                             .repetition_penalty = 1,
+                                                                             .biases = biases,
+                                                                             .bias_count = j ? 4096 : 0}});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_takes_no_more_memory_than_is_said),
         cmocka_unit_test(a_request_owns_copies_of_all_it_was_given),
 #if OWN_MALLOC
         cmocka_unit_test(each_allocation_that_fails_is_a_clean_error),

@@ -1,0 +1,23 @@
+/* What a JSON text will become in memory, told from its bytes before anything is parsed: jansson bounds
+ * neither the memory of a tree (an empty object of 2 bytes takes over 200) nor, to less than 2,048, the depth
+ * of its recursion. Pure, iterative, any thread. */
+#pragma once
+
+#include <stddef.h>
+
+/* Counts are exact for every text that jansson accepts; of any other they are bounds for what jansson makes
+ * before it refuses. */
+struct json_scan {
+    size_t arrays, objects, strings, numbers, literals; /* values; literals: true, false, null */
+    size_t keys;
+    size_t string_bytes;   /* of all strings and keys, as they stand in the text */
+    size_t longest_string; /* bytes of the longest of them */
+    size_t depth;          /* of the deepest array or object: 1 for {} */
+};
+
+void json_scan(const char *text, size_t length, struct json_scan *out);
+
+size_t json_scan_values(const struct json_scan *s);
+
+/* Memory that jansson takes for such a tree at its peak, at most. */
+size_t json_scan_tree_bytes(const struct json_scan *s);
