@@ -10,11 +10,6 @@
 #include "server/json_write.h"
 #include "server/request.h"
 
-static bool open_body(struct request *r, struct json_body *json) {
-    struct service *s = r->service;
-    return json_body_open(json, r->body.data, r->body.length, s->engine, &s->memory, &r->error) == API_OK;
-}
-
 static void answer(struct request *r) {
     request_answer(r, 200, "application/json");
 }

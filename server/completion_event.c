@@ -298,7 +298,7 @@ static void charge_choice(struct completion *c, struct choice *choice) {
 static void charge_prompt(struct prompt *p) {
     charge(p->completion, &p->charged,
            p->tokens.capacity + p->token_logprobs.capacity + p->top_logprobs.capacity +
-               p->text_offsets.capacity);
+               p->text_offsets.capacity + p->prompt_logprobs.capacity);
 }
 
 void completion_event(struct prompt *p, const struct engine_event *event) {

@@ -77,6 +77,7 @@ size_t completion_admitted_bytes(struct completion *c) {
     }
     const struct api_params *p = &c->params;
     for (size_t i = 0; i < p->stop_count; i++) bytes += sizeof *p->stops + p->stops[i].length;
+    for (size_t i = 0; i < c->ban_count; i++) bytes += sizeof *c->bans + c->bans[i].count * sizeof(int32_t);
     return bytes + (p->stop_token_count + p->allowed_count) * sizeof(int32_t) +
            p->bias_count * sizeof *p->biases;
 }

@@ -183,6 +183,8 @@ static enum status make_sequences(struct engine_request *r, const struct engine_
 /* What a choice keeps for its text beside its stop strings: the stages of the decoder, and the pieces that
  * they hold back. */
 #define CHOICE_TEXT_BYTES 4096
+/* What the heap adds to a block, at most. */
+#define HEAP_BLOCK_BYTES 32
 
 /* A byte of a stop string: itself, its place in the table of each choice, and text held back for it. */
 static size_t stop_bytes(const struct engine_prompt *p) {
@@ -198,6 +200,12 @@ static size_t mailbox_bytes(const struct request_rules *rules, const struct engi
            sizeof(struct mailbox_choice);
 }
 
+static size_t ban_bytes(const struct engine_sampling *s) {
+    size_t bytes = s->ban_count * sizeof *s->bans;
+    for (size_t i = 0; i < s->ban_count; i++) bytes += s->bans[i].count * sizeof(int32_t) + HEAP_BLOCK_BYTES;
+    return bytes;
+}
+
 size_t sched_request_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
     size_t room = rules->context > p->count ? rules->context - p->count : 0;
     size_t tokens = p->count + (p->max_tokens < room ? p->max_tokens : room);
@@ -206,7 +214,7 @@ size_t sched_request_bytes(const struct request_rules *rules, const struct engin
                     CHOICE_TEXT_BYTES + mailbox_bytes(rules, p);
     return sizeof(struct engine_request) + p->choices * choice + stop_bytes(p) +
            p->sampling.bias_count * sizeof(struct engine_bias) + p->sampling.allowed_count * sizeof(int32_t) +
-           (p->stop_token_count + rules->end_count) * sizeof(int32_t);
+           (p->stop_token_count + rules->end_count) * sizeof(int32_t) + ban_bytes(&p->sampling);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
