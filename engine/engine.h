@@ -94,14 +94,14 @@ void engine_info(const struct engine *engine, struct engine_info *out);
  * ------------------------------------------------------------------------------------------------------ */
 
 /* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
- * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens"; other
- * limits of the tokenizer have other places. */
+ * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens";
+ * other limits of the tokenizer have other places. */
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           size_t tokens_max, int32_t **ids, size_t *count, struct error *e);
 
 /* Text of ids; *text is malloc'ed, NUL-terminated. *certain (may be NULL): the bytes at its front that are no
- * U+FFFD for a character that is not whole yet. What a request with these ids generates begins there, with that
- * character. */
+ * U+FFFD for a character that is not whole yet. What a request with these ids generates begins there, with
+ * that character. */
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e);
 

@@ -40,7 +40,7 @@ struct prompt {
     size_t echo_length, echo_characters;
     /* with echo and logprobs: of the prompt's tokens, the same for every choice */
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
-    struct bytes prompt_logprobs; /* elements of that field, the same for every choice */
+    struct bytes prompt_logprobs;           /* elements of that field, the same for every choice */
     size_t scored;                          /* prompt tokens of which the log-probability is there */
     size_t scored_bytes, scored_characters; /* of the echo: where the next scored token starts */
     struct engine_request *handle;          /* NULL before admission and after the end */

@@ -30,8 +30,9 @@ void tokenizer_close(struct tokenizer *t);
 
 /* Appends the ids of text (UTF-8, length bytes, NULs are text); *out is as it was after an error. special:
  * add what the post-processor adds (BOS ...). STATUS_INVALID_ARGUMENT: not UTF-8, or something that the
- * vocabulary lacks where it has no unknown token. STATUS_LIMIT: more than tokens_max ids (0: no limit; e->where is "tokens" for this one), a
- * text of more than 64 MiB, or a regular expression of the tokenizer that takes too long on this text. */
+ * vocabulary lacks where it has no unknown token. STATUS_LIMIT: more than tokens_max ids (0: no limit;
+ * e->where is "tokens" for this one), a text of more than 64 MiB, or a regular expression of the tokenizer
+ * that takes too long on this text. */
 enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
                              size_t tokens_max, struct token_list *out, struct error *e);
 
@@ -40,8 +41,9 @@ enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t
 enum status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t count, bool skip_special,
                              char **out, size_t *length, struct error *e);
 
-/* The same; *certain (may be NULL): how many bytes at the front are the text of these ids. The rest is U+FFFD for a
- * character that is not whole, whose text a detokenizer that has seen these ids says with what follows. */
+/* The same; *certain (may be NULL): how many bytes at the front are the text of these ids. The rest is U+FFFD
+ * for a character that is not whole, whose text a detokenizer that has seen these ids says with what follows.
+ */
 enum status tokenizer_decode_certain(const struct tokenizer *t, const int32_t *ids, size_t count,
                                      bool skip_special, char **out, size_t *length, size_t *certain,
                                      struct error *e);
