@@ -142,15 +142,16 @@ struct verify_row {
     double rise, rise_error; /* of the perplexity, as shares of the reference's */
     bool bounds_rise;        /* what the bound is of: the rise, else the largest difference */
     double bound;            /* 0 for the reference */
-    /* Where the bound is of the rise: what is taken off it first (three standard errors), and what the divergence may
-     * be besides, in nats a token. Else 0. */
+    /* Where the bound is of the rise: what is taken off it first (three standard errors), and what the
+     * divergence may be besides, in nats a token. Else 0. */
     double allowance, kl_bound;
     bool passed;
 };
 
 typedef void (*verify_row_fn)(void *context, const struct verify_row *row);
 
-/* Calls each for every form and weight type that the model has and that is asked about, as its figures come in. Each is
- * judged by the bound of its own type; STATUS_MISMATCH, with their names, when some are above it. *tokens: how many were compared. */
+/* Calls each for every form and weight type that the model has and that is asked about, as its figures come
+ * in. Each is judged by the bound of its own type; STATUS_MISMATCH, with their names, when some are above it.
+ * *tokens: how many were compared. */
 enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
                          size_t *tokens, struct error *e);

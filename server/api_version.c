@@ -28,8 +28,8 @@ static void write_model(struct bytes *out, const struct service *s) {
         "\"logprobs\":%zu,\"n\":%zu,\"body_bytes\":%zu,"
         "\"tokenize_bytes\":%zu,\"tokenize_ids\":%zu}",
         info->threads, info->context, info->sequences_max, info->queue_max, info->step_tokens,
-        info->logprobs_max, s->limits.n_max, s->config->body_bytes_max,
-        s->limits.tokenize_bytes_max, s->limits.tokenize_ids_max);
+        info->logprobs_max, s->limits.n_max, s->config->body_bytes_max, s->limits.tokenize_bytes_max,
+        s->limits.tokenize_ids_max);
 }
 
 void api_version(struct request *r) {

@@ -128,13 +128,14 @@ static void add_row(struct report *report, const struct verify_row *row) {
         json_pack("{s:s, s:s, s:s, s:f, s:b}", "norm_form", row->form, "weights", row->weights, "kv_type",
                   row->cache, "perplexity", row->perplexity, "reference", row->is_reference);
     if (!row->is_reference)
-        json_object_update_new(
-            object, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:b}", "largest_difference",
-                              row->largest, "mean_difference", row->mean, "kl_divergence", row->kl,
-                              "greedy_agreement", row->agreement, "perplexity_rise", row->rise,
-                              "perplexity_rise_allowance", json_finite(row->allowance), "kl_bound", row->kl_bound,
-                              "bound_of", row->bounds_rise ? "perplexity_rise" : "largest_difference",
-                              "bound", row->bound, "passed", row->passed));
+        json_object_update_new(object,
+                               json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:b}",
+                                         "largest_difference", row->largest, "mean_difference", row->mean,
+                                         "kl_divergence", row->kl, "greedy_agreement", row->agreement,
+                                         "perplexity_rise", row->rise, "perplexity_rise_allowance",
+                                         json_finite(row->allowance), "kl_bound", row->kl_bound, "bound_of",
+                                         row->bounds_rise ? "perplexity_rise" : "largest_difference", "bound",
+                                         row->bound, "passed", row->passed));
     json_array_append_new(report->rows, object);
 }
 

@@ -168,7 +168,8 @@ static struct span find_in_echo(const struct prompt *p, size_t from, const char 
         step = is_text ? filler(p, at) : 0;
     }
     /* The first word's token may have a space that the tokenizer put before the text. */
-    if (is_text && from == 0 && length && token[0] == ' ') return find_in_echo(p, from, token + 1, length - 1);
+    if (is_text && from == 0 && length && token[0] == ' ')
+        return find_in_echo(p, from, token + 1, length - 1);
     return (struct span){from, from};
 }
 

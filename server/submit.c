@@ -4,8 +4,8 @@
 
 #include "server/completion.h"
 
-/* The engine has one number for the prompt and what is generated; completion_event.c gives out of each what was
- * asked for. best_of ranks by the mean log-probability, so it needs those of the tokens themselves. */
+/* The engine has one number for the prompt and what is generated; completion_event.c gives out of each what
+ * was asked for. best_of ranks by the mean log-probability, so it needs those of the tokens themselves. */
 static int most_logprobs(const struct api_params *params) {
     int64_t most = params->logprobs > params->prompt_logprobs ? params->logprobs : params->prompt_logprobs;
     return most < 0 && params->best_of > params->n ? 0 : (int)most;

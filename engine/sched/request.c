@@ -45,12 +45,13 @@ static enum status check_sampling(const struct request_rules *rules, const struc
     for (size_t i = 0; i < s->allowed_count && status == STATUS_OK; i++)
         status = check_id("allowed_token_ids", s->allowed[i], rules->rows, e);
     for (size_t i = 0; i < s->ban_count && status == STATUS_OK; i++)
-        if (s->bans[i].count == 0) status = error_set(e, STATUS_INVALID_ARGUMENT, "bad_words", "an empty one");
+        if (s->bans[i].count == 0)
+            status = error_set(e, STATUS_INVALID_ARGUMENT, "bad_words", "an empty one");
     return status;
 }
 
-/* A request that could come to where nothing may be sampled is refused before it begins: to fail in the midst of an
- * answer would look like a fault of ours. */
+/* A request that could come to where nothing may be sampled is refused before it begins: to fail in the midst
+ * of an answer would look like a fault of ours. */
 static enum status check_choice(const struct engine_request *r, struct error *e) {
     const struct sampler_vocabulary *vocabulary = r->rules->vocabulary;
     const struct engine_sampling *s = &r->sampling;
@@ -61,12 +62,13 @@ static enum status check_choice(const struct engine_request *r, struct error *e)
     bool leaves = sampler_leaves_token(vocabulary, s, r->enders, banned, marks);
     free(marks);
     if (leaves) return STATUS_OK;
-    return error_set(e, STATUS_INVALID_ARGUMENT,
-                     s->allowed     ? "allowed_token_ids"
-                     : s->ban_count ? "bad_words"
-                                    : "min_tokens",
-                     "There may be no token left to sample: of those that are allowed each is no token of this "
-                     "tokenizer, an end or stop token that 'min_tokens' forbids, or the end of one of 'bad_words'.");
+    return error_set(
+        e, STATUS_INVALID_ARGUMENT,
+        s->allowed     ? "allowed_token_ids"
+        : s->ban_count ? "bad_words"
+                       : "min_tokens",
+        "There may be no token left to sample: of those that are allowed each is no token of this "
+        "tokenizer, an end or stop token that 'min_tokens' forbids, or the end of one of 'bad_words'.");
 }
 
 /* Room for the prompt and at least one token; a prompt that is only scored may fill the context. */

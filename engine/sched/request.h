@@ -31,7 +31,7 @@ struct request_rules {
     size_t page_tokens;    /* of the cache */
     size_t mailbox_events; /* undelivered events a choice may have */
     size_t logprobs_max;
-    size_t choices_max;                /* of one request */
+    size_t choices_max;                          /* of one request */
     const struct sampler_vocabulary *vocabulary; /* NULL: every row is a token */
     const struct tokenizer *tokenizer;           /* NULL: every text is empty */
     const int32_t *end_tokens;

@@ -1,8 +1,9 @@
 /* Incremental decoding for one generated sequence: ids in, text out, never half a UTF-8 sequence. What is
- * appended over a run is what tokenizer_decode gives for prompt and ids together, behind what it gives for the prompt
- * alone: less U+FFFD at its end, for a character whose first bytes are the prompt's comes with its last. (Decoders may
- * change the prompt's own end by what follows, a run of bytes that turns out to be no text: then it is said again.) Each id costs the
- * same whatever came before. Text may be held back for more than one id: bytes of a character, a run of
+ * appended over a run is what tokenizer_decode gives for prompt and ids together, behind what it gives for
+ * the prompt alone: less U+FFFD at its end, for a character whose first bytes are the prompt's comes with its
+ * last. (Decoders may change the prompt's own end by what follows, a run of bytes that turns out to be no
+ * text: then it is said again.) Each id costs the same whatever came before. Text may be held back for more
+ * than one id: bytes of a character, a run of
  * "<0x..>" tokens (which is text as a whole or not at all), what the decoder may yet strip from the end. */
 #pragma once
 

@@ -204,7 +204,7 @@ enum status verify_model(const struct verify_options *options, verify_row_fn eac
     free(s.tokens.ids);
     workers_destroy(s.workers);
     if (status == STATUS_OK && s.failed[0])
-        return error_set(e, STATUS_MISMATCH, "verify",
-                         "more than its bound from the untouched model: %s", s.failed);
+        return error_set(e, STATUS_MISMATCH, "verify", "more than its bound from the untouched model: %s",
+                         s.failed);
     return status;
 }

@@ -91,7 +91,8 @@ double verify_default_bound(enum weight_type type) {
 
 bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound) {
     if (type == WEIGHT_TYPE_F32) return figures->largest <= bound;
-    return figures->rise - VERIFY_ERRORS_ALLOWED * figures->rise_error <= bound && figures->kl <= VERIFY_KL_SHARE * bound;
+    return figures->rise - VERIFY_ERRORS_ALLOWED * figures->rise_error <= bound &&
+           figures->kl <= VERIFY_KL_SHARE * bound;
 }
 
 /* ---- the reference ---- */

@@ -32,8 +32,9 @@ struct verify_figures {
 };
 
 /* Whether the figures of this weight type are within the bound: of the largest difference for f32, else of
- * the rise. A rise counts only as far as it is certain, VERIFY_ERRORS_ALLOWED standard errors below the one that was seen;
- * the divergence, which is certain after a few tokens, may not be out of all proportion to the bound either.
+ * the rise. A rise counts only as far as it is certain, VERIFY_ERRORS_ALLOWED standard errors below the one
+ * that was seen; the divergence, which is certain after a few tokens, may not be out of all proportion to the
+ * bound either.
  */
 bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound);
 

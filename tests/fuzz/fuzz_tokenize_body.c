@@ -1,5 +1,5 @@
-/* Bodies of POST /tokenize and POST /detokenize, each read as both: what is written must be JSON, whatever came in, and
- * the ids of a text must give it back. */
+/* Bodies of POST /tokenize and POST /detokenize, each read as both: what is written must be JSON, whatever
+ * came in, and the ids of a text must give it back. */
 #include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>

@@ -41,7 +41,8 @@ static void test_long_texts_are_cut(void **state) {
     assert_int_equal(strlen(e.message), sizeof e.message - 1);
 }
 
-/* Wherever a text is cut, by a precision in its midst or for want of room at its end: no half of a character stays. */
+/* Wherever a text is cut, by a precision in its midst or for want of room at its end: no half of a character
+ * stays. */
 static void test_characters_are_not_cut(void **state) {
     (void)state;
     struct api_error e;

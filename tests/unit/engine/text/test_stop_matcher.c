@@ -145,8 +145,8 @@ static void test_partial_match_is_given_back(void **state) {
     stop_matcher_destroy(m);
 }
 
-/* A string that ends in text that is passed over is none; one that only begins in it is found, and its beginning has
- * been held back. */
+/* A string that ends in text that is passed over is none; one that only begins in it is found, and its
+ * beginning has been held back. */
 static void test_what_is_passed_over_counts_as_a_beginning(void **state) {
     (void)state;
     struct error e = {0};
