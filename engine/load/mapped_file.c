@@ -114,6 +114,9 @@ static void handle_bus_error(int number, siginfo_t *info, void *context) {
     bool is_fault = info->si_code > 0; /* else sent by some process, and si_addr means nothing */
     const struct slot *slot = is_fault ? slot_find((uintptr_t)info->si_addr) : NULL;
     if (slot) {
+        /* Threads that work on the same file run into it together: the first one tells, and ends them all. */
+        static atomic_flag told = ATOMIC_FLAG_INIT;
+        while (atomic_flag_test_and_set(&told)) pause();
         char line[SLOT_PATH_SIZE + 128] = "prenormd: ";
         strcat(line, slot->path);
         strcat(line, ": the file was cut short, or its disk failed, while the model was read from it\n");
