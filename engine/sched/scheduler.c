@@ -53,6 +53,7 @@ enum status scheduler_create(const struct scheduler_options *options, struct sch
     struct scheduler *s = calloc(1, sizeof *s);
     if (!s) return error_set(e, STATUS_NO_MEMORY, "scheduler", "%zu bytes", sizeof *s);
     s->options = *options;
+    s->options.rules.vocabulary = &s->options.vocabulary;
     stats_init(&s->stats);
     enum status status = make_lists(s, e);
     if (status == STATUS_OK) status = step_init(&s->step, options, e);
@@ -132,26 +133,6 @@ enum status scheduler_start(struct scheduler *s, struct error *e) {
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
-
-enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *prompts, size_t count,
-                             struct engine_request **requests, struct error *e) {
-    uint64_t now_ns = clock_ns();
-    enum status status = STATUS_OK;
-    size_t made = 0;
-    for (; made < count && status == STATUS_OK; made++) {
-        status = sched_request_create(&s->options.rules, &prompts[made], now_ns, &requests[made], e);
-        if (status != STATUS_OK) break;
-        requests[made]->scheduler = s;
-    }
-    if (status == STATUS_OK) status = inbox_admit(&s->inbox, requests, count, e);
-    if (status == STATUS_OK) return status;
-    if (status == STATUS_LIMIT) stats_add(&s->stats.refused_queue, 1);
-    for (size_t i = 0; i < made; i++) {
-        sched_request_release(requests[i]);
-        requests[i] = NULL;
-    }
-    return status;
-}
 
 void scheduler_cancel(struct engine_request *request) {
     atomic_store_explicit(&request->cancelled, true, memory_order_release);

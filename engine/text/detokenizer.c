@@ -38,6 +38,20 @@ enum status detokenizer_create(const struct tokenizer *t, const int32_t *prompt,
     return STATUS_OK;
 }
 
+enum status detokenizer_copy(const struct detokenizer *other, struct detokenizer **out, struct error *e) {
+    struct detokenizer *d = calloc(1, sizeof *d);
+    if (!d) return text_no_memory(e);
+    *d = *other;
+    d->run = NULL;
+    enum status status = decoder_run_copy(other->run, &d->run, e);
+    if (status != STATUS_OK) {
+        detokenizer_destroy(d);
+        return status;
+    }
+    *out = d;
+    return STATUS_OK;
+}
+
 void detokenizer_destroy(struct detokenizer *d) {
     if (!d) return;
     decoder_run_destroy(d->run);
