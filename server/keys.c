@@ -5,13 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
+
+#include <gnutls/crypto.h>
 
 enum { KEY_BYTES_MAX = 4096, KEY_COUNT_MAX = 100000 };
 
 void keys_deinit(struct keys *k) {
-    for (size_t i = 0; i < k->count; i++) free(k->items[i]);
-    free(k->items);
+    free(k->digests);
     *k = (struct keys){0};
+}
+
+static bool digest(const struct keys *k, const char *key, size_t length, unsigned char *out) {
+    return gnutls_hmac_fast(GNUTLS_MAC_SHA256, k->secret, sizeof k->secret, key, length, out) == 0;
 }
 
 static char *trim(char *line) {
@@ -22,13 +28,27 @@ static char *trim(char *line) {
     return line;
 }
 
-static bool add_key(struct keys *k, const char *key) {
-    if (k->count >= KEY_COUNT_MAX) return false;
-    char **items = realloc(k->items, (k->count + 1) * sizeof *items);
-    if (!items) return false;
-    k->items = items;
-    k->items[k->count] = strdup(key);
-    return k->items[k->count] && ++k->count;
+static bool reserve(struct keys *k) {
+    if (k->count < k->capacity) return true;
+    size_t capacity = k->capacity ? k->capacity * 2 : 16;
+    void *grown = realloc(k->digests, capacity * sizeof *k->digests);
+    if (!grown) return false;
+    k->digests = grown;
+    k->capacity = capacity;
+    return true;
+}
+
+static enum status add_key(struct keys *k, const char *key, const char *path, struct error *e) {
+    if (k->count >= KEY_COUNT_MAX)
+        return error_set(e, STATUS_LIMIT, path, "has too many keys (at most %d)", KEY_COUNT_MAX);
+    if (!reserve(k) || !digest(k, key, strlen(key), k->digests[k->count]))
+        return error_set(e, STATUS_NO_MEMORY, path, "there is no memory for its keys");
+    k->count++;
+    return STATUS_OK;
+}
+
+static int compare(const void *a, const void *b) {
+    return memcmp(a, b, KEY_DIGEST_BYTES);
 }
 
 static enum status read_lines(struct keys *k, FILE *file, const char *path, struct error *e) {
@@ -38,11 +58,11 @@ static enum status read_lines(struct keys *k, FILE *file, const char *path, stru
             return error_set(e, STATUS_LIMIT, path, "has a line of more than %d bytes", KEY_BYTES_MAX - 2);
         char *key = trim(line);
         if (!*key || *key == '#') continue;
-        if (!add_key(k, key))
-            return error_set(e, STATUS_LIMIT, path, "has too many keys (at most %d)", KEY_COUNT_MAX);
+        if (add_key(k, key, path, e) != STATUS_OK) return e->code;
     }
     if (ferror(file)) return error_set(e, STATUS_IO, path, "cannot be read: %s", strerror(errno));
     if (!k->count) return error_set(e, STATUS_MALFORMED, path, "has no key; one a line was expected");
+    qsort(k->digests, k->count, sizeof *k->digests, compare);
     return STATUS_OK;
 }
 
@@ -51,7 +71,9 @@ enum status keys_load(struct keys *k, const char *path, struct error *e) {
     FILE *file = fopen(path, "re");
     if (!file) return error_set(e, STATUS_IO, path, "the key file cannot be opened: %s", strerror(errno));
     struct keys fresh = {.required = true};
-    enum status status = read_lines(&fresh, file, path, e);
+    enum status status = getrandom(fresh.secret, sizeof fresh.secret, 0) == (ssize_t)sizeof fresh.secret
+                             ? read_lines(&fresh, file, path, e)
+                             : error_set(e, STATUS_IO, path, "the system gives no random numbers");
     fclose(file);
     struct keys *drop = status == STATUS_OK ? k : &fresh;
     keys_deinit(drop);
@@ -59,20 +81,11 @@ enum status keys_load(struct keys *k, const char *path, struct error *e) {
     return status;
 }
 
-static bool is_equal(const char *key, const char *given, size_t given_length) {
-    size_t length = strlen(key);
-    unsigned char difference = length != given_length;
-    for (size_t i = 0; i < length; i++)
-        difference |= (unsigned char)(key[i] ^ (given_length ? given[i % given_length] : 0));
-    return difference == 0;
-}
-
 bool keys_allow(const struct keys *k, const char *authorization) {
+    unsigned char given[KEY_DIGEST_BYTES];
     if (!k->required) return true;
     if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0) return false;
-    const char *given = authorization + 7 + strspn(authorization + 7, " ");
-    size_t length = strlen(given);
-    bool allowed = false;
-    for (size_t i = 0; i < k->count; i++) allowed |= is_equal(k->items[i], given, length);
-    return allowed;
+    const char *key = authorization + 7 + strspn(authorization + 7, " ");
+    if (!digest(k, key, strlen(key), given)) return false;
+    return bsearch(given, k->digests, k->count, sizeof *k->digests, compare) != NULL;
 }
