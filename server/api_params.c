@@ -48,12 +48,27 @@ static enum api_error_kind read_BOOL(const json_t *value, const char *name, doub
     return API_OK;
 }
 
-static enum api_error_kind read_table(struct api_params *p, const json_t *body, struct api_error *e) {
+/* The most of a field here: the table's, or less by the configuration. */
+static double configured_most(const struct api_limits *limits, const char *name, double most) {
+    const struct {
+        const char *name;
+        size_t most;
+    } configured[] = {{"n", limits->n_max}, {"best_of", limits->n_max}, {"logprobs", limits->logprobs_max}};
+    for (size_t i = 0; i < sizeof configured / sizeof *configured; i++)
+        if (strcmp(name, configured[i].name) == 0 && (double)configured[i].most < most)
+            return (double)configured[i].most;
+    return most;
+}
+
+static enum api_error_kind read_table(struct api_params *p, const json_t *body,
+                                      const struct api_limits *limits, struct api_error *e) {
     const json_t *value;
 #define X(type, field, name, initial, least, most)                                                           \
     p->field = initial;                                                                                      \
     value = json_body_field(body, name);                                                                     \
-    if (value && read_##type(value, name, least, most, &p->field, e) != API_OK) return e->kind;
+    if (value &&                                                                                             \
+        read_##type(value, name, least, configured_most(limits, name, most), &p->field, e) != API_OK)        \
+        return e->kind;
     API_PARAMS(X)
 #undef X
     return API_OK;
@@ -107,6 +122,16 @@ static enum api_error_kind add_stop(struct api_params *p, const json_t *value, s
     return API_OK;
 }
 
+static enum api_error_kind check_stop_bytes(const struct api_params *p, const struct api_limits *limits,
+                                            struct api_error *e) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < p->stop_count; i++) bytes += p->stops[i].length;
+    if (!limits->stop_bytes_max || bytes <= limits->stop_bytes_max) return API_OK;
+    return api_error_set(e, API_INVALID, "stop",
+                         "'stop' has %zu bytes in all its strings; at most %zu are allowed.", bytes,
+                         limits->stop_bytes_max);
+}
+
 static enum api_error_kind read_stop(struct api_params *p, const json_t *body,
                                      const struct api_limits *limits, struct api_error *e) {
     const json_t *value = json_body_field(body, "stop");
@@ -120,7 +145,7 @@ static enum api_error_kind read_stop(struct api_params *p, const json_t *body,
     if (!json_is_array(value)) return add_stop(p, value, e);
     for (size_t i = 0; i < count; i++)
         if (add_stop(p, json_array_get(value, i), e) != API_OK) return e->kind;
-    return API_OK;
+    return check_stop_bytes(p, limits, e);
 }
 
 static bool parse_token_id(const char *text, size_t vocabulary, int32_t *out) {
@@ -258,14 +283,8 @@ static enum api_error_kind check_unknown(const json_t *body, struct api_error *e
 /* Ranges that depend on the configuration or on another field. */
 static enum api_error_kind check_ranges(struct api_params *p, const struct api_limits *limits,
                                         struct api_error *e) {
-    if (p->logprobs > (int64_t)limits->logprobs_max)
-        return api_error_set(e, API_INVALID, "logprobs", "'logprobs' is %lld; it must be between 0 and %zu.",
-                             (long long)p->logprobs, limits->logprobs_max);
-    if (p->n > (int64_t)limits->n_max)
-        return api_error_set(e, API_INVALID, "n", "'n' is %lld; it must be between 1 and %zu.",
-                             (long long)p->n, limits->n_max);
     if (!p->best_of) p->best_of = p->n;
-    if (p->best_of > (int64_t)limits->n_max || p->best_of < p->n)
+    if (p->best_of < p->n)
         return api_error_set(e, API_INVALID, "best_of",
                              "'best_of' is %lld; it must be between n = %lld and %zu.", (long long)p->best_of,
                              (long long)p->n, limits->n_max);
@@ -285,7 +304,7 @@ static enum api_error_kind check_ranges(struct api_params *p, const struct api_l
 enum api_error_kind api_params_read(struct api_params *p, const json_t *body, const struct api_limits *limits,
                                     struct api_error *e) {
     *p = (struct api_params){0};
-    if (check_model(body, limits, e) != API_OK || read_table(p, body, e) != API_OK ||
+    if (check_model(body, limits, e) != API_OK || read_table(p, body, limits, e) != API_OK ||
         read_stream_options(p, body, e) != API_OK || read_seed(p, body, e) != API_OK ||
         read_lists(p, body, limits, e) != API_OK || check_texts(body, e) != API_OK)
         return e->kind;

@@ -14,10 +14,11 @@
 struct api_limits {
     size_t context, vocabulary;
     size_t logprobs_max, n_max, choices_max, stops_max;
-    const char *model;   /* the served name */
-    bool any_model;      /* another name is served too */
-    bool refuse_unknown; /* unknown fields are an error */
-    uint32_t timeout_ms; /* of every request; 0: none */
+    size_t stop_bytes_max; /* of all stop strings together; 0: no limit of their own */
+    const char *model;     /* the served name */
+    bool any_model;        /* another name is served too */
+    bool refuse_unknown;   /* unknown fields are an error */
+    uint32_t timeout_ms;   /* of every request; 0: none */
 };
 
 /* type, field, JSON name, default, least, most (inclusive; as doubles that are exact)

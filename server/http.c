@@ -24,6 +24,9 @@ enum { DISCARD_BYTES_MAX = 16 << 20 };
 /* Of a stream, handed to libmicrohttpd at once. */
 enum { STREAM_BLOCK_BYTES = 16384 };
 
+/* Of an answer, handed to the kernel at once; a larger one goes in slices. */
+enum { WHOLE_ANSWER_BYTES_MAX = 262144, SLICE_BYTES = 65536 };
+
 enum { ID_BYTES_MAX = 128 };
 
 static const char *header(const struct request *r, const char *name) {
@@ -147,7 +150,7 @@ static void add_common_headers(struct request *r, struct MHD_Response *response)
     if (r->must_close || r->service->phase >= SERVICE_DRAINING) add_header(response, "Connection", "close");
     if (!config->cors_origin) return;
     add_header(response, "Access-Control-Allow-Origin", config->cors_origin);
-    add_header(response, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+    add_header(response, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, x-should-retry");
     if (strcmp(config->cors_origin, "*") != 0) add_header(response, "Vary", "Origin");
 }
 
@@ -155,6 +158,9 @@ static void add_status_headers(struct request *r, struct MHD_Response *response)
     char text[16];
     if (r->status == 405) add_header(response, "Allow", r->allow);
     if (r->status == 401) add_header(response, "WWW-Authenticate", "Bearer");
+    /* Client libraries repeat these by themselves, and would only cause the same work for the same end: its
+     * time was not enough, or it cannot be generated. (Of 429 and 503 they should: Retry-After says when.) */
+    if (r->status == 408 || r->status == 500) add_header(response, "x-should-retry", "false");
     if (r->status != 429 && r->status != 503) return;
     snprintf(text, sizeof text, "%u", service_retry_after(r->service, r->error.kind));
     add_header(response, "Retry-After", text);
@@ -173,7 +179,48 @@ static enum MHD_Result queue(struct request *r, struct MHD_Response *response) {
     return result;
 }
 
+/* A large answer goes out in slices, since the kernel takes what it is given at once while everybody else
+ * waits (about a millisecond a megabyte), and is freed in the pool. */
+struct large_answer {
+    struct work work;
+    struct work_lanes *lanes;
+    struct bytes bytes;
+};
+
+static void free_bytes(void *context) {
+    struct large_answer *a = context;
+    bytes_deinit(&a->bytes);
+}
+
+static void free_large_answer(void *context) {
+    struct large_answer *a = context;
+    a->work = (struct work){.run = free_bytes, .done = free, .context = a};
+    if (work_start(a->lanes, &a->work, false)) return;
+    free_bytes(a);
+    free(a);
+}
+
+static ssize_t read_slice(void *context, uint64_t position, char *out, size_t size) {
+    const struct large_answer *a = context;
+    size_t rest = a->bytes.length - (size_t)position, length = rest < size ? rest : size;
+    memcpy(out, a->bytes.data + position, length);
+    return (ssize_t)length;
+}
+
+static enum MHD_Result queue_large_answer(struct request *r) {
+    struct large_answer *a = calloc(1, sizeof *a);
+    if (!a) return MHD_NO;
+    a->lanes = &r->service->lanes;
+    a->bytes = r->answer;
+    r->answer = (struct bytes){0};
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(a->bytes.length, SLICE_BYTES, read_slice, a, free_large_answer);
+    if (!response) free_large_answer(a);
+    return queue(r, response);
+}
+
 static enum MHD_Result queue_answer(struct request *r) {
+    if (r->answer.length > WHOLE_ANSWER_BYTES_MAX) return queue_large_answer(r);
     struct bytes answer = r->answer;
     r->answer = (struct bytes){0};
     struct MHD_Response *response =
@@ -236,6 +283,7 @@ static enum MHD_Result proceed(struct request *r) {
     case REQUEST_RECEIVING:
     case REQUEST_PREPARING:
     case REQUEST_RUNNING:
+    case REQUEST_WRITING:
         break;
     }
     return request_suspend(r) ? MHD_YES : MHD_NO;

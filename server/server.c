@@ -16,6 +16,7 @@
 #include "server/connection.h"
 #include "server/deliver.h"
 #include "server/http.h"
+#include "server/reload.h"
 #include "server/request.h"
 
 enum { RETRY_AFTER_SECONDS = 5 };
@@ -65,22 +66,10 @@ static void cut_short(struct service *s) {
     service_request_ended(s);
 }
 
-static void read_again(struct service *s) {
-    struct error e;
-    char text[1400];
-    if (keys_load(&s->keys, s->config->api_key_file, &e) == STATUS_OK &&
-        tls_load(&s->tls, s->config->tls_cert, s->config->tls_key, &e) == STATUS_OK) {
-        log_info("SIGHUP: keys and certificates have been read again");
-        return;
-    }
-    error_format(&e, text, sizeof text);
-    log_error("SIGHUP: %s; what was read before stays in use", text);
-}
-
 static void on_signal(void *context, int number) {
     struct service *s = context;
     if (number == SIGHUP) {
-        read_again(s);
+        reload_start(s);
         return;
     }
     log_info("%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -98,6 +87,7 @@ static void on_tick(void *context) {
     struct service *s = context;
     uint64_t elapsed = clock_ns() - s->phase_ns;
     connection_sweep(s);
+    tls_drop_older(&s->tls, connection_oldest_handshake(s));
     if (s->phase == SERVICE_DRAINING && elapsed >= s->config->drain_seconds * 1000000000u)
         cut_short(s);
     else if (s->phase == SERVICE_STOPPING && elapsed >= farewell_ns)
@@ -116,6 +106,7 @@ static void set_limits(struct service *s) {
         .n_max = config->max_n,
         .choices_max = config->max_choices,
         .stops_max = config->max_stops,
+        .stop_bytes_max = config->stop_bytes_max,
         .model = s->model,
         .any_model = config->any_model,
         .refuse_unknown = config->strict,
@@ -171,6 +162,15 @@ static void warn_if_open(const struct service *s) {
 }
 
 /* The soft limit on descriptors is often 1,024, whatever the hard one allows. */
+/* Libuv makes its pool when it is first asked for work, with as many threads as the environment says. */
+static void set_lanes(struct service *s) {
+    const struct config *config = s->config;
+    char threads[24];
+    snprintf(threads, sizeof threads, "%zu", config->encode_threads);
+    setenv("UV_THREADPOOL_SIZE", threads, 1);
+    work_lanes_init(&s->lanes, &s->loop, config->encode_threads, config->encode_requests_max / 2);
+}
+
 static void raise_descriptor_limit(size_t connections) {
     struct rlimit limit;
     rlim_t need = connections + DESCRIPTORS_BESIDE;
@@ -185,7 +185,9 @@ static enum status start(struct service *s, const struct engine_options *options
     const struct config *config = s->config;
     raise_descriptor_limit(config->connections_max);
     enum status status = keys_load(&s->keys, config->api_key_file, e);
-    if (status == STATUS_OK) status = tls_load(&s->tls, config->tls_cert, config->tls_key, e);
+    struct tls_pair *pair = NULL;
+    if (status == STATUS_OK) status = tls_pair_load(config->tls_cert, config->tls_key, &pair, e);
+    tls_use(&s->tls, pair);
     if (status == STATUS_OK)
         status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
                                s->tls.pair ? "https" : "http", e);
@@ -199,7 +201,7 @@ static enum status start(struct service *s, const struct engine_options *options
 /* The engine is closed when nothing can call it any more: connections, then work in the pool. */
 static void end(struct service *s) {
     http_stop(s);
-    while (s->requests) loop_run_once(&s->loop);
+    while (s->requests || s->lanes.held) loop_run_once(&s->loop);
     loader_destroy(s->loader);
     if (s->engine) engine_close(s->engine);
     listener_deinit(&s->listener);
@@ -222,6 +224,7 @@ enum status server_run(const struct config *config, const struct engine_options 
     options.wake = wake_from_engine;
     options.wake_context = &s->loop;
     set_model_name(s, engine->model);
+    set_lanes(s);
     set_phase(s, SERVICE_LOADING);
     json_object_seed(0); /* before threads make objects */
     signal(SIGPIPE, SIG_IGN);

@@ -16,8 +16,11 @@
 #include "server/loop.h"
 #include "server/stats.h"
 #include "server/tls.h"
+#include "server/work.h"
 
 struct connection;
+struct prompt;
+struct reload;
 struct request;
 
 enum service_phase {
@@ -42,9 +45,13 @@ struct service {
     time_t started;
     struct keys keys;
     struct admission admission;
+    struct work_lanes lanes;
+    struct reload *reload; /* NULL: nothing is being read again */
+    bool reload_again;     /* asked for meanwhile */
     struct stats stats;
     struct connection *connections; /* all that are open */
     struct request *requests;       /* all whose answer is not complete */
+    struct prompt *delivering;      /* whose events were not all taken for want of time; NULL: none */
     uint64_t phase_ns;              /* when the phase began */
     enum status status;             /* why it ended */
     struct error error;

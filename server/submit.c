@@ -1,4 +1,5 @@
-/* Admission: a prepared completion becomes requests of the engine. Loop thread. */
+/* Admission: a completion takes places in the engine's queue, has made what it needs, and becomes requests
+ * there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,26 +54,48 @@ static enum api_error_kind refuse(struct api_error *e, const struct error *cause
     case STATUS_CLOSING:
         return api_error_set(e, API_DRAINING, NULL, "The server is shutting down.");
     case STATUS_INVALID_ARGUMENT:
-        return api_error_set(e, strcmp(cause->where, "prompt") == 0 ? API_CONTEXT_LENGTH : API_INVALID,
-                             cause->where, "%s", cause->text);
+        if (strcmp(cause->where, "context") == 0)
+            return api_error_set(e, API_CONTEXT_LENGTH, "prompt", "%s", cause->text);
+        return api_error_set(e, API_INVALID, cause->where, "'%s': %s.", cause->where, cause->text);
+    case STATUS_NO_MEMORY:
+        return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
     default:
         return api_error_set(e, API_INTERNAL, NULL, "The request could not be admitted: %s.",
                              status_name(cause->code));
     }
 }
 
-enum api_error_kind completion_submit(struct completion *c, struct engine *engine, struct api_error *e) {
-    struct engine_prompt *prompts = calloc(c->prompt_count, sizeof *prompts);
-    struct engine_request **handles = calloc(c->prompt_count, sizeof *handles);
+enum api_error_kind completion_check_room(struct engine *engine, struct api_error *e) {
+    struct error cause;
+    return engine_has_room(engine, &cause) == STATUS_OK ? API_OK : refuse(e, &cause);
+}
+
+enum api_error_kind completion_reserve(struct completion *c, struct api_error *e) {
+    struct error cause;
+    size_t choices = c->prompt_count * (size_t)c->params.best_of;
+    enum status status = engine_ticket_create(c->engine, choices, &c->ticket, &cause);
+    return status == STATUS_OK ? API_OK : refuse(e, &cause);
+}
+
+enum api_error_kind completion_build(struct completion *c, struct api_error *e) {
     struct error cause = {.code = STATUS_NO_MEMORY};
-    enum status status = STATUS_NO_MEMORY;
-    if (prompts && handles) {
-        for (size_t i = 0; i < c->prompt_count; i++) describe(&prompts[i], &c->prompts[i]);
-        status = engine_submit(engine, prompts, c->prompt_count, handles, &cause);
-    }
-    if (status == STATUS_OK)
-        for (size_t i = 0; i < c->prompt_count; i++) c->prompts[i].handle = handles[i];
+    struct engine_prompt *prompts = calloc(c->prompt_count, sizeof *prompts);
+    if (!prompts) return refuse(e, &cause);
+    for (size_t i = 0; i < c->prompt_count; i++) describe(&prompts[i], &c->prompts[i]);
+    enum status status = engine_ticket_prepare(c->ticket, prompts, c->prompt_count, &cause);
     free(prompts);
+    return status == STATUS_OK ? API_OK : refuse(e, &cause);
+}
+
+enum api_error_kind completion_submit(struct completion *c, struct api_error *e) {
+    struct error cause = {.code = STATUS_NO_MEMORY};
+    struct engine_request **handles = calloc(c->prompt_count, sizeof *handles);
+    if (!handles) return refuse(e, &cause);
+    enum status status = engine_ticket_submit(c->ticket, handles, &cause);
+    if (status == STATUS_OK) {
+        c->ticket = NULL;
+        for (size_t i = 0; i < c->prompt_count; i++) c->prompts[i].handle = handles[i];
+    }
     free(handles);
     return status == STATUS_OK ? API_OK : refuse(e, &cause);
 }
