@@ -20,7 +20,7 @@ static void test_small_ones_do_not_wait_for_large_ones(void **state) {
     enum { LARGE = 12 };
     int fds[LARGE];
     char *body = padded("{\"prompt\":\"hold\",\"max_tokens\":3,\"ignore_eos\":true}", 70000);
-    daemon_start_fake(&d, "fake", "--encode-threads", "4", "--large-body-bytes", "65536", NULL);
+    daemon_start_fake(&d, "holds", "--encode-threads", "4", "--large-body-bytes", "65536", NULL);
     for (int i = 0; i < LARGE; i++) {
         fds[i] = raw_connect(&d);
         raw_post(fds[i], body);
@@ -50,7 +50,7 @@ static void test_large_ones_are_bounded(void **state) {
     enum { LARGE = 3 };
     int fds[LARGE];
     char *body = padded("{\"prompt\":\"hold\",\"max_tokens\":3}", 70000);
-    daemon_start_fake(&d, "fake", "--encode-requests-max", "6", NULL);
+    daemon_start_fake(&d, "holds", "--encode-requests-max", "6", NULL);
     for (int i = 0; i < LARGE; i++) {
         fds[i] = raw_connect(&d);
         raw_post(fds[i], body);
@@ -74,7 +74,7 @@ static void test_drain_with_large_ones(void **state) {
     struct daemon d;
     int fds[6];
     char *body = padded("{\"prompt\":\"hold\",\"max_tokens\":3}", 70000);
-    daemon_start_fake(&d, "fake", NULL);
+    daemon_start_fake(&d, "holds", NULL);
     for (int i = 0; i < 6; i++) {
         fds[i] = raw_connect(&d);
         raw_post(fds[i], body);

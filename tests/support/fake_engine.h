@@ -5,8 +5,7 @@
  * Tokens: 0..255 are bytes (a text's ids are its bytes), 256 ends a text and begins one, 257..319 are special
  * tokens without text. Generated tokens are lower-case letters, spaces and, rarely, 256.
  *
- * Encoding a text that begins with "hold" takes until one that begins with "let go" is encoded. A prompt with
- * the id FAKE_BEYOND is refused as one that the tokenizer has and the model has not.
+ * A prompt with the id FAKE_BEYOND is refused as one that the tokenizer has and the model has not.
  *
  * The option `model` is a list of settings, "token-ms=5,load-ms=300":
  *   load-ms    time that loading takes, in ten reports of progress
@@ -14,6 +13,7 @@
  *   token-ms   time between two tokens of a sequence
  *   fail-at    a sequence fails at this token (from 1 on)
  *   late-at    the time limit of a request is over after this event of each choice, instead of by the clock
+ *   holds      encoding a text that begins with "hold" takes until one that begins with "let go" is encoded
  *   no-start   there is no token to begin an empty prompt with */
 #pragma once
 
