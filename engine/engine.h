@@ -5,12 +5,13 @@
  * decode, read info and stats, submit and cancel. Events are taken by one thread (the loop). The scheduler
  * thread is inside.
  *
- * Life of a request. engine_submit hands over prompts and returns one handle each. The scheduler then
- * produces events in a bounded mailbox per request and calls `wake` (at most once until the mailboxes have
- * been drained). The loop asks engine_next_ready until it returns NULL, and takes events from each request
- * while it has room for them; a mailbox that stays full pauses its sequence, nothing else. Each choice ends
- * with exactly one FINISHED event. engine_request_release gives the handle back at any time: whatever still
- * runs for it is cancelled before the next step. */
+ * Life of a request. A ticket takes places in the queue, is prepared, and is submitted, which returns one
+ * handle a prompt (engine_submit does all three). The scheduler then produces events in a bounded mailbox per
+ * request and calls `wake` (at most once until the mailboxes have been drained). The loop asks
+ * engine_next_ready until it returns NULL, and takes events from each request while it has room for them; a
+ * mailbox that stays full pauses its sequence, nothing else. Each choice ends with exactly one FINISHED
+ * event. engine_request_release gives the handle back at any time: whatever still runs for it is cancelled
+ * before the next step. */
 #pragma once
 
 #include <stdbool.h>
@@ -72,8 +73,8 @@ struct engine_options {
     void *progress_context;
 };
 
-/* Loads, converts and starts the scheduler. *out is NULL on failure. STATUS_LIMIT: the cache does not fit into
- * the memory that is left beside the rest of the plan, which is then in the log. */
+/* Loads, converts and starts the scheduler. *out is NULL on failure. STATUS_LIMIT: the cache does not fit
+ * into the memory that is left beside the rest of the plan, which is then in the log. */
 enum status engine_open(const struct engine_options *options, struct engine **out, struct error *e);
 
 /* Cancels what runs, stops the scheduler, frees everything. All handles must have been released. */
@@ -108,22 +109,22 @@ void engine_info(const struct engine *engine, struct engine_info *out);
  * ------------------------------------------------------------------------------------------------------ */
 
 /* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
- * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens"; so is,
- * before any of it is looked at, a text of more bytes than engine_text_bytes_max says of so many. Other limits of
- * the tokenizer have other places. */
+ * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens";
+ * so is, before any of it is looked at, a text of more bytes than engine_text_bytes_max says of so many.
+ * Other limits of the tokenizer have other places. */
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           size_t tokens_max, int32_t **ids, size_t *count, struct error *e);
 
-/* Bytes that no text of so many tokens has more of, even if each were the longest that the tokenizer has; SIZE_MAX:
- * there is no such bound. */
+/* Bytes that no text of so many tokens has more of, even if each were the longest that the tokenizer has;
+ * SIZE_MAX: there is no such bound. */
 size_t engine_text_bytes_max(const struct engine *engine, size_t tokens);
 
 /* Memory that engine_encode takes for a text of so many bytes, at most. */
 size_t engine_encode_bytes(size_t length);
 
 /* Text of ids; *text is malloc'ed, NUL-terminated. *certain (may be NULL): the bytes at its front that are no
- * U+FFFD for a character that is not whole yet. What a request with these ids generates begins there, with that
- * character. */
+ * U+FFFD for a character that is not whole yet. What a request with these ids generates begins there, with
+ * that character. */
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e);
 
@@ -168,7 +169,7 @@ struct engine_string {
     size_t length;
 };
 
-/* All pointers are borrowed for the call of engine_submit only. */
+/* All pointers are borrowed for the call of engine_ticket_prepare or engine_submit only. */
 struct engine_prompt {
     const int32_t *ids; /* at least one, each below info.vocabulary */
     size_t count;
@@ -186,20 +187,48 @@ struct engine_prompt {
     int logprobs;           /* -1: none; else 0 .. logprobs_max alternatives per token */
     bool prompt_logprobs;   /* PROMPT events for every prompt token too */
     int priority;           /* lower first */
-    uint64_t client;        /* whose it is, for fair shares: any number that is the same for the same client */
-    uint32_t timeout_ms;    /* 0: none */
-    void *user;             /* engine_request_user gives it back */
+    uint64_t client;     /* whose it is, for fair shares: any number that is the same for the same client */
+    uint32_t timeout_ms; /* 0: none */
+    void *user;          /* engine_request_user gives it back */
 };
 
-/* Admits all prompts or none. *requests gets one handle a prompt. STATUS_LIMIT: the queue is full (say 429);
- * STATUS_INVALID_ARGUMENT: a prompt that can never run (e->where names the field: "prompt" when it leaves no
- * room for a token, with both counts in e->text); STATUS_CLOSING: draining. */
+/* Whether a request of one choice would find a place in the queue now: a cheap question before a body is read
+ * at all. STATUS_OK, STATUS_LIMIT (say 429), STATUS_CLOSING. */
+enum status engine_has_room(struct engine *engine, struct error *e);
+
+/* The way of a request into the queue. Places are taken before anything is made for them: a request for which
+ * there are none costs nothing, and one that has been made is not refused any more. A ticket counts against
+ * the queue from its creation on. Any thread, but one at a time for a ticket. */
+struct engine_ticket;
+
+/* Takes places for so many choices, of all prompts together. Constant time. STATUS_LIMIT: the queue is full
+ * (say 429); STATUS_CLOSING: draining; STATUS_INVALID_ARGUMENT: they never fit. */
+enum status engine_ticket_create(struct engine *engine, size_t choices, struct engine_ticket **out,
+                                 struct error *e);
+
+/* Checks all prompts, whose choices are those of the ticket, and makes everything that they need: long. Stop
+ * strings and other lists that lie at the same place for several prompts are kept once. STATUS_LIMIT: their
+ * tokens do not fit in the queue, and nothing was made; STATUS_INVALID_ARGUMENT: a prompt that can never run,
+ * e->where names the field ("context" when it leaves no room for a token, with both counts in e->text). After
+ * a failure only destroy. */
+enum status engine_ticket_prepare(struct engine_ticket *ticket, const struct engine_prompt *prompts,
+                                  size_t count, struct error *e);
+
+/* Admits all prompts; *requests gets one handle a prompt, and the ticket is gone. Constant time a prompt. The
+ * only failure is STATUS_CLOSING: draining; then the ticket is still there. */
+enum status engine_ticket_submit(struct engine_ticket *ticket, struct engine_request **requests,
+                                 struct error *e);
+
+/* Gives its places back and frees what was made: long. NULL is nothing. */
+void engine_ticket_destroy(struct engine_ticket *ticket);
+
+/* All of this at once, where it may take its time. Admits all prompts or none. */
 enum status engine_submit(struct engine *engine, const struct engine_prompt *prompts, size_t count,
                           struct engine_request **requests, struct error *e);
 
-/* Memory that a prompt takes from engine_submit until its handle is released and its choices have ended, at
- * most. */
-size_t engine_prompt_bytes(const struct engine *engine, const struct engine_prompt *prompt);
+/* Memory that these prompts take from engine_ticket_prepare (or engine_submit) until their handles are
+ * released and their choices have ended, at most. */
+size_t engine_prompts_bytes(const struct engine *engine, const struct engine_prompt *prompts, size_t count);
 
 void *engine_request_user(const struct engine_request *request);
 
@@ -265,7 +294,7 @@ bool engine_request_next_event(struct engine_request *request, struct engine_eve
 /* ---- load, drain, figures
  * --------------------------------------------------------------------------------------- */
 
-/* From now on engine_submit answers STATUS_CLOSING; what was admitted goes on. */
+/* From now on tickets and engine_submit answer STATUS_CLOSING; what was admitted goes on. */
 void engine_drain(struct engine *engine);
 
 /* Seconds after which a refused request may be admitted, from the current rate: 1..120. */

@@ -6,8 +6,31 @@ enum status engine_submit(struct engine *engine, const struct engine_prompt *pro
     return scheduler_submit(engine->scheduler, prompts, count, requests, e);
 }
 
-size_t engine_prompt_bytes(const struct engine *engine, const struct engine_prompt *prompt) {
-    return scheduler_prompt_bytes(engine->scheduler, prompt);
+size_t engine_prompts_bytes(const struct engine *engine, const struct engine_prompt *prompts, size_t count) {
+    return scheduler_prompts_bytes(engine->scheduler, prompts, count);
+}
+
+enum status engine_has_room(struct engine *engine, struct error *e) {
+    return scheduler_room(engine->scheduler, e);
+}
+
+enum status engine_ticket_create(struct engine *engine, size_t choices, struct engine_ticket **out,
+                                 struct error *e) {
+    return ticket_create(engine->scheduler, choices, out, e);
+}
+
+enum status engine_ticket_prepare(struct engine_ticket *ticket, const struct engine_prompt *prompts,
+                                  size_t count, struct error *e) {
+    return ticket_prepare(ticket, prompts, count, e);
+}
+
+enum status engine_ticket_submit(struct engine_ticket *ticket, struct engine_request **requests,
+                                 struct error *e) {
+    return ticket_submit(ticket, requests, e);
+}
+
+void engine_ticket_destroy(struct engine_ticket *ticket) {
+    ticket_destroy(ticket);
 }
 
 void *engine_request_user(const struct engine_request *request) {

@@ -1,4 +1,5 @@
-/* POST /v1/completions: body → (uv pool) parameters and ids → admission → events → answer. */
+/* POST /v1/completions: body → (uv pool) parameters, places in the queue, ids, requests → admission → events
+ * → answer. */
 #include "server/api.h"
 #include "server/request.h"
 
@@ -8,10 +9,9 @@ static void prepare(struct request *r) {
 
 static void admit(struct request *r) {
     struct service *s = r->service;
-    enum api_error_kind kind =
-        s->phase == SERVICE_SERVING
-            ? completion_submit(r->completion, s->engine, &r->error)
-            : api_error_set(&r->error, API_DRAINING, NULL, "The server is shutting down.");
+    enum api_error_kind kind = s->phase == SERVICE_SERVING ? completion_submit(r->completion, &r->error)
+                                                           : api_error_set(&r->error, API_DRAINING, NULL,
+                                                                           "The server is shutting down.");
     if (kind != API_OK) {
         request_fail(r);
         return;
@@ -22,6 +22,10 @@ static void admit(struct request *r) {
 
 void api_completions(struct request *r) {
     const struct service *s = r->service;
+    if (completion_check_room(s->engine, &r->error) != API_OK) {
+        request_fail(r);
+        return;
+    }
     r->completion = completion_create(s->engine, s->model, s->fingerprint, r);
     if (!r->completion) {
         api_error_set(&r->error, API_INTERNAL, NULL, "There is not enough memory for this request.");

@@ -47,6 +47,10 @@ unsigned api_error_status(enum api_error_kind kind) {
     return kinds[kind].status;
 }
 
+bool api_error_is_final(unsigned status) {
+    return status == 408 || status == 500;
+}
+
 const char *api_error_reason(enum api_error_kind kind) {
     return kinds[kind].reason;
 }

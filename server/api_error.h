@@ -44,6 +44,11 @@ enum api_error_kind api_error_set(struct api_error *e, enum api_error_kind kind,
                                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 unsigned api_error_status(enum api_error_kind kind);
+
+/* Whether a client that repeats the request by itself, as many libraries do, would only cause the same work
+ * for the same end: its time was not enough, or it cannot be generated. "x-should-retry: false" says so. (429
+ * and 503 it should repeat: Retry-After says when.) */
+bool api_error_is_final(unsigned status);
 const char *api_error_reason(enum api_error_kind kind);
 
 /* {"error": {"message", "type", "param", "code"}}, and the same without the outer braces. */

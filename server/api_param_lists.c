@@ -100,6 +100,16 @@ static enum api_error_kind read_texts(const json_t *body, const struct text_limi
     return API_OK;
 }
 
+static enum api_error_kind check_stop_bytes(const struct api_params *p, const struct api_limits *limits,
+                                            struct api_error *e) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < p->stop_count; i++) bytes += p->stops[i].length;
+    if (!limits->stop_bytes_max || bytes <= limits->stop_bytes_max) return API_OK;
+    return api_error_set(e, API_INVALID, "stop",
+                         "'stop' has %zu bytes in all its strings; at most %zu are allowed.", bytes,
+                         limits->stop_bytes_max);
+}
+
 static void free_texts(struct engine_string *texts, size_t count) {
     for (size_t i = 0; i < count; i++) free((char *)texts[i].text);
     free(texts);
@@ -171,6 +181,7 @@ enum api_error_kind api_param_lists_read(struct api_params *p, const json_t *bod
                              bad_words = {"bad_words", "a string or an array of strings", BAD_WORDS_MAX,
                                           BAD_WORD_BYTES_MAX};
     if (read_texts(body, &stops, &p->stops, &p->stop_count, e) != API_OK ||
+        check_stop_bytes(p, limits, e) != API_OK ||
         read_texts(body, &bad_words, &p->bad_words, &p->bad_word_count, e) != API_OK ||
         read_bias(p, body, limits, e) != API_OK)
         return e->kind;

@@ -18,10 +18,11 @@ struct api_limits {
     struct serving_memory *memory; /* that the request takes from; NULL: nothing is counted */
     size_t context, vocabulary;
     size_t logprobs_max, n_max, choices_max, stops_max;
-    const char *model;   /* the served name */
-    bool any_model;      /* another name is served too */
-    bool refuse_unknown; /* unknown fields are an error */
-    uint32_t timeout_ms; /* of every request; 0: none */
+    size_t stop_bytes_max; /* of all stop strings together; 0: no limit of their own */
+    const char *model;     /* the served name */
+    bool any_model;        /* another name is served too */
+    bool refuse_unknown;   /* unknown fields are an error */
+    uint32_t timeout_ms;   /* of every request; 0: none */
     /* Of a text that is cut or measured instead of being generated from: its bytes, and ids. */
     size_t tokenize_bytes_max, tokenize_ids_max;
     struct unknown_fields *unknown; /* where names are noted; NULL: nowhere */

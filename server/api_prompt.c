@@ -207,7 +207,7 @@ static enum api_error_kind allocate(struct completion *c, size_t count, const st
         c->prompts[i].choices = calloc(choices, sizeof *c->prompts[i].choices);
         if (!c->prompts[i].choices) return out_of_memory(e);
     }
-    return API_OK;
+    return completion_reserve(c, e);
 }
 
 static enum api_error_kind read_element(struct prompt *p, const json_t *value,

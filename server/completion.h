@@ -1,6 +1,7 @@
 /* One POST /v1/completions: its parameters, its prompts, and what has been generated for each choice and not
- * yet been written out. Made and destroyed on the loop thread; completion_prepare alone runs in the uv pool,
- * while nothing else touches the completion. Knows the engine's door and JSON, not libmicrohttpd. */
+ * yet been written out. Made on the loop thread; completion_prepare runs in the uv pool, and so may
+ * completion_write, while nothing else touches the completion. Knows the engine's door and JSON, not
+ * libmicrohttpd. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 #include "engine/engine.h"
 #include "server/api_params.h"
 #include "server/bytes.h"
+#include "server/work.h"
 
 /* "cmpl-", and the request's own or 32 hexadecimal digits. */
 #define COMPLETION_ID_SIZE (API_REQUEST_ID_BYTES_MAX + 8)
@@ -25,7 +27,8 @@ struct choice {
     size_t next_offset; /* where the text of the next token starts, in characters */
     double logprob_sum; /* for best_of */
     uint32_t generated;
-    bool begun, written, finished; /* written: a chunk of it has been */
+    bool begun, finished;
+    bool written, ended; /* a chunk of it has been, the one that says how it ended */
     enum engine_finish finish;
     int stop_string;
     int32_t stop_token;
@@ -41,7 +44,7 @@ struct prompt {
     size_t echo_length, echo_characters;
     /* with echo and logprobs: of the prompt's tokens, the same for every choice */
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
-    struct bytes prompt_logprobs; /* elements of that field, the same for every choice */
+    struct bytes prompt_logprobs;           /* elements of that field, the same for every choice */
     size_t charged;                         /* as in struct choice */
     size_t scored;                          /* prompt tokens of which the log-probability is there */
     size_t scored_bytes, scored_characters; /* of the echo: where the next scored token starts */
@@ -61,46 +64,64 @@ struct completion {
     time_t created;
     const char *model, *fingerprint; /* borrowed from the service */
     struct bytes head;               /* of every chunk, once one has been written */
-    const struct engine *engine;     /* for the text of tokens */
-    uint64_t client;                 /* whose it is, for fair shares */
-    bool stalled;                    /* events were left untaken for want of room in the reply */
-    struct api_error failure;        /* kind API_OK: none */
-    struct budget *budget;           /* of requests and answers; NULL: nothing is counted */
-    size_t text_bytes_max;           /* of a prompt: memory to encode more was not taken */
-    size_t taken;                    /* of it: what the engine keeps for it, ids, and what the buffers hold */
-    void *owner;                     /* the request, for delivery */
+    struct engine *engine;
+    struct engine_ticket *ticket; /* from its preparation to its admission */
+    uint64_t client;              /* whose it is, for fair shares */
+    bool timed_out;               /* a choice was ended by the time limit */
+    bool stalled;                 /* events were left untaken for want of room in the reply */
+    struct api_error failure;     /* kind API_OK: none */
+    struct budget *budget;        /* of requests and answers; NULL: nothing is counted */
+    size_t text_bytes_max;        /* of a prompt: memory to encode more was not taken */
+    size_t taken; /* of the budget: what the engine keeps for it, ids, and what the buffers hold */
+    void *owner;  /* the request, for delivery */
 };
 
-struct completion *completion_create(const struct engine *engine, const char *model, const char *fingerprint,
+struct completion *completion_create(struct engine *engine, const char *model, const char *fingerprint,
                                      void *owner);
 /* Releases the engine's handles: what runs is cancelled. */
 void completion_destroy(struct completion *c);
+/* The same from the loop: what takes long to free is freed in the pool. */
+void completion_dispose(struct completion *c, struct work_lanes *lanes);
 
-/* Reads the body, turns every prompt into ids and takes memory for what they will need. Long, and may wait:
- * not on the loop. */
+/* Frees what has been generated for a prompt, and gives back what was taken for it. */
+void completion_drop_texts(struct prompt *p);
+
+/* Bytes that it holds in its buffers, about: what writing or freeing it costs. */
+size_t completion_weight(const struct completion *c);
+
+/* Reads the body, takes places in the engine's queue, turns every prompt into ids, takes memory for what they
+ * will need and makes what the engine needs for them. What is refused gives back everything. Long, and may
+ * wait: not on the loop. */
 enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
                                        const struct api_limits *limits, struct api_error *e);
 
-/* submit.c: admission of all prompts or none. */
-enum api_error_kind completion_submit(struct completion *c, struct engine *engine, struct api_error *e);
-/* Memory that the completion and the engine keep for it while it runs, answers aside. */
-size_t completion_admitted_bytes(struct completion *c);
+/* submit.c. Places in the queue for all choices, as soon as their number is known: what finds none costs no
+ * more. */
+enum api_error_kind completion_reserve(struct completion *c, struct api_error *e);
+/* Memory that the completion and the engine keep for it while it runs, answers aside. false: there is none to
+ * count it. */
+bool completion_admitted_bytes(struct completion *c, size_t *bytes);
+/* What the engine needs for the prompts. Long. */
+enum api_error_kind completion_build(struct completion *c, struct api_error *e);
+/* Admission of all prompts or none, in constant time a prompt. Loop thread. */
+enum api_error_kind completion_submit(struct completion *c, struct api_error *e);
+/* Whether the queue has a place at all. Loop thread. */
+enum api_error_kind completion_check_room(struct engine *engine, struct api_error *e);
 
 /* Gives the engine's handles back, so that nothing more is generated. The completion stays as it is. */
 void completion_release(struct completion *c);
 
 /* completion_event.c: adds an event to its choice. Of the last event of the last choice c->finished becomes
- * c->prompt_count. Where the buffers find no room in the budget the completion fails. */
+ * c->prompt_count. A choice that the time limit ended keeps what it has; the completion fails by it only
+ * where no choice has anything. Where the buffers find no room in the budget the completion fails. */
 void completion_event(struct prompt *p, const struct engine_event *event);
 
 /* ---- JSON of the answer (completion_write.c) ----------------------------------------------------------- */
 
-/* The whole answer, after the last event; about how long it will be. */
+/* The whole answer, after the last event: what it was made of is freed, and what was taken for that given
+ * back. Any one thread. About how long it will be. */
 void completion_write(struct bytes *out, struct completion *c);
 size_t completion_answer_bytes(const struct completion *c);
-
-/* Frees what has been written, and gives back what was taken for it. */
-void completion_drop_written(struct completion *c);
 
 /* What is new of one choice, as a chunk of a stream; whether there is anything to say yet. The choice's
  * buffers are empty afterwards. */

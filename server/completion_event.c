@@ -252,13 +252,20 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
 
 static void fail(struct completion *c, const struct engine_event *event) {
     if (c->failure.kind != API_OK) return;
-    if (event->finish == ENGINE_FINISH_TIMEOUT)
-        api_error_set(&c->failure, API_TIMEOUT, NULL, "The request was not finished within its time limit.");
     if (event->finish == ENGINE_FINISH_CANCELLED)
         api_error_set(&c->failure, API_DRAINING, NULL, "The server is shutting down.");
     if (event->finish == ENGINE_FINISH_FAILED)
         api_error_set(&c->failure, API_INTERNAL, NULL,
                       "The server failed to generate; its log has the reason under the id of this request.");
+}
+
+/* What was generated in time is an answer; where no choice has anything the time limit is a failure. */
+static void fail_if_empty(struct completion *c) {
+    if (c->failure.kind != API_OK || !c->timed_out) return;
+    for (size_t i = 0; i < c->prompt_count; i++)
+        for (int64_t j = 0; j < c->params.best_of; j++)
+            if (c->prompts[i].choices[j].generated) return;
+    api_error_set(&c->failure, API_TIMEOUT, NULL, "The request was not finished within its time limit.");
 }
 
 static void finish_choice(struct prompt *p, struct choice *choice, const struct engine_event *event) {
@@ -272,8 +279,11 @@ static void finish_choice(struct prompt *p, struct choice *choice, const struct 
         bytes_append(&choice->text, event->text, event->text_length);
     if (event->choice == 0) p->cached_tokens = event->cached_tokens;
     p->completion_tokens += event->completion_tokens;
-    fail(p->completion, event);
-    if (++p->finished == (size_t)p->completion->params.best_of) p->completion->finished++;
+    struct completion *c = p->completion;
+    fail(c, event);
+    c->timed_out |= event->finish == ENGINE_FINISH_TIMEOUT;
+    if (++p->finished == (size_t)c->params.best_of) c->finished++;
+    if (c->finished == c->prompt_count) fail_if_empty(c);
 }
 
 /* Takes for what the buffers have grown by. */

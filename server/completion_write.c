@@ -65,11 +65,15 @@ static void write_logprobs(struct bytes *out, const struct prompt *p, struct cho
     bytes_text(out, "}");
 }
 
-/* The stop string, or the stop token where the request itself named it; null for the model's own end tokens.
- */
+/* The stop string, or the stop token where the request itself named it; "timeout" where its time was over;
+ * null for the model's own end tokens. */
 static void write_stop_reason(struct bytes *out, const struct api_params *params,
                               const struct choice *choice) {
     bytes_text(out, ",\"stop_reason\":");
+    if (choice->finish == ENGINE_FINISH_TIMEOUT) {
+        bytes_text(out, "\"timeout\"");
+        return;
+    }
     if (choice->stop_string >= 0 && (size_t)choice->stop_string < params->stop_count) {
         const struct engine_string *stop = &params->stops[choice->stop_string];
         json_write_string(out, stop->text, stop->length);
@@ -126,6 +130,7 @@ static void write_choice(struct bytes *out, struct prompt *p, struct choice *cho
     }
     bytes_text(out, "}");
     choice->written = true;
+    choice->ended = choice->finished;
 }
 
 static bool choice_failed(const struct choice *choice) {
@@ -165,7 +170,10 @@ static void write_prompt(struct bytes *out, struct prompt *p) {
 
 void completion_write(struct bytes *out, struct completion *c) {
     write_head(out, c);
-    for (size_t i = 0; i < c->prompt_count; i++) write_prompt(out, &c->prompts[i]);
+    for (size_t i = 0; i < c->prompt_count; i++) {
+        write_prompt(out, &c->prompts[i]);
+        completion_drop_texts(&c->prompts[i]);
+    }
     bytes_text(out, "],");
     write_usage(out, c);
     bytes_text(out, "}");
@@ -175,8 +183,8 @@ void completion_write(struct bytes *out, struct completion *c) {
 enum { CHOICE_BYTES = 256, ID_BYTES = 12 };
 
 static size_t choice_bytes(const struct completion *c, const struct prompt *p, const struct choice *choice) {
-    size_t scores =
-        p->tokens.length + p->token_logprobs.length + p->top_logprobs.length + p->text_offsets.length;
+    size_t scores = p->tokens.length + p->token_logprobs.length + p->top_logprobs.length +
+                    p->text_offsets.length + p->prompt_logprobs.length;
     size_t ids = c->params.return_token_ids ? p->count * ID_BYTES : 0;
     return CHOICE_BYTES + 2 * choice->text.length + choice->tokens.length + choice->token_logprobs.length +
            choice->top_logprobs.length + choice->text_offsets.length + choice->token_ids.length + scores +
@@ -195,8 +203,11 @@ size_t completion_answer_bytes(const struct completion *c) {
 
 bool completion_has_chunk(const struct prompt *p, const struct choice *choice) {
     const struct api_params *params = &p->completion->params;
-    /* The first chunk begins with the scores of the prompt: choices may be ahead of them. */
-    if (params->echo && params->logprobs >= 0 && p->scored < p->count) return false;
+    if (choice->ended) return false;
+    /* The first chunk begins with the scores of the prompt: choices may be ahead of them. The first choice
+     * brings them, and after its end (its time was over) no more come. */
+    if (params->echo && params->logprobs >= 0 && p->scored < p->count && !p->choices[0].finished)
+        return false;
     return choice->text.length || choice->tokens.length || choice->token_ids.length || choice->finished;
 }
 

@@ -14,11 +14,11 @@
 static const uint64_t second_ns = 1000000000u;
 static const uint64_t ping_ns = 15 * 1000000000ull;
 
-static void on_disconnect(uv_poll_t *poll, int status, int events) {
-    (void)status, (void)events;
-    struct connection *c = poll->data;
+/* ---- clients that leave -------------------------------------------------------------------------------- */
+
+static void on_end(struct connection *c) {
     struct request *r = c->request;
-    uv_poll_stop(poll);
+    uv_poll_stop(&c->poll);
     c->has_ended = true;
     c->ended_ns = clock_ns();
     /* What has arrived before may still be on its way through libmicrohttpd. */
@@ -28,12 +28,62 @@ static void on_disconnect(uv_poll_t *poll, int status, int events) {
     request_abandon(r);
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(struct connection *c, int events) {
+    c->watched = events;
+    uv_poll_start(&c->poll, events, on_poll);
+}
+
+/* Under TLS a client may say that it leaves (close_notify) and keep the TCP connection. */
+static void on_readable(struct connection *c) {
+    switch (tls_look(c->request->mhd, c->fd)) {
+    case TLS_ENDED:
+        on_end(c);
+        return;
+    case TLS_NOTHING: /* the rest comes, or not: the sweep has it looked at again */
+        c->looks_again = true;
+        break;
+    case TLS_UNUSABLE: /* what it sent cannot be given back to libmicrohttpd: no request follows on this
+                          connection */
+        c->request->must_close = c->is_unheard = true;
+        break;
+    case TLS_DATA: /* it sends requests ahead: what stands behind them is seen when they have been read */
+        break;
+    }
+    watch(c, UV_DISCONNECT);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    struct connection *c = poll->data;
+    uint64_t begin_ns = loop_call_begin();
+    if (status != 0 || events & UV_DISCONNECT)
+        on_end(c);
+    else if (c->request)
+        on_readable(c);
+    loop_call_end(&c->service->loop, LOOP_CALL_CONNECTION, begin_ns);
+}
+
+void connection_watch(struct connection *c) {
+    if (!c->has_poll || c->has_ended || c->is_watched || !c->service->tls.pair) return;
+    c->is_watched = true;
+    watch(c, UV_DISCONNECT | UV_READABLE);
+}
+
+void connection_rest(struct connection *c) {
+    if (!c->is_watched) return;
+    c->is_watched = c->looks_again = false;
+    if (!c->has_ended && c->watched != UV_DISCONNECT) watch(c, UV_DISCONNECT);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------- */
+
 struct connection *connection_create(struct service *s, int fd) {
     struct connection *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     c->service = s;
     c->fd = fd;
-    c->since_ns = clock_ns();
+    c->since_ns = c->opened_ns = clock_ns();
     c->next = s->connections;
     if (c->next) c->next->previous = c;
     s->connections = c;
@@ -41,7 +91,7 @@ struct connection *connection_create(struct service *s, int fd) {
     s->stats.connections_opened++;
     c->poll.data = c;
     c->has_poll = uv_poll_init(&s->loop.uv, &c->poll, fd) == 0;
-    if (c->has_poll) uv_poll_start(&c->poll, UV_DISCONNECT, on_disconnect);
+    if (c->has_poll) watch(c, UV_DISCONNECT);
     return c;
 }
 
@@ -93,6 +143,10 @@ static void sweep_receiving(struct connection *c, uint64_t now) {
         cut(c);
         return;
     }
+    if (c->is_unheard) {
+        cut(c); /* the answer has been sent */
+        return;
+    }
     uint64_t since = c->request ? c->request->begun_ns : c->since_ns;
     uint64_t limit = c->request ? config->read_timeout_seconds : config->idle_timeout_seconds;
     if (now - since < limit * second_ns) return;
@@ -117,10 +171,21 @@ static void sweep_stream(struct connection *c, uint64_t now) {
     request_resume(r);
 }
 
+uint64_t connection_oldest_handshake(const struct service *s) {
+    uint64_t oldest_ns = UINT64_MAX;
+    for (const struct connection *c = s->connections; c; c = c->next)
+        if (!c->request && c->since_ns == c->opened_ns && c->opened_ns < oldest_ns) oldest_ns = c->opened_ns;
+    return oldest_ns;
+}
+
 void connection_sweep(struct service *s) {
     uint64_t now = clock_ns();
     for (struct connection *c = s->connections; c; c = c->next) {
         if (c->is_cut) continue;
+        if (c->looks_again && !c->has_ended) {
+            c->looks_again = false;
+            watch(c, UV_DISCONNECT | UV_READABLE);
+        }
         if (!c->request || c->request->state == REQUEST_RECEIVING)
             sweep_receiving(c, now);
         else if (c->request->state == REQUEST_STREAMING)

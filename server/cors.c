@@ -46,7 +46,7 @@ void cors_add_headers(struct MHD_Response *response, const struct config *config
     if (!config->cors_origin) return;
     bool any = strcmp(config->cors_origin, "*") == 0;
     add(response, "Access-Control-Allow-Origin", config->cors_origin);
-    add(response, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+    add(response, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, x-should-retry");
     if (is_preflight)
         add(response, "Vary",
             any ? "Access-Control-Request-Headers" : "Origin, Access-Control-Request-Headers");

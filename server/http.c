@@ -21,6 +21,9 @@
  * sends more is cut off. */
 enum { DISCARD_BYTES_MAX = 16 << 20 };
 
+/* Of an answer, handed to the kernel at once; a larger one goes in slices. */
+enum { WHOLE_ANSWER_BYTES_MAX = 262144, SLICE_BYTES = 65536 };
+
 enum { ID_BYTES_MAX = 128 };
 
 /* A blank at the end of a header's value does not count. */
@@ -185,6 +188,7 @@ static void add_status_headers(struct request *r, struct MHD_Response *response)
     char text[16];
     if (r->status == 405) add_header(response, "Allow", r->allow);
     if (r->status == 401) add_header(response, "WWW-Authenticate", "Bearer");
+    if (api_error_is_final(r->status)) add_header(response, "x-should-retry", "false");
     if (r->status != 429 && r->status != 503) return;
     snprintf(text, sizeof text, "%u", service_retry_after(r->service, r->error.kind));
     add_header(response, "Retry-After", text);
@@ -203,7 +207,48 @@ static enum MHD_Result queue(struct request *r, struct MHD_Response *response) {
     return result;
 }
 
+/* A large answer goes out in slices, since the kernel takes what it is given at once while everybody else
+ * waits (about a millisecond a megabyte), and is freed in the pool. */
+struct large_answer {
+    struct work work;
+    struct work_lanes *lanes;
+    struct bytes bytes;
+};
+
+static void free_bytes(void *context) {
+    struct large_answer *a = context;
+    bytes_deinit(&a->bytes);
+}
+
+static void free_large_answer(void *context) {
+    struct large_answer *a = context;
+    a->work = (struct work){.run = free_bytes, .done = free, .context = a};
+    if (work_start(a->lanes, &a->work, false)) return;
+    free_bytes(a);
+    free(a);
+}
+
+static ssize_t read_slice(void *context, uint64_t position, char *out, size_t size) {
+    const struct large_answer *a = context;
+    size_t rest = a->bytes.length - (size_t)position, length = rest < size ? rest : size;
+    memcpy(out, a->bytes.data + position, length);
+    return (ssize_t)length;
+}
+
+static enum MHD_Result queue_large_answer(struct request *r) {
+    struct large_answer *a = calloc(1, sizeof *a);
+    if (!a) return MHD_NO;
+    a->lanes = &r->service->lanes;
+    a->bytes = r->answer;
+    r->answer = (struct bytes){0};
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(a->bytes.length, SLICE_BYTES, read_slice, a, free_large_answer);
+    if (!response) free_large_answer(a);
+    return queue(r, response);
+}
+
 static enum MHD_Result queue_answer(struct request *r) {
+    if (r->answer.length > WHOLE_ANSWER_BYTES_MAX) return queue_large_answer(r);
     struct bytes answer = r->answer;
     r->answer = (struct bytes){0};
     struct MHD_Response *response =
@@ -267,6 +312,7 @@ static enum MHD_Result proceed(struct request *r) {
     case REQUEST_RECEIVING:
     case REQUEST_PREPARING:
     case REQUEST_RUNNING:
+    case REQUEST_WRITING:
         break;
     }
     return request_suspend(r) ? MHD_YES : MHD_NO;

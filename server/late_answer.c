@@ -30,6 +30,7 @@ static void write_answer(struct bytes *out, const struct request *r, const struc
     bytes_format(out, "HTTP/1.1 %u %s\r\n", status, MHD_get_reason_phrase_for(status));
     bytes_format(out, "Content-Type: application/json\r\nX-Request-Id: %s\r\n", r->id);
     write_date(out);
+    if (api_error_is_final(status)) bytes_text(out, "x-should-retry: false\r\n");
     write_cors(out, r->service->config->cors_origin);
     bytes_format(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", body.length);
     if (strcmp(r->connection->line.method, "HEAD") != 0) bytes_append_bytes(out, &body);

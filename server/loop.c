@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/thread.h"
 
 /* As libuv has them: without UV_THREADPOOL_SIZE, and at most. */
@@ -13,9 +14,34 @@
 
 static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
 
+/* ---- how long calls take ------------------------------------------------------------------------------- */
+
+uint64_t loop_call_begin(void) {
+    return clock_ns();
+}
+
+void loop_call_end(struct loop *l, enum loop_call call, uint64_t begin_ns) {
+    struct loop_figures *f = &l->figures[call];
+    uint64_t ns = clock_ns() - begin_ns;
+    f->count++;
+    f->sum_ns += ns;
+    if (ns > f->max_ns) f->max_ns = ns;
+}
+
+const char *loop_call_name(enum loop_call call) {
+    static const char *const names[LOOP_CALL_COUNT] = {
+        [LOOP_CALL_HTTP] = "http", [LOOP_CALL_WAKE] = "wake",     [LOOP_CALL_TICK] = "tick",
+        [LOOP_CALL_WORK] = "work", [LOOP_CALL_SIGNAL] = "signal", [LOOP_CALL_CONNECTION] = "connection"};
+    return names[call];
+}
+
+/* ---- calls --------------------------------------------------------------------------------------------- */
+
 static void run_http(struct loop *l) {
+    uint64_t begin_ns = loop_call_begin();
     l->http_again = false;
     if (l->daemon) MHD_run(l->daemon);
+    loop_call_end(l, LOOP_CALL_HTTP, begin_ns);
 }
 
 static void on_http(uv_poll_t *handle, int status, int events) {
@@ -42,17 +68,23 @@ static void on_prepare(uv_prepare_t *handle) {
 
 static void on_wake(uv_async_t *handle) {
     struct loop *l = handle->data;
+    uint64_t begin_ns = loop_call_begin();
     l->callbacks.wake(l->callbacks.context);
+    loop_call_end(l, LOOP_CALL_WAKE, begin_ns);
 }
 
 static void on_tick(uv_timer_t *handle) {
     struct loop *l = handle->data;
+    uint64_t begin_ns = loop_call_begin();
     l->callbacks.tick(l->callbacks.context);
+    loop_call_end(l, LOOP_CALL_TICK, begin_ns);
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
     struct loop *l = handle->data;
+    uint64_t begin_ns = loop_call_begin();
     l->callbacks.signal(l->callbacks.context, number);
+    loop_call_end(l, LOOP_CALL_SIGNAL, begin_ns);
 }
 
 static int init_handles(struct loop *l) {

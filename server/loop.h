@@ -19,6 +19,21 @@ struct loop_callbacks {
 
 enum { LOOP_TICK_MS = 250 };
 
+/* What the loop thread is called for. While one of them runs, everybody else waits. */
+enum loop_call {
+    LOOP_CALL_HTTP, /* libmicrohttpd: all connections that are ready */
+    LOOP_CALL_WAKE, /* events of the engine */
+    LOOP_CALL_TICK,
+    LOOP_CALL_WORK, /* something has come back from the pool */
+    LOOP_CALL_SIGNAL,
+    LOOP_CALL_CONNECTION, /* a client may have left */
+    LOOP_CALL_COUNT
+};
+
+struct loop_figures {
+    uint64_t count, sum_ns, max_ns;
+};
+
 struct loop {
     uv_loop_t uv;
     uv_poll_t http;
@@ -29,6 +44,7 @@ struct loop {
     struct MHD_Daemon *daemon; /* borrowed */
     bool http_again;           /* the daemon has work that it does not know of by its descriptors */
     struct loop_callbacks callbacks;
+    struct loop_figures figures[LOOP_CALL_COUNT];
 };
 
 /* Signals SIGTERM, SIGINT and SIGHUP are caught from here to loop_deinit. On failure there is nothing to
@@ -43,6 +59,11 @@ void loop_detach(struct loop *l);
  * has become free. Without threads of its own it acts on both when it runs next, and wakes nobody for that.
  * Any number of calls share one run. */
 void loop_http_again(struct loop *l);
+
+/* Around what libuv calls on the loop thread: how long it took is counted. */
+uint64_t loop_call_begin(void);
+void loop_call_end(struct loop *l, enum loop_call call, uint64_t begin_ns);
+const char *loop_call_name(enum loop_call call);
 
 /* Runs until loop_stop; waits for and handles the next thing only. */
 void loop_run(struct loop *l);

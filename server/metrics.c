@@ -81,6 +81,24 @@ void metrics_write_answers(struct bytes *out, const struct stats *stats) {
                      api_error_reason((enum api_error_kind)kind), (unsigned long long)stats->rejected[kind]);
 }
 
+/* What the loop was called for, and how long that kept it from everything else. */
+static void write_loop(struct bytes *out, const struct loop *l) {
+    static const char name[] = "prenorm_loop_callback_seconds",
+                      max_name[] = "prenorm_loop_callback_seconds_max";
+    metrics_head(out, "summary", name,
+                 "Time that the loop thread spent in one call, by what it was called for.");
+    for (int call = 0; call < LOOP_CALL_COUNT; call++) {
+        const struct loop_figures *f = &l->figures[call];
+        const char *label = loop_call_name((enum loop_call)call);
+        bytes_format(out, "%s_sum{kind=\"%s\"} %.9g\n", name, label, (double)f->sum_ns * 1e-9);
+        bytes_format(out, "%s_count{kind=\"%s\"} %llu\n", name, label, (unsigned long long)f->count);
+    }
+    metrics_head(out, "gauge", max_name, "The longest of these calls since the start.");
+    for (int call = 0; call < LOOP_CALL_COUNT; call++)
+        bytes_format(out, "%s{kind=\"%s\"} %.9g\n", max_name, loop_call_name((enum loop_call)call),
+                     (double)l->figures[call].max_ns * 1e-9);
+}
+
 static void write_server(struct bytes *out, struct service *s) {
     char stage[64];
     struct bytes labels = {0};
@@ -109,6 +127,9 @@ static void write_server(struct bytes *out, struct service *s) {
     metrics_head(out, "gauge", "prenorm_answer_memory_bytes",
                  "Memory taken by admitted requests, whole answers and unsent parts of streams.");
     metrics_sample(out, "prenorm_answer_memory_bytes", "", (double)budget_used(&s->memory.answers));
+    metrics_head(out, "gauge", "prenorm_encode_large_requests", "Of these, large ones that run or wait.");
+    metrics_sample(out, "prenorm_encode_large_requests", "", (double)s->lanes.large_held);
+    write_loop(out, &s->loop);
     write_stats(out, &s->stats);
     metrics_write_answers(out, &s->stats);
 }

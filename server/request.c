@@ -13,7 +13,8 @@
 static const unsigned legal_moves[] = {
     [REQUEST_RECEIVING] = TO(PREPARING) | TO(ANSWERED) | TO(GONE),
     [REQUEST_PREPARING] = TO(RUNNING) | TO(ANSWERED) | TO(GONE),
-    [REQUEST_RUNNING] = TO(ANSWERED) | TO(STREAMING) | TO(GONE),
+    [REQUEST_RUNNING] = TO(WRITING) | TO(ANSWERED) | TO(STREAMING) | TO(GONE),
+    [REQUEST_WRITING] = TO(ANSWERED) | TO(GONE),
     [REQUEST_ANSWERED] = TO(GONE),
     [REQUEST_STREAMING] = TO(GONE),
     [REQUEST_GONE] = 0,
@@ -32,7 +33,6 @@ struct request *request_create(struct service *s, struct connection *connection,
     r->mhd = mhd;
     r->holders = 1;
     r->begun_ns = clock_ns();
-    r->work.data = r;
     r->next = s->requests;
     if (r->next) r->next->previous = r;
     s->requests = r;
@@ -58,7 +58,8 @@ void request_release(struct request *r) {
     budget_give(&s->memory.answers, r->answer_taken);
     s->memory.freed_bytes += r->body_ticket + r->answer_taken + r->reply.charged;
     if (r->completion) s->memory.freed_bytes += r->completion->taken;
-    completion_destroy(r->completion);
+    if (s->delivering && s->delivering->completion == r->completion) s->delivering = NULL;
+    if (r->completion) completion_dispose(r->completion, &s->lanes);
     reply_deinit(&r->reply);
     bytes_deinit(&r->body);
     bytes_deinit(&r->answer);
@@ -69,45 +70,84 @@ void request_release(struct request *r) {
 
 /* ---- work in the pool ---------------------------------------------------------------------------------- */
 
-static void on_work(uv_work_t *work) {
-    struct request *r = work->data;
-    r->run(r);
+static bool is_in_pool(const struct request *r) {
+    return r->state == REQUEST_PREPARING || r->state == REQUEST_WRITING;
 }
 
-static void on_work_done(uv_work_t *work, int status) {
-    (void)status;
-    struct request *r = work->data;
+static void on_work(void *context) {
+    struct request *r = context;
+    r->run(r);
+    bytes_fit(&r->answer);
+    bytes_deinit(&r->body);
+}
+
+static void give_tickets(struct request *r) {
     struct service *s = r->service;
     admission_give_request(&s->admission);
     admission_give_bytes(&s->admission, r->body_ticket);
     s->memory.freed_bytes += r->body_ticket;
     r->body_ticket = 0;
-    bytes_deinit(&r->body);
-    if (r->state == REQUEST_PREPARING && r->error.kind != API_OK)
+}
+
+static void finish_work(struct request *r) {
+    if (is_in_pool(r) && r->error.kind != API_OK)
         request_fail(r);
-    else if (r->state == REQUEST_PREPARING)
+    else if (is_in_pool(r))
         r->done(r);
     request_release(r);
 }
 
-void request_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r)) {
-    struct service *s = r->service;
-    if (!admission_take_request(&s->admission)) {
-        api_error_set(&r->error, API_QUEUE_FULL, NULL,
-                      "The server is busy: too many prompts are being read. Try again later.");
-        request_fail(r);
-        return;
-    }
+static void on_prepared(void *context) {
+    struct request *r = context;
+    give_tickets(r);
+    finish_work(r);
+}
+
+static void on_written(void *context) {
+    finish_work(context);
+}
+
+static bool start_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r),
+                       void (*on_done)(void *context), bool is_large) {
     r->run = run;
     r->done = done;
-    if (uv_queue_work(&s->loop.uv, &r->work, on_work, on_work_done) != 0) {
+    r->work.run = on_work;
+    r->work.done = on_done;
+    r->work.context = r;
+    if (!work_start(&r->service->lanes, &r->work, is_large)) return false;
+    request_retain(r);
+    return true;
+}
+
+static void refuse_busy(struct request *r) {
+    api_error_set(&r->error, API_QUEUE_FULL, NULL,
+                  "The server is busy: too many prompts are being read. Try again later.");
+    request_fail(r);
+}
+
+void request_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r)) {
+    struct service *s = r->service;
+    bool is_large = r->body.length >= s->config->large_body_bytes;
+    if ((is_large && !work_has_room(&s->lanes)) || !admission_take_request(&s->admission)) {
+        refuse_busy(r);
+        return;
+    }
+    if (!start_work(r, run, done, on_prepared, is_large)) {
         admission_give_request(&s->admission);
         api_error_set(&r->error, API_INTERNAL, NULL, "The request could not be started.");
         request_fail(r);
         return;
     }
-    request_retain(r);
     request_move(r, REQUEST_PREPARING);
+}
+
+void request_write(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r)) {
+    if (start_work(r, run, done, on_written, false)) {
+        request_move(r, REQUEST_WRITING);
+        return;
+    }
+    run(r);
+    done(r);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------- */
@@ -115,17 +155,23 @@ void request_work(struct request *r, void (*run)(struct request *r), void (*done
 /* Metrics and errors must get through when the memory for answers is taken. */
 enum { ANSWER_BYTES_ALWAYS = 65536 };
 
+bool request_take_for_answer(struct request *r, size_t bytes) {
+    struct budget *answers = &r->service->memory.answers;
+    size_t more = bytes > r->answer_taken ? bytes - r->answer_taken : 0;
+    if (more && bytes <= ANSWER_BYTES_ALWAYS)
+        budget_force(answers, more);
+    else if (more && !budget_take(answers, more))
+        return false;
+    else if (!more)
+        budget_give(answers, r->answer_taken - bytes);
+    r->answer_taken = bytes;
+    return true;
+}
+
 /* Until the client has read it. A small answer is part of the connection's memory. */
 static bool take_for_answer(struct request *r) {
-    struct budget *answers = &r->service->memory.answers;
     bytes_fit(&r->answer);
-    if (r->answer.capacity <= STREAM_BLOCK_BYTES) return true;
-    if (r->answer.capacity <= ANSWER_BYTES_ALWAYS)
-        budget_force(answers, r->answer.capacity);
-    else if (!budget_take(answers, r->answer.capacity))
-        return false;
-    r->answer_taken = r->answer.capacity;
-    return true;
+    return request_take_for_answer(r, r->answer.capacity > STREAM_BLOCK_BYTES ? r->answer.capacity : 0);
 }
 
 void request_answer(struct request *r, unsigned status, const char *content_type) {
@@ -170,11 +216,17 @@ void request_stream(struct request *r) {
 }
 
 void request_abandon(struct request *r) {
+    if (r->connection) connection_rest(r->connection);
     if (r->state == REQUEST_GONE) return;
     /* While it is in the pool its memory is not ours; the work sees the state when it comes back. */
-    if (r->state != REQUEST_PREPARING && r->completion) completion_release(r->completion);
+    if (!is_in_pool(r) && r->completion) completion_release(r->completion);
+    bool will_never_run = r->state == REQUEST_PREPARING && work_withdraw(&r->work);
     request_move(r, REQUEST_GONE);
     request_resume(r);
+    if (!will_never_run) return;
+    give_tickets(r);
+    bytes_deinit(&r->body);
+    request_release(r);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------------- */
@@ -187,6 +239,7 @@ bool request_suspend(struct request *r) {
     }
     r->is_suspended = true;
     MHD_suspend_connection(r->mhd);
+    connection_watch(r->connection);
     return true;
 }
 

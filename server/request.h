@@ -1,6 +1,6 @@
 /* One HTTP request from its header to the last byte of its answer. Belongs to the loop thread; while it is
- * PREPARING its body, completion, error and answer belong to the uv pool. Counted: libmicrohttpd's connection
- * holds it until the answer is complete, work in the pool until it is back on the loop. */
+ * PREPARING or WRITING its body, completion, error and answer belong to the uv pool. Counted: libmicrohttpd's
+ * connection holds it until the answer is complete, work in the pool until it is back on the loop. */
 #pragma once
 
 #include <microhttpd.h>
@@ -19,6 +19,7 @@ enum request_state {
     REQUEST_RECEIVING, /* the body is coming */
     REQUEST_PREPARING, /* in the uv pool */
     REQUEST_RUNNING,   /* admitted by the engine, no answer has begun */
+    REQUEST_WRITING,   /* all has been generated; a large answer is written in the uv pool */
     REQUEST_ANSWERED,  /* the whole answer is there */
     REQUEST_STREAMING, /* the answer has begun and goes on in `reply` */
     REQUEST_GONE,      /* nothing more is sent */
@@ -55,7 +56,7 @@ struct request {
     struct reply reply;
     struct completion *completion;
 
-    uv_work_t work;
+    struct work work;
     void (*run)(struct request *r);
     void (*done)(struct request *r);
 };
@@ -67,9 +68,17 @@ void request_release(struct request *r);
 /* Only legal moves; anything else is a bug. */
 void request_move(struct request *r, enum request_state state);
 
-/* Runs `run` in the uv pool, then `done` on the loop if the client is still there. Without a ticket the
- * request is answered 429. run may touch body, completion, error and answer, nothing else. */
+/* Runs `run` in the uv pool, then `done` on the loop if the client is still there; a large body waits for its
+ * turn. Without a ticket the request is answered 429. run may touch body, completion, error and answer,
+ * nothing else. */
 void request_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r));
+
+/* The same for an answer that takes long to write, of a request that runs: it needs no ticket any more. */
+void request_write(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r));
+
+/* Takes so much of the memory for answers, or gives back what was taken beyond, until the request ends.
+ * false: there is no room; nothing has changed then. */
+bool request_take_for_answer(struct request *r, size_t bytes);
 
 /* The answer is in r->answer; where there is no room for it now in the memory for answers, it is 429. */
 void request_answer(struct request *r, unsigned status, const char *content_type);

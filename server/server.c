@@ -17,6 +17,7 @@
 #include "server/connection.h"
 #include "server/deliver.h"
 #include "server/http.h"
+#include "server/reload.h"
 #include "server/request.h"
 
 enum { RETRY_AFTER_SECONDS = 5 };
@@ -67,22 +68,10 @@ static void cut_short(struct service *s) {
     service_request_ended(s);
 }
 
-static void read_again(struct service *s) {
-    struct error e;
-    char text[1400];
-    if (keys_load(&s->keys, s->config->api_key_file, &e) == STATUS_OK &&
-        tls_load(&s->tls, s->config->tls_cert, s->config->tls_key, &e) == STATUS_OK) {
-        log_info("SIGHUP: keys and certificates have been read again");
-        return;
-    }
-    error_format(&e, text, sizeof text);
-    log_error("SIGHUP: %s; what was read before stays in use", text);
-}
-
 static void on_signal(void *context, int number) {
     struct service *s = context;
     if (number == SIGHUP) {
-        read_again(s);
+        reload_start(s);
         return;
     }
     log_info("%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -96,22 +85,23 @@ static void on_signal(void *context, int number) {
         loop_stop(&s->loop);
 }
 
-static void trim(uv_work_t *work) {
-    (void)work;
+static void trim(void *context) {
+    (void)context;
     memory_give_back();
 }
 
-static void on_trimmed(uv_work_t *work, int status) {
-    struct service *s = work->data;
-    (void)status;
+static void on_trimmed(void *context) {
+    struct service *s = context;
     s->is_trimming = false;
 }
 
 static void trim_heap(struct service *s) {
     if (s->is_trimming || s->memory.freed_bytes < SERVING_MEMORY_FREED_MAX) return;
     s->memory.freed_bytes = 0;
-    s->trimming.data = s;
-    s->is_trimming = uv_queue_work(&s->loop.uv, &s->trimming, trim, on_trimmed) == 0;
+    s->trimming.run = trim;
+    s->trimming.done = on_trimmed;
+    s->trimming.context = s;
+    s->is_trimming = work_start(&s->lanes, &s->trimming, false);
 }
 
 static void on_tick(void *context) {
@@ -119,6 +109,7 @@ static void on_tick(void *context) {
     trim_heap(s);
     uint64_t elapsed = clock_ns() - s->phase_ns;
     connection_sweep(s);
+    tls_drop_older(&s->tls, connection_oldest_handshake(s));
     log_tell_dropped();
     if (s->phase == SERVICE_DRAINING && elapsed >= s->config->drain_seconds * 1000000000u)
         cut_short(s);
@@ -139,6 +130,7 @@ static void set_limits(struct service *s) {
         .n_max = config->max_n,
         .choices_max = config->max_choices,
         .stops_max = config->max_stops,
+        .stop_bytes_max = config->stop_bytes_max,
         .model = s->model,
         .any_model = config->any_model,
         .refuse_unknown = config->strict,
@@ -196,6 +188,15 @@ static void warn_if_open(const struct service *s) {
                  s->listener.url);
 }
 
+/* Libuv makes its pool when it is first asked for work, with as many threads as the environment says. */
+static void set_lanes(struct service *s) {
+    const struct config *config = s->config;
+    char threads[24];
+    snprintf(threads, sizeof threads, "%zu", config->encode_threads);
+    setenv("UV_THREADPOOL_SIZE", threads, 1);
+    work_lanes_init(&s->lanes, &s->loop, config->encode_threads, config->encode_requests_max / 2);
+}
+
 /* The soft limit on descriptors is often 1,024, whatever the hard one allows. */
 static void raise_descriptor_limit(size_t connections) {
     struct rlimit limit;
@@ -215,7 +216,9 @@ static enum status start(struct service *s, const struct engine_options *options
         status = client_counts_init(&s->client_counts, config->max_requests_per_client,
                                     s->memory.connections_max + config->encode_requests_max, e);
     if (status == STATUS_OK) status = keys_load(&s->keys, config->api_key_file, e);
-    if (status == STATUS_OK) status = tls_load(&s->tls, config->tls_cert, config->tls_key, e);
+    struct tls_pair *pair = NULL;
+    if (status == STATUS_OK) status = tls_pair_load(config->tls_cert, config->tls_key, &pair, e);
+    tls_use(&s->tls, pair);
     if (status == STATUS_OK)
         status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
                                s->tls.pair ? "https" : "http", e);
@@ -229,7 +232,7 @@ static enum status start(struct service *s, const struct engine_options *options
 /* The engine is closed when nothing can call it any more: connections, then work in the pool. */
 static void end(struct service *s) {
     http_stop(s);
-    while (s->requests) loop_run_once(&s->loop);
+    while (s->requests || s->lanes.held) loop_run_once(&s->loop);
     loader_destroy(s->loader);
     if (s->engine) engine_close(s->engine);
     listener_deinit(&s->listener);
@@ -256,6 +259,7 @@ enum status server_run(const struct config *config, const struct engine_options 
     options.wake_context = &s->loop;
     set_model_name(s, engine->model);
     unknown_fields_init(&s->unknown_fields);
+    set_lanes(s);
     set_phase(s, SERVICE_LOADING);
     json_object_seed(0); /* before threads make objects */
     signal(SIGPIPE, SIG_IGN);

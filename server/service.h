@@ -20,9 +20,12 @@
 #include "server/stats.h"
 #include "server/tls.h"
 #include "server/unknown_fields.h"
+#include "server/work.h"
 
 struct connection;
 struct linger_socket;
+struct prompt;
+struct reload;
 struct request;
 
 enum service_phase {
@@ -50,12 +53,16 @@ struct service {
     struct client_counts client_counts;
     struct admission admission;
     struct serving_memory memory;
-    uv_work_t trimming; /* in the pool: the heap gives back what requests have freed */
+    struct work_lanes lanes;
+    struct work trimming; /* the heap gives back what requests have freed */
     bool is_trimming;
+    struct reload *reload; /* NULL: nothing is being read again */
+    bool reload_again;     /* asked for meanwhile */
     struct stats stats;
     struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */
     struct request *requests;        /* all whose answer is not complete */
+    struct prompt *delivering;       /* whose events were not all taken for want of time; NULL: none */
     struct linger_socket *lingering; /* see linger.h */
     size_t lingering_count;
     uint64_t phase_ns;  /* when the phase began */

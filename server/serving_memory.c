@@ -34,7 +34,7 @@ enum { CONNECTIONS_LEAST = 16 };
 
 /* Libraries, tables, and what the heap cannot give back; the loop and libuv's pool. */
 #define PROGRAM_BYTES (24 * MIB)
-enum { PROGRAM_SHARE = 64, PROGRAM_THREADS = 1 + 4 };
+enum { PROGRAM_SHARE = 64 };
 
 static size_t at_most(size_t value, size_t most) {
     return value < most ? value : most;
@@ -74,7 +74,8 @@ void serving_memory_init(struct serving_memory *m, const struct config *c, size_
     m->bodies_bytes = bodies_bytes(c, available);
     m->connection_bytes = CONNECTION_BYTES + (c->tls_cert ? TLS_SESSION_BYTES : 0);
     m->connections_max = connections_max(c, available, m->connection_bytes);
-    m->program_bytes = PROGRAM_BYTES + available / PROGRAM_SHARE + PROGRAM_THREADS * memory_thread_bytes();
+    m->program_bytes =
+        PROGRAM_BYTES + available / PROGRAM_SHARE + (1 + c->encode_threads) * memory_thread_bytes();
     gate_init(&m->reading, reading_bytes(c, available));
     m->answers.used = m->freed_bytes = 0;
     m->answers.max = answers_bytes(c, available);

@@ -1,4 +1,5 @@
-/* Admission: a prepared completion becomes requests of the engine. Loop thread. */
+/* Admission: a completion takes places in the engine's queue, has made what it needs, and becomes requests
+ * there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,13 @@ static void describe(struct engine_prompt *to, struct prompt *p) {
     };
 }
 
+/* malloc'ed; NULL: no memory. */
+static struct engine_prompt *describe_all(struct completion *c) {
+    struct engine_prompt *prompts = calloc(c->prompt_count, sizeof *prompts);
+    for (size_t i = 0; prompts && i < c->prompt_count; i++) describe(&prompts[i], &c->prompts[i]);
+    return prompts;
+}
+
 static enum api_error_kind refuse(struct api_error *e, const struct error *cause) {
     switch (cause->code) {
     case STATUS_LIMIT:
@@ -59,41 +67,62 @@ static enum api_error_kind refuse(struct api_error *e, const struct error *cause
     case STATUS_CLOSING:
         return api_error_set(e, API_DRAINING, NULL, "The server is shutting down.");
     case STATUS_INVALID_ARGUMENT:
-        return api_error_set(e, strcmp(cause->where, "prompt") == 0 ? API_CONTEXT_LENGTH : API_INVALID,
-                             cause->where, "%s", cause->text);
+        if (strcmp(cause->where, "context") == 0)
+            return api_error_set(e, API_CONTEXT_LENGTH, "prompt", "%s", cause->text);
+        return api_error_set(e, API_INVALID, cause->where, "'%s': %s.", cause->where, cause->text);
+    case STATUS_NO_MEMORY:
+        return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
     default:
         return api_error_set(e, API_INTERNAL, NULL, "The request could not be admitted: %s.",
                              status_name(cause->code));
     }
 }
 
-size_t completion_admitted_bytes(struct completion *c) {
-    size_t bytes = sizeof *c;
-    for (size_t i = 0; i < c->prompt_count; i++) {
-        struct engine_prompt prompt;
-        describe(&prompt, &c->prompts[i]);
-        bytes += sizeof c->prompts[i] + c->prompts[i].count * sizeof(int32_t) + c->prompts[i].echo_length +
-                 prompt.choices * sizeof(struct choice) + engine_prompt_bytes(c->engine, &prompt);
-    }
+bool completion_admitted_bytes(struct completion *c, size_t *bytes) {
+    struct engine_prompt *prompts = describe_all(c);
+    if (!prompts) return false;
+    *bytes = sizeof *c + engine_prompts_bytes(c->engine, prompts, c->prompt_count);
+    free(prompts);
+    for (size_t i = 0; i < c->prompt_count; i++)
+        *bytes += sizeof c->prompts[i] + c->prompts[i].count * sizeof(int32_t) + c->prompts[i].echo_length +
+                  (size_t)c->params.best_of * sizeof(struct choice);
     const struct api_params *p = &c->params;
-    for (size_t i = 0; i < p->stop_count; i++) bytes += sizeof *p->stops + p->stops[i].length;
-    for (size_t i = 0; i < c->ban_count; i++) bytes += sizeof *c->bans + c->bans[i].count * sizeof(int32_t);
-    return bytes + (p->stop_token_count + p->allowed_count) * sizeof(int32_t) +
-           p->bias_count * sizeof *p->biases;
+    for (size_t i = 0; i < p->stop_count; i++) *bytes += sizeof *p->stops + p->stops[i].length;
+    for (size_t i = 0; i < c->ban_count; i++) *bytes += sizeof *c->bans + c->bans[i].count * sizeof(int32_t);
+    *bytes += (p->stop_token_count + p->allowed_count) * sizeof(int32_t) + p->bias_count * sizeof *p->biases;
+    return true;
 }
 
-enum api_error_kind completion_submit(struct completion *c, struct engine *engine, struct api_error *e) {
-    struct engine_prompt *prompts = calloc(c->prompt_count, sizeof *prompts);
-    struct engine_request **handles = calloc(c->prompt_count, sizeof *handles);
+enum api_error_kind completion_check_room(struct engine *engine, struct api_error *e) {
+    struct error cause;
+    return engine_has_room(engine, &cause) == STATUS_OK ? API_OK : refuse(e, &cause);
+}
+
+enum api_error_kind completion_reserve(struct completion *c, struct api_error *e) {
+    struct error cause;
+    size_t choices = c->prompt_count * (size_t)c->params.best_of;
+    enum status status = engine_ticket_create(c->engine, choices, &c->ticket, &cause);
+    return status == STATUS_OK ? API_OK : refuse(e, &cause);
+}
+
+enum api_error_kind completion_build(struct completion *c, struct api_error *e) {
     struct error cause = {.code = STATUS_NO_MEMORY};
-    enum status status = STATUS_NO_MEMORY;
-    if (prompts && handles) {
-        for (size_t i = 0; i < c->prompt_count; i++) describe(&prompts[i], &c->prompts[i]);
-        status = engine_submit(engine, prompts, c->prompt_count, handles, &cause);
-    }
-    if (status == STATUS_OK)
-        for (size_t i = 0; i < c->prompt_count; i++) c->prompts[i].handle = handles[i];
+    struct engine_prompt *prompts = describe_all(c);
+    if (!prompts) return refuse(e, &cause);
+    enum status status = engine_ticket_prepare(c->ticket, prompts, c->prompt_count, &cause);
     free(prompts);
+    return status == STATUS_OK ? API_OK : refuse(e, &cause);
+}
+
+enum api_error_kind completion_submit(struct completion *c, struct api_error *e) {
+    struct error cause = {.code = STATUS_NO_MEMORY};
+    struct engine_request **handles = calloc(c->prompt_count, sizeof *handles);
+    if (!handles) return refuse(e, &cause);
+    enum status status = engine_ticket_submit(c->ticket, handles, &cause);
+    if (status == STATUS_OK) {
+        c->ticket = NULL;
+        for (size_t i = 0; i < c->prompt_count; i++) c->prompts[i].handle = handles[i];
+    }
     free(handles);
     return status == STATUS_OK ? API_OK : refuse(e, &cause);
 }

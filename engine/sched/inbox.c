@@ -23,22 +23,68 @@ void inbox_deinit(struct inbox *inbox) {
     pthread_mutex_destroy(&inbox->mutex);
 }
 
-static enum status check_room(const struct inbox *inbox, size_t choices, size_t tokens, struct error *e) {
-    if (inbox->draining || inbox->closing)
-        return error_set(e, STATUS_CLOSING, "", "the engine is shutting down");
+static enum status check_open(const struct inbox *inbox, struct error *e) {
+    if (!inbox->draining && !inbox->closing) return STATUS_OK;
+    return error_set(e, STATUS_CLOSING, "", "the engine is shutting down");
+}
+
+static enum status check_choices(const struct inbox *inbox, size_t choices, struct error *e) {
+    size_t taken = inbox->waiting + inbox->reserved;
+    if (check_open(inbox, e) != STATUS_OK) return STATUS_CLOSING;
     if (choices > inbox->waiting_max)
         return error_set(e, STATUS_INVALID_ARGUMENT, "n",
                          "%zu choices in all are more than the queue holds (%zu)", choices,
                          inbox->waiting_max);
-    if (choices > inbox->waiting_max - inbox->waiting)
+    if (choices > inbox->waiting_max - taken)
         return error_set(e, STATUS_LIMIT, "queue", "%zu choices wait, %zu more are beyond the limit of %zu",
-                         inbox->waiting, choices, inbox->waiting_max);
-    if (inbox->tokens_max > 0 && inbox->waiting > 0 &&
-        (inbox->waiting_tokens > inbox->tokens_max || tokens > inbox->tokens_max - inbox->waiting_tokens))
-        return error_set(e, STATUS_LIMIT, "queue",
-                         "%zu prompt tokens wait, %zu more are beyond the limit of %zu",
-                         inbox->waiting_tokens, tokens, inbox->tokens_max);
+                         taken, choices, inbox->waiting_max);
     return STATUS_OK;
+}
+
+static enum status check_tokens(const struct inbox *inbox, size_t tokens, struct error *e) {
+    size_t taken = inbox->waiting_tokens + inbox->reserved_tokens;
+    if (check_open(inbox, e) != STATUS_OK) return STATUS_CLOSING;
+    if (inbox->tokens_max > 0 && taken > 0 &&
+        (taken > inbox->tokens_max || tokens > inbox->tokens_max - taken))
+        return error_set(e, STATUS_LIMIT, "queue",
+                         "%zu prompt tokens wait, %zu more are beyond the limit of %zu", taken, tokens,
+                         inbox->tokens_max);
+    return STATUS_OK;
+}
+
+enum status inbox_reserve(struct inbox *inbox, size_t choices, struct error *e) {
+    pthread_mutex_lock(&inbox->mutex);
+    enum status status = check_choices(inbox, choices, e);
+    if (status == STATUS_OK) inbox->reserved += choices;
+    pthread_mutex_unlock(&inbox->mutex);
+    return status;
+}
+
+enum status inbox_reserve_tokens(struct inbox *inbox, size_t tokens, struct error *e) {
+    pthread_mutex_lock(&inbox->mutex);
+    enum status status = check_tokens(inbox, tokens, e);
+    if (status == STATUS_OK) inbox->reserved_tokens += tokens;
+    pthread_mutex_unlock(&inbox->mutex);
+    return status;
+}
+
+static void take_from_reserved(struct inbox *inbox, size_t choices, size_t tokens) {
+    assert(inbox->reserved >= choices && inbox->reserved_tokens >= tokens);
+    inbox->reserved -= choices;
+    inbox->reserved_tokens -= tokens;
+}
+
+void inbox_give_back(struct inbox *inbox, size_t choices, size_t tokens) {
+    pthread_mutex_lock(&inbox->mutex);
+    take_from_reserved(inbox, choices, tokens);
+    pthread_mutex_unlock(&inbox->mutex);
+}
+
+enum status inbox_room(struct inbox *inbox, struct error *e) {
+    pthread_mutex_lock(&inbox->mutex);
+    enum status status = check_choices(inbox, 1, e);
+    pthread_mutex_unlock(&inbox->mutex);
+    return status;
 }
 
 static void append(struct inbox *inbox, struct engine_request *request) {
@@ -64,8 +110,9 @@ enum status inbox_admit(struct inbox *inbox, struct engine_request *const *reque
         tokens += requests[i]->choices * requests[i]->prompt_count;
     }
     pthread_mutex_lock(&inbox->mutex);
-    enum status status = check_room(inbox, choices, tokens, e);
+    enum status status = check_open(inbox, e);
     if (status == STATUS_OK) {
+        take_from_reserved(inbox, choices, tokens);
         for (size_t i = 0; i < count; i++) append(inbox, requests[i]);
         inbox->waiting += choices;
         inbox->waiting_tokens += tokens;

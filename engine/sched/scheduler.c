@@ -137,28 +137,8 @@ enum status scheduler_start(struct scheduler *s, struct error *e) {
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
 
-enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *prompts, size_t count,
-                             struct engine_request **requests, struct error *e) {
-    uint64_t now_ns = clock_ns();
-    enum status status = STATUS_OK;
-    size_t made = 0;
-    for (; made < count && status == STATUS_OK; made++) {
-        status = sched_request_create(&s->options.rules, &prompts[made], now_ns, &requests[made], e);
-        if (status != STATUS_OK) break;
-        requests[made]->scheduler = s;
-    }
-    if (status == STATUS_OK) status = inbox_admit(&s->inbox, requests, count, e);
-    if (status == STATUS_OK) return status;
-    if (status == STATUS_LIMIT) stats_add(&s->stats.refused_queue, 1);
-    for (size_t i = 0; i < made; i++) {
-        sched_request_release(requests[i]);
-        requests[i] = NULL;
-    }
-    return status;
-}
-
-size_t scheduler_prompt_bytes(const struct scheduler *s, const struct engine_prompt *prompt) {
-    return sched_request_bytes(&s->options.rules, prompt);
+size_t scheduler_prompts_bytes(const struct scheduler *s, const struct engine_prompt *prompts, size_t count) {
+    return sched_requests_bytes(&s->options.rules, prompts, count);
 }
 
 void scheduler_cancel(struct engine_request *request) {

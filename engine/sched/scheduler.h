@@ -48,10 +48,16 @@ void scheduler_destroy(struct scheduler *s);
  * compute. */
 bool scheduler_turn(struct scheduler *s);
 
-/* Any thread; as engine_submit and its kin in engine.h. */
+/* Any thread; as engine_submit and its kin in engine.h. Tickets, and scheduler_submit, are in ticket.c. */
 enum status scheduler_submit(struct scheduler *s, const struct engine_prompt *prompts, size_t count,
                              struct engine_request **requests, struct error *e);
-size_t scheduler_prompt_bytes(const struct scheduler *s, const struct engine_prompt *prompt);
+size_t scheduler_prompts_bytes(const struct scheduler *s, const struct engine_prompt *prompts, size_t count);
+enum status scheduler_room(struct scheduler *s, struct error *e);
+enum status ticket_create(struct scheduler *s, size_t choices, struct engine_ticket **out, struct error *e);
+enum status ticket_prepare(struct engine_ticket *ticket, const struct engine_prompt *prompts, size_t count,
+                           struct error *e);
+enum status ticket_submit(struct engine_ticket *ticket, struct engine_request **requests, struct error *e);
+void ticket_destroy(struct engine_ticket *ticket);
 void scheduler_cancel(struct engine_request *request);
 void scheduler_release(struct engine_request *request);
 void scheduler_drain(struct scheduler *s);

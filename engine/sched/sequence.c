@@ -6,43 +6,33 @@
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
-static enum status make_matcher(struct sequence *s, struct error *e) {
+/* The prompt is decoded for the first choice; what it leaves behind is copied for the others. */
+static enum status make_detokenizer(struct sequence *s, const int32_t *prompt, const struct sequence *first,
+                                    struct error *e) {
     const struct engine_request *r = s->request;
-    const char **strings = calloc(r->stop_count, sizeof *strings);
-    size_t *lengths = calloc(r->stop_count, sizeof *lengths);
-    enum status status;
-    if (strings && lengths) {
-        for (size_t i = 0; i < r->stop_count; i++)
-            strings[i] = r->stops[i].text, lengths[i] = r->stops[i].length;
-        status = stop_matcher_create(strings, lengths, r->stop_count, &s->matcher, e);
-    } else {
-        status = error_set(e, STATUS_NO_MEMORY, "request", "%zu stop strings", r->stop_count);
-    }
-    free(strings);
-    free(lengths);
-    return status;
+    if (first) return detokenizer_copy(first->detokenizer, &s->detokenizer, e);
+    return detokenizer_create(r->rules->tokenizer, prompt, r->prompt_count, r->skip_special, &s->detokenizer,
+                              e);
 }
 
 enum status sequence_init(struct sequence *s, struct engine_request *request, uint32_t choice,
-                          const int32_t *prompt, struct error *e) {
+                          const int32_t *prompt, const struct sequence *first, struct error *e) {
     const struct request_rules *rules = request->rules;
     size_t length = request->prompt_count + request->max_tokens;
     *s = (struct sequence){.request = request, .choice = choice, .count = request->prompt_count};
+    if (request->terms->stops) stop_matcher_init(&s->matcher, request->terms->stops);
     s->tokens = calloc(length, sizeof *s->tokens);
     if (!s->tokens) return error_set(e, STATUS_NO_MEMORY, "request", "%zu tokens", length);
     memcpy(s->tokens, prompt, request->prompt_count * sizeof *prompt);
     s->rope_theta = rules->backend.rope_theta(rules->backend.context, length);
     enum status status = kv_table_init(&s->table, kv_pages_for(length, rules->page_tokens), e);
-    if (status == STATUS_OK && rules->tokenizer)
-        status = detokenizer_create(rules->tokenizer, prompt, request->prompt_count, request->skip_special,
-                                    &s->detokenizer, e);
-    if (status == STATUS_OK && request->stop_count > 0) status = make_matcher(s, e);
+    if (status == STATUS_OK && rules->tokenizer) status = make_detokenizer(s, prompt, first, e);
     return status;
 }
 
 void sequence_deinit(struct sequence *s) {
     if (s->detokenizer) detokenizer_destroy(s->detokenizer);
-    if (s->matcher) stop_matcher_destroy(s->matcher);
+    stop_matcher_deinit(&s->matcher);
     kv_table_deinit(&s->table);
     free(s->ending.bytes);
     free(s->tokens);
@@ -85,8 +75,9 @@ size_t sequence_plain_rows(const struct sequence *s) {
 }
 
 size_t sequence_banned(const struct sequence *s, const int32_t **ids) {
-    *ids = s->request->enders;
-    return sequence_generated(s) < s->request->min_tokens ? s->request->ender_count : 0;
+    const struct terms *terms = s->request->terms;
+    *ids = terms->enders;
+    return sequence_generated(s) < s->request->min_tokens ? terms->ender_count : 0;
 }
 
 /* ---- text ---------------------------------------------------------------------------------------------- */
@@ -107,10 +98,10 @@ static enum status ending_append(struct sequence *s, const char *text, size_t le
 
 /* Stop strings count that end after the tokens of min_tokens, wherever they begin. */
 static enum status match(struct sequence *s, struct sequence_progress *progress, struct error *e) {
-    if (!s->matcher) return STATUS_OK;
+    if (!s->matcher.set) return STATUS_OK;
     size_t length = progress->text_length;
     bool counts = sequence_generated(s) > s->request->min_tokens;
-    int found = (counts ? stop_matcher_push : stop_matcher_pass)(s->matcher, progress->text, length,
+    int found = (counts ? stop_matcher_push : stop_matcher_pass)(&s->matcher, progress->text, length,
                                                                  &progress->text, &progress->text_length);
     if (found == STOP_MATCHER_NO_MEMORY)
         return error_set(e, STATUS_NO_MEMORY, "text", "%zu bytes to look for stop strings in", length);
@@ -123,10 +114,10 @@ static enum status match(struct sequence *s, struct sequence_progress *progress,
 
 /* Whether id is one of those that end the sequence, and whether it is the model's. */
 static bool is_ender(const struct sequence *s, int32_t id, bool *of_model) {
-    const struct engine_request *r = s->request;
-    for (size_t i = 0; i < r->ender_count; i++)
-        if (r->enders[i] == id) {
-            *of_model = i < r->model_enders;
+    const struct terms *terms = s->request->terms;
+    for (size_t i = 0; i < terms->ender_count; i++)
+        if (terms->enders[i] == id) {
+            *of_model = i < terms->model_enders;
             return true;
         }
     return false;
@@ -169,8 +160,8 @@ static enum status flush_text(struct sequence *s, struct sequence_progress *prog
         progress->stop_string = last.stop_string;
         if (progress->finish == ENGINE_FINISH_LENGTH) progress->finish = ENGINE_FINISH_STOP;
     }
-    if (status != STATUS_OK || last.finished || !s->matcher) return status;
-    stop_matcher_finish(s->matcher, &last.text, &last.text_length);
+    if (status != STATUS_OK || last.finished || !s->matcher.set) return status;
+    stop_matcher_finish(&s->matcher, &last.text, &last.text_length);
     return ending_append(s, last.text, last.text_length, e);
 }
 
@@ -178,6 +169,7 @@ enum status sequence_end(struct sequence *s, struct sequence_progress *progress,
     enum status status = STATUS_OK;
     if (progress->stop_string < 0 && s->detokenizer) status = flush_text(s, progress, e);
     if (status != STATUS_OK || progress->stop_string < 0 || !s->request->include_stop_text) return status;
-    const struct engine_string *stop = &s->request->stops[progress->stop_string];
-    return ending_append(s, stop->text, stop->length, e);
+    size_t length;
+    const char *stop = stop_set_string(s->matcher.set, (size_t)progress->stop_string, &length);
+    return ending_append(s, stop, length, e);
 }

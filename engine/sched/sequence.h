@@ -52,7 +52,7 @@ struct sequence {
     struct kv_place place;           /* behind the pages that the prefix index knows, */
     size_t indexed_pages;            /* of which the table has so many */
     struct detokenizer *detokenizer; /* NULL without a tokenizer */
-    struct stop_matcher *matcher;
+    struct stop_matcher matcher;     /* its set is NULL without stop strings */
     struct ending_text ending;
     int64_t rank;                                         /* lower goes first; the request's at first */
     uint64_t order;                                       /* of admission: breaks ties of rank */
@@ -64,9 +64,9 @@ struct sequence {
     struct sequence *flow_previous, *flow_next;
 };
 
-/* tokens: the prompt. */
+/* prompt: its ids. first: the first choice of the request, made; NULL for that itself. */
 enum status sequence_init(struct sequence *s, struct engine_request *request, uint32_t choice,
-                          const int32_t *prompt, struct error *e);
+                          const int32_t *prompt, const struct sequence *first, struct error *e);
 void sequence_deinit(struct sequence *s);
 
 /* Checks that the move is a legal one. */

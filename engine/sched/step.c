@@ -144,7 +144,7 @@ static void fork_leaders(struct scheduler *s, uint64_t now_ns) {
 
 static void sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
     const struct sequence *q = row->sequence;
-    struct sampler_input input = {.sampling = &q->request->sampling,
+    struct sampler_input input = {.sampling = &q->request->terms->sampling,
                                   .tokens = q->tokens,
                                   .prompt_count = q->request->prompt_count,
                                   .count = q->count,

@@ -29,6 +29,9 @@ struct decoder_run;
 /* The state of one text; d is borrowed. */
 enum status decoder_run_create(const struct decoder *d, struct decoder_run **out, struct error *e);
 void decoder_run_destroy(struct decoder_run *run);
+/* A run of its own that has seen what the other has, with an empty output. The other must not have failed; it
+ * is not changed. */
+enum status decoder_run_copy(const struct decoder_run *other, struct decoder_run **out, struct error *e);
 
 /* Adds a token (well-formed UTF-8). What can be said now is appended to the output, in whole characters. */
 enum status decoder_run_push(struct decoder_run *run, const char *content, size_t length, struct error *e);

@@ -2,6 +2,7 @@
  * joins tokens (ByteLevel, Fuse) passes parts on as they come and ends its one token when the text ends; a
  * step that must see a token whole gathers it. Parts are whole characters. Recursion goes along the steps,
  * never along the text. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,18 +327,47 @@ static void end_text(struct decoder_run *run, size_t at) {
     }
 }
 
-enum status decoder_run_create(const struct decoder *d, struct decoder_run **out, struct error *e) {
+static enum status create(size_t count, bool has_regex, struct decoder_run **out, struct error *e) {
     struct decoder_run *run = calloc(1, sizeof *run);
     if (!run) return text_no_memory(e);
-    run->stages = calloc(d->count, sizeof *run->stages);
-    enum status status = run->stages || d->count == 0 ? STATUS_OK : text_no_memory(e);
-    if (status == STATUS_OK && d->has_regex) status = regex_run_create(&run->regex_run, e);
+    run->stages = calloc(count, sizeof *run->stages);
+    enum status status = run->stages || count == 0 ? STATUS_OK : text_no_memory(e);
+    if (status == STATUS_OK && has_regex) status = regex_run_create(&run->regex_run, e);
     if (status != STATUS_OK) {
         decoder_run_destroy(run);
         return status;
     }
-    run->count = d->count;
-    for (size_t i = 0; i < d->count; i++) run->stages[i].step = &d->steps[i];
+    run->count = count;
+    *out = run;
+    return STATUS_OK;
+}
+
+enum status decoder_run_create(const struct decoder *d, struct decoder_run **out, struct error *e) {
+    enum status status = create(d->count, d->has_regex, out, e);
+    if (status != STATUS_OK) return status;
+    for (size_t i = 0; i < d->count; i++) (*out)->stages[i].step = &d->steps[i];
+    return STATUS_OK;
+}
+
+static bool copy_stage(struct stage *to, const struct stage *from) {
+    *to = *from;
+    to->token = to->held = (struct text_buffer){0};
+    text_buffer_append(&to->token, from->token.bytes, from->token.length);
+    text_buffer_append(&to->held, from->held.bytes, from->held.length);
+    return !to->token.failed && !to->held.failed;
+}
+
+enum status decoder_run_copy(const struct decoder_run *other, struct decoder_run **out, struct error *e) {
+    struct decoder_run *run = NULL;
+    assert(other->status == STATUS_OK);
+    enum status status = create(other->count, other->regex_run, &run, e);
+    if (status != STATUS_OK) return status;
+    bool copied = true;
+    for (size_t i = 0; i < run->count && copied; i++) copied = copy_stage(&run->stages[i], &other->stages[i]);
+    if (!copied) {
+        decoder_run_destroy(run);
+        return text_no_memory(e);
+    }
     *out = run;
     return STATUS_OK;
 }
@@ -373,32 +403,9 @@ enum status decoder_run_finish(struct decoder_run *run, struct error *e) {
     return outcome(run, e);
 }
 
-/* A run that has nothing said, but holds the same. */
-static enum status run_clone(const struct decoder_run *run, struct decoder_run **out, struct error *e) {
-    struct decoder_run *clone = calloc(1, sizeof *clone);
-    if (!clone) return text_no_memory(e);
-    clone->stages = calloc(run->count, sizeof *clone->stages);
-    enum status status = clone->stages || run->count == 0 ? STATUS_OK : text_no_memory(e);
-    if (status == STATUS_OK && run->regex_run) status = regex_run_create(&clone->regex_run, e);
-    for (size_t i = 0; i < run->count && status == STATUS_OK; i++) {
-        const struct stage *from = &run->stages[i];
-        struct stage *to = &clone->stages[clone->count++];
-        *to = *from;
-        to->token = to->held = (struct text_buffer){0};
-        text_buffer_append(&to->token, from->token.bytes, from->token.length);
-        text_buffer_append(&to->held, from->held.bytes, from->held.length);
-        if (to->token.failed || to->held.failed) status = text_no_memory(e);
-    }
-    *out = clone;
-    if (status == STATUS_OK) return status;
-    decoder_run_destroy(clone);
-    *out = NULL;
-    return status;
-}
-
 enum status decoder_run_peek(const struct decoder_run *run, struct text_buffer *out, struct error *e) {
     struct decoder_run *clone = NULL;
-    enum status status = run_clone(run, &clone, e);
+    enum status status = decoder_run_copy(run, &clone, e);
     if (status != STATUS_OK) return status;
     status = decoder_run_finish(clone, e);
     if (status == STATUS_OK) text_buffer_append(out, clone->output.bytes, clone->output.length);

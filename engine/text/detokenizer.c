@@ -51,6 +51,23 @@ enum status detokenizer_create(const struct tokenizer *t, const int32_t *prompt,
     return STATUS_OK;
 }
 
+enum status detokenizer_copy(const struct detokenizer *other, struct detokenizer **out, struct error *e) {
+    struct detokenizer *d = calloc(1, sizeof *d);
+    if (!d) return text_no_memory(e);
+    *d = *other;
+    d->run = NULL;
+    d->prompt_end = (struct text_buffer){0};
+    text_buffer_append(&d->prompt_end, other->prompt_end.bytes, other->prompt_end.length);
+    enum status status = text_buffer_status(&d->prompt_end, e);
+    if (status == STATUS_OK) status = decoder_run_copy(other->run, &d->run, e);
+    if (status != STATUS_OK) {
+        detokenizer_destroy(d);
+        return status;
+    }
+    *out = d;
+    return STATUS_OK;
+}
+
 void detokenizer_destroy(struct detokenizer *d) {
     if (!d) return;
     decoder_run_destroy(d->run);

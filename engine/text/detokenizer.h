@@ -17,6 +17,8 @@ struct detokenizer;
  * borrowed for the call only. skip_special: special tokens add no text. */
 enum status detokenizer_create(const struct tokenizer *t, const int32_t *prompt, size_t prompt_count,
                                bool skip_special, struct detokenizer **out, struct error *e);
+/* One that has seen what `other` has: for the continuations of one prompt, which is then decoded once. */
+enum status detokenizer_copy(const struct detokenizer *other, struct detokenizer **out, struct error *e);
 void detokenizer_destroy(struct detokenizer *d);
 
 /* Adds one id. *text (borrowed until the next call) is what can be said now: valid UTF-8, perhaps empty. */

@@ -1,20 +1,27 @@
 /* Finds stop strings in a stream of text that arrives in pieces. What is found does not depend on where
  * pieces end: it is the string that is complete first; of several that end at the same place the longest,
  * which begins first; of equal ones the one listed first. Held back is the longest end of the text that may
- * yet become a stop string, no more. */
+ * yet become a stop string, no more.
+ *
+ * A matcher is the state of one text, and small; the strings are in a stop_set, which matchers share. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/base/error.h"
+#include "engine/text/stop_set.h"
+#include "engine/text/text_buffer.h"
 
-struct stop_matcher;
+struct stop_matcher {
+    const struct stop_set *set; /* borrowed */
+    uint32_t state;
+    struct text_buffer held; /* text that may be the start of a stop string, then what is being looked at */
+    size_t given;            /* bytes of held that the last call gave out */
+};
 
-/* Copies the strings (none of them empty). count 0 is allowed: everything passes at once. */
-enum status stop_matcher_create(const char *const *strings, const size_t *lengths, size_t count,
-                                struct stop_matcher **out, struct error *e);
-void stop_matcher_destroy(struct stop_matcher *m);
+/* Allocates nothing. */
+void stop_matcher_init(struct stop_matcher *m, const struct stop_set *set);
+void stop_matcher_deinit(struct stop_matcher *m);
 
 /* What stop_matcher_push returns when it has no memory; the sequence cannot go on. */
 enum { STOP_MATCHER_NO_MEMORY = -2 };

@@ -14,9 +14,10 @@ static void on_wake(void *context) {
 }
 
 /* Never changed once it is there, so inputs do not depend on each other. */
-static const struct engine *shared_engine(void) {
+static struct engine *shared_engine(void) {
     static struct engine *engine;
-    const struct engine_options options = {.model = "fake", .wake = on_wake, .mailbox_events = 64};
+    const struct engine_options options = {
+        .model = "fake", .wake = on_wake, .mailbox_events = 64, .queue_max = 32};
     struct error e;
     if (!engine && engine_open(&options, &engine, &e) != STATUS_OK) abort();
     return engine;
@@ -74,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                       .stops_max = 16,
                                       .tokenize_bytes_max = 4096,
                                       .tokenize_ids_max = 4096,
+                                      .stop_bytes_max = 4096,
                                       .model = "m",
                                       .refuse_unknown = size % 2};
     struct api_error e = {0};

@@ -27,6 +27,7 @@
 #include "server/http.h"
 #include "server/request.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_file.h"
 #include "tests/support/fake_engine.h"
 #include "tests/support/http_answers.h"
 
@@ -101,8 +102,21 @@ static void stop(void) {
     loader_destroy(s->loader);
     engine_close(engine);
     loop_deinit(&s->loop);
+    serving_memory_deinit(&s->memory);
+    keys_deinit(&s->keys);
     config_deinit(&config);
     free(s);
+}
+
+/* One key: "k". */
+static void load_keys(struct service *s) {
+    char folder[] = FUZZ_FOLDER, path[64];
+    struct error e;
+    if (!mkdtemp(folder)) abort();
+    fuzz_write(folder, "keys", "k", 1, path);
+    if (keys_load(&s->keys, path, &e) != STATUS_OK) abort();
+    unlink(path);
+    rmdir(folder);
 }
 
 /* Once in a process: what a run leaves behind are figures. */
@@ -118,27 +132,34 @@ static void start(void) {
     strcpy(s->model, "m");
     strcpy(s->fingerprint, "f");
     if (loop_init(&s->loop, &callbacks, &e) != STATUS_OK) abort();
+    serving_memory_init(&s->memory, &config, 0);
+    work_lanes_init(&s->lanes, &s->loop, config.encode_threads, 2);
+    load_keys(s);
     load_engine(s);
     s->listener.fd = listen_somewhere();
     if (http_start(s, &e) != STATUS_OK || atexit(stop) != 0) abort();
 }
 
 static void set_up(uint8_t settings) {
-    static char any[] = "*", one[] = "https://a.example", key[] = "k", *items[] = {key};
+    static char any[] = "*", one[] = "https://a.example";
     static const enum service_phase phases[] = {SERVICE_SERVING, SERVICE_SERVING, SERVICE_LOADING,
                                                 SERVICE_DRAINING};
     struct service *s = service;
     config.cors_origin = settings & 1 ? any : settings & 2 ? one : NULL;
-    s->keys = (struct keys){.items = items, .count = 1, .required = (settings & 4) != 0};
+    s->keys.required = (settings & 4) != 0;
     config.public_metrics = (settings & 8) != 0;
     s->phase = phases[settings >> 4 & 3];
     s->engine = s->phase == SERVICE_LOADING ? NULL : engine;
-    s->limits = (struct api_limits){.context = FAKE_CONTEXT,
+    s->limits = (struct api_limits){.memory = &s->memory,
+                                    .context = FAKE_CONTEXT,
                                     .vocabulary = FAKE_VOCABULARY,
                                     .logprobs_max = 5,
                                     .n_max = 4,
                                     .choices_max = 6,
                                     .stops_max = 4,
+                                    .stop_bytes_max = 4096,
+                                    .tokenize_bytes_max = 4096,
+                                    .tokenize_ids_max = 4096,
                                     .model = "m",
                                     .any_model = (settings & 64) != 0,
                                     .refuse_unknown = (settings & 128) != 0};
@@ -172,7 +193,7 @@ static uint64_t trace(void) {
 
 /* Another thread will wake the loop. */
 static bool waits_for_others(void) {
-    if (service->admission.requests) return true;
+    if (service->admission.requests || service->lanes.held) return true;
     for (const struct request *r = service->requests; r; r = r->next)
         if (r->state == REQUEST_PREPARING || r->state == REQUEST_RUNNING ||
             (r->state == REQUEST_STREAMING && !r->reply.ended && !r->completion->stalled))
@@ -305,6 +326,8 @@ static void check_nothing_left(void) {
     engine_stats(engine, &stats);
     assert(!service->stats.connections && !service->stats.requests && !service->lingering_count);
     assert(!service->admission.bytes && !service->admission.requests);
+    assert(!service->lanes.held && !service->lanes.first && !service->delivering);
+    assert(!budget_used(&service->memory.answers) && !gate_used(&service->memory.reading));
     assert(!stats.running && !stats.waiting);
 }
 

@@ -6,17 +6,36 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"
 
-static void check(const struct keys *k) {
+static bool allows(const struct keys *k, const char *authorization, const char *x_api_key) {
+    const struct keys_given given = {.authorization = authorization, .x_api_key = x_api_key};
+    size_t key;
+    bool allowed = keys_allow(k, &given, &key);
+    if (allowed != (key < k->count)) abort();
+    return allowed;
+}
+
+/* The key in a line of the file, as keys.h has it; NULL: none. */
+static char *key_of(char *line) {
+    line += strspn(line, " \t\r");
+    size_t length = strlen(line);
+    while (length && strchr(" \t\r", line[length - 1])) length--;
+    line[length] = '\0';
+    return length && *line != '#' ? line : NULL;
+}
+
+static void check(const struct keys *k, char *file) {
+    char header[8192];
+    size_t count = 0;
     if (!k->required || k->count == 0) abort();
-    if (keys_allow(k, NULL) || keys_allow(k, "Bearer ") || keys_allow(k, "Basic x")) abort();
-    for (size_t i = 0; i < k->count; i++) {
-        size_t length = strlen(k->items[i]) + 16;
-        char *header = malloc(length);
-        if (!header || length == 16) abort(); /* an empty key would let everybody in */
-        snprintf(header, length, "Bearer %s", k->items[i]);
-        if (!keys_allow(k, header)) abort();
-        free(header);
+    if (allows(k, NULL, NULL) || allows(k, "Bearer ", " ") || allows(k, "Basic x", NULL)) abort();
+    for (char *line; (line = strsep(&file, "\n"));) {
+        const char *key = key_of(line);
+        if (!key) continue;
+        count++;
+        snprintf(header, sizeof header, "Bearer %s", key);
+        if (!allows(k, header, NULL) || !allows(k, NULL, key)) abort();
     }
+    if (count != k->count) abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -27,10 +46,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!mkdtemp(folder)) abort();
     fuzz_write(folder, "keys", data, size, path);
     enum status status = keys_load(&keys, path, &e);
+    char *file = strndup((const char *)data, size);
+    if (!file) abort();
     if (status == STATUS_OK)
-        check(&keys);
+        check(&keys, file);
     else if (e.code != status || !e.text[0] || keys.count || keys.items)
         abort();
+    free(file);
     keys_deinit(&keys);
     unlink(path);
     rmdir(folder);

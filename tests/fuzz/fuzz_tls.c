@@ -16,8 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!mkdtemp(folder)) abort();
     fuzz_write(folder, "cert.pem", data, cert_size, cert);
     fuzz_write(folder, "key.pem", zero ? zero + 1 : data, zero ? size - cert_size - 1 : 0, key);
-    enum status status = tls_load(&tls, cert, key, &e);
-    if ((status == STATUS_OK) != (tls.pair != NULL)) abort();
+    struct tls_pair *pair;
+    enum status status = tls_pair_load(cert, key, &pair, &e);
+    if ((status == STATUS_OK) != (pair != NULL)) abort();
+    tls_use(&tls, pair);
+    if (tls.pair != pair) abort();
     if (status != STATUS_OK && (e.code != status || !e.text[0])) abort();
     tls_deinit(&tls);
     unlink(cert);

@@ -15,13 +15,14 @@ static int stop(void **state) {
     return 0;
 }
 
-/* The name of a sample line without the endings of a histogram, if it is one of the family. */
+/* The name of a sample line without the endings of a histogram or summary, if it is one of the family. */
 static bool is_of_family(const char *line, const char *family, const char *kind) {
     static const char *const endings[] = {"_bucket", "_sum", "_count"};
     size_t length = strlen(family), end = strcspn(line, "{ ");
     if (strncmp(line, family, length) != 0) return false;
-    if (strcmp(kind, "histogram") != 0) return end == length;
-    for (size_t i = 0; i < 3; i++)
+    bool is_summary = strcmp(kind, "summary") == 0;
+    if (strcmp(kind, "histogram") != 0 && !is_summary) return end == length;
+    for (size_t i = is_summary; i < 3; i++)
         if (end == length + strlen(endings[i]) && strncmp(line + length, endings[i], strlen(endings[i])) == 0)
             return true;
     return false;
@@ -54,6 +55,28 @@ static void test_format(void **state) {
         assert_true(end > value && !*end);
     }
     answer_free(&a);
+}
+
+/* How long the loop was kept by each kind of call: the longest is none of less than the mean. */
+static void test_loop_figures(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"http", "wake", "tick", "work"};
+    json_decref(complete(&d, "{\"prompt\":\"a\"}"));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "prenorm_loop_callback_seconds_count{kind=\"%s\"}", kinds[i]);
+        double count = metric(&d, name);
+        for (int tries = 0; count < 1 && tries < 400; tries++) {
+            sleep_ms(50);
+            count = metric(&d, name);
+        }
+        snprintf(name, sizeof name, "prenorm_loop_callback_seconds_max{kind=\"%s\"}", kinds[i]);
+        double max = metric(&d, name);
+        snprintf(name, sizeof name, "prenorm_loop_callback_seconds_sum{kind=\"%s\"}", kinds[i]);
+        assert_true(count >= 1 && max > 0);
+        assert_true(metric(&d, name) >= max);
+    }
+    assert_true(metric(&d, "prenorm_loop_callback_seconds_count{kind=\"signal\"}") == 0);
 }
 
 static void test_names_of_others(void **state) {
@@ -147,6 +170,7 @@ int main(void) {
         cmocka_unit_test(test_step_times_are_told_apart),
         cmocka_unit_test(test_linter_is_content),
         cmocka_unit_test(test_label_is_escaped),
+        cmocka_unit_test(test_loop_figures),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

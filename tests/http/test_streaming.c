@@ -170,25 +170,62 @@ static void test_error_in_mid_stream(void **state) {
     answer_free(&a);
     a = http_post(&failing, "/v1/completions", "{\"prompt\":\"a\",\"temperature\":0,\"ignore_eos\":true}");
     assert_int_equal(a.status, 500);
+    assert_string_equal(answer_header(&a, "x-should-retry"), "false");
     answer_free(&a);
     daemon_stop(&failing);
 }
 
-static void test_timeout(void **state) {
+static const char *finish_of(const json_t *answer, size_t index, const char *name) {
+    return json_string_value(
+        json_object_get(json_array_get(json_object_get(answer, "choices"), index), name));
+}
+
+/* What was generated in time is kept, in the whole answer as in the stream. */
+static void test_time_limit_keeps_what_there_is(void **state) {
     (void)state;
     struct daemon slow;
-    daemon_start_fake(&slow, "token-ms=20", NULL);
-    struct answer a =
-        http_post(&slow, "/v1/completions",
-                  "{\"prompt\":\"a\",\"max_tokens\":500,\"ignore_eos\":true,\"timeout_ms\":200}");
-    assert_int_equal(a.status, 408);
-    answer_free(&a);
-    a = http_post(
+    daemon_start_fake(&slow, "late-at=3", NULL);
+    json_t *whole = complete(
+        &slow, "{\"prompt\":\"a\",\"max_tokens\":2000,\"n\":2,\"ignore_eos\":true,\"timeout_ms\":900}");
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(strlen(choice_text(whole, i)), 3);
+        assert_string_equal(finish_of(whole, i, "finish_reason"), "length");
+        assert_string_equal(finish_of(whole, i, "stop_reason"), "timeout");
+    }
+    json_t *usage = json_object_get(whole, "usage");
+    assert_int_equal(json_integer_value(json_object_get(usage, "completion_tokens")), 6);
+    json_decref(whole);
+    struct answer a = http_post(
         &slow, "/v1/completions",
-        "{\"prompt\":\"a\",\"max_tokens\":500,\"ignore_eos\":true,\"timeout_ms\":200,\"stream\":true}");
+        "{\"prompt\":\"a\",\"max_tokens\":2000,\"ignore_eos\":true,\"timeout_ms\":900,\"stream\":true}");
     assert_int_equal(a.status, 200);
+    assert_non_null(strstr(a.body, "\"finish_reason\":\"length\",\"stop_reason\":\"timeout\""));
+    assert_non_null(strstr(a.body, "data: [DONE]\n\n"));
+    assert_null(strstr(a.body, "\"error\""));
+    answer_free(&a);
+    daemon_stop(&slow);
+}
+
+/* Nothing was generated: a failure, which no client library should repeat by itself. */
+static void test_time_limit_before_any_token(void **state) {
+    (void)state;
+    struct daemon slow;
+    daemon_start_fake(&slow, "token-ms=20", "--max-sequences", "1", NULL);
+    int fd = raw_connect(&slow);
+    raw_post(fd,
+             "{\"prompt\":\"a\",\"max_tokens\":2000,\"ignore_eos\":true}"); /* the others wait behind it */
+    wait_metric(&slow, "prenorm_sequences_running", 1);
+    struct answer a = http_post(&slow, "/v1/completions", "{\"prompt\":\"a\",\"timeout_ms\":100}");
+    assert_int_equal(a.status, 408);
+    assert_string_equal(answer_header(&a, "x-should-retry"), "false");
     assert_non_null(strstr(a.body, "\"code\":\"timeout\""));
     answer_free(&a);
+    a = http_post(&slow, "/v1/completions", "{\"prompt\":\"a\",\"timeout_ms\":100,\"n\":3,\"stream\":true}");
+    assert_int_equal(a.status, 200);
+    assert_non_null(strstr(a.body, "\"code\":\"timeout\""));
+    assert_null(strstr(a.body, "finish_reason"));
+    answer_free(&a);
+    close(fd);
     daemon_stop(&slow);
 }
 
@@ -216,7 +253,8 @@ int main(void) {
         cmocka_unit_test(test_logprobs_add_up),
         cmocka_unit_test(test_refusal_is_plain),
         cmocka_unit_test(test_error_in_mid_stream),
-        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_time_limit_keeps_what_there_is),
+        cmocka_unit_test(test_time_limit_before_any_token),
         cmocka_unit_test(test_header_and_ping_while_silent),
     };
     return cmocka_run_group_tests(tests, start, stop);

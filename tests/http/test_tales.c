@@ -125,6 +125,33 @@ static void test_tokens(void **state) {
     json_decref(body);
 }
 
+/* What the request itself makes impossible is its fault: 400, before anything runs. With the end token alone
+ * that is so only while it is banned. */
+static void test_no_token_left_to_sample(void **state) {
+    (void)state;
+    char body[256];
+    struct answer a = http_get(&d, "/tokenizer_info");
+    json_t *info = answer_json(&a);
+    int end = (int)json_integer_value(json_object_get(info, "eos_token_id"));
+    json_decref(info);
+    answer_free(&a);
+    for (int min_tokens = 0; min_tokens < 2; min_tokens++) {
+        snprintf(body, sizeof body, "{\"prompt\":\"Once\",\"allowed_token_ids\":[%d],\"min_tokens\":%d}", end,
+                 min_tokens);
+        a = http_post(&d, "/v1/completions", body);
+        assert_int_equal(a.status, min_tokens ? 400 : 200);
+        if (min_tokens) assert_non_null(strstr(a.body, "\"param\":\"allowed_token_ids\",\"code\":null"));
+        answer_free(&a);
+    }
+    snprintf(body, sizeof body,
+             "{\"prompt\":\"Once\",\"allowed_token_ids\":[77],\"ignore_eos\":true,\"stop_token_ids\":[77],"
+             "\"min_tokens\":2}");
+    a = http_post(&d, "/v1/completions", body);
+    assert_int_equal(a.status, 400);
+    answer_free(&a);
+    assert_true(metric(&d, "prenorm_http_answers_total{route=\"/v1/completions\",code=\"500\"}") == -1);
+}
+
 static void test_model_is_described(void **state) {
     (void)state;
     struct answer a = http_get(&d, "/v1/models/tales");
@@ -289,6 +316,7 @@ int main(void) {
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_offsets_of_a_text),
         cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_no_token_left_to_sample),
         cmocka_unit_test(test_model_is_described),
         cmocka_unit_test(test_a_text_of_many_contexts_is_measured),
         cmocka_unit_test(test_half_a_character_of_the_prompt_comes_once),

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,21 +33,35 @@ struct engine_request {
     uint32_t choice_count, taken_from;
     size_t prompt_count;
     bool running, ready, ended;
+    uint32_t timeout_ms;
     uint64_t deadline_ns;
     void *user;
 };
 
 struct engine {
     struct engine_options options;
-    unsigned token_ms, load_ms, fail_at, tokens_max;
-    bool fail_load, no_start;
+    unsigned token_ms, load_ms, fail_at, late_at, tokens_max;
+    bool fail_load, no_start, holds;
     pthread_t thread;
     pthread_mutex_t lock; /* over all that follows */
     pthread_cond_t closed;
     struct engine_request *requests; /* in order of submission */
+    size_t reserved;                 /* choices of tickets */
+    bool let_all_go;                 /* texts that begin with "hold" wait no longer */
+    pthread_cond_t let_go;
     bool closing, draining, awake;
     struct engine_stats stats;
 };
+
+static atomic_size_t requests_made, texts_encoded;
+
+size_t fake_engine_requests_made(void) {
+    return atomic_load(&requests_made);
+}
+
+size_t fake_engine_texts_encoded(void) {
+    return atomic_load(&texts_encoded);
+}
 
 void engine_process_init(void) {}
 
@@ -196,12 +211,16 @@ static bool advance(struct engine *engine, struct engine_request *r, struct fake
 static void finish_early(struct engine *engine, struct engine_request *r, enum engine_finish finish) {
     for (uint32_t i = 0; i < r->choice_count; i++) {
         struct fake_choice *c = &r->choices[i];
+        uint32_t generated = 0;
         if (c->finished) continue;
+        for (size_t j = 0; j < c->made; j++) generated += c->events[j].event.kind == ENGINE_EVENT_TOKEN;
         c->events[c->made].event = (struct engine_event){.kind = ENGINE_EVENT_FINISHED,
                                                          .choice = i,
                                                          .finish = finish,
                                                          .stop_string = -1,
                                                          .stop_token = -1,
+                                                         .prompt_tokens = (uint32_t)r->prompt_count,
+                                                         .completion_tokens = generated,
                                                          .text = ""};
         c->count = ++c->made;
         c->finished = true;
@@ -223,6 +242,15 @@ static size_t running_choices(const struct engine *engine) {
     return count;
 }
 
+/* With late-at the time limit of a request is over when each choice has said so much, whatever the clock
+ * says. */
+static bool is_late(const struct engine *engine, const struct engine_request *r) {
+    if (!engine->late_at || !r->timeout_ms) return r->deadline_ns && clock_ns() >= r->deadline_ns;
+    for (uint32_t i = 0; i < r->choice_count; i++)
+        if (r->choices[i].made < engine->late_at) return false;
+    return true;
+}
+
 static bool step(struct engine *engine) {
     bool worked = false;
     for (struct engine_request *r = engine->requests; r; r = r->next) {
@@ -231,8 +259,7 @@ static bool step(struct engine *engine) {
             r->running = true;
             engine->stats.prompt_tokens += r->prompt_count;
         }
-        if (r->deadline_ns && clock_ns() >= r->deadline_ns && !is_finished(r))
-            finish_early(engine, r, ENGINE_FINISH_TIMEOUT);
+        if (!is_finished(r) && is_late(engine, r)) finish_early(engine, r, ENGINE_FINISH_TIMEOUT);
         for (uint32_t i = 0; r->running && i < r->choice_count; i++)
             worked |= advance(engine, r, &r->choices[i]);
     }
@@ -289,9 +316,12 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
     engine->token_ms = setting(options->model, "token-ms");
     engine->fail_at = setting(options->model, "fail-at");
     engine->tokens_max = setting(options->model, "tokens-max");
+    engine->late_at = setting(options->model, "late-at");
+    engine->holds = setting(options->model, "holds");
     engine->no_start = setting(options->model, "no-start");
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->closed, NULL);
+    pthread_cond_init(&engine->let_go, NULL);
     pthread_create(&engine->thread, NULL, run, engine);
     *out = engine;
     return STATUS_OK;
@@ -299,12 +329,13 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
 
 void engine_close(struct engine *engine) {
     pthread_mutex_lock(&engine->lock);
-    assert(!engine->requests);
+    assert(!engine->requests && !engine->reserved);
     engine->closing = true;
     pthread_cond_signal(&engine->closed);
     pthread_mutex_unlock(&engine->lock);
     pthread_join(engine->thread, NULL);
     pthread_cond_destroy(&engine->closed);
+    pthread_cond_destroy(&engine->let_go);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
 }
@@ -336,9 +367,24 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
  * ---------------------------------------------------------------------------------------------------------
  */
 
+/* "hold" and what follows waits until "let go" is encoded. */
+static void wait_if_held(struct engine *engine, const char *text) {
+    if (!engine->holds) return;
+    pthread_mutex_lock(&engine->lock);
+    if (strncmp(text, "let go", 6) == 0) {
+        engine->let_all_go = true;
+        pthread_cond_broadcast(&engine->let_go);
+    }
+    while (strncmp(text, "hold", 4) == 0 && !engine->let_all_go)
+        pthread_cond_wait(&engine->let_go, &engine->lock);
+    pthread_mutex_unlock(&engine->lock);
+}
+
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
-    (void)engine, (void)special;
+    (void)special;
+    atomic_fetch_add(&texts_encoded, 1);
+    wait_if_held((struct engine *)engine, text);
     if (tokens_max && length > tokens_max)
         return error_set(e, STATUS_LIMIT, "tokens", "the text has more than %zu tokens", tokens_max);
     *ids = malloc((length + 1) * sizeof **ids);
@@ -367,10 +413,15 @@ size_t engine_encode_bytes(size_t length) {
     return length * sizeof(int32_t);
 }
 
-size_t engine_prompt_bytes(const struct engine *engine, const struct engine_prompt *prompt) {
+size_t engine_prompts_bytes(const struct engine *engine, const struct engine_prompt *prompts, size_t count) {
+    size_t bytes = 0;
     (void)engine;
-    size_t room = FAKE_CONTEXT - prompt->count, made = prompt->max_tokens < room ? prompt->max_tokens : room;
-    return prompt->choices * (prompt->count + made) * sizeof(int32_t);
+    for (size_t i = 0; i < count; i++) {
+        const struct engine_prompt *p = &prompts[i];
+        size_t room = FAKE_CONTEXT - p->count, made = p->max_tokens < room ? p->max_tokens : room;
+        bytes += p->choices * (p->count + made) * sizeof(int32_t);
+    }
+    return bytes;
 }
 
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
@@ -407,7 +458,7 @@ static struct engine_request *create_request(struct engine *engine, const struct
     r->prompt_count = p->count;
     r->choice_count = p->choices;
     r->choices = calloc(p->choices, sizeof *r->choices);
-    if (p->timeout_ms) r->deadline_ns = clock_ns() + p->timeout_ms * 1000000ull;
+    r->timeout_ms = p->timeout_ms;
     for (uint32_t i = 0; i < p->choices; i++) {
         memcpy(ids, p->ids, p->count * sizeof *ids);
         r->choices[i].events = calloc(p->count + tokens + 1, sizeof *r->choices[i].events);
@@ -425,29 +476,118 @@ static size_t waiting_choices(const struct engine *engine) {
     return count;
 }
 
-enum status engine_submit(struct engine *engine, const struct engine_prompt *prompts, size_t count,
-                          struct engine_request **requests, struct error *e) {
+static enum status check_room(struct engine *engine, size_t choices, struct error *e) {
+    if (engine->draining) return error_set(e, STATUS_CLOSING, "", "draining");
+    if (waiting_choices(engine) + engine->reserved + choices <= engine->options.queue_max) return STATUS_OK;
+    engine->stats.refused_queue++;
+    return error_set(e, STATUS_LIMIT, "queue", "the queue is full");
+}
+
+enum status engine_has_room(struct engine *engine, struct error *e) {
+    pthread_mutex_lock(&engine->lock);
+    enum status status = check_room(engine, 1, e);
+    pthread_mutex_unlock(&engine->lock);
+    return status;
+}
+
+struct engine_ticket {
+    struct engine *engine;
+    size_t choices;
+    struct engine_request **requests;
+    size_t count;
+};
+
+enum status engine_ticket_create(struct engine *engine, size_t choices, struct engine_ticket **out,
+                                 struct error *e) {
+    *out = NULL;
+    pthread_mutex_lock(&engine->lock);
+    enum status status = check_room(engine, choices, e);
+    if (status == STATUS_OK) engine->reserved += choices;
+    pthread_mutex_unlock(&engine->lock);
+    if (status != STATUS_OK) return status;
+    struct engine_ticket *ticket = calloc(1, sizeof *ticket);
+    assert(ticket);
+    *ticket = (struct engine_ticket){.engine = engine, .choices = choices};
+    *out = ticket;
+    return STATUS_OK;
+}
+
+static enum status check_prompt(const struct engine_prompt *p, struct error *e) {
+    if (p->count >= FAKE_CONTEXT)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "context",
+                         "the context is %d tokens, the prompt has %zu", FAKE_CONTEXT, p->count);
+    for (size_t i = 0; i < p->count; i++)
+        if (p->ids[i] == FAKE_BEYOND)
+            return error_set(e, STATUS_INVALID_ARGUMENT, "prompt", "token id %d is not in the model",
+                             p->ids[i]);
+    return STATUS_OK;
+}
+
+enum status engine_ticket_prepare(struct engine_ticket *ticket, const struct engine_prompt *prompts,
+                                  size_t count, struct error *e) {
     size_t choices = 0;
     for (size_t i = 0; i < count; i++) {
-        if (prompts[i].count >= FAKE_CONTEXT)
-            return error_set(e, STATUS_INVALID_ARGUMENT, "prompt",
-                             "the context is %d tokens, the prompt has %zu", FAKE_CONTEXT, prompts[i].count);
+        if (check_prompt(&prompts[i], e) != STATUS_OK) return STATUS_INVALID_ARGUMENT;
         choices += prompts[i].choices;
     }
+    assert(choices == ticket->choices);
+    ticket->requests = calloc(count, sizeof *ticket->requests);
+    assert(ticket->requests);
+    for (; ticket->count < count; ticket->count++)
+        ticket->requests[ticket->count] = create_request(ticket->engine, &prompts[ticket->count]);
+    atomic_fetch_add(&requests_made, count);
+    return STATUS_OK;
+}
+
+enum status engine_ticket_submit(struct engine_ticket *ticket, struct engine_request **requests,
+                                 struct error *e) {
+    struct engine *engine = ticket->engine;
+    struct engine_request **end = &engine->requests;
     pthread_mutex_lock(&engine->lock);
-    enum status status = STATUS_OK;
-    if (engine->draining)
-        status = error_set(e, STATUS_CLOSING, "", "draining");
-    else if (waiting_choices(engine) + choices > engine->options.queue_max) {
-        engine->stats.refused_queue++;
-        status = error_set(e, STATUS_LIMIT, "queue", "the queue is full");
+    if (engine->draining) {
+        pthread_mutex_unlock(&engine->lock);
+        return error_set(e, STATUS_CLOSING, "", "draining");
     }
-    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        struct engine_request **end = &engine->requests;
-        while (*end) end = &(*end)->next;
-        *end = requests[i] = create_request(engine, &prompts[i]);
+    while (*end) end = &(*end)->next;
+    for (size_t i = 0; i < ticket->count; i++) {
+        *end = requests[i] = ticket->requests[i];
+        if (requests[i]->timeout_ms)
+            requests[i]->deadline_ns = clock_ns() + requests[i]->timeout_ms * 1000000ull;
+        end = &(*end)->next;
     }
+    engine->reserved -= ticket->choices;
     pthread_mutex_unlock(&engine->lock);
+    free(ticket->requests);
+    free(ticket);
+    return STATUS_OK;
+}
+
+static void destroy_request(struct engine_request *request) {
+    for (uint32_t i = 0; i < request->choice_count; i++) free(request->choices[i].events);
+    free(request->choices);
+    free(request);
+}
+
+void engine_ticket_destroy(struct engine_ticket *ticket) {
+    if (!ticket) return;
+    pthread_mutex_lock(&ticket->engine->lock);
+    ticket->engine->reserved -= ticket->choices;
+    pthread_mutex_unlock(&ticket->engine->lock);
+    for (size_t i = 0; i < ticket->count; i++) destroy_request(ticket->requests[i]);
+    free(ticket->requests);
+    free(ticket);
+}
+
+enum status engine_submit(struct engine *engine, const struct engine_prompt *prompts, size_t count,
+                          struct engine_request **requests, struct error *e) {
+    struct engine_ticket *ticket;
+    size_t choices = 0;
+    for (size_t i = 0; i < count; i++) choices += prompts[i].choices;
+    enum status status = engine_ticket_create(engine, choices, &ticket, e);
+    if (status != STATUS_OK) return status;
+    status = engine_ticket_prepare(ticket, prompts, count, e);
+    if (status == STATUS_OK) status = engine_ticket_submit(ticket, requests, e);
+    if (status != STATUS_OK) engine_ticket_destroy(ticket);
     return status;
 }
 
@@ -467,12 +607,9 @@ void engine_request_release(struct engine_request *request) {
     struct engine_request **at = &engine->requests;
     while (*at != request) at = &(*at)->next;
     *at = request->next;
-    for (uint32_t i = 0; i < request->choice_count; i++) {
+    for (uint32_t i = 0; i < request->choice_count; i++)
         engine->stats.finished_cancelled += !request->choices[i].finished;
-        free(request->choices[i].events);
-    }
-    free(request->choices);
-    free(request);
+    destroy_request(request);
     pthread_mutex_unlock(&engine->lock);
 }
 

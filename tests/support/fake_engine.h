@@ -5,15 +5,23 @@
  * Tokens: 0..255 are bytes (a text's ids are its bytes), 256 ends a text and begins one, 257..319 are special
  * tokens without text. Generated tokens are lower-case letters, spaces and, rarely, 256.
  *
+ * A prompt with the id FAKE_BEYOND is refused as one that the tokenizer has and the model has not.
+ *
  * The option `model` is a list of settings, "token-ms=5,load-ms=300":
  *   load-ms    time that loading takes, in ten reports of progress
  *   fail-load  loading fails
  *   token-ms   time between two tokens of a sequence
  *   fail-at    a sequence fails at this token (from 1 on)
  *   tokens-max  no sequence gets longer, whatever it asks for
+ *   late-at    the time limit of a request is over after this event of each choice, instead of by the clock
+ *   holds      encoding a text that begins with "hold" takes until one that begins with "let go" is encoded
  *   no-start   there is no token to begin an empty prompt with */
 #pragma once
 
 #include "engine/engine.h"
 
-enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOKENS = 16 };
+enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOKENS = 16, FAKE_BEYOND = 318 };
+
+/* Since the process began: requests that were made for tickets, and texts that were turned into ids. */
+size_t fake_engine_requests_made(void);
+size_t fake_engine_texts_encoded(void);

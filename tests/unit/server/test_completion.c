@@ -30,19 +30,22 @@ static int teardown(void **state) {
     return 0;
 }
 
+static const struct api_limits standard_limits = {.context = FAKE_CONTEXT,
+                                                  .vocabulary = FAKE_VOCABULARY,
+                                                  .logprobs_max = 20,
+                                                  .n_max = 16,
+                                                  .choices_max = 128,
+                                                  .stops_max = 16,
+                                                  .stop_bytes_max = 4500,
+                                                  .tokenize_ids_max = 8192,
+                                                  .model = "m"};
+
 static struct completion *prepare_within(const char *body, struct serving_memory *memory,
                                          struct api_error *e) {
-    const struct api_limits limits = {.memory = memory,
-                                      .context = FAKE_CONTEXT,
-                                      .vocabulary = FAKE_VOCABULARY,
-                                      .logprobs_max = 20,
-                                      .n_max = 16,
-                                      .choices_max = 128,
-                                      .stops_max = 16,
-                                      .tokenize_ids_max = 8192,
-                                      .model = "m"};
+    struct api_limits limits = standard_limits;
     struct completion *c = completion_create(engine, "m", "f", NULL);
     assert_non_null(c);
+    limits.memory = memory;
     *e = (struct api_error){0};
     completion_prepare(c, body, strlen(body), &limits, e);
     return c;
@@ -231,11 +234,132 @@ static void test_any_order(void **state) {
 static void test_first_failure_counts(void **state) {
     (void)state;
     struct completion *c = prepare("{\"prompt\":\"ab\",\"n\":2}");
-    finish(&c->prompts[0], 0, "", ENGINE_FINISH_TIMEOUT);
-    assert_int_equal(c->failure.kind, API_TIMEOUT);
+    finish(&c->prompts[0], 0, "", ENGINE_FINISH_CANCELLED);
+    assert_int_equal(c->failure.kind, API_DRAINING);
     finish(&c->prompts[0], 1, "", ENGINE_FINISH_FAILED);
-    assert_int_equal(c->failure.kind, API_TIMEOUT);
+    assert_int_equal(c->failure.kind, API_DRAINING);
     completion_destroy(c);
+}
+
+/* What was generated in time is the answer, whoever of the choices has it; nothing at all is a failure. */
+static void test_time_limit(void **state) {
+    (void)state;
+    for (int any = 0; any < 2; any++) {
+        struct completion *c = prepare("{\"prompt\":[\"ab\",\"cd\"]}");
+        finish(&c->prompts[0], 0, "", ENGINE_FINISH_TIMEOUT);
+        assert_int_equal(c->failure.kind, API_OK);
+        if (any) token(&c->prompts[1], 0, 'x', "x", -1);
+        finish(&c->prompts[1], 0, "y", ENGINE_FINISH_TIMEOUT);
+        assert_int_equal(c->failure.kind, any ? API_OK : API_TIMEOUT);
+        if (any) {
+            json_t *json = written(c);
+            assert_string_equal(json_string_value(choice_field(json, 0, "text")), "");
+            assert_string_equal(json_string_value(choice_field(json, 1, "text")), "xy");
+            for (size_t i = 0; i < 2; i++) {
+                assert_string_equal(json_string_value(choice_field(json, i, "finish_reason")), "length");
+                assert_string_equal(json_string_value(choice_field(json, i, "stop_reason")), "timeout");
+            }
+            json_decref(json);
+        }
+        completion_destroy(c);
+    }
+}
+
+/* The first choice is ended while it scores the prompt: no more scores come, and the others need not wait for
+ * them. */
+static void test_chunk_after_the_time_of_the_scores(void **state) {
+    (void)state;
+    struct completion *c =
+        prepare("{\"prompt\":\"ab\",\"n\":2,\"echo\":true,\"logprobs\":0,\"stream\":true}");
+    struct prompt *p = &c->prompts[0];
+    struct bytes out = {0};
+    score(p, 'a', false);
+    token(p, 1, 'x', "x", -2);
+    assert_false(completion_has_chunk(p, &p->choices[1]));
+    finish(p, 0, "", ENGINE_FINISH_TIMEOUT);
+    assert_true(completion_has_chunk(p, &p->choices[1]));
+    assert_true(completion_has_chunk(p, &p->choices[0]));
+    completion_write_chunk(&out, p, &p->choices[0]);
+    assert_false(completion_has_chunk(p, &p->choices[0])); /* its end has been said */
+    bytes_deinit(&out);
+    completion_destroy(c);
+}
+
+static enum api_error_kind prepare_refused(const char *body, struct api_error *e) {
+    struct completion *c = completion_create(engine, "m", "f", NULL);
+    assert_non_null(c);
+    enum api_error_kind kind = completion_prepare(c, body, strlen(body), &standard_limits, e);
+    assert_null(c->ticket);
+    completion_destroy(c);
+    return kind;
+}
+
+/* Without places in the queue no text is encoded and nothing is made; what was refused holds no places. */
+static void test_a_full_queue_makes_nothing(void **state) {
+    (void)state;
+    struct completion *full[4];
+    struct api_error e = {0};
+    for (int i = 0; i < 4; i++) full[i] = prepare("{\"prompt\":\"ab\",\"n\":16,\"max_tokens\":2}");
+    size_t made = fake_engine_requests_made(), encoded = fake_engine_texts_encoded();
+    assert_int_equal(completion_check_room(engine, &e), API_QUEUE_FULL);
+    assert_int_equal(prepare_refused("{\"prompt\":[\"ab\",\"cd\"],\"n\":16,\"stop\":[\"long\"]}", &e),
+                     API_QUEUE_FULL);
+    assert_int_equal(fake_engine_requests_made(), made);
+    assert_int_equal(fake_engine_texts_encoded(), encoded);
+    completion_destroy(full[3]);
+    assert_int_equal(completion_check_room(engine, &e), API_OK);
+    assert_int_equal(prepare_refused("{\"prompt\":[\"ab\",\"cd\"],\"n\":16}", &e), API_QUEUE_FULL);
+    full[3] = prepare("{\"prompt\":\"ab\",\"n\":16}"); /* there is room for it */
+    assert_int_equal(completion_submit(full[3], &e), API_OK);
+    for (int i = 0; i < 4; i++) completion_destroy(full[i]);
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
+    assert_int_equal(stats.running + stats.waiting, 0);
+}
+
+/* A prompt that is too long says so; one with an id that the model has not is another fault. */
+static void test_codes_of_bad_prompts(void **state) {
+    (void)state;
+    struct api_error e = {0};
+    char body[3000];
+    assert_int_equal(prepare_refused("{\"prompt\":[97,318]}", &e), API_INVALID);
+    assert_string_equal(e.param, "prompt");
+    assert_non_null(strstr(e.message, "318"));
+    int length = snprintf(body, sizeof body, "{\"prompt\":\"");
+    memset(body + length, 'a', FAKE_CONTEXT);
+    strcpy(body + length + FAKE_CONTEXT, "\"}");
+    assert_int_equal(prepare_refused(body, &e), API_CONTEXT_LENGTH);
+    assert_string_equal(e.param, "prompt");
+}
+
+/* Ranges in messages are those of this server, not of the table. */
+static void test_ranges_are_the_configured_ones(void **state) {
+    (void)state;
+    struct api_error e = {0};
+    static const char *const bodies[] = {
+        "{\"prompt\":\"a\",\"n\":17}",        "{\"prompt\":\"a\",\"n\":500}",
+        "{\"prompt\":\"a\",\"n\":0}",         "{\"prompt\":\"a\",\"best_of\":200}",
+        "{\"prompt\":\"a\",\"logprobs\":21}", "{\"prompt\":\"a\",\"logprobs\":-2}"};
+    static const char *const ranges[] = {"between 1 and 16", "between 1 and 16", "between 1 and 16",
+                                         "between 1 and 16", "between 0 and 20", "between 0 and 20"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        assert_int_equal(prepare_refused(bodies[i], &e), API_INVALID);
+        if (!strstr(e.message, ranges[i])) fail_msg("%s: %s", bodies[i], e.message);
+    }
+}
+
+/* The strings that one request may bring are bounded together, too. */
+static void test_stop_bytes(void **state) {
+    (void)state;
+    struct api_error e = {0};
+    char body[8192], *at = body;
+    at += sprintf(at, "{\"prompt\":\"a\",\"stop\":[");
+    for (int i = 0; i < 3; i++) at += sprintf(at, "%s\"%0*d\"", i ? "," : "", 1500 + (i == 2), 1);
+    strcpy(at, "]}");
+    assert_int_equal(prepare_refused(body, &e), API_INVALID);
+    assert_string_equal(e.param, "stop");
+    assert_non_null(strstr(e.message, "4501 bytes"));
+    assert_non_null(strstr(e.message, "at most 4500"));
 }
 
 /* Handles are given back by completion_destroy, whatever state it is in. */
@@ -243,7 +367,7 @@ static void test_submit_and_destroy(void **state) {
     (void)state;
     struct api_error e;
     struct completion *c = prepare("{\"prompt\":[\"ab\",\"cd\"],\"max_tokens\":500}");
-    assert_int_equal(completion_submit(c, engine, &e), API_OK);
+    assert_int_equal(completion_submit(c, &e), API_OK);
     completion_destroy(c);
     struct engine_stats stats;
     engine_stats(engine, &stats);
@@ -493,6 +617,12 @@ static void test_takes_memory_before_admission(void **state) {
     c = prepare_within(body, m, &e);
     assert_int_equal(e.kind, API_BODY_TOO_LARGE);
     completion_destroy(c);
+    m->answers.max = 1 << 20;
+    c = prepare_within("{\"prompt\":[97,318]}", m, &e); /* found when all is taken */
+    assert_int_equal(e.kind, API_INVALID);
+    assert_int_equal(budget_used(&m->answers), 0);
+    assert_null(c->ticket);
+    completion_destroy(c);
     free_memory(m);
 }
 
@@ -510,7 +640,7 @@ static void test_answers_take_memory(void **state) {
     for (; made < 1000 && c->failure.kind == API_OK; made++) token(&c->prompts[0], 0, 'x', "xyz", -1);
     assert_int_equal(c->failure.kind, API_QUEUE_FULL);
     assert_true(budget_used(&m->answers) <= m->answers.max);
-    completion_drop_written(c);
+    completion_drop_texts(&c->prompts[0]);
     assert_int_equal(budget_used(&m->answers), admitted);
     completion_destroy(c);
     free_memory(m);
@@ -543,6 +673,8 @@ int main(void) {
         cmocka_unit_test(test_offsets_of_special_tokens),
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_first_failure_counts),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_chunk_after_the_time_of_the_scores),
         cmocka_unit_test(test_submit_and_destroy),
         cmocka_unit_test(test_prompt_logprobs),
         cmocka_unit_test(test_prompt_logprobs_beside_logprobs),
@@ -556,6 +688,10 @@ int main(void) {
         cmocka_unit_test(test_takes_memory_before_admission),
         cmocka_unit_test(test_answers_take_memory),
         cmocka_unit_test(test_length_of_the_answer_is_known),
+        cmocka_unit_test(test_a_full_queue_makes_nothing),
+        cmocka_unit_test(test_codes_of_bad_prompts),
+        cmocka_unit_test(test_ranges_are_the_configured_ones),
+        cmocka_unit_test(test_stop_bytes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

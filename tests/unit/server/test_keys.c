@@ -86,6 +86,28 @@ static void test_headers(void **state) {
     keys_deinit(&k);
 }
 
+/* Keys are found by what they are, not by where they stand; of one that stands there twice the first counts.
+ */
+static void test_many_keys_have_their_places(void **state) {
+    (void)state;
+    enum { COUNT = 1000 };
+    struct keys k = {0};
+    struct error e;
+    char *text = malloc(COUNT * 16), *at = text, given[32];
+    size_t key;
+    for (int i = 0; i < COUNT; i++) at += sprintf(at, "key-%d\n", i);
+    at += sprintf(at, "key-7\n");
+    assert_ok(load(&k, text, (size_t)(at - text), &e));
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(given, sizeof given, "Bearer key-%zu", i);
+        assert_true(keys_allow(&k, &(struct keys_given){given, NULL, NULL}, &key));
+        assert_int_equal(key, i);
+    }
+    assert_false(allows(&k, "Bearer key-1000"));
+    keys_deinit(&k);
+    free(text);
+}
+
 static void test_bad_files_change_nothing(void **state) {
     (void)state;
     struct keys k = {0};
@@ -108,6 +130,7 @@ int main(void) {
         cmocka_unit_test(test_without_a_file_everybody_may),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_many_keys_have_their_places),
         cmocka_unit_test(test_bad_files_change_nothing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

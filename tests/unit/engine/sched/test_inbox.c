@@ -26,9 +26,16 @@ static struct engine_request request_of(uint32_t choices, size_t tokens) {
     return (struct engine_request){.choices = choices, .prompt_count = tokens, .references = 1};
 }
 
+/* Places, and then the request in them. */
 static enum status admit(struct engine_request *request) {
     struct error e;
-    return inbox_admit(&inbox, &request, 1, &e);
+    size_t tokens = request->choices * request->prompt_count;
+    enum status status = inbox_reserve(&inbox, request->choices, &e);
+    if (status != STATUS_OK) return status;
+    status = inbox_reserve_tokens(&inbox, tokens, &e);
+    if (status == STATUS_OK) return inbox_admit(&inbox, &request, 1, &e);
+    inbox_give_back(&inbox, request->choices, 0);
+    return status;
 }
 
 static void arrivals_come_in_order_and_count_until_they_left(void **state) {
@@ -70,6 +77,45 @@ static void limits_are_in_choices_and_in_tokens(void **state) {
     inbox_wait(&inbox, 0, &arrivals);
 }
 
+/* What is being made counts as what waits does, until it is admitted or given back. */
+static void reserved_places_count(void **state) {
+    (void)state;
+    struct error e;
+    struct engine_request request = request_of(2, 30), *admitted = &request, *arrivals;
+    size_t choices, tokens;
+    assert_ok(inbox_reserve(&inbox, 2, &e));
+    assert_ok(inbox_reserve_tokens(&inbox, 60, &e));
+    assert_int_equal(inbox_reserve(&inbox, 3, &e), STATUS_LIMIT);
+    assert_int_equal(inbox_reserve_tokens(&inbox, 41, &e), STATUS_LIMIT);
+    assert_ok(inbox_reserve(&inbox, 2, &e));
+    assert_ok(inbox_reserve_tokens(&inbox, 40, &e));
+    assert_int_equal(inbox_room(&inbox, &e), STATUS_LIMIT);
+    inbox_give_back(&inbox, 2, 40);
+    assert_ok(inbox_room(&inbox, &e));
+    inbox_waiting(&inbox, &choices, &tokens);
+    assert_int_equal(choices + tokens, 0);
+    assert_ok(inbox_admit(&inbox, &admitted, 1, &e));
+    inbox_waiting(&inbox, &choices, &tokens);
+    assert_int_equal(choices, 2);
+    assert_int_equal(tokens, 60);
+    assert_int_equal(inbox_reserve(&inbox, 3, &e), STATUS_LIMIT);
+    inbox_wait(&inbox, 0, &arrivals);
+}
+
+/* A place that was reserved before the drain is given back, not filled. */
+static void draining_keeps_reserved_places_empty(void **state) {
+    (void)state;
+    struct error e;
+    struct engine_request request = request_of(1, 1), *late = &request;
+    assert_ok(inbox_reserve(&inbox, 1, &e));
+    assert_ok(inbox_reserve_tokens(&inbox, 1, &e));
+    inbox_drain(&inbox);
+    assert_int_equal(inbox_room(&inbox, &e), STATUS_CLOSING);
+    assert_int_equal(inbox_admit(&inbox, &late, 1, &e), STATUS_CLOSING);
+    assert_int_equal(request.references, 1);
+    inbox_give_back(&inbox, 1, 1);
+}
+
 static void draining_and_closing_refuse(void **state) {
     (void)state;
     struct engine_request request = request_of(1, 1), *arrivals;
@@ -109,6 +155,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(arrivals_come_in_order_and_count_until_they_left, start, stop),
         cmocka_unit_test_setup_teardown(limits_are_in_choices_and_in_tokens, start, stop),
+        cmocka_unit_test_setup_teardown(reserved_places_count, start, stop),
+        cmocka_unit_test_setup_teardown(draining_keeps_reserved_places_empty, start, stop),
         cmocka_unit_test_setup_teardown(draining_and_closing_refuse, start, stop),
         cmocka_unit_test_setup_teardown(a_ring_before_the_wait_is_not_lost, start, stop),
         cmocka_unit_test_setup_teardown(a_ring_wakes_the_sleeper, start, stop),

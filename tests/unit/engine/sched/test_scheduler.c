@@ -361,12 +361,12 @@ static void what_can_never_run_is_refused(void **state) {
     start(8, 100, NULL);
     struct engine_prompt good = fake_prompt(ids_of(101, 1), 50, 12), p = good;
     p.count = 100;
-    refuse(&p, "prompt",
+    refuse(&p, "context",
            "This model's maximum context length is 100 tokens, however you requested 112 tokens (100 in your "
            "prompt; 12 "
            "for the completion).");
     p.count = 101, p.max_tokens = 0;
-    refuse(&p, "prompt", "maximum context length is 100 tokens");
+    refuse(&p, "context", "maximum context length is 100 tokens");
     p = good, p.count = 0;
     refuse(&p, "prompt", "at least one");
     int32_t bad = FAKE_ROWS;

@@ -64,7 +64,7 @@ static void start(const struct engine_prompt *prompt) {
                                    .end_tokens = end_tokens,
                                    .end_count = 1,
                                    .backend = {.rope_theta = rope_theta}};
-    assert_ok(sched_request_create(&rules, prompt, 1, &request, &e));
+    assert_ok(sched_requests_create(&rules, prompt, 1, &request, &e));
     sequence = &request->sequences[0];
     said[0] = '\0';
     progress =

@@ -24,15 +24,20 @@ static void say(struct said *s, const char *piece, size_t length) {
     s->length += length;
 }
 
-/* What is said of ids behind the prompt, which is the first `prompt` of them. */
+/* What is said of ids behind the prompt, which is the first `prompt` of them: by a copy of one that has seen
+ * the prompt and then says something else. */
 static struct said stream(const struct tokenizer *t, const int32_t *ids, size_t count, size_t prompt,
                           bool skip) {
     struct error e = {0};
-    struct detokenizer *d;
+    struct detokenizer *first, *d;
     struct said s = {0};
     const char *piece;
     size_t length;
-    assert_ok(detokenizer_create(t, ids, prompt, skip, &d, &e));
+    assert_ok(detokenizer_create(t, ids, prompt, skip, &first, &e));
+    assert_ok(detokenizer_copy(first, &d, &e));
+    for (size_t i = 0; i < count; i++)
+        assert_ok(detokenizer_push(first, ids[count - 1 - i], &piece, &length, &e));
+    detokenizer_destroy(first);
     for (size_t i = prompt; i < count; i++) {
         assert_ok(detokenizer_push(d, ids[i], &piece, &length, &e));
         say(&s, piece, length);

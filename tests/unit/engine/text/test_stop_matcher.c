@@ -18,6 +18,21 @@ static size_t random_text(char *out, size_t length_max) {
     return length;
 }
 
+static struct stop_set *set;
+static struct stop_matcher matcher;
+
+static struct stop_matcher *matcher_of(const char *const *strings, const size_t *lengths, size_t count) {
+    struct error e = {0};
+    assert_ok(stop_set_create(strings, lengths, count, &set, &e));
+    stop_matcher_init(&matcher, set);
+    return &matcher;
+}
+
+static void release(void) {
+    stop_matcher_deinit(&matcher);
+    stop_set_release(set);
+}
+
 struct stops {
     char texts[STOPS_MAX][8];
     const char *strings[STOPS_MAX];
@@ -63,15 +78,13 @@ static size_t naive_hold(const struct stops *s, const char *text, size_t length)
 
 static void check_round(void) {
     struct stops stops;
-    struct stop_matcher *m;
-    struct error e = {0};
     char text[TEXT_MAX + 1], said[TEXT_MAX + 1];
     const char *piece;
     size_t length = random_text(text, TEXT_MAX), piece_length, said_length = 0, expected_length = length;
     int found = -1, expected;
     random_stops(&stops);
     expected = naive(&stops, text, &expected_length);
-    assert_ok(stop_matcher_create(stops.strings, stops.lengths, stops.count, &m, &e));
+    struct stop_matcher *m = matcher_of(stops.strings, stops.lengths, stops.count);
     for (size_t at = 0, next; at < length && found < 0; at = next) {
         next = at + pick(4);
         if (next > length) next = length;
@@ -88,7 +101,7 @@ static void check_round(void) {
     assert_int_equal(found, expected);
     assert_int_equal(said_length, expected_length);
     assert_memory_equal(said, text, said_length);
-    stop_matcher_destroy(m);
+    release();
 }
 
 static void test_against_naive_search(void **state) {
@@ -98,42 +111,36 @@ static void test_against_naive_search(void **state) {
 
 static void test_longest_of_those_that_end_together(void **state) {
     (void)state;
-    struct error e = {0};
-    struct stop_matcher *m;
     const char *text;
     size_t length;
-    assert_ok(stop_matcher_create((const char *const[]){"c", "bc", "abcd", "bc"},
-                                  (const size_t[]){1, 2, 4, 2}, 4, &m, &e));
+    struct stop_matcher *m =
+        matcher_of((const char *const[]){"c", "bc", "abcd", "bc"}, (const size_t[]){1, 2, 4, 2}, 4);
     assert_int_equal(stop_matcher_push(m, "xabc", 4, &text, &length), 1);
     assert_int_equal(length, 2);
     assert_memory_equal(text, "xa", 2);
-    stop_matcher_destroy(m);
+    release();
 }
 
 static void test_without_strings_all_passes(void **state) {
     (void)state;
-    struct error e = {0};
-    struct stop_matcher *m;
     const char *text;
     size_t length;
-    assert_ok(stop_matcher_create(NULL, NULL, 0, &m, &e));
+    struct stop_matcher *m = matcher_of(NULL, NULL, 0);
     assert_int_equal(stop_matcher_push(m, "abc", 3, &text, &length), -1);
     assert_int_equal(length, 3);
     assert_int_equal(stop_matcher_push(m, NULL, 0, &text, &length), -1);
     assert_int_equal(length, 0);
     stop_matcher_finish(m, &text, &length);
     assert_int_equal(length, 0);
-    stop_matcher_destroy(m);
+    release();
 }
 
 /* A long partial match that fails gives all of it back, in one piece, and the search goes on within it. */
 static void test_partial_match_is_given_back(void **state) {
     (void)state;
-    struct error e = {0};
-    struct stop_matcher *m;
     const char *text;
     size_t length;
-    assert_ok(stop_matcher_create((const char *const[]){"aaab"}, (const size_t[]){4}, 1, &m, &e));
+    struct stop_matcher *m = matcher_of((const char *const[]){"aaab"}, (const size_t[]){4}, 1);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(stop_matcher_push(m, "a", 1, &text, &length), -1);
         assert_int_equal(length, 0);
@@ -142,24 +149,91 @@ static void test_partial_match_is_given_back(void **state) {
     assert_int_equal(length, 1);
     assert_int_equal(stop_matcher_push(m, "b", 1, &text, &length), 0);
     assert_int_equal(length, 0);
-    stop_matcher_destroy(m);
+    release();
+}
+
+/* Texts of several choices against one automaton do not meet. */
+static void test_matchers_share_a_set(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct stop_matcher two[2];
+    const char *text;
+    size_t length;
+    assert_ok(stop_set_create((const char *const[]){"abc", "bd"}, (const size_t[]){3, 2}, 2, &set, &e));
+    for (int i = 0; i < 2; i++) stop_matcher_init(&two[i], set);
+    assert_int_equal(stop_matcher_push(&two[0], "ab", 2, &text, &length), -1);
+    assert_int_equal(length, 0);
+    assert_int_equal(stop_matcher_push(&two[1], "ab", 2, &text, &length), -1);
+    assert_int_equal(stop_matcher_push(&two[0], "c", 1, &text, &length), 0);
+    assert_int_equal(length, 0);
+    assert_int_equal(stop_matcher_push(&two[1], "d", 1, &text, &length),
+                     1); /* within what was the start of "abc" */
+    assert_int_equal(length, 1);
+    for (int i = 0; i < 2; i++) stop_matcher_deinit(&two[i]);
+    stop_set_release(stop_set_retain(set));
+    stop_set_release(set);
+}
+
+/* Every byte is possible, and strings as long as the API allows. */
+static void test_long_strings_of_any_bytes(void **state) {
+    (void)state;
+    enum { LENGTH = 4096, COUNT = 16 };
+    static char strings[COUNT][LENGTH];
+    const char *list[COUNT], *text;
+    size_t lengths[COUNT], length;
+    for (int i = 0; i < COUNT; i++) {
+        for (int j = 0; j < LENGTH; j++) strings[i][j] = (char)(j * 7 + (j / 256));
+        strings[i][LENGTH - 1] = (char)(240 + i);
+        list[i] = strings[i], lengths[i] = LENGTH;
+    }
+    struct stop_matcher *m = matcher_of(list, lengths, COUNT);
+    assert_int_equal(stop_matcher_push(m, "xx", 2, &text, &length), -1);
+    assert_int_equal(length, 2);
+    assert_int_equal(stop_matcher_push(m, strings[0], LENGTH - 1, &text, &length), -1);
+    assert_int_equal(length, 0);
+    assert_int_equal(stop_matcher_push(m, &strings[9][LENGTH - 1], 1, &text, &length), 9);
+    assert_int_equal(length, 0);
+    release();
 }
 
 /* A string that ends in text that is passed over is none; one that only begins in it is found, and its
  * beginning has been held back. */
 static void test_what_is_passed_over_counts_as_a_beginning(void **state) {
     (void)state;
-    struct error e = {0};
-    struct stop_matcher *m;
     const char *text;
     size_t length;
-    assert_ok(stop_matcher_create((const char *const[]){"abab", "ba"}, (const size_t[]){4, 2}, 2, &m, &e));
+    struct stop_matcher *m = matcher_of((const char *const[]){"abab", "ba"}, (const size_t[]){4, 2}, 2);
     assert_int_equal(stop_matcher_pass(m, "xababa", 6, &text, &length), -1);
     assert_int_equal(length, 3); /* "aba" may become "abab" */
     assert_memory_equal(text, "xab", 3);
     assert_int_equal(stop_matcher_push(m, "bx", 2, &text, &length), 0);
     assert_int_equal(length, 0);
-    stop_matcher_destroy(m);
+    release();
+}
+
+/* Of a string that was passed over whole, only what another may go on from is held back. */
+static void test_what_was_passed_over_is_given_out(void **state) {
+    (void)state;
+    const char *text;
+    size_t length;
+    struct stop_matcher *m =
+        matcher_of((const char *const[]){"xaba", "bc", "abad"}, (const size_t[]){4, 2, 4}, 3);
+    assert_int_equal(stop_matcher_pass(m, "xaba", 4, &text, &length), -1);
+    assert_int_equal(length, 1); /* "aba" may become "abad" */
+    assert_int_equal(stop_matcher_push(m, "d", 1, &text, &length), 2);
+    assert_int_equal(length, 0);
+    release();
+    m = matcher_of((const char *const[]){"ab", "bc"}, (const size_t[]){2, 2}, 2);
+    assert_int_equal(stop_matcher_pass(m, "ab", 2, &text, &length), -1);
+    assert_int_equal(length, 1);
+    assert_int_equal(stop_matcher_push(m, "c", 1, &text, &length), 1);
+    assert_int_equal(length, 0);
+    release();
+    m = matcher_of((const char *const[]){"ab"}, (const size_t[]){2}, 1);
+    assert_int_equal(stop_matcher_pass(m, "ab", 2, &text, &length), -1);
+    assert_int_equal(length, 2); /* nothing goes on from it */
+    assert_memory_equal(text, "ab", 2);
+    release();
 }
 
 int main(void) {
@@ -169,6 +243,9 @@ int main(void) {
         cmocka_unit_test(test_without_strings_all_passes),
         cmocka_unit_test(test_partial_match_is_given_back),
         cmocka_unit_test(test_what_is_passed_over_counts_as_a_beginning),
+        cmocka_unit_test(test_what_was_passed_over_is_given_out),
+        cmocka_unit_test(test_matchers_share_a_set),
+        cmocka_unit_test(test_long_strings_of_any_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
