@@ -114,6 +114,7 @@ static void start(void) {
     log_set_level(LOG_LEVEL_ERROR);
     config.body_bytes_max = config.reply_bytes_max = 4096;
     s->config = &config;
+    serving_memory_init(&s->memory, &config, 0);
     s->admission = (struct admission){.requests_max = 4, .bytes_max = 8192};
     strcpy(s->model, "m");
     strcpy(s->fingerprint, "f");
@@ -134,6 +135,7 @@ static void set_up(uint8_t settings) {
     s->phase = phases[settings >> 4 & 3];
     s->engine = s->phase == SERVICE_LOADING ? NULL : engine;
     s->limits = (struct api_limits){.context = FAKE_CONTEXT,
+                                    .memory = &s->memory,
                                     .vocabulary = FAKE_VOCABULARY,
                                     .logprobs_max = 5,
                                     .n_max = 4,
