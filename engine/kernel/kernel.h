@@ -84,6 +84,10 @@ enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_T
 /* Beyond this k the integer sums of int8 and int4 could overflow: |sum| <= 127 * 127 * k. */
 #define KERNEL_INT8_K_MAX 131072
 
+static inline size_t kernel_padded_k(size_t k) {
+    return (k + KERNEL_NARROW_K - 1) / KERNEL_NARROW_K * KERNEL_NARROW_K;
+}
+
 /* Bytes from one panel of weights to the next. Panels start with the weights, in this order:
  *   f32   float [k][48]
  *   bf16  uint16_t [k/2][48][2]
@@ -307,13 +311,6 @@ static inline uint16_t kernel_f16_of(float value) {
     }
     return (uint16_t)(sign | (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13);
 }
-
-/* Packs rows [first, +count) of a [n, k] matrix, given as w [count, k], into panels (see struct matmul).
- * first is a multiple of KERNEL_PANEL; the last call pads its panel with zeros. Doubles are rounded once. */
-void kernel_pack_f32(const double *w, size_t first, size_t count, size_t k, float *panels);
-
-/* The same for any type; every byte of the panels is written. */
-void kernel_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels);
 
 /* False when the name is unknown. */
 bool weight_type_from_name(const char *name, enum weight_type *out);

@@ -10,6 +10,7 @@
 #include <cblas.h>
 
 #include "engine/base/memory.h"
+#include "engine/pack/panels/panels.h"
 
 /* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level
  * cache. */
@@ -210,7 +211,7 @@ static void prepare_tile(void *context, size_t tile, size_t worker) {
 static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count,
                        const double *rows) {
     if (p->model->matmul == MATMUL_OWN) {
-        kernel_pack(job->to->type, rows, first, count, job->to->in, job->to->weights);
+        panels_pack(job->to->type, rows, first, count, job->to->in, job->to->weights);
         return;
     }
     float *to = (float *)job->to->weights + first * job->to->in;

@@ -4,6 +4,7 @@
 
 #include "engine/model/describe.h"
 #include "engine/pack/packed_model.h"
+#include "engine/pack/panels/panels.h"
 #include "tests/support/test_support.h"
 
 struct fixture {
@@ -176,7 +177,7 @@ static void test_loud_channel(void **state) {
         assert_true(k == LOUD || up.factor[k] > 1.5f * up.factor[LOUD]);
     double with = product_error(f, &f->converted.layers[0].up, &up, LOUD);
     double *weights = folded(&f->converted.layers[0].up);
-    kernel_pack(WEIGHT_TYPE_INT8, weights, 0, up.out, up.in, up.weights);
+    panels_pack(WEIGHT_TYPE_INT8, weights, 0, up.out, up.in, up.weights);
     up.factor = NULL;
     double without = product_error(f, &f->converted.layers[0].up, &up, LOUD);
     free(weights);

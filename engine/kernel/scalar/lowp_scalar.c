@@ -1,0 +1,82 @@
+/* Narrow weights in plain C: what every other table must equal, bit for bit. */
+#include "engine/kernel/isa.h"
+#include "engine/kernel/scalar/vector_scalar.h"
+
+#define NARROW_ROWS 1
+#include "engine/kernel/template/lowp.h"
+
+static void store_int8(unsigned char *to, struct vector shifted) {
+    for (size_t i = 0; i < KERNEL_LANES; i++) {
+        uint32_t bits;
+        memcpy(&bits, &shifted.lane[i], sizeof bits);
+        to[i] = (unsigned char)(bits & 0xff);
+    }
+}
+
+void prepare_int8_scalar(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+    narrow_quantize(rows, row_first, row_count, store_int8);
+}
+
+static void store_bf16(unsigned char *row, size_t i, struct vector v) {
+    for (size_t lane = 0; lane < KERNEL_LANES; lane++)
+        v.lane[lane] = kernel_bf16_to_float(kernel_bf16_of(v.lane[lane]));
+    vector_store((float *)(void *)row + i, v);
+}
+
+void prepare_bf16_scalar(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+    narrow_round(rows, row_first, row_count, store_bf16);
+}
+
+static void tile_bf16(const unsigned char *row, size_t row_bytes, size_t rows, const unsigned char *panel,
+                      size_t padded, float (*sums)[KERNEL_PANEL]) {
+    (void)row_bytes, (void)rows;
+    const float *x = (const float *)(const void *)row;
+    const uint16_t *w = (const uint16_t *)(const void *)panel;
+    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+        sums[0][n] = 0.0f;
+        for (size_t block = 0; block < padded; block += KERNEL_BF16_BLOCK) {
+            float chain[2] = {0.0f, 0.0f}; /* even, odd */
+            for (size_t k = block; k < block + KERNEL_BF16_BLOCK; k++) {
+                uint16_t weight = w[(k / 2 * KERNEL_PANEL + n) * 2 + k % 2];
+                chain[k % 2] = fmaf(x[k], kernel_bf16_to_float(weight), chain[k % 2]);
+            }
+            sums[0][n] += chain[0] + chain[1];
+        }
+    }
+}
+
+static void tile_int8(const unsigned char *row, size_t row_bytes, size_t rows, const unsigned char *panel,
+                      size_t padded, float (*sums)[KERNEL_PANEL]) {
+    (void)row_bytes, (void)rows;
+    const int8_t *q = (const int8_t *)row;
+    const float *scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
+    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+        int32_t sum = 0;
+        for (size_t k = 0; k < padded; k++)
+            sum += q[k] * (panel[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
+        sums[0][n] = (float)sum * scales[n];
+    }
+}
+
+static void tile_int4(const unsigned char *row, size_t row_bytes, size_t rows, const unsigned char *panel,
+                      size_t padded, float (*sums)[KERNEL_PANEL]) {
+    (void)row_bytes, (void)rows;
+    const int8_t *x = (const int8_t *)row;
+    const struct narrow_int4 w = narrow_int4(panel, padded);
+    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+        int32_t sum = 0;
+        for (size_t k = 0; k < padded; k++) {
+            const size_t g = k / KERNEL_GROUP, half = k % KERNEL_GROUP / (KERNEL_GROUP / 2);
+            const size_t i = k % (KERNEL_GROUP / 2);
+            const unsigned pair = panel[((g * 4 + i / 4) * KERNEL_PANEL + n) * 4 + i % 4];
+            const int q = (int)(half ? pair >> 4 : pair & 15) - 8;
+            const int8_t *step = w.steps + (g * KERNEL_PANEL + n) * 2;
+            sum += x[k] * (int8_t)(step[0] * q + step[1]);
+        }
+        sums[0][n] = (float)sum * w.scales[n];
+    }
+}
+
+NARROW_DEFINE(matmul_bf16_scalar, WEIGHT_TYPE_BF16, tile_bf16, 1)
+NARROW_DEFINE(matmul_int8_scalar, WEIGHT_TYPE_INT8, tile_int8, 1)
+NARROW_DEFINE(matmul_int4_scalar, WEIGHT_TYPE_INT4, tile_int4, 1)
