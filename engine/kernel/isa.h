@@ -15,15 +15,15 @@
 const struct kernel_table *kernel_neon(void);
 const struct kernel_table *kernel_avx2(void);
 const struct kernel_table *kernel_avx512(void);
-/* The same with other products of narrow weights. */
+/* The same with other products of low-precision weights. */
 const struct kernel_table *kernel_avxvnni(void);
 const struct kernel_table *kernel_avx512vnni(void);
 const struct kernel_table *kernel_avx512bf16(void);
 const struct kernel_table *kernel_amx(void);
 
 /* What narrow_*.c give to the tables. */
-typedef void kernel_prepare_fn(const struct narrow_rows *rows, size_t row_first, size_t row_count);
-typedef void kernel_narrow_fn(const struct narrow_matmul *m, size_t row_first, size_t row_count,
+typedef void kernel_prepare_fn(const struct activation_rows *rows, size_t row_first, size_t row_count);
+typedef void kernel_narrow_fn(const struct lowp_gemm *m, size_t row_first, size_t row_count,
                               size_t panel_first, size_t panel_count);
 
 kernel_prepare_fn prepare_bf16_scalar, prepare_int8_scalar, prepare_bf16_avx2, prepare_int8_avx2,

@@ -42,7 +42,7 @@ enum activation {
 /* out[r][n] = activation(row_scale[r] * sum_k x[r][k] w[n][k] + bias[n]) + residual[r][n], with the
  * operations in this order: a multiplication by row_scale (if any), an addition of bias (if any), the
  * activation, an addition of residual (if any). residual may be out itself; x may not. */
-struct matmul {
+struct gemm {
     const float *x; /* [rows, k] */
     size_t x_stride;
     const float *panels; /* [ceil(n/48)][k][48]; rows beyond n are zero */
@@ -54,13 +54,13 @@ struct matmul {
     size_t residual_stride;
     float *out; /* [rows, n]; nothing beyond column n is written */
     size_t out_stride;
-    const void *ahead; /* what this thread will most likely read after the tile's panels, another panel: it
+    const void *prefetch; /* what this thread will most likely read after the tile's panels, another panel: it
                           may be prefetched, never read; or NULL */
 };
 
 /* ---- weights narrower than f32 ----
- * A product of narrow weights reads narrow activations too, which kernels prepare row by row. k is padded
- * with zeros to a multiple of KERNEL_NARROW_K in both, so that no loop has a tail.
+ * A product of low-precision weights reads narrow activations too, which kernels prepare row by row. k is
+ * padded with zeros to a multiple of KERNEL_LOWP_K in both, so that no loop has a tail.
  *
  *   bf16  Both sides rounded to nearest even; magnitudes below 2^-56 count as 0, so that every product is a
  *         multiple of the smallest normal float and no sum is ever subnormal (the instructions for bf16 flush
@@ -71,21 +71,21 @@ struct matmul {
  *         to nearest even. The sum of products of integers is exact. It is multiplied, as a float, by the
  *         scale of the weights, then by that of the activations.
  *
- *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_GROUP of k of a row has a
+ *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_INT4_GROUP of k of a row has a
  *         step m (0 .. 16) and a centre c; a weight is m * q + c, q = -8 .. 7, of magnitude 127 at most.
  *         The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
 enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };
 
-#define KERNEL_NARROW_K   64 /* k is padded to a multiple of this */
-#define KERNEL_GROUP      32 /* of k: int4 weights that share a step and a centre */
+#define KERNEL_LOWP_K     64 /* k is padded to a multiple of this */
+#define KERNEL_INT4_GROUP 32 /* of k: int4 weights that share a step and a centre */
 #define KERNEL_BF16_BLOCK 32 /* of k: bf16 products that are summed apart */
 /* Beyond this k the integer sums of int8 and int4 could overflow: |sum| <= 127 * 127 * k. */
 #define KERNEL_INT8_K_MAX 131072
 
 static inline size_t kernel_padded_k(size_t k) {
-    return (k + KERNEL_NARROW_K - 1) / KERNEL_NARROW_K * KERNEL_NARROW_K;
+    return (k + KERNEL_LOWP_K - 1) / KERNEL_LOWP_K * KERNEL_LOWP_K;
 }
 
 /* Bytes from one panel of weights to the next. Panels start with the weights, in this order:
@@ -100,17 +100,17 @@ size_t kernel_panel_bytes(enum weight_type type, size_t k);
 size_t kernel_row_bytes(enum weight_type type, size_t k);
 
 /* Rows of f32 to be prepared. */
-struct narrow_rows {
+struct activation_rows {
     const float *x; /* [rows, k] */
     size_t x_stride;
     size_t k;
-    const float *factor; /* [k]: x is multiplied by it first; or NULL */
-    unsigned char *out;  /* aligned; a row each kernel_row_bytes() */
+    const float *smoothing; /* [k]: x is multiplied by it first; or NULL */
+    unsigned char *out;     /* aligned; a row each kernel_row_bytes() */
 };
 
 /* A product of prepared rows. */
-struct narrow_matmul {
-    struct matmul rest; /* x, x_stride and panels are not read */
+struct lowp_gemm {
+    struct gemm base; /* x, x_stride and panels are not read */
     const unsigned char *x, *panels;
 };
 
@@ -186,7 +186,7 @@ struct attention {
     /* 0: alibi is a function of the position (entry j for position j); else of the distance: entry alibi_last
      * is distance 0, the entries before it the keys before. */
     size_t alibi_last;
-    const struct attention *ahead; /* what this thread will most likely do next, from row 0: its first keys
+    const struct attention *prefetch; /* what this thread will most likely do next, from row 0: its first keys
                                       and values may be prefetched; or NULL */
 };
 
@@ -195,20 +195,20 @@ struct kernel_table {
                        * "amx" */
 
     /* The tile of rows [row_first, +row_count) and panels [panel_first, +panel_count). */
-    void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
-                       size_t panel_count);
+    void (*gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
+                     size_t panel_count);
 
     /* By weight type, NULL for f32: rows [row_first, +row_count) of x prepared; and the product of prepared
      * rows, in tiles as above. */
-    void (*prepare_rows[WEIGHT_TYPE_COUNT])(const struct narrow_rows *rows, size_t row_first,
-                                            size_t row_count);
-    void (*matmul_narrow[WEIGHT_TYPE_COUNT])(const struct narrow_matmul *m, size_t row_first,
-                                             size_t row_count, size_t panel_first, size_t panel_count);
+    void (*convert_activations[WEIGHT_TYPE_COUNT])(const struct activation_rows *rows, size_t row_first,
+                                                   size_t row_count);
+    void (*gemm_lowp[WEIGHT_TYPE_COUNT])(const struct lowp_gemm *m, size_t row_first, size_t row_count,
+                                         size_t panel_first, size_t panel_count);
 
     /* Everything of a product but the sums, which another library has computed: sums [rows, n]. x and panels
      * are not read. */
-    void (*finish_rows)(const struct matmul *m, const float *sums, size_t sums_stride, size_t row_first,
-                        size_t row_count);
+    void (*epilogue_rows)(const struct gemm *m, const float *sums, size_t sums_stride, size_t row_first,
+                          size_t row_count);
 
     /* scale[r] for each row of x [rows, width]. divisor is the width of the original model. norm is not
      * LAYERNORM. */

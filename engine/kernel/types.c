@@ -74,7 +74,7 @@ size_t kernel_panel_bytes(enum weight_type type, size_t k) {
     case WEIGHT_TYPE_INT8:
         return padded * KERNEL_PANEL + KERNEL_PANEL * sizeof(float);
     case WEIGHT_TYPE_INT4:
-        return padded / 2 * KERNEL_PANEL + padded / KERNEL_GROUP * KERNEL_PANEL * 2 +
+        return padded / 2 * KERNEL_PANEL + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2 +
                KERNEL_PANEL * sizeof(float);
     case WEIGHT_TYPE_F32:
     case WEIGHT_TYPE_COUNT:
@@ -90,7 +90,7 @@ size_t kernel_row_bytes(enum weight_type type, size_t k) {
      */
     if (type == WEIGHT_TYPE_BF16) bytes = padded * sizeof(float) + KERNEL_ALIGN;
     if (type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4)
-        bytes = padded + sizeof(float) + sizeof(int32_t) * (1 + padded / KERNEL_GROUP);
+        bytes = padded + sizeof(float) + sizeof(int32_t) * (1 + padded / KERNEL_INT4_GROUP);
     return (bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
 }
 

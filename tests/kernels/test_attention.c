@@ -192,7 +192,7 @@ static void test_ahead_changes_no_bit(void **state) {
     for (int i = 0; i < 100; i++) {
         struct scene s = scene_random(&r), other = scene_random(&r);
         float *expected = scene_run(&s, kernel_scalar());
-        s.a.ahead = &other.a;
+        s.a.prefetch = &other.a;
         compare_tables(&s);
         float *found = scene_run(&s, kernel_scalar());
         assert_same_bits(expected, found, s.out.count, "with something ahead");

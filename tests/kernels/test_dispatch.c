@@ -42,7 +42,7 @@ static void test_tables_are_complete(void **state) {
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) {
         const struct kernel_table *k = tables[t];
-        assert_true(k->name && k->matmul_f32 && k->finish_rows && k->row_scales && k->normalize_rows &&
+        assert_true(k->name && k->gemm_f32 && k->epilogue_rows && k->row_scales && k->normalize_rows &&
                     k->gate_rows && k->rotate && k->store_kv && k->attention && k->argmax && k->exp_sum);
     }
 }

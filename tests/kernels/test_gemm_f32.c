@@ -12,7 +12,7 @@
 
 /* A product with all its buffers. */
 struct product {
-    struct matmul m;
+    struct gemm m;
     size_t rows;
     struct buffer x, panels, scale, bias, residual, out;
     double *w; /* [n, k] */
@@ -78,7 +78,7 @@ static void check_padding(const struct product *p) {
 
 static float *product_run(struct product *p, const struct kernel_table *table) {
     product_clear(p);
-    table->matmul_f32(&p->m, 0, p->rows, 0, kernel_panels(p->m.n));
+    table->gemm_f32(&p->m, 0, p->rows, 0, kernel_panels(p->m.n));
     check_padding(p);
     float *copy = malloc(p->out.count * sizeof(float));
     assert_non_null(copy);
@@ -135,7 +135,7 @@ static void test_same_bits_for_any_tiling(void **state) {
             for (size_t row = 0; row < p.rows; row += rows) {
                 rows = repeat == 0 ? 1 : random_between(&r, 1, 20);
                 if (rows > p.rows - row) rows = p.rows - row;
-                for (size_t panel = panels; panel-- > 0;) tables[t]->matmul_f32(&p.m, row, rows, panel, 1);
+                for (size_t panel = panels; panel-- > 0;) tables[t]->gemm_f32(&p.m, row, rows, panel, 1);
             }
             check_padding(&p);
             assert_same_bits(expected, p.out.data, p.out.count, "%s in tiles", tables[t]->name);
@@ -158,9 +158,9 @@ static void test_residual_may_be_out(void **state) {
         for (size_t row = 0; row < p.rows; row++)
             memcpy(p.out.data + row * p.m.out_stride, p.residual.data + row * p.m.out_stride,
                    p.m.n * sizeof(float));
-        struct matmul m = p.m;
+        struct gemm m = p.m;
         m.residual = m.out;
-        tables[t]->matmul_f32(&m, 0, p.rows, 0, kernel_panels(m.n));
+        tables[t]->gemm_f32(&m, 0, p.rows, 0, kernel_panels(m.n));
         assert_same_bits(expected, p.out.data, p.out.count, "%s in place", tables[t]->name);
     }
     free(expected);
@@ -176,10 +176,10 @@ static void test_ahead_is_not_read(void **state) {
     struct product p = product_create(&r, 70, 1100, 101, false);
     float *expected = product_run(&p, kernel_scalar());
     for (size_t t = 0; t < count; t++) {
-        struct matmul m = p.m;
-        m.ahead = (const void *)(uintptr_t)KERNEL_ALIGN;
+        struct gemm m = p.m;
+        m.prefetch = (const void *)(uintptr_t)KERNEL_ALIGN;
         product_clear(&p);
-        tables[t]->matmul_f32(&m, 0, p.rows, 0, kernel_panels(m.n));
+        tables[t]->gemm_f32(&m, 0, p.rows, 0, kernel_panels(m.n));
         assert_same_bits(expected, p.out.data, p.out.count, "%s with something ahead", tables[t]->name);
     }
     free(expected);
@@ -194,8 +194,8 @@ static void test_nothing_without_rows_or_panels(void **state) {
     struct product p = product_create(&r, 3, 10, 50, false);
     for (size_t t = 0; t < count; t++) {
         product_clear(&p);
-        tables[t]->matmul_f32(&p.m, 1, 0, 0, 2);
-        tables[t]->matmul_f32(&p.m, 0, 3, 2, 0);
+        tables[t]->gemm_f32(&p.m, 1, 0, 0, 2);
+        tables[t]->gemm_f32(&p.m, 0, 3, 2, 0);
         for (size_t i = 0; i < p.out.count; i++) assert_true(p.out.data[i] == 12345.0f);
     }
     product_destroy(&p);
@@ -268,17 +268,17 @@ static void test_finish_rows(void **state) {
         struct product p =
             product_create(&r, random_between(&r, 1, 9), 5, random_between(&r, 1, 120), i % 3 == 0);
         float *expected = product_run(&p, kernel_scalar());
-        struct matmul bare = {
+        struct gemm bare = {
             .x = p.m.x, .x_stride = p.m.x_stride, .panels = p.m.panels, .k = p.m.k, .n = p.m.n};
         struct buffer sums = buffer_create(p.rows * bare.n, 1);
         bare.out = sums.data;
         bare.out_stride = bare.n;
-        kernel_scalar()->matmul_f32(&bare, 0, p.rows, 0, kernel_panels(bare.n));
+        kernel_scalar()->gemm_f32(&bare, 0, p.rows, 0, kernel_panels(bare.n));
         for (size_t t = 0; t < count; t++) {
-            struct matmul m = p.m;
+            struct gemm m = p.m;
             m.x = m.panels = NULL;
             product_clear(&p);
-            for (size_t row = 0; row < p.rows; row++) tables[t]->finish_rows(&m, sums.data, bare.n, row, 1);
+            for (size_t row = 0; row < p.rows; row++) tables[t]->epilogue_rows(&m, sums.data, bare.n, row, 1);
             check_padding(&p);
             assert_same_bits(expected, p.out.data, p.out.count, "%s finishes", tables[t]->name);
         }
@@ -304,10 +304,10 @@ static void test_reads_only_its_panels(void **state) {
     assert_int_equal(mprotect(pages, PANEL_BYTES, PROT_NONE), 0);
     assert_int_equal(mprotect(pages + 2 * PANEL_BYTES, PANEL_BYTES, PROT_NONE), 0);
     for (size_t t = 0; t < count; t++) {
-        struct matmul m = p.m;
+        struct gemm m = p.m;
         m.panels = (const float *)(const void *)pages;
         product_clear(&p);
-        tables[t]->matmul_f32(&m, 0, p.rows, 1, 1);
+        tables[t]->gemm_f32(&m, 0, p.rows, 1, 1);
         for (size_t row = 0; row < p.rows; row++) {
             size_t at = row * m.out_stride + KERNEL_PANEL;
             assert_same_bits(expected + at, m.out + at, KERNEL_PANEL, "%s", tables[t]->name);
@@ -336,18 +336,18 @@ static sgemm_fn find_sgemm(void) {
 
 struct timing {
     sgemm_fn sgemm;
-    struct matmul m; /* of the first matrix */
+    struct gemm m; /* of the first matrix */
     size_t rows;
 };
 
 /* One product with weights number i, by a table or, without one, by OpenBLAS. */
 static double time_once(const struct timing *t, const struct kernel_table *table, size_t i) {
-    struct matmul m = t->m;
+    struct gemm m = t->m;
     m.panels += i * m.k * m.n;
     int k = (int)m.k, n = (int)m.n;
     double start = clock_seconds();
     if (table)
-        table->matmul_f32(&m, 0, t->rows, 0, kernel_panels(m.n));
+        table->gemm_f32(&m, 0, t->rows, 0, kernel_panels(m.n));
     else
         t->sgemm(101, 111, 112, (int)t->rows, n, k, 1.0f, m.x, k, m.panels, k, 0.0f, m.out, n);
     return clock_seconds() - start;
@@ -389,7 +389,7 @@ static void time_shape(size_t k, size_t n) {
     if (x && out && panels) {
         random_fill(&r, x, TIME_ROWS_MAX * k);
         random_fill(&r, panels, TIME_MATRICES * k * n);
-        struct matmul m = {
+        struct gemm m = {
             .x = x, .x_stride = k, .panels = panels, .k = k, .n = n, .out = out, .out_stride = n};
         struct timing t = {.sgemm = find_sgemm(), .m = m};
         print_shape(&t);

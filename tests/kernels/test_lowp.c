@@ -8,11 +8,11 @@
 
 struct product {
     enum weight_type type;
-    struct narrow_matmul m;
-    struct narrow_rows rows;
+    struct lowp_gemm m;
+    struct activation_rows rows;
     size_t row_count;
     double *w; /* [n, k] */
-    struct buffer x, factor, prepared, panels, scale, bias, residual, out;
+    struct buffer x, smoothing, prepared, panels, scale, bias, residual, out;
 };
 
 static struct buffer filled(struct random *r, size_t count, size_t offset, bool extreme) {
@@ -28,9 +28,9 @@ static struct product product_create(struct random *r, enum weight_type type, si
                                      bool extreme) {
     size_t pad = random_below(r, 5);
     struct product p = {.type = type, .row_count = rows, .rows = {.x_stride = k + pad, .k = k}};
-    p.m.rest = (struct matmul){.k = k, .n = n, .out_stride = n + pad, .residual_stride = n + pad};
+    p.m.base = (struct gemm){.k = k, .n = n, .out_stride = n + pad, .residual_stride = n + pad};
     p.x = filled(r, rows * (k + pad), random_below(r, 16), extreme);
-    p.factor = filled(r, k, 3, false);
+    p.smoothing = filled(r, k, 3, false);
     p.scale = filled(r, rows, 1, false);
     p.bias = filled(r, n, 3, extreme);
     p.residual = filled(r, rows * (n + pad), random_below(r, 16), extreme);
@@ -43,29 +43,29 @@ static struct product product_create(struct random *r, enum weight_type type, si
     panels_pack(type, p.w, 0, n, k, p.panels.data);
     buffer_check(&p.panels);
     p.rows.x = p.x.data;
-    p.rows.factor = random_below(r, 2) ? p.factor.data : NULL;
+    p.rows.smoothing = random_below(r, 2) ? p.smoothing.data : NULL;
     p.rows.out = (unsigned char *)p.prepared.data;
     p.m.x = p.rows.out;
     p.m.panels = (const unsigned char *)p.panels.data;
-    p.m.rest.row_scale = random_below(r, 2) ? p.scale.data : NULL;
-    p.m.rest.bias = random_below(r, 2) ? p.bias.data : NULL;
-    p.m.rest.activation = (enum activation)random_below(r, ACTIVATION_COUNT);
-    p.m.rest.residual = random_below(r, 2) ? p.residual.data : NULL;
-    p.m.rest.out = p.out.data;
+    p.m.base.row_scale = random_below(r, 2) ? p.scale.data : NULL;
+    p.m.base.bias = random_below(r, 2) ? p.bias.data : NULL;
+    p.m.base.activation = (enum activation)random_below(r, ACTIVATION_COUNT);
+    p.m.base.residual = random_below(r, 2) ? p.residual.data : NULL;
+    p.m.base.out = p.out.data;
     return p;
 }
 
 static void product_destroy(struct product *p) {
-    struct buffer *buffers[] = {&p->x,     &p->factor, &p->prepared, &p->panels,
-                                &p->scale, &p->bias,   &p->residual, &p->out};
+    struct buffer *buffers[] = {&p->x,     &p->smoothing, &p->prepared, &p->panels,
+                                &p->scale, &p->bias,      &p->residual, &p->out};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffer_destroy(buffers[i]);
     free(p->w);
 }
 
 /* Only the sums. */
 static void product_strip(struct product *p) {
-    p->rows.factor = p->m.rest.row_scale = p->m.rest.bias = p->m.rest.residual = NULL;
-    p->m.rest.activation = ACTIVATION_NONE;
+    p->rows.smoothing = p->m.base.row_scale = p->m.base.bias = p->m.base.residual = NULL;
+    p->m.base.activation = ACTIVATION_NONE;
 }
 
 static void product_clear(struct product *p) {
@@ -74,21 +74,21 @@ static void product_clear(struct product *p) {
 
 static void product_prepare(struct product *p, const struct kernel_table *table) {
     memset(p->prepared.data, 0x77, p->prepared.count * sizeof(float));
-    table->prepare_rows[p->type](&p->rows, 0, p->row_count);
+    table->convert_activations[p->type](&p->rows, 0, p->row_count);
     buffer_check(&p->prepared);
 }
 
 static void check_padding(const struct product *p) {
     for (size_t r = 0; r < p->row_count; r++)
-        for (size_t i = p->m.rest.n; i < p->m.rest.out_stride; i++)
-            assert_true(p->out.data[r * p->m.rest.out_stride + i] == 12345.0f);
+        for (size_t i = p->m.base.n; i < p->m.base.out_stride; i++)
+            assert_true(p->out.data[r * p->m.base.out_stride + i] == 12345.0f);
     buffer_check(&p->out);
 }
 
 static float *product_run(struct product *p, const struct kernel_table *table) {
     product_clear(p);
     product_prepare(p, table);
-    table->matmul_narrow[p->type](&p->m, 0, p->row_count, 0, kernel_panels(p->m.rest.n));
+    table->gemm_lowp[p->type](&p->m, 0, p->row_count, 0, kernel_panels(p->m.base.n));
     check_padding(p);
     float *copy = malloc(p->out.count * sizeof(float));
     assert_non_null(copy);
@@ -103,7 +103,7 @@ static void compare_tables(struct product *p) {
     for (size_t t = 1; t < count; t++) {
         float *found = product_run(p, tables[t]);
         assert_same_bits(expected, found, p->out.count, "%s in %s, %zu rows, k %zu, n %zu",
-                         weight_type_name(p->type), tables[t]->name, p->row_count, p->m.rest.k, p->m.rest.n);
+                         weight_type_name(p->type), tables[t]->name, p->row_count, p->m.base.k, p->m.base.n);
         free(found);
     }
     free(expected);
@@ -126,7 +126,7 @@ static void test_same_bits_in_every_table(void **state) {
 static void compare_shape(struct random *r, size_t rows, size_t k, size_t n, const void *ahead) {
     EACH_TYPE {
         struct product p = product_create(r, type, rows, k, n, false);
-        p.m.rest.ahead = ahead;
+        p.m.base.prefetch = ahead;
         compare_tables(&p);
         product_destroy(&p);
     }
@@ -158,7 +158,7 @@ static void test_same_bits_for_any_group(void **state) {
             struct product p = product_create(&r, type, i % 2 ? 3 : 21, k, n, false);
             double width = 1, centre = 0;
             for (size_t w = 0; w < n * k; w++) {
-                if (w % KERNEL_GROUP == 0) {
+                if (w % KERNEL_INT4_GROUP == 0) {
                     width = ldexp(1, -(int)random_below(&r, 8));
                     centre = (1 - width) * (double)random_float(&r);
                 }
@@ -180,8 +180,8 @@ static void test_nothing_without_rows_or_panels(void **state) {
         for (size_t t = 0; t < count; t++) {
             product_prepare(&p, tables[t]);
             product_clear(&p);
-            tables[t]->matmul_narrow[type](&p.m, 1, 0, 0, 2);
-            tables[t]->matmul_narrow[type](&p.m, 0, 20, 2, 0);
+            tables[t]->gemm_lowp[type](&p.m, 1, 0, 0, 2);
+            tables[t]->gemm_lowp[type](&p.m, 0, 20, 2, 0);
             for (size_t i = 0; i < p.out.count; i++) assert_true(p.out.data[i] == 12345.0f);
         }
         product_destroy(&p);
@@ -214,7 +214,7 @@ static void test_largest_sums(void **state) {
             double expected = signs & 2 ? 0 : signs & 1 ? -1500 : 1500;
             for (size_t row = 0; row < rows; row++)
                 for (size_t n = 0; n < 50; n++)
-                    assert_true(fabs((double)found[row * p.m.rest.out_stride + n] - expected) <= 1e-2 * 1500);
+                    assert_true(fabs((double)found[row * p.m.base.out_stride + n] - expected) <= 1e-2 * 1500);
             free(found);
             product_destroy(&p);
         }
@@ -231,18 +231,18 @@ static void test_largest_groups(void **state) {
         product_strip(&p);
         for (size_t i = 0; i < p.x.count; i++) p.x.data[i] = (float)sign * 3;
         memset(panel, 0, K / 2 * N);
-        for (size_t i = 0; i < K / KERNEL_GROUP * N; i++) {
+        for (size_t i = 0; i < K / KERNEL_INT4_GROUP * N; i++) {
             panel[K / 2 * N + 2 * i] = 16;
             panel[K / 2 * N + 2 * i + 1] = 1;
         }
         for (size_t n = 0; n < N; n++)
-            ((float *)(void *)(panel + K / 2 * N + K / KERNEL_GROUP * N * 2))[n] = 1;
+            ((float *)(void *)(panel + K / 2 * N + K / KERNEL_INT4_GROUP * N * 2))[n] = 1;
         compare_tables(&p);
         float *found = product_run(&p, kernel_scalar());
         const float expected = (float)(-sign * 127 * 127 * K) * (3.0f / 127.0f);
         for (size_t row = 0; row < ROWS; row++)
             for (size_t n = 0; n < N; n++)
-                assert_same_bits(&expected, found + row * p.m.rest.out_stride + n, 1, "sign %d", sign);
+                assert_same_bits(&expected, found + row * p.m.base.out_stride + n, 1, "sign %d", sign);
         free(found);
         product_destroy(&p);
     }
@@ -262,9 +262,9 @@ static void test_same_bits_for_any_tiling(void **state) {
                 for (size_t row = 0, rows; row < p.row_count; row += rows) {
                     rows = repeat == 0 ? 1 : random_between(&r, 1, 20);
                     if (rows > p.row_count - row) rows = p.row_count - row;
-                    tables[t]->prepare_rows[type](&p.rows, row, rows);
-                    for (size_t panel = kernel_panels(p.m.rest.n); panel-- > 0;)
-                        tables[t]->matmul_narrow[type](&p.m, row, rows, panel, 1);
+                    tables[t]->convert_activations[type](&p.rows, row, rows);
+                    for (size_t panel = kernel_panels(p.m.base.n); panel-- > 0;)
+                        tables[t]->gemm_lowp[type](&p.m, row, rows, panel, 1);
                 }
                 check_padding(&p);
                 assert_same_bits(expected, p.out.data, p.out.count, "%s in %s in tiles",
@@ -286,9 +286,9 @@ static float bf16_nearest(double value) {
 
 static float expected_bf16(const struct product *p, const float *x, const double *w) {
     float sum = 0;
-    for (size_t block = 0; block < p->m.rest.k; block += KERNEL_BF16_BLOCK) {
+    for (size_t block = 0; block < p->m.base.k; block += KERNEL_BF16_BLOCK) {
         float chain[2] = {0, 0};
-        for (size_t k = block; k < block + KERNEL_BF16_BLOCK && k < p->m.rest.k; k++)
+        for (size_t k = block; k < block + KERNEL_BF16_BLOCK && k < p->m.base.k; k++)
             chain[k % 2] = fmaf(bf16_nearest((double)x[k]), bf16_nearest(w[k]), chain[k % 2]);
         sum += chain[0] + chain[1];
     }
@@ -311,8 +311,8 @@ static float quantize(const float *x, size_t k, double *q) {
 
 static float expected_int8(const struct product *p, const float *x, const double *w) {
     double q[400], sum = 0;
-    float scale = quantize(x, p->m.rest.k, q), weight_scale = (float)(largest_of(w, p->m.rest.k) / 127);
-    for (size_t k = 0; k < p->m.rest.k; k++) sum += q[k] * rint(w[k] * (1 / (double)weight_scale));
+    float scale = quantize(x, p->m.base.k, q), weight_scale = (float)(largest_of(w, p->m.base.k) / 127);
+    for (size_t k = 0; k < p->m.base.k; k++) sum += q[k] * rint(w[k] * (1 / (double)weight_scale));
     return (float)sum * weight_scale * scale;
 }
 
@@ -322,9 +322,9 @@ struct step {
 };
 
 static struct step group_step(const struct product *p, size_t n, size_t group) {
-    const size_t padded = (p->m.rest.k + 63) / 64 * 64;
+    const size_t padded = (p->m.base.k + 63) / 64 * 64;
     const int8_t *steps = (const int8_t *)p->m.panels +
-                          n / KERNEL_PANEL * kernel_panel_bytes(WEIGHT_TYPE_INT4, p->m.rest.k) +
+                          n / KERNEL_PANEL * kernel_panel_bytes(WEIGHT_TYPE_INT4, p->m.base.k) +
                           padded / 2 * KERNEL_PANEL + (group * KERNEL_PANEL + n % KERNEL_PANEL) * 2;
     return (struct step){.m = steps[0], .c = steps[1]};
 }
@@ -332,10 +332,10 @@ static struct step group_step(const struct product *p, size_t n, size_t group) {
 /* The packer computes in float. */
 static float expected_int4(const struct product *p, const float *x, const double *w, size_t n) {
     double q[400], sum = 0;
-    const float scale = quantize(x, p->m.rest.k, q);
-    const float weight_scale = (float)(largest_of(w, p->m.rest.k) / 127);
-    for (size_t k = 0; k < p->m.rest.k; k++) {
-        const struct step step = group_step(p, n, k / KERNEL_GROUP);
+    const float scale = quantize(x, p->m.base.k, q);
+    const float weight_scale = (float)(largest_of(w, p->m.base.k) / 127);
+    for (size_t k = 0; k < p->m.base.k; k++) {
+        const struct step step = group_step(p, n, k / KERNEL_INT4_GROUP);
         const float value = (float)(w[k] * (1 / (double)weight_scale));
         const float level = (value - (float)step.c) * (1 / (float)step.m);
         assert_true(step.m >= 1 && step.m <= 16);
@@ -362,7 +362,7 @@ static void test_scalar_is_the_contract(void **state) {
                     float expected = type == WEIGHT_TYPE_BF16   ? expected_bf16(&p, x, w)
                                      : type == WEIGHT_TYPE_INT8 ? expected_int8(&p, x, w)
                                                                 : expected_int4(&p, x, w, n);
-                    assert_same_bits(&expected, found + row * p.m.rest.out_stride + n, 1,
+                    assert_same_bits(&expected, found + row * p.m.base.out_stride + n, 1,
                                      "%s, k %zu, row %zu, column %zu", weight_type_name(type), lengths[i],
                                      row, n);
                 }
@@ -376,12 +376,12 @@ static double relative_error(struct product *p) {
     float *found = product_run(p, kernel_scalar());
     double error = 0, power = 0;
     for (size_t row = 0; row < p->row_count; row++)
-        for (size_t n = 0; n < p->m.rest.n; n++) {
+        for (size_t n = 0; n < p->m.base.n; n++) {
             double exact = 0;
-            for (size_t k = 0; k < p->m.rest.k; k++)
+            for (size_t k = 0; k < p->m.base.k; k++)
                 exact += (double)p->x.data[row * p->rows.x_stride + k] *
-                         (p->rows.factor ? (double)p->factor.data[k] : 1) * p->w[n * p->m.rest.k + k];
-            double difference = (double)found[row * p->m.rest.out_stride + n] - exact;
+                         (p->rows.smoothing ? (double)p->smoothing.data[k] : 1) * p->w[n * p->m.base.k + k];
+            double difference = (double)found[row * p->m.base.out_stride + n] - exact;
             error += difference * difference;
             power += exact * exact;
         }
@@ -403,9 +403,9 @@ static void test_errors_are_those_of_the_width(void **state) {
     }
 }
 
-/* A channel that is a hundred times the others, with weights a hundredth: with the factor that evens them out
- * the error is that of ordinary channels, without it far larger. */
-static void test_factor_tames_an_outlier(void **state) {
+/* A channel that is a hundred times the others, with weights a hundredth: with the smoothing scale that evens
+ * them out the error is that of ordinary channels, without it far larger. */
+static void test_smoothing_tames_an_outlier(void **state) {
     (void)state;
     struct random r = {7};
     struct product p = product_create(&r, WEIGHT_TYPE_INT8, 20, 256, 100, false);
@@ -414,10 +414,10 @@ static void test_factor_tames_an_outlier(void **state) {
     for (size_t n = 0; n < 100; n++) p.w[n * 256 + 9] /= 100;
     panels_pack(p.type, p.w, 0, 100, 256, p.panels.data);
     double without = relative_error(&p);
-    for (size_t k = 0; k < 256; k++) p.factor.data[k] = k == 9 ? 0.01f : 1.0f;
+    for (size_t k = 0; k < 256; k++) p.smoothing.data[k] = k == 9 ? 0.01f : 1.0f;
     for (size_t n = 0; n < 100; n++) p.w[n * 256 + 9] *= 100;
     panels_pack(p.type, p.w, 0, 100, 256, p.panels.data);
-    p.rows.factor = p.factor.data;
+    p.rows.smoothing = p.smoothing.data;
     double with = relative_error(&p);
     assert_true(with < 1e-2);
     assert_true(without > 10 * with);
@@ -440,7 +440,7 @@ static void test_not_finite(void **state) {
             float *found = product_run(&p, tables[t]);
             for (size_t n = 0; n < 50; n++) {
                 const float *column = found + n;
-                size_t stride = p.m.rest.out_stride;
+                size_t stride = p.m.base.out_stride;
                 assert_true(isnan(column[0]) == (n == 4));
                 assert_false(isfinite(column[stride]));
                 assert_true(n == 4 ? isnan(column[2 * stride]) : column[2 * stride] == 0);
@@ -468,14 +468,14 @@ static double time_product(struct product *p, const struct kernel_table *table) 
     for (int i = 0; i < 5; i++) {
         double start = clock_seconds();
         if (p->type == WEIGHT_TYPE_F32)
-            table->matmul_f32(&p->m.rest, 0, p->row_count, 0, kernel_panels(p->m.rest.n));
+            table->gemm_f32(&p->m.base, 0, p->row_count, 0, kernel_panels(p->m.base.n));
         else {
-            table->prepare_rows[p->type](&p->rows, 0, p->row_count);
-            table->matmul_narrow[p->type](&p->m, 0, p->row_count, 0, kernel_panels(p->m.rest.n));
+            table->convert_activations[p->type](&p->rows, 0, p->row_count);
+            table->gemm_lowp[p->type](&p->m, 0, p->row_count, 0, kernel_panels(p->m.base.n));
         }
         best = fmin(best, clock_seconds() - start);
     }
-    return 2e-9 * (double)(p->row_count * p->m.rest.k * p->m.rest.n) / best;
+    return 2e-9 * (double)(p->row_count * p->m.base.k * p->m.base.n) / best;
 }
 
 static void print_speeds(void) {
@@ -489,9 +489,9 @@ static void print_speeds(void) {
             for (size_t i = 0; i < sizeof row_counts / sizeof *row_counts; i++) {
                 struct product p = product_create(&r, type, row_counts[i], 768, 3072, false);
                 product_strip(&p);
-                p.m.rest.x = p.x.data;
-                p.m.rest.x_stride = p.rows.x_stride;
-                p.m.rest.panels = p.panels.data;
+                p.m.base.x = p.x.data;
+                p.m.base.x_stride = p.rows.x_stride;
+                p.m.base.panels = p.panels.data;
                 printf("  %zu: %.0f", row_counts[i], time_product(&p, tables[t]));
                 fflush(stdout);
                 product_destroy(&p);
@@ -516,7 +516,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_same_bits_for_any_tiling),
         cmocka_unit_test(test_scalar_is_the_contract),
         cmocka_unit_test(test_errors_are_those_of_the_width),
-        cmocka_unit_test(test_factor_tames_an_outlier),
+        cmocka_unit_test(test_smoothing_tames_an_outlier),
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_names),
     };

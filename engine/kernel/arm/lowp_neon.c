@@ -21,7 +21,7 @@ static void store_int8(unsigned char *to, struct vector shifted) {
     vector_store_int8((int8_t *)to, shifted);
 }
 
-void prepare_int8_neon(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_int8_neon(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_quantize(rows, row_first, row_count, store_int8);
 }
 
@@ -38,7 +38,7 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     vector_store((float *)(void *)row + i, v);
 }
 
-void prepare_bf16_neon(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_bf16_neon(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 
@@ -166,7 +166,7 @@ VECTOR_INLINE void add_group(const unsigned char *x, size_t row_bytes, size_t ro
                              size_t parts, int32x4_t (*sum)[PANEL_PARTS]) {
     int8x16_t lower[INT4_ROWS], upper[INT4_ROWS];
     load_steps(x, row_bytes, rows, lower);
-    load_steps(x + KERNEL_GROUP / 2, row_bytes, rows, upper);
+    load_steps(x + KERNEL_INT4_GROUP / 2, row_bytes, rows, upper);
     KERNEL_EACH (step, STEPS) {
         KERNEL_EACH (p, parts) {
             const uint8x16_t packed = vld1q_u8(w + step * STEP_BYTES + p * PART_BYTES);
@@ -191,14 +191,14 @@ VECTOR_INLINE void part_int4(const unsigned char *x, size_t row_bytes, size_t ro
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (p, parts) total[r][p] = vdupq_n_s32(0);
     }
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, steps += KERNEL_PANEL * 2) {
-        const unsigned char *w = panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL + first * PART_BYTES;
+    for (size_t g = 0; g < padded / KERNEL_INT4_GROUP; g++, steps += KERNEL_PANEL * 2) {
+        const unsigned char *w = panel + g * KERNEL_INT4_GROUP / 2 * KERNEL_PANEL + first * PART_BYTES;
         int32x4_t sum[INT4_ROWS][PANEL_PARTS];
         KERNEL_EACH (r, rows) {
             const int32x4_t start = vdupq_n_s32(-8 * narrow_sum(x + r * row_bytes, padded, 1 + g));
             KERNEL_EACH (p, parts) sum[r][p] = start;
         }
-        add_group(x + g * KERNEL_GROUP, row_bytes, rows, w, parts, sum);
+        add_group(x + g * KERNEL_INT4_GROUP, row_bytes, rows, w, parts, sum);
         KERNEL_EACH (p, parts) {
             const struct int4_steps step = load_int4_steps(steps + p * PART_LANES * 2);
             KERNEL_EACH (r, rows) {

@@ -70,10 +70,10 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
 const struct kernel_table *kernel_neon(void) {
     static const struct kernel_table table = {
         .name = "neon",
-        .matmul_f32 = product_tiles,
-        .prepare_rows = {NULL, prepare_bf16_neon, prepare_int8_neon, prepare_int8_neon},
-        .matmul_narrow = {NULL, matmul_bf16_neon, matmul_int8_neon, matmul_int4_neon},
-        .finish_rows = product_finish_rows,
+        .gemm_f32 = product_tiles,
+        .convert_activations = {NULL, prepare_bf16_neon, prepare_int8_neon, prepare_int8_neon},
+        .gemm_lowp = {NULL, matmul_bf16_neon, matmul_int8_neon, matmul_int4_neon},
+        .epilogue_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,
         .gate_rows = rows_gate,

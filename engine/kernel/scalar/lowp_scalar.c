@@ -13,7 +13,7 @@ static void store_int8(unsigned char *to, struct vector shifted) {
     }
 }
 
-void prepare_int8_scalar(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_int8_scalar(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_quantize(rows, row_first, row_count, store_int8);
 }
 
@@ -23,7 +23,7 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     vector_store((float *)(void *)row + i, v);
 }
 
-void prepare_bf16_scalar(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_bf16_scalar(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 
@@ -66,8 +66,8 @@ static void tile_int4(const unsigned char *row, size_t row_bytes, size_t rows, c
     for (size_t n = 0; n < KERNEL_PANEL; n++) {
         int32_t sum = 0;
         for (size_t k = 0; k < padded; k++) {
-            const size_t g = k / KERNEL_GROUP, half = k % KERNEL_GROUP / (KERNEL_GROUP / 2);
-            const size_t i = k % (KERNEL_GROUP / 2);
+            const size_t g = k / KERNEL_INT4_GROUP, half = k % KERNEL_INT4_GROUP / (KERNEL_INT4_GROUP / 2);
+            const size_t i = k % (KERNEL_INT4_GROUP / 2);
             const unsigned pair = panel[((g * 4 + i / 4) * KERNEL_PANEL + n) * 4 + i % 4];
             const int q = (int)(half ? pair >> 4 : pair & 15) - 8;
             const int8_t *step = w.steps + (g * KERNEL_PANEL + n) * 2;

@@ -23,10 +23,10 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
 const struct kernel_table *kernel_scalar(void) {
     static const struct kernel_table table = {
         .name = "scalar",
-        .matmul_f32 = product_tiles,
-        .prepare_rows = {NULL, prepare_bf16_scalar, prepare_int8_scalar, prepare_int8_scalar},
-        .matmul_narrow = {NULL, matmul_bf16_scalar, matmul_int8_scalar, matmul_int4_scalar},
-        .finish_rows = product_finish_rows,
+        .gemm_f32 = product_tiles,
+        .convert_activations = {NULL, prepare_bf16_scalar, prepare_int8_scalar, prepare_int8_scalar},
+        .gemm_lowp = {NULL, matmul_bf16_scalar, matmul_int8_scalar, matmul_int4_scalar},
+        .epilogue_rows = product_finish_rows,
         .row_scales = rows_scales,
         .normalize_rows = rows_normalize,
         .gate_rows = rows_gate,

@@ -53,7 +53,7 @@ struct attention_ahead {
 
 struct attention_tile {
     const struct attention *a;
-    struct attention_ahead ahead;
+    struct attention_ahead prefetch;
     size_t count; /* queries */
     struct attention_query query[ATTENTION_QUERIES];
 
@@ -184,7 +184,7 @@ VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, s
     KERNEL_EACH (b, blocks) keys[b] = t->keys[block + b];
     KERNEL_EACH (c, queries * blocks) chain[c] = vector_splat(0.0f);
     for (size_t d = 0; d < head_dim; d++) {
-        if (d % ATTENTION_ASK_EVERY == 0) attention_ask(&t->ahead);
+        if (d % ATTENTION_ASK_EVERY == 0) attention_ask(&t->prefetch);
         KERNEL_EACH (b, blocks) {
             const struct vector key = attention_load(type, keys[b], d * KERNEL_LANES, KERNEL_LANES);
             KERNEL_EACH (i, queries) {
@@ -365,7 +365,7 @@ VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, s
         attention_add_alone(t->weight[query + i][b], c, view.first, end, sums[i]);
     }
     for (size_t j = common.first; j < common.end; j++) {
-        if (j % ATTENTION_ASK_EVERY == 0) attention_ask(&t->ahead);
+        if (j % ATTENTION_ASK_EVERY == 0) attention_ask(&t->prefetch);
         struct vector value[ATTENTION_VALUE_VECTORS];
         KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
         KERNEL_EACH (i, queries) {
@@ -454,25 +454,25 @@ static size_t attention_span_blocks(size_t block, size_t last) {
 
 /* The next span; behind the last, the first of what this thread does then. */
 static void attention_find_ahead(struct attention_tile *t, size_t block, size_t last) {
-    const struct attention *next = t->a->ahead;
+    const struct attention *next = t->a->prefetch;
     if (block <= last) {
-        attention_set_ahead(&t->ahead, t->a, block, attention_span_blocks(block, last));
+        attention_set_ahead(&t->prefetch, t->a, block, attention_span_blocks(block, last));
     } else if (next) {
         block = attention_oldest(next, next->first_position) / KERNEL_LANES;
         last = next->first_position / KERNEL_LANES;
-        attention_set_ahead(&t->ahead, next, block, attention_span_blocks(block, last));
+        attention_set_ahead(&t->prefetch, next, block, attention_span_blocks(block, last));
     } else {
-        t->ahead.lines = 0;
+        t->prefetch.lines = 0;
         return;
     }
-    attention_spread(&t->ahead, t->blocks, t->a->head_dim);
+    attention_spread(&t->prefetch, t->blocks, t->a->head_dim);
 }
 
 /* All spans that some of the tile's queries see. cold: nothing has read them yet. */
 static void attention_walk(struct attention_tile *t, bool cold) {
     size_t block = t->query[0].oldest / KERNEL_LANES;
     size_t last = t->query[t->count - 1].position / KERNEL_LANES;
-    t->ahead.lines = 0;
+    t->prefetch.lines = 0;
     for (; block <= last; block += t->blocks) {
         attention_set_span(t, block, attention_span_blocks(block, last));
         if (cold) attention_find_ahead(t, block + t->blocks, last);

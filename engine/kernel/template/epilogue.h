@@ -4,7 +4,7 @@
 #include "engine/kernel/template/vector_math.h"
 
 /* Up to sixteen sums of a row, from column n on: scale, bias, activation, residual. */
-VECTOR_INLINE void product_finish_lanes(const struct matmul *m, size_t row, size_t n, size_t lanes,
+VECTOR_INLINE void product_finish_lanes(const struct gemm *m, size_t row, size_t n, size_t lanes,
                                         struct vector v) {
     if (m->row_scale) v = vector_multiply(v, vector_splat(m->row_scale[row]));
     if (m->bias) v = vector_add(v, vector_load_first(m->bias + n, lanes));
@@ -17,7 +17,7 @@ VECTOR_INLINE void product_finish_lanes(const struct matmul *m, size_t row, size
     __builtin_prefetch((const void *)((uintptr_t)out + KERNEL_PANEL * sizeof *out), 1, 3);
 }
 
-VECTOR_INLINE void product_finish(const struct matmul *m, size_t row, size_t n, const float *sums) {
+VECTOR_INLINE void product_finish(const struct gemm *m, size_t row, size_t n, const float *sums) {
     size_t lanes = m->n - n < KERNEL_LANES ? m->n - n : KERNEL_LANES;
     product_finish_lanes(m, row, n, lanes, vector_load_first(sums, lanes));
 }

@@ -39,7 +39,7 @@ static struct product_ahead product_ahead_of(const void *next, size_t k, size_t 
 }
 
 /* A slice of a panel by a group of rows, in tiles of nearly the same height. */
-static void product_slice(const struct matmul *m, size_t row, size_t rows, const float *w, size_t first,
+static void product_slice(const struct gemm *m, size_t row, size_t rows, const float *w, size_t first,
                           size_t k, const void *next, float (*sums)[KERNEL_PANEL]) {
     size_t tiles = (rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS;
     struct product_ahead ahead = product_ahead_of(next, k, tiles);
@@ -51,7 +51,7 @@ static void product_slice(const struct matmul *m, size_t row, size_t rows, const
     }
 }
 
-static void product_finish_group(const struct matmul *m, size_t row, size_t rows, size_t panel,
+static void product_finish_group(const struct gemm *m, size_t row, size_t rows, size_t panel,
                                  float (*sums)[KERNEL_PANEL]) {
     size_t first = panel * KERNEL_PANEL;
     for (size_t r = 0; r < rows; r++)
@@ -65,7 +65,7 @@ struct product_turn {
 };
 
 /* Rows [row, +rows), at most PRODUCT_GROUP, by one panel; `next` is what is read after it. */
-static void product_group(const struct matmul *m, size_t row, size_t rows, size_t panel,
+static void product_group(const struct gemm *m, size_t row, size_t rows, size_t panel,
                           struct product_turn turn, const void *next) {
     _Alignas(KERNEL_ALIGN) float sums[PRODUCT_GROUP][KERNEL_PANEL];
     memset(sums, 0, rows * sizeof sums[0]);
@@ -81,12 +81,13 @@ static void product_group(const struct matmul *m, size_t row, size_t rows, size_
 }
 
 /* Panels outside, rows inside: a panel comes from memory once, and from a cache after. */
-static void product_tiles(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
+static void product_tiles(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                           size_t panel_count) {
     const size_t panel_end = panel_first + panel_count,
                  groups_all = (row_count + PRODUCT_GROUP - 1) / PRODUCT_GROUP;
     for (size_t panel = panel_first; panel < panel_end; panel++) {
-        const void *next = panel + 1 < panel_end ? m->panels + (panel + 1) * m->k * KERNEL_PANEL : m->ahead;
+        const void *next =
+            panel + 1 < panel_end ? m->panels + (panel + 1) * m->k * KERNEL_PANEL : m->prefetch;
         for (size_t r = 0, rows, groups = groups_all; r < row_count; r += rows, groups--) {
             rows = (row_count - r + groups - 1) / groups;
             product_group(m, row_first + r, rows, panel,
@@ -96,8 +97,8 @@ static void product_tiles(const struct matmul *m, size_t row_first, size_t row_c
 }
 
 /* Sums that another library has computed. */
-static void product_finish_rows(const struct matmul *m, const float *sums, size_t sums_stride,
-                                size_t row_first, size_t row_count) {
+static void product_finish_rows(const struct gemm *m, const float *sums, size_t sums_stride, size_t row_first,
+                                size_t row_count) {
     for (size_t row = row_first; row < row_first + row_count; row++)
         for (size_t n = 0; n < m->n; n += KERNEL_LANES)
             product_finish(m, row, n, sums + row * sums_stride + n);

@@ -93,16 +93,16 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
 
 /* What both tables have in common. */
 #define COMMON                                                                                               \
-    .matmul_f32 = product_tiles,                                                                             \
-    .prepare_rows = {NULL, prepare_bf16_avx2, prepare_int8_avx2, prepare_int8_avx2},                         \
-    .finish_rows = product_finish_rows, .row_scales = rows_scales, .normalize_rows = rows_normalize,         \
+    .gemm_f32 = product_tiles,                                                                               \
+    .convert_activations = {NULL, prepare_bf16_avx2, prepare_int8_avx2, prepare_int8_avx2},                  \
+    .epilogue_rows = product_finish_rows, .row_scales = rows_scales, .normalize_rows = rows_normalize,       \
     .gate_rows = rows_gate, .rotate = rows_rotate, .store_kv = kv_store, .attention = attention_rows,        \
     .argmax = rows_argmax, .exp_sum = rows_exp_sum
 
 const struct kernel_table *kernel_avx2(void) {
     static const struct kernel_table table = {
         .name = "avx2",
-        .matmul_narrow = {NULL, matmul_bf16_avx2, matmul_int8_avx2, matmul_int4_avx2},
+        .gemm_lowp = {NULL, matmul_bf16_avx2, matmul_int8_avx2, matmul_int4_avx2},
         COMMON,
     };
     return &table;
@@ -111,7 +111,7 @@ const struct kernel_table *kernel_avx2(void) {
 const struct kernel_table *kernel_avxvnni(void) {
     static const struct kernel_table table = {
         .name = "avxvnni",
-        .matmul_narrow = {NULL, matmul_bf16_avx2, matmul_int8_avxvnni, matmul_int4_avxvnni},
+        .gemm_lowp = {NULL, matmul_bf16_avx2, matmul_int8_avxvnni, matmul_int4_avxvnni},
         COMMON,
     };
     return &table;

@@ -73,15 +73,15 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
 
 /* What the tables of AVX-512 have in common. */
 #define COMMON                                                                                               \
-    .matmul_f32 = product_tiles, .finish_rows = product_finish_rows, .row_scales = rows_scales,              \
+    .gemm_f32 = product_tiles, .epilogue_rows = product_finish_rows, .row_scales = rows_scales,              \
     .normalize_rows = rows_normalize, .gate_rows = rows_gate, .rotate = rows_rotate, .store_kv = kv_store,   \
     .attention = attention_rows, .argmax = rows_argmax, .exp_sum = rows_exp_sum
 
 const struct kernel_table *kernel_avx512(void) {
     static const struct kernel_table table = {
         .name = "avx512",
-        .prepare_rows = {NULL, prepare_bf16_avx512, prepare_int8_avx512, prepare_int8_avx512},
-        .matmul_narrow = {NULL, matmul_bf16_avx512, matmul_int8_avx512, matmul_int4_avx512},
+        .convert_activations = {NULL, prepare_bf16_avx512, prepare_int8_avx512, prepare_int8_avx512},
+        .gemm_lowp = {NULL, matmul_bf16_avx512, matmul_int8_avx512, matmul_int4_avx512},
         COMMON,
     };
     return &table;
@@ -90,8 +90,8 @@ const struct kernel_table *kernel_avx512(void) {
 const struct kernel_table *kernel_avx512vnni(void) {
     static const struct kernel_table table = {
         .name = "avx512vnni",
-        .prepare_rows = {NULL, prepare_bf16_avx512, prepare_int8_avx512, prepare_int8_avx512},
-        .matmul_narrow = {NULL, matmul_bf16_avx512, matmul_int8_avx512vnni, matmul_int4_avx512vnni},
+        .convert_activations = {NULL, prepare_bf16_avx512, prepare_int8_avx512, prepare_int8_avx512},
+        .gemm_lowp = {NULL, matmul_bf16_avx512, matmul_int8_avx512vnni, matmul_int4_avx512vnni},
         COMMON,
     };
     return &table;
@@ -100,8 +100,8 @@ const struct kernel_table *kernel_avx512vnni(void) {
 const struct kernel_table *kernel_avx512bf16(void) {
     static const struct kernel_table table = {
         .name = "avx512bf16",
-        .prepare_rows = {NULL, prepare_bf16_avx512bf16, prepare_int8_avx512, prepare_int8_avx512},
-        .matmul_narrow = {NULL, matmul_bf16_avx512bf16, matmul_int8_avx512vnni, matmul_int4_avx512vnni},
+        .convert_activations = {NULL, prepare_bf16_avx512bf16, prepare_int8_avx512, prepare_int8_avx512},
+        .gemm_lowp = {NULL, matmul_bf16_avx512bf16, matmul_int8_avx512vnni, matmul_int4_avx512vnni},
         COMMON,
     };
     return &table;
@@ -110,8 +110,8 @@ const struct kernel_table *kernel_avx512bf16(void) {
 const struct kernel_table *kernel_amx(void) {
     static const struct kernel_table table = {
         .name = "amx",
-        .prepare_rows = {NULL, prepare_bf16_amx, prepare_int8_avx512, prepare_int8_avx512},
-        .matmul_narrow = {NULL, matmul_bf16_amx, matmul_int8_amx, matmul_int4_amx},
+        .convert_activations = {NULL, prepare_bf16_amx, prepare_int8_avx512, prepare_int8_avx512},
+        .gemm_lowp = {NULL, matmul_bf16_amx, matmul_int8_amx, matmul_int4_amx},
         COMMON,
     };
     return &table;

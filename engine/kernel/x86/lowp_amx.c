@@ -126,9 +126,9 @@ static void store_sums(struct pass *p, bool both) {
 }
 
 /* The next rows of a pass. The offset of int8 weights is taken out: 128 times the sum of the row. */
-VECTOR_INLINE void finish_rows(const struct narrow_matmul *m, enum weight_type type, struct pass *p,
-                               size_t count) {
-    const size_t padded = kernel_padded_k(m->rest.k), row_bytes = kernel_row_bytes(type, m->rest.k);
+VECTOR_INLINE void epilogue_rows(const struct lowp_gemm *m, enum weight_type type, struct pass *p,
+                                 size_t count) {
+    const size_t padded = kernel_padded_k(m->base.k), row_bytes = kernel_row_bytes(type, m->base.k);
     const bool integers = type != WEIGHT_TYPE_BF16;
     for (; count > 0 && p->row < p->end; count--, p->row++) {
         const bool in_first = p->row < p->first + TILE_ROWS;
@@ -137,7 +137,7 @@ VECTOR_INLINE void finish_rows(const struct narrow_matmul *m, enum weight_type t
         const bool has_offset = type == WEIGHT_TYPE_INT8;
         const __m512i offset = _mm512_set1_epi32(has_offset ? 128 * narrow_sum(x, padded, 0) : 0);
         const float scale = integers ? narrow_scale(x, padded) : 1.0f;
-        for (size_t c = 0; c < KERNEL_PANEL && p->column + c < m->rest.n; c += KERNEL_LANES) {
+        for (size_t c = 0; c < KERNEL_PANEL && p->column + c < m->base.n; c += KERNEL_LANES) {
             const __m512i sum = _mm512_load_si512(sums + c);
             struct vector v = {_mm512_castsi512_ps(sum)};
             if (integers) {
@@ -172,9 +172,9 @@ VECTOR_INLINE void finish_rows(const struct narrow_matmul *m, enum weight_type t
 
 /* The sums of a pass, and meanwhile the rows of the one before. w: the panel. */
 #define DEFINE_RUN(name, type, dot)                                                                          \
-    static void name(const struct narrow_matmul *m, struct pass *now, struct pass *before,                   \
+    static void name(const struct lowp_gemm *m, struct pass *now, struct pass *before,                       \
                      const unsigned char *w, size_t blocks, struct stream s) {                               \
-        const size_t row_bytes = kernel_row_bytes(type, m->rest.k);                                          \
+        const size_t row_bytes = kernel_row_bytes(type, m->base.k);                                          \
         const unsigned char *x = m->x + now->first * row_bytes, *y = m->x + now->second * row_bytes;         \
         const bool both = now->end > now->first + TILE_ROWS;                                                 \
         clear_sums();                                                                                        \
@@ -188,10 +188,10 @@ VECTOR_INLINE void finish_rows(const struct narrow_matmul *m, enum weight_type t
                 ADD_FIRST(dot, x, w);                                                                        \
             }                                                                                                \
             x += TILE_BYTES, y += TILE_BYTES;                                                                \
-            finish_rows(m, type, before, now->rows_a_block);                                                 \
+            epilogue_rows(m, type, before, now->rows_a_block);                                               \
         }                                                                                                    \
         store_sums(now, both);                                                                               \
-        finish_rows(m, type, before, SIZE_MAX);                                                              \
+        epilogue_rows(m, type, before, SIZE_MAX);                                                            \
     }
 DEFINE_RUN(run_int8, WEIGHT_TYPE_INT8, _tile_dpbsud)
 DEFINE_RUN(run_bf16, WEIGHT_TYPE_BF16, _tile_dpbf16ps)
@@ -218,10 +218,10 @@ static size_t passes_of(size_t rows) {
 }
 
 /* Panels outside, rows inside. */
-VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_type type, size_t row_first,
+VECTOR_INLINE void multiply_whole(const struct lowp_gemm *m, enum weight_type type, size_t row_first,
                                   size_t row_count, size_t panel_first, size_t panel_count) {
-    const size_t panel_bytes = kernel_panel_bytes(type, m->rest.k), row_end = row_first + row_count;
-    const size_t k_bytes = kernel_padded_k(m->rest.k) * (type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : 1);
+    const size_t panel_bytes = kernel_panel_bytes(type, m->base.k), row_end = row_first + row_count;
+    const size_t k_bytes = kernel_padded_k(m->base.k) * (type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : 1);
     const size_t blocks = k_bytes / TILE_BYTES, passes = passes_of(row_count);
     struct pass both[2], *now = &both[0], *before = &both[1];
     if (row_count == 0) return; /* there are no tiles of no rows */
@@ -235,7 +235,7 @@ VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_typ
         /* A single pass over bf16 waits for memory: stores in between would only delay what it asks for. */
         const bool at_last = type == WEIGHT_TYPE_BF16 && passes == 1;
         now->rows_a_block = at_last ? 0 : (before->end - before->row + blocks - 1) / blocks;
-        const unsigned char *next = i / passes + 1 < panel_count ? w + panel_bytes : m->rest.ahead;
+        const unsigned char *next = i / passes + 1 < panel_count ? w + panel_bytes : m->base.prefetch;
         if (passes == 1) next = NULL;
         struct stream s = stream_of_pass(next, panel_bytes, blocks, pass, passes);
         if (type == WEIGHT_TYPE_BF16)
@@ -246,15 +246,15 @@ VECTOR_INLINE void multiply_whole(const struct narrow_matmul *m, enum weight_typ
         now = before, before = done;
     }
     _tile_release();
-    finish_rows(m, type, before, SIZE_MAX);
+    epilogue_rows(m, type, before, SIZE_MAX);
 }
 
-void matmul_bf16_amx(const struct narrow_matmul *m, size_t row_first, size_t row_count, size_t panel_first,
+void matmul_bf16_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                      size_t panel_count) {
     multiply_whole(m, WEIGHT_TYPE_BF16, row_first, row_count, panel_first, panel_count);
 }
 
-void matmul_int8_amx(const struct narrow_matmul *m, size_t row_first, size_t row_count, size_t panel_first,
+void matmul_int8_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                      size_t panel_count) {
     if (row_count < INTEGER_ROWS_MIN)
         matmul_int8_avx512vnni(m, row_first, row_count, panel_first, panel_count);
@@ -267,16 +267,16 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
                         (__m256i)_mm512_cvtneps_pbh(v.lanes));
 }
 
-void prepare_bf16_amx(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_bf16_amx(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 
 /* ---- int4: unpacked to the bytes of int8, signed ----
  * For many rows a slice of k is unpacked at a time, and sums wait in memory between slices. */
 
-#define GROUP_STEPS  (KERNEL_GROUP / 4) /* rows of a tile that a group fills */
-#define SLICE_BLOCKS 16                 /* unpacked for all rows of a chunk: 48 KiB */
-#define RING_BLOCKS  2                  /* unpacked for a single pass: what stays nearest to the core */
+#define GROUP_STEPS  (KERNEL_INT4_GROUP / 4) /* rows of a tile that a group fills */
+#define SLICE_BLOCKS 16                      /* unpacked for all rows of a chunk: 48 KiB */
+#define RING_BLOCKS  2                       /* unpacked for a single pass: what stays nearest to the core */
 #define CHUNK_PASSES 16
 #define CHUNK_ROWS   (CHUNK_PASSES * 2 * TILE_ROWS)
 
@@ -317,10 +317,10 @@ VECTOR_INLINE void unpack_columns(const unsigned char *halves, const int8_t *ste
 
 static void unpack_block(struct int4_work *work, const struct slice *s, size_t block) {
     const unsigned char *halves = s->halves + block * BLOCK_BYTES / 2;
-    const int8_t *steps = s->steps + block * TILE_BYTES / KERNEL_GROUP * KERNEL_PANEL * 2;
+    const int8_t *steps = s->steps + block * TILE_BYTES / KERNEL_INT4_GROUP * KERNEL_PANEL * 2;
     int8_t(*to)[PANEL_STEP] = work->weights[block % s->ring];
     tile_barrier();
-    for (size_t group = 0; group < TILE_BYTES / KERNEL_GROUP; group++) {
+    for (size_t group = 0; group < TILE_BYTES / KERNEL_INT4_GROUP; group++) {
         KERNEL_EACH (column, KERNEL_PANEL / KERNEL_LANES)
             unpack_columns(halves + column * 64, steps + column * 2 * KERNEL_LANES, to[0] + column * 64);
         halves += BLOCK_BYTES / 4, steps += 2 * KERNEL_PANEL, to += GROUP_STEPS;
@@ -329,9 +329,9 @@ static void unpack_block(struct int4_work *work, const struct slice *s, size_t b
 
 /* The sums of a pass over a slice; the first pass unpacks it, a block ahead. The slice that ends a panel
  * finishes the pass before, as above. */
-static void run_int4(const struct narrow_matmul *m, struct int4_work *work, struct pass *now,
-                     struct pass *before, const struct slice *slice, bool unpacks, struct stream s) {
-    const size_t row_bytes = kernel_row_bytes(WEIGHT_TYPE_INT4, m->rest.k), at = slice->first * TILE_BYTES;
+static void run_int4(const struct lowp_gemm *m, struct int4_work *work, struct pass *now, struct pass *before,
+                     const struct slice *slice, bool unpacks, struct stream s) {
+    const size_t row_bytes = kernel_row_bytes(WEIGHT_TYPE_INT4, m->base.k), at = slice->first * TILE_BYTES;
     const unsigned char *x = m->x + now->first * row_bytes + at, *y = m->x + now->second * row_bytes + at;
     const bool both = now->end > now->first + TILE_ROWS;
     if (slice->first == 0)
@@ -351,10 +351,10 @@ static void run_int4(const struct narrow_matmul *m, struct int4_work *work, stru
         } else {
             ADD_FIRST(_tile_dpbssd, x, w);
         }
-        if (slice->ends) finish_rows(m, WEIGHT_TYPE_INT4, before, now->rows_a_block);
+        if (slice->ends) epilogue_rows(m, WEIGHT_TYPE_INT4, before, now->rows_a_block);
     }
     store_sums(now, both);
-    if (slice->ends) finish_rows(m, WEIGHT_TYPE_INT4, before, SIZE_MAX);
+    if (slice->ends) epilogue_rows(m, WEIGHT_TYPE_INT4, before, SIZE_MAX);
 }
 
 static struct slice slice_of(const unsigned char *panel, size_t k, size_t first, size_t passes) {
@@ -362,7 +362,7 @@ static struct slice slice_of(const unsigned char *panel, size_t k, size_t first,
     const size_t blocks = passes == 1 || left < SLICE_BLOCKS ? left : SLICE_BLOCKS;
     return (struct slice){
         .halves = panel + first * BLOCK_BYTES / 2,
-        .steps = narrow_int4(panel, padded).steps + first * TILE_BYTES / KERNEL_GROUP * KERNEL_PANEL * 2,
+        .steps = narrow_int4(panel, padded).steps + first * TILE_BYTES / KERNEL_INT4_GROUP * KERNEL_PANEL * 2,
         .first = first,
         .blocks = blocks,
         .ring = passes == 1 ? RING_BLOCKS : SLICE_BLOCKS,
@@ -371,10 +371,10 @@ static struct slice slice_of(const unsigned char *panel, size_t k, size_t first,
 }
 
 /* Rows [row_first, row_end), not more than the passes of a chunk can take. */
-static void multiply_int4(const struct narrow_matmul *m, size_t row_first, size_t row_end, size_t panel_first,
+static void multiply_int4(const struct lowp_gemm *m, size_t row_first, size_t row_end, size_t panel_first,
                           size_t panel_count, struct int4_work *work) {
-    const size_t panel_bytes = kernel_panel_bytes(WEIGHT_TYPE_INT4, m->rest.k);
-    const size_t padded = kernel_padded_k(m->rest.k), passes = passes_of(row_end - row_first);
+    const size_t panel_bytes = kernel_panel_bytes(WEIGHT_TYPE_INT4, m->base.k);
+    const size_t padded = kernel_padded_k(m->base.k), passes = passes_of(row_end - row_first);
     const size_t places = passes + 1;
     struct pass *before = &work->passes[passes], *now = before;
     struct slice slice;
@@ -382,9 +382,9 @@ static void multiply_int4(const struct narrow_matmul *m, size_t row_first, size_
     configure_whole(row_end - row_first < TILE_ROWS ? row_end - row_first : TILE_ROWS);
     for (size_t i = 0; i < panel_count; i++) {
         const unsigned char *panel = m->panels + (panel_first + i) * panel_bytes;
-        const unsigned char *next = i + 1 < panel_count ? panel + panel_bytes : m->rest.ahead;
+        const unsigned char *next = i + 1 < panel_count ? panel + panel_bytes : m->base.prefetch;
         for (size_t block = 0; block < padded / TILE_BYTES; block += slice.blocks) {
-            slice = slice_of(panel, m->rest.k, block, passes);
+            slice = slice_of(panel, m->base.k, block, passes);
             for (size_t pass = 0; pass < passes; pass++) {
                 struct stream s = {0};
                 now = &work->passes[(i * passes + pass) % places];
@@ -401,25 +401,25 @@ static void multiply_int4(const struct narrow_matmul *m, size_t row_first, size_
         before = now;
     }
     _tile_release();
-    finish_rows(m, WEIGHT_TYPE_INT4, before, SIZE_MAX);
+    epilogue_rows(m, WEIGHT_TYPE_INT4, before, SIZE_MAX);
 }
 
 /* Panels outside of the passes of a chunk: each chunk unpacks all of them. */
-static __attribute__((noinline)) void multiply_chunks(const struct narrow_matmul *m, size_t row_first,
+static __attribute__((noinline)) void multiply_chunks(const struct lowp_gemm *m, size_t row_first,
                                                       size_t row_count, size_t panel_first,
                                                       size_t panel_count) {
     struct int4_work work;
     size_t chunks = (row_count + CHUNK_ROWS - 1) / CHUNK_ROWS;
     for (size_t row = row_first, rows; chunks > 0; row += rows, row_count -= rows, chunks--) {
-        struct narrow_matmul chunk = *m;
+        struct lowp_gemm chunk = *m;
         rows = (row_count + chunks - 1) / chunks;
         if (chunks > 1)
-            chunk.rest.ahead = m->panels + panel_first * kernel_panel_bytes(WEIGHT_TYPE_INT4, m->rest.k);
+            chunk.base.prefetch = m->panels + panel_first * kernel_panel_bytes(WEIGHT_TYPE_INT4, m->base.k);
         multiply_int4(&chunk, row, row + rows, panel_first, panel_count, &work);
     }
 }
 
-void matmul_int4_amx(const struct narrow_matmul *m, size_t row_first, size_t row_count, size_t panel_first,
+void matmul_int4_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                      size_t panel_count) {
     if (row_count < INTEGER_ROWS_MIN)
         matmul_int4_avx512vnni(m, row_first, row_count, panel_first, panel_count);

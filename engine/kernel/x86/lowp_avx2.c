@@ -16,7 +16,7 @@ static void store_int8(unsigned char *to, struct vector shifted) {
     _mm_storeu_si128((__m128i *)(void *)to, bytes);
 }
 
-void prepare_int8_avx2(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_int8_avx2(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_quantize(rows, row_first, row_count, store_int8);
 }
 
@@ -32,7 +32,7 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     vector_store((float *)(void *)row + i, (struct vector){round_bf16(v.low), round_bf16(v.high)});
 }
 
-void prepare_bf16_avx2(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_bf16_avx2(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 
@@ -120,13 +120,13 @@ static void tile_int8(const unsigned char *x, size_t row_bytes, size_t rows, con
 VECTOR_INLINE __m256i group_sum(const unsigned char *x, const unsigned char *w) {
     const __m256i low_half = _mm256_set1_epi8(15);
     __m256i pairs = _mm256_setzero_si256();
-    KERNEL_EACH (s, KERNEL_GROUP / 8) {
+    KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
         const __m256i packed = load_bytes(w + s * KERNEL_PANEL * 4);
         const __m256i low = _mm256_and_si256(packed, low_half);
         const __m256i high = _mm256_and_si256(_mm256_srli_epi16(packed, 4), low_half);
         pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(low, splat_bytes(x + 4 * s)));
-        pairs =
-            _mm256_add_epi16(pairs, _mm256_maddubs_epi16(high, splat_bytes(x + KERNEL_GROUP / 2 + 4 * s)));
+        pairs = _mm256_add_epi16(pairs,
+                                 _mm256_maddubs_epi16(high, splat_bytes(x + KERNEL_INT4_GROUP / 2 + 4 * s)));
     }
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
@@ -138,12 +138,12 @@ static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, con
     const int8_t *steps = weights.steps;
     __m256i sum[KERNEL_PANEL / 8];
     KERNEL_EACH (v, KERNEL_PANEL / 8) sum[v] = _mm256_setzero_si256();
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, steps += KERNEL_PANEL * 2) {
+    for (size_t g = 0; g < padded / KERNEL_INT4_GROUP; g++, steps += KERNEL_PANEL * 2) {
         const int32_t sum_of_x = narrow_sum(x, padded, 1 + g);
         const __m256i offset = _mm256_set1_epi32(8 * sum_of_x);
-        const unsigned char *w = panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL;
+        const unsigned char *w = panel + g * KERNEL_INT4_GROUP / 2 * KERNEL_PANEL;
         KERNEL_EACH (v, KERNEL_PANEL / 8) {
-            const __m256i whole = _mm256_sub_epi32(group_sum(x + g * KERNEL_GROUP, w + v * 32), offset);
+            const __m256i whole = _mm256_sub_epi32(group_sum(x + g * KERNEL_INT4_GROUP, w + v * 32), offset);
             sum[v] = _mm256_add_epi32(
                 sum[v], _mm256_madd_epi16(pair_sums(whole, sum_of_x), load_int4_steps(steps + v * 16)));
         }

@@ -1,4 +1,4 @@
-/* What narrow weights need of registers of 256 bits: lowp_avx2.c and lowp_avxvnni.c. */
+/* What low-precision weights need of registers of 256 bits: lowp_avx2.c and lowp_avxvnni.c. */
 #pragma once
 
 #include "engine/kernel/x86/vector_avx2.h"

@@ -9,7 +9,7 @@ static void store_int8(unsigned char *to, struct vector shifted) {
     _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(_mm512_castps_si512(shifted.lanes)));
 }
 
-void prepare_int8_avx512(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_int8_avx512(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_quantize(rows, row_first, row_count, store_int8);
 }
 
@@ -22,7 +22,7 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     vector_store((float *)(void *)row + i, (struct vector){_mm512_castsi512_ps(rounded)});
 }
 
-void prepare_bf16_avx512(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_bf16_avx512(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 
@@ -106,13 +106,13 @@ VECTOR_INLINE void add_group(const unsigned char *x, const unsigned char *w, int
     const __m512i low_half = _mm512_set1_epi8(15), offset = _mm512_set1_epi32(8 * group);
     KERNEL_EACH (v, PANEL_VECTORS) {
         __m512i pairs = _mm512_setzero_si512();
-        KERNEL_EACH (s, KERNEL_GROUP / 8) {
+        KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
             const __m512i packed = load_bytes(w + (s * PANEL_VECTORS + v) * 64);
             const __m512i low = _mm512_and_si512(packed, low_half);
             const __m512i high = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_half);
             pairs = _mm512_add_epi16(pairs, _mm512_maddubs_epi16(low, splat_bytes(x + 4 * s)));
-            pairs = _mm512_add_epi16(pairs,
-                                     _mm512_maddubs_epi16(high, splat_bytes(x + KERNEL_GROUP / 2 + 4 * s)));
+            pairs = _mm512_add_epi16(
+                pairs, _mm512_maddubs_epi16(high, splat_bytes(x + KERNEL_INT4_GROUP / 2 + 4 * s)));
         }
         __m512i whole = _mm512_sub_epi32(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)), offset);
         whole = _mm512_madd_epi16(pair_sums(whole, group), load_int4_steps(steps + v * 2 * KERNEL_LANES));
@@ -126,8 +126,8 @@ static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, con
     const struct narrow_int4 w = narrow_int4(panel, padded);
     __m512i sum[PANEL_VECTORS];
     KERNEL_EACH (v, PANEL_VECTORS) sum[v] = _mm512_setzero_si512();
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++)
-        add_group(x + g * KERNEL_GROUP, panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL,
+    for (size_t g = 0; g < padded / KERNEL_INT4_GROUP; g++)
+        add_group(x + g * KERNEL_INT4_GROUP, panel + g * KERNEL_INT4_GROUP / 2 * KERNEL_PANEL,
                   narrow_sum(x, padded, 1 + g), w.steps + g * KERNEL_PANEL * 2, sum);
     KERNEL_EACH (v, PANEL_VECTORS) scale_sums(sum[v], w.scales, v, sums[0]);
 }

@@ -17,7 +17,7 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
                         _mm256_shuffle_epi8(narrow, by_parity));
 }
 
-void prepare_bf16_avx512bf16(const struct narrow_rows *rows, size_t row_first, size_t row_count) {
+void prepare_bf16_avx512bf16(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     narrow_round(rows, row_first, row_count, store_bf16);
 }
 

@@ -47,7 +47,7 @@ VECTOR_INLINE void add_int8(const unsigned char *x, size_t row_bytes, size_t row
 VECTOR_INLINE void add_group(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
                              __m512i (*sum)[PANEL_VECTORS]) {
     const __m512i low_half = _mm512_set1_epi8(15);
-    KERNEL_EACH (s, KERNEL_GROUP / 8) {
+    KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
         __m512i low[PANEL_VECTORS], high[PANEL_VECTORS];
         KERNEL_EACH (v, PANEL_VECTORS) {
             prefetch_bytes(w + (s * PANEL_VECTORS + v) * 64);
@@ -60,7 +60,7 @@ VECTOR_INLINE void add_group(const unsigned char *x, size_t row_bytes, size_t ro
             KERNEL_EACH (v, PANEL_VECTORS) add_dot(&sum[r][v], low[v], q);
         }
         KERNEL_EACH (r, rows) {
-            const __m512i q = splat_bytes(x + r * row_bytes + KERNEL_GROUP / 2 + 4 * s);
+            const __m512i q = splat_bytes(x + r * row_bytes + KERNEL_INT4_GROUP / 2 + 4 * s);
             KERNEL_EACH (v, PANEL_VECTORS) add_dot(&sum[r][v], high[v], q);
         }
     }
@@ -73,13 +73,14 @@ VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t row
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, PANEL_VECTORS) total[r][v] = _mm512_setzero_si512();
     }
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++) {
+    for (size_t g = 0; g < padded / KERNEL_INT4_GROUP; g++) {
         __m512i sum[NARROW_ROWS][PANEL_VECTORS];
         KERNEL_EACH (r, rows) {
             const __m512i start = _mm512_set1_epi32(-8 * narrow_sum(x + r * row_bytes, padded, 1 + g));
             KERNEL_EACH (v, PANEL_VECTORS) sum[r][v] = start;
         }
-        add_group(x + g * KERNEL_GROUP, row_bytes, rows, panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL, sum);
+        add_group(x + g * KERNEL_INT4_GROUP, row_bytes, rows,
+                  panel + g * KERNEL_INT4_GROUP / 2 * KERNEL_PANEL, sum);
         KERNEL_EACH (v, PANEL_VECTORS) {
             const __m512i step = load_int4_steps(w.steps + (g * PANEL_VECTORS + v) * 2 * KERNEL_LANES);
             KERNEL_EACH (r, rows) {

@@ -76,17 +76,17 @@ VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t row
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (p, parts) total[r][p] = _mm256_setzero_si256();
     }
-    for (size_t g = 0; g < padded / KERNEL_GROUP; g++, steps += KERNEL_PANEL * 2) {
-        const unsigned char *w = panel + g * KERNEL_GROUP / 2 * KERNEL_PANEL + first * PART_BYTES;
+    for (size_t g = 0; g < padded / KERNEL_INT4_GROUP; g++, steps += KERNEL_PANEL * 2) {
+        const unsigned char *w = panel + g * KERNEL_INT4_GROUP / 2 * KERNEL_PANEL + first * PART_BYTES;
         __m256i sum[NARROW_ROWS][PANEL_PARTS];
         KERNEL_EACH (r, rows) {
             const __m256i start = _mm256_set1_epi32(-8 * narrow_sum(x + r * row_bytes, padded, 1 + g));
             KERNEL_EACH (p, parts) sum[r][p] = start;
         }
-        KERNEL_EACH (s, KERNEL_GROUP / 8) {
-            const unsigned char *q = x + g * KERNEL_GROUP + 4 * s;
+        KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
+            const unsigned char *q = x + g * KERNEL_INT4_GROUP + 4 * s;
             add_step(LOWER, q, row_bytes, rows, w + s * STEP_BYTES, parts, sum);
-            add_step(UPPER, q + KERNEL_GROUP / 2, row_bytes, rows, w + s * STEP_BYTES, parts, sum);
+            add_step(UPPER, q + KERNEL_INT4_GROUP / 2, row_bytes, rows, w + s * STEP_BYTES, parts, sum);
         }
         KERNEL_EACH (p, parts) {
             const __m256i step = load_int4_steps(steps + p * PART_LANES * 2);

@@ -24,7 +24,7 @@ static float level_of(float x, float inverse_m, float c) {
 static float squared_error(const float *x, float m, float c) {
     float lanes[LANES] = {0}, sum = 0;
     const float inverse_m = 1 / m;
-    for (size_t i = 0; i < KERNEL_GROUP; i += LANES)
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i += LANES)
         for (size_t lane = 0; lane < LANES; lane++) {
             const float error = x[i + lane] - (m * level_of(x[i + lane], inverse_m, c) + c);
             lanes[lane] += error * error;
@@ -35,7 +35,7 @@ static float squared_error(const float *x, float m, float c) {
 
 static void range_of(const float *x, float *low, float *high) {
     *low = *high = x[0];
-    for (size_t i = 1; i < KERNEL_GROUP; i++) {
+    for (size_t i = 1; i < KERNEL_INT4_GROUP; i++) {
         *low = x[i] < *low ? x[i] : *low;
         *high = x[i] > *high ? x[i] : *high;
     }
@@ -58,5 +58,6 @@ void int4_group_fit(struct int4_group *group) {
         }
     }
     group->m = (int8_t)best_m, group->c = (int8_t)best_c;
-    for (size_t i = 0; i < KERNEL_GROUP; i++) group->q[i] = (int8_t)level_of(group->x[i], 1 / best_m, best_c);
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++)
+        group->q[i] = (int8_t)level_of(group->x[i], 1 / best_m, best_c);
 }

@@ -6,9 +6,9 @@
 /* Weights x in units of their row's scale (finite, of magnitude 127 at most), and what they are stored as:
  * m * q + c, of magnitude 127 at most (see kernel.h). */
 struct int4_group {
-    float x[KERNEL_GROUP];
-    int8_t q[KERNEL_GROUP]; /* -8 .. 7 */
-    int8_t m, c;            /* m: 1 .. 16 */
+    float x[KERNEL_INT4_GROUP];
+    int8_t q[KERNEL_INT4_GROUP]; /* -8 .. 7 */
+    int8_t m, c;                 /* m: 1 .. 16 */
 };
 
 /* Finds m, c and q for x, with nearly the least squared error. */

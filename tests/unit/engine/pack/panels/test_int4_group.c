@@ -10,7 +10,7 @@ static int value_of(const struct int4_group *group, size_t i) {
 
 static void assert_is_stored(const struct int4_group *group) {
     assert_in_range(group->m, 1, 16);
-    for (size_t i = 0; i < KERNEL_GROUP; i++) {
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
         assert_true(group->q[i] >= -8 && group->q[i] <= 7);
         assert_true(abs(value_of(group, i)) <= 127);
     }
@@ -18,7 +18,7 @@ static void assert_is_stored(const struct int4_group *group) {
 
 static double squared_error(const struct int4_group *group) {
     double sum = 0;
-    for (size_t i = 0; i < KERNEL_GROUP; i++) {
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
         const double error = (double)group->x[i] - value_of(group, i);
         sum += error * error;
     }
@@ -31,7 +31,7 @@ static void test_levels_are_exact(void **state) {
     for (int m = 1; m <= 16; m++)
         for (int c = 8 * m - 127; c <= 127 - 7 * m; c++) {
             struct int4_group group;
-            for (size_t i = 0; i < KERNEL_GROUP; i++)
+            for (size_t i = 0; i < KERNEL_INT4_GROUP; i++)
                 group.x[i] = (float)(m * ((int)random_below(&r, 16) - 8) + c);
             group.x[3] = (float)(c - 8 * m), group.x[20] = (float)(c + 7 * m);
             int4_group_fit(&group);
@@ -48,7 +48,7 @@ static void test_any_group_is_stored(void **state) {
         struct int4_group group;
         const float width = 127 * random_float(&r),
                     about = (127 - (width < 0 ? -width : width)) * random_float(&r);
-        for (size_t i = 0; i < KERNEL_GROUP; i++) {
+        for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
             group.x[i] = about + width * random_float(&r);
             if (round % 4 == 0) group.x[i] = extremes[random_below(&r, sizeof extremes / sizeof *extremes)];
             if (round % 4 == 1) group.x[i] = about;
@@ -62,9 +62,9 @@ static void test_any_group_is_stored(void **state) {
  */
 static double plain_error(const struct int4_group *group) {
     double extreme = 0, sum = 0;
-    for (size_t i = 0; i < KERNEL_GROUP; i++)
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++)
         if (fabs((double)group->x[i]) > fabs(extreme)) extreme = (double)group->x[i];
-    for (size_t i = 0; i < KERNEL_GROUP; i++) {
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
         const double step = extreme / -8, level = fmin(7, fmax(-8, rint((double)group->x[i] / step)));
         sum += pow((double)group->x[i] - level * step, 2);
     }
@@ -77,7 +77,7 @@ static void test_error_is_smaller_than_about_zero(void **state) {
     double found = 0, plain = 0;
     for (int round = 0; round < 2000; round++) {
         struct int4_group group;
-        for (size_t i = 0; i < KERNEL_GROUP; i++) { /* nearly normal */
+        for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) { /* nearly normal */
             group.x[i] = 0;
             for (int part = 0; part < 6; part++) group.x[i] += 20 * random_float(&r);
         }
