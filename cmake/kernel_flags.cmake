@@ -1,29 +1,31 @@
-# The rooms of engine/kernel join its library. Instruction sets are chosen at run time: only files in the room of an
-# architecture may be compiled beyond the baseline.
-file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*/*.c)
+# The folder of this architecture joins the library of engine/kernel. Instruction sets are chosen at run time: only its
+# files may be compiled beyond the baseline, with the flags of their rows in kernels.def.
+set(kernel_folder ${PROJECT_SOURCE_DIR}/engine/kernel)
+set(kernel_rooms scalar)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND kernel_rooms x86)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  list(APPEND kernel_rooms arm)
+endif()
+list(TRANSFORM kernel_rooms REPLACE "(.+)" "${kernel_folder}/\\1/*.c" OUTPUT_VARIABLE kernel_globs)
+file(GLOB kernel_files CONFIGURE_DEPENDS ${kernel_globs})
 target_sources(prenorm_kernel PRIVATE ${kernel_files})
 
-function(kernel_flags file)
-  set_property(SOURCE ${PROJECT_SOURCE_DIR}/engine/kernel/${file} APPEND PROPERTY COMPILE_OPTIONS ${ARGN})
-endfunction()
-
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(avx2 -mavx2 -mfma -mf16c)
-  # prfchw: lines that are written next are prefetched for writing.
-  set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprfchw -mprefer-vector-width=512)
-  kernel_flags(x86/avx2.c ${avx2})
-  kernel_flags(x86/lowp_avx2.c ${avx2})
-  kernel_flags(x86/lowp_avxvnni.c ${avx2} -mavxvnni)
-  kernel_flags(x86/avx512.c ${avx512})
-  kernel_flags(x86/lowp_avx512.c ${avx512})
-  kernel_flags(x86/lowp_avx512vnni.c ${avx512} -mavx512vnni)
-  kernel_flags(x86/lowp_avx512bf16.c ${avx512} -mavx512bf16)
-  kernel_flags(x86/lowp_amx.c ${avx512} -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
-elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  # gcc's scheduling ahead of the allocation of registers runs out of them.
-  kernel_flags(arm/neon.c $<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>)
-  kernel_flags(arm/lowp_neon.c $<$<C_COMPILER_ID:GNU>:-fno-schedule-insns> -march=armv8.2-a+dotprod)
-endif()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${kernel_folder}/kernels.def)
+file(STRINGS ${kernel_folder}/kernels.def kernel_rows REGEX "^KERNEL_FLAGS\\(")
+foreach(row IN LISTS kernel_rows)
+  if(NOT row MATCHES "^KERNEL_FLAGS\\(([a-z0-9]+), ([a-z0-9]+), \"([^\"]+)\"\\)$")
+    message(FATAL_ERROR "kernels.def: cannot read '${row}'")
+  endif()
+  set(set ${CMAKE_MATCH_1})
+  separate_arguments(own UNIX_COMMAND "${CMAKE_MATCH_3}")
+  set(kernel_flags_${set} ${kernel_flags_${CMAKE_MATCH_2}} ${own})
+  foreach(file IN LISTS kernel_files)
+    if(file MATCHES "/(lowp_)?${set}\\.c$")
+      set_property(SOURCE ${file} APPEND PROPERTY COMPILE_OPTIONS ${kernel_flags_${set}})
+    endif()
+  endforeach()
+endforeach()
 
 # The one file that may take numbers for finite: without it the compiler makes no vectors of its minima and maxima.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c PROPERTIES

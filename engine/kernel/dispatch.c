@@ -1,118 +1,71 @@
-/* Which table runs here. On x86 the CPU's word alone is not enough: the operating system must also save the
- * wide registers, which XGETBV tells. */
-#include "engine/kernel/kernel.h"
-
+/* Which kernels run here: the rows of kernels.def that this CPU has the features for. */
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/kernel/isa.h"
+#include "engine/kernel/cpu.h"
+#include "engine/kernel/kernel.h"
+#include "engine/kernel/variant.h"
 
-enum level { LEVEL_SCALAR, LEVEL_NEON, LEVEL_AVX2, LEVEL_AVX512, LEVEL_AVX512_VNNI, LEVEL_AVX512_BF16 };
+static const struct row {
+    struct kernel_table table;
+    unsigned needed, preferred; /* bits of enum cpu_feature */
+} rows[] = {
+#define KERNEL_ISA(architecture, isa, vectors, bf16, int8, int4, features, wanted)                           \
+    KERNEL_ON_##architecture(                                                                                \
+        {                                                                                                    \
+            .table =                                                                                         \
+                {                                                                                            \
+                    .name = #isa,                                                                            \
+                    .gemm_f32 = gemm_f32_##vectors,                                                          \
+                    .convert_activations = {NULL, convert_bf16_##bf16, convert_int8_##vectors,               \
+                                            convert_int8_##vectors},                                         \
+                    .gemm_lowp = {NULL, gemm_bf16_##bf16, gemm_int8_##int8, gemm_int4_##int4},               \
+                    .epilogue_rows = epilogue_rows_##vectors,                                                \
+                    .row_scales = row_scales_##vectors,                                                      \
+                    .normalize_rows = normalize_rows_##vectors,                                              \
+                    .gate_rows = gate_rows_##vectors,                                                        \
+                    .rotate = rotate_##vectors,                                                              \
+                    .store_kv = store_kv_##vectors,                                                          \
+                    .attention = attention_##vectors,                                                        \
+                    .argmax = argmax_##vectors,                                                              \
+                    .exp_sum = exp_sum_##vectors,                                                            \
+                    .tile_rows = {KERNEL_ROWS_f32_##vectors, KERNEL_ROWS_bf16_##bf16,                        \
+                                  KERNEL_ROWS_int8_##int8, KERNEL_ROWS_int4_##int4},                         \
+                    .rate = {1, KERNEL_RATE_bf16_##bf16, KERNEL_RATE_int8_##int8, KERNEL_RATE_int4_##int4},  \
+                },                                                                                           \
+            .needed = features,                                                                              \
+            .preferred = wanted,                                                                             \
+        }, )
+#include "engine/kernel/kernels.def"
+};
 
-#if defined(__x86_64__)
-#include <cpuid.h>
+#define ROW_COUNT (sizeof rows / sizeof *rows)
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#ifndef bit_AMX_BF16 /* clang 14 */
-#define bit_AMX_BF16 (1u << 22)
-#define bit_AMX_TILE (1u << 24)
-#define bit_AMX_INT8 (1u << 25)
-#endif
-
-#define XCR0_SSE_AVX 0x06u /* xmm, upper halves of ymm */
-#define XCR0_AVX512  0xe6u /* and the mask registers, upper halves of zmm, zmm 16 to 31 */
-#define XCR0_TILES   0x60000u
-/* arch_prctl(2): the system saves the state of tiles only for a process that has asked. */
-#define ARCH_REQ_XCOMP_PERM 0x1023
-#define XFEATURE_TILE_DATA  18
-
-static unsigned extended_state(void) {
-    unsigned low, high;
-    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return low;
+const struct kernel_table *kernel_scalar(void) {
+    return &rows[0].table;
 }
 
-static enum level detect_level(void) {
-    unsigned a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d)) return LEVEL_SCALAR;
-    const unsigned base = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
-    if ((c & base) != base) return LEVEL_SCALAR;
-    unsigned state = extended_state();
-    if ((state & XCR0_SSE_AVX) != XCR0_SSE_AVX) return LEVEL_SCALAR;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2)) return LEVEL_SCALAR;
-    const unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-    if ((b & wide) != wide || (state & XCR0_AVX512) != XCR0_AVX512) return LEVEL_AVX2;
-    if (!(c & bit_AVX512VNNI)) return LEVEL_AVX512;
-    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & bit_AVX512BF16)) return LEVEL_AVX512_VNNI;
-    return LEVEL_AVX512_BF16;
-}
-/* Processors that have tiles for bf16 (AMX) run the vector instruction at half the rate of fused
- * multiply-adds, so that widening is faster there; the others run it at twice that rate. */
-static bool has_fast_bf16(void) {
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && !(d & bit_AMX_BF16);
-}
-
-/* Apart from the levels: CPUs have it with AVX-512 or without. */
-static bool has_avx_vnni(void) {
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & bit_AVXVNNI;
-}
-
-/* Asks the system too; threads have what the process was given. */
-static bool has_amx(void) {
-    unsigned a, b, c, d;
-    const unsigned tiles = bit_AMX_TILE | bit_AMX_INT8 | bit_AMX_BF16;
-    return detect_level() == LEVEL_AVX512_BF16 && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
-           (d & tiles) == tiles && (extended_state() & XCR0_TILES) == XCR0_TILES &&
-           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILE_DATA) == 0;
-}
-#else
-static bool has_fast_bf16(void) {
-    return true;
-}
-
-static bool has_amx(void) {
-    return false;
-}
-
-static bool has_avx_vnni(void) {
-    return false;
-}
-
-#if defined(__aarch64__)
-#include <sys/auxv.h>
-
-static enum level detect_level(void) {
-    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? LEVEL_NEON : LEVEL_SCALAR;
-}
-#else
-static enum level detect_level(void) {
-    return LEVEL_SCALAR;
-}
-#endif
-#endif
-
-size_t kernel_available(const struct kernel_table *tables[8]) {
+/* Rows that run here, the scalar one apart. */
+static size_t add_rows(unsigned features, bool preferred, const struct kernel_table **tables) {
     size_t count = 0;
-    enum level level = detect_level();
+    for (const struct row *row = rows + 1; row < rows + ROW_COUNT; row++)
+        if ((features & row->needed) == row->needed &&
+            ((features & row->preferred) == row->preferred) == preferred)
+            tables[count++] = &row->table;
+    return count;
+}
+
+size_t kernel_available(const struct kernel_table *tables[KERNEL_ISA_COUNT]) {
+    const unsigned features = cpu_features();
+    size_t count = 0;
     tables[count++] = kernel_scalar();
-    if (level >= LEVEL_NEON && kernel_neon()) tables[count++] = kernel_neon();
-    if (level >= LEVEL_AVX2 && kernel_avx2()) tables[count++] = kernel_avx2();
-    if (level >= LEVEL_AVX2 && has_avx_vnni() && kernel_avxvnni()) tables[count++] = kernel_avxvnni();
-    if (level >= LEVEL_AVX512 && kernel_avx512()) tables[count++] = kernel_avx512();
-    bool bf16 = level >= LEVEL_AVX512_BF16 && kernel_avx512bf16(), bf16_last = bf16 && has_fast_bf16();
-    if (bf16 && !bf16_last) tables[count++] = kernel_avx512bf16();
-    if (level >= LEVEL_AVX512_VNNI && kernel_avx512vnni()) tables[count++] = kernel_avx512vnni();
-    if (bf16_last) tables[count++] = kernel_avx512bf16();
-    if (has_amx() && kernel_amx()) tables[count++] = kernel_amx();
+    count += add_rows(features, false, tables + count);
+    count += add_rows(features, true, tables + count);
     return count;
 }
 
 enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e) {
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     if (!forced || strcmp(forced, "auto") == 0) {
         *out = tables[count - 1];
@@ -131,23 +84,9 @@ enum status kernel_select(const char *forced, const struct kernel_table **out, s
                      available);
 }
 
-const char *kernel_features(void) {
-    switch (detect_level()) {
-    case LEVEL_AVX512_BF16:
-        if (has_amx())
-            return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16 "
-                   "amx_tile amx_int8 amx_bf16";
-        return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16";
-    case LEVEL_AVX512_VNNI:
-        return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl avx512_vnni";
-    case LEVEL_AVX512:
-        return "avx2 fma f16c avx512f avx512bw avx512dq avx512vl";
-    case LEVEL_AVX2:
-        return has_avx_vnni() ? "avx2 fma f16c avx_vnni" : "avx2 fma f16c";
-    case LEVEL_NEON:
-        return "asimd asimddp";
-    case LEVEL_SCALAR:
-        break;
-    }
-    return "";
+void kernel_features(char *out, size_t size) {
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    const struct kernel_table *best = tables[kernel_available(tables) - 1];
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (&rows[i].table == best) cpu_feature_names(rows[i].needed, out, size);
 }

@@ -1,5 +1,5 @@
-/* The table of compute kernels. One file per instruction set fills it (scalar first, each set overwrites what
- * it does better); kernel_select() chooses once, at start-up.
+/* The table of compute kernels. kernels.def says which instruction set has which; kernel_select() chooses
+ * once, at start-up.
  *
  * The contract that everything above rests on: every function gives the SAME BITS in every instruction set,
  * for any number of rows, any tiling and any number of threads. So
@@ -190,9 +190,18 @@ struct attention {
                                       and values may be prefetched; or NULL */
 };
 
+/* The choices of --isa, those of other architectures too. */
+enum kernel_isa {
+#define KERNEL_ISA(architecture, name, ...) KERNEL_ISA_##name,
+#include "engine/kernel/kernels.def"
+    KERNEL_ISA_COUNT
+};
+
 struct kernel_table {
-    const char *name; /* "scalar", "neon", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16",
-                       * "amx" */
+    const char *name; /* of its row in kernels.def */
+    /* By weight type: rows of the largest tile that is computed at once, and multiplications in the time of
+     * one of f32, as far as the instructions go. What results are does not depend on either. */
+    unsigned tile_rows[WEIGHT_TYPE_COUNT], rate[WEIGHT_TYPE_COUNT];
 
     /* The tile of rows [row_first, +row_count) and panels [panel_first, +panel_count). */
     void (*gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
@@ -253,12 +262,12 @@ const struct kernel_table *kernel_scalar(void);
  * STATUS_INVALID_ARGUMENT with the names that are. */
 enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e);
 
-/* Every table that runs here, best last; for the tests. Returns how many. */
-size_t kernel_available(const struct kernel_table *tables[8]);
+/* Every table that runs here, the scalar one first and the best last. Returns how many. */
+size_t kernel_available(const struct kernel_table *tables[KERNEL_ISA_COUNT]);
 
-/* Space-separated names of the CPU features that the best table uses here ("" for scalar), for logs and
- * /version. */
-const char *kernel_features(void);
+/* Space-separated names of the CPU features that the best table needs here ("" for scalar), for logs and
+ * /version; cut to size. */
+void kernel_features(char *out, size_t size);
 
 /* False when the name is unknown; names as config.json files spell them ("gelu_new", "relu", "silu", ...). */
 bool activation_from_name(const char *name, enum activation *out);

@@ -1,12 +1,13 @@
 /* Choice of a table, names of activations. */
+#include "engine/kernel/cpu.h"
 #include "tests/kernels/kernel_test.h"
 
 static void test_best_table_is_chosen(void **state) {
     (void)state;
     struct error e;
-    const struct kernel_table *tables[8], *found = NULL;
+    const struct kernel_table *tables[KERNEL_ISA_COUNT], *found = NULL;
     size_t count = kernel_available(tables);
-    assert_in_range(count, 1, 8);
+    assert_in_range(count, 1, KERNEL_ISA_COUNT);
     assert_ptr_equal(tables[0], kernel_scalar());
     assert_ok(kernel_select(NULL, &found, &e));
     assert_ptr_equal(found, tables[count - 1]);
@@ -17,7 +18,7 @@ static void test_best_table_is_chosen(void **state) {
 static void test_each_table_can_be_forced(void **state) {
     (void)state;
     struct error e;
-    const struct kernel_table *tables[8], *found = NULL;
+    const struct kernel_table *tables[KERNEL_ISA_COUNT], *found = NULL;
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) {
         assert_ok(kernel_select(tables[t]->name, &found, &e));
@@ -38,35 +39,69 @@ static void test_unknown_table_is_refused(void **state) {
 
 static void test_tables_are_complete(void **state) {
     (void)state;
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) {
         const struct kernel_table *k = tables[t];
         assert_true(k->name && k->gemm_f32 && k->epilogue_rows && k->row_scales && k->normalize_rows &&
                     k->gate_rows && k->rotate && k->store_kv && k->attention && k->argmax && k->exp_sum);
+        assert_true(k->tile_rows[WEIGHT_TYPE_F32] && k->rate[WEIGHT_TYPE_F32]);
+        for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
+            assert_true(k->gemm_lowp[type] && k->convert_activations[type] && k->tile_rows[type] &&
+                        k->rate[type]);
     }
 }
 
-static void test_features_name_the_best_set(void **state) {
-    (void)state;
+/* Bits of the features that each row of the table needs. */
+static unsigned needed_by(const char *isa) {
     static const struct {
-        const char *table, *feature;
-    } last[] = {{"neon", "asimddp"},
-                {"avx2", "f16c"},
-                {"avxvnni", "avx_vnni"},
-                {"avx512", "avx512vl"},
-                {"avx512vnni", "avx512_vnni"},
-                {"avx512bf16", "avx512_bf16"},
-                {"amx", "amx_bf16"}};
-    const struct kernel_table *tables[8];
-    size_t count = kernel_available(tables);
-    const char *best = tables[count - 1]->name, *features = kernel_features(), *expected = NULL;
-    for (size_t i = 0; i < sizeof last / sizeof *last; i++)
-        if (strcmp(last[i].table, best) == 0) expected = last[i].feature;
-    if (count == 1)
-        assert_string_equal(features, "");
-    else
-        assert_true(expected && strstr(features, expected));
+        const char *isa;
+        unsigned features;
+    } rows[] = {
+#define KERNEL_ISA(architecture, name, vectors, bf16, int8, int4, features, preferred) {#name, features},
+#include "engine/kernel/kernels.def"
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].isa, isa) == 0) return rows[i].features;
+    fail_msg("'%s' has no row", isa);
+    return 0;
+}
+
+static void test_features_are_those_of_the_best_set(void **state) {
+    (void)state;
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    unsigned bits = needed_by(tables[kernel_available(tables) - 1]->name);
+    char found[256], rest[256];
+    kernel_features(found, sizeof found);
+    size_t words = 0;
+    memcpy(rest, found, sizeof rest);
+    for (char *word = strtok(rest, " "); word; word = strtok(NULL, " ")) words++;
+    assert_int_equal(words, __builtin_popcount(bits));
+    assert_int_equal(strstr(found, "avx512_vnni") != NULL, (bits & CPU_AVX512_VNNI) != 0);
+    assert_int_equal(strstr(found, "amx_bf16") != NULL, (bits & CPU_AMX_BF16) != 0);
+    assert_int_equal(strstr(found, "asimddp") != NULL, (bits & CPU_ASIMDDP) != 0);
+}
+
+/* A table is there exactly where all features of its row are. */
+static void test_tables_are_those_of_the_features(void **state) {
+    (void)state;
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    size_t count = kernel_available(tables), expected = 0;
+#define KERNEL_ISA(architecture, name, vectors, bf16, int8, int4, needed, preferred)                         \
+    expected += (cpu_features() & (needed)) == (needed);
+#include "engine/kernel/kernels.def"
+    assert_int_equal(count, expected);
+    for (size_t t = 0; t < count; t++)
+        assert_int_equal(cpu_features() & needed_by(tables[t]->name), needed_by(tables[t]->name));
+}
+
+static void test_feature_names_are_cut_to_size(void **state) {
+    (void)state;
+    char cut[4];
+    cpu_feature_names(~0u, cut, sizeof cut);
+    assert_in_range(strlen(cut), 0, 3);
+    cpu_feature_names(0, cut, sizeof cut);
+    assert_string_equal(cut, "");
 }
 
 static void test_activation_names(void **state) {
@@ -103,7 +138,9 @@ int main(void) {
         cmocka_unit_test(test_each_table_can_be_forced),
         cmocka_unit_test(test_unknown_table_is_refused),
         cmocka_unit_test(test_tables_are_complete),
-        cmocka_unit_test(test_features_name_the_best_set),
+        cmocka_unit_test(test_features_are_those_of_the_best_set),
+        cmocka_unit_test(test_tables_are_those_of_the_features),
+        cmocka_unit_test(test_feature_names_are_cut_to_size),
         cmocka_unit_test(test_activation_names),
         cmocka_unit_test(test_activation_names_are_read_back),
     };

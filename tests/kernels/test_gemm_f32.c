@@ -87,7 +87,7 @@ static float *product_run(struct product *p, const struct kernel_table *table) {
 }
 
 static void compare_tables(struct product *p) {
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     float *expected = product_run(p, kernel_scalar());
     for (size_t t = 1; t < count; t++) {
@@ -124,7 +124,7 @@ static void test_same_bits_for_long_sums(void **state) {
 static void test_same_bits_for_any_tiling(void **state) {
     (void)state;
     struct random r = {3};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) {
         struct product p = product_create(&r, 100, 77, 200, false);
@@ -148,7 +148,7 @@ static void test_same_bits_for_any_tiling(void **state) {
 static void test_residual_may_be_out(void **state) {
     (void)state;
     struct random r = {4};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     struct product p = product_create(&r, 11, 60, 101, false);
     p.m.residual = p.residual.data;
@@ -171,7 +171,7 @@ static void test_residual_may_be_out(void **state) {
 static void test_ahead_is_not_read(void **state) {
     (void)state;
     struct random r = {9};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     struct product p = product_create(&r, 70, 1100, 101, false);
     float *expected = product_run(&p, kernel_scalar());
@@ -189,7 +189,7 @@ static void test_ahead_is_not_read(void **state) {
 static void test_nothing_without_rows_or_panels(void **state) {
     (void)state;
     struct random r = {5};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     struct product p = product_create(&r, 3, 10, 50, false);
     for (size_t t = 0; t < count; t++) {
@@ -262,7 +262,7 @@ static void test_scalar_against_double(void **state) {
 static void test_finish_rows(void **state) {
     (void)state;
     struct random r = {9};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (int i = 0; i < 60; i++) {
         struct product p =
@@ -294,7 +294,7 @@ static void test_reads_only_its_panels(void **state) {
     enum { K = 64, PANEL_BYTES = K * KERNEL_PANEL * (int)sizeof(float) };
     if (PANEL_BYTES % sysconf(_SC_PAGESIZE) != 0) skip();
     struct random r = {7};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     struct product p = product_create(&r, 9, K, 3 * KERNEL_PANEL, false);
     float *expected = product_run(&p, kernel_scalar());
@@ -366,7 +366,7 @@ static double best_gflops(const struct timing *t, const struct kernel_table *tab
 
 static void print_shape(struct timing *t) {
     static const size_t sizes[] = {1, 4, 16, 128, TIME_ROWS_MAX};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     printf("%zu -> %zu, one thread, GFLOP/s\n%6s", t->m.k, t->m.n, "rows");
     for (size_t i = 1; i < count; i++) printf("%10s", tables[i]->name);

@@ -97,7 +97,7 @@ static float *product_run(struct product *p, const struct kernel_table *table) {
 }
 
 static void compare_tables(struct product *p) {
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     float *expected = product_run(p, kernel_scalar());
     for (size_t t = 1; t < count; t++) {
@@ -173,7 +173,7 @@ static void test_same_bits_for_any_group(void **state) {
 static void test_nothing_without_rows_or_panels(void **state) {
     (void)state;
     struct random r = {11};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     EACH_TYPE {
         struct product p = product_create(&r, type, 20, 70, 100, false);
@@ -252,7 +252,7 @@ static void test_largest_groups(void **state) {
 static void test_same_bits_for_any_tiling(void **state) {
     (void)state;
     struct random r = {4};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) EACH_TYPE {
             struct product p = product_create(&r, type, 60, 77, 200, false);
@@ -428,7 +428,7 @@ static void test_smoothing_tames_an_outlier(void **state) {
 static void test_not_finite(void **state) {
     (void)state;
     struct random r = {8};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) EACH_TYPE {
             struct product p = product_create(&r, type, 3, 70, 50, false);
@@ -480,7 +480,7 @@ static double time_product(struct product *p, const struct kernel_table *table) 
 
 static void print_speeds(void) {
     static const size_t row_counts[] = {1, 4, 8, 16, 64, 128};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     struct random r = {9};
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)

@@ -1,8 +1,5 @@
 /* Narrow weights with NEON, integers by its dot products of four signed bytes (FEAT_DotProd). Tiles take a
  * whole panel for few rows, and a part of it for more, so that all chains live in the 32 registers. */
-#include "engine/kernel/isa.h"
-
-#if defined(__aarch64__)
 #include "engine/kernel/arm/vector_neon.h"
 
 #define NARROW_ROWS 6
@@ -17,14 +14,6 @@
 #define INT8_ROWS NARROW_ROWS
 #define INT4_ROWS 4
 
-static void store_int8(unsigned char *to, struct vector shifted) {
-    vector_store_int8((int8_t *)to, shifted);
-}
-
-void prepare_int8_neon(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_quantize(rows, row_first, row_count, store_int8);
-}
-
 /* To nearest even on the upper half of the bits; NaN stays as it is. */
 VECTOR_INLINE float32x4_t round_bf16(float32x4_t v) {
     const uint32x4_t bits = vreinterpretq_u32_f32(v), odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
@@ -38,8 +27,8 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     vector_store((float *)(void *)row + i, v);
 }
 
-void prepare_bf16_neon(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_round(rows, row_first, row_count, store_bf16);
+void convert_bf16_neon(const struct activation_rows *rows, size_t row_first, size_t row_count) {
+    convert_rows_bf16(rows, row_first, row_count, store_bf16);
 }
 
 /* ---- bf16 ---- */
@@ -262,7 +251,6 @@ static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, con
     }
 }
 
-NARROW_DEFINE(matmul_bf16_neon, WEIGHT_TYPE_BF16, tile_bf16, BF16_ROWS)
-NARROW_DEFINE(matmul_int8_neon, WEIGHT_TYPE_INT8, tile_int8, INT8_ROWS)
-NARROW_DEFINE(matmul_int4_neon, WEIGHT_TYPE_INT4, tile_int4, INT4_ROWS)
-#endif
+NARROW_DEFINE(gemm_bf16_neon, WEIGHT_TYPE_BF16, tile_bf16, KERNEL_ROWS_bf16_neon)
+NARROW_DEFINE(gemm_int8_neon, WEIGHT_TYPE_INT8, tile_int8, KERNEL_ROWS_int8_neon)
+NARROW_DEFINE(gemm_int4_neon, WEIGHT_TYPE_INT4, tile_int4, KERNEL_ROWS_int4_neon)

@@ -1,18 +1,13 @@
 /* AArch64 with NEON. A product goes in tiles of up to 6 rows by a third of a panel, or up to 2 rows by a
  * panel: 24 chains in the 32 registers. */
-#include "engine/kernel/isa.h"
-
-#if defined(__aarch64__)
 #include "engine/kernel/arm/vector_neon.h"
 
 #define ATTENTION_SCORE_CHAINS  4
 #define ATTENTION_VALUE_QUERIES 2
 #define ATTENTION_VALUE_VECTORS 2
-#define PRODUCT_ROWS            6
-#include "engine/kernel/template/attention.h"
-#include "engine/kernel/template/kv_store.h"
-#include "engine/kernel/template/gemm_f32.h"
-#include "engine/kernel/template/rows.h"
+#define PRODUCT_ROWS            KERNEL_ROWS_f32_neon
+#define KERNEL_SET              neon
+#include "engine/kernel/template/operations.h"
 
 #define PANEL_VECTORS (KERNEL_PANEL / KERNEL_LANES)
 
@@ -66,27 +61,3 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
         break;
     }
 }
-
-const struct kernel_table *kernel_neon(void) {
-    static const struct kernel_table table = {
-        .name = "neon",
-        .gemm_f32 = product_tiles,
-        .convert_activations = {NULL, prepare_bf16_neon, prepare_int8_neon, prepare_int8_neon},
-        .gemm_lowp = {NULL, matmul_bf16_neon, matmul_int8_neon, matmul_int4_neon},
-        .epilogue_rows = product_finish_rows,
-        .row_scales = rows_scales,
-        .normalize_rows = rows_normalize,
-        .gate_rows = rows_gate,
-        .rotate = rows_rotate,
-        .store_kv = kv_store,
-        .attention = attention_rows,
-        .argmax = rows_argmax,
-        .exp_sum = rows_exp_sum,
-    };
-    return &table;
-}
-#else
-const struct kernel_table *kernel_neon(void) {
-    return NULL;
-}
-#endif

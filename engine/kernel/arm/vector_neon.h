@@ -7,9 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "engine/kernel/isa.h"
-
-#define VECTOR_INLINE static inline __attribute__((always_inline, unused))
+#include "engine/kernel/variant.h"
 
 #define VECTOR_PARTS 4
 #define PART_LANES   (KERNEL_LANES / VECTOR_PARTS)

@@ -1,21 +1,8 @@
 /* Narrow weights in plain C: what every other table must equal, bit for bit. */
-#include "engine/kernel/isa.h"
 #include "engine/kernel/scalar/vector_scalar.h"
 
 #define NARROW_ROWS 1
 #include "engine/kernel/template/lowp.h"
-
-static void store_int8(unsigned char *to, struct vector shifted) {
-    for (size_t i = 0; i < KERNEL_LANES; i++) {
-        uint32_t bits;
-        memcpy(&bits, &shifted.lane[i], sizeof bits);
-        to[i] = (unsigned char)(bits & 0xff);
-    }
-}
-
-void prepare_int8_scalar(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_quantize(rows, row_first, row_count, store_int8);
-}
 
 static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     for (size_t lane = 0; lane < KERNEL_LANES; lane++)
@@ -23,8 +10,8 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     vector_store((float *)(void *)row + i, v);
 }
 
-void prepare_bf16_scalar(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_round(rows, row_first, row_count, store_bf16);
+void convert_bf16_scalar(const struct activation_rows *rows, size_t row_first, size_t row_count) {
+    convert_rows_bf16(rows, row_first, row_count, store_bf16);
 }
 
 static void tile_bf16(const unsigned char *row, size_t row_bytes, size_t rows, const unsigned char *panel,
@@ -77,6 +64,6 @@ static void tile_int4(const unsigned char *row, size_t row_bytes, size_t rows, c
     }
 }
 
-NARROW_DEFINE(matmul_bf16_scalar, WEIGHT_TYPE_BF16, tile_bf16, 1)
-NARROW_DEFINE(matmul_int8_scalar, WEIGHT_TYPE_INT8, tile_int8, 1)
-NARROW_DEFINE(matmul_int4_scalar, WEIGHT_TYPE_INT4, tile_int4, 1)
+NARROW_DEFINE(gemm_bf16_scalar, WEIGHT_TYPE_BF16, tile_bf16, KERNEL_ROWS_bf16_scalar)
+NARROW_DEFINE(gemm_int8_scalar, WEIGHT_TYPE_INT8, tile_int8, KERNEL_ROWS_int8_scalar)
+NARROW_DEFINE(gemm_int4_scalar, WEIGHT_TYPE_INT4, tile_int4, KERNEL_ROWS_int4_scalar)

@@ -10,9 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "engine/kernel/kernel.h"
-
-#define VECTOR_INLINE static inline __attribute__((always_inline, unused))
+#include "engine/kernel/variant.h"
 
 struct vector {
     float lane[KERNEL_LANES];

@@ -480,7 +480,7 @@ static void attention_walk(struct attention_tile *t, bool cold) {
     }
 }
 
-static void attention_rows(const struct attention *a, size_t row_first, size_t row_count) {
+void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, size_t row_count) {
     assert(a->group > 0 && a->page_tokens % KERNEL_LANES == 0);
     struct attention_tile t;
     t.a = a;

@@ -81,8 +81,8 @@ static void product_group(const struct gemm *m, size_t row, size_t rows, size_t 
 }
 
 /* Panels outside, rows inside: a panel comes from memory once, and from a cache after. */
-static void product_tiles(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
-                          size_t panel_count) {
+void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
+                               size_t panel_count) {
     const size_t panel_end = panel_first + panel_count,
                  groups_all = (row_count + PRODUCT_GROUP - 1) / PRODUCT_GROUP;
     for (size_t panel = panel_first; panel < panel_end; panel++) {
@@ -97,8 +97,8 @@ static void product_tiles(const struct gemm *m, size_t row_first, size_t row_cou
 }
 
 /* Sums that another library has computed. */
-static void product_finish_rows(const struct gemm *m, const float *sums, size_t sums_stride, size_t row_first,
-                                size_t row_count) {
+void KERNEL_FUNCTION(epilogue_rows)(const struct gemm *m, const float *sums, size_t sums_stride,
+                                    size_t row_first, size_t row_count) {
     for (size_t row = row_first; row < row_first + row_count; row++)
         for (size_t n = 0; n < m->n; n += KERNEL_LANES)
             product_finish(m, row, n, sums + row * sums_stride + n);

@@ -5,7 +5,7 @@
 #include <float.h>
 #include <stdbool.h>
 
-#include "engine/kernel/isa.h"
+#include "engine/kernel/variant.h"
 
 /* Adding it rounds to an integer, which then stands in the low bits. */
 #define KV_STORE_SHIFT 0x1.8p23f
@@ -56,8 +56,8 @@ static float kv_store_int8(const float *x, size_t count, int8_t *to, size_t stri
     return largest == largest ? 0.0f : largest;
 }
 
-static void kv_store(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
-                     const float *key, const float *value) {
+void KERNEL_FUNCTION(store_kv)(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
+                               const float *key, const float *value) {
     const size_t key_index = slot / KERNEL_LANES * head_dim * KERNEL_LANES + slot % KERNEL_LANES;
     const size_t value_index = slot * head_dim, bytes = kv_type_bytes(head->type);
     void *keys = page + head->keys + key_index * bytes, *values = page + head->values + value_index * bytes;

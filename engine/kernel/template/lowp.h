@@ -1,21 +1,16 @@
-/* Rows and products of weights narrower than f32, once for every instruction set (see vector_scalar.h) but
- * for the innermost tiles. The contract stands in kernel.h.
+/* GEMMs of low-precision weights, once for every instruction set (see vector_scalar.h) but for the innermost
+ * tiles. The contract stands in kernel.h.
  *
  * A prepared row of bf16 is [k] numbers, in the form that the tiles of the same table read; a row of int8 and
  * int4 is int8_t [k], float scale, int32_t sum of all, int32_t sums of each KERNEL_INT4_GROUP. k is the
  * padded one. */
 #pragma once
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
+#include "engine/kernel/template/convert.h"
 #include "engine/kernel/template/epilogue.h"
-
-/* Adding it rounds to an integer, which then stands in the low bits. */
-#define NARROW_SHIFT 0x1.8p23f
-/* bf16 magnitudes below this count as 0: see kernel.h. */
-#define NARROW_SMALLEST 0x1p-56f
 
 VECTOR_INLINE float narrow_scale(const unsigned char *row, size_t padded) {
     float scale;
@@ -42,75 +37,6 @@ VECTOR_INLINE struct narrow_int4 narrow_int4(const unsigned char *panel, size_t 
         .steps = (const int8_t *)steps,
         .scales = (const float *)(const void *)(steps + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2),
     };
-}
-
-/* Sixteen factored columns from i on, zeros beyond k. */
-VECTOR_INLINE struct vector narrow_load(const struct activation_rows *rows, const float *x, size_t i) {
-    size_t lanes = rows->k - i < KERNEL_LANES ? rows->k - i : KERNEL_LANES;
-    if (i >= rows->k) return vector_splat(0.0f);
-    struct vector v = vector_load_first(x + i, lanes);
-    return rows->smoothing ? vector_multiply(v, vector_load_first(rows->smoothing + i, lanes)) : v;
-}
-
-/* The largest |x|; NaN when one of them is not finite. */
-VECTOR_INLINE float narrow_largest(const struct activation_rows *rows, const float *x) {
-    const struct vector zero = vector_splat(0.0f);
-    struct vector largest = zero, poison = zero;
-    for (size_t i = 0; i < rows->k; i += KERNEL_LANES) {
-        struct vector v = narrow_load(rows, x, i);
-        largest = vector_max(vector_max(v, vector_subtract(zero, v)), largest);
-        poison = vector_fma(v, zero, poison);
-    }
-    return vector_largest(largest) + vector_sum(poison);
-}
-
-VECTOR_INLINE struct vector narrow_flush(struct vector v) {
-    struct vector magnitude = vector_max(v, vector_subtract(vector_splat(0.0f), v));
-    return vector_select(vector_greater(vector_splat(NARROW_SMALLEST), magnitude), vector_splat(0.0f), v);
-}
-
-/* One row of int8. store: the low byte of each of sixteen shifted numbers. */
-VECTOR_INLINE void narrow_quantize_row(const struct activation_rows *rows, const float *x, unsigned char *out,
-                                       void (*store)(unsigned char *to, struct vector shifted)) {
-    const size_t padded = kernel_padded_k(rows->k);
-    const struct vector shift = vector_splat(NARROW_SHIFT);
-    float largest = narrow_largest(rows, x), inverse = 127.0f / largest, scale = largest / 127.0f;
-    /* Nothing to scale, or nothing that a scale can tell: q is 0, and a NaN stands in the scale. */
-    bool scalable = inverse <= FLT_MAX;
-    int32_t total = 0, sum;
-    unsigned char *sums = out + padded + sizeof scale + sizeof total;
-    for (size_t i = 0; i < padded; i += KERNEL_INT4_GROUP, sums += sizeof sum) {
-        struct vector group = vector_splat(0.0f);
-        for (size_t half = i; half < i + KERNEL_INT4_GROUP; half += KERNEL_LANES) {
-            struct vector v = scalable ? narrow_load(rows, x, half) : vector_splat(0.0f);
-            struct vector shifted = vector_fma(v, vector_splat(inverse), shift);
-            if (!scalable) shifted = shift;
-            store(out + half, shifted);
-            group = vector_add(group, vector_subtract(shifted, shift));
-        }
-        sum = (int32_t)vector_sum(group);
-        memcpy(sums, &sum, sizeof sum);
-        total += sum;
-    }
-    if (!scalable && largest == largest) scale = 0.0f;
-    memcpy(out + padded, &scale, sizeof scale);
-    memcpy(out + padded + sizeof scale, &total, sizeof total);
-}
-
-VECTOR_INLINE void narrow_quantize(const struct activation_rows *rows, size_t row_first, size_t row_count,
-                                   void (*store)(unsigned char *to, struct vector shifted)) {
-    const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_INT8, rows->k);
-    for (size_t r = row_first; r < row_first + row_count; r++)
-        narrow_quantize_row(rows, rows->x + r * rows->x_stride, rows->out + r * bytes, store);
-}
-
-/* store: sixteen flushed numbers, rounded, to column i of a row. */
-VECTOR_INLINE void narrow_round(const struct activation_rows *rows, size_t row_first, size_t row_count,
-                                void (*store)(unsigned char *row, size_t i, struct vector v)) {
-    const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_BF16, rows->k), padded = kernel_padded_k(rows->k);
-    for (size_t r = row_first; r < row_first + row_count; r++)
-        for (size_t i = 0; i < padded; i += KERNEL_LANES)
-            store(rows->out + r * bytes, i, narrow_flush(narrow_load(rows, rows->x + r * rows->x_stride, i)));
 }
 
 /* All sums of up to tile_rows rows by one panel, weight scales included. */

@@ -39,8 +39,8 @@ VECTOR_INLINE float rows_scale(enum row_norm norm, float sum, float squares, flo
     return 1.0f / sqrtf(squares / divisor + eps);
 }
 
-static void rows_scales(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width,
-                        float divisor, float eps, float *scale) {
+void KERNEL_FUNCTION(row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width,
+                                 float divisor, float eps, float *scale) {
     for (size_t r = 0; r < rows; r++) {
         float sum = 0.0f, squares = 0.0f;
         if (norm != ROW_NORM_NONE) rows_sums(x + r * stride, width, 0.0f, &sum, &squares);
@@ -62,8 +62,9 @@ VECTOR_INLINE void rows_normalize_lanes(const float *x, size_t i, size_t lanes, 
     vector_store_first(out + i, v, lanes);
 }
 
-static void rows_normalize(enum row_norm norm, const float *x, size_t x_stride, size_t rows, size_t width,
-                           float eps, const float *gain, const float *bias, float *out, size_t out_stride) {
+void KERNEL_FUNCTION(normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows,
+                                     size_t width, float eps, const float *gain, const float *bias,
+                                     float *out, size_t out_stride) {
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * x_stride;
         float center = 0.0f, sum, squares;
@@ -80,8 +81,8 @@ static void rows_normalize(enum row_norm norm, const float *x, size_t x_stride, 
     }
 }
 
-static void rows_gate(enum activation activation, const float *gate, const float *up, size_t stride,
-                      size_t rows, size_t width, float *out, size_t out_stride) {
+void KERNEL_FUNCTION(gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride,
+                                size_t rows, size_t width, float *out, size_t out_stride) {
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < width; i += KERNEL_LANES) {
             size_t lanes = rows_lanes(i, width);
@@ -91,7 +92,8 @@ static void rows_gate(enum activation activation, const float *gate, const float
         }
 }
 
-static void rows_rotate(float *head, size_t pairs, bool interleaved, const float *cosine, const float *sine) {
+void KERNEL_FUNCTION(rotate)(float *head, size_t pairs, bool interleaved, const float *cosine,
+                             const float *sine) {
     size_t step = interleaved ? 2 : 1, apart = interleaved ? 1 : pairs;
     for (size_t i = 0; i < pairs; i++) {
         float *a = head + i * step, *b = a + apart;
@@ -112,7 +114,7 @@ VECTOR_INLINE float rows_largest(const float *x, size_t count) {
 }
 
 /* By chunks, so that the search for the index, element by element, is of one of them. */
-static size_t rows_argmax(const float *x, size_t count) {
+size_t KERNEL_FUNCTION(argmax)(const float *x, size_t count) {
     float largest = -INFINITY;
     size_t chunk = 0;
     for (size_t first = 0; first < count; first += ROWS_ARGMAX_CHUNK) {
@@ -125,7 +127,7 @@ static size_t rows_argmax(const float *x, size_t count) {
     return 0; /* nothing but NaN */
 }
 
-static float rows_exp_sum(const float *x, size_t count, float max, float factor) {
+float KERNEL_FUNCTION(exp_sum)(const float *x, size_t count, float max, float factor) {
     struct vector sums = vector_splat(0.0f);
     for (size_t i = 0; i < count; i += KERNEL_LANES) {
         size_t lanes = rows_lanes(i, count);

@@ -1,18 +1,13 @@
 /* AVX2 with FMA. A product goes in tiles of up to 4 rows by half a panel, or up to 2 rows by a panel: 12
  * chains. */
-#include "engine/kernel/isa.h"
-
-#if defined(__x86_64__)
 #include "engine/kernel/x86/vector_avx2.h"
 
 #define ATTENTION_SCORE_CHAINS  4
 #define ATTENTION_VALUE_QUERIES 2
 #define ATTENTION_VALUE_VECTORS 2
-#define PRODUCT_ROWS            4
-#include "engine/kernel/template/attention.h"
-#include "engine/kernel/template/kv_store.h"
-#include "engine/kernel/template/gemm_f32.h"
-#include "engine/kernel/template/rows.h"
+#define PRODUCT_ROWS            KERNEL_ROWS_f32_avx2
+#define KERNEL_SET              avx2
+#include "engine/kernel/template/operations.h"
 
 #define HALF_VECTORS  3 /* of eight lanes */
 #define PANEL_VECTORS 6
@@ -90,37 +85,3 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
         break;
     }
 }
-
-/* What both tables have in common. */
-#define COMMON                                                                                               \
-    .gemm_f32 = product_tiles,                                                                               \
-    .convert_activations = {NULL, prepare_bf16_avx2, prepare_int8_avx2, prepare_int8_avx2},                  \
-    .epilogue_rows = product_finish_rows, .row_scales = rows_scales, .normalize_rows = rows_normalize,       \
-    .gate_rows = rows_gate, .rotate = rows_rotate, .store_kv = kv_store, .attention = attention_rows,        \
-    .argmax = rows_argmax, .exp_sum = rows_exp_sum
-
-const struct kernel_table *kernel_avx2(void) {
-    static const struct kernel_table table = {
-        .name = "avx2",
-        .gemm_lowp = {NULL, matmul_bf16_avx2, matmul_int8_avx2, matmul_int4_avx2},
-        COMMON,
-    };
-    return &table;
-}
-
-const struct kernel_table *kernel_avxvnni(void) {
-    static const struct kernel_table table = {
-        .name = "avxvnni",
-        .gemm_lowp = {NULL, matmul_bf16_avx2, matmul_int8_avxvnni, matmul_int4_avxvnni},
-        COMMON,
-    };
-    return &table;
-}
-#else
-const struct kernel_table *kernel_avx2(void) {
-    return NULL;
-}
-const struct kernel_table *kernel_avxvnni(void) {
-    return NULL;
-}
-#endif

@@ -1,17 +1,12 @@
 /* AVX-512 (F, BW, DQ, VL). A product goes in tiles of up to 8 rows by one panel: 24 chains in registers. */
-#include "engine/kernel/isa.h"
-
-#if defined(__x86_64__)
 #include "engine/kernel/x86/vector_avx512.h"
 
 #define ATTENTION_SCORE_CHAINS  16
 #define ATTENTION_VALUE_QUERIES 4
 #define ATTENTION_VALUE_VECTORS 4
-#define PRODUCT_ROWS            8
-#include "engine/kernel/template/attention.h"
-#include "engine/kernel/template/kv_store.h"
-#include "engine/kernel/template/gemm_f32.h"
-#include "engine/kernel/template/rows.h"
+#define PRODUCT_ROWS            KERNEL_ROWS_f32_avx512
+#define KERNEL_SET              avx512
+#include "engine/kernel/template/operations.h"
 
 #define PANEL_VECTORS (KERNEL_PANEL / KERNEL_LANES)
 
@@ -70,63 +65,3 @@ static void product_add(const float *x, size_t stride, size_t rows, const float 
         break;
     }
 }
-
-/* What the tables of AVX-512 have in common. */
-#define COMMON                                                                                               \
-    .gemm_f32 = product_tiles, .epilogue_rows = product_finish_rows, .row_scales = rows_scales,              \
-    .normalize_rows = rows_normalize, .gate_rows = rows_gate, .rotate = rows_rotate, .store_kv = kv_store,   \
-    .attention = attention_rows, .argmax = rows_argmax, .exp_sum = rows_exp_sum
-
-const struct kernel_table *kernel_avx512(void) {
-    static const struct kernel_table table = {
-        .name = "avx512",
-        .convert_activations = {NULL, prepare_bf16_avx512, prepare_int8_avx512, prepare_int8_avx512},
-        .gemm_lowp = {NULL, matmul_bf16_avx512, matmul_int8_avx512, matmul_int4_avx512},
-        COMMON,
-    };
-    return &table;
-}
-
-const struct kernel_table *kernel_avx512vnni(void) {
-    static const struct kernel_table table = {
-        .name = "avx512vnni",
-        .convert_activations = {NULL, prepare_bf16_avx512, prepare_int8_avx512, prepare_int8_avx512},
-        .gemm_lowp = {NULL, matmul_bf16_avx512, matmul_int8_avx512vnni, matmul_int4_avx512vnni},
-        COMMON,
-    };
-    return &table;
-}
-
-const struct kernel_table *kernel_avx512bf16(void) {
-    static const struct kernel_table table = {
-        .name = "avx512bf16",
-        .convert_activations = {NULL, prepare_bf16_avx512bf16, prepare_int8_avx512, prepare_int8_avx512},
-        .gemm_lowp = {NULL, matmul_bf16_avx512bf16, matmul_int8_avx512vnni, matmul_int4_avx512vnni},
-        COMMON,
-    };
-    return &table;
-}
-
-const struct kernel_table *kernel_amx(void) {
-    static const struct kernel_table table = {
-        .name = "amx",
-        .convert_activations = {NULL, prepare_bf16_amx, prepare_int8_avx512, prepare_int8_avx512},
-        .gemm_lowp = {NULL, matmul_bf16_amx, matmul_int8_amx, matmul_int4_amx},
-        COMMON,
-    };
-    return &table;
-}
-#else
-const struct kernel_table *kernel_avx512(void) {
-    return NULL;
-}
-const struct kernel_table *kernel_avx512vnni(void) {
-    return NULL;
-}
-const struct kernel_table *kernel_avx512bf16(void) {
-    return NULL;
-}
-const struct kernel_table *kernel_amx(void) {
-    return NULL;
-}
-#endif

@@ -3,9 +3,6 @@
  * three tiles side by side, taken as they are stored (int4 is unpacked to bytes before).
  *
  * Tiles are configured and released within a call: nothing of theirs lives between calls. */
-#include "engine/kernel/isa.h"
-
-#if defined(__x86_64__)
 #include "engine/kernel/x86/vector_avx512.h"
 #include "engine/kernel/x86/lowp_avx512.h"
 
@@ -249,15 +246,15 @@ VECTOR_INLINE void multiply_whole(const struct lowp_gemm *m, enum weight_type ty
     epilogue_rows(m, type, before, SIZE_MAX);
 }
 
-void matmul_bf16_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
-                     size_t panel_count) {
+void gemm_bf16_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
+                   size_t panel_count) {
     multiply_whole(m, WEIGHT_TYPE_BF16, row_first, row_count, panel_first, panel_count);
 }
 
-void matmul_int8_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
-                     size_t panel_count) {
+void gemm_int8_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
+                   size_t panel_count) {
     if (row_count < INTEGER_ROWS_MIN)
-        matmul_int8_avx512vnni(m, row_first, row_count, panel_first, panel_count);
+        gemm_int8_avx512vnni(m, row_first, row_count, panel_first, panel_count);
     else
         multiply_whole(m, WEIGHT_TYPE_INT8, row_first, row_count, panel_first, panel_count);
 }
@@ -267,8 +264,8 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
                         (__m256i)_mm512_cvtneps_pbh(v.lanes));
 }
 
-void prepare_bf16_amx(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_round(rows, row_first, row_count, store_bf16);
+void convert_bf16_amx(const struct activation_rows *rows, size_t row_first, size_t row_count) {
+    convert_rows_bf16(rows, row_first, row_count, store_bf16);
 }
 
 /* ---- int4: unpacked to the bytes of int8, signed ----
@@ -419,11 +416,10 @@ static __attribute__((noinline)) void multiply_chunks(const struct lowp_gemm *m,
     }
 }
 
-void matmul_int4_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
-                     size_t panel_count) {
+void gemm_int4_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
+                   size_t panel_count) {
     if (row_count < INTEGER_ROWS_MIN)
-        matmul_int4_avx512vnni(m, row_first, row_count, panel_first, panel_count);
+        gemm_int4_avx512vnni(m, row_first, row_count, panel_first, panel_count);
     else
         multiply_chunks(m, row_first, row_count, panel_first, panel_count);
 }
-#endif

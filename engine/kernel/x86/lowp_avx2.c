@@ -1,24 +1,8 @@
 /* Narrow weights with AVX2 and FMA: tiles of up to 4 rows by half a panel (bf16) or a row by half a panel. */
-#include "engine/kernel/isa.h"
-
-#if defined(__x86_64__)
 #include "engine/kernel/x86/lowp_avx2.h"
 
 #define HALF_PANEL   (KERNEL_PANEL / 2)
 #define HALF_VECTORS 3 /* of eight lanes */
-
-static void store_int8(unsigned char *to, struct vector shifted) {
-    const __m256i low_byte = _mm256_set1_epi32(0xff);
-    __m256i low = _mm256_and_si256(_mm256_castps_si256(shifted.low), low_byte);
-    __m256i high = _mm256_and_si256(_mm256_castps_si256(shifted.high), low_byte);
-    __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
-    __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    _mm_storeu_si128((__m128i *)(void *)to, bytes);
-}
-
-void prepare_int8_avx2(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_quantize(rows, row_first, row_count, store_int8);
-}
 
 /* To nearest even on the upper half of the bits; NaN stays as it is. */
 VECTOR_INLINE __m256 round_bf16(__m256 v) {
@@ -32,8 +16,8 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     vector_store((float *)(void *)row + i, (struct vector){round_bf16(v.low), round_bf16(v.high)});
 }
 
-void prepare_bf16_avx2(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_round(rows, row_first, row_count, store_bf16);
+void convert_bf16_avx2(const struct activation_rows *rows, size_t row_first, size_t row_count) {
+    convert_rows_bf16(rows, row_first, row_count, store_bf16);
 }
 
 enum parity { EVEN, ODD };
@@ -151,7 +135,6 @@ static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, con
     KERNEL_EACH (v, KERNEL_PANEL / 8) scale_sums(sum[v], weights.scales, v * PART_LANES, sums[0]);
 }
 
-NARROW_DEFINE(matmul_bf16_avx2, WEIGHT_TYPE_BF16, tile_bf16, NARROW_ROWS)
-NARROW_DEFINE(matmul_int8_avx2, WEIGHT_TYPE_INT8, tile_int8, 1)
-NARROW_DEFINE(matmul_int4_avx2, WEIGHT_TYPE_INT4, tile_int4, 1)
-#endif
+NARROW_DEFINE(gemm_bf16_avx2, WEIGHT_TYPE_BF16, tile_bf16, KERNEL_ROWS_bf16_avx2)
+NARROW_DEFINE(gemm_int8_avx2, WEIGHT_TYPE_INT8, tile_int8, KERNEL_ROWS_int8_avx2)
+NARROW_DEFINE(gemm_int4_avx2, WEIGHT_TYPE_INT4, tile_int4, KERNEL_ROWS_int4_avx2)

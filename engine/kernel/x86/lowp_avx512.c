@@ -1,17 +1,6 @@
 /* Narrow weights with AVX-512 (F, BW, DQ, VL) alone. */
-#include "engine/kernel/isa.h"
-
-#if defined(__x86_64__)
 #include "engine/kernel/x86/vector_avx512.h"
 #include "engine/kernel/x86/lowp_avx512.h"
-
-static void store_int8(unsigned char *to, struct vector shifted) {
-    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(_mm512_castps_si512(shifted.lanes)));
-}
-
-void prepare_int8_avx512(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_quantize(rows, row_first, row_count, store_int8);
-}
 
 /* To nearest even on the upper half of the bits; NaN stays as it is. */
 static void store_bf16(unsigned char *row, size_t i, struct vector v) {
@@ -22,8 +11,8 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
     vector_store((float *)(void *)row + i, (struct vector){_mm512_castsi512_ps(rounded)});
 }
 
-void prepare_bf16_avx512(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_round(rows, row_first, row_count, store_bf16);
+void convert_bf16_avx512(const struct activation_rows *rows, size_t row_first, size_t row_count) {
+    convert_rows_bf16(rows, row_first, row_count, store_bf16);
 }
 
 enum parity { EVEN, ODD };
@@ -134,7 +123,6 @@ static void tile_int4(const unsigned char *x, size_t row_bytes, size_t rows, con
 
 NARROW_TILE(tile_bf16, add_bf16)
 NARROW_TILE(tile_int8, add_int8)
-NARROW_DEFINE(matmul_bf16_avx512, WEIGHT_TYPE_BF16, tile_bf16, NARROW_ROWS)
-NARROW_DEFINE(matmul_int8_avx512, WEIGHT_TYPE_INT8, tile_int8, 4)
-NARROW_DEFINE(matmul_int4_avx512, WEIGHT_TYPE_INT4, tile_int4, 1)
-#endif
+NARROW_DEFINE(gemm_bf16_avx512, WEIGHT_TYPE_BF16, tile_bf16, KERNEL_ROWS_bf16_avx512)
+NARROW_DEFINE(gemm_int8_avx512, WEIGHT_TYPE_INT8, tile_int8, KERNEL_ROWS_int8_avx512)
+NARROW_DEFINE(gemm_int4_avx512, WEIGHT_TYPE_INT4, tile_int4, KERNEL_ROWS_int4_avx512)

@@ -1,9 +1,6 @@
 /* bf16 weights with AVX512-BF16. vdpbf16ps is a chain of two fused multiply-adds, the upper half first, that
  * takes subnormals for 0 on both ends: kernel.h sees to it that there are none. Both halves must be of one
  * chain, so pairs of even and of odd k are made here of the pairs of neighbours that a panel holds. */
-#include "engine/kernel/isa.h"
-
-#if defined(__x86_64__)
 #include "engine/kernel/x86/vector_avx512.h"
 #include "engine/kernel/x86/lowp_avx512.h"
 
@@ -17,8 +14,8 @@ static void store_bf16(unsigned char *row, size_t i, struct vector v) {
                         _mm256_shuffle_epi8(narrow, by_parity));
 }
 
-void prepare_bf16_avx512bf16(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    narrow_round(rows, row_first, row_count, store_bf16);
+void convert_bf16_avx512bf16(const struct activation_rows *rows, size_t row_first, size_t row_count) {
+    convert_rows_bf16(rows, row_first, row_count, store_bf16);
 }
 
 /* Said in assembly, because gcc 12 copies every sum from one register to another around the intrinsic, and
@@ -77,5 +74,4 @@ VECTOR_INLINE void add_bf16(const unsigned char *x, size_t row_bytes, size_t row
 }
 
 NARROW_TILE(tile_bf16, add_bf16)
-NARROW_DEFINE(matmul_bf16_avx512bf16, WEIGHT_TYPE_BF16, tile_bf16, NARROW_ROWS)
-#endif
+NARROW_DEFINE(gemm_bf16_avx512bf16, WEIGHT_TYPE_BF16, tile_bf16, KERNEL_ROWS_bf16_avx512bf16)

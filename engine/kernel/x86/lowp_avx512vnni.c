@@ -2,9 +2,6 @@
  * offset of the weights (128, or 8) is taken out at the start of each sum, as it is the same for all columns:
  * minus offset times the sum of the activations. Sums of 32 bits wrap and come back: only their end counts.
  */
-#include "engine/kernel/isa.h"
-
-#if defined(__x86_64__)
 #include "engine/kernel/x86/vector_avx512.h"
 #include "engine/kernel/x86/lowp_avx512.h"
 
@@ -96,6 +93,5 @@ VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t row
 
 NARROW_TILE(tile_int8, add_int8)
 NARROW_TILE(tile_int4, add_int4)
-NARROW_DEFINE(matmul_int8_avx512vnni, WEIGHT_TYPE_INT8, tile_int8, NARROW_ROWS)
-NARROW_DEFINE(matmul_int4_avx512vnni, WEIGHT_TYPE_INT4, tile_int4, NARROW_ROWS)
-#endif
+NARROW_DEFINE(gemm_int8_avx512vnni, WEIGHT_TYPE_INT8, tile_int8, KERNEL_ROWS_int8_avx512vnni)
+NARROW_DEFINE(gemm_int4_avx512vnni, WEIGHT_TYPE_INT4, tile_int4, KERNEL_ROWS_int4_avx512vnni)

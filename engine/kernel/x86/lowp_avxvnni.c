@@ -1,9 +1,6 @@
 /* Narrow integer weights with AVX-VNNI, for CPUs that have no AVX-512: as lowp_avx512vnni.c, in sixteen
  * registers half as wide. Tiles take a whole panel for one or two rows, and half of it for more: 12 chains.
  */
-#include "engine/kernel/isa.h"
-
-#if defined(__x86_64__)
 #include "engine/kernel/x86/lowp_avx2.h"
 
 #define PANEL_PARTS (KERNEL_PANEL / PART_LANES) /* registers of a panel; four bytes a lane */
@@ -125,6 +122,5 @@ VECTOR_INLINE void add_int4(const unsigned char *x, size_t row_bytes, size_t row
 
 TILE(tile_int8, add_int8)
 TILE(tile_int4, add_int4)
-NARROW_DEFINE(matmul_int8_avxvnni, WEIGHT_TYPE_INT8, tile_int8, NARROW_ROWS)
-NARROW_DEFINE(matmul_int4_avxvnni, WEIGHT_TYPE_INT4, tile_int4, NARROW_ROWS)
-#endif
+NARROW_DEFINE(gemm_int8_avxvnni, WEIGHT_TYPE_INT8, tile_int8, KERNEL_ROWS_int8_avxvnni)
+NARROW_DEFINE(gemm_int4_avxvnni, WEIGHT_TYPE_INT4, tile_int4, KERNEL_ROWS_int4_avxvnni)

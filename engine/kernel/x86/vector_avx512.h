@@ -6,9 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/kernel/kernel.h"
-
-#define VECTOR_INLINE static inline __attribute__((always_inline, unused))
+#include "engine/kernel/variant.h"
 
 struct vector {
     __m512 lanes;
