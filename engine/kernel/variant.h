@@ -13,6 +13,11 @@
 
 #define VECTOR_INLINE static inline __attribute__((always_inline, unused))
 
+/* Of the registers that a vector_*.h defines, besides the sixteen lanes of struct vector: lanes of 32 bits,
+ * that is columns of a panel. */
+#define REGISTER_BYTES  (REGISTER_LANES * 4)
+#define PANEL_REGISTERS (KERNEL_PANEL / REGISTER_LANES)
+
 /* The rows of kernels.def that are built here. */
 #define KERNEL_ON_ANY(...) __VA_ARGS__
 #if defined(__x86_64__)

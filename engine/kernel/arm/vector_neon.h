@@ -9,8 +9,8 @@
 
 #include "engine/kernel/variant.h"
 
-#define VECTOR_PARTS 4
-#define PART_LANES   (KERNEL_LANES / VECTOR_PARTS)
+#define VECTOR_PARTS   4
+#define REGISTER_LANES (KERNEL_LANES / VECTOR_PARTS)
 
 struct vector {
     float32x4_t part[VECTOR_PARTS];
@@ -30,19 +30,19 @@ VECTOR_INLINE struct vector vector_splat(float value) {
 
 VECTOR_INLINE struct vector vector_load(const float *from) {
     struct vector v;
-    EACH_PART v.part[i] = vld1q_f32(from + i * PART_LANES);
+    EACH_PART v.part[i] = vld1q_f32(from + i * REGISTER_LANES);
     return v;
 }
 
 VECTOR_INLINE void vector_store(float *to, struct vector v) {
-    EACH_PART vst1q_f32(to + i * PART_LANES, v.part[i]);
+    EACH_PART vst1q_f32(to + i * REGISTER_LANES, v.part[i]);
 }
 
 VECTOR_INLINE struct mask mask_range(size_t first, size_t end) {
-    const uint32_t from_zero[PART_LANES] = {0, 1, 2, 3};
+    const uint32_t from_zero[REGISTER_LANES] = {0, 1, 2, 3};
     struct mask m;
     EACH_PART {
-        uint32x4_t index = vaddq_u32(vld1q_u32(from_zero), vdupq_n_u32((uint32_t)(i * PART_LANES)));
+        uint32x4_t index = vaddq_u32(vld1q_u32(from_zero), vdupq_n_u32((uint32_t)(i * REGISTER_LANES)));
         uint32x4_t reached = vcgeq_u32(index, vdupq_n_u32((uint32_t)first));
         m.part[i] = vandq_u32(reached, vcltq_u32(index, vdupq_n_u32((uint32_t)end)));
     }
@@ -70,7 +70,7 @@ VECTOR_INLINE struct vector vector_load_half_first(const uint16_t *from, size_t 
     uint16_t few[KERNEL_LANES] = {0};
     if (count < KERNEL_LANES) from = memcpy(few, from, count * sizeof *few);
     struct vector v;
-    EACH_PART v.part[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from + i * PART_LANES)));
+    EACH_PART v.part[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from + i * REGISTER_LANES)));
     return v;
 }
 
@@ -85,7 +85,7 @@ VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t co
 }
 
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
-    EACH_PART vst1_u16(to + i * PART_LANES, vreinterpret_u16_f16(vcvt_f16_f32(v.part[i])));
+    EACH_PART vst1_u16(to + i * REGISTER_LANES, vreinterpret_u16_f16(vcvt_f16_f32(v.part[i])));
 }
 
 /* The lower halves of sixteen lanes of 32 bits, twice. */
@@ -173,6 +173,36 @@ VECTOR_INLINE float vector_largest(struct vector v) {
         vector_max_part(vector_max_part(v.part[0], v.part[2]), vector_max_part(v.part[1], v.part[3]));
     const float32x4_t two = vector_max_part(four, vextq_f32(four, four, 2));
     return vgetq_lane_f32(vector_max_part(two, vextq_f32(two, two, 1)), 0);
+}
+
+/* ---- one register, for the microkernels of GEMMs ---- */
+
+#define VECTOR_REGISTER float32x4_t
+#define INT_REGISTER    int32x4_t
+
+VECTOR_INLINE float32x4_t register_zero(void) {
+    return vdupq_n_f32(0.0f);
+}
+
+VECTOR_INLINE float32x4_t register_load(const float *from) {
+    return vld1q_f32(from);
+}
+
+VECTOR_INLINE void register_store(float *to, float32x4_t v) {
+    vst1q_f32(to, v);
+}
+
+VECTOR_INLINE float32x4_t register_splat(const float *value) {
+    return vdupq_n_f32(*value);
+}
+
+VECTOR_INLINE float32x4_t register_add(float32x4_t a, float32x4_t b) {
+    return vaddq_f32(a, b);
+}
+
+/* a * b + c, rounded once. */
+VECTOR_INLINE float32x4_t register_fma(float32x4_t a, float32x4_t b, float32x4_t c) {
+    return vfmaq_f32(c, a, b);
 }
 
 #undef EACH_PART

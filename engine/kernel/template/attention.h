@@ -15,8 +15,8 @@
 
 #include "engine/kernel/template/vector_math.h"
 
-#ifndef ATTENTION_SCORE_CHAINS
-#error "define ATTENTION_SCORE_CHAINS: vectors of scores that are in registers at once (a power of two)"
+#ifndef ATTENTION_SCORE_ACCUMULATORS
+#error "define ATTENTION_SCORE_ACCUMULATORS: vectors of scores that are in registers at once (a power of two)"
 #endif
 #ifndef ATTENTION_VALUE_QUERIES
 #error "define ATTENTION_VALUE_QUERIES and ATTENTION_VALUE_VECTORS: the register tile of the weighted values"
@@ -43,8 +43,8 @@ struct attention_query {
 /* Memory that will be read soon. Blocks lie anywhere, and the processor's own prefetching ends with a page:
  * it is asked for a line of each in turn, so that several streams are read at once, and with each step of the
  * inner loops for a few of them, so that memory is never idle. */
-#define ATTENTION_ASK_EVERY 4 /* steps */
-struct attention_ahead {
+#define ATTENTION_PREFETCH_STEPS 4 /* steps */
+struct attention_prefetch {
     const unsigned char *part[2 * ATTENTION_SPAN];
     size_t parts, bytes; /* bytes of each */
     size_t next, offset; /* the part and the place in it that is asked for next */
@@ -53,7 +53,7 @@ struct attention_ahead {
 
 struct attention_tile {
     const struct attention *a;
-    struct attention_ahead prefetch;
+    struct attention_prefetch prefetch;
     size_t count; /* queries */
     struct attention_query query[ATTENTION_QUERIES];
 
@@ -100,39 +100,39 @@ static const unsigned char *attention_page(const struct attention *a, size_t blo
 }
 
 /* Bytes from the first keys (or values) of a page to those of a block of it. */
-static size_t attention_before(const struct attention *a, size_t block) {
+static size_t attention_block_offset(const struct attention *a, size_t block) {
     return block * KERNEL_LANES % a->page_tokens * a->head_dim * kv_type_bytes(a->cache.type);
 }
 
 /* What is read after this span: keys and values of the next one. */
-static void attention_set_ahead(struct attention_ahead *ahead, const struct attention *a, size_t first_block,
-                                size_t blocks) {
+static void attention_set_prefetch(struct attention_prefetch *prefetch, const struct attention *a,
+                                   size_t first_block, size_t blocks) {
     for (size_t b = 0; b < blocks; b++) {
         const unsigned char *page = attention_page(a, first_block + b);
-        const size_t before = attention_before(a, first_block + b);
-        ahead->part[2 * b] = page + a->cache.keys + before;
-        ahead->part[2 * b + 1] = page + a->cache.values + before;
+        const size_t before = attention_block_offset(a, first_block + b);
+        prefetch->part[2 * b] = page + a->cache.keys + before;
+        prefetch->part[2 * b + 1] = page + a->cache.values + before;
     }
-    ahead->parts = 2 * blocks;
-    ahead->bytes = KERNEL_LANES * a->head_dim * kv_type_bytes(a->cache.type);
-    ahead->next = ahead->offset = 0;
+    prefetch->parts = 2 * blocks;
+    prefetch->bytes = KERNEL_LANES * a->head_dim * kv_type_bytes(a->cache.type);
+    prefetch->next = prefetch->offset = 0;
 }
 
 /* Spreads it over the steps that a span takes with one query. */
-static void attention_spread(struct attention_ahead *ahead, size_t blocks, size_t head_dim) {
+static void attention_pace_prefetch(struct attention_prefetch *prefetch, size_t blocks, size_t head_dim) {
     const size_t loops = blocks == ATTENTION_SPAN ? 1 : blocks;
     const size_t steps = loops * head_dim + blocks * KERNEL_LANES;
-    const size_t lines = ahead->parts * (ahead->bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN;
-    ahead->lines = (lines * ATTENTION_ASK_EVERY + steps - 1) / steps;
+    const size_t lines = prefetch->parts * (prefetch->bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN;
+    prefetch->lines = (lines * ATTENTION_PREFETCH_STEPS + steps - 1) / steps;
 }
 
 /* With each step of a loop over elements of keys, or over values. */
-VECTOR_INLINE void attention_ask(struct attention_ahead *ahead) {
-    for (size_t line = 0; line < ahead->lines && ahead->offset < ahead->bytes; line++) {
-        __builtin_prefetch(ahead->part[ahead->next] + ahead->offset, 0, 2);
-        if (++ahead->next < ahead->parts) continue;
-        ahead->next = 0;
-        ahead->offset += KERNEL_ALIGN;
+VECTOR_INLINE void attention_prefetch_lines(struct attention_prefetch *prefetch) {
+    for (size_t line = 0; line < prefetch->lines && prefetch->offset < prefetch->bytes; line++) {
+        __builtin_prefetch(prefetch->part[prefetch->next] + prefetch->offset, 0, 2);
+        if (++prefetch->next < prefetch->parts) continue;
+        prefetch->next = 0;
+        prefetch->offset += KERNEL_ALIGN;
     }
 }
 
@@ -145,8 +145,8 @@ static void attention_set_span(struct attention_tile *t, size_t first_block, siz
     for (size_t b = 0; b < blocks; b++) {
         size_t in_page = (first_block + b) * KERNEL_LANES % a->page_tokens;
         const unsigned char *page = attention_page(a, first_block + b);
-        t->keys[b] = page + cache->keys + attention_before(a, first_block + b);
-        t->values[b] = page + cache->values + attention_before(a, first_block + b);
+        t->keys[b] = page + cache->keys + attention_block_offset(a, first_block + b);
+        t->values[b] = page + cache->values + attention_block_offset(a, first_block + b);
         t->key_scales[b] = t->value_scales[b] = NULL;
         if (cache->type == KV_TYPE_INT8) {
             t->key_scales[b] = (const float *)(const void *)(page + cache->key_scales) + in_page;
@@ -177,32 +177,33 @@ VECTOR_INLINE struct vector attention_load(enum kv_type type, const unsigned cha
 VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, size_t query, size_t queries,
                                   size_t block, size_t blocks) {
     const size_t head_dim = t->a->head_dim;
-    const float *q[ATTENTION_SCORE_CHAINS];
+    const float *q[ATTENTION_SCORE_ACCUMULATORS];
     const unsigned char *keys[ATTENTION_SPAN];
-    struct vector chain[ATTENTION_SCORE_CHAINS];
+    struct vector sum[ATTENTION_SCORE_ACCUMULATORS];
     KERNEL_EACH (i, queries) q[i] = t->query[query + i].q;
     KERNEL_EACH (b, blocks) keys[b] = t->keys[block + b];
-    KERNEL_EACH (c, queries * blocks) chain[c] = vector_splat(0.0f);
+    KERNEL_EACH (c, queries * blocks) sum[c] = vector_splat(0.0f);
     for (size_t d = 0; d < head_dim; d++) {
-        if (d % ATTENTION_ASK_EVERY == 0) attention_ask(&t->prefetch);
+        if (d % ATTENTION_PREFETCH_STEPS == 0) attention_prefetch_lines(&t->prefetch);
         KERNEL_EACH (b, blocks) {
             const struct vector key = attention_load(type, keys[b], d * KERNEL_LANES, KERNEL_LANES);
             KERNEL_EACH (i, queries) {
                 const size_t c = i * blocks + b;
-                chain[c] = vector_fma(vector_splat(q[i][d]), key, chain[c]);
+                sum[c] = vector_fma(vector_splat(q[i][d]), key, sum[c]);
             }
         }
     }
     KERNEL_EACH (i, queries) {
-        KERNEL_EACH (b, blocks) vector_store(t->weight[query + i][block + b], chain[i * blocks + b]);
+        KERNEL_EACH (b, blocks) vector_store(t->weight[query + i][block + b], sum[i * blocks + b]);
     }
 }
 
 /* As many queries and blocks at once as there are chains, in powers of two. */
 VECTOR_INLINE void attention_dots_blocks(struct attention_tile *t, enum kv_type type, size_t query,
                                          size_t queries) {
-    const size_t together =
-        ATTENTION_SCORE_CHAINS / queries < ATTENTION_SPAN ? ATTENTION_SCORE_CHAINS / queries : ATTENTION_SPAN;
+    const size_t together = ATTENTION_SCORE_ACCUMULATORS / queries < ATTENTION_SPAN
+                                ? ATTENTION_SCORE_ACCUMULATORS / queries
+                                : ATTENTION_SPAN;
     size_t block = 0;
     for (; block + together <= t->blocks; block += together)
         attention_dots(t, type, query, queries, block, together);
@@ -225,7 +226,7 @@ VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, siz
 }
 
 /* Not inlined, so that each has all registers for itself. */
-#if ATTENTION_SCORE_CHAINS >= 16
+#if ATTENTION_SCORE_ACCUMULATORS >= 16
 static __attribute__((noinline)) void attention_dots_of_8(struct attention_tile *t, size_t query) {
     attention_dots_of(t, query, 8);
 }
@@ -245,7 +246,7 @@ static __attribute__((noinline)) void attention_dots_of_1(struct attention_tile 
 
 static void attention_all_dots(struct attention_tile *t) {
     size_t query = 0;
-#if ATTENTION_SCORE_CHAINS >= 16
+#if ATTENTION_SCORE_ACCUMULATORS >= 16
     /* More queries share the conversion of keys. */
     for (; t->a->cache.type != KV_TYPE_F32 && query + 8 <= t->count; query += 8)
         attention_dots_of_8(t, query);
@@ -273,7 +274,7 @@ VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, siz
 /* From dot products to weights, in three steps for all queries of a tile, free of branches that depend on
  * scores. First the scores and the running maximum block by block: `largest` is that of each block, factor
  * what the maximum changes by, negative where it rises. */
-static void attention_raise(struct attention_tile *t, size_t i, float *largest) {
+static void attention_set_maxima(struct attention_tile *t, size_t i, float *largest) {
     float highest = t->query[i].largest;
     for (size_t b = 0; b < ATTENTION_SPAN; b++) {
         const float before = highest;
@@ -311,9 +312,9 @@ static void attention_weigh(struct attention_tile *t, size_t i, const float *lar
     t->query[i].sums = sums;
 }
 
-static __attribute__((noinline)) void attention_soften(struct attention_tile *t) {
+static __attribute__((noinline)) void attention_softmax(struct attention_tile *t) {
     float largest[ATTENTION_QUERIES][ATTENTION_SPAN];
-    for (size_t i = 0; i < t->count; i++) attention_raise(t, i, largest[i]);
+    for (size_t i = 0; i < t->count; i++) attention_set_maxima(t, i, largest[i]);
     attention_set_factors(t);
     for (size_t i = 0; i < t->count; i++) attention_weigh(t, i, largest[i]);
 }
@@ -365,7 +366,7 @@ VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, s
         attention_add_alone(t->weight[query + i][b], c, view.first, end, sums[i]);
     }
     for (size_t j = common.first; j < common.end; j++) {
-        if (j % ATTENTION_ASK_EVERY == 0) attention_ask(&t->prefetch);
+        if (j % ATTENTION_PREFETCH_STEPS == 0) attention_prefetch_lines(&t->prefetch);
         struct vector value[ATTENTION_VALUE_VECTORS];
         KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
         KERNEL_EACH (i, queries) {
@@ -434,11 +435,11 @@ static void attention_span(struct attention_tile *t) {
     static void (*const add_values[KV_TYPE_COUNT])(struct attention_tile * t) = {
         attention_values_f32, attention_values_f16, attention_values_int8};
     attention_all_dots(t);
-    attention_soften(t);
+    attention_softmax(t);
     add_values[t->a->cache.type](t);
 }
 
-static void attention_finish(const struct attention_query *query, size_t head_dim) {
+static void attention_divide(const struct attention_query *query, size_t head_dim) {
     const struct vector factor = vector_splat(1.0f / vector_sum(query->sums));
     for (size_t i = 0; i < head_dim; i += KERNEL_LANES) {
         size_t lanes = head_dim - i < KERNEL_LANES ? head_dim - i : KERNEL_LANES;
@@ -453,19 +454,19 @@ static size_t attention_span_blocks(size_t block, size_t last) {
 }
 
 /* The next span; behind the last, the first of what this thread does then. */
-static void attention_find_ahead(struct attention_tile *t, size_t block, size_t last) {
+static void attention_prefetch_next(struct attention_tile *t, size_t block, size_t last) {
     const struct attention *next = t->a->prefetch;
     if (block <= last) {
-        attention_set_ahead(&t->prefetch, t->a, block, attention_span_blocks(block, last));
+        attention_set_prefetch(&t->prefetch, t->a, block, attention_span_blocks(block, last));
     } else if (next) {
         block = attention_oldest(next, next->first_position) / KERNEL_LANES;
         last = next->first_position / KERNEL_LANES;
-        attention_set_ahead(&t->prefetch, next, block, attention_span_blocks(block, last));
+        attention_set_prefetch(&t->prefetch, next, block, attention_span_blocks(block, last));
     } else {
         t->prefetch.lines = 0;
         return;
     }
-    attention_spread(&t->prefetch, t->blocks, t->a->head_dim);
+    attention_pace_prefetch(&t->prefetch, t->blocks, t->a->head_dim);
 }
 
 /* All spans that some of the tile's queries see. cold: nothing has read them yet. */
@@ -475,7 +476,7 @@ static void attention_walk(struct attention_tile *t, bool cold) {
     t->prefetch.lines = 0;
     for (; block <= last; block += t->blocks) {
         attention_set_span(t, block, attention_span_blocks(block, last));
-        if (cold) attention_find_ahead(t, block + t->blocks, last);
+        if (cold) attention_prefetch_next(t, block + t->blocks, last);
         attention_span(t);
     }
 }
@@ -490,6 +491,6 @@ void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, siz
         t.count = end - index < ATTENTION_QUERIES ? end - index : ATTENTION_QUERIES;
         for (size_t i = 0; i < t.count; i++) attention_set_query(&t.query[i], a, index + i);
         attention_walk(&t, index == 0);
-        for (size_t i = 0; i < t.count; i++) attention_finish(&t.query[i], a->head_dim);
+        for (size_t i = 0; i < t.count; i++) attention_divide(&t.query[i], a->head_dim);
     }
 }

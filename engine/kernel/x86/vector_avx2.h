@@ -154,3 +154,34 @@ VECTOR_INLINE float vector_largest(struct vector v) {
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
+
+/* ---- one register, for the microkernels of GEMMs ---- */
+
+#define VECTOR_REGISTER __m256
+#define INT_REGISTER    __m256i
+#define REGISTER_LANES  8
+
+VECTOR_INLINE __m256 register_zero(void) {
+    return _mm256_setzero_ps();
+}
+
+VECTOR_INLINE __m256 register_load(const float *from) {
+    return _mm256_loadu_ps(from);
+}
+
+VECTOR_INLINE void register_store(float *to, __m256 v) {
+    _mm256_storeu_ps(to, v);
+}
+
+VECTOR_INLINE __m256 register_splat(const float *value) {
+    return _mm256_set1_ps(*value);
+}
+
+VECTOR_INLINE __m256 register_add(__m256 a, __m256 b) {
+    return _mm256_add_ps(a, b);
+}
+
+/* a * b + c, rounded once. */
+VECTOR_INLINE __m256 register_fma(__m256 a, __m256 b, __m256 c) {
+    return _mm256_fmadd_ps(a, b, c);
+}

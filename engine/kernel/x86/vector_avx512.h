@@ -125,3 +125,34 @@ VECTOR_INLINE float vector_largest(struct vector v) {
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
+
+/* ---- one register, for the microkernels of GEMMs ---- */
+
+#define VECTOR_REGISTER __m512
+#define INT_REGISTER    __m512i
+#define REGISTER_LANES  16
+
+VECTOR_INLINE __m512 register_zero(void) {
+    return _mm512_setzero_ps();
+}
+
+VECTOR_INLINE __m512 register_load(const float *from) {
+    return _mm512_loadu_ps(from);
+}
+
+VECTOR_INLINE void register_store(float *to, __m512 v) {
+    _mm512_storeu_ps(to, v);
+}
+
+VECTOR_INLINE __m512 register_splat(const float *value) {
+    return _mm512_set1_ps(*value);
+}
+
+VECTOR_INLINE __m512 register_add(__m512 a, __m512 b) {
+    return _mm512_add_ps(a, b);
+}
+
+/* a * b + c, rounded once. */
+VECTOR_INLINE __m512 register_fma(__m512 a, __m512 b, __m512 c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
