@@ -28,6 +28,10 @@
 #define KERNEL_LANES 16 /* lanes of a row reduction; also the positions in a block of keys */
 #define KERNEL_ALIGN 64 /* alignment in bytes of every buffer that is allocated for kernels */
 
+/* Added to a float of magnitude below 2^22 it rounds it to an integer, to nearest even, which then stands in
+ * the low bits. */
+#define KERNEL_ROUNDING_SHIFT 0x1.8p23f
+
 enum activation {
     ACTIVATION_NONE,
     ACTIVATION_RELU,
@@ -78,9 +82,10 @@ struct gemm {
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
 enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };
 
-#define KERNEL_LOWP_K     64 /* k is padded to a multiple of this */
-#define KERNEL_INT4_GROUP 32 /* of k: int4 weights that share a step and a centre */
-#define KERNEL_BF16_BLOCK 32 /* of k: bf16 products that are summed apart */
+#define KERNEL_LOWP_K     64       /* k is padded to a multiple of this */
+#define KERNEL_INT4_GROUP 32       /* of k: int4 weights that share a step and a centre */
+#define KERNEL_BF16_BLOCK 32       /* of k: bf16 products that are summed apart */
+#define KERNEL_BF16_MIN   0x1p-56f /* smaller magnitudes of bf16 count as 0 */
 /* Beyond this k the integer sums of int8 and int4 could overflow: |sum| <= 127 * 127 * k. */
 #define KERNEL_INT8_K_MAX 131072
 
@@ -314,9 +319,8 @@ static inline uint16_t kernel_f16_of(float value) {
     if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);
     if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00); /* 2^16 */
     if (magnitude < 0x38800000) {                                  /* 2^-14: in units of 2^-24 */
-        const float shift = 0x1.8p23f;                             /* adding it rounds to an integer */
         float units = (value < 0 ? -value : value) * 0x1p24f;
-        return (uint16_t)(sign | (uint32_t)((units + shift) - shift));
+        return (uint16_t)(sign | (uint32_t)((units + KERNEL_ROUNDING_SHIFT) - KERNEL_ROUNDING_SHIFT));
     }
     return (uint16_t)(sign | (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13);
 }

@@ -12,25 +12,20 @@
 
 #include "engine/kernel/template/vector_math.h"
 
-/* Adding it rounds to an integer, which then stands in the low bits. */
-#define CONVERT_SHIFT 0x1.8p23f
-/* bf16 magnitudes below this count as 0: see kernel.h. */
-#define CONVERT_SMALLEST 0x1p-56f
-
-/* Sixteen columns, smoothed, from i on, zeros beyond k. */
-VECTOR_INLINE struct vector convert_load(const struct activation_rows *rows, const float *x, size_t i) {
-    size_t lanes = rows->k - i < KERNEL_LANES ? rows->k - i : KERNEL_LANES;
-    if (i >= rows->k) return vector_splat(0.0f);
+/* Columns i .. i + 15 of a row of k, zeros beyond it, times the smoothing scales where there are any. */
+VECTOR_INLINE struct vector convert_load(const float *x, const float *smoothing, size_t k, size_t i) {
+    size_t lanes = k - i < KERNEL_LANES ? k - i : KERNEL_LANES;
+    if (i >= k) return vector_splat(0.0f);
     struct vector v = vector_load_first(x + i, lanes);
-    return rows->smoothing ? vector_multiply(v, vector_load_first(rows->smoothing + i, lanes)) : v;
+    return smoothing ? vector_multiply(v, vector_load_first(smoothing + i, lanes)) : v;
 }
 
-/* The largest |x|; NaN when one of them is not finite. */
-VECTOR_INLINE float convert_largest(const struct activation_rows *rows, const float *x) {
+/* The largest magnitude; NaN when one of them is not finite. */
+VECTOR_INLINE float convert_largest(const float *x, const float *smoothing, size_t k) {
     const struct vector zero = vector_splat(0.0f);
     struct vector largest = zero, poison = zero;
-    for (size_t i = 0; i < rows->k; i += KERNEL_LANES) {
-        struct vector v = convert_load(rows, x, i);
+    for (size_t i = 0; i < k; i += KERNEL_LANES) {
+        struct vector v = convert_load(x, smoothing, k, i);
         largest = vector_max(vector_max(v, vector_subtract(zero, v)), largest);
         poison = vector_fma(v, zero, poison);
     }
@@ -39,14 +34,15 @@ VECTOR_INLINE float convert_largest(const struct activation_rows *rows, const fl
 
 VECTOR_INLINE struct vector convert_flush(struct vector v) {
     struct vector magnitude = vector_max(v, vector_subtract(vector_splat(0.0f), v));
-    return vector_select(vector_greater(vector_splat(CONVERT_SMALLEST), magnitude), vector_splat(0.0f), v);
+    return vector_select(vector_greater(vector_splat(KERNEL_BF16_MIN), magnitude), vector_splat(0.0f), v);
 }
 
 /* One row of int8. */
 VECTOR_INLINE void convert_row_int8(const struct activation_rows *rows, const float *x, unsigned char *out) {
     const size_t padded = kernel_padded_k(rows->k);
-    const struct vector shift = vector_splat(CONVERT_SHIFT);
-    float largest = convert_largest(rows, x), inverse = 127.0f / largest, scale = largest / 127.0f;
+    const struct vector shift = vector_splat(KERNEL_ROUNDING_SHIFT);
+    float largest = convert_largest(x, rows->smoothing, rows->k), inverse = 127.0f / largest,
+          scale = largest / 127.0f;
     /* Nothing to scale, or nothing that a scale can tell: q is 0, and a NaN stands in the scale. */
     bool scalable = inverse <= FLT_MAX;
     int32_t total = 0, sum;
@@ -54,7 +50,7 @@ VECTOR_INLINE void convert_row_int8(const struct activation_rows *rows, const fl
     for (size_t i = 0; i < padded; i += KERNEL_INT4_GROUP, sums += sizeof sum) {
         struct vector group = vector_splat(0.0f);
         for (size_t half = i; half < i + KERNEL_INT4_GROUP; half += KERNEL_LANES) {
-            struct vector v = scalable ? convert_load(rows, x, half) : vector_splat(0.0f);
+            struct vector v = scalable ? convert_load(x, rows->smoothing, rows->k, half) : vector_splat(0.0f);
             struct vector shifted = vector_fma(v, vector_splat(inverse), shift);
             if (!scalable) shifted = shift;
             vector_store_int8((int8_t *)out + half, shifted);
@@ -75,12 +71,13 @@ VECTOR_INLINE void convert_rows_int8(const struct activation_rows *rows, size_t 
         convert_row_int8(rows, rows->x + r * rows->x_stride, rows->out + r * bytes);
 }
 
-/* store: sixteen flushed numbers, rounded, to column i of a row. */
+/* store: sixteen numbers to column i of a row, rounded; those that count as 0 are 0 already. */
 VECTOR_INLINE void convert_rows_bf16(const struct activation_rows *rows, size_t row_first, size_t row_count,
                                      void (*store)(unsigned char *row, size_t i, struct vector v)) {
     const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_BF16, rows->k), padded = kernel_padded_k(rows->k);
-    for (size_t r = row_first; r < row_first + row_count; r++)
+    for (size_t r = row_first; r < row_first + row_count; r++) {
+        const float *x = rows->x + r * rows->x_stride;
         for (size_t i = 0; i < padded; i += KERNEL_LANES)
-            store(rows->out + r * bytes, i,
-                  convert_flush(convert_load(rows, rows->x + r * rows->x_stride, i)));
+            store(rows->out + r * bytes, i, convert_flush(convert_load(x, rows->smoothing, rows->k, i)));
+    }
 }

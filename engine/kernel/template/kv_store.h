@@ -1,14 +1,8 @@
-/* Storing in the cache, once for every instruction set (see vector_scalar.h). What is stored is said in
- * kernel.h. */
+/* Storing keys and values in the cache, once for every instruction set (see vector_scalar.h). What is stored
+ * is said in kernel.h. */
 #pragma once
 
-#include <float.h>
-#include <stdbool.h>
-
-#include "engine/kernel/variant.h"
-
-/* Adding it rounds to an integer, which then stands in the low bits. */
-#define KV_STORE_SHIFT 0x1.8p23f
+#include "engine/kernel/template/convert.h"
 
 static size_t kv_store_lanes(size_t count, size_t i) {
     return count - i < KERNEL_LANES ? count - i : KERNEL_LANES;
@@ -28,22 +22,10 @@ static void kv_store_f16(const float *x, size_t count, uint16_t *to, size_t stri
     }
 }
 
-/* The largest |x|; NaN when one of them is not finite. */
-static float kv_store_largest(const float *x, size_t count) {
-    const struct vector zero = vector_splat(0.0f);
-    struct vector largest = zero, poison = zero;
-    for (size_t i = 0; i < count; i += KERNEL_LANES) {
-        struct vector v = vector_load_first(x + i, kv_store_lanes(count, i));
-        largest = vector_max(vector_max(v, vector_subtract(zero, v)), largest);
-        poison = vector_fma(v, zero, poison);
-    }
-    return vector_largest(largest) + vector_sum(poison);
-}
-
 /* Returns the scale. */
 static float kv_store_int8(const float *x, size_t count, int8_t *to, size_t stride) {
-    const struct vector zero = vector_splat(0.0f), shift = vector_splat(KV_STORE_SHIFT);
-    const float largest = kv_store_largest(x, count), inverse = 127.0f / largest;
+    const struct vector zero = vector_splat(0.0f), shift = vector_splat(KERNEL_ROUNDING_SHIFT);
+    const float largest = convert_largest(x, NULL, count), inverse = 127.0f / largest;
     const bool scalable = inverse <= FLT_MAX;
     for (size_t i = 0; i < count; i += KERNEL_LANES) {
         int8_t q[KERNEL_LANES];

@@ -11,8 +11,7 @@ VECTOR_INLINE struct vector vector_exp(struct vector x) {
     const struct mask vanishes = vector_greater(lowest, x);
     /* NaN passes through: min and max return their second operand. */
     x = vector_max(lowest, vector_min(vector_splat(89.0f), x));
-    /* Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits. */
-    const struct vector shift = vector_splat(0x1.8p23f);
+    const struct vector shift = vector_splat(KERNEL_ROUNDING_SHIFT);
     struct vector shifted = vector_fma(x, vector_splat(0x1.715476p0f), shift);
     struct vector n = vector_subtract(shifted, shift);
     struct vector r = vector_fma(n, vector_splat(-0x1.62e4p-1f), x); /* exact: the constant has 14 bits */

@@ -104,7 +104,7 @@ VECTOR_INLINE struct vector vector_select(struct mask m, struct vector yes, stru
 /* As by two multiplications: the result is never subnormal for the v (near 1) that it is given, so all are
  * exact or infinite. */
 VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector shifted) {
-    const __m512 n = _mm512_sub_ps(shifted.lanes, _mm512_set1_ps(0x1.8p23f));
+    const __m512 n = _mm512_sub_ps(shifted.lanes, _mm512_set1_ps(KERNEL_ROUNDING_SHIFT));
     return (struct vector){_mm512_scalef_ps(v.lanes, n)};
 }
 

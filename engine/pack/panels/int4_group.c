@@ -13,7 +13,7 @@ static float clamped(float value, float least, float most) {
 }
 
 static float rounded(float value) {
-    return value + 0x1.8p23f - 0x1.8p23f;
+    return value + KERNEL_ROUNDING_SHIFT - KERNEL_ROUNDING_SHIFT;
 }
 
 /* The nearest level of x, before it is multiplied by m and moved by c. */

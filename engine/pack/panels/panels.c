@@ -8,8 +8,6 @@
 
 #include "engine/pack/panels/int4_group.h"
 
-#define SMALLEST_BF16 0x1p-56 /* see kernel.h */
-
 /* ---- one panel of each type: `rows` rows of w, zeros for the others ---- */
 
 #define BLOCK 8 /* doubles of a cache line */
@@ -28,7 +26,7 @@ static void pack_panel_f32(const double *w, size_t rows, size_t k, float *panel)
 static uint16_t bf16_of_double(double value) {
     uint64_t bits;
     if (value != value) return 0x7fc0;
-    if (fabs(value) < SMALLEST_BF16) return 0;
+    if (fabs(value) < (double)KERNEL_BF16_MIN) return 0;
     memcpy(&bits, &value, sizeof bits);
     bits = (bits + (((uint64_t)1 << 44) - 1) + (bits >> 45 & 1)) >> 45 << 45;
     memcpy(&value, &bits, sizeof value);
