@@ -185,8 +185,8 @@ static void test_same_bits_in_every_table(void **state) {
     }
 }
 
-/* What comes next is asked for, and changes nothing; here it is another sequence, as often with a window. */
-static void test_ahead_changes_no_bit(void **state) {
+/* What comes next is prefetched, and changes nothing; here it is another sequence, as often with a window. */
+static void test_prefetch_changes_no_bit(void **state) {
     (void)state;
     struct random r = {11};
     for (int i = 0; i < 100; i++) {
@@ -195,7 +195,7 @@ static void test_ahead_changes_no_bit(void **state) {
         s.a.prefetch = &other.a;
         compare_tables(&s);
         float *found = scene_run(&s, kernel_scalar());
-        assert_same_bits(expected, found, s.out.count, "with something ahead");
+        assert_same_bits(expected, found, s.out.count, "with a prefetch hint");
         free(expected);
         free(found);
         scene_destroy(&s);
@@ -442,7 +442,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--time") == 0) return print_times();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_table),
-        cmocka_unit_test(test_ahead_changes_no_bit),
+        cmocka_unit_test(test_prefetch_changes_no_bit),
         cmocka_unit_test(test_same_bits_for_common_heads),
         cmocka_unit_test(test_same_bits_for_extreme_values),
         cmocka_unit_test(test_same_bits_for_any_tiling),

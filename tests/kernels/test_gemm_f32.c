@@ -1,4 +1,4 @@
-/* Products: every table against the scalar one bit by bit, and the scalar one against double precision.
+/* gemm_f32: every table against the scalar one bit by bit, and the scalar one against double precision.
  * `test_kernels_gemm_f32 --time` prints GFLOP/s instead, beside OpenBLAS where it is installed. */
 #include "engine/pack/panels/panels.h"
 #include "tests/kernels/kernel_test.h"
@@ -10,8 +10,8 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 
-/* A product with all its buffers. */
-struct product {
+/* A GEMM with all its buffers. */
+struct gemm_case {
     struct gemm m;
     size_t rows;
     struct buffer x, panels, scale, bias, residual, out;
@@ -27,9 +27,9 @@ static struct buffer filled(struct random *r, size_t count, size_t offset, bool 
     return b;
 }
 
-static struct product product_create(struct random *r, size_t rows, size_t k, size_t n, bool extreme) {
+static struct gemm_case case_create(struct random *r, size_t rows, size_t k, size_t n, bool extreme) {
     size_t pad = random_below(r, 5);
-    struct product p = {.rows = rows, .m = {.k = k, .n = n, .x_stride = k + pad, .out_stride = n + pad}};
+    struct gemm_case p = {.rows = rows, .m = {.k = k, .n = n, .x_stride = k + pad, .out_stride = n + pad}};
     p.m.residual_stride = p.m.out_stride;
     p.x = filled(r, rows * p.m.x_stride, random_below(r, 16), extreme);
     p.scale = filled(r, rows, 1, extreme);
@@ -54,7 +54,7 @@ static struct product product_create(struct random *r, size_t rows, size_t k, si
     return p;
 }
 
-static void product_destroy(struct product *p) {
+static void case_destroy(struct gemm_case *p) {
     buffer_destroy(&p->x);
     buffer_destroy(&p->panels);
     buffer_destroy(&p->scale);
@@ -65,19 +65,19 @@ static void product_destroy(struct product *p) {
 }
 
 /* out starts with marks that must survive beyond column n. */
-static void product_clear(struct product *p) {
+static void case_clear(struct gemm_case *p) {
     for (size_t i = 0; i < p->out.count; i++) p->out.data[i] = 12345.0f;
 }
 
-static void check_padding(const struct product *p) {
+static void check_padding(const struct gemm_case *p) {
     for (size_t r = 0; r < p->rows; r++)
         for (size_t i = p->m.n; i < p->m.out_stride; i++)
             assert_true(p->out.data[r * p->m.out_stride + i] == 12345.0f);
     buffer_check(&p->out);
 }
 
-static float *product_run(struct product *p, const struct kernel_table *table) {
-    product_clear(p);
+static float *case_run(struct gemm_case *p, const struct kernel_table *table) {
+    case_clear(p);
     table->gemm_f32(&p->m, 0, p->rows, 0, kernel_panels(p->m.n));
     check_padding(p);
     float *copy = malloc(p->out.count * sizeof(float));
@@ -86,12 +86,12 @@ static float *product_run(struct product *p, const struct kernel_table *table) {
     return copy;
 }
 
-static void compare_tables(struct product *p) {
+static void compare_tables(struct gemm_case *p) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    float *expected = product_run(p, kernel_scalar());
+    float *expected = case_run(p, kernel_scalar());
     for (size_t t = 1; t < count; t++) {
-        float *found = product_run(p, tables[t]);
+        float *found = case_run(p, tables[t]);
         assert_same_bits(expected, found, p->out.count, "%s, %zu rows, k %zu, n %zu", tables[t]->name,
                          p->rows, p->m.k, p->m.n);
         free(found);
@@ -103,10 +103,10 @@ static void test_same_bits_in_every_table(void **state) {
     (void)state;
     struct random r = {1};
     for (int i = 0; i < 300; i++) {
-        struct product p = product_create(&r, random_between(&r, 1, 19), random_between(&r, 1, 130),
-                                          random_between(&r, 1, 150), i % 3 == 0);
+        struct gemm_case p = case_create(&r, random_between(&r, 1, 19), random_between(&r, 1, 130),
+                                         random_between(&r, 1, 150), i % 3 == 0);
         compare_tables(&p);
-        product_destroy(&p);
+        case_destroy(&p);
     }
 }
 
@@ -114,9 +114,9 @@ static void test_same_bits_for_long_sums(void **state) {
     (void)state;
     struct random r = {2};
     for (size_t rows = 1; rows <= 9; rows++) {
-        struct product p = product_create(&r, rows, 3000 + rows, 49, false);
+        struct gemm_case p = case_create(&r, rows, 3000 + rows, 49, false);
         compare_tables(&p);
-        product_destroy(&p);
+        case_destroy(&p);
     }
 }
 
@@ -127,10 +127,10 @@ static void test_same_bits_for_any_tiling(void **state) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) {
-        struct product p = product_create(&r, 100, 77, 200, false);
-        float *expected = product_run(&p, tables[t]);
+        struct gemm_case p = case_create(&r, 100, 77, 200, false);
+        float *expected = case_run(&p, tables[t]);
         for (int repeat = 0; repeat < 10; repeat++) {
-            product_clear(&p);
+            case_clear(&p);
             size_t panels = kernel_panels(p.m.n), rows;
             for (size_t row = 0; row < p.rows; row += rows) {
                 rows = repeat == 0 ? 1 : random_between(&r, 1, 20);
@@ -141,7 +141,7 @@ static void test_same_bits_for_any_tiling(void **state) {
             assert_same_bits(expected, p.out.data, p.out.count, "%s in tiles", tables[t]->name);
         }
         free(expected);
-        product_destroy(&p);
+        case_destroy(&p);
     }
 }
 
@@ -150,11 +150,11 @@ static void test_residual_may_be_out(void **state) {
     struct random r = {4};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    struct product p = product_create(&r, 11, 60, 101, false);
+    struct gemm_case p = case_create(&r, 11, 60, 101, false);
     p.m.residual = p.residual.data;
-    float *expected = product_run(&p, kernel_scalar());
+    float *expected = case_run(&p, kernel_scalar());
     for (size_t t = 0; t < count; t++) {
-        product_clear(&p);
+        case_clear(&p);
         for (size_t row = 0; row < p.rows; row++)
             memcpy(p.out.data + row * p.m.out_stride, p.residual.data + row * p.m.out_stride,
                    p.m.n * sizeof(float));
@@ -164,26 +164,26 @@ static void test_residual_may_be_out(void **state) {
         assert_same_bits(expected, p.out.data, p.out.count, "%s in place", tables[t]->name);
     }
     free(expected);
-    product_destroy(&p);
+    case_destroy(&p);
 }
 
-/* What lies ahead is asked for, never read: it may be anywhere. */
-static void test_ahead_is_not_read(void **state) {
+/* The hint is prefetched, never read: it may be anywhere. */
+static void test_prefetch_is_not_read(void **state) {
     (void)state;
     struct random r = {9};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    struct product p = product_create(&r, 70, 1100, 101, false);
-    float *expected = product_run(&p, kernel_scalar());
+    struct gemm_case p = case_create(&r, 70, 1100, 101, false);
+    float *expected = case_run(&p, kernel_scalar());
     for (size_t t = 0; t < count; t++) {
         struct gemm m = p.m;
         m.prefetch = (const void *)(uintptr_t)KERNEL_ALIGN;
-        product_clear(&p);
+        case_clear(&p);
         tables[t]->gemm_f32(&m, 0, p.rows, 0, kernel_panels(m.n));
-        assert_same_bits(expected, p.out.data, p.out.count, "%s with something ahead", tables[t]->name);
+        assert_same_bits(expected, p.out.data, p.out.count, "%s with a prefetch hint", tables[t]->name);
     }
     free(expected);
-    product_destroy(&p);
+    case_destroy(&p);
 }
 
 static void test_nothing_without_rows_or_panels(void **state) {
@@ -191,27 +191,27 @@ static void test_nothing_without_rows_or_panels(void **state) {
     struct random r = {5};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    struct product p = product_create(&r, 3, 10, 50, false);
+    struct gemm_case p = case_create(&r, 3, 10, 50, false);
     for (size_t t = 0; t < count; t++) {
-        product_clear(&p);
+        case_clear(&p);
         tables[t]->gemm_f32(&p.m, 1, 0, 0, 2);
         tables[t]->gemm_f32(&p.m, 0, 3, 2, 0);
         for (size_t i = 0; i < p.out.count; i++) assert_true(p.out.data[i] == 12345.0f);
     }
-    product_destroy(&p);
+    case_destroy(&p);
 }
 
-/* The contract word by word: one chain of fused multiply-adds from 0, across whatever slices k is cut into.
+/* The contract word by word: one accumulator from 0, across whatever blocks of k.
  */
-static void test_each_sum_is_one_chain(void **state) {
+static void test_each_sum_is_one_accumulator(void **state) {
     (void)state;
     struct random r = {10};
     static const size_t lengths[] = {1, 1023, 1024, 1025, 2048, 2500};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        struct product p = product_create(&r, 3, lengths[i], 50, false);
+        struct gemm_case p = case_create(&r, 3, lengths[i], 50, false);
         p.m.row_scale = p.m.bias = p.m.residual = NULL;
         p.m.activation = ACTIVATION_NONE;
-        float *found = product_run(&p, kernel_scalar());
+        float *found = case_run(&p, kernel_scalar());
         for (size_t row = 0; row < p.rows; row++)
             for (size_t n = 0; n < p.m.n; n++) {
                 float sum = 0.0f;
@@ -221,19 +221,19 @@ static void test_each_sum_is_one_chain(void **state) {
                                  p.m.k, row, n);
             }
         free(found);
-        product_destroy(&p);
+        case_destroy(&p);
     }
 }
 
-/* Rounding of a chain of k fused multiply-adds is at most k half-ulps of the sum of magnitudes; the epilogue
+/* Rounding of k fused multiply-adds in a row is at most k half-ulps of the sum of magnitudes; the epilogue
  * and the activation add a few. */
 static void test_scalar_against_double(void **state) {
     (void)state;
     struct random r = {6};
     for (int i = 0; i < 60; i++) {
-        struct product p =
-            product_create(&r, 3, random_between(&r, 1, 300), random_between(&r, 1, 100), false);
-        float *found = product_run(&p, kernel_scalar());
+        struct gemm_case p =
+            case_create(&r, 3, random_between(&r, 1, 300), random_between(&r, 1, 100), false);
+        float *found = case_run(&p, kernel_scalar());
         for (size_t row = 0; row < p.rows; row++)
             for (size_t n = 0; n < p.m.n; n++) {
                 double sum = 0, magnitude = 0;
@@ -254,20 +254,20 @@ static void test_scalar_against_double(void **state) {
                              (int)p.m.activation, value, expected, tolerance);
             }
         free(found);
-        product_destroy(&p);
+        case_destroy(&p);
     }
 }
 
-/* Sums from elsewhere, finished, are what a product of the same sums gives. */
-static void test_finish_rows(void **state) {
+/* The epilogue of sums from elsewhere gives what a GEMM of the same sums gives. */
+static void test_epilogue_rows(void **state) {
     (void)state;
     struct random r = {9};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (int i = 0; i < 60; i++) {
-        struct product p =
-            product_create(&r, random_between(&r, 1, 9), 5, random_between(&r, 1, 120), i % 3 == 0);
-        float *expected = product_run(&p, kernel_scalar());
+        struct gemm_case p =
+            case_create(&r, random_between(&r, 1, 9), 5, random_between(&r, 1, 120), i % 3 == 0);
+        float *expected = case_run(&p, kernel_scalar());
         struct gemm bare = {
             .x = p.m.x, .x_stride = p.m.x_stride, .panels = p.m.panels, .k = p.m.k, .n = p.m.n};
         struct buffer sums = buffer_create(p.rows * bare.n, 1);
@@ -277,18 +277,18 @@ static void test_finish_rows(void **state) {
         for (size_t t = 0; t < count; t++) {
             struct gemm m = p.m;
             m.x = m.panels = NULL;
-            product_clear(&p);
+            case_clear(&p);
             for (size_t row = 0; row < p.rows; row++) tables[t]->epilogue_rows(&m, sums.data, bare.n, row, 1);
             check_padding(&p);
-            assert_same_bits(expected, p.out.data, p.out.count, "%s finishes", tables[t]->name);
+            assert_same_bits(expected, p.out.data, p.out.count, "%s epilogue", tables[t]->name);
         }
         buffer_destroy(&sums);
         free(expected);
-        product_destroy(&p);
+        case_destroy(&p);
     }
 }
 
-/* Panels that are not asked for are not read: here the pages of both neighbours must not be touched. */
+/* Panels of other tiles are not read: here the pages of both neighbours must not be touched. */
 static void test_reads_only_its_panels(void **state) {
     (void)state;
     enum { K = 64, PANEL_BYTES = K * KERNEL_PANEL * (int)sizeof(float) };
@@ -296,8 +296,8 @@ static void test_reads_only_its_panels(void **state) {
     struct random r = {7};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    struct product p = product_create(&r, 9, K, 3 * KERNEL_PANEL, false);
-    float *expected = product_run(&p, kernel_scalar());
+    struct gemm_case p = case_create(&r, 9, K, 3 * KERNEL_PANEL, false);
+    float *expected = case_run(&p, kernel_scalar());
     char *pages = mmap(NULL, 3 * PANEL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(pages != MAP_FAILED);
     memcpy(pages, p.m.panels, 3 * PANEL_BYTES);
@@ -306,7 +306,7 @@ static void test_reads_only_its_panels(void **state) {
     for (size_t t = 0; t < count; t++) {
         struct gemm m = p.m;
         m.panels = (const float *)(const void *)pages;
-        product_clear(&p);
+        case_clear(&p);
         tables[t]->gemm_f32(&m, 0, p.rows, 1, 1);
         for (size_t row = 0; row < p.rows; row++) {
             size_t at = row * m.out_stride + KERNEL_PANEL;
@@ -315,7 +315,7 @@ static void test_reads_only_its_panels(void **state) {
     }
     munmap(pages, 3 * PANEL_BYTES);
     free(expected);
-    product_destroy(&p);
+    case_destroy(&p);
 }
 
 typedef void (*sgemm_fn)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
@@ -340,7 +340,7 @@ struct timing {
     size_t rows;
 };
 
-/* One product with weights number i, by a table or, without one, by OpenBLAS. */
+/* One GEMM with weights number i, by a table or, without one, by OpenBLAS. */
 static double time_once(const struct timing *t, const struct kernel_table *table, size_t i) {
     struct gemm m = t->m;
     m.panels += i * m.k * m.n;
@@ -413,11 +413,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_same_bits_for_long_sums),
         cmocka_unit_test(test_same_bits_for_any_tiling),
         cmocka_unit_test(test_residual_may_be_out),
-        cmocka_unit_test(test_ahead_is_not_read),
+        cmocka_unit_test(test_prefetch_is_not_read),
         cmocka_unit_test(test_nothing_without_rows_or_panels),
         cmocka_unit_test(test_scalar_against_double),
-        cmocka_unit_test(test_each_sum_is_one_chain),
-        cmocka_unit_test(test_finish_rows),
+        cmocka_unit_test(test_each_sum_is_one_accumulator),
+        cmocka_unit_test(test_epilogue_rows),
         cmocka_unit_test(test_reads_only_its_panels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
-/* Sixteen float lanes in plain C: the definition of what the other vector_*.h do. Exactly one of them is
- * included by each file of an instruction set, before the headers that are written in terms of it
- * (vector_math.h, rows.h, gemm_f32.h, attention.h), which so are compiled once for each instruction set from
- * one text. */
+/* Sixteen float lanes in plain C: the definition of what the other vector_*.h do. Each file of kernels
+ * includes one of them before the headers in template/, which are written in terms of it and so are compiled
+ * once for each instruction set. */
 #pragma once
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Attention over the paged cache, once for every instruction set (see vector_scalar.h; the including file
- * also defines the two sizes of its register tiles).
+ * also defines the sizes of its register tiles).
  *
  * A query is one head of one row; queries are numbered row * group + head, so positions ascend. A tile of
  * queries goes together over the keys, a span of blocks at a time, and each span is done in three steps:
@@ -40,15 +40,15 @@ struct attention_query {
     struct vector sums;
 };
 
-/* Memory that will be read soon. Blocks lie anywhere, and the processor's own prefetching ends with a page:
- * it is asked for a line of each in turn, so that several streams are read at once, and with each step of the
- * inner loops for a few of them, so that memory is never idle. */
-#define ATTENTION_PREFETCH_STEPS 4 /* steps */
+/* Keys and values that will be read soon. Blocks lie anywhere, and the hardware prefetcher stops at the end
+ * of a page: a line of each is prefetched in turn, so that several streams are read at once, a few of them
+ * with each step of the inner loops, so that memory is never idle. */
+#define ATTENTION_PREFETCH_STEPS 4 /* of an inner loop, from one prefetch to the next */
 struct attention_prefetch {
     const unsigned char *part[2 * ATTENTION_SPAN];
     size_t parts, bytes; /* bytes of each */
-    size_t next, offset; /* the part and the place in it that is asked for next */
-    size_t lines;        /* to ask for at a step */
+    size_t next, offset; /* part and byte of it that are prefetched next */
+    size_t lines;        /* to prefetch at a step */
 };
 
 struct attention_tile {
@@ -118,7 +118,7 @@ static void attention_set_prefetch(struct attention_prefetch *prefetch, const st
     prefetch->next = prefetch->offset = 0;
 }
 
-/* Spreads it over the steps that a span takes with one query. */
+/* Distributes the lines over the steps that a span takes with one query. */
 static void attention_pace_prefetch(struct attention_prefetch *prefetch, size_t blocks, size_t head_dim) {
     const size_t loops = blocks == ATTENTION_SPAN ? 1 : blocks;
     const size_t steps = loops * head_dim + blocks * KERNEL_LANES;
@@ -173,7 +173,7 @@ VECTOR_INLINE struct vector attention_load(enum kv_type type, const unsigned cha
 }
 
 /* Dot products of `queries` queries with the 16 keys of each of `blocks` blocks; these and the type are
- * constants where this is inlined, so that all chains live in registers. */
+ * constants where this is inlined, so that all accumulators live in registers. */
 VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, size_t query, size_t queries,
                                   size_t block, size_t blocks) {
     const size_t head_dim = t->a->head_dim;
@@ -198,7 +198,7 @@ VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, s
     }
 }
 
-/* As many queries and blocks at once as there are chains, in powers of two. */
+/* As many queries and blocks at once as there are accumulators, in powers of two. */
 VECTOR_INLINE void attention_dots_blocks(struct attention_tile *t, enum kv_type type, size_t query,
                                          size_t queries) {
     const size_t together = ATTENTION_SCORE_ACCUMULATORS / queries < ATTENTION_SPAN
@@ -469,7 +469,7 @@ static void attention_prefetch_next(struct attention_tile *t, size_t block, size
     attention_pace_prefetch(&t->prefetch, t->blocks, t->a->head_dim);
 }
 
-/* All spans that some of the tile's queries see. cold: nothing has read them yet. */
+/* All spans that some query of the tile sees. cold: they are not in a cache yet. */
 static void attention_walk(struct attention_tile *t, bool cold) {
     size_t block = t->query[0].oldest / KERNEL_LANES;
     size_t last = t->query[t->count - 1].position / KERNEL_LANES;

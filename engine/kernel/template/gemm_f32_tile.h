@@ -1,12 +1,12 @@
 /* The microkernel of gemm_f32.h in registers, once for every instruction set that has them (the scalar one is
  * the definition and stands apart). The including file defines VECTOR_REGISTER and its functions in its
  * vector_*.h, and
- *
- *     GEMM_ROWS             rows of the largest tile, a literal
- *     GEMM_REGISTERS(rows)  registers of a panel that a tile of so many rows takes at once: its accumulators,
- * rows times registers, and what they are fed with must fit GEMM_FEW_ROWS         up to so many rows stay in
- * registers while the weights of a step pass; of more rows each passes while the weights stay GEMM_PREFETCHES
- * whether it prefetches */
+ *   - GEMM_ROWS: rows of the largest tile, a literal;
+ *   - GEMM_REGISTERS(rows): registers of a panel that a tile of so many rows takes at once; its accumulators,
+ *     rows times registers, and their operands must fit;
+ *   - GEMM_FEW_ROWS: up to so many rows stay in registers while the weights of a step of k pass; of more rows
+ *     each passes while the weights stay;
+ *   - GEMM_PREFETCHES: whether it prefetches. */
 #pragma once
 
 #include "engine/kernel/template/gemm_f32.h"

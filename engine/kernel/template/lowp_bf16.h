@@ -1,14 +1,11 @@
 /* GEMM of bf16 weights in registers, once for every instruction set that has them. The including file defines
  * KERNEL_SET, VECTOR_REGISTER and its functions in its vector_*.h, and
- *
- *     BF16_ROWS             rows of the largest tile, a literal
- *     BF16_REGISTERS(rows)  registers of a panel that a tile of so many rows takes at once
- *     BF16_ROW_BYTES        bytes of an activation in a converted row
- *     void bf16_store(unsigned char *row, size_t i, struct vector v)
- *                           converts sixteen activations, to column i of a row
- *     void bf16_block(x, row_bytes, rows, w, registers, even, odd)
- *                           the two accumulators of a block of k, of even and of odd k: of rows x, by
- * `registers` registers of the panel from w on; by bf16_block_by_parity() or otherwise */
+ *   - BF16_ROWS: rows of the largest tile, a literal;
+ *   - BF16_REGISTERS(rows): registers of a panel that a tile of so many rows takes at once;
+ *   - BF16_ROW_BYTES: bytes of an activation in a converted row;
+ *   - bf16_store(row, i, v): converts sixteen activations, to column i of a row;
+ *   - bf16_block(x, row_bytes, rows, w, registers, even, odd): the two accumulators of a block of k, of even
+ *     and of odd k, of rows x, by `registers` registers of the panel from w on. */
 #pragma once
 
 #include "engine/kernel/template/lowp.h"

@@ -1,22 +1,22 @@
 /* GEMMs of int8 and int4 weights in registers, once for every instruction set that has them. Weights are
  * stored unsigned, with 128 (int8) or 8 (int4) added; where the instruction takes them so, each accumulator
  * starts with the compensation, minus that number times the sum of the activations. Sums of 32 bits may wrap
- * on their way: only their end counts. The including file defines KERNEL_SET and
- *
- *     INT_REGISTER              a register of 32-bit sums, for REGISTER_LANES columns of a panel
- *     int_splat(value)          one number in all lanes
- *     int_store(sum, scales, column, sums)
- *                               sums of the columns from `column` on as floats, times the scales of the
- * weights INT8_ROWS, INT4_ROWS      rows of the largest tiles, literals INT8_REGISTERS(rows),
- * INT4_REGISTERS(rows) registers of a panel that a tile of so many rows takes at once INT8_STEP of k, that a
- * call of int8_step() takes INT8_COMPENSATION         128, or 0 where int8_step() makes the weights signed
- * itself int8_step(x, row_bytes, rows, w, registers, sum) adds INT8_STEP products to each sum int4_group(x,
- * row_bytes, rows, w, registers, sum) adds the products of a group, of weights with 8 added, to each sum
- *     struct int4_scales, int4_load_scales(groups)
- *                               scales and offsets of the groups of the columns of a register
- *     int4_add_group(total, sum, scales, sum_of_x)
- *                               total + scale * sum + offset * sum_of_x, where sum and sum_of_x fit into 16
- * bits */
+ * on their way: only their end counts. The including file defines KERNEL_SET, INT_REGISTER (REGISTER_LANES
+ * sums of 32 bits), and
+ *   - INT8_ROWS, INT4_ROWS: rows of the largest tiles, literals;
+ *   - INT8_REGISTERS(rows), INT4_REGISTERS(rows): registers of a panel that a tile of so many rows takes at
+ *     once;
+ *   - INT8_STEP: of k, that a call of int8_step() takes;
+ *   - INT8_COMPENSATION: 128, or 0 where int8_step() makes the weights signed itself;
+ *   - int_splat(value): one number in all lanes;
+ *   - int_store(sum, scales, column, sums): the sums of the columns from `column` on as floats, times the
+ *     scales of the weights;
+ *   - int8_step(x, row_bytes, rows, w, registers, sum): adds INT8_STEP products to each sum;
+ *   - int4_group(x, row_bytes, rows, w, registers, sum): adds the products of a group, of weights with 8
+ *     added, to each sum;
+ *   - struct int4_scales, int4_load_scales(groups): scales and offsets of the groups of a register's columns;
+ *   - int4_add_group(total, sum, scales, sum_of_x): total + scale * sum + offset * sum_of_x, where sum and
+ *     sum_of_x fit into 16 bits. */
 #pragma once
 
 #include "engine/kernel/template/lowp.h"

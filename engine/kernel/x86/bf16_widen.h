@@ -1,8 +1,6 @@
-/* bf16 without instructions for it: weights are widened to floats, as which activations are stored already.
- * The including file defines
- *
- *     VECTOR_REGISTER bf16_widen(const unsigned char *from, enum parity parity)
- *                           the weights of even or of odd k among as many pairs as a register has lanes */
+/* bf16 without instructions for it: weights are widened to floats; activations are stored as floats already.
+ * The including file defines bf16_widen(from, parity): the weights of even or of odd k among as many pairs as
+ * a register has lanes. */
 #pragma once
 
 #include "engine/kernel/x86/bf16_parity.h"

@@ -58,7 +58,7 @@ VECTOR_INLINE void vector_store_first(float *to, struct vector v, size_t count) 
     if (count > 8) _mm256_maskstore_ps(to + 8, m.high, v.high);
 }
 
-/* Elements of the narrow kinds have no masked load: the first few go through the stack. */
+/* Elements of 8 and 16 bits have no masked load: the first few go through the stack. */
 VECTOR_INLINE struct vector vector_load_half_first(const uint16_t *from, size_t count) {
     uint16_t few[KERNEL_LANES] = {0};
     if (count < KERNEL_LANES) from = memcpy(few, from, count * sizeof *few);

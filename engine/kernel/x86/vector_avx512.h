@@ -52,9 +52,9 @@ VECTOR_INLINE struct vector vector_load_half_first(const uint16_t *from, size_t 
 }
 
 VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t count) {
-    __m128i narrow = count >= KERNEL_LANES ? _mm_loadu_si128((const void *)from)
-                                           : _mm_maskz_loadu_epi8(mask_range(0, count).lanes, from);
-    return (struct vector){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(narrow))};
+    __m128i bytes = count >= KERNEL_LANES ? _mm_loadu_si128((const void *)from)
+                                          : _mm_maskz_loadu_epi8(mask_range(0, count).lanes, from);
+    return (struct vector){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
 }
 
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {

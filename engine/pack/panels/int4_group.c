@@ -1,11 +1,11 @@
-/* The levels of a group of int4 weights. This is most of the time that packing takes: it is compiled as if
- * all numbers were finite, which they are, since only so the compiler makes vectors of it. */
+/* Quantization of a group of weights to int4. This is most of the time that packing takes: it is compiled as
+ * if all numbers were finite, which they are, since only so the compiler vectorizes it. */
 #include "engine/pack/panels/int4_group.h"
 
 #include <float.h>
 
-#define STEP_MAX 16 /* 15 steps from -127 to 127 */
-#define LANES    8  /* sums in an order that does not depend on the compiler's vectors */
+#define SCALE_MAX 16 /* 15 of them from -127 to 127 */
+#define LANES     8  /* sums in an order that does not depend on how the compiler vectorizes */
 
 static float clamped(float value, float least, float most) {
     value = value < least ? least : value;
@@ -41,14 +41,14 @@ static void range_of(const float *x, float *low, float *high) {
     }
 }
 
-/* Tried are steps with which sixteen levels span about the whole group, and centres about its middle, half a
- * step to either side: where the levels fall matters more than that they reach the extremes. */
+/* Candidates are scales with which sixteen levels span about the whole group, and offsets about its middle,
+ * half a scale to either side: where the levels fall matters more than that they reach the extremes. */
 void int4_group_fit(struct int4_group *group) {
     float low, high, least = FLT_MAX, best_m = 1, best_c = 0;
     range_of(group->x, &low, &high);
     const float spanning = rounded(0.95f * (high - low) / 15);
     for (int wider = -1; wider <= 1; wider++) {
-        const float m = clamped(spanning + (float)wider, 1, STEP_MAX);
+        const float m = clamped(spanning + (float)wider, 1, SCALE_MAX);
         const float middle = rounded((low + high + m) / 2), shift = m < 4 ? 1 : rounded(m / 4);
         for (int by = -2; by <= 2; by++) {
             const float c = clamped(middle + shift * (float)by, 8 * m - 127, 127 - 7 * m);

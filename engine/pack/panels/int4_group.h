@@ -8,7 +8,7 @@
 struct int4_group {
     float x[KERNEL_INT4_GROUP];
     int8_t q[KERNEL_INT4_GROUP]; /* -8 .. 7 */
-    int8_t m, c;                 /* m: 1 .. 16 */
+    int8_t m, c;                 /* scale, 1 .. 16, and offset */
 };
 
 /* Finds m, c and q for x, with nearly the least squared error. */

@@ -57,8 +57,8 @@ static int quantized(double value, int least, int most) {
 }
 
 /* NaN for weights that are not finite, and q is 0: so are the results. */
-static float scale_of(double largest, double steps) {
-    return fabs(largest) <= (double)FLT_MAX * steps ? (float)(largest / steps) : NAN;
+static float scale_of(double largest, double levels) {
+    return fabs(largest) <= (double)FLT_MAX * levels ? (float)(largest / levels) : NAN;
 }
 
 /* What a weight is multiplied by: 0 where the scale is 0 or NaN. */
@@ -83,24 +83,24 @@ static void pack_panel_int8(const double *w, size_t rows, size_t k, uint8_t *pan
 
 /* ---- int4: a group of weights to 4 bits each ---- */
 
-/* `count` weights; those beyond, which no activations meet, repeat them. */
-static void pack_group(const double *w, size_t count, double inverse, uint8_t *halves, int8_t *step) {
+/* `count` weights; those beyond, whose activations are 0, repeat them. */
+static void pack_group(const double *w, size_t count, double inverse, uint8_t *packed, int8_t *scale_offset) {
     struct int4_group group;
     for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) group.x[i] = (float)(w[i % count] * inverse);
     int4_group_fit(&group);
     for (size_t i = 0; i < KERNEL_INT4_GROUP / 2; i++)
-        halves[i / 4 * KERNEL_PANEL * 4 + i % 4] =
+        packed[i / 4 * KERNEL_PANEL * 4 + i % 4] =
             (uint8_t)(group.q[i] + 8 + (group.q[i + KERNEL_INT4_GROUP / 2] + 8) * 16);
-    step[0] = group.m;
-    step[1] = group.c;
+    scale_offset[0] = group.m;
+    scale_offset[1] = group.c;
 }
 
 static void pack_panel_int4(const double *w, size_t rows, size_t k, uint8_t *panel) {
     const size_t padded = kernel_padded_k(k);
-    int8_t *steps = (int8_t *)panel + padded / 2 * KERNEL_PANEL;
+    int8_t *groups = (int8_t *)panel + padded / 2 * KERNEL_PANEL;
     float scales[KERNEL_PANEL] = {0};
     memset(panel, 0x88, padded / 2 * KERNEL_PANEL);
-    memset(steps, 0, padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2);
+    memset(groups, 0, padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2);
     for (size_t n = 0; n < rows; n++) {
         const double *row = w + n * k;
         scales[n] = scale_of(largest_of(row, k), 127);
@@ -108,9 +108,9 @@ static void pack_panel_int4(const double *w, size_t rows, size_t k, uint8_t *pan
         for (size_t first = 0; inverse != 0 && first < k; first += KERNEL_INT4_GROUP)
             pack_group(row + first, k - first < KERNEL_INT4_GROUP ? k - first : KERNEL_INT4_GROUP, inverse,
                        panel + first / 2 * KERNEL_PANEL + n * 4,
-                       steps + (first / KERNEL_INT4_GROUP * KERNEL_PANEL + n) * 2);
+                       groups + (first / KERNEL_INT4_GROUP * KERNEL_PANEL + n) * 2);
     }
-    memcpy(steps + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2, scales, sizeof scales);
+    memcpy(groups + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2, scales, sizeof scales);
 }
 
 void panels_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels) {
