@@ -110,6 +110,20 @@ static void test_same_bits_in_every_table(void **state) {
     }
 }
 
+/* Rows about the tiles that kernels.def names, whatever sets it has. */
+static void test_same_bits_about_tiles_of_the_table(void **state) {
+    (void)state;
+    struct random r = {11};
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    const size_t count = kernel_available(tables);
+    for (size_t t = 1; t < count; t++)
+        for (size_t rows = 1; rows <= 2 * tables[t]->tile_rows[WEIGHT_TYPE_F32] + 1; rows++) {
+            struct gemm_case p = case_create(&r, rows, 97, 100, false);
+            compare_tables(&p);
+            case_destroy(&p);
+        }
+}
+
 static void test_same_bits_for_long_sums(void **state) {
     (void)state;
     struct random r = {2};
@@ -410,6 +424,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--time") == 0) return print_times();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_table),
+        cmocka_unit_test(test_same_bits_about_tiles_of_the_table),
         cmocka_unit_test(test_same_bits_for_long_sums),
         cmocka_unit_test(test_same_bits_for_any_tiling),
         cmocka_unit_test(test_residual_may_be_out),

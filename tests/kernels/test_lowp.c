@@ -149,6 +149,23 @@ static void test_same_bits_about_tiles(void **state) {
         compare_shape(&r, larger[i][0], larger[i][1], larger[i][2], i % 2 ? prefetch : NULL);
 }
 
+/* The same about the tiles that kernels.def names, whatever sets it has. */
+static void test_same_bits_about_tiles_of_the_table(void **state) {
+    (void)state;
+    struct random r = {14};
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    const size_t count = kernel_available(tables);
+    for (size_t t = 1; t < count; t++) EACH_TYPE {
+            const size_t tile = tables[t]->tile_rows[type];
+            const size_t rows[] = {tile > 1 ? tile - 1 : 1, tile, tile + 1, 2 * tile + 1};
+            for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                struct gemm_case p = case_create(&r, type, rows[i], 161, 100, false);
+                compare_tables(&p);
+                case_destroy(&p);
+            }
+        }
+}
+
 /* Groups of all widths and about all centres: int4 has scales and offsets of all sizes. */
 static void test_same_bits_for_any_group(void **state) {
     (void)state;
@@ -508,6 +525,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_table),
         cmocka_unit_test(test_same_bits_about_tiles),
+        cmocka_unit_test(test_same_bits_about_tiles_of_the_table),
         cmocka_unit_test(test_same_bits_for_any_group),
         cmocka_unit_test(test_largest_groups),
         cmocka_unit_test(test_nothing_without_rows_or_panels),
