@@ -223,7 +223,7 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                  info->norm_form);
     COPY_NAME(info->weights, weight_type_name(m->packed.weights));
     COPY_NAME(info->matmul, o->matmul);
-    COPY_NAME(info->cpu_features, kernel_features());
+    kernel_features(info->cpu_features, sizeof info->cpu_features);
     info->kv_page_tokens = o->kv_page_tokens;
     info->queue_max = o->queue_max;
     info->step_tokens = o->step_tokens;
