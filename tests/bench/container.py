@@ -67,11 +67,10 @@ class Group:
 
 class Group1(Group):
     MARK, LIMIT, EVENTS = "memory.limit_in_bytes", "memory.limit_in_bytes", "memory.oom_control"
-    PEAK = "memory.max_usage_in_bytes"
 
 
 class Group2(Group):
-    MARK, LIMIT, EVENTS, PEAK = "cgroup.controllers", "memory.max", "memory.events", "memory.peak"
+    MARK, LIMIT, EVENTS = "cgroup.controllers", "memory.max", "memory.events"
 
 
 class Daemon:
