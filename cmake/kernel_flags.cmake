@@ -1,36 +1,38 @@
-# Instruction sets are chosen at run time: only these files may be compiled beyond the baseline.
+# The folder of this architecture joins the library of engine/kernel. Instruction sets are chosen at run time: only its
+# files may be compiled beyond the baseline, with the flags of their rows in kernels.def.
+set(kernel_folder ${PROJECT_SOURCE_DIR}/engine/kernel)
+set(kernel_rooms scalar)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  file(GLOB avx2_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*_avx2.c)
-  file(GLOB avx512_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*_avx512.c)
-  # prfchw: lines that are written next are asked for as such.
-  set(avx512_flags "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprfchw;-mprefer-vector-width=512")
-  set_source_files_properties(${avx2_files} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avxvnni.c PROPERTIES
-    COMPILE_OPTIONS "-mavx2;-mfma;-mf16c;-mavxvnni")
-  set_source_files_properties(${avx512_files} PROPERTIES
-    COMPILE_OPTIONS "${avx512_flags}")
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avx512vnni.c PROPERTIES
-    COMPILE_OPTIONS "${avx512_flags};-mavx512vnni")
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_avx512bf16.c PROPERTIES
-    COMPILE_OPTIONS "${avx512_flags};-mavx512bf16")
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_amx.c PROPERTIES
-    COMPILE_OPTIONS "${avx512_flags};-mavx512bf16;-mamx-tile;-mamx-int8;-mamx-bf16")
+  list(APPEND kernel_rooms x86)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  # gcc's scheduling ahead of the allocation of registers runs out of them.
-  set(neon_flags "$<$<C_COMPILER_ID:GNU>:-fno-schedule-insns>")
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/kernel_neon.c PROPERTIES
-    COMPILE_OPTIONS "${neon_flags}")
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/narrow_neon.c PROPERTIES
-    COMPILE_OPTIONS "${neon_flags};-march=armv8.2-a+dotprod")
+  list(APPEND kernel_rooms arm)
 endif()
+list(TRANSFORM kernel_rooms REPLACE "(.+)" "${kernel_folder}/\\1/*.c" OUTPUT_VARIABLE kernel_globs)
+file(GLOB kernel_files CONFIGURE_DEPENDS ${kernel_globs})
+target_sources(prenorm_kernel PRIVATE ${kernel_files})
+
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${kernel_folder}/kernels.def)
+file(STRINGS ${kernel_folder}/kernels.def kernel_rows REGEX "^KERNEL_FLAGS\\(")
+foreach(row IN LISTS kernel_rows)
+  if(NOT row MATCHES "^KERNEL_FLAGS\\(([a-z0-9]+), ([a-z0-9]+), \"([^\"]+)\"\\)$")
+    message(FATAL_ERROR "kernels.def: cannot read '${row}'")
+  endif()
+  set(set ${CMAKE_MATCH_1})
+  separate_arguments(own UNIX_COMMAND "${CMAKE_MATCH_3}")
+  set(kernel_flags_${set} ${kernel_flags_${CMAKE_MATCH_2}} ${own})
+  foreach(file IN LISTS kernel_files)
+    if(file MATCHES "/(lowp_)?${set}\\.c$")
+      set_property(SOURCE ${file} APPEND PROPERTY COMPILE_OPTIONS ${kernel_flags_${set}})
+    endif()
+  endforeach()
+endforeach()
 
 # The one file that may take numbers for finite: without it the compiler makes no vectors of its minima and maxima.
-set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/kernel/pack_int4.c PROPERTIES
+set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c PROPERTIES
   COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
 
 # Their loops over registers are unrolled wholly: with these three checks, which the address sanitizer makes too or which
 # unaligned loads do not need, a file takes minutes to compile.
 if(PRENORM_SANITIZE STREQUAL "address")
-  file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/engine/kernel/*.c)
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size)
 endif()

@@ -15,6 +15,12 @@ enum {
     ANY_COMMAND = (1u << COMMAND_COUNT) - 1
 };
 
+/* The kernels' table is the only list of instruction sets; of the engine nothing else is known here. */
+static const char isa_choices[] = "auto"
+#define KERNEL_ISA(architecture, name, ...) "|" #name
+#include "engine/kernel/kernels.def"
+    ;
+
 const struct option_row option_rows[OPTION_COUNT] = {
 #define OPTION(type, field, key, initial, least, most, choices, commands, group, help)                       \
     [OPTION_##field] = {OPTION_TYPE_##type,                                                                  \

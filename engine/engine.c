@@ -113,12 +113,12 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
     if (!memory_multiply(o->kv_cache_mib, (size_t)1 << 20, &demand.bytes_wanted))
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv_cache_mib", "%zu is too large", o->kv_cache_mib);
     enum status status = kv_plan_pages(&demand, &pages, e);
-    if (status == STATUS_LIMIT) memory_plan_log(&plan, LOG_LEVEL_ERROR, held);
+    if (status == STATUS_LIMIT) memory_plan_log(&plan, held);
     if (status == STATUS_OK) status = kv_pool_init(&engine->pool, &demand.layout, pages, e);
     if (status == STATUS_OK && o->prefix_cache) status = make_prefix_index(engine, e);
     if (status != STATUS_OK) return status;
     memory_plan_add(&plan, "cache", pages * kv_plan_page_bytes(&demand.layout));
-    memory_plan_log(&plan, LOG_LEVEL_INFO, held);
+    memory_plan_log(&plan, held);
     report_pool(engine, &demand, &plan);
     return STATUS_OK;
 }
@@ -223,7 +223,7 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                  info->norm_form);
     COPY_NAME(info->weights, weight_type_name(m->packed.weights));
     COPY_NAME(info->matmul, o->matmul);
-    COPY_NAME(info->cpu_features, kernel_features());
+    kernel_features(info->cpu_features, sizeof info->cpu_features);
     info->kv_page_tokens = o->kv_page_tokens;
     info->queue_max = o->queue_max;
     info->step_tokens = o->step_tokens;

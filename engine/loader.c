@@ -32,8 +32,8 @@ static enum status check_memory(const struct loaded_model *m, const struct loade
                      left >> 20);
 }
 
-/* The paper's basis subtracts one column from all others. f32 does not feel it, narrow weights do: on the
- * bundled model the divergence from the untouched one is 1.7 (bf16), 1.5 (int8) and 1.6 (int4, as it was
+/* The paper's basis subtracts one column from all others. f32 does not feel it, low-precision weights do: on
+ * the bundled model the divergence from the untouched one is 1.7 (bf16), 1.5 (int8) and 1.6 (int4, as it was
  * packed first) times that of the orthonormal basis. */
 static enum norm_form form_for(const struct loader_options *o, enum weight_type weights) {
     bool crmsnorm = o->form == NORM_FORM_CRMSNORM && !o->exact_form;

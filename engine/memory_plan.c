@@ -29,17 +29,17 @@ size_t memory_plan_left(const struct memory_plan *plan) {
     return total < plan->available_bytes ? plan->available_bytes - total : 0;
 }
 
-static void write_line(enum log_level level, double mib, const char *name) {
-    log_write(level, "memory plan: %8.1f MiB  %s", mib, name);
+static void write_line(double mib, const char *name) {
+    log_info("memory plan: %8.1f MiB  %s", mib, name);
 }
 
-void memory_plan_log(const struct memory_plan *plan, enum log_level level, size_t weights_bytes) {
-    write_line(level, (double)weights_bytes / MIB, "weights (held)");
+void memory_plan_log(const struct memory_plan *plan, size_t weights_bytes) {
+    write_line((double)weights_bytes / MIB, "weights (held)");
     for (size_t i = 0; i < plan->count; i++)
-        write_line(level, (double)plan->lines[i].bytes / MIB, plan->lines[i].name);
+        write_line((double)plan->lines[i].bytes / MIB, plan->lines[i].name);
     if (plan->available_bytes == 0)
-        log_write(level, "memory plan: what is left is not known here");
+        log_info("memory plan: what is left is not known here");
     else
-        write_line(level, ((double)plan->available_bytes - (double)memory_plan_total(plan)) / MIB,
+        write_line(((double)plan->available_bytes - (double)memory_plan_total(plan)) / MIB,
                    memory_plan_left(plan) ? "left" : "missing");
 }

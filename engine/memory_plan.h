@@ -33,4 +33,4 @@ size_t memory_plan_total(const struct memory_plan *plan);
 size_t memory_plan_left(const struct memory_plan *plan);
 
 /* One line each in the log, in MiB: what is held already, the lines, what is left. */
-void memory_plan_log(const struct memory_plan *plan, enum log_level level, size_t weights_bytes);
+void memory_plan_log(const struct memory_plan *plan, size_t weights_bytes);

@@ -89,6 +89,29 @@ const char *bench_norm_form(const struct bench_model *m);
 const char *bench_weights(const struct bench_model *m);
 size_t bench_weight_bytes(const struct bench_model *m);
 
+/* Single kernels, of every instruction set that runs here or of one, in one thread. */
+struct bench_kernels;
+
+/* Borrowed names. bytes: that must come from memory, 0 for operations on what is in a cache; flops as in
+ * struct bench_cost. */
+struct bench_kernel {
+    const char *isa, *operation, *type;
+    size_t rows;
+    double bytes, flops, flops_as_f32;
+};
+
+/* isa: "auto" or NULL for all, else one. */
+enum status bench_kernels_open(const char *isa, struct bench_kernels **out, struct error *e);
+void bench_kernels_close(struct bench_kernels *b);
+
+/* Kernels are numbered by operation, then by instruction set: count is a multiple of isas. */
+size_t bench_kernels_isas(const struct bench_kernels *b);
+size_t bench_kernels_count(const struct bench_kernels *b);
+void bench_kernels_at(const struct bench_kernels *b, size_t index, struct bench_kernel *out);
+
+/* Seconds of one call, the mean over some milliseconds. */
+enum status bench_kernels_run(struct bench_kernels *b, size_t index, double *seconds, struct error *e);
+
 /* ---- convert
  * --------------------------------------------------------------------------------------------------- */
 

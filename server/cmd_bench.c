@@ -11,6 +11,7 @@
 
 #include "engine/base/log.h"
 #include "engine/tools.h"
+#include "server/bench_kernels.h"
 #include "server/bench_norms.h"
 #include "server/bench_sampling.h"
 #include "server/command.h"
@@ -199,6 +200,10 @@ enum exit_code cmd_bench(const struct config *config) {
     struct error e;
     const char *folder = scratch.path;
     enum status status = STATUS_OK;
+    if (config->kernels) {
+        status = bench_kernels_print(config, &e);
+        return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+    }
     if (config->model) {
         if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
         folder = setup.model;

@@ -53,6 +53,17 @@ void metrics_label(struct bytes *out, const char *name, const char *value) {
     bytes_text(out, "\"");
 }
 
+/* A sample that is always 1 and whose labels say something; takes the labels. */
+static void write_info(struct bytes *out, const char *name, const char *help, struct bytes *labels) {
+    bytes_append(labels, "", 1);
+    metrics_head(out, "gauge", name, help);
+    if (labels->failed)
+        out->failed = true;
+    else
+        metrics_sample(out, name, labels->data, 1);
+    bytes_deinit(labels);
+}
+
 /* ---- the server ---------------------------------------------------------------------------------------- */
 
 static void write_stats(struct bytes *out, const struct stats *stats) {
@@ -104,10 +115,7 @@ static void write_server(struct bytes *out, struct service *s) {
     struct bytes labels = {0};
     metrics_label(&labels, "version", PRENORM_VERSION);
     metrics_label(&labels, "compiler", __VERSION__);
-    bytes_append(&labels, "", 1);
-    metrics_head(out, "gauge", "prenorm_build_info", "The program; always 1.");
-    metrics_sample(out, "prenorm_build_info", labels.failed ? "" : labels.data, 1);
-    bytes_deinit(&labels);
+    write_info(out, "prenorm_build_info", "The program; always 1.", &labels);
     metrics_head(out, "gauge", "prenorm_ready", "1 when requests are taken.");
     metrics_sample(out, "prenorm_ready", "", s->phase == SERVICE_SERVING);
     metrics_head(out, "gauge", "prenorm_load_stage_ratio",
@@ -159,10 +167,7 @@ static void write_model_info(struct bytes *out, const struct service *s, const c
     metrics_label(&labels, "weights", s->info.weights);
     metrics_label(&labels, "kv_type", s->info.kv_type);
     metrics_label(&labels, "isa", s->info.isa);
-    bytes_append(&labels, "", 1);
-    metrics_head(out, "gauge", "prenorm_model_info", "The model; always 1.");
-    metrics_sample(out, "prenorm_model_info", labels.failed ? "" : labels.data, 1);
-    bytes_deinit(&labels);
+    write_info(out, "prenorm_model_info", "The model; always 1.", &labels);
     metrics_head(out, "gauge", "prenorm_load_duration_seconds", "Time that loading took.");
     metrics_sample(out, "prenorm_load_duration_seconds", "", s->info.load_seconds);
     metrics_head(out, "gauge", "prenorm_weight_bytes", "Bytes of the packed weights.");
@@ -219,6 +224,7 @@ static void write_engine(struct bytes *out, const struct service *service) {
     metrics_label(&label, "model_name", service->model);
     bytes_append(&label, "", 1);
     if (label.failed) {
+        bytes_deinit(&label);
         out->failed = true;
         return;
     }

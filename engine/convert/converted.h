@@ -21,7 +21,7 @@ enum norm_form {
     NORM_FORM_CRMSNORM, /* the paper's basis */
     /* CRMSNorm in another basis: y = Qz with the orthonormal rows of a Householder reflection that maps 1 to
      * the last unit vector, so y_i = z_i + z_d / (sqrt(d) - 1) for a centred z. Its norm is that of z, and no
-     * column of a weight is spread over all others, which narrow weights bear far better. */
+     * column of a weight is spread over all others, which low-precision weights bear far better. */
     NORM_FORM_ORTHONORMAL,
     NORM_FORM_COUNT
 };

@@ -175,12 +175,12 @@ static void attend_tile(void *context, size_t tile, size_t worker) {
     const struct attention_step *step = context;
     const struct forward *f = step->forward;
     const struct attention_part part = part_of(f, tile);
-    struct attention a = attention_of(f, step->layer, &part), ahead;
+    struct attention a = attention_of(f, step->layer, &part), prefetch;
     struct workers_share share = workers_share(f->workers, f->attention_tile[f->entry_count], worker);
     if (tile >= share.first && tile + 1 < share.end) {
         const struct attention_part next = part_of(f, tile + 1);
-        ahead = attention_of(f, step->layer, &next);
-        if (next.first == 0) a.ahead = &ahead;
+        prefetch = attention_of(f, step->layer, &next);
+        if (next.first == 0) a.prefetch = &prefetch;
     }
     if (is_short(part.entry))
         for (size_t r = 0; r < part.rows; r++) store_head(f, step->layer, part.entry_row + r, part.head);

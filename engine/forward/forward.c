@@ -28,10 +28,10 @@ static size_t widest_linear(const struct packed_model *m) {
     return widest;
 }
 
-static void widen_narrow(void *context, const struct packed_linear *linear) {
+static void raise_lowp_stride(void *context, const struct packed_linear *linear) {
     struct forward *f = context;
     size_t stride = kernel_row_bytes(linear->type, linear->in) / sizeof(float);
-    if (stride > f->narrow_stride) f->narrow_stride = stride;
+    if (stride > f->lowp_stride) f->lowp_stride = stride;
 }
 
 static void set_strides(struct forward *f) {
@@ -45,7 +45,7 @@ static void set_strides(struct forward *f) {
     f->projected_stride = stride_of(f->model->project_out.out);
     f->logits_stride = stride_of(d->vocabulary);
     f->angle_stride = d->position == POSITION_ROTARY ? stride_of(d->rotary.dimensions / 2) : 0;
-    packed_model_each_linear(f->model, widen_narrow, f);
+    packed_model_each_linear(f->model, raise_lowp_stride, f);
 }
 
 /* All float buffers in one allocation: sizes are added up first, then the same list places them. */
@@ -73,7 +73,7 @@ static size_t place_buffers(struct forward *f, float *base) {
         {&f->projected, logit_rows, f->projected_stride},
         {&f->logits, logit_rows, f->logits_stride},
         {&f->sums, sums_rows, stride_of(widest_linear(f->model))},
-        {&f->narrow, rows > logit_rows ? rows : logit_rows, f->narrow_stride},
+        {&f->lowp_rows, rows > logit_rows ? rows : logit_rows, f->lowp_stride},
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         *buffers[i].buffer = base && buffers[i].rows ? base + used : NULL;

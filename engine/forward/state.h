@@ -24,7 +24,7 @@ struct forward {
 
     /* strides */
     size_t entry_stride, branch_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
-        projected_stride, logits_stride, angle_stride, alibi_stride, narrow_stride;
+        projected_stride, logits_stride, angle_stride, alibi_stride, lowp_stride;
 
     float *branch;     /* [rows, branch_width]: the main branch */
     float *normed;     /* [rows, branch_width]: only where a norm runs with its gain */
@@ -35,18 +35,19 @@ struct forward {
     float *heads;      /* [rows, heads * head_dim] */
     float *hidden;     /* [rows, mlp_width, twice when gated] */
     float *gated;      /* [rows, mlp_width] when gated */
-    float *cosine, *sine;  /* [rows, rotary pairs] */
-    float *last;           /* [logit rows, branch_width]: the rows that need logits */
-    float *last_dual;      /* [logit rows, width] */
-    float *projected;      /* [logit rows, embedding width] where the head is behind a projection */
-    float *logits;         /* [logit rows, vocabulary] */
-    float *sums;           /* [rows, widest out]: raw products of MATMUL_OPENBLAS */
-    float *narrow;         /* [rows, narrow_stride]: what narrow weights read, in the kernels' own form */
+    float *cosine, *sine; /* [rows, rotary pairs] */
+    float *last;          /* [logit rows, branch_width]: the rows that need logits */
+    float *last_dual;     /* [logit rows, width] */
+    float *projected;     /* [logit rows, embedding width] where the head is behind a projection */
+    float *logits;        /* [logit rows, vocabulary] */
+    float *sums;          /* [rows, widest out]: sums of MATMUL_OPENBLAS, before the epilogue */
+    float
+        *lowp_rows; /* [rows, lowp_stride]: activations for low-precision weights, in the kernels' own form */
     double *entry_scratch; /* [workers][entry_stride] */
     float *alibi;          /* [heads, context] or NULL */
     size_t alibi_last;     /* as in struct attention */
     double *frequencies;   /* [entries, rotary pairs] */
-    /* The linears of a step as they run, then NULL: the weights of the next are asked for ahead of time. */
+    /* The linears of a step as they run, then NULL: the weights of the next are prefetched. */
     const struct packed_linear **order;
     float *memory;
 

@@ -1,16 +1,16 @@
-/* The table of compute kernels. One file per instruction set fills it (scalar first, each set overwrites what
- * it does better); kernel_select() chooses once, at start-up.
+/* The table of compute kernels. kernels.def says which instruction set has which; kernel_select() chooses
+ * once, at start-up.
  *
  * The contract that everything above rests on: every function gives the SAME BITS in every instruction set,
  * for any number of rows, any tiling and any number of threads. So
- *   - each output of a product is one chain of fused multiply-adds over k = 0 .. K-1, started at 0;
+ *   - each output of a GEMM is one accumulator: fused multiply-adds over k = 0 .. K-1 in this order, from 0;
  *   - each sum over a row runs in 16 lanes (lane = index mod 16, ascending), which are then added pairwise:
  *     lane i += lane i+8, then +4, +2, +1;
  *   - exp and the activations are those of vector_math.h, evaluated with the same operations everywhere;
  *   - whatever else is computed is said with each function: "a * b + c" in one fused operation is written
  *     fma(a, b, c), all other operations round one by one.
- * Only the payload and the sign of a NaN are left open. The scalar variant states all this with fmaf(); the
- * others are tested bitwise against it, and it against the definitions written here (tests/kernels).
+ * Only the payload and the sign of a NaN are left open. The scalar kernels state all this with fmaf(); the
+ * others are tested bitwise against them, and they against the definitions written here (tests/kernels).
  *
  * Inputs need no alignment but panels, which are aligned to KERNEL_ALIGN. An output may overlap an input only
  * where that is said. No function here allocates, locks or makes a system call. All lengths are in elements,
@@ -28,6 +28,10 @@
 #define KERNEL_LANES 16 /* lanes of a row reduction; also the positions in a block of keys */
 #define KERNEL_ALIGN 64 /* alignment in bytes of every buffer that is allocated for kernels */
 
+/* Added to a float of magnitude below 2^22 it rounds it to an integer, to nearest even, which then stands in
+ * the low bits. */
+#define KERNEL_ROUNDING_SHIFT 0x1.8p23f
+
 enum activation {
     ACTIVATION_NONE,
     ACTIVATION_RELU,
@@ -39,10 +43,10 @@ enum activation {
     ACTIVATION_COUNT
 };
 
-/* out[r][n] = activation(row_scale[r] * sum_k x[r][k] w[n][k] + bias[n]) + residual[r][n], with the
- * operations in this order: a multiplication by row_scale (if any), an addition of bias (if any), the
- * activation, an addition of residual (if any). residual may be out itself; x may not. */
-struct matmul {
+/* A GEMM with its epilogue. out[r][n] = activation(row_scale[r] * sum_k x[r][k] w[n][k] + bias[n]) +
+ * residual[r][n], with the operations in this order: a multiplication by row_scale (if any), an addition of
+ * bias (if any), the activation, an addition of residual (if any). residual may be out itself; x may not. */
+struct gemm {
     const float *x; /* [rows, k] */
     size_t x_stride;
     const float *panels; /* [ceil(n/48)][k][48]; rows beyond n are zero */
@@ -54,59 +58,65 @@ struct matmul {
     size_t residual_stride;
     float *out; /* [rows, n]; nothing beyond column n is written */
     size_t out_stride;
-    const void *ahead; /* what this thread will most likely read after the tile's panels, another panel: it
-                          may be prefetched, never read; or NULL */
+    const void *prefetch; /* a hint: the panel that this thread will most likely read after those of the
+                             tile. It may be prefetched, never read; or NULL */
 };
 
-/* ---- weights narrower than f32 ----
- * A product of narrow weights reads narrow activations too, which kernels prepare row by row. k is padded
- * with zeros to a multiple of KERNEL_NARROW_K in both, so that no loop has a tail.
+/* ---- low-precision weights ----
+ * Activations are converted too, row by row: rounded to bf16, or quantized to int8. k is padded with zeros to
+ * a multiple of KERNEL_LOWP_K in both, so that no loop has a tail.
  *
  *   bf16  Both sides rounded to nearest even; magnitudes below 2^-56 count as 0, so that every product is a
  *         multiple of the smallest normal float and no sum is ever subnormal (the instructions for bf16 flush
- *         those). k goes in blocks of KERNEL_BF16_BLOCK, ascending, from s = 0: in a block the products of
- *         even k are one chain of fused multiply-adds from 0, ascending, those of odd k another, and
- *         s = s + (even + odd). It is what the instruction for tiles of bf16 (TDPBF16PS) computes.
- *   int8  A row of weights has one scale, a row of activations another: q = round(x * (127 / largest |x|)),
- *         to nearest even. The sum of products of integers is exact. It is multiplied, as a float, by the
- *         scale of the weights, then by that of the activations.
+ *         those). The sum s starts at 0 and takes k in blocks of KERNEL_BF16_BLOCK, ascending: a block has
+ *         two accumulators from 0, of its even and of its odd k, by fused multiply-adds in ascending order,
+ * and s = s + (even + odd). It is what the instruction for tiles of bf16 (TDPBF16PS) computes. int8  A row of
+ * weights has one scale, a row of activations another: q = round(x * (127 / largest |x|)), to nearest even.
+ * The sum of products of integers is exact. It is multiplied, as a float, by the scale of the weights, then
+ * by that of the activations.
  *
- *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_GROUP of k of a row has a
- *         step m (0 .. 16) and a centre c; a weight is m * q + c, q = -8 .. 7, of magnitude 127 at most.
- *         The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
+ *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_INT4_GROUP of k of a row has an
+ *         integer scale m (0 .. 16) and offset c; a weight is m * q + c, q = -8 .. 7, of magnitude 127 at
+ * most. The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
 enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };
 
-#define KERNEL_NARROW_K   64 /* k is padded to a multiple of this */
-#define KERNEL_GROUP      32 /* of k: int4 weights that share a step and a centre */
-#define KERNEL_BF16_BLOCK 32 /* of k: bf16 products that are summed apart */
+#define KERNEL_LOWP_K     64       /* k is padded to a multiple of this */
+#define KERNEL_INT4_GROUP 32       /* of k: int4 weights that share a scale and an offset */
+#define KERNEL_BF16_BLOCK 32       /* of k: bf16 products that are summed apart */
+#define KERNEL_BF16_MIN   0x1p-56f /* smaller magnitudes of bf16 count as 0 */
 /* Beyond this k the integer sums of int8 and int4 could overflow: |sum| <= 127 * 127 * k. */
 #define KERNEL_INT8_K_MAX 131072
+
+static inline size_t kernel_padded_k(size_t k) {
+    return (k + KERNEL_LOWP_K - 1) / KERNEL_LOWP_K * KERNEL_LOWP_K;
+}
 
 /* Bytes from one panel of weights to the next. Panels start with the weights, in this order:
  *   f32   float [k][48]
  *   bf16  uint16_t [k/2][48][2]
  *   int8  uint8_t [k/4][48][4], each weight + 128; then float scale[48]
  *   int4  uint8_t [k/32][4][48][4]: byte [g][s][n][b] holds, each + 8, q of k = 32 g + 4 s + b (low half) and
- *         of k = 32 g + 16 + 4 s + b (high half); then int8_t [k/32][48][2], m and c; then float scale[48] */
+ *         of k = 32 g + 16 + 4 s + b (high half); then int8_t [k/32][48][2], scale m and offset c; then float
+ * scale[48] */
 size_t kernel_panel_bytes(enum weight_type type, size_t k);
 
-/* Bytes of a row of activations as products of this type read it (0 for f32, which reads floats). */
+/* Bytes of a row of activations as GEMMs of this type read it (0 for f32, which reads floats). */
 size_t kernel_row_bytes(enum weight_type type, size_t k);
 
-/* Rows of f32 to be prepared. */
-struct narrow_rows {
+/* Rows of activations to be converted. */
+struct activation_rows {
     const float *x; /* [rows, k] */
     size_t x_stride;
     size_t k;
-    const float *factor; /* [k]: x is multiplied by it first; or NULL */
-    unsigned char *out;  /* aligned; a row each kernel_row_bytes() */
+    const float *smoothing; /* [k]: smoothing scales, which x is multiplied by first; or NULL */
+    unsigned char *out;     /* aligned; a row each kernel_row_bytes() */
 };
 
-/* A product of prepared rows. */
-struct narrow_matmul {
-    struct matmul rest; /* x, x_stride and panels are not read */
+/* A GEMM of converted activations. */
+struct lowp_gemm {
+    struct gemm base; /* x, x_stride and panels are not read */
     const unsigned char *x, *panels;
 };
 
@@ -156,7 +166,8 @@ struct kv_head {
  *
  * The order, for each query alone, whatever rows are computed with it. For each block of which it sees a key,
  * ascending, with m the largest score so far (-inf before the first):
- *   - scores: (q . k_j) is one chain of fused multiply-adds from 0; -inf for keys that it does not see;
+ *   - scores: (q . k_j) is one accumulator, by fused multiply-adds from 0; -inf for keys that it does not
+ * see;
  *   - m' is the larger of m and the block's largest score; f = exp(m - m'); weights w_j = exp(score - m');
  *   - lane sums l = l * f + w, not fused, lane = position mod 16;
  *   - out = out * f, then out = fma(w_j, v_j, out), for int8 fma(w_j * vs_j, v_j, out), for each key
@@ -182,29 +193,38 @@ struct attention {
     /* 0: alibi is a function of the position (entry j for position j); else of the distance: entry alibi_last
      * is distance 0, the entries before it the keys before. */
     size_t alibi_last;
-    const struct attention *ahead; /* what this thread will most likely do next, from row 0: its first keys
-                                      and values may be prefetched; or NULL */
+    const struct attention *prefetch; /* a hint: what this thread will most likely do next, from row 0. Its
+                                         first keys and values may be prefetched; or NULL */
+};
+
+/* The choices of --isa, those of other architectures too. */
+enum kernel_isa {
+#define KERNEL_ISA(architecture, name, ...) KERNEL_ISA_##name,
+#include "engine/kernel/kernels.def"
+    KERNEL_ISA_COUNT
 };
 
 struct kernel_table {
-    const char *name; /* "scalar", "neon", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16",
-                       * "amx" */
+    const char *name; /* of its row in kernels.def */
+    /* By weight type: rows of the largest tile that is computed at once, and multiplications in the time of
+     * one of f32, as far as the instructions go. What results are does not depend on either. */
+    unsigned tile_rows[WEIGHT_TYPE_COUNT], rate[WEIGHT_TYPE_COUNT];
 
     /* The tile of rows [row_first, +row_count) and panels [panel_first, +panel_count). */
-    void (*matmul_f32)(const struct matmul *m, size_t row_first, size_t row_count, size_t panel_first,
-                       size_t panel_count);
+    void (*gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
+                     size_t panel_count);
 
-    /* By weight type, NULL for f32: rows [row_first, +row_count) of x prepared; and the product of prepared
-     * rows, in tiles as above. */
-    void (*prepare_rows[WEIGHT_TYPE_COUNT])(const struct narrow_rows *rows, size_t row_first,
-                                            size_t row_count);
-    void (*matmul_narrow[WEIGHT_TYPE_COUNT])(const struct narrow_matmul *m, size_t row_first,
-                                             size_t row_count, size_t panel_first, size_t panel_count);
+    /* By weight type, NULL for f32: conversion of rows [row_first, +row_count) of x; and the GEMM of
+     * converted rows, in tiles as above. */
+    void (*convert_activations[WEIGHT_TYPE_COUNT])(const struct activation_rows *rows, size_t row_first,
+                                                   size_t row_count);
+    void (*gemm_lowp[WEIGHT_TYPE_COUNT])(const struct lowp_gemm *m, size_t row_first, size_t row_count,
+                                         size_t panel_first, size_t panel_count);
 
-    /* Everything of a product but the sums, which another library has computed: sums [rows, n]. x and panels
+    /* The epilogue alone, of sums that another library has computed: sums [rows, n]. x and panels
      * are not read. */
-    void (*finish_rows)(const struct matmul *m, const float *sums, size_t sums_stride, size_t row_first,
-                        size_t row_count);
+    void (*epilogue_rows)(const struct gemm *m, const float *sums, size_t sums_stride, size_t row_first,
+                          size_t row_count);
 
     /* scale[r] for each row of x [rows, width]. divisor is the width of the original model. norm is not
      * LAYERNORM. */
@@ -249,12 +269,12 @@ const struct kernel_table *kernel_scalar(void);
  * STATUS_INVALID_ARGUMENT with the names that are. */
 enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e);
 
-/* Every table that runs here, best last; for the tests. Returns how many. */
-size_t kernel_available(const struct kernel_table *tables[8]);
+/* Every table that runs here, the scalar one first and the best last. Returns how many. */
+size_t kernel_available(const struct kernel_table *tables[KERNEL_ISA_COUNT]);
 
-/* Space-separated names of the CPU features that the best table uses here ("" for scalar), for logs and
- * /version. */
-const char *kernel_features(void);
+/* Space-separated names of the CPU features that the best table needs here ("" for scalar), for logs and
+ * /version; cut to size. */
+void kernel_features(char *out, size_t size);
 
 /* False when the name is unknown; names as config.json files spell them ("gelu_new", "relu", "silu", ...). */
 bool activation_from_name(const char *name, enum activation *out);
@@ -301,19 +321,11 @@ static inline uint16_t kernel_f16_of(float value) {
     if (magnitude > 0x7f800000) return (uint16_t)(sign | 0x7e00);
     if (magnitude >= 0x47800000) return (uint16_t)(sign | 0x7c00); /* 2^16 */
     if (magnitude < 0x38800000) {                                  /* 2^-14: in units of 2^-24 */
-        const float shift = 0x1.8p23f;                             /* adding it rounds to an integer */
         float units = (value < 0 ? -value : value) * 0x1p24f;
-        return (uint16_t)(sign | (uint32_t)((units + shift) - shift));
+        return (uint16_t)(sign | (uint32_t)((units + KERNEL_ROUNDING_SHIFT) - KERNEL_ROUNDING_SHIFT));
     }
     return (uint16_t)(sign | (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13);
 }
-
-/* Packs rows [first, +count) of a [n, k] matrix, given as w [count, k], into panels (see struct matmul).
- * first is a multiple of KERNEL_PANEL; the last call pads its panel with zeros. Doubles are rounded once. */
-void kernel_pack_f32(const double *w, size_t first, size_t count, size_t k, float *panels);
-
-/* The same for any type; every byte of the panels is written. */
-void kernel_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels);
 
 /* False when the name is unknown. */
 bool weight_type_from_name(const char *name, enum weight_type *out);

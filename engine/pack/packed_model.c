@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/pack/panels/panels.h"
 
 /* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level
  * cache. */
@@ -18,8 +19,8 @@
 
 /* ---- layout of the one allocation ---- */
 
-/* Hands out aligned pieces; with base NULL it only counts. */
-struct carve {
+/* Memory that is handed out in aligned pieces; with base NULL it only counts. */
+struct arena {
     float *base;
     size_t used;
     bool fresh; /* memory with anything in it: what packing does not write in full is zeroed */
@@ -27,16 +28,16 @@ struct carve {
     enum weight_type weights;
 };
 
-static float *take_unset(struct carve *carve, size_t floats) {
-    float *piece = carve->base ? carve->base + carve->used : NULL;
-    carve->used += (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+static float *arena_reserve_unset(struct arena *arena, size_t floats) {
+    float *piece = arena->base ? arena->base + arena->used : NULL;
+    arena->used += (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     return piece;
 }
 
-static float *take(struct carve *carve, size_t floats) {
-    size_t before = carve->used;
-    float *piece = take_unset(carve, floats);
-    if (piece && carve->fresh) memset(piece, 0, (carve->used - before) * sizeof *piece);
+static float *arena_reserve(struct arena *arena, size_t floats) {
+    size_t before = arena->used;
+    float *piece = arena_reserve_unset(arena, floats);
+    if (piece && arena->fresh) memset(piece, 0, (arena->used - before) * sizeof *piece);
     return piece;
 }
 
@@ -45,25 +46,26 @@ size_t packed_linear_bytes(const struct packed_linear *l) {
     return kernel_panels(l->out) * kernel_panel_bytes(l->type, l->in);
 }
 
-/* Whether rows are multiplied by something before they become integers: where a gain was folded away, and at
- * exits. Not in the paper's basis, where every column holds as much as the dropped one. */
-static bool has_factor(const struct converted_linear *from, enum weight_type type) {
+/* Whether activations are multiplied by smoothing scales before they become integers: where a gain was folded
+ * away, and at exits. Not in the paper's basis, where every column holds as much as the dropped one. */
+static bool has_smoothing(const struct converted_linear *from, enum weight_type type) {
     bool whole = type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4;
     if (from->column_rms) return whole;
     return whole && from->gain && !(from->compress_in && from->spread == 0);
 }
 
-static void place_linear(struct carve *carve, const struct converted_linear *from, enum weight_type type,
-                         struct packed_linear *to) {
-    *to = (struct packed_linear){.out = from->out, .in = from->in, .matmul = carve->matmul, .type = type};
-    to->weights = take_unset(carve, packed_linear_bytes(to) / sizeof(float));
-    if (converted_linear_has_bias(from)) to->bias = take(carve, kernel_panels(from->out) * KERNEL_PANEL);
-    if (has_factor(from, type)) to->factor = take(carve, from->in);
+static void reserve_linear(struct arena *arena, const struct converted_linear *from, enum weight_type type,
+                           struct packed_linear *to) {
+    *to = (struct packed_linear){.out = from->out, .in = from->in, .matmul = arena->matmul, .type = type};
+    to->weights = arena_reserve_unset(arena, packed_linear_bytes(to) / sizeof(float));
+    if (converted_linear_has_bias(from))
+        to->bias = arena_reserve(arena, kernel_panels(from->out) * KERNEL_PANEL);
+    if (has_smoothing(from, type)) to->smoothing = arena_reserve(arena, from->in);
 }
 
 /* heads: how many share a norm of one head's width (1 for other norms). */
-static void place_norm(struct carve *carve, const struct converted_norm *from, size_t heads,
-                       struct packed_norm *to) {
+static void reserve_norm(struct arena *arena, const struct converted_norm *from, size_t heads,
+                         struct packed_norm *to) {
     *to = (struct packed_norm){
         .kind = from->kind,
         .folded = from->folded,
@@ -72,56 +74,57 @@ static void place_norm(struct carve *carve, const struct converted_norm *from, s
         .eps = (float)from->eps,
         .gain_stride = heads > 1 ? from->width : 0,
     };
-    if (from->gain) to->gain = take(carve, from->width * heads);
-    if (from->shift) to->bias = take(carve, from->width * heads);
+    if (from->gain) to->gain = arena_reserve(arena, from->width * heads);
+    if (from->shift) to->bias = arena_reserve(arena, from->width * heads);
 }
 
 static size_t norm_heads(const struct model_description *d, size_t heads) {
     return d->qk_norm == QK_NORM_PER_HEAD ? heads : 1;
 }
 
-static void place_sublayer(struct carve *carve, const struct converted_model *c,
-                           const struct converted_sublayer *from, struct packed_sublayer *to) {
+static void reserve_sublayer(struct arena *arena, const struct converted_model *c,
+                             const struct converted_sublayer *from, struct packed_sublayer *to) {
     *to = (struct packed_sublayer){
         .residual_factor = (float)from->residual_factor,
         .rescale = (float)from->rescale,
     };
-    place_norm(carve, &from->norm, 1, &to->norm);
-    place_norm(carve, &from->inner_norm, 1, &to->inner_norm);
-    place_norm(carve, &from->post_norm, 1, &to->post_norm);
-    place_linear(carve, &from->exit, carve->weights, &to->exit);
-    if (from->residual_scale) to->residual_scale = take(carve, c->description->width);
+    reserve_norm(arena, &from->norm, 1, &to->norm);
+    reserve_norm(arena, &from->inner_norm, 1, &to->inner_norm);
+    reserve_norm(arena, &from->post_norm, 1, &to->post_norm);
+    reserve_linear(arena, &from->exit, arena->weights, &to->exit);
+    if (from->residual_scale) to->residual_scale = arena_reserve(arena, c->description->width);
 }
 
-static void place_layer(struct carve *carve, const struct converted_model *c, size_t i,
-                        struct packed_layer *to) {
+static void reserve_layer(struct arena *arena, const struct converted_model *c, size_t i,
+                          struct packed_layer *to) {
     const struct converted_layer *from = &c->layers[i];
-    place_sublayer(carve, c, &from->attention, &to->attention);
-    place_sublayer(carve, c, &from->mlp, &to->mlp);
-    place_norm(carve, &from->query_norm, norm_heads(c->description, c->description->heads), &to->query_norm);
-    place_norm(carve, &from->key_norm, norm_heads(c->description, c->description->kv_heads), &to->key_norm);
-    place_linear(carve, &from->qkv, carve->weights, &to->qkv);
-    place_linear(carve, &from->up, carve->weights, &to->up);
+    reserve_sublayer(arena, c, &from->attention, &to->attention);
+    reserve_sublayer(arena, c, &from->mlp, &to->mlp);
+    reserve_norm(arena, &from->query_norm, norm_heads(c->description, c->description->heads),
+                 &to->query_norm);
+    reserve_norm(arena, &from->key_norm, norm_heads(c->description, c->description->kv_heads), &to->key_norm);
+    reserve_linear(arena, &from->qkv, arena->weights, &to->qkv);
+    reserve_linear(arena, &from->up, arena->weights, &to->up);
 }
 
 /* Everything of the model; p->layers may be NULL when only the size matters. */
-static void place_all(struct carve *carve, const struct converted_model *c, struct packed_model *p) {
+static void reserve_all(struct arena *arena, const struct converted_model *c, struct packed_model *p) {
     struct packed_layer unused;
     for (size_t i = 0; i < c->description->layers; i++)
-        place_layer(carve, c, i, p->layers ? &p->layers[i] : &unused);
-    place_norm(carve, &c->final_norm, 1, &p->final_norm);
-    if (c->project_out.part_count) place_linear(carve, &c->project_out, carve->weights, &p->project_out);
+        reserve_layer(arena, c, i, p->layers ? &p->layers[i] : &unused);
+    reserve_norm(arena, &c->final_norm, 1, &p->final_norm);
+    if (c->project_out.part_count) reserve_linear(arena, &c->project_out, arena->weights, &p->project_out);
     /* A head in int4 too raises the perplexity by a quarter more (tales: +2.9 % in place of +2.3 %). */
-    place_linear(carve, &c->head, carve->weights == WEIGHT_TYPE_INT4 ? WEIGHT_TYPE_INT8 : carve->weights,
-                 &p->head);
+    reserve_linear(arena, &c->head, arena->weights == WEIGHT_TYPE_INT4 ? WEIGHT_TYPE_INT8 : arena->weights,
+                   &p->head);
 }
 
 size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul,
                           enum weight_type weights) {
-    struct carve carve = {.matmul = matmul, .weights = weights};
+    struct arena arena = {.matmul = matmul, .weights = weights};
     struct packed_model size_only = {0};
-    place_all(&carve, c, &size_only);
-    return carve.used * sizeof(float);
+    reserve_all(&arena, c, &size_only);
+    return arena.used * sizeof(float);
 }
 
 /* ---- the work: every linear, in blocks of rows ---- */
@@ -163,52 +166,52 @@ static const struct job *job_of_tile(const struct packing *p, size_t tile) {
 /* The scale of a row of activations is that of its largest channel; what a channel has to say is its size
  * times that of its column of weights. So each is taken as large as its column, the others' mean being 1. The
  * columns of an exit are measured as their means are. */
-static void set_exit_factor(const struct converted_linear *from, float *factor) {
+static void set_exit_smoothing(const struct converted_linear *from, float *smoothing) {
     double squares = 0;
     for (size_t k = 0; k < from->in; k++) squares += from->column_rms[k] * from->column_rms[k];
     const double mean_square = squares / (double)from->in, least = mean_square * LEAST_SHARE;
     for (size_t k = 0; k < from->in; k++) {
         double relative = (from->column_rms[k] * from->column_rms[k] + least) / mean_square;
-        factor[k] = mean_square > 0 ? (float)sqrt(relative) : 1.0f;
+        smoothing[k] = mean_square > 0 ? (float)sqrt(relative) : 1.0f;
     }
 }
 
 /* A column behind a norm is about as large as its gain, and as what the orthonormal basis adds to all of
  * them: a share of the dropped one, and the rows' mean. (A channel with a small gain may well be large: the
  * gain made up for it, and is in the weights now.) */
-static void set_entry_factor(const struct converted_linear *from, float *factor) {
+static void set_entry_smoothing(const struct converted_linear *from, float *smoothing) {
     const size_t width = from->in + (from->compress_in ? 1 : 0);
     double squares = 0, last = from->compress_in ? from->spread * from->gain[width - 1] : 0;
     for (size_t k = 0; k < width; k++) squares += from->gain[k] * from->gain[k];
     const double mean_square = squares / (double)width, least = last * last + mean_square / (double)width;
     for (size_t k = 0; k < from->in; k++) {
         double relative = (from->gain[k] * from->gain[k] + least) / mean_square;
-        factor[k] = mean_square > 0 ? (float)sqrt(relative) : 1.0f;
+        smoothing[k] = mean_square > 0 ? (float)sqrt(relative) : 1.0f;
     }
 }
 
-static void set_factor(const struct converted_linear *from, float *factor) {
+static void set_smoothing(const struct converted_linear *from, float *smoothing) {
     if (from->column_rms)
-        set_exit_factor(from, factor);
+        set_exit_smoothing(from, smoothing);
     else
-        set_entry_factor(from, factor);
+        set_entry_smoothing(from, smoothing);
 }
 
-static void unfactor_rows(const struct packed_linear *to, size_t count, double *rows) {
+static void unsmooth_rows(const struct packed_linear *to, size_t count, double *rows) {
     for (size_t r = 0; r < count; r++)
-        for (size_t k = 0; k < to->in; k++) rows[r * to->in + k] /= (double)to->factor[k];
+        for (size_t k = 0; k < to->in; k++) rows[r * to->in + k] /= (double)to->smoothing[k];
 }
 
 static void prepare_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
     converted_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
-    if (p->jobs[tile].to->factor) set_factor(p->jobs[tile].from, p->jobs[tile].to->factor);
+    if (p->jobs[tile].to->smoothing) set_smoothing(p->jobs[tile].from, p->jobs[tile].to->smoothing);
 }
 
 static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count,
                        const double *rows) {
     if (p->model->matmul == MATMUL_OWN) {
-        kernel_pack(job->to->type, rows, first, count, job->to->in, job->to->weights);
+        panels_pack(job->to->type, rows, first, count, job->to->in, job->to->weights);
         return;
     }
     float *to = (float *)job->to->weights + first * job->to->in;
@@ -223,7 +226,7 @@ static void pack_tile(void *context, size_t tile, size_t worker) {
     double *rows = p->scratch + worker * p->scratch_stride;
     double *bias = rows + p->scratch_stride - BLOCK_ROWS;
     converted_linear_rows(job->from, first, count, rows, bias);
-    if (job->to->factor) unfactor_rows(job->to, count, rows);
+    if (job->to->smoothing) unsmooth_rows(job->to, count, rows);
     store_rows(p, job, first, count, rows);
     if (job->to->bias)
         for (size_t i = 0; i < count; i++) job->to->bias[first + i] = (float)bias[i];
@@ -309,7 +312,7 @@ static enum status check_types(const struct packed_model *p, struct error *e) {
     size_t widest = 0;
     if (p->matmul == MATMUL_OPENBLAS && p->weights != WEIGHT_TYPE_F32)
         return error_set(e, STATUS_UNSUPPORTED, "weights",
-                         "'%s' needs our own products, openblas has f32 alone", weight_type_name(p->weights));
+                         "'%s' needs our own kernels, openblas has f32 alone", weight_type_name(p->weights));
     packed_model_each_linear(p, find_widest, &widest);
     if (whole && widest > KERNEL_INT8_K_MAX)
         return error_set(e, STATUS_UNSUPPORTED, "weights",
@@ -318,13 +321,13 @@ static enum status check_types(const struct packed_model *p, struct error *e) {
     return STATUS_OK;
 }
 
-/* Places everything over memory, which is written by the caller or was before (not fresh). */
-static enum status place(struct packed_model *p, const struct converted_model *c, bool fresh,
-                         struct error *e) {
-    struct carve carve = {.base = p->memory, .fresh = fresh, .matmul = p->matmul, .weights = p->weights};
+/* Lays everything out in memory, which is written by the caller or was before (not fresh). */
+static enum status reserve_model(struct packed_model *p, const struct converted_model *c, bool fresh,
+                                 struct error *e) {
+    struct arena arena = {.base = p->memory, .fresh = fresh, .matmul = p->matmul, .weights = p->weights};
     p->layers = memory_aligned(c->description->layers, sizeof *p->layers, "packed layers", e);
     if (!p->layers) return STATUS_NO_MEMORY;
-    place_all(&carve, c, p);
+    reserve_all(&arena, c, p);
     return check_types(p, e);
 }
 
@@ -336,7 +339,7 @@ enum status packed_model_init(struct packed_model *p, struct converted_model *c,
     p->memory_floats = packed_model_bytes(c, matmul, weights) / sizeof(float);
     p->memory = memory_aligned_unset(p->memory_floats, sizeof(float), "packed weights", e);
     if (!p->memory) return STATUS_NO_MEMORY;
-    enum status status = place(p, c, true, e);
+    enum status status = reserve_model(p, c, true, e);
     return status == STATUS_OK ? pack_all(p, c, workers, progress, context, e) : status;
 }
 
@@ -351,7 +354,7 @@ enum status packed_model_map(struct packed_model *p, const struct converted_mode
                          "%zu bytes; a model of this configuration has %zu", bytes, expected);
     p->memory = (float *)(uintptr_t)memory;
     p->memory_floats = bytes / sizeof(float);
-    return place(p, c, false, e);
+    return reserve_model(p, c, false, e);
 }
 
 void packed_model_each_linear(const struct packed_model *p,

@@ -11,7 +11,7 @@
 #include "engine/kernel/kernel.h"
 
 /* Names the order and the form of everything in packed_model.memory for MATMUL_OWN: the same on every machine
- * and for every instruction set. Another name is due whenever place_all() or the panels
+ * and for every instruction set. Another name is due whenever reserve_all() or the panels
  * (engine/kernel/kernel.h) change, so that memory that was written to a file is never read as something else.
  */
 #define PACKED_LAYOUT "panels48-3"
@@ -25,9 +25,10 @@ struct packed_linear {
     size_t out, in;
     enum matmul_kind matmul;
     enum weight_type type;
-    void *weights; /* panels of the type, or rows of floats when MATMUL_OPENBLAS */
-    float *bias;   /* [out] or NULL */
-    float *factor; /* [in]: rows are multiplied by it before they become integers; or NULL */
+    void *weights;    /* panels of the type, or rows of floats when MATMUL_OPENBLAS */
+    float *bias;      /* [out] or NULL */
+    float *smoothing; /* [in]: smoothing scale: activations are multiplied by it before they become integers;
+                         or NULL */
 };
 
 /* A norm as it runs. Folded: only a scale a row. */
@@ -87,7 +88,7 @@ enum status packed_model_map(struct packed_model *p, const struct converted_mode
                              enum weight_type weights, const void *memory, size_t bytes, struct error *e);
 void packed_model_deinit(struct packed_model *p);
 
-/* Bytes of a linear's packed weights, as a product reads them. */
+/* Bytes of a linear's packed weights, as a GEMM reads them. */
 size_t packed_linear_bytes(const struct packed_linear *l);
 
 /* Calls each for every linear of the model: of the layers, of the projection if there is one, of the head. */

@@ -126,21 +126,6 @@ static enum status open_pool(struct bench_model *m, size_t batch, size_t positio
     return status == STATUS_OK ? fill_pool(m, e) : status;
 }
 
-/* Products of this type in the time of one of f32, with the kernels that run: as many as a register holds
- * more of, where there is an instruction for the type. */
-static double products_per_f32(const struct bench_model *m, enum weight_type type) {
-    static const struct {
-        const char *isa;
-        double bf16, integers;
-    } rates[] = {
-        {"neon", 1, 4}, {"avxvnni", 1, 4}, {"avx512vnni", 1, 4}, {"avx512bf16", 2, 4}, {"amx", 16, 32}};
-    if (type == WEIGHT_TYPE_F32) return 1;
-    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
-        if (strcmp(m->kernels->name, rates[i].isa) == 0)
-            return type == WEIGHT_TYPE_BF16 ? rates[i].bf16 : rates[i].integers;
-    return 1;
-}
-
 /* A step at hand, and what it costs. */
 struct step_cost {
     const struct bench_model *m;
@@ -156,7 +141,7 @@ static void add_linear(void *context, const struct packed_linear *linear) {
         2 * (double)linear->in * (double)linear->out * (double)(at_end ? step->logit_rows : step->rows);
     step->cost->bytes += (double)packed_linear_bytes(linear);
     step->cost->flops += flops;
-    step->cost->flops_as_f32 += flops / products_per_f32(step->m, linear->type);
+    step->cost->flops_as_f32 += flops / step->m->kernels->rate[linear->type];
 }
 
 /* One step of `rows` rows, of which logit_rows pass the head, over caches that hold `cached` positions in

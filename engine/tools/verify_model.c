@@ -155,7 +155,7 @@ static enum status check_form(struct session *s, enum norm_form form, enum weigh
     return status;
 }
 
-/* Every type but those that never run in this form: narrow weights take the orthonormal basis where there is
+/* Every type but those that never run in this form: low-precision weights take the orthonormal basis where there is
  * one. */
 static enum status check_types(struct session *s, enum norm_form form, bool orthonormal, struct error *e) {
     enum status status = STATUS_OK;

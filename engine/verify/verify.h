@@ -12,8 +12,8 @@
 #define VERIFY_BOUND_F32    2e-4
 #define VERIFY_BOUND_DOUBLE 1e-9
 
-/* Largest rise of the perplexity that narrower weights may show, as a share: they move every logit, which
- * says little by itself. */
+/* Largest rise of the perplexity that weights of lower precision may show, as a share: they move every logit,
+ * which says little by itself. */
 #define VERIFY_RISE_BF16 0.0005
 #define VERIFY_RISE_INT8 0.002
 #define VERIFY_RISE_INT4 0.03

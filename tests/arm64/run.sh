@@ -50,7 +50,7 @@ build() {
     cmake -S "$root" -B "$folder/tree" -DPRENORM_WERROR=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
         -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_SYSROOT="$sysroot" \
         -DCMAKE_CROSSCOMPILING_EMULATOR="$(IFS=';' && echo "${emulation[*]}")"
-    targets=$(ctest --test-dir "$folder/tree" -N -R '^test_kernels_' | sed -n 's/^ *Test *#[0-9]*: //p')
+    targets=$(ctest --test-dir "$folder/tree" -N -R '^test_(kernels|panels)_' | sed -n 's/^ *Test *#[0-9]*: //p')
     [[ -n $targets ]] || fail "no tests of the kernels"
     # shellcheck disable=SC2086 # one word a target
     cmake --build "$folder/tree" --parallel "$(nproc)" --target prenormd $targets
@@ -76,7 +76,7 @@ compare_tables() {
 # Without dot products there is no table for NEON, and the program runs all the same.
 try_old_processor() {
     local refusal
-    "${emulator[@]}" -cpu cortex-a53 "$folder/tree/tests/test_kernels_kernel"
+    "${emulator[@]}" -cpu cortex-a53 "$folder/tree/tests/test_kernels_dispatch"
     refusal=$(generate cortex-a53 --isa neon 2>&1) && fail "a Cortex-A53 took neon"
     [[ $refusal == *"expected one of: auto, scalar"* ]] || fail "a Cortex-A53 refused neon with '$refusal'"
     [[ -n $(generate cortex-a53) ]] || fail "no text on a Cortex-A53"
@@ -97,6 +97,6 @@ install_packages arm64
 make_sysroot
 trap - EXIT
 build
-ctest --test-dir "$folder/tree" --parallel "$(nproc)" --output-on-failure --no-tests=error -R '^test_kernels_'
+ctest --test-dir "$folder/tree" --parallel "$(nproc)" --output-on-failure --no-tests=error -R '^test_(kernels|panels)_'
 compare_tables
 try_old_processor

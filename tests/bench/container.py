@@ -67,11 +67,10 @@ class Group:
 
 class Group1(Group):
     MARK, LIMIT, EVENTS = "memory.limit_in_bytes", "memory.limit_in_bytes", "memory.oom_control"
-    PEAK = "memory.max_usage_in_bytes"
 
 
 class Group2(Group):
-    MARK, LIMIT, EVENTS, PEAK = "cgroup.controllers", "memory.max", "memory.events", "memory.peak"
+    MARK, LIMIT, EVENTS = "cgroup.controllers", "memory.max", "memory.events"
 
 
 class Daemon:
@@ -139,8 +138,8 @@ def completion(**fields):
     return json.dumps(fields).encode()
 
 
-def bodies(vocabulary):
-    """Name -> (body, how many at once, of which so many have no other outcome than a refusal)."""
+def bodies(vocabulary, tokens):
+    """Name -> (body, how many at once)."""
     dice = random.Random(1)
     ids = [dice.randrange(vocabulary) for _ in range(200)]
     prompts = [[dice.randrange(vocabulary) for _ in range(dice.randrange(1, 200))] for _ in range(8)]
@@ -160,7 +159,7 @@ def bodies(vocabulary):
         "128 prompts": (completion(prompt=[story * 10] * 128, max_tokens=2), 8),
         "logit biases": (b'{"prompt":"a","max_tokens":2,"logit_bias":{' + keys.encode() + b"}}", 16),
         "stop strings": (completion(prompt="a", n=16, stop=["ab" * 2047 + chr(65 + i) for i in range(16)], max_tokens=8), 32),
-        "large answers": (completion(prompt=prompts, n=16, logprobs=20, echo=True, max_tokens=200, ignore_eos=True), 16),
+        "large answers": (completion(prompt=prompts, n=16, logprobs=20, echo=True, max_tokens=tokens, ignore_eos=True), 16),
         "deep": (b'{"a":' + b"[" * 100000 + b"]" * 100000 + b"}", 8),
     }
 
@@ -188,7 +187,7 @@ class Attack:
 
     def run(self, vocabulary):
         slow = completion(prompt="Once upon a time", n=8, logprobs=20, max_tokens=1000, ignore_eos=True, stream=True)
-        named = bodies(vocabulary)
+        named = bodies(vocabulary, self.options.answer_tokens)
         port = self.daemon.port
         with concurrent.futures.ThreadPoolExecutor(512) as pool:
             for name, (body, times) in named.items():
@@ -225,6 +224,7 @@ def main():
     parser.add_argument("--limit-mib", type=int, default=1024)
     parser.add_argument("--starts", type=int, default=3)
     parser.add_argument("--growth-mib", type=float, default=48, help="resident memory may have grown by so much in the end")
+    parser.add_argument("--answer-tokens", type=int, default=200, help="tokens of each of 2,048 large answers")
     options, more = parser.parse_known_args()
     limit, caches = options.limit_mib * MIB, []
     group = Group.make(limit)

@@ -128,11 +128,11 @@ static void start(void) {
     log_set_level(LOG_LEVEL_ERROR);
     config.body_bytes_max = config.reply_bytes_max = 4096;
     s->config = &config;
+    serving_memory_init(&s->memory, &config, 0);
     s->admission = (struct admission){.requests_max = 4, .bytes_max = 8192};
     strcpy(s->model, "m");
     strcpy(s->fingerprint, "f");
     if (loop_init(&s->loop, &callbacks, &e) != STATUS_OK) abort();
-    serving_memory_init(&s->memory, &config, 0);
     work_lanes_init(&s->lanes, &s->loop, config.encode_threads, 2);
     load_keys(s);
     load_engine(s);

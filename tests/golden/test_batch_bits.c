@@ -116,7 +116,7 @@ static const struct golden_sequence *longest(const struct golden *g) {
 
 static void check_type(const char *path, const char *name, const struct golden *g, enum weight_type type,
                        enum kv_type cache) {
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t table_count = kernel_available(tables);
     const struct golden_sequence *sequence = longest(g);
     size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2;

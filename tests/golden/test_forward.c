@@ -18,7 +18,7 @@
  * golden data of families err by up to 2e-5 themselves (parts of that library run in float32 in any case). */
 #define F32_BOUND       2e-4
 #define REFERENCE_BOUND 3e-5
-/* Of narrower weights the mean difference, as the largest of a random model's says little: of unrelated
+/* Of weights of lower precision the mean difference, as the largest of a random model's says little: of unrelated
  * logits it would be about 1.1. */
 static const double mean_bounds[WEIGHT_TYPE_COUNT] = {F32_BOUND, 0.02, 0.05, 0.4};
 /* The conversion in double differs by rounding alone. */
@@ -236,7 +236,7 @@ static void check_model(const char *path, const char *name, void *context) {
             check_form(path, name, &g, form, MATMUL_OWN, WEIGHT_TYPE_F32);
     enum norm_form form = converts ? NORM_FORM_CRMSNORM : NORM_FORM_LAYERNORM;
     check_form(path, name, &g, form, MATMUL_OPENBLAS, WEIGHT_TYPE_F32);
-    if (converts) form = NORM_FORM_ORTHONORMAL; /* which narrow weights take */
+    if (converts) form = NORM_FORM_ORTHONORMAL; /* which low-precision weights take */
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
         check_form(path, name, &g, form, MATMUL_OWN, type);
     for (enum kv_type cache = KV_TYPE_F16; cache < KV_TYPE_COUNT; cache++)

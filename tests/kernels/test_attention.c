@@ -161,7 +161,7 @@ static float *scene_run(struct scene *s, const struct kernel_table *table) {
 }
 
 static void compare_tables(struct scene *s) {
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     float *expected = scene_run(s, kernel_scalar());
     for (size_t t = 1; t < count; t++) {
@@ -185,17 +185,17 @@ static void test_same_bits_in_every_table(void **state) {
     }
 }
 
-/* What comes next is asked for, and changes nothing; here it is another sequence, as often with a window. */
-static void test_ahead_changes_no_bit(void **state) {
+/* What comes next is prefetched, and changes nothing; here it is another sequence, as often with a window. */
+static void test_prefetch_changes_no_bit(void **state) {
     (void)state;
     struct random r = {11};
     for (int i = 0; i < 100; i++) {
         struct scene s = scene_random(&r), other = scene_random(&r);
         float *expected = scene_run(&s, kernel_scalar());
-        s.a.ahead = &other.a;
+        s.a.prefetch = &other.a;
         compare_tables(&s);
         float *found = scene_run(&s, kernel_scalar());
-        assert_same_bits(expected, found, s.out.count, "with something ahead");
+        assert_same_bits(expected, found, s.out.count, "with a prefetch hint");
         free(expected);
         free(found);
         scene_destroy(&s);
@@ -241,7 +241,7 @@ static void test_same_bits_for_extreme_values(void **state) {
 static void test_same_bits_for_any_tiling(void **state) {
     (void)state;
     struct random r = {4};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (int i = 0; i < 90; i++) {
         struct scene s = scene_random(&r);
@@ -264,7 +264,7 @@ static void test_same_bits_for_any_tiling(void **state) {
 static void test_same_bits_for_any_chunks(void **state) {
     (void)state;
     struct random r = {5};
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++)
         for (size_t first = 1; first < 20; first++) {
@@ -422,7 +422,7 @@ static double speed(struct scene *s, const struct kernel_table *table) {
 }
 
 static int print_times(void) {
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     struct random r = {7};
     printf("one head of 64, one thread, GFLOP/s: prefill 512, decode at 1024\n");
@@ -442,7 +442,7 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--time") == 0) return print_times();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_table),
-        cmocka_unit_test(test_ahead_changes_no_bit),
+        cmocka_unit_test(test_prefetch_changes_no_bit),
         cmocka_unit_test(test_same_bits_for_common_heads),
         cmocka_unit_test(test_same_bits_for_extreme_values),
         cmocka_unit_test(test_same_bits_for_any_tiling),

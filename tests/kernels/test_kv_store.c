@@ -145,7 +145,7 @@ static void check_row(struct random *r, const struct kernel_table *table, enum k
 
 static void every_table_stores_as_defined(void **state) {
     (void)state;
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     struct random r = {31};
     for (size_t t = 0; t < count; t++)

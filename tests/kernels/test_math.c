@@ -125,7 +125,7 @@ static void test_activations_of_special_values(void **state) {
 
 static void compare_block(const float *x, void *context) {
     (void)context;
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     float expected[BLOCK], found[BLOCK], up[BLOCK];
     for (size_t i = 0; i < BLOCK; i++) up[i] = 1.0f + (float)i;

@@ -3,7 +3,7 @@
 #include "tests/kernels/kernel_test.h"
 
 #define EACH_TABLE                                                                                           \
-    const struct kernel_table *tables[8];                                                                    \
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];                                                     \
     size_t table_count = kernel_available(tables);                                                           \
     for (size_t t = 0; t < table_count; t++)
 

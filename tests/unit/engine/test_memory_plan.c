@@ -15,7 +15,7 @@ static void test_lines_and_what_is_left(void **state) {
     assert_int_equal(memory_plan_left(&plan), 0);
     memory_plan_add(&plan, "d", 1);
     assert_int_equal(memory_plan_left(&plan), 0);
-    memory_plan_log(&plan, LOG_LEVEL_DEBUG, 5);
+    memory_plan_log(&plan, 5);
 }
 
 static void test_sums_that_are_too_large(void **state) {

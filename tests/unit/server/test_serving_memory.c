@@ -1,6 +1,7 @@
 /* The totals of serving on machines of several sizes, and that they are what is reserved. */
 #include "tests/support/test_support.h"
 
+#include "engine/base/memory.h"
 #include "server/serving_memory.h"
 
 #define MIB ((size_t)1 << 20)
@@ -38,8 +39,9 @@ static void test_defaults_follow_the_memory(void **state) {
         assert_true(m.bodies_bytes >= c.body_bytes_max);
         assert_true(m.connections_max >= 16 && m.connections_max <= 1024);
         assert_true(m.answers.max >= 8 * MIB && m.answers.max <= 512 * MIB);
+        if (available >= 2048 * MIB) assert_int_equal(m.connections_max, 1024);
         if (available >= 1024 * MIB) {
-            assert_int_equal(m.connections_max, 1024);
+            assert_true(m.connections_max > 800);
             assert_int_equal(m.bodies_bytes, 32 * MIB);
             assert_true(m.reading.max >= m.values_max * 56 + c.body_bytes_max);
         }
@@ -101,12 +103,30 @@ static void test_absurd_choices_do_not_overflow(void **state) {
     config_deinit(&c);
 }
 
+/* Each thread of the pool has a stack and an arena. */
+static void test_threads_of_the_pool_count(void **state) {
+    (void)state;
+    static const char *const flags[] = {"--encode-threads=12", NULL};
+    struct config few = configure(NULL), many = configure(flags);
+    struct serving_memory a, b;
+    serving_memory_init(&a, &few, 4096 * MIB);
+    serving_memory_init(&b, &many, 4096 * MIB);
+    assert_int_equal(b.program_bytes - a.program_bytes,
+                     (many.encode_threads - few.encode_threads) * memory_thread_bytes());
+    assert_true(many.encode_threads == 12 && memory_thread_bytes() > 0);
+    serving_memory_deinit(&a);
+    serving_memory_deinit(&b);
+    config_deinit(&few);
+    config_deinit(&many);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_follow_the_memory),
         cmocka_unit_test(test_unknown_memory),
         cmocka_unit_test(test_choices_stay),
         cmocka_unit_test(test_absurd_choices_do_not_overflow),
+        cmocka_unit_test(test_threads_of_the_pool_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

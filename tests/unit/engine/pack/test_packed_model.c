@@ -4,6 +4,7 @@
 
 #include "engine/model/describe.h"
 #include "engine/pack/packed_model.h"
+#include "engine/pack/panels/panels.h"
 #include "tests/support/test_support.h"
 
 struct fixture {
@@ -69,13 +70,13 @@ static double product_error(const struct fixture *f, const struct converted_line
     double *weights = folded(from), error = 0, power = 0;
     for (size_t i = 0; i < ROWS * to->in; i++)
         x[i] = ((float)rand() / (float)RAND_MAX - 0.5f) * (i % to->in == loud ? 100.0f : 1.0f);
-    const struct narrow_rows rows = {
-        .x = x, .x_stride = to->in, .k = to->in, .factor = to->factor, .out = prepared};
-    const struct narrow_matmul m = {.rest = {.k = to->in, .n = to->out, .out = out, .out_stride = to->out},
-                                    .x = prepared,
-                                    .panels = to->weights};
-    f->kernels->prepare_rows[to->type](&rows, 0, ROWS);
-    f->kernels->matmul_narrow[to->type](&m, 0, ROWS, 0, kernel_panels(to->out));
+    const struct activation_rows rows = {
+        .x = x, .x_stride = to->in, .k = to->in, .smoothing = to->smoothing, .out = prepared};
+    const struct lowp_gemm m = {.base = {.k = to->in, .n = to->out, .out = out, .out_stride = to->out},
+                                .x = prepared,
+                                .panels = to->weights};
+    f->kernels->convert_activations[to->type](&rows, 0, ROWS);
+    f->kernels->gemm_lowp[to->type](&m, 0, ROWS, 0, kernel_panels(to->out));
     for (size_t r = 0; r < ROWS; r++)
         for (size_t n = 0; n < to->out; n++) {
             double exact = 0;
@@ -164,20 +165,19 @@ static void test_refused(void **state) {
 }
 
 /* A channel whose gain is a hundredth is a hundred times louder than the others once the gain is in the
- * weights: without the factor its scale leaves the others almost no steps. */
+ * weights: without smoothing its scale leaves the others almost no steps. */
 static void test_loud_channel(void **state) {
     struct fixture *f = *state;
     enum { LOUD = 5 };
     f->converted.layers[0].mlp.fold.gain[LOUD] /= 100;
     pack(f, WEIGHT_TYPE_INT8);
     struct packed_linear up = f->packed.layers[0].up;
-    assert_non_null(up.factor);
-    for (size_t k = 0; k < up.in; k++)
-        assert_true(k == LOUD || up.factor[k] > 1.5f * up.factor[LOUD]);
+    assert_non_null(up.smoothing);
+    for (size_t k = 0; k < up.in; k++) assert_true(k == LOUD || up.smoothing[k] > 1.5f * up.smoothing[LOUD]);
     double with = product_error(f, &f->converted.layers[0].up, &up, LOUD);
     double *weights = folded(&f->converted.layers[0].up);
-    kernel_pack(WEIGHT_TYPE_INT8, weights, 0, up.out, up.in, up.weights);
-    up.factor = NULL;
+    panels_pack(WEIGHT_TYPE_INT8, weights, 0, up.out, up.in, up.weights);
+    up.smoothing = NULL;
     double without = product_error(f, &f->converted.layers[0].up, &up, LOUD);
     free(weights);
     print_message("error with factors %.3g, without %.3g\n", with, without);

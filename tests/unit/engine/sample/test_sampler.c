@@ -20,7 +20,7 @@ static const struct engine_sampling neutral = {
 /* All tables give the same bits (every_kernel_table_draws_the_same): the fastest will do. Asking the
  * processor for it costs more than a draw. */
 static const struct kernel_table *best_kernels(void) {
-    static const struct kernel_table *tables[8];
+    static const struct kernel_table *tables[KERNEL_ISA_COUNT];
     static size_t count;
     if (count == 0) count = kernel_available(tables);
     return tables[count - 1];
@@ -402,7 +402,7 @@ static void the_row_is_left_as_it_was(void **state) {
 /* Every instruction set gives the same token, so a text does not depend on the machine's kernels. */
 static void every_kernel_table_draws_the_same(void **state) {
     (void)state;
-    const struct kernel_table *tables[8];
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     static struct bench b;
     bench_init(&b, 2500, 2500, 12, 9);

@@ -1,0 +1,92 @@
+/* Which kernels run here: the rows of kernels.def that this CPU has the features for. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/kernel/cpu.h"
+#include "engine/kernel/kernel.h"
+#include "engine/kernel/variant.h"
+
+static const struct row {
+    struct kernel_table table;
+    unsigned needed, preferred; /* bits of enum cpu_feature */
+} rows[] = {
+#define KERNEL_ISA(architecture, isa, vectors, bf16, int8, int4, features, wanted)                           \
+    KERNEL_ON_##architecture(                                                                                \
+        {                                                                                                    \
+            .table =                                                                                         \
+                {                                                                                            \
+                    .name = #isa,                                                                            \
+                    .gemm_f32 = gemm_f32_##vectors,                                                          \
+                    .convert_activations = {NULL, convert_bf16_##bf16, convert_int8_##vectors,               \
+                                            convert_int8_##vectors},                                         \
+                    .gemm_lowp = {NULL, gemm_bf16_##bf16, gemm_int8_##int8, gemm_int4_##int4},               \
+                    .epilogue_rows = epilogue_rows_##vectors,                                                \
+                    .row_scales = row_scales_##vectors,                                                      \
+                    .normalize_rows = normalize_rows_##vectors,                                              \
+                    .gate_rows = gate_rows_##vectors,                                                        \
+                    .rotate = rotate_##vectors,                                                              \
+                    .store_kv = store_kv_##vectors,                                                          \
+                    .attention = attention_##vectors,                                                        \
+                    .argmax = argmax_##vectors,                                                              \
+                    .exp_sum = exp_sum_##vectors,                                                            \
+                    .tile_rows = {KERNEL_ROWS_f32_##vectors, KERNEL_ROWS_bf16_##bf16,                        \
+                                  KERNEL_ROWS_int8_##int8, KERNEL_ROWS_int4_##int4},                         \
+                    .rate = {1, KERNEL_RATE_bf16_##bf16, KERNEL_RATE_int8_##int8, KERNEL_RATE_int4_##int4},  \
+                },                                                                                           \
+            .needed = features,                                                                              \
+            .preferred = wanted,                                                                             \
+        }, )
+#include "engine/kernel/kernels.def"
+};
+
+#define ROW_COUNT (sizeof rows / sizeof *rows)
+
+const struct kernel_table *kernel_scalar(void) {
+    return &rows[0].table;
+}
+
+/* Rows that run here, the scalar one apart. */
+static size_t add_rows(unsigned features, bool preferred, const struct kernel_table **tables) {
+    size_t count = 0;
+    for (const struct row *row = rows + 1; row < rows + ROW_COUNT; row++)
+        if ((features & row->needed) == row->needed &&
+            ((features & row->preferred) == row->preferred) == preferred)
+            tables[count++] = &row->table;
+    return count;
+}
+
+size_t kernel_available(const struct kernel_table *tables[KERNEL_ISA_COUNT]) {
+    const unsigned features = cpu_features();
+    size_t count = 0;
+    tables[count++] = kernel_scalar();
+    count += add_rows(features, false, tables + count);
+    count += add_rows(features, true, tables + count);
+    return count;
+}
+
+enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e) {
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    size_t count = kernel_available(tables);
+    if (!forced || strcmp(forced, "auto") == 0) {
+        *out = tables[count - 1];
+        return STATUS_OK;
+    }
+    char available[128] = "auto";
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(forced, tables[i]->name) == 0) {
+            *out = tables[i];
+            return STATUS_OK;
+        }
+        size_t length = strlen(available);
+        snprintf(available + length, sizeof available - length, ", %s", tables[i]->name);
+    }
+    return error_set(e, STATUS_INVALID_ARGUMENT, "kernels", "found '%s', expected one of: %s", forced,
+                     available);
+}
+
+void kernel_features(char *out, size_t size) {
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    const struct kernel_table *best = tables[kernel_available(tables) - 1];
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (&rows[i].table == best) cpu_feature_names(rows[i].needed, out, size);
+}

@@ -1,0 +1,70 @@
+/* GEMMs of low-precision weights in plain C: what every other set must equal, bit for bit. Microkernels take
+ * a row at a time. */
+#include "engine/kernel/scalar/vector_scalar.h"
+
+#define KERNEL_SET scalar
+#include "engine/kernel/template/lowp.h"
+
+static void bf16_store(unsigned char *row, size_t i, struct vector v) {
+    for (size_t lane = 0; lane < KERNEL_LANES; lane++)
+        v.lane[lane] = kernel_bf16_to_float(kernel_bf16_of(v.lane[lane]));
+    vector_store((float *)(void *)row + i, v);
+}
+
+void convert_bf16_scalar(const struct activation_rows *rows, size_t row_first, size_t row_count) {
+    convert_rows_bf16(rows, row_first, row_count, bf16_store);
+}
+
+static void bf16_microkernel(const unsigned char *row, size_t row_bytes, size_t rows,
+                             const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
+    (void)row_bytes, (void)rows;
+    const float *x = (const float *)(const void *)row;
+    const uint16_t *w = (const uint16_t *)(const void *)panel;
+    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+        sums[0][n] = 0.0f;
+        for (size_t block = 0; block < padded; block += KERNEL_BF16_BLOCK) {
+            float even_odd[2] = {0.0f, 0.0f};
+            for (size_t k = block; k < block + KERNEL_BF16_BLOCK; k++) {
+                uint16_t weight = w[(k / 2 * KERNEL_PANEL + n) * 2 + k % 2];
+                even_odd[k % 2] = fmaf(x[k], kernel_bf16_to_float(weight), even_odd[k % 2]);
+            }
+            sums[0][n] += even_odd[0] + even_odd[1];
+        }
+    }
+}
+
+static void int8_microkernel(const unsigned char *row, size_t row_bytes, size_t rows,
+                             const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
+    (void)row_bytes, (void)rows;
+    const int8_t *q = (const int8_t *)row;
+    const float *scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
+    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+        int32_t sum = 0;
+        for (size_t k = 0; k < padded; k++)
+            sum += q[k] * (panel[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
+        sums[0][n] = (float)sum * scales[n];
+    }
+}
+
+static void int4_microkernel(const unsigned char *row, size_t row_bytes, size_t rows,
+                             const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
+    (void)row_bytes, (void)rows;
+    const int8_t *x = (const int8_t *)row;
+    const struct lowp_int4 w = lowp_int4(panel, padded);
+    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+        int32_t sum = 0;
+        for (size_t k = 0; k < padded; k++) {
+            const size_t g = k / KERNEL_INT4_GROUP, half = k % KERNEL_INT4_GROUP / (KERNEL_INT4_GROUP / 2);
+            const size_t i = k % (KERNEL_INT4_GROUP / 2);
+            const unsigned pair = panel[((g * 4 + i / 4) * KERNEL_PANEL + n) * 4 + i % 4];
+            const int q = (int)(half ? pair >> 4 : pair & 15) - 8;
+            const int8_t *group = w.groups + (g * KERNEL_PANEL + n) * 2; /* scale, offset */
+            sum += x[k] * (int8_t)(group[0] * q + group[1]);
+        }
+        sums[0][n] = (float)sum * w.scales[n];
+    }
+}
+
+LOWP_DEFINE_GEMM(bf16, WEIGHT_TYPE_BF16, bf16_microkernel, KERNEL_ROWS_bf16_scalar)
+LOWP_DEFINE_GEMM(int8, WEIGHT_TYPE_INT8, int8_microkernel, KERNEL_ROWS_int8_scalar)
+LOWP_DEFINE_GEMM(int4, WEIGHT_TYPE_INT4, int4_microkernel, KERNEL_ROWS_int4_scalar)

@@ -1,0 +1,18 @@
+/* The scalar kernels: what every other set must equal, bit for bit. */
+#include "engine/kernel/scalar/vector_scalar.h"
+
+#define KERNEL_SET                   scalar
+#define ATTENTION_SCORE_ACCUMULATORS 4
+#define ATTENTION_VALUE_QUERIES      1
+#define ATTENTION_VALUE_VECTORS      1
+#define GEMM_ROWS                    KERNEL_ROWS_f32_scalar
+#include "engine/kernel/template/operations.h"
+
+static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                                 float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch) {
+    (void)prefetch;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < k; i++)
+            for (size_t n = 0; n < KERNEL_PANEL; n++)
+                sums[r][n] = fmaf(x[r * stride + i], w[i * KERNEL_PANEL + n], sums[r][n]);
+}

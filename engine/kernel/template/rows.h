@@ -1,0 +1,139 @@
+/* The functions over rows, once for every instruction set (see vector_scalar.h). */
+#pragma once
+
+#include <math.h>
+
+#include "engine/kernel/template/vector_math.h"
+
+#define ROWS_ARGMAX_CHUNK 1024
+
+/* Lanes that remain from column i on. */
+VECTOR_INLINE size_t rows_lanes(size_t i, size_t width) {
+    return width - i < KERNEL_LANES ? width - i : KERNEL_LANES;
+}
+
+/* Lane sums of x and of (x - center)^2. */
+VECTOR_INLINE void rows_sums(const float *x, size_t width, float center, float *sum, float *squares) {
+    struct vector sums = vector_splat(0.0f), square_sums = vector_splat(0.0f);
+    const struct vector centers = vector_splat(center);
+    size_t i = 0;
+    for (; i + KERNEL_LANES <= width; i += KERNEL_LANES) {
+        struct vector v = vector_load(x + i), d = vector_subtract(v, centers);
+        sums = vector_add(sums, v);
+        square_sums = vector_fma(d, d, square_sums);
+    }
+    if (i < width) {
+        struct vector v = vector_load_first(x + i, width - i);
+        struct vector d =
+            vector_select(mask_range(0, width - i), vector_subtract(v, centers), vector_splat(0.0f));
+        sums = vector_add(sums, v);
+        square_sums = vector_fma(d, d, square_sums);
+    }
+    *sum = vector_sum(sums);
+    *squares = vector_sum(square_sums);
+}
+
+VECTOR_INLINE float rows_scale(enum row_norm norm, float sum, float squares, float divisor, float eps) {
+    if (norm == ROW_NORM_NONE) return 1.0f;
+    if (norm == ROW_NORM_CRMS) squares = fmaf(sum, sum, squares);
+    return 1.0f / sqrtf(squares / divisor + eps);
+}
+
+void KERNEL_FUNCTION(row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width,
+                                 float divisor, float eps, float *scale) {
+    for (size_t r = 0; r < rows; r++) {
+        float sum = 0.0f, squares = 0.0f;
+        if (norm != ROW_NORM_NONE) rows_sums(x + r * stride, width, 0.0f, &sum, &squares);
+        scale[r] = rows_scale(norm, sum, squares, divisor, eps);
+    }
+}
+
+/* ((x - center) * scale) * gain + bias on up to 16 columns from i on. */
+VECTOR_INLINE void rows_normalize_lanes(const float *x, size_t i, size_t lanes, float center, float scale,
+                                        const float *gain, const float *bias, float *out) {
+    struct vector v = vector_subtract(vector_load_first(x + i, lanes), vector_splat(center));
+    v = vector_multiply(v, vector_splat(scale));
+    if (gain && bias)
+        v = vector_fma(v, vector_load_first(gain + i, lanes), vector_load_first(bias + i, lanes));
+    else if (gain)
+        v = vector_multiply(v, vector_load_first(gain + i, lanes));
+    else if (bias)
+        v = vector_add(v, vector_load_first(bias + i, lanes));
+    vector_store_first(out + i, v, lanes);
+}
+
+void KERNEL_FUNCTION(normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows,
+                                     size_t width, float eps, const float *gain, const float *bias,
+                                     float *out, size_t out_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * x_stride;
+        float center = 0.0f, sum, squares;
+        if (norm == ROW_NORM_LAYERNORM) {
+            rows_sums(row, width, 0.0f, &sum, &squares);
+            center = sum / (float)width;
+        }
+        rows_sums(row, width, center, &sum, &squares);
+        enum row_norm form = norm == ROW_NORM_LAYERNORM ? ROW_NORM_RMS : norm;
+        float scale = rows_scale(form, sum, squares, (float)width, eps);
+        for (size_t i = 0; i < width; i += KERNEL_LANES)
+            rows_normalize_lanes(row, i, rows_lanes(i, width), center, scale, gain, bias,
+                                 out + r * out_stride);
+    }
+}
+
+void KERNEL_FUNCTION(gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride,
+                                size_t rows, size_t width, float *out, size_t out_stride) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < width; i += KERNEL_LANES) {
+            size_t lanes = rows_lanes(i, width);
+            struct vector g = vector_activate(activation, vector_load_first(gate + r * stride + i, lanes));
+            g = vector_multiply(g, vector_load_first(up + r * stride + i, lanes));
+            vector_store_first(out + r * out_stride + i, g, lanes);
+        }
+}
+
+void KERNEL_FUNCTION(rotate)(float *head, size_t pairs, bool interleaved, const float *cosine,
+                             const float *sine) {
+    size_t step = interleaved ? 2 : 1, apart = interleaved ? 1 : pairs;
+    for (size_t i = 0; i < pairs; i++) {
+        float *a = head + i * step, *b = a + apart;
+        float x = *a, y = *b;
+        *a = fmaf(x, cosine[i], -(y * sine[i]));
+        *b = fmaf(y, cosine[i], x * sine[i]);
+    }
+}
+
+VECTOR_INLINE float rows_largest(const float *x, size_t count) {
+    struct vector best = vector_splat(-INFINITY);
+    size_t i = 0;
+    for (; i + KERNEL_LANES <= count; i += KERNEL_LANES) best = vector_max(vector_load(x + i), best);
+    float largest = vector_largest(best);
+    for (; i < count; i++)
+        if (x[i] > largest) largest = x[i];
+    return largest;
+}
+
+/* By chunks, so that the search for the index, element by element, is of one of them. */
+size_t KERNEL_FUNCTION(argmax)(const float *x, size_t count) {
+    float largest = -INFINITY;
+    size_t chunk = 0;
+    for (size_t first = 0; first < count; first += ROWS_ARGMAX_CHUNK) {
+        size_t rest = count - first;
+        float best = rows_largest(x + first, rest < ROWS_ARGMAX_CHUNK ? rest : ROWS_ARGMAX_CHUNK);
+        if (best > largest) largest = best, chunk = first;
+    }
+    for (size_t i = chunk; i < count; i++)
+        if (x[i] == largest) return i;
+    return 0; /* nothing but NaN */
+}
+
+float KERNEL_FUNCTION(exp_sum)(const float *x, size_t count, float max, float factor) {
+    struct vector sums = vector_splat(0.0f);
+    for (size_t i = 0; i < count; i += KERNEL_LANES) {
+        size_t lanes = rows_lanes(i, count);
+        struct vector v = vector_subtract(vector_load_first(x + i, lanes), vector_splat(max));
+        v = vector_exp(vector_multiply(v, vector_splat(factor)));
+        sums = vector_add(sums, vector_select(mask_range(0, lanes), v, vector_splat(0.0f)));
+    }
+    return vector_sum(sums);
+}

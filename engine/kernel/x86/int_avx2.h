@@ -1,0 +1,37 @@
+/* Integers in registers of 256 bits: what lowp_int.h needs that AVX2 and AVX-VNNI have in common. */
+#pragma once
+
+#include "engine/kernel/x86/vector_avx2.h"
+
+VECTOR_INLINE __m256i load_bytes(const unsigned char *from) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)from);
+}
+
+/* Four bytes of a row of activations, in every lane. */
+VECTOR_INLINE __m256i splat_bytes(const unsigned char *from) {
+    int32_t four;
+    memcpy(&four, from, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+
+VECTOR_INLINE __m256i int_splat(int32_t value) {
+    return _mm256_set1_epi32(value);
+}
+
+VECTOR_INLINE void int_store(__m256i whole, const float *scales, size_t column, float *sums) {
+    const __m256 scale = _mm256_loadu_ps(scales + column);
+    _mm256_storeu_ps(sums + column, _mm256_mul_ps(_mm256_cvtepi32_ps(whole), scale));
+}
+
+/* Of eight columns, as pairs of 16 bits; they multiply the group's sums over q * x and over x. */
+struct int4_scales {
+    __m256i pairs;
+};
+
+VECTOR_INLINE struct int4_scales int4_load_scales(const int8_t *groups) {
+    return (struct int4_scales){_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)groups))};
+}
+
+VECTOR_INLINE __m256i int4_pair_sums(__m256i sums, int32_t sum_of_x) {
+    return _mm256_blend_epi16(sums, _mm256_set1_epi16((short)sum_of_x), 0xaa);
+}

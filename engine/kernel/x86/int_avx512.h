@@ -1,0 +1,49 @@
+/* Weights in registers of 512 bits, and integers in them: what lowp_int.h and the GEMMs of bf16 need that all
+ * sets of AVX-512 have in common. */
+#pragma once
+
+#include "engine/kernel/x86/vector_avx512.h"
+
+/* Prefetch distances in bytes: from memory, and from the second-level cache. Without them a few rows reach
+ * half of the memory's speed. */
+#define PREFETCH_MEMORY_DISTANCE 3072
+#define PREFETCH_L2_DISTANCE     768
+
+VECTOR_INLINE __m512i load_bytes(const unsigned char *from) {
+    return _mm512_loadu_si512((const void *)from);
+}
+
+VECTOR_INLINE void prefetch_weights(const unsigned char *from) {
+    _mm_prefetch((const char *)from + PREFETCH_MEMORY_DISTANCE, _MM_HINT_T1);
+    _mm_prefetch((const char *)from + PREFETCH_L2_DISTANCE, _MM_HINT_T0);
+}
+
+/* Four bytes of a row of activations, in every lane. */
+VECTOR_INLINE __m512i splat_bytes(const unsigned char *from) {
+    int32_t four;
+    memcpy(&four, from, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+VECTOR_INLINE __m512i int_splat(int32_t value) {
+    return _mm512_set1_epi32(value);
+}
+
+VECTOR_INLINE void int_store(__m512i whole, const float *scales, size_t column, float *sums) {
+    const __m512 scale = _mm512_loadu_ps(scales + column);
+    _mm512_storeu_ps(sums + column, _mm512_mul_ps(_mm512_cvtepi32_ps(whole), scale));
+}
+
+/* Of sixteen columns, as pairs of 16 bits; they multiply the group's sums over q * x and over x. */
+struct int4_scales {
+    __m512i pairs;
+};
+
+VECTOR_INLINE struct int4_scales int4_load_scales(const int8_t *groups) {
+    return (struct int4_scales){
+        _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)groups))};
+}
+
+VECTOR_INLINE __m512i int4_pair_sums(__m512i sums, int32_t sum_of_x) {
+    return _mm512_mask_mov_epi16(sums, 0xaaaaaaaa, _mm512_set1_epi16((short)sum_of_x));
+}

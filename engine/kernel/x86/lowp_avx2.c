@@ -1,0 +1,88 @@
+/* GEMMs of low-precision weights with AVX2 and FMA. Tiles: of bf16 up to 4 rows by half a panel, of integers
+ * a row by a panel. */
+#include "engine/kernel/x86/int_avx2.h"
+#include "engine/kernel/x86/bf16_widen.h"
+
+#define KERNEL_SET           avx2
+#define BF16_ROWS            4
+#define BF16_REGISTERS(rows) (PANEL_REGISTERS / 2)
+#define BF16_ROW_BYTES       sizeof(float)
+#define INT8_ROWS            1
+#define INT8_REGISTERS(rows) PANEL_REGISTERS
+#define INT8_STEP            4
+#define INT8_COMPENSATION    0
+#define INT4_ROWS            1
+#define INT4_REGISTERS(rows) PANEL_REGISTERS
+
+/* ---- bf16 ---- */
+
+/* To nearest even on the upper half of the bits; NaN stays as it is. */
+VECTOR_INLINE __m256 round_bf16(__m256 v) {
+    __m256i bits = _mm256_castps_si256(v), odd = _mm256_srli_epi32(_mm256_slli_epi32(bits, 15), 31);
+    __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    rounded = _mm256_and_si256(rounded, _mm256_set1_epi32((int)0xffff0000u));
+    return _mm256_blendv_ps(_mm256_castsi256_ps(rounded), v, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+}
+
+static void bf16_store(unsigned char *row, size_t i, struct vector v) {
+    vector_store((float *)(void *)row + i, (struct vector){round_bf16(v.low), round_bf16(v.high)});
+}
+
+VECTOR_INLINE __m256 bf16_widen(const unsigned char *from, enum parity parity) {
+    const __m256i pairs = load_bytes(from);
+    return _mm256_castsi256_ps(parity == ODD ? _mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000u))
+                                             : _mm256_slli_epi32(pairs, 16));
+}
+
+/* ---- integers ---- */
+
+/* vpmaddubsw adds two products in 16 bits and saturates: with both factors at most 127 it never does. So the
+ * magnitude of the weight is one factor, and its sign goes to the other. */
+VECTOR_INLINE __m256i add_products(__m256i sum, __m256i weights, __m256i q) {
+    const __m256i w = _mm256_xor_si256(weights, _mm256_set1_epi8((char)0x80));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+/* rows and registers are constants where this is inlined, here and below. */
+VECTOR_INLINE void int8_step(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                             size_t registers, __m256i (*sum)[PANEL_REGISTERS]) {
+    KERNEL_EACH (r, rows) {
+        const __m256i q = splat_bytes(x + r * row_bytes);
+        KERNEL_EACH (v, registers) sum[r][v] = add_products(sum[r][v], load_bytes(w + v * REGISTER_BYTES), q);
+    }
+}
+
+/* Eight pairs of products of at most 15 * 127 fit into 16 bits. */
+VECTOR_INLINE __m256i group_sum(const unsigned char *x, const unsigned char *w) {
+    const __m256i low_half = _mm256_set1_epi8(15);
+    __m256i pairs = _mm256_setzero_si256();
+    KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
+        const __m256i packed = load_bytes(w + s * KERNEL_PANEL * 4);
+        const __m256i low = _mm256_and_si256(packed, low_half);
+        const __m256i high = _mm256_and_si256(_mm256_srli_epi16(packed, 4), low_half);
+        const __m256i q_low = splat_bytes(x + 4 * s), q_high = splat_bytes(x + KERNEL_INT4_GROUP / 2 + 4 * s);
+        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(low, q_low));
+        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(high, q_high));
+    }
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+VECTOR_INLINE void int4_group(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              size_t registers, __m256i (*sum)[PANEL_REGISTERS]) {
+    KERNEL_EACH (v, registers) {
+        KERNEL_EACH (r, rows)
+            sum[r][v] = _mm256_add_epi32(sum[r][v], group_sum(x + r * row_bytes, w + v * REGISTER_BYTES));
+    }
+}
+
+VECTOR_INLINE void int4_add_group(__m256i *total, __m256i sum, struct int4_scales scales, int32_t sum_of_x) {
+    *total = _mm256_add_epi32(*total, _mm256_madd_epi16(int4_pair_sums(sum, sum_of_x), scales.pairs));
+}
+
+#include "engine/kernel/template/lowp_bf16.h"
+#include "engine/kernel/template/lowp_int.h"
+
+_Static_assert(BF16_ROWS == KERNEL_ROWS_bf16_avx2 && INT8_ROWS == KERNEL_ROWS_int8_avx2 &&
+                   INT4_ROWS == KERNEL_ROWS_int4_avx2,
+               "as in kernels.def");

@@ -1,0 +1,87 @@
+/* GEMMs of low-precision weights with AVX-512 (F, BW, DQ, VL) alone, in tiles by a whole panel. */
+#include "engine/kernel/x86/int_avx512.h"
+#include "engine/kernel/x86/bf16_widen.h"
+
+#define KERNEL_SET           avx512
+#define BF16_ROWS            8
+#define BF16_REGISTERS(rows) PANEL_REGISTERS
+#define BF16_ROW_BYTES       sizeof(float)
+#define INT8_ROWS            4
+#define INT8_REGISTERS(rows) PANEL_REGISTERS
+#define INT8_STEP            4
+#define INT8_COMPENSATION    0
+#define INT4_ROWS            1
+#define INT4_REGISTERS(rows) PANEL_REGISTERS
+
+/* ---- bf16 ---- */
+
+/* To nearest even on the upper half of the bits; NaN stays as it is. */
+static void bf16_store(unsigned char *row, size_t i, struct vector v) {
+    __m512i bits = _mm512_castps_si512(v.lanes), odd = _mm512_srli_epi32(_mm512_slli_epi32(bits, 15), 31);
+    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    rounded = _mm512_and_si512(rounded, _mm512_set1_epi32((int)0xffff0000u));
+    rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v.lanes, v.lanes, _CMP_UNORD_Q), bits);
+    vector_store((float *)(void *)row + i, (struct vector){_mm512_castsi512_ps(rounded)});
+}
+
+VECTOR_INLINE __m512 bf16_widen(const unsigned char *from, enum parity parity) {
+    if (parity == EVEN) prefetch_weights(from);
+    const __m512i pairs = load_bytes(from);
+    return _mm512_castsi512_ps(parity == ODD ? _mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000u))
+                                             : _mm512_slli_epi32(pairs, 16));
+}
+
+/* ---- integers ---- */
+
+/* As in lowp_avx2.c: the magnitude of the weight is one factor and its sign goes to the other, so that
+ * vpmaddubsw never saturates. rows and registers are constants where this is inlined, here and below. */
+VECTOR_INLINE void int8_step(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                             size_t registers, __m512i (*sum)[PANEL_REGISTERS]) {
+    const __m512i sign_bit = _mm512_set1_epi8((char)0x80), ones = _mm512_set1_epi16(1);
+    KERNEL_EACH (v, registers) {
+        prefetch_weights(w + v * REGISTER_BYTES);
+        const __m512i weight = _mm512_xor_si512(load_bytes(w + v * REGISTER_BYTES), sign_bit);
+        const __m512i magnitude = _mm512_abs_epi8(weight);
+        const __mmask64 negative = _mm512_movepi8_mask(weight);
+        KERNEL_EACH (r, rows) {
+            const __m512i q = splat_bytes(x + r * row_bytes);
+            const __m512i signs = _mm512_mask_sub_epi8(q, negative, _mm512_setzero_si512(), q);
+            const __m512i pairs = _mm512_maddubs_epi16(magnitude, signs);
+            sum[r][v] = _mm512_add_epi32(sum[r][v], _mm512_madd_epi16(pairs, ones));
+        }
+    }
+}
+
+/* Eight pairs of products of at most 15 * 127 fit into 16 bits. */
+VECTOR_INLINE __m512i group_sum(const unsigned char *x, const unsigned char *w) {
+    const __m512i low_half = _mm512_set1_epi8(15);
+    __m512i pairs = _mm512_setzero_si512();
+    KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
+        const __m512i packed = load_bytes(w + s * KERNEL_PANEL * 4);
+        const __m512i low = _mm512_and_si512(packed, low_half);
+        const __m512i high = _mm512_and_si512(_mm512_srli_epi16(packed, 4), low_half);
+        const __m512i q_low = splat_bytes(x + 4 * s), q_high = splat_bytes(x + KERNEL_INT4_GROUP / 2 + 4 * s);
+        pairs = _mm512_add_epi16(pairs, _mm512_maddubs_epi16(low, q_low));
+        pairs = _mm512_add_epi16(pairs, _mm512_maddubs_epi16(high, q_high));
+    }
+    return _mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+}
+
+VECTOR_INLINE void int4_group(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              size_t registers, __m512i (*sum)[PANEL_REGISTERS]) {
+    KERNEL_EACH (v, registers) {
+        KERNEL_EACH (r, rows)
+            sum[r][v] = _mm512_add_epi32(sum[r][v], group_sum(x + r * row_bytes, w + v * REGISTER_BYTES));
+    }
+}
+
+VECTOR_INLINE void int4_add_group(__m512i *total, __m512i sum, struct int4_scales scales, int32_t sum_of_x) {
+    *total = _mm512_add_epi32(*total, _mm512_madd_epi16(int4_pair_sums(sum, sum_of_x), scales.pairs));
+}
+
+#include "engine/kernel/template/lowp_bf16.h"
+#include "engine/kernel/template/lowp_int.h"
+
+_Static_assert(BF16_ROWS == KERNEL_ROWS_bf16_avx512 && INT8_ROWS == KERNEL_ROWS_int8_avx512 &&
+                   INT4_ROWS == KERNEL_ROWS_int4_avx512,
+               "as in kernels.def");

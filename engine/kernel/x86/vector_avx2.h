@@ -1,0 +1,187 @@
+/* Sixteen float lanes in two ymm registers. What each function means is said in vector_scalar.h. */
+#pragma once
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "engine/kernel/variant.h"
+
+struct vector {
+    __m256 low, high;
+};
+
+struct mask {
+    __m256i low, high;
+};
+
+VECTOR_INLINE struct vector vector_splat(float value) {
+    return (struct vector){_mm256_set1_ps(value), _mm256_set1_ps(value)};
+}
+
+VECTOR_INLINE struct vector vector_load(const float *from) {
+    return (struct vector){_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)};
+}
+
+VECTOR_INLINE void vector_store(float *to, struct vector v) {
+    _mm256_storeu_ps(to, v.low);
+    _mm256_storeu_ps(to + 8, v.high);
+}
+
+/* Lanes of eight, numbered from `offset`, that lie in first <= i < end. */
+VECTOR_INLINE __m256i mask_range_part(int offset, size_t first, size_t end) {
+    __m256i index = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(offset));
+    __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)first), index);
+    return _mm256_andnot_si256(below, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)end), index));
+}
+
+VECTOR_INLINE struct mask mask_range(size_t first, size_t end) {
+    return (struct mask){mask_range_part(0, first, end), mask_range_part(8, first, end)};
+}
+
+VECTOR_INLINE struct vector vector_load_first(const float *from, size_t count) {
+    if (count >= KERNEL_LANES) return vector_load(from);
+    struct mask m = mask_range(0, count);
+    __m256 high = count > 8 ? _mm256_maskload_ps(from + 8, m.high) : _mm256_setzero_ps();
+    return (struct vector){_mm256_maskload_ps(from, m.low), high};
+}
+
+VECTOR_INLINE void vector_store_first(float *to, struct vector v, size_t count) {
+    if (count >= KERNEL_LANES) { /* a masked store is slow to be read back */
+        vector_store(to, v);
+        return;
+    }
+    struct mask m = mask_range(0, count);
+    _mm256_maskstore_ps(to, m.low, v.low);
+    if (count > 8) _mm256_maskstore_ps(to + 8, m.high, v.high);
+}
+
+/* Elements of 8 and 16 bits have no masked load: the first few go through the stack. */
+VECTOR_INLINE struct vector vector_load_half_first(const uint16_t *from, size_t count) {
+    uint16_t few[KERNEL_LANES] = {0};
+    if (count < KERNEL_LANES) from = memcpy(few, from, count * sizeof *few);
+    return (struct vector){_mm256_cvtph_ps(_mm_loadu_si128((const void *)from)),
+                           _mm256_cvtph_ps(_mm_loadu_si128((const void *)(from + 8)))};
+}
+
+VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t count) {
+    int8_t few[KERNEL_LANES] = {0};
+    if (count < KERNEL_LANES) from = memcpy(few, from, count);
+    return (struct vector){
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)from))),
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(from + 8))))};
+}
+
+VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
+    _mm_storeu_si128((void *)to, _mm256_cvtps_ph(v.low, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((void *)(to + 8), _mm256_cvtps_ph(v.high, _MM_FROUND_TO_NEAREST_INT));
+}
+
+VECTOR_INLINE void vector_store_int8(int8_t *to, struct vector shifted) {
+    const __m256i byte = _mm256_set1_epi32(0xff);
+    __m256i low = _mm256_and_si256(_mm256_castps_si256(shifted.low), byte);
+    __m256i high = _mm256_and_si256(_mm256_castps_si256(shifted.high), byte);
+    /* Packing goes by halves of registers: their quarters come out of order. */
+    __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+    _mm_storeu_si128((void *)to,
+                     _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
+VECTOR_INLINE struct vector vector_add(struct vector a, struct vector b) {
+    return (struct vector){_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+
+VECTOR_INLINE struct vector vector_subtract(struct vector a, struct vector b) {
+    return (struct vector){_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+
+VECTOR_INLINE struct vector vector_multiply(struct vector a, struct vector b) {
+    return (struct vector){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+
+VECTOR_INLINE struct vector vector_divide(struct vector a, struct vector b) {
+    return (struct vector){_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+
+VECTOR_INLINE struct vector vector_fma(struct vector a, struct vector b, struct vector c) {
+    return (struct vector){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+
+VECTOR_INLINE struct vector vector_max(struct vector a, struct vector b) {
+    return (struct vector){_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+
+VECTOR_INLINE struct vector vector_min(struct vector a, struct vector b) {
+    return (struct vector){_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+
+VECTOR_INLINE struct mask vector_greater(struct vector a, struct vector b) {
+    return (struct mask){_mm256_castps_si256(_mm256_cmp_ps(a.low, b.low, _CMP_GT_OQ)),
+                         _mm256_castps_si256(_mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ))};
+}
+
+VECTOR_INLINE struct vector vector_select(struct mask m, struct vector yes, struct vector no) {
+    return (struct vector){_mm256_blendv_ps(no.low, yes.low, _mm256_castsi256_ps(m.low)),
+                           _mm256_blendv_ps(no.high, yes.high, _mm256_castsi256_ps(m.high))};
+}
+
+VECTOR_INLINE __m256 vector_power(__m256i n) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+
+VECTOR_INLINE __m256 vector_scale_part(__m256 v, __m256 shifted) {
+    __m256i n = _mm256_sub_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(0x4b400000));
+    __m256i half = _mm256_srai_epi32(n, 1);
+    return _mm256_mul_ps(_mm256_mul_ps(v, vector_power(half)), vector_power(_mm256_sub_epi32(n, half)));
+}
+
+VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector shifted) {
+    return (struct vector){vector_scale_part(v.low, shifted.low), vector_scale_part(v.high, shifted.high)};
+}
+
+VECTOR_INLINE float vector_sum(struct vector v) {
+    __m256 eight = _mm256_add_ps(v.low, v.high);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+VECTOR_INLINE float vector_largest(struct vector v) {
+    __m256 eight = _mm256_max_ps(v.low, v.high);
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* ---- one register, for the microkernels of GEMMs ---- */
+
+#define VECTOR_REGISTER __m256
+#define INT_REGISTER    __m256i
+#define REGISTER_LANES  8
+
+VECTOR_INLINE __m256 register_zero(void) {
+    return _mm256_setzero_ps();
+}
+
+VECTOR_INLINE __m256 register_load(const float *from) {
+    return _mm256_loadu_ps(from);
+}
+
+VECTOR_INLINE void register_store(float *to, __m256 v) {
+    _mm256_storeu_ps(to, v);
+}
+
+VECTOR_INLINE __m256 register_splat(const float *value) {
+    return _mm256_set1_ps(*value);
+}
+
+VECTOR_INLINE __m256 register_add(__m256 a, __m256 b) {
+    return _mm256_add_ps(a, b);
+}
+
+/* a * b + c, rounded once. */
+VECTOR_INLINE __m256 register_fma(__m256 a, __m256 b, __m256 c) {
+    return _mm256_fmadd_ps(a, b, c);
+}

@@ -1,0 +1,158 @@
+/* Sixteen float lanes in one zmm register. What each function means is said in vector_scalar.h. */
+#pragma once
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/kernel/variant.h"
+
+struct vector {
+    __m512 lanes;
+};
+
+struct mask {
+    __mmask16 lanes;
+};
+
+VECTOR_INLINE struct vector vector_splat(float value) {
+    return (struct vector){_mm512_set1_ps(value)};
+}
+
+VECTOR_INLINE struct vector vector_load(const float *from) {
+    return (struct vector){_mm512_loadu_ps(from)};
+}
+
+VECTOR_INLINE void vector_store(float *to, struct vector v) {
+    _mm512_storeu_ps(to, v.lanes);
+}
+
+VECTOR_INLINE struct mask mask_range(size_t first, size_t end) {
+    return (struct mask){(__mmask16)(((1u << end) - 1u) & ~((1u << first) - 1u))};
+}
+
+VECTOR_INLINE struct vector vector_load_first(const float *from, size_t count) {
+    if (count >= KERNEL_LANES) return vector_load(from);
+    return (struct vector){_mm512_maskz_loadu_ps(mask_range(0, count).lanes, from)};
+}
+
+VECTOR_INLINE void vector_store_first(float *to, struct vector v, size_t count) {
+    if (count >= KERNEL_LANES) { /* a masked store is slow to be read back */
+        vector_store(to, v);
+        return;
+    }
+    _mm512_mask_storeu_ps(to, mask_range(0, count).lanes, v.lanes);
+}
+
+VECTOR_INLINE struct vector vector_load_half_first(const uint16_t *from, size_t count) {
+    if (count >= KERNEL_LANES)
+        return (struct vector){_mm512_cvtph_ps(_mm256_loadu_si256((const void *)from))};
+    return (struct vector){_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask_range(0, count).lanes, from))};
+}
+
+VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t count) {
+    __m128i bytes = count >= KERNEL_LANES ? _mm_loadu_si128((const void *)from)
+                                          : _mm_maskz_loadu_epi8(mask_range(0, count).lanes, from);
+    return (struct vector){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+}
+
+VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
+    _mm256_storeu_si256((void *)to, _mm512_cvtps_ph(v.lanes, _MM_FROUND_TO_NEAREST_INT));
+}
+
+VECTOR_INLINE void vector_store_int8(int8_t *to, struct vector shifted) {
+    _mm_storeu_si128((void *)to, _mm512_cvtepi32_epi8(_mm512_castps_si512(shifted.lanes)));
+}
+
+VECTOR_INLINE struct vector vector_add(struct vector a, struct vector b) {
+    return (struct vector){_mm512_add_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_subtract(struct vector a, struct vector b) {
+    return (struct vector){_mm512_sub_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_multiply(struct vector a, struct vector b) {
+    return (struct vector){_mm512_mul_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_divide(struct vector a, struct vector b) {
+    return (struct vector){_mm512_div_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_fma(struct vector a, struct vector b, struct vector c) {
+    return (struct vector){_mm512_fmadd_ps(a.lanes, b.lanes, c.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_max(struct vector a, struct vector b) {
+    return (struct vector){_mm512_max_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct vector vector_min(struct vector a, struct vector b) {
+    return (struct vector){_mm512_min_ps(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE struct mask vector_greater(struct vector a, struct vector b) {
+    return (struct mask){_mm512_cmp_ps_mask(a.lanes, b.lanes, _CMP_GT_OQ)};
+}
+
+VECTOR_INLINE struct vector vector_select(struct mask m, struct vector yes, struct vector no) {
+    return (struct vector){_mm512_mask_blend_ps(m.lanes, no.lanes, yes.lanes)};
+}
+
+/* As by two multiplications: the result is never subnormal for the v (near 1) that it is given, so all are
+ * exact or infinite. */
+VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector shifted) {
+    const __m512 n = _mm512_sub_ps(shifted.lanes, _mm512_set1_ps(KERNEL_ROUNDING_SHIFT));
+    return (struct vector){_mm512_scalef_ps(v.lanes, n)};
+}
+
+VECTOR_INLINE __m256 vector_upper_half(struct vector v) {
+    return _mm512_extractf32x8_ps(v.lanes, 1);
+}
+
+VECTOR_INLINE float vector_sum(struct vector v) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v.lanes), vector_upper_half(v));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+VECTOR_INLINE float vector_largest(struct vector v) {
+    __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v.lanes), vector_upper_half(v));
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* ---- one register, for the microkernels of GEMMs ---- */
+
+#define VECTOR_REGISTER __m512
+#define INT_REGISTER    __m512i
+#define REGISTER_LANES  16
+
+VECTOR_INLINE __m512 register_zero(void) {
+    return _mm512_setzero_ps();
+}
+
+VECTOR_INLINE __m512 register_load(const float *from) {
+    return _mm512_loadu_ps(from);
+}
+
+VECTOR_INLINE void register_store(float *to, __m512 v) {
+    _mm512_storeu_ps(to, v);
+}
+
+VECTOR_INLINE __m512 register_splat(const float *value) {
+    return _mm512_set1_ps(*value);
+}
+
+VECTOR_INLINE __m512 register_add(__m512 a, __m512 b) {
+    return _mm512_add_ps(a, b);
+}
+
+/* a * b + c, rounded once. */
+VECTOR_INLINE __m512 register_fma(__m512 a, __m512 b, __m512 c) {
+    return _mm512_fmadd_ps(a, b, c);
+}

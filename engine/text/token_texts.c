@@ -1,0 +1,156 @@
+#include "engine/text/token_texts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/text/byte_level.h"
+#include "engine/text/detokenizer.h"
+#include "engine/text/text_buffer.h"
+#include "engine/text/unicode.h"
+
+/* ---- one token ----------------------------------------------------------------------------------------- */
+
+/* Appends what fits, never half a character. */
+static void append_text(struct text_buffer *out, const char *text, size_t length) {
+    size_t most = length < TOKEN_TEXT_BYTES_MAX ? length : TOKEN_TEXT_BYTES_MAX;
+    text_buffer_append(out, text, utf8_valid_prefix(text, most));
+}
+
+/* The text of a token behind itself. Empty when it adds no whole characters. */
+static void append_in_context(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id) {
+    struct detokenizer *d;
+    struct error e;
+    const char *text;
+    size_t length;
+    if (detokenizer_create(tokenizer, &id, 1, false, &d, &e) != STATUS_OK) {
+        out->failed = e.code == STATUS_NO_MEMORY;
+        return;
+    }
+    if (detokenizer_push(d, id, &text, &length, &e) == STATUS_OK) append_text(out, text, length);
+    detokenizer_destroy(d);
+}
+
+/* The one byte of an entry like "<0xE2>"; -1 when it is none. */
+static int escaped_byte(const char *content) {
+    char *end;
+    if (strlen(content) != 6 || strncmp(content, "<0x", 3) != 0) return -1;
+    unsigned long value = strtoul(content + 3, &end, 16);
+    return end == content + 5 && *end == '>' ? (int)value : -1;
+}
+
+/* The bytes that a vocabulary entry stands for: one that is escaped, or characters of the byte-level
+ * alphabet. 0: neither. */
+static size_t bytes_of(const char *content, unsigned char *bytes, size_t size) {
+    size_t length = strlen(content), count = 0;
+    int escaped = escaped_byte(content);
+    if (escaped >= 0) {
+        bytes[0] = (unsigned char)escaped;
+        return 1;
+    }
+    for (size_t at = 0; at < length;) {
+        int byte = byte_level_byte(utf8_next(content, length, &at));
+        if (byte < 0 || count == size) return 0;
+        bytes[count++] = (unsigned char)byte;
+    }
+    return count;
+}
+
+static void append_bytes(struct text_buffer *out, const unsigned char *bytes, size_t count) {
+    char escape[8];
+    text_buffer_append(out, "bytes:", 6);
+    for (size_t i = 0; i < count; i++)
+        text_buffer_append(out, escape, (size_t)snprintf(escape, sizeof escape, "\\x%02x", bytes[i]));
+}
+
+static bool has_replacement(const char *text, size_t length) {
+    return memmem(text, length, "\uFFFD", 3) != NULL;
+}
+
+static void append_token(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id) {
+    unsigned char bytes[TOKEN_TEXT_BYTES_MAX / 4 - 2]; /* of which each takes four when it is written out */
+    const char *content = tokenizer_content(tokenizer, id);
+    size_t before = out->length;
+    if (!content) return;
+    append_in_context(out, tokenizer, id);
+    size_t length = out->length - before;
+    if (out->failed || (length > 0 && !has_replacement(out->bytes + before, length))) return;
+    size_t count = bytes_of(content, bytes, sizeof bytes);
+    if (count > 0 && utf8_valid_prefix((const char *)bytes, count) < count) {
+        out->length = before;
+        append_bytes(out, bytes, count);
+    } else if (length == 0) {
+        append_text(out, content, strlen(content));
+    }
+}
+
+/* ---- all ----------------------------------------------------------------------------------------------- */
+
+/* Ids that a worker does at a time, each tile into a buffer of its own. */
+enum { TILE_IDS = 512 };
+
+struct build {
+    const struct tokenizer *tokenizer;
+    struct token_texts *texts;
+    struct text_buffer *tiles;
+};
+
+static void build_tile(void *context, size_t tile, size_t worker) {
+    struct build *build = context;
+    struct text_buffer *out = &build->tiles[tile];
+    size_t end = (tile + 1) * TILE_IDS < build->texts->count ? (tile + 1) * TILE_IDS : build->texts->count;
+    (void)worker;
+    for (size_t id = tile * TILE_IDS; id < end; id++) {
+        append_token(out, build->tokenizer, (int32_t)id);
+        text_buffer_append_byte(out, '\0');
+        build->texts->ends[id] = out->length; /* within the tile, until all are there */
+    }
+}
+
+/* Puts the tiles behind each other. */
+static enum status join(struct build *build, size_t tiles, struct error *e) {
+    struct token_texts *texts = build->texts;
+    size_t total = 0;
+    for (size_t i = 0; i < tiles; i++) {
+        if (build->tiles[i].failed) return text_no_memory(e);
+        total += build->tiles[i].length;
+    }
+    texts->bytes = malloc(total + 1);
+    if (!texts->bytes) return text_no_memory(e);
+    for (size_t i = 0, at = 0; i < tiles; at += build->tiles[i++].length) {
+        memcpy(texts->bytes + at, build->tiles[i].bytes, build->tiles[i].length);
+        for (size_t id = i * TILE_IDS; id < texts->count && id < (i + 1) * TILE_IDS; id++)
+            texts->ends[id] += at;
+    }
+    return STATUS_OK;
+}
+
+enum status token_texts_init(struct token_texts *texts, const struct tokenizer *tokenizer,
+                             struct workers *workers, struct error *e) {
+    size_t count = tokenizer_vocabulary(tokenizer), tiles = (count + TILE_IDS - 1) / TILE_IDS;
+    *texts = (struct token_texts){.count = count, .ends = calloc(count + 1, sizeof *texts->ends)};
+    struct build build = {
+        .tokenizer = tokenizer, .texts = texts, .tiles = calloc(tiles + 1, sizeof *build.tiles)};
+    enum status status = texts->ends && build.tiles ? STATUS_OK : text_no_memory(e);
+    if (status == STATUS_OK) {
+        workers_run(workers, build_tile, &build, tiles);
+        status = join(&build, tiles, e);
+    }
+    for (size_t i = 0; build.tiles && i < tiles; i++) text_buffer_deinit(&build.tiles[i]);
+    free(build.tiles);
+    if (status != STATUS_OK) token_texts_deinit(texts);
+    return status;
+}
+
+void token_texts_deinit(struct token_texts *texts) {
+    free(texts->bytes);
+    free(texts->ends);
+    *texts = (struct token_texts){0};
+}
+
+const char *token_texts_get(const struct token_texts *texts, int32_t id, size_t *length) {
+    bool known = id >= 0 && (size_t)id < texts->count;
+    size_t begin = known && id > 0 ? texts->ends[id - 1] : 0;
+    if (length) *length = known ? texts->ends[id] - 1 - begin : 0;
+    return known ? texts->bytes + begin : "";
+}

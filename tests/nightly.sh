@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# What takes hours: long fuzzing of every target, the static analyzer, soak and flood over HTTP, all families with other
+# checkpoints, speed beside the bounds and the peers. Usage: nightly.sh [SECONDS_A_FUZZ_TARGET]
+# PRENORM_PEERS: arguments for tests/bench/peers/run.py, which is left out without them.
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+seconds=${1:-600}
+logs=$root/build/nightly
+failures=0
+# shellcheck source=deploy/packages/install.sh
+source "$root/deploy/packages/install.sh"
+
+# part NAME COMMAND...
+part() {
+    local name=$1 start=$SECONDS
+    shift
+    echo "== $name"
+    if "$@" >"$logs/$name.log" 2>&1 </dev/null; then
+        echo "   passed ($((SECONDS - start)) s)"
+    else
+        echo "   FAILED ($((SECONDS - start)) s), see $logs/$name.log"
+        failures=$((failures + 1))
+    fi
+}
+
+build() {
+    cmake --preset "$1" -S "$root" && cmake --build "$root/build/$1" --parallel "$(nproc)"
+}
+
+# fuzz TARGET: what it finds is kept in build/nightly/TARGET, what fails beside it.
+fuzz() {
+    local target=$1 seeds=$root/tests/fuzz/corpus/$1 folders
+    mkdir -p "$logs/$target"
+    folders=("$logs/$target")
+    [[ ! -d $seeds ]] || folders+=("$seeds")
+    "$root/build/fuzz/tests/fuzz/$target" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=4096 \
+        -artifact_prefix="$logs/$target-" "${folders[@]}"
+}
+
+analyze() {
+    cd "$root" || return
+    git ls-files 'config/*.c' 'engine/*.c' 'server/*.c' | grep -v '/arm/' |
+        xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/clang --checks='-*,clang-analyzer-*' 2>/dev/null
+}
+
+main() {
+    local source
+    install_packages build test gates
+    mkdir -p "$logs"
+    part tests "$root/tests/run.sh"
+    part build-fuzz build fuzz
+    for source in "$root"/tests/fuzz/fuzz_*.c; do part "$(basename "$source" .c)" fuzz "$(basename "$source" .c)"; done
+    part build-clang build clang
+    part analyzer analyze
+    part build-release build release
+    part soak python3 "$root/tests/bench/soak.py" "$root/build/release/prenormd" "$root/deploy/models/tales" --seconds 1800
+    part bench "$root/build/release/prenormd" bench --shape gpt2-124m
+    # shellcheck disable=SC2086 # several words
+    [[ -z ${PRENORM_PEERS:-} ]] || part peers python3 "$root/tests/bench/peers/run.py" $PRENORM_PEERS
+    echo "$failures failed"
+    ((failures == 0))
+}
+
+main

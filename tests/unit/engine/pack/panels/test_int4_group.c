@@ -1,0 +1,99 @@
+/* The levels that a group of int4 weights is given: always a byte each, exact where the weights are levels,
+ * and better than sixteen levels about zero. */
+#include "engine/pack/panels/int4_group.h"
+
+#include "tests/kernels/kernel_test.h"
+
+static int value_of(const struct int4_group *group, size_t i) {
+    return group->m * group->q[i] + group->c;
+}
+
+static void assert_is_stored(const struct int4_group *group) {
+    assert_in_range(group->m, 1, 16);
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
+        assert_true(group->q[i] >= -8 && group->q[i] <= 7);
+        assert_true(abs(value_of(group, i)) <= 127);
+    }
+}
+
+static double squared_error(const struct int4_group *group) {
+    double sum = 0;
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
+        const double error = (double)group->x[i] - value_of(group, i);
+        sum += error * error;
+    }
+    return sum;
+}
+
+static void test_levels_are_exact(void **state) {
+    (void)state;
+    struct random r = {1};
+    for (int m = 1; m <= 16; m++)
+        for (int c = 8 * m - 127; c <= 127 - 7 * m; c++) {
+            struct int4_group group;
+            for (size_t i = 0; i < KERNEL_INT4_GROUP; i++)
+                group.x[i] = (float)(m * ((int)random_below(&r, 16) - 8) + c);
+            group.x[3] = (float)(c - 8 * m), group.x[20] = (float)(c + 7 * m);
+            int4_group_fit(&group);
+            assert_is_stored(&group);
+            if (squared_error(&group) != 0) fail_msg("step %d, centre %d", m, c);
+        }
+}
+
+static void test_any_group_is_stored(void **state) {
+    (void)state;
+    struct random r = {2};
+    static const float extremes[] = {-127, 127, 0, 1e-30f, -0.0f, 126.5f, -64.5f};
+    for (int round = 0; round < 20000; round++) {
+        struct int4_group group;
+        const float width = 127 * random_float(&r),
+                    about = (127 - (width < 0 ? -width : width)) * random_float(&r);
+        for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
+            group.x[i] = about + width * random_float(&r);
+            if (round % 4 == 0) group.x[i] = extremes[random_below(&r, sizeof extremes / sizeof *extremes)];
+            if (round % 4 == 1) group.x[i] = about;
+        }
+        int4_group_fit(&group);
+        assert_is_stored(&group);
+    }
+}
+
+/* Sixteen levels from -8 to 7 with a step of any size, chosen so that the largest weight is the last level.
+ */
+static double plain_error(const struct int4_group *group) {
+    double extreme = 0, sum = 0;
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++)
+        if (fabs((double)group->x[i]) > fabs(extreme)) extreme = (double)group->x[i];
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
+        const double step = extreme / -8, level = fmin(7, fmax(-8, rint((double)group->x[i] / step)));
+        sum += pow((double)group->x[i] - level * step, 2);
+    }
+    return sum;
+}
+
+static void test_error_is_smaller_than_about_zero(void **state) {
+    (void)state;
+    struct random r = {3};
+    double found = 0, plain = 0;
+    for (int round = 0; round < 2000; round++) {
+        struct int4_group group;
+        for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) { /* nearly normal */
+            group.x[i] = 0;
+            for (int part = 0; part < 6; part++) group.x[i] += 20 * random_float(&r);
+        }
+        int4_group_fit(&group);
+        found += squared_error(&group);
+        plain += plain_error(&group);
+    }
+    /* 0.75 of it */
+    if (!(found < 0.8 * plain)) fail_msg("%g of %g", found, plain);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_levels_are_exact),
+        cmocka_unit_test(test_any_group_is_stored),
+        cmocka_unit_test(test_error_is_smaller_than_about_zero),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
