@@ -27,8 +27,7 @@ struct engine_request;
  * says so. */
 void engine_process_init(void);
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------- */
 
 struct engine_options {
     const char *model;          /* folder of the checkpoint, or a converted file */
@@ -65,11 +64,10 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
 /* Cancels what runs, stops the scheduler, frees everything. All handles must have been released. */
 void engine_close(struct engine *engine);
 
-/* ---- what it is
- * ----------------------------------------------------------------------------------------------- */
+/* ---- what it is ---------------------------------------------------------------------------------------- */
 
-/* Of the check at start-up; tokens 0: none was made. Differences are parts of the logits' standard deviation.
- */
+/* Of the check at start-up; tokens 0: none was made. Differences are parts of the logits' standard
+ * deviation. */
 struct engine_verify_figures {
     size_t tokens;
     double largest, mean, kl, agreement, bound;
@@ -90,8 +88,7 @@ struct engine_info {
 };
 void engine_info(const struct engine *engine, struct engine_info *out);
 
-/* ---- text
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- text ---------------------------------------------------------------------------------------------- */
 
 /* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
  * take long: not on the loop. More than the context of ids is STATUS_LIMIT with both counts. */
@@ -106,8 +103,7 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
  * written "bytes:\xe2\x80". Returns the length (cut to size - 1). */
 size_t engine_token_text(const struct engine *engine, int32_t id, char *out, size_t size);
 
-/* ---- requests
- * --------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------ */
 
 struct engine_bias {
     int32_t token;
@@ -171,8 +167,7 @@ void engine_request_cancel(struct engine_request *request);
 /* Gives the handle back; cancels what still runs. No event of it is seen afterwards. */
 void engine_request_release(struct engine_request *request);
 
-/* ---- events
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------------- */
 
 enum engine_event_kind {
     ENGINE_EVENT_PROMPT,   /* one prompt token scored (prompt_logprobs); choice 0 only */
@@ -221,8 +216,7 @@ struct engine_request *engine_next_ready(struct engine *engine);
 /* Moves the oldest event of a request into *out; false when there is none for now. */
 bool engine_request_next_event(struct engine_request *request, struct engine_event *out);
 
-/* ---- load, drain, figures
- * --------------------------------------------------------------------------------------- */
+/* ---- load, drain, figures ------------------------------------------------------------------------------ */
 
 /* From now on engine_submit answers STATUS_CLOSING; what was admitted goes on. */
 void engine_drain(struct engine *engine);

@@ -6,8 +6,7 @@
 
 #include "engine/base/error.h"
 
-/* ---- bench
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- bench --------------------------------------------------------------------------------------------- */
 
 /* Shapes of published models that random weights can stand in for, and those of the paper's table (GPT-3
  * Small ... XL). */
@@ -89,8 +88,7 @@ const char *bench_norm_form(const struct bench_model *m);
 const char *bench_weights(const struct bench_model *m);
 size_t bench_weight_bytes(const struct bench_model *m);
 
-/* ---- convert
- * --------------------------------------------------------------------------------------------------- */
+/* ---- convert ------------------------------------------------------------------------------------------- */
 
 struct convert_options {
     const char *model;     /* folder of the checkpoint */
@@ -114,8 +112,7 @@ struct convert_result {
 enum status convert_model(const struct convert_options *options, struct convert_result *result,
                           struct error *e);
 
-/* ---- verify
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- verify -------------------------------------------------------------------------------------------- */
 
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */

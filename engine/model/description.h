@@ -151,8 +151,8 @@ struct model_description {
 void description_init(struct model_description *d);
 void description_deinit(struct model_description *d);
 
-/* Allocates d->layer with attention_scale 1/sqrt(head_dim), rotary where the position kind says, no window.
- */
+/* Allocates d->layer with attention_scale 1/sqrt(head_dim), rotary where the position kind says, no
+ * window. */
 enum status description_layers_init(struct model_description *d, struct error *e);
 
 /* Whether every reader of the main branch is a norm, so that the RMSNorm and CRMSNorm forms are exact. */

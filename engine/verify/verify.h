@@ -31,8 +31,8 @@ struct verify_figures {
 
 /* Whether the figures of this weight type are within the bound: of the largest difference for f32, else of
  * the rise. A rise counts only as far as it is certain, three standard errors below the one that was seen;
- * the divergence, which is certain after a few tokens, may not be out of all proportion to the bound either.
- */
+ * the divergence, which is certain after a few tokens, may not be out of all proportion to the bound
+ * either. */
 bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound);
 
 /* The type of weights by whose bound a model is judged: its own, or the one whose numbers are as narrow as

@@ -2,8 +2,7 @@
 
 #include "engine/load/json_file.h"
 
-/* ---- tests/cases/refused: config.json, and in expect.json a word that the message must contain, in letters
- * of any case */
+/* ---- tests/cases/refused: config.json, and in expect.json a word of the message, in letters of any case ---- */
 
 static void check_case(const char *path, const char *name, void *context) {
     (void)context;
