@@ -66,3 +66,6 @@ enum status verify_converted(const struct verify_reference *r, const struct boun
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
                           enum kv_type cache, const struct kernel_table *kernels, struct workers *workers,
                           struct verify_figures *out, struct error *e);
+
+/* A short text to verify with when none is given: prose, dialogue, numbers, code and a few scripts. */
+extern const char verify_sample_text[];
