@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/text/decoder_step.h"
+#include "engine/text/pattern.h"
 #include "engine/text/pre_tokenizer.h"
 #include "engine/text/unicode.h"
 
@@ -41,7 +42,7 @@ static enum status read_strip(struct decoder_step *step, const struct json_place
 
 static enum status read_replace(struct decoder_step *step, const struct json_place *place, struct error *e) {
     enum status status = read_text(step, place, "content", NULL, e);
-    return status == STATUS_OK ? regex_read(place, &step->regex, e) : status;
+    return status == STATUS_OK ? pattern_read(place, &step->regex, e) : status;
 }
 
 static enum status read_word_piece(struct decoder_step *step, const struct json_place *place,

@@ -5,6 +5,7 @@
 
 #include "engine/text/character_map.h"
 #include "engine/text/normal_form.h"
+#include "engine/text/pattern.h"
 #include "engine/text/pre_tokenizer.h"
 #include "engine/text/unicode.h"
 
@@ -97,7 +98,7 @@ static enum status add_read(struct normalizer *n, const struct json_place *place
 static enum status read_replace(struct normalizer *n, const struct json_place *place, struct error *e) {
     struct normalizer_step step = {.kind = STEP_REPLACE};
     enum status status = read_text(&step, place, "content", e);
-    if (status == STATUS_OK) status = regex_read(place, &step.regex, e);
+    if (status == STATUS_OK) status = pattern_read(place, &step.regex, e);
     return add_read(n, place, step, status, e);
 }
 

@@ -5,6 +5,7 @@
 
 #include "engine/text/byte_level.h"
 #include "engine/text/metaspace.h"
+#include "engine/text/pattern.h"
 #include "engine/text/splitter.h"
 #include "engine/text/unicode.h"
 
@@ -89,7 +90,7 @@ static enum status read_split(struct pre_tokenizer *p, const struct json_place *
     struct pre_tokenizer_step step = {.kind = STEP_SPLIT};
     enum status status = read_behavior(place, NULL, &step.behavior, e);
     if (status == STATUS_OK) status = json_place_bool(place, "invert", false, &step.invert, e);
-    if (status == STATUS_OK) status = regex_read(place, &step.regex, e);
+    if (status == STATUS_OK) status = pattern_read(place, &step.regex, e);
     return status == STATUS_OK ? add_regex_step(p, place, step, e) : status;
 }
 

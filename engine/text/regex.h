@@ -8,7 +8,6 @@
 #include <stddef.h>
 
 #include "engine/base/error.h"
-#include "engine/text/json_place.h"
 #include "engine/text/text_buffer.h"
 
 /* Bytes of a pattern in a file. */
@@ -22,9 +21,6 @@ struct regex_run;
 enum status regex_create(const char *pattern, size_t length, struct regex **out, struct error *e);
 /* One that matches exactly these bytes (not empty). */
 enum status regex_create_literal(const char *text, size_t length, struct regex **out, struct error *e);
-/* Reads parent's "pattern", {"String": "..."} or {"Regex": "..."}, as Split and Replace have them. Errors name the
- * place, and for a regular expression the offset in it. */
-enum status regex_read(const struct json_place *parent, struct regex **out, struct error *e);
 void regex_destroy(struct regex *r);
 /* A literal is searched for without a regex_run. */
 bool regex_is_literal(const struct regex *r);

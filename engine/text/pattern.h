@@ -1,0 +1,9 @@
+/* {"String": "..."} or {"Regex": "..."}, as Split and Replace have them. */
+#pragma once
+
+#include "engine/base/error.h"
+#include "engine/text/json_place.h"
+#include "engine/text/regex.h"
+
+/* Reads parent's "pattern". Errors name the place, and for a regular expression the offset in it. */
+enum status pattern_read(const struct json_place *parent, struct regex **out, struct error *e);
