@@ -28,8 +28,7 @@ struct engine_request;
  * says so, and that freed memory goes back to the system. */
 void engine_process_init(void);
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------- */
 
 /* Memory that the caller will need beside the engine: the cache leaves it alone, and the plan that is logged
  * at start has a line for it. */
@@ -80,11 +79,10 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
 /* Cancels what runs, stops the scheduler, frees everything. All handles must have been released. */
 void engine_close(struct engine *engine);
 
-/* ---- what it is
- * ----------------------------------------------------------------------------------------------- */
+/* ---- what it is ---------------------------------------------------------------------------------------- */
 
-/* Of the check at start-up; tokens 0: none was made. Differences are parts of the logits' standard deviation.
- */
+/* Of the check at start-up; tokens 0: none was made. Differences are parts of the logits' standard
+ * deviation. */
 struct engine_verify_figures {
     size_t tokens;
     double largest, mean, kl, agreement, bound;
@@ -105,8 +103,7 @@ struct engine_info {
 };
 void engine_info(const struct engine *engine, struct engine_info *out);
 
-/* ---- text
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- text ---------------------------------------------------------------------------------------------- */
 
 /* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
  * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens";
@@ -132,8 +129,7 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
  * written "bytes:\xe2\x80". Returns the length (cut to size - 1). */
 size_t engine_token_text(const struct engine *engine, int32_t id, char *out, size_t size);
 
-/* ---- requests
- * --------------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------------------ */
 
 struct engine_bias {
     int32_t token;
@@ -238,8 +234,7 @@ void engine_request_cancel(struct engine_request *request);
 /* Gives the handle back; cancels what still runs. No event of it is seen afterwards. */
 void engine_request_release(struct engine_request *request);
 
-/* ---- events
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------------- */
 
 enum engine_event_kind {
     ENGINE_EVENT_PROMPT,   /* one prompt token scored (prompt_logprobs); choice 0 only */
@@ -291,8 +286,7 @@ struct engine_request *engine_next_ready(struct engine *engine);
 /* Moves the oldest event of a request into *out; false when there is none for now. */
 bool engine_request_next_event(struct engine_request *request, struct engine_event *out);
 
-/* ---- load, drain, figures
- * --------------------------------------------------------------------------------------- */
+/* ---- load, drain, figures ------------------------------------------------------------------------------ */
 
 /* From now on tickets and engine_submit answer STATUS_CLOSING; what was admitted goes on. */
 void engine_drain(struct engine *engine);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "engine/base/log.h"
-#include "engine/verify/sample_text.h"
 #include "engine/verify/verify.h"
 
 #define VERIFY_TOKENS 96

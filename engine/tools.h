@@ -6,8 +6,7 @@
 
 #include "engine/base/error.h"
 
-/* ---- bench
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- bench --------------------------------------------------------------------------------------------- */
 
 /* Shapes of published models that random weights can stand in for, and those of the paper's table (GPT-3
  * Small ... XL). */
@@ -112,8 +111,7 @@ void bench_kernels_at(const struct bench_kernels *b, size_t index, struct bench_
 /* Seconds of one call, the mean over some milliseconds. */
 enum status bench_kernels_run(struct bench_kernels *b, size_t index, double *seconds, struct error *e);
 
-/* ---- convert
- * --------------------------------------------------------------------------------------------------- */
+/* ---- convert ------------------------------------------------------------------------------------------- */
 
 struct convert_options {
     const char *model;     /* folder of the checkpoint */
@@ -137,8 +135,7 @@ struct convert_result {
 enum status convert_model(const struct convert_options *options, struct convert_result *result,
                           struct error *e);
 
-/* ---- verify
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- verify -------------------------------------------------------------------------------------------- */
 
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */

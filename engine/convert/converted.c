@@ -143,8 +143,8 @@ static bool make_exit(const struct converted_model *c, struct converted_linear *
     return l->column_mean && l->column_rms;
 }
 
-/* Scales of heads (NormFormer), spread over `count` entries: of the exit's input, or of its reshaped output.
- */
+/* Scales of heads (NormFormer), spread over `count` entries: of the exit's input, or of its reshaped
+ * output. */
 static bool fold_head_scale(const struct converted_model *c, const struct vector_view *scales, size_t count,
                             struct converted_sublayer *s, struct error *e) {
     if (!scales->tensor) return true;
@@ -159,8 +159,8 @@ static bool fold_head_scale(const struct converted_model *c, const struct vector
     return true;
 }
 
-/* The exit of a sub-layer: straight to the branch, or through a norm of its own that takes the gates instead.
- */
+/* The exit of a sub-layer: straight to the branch, or through a norm of its own that takes the gates
+ * instead. */
 static bool convert_exit(const struct converted_model *c, const struct bound_sublayer *bound, double gates,
                          struct converted_sublayer *s, struct error *e) {
     double eps = c->description->norm_eps;

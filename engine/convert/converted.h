@@ -3,11 +3,14 @@
  * folded into them. Rows are folded in double precision when they are asked for, block by block, so that no
  * second copy of a weight ever exists.
  *
- * With C = I - 11'/d and the main branch x replaced by z = Cx (RMSNorm form) or its first d-1 entries y
- * (CRMSNorm form): exits of a branch (and the entry tables):  W -> C W, b -> C b; in CRMSNorm without the
- * last row entries of a branch and the head:          W -> W diag(gain), b -> b + W shift; in CRMSNorm the
- * last column is subtracted from all others and dropped In the LayerNorm form nothing is folded and the norms
- * run as they stand. */
+ * With C = I - 11'/d, the main branch x is replaced by z = Cx (RMSNorm form), by the first d-1 entries of z
+ * (CRMSNorm form), or by d-1 coordinates of z in an orthonormal basis (orthonormal form):
+ *   exits of a branch (and the entry tables)   W -> C W, b -> C b; in the CRMSNorm forms one row less: without
+ *                                              the last one, or in the orthonormal basis
+ *   entries of a branch and the head           W -> W diag(gain), b -> b + W shift; in CRMSNorm the last column
+ *                                              is subtracted from all others and dropped, in the orthonormal
+ *                                              form the columns are those of the basis
+ * In the LayerNorm form nothing is folded and the norms run as they stand. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,8 +32,8 @@ enum norm_form {
 const char *norm_form_name(enum norm_form form);
 bool norm_form_from_name(const char *name, enum norm_form *form);
 
-/* A norm that runs. A folded one is a scale per row of the raw main branch; the others write normalised rows.
- */
+/* A norm that runs. A folded one is a scale per row of the raw main branch; the others write normalised
+ * rows. */
 struct converted_norm {
     enum row_norm kind;
     bool folded;
@@ -57,8 +60,9 @@ struct converted_linear {
 };
 
 /* Attention or MLP, between its entry and its exit. F is what the entry's linear, the heads or the hidden
- * layer and the exit compute. pre-like:   x <- rescale * (residual_scale . x + post_norm(F(norm(x))))
- *   post-like:  x <- norm(residual_factor * x + F(x)) */
+ * layer and the exit compute.
+ *   pre-like    x <- rescale * (residual_scale . x + post_norm(F(norm(x))))
+ *   post-like   x <- norm(residual_factor * x + F(x)) */
 struct converted_sublayer {
     struct converted_norm norm;       /* as above */
     struct converted_norm fold;       /* gain and shift that were folded into the linears behind the norm */

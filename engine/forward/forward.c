@@ -9,8 +9,8 @@
 #include "engine/model/alibi.h"
 
 #define STRIDE_FLOATS (KERNEL_ALIGN / sizeof(float))
-/* Work on single rows is spread over the workers in blocks of so many rows, and not spread below twice that.
- */
+/* Work on single rows is spread over the workers in blocks of so many rows, and not spread below twice
+ * that. */
 #define ROW_BLOCK 16
 
 static size_t stride_of(size_t width) {

@@ -1,5 +1,5 @@
-/* Where rows enter: tokens and positions to the main branch, angles of the rotary embedding (Su et al. 2021).
- */
+/* Where rows enter: tokens and positions to the main branch, angles of the rotary embedding (Su et al.
+ * 2021). */
 #include <math.h>
 
 #include "engine/forward/state.h"

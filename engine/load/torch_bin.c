@@ -158,8 +158,8 @@ static enum status check_view(struct reader *r, const struct storage *s, size_t 
                 s->count);
 }
 
-/* Arguments of _rebuild_tensor_v2: storage, offset, shape, strides, requires_grad, hooks, and maybe metadata.
- */
+/* Arguments of _rebuild_tensor_v2: storage, offset, shape, strides, requires_grad, hooks, and maybe
+ * metadata. */
 static enum status read_view(struct reader *r, const struct pickle_node *arguments, struct tensor *t) {
     const struct pickle_node *items[7];
     struct storage s = {0};

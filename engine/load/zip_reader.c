@@ -106,8 +106,8 @@ struct central {
     uint64_t packed_size, size, header_offset;
 };
 
-/* Takes from the ZIP64 extra field, in their fixed order, the values that the record itself says are there.
- */
+/* Takes from the ZIP64 extra field, in their fixed order, the values that the record itself says are
+ * there. */
 static bool read_zip64_values(struct central *c, const unsigned char *extra, size_t length) {
     uint64_t *values[] = {&c->size, &c->packed_size, &c->header_offset};
     for (size_t i = 0, at = 0; i < 3; i++) {

@@ -25,25 +25,27 @@ static bool failed(const struct binder *b) {
 }
 
 static const struct weight_name *name_of(const struct binder *b, enum weight weight) {
-    for (const struct weight_name *n = b->description->names; n->name; n++)
-        if (n->weight == weight) return n;
-    return NULL;
+    return weight_name_find(b->description->names, weight);
 }
 
 /* The bias has a name of its own where a second row of the same weight follows. */
-static const struct weight_name *row_of_suffix(const struct weight_name *n, const char *suffix) {
-    bool own = n[1].name && n[1].weight == n->weight;
-    return own && strcmp(suffix, "bias") == 0 ? n + 1 : n;
+static bool has_own_name(const struct weight_name *n, const char *suffix) {
+    return strcmp(suffix, "bias") == 0 && n[1].name && n[1].weight == n->weight;
 }
 
-/* The layer, and the head where the name has a place for it too. */
+/* The layer, and the head where the name has a place for it too. suffix: "weight", "bias", or "" for a tensor
+ * that has none. */
 static void full_name(const struct weight_name *n, size_t layer, size_t head, const char *suffix, char *out) {
+    if (has_own_name(n, suffix)) {
+        n++;
+        suffix = "";
+    }
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     int length = snprintf(out, NAME_MAX_BYTES, n->name, layer, head);
 #pragma GCC diagnostic pop
     assert(length > 0 && length < NAME_MAX_BYTES / 2);
-    if (!n->bare) snprintf(out + length, NAME_MAX_BYTES - (size_t)length, ".%s", suffix);
+    if (suffix[0]) snprintf(out + length, NAME_MAX_BYTES - (size_t)length, ".%s", suffix);
 }
 
 /* With or without the family's prefix; NULL when there is none. */
@@ -94,7 +96,7 @@ static const struct tensor *bind_tensor(struct binder *b, struct place place, bo
         return NULL;
     }
     char name[NAME_MAX_BYTES];
-    full_name(row_of_suffix(n, place.suffix), place.layer, place.head, place.suffix, name);
+    full_name(n, place.layer, place.head, place.suffix, name);
     const struct tensor *t = find(b, name);
     if (!t && required) {
         char expected[128];

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "engine/base/log.h"
-#include "engine/model/description.h"
 
 #define WARNINGS_MAX 32
 
@@ -190,38 +189,4 @@ void config_warn_unknown(const struct config_reader *r) {
     config_each_unknown(r, warn_unknown, &warning);
     if (warning.count > WARNINGS_MAX)
         log_warn("%s: %zu more unknown keys are ignored", r->file, warning.count - WARNINGS_MAX);
-}
-
-void config_activation(struct config_reader *r, const char *key, const char *fallback,
-                       struct model_description *d) {
-    const char *name = config_text(r, key, fallback);
-    if (!activation_from_name(name, &d->activation))
-        config_refuse(r, "%s=\"%.40s\" is not supported", key, name);
-}
-
-size_t config_head_dim(struct config_reader *r, const char *heads_key, size_t width, size_t heads) {
-    if (width % heads) config_refuse(r, "%s=%zu does not divide the width %zu", heads_key, heads, width);
-    return width / heads;
-}
-
-size_t config_head_dim_free(struct config_reader *r, const char *heads_key,
-                            const struct model_description *d) {
-    if (config_has(r, "head_dim")) return config_size(r, "head_dim", 1, 1, MODEL_HEAD_DIM_MAX);
-    return config_head_dim(r, heads_key, d->width, d->heads);
-}
-
-bool config_layers_init(struct config_reader *r, struct model_description *d) {
-    if (config_failed(r)) return false;
-    return description_layers_init(d, &r->error) == STATUS_OK;
-}
-
-void config_biases(struct model_description *d, bool present, const enum weight *weights) {
-    for (; *weights != WEIGHT_COUNT; weights++) d->bias[*weights] = present ? BIAS_REQUIRED : BIAS_NONE;
-}
-
-void config_default_tokens(struct model_description *d, int bos, int end, int pad) {
-    d->bos = bos;
-    d->pad = pad;
-    d->end_count = end >= 0;
-    d->end_tokens[0] = end;
 }

@@ -9,7 +9,6 @@
 #include <stddef.h>
 
 #include "engine/base/error.h"
-#include "engine/model/weights.h"
 
 struct config_reader {
     const json_t *root;
@@ -77,25 +76,3 @@ void config_each_unknown(const struct config_reader *r, void (*each)(void *conte
 
 /* A line in the log for each of them, up to a limit. */
 void config_warn_unknown(const struct config_reader *r);
-
-struct model_description;
-
-/* Reads the activation's name into d->activation; an unknown one is refused by name. */
-void config_activation(struct config_reader *r, const char *key, const char *fallback,
-                       struct model_description *d);
-
-/* width / heads, or a refusal that names the key of the heads when they do not divide. */
-size_t config_head_dim(struct config_reader *r, const char *heads_key, size_t width, size_t heads);
-
-/* The key head_dim, else the same of d->width and d->heads. */
-size_t config_head_dim_free(struct config_reader *r, const char *heads_key,
-                            const struct model_description *d);
-
-/* Allocates d->layer (description_layers_init). False when an error is stuck. */
-bool config_layers_init(struct config_reader *r, struct model_description *d);
-
-/* The bias of each of these weights (the list ends with WEIGHT_COUNT) is required, or must not be there. */
-void config_biases(struct model_description *d, bool present, const enum weight *weights);
-
-/* Tokens of a config that has no such keys; -1: none. */
-void config_default_tokens(struct model_description *d, int bos, int end, int pad);

@@ -3,8 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/model/description.h"
-
 #define THETA_MIN  1e-6
 #define THETA_MAX  1e18
 #define FACTOR_MAX 1e6

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/model/config_reader.h"
+#include "engine/model/description.h"
 
 struct rotary_keys {
     const char *theta;                  /* the loose key of the base */
@@ -19,6 +20,3 @@ struct rotary_keys {
 /* Fills d->rotary and sets d->position; d->head_dim and d->context are set already. Kinds default, linear and
  * dynamic; others are refused by name. Dynamic scaling multiplies d->context by its factor. */
 void config_rotary(struct config_reader *r, const struct rotary_keys *keys, struct model_description *d);
-
-/* Tables that old checkpoints carry along. */
-#define ROTARY_BUFFERS ".inv_freq", ".rotary_emb.cos_cached", ".rotary_emb.sin_cached"

@@ -5,6 +5,7 @@
 
 #include "engine/load/json_file.h"
 #include "engine/model/config_generic.h"
+#include "engine/model/config_sizes.h"
 
 #define CONFIG_BYTES_MAX (4u << 20)
 
@@ -64,16 +65,23 @@ static void check_consistency(struct config_reader *r, const struct model_descri
                       d->rotary.dimensions, d->head_dim);
 }
 
+static void read_traits(const struct family *family, struct config_reader *config,
+                        struct model_description *d) {
+    config_sizes(config, family, d);
+    if (family->describe) family->describe(config, d);
+    if (config_failed(config) || description_layers_init(d, &config->error) != STATUS_OK) return;
+    if (family->describe_layers) family->describe_layers(config, d);
+}
+
 static enum status describe_with(const struct family *family, const json_t *generation, const json_t *root,
                                  struct model_description *d, struct error *e) {
     struct config_reader config;
     enum status status = config_reader_init(&config, root, "config.json", family->model_type, e);
     if (status != STATUS_OK) return status;
     snprintf(d->family, sizeof d->family, "%s", family->model_type);
-    d->names = family->names;
-    for (const struct weight_name *n = family->names; n->name; n++) d->bias[n->weight] = n->bias;
+    d->names = &family->names;
     config_refuse_generic(&config);
-    family->describe(&config, d);
+    read_traits(family, &config, d);
     if (!d->embedding_width) d->embedding_width = d->width;
     if (!config_failed(&config)) check_consistency(&config, d);
     if (!config_failed(&config)) read_special_tokens(generation, &config, d);

@@ -20,7 +20,7 @@
 #define MODEL_CONTEXT_MAX    4194304
 #define MODEL_END_TOKENS_MAX 16
 
-struct weight_name;
+struct weight_names;
 
 enum norm_type { NORM_TYPE_LAYERNORM, NORM_TYPE_RMSNORM };
 
@@ -69,7 +69,7 @@ enum alibi_kind {
 struct alibi {
     enum alibi_kind kind;
     double bias_max; /* MPT */
-    double factor;   /* Falcon: how many times the bias is added (family_falcon.c says why) */
+    double factor;   /* Falcon: how many times the bias is added (families/falcon.c says why) */
 };
 
 enum qk_norm {
@@ -98,7 +98,7 @@ struct layer_traits {
 
 struct model_description {
     char family[32];
-    const struct weight_name *names; /* of the tensors, as family.h says; the adapter's */
+    const struct weight_names *names; /* of the tensors, as family.h says; the adapter's */
     size_t vocabulary;               /* rows of the embedding table and of the head */
     size_t width, layers, heads, kv_heads, head_dim, mlp_width, context;
 
@@ -131,7 +131,7 @@ struct model_description {
     bool tied;
     double logit_scale;
 
-    /* Placements beyond pre (see shared names in family_prenorm.c). */
+    /* Placements beyond pre (see shared names in families/prenorm.c). */
     bool gpas;
     double deepnorm_alpha;
     enum head_scale head_scale;
@@ -151,8 +151,8 @@ struct model_description {
 void description_init(struct model_description *d);
 void description_deinit(struct model_description *d);
 
-/* Allocates d->layer with attention_scale 1/sqrt(head_dim), rotary where the position kind says, no window.
- */
+/* Allocates d->layer with attention_scale 1/sqrt(head_dim), rotary where the position kind says, no
+ * window. */
 enum status description_layers_init(struct model_description *d, struct error *e);
 
 /* Whether every reader of the main branch is a norm, so that the RMSNorm and CRMSNorm forms are exact. */

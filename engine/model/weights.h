@@ -2,6 +2,8 @@
  * disk. */
 #pragma once
 
+#include <stdint.h>
+
 /* slot, is it in every layer */
 #define WEIGHT_LIST(X)                                                                                       \
     X(EMBEDDING, false)                                                                                      \
@@ -37,6 +39,10 @@ enum weight {
 #undef X
         WEIGHT_COUNT
 };
+
+/* Sets of weights. */
+#define WEIGHT_BIT(name) (UINT32_C(1) << WEIGHT_##name)
+_Static_assert(WEIGHT_COUNT <= 32, "a set of weights is a uint32_t");
 
 /* Whether a weight has a bias. An adapter's table has the family's habit; its describe() may overrule it from
  * the config (model_description.bias). A bias that is there although the config rules it out is an error, as

@@ -10,10 +10,10 @@
 #include "engine/convert/converted.h"
 #include "engine/kernel/kernel.h"
 
-/* Names the order and the form of everything in packed_model.memory for MATMUL_OWN: the same on every machine
- * and for every instruction set. Another name is due whenever reserve_all() or the panels
- * (engine/kernel/kernel.h) change, so that memory that was written to a file is never read as something else.
- */
+/* Names the order and the form of everything in packed_model.memory for MATMUL_OWN: the same on every
+ * machine and for every instruction set. Another name is due whenever reserve_all() or the panels
+ * (engine/kernel/kernel.h) change, so that memory that was written to a file is never read as something
+ * else. */
 #define PACKED_LAYOUT "panels48-3"
 
 enum matmul_kind {
@@ -95,6 +95,6 @@ size_t packed_linear_bytes(const struct packed_linear *l);
 void packed_model_each_linear(const struct packed_model *p,
                               void (*each)(void *context, const struct packed_linear *linear), void *context);
 
-/* Lets the folded norms run or not; without them the results are wrong, but what they cost can be measured.
- */
+/* Lets the folded norms run or not; without them the results are wrong, but what they cost can be
+ * measured. */
 void packed_model_run_norms(struct packed_model *p, bool run);

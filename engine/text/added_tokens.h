@@ -43,7 +43,7 @@ void added_tokens_deinit(struct added_tokens *a);
 int32_t added_tokens_find(const struct added_tokens *a, const char *content, size_t length);
 const char *added_tokens_content(const struct added_tokens *a, int32_t id, size_t *length);
 
-/* Cuts text at the tokens of one kind and appends the pieces to out. first: the text begins the whole text.
- */
+/* Cuts text at the tokens of one kind and appends the pieces to out. first: the text begins the whole
+ * text. */
 void added_tokens_cut(const struct added_tokens *a, bool normalized, const char *text, size_t length,
                       bool first, struct piece_list *out);

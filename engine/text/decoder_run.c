@@ -17,8 +17,8 @@ struct stage {
     const struct decoder_step *step;
     /* What was gathered of the token at hand. */
     struct text_buffer token;
-    /* ByteLevel, ByteFallback: bytes that are no text yet; BPEDecoder: the last token; Replace: the result.
-     */
+    /* ByteLevel, ByteFallback: bytes that are no text yet; BPEDecoder: the last token; Replace: the
+     * result. */
     struct text_buffer held;
     bool past_first; /* a token has ended here before */
     bool in_token;   /* DECODER_JOIN: the token at hand was begun */
@@ -195,8 +195,8 @@ static void clean_up(struct text_buffer *b, struct text_buffer *other) {
         replace_all(b, pairs[i][0], strlen(pairs[i][0]), pairs[i][1], strlen(pairs[i][1]), other);
 }
 
-/* WordPiece: the prefix of a token that goes on within a word falls away, and a blank goes before any other.
- */
+/* WordPiece: the prefix of a token that goes on within a word falls away, and a blank goes before any
+ * other. */
 static void end_word_piece(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
     const struct text_buffer *prefix = &s->step->text;

@@ -1,5 +1,5 @@
-/* One step of a decoder, between decoder.c (which reads it from the file) and decoder_run.c (which runs it).
- */
+/* One step of a decoder, between decoder.c (which reads it from the file) and decoder_run.c (which runs
+ * it). */
 #pragma once
 
 #include "engine/text/decoder.h"

@@ -5,7 +5,7 @@
 
 #include "engine/base/error.h"
 #include "engine/text/json_place.h"
-#include "engine/text/token_list.h"
+#include "engine/text/tokenizer.h"
 
 /* Parts of all templates together. */
 enum { POST_PROCESSOR_PARTS_MAX = 256 };

@@ -194,8 +194,8 @@ static int32_t read_character_escape(struct regex_parser *p) {
     return utf8_next(p->pattern, p->length, &p->at);
 }
 
-/* Whether a set ("L", "Alphabetic", or "sc:han") holds what the table has under another name ("Lo", "Han").
- */
+/* Whether a set ("L", "Alphabetic", or "sc:han") holds what the table has under another name ("Lo",
+ * "Han"). */
 static bool set_holds(const char *set, size_t length, const char *name) {
     if (length > 3 && memcmp(set, "sc:", 3) == 0)
         return strlen(name) == length - 3 && strncasecmp(set + 3, name, length - 3) == 0;
@@ -291,8 +291,8 @@ static void read_set(struct regex_parser *p, struct set *set);
 static void emit_set(struct regex_parser *p, const struct set *set);
 static void deinit_set(struct set *set);
 
-/* A set within a set. One that only adds characters melts into the other: PCRE2 is far faster with one set.
- */
+/* A set within a set. One that only adds characters melts into the other: PCRE2 is far faster with one
+ * set. */
 static void read_nested_set(struct regex_parser *p, struct operand *o) {
     struct set set = {0};
     struct text_buffer nested = {0}, *outer = p->out;

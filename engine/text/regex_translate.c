@@ -1,9 +1,8 @@
 /* Oniguruma's dialect, as its default syntax and UTF-8 have it, rewritten for PCRE2. What both read alike
  * passes; what PCRE2 reads otherwise is spelled out (\s, \w, \h, \v, \b, {,n}, {n,m}+, plain and named
  * groups); what it lacks is built from look-ahead (sets within sets, intersections). What is not known here
- * is refused: back-references, \G, \K, \R, \X,
- * (?x), absent operators, conditions, calls, callouts. Case-insensitive matching is character by character.
- */
+ * is refused: back-references, \G, \K, \R, \X, (?x), absent operators, conditions, calls, callouts.
+ * Case-insensitive matching is character by character. */
 #include <stdlib.h>
 #include <string.h>
 

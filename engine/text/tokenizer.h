@@ -8,14 +8,9 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "engine/text/token_list.h"
 
 struct tokenizer;
-
-/* A growable list of ids; start from {0}; free() ids. */
-struct token_list {
-    int32_t *ids;
-    size_t count, capacity;
-};
 
 enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e);
 

@@ -125,8 +125,8 @@ static enum status check_vocabulary(const struct sources *s, struct error *e) {
     return STATUS_OK;
 }
 
-/* Adds a token unless its content is there already. entry: a string, or an object with "content" and flags.
- */
+/* Adds a token unless its content is there already. entry: a string, or an object with "content" and
+ * flags. */
 static enum status add_token(struct sources *s, const char *file, const char *key, const json_t *entry,
                              bool special, struct error *e) {
     const json_t *content = json_is_object(entry) ? json_object_get(entry, "content") : entry;

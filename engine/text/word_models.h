@@ -1,6 +1,6 @@
-/* The two models that look words up. WordLevel: the word is a token or unknown. WordPiece (Wu et al., 2016):
- * a word is cut from its start into the longest tokens; those that go on within a word have a prefix ("##").
- */
+/* The two models that look words up. WordLevel: the word is a token or unknown. WordPiece (Wu et al.,
+ * 2016): a word is cut from its start into the longest tokens; those that go on within a word have a prefix
+ * ("##"). */
 #pragma once
 
 #include "engine/base/error.h"

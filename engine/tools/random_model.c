@@ -73,7 +73,9 @@ static struct tensor_shape weight_shape(const struct model_description *d, enum 
         return (struct tensor_shape){.rank = 2, .dims = {d->context + d->position_offset, d->width}};
     case WEIGHT_FINAL_NORM:
     case WEIGHT_ATTENTION_NORM:
+        return (struct tensor_shape){.rank = 1, .dims = {d->width}, .gain = true};
     case WEIGHT_MLP_NORM:
+        if (d->residual == RESIDUAL_PARALLEL_ONE_NORM) return (struct tensor_shape){0};
         return (struct tensor_shape){.rank = 1, .dims = {d->width}, .gain = true};
     case WEIGHT_QKV:
         return separate ? (struct tensor_shape){0} : matrix(d, heads + 2 * kv, d->width);
@@ -169,10 +171,12 @@ static bool add_weight(struct writer *w, const struct model_description *d, cons
 }
 
 /* Twice: without a file it fills the header, then it writes the values in the same order. */
-static bool add_weights(struct writer *w, const struct model_description *d, const struct family *family) {
-    for (const struct weight_name *n = family->names; n->name; n++)
-        for (size_t layer = 0; layer < (is_per_layer(n->weight) ? d->layers : 1); layer++)
+static bool add_weights(struct writer *w, const struct model_description *d) {
+    for (unsigned i = 0; i < WEIGHT_COUNT; i++) {
+        const struct weight_name *n = weight_name_find(d->names, (enum weight)i);
+        for (size_t layer = 0; n && layer < (is_per_layer(n->weight) ? d->layers : 1); layer++)
             if (!add_weight(w, d, n, layer)) return false;
+    }
     return true;
 }
 
@@ -187,11 +191,11 @@ static bool write_header(struct writer *w) {
 }
 
 static enum status write_file(struct writer *w, const char *path, const struct model_description *d,
-                              const struct family *family, struct error *e) {
+                              struct error *e) {
     w->header = json_object();
-    bool ok = w->header && add_weights(w, d, family);
+    bool ok = w->header && add_weights(w, d);
     w->file = ok ? fopen(path, "wb") : NULL;
-    ok = w->file && write_header(w) && add_weights(w, d, family);
+    ok = w->file && write_header(w) && add_weights(w, d);
     if (w->file && fclose(w->file) != 0) ok = false;
     json_decref(w->header);
     return ok ? STATUS_OK
@@ -226,7 +230,7 @@ enum status bench_write_config(const char *config, const char *folder, struct er
     status = describe_model(folder, &d, &family, e);
     struct writer w = {.state = 0x9e3779b97f4a7c15u};
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
-    if (status == STATUS_OK) status = write_file(&w, path, &d, family, e);
+    if (status == STATUS_OK) status = write_file(&w, path, &d, e);
     description_deinit(&d);
     return status;
 }

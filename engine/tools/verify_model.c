@@ -9,7 +9,6 @@
 #include "engine/model/describe.h"
 #include "engine/text/tokenizer.h"
 #include "engine/tools.h"
-#include "engine/verify/sample_text.h"
 #include "engine/verify/verify.h"
 
 #define WINDOW_MAX 512

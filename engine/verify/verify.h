@@ -34,8 +34,7 @@ struct verify_figures {
 /* Whether the figures of this weight type are within the bound: of the largest difference for f32, else of
  * the rise. A rise counts only as far as it is certain, VERIFY_ERRORS_ALLOWED standard errors below the one
  * that was seen; the divergence, which is certain after a few tokens, may not be out of all proportion to the
- * bound either.
- */
+ * bound either. */
 bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound);
 
 /* The type of weights by whose bound a model is judged: its own, or the one whose numbers are as narrow as
@@ -69,3 +68,6 @@ enum status verify_converted(const struct verify_reference *r, const struct boun
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
                           enum kv_type cache, const struct kernel_table *kernels, struct workers *workers,
                           struct verify_figures *out, struct error *e);
+
+/* A short text to verify with when none is given: prose, dialogue, numbers, code and a few scripts. */
+extern const char verify_sample_text[];

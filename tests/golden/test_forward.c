@@ -3,8 +3,7 @@
  *   - the reference pass in double on the untouched form, against the golden data;
  *   - the reference pass in double on each converted form, against the untouched one: the conversion alone;
  *   - the step over packed weights of every type and cache pages, prefilled in uneven chunks, against the
- * golden data.
- */
+ * golden data. */
 #include <math.h>
 
 #include "engine/base/memory.h"

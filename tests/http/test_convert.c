@@ -85,8 +85,8 @@ static void test_it_says_what_it_wrote(void **state) {
     assert_false(is_there(expected));
 }
 
-/* Every type of weights gives the text that the folder gives with the same type, without being told the type.
- */
+/* Every type of weights gives the text that the folder gives with the same type, without being told the
+ * type. */
 static void test_the_text_is_that_of_the_folder(void **state) {
     struct place *place = *state;
     static const char *const choices[] = {"--weights f32",         "--weights bf16",

@@ -217,8 +217,8 @@ static void test_release_gives_pages_back(void **state) {
     checkpoint_close(c);
 }
 
-/* Only the pages between the first and the last element of a strided view may go, and none of an empty one.
- */
+/* Only the pages between the first and the last element of a strided view may go, and none of an empty
+ * one. */
 static void test_release_of_odd_shapes(void **state) {
     (void)state;
     struct error e;

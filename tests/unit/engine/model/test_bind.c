@@ -2,8 +2,7 @@
 
 #include "engine/model/bind.h"
 
-/* ---- checkpoints from lists of "name dtype rows columns;": each F32 element is its index in the tensor ----
- */
+/* ---- checkpoints from lists of "name dtype rows columns;"; an F32 element is its index in the tensor ---- */
 
 struct writer {
     char header[16384];

@@ -185,28 +185,6 @@ static void test_long_texts(void **state) {
     fixture_end(&f);
 }
 
-static void test_traits(void **state) {
-    (void)state;
-    static const enum weight weights[] = {WEIGHT_QUERY, WEIGHT_KEY, WEIGHT_COUNT};
-    struct fixture f = fixture_of("{\"head_dim\": 5}");
-    struct model_description d;
-    description_init(&d);
-    config_biases(&d, true, weights);
-    assert_int_equal(d.bias[WEIGHT_KEY], BIAS_REQUIRED);
-    assert_int_equal(d.bias[WEIGHT_VALUE], BIAS_NONE);
-    config_biases(&d, false, weights);
-    assert_int_equal(d.bias[WEIGHT_KEY], BIAS_NONE);
-    config_default_tokens(&d, 1, -1, 2);
-    assert_int_equal(d.end_count, 0);
-    assert_int_equal(d.pad, 2);
-    d.width = 32;
-    d.heads = 5;
-    assert_int_equal(config_head_dim_free(&f.reader, "heads", &d), 5);
-    config_head_dim(&f.reader, "heads", d.width, d.heads);
-    assert_string_equal(f.reader.error.text, "heads=5 does not divide the width 32");
-    fixture_end(&f);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),       cmocka_unit_test(test_first_error_sticks),
@@ -214,7 +192,6 @@ int main(void) {
         cmocka_unit_test(test_either),       cmocka_unit_test(test_choice),
         cmocka_unit_test(test_demands),      cmocka_unit_test(test_object),
         cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_traits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

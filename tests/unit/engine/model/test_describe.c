@@ -28,8 +28,7 @@ static void test_checkpoints(void **state) {
     assert_true(test_each_folder(test_source_path("tests/golden/families"), check_checkpoint, NULL) >= 40);
 }
 
-/* ---- tests/cases/published: configs with the keys of published checkpoints are understood without a warning
- * ---- */
+/* ---- tests/cases/published: configs with the keys of published checkpoints give no warning ---- */
 
 struct published {
     FILE *log;

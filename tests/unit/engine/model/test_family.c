@@ -2,8 +2,7 @@
 
 #include "engine/load/json_file.h"
 
-/* ---- tests/cases/refused: config.json, and in expect.json a word that the message must contain, in letters
- * of any case */
+/* ---- tests/cases/refused: config.json, and in expect.json a word of the message, in letters of any case ---- */
 
 static void check_case(const char *path, const char *name, void *context) {
     (void)context;
@@ -30,20 +29,45 @@ static void test_cases(void **state) {
 
 /* ---- the table of adapters ---- */
 
+/* Within a table a weight comes once, but for the name of its bias right after it. */
+static void check_names(const char *model_type, const struct weight_name *names) {
+    bool known[WEIGHT_COUNT] = {false};
+    for (const struct weight_name *n = names; n && n->name; n++) {
+        bool of_bias = n > names && n[-1].weight == n->weight;
+        if (known[n->weight] && !of_bias) fail_msg("%s: %s comes twice", model_type, n->name);
+        known[n->weight] = true;
+    }
+}
+
+static bool has_name(const struct family *f, enum weight weight) {
+    return weight_name_find(&f->names, weight) != NULL;
+}
+
 static void test_adapters(void **state) {
     (void)state;
     for (const struct family *const *f = family_list; *f; f++) {
         struct error e = {0};
-        bool known[WEIGHT_COUNT] = {false};
         assert_ptr_equal(family_find((*f)->model_type, &e), *f);
-        for (const struct weight_name *n = (*f)->names; n->name; n++) {
-            bool of_bias = known[n->weight] && n->bare && n[-1].weight == n->weight;
-            if (known[n->weight] && !of_bias) fail_msg("%s: %s comes twice", (*f)->model_type, n->name);
-            known[n->weight] = true;
-        }
-        assert_true(known[WEIGHT_EMBEDDING] && known[WEIGHT_MLP_UP] && known[WEIGHT_MLP_DOWN]);
-        assert_true(known[WEIGHT_QKV] || (known[WEIGHT_QUERY] && known[WEIGHT_KEY] && known[WEIGHT_VALUE]));
+        check_names((*f)->model_type, (*f)->names.own);
+        check_names((*f)->model_type, (*f)->names.common);
+        assert_true(has_name(*f, WEIGHT_EMBEDDING) && has_name(*f, WEIGHT_HEAD));
+        assert_true(has_name(*f, WEIGHT_MLP_UP) && has_name(*f, WEIGHT_MLP_DOWN));
+        assert_true(has_name(*f, WEIGHT_QKV) ||
+                    (has_name(*f, WEIGHT_QUERY) && has_name(*f, WEIGHT_KEY) && has_name(*f, WEIGHT_VALUE)));
     }
+}
+
+/* What the family calls a weight itself goes before what the convention calls it. */
+static void test_names(void **state) {
+    (void)state;
+    static const struct weight_name own[] = {{WEIGHT_QUERY, "q"}, NAMES_END};
+    static const struct weight_name common[] = {{WEIGHT_QUERY, "query"}, {WEIGHT_KEY, "key"}, NAMES_END};
+    const struct weight_names both = {own, common}, alone = {NULL, common}, neither = {NULL, NULL};
+    assert_string_equal(weight_name_find(&both, WEIGHT_QUERY)->name, "q");
+    assert_string_equal(weight_name_find(&both, WEIGHT_KEY)->name, "key");
+    assert_string_equal(weight_name_find(&alone, WEIGHT_QUERY)->name, "query");
+    assert_null(weight_name_find(&both, WEIGHT_VALUE));
+    assert_null(weight_name_find(&neither, WEIGHT_QUERY));
 }
 
 static void test_unknown_types(void **state) {
@@ -117,6 +141,7 @@ static const struct {
     {"{'model_type': 'bloom', 'hidden_size': 64, 'n_embed': 32}", "hidden_size|n_embed"},
     {"{'model_type': 'mpt', 'n_heads': 9}", "n_heads=9"},
     {"{'model_type': 'xglm', 'attention_heads': 3}", "attention_heads=3"},
+    {"{'model_type': 'xglm', 'd_model': 2, 'attention_heads': 1}", "d_model|2|4"},
     {"{'model_type': 'phi', 'num_key_value_heads': 5}", "32|5|key/value"},
     {"{'model_type': 'stablelm', 'num_key_value_heads': 64}", "64|key/value"},
     {"{'model_type': 'nemotron', 'head_dim': 4096}", "head_dim|4096"},
@@ -203,8 +228,8 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),   cmocka_unit_test(test_adapters), cmocka_unit_test(test_unknown_types),
-        cmocka_unit_test(test_generic), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_cases),         cmocka_unit_test(test_adapters), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_unknown_types), cmocka_unit_test(test_generic),  cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,8 +143,8 @@ static void *watch_memory(void *context) {
     return NULL;
 }
 
-/* At most the packed model, a tenth of it and 32 MiB: tensors are folded in blocks of rows, never as a whole.
- */
+/* At most the packed model, a tenth of it and 32 MiB: tensors are folded in blocks of rows, never as a
+ * whole. */
 static void test_peak_of_memory(void **state) {
     (void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -1,30 +1,22 @@
 /* GPT-Neo (Black et al. 2021): sequential, learned positions, attention without 1/sqrt(d), layers that see
  * all and layers that see a window in turn. */
-#include "engine/model/families.h"
+#include "engine/model/families/conventions.h"
 
 #include <string.h>
 
-static const struct weight_name names[] = {
-    {WEIGHT_EMBEDDING, "wte", BIAS_NONE, false},
-    {WEIGHT_POSITION, "wpe", BIAS_NONE, false},
-    {WEIGHT_FINAL_NORM, "ln_f", BIAS_REQUIRED, false},
-    {WEIGHT_HEAD, "lm_head", BIAS_NONE, false},
-    {WEIGHT_ATTENTION_NORM, "h.%zu.ln_1", BIAS_REQUIRED, false},
-    {WEIGHT_MLP_NORM, "h.%zu.ln_2", BIAS_REQUIRED, false},
-    {WEIGHT_QUERY, "h.%zu.attn.attention.q_proj", BIAS_NONE, false},
-    {WEIGHT_KEY, "h.%zu.attn.attention.k_proj", BIAS_NONE, false},
-    {WEIGHT_VALUE, "h.%zu.attn.attention.v_proj", BIAS_NONE, false},
-    {WEIGHT_ATTENTION_OUT, "h.%zu.attn.attention.out_proj", BIAS_REQUIRED, false},
-    {WEIGHT_MLP_UP, "h.%zu.mlp.c_fc", BIAS_REQUIRED, false},
-    {WEIGHT_MLP_DOWN, "h.%zu.mlp.c_proj", BIAS_REQUIRED, false},
-    NAMES_END,
+static const struct size_keys keys = {
+    .context = {"max_position_embeddings", NULL},
+    .width = {"hidden_size", NULL},
+    .layers = {"num_layers", "num_hidden_layers"},
+    .heads = {"num_heads", "num_attention_heads"},
 };
 
-static const char *const buffers[] = {".attn.attention.bias", ".attn.attention.masked_bias", NULL};
-
-static const char *const ignored_keys[] = {
-    "summary_activation", "summary_first_dropout", "summary_proj_to_labels",
-    "summary_type",       "summary_use_proj",      NULL,
+static const struct weight_name names[] = {
+    {WEIGHT_QUERY, "h.%zu.attn.attention.q_proj"},
+    {WEIGHT_KEY, "h.%zu.attn.attention.k_proj"},
+    {WEIGHT_VALUE, "h.%zu.attn.attention.v_proj"},
+    {WEIGHT_ATTENTION_OUT, "h.%zu.attn.attention.out_proj"},
+    NAMES_END,
 };
 
 /* The kind of one layer: "global" or "local". */
@@ -76,31 +68,30 @@ static void describe_windows(struct config_reader *config, struct model_descript
 }
 
 static void describe(struct config_reader *config, struct model_description *d) {
-    d->vocabulary = config_size(config, "vocab_size", 50257, 1, MODEL_VOCABULARY_MAX);
-    d->context = config_size(config, "max_position_embeddings", 2048, 1, MODEL_CONTEXT_MAX);
-    d->width = config_size(config, "hidden_size", 2048, 2, MODEL_WIDTH_MAX);
-    d->layers = config_size_either(config, "num_layers", "num_hidden_layers", 24, 1, MODEL_LAYERS_MAX);
-    d->heads = d->kv_heads =
-        config_size_either(config, "num_heads", "num_attention_heads", 16, 1, MODEL_HEADS_MAX);
-    d->head_dim = config_head_dim(config, "num_heads", d->width, d->heads);
-    d->mlp_width = config_size(config, "intermediate_size", 4 * d->width, 1, MODEL_MLP_WIDTH_MAX);
-    d->norm_eps = d->final_norm_eps = config_real(config, "layer_norm_epsilon", 1e-5, 0, 1);
-    config_activation(config, "activation_function", "gelu_new", d);
+    (void)config;
     d->position = POSITION_LEARNED;
-    d->tied = config_bool(config, "tie_word_embeddings", true);
-    config_default_tokens(d, 50256, 50256, -1);
+}
 
+static void describe_layers(struct config_reader *config, struct model_description *d) {
     size_t window = config_size(config, "window_size", 256, 1, MODEL_CONTEXT_MAX);
-    if (!config_layers_init(config, d)) return;
     for (size_t i = 0; i < d->layers; i++) d->layer[i].attention_scale = 1;
     describe_windows(config, d, window);
 }
 
 const struct family family_gpt_neo = {
     .model_type = "gpt_neo",
-    .names = names,
     .prefix = "transformer.",
-    .buffers = buffers,
-    .ignored_keys = ignored_keys,
+    .names = {names, names_gpt2},
+    .biases = WEIGHTS_NORMS | WEIGHTS_MLP | WEIGHT_BIT(ATTENTION_OUT),
+    .buffers = TEXTS(".attn.attention.bias", ".attn.attention.masked_bias"),
+    .ignored_keys = TEXTS(KEYS_SUMMARY),
+    .keys = &keys,
+    .sizes = {.vocabulary = 50257, .context = 2048, .width = 2048, .layers = 24, .heads = 16},
+    .mlp_width = {"intermediate_size", FOUR_WIDTHS},
+    .norm_eps = {"layer_norm_epsilon", 1e-5},
+    .activation = {"activation_function", "gelu_new"},
+    .tied = true,
+    .tokens = {50256, 50256, -1},
     .describe = describe,
+    .describe_layers = describe_layers,
 };

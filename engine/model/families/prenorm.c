@@ -1,30 +1,27 @@
 /* The format for the norm placements of the literature, in which researchers export what they trained
  * (README, "Norm placements"): plain names, [out, in] matrices, norm_placement in the config. */
-#include "engine/model/families.h"
+#include "engine/model/families/conventions.h"
 
 #include <math.h>
 
 static const struct weight_name names[] = {
-    {WEIGHT_EMBEDDING, "embed_tokens", BIAS_NONE, false},
-    {WEIGHT_POSITION, "embed_positions", BIAS_NONE, false},
-    {WEIGHT_FINAL_NORM, "final_norm", BIAS_OPTIONAL, false},
-    {WEIGHT_HEAD, "lm_head", BIAS_OPTIONAL, false},
-    {WEIGHT_ATTENTION_NORM, "layers.%zu.attn_norm", BIAS_OPTIONAL, false},
-    {WEIGHT_MLP_NORM, "layers.%zu.mlp_norm", BIAS_OPTIONAL, false},
-    {WEIGHT_QUERY, "layers.%zu.attn.q_proj", BIAS_OPTIONAL, false},
-    {WEIGHT_KEY, "layers.%zu.attn.k_proj", BIAS_OPTIONAL, false},
-    {WEIGHT_VALUE, "layers.%zu.attn.v_proj", BIAS_OPTIONAL, false},
-    {WEIGHT_ATTENTION_OUT, "layers.%zu.attn.out_proj", BIAS_OPTIONAL, false},
-    {WEIGHT_MLP_UP, "layers.%zu.mlp.fc1", BIAS_OPTIONAL, false},
-    {WEIGHT_MLP_DOWN, "layers.%zu.mlp.fc2", BIAS_OPTIONAL, false},
-    {WEIGHT_ATTENTION_INNER_NORM, "layers.%zu.attn.inner_norm", BIAS_OPTIONAL, false},
-    {WEIGHT_MLP_INNER_NORM, "layers.%zu.mlp.inner_norm", BIAS_OPTIONAL, false},
-    {WEIGHT_ATTENTION_POST_NORM, "layers.%zu.attn_post_norm", BIAS_OPTIONAL, false},
-    {WEIGHT_MLP_POST_NORM, "layers.%zu.mlp_post_norm", BIAS_OPTIONAL, false},
-    {WEIGHT_HEAD_SCALE, "layers.%zu.attn.head_scale", BIAS_NONE, true},
-    {WEIGHT_RESIDUAL_SCALE, "layers.%zu.mlp.residual_scale", BIAS_NONE, true},
-    {WEIGHT_GATE, "layers.%zu.gate", BIAS_NONE, true},
-    {0, NULL, 0, false},
+    {WEIGHT_FINAL_NORM, "final_norm"},
+    {WEIGHT_ATTENTION_NORM, "layers.%zu.attn_norm"},
+    {WEIGHT_MLP_NORM, "layers.%zu.mlp_norm"},
+    {WEIGHT_QUERY, "layers.%zu.attn.q_proj"},
+    {WEIGHT_KEY, "layers.%zu.attn.k_proj"},
+    {WEIGHT_VALUE, "layers.%zu.attn.v_proj"},
+    {WEIGHT_ATTENTION_OUT, "layers.%zu.attn.out_proj"},
+    {WEIGHT_MLP_UP, "layers.%zu.mlp.fc1"},
+    {WEIGHT_MLP_DOWN, "layers.%zu.mlp.fc2"},
+    {WEIGHT_ATTENTION_INNER_NORM, "layers.%zu.attn.inner_norm"},
+    {WEIGHT_MLP_INNER_NORM, "layers.%zu.mlp.inner_norm"},
+    {WEIGHT_ATTENTION_POST_NORM, "layers.%zu.attn_post_norm"},
+    {WEIGHT_MLP_POST_NORM, "layers.%zu.mlp_post_norm"},
+    {WEIGHT_HEAD_SCALE, "layers.%zu.attn.head_scale"},
+    {WEIGHT_RESIDUAL_SCALE, "layers.%zu.mlp.residual_scale"},
+    {WEIGHT_GATE, "layers.%zu.gate"},
+    NAMES_END,
 };
 
 static const char *const placements[] = {"pre",    "post",       "deepnorm",      "sandwich",
@@ -44,14 +41,14 @@ static void describe_positions(struct config_reader *config, struct model_descri
         config_refuse(config, "rotary positions need an even head dimension, found %zu", d->head_dim);
 }
 
-/* Norms of a type with a bias have one. */
-static void demand_norm_biases(struct model_description *d) {
-    static const enum weight norms[] = {
-        WEIGHT_FINAL_NORM,     WEIGHT_ATTENTION_NORM,      WEIGHT_MLP_NORM,      WEIGHT_ATTENTION_INNER_NORM,
-        WEIGHT_MLP_INNER_NORM, WEIGHT_ATTENTION_POST_NORM, WEIGHT_MLP_POST_NORM,
-    };
-    for (size_t i = 0; i < sizeof norms / sizeof *norms; i++)
-        d->bias[norms[i]] = d->norm_type == NORM_TYPE_LAYERNORM ? BIAS_REQUIRED : BIAS_NONE;
+/* Linears have the biases that the checkpoint has; norms of a type with a bias have one. */
+static void describe_biases(struct model_description *d) {
+    static const enum weight linears[] = {WEIGHT_HEAD,          WEIGHT_QUERY,  WEIGHT_KEY,     WEIGHT_VALUE,
+                                          WEIGHT_ATTENTION_OUT, WEIGHT_MLP_UP, WEIGHT_MLP_DOWN};
+    for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) d->bias[linears[i]] = BIAS_OPTIONAL;
+    config_biases(d, d->norm_type == NORM_TYPE_LAYERNORM,
+                  WEIGHTS_NORMS | WEIGHT_BIT(ATTENTION_INNER_NORM) | WEIGHT_BIT(MLP_INNER_NORM) |
+                      WEIGHT_BIT(ATTENTION_POST_NORM) | WEIGHT_BIT(MLP_POST_NORM));
 }
 
 /* A key that only one placement reads is refused in the others: it would say something that is not done. */
@@ -95,28 +92,23 @@ static void describe_placement(struct config_reader *config, struct model_descri
     bool scaled = config_bool(config, "residual_scale", false);
     if (scaled && belongs(config, d, "residual_scale", PLACEMENT_NORMFORMER)) d->residual_scale = true;
     describe_dual(config, d);
-    demand_norm_biases(d);
+    describe_biases(d);
 }
 
 static void describe(struct config_reader *config, struct model_description *d) {
-    d->vocabulary = config_size_required(config, "vocab_size", 1, MODEL_VOCABULARY_MAX);
-    d->width = config_size_required(config, "hidden_size", 2, MODEL_WIDTH_MAX);
-    d->mlp_width = config_size_required(config, "intermediate_size", 1, MODEL_MLP_WIDTH_MAX);
-    d->heads = d->kv_heads = config_size_required(config, "num_attention_heads", 1, MODEL_HEADS_MAX);
-    d->head_dim = config_head_dim(config, "num_attention_heads", d->width, d->heads);
-    d->layers = config_size_required(config, "num_hidden_layers", 1, MODEL_LAYERS_MAX);
-    d->context = config_size_required(config, "max_position_embeddings", 1, MODEL_CONTEXT_MAX);
-    d->norm_eps = d->final_norm_eps = config_real(config, "layer_norm_eps", 1e-5, 0, 1);
-    d->tied = config_bool(config, "tie_word_embeddings", true);
-    config_activation(config, "hidden_act", "gelu_new", d);
     describe_positions(config, d);
     describe_placement(config, d);
-    config_layers_init(config, d);
 }
 
 const struct family family_prenorm = {
     .model_type = "prenorm",
-    .names = names,
     .prefix = "",
+    .names = {names, names_fairseq},
+    .keys = &keys_llama, /* no sizes by default: all are required */
+    .mlp_width = {"intermediate_size", 0},
+    .norm_eps = {"layer_norm_eps", 1e-5},
+    .activation = {"hidden_act", "gelu_new"},
+    .tied = true,
+    .tokens = {-1, -1, -1},
     .describe = describe,
 };

@@ -1,0 +1,35 @@
+/* The tables of families.def, for family_find. */
+#include "engine/model/family.h"
+
+#define POST_LN         "is Post-LN (the norm stands on the main branch): it has no Pre-CRMSNorm form"
+#define RMS_NORM        "uses RMSNorm: there is no LayerNorm to convert"
+#define RMS_NORM_BEHIND "uses RMSNorm after the sub-layer: there is no LayerNorm to convert"
+#define EXPERTS         "is a mixture of experts: not supported"
+#define ENCODER         "has an encoder: only decoders are served"
+#define RECURRENT       "is no transformer: not supported"
+#define OLD_FALCON                                                                                           \
+    "is an old name of falcon with other keys: expected a checkpoint that transformers has saved as falcon"
+
+#define FAMILY(name) extern const struct family family_##name;
+#define REFUSED(model_type, reason)
+#include "engine/model/families/families.def"
+#undef FAMILY
+#undef REFUSED
+
+const struct family *const family_list[] = {
+#define FAMILY(name) &family_##name,
+#define REFUSED(model_type, reason)
+#include "engine/model/families/families.def"
+#undef FAMILY
+#undef REFUSED
+    NULL,
+};
+
+const struct refused_family refused_families[] = {
+#define FAMILY(name)
+#define REFUSED(model_type, reason) {model_type, reason},
+#include "engine/model/families/families.def"
+#undef FAMILY
+#undef REFUSED
+    {NULL, NULL},
+};

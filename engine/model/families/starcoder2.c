@@ -1,0 +1,45 @@
+/* StarCoder2 (Lozhkov et al. 2024): sequential, rotary positions, grouped queries, a sliding window in every
+ * layer. */
+#include "engine/model/families/conventions.h"
+
+static const struct weight_name names[] = {
+    {WEIGHT_MLP_UP, "layers.%zu.mlp.c_fc"},
+    {WEIGHT_MLP_DOWN, "layers.%zu.mlp.c_proj"},
+    NAMES_END,
+};
+
+static void describe(struct config_reader *config, struct model_description *d) {
+    config_biases(d, config_bool(config, "use_bias", true), WEIGHTS_LINEARS);
+    config_choice(config, "mlp_type", "default", TEXTS("default"));
+    config_choice(config, "norm_type", "layer_norm", TEXTS("layer_norm"));
+    config_demand_bool(config, "scale_attn_weights", true, true, NO_REFERENCE);
+}
+
+static void describe_layers(struct config_reader *config, struct model_description *d) {
+    size_t window = config_size(config, "sliding_window", 0, 1, MODEL_CONTEXT_MAX);
+    for (size_t i = 0; i < d->layers; i++) d->layer[i].window = window;
+}
+
+const struct family family_starcoder2 = {
+    .model_type = "starcoder2",
+    .prefix = "model.",
+    .names = {names, names_llama},
+    .biases = WEIGHTS_NORMS,
+    .buffers = TEXTS(ROTARY_BUFFERS),
+    /* Published configs carry the first two beside hidden_act and norm_epsilon, which are the ones that
+     * count. */
+    .ignored_keys = TEXTS("activation_function", "layer_norm_epsilon", "attention_softmax_in_fp32",
+                          "scale_attention_softmax_in_fp32"),
+    .keys = &keys_llama,
+    .sizes = {.vocabulary = 49152, .context = 4096, .width = 3072, .layers = 30, .heads = 24},
+    .kv_heads = {"num_key_value_heads", 2},
+    .mlp_width = {"intermediate_size", 12288},
+    .head_dim = HEAD_DIM_FREE,
+    .norm_eps = {"norm_epsilon", 1e-5},
+    .activation = {"hidden_act", "gelu_pytorch_tanh"},
+    .rotary = {.theta = "rope_theta", .theta_default = 10000},
+    .tied = true,
+    .tokens = {50256, 50256, -1},
+    .describe = describe,
+    .describe_layers = describe_layers,
+};
