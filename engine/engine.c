@@ -16,22 +16,22 @@
 #define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
 
 /* Only what this build can honour; the options table promises no more. */
-static enum status check_options(const struct engine_options *o, struct loader_options *loader,
+static enum status check_options(const struct engine_options *o, struct loaded_model_options *load_options,
                                  struct error *e) {
-    if (!norm_form_from_name(o->norm_form, &loader->form))
+    if (!norm_form_from_name(o->norm_form, &load_options->form))
         return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
                          "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
-    if (!weight_type_from_name(o->weights, &loader->weights))
+    if (!weight_type_from_name(o->weights, &load_options->weights))
         return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4",
                          o->weights);
     enum kv_type kv_type;
-    if (!kv_type_choose(o->kv_type, loader->weights, &kv_type))
+    if (!kv_type_choose(o->kv_type, load_options->weights, &kv_type))
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv_type", "'%s' is not auto, f32, f16 or int8",
                          o->kv_type);
     bool openblas = strcmp(o->matmul, "openblas") == 0;
     if (!openblas && strcmp(o->matmul, "own") != 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "matmul", "'%s' is not own or openblas", o->matmul);
-    loader->matmul = openblas ? MATMUL_OPENBLAS : MATMUL_OWN;
+    load_options->matmul = openblas ? MATMUL_OPENBLAS : MATMUL_OWN;
     if (o->sequences_max == 0 || o->step_tokens == 0 || o->queue_max == 0 || o->mailbox_events < 2)
         return error_set(
             e, STATUS_INVALID_ARGUMENT, "options",
@@ -141,14 +141,14 @@ static enum status find_sampleable(struct engine *engine, struct sampler_vocabul
     *vocabulary = (struct sampler_vocabulary){.rows = rows, .sampleable = tokens < rows ? tokens : rows};
     if (vocabulary->sampleable == 0) return error_set(e, STATUS_MALFORMED, "tokenizer", "it has no tokens");
     for (size_t i = 0; i < vocabulary->sampleable; i++)
-        vocabulary->hole_count += !tokenizer_has(engine->tokenizer, (int32_t)i);
-    engine->holes = calloc(vocabulary->hole_count + 1, sizeof *engine->holes);
-    if (!engine->holes)
-        return error_set(e, STATUS_NO_MEMORY, "vocabulary", "%zu gaps", vocabulary->hole_count);
+        vocabulary->unused_id_count += !tokenizer_has(engine->tokenizer, (int32_t)i);
+    engine->unused_ids = calloc(vocabulary->unused_id_count + 1, sizeof *engine->unused_ids);
+    if (!engine->unused_ids)
+        return error_set(e, STATUS_NO_MEMORY, "vocabulary", "%zu gaps", vocabulary->unused_id_count);
     size_t found = 0;
     for (size_t i = 0; i < vocabulary->sampleable; i++)
-        if (!tokenizer_has(engine->tokenizer, (int32_t)i)) engine->holes[found++] = (int32_t)i;
-    vocabulary->holes = engine->holes;
+        if (!tokenizer_has(engine->tokenizer, (int32_t)i)) engine->unused_ids[found++] = (int32_t)i;
+    vocabulary->unused_ids = engine->unused_ids;
     if (tokens > rows)
         log_warn("the tokenizer has %zu ids, the model only %zu: prompts with ids beyond are refused", tokens,
                  rows);
@@ -206,7 +206,7 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     info->layers = d->layers;
     info->width = d->width;
     info->heads = d->heads;
-    info->parameters = m->bound.parameters;
+    info->parameters = m->views.parameters;
     info->weight_bytes = m->packed.memory_floats * sizeof(float);
     info->bos = d->bos;
     info->pad = d->pad;
@@ -217,7 +217,7 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
 static void describe_options(struct engine_info *info, const struct engine_options *o,
                              const struct loaded_model *m) {
     bool by_file = loaded_model_is_file(m) && o->any_form;
-    COPY_NAME(info->norm_form, norm_form_name(m->converted.form));
+    COPY_NAME(info->norm_form, norm_form_name(m->folded.form));
     if (!by_file && strcmp(info->norm_form, o->norm_form) != 0)
         log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form,
                  info->norm_form);
@@ -237,16 +237,16 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
 /* ---- open, close --------------------------------------------------------------------------------------- */
 
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
-    struct loader_options loader = {.model = o->model,
-                                    .any_form = o->any_form,
-                                    .any_weights = o->any_weights,
-                                    .tokenizer = &engine->tokenizer,
-                                    .context = o->context,
-                                    .progress = o->progress,
-                                    .progress_context = o->progress_context};
+    struct loaded_model_options load_options = {.model = o->model,
+                                                .any_form = o->any_form,
+                                                .any_weights = o->any_weights,
+                                                .tokenizer = &engine->tokenizer,
+                                                .context = o->context,
+                                                .progress = o->progress,
+                                                .progress_context = o->progress_context};
     enum status status;
-    if ((status = check_options(o, &loader, e)) != STATUS_OK) return status;
-    if (o->verify && loader_is_file(o->model))
+    if ((status = check_options(o, &load_options, e)) != STATUS_OK) return status;
+    if (o->verify && loaded_model_path_is_file(o->model))
         return error_set(
             e, STATUS_UNSUPPORTED, "verify",
             "%s is a converted file: only the checkpoint's folder has the untouched model to compare with",
@@ -255,10 +255,11 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     size_t threads = o->threads ? o->threads : workers_default_count();
     /* Now rather than when the model has been read and packed. */
     const struct blas *blas;
-    bool needs_blas = loader.matmul == MATMUL_OPENBLAS || o->verify;
+    bool needs_blas = load_options.matmul == MATMUL_OPENBLAS || o->verify;
     if (needs_blas && (status = blas_open(threads, &blas, e)) != STATUS_OK) return status;
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
-    if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
+    if ((status = loaded_model_init(&engine->model, &load_options, engine->workers, e)) != STATUS_OK)
+        return status;
     describe_options(&engine->info, o, &engine->model);
     COPY_NAME(engine->info.kv_type, kv_type_name(kv_type_of(engine, o)));
     describe_model_in(&engine->info, &engine->model);
@@ -312,6 +313,6 @@ void engine_close(struct engine *engine) {
     loaded_model_deinit(&engine->model);
     if (engine->tokenizer) tokenizer_close(engine->tokenizer);
     if (engine->workers) workers_destroy(engine->workers);
-    free(engine->holes);
+    free(engine->unused_ids);
     free(engine);
 }

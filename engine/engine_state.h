@@ -18,7 +18,7 @@ struct engine {
     struct kv_pool pool;
     struct kv_prefix prefix;
     struct forward *forward;
-    int32_t *holes; /* ids without a token */
+    int32_t *unused_ids; /* ids without a token */
     struct scheduler *scheduler;
 };
 

@@ -15,7 +15,7 @@ static enum status compare(struct engine *engine, const struct token_list *token
                            struct error *e) {
     struct verify_reference reference;
     enum status status =
-        verify_reference_init(&reference, &engine->model.bound, tokens->ids, tokens->count, tokens->count, e);
+        verify_reference_init(&reference, &engine->model.views, tokens->ids, tokens->count, tokens->count, e);
     if (status == STATUS_OK)
         status = verify_packed(&reference, &engine->model.packed, KV_TYPE_F32, engine->kernels,
                                engine->workers, out, e);

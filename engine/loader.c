@@ -7,11 +7,11 @@
 #include "engine/base/memory.h"
 #include "engine/model/describe.h"
 
-static void report(const struct loader_options *o, const char *stage, double share) {
+static void report(const struct loaded_model_options *o, const char *stage, double share) {
     if (o->progress) o->progress(o->progress_context, stage, share);
 }
 
-static void report_packing(void *context, double share) {
+static void report_folding(void *context, double share) {
     report(context, "converting", share);
 }
 
@@ -23,9 +23,9 @@ static enum status set_context(struct model_description *d, size_t context, stru
     return STATUS_OK;
 }
 
-static enum status check_memory(const struct loaded_model *m, const struct loader_options *o,
+static enum status check_memory(const struct loaded_model *m, const struct loaded_model_options *o,
                                 struct error *e) {
-    size_t needed = packed_model_bytes(&m->converted, o->matmul, o->weights), left = memory_available_bytes();
+    size_t needed = packed_model_bytes(&m->folded, o->matmul, o->weights), left = memory_available_bytes();
     if (left == 0 || needed <= left) return STATUS_OK;
     return error_set(e, STATUS_NO_MEMORY, "model",
                      "its packed weights take %zu MiB, and %zu MiB of memory are left", needed >> 20,
@@ -35,12 +35,12 @@ static enum status check_memory(const struct loaded_model *m, const struct loade
 /* The paper's basis subtracts one column from all others. f32 does not feel it, low-precision weights do: on
  * the bundled model the divergence from the untouched one is 1.7 (bf16), 1.5 (int8) and 1.6 (int4, as it was
  * packed first) times that of the orthonormal basis. */
-static enum norm_form form_for(const struct loader_options *o, enum weight_type weights) {
+static enum norm_form form_for(const struct loaded_model_options *o, enum weight_type weights) {
     bool crmsnorm = o->form == NORM_FORM_CRMSNORM && !o->exact_form;
     return crmsnorm && weights != WEIGHT_TYPE_F32 ? NORM_FORM_ORTHONORMAL : o->form;
 }
 
-static enum status load_folder(struct loaded_model *m, const struct loader_options *o,
+static enum status load_folder(struct loaded_model *m, const struct loaded_model_options *o,
                                struct workers *workers, struct error *e) {
     const struct family *family = NULL;
     enum status status;
@@ -49,27 +49,27 @@ static enum status load_folder(struct loaded_model *m, const struct loader_optio
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
     if (o->tokenizer && (status = tokenizer_open(o->model, o->tokenizer, e)) != STATUS_OK) return status;
     if ((status = checkpoint_open(o->model, &m->checkpoint, e)) != STATUS_OK) return status;
-    if ((status = bound_model_init(&m->bound, &m->description, family, m->checkpoint, e)) != STATUS_OK)
+    if ((status = tensor_views_init(&m->views, &m->description, family, m->checkpoint, e)) != STATUS_OK)
         return status;
-    if ((status = converted_model_init(&m->converted, &m->bound, form_for(o, o->weights), e)) != STATUS_OK)
+    if ((status = folded_model_init(&m->folded, &m->views, form_for(o, o->weights), e)) != STATUS_OK)
         return status;
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
     report(o, "converting", 0);
-    return packed_model_init(&m->packed, &m->converted, o->matmul, o->weights, workers, report_packing,
+    return packed_model_init(&m->packed, &m->folded, o->matmul, o->weights, workers, report_folding,
                              (void *)(uintptr_t)o, e);
 }
 
 /* ---- a converted file ---- */
 
-bool loader_is_file(const char *model) {
+bool loaded_model_path_is_file(const char *model) {
     struct stat info;
     return stat(model, &info) == 0 && S_ISREG(info.st_mode);
 }
 
 /* What was decided when the file was written can't be chosen again. */
-static enum status check_wishes(const struct loaded_model *m, const struct loader_options *o,
-                                struct error *e) {
-    const struct package *p = &m->package;
+static enum status check_choices(const struct loaded_model *m, const struct loaded_model_options *o,
+                                 struct error *e) {
+    const struct model_file *p = &m->file;
     if (o->matmul != MATMUL_OWN)
         return error_set(e, STATUS_UNSUPPORTED, "matmul", "%s has weights in panels, which only 'own' reads",
                          o->model);
@@ -86,9 +86,9 @@ static enum status check_wishes(const struct loaded_model *m, const struct loade
                      norm_form_name(p->form), norm_form_name(o->form));
 }
 
-static enum status open_tokenizer(const struct loaded_model *m, const struct loader_options *o,
+static enum status open_tokenizer(const struct loaded_model *m, const struct loaded_model_options *o,
                                   struct error *e) {
-    const struct package_texts *texts = &m->package.texts;
+    const struct model_file_texts *texts = &m->file.texts;
     if (!o->tokenizer) return STATUS_OK;
     if (!texts->tokenizer)
         return error_set(e, STATUS_NOT_FOUND, o->model, "was converted without a tokenizer");
@@ -96,7 +96,7 @@ static enum status open_tokenizer(const struct loaded_model *m, const struct loa
 }
 
 static enum status describe_file(struct loaded_model *m, const struct family **family, struct error *e) {
-    const struct package_texts *texts = &m->package.texts;
+    const struct model_file_texts *texts = &m->file.texts;
     const struct describe_texts stored = {
         .config = texts->config,
         .config_length = texts->config_length,
@@ -112,35 +112,35 @@ static void report_checking(void *context, double share) {
 
 /* Everything but the packed weights is made as for a folder, so that nothing else of the file has to be
  * believed. */
-static enum status load_file(struct loaded_model *m, const struct loader_options *o, struct workers *workers,
-                             struct error *e) {
+static enum status load_file(struct loaded_model *m, const struct loaded_model_options *o,
+                             struct workers *workers, struct error *e) {
     const struct family *family = NULL;
-    struct package *p = &m->package;
+    struct model_file *p = &m->file;
     void *context = (void *)(uintptr_t)o;
     enum status status;
     report(o, "checking", 0);
-    if ((status = package_open(o->model, workers, report_checking, context, p, e)) != STATUS_OK)
+    if ((status = model_file_open(o->model, workers, report_checking, context, p, e)) != STATUS_OK)
         return status;
     if ((status = open_tokenizer(m, o, e)) != STATUS_OK) return status;
     if ((status = describe_file(m, &family, e)) != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
-    if ((status = check_wishes(m, o, e)) != STATUS_OK) return status;
-    if ((status = bound_model_init(&m->bound, &m->description, family, p->checkpoint, e)) != STATUS_OK)
+    if ((status = check_choices(m, o, e)) != STATUS_OK) return status;
+    if ((status = tensor_views_init(&m->views, &m->description, family, p->checkpoint, e)) != STATUS_OK)
         return status;
-    if ((status = package_check(p, &m->bound, e)) != STATUS_OK) return status;
-    if ((status = converted_model_init(&m->converted, &m->bound, p->form, e)) != STATUS_OK) return status;
-    return packed_model_map(&m->packed, &m->converted, p->weights, p->packed, p->packed_bytes, e);
+    if ((status = model_file_check(p, &m->views, e)) != STATUS_OK) return status;
+    if ((status = folded_model_init(&m->folded, &m->views, p->form, e)) != STATUS_OK) return status;
+    return packed_model_map(&m->packed, &m->folded, p->weights, p->packed, p->packed_bytes, e);
 }
 
 /* ---- either ---- */
 
-enum status loaded_model_init(struct loaded_model *m, const struct loader_options *options,
+enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_options *options,
                               struct workers *workers, struct error *e) {
     memset(m, 0, sizeof *m);
     description_init(&m->description);
     if (options->tokenizer) *options->tokenizer = NULL;
-    enum status status = loader_is_file(options->model) ? load_file(m, options, workers, e)
-                                                        : load_folder(m, options, workers, e);
+    enum status status = loaded_model_path_is_file(options->model) ? load_file(m, options, workers, e)
+                                                                   : load_folder(m, options, workers, e);
     if (status == STATUS_OK) return status;
     loaded_model_deinit(m);
     if (options->tokenizer) {
@@ -152,18 +152,18 @@ enum status loaded_model_init(struct loaded_model *m, const struct loader_option
 
 void loaded_model_deinit(struct loaded_model *m) {
     packed_model_deinit(&m->packed);
-    if (m->converted.bound) converted_model_deinit(&m->converted);
-    bound_model_deinit(&m->bound);
+    if (m->folded.views) folded_model_deinit(&m->folded);
+    tensor_views_deinit(&m->views);
     checkpoint_close(m->checkpoint);
     description_deinit(&m->description);
-    package_close(&m->package);
+    model_file_close(&m->file);
     memset(m, 0, sizeof *m);
 }
 
 bool loaded_model_is_file(const struct loaded_model *m) {
-    return m->package.file.path != NULL;
+    return m->file.file.path != NULL;
 }
 
 size_t loaded_model_mapped_bytes(const struct loaded_model *m) {
-    return m->package.packed_bytes;
+    return m->file.packed_bytes;
 }

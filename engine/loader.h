@@ -8,15 +8,15 @@
 #include "engine/text/tokenizer.h"
 
 struct loaded_model {
-    struct package package; /* file.path NULL: a folder */
+    struct model_file file; /* file.path NULL: a folder */
     struct model_description description;
     struct checkpoint *checkpoint;
-    struct bound_model bound;
-    struct converted_model converted;
+    struct tensor_views views;
+    struct folded_model folded;
     struct packed_model packed;
 };
 
-struct loader_options {
+struct loaded_model_options {
     const char *model; /* folder of the checkpoint, or a converted file */
     enum norm_form form;
     enum matmul_kind matmul;
@@ -31,11 +31,11 @@ struct loader_options {
 };
 
 /* Whether the model is a converted file: a regular file, whatever is in it. */
-bool loader_is_file(const char *model);
+bool loaded_model_path_is_file(const char *model);
 
 /* On failure *m holds nothing. The caller ends with loaded_model_deinit. Refuses before packing when the
  * weights would not fit into the memory that is left. */
-enum status loaded_model_init(struct loaded_model *m, const struct loader_options *options,
+enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_options *options,
                               struct workers *workers, struct error *e);
 void loaded_model_deinit(struct loaded_model *m);
 

@@ -13,7 +13,7 @@ static enum api_error_kind check_ready(struct request *r, char *stage, size_t si
     struct engine_stats stats;
     switch (s->phase) {
     case SERVICE_LOADING:
-        *share = loader_progress(s->loader, stage, size);
+        *share = opener_progress(s->opener, stage, size);
         return api_error_set(&r->error, API_LOADING, NULL, "The model is loading: %s, %.0f %%.", stage,
                              *share * 100);
     case SERVICE_DRAINING:

@@ -9,7 +9,7 @@
 
 #include "engine/base/thread.h"
 
-struct loader {
+struct opener {
     pthread_t thread;
     struct engine_options options; /* with texts of its own: it may outlive the caller's */
     void (*progress)(void *context, const char *stage, double share);
@@ -26,30 +26,30 @@ struct loader {
 };
 
 static void on_progress(void *context, const char *stage, double share) {
-    struct loader *loader = context;
-    pthread_mutex_lock(&loader->lock);
-    bool abandoned = loader->abandoned;
+    struct opener *opener = context;
+    pthread_mutex_lock(&opener->lock);
+    bool abandoned = opener->abandoned;
     if (!abandoned) {
-        snprintf(loader->stage, sizeof loader->stage, "%s", stage);
-        loader->share = share;
-        if (loader->progress) loader->progress(loader->progress_context, stage, share);
+        snprintf(opener->stage, sizeof opener->stage, "%s", stage);
+        opener->share = share;
+        if (opener->progress) opener->progress(opener->progress_context, stage, share);
     }
-    pthread_mutex_unlock(&loader->lock);
+    pthread_mutex_unlock(&opener->lock);
     while (abandoned) pause();
 }
 
 static void *run(void *context) {
-    struct loader *loader = context;
+    struct opener *opener = context;
     struct engine *engine = NULL;
     struct error error = {0};
-    enum status status = engine_open(&loader->options, &engine, &error);
-    pthread_mutex_lock(&loader->lock);
-    loader->finished = true;
-    loader->status = status;
-    loader->engine = engine;
-    loader->error = error;
-    if (!loader->abandoned) loop_wake(loader->loop);
-    pthread_mutex_unlock(&loader->lock);
+    enum status status = engine_open(&opener->options, &engine, &error);
+    pthread_mutex_lock(&opener->lock);
+    opener->finished = true;
+    opener->status = status;
+    opener->engine = engine;
+    opener->error = error;
+    if (!opener->abandoned) loop_wake(opener->loop);
+    pthread_mutex_unlock(&opener->lock);
     return NULL;
 }
 
@@ -79,67 +79,67 @@ static bool copy_texts(struct engine_options *o) {
     return ok;
 }
 
-static void free_loader(struct loader *loader) {
-    pthread_mutex_destroy(&loader->lock);
-    free_texts(&loader->options);
-    free(loader);
+static void free_opener(struct opener *opener) {
+    pthread_mutex_destroy(&opener->lock);
+    free_texts(&opener->options);
+    free(opener);
 }
 
-enum status loader_create(const struct engine_options *options, struct loop *l, struct loader **out,
+enum status opener_create(const struct engine_options *options, struct loop *l, struct opener **out,
                           struct error *e) {
-    struct loader *loader = calloc(1, sizeof *loader);
-    if (!loader) return error_set(e, STATUS_NO_MEMORY, "loader", "there is no memory to start it");
-    loader->options = *options;
-    loader->progress = options->progress;
-    loader->progress_context = options->progress_context;
-    loader->options.progress = on_progress;
-    loader->options.progress_context = loader;
-    loader->loop = l;
-    snprintf(loader->stage, sizeof loader->stage, "starting");
-    pthread_mutex_init(&loader->lock, NULL);
+    struct opener *opener = calloc(1, sizeof *opener);
+    if (!opener) return error_set(e, STATUS_NO_MEMORY, "loader", "there is no memory to start it");
+    opener->options = *options;
+    opener->progress = options->progress;
+    opener->progress_context = options->progress_context;
+    opener->options.progress = on_progress;
+    opener->options.progress_context = opener;
+    opener->loop = l;
+    snprintf(opener->stage, sizeof opener->stage, "starting");
+    pthread_mutex_init(&opener->lock, NULL);
     int result =
-        copy_texts(&loader->options) ? thread_start(&loader->thread, "prenorm-load", run, loader) : ENOMEM;
+        copy_texts(&opener->options) ? thread_start(&opener->thread, "prenorm-load", run, opener) : ENOMEM;
     if (result) {
-        free_loader(loader);
+        free_opener(opener);
         return error_set(e, STATUS_IO, "loader", "its thread cannot be started: %s", strerror(result));
     }
-    *out = loader;
+    *out = opener;
     return STATUS_OK;
 }
 
-bool loader_take_result(struct loader *loader, enum status *status, struct engine **engine, struct error *e) {
-    pthread_mutex_lock(&loader->lock);
-    bool finished = loader->finished;
+bool opener_take_result(struct opener *opener, enum status *status, struct engine **engine, struct error *e) {
+    pthread_mutex_lock(&opener->lock);
+    bool finished = opener->finished;
     if (finished) {
-        *status = loader->status;
-        *engine = loader->engine;
-        loader->engine = NULL;
-        *e = loader->error;
+        *status = opener->status;
+        *engine = opener->engine;
+        opener->engine = NULL;
+        *e = opener->error;
     }
-    pthread_mutex_unlock(&loader->lock);
+    pthread_mutex_unlock(&opener->lock);
     return finished;
 }
 
-double loader_progress(struct loader *loader, char *stage, size_t size) {
-    pthread_mutex_lock(&loader->lock);
-    double share = loader->share;
-    snprintf(stage, size, "%s", loader->stage);
-    pthread_mutex_unlock(&loader->lock);
+double opener_progress(struct opener *opener, char *stage, size_t size) {
+    pthread_mutex_lock(&opener->lock);
+    double share = opener->share;
+    snprintf(stage, size, "%s", opener->stage);
+    pthread_mutex_unlock(&opener->lock);
     return share;
 }
 
-bool loader_destroy(struct loader *loader) {
-    if (!loader) return true;
-    pthread_mutex_lock(&loader->lock);
-    bool finished = loader->finished;
-    loader->abandoned = true;
-    pthread_mutex_unlock(&loader->lock);
+bool opener_destroy(struct opener *opener) {
+    if (!opener) return true;
+    pthread_mutex_lock(&opener->lock);
+    bool finished = opener->finished;
+    opener->abandoned = true;
+    pthread_mutex_unlock(&opener->lock);
     if (!finished) {
-        thread_abandon(loader->thread);
+        thread_abandon(opener->thread);
         return false;
     }
-    pthread_join(loader->thread, NULL);
-    if (loader->engine) engine_close(loader->engine);
-    free_loader(loader);
+    pthread_join(opener->thread, NULL);
+    if (opener->engine) engine_close(opener->engine);
+    free_opener(opener);
     return true;
 }

@@ -121,7 +121,7 @@ static void write_server(struct bytes *out, struct service *s) {
     metrics_head(out, "gauge", "prenorm_load_stage_ratio",
                  "Share of the present stage of loading that is done.");
     metrics_sample(out, "prenorm_load_stage_ratio", "",
-                   s->engine ? 1 : loader_progress(s->loader, stage, sizeof stage));
+                   s->engine ? 1 : opener_progress(s->opener, stage, sizeof stage));
     metrics_head(out, "gauge", "prenorm_encode_requests", "Requests whose text is being turned into tokens.");
     metrics_sample(out, "prenorm_encode_requests", "", (double)s->admission.requests);
     metrics_head(out, "gauge", "prenorm_http_body_bytes_held", "Bytes of request bodies in memory.");

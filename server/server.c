@@ -144,7 +144,7 @@ static void set_limits(struct service *s) {
 static void take_engine(struct service *s) {
     struct error e;
     enum status status;
-    if (!loader_take_result(s->loader, &status, &s->engine, &e)) return;
+    if (!opener_take_result(s->opener, &status, &s->engine, &e)) return;
     if (status != STATUS_OK) {
         s->error = e;
         stop(s, status);
@@ -226,14 +226,14 @@ static enum status start(struct service *s, const struct engine_options *options
     if (status != STATUS_OK) return status;
     log_info("listening on %s", s->listener.url);
     warn_if_open(s);
-    return loader_create(options, &s->loop, &s->loader, e);
+    return opener_create(options, &s->loop, &s->opener, e);
 }
 
 /* The engine is closed when nothing can call it any more: connections, then work in the pool. */
 static void end(struct service *s) {
     http_stop(s);
     while (s->requests || s->lanes.held) loop_run_once(&s->loop);
-    loader_destroy(s->loader);
+    opener_destroy(s->opener);
     if (s->engine) engine_close(s->engine);
     listener_deinit(&s->listener);
     loop_deinit(&s->loop);

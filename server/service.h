@@ -42,7 +42,7 @@ struct service {
     struct listener listener;
     struct tls tls;
     struct MHD_Daemon *daemon;
-    struct loader *loader;
+    struct opener *opener;
     struct engine *engine;    /* NULL until it is loaded */
     struct engine_info info;  /* zero until then */
     struct api_limits limits; /* of completions; complete once loaded */

@@ -34,7 +34,7 @@ bool norm_form_from_name(const char *name, enum norm_form *form);
 
 /* A norm that runs. A folded one is a scale per row of the raw main branch; the others write normalised
  * rows. */
-struct converted_norm {
+struct folded_norm {
     enum row_norm kind;
     bool folded;
     size_t width;   /* of the rows it sees; 0: there is no such norm */
@@ -44,17 +44,17 @@ struct converted_norm {
 };
 
 /* One or more linears of the checkpoint that read the same input, stacked (q, k, v; gate, up). */
-struct converted_linear {
-    struct bound_linear part[3];
+struct folded_linear {
+    struct linear_view part[3];
     size_t part_count;
     size_t out, in;             /* after the conversion */
     const double *gain, *shift; /* folded at the input side; [in of the checkpoint] or NULL; borrowed */
     const double *out_scale;    /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
-    double spread;       /* as in struct converted_model */
+    double last_share;   /* as in struct folded_model */
     double *column_mean; /* [in]: exits only: what is taken from every row; filled by
-                            converted_linear_prepare; owned */
+                            folded_linear_prepare; owned */
     double *column_rms;  /* [in]: likewise: root mean square of what is left in a column */
     double bias_mean;
 };
@@ -63,39 +63,40 @@ struct converted_linear {
  * layer and the exit compute.
  *   pre-like    x <- rescale * (residual_scale . x + post_norm(F(norm(x))))
  *   post-like   x <- norm(residual_factor * x + F(x)) */
-struct converted_sublayer {
-    struct converted_norm norm;       /* as above */
-    struct converted_norm fold;       /* gain and shift that were folded into the linears behind the norm */
-    struct converted_norm inner_norm; /* of what the exit reads */
-    struct converted_linear exit;
-    double *exit_scale; /* folded scales of heads: of exit's input or output; owned */
-    struct converted_norm post_norm;
+struct folded_sublayer {
+    struct folded_norm norm;       /* as above */
+    struct folded_norm fold;       /* gain and shift that were folded into the linears behind the norm */
+    struct folded_norm inner_norm; /* of what the exit reads */
+    struct folded_linear output;
+    double *output_scale; /* folded scales of heads: of exit's input or output; owned */
+    struct folded_norm post_norm;
     double *residual_scale;          /* [width] or NULL; owned */
     double residual_factor, rescale; /* 1: nothing to do */
 };
 
-struct converted_layer {
-    struct converted_sublayer attention, mlp;
-    struct converted_norm query_norm, key_norm; /* of a head's vector; gain [head_dim] or [heads, head_dim] */
-    struct converted_linear qkv, up;            /* up: gate, up when gated */
+struct folded_layer {
+    struct folded_sublayer attention, mlp;
+    struct folded_norm query_norm, key_norm; /* of a head's vector; gain [head_dim] or [heads, head_dim] */
+    struct folded_linear qkv, up;            /* up: gate, up when gated */
 };
 
-struct converted_model {
-    const struct bound_model *bound;
+struct folded_model {
+    const struct tensor_views *views;
     const struct model_description *description;
     enum norm_form form; /* that runs: the one asked for, or the nearest that the model has */
-    size_t branch_width; /* d, or d - 1 in the CRMSNorm forms */
-    double spread; /* orthonormal basis: 1 / (sqrt(d) - 1), what each entry takes of the last one; else 0 */
-    struct converted_layer *layers;
+    size_t stream_width; /* d, or d - 1 in the CRMSNorm forms */
+    double
+        last_share; /* orthonormal basis: 1 / (sqrt(d) - 1), what each entry takes of the last one; else 0 */
+    struct folded_layer *layers;
     /* Of what the head reads. width 0: the branch as it is. residual_dual: of the dual branch, with gain and
      * shift; when it is CRMS the dual branch is carried without its last entry, which is minus the sum of the
      * others. */
-    struct converted_norm final_norm, final_fold;
-    struct converted_linear project_out; /* between the final norm and the head; part_count 0: none */
-    struct converted_linear head;
+    struct folded_norm final_norm, final_fold;
+    struct folded_linear project_out; /* between the final norm and the head; part_count 0: none */
+    struct folded_linear head;
     /* Of the entry: */
     double *project_in;                   /* [width, embedding_width] or NULL */
-    struct converted_norm embedding_norm; /* width 0: none */
+    struct folded_norm embedding_norm;    /* width 0: none */
 };
 
 /* The form that a model runs in when `wanted` is asked for: models of RMSNorm have no mean to take out, so
@@ -103,36 +104,36 @@ struct converted_model {
  * scales) all are layernorm. */
 enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted);
 
-/* Borrows bound until converted_model_deinit. The form that runs is norm_form_for(form). */
-enum status converted_model_init(struct converted_model *c, const struct bound_model *bound,
-                                 enum norm_form form, struct error *e);
-void converted_model_deinit(struct converted_model *c);
+/* Borrows bound until folded_model_deinit. The form that runs is norm_form_for(form). */
+enum status folded_model_init(struct folded_model *c, const struct tensor_views *views, enum norm_form form,
+                              struct error *e);
+void folded_model_deinit(struct folded_model *c);
 
 /* Column means of an exit, which its rows need (a no-op for others): one pass over the checkpoint's rows, in
- * their order, `rows` at a time. scratch: converted_scratch(c, rows) doubles. Different linears may be
+ * their order, `rows` at a time. scratch: folded_scratch(c, rows) doubles. Different linears may be
  * prepared by different threads. */
-void converted_linear_prepare(struct converted_linear *l, double *scratch, size_t rows);
+void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows);
 
 /* Rows [first, +count) after the fold: weights [count, in] and bias [count] (zeros where there is none).
  * weights has room for count * (in + 1) doubles. */
-void converted_linear_rows(const struct converted_linear *l, size_t first, size_t count, double *weights,
-                           double *bias);
+void folded_linear_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
+                        double *bias);
 
 /* Whether any part has a bias or a shift gives it one. */
-bool converted_linear_has_bias(const struct converted_linear *l);
+bool folded_linear_has_bias(const struct folded_linear *l);
 
 /* Doubles that the widest linear needs as scratch for `rows` rows at a time. */
-size_t converted_scratch(const struct converted_model *c, size_t rows);
+size_t folded_scratch(const struct folded_model *c, size_t rows);
 
 /* The entry of the main branch for a token at a position: table rows summed, scaled, centred and compressed
- * as the form demands. row: [branch_width]; scratch: converted_entry_scratch() doubles. Any thread. */
-void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row,
-                     double *scratch);
+ * as the form demands. row: [branch_width]; scratch: folded_embedding_scratch() doubles. Any thread. */
+void folded_embedding(const struct folded_model *c, size_t token, size_t position, double *row,
+                      double *scratch);
 /* residual_dual: where the dual branch starts, dual_scale times the entry row [width], centred where it may
  * be. */
-void converted_dual_entry(const struct converted_model *c, const double *row, double *dual);
+void folded_dual_embedding(const struct folded_model *c, const double *row, double *dual);
 
-size_t converted_entry_scratch(const struct converted_model *c);
+size_t folded_embedding_scratch(const struct folded_model *c);
 
 /* One row, in double: the entry's norm, and the reference pass. out may be x. */
-void converted_norm_apply(const struct converted_norm *norm, const double *x, double *out);
+void folded_norm_apply(const struct folded_norm *norm, const double *x, double *out);

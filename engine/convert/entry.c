@@ -7,12 +7,12 @@
 
 #include "engine/convert/row_product.h"
 
-size_t converted_entry_scratch(const struct converted_model *c) {
+size_t folded_embedding_scratch(const struct folded_model *c) {
     const struct model_description *d = c->description;
     return 2 * (d->width > d->embedding_width ? d->width : d->embedding_width);
 }
 
-void converted_norm_apply(const struct converted_norm *norm, const double *x, double *out) {
+void folded_norm_apply(const struct folded_norm *norm, const double *x, double *out) {
     double sum = 0, squares = 0, n = (double)norm->divisor;
     for (size_t i = 0; i < norm->width; i++) sum += x[i];
     double mean = norm->kind == ROW_NORM_LAYERNORM ? sum / n : 0;
@@ -26,7 +26,7 @@ void converted_norm_apply(const struct converted_norm *norm, const double *x, do
     }
 }
 
-static bool is_centred(const struct converted_model *c) {
+static bool is_centred(const struct folded_model *c) {
     return c->form != NORM_FORM_LAYERNORM && c->description->norm_type == NORM_TYPE_LAYERNORM;
 }
 
@@ -58,12 +58,12 @@ static void add_sinusoidal_ctrl(double position, size_t width, double *row) {
     }
 }
 
-static void add_position(const struct converted_model *c, size_t position, double *row, double *scratch) {
+static void add_position(const struct folded_model *c, size_t position, double *row, double *scratch) {
     const struct model_description *d = c->description;
     double offset_position = (double)(position + d->position_offset);
     switch (d->position) {
     case POSITION_LEARNED:
-        matrix_read(&c->bound->position, position, 1, scratch);
+        matrix_read(&c->views->position, position, 1, scratch);
         for (size_t i = 0; i < d->width; i++) row[i] += scratch[i];
         break;
     case POSITION_SINUSOIDAL_HALVES:
@@ -77,11 +77,11 @@ static void add_position(const struct converted_model *c, size_t position, doubl
     }
 }
 
-void converted_entry(const struct converted_model *c, size_t token, size_t position, double *row,
-                     double *scratch) {
+void folded_embedding(const struct folded_model *c, size_t token, size_t position, double *row,
+                      double *scratch) {
     const struct model_description *d = c->description;
-    double *sum = scratch, *other = scratch + converted_entry_scratch(c) / 2;
-    matrix_read(&c->bound->embedding, token, 1, sum);
+    double *sum = scratch, *other = scratch + folded_embedding_scratch(c) / 2;
+    matrix_read(&c->views->embedding, token, 1, sum);
     for (size_t i = 0; i < d->embedding_width; i++) sum[i] *= d->embedding_scale;
     if (c->project_in) {
         for (size_t i = 0; i < d->width; i++)
@@ -91,13 +91,13 @@ void converted_entry(const struct converted_model *c, size_t token, size_t posit
         sum = projected;
     }
     add_position(c, position, sum, other);
-    if (c->embedding_norm.width) converted_norm_apply(&c->embedding_norm, sum, sum);
+    if (c->embedding_norm.width) folded_norm_apply(&c->embedding_norm, sum, sum);
     /* The post branch of residual_dual is read as it is. */
     if (is_centred(c) && d->placement != PLACEMENT_RESIDUAL_DUAL) centre(sum, d->width);
-    for (size_t i = 0; i < c->branch_width; i++) row[i] = sum[i] + c->spread * sum[d->width - 1];
+    for (size_t i = 0; i < c->stream_width; i++) row[i] = sum[i] + c->last_share * sum[d->width - 1];
 }
 
-void converted_dual_entry(const struct converted_model *c, const double *row, double *dual) {
+void folded_dual_embedding(const struct folded_model *c, const double *row, double *dual) {
     const struct model_description *d = c->description;
     for (size_t i = 0; i < d->width; i++) dual[i] = d->dual_scale * row[i];
     if (is_centred(c)) centre(dual, d->width);

@@ -6,18 +6,18 @@
 #include "engine/convert/converted.h"
 #include "engine/convert/row_product.h"
 
-static size_t in_of(const struct converted_linear *l) {
+static size_t in_of(const struct folded_linear *l) {
     return l->in + (l->compress_in ? 1 : 0);
 }
 
-bool converted_linear_has_bias(const struct converted_linear *l) {
+bool folded_linear_has_bias(const struct folded_linear *l) {
     for (size_t p = 0; p < l->part_count; p++)
         if (l->part[p].bias.tensor) return true;
     return l->shift != NULL;
 }
 
 /* Rows [first, +count) of the stacked parts as the checkpoint has them. */
-static void read_rows(const struct converted_linear *l, size_t first, size_t count, double *weights) {
+static void read_rows(const struct folded_linear *l, size_t first, size_t count, double *weights) {
     size_t start = 0;
     for (size_t p = 0; p < l->part_count && count > 0; p++) {
         const struct matrix_view *m = &l->part[p].weight;
@@ -33,7 +33,7 @@ static void read_rows(const struct converted_linear *l, size_t first, size_t cou
     assert(count == 0);
 }
 
-static void read_bias(const struct converted_linear *l, size_t first, size_t count, double *bias) {
+static void read_bias(const struct folded_linear *l, size_t first, size_t count, double *bias) {
     size_t start = 0;
     for (size_t p = 0; p < l->part_count && count > 0; p++) {
         const struct vector_view *v = &l->part[p].bias;
@@ -49,7 +49,7 @@ static void read_bias(const struct converted_linear *l, size_t first, size_t cou
 }
 
 /* b + W shift, then W diag(gain). */
-static void fold_norm(const struct converted_linear *l, size_t count, double *weights, double *bias) {
+static void fold_norm(const struct folded_linear *l, size_t count, double *weights, double *bias) {
     size_t in = in_of(l);
     for (size_t r = 0; l->shift && r < count; r++) bias[r] += row_product(weights + r * in, l->shift, in);
     if (!l->gain) return;
@@ -59,23 +59,23 @@ static void fold_norm(const struct converted_linear *l, size_t count, double *we
 
 /* What every column of a row loses as the last one is dropped: that one, or in the orthonormal basis the
  * row's mean and minus a share of the last. */
-static double dropped(const struct converted_linear *l, const double *row, size_t in) {
+static double dropped_share(const struct folded_linear *l, const double *row, size_t in) {
     double sum = 0, last = row[in - 1];
-    if (l->spread == 0) return last;
+    if (l->last_share == 0) return last;
     for (size_t k = 0; k < in; k++) sum += row[k];
-    return sum / (double)in - l->spread * (last - sum / (double)in);
+    return sum / (double)in - l->last_share * (last - sum / (double)in);
 }
 
 /* Rows move together, in place. */
-static void compress_columns(const struct converted_linear *l, size_t count, size_t in, double *weights) {
+static void compress_columns(const struct folded_linear *l, size_t count, size_t in, double *weights) {
     for (size_t r = 0; r < count; r++) {
         const double *from = weights + r * in;
-        double *to = weights + r * (in - 1), taken = dropped(l, from, in);
-        for (size_t k = 0; k + 1 < in; k++) to[k] = from[k] - taken;
+        double *to = weights + r * (in - 1), offset = dropped_share(l, from, in);
+        for (size_t k = 0; k + 1 < in; k++) to[k] = from[k] - offset;
     }
 }
 
-static void scale_rows(const struct converted_linear *l, size_t first, size_t count, double *weights,
+static void scale_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
                        double *bias) {
     for (size_t r = 0; l->out_scale && r < count; r++) {
         for (size_t k = 0; k < l->in; k++) weights[r * l->in + k] *= l->out_scale[first + r];
@@ -83,15 +83,15 @@ static void scale_rows(const struct converted_linear *l, size_t first, size_t co
     }
 }
 
-static void centre_rows(const struct converted_linear *l, size_t count, double *weights, double *bias) {
+static void centre_rows(const struct folded_linear *l, size_t count, double *weights, double *bias) {
     for (size_t r = 0; r < count; r++) {
         for (size_t k = 0; k < l->in; k++) weights[r * l->in + k] -= l->column_mean[k];
         bias[r] -= l->bias_mean;
     }
 }
 
-void converted_linear_rows(const struct converted_linear *l, size_t first, size_t count, double *weights,
-                           double *bias) {
+void folded_linear_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
+                        double *bias) {
     read_rows(l, first, count, weights);
     read_bias(l, first, count, bias);
     fold_norm(l, count, weights, bias);
@@ -104,11 +104,11 @@ void converted_linear_rows(const struct converted_linear *l, size_t first, size_
 
 /* What each row of an exit loses: the mean of all rows, and in the orthonormal basis minus a share of what
  * the last row has above it. */
-static double taken_of(const struct converted_linear *l, double mean, double last) {
-    return mean - l->spread * (last - mean);
+static double centre_of(const struct folded_linear *l, double mean, double last) {
+    return mean - l->last_share * (last - mean);
 }
 
-void converted_linear_prepare(struct converted_linear *l, double *scratch, size_t rows) {
+void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows) {
     if (!l->centre_out) return;
     assert(l->part_count == 1 && !l->shift && !l->out_scale);
     const struct matrix_view *m = &l->part[0].weight;
@@ -133,22 +133,22 @@ void converted_linear_prepare(struct converted_linear *l, double *scratch, size_
         double gain = l->gain ? l->gain[k] : 1, rows_mean = l->column_mean[k] / (double)m->out;
         l->column_rms[k] =
             fabs(gain) * sqrt(fmax(0, l->column_rms[k] / (double)m->out - rows_mean * rows_mean));
-        l->column_mean[k] = taken_of(l, l->column_mean[k] * (gain / (double)m->out), row[k] * gain);
+        l->column_mean[k] = centre_of(l, l->column_mean[k] * (gain / (double)m->out), row[k] * gain);
     }
-    l->bias_mean = taken_of(l, bias_sum / (double)m->out, bias);
+    l->bias_mean = centre_of(l, bias_sum / (double)m->out, bias);
 }
 
-static void widest(const struct converted_linear *l, size_t *width) {
+static void widest(const struct folded_linear *l, size_t *width) {
     if (in_of(l) > *width) *width = in_of(l);
 }
 
-size_t converted_scratch(const struct converted_model *c, size_t rows) {
+size_t folded_scratch(const struct folded_model *c, size_t rows) {
     size_t width = c->description->width;
     for (size_t i = 0; i < c->description->layers; i++) {
         widest(&c->layers[i].qkv, &width);
-        widest(&c->layers[i].attention.exit, &width);
+        widest(&c->layers[i].attention.output, &width);
         widest(&c->layers[i].up, &width);
-        widest(&c->layers[i].mlp.exit, &width);
+        widest(&c->layers[i].mlp.output, &width);
     }
     widest(&c->head, &width);
     widest(&c->project_out, &width);

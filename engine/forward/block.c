@@ -5,7 +5,7 @@
 
 /* ---- entries ---- */
 
-static void run_entry(struct forward *f, const struct packed_linear *linear, struct norm_output normed,
+static void run_input(struct forward *f, const struct packed_linear *linear, struct norm_output normed,
                       enum activation activation, float *out, size_t out_stride) {
     linear_run(f, &(struct linear_call){
                       .linear = linear,
@@ -29,15 +29,15 @@ static void gate_block(struct forward *f, size_t first, size_t count, const void
 
 static void run_up(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
     bool gated = f->description->gated;
-    run_entry(f, &layer->up, normed, gated ? ACTIVATION_NONE : f->description->activation, f->hidden,
+    run_input(f, &layer->up, normed, gated ? ACTIVATION_NONE : f->description->activation, f->hidden,
               f->hidden_stride);
     if (gated) forward_each_block(f, f->row_count, gate_block, NULL);
 }
 
 /* ---- exits ---- */
 
-static void run_exit(struct forward *f, const struct packed_linear *linear, const float *x, size_t x_stride,
-                     const float *residual, float *out) {
+static void run_output(struct forward *f, const struct packed_linear *linear, const float *x, size_t x_stride,
+                       const float *residual, float *out) {
     linear_run(f, &(struct linear_call){
                       .linear = linear,
                       .x = x,
@@ -45,7 +45,7 @@ static void run_exit(struct forward *f, const struct packed_linear *linear, cons
                       .rows = f->row_count,
                       .residual = residual,
                       .out = out,
-                      .out_stride = f->branch_stride,
+                      .out_stride = f->stream_stride,
                   });
 }
 
@@ -55,45 +55,44 @@ static void scale_row(float *row, size_t width, float factor) {
 
 /* The output of a norm is not centred by its gain and shift: the mean is taken out as it joins a centred
  * branch, and in the orthonormal basis a share of the last entry is added. */
-static float taken_of(const struct forward *f, const float *row) {
+static float centre_of(const struct forward *f, const float *row) {
     const struct model_description *d = f->description;
-    bool centred = f->model->converted->form != NORM_FORM_LAYERNORM && d->norm_type == NORM_TYPE_LAYERNORM;
+    bool centred = f->model->folded->form != NORM_FORM_LAYERNORM && d->norm_type == NORM_TYPE_LAYERNORM;
     double sum = 0;
     for (size_t i = 0; centred && i < d->width; i++) sum += row[i];
     double mean = sum / (double)d->width;
-    return (float)(mean - f->model->converted->spread * ((double)row[d->width - 1] - mean));
+    return (float)(mean - f->model->folded->last_share * ((double)row[d->width - 1] - mean));
 }
 
 /* branch <- residual_scale . branch + post_norm(exit), row by row. */
 static void join_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     const struct packed_sublayer *s = context;
-    size_t width = f->model->converted->branch_width;
-    if (s->post_norm.width) norm_rows(f, &s->post_norm, f->exit + first * f->branch_stride, count);
+    size_t width = f->model->folded->stream_width;
+    if (s->post_norm.width) norm_rows(f, &s->post_norm, f->output + first * f->stream_stride, count);
     for (size_t r = first; r < first + count; r++) {
-        float *branch = f->branch + r * f->branch_stride, *exit = f->exit + r * f->branch_stride;
-        float taken = s->post_norm.width ? taken_of(f, exit) : 0;
+        float *stream = f->stream + r * f->stream_stride, *output = f->output + r * f->stream_stride;
+        float offset = s->post_norm.width ? centre_of(f, output) : 0;
         for (size_t i = 0; i < width; i++)
-            branch[i] =
-                (s->residual_scale ? s->residual_scale[i] * branch[i] : branch[i]) + (exit[i] - taken);
+            stream[i] =
+                (s->residual_scale ? s->residual_scale[i] * stream[i] : stream[i]) + (output[i] - offset);
     }
 }
 
 static void rescale_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     for (size_t r = first; r < first + count; r++)
-        scale_row(f->branch + r * f->branch_stride, f->model->converted->branch_width,
-                  *(const float *)context);
+        scale_row(f->stream + r * f->stream_stride, f->model->folded->stream_width, *(const float *)context);
 }
 
-static void norm_branch_block(struct forward *f, size_t first, size_t count, const void *context,
+static void norm_stream_block(struct forward *f, size_t first, size_t count, const void *context,
                               size_t worker) {
     (void)worker;
-    norm_rows(f, context, f->branch + first * f->branch_stride, count);
+    norm_rows(f, context, f->stream + first * f->stream_stride, count);
 }
 
 /* What an exit reads, and the norm in front of it. */
-struct exit_input {
+struct output_input {
     const struct packed_norm *norm;
     float *x;
     size_t stride;
@@ -102,7 +101,7 @@ struct exit_input {
 static void norm_inner_block(struct forward *f, size_t first, size_t count, const void *context,
                              size_t worker) {
     (void)worker;
-    const struct exit_input *input = context;
+    const struct output_input *input = context;
     const struct packed_norm *norm = input->norm;
     float *x = input->x + first * input->stride;
     f->kernels->normalize_rows(norm->kind, x, input->stride, count, norm->width, norm->eps, norm->gain,
@@ -116,9 +115,9 @@ static void dual_block(struct forward *f, size_t first, size_t count, const void
     float scale = (float)f->description->dual_scale;
     for (size_t r = first; r < first + count; r++)
         for (size_t i = 0; i < width; i++) {
-            float exit = f->exit[r * f->branch_stride + i];
-            f->dual[r * f->branch_stride + i] += scale * exit;
-            f->branch[r * f->branch_stride + i] += exit;
+            float output = f->output[r * f->stream_stride + i];
+            f->dual[r * f->stream_stride + i] += scale * output;
+            f->stream[r * f->stream_stride + i] += output;
         }
 }
 
@@ -126,10 +125,10 @@ static void dual_block(struct forward *f, size_t first, size_t count, const void
 static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, const float *x,
                             size_t x_stride) {
     if (s->post_norm.width || s->residual_scale) {
-        run_exit(f, &s->exit, x, x_stride, NULL, f->exit);
+        run_output(f, &s->output, x, x_stride, NULL, f->output);
         forward_each_block(f, f->row_count, join_block, s);
     } else {
-        run_exit(f, &s->exit, x, x_stride, f->branch, f->branch);
+        run_output(f, &s->output, x, x_stride, f->stream, f->stream);
     }
     if (s->rescale != 1) forward_each_block(f, f->row_count, rescale_block, &s->rescale);
 }
@@ -138,17 +137,17 @@ static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, 
 static void finish_post_like(struct forward *f, const struct packed_sublayer *s, const float *x,
                              size_t x_stride) {
     if (f->dual) {
-        run_exit(f, &s->exit, x, x_stride, NULL, f->exit);
+        run_output(f, &s->output, x, x_stride, NULL, f->output);
         forward_each_block(f, f->row_count, dual_block, NULL);
     } else {
         if (s->residual_factor != 1) forward_each_block(f, f->row_count, rescale_block, &s->residual_factor);
-        run_exit(f, &s->exit, x, x_stride, f->branch, f->branch);
+        run_output(f, &s->output, x, x_stride, f->stream, f->stream);
     }
-    forward_each_block(f, f->row_count, norm_branch_block, &s->norm);
+    forward_each_block(f, f->row_count, norm_stream_block, &s->norm);
 }
 
 static void finish(struct forward *f, const struct packed_sublayer *s, float *x, size_t x_stride) {
-    struct exit_input input = {.norm = &s->inner_norm, .x = x, .stride = x_stride};
+    struct output_input input = {.norm = &s->inner_norm, .x = x, .stride = x_stride};
     if (s->inner_norm.width) forward_each_block(f, f->row_count, norm_inner_block, &input);
     if (description_is_post_like(f->description))
         finish_post_like(f, s, x, x_stride);
@@ -164,10 +163,10 @@ static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
 }
 
 /* What a sub-layer's first linear reads. */
-static struct norm_output enter(struct forward *f, const struct packed_sublayer *s) {
+static struct norm_output input_of(struct forward *f, const struct packed_sublayer *s) {
     if (description_is_post_like(f->description))
-        return (struct norm_output){.x = f->branch, .stride = f->branch_stride};
-    return norm_run(f, &s->norm, f->branch, f->row_count);
+        return (struct norm_output){.x = f->stream, .stride = f->stream_stride};
+    return norm_run(f, &s->norm, f->stream, f->row_count);
 }
 
 void block_order(const struct forward *f, size_t index, const struct packed_linear **order) {
@@ -175,20 +174,20 @@ void block_order(const struct forward *f, size_t index, const struct packed_line
     bool parallel = f->description->residual != RESIDUAL_SEQUENTIAL;
     order[0] = &layer->qkv;
     order[parallel ? 1 : 2] = &layer->up;
-    order[parallel ? 2 : 1] = &layer->attention.exit;
-    order[3] = &layer->mlp.exit;
+    order[parallel ? 2 : 1] = &layer->attention.output;
+    order[3] = &layer->mlp.output;
 }
 
 void block_run(struct forward *f, size_t index) {
     const struct packed_layer *layer = &f->model->layers[index];
     enum residual residual = f->description->residual;
-    struct norm_output normed = enter(f, &layer->attention);
-    run_entry(f, &layer->qkv, normed, ACTIVATION_NONE, f->qkv, f->qkv_stride);
+    struct norm_output normed = input_of(f, &layer->attention);
+    run_input(f, &layer->qkv, normed, ACTIVATION_NONE, f->qkv, f->qkv_stride);
     /* In parallel the MLP reads the branch before attention adds to it. */
-    if (residual == RESIDUAL_PARALLEL_TWO_NORMS) normed = enter(f, &layer->mlp);
+    if (residual == RESIDUAL_PARALLEL_TWO_NORMS) normed = input_of(f, &layer->mlp);
     if (residual != RESIDUAL_SEQUENTIAL) run_up(f, layer, normed);
     attention_run(f, index);
     finish(f, &layer->attention, f->heads, f->heads_stride);
-    if (residual == RESIDUAL_SEQUENTIAL) run_up(f, layer, enter(f, &layer->mlp));
+    if (residual == RESIDUAL_SEQUENTIAL) run_up(f, layer, input_of(f, &layer->mlp));
     finish_mlp(f, layer);
 }

@@ -23,7 +23,7 @@ static size_t widest_linear(const struct packed_model *m) {
         const struct packed_layer *layer = &m->layers[i];
         if (layer->qkv.out > widest) widest = layer->qkv.out;
         if (layer->up.out > widest) widest = layer->up.out;
-        if (layer->mlp.exit.out > widest) widest = layer->mlp.exit.out;
+        if (layer->mlp.output.out > widest) widest = layer->mlp.output.out;
     }
     return widest;
 }
@@ -36,8 +36,8 @@ static void raise_lowp_stride(void *context, const struct packed_linear *linear)
 
 static void set_strides(struct forward *f) {
     const struct model_description *d = f->description;
-    f->entry_stride = converted_entry_scratch(f->model->converted) + 2 * d->width;
-    f->branch_stride = stride_of(d->width);
+    f->embedding_stride = folded_embedding_scratch(f->model->folded) + 2 * d->width;
+    f->stream_stride = stride_of(d->width);
     f->qkv_stride = stride_of((d->heads + 2 * d->kv_heads) * d->head_dim);
     f->heads_stride = stride_of(d->heads * d->head_dim);
     f->hidden_stride = stride_of(d->mlp_width * (d->gated ? 2 : 1));
@@ -49,7 +49,7 @@ static void set_strides(struct forward *f) {
 }
 
 /* All float buffers in one allocation: sizes are added up first, then the same list places them. */
-static size_t place_buffers(struct forward *f, float *base) {
+static size_t lay_out_buffers(struct forward *f, float *base) {
     size_t used = 0, rows = f->limits.rows_max, logit_rows = f->limits.logit_rows_max;
     size_t sums_rows = f->model->matmul == MATMUL_OPENBLAS ? (rows > logit_rows ? rows : logit_rows) : 0;
     bool dual = f->description->placement == PLACEMENT_RESIDUAL_DUAL;
@@ -57,19 +57,19 @@ static size_t place_buffers(struct forward *f, float *base) {
         float **buffer;
         size_t rows, stride;
     } buffers[] = {
-        {&f->branch, rows, f->branch_stride},
-        {&f->normed, rows, f->branch_stride},
+        {&f->stream, rows, f->stream_stride},
+        {&f->normed, rows, f->stream_stride},
         {&f->row_scales, 1, stride_of(rows)},
-        {&f->exit, rows, f->branch_stride},
-        {&f->dual, dual ? rows : 0, f->branch_stride},
+        {&f->output, rows, f->stream_stride},
+        {&f->dual, dual ? rows : 0, f->stream_stride},
         {&f->qkv, rows, f->qkv_stride},
         {&f->heads, rows, f->heads_stride},
         {&f->hidden, rows, f->hidden_stride},
         {&f->gated, rows, f->gated_stride},
         {&f->cosine, rows, f->angle_stride},
         {&f->sine, rows, f->angle_stride},
-        {&f->last, logit_rows, f->branch_stride},
-        {&f->last_dual, dual ? logit_rows : 0, f->branch_stride},
+        {&f->last, logit_rows, f->stream_stride},
+        {&f->last_dual, dual ? logit_rows : 0, f->stream_stride},
         {&f->projected, logit_rows, f->projected_stride},
         {&f->logits, logit_rows, f->logits_stride},
         {&f->sums, sums_rows, stride_of(widest_linear(f->model))},
@@ -109,18 +109,18 @@ static bool make_order(struct forward *f, struct error *e) {
 static bool allocate(struct forward *f, struct error *e) {
     const struct model_description *d = f->description;
     size_t entries = f->limits.entries_max + 1;
-    f->memory = memory_aligned(place_buffers(f, NULL), sizeof(float), "step buffers", e);
+    f->memory = memory_aligned(lay_out_buffers(f, NULL), sizeof(float), "step buffers", e);
     if (!f->memory) return false;
-    place_buffers(f, f->memory);
-    f->entry_scratch =
-        memory_aligned(workers_count(f->workers) * f->entry_stride, sizeof(double), "step buffers", e);
+    lay_out_buffers(f, f->memory);
+    f->embedding_scratch =
+        memory_aligned(workers_count(f->workers) * f->embedding_stride, sizeof(double), "step buffers", e);
     f->alibi = make_alibi(f, e);
     if (d->position == POSITION_ALIBI && !f->alibi) return false;
     f->frequencies = memory_aligned(entries * f->angle_stride, sizeof(double), "step buffers", e);
     f->rows = memory_aligned(f->limits.rows_max, sizeof *f->rows, "step buffers", e);
     f->first_row = memory_aligned(entries, sizeof *f->first_row, "step buffers", e);
     f->attention_tile = memory_aligned(entries, sizeof *f->attention_tile, "step buffers", e);
-    return f->entry_scratch && f->frequencies && f->rows && f->first_row && f->attention_tile &&
+    return f->embedding_scratch && f->frequencies && f->rows && f->first_row && f->attention_tile &&
            make_order(f, e);
 }
 
@@ -129,9 +129,9 @@ size_t forward_memory_bytes(const struct packed_model *model, const struct worke
     struct forward f = {.model = model, .description = model->description, .limits = *limits};
     const struct model_description *d = model->description;
     set_strides(&f);
-    size_t floats = place_buffers(&f, NULL), entries = limits->entries_max + 1;
+    size_t floats = lay_out_buffers(&f, NULL), entries = limits->entries_max + 1;
     if (d->position == POSITION_ALIBI) floats += d->heads * d->context;
-    size_t doubles = workers_count(workers) * f.entry_stride + entries * f.angle_stride;
+    size_t doubles = workers_count(workers) * f.embedding_stride + entries * f.angle_stride;
     size_t linears = d->layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     return sizeof f + floats * sizeof(float) + doubles * sizeof(double) +
            limits->rows_max * sizeof(struct row_origin) + 2 * entries * sizeof(size_t) +
@@ -165,7 +165,7 @@ enum status forward_create(const struct packed_model *model, const struct kv_poo
 void forward_destroy(struct forward *f) {
     if (!f) return;
     free(f->memory);
-    free(f->entry_scratch);
+    free(f->embedding_scratch);
     free(f->frequencies);
     free(f->alibi);
     free(f->rows);
@@ -226,7 +226,7 @@ static void plan_rows(struct forward *f, const struct step_entry *entries, size_
 
 void forward_step(struct forward *f, const struct step_entry *entries, size_t count) {
     plan_rows(f, entries, count);
-    entry_run(f);
+    embedding_run(f);
     if (f->angle_stride) rotary_prepare(f);
     attention_plan(f);
     for (size_t i = 0; i < f->description->layers; i++) block_run(f, i);

@@ -9,8 +9,8 @@ static size_t gather(const struct forward *f, const float *from, float *to) {
     for (size_t i = 0; i < f->entry_count; i++) {
         size_t end = f->first_row[i + 1];
         for (size_t r = end - f->entries[i].logit_rows; r < end; r++, count++)
-            memcpy(to + count * f->branch_stride, from + r * f->branch_stride,
-                   f->branch_stride * sizeof(float));
+            memcpy(to + count * f->stream_stride, from + r * f->stream_stride,
+                   f->stream_stride * sizeof(float));
     }
     return count;
 }
@@ -29,20 +29,20 @@ static void join_dual(struct forward *f, size_t rows) {
     size_t width = f->description->width;
     float alpha = (float)f->description->dual_alpha;
     for (size_t r = 0; r < rows; r++) {
-        float *q = f->last_dual + r * f->branch_stride, *p = f->last + r * f->branch_stride;
+        float *q = f->last_dual + r * f->stream_stride, *p = f->last + r * f->stream_stride;
         enum row_norm kind = norm->kind;
         if (kind == ROW_NORM_CRMS) {
             restore_last(q, width);
             kind = ROW_NORM_RMS;
         }
-        f->kernels->normalize_rows(kind, q, f->branch_stride, 1, width, norm->eps, norm->gain, norm->bias, q,
-                                   f->branch_stride);
+        f->kernels->normalize_rows(kind, q, f->stream_stride, 1, width, norm->eps, norm->gain, norm->bias, q,
+                                   f->stream_stride);
         for (size_t i = 0; i < width; i++) p[i] = alpha * p[i] + q[i];
     }
 }
 
 static struct norm_output final_norm(struct forward *f, size_t rows) {
-    struct norm_output plain = {.x = f->last, .stride = f->branch_stride};
+    struct norm_output plain = {.x = f->last, .stride = f->stream_stride};
     if (f->dual) join_dual(f, rows);
     if (f->dual || !f->model->final_norm.width) return plain;
     return norm_run(f, &f->model->final_norm, f->last, rows);
@@ -55,7 +55,7 @@ void head_order(const struct forward *f, const struct packed_linear **order) {
 
 void head_run(struct forward *f) {
     const struct packed_model *m = f->model;
-    size_t rows = gather(f, f->branch, f->last);
+    size_t rows = gather(f, f->stream, f->last);
     if (rows == 0) return;
     if (f->dual) gather(f, f->dual, f->last_dual);
     struct norm_output normed = final_norm(f, rows);

@@ -174,7 +174,7 @@ struct norm_call {
 static void scale_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     const struct norm_call *call = context;
-    f->kernels->row_scales(call->norm->kind, call->x + first * f->branch_stride, f->branch_stride, count,
+    f->kernels->row_scales(call->norm->kind, call->x + first * f->stream_stride, f->stream_stride, count,
                            call->norm->width, call->norm->divisor, call->norm->eps, f->row_scales + first);
 }
 
@@ -183,18 +183,18 @@ static void normalize_block(struct forward *f, size_t first, size_t count, const
     (void)worker;
     const struct norm_call *call = context;
     const struct packed_norm *norm = call->norm;
-    f->kernels->normalize_rows(norm->kind, call->x + first * f->branch_stride, f->branch_stride, count,
+    f->kernels->normalize_rows(norm->kind, call->x + first * f->stream_stride, f->stream_stride, count,
                                norm->width, norm->eps, norm->gain, norm->bias,
-                               f->normed + first * f->branch_stride, f->branch_stride);
+                               f->normed + first * f->stream_stride, f->stream_stride);
 }
 
 struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, const float *x, size_t rows) {
     struct norm_call call = {.norm = norm, .x = x};
     if (!norm->folded) {
         forward_each_block(f, rows, normalize_block, &call);
-        return (struct norm_output){.x = f->normed, .stride = f->branch_stride};
+        return (struct norm_output){.x = f->normed, .stride = f->stream_stride};
     }
-    struct norm_output output = {.x = x, .stride = f->branch_stride};
+    struct norm_output output = {.x = x, .stride = f->stream_stride};
     if (norm->kind == ROW_NORM_NONE) return output;
     forward_each_block(f, rows, scale_block, &call);
     output.row_scale = f->row_scales;
@@ -202,6 +202,6 @@ struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, c
 }
 
 void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
-    f->kernels->normalize_rows(norm->kind, x, f->branch_stride, rows, norm->width, norm->eps, norm->gain,
-                               norm->bias, x, f->branch_stride);
+    f->kernels->normalize_rows(norm->kind, x, f->stream_stride, rows, norm->width, norm->eps, norm->gain,
+                               norm->bias, x, f->stream_stride);
 }

@@ -4,23 +4,24 @@
 
 #include "engine/forward/state.h"
 
-static void enter_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+static void embed_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context;
-    const struct converted_model *c = f->model->converted;
+    const struct folded_model *c = f->model->folded;
     size_t width = f->description->width;
-    double *row = f->entry_scratch + worker * f->entry_stride, *dual = row + width, *scratch = dual + width;
+    double *row = f->embedding_scratch + worker * f->embedding_stride, *dual = row + width,
+           *scratch = dual + width;
     for (size_t r = first; r < first + count; r++) {
-        size_t to = r * f->branch_stride;
-        converted_entry(c, f->rows[r].token, f->rows[r].position, row, scratch);
-        for (size_t i = 0; i < c->branch_width; i++) f->branch[to + i] = (float)row[i];
+        size_t to = r * f->stream_stride;
+        folded_embedding(c, f->rows[r].token, f->rows[r].position, row, scratch);
+        for (size_t i = 0; i < c->stream_width; i++) f->stream[to + i] = (float)row[i];
         if (!f->dual) continue;
-        converted_dual_entry(c, row, dual);
+        folded_dual_embedding(c, row, dual);
         for (size_t i = 0; i < width; i++) f->dual[to + i] = (float)dual[i];
     }
 }
 
-void entry_run(struct forward *f) {
-    forward_each_block(f, f->row_count, enter_block, NULL);
+void embedding_run(struct forward *f) {
+    forward_each_block(f, f->row_count, embed_block, NULL);
 }
 
 static void set_frequencies(struct forward *f) {

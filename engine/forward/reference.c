@@ -10,14 +10,14 @@
 
 /* Buffers of one run, rows = tokens of the sequence. */
 struct run {
-    struct converted_model *model;
+    struct folded_model *model;
     const struct model_description *description;
     const struct blas *blas;
     size_t rows;
     double *weights, *bias; /* [BLOCK_ROWS, widest input], [BLOCK_ROWS]: of the linear at work */
-    double *branch;         /* [rows, branch_width] */
+    double *stream;         /* [rows, branch_width] */
     double *normed;         /* [rows, branch_width] */
-    double *exit;           /* [rows, width]: what a sub-layer adds */
+    double *output;         /* [rows, width]: what a sub-layer adds */
     double *dual;           /* [rows, width] of residual_dual, else NULL */
     double *qkv;            /* [rows, (heads + 2 kv_heads) head_dim] */
     double *heads;          /* [rows, heads head_dim] */
@@ -32,11 +32,11 @@ struct run {
 #define REFERENCE_THREADS 1
 
 /* out = x W' + b, W and b folded from the checkpoint as they are needed. */
-static void apply_linear(const struct run *run, struct converted_linear *l, const double *x, double *out) {
-    converted_linear_prepare(l, run->weights, BLOCK_ROWS);
+static void apply_linear(const struct run *run, struct folded_linear *l, const double *x, double *out) {
+    folded_linear_prepare(l, run->weights, BLOCK_ROWS);
     for (size_t first = 0; first < l->out; first += BLOCK_ROWS) {
         size_t count = l->out - first < BLOCK_ROWS ? l->out - first : BLOCK_ROWS;
-        converted_linear_rows(l, first, count, run->weights, run->bias);
+        folded_linear_rows(l, first, count, run->weights, run->bias);
         for (size_t r = 0; r < run->rows; r++)
             memcpy(out + r * l->out + first, run->bias, count * sizeof *out);
         run->blas->dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)run->rows, (blasint)count,
@@ -46,12 +46,11 @@ static void apply_linear(const struct run *run, struct converted_linear *l, cons
 }
 
 /* Rows of norm->width; no such norm: a copy. */
-static void apply_norms(const struct run *run, const struct converted_norm *norm, const double *x,
-                        double *out) {
-    size_t width = run->model->branch_width;
+static void apply_norms(const struct run *run, const struct folded_norm *norm, const double *x, double *out) {
+    size_t width = run->model->stream_width;
     if (!norm->width && out != x) memcpy(out, x, run->rows * width * sizeof *out);
     for (size_t r = 0; norm->width && r < run->rows; r++)
-        converted_norm_apply(norm, x + r * norm->width, out + r * norm->width);
+        folded_norm_apply(norm, x + r * norm->width, out + r * norm->width);
 }
 
 /* Rotary embedding (Su et al. 2021) of one head's vector. */
@@ -67,22 +66,22 @@ static void rotate(const struct rotary *rotary, double theta, size_t position, d
     }
 }
 
-static void normalize_heads(const struct model_description *d, const struct converted_norm *norm,
-                            size_t heads, double *row) {
+static void normalize_heads(const struct model_description *d, const struct folded_norm *norm, size_t heads,
+                            double *row) {
     for (size_t h = 0; norm->width && h < heads; h++) {
-        struct converted_norm own = *norm;
+        struct folded_norm own = *norm;
         if (d->qk_norm == QK_NORM_PER_HEAD) {
             own.gain += h * norm->width;
             if (own.shift) own.shift += h * norm->width;
         }
-        converted_norm_apply(&own, row + h * norm->width, row + h * norm->width);
+        folded_norm_apply(&own, row + h * norm->width, row + h * norm->width);
     }
 }
 
 /* Clamp, norms of heads, rotation. */
 static void prepare_qkv(const struct run *run, size_t layer) {
     const struct model_description *d = run->description;
-    const struct converted_layer *norms = &run->model->layers[layer];
+    const struct folded_layer *norms = &run->model->layers[layer];
     size_t stride = (d->heads + 2 * d->kv_heads) * d->head_dim;
     double theta = description_rope_theta(d, run->rows);
     for (size_t r = 0; r < run->rows; r++) {
@@ -157,7 +156,7 @@ static void attend_all(const struct run *run, size_t layer) {
 /* hidden = activation(up), or activation(gate) * up, of the normed rows. */
 static void run_up(const struct run *run, size_t layer) {
     const struct model_description *d = run->description;
-    struct converted_linear *up = &run->model->layers[layer].up;
+    struct folded_linear *up = &run->model->layers[layer].up;
     apply_linear(run, up, run->normed, run->hidden);
     size_t width = d->mlp_width;
     for (size_t r = 0; r < run->rows; r++)
@@ -169,104 +168,104 @@ static void run_up(const struct run *run, size_t layer) {
 }
 
 /* What a sub-layer adds to one row of the branch, [width] in `exit`. */
-static void join_pre_like(const struct run *run, const struct converted_sublayer *s, double *exit,
-                          double *branch) {
-    const struct converted_model *c = run->model;
+static void join_pre_like(const struct run *run, const struct folded_sublayer *s, double *output,
+                          double *stream) {
+    const struct folded_model *c = run->model;
     size_t width = c->description->width;
     double mean = 0;
     if (s->post_norm.width) {
-        converted_norm_apply(&s->post_norm, exit, exit);
+        folded_norm_apply(&s->post_norm, output, output);
         bool centred = c->form != NORM_FORM_LAYERNORM && c->description->norm_type == NORM_TYPE_LAYERNORM;
-        for (size_t i = 0; centred && i < width; i++) mean += exit[i] / (double)width;
-        mean -= c->spread * (exit[width - 1] - mean); /* only a centred branch has a spread */
+        for (size_t i = 0; centred && i < width; i++) mean += output[i] / (double)width;
+        mean -= c->last_share * (output[width - 1] - mean); /* only a centred branch has a spread */
     }
-    for (size_t i = 0; i < c->branch_width; i++)
-        branch[i] =
-            s->rescale * ((s->residual_scale ? s->residual_scale[i] : 1) * branch[i] + exit[i] - mean);
+    for (size_t i = 0; i < c->stream_width; i++)
+        stream[i] =
+            s->rescale * ((s->residual_scale ? s->residual_scale[i] : 1) * stream[i] + output[i] - mean);
 }
 
-static void join_post_like(const struct run *run, const struct converted_sublayer *s, const double *exit,
-                           double *branch, double *dual) {
+static void join_post_like(const struct run *run, const struct folded_sublayer *s, const double *output,
+                           double *stream, double *dual) {
     const struct model_description *d = run->description;
     for (size_t i = 0; i < d->width; i++) {
-        branch[i] = s->residual_factor * branch[i] + exit[i];
-        if (dual) dual[i] += d->dual_scale * exit[i];
+        stream[i] = s->residual_factor * stream[i] + output[i];
+        if (dual) dual[i] += d->dual_scale * output[i];
     }
-    converted_norm_apply(&s->norm, branch, branch);
+    folded_norm_apply(&s->norm, stream, stream);
 }
 
-static void finish(const struct run *run, struct converted_sublayer *s, double *x) {
+static void finish(const struct run *run, struct folded_sublayer *s, double *x) {
     const struct model_description *d = run->description;
     if (s->inner_norm.width) apply_norms(run, &s->inner_norm, x, x);
-    apply_linear(run, &s->exit, x, run->exit);
+    apply_linear(run, &s->output, x, run->output);
     for (size_t r = 0; r < run->rows; r++) {
-        double *branch = run->branch + r * run->model->branch_width;
+        double *stream = run->stream + r * run->model->stream_width;
         double *dual = run->dual ? run->dual + r * d->width : NULL;
         if (description_is_post_like(d))
-            join_post_like(run, s, run->exit + r * s->exit.out, branch, dual);
+            join_post_like(run, s, run->output + r * s->output.out, stream, dual);
         else
-            join_pre_like(run, s, run->exit + r * s->exit.out, branch);
+            join_pre_like(run, s, run->output + r * s->output.out, stream);
     }
 }
 
-static void enter(const struct run *run, const struct converted_sublayer *s) {
-    static const struct converted_norm none;
+static void norm_input(const struct run *run, const struct folded_sublayer *s) {
+    static const struct folded_norm none;
     bool post_like = description_is_post_like(run->description);
-    apply_norms(run, post_like ? &none : &s->norm, run->branch, run->normed);
+    apply_norms(run, post_like ? &none : &s->norm, run->stream, run->normed);
 }
 
 static void run_block(const struct run *run, size_t i) {
-    struct converted_layer *layer = &run->model->layers[i];
+    struct folded_layer *layer = &run->model->layers[i];
     enum residual residual = run->description->residual;
-    enter(run, &layer->attention);
+    norm_input(run, &layer->attention);
     apply_linear(run, &layer->qkv, run->normed, run->qkv);
     attend_all(run, i);
-    if (residual == RESIDUAL_PARALLEL_TWO_NORMS) enter(run, &layer->mlp);
+    if (residual == RESIDUAL_PARALLEL_TWO_NORMS) norm_input(run, &layer->mlp);
     if (residual != RESIDUAL_SEQUENTIAL) run_up(run, i); /* reads the branch before attention adds to it */
     finish(run, &layer->attention, run->heads);
     if (residual == RESIDUAL_SEQUENTIAL) {
-        enter(run, &layer->mlp);
+        norm_input(run, &layer->mlp);
         run_up(run, i);
     }
     finish(run, &layer->mlp, run->hidden);
 }
 
-static void run_entry(const struct run *run, const int32_t *ids) {
-    const struct converted_model *c = run->model;
+static void run_embedding(const struct run *run, const int32_t *ids) {
+    const struct folded_model *c = run->model;
     for (size_t i = 0; i < run->rows; i++) {
-        double *row = run->branch + i * c->branch_width;
-        converted_entry(c, (size_t)ids[i], i, row, run->scratch);
-        if (run->dual) converted_dual_entry(c, row, run->dual + i * c->description->width);
+        double *row = run->stream + i * c->stream_width;
+        folded_embedding(c, (size_t)ids[i], i, row, run->scratch);
+        if (run->dual) folded_dual_embedding(c, row, run->dual + i * c->description->width);
     }
 }
 
 /* ResiDual: dual_alpha * p + norm(q). A compressed q ignores its last entry and finds it again from the
  * others. */
 static void join_dual(const struct run *run) {
-    const struct converted_model *c = run->model;
-    const struct converted_norm *norm = &c->final_norm;
+    const struct folded_model *c = run->model;
+    const struct folded_norm *norm = &c->final_norm;
     size_t width = c->description->width;
     for (size_t r = 0; r < run->rows; r++) {
-        double *q = run->dual + r * width, *p = run->branch + r * width;
-        struct converted_norm whole = *norm;
+        double *q = run->dual + r * width, *p = run->stream + r * width;
+        struct folded_norm whole = *norm;
         if (norm->kind == ROW_NORM_CRMS) {
             q[width - 1] = 0;
             for (size_t i = 0; i + 1 < width; i++) q[width - 1] -= q[i];
             whole.kind = ROW_NORM_RMS;
         }
-        converted_norm_apply(&whole, q, q);
+        folded_norm_apply(&whole, q, q);
         for (size_t i = 0; i < width; i++)
             run->normed[r * width + i] = c->description->dual_alpha * p[i] + q[i];
     }
 }
 
 static void run_deinit(struct run *run) {
-    double *buffers[] = {run->weights, run->bias,  run->branch, run->normed, run->exit,   run->dual,
+    double *buffers[] = {run->weights, run->bias,  run->stream, run->normed, run->output, run->dual,
                          run->qkv,     run->heads, run->hidden, run->scores, run->scratch};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) free(buffers[i]);
 }
 
-static bool run_init(struct run *run, struct converted_model *c, size_t rows, struct error *e) {
+static bool run_init(struct run *run, struct folded_model *c, size_t rows, struct error *e) {
     const struct model_description *d = c->description;
     size_t heads = d->heads * d->head_dim, qkv = heads + 2 * d->kv_heads * d->head_dim;
     size_t hidden = d->mlp_width * 2 > d->embedding_width ? d->mlp_width * 2 : d->embedding_width;
@@ -276,17 +275,17 @@ static bool run_init(struct run *run, struct converted_model *c, size_t rows, st
         double **buffer;
         size_t count;
     } buffers[] = {
-        {&run->weights, converted_scratch(c, BLOCK_ROWS)},
+        {&run->weights, folded_scratch(c, BLOCK_ROWS)},
         {&run->bias, BLOCK_ROWS},
-        {&run->branch, rows * d->width},
+        {&run->stream, rows * d->width},
         {&run->normed, rows * d->width},
-        {&run->exit, rows * d->width},
+        {&run->output, rows * d->width},
         {&run->dual, dual ? rows * d->width : 0},
         {&run->qkv, rows * qkv},
         {&run->heads, rows * heads},
         {&run->hidden, rows * hidden},
         {&run->scores, rows},
-        {&run->scratch, converted_entry_scratch(c)},
+        {&run->scratch, folded_embedding_scratch(c)},
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         if (buffers[i].count == 0) continue;
@@ -296,7 +295,7 @@ static bool run_init(struct run *run, struct converted_model *c, size_t rows, st
     return true;
 }
 
-enum status reference_logits(struct converted_model *c, const int32_t *ids, size_t count, double *logits,
+enum status reference_logits(struct folded_model *c, const int32_t *ids, size_t count, double *logits,
                              struct error *e) {
     struct run run = {0};
     const struct blas *blas;
@@ -305,12 +304,12 @@ enum status reference_logits(struct converted_model *c, const int32_t *ids, size
     bool ok = run_init(&run, c, count, e);
     run.blas = blas;
     if (ok) {
-        run_entry(&run, ids);
+        run_embedding(&run, ids);
         for (size_t i = 0; i < c->description->layers; i++) run_block(&run, i);
         if (run.dual)
             join_dual(&run);
         else
-            apply_norms(&run, &c->final_norm, run.branch, run.normed);
+            apply_norms(&run, &c->final_norm, run.stream, run.normed);
         bool projected = c->project_out.part_count > 0;
         if (projected) apply_linear(&run, &c->project_out, run.normed, run.hidden);
         apply_linear(&run, &c->head, projected ? run.hidden : run.normed, logits);

@@ -12,5 +12,5 @@
 /* logits [count, vocabulary] of the sequence ids [count]; ids are below the vocabulary, count within the
  * context. The weights are folded layer by layer as the pass goes (8 bytes a parameter, one layer at a
  * time). */
-enum status reference_logits(struct converted_model *c, const int32_t *ids, size_t count, double *logits,
+enum status reference_logits(struct folded_model *c, const int32_t *ids, size_t count, double *logits,
                              struct error *e);

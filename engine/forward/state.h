@@ -23,13 +23,13 @@ struct forward {
     struct forward_limits limits;
 
     /* strides */
-    size_t entry_stride, branch_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
+    size_t embedding_stride, stream_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
         projected_stride, logits_stride, angle_stride, alibi_stride, lowp_stride;
 
-    float *branch;     /* [rows, branch_width]: the main branch */
+    float *stream;     /* [rows, branch_width]: the main branch */
     float *normed;     /* [rows, branch_width]: only where a norm runs with its gain */
     float *row_scales; /* [rows] */
-    float *exit;       /* [rows, width]: what a sub-layer adds, where more happens to it than the addition */
+    float *output;     /* [rows, width]: what a sub-layer adds, where more happens to it than the addition */
     float *dual;       /* [rows, width]: the dual branch of residual_dual, else NULL */
     float *qkv;        /* [rows, q | k | v] */
     float *heads;      /* [rows, heads * head_dim] */
@@ -43,7 +43,7 @@ struct forward {
     float *sums;          /* [rows, widest out]: sums of MATMUL_OPENBLAS, before the epilogue */
     float
         *lowp_rows; /* [rows, lowp_stride]: activations for low-precision weights, in the kernels' own form */
-    double *entry_scratch; /* [workers][entry_stride] */
+    double *embedding_scratch; /* [workers][entry_stride] */
     float *alibi;          /* [heads, context] or NULL */
     size_t alibi_last;     /* as in struct attention */
     double *frequencies;   /* [entries, rotary pairs] */
@@ -98,7 +98,7 @@ void head_run(struct forward *f);
 void head_order(const struct forward *f, const struct packed_linear **order);
 
 /* Main branch from the tokens of the step. */
-void entry_run(struct forward *f);
+void embedding_run(struct forward *f);
 
 /* cosine and sine of all rows. */
 void rotary_prepare(struct forward *f);

@@ -45,55 +45,57 @@ static uint64_t mix(uint64_t hash, uint64_t value) {
     return hash ^ hash >> 32;
 }
 
-static size_t bucket_of(const struct kv_prefix *prefix, const struct kv_place *place, const int32_t *tokens) {
-    uint64_t hash = mix(mix(prefix->hash_seed, place->salt), place->serial);
+static size_t bucket_of(const struct kv_prefix *prefix, const struct kv_prefix_cursor *cursor,
+                        const int32_t *tokens) {
+    uint64_t hash = mix(mix(prefix->hash_seed, cursor->salt), cursor->serial);
     for (size_t i = 0; i < prefix->page_tokens; i++) hash = mix(hash, (uint32_t)tokens[i]);
     return mix(hash, prefix->hash_seed) & (prefix->bucket_count - 1);
 }
 
-static bool is_same(const struct kv_prefix *prefix, uint32_t page, const struct kv_place *place,
+static bool is_same(const struct kv_prefix *prefix, uint32_t page, const struct kv_prefix_cursor *cursor,
                     const int32_t *tokens) {
     const struct kv_prefix_entry *entry = &prefix->entries[page];
-    return entry->parent == place->serial && entry->salt == place->salt &&
+    return entry->parent == cursor->serial && entry->salt == cursor->salt &&
            memcmp(prefix->tokens + page * prefix->page_tokens, tokens,
                   prefix->page_tokens * sizeof *tokens) == 0;
 }
 
-static uint32_t find(const struct kv_prefix *prefix, size_t bucket, const struct kv_place *place,
+static uint32_t find(const struct kv_prefix *prefix, size_t bucket, const struct kv_prefix_cursor *cursor,
                      const int32_t *tokens) {
     uint32_t page = prefix->buckets[bucket];
-    while (page != KV_PREFIX_NONE && !is_same(prefix, page, place, tokens))
+    while (page != KV_PREFIX_NONE && !is_same(prefix, page, cursor, tokens))
         page = prefix->entries[page].chain;
     return page;
 }
 
 size_t kv_prefix_match(const struct kv_prefix *prefix, const int32_t *tokens, size_t most,
-                       struct kv_place *place, uint32_t *pages) {
+                       struct kv_prefix_cursor *cursor, uint32_t *pages) {
     size_t count = 0;
     for (; count < most; count++) {
         const int32_t *own = tokens + count * prefix->page_tokens;
-        uint32_t page = find(prefix, bucket_of(prefix, place, own), place, own);
+        uint32_t page = find(prefix, bucket_of(prefix, cursor, own), cursor, own);
         if (page == KV_PREFIX_NONE) break;
         pages[count] = page;
-        place->serial = prefix->entries[page].serial;
+        cursor->serial = prefix->entries[page].serial;
     }
     return count;
 }
 
-void kv_prefix_add(struct kv_prefix *prefix, struct kv_place *place, uint32_t page, const int32_t *tokens) {
-    size_t bucket = bucket_of(prefix, place, tokens);
-    uint32_t known = find(prefix, bucket, place, tokens);
+void kv_prefix_add(struct kv_prefix *prefix, struct kv_prefix_cursor *cursor, uint32_t page,
+                   const int32_t *tokens) {
+    size_t bucket = bucket_of(prefix, cursor, tokens);
+    uint32_t known = find(prefix, bucket, cursor, tokens);
     struct kv_prefix_entry *entry = &prefix->entries[page];
     if (known == KV_PREFIX_NONE) {
         assert(entry->serial == 0);
         *entry = (struct kv_prefix_entry){.serial = ++prefix->last_serial,
-                                          .parent = place->serial,
-                                          .salt = place->salt,
+                                          .parent = cursor->serial,
+                                          .salt = cursor->salt,
                                           .chain = prefix->buckets[bucket]};
         memcpy(prefix->tokens + page * prefix->page_tokens, tokens, prefix->page_tokens * sizeof *tokens);
         prefix->buckets[bucket] = known = page;
     }
-    place->serial = prefix->entries[known].serial;
+    cursor->serial = prefix->entries[known].serial;
 }
 
 /* ---- idle pages ---------------------------------------------------------------------------------------- */
@@ -113,8 +115,9 @@ static void unlink_idle(struct kv_prefix *prefix, uint32_t page) {
 
 static void forget(struct kv_prefix *prefix, uint32_t page) {
     struct kv_prefix_entry *entry = &prefix->entries[page];
-    struct kv_place place = {.salt = entry->salt, .serial = entry->parent};
-    uint32_t *link = &prefix->buckets[bucket_of(prefix, &place, prefix->tokens + page * prefix->page_tokens)];
+    struct kv_prefix_cursor cursor = {.salt = entry->salt, .serial = entry->parent};
+    uint32_t *link =
+        &prefix->buckets[bucket_of(prefix, &cursor, prefix->tokens + page * prefix->page_tokens)];
     while (*link != page) link = &prefix->entries[*link].chain;
     *link = entry->chain;
     entry->serial = 0;

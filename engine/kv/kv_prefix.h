@@ -36,7 +36,7 @@ struct kv_prefix {
 };
 
 /* Where a sequence stands in the index. Start from {salt}. */
-struct kv_place {
+struct kv_prefix_cursor {
     uint64_t salt;
     uint64_t serial; /* of its last indexed page; 0 at the start */
 };
@@ -54,11 +54,12 @@ static inline size_t kv_prefix_index_bytes(size_t page_tokens) {
 /* The longest run of known pages at the start of tokens, at most `most` of them: pages[most] and the place
  * behind them are filled. Changes nothing: retain them (kv_table_adopt) before anything is taken. */
 size_t kv_prefix_match(const struct kv_prefix *prefix, const int32_t *tokens, size_t most,
-                       struct kv_place *place, uint32_t *pages);
+                       struct kv_prefix_cursor *cursor, uint32_t *pages);
 
 /* Adds a held page that is full and behind `place`; moves the place. Where the same content is known already,
  * the page stays unknown and the place moves to the known one. */
-void kv_prefix_add(struct kv_prefix *prefix, struct kv_place *place, uint32_t page, const int32_t *tokens);
+void kv_prefix_add(struct kv_prefix *prefix, struct kv_prefix_cursor *cursor, uint32_t page,
+                   const int32_t *tokens);
 
 /* For kv_pool.c. */
 bool kv_prefix_evict(struct kv_prefix *prefix,

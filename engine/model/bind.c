@@ -11,7 +11,7 @@
 
 /* Binding at work: the first error sticks. */
 struct binder {
-    struct bound_model *model;
+    struct tensor_views *model;
     const struct model_description *description;
     const struct family *family;
     const struct checkpoint *checkpoint;
@@ -73,30 +73,30 @@ static bool has_shape(const struct tensor *t, const size_t *shape, size_t rank) 
 }
 
 static void fail_tensor(struct binder *b, const struct tensor *t, const size_t *shape, size_t rank) {
-    char place[400], found[128], expected[128];
-    snprintf(place, sizeof place, "%s: %s", t->file, t->name);
+    char where[400], found[128], expected[128];
+    snprintf(where, sizeof where, "%s: %s", t->file, t->name);
     shape_text(t->shape, t->rank, found, sizeof found);
     shape_text(shape, rank, expected, sizeof expected);
-    error_set(&b->error, STATUS_MALFORMED, place, "has the shape %s, expected %s", found, expected);
+    error_set(&b->error, STATUS_MALFORMED, where, "has the shape %s, expected %s", found, expected);
 }
 
 /* A tensor of layer and head; suffix is "weight" or "bias". */
-struct place {
+struct tensor_slot {
     enum weight weight;
     size_t layer, head;
     const char *suffix;
 };
 
 /* The tensor at a place with this shape. Absent: NULL, and an error when it is required. */
-static const struct tensor *bind_tensor(struct binder *b, struct place place, bool required,
+static const struct tensor *bind_tensor(struct binder *b, struct tensor_slot slot, bool required,
                                         const size_t *shape, size_t rank) {
-    const struct weight_name *n = name_of(b, place.weight);
+    const struct weight_name *n = name_of(b, slot.weight);
     if (failed(b) || !n) {
         assert(failed(b) || !required);
         return NULL;
     }
     char name[NAME_MAX_BYTES];
-    full_name(n, place.layer, place.head, place.suffix, name);
+    full_name(n, slot.layer, slot.head, slot.suffix, name);
     const struct tensor *t = find(b, name);
     if (!t && required) {
         char expected[128];
@@ -114,7 +114,8 @@ static const struct tensor *bind_tensor(struct binder *b, struct place place, bo
 
 static struct vector_view bind_vector(struct binder *b, enum weight weight, size_t layer, const char *suffix,
                                       bool required, size_t count) {
-    const struct tensor *t = bind_tensor(b, (struct place){weight, layer, 0, suffix}, required, &count, 1);
+    const struct tensor *t =
+        bind_tensor(b, (struct tensor_slot){weight, layer, 0, suffix}, required, &count, 1);
     return (struct vector_view){.tensor = t, .count = count};
 }
 
@@ -122,7 +123,7 @@ static struct vector_view bind_vector(struct binder *b, enum weight weight, size
 static struct matrix_view bind_matrix(struct binder *b, enum weight weight, size_t layer, bool transposed,
                                       size_t out, size_t in) {
     size_t shape[2] = {transposed ? in : out, transposed ? out : in};
-    const struct tensor *t = bind_tensor(b, (struct place){weight, layer, 0, "weight"}, true, shape, 2);
+    const struct tensor *t = bind_tensor(b, (struct tensor_slot){weight, layer, 0, "weight"}, true, shape, 2);
     return (struct matrix_view){.tensor = t, .transposed = transposed, .out = out, .in = in};
 }
 
@@ -133,17 +134,17 @@ static struct vector_view bind_bias(struct binder *b, enum weight weight, size_t
     return bind_vector(b, weight, layer, "bias", bias != BIAS_OPTIONAL, count);
 }
 
-static struct bound_linear bind_linear(struct binder *b, enum weight weight, size_t layer, size_t out,
-                                       size_t in) {
-    return (struct bound_linear){
+static struct linear_view bind_linear(struct binder *b, enum weight weight, size_t layer, size_t out,
+                                      size_t in) {
+    return (struct linear_view){
         .weight = bind_matrix(b, weight, layer, b->description->transposed, out, in),
         .bias = bind_bias(b, weight, layer, out),
     };
 }
 
-static struct bound_norm bind_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
+static struct norm_view bind_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
     bool plain = b->description->norm_plain;
-    return (struct bound_norm){
+    return (struct norm_view){
         .gain = plain ? (struct vector_view){.count = width}
                       : bind_vector(b, weight, layer, "weight", true, width),
         .bias = bind_bias(b, weight, layer, width),
@@ -151,16 +152,16 @@ static struct bound_norm bind_norm(struct binder *b, enum weight weight, size_t 
 }
 
 /* A part of a fused linear: the same tensors seen through a map of rows, or from a first row on. */
-static struct bound_linear part_of(const struct bound_linear *fused, const uint32_t *rows, size_t first,
-                                   size_t out) {
-    struct bound_linear part = *fused;
+static struct linear_view part_of(const struct linear_view *fused, const uint32_t *rows, size_t first,
+                                  size_t out) {
+    struct linear_view part = *fused;
     part.weight.rows = part.bias.rows = rows ? rows + first : NULL;
     part.weight.first_row = part.bias.first_row = rows ? 0 : first;
     part.weight.out = part.bias.count = out;
     return part;
 }
 
-static void bind_qkv(struct binder *b, struct bound_layer *layer, size_t i) {
+static void bind_qkv(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
     size_t q = d->heads * d->head_dim, kv = d->kv_heads * d->head_dim;
     if (d->qkv_packing == QKV_SEPARATE) {
@@ -169,45 +170,46 @@ static void bind_qkv(struct binder *b, struct bound_layer *layer, size_t i) {
         layer->value = bind_linear(b, WEIGHT_VALUE, i, kv, d->width);
         return;
     }
-    struct bound_linear fused = bind_linear(b, WEIGHT_QKV, i, q + 2 * kv, d->width);
+    struct linear_view fused = bind_linear(b, WEIGHT_QKV, i, q + 2 * kv, d->width);
     layer->query = part_of(&fused, b->model->row_maps, 0, q);
     layer->key = part_of(&fused, b->model->row_maps, q, kv);
     layer->value = part_of(&fused, b->model->row_maps, q + kv, kv);
 }
 
-static bool has_place_for_head(const struct weight_name *n) {
+static bool is_one_per_head(const struct weight_name *n) {
     const char *first = strstr(n->name, "%zu");
     return first && strstr(first + 1, "%zu");
 }
 
 /* One norm of heads: a vector [head_dim], a matrix [heads, head_dim], or a vector for each head. */
-static void bind_head_vectors(struct binder *b, struct place place, size_t heads, struct vector_view *views) {
+static void bind_head_vectors(struct binder *b, struct tensor_slot slot, size_t heads,
+                              struct vector_view *views) {
     const struct model_description *d = b->description;
-    bool per_head = d->qk_norm == QK_NORM_PER_HEAD, apart = has_place_for_head(name_of(b, place.weight));
+    bool per_head = d->qk_norm == QK_NORM_PER_HEAD, apart = is_one_per_head(name_of(b, slot.weight));
     size_t shape[2] = {heads, d->head_dim};
     if (!per_head || apart) {
-        for (place.head = 0; place.head < (apart ? heads : 1); place.head++)
-            views[place.head] = (struct vector_view){.tensor = bind_tensor(b, place, true, shape + 1, 1),
-                                                     .count = d->head_dim};
+        for (slot.head = 0; slot.head < (apart ? heads : 1); slot.head++)
+            views[slot.head] = (struct vector_view){.tensor = bind_tensor(b, slot, true, shape + 1, 1),
+                                                    .count = d->head_dim};
         return;
     }
     views[0] =
-        (struct vector_view){.tensor = bind_tensor(b, place, true, shape, 2), .count = heads * d->head_dim};
+        (struct vector_view){.tensor = bind_tensor(b, slot, true, shape, 2), .count = heads * d->head_dim};
 }
 
 static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, size_t heads,
-                           struct vector_view *views, struct bound_head_norm *norm) {
+                           struct vector_view *views, struct head_norm_view *norm) {
     if (b->description->qk_norm == QK_NORM_NONE) return;
-    norm->views = has_place_for_head(name_of(b, weight)) ? heads : 1;
+    norm->views = is_one_per_head(name_of(b, weight)) ? heads : 1;
     norm->gain = views;
-    bind_head_vectors(b, (struct place){weight, layer, 0, "weight"}, heads, norm->gain);
+    bind_head_vectors(b, (struct tensor_slot){weight, layer, 0, "weight"}, heads, norm->gain);
     if (b->description->bias[weight] == BIAS_NONE) return;
     norm->bias = views + heads;
-    bind_head_vectors(b, (struct place){weight, layer, 0, "bias"}, heads, norm->bias);
+    bind_head_vectors(b, (struct tensor_slot){weight, layer, 0, "bias"}, heads, norm->bias);
 }
 
 /* What the placements have beyond the two norms of a block. */
-static void bind_placement(struct binder *b, struct bound_layer *layer, size_t i) {
+static void bind_placement(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
     bool sub_ln = d->placement == PLACEMENT_SUB_LN, normformer = d->placement == PLACEMENT_NORMFORMER;
     bool sandwich = d->placement == PLACEMENT_SANDWICH;
@@ -224,7 +226,7 @@ static void bind_placement(struct binder *b, struct bound_layer *layer, size_t i
     if (d->gpas) layer->gpas_gate = bind_vector(b, WEIGHT_GATE, i, "", true, 1);
 }
 
-static void bind_layer(struct binder *b, struct bound_layer *layer, size_t i) {
+static void bind_layer(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
     layer->attention.norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
     if (d->residual != RESIDUAL_PARALLEL_ONE_NORM)
@@ -233,16 +235,16 @@ static void bind_layer(struct binder *b, struct bound_layer *layer, size_t i) {
     struct vector_view *views = b->model->head_views + i * 2 * (d->heads + d->kv_heads);
     bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
     bind_head_norm(b, WEIGHT_KEY_NORM, i, d->kv_heads, views + 2 * d->heads, &layer->key_norm);
-    layer->attention.exit = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
+    layer->attention.output = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
     if (d->gated) layer->gate = bind_linear(b, WEIGHT_MLP_GATE, i, d->mlp_width, d->width);
     layer->up = bind_linear(b, WEIGHT_MLP_UP, i, d->mlp_width, d->width);
-    layer->mlp.exit = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
+    layer->mlp.output = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
     bind_placement(b, layer, i);
 }
 
-static void bind_ends(struct binder *b) {
+static void bind_embedding_and_head(struct binder *b) {
     const struct model_description *d = b->description;
-    struct bound_model *m = b->model;
+    struct tensor_views *m = b->model;
     m->embedding = bind_matrix(b, WEIGHT_EMBEDDING, 0, false, d->vocabulary, d->embedding_width);
     if (d->position == POSITION_LEARNED) {
         m->position = bind_matrix(b, WEIGHT_POSITION, 0, false, d->context + d->position_offset, d->width);
@@ -291,9 +293,9 @@ static void refuse_unused(struct binder *b) {
         const struct tensor *t = checkpoint_at(b->checkpoint, i);
         if (is_buffer(b->family, t->name)) continue;
         if (bsearch(&t, b->used, b->used_count, sizeof *b->used, compare_pointers)) continue;
-        char place[400];
-        snprintf(place, sizeof place, "%s: %s", t->file, t->name);
-        error_set(&b->error, STATUS_UNSUPPORTED, place, "is not a tensor of a %s of this configuration",
+        char where[400];
+        snprintf(where, sizeof where, "%s: %s", t->file, t->name);
+        error_set(&b->error, STATUS_UNSUPPORTED, where, "is not a tensor of a %s of this configuration",
                   b->family->model_type);
     }
 }
@@ -333,7 +335,7 @@ static size_t fused_head(const struct model_description *d, size_t kind, size_t 
 }
 
 /* Packings that are not one block after another need a map: q rows, then k rows, then v rows. */
-static bool make_row_maps(struct bound_model *m, struct error *e) {
+static bool make_row_maps(struct tensor_views *m, struct error *e) {
     const struct model_description *d = m->description;
     if (d->qkv_packing == QKV_SEPARATE || d->qkv_packing == QKV_CONCATENATED) return true;
     m->row_maps =
@@ -347,10 +349,10 @@ static bool make_row_maps(struct bound_model *m, struct error *e) {
     return true;
 }
 
-enum status bound_model_init(struct bound_model *m, const struct model_description *description,
-                             const struct family *family, const struct checkpoint *checkpoint,
-                             struct error *e) {
-    *m = (struct bound_model){.description = description, .checkpoint = checkpoint};
+enum status tensor_views_init(struct tensor_views *m, const struct model_description *description,
+                              const struct family *family, const struct checkpoint *checkpoint,
+                              struct error *e) {
+    *m = (struct tensor_views){.description = description, .checkpoint = checkpoint};
     struct binder b = {.model = m, .description = description, .family = family, .checkpoint = checkpoint};
     size_t lookups = WEIGHT_COUNT * 2 * (description->layers + 1) + head_views(description);
     b.used = memory_aligned(lookups, sizeof *b.used, "tensor names", e);
@@ -360,7 +362,7 @@ enum status bound_model_init(struct bound_model *m, const struct model_descripti
         free(b.used);
         return STATUS_NO_MEMORY;
     }
-    bind_ends(&b);
+    bind_embedding_and_head(&b);
     for (size_t i = 0; i < description->layers && !failed(&b); i++) bind_layer(&b, &m->layers[i], i);
     if (!failed(&b)) refuse_unused(&b);
     m->parameters = count_parameters(&b);
@@ -369,11 +371,11 @@ enum status bound_model_init(struct bound_model *m, const struct model_descripti
     return b.error.code;
 }
 
-void bound_model_deinit(struct bound_model *m) {
+void tensor_views_deinit(struct tensor_views *m) {
     free(m->layers);
     free(m->row_maps);
     free(m->head_views);
-    *m = (struct bound_model){0};
+    *m = (struct tensor_views){0};
 }
 
 static const char *element(const struct tensor *t, size_t offset) {

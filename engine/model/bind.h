@@ -26,55 +26,55 @@ struct vector_view {
     size_t count;
 };
 
-struct bound_linear {
+struct linear_view {
     struct matrix_view weight;
     struct vector_view bias;
 };
 
-struct bound_norm {
+struct norm_view {
     struct vector_view gain, bias;
 };
 
 /* Norm of a head's vector: one view for all heads, or (one tensor a head on disk) a view for each. The views
  * together have head_dim or heads * head_dim entries. */
-struct bound_head_norm {
+struct head_norm_view {
     struct vector_view *gain, *bias; /* NULL: no such norm */
     size_t views;
 };
 
 /* Norms with a gain.count of 0, and vectors without a tensor, are not there. */
-struct bound_sublayer {
-    struct bound_norm norm, inner_norm, post_norm;
-    struct bound_linear exit;
+struct sublayer_views {
+    struct norm_view norm, inner_norm, post_norm;
+    struct linear_view output;
     struct vector_view residual_scale;
 };
 
-struct bound_layer {
-    struct bound_sublayer attention, mlp;
-    struct bound_head_norm query_norm, key_norm;
-    struct bound_linear query, key, value;
-    struct bound_linear gate, up;
+struct layer_views {
+    struct sublayer_views attention, mlp;
+    struct head_norm_view query_norm, key_norm;
+    struct linear_view query, key, value;
+    struct linear_view gate, up;
     struct vector_view head_scale, gpas_gate;
 };
 
-struct bound_model {
+struct tensor_views {
     const struct model_description *description;
     const struct checkpoint *checkpoint;
     struct matrix_view embedding, position; /* position: rows from position_offset on */
-    struct bound_norm embedding_norm, final_norm;
-    struct bound_linear project_in, project_out, head;
-    struct bound_layer *layers;
+    struct norm_view embedding_norm, final_norm;
+    struct linear_view project_in, project_out, head;
+    struct layer_views *layers;
     uint32_t *row_maps; /* of q, k and v in a fused tensor, one after the other; NULL when they need none */
     struct vector_view *head_views; /* that the head norms use */
     uint64_t parameters;
 };
 
 /* Errors name the tensor: missing, of another shape than expected, of an unreadable type, or not known to the
- * family (its buffers apart). Borrows description and checkpoint until bound_model_deinit. */
-enum status bound_model_init(struct bound_model *b, const struct model_description *description,
-                             const struct family *family, const struct checkpoint *checkpoint,
-                             struct error *e);
-void bound_model_deinit(struct bound_model *b);
+ * family (its buffers apart). Borrows description and checkpoint until tensor_views_deinit. */
+enum status tensor_views_init(struct tensor_views *b, const struct model_description *description,
+                              const struct family *family, const struct checkpoint *checkpoint,
+                              struct error *e);
+void tensor_views_deinit(struct tensor_views *b);
 
 /* Rows [first, +count) into out [count, in], widened exactly. */
 void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out);

@@ -48,23 +48,23 @@ size_t packed_linear_bytes(const struct packed_linear *l) {
 
 /* Whether activations are multiplied by smoothing scales before they become integers: where a gain was folded
  * away, and at exits. Not in the paper's basis, where every column holds as much as the dropped one. */
-static bool has_smoothing(const struct converted_linear *from, enum weight_type type) {
+static bool has_smoothing(const struct folded_linear *from, enum weight_type type) {
     bool whole = type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4;
     if (from->column_rms) return whole;
-    return whole && from->gain && !(from->compress_in && from->spread == 0);
+    return whole && from->gain && !(from->compress_in && from->last_share == 0);
 }
 
-static void reserve_linear(struct arena *arena, const struct converted_linear *from, enum weight_type type,
+static void reserve_linear(struct arena *arena, const struct folded_linear *from, enum weight_type type,
                            struct packed_linear *to) {
     *to = (struct packed_linear){.out = from->out, .in = from->in, .matmul = arena->matmul, .type = type};
     to->weights = arena_reserve_unset(arena, packed_linear_bytes(to) / sizeof(float));
-    if (converted_linear_has_bias(from))
+    if (folded_linear_has_bias(from))
         to->bias = arena_reserve(arena, kernel_panels(from->out) * KERNEL_PANEL);
     if (has_smoothing(from, type)) to->smoothing = arena_reserve(arena, from->in);
 }
 
 /* heads: how many share a norm of one head's width (1 for other norms). */
-static void reserve_norm(struct arena *arena, const struct converted_norm *from, size_t heads,
+static void reserve_norm(struct arena *arena, const struct folded_norm *from, size_t heads,
                          struct packed_norm *to) {
     *to = (struct packed_norm){
         .kind = from->kind,
@@ -82,8 +82,8 @@ static size_t norm_heads(const struct model_description *d, size_t heads) {
     return d->qk_norm == QK_NORM_PER_HEAD ? heads : 1;
 }
 
-static void reserve_sublayer(struct arena *arena, const struct converted_model *c,
-                             const struct converted_sublayer *from, struct packed_sublayer *to) {
+static void reserve_sublayer(struct arena *arena, const struct folded_model *c,
+                             const struct folded_sublayer *from, struct packed_sublayer *to) {
     *to = (struct packed_sublayer){
         .residual_factor = (float)from->residual_factor,
         .rescale = (float)from->rescale,
@@ -91,13 +91,13 @@ static void reserve_sublayer(struct arena *arena, const struct converted_model *
     reserve_norm(arena, &from->norm, 1, &to->norm);
     reserve_norm(arena, &from->inner_norm, 1, &to->inner_norm);
     reserve_norm(arena, &from->post_norm, 1, &to->post_norm);
-    reserve_linear(arena, &from->exit, arena->weights, &to->exit);
+    reserve_linear(arena, &from->output, arena->weights, &to->output);
     if (from->residual_scale) to->residual_scale = arena_reserve(arena, c->description->width);
 }
 
-static void reserve_layer(struct arena *arena, const struct converted_model *c, size_t i,
+static void reserve_layer(struct arena *arena, const struct folded_model *c, size_t i,
                           struct packed_layer *to) {
-    const struct converted_layer *from = &c->layers[i];
+    const struct folded_layer *from = &c->layers[i];
     reserve_sublayer(arena, c, &from->attention, &to->attention);
     reserve_sublayer(arena, c, &from->mlp, &to->mlp);
     reserve_norm(arena, &from->query_norm, norm_heads(c->description, c->description->heads),
@@ -108,7 +108,7 @@ static void reserve_layer(struct arena *arena, const struct converted_model *c, 
 }
 
 /* Everything of the model; p->layers may be NULL when only the size matters. */
-static void reserve_all(struct arena *arena, const struct converted_model *c, struct packed_model *p) {
+static void reserve_all(struct arena *arena, const struct folded_model *c, struct packed_model *p) {
     struct packed_layer unused;
     for (size_t i = 0; i < c->description->layers; i++)
         reserve_layer(arena, c, i, p->layers ? &p->layers[i] : &unused);
@@ -119,8 +119,7 @@ static void reserve_all(struct arena *arena, const struct converted_model *c, st
                    &p->head);
 }
 
-size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul,
-                          enum weight_type weights) {
+size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, enum weight_type weights) {
     struct arena arena = {.matmul = matmul, .weights = weights};
     struct packed_model size_only = {0};
     reserve_all(&arena, c, &size_only);
@@ -130,7 +129,7 @@ size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matm
 /* ---- the work: every linear, in blocks of rows ---- */
 
 struct job {
-    struct converted_linear *from;
+    struct folded_linear *from;
     struct packed_linear *to;
     size_t first_tile; /* tiles of the jobs before it */
 };
@@ -146,7 +145,7 @@ struct packing {
     void *context;
 };
 
-static void add_job(struct packing *p, struct converted_linear *from, struct packed_linear *to) {
+static void add_job(struct packing *p, struct folded_linear *from, struct packed_linear *to) {
     p->jobs[p->job_count++] = (struct job){.from = from, .to = to, .first_tile = p->tile_count};
     p->tile_count += (from->out + BLOCK_ROWS - 1) / BLOCK_ROWS;
 }
@@ -166,7 +165,7 @@ static const struct job *job_of_tile(const struct packing *p, size_t tile) {
 /* The scale of a row of activations is that of its largest channel; what a channel has to say is its size
  * times that of its column of weights. So each is taken as large as its column, the others' mean being 1. The
  * columns of an exit are measured as their means are. */
-static void set_exit_smoothing(const struct converted_linear *from, float *smoothing) {
+static void set_exit_smoothing(const struct folded_linear *from, float *smoothing) {
     double squares = 0;
     for (size_t k = 0; k < from->in; k++) squares += from->column_rms[k] * from->column_rms[k];
     const double mean_square = squares / (double)from->in, least = mean_square * LEAST_SHARE;
@@ -179,9 +178,9 @@ static void set_exit_smoothing(const struct converted_linear *from, float *smoot
 /* A column behind a norm is about as large as its gain, and as what the orthonormal basis adds to all of
  * them: a share of the dropped one, and the rows' mean. (A channel with a small gain may well be large: the
  * gain made up for it, and is in the weights now.) */
-static void set_entry_smoothing(const struct converted_linear *from, float *smoothing) {
+static void set_entry_smoothing(const struct folded_linear *from, float *smoothing) {
     const size_t width = from->in + (from->compress_in ? 1 : 0);
-    double squares = 0, last = from->compress_in ? from->spread * from->gain[width - 1] : 0;
+    double squares = 0, last = from->compress_in ? from->last_share * from->gain[width - 1] : 0;
     for (size_t k = 0; k < width; k++) squares += from->gain[k] * from->gain[k];
     const double mean_square = squares / (double)width, least = last * last + mean_square / (double)width;
     for (size_t k = 0; k < from->in; k++) {
@@ -190,7 +189,7 @@ static void set_entry_smoothing(const struct converted_linear *from, float *smoo
     }
 }
 
-static void set_smoothing(const struct converted_linear *from, float *smoothing) {
+static void set_smoothing(const struct folded_linear *from, float *smoothing) {
     if (from->column_rms)
         set_exit_smoothing(from, smoothing);
     else
@@ -204,7 +203,7 @@ static void unsmooth_rows(const struct packed_linear *to, size_t count, double *
 
 static void prepare_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
-    converted_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
+    folded_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
     if (p->jobs[tile].to->smoothing) set_smoothing(p->jobs[tile].from, p->jobs[tile].to->smoothing);
 }
 
@@ -225,7 +224,7 @@ static void pack_tile(void *context, size_t tile, size_t worker) {
     size_t count = job->to->out - first < BLOCK_ROWS ? job->to->out - first : BLOCK_ROWS;
     double *rows = p->scratch + worker * p->scratch_stride;
     double *bias = rows + p->scratch_stride - BLOCK_ROWS;
-    converted_linear_rows(job->from, first, count, rows, bias);
+    folded_linear_rows(job->from, first, count, rows, bias);
     if (job->to->smoothing) unsmooth_rows(job->to, count, rows);
     store_rows(p, job, first, count, rows);
     if (job->to->bias)
@@ -238,12 +237,12 @@ static void round_vector(const double *from, size_t count, float *to) {
     for (size_t i = 0; from && i < count; i++) to[i] = (float)from[i];
 }
 
-static void pack_norm(const struct converted_norm *from, size_t heads, const struct packed_norm *to) {
+static void pack_norm(const struct folded_norm *from, size_t heads, const struct packed_norm *to) {
     round_vector(from->gain, from->width * heads, to->gain);
     round_vector(from->shift, from->width * heads, to->bias);
 }
 
-static void pack_sublayer_norms(const struct converted_model *c, const struct converted_sublayer *from,
+static void pack_sublayer_norms(const struct folded_model *c, const struct folded_sublayer *from,
                                 const struct packed_sublayer *to) {
     pack_norm(&from->norm, 1, &to->norm);
     pack_norm(&from->inner_norm, 1, &to->inner_norm);
@@ -251,10 +250,10 @@ static void pack_sublayer_norms(const struct converted_model *c, const struct co
     round_vector(from->residual_scale, c->description->width, to->residual_scale);
 }
 
-static void pack_norms(const struct converted_model *c, const struct packed_model *p) {
+static void pack_norms(const struct folded_model *c, const struct packed_model *p) {
     const struct model_description *d = c->description;
     for (size_t i = 0; i < d->layers; i++) {
-        const struct converted_layer *from = &c->layers[i];
+        const struct folded_layer *from = &c->layers[i];
         const struct packed_layer *to = &p->layers[i];
         pack_sublayer_norms(c, &from->attention, &to->attention);
         pack_sublayer_norms(c, &from->mlp, &to->mlp);
@@ -264,12 +263,12 @@ static void pack_norms(const struct converted_model *c, const struct packed_mode
     pack_norm(&c->final_norm, 1, &p->final_norm);
 }
 
-static void add_jobs(struct packing *p, struct converted_model *c, struct packed_model *model) {
+static void add_jobs(struct packing *p, struct folded_model *c, struct packed_model *model) {
     for (size_t i = 0; i < c->description->layers; i++) {
         add_job(p, &c->layers[i].qkv, &model->layers[i].qkv);
-        add_job(p, &c->layers[i].attention.exit, &model->layers[i].attention.exit);
+        add_job(p, &c->layers[i].attention.output, &model->layers[i].attention.output);
         add_job(p, &c->layers[i].up, &model->layers[i].up);
-        add_job(p, &c->layers[i].mlp.exit, &model->layers[i].mlp.exit);
+        add_job(p, &c->layers[i].mlp.output, &model->layers[i].mlp.output);
     }
     if (c->project_out.part_count) add_job(p, &c->project_out, &model->project_out);
     add_job(p, &c->head, &model->head);
@@ -277,16 +276,16 @@ static void add_jobs(struct packing *p, struct converted_model *c, struct packed
 
 /* The checkpoint's pages have been read and are not needed again; entry rows fault in when they are looked
  * up. */
-static void release_checkpoint(const struct converted_model *c) {
-    const struct checkpoint *checkpoint = c->bound->checkpoint;
+static void release_checkpoint(const struct folded_model *c) {
+    const struct checkpoint *checkpoint = c->views->checkpoint;
     for (size_t i = 0; i < checkpoint_count(checkpoint); i++)
         checkpoint_release(checkpoint, checkpoint_at(checkpoint, i));
 }
 
-static enum status pack_all(struct packed_model *model, struct converted_model *c, struct workers *workers,
+static enum status pack_all(struct packed_model *model, struct folded_model *c, struct workers *workers,
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
-    p.scratch_stride = converted_scratch(c, BLOCK_ROWS) + BLOCK_ROWS;
+    p.scratch_stride = folded_scratch(c, BLOCK_ROWS) + BLOCK_ROWS;
     p.jobs = memory_aligned(c->description->layers * 4 + 2, sizeof *p.jobs, "packing", e);
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
     enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;
@@ -322,7 +321,7 @@ static enum status check_types(const struct packed_model *p, struct error *e) {
 }
 
 /* Lays everything out in memory, which is written by the caller or was before (not fresh). */
-static enum status reserve_model(struct packed_model *p, const struct converted_model *c, bool fresh,
+static enum status reserve_model(struct packed_model *p, const struct folded_model *c, bool fresh,
                                  struct error *e) {
     struct arena arena = {.base = p->memory, .fresh = fresh, .matmul = p->matmul, .weights = p->weights};
     p->layers = memory_aligned(c->description->layers, sizeof *p->layers, "packed layers", e);
@@ -331,11 +330,11 @@ static enum status reserve_model(struct packed_model *p, const struct converted_
     return check_types(p, e);
 }
 
-enum status packed_model_init(struct packed_model *p, struct converted_model *c, enum matmul_kind matmul,
+enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
                               enum weight_type weights, struct workers *workers, pack_progress_fn progress,
                               void *context, struct error *e) {
     *p = (struct packed_model){
-        .converted = c, .description = c->description, .matmul = matmul, .weights = weights};
+        .folded = c, .description = c->description, .matmul = matmul, .weights = weights};
     p->memory_floats = packed_model_bytes(c, matmul, weights) / sizeof(float);
     p->memory = memory_aligned_unset(p->memory_floats, sizeof(float), "packed weights", e);
     if (!p->memory) return STATUS_NO_MEMORY;
@@ -343,10 +342,10 @@ enum status packed_model_init(struct packed_model *p, struct converted_model *c,
     return status == STATUS_OK ? pack_all(p, c, workers, progress, context, e) : status;
 }
 
-enum status packed_model_map(struct packed_model *p, const struct converted_model *c,
-                             enum weight_type weights, const void *memory, size_t bytes, struct error *e) {
+enum status packed_model_map(struct packed_model *p, const struct folded_model *c, enum weight_type weights,
+                             const void *memory, size_t bytes, struct error *e) {
     *p = (struct packed_model){
-        .converted = c, .description = c->description, .weights = weights, .borrowed = true};
+        .folded = c, .description = c->description, .weights = weights, .borrowed = true};
     size_t expected = packed_model_bytes(c, MATMUL_OWN, weights);
     assert((uintptr_t)memory % KERNEL_ALIGN == 0);
     if (bytes != expected)
@@ -363,24 +362,24 @@ void packed_model_each_linear(const struct packed_model *p,
     for (size_t i = 0; i < p->description->layers; i++) {
         const struct packed_layer *layer = &p->layers[i];
         each(context, &layer->qkv);
-        each(context, &layer->attention.exit);
+        each(context, &layer->attention.output);
         each(context, &layer->up);
-        each(context, &layer->mlp.exit);
+        each(context, &layer->mlp.output);
     }
     if (p->project_out.out) each(context, &p->project_out);
     each(context, &p->head);
 }
 
-static void run_norm(const struct converted_norm *from, bool run, struct packed_norm *to) {
+static void run_norm(const struct folded_norm *from, bool run, struct packed_norm *to) {
     if (to->folded) to->kind = run ? from->kind : ROW_NORM_NONE;
 }
 
 void packed_model_run_norms(struct packed_model *p, bool run) {
     for (size_t i = 0; i < p->description->layers; i++) {
-        run_norm(&p->converted->layers[i].attention.norm, run, &p->layers[i].attention.norm);
-        run_norm(&p->converted->layers[i].mlp.norm, run, &p->layers[i].mlp.norm);
+        run_norm(&p->folded->layers[i].attention.norm, run, &p->layers[i].attention.norm);
+        run_norm(&p->folded->layers[i].mlp.norm, run, &p->layers[i].mlp.norm);
     }
-    run_norm(&p->converted->final_norm, run, &p->final_norm);
+    run_norm(&p->folded->final_norm, run, &p->final_norm);
 }
 
 void packed_model_deinit(struct packed_model *p) {

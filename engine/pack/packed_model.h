@@ -41,10 +41,10 @@ struct packed_norm {
     size_t gain_stride; /* of a head's norm: from one head's gain to the next; 0 when all share it */
 };
 
-/* See struct converted_sublayer. */
+/* See struct folded_sublayer. */
 struct packed_sublayer {
     struct packed_norm norm, inner_norm, post_norm;
-    struct packed_linear exit;
+    struct packed_linear output;
     float *residual_scale; /* [width] or NULL */
     float residual_factor, rescale;
 };
@@ -56,7 +56,7 @@ struct packed_layer {
 };
 
 struct packed_model {
-    const struct converted_model *converted; /* for the entry rows */
+    const struct folded_model *folded; /* for the entry rows */
     const struct model_description *description;
     enum matmul_kind matmul;
     enum weight_type weights; /* of all linears, but that the head of an int4 model is int8 */
@@ -73,19 +73,19 @@ struct packed_model {
 typedef void (*pack_progress_fn)(void *context, double share);
 
 /* Bytes that packed_model_init will allocate: for the plan of memory, before anything is packed. */
-size_t packed_model_bytes(const struct converted_model *c, enum matmul_kind matmul, enum weight_type weights);
+size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, enum weight_type weights);
 
 /* Borrows c (and the checkpoint under it) until packed_model_deinit. STATUS_UNSUPPORTED: MATMUL_OPENBLAS with
  * other weights than f32, or a linear too wide for integer sums (KERNEL_INT8_K_MAX). */
-enum status packed_model_init(struct packed_model *p, struct converted_model *c, enum matmul_kind matmul,
+enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
                               enum weight_type weights, struct workers *workers, pack_progress_fn progress,
                               void *context, struct error *e);
 
 /* The same over memory that a packed model of this conversion and type had before, in PACKED_LAYOUT: nothing
  * is read or written now. Borrows c and memory, which is aligned to KERNEL_ALIGN, until packed_model_deinit.
  * STATUS_MALFORMED when bytes is not what such a model has. */
-enum status packed_model_map(struct packed_model *p, const struct converted_model *c,
-                             enum weight_type weights, const void *memory, size_t bytes, struct error *e);
+enum status packed_model_map(struct packed_model *p, const struct folded_model *c, enum weight_type weights,
+                             const void *memory, size_t bytes, struct error *e);
 void packed_model_deinit(struct packed_model *p);
 
 /* Bytes of a linear's packed weights, as a GEMM reads them. */

@@ -21,7 +21,7 @@
 
 /* A file that is being opened. */
 struct opening {
-    struct package *package;
+    struct model_file *file;
     const char *path;
     struct tensor_list list; /* of all its parts */
     json_t *metadata;
@@ -36,13 +36,13 @@ static enum status fail(struct opening *o, enum status status, const char *text)
 /* ---- the start, which is the same in every version ---- */
 
 static bool has_start(const unsigned char *data, size_t size) {
-    size_t length = sizeof PACKAGE_START - 1;
-    return size >= PACKAGE_LENGTH_BYTES + length &&
-           memcmp(data + PACKAGE_LENGTH_BYTES, PACKAGE_START, length) == 0;
+    size_t length = sizeof MODEL_FILE_START - 1;
+    return size >= MODEL_FILE_LENGTH_BYTES + length &&
+           memcmp(data + MODEL_FILE_LENGTH_BYTES, MODEL_FILE_START, length) == 0;
 }
 
-bool package_is_file(const char *path) {
-    unsigned char start[PACKAGE_LENGTH_BYTES + sizeof PACKAGE_START - 1];
+bool model_file_is_file(const char *path) {
+    unsigned char start[MODEL_FILE_LENGTH_BYTES + sizeof MODEL_FILE_START - 1];
     size_t size;
     int fd;
     if (regular_file_open(path, &fd, &size, NULL) != STATUS_OK) return false;
@@ -63,20 +63,20 @@ static enum status check_version(struct opening *o, const char *text, size_t len
     uint64_t version;
     if (!read_number(text, length, VERSION_DIGITS_MAX, at, &version))
         return fail(o, STATUS_MALFORMED, "damaged: the header has no format version");
-    if (version == PACKAGE_VERSION) return STATUS_OK;
+    if (version == MODEL_FILE_VERSION) return STATUS_OK;
     return error_set(o->e, STATUS_UNSUPPORTED, o->path,
                      "has version %zu of the format, this program reads version %d: convert the model again",
-                     (size_t)version, PACKAGE_VERSION);
+                     (size_t)version, MODEL_FILE_VERSION);
 }
 
 /* A size that only 20 digits hold would wrap around, and is then no file's size either. */
 static enum status check_size(struct opening *o, const char *text, size_t length, size_t at) {
-    size_t found = o->package->file.size, label = sizeof PACKAGE_SIZE - 1, first = at + label;
+    size_t found = o->file->file.size, label = sizeof MODEL_FILE_SIZE - 1, first = at + label;
     uint64_t stated;
     at = first;
-    bool read = first <= length && memcmp(text + first - label, PACKAGE_SIZE, label) == 0 &&
-                read_number(text, length, PACKAGE_SIZE_DIGITS, &at, &stated) &&
-                at == first + PACKAGE_SIZE_DIGITS;
+    bool read = first <= length && memcmp(text + first - label, MODEL_FILE_SIZE, label) == 0 &&
+                read_number(text, length, MODEL_FILE_SIZE_DIGITS, &at, &stated) &&
+                at == first + MODEL_FILE_SIZE_DIGITS;
     if (!read) return fail(o, STATUS_MALFORMED, "damaged: the header does not state the size of the file");
     if (stated == found) return STATUS_OK;
     return error_set(o->e, STATUS_MALFORMED, o->path, "%s: it has %zu bytes, its header says %zu",
@@ -84,12 +84,12 @@ static enum status check_size(struct opening *o, const char *text, size_t length
 }
 
 static enum status check_start(struct opening *o) {
-    const struct mapped_file *file = &o->package->file;
+    const struct mapped_file *file = &o->file->file;
     if (!has_start(file->data, file->size))
         return fail(o, STATUS_MALFORMED,
                     "is no converted model of prenormd, and no folder with a checkpoint either");
     const char *text = (const char *)file->data;
-    size_t at = PACKAGE_LENGTH_BYTES + sizeof PACKAGE_START - 1;
+    size_t at = MODEL_FILE_LENGTH_BYTES + sizeof MODEL_FILE_START - 1;
     enum status status = check_version(o, text, file->size, &at);
     return status == STATUS_OK ? check_size(o, text, file->size, at) : status;
 }
@@ -121,7 +121,7 @@ static const char *part_at(const struct opening *o, const unsigned char *byte) {
 
 /* Where the header itself is sound it names the parts. */
 static enum status fail_block(struct opening *o, size_t block) {
-    const struct mapped_file *file = &o->package->file;
+    const struct mapped_file *file = &o->file->file;
     size_t begin = block * CHECKSUM_BLOCK,
            end = begin + CHECKSUM_BLOCK < o->covered ? begin + CHECKSUM_BLOCK : o->covered;
     struct error unread;
@@ -136,9 +136,9 @@ static enum status fail_block(struct opening *o, size_t block) {
                      first ? first : "the header", one || !last ? "" : " to ", one || !last ? "" : last);
 }
 
-static enum status check_sums(struct opening *o, struct workers *workers, package_progress_fn progress,
+static enum status check_sums(struct opening *o, struct workers *workers, model_file_progress_fn progress,
                               void *context) {
-    const struct mapped_file *file = &o->package->file;
+    const struct mapped_file *file = &o->file->file;
     if (!find_table(file->size, &o->covered))
         return fail(o, STATUS_MALFORMED, "damaged: no file has this size");
     const unsigned char *table = file->data + o->covered;
@@ -162,7 +162,7 @@ static const char *metadata_text(const struct opening *o, const char *key) {
 static enum status read_metadata(struct opening *o) {
     const char *layout = metadata_text(o, "layout"), *form = metadata_text(o, "norm_form");
     const char *weights = metadata_text(o, "weights");
-    struct package *p = o->package;
+    struct model_file *p = o->file;
     if (strcmp(layout, PACKED_LAYOUT) != 0)
         return error_set(
             o->e, STATUS_UNSUPPORTED, o->path,
@@ -178,7 +178,7 @@ static enum status read_metadata(struct opening *o) {
 /* Bytes of a section by its shape. The reader has checked these in elements of whatever type the file says,
  * which may be smaller than a byte: so again in bytes. */
 static enum status section_size(struct opening *o, const struct tensor *t, size_t *size) {
-    const unsigned char *begin = t->data, *end = o->package->file.data + o->package->file.size;
+    const unsigned char *begin = t->data, *end = o->file->file.data + o->file->file.size;
     *size = t->rank == 1 ? t->shape[0] : 0;
     if (t->rank == 1 && t->dtype == DTYPE_OTHER && *size <= (size_t)(end - begin)) return STATUS_OK;
     return error_set(o->e, STATUS_MALFORMED, o->path, "'%.200s' is no list of bytes", t->name);
@@ -188,30 +188,30 @@ static enum status take_packed(struct opening *o, const struct tensor *t, size_t
     if ((uintptr_t)t->data % KERNEL_ALIGN != 0)
         return error_set(o->e, STATUS_MALFORMED, o->path,
                          "'%s' starts at byte %zu, which is no multiple of %d", t->name,
-                         (size_t)((const unsigned char *)t->data - o->package->file.data), KERNEL_ALIGN);
-    o->package->packed = t->data;
-    o->package->packed_bytes = size;
+                         (size_t)((const unsigned char *)t->data - o->file->file.data), KERNEL_ALIGN);
+    o->file->packed = t->data;
+    o->file->packed_bytes = size;
     return STATUS_OK;
 }
 
 static enum status take_section(struct opening *o, const struct tensor *t) {
-    struct package_texts *texts = &o->package->texts;
+    struct model_file_texts *texts = &o->file->texts;
     const struct {
         const char *name, **text;
         size_t *length;
     } all[] = {
-        {PACKAGE_CONFIG, &texts->config, &texts->config_length},
-        {PACKAGE_GENERATION, &texts->generation, &texts->generation_length},
-        {PACKAGE_TOKENIZER, &texts->tokenizer, &texts->tokenizer_length},
+        {MODEL_FILE_CONFIG, &texts->config, &texts->config_length},
+        {MODEL_FILE_GENERATION, &texts->generation, &texts->generation_length},
+        {MODEL_FILE_TOKENIZER, &texts->tokenizer, &texts->tokenizer_length},
     };
-    if (strcmp(t->name, PACKAGE_CHECKSUMS) == 0) {
-        if ((const unsigned char *)t->data == o->package->file.data + o->covered) return STATUS_OK;
-        return fail(o, STATUS_MALFORMED, "'" PACKAGE_CHECKSUMS "' is not at its end");
+    if (strcmp(t->name, MODEL_FILE_CHECKSUMS) == 0) {
+        if ((const unsigned char *)t->data == o->file->file.data + o->covered) return STATUS_OK;
+        return fail(o, STATUS_MALFORMED, "'" MODEL_FILE_CHECKSUMS "' is not at its end");
     }
     size_t size;
     enum status status = section_size(o, t, &size);
     if (status != STATUS_OK) return status;
-    if (strcmp(t->name, PACKAGE_PACKED) == 0) return take_packed(o, t, size);
+    if (strcmp(t->name, MODEL_FILE_PACKED) == 0) return take_packed(o, t, size);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (strcmp(t->name, all[i].name) != 0) continue;
         *all[i].text = t->data;
@@ -236,24 +236,24 @@ static enum status take_sections(struct opening *o) {
     enum status status = STATUS_OK;
     for (size_t i = 0; i < o->list.count && status == STATUS_OK; i++) {
         struct tensor *t = &o->list.tensors[i];
-        bool is_section = strncmp(t->name, PACKAGE_SECTIONS, sizeof PACKAGE_SECTIONS - 1) == 0;
+        bool is_section = strncmp(t->name, MODEL_FILE_SECTIONS, sizeof MODEL_FILE_SECTIONS - 1) == 0;
         strip_shape(t);
         if (is_section)
             status = t->data ? take_section(o, t) : fail(o, STATUS_MALFORMED, "one of its parts is empty");
         else
             status = tensor_list_add(&rest, t, t->name, strlen(t->name), o->e);
     }
-    if (status == STATUS_OK && (!o->package->packed || !o->package->texts.config))
-        status = fail(o, STATUS_MALFORMED, "has no '" PACKAGE_PACKED "' or no '" PACKAGE_CONFIG "'");
-    if (status == STATUS_OK) return checkpoint_from_tensors(&rest, o->path, &o->package->checkpoint, o->e);
+    if (status == STATUS_OK && (!o->file->packed || !o->file->texts.config))
+        status = fail(o, STATUS_MALFORMED, "has no '" MODEL_FILE_PACKED "' or no '" MODEL_FILE_CONFIG "'");
+    if (status == STATUS_OK) return checkpoint_from_tensors(&rest, o->path, &o->file->checkpoint, o->e);
     tensor_list_deinit(&rest);
     return status;
 }
 
-enum status package_open(const char *path, struct workers *workers, package_progress_fn progress,
-                         void *context, struct package *p, struct error *e) {
-    struct opening o = {.package = p, .path = path, .e = e};
-    *p = (struct package){0};
+enum status model_file_open(const char *path, struct workers *workers, model_file_progress_fn progress,
+                            void *context, struct model_file *p, struct error *e) {
+    struct opening o = {.file = p, .path = path, .e = e};
+    *p = (struct model_file){0};
     enum status status = mapped_file_open(NULL, path, &p->file, e);
     if (status != STATUS_OK) return status;
     status = check_start(&o);
@@ -263,37 +263,37 @@ enum status package_open(const char *path, struct workers *workers, package_prog
     if (status == STATUS_OK) status = take_sections(&o);
     tensor_list_deinit(&o.list);
     json_decref(o.metadata);
-    if (status != STATUS_OK) package_close(p);
+    if (status != STATUS_OK) model_file_close(p);
     return status;
 }
 
-void package_close(struct package *p) {
+void model_file_close(struct model_file *p) {
     checkpoint_close(p->checkpoint);
     if (p->file.path) mapped_file_close(&p->file);
-    *p = (struct package){0};
+    *p = (struct model_file){0};
 }
 
 /* ---- beside the bound model ---- */
 
-static enum status check_tensor(const struct package *p, const struct package_tensors *tensors,
+static enum status check_tensor(const struct model_file *p, const struct model_file_tensors *tensors,
                                 const struct tensor *t, size_t *weights, struct error *e) {
-    enum package_part part = package_tensors_part(tensors, t);
+    enum model_file_part part = model_file_tensors_part(tensors, t);
     size_t count = 0;
-    if (!t->data && part != PACKAGE_PART_SHAPE)
+    if (!t->data && part != MODEL_FILE_PART_SHAPE)
         return error_set(e, STATUS_MALFORMED, p->file.path, "the values of '%.200s' are missing", t->name);
-    if (part == PACKAGE_PART_SHAPE && !t->data && !memory_multiply(t->shape[0], t->shape[1], &count))
+    if (part == MODEL_FILE_PART_SHAPE && !t->data && !memory_multiply(t->shape[0], t->shape[1], &count))
         count = SIZE_MAX;
     if (__builtin_add_overflow(*weights, count, weights)) *weights = SIZE_MAX;
     return STATUS_OK;
 }
 
-enum status package_check(const struct package *p, const struct bound_model *bound, struct error *e) {
-    struct package_tensors tensors;
+enum status model_file_check(const struct model_file *p, const struct tensor_views *views, struct error *e) {
+    struct model_file_tensors tensors;
     size_t weights = 0;
-    enum status status = package_tensors_init(&tensors, bound, e);
+    enum status status = model_file_tensors_init(&tensors, views, e);
     for (size_t i = 0; i < checkpoint_count(p->checkpoint) && status == STATUS_OK; i++)
         status = check_tensor(p, &tensors, checkpoint_at(p->checkpoint, i), &weights, e);
-    package_tensors_deinit(&tensors);
+    model_file_tensors_deinit(&tensors);
     if (status == STATUS_OK && weights / WEIGHTS_OF_A_BYTE_MAX > p->packed_bytes)
         return error_set(e, STATUS_MALFORMED, p->file.path, "%zu weights cannot be packed in %zu bytes",
                          weights, p->packed_bytes);

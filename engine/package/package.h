@@ -15,48 +15,48 @@
 #include "engine/model/bind.h"
 #include "engine/pack/packed_model.h"
 
-#define PACKAGE_VERSION 1
+#define MODEL_FILE_VERSION 1
 
 /* Texts of a model's folder. NULL where there is none; the configuration always is. */
-struct package_texts {
+struct model_file_texts {
     const char *config, *generation, *tokenizer; /* config.json, generation_config.json, tokenizer.json */
     size_t config_length, generation_length, tokenizer_length;
 };
 
-struct package {
+struct model_file {
     struct mapped_file file;
     enum norm_form form;
     enum weight_type weights;
-    struct package_texts texts;
+    struct model_file_texts texts;
     const void *packed; /* aligned to KERNEL_ALIGN */
     size_t packed_bytes;
     struct checkpoint *checkpoint; /* the tensors that are there, and the shapes of those that are packed */
 };
 
-typedef void (*package_progress_fn)(void *context, double share);
+typedef void (*model_file_progress_fn)(void *context, double share);
 
 /* Maps the file at path, checks all of it, and finds its parts. Errors name the file: STATUS_UNSUPPORTED for
  * another version or layout, STATUS_MALFORMED for what is no converted model, is cut short, or is damaged
  * (with the part). On failure *p holds nothing. */
-enum status package_open(const char *path, struct workers *workers, package_progress_fn progress,
-                         void *context, struct package *p, struct error *e);
-void package_close(struct package *p);
+enum status model_file_open(const char *path, struct workers *workers, model_file_progress_fn progress,
+                            void *context, struct model_file *p, struct error *e);
+void model_file_close(struct model_file *p);
 
 /* To be asked once the model is bound to p->checkpoint, before anything reads a value: whether all that is
  * read from the tensors is there, and no more weights are claimed than could be packed in the file. */
-enum status package_check(const struct package *p, const struct bound_model *bound, struct error *e);
+enum status model_file_check(const struct model_file *p, const struct tensor_views *views, struct error *e);
 
 /* Whether the regular file at path begins as a converted model does, of whatever version. */
-bool package_is_file(const char *path);
+bool model_file_is_file(const char *path);
 
 /* What is written. */
-struct package_content {
+struct model_file_content {
     const struct packed_model *packed; /* of MATMUL_OWN */
-    struct package_texts texts;
+    struct model_file_texts texts;
 };
 
 struct file_writer;
 
 /* Appends all of it to a writer that is new. progress may be NULL. */
-enum status package_write(struct file_writer *w, const struct package_content *content,
-                          package_progress_fn progress, void *context, struct error *e);
+enum status model_file_write(struct file_writer *w, const struct model_file_content *content,
+                             model_file_progress_fn progress, void *context, struct error *e);

@@ -4,20 +4,21 @@
 
 #include "engine/model/bind.h"
 
-enum package_part {
-    PACKAGE_PART_NONE,  /* a buffer, or a copy of a tied head */
-    PACKAGE_PART_VALUE, /* vectors, and the tables and matrices that the entry reads */
-    PACKAGE_PART_SHAPE, /* matrices that are packed */
+enum model_file_part {
+    MODEL_FILE_PART_NONE,  /* a buffer, or a copy of a tied head */
+    MODEL_FILE_PART_VALUE, /* vectors, and the tables and matrices that the entry reads */
+    MODEL_FILE_PART_SHAPE, /* matrices that are packed */
 };
 
-struct package_tensors {
-    const struct bound_model *bound;
+struct model_file_tensors {
+    const struct tensor_views *views;
     const struct tensor **packed; /* sorted */
     size_t packed_count;
 };
 
 /* Borrows bound. On failure *t holds nothing. */
-enum status package_tensors_init(struct package_tensors *t, const struct bound_model *bound, struct error *e);
-void package_tensors_deinit(struct package_tensors *t);
+enum status model_file_tensors_init(struct model_file_tensors *t, const struct tensor_views *views,
+                                    struct error *e);
+void model_file_tensors_deinit(struct model_file_tensors *t);
 
-enum package_part package_tensors_part(const struct package_tensors *t, const struct tensor *tensor);
+enum model_file_part model_file_tensors_part(const struct model_file_tensors *t, const struct tensor *tensor);

@@ -30,7 +30,7 @@ struct layout {
     size_t count;
     size_t data_bytes; /* of all items, the checksums apart */
     char *header;
-    size_t header_bytes; /* a multiple of PACKAGE_PAGE with the length before it */
+    size_t header_bytes; /* a multiple of MODEL_FILE_PAGE with the length before it */
     size_t sums;         /* in the table of checksums */
     size_t file_bytes;
 };
@@ -38,7 +38,7 @@ struct layout {
 struct writing {
     struct file_writer *file;
     size_t total;
-    package_progress_fn progress;
+    model_file_progress_fn progress;
     void *context;
     struct error *e;
 };
@@ -53,39 +53,39 @@ static void add_section(struct layout *l, const char *name, const void *bytes, s
 }
 
 /* An empty shape takes the tensor's place where only its shape is needed. */
-static void add_tensor(struct layout *l, const struct tensor *t, enum package_part part) {
+static void add_tensor(struct layout *l, const struct tensor *t, enum model_file_part part) {
     struct item item = {.name = t->name, .dtype = dtype_name(t->dtype), .rank = t->rank, .tensor = t};
     item.size = dtype_size(t->dtype);
     for (size_t axis = 0; axis < t->rank; axis++) {
         item.shape[axis] = t->shape[axis];
         item.size *= t->shape[axis];
     }
-    if (part == PACKAGE_PART_SHAPE) item.shape[item.rank++] = item.size = 0;
+    if (part == MODEL_FILE_PART_SHAPE) item.shape[item.rank++] = item.size = 0;
     l->items[l->count++] = item;
     l->data_bytes += item.size;
 }
 
 /* The packed weights come first, so that they are aligned as the data section is. */
-static enum status lay_out(struct layout *l, const struct package_content *content, struct error *e) {
+static enum status lay_out(struct layout *l, const struct model_file_content *content, struct error *e) {
     const struct packed_model *packed = content->packed;
-    const struct bound_model *bound = packed->converted->bound;
-    const struct package_texts *texts = &content->texts;
-    struct package_tensors tensors;
-    size_t count = checkpoint_count(bound->checkpoint);
+    const struct tensor_views *views = packed->folded->views;
+    const struct model_file_texts *texts = &content->texts;
+    struct model_file_tensors tensors;
+    size_t count = checkpoint_count(views->checkpoint);
     l->items = memory_aligned(count + SECTIONS_MAX, sizeof *l->items, "list of tensors", e);
     if (!l->items) return STATUS_NO_MEMORY;
-    enum status status = package_tensors_init(&tensors, bound, e);
+    enum status status = model_file_tensors_init(&tensors, views, e);
     if (status != STATUS_OK) return status;
-    add_section(l, PACKAGE_PACKED, packed->memory, packed->memory_floats * sizeof *packed->memory);
+    add_section(l, MODEL_FILE_PACKED, packed->memory, packed->memory_floats * sizeof *packed->memory);
     for (size_t i = 0; i < count; i++) {
-        const struct tensor *t = checkpoint_at(bound->checkpoint, i);
-        enum package_part part = package_tensors_part(&tensors, t);
-        if (part != PACKAGE_PART_NONE) add_tensor(l, t, part);
+        const struct tensor *t = checkpoint_at(views->checkpoint, i);
+        enum model_file_part part = model_file_tensors_part(&tensors, t);
+        if (part != MODEL_FILE_PART_NONE) add_tensor(l, t, part);
     }
-    package_tensors_deinit(&tensors);
-    add_section(l, PACKAGE_CONFIG, texts->config, texts->config_length);
-    add_section(l, PACKAGE_GENERATION, texts->generation, texts->generation_length);
-    add_section(l, PACKAGE_TOKENIZER, texts->tokenizer, texts->tokenizer_length);
+    model_file_tensors_deinit(&tensors);
+    add_section(l, MODEL_FILE_CONFIG, texts->config, texts->config_length);
+    add_section(l, MODEL_FILE_GENERATION, texts->generation, texts->generation_length);
+    add_section(l, MODEL_FILE_TOKENIZER, texts->tokenizer, texts->tokenizer_length);
     return STATUS_OK;
 }
 
@@ -101,15 +101,14 @@ static json_t *entry_of(const char *dtype, const size_t *shape, size_t rank, siz
 
 /* Entries without bytes stand at the beginning, where each other entry may begin too. The checksums come
  * last. */
-static json_t *make_header(const struct layout *l, const struct package_content *content) {
-    char bytes[PACKAGE_SIZE_DIGITS + 1], version[16];
-    snprintf(bytes, sizeof bytes, "%0*zu", PACKAGE_SIZE_DIGITS, l->file_bytes);
-    snprintf(version, sizeof version, "%d", PACKAGE_VERSION);
-    json_t *header =
-        json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s}}", "__metadata__", "format", "prenorm", "version",
-                  version, "bytes", bytes, "layout", PACKED_LAYOUT, "norm_form",
-                  norm_form_name(content->packed->converted->form), "weights",
-                  weight_type_name(content->packed->weights), "written_by", "prenormd " PRENORM_VERSION);
+static json_t *make_header(const struct layout *l, const struct model_file_content *content) {
+    char bytes[MODEL_FILE_SIZE_DIGITS + 1], version[16];
+    snprintf(bytes, sizeof bytes, "%0*zu", MODEL_FILE_SIZE_DIGITS, l->file_bytes);
+    snprintf(version, sizeof version, "%d", MODEL_FILE_VERSION);
+    json_t *header = json_pack(
+        "{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s}}", "__metadata__", "format", "prenorm", "version", version,
+        "bytes", bytes, "layout", PACKED_LAYOUT, "norm_form", norm_form_name(content->packed->folded->form),
+        "weights", weight_type_name(content->packed->weights), "written_by", "prenormd " PRENORM_VERSION);
     size_t offset = 0;
     for (size_t i = 0; i < l->count; i++) {
         const struct item *item = &l->items[i];
@@ -118,7 +117,7 @@ static json_t *make_header(const struct layout *l, const struct package_content 
                             entry_of(item->dtype, item->shape, item->rank, begin, begin + item->size));
         offset += item->size;
     }
-    json_object_set_new(header, PACKAGE_CHECKSUMS,
+    json_object_set_new(header, MODEL_FILE_CHECKSUMS,
                         entry_of("U64", &l->sums, 1, offset, offset + l->sums * sizeof(uint64_t)));
     return header;
 }
@@ -127,13 +126,14 @@ static json_t *make_header(const struct layout *l, const struct package_content 
 static enum status print_header(struct layout *l, const json_t *json, struct error *e) {
     char *text = json_dumps(json, JSON_COMPACT);
     size_t length = text ? strlen(text) : 0;
-    l->header_bytes = (PACKAGE_LENGTH_BYTES + length + PACKAGE_PAGE - 1) / PACKAGE_PAGE * PACKAGE_PAGE;
+    l->header_bytes =
+        (MODEL_FILE_LENGTH_BYTES + length + MODEL_FILE_PAGE - 1) / MODEL_FILE_PAGE * MODEL_FILE_PAGE;
     l->header = text ? malloc(l->header_bytes) : NULL;
     if (l->header) {
-        uint64_t padded = l->header_bytes - PACKAGE_LENGTH_BYTES;
+        uint64_t padded = l->header_bytes - MODEL_FILE_LENGTH_BYTES;
         memset(l->header, ' ', l->header_bytes);
-        memcpy(l->header, &padded, PACKAGE_LENGTH_BYTES);
-        memcpy(l->header + PACKAGE_LENGTH_BYTES, text, length);
+        memcpy(l->header, &padded, MODEL_FILE_LENGTH_BYTES);
+        memcpy(l->header + MODEL_FILE_LENGTH_BYTES, text, length);
     }
     free(text);
     return l->header ? STATUS_OK
@@ -149,7 +149,7 @@ static enum status check_header(const struct layout *l, const json_t *json, stru
 
 /* The header states the size of the file, which depends on the header's length: so it is made again until it
  * is right. A greater number never makes the header shorter, so this ends, and mostly in the second round. */
-static enum status make_layout(struct layout *l, const struct package_content *content, struct error *e) {
+static enum status make_layout(struct layout *l, const struct model_file_content *content, struct error *e) {
     size_t stated = 1; /* unlike the size so far */
     enum status status = lay_out(l, content, e);
     while (status == STATUS_OK && stated != l->file_bytes) {
@@ -218,8 +218,8 @@ static enum status write_all(struct writing *w, const struct layout *l) {
     return status == STATUS_OK ? file_writer_append_sums(w->file, w->e) : status;
 }
 
-enum status package_write(struct file_writer *file, const struct package_content *content,
-                          package_progress_fn progress, void *context, struct error *e) {
+enum status model_file_write(struct file_writer *file, const struct model_file_content *content,
+                             model_file_progress_fn progress, void *context, struct error *e) {
     struct layout layout = {0};
     enum status status = make_layout(&layout, content, e);
     struct writing w = {

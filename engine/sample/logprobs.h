@@ -27,6 +27,6 @@ uint32_t logprobs_rank(const float *row, size_t sampleable, int32_t id);
 
 /* The `wanted` most probable ids of row[0 .. sampleable-1] with their log probabilities, best first, ties to
  * the lower id. Ids whose logit is -infinity are left out: ids without a token are marked so
- * (sampler_mask_holes). out has room for min(wanted, sampleable). Returns how many there are. */
+ * (sampler_mask_unused_ids). out has room for min(wanted, sampleable). Returns how many there are. */
 size_t logprobs_best(const float *row, size_t sampleable, size_t wanted, double normaliser,
                      struct candidate *out);

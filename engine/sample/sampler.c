@@ -46,8 +46,8 @@ void sampler_scratch_deinit(struct sampler_scratch *scratch) {
     *scratch = (struct sampler_scratch){0};
 }
 
-void sampler_mask_holes(const struct sampler_vocabulary *vocabulary, float *row) {
-    for (size_t i = 0; i < vocabulary->hole_count; i++) row[vocabulary->holes[i]] = -INFINITY;
+void sampler_mask_unused_ids(const struct sampler_vocabulary *vocabulary, float *row) {
+    for (size_t i = 0; i < vocabulary->unused_id_count; i++) row[vocabulary->unused_ids[i]] = -INFINITY;
 }
 
 /* ---- the row: masks, penalties, biases ----------------------------------------------------------------- */
@@ -144,7 +144,7 @@ bool sampler_leaves_token(const struct sampler_vocabulary *vocabulary, const str
                           const int32_t *banned, size_t banned_count, unsigned char *marks) {
     size_t count = vocabulary->sampleable;
     memset(marks, 0, count);
-    for (size_t i = 0; i < vocabulary->hole_count; i++) mark(marks, count, vocabulary->holes[i]);
+    for (size_t i = 0; i < vocabulary->unused_id_count; i++) mark(marks, count, vocabulary->unused_ids[i]);
     for (size_t i = 0; i < banned_count; i++) mark(marks, count, banned[i]);
     for (size_t i = 0; i < sampling->ban_count; i++)
         mark(marks, count, sampling->bans[i].ids[sampling->bans[i].count - 1]);

@@ -29,8 +29,8 @@
 struct sampler_vocabulary {
     size_t rows;          /* of the head; ids of biases, allowed and tokens are below it */
     size_t sampleable;    /* at least 1 and at most rows; ids from here on are padding */
-    const int32_t *holes; /* ids below sampleable without a token, ascending */
-    size_t hole_count;
+    const int32_t *unused_ids; /* ids below sampleable without a token, ascending */
+    size_t unused_id_count;
 };
 
 struct sampler_scratch {
@@ -59,7 +59,7 @@ struct sampler_input {
 
 /* Marks ids without a token as impossible, in the row itself. After logprobs_normaliser, before
  * logprobs_best. */
-void sampler_mask_holes(const struct sampler_vocabulary *vocabulary, float *row);
+void sampler_mask_unused_ids(const struct sampler_vocabulary *vocabulary, float *row);
 
 /* Whether masks can come to leave nothing: false where each id that there is may be out at some time, by
  * `allowed`, as one of banned[], or as the last of a ban. Then sampler_pick would fail in the midst of an

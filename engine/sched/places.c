@@ -131,7 +131,7 @@ static void part_from_lost_leaders(struct scheduler *s) {
 
 /* What the cache already has of a waiting sequence. */
 struct prefix_match {
-    struct kv_place place;
+    struct kv_prefix_cursor cursor;
     size_t pages; /* in s->matched */
     size_t idle;  /* of which nobody holds: taking them takes what is available */
 };
@@ -140,10 +140,10 @@ struct prefix_match {
 static struct prefix_match match_prefix(struct scheduler *s, const struct sequence *q) {
     const struct kv_pool *pool = s->options.pool;
     struct prefix_match match = {0};
-    memcpy(&match.place.salt, &q->rope_theta, sizeof q->rope_theta);
+    memcpy(&match.cursor.salt, &q->rope_theta, sizeof q->rope_theta);
     if (!pool->prefix || sequence_scores_prompt(q)) return match;
     size_t most = (sequence_target(q) - 1) / s->options.rules.page_tokens;
-    match.pages = kv_prefix_match(pool->prefix, q->tokens, most, &match.place, s->matched);
+    match.pages = kv_prefix_match(pool->prefix, q->tokens, most, &match.cursor, s->matched);
     for (size_t i = 0; i < match.pages; i++) match.idle += pool->references[s->matched[i]] == 0;
     return match;
 }
@@ -184,7 +184,7 @@ static bool begin(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
     }
     kv_table_adopt(&q->table, s->options.pool, s->matched, match.pages);
     reserve(s, q, sequence_target(q));
-    q->place = match.place;
+    q->cursor = match.cursor;
     q->indexed_pages = match.pages;
     q->computed = match.pages * s->options.rules.page_tokens;
     lead(q);
@@ -266,7 +266,7 @@ static void share_pages(struct scheduler *s, struct sequence *q, const struct se
     reserve(s, q, q->count);
     if (q->table.count > whole) kv_pool_copy_page(pool, q->table.pages[whole], leader->table.pages[whole]);
     q->computed = leader->computed;
-    q->place = leader->place;
+    q->cursor = leader->cursor;
     q->indexed_pages = leader->indexed_pages;
 }
 

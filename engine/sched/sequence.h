@@ -49,7 +49,7 @@ struct sequence {
     size_t cached_tokens; /* prompt positions found in the cache when it first ran */
     double rope_theta;
     struct kv_table table;
-    struct kv_place place;           /* behind the pages that the prefix index knows, */
+    struct kv_prefix_cursor cursor;  /* behind the pages that the prefix index knows, */
     size_t indexed_pages;            /* of which the table has so many */
     struct detokenizer *detokenizer; /* NULL without a tokenizer */
     struct stop_matcher matcher;     /* its set is NULL without stop strings */

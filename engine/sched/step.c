@@ -106,7 +106,7 @@ static void index_pages(struct scheduler *s, struct sequence *q) {
     struct kv_prefix *prefix = s->options.pool->prefix;
     size_t page_tokens = s->options.rules.page_tokens;
     for (; prefix && (q->indexed_pages + 1) * page_tokens <= q->computed; q->indexed_pages++)
-        kv_prefix_add(prefix, &q->place, q->table.pages[q->indexed_pages],
+        kv_prefix_add(prefix, &q->cursor, q->table.pages[q->indexed_pages],
                       q->tokens + q->indexed_pages * page_tokens);
 }
 
@@ -173,7 +173,7 @@ static void score(const struct scheduler *s, struct step_row *row, struct sample
         row->id = row->sequence->tokens[row->position + 1];
         row->logprob = logprobs_of(row->logits[row->id], row->normaliser);
     }
-    sampler_mask_holes(vocabulary, row->logits);
+    sampler_mask_unused_ids(vocabulary, row->logits);
     if (!row->samples) row->rank = logprobs_rank(row->logits, vocabulary->sampleable, row->id);
     if (r->logprobs <= 0) return;
     row->top_count = logprobs_best(row->logits, vocabulary->sampleable, (size_t)r->logprobs, row->normaliser,

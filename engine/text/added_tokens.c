@@ -5,19 +5,19 @@
 
 #include "engine/text/unicode.h"
 
-static enum status read_flags(struct added_token *token, const struct json_place *place, struct error *e) {
-    enum status status = json_place_bool(place, "single_word", false, &token->single_word, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "lstrip", false, &token->lstrip, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "rstrip", false, &token->rstrip, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "special", false, &token->special, e);
-    return status == STATUS_OK ? json_place_bool(place, "normalized", !token->special, &token->normalized, e)
+static enum status read_flags(struct added_token *token, const struct json_path *path, struct error *e) {
+    enum status status = json_path_bool(path, "single_word", false, &token->single_word, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "lstrip", false, &token->lstrip, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "rstrip", false, &token->rstrip, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "special", false, &token->special, e);
+    return status == STATUS_OK ? json_path_bool(path, "normalized", !token->special, &token->normalized, e)
                                : status;
 }
 
 /* "id" is not what counts (see the header), but what cannot be an id is an error of the file. */
-static enum status check_id(const struct json_place *place, struct error *e) {
+static enum status check_id(const struct json_path *path, struct error *e) {
     int64_t unused;
-    return json_place_count(place, "id", 0, VOCABULARY_ID_MAX, &unused, e);
+    return json_path_count(path, "id", 0, VOCABULARY_ID_MAX, &unused, e);
 }
 
 static bool same_token(const struct added_token *a, const struct added_token *b) {
@@ -46,32 +46,31 @@ static enum status add_item(struct added_tokens *a, const struct added_token *to
     return vocabulary_add(&a->contents, content, length, (int32_t)a->count - 1, e);
 }
 
-static enum status read_token(struct added_tokens *a, const struct json_place *place,
+static enum status read_token(struct added_tokens *a, const struct json_path *path,
                               const struct vocabulary *model, struct error *e) {
     struct added_token token = {0};
     const char *content;
     size_t length;
-    enum status status = json_place_object(place, e);
-    if (status == STATUS_OK) status = json_place_string(place, "content", NULL, &content, &length, e);
-    if (status == STATUS_OK) status = check_id(place, e);
-    if (status == STATUS_OK) status = read_flags(&token, place, e);
+    enum status status = json_path_object(path, e);
+    if (status == STATUS_OK) status = json_path_string(path, "content", NULL, &content, &length, e);
+    if (status == STATUS_OK) status = check_id(path, e);
+    if (status == STATUS_OK) status = read_flags(&token, path, e);
     if (status != STATUS_OK || length == 0) return status; /* an empty content is never found */
     if (length > ADDED_TOKEN_BYTES_MAX || a->count >= VOCABULARY_ID_MAX - model->id_end)
-        return json_place_error(place, STATUS_LIMIT, e, "more than %d bytes, or too many tokens",
-                                ADDED_TOKEN_BYTES_MAX);
+        return json_path_error(path, STATUS_LIMIT, e, "more than %d bytes, or too many tokens",
+                               ADDED_TOKEN_BYTES_MAX);
     int32_t twin = vocabulary_find(&a->contents, content, length);
     token.id = twin >= 0 ? a->items[twin].id : number_token(a, model, content, length);
     if (twin >= 0 && same_token(&a->items[twin], &token)) return STATUS_OK;
     if (twin >= 0)
-        return json_place_error(place, STATUS_MALFORMED, e, "'%s' was there before, with other flags",
-                                content);
+        return json_path_error(path, STATUS_MALFORMED, e, "'%s' was there before, with other flags", content);
     const char *other = added_tokens_content(a, token.id, NULL);
-    if (other) return json_place_error(place, STATUS_MALFORMED, e, "'%s' has the id of '%s'", content, other);
+    if (other) return json_path_error(path, STATUS_MALFORMED, e, "'%s' has the id of '%s'", content, other);
     return add_item(a, &token, content, length, e);
 }
 
 /* The form in which the content of a token is searched for. */
-static enum status add_pattern(struct added_tokens *a, const struct json_place *place, size_t index,
+static enum status add_pattern(struct added_tokens *a, const struct json_path *path, size_t index,
                                const struct normalizer *n, struct regex_run *run, struct error *e) {
     const struct added_token *token = &a->items[index];
     struct text_buffer form = {0};
@@ -82,8 +81,8 @@ static enum status add_pattern(struct added_tokens *a, const struct json_place *
     enum status status = text_buffer_status(&form, e);
     if (status == STATUS_OK && token->normalized) status = normalizer_run(n, run, &form, &starts_there, e);
     if (status == STATUS_OK && form.length == 0)
-        status = json_place_error(place, STATUS_UNSUPPORTED, e, "nothing is left of '%s' once normalized",
-                                  content);
+        status =
+            json_path_error(path, STATUS_UNSUPPORTED, e, "nothing is left of '%s' once normalized", content);
     if (form.length > a->longest) a->longest = form.length;
     if (token->lstrip || token->rstrip) a->takes_blanks = true;
     if (status == STATUS_OK)
@@ -94,29 +93,29 @@ static enum status add_pattern(struct added_tokens *a, const struct json_place *
 }
 
 /* Of equal forms the first counts, special ones before others; so they are added in the opposite order. */
-static enum status add_patterns(struct added_tokens *a, const struct json_place *place,
+static enum status add_patterns(struct added_tokens *a, const struct json_path *path,
                                 const struct normalizer *n, struct error *e) {
     struct regex_run *run;
     enum status status = regex_run_create(&run, e);
     if (status != STATUS_OK) return status;
     for (int special = 0; special <= 1; special++)
         for (size_t i = a->count; status == STATUS_OK && i-- > 0;)
-            if (a->items[i].special == (special == 1)) status = add_pattern(a, place, i, n, run, e);
+            if (a->items[i].special == (special == 1)) status = add_pattern(a, path, i, n, run, e);
     regex_run_destroy(run);
     return status;
 }
 
-enum status added_tokens_init(struct added_tokens *a, const struct json_place *place,
+enum status added_tokens_init(struct added_tokens *a, const struct json_path *path,
                               const struct vocabulary *model, const struct normalizer *n, struct error *e) {
     size_t count;
     *a = (struct added_tokens){0};
-    if (!place->value) return STATUS_OK;
-    enum status status = json_place_array(place, &count, e);
+    if (!path->value) return STATUS_OK;
+    enum status status = json_path_array(path, &count, e);
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        struct json_place element = json_place_element(place, i);
+        struct json_path element = json_path_element(path, i);
         status = read_token(a, &element, model, e);
     }
-    return status == STATUS_OK ? add_patterns(a, place, n, e) : status;
+    return status == STATUS_OK ? add_patterns(a, path, n, e) : status;
 }
 
 void added_tokens_deinit(struct added_tokens *a) {

@@ -35,7 +35,7 @@ struct added_tokens {
  * others are numbered on from the number of the model's contents, in the order of the file. That is how the
  * tokenizers library does it; where the file's own "id" differs, the library warns and goes by its numbers,
  * and so do we: models are trained with what it gives. deinit also after an error. */
-enum status added_tokens_init(struct added_tokens *a, const struct json_place *place,
+enum status added_tokens_init(struct added_tokens *a, const struct json_path *path,
                               const struct vocabulary *model, const struct normalizer *n, struct error *e);
 void added_tokens_deinit(struct added_tokens *a);
 

@@ -52,31 +52,31 @@ struct merge_text {
 };
 
 /* "left right", or ["left", "right"] since blanks may be part of tokens. */
-static enum status read_merge_text(const struct json_place *place, struct merge_text *m, struct error *e) {
-    const json_t *left = json_array_get(place->value, 0), *right = json_array_get(place->value, 1);
-    if (json_is_string(place->value)) {
-        const char *text = json_string_value(place->value);
-        size_t length = json_string_length(place->value);
+static enum status read_merge_text(const struct json_path *path, struct merge_text *m, struct error *e) {
+    const json_t *left = json_array_get(path->value, 0), *right = json_array_get(path->value, 1);
+    if (json_is_string(path->value)) {
+        const char *text = json_string_value(path->value);
+        size_t length = json_string_length(path->value);
         const char *blank = memchr(text, ' ', length);
         if (blank && !memchr(blank + 1, ' ', length - (size_t)(blank + 1 - text))) {
             *m = (struct merge_text){text, blank + 1, (size_t)(blank - text),
                                      length - (size_t)(blank + 1 - text)};
             return STATUS_OK;
         }
-    } else if (json_array_size(place->value) == 2 && json_is_string(left) && json_is_string(right)) {
+    } else if (json_array_size(path->value) == 2 && json_is_string(left) && json_is_string(right)) {
         *m = (struct merge_text){json_string_value(left), json_string_value(right), json_string_length(left),
                                  json_string_length(right)};
         return STATUS_OK;
     }
-    return json_place_error(place, STATUS_MALFORMED, e, "expected \"left right\" or [\"left\", \"right\"]");
+    return json_path_error(path, STATUS_MALFORMED, e, "expected \"left right\" or [\"left\", \"right\"]");
 }
 
-static enum status need_token(const struct bpe *b, const struct json_place *place, const char *content,
+static enum status need_token(const struct bpe *b, const struct json_path *path, const char *content,
                               size_t length, int32_t *id, struct error *e) {
     *id = vocabulary_find(b->vocabulary, content, length);
     if (*id >= 0) return STATUS_OK;
-    return json_place_error(place, STATUS_MALFORMED, e, "'%.*s' is not in the vocabulary",
-                            (int)(length < 64 ? length : 64), content);
+    return json_path_error(path, STATUS_MALFORMED, e, "'%.*s' is not in the vocabulary",
+                           (int)(length < 64 ? length : 64), content);
 }
 
 /* The first line of a merges.txt that became a list; the library skips it wherever it stands. */
@@ -85,63 +85,63 @@ static bool is_version_line(const json_t *value) {
 }
 
 /* The right part loses its continuing_subword_prefix when it is joined. */
-static enum status read_merge(struct bpe *b, const struct json_place *place, uint32_t rank, struct error *e) {
+static enum status read_merge(struct bpe *b, const struct json_path *path, uint32_t rank, struct error *e) {
     struct merge_text m = {0};
     int32_t left, right, joined;
-    if (is_version_line(place->value)) return STATUS_OK;
-    enum status status = read_merge_text(place, &m, e);
-    if (status == STATUS_OK) status = need_token(b, place, m.left, m.left_length, &left, e);
-    if (status == STATUS_OK) status = need_token(b, place, m.right, m.right_length, &right, e);
+    if (is_version_line(path->value)) return STATUS_OK;
+    enum status status = read_merge_text(path, &m, e);
+    if (status == STATUS_OK) status = need_token(b, path, m.left, m.left_length, &left, e);
+    if (status == STATUS_OK) status = need_token(b, path, m.right, m.right_length, &right, e);
     if (status != STATUS_OK) return status;
     if (m.right_length < b->prefix.length)
-        return json_place_error(place, STATUS_MALFORMED, e,
-                                "the right part is shorter than continuing_subword_prefix");
+        return json_path_error(path, STATUS_MALFORMED, e,
+                               "the right part is shorter than continuing_subword_prefix");
     struct text_buffer both = {0};
     text_buffer_append(&both, m.left, m.left_length);
     text_buffer_append(&both, m.right + b->prefix.length, m.right_length - b->prefix.length);
     status = text_buffer_status(&both, e);
     if (status == STATUS_OK)
-        status = need_token(b, place, both.bytes ? both.bytes : "", both.length, &joined, e);
+        status = need_token(b, path, both.bytes ? both.bytes : "", both.length, &joined, e);
     text_buffer_deinit(&both);
     if (status == STATUS_OK)
         *find_merge(b, pair_of(left, right)) = (struct bpe_merge){pair_of(left, right), rank, joined};
     return status;
 }
 
-static enum status read_merges(struct bpe *b, const struct json_place *model, struct error *e) {
-    struct json_place list = json_place_member(model, "merges");
+static enum status read_merges(struct bpe *b, const struct json_path *model, struct error *e) {
+    struct json_path list = json_path_member(model, "merges");
     size_t count;
-    enum status status = json_place_array(&list, &count, e);
+    enum status status = json_path_array(&list, &count, e);
     if (status == STATUS_OK) status = reserve_merges(b, count, e);
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        struct json_place place = json_place_element(&list, i);
-        status = read_merge(b, &place, (uint32_t)i, e);
+        struct json_path path = json_path_element(&list, i);
+        status = read_merge(b, &path, (uint32_t)i, e);
     }
     return status;
 }
 
-static enum status read_affix(struct text_buffer *affix, const struct json_place *model, const char *key,
+static enum status read_affix(struct text_buffer *affix, const struct json_path *model, const char *key,
                               struct error *e) {
     const char *text;
     size_t length;
-    enum status status = json_place_string(model, key, "", &text, &length, e);
+    enum status status = json_path_string(model, key, "", &text, &length, e);
     if (status != STATUS_OK) return status;
     text_buffer_append(affix, text, length);
     return text_buffer_status(affix, e);
 }
 
-enum status bpe_init(struct bpe *b, const struct vocabulary *v, const struct json_place *place,
+enum status bpe_init(struct bpe *b, const struct vocabulary *v, const struct json_path *path,
                      struct error *e) {
     *b = (struct bpe){.vocabulary = v};
-    enum status status = unknown_read(&b->unknown, place, NULL, v, e);
-    if (status == STATUS_OK) status = read_affix(&b->prefix, place, "continuing_subword_prefix", e);
-    if (status == STATUS_OK) status = read_affix(&b->suffix, place, "end_of_word_suffix", e);
-    if (status == STATUS_OK) status = json_place_bool(place, "fuse_unk", false, &b->fuse_unknown, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "byte_fallback", false, &b->byte_fallback, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "ignore_merges", false, &b->ignore_merges, e);
+    enum status status = unknown_read(&b->unknown, path, NULL, v, e);
+    if (status == STATUS_OK) status = read_affix(&b->prefix, path, "continuing_subword_prefix", e);
+    if (status == STATUS_OK) status = read_affix(&b->suffix, path, "end_of_word_suffix", e);
+    if (status == STATUS_OK) status = json_path_bool(path, "fuse_unk", false, &b->fuse_unknown, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "byte_fallback", false, &b->byte_fallback, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "ignore_merges", false, &b->ignore_merges, e);
     if (status != STATUS_OK) return status;
     byte_tokens_find(v, b->byte_ids);
-    return read_merges(b, place, e);
+    return read_merges(b, path, e);
 }
 
 void bpe_deinit(struct bpe *b) {

@@ -37,7 +37,7 @@ struct bpe_scratch {
 
 /* place: "model". The vocabulary is borrowed for b's life. deinit also after an error. Dropout is training's:
  * with it the same text would give other ids each time, so it is not done. */
-enum status bpe_init(struct bpe *b, const struct vocabulary *v, const struct json_place *place,
+enum status bpe_init(struct bpe *b, const struct vocabulary *v, const struct json_path *path,
                      struct error *e);
 void bpe_deinit(struct bpe *b);
 void bpe_scratch_deinit(struct bpe_scratch *s);

@@ -53,11 +53,11 @@ static uint32_t read_u32(const char *bytes) {
 }
 
 /* 4 bytes: size of the trie; the trie; the replacements. All numbers are little-endian. */
-static enum status read_blob(struct character_map *m, const struct json_place *at,
+static enum status read_blob(struct character_map *m, const struct json_path *at,
                              const struct text_buffer *blob, struct error *e) {
     uint32_t size = blob->length >= 4 ? read_u32(blob->bytes) : 0;
     if (size == 0 || size % (4 * BLOCK) != 0 || size > blob->length - 4)
-        return json_place_error(at, STATUS_MALFORMED, e, "a trie of %u bytes in %zu", size, blob->length);
+        return json_path_error(at, STATUS_MALFORMED, e, "a trie of %u bytes in %zu", size, blob->length);
     m->unit_count = size / 4;
     m->units = calloc(m->unit_count, sizeof *m->units);
     if (!m->units) return text_no_memory(e);
@@ -65,7 +65,7 @@ static enum status read_blob(struct character_map *m, const struct json_place *a
     const char *rest = blob->bytes + 4 + size;
     size_t length = blob->length - 4 - size;
     if (utf8_valid_prefix(rest, length) != length)
-        return json_place_error(at, STATUS_MALFORMED, e, "the replacements are not UTF-8");
+        return json_path_error(at, STATUS_MALFORMED, e, "the replacements are not UTF-8");
     text_buffer_append(&m->replacements, rest, length);
     text_buffer_append_byte(&m->replacements, '\0');
     return text_buffer_status(&m->replacements, e);
@@ -103,27 +103,27 @@ static bool check_trie(const struct character_map *m, struct walk *w) {
     return true;
 }
 
-static enum status check(const struct character_map *m, const struct json_place *at, struct error *e) {
+static enum status check(const struct character_map *m, const struct json_path *at, struct error *e) {
     struct walk w = {.seen = calloc(m->unit_count, 1), .stack = calloc(m->unit_count, sizeof *w.stack)};
     enum status status = STATUS_OK;
     if (!w.seen || !w.stack)
         status = text_no_memory(e);
     else if (!check_trie(m, &w))
-        status = json_place_error(at, STATUS_MALFORMED, e,
-                                  "the trie leads outside of itself or of the replacements");
+        status = json_path_error(at, STATUS_MALFORMED, e,
+                                 "the trie leads outside of itself or of the replacements");
     free(w.seen);
     free(w.stack);
     return status;
 }
 
-enum status character_map_init(struct character_map *m, const struct json_place *place, struct error *e) {
+enum status character_map_init(struct character_map *m, const struct json_path *path, struct error *e) {
     const char *text;
     size_t length;
     struct text_buffer blob = {0};
-    struct json_place at = json_place_member(place, "precompiled_charsmap");
-    enum status status = json_place_string(place, "precompiled_charsmap", NULL, &text, &length, e);
+    struct json_path at = json_path_member(path, "precompiled_charsmap");
+    enum status status = json_path_string(path, "precompiled_charsmap", NULL, &text, &length, e);
     if (status == STATUS_OK && !decode_base64(text, length, &blob))
-        status = json_place_error(&at, STATUS_MALFORMED, e, "not base64");
+        status = json_path_error(&at, STATUS_MALFORMED, e, "not base64");
     if (status == STATUS_OK) status = text_buffer_status(&blob, e);
     if (status == STATUS_OK) status = read_blob(m, &at, &blob, e);
     text_buffer_deinit(&blob);

@@ -17,7 +17,7 @@ struct character_map {
 };
 
 /* Reads "precompiled_charsmap" (base64) of the place. deinit also after an error. */
-enum status character_map_init(struct character_map *m, const struct json_place *place, struct error *e);
+enum status character_map_init(struct character_map *m, const struct json_path *path, struct error *e);
 void character_map_deinit(struct character_map *m);
 
 /* Appends the mapped text to out. Grapheme clusters are mapped as one where they are short, else by

@@ -21,7 +21,7 @@ struct decoder {
 };
 
 /* place: "decoder"; without a value the tokens are joined by blanks. deinit also after an error. */
-enum status decoder_init(struct decoder *d, const struct json_place *place, struct error *e);
+enum status decoder_init(struct decoder *d, const struct json_path *path, struct error *e);
 void decoder_deinit(struct decoder *d);
 
 struct decoder_run;

@@ -17,7 +17,7 @@ struct metaspace {
     bool split;
 };
 
-enum status metaspace_read(struct metaspace *m, const struct json_place *place, struct error *e);
+enum status metaspace_read(struct metaspace *m, const struct json_path *path, struct error *e);
 
 /* Appends text with its blanks replaced, and a replacement before it where the scheme says so. first: the
  * text begins the whole text. */

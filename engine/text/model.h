@@ -9,9 +9,15 @@
 #include "engine/text/vocabulary.h"
 #include "engine/text/word_models.h"
 
-struct model {
+struct token_model {
     struct vocabulary vocabulary;
-    enum { MODEL_NONE, MODEL_BPE, MODEL_UNIGRAM, MODEL_WORD_LEVEL, MODEL_WORD_PIECE } kind;
+    enum {
+        TOKEN_MODEL_NONE,
+        TOKEN_MODEL_BPE,
+        TOKEN_MODEL_UNIGRAM,
+        TOKEN_MODEL_WORD_LEVEL,
+        TOKEN_MODEL_WORD_PIECE
+    } kind;
     union {
         struct bpe bpe;
         struct unigram unigram;
@@ -21,21 +27,21 @@ struct model {
 };
 
 /* Working memory of one encoding; start from {0}. */
-struct model_scratch {
+struct token_model_scratch {
     struct bpe_scratch bpe;
     struct unigram_scratch unigram;
 };
 
 /* m must not move afterwards. deinit also after an error. */
-enum status model_init(struct model *m, const struct json_place *place, struct error *e);
-void model_deinit(struct model *m);
-void model_scratch_deinit(struct model_scratch *s);
+enum status token_model_init(struct token_model *m, const struct json_path *path, struct error *e);
+void token_model_deinit(struct token_model *m);
+void token_model_scratch_deinit(struct token_model_scratch *s);
 
 /* Bytes of words that one id stands for, at most: words of n bytes have n / that ids or more. 0: there is no
  * bound, since what the vocabulary lacks is left out, or becomes one id however long it is. is_byte_level:
  * the words are written in the alphabet of byte_level.h. */
-size_t model_bytes_per_token_max(const struct model *m, bool is_byte_level);
+size_t model_bytes_per_token_max(const struct token_model *m, bool is_byte_level);
 
 /* Appends the ids of one word. */
-enum status model_encode(const struct model *m, struct model_scratch *s, const char *word, size_t length,
-                         struct token_list *out, struct error *e);
+enum status token_model_encode(const struct token_model *m, struct token_model_scratch *s, const char *word,
+                               size_t length, struct token_list *out, struct error *e);

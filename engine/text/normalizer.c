@@ -40,11 +40,11 @@ static void deinit_step(struct normalizer_step *step) {
 }
 
 /* The normalizer owns what the step holds from here on, even if it cannot be added. */
-static enum status add_step(struct normalizer *n, const struct json_place *place, struct normalizer_step step,
+static enum status add_step(struct normalizer *n, const struct json_path *path, struct normalizer_step step,
                             struct error *e) {
     enum status status = STATUS_OK;
     if (n->count >= TEXT_STEPS_MAX)
-        status = json_place_error(place, STATUS_LIMIT, e, "more than %d normalizers", TEXT_STEPS_MAX);
+        status = json_path_error(path, STATUS_LIMIT, e, "more than %d normalizers", TEXT_STEPS_MAX);
     else if (!array_reserve(&n->steps, &n->capacity, n->count + 1))
         status = text_no_memory(e);
     if (status == STATUS_OK)
@@ -54,91 +54,91 @@ static enum status add_step(struct normalizer *n, const struct json_place *place
     return status;
 }
 
-static enum status add_kind(struct normalizer *n, const struct json_place *place, enum step_kind kind,
+static enum status add_kind(struct normalizer *n, const struct json_path *path, enum step_kind kind,
                             struct error *e) {
-    return add_step(n, place, (struct normalizer_step){.kind = kind}, e);
+    return add_step(n, path, (struct normalizer_step){.kind = kind}, e);
 }
 
-static enum status add_form(struct normalizer *n, const struct json_place *place, enum normal_form form,
+static enum status add_form(struct normalizer *n, const struct json_path *path, enum normal_form form,
                             struct error *e) {
-    return add_step(n, place, (struct normalizer_step){.kind = STEP_NORMAL_FORM, .form = form}, e);
+    return add_step(n, path, (struct normalizer_step){.kind = STEP_NORMAL_FORM, .form = form}, e);
 }
 
 /* strip_accents: null means as "lowercase". */
-static enum status read_bert(struct normalizer *n, const struct json_place *place, struct error *e) {
+static enum status read_bert(struct normalizer *n, const struct json_path *path, struct error *e) {
     bool clean, ideographs, accents, lowercase;
-    enum status status = json_place_bool(place, "clean_text", true, &clean, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "handle_chinese_chars", true, &ideographs, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "lowercase", true, &lowercase, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "strip_accents", lowercase, &accents, e);
-    if (status == STATUS_OK && clean) status = add_kind(n, place, STEP_CLEAN, e);
-    if (status == STATUS_OK && ideographs) status = add_kind(n, place, STEP_SPACE_IDEOGRAPHS, e);
-    if (status == STATUS_OK && accents) status = add_form(n, place, NORMAL_FORM_D, e);
-    if (status == STATUS_OK && accents) status = add_kind(n, place, STEP_DROP_NONSPACING, e);
-    if (status == STATUS_OK && lowercase) status = add_kind(n, place, STEP_LOWERCASE, e);
+    enum status status = json_path_bool(path, "clean_text", true, &clean, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "handle_chinese_chars", true, &ideographs, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "lowercase", true, &lowercase, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "strip_accents", lowercase, &accents, e);
+    if (status == STATUS_OK && clean) status = add_kind(n, path, STEP_CLEAN, e);
+    if (status == STATUS_OK && ideographs) status = add_kind(n, path, STEP_SPACE_IDEOGRAPHS, e);
+    if (status == STATUS_OK && accents) status = add_form(n, path, NORMAL_FORM_D, e);
+    if (status == STATUS_OK && accents) status = add_kind(n, path, STEP_DROP_NONSPACING, e);
+    if (status == STATUS_OK && lowercase) status = add_kind(n, path, STEP_LOWERCASE, e);
     return status;
 }
 
-static enum status read_text(struct normalizer_step *step, const struct json_place *place, const char *key,
+static enum status read_text(struct normalizer_step *step, const struct json_path *path, const char *key,
                              struct error *e) {
     const char *text;
     size_t length;
-    enum status status = json_place_string(place, key, NULL, &text, &length, e);
+    enum status status = json_path_string(path, key, NULL, &text, &length, e);
     if (status != STATUS_OK) return status;
     text_buffer_append(&step->text, text, length);
     return text_buffer_status(&step->text, e);
 }
 
 /* Adds a step that was read, or gives up what it holds. */
-static enum status add_read(struct normalizer *n, const struct json_place *place, struct normalizer_step step,
+static enum status add_read(struct normalizer *n, const struct json_path *path, struct normalizer_step step,
                             enum status status, struct error *e) {
-    if (status == STATUS_OK) return add_step(n, place, step, e);
+    if (status == STATUS_OK) return add_step(n, path, step, e);
     deinit_step(&step);
     return status;
 }
 
-static enum status read_replace(struct normalizer *n, const struct json_place *place, struct error *e) {
+static enum status read_replace(struct normalizer *n, const struct json_path *path, struct error *e) {
     struct normalizer_step step = {.kind = STEP_REPLACE};
-    enum status status = read_text(&step, place, "content", e);
-    if (status == STATUS_OK) status = pattern_read(place, &step.regex, e);
-    step.literal_bytes = pattern_literal_bytes(place);
-    return add_read(n, place, step, status, e);
+    enum status status = read_text(&step, path, "content", e);
+    if (status == STATUS_OK) status = pattern_read(path, &step.regex, e);
+    step.literal_bytes = pattern_literal_bytes(path);
+    return add_read(n, path, step, status, e);
 }
 
-static enum status read_prepend(struct normalizer *n, const struct json_place *place, struct error *e) {
+static enum status read_prepend(struct normalizer *n, const struct json_path *path, struct error *e) {
     struct normalizer_step step = {.kind = STEP_PREPEND};
-    return add_read(n, place, step, read_text(&step, place, "prepend", e), e);
+    return add_read(n, path, step, read_text(&step, path, "prepend", e), e);
 }
 
-static enum status read_strip(struct normalizer *n, const struct json_place *place, struct error *e) {
+static enum status read_strip(struct normalizer *n, const struct json_path *path, struct error *e) {
     struct normalizer_step step = {.kind = STEP_STRIP};
-    enum status status = json_place_bool(place, "strip_left", true, &step.strip_left, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "strip_right", true, &step.strip_right, e);
-    return add_read(n, place, step, status, e);
+    enum status status = json_path_bool(path, "strip_left", true, &step.strip_left, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "strip_right", true, &step.strip_right, e);
+    return add_read(n, path, step, status, e);
 }
 
-static enum status read_precompiled(struct normalizer *n, const struct json_place *place, struct error *e) {
+static enum status read_precompiled(struct normalizer *n, const struct json_path *path, struct error *e) {
     struct normalizer_step step = {.kind = STEP_CHARACTER_MAP};
-    return add_read(n, place, step, character_map_init(&step.map, place, e), e);
+    return add_read(n, path, step, character_map_init(&step.map, path, e), e);
 }
 
-static enum status read_any(struct normalizer *n, const struct json_place *place, struct error *e);
+static enum status read_any(struct normalizer *n, const struct json_path *path, struct error *e);
 
-static enum status read_sequence(struct normalizer *n, const struct json_place *place, struct error *e) {
-    struct json_place list = json_place_member(place, "normalizers");
+static enum status read_sequence(struct normalizer *n, const struct json_path *path, struct error *e) {
+    struct json_path list = json_path_member(path, "normalizers");
     size_t count;
-    enum status status = json_place_array(&list, &count, e);
+    enum status status = json_path_array(&list, &count, e);
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        struct json_place element = json_place_element(&list, i);
+        struct json_path element = json_path_element(&list, i);
         status = read_any(n, &element, e);
     }
     return status;
 }
 
-static enum status read_any(struct normalizer *n, const struct json_place *place, struct error *e) {
+static enum status read_any(struct normalizer *n, const struct json_path *path, struct error *e) {
     static const struct {
         const char *type;
-        enum status (*read)(struct normalizer *, const struct json_place *, struct error *);
+        enum status (*read)(struct normalizer *, const struct json_path *, struct error *);
     } readers[] = {
         {"BertNormalizer", read_bert}, {"Replace", read_replace},         {"Prepend", read_prepend},
         {"Strip", read_strip},         {"Precompiled", read_precompiled}, {"Sequence", read_sequence},
@@ -148,21 +148,21 @@ static enum status read_any(struct normalizer *n, const struct json_place *place
                                         [NORMAL_FORM_KC] = "NFKC",
                                         [NORMAL_FORM_KD] = "NFKD"};
     const char *type;
-    enum status status = json_place_type(place, &type, e);
+    enum status status = json_path_type(path, &type, e);
     if (status != STATUS_OK) return status;
     for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
-        if (strcmp(type, readers[i].type) == 0) return readers[i].read(n, place, e);
+        if (strcmp(type, readers[i].type) == 0) return readers[i].read(n, path, e);
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
-        if (strcmp(type, forms[i]) == 0) return add_form(n, place, (enum normal_form)i, e);
-    if (strcmp(type, "Lowercase") == 0) return add_kind(n, place, STEP_LOWERCASE, e);
-    if (strcmp(type, "StripAccents") == 0) return add_kind(n, place, STEP_DROP_MARKS, e);
-    struct json_place at = json_place_member(place, "type");
-    return json_place_error(&at, STATUS_UNSUPPORTED, e, "'%s' is not supported", type);
+        if (strcmp(type, forms[i]) == 0) return add_form(n, path, (enum normal_form)i, e);
+    if (strcmp(type, "Lowercase") == 0) return add_kind(n, path, STEP_LOWERCASE, e);
+    if (strcmp(type, "StripAccents") == 0) return add_kind(n, path, STEP_DROP_MARKS, e);
+    struct json_path at = json_path_member(path, "type");
+    return json_path_error(&at, STATUS_UNSUPPORTED, e, "'%s' is not supported", type);
 }
 
-enum status normalizer_init(struct normalizer *n, const struct json_place *place, struct error *e) {
+enum status normalizer_init(struct normalizer *n, const struct json_path *path, struct error *e) {
     *n = (struct normalizer){0};
-    return place->value ? read_any(n, place, e) : STATUS_OK;
+    return path->value ? read_any(n, path, e) : STATUS_OK;
 }
 
 void normalizer_deinit(struct normalizer *n) {

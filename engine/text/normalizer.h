@@ -19,7 +19,7 @@ struct normalizer {
 };
 
 /* place: "normalizer", whose value may be NULL (the text stays as it is). deinit also after an error. */
-enum status normalizer_init(struct normalizer *n, const struct json_place *place, struct error *e);
+enum status normalizer_init(struct normalizer *n, const struct json_path *path, struct error *e);
 void normalizer_deinit(struct normalizer *n);
 
 /* How many bytes of a text become one byte of its normal form, at most: a text of n bytes has a normal form

@@ -1,25 +1,25 @@
 #include "engine/text/pattern.h"
 
-enum status pattern_read(const struct json_place *parent, struct regex **out, struct error *e) {
-    struct json_place pattern = json_place_member(parent, "pattern");
-    struct json_place regex = json_place_member(&pattern, "Regex");
+enum status pattern_read(const struct json_path *parent, struct regex **out, struct error *e) {
+    struct json_path pattern = json_path_member(parent, "pattern");
+    struct json_path regex = json_path_member(&pattern, "Regex");
     const char *text;
     size_t length;
-    enum status status = json_place_object(&pattern, e);
+    enum status status = json_path_object(&pattern, e);
     if (status == STATUS_OK)
-        status = json_place_string(&pattern, regex.value ? "Regex" : "String", NULL, &text, &length, e);
+        status = json_path_string(&pattern, regex.value ? "Regex" : "String", NULL, &text, &length, e);
     if (status != STATUS_OK) return status;
     if (length == 0)
-        return json_place_error(&pattern, STATUS_UNSUPPORTED, e, "an empty pattern is not supported");
+        return json_path_error(&pattern, STATUS_UNSUPPORTED, e, "an empty pattern is not supported");
     struct error cause;
     status = regex.value ? regex_create(text, length, out, &cause)
                          : regex_create_literal(text, length, out, &cause);
     if (status == STATUS_OK) return STATUS_OK;
-    return json_place_error(regex.value ? &regex : &pattern, status, e, "%s", cause.text);
+    return json_path_error(regex.value ? &regex : &pattern, status, e, "%s", cause.text);
 }
 
-size_t pattern_literal_bytes(const struct json_place *parent) {
-    struct json_place pattern = json_place_member(parent, "pattern");
+size_t pattern_literal_bytes(const struct json_path *parent) {
+    struct json_path pattern = json_path_member(parent, "pattern");
     return json_object_get(pattern.value, "Regex")
                ? 0
                : json_string_length(json_object_get(pattern.value, "String"));

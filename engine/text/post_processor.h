@@ -17,6 +17,6 @@ struct post_processor {
 
 /* place: "post_processor" (its value may be NULL). Ids that t does not have are refused. deinit also after an
  * error. */
-enum status post_processor_init(struct post_processor *p, const struct json_place *place,
+enum status post_processor_init(struct post_processor *p, const struct json_path *path,
                                 const struct tokenizer *t, struct error *e);
 void post_processor_deinit(struct post_processor *p);

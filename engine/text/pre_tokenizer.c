@@ -38,34 +38,34 @@ struct workspace {
     struct span_list spans;
 };
 
-static enum status add_step(struct pre_tokenizer *p, const struct json_place *place,
+static enum status add_step(struct pre_tokenizer *p, const struct json_path *path,
                             struct pre_tokenizer_step step, struct error *e) {
     if (p->count >= TEXT_STEPS_MAX)
-        return json_place_error(place, STATUS_LIMIT, e, "more than %d pre-tokenizers", TEXT_STEPS_MAX);
+        return json_path_error(path, STATUS_LIMIT, e, "more than %d pre-tokenizers", TEXT_STEPS_MAX);
     if (!array_reserve(&p->steps, &p->capacity, p->count + 1)) return text_no_memory(e);
     p->steps[p->count++] = step;
     return STATUS_OK;
 }
 
 /* The step owns the regex from here on, even if it cannot be added. */
-static enum status add_regex_step(struct pre_tokenizer *p, const struct json_place *place,
+static enum status add_regex_step(struct pre_tokenizer *p, const struct json_path *path,
                                   struct pre_tokenizer_step step, struct error *e) {
-    enum status status = add_step(p, place, step, e);
+    enum status status = add_step(p, path, step, e);
     if (status != STATUS_OK) regex_destroy(step.regex);
     return status;
 }
 
-static enum status read_byte_level(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
+static enum status read_byte_level(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
     struct pre_tokenizer_step step = {.kind = STEP_BYTE_LEVEL, .behavior = SPLIT_ISOLATED};
     bool use_regex;
-    enum status status = json_place_bool(place, "add_prefix_space", true, &step.prefix_space, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "use_regex", true, &use_regex, e);
+    enum status status = json_path_bool(path, "add_prefix_space", true, &step.prefix_space, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "use_regex", true, &use_regex, e);
     if (status == STATUS_OK && use_regex)
         status = regex_create(byte_level_pattern, sizeof byte_level_pattern - 1, &step.regex, e);
-    return status == STATUS_OK ? add_regex_step(p, place, step, e) : status;
+    return status == STATUS_OK ? add_regex_step(p, path, step, e) : status;
 }
 
-static enum status read_behavior(const struct json_place *parent, const char *otherwise,
+static enum status read_behavior(const struct json_path *parent, const char *fallback,
                                  enum split_behavior *out, struct error *e) {
     static const char *const names[] = {
         [SPLIT_REMOVED] = "Removed",
@@ -75,81 +75,80 @@ static enum status read_behavior(const struct json_place *parent, const char *ot
         [SPLIT_CONTIGUOUS] = "Contiguous",
     };
     const char *name;
-    enum status status = json_place_string(parent, "behavior", otherwise, &name, NULL, e);
+    enum status status = json_path_string(parent, "behavior", fallback, &name, NULL, e);
     if (status != STATUS_OK) return status;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) {
             *out = (enum split_behavior)i;
             return STATUS_OK;
         }
-    struct json_place place = json_place_member(parent, "behavior");
-    return json_place_error(&place, STATUS_UNSUPPORTED, e, "'%s' is not supported", name);
+    struct json_path path = json_path_member(parent, "behavior");
+    return json_path_error(&path, STATUS_UNSUPPORTED, e, "'%s' is not supported", name);
 }
 
-static enum status read_split(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
+static enum status read_split(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
     struct pre_tokenizer_step step = {.kind = STEP_SPLIT};
-    enum status status = read_behavior(place, NULL, &step.behavior, e);
-    if (status == STATUS_OK) status = json_place_bool(place, "invert", false, &step.invert, e);
-    if (status == STATUS_OK) status = pattern_read(place, &step.regex, e);
-    return status == STATUS_OK ? add_regex_step(p, place, step, e) : status;
+    enum status status = read_behavior(path, NULL, &step.behavior, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "invert", false, &step.invert, e);
+    if (status == STATUS_OK) status = pattern_read(path, &step.regex, e);
+    return status == STATUS_OK ? add_regex_step(p, path, step, e) : status;
 }
 
-static enum status read_digits(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
+static enum status read_digits(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
     bool individual;
-    enum status status = json_place_bool(place, "individual_digits", false, &individual, e);
+    enum status status = json_path_bool(path, "individual_digits", false, &individual, e);
     if (status != STATUS_OK) return status;
     struct pre_tokenizer_step step = {.kind = STEP_DIGITS,
                                       .behavior = individual ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS};
-    return add_step(p, place, step, e);
+    return add_step(p, path, step, e);
 }
 
-static enum status read_punctuation(struct pre_tokenizer *p, const struct json_place *place,
-                                    struct error *e) {
+static enum status read_punctuation(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
     struct pre_tokenizer_step step = {.kind = STEP_PUNCTUATION};
-    enum status status = read_behavior(place, "Isolated", &step.behavior, e);
-    return status == STATUS_OK ? add_step(p, place, step, e) : status;
+    enum status status = read_behavior(path, "Isolated", &step.behavior, e);
+    return status == STATUS_OK ? add_step(p, path, step, e) : status;
 }
 
-static enum status read_whitespace_split(struct pre_tokenizer *p, const struct json_place *place,
+static enum status read_whitespace_split(struct pre_tokenizer *p, const struct json_path *path,
                                          struct error *e) {
-    return add_step(p, place,
+    return add_step(p, path,
                     (struct pre_tokenizer_step){.kind = STEP_WHITESPACE_SPLIT, .behavior = SPLIT_REMOVED}, e);
 }
 
-static enum status read_whitespace(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
-    return add_step(p, place, (struct pre_tokenizer_step){.kind = STEP_WHITESPACE}, e);
+static enum status read_whitespace(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
+    return add_step(p, path, (struct pre_tokenizer_step){.kind = STEP_WHITESPACE}, e);
 }
 
-static enum status read_bert(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
+static enum status read_bert(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
     struct pre_tokenizer_step blanks = {.kind = STEP_WHITESPACE_SPLIT, .behavior = SPLIT_REMOVED};
     struct pre_tokenizer_step signs = {.kind = STEP_PUNCTUATION, .behavior = SPLIT_ISOLATED};
-    enum status status = add_step(p, place, blanks, e);
-    return status == STATUS_OK ? add_step(p, place, signs, e) : status;
+    enum status status = add_step(p, path, blanks, e);
+    return status == STATUS_OK ? add_step(p, path, signs, e) : status;
 }
 
-static enum status read_metaspace(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
+static enum status read_metaspace(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
     struct pre_tokenizer_step step = {.kind = STEP_METASPACE, .behavior = SPLIT_MERGED_WITH_NEXT};
-    enum status status = metaspace_read(&step.metaspace, place, e);
-    return status == STATUS_OK ? add_step(p, place, step, e) : status;
+    enum status status = metaspace_read(&step.metaspace, path, e);
+    return status == STATUS_OK ? add_step(p, path, step, e) : status;
 }
 
-static enum status read_any(struct pre_tokenizer *p, const struct json_place *place, struct error *e);
+static enum status read_any(struct pre_tokenizer *p, const struct json_path *path, struct error *e);
 
-static enum status read_sequence(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
-    struct json_place list = json_place_member(place, "pretokenizers");
+static enum status read_sequence(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
+    struct json_path list = json_path_member(path, "pretokenizers");
     size_t count;
-    enum status status = json_place_array(&list, &count, e);
+    enum status status = json_path_array(&list, &count, e);
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        struct json_place element = json_place_element(&list, i);
+        struct json_path element = json_path_element(&list, i);
         status = read_any(p, &element, e);
     }
     return status;
 }
 
-static enum status read_any(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
+static enum status read_any(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
     static const struct {
         const char *type;
-        enum status (*read)(struct pre_tokenizer *, const struct json_place *, struct error *);
+        enum status (*read)(struct pre_tokenizer *, const struct json_path *, struct error *);
     } readers[] = {
         {"ByteLevel", read_byte_level},  {"Split", read_split},
         {"Digits", read_digits},         {"Punctuation", read_punctuation},
@@ -158,17 +157,17 @@ static enum status read_any(struct pre_tokenizer *p, const struct json_place *pl
         {"Sequence", read_sequence},
     };
     const char *type;
-    enum status status = json_place_type(place, &type, e);
+    enum status status = json_path_type(path, &type, e);
     if (status != STATUS_OK) return status;
     for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
-        if (strcmp(type, readers[i].type) == 0) return readers[i].read(p, place, e);
-    struct json_place at = json_place_member(place, "type");
-    return json_place_error(&at, STATUS_UNSUPPORTED, e, "'%s' is not supported", type);
+        if (strcmp(type, readers[i].type) == 0) return readers[i].read(p, path, e);
+    struct json_path at = json_path_member(path, "type");
+    return json_path_error(&at, STATUS_UNSUPPORTED, e, "'%s' is not supported", type);
 }
 
-enum status pre_tokenizer_init(struct pre_tokenizer *p, const struct json_place *place, struct error *e) {
+enum status pre_tokenizer_init(struct pre_tokenizer *p, const struct json_path *path, struct error *e) {
     *p = (struct pre_tokenizer){0};
-    return place->value ? read_any(p, place, e) : STATUS_OK;
+    return path->value ? read_any(p, path, e) : STATUS_OK;
 }
 
 void pre_tokenizer_deinit(struct pre_tokenizer *p) {

@@ -22,7 +22,7 @@ struct pre_tokenizer {
 };
 
 /* place: "pre_tokenizer", whose value may be NULL (no step then). deinit also after an error. */
-enum status pre_tokenizer_init(struct pre_tokenizer *p, const struct json_place *place, struct error *e);
+enum status pre_tokenizer_init(struct pre_tokenizer *p, const struct json_path *path, struct error *e);
 void pre_tokenizer_deinit(struct pre_tokenizer *p);
 
 /* Whether every byte of a text is in a piece, or stands for one that is: no step takes anything away. */

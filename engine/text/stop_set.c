@@ -60,8 +60,8 @@ static bool sort(struct sorted *s, size_t states_max) {
     return true;
 }
 
-static char byte_at(const struct sorted *s, uint32_t place, uint32_t depth) {
-    return s->set->bytes[s->set->starts[s->order[place]] + depth];
+static char byte_at(const struct sorted *s, uint32_t path, uint32_t depth) {
+    return s->set->bytes[s->set->starts[s->order[path]] + depth];
 }
 
 static uint32_t find_child(const struct stop_set *set, uint32_t state, char byte) {

@@ -31,7 +31,7 @@
 enum { TOKEN_IS_THERE = 1, TOKEN_IS_SPECIAL = 2 };
 
 struct tokenizer {
-    struct model model;
+    struct token_model model;
     struct normalizer normalizer;
     struct added_tokens added;
     struct pre_tokenizer pre_tokenizer;
@@ -65,14 +65,13 @@ static void set_bounds(struct tokenizer *t) {
     if (!memory_multiply(longest, shrink, &t->text_bytes_max)) t->text_bytes_max = 0;
 }
 
-static enum status read_parts(struct tokenizer *t, const struct json_place *top, struct error *e) {
-    struct json_place model = json_place_member(top, "model"),
-                      normalizer = json_place_member(top, "normalizer");
-    struct json_place added = json_place_member(top, "added_tokens");
-    struct json_place pre_tokenizer = json_place_member(top, "pre_tokenizer");
-    struct json_place post_processor = json_place_member(top, "post_processor");
-    struct json_place decoder = json_place_member(top, "decoder");
-    enum status status = model_init(&t->model, &model, e);
+static enum status read_parts(struct tokenizer *t, const struct json_path *top, struct error *e) {
+    struct json_path model = json_path_member(top, "model"), normalizer = json_path_member(top, "normalizer");
+    struct json_path added = json_path_member(top, "added_tokens");
+    struct json_path pre_tokenizer = json_path_member(top, "pre_tokenizer");
+    struct json_path post_processor = json_path_member(top, "post_processor");
+    struct json_path decoder = json_path_member(top, "decoder");
+    enum status status = token_model_init(&t->model, &model, e);
     if (status == STATUS_OK) status = normalizer_init(&t->normalizer, &normalizer, e);
     if (status == STATUS_OK)
         status = added_tokens_init(&t->added, &added, &t->model.vocabulary, &t->normalizer, e);
@@ -94,7 +93,7 @@ static enum status open_file(const char *folder, json_t **file, const char **nam
 enum status tokenizer_create(const json_t *file, const char *name, struct tokenizer **out, struct error *e) {
     struct tokenizer *t = calloc(1, sizeof *t);
     if (!t) return text_no_memory(e);
-    struct json_place top = json_place_top(name, file);
+    struct json_path top = json_path_top(name, file);
     enum status status = read_parts(t, &top, e);
     if (status != STATUS_OK) {
         tokenizer_close(t);
@@ -143,7 +142,7 @@ enum status tokenizer_read_text(const char *folder, char **text, size_t *length,
 
 void tokenizer_close(struct tokenizer *t) {
     if (!t) return;
-    model_deinit(&t->model);
+    token_model_deinit(&t->model);
     normalizer_deinit(&t->normalizer);
     added_tokens_deinit(&t->added);
     pre_tokenizer_deinit(&t->pre_tokenizer);
@@ -161,7 +160,7 @@ struct encoding {
     struct regex_run *run;
     struct piece_list pieces, other;
     struct text_buffer text;
-    struct model_scratch scratch;
+    struct token_model_scratch scratch;
     struct token_list ids;
 };
 
@@ -230,8 +229,8 @@ static enum status encode_pieces(struct encoding *c, struct error *e) {
     for (size_t i = 0; status == STATUS_OK && i < c->pieces.count; i++) {
         const struct piece *piece = &c->pieces.items[i];
         if (piece->id < 0)
-            status = model_encode(&c->tokenizer->model, &c->scratch, piece_text(&c->pieces, piece),
-                                  piece->length, &c->ids, e);
+            status = token_model_encode(&c->tokenizer->model, &c->scratch, piece_text(&c->pieces, piece),
+                                        piece->length, &c->ids, e);
         else if (!token_list_add(&c->ids, piece->id))
             status = text_no_memory(e);
         if (status == STATUS_OK) status = check_count(c, c->ids.count, e);
@@ -273,7 +272,7 @@ enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t
     piece_list_deinit(&c.pieces);
     piece_list_deinit(&c.other);
     text_buffer_deinit(&c.text);
-    model_scratch_deinit(&c.scratch);
+    token_model_scratch_deinit(&c.scratch);
     free(c.ids.ids);
     return status;
 }

@@ -16,35 +16,35 @@ struct unigram_end {
     int32_t id;
 };
 
-static enum status read_list(const struct json_place *place, struct json_place *list, size_t *count,
+static enum status read_list(const struct json_path *path, struct json_path *list, size_t *count,
                              struct error *e) {
-    *list = json_place_member(place, "vocab");
-    enum status status = json_place_array(list, count, e);
+    *list = json_path_member(path, "vocab");
+    enum status status = json_path_array(list, count, e);
     if (status != STATUS_OK) return status;
     if (*count > VOCABULARY_ID_MAX)
-        return json_place_error(list, STATUS_LIMIT, e, "more than %d tokens", VOCABULARY_ID_MAX);
+        return json_path_error(list, STATUS_LIMIT, e, "more than %d tokens", VOCABULARY_ID_MAX);
     return STATUS_OK;
 }
 
-enum status unigram_read_vocabulary(struct vocabulary *v, const struct json_place *place, struct error *e) {
-    struct json_place list;
+enum status unigram_read_vocabulary(struct vocabulary *v, const struct json_path *path, struct error *e) {
+    struct json_path list;
     size_t count;
-    enum status status = read_list(place, &list, &count, e);
+    enum status status = read_list(path, &list, &count, e);
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        struct json_place row = json_place_element(&list, i);
+        struct json_path row = json_path_element(&list, i);
         const json_t *content = json_array_get(row.value, 0);
         if (json_array_size(row.value) != 2 || !json_is_string(content) ||
             !json_is_number(json_array_get(row.value, 1)))
-            return json_place_error(&row, STATUS_MALFORMED, e, "expected [\"content\", score]");
+            return json_path_error(&row, STATUS_MALFORMED, e, "expected [\"content\", score]");
         status = vocabulary_add(v, json_string_value(content), json_string_length(content), (int32_t)i, e);
     }
     return status;
 }
 
-static enum status read_scores(struct unigram *u, const struct json_place *place, struct error *e) {
-    struct json_place list;
+static enum status read_scores(struct unigram *u, const struct json_path *path, struct error *e) {
+    struct json_path list;
     size_t count;
-    enum status status = read_list(place, &list, &count, e);
+    enum status status = read_list(path, &list, &count, e);
     if (status != STATUS_OK) return status;
     u->scores = calloc(count + 1, sizeof *u->scores);
     if (!u->scores) return text_no_memory(e);
@@ -60,24 +60,24 @@ static enum status read_scores(struct unigram *u, const struct json_place *place
     return status;
 }
 
-static enum status read_unknown_id(struct unigram *u, const struct json_place *place, struct error *e) {
+static enum status read_unknown_id(struct unigram *u, const struct json_path *path, struct error *e) {
     int64_t id;
-    enum status status = json_place_count(place, "unk_id", -1, VOCABULARY_ID_MAX, &id, e);
+    enum status status = json_path_count(path, "unk_id", -1, VOCABULARY_ID_MAX, &id, e);
     if (status != STATUS_OK) return status;
     u->unknown_id = (int32_t)id;
-    struct json_place at = json_place_member(place, "unk_id");
+    struct json_path at = json_path_member(path, "unk_id");
     if (id >= 0 && !vocabulary_content(u->vocabulary, u->unknown_id, NULL))
-        return json_place_error(&at, STATUS_MALFORMED, e, "%lld is not in the vocabulary", (long long)id);
+        return json_path_error(&at, STATUS_MALFORMED, e, "%lld is not in the vocabulary", (long long)id);
     return STATUS_OK;
 }
 
-enum status unigram_init(struct unigram *u, const struct vocabulary *v, const struct json_place *place,
+enum status unigram_init(struct unigram *u, const struct vocabulary *v, const struct json_path *path,
                          struct error *e) {
     *u = (struct unigram){.vocabulary = v};
     byte_tokens_find(v, u->byte_ids);
-    enum status status = json_place_bool(place, "byte_fallback", false, &u->byte_fallback, e);
-    if (status == STATUS_OK) status = read_unknown_id(u, place, e);
-    return status == STATUS_OK ? read_scores(u, place, e) : status;
+    enum status status = json_path_bool(path, "byte_fallback", false, &u->byte_fallback, e);
+    if (status == STATUS_OK) status = read_unknown_id(u, path, e);
+    return status == STATUS_OK ? read_scores(u, path, e) : status;
 }
 
 void unigram_deinit(struct unigram *u) {

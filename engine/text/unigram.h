@@ -31,8 +31,8 @@ struct unigram_scratch {
 
 /* "vocab" of this model is a list of [content, score]; unigram_read_vocabulary fills v with it, before
  * unigram_init, which borrows v. deinit also after an error. */
-enum status unigram_read_vocabulary(struct vocabulary *v, const struct json_place *place, struct error *e);
-enum status unigram_init(struct unigram *u, const struct vocabulary *v, const struct json_place *place,
+enum status unigram_read_vocabulary(struct vocabulary *v, const struct json_path *path, struct error *e);
+enum status unigram_init(struct unigram *u, const struct vocabulary *v, const struct json_path *path,
                          struct error *e);
 void unigram_deinit(struct unigram *u);
 void unigram_scratch_deinit(struct unigram_scratch *s);

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum status unknown_read(struct unknown *u, const struct json_place *model, const char *otherwise,
+enum status unknown_read(struct unknown *u, const struct json_path *model, const char *fallback,
                          const struct vocabulary *v, struct error *e) {
     const char *content;
     size_t length;
     *u = (struct unknown){.id = -1};
-    if (!otherwise && !json_place_member(model, "unk_token").value) return STATUS_OK;
-    enum status status = json_place_string(model, "unk_token", otherwise, &content, &length, e);
+    if (!fallback && !json_path_member(model, "unk_token").value) return STATUS_OK;
+    enum status status = json_path_string(model, "unk_token", fallback, &content, &length, e);
     if (status != STATUS_OK) return status;
     u->content = strdup(content);
     u->id = vocabulary_find(v, content, length);

@@ -13,7 +13,7 @@ struct unknown {
 };
 
 /* Reads "unk_token" of the model; otherwise: what it is where the file has none (may be NULL). */
-enum status unknown_read(struct unknown *u, const struct json_place *model, const char *otherwise,
+enum status unknown_read(struct unknown *u, const struct json_path *model, const char *fallback,
                          const struct vocabulary *v, struct error *e);
 void unknown_deinit(struct unknown *u);
 /* Why a text cannot be encoded: it needs the unknown token, and there is none. */

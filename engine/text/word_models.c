@@ -14,10 +14,10 @@ static enum status add_unknown(const struct unknown *u, struct token_list *out, 
     return u->id >= 0 ? add(out, u->id, e) : unknown_error(u, e);
 }
 
-enum status word_level_init(struct word_level *w, const struct vocabulary *v, const struct json_place *place,
+enum status word_level_init(struct word_level *w, const struct vocabulary *v, const struct json_path *path,
                             struct error *e) {
     *w = (struct word_level){.vocabulary = v};
-    return unknown_read(&w->unknown, place, "<unk>", v, e);
+    return unknown_read(&w->unknown, path, "<unk>", v, e);
 }
 
 void word_level_deinit(struct word_level *w) {
@@ -49,17 +49,17 @@ static void find_inner(struct word_piece *w, const char *prefix, size_t length) 
     }
 }
 
-enum status word_piece_init(struct word_piece *w, const struct vocabulary *v, const struct json_place *place,
+enum status word_piece_init(struct word_piece *w, const struct vocabulary *v, const struct json_path *path,
                             struct error *e) {
     const char *prefix;
     size_t length;
     *w = (struct word_piece){0};
-    enum status status = unknown_read(&w->unknown, place, "[UNK]", v, e);
+    enum status status = unknown_read(&w->unknown, path, "[UNK]", v, e);
     if (status == STATUS_OK)
-        status = json_place_string(place, "continuing_subword_prefix", "##", &prefix, &length, e);
+        status = json_path_string(path, "continuing_subword_prefix", "##", &prefix, &length, e);
     if (status == STATUS_OK)
-        status = json_place_count(place, "max_input_chars_per_word", CHARACTERS_MAX_DEFAULT, INT64_MAX,
-                                  &w->characters_max, e);
+        status = json_path_count(path, "max_input_chars_per_word", CHARACTERS_MAX_DEFAULT, INT64_MAX,
+                                 &w->characters_max, e);
     if (status == STATUS_OK) status = build_trie(w, v, e);
     if (status == STATUS_OK) find_inner(w, prefix, length);
     return status;

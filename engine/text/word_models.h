@@ -16,7 +16,7 @@ struct word_level {
 };
 
 /* The vocabulary is borrowed; deinit also after an error, here and below. */
-enum status word_level_init(struct word_level *w, const struct vocabulary *v, const struct json_place *place,
+enum status word_level_init(struct word_level *w, const struct vocabulary *v, const struct json_path *path,
                             struct error *e);
 void word_level_deinit(struct word_level *w);
 enum status word_level_encode(const struct word_level *w, const char *word, size_t length,
@@ -30,7 +30,7 @@ struct word_piece {
     int64_t characters_max; /* longer words are unknown */
 };
 
-enum status word_piece_init(struct word_piece *w, const struct vocabulary *v, const struct json_place *place,
+enum status word_piece_init(struct word_piece *w, const struct vocabulary *v, const struct json_path *path,
                             struct error *e);
 void word_piece_deinit(struct word_piece *w);
 enum status word_piece_encode(const struct word_piece *w, const char *word, size_t length,

@@ -12,7 +12,7 @@ void bench_run_norms(struct bench_model *m, bool run) {
 }
 
 const char *bench_norm_form(const struct bench_model *m) {
-    return m->without_norms ? "none" : norm_form_name(m->loaded.converted.form);
+    return m->without_norms ? "none" : norm_form_name(m->loaded.folded.form);
 }
 
 const char *bench_weights(const struct bench_model *m) {
@@ -20,7 +20,7 @@ const char *bench_weights(const struct bench_model *m) {
 }
 
 static enum status load(struct bench_model *m, const struct bench_options *o, struct error *e) {
-    struct loader_options loader = {
+    struct loaded_model_options loader = {
         .model = o->model, .any_form = o->any_form, .any_weights = o->any_weights};
     bool none = strcmp(o->norm_form, "none") == 0;
     if (!norm_form_from_name(none ? "crmsnorm" : o->norm_form, &loader.form))

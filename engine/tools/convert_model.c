@@ -43,7 +43,7 @@ static void free_texts(struct texts *t) {
 /* Only what can be made again is replaced. */
 static enum status check_target(const char *out, struct error *e) {
     struct stat info;
-    if (stat(out, &info) != 0 || package_is_file(out)) return STATUS_OK;
+    if (stat(out, &info) != 0 || model_file_is_file(out)) return STATUS_OK;
     return error_set(e, STATUS_INVALID_ARGUMENT, out,
                      "is there already and is no converted model: it is left as it is");
 }
@@ -55,16 +55,16 @@ static void report_writing(void *context, double share) {
 
 static enum status write_file(const struct convert_options *o, const struct loaded_model *m,
                               const struct texts *texts, struct file_writer *file, struct error *e) {
-    const struct package_content content = {
+    const struct model_file_content content = {
         .packed = &m->packed,
         .texts = {texts->config, texts->generation, texts->tokenizer, texts->config_length,
                   texts->generation_length, texts->tokenizer_length},
     };
-    return package_write(file, &content, report_writing, (void *)(uintptr_t)o, e);
+    return model_file_write(file, &content, report_writing, (void *)(uintptr_t)o, e);
 }
 
 /* The tokenizer is opened only to see that it can be: a file must not hold one that serving would refuse. */
-static enum status convert(const struct convert_options *o, struct loader_options *loader,
+static enum status convert(const struct convert_options *o, struct loaded_model_options *loader,
                            struct workers *workers, struct file_writer *file, struct convert_result *result,
                            struct error *e) {
     struct loaded_model model;
@@ -76,7 +76,7 @@ static enum status convert(const struct convert_options *o, struct loader_option
     if (status == STATUS_OK) {
         tokenizer_close(tokenizer);
         status = write_file(o, &model, &texts, file, e);
-        snprintf(result->norm_form, sizeof result->norm_form, "%s", norm_form_name(model.converted.form));
+        snprintf(result->norm_form, sizeof result->norm_form, "%s", norm_form_name(model.folded.form));
         result->has_tokenizer = texts.tokenizer != NULL;
         result->bytes = file->bytes;
         loaded_model_deinit(&model);
@@ -85,9 +85,9 @@ static enum status convert(const struct convert_options *o, struct loader_option
     return status;
 }
 
-static enum status check_options(const struct convert_options *o, struct loader_options *loader,
+static enum status check_options(const struct convert_options *o, struct loaded_model_options *loader,
                                  struct error *e) {
-    *loader = (struct loader_options){
+    *loader = (struct loaded_model_options){
         .model = o->model, .progress = o->progress, .progress_context = o->progress_context};
     if (!norm_form_from_name(o->norm_form, &loader->form))
         return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
@@ -95,7 +95,7 @@ static enum status check_options(const struct convert_options *o, struct loader_
     if (!weight_type_from_name(o->weights, &loader->weights))
         return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4",
                          o->weights);
-    if (loader_is_file(o->model))
+    if (loaded_model_path_is_file(o->model))
         return error_set(e, STATUS_INVALID_ARGUMENT, "model",
                          "%s is a file: only a checkpoint's folder can be converted", o->model);
     return check_target(o->out, e);
@@ -103,7 +103,7 @@ static enum status check_options(const struct convert_options *o, struct loader_
 
 enum status convert_model(const struct convert_options *options, struct convert_result *result,
                           struct error *e) {
-    struct loader_options loader;
+    struct loaded_model_options loader;
     struct file_writer file;
     struct workers *workers = NULL;
     *result = (struct convert_result){0};

@@ -85,7 +85,7 @@ static enum status make_reference(struct session *s, struct error *e) {
     size_t window = s->options->window ? s->options->window : WINDOW_MAX;
     if (window > d->context) window = d->context;
     status =
-        verify_reference_init(&s->reference, &s->model->bound, s->tokens.ids, s->tokens.count, window, e);
+        verify_reference_init(&s->reference, &s->model->views, s->tokens.ids, s->tokens.count, window, e);
     if (status != STATUS_OK) return status;
     struct verify_figures figures = {.agreement = 1, .perplexity = s->reference.perplexity};
     struct verify_row row = {.form = norm_form_name(NORM_FORM_LAYERNORM),
@@ -104,7 +104,7 @@ static double bound_of(const struct verify_options *o, enum weight_type type) {
 
 static enum status check_double(struct session *s, enum norm_form form, struct error *e) {
     struct verify_figures figures;
-    enum status status = verify_converted(&s->reference, &s->model->bound, form, &figures, e);
+    enum status status = verify_folded(&s->reference, &s->model->views, form, &figures, e);
     if (status != STATUS_OK) return status;
     struct verify_row row = {
         .form = norm_form_name(form), .weights = "double", .cache = "double", .bound = VERIFY_BOUND_DOUBLE};
@@ -141,7 +141,7 @@ static enum status check_packed(struct session *s, enum norm_form form, enum wei
 static enum status check_form(struct session *s, enum norm_form form, enum weight_type type,
                               struct error *e) {
     struct loaded_model model;
-    struct loader_options loader = {
+    struct loaded_model_options loader = {
         .model = s->options->model, .form = form, .exact_form = true, .weights = type};
     enum status status = loaded_model_init(&model, &loader, s->workers, e);
     if (status != STATUS_OK) return status;
@@ -181,7 +181,7 @@ static enum status check_forms(struct session *s, struct error *e) {
 enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
                          size_t *tokens, struct error *e) {
     struct session s = {.options = options, .each = each, .context = context};
-    if (loader_is_file(options->model))
+    if (loaded_model_path_is_file(options->model))
         return error_set(
             e, STATUS_UNSUPPORTED, "model",
             "%s is a converted file: name the checkpoint's folder, which alone has the untouched model",

@@ -130,19 +130,19 @@ static size_t window_at(const struct verify_reference *r, size_t first) {
     return r->count - first < r->window ? r->count - first : r->window;
 }
 
-enum status verify_reference_init(struct verify_reference *r, const struct bound_model *bound,
+enum status verify_reference_init(struct verify_reference *r, const struct tensor_views *views,
                                   const int32_t *ids, size_t count, size_t window, struct error *e) {
     *r = (struct verify_reference){.ids = ids, .count = count, .window = window};
-    r->vocabulary = bound->description->vocabulary;
+    r->vocabulary = views->description->vocabulary;
     r->logits = memory_aligned(count * r->vocabulary, sizeof(double), "logits of the reference", e);
-    struct converted_model untouched;
+    struct folded_model untouched;
     enum status status =
-        r->logits ? converted_model_init(&untouched, bound, NORM_FORM_LAYERNORM, e) : STATUS_NO_MEMORY;
+        r->logits ? folded_model_init(&untouched, views, NORM_FORM_LAYERNORM, e) : STATUS_NO_MEMORY;
     if (status != STATUS_OK) return status;
     for (size_t first = 0; first < count && status == STATUS_OK; first += window)
         status = reference_logits(&untouched, ids + first, window_at(r, first),
                                   r->logits + first * r->vocabulary, e);
-    converted_model_deinit(&untouched);
+    folded_model_deinit(&untouched);
     if (status != STATUS_OK) return status;
     set_deviation(r);
     struct sums sums = {0};
@@ -156,21 +156,21 @@ void verify_reference_deinit(struct verify_reference *r) {
     r->logits = NULL;
 }
 
-enum status verify_converted(const struct verify_reference *r, const struct bound_model *bound,
-                             enum norm_form form, struct verify_figures *out, struct error *e) {
-    struct converted_model converted;
+enum status verify_folded(const struct verify_reference *r, const struct tensor_views *views,
+                          enum norm_form form, struct verify_figures *out, struct error *e) {
+    struct folded_model folded;
     double *logits = memory_aligned(r->window * r->vocabulary, sizeof *logits, "logits", e);
-    enum status status = logits ? converted_model_init(&converted, bound, form, e) : STATUS_NO_MEMORY;
+    enum status status = logits ? folded_model_init(&folded, views, form, e) : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         struct sums sums = {0};
         for (size_t first = 0; first < r->count && status == STATUS_OK; first += r->window) {
             size_t rows = window_at(r, first);
-            status = reference_logits(&converted, r->ids + first, rows, logits, e);
+            status = reference_logits(&folded, r->ids + first, rows, logits, e);
             for (size_t i = 0; i < rows && status == STATUS_OK; i++)
                 compare_row(r, first + i, logits + i * r->vocabulary, &sums);
         }
         if (status == STATUS_OK) *out = figures_of(r, &sums);
-        converted_model_deinit(&converted);
+        folded_model_deinit(&folded);
     }
     free(logits);
     return status;

@@ -56,13 +56,13 @@ struct verify_reference {
 /* Bytes that verify_reference_init will need. */
 size_t verify_reference_bytes(const struct model_description *d, size_t count);
 
-enum status verify_reference_init(struct verify_reference *r, const struct bound_model *bound,
+enum status verify_reference_init(struct verify_reference *r, const struct tensor_views *views,
                                   const int32_t *ids, size_t count, size_t window, struct error *e);
 void verify_reference_deinit(struct verify_reference *r);
 
 /* The conversion alone: the reference pass on another form. */
-enum status verify_converted(const struct verify_reference *r, const struct bound_model *bound,
-                             enum norm_form form, struct verify_figures *out, struct error *e);
+enum status verify_folded(const struct verify_reference *r, const struct tensor_views *views,
+                          enum norm_form form, struct verify_figures *out, struct error *e);
 
 /* What runs: packed weights, kernels, cache pages of a type. */
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,

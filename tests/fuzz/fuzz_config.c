@@ -51,8 +51,8 @@ static void touch_matrix(const struct matrix_view *m) {
     free(row);
 }
 
-static void touch_model(const struct bound_model *b) {
-    const struct bound_layer *layer = &b->layers[0];
+static void touch_model(const struct tensor_views *b) {
+    const struct layer_views *layer = &b->layers[0];
     touch_matrix(&b->embedding);
     touch_matrix(&b->head.weight);
     touch_matrix(&layer->query.weight);
@@ -74,11 +74,11 @@ static void describe_and_bind(const char *folder) {
     struct model_description d;
     const struct family *family = NULL;
     struct checkpoint *checkpoint;
-    struct bound_model bound;
+    struct tensor_views views;
     if (passed(describe_model(folder, &d, &family, &e), &e) &&
         passed(checkpoint_open(folder, &checkpoint, &e), &e)) {
-        if (passed(bound_model_init(&bound, &d, family, checkpoint, &e), &e)) touch_model(&bound);
-        bound_model_deinit(&bound);
+        if (passed(tensor_views_init(&views, &d, family, checkpoint, &e), &e)) touch_model(&views);
+        tensor_views_deinit(&views);
         checkpoint_close(checkpoint);
     }
     description_deinit(&d);

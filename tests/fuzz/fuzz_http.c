@@ -89,8 +89,8 @@ static void load_engine(struct service *s) {
                                            .logprobs_max = 5};
     struct error e;
     enum status status = STATUS_OK;
-    if (loader_create(&options, &s->loop, &s->loader, &e) != STATUS_OK) abort();
-    while (!loader_take_result(s->loader, &status, &engine, &e)) loop_run_once(&s->loop);
+    if (opener_create(&options, &s->loop, &s->opener, &e) != STATUS_OK) abort();
+    while (!opener_take_result(s->opener, &status, &engine, &e)) loop_run_once(&s->loop);
     if (status != STATUS_OK) abort();
     engine_info(engine, &s->info);
 }
@@ -99,7 +99,7 @@ static void stop(void) {
     struct service *s = service;
     s->phase = SERVICE_STOPPING;
     http_stop(s);
-    loader_destroy(s->loader);
+    opener_destroy(s->opener);
     engine_close(engine);
     loop_deinit(&s->loop);
     serving_memory_deinit(&s->memory);

@@ -12,14 +12,15 @@
 #include "engine/package/package_format.h"
 #include "tests/fuzz/fuzz.h"
 
-#define START (PACKAGE_START "1" PACKAGE_SIZE)
+#define START (MODEL_FILE_START "1" MODEL_FILE_SIZE)
 
 static void correct_size(uint8_t *bytes, size_t size, size_t length) {
-    char digits[PACKAGE_SIZE_DIGITS + 1];
-    if (size < 8 + sizeof START - 1 + PACKAGE_SIZE_DIGITS || memcmp(bytes + 8, START, sizeof START - 1) != 0)
+    char digits[MODEL_FILE_SIZE_DIGITS + 1];
+    if (size < 8 + sizeof START - 1 + MODEL_FILE_SIZE_DIGITS ||
+        memcmp(bytes + 8, START, sizeof START - 1) != 0)
         return;
-    snprintf(digits, sizeof digits, "%0*zu", PACKAGE_SIZE_DIGITS, length);
-    memcpy(bytes + 8 + sizeof START - 1, digits, PACKAGE_SIZE_DIGITS);
+    snprintf(digits, sizeof digits, "%0*zu", MODEL_FILE_SIZE_DIGITS, length);
+    memcpy(bytes + 8 + sizeof START - 1, digits, MODEL_FILE_SIZE_DIGITS);
 }
 
 static uint8_t *seal(const uint8_t *data, size_t size, size_t *length) {
@@ -42,11 +43,11 @@ static uint8_t *seal(const uint8_t *data, size_t size, size_t *length) {
 /* What a step would read of the model's ends; packed weights are only touched, they may hold any bits. */
 static void touch_model(const struct loaded_model *m) {
     const struct model_description *d = &m->description;
-    double *scratch = calloc(converted_entry_scratch(&m->converted) + 2 * d->width, sizeof *scratch);
+    double *scratch = calloc(folded_embedding_scratch(&m->folded) + 2 * d->width, sizeof *scratch);
     if (!scratch) abort();
-    double *row = scratch + converted_entry_scratch(&m->converted);
-    converted_entry(&m->converted, 0, 0, row, scratch);
-    converted_entry(&m->converted, d->vocabulary - 1, d->context - 1, row, scratch);
+    double *row = scratch + folded_embedding_scratch(&m->folded);
+    folded_embedding(&m->folded, 0, 0, row, scratch);
+    folded_embedding(&m->folded, d->vocabulary - 1, d->context - 1, row, scratch);
     volatile float sum = m->packed.memory[0] + m->packed.memory[m->packed.memory_floats - 1];
     (void)sum;
     free(scratch);
@@ -57,7 +58,7 @@ static void load(const char *path) {
     struct error e = {0};
     struct loaded_model model;
     struct tokenizer *tokenizer;
-    struct loader_options options = {
+    struct loaded_model_options options = {
         .model = path, .any_form = true, .any_weights = true, .tokenizer = &tokenizer};
     if (!workers && workers_create(1, &workers, &e) != STATUS_OK) abort();
     enum status status = loaded_model_init(&model, &options, workers, &e);

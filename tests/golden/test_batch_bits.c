@@ -32,7 +32,7 @@ struct stage {
 static void stage_init(struct stage *s, const char *path, enum weight_type type, enum kv_type cache,
                        size_t threads, const struct kernel_table *kernels) {
     struct error e = {0};
-    struct loader_options options = {.model = path, .form = NORM_FORM_CRMSNORM, .weights = type};
+    struct loaded_model_options options = {.model = path, .form = NORM_FORM_CRMSNORM, .weights = type};
     assert_ok(workers_create(threads, &s->workers, &e));
     assert_ok(loaded_model_init(&s->model, &options, s->workers, &e));
     const struct model_description *d = &s->model.description;

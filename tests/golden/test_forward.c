@@ -33,7 +33,7 @@ static const struct kernel_table *kernels;
 static void load(struct loaded_model *model, const char *path, enum norm_form form, enum matmul_kind matmul,
                  enum weight_type type) {
     struct error e = {0};
-    struct loader_options options = {
+    struct loaded_model_options options = {
         .model = path, .form = form, .exact_form = true, .matmul = matmul, .weights = type};
     assert_ok(loaded_model_init(model, &options, workers, &e));
 }
@@ -63,7 +63,7 @@ static double *double_logits(const char *path, enum norm_form form, const struct
     struct loaded_model model;
     load(&model, path, form, MATMUL_OWN, WEIGHT_TYPE_F32);
     double *logits = malloc(s->count * vocabulary * sizeof *logits);
-    assert_ok(reference_logits(&model.converted, s->ids, s->count, logits, &e));
+    assert_ok(reference_logits(&model.folded, s->ids, s->count, logits, &e));
     loaded_model_deinit(&model);
     return logits;
 }
@@ -77,12 +77,12 @@ static void check_reference(const char *path, const char *name, const struct gol
         print_message("  %s sequence %zu: reference %.2g of the deviation\n", name, i, difference);
         assert_true(difference <= REFERENCE_BOUND);
         for (enum norm_form form = NORM_FORM_RMSNORM; converts && form < NORM_FORM_COUNT; form++) {
-            double *converted = double_logits(path, form, s, g->vocabulary), largest = 0;
-            for (size_t k = 0; k < n; k++) largest = fmax(largest, fabs(converted[k] - untouched[k]));
+            double *folded = double_logits(path, form, s, g->vocabulary), largest = 0;
+            for (size_t k = 0; k < n; k++) largest = fmax(largest, fabs(folded[k] - untouched[k]));
             print_message("  %s sequence %zu: %s in double %.2g\n", name, i, norm_form_name(form),
                           largest / s->deviation);
             assert_true(largest / s->deviation <= CONVERSION_BOUND);
-            free(converted);
+            free(folded);
         }
         free(untouched);
     }

@@ -50,9 +50,9 @@ static void assert_same_description(const struct loaded_model *a, const struct l
     assert_memory_equal(a->description.end_tokens, b->description.end_tokens,
                         sizeof a->description.end_tokens);
     assert_int_equal(a->description.bos, b->description.bos);
-    assert_int_equal(a->converted.form, b->converted.form);
+    assert_int_equal(a->folded.form, b->folded.form);
     assert_int_equal(a->packed.weights, b->packed.weights);
-    assert_true(a->bound.parameters >= b->bound.parameters); /* but for a stored copy of a tied head */
+    assert_true(a->views.parameters >= b->views.parameters); /* but for a stored copy of a tied head */
 }
 
 static void check_type(const char *path, const char *file, const struct golden *g, enum norm_form form,
@@ -60,7 +60,7 @@ static void check_type(const char *path, const char *file, const struct golden *
     struct error e = {0};
     struct loaded_model folder, mapped;
     size_t count, mapped_count;
-    struct loader_options options = {.model = path, .form = form, .weights = weights};
+    struct loaded_model_options options = {.model = path, .form = form, .weights = weights};
     assert_ok(loaded_model_init(&folder, &options, workers, &e));
     fixture_write(path, &folder.packed, file);
     options.model = file;

@@ -41,18 +41,18 @@ static int teardown(void **state) {
     return 0;
 }
 
-static void opens(const struct loader_options *options) {
+static void opens(const struct loaded_model_options *options) {
     struct error e = {0};
     struct loaded_model model;
     assert_ok(loaded_model_init(&model, options, workers, &e));
     loaded_model_deinit(&model);
 }
 
-static void refused(const struct loader_options *options, enum status status, const char *words) {
+static void refused(const struct loaded_model_options *options, enum status status, const char *words) {
     struct error e = {0};
     struct loaded_model model;
     struct tokenizer *tokenizer;
-    struct loader_options with_tokenizer = *options;
+    struct loaded_model_options with_tokenizer = *options;
     with_tokenizer.tokenizer = &tokenizer;
     enum status found = loaded_model_init(&model, &with_tokenizer, workers, &e);
     assert_null(tokenizer);
@@ -68,8 +68,8 @@ static void refused(const struct loader_options *options, enum status status, co
 
 static void refused_draft(const struct place *place, enum status status, const char *words) {
     draft_save(&place->draft, place->folder, "model");
-    refused(&(struct loader_options){.model = place->path, .any_form = true, .any_weights = true}, status,
-            words);
+    refused(&(struct loaded_model_options){.model = place->path, .any_form = true, .any_weights = true},
+            status, words);
 }
 
 static json_t *entry(const struct place *place, const char *name) {
@@ -83,23 +83,25 @@ static json_t *entry(const struct place *place, const char *name) {
 static void test_what_may_be_chosen(void **state) {
     const struct place *place = *state;
     const char *path = place->path;
-    assert_true(loader_is_file(path));
-    assert_false(loader_is_file(place->folder));
-    assert_false(loader_is_file("/nowhere"));
-    opens(&(struct loader_options){.model = path, .form = NORM_FORM_RMSNORM, .weights = WEIGHT_TYPE_INT8});
-    opens(&(struct loader_options){.model = path, .any_form = true, .any_weights = true});
-    refused(&(struct loader_options){.model = path, .form = NORM_FORM_RMSNORM}, STATUS_INVALID_ARGUMENT,
+    assert_true(loaded_model_path_is_file(path));
+    assert_false(loaded_model_path_is_file(place->folder));
+    assert_false(loaded_model_path_is_file("/nowhere"));
+    opens(&(struct loaded_model_options){
+        .model = path, .form = NORM_FORM_RMSNORM, .weights = WEIGHT_TYPE_INT8});
+    opens(&(struct loaded_model_options){.model = path, .any_form = true, .any_weights = true});
+    refused(&(struct loaded_model_options){.model = path, .form = NORM_FORM_RMSNORM}, STATUS_INVALID_ARGUMENT,
             "weights|int8|with f32|convert it again");
-    refused(&(struct loader_options){.model = path, .form = NORM_FORM_CRMSNORM, .any_weights = true},
+    refused(&(struct loaded_model_options){.model = path, .form = NORM_FORM_CRMSNORM, .any_weights = true},
             STATUS_INVALID_ARGUMENT, "norm_form|rmsnorm|as crmsnorm|convert it again");
     refused(
-        &(struct loader_options){
+        &(struct loaded_model_options){
             .model = path, .any_form = true, .any_weights = true, .matmul = MATMUL_OPENBLAS},
         STATUS_UNSUPPORTED, "matmul|own");
     refused(
-        &(struct loader_options){.model = path, .any_form = true, .any_weights = true, .context = 1u << 20},
+        &(struct loaded_model_options){
+            .model = path, .any_form = true, .any_weights = true, .context = 1u << 20},
         STATUS_INVALID_ARGUMENT, "context");
-    refused(&(struct loader_options){.model = "/nowhere"}, STATUS_NOT_FOUND, "/nowhere");
+    refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_NOT_FOUND, "/nowhere");
 }
 
 /* A model that has one form only is not refused when another is asked for, as from its folder. */
@@ -108,7 +110,7 @@ static void test_the_nearest_form(void **state) {
     fixture_convert(test_source_path("tests/golden/placements/post"), NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32,
                     workers, place->path);
     for (enum norm_form form = 0; form < NORM_FORM_COUNT; form++)
-        opens(&(struct loader_options){.model = place->path, .form = form});
+        opens(&(struct loaded_model_options){.model = place->path, .form = form});
 }
 
 static void test_the_tokenizer_comes_along(void **state) {
@@ -117,7 +119,7 @@ static void test_the_tokenizer_comes_along(void **state) {
     struct loaded_model folder, file;
     struct tokenizer *tokenizers[2];
     struct token_list ids[2] = {0};
-    struct loader_options options = {
+    struct loaded_model_options options = {
         .model = place->model, .any_form = true, .any_weights = true, .tokenizer = &tokenizers[0]};
     assert_ok(loaded_model_init(&folder, &options, workers, &e));
     options.model = place->path;
@@ -137,12 +139,12 @@ static void test_the_tokenizer_comes_along(void **state) {
 
 static void test_without_a_tokenizer(void **state) {
     struct place *place = *state;
-    json_t *text = json_incref(entry(place, PACKAGE_TOKENIZER));
-    json_object_del(place->draft.header, PACKAGE_TOKENIZER);
-    json_object_set_new(place->draft.header, PACKAGE_GENERATION, text); /* any JSON will do */
+    json_t *text = json_incref(entry(place, MODEL_FILE_TOKENIZER));
+    json_object_del(place->draft.header, MODEL_FILE_TOKENIZER);
+    json_object_set_new(place->draft.header, MODEL_FILE_GENERATION, text); /* any JSON will do */
     draft_save(&place->draft, place->folder, "model");
-    opens(&(struct loader_options){.model = place->path, .any_form = true});
-    refused(&(struct loader_options){.model = place->path, .any_form = true}, STATUS_NOT_FOUND,
+    opens(&(struct loaded_model_options){.model = place->path, .any_form = true});
+    refused(&(struct loaded_model_options){.model = place->path, .any_form = true}, STATUS_NOT_FOUND,
             "without a tokenizer");
 }
 
@@ -158,7 +160,7 @@ static void test_values_that_are_missing(void **state) {
         size_t rank = json_array_size(json_object_get(part, "shape"));
         bool has_values =
             rank > 0 && json_integer_value(json_array_get(json_object_get(part, "shape"), rank - 1)) > 0;
-        if (!has_values || strncmp(name, PACKAGE_SECTIONS, strlen(PACKAGE_SECTIONS)) == 0) continue;
+        if (!has_values || strncmp(name, MODEL_FILE_SECTIONS, strlen(MODEL_FILE_SECTIONS)) == 0) continue;
         json_t *offsets = json_object_get(part, "data_offsets"), *hollow = json_deep_copy(part);
         json_array_append_new(json_object_get(hollow, "shape"), json_integer(0));
         json_object_set_new(hollow, "data_offsets", json_pack("[i, i]", 0, 0));
@@ -174,7 +176,7 @@ static void test_values_that_are_missing(void **state) {
         draft_save(&place->draft, place->folder, "model");
         struct error e = {0};
         struct loaded_model model;
-        struct loader_options options = {.model = place->path, .any_form = true, .any_weights = true};
+        struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
         if (loaded_model_init(&model, &options, workers, &e) == STATUS_OK)
             fail_msg("'%s' was not missed", name);
         missing += strstr(e.text, "missing") != NULL;
@@ -228,7 +230,7 @@ static void test_more_weights_than_could_be_packed(void **state) {
     struct place *place = *state;
     const json_int_t wide = 100000;
     draft_set_text(
-        &place->draft, PACKAGE_CONFIG,
+        &place->draft, MODEL_FILE_CONFIG,
         "{\"model_type\": \"gpt2\", \"vocab_size\": 320, \"n_embd\": 32, \"n_head\": 4, \"n_layer\": 2, "
         "\"n_positions\": 64, \"n_inner\": 100000}");
     for (int layer = 0; layer < 2; layer++) {
@@ -249,17 +251,17 @@ static void test_more_weights_than_could_be_packed(void **state) {
 static void test_texts_that_are_none(void **state) {
     struct place *place = *state;
     struct draft *d = &place->draft;
-    draft_set_text(d, PACKAGE_CONFIG, "{\"model_type\": \"llama\"}");
+    draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": \"llama\"}");
     refused_draft(place, STATUS_UNSUPPORTED, "llama");
-    draft_set_text(d, PACKAGE_CONFIG, "{\"model_type\": ");
+    draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": ");
     refused_draft(place, STATUS_MALFORMED, "config.json|line 1");
-    draft_set_text(d, PACKAGE_CONFIG, "{}");
+    draft_set_text(d, MODEL_FILE_CONFIG, "{}");
     refused_draft(place, STATUS_MALFORMED, "config.json|model_type");
 }
 
 static void test_a_tokenizer_that_is_none(void **state) {
     struct place *place = *state;
-    draft_set_text(&place->draft, PACKAGE_TOKENIZER, "{\"model\": {\"type\": \"WordNet\"}}");
+    draft_set_text(&place->draft, MODEL_FILE_TOKENIZER, "{\"model\": {\"type\": \"WordNet\"}}");
     refused_draft(place, STATUS_UNSUPPORTED, "tokenizer.json|WordNet");
 }
 

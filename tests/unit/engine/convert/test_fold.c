@@ -27,13 +27,13 @@ static struct tensor random_tensor(const char *name, size_t rows, size_t columns
 
 struct linear {
     struct tensor weight, bias;
-    struct converted_linear converted;
+    struct folded_linear folded;
 };
 
 static void linear_create(struct linear *l, size_t out, size_t in) {
     l->weight = random_tensor("weight", out, in);
     l->bias = random_tensor("bias", out, 1);
-    l->converted = (struct converted_linear){
+    l->folded = (struct folded_linear){
         .part = {{.weight = {.tensor = &l->weight, .out = out, .in = in},
                   .bias = {.tensor = &l->bias, .count = out}}},
         .part_count = 1,
@@ -47,8 +47,8 @@ static void linear_create(struct linear *l, size_t out, size_t in) {
 static void linear_destroy(struct linear *l) {
     free((void *)l->weight.data);
     free((void *)l->bias.data);
-    free(l->converted.column_mean);
-    free(l->converted.column_rms);
+    free(l->folded.column_mean);
+    free(l->folded.column_rms);
 }
 
 /* out = W x + b of the checkpoint. */
@@ -62,13 +62,13 @@ static void apply_plain(const struct linear *l, const double *x, double *out) {
 
 /* The same of the folded rows, asked for `block` rows at a time. */
 static void apply_folded(struct linear *l, size_t block, const double *x, double *out) {
-    struct converted_linear *c = &l->converted;
+    struct folded_linear *c = &l->folded;
     double *weights = malloc(block * (c->in + 1) * sizeof *weights), *bias = malloc(block * sizeof *bias);
     double *scratch = malloc(block * (c->in + 1) * sizeof *scratch);
-    converted_linear_prepare(c, scratch, block);
+    folded_linear_prepare(c, scratch, block);
     for (size_t first = 0; first < c->out; first += block) {
         size_t count = c->out - first < block ? c->out - first : block;
-        converted_linear_rows(c, first, count, weights, bias);
+        folded_linear_rows(c, first, count, weights, bias);
         for (size_t r = 0; r < count; r++) {
             out[first + r] = bias[r];
             for (size_t k = 0; k < c->in; k++) out[first + r] += weights[r * c->in + k] * x[k];
@@ -97,28 +97,28 @@ static void compress(const double *x, double *y) {
     for (size_t i = 0; i + 1 < WIDTH; i++) y[i] = x[i] - mean;
 }
 
-static void test_entry_of_crmsnorm(void **state) {
+static void test_embedding_of_crmsnorm(void **state) {
     (void)state;
     struct linear l;
     linear_create(&l, OUT, WIDTH);
     double x[WIDTH], y[WIDTH], gain[WIDTH], shift[WIDTH], expected[OUT], found[OUT], normed[WIDTH];
     for (size_t i = 0; i < WIDTH; i++)
         x[i] = random_value(), gain[i] = random_value(), shift[i] = random_value();
-    struct converted_norm layernorm = {.kind = ROW_NORM_LAYERNORM,
-                                       .width = WIDTH,
-                                       .divisor = WIDTH,
-                                       .eps = EPS,
-                                       .gain = gain,
-                                       .shift = shift};
-    struct converted_norm crms = {.kind = ROW_NORM_CRMS, .width = WIDTH - 1, .divisor = WIDTH, .eps = EPS};
-    converted_norm_apply(&layernorm, x, normed);
+    struct folded_norm layernorm = {.kind = ROW_NORM_LAYERNORM,
+                                    .width = WIDTH,
+                                    .divisor = WIDTH,
+                                    .eps = EPS,
+                                    .gain = gain,
+                                    .shift = shift};
+    struct folded_norm crms = {.kind = ROW_NORM_CRMS, .width = WIDTH - 1, .divisor = WIDTH, .eps = EPS};
+    folded_norm_apply(&layernorm, x, normed);
     apply_plain(&l, normed, expected);
-    l.converted.gain = gain;
-    l.converted.shift = shift;
-    l.converted.compress_in = true;
-    l.converted.in = WIDTH - 1;
+    l.folded.gain = gain;
+    l.folded.shift = shift;
+    l.folded.compress_in = true;
+    l.folded.in = WIDTH - 1;
     compress(x, y);
-    converted_norm_apply(&crms, y, y);
+    folded_norm_apply(&crms, y, y);
     for (size_t block = 1; block <= OUT; block += 5) {
         apply_folded(&l, block, y, found);
         assert_close(found, expected, OUT);
@@ -126,7 +126,7 @@ static void test_entry_of_crmsnorm(void **state) {
     linear_destroy(&l);
 }
 
-static void test_exit_is_centred_and_compressed(void **state) {
+static void test_output_is_centred_and_compressed(void **state) {
     (void)state;
     struct linear l;
     linear_create(&l, WIDTH, OUT);
@@ -134,10 +134,10 @@ static void test_exit_is_centred_and_compressed(void **state) {
     for (size_t i = 0; i < OUT; i++) h[i] = random_value();
     apply_plain(&l, h, plain);
     compress(plain, expected);
-    l.converted.centre_out = true;
-    l.converted.out = WIDTH - 1;
-    l.converted.column_mean = calloc(OUT, sizeof(double));
-    l.converted.column_rms = calloc(OUT, sizeof(double));
+    l.folded.centre_out = true;
+    l.folded.out = WIDTH - 1;
+    l.folded.column_mean = calloc(OUT, sizeof(double));
+    l.folded.column_rms = calloc(OUT, sizeof(double));
     for (size_t block = 1; block < WIDTH; block++) {
         apply_folded(&l, block, h, found);
         assert_close(found, expected, WIDTH - 1);
@@ -146,7 +146,7 @@ static void test_exit_is_centred_and_compressed(void **state) {
 }
 
 /* NormFormer's head scales at the input of an exit do not disturb its centring. */
-static void test_exit_with_scaled_input(void **state) {
+static void test_output_with_scaled_input(void **state) {
     (void)state;
     struct linear l;
     linear_create(&l, WIDTH, OUT);
@@ -155,11 +155,11 @@ static void test_exit_with_scaled_input(void **state) {
         h[i] = random_value(), gain[i] = random_value(), scaled[i] = h[i] * gain[i];
     apply_plain(&l, scaled, plain);
     compress(plain, expected);
-    l.converted.centre_out = true;
-    l.converted.gain = gain;
-    l.converted.out = WIDTH - 1;
-    l.converted.column_mean = calloc(OUT, sizeof(double));
-    l.converted.column_rms = calloc(OUT, sizeof(double));
+    l.folded.centre_out = true;
+    l.folded.gain = gain;
+    l.folded.out = WIDTH - 1;
+    l.folded.column_mean = calloc(OUT, sizeof(double));
+    l.folded.column_rms = calloc(OUT, sizeof(double));
     apply_folded(&l, 4, h, found);
     assert_close(found, expected, WIDTH - 1);
     linear_destroy(&l);
@@ -172,13 +172,13 @@ static void test_blocks_give_the_same_bits(void **state) {
     linear_create(&l, OUT, WIDTH);
     double gain[WIDTH], shift[WIDTH], whole[OUT * WIDTH], part[OUT * WIDTH], bias[OUT], part_bias[OUT];
     for (size_t i = 0; i < WIDTH; i++) gain[i] = random_value(), shift[i] = random_value();
-    l.converted.gain = gain;
-    l.converted.shift = shift;
-    l.converted.compress_in = true;
-    l.converted.in = WIDTH - 1;
-    converted_linear_rows(&l.converted, 0, OUT, whole, bias);
+    l.folded.gain = gain;
+    l.folded.shift = shift;
+    l.folded.compress_in = true;
+    l.folded.in = WIDTH - 1;
+    folded_linear_rows(&l.folded, 0, OUT, whole, bias);
     for (size_t r = 0; r < OUT; r++) {
-        converted_linear_rows(&l.converted, r, 1, part, part_bias);
+        folded_linear_rows(&l.folded, r, 1, part, part_bias);
         assert_memory_equal(part, whole + r * (WIDTH - 1), (WIDTH - 1) * sizeof *part);
     }
     linear_destroy(&l);
@@ -194,9 +194,9 @@ static void test_stacked_parts(void **state) {
     for (size_t i = 0; i < WIDTH; i++) x[i] = random_value();
     apply_plain(&a, x, expected);
     apply_plain(&b, x, expected + 7);
-    a.converted.part[1] = b.converted.part[0];
-    a.converted.part_count = 2;
-    a.converted.out = 12;
+    a.folded.part[1] = b.folded.part[0];
+    a.folded.part_count = 2;
+    a.folded.out = 12;
     for (size_t block = 1; block <= 12; block++) {
         apply_folded(&a, block, x, found);
         assert_close(found, expected, 12);
@@ -207,8 +207,10 @@ static void test_stacked_parts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_entry_of_crmsnorm),      cmocka_unit_test(test_exit_is_centred_and_compressed),
-        cmocka_unit_test(test_exit_with_scaled_input), cmocka_unit_test(test_blocks_give_the_same_bits),
+        cmocka_unit_test(test_embedding_of_crmsnorm),
+        cmocka_unit_test(test_output_is_centred_and_compressed),
+        cmocka_unit_test(test_output_with_scaled_input),
+        cmocka_unit_test(test_blocks_give_the_same_bits),
         cmocka_unit_test(test_stacked_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,8 +22,8 @@ static void test_accuracy(void **state) {
             sum += (long double)a[i] * b[i];
             size += fabsl((long double)a[i] * b[i]);
         }
-        double bound = ((double)count / 8 + 4) * DBL_EPSILON / 2 * (double)size;
-        assert_true(fabs(row_product(a, b, count) - (double)sum) <= bound);
+        double views = ((double)count / 8 + 4) * DBL_EPSILON / 2 * (double)size;
+        assert_true(fabs(row_product(a, b, count) - (double)sum) <= views);
     }
 }
 

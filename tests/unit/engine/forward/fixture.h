@@ -13,8 +13,8 @@ enum { ROWS_MAX = 40, ENTRIES_MAX = 4, PAGE_TOKENS = 16 };
 struct fixture {
     struct model_description description;
     struct checkpoint *checkpoint;
-    struct bound_model bound;
-    struct converted_model converted;
+    struct tensor_views views;
+    struct folded_model folded;
     struct packed_model packed;
     struct workers *workers;
     struct kv_pool pool;
@@ -31,12 +31,12 @@ static inline void fixture_init(struct fixture *f, const char *folder, enum norm
     *f = (struct fixture){0};
     assert_ok(describe_model(path, &f->description, &family, &e));
     assert_ok(checkpoint_open(path, &f->checkpoint, &e));
-    assert_ok(bound_model_init(&f->bound, &f->description, family, f->checkpoint, &e));
-    assert_ok(converted_model_init(&f->converted, &f->bound, form, &e));
+    assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
+    assert_ok(folded_model_init(&f->folded, &f->views, form, &e));
     assert_ok(workers_create(2, &f->workers, &e));
     assert_ok(kernel_select("auto", &kernels, &e));
-    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
-                                NULL, &e));
+    assert_ok(
+        packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
     const struct model_description *d = &f->description;
     const struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, KV_TYPE_F32};
     size_t pages = kv_pages_for(d->context, PAGE_TOKENS);
@@ -58,8 +58,8 @@ static inline void fixture_deinit(struct fixture *f) {
     }
     kv_pool_deinit(&f->pool);
     packed_model_deinit(&f->packed);
-    converted_model_deinit(&f->converted);
-    bound_model_deinit(&f->bound);
+    folded_model_deinit(&f->folded);
+    tensor_views_deinit(&f->views);
     checkpoint_close(f->checkpoint);
     description_deinit(&f->description);
     workers_destroy(f->workers);
@@ -94,11 +94,11 @@ static inline void fixture_plan(struct fixture *f, size_t entries, const size_t 
 }
 
 /* out = W x + b in double, folded rows. */
-static inline void fixture_apply(struct converted_linear *l, const double *x, double *out) {
+static inline void fixture_apply(struct folded_linear *l, const double *x, double *out) {
     double *weights = calloc(l->out * (l->in + 1) + 1, sizeof *weights);
     double *scratch = calloc(l->out * (l->in + 1) + 1, sizeof *scratch);
-    converted_linear_prepare(l, scratch, l->out);
-    converted_linear_rows(l, 0, l->out, weights, out);
+    folded_linear_prepare(l, scratch, l->out);
+    folded_linear_rows(l, 0, l->out, weights, out);
     for (size_t n = 0; n < l->out; n++)
         for (size_t k = 0; k < l->in; k++) out[n] += weights[n * l->in + k] * x[k];
     free(weights);

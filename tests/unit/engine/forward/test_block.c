@@ -25,9 +25,9 @@ static double activate(enum activation activation, double x) {
     }
 }
 
-static void normalize(const struct converted_norm *norm, size_t width, const double *x, double *out) {
+static void normalize(const struct folded_norm *norm, size_t width, const double *x, double *out) {
     if (norm->width)
-        converted_norm_apply(norm, x, out);
+        folded_norm_apply(norm, x, out);
     else
         memcpy(out, x, width * sizeof *out);
 }
@@ -40,26 +40,26 @@ static void attend(const struct model_description *d, struct row *row) {
         memcpy(row->heads + h * d->head_dim, values + h / group * d->head_dim, d->head_dim * sizeof(double));
 }
 
-static void add_attention(const struct model_description *d, struct converted_layer *layer, struct row *row) {
+static void add_attention(const struct model_description *d, struct folded_layer *layer, struct row *row) {
     fixture_apply(&layer->qkv, row->normed, row->qkv);
     attend(d, row);
-    fixture_apply(&layer->attention.exit, row->heads, row->added);
+    fixture_apply(&layer->attention.output, row->heads, row->added);
 }
 
-static void run_mlp(const struct model_description *d, struct converted_layer *layer, struct row *row,
+static void run_mlp(const struct model_description *d, struct folded_layer *layer, struct row *row,
                     double *added) {
     fixture_apply(&layer->up, row->normed, row->hidden);
     for (size_t i = 0; i < d->mlp_width; i++) {
         double x = activate(d->activation, row->hidden[i]);
         row->hidden[i] = d->gated ? x * row->hidden[d->mlp_width + i] : x;
     }
-    fixture_apply(&layer->mlp.exit, row->hidden, added);
+    fixture_apply(&layer->mlp.output, row->hidden, added);
 }
 
 static void expected_block(struct fixture *f, struct row *row) {
     const struct model_description *d = &f->description;
-    struct converted_layer *layer = &f->converted.layers[0];
-    size_t width = f->converted.branch_width;
+    struct folded_layer *layer = &f->folded.layers[0];
+    size_t width = f->folded.stream_width;
     double added[512];
     normalize(&layer->attention.norm, width, row->stream, row->normed);
     add_attention(d, layer, row);
@@ -77,17 +77,17 @@ static void check_block(const char *folder, enum norm_form form) {
     struct fixture f;
     static struct row row;
     fixture_init(&f, folder, form);
-    size_t width = f.converted.branch_width;
+    size_t width = f.folded.stream_width;
     assert_true(width <= 512 && f.description.mlp_width <= 2048 &&
                 (f.description.heads + 2 * f.description.kv_heads) * f.description.head_dim <= 2048);
     fixture_plan(&f, 1, (size_t[]){0}, (size_t[]){1}, (size_t[]){1});
-    for (size_t i = 0; i < width; i++) row.stream[i] = f.forward->branch[i] = fixture_number(i);
+    for (size_t i = 0; i < width; i++) row.stream[i] = f.forward->stream[i] = fixture_number(i);
     if (f.forward->angle_stride) rotary_prepare(f.forward);
     attention_plan(f.forward);
     block_run(f.forward, 0);
     assert_int_equal(f.forward->order_at, BLOCK_LINEARS);
     expected_block(&f, &row);
-    double difference = fixture_difference(f.forward->branch, row.stream, width);
+    double difference = fixture_difference(f.forward->stream, row.stream, width);
     print_message("  %s, %s: %.2g\n", folder, norm_form_name(form), difference);
     assert_true(difference < F32_BOUND);
     fixture_deinit(&f);
@@ -112,9 +112,9 @@ static void expect_order(const char *folder, bool parallel) {
     const struct packed_layer *layer = &f.packed.layers[1];
     block_order(f.forward, 1, order);
     assert_ptr_equal(order[0], &layer->qkv);
-    assert_ptr_equal(order[1], parallel ? &layer->up : &layer->attention.exit);
-    assert_ptr_equal(order[2], parallel ? &layer->attention.exit : &layer->up);
-    assert_ptr_equal(order[3], &layer->mlp.exit);
+    assert_ptr_equal(order[1], parallel ? &layer->up : &layer->attention.output);
+    assert_ptr_equal(order[2], parallel ? &layer->attention.output : &layer->up);
+    assert_ptr_equal(order[3], &layer->mlp.output);
     fixture_deinit(&f);
 }
 
@@ -131,18 +131,18 @@ static void test_a_row_has_the_same_bits_in_company(void **state) {
     struct fixture f;
     static float alone[512];
     fixture_init(&f, "tests/golden/families/gpt_neox", NORM_FORM_CRMSNORM);
-    size_t width = f.converted.branch_width;
+    size_t width = f.folded.stream_width;
     for (size_t company = 0; company < 2; company++) {
         fixture_plan(&f, company ? 3 : 1, (size_t[]){0, 0, 0}, (size_t[]){1, 30, 4}, (size_t[]){0, 0, 0});
         for (size_t r = 0; r < f.forward->row_count; r++)
             for (size_t i = 0; i < width; i++)
-                f.forward->branch[r * f.forward->branch_stride + i] = fixture_number(1000 * r + i);
+                f.forward->stream[r * f.forward->stream_stride + i] = fixture_number(1000 * r + i);
         rotary_prepare(f.forward);
         attention_plan(f.forward);
         block_run(f.forward, 0);
-        if (!company) memcpy(alone, f.forward->branch, width * sizeof(float));
+        if (!company) memcpy(alone, f.forward->stream, width * sizeof(float));
     }
-    assert_memory_equal(alone, f.forward->branch, width * sizeof(float));
+    assert_memory_equal(alone, f.forward->stream, width * sizeof(float));
     fixture_deinit(&f);
 }
 

@@ -9,17 +9,17 @@ static void fill_stream(const struct fixture *f) {
     for (size_t i = 0; i < forward->entry_count; i++)
         for (size_t r = forward->first_row[i]; r < forward->first_row[i + 1]; r++) {
             bool wanted = r >= forward->first_row[i + 1] - f->entries[i].logit_rows;
-            for (size_t k = 0; k < f->converted.branch_width; k++)
-                forward->branch[r * forward->branch_stride + k] = wanted ? fixture_number(r * 1000 + k) : NAN;
+            for (size_t k = 0; k < f->folded.stream_width; k++)
+                forward->stream[r * forward->stream_stride + k] = wanted ? fixture_number(r * 1000 + k) : NAN;
         }
 }
 
 static void expect_logits(struct fixture *f, size_t logit, size_t row) {
-    size_t width = f->converted.branch_width, rows = f->converted.head.out;
+    size_t width = f->folded.stream_width, rows = f->folded.head.out;
     double *x = calloc(width, sizeof *x), *expected = calloc(rows, sizeof *expected);
-    for (size_t k = 0; k < width; k++) x[k] = f->forward->branch[row * f->forward->branch_stride + k];
-    if (f->converted.final_norm.width) converted_norm_apply(&f->converted.final_norm, x, x);
-    fixture_apply(&f->converted.head, x, expected);
+    for (size_t k = 0; k < width; k++) x[k] = f->forward->stream[row * f->forward->stream_stride + k];
+    if (f->folded.final_norm.width) folded_norm_apply(&f->folded.final_norm, x, x);
+    fixture_apply(&f->folded.head, x, expected);
     double difference = fixture_difference(forward_logits(f->forward, logit), expected, rows);
     assert_true(difference < 1e-5);
     free(x);

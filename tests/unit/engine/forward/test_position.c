@@ -9,12 +9,12 @@ static void check_entry_rows(const char *folder, enum norm_form form) {
     fixture_plan(&f, 3, firsts, counts, logits);
     const struct forward *forward = f.forward;
     double *row = calloc(f.description.width, sizeof *row);
-    double *scratch = calloc(converted_entry_scratch(&f.converted), sizeof *scratch);
-    entry_run(f.forward);
+    double *scratch = calloc(folded_embedding_scratch(&f.folded), sizeof *scratch);
+    embedding_run(f.forward);
     for (size_t r = 0; r < forward->row_count; r++) {
-        converted_entry(&f.converted, forward->rows[r].token, forward->rows[r].position, row, scratch);
-        for (size_t i = 0; i < f.converted.branch_width; i++)
-            assert_true(forward->branch[r * forward->branch_stride + i] == (float)row[i]);
+        folded_embedding(&f.folded, forward->rows[r].token, forward->rows[r].position, row, scratch);
+        for (size_t i = 0; i < f.folded.stream_width; i++)
+            assert_true(forward->stream[r * forward->stream_stride + i] == (float)row[i]);
     }
     free(row);
     free(scratch);
@@ -36,11 +36,11 @@ static void test_a_converted_row_has_no_mean(void **state) {
     struct fixture f;
     fixture_init(&f, "tests/golden/families/gpt2", NORM_FORM_RMSNORM);
     fixture_plan(&f, 3, firsts, counts, logits);
-    entry_run(f.forward);
+    embedding_run(f.forward);
     for (size_t r = 0; r < f.forward->row_count; r++) {
         double sum = 0, squares = 0;
         for (size_t i = 0; i < f.description.width; i++) {
-            double x = f.forward->branch[r * f.forward->branch_stride + i];
+            double x = f.forward->stream[r * f.forward->stream_stride + i];
             sum += x;
             squares += x * x;
         }

@@ -33,10 +33,10 @@ static int stop(void **state) {
 static struct kv_table compute(const int32_t *ids, size_t pages, uint64_t salt) {
     struct error e;
     struct kv_table table;
-    struct kv_place place = {.salt = salt};
+    struct kv_prefix_cursor cursor = {.salt = salt};
     assert_ok(kv_table_init(&table, PAGES, &e));
     assert_int_equal(kv_table_reserve(&table, &pool, pages * STEP), STATUS_OK);
-    for (size_t i = 0; i < pages; i++) kv_prefix_add(&prefix, &place, table.pages[i], ids + i * STEP);
+    for (size_t i = 0; i < pages; i++) kv_prefix_add(&prefix, &cursor, table.pages[i], ids + i * STEP);
     return table;
 }
 
@@ -46,8 +46,8 @@ static void give_back(struct kv_table *table) {
 }
 
 static size_t match(const int32_t *ids, size_t most, uint64_t salt, uint32_t *pages) {
-    struct kv_place place = {.salt = salt};
-    return kv_prefix_match(&prefix, ids, most, &place, pages);
+    struct kv_prefix_cursor cursor = {.salt = salt};
+    return kv_prefix_match(&prefix, ids, most, &cursor, pages);
 }
 
 static void finds_the_longest_known_beginning(void **state) {

@@ -54,7 +54,7 @@ struct fixture {
     struct model_description description;
     const struct family *family;
     struct checkpoint *checkpoint;
-    struct bound_model bound;
+    struct tensor_views views;
     enum status status;
     struct error error;
 };
@@ -66,11 +66,11 @@ static void fixture_init(struct fixture *f, const char *config, const char *tens
     write_checkpoint(f->folder, tensors);
     assert_ok(describe_model(f->folder, &f->description, &f->family, &e));
     assert_ok(checkpoint_open(f->folder, &f->checkpoint, &e));
-    f->status = bound_model_init(&f->bound, &f->description, f->family, f->checkpoint, &f->error);
+    f->status = tensor_views_init(&f->views, &f->description, f->family, f->checkpoint, &f->error);
 }
 
 static void fixture_deinit(struct fixture *f) {
-    bound_model_deinit(&f->bound);
+    tensor_views_deinit(&f->views);
     checkpoint_close(f->checkpoint);
     description_deinit(&f->description);
     test_folder_remove(f->folder);
@@ -149,13 +149,13 @@ static void test_parameters(void **state) {
     (void)state;
     struct fixture f;
     fixture_init(&f, GPT2_CONFIG, GPT2("") "h.0.attn.bias I8 3 4;");
-    assert_int_equal(f.bound.parameters, 20 + 12 + 8 + 16 + 48 + 12 + 16 + 4 + 24 + 6 + 24 + 4);
+    assert_int_equal(f.views.parameters, 20 + 12 + 8 + 16 + 48 + 12 + 16 + 4 + 24 + 6 + 24 + 4);
     fixture_deinit(&f);
 }
 
 /* ---- rows of q, k and v in the packings: element (r, c) of a tensor with n columns is r n + c ---- */
 
-static void assert_rows(const struct bound_linear *part, const size_t *rows, size_t count) {
+static void assert_rows(const struct linear_view *part, const size_t *rows, size_t count) {
     double row[64], bias;
     assert_int_equal(part->weight.out, count);
     for (size_t r = 0; r < count; r++) {
@@ -175,9 +175,9 @@ static void test_transposed(void **state) {
     struct fixture f;
     fixture_init(&f, GPT2_CONFIG, GPT2(""));
     assert_int_equal(f.status, STATUS_OK);
-    assert_rows(&f.bound.layers[0].query, q, 4);
-    assert_rows(&f.bound.layers[0].key, k, 4);
-    assert_rows(&f.bound.layers[0].value, v, 4);
+    assert_rows(&f.views.layers[0].query, q, 4);
+    assert_rows(&f.views.layers[0].key, k, 4);
+    assert_rows(&f.views.layers[0].value, v, 4);
     fixture_deinit(&f);
 }
 
@@ -189,9 +189,9 @@ static void assert_packing(const char *config, const char *tensors, const size_t
     char message[1400] = "";
     if (f.status != STATUS_OK) error_format(&f.error, message, sizeof message);
     assert_string_equal(message, "");
-    assert_rows(&f.bound.layers[0].query, q, q_count);
-    assert_rows(&f.bound.layers[0].key, k, kv_count);
-    assert_rows(&f.bound.layers[0].value, v, kv_count);
+    assert_rows(&f.views.layers[0].query, q, q_count);
+    assert_rows(&f.views.layers[0].key, k, kv_count);
+    assert_rows(&f.views.layers[0].value, v, kv_count);
     fixture_deinit(&f);
 }
 
@@ -250,11 +250,11 @@ static void test_codegen_packing(void **state) {
     for (size_t block = 0; block < 4; block++)
         for (size_t i = 0; i < 2; i++) {
             double row[8];
-            matrix_read(&f.bound.layers[0].query.weight, 2 * block + i, 1, row);
+            matrix_read(&f.views.layers[0].query.weight, 2 * block + i, 1, row);
             assert_number(row[0], (double)(8 * (2 * q[block] + i)));
-            matrix_read(&f.bound.layers[0].value.weight, 2 * block + i, 1, row);
+            matrix_read(&f.views.layers[0].value.weight, 2 * block + i, 1, row);
             assert_number(row[0], (double)(8 * (2 * v[block] + i)));
-            matrix_read(&f.bound.layers[0].key.weight, 2 * block + i, 1, row);
+            matrix_read(&f.views.layers[0].key.weight, 2 * block + i, 1, row);
             assert_number(row[0], (double)(8 * (2 * k[block] + i)));
         }
     fixture_deinit(&f);
@@ -280,8 +280,8 @@ static void test_bias_of_last_layer(void **state) {
     struct fixture f;
     fixture_init(&f, JAPANESE, JAPANESE_TENSORS "layers.1.attention.dense_bias F32 4;");
     assert_int_equal(f.status, STATUS_OK);
-    assert_null(f.bound.layers[0].attention.exit.bias.tensor);
-    assert_non_null(f.bound.layers[1].attention.exit.bias.tensor);
+    assert_null(f.views.layers[0].attention.output.bias.tensor);
+    assert_non_null(f.views.layers[1].attention.output.bias.tensor);
     fixture_deinit(&f);
     fixture_init(&f, JAPANESE, JAPANESE_TENSORS);
     assert_contains(f.error.where, "layers.1.attention.dense_bias");

@@ -12,13 +12,13 @@ static void check_checkpoint(const char *path, const char *name, void *context) 
     struct model_description d;
     const struct family *family;
     struct checkpoint *checkpoint;
-    struct bound_model bound;
+    struct tensor_views views;
     print_message("%s\n", name);
     assert_ok(describe_model(path, &d, &family, &e));
     assert_ok(checkpoint_open(path, &checkpoint, &e));
-    assert_ok(bound_model_init(&bound, &d, family, checkpoint, &e));
-    assert_true(bound.parameters > 0);
-    bound_model_deinit(&bound);
+    assert_ok(tensor_views_init(&views, &d, family, checkpoint, &e));
+    assert_true(views.parameters > 0);
+    tensor_views_deinit(&views);
     checkpoint_close(checkpoint);
     description_deinit(&d);
 }

@@ -10,8 +10,8 @@
 struct fixture {
     struct model_description description;
     struct checkpoint *checkpoint;
-    struct bound_model bound;
-    struct converted_model converted;
+    struct tensor_views views;
+    struct folded_model folded;
     struct packed_model packed;
     struct workers *workers;
     const struct kernel_table *kernels;
@@ -24,8 +24,8 @@ static int set_up(void **state) {
     const char *folder = test_source_path("tests/golden/placements/pre");
     assert_ok(describe_model(folder, &f->description, &family, &e));
     assert_ok(checkpoint_open(folder, &f->checkpoint, &e));
-    assert_ok(bound_model_init(&f->bound, &f->description, family, f->checkpoint, &e));
-    assert_ok(converted_model_init(&f->converted, &f->bound, NORM_FORM_ORTHONORMAL, &e));
+    assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
+    assert_ok(folded_model_init(&f->folded, &f->views, NORM_FORM_ORTHONORMAL, &e));
     assert_ok(workers_create(2, &f->workers, &e));
     assert_ok(kernel_select("auto", &f->kernels, &e));
     *state = f;
@@ -35,8 +35,8 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     struct fixture *f = *state;
     packed_model_deinit(&f->packed);
-    converted_model_deinit(&f->converted);
-    bound_model_deinit(&f->bound);
+    folded_model_deinit(&f->folded);
+    tensor_views_deinit(&f->views);
     checkpoint_close(f->checkpoint);
     description_deinit(&f->description);
     workers_destroy(f->workers);
@@ -47,21 +47,21 @@ static int tear_down(void **state) {
 static void pack(struct fixture *f, enum weight_type type) {
     struct error e = {0};
     packed_model_deinit(&f->packed);
-    assert_ok(packed_model_init(&f->packed, &f->converted, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->folded, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
 }
 
 /* Rows of a linear as the conversion gives them, in double. */
-static double *folded(const struct converted_linear *from) {
+static double *folded(const struct folded_linear *from) {
     double *weights = calloc(from->out * (from->in + 1) + 1, sizeof *weights);
     double *bias = calloc(from->out, sizeof *bias);
-    converted_linear_rows(from, 0, from->out, weights, bias);
+    folded_linear_rows(from, 0, from->out, weights, bias);
     free(bias);
     return weights;
 }
 
 /* Root mean square of x W' against the exact product, as a share of it, for random rows with channel `loud` a
  * hundred times the others. to: a linear of from's shape. */
-static double product_error(const struct fixture *f, const struct converted_linear *from,
+static double product_error(const struct fixture *f, const struct folded_linear *from,
                             const struct packed_linear *to, size_t loud) {
     enum { ROWS = 6 };
     size_t bytes = kernel_row_bytes(to->type, to->in);
@@ -97,16 +97,16 @@ static void test_products_are_those_of_the_folded_rows(void **state) {
         [WEIGHT_TYPE_BF16] = 4e-3, [WEIGHT_TYPE_INT8] = 1.5e-2, [WEIGHT_TYPE_INT4] = 0.1};
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++) {
         pack(f, type);
-        const struct converted_layer *from = &f->converted.layers[0];
+        const struct folded_layer *from = &f->folded.layers[0];
         const struct packed_layer *to = &f->packed.layers[0];
         const struct {
-            const struct converted_linear *from;
+            const struct folded_linear *from;
             const struct packed_linear *to;
         } linears[] = {{&from->qkv, &to->qkv},
-                       {&from->attention.exit, &to->attention.exit},
+                       {&from->attention.output, &to->attention.output},
                        {&from->up, &to->up},
-                       {&from->mlp.exit, &to->mlp.exit},
-                       {&f->converted.head, &f->packed.head}};
+                       {&from->mlp.output, &to->mlp.output},
+                       {&f->folded.head, &f->packed.head}};
         for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
             double error = product_error(f, linears[i].from, linears[i].to, SIZE_MAX);
             if (!(error <= most[linears[i].to->type]))
@@ -126,7 +126,7 @@ static void test_bytes_are_planned(void **state) {
     struct fixture *f = *state;
     size_t last = SIZE_MAX;
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
-        size_t planned = packed_model_bytes(&f->converted, MATMUL_OWN, type);
+        size_t planned = packed_model_bytes(&f->folded, MATMUL_OWN, type);
         pack(f, type);
         assert_int_equal(planned, f->packed.memory_floats * sizeof(float));
         assert_true(planned < last);
@@ -152,15 +152,15 @@ static void test_every_byte_is_written(void **state) {
 static void test_refused(void **state) {
     struct fixture *f = *state;
     struct error e;
-    assert_int_equal(packed_model_init(&f->packed, &f->converted, MATMUL_OPENBLAS, WEIGHT_TYPE_INT8,
-                                       f->workers, NULL, NULL, &e),
+    assert_int_equal(packed_model_init(&f->packed, &f->folded, MATMUL_OPENBLAS, WEIGHT_TYPE_INT8, f->workers,
+                                       NULL, NULL, &e),
                      STATUS_UNSUPPORTED);
     assert_non_null(strstr(e.text, "int8"));
     packed_model_deinit(&f->packed);
     static const float little[16];
     _Alignas(KERNEL_ALIGN) float memory[16];
     memcpy(memory, little, sizeof memory);
-    assert_int_equal(packed_model_map(&f->packed, &f->converted, WEIGHT_TYPE_INT8, memory, sizeof memory, &e),
+    assert_int_equal(packed_model_map(&f->packed, &f->folded, WEIGHT_TYPE_INT8, memory, sizeof memory, &e),
                      STATUS_MALFORMED);
 }
 
@@ -169,16 +169,16 @@ static void test_refused(void **state) {
 static void test_loud_channel(void **state) {
     struct fixture *f = *state;
     enum { LOUD = 5 };
-    f->converted.layers[0].mlp.fold.gain[LOUD] /= 100;
+    f->folded.layers[0].mlp.fold.gain[LOUD] /= 100;
     pack(f, WEIGHT_TYPE_INT8);
     struct packed_linear up = f->packed.layers[0].up;
     assert_non_null(up.smoothing);
     for (size_t k = 0; k < up.in; k++) assert_true(k == LOUD || up.smoothing[k] > 1.5f * up.smoothing[LOUD]);
-    double with = product_error(f, &f->converted.layers[0].up, &up, LOUD);
-    double *weights = folded(&f->converted.layers[0].up);
+    double with = product_error(f, &f->folded.layers[0].up, &up, LOUD);
+    double *weights = folded(&f->folded.layers[0].up);
     panels_pack(WEIGHT_TYPE_INT8, weights, 0, up.out, up.in, up.weights);
     up.smoothing = NULL;
-    double without = product_error(f, &f->converted.layers[0].up, &up, LOUD);
+    double without = product_error(f, &f->folded.layers[0].up, &up, LOUD);
     free(weights);
     print_message("error with factors %.3g, without %.3g\n", with, without);
     assert_true(without > 2 * with);

@@ -24,8 +24,8 @@ static inline char *fixture_text(const char *folder, const char *name, size_t *l
 static inline void fixture_write(const char *folder, const struct packed_model *packed, const char *path) {
     struct error e = {0};
     struct file_writer file;
-    struct package_content content = {.packed = packed};
-    struct package_texts *texts = &content.texts;
+    struct model_file_content content = {.packed = packed};
+    struct model_file_texts *texts = &content.texts;
     char *config = fixture_text(folder, "config.json", &texts->config_length);
     char *generation = fixture_text(folder, "generation_config.json", &texts->generation_length);
     char *tokenizer = fixture_text(folder, "tokenizer.json", &texts->tokenizer_length);
@@ -33,7 +33,7 @@ static inline void fixture_write(const char *folder, const struct packed_model *
     texts->generation = generation;
     texts->tokenizer = tokenizer;
     assert_ok(file_writer_open(&file, path, &e));
-    assert_ok(package_write(&file, &content, NULL, NULL, &e));
+    assert_ok(model_file_write(&file, &content, NULL, NULL, &e));
     assert_ok(file_writer_commit(&file, &e));
     free(config);
     free(generation);
@@ -46,18 +46,18 @@ static inline void fixture_convert(const char *folder, enum norm_form form, enum
     struct model_description description;
     const struct family *family;
     struct checkpoint *checkpoint;
-    struct bound_model bound;
-    struct converted_model converted;
+    struct tensor_views views;
+    struct folded_model folded;
     struct packed_model packed;
     assert_ok(describe_model(folder, &description, &family, &e));
     assert_ok(checkpoint_open(folder, &checkpoint, &e));
-    assert_ok(bound_model_init(&bound, &description, family, checkpoint, &e));
-    assert_ok(converted_model_init(&converted, &bound, form, &e));
-    assert_ok(packed_model_init(&packed, &converted, MATMUL_OWN, weights, workers, NULL, NULL, &e));
+    assert_ok(tensor_views_init(&views, &description, family, checkpoint, &e));
+    assert_ok(folded_model_init(&folded, &views, form, &e));
+    assert_ok(packed_model_init(&packed, &folded, MATMUL_OWN, weights, workers, NULL, NULL, &e));
     fixture_write(folder, &packed, path);
     packed_model_deinit(&packed);
-    converted_model_deinit(&converted);
-    bound_model_deinit(&bound);
+    folded_model_deinit(&folded);
+    tensor_views_deinit(&views);
     checkpoint_close(checkpoint);
     description_deinit(&description);
 }
@@ -77,11 +77,11 @@ static inline void draft_open(struct draft *d, const char *path) {
     memcpy(&header, bytes, sizeof header);
     d->header = json_loadb((char *)bytes + 8, header, 0, NULL);
     assert_non_null(d->header);
-    const json_t *sums = json_object_get(json_object_get(d->header, PACKAGE_CHECKSUMS), "data_offsets");
+    const json_t *sums = json_object_get(json_object_get(d->header, MODEL_FILE_CHECKSUMS), "data_offsets");
     d->size = (size_t)json_integer_value(json_array_get(sums, 0));
     d->data = malloc(d->size);
     memcpy(d->data, bytes + 8 + header, d->size);
-    json_object_del(d->header, PACKAGE_CHECKSUMS);
+    json_object_del(d->header, MODEL_FILE_CHECKSUMS);
     free(bytes);
 }
 
@@ -126,17 +126,17 @@ static inline void draft_append(struct draft *d, const char *name, const char *d
 
 /* The header on `pages` pages and the data with valid checksums; the caller frees. */
 static inline unsigned char *draft_seal(const struct draft *d, size_t pages, size_t *length) {
-    size_t header = pages * PACKAGE_PAGE, covered = header + d->size, sums = checksum_blocks(covered) + 1;
-    char stated[PACKAGE_SIZE_DIGITS + 1];
+    size_t header = pages * MODEL_FILE_PAGE, covered = header + d->size, sums = checksum_blocks(covered) + 1;
+    char stated[MODEL_FILE_SIZE_DIGITS + 1];
     uint64_t padded = header - 8;
     *length = covered + sums * 8;
-    snprintf(stated, sizeof stated, "%0*zu", PACKAGE_SIZE_DIGITS, *length);
+    snprintf(stated, sizeof stated, "%0*zu", MODEL_FILE_SIZE_DIGITS, *length);
     json_object_set_new(draft_metadata(d), "bytes", json_string(stated));
-    json_object_set_new(d->header, PACKAGE_CHECKSUMS,
+    json_object_set_new(d->header, MODEL_FILE_CHECKSUMS,
                         json_pack("{s:s, s:[I], s:[I, I]}", "dtype", "U64", "shape", (json_int_t)sums,
                                   "data_offsets", (json_int_t)d->size, (json_int_t)(d->size + sums * 8)));
     char *text = json_dumps(d->header, JSON_COMPACT);
-    json_object_del(d->header, PACKAGE_CHECKSUMS);
+    json_object_del(d->header, MODEL_FILE_CHECKSUMS);
     assert_true(strlen(text) <= padded);
     unsigned char *bytes = malloc(*length);
     memset(bytes, ' ', header);

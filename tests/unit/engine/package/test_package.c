@@ -33,8 +33,8 @@ static int teardown(void **state) {
 /* Refused with an error that names the file and, separated by '|', these words. */
 static void refused(const struct place *place, enum status status, const char *words) {
     struct error e = {0};
-    struct package p;
-    enum status found = package_open(place->path, workers, NULL, NULL, &p, &e);
+    struct model_file p;
+    enum status found = model_file_open(place->path, workers, NULL, NULL, &p, &e);
     if (found == STATUS_OK) fail_msg("opened, expected '%s'", words);
     assert_string_equal(e.where, place->path);
     if (found != status) fail_msg("status %s: %s; expected '%s'", status_name(found), e.text, words);
@@ -62,29 +62,29 @@ static void assert_file(const char *name, const char *text, size_t length) {
 static void test_texts_and_form(void **state) {
     const struct place *place = *state;
     struct error e = {0};
-    struct package p;
+    struct model_file p;
     fixture_convert(test_source_path("tests/golden/families/gpt2"), NORM_FORM_RMSNORM, WEIGHT_TYPE_INT8,
                     workers, place->path);
-    assert_true(package_is_file(place->path));
-    assert_ok(package_open(place->path, workers, NULL, NULL, &p, &e));
+    assert_true(model_file_is_file(place->path));
+    assert_ok(model_file_open(place->path, workers, NULL, NULL, &p, &e));
     assert_int_equal(p.form, NORM_FORM_RMSNORM);
     assert_int_equal(p.weights, WEIGHT_TYPE_INT8);
     assert_file("config.json", p.texts.config, p.texts.config_length);
     assert_file("generation_config.json", p.texts.generation, p.texts.generation_length);
     assert_file("tokenizer.json", p.texts.tokenizer, p.texts.tokenizer_length);
     assert_int_equal((uintptr_t)p.packed % KERNEL_ALIGN, 0);
-    package_close(&p);
+    model_file_close(&p);
 }
 
 /* Tensors that are read at run time have their values, the packed ones their shapes. */
 static void test_tensors(void **state) {
     const struct place *place = *state;
     struct error e = {0};
-    struct package p;
+    struct model_file p;
     struct checkpoint *original;
     size_t values = 0, shapes = 0;
     assert_ok(checkpoint_open(test_source_path("tests/golden/placements/pre"), &original, &e));
-    assert_ok(package_open(place->path, workers, NULL, NULL, &p, &e));
+    assert_ok(model_file_open(place->path, workers, NULL, NULL, &p, &e));
     for (size_t i = 0; i < checkpoint_count(original); i++) {
         const struct tensor *from = checkpoint_at(original, i),
                             *to = checkpoint_find(p.checkpoint, from->name);
@@ -104,7 +104,7 @@ static void test_tensors(void **state) {
     }
     assert_true(values > 2 && shapes > 2);
     assert_int_equal(checkpoint_count(p.checkpoint), values + shapes);
-    package_close(&p);
+    model_file_close(&p);
     checkpoint_close(original);
 }
 
@@ -116,18 +116,19 @@ static void test_it_is_a_safetensors_file(void **state) {
     char *bytes = test_file_read("", place->path, &length);
     uint64_t header;
     memcpy(&header, bytes, 8);
-    assert_int_equal((8 + header) % PACKAGE_PAGE, 0);
-    assert_int_equal(
-        strncmp(bytes + 8, PACKAGE_START "1" PACKAGE_SIZE, strlen(PACKAGE_START "1" PACKAGE_SIZE)), 0);
+    assert_int_equal((8 + header) % MODEL_FILE_PAGE, 0);
+    assert_int_equal(strncmp(bytes + 8, MODEL_FILE_START "1" MODEL_FILE_SIZE,
+                             strlen(MODEL_FILE_START "1" MODEL_FILE_SIZE)),
+                     0);
     struct draft same;
     draft_open(&same, place->path);
     size_t sealed_length;
-    unsigned char *sealed = draft_seal(&same, (8 + header) / PACKAGE_PAGE, &sealed_length);
+    unsigned char *sealed = draft_seal(&same, (8 + header) / MODEL_FILE_PAGE, &sealed_length);
     assert_int_equal(sealed_length, length);
-    struct package p;
+    struct model_file p;
     draft_save(&same, place->folder, "model");
-    assert_ok(package_open(place->path, workers, NULL, NULL, &p, &e));
-    package_close(&p);
+    assert_ok(model_file_open(place->path, workers, NULL, NULL, &p, &e));
+    model_file_close(&p);
     draft_deinit(&same);
     free(sealed);
     free(bytes);
@@ -141,13 +142,13 @@ static void count_reports(void *context, double share) {
 static void test_progress_is_reported(void **state) {
     const struct place *place = *state;
     struct error e = {0};
-    struct package p;
+    struct model_file p;
     struct workers *alone;
     size_t reports = 0;
     assert_ok(workers_create(1, &alone, &e));
-    assert_ok(package_open(place->path, alone, count_reports, &reports, &p, &e));
+    assert_ok(model_file_open(place->path, alone, count_reports, &reports, &p, &e));
     assert_true(reports > 0);
-    package_close(&p);
+    model_file_close(&p);
     workers_destroy(alone);
 }
 
@@ -163,10 +164,10 @@ static void test_a_changed_byte(void **state) {
     int fd = open(place->path, O_RDWR);
     for (size_t i = 0; i < length; i += i < 8 + header || i + 64 > length ? 1 : 31) {
         struct error e = {0};
-        struct package p;
+        struct model_file p;
         unsigned char other = bytes[i] ^ (unsigned char)(1u << i % 8);
         assert_int_equal(pwrite(fd, &other, 1, (off_t)i), 1);
-        if (package_open(place->path, workers, NULL, NULL, &p, &e) == STATUS_OK)
+        if (model_file_open(place->path, workers, NULL, NULL, &p, &e) == STATUS_OK)
             fail_msg("byte %zu was changed unseen", i);
         assert_string_equal(e.where, place->path);
         assert_int_equal(pwrite(fd, bytes + i, 1, (off_t)i), 1);
@@ -179,12 +180,12 @@ static void test_a_changed_byte(void **state) {
 
 static void test_the_damaged_part_is_named(void **state) {
     struct place *place = *state;
-    static const char *const parts[] = {PACKAGE_PACKED, PACKAGE_TOKENIZER};
+    static const char *const parts[] = {MODEL_FILE_PACKED, MODEL_FILE_TOKENIZER};
     size_t length, size;
     for (size_t i = 0; i < 2; i++) {
         unsigned char *bytes = draft_seal(&place->draft, 16, &length);
-        bytes[16 * PACKAGE_PAGE + (size_t)(draft_part(&place->draft, parts[i], &size) - place->draft.data) +
-              size - 1]++;
+        bytes[16 * MODEL_FILE_PAGE +
+              (size_t)(draft_part(&place->draft, parts[i], &size) - place->draft.data) + size - 1]++;
         test_file_write(place->folder, "model", bytes, length);
         refused(place, STATUS_MALFORMED, "damaged");
         refused(place, STATUS_MALFORMED, parts[i]);
@@ -195,7 +196,7 @@ static void test_the_damaged_part_is_named(void **state) {
     test_file_write(place->folder, "model", bytes, length);
     refused(place, STATUS_MALFORMED, "damaged|table of checksums");
     bytes[length - 1]--;
-    bytes[16 * PACKAGE_PAGE - 1] = '\n'; /* as good for a parser */
+    bytes[16 * MODEL_FILE_PAGE - 1] = '\n'; /* as good for a parser */
     test_file_write(place->folder, "model", bytes, length);
     refused(place, STATUS_MALFORMED, "damaged|bytes 0 to 65536|the header");
     free(bytes);
@@ -223,24 +224,24 @@ static void test_a_file_that_is_cut_short(void **state) {
 static void test_files_that_are_something_else(void **state) {
     struct place *place = *state;
     struct error e = {0};
-    struct package p;
+    struct model_file p;
     static const char *const others[] = {"", "x", "GGUF\3\0\0\0", "{\"model_type\": \"gpt2\"}"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         test_file_write(place->folder, "model", others[i], strlen(others[i]));
         refused(place, STATUS_MALFORMED, "no converted model");
-        assert_false(package_is_file(place->path));
+        assert_false(model_file_is_file(place->path));
     }
     size_t length;
     char *bytes =
         test_file_read(test_source_path("tests/golden/placements/pre"), "model.safetensors", &length);
     test_file_write(place->folder, "model", bytes, length);
     refused(place, STATUS_MALFORMED, "no converted model");
-    assert_false(package_is_file(place->path));
+    assert_false(model_file_is_file(place->path));
     free(bytes);
     unlink(place->path);
-    assert_int_equal(package_open(place->path, workers, NULL, NULL, &p, &e), STATUS_NOT_FOUND);
-    assert_false(package_is_file(place->path));
-    assert_false(package_is_file(place->folder));
+    assert_int_equal(model_file_open(place->path, workers, NULL, NULL, &p, &e), STATUS_NOT_FOUND);
+    assert_false(model_file_is_file(place->path));
+    assert_false(model_file_is_file(place->folder));
 }
 
 static void set(const struct place *place, const char *key, const char *value) {
@@ -278,11 +279,11 @@ static json_t *entry(const struct place *place, const char *name) {
 
 static void test_false_parts(void **state) {
     struct place *place = *state;
-    json_t *packed = entry(place, PACKAGE_PACKED);
+    json_t *packed = entry(place, MODEL_FILE_PACKED);
     json_int_t size = json_integer_value(json_array_get(json_object_get(packed, "shape"), 0));
     json_object_set_new(packed, "dtype", json_string("F4")); /* twice as many elements as bytes */
     json_object_set_new(packed, "shape", json_pack("[I]", size * 2));
-    json_t *config = entry(place, PACKAGE_CONFIG);
+    json_t *config = entry(place, MODEL_FILE_CONFIG);
     refused_draft(place, STATUS_MALFORMED, "list of bytes");
     json_object_set_new(packed, "dtype", json_string("F32"));
     json_object_set_new(packed, "shape", json_pack("[I]", size / 4));
@@ -291,14 +292,14 @@ static void test_false_parts(void **state) {
     json_object_set_new(packed, "shape", json_pack("[I, I]", (json_int_t)4, size / 4));
     refused_draft(place, STATUS_MALFORMED, "list of bytes");
     json_object_set_new(packed, "shape", json_pack("[I]", size));
-    json_object_set(place->draft.header, PACKAGE_SECTIONS "surprise", config);
-    json_object_del(place->draft.header, PACKAGE_CONFIG);
+    json_object_set(place->draft.header, MODEL_FILE_SECTIONS "surprise", config);
+    json_object_del(place->draft.header, MODEL_FILE_CONFIG);
     refused_draft(place, STATUS_MALFORMED, "surprise|no part of this version");
 }
 
 static void test_missing_parts(void **state) {
     struct place *place = *state;
-    static const char *const names[] = {PACKAGE_PACKED, PACKAGE_CONFIG};
+    static const char *const names[] = {MODEL_FILE_PACKED, MODEL_FILE_CONFIG};
     for (size_t i = 0; i < 2; i++) {
         json_t *kept = json_incref(entry(place, names[i]));
         json_object_set(place->draft.header, "some.buffer", kept); /* all bytes must belong to something */

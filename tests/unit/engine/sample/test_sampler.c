@@ -218,19 +218,19 @@ static void check_masked(struct bench *b, struct engine_sampling s, const float 
 }
 
 /* Ids here and there, and blocks without any: the first, the third, and all but one id of the last. */
-static void holes_are_never_drawn(void **state) {
+static void unused_ids_are_never_drawn(void **state) {
     (void)state;
     static struct bench b;
-    static int32_t holes[ROWS_MAX];
+    static int32_t unused_ids[ROWS_MAX];
     bench_init(&b, 4700, 4699, 6, 11);
-    b.vocabulary.holes = holes;
+    b.vocabulary.unused_ids = unused_ids;
     for (int32_t id = 0; id < 4699; id++) {
         int block = id / BLOCK;
         if (block == 0 || block == 2 || (block == 4 && id != 4698) || id % 7 == 3)
-            holes[b.vocabulary.hole_count++] = id;
+            unused_ids[b.vocabulary.unused_id_count++] = id;
     }
     b.row[17] = b.row[2500] = 9; /* the best, were they there */
-    sampler_mask_holes(&b.vocabulary, b.row);
+    sampler_mask_unused_ids(&b.vocabulary, b.row);
     check_masked(&b, neutral, b.row);
     sampler_scratch_deinit(&b.scratch);
 }
@@ -353,14 +353,14 @@ static void penalties_work_on_what_was_said(void **state) {
     sampler_scratch_deinit(&b.scratch);
 }
 
-static void biases_masks_and_holes(void **state) {
+static void biases_masks_and_unused_ids(void **state) {
     (void)state;
     static struct bench b;
     bench_init(&b, 12, 10, 0, 1);
-    const int32_t holes[] = {2, 7}, prompt[] = {0}, allowed[] = {2, 3, 5, 11}, banned[] = {5};
-    b.vocabulary.holes = holes, b.vocabulary.hole_count = 2;
+    const int32_t unused_ids[] = {2, 7}, prompt[] = {0}, allowed[] = {2, 3, 5, 11}, banned[] = {5};
+    b.vocabulary.unused_ids = unused_ids, b.vocabulary.unused_id_count = 2;
     b.row[2] = 9, b.row[7] = 8, b.row[6] = 5, b.row[5] = 4, b.row[3] = 1, b.row[11] = 20;
-    sampler_mask_holes(&b.vocabulary, b.row);
+    sampler_mask_unused_ids(&b.vocabulary, b.row);
     struct engine_sampling s = neutral;
     s.temperature = 0;
     assert_int_equal(pick(&b, &s, prompt, 1, 0), 6);
@@ -467,12 +467,13 @@ static void bans_work_on_what_was_generated(void **state) {
 
 static void a_request_that_leaves_nothing_is_known(void **state) {
     (void)state;
-    const int32_t holes[] = {2}, allowed[] = {2, 3, 5, 11}, banned[] = {5}, ends[] = {7, 3}, all[] = {0, 1};
+    const int32_t unused_ids[] = {2}, allowed[] = {2, 3, 5, 11}, banned[] = {5}, ends[] = {7, 3},
+                  all[] = {0, 1};
     const struct engine_ban bans[] = {{ends, 2}};
     const struct sampler_vocabulary vocabulary = {.rows = 12,
                                                   .sampleable = 10,
-                                                  .holes = holes,
-                                                  .hole_count = 1},
+                                                  .unused_ids = unused_ids,
+                                                  .unused_id_count = 1},
                                     small = {.rows = 4, .sampleable = 2};
     struct engine_sampling s = neutral;
     unsigned char marks[12];
@@ -491,14 +492,14 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_the_filtered_distribution),
         cmocka_unit_test(draws_find_their_block),
-        cmocka_unit_test(holes_are_never_drawn),
+        cmocka_unit_test(unused_ids_are_never_drawn),
         cmocka_unit_test(only_the_allowed_are_drawn),
         cmocka_unit_test(nucleus_ends_at_the_lowest_ids_of_a_tie),
         cmocka_unit_test(a_nucleus_of_nothing_keeps_the_best),
         cmocka_unit_test(greedy_takes_the_lowest_of_the_largest),
         cmocka_unit_test(seed_choice_and_position_make_the_draw),
         cmocka_unit_test(penalties_work_on_what_was_said),
-        cmocka_unit_test(biases_masks_and_holes),
+        cmocka_unit_test(biases_masks_and_unused_ids),
         cmocka_unit_test(the_row_is_left_as_it_was),
         cmocka_unit_test(every_kernel_table_draws_the_same),
         cmocka_unit_test(penalties_work_on_biased_logits),

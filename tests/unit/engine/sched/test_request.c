@@ -142,7 +142,7 @@ static void some_token_must_be_left_to_sample(void **state) {
     static const int32_t holes[] = {2, 3}, hole_and_padding[] = {2, 3, 4000}, end_and_stop[] = {0, 9},
                          plain[] = {0, 1};
     const struct sampler_vocabulary vocabulary = {
-        .rows = 4096, .sampleable = 4000, .holes = holes, .hole_count = 2};
+        .rows = 4096, .sampleable = 4000, .unused_ids = holes, .unused_id_count = 2};
     struct engine_prompt p = full_prompt();
     rules.vocabulary = &vocabulary;
     p.sampling.allowed = hole_and_padding;
@@ -263,7 +263,7 @@ static void a_request_that_may_be_left_without_a_token_is_refused(void **state) 
     (void)state;
     static const int32_t ids[] = {5}, stop_tokens[] = {9}, holes[] = {4}, ended[] = {0, 9, 4, 45};
     static const struct sampler_vocabulary vocabulary = {
-        .rows = 50, .sampleable = 40, .holes = holes, .hole_count = 1};
+        .rows = 50, .sampleable = 40, .unused_ids = holes, .unused_id_count = 1};
     rules = (struct request_rules){.context = 200,
                                    .rows = 50,
                                    .page_tokens = 16,

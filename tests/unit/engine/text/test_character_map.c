@@ -48,7 +48,7 @@ static enum status init(struct character_map *m, const struct blob *b, struct er
     char text[8192];
     encode(b, text);
     json_t *json = json_pack("{s:s}", "precompiled_charsmap", text);
-    struct json_place top = json_place_top("test", json);
+    struct json_path top = json_path_top("test", json);
     *m = (struct character_map){0};
     enum status status = character_map_init(m, &top, e);
     json_decref(json);
@@ -134,7 +134,7 @@ static void test_not_base64(void **state) {
         struct error e = {0};
         struct character_map m = {0};
         json_t *json = json_pack("{s:s}", "precompiled_charsmap", texts[i]);
-        struct json_place top = json_place_top("test", json);
+        struct json_path top = json_path_top("test", json);
         assert_int_equal(character_map_init(&m, &top, &e), STATUS_MALFORMED);
         character_map_deinit(&m);
         json_decref(json);

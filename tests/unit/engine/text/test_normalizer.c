@@ -43,7 +43,7 @@ static void run(const json_t *json, const char *text, size_t length, struct text
     struct normalizer n;
     struct regex_run *regex_run;
     bool starts_there = true;
-    struct json_place top = json_place_top("test", json);
+    struct json_path top = json_path_top("test", json);
     assert_ok(normalizer_init(&n, &top, &e));
     assert_ok(regex_run_create(&regex_run, &e));
     text_buffer_append(out, text, length);

@@ -161,7 +161,7 @@ static void test_peak_of_memory(void **state) {
     size_t before = memory_anonymous_bytes();
     assert_true(before > 0);
     assert_int_equal(pthread_create(&thread, NULL, watch_memory, &watch), 0);
-    struct loader_options options = {.model = folder, .form = NORM_FORM_CRMSNORM};
+    struct loaded_model_options options = {.model = folder, .form = NORM_FORM_CRMSNORM};
     assert_ok(loaded_model_init(&model, &options, workers, &e));
     atomic_store(&watch.stop, true);
     pthread_join(thread, NULL);
