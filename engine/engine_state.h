@@ -18,9 +18,10 @@ struct engine {
     struct kv_pool pool;
     struct kv_prefix prefix;
     struct forward *forward;
-    int32_t *unused_ids; /* ids without a token */
+    int32_t *unused_ids; /* ids that the tokenizer has no token for */
     struct scheduler *scheduler;
 };
 
-/* --verify: STATUS_MISMATCH when a logit is further from the untouched model than bound (in deviations). Fills info. */
+/* --verify: STATUS_MISMATCH when a logit differs from the original model by more than bound (in standard
+ * deviations). Fills info. */
 enum status engine_verify(struct engine *engine, double bound, struct error *e);

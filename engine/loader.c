@@ -32,9 +32,9 @@ static enum status check_memory(const struct loaded_model *m, const struct loade
                      left >> 20);
 }
 
-/* The paper's basis subtracts one column from all others. f32 does not feel it, low-precision weights do: on
- * the bundled model the divergence from the untouched one is 1.7 (bf16), 1.5 (int8) and 1.6 (int4, as it was
- * packed first) times that of the orthonormal basis. */
+/* The paper's basis subtracts one column from all others, which makes no difference in f32 but increases the
+ * error of low-precision weights: on the bundled model the divergence from the original is 1.7 (bf16), 1.5
+ * (int8) and 1.6 (int4, with its first packing) times that of the orthonormal basis. */
 static enum norm_form form_for(const struct loaded_model_options *o, enum weight_type weights) {
     bool crmsnorm = o->form == NORM_FORM_CRMSNORM && !o->exact_form;
     return crmsnorm && weights != WEIGHT_TYPE_F32 ? NORM_FORM_ORTHONORMAL : o->form;
@@ -66,7 +66,7 @@ bool loaded_model_path_is_file(const char *model) {
     return stat(model, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-/* What was decided when the file was written can't be chosen again. */
+/* Options that were fixed when the file was written may not ask for something else. */
 static enum status check_choices(const struct loaded_model *m, const struct loaded_model_options *o,
                                  struct error *e) {
     const struct model_file *p = &m->file;
@@ -110,8 +110,8 @@ static void report_checking(void *context, double share) {
     report(context, "checking", share);
 }
 
-/* Everything but the packed weights is made as for a folder, so that nothing else of the file has to be
- * believed. */
+/* Everything but the packed weights is built as from a folder, so that nothing else in the file has to be
+ * trusted. */
 static enum status load_file(struct loaded_model *m, const struct loaded_model_options *o,
                              struct workers *workers, struct error *e) {
     const struct family *family = NULL;

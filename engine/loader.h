@@ -1,6 +1,6 @@
-/* Life of a model: folder -> description -> tensors -> converted view -> packed weights. Of a converted file:
- * the same but for the packing, which it brings along; its linears then have shapes and no values, so that
- * only what is packed can run (and not the reference pass). */
+/* Life of a model: folder -> description -> tensor views -> folded view -> packed weights. From a converted
+ * file it is the same, except that the packed weights are in the file. Its linears have shapes but no values,
+ * so only the packed model can run, not the reference pass. */
 #pragma once
 
 #include "engine/pack/packed_model.h"
@@ -21,13 +21,14 @@ struct loaded_model_options {
     enum norm_form form;
     enum matmul_kind matmul;
     enum weight_type weights;   /* f32 when left out */
-    bool exact_form;            /* else CRMSNorm with other weights than f32 is in its orthonormal basis */
+    bool exact_form;            /* else CRMSNorm with weights other than f32 runs in its orthonormal basis */
     bool any_form, any_weights; /* a converted file may have others */
-    size_t context; /* cut the model's context to this; 0: as it is. More than the model has is an error. */
+    size_t context; /* limit the context to this; 0: the model's own. More than the model's own is an error.
+                       */
     void (*progress)(void *context, const char *stage, double share); /* may be NULL */
     void *progress_context;
     struct tokenizer *
-        *tokenizer; /* opened too, before the weights are looked at; the caller closes it. May be NULL */
+        *tokenizer; /* opened too, before the weights are read; the caller closes it. May be NULL */
 };
 
 /* Whether the model is a converted file: a regular file, whatever is in it. */
@@ -41,5 +42,5 @@ void loaded_model_deinit(struct loaded_model *m);
 
 bool loaded_model_is_file(const struct loaded_model *m);
 
-/* Bytes of weights that are mapped from a file: they are in no count of used memory, but are needed in it. */
+/* Bytes of weights that are mapped from a file. They are not counted as used memory, but need room in it. */
 size_t loaded_model_mapped_bytes(const struct loaded_model *m);

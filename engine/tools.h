@@ -1,4 +1,5 @@
-/* What the commands verify, convert and bench need of the engine beyond engine.h. No tensors here either. */
+/* What the commands verify, convert and bench need of the engine beyond engine.h. It shows no tensors
+ * either. */
 #pragma once
 
 #include <stdbool.h>
@@ -73,17 +74,17 @@ struct bench_generation {
 };
 
 /* seconds: of the steps that generate, without the prefill. STATUS_LIMIT: more than the model's context, or
- * than is foreseen. STATUS_MALFORMED: the model computes what are no numbers. */
+ * than the bench supports. STATUS_MALFORMED: the model computes values that are not finite. */
 enum status bench_generate(struct bench_model *m, const struct bench_generation *g, double *seconds,
                            struct error *e);
 
-/* Lets the norms of a converted form run or not; without them the results are wrong, but what they cost can
- * be seen. */
+/* Turns the norms of a folded form on or off. Without them the results are wrong; it is for measuring what
+ * they cost. */
 void bench_run_norms(struct bench_model *m, bool run);
 
 const char *bench_isa(const struct bench_model *m);
 const char *bench_kv_type(const struct bench_model *m);
-/* What runs: of a converted file its own. "none" while the norms are left out. */
+/* The form and type that run; a converted file has its own. "none" while the norms are turned off. */
 const char *bench_norm_form(const struct bench_model *m);
 const char *bench_weights(const struct bench_model *m);
 size_t bench_weight_bytes(const struct bench_model *m);
@@ -124,7 +125,7 @@ struct convert_options {
 };
 
 struct convert_result {
-    char norm_form[16]; /* that was written: the one asked for, or the nearest that the model has */
+    char norm_form[16]; /* the one asked for, or the nearest that the model has */
     bool has_tokenizer; /* else the file can be timed, but not served */
     size_t bytes;
 };

@@ -30,7 +30,8 @@ enum norm_form norm_form_for(const struct model_description *d, enum norm_form w
     if (!description_converts(d)) return NORM_FORM_LAYERNORM;
     bool compressed = wanted == NORM_FORM_CRMSNORM || wanted == NORM_FORM_ORTHONORMAL;
     if (compressed && d->norm_type == NORM_TYPE_RMSNORM) return NORM_FORM_RMSNORM;
-    /* The dual branch is read back to its whole width, which the paper's basis makes easy. */
+    /* The dual stream is expanded to its full width again before the head, which is easy in the paper's
+     * basis. */
     if (compressed && (d->placement == PLACEMENT_RESIDUAL_DUAL || d->width < 2)) return NORM_FORM_CRMSNORM;
     return wanted;
 }
@@ -39,12 +40,12 @@ static bool is_folded(const struct folded_model *c) {
     return c->form != NORM_FORM_LAYERNORM;
 }
 
-/* Exits take the mean out unless the model never had one to take out. */
+/* Output projections are centred, unless the model is one of RMSNorm, whose rows have a mean that counts. */
 static bool is_centred(const struct folded_model *c) {
     return is_folded(c) && c->description->norm_type == NORM_TYPE_LAYERNORM;
 }
 
-/* NULL for a vector that the checkpoint does not have (false only when memory is out). */
+/* *out stays NULL for a vector that the checkpoint does not have. False only when there is no memory. */
 static bool read_vector(const struct vector_view *v, double offset, double scale, double **out,
                         struct error *e) {
     if (!v->tensor) return true;
@@ -55,7 +56,7 @@ static bool read_vector(const struct vector_view *v, double offset, double scale
     return true;
 }
 
-/* A norm that runs with its gain and shift, both times scale. */
+/* A norm that is not folded: it runs with its gain and shift, both multiplied by scale. */
 static bool read_norm(const struct folded_model *c, const struct norm_view *views, double eps, double scale,
                       struct folded_norm *norm, struct error *e) {
     const struct model_description *d = c->description;
@@ -69,8 +70,8 @@ static bool read_norm(const struct folded_model *c, const struct norm_view *view
            read_vector(&views->bias, 0, scale, &norm->shift, e);
 }
 
-/* A norm on the main branch: what runs, and what is folded into the linears behind it. With the branch
- * carried as x / c (gates of GPAS), its eps is eps / c^2. */
+/* A norm of the residual stream: what runs of it, and what is folded into the linears that read its output.
+ * Where the stream is stored as x / c (c is a product of GPAS gates), the eps becomes eps / c^2. */
 static bool fold_stream_norm(const struct folded_model *c, const struct norm_view *views, double eps,
                              double gates, struct folded_norm *norm, struct folded_norm *fold,
                              struct error *e) {
@@ -90,7 +91,7 @@ static void free_norm(struct folded_norm *norm) {
     free(norm->shift);
 }
 
-/* Entries of all views, one after the other. */
+/* The values of all views, one after the other. */
 static double *read_views(const struct vector_view *views, size_t count, struct error *e) {
     size_t total = views[0].count * count;
     double *values = memory_aligned(total, sizeof *values, "head norm", e);
@@ -117,7 +118,8 @@ static void add_part(struct folded_linear *l, const struct linear_view *part) {
     l->weight_scale = l->bias_scale = 1;
 }
 
-/* A linear that reads the main branch through a norm; the sign of the gates goes into its weights. */
+/* An input projection: a linear that reads the residual stream through a norm. The sign of the gates goes
+ * into its weights. */
 static void make_input(const struct folded_model *c, struct folded_linear *l, const struct folded_norm *fold,
                        double gates) {
     if (!is_folded(c)) return;
@@ -129,7 +131,8 @@ static void make_input(const struct folded_model *c, struct folded_linear *l, co
     if (l->compress_in) l->in--;
 }
 
-/* A linear that writes to the main branch, carried as x / gates. */
+/* An output projection: a linear whose output is added to the residual stream, which is stored as x /
+ * gates. */
 static bool make_output(const struct folded_model *c, struct folded_linear *l, double gates,
                         struct error *e) {
     if (!is_folded(c)) return true;
@@ -143,8 +146,8 @@ static bool make_output(const struct folded_model *c, struct folded_linear *l, d
     return l->column_mean && l->column_rms;
 }
 
-/* Scales of heads (NormFormer), spread over `count` entries: of the exit's input, or of its reshaped
- * output. */
+/* NormFormer's scales of heads, repeated to `count` values: for the input of the output projection, or for
+ * its output reshaped to heads. */
 static bool fold_head_scale(const struct folded_model *c, const struct vector_view *scales, size_t count,
                             struct folded_sublayer *s, struct error *e) {
     if (!scales->tensor) return true;
@@ -159,8 +162,8 @@ static bool fold_head_scale(const struct folded_model *c, const struct vector_vi
     return true;
 }
 
-/* The exit of a sub-layer: straight to the branch, or through a norm of its own that takes the gates
- * instead. */
+/* The output projection of a sub-layer. Its output is added to the stream directly, or after a norm of its
+ * own; then the gates are folded into that norm instead. */
 static bool fold_output(const struct folded_model *c, const struct sublayer_views *views, double gates,
                         struct folded_sublayer *s, struct error *e) {
     double eps = c->description->norm_eps;
@@ -172,12 +175,13 @@ static bool fold_output(const struct folded_model *c, const struct sublayer_view
     return read_norm(c, &views->post_norm, eps, is_folded(c) ? 1 / gates : 1, &s->post_norm, e);
 }
 
-/* Beyond these the gates are applied to the branch and start again: eps / c^2 and 1 / c would lose their
- * bits. */
+/* A product of gates outside this range is applied to the stream, and a new product begins: eps / c^2 and 1 /
+ * c would lose precision. */
 #define GATES_SMALLEST 0x1p-20
 #define GATES_LARGEST  0x1p20
 
-/* After a pre-like sub-layer: the gate joins the product that is folded away, or is applied. */
+/* After a pre-like sub-layer: its gate is multiplied into the product that is folded away, or it is
+ * applied. */
 static void pass_gate(const struct folded_model *c, struct folded_sublayer *s, double gate, double *gates) {
     *gates *= gate;
     bool in_range = fabs(*gates) >= GATES_SMALLEST && fabs(*gates) <= GATES_LARGEST;
@@ -194,7 +198,7 @@ static double gate_of(const struct layer_views *views) {
     return 1 - alpha / (1 + exp(-alpha));
 }
 
-/* F reads the branch as it is; the norm stands behind the sum. */
+/* F reads the stream without a norm; the norm follows the addition. */
 static bool fold_post_like(const struct folded_model *c, const struct sublayer_views *views, double gate,
                            struct folded_sublayer *s, struct error *e) {
     s->residual_factor = gate * c->description->deepnorm_alpha;
@@ -240,9 +244,9 @@ static bool fold_layer(struct folded_model *c, size_t i, double *gates, struct e
     return true;
 }
 
-/* ResiDual: the head reads dual_alpha * p + norm(q). The dual branch q is read by this norm alone, so it is
- * carried centred (and, in the CRMSNorm form, without its last entry); gain and shift run, as the sum follows
- * them. */
+/* ResiDual: the head reads dual_alpha * p + norm(q). Only this norm reads the dual stream q, so q is stored
+ * centred (and, in the CRMSNorm form, without its last entry). Gain and shift are not folded, because the
+ * addition follows them. */
 static bool fold_dual_norm(struct folded_model *c, struct error *e) {
     const struct model_description *d = c->description;
     if (!read_norm(c, &c->views->final_norm, d->final_norm_eps, 1, &c->final_norm, e)) return false;
@@ -251,7 +255,7 @@ static bool fold_dual_norm(struct folded_model *c, struct error *e) {
     return true;
 }
 
-/* The head reads the final norm, through a projection where the embedding is of another width. */
+/* The head reads the output of the final norm, after a projection where the embedding has another width. */
 static bool fold_head(struct folded_model *c, double gates, struct error *e) {
     const struct tensor_views *views = c->views;
     const struct model_description *d = c->description;
@@ -284,7 +288,7 @@ enum status folded_model_init(struct folded_model *c, const struct tensor_views 
                               struct error *e) {
     const struct model_description *d = views->description;
     double gates =
-        1; /* product of all gates so far that have not been applied: the branch is carried as x / gates */
+        1; /* product of the gates so far that have not been applied: the stream is stored as x / gates */
     *c = (struct folded_model){.views = views, .description = d, .form = norm_form_for(d, form)};
     bool orthonormal = c->form == NORM_FORM_ORTHONORMAL;
     bool compressed =

@@ -1,6 +1,5 @@
-/* The entry of the main branch: token and position rows, summed in double precision from the mapped
- * checkpoint, then centred and compressed. No second table is ever built: a tied embedding stays as the
- * checkpoint has it. */
+/* The embedding: token and position rows are read from the mapped checkpoint, added in double precision, then
+ * centred and compressed. The tables are never copied: a tied embedding stays as the checkpoint has it. */
 #include "engine/convert/converted.h"
 
 #include <math.h>
@@ -73,7 +72,7 @@ static void add_position(const struct folded_model *c, size_t position, double *
         add_sinusoidal_ctrl(offset_position, d->width, row);
         break;
     default:
-        break; /* not at the entry */
+        break; /* not added to the embedding */
     }
 }
 
@@ -92,7 +91,7 @@ void folded_embedding(const struct folded_model *c, size_t token, size_t positio
     }
     add_position(c, position, sum, other);
     if (c->embedding_norm.width) folded_norm_apply(&c->embedding_norm, sum, sum);
-    /* The post branch of residual_dual is read as it is. */
+    /* The post-LN stream of residual_dual is read without a norm, so its mean counts. */
     if (is_centred(c) && d->placement != PLACEMENT_RESIDUAL_DUAL) centre(sum, d->width);
     for (size_t i = 0; i < c->stream_width; i++) row[i] = sum[i] + c->last_share * sum[d->width - 1];
 }

@@ -1,4 +1,4 @@
-/* The fold of a block of rows, in double precision (see converted.h for the mathematics). */
+/* Folding a block of rows, in double precision (the header has the mathematics). */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -57,8 +57,8 @@ static void fold_norm(const struct folded_linear *l, size_t count, double *weigh
         for (size_t k = 0; k < in; k++) weights[r * in + k] *= l->gain[k];
 }
 
-/* What every column of a row loses as the last one is dropped: that one, or in the orthonormal basis the
- * row's mean and minus a share of the last. */
+/* What is subtracted from every column of a row as the last column is dropped: the last column itself, or in
+ * the orthonormal basis mean - last_share * (last - mean). */
 static double dropped_share(const struct folded_linear *l, const double *row, size_t in) {
     double sum = 0, last = row[in - 1];
     if (l->last_share == 0) return last;
@@ -66,7 +66,7 @@ static double dropped_share(const struct folded_linear *l, const double *row, si
     return sum / (double)in - l->last_share * (last - sum / (double)in);
 }
 
-/* Rows move together, in place. */
+/* In place: each row becomes shorter, so the rows move together. */
 static void compress_columns(const struct folded_linear *l, size_t count, size_t in, double *weights) {
     for (size_t r = 0; r < count; r++) {
         const double *from = weights + r * in;
@@ -102,8 +102,8 @@ void folded_linear_rows(const struct folded_linear *l, size_t first, size_t coun
     for (size_t r = 0; r < count; r++) bias[r] *= l->bias_scale;
 }
 
-/* What each row of an exit loses: the mean of all rows, and in the orthonormal basis minus a share of what
- * the last row has above it. */
+/* What is subtracted from each row of an output projection: the mean of all rows, in the orthonormal basis
+ * mean - last_share * (last row - mean). */
 static double centre_of(const struct folded_linear *l, double mean, double last) {
     return mean - l->last_share * (last - mean);
 }
@@ -115,7 +115,7 @@ void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows
     memset(l->column_mean, 0, l->in * sizeof *l->column_mean);
     memset(l->column_rms, 0, l->in * sizeof *l->column_rms);
     double bias_sum = 0, bias = 0;
-    const double *row = scratch; /* at last the last one, and its bias */
+    const double *row = scratch; /* after the loop: the last row; bias is that of the last row too */
     for (size_t first = 0, count; first < m->out; first += count) {
         count = m->out - first < rows ? m->out - first : rows;
         matrix_read(m, first, count, scratch);

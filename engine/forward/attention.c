@@ -1,9 +1,10 @@
-/* Attention of a step: rotate, store keys and values in their pages as they will be read, then attend; tiles
- * are (entry, block of query rows, key/value head). A tile that has all rows of its entry stores its own keys
- * and values; those of longer entries are stored before any tile runs. */
+/* Attention of a step: rotate queries and keys, store keys and values in their pages, then attend. A tile is
+ * (entry of the step, block of query rows, key/value head). A tile with all rows of its entry stores its own
+ * keys and values; those of longer entries are stored before any tile runs. */
 #include "engine/forward/state.h"
 
-/* Query rows of a tile: enough to use a block of keys several times, few enough to share a prefill out. */
+/* Query rows of a tile: enough to use a block of keys several times, few enough to split a prefill over the
+ * threads. */
 #define TILE_ROWS 32
 
 static void clip_row(float *row, size_t count, float limit) {
@@ -13,7 +14,7 @@ static void clip_row(float *row, size_t count, float limit) {
     }
 }
 
-/* Heads [first, +count), of which row is the first. */
+/* Heads [first, +count); row points to the first of them. */
 static void normalize_heads(const struct forward *f, const struct packed_norm *norm, size_t first,
                             size_t count, float *row) {
     for (size_t h = first; h < first + count; h++, row += norm->width) {

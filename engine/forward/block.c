@@ -1,9 +1,9 @@
-/* One block: attention and MLP, in sequence or in parallel, with the norms where the placement has them. The
- * plain exit of a pre-like sub-layer adds to the main branch in its epilogue; the others pass through
- * f->exit. */
+/* One block: attention and MLP, in sequence or in parallel, with norms where the placement has them. Where
+ * nothing else happens to the output of a sub-layer, its output projection adds to the residual stream in the
+ * epilogue; else the output goes to f->output first. */
 #include "engine/forward/state.h"
 
-/* ---- entries ---- */
+/* ---- input projections ---- */
 
 static void run_input(struct forward *f, const struct packed_linear *linear, struct norm_output normed,
                       enum activation activation, float *out, size_t out_stride) {
@@ -34,7 +34,7 @@ static void run_up(struct forward *f, const struct packed_layer *layer, struct n
     if (gated) forward_each_block(f, f->row_count, gate_block, NULL);
 }
 
-/* ---- exits ---- */
+/* ---- output projections ---- */
 
 static void run_output(struct forward *f, const struct packed_linear *linear, const float *x, size_t x_stride,
                        const float *residual, float *out) {
@@ -53,8 +53,8 @@ static void scale_row(float *row, size_t width, float factor) {
     for (size_t i = 0; i < width; i++) row[i] *= factor;
 }
 
-/* The output of a norm is not centred by its gain and shift: the mean is taken out as it joins a centred
- * branch, and in the orthonormal basis a share of the last entry is added. */
+/* Gain and shift leave the output of a norm with a mean: it is subtracted before the output is added to a
+ * centred stream, and in the orthonormal basis a share of the last entry is added. */
 static float centre_of(const struct forward *f, const float *row) {
     const struct model_description *d = f->description;
     bool centred = f->model->folded->form != NORM_FORM_LAYERNORM && d->norm_type == NORM_TYPE_LAYERNORM;
@@ -64,7 +64,7 @@ static float centre_of(const struct forward *f, const float *row) {
     return (float)(mean - f->model->folded->last_share * ((double)row[d->width - 1] - mean));
 }
 
-/* branch <- residual_scale . branch + post_norm(exit), row by row. */
+/* stream <- residual_scale . stream + post_norm(output), row by row. */
 static void join_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     const struct packed_sublayer *s = context;
@@ -91,7 +91,7 @@ static void norm_stream_block(struct forward *f, size_t first, size_t count, con
     norm_rows(f, context, f->stream + first * f->stream_stride, count);
 }
 
-/* What an exit reads, and the norm in front of it. */
+/* The input of an output projection, and the norm in front of it. */
 struct output_input {
     const struct packed_norm *norm;
     float *x;
@@ -108,7 +108,7 @@ static void norm_inner_block(struct forward *f, size_t first, size_t count, cons
                                norm->bias, x, input->stride);
 }
 
-/* q <- q + dual_scale * exit, p <- p + exit. */
+/* q <- q + dual_scale * output, p <- p + output. */
 static void dual_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context, (void)worker;
     size_t width = f->description->width;
@@ -121,7 +121,7 @@ static void dual_block(struct forward *f, size_t first, size_t count, const void
         }
 }
 
-/* x <- rescale * (residual_scale . x + post_norm(exit)) */
+/* x <- rescale * (residual_scale . x + post_norm(output)) */
 static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, const float *x,
                             size_t x_stride) {
     if (s->post_norm.width || s->residual_scale) {
@@ -133,7 +133,7 @@ static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, 
     if (s->rescale != 1) forward_each_block(f, f->row_count, rescale_block, &s->rescale);
 }
 
-/* x <- norm(residual_factor * x + exit) */
+/* x <- norm(residual_factor * x + output) */
 static void finish_post_like(struct forward *f, const struct packed_sublayer *s, const float *x,
                              size_t x_stride) {
     if (f->dual) {
@@ -162,7 +162,7 @@ static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
         finish(f, &layer->mlp, f->hidden, f->hidden_stride);
 }
 
-/* What a sub-layer's first linear reads. */
+/* The input of a sub-layer's input projection. */
 static struct norm_output input_of(struct forward *f, const struct packed_sublayer *s) {
     if (description_is_post_like(f->description))
         return (struct norm_output){.x = f->stream, .stride = f->stream_stride};
@@ -183,7 +183,7 @@ void block_run(struct forward *f, size_t index) {
     enum residual residual = f->description->residual;
     struct norm_output normed = input_of(f, &layer->attention);
     run_input(f, &layer->qkv, normed, ACTIVATION_NONE, f->qkv, f->qkv_stride);
-    /* In parallel the MLP reads the branch before attention adds to it. */
+    /* In a parallel block the MLP reads the stream before attention adds to it. */
     if (residual == RESIDUAL_PARALLEL_TWO_NORMS) normed = input_of(f, &layer->mlp);
     if (residual != RESIDUAL_SEQUENTIAL) run_up(f, layer, normed);
     attention_run(f, index);

@@ -9,8 +9,8 @@
 #include "engine/model/alibi.h"
 
 #define STRIDE_FLOATS (KERNEL_ALIGN / sizeof(float))
-/* Work on single rows is spread over the workers in blocks of so many rows, and not spread below twice
- * that. */
+/* Rows that the workers take at a time where rows are independent; fewer than twice as many run on the
+ * calling thread. */
 #define ROW_BLOCK 16
 
 static size_t stride_of(size_t width) {
@@ -48,7 +48,8 @@ static void set_strides(struct forward *f) {
     packed_model_each_linear(f->model, raise_lowp_stride, f);
 }
 
-/* All float buffers in one allocation: sizes are added up first, then the same list places them. */
+/* All float buffers in one allocation: without a base the sizes are added up, with one the pointers are
+ * set. */
 static size_t lay_out_buffers(struct forward *f, float *base) {
     size_t used = 0, rows = f->limits.rows_max, logit_rows = f->limits.logit_rows_max;
     size_t sums_rows = f->model->matmul == MATMUL_OPENBLAS ? (rows > logit_rows ? rows : logit_rows) : 0;
@@ -197,7 +198,7 @@ void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, cons
     workers_run(f->workers, run_block, &run, (rows + ROW_BLOCK - 1) / ROW_BLOCK);
 }
 
-/* Lays the entries out as rows, and checks the contract. */
+/* Lists the rows of all entries of the step, and checks that the caller keeps the contract. */
 static void plan_rows(struct forward *f, const struct step_entry *entries, size_t count) {
     assert(count <= f->limits.entries_max);
     f->entries = entries;

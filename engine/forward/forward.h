@@ -1,7 +1,6 @@
-/* One forward step of the converted model for one batch: prefill chunks and decode rows of several sequences
- * together. Called on the scheduler thread; the work is spread over the compute threads. A step neither
- * allocates nor locks. The logits of a row do not depend on what else is in the batch, nor on how a prompt
- * was cut into chunks. */
+/* One forward step for one batch: prefill chunks and decode rows of several sequences together. Called on the
+ * scheduler thread; the compute threads share the work. A step neither allocates nor locks. The logits of a
+ * row do not depend on what else is in the batch, nor on how a prompt was split into chunks. */
 #pragma once
 
 #include <stddef.h>
@@ -18,13 +17,13 @@ struct step_entry {
     const int32_t *tokens;        /* [count], each below the vocabulary */
     size_t first_position;
     size_t count;
-    size_t logit_rows; /* the last so many rows need logits; 0 .. count */
+    size_t logit_rows; /* number of rows at the end that need logits; 0 .. count */
     double rope_theta; /* forward_rope_theta() of the sequence, fixed at its admission */
 };
 
 struct forward_limits {
     size_t rows_max;       /* rows of a step */
-    size_t logit_rows_max; /* of which need logits */
+    size_t logit_rows_max; /* of these, rows that need logits */
     size_t entries_max;
 };
 

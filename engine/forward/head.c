@@ -1,4 +1,4 @@
-/* From the main branch to logits, for the rows that were asked for. */
+/* From the residual stream to logits, for the rows that need them. */
 #include <string.h>
 
 #include "engine/forward/state.h"
@@ -15,15 +15,15 @@ static size_t gather(const struct forward *f, const float *from, float *to) {
     return count;
 }
 
-/* The last entry of a centred row that is carried without it. */
+/* The last entry of a centred row that is stored without it. */
 static void restore_last(float *row, size_t width) {
     double sum = 0;
     for (size_t i = 0; i + 1 < width; i++) sum += row[i];
     row[width - 1] = (float)-sum;
 }
 
-/* ResiDual (Xie et al. 2023): dual_alpha * p + norm(q). A compressed q is read back to its width; its CRMS is
- * then the RMS of the whole row. */
+/* ResiDual (Xie et al. 2023): dual_alpha * p + norm(q). A compressed q is expanded to its full width; its
+ * CRMS is then the RMS of the full row. */
 static void join_dual(struct forward *f, size_t rows) {
     const struct packed_norm *norm = &f->model->final_norm;
     size_t width = f->description->width;

@@ -1,17 +1,17 @@
-/* The GEMMs of a step, in tiles over the workers; and the norms in front of them. */
+/* The linears of a step, split into tiles for the workers, and the norms in front of them. */
 #include <assert.h>
 
 #include "engine/forward/state.h"
 
-/* A GEMM is tiled: into blocks of rows whose activations stay in a second level cache beside a few panels,
- * and each block into runs of panels. Tiles go along the panels of a block, so that a worker's share is one
- * stretch of the weights, which it streams; the smaller its tiles, the less one worker waits for another at
- * the end. */
+/* A matrix product is split into blocks of rows whose activations fit in the second-level cache beside a few
+ * panels, and each block into runs of panels. Tiles are numbered along the panels of a block, so that each
+ * worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the slowest worker
+ * at the end. */
 #define BLOCK_BYTES      ((size_t)1 << 20)
 #define BLOCK_ROWS       64                 /* at least */
-#define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: to claim a tile costs something too */
-#define RUN_PANELS       4 /* of low-precision weights: the epilogue of a panel runs during the next */
-#define TILES_PER_WORKER 4 /* more blocks of rows, where there are fewer */
+#define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: claiming a tile has a cost */
+#define RUN_PANELS       4 /* of low-precision weights: a panel's epilogue overlaps the next */
+#define TILES_PER_WORKER 4 /* with fewer tiles, rows are split into more blocks */
 
 struct tiling {
     size_t panels, run_panels, runs, block_rows, tiles;
@@ -147,7 +147,7 @@ static void epilogue_block(struct forward *f, size_t first, size_t count, const 
     f->kernels->epilogue_rows(&call->gemm, f->sums, call->sums_stride, first, count);
 }
 
-/* The library distributes the GEMM over threads of its own (forward_create sets how many). */
+/* OpenBLAS runs the product on its own threads (forward_create sets how many). */
 static void run_openblas(struct forward *f, const struct linear_call *call) {
     const struct packed_linear *linear = call->linear;
     struct epilogue_call epilogue = {.gemm = gemm_of(call), .sums_stride = linear->out};

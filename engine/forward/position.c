@@ -1,4 +1,4 @@
-/* Where rows enter: tokens and positions to the main branch, angles of the rotary embedding (Su et al.
+/* Tokens and positions: the embedding rows of a step, and the angles of the rotary embedding (Su et al.
  * 2021). */
 #include <math.h>
 
@@ -33,7 +33,7 @@ static void set_frequencies(struct forward *f) {
                 pow(f->entries[e].rope_theta, -2.0 * (double)i / (double)rotary->dimensions) / divisor;
 }
 
-/* In double: an angle of some thousand radians keeps no useful bits in float. */
+/* In double precision: a float of some thousand radians is too coarse for an angle. */
 static void angle_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context, (void)worker;
     size_t pairs = f->description->rotary.dimensions / 2;

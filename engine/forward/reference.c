@@ -8,22 +8,22 @@
 #include "engine/blas/blas.h"
 #include "engine/model/alibi.h"
 
-/* Buffers of one run, rows = tokens of the sequence. */
+/* Buffers of one pass; rows are the tokens of the sequence. */
 struct run {
     struct folded_model *model;
     const struct model_description *description;
     const struct blas *blas;
     size_t rows;
-    double *weights, *bias; /* [BLOCK_ROWS, widest input], [BLOCK_ROWS]: of the linear at work */
-    double *stream;         /* [rows, branch_width] */
-    double *normed;         /* [rows, branch_width] */
-    double *output;         /* [rows, width]: what a sub-layer adds */
+    double *weights, *bias; /* [BLOCK_ROWS, widest input], [BLOCK_ROWS]: of the linear that runs */
+    double *stream;         /* [rows, stream_width] */
+    double *normed;         /* [rows, stream_width] */
+    double *output;         /* [rows, width]: output of a sub-layer */
     double *dual;           /* [rows, width] of residual_dual, else NULL */
     double *qkv;            /* [rows, (heads + 2 kv_heads) head_dim] */
     double *heads;          /* [rows, heads head_dim] */
     double *hidden;         /* [rows, up.out] */
     double *scores;         /* [rows] */
-    double *scratch;        /* of entry rows */
+    double *scratch;        /* of embedding rows */
 };
 
 /* Output rows that are folded at a time. */
@@ -167,7 +167,7 @@ static void run_up(const struct run *run, size_t layer) {
         }
 }
 
-/* What a sub-layer adds to one row of the branch, [width] in `exit`. */
+/* Adds a sub-layer's output [width] to one row of the stream. */
 static void join_pre_like(const struct run *run, const struct folded_sublayer *s, double *output,
                           double *stream) {
     const struct folded_model *c = run->model;
@@ -177,7 +177,7 @@ static void join_pre_like(const struct run *run, const struct folded_sublayer *s
         folded_norm_apply(&s->post_norm, output, output);
         bool centred = c->form != NORM_FORM_LAYERNORM && c->description->norm_type == NORM_TYPE_LAYERNORM;
         for (size_t i = 0; centred && i < width; i++) mean += output[i] / (double)width;
-        mean -= c->last_share * (output[width - 1] - mean); /* only a centred branch has a spread */
+        mean -= c->last_share * (output[width - 1] - mean); /* last_share is 0 unless the stream is centred */
     }
     for (size_t i = 0; i < c->stream_width; i++)
         stream[i] =
@@ -221,7 +221,7 @@ static void run_block(const struct run *run, size_t i) {
     apply_linear(run, &layer->qkv, run->normed, run->qkv);
     attend_all(run, i);
     if (residual == RESIDUAL_PARALLEL_TWO_NORMS) norm_input(run, &layer->mlp);
-    if (residual != RESIDUAL_SEQUENTIAL) run_up(run, i); /* reads the branch before attention adds to it */
+    if (residual != RESIDUAL_SEQUENTIAL) run_up(run, i); /* reads the stream before attention adds to it */
     finish(run, &layer->attention, run->heads);
     if (residual == RESIDUAL_SEQUENTIAL) {
         norm_input(run, &layer->mlp);
@@ -239,8 +239,7 @@ static void run_embedding(const struct run *run, const int32_t *ids) {
     }
 }
 
-/* ResiDual: dual_alpha * p + norm(q). A compressed q ignores its last entry and finds it again from the
- * others. */
+/* ResiDual: dual_alpha * p + norm(q). The last entry of a compressed q is computed from the others. */
 static void join_dual(const struct run *run) {
     const struct folded_model *c = run->model;
     const struct folded_norm *norm = &c->final_norm;

@@ -1,7 +1,7 @@
-/* The oracle: a forward pass in double precision, as plain as can be, over one whole sequence at once. No
- * cache, no batching, no packing, none of the kernels; it shares only the description and the converted
- * weights with the fast path. Run on the LayerNorm form it is the untouched model; run on the others it shows
- * what the conversion alone changes. */
+/* The reference: a forward pass in double precision, written as simply as possible, over one whole sequence.
+ * It has no cache, no batching, no packing and none of the kernels, and shares only the description and the
+ * folded weights with the fast path. In the LayerNorm form it is the original model; in the other forms it
+ * shows what folding alone changes. */
 #pragma once
 
 #include <stddef.h>

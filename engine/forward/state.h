@@ -1,6 +1,6 @@
-/* What a forward pass holds between and during steps; private to engine/forward. Rows are the tokens of the
- * step at hand, entry after entry. All buffers are sized at creation for the limits; strides are multiples of
- * 16 floats. */
+/* The state of a forward pass; private to engine/forward. Rows are the tokens of the current step, one entry
+ * after the other. All buffers have the sizes of the limits from the beginning; strides are multiples of 16
+ * floats. */
 #pragma once
 
 #include "engine/blas/blas.h"
@@ -26,32 +26,32 @@ struct forward {
     size_t embedding_stride, stream_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
         projected_stride, logits_stride, angle_stride, alibi_stride, lowp_stride;
 
-    float *stream;     /* [rows, branch_width]: the main branch */
-    float *normed;     /* [rows, branch_width]: only where a norm runs with its gain */
-    float *row_scales; /* [rows] */
-    float *output;     /* [rows, width]: what a sub-layer adds, where more happens to it than the addition */
-    float *dual;       /* [rows, width]: the dual branch of residual_dual, else NULL */
-    float *qkv;        /* [rows, q | k | v] */
-    float *heads;      /* [rows, heads * head_dim] */
-    float *hidden;     /* [rows, mlp_width, twice when gated] */
-    float *gated;      /* [rows, mlp_width] when gated */
+    float *stream;        /* [rows, stream_width]: the residual stream */
+    float *normed;        /* [rows, stream_width]: only where a norm is not folded */
+    float *row_scales;    /* [rows] */
+    float *output;        /* [rows, width]: output of a sub-layer where a norm or scale follows before it is
+                          added */
+    float *dual;          /* [rows, width]: the dual stream of residual_dual, else NULL */
+    float *qkv;           /* [rows, q | k | v] */
+    float *heads;         /* [rows, heads * head_dim] */
+    float *hidden;        /* [rows, mlp_width, twice when gated] */
+    float *gated;         /* [rows, mlp_width] when gated */
     float *cosine, *sine; /* [rows, rotary pairs] */
-    float *last;          /* [logit rows, branch_width]: the rows that need logits */
+    float *last;          /* [logit rows, stream_width]: the rows that need logits */
     float *last_dual;     /* [logit rows, width] */
     float *projected;     /* [logit rows, embedding width] where the head is behind a projection */
     float *logits;        /* [logit rows, vocabulary] */
     float *sums;          /* [rows, widest out]: sums of MATMUL_OPENBLAS, before the epilogue */
-    float
-        *lowp_rows; /* [rows, lowp_stride]: activations for low-precision weights, in the kernels' own form */
-    double *embedding_scratch; /* [workers][entry_stride] */
-    float *alibi;          /* [heads, context] or NULL */
-    size_t alibi_last;     /* as in struct attention */
+    float *lowp_rows;     /* [rows, lowp_stride]: activations as low-precision kernels read them */
+    double *embedding_scratch; /* [workers][embedding_stride] */
+    float *alibi;              /* [heads, context] or NULL */
+    size_t alibi_last;         /* as in struct attention */
     double *frequencies;   /* [entries, rotary pairs] */
     /* The linears of a step as they run, then NULL: the weights of the next are prefetched. */
     const struct packed_linear **order;
     float *memory;
 
-    /* the step at hand */
+    /* the current step */
     const struct step_entry *entries;
     size_t entry_count, row_count, logit_count;
     size_t order_at;         /* of the linear that runs next */
@@ -79,8 +79,8 @@ struct linear_call {
 };
 void linear_run(struct forward *f, const struct linear_call *call);
 
-/* What a linear behind `norm` reads: the rows themselves with a scale each (folded norms), or normalised
- * copies. */
+/* The input of a linear that reads the output of `norm`: the rows themselves with one scale each (folded
+ * norms), or normalised copies. */
 struct norm_output {
     const float *x;
     size_t stride;
@@ -88,16 +88,16 @@ struct norm_output {
 };
 struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, const float *x, size_t rows);
 
-/* Normalises rows of the branch's stride in place, with gain and bias. */
+/* Normalises rows of stride stream_stride in place, with gain and bias. */
 void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows);
 
-/* The head runs only for the rows that were asked for. */
+/* Runs the head for the rows that need logits. */
 void head_run(struct forward *f);
-/* Its linears as they run: at most HEAD_LINEARS. */
+/* Its linears in the order in which they run: at most HEAD_LINEARS. */
 #define HEAD_LINEARS 2
 void head_order(const struct forward *f, const struct packed_linear **order);
 
-/* Main branch from the tokens of the step. */
+/* Fills the residual stream with the embedding rows of the step's tokens. */
 void embedding_run(struct forward *f);
 
 /* cosine and sine of all rows. */
@@ -106,10 +106,10 @@ void rotary_prepare(struct forward *f);
 /* Rotates queries and keys, stores keys and values in the cache, attends into f->heads; f->qkv holds the
  * projections. */
 void attention_run(struct forward *f, size_t layer);
-/* Tiles of the step at hand; once a step. */
+/* Plans the tiles of the current step; called once for each step. */
 void attention_plan(struct forward *f);
 
 void block_run(struct forward *f, size_t layer);
-/* Its linears as they run. */
+/* Its linears in the order in which they run. */
 #define BLOCK_LINEARS 4
 void block_order(const struct forward *f, size_t layer, const struct packed_linear **order);

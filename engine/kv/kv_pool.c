@@ -1,4 +1,4 @@
-/* The pool's memory and its stack of free pages. Refuses to know what a page holds or whose it is. */
+/* The pool's memory and its stack of free pages. It does not know what a page holds or whose it is. */
 #include "engine/kv/kv_pool.h"
 
 #include <assert.h>
@@ -10,7 +10,8 @@
 #include "engine/base/memory.h"
 #include "engine/kv/kv_prefix.h"
 
-/* Pages as large as the first do not lie an even multiple of the second apart. */
+/* Pages of SPREAD_FROM bytes and more are an odd multiple of SPREAD_BYTES apart, so that they use different
+ * cache sets. */
 #define SPREAD_FROM  ((size_t)64 << 10)
 #define SPREAD_BYTES ((size_t)4 << 10)
 
@@ -104,7 +105,7 @@ enum status kv_pool_init(struct kv_pool *pool, const struct kv_layout *layout, s
                              .free_count = (uint32_t)pages,
                              .free_pages = free_pages,
                              .references = references};
-    /* The lowest page on top: a lightly used pool touches little memory. */
+    /* The lowest page is on top: a pool that is hardly used touches little memory. */
     for (uint32_t i = 0; i < pool->page_count; i++) pool->free_pages[i] = pool->page_count - 1 - i;
     return STATUS_OK;
 }

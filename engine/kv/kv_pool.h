@@ -76,7 +76,7 @@ enum status kv_pool_take_page(struct kv_pool *pool, uint32_t *page);
 void kv_pool_retain_page(struct kv_pool *pool, uint32_t page);
 void kv_pool_release_page(struct kv_pool *pool, uint32_t page);
 
-/* Content of one held page into another that nobody shares: copy on write, where sequences part inside a
+/* Copies one held page into another that nobody shares: copy on write, where sequences diverge inside a
  * page. */
 void kv_pool_copy_page(struct kv_pool *pool, uint32_t to, uint32_t from);
 
@@ -90,5 +90,5 @@ enum status kv_table_reserve(struct kv_table *table, struct kv_pool *pool, size_
 /* Puts pages that others hold, or idle ones, in front of an empty table; a reference on each. */
 void kv_table_adopt(struct kv_table *table, struct kv_pool *pool, const uint32_t *pages, size_t count);
 
-/* Gives the pages beyond `positions` back (0: all), the last first. */
+/* Returns the pages beyond `positions` to the pool (0: all pages), the last one first. */
 void kv_table_shrink(struct kv_table *table, struct kv_pool *pool, size_t positions);

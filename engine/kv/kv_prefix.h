@@ -35,7 +35,7 @@ struct kv_prefix {
     size_t idle_count;
 };
 
-/* Where a sequence stands in the index. Start from {salt}. */
+/* The position of a sequence in the index: the page that its next page follows. Start from {salt}. */
 struct kv_prefix_cursor {
     uint64_t salt;
     uint64_t serial; /* of its last indexed page; 0 at the start */
@@ -56,8 +56,8 @@ static inline size_t kv_prefix_index_bytes(size_t page_tokens) {
 size_t kv_prefix_match(const struct kv_prefix *prefix, const int32_t *tokens, size_t most,
                        struct kv_prefix_cursor *cursor, uint32_t *pages);
 
-/* Adds a held page that is full and behind `place`; moves the place. Where the same content is known already,
- * the page stays unknown and the place moves to the known one. */
+/* Adds a held, full page that follows the cursor, and moves the cursor behind it. Where the same content is
+ * known already, the page is not added and the cursor moves behind the known one. */
 void kv_prefix_add(struct kv_prefix *prefix, struct kv_prefix_cursor *cursor, uint32_t page,
                    const int32_t *tokens);
 

@@ -9,7 +9,7 @@
 
 #define NAME_MAX_BYTES 256
 
-/* Binding at work: the first error sticks. */
+/* State while views are bound; the first error is kept. */
 struct binder {
     struct tensor_views *model;
     const struct model_description *description;
@@ -33,8 +33,8 @@ static bool has_own_name(const struct weight_name *n, const char *suffix) {
     return strcmp(suffix, "bias") == 0 && n[1].name && n[1].weight == n->weight;
 }
 
-/* The layer, and the head where the name has a place for it too. suffix: "weight", "bias", or "" for a tensor
- * that has none. */
+/* Fills in the layer, and the head where the name has a second %zu. suffix: "weight", "bias", or "" for a
+ * tensor that has none. */
 static void full_name(const struct weight_name *n, size_t layer, size_t head, const char *suffix, char *out) {
     if (has_own_name(n, suffix)) {
         n++;
@@ -80,14 +80,14 @@ static void fail_tensor(struct binder *b, const struct tensor *t, const size_t *
     error_set(&b->error, STATUS_MALFORMED, where, "has the shape %s, expected %s", found, expected);
 }
 
-/* A tensor of layer and head; suffix is "weight" or "bias". */
+/* Which tensor: of a weight, layer and head. suffix is "weight" or "bias". */
 struct tensor_slot {
     enum weight weight;
     size_t layer, head;
     const char *suffix;
 };
 
-/* The tensor at a place with this shape. Absent: NULL, and an error when it is required. */
+/* The tensor of a slot, which must have this shape. Absent: NULL, and an error when it is required. */
 static const struct tensor *bind_tensor(struct binder *b, struct tensor_slot slot, bool required,
                                         const size_t *shape, size_t rank) {
     const struct weight_name *n = name_of(b, slot.weight);
@@ -151,7 +151,7 @@ static struct norm_view bind_norm(struct binder *b, enum weight weight, size_t l
     };
 }
 
-/* A part of a fused linear: the same tensors seen through a map of rows, or from a first row on. */
+/* A part of a fused linear: a view of the same tensors with a map of rows, or from a first row on. */
 static struct linear_view part_of(const struct linear_view *fused, const uint32_t *rows, size_t first,
                                   size_t out) {
     struct linear_view part = *fused;
@@ -208,7 +208,7 @@ static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, s
     bind_head_vectors(b, (struct tensor_slot){weight, layer, 0, "bias"}, heads, norm->bias);
 }
 
-/* What the placements have beyond the two norms of a block. */
+/* The further norms and scales of a placement, beside the two norms of a block. */
 static void bind_placement(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
     bool sub_ln = d->placement == PLACEMENT_SUB_LN, normformer = d->placement == PLACEMENT_NORMFORMER;
@@ -261,7 +261,7 @@ static void bind_embedding_and_head(struct binder *b) {
     if (!d->tied) {
         m->head.weight = bind_matrix(b, WEIGHT_HEAD, 0, false, d->vocabulary, d->embedding_width);
     } else {
-        /* A stored copy of the tied head is passed over. */
+        /* A stored copy of a tied head is known and not used. */
         char name[NAME_MAX_BYTES];
         if (name_of(b, WEIGHT_HEAD)) {
             full_name(name_of(b, WEIGHT_HEAD), 0, 0, "weight", name);
@@ -334,7 +334,7 @@ static size_t fused_head(const struct model_description *d, size_t kind, size_t 
     }
 }
 
-/* Packings that are not one block after another need a map: q rows, then k rows, then v rows. */
+/* Packings where q, k and v are interleaved need a map of rows: those of q, then of k, then of v. */
 static bool make_row_maps(struct tensor_views *m, struct error *e) {
     const struct model_description *d = m->description;
     if (d->qkv_packing == QKV_SEPARATE || d->qkv_packing == QKV_CONCATENATED) return true;
@@ -392,8 +392,8 @@ static size_t row_of(const uint32_t *rows, size_t first_row, size_t r) {
     return rows ? rows[r] : first_row + r;
 }
 
-/* Inputs that a transposed tensor is read by at a time, for rows that lie side by side in it: a cache line of
- * doubles in each row of the result. */
+/* A transposed tensor is read in tiles of so many inputs: a cache line of doubles in each row of the
+ * result. */
 #define TILE_INPUTS 8
 #define TILE_ROWS   64
 

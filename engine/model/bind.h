@@ -1,5 +1,5 @@
-/* Named tensors of a checkpoint -> the matrices and vectors of the description, each checked for its shape
- * and given as [out, in] whatever its layout on disk. Nothing is copied: views borrow the checkpoint. */
+/* Views of a checkpoint's tensors as the matrices and vectors of the description: each has its shape checked
+ * and is [out, in], whatever the layout on disk. Nothing is copied: views borrow the checkpoint. */
 #pragma once
 
 #include <stdbool.h>
@@ -42,7 +42,7 @@ struct head_norm_view {
     size_t views;
 };
 
-/* Norms with a gain.count of 0, and vectors without a tensor, are not there. */
+/* A norm whose gain.count is 0, and a vector without a tensor, are absent. */
 struct sublayer_views {
     struct norm_view norm, inner_norm, post_norm;
     struct linear_view output;
@@ -65,7 +65,7 @@ struct tensor_views {
     struct linear_view project_in, project_out, head;
     struct layer_views *layers;
     uint32_t *row_maps; /* of q, k and v in a fused tensor, one after the other; NULL when they need none */
-    struct vector_view *head_views; /* that the head norms use */
+    struct vector_view *head_views; /* storage for the views of head norms */
     uint64_t parameters;
 };
 

@@ -1,6 +1,6 @@
-/* Typed, bounded reading of a config.json. The first error sticks (later calls return their defaults), so
- * that an adapter reads straight down and the caller checks once. Keys that were never asked for are known
- * afterwards. */
+/* Typed, bounded reading of a config.json. The first error is kept and later calls return their defaults, so
+ * that an adapter reads key after key and the caller checks once. The reader remembers which keys were never
+ * asked for. */
 #pragma once
 
 #include <jansson.h>

@@ -11,7 +11,8 @@ struct settings {
     double theta, fraction;
 };
 
-/* One dictionary a kind of layer would be read as none at all. */
+/* transformers 5 may write one dictionary for each kind of layer. Read as one dictionary, it would have no
+ * settings. */
 static void refuse_nested(struct config_reader *dictionary) {
     const char *key;
     json_t *value;
@@ -21,7 +22,8 @@ static void refuse_nested(struct config_reader *dictionary) {
     }
 }
 
-/* The kind of scaling; a dictionary with a factor and no kind would be a guess. */
+/* The kind of scaling. A dictionary with a factor and without a kind is refused: any choice would be a
+ * guess. */
 static enum rotary_scaling read_kind(struct config_reader *scaling) {
     static const char *const kinds[] = {"default", "linear", "dynamic", NULL};
     const char *kind = config_text(scaling, "rope_type", NULL), *old = config_text(scaling, "type", kind);

@@ -16,7 +16,7 @@ static bool add_end_token(struct model_description *d, const json_t *id) {
     return true;
 }
 
-/* A number or a list; ids that the vocabulary does not have can't be sampled and are passed over. */
+/* A number or a list. Ids beyond the vocabulary can never be sampled and are left out. */
 static void read_end_tokens(struct model_description *d, const json_t *value) {
     d->end_count = 0;
     if (json_is_array(value))
@@ -34,8 +34,8 @@ static bool has_key(const struct config_reader *config, const char *key) {
     return json_object_get(config->root, key) != NULL;
 }
 
-/* The adapter has set the family's defaults, which hold where a key is absent; null means none. generation:
- * of generation_config.json, or NULL. */
+/* The family's defaults are set already and hold where a key is absent; null means none. generation:
+ * generation_config.json, or NULL. */
 static void read_special_tokens(const json_t *generation, struct config_reader *config,
                                 struct model_description *d) {
     if (has_key(config, "bos_token_id")) d->bos = read_token(d, config_value(config, "bos_token_id"));
@@ -46,7 +46,7 @@ static void read_special_tokens(const json_t *generation, struct config_reader *
     if (end && !json_is_null(end)) read_end_tokens(d, end);
 }
 
-/* A default of the family that this vocabulary does not reach does not exist. */
+/* Drops default ids of the family that are beyond this vocabulary. */
 static void drop_tokens_beyond(struct model_description *d) {
     if (d->bos >= 0 && (size_t)d->bos >= d->vocabulary) d->bos = -1;
     if (d->pad >= 0 && (size_t)d->pad >= d->vocabulary) d->pad = -1;
@@ -112,7 +112,7 @@ enum status describe_model(const char *folder, struct model_description *d, cons
                            struct error *e) {
     description_init(d);
     json_t *root = NULL, *generation = NULL;
-    struct error absent; /* no generation_config.json is no error */
+    struct error absent; /* a missing generation_config.json is not an error */
     enum status status = json_file_load(folder, "config.json", CONFIG_BYTES_MAX, &root, e);
     if (status != STATUS_OK) return status;
     status = json_file_load(folder, "generation_config.json", CONFIG_BYTES_MAX, &generation, &absent);

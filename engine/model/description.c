@@ -47,9 +47,9 @@ bool description_converts(const struct model_description *d) {
     case PLACEMENT_SUB_LN:
         return true;
     case PLACEMENT_NORMFORMER:
-        return !d->residual_scale; /* a diagonal on the branch does not commute with C */
+        return !d->residual_scale; /* a diagonal matrix on the stream does not commute with C */
     case PLACEMENT_RESIDUAL_DUAL:
-        return true; /* the dual branch; its post branch stays as it is */
+        return true; /* for the dual stream; the post-LN stream is left as it is */
     default:
         return false;
     }

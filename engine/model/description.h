@@ -1,5 +1,6 @@
-/* What a model is: every trait of its mathematics, whatever family it came from. Filled by a family adapter
- * from config.json; everything below (bind, convert, forward, reference) reads this and never a config. */
+/* The description of a model: every trait of its mathematics, whatever its family. A family adapter fills it
+ * from config.json; all later stages (tensor views, folding, forward pass, reference) read this and never a
+ * config. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,7 +25,7 @@ struct weight_names;
 
 enum norm_type { NORM_TYPE_LAYERNORM, NORM_TYPE_RMSNORM };
 
-/* Where the norms of a block stand; the names are those of the papers (README, "Norm placements"). */
+/* Where the norms of a block are; the names are those of the papers (README, "Norm placements"). */
 enum norm_placement {
     PLACEMENT_PRE,
     PLACEMENT_POST,
@@ -51,7 +52,7 @@ enum position_kind {
 enum rotary_scaling { ROTARY_SCALING_NONE, ROTARY_SCALING_LINEAR, ROTARY_SCALING_DYNAMIC };
 
 struct rotary {
-    size_t dimensions; /* rotated dimensions of a head, even; the others pass */
+    size_t dimensions; /* rotated dimensions of a head, even; the others stay as they are */
     bool interleaved;  /* pairs (2i, 2i+1) as in GPT-J; else (i, i + dimensions/2) as in NeoX */
     double theta;
     enum rotary_scaling scaling;
@@ -99,7 +100,7 @@ struct layer_traits {
 struct model_description {
     char family[32];
     const struct weight_names *names; /* of the tensors, as family.h says; the adapter's */
-    size_t vocabulary;               /* rows of the embedding table and of the head */
+    size_t vocabulary;                /* rows of the embedding table and of the head */
     size_t width, layers, heads, kv_heads, head_dim, mlp_width, context;
 
     enum norm_type norm_type;
@@ -107,7 +108,7 @@ struct model_description {
     enum residual residual;
     double norm_eps, final_norm_eps;
     double norm_gain_offset; /* added to every stored gain (1 for LayerNorm1P) */
-    bool norm_plain;         /* the norms of the main branch have neither gain nor bias */
+    bool norm_plain;         /* the norms of the residual stream have neither gain nor bias */
 
     enum position_kind position;
     size_t position_offset;
@@ -147,7 +148,7 @@ struct model_description {
     size_t end_count;
 };
 
-/* All traits at their plainest: pre-LN, sequential, MHA, no positions. */
+/* Sets the defaults: pre-LN, sequential, multi-head attention, no positions. */
 void description_init(struct model_description *d);
 void description_deinit(struct model_description *d);
 
@@ -155,10 +156,10 @@ void description_deinit(struct model_description *d);
  * window. */
 enum status description_layers_init(struct model_description *d, struct error *e);
 
-/* Whether every reader of the main branch is a norm, so that the RMSNorm and CRMSNorm forms are exact. */
+/* Whether only norms read the residual stream, so that the RMSNorm and CRMSNorm forms are exact. */
 bool description_converts(const struct model_description *d);
 
-/* post, deepnorm, residual_dual: the norms stand behind the sum, on the branch itself. */
+/* post, deepnorm, residual_dual: the norms follow the addition and are applied to the stream itself. */
 bool description_is_post_like(const struct model_description *d);
 
 /* Rotary base for a sequence that may grow to `length` positions: dynamic scaling depends on it. */

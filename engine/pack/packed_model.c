@@ -13,17 +13,17 @@
 /* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level
  * cache. */
 #define BLOCK_ROWS KERNEL_PANEL
-/* Of the mean square of an exit's columns, that even an empty one counts for. */
+/* Part of the columns' mean square that is added to each, so that a column of zeros gets a scale too. */
 #define LEAST_SHARE  0x1p-12
 #define ALIGN_FLOATS (KERNEL_ALIGN / sizeof(float))
 
 /* ---- layout of the one allocation ---- */
 
-/* Memory that is handed out in aligned pieces; with base NULL it only counts. */
+/* Hands out aligned pieces of one allocation; without a base it only adds up their sizes. */
 struct arena {
     float *base;
     size_t used;
-    bool fresh; /* memory with anything in it: what packing does not write in full is zeroed */
+    bool fresh; /* the memory is uninitialised: pieces that packing does not write in full are set to zero */
     enum matmul_kind matmul;
     enum weight_type weights;
 };
@@ -46,8 +46,9 @@ size_t packed_linear_bytes(const struct packed_linear *l) {
     return kernel_panels(l->out) * kernel_panel_bytes(l->type, l->in);
 }
 
-/* Whether activations are multiplied by smoothing scales before they become integers: where a gain was folded
- * away, and at exits. Not in the paper's basis, where every column holds as much as the dropped one. */
+/* Whether activations are divided between channels by smoothing scales before they become integers: at output
+ * projections, and at input projections with a folded gain. Not in the paper's basis, where every column
+ * contains the dropped one. */
 static bool has_smoothing(const struct folded_linear *from, enum weight_type type) {
     bool whole = type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4;
     if (from->column_rms) return whole;
@@ -162,10 +163,11 @@ static const struct job *job_of_tile(const struct packing *p, size_t tile) {
     return &p->jobs[low];
 }
 
-/* The scale of a row of activations is that of its largest channel; what a channel has to say is its size
- * times that of its column of weights. So each is taken as large as its column, the others' mean being 1. The
- * columns of an exit are measured as their means are. */
-static void set_exit_smoothing(const struct folded_linear *from, float *smoothing) {
+/* Smoothing scales. One scale quantizes a whole row of activations, so its largest channel decides the step;
+ * but how much a channel matters is its size times that of its column of weights. So a channel is multiplied
+ * by the size of its column relative to the mean, and the column is divided by it. folded_linear_prepare has
+ * measured the columns of output projections. */
+static void set_output_smoothing(const struct folded_linear *from, float *smoothing) {
     double squares = 0;
     for (size_t k = 0; k < from->in; k++) squares += from->column_rms[k] * from->column_rms[k];
     const double mean_square = squares / (double)from->in, least = mean_square * LEAST_SHARE;
@@ -175,10 +177,10 @@ static void set_exit_smoothing(const struct folded_linear *from, float *smoothin
     }
 }
 
-/* A column behind a norm is about as large as its gain, and as what the orthonormal basis adds to all of
- * them: a share of the dropped one, and the rows' mean. (A channel with a small gain may well be large: the
- * gain made up for it, and is in the weights now.) */
-static void set_entry_smoothing(const struct folded_linear *from, float *smoothing) {
+/* The size of a column of an input projection is estimated from the folded gain, and from what the
+ * orthonormal basis adds to every column: a share of the dropped one and the rows' mean. (A channel with a
+ * small gain is often large: the gain compensated for that, and is in the weights now.) */
+static void set_input_smoothing(const struct folded_linear *from, float *smoothing) {
     const size_t width = from->in + (from->compress_in ? 1 : 0);
     double squares = 0, last = from->compress_in ? from->last_share * from->gain[width - 1] : 0;
     for (size_t k = 0; k < width; k++) squares += from->gain[k] * from->gain[k];
@@ -191,9 +193,9 @@ static void set_entry_smoothing(const struct folded_linear *from, float *smoothi
 
 static void set_smoothing(const struct folded_linear *from, float *smoothing) {
     if (from->column_rms)
-        set_exit_smoothing(from, smoothing);
+        set_output_smoothing(from, smoothing);
     else
-        set_entry_smoothing(from, smoothing);
+        set_input_smoothing(from, smoothing);
 }
 
 static void unsmooth_rows(const struct packed_linear *to, size_t count, double *rows) {
@@ -274,7 +276,7 @@ static void add_jobs(struct packing *p, struct folded_model *c, struct packed_mo
     add_job(p, &c->head, &model->head);
 }
 
-/* The checkpoint's pages have been read and are not needed again; entry rows fault in when they are looked
+/* The checkpoint's pages are not needed any more; rows of the embedding are read again when they are looked
  * up. */
 static void release_checkpoint(const struct folded_model *c) {
     const struct checkpoint *checkpoint = c->views->checkpoint;

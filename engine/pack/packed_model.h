@@ -1,6 +1,6 @@
-/* A converted model in the layout that kernels read: every linear folded, rounded once to its type and packed
- * in panels, block of rows by block of rows over the compute threads. The peak of memory is the packed model
- * plus one block a thread. */
+/* A model in the layout that kernels read: every linear is folded, rounded once to its type and packed in
+ * panels, one block of rows at a time on each compute thread. The peak of memory is the packed model plus one
+ * block for each thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,10 +10,9 @@
 #include "engine/convert/converted.h"
 #include "engine/kernel/kernel.h"
 
-/* Names the order and the form of everything in packed_model.memory for MATMUL_OWN: the same on every
- * machine and for every instruction set. Another name is due whenever reserve_all() or the panels
- * (engine/kernel/kernel.h) change, so that memory that was written to a file is never read as something
- * else. */
+/* Version of the layout of packed_model.memory for MATMUL_OWN, which is the same on every machine and for
+ * every instruction set. Change it whenever lay_out_all() or the panels (engine/kernel/kernel.h) change, so
+ * that a file with another layout is refused. */
 #define PACKED_LAYOUT "panels48-3"
 
 enum matmul_kind {
@@ -27,11 +26,11 @@ struct packed_linear {
     enum weight_type type;
     void *weights;    /* panels of the type, or rows of floats when MATMUL_OPENBLAS */
     float *bias;      /* [out] or NULL */
-    float *smoothing; /* [in]: smoothing scale: activations are multiplied by it before they become integers;
+    float *smoothing; /* [in]: smoothing scales: activations are multiplied by them before they are quantized;
                          or NULL */
 };
 
-/* A norm as it runs. Folded: only a scale a row. */
+/* A norm as it runs. A folded norm is one scale for each row. */
 struct packed_norm {
     enum row_norm kind;
     bool folded;
@@ -56,23 +55,23 @@ struct packed_layer {
 };
 
 struct packed_model {
-    const struct folded_model *folded; /* for the entry rows */
+    const struct folded_model *folded; /* for the embedding rows */
     const struct model_description *description;
     enum matmul_kind matmul;
-    enum weight_type weights; /* of all linears, but that the head of an int4 model is int8 */
+    enum weight_type weights; /* of all linears, except that the head of an int4 model is int8 */
     struct packed_layer *layers;
     struct packed_norm final_norm;
     struct packed_linear project_out; /* out 0: none */
     struct packed_linear head;
     float *memory; /* of everything above */
     size_t memory_floats;
-    bool borrowed; /* memory is not ours, and only read */
+    bool borrowed; /* memory belongs to the caller and is only read */
 };
 
-/* Called on the loading thread now and then with the share done, 0..1. */
+/* Called on the loading thread from time to time with the share that is done, 0..1. */
 typedef void (*pack_progress_fn)(void *context, double share);
 
-/* Bytes that packed_model_init will allocate: for the plan of memory, before anything is packed. */
+/* Bytes that packed_model_init will allocate, to plan memory before anything is packed. */
 size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, enum weight_type weights);
 
 /* Borrows c (and the checkpoint under it) until packed_model_deinit. STATUS_UNSUPPORTED: MATMUL_OPENBLAS with
@@ -81,9 +80,9 @@ enum status packed_model_init(struct packed_model *p, struct folded_model *c, en
                               enum weight_type weights, struct workers *workers, pack_progress_fn progress,
                               void *context, struct error *e);
 
-/* The same over memory that a packed model of this conversion and type had before, in PACKED_LAYOUT: nothing
- * is read or written now. Borrows c and memory, which is aligned to KERNEL_ALIGN, until packed_model_deinit.
- * STATUS_MALFORMED when bytes is not what such a model has. */
+/* The same over memory that already holds a packed model of this folded model and type, in PACKED_LAYOUT;
+ * only pointers are set. Borrows c and memory (aligned to KERNEL_ALIGN) until packed_model_deinit.
+ * STATUS_MALFORMED when bytes is not the size of such a model. */
 enum status packed_model_map(struct packed_model *p, const struct folded_model *c, enum weight_type weights,
                              const void *memory, size_t bytes, struct error *e);
 void packed_model_deinit(struct packed_model *p);
@@ -95,6 +94,6 @@ size_t packed_linear_bytes(const struct packed_linear *l);
 void packed_model_each_linear(const struct packed_model *p,
                               void (*each)(void *context, const struct packed_linear *linear), void *context);
 
-/* Lets the folded norms run or not; without them the results are wrong, but what they cost can be
- * measured. */
+/* Turns the folded norms on or off. Without them the results are wrong; it is for measuring what they
+ * cost. */
 void packed_model_run_norms(struct packed_model *p, bool run);

@@ -273,7 +273,7 @@ void model_file_close(struct model_file *p) {
     *p = (struct model_file){0};
 }
 
-/* ---- beside the bound model ---- */
+/* ---- with the views of its tensors ---- */
 
 static enum status check_tensor(const struct model_file *p, const struct model_file_tensors *tensors,
                                 const struct tensor *t, size_t *weights, struct error *e) {

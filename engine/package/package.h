@@ -1,13 +1,13 @@
-/* A converted model in one file (README.md in this folder is its format): the packed weights as they lie in
- * memory, the tables that the entry reads, and the texts of the configuration and the tokenizer. Opening maps
- * it and checks every byte against its checksum.
+/* A converted file (README.md in this folder is its format): the packed weights as they are in memory, the
+ * embedding tables, and the texts of the configuration and the tokenizer. Opening maps it and checks every
+ * byte against its checksum.
  *
  * A checksum finds damage, not malice, so whatever the file claims is checked as well. And it claims little:
- * the model is described, bound and converted again by the code that does so for a checkpoint, from the
- * stored texts, vectors and shapes. What the packed weights must look like follows from that, and is not read
- * from the file.
+ * the description, tensor views and folded view are built from the stored texts, vectors and shapes by the
+ * code that does so for a checkpoint. The layout of the packed weights follows from that and is not read from
+ * the file.
  *
- * Used by the loading thread; an open package is only read. */
+ * Used by the loading thread; an open file is only read. */
 #pragma once
 
 #include "engine/base/workers.h"
@@ -36,17 +36,17 @@ struct model_file {
 typedef void (*model_file_progress_fn)(void *context, double share);
 
 /* Maps the file at path, checks all of it, and finds its parts. Errors name the file: STATUS_UNSUPPORTED for
- * another version or layout, STATUS_MALFORMED for what is no converted model, is cut short, or is damaged
- * (with the part). On failure *p holds nothing. */
+ * another version or layout, STATUS_MALFORMED for a file that is not a converted one, is truncated, or is
+ * damaged (with the part). On failure *p holds nothing. */
 enum status model_file_open(const char *path, struct workers *workers, model_file_progress_fn progress,
                             void *context, struct model_file *p, struct error *e);
 void model_file_close(struct model_file *p);
 
-/* To be asked once the model is bound to p->checkpoint, before anything reads a value: whether all that is
- * read from the tensors is there, and no more weights are claimed than could be packed in the file. */
+/* To be called once there are views of p->checkpoint, before anything reads a value: checks that all values
+ * that will be read are there, and that no more weights are claimed than could be packed in the file. */
 enum status model_file_check(const struct model_file *p, const struct tensor_views *views, struct error *e);
 
-/* Whether the regular file at path begins as a converted model does, of whatever version. */
+/* Whether the regular file at path begins like a converted file, of any version. */
 bool model_file_is_file(const char *path);
 
 /* What is written. */

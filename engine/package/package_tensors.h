@@ -1,12 +1,12 @@
-/* Which tensors of a checkpoint a converted file has: all of those whose values are read after packing; of
- * those that were folded into the packed weights, the shape. */
+/* Which tensors of a checkpoint a converted file has: those whose values are read after packing; and of those
+ * that are folded into the packed weights, the shape. */
 #pragma once
 
 #include "engine/model/bind.h"
 
 enum model_file_part {
     MODEL_FILE_PART_NONE,  /* a buffer, or a copy of a tied head */
-    MODEL_FILE_PART_VALUE, /* vectors, and the tables and matrices that the entry reads */
+    MODEL_FILE_PART_VALUE, /* vectors, and the tables and matrices of the embedding */
     MODEL_FILE_PART_SHAPE, /* matrices that are packed */
 };
 
@@ -16,7 +16,7 @@ struct model_file_tensors {
     size_t packed_count;
 };
 
-/* Borrows bound. On failure *t holds nothing. */
+/* Borrows views. On failure *t holds nothing. */
 enum status model_file_tensors_init(struct model_file_tensors *t, const struct tensor_views *views,
                                     struct error *e);
 void model_file_tensors_deinit(struct model_file_tensors *t);

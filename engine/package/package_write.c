@@ -99,8 +99,7 @@ static json_t *entry_of(const char *dtype, const size_t *shape, size_t rank, siz
                      (json_int_t)begin, (json_int_t)end);
 }
 
-/* Entries without bytes stand at the beginning, where each other entry may begin too. The checksums come
- * last. */
+/* Entries without bytes have the offset 0, where another entry may begin too. The checksums come last. */
 static json_t *make_header(const struct layout *l, const struct model_file_content *content) {
     char bytes[MODEL_FILE_SIZE_DIGITS + 1], version[16];
     snprintf(bytes, sizeof bytes, "%0*zu", MODEL_FILE_SIZE_DIGITS, l->file_bytes);

@@ -89,8 +89,8 @@ static void fill_random(float *x, size_t count, uint32_t *state) {
     }
 }
 
-/* Pages that nobody wrote would all be one page of zeros: reading them would cost nothing. One page of random
- * keys and values is copied to all others. */
+/* The kernel backs pages that were never written by one page of zeros, which would stay in the cache. So one
+ * page of random keys and values is copied to all others. */
 static enum status fill_pool(struct bench_model *m, struct error *e) {
     const struct kv_layout *l = &m->pool.layout;
     float *pair = memory_aligned(2 * l->head_dim, sizeof *pair, "bench", e);

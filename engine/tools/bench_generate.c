@@ -1,4 +1,4 @@
-/* Times what the scheduler makes of the model: turns as in serving, with sampling and events that nobody
+/* Times the scheduler with the model: turns as in serving, with sampling and with events that nobody
  * takes. */
 #include <stdlib.h>
 
@@ -6,8 +6,8 @@
 #include "engine/sched/scheduler.h"
 #include "engine/tools/bench_model.h"
 
-/* Those that are prefilled first decode beside the others, a token a step, which has the rest of its rows for
- * prompts. One more than they come to: none has ended when the clock stops. */
+/* Sequences that are prefilled first already decode, one token a step, while the rest of the rows prefills
+ * the others. One token more than they can reach by then: none has ended when the clock stops. */
 static size_t tokens_max(const struct bench_generation *g) {
     return g->tokens + 2 + g->batch * g->prompt / (BENCH_ROWS_MAX - BENCH_BATCH_MAX);
 }
@@ -59,7 +59,7 @@ static enum status submit(struct scheduler *s, const struct bench_model *m, cons
     return scheduler_submit(s, prompts, g->batch, requests, e);
 }
 
-/* A sequence ends early when the model computes what are no numbers. */
+/* A sequence ends early when the model computes values that are not finite. */
 static enum status refuse_ended(const struct engine_stats *stats, const struct bench_generation *g,
                                 struct error *e) {
     return error_set(e, STATUS_MALFORMED, "bench", "%zu of %zu sequences ended early, %llu of them failed",

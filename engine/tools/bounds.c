@@ -1,4 +1,4 @@
-/* What the machine can do: the figures that a benchmark is held against. */
+/* The bounds of the machine: the figures that a benchmark is compared with. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -154,8 +154,7 @@ static enum status check_form(struct session *s, enum norm_form form, enum weigh
     return status;
 }
 
-/* Every type but those that never run in this form: low-precision weights take the orthonormal basis where there is
- * one. */
+/* Every type that runs in this form: low-precision weights use the orthonormal basis where there is one. */
 static enum status check_types(struct session *s, enum norm_form form, bool orthonormal, struct error *e) {
     enum status status = STATUS_OK;
     bool whole = form == NORM_FORM_CRMSNORM && orthonormal;

@@ -1,19 +1,19 @@
-/* The check of the conversion: logits of the untouched LayerNorm form in double precision (the reference
- * pass) against those of any form that runs, on the same tokens. Figures are relative to the deviation of the
- * reference's logits. */
+/* The check of the folded and packed model: its logits against those of the original LayerNorm form in double
+ * precision (the reference pass), on the same tokens. Differences are relative to the standard deviation of
+ * the reference's logits. */
 #pragma once
 
 #include "engine/forward/forward.h"
 #include "engine/forward/reference.h"
 
-/* Largest difference of a logit that f32 weights may show, in deviations; sums of some thousand f32 terms err
- * by some 1e-6, the mildest wrong trait moves logits by 1e-3. In double the conversion differs by rounding
- * alone. */
+/* Largest difference of a logit with f32 weights, in standard deviations. Sums of some thousand f32 terms
+ * have errors of about 1e-6; the smallest mistake in a trait moves logits by 1e-3. In double precision
+ * folding changes the results by rounding errors only. */
 #define VERIFY_BOUND_F32    2e-4
 #define VERIFY_BOUND_DOUBLE 1e-9
 
-/* Largest rise of the perplexity that weights of lower precision may show, as a share: they move every logit,
- * which says little by itself. */
+/* Largest relative rise of the perplexity with low-precision weights. They move every logit, so single
+ * differences say little. */
 #define VERIFY_RISE_BF16 0.0005
 #define VERIFY_RISE_INT8 0.002
 #define VERIFY_RISE_INT4 0.03
@@ -37,14 +37,14 @@ struct verify_figures {
  * bound either. */
 bool verify_is_within(enum weight_type type, const struct verify_figures *figures, double bound);
 
-/* The type of weights by whose bound a model is judged: its own, or the one whose numbers are as narrow as
- * those of the cache. */
+/* The weight type whose bound applies to a model: its own, or the one of the same precision as the cache, if
+ * that is lower. */
 enum weight_type verify_judged_as(enum weight_type weights, enum kv_type cache);
 
 /* The bound of a type when none is given. */
 double verify_default_bound(enum weight_type type);
 
-/* Tokens in windows of `window` that do not see each other, and the reference's logits for all of them. */
+/* Tokens in independent windows of `window` tokens, and the reference's logits for all of them. */
 struct verify_reference {
     const int32_t *ids; /* borrowed */
     size_t count, window, vocabulary;
@@ -60,11 +60,11 @@ enum status verify_reference_init(struct verify_reference *r, const struct tenso
                                   const int32_t *ids, size_t count, size_t window, struct error *e);
 void verify_reference_deinit(struct verify_reference *r);
 
-/* The conversion alone: the reference pass on another form. */
+/* Folding alone: the reference pass in another form. */
 enum status verify_folded(const struct verify_reference *r, const struct tensor_views *views,
                           enum norm_form form, struct verify_figures *out, struct error *e);
 
-/* What runs: packed weights, kernels, cache pages of a type. */
+/* What serving runs: packed weights, kernels, cache pages of a type. */
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
                           enum kv_type cache, const struct kernel_table *kernels, struct workers *workers,
                           struct verify_figures *out, struct error *e);

@@ -235,7 +235,7 @@ static void check_model(const char *path, const char *name, void *context) {
             check_form(path, name, &g, form, MATMUL_OWN, WEIGHT_TYPE_F32);
     enum norm_form form = converts ? NORM_FORM_CRMSNORM : NORM_FORM_LAYERNORM;
     check_form(path, name, &g, form, MATMUL_OPENBLAS, WEIGHT_TYPE_F32);
-    if (converts) form = NORM_FORM_ORTHONORMAL; /* which low-precision weights take */
+    if (converts) form = NORM_FORM_ORTHONORMAL; /* as low-precision weights run in */
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
         check_form(path, name, &g, form, MATMUL_OWN, type);
     for (enum kv_type cache = KV_TYPE_F16; cache < KV_TYPE_COUNT; cache++)

@@ -91,7 +91,7 @@ const struct weight_name names_fairseq[] = {
 
 void refuse_residual_behind_norm(struct config_reader *config) {
     config_demand_bool(config, "apply_residual_connection_post_layernorm", false, false,
-                       "adds the norm's output to the branch: it is not Pre-LN");
+                       "adds the norm's output to the residual stream: it is not Pre-LN");
 }
 
 void describe_gptj_block(struct config_reader *config, struct model_description *d) {

@@ -44,7 +44,7 @@ extern const struct weight_name names_fairseq[]; /* embed_tokens, layers.0.fc1, 
 /* Ends a refusal of a setting that is known, but that nothing checks our results for. */
 #define NO_REFERENCE "is not supported: no reference for it"
 
-/* Refuses blocks that add the norm's output to the branch (BLOOM, Falcon). */
+/* Refuses blocks that add the norm's output to the residual stream (BLOOM, Falcon). */
 void refuse_residual_behind_norm(struct config_reader *config);
 
 /* The traits of a GPT-J block, which CodeGen has too. */

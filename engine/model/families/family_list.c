@@ -1,7 +1,7 @@
 /* The tables of families.def, for family_find. */
 #include "engine/model/family.h"
 
-#define POST_LN         "is Post-LN (the norm stands on the main branch): it has no Pre-CRMSNorm form"
+#define POST_LN         "is Post-LN (its norms are on the residual stream): it has no Pre-CRMSNorm form"
 #define RMS_NORM        "uses RMSNorm: there is no LayerNorm to convert"
 #define RMS_NORM_BEHIND "uses RMSNorm after the sub-layer: there is no LayerNorm to convert"
 #define EXPERTS         "is a mixture of experts: not supported"

@@ -1,5 +1,5 @@
 /* OPT (Zhang et al. 2022), Galactica: sequential, learned positions from row 2 on, embeddings that may be
- * narrower than the branch. The one member with Post-LN (350m) is refused. */
+ * narrower than the residual stream. The one member with Post-LN (350m) is refused. */
 #include "engine/model/families/conventions.h"
 
 static const struct weight_name names[] = {
@@ -22,7 +22,7 @@ static const struct weight_name names[] = {
 
 static void describe_norms(struct config_reader *config, struct model_description *d) {
     config_demand_bool(config, "do_layer_norm_before", true, true,
-                       "is Post-LN (the norm stands on the main branch): it has no Pre-CRMSNorm form");
+                       "is Post-LN (its norms are on the residual stream): it has no Pre-CRMSNorm form");
     config_demand_bool(config, "_remove_final_layer_norm", false, false,
                        "leaves the head without a norm before it");
     d->norm_plain = !config_bool(config, "layer_norm_elementwise_affine", true);

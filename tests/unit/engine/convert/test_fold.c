@@ -1,6 +1,6 @@
-/* The identities of the conversion on small random linears, straight from the paper: what a folded entry
- * gives on the compressed branch equals what the checkpoint's linear gives on LN(x); a folded exit adds the
- * compressed part of C(Wh + b). */
+/* The identities of folding on small random linears, as the paper has them: a folded input projection of the
+ * compressed stream equals the checkpoint's linear of LN(x); a folded output projection adds the compressed
+ * C(Wh + b). */
 #include <math.h>
 
 #include "engine/convert/converted.h"
@@ -10,9 +10,10 @@
 #define OUT   37
 #define EPS   1e-5
 
+/* With a mean away from 0. */
 static double random_value(void) {
     return (double)rand() / RAND_MAX * 2 - 0.7;
-} /* a mean away from 0 */
+}
 
 /* A tensor of random doubles; the caller frees data. */
 static struct tensor random_tensor(const char *name, size_t rows, size_t columns) {
@@ -145,7 +146,7 @@ static void test_output_is_centred_and_compressed(void **state) {
     linear_destroy(&l);
 }
 
-/* NormFormer's head scales at the input of an exit do not disturb its centring. */
+/* NormFormer's head scales at the input of an output projection do not disturb its centring. */
 static void test_output_with_scaled_input(void **state) {
     (void)state;
     struct linear l;
