@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/api_error.h"
 #include "server/serving_memory.h"
 

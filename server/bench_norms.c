@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "engine/tools.h"
+#include "engine/tools/tools.h"
 #include "server/median.h"
 
 #define ROUNDS 7

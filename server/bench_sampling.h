@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "engine/tools.h"
+#include "engine/tools/tools.h"
 
 /* Prints the lines of the table (rows NULL), or adds them to rows. A model whose context is too short is
  * passed over. */

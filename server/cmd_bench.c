@@ -10,7 +10,7 @@
 #include <jansson.h>
 
 #include "engine/base/log.h"
-#include "engine/tools.h"
+#include "engine/tools/tools.h"
 #include "server/bench_kernels.h"
 #include "server/bench_norms.h"
 #include "server/bench_sampling.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "engine/base/clock.h"
-#include "engine/tools.h"
+#include "engine/tools/tools.h"
 #include "server/command.h"
 #include "server/engine_setup.h"
 

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "engine/tools.h"
+#include "engine/tools/tools.h"
 #include "server/command.h"
 #include "server/engine_setup.h"
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/api_params.h"
 #include "server/bytes.h"
 #include "server/work.h"

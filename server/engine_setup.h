@@ -5,7 +5,7 @@
 #include <limits.h>
 
 #include "config/config.h"
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/progress.h"
 
 struct engine_setup {

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/api_error.h"
 #include "server/serving_memory.h"
 

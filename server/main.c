@@ -8,7 +8,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/thread.h"
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/command.h"
 #include "version.h"
 

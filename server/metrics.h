@@ -1,7 +1,7 @@
 /* Prometheus text, format 0.0.4. */
 #pragma once
 
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/bytes.h"
 
 struct service;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "config/config.h"
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 
 /* Listens, loads the model on a thread of its own while already answering, serves, and returns when it has been
  * stopped: SIGTERM or SIGINT drain (a second one cuts that short), SIGHUP reads keys and certificates again.

@@ -7,14 +7,14 @@
 #include <time.h>
 
 #include "config/config.h"
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/admission.h"
 #include "server/api_params.h"
 #include "server/client.h"
 #include "server/client_counts.h"
 #include "server/keys.h"
 #include "server/listener.h"
-#include "server/loader.h"
+#include "server/opener.h"
 #include "server/loop.h"
 #include "server/serving_memory.h"
 #include "server/stats.h"

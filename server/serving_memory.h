@@ -9,7 +9,7 @@
 #pragma once
 
 #include "config/config.h"
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "server/budget.h"
 #include "server/http_check.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/convert/converted.h"
+#include "engine/fold/folded_model.h"
 
 /* logits [count, vocabulary] of the sequence ids [count]; ids are below the vocabulary, count within the
  * context. The weights are folded layer by layer as the pass goes (8 bytes a parameter, one layer at a

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/load/json_file.h"
+#include "engine/files/json_file.h"
 #include "engine/model/config_generic.h"
 #include "engine/model/config_sizes.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "engine/base/workers.h"
-#include "engine/convert/converted.h"
+#include "engine/fold/folded_model.h"
 #include "engine/kernel/kernel.h"
 
 /* Version of the layout of packed_model.memory for MATMUL_OWN, which is the same on every machine and for

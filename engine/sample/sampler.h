@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/engine.h" /* struct engine_sampling: the parameters, as the door has them */
+#include "engine/types/request.h"
 #include "engine/kernel/kernel.h"
 #include "engine/sample/selection.h"
 

@@ -21,7 +21,7 @@
 #include <stddef.h>
 
 #include "engine/base/error.h"
-#include "engine/engine.h"
+#include "engine/types/request.h"
 
 struct mailbox;
 struct mailbox_choice;

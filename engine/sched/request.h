@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/engine.h"
+#include "engine/types/request.h"
 #include "engine/sched/mailbox.h"
 #include "engine/sched/rules.h"
 #include "engine/sched/terms.h"

@@ -16,7 +16,7 @@
 #include "engine/kv/kv_prefix.h"
 #include "engine/sched/request.h"
 #include "engine/text/detokenizer.h"
-#include "engine/text/stop_matcher.h"
+#include "engine/text/decode/stop_matcher.h"
 
 enum sequence_state {
     SEQUENCE_WAITING, /* has never had a place */

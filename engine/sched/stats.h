@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/engine.h"
+#include "engine/types/stats.h"
 
 /* One writer. */
 struct histogram {

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "engine/engine.h"
+#include "engine/types/request.h"
 #include "engine/sched/rules.h"
 #include "engine/text/stop_set.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/text/unicode.h"
+#include "engine/text/unicode/unicode.h"
 
 static enum status read_flags(struct added_token *token, const struct json_path *path, struct error *e) {
     enum status status = json_path_bool(path, "single_word", false, &token->single_word, e);

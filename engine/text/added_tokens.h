@@ -3,11 +3,11 @@
 #pragma once
 
 #include "engine/base/error.h"
-#include "engine/text/json_place.h"
-#include "engine/text/normalizer.h"
-#include "engine/text/piece_list.h"
-#include "engine/text/trie.h"
-#include "engine/text/vocabulary.h"
+#include "engine/files/json_path.h"
+#include "engine/text/normalize/normalizer.h"
+#include "engine/text/containers/piece_list.h"
+#include "engine/text/containers/trie.h"
+#include "engine/text/token_model/vocabulary.h"
 
 /* Bytes of one content: with it the search stays linear in the text. */
 enum { ADDED_TOKEN_BYTES_MAX = 4096 };

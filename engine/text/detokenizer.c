@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "engine/text/decoder.h"
+#include "engine/text/decode/decoder.h"
 #include "engine/text/tokenizer_parts.h"
 
 struct detokenizer {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/text/text_buffer.h"
+#include "engine/text/containers/text_buffer.h"
 
 struct reader {
     struct post_processor *into;

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "engine/base/error.h"
-#include "engine/text/json_place.h"
+#include "engine/files/json_path.h"
 #include "engine/text/tokenizer.h"
 
 /* Parts of all templates together. */

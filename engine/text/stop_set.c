@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/text/text_buffer.h"
+#include "engine/text/containers/text_buffer.h"
 
 /* States are numbered level by level, the children of a state one behind the other in the order of their
  * bytes. So where a state goes when the next byte does not fit (its longest proper end that is a state, one

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/text/byte_level.h"
+#include "engine/text/pretokenize/byte_level.h"
 #include "engine/text/detokenizer.h"
-#include "engine/text/text_buffer.h"
-#include "engine/text/unicode.h"
+#include "engine/text/containers/text_buffer.h"
+#include "engine/text/unicode/unicode.h"
 
 /* ---- one token ----------------------------------------------------------------------------------------- */
 

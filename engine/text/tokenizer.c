@@ -8,15 +8,15 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
-#include "engine/load/json_file.h"
-#include "engine/load/regular_file.h"
+#include "engine/files/json_file.h"
+#include "engine/files/regular_file.h"
 #include "engine/text/added_tokens.h"
-#include "engine/text/model.h"
-#include "engine/text/normalizer.h"
+#include "engine/text/token_model/token_model.h"
+#include "engine/text/normalize/normalizer.h"
 #include "engine/text/post_processor.h"
-#include "engine/text/pre_tokenizer.h"
+#include "engine/text/pretokenize/pre_tokenizer.h"
 #include "engine/text/tokenizer_parts.h"
-#include "engine/text/unicode.h"
+#include "engine/text/unicode/unicode.h"
 #include "engine/text/vocab_merges.h"
 
 /* Bytes of one text, far above any context length; places in it fit 32 bits. */

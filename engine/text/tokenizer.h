@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/text/token_list.h"
+#include "engine/text/containers/token_list.h"
 
 struct tokenizer;
 

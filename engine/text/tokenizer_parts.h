@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "engine/text/decoder.h"
+#include "engine/text/decode/decoder.h"
 #include "engine/text/tokenizer.h"
 
 /* A tokenizer from a parsed tokenizer.json; name stands for the file in messages. The file is not needed

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/load/json_file.h"
-#include "engine/load/regular_file.h"
-#include "engine/text/byte_level.h"
-#include "engine/text/json_place.h"
-#include "engine/text/text_buffer.h"
-#include "engine/text/vocabulary.h"
+#include "engine/files/json_file.h"
+#include "engine/files/regular_file.h"
+#include "engine/text/pretokenize/byte_level.h"
+#include "engine/files/json_path.h"
+#include "engine/text/containers/text_buffer.h"
+#include "engine/text/token_model/vocabulary.h"
 
 /* Files beside the two; each may be missing (NULL). */
 struct sources {

@@ -9,7 +9,7 @@
 #include "engine/base/memory.h"
 #include "engine/kernel/kernel.h"
 #include "engine/pack/panels/panels.h"
-#include "engine/tools.h"
+#include "engine/tools/tools.h"
 
 #define WIDTH        768
 #define HIDDEN       3072 /* whole panels */

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "engine/forward/forward.h"
-#include "engine/loader.h"
-#include "engine/tools.h"
+#include "engine/loaded/loaded_model.h"
+#include "engine/tools/tools.h"
 
 #define BENCH_PAGE_TOKENS 16
 #define BENCH_ROWS_MAX    512 /* of a step */

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/load/regular_file.h"
-#include "engine/loader.h"
-#include "engine/package/file_writer.h"
-#include "engine/tools.h"
+#include "engine/files/regular_file.h"
+#include "engine/loaded/loaded_model.h"
+#include "engine/modelfile/file_writer.h"
+#include "engine/tools/tools.h"
 
 /* As describe_model reads them. */
 #define CONFIG_BYTES_MAX ((size_t)4 << 20)

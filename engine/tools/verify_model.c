@@ -5,10 +5,10 @@
 
 #include "engine/base/memory.h"
 #include "engine/blas/blas.h"
-#include "engine/loader.h"
+#include "engine/loaded/loaded_model.h"
 #include "engine/model/describe.h"
 #include "engine/text/tokenizer.h"
-#include "engine/tools.h"
+#include "engine/tools/tools.h"
 #include "engine/verify/verify.h"
 
 #define WINDOW_MAX 512

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "engine/base/log.h"
-#include "engine/model/bind.h"
+#include "engine/model/tensor_views.h"
 #include "engine/model/describe.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "engine/base/log.h"
-#include "engine/load/checkpoint.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"
 

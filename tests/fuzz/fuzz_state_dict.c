@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/load/torch_bin.h"
+#include "engine/checkpoint/torch_bin.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/touch_tensors.h"
 

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/load/json_file.h"
+#include "engine/files/json_file.h"
 #include "engine/text/detokenizer.h"
 #include "engine/text/tokenizer_parts.h"
-#include "engine/text/unicode.h"
+#include "engine/text/unicode/unicode.h"
 #include "tests/fuzz/fuzz.h"
 
 #define VALUES_MAX 20000

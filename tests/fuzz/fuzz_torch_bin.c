@@ -1,5 +1,5 @@
 /* The input is a file. */
-#include "engine/load/torch_bin.h"
+#include "engine/checkpoint/torch_bin.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/touch_tensors.h"
 

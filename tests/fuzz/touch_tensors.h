@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "engine/base/error.h"
-#include "engine/load/mapped_file.h"
-#include "engine/load/tensor_list.h"
+#include "engine/files/mapped_file.h"
+#include "engine/checkpoint/tensor_list.h"
 
 /* The first and the last element of each tensor, through its strides. */
 static inline double touch_tensors(const struct tensor_list *list) {

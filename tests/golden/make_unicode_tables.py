@@ -1,4 +1,4 @@
-"""Writes engine/text/unicode_tables.c: which characters the tokenizers library takes for what.
+"""Writes engine/text/unicode/unicode_tables.c: which characters the tokenizers library takes for what.
 
 The library mixes Unicode versions: Rust's own (words, numbers, lower case), that of its regular expressions, and old
 crates for punctuation, marks and normal forms. So the classes are not taken from a Unicode version but asked of the
@@ -123,7 +123,7 @@ def write_additions():
 
 print("/* Made by tests/golden/make_unicode_tables.py, which says what this is. */")
 print("/* clang-format off */")
-print('#include "engine/text/unicode_tables.h"\n')
+print('#include "engine/text/unicode/unicode_tables.h"\n')
 write_classes()
 write_lower()
 write_inert()

@@ -3,7 +3,7 @@
  * of cache, over the forward pass alone (the scheduler has the like in test_same_bits.c). */
 #include "engine/base/log.h"
 #include "engine/forward/forward.h"
-#include "engine/loader.h"
+#include "engine/loaded/loaded_model.h"
 #include "tests/support/golden.h"
 
 #define PAGE_TOKENS 32

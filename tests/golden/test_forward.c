@@ -10,7 +10,7 @@
 #include "engine/base/log.h"
 #include "engine/forward/forward.h"
 #include "engine/forward/reference.h"
-#include "engine/loader.h"
+#include "engine/loaded/loaded_model.h"
 #include "tests/support/golden.h"
 
 /* In parts of the logits' standard deviation. f32 sums over a width of some thousand err by some 1e-6; the

@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 
 /* Kernels are some twenty times slower there: the two ways that have threads and preemption. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

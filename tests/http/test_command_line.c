@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "engine/load/json_file.h"
+#include "engine/files/json_file.h"
 
 #define MODEL      PRENORM_SOURCE_DIR "/deploy/models/tales"
 #define WORDS(...) ((const char *const[]){PRENORMD, __VA_ARGS__, NULL})

@@ -1,5 +1,5 @@
 /* POST /v1/completions without a stream: forms of the prompt, parameters, the shape of the answer. */
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 #include "tests/http/support_http.h"
 
 static struct daemon d;

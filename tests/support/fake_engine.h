@@ -1,4 +1,4 @@
-/* A stand-in behind engine/engine.h for the tests of serving: no model, the same contract. What it generates
+/* A stand-in behind engine/api/engine.h for the tests of serving: no model, the same contract. What it generates
  * is a function of the ids, the seed and the choice alone, so that a test can say what must come out, at any
  * load.
  *
@@ -18,7 +18,7 @@
  *   no-start   there is no token to begin an empty prompt with */
 #pragma once
 
-#include "engine/engine.h"
+#include "engine/api/engine.h"
 
 enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOKENS = 16, FAKE_BEYOND = 318 };
 

@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/load/json_file.h"
-#include "engine/load/safetensors.h"
+#include "engine/files/json_file.h"
+#include "engine/checkpoint/safetensors.h"
 
 static int32_t *read_ids(const json_t *list, size_t *count) {
     *count = json_array_size(list);

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "engine/model/bind.h"
+#include "engine/model/tensor_views.h"
 
 /* ---- every checkpoint of the golden data is described and bound, tensor by tensor ---- */
 

@@ -1,6 +1,6 @@
 #include "tests/unit/engine/model/describe_text.h"
 
-#include "engine/load/json_file.h"
+#include "engine/files/json_file.h"
 
 /* ---- tests/cases/refused: config.json, and in expect.json a word of the message, in letters of any case ---- */
 

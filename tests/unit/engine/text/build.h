@@ -3,7 +3,7 @@
 
 #include "tests/support/test_support.h"
 
-#include "engine/load/json_file.h"
+#include "engine/files/json_file.h"
 #include "engine/text/tokenizer_parts.h"
 
 /* The JSON with each ' made a ". Caller frees. */

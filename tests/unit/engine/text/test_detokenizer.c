@@ -1,7 +1,7 @@
 #include "tests/unit/engine/text/build.h"
 
 #include "engine/text/detokenizer.h"
-#include "engine/text/unicode.h"
+#include "engine/text/unicode/unicode.h"
 
 enum { IDS_MAX = 60, ROUNDS = 60 };
 

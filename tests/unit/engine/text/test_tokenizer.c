@@ -2,8 +2,8 @@
 
 #include <pthread.h>
 
-#include "engine/text/unicode.h"
-#include "engine/text/vocabulary.h"
+#include "engine/text/unicode/unicode.h"
+#include "engine/text/token_model/vocabulary.h"
 
 #define MODEL      "'model': {'type': 'WordLevel', 'unk_token': '?', 'vocab': {'a': 0, 'b': 1, '?': 2, 'ab': 5}}"
 #define BPE(rest)  "{'model': {'type': 'BPE', " rest "}}"

@@ -5,8 +5,8 @@
 
 #include "engine/base/memory.h"
 #include "engine/base/workers.h"
-#include "engine/loader.h"
-#include "engine/tools.h"
+#include "engine/loaded/loaded_model.h"
+#include "engine/tools/tools.h"
 #include "tests/support/test_support.h"
 
 #define SMALL_MODEL                                                                                          \

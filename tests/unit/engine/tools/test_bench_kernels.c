@@ -1,6 +1,6 @@
 /* Every operation of every table that runs here is timed, each table as often as any other. */
 #include "engine/kernel/kernel.h"
-#include "engine/tools.h"
+#include "engine/tools/tools.h"
 #include "tests/support/test_support.h"
 
 static void test_every_table_is_timed(void **state) {

@@ -1,0 +1,199 @@
+/* The door between serving and the engine: the only engine header that server/ may use (the commands verify,
+ * convert and bench also use tools.h). Tokens and texts go in, events come out; no tensors here.
+ *
+ * Threads. engine_open runs for long: call it on a thread of its own. After it, any thread may encode,
+ * decode, read info and stats, submit and cancel. Events are taken by one thread (the loop). The scheduler
+ * thread is inside.
+ *
+ * Life of a request. A ticket takes places in the queue, is prepared, and is submitted, which returns one
+ * handle a prompt (engine_submit does all three). The scheduler then produces events in a bounded mailbox per
+ * request and calls `wake` (at most once until the mailboxes have been drained). The loop asks
+ * engine_next_ready until it returns NULL, and takes events from each request while it has room for them; a
+ * mailbox that stays full pauses its sequence, nothing else. Each choice ends with exactly one FINISHED
+ * event. engine_request_release gives the handle back at any time: whatever still runs for it is cancelled
+ * before the next step. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+#include "engine/types/request.h"
+#include "engine/types/stats.h"
+
+struct engine;
+struct engine_request;
+
+/* For main, once, before any thread starts: how this process reacts when a file of the model is cut short
+ * while it is being read (one line and exit code 1 instead of SIGBUS), that a JSON library without memory
+ * says so, and that freed memory goes back to the system. */
+void engine_process_init(void);
+
+/* ---- opening ------------------------------------------------------------------------------------------- */
+
+/* Memory that the caller will need beside the engine: the cache leaves it alone, and the plan that is logged
+ * at start has a line for it. */
+struct engine_reserve {
+    const char *name; /* static */
+    size_t bytes;
+};
+#define ENGINE_RESERVES_MAX 8
+
+struct engine_options {
+    const char *model;          /* folder of the checkpoint, or a converted file */
+    const char *norm_form;      /* "crmsnorm", "rmsnorm", "layernorm" */
+    const char *weights;        /* "f32", "bf16", "int8", "int4" */
+    bool any_form, any_weights; /* a converted file may have others than these two */
+    const char *kv_type;        /* "auto": f32 beside f32 weights, else f16; "f32", "f16", "int8" */
+    const char *matmul;         /* "own": same bits at any load; "openblas": without that promise */
+    const char *isa;            /* "auto", or the name of a lower instruction set */
+    size_t threads;             /* compute threads; 0: one a usable core */
+    size_t context;             /* tokens a sequence may have; 0: the model's own */
+    size_t kv_cache_mib;        /* 0: from the memory that is left */
+    size_t kv_page_tokens;      /* positions in a cache page, a multiple of 16 */
+    bool prefix_cache;          /* prompts find what others with the same beginning have computed */
+    size_t sequences_max;       /* that run at once */
+    size_t queue_max;           /* choices that wait */
+    size_t queue_tokens_max;    /* prompt tokens that wait; 0: no limit of its own */
+    size_t paused_max;          /* sequences beside those, set aside for slow readers or want of pages, before
+                                   new ones have to wait */
+    bool fair_share;            /* clients of the same priority take turns, a sequence each */
+    size_t step_tokens;         /* rows of one step */
+    size_t mailbox_events;      /* undelivered events a choice may have before it is paused */
+    size_t logprobs_max;        /* largest `logprobs` of a request */
+    struct engine_reserve reserves[ENGINE_RESERVES_MAX];
+    size_t reserve_count;
+    bool verify;         /* compare with the untouched model before serving, and refuse above the bound */
+    double verify_bound; /* f32: of a logit, in standard deviations of the logits; else of the perplexity's
+                            rise */
+    void (*wake)(void *context); /* from the scheduler thread: events are ready. Must not block. */
+    void *wake_context;
+    /* From the opening thread: share in 0..1 of the stage ("reading", "converting", ...). May be NULL. */
+    void (*progress)(void *context, const char *stage, double share);
+    void *progress_context;
+};
+
+/* Loads, converts and starts the scheduler. *out is NULL on failure. STATUS_LIMIT: the cache does not fit
+ * into the memory that is left beside the rest of the plan, which is then in the log. */
+enum status engine_open(const struct engine_options *options, struct engine **out, struct error *e);
+
+/* Cancels what runs, stops the scheduler, frees everything. All handles must have been released. */
+void engine_close(struct engine *engine);
+
+/* ---- what it is ---------------------------------------------------------------------------------------- */
+
+/* Of the check at start-up; tokens 0: none was made. Differences are parts of the logits' standard
+ * deviation. */
+struct engine_verify_figures {
+    size_t tokens;
+    double largest, mean, kl, agreement, bound;
+};
+
+struct engine_info {
+    char family[64], norm_placement[32], norm_form[16], weights[16], kv_type[16], matmul[16], isa[16];
+    char cpu_features[256];
+    size_t context, vocabulary, layers, width, heads, threads;
+    uint64_t parameters;
+    size_t weight_bytes, kv_bytes, kv_pages, kv_page_tokens;
+    size_t sequences_max, queue_max, step_tokens, logprobs_max;
+    int32_t bos, pad; /* -1: none */
+    int32_t end_tokens[16];
+    size_t end_count;
+    double load_seconds;
+    struct engine_verify_figures verify;
+};
+void engine_info(const struct engine *engine, struct engine_info *out);
+
+/* ---- text ---------------------------------------------------------------------------------------------- */
+
+/* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
+ * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens";
+ * so is, before any of it is looked at, a text of more bytes than engine_text_bytes_max says of so many.
+ * Other limits of the tokenizer have other places. */
+enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
+                          size_t tokens_max, int32_t **ids, size_t *count, struct error *e);
+
+/* Bytes that no text of so many tokens has more of, even if each were the longest that the tokenizer has;
+ * SIZE_MAX: there is no such bound. */
+size_t engine_text_bytes_max(const struct engine *engine, size_t tokens);
+
+/* Memory that engine_encode takes for a text of so many bytes, at most. */
+size_t engine_encode_bytes(size_t length);
+
+/* Text of ids; *text is malloc'ed, NUL-terminated. *certain (may be NULL): the bytes at its front that are no
+ * U+FFFD for a character that is not whole yet. What a request with these ids generates begins there, with
+ * that character. */
+enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
+                          char **text, size_t *length, size_t *certain, struct error *e);
+
+/* The text of one token alone as `logprobs` shows it: valid UTF-8; bytes that are no text by themselves are
+ * written "bytes:\xe2\x80". Returns the length (cut to size - 1). */
+size_t engine_token_text(const struct engine *engine, int32_t id, char *out, size_t size);
+
+/* ---- requests ------------------------------------------------------------------------------------------ */
+
+/* Whether a request of one choice would find a place in the queue now: a cheap question before a body is read
+ * at all. STATUS_OK, STATUS_LIMIT (say 429), STATUS_CLOSING. */
+enum status engine_has_room(struct engine *engine, struct error *e);
+
+/* The way of a request into the queue. Places are taken before anything is made for them: a request for which
+ * there are none costs nothing, and one that has been made is not refused any more. A ticket counts against
+ * the queue from its creation on. Any thread, but one at a time for a ticket. */
+struct engine_ticket;
+
+/* Takes places for so many choices, of all prompts together. Constant time. STATUS_LIMIT: the queue is full
+ * (say 429); STATUS_CLOSING: draining; STATUS_INVALID_ARGUMENT: they never fit. */
+enum status engine_ticket_create(struct engine *engine, size_t choices, struct engine_ticket **out,
+                                 struct error *e);
+
+/* Checks all prompts, whose choices are those of the ticket, and makes everything that they need: long. Stop
+ * strings and other lists that lie at the same place for several prompts are kept once. STATUS_LIMIT: their
+ * tokens do not fit in the queue, and nothing was made; STATUS_INVALID_ARGUMENT: a prompt that can never run,
+ * e->where names the field ("context" when it leaves no room for a token, with both counts in e->text). After
+ * a failure only destroy. */
+enum status engine_ticket_prepare(struct engine_ticket *ticket, const struct engine_prompt *prompts,
+                                  size_t count, struct error *e);
+
+/* Admits all prompts; *requests gets one handle a prompt, and the ticket is gone. Constant time a prompt. The
+ * only failure is STATUS_CLOSING: draining; then the ticket is still there. */
+enum status engine_ticket_submit(struct engine_ticket *ticket, struct engine_request **requests,
+                                 struct error *e);
+
+/* Gives its places back and frees what was made: long. NULL is nothing. */
+void engine_ticket_destroy(struct engine_ticket *ticket);
+
+/* All of this at once, where it may take its time. Admits all prompts or none. */
+enum status engine_submit(struct engine *engine, const struct engine_prompt *prompts, size_t count,
+                          struct engine_request **requests, struct error *e);
+
+/* Memory that these prompts take from engine_ticket_prepare (or engine_submit) until their handles are
+ * released and their choices have ended, at most. */
+size_t engine_prompts_bytes(const struct engine *engine, const struct engine_prompt *prompts, size_t count);
+
+void *engine_request_user(const struct engine_request *request);
+
+/* Ends all choices that have not finished: each still gets its FINISHED event (reason CANCELLED). */
+void engine_request_cancel(struct engine_request *request);
+
+/* Gives the handle back; cancels what still runs. No event of it is seen afterwards. */
+void engine_request_release(struct engine_request *request);
+
+/* ---- events -------------------------------------------------------------------------------------------- */
+
+/* The next request with events, NULL when there is none: then `wake` will be called again. A request whose
+ * events were not all taken is not offered again by itself: take the rest when there is room. */
+struct engine_request *engine_next_ready(struct engine *engine);
+
+/* Moves the oldest event of a request into *out; false when there is none for now. */
+bool engine_request_next_event(struct engine_request *request, struct engine_event *out);
+
+/* ---- load, drain, figures ------------------------------------------------------------------------------ */
+
+/* From now on tickets and engine_submit answer STATUS_CLOSING; what was admitted goes on. */
+void engine_drain(struct engine *engine);
+
+/* Seconds after which a refused request may be admitted, from the current rate: 1..120. */
+unsigned engine_retry_after(const struct engine *engine);
+
+void engine_stats(const struct engine *engine, struct engine_stats *out);

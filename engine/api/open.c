@@ -1,0 +1,318 @@
+/* Opening and closing: what is made from what, in which order, and how much memory it may take. */
+#include "engine/api/state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "engine/base/memory.h"
+#include "engine/blas/blas.h"
+#include "engine/kv/kv_plan.h"
+#include "engine/api/memory_plan.h"
+#include "engine/sched/step.h"
+
+#define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
+
+/* Only what this build can honour; the options table promises no more. */
+static enum status check_options(const struct engine_options *o, struct loaded_model_options *load_options,
+                                 struct error *e) {
+    if (!norm_form_from_name(o->norm_form, &load_options->form))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
+                         "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
+    if (!weight_type_from_name(o->weights, &load_options->weights))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4",
+                         o->weights);
+    enum kv_type kv_type;
+    if (!kv_type_choose(o->kv_type, load_options->weights, &kv_type))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_type", "'%s' is not auto, f32, f16 or int8",
+                         o->kv_type);
+    bool openblas = strcmp(o->matmul, "openblas") == 0;
+    if (!openblas && strcmp(o->matmul, "own") != 0)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "matmul", "'%s' is not own or openblas", o->matmul);
+    load_options->matmul = openblas ? MATMUL_OPENBLAS : MATMUL_OWN;
+    if (o->sequences_max == 0 || o->step_tokens == 0 || o->queue_max == 0 || o->mailbox_events < 2)
+        return error_set(
+            e, STATUS_INVALID_ARGUMENT, "options",
+            "sequences_max, step_tokens and queue_max must be at least 1, mailbox_events at least 2");
+    return STATUS_OK;
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+static enum status make_prefix_index(struct engine *engine, struct error *e) {
+    enum status status = kv_prefix_init(&engine->prefix, &engine->pool, e);
+    if (status == STATUS_OK) engine->pool.prefix = &engine->prefix;
+    return status;
+}
+
+/* By the weights that were loaded: a converted file may have others than the option says. */
+static enum kv_type kv_type_of(const struct engine *engine, const struct engine_options *o) {
+    enum kv_type type;
+    bool known = kv_type_choose(o->kv_type, engine->model.packed.weights, &type);
+    assert(known); /* check_options */
+    (void)known;
+    return type;
+}
+
+/* Memory that a step writes, whatever it computes. */
+static size_t step_bytes(const struct engine *engine, const struct batch_limits *limits,
+                         size_t logprobs_max) {
+    const struct forward_limits forward = {
+        .rows_max = limits->rows, .logit_rows_max = limits->logit_rows, .entries_max = limits->sequences};
+    return forward_memory_bytes(&engine->model.packed, engine->workers, &forward) +
+           step_memory_bytes(limits, logprobs_max, workers_count(engine->workers), engine->info.vocabulary);
+}
+
+/* Everything but the cache. The weights are held already, but for those that are mapped from a file. */
+static void plan_memory(struct engine *engine, const struct engine_options *o,
+                        const struct batch_limits *limits, struct memory_plan *plan) {
+    size_t mapped = loaded_model_mapped_bytes(&engine->model);
+    memory_give_back(); /* what loading needed */
+    *plan = (struct memory_plan){.available_bytes = memory_plan_round(memory_available_bytes())};
+    memory_plan_add(plan, "weights (mapped)", mapped);
+    memory_plan_add(plan, "scratch of a step", step_bytes(engine, limits, o->logprobs_max));
+    memory_plan_add(plan, "compute threads", (workers_count(engine->workers) + 1) * memory_thread_bytes());
+    for (size_t i = 0; i < o->reserve_count; i++)
+        memory_plan_add(plan, o->reserves[i].name, o->reserves[i].bytes);
+}
+
+static struct kv_demand cache_demand(const struct engine *engine, const struct engine_options *o,
+                                     size_t sequences, const struct memory_plan *plan) {
+    const struct model_description *d = &engine->model.description;
+    return (struct kv_demand){.layout = {.layers = d->layers,
+                                         .kv_heads = d->kv_heads,
+                                         .head_dim = d->head_dim,
+                                         .page_tokens = o->kv_page_tokens,
+                                         .type = kv_type_of(engine, o)},
+                              .context = engine->info.context,
+                              .sequences = sequences,
+                              .available_bytes = plan->available_bytes,
+                              .reserved_bytes = memory_plan_total(plan)};
+}
+
+static void report_pool(const struct engine *engine, const struct kv_demand *d,
+                        const struct memory_plan *plan) {
+    const struct kv_pool *pool = &engine->pool;
+    log_info(
+        "cache: %u pages of %zu tokens in %s, %zu MiB, %.1f full contexts of %zu tokens; weights %zu MiB; "
+        "%zu MiB were left",
+        pool->page_count, d->layout.page_tokens, kv_type_name(d->layout.type), pool->mapped_bytes >> 20,
+        (double)pool->page_count / (double)kv_pages_for(d->context, d->layout.page_tokens), d->context,
+        engine->info.weight_bytes >> 20, plan->available_bytes >> 20);
+}
+
+static enum status make_pool(struct engine *engine, const struct engine_options *o,
+                             const struct batch_limits *limits, struct error *e) {
+    struct memory_plan plan;
+    plan_memory(engine, o, limits, &plan);
+    struct kv_demand demand = cache_demand(engine, o, limits->sequences, &plan);
+    size_t pages, held = engine->info.weight_bytes;
+    if (loaded_model_mapped_bytes(&engine->model) > 0) held = 0;
+    if (!memory_multiply(o->kv_cache_mib, (size_t)1 << 20, &demand.bytes_wanted))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_cache_mib", "%zu is too large", o->kv_cache_mib);
+    enum status status = kv_plan_pages(&demand, &pages, e);
+    if (status == STATUS_LIMIT) memory_plan_log(&plan, held);
+    if (status == STATUS_OK) status = kv_pool_init(&engine->pool, &demand.layout, pages, e);
+    if (status == STATUS_OK && o->prefix_cache) status = make_prefix_index(engine, e);
+    if (status != STATUS_OK) return status;
+    memory_plan_add(&plan, "cache", pages * kv_plan_page_bytes(&demand.layout));
+    memory_plan_log(&plan, held);
+    report_pool(engine, &demand, &plan);
+    return STATUS_OK;
+}
+
+/* Rows with logits of a step: one for each sequence, and more for prompts that are scored, as far as memory
+ * goes. */
+static size_t logit_rows(size_t sequences, size_t rows, size_t vocabulary) {
+    size_t affordable = LOGIT_BYTES_MAX / (vocabulary * sizeof(float));
+    size_t most = affordable < rows ? affordable : rows;
+    return most > sequences ? most : sequences;
+}
+
+/* ---- vocabulary ---------------------------------------------------------------------------------------- */
+
+/* Rows of the head that stand for a token may be sampled: not the padding behind the tokenizer's ids, nor its
+ * gaps. */
+static enum status find_sampleable(struct engine *engine, struct sampler_vocabulary *vocabulary,
+                                   struct error *e) {
+    size_t rows = forward_vocabulary(engine->forward), tokens = tokenizer_vocabulary(engine->tokenizer);
+    *vocabulary = (struct sampler_vocabulary){.rows = rows, .sampleable = tokens < rows ? tokens : rows};
+    if (vocabulary->sampleable == 0) return error_set(e, STATUS_MALFORMED, "tokenizer", "it has no tokens");
+    for (size_t i = 0; i < vocabulary->sampleable; i++)
+        vocabulary->unused_id_count += !tokenizer_has(engine->tokenizer, (int32_t)i);
+    engine->unused_ids = calloc(vocabulary->unused_id_count + 1, sizeof *engine->unused_ids);
+    if (!engine->unused_ids)
+        return error_set(e, STATUS_NO_MEMORY, "vocabulary", "%zu gaps", vocabulary->unused_id_count);
+    size_t found = 0;
+    for (size_t i = 0; i < vocabulary->sampleable; i++)
+        if (!tokenizer_has(engine->tokenizer, (int32_t)i)) engine->unused_ids[found++] = (int32_t)i;
+    vocabulary->unused_ids = engine->unused_ids;
+    if (tokens > rows)
+        log_warn("the tokenizer has %zu ids, the model only %zu: prompts with ids beyond are refused", tokens,
+                 rows);
+    return STATUS_OK;
+}
+
+/* ---- scheduler ----------------------------------------------------------------------------------------- */
+
+static enum status make_scheduler(struct engine *engine, const struct engine_options *o,
+                                  const struct batch_limits *limits, struct error *e) {
+    struct sampler_vocabulary vocabulary;
+    enum status status = find_sampleable(engine, &vocabulary, e);
+    if (status != STATUS_OK) return status;
+    const struct scheduler_options options = {
+        .rules = {.context = engine->info.context,
+                  .rows = vocabulary.rows,
+                  .page_tokens = o->kv_page_tokens,
+                  .mailbox_events = o->mailbox_events,
+                  .logprobs_max = o->logprobs_max,
+                  .choices_max = o->queue_max,
+                  .tokenizer = engine->tokenizer,
+                  .end_tokens = engine->info.end_tokens,
+                  .end_count = engine->info.end_count,
+                  .backend = backend_of(engine->forward)},
+        .vocabulary = vocabulary,
+        .kernels = engine->kernels,
+        .workers = engine->workers,
+        .pool = &engine->pool,
+        .limits = *limits,
+        .queue_max = o->queue_max,
+        .queue_tokens_max = o->queue_tokens_max,
+        .aside_max = o->paused_max,
+        .fair_share = o->fair_share,
+        .wake = o->wake,
+        .wake_context = o->wake_context,
+    };
+    status = scheduler_create(&options, &engine->scheduler, e);
+    return status == STATUS_OK ? scheduler_start(engine->scheduler, e) : status;
+}
+
+/* ---- info ---------------------------------------------------------------------------------------------- */
+
+static void copy_name(char *out, size_t size, const char *name) {
+    size_t length = strlen(name) < size ? strlen(name) : size - 1;
+    memcpy(out, name, length);
+    out[length] = '\0';
+}
+#define COPY_NAME(field, name) copy_name(field, sizeof(field), name)
+
+static void describe_model_in(struct engine_info *info, const struct loaded_model *m) {
+    const struct model_description *d = &m->description;
+    COPY_NAME(info->family, d->family);
+    COPY_NAME(info->norm_placement, placement_name(d->placement));
+    info->vocabulary = d->vocabulary;
+    info->layers = d->layers;
+    info->width = d->width;
+    info->heads = d->heads;
+    info->parameters = m->views.parameters;
+    info->weight_bytes = m->packed.memory_floats * sizeof(float);
+    info->bos = d->bos;
+    info->pad = d->pad;
+    info->end_count = d->end_count;
+    memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
+}
+
+static void describe_options(struct engine_info *info, const struct engine_options *o,
+                             const struct loaded_model *m) {
+    bool by_file = loaded_model_is_file(m) && o->any_form;
+    COPY_NAME(info->norm_form, norm_form_name(m->folded.form));
+    if (!by_file && strcmp(info->norm_form, o->norm_form) != 0)
+        log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form,
+                 info->norm_form);
+    COPY_NAME(info->weights, weight_type_name(m->packed.weights));
+    COPY_NAME(info->matmul, o->matmul);
+    kernel_features(info->cpu_features, sizeof info->cpu_features);
+    info->kv_page_tokens = o->kv_page_tokens;
+    info->queue_max = o->queue_max;
+    info->step_tokens = o->step_tokens;
+    info->logprobs_max = o->logprobs_max;
+}
+
+void engine_info(const struct engine *engine, struct engine_info *out) {
+    *out = engine->info;
+}
+
+/* ---- open, close --------------------------------------------------------------------------------------- */
+
+static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
+    struct loaded_model_options load_options = {.model = o->model,
+                                                .any_form = o->any_form,
+                                                .any_weights = o->any_weights,
+                                                .tokenizer = &engine->tokenizer,
+                                                .context = o->context,
+                                                .progress = o->progress,
+                                                .progress_context = o->progress_context};
+    enum status status;
+    if ((status = check_options(o, &load_options, e)) != STATUS_OK) return status;
+    if (o->verify && loaded_model_path_is_file(o->model))
+        return error_set(
+            e, STATUS_UNSUPPORTED, "verify",
+            "%s is a converted file: only the checkpoint's folder has the untouched model to compare with",
+            o->model);
+    if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
+    size_t threads = o->threads ? o->threads : workers_default_count();
+    /* Now rather than when the model has been read and packed. */
+    const struct blas *blas;
+    bool needs_blas = load_options.matmul == MATMUL_OPENBLAS || o->verify;
+    if (needs_blas && (status = blas_open(threads, &blas, e)) != STATUS_OK) return status;
+    if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
+    if ((status = loaded_model_init(&engine->model, &load_options, engine->workers, e)) != STATUS_OK)
+        return status;
+    describe_options(&engine->info, o, &engine->model);
+    COPY_NAME(engine->info.kv_type, kv_type_name(kv_type_of(engine, o)));
+    describe_model_in(&engine->info, &engine->model);
+    COPY_NAME(engine->info.isa, engine->kernels->name);
+    engine->info.threads = workers_count(engine->workers);
+    engine->info.context = o->context ? o->context : engine->model.description.context;
+    return o->verify ? engine_verify(engine, o->verify_bound, e) : STATUS_OK;
+}
+
+static enum status start(struct engine *engine, const struct engine_options *o, struct error *e) {
+    size_t sequences = o->sequences_max < o->step_tokens ? o->sequences_max : o->step_tokens;
+    const struct batch_limits limits = {.rows = o->step_tokens,
+                                        .logit_rows =
+                                            logit_rows(sequences, o->step_tokens, engine->info.vocabulary),
+                                        .sequences = sequences}; /* prefill beside decode is measured */
+    const struct forward_limits forward = {
+        .rows_max = limits.rows, .logit_rows_max = limits.logit_rows, .entries_max = limits.sequences};
+    enum status status;
+    if ((status = make_pool(engine, o, &limits, e)) != STATUS_OK) return status;
+    status = forward_create(&engine->model.packed, &engine->pool, engine->kernels, engine->workers, &forward,
+                            &engine->forward, e);
+    if (status != STATUS_OK) return status;
+    engine->info.sequences_max = sequences;
+    engine->info.kv_pages = engine->pool.page_count;
+    engine->info.kv_bytes = engine->pool.mapped_bytes;
+    return make_scheduler(engine, o, &limits, e);
+}
+
+enum status engine_open(const struct engine_options *options, struct engine **out, struct error *e) {
+    double began = clock_seconds();
+    *out = NULL;
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine) return error_set(e, STATUS_NO_MEMORY, "engine", "%zu bytes", sizeof *engine);
+    enum status status = load(engine, options, e);
+    if (status == STATUS_OK) status = start(engine, options, e);
+    if (status != STATUS_OK) {
+        engine_close(engine);
+        return status;
+    }
+    engine->info.load_seconds = clock_seconds() - began;
+    *out = engine;
+    return STATUS_OK;
+}
+
+void engine_close(struct engine *engine) {
+    if (!engine) return;
+    scheduler_destroy(engine->scheduler);
+    if (engine->forward) forward_destroy(engine->forward);
+    kv_pool_deinit(&engine->pool);
+    kv_prefix_deinit(&engine->prefix);
+    loaded_model_deinit(&engine->model);
+    if (engine->tokenizer) tokenizer_close(engine->tokenizer);
+    if (engine->workers) workers_destroy(engine->workers);
+    free(engine->unused_ids);
+    free(engine);
+}

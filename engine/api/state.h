@@ -1,0 +1,27 @@
+/* Inside of the engine: for engine.c, engine_text.c and engine_requests.c alone. Written by engine_open, read
+ * only after it; what changes is in the scheduler. */
+#pragma once
+
+#include "engine/api/engine.h"
+#include "engine/forward/forward.h"
+#include "engine/kv/kv_prefix.h"
+#include "engine/loaded/loaded_model.h"
+#include "engine/sched/scheduler.h"
+#include "engine/text/tokenizer.h"
+
+struct engine {
+    struct engine_info info;
+    const struct kernel_table *kernels;
+    struct workers *workers;
+    struct tokenizer *tokenizer;
+    struct loaded_model model;
+    struct kv_pool pool;
+    struct kv_prefix prefix;
+    struct forward *forward;
+    int32_t *unused_ids; /* ids that the tokenizer has no token for */
+    struct scheduler *scheduler;
+};
+
+/* --verify: STATUS_MISMATCH when a logit differs from the original model by more than bound (in standard
+ * deviations). Fills info. */
+enum status engine_verify(struct engine *engine, double bound, struct error *e);

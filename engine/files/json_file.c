@@ -1,0 +1,97 @@
+/* jansson bounds neither the memory of a tree (an empty object of 2 bytes takes over 200) nor, to less than
+ * 2048, the depth of its recursion. So a text is scanned for both before it is parsed. */
+#include "engine/files/json_file.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "engine/files/regular_file.h"
+
+struct scan {
+    size_t line, line_start; /* line counts from 1; line_start is the offset of its first byte */
+    size_t depth, values;
+    bool in_string;
+};
+
+/* One byte outside of strings. A container has at most one value more than commas, so these and the opening
+ * brackets bound the number of values. */
+static void scan_structure(struct scan *s, char byte) {
+    switch (byte) {
+    case '"':
+        s->in_string = true;
+        break;
+    case '[':
+    case '{':
+        s->depth++; /* fall through */
+    case ',':
+        s->values++;
+        break;
+    case ']':
+    case '}':
+        if (s->depth > 0) s->depth--; /* if there are too many of them the parser will say so */
+        break;
+    default:
+        break;
+    }
+}
+
+static enum status check_limits(const char *text, size_t length, const char *where, size_t values_max,
+                                struct error *e) {
+    struct scan s = {.line = 1};
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\n') s.line++, s.line_start = i + 1;
+        if (!s.in_string)
+            scan_structure(&s, text[i]);
+        else if (text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            s.in_string = false;
+        if (s.depth > JSON_FILE_DEPTH_MAX)
+            return error_set(e, STATUS_LIMIT, where, "line %zu, column %zu: nested deeper than %d", s.line,
+                             i - s.line_start + 1, JSON_FILE_DEPTH_MAX);
+        if (s.values > values_max)
+            return error_set(e, STATUS_LIMIT, where, "line %zu, column %zu: more than %zu values", s.line,
+                             i - s.line_start + 1, values_max);
+    }
+    return STATUS_OK;
+}
+
+/* Where jansson has no memory it complains about the syntax, or drops bytes of a string and goes on. */
+static _Thread_local bool out_of_memory;
+
+static void *allocate_for_jansson(size_t size) {
+    void *block = malloc(size);
+    if (!block) out_of_memory = true;
+    return block;
+}
+
+void json_file_process_init(void) {
+    json_set_alloc_funcs(allocate_for_jansson, free);
+}
+
+enum status json_file_parse(const char *text, size_t length, const char *where, size_t values_max,
+                            json_t **out, struct error *e) {
+    enum status status = check_limits(text, length, where, values_max, e);
+    if (status != STATUS_OK) return status;
+    json_error_t cause;
+    out_of_memory = false;
+    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &cause);
+    if (*out && !out_of_memory) return STATUS_OK;
+    json_decref(*out);
+    *out = NULL;
+    if (out_of_memory || !cause.text[0])
+        return error_set(e, STATUS_NO_MEMORY, where, "cannot allocate for %zu bytes of JSON", length);
+    return error_set(e, STATUS_MALFORMED, where, "line %d, column %d: %s", cause.line, cause.column,
+                     cause.text);
+}
+
+enum status json_file_load(const char *folder, const char *name, size_t bytes_max, json_t **out,
+                           struct error *e) {
+    char path[PATH_MAX], *text = NULL;
+    size_t length;
+    enum status status = regular_file_path(folder, name, path, e);
+    if (status == STATUS_OK) status = regular_file_read(path, bytes_max, &text, &length, e);
+    if (status == STATUS_OK) status = json_file_parse(text, length, path, JSON_FILE_VALUES_MAX, out, e);
+    free(text);
+    return status;
+}

@@ -1,0 +1,142 @@
+/* Pre-LN -> Pre-RMSNorm -> Pre-CRMSNorm (Jiang et al., NeurIPS 2023, arXiv 2305.14858), as a view: a folded
+ * model says, for each linear of a block, which rows of the checkpoint it consists of and what is folded into
+ * them. Rows are folded in double precision when they are asked for, block by block, so no second copy of the
+ * weights exists.
+ *
+ * With C = I - 11'/d, the residual stream x is replaced by z = Cx (RMSNorm form), by the first d-1 entries of
+ * z (CRMSNorm form), or by d-1 coordinates of z in an orthonormal basis Q (orthonormal form):
+ *   embedding tables and output projections   W -> C W, b -> C b; then the last row is dropped (CRMSNorm), or
+ *                                             the rows are those in the basis: Q C W, Q C b (orthonormal)
+ *   input projections and the head            W -> W diag(gain), b -> b + W shift; then the last column is
+ *                                             subtracted from the others and dropped (CRMSNorm), or W -> W Q'
+ *                                             (orthonormal)
+ * In the LayerNorm form nothing is folded, and the norms run as in the checkpoint. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/model/tensor_views.h"
+
+enum norm_form {
+    NORM_FORM_LAYERNORM,
+    NORM_FORM_RMSNORM,
+    NORM_FORM_CRMSNORM, /* the paper's basis */
+    /* CRMSNorm in another basis: y = Qz, where the rows of Q are the first d-1 rows of the Householder
+     * reflection that maps the ones vector to the last unit vector. For a centred z that is y_i = z_i + z_d /
+     * (sqrt(d) - 1). y has the length of z, and no column of a weight is added to all others, so the error of
+     * low-precision weights is much smaller. */
+    NORM_FORM_ORTHONORMAL,
+    NORM_FORM_COUNT
+};
+
+const char *norm_form_name(enum norm_form form);
+bool norm_form_from_name(const char *name, enum norm_form *form);
+
+/* A norm as it runs. A folded norm is one scale for each row of the residual stream; any other writes
+ * normalised rows. */
+struct folded_norm {
+    enum row_norm kind;
+    bool folded;
+    size_t width;   /* of its input rows; 0: there is no such norm */
+    size_t divisor; /* width of the original model */
+    double eps;
+    double *gain, *shift; /* [width] or NULL; owned */
+};
+
+/* One or more linears of the checkpoint that read the same input, stacked (q, k, v; gate, up). */
+struct folded_linear {
+    struct linear_view part[3];
+    size_t part_count;
+    size_t out, in;             /* after folding */
+    const double *gain, *shift; /* folded at the input side; [in of the checkpoint] or NULL; borrowed */
+    const double *out_scale;    /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
+    bool compress_in, centre_out;
+    double weight_scale, bias_scale;
+    double last_share;   /* as in struct folded_model */
+    double *column_mean; /* [in]: of output projections: subtracted from every row; owned */
+    double *column_rms;  /* [in]: of output projections: root mean square of each column after that; owned */
+    double bias_mean;    /* all three are set by folded_linear_prepare */
+};
+
+/* Attention or MLP. F is the sub-layer without the norms around it: input projection, heads or hidden layer,
+ * output projection.
+ *   pre-like    x <- rescale * (residual_scale . x + post_norm(F(norm(x))))
+ *   post-like   x <- norm(residual_factor * x + F(x)) */
+struct folded_sublayer {
+    struct folded_norm norm;       /* as above */
+    struct folded_norm fold;       /* gain and shift that are folded into the linears that read the norm */
+    struct folded_norm inner_norm; /* of the output projection's input */
+    struct folded_linear output;
+    double *output_scale; /* scales of heads that are folded into the output projection, at its input or its
+                             output; owned */
+    struct folded_norm post_norm;
+    double *residual_scale;          /* [width] or NULL; owned */
+    double residual_factor, rescale; /* 1: no effect */
+};
+
+struct folded_layer {
+    struct folded_sublayer attention, mlp;
+    struct folded_norm query_norm, key_norm; /* of a head's vector; gain [head_dim] or [heads, head_dim] */
+    struct folded_linear qkv, up;            /* up: gate, up when gated */
+};
+
+struct folded_model {
+    const struct tensor_views *views;
+    const struct model_description *description;
+    enum norm_form form; /* the one asked for, or the nearest that the model has */
+    size_t stream_width; /* d, or d - 1 in the CRMSNorm forms */
+    /* Orthonormal basis: 1 / (sqrt(d) - 1), the part of the last entry that is added to each other one;
+     * else 0. */
+    double last_share;
+    struct folded_layer *layers;
+    /* The norm in front of the head. width 0: there is none. residual_dual: the norm of the dual stream, with
+     * gain and shift; where it is CRMS the dual stream is stored without its last entry, which is minus the
+     * sum of the others. */
+    struct folded_norm final_norm, final_fold;
+    struct folded_linear project_out; /* between the final norm and the head; part_count 0: none */
+    struct folded_linear head;
+    /* Of the embedding: */
+    double *project_in;                /* [width, embedding_width] or NULL */
+    struct folded_norm embedding_norm; /* width 0: none */
+};
+
+/* The form that a model runs in when `wanted` is asked for. Models of RMSNorm do not subtract the mean, so
+ * crmsnorm is rmsnorm for them. Where a norm is applied to the residual stream itself (post, deepnorm), or a
+ * residual scale, only layernorm is exact. */
+enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted);
+
+/* Borrows views until folded_model_deinit. The form that runs is norm_form_for(form). */
+enum status folded_model_init(struct folded_model *c, const struct tensor_views *views, enum norm_form form,
+                              struct error *e);
+void folded_model_deinit(struct folded_model *c);
+
+/* Computes the column means of an output projection, which folded_linear_rows needs (nothing to do for other
+ * linears): one pass over the checkpoint's rows in order, `rows` at a time. scratch: folded_scratch(c, rows)
+ * doubles. Different linears may be prepared by different threads. */
+void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows);
+
+/* Rows [first, +count), folded: weights [count, in] and bias [count] (zeros where there is none). weights has
+ * room for count * (in + 1) doubles. */
+void folded_linear_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
+                        double *bias);
+
+/* Whether it has a bias: one of any part, or one that a folded shift makes. */
+bool folded_linear_has_bias(const struct folded_linear *l);
+
+/* Doubles of scratch for `rows` rows of the widest linear. */
+size_t folded_scratch(const struct folded_model *c, size_t rows);
+
+/* The row of the residual stream for a token at a position, in the form that runs: the rows of the tables,
+ * scaled, added up, centred and compressed. row: [stream_width]; scratch: folded_embedding_scratch() doubles.
+ * Any thread. */
+void folded_embedding(const struct folded_model *c, size_t token, size_t position, double *row,
+                      double *scratch);
+/* residual_dual: the first value of the dual stream: dual_scale times the embedding row [width], centred in
+ * the forms that are. */
+void folded_dual_embedding(const struct folded_model *c, const double *row, double *dual);
+
+size_t folded_embedding_scratch(const struct folded_model *c);
+
+/* One row in double precision: for the embedding norm and the reference pass. out may be x. */
+void folded_norm_apply(const struct folded_norm *norm, const double *x, double *out);

@@ -1,0 +1,46 @@
+/* Life of a model: folder -> description -> tensor views -> folded view -> packed weights. From a converted
+ * file it is the same, except that the packed weights are in the file. Its linears have shapes but no values,
+ * so only the packed model can run, not the reference pass. */
+#pragma once
+
+#include "engine/pack/packed_model.h"
+#include "engine/modelfile/model_file.h"
+#include "engine/text/tokenizer.h"
+
+struct loaded_model {
+    struct model_file file; /* file.path NULL: a folder */
+    struct model_description description;
+    struct checkpoint *checkpoint;
+    struct tensor_views views;
+    struct folded_model folded;
+    struct packed_model packed;
+};
+
+struct loaded_model_options {
+    const char *model; /* folder of the checkpoint, or a converted file */
+    enum norm_form form;
+    enum matmul_kind matmul;
+    enum weight_type weights;   /* f32 when left out */
+    bool exact_form;            /* else CRMSNorm with weights other than f32 runs in its orthonormal basis */
+    bool any_form, any_weights; /* a converted file may have others */
+    size_t context; /* limit the context to this; 0: the model's own. More than the model's own is an error.
+                       */
+    void (*progress)(void *context, const char *stage, double share); /* may be NULL */
+    void *progress_context;
+    struct tokenizer *
+        *tokenizer; /* opened too, before the weights are read; the caller closes it. May be NULL */
+};
+
+/* Whether the model is a converted file: a regular file, whatever is in it. */
+bool loaded_model_path_is_file(const char *model);
+
+/* On failure *m holds nothing. The caller ends with loaded_model_deinit. Refuses before packing when the
+ * weights would not fit into the memory that is left. */
+enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_options *options,
+                              struct workers *workers, struct error *e);
+void loaded_model_deinit(struct loaded_model *m);
+
+bool loaded_model_is_file(const struct loaded_model *m);
+
+/* Bytes of weights that are mapped from a file. They are not counted as used memory, but need room in it. */
+size_t loaded_model_mapped_bytes(const struct loaded_model *m);

@@ -1,0 +1,446 @@
+#include "engine/model/tensor_views.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/memory.h"
+
+#define NAME_MAX_BYTES 256
+
+/* State while views are bound; the first error is kept. */
+struct binder {
+    struct tensor_views *model;
+    const struct model_description *description;
+    const struct family *family;
+    const struct checkpoint *checkpoint;
+    const struct tensor **used;
+    size_t used_count;
+    struct error error;
+};
+
+static bool failed(const struct binder *b) {
+    return b->error.code != STATUS_OK;
+}
+
+static const struct weight_name *name_of(const struct binder *b, enum weight weight) {
+    return weight_name_find(b->description->names, weight);
+}
+
+/* The bias has a name of its own where a second row of the same weight follows. */
+static bool has_own_name(const struct weight_name *n, const char *suffix) {
+    return strcmp(suffix, "bias") == 0 && n[1].name && n[1].weight == n->weight;
+}
+
+/* Fills in the layer, and the head where the name has a second %zu. suffix: "weight", "bias", or "" for a
+ * tensor that has none. */
+static void full_name(const struct weight_name *n, size_t layer, size_t head, const char *suffix, char *out) {
+    if (has_own_name(n, suffix)) {
+        n++;
+        suffix = "";
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    int length = snprintf(out, NAME_MAX_BYTES, n->name, layer, head);
+#pragma GCC diagnostic pop
+    assert(length > 0 && length < NAME_MAX_BYTES / 2);
+    if (suffix[0]) snprintf(out + length, NAME_MAX_BYTES - (size_t)length, ".%s", suffix);
+}
+
+/* With or without the family's prefix; NULL when there is none. */
+static const struct tensor *find(struct binder *b, const char *name) {
+    char prefixed[NAME_MAX_BYTES + 32];
+    snprintf(prefixed, sizeof prefixed, "%s%s", b->family->prefix, name);
+    const struct tensor *t = checkpoint_find(b->checkpoint, prefixed);
+    if (!t) t = checkpoint_find(b->checkpoint, name);
+    if (t) b->used[b->used_count++] = t;
+    return t;
+}
+
+static void shape_text(const size_t *shape, size_t rank, char *out, size_t size) {
+    size_t used = (size_t)snprintf(out, size, "[");
+    for (size_t i = 0; i < rank && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, i ? ", %zu" : "%zu", shape[i]);
+    if (used < size) snprintf(out + used, size - used, "]");
+}
+
+static bool has_shape(const struct tensor *t, const size_t *shape, size_t rank) {
+    if (t->rank != rank) return false;
+    for (size_t i = 0; i < rank; i++)
+        if (t->shape[i] != shape[i]) return false;
+    return true;
+}
+
+static void fail_tensor(struct binder *b, const struct tensor *t, const size_t *shape, size_t rank) {
+    char where[400], found[128], expected[128];
+    snprintf(where, sizeof where, "%s: %s", t->file, t->name);
+    shape_text(t->shape, t->rank, found, sizeof found);
+    shape_text(shape, rank, expected, sizeof expected);
+    error_set(&b->error, STATUS_MALFORMED, where, "has the shape %s, expected %s", found, expected);
+}
+
+/* Which tensor: of a weight, layer and head. suffix is "weight" or "bias". */
+struct tensor_slot {
+    enum weight weight;
+    size_t layer, head;
+    const char *suffix;
+};
+
+/* The tensor of a slot, which must have this shape. Absent: NULL, and an error when it is required. */
+static const struct tensor *bind_tensor(struct binder *b, struct tensor_slot slot, bool required,
+                                        const size_t *shape, size_t rank) {
+    const struct weight_name *n = name_of(b, slot.weight);
+    if (failed(b) || !n) {
+        assert(failed(b) || !required);
+        return NULL;
+    }
+    char name[NAME_MAX_BYTES];
+    full_name(n, slot.layer, slot.head, slot.suffix, name);
+    const struct tensor *t = find(b, name);
+    if (!t && required) {
+        char expected[128];
+        shape_text(shape, rank, expected, sizeof expected);
+        error_set(&b->error, STATUS_NOT_FOUND, name,
+                  "the checkpoint has no such tensor; expected one of shape %s", expected);
+    } else if (t && t->dtype == DTYPE_OTHER) {
+        error_set(&b->error, STATUS_UNSUPPORTED, name,
+                  "has an element type that weights can't have; expected F32, F16 or BF16");
+    } else if (t && !has_shape(t, shape, rank)) {
+        fail_tensor(b, t, shape, rank);
+    }
+    return failed(b) ? NULL : t;
+}
+
+static struct vector_view bind_vector(struct binder *b, enum weight weight, size_t layer, const char *suffix,
+                                      bool required, size_t count) {
+    const struct tensor *t =
+        bind_tensor(b, (struct tensor_slot){weight, layer, 0, suffix}, required, &count, 1);
+    return (struct vector_view){.tensor = t, .count = count};
+}
+
+/* The whole matrix, [out, in] or stored the other way round. */
+static struct matrix_view bind_matrix(struct binder *b, enum weight weight, size_t layer, bool transposed,
+                                      size_t out, size_t in) {
+    size_t shape[2] = {transposed ? in : out, transposed ? out : in};
+    const struct tensor *t = bind_tensor(b, (struct tensor_slot){weight, layer, 0, "weight"}, true, shape, 2);
+    return (struct matrix_view){.tensor = t, .transposed = transposed, .out = out, .in = in};
+}
+
+static struct vector_view bind_bias(struct binder *b, enum weight weight, size_t layer, size_t count) {
+    enum weight_bias bias = b->description->bias[weight];
+    bool none = bias == BIAS_NONE || (bias == BIAS_LAST_LAYER && layer + 1 < b->description->layers);
+    if (none) return (struct vector_view){.count = count};
+    return bind_vector(b, weight, layer, "bias", bias != BIAS_OPTIONAL, count);
+}
+
+static struct linear_view bind_linear(struct binder *b, enum weight weight, size_t layer, size_t out,
+                                      size_t in) {
+    return (struct linear_view){
+        .weight = bind_matrix(b, weight, layer, b->description->transposed, out, in),
+        .bias = bind_bias(b, weight, layer, out),
+    };
+}
+
+static struct norm_view bind_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
+    bool plain = b->description->norm_plain;
+    return (struct norm_view){
+        .gain = plain ? (struct vector_view){.count = width}
+                      : bind_vector(b, weight, layer, "weight", true, width),
+        .bias = bind_bias(b, weight, layer, width),
+    };
+}
+
+/* A part of a fused linear: a view of the same tensors with a map of rows, or from a first row on. */
+static struct linear_view part_of(const struct linear_view *fused, const uint32_t *rows, size_t first,
+                                  size_t out) {
+    struct linear_view part = *fused;
+    part.weight.rows = part.bias.rows = rows ? rows + first : NULL;
+    part.weight.first_row = part.bias.first_row = rows ? 0 : first;
+    part.weight.out = part.bias.count = out;
+    return part;
+}
+
+static void bind_qkv(struct binder *b, struct layer_views *layer, size_t i) {
+    const struct model_description *d = b->description;
+    size_t q = d->heads * d->head_dim, kv = d->kv_heads * d->head_dim;
+    if (d->qkv_packing == QKV_SEPARATE) {
+        layer->query = bind_linear(b, WEIGHT_QUERY, i, q, d->width);
+        layer->key = bind_linear(b, WEIGHT_KEY, i, kv, d->width);
+        layer->value = bind_linear(b, WEIGHT_VALUE, i, kv, d->width);
+        return;
+    }
+    struct linear_view fused = bind_linear(b, WEIGHT_QKV, i, q + 2 * kv, d->width);
+    layer->query = part_of(&fused, b->model->row_maps, 0, q);
+    layer->key = part_of(&fused, b->model->row_maps, q, kv);
+    layer->value = part_of(&fused, b->model->row_maps, q + kv, kv);
+}
+
+static bool is_one_per_head(const struct weight_name *n) {
+    const char *first = strstr(n->name, "%zu");
+    return first && strstr(first + 1, "%zu");
+}
+
+/* One norm of heads: a vector [head_dim], a matrix [heads, head_dim], or a vector for each head. */
+static void bind_head_vectors(struct binder *b, struct tensor_slot slot, size_t heads,
+                              struct vector_view *views) {
+    const struct model_description *d = b->description;
+    bool per_head = d->qk_norm == QK_NORM_PER_HEAD, apart = is_one_per_head(name_of(b, slot.weight));
+    size_t shape[2] = {heads, d->head_dim};
+    if (!per_head || apart) {
+        for (slot.head = 0; slot.head < (apart ? heads : 1); slot.head++)
+            views[slot.head] = (struct vector_view){.tensor = bind_tensor(b, slot, true, shape + 1, 1),
+                                                    .count = d->head_dim};
+        return;
+    }
+    views[0] =
+        (struct vector_view){.tensor = bind_tensor(b, slot, true, shape, 2), .count = heads * d->head_dim};
+}
+
+static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, size_t heads,
+                           struct vector_view *views, struct head_norm_view *norm) {
+    if (b->description->qk_norm == QK_NORM_NONE) return;
+    norm->views = is_one_per_head(name_of(b, weight)) ? heads : 1;
+    norm->gain = views;
+    bind_head_vectors(b, (struct tensor_slot){weight, layer, 0, "weight"}, heads, norm->gain);
+    if (b->description->bias[weight] == BIAS_NONE) return;
+    norm->bias = views + heads;
+    bind_head_vectors(b, (struct tensor_slot){weight, layer, 0, "bias"}, heads, norm->bias);
+}
+
+/* The further norms and scales of a placement, beside the two norms of a block. */
+static void bind_placement(struct binder *b, struct layer_views *layer, size_t i) {
+    const struct model_description *d = b->description;
+    bool sub_ln = d->placement == PLACEMENT_SUB_LN, normformer = d->placement == PLACEMENT_NORMFORMER;
+    bool sandwich = d->placement == PLACEMENT_SANDWICH;
+    if (sub_ln)
+        layer->attention.inner_norm = bind_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, d->heads * d->head_dim);
+    if (sub_ln || normformer) layer->mlp.inner_norm = bind_norm(b, WEIGHT_MLP_INNER_NORM, i, d->mlp_width);
+    if (sandwich || normformer)
+        layer->attention.post_norm = bind_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
+    if (sandwich) layer->mlp.post_norm = bind_norm(b, WEIGHT_MLP_POST_NORM, i, d->width);
+    if (d->head_scale != HEAD_SCALE_NONE)
+        layer->head_scale = bind_vector(b, WEIGHT_HEAD_SCALE, i, "", true, d->heads);
+    if (d->residual_scale)
+        layer->mlp.residual_scale = bind_vector(b, WEIGHT_RESIDUAL_SCALE, i, "", true, d->width);
+    if (d->gpas) layer->gpas_gate = bind_vector(b, WEIGHT_GATE, i, "", true, 1);
+}
+
+static void bind_layer(struct binder *b, struct layer_views *layer, size_t i) {
+    const struct model_description *d = b->description;
+    layer->attention.norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
+    if (d->residual != RESIDUAL_PARALLEL_ONE_NORM)
+        layer->mlp.norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
+    bind_qkv(b, layer, i);
+    struct vector_view *views = b->model->head_views + i * 2 * (d->heads + d->kv_heads);
+    bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
+    bind_head_norm(b, WEIGHT_KEY_NORM, i, d->kv_heads, views + 2 * d->heads, &layer->key_norm);
+    layer->attention.output = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
+    if (d->gated) layer->gate = bind_linear(b, WEIGHT_MLP_GATE, i, d->mlp_width, d->width);
+    layer->up = bind_linear(b, WEIGHT_MLP_UP, i, d->mlp_width, d->width);
+    layer->mlp.output = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
+    bind_placement(b, layer, i);
+}
+
+static void bind_embedding_and_head(struct binder *b) {
+    const struct model_description *d = b->description;
+    struct tensor_views *m = b->model;
+    m->embedding = bind_matrix(b, WEIGHT_EMBEDDING, 0, false, d->vocabulary, d->embedding_width);
+    if (d->position == POSITION_LEARNED) {
+        m->position = bind_matrix(b, WEIGHT_POSITION, 0, false, d->context + d->position_offset, d->width);
+        m->position.first_row = d->position_offset;
+        m->position.out = d->context;
+    }
+    if (d->embedding_norm) m->embedding_norm = bind_norm(b, WEIGHT_EMBEDDING_NORM, 0, d->width);
+    if (d->embedding_width != d->width) {
+        m->project_in = bind_linear(b, WEIGHT_PROJECT_IN, 0, d->width, d->embedding_width);
+        m->project_out = bind_linear(b, WEIGHT_PROJECT_OUT, 0, d->embedding_width, d->width);
+    }
+    if (d->placement != PLACEMENT_POST && d->placement != PLACEMENT_DEEPNORM)
+        m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
+    if (!d->tied) {
+        m->head.weight = bind_matrix(b, WEIGHT_HEAD, 0, false, d->vocabulary, d->embedding_width);
+    } else {
+        /* A stored copy of a tied head is known and not used. */
+        char name[NAME_MAX_BYTES];
+        if (name_of(b, WEIGHT_HEAD)) {
+            full_name(name_of(b, WEIGHT_HEAD), 0, 0, "weight", name);
+            find(b, name);
+        }
+        m->head.weight = m->embedding;
+    }
+    m->head.bias = bind_bias(b, WEIGHT_HEAD, 0, d->vocabulary);
+}
+
+static int compare_pointers(const void *a, const void *b) {
+    const struct tensor *x = *(const struct tensor *const *)a, *y = *(const struct tensor *const *)b;
+    return (x > y) - (x < y);
+}
+
+static bool is_buffer(const struct family *family, const char *name) {
+    size_t length = strlen(name);
+    for (const char *const *buffer = family->buffers; buffer && *buffer; buffer++) {
+        size_t end = strlen(*buffer);
+        if (length >= end && strcmp(name + length - end, *buffer) == 0) return true;
+    }
+    return false;
+}
+
+/* Every tensor of the checkpoint must have been asked for: one that was not would silently not count. */
+static void refuse_unused(struct binder *b) {
+    qsort(b->used, b->used_count, sizeof *b->used, compare_pointers);
+    for (size_t i = 0; i < checkpoint_count(b->checkpoint) && !failed(b); i++) {
+        const struct tensor *t = checkpoint_at(b->checkpoint, i);
+        if (is_buffer(b->family, t->name)) continue;
+        if (bsearch(&t, b->used, b->used_count, sizeof *b->used, compare_pointers)) continue;
+        char where[400];
+        snprintf(where, sizeof where, "%s: %s", t->file, t->name);
+        error_set(&b->error, STATUS_UNSUPPORTED, where, "is not a tensor of a %s of this configuration",
+                  b->family->model_type);
+    }
+}
+
+static uint64_t count_parameters(const struct binder *b) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < b->used_count; i++) {
+        const struct tensor *t = b->used[i];
+        uint64_t elements = 1;
+        for (size_t k = 0; k < t->rank; k++) elements *= t->shape[k];
+        if (i == 0 || b->used[i - 1] != t) sum += elements;
+    }
+    return sum;
+}
+
+static size_t head_views(const struct model_description *d) {
+    return d->qk_norm == QK_NORM_NONE ? 1 : d->layers * 2 * (d->heads + d->kv_heads);
+}
+
+/* Where the vector of a query head (kind 0), key head (1) or value head (2) starts in a fused tensor, in
+ * heads. */
+static size_t fused_head(const struct model_description *d, size_t kind, size_t head) {
+    size_t group = d->heads / d->kv_heads, quarter = d->heads / 4;
+    switch (d->qkv_packing) {
+    case QKV_PER_HEAD:
+        return 3 * head + kind;
+    case QKV_GROUPED:
+        if (kind == 0) return head / group * (group + 2) + head % group;
+        return head * (group + 2) + group + kind - 1;
+    case QKV_CODEGEN: {
+        static const size_t order[3] = {0, 2, 1}; /* a block holds q, then v, then k */
+        return (head / quarter * 3 + order[kind]) * quarter + head % quarter;
+    }
+    default:
+        return (kind > 0 ? d->heads : 0) + (kind > 1 ? d->kv_heads : 0) + head;
+    }
+}
+
+/* Packings where q, k and v are interleaved need a map of rows: those of q, then of k, then of v. */
+static bool make_row_maps(struct tensor_views *m, struct error *e) {
+    const struct model_description *d = m->description;
+    if (d->qkv_packing == QKV_SEPARATE || d->qkv_packing == QKV_CONCATENATED) return true;
+    m->row_maps =
+        memory_aligned((d->heads + 2 * d->kv_heads) * d->head_dim, sizeof *m->row_maps, "row maps", e);
+    if (!m->row_maps) return false;
+    uint32_t *row = m->row_maps;
+    for (size_t kind = 0; kind < 3; kind++)
+        for (size_t head = 0; head < (kind ? d->kv_heads : d->heads); head++)
+            for (size_t i = 0; i < d->head_dim; i++)
+                *row++ = (uint32_t)(fused_head(d, kind, head) * d->head_dim + i);
+    return true;
+}
+
+enum status tensor_views_init(struct tensor_views *m, const struct model_description *description,
+                              const struct family *family, const struct checkpoint *checkpoint,
+                              struct error *e) {
+    *m = (struct tensor_views){.description = description, .checkpoint = checkpoint};
+    struct binder b = {.model = m, .description = description, .family = family, .checkpoint = checkpoint};
+    size_t lookups = WEIGHT_COUNT * 2 * (description->layers + 1) + head_views(description);
+    b.used = memory_aligned(lookups, sizeof *b.used, "tensor names", e);
+    m->layers = memory_aligned(description->layers, sizeof *m->layers, "bound layers", e);
+    m->head_views = memory_aligned(head_views(description), sizeof *m->head_views, "head norms", e);
+    if (!b.used || !m->layers || !m->head_views || !make_row_maps(m, e)) {
+        free(b.used);
+        return STATUS_NO_MEMORY;
+    }
+    bind_embedding_and_head(&b);
+    for (size_t i = 0; i < description->layers && !failed(&b); i++) bind_layer(&b, &m->layers[i], i);
+    if (!failed(&b)) refuse_unused(&b);
+    m->parameters = count_parameters(&b);
+    free(b.used);
+    if (failed(&b) && e) *e = b.error;
+    return b.error.code;
+}
+
+void tensor_views_deinit(struct tensor_views *m) {
+    free(m->layers);
+    free(m->row_maps);
+    free(m->head_views);
+    *m = (struct tensor_views){0};
+}
+
+static const char *element(const struct tensor *t, size_t offset) {
+    return (const char *)t->data + offset * dtype_size(t->dtype);
+}
+
+/* Offset of a vector's i-th entry; a matrix is read row by row. */
+static size_t entry_offset(const struct tensor *t, size_t i) {
+    if (t->rank < 2) return i * t->stride[0];
+    return i / t->shape[1] * t->stride[0] + i % t->shape[1] * t->stride[1];
+}
+
+static size_t row_of(const uint32_t *rows, size_t first_row, size_t r) {
+    return rows ? rows[r] : first_row + r;
+}
+
+/* A transposed tensor is read in tiles of so many inputs: a cache line of doubles in each row of the
+ * result. */
+#define TILE_INPUTS 8
+#define TILE_ROWS   64
+
+/* Rows [row, +count) of a transposed tensor, count <= TILE_ROWS: in the order in which they lie in memory. */
+static void read_transposed(const struct tensor *t, size_t row, size_t count, size_t in, double *out) {
+    double tile[TILE_INPUTS][TILE_ROWS];
+    for (size_t k = 0; k < in; k += TILE_INPUTS) {
+        size_t inputs = in - k < TILE_INPUTS ? in - k : TILE_INPUTS;
+        for (size_t i = 0; i < inputs; i++)
+            dtype_read(t->dtype, element(t, (k + i) * t->stride[0] + row * t->stride[1]), t->stride[1], count,
+                       tile[i]);
+        for (size_t r = 0; r < count; r++)
+            for (size_t i = 0; i < inputs; i++) out[r * in + k + i] = tile[i][r];
+    }
+}
+
+void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out) {
+    const struct tensor *t = m->tensor;
+    assert(t && first + count <= m->out);
+    if (m->transposed && !m->rows) {
+        for (size_t r = 0; r < count; r += TILE_ROWS)
+            read_transposed(t, m->first_row + first + r, count - r < TILE_ROWS ? count - r : TILE_ROWS, m->in,
+                            out + r * m->in);
+        return;
+    }
+    size_t along = m->transposed ? 0 : 1, across = 1 - along;
+    for (size_t r = 0; r < count; r++) {
+        size_t row = row_of(m->rows, m->first_row, first + r);
+        dtype_read(t->dtype, element(t, row * t->stride[across]), t->stride[along], m->in, out + r * m->in);
+    }
+}
+
+void vector_read_part(const struct vector_view *v, size_t first, size_t count, double *out) {
+    const struct tensor *t = v->tensor;
+    assert(first + count <= v->count);
+    for (size_t i = 0; i < count; i++) {
+        out[i] = 0;
+        if (t)
+            dtype_read(t->dtype, element(t, entry_offset(t, row_of(v->rows, v->first_row, first + i))), 1, 1,
+                       out + i);
+    }
+}
+
+void vector_read(const struct vector_view *v, size_t count, double fallback, double *out) {
+    if (v->tensor) {
+        vector_read_part(v, 0, count, out);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) out[i] = fallback;
+}

@@ -1,0 +1,62 @@
+/* A converted file (README.md in this folder is its format): the packed weights as they are in memory, the
+ * embedding tables, and the texts of the configuration and the tokenizer. Opening maps it and checks every
+ * byte against its checksum.
+ *
+ * A checksum finds damage, not malice, so whatever the file claims is checked as well. And it claims little:
+ * the description, tensor views and folded view are built from the stored texts, vectors and shapes by the
+ * code that does so for a checkpoint. The layout of the packed weights follows from that and is not read from
+ * the file.
+ *
+ * Used by the loading thread; an open file is only read. */
+#pragma once
+
+#include "engine/base/workers.h"
+#include "engine/files/mapped_file.h"
+#include "engine/model/tensor_views.h"
+#include "engine/pack/packed_model.h"
+
+#define MODEL_FILE_VERSION 1
+
+/* Texts of a model's folder. NULL where there is none; the configuration always is. */
+struct model_file_texts {
+    const char *config, *generation, *tokenizer; /* config.json, generation_config.json, tokenizer.json */
+    size_t config_length, generation_length, tokenizer_length;
+};
+
+struct model_file {
+    struct mapped_file file;
+    enum norm_form form;
+    enum weight_type weights;
+    struct model_file_texts texts;
+    const void *packed; /* aligned to KERNEL_ALIGN */
+    size_t packed_bytes;
+    struct checkpoint *checkpoint; /* the tensors that are there, and the shapes of those that are packed */
+};
+
+typedef void (*model_file_progress_fn)(void *context, double share);
+
+/* Maps the file at path, checks all of it, and finds its parts. Errors name the file: STATUS_UNSUPPORTED for
+ * another version or layout, STATUS_MALFORMED for a file that is not a converted one, is truncated, or is
+ * damaged (with the part). On failure *p holds nothing. */
+enum status model_file_open(const char *path, struct workers *workers, model_file_progress_fn progress,
+                            void *context, struct model_file *p, struct error *e);
+void model_file_close(struct model_file *p);
+
+/* To be called once there are views of p->checkpoint, before anything reads a value: checks that all values
+ * that will be read are there, and that no more weights are claimed than could be packed in the file. */
+enum status model_file_check(const struct model_file *p, const struct tensor_views *views, struct error *e);
+
+/* Whether the regular file at path begins like a converted file, of any version. */
+bool model_file_is_file(const char *path);
+
+/* What is written. */
+struct model_file_content {
+    const struct packed_model *packed; /* of MATMUL_OWN */
+    struct model_file_texts texts;
+};
+
+struct file_writer;
+
+/* Appends all of it to a writer that is new. progress may be NULL. */
+enum status model_file_write(struct file_writer *w, const struct model_file_content *content,
+                             model_file_progress_fn progress, void *context, struct error *e);

@@ -1,0 +1,212 @@
+/* Oniguruma's dialect, as its default syntax and UTF-8 have it, rewritten for PCRE2. What both read alike
+ * passes; what PCRE2 reads otherwise is spelled out (\s, \w, \h, \v, \b, {,n}, {n,m}+, plain and named
+ * groups); what it lacks is built from look-ahead (sets within sets, intersections). What is not known here
+ * is refused: back-references, \G, \K, \R, \X, (?x), absent operators, conditions, calls, callouts.
+ * Case-insensitive matching is character by character. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/text/regex/regex.h"
+#include "engine/text/regex/regex_class.h"
+#include "engine/text/regex/regex_parser.h"
+#include "engine/text/unicode/unicode.h"
+
+static void parse_alternatives(struct regex_parser *p);
+
+static bool is_quantifier(const struct regex_parser *p) {
+    int c = regex_peek(p, 0);
+    return c == '*' || c == '+' || c == '?';
+}
+
+/* Reads digits into *value; false if there are none or too many. */
+static bool read_number(struct regex_parser *p, size_t *at, unsigned *value) {
+    size_t start = *at;
+    *value = 0;
+    while (*at < p->length && p->pattern[*at] >= '0' && p->pattern[*at] <= '9' && *at - start < 6)
+        *value = *value * 10 + (unsigned)(p->pattern[(*at)++] - '0');
+    return *at > start;
+}
+
+struct interval {
+    unsigned low, high;
+    bool has_low, has_comma, has_high;
+};
+
+/* "{n}", "{n,}", "{n,m}", "{,m}" at the parser's place; else it is no interval but text, and nothing is
+ * taken. */
+static bool read_interval(struct regex_parser *p, struct interval *i) {
+    size_t at = p->at + 1;
+    i->has_low = read_number(p, &at, &i->low);
+    i->has_comma = at < p->length && p->pattern[at] == ',';
+    at += i->has_comma;
+    i->has_high = i->has_comma && read_number(p, &at, &i->high);
+    if ((!i->has_low && !i->has_high) || at >= p->length || p->pattern[at] != '}') return false;
+    p->at = at + 1;
+    return true;
+}
+
+/* A '+' behind an interval repeats it (for PCRE2 it would be possessive), so the whole goes into a group. */
+static void parse_interval(struct regex_parser *p, size_t atom, const struct interval *i) {
+    bool repeated = regex_peek(p, 0) == '+';
+    if (repeated) regex_insert(p, atom, "(?:");
+    regex_emit(p, "{%u", i->has_low ? i->low : 0);
+    if (i->has_comma) regex_emit(p, ",");
+    if (i->has_high) regex_emit(p, "%u", i->high);
+    regex_emit(p, "}");
+    if (repeated) {
+        regex_emit(p, ")+");
+        p->at++;
+    } else if (regex_peek(p, 0) == '?') {
+        if (!i->has_comma) regex_refuse(p, "'{n}?' is not supported");
+        regex_emit(p, "?");
+        p->at++;
+    }
+}
+
+/* What may follow the atom that was written to the output from `atom` on. */
+static void parse_quantifier(struct regex_parser *p, size_t atom) {
+    struct interval interval;
+    if (is_quantifier(p)) {
+        regex_emit(p, "%c", p->pattern[p->at++]);
+        int mode = regex_peek(p, 0);
+        if (mode == '?' || mode == '+') regex_emit(p, "%c", p->pattern[p->at++]);
+    } else if (regex_peek(p, 0) == '{' && read_interval(p, &interval)) {
+        parse_interval(p, atom, &interval);
+    } else {
+        return;
+    }
+    size_t at = p->at;
+    if (is_quantifier(p) || (regex_peek(p, 0) == '{' && read_interval(p, &interval))) {
+        p->at = at;
+        regex_refuse(p, "a quantifier of a quantifier is not supported");
+    }
+}
+
+/* "(?imx-imx)" and "(?imx-imx:": what Oniguruma calls m is PCRE2's s. */
+static void parse_options(struct regex_parser *p, bool at_start) {
+    regex_emit(p, "(?");
+    for (int c; (c = regex_peek(p, 0)) == 'i' || c == 'm' || c == '-'; p->at++)
+        regex_emit(p, "%c", c == 'm' ? 's' : c);
+    if (regex_peek(p, 0) == ')') { /* for Oniguruma the rest of the group is then a group of its own */
+        if (!at_start) regex_refuse(p, "options are supported at the start of a group only");
+        regex_emit(p, ")");
+        p->at++;
+        return;
+    }
+    if (regex_peek(p, 0) != ':') {
+        regex_refuse(p, "this group is not supported");
+        return;
+    }
+    p->at++;
+    regex_emit(p, ":");
+    parse_alternatives(p);
+    regex_emit(p, ")");
+    regex_expect(p, ')');
+}
+
+static void parse_name(struct regex_parser *p) {
+    while (p->at < p->length && p->pattern[p->at] != '>' && p->pattern[p->at] != ')') p->at++;
+    regex_expect(p, '>');
+}
+
+/* Behind a '('. Groups do not capture: nothing asks for what they hold. */
+static void parse_group(struct regex_parser *p, bool at_start) {
+    static const char *const kept[] = {"?:", "?=", "?!", "?>", "?<=", "?<!"};
+    const char *open = "?:";
+    size_t skip = 0;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        if (regex_starts_with(p, kept[i])) {
+            open = kept[i];
+            skip = strlen(open);
+        }
+    bool named = skip == 0 && regex_starts_with(p, "?<");
+    if (skip == 0 && !named && regex_peek(p, 0) == '?') {
+        p->at++;
+        parse_options(p, at_start);
+        return;
+    }
+    p->at += skip;
+    if (named) parse_name(p);
+    regex_emit(p, "(%s", open);
+    parse_alternatives(p);
+    regex_emit(p, ")");
+    regex_expect(p, ')');
+}
+
+/* A place with a word on one side alone; or, if not one_side, on both or none. */
+static void parse_boundary(struct regex_parser *p, bool one_side) {
+    p->at += 2;
+    regex_emit(p, "(?:(?<=");
+    regex_class_emit_word(p, false);
+    regex_emit(p, one_side ? ")(?!" : ")(?=");
+    regex_class_emit_word(p, false);
+    regex_emit(p, ")|(?<!");
+    regex_class_emit_word(p, false);
+    regex_emit(p, one_side ? ")(?=" : ")(?!");
+    regex_class_emit_word(p, false);
+    regex_emit(p, "))");
+}
+
+static void parse_escape(struct regex_parser *p) {
+    int c = regex_peek(p, 1);
+    switch (c) {
+    case 'A':
+    case 'z':
+    case 'Z':
+        regex_emit(p, "\\%c", c);
+        p->at += 2;
+        return;
+    case 'b':
+    case 'B':
+        parse_boundary(p, c == 'b');
+        return;
+    default:
+        regex_class_escape(p);
+    }
+}
+
+/* One thing that a quantifier could follow. */
+static void parse_atom(struct regex_parser *p, bool at_start) {
+    int c = regex_peek(p, 0);
+    if (c == '(') {
+        p->at++;
+        parse_group(p, at_start);
+    } else if (c == '[') {
+        p->at++;
+        regex_class_set(p);
+    } else if (c == '\\') {
+        parse_escape(p);
+    } else if (c == '.' || c == '^' || c == '$') {
+        regex_emit(p, "%c", c);
+        p->at++;
+    } else if (is_quantifier(p)) {
+        regex_refuse(p, "a quantifier of nothing");
+    } else {
+        regex_emit_point(p, utf8_next(p->pattern, p->length, &p->at));
+    }
+}
+
+/* Up to the ')' that ends the group, or the end. */
+static void parse_alternatives(struct regex_parser *p) {
+    bool at_start = true;
+    if (++p->depth > REGEX_DEPTH_MAX) regex_refuse(p, "nested too deep");
+    while (p->status == STATUS_OK && p->at < p->length && p->pattern[p->at] != ')') {
+        if (p->pattern[p->at] == '|') {
+            regex_emit(p, "|");
+            p->at++;
+        } else {
+            size_t atom = p->out->length;
+            parse_atom(p, at_start);
+            if (p->status == STATUS_OK) parse_quantifier(p, atom);
+        }
+        at_start = false;
+    }
+    p->depth--;
+}
+
+enum status regex_translate(const char *pattern, size_t length, struct text_buffer *out, struct error *e) {
+    struct regex_parser p = {.pattern = pattern, .length = length, .out = out, .error = e};
+    parse_alternatives(&p);
+    if (p.status == STATUS_OK && p.at < length) regex_refuse(&p, "a ')' too many");
+    return p.status == STATUS_OK ? text_buffer_status(out, e) : p.status;
+}

@@ -1,0 +1,169 @@
+#include "engine/text/unicode/unicode.h"
+
+#include <utf8proc.h>
+
+#include "engine/text/unicode/unicode_tables.h"
+
+/* The second byte of some sequences has a narrower range (no overlong forms, no surrogates, nothing too
+ * large). */
+static bool second_byte_fits(unsigned char first, unsigned char second) {
+    switch (first) {
+    case 0xE0:
+        return second >= 0xA0 && second <= 0xBF;
+    case 0xED:
+        return second >= 0x80 && second <= 0x9F;
+    case 0xF0:
+        return second >= 0x90 && second <= 0xBF;
+    case 0xF4:
+        return second >= 0x80 && second <= 0x8F;
+    default:
+        return second >= 0x80 && second <= 0xBF;
+    }
+}
+
+static size_t sequence_length(unsigned char first) {
+    if (first < 0x80) return 1;
+    if (first >= 0xC2 && first <= 0xDF) return 2;
+    if (first >= 0xE0 && first <= 0xEF) return 3;
+    if (first >= 0xF0 && first <= 0xF4) return 4;
+    return 0;
+}
+
+enum utf8_kind utf8_classify(const unsigned char *bytes, size_t length, size_t *used) {
+    size_t wanted = sequence_length(bytes[0]);
+    *used = 1;
+    if (wanted == 0) return UTF8_BROKEN;
+    for (; *used < wanted; ++*used) {
+        if (*used == length) return UTF8_INCOMPLETE;
+        unsigned char byte = bytes[*used];
+        bool fits = *used == 1 ? second_byte_fits(bytes[0], byte) : (byte & 0xC0) == 0x80;
+        if (!fits) return UTF8_BROKEN;
+    }
+    return UTF8_WHOLE;
+}
+
+size_t utf8_valid_prefix(const char *text, size_t length) {
+    size_t at = 0, used;
+    while (at < length) {
+        if ((unsigned char)text[at] < 0x80) {
+            at++;
+            continue;
+        }
+        if (utf8_classify((const unsigned char *)text + at, length - at, &used) != UTF8_WHOLE) break;
+        at += used;
+    }
+    return at;
+}
+
+int32_t utf8_next(const char *text, size_t length, size_t *at) {
+    const unsigned char *bytes = (const unsigned char *)text + *at;
+    (void)length;
+    if (bytes[0] < 0x80) {
+        *at += 1;
+        return bytes[0];
+    }
+    if (bytes[0] < 0xE0) {
+        *at += 2;
+        return (bytes[0] & 0x1F) << 6 | (bytes[1] & 0x3F);
+    }
+    if (bytes[0] < 0xF0) {
+        *at += 3;
+        return (bytes[0] & 0x0F) << 12 | (bytes[1] & 0x3F) << 6 | (bytes[2] & 0x3F);
+    }
+    *at += 4;
+    return (bytes[0] & 0x07) << 18 | (bytes[1] & 0x3F) << 12 | (bytes[2] & 0x3F) << 6 | (bytes[3] & 0x3F);
+}
+
+size_t utf8_previous(const char *text, size_t at) {
+    do at--;
+    while (at > 0 && ((unsigned char)text[at] & 0xC0) == 0x80);
+    return at;
+}
+
+size_t utf8_count(const char *text, size_t length) {
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++) count += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return count;
+}
+
+size_t utf8_encode(int32_t point, char out[UTF8_BYTES_MAX]) {
+    if (point < 0x80) {
+        out[0] = (char)point;
+        return 1;
+    }
+    if (point < 0x800) {
+        out[0] = (char)(0xC0 | point >> 6);
+        out[1] = (char)(0x80 | (point & 0x3F));
+        return 2;
+    }
+    if (point < 0x10000) {
+        out[0] = (char)(0xE0 | point >> 12);
+        out[1] = (char)(0x80 | (point >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (point & 0x3F));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | point >> 18);
+    out[1] = (char)(0x80 | (point >> 12 & 0x3F));
+    out[2] = (char)(0x80 | (point >> 6 & 0x3F));
+    out[3] = (char)(0x80 | (point & 0x3F));
+    return 4;
+}
+
+bool unicode_is_whitespace(int32_t point) {
+    return (point >= 0x09 && point <= 0x0D) || point == 0x20 || point == 0x85 || point == 0xA0 ||
+           point == 0x1680 || (point >= 0x2000 && point <= 0x200A) || point == 0x2028 || point == 0x2029 ||
+           point == 0x202F || point == 0x205F || point == 0x3000;
+}
+
+static bool is_in(int32_t point, const struct unicode_range *ranges, size_t count) {
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (point > ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && point >= ranges[low].first;
+}
+
+bool unicode_is_word(int32_t point) {
+    return is_in(point, unicode_word, unicode_word_count);
+}
+
+bool unicode_is_numeric(int32_t point) {
+    return is_in(point, unicode_numeric, unicode_numeric_count);
+}
+
+bool unicode_is_punctuation(int32_t point) {
+    return is_in(point, unicode_punctuation, unicode_punctuation_count);
+}
+
+bool unicode_is_mark(int32_t point) {
+    return is_in(point, unicode_mark, unicode_mark_count);
+}
+
+bool unicode_is_nonspacing_mark(int32_t point) {
+    return is_in(point, unicode_nonspacing, unicode_nonspacing_count);
+}
+
+bool unicode_is_other(int32_t point) {
+    return is_in(point, unicode_other, unicode_other_count);
+}
+
+bool unicode_is_inert(int32_t point) {
+    return is_in(point, unicode_inert, unicode_inert_count);
+}
+
+size_t unicode_lower(int32_t point, int32_t out[2]) {
+    out[0] = utf8proc_tolower(point);
+    if (point == 0x130) { /* the only code point whose lower case is longer than one */
+        out[0] = 'i';
+        out[1] = 0x307;
+        return 2;
+    }
+    for (size_t i = 0;
+         out[0] == point && point >= unicode_lower_pairs[0].from && i < unicode_lower_pairs_count; i++)
+        if (unicode_lower_pairs[i].from == point) out[0] = unicode_lower_pairs[i].to;
+    return 1;
+}

@@ -1,0 +1,178 @@
+/* What the commands verify, convert and bench need of the engine beyond engine.h. It shows no tensors
+ * either. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/base/error.h"
+
+/* ---- bench --------------------------------------------------------------------------------------------- */
+
+/* Shapes of published models that random weights can stand in for, and those of the paper's table (GPT-3
+ * Small ... XL). */
+const char *const *bench_shapes(void); /* names, NULL-terminated */
+
+/* Writes a checkpoint of that shape with random weights (seeded, the same each time) into an existing folder;
+ * a tokenizer is not among it. STATUS_NOT_FOUND for an unknown shape, with the known ones. */
+enum status bench_write_random(const char *shape, const char *folder, struct error *e);
+
+/* The same for the text of any config.json of a plain block (Pre-LN, no head norms, nothing gated). */
+enum status bench_write_config(const char *config, const char *folder, struct error *e);
+
+/* What the machine can do, measured now with the threads that the model will use. */
+struct bench_bounds {
+    size_t threads;
+    double read_bytes_per_s; /* streaming read of memory */
+    double sgemm_flop_per_s; /* OpenBLAS, 512 x 3072 x 768 */
+};
+enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
+
+struct bench_options {
+    const char *model;     /* folder, or a converted file */
+    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm", or "none": norms left out, only to see what
+                              they cost */
+    const char *weights, *matmul, *isa;
+    const char *kv_type;        /* "auto", "f32", "f16", "int8" */
+    bool any_form, any_weights; /* a converted file may have others */
+    size_t threads;
+};
+
+enum bench_work { BENCH_PREFILL, BENCH_DECODE };
+
+struct bench_item {
+    enum bench_work work;
+    size_t tokens;  /* PREFILL: of the prompt; DECODE: decoded per sequence */
+    size_t batch;   /* sequences side by side; 0: 1 */
+    size_t context; /* DECODE: positions before the first decoded one */
+};
+
+/* The two bounds of an item in seconds, from what it reads and computes. */
+struct bench_cost {
+    double bytes; /* packed weights, cache and embedding rows that one run of the item reads */
+    double flops; /* 2 x parameters used x rows */
+    /* The same, each divided by how many of its type the processor multiplies in the time of one f32: what
+     * the machine could do them in, at the rate of sgemm. */
+    double flops_as_f32;
+};
+
+struct bench_model;
+
+/* Loads and packs the model as serving would; seconds: how long that took. */
+enum status bench_open(const struct bench_options *options, struct bench_model **out, double *seconds,
+                       struct error *e);
+void bench_close(struct bench_model *m);
+
+/* The item once: seconds, and what it costs. Caches hold random numbers, so contexts need no prefill. */
+enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds,
+                      struct bench_cost *cost, struct error *e);
+
+/* Sequences side by side as the scheduler runs them: forward pass, sampling and events. */
+struct bench_generation {
+    size_t batch, prompt, tokens; /* the last two: of each sequence */
+    double temperature, top_p;    /* temperature 0: greedy */
+};
+
+/* seconds: of the steps that generate, without the prefill. STATUS_LIMIT: more than the model's context, or
+ * than the bench supports. STATUS_MALFORMED: the model computes values that are not finite. */
+enum status bench_generate(struct bench_model *m, const struct bench_generation *g, double *seconds,
+                           struct error *e);
+
+/* Turns the norms of a folded form on or off. Without them the results are wrong; it is for measuring what
+ * they cost. */
+void bench_run_norms(struct bench_model *m, bool run);
+
+const char *bench_isa(const struct bench_model *m);
+const char *bench_kv_type(const struct bench_model *m);
+/* The form and type that run; a converted file has its own. "none" while the norms are turned off. */
+const char *bench_norm_form(const struct bench_model *m);
+const char *bench_weights(const struct bench_model *m);
+size_t bench_weight_bytes(const struct bench_model *m);
+
+/* Single kernels, of every instruction set that runs here or of one, in one thread. */
+struct bench_kernels;
+
+/* Borrowed names. bytes: that must come from memory, 0 for operations on what is in a cache; flops as in
+ * struct bench_cost. */
+struct bench_kernel {
+    const char *isa, *operation, *type;
+    size_t rows;
+    double bytes, flops, flops_as_f32;
+};
+
+/* isa: "auto" or NULL for all, else one. */
+enum status bench_kernels_open(const char *isa, struct bench_kernels **out, struct error *e);
+void bench_kernels_close(struct bench_kernels *b);
+
+/* Kernels are numbered by operation, then by instruction set: count is a multiple of isas. */
+size_t bench_kernels_isas(const struct bench_kernels *b);
+size_t bench_kernels_count(const struct bench_kernels *b);
+void bench_kernels_at(const struct bench_kernels *b, size_t index, struct bench_kernel *out);
+
+/* Seconds of one call, the mean over some milliseconds. */
+enum status bench_kernels_run(struct bench_kernels *b, size_t index, double *seconds, struct error *e);
+
+/* ---- convert ------------------------------------------------------------------------------------------- */
+
+struct convert_options {
+    const char *model;     /* folder of the checkpoint */
+    const char *out;       /* file to write; a converted file of that name is replaced, any other refused */
+    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm" */
+    const char *weights;   /* "f32", "bf16", "int8", "int4" */
+    size_t threads;
+    void (*progress)(void *context, const char *stage, double share); /* as in engine_options; may be NULL */
+    void *progress_context;
+};
+
+struct convert_result {
+    char norm_form[16]; /* the one asked for, or the nearest that the model has */
+    bool has_tokenizer; /* else the file can be timed, but not served */
+    size_t bytes;
+};
+
+/* Loads the model as serving would, and writes it in one file (engine/modelfile/README.md) that `model` may
+ * name from then on. The name appears when the file is complete; meanwhile it is out.part-N beside it, which
+ * is removed on failure. */
+enum status convert_model(const struct convert_options *options, struct convert_result *result,
+                          struct error *e);
+
+/* ---- verify -------------------------------------------------------------------------------------------- */
+
+struct verify_options {
+    const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
+    const char *isa;
+    const char *kv_type; /* "auto": as serving would take for each type of weights; "f32", "f16", "int8" */
+    const char *weights; /* the one type that is asked about; NULL: all */
+    size_t threads;
+    const char *text; /* NULL: a short text of our own */
+    size_t text_length;
+    size_t tokens_max; /* of the text that are used */
+    size_t window;     /* tokens that see each other; 0: the context, at most 512 */
+    /* Largest |difference| of an f32 form, in deviations of the logits, and largest rise of the perplexity of
+     * the other types, as a share; 0: the default. */
+    double bound_f32, rise_bf16, rise_int8, rise_int4;
+};
+
+/* One form that was compared with the untouched model in double precision. */
+struct verify_row {
+    const char *form;    /* "layernorm", ... */
+    const char *weights; /* "f32", ...; "double": the conversion alone */
+    const char *cache;   /* type of the keys and values; "double" too */
+    bool is_reference;   /* the untouched model itself: only its perplexity says something */
+    double largest, mean, kl, agreement, perplexity;
+    double rise, rise_error; /* of the perplexity, as shares of the reference's */
+    bool bounds_rise;        /* what the bound is of: the rise, else the largest difference */
+    double bound;            /* 0 for the reference */
+    /* Where the bound is of the rise: what is taken off it first (three standard errors), and what the
+     * divergence may be besides, in nats a token. Else 0. */
+    double allowance, kl_bound;
+    bool passed;
+};
+
+typedef void (*verify_row_fn)(void *context, const struct verify_row *row);
+
+/* Calls each for every form and weight type that the model has and that is asked about, as its figures come
+ * in. Each is judged by the bound of its own type; STATUS_MISMATCH, with their names, when some are above it.
+ * *tokens: how many were compared. */
+enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
+                         size_t *tokens, struct error *e);

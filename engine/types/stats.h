@@ -1,0 +1,35 @@
+/* The figures that the scheduler counts and the door shows. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ENGINE_HISTOGRAM_BUCKETS 24
+
+struct engine_histogram {
+    const double *bounds; /* upper bounds, static storage */
+    size_t bound_count;
+    uint64_t counts[ENGINE_HISTOGRAM_BUCKETS + 1]; /* per bucket, not cumulative; the last is +Inf */
+    double sum;
+};
+
+struct engine_stats {
+    /* now */
+    size_t running, waiting, paused;
+    size_t queued_tokens;
+    size_t kv_pages_used, kv_pages_total;
+    /* since the start */
+    uint64_t prompt_tokens, generated_tokens, steps;
+    uint64_t finished_stop, finished_length, finished_cancelled, finished_timeout, finished_failed;
+    uint64_t refused_queue;
+    uint64_t prefix_queries_tokens, prefix_hit_tokens, preemptions;
+    double busy_seconds; /* time spent in steps */
+    /* seconds */
+    struct engine_histogram time_to_first_token, inter_token, end_to_end, queue_time, prefill_time,
+        decode_time;
+    struct engine_histogram step_time_decode, step_time_prefill,
+        step_time_mixed; /* by what a step computed */
+    /* counts */
+    struct engine_histogram request_prompt_tokens, request_generated_tokens, step_tokens, step_sequences;
+    struct engine_histogram step_budget; /* tokens of a step over options.step_tokens */
+};

@@ -1,0 +1,112 @@
+/* A model from its converted file is the model from its folder, bit for bit: packed weights, description and
+ * logits, for every golden model, in the forms that it has and every weight type. */
+#include "engine/forward/forward.h"
+#include "engine/loaded/loaded_model.h"
+#include "tests/support/golden.h"
+#include "tests/unit/engine/modelfile/fixture.h"
+
+#define PAGE_TOKENS 16
+#define ROWS_MAX    48
+
+static struct workers *workers;
+static const struct kernel_table *kernels;
+
+/* Logits of the first tokens of a sequence; the caller frees. */
+static float *logits_of(const struct loaded_model *model, const struct golden_sequence *s, size_t *count) {
+    struct error e = {0};
+    const struct model_description *d = &model->description;
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, KV_TYPE_F32};
+    struct forward_limits limits = {.rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = 1};
+    struct kv_pool pool;
+    struct kv_table table;
+    struct forward *forward;
+    size_t rows = s->count < ROWS_MAX ? s->count : ROWS_MAX, pages = ROWS_MAX / PAGE_TOKENS;
+    assert_ok(kv_pool_init(&pool, &layout, pages, &e));
+    assert_ok(kv_table_init(&table, pages, &e));
+    assert_ok(forward_create(&model->packed, &pool, kernels, workers, &limits, &forward, &e));
+    assert_ok(kv_table_reserve(&table, &pool, rows));
+    struct step_entry entry = {
+        .table = &table,
+        .tokens = s->ids,
+        .count = rows,
+        .logit_rows = rows,
+        .rope_theta = forward_rope_theta(forward, rows),
+    };
+    forward_step(forward, &entry, 1);
+    *count = rows * d->vocabulary;
+    float *logits = malloc(*count * sizeof *logits);
+    for (size_t r = 0; r < rows; r++)
+        memcpy(logits + r * d->vocabulary, forward_logits(forward, r), d->vocabulary * sizeof *logits);
+    forward_destroy(forward);
+    kv_table_shrink(&table, &pool, 0);
+    kv_table_deinit(&table);
+    kv_pool_deinit(&pool);
+    return logits;
+}
+
+static void assert_same_description(const struct loaded_model *a, const struct loaded_model *b) {
+    assert_string_equal(a->description.family, b->description.family);
+    assert_int_equal(a->description.end_count, b->description.end_count);
+    assert_memory_equal(a->description.end_tokens, b->description.end_tokens,
+                        sizeof a->description.end_tokens);
+    assert_int_equal(a->description.bos, b->description.bos);
+    assert_int_equal(a->folded.form, b->folded.form);
+    assert_int_equal(a->packed.weights, b->packed.weights);
+    assert_true(a->views.parameters >= b->views.parameters); /* but for a stored copy of a tied head */
+}
+
+static void check_type(const char *path, const char *file, const struct golden *g, enum norm_form form,
+                       enum weight_type weights) {
+    struct error e = {0};
+    struct loaded_model folder, mapped;
+    size_t count, mapped_count;
+    struct loaded_model_options options = {.model = path, .form = form, .weights = weights};
+    assert_ok(loaded_model_init(&folder, &options, workers, &e));
+    fixture_write(path, &folder.packed, file);
+    options.model = file;
+    assert_ok(loaded_model_init(&mapped, &options, workers, &e));
+    assert_true(loaded_model_is_file(&mapped) && !loaded_model_is_file(&folder));
+    assert_same_description(&folder, &mapped);
+    assert_int_equal(mapped.packed.memory_floats, folder.packed.memory_floats);
+    assert_int_equal(loaded_model_mapped_bytes(&mapped), folder.packed.memory_floats * sizeof(float));
+    assert_memory_equal(mapped.packed.memory, folder.packed.memory,
+                        folder.packed.memory_floats * sizeof(float));
+    float *expected = logits_of(&folder, &g->sequences[0], &count);
+    loaded_model_deinit(&folder);
+    float *logits = logits_of(&mapped, &g->sequences[0], &mapped_count);
+    assert_int_equal(mapped_count, count);
+    assert_memory_equal(logits, expected, count * sizeof *logits);
+    loaded_model_deinit(&mapped);
+    free(expected);
+    free(logits);
+}
+
+static void check_model(const char *path, const char *name, void *context) {
+    struct golden g;
+    char file[2048];
+    snprintf(file, sizeof file, "%s/model", (const char *)context);
+    print_message("%s\n", name);
+    golden_init(&g, path);
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
+        check_type(path, file, &g, NORM_FORM_CRMSNORM, type);
+    check_type(path, file, &g, NORM_FORM_LAYERNORM, WEIGHT_TYPE_F32);
+    check_type(path, file, &g, NORM_FORM_RMSNORM, WEIGHT_TYPE_F32);
+    golden_deinit(&g);
+}
+
+static void test_all_models(void **state) {
+    (void)state;
+    char *folder = test_folder_create();
+    assert_true(golden_each(check_model, folder) >= 3);
+    test_folder_remove(folder);
+}
+
+int main(void) {
+    struct error e;
+    if (workers_create(2, &workers, &e) != STATUS_OK || kernel_select("auto", &kernels, &e) != STATUS_OK)
+        return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
+    int failures = cmocka_run_group_tests(tests, NULL, NULL);
+    workers_destroy(workers);
+    return failures;
+}

@@ -1,0 +1,287 @@
+/* Loading from a folder and from a converted file: what may be chosen, and files whose claims are false under
+ * valid checksums. That both give the same model is tests/golden/test_model_file.c. */
+#include "engine/loaded/loaded_model.h"
+
+#include "tests/unit/engine/modelfile/fixture.h"
+
+static struct workers *workers;
+
+struct place {
+    char *folder, path[1200];
+    const char *model;
+    struct draft draft; /* of the file as it was written */
+};
+
+static struct place *make_place(const char *model, enum norm_form form, enum weight_type weights) {
+    struct place *place = calloc(1, sizeof *place);
+    place->folder = test_folder_create();
+    place->model = model;
+    snprintf(place->path, sizeof place->path, "%s/model", place->folder);
+    fixture_convert(model, form, weights, workers, place->path);
+    draft_open(&place->draft, place->path);
+    return place;
+}
+
+static int setup(void **state) {
+    *state = make_place(test_source_path("tests/golden/placements/pre"), NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32);
+    return 0;
+}
+
+/* Of a family with biases, q, k and v in one tensor, and a tied head. */
+static int setup_gpt2(void **state) {
+    *state = make_place(test_source_path("tests/golden/families/gpt2"), NORM_FORM_RMSNORM, WEIGHT_TYPE_INT8);
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct place *place = *state;
+    draft_deinit(&place->draft);
+    test_folder_remove(place->folder);
+    free(place);
+    return 0;
+}
+
+static void opens(const struct loaded_model_options *options) {
+    struct error e = {0};
+    struct loaded_model model;
+    assert_ok(loaded_model_init(&model, options, workers, &e));
+    loaded_model_deinit(&model);
+}
+
+static void refused(const struct loaded_model_options *options, enum status status, const char *words) {
+    struct error e = {0};
+    struct loaded_model model;
+    struct tokenizer *tokenizer;
+    struct loaded_model_options with_tokenizer = *options;
+    with_tokenizer.tokenizer = &tokenizer;
+    enum status found = loaded_model_init(&model, &with_tokenizer, workers, &e);
+    assert_null(tokenizer);
+    if (found == STATUS_OK) fail_msg("opened, expected '%s'", words);
+    char text[1400];
+    error_format(&e, text, sizeof text);
+    if (found != status) fail_msg("status %s: %s; expected '%s'", status_name(found), text, words);
+    char *list = strdup(words), *rest = list;
+    for (char *word; (word = strsep(&rest, "|"));)
+        if (!strstr(text, word)) fail_msg("'%s' does not say '%s'", text, word);
+    free(list);
+}
+
+static void refused_draft(const struct place *place, enum status status, const char *words) {
+    draft_save(&place->draft, place->folder, "model");
+    refused(&(struct loaded_model_options){.model = place->path, .any_form = true, .any_weights = true},
+            status, words);
+}
+
+static json_t *entry(const struct place *place, const char *name) {
+    json_t *found = json_object_get(place->draft.header, name);
+    assert_non_null(found);
+    return found;
+}
+
+/* ---- choices ---- */
+
+static void test_what_may_be_chosen(void **state) {
+    const struct place *place = *state;
+    const char *path = place->path;
+    assert_true(loaded_model_path_is_file(path));
+    assert_false(loaded_model_path_is_file(place->folder));
+    assert_false(loaded_model_path_is_file("/nowhere"));
+    opens(&(struct loaded_model_options){
+        .model = path, .form = NORM_FORM_RMSNORM, .weights = WEIGHT_TYPE_INT8});
+    opens(&(struct loaded_model_options){.model = path, .any_form = true, .any_weights = true});
+    refused(&(struct loaded_model_options){.model = path, .form = NORM_FORM_RMSNORM}, STATUS_INVALID_ARGUMENT,
+            "weights|int8|with f32|convert it again");
+    refused(&(struct loaded_model_options){.model = path, .form = NORM_FORM_CRMSNORM, .any_weights = true},
+            STATUS_INVALID_ARGUMENT, "norm_form|rmsnorm|as crmsnorm|convert it again");
+    refused(
+        &(struct loaded_model_options){
+            .model = path, .any_form = true, .any_weights = true, .matmul = MATMUL_OPENBLAS},
+        STATUS_UNSUPPORTED, "matmul|own");
+    refused(
+        &(struct loaded_model_options){
+            .model = path, .any_form = true, .any_weights = true, .context = 1u << 20},
+        STATUS_INVALID_ARGUMENT, "context");
+    refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_NOT_FOUND, "/nowhere");
+}
+
+/* A model that has one form only is not refused when another is asked for, as from its folder. */
+static void test_the_nearest_form(void **state) {
+    const struct place *place = *state;
+    fixture_convert(test_source_path("tests/golden/placements/post"), NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32,
+                    workers, place->path);
+    for (enum norm_form form = 0; form < NORM_FORM_COUNT; form++)
+        opens(&(struct loaded_model_options){.model = place->path, .form = form});
+}
+
+static void test_the_tokenizer_comes_along(void **state) {
+    const struct place *place = *state;
+    struct error e = {0};
+    struct loaded_model folder, file;
+    struct tokenizer *tokenizers[2];
+    struct token_list ids[2] = {0};
+    struct loaded_model_options options = {
+        .model = place->model, .any_form = true, .any_weights = true, .tokenizer = &tokenizers[0]};
+    assert_ok(loaded_model_init(&folder, &options, workers, &e));
+    options.model = place->path;
+    options.tokenizer = &tokenizers[1];
+    assert_ok(loaded_model_init(&file, &options, workers, &e));
+    for (size_t i = 0; i < 2; i++)
+        assert_ok(tokenizer_encode(tokenizers[i], "a b c", 5, true, 0, &ids[i], &e));
+    assert_int_equal(ids[0].count, ids[1].count);
+    assert_memory_equal(ids[0].ids, ids[1].ids, ids[0].count * sizeof *ids[0].ids);
+    for (size_t i = 0; i < 2; i++) {
+        free(ids[i].ids);
+        tokenizer_close(tokenizers[i]);
+    }
+    loaded_model_deinit(&folder);
+    loaded_model_deinit(&file);
+}
+
+static void test_without_a_tokenizer(void **state) {
+    struct place *place = *state;
+    json_t *text = json_incref(entry(place, MODEL_FILE_TOKENIZER));
+    json_object_del(place->draft.header, MODEL_FILE_TOKENIZER);
+    json_object_set_new(place->draft.header, MODEL_FILE_GENERATION, text); /* any JSON will do */
+    draft_save(&place->draft, place->folder, "model");
+    opens(&(struct loaded_model_options){.model = place->path, .any_form = true});
+    refused(&(struct loaded_model_options){.model = place->path, .any_form = true}, STATUS_NOT_FOUND,
+            "without a tokenizer");
+}
+
+/* ---- false claims ---- */
+
+/* Every tensor in turn keeps its name and shape, and loses its values. */
+static void test_values_that_are_missing(void **state) {
+    struct place *place = *state;
+    size_t missing = 0;
+    const char *name;
+    json_t *part, *whole = json_deep_copy(place->draft.header);
+    json_object_foreach(whole, name, part) {
+        size_t rank = json_array_size(json_object_get(part, "shape"));
+        bool has_values =
+            rank > 0 && json_integer_value(json_array_get(json_object_get(part, "shape"), rank - 1)) > 0;
+        if (!has_values || strncmp(name, MODEL_FILE_SECTIONS, strlen(MODEL_FILE_SECTIONS)) == 0) continue;
+        json_t *offsets = json_object_get(part, "data_offsets"), *hollow = json_deep_copy(part);
+        json_array_append_new(json_object_get(hollow, "shape"), json_integer(0));
+        json_object_set_new(hollow, "data_offsets", json_pack("[i, i]", 0, 0));
+        json_decref(place->draft.header);
+        place->draft.header = json_deep_copy(whole);
+        json_object_set_new(place->draft.header, name, hollow);
+        json_int_t size =
+            json_integer_value(json_array_get(offsets, 1)) - json_integer_value(json_array_get(offsets, 0));
+        json_object_set_new(
+            place->draft.header, "h.0.attn.masked_bias",
+            json_pack("{s:s, s:[I], s:O}", "dtype", "U8", "shape", size, "data_offsets", offsets));
+        /* Either the bytes that are left over or the values that are gone are noticed first. */
+        draft_save(&place->draft, place->folder, "model");
+        struct error e = {0};
+        struct loaded_model model;
+        struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
+        if (loaded_model_init(&model, &options, workers, &e) == STATUS_OK)
+            fail_msg("'%s' was not missed", name);
+        missing += strstr(e.text, "missing") != NULL;
+    }
+    assert_true(missing > 0);
+    json_decref(whole);
+}
+
+static void test_a_tensor_that_is_gone_or_new(void **state) {
+    struct place *place = *state;
+    json_t *up = json_incref(entry(place, "h.0.mlp.c_fc.weight"));
+    json_object_set(place->draft.header, "h.9.mlp.c_fc.weight", up);
+    refused_draft(place, STATUS_UNSUPPORTED, "h.9.mlp.c_fc.weight");
+    json_object_del(place->draft.header, "h.0.mlp.c_fc.weight");
+    refused_draft(place, STATUS_NOT_FOUND, "h.0.mlp.c_fc.weight");
+    json_object_del(place->draft.header, "h.9.mlp.c_fc.weight");
+    json_object_set_new(place->draft.header, "h.0.mlp.c_fc.weight", up);
+    json_object_set_new(up, "shape", json_pack("[i, i, i]", 1 << 20, 1 << 20, 0));
+    refused_draft(place, STATUS_MALFORMED, "h.0.mlp.c_fc.weight|shape");
+}
+
+/* A form, a type or a configuration that asks for other packed weights than there are. */
+static void test_packed_weights_of_another_size(void **state) {
+    struct place *place = *state;
+    json_t *metadata = draft_metadata(&place->draft);
+    json_object_set_new(metadata, "norm_form", json_string("layernorm"));
+    refused_draft(place, STATUS_MALFORMED, "packed weights|bytes");
+    json_object_set_new(metadata, "norm_form", json_string("rmsnorm"));
+    json_object_set_new(metadata, "weights", json_string("f32"));
+    refused_draft(place, STATUS_MALFORMED, "packed weights|bytes");
+    json_object_set_new(metadata, "weights", json_string("int4"));
+    refused_draft(place, STATUS_MALFORMED, "packed weights|bytes");
+}
+
+static void test_a_form_that_the_model_cannot_have(void **state) {
+    struct place *place = *state;
+    fixture_convert(test_source_path("tests/golden/placements/post"), NORM_FORM_LAYERNORM, WEIGHT_TYPE_F32,
+                    workers, place->path);
+    draft_deinit(&place->draft);
+    draft_open(&place->draft, place->path);
+    json_object_set_new(draft_metadata(&place->draft), "norm_form", json_string("rmsnorm"));
+    refused_draft(place, STATUS_MALFORMED, "has no rmsnorm form");
+}
+
+static void set_shape(const struct place *place, const char *name, json_t *shape) {
+    json_object_set_new(entry(place, name), "shape", shape);
+}
+
+/* Shapes cost no bytes, so a small file could claim a huge model. */
+static void test_more_weights_than_could_be_packed(void **state) {
+    struct place *place = *state;
+    const json_int_t wide = 100000;
+    draft_set_text(
+        &place->draft, MODEL_FILE_CONFIG,
+        "{\"model_type\": \"gpt2\", \"vocab_size\": 320, \"n_embd\": 32, \"n_head\": 4, \"n_layer\": 2, "
+        "\"n_positions\": 64, \"n_inner\": 100000}");
+    for (int layer = 0; layer < 2; layer++) {
+        char name[64], buffer[64];
+        snprintf(name, sizeof name, "h.%d.mlp.c_fc.bias", layer);
+        snprintf(buffer, sizeof buffer, "h.%d.attn.masked_bias", layer);
+        json_object_set(place->draft.header, buffer, entry(place, name)); /* its bytes must stay somebody's */
+        json_object_del(place->draft.header, name);
+        draft_append(&place->draft, name, "F32", (size_t)wide, 4);
+        snprintf(name, sizeof name, "h.%d.mlp.c_fc.weight", layer);
+        set_shape(place, name, json_pack("[i, I, i]", 32, wide, 0));
+        snprintf(name, sizeof name, "h.%d.mlp.c_proj.weight", layer);
+        set_shape(place, name, json_pack("[I, i, i]", wide, 32, 0));
+    }
+    refused_draft(place, STATUS_MALFORMED, "weights cannot be packed in");
+}
+
+static void test_texts_that_are_none(void **state) {
+    struct place *place = *state;
+    struct draft *d = &place->draft;
+    draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": \"llama\"}");
+    refused_draft(place, STATUS_UNSUPPORTED, "llama");
+    draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": ");
+    refused_draft(place, STATUS_MALFORMED, "config.json|line 1");
+    draft_set_text(d, MODEL_FILE_CONFIG, "{}");
+    refused_draft(place, STATUS_MALFORMED, "config.json|model_type");
+}
+
+static void test_a_tokenizer_that_is_none(void **state) {
+    struct place *place = *state;
+    draft_set_text(&place->draft, MODEL_FILE_TOKENIZER, "{\"model\": {\"type\": \"WordNet\"}}");
+    refused_draft(place, STATUS_UNSUPPORTED, "tokenizer.json|WordNet");
+}
+
+int main(void) {
+    struct error e;
+    if (workers_create(2, &workers, &e) != STATUS_OK) return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_what_may_be_chosen, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_the_nearest_form, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_tokenizer_comes_along, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_without_a_tokenizer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_values_that_are_missing, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_a_tensor_that_is_gone_or_new, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_packed_weights_of_another_size, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_a_form_that_the_model_cannot_have, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_more_weights_than_could_be_packed, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_texts_that_are_none, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_a_tokenizer_that_is_none, setup_gpt2, teardown),
+    };
+    int failures = cmocka_run_group_tests(tests, NULL, NULL);
+    workers_destroy(workers);
+    return failures;
+}

@@ -1,0 +1,186 @@
+#include "engine/modelfile/file_writer.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/modelfile/checksum.h"
+#include "tests/support/test_support.h"
+
+struct place {
+    char *folder, path[1200];
+};
+
+static int setup(void **state) {
+    struct place *place = calloc(1, sizeof *place);
+    place->folder = test_folder_create();
+    snprintf(place->path, sizeof place->path, "%s/model", place->folder);
+    *state = place;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct place *place = *state;
+    test_folder_remove(place->folder);
+    free(place);
+    return 0;
+}
+
+static size_t count_files(const char *folder) {
+    DIR *directory = opendir(folder);
+    size_t count = 0;
+    for (const struct dirent *entry; (entry = readdir(directory));) count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
+}
+
+static void write_pattern(struct file_writer *w, size_t size) {
+    struct error e = {0};
+    unsigned char piece[4093];
+    for (size_t done = 0; done < size;) {
+        size_t part = size - done < sizeof piece ? size - done : sizeof piece;
+        for (size_t i = 0; i < part; i++) piece[i] = (unsigned char)((done + i) * 31 >> 3);
+        assert_ok(file_writer_append(w, piece, part, &e));
+        done += part;
+    }
+}
+
+/* What was appended, then the sum of each block, then the sum of these. */
+static void check_file(const struct place *place, size_t size) {
+    size_t length, blocks = checksum_blocks(size);
+    char *bytes = test_file_read(place->folder, "model", &length);
+    assert_int_equal(length, size + (blocks + 1) * 8);
+    for (size_t i = 0; i < size; i++) assert_int_equal((unsigned char)bytes[i], (unsigned char)(i * 31 >> 3));
+    for (size_t i = 0; i <= blocks; i++) {
+        size_t begin = i * CHECKSUM_BLOCK, left = size - begin;
+        uint64_t sum, expected = i == blocks ? checksum_of(bytes + size, blocks * 8)
+                                             : checksum_of(bytes + begin,
+                                                           left < CHECKSUM_BLOCK ? left : CHECKSUM_BLOCK);
+        memcpy(&sum, bytes + size + i * 8, 8);
+        assert_int_equal(sum, expected);
+    }
+    free(bytes);
+}
+
+static void test_files_of_many_sizes(void **state) {
+    static const size_t sizes[] = {1, 65535, 65536, 65537, 16 * 65536, 16 * 65536 + 1, 40 * 65536 + 17};
+    struct place *place = *state;
+    struct error e = {0};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct file_writer w;
+        assert_ok(file_writer_open(&w, place->path, &e));
+        assert_ok(file_writer_reserve(&w, sizes[i], &e));
+        write_pattern(&w, sizes[i]);
+        assert_ok(file_writer_append_sums(&w, &e));
+        assert_int_equal(w.bytes, sizes[i] + (checksum_blocks(sizes[i]) + 1) * 8);
+        assert_ok(file_writer_commit(&w, &e));
+        assert_int_equal(count_files(place->folder), 1);
+        check_file(place, sizes[i]);
+    }
+}
+
+/* The old file stays until the new one is complete, and after a failure. */
+static void test_the_name_is_given_at_the_end(void **state) {
+    struct place *place = *state;
+    struct error e = {0};
+    struct file_writer w, other;
+    size_t length;
+    test_file_write(place->folder, "model", "old", 3);
+    assert_ok(file_writer_open(&w, place->path, &e));
+    write_pattern(&w, 300000);
+    assert_ok(file_writer_open(&other, place->path, &e)); /* two at once do not meet */
+    file_writer_abort(&other);
+    file_writer_abort(&w);
+    assert_int_equal(count_files(place->folder), 1);
+    char *old = test_file_read(place->folder, "model", &length);
+    assert_string_equal(old, "old");
+    free(old);
+    assert_ok(file_writer_open(&w, place->path, &e));
+    write_pattern(&w, 5);
+    assert_ok(file_writer_append_sums(&w, &e));
+    assert_ok(file_writer_commit(&w, &e));
+    check_file(place, 5);
+}
+
+/* As anybody's file: by the mask of the process. */
+static void test_the_mode_follows_the_mask(void **state) {
+    struct place *place = *state;
+    struct error e = {0};
+    struct file_writer w;
+    struct stat info;
+    mode_t mask = umask(027);
+    assert_ok(file_writer_open(&w, place->path, &e));
+    umask(mask);
+    assert_ok(file_writer_append_sums(&w, &e));
+    assert_ok(file_writer_commit(&w, &e));
+    assert_int_equal(stat(place->path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0640);
+}
+
+static void test_a_folder_that_is_not_there(void **state) {
+    struct place *place = *state;
+    struct error e = {0};
+    struct file_writer w;
+    char path[1300];
+    snprintf(path, sizeof path, "%s/nowhere/model", place->folder);
+    assert_int_equal(file_writer_open(&w, path, &e), STATUS_IO);
+    assert_non_null(strstr(e.where, "nowhere/model.part-0"));
+    char *longest = malloc(PATH_MAX + 10);
+    memset(longest, 'x', PATH_MAX + 9);
+    longest[PATH_MAX + 9] = '\0';
+    assert_int_equal(file_writer_open(&w, longest, &e), STATUS_LIMIT);
+    longest[PATH_MAX - 4] = '\0'; /* no room for the suffix */
+    assert_int_equal(file_writer_open(&w, longest, &e), STATUS_IO);
+    free(longest);
+}
+
+/* A limit on the size of a file stands in for a full disk: both are an error of the same calls. */
+static void test_no_room(void **state) {
+    struct place *place = *state;
+    struct error e = {0};
+    struct file_writer w;
+    struct rlimit before, small;
+    unsigned char *bytes = calloc(1, 4u << 20);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = (struct rlimit){.rlim_cur = 2u << 20, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    assert_ok(file_writer_open(&w, place->path, &e));
+    enum status reserved = file_writer_reserve(&w, (size_t)1 << 60, &e);
+    enum status appended = file_writer_append(&w, bytes, 4u << 20, &e);
+    file_writer_abort(&w);
+    setrlimit(RLIMIT_FSIZE, &before);
+    free(bytes);
+    assert_int_equal(reserved, STATUS_IO);
+    assert_int_equal(appended, STATUS_IO);
+    assert_non_null(strstr(e.text, "cannot write"));
+    assert_int_equal(count_files(place->folder), 0);
+}
+
+/* A name that is taken by a folder can't be given. */
+static void test_a_folder_in_the_way(void **state) {
+    struct place *place = *state;
+    struct error e = {0};
+    struct file_writer w;
+    assert_int_equal(mkdir(place->path, 0700), 0);
+    assert_ok(file_writer_open(&w, place->path, &e));
+    assert_ok(file_writer_append_sums(&w, &e));
+    assert_int_equal(file_writer_commit(&w, &e), STATUS_IO);
+    assert_int_equal(count_files(place->folder), 1);
+    rmdir(place->path);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_files_of_many_sizes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_name_is_given_at_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_mode_follows_the_mask, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_folder_in_the_way, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

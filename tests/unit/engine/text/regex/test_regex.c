@@ -1,0 +1,195 @@
+#include "tests/support/test_support.h"
+
+#include "engine/text/regex/regex.h"
+
+/* Matches in order, joined by '|'. Expected values are Oniguruma's. */
+static const struct {
+    const char *pattern, *text, *matches;
+} cases[] = {
+    {"a|b", "xaby", "a|b"},
+    {"\\s+",
+     "a \xC2\x85\xE3\x80\x80"
+     "b\xE1\xA0\x8E"
+     "c",
+     " \xC2\x85\xE3\x80\x80"}, /* U+180E is no blank */
+    {"\\h+", "0aFg9", "0aF|9"},
+    {"\\v", "a\vb\n", "\v"},
+    {"\\w+", "a\xC2\xB2_é٣-b", "a\xC2\xB2_é٣|b"},
+    {"[\\w]+", "a\xC2\xB2_", "a|_"}, /* within a set \w lacks the superscript */
+    {"\\bfoo\\b", "foo foo1 (foo)", "foo|foo"},
+    {"\\Boo", "foo oo", "oo"},
+    {"a{,2}b", "aaab b", "aab|b"},
+    {"a{2}+", "aaaaa", "aaaa"}, /* repeats, is not possessive */
+    {"a++b", "aab", "aab"},
+    {"a++ab", "aaab", ""},
+    {"x{", "ax{", "x{"},
+    {"x{a}", "x{a}", "x{a}"},
+    {"(?i:'S)", "'s 'S '\xC5\xBF", "'s|'S|'\xC5\xBF"},
+    {"(?i)abc|x", "ABC X", "ABC|X"},
+    {"(?m:a.)", "a\n", "a\n"},
+    {"a.", "a\nab", "ab"},
+    {"^b", "a\nb", "b"},
+    {"a$", "a\nba", "a|a"},
+    {"\\Aa|a\\z", "aba", "a|a"},
+    {"[^(\\s|[.,!?])]+", "a(b|c. d)", "a|b|c|d"}, /* a set within a set */
+    {"[a-c[0-9]]+", "b7d", "b7"},
+    {"[a-z&&[^b-y]]+", "abyz", "a|z"},
+    {"[^a-z&&[b-y]]", "ab1", "a|1"},
+    {"[^\\S\\n]+", "a \t\nb", " \t"},
+    {"[\\W\\d]+", "a-1b", "-1"},
+    {"[[^a]]+", "abca", "bc"},
+    {"[[:alpha:]]+", "ab1é", "ab|é"},
+    {"[[:^digit:]]+", "ab1c", "ab|c"},
+    {"[[:punct:]]+", "a+-b\xC2\xA2", "+-|\xC2\xA2"},
+    {"[\\]\\-a-]+", "]-ab", "]-a"},
+    {"\\p{^L}+", "a12b", "12"},
+    {"\\P{L}+", "a12b", "12"},
+    {"\\p{Han}+", "a中文b", "中文"},
+    {"\\p{Letter}+", "1ab", "ab"},
+    {"\\u0041|\\x42|\\x{1F600}", "AB😀", "A|B|😀"},
+    {"(?<name>a)(b)", "ab", "ab"},
+    {"(?<!a)b(?=c)", "abcbc", "b"},
+    {"(?>a+)b", "aab", "aab"},
+    {"\\.\\$\\\\", ".$\\", ".$\\"},
+    {"a*", "baac", "|aa|"}, /* empty, "aa", and not directly behind it; then at the end */
+};
+
+static void check_case(size_t i) {
+    struct error e = {0};
+    struct regex *r;
+    struct regex_run *run;
+    struct regex_scan scan;
+    char joined[256] = "";
+    bool found;
+    assert_ok(regex_create(cases[i].pattern, strlen(cases[i].pattern), &r, &e));
+    assert_ok(regex_run_create(&run, &e));
+    regex_scan_init(&scan, r, run, cases[i].text, strlen(cases[i].text));
+    for (size_t count = 0;; count++) {
+        assert_ok(regex_scan_next(&scan, &found, &e));
+        if (!found) break;
+        if (count > 0) strcat(joined, "|");
+        strncat(joined, cases[i].text + scan.start, scan.end - scan.start);
+    }
+    if (strcmp(joined, cases[i].matches) != 0)
+        fail_msg("/%s/ in '%s': '%s', expected '%s'", cases[i].pattern, cases[i].text, joined,
+                 cases[i].matches);
+    regex_run_destroy(run);
+    regex_destroy(r);
+}
+
+static void test_matches(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) check_case(i);
+}
+
+static const struct {
+    const char *pattern, *fragment;
+} refused[] = {
+    {"a(b", "offset 3"},
+    {"a)b", "offset 1"},
+    {"(?", "offset 2"},
+    {"[a", "offset 2"},
+    {"[]", "offset 1"},
+    {"[a&&]", "offset 4"},
+    {"[z-a]", "offset 4"},
+    {"[a-\\d]", "offset 3"},
+    {"*a", "offset 0"},
+    {"a**", "offset 2"},
+    {"a{2}?", "offset 4"},
+    {"a{2}{3}", "offset 4"},
+    {"\\1", "offset 0"},
+    {"\\k<a>", "offset 0"},
+    {"\\G", "offset 0"},
+    {"\\K", "offset 0"},
+    {"\\R", "offset 0"},
+    {"\\X", "offset 0"},
+    {"\\", "offset 0"},
+    {"\\p{L", "offset 4"},
+    {"\\pL", "offset 2"},
+    {"\\p{}", "offset 3"},
+    {"\\p{No_such_script}", "near offset"},
+    {"\\x{110000}", "offset 9"},
+    {"\\xff", "offset 4"},
+    {"\\ud800", "offset 6"},
+    {"(?x:a)", "offset 2"},
+    {"a(?i)b", "options are supported at the start"},
+    {"(?~a)", "offset 2"},
+    {"(?<=a+)b", "near offset"},
+    {"(?<n)", "offset 4"},
+    {"a{99999}", "near offset"},
+};
+
+static void test_refused_patterns(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct error e = {0};
+        struct regex *r;
+        if (regex_create(refused[i].pattern, strlen(refused[i].pattern), &r, &e) == STATUS_OK)
+            fail_msg("/%s/ was accepted", refused[i].pattern);
+        if (!strstr(e.text, refused[i].fragment)) fail_msg("/%s/: '%s'", refused[i].pattern, e.text);
+    }
+}
+
+static void test_deep_patterns(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct regex *r;
+    char pattern[4000];
+    memset(pattern, '(', sizeof pattern);
+    assert_int_equal(regex_create(pattern, sizeof pattern, &r, &e), STATUS_UNSUPPORTED);
+    memset(pattern, '[', sizeof pattern);
+    assert_int_equal(regex_create(pattern, sizeof pattern, &r, &e), STATUS_UNSUPPORTED);
+    assert_int_equal(regex_create(pattern, REGEX_PATTERN_BYTES_MAX + 1, &r, &e), STATUS_LIMIT);
+}
+
+/* A pattern that would go on for ages is stopped by its number of steps. */
+static void test_runaway_pattern(void **state) {
+    (void)state;
+    static const char pattern[] = "(?:a|aa)+$";
+    struct error e = {0};
+    struct regex *r;
+    struct regex_run *run;
+    struct regex_scan scan;
+    char text[200];
+    bool found;
+    memset(text, 'a', sizeof text);
+    text[sizeof text - 1] = 'b';
+    assert_ok(regex_create(pattern, sizeof pattern - 1, &r, &e));
+    assert_ok(regex_run_create(&run, &e));
+    regex_scan_init(&scan, r, run, text, sizeof text);
+    assert_int_equal(regex_scan_next(&scan, &found, &e), STATUS_LIMIT);
+    assert_false(found);
+    regex_run_destroy(run);
+    regex_destroy(r);
+}
+
+static void test_literals(void **state) {
+    (void)state;
+    static const size_t places[] = {2, 4090, 4095, 8190, 20000};
+    struct error e = {0};
+    struct regex *r;
+    struct regex_scan scan;
+    char text[20003];
+    bool found;
+    assert_ok(regex_create_literal("a.(", 3, &r, &e));
+    assert_true(regex_is_literal(r));
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        memset(text, 'a', sizeof text);
+        memcpy(text + places[i], "a.(", 3);
+        regex_scan_init(&scan, r, NULL, text, sizeof text);
+        assert_ok(regex_scan_next(&scan, &found, &e));
+        assert_true(found && scan.start == places[i] && scan.end == places[i] + 3);
+        assert_ok(regex_scan_next(&scan, &found, &e));
+        assert_false(found);
+    }
+    regex_destroy(r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_matches),       cmocka_unit_test(test_refused_patterns),
+        cmocka_unit_test(test_deep_patterns), cmocka_unit_test(test_runaway_pattern),
+        cmocka_unit_test(test_literals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
