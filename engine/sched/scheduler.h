@@ -17,6 +17,7 @@
 #include "engine/sched/stats.h"
 
 struct scheduler;
+struct engine_ticket;
 
 /* Everything pointed to is borrowed and outlives the scheduler. */
 struct scheduler_options {

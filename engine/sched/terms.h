@@ -7,7 +7,7 @@
 
 #include "engine/types/request.h"
 #include "engine/sched/rules.h"
-#include "engine/text/stop_set.h"
+#include "engine/text/decode/stop_set.h"
 
 struct terms {
     atomic_uint references;

@@ -18,6 +18,11 @@ ORDER = [
     "engine/types",
     "engine/files",
     "engine/kernel",
+    "engine/kernel/template",
+    "engine/kernel/scalar",
+    "engine/kernel/x86",
+    "engine/kernel/arm",
+    "engine/pack/panels",
     "engine/checkpoint",
     "engine/model",
     "engine/model/families",
@@ -49,6 +54,9 @@ ONLY = {
     "config": {"engine/base"},
     "server": {"config", "engine/base", "engine/api", "engine/tools"},
 }
+
+# Tables that a folder reads although it may not use what stands around them.
+TABLES = {("config/option.c", "engine/kernel/kernels.def")}
 
 # Headers that the build makes.
 GENERATED = {"version.h", "install_paths.h"}
@@ -129,6 +137,8 @@ def check_order(graph):
                 allowed = target in ONLY[folder]
             if not allowed:
                 for source, included in uses:
+                    if (source, included) in TABLES:
+                        continue
                     yield f"{source}: includes {included}, which {folder} may not see"
 
 

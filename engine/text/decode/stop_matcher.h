@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/text/stop_set.h"
+#include "engine/text/decode/stop_set.h"
 #include "engine/text/containers/text_buffer.h"
 
 struct stop_matcher {

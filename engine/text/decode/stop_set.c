@@ -1,4 +1,4 @@
-#include "engine/text/stop_set.h"
+#include "engine/text/decode/stop_set.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
