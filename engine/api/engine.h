@@ -6,10 +6,10 @@
  * thread is inside.
  *
  * Life of a request. A ticket takes places in the queue, is prepared, and is submitted, which returns one
- * handle a prompt (engine_submit does all three). The scheduler then produces events in a bounded mailbox per
- * request and calls `wake` (at most once until the mailboxes have been drained). The loop asks
+ * handle a prompt (engine_submit does all three). The scheduler then produces events in a bounded event ring per
+ * request and calls `wake` (at most once until the event rings have been drained). The loop asks
  * engine_next_ready until it returns NULL, and takes events from each request while it has room for them; a
- * mailbox that stays full pauses its sequence, nothing else. Each choice ends with exactly one FINISHED
+ * event ring that stays full pauses its sequence, nothing else. Each choice ends with exactly one FINISHED
  * event. engine_request_release gives the handle back at any time: whatever still runs for it is cancelled
  * before the next step. */
 #pragma once
@@ -56,11 +56,11 @@ struct engine_options {
     size_t sequences_max;       /* that run at once */
     size_t queue_max;           /* choices that wait */
     size_t queue_tokens_max;    /* prompt tokens that wait; 0: no limit of its own */
-    size_t paused_max;          /* sequences beside those, set aside for slow readers or want of pages, before
+    size_t suspended_max;          /* sequences beside those, set aside for slow readers or want of pages, before
                                    new ones have to wait */
     bool fair_share;            /* clients of the same priority take turns, a sequence each */
     size_t step_tokens;         /* rows of one step */
-    size_t mailbox_events;      /* undelivered events a choice may have before it is paused */
+    size_t max_pending_events;      /* undelivered events a choice may have before it is backpressured */
     size_t logprobs_max;        /* largest `logprobs` of a request */
     struct engine_reserve reserves[ENGINE_RESERVES_MAX];
     size_t reserve_count;

@@ -32,10 +32,10 @@ static enum status check_options(const struct engine_options *o, struct loaded_m
     if (!openblas && strcmp(o->matmul, "own") != 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "matmul", "'%s' is not own or openblas", o->matmul);
     load_options->matmul = openblas ? MATMUL_OPENBLAS : MATMUL_OWN;
-    if (o->sequences_max == 0 || o->step_tokens == 0 || o->queue_max == 0 || o->mailbox_events < 2)
+    if (o->sequences_max == 0 || o->step_tokens == 0 || o->queue_max == 0 || o->max_pending_events < 2)
         return error_set(
             e, STATUS_INVALID_ARGUMENT, "options",
-            "sequences_max, step_tokens and queue_max must be at least 1, mailbox_events at least 2");
+            "sequences_max, step_tokens and queue_max must be at least 1, max_pending_events at least 2");
     return STATUS_OK;
 }
 
@@ -166,7 +166,7 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
         .rules = {.context = engine->info.context,
                   .rows = vocabulary.rows,
                   .page_tokens = o->kv_page_tokens,
-                  .mailbox_events = o->mailbox_events,
+                  .max_pending_events = o->max_pending_events,
                   .logprobs_max = o->logprobs_max,
                   .choices_max = o->queue_max,
                   .tokenizer = engine->tokenizer,
@@ -180,7 +180,7 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
         .limits = *limits,
         .queue_max = o->queue_max,
         .queue_tokens_max = o->queue_tokens_max,
-        .aside_max = o->paused_max,
+        .aside_max = o->suspended_max,
         .fair_share = o->fair_share,
         .wake = o->wake,
         .wake_context = o->wake_context,

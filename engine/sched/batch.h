@@ -25,14 +25,14 @@ struct batch_limits {
     size_t rows;               /* of a step */
     size_t logit_rows;         /* of which need logits */
     size_t sequences;          /* that run at once; at most rows and logit_rows */
-    size_t mixed_prefill_rows; /* prefill rows beside decode rows (pace.h) */
+    size_t mixed_prefill_rows; /* prefill rows beside decode rows (prefill_budget.h) */
 };
 
 struct batch_sequence {
     bool decoding;   /* its next row is the one of the last sampled token */
     size_t pending;  /* rows still to be computed */
     size_t plain;    /* the first so many need no logits */
-    size_t room;     /* events its mailbox has room for; each row with logits makes one */
+    size_t room;     /* events its event ring has room for; each row with logits makes one */
     size_t held;     /* pages that come free when it is preempted */
     bool needs_page; /* for its next row, which it cannot have without */
     bool joining;    /* has a place and no rows yet: waits for a sibling that computes its prompt */
@@ -63,7 +63,7 @@ size_t batch_prefill_rows(const struct batch_limits *limits, size_t decode_rows)
 
 /* Prefill rows of a burst of short prompts: those of the prompts, in order of rank up to the first that it
  * cannot, that the step finishes beside the decode rows. At most BATCH_BURST_ROWS_MAX, and 0 unless they are
- * more prompts than there are decode rows. How often there may be one is the step's to say (pace.h). */
+ * more prompts than there are decode rows. How often there may be one is the step's to say (prefill_budget.h). */
 size_t batch_burst_rows(const struct batch_limits *limits, const struct batch_sequence *sequences,
                         size_t count);
 

@@ -1,5 +1,5 @@
 /* Sequences that are not in the batch, in order of rank, then of admission. Scheduler thread. The bounds are
- * those of the inbox and of what may be set aside (scheduler.h). */
+ * those of the submission queue and of what may be set aside (scheduler.h). */
 #pragma once
 
 #include <stddef.h>

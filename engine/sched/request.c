@@ -50,10 +50,10 @@ static enum status make_sequences(struct engine_request *r, const struct engine_
 /* What a choice keeps for its text: the stages of the decoder, and the pieces that they hold back. */
 #define CHOICE_TEXT_BYTES 4096
 
-static size_t mailbox_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
-    size_t tops = p->logprobs > 0 ? (size_t)p->logprobs : 1, letters = rules->mailbox_events + 1;
-    return letters * (sizeof(struct letter) + tops * sizeof(struct engine_top)) +
-           sizeof(struct mailbox_choice);
+static size_t event_ring_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
+    size_t tops = p->logprobs > 0 ? (size_t)p->logprobs : 1, queued = rules->max_pending_events + 1;
+    return queued * (sizeof(struct queued_event) + tops * sizeof(struct engine_top)) +
+           sizeof(struct event_ring_choice);
 }
 
 /* Text that may be the beginning of a stop string is held back, in a buffer that doubles; and one is
@@ -70,7 +70,7 @@ static size_t request_bytes(const struct request_rules *rules, const struct engi
     size_t tokens = p->count + (p->max_tokens < room ? p->max_tokens : room);
     size_t pages = kv_pages_for(tokens, rules->page_tokens);
     size_t choice = sizeof(struct sequence) + tokens * sizeof(int32_t) + pages * sizeof(uint32_t) +
-                    CHOICE_TEXT_BYTES + held_bytes(p) + mailbox_bytes(rules, p);
+                    CHOICE_TEXT_BYTES + held_bytes(p) + event_ring_bytes(rules, p);
     return sizeof(struct engine_request) + sizeof(struct engine_request *) + p->choices * choice;
 }
 
@@ -116,7 +116,7 @@ static void set_scalars(struct engine_request *r, const struct engine_prompt *p)
 static void destroy(struct engine_request *r) {
     for (uint32_t i = 0; i < r->choices; i++) sequence_deinit(&r->sequences[i]);
     free(r->sequences);
-    mailbox_deinit(&r->mailbox);
+    event_ring_deinit(&r->ring);
     terms_release(r->terms);
     free(r);
 }
@@ -134,8 +134,8 @@ static enum status create(const struct request_rules *rules, const struct engine
     atomic_init(&r->references, 1);
     atomic_init(&r->cancelled, false);
     set_scalars(r, prompt);
-    enum status status = mailbox_init(&r->mailbox, prompt->choices, rules->mailbox_events,
-                                      prompt->logprobs > 0 ? (size_t)prompt->logprobs : 0, e);
+    enum status status = event_ring_init(&r->ring, prompt->choices, rules->max_pending_events,
+                                         prompt->logprobs > 0 ? (size_t)prompt->logprobs : 0, e);
     if (status == STATUS_OK) status = make_sequences(r, prompt, e);
     if (status != STATUS_OK) {
         destroy(r);

@@ -5,7 +5,7 @@
  *   - everything but the last group is written by sched_requests_create and sched_request_arrive, and only
  *     read afterwards;
  *   - the sequences belong to the scheduler thread from admission until all are done;
- *   - the mailbox belongs to its outbox's mutex.
+ *   - the event ring belongs to its ready list's mutex.
  * References: one of the handle (released by engine_request_release), one of the scheduler from admission
  * until each choice has ended. Whoever releases the last one frees the request; by then no page is held. */
 #pragma once
@@ -17,7 +17,7 @@
 
 #include "engine/base/error.h"
 #include "engine/types/request.h"
-#include "engine/sched/mailbox.h"
+#include "engine/sched/event_ring.h"
 #include "engine/sched/rules.h"
 #include "engine/sched/terms.h"
 
@@ -45,8 +45,8 @@ struct engine_request {
     struct sequence *sequences;
     uint32_t choices;
 
-    struct mailbox mailbox;
-    struct engine_request *next_arrival; /* of the inbox */
+    struct event_ring ring;
+    struct engine_request *next_arrival; /* of the submission queue */
     struct sequence
         *leader;         /* computes the prompt, for its siblings too; NULL: none does. Scheduler thread */
     uint32_t unfinished; /* choices; scheduler thread */
@@ -71,8 +71,8 @@ enum status sched_requests_create(const struct request_rules *rules, const struc
 /* It is submitted now: its time limit and its rank count from here. */
 void sched_request_arrive(struct engine_request *request, uint64_t now_ns);
 
-static inline struct engine_request *sched_request_of(struct mailbox *mailbox) {
-    return (struct engine_request *)(void *)((char *)mailbox - offsetof(struct engine_request, mailbox));
+static inline struct engine_request *sched_request_of(struct event_ring *ring) {
+    return (struct engine_request *)(void *)((char *)ring - offsetof(struct engine_request, ring));
 }
 
 /* Memory that sched_requests_create takes for these prompts until all of it is freed, at most. */

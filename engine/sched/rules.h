@@ -9,10 +9,10 @@
 #include "engine/text/tokenizer.h"
 
 struct request_rules {
-    size_t context;        /* tokens of a sequence */
-    size_t rows;           /* of the head: ids are below */
-    size_t page_tokens;    /* of the cache */
-    size_t mailbox_events; /* undelivered events a choice may have */
+    size_t context;            /* tokens of a sequence */
+    size_t rows;               /* of the head: ids are below */
+    size_t page_tokens;        /* of the cache */
+    size_t max_pending_events; /* undelivered events a choice may have */
     size_t logprobs_max;
     size_t choices_max;                          /* of one request */
     const struct sampler_vocabulary *vocabulary; /* NULL: every row may be sampled */

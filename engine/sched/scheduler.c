@@ -7,9 +7,9 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
-#include "engine/sched/places.h"
+#include "engine/sched/batch_slots.h"
 #include "engine/base/thread.h"
-#include "engine/sched/roster.h"
+#include "engine/sched/sequence_sets.h"
 #include "engine/sched/scheduler_state.h"
 
 #define RETRY_AFTER_MIN_S 1
@@ -44,7 +44,7 @@ static void check_options(const struct scheduler_options *o) {
     assert(limits->sequences > 0 && limits->sequences <= limits->rows &&
            limits->sequences <= limits->logit_rows);
     assert(o->pool->page_count >= kv_pages_for(o->rules.context, o->rules.page_tokens));
-    assert(o->pool->layout.page_tokens == o->rules.page_tokens && o->rules.mailbox_events > 1);
+    assert(o->pool->layout.page_tokens == o->rules.page_tokens && o->rules.max_pending_events > 1);
     assert(o->vocabulary.rows == o->rules.rows && o->vocabulary.sampleable <= o->vocabulary.rows);
     (void)limits;
 }
@@ -63,13 +63,14 @@ enum status scheduler_create(const struct scheduler_options *options, struct sch
     enum status status = make_lists(s, e);
     if (status == STATUS_OK) status = turns_init(&s->turns, options->fair_share ? options->queue_max : 0, e);
     if (status == STATUS_OK) status = step_init(&s->step, options, e);
-    if (status == STATUS_OK) status = inbox_init(&s->inbox, options->queue_max, options->queue_tokens_max, e);
+    if (status == STATUS_OK)
+        status = submit_queue_init(&s->submit_queue, options->queue_max, options->queue_tokens_max, e);
     if (status != STATUS_OK) {
         destroy_parts(s);
         return status;
     }
-    outbox_init(&s->outbox, options->wake, options->wake_context);
-    roster_publish(s);
+    ready_list_init(&s->ready_list, options->wake, options->wake_context);
+    sets_publish(s);
     *out = s;
     return STATUS_OK;
 }
@@ -77,52 +78,52 @@ enum status scheduler_create(const struct scheduler_options *options, struct sch
 /* Takes what has arrived and ends everything. */
 static void end_all(struct scheduler *s) {
     struct engine_request *arrivals;
-    inbox_wait(&s->inbox, 0, &arrivals);
-    roster_take_arrivals(s, arrivals);
-    roster_finish_all(s);
-    roster_publish(s);
-    outbox_wake(&s->outbox);
+    submit_queue_wait(&s->submit_queue, 0, &arrivals);
+    sets_take_arrivals(s, arrivals);
+    sets_finish_all(s);
+    sets_publish(s);
+    ready_list_wake(&s->ready_list);
 }
 
 void scheduler_destroy(struct scheduler *s) {
     if (!s) return;
-    inbox_close(&s->inbox);
+    submit_queue_close(&s->submit_queue);
     if (s->started) pthread_join(s->thread, NULL);
     end_all(s);
-    inbox_deinit(&s->inbox);
-    outbox_deinit(&s->outbox);
+    submit_queue_deinit(&s->submit_queue);
+    ready_list_deinit(&s->ready_list);
     destroy_parts(s);
 }
 
 /* ---- turns --------------------------------------------------------------------------------------------- */
 
 static bool turn(struct scheduler *s, struct engine_request *arrivals) {
-    roster_take_arrivals(s, arrivals);
+    sets_take_arrivals(s, arrivals);
     uint64_t now_ns = clock_ns();
-    roster_sweep(s, now_ns);
-    places_make_room(s, now_ns);
+    sets_sweep(s, now_ns);
+    slots_make_room(s, now_ns);
     bool computed = step_run(s);
-    roster_publish(s);
-    outbox_wake(&s->outbox);
+    sets_publish(s);
+    ready_list_wake(&s->ready_list);
     return computed;
 }
 
 bool scheduler_turn(struct scheduler *s) {
     assert(!s->started);
     struct engine_request *arrivals;
-    inbox_wait(&s->inbox, 0, &arrivals);
+    submit_queue_wait(&s->submit_queue, 0, &arrivals);
     return turn(s, arrivals);
 }
 
-/* After a turn that computed nothing it sleeps: everything that could change that rings the bell, or is a
+/* After a turn that computed nothing it sleeps: everything that could change that rings its condition, or is a
  * deadline. */
 static void *run_thread(void *context) {
     struct scheduler *s = context;
     struct engine_request *arrivals;
     uint64_t deadline_ns = UINT64_MAX;
-    while (inbox_wait(&s->inbox, deadline_ns, &arrivals))
+    while (submit_queue_wait(&s->submit_queue, deadline_ns, &arrivals))
         deadline_ns = turn(s, arrivals) ? 0 : s->next_deadline_ns;
-    roster_take_arrivals(s, arrivals);
+    sets_take_arrivals(s, arrivals);
     return NULL;
 }
 
@@ -145,23 +146,23 @@ void scheduler_cancel(struct engine_request *request) {
     struct scheduler *s = request->scheduler;
     atomic_store_explicit(&request->cancelled, true, memory_order_release);
     atomic_store_explicit(&s->any_cancelled, true, memory_order_release);
-    inbox_ring(&s->inbox);
+    submit_queue_notify(&s->submit_queue);
 }
 
 void scheduler_release(struct engine_request *request) {
     struct scheduler *s = request->scheduler;
-    mailbox_close(&s->outbox, &request->mailbox);
+    event_ring_close(&s->ready_list, &request->ring);
     scheduler_cancel(request);
     sched_request_release(request);
 }
 
 void scheduler_drain(struct scheduler *s) {
-    inbox_drain(&s->inbox);
+    submit_queue_drain(&s->submit_queue);
 }
 
 unsigned scheduler_retry_after(struct scheduler *s) {
     size_t choices, tokens;
-    inbox_waiting(&s->inbox, &choices, &tokens);
+    submit_queue_waiting(&s->submit_queue, &choices, &tokens);
     double interval = atomic_load_explicit(&s->stats.finish_interval, memory_order_relaxed);
     double seconds = ceil((double)choices * interval);
     if (seconds < RETRY_AFTER_MIN_S) return RETRY_AFTER_MIN_S;
@@ -175,13 +176,13 @@ void scheduler_stats(struct scheduler *s, struct engine_stats *out) {
 /* ---- events -------------------------------------------------------------------------------------------- */
 
 struct engine_request *scheduler_next_ready(struct scheduler *s) {
-    struct mailbox *mailbox = outbox_next_ready(&s->outbox);
-    return mailbox ? sched_request_of(mailbox) : NULL;
+    struct event_ring *ring = ready_list_next_ready(&s->ready_list);
+    return ring ? sched_request_of(ring) : NULL;
 }
 
 bool scheduler_next_event(struct engine_request *request, struct engine_event *out) {
     bool fed;
-    bool any = mailbox_take(&request->scheduler->outbox, &request->mailbox, out, &fed);
-    if (fed) inbox_ring(&request->scheduler->inbox);
+    bool any = event_ring_take(&request->scheduler->ready_list, &request->ring, out, &fed);
+    if (fed) submit_queue_notify(&request->scheduler->submit_queue);
     return any;
 }

@@ -1,7 +1,7 @@
 /* Continuous batching: one thread that owns the sequences, the pages and the plan of each step.
  *
- * In: requests and the bell (inbox.h). Out: events (mailbox.h). Memory of a request: request.h. A turn takes
- * what arrived, ends what was cancelled or is too late, takes and gives pages and places, computes one step,
+ * In: requests and its condition (submit_queue.h). Out: events (event_ring.h). Memory of a request: request.h. A turn takes
+ * what arrived, ends what was cancelled or is too late, takes and gives pages and slots, computes one step,
  * samples, and posts. Joining and leaving happen at any turn.
  *
  * Same bits at any load: a token depends on the logits of its row and on (seed, choice, position) alone, and
@@ -26,12 +26,12 @@ struct scheduler_options {
     const struct kernel_table *kernels;
     struct workers *workers;    /* rows are sampled on them; NULL: on the scheduler thread */
     struct kv_pool *pool;       /* holds at least one full context */
-    struct batch_limits limits; /* mixed_prefill_rows 0: measured (pace.h), and more in a burst */
+    struct batch_limits limits; /* mixed_prefill_rows 0: measured (prefill_budget.h), and more in a burst */
     size_t queue_max;           /* choices that wait */
     size_t queue_tokens_max;    /* 0: no limit */
-    size_t aside_max;           /* sequences that have lost their place to others and are not done: paused,
+    size_t aside_max; /* sequences that have lost their slot to others and are not done: backpressured,
                                    preempted. So many beside the batch, and no new ones are let in */
-    bool fair_share;            /* clients of the same priority take turns (turns.h) */
+    bool fair_share;  /* clients of the same priority take turns (fair_share.h) */
     void (*wake)(void *context);
     void *wake_context;
 };

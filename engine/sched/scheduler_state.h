@@ -1,31 +1,31 @@
-/* Inside of the scheduler: for scheduler.c, roster.c, places.c and step.c alone. Scheduler thread, but for
- * inbox, outbox and stats, which have their own rules. */
+/* Inside of the scheduler: for scheduler.c, sequence_sets.c, batch_slots.c and step.c alone. Scheduler thread, but for
+ * submission queue, ready list and stats, which have their own rules. */
 #pragma once
 
 #include <pthread.h>
 
-#include "engine/sched/inbox.h"
-#include "engine/sched/pace.h"
+#include "engine/sched/submit_queue.h"
+#include "engine/sched/prefill_budget.h"
 #include "engine/sched/queue.h"
 #include "engine/sched/scheduler.h"
 #include "engine/sched/step.h"
-#include "engine/sched/turns.h"
+#include "engine/sched/fair_share.h"
 
 /* Where a sequence is that is neither in the batch nor ended. Those behind WAITING are set aside: they have
- * had a place. */
+ * had a slot. */
 enum scheduler_queue {
-    QUEUE_WAITING,   /* has never had a place */
-    QUEUE_PREEMPTED, /* waits for one again, without pages */
-    QUEUE_RESUMED,   /* waits for one again, with pages */
-    QUEUE_PAUSED,    /* its reader does not read; with pages */
-    QUEUE_STRIPPED,  /* the same, but its pages were taken */
+    QUEUE_WAITING,       /* has never had a slot */
+    QUEUE_PREEMPTED,     /* waits for one again, without pages */
+    QUEUE_RESUMED,       /* waits for one again, with pages */
+    QUEUE_BACKPRESSURED, /* its reader does not read; with pages */
+    QUEUE_STRIPPED,      /* the same, but its pages were taken */
     SCHEDULER_QUEUES,
 };
 
 struct scheduler {
     struct scheduler_options options;
-    struct inbox inbox;
-    struct outbox outbox;
+    struct submit_queue submit_queue;
+    struct ready_list ready_list;
     struct stats stats;
     struct queue queues[SCHEDULER_QUEUES];
     struct turns turns;        /* of those in QUEUE_WAITING */
@@ -40,7 +40,7 @@ struct scheduler {
     bool *victims;
     uint32_t *matched; /* pages of a prefix that was looked up, [pages of a context] */
     struct step step;
-    struct pace pace;
+    struct prefill_budget budget;
     pthread_t thread;
     bool started;
 };

@@ -1,14 +1,14 @@
 /* One choice of a request: its tokens, its pages, its text. Scheduler thread. The choices of a request
- * compute its prompt once where they can: the first to run leads, the others take their places beside it and
+ * compute its prompt once where they can: the first to run leads, the others take their slots beside it and
  * are forked from it (places_fork).
  *
  *   WAITING -> PREFILL -> DECODE -> DONE
  *
- *   JOINING    has its place in the batch, and no rows: a sibling computes the prompt of both. Goes on with
+ *   JOINING    has its slot in the batch, and no rows: a sibling computes the prompt of both. Goes on with
  *              PREFILL when it is forked.
  *   PREEMPTED  its pages were taken, or its leader is gone: waits again, and is computed again.
- *   PAUSED     its mailbox is full: out of the batch, with its pages as long as nobody else needs them.
- *   RESUMED    its reader reads again: waits for a place, and goes on where it was.
+ *   PAUSED     its event ring is full: out of the batch, with its pages as long as nobody else needs them.
+ *   RESUMED    its reader reads again: waits for a slot, and goes on where it was.
  *
  * Every state may end in DONE. */
 #pragma once
@@ -19,12 +19,12 @@
 #include "engine/text/decode/stop_matcher.h"
 
 enum sequence_state {
-    SEQUENCE_WAITING, /* has never had a place */
+    SEQUENCE_WAITING, /* has never had a slot */
     SEQUENCE_JOINING,
     SEQUENCE_PREFILL, /* has rows to compute before its next token can be sampled */
     SEQUENCE_DECODE,
     SEQUENCE_PREEMPTED,
-    SEQUENCE_PAUSED,
+    SEQUENCE_BACKPRESSURED,
     SEQUENCE_RESUMED,
     SEQUENCE_DONE,
 };
@@ -57,8 +57,8 @@ struct sequence {
     int64_t rank;                                         /* lower goes first; the request's at first */
     uint64_t order;                                       /* of admission: breaks ties of rank */
     uint64_t first_run_ns, first_token_ns, last_token_ns; /* 0: not yet */
-    bool admitted;                    /* has run, or ended: no longer counted as waiting by the inbox */
-    struct queue *queue;              /* that it is in; NULL: in the batch, or ended */
+    bool admitted;       /* has run, or ended: no longer counted as waiting by the submission queue */
+    struct queue *queue; /* that it is in; NULL: in the batch, or ended */
     struct sequence *previous, *next; /* in the queue */
     struct turns_flow *flow;          /* waits for the turn of its client there; NULL: does not */
     struct sequence *flow_previous, *flow_next;

@@ -35,7 +35,7 @@ struct histogram {
 #define STATS_GAUGES(X)                                                                                      \
     X(running)                                                                                               \
     X(waiting)                                                                                               \
-    X(paused)                                                                                                \
+    X(backpressured)                                                                                         \
     X(queued_tokens)                                                                                         \
     X(kv_pages_used)                                                                                         \
     X(kv_pages_total)

@@ -6,8 +6,8 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/sample/logprobs.h"
-#include "engine/sched/places.h"
-#include "engine/sched/roster.h"
+#include "engine/sched/batch_slots.h"
+#include "engine/sched/sequence_sets.h"
 #include "engine/sched/scheduler_state.h"
 
 enum status step_init(struct step *step, const struct scheduler_options *options, struct error *e) {
@@ -73,25 +73,25 @@ static void add_entry(struct step *step, struct sequence *q, const struct batch_
 }
 
 /* Prefill rows beside the decode rows of the step that is being planned. No burst in place of the step
- * without prefill that the pace asks for, and none after another: between two of them readers have a step of
+ * without prefill that the prefill budget asks for, and none after another: between two of them readers have a step of
  * the usual length. */
 static size_t mixed_prefill_rows(struct scheduler *s) {
     struct step *step = &s->step;
     bool after_burst = step->is_burst;
     step->is_burst = false;
     if (step->decode_rows == 0) return 0;
-    size_t paced = pace_prefill_rows(&s->pace, step->decode_rows);
-    if (paced == 0 || after_burst) return paced;
+    size_t budgeted = prefill_budget_prefill_rows(&s->budget, step->decode_rows);
+    if (budgeted == 0 || after_burst) return budgeted;
     size_t burst = batch_burst_rows(&s->options.limits, s->needs, s->running_count);
-    step->is_burst = burst > paced;
-    return step->is_burst ? burst : paced;
+    step->is_burst = burst > budgeted;
+    return step->is_burst ? burst : budgeted;
 }
 
 /* Fills the entries by the plan; returns the rows in all. */
 static size_t plan(struct scheduler *s) {
     struct step *step = &s->step;
     step->entry_count = step->row_count = step->fork_count = 0;
-    places_describe(s);
+    slots_describe(s);
     struct batch_limits limits = s->options.limits;
     step->decode_rows = batch_decode_rows(s->needs, s->running_count);
     if (limits.mixed_prefill_rows == 0) limits.mixed_prefill_rows = mixed_prefill_rows(s);
@@ -130,7 +130,7 @@ static void fork_leaders(struct scheduler *s, uint64_t now_ns) {
         struct engine_request *r = row->sequence->request;
         if (!row->samples || r->leader != row->sequence) continue;
         uint32_t next = 0;
-        for (struct sequence *q; (q = places_fork(s, row->sequence, &next, now_ns));)
+        for (struct sequence *q; (q = slots_fork(s, row->sequence, &next, now_ns));)
             step->rows[step->row_count + step->fork_count++] = (struct step_row){.sequence = q,
                                                                                  .logits = row->logits,
                                                                                  .leader = row,
@@ -236,7 +236,7 @@ static enum status post_row(struct scheduler *s, const struct step_row *row, enu
                                  .top = row->top,
                                  .top_count = row->top_count,
                                  .rank = row->rank};
-    return mailbox_post(&s->outbox, &row->sequence->request->mailbox, &event);
+    return event_ring_post(&s->ready_list, &row->sequence->request->ring, &event);
 }
 
 static void fail(struct scheduler *s, struct sequence *q, enum status code, const struct error *e,
@@ -245,7 +245,7 @@ static void fail(struct scheduler *s, struct sequence *q, enum status code, cons
         .finished = true, .finish = ENGINE_FINISH_FAILED, .stop_string = -1, .stop_token = -1};
     struct error error = *e;
     error.code = code;
-    roster_finish(s, q, progress, &error, now_ns);
+    sets_finish(s, q, progress, &error, now_ns);
 }
 
 static void deliver_prompt(struct scheduler *s, const struct step_row *row, uint64_t now_ns) {
@@ -258,7 +258,7 @@ static void deliver_prompt(struct scheduler *s, const struct step_row *row, uint
     q->prompt_scored++;
     if (q->request->max_tokens > 0 || sequence_scores_prompt(q)) return;
     stats_add(&s->stats.prompt_tokens, q->request->prompt_count);
-    roster_finish(s, q, progress, NULL, now_ns);
+    sets_finish(s, q, progress, NULL, now_ns);
 }
 
 static void count_token(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
@@ -286,7 +286,7 @@ static void deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
     if (status != STATUS_OK)
         fail(s, q, status, &row->error, now_ns);
     else if (progress.finished)
-        roster_finish(s, q, progress, NULL, now_ns);
+        sets_finish(s, q, progress, NULL, now_ns);
 }
 
 /* In the order of the rows, which is that of rank and, in a sequence, of position. A request may be freed by
@@ -319,7 +319,7 @@ bool step_run(struct scheduler *s) {
     uint64_t now_ns = clock_ns();
     deliver(s, now_ns);
     double seconds = (double)(now_ns - start_ns) * 1e-9;
-    pace_observe(&s->pace, s->step.decode_rows, rows - s->step.decode_rows, seconds);
+    prefill_budget_observe(&s->budget, s->step.decode_rows, rows - s->step.decode_rows, seconds);
     stats_count_step(&s->stats, &(struct stats_step){.decode_rows = s->step.decode_rows,
                                                      .rows = rows,
                                                      .rows_most = s->options.limits.rows,

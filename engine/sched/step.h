@@ -34,7 +34,7 @@ struct step {
     struct sequence **sequences; /* of the entries */
     size_t entry_count;
     size_t decode_rows;     /* of all rows, those that decode */
-    bool is_burst;          /* batch_burst_rows beside them, not the pace's */
+    bool is_burst;          /* batch_burst_rows beside them, not the prefill budget's */
     struct step_row *rows;  /* [limits.logit_rows], and one for each sequence that may be forked */
     size_t row_count;       /* without forks */
     size_t fork_count;      /* rows behind those */

@@ -9,7 +9,7 @@
 
 struct engine_ticket {
     struct scheduler *scheduler;
-    size_t choices, tokens; /* its places in the inbox */
+    size_t choices, tokens; /* its places in the submission queue */
     struct engine_request **requests;
     size_t count; /* 0 until it is prepared */
 };
@@ -20,16 +20,16 @@ static enum status count_refusal(struct scheduler *s, enum status status) {
 }
 
 enum status scheduler_room(struct scheduler *s, struct error *e) {
-    return count_refusal(s, inbox_room(&s->inbox, e));
+    return count_refusal(s, submit_queue_room(&s->submit_queue, e));
 }
 
 enum status ticket_create(struct scheduler *s, size_t choices, struct engine_ticket **out, struct error *e) {
     *out = NULL;
-    enum status status = count_refusal(s, inbox_reserve(&s->inbox, choices, e));
+    enum status status = count_refusal(s, submit_queue_reserve(&s->submit_queue, choices, e));
     if (status != STATUS_OK) return status;
     struct engine_ticket *ticket = calloc(1, sizeof *ticket);
     if (!ticket) {
-        inbox_give_back(&s->inbox, choices, 0);
+        submit_queue_give_back(&s->submit_queue, choices, 0);
         return error_set(e, STATUS_NO_MEMORY, "request", "%zu bytes", sizeof *ticket);
     }
     ticket->scheduler = s;
@@ -55,7 +55,7 @@ enum status ticket_prepare(struct engine_ticket *ticket, const struct engine_pro
     struct scheduler *s = ticket->scheduler;
     size_t tokens = tokens_of(prompts, count);
     assert(ticket->count == 0 && choices_of(prompts, count) == ticket->choices);
-    enum status status = count_refusal(s, inbox_reserve_tokens(&s->inbox, tokens, e));
+    enum status status = count_refusal(s, submit_queue_reserve_tokens(&s->submit_queue, tokens, e));
     if (status != STATUS_OK) return status;
     ticket->tokens = tokens;
     ticket->requests = calloc(count ? count : 1, sizeof(struct engine_request *));
@@ -70,7 +70,8 @@ enum status ticket_prepare(struct engine_ticket *ticket, const struct engine_pro
 enum status ticket_submit(struct engine_ticket *ticket, struct engine_request **requests, struct error *e) {
     uint64_t now_ns = clock_ns();
     for (size_t i = 0; i < ticket->count; i++) sched_request_arrive(ticket->requests[i], now_ns);
-    enum status status = inbox_admit(&ticket->scheduler->inbox, ticket->requests, ticket->count, e);
+    enum status status =
+        submit_queue_admit(&ticket->scheduler->submit_queue, ticket->requests, ticket->count, e);
     if (status != STATUS_OK) return status;
     memcpy(requests, ticket->requests, ticket->count * sizeof *requests);
     free(ticket->requests);
@@ -80,7 +81,7 @@ enum status ticket_submit(struct engine_ticket *ticket, struct engine_request **
 
 void ticket_destroy(struct engine_ticket *ticket) {
     if (!ticket) return;
-    inbox_give_back(&ticket->scheduler->inbox, ticket->choices, ticket->tokens);
+    submit_queue_give_back(&ticket->scheduler->submit_queue, ticket->choices, ticket->tokens);
     for (size_t i = 0; i < ticket->count; i++) sched_request_release(ticket->requests[i]);
     free(ticket->requests);
     free(ticket);

@@ -23,7 +23,7 @@ static enum status create_scheduler(struct bench_model *m, const struct bench_ge
         .rules = {.context = context,
                   .rows = rows,
                   .page_tokens = BENCH_PAGE_TOKENS,
-                  .mailbox_events = tokens_max(g) + 1,
+                  .max_pending_events = tokens_max(g) + 1,
                   .choices_max = 1,
                   .backend = backend_of(m->forward)},
         .vocabulary = {.rows = rows, .sampleable = rows},

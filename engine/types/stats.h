@@ -15,7 +15,7 @@ struct engine_histogram {
 
 struct engine_stats {
     /* now */
-    size_t running, waiting, paused;
+    size_t running, waiting, backpressured;
     size_t queued_tokens;
     size_t kv_pages_used, kv_pages_total;
     /* since the start */

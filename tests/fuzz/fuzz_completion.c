@@ -17,7 +17,7 @@ static void on_wake(void *context) {
 static struct engine *shared_engine(void) {
     static struct engine *engine;
     const struct engine_options options = {
-        .model = "fake", .wake = on_wake, .mailbox_events = 64, .queue_max = 32};
+        .model = "fake", .wake = on_wake, .max_pending_events = 64, .queue_max = 32};
     struct error e;
     if (!engine && engine_open(&options, &engine, &e) != STATUS_OK) abort();
     return engine;

@@ -83,7 +83,7 @@ static void load_engine(struct service *s) {
     const struct engine_options options = {.model = "tokens-max=40",
                                            .wake = wake_from_engine,
                                            .wake_context = &s->loop,
-                                           .mailbox_events = 8,
+                                           .max_pending_events = 8,
                                            .sequences_max = 4,
                                            .queue_max = 8,
                                            .logprobs_max = 5};

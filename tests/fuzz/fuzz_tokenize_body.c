@@ -16,7 +16,7 @@ static void on_wake(void *context) {
 /* Never changed once it is there, so inputs do not depend on each other. */
 static const struct engine *shared_engine(void) {
     static struct engine *engine;
-    const struct engine_options options = {.model = "fake", .wake = on_wake, .mailbox_events = 64};
+    const struct engine_options options = {.model = "fake", .wake = on_wake, .max_pending_events = 64};
     struct error e;
     if (!engine && engine_open(&options, &engine, &e) != STATUS_OK) abort();
     return engine;

@@ -60,7 +60,7 @@ static struct engine *open_engine(const char *weights, const char *kv_type, size
                                      .sequences_max = 40,
                                      .queue_max = 64,
                                      .step_tokens = step_tokens,
-                                     .mailbox_events = 16,
+                                     .max_pending_events = 16,
                                      .logprobs_max = 20,
                                      .wake = ring};
     assert_ok(engine_open(&options, &engine, &e));

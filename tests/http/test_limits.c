@@ -218,7 +218,7 @@ static void test_slow_reader(void **state) {
     int small = 4096, large = 1 << 20, whole = 0;
     size_t length;
     daemon_start_fake(&d, "fake", "--reply-bytes-max", "4096", "--stall-timeout-seconds", "4",
-                      "--mailbox-events", "8", NULL);
+                      "--max-pending-events", "8", NULL);
     int fd = raw_connect(&d);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     for (int i = 0; i < STREAMS; i++) /* more than the kernel buffers, which may take several whole streams */
@@ -249,7 +249,7 @@ static void test_slow_reader(void **state) {
 static void test_reader_goes_on(void **state) {
     (void)state;
     struct daemon d;
-    daemon_start_fake(&d, "fake", "--reply-bytes-max", "4096", "--mailbox-events", "4", NULL);
+    daemon_start_fake(&d, "fake", "--reply-bytes-max", "4096", "--max-pending-events", "4", NULL);
     static const char fields[] = "\"prompt\":[\"Once\",\"Twice\"],\"max_tokens\":2000,\"n\":6,\"seed\":5,"
                                  "\"ignore_eos\":true,\"logprobs\":20";
     char body[256], *text = NULL;

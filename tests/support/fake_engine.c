@@ -11,7 +11,7 @@
 
 #include "engine/base/clock.h"
 
-enum { MAILBOX_MAX = 65536, TOP_MAX = 32 };
+enum { EVENT_RING_MAX = 65536, TOP_MAX = 32 };
 
 struct fake_event {
     struct engine_event event;
@@ -195,9 +195,9 @@ static void count_finished(struct engine_stats *stats, const struct engine_event
     ++*counters[event->finish];
 }
 
-/* Lets out the next event of a choice, if its mailbox has room. */
+/* Lets out the next event of a choice, if its event ring has room. */
 static bool advance(struct engine *engine, struct engine_request *r, struct fake_choice *c) {
-    if (c->finished || c->made - c->taken >= engine->options.mailbox_events) return false;
+    if (c->finished || c->made - c->taken >= engine->options.max_pending_events) return false;
     const struct engine_event *event = &c->events[c->made++].event;
     if (event->kind == ENGINE_EVENT_TOKEN) engine->stats.generated_tokens++;
     if (event->kind == ENGINE_EVENT_FINISHED) {

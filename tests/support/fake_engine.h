@@ -3,7 +3,7 @@
  * load.
  *
  * Tokens: 0..255 are bytes (a text's ids are its bytes), 256 ends a text and begins one, 257..319 are special
- * tokens without text. Generated tokens are lower-case letters, spaces and, rarely, 256.
+ * tokens without text. Generated tokens are lower-case events, spaces and, rarely, 256.
  *
  * A prompt with the id FAKE_BEYOND is refused as one that the tokenizer has and the model has not.
  *

@@ -16,7 +16,7 @@ static int setup(void **state) {
     (void)state;
     const struct engine_options options = {.model = "fake",
                                            .wake = on_wake,
-                                           .mailbox_events = 64,
+                                           .max_pending_events = 64,
                                            .sequences_max = 8,
                                            .queue_max = 64,
                                            .logprobs_max = 20};

@@ -14,7 +14,7 @@ static int set_up(void **state) {
     static struct config config;
     const struct engine_options options = {.model = "fake",
                                            .wake = on_wake,
-                                           .mailbox_events = 64,
+                                           .max_pending_events = 64,
                                            .sequences_max = 8,
                                            .queue_max = 64,
                                            .logprobs_max = 20};

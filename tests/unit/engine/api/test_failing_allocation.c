@@ -43,7 +43,7 @@ static struct engine_options options(void) {
                                    .sequences_max = 4,
                                    .queue_max = 8,
                                    .step_tokens = 32,
-                                   .mailbox_events = 4,
+                                   .max_pending_events = 4,
                                    .logprobs_max = 5,
                                    .wake = ring};
 }

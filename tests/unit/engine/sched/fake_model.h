@@ -116,7 +116,7 @@ static inline struct scheduler_options fake_model_init(struct fake_model *m, siz
         .rules = {.context = context,
                   .rows = FAKE_ROWS,
                   .page_tokens = FAKE_PAGE_TOKENS,
-                  .mailbox_events = 8,
+                  .max_pending_events = 8,
                   .logprobs_max = 5,
                   .choices_max = 16,
                   .end_tokens = end_tokens,

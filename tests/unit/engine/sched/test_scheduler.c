@@ -277,7 +277,7 @@ static void small_steps(struct scheduler_options *o) {
     o->limits.sequences = 4;
     o->limits.logit_rows = 5;
     o->limits.mixed_prefill_rows = 3;
-    o->rules.mailbox_events = 3;
+    o->rules.max_pending_events = 3;
 }
 
 /* Scores of a prompt: the same in one chunk and in small ones, with others beside and pages short; one event
@@ -505,7 +505,7 @@ static void a_slow_reader_pauses_its_own_sequence(void **state) {
     assert_false(scheduler_turn(scheduler));
     struct engine_stats stats;
     scheduler_stats(scheduler, &stats);
-    assert_int_equal(stats.paused, 1);
+    assert_int_equal(stats.backpressured, 1);
     assert_int_equal(stats.generated_tokens, 50 + 8);
     collect_until_end(scheduler, &slow);
     assert_int_equal(slow.choices[0].count, 50);

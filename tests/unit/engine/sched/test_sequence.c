@@ -58,7 +58,7 @@ static void start(const struct engine_prompt *prompt) {
     rules = (struct request_rules){.context = 200,
                                    .rows = 4096,
                                    .page_tokens = 16,
-                                   .mailbox_events = 4,
+                                   .max_pending_events = 4,
                                    .choices_max = 4,
                                    .tokenizer = tokenizer,
                                    .end_tokens = end_tokens,

@@ -9,8 +9,8 @@
 #include "fake_model.h"
 
 #include "engine/base/clock.h"
-#include "engine/sched/places.h"
-#include "engine/sched/roster.h"
+#include "engine/sched/batch_slots.h"
+#include "engine/sched/sequence_sets.h"
 
 enum { CLIENTS = 3, PRIORITIES = 3, SEQUENCES_MAX = 8 };
 enum { ROUNDS = 100, TURNS = 1000, LIVE = 24, PROMPT_MAX = 60, TURNS_TO_WAIT_MAX = 8000 };
@@ -29,7 +29,7 @@ static struct fake_model model;
 static struct scheduler *scheduler;
 static struct job jobs[LIVE];
 static unsigned seed;
-static uint64_t ended, cancelled, given_back, joined, paused;
+static uint64_t ended, cancelled, given_back, joined, backpressured;
 static int64_t turns_behind;
 
 static unsigned roll(unsigned sides) {
@@ -124,7 +124,7 @@ static void check_pages(void) {
     for (size_t i = 0; i < scheduler->running_count; i++) hold(held, scheduler->running[i]);
     for (int i = 0; i < SCHEDULER_QUEUES; i++)
         for (const struct sequence *q = scheduler->queues[i].first; q; q = q->next) {
-            assert_int_equal(q->table.count > 0, i == QUEUE_PAUSED || i == QUEUE_RESUMED);
+            assert_int_equal(q->table.count > 0, i == QUEUE_BACKPRESSURED || i == QUEUE_RESUMED);
             hold(held, q);
         }
     for (uint32_t p = 0; p < model.pool.page_count; p++) {
@@ -143,7 +143,7 @@ static size_t count_aside(void) {
 static void check_order(void) {
     const struct scheduler_options *options = &scheduler->options;
     static const enum sequence_state states[] = {SEQUENCE_WAITING, SEQUENCE_PREEMPTED, SEQUENCE_RESUMED,
-                                                 SEQUENCE_PAUSED, SEQUENCE_PAUSED};
+                                                 SEQUENCE_BACKPRESSURED, SEQUENCE_BACKPRESSURED};
     assert_true(scheduler->running_count <= options->limits.sequences);
     assert_true(scheduler->running_count + count_aside() <= options->limits.sequences + options->aside_max);
     for (size_t i = 1; i < scheduler->running_count; i++)
@@ -158,7 +158,7 @@ static void check_order(void) {
 
 /* Everybody in the batch has a use for its place. */
 static void check_batch(void) {
-    places_describe(scheduler);
+    slots_describe(scheduler);
     for (size_t i = 0; i < scheduler->running_count; i++) {
         const struct sequence *q = scheduler->running[i], *leader = q->request->leader;
         assert_int_equal(q->state == SEQUENCE_JOINING, scheduler->needs[i].joining);
@@ -245,18 +245,18 @@ static void checked_turn(void) {
     struct engine_request *arrivals;
     remember_batch();
     remember_waiting();
-    inbox_wait(&scheduler->inbox, 0, &arrivals);
-    roster_take_arrivals(scheduler, arrivals);
-    roster_sweep(scheduler, clock_ns());
-    places_make_room(scheduler, clock_ns());
+    submit_queue_wait(&scheduler->submit_queue, 0, &arrivals);
+    sets_take_arrivals(scheduler, arrivals);
+    sets_sweep(scheduler, clock_ns());
+    slots_make_room(scheduler, clock_ns());
     check_batch();
     check_nobody_was_overtaken();
     if (scheduler->options.fair_share) check_turns();
     check_pages();
     check_order();
     step_run(scheduler);
-    roster_publish(scheduler);
-    outbox_wake(&scheduler->outbox);
+    sets_publish(scheduler);
+    ready_list_wake(&scheduler->ready_list);
 }
 
 /* ---- rounds -------------------------------------------------------------------------------------------- */
@@ -268,7 +268,7 @@ static void start(void) {
     options.limits.sequences = 1 + roll(8);
     options.limits.logit_rows = options.limits.sequences + roll(12 - (unsigned)options.limits.sequences + 1);
     options.limits.mixed_prefill_rows = roll(16);
-    options.rules.mailbox_events = 2 + roll(10);
+    options.rules.max_pending_events = 2 + roll(10);
     options.aside_max = roll(2) ? 64 : roll(6);
     options.fair_share = roll(2);
     memset(lead_of, 0, sizeof lead_of);
@@ -300,7 +300,8 @@ static void random_turns_keep_the_invariants(void **state) {
         for (int turn = 0; turn < TURNS; turn++) {
             for (struct job *job = jobs; job < jobs + LIVE; job++) live(job);
             checked_turn();
-            paused += scheduler->queues[QUEUE_PAUSED].count + scheduler->queues[QUEUE_STRIPPED].count;
+            backpressured +=
+                scheduler->queues[QUEUE_BACKPRESSURED].count + scheduler->queues[QUEUE_STRIPPED].count;
             while (scheduler_next_ready(scheduler)) {
             }
             check_pages();
@@ -322,8 +323,8 @@ static void random_turns_keep_the_invariants(void **state) {
         "%llu turns of joining, %llu of pausing, %lld behind another client\n",
         (unsigned long long)ended, (unsigned long long)cancelled, (unsigned long long)given_back,
         (unsigned long long)preemptions, (unsigned long long)hits, (unsigned long long)joined,
-        (unsigned long long)paused, (long long)turns_behind);
-    assert_true(joined > 1000 && paused > 1000 && turns_behind > 1000);
+        (unsigned long long)backpressured, (long long)turns_behind);
+    assert_true(joined > 1000 && backpressured > 1000 && turns_behind > 1000);
     assert_true(ended > 1000 && cancelled > 100 && given_back > 100 && preemptions > 1000 && hits > 1000);
 }
 

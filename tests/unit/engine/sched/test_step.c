@@ -2,7 +2,7 @@
  * counted. */
 #include "scheduler_fixture.h"
 
-#include "engine/sched/pace.h"
+#include "engine/sched/prefill_budget.h"
 
 static uint64_t observed(const struct engine_histogram *h) {
     uint64_t count = 0;
@@ -84,7 +84,7 @@ static void a_burst_is_prefilled_in_one_step(void **state) {
  * together never fill two steps in a row, and each ninth step has no row of theirs. */
 static void bursts_leave_steps_for_decoding(void **state) {
     (void)state;
-    enum { CLIENTS = 6, CYCLE = PACE_MIXED_STEPS_MAX + 1 };
+    enum { CLIENTS = 6, CYCLE = PREFILL_BUDGET_MIXED_STEPS_MAX + 1 };
     static struct collected stream, clients[CLIENTS];
     unsigned seed = 1, bursts = 0;
     bool after_burst = false;
@@ -106,12 +106,12 @@ static void bursts_leave_steps_for_decoding(void **state) {
         rows = model.rows - rows;
         assert_true(step % CYCLE == 0 ? rows == 1 : rows > 1);
         if (step > CYCLE) continue;
-        /* Nothing is known of decode rows alone yet, so that the pace itself is a constant. */
-        bool is_burst = rows > 1 + PACE_ROWS_UNKNOWN;
+        /* Nothing is known of decode rows alone yet, so that the prefill budget itself is a constant. */
+        bool is_burst = rows > 1 + PREFILL_BUDGET_ROWS_UNKNOWN;
         assert_false(is_burst && after_burst);
         bursts += after_burst = is_burst;
     }
-    assert_int_equal(bursts, PACE_MIXED_STEPS_MAX / 2);
+    assert_int_equal(bursts, PREFILL_BUDGET_MIXED_STEPS_MAX / 2);
     for (size_t i = 0; i < CLIENTS; i++) collect_release(&clients[i]);
     collect_release(&stream);
     stop();

@@ -9,13 +9,13 @@
 
 enum { SUBMITTERS = 3, PER_SUBMITTER = 150 };
 
-struct bell {
+struct changed {
     pthread_mutex_t mutex;
     pthread_cond_t rings;
-    bool rang;
+    bool notified;
 };
 
-static struct bell bell = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+static struct changed changed = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 static struct fake_model model;
 static struct scheduler *scheduler;
 
@@ -33,17 +33,17 @@ static atomic_size_t ended, refused;
 
 static void ring(void *context) {
     (void)context;
-    pthread_mutex_lock(&bell.mutex);
-    bell.rang = true;
-    pthread_cond_signal(&bell.rings);
-    pthread_mutex_unlock(&bell.mutex);
+    pthread_mutex_lock(&changed.mutex);
+    changed.notified = true;
+    pthread_cond_signal(&changed.rings);
+    pthread_mutex_unlock(&changed.mutex);
 }
 
 static void wait_for_ring(void) {
-    pthread_mutex_lock(&bell.mutex);
-    while (!bell.rang) pthread_cond_wait(&bell.rings, &bell.mutex);
-    bell.rang = false;
-    pthread_mutex_unlock(&bell.mutex);
+    pthread_mutex_lock(&changed.mutex);
+    while (!changed.notified) pthread_cond_wait(&changed.rings, &changed.mutex);
+    changed.notified = false;
+    pthread_mutex_unlock(&changed.mutex);
 }
 
 static struct engine_prompt random_prompt(struct job *job, unsigned *seed) {

@@ -1,4 +1,4 @@
-#include "engine/sched/turns.h"
+#include "engine/sched/fair_share.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -4,24 +4,24 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "engine/sched/inbox.h"
+#include "engine/sched/submit_queue.h"
 
-static struct inbox inbox;
+static struct submit_queue submit_queue;
 
 static int start(void **state) {
     (void)state;
     struct error e;
-    assert_ok(inbox_init(&inbox, 4, 100, &e));
+    assert_ok(submit_queue_init(&submit_queue, 4, 100, &e));
     return 0;
 }
 
 static int stop(void **state) {
     (void)state;
-    inbox_deinit(&inbox);
+    submit_queue_deinit(&submit_queue);
     return 0;
 }
 
-/* Only what the inbox looks at. */
+/* Only what the submission queue looks at. */
 static struct engine_request request_of(uint32_t choices, size_t tokens) {
     return (struct engine_request){.choices = choices, .prompt_count = tokens, .references = 1};
 }
@@ -30,11 +30,11 @@ static struct engine_request request_of(uint32_t choices, size_t tokens) {
 static enum status admit(struct engine_request *request) {
     struct error e;
     size_t tokens = request->choices * request->prompt_count;
-    enum status status = inbox_reserve(&inbox, request->choices, &e);
+    enum status status = submit_queue_reserve(&submit_queue, request->choices, &e);
     if (status != STATUS_OK) return status;
-    status = inbox_reserve_tokens(&inbox, tokens, &e);
-    if (status == STATUS_OK) return inbox_admit(&inbox, &request, 1, &e);
-    inbox_give_back(&inbox, request->choices, 0);
+    status = submit_queue_reserve_tokens(&submit_queue, tokens, &e);
+    if (status == STATUS_OK) return submit_queue_admit(&submit_queue, &request, 1, &e);
+    submit_queue_give_back(&submit_queue, request->choices, 0);
     return status;
 }
 
@@ -45,18 +45,18 @@ static void arrivals_come_in_order_and_count_until_they_left(void **state) {
     assert_int_equal(admit(&a), STATUS_OK);
     assert_int_equal(admit(&b), STATUS_OK);
     assert_int_equal(a.references, 2);
-    assert_true(inbox_wait(&inbox, UINT64_MAX, &arrivals));
+    assert_true(submit_queue_wait(&submit_queue, UINT64_MAX, &arrivals));
     assert_ptr_equal(arrivals, &a);
     assert_ptr_equal(arrivals->next_arrival, &b);
     assert_null(b.next_arrival);
-    inbox_waiting(&inbox, &choices, &tokens);
+    submit_queue_waiting(&submit_queue, &choices, &tokens);
     assert_int_equal(choices, 3);
     assert_int_equal(tokens, 50);
-    inbox_left(&inbox, 2, 40);
-    inbox_waiting(&inbox, &choices, &tokens);
+    submit_queue_left(&submit_queue, 2, 40);
+    submit_queue_waiting(&submit_queue, &choices, &tokens);
     assert_int_equal(choices, 1);
     assert_int_equal(tokens, 10);
-    assert_true(inbox_wait(&inbox, 0, &arrivals));
+    assert_true(submit_queue_wait(&submit_queue, 0, &arrivals));
     assert_null(arrivals);
 }
 
@@ -67,14 +67,14 @@ static void limits_are_in_choices_and_in_tokens(void **state) {
     assert_int_equal(admit(&wide), STATUS_INVALID_ARGUMENT);
     assert_int_equal(admit(&large), STATUS_OK); /* alone */
     assert_int_equal(admit(&small), STATUS_LIMIT);
-    inbox_left(&inbox, 1, 5000);
+    submit_queue_left(&submit_queue, 1, 5000);
     for (int i = 0; i < 4; i++) {
         few[i] = request_of(1, 1);
         assert_int_equal(admit(&few[i]), STATUS_OK);
     }
     assert_int_equal(admit(&small), STATUS_LIMIT);
     assert_int_equal(small.references, 1);
-    inbox_wait(&inbox, 0, &arrivals);
+    submit_queue_wait(&submit_queue, 0, &arrivals);
 }
 
 /* What is being made counts as what waits does, until it is admitted or given back. */
@@ -83,23 +83,23 @@ static void reserved_places_count(void **state) {
     struct error e;
     struct engine_request request = request_of(2, 30), *admitted = &request, *arrivals;
     size_t choices, tokens;
-    assert_ok(inbox_reserve(&inbox, 2, &e));
-    assert_ok(inbox_reserve_tokens(&inbox, 60, &e));
-    assert_int_equal(inbox_reserve(&inbox, 3, &e), STATUS_LIMIT);
-    assert_int_equal(inbox_reserve_tokens(&inbox, 41, &e), STATUS_LIMIT);
-    assert_ok(inbox_reserve(&inbox, 2, &e));
-    assert_ok(inbox_reserve_tokens(&inbox, 40, &e));
-    assert_int_equal(inbox_room(&inbox, &e), STATUS_LIMIT);
-    inbox_give_back(&inbox, 2, 40);
-    assert_ok(inbox_room(&inbox, &e));
-    inbox_waiting(&inbox, &choices, &tokens);
+    assert_ok(submit_queue_reserve(&submit_queue, 2, &e));
+    assert_ok(submit_queue_reserve_tokens(&submit_queue, 60, &e));
+    assert_int_equal(submit_queue_reserve(&submit_queue, 3, &e), STATUS_LIMIT);
+    assert_int_equal(submit_queue_reserve_tokens(&submit_queue, 41, &e), STATUS_LIMIT);
+    assert_ok(submit_queue_reserve(&submit_queue, 2, &e));
+    assert_ok(submit_queue_reserve_tokens(&submit_queue, 40, &e));
+    assert_int_equal(submit_queue_room(&submit_queue, &e), STATUS_LIMIT);
+    submit_queue_give_back(&submit_queue, 2, 40);
+    assert_ok(submit_queue_room(&submit_queue, &e));
+    submit_queue_waiting(&submit_queue, &choices, &tokens);
     assert_int_equal(choices + tokens, 0);
-    assert_ok(inbox_admit(&inbox, &admitted, 1, &e));
-    inbox_waiting(&inbox, &choices, &tokens);
+    assert_ok(submit_queue_admit(&submit_queue, &admitted, 1, &e));
+    submit_queue_waiting(&submit_queue, &choices, &tokens);
     assert_int_equal(choices, 2);
     assert_int_equal(tokens, 60);
-    assert_int_equal(inbox_reserve(&inbox, 3, &e), STATUS_LIMIT);
-    inbox_wait(&inbox, 0, &arrivals);
+    assert_int_equal(submit_queue_reserve(&submit_queue, 3, &e), STATUS_LIMIT);
+    submit_queue_wait(&submit_queue, 0, &arrivals);
 }
 
 /* A place that was reserved before the drain is given back, not filled. */
@@ -107,38 +107,38 @@ static void draining_keeps_reserved_places_empty(void **state) {
     (void)state;
     struct error e;
     struct engine_request request = request_of(1, 1), *late = &request;
-    assert_ok(inbox_reserve(&inbox, 1, &e));
-    assert_ok(inbox_reserve_tokens(&inbox, 1, &e));
-    inbox_drain(&inbox);
-    assert_int_equal(inbox_room(&inbox, &e), STATUS_CLOSING);
-    assert_int_equal(inbox_admit(&inbox, &late, 1, &e), STATUS_CLOSING);
+    assert_ok(submit_queue_reserve(&submit_queue, 1, &e));
+    assert_ok(submit_queue_reserve_tokens(&submit_queue, 1, &e));
+    submit_queue_drain(&submit_queue);
+    assert_int_equal(submit_queue_room(&submit_queue, &e), STATUS_CLOSING);
+    assert_int_equal(submit_queue_admit(&submit_queue, &late, 1, &e), STATUS_CLOSING);
     assert_int_equal(request.references, 1);
-    inbox_give_back(&inbox, 1, 1);
+    submit_queue_give_back(&submit_queue, 1, 1);
 }
 
 static void draining_and_closing_refuse(void **state) {
     (void)state;
     struct engine_request request = request_of(1, 1), *arrivals;
-    inbox_drain(&inbox);
+    submit_queue_drain(&submit_queue);
     assert_int_equal(admit(&request), STATUS_CLOSING);
-    assert_true(inbox_wait(&inbox, 0, &arrivals));
-    inbox_close(&inbox);
-    assert_false(inbox_wait(&inbox, UINT64_MAX, &arrivals));
+    assert_true(submit_queue_wait(&submit_queue, 0, &arrivals));
+    submit_queue_close(&submit_queue);
+    assert_false(submit_queue_wait(&submit_queue, UINT64_MAX, &arrivals));
 }
 
 static void a_ring_before_the_wait_is_not_lost(void **state) {
     (void)state;
     struct engine_request *arrivals;
-    inbox_ring(&inbox);
-    assert_true(inbox_wait(&inbox, UINT64_MAX, &arrivals)); /* would sleep for ever */
+    submit_queue_notify(&submit_queue);
+    assert_true(submit_queue_wait(&submit_queue, UINT64_MAX, &arrivals)); /* would sleep for ever */
     uint64_t start_ns = clock_ns();
-    assert_true(inbox_wait(&inbox, start_ns + 3000000, &arrivals)); /* one ring, one return */
+    assert_true(submit_queue_wait(&submit_queue, start_ns + 3000000, &arrivals)); /* one ring, one return */
     assert_true(clock_ns() >= start_ns + 3000000);
 }
 
 static void *ring_later(void *context) {
     usleep(2000);
-    inbox_ring(context);
+    submit_queue_notify(context);
     return NULL;
 }
 
@@ -146,8 +146,8 @@ static void a_ring_wakes_the_sleeper(void **state) {
     (void)state;
     struct engine_request *arrivals;
     pthread_t thread;
-    pthread_create(&thread, NULL, ring_later, &inbox);
-    assert_true(inbox_wait(&inbox, UINT64_MAX, &arrivals));
+    pthread_create(&thread, NULL, ring_later, &submit_queue);
+    assert_true(submit_queue_wait(&submit_queue, UINT64_MAX, &arrivals));
     pthread_join(thread, NULL);
 }
 

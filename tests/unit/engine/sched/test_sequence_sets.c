@@ -3,7 +3,7 @@
 #include "scheduler_fixture.h"
 
 #include "engine/base/clock.h"
-#include "engine/sched/roster.h"
+#include "engine/sched/sequence_sets.h"
 
 static void one_place(struct scheduler_options *o) {
     o->limits.sequences = 1;
@@ -23,7 +23,7 @@ static void a_cancel_before_the_arrival_is_taken_is_not_lost(void **state) {
     struct engine_prompt prompt = some_prompt(0);
     collect_start(scheduler, &c, &prompt);
     scheduler_cancel(c.request);
-    roster_sweep(scheduler, clock_ns());
+    sets_sweep(scheduler, clock_ns());
     scheduler_turn(scheduler);
     collect_ready(scheduler);
     assert_int_equal(c.ended, 1);
@@ -33,36 +33,36 @@ static void a_cancel_before_the_arrival_is_taken_is_not_lost(void **state) {
     stop();
 }
 
-/* Running, waiting, and paused. */
+/* Running, waiting, and backpressured. */
 static void each_ends_at_its_own_time(void **state) {
     (void)state;
     static const uint64_t second_ns = 1000000000;
-    static struct collected paused, running, waiting, patient;
+    static struct collected backpressured, running, waiting, patient;
     start(40, 120, one_place);
     struct engine_prompt prompt = some_prompt(3000000);
-    collect_start(scheduler, &paused, &prompt);
+    collect_start(scheduler, &backpressured, &prompt);
     for (int i = 0; i < 12; i++) scheduler_turn(scheduler); /* nobody reads */
     prompt = some_prompt(1000000), collect_start(scheduler, &running, &prompt);
     prompt = some_prompt(2000000), collect_start(scheduler, &waiting, &prompt);
     prompt = some_prompt(0), collect_start(scheduler, &patient, &prompt);
     scheduler_turn(scheduler);
-    assert_int_equal(scheduler->queues[QUEUE_PAUSED].count, 1);
+    assert_int_equal(scheduler->queues[QUEUE_BACKPRESSURED].count, 1);
     assert_int_equal(scheduler->running_count, 1);
     assert_int_equal(scheduler->queues[QUEUE_WAITING].count, 2);
-    struct collected *const in_time[] = {&running, &waiting, &paused};
+    struct collected *const in_time[] = {&running, &waiting, &backpressured};
     for (int i = 0; i < 3; i++) {
         uint64_t due_ns = in_time[i]->request->deadline_ns;
         assert_true(scheduler->next_deadline_ns == due_ns);
-        roster_sweep(scheduler, due_ns - 1);
+        sets_sweep(scheduler, due_ns - 1);
         collect_some(in_time[i], SIZE_MAX);
         assert_int_equal(in_time[i]->ended, 0);
-        roster_sweep(scheduler, due_ns);
+        sets_sweep(scheduler, due_ns);
         collect_some(in_time[i], SIZE_MAX);
         assert_int_equal(in_time[i]->ended, 1);
         assert_int_equal(in_time[i]->choices[0].end.finish, ENGINE_FINISH_TIMEOUT);
     }
     assert_true(scheduler->next_deadline_ns == UINT64_MAX);
-    roster_sweep(scheduler, clock_ns() + 4000000 * second_ns);
+    sets_sweep(scheduler, clock_ns() + 4000000 * second_ns);
     collect_until_end(scheduler, &patient);
     assert_int_equal(patient.choices[0].count, 50);
     for (int i = 0; i < 3; i++) collect_release(in_time[i]);
@@ -85,7 +85,7 @@ static void those_that_are_set_aside_can_be_cancelled(void **state) {
             scheduler_turn(scheduler);
             collect_some(&other, SIZE_MAX);
         }
-        assert_int_equal(scheduler->queues[is_stripped ? QUEUE_STRIPPED : QUEUE_PAUSED].count, 1);
+        assert_int_equal(scheduler->queues[is_stripped ? QUEUE_STRIPPED : QUEUE_BACKPRESSURED].count, 1);
         scheduler_cancel(slow.request);
         scheduler_turn(scheduler);
         collect_some(&slow, SIZE_MAX);

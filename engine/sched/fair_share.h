@@ -1,5 +1,5 @@
 /* Fair shares: whose turn it is among the clients that wait at the same priority, however much each has
- * queued. Scheduler thread. A turn is one sequence that gets a place in the batch.
+ * queued. Scheduler thread. A turn is one sequence that gets a slot in the batch.
  *
  * A level is a priority; a flow is what one client has waiting there, in order of admission. The flows of a
  * level stand in a ring: the first has the turn, and stands behind all others when it has had it. A flow that
@@ -65,5 +65,5 @@ static inline struct sequence *turns_next(const struct sequence *s) {
     return s->flow->level->first->first;
 }
 
-/* Ends its waiting. has_turn: it got its place, and its client stands at the end of the ring now. */
+/* Ends its waiting. has_turn: it got its slot, and its client stands at the end of the ring now. */
 void turns_remove(struct turns *turns, struct sequence *s, bool has_turn);

@@ -1,4 +1,4 @@
-#include "engine/sched/roster.h"
+#include "engine/sched/sequence_sets.h"
 
 #include <assert.h>
 #include <string.h>
@@ -9,11 +9,11 @@
 
 /* ---- ends ---------------------------------------------------------------------------------------------- */
 
-/* It waits no longer, as the inbox counts. */
-static void leave_inbox(struct scheduler *s, struct sequence *q) {
+/* It waits no longer, as the submission queue counts. */
+static void leave_submit_queue(struct scheduler *s, struct sequence *q) {
     if (q->admitted) return;
     q->admitted = true;
-    inbox_left(&s->inbox, 1, q->request->prompt_count);
+    submit_queue_left(&s->submit_queue, 1, q->request->prompt_count);
 }
 
 static void remove_running(struct scheduler *s, const struct sequence *q) {
@@ -23,11 +23,11 @@ static void remove_running(struct scheduler *s, const struct sequence *q) {
     memmove(s->running + i, s->running + i + 1, (s->running_count - i) * sizeof *s->running);
 }
 
-void roster_give_up_lead(struct sequence *q) {
+void sets_give_up_lead(struct sequence *q) {
     if (q->request->leader == q) q->request->leader = NULL;
 }
 
-void roster_remove(struct scheduler *s, struct sequence *q) {
+void sets_remove(struct scheduler *s, struct sequence *q) {
     if (q->flow) turns_remove(&s->turns, q, false);
     if (q->queue)
         queue_remove(q);
@@ -42,31 +42,30 @@ static void insert_running(struct scheduler *s, struct sequence *q) {
     s->running[i] = q;
 }
 
-void roster_give_place(struct scheduler *s, struct sequence *q, enum sequence_state state) {
+void sets_give_slot(struct scheduler *s, struct sequence *q, enum sequence_state state) {
     if (q->flow) {
         struct sequence *seat = q->queue->first;
         if (seat != q) queue_exchange(seat, q);
         turns_remove(&s->turns, q, true);
     }
     queue_remove(q);
-    leave_inbox(s, q);
+    leave_submit_queue(s, q);
     sequence_move(q, state);
     insert_running(s, q);
 }
 
-void roster_set_aside(struct scheduler *s, struct sequence *q, enum sequence_state state,
-                      struct queue *queue) {
-    roster_remove(s, q);
+void sets_set_aside(struct scheduler *s, struct sequence *q, enum sequence_state state, struct queue *queue) {
+    sets_remove(s, q);
     sequence_move(q, state);
     queue_insert(queue, q);
 }
 
 static void count_times(struct scheduler *s, const struct sequence *q, uint64_t now_ns) {
     struct stats *stats = &s->stats;
-    histogram_observe(&stats->end_to_end, roster_seconds(q->request->arrival_ns, now_ns));
+    histogram_observe(&stats->end_to_end, sets_seconds(q->request->arrival_ns, now_ns));
     if (q->first_token_ns) {
-        histogram_observe(&stats->prefill_time, roster_seconds(q->first_run_ns, q->first_token_ns));
-        histogram_observe(&stats->decode_time, roster_seconds(q->first_token_ns, now_ns));
+        histogram_observe(&stats->prefill_time, sets_seconds(q->first_run_ns, q->first_token_ns));
+        histogram_observe(&stats->decode_time, sets_seconds(q->first_token_ns, now_ns));
     }
     histogram_observe(&stats->request_prompt_tokens, (double)q->request->prompt_count);
     histogram_observe(&stats->request_generated_tokens, (double)sequence_generated(q));
@@ -82,7 +81,7 @@ static void count_finish(struct scheduler *s, const struct sequence *q, enum eng
     stats_add(counters[finish], 1);
     if (finish == ENGINE_FINISH_STOP || finish == ENGINE_FINISH_LENGTH) count_times(s, q, now_ns);
     if (s->last_finish_ns) {
-        double interval = roster_seconds(s->last_finish_ns, now_ns);
+        double interval = sets_seconds(s->last_finish_ns, now_ns);
         double smoothed = atomic_load_explicit(&s->stats.finish_interval, memory_order_relaxed);
         smoothed = smoothed > 0 ? smoothed + FINISH_INTERVAL_WEIGHT * (interval - smoothed) : interval;
         atomic_store_explicit(&s->stats.finish_interval, smoothed, memory_order_relaxed);
@@ -104,21 +103,21 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
                                  .cached_tokens = (uint32_t)q->cached_tokens,
                                  .completion_tokens = (uint32_t)sequence_generated(q)};
     if (q->first_token_ns) {
-        event.prefill_seconds = roster_seconds(q->first_run_ns, q->first_token_ns);
-        event.decode_seconds = roster_seconds(q->first_token_ns, q->last_token_ns);
+        event.prefill_seconds = sets_seconds(q->first_run_ns, q->first_token_ns);
+        event.decode_seconds = sets_seconds(q->first_token_ns, q->last_token_ns);
     }
     if (failure) event.error = *failure;
-    enum status status = mailbox_post(&s->outbox, &q->request->mailbox, &event);
+    enum status status = event_ring_post(&s->ready_list, &q->request->ring, &event);
     assert(status == STATUS_OK);
     (void)status;
 }
 
-void roster_finish(struct scheduler *s, struct sequence *q, struct sequence_progress progress,
-                   const struct error *failure, uint64_t now_ns) {
+void sets_finish(struct scheduler *s, struct sequence *q, struct sequence_progress progress,
+                 const struct error *failure, uint64_t now_ns) {
     struct error flush_error;
-    roster_remove(s, q);
-    leave_inbox(s, q);
-    roster_give_up_lead(q);
+    sets_remove(s, q);
+    leave_submit_queue(s, q);
+    sets_give_up_lead(q);
     kv_table_shrink(&q->table, s->options.pool, 0);
     sequence_move(q, SEQUENCE_DONE);
     if (progress.finish != ENGINE_FINISH_FAILED && sequence_end(q, &progress, &flush_error) != STATUS_OK) {
@@ -135,7 +134,7 @@ static void finish_plainly(struct scheduler *s, struct sequence *q, enum engine_
                            uint64_t now_ns) {
     struct sequence_progress progress = {
         .finished = true, .finish = finish, .stop_string = -1, .stop_token = -1};
-    roster_finish(s, q, progress, NULL, now_ns);
+    sets_finish(s, q, progress, NULL, now_ns);
 }
 
 static bool is_over(const struct sequence *q, uint64_t now_ns, enum engine_finish *finish) {
@@ -154,7 +153,7 @@ static void finish_if_over(struct scheduler *s, struct sequence *q, uint64_t now
 }
 
 /* Looks at nobody in a turn before which nothing was cancelled and nothing has come to its end. */
-void roster_sweep(struct scheduler *s, uint64_t now_ns) {
+void sets_sweep(struct scheduler *s, uint64_t now_ns) {
     bool cancelled = atomic_exchange_explicit(&s->any_cancelled, false, memory_order_acquire);
     if (!cancelled && now_ns < s->next_deadline_ns) return;
     s->next_deadline_ns = UINT64_MAX;
@@ -166,7 +165,7 @@ void roster_sweep(struct scheduler *s, uint64_t now_ns) {
         }
 }
 
-void roster_finish_all(struct scheduler *s) {
+void sets_finish_all(struct scheduler *s) {
     uint64_t now_ns = clock_ns();
     while (s->running_count > 0) finish_plainly(s, s->running[0], ENGINE_FINISH_CANCELLED, now_ns);
     for (int i = 0; i < SCHEDULER_QUEUES; i++)
@@ -175,11 +174,11 @@ void roster_finish_all(struct scheduler *s) {
 
 /* ---- arrivals ------------------------------------------------------------------------------------------ */
 
-/* The first prompt token has no log probability: its event needs no row. A mailbox that is new has room. */
+/* The first prompt token has no log probability: its event needs no row. an event ring that is new has room. */
 static void post_first_prompt_token(struct scheduler *s, struct sequence *q) {
     struct engine_event event = {
         .kind = ENGINE_EVENT_PROMPT, .choice = q->choice, .text = "", .id = q->tokens[0]};
-    enum status status = mailbox_post(&s->outbox, &q->request->mailbox, &event);
+    enum status status = event_ring_post(&s->ready_list, &q->request->ring, &event);
     assert(status == STATUS_OK);
     (void)status;
     q->prompt_scored = 1;
@@ -194,7 +193,7 @@ static void enqueue(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
     if (sequence_target(q) == 0) finish_plainly(s, q, ENGINE_FINISH_LENGTH, now_ns);
 }
 
-void roster_take_arrivals(struct scheduler *s, struct engine_request *arrivals) {
+void sets_take_arrivals(struct scheduler *s, struct engine_request *arrivals) {
     uint64_t now_ns = clock_ns();
     for (struct engine_request *r = arrivals, *next; r; r = next) {
         next = r->next_arrival;
@@ -210,14 +209,14 @@ void roster_take_arrivals(struct scheduler *s, struct engine_request *arrivals) 
 
 /* ---- figures ------------------------------------------------------------------------------------------- */
 
-void roster_publish(struct scheduler *s) {
+void sets_publish(struct scheduler *s) {
     size_t choices, tokens;
     const struct queue *queues = s->queues;
-    inbox_waiting(&s->inbox, &choices, &tokens);
+    submit_queue_waiting(&s->submit_queue, &choices, &tokens);
     stats_set(&s->stats.running, s->running_count);
     stats_set(&s->stats.waiting,
               queues[QUEUE_WAITING].count + queues[QUEUE_PREEMPTED].count + queues[QUEUE_RESUMED].count);
-    stats_set(&s->stats.paused, queues[QUEUE_PAUSED].count + queues[QUEUE_STRIPPED].count);
+    stats_set(&s->stats.backpressured, queues[QUEUE_BACKPRESSURED].count + queues[QUEUE_STRIPPED].count);
     stats_set(&s->stats.queued_tokens, tokens);
     stats_set(&s->stats.kv_pages_used, s->options.pool->page_count - kv_pool_available(s->options.pool));
     stats_set(&s->stats.kv_pages_total, s->options.pool->page_count);

@@ -1,9 +1,9 @@
-#include "engine/sched/places.h"
+#include "engine/sched/batch_slots.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "engine/sched/roster.h"
+#include "engine/sched/sequence_sets.h"
 
 static size_t pages_for(const struct scheduler *s, size_t positions) {
     return kv_pages_for(positions, s->options.rules.page_tokens);
@@ -36,11 +36,11 @@ static void describe(struct scheduler *s, struct sequence *q, struct batch_seque
     out->decoding = q->state == SEQUENCE_DECODE;
     out->pending = target - q->computed;
     out->plain = sequence_plain_rows(q);
-    out->room = mailbox_room(&s->outbox, &q->request->mailbox, q->choice);
+    out->room = event_ring_room(&s->ready_list, &q->request->ring, q->choice);
     out->needs_page = pages_for(s, target) > q->table.count;
 }
 
-void places_describe(struct scheduler *s) {
+void slots_describe(struct scheduler *s) {
     for (size_t i = 0; i < s->running_count; i++) describe(s, s->running[i], &s->needs[i]);
 }
 
@@ -51,11 +51,11 @@ static void lose_pages(struct scheduler *s, struct sequence *q) {
     q->computed = 0;
 }
 
-/* Pages back; it waits at the place of its rank, and will be computed again. */
+/* Pages back; it waits at the slot of its rank, and will be computed again. */
 static void preempt(struct scheduler *s, struct sequence *q) {
-    roster_give_up_lead(q);
+    sets_give_up_lead(q);
     lose_pages(s, q);
-    roster_set_aside(s, q, SEQUENCE_PREEMPTED, &s->queues[QUEUE_PREEMPTED]);
+    sets_set_aside(s, q, SEQUENCE_PREEMPTED, &s->queues[QUEUE_PREEMPTED]);
 }
 
 /* Those whose readers do not read. false: there is none. */
@@ -63,33 +63,35 @@ static bool pause_starved(struct scheduler *s) {
     size_t before = s->running_count;
     for (size_t i = before; i-- > 0;) {
         if (s->needs[i].joining || batch_can_run(&s->needs[i])) continue;
-        roster_give_up_lead(s->running[i]);
-        roster_set_aside(s, s->running[i], SEQUENCE_PAUSED, &s->queues[QUEUE_PAUSED]);
+        sets_give_up_lead(s->running[i]);
+        sets_set_aside(s, s->running[i], SEQUENCE_BACKPRESSURED, &s->queues[QUEUE_BACKPRESSURED]);
     }
     return s->running_count < before;
 }
 
 /* Those whose readers have read again. */
 static void resume_fed(struct scheduler *s) {
-    struct mailbox *mailbox;
+    struct event_ring *ring;
     uint32_t choice;
-    while (outbox_next_fed(&s->outbox, &mailbox, &choice)) {
-        struct sequence *q = &sched_request_of(mailbox)->sequences[choice];
-        if (q->state != SEQUENCE_PAUSED) continue; /* it starved, and had rows to compute without events */
+    while (ready_list_next_fed(&s->ready_list, &ring, &choice)) {
+        struct sequence *q = &sched_request_of(ring)->sequences[choice];
+        if (q->state != SEQUENCE_BACKPRESSURED)
+            continue; /* it backpressured, and had rows to compute without events */
         if (q->table.count > 0)
-            roster_set_aside(s, q, SEQUENCE_RESUMED, &s->queues[QUEUE_RESUMED]);
+            sets_set_aside(s, q, SEQUENCE_RESUMED, &s->queues[QUEUE_RESUMED]);
         else
-            roster_set_aside(s, q, SEQUENCE_PREEMPTED, &s->queues[QUEUE_PREEMPTED]);
+            sets_set_aside(s, q, SEQUENCE_PREEMPTED, &s->queues[QUEUE_PREEMPTED]);
     }
 }
 
 /* Takes the pages of one that is not in the batch, but for `except`. false: nobody has any. */
 static bool strip_last(struct scheduler *s, const struct sequence *except) {
-    struct sequence *paused = s->queues[QUEUE_PAUSED].last, *resumed = s->queues[QUEUE_RESUMED].last;
-    if (paused) {
-        lose_pages(s, paused);
-        queue_remove(paused);
-        queue_insert(&s->queues[QUEUE_STRIPPED], paused);
+    struct sequence *backpressured = s->queues[QUEUE_BACKPRESSURED].last,
+                    *resumed = s->queues[QUEUE_RESUMED].last;
+    if (backpressured) {
+        lose_pages(s, backpressured);
+        queue_remove(backpressured);
+        queue_insert(&s->queues[QUEUE_STRIPPED], backpressured);
     } else if (resumed && resumed != except) {
         preempt(s, resumed);
     } else {
@@ -104,7 +106,7 @@ static void preempt_victims(struct scheduler *s) {
     if (needed <= available_pages(s)) return;
     while (needed > available_pages(s) && strip_last(s, NULL)) {
     }
-    places_describe(s); /* pages that were shared with others may be its own now */
+    slots_describe(s); /* pages that were shared with others may be its own now */
     if (batch_preempt(s->needs, s->running_count, available_pages(s), s->victims) == 0) return;
     for (size_t i = s->running_count; i-- > 0;)
         if (s->victims[i]) {
@@ -152,7 +154,7 @@ static void count_first_run(struct scheduler *s, struct sequence *q, uint64_t no
     if (q->first_run_ns) return;
     q->first_run_ns = now_ns;
     q->cached_tokens = q->computed;
-    histogram_observe(&s->stats.queue_time, roster_seconds(q->request->arrival_ns, now_ns));
+    histogram_observe(&s->stats.queue_time, sets_seconds(q->request->arrival_ns, now_ns));
     bool is_fork = q->request->leader && q->request->leader != q; /* looks nothing up */
     if (!s->options.pool->prefix || sequence_scores_prompt(q) || is_fork) return;
     stats_add(&s->stats.prefix_queries_tokens, q->request->prompt_count);
@@ -188,7 +190,7 @@ static bool begin(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
     q->indexed_pages = match.pages;
     q->computed = match.pages * s->options.rules.page_tokens;
     lead(q);
-    roster_give_place(s, q, SEQUENCE_PREFILL);
+    sets_give_slot(s, q, SEQUENCE_PREFILL);
     count_first_run(s, q, now_ns);
     return true;
 }
@@ -199,7 +201,7 @@ static bool go_on(struct scheduler *s, struct sequence *q) {
     reserve(s, q, target);
     lead(q);
     bool decodes = sequence_generated(q) > 0 && q->computed + 1 == q->count;
-    roster_give_place(s, q, decodes ? SEQUENCE_DECODE : SEQUENCE_PREFILL);
+    sets_give_slot(s, q, decodes ? SEQUENCE_DECODE : SEQUENCE_PREFILL);
     return true;
 }
 
@@ -214,7 +216,7 @@ static bool join(struct scheduler *s, struct sequence *q) {
     size_t tail = q->count % s->options.rules.page_tokens;
     if (!find_pages(s, q, tail != 0)) return false;
     reserve(s, q, tail);
-    roster_give_place(s, q, SEQUENCE_JOINING);
+    sets_give_slot(s, q, SEQUENCE_JOINING);
     return true;
 }
 
@@ -245,10 +247,10 @@ static void admit_waiting(struct scheduler *s, uint64_t now_ns) {
     }
 }
 
-void places_make_room(struct scheduler *s, uint64_t now_ns) {
+void slots_make_room(struct scheduler *s, uint64_t now_ns) {
     resume_fed(s);
-    places_describe(s);
-    if (pause_starved(s)) places_describe(s);
+    slots_describe(s);
+    if (pause_starved(s)) slots_describe(s);
     preempt_victims(s);
     reserve_next_pages(s);
     part_from_lost_leaders(s);
@@ -270,8 +272,8 @@ static void share_pages(struct scheduler *s, struct sequence *q, const struct se
     q->indexed_pages = leader->indexed_pages;
 }
 
-struct sequence *places_fork(struct scheduler *s, const struct sequence *leader, uint32_t *next,
-                             uint64_t now_ns) {
+struct sequence *slots_fork(struct scheduler *s, const struct sequence *leader, uint32_t *next,
+                            uint64_t now_ns) {
     struct engine_request *r = leader->request;
     while (*next < r->choices && r->sequences[*next].state != SEQUENCE_JOINING) ++*next;
     if (*next == r->choices) return NULL;

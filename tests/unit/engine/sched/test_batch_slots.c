@@ -106,7 +106,7 @@ static void one_behind_very_many_choices_comes_after_them(void **state) {
 
 static void small_mailboxes(struct scheduler_options *o) {
     o->limits.sequences = 4;
-    o->rules.mailbox_events = 3;
+    o->rules.max_pending_events = 3;
 }
 
 /* A scored prompt whose reader does not read holds its leader up; its siblings go on without it. */
@@ -119,7 +119,7 @@ static void siblings_go_on_without_a_leader_that_is_held_up(void **state) {
     prompt.choices = 3, prompt.prompt_logprobs = true;
     begin(&a, prompt);
     turn_for(10, NULL, 0);
-    assert_int_equal(figures().paused, 3); /* two of them after three tokens each */
+    assert_int_equal(figures().backpressured, 3); /* two of them after three tokens each */
     assert_int_equal(figures().generated_tokens, 2 * 3);
     begin(&other, fake_prompt(other_ids, 20, 10));
     turn_for(20, &other, 1);
@@ -196,15 +196,15 @@ static void slow_readers_leave_their_places_and_keep_their_pages(void **state) {
     int32_t *ids = ids_of(30, 4);
     for (int i = 0; i < 2; i++) begin(&slow[i], fake_prompt(ids, 30, 50));
     turn_for(20, NULL, 0);
-    assert_int_equal(figures().paused, 2);
+    assert_int_equal(figures().backpressured, 2);
     assert_int_equal(figures().running, 0);
     for (int i = 0; i < 2; i++) begin(&quick[i], fake_prompt(ids, 30, 50));
     turn_for(10, quick, 2);
     assert_int_equal(figures().running, 2);
-    assert_int_equal(figures().paused, 2);
+    assert_int_equal(figures().backpressured, 2);
     turn_for(60, quick, 2);
     for (int i = 0; i < 2; i++) expect_greedy(&quick[i].choices[0], ids, 30, 50);
-    assert_int_equal(figures().paused, 2);
+    assert_int_equal(figures().backpressured, 2);
     for (int i = 0; i < 2; i++) {
         read_to_end(&slow[i]);
         expect_greedy(&slow[i].choices[0], ids, 30, 50);
@@ -227,7 +227,7 @@ static void pages_of_slow_readers_are_taken_when_others_need_them(void **state) 
     int32_t *ids = ids_of(60, 4);
     for (int i = 0; i < 3; i++) begin(&slow[i], fake_prompt(ids, 30, 20)); /* 3 pages each */
     turn_for(20, NULL, 0);
-    assert_int_equal(figures().paused, 3);
+    assert_int_equal(figures().backpressured, 3);
     assert_int_equal(figures().kv_pages_used, 9);
     begin(&quick, fake_prompt(ids, 60, 50)); /* 4 pages, then 7 */
     turn_for(3, &quick, 1);
@@ -236,7 +236,7 @@ static void pages_of_slow_readers_are_taken_when_others_need_them(void **state) 
     expect_greedy(&quick.choices[0], ids, 60, 50);
     assert_int_equal(figures().preemptions, 1);
     assert_int_equal(figures().kv_pages_used, 6);
-    assert_int_equal(figures().paused, 3);
+    assert_int_equal(figures().backpressured, 3);
     assert_int_equal(slow[2].request->sequences[0].table.count, 0);
     uint64_t rows = model.rows;
     for (int i = 0; i < 3; i++) {
@@ -244,7 +244,7 @@ static void pages_of_slow_readers_are_taken_when_others_need_them(void **state) 
         expect_greedy(&slow[i].choices[0], ids, 30, 20);
     }
     assert_int_equal(model.rows - rows,
-                     3 * 12 + 37); /* 8 tokens were in the mailbox; one is computed again */
+                     3 * 12 + 37); /* 8 tokens were in the event ring; one is computed again */
     for (int i = 0; i < 3; i++) collect_release(&slow[i]);
     collect_release(&quick);
     stop();
@@ -292,14 +292,14 @@ static void few_may_be_set_aside(void **state) {
     int32_t *ids = ids_of(30, 4);
     for (int i = 0; i < 3; i++) begin(&slow[i], fake_prompt(ids, 30, 20));
     turn_for(30, NULL, 0);
-    assert_int_equal(figures().paused, 3);
+    assert_int_equal(figures().backpressured, 3);
     begin(&last, fake_prompt(ids, 30, 20));
     turn_for(10, &last, 1);
     assert_int_equal(figures().waiting, 1);
     assert_int_equal(last.choices[0].count, 0);
     scheduler_cancel(slow[1].request);
     read_to_end(&last);
-    assert_int_equal(figures().paused, 2);
+    assert_int_equal(figures().backpressured, 2);
     read_to_end(&slow[2]); /* those that had a place come back however many are aside */
     for (int i = 0; i < 3; i++) collect_release(&slow[i]);
     collect_release(&last);

@@ -1,7 +1,7 @@
 /* Against the definition: a list of clients for each priority, and a list of what each has waiting. */
 #include "tests/support/test_support.h"
 
-#include "engine/sched/turns.h"
+#include "engine/sched/fair_share.h"
 
 enum { WAITING_MAX = 40, CLIENTS = 6, PRIORITIES = 3 };
 
