@@ -17,9 +17,10 @@
 #define COMMAND_LIST(X)                                                                                      \
     X(SERVE, "serve", "", "Serve text completion over HTTP")                                                 \
     X(GENERATE, "generate", "[PROMPT]", "Continue one prompt (or standard input) on standard output")        \
-    X(VERIFY, "verify", "", "Compare every form of the model with the untouched one, on the same tokens")      \
-    X(CONVERT, "convert", "", "Write the converted model in one file, which --model can name from then on")    \
-    X(BENCH, "bench", "", "Time the model, or random weights of a published shape, beside the machine's bounds")
+    X(VERIFY, "verify", "", "Compare every form of the model with the untouched one, on the same tokens")    \
+    X(CONVERT, "convert", "", "Write the converted model in one file, which --model can name from then on")  \
+    X(BENCH, "bench", "",                                                                                    \
+      "Time the model, or random weights of a published shape, beside the machine's bounds")
 
 enum command {
 #define X(id, name, argument, help) COMMAND_##id,

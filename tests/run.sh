@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain with warnings as errors,
-# under ASan and UBSan, the threaded ones under TSan, the kernels' for AArch64, then the installation and the files of
-# deploy/.
+# Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain with warnings as errors by
+# gcc and clang, the checks of the sources (tests/tidy), under ASan and UBSan, the threaded ones under TSan, the kernels' for
+# AArch64, coverage against its floors, then the installation and the files of deploy/.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
@@ -18,7 +18,7 @@ programs_failed=0
 source "$root/deploy/packages/install.sh"
 
 # What has threads of its own, or talks to such a thing.
-threaded='^test_(base_workers|forward_|sched_|engine_|server_|http_)'
+threaded='^test_(base_|forward_|sched_|api_|server_|http_)'
 
 # step NAME COMMAND...: runs it with its output in a log, which is shown where it fails. Status 77: it could not be run
 # here, as its last line says.
@@ -72,6 +72,21 @@ plain() {
         cmake --build "$folder" --parallel "$cores" && run_tests "$folder"
 }
 
+# Only built: what the tests say of it gcc's build has said.
+clang_build() {
+    local folder=$root/build/test-clang
+    CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Release -DPRENORM_WERROR=ON &&
+        cmake --build "$folder" --parallel "$cores"
+}
+
+coverage() {
+    local folder=$root/build/test-coverage
+    configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_WERROR=OFF \
+        -DPRENORM_COVERAGE=ON &&
+        cmake --build "$folder" --parallel "$cores" && run_tests "$folder" &&
+        bash "$root/tests/tidy/coverage.sh" "$folder"
+}
+
 # Warnings are no errors here and below: what the sanitizers insert makes gcc see uninitialised variables.
 address() {
     local folder=$root/build/test-address
@@ -95,9 +110,12 @@ thread() {
 
 main() {
     local line
-    install_packages build test
+    install_packages build test gates
     mkdir -p "$logs" || fail "cannot make $logs"
     step "plain" plain
+    step "clang" clang_build
+    step "sources" bash "$root/tests/tidy/check.sh" "$root/build/test-clang"
+    step "coverage" coverage
     step "address and undefined behaviour" address
     step "threads" thread
     step "arm64" bash "$root/tests/arm64/run.sh"

@@ -56,11 +56,11 @@ struct engine_options {
     size_t sequences_max;       /* that run at once */
     size_t queue_max;           /* choices that wait */
     size_t queue_tokens_max;    /* prompt tokens that wait; 0: no limit of its own */
-    size_t suspended_max;          /* sequences beside those, set aside for slow readers or want of pages, before
+    size_t suspended_max;       /* sequences beside those, set aside for slow readers or want of pages, before
                                    new ones have to wait */
     bool fair_share;            /* clients of the same priority take turns, a sequence each */
     size_t step_tokens;         /* rows of one step */
-    size_t max_pending_events;      /* undelivered events a choice may have before it is backpressured */
+    size_t max_pending_events;  /* undelivered events a choice may have before it is backpressured */
     size_t logprobs_max;        /* largest `logprobs` of a request */
     struct engine_reserve reserves[ENGINE_RESERVES_MAX];
     size_t reserve_count;

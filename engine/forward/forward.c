@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #include "engine/base/memory.h"
 #include "engine/model/alibi.h"
 

@@ -46,7 +46,7 @@ struct forward {
     double *embedding_scratch; /* [workers][embedding_stride] */
     float *alibi;              /* [heads, context] or NULL */
     size_t alibi_last;         /* as in struct attention */
-    double *frequencies;   /* [entries, rotary pairs] */
+    double *frequencies;       /* [entries, rotary pairs] */
     /* The linears of a step as they run, then NULL: the weights of the next are prefetched. */
     const struct packed_linear **order;
     float *memory;

@@ -27,8 +27,8 @@
 
 /* Which rows of the head stand for tokens. Borrowed and immutable. */
 struct sampler_vocabulary {
-    size_t rows;          /* of the head; ids of biases, allowed and tokens are below it */
-    size_t sampleable;    /* at least 1 and at most rows; ids from here on are padding */
+    size_t rows;               /* of the head; ids of biases, allowed and tokens are below it */
+    size_t sampleable;         /* at least 1 and at most rows; ids from here on are padding */
     const int32_t *unused_ids; /* ids below sampleable without a token, ascending */
     size_t unused_id_count;
 };

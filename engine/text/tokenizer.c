@@ -169,8 +169,8 @@ struct encoding {
 static enum status check_growth(struct encoding *c, struct error *e) {
     c->characters += c->text.length ? utf8_count(c->text.bytes, c->text.length) : 0;
     if (c->characters <= c->characters_max) return STATUS_OK;
-    return error_set(e, STATUS_INVALID_ARGUMENT, "tokenizer", "the normal form of the text has more than %zu characters",
-                     c->characters_max);
+    return error_set(e, STATUS_INVALID_ARGUMENT, "tokenizer",
+                     "the normal form of the text has more than %zu characters", c->characters_max);
 }
 
 /* The text between two added tokens, normalized and cut at the added tokens of its normal form. */

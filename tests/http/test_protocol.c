@@ -203,8 +203,7 @@ static void test_garbage(void **state) {
         "GET /health HTTP/9.9\r\n\r\n",
         "GET /health\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        "POST /v1/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: "
-        "chunked\r\n\r\nffffffffffffffffffff\r\n",
+        "POST /tokenize HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
         "POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n",
         "GET /health HTTP/1.1\r\nHost: t\r\n: empty\r\n\r\n",
     };

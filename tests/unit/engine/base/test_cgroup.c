@@ -177,16 +177,11 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(test_nothing_there),
-        CASE(test_version_2),
-        CASE(test_no_limit_in_words),
-        CASE(test_tightest_of_all_levels),
-        CASE(test_path_of_the_host),
-        CASE(test_version_1),
-        CASE(test_unlimited_version_1),
-        CASE(test_all_pages_of_files_are_free),
-        CASE(test_over_the_limit),
-        CASE(test_malformed_files_limit_nothing),
+        CASE(test_nothing_there),       CASE(test_version_2),
+        CASE(test_no_limit_in_words),   CASE(test_tightest_of_all_levels),
+        CASE(test_path_of_the_host),    CASE(test_version_1),
+        CASE(test_unlimited_version_1), CASE(test_all_pages_of_files_are_free),
+        CASE(test_over_the_limit),      CASE(test_malformed_files_limit_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,7 @@ static void touch_all(const struct tensor_list *list) {
         for (size_t axis = 0; axis < t->rank; axis++) count *= t->shape[axis];
         if (count > 0) sum += element_of(t, 0) + element_of(t, count - 1);
     }
+    (void)sum;
 }
 
 static enum status read_bytes(const char *bytes, size_t length) {
