@@ -32,7 +32,7 @@ static void warn_unknown(const char *variable, size_t length) {
     char key[OPTION_TEXT_MAX], nearest_name[OPTION_TEXT_MAX];
     size_t used = 0;
     for (const char *at = variable + strlen(PREFIX); at < variable + length && used + 1 < sizeof key; at++)
-        key[used++] = *at == '_' ? '-' : (char)tolower((unsigned char)*at);
+        key[used++] = (char)(*at == '_' ? '-' : tolower((unsigned char)*at));
     key[used] = '\0';
     const char *nearest = option_nearest(key);
     if (nearest)

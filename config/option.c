@@ -85,7 +85,7 @@ const char *option_nearest(const char *key) {
 
 const char *option_variable(enum option_id id, char *out) {
     snprintf(out, OPTION_TEXT_MAX, "PRENORM_%s", option_rows[id].key);
-    for (char *at = out; *at; at++) *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+    for (char *at = out; *at; at++) *at = (char)(*at == '-' ? '_' : toupper((unsigned char)*at));
     return out;
 }
 

@@ -1,4 +1,4 @@
-/* Inside of the engine: for engine.c, engine_text.c and engine_requests.c alone. Written by engine_open, read
+/* Inside of the engine: for the files of engine/api alone. Written by engine_open, read
  * only after it; what changes is in the scheduler. */
 #pragma once
 

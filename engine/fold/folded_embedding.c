@@ -49,7 +49,8 @@ static void add_sinusoidal_halves(double position, size_t width, double *row) {
 static void add_sinusoidal_ctrl(double position, size_t width, double *row) {
     size_t sines = (width + 1) / 2;
     for (size_t i = 0; i < width; i++) {
-        double angle = position * pow(10000, -2.0 * (double)(i / 2) / (double)width);
+        size_t pair = i / 2;
+        double angle = position * pow(10000, -2.0 * (double)pair / (double)width);
         if (i % 2 == 0)
             row[i / 2] += sin(angle);
         else

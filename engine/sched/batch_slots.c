@@ -59,7 +59,7 @@ static void preempt(struct scheduler *s, struct sequence *q) {
 }
 
 /* Those whose readers do not read. false: there is none. */
-static bool pause_starved(struct scheduler *s) {
+static bool set_aside_backpressured(struct scheduler *s) {
     size_t before = s->running_count;
     for (size_t i = before; i-- > 0;) {
         if (s->needs[i].joining || batch_can_run(&s->needs[i])) continue;
@@ -250,7 +250,7 @@ static void admit_waiting(struct scheduler *s, uint64_t now_ns) {
 void slots_make_room(struct scheduler *s, uint64_t now_ns) {
     resume_fed(s);
     slots_describe(s);
-    if (pause_starved(s)) slots_describe(s);
+    if (set_aside_backpressured(s)) slots_describe(s);
     preempt_victims(s);
     reserve_next_pages(s);
     part_from_lost_leaders(s);

@@ -130,7 +130,7 @@ size_t event_ring_room(struct ready_list *ready_list, struct event_ring *ring, u
 
 /* Writes an event behind the last. The event that the taker still reads counts as held, so it is never
  * overwritten: the share of each choice and the place of its end are both in the capacity. */
-static void write_letter(struct event_ring *ring, const struct engine_event *event, char *long_text) {
+static void write_event(struct event_ring *ring, const struct engine_event *event, char *long_text) { // NOLINT(readability-non-const-parameter): taken
     assert(ring->count < ring->capacity);
     size_t at = (ring->first + ring->count++) % ring->capacity;
     struct queued_event *event_at = &ring->queued[at];
@@ -172,7 +172,7 @@ enum status event_ring_post(struct ready_list *ready_list, struct event_ring *ri
     } else {
         assert(finished || c->undelivered < ring->events);
         if (!finished) c->undelivered++;
-        write_letter(ring, event, long_text);
+        write_event(ring, event, long_text);
         list_event_ring(ready_list, ring);
     }
     pthread_mutex_unlock(&ready_list->mutex);
@@ -197,7 +197,7 @@ static void drop_taken(struct ready_list *ready_list, struct event_ring *ring, b
     }
 }
 
-static void read_letter(const struct event_ring *ring, struct engine_event *out) {
+static void read_event(const struct event_ring *ring, struct engine_event *out) {
     const struct queued_event *event_at = &ring->queued[ring->first];
     if (event_at->kind == ENGINE_EVENT_FINISHED) {
         *out = ring->choices[event_at->choice].end;
@@ -222,7 +222,7 @@ bool event_ring_take(struct ready_list *ready_list, struct event_ring *ring, str
     drop_taken(ready_list, ring, fed);
     bool any = ring->count > 0;
     if (any) {
-        read_letter(ring, out);
+        read_event(ring, out);
         ring->first_taken = true;
     }
     pthread_mutex_unlock(&ready_list->mutex);

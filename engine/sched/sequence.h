@@ -1,13 +1,13 @@
 /* One choice of a request: its tokens, its pages, its text. Scheduler thread. The choices of a request
  * compute its prompt once where they can: the first to run leads, the others take their slots beside it and
- * are forked from it (places_fork).
+ * are forked from it (slots_fork).
  *
  *   WAITING -> PREFILL -> DECODE -> DONE
  *
  *   JOINING    has its slot in the batch, and no rows: a sibling computes the prompt of both. Goes on with
  *              PREFILL when it is forked.
  *   PREEMPTED  its pages were taken, or its leader is gone: waits again, and is computed again.
- *   PAUSED     its event ring is full: out of the batch, with its pages as long as nobody else needs them.
+ *   BACKPRESSURED  its event ring is full: out of the batch, with its pages as long as nobody else needs them.
  *   RESUMED    its reader reads again: waits for a slot, and goes on where it was.
  *
  * Every state may end in DONE. */

@@ -363,9 +363,7 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
                                 .end_count = engine->no_start ? 0 : 1};
 }
 
-/* ---- text
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- text ---------------------------------------------------------------------------------------------- */
 
 /* "hold" and what follows waits until "let go" is encoded. */
 static void wait_if_held(struct engine *engine, const char *text) {

@@ -351,12 +351,11 @@ static void read_operand(struct regex_parser *p, struct operand *o) {
     struct named_class class;
     while (p->status == STATUS_OK && regex_peek(p, 0) >= 0 && regex_peek(p, 0) != ']' &&
            !regex_starts_with(p, "&&")) {
-        if (regex_peek(p, 0) == '[' && read_bracket(p, &class))
+        bool opens = regex_peek(p, 0) == '[';
+        if (opens ? read_bracket(p, &class) : regex_peek(p, 0) == '\\' && read_class_escape(p, &class))
             add_class(o, &class);
-        else if (regex_peek(p, 0) == '[')
+        else if (opens)
             read_nested_set(p, o);
-        else if (regex_peek(p, 0) == '\\' && read_class_escape(p, &class))
-            add_class(o, &class);
         else
             read_range(p, o);
     }
