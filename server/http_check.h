@@ -1,6 +1,6 @@
 /* What RFC 9110 and 9112 demand of a request's line and header before its body may be trusted. libmicrohttpd
  * reads leniently; where two readers could see two requests (a proxy before us and we), it is refused here:
- * answer and close. README.md of this folder lists what cannot be checked. Pure functions of the loop
+ * answer and close. docs/http.md lists what cannot be checked. Pure functions of the loop
  * thread. */
 #pragma once
 

@@ -25,7 +25,7 @@ struct weight_names;
 
 enum norm_type { NORM_TYPE_LAYERNORM, NORM_TYPE_RMSNORM };
 
-/* Where the norms of a block are; the names are those of the papers (README, "Norm placements"). */
+/* Where the norms of a block are; the names are those of the papers (docs/models.md, "Norm placements"). */
 enum norm_placement {
     PLACEMENT_PRE,
     PLACEMENT_POST,

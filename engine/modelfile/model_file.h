@@ -1,4 +1,4 @@
-/* A converted file (README.md in this folder is its format): the packed weights as they are in memory, the
+/* A converted file (docs/model-file.md is its format): the packed weights as they are in memory, the
  * embedding tables, and the texts of the configuration and the tokenizer. Opening maps it and checks every
  * byte against its checksum.
  *

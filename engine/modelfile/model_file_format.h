@@ -1,4 +1,4 @@
-/* The names and numbers of the format (README.md) that its reader and its writer share. */
+/* The names and numbers of the format (docs/model-file.md) that its reader and its writer share. */
 #pragma once
 
 /* How the header of every version begins, up to the number of the version. */

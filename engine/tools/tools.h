@@ -130,7 +130,7 @@ struct convert_result {
     size_t bytes;
 };
 
-/* Loads the model as serving would, and writes it in one file (engine/modelfile/README.md) that `model` may
+/* Loads the model as serving would, and writes it in one file (docs/model-file.md) that `model` may
  * name from then on. The name appears when the file is complete; meanwhile it is out.part-N beside it, which
  * is removed on failure. */
 enum status convert_model(const struct convert_options *options, struct convert_result *result,

@@ -1,5 +1,5 @@
 /* The format for the norm placements of the literature, in which researchers export what they trained
- * (README, "Norm placements"): plain names, [out, in] matrices, norm_placement in the config. */
+ * (docs/models.md, "Norm placements"): plain names, [out, in] matrices, norm_placement in the config. */
 #include "engine/model/families/conventions.h"
 
 #include <math.h>
