@@ -222,7 +222,8 @@ static void set_cost(struct bench_kernel *line, const struct work *w, const stru
         line->flops = 2 * rows * WIDTH * HIDDEN;
         line->flops_as_f32 = line->flops / k->rate[w->type];
     } else if (w->run == run_attention) {
-        line->bytes = (double)(CONTEXT / KERNEL_LANES * page_bytes(w));
+        const size_t blocks = CONTEXT / KERNEL_LANES;
+        line->bytes = (double)(blocks * page_bytes(w));
         line->flops = line->flops_as_f32 = 4 * HEAD_DIM * rows * (CONTEXT - (rows - 1) / 2);
     }
 }
