@@ -22,11 +22,13 @@ static enum api_error_kind too_long(struct api_error *e, size_t context, const c
 }
 
 /* Even if each token were the longest there is. */
-static enum api_error_kind longer_than_tokens(struct api_error *e, size_t context, size_t length, size_t most) {
-    return api_error_set(e, API_CONTEXT_LENGTH, "prompt",
-                         "This model's maximum context length is %zu tokens, however your prompt has %zu bytes, "
-                         "where %zu are the most that could be read. Please reduce your prompt.",
-                         context, length, most);
+static enum api_error_kind longer_than_tokens(struct api_error *e, size_t context, size_t length,
+                                              size_t most) {
+    return api_error_set(
+        e, API_CONTEXT_LENGTH, "prompt",
+        "This model's maximum context length is %zu tokens, however your prompt has %zu bytes, "
+        "where %zu are the most that could be read. Please reduce your prompt.",
+        context, length, most);
 }
 
 static enum api_error_kind engine_failure(struct api_error *e, const struct error *cause) {

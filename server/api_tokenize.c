@@ -1,18 +1,11 @@
-/* POST /tokenize, POST /detokenize (both in the uv pool) and GET /tokenizer_info. */
 #include "server/api_tokenize.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/api.h"
 #include "server/api_fields.h"
 #include "server/json_body.h"
 #include "server/json_write.h"
-#include "server/request.h"
-
-static void answer(struct request *r) {
-    request_answer(r, 200, "application/json");
-}
 
 static enum api_error_kind engine_failure(struct api_error *e, const char *param, const struct error *cause) {
     if (cause->code == STATUS_NO_MEMORY)
@@ -97,15 +90,6 @@ enum api_error_kind api_tokenize_body(const struct engine *engine, const struct 
     return kind;
 }
 
-static void tokenize(struct request *r) {
-    const struct service *s = r->service;
-    api_tokenize_body(s->engine, &s->limits, r->body.data, r->body.length, &r->answer, &r->error);
-}
-
-void api_tokenize(struct request *r) {
-    request_work(r, tokenize, answer);
-}
-
 /* ---- /detokenize --------------------------------------------------------------------------------------- */
 
 static enum api_error_kind write_text(const struct engine *engine, const int32_t *ids, size_t count,
@@ -144,41 +128,4 @@ enum api_error_kind api_detokenize_body(const struct engine *engine, const struc
     if (kind == API_OK) kind = write_text(engine, ids, count, out, e);
     free(ids);
     return kind;
-}
-
-static void detokenize(struct request *r) {
-    const struct service *s = r->service;
-    api_detokenize_body(s->engine, &s->limits, r->body.data, r->body.length, &r->answer, &r->error);
-}
-
-void api_detokenize(struct request *r) {
-    request_work(r, detokenize, answer);
-}
-
-/* ---- /tokenizer_info ----------------------------------------------------------------------------------- */
-
-static void write_token(struct bytes *out, const struct service *s, const char *name, int32_t id) {
-    char text[256];
-    if (id < 0) {
-        bytes_format(out, "\"%s_token\":null,\"%s_token_id\":null,", name, name);
-        return;
-    }
-    size_t length = engine_token_text(s->engine, id, text, sizeof text);
-    bytes_format(out, "\"%s_token\":", name);
-    json_write_string(out, text, length);
-    bytes_format(out, ",\"%s_token_id\":%d,", name, (int)id);
-}
-
-void api_tokenizer_info(struct request *r) {
-    const struct service *s = r->service;
-    struct bytes *out = &r->answer;
-    bytes_text(out, "{");
-    write_token(out, s, "eos", s->info.end_count ? s->info.end_tokens[0] : -1);
-    write_token(out, s, "bos", s->info.bos);
-    write_token(out, s, "pad", s->info.pad);
-    bytes_text(out, "\"eos_token_ids\":[");
-    for (size_t i = 0; i < s->info.end_count; i++)
-        bytes_format(out, i ? ",%d" : "%d", (int)s->info.end_tokens[i]);
-    bytes_format(out, "],\"vocab_size\":%zu,\"model_max_length\":%zu}", s->info.vocabulary, s->info.context);
-    request_answer(r, 200, "application/json");
 }

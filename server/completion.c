@@ -140,11 +140,6 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     return kind;
 }
 
-/* ---- freeing ------------------------------------------------------------------------------------------- */
-
-/* Freeing less than this takes less than handing it over. */
-enum { LIGHT_BYTES = 1 << 18 };
-
 static size_t choice_weight(const struct choice *choice) {
     return choice->text.length + choice->tokens.length + choice->token_logprobs.length +
            choice->top_logprobs.length + choice->text_offsets.length + choice->token_ids.length;
@@ -162,26 +157,4 @@ size_t completion_weight(const struct completion *c) {
     for (size_t i = 0; i < c->prompt_count; i++)
         weight += prompt_weight(&c->prompts[i], (size_t)c->params.best_of);
     return weight;
-}
-
-/* A completion on its last way. */
-struct disposal {
-    struct work work;
-    struct completion *completion;
-};
-
-static void run_disposal(void *context) {
-    struct disposal *d = context;
-    completion_destroy(d->completion);
-}
-
-void completion_dispose(struct completion *c, struct work_lanes *lanes) {
-    completion_release(c);
-    struct disposal *d = c->ticket || completion_weight(c) >= LIGHT_BYTES ? calloc(1, sizeof *d) : NULL;
-    if (d) {
-        *d = (struct disposal){.work = {.run = run_disposal, .done = free, .context = d}, .completion = c};
-        if (work_start(lanes, &d->work, false)) return;
-        free(d);
-    }
-    completion_destroy(c);
 }

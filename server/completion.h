@@ -11,7 +11,6 @@
 #include "engine/api/engine.h"
 #include "server/api_params.h"
 #include "server/bytes.h"
-#include "server/work.h"
 
 /* "cmpl-", and the request's own or 32 hexadecimal digits. */
 #define COMPLETION_ID_SIZE (API_REQUEST_ID_BYTES_MAX + 8)
@@ -80,8 +79,6 @@ struct completion *completion_create(struct engine *engine, const char *model, c
                                      void *owner);
 /* Releases the engine's handles: what runs is cancelled. */
 void completion_destroy(struct completion *c);
-/* The same from the loop: what takes long to free is freed in the pool. */
-void completion_dispose(struct completion *c, struct work_lanes *lanes);
 
 /* Frees what has been generated for a prompt, and gives back what was taken for it. */
 void completion_drop_texts(struct prompt *p);

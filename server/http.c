@@ -117,7 +117,7 @@ static enum api_error_kind check_phase(struct request *r) {
 
 /* Everything that is known from the header alone; the refusal goes out when the body has been read away. */
 static enum api_error_kind check_header(struct request *r, const char *method, const char *path) {
-    r->route = route_find(method, path, &r->allow);
+    r->route = route_find(r->service->routes, method, path, &r->allow);
     if (!has_key(r))
         return api_error_set(&r->error, API_UNAUTHORIZED, NULL,
                              "A valid API key is needed: 'Authorization: Bearer KEY', or 'X-Api-Key: KEY'.");
@@ -200,9 +200,10 @@ static enum MHD_Result queue(struct request *r, struct MHD_Response *response) {
     add_status_headers(r, response);
     enum MHD_Result result = MHD_queue_response(r->mhd, r->status, response);
     MHD_destroy_response(response);
-    stats_count_answer(&r->service->stats, route_number(r->route), r->status);
+    stats_count_answer(&r->service->stats, route_number(r->service->routes, r->route), r->status);
     if (log_enabled(LOG_LEVEL_DEBUG))
-        log_debug("request %s: %s %u after %.1f ms", r->id, route_label(route_number(r->route)), r->status,
+        log_debug("request %s: %s %u after %.1f ms", r->id,
+                  route_label(r->service->routes, route_number(r->service->routes, r->route)), r->status,
                   (double)(clock_ns() - r->begun_ns) * 1e-6);
     return result;
 }

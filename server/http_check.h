@@ -7,19 +7,7 @@
 #include <microhttpd.h>
 
 #include "server/api_error.h"
-
-enum {
-    /* Past it 414. Our longest path is /v1/models/ and a name of at most 255 bytes, three for one when they
-     * are escaped; what follows a '?' is ignored. */
-    HTTP_TARGET_BYTES_MAX = 4096,
-    /* Line and header together, past it 431: what nginx and HAProxy pass on by default. */
-    HTTP_HEADER_BYTES_MAX = 16384,
-    /* Lines of a header, and cookies; past either 431. Each costs libmicrohttpd 64 bytes beside its text. */
-    HTTP_HEADER_LINES_MAX = 100,
-    HTTP_COOKIES_MAX = 100,
-    /* So much memory takes a header that is allowed: its text, that of the cookies once more, the lists. */
-    HTTP_HEADER_MEMORY_BYTES = 2 * HTTP_HEADER_BYTES_MAX + 64 * (HTTP_HEADER_LINES_MAX + HTTP_COOKIES_MAX),
-};
+#include "server/connection_memory.h"
 
 /* A text without terminator, borrowed. */
 struct http_text {

@@ -52,7 +52,8 @@ enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t
     if (!length) return api_error_set(e, API_INVALID, NULL, "The body is empty; a JSON object was expected.");
     json_scan(body, length, &scan);
     size_t tree = json_scan_tree_bytes(&scan), bytes;
-    size_t text = engine_encode_bytes(scan.longest_string < text_bytes_max ? scan.longest_string : text_bytes_max);
+    size_t text =
+        engine_encode_bytes(scan.longest_string < text_bytes_max ? scan.longest_string : text_bytes_max);
     if (__builtin_add_overflow(tree, text, &bytes)) bytes = SIZE_MAX;
     if (check_size(&scan, bytes, memory, e) != API_OK) return e->kind;
     if (memory) gate_enter(&memory->reading, bytes);

@@ -22,8 +22,7 @@ enum { JSON_BODY_DEPTH_MAX = 64 };
  * invalid UTF-8 and deeper nesting. NUL is allowed in strings. memory may be NULL: then nothing is counted
  * but the depth. json_body_close is needed after API_OK only. */
 enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t length,
-                                   size_t text_bytes_max, struct serving_memory *memory,
-                                   struct api_error *e);
+                                   size_t text_bytes_max, struct serving_memory *memory, struct api_error *e);
 void json_body_close(struct json_body *b);
 
 /* A field's value; NULL when it is absent or null, which mean the same. */

@@ -53,6 +53,7 @@ void late_answer_send(struct request *r, const struct api_error *e) {
     write_answer(&answer, r, e);
     r->service->stats.rejected[e->kind]++;
     if (!answer.failed && send_whole(r, &answer))
-        stats_count_answer(&r->service->stats, route_number(r->route), api_error_status(e->kind));
+        stats_count_answer(&r->service->stats, route_number(r->service->routes, r->route),
+                           api_error_status(e->kind));
     bytes_deinit(&answer);
 }

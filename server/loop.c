@@ -116,11 +116,11 @@ static void pool_started(uv_work_t *work, int status) {
 static enum status start_pool(struct loop *l, struct error *e) {
     static uv_work_t first; /* the pool is that of the process */
     const char *size = getenv("UV_THREADPOOL_SIZE");
-    int threads = size ? atoi(size) : POOL_THREADS;
+    long threads = size ? strtol(size, NULL, 10) : POOL_THREADS;
     threads = threads < 1 ? 1 : threads > POOL_THREADS_MAX ? POOL_THREADS_MAX : threads;
     int problem = thread_try((size_t)threads);
     if (problem)
-        return error_set(e, STATUS_LIMIT, "event loop", "its %d threads cannot be started: %s", threads,
+        return error_set(e, STATUS_LIMIT, "event loop", "its %ld threads cannot be started: %s", threads,
                          strerror(problem));
     int result = uv_queue_work(&l->uv, &first, pool_work, pool_started);
     if (!result) return STATUS_OK;

@@ -78,13 +78,13 @@ static void write_stats(struct bytes *out, const struct stats *stats) {
 #undef GAUGE
 }
 
-void metrics_write_answers(struct bytes *out, const struct stats *stats) {
+void metrics_write_answers(struct bytes *out, const struct stats *stats, const struct route_table *routes) {
     metrics_head(out, "counter", "prenorm_http_answers_total", "Answers by route and status.");
-    for (unsigned route = 0; route <= route_count(); route++)
+    for (unsigned route = 0; route <= routes->count; route++)
         for (unsigned i = 0; i < STATS_STATUS_COUNT; i++)
             if (stats->answers[route][i])
                 bytes_format(out, "prenorm_http_answers_total{route=\"%s\",code=\"%u\"} %llu\n",
-                             route_label(route), STATS_STATUS_LEAST + i,
+                             route_label(routes, route), STATS_STATUS_LEAST + i,
                              (unsigned long long)stats->answers[route][i]);
     metrics_head(out, "counter", "prenorm_http_rejected_total", "Requests refused or failed, by reason.");
     for (int kind = API_OK + 1; kind < API_ERROR_COUNT; kind++)
@@ -139,7 +139,7 @@ static void write_server(struct bytes *out, struct service *s) {
     metrics_sample(out, "prenorm_encode_large_requests", "", (double)s->lanes.large_held);
     write_loop(out, &s->loop);
     write_stats(out, &s->stats);
-    metrics_write_answers(out, &s->stats);
+    metrics_write_answers(out, &s->stats, s->routes);
 }
 
 /* ---- the engine ---------------------------------------------------------------------------------------- */

@@ -4,7 +4,9 @@
 #include "engine/api/engine.h"
 #include "server/bytes.h"
 
+struct route_table;
 struct service;
+struct stats;
 
 /* One sample per family, or the head of a family and then its samples. labels: as metrics_label writes them,
  * or "". */
@@ -21,8 +23,7 @@ void metrics_label(struct bytes *out, const char *name, const char *value);
 void metrics_write(struct bytes *out, struct service *s);
 
 /* Answers by route and status, and refusals by reason. */
-struct stats;
-void metrics_write_answers(struct bytes *out, const struct stats *stats);
+void metrics_write_answers(struct bytes *out, const struct stats *stats, const struct route_table *routes);
 
 /* process_* of this process (metrics_process.c). */
 void metrics_write_process(struct bytes *out);

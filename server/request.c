@@ -7,6 +7,7 @@
 #include "engine/base/clock.h"
 #include "server/client_request.h"
 #include "server/connection.h"
+#include "server/disposal.h"
 
 #define TO(state) (1u << REQUEST_##state)
 
@@ -59,7 +60,7 @@ void request_release(struct request *r) {
     s->memory.freed_bytes += r->body_ticket + r->answer_taken + r->reply.charged;
     if (r->completion) s->memory.freed_bytes += r->completion->taken;
     if (s->delivering && s->delivering->completion == r->completion) s->delivering = NULL;
-    if (r->completion) completion_dispose(r->completion, &s->lanes);
+    if (r->completion) disposal_start(r->completion, &s->lanes);
     reply_deinit(&r->reply);
     bytes_deinit(&r->body);
     bytes_deinit(&r->answer);

@@ -1,4 +1,4 @@
-/* The table {method, path, handler}. */
+/* Tables {method, path, handler}, and finding in them. Which routes there are is not known here. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,13 +19,19 @@ struct route {
     unsigned flags;
     /* Called once when the request is complete. It answers, or starts work and lets the request wait. */
     void (*handle)(struct request *r);
+    const char *label; /* in the metrics; NULL: the path */
+};
+
+struct route_table {
+    const struct route *routes;
+    unsigned count; /* less than STATS_ROUTES_MAX */
 };
 
 /* The route of a path and method. NULL when there is none; *allow then names the methods of the path for the
  * header Allow, or is NULL when the path is unknown. */
-const struct route *route_find(const char *method, const char *path, const char **allow);
+const struct route *route_find(const struct route_table *table, const char *method, const char *path,
+                               const char **allow);
 
 /* For the metrics: routes are numbered, and one number more stands for requests without a route. */
-unsigned route_count(void);
-unsigned route_number(const struct route *route);
-const char *route_label(unsigned number);
+unsigned route_number(const struct route_table *table, const struct route *route);
+const char *route_label(const struct route_table *table, unsigned number);

@@ -16,11 +16,10 @@
 #include "engine/base/memory.h"
 #include "server/connection.h"
 #include "server/deliver.h"
+#include "server/endpoints.h"
 #include "server/http.h"
 #include "server/reload.h"
 #include "server/request.h"
-
-enum { RETRY_AFTER_SECONDS = 5 };
 
 /* Files that are open beside the connections: the model's shards, the loop's own, standard streams. */
 enum { DESCRIPTORS_BESIDE = 256 };
@@ -28,39 +27,25 @@ enum { DESCRIPTORS_BESIDE = 256 };
 /* After requests were cut short, their errors have so long to reach the clients. */
 static const uint64_t farewell_ns = 1000000000u;
 
-unsigned service_retry_after(const struct service *s, enum api_error_kind kind) {
-    bool is_full = kind == API_QUEUE_FULL || kind == API_CLIENT_LIMIT;
-    return is_full && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
-}
-
 /* ---- phases -------------------------------------------------------------------------------------------- */
-
-static void set_phase(struct service *s, enum service_phase phase) {
-    s->phase = phase;
-    s->phase_ns = clock_ns();
-}
 
 static void stop(struct service *s, enum status status) {
     s->status = status;
-    set_phase(s, SERVICE_STOPPING);
+    service_set_phase(s, SERVICE_STOPPING);
     loop_stop(&s->loop);
-}
-
-void service_request_ended(struct service *s) {
-    if (s->phase >= SERVICE_DRAINING && !s->requests) loop_stop(&s->loop);
 }
 
 static void drain(struct service *s) {
     log_info("draining: new requests are refused, %zu are still running, at most %zu s",
              (size_t)s->stats.requests, s->config->drain_seconds);
-    set_phase(s, SERVICE_DRAINING);
+    service_set_phase(s, SERVICE_DRAINING);
     engine_drain(s->engine);
     service_request_ended(s);
 }
 
 static void cut_short(struct service *s) {
     log_warn("stopping with %zu requests unfinished", (size_t)s->stats.requests);
-    set_phase(s, SERVICE_STOPPING);
+    service_set_phase(s, SERVICE_STOPPING);
     for (struct request *r = s->requests, *next; r; r = next) {
         next = r->next;
         deliver_cut(r);
@@ -119,28 +104,6 @@ static void on_tick(void *context) {
 
 /* ---- loading ------------------------------------------------------------------------------------------- */
 
-static void set_limits(struct service *s) {
-    const struct config *config = s->config;
-    uint64_t timeout_ms = (uint64_t)config->request_timeout_seconds * 1000;
-    s->limits = (struct api_limits){
-        .memory = &s->memory,
-        .context = s->info.context,
-        .vocabulary = s->info.vocabulary,
-        .logprobs_max = s->info.logprobs_max,
-        .n_max = config->max_n,
-        .choices_max = config->max_choices,
-        .stops_max = config->max_stops,
-        .stop_bytes_max = config->stop_bytes_max,
-        .model = s->model,
-        .any_model = config->any_model,
-        .refuse_unknown = config->strict,
-        .tokenize_bytes_max = config->tokenize_bytes_max,
-        .tokenize_ids_max = config->tokenize_ids_max,
-        .unknown = &s->unknown_fields,
-        .timeout_ms = timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)timeout_ms,
-    };
-}
-
 static void take_engine(struct service *s) {
     struct error e;
     enum status status;
@@ -151,10 +114,10 @@ static void take_engine(struct service *s) {
         return;
     }
     engine_info(s->engine, &s->info);
-    set_limits(s);
+    service_set_limits(s);
     snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s", PRENORM_VERSION, s->info.norm_form,
              s->info.weights);
-    set_phase(s, SERVICE_SERVING);
+    service_set_phase(s, SERVICE_SERVING);
     log_info("ready: %s, context %zu, loaded in %.1f s", s->model, s->info.context, s->info.load_seconds);
 }
 
@@ -169,17 +132,6 @@ static void wake_from_engine(void *context) {
 }
 
 /* ---- start and end ------------------------------------------------------------------------------------- */
-
-/* The name of the model's folder or file, unless another is configured. */
-static void set_model_name(struct service *s, const char *folder) {
-    char *path = s->config->model_name ? NULL : realpath(folder, NULL);
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    const char *name = s->config->model_name ? s->config->model_name
-                       : slash && slash[1]   ? slash + 1
-                                             : "model";
-    snprintf(s->model, sizeof s->model, "%s", name);
-    free(path);
-}
 
 static void warn_if_open(const struct service *s) {
     if (!s->listener.is_loopback && !s->keys.required)
@@ -249,6 +201,7 @@ enum status server_run(const struct config *config, const struct engine_options 
     if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
     struct engine_options options = *engine;
     s->config = config;
+    s->routes = &endpoints;
     s->started = time(NULL);
     s->listener.fd = -1;
     s->admission.requests_max = config->encode_requests_max;
@@ -257,10 +210,10 @@ enum status server_run(const struct config *config, const struct engine_options 
     s->admission.bytes_max = s->memory.bodies_bytes;
     options.wake = wake_from_engine;
     options.wake_context = &s->loop;
-    set_model_name(s, engine->model);
+    service_set_model_name(s, engine->model);
     unknown_fields_init(&s->unknown_fields);
     set_lanes(s);
-    set_phase(s, SERVICE_LOADING);
+    service_set_phase(s, SERVICE_LOADING);
     json_object_seed(0); /* before threads make objects */
     signal(SIGPIPE, SIG_IGN);
     const struct loop_callbacks callbacks = {on_wake, on_tick, on_signal, s};

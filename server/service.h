@@ -27,6 +27,7 @@ struct linger_socket;
 struct prompt;
 struct reload;
 struct request;
+struct route_table;
 
 enum service_phase {
     SERVICE_LOADING,
@@ -37,6 +38,7 @@ enum service_phase {
 
 struct service {
     const struct config *config;
+    const struct route_table *routes;
     enum service_phase phase;
     struct loop loop;
     struct listener listener;
@@ -69,6 +71,14 @@ struct service {
     enum status status; /* why it ended */
     struct error error;
 };
+
+/* The name of the model's folder or file, unless another is configured. */
+void service_set_model_name(struct service *s, const char *model);
+
+/* Of s->limits what the configuration and the loaded model say. */
+void service_set_limits(struct service *s);
+
+void service_set_phase(struct service *s, enum service_phase phase);
 
 /* Seconds that a refused client is told to wait: from the engine's rate for a full queue, a constant
  * otherwise. */

@@ -11,14 +11,7 @@
 #include "config/config.h"
 #include "engine/api/engine.h"
 #include "server/budget.h"
-#include "server/http_check.h"
-
-/* Of a connection, for the header of a request and then of its answer. */
-enum { CONNECTION_MEMORY_BYTES = HTTP_HEADER_MEMORY_BYTES + 4096 };
-
-/* Of a stream, handed to libmicrohttpd at once. An answer up to this size is part of its connection's memory.
- */
-enum { STREAM_BLOCK_BYTES = 16384 };
+#include "server/connection_memory.h"
 
 struct serving_memory {
     size_t values_max; /* JSON values of one body */

@@ -24,6 +24,7 @@
 #include "engine/base/log.h"
 #include "server/connection.h"
 #include "server/deliver.h"
+#include "server/endpoints.h"
 #include "server/http.h"
 #include "server/request.h"
 #include "tests/fuzz/fuzz.h"
@@ -128,6 +129,7 @@ static void start(void) {
     log_set_level(LOG_LEVEL_ERROR);
     config.body_bytes_max = config.reply_bytes_max = 4096;
     s->config = &config;
+    s->routes = &endpoints;
     serving_memory_init(&s->memory, &config, 0);
     s->admission = (struct admission){.requests_max = 4, .bytes_max = 8192};
     strcpy(s->model, "m");

@@ -4,7 +4,10 @@
 #include "tests/support/test_support.h"
 
 #include "server/metrics.h"
+#include "server/route.h"
 #include "server/service.h"
+
+static const struct route_table routes = {NULL, 0};
 
 static void on_wake(void *context) {
     (void)context;
@@ -23,6 +26,7 @@ static int set_up(void **state) {
     assert_ok(config_init(&config, &e));
     assert_ok(engine_open(&options, &s->engine, &e));
     s->config = &config;
+    s->routes = &routes;
     snprintf(s->model, sizeof s->model, "a \"quoted\" model");
     engine_info(s->engine, &s->info);
     s->info.verify.tokens = 96;

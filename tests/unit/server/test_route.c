@@ -2,11 +2,11 @@
 
 #include <stdbool.h>
 
-#include "server/route.h"
+#include "server/endpoints.h"
 
 static void check(const char *method, const char *path, bool found, const char *allow) {
     const char *allowed;
-    const struct route *route = route_find(method, path, &allowed);
+    const struct route *route = route_find(&endpoints, method, path, &allowed);
     assert_int_equal(route != NULL, found);
     if (found) return;
     if (allow)
@@ -34,11 +34,12 @@ static void test_find(void **state) {
 static void test_labels(void **state) {
     (void)state;
     const char *allow;
-    const struct route *route = route_find("GET", "/v1/models/x", &allow);
-    assert_string_equal(route_label(route_number(route)), "/v1/models/{id}");
-    assert_string_equal(route_label(route_number(NULL)), "none");
-    for (unsigned i = 0; i < route_count(); i++)
-        for (unsigned j = 0; j < i; j++) assert_string_not_equal(route_label(i), route_label(j));
+    const struct route *route = route_find(&endpoints, "GET", "/v1/models/x", &allow);
+    assert_string_equal(route_label(&endpoints, route_number(&endpoints, route)), "/v1/models/{id}");
+    assert_string_equal(route_label(&endpoints, route_number(&endpoints, NULL)), "none");
+    for (unsigned i = 0; i < endpoints.count; i++)
+        for (unsigned j = 0; j < i; j++)
+            assert_string_not_equal(route_label(&endpoints, i), route_label(&endpoints, j));
 }
 
 int main(void) {

@@ -1,7 +1,7 @@
 /* GET /v1/models and /v1/models/{id}: the one model that is served. */
 #include <string.h>
 
-#include "server/api.h"
+#include "server/endpoints.h"
 #include "server/json_write.h"
 #include "server/request.h"
 
@@ -22,14 +22,14 @@ static void write_model(struct bytes *out, const struct service *s) {
                  s->info.vocabulary);
 }
 
-void api_models(struct request *r) {
+void endpoint_models(struct request *r) {
     bytes_text(&r->answer, "{\"object\":\"list\",\"data\":[");
     write_model(&r->answer, r->service);
     bytes_text(&r->answer, "]}");
     request_answer(r, 200, "application/json");
 }
 
-void api_model(struct request *r) {
+void endpoint_model(struct request *r) {
     const struct service *s = r->service;
     if (strcmp(r->tail, s->model) != 0) {
         api_error_set(&r->error, API_MODEL_NOT_FOUND, "model",

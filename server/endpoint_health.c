@@ -1,9 +1,9 @@
 /* GET /health: the process lives. GET /ready: it takes requests. */
-#include "server/api.h"
+#include "server/endpoints.h"
 #include "server/json_write.h"
 #include "server/request.h"
 
-void api_health(struct request *r) {
+void endpoint_health(struct request *r) {
     bytes_text(&r->answer, "{\"status\":\"ok\"}");
     request_answer(r, 200, "application/json");
 }
@@ -30,7 +30,7 @@ static enum api_error_kind check_ready(struct request *r, char *stage, size_t si
 
 /* Every reason is a 503 here, so that balancers turn elsewhere; the error is in the usual shape beside the
  * status. */
-void api_ready(struct request *r) {
+void endpoint_ready(struct request *r) {
     char stage[64];
     double share = 0;
     enum api_error_kind kind = check_ready(r, stage, sizeof stage, &share);

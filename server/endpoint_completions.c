@@ -1,6 +1,6 @@
 /* POST /v1/completions: body → (uv pool) parameters, places in the queue, ids, requests → admission → events
  * → answer. */
-#include "server/api.h"
+#include "server/endpoints.h"
 #include "server/request.h"
 
 static void prepare(struct request *r) {
@@ -20,7 +20,7 @@ static void admit(struct request *r) {
     if (r->completion->params.stream) request_stream(r);
 }
 
-void api_completions(struct request *r) {
+void endpoint_completions(struct request *r) {
     const struct service *s = r->service;
     if (completion_check_room(s->engine, &r->error) != API_OK) {
         request_fail(r);

@@ -1,7 +1,7 @@
 /* GET /version: what runs here. Also while the model loads; then `model` is null. */
 #include <version.h>
 
-#include "server/api.h"
+#include "server/endpoints.h"
 #include "server/json_write.h"
 #include "server/request.h"
 
@@ -32,7 +32,7 @@ static void write_model(struct bytes *out, const struct service *s) {
         s->limits.tokenize_ids_max);
 }
 
-void api_version(struct request *r) {
+void endpoint_version(struct request *r) {
     struct bytes *out = &r->answer;
     bytes_text(out, "{\"version\":\"" PRENORM_VERSION "\",\"build\":{\"compiler\":");
     json_write_text(out, __VERSION__);
