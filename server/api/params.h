@@ -92,7 +92,7 @@ enum api_error_kind api_params_read(struct api_params *p, const json_t *body, co
                                     struct api_error *e);
 void api_params_deinit(struct api_params *p);
 
-/* The fields that are lists, objects of numbers or texts of a list (api_param_lists.c). */
+/* The fields that are lists, objects of numbers or texts of a list (param_lists.c). */
 enum api_error_kind api_param_lists_read(struct api_params *p, const json_t *body,
                                          const struct api_limits *limits, struct api_error *e);
 void api_param_lists_deinit(struct api_params *p);

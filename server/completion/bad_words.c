@@ -1,9 +1,9 @@
 /* `bad_words` in ids, as vLLM has it: each word as it stands at the start of a text and, where that gives as
  * many ids of which the first is another, behind a blank. Runs in the uv pool. */
+#include "server/completion/bad_words.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "server/completion/completion.h"
 
 static enum api_error_kind out_of_memory(struct api_error *e) {
     return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
@@ -43,7 +43,7 @@ static enum api_error_kind add_word(struct completion *c, const char *text, size
     return kind;
 }
 
-enum api_error_kind api_bad_words_read(struct completion *c, struct api_error *e) {
+enum api_error_kind bad_words_read(struct completion *c, struct api_error *e) {
     size_t count = c->params.bad_word_count;
     if (!count) return API_OK;
     c->bans = calloc(2 * count, sizeof *c->bans);

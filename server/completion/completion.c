@@ -6,6 +6,8 @@
 #include <sys/random.h>
 
 #include "server/api/json_body.h"
+#include "server/completion/bad_words.h"
+#include "server/completion/prompt.h"
 
 struct completion *completion_create(struct engine *engine, const char *model, const char *fingerprint,
                                      void *owner) {
@@ -131,8 +133,8 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     enum api_error_kind kind = api_params_read(&c->params, json.root, limits, e);
     if (kind == API_OK && c->params.request_id[0])
         snprintf(c->id, sizeof c->id, "cmpl-%s", c->params.request_id);
-    if (kind == API_OK) kind = api_prompt_read(c, json_body_field(json.root, "prompt"), limits, e);
-    if (kind == API_OK) kind = api_bad_words_read(c, e);
+    if (kind == API_OK) kind = prompt_read(c, json_body_field(json.root, "prompt"), limits, e);
+    if (kind == API_OK) kind = bad_words_read(c, e);
     json_body_close(&json);
     if (kind == API_OK && limits->memory) kind = take_memory(c, &limits->memory->answers, e);
     if (kind == API_OK) kind = completion_build(c, e);

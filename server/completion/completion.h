@@ -92,7 +92,9 @@ size_t completion_weight(const struct completion *c);
 enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
                                        const struct api_limits *limits, struct api_error *e);
 
-/* submit.c. Places in the queue for all choices, as soon as their number is known: what finds none costs no
+/* ---- admission (submit.c) ------------------------------------------------------------------------------ */
+
+/* Places in the queue for all choices, as soon as their number is known: what finds none costs no
  * more. */
 enum api_error_kind completion_reserve(struct completion *c, struct api_error *e);
 /* Memory that the completion and the engine keep for it while it runs, answers aside. false: there is none to
@@ -108,12 +110,14 @@ enum api_error_kind completion_check_room(struct engine *engine, struct api_erro
 /* Gives the engine's handles back, so that nothing more is generated. The completion stays as it is. */
 void completion_release(struct completion *c);
 
-/* completion_event.c: adds an event to its choice. Of the last event of the last choice c->finished becomes
+/* ---- events (event.c) ---------------------------------------------------------------------------------- */
+
+/* Adds an event to its choice. Of the last event of the last choice c->finished becomes
  * c->prompt_count. A choice that the time limit ended keeps what it has; the completion fails by it only
  * where no choice has anything. Where the buffers find no room in the budget the completion fails. */
 void completion_event(struct prompt *p, const struct engine_event *event);
 
-/* ---- JSON of the answer (completion_write.c) ----------------------------------------------------------- */
+/* ---- JSON of the answer (write.c) ---------------------------------------------------------------------- */
 
 /* The whole answer, after the last event: what it was made of is freed, and what was taken for that given
  * back. Any one thread. About how long it will be. */
@@ -127,15 +131,3 @@ void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *
 
 /* The last chunk when usage is asked for. */
 void completion_write_usage_chunk(struct bytes *out, struct completion *c);
-
-/* ---- bad words (api_bad_words.c) ----------------------------------------------------------------------- */
-
-/* c->params.bad_words in ids. */
-enum api_error_kind api_bad_words_read(struct completion *c, struct api_error *e);
-
-/* ---- prompts (api_prompt.c) ---------------------------------------------------------------------------- */
-
-/* All forms of `prompt`: a string, an array of ids, or an array that mixes both. Fills c->prompts; uses
- * c->params. */
-enum api_error_kind api_prompt_read(struct completion *c, const json_t *value,
-                                    const struct api_limits *limits, struct api_error *e);

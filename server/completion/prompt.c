@@ -1,9 +1,10 @@
 /* The forms of `prompt`, each turned into ids. Runs in the uv pool. */
+#include "server/completion/prompt.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/api/json_body.h"
-#include "server/completion/completion.h"
 #include "server/json/write.h"
 
 static enum api_error_kind out_of_memory(struct api_error *e) {
@@ -224,8 +225,8 @@ static enum api_error_kind read_element(struct prompt *p, const json_t *value,
         json_body_type_name(value));
 }
 
-enum api_error_kind api_prompt_read(struct completion *c, const json_t *value,
-                                    const struct api_limits *limits, struct api_error *e) {
+enum api_error_kind prompt_read(struct completion *c, const json_t *value, const struct api_limits *limits,
+                                struct api_error *e) {
     if (!value) return api_error_set(e, API_INVALID, "prompt", "'prompt' is missing.");
     if (!json_is_string(value) && !json_is_array(value))
         return api_error_set(e, API_INVALID, "prompt", "'prompt' must be a string or an array, not %s.",

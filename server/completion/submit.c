@@ -5,7 +5,7 @@
 
 #include "server/completion/completion.h"
 
-/* The engine has one number for the prompt and what is generated; completion_event.c gives out of each what
+/* The engine has one number for the prompt and what is generated; event.c gives out of each what
  * was asked for. best_of ranks by the mean log-probability, so it needs those of the tokens themselves. */
 static int most_logprobs(const struct api_params *params) {
     int64_t most = params->logprobs > params->prompt_logprobs ? params->logprobs : params->prompt_logprobs;

@@ -19,7 +19,7 @@
 #include "server/http/connection.h"
 #include "server/http/deliver.h"
 #include "server/http/http.h"
-#include "server/http/request.h"
+#include "server/http/http_request.h"
 
 /* Files that are open beside the connections: the model's shards, the loop's own, standard streams. */
 enum { DESCRIPTORS_BESIDE = 256 };
@@ -46,7 +46,7 @@ static void drain(struct service *s) {
 static void cut_short(struct service *s) {
     log_warn("stopping with %zu requests unfinished", (size_t)s->stats.requests);
     service_set_phase(s, SERVICE_STOPPING);
-    for (struct request *r = s->requests, *next; r; r = next) {
+    for (struct http_request *r = s->requests, *next; r; r = next) {
         next = r->next;
         deliver_cut(r);
     }

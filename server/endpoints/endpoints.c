@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "server/service/stats.h"
+#include "server/service/http_stats.h"
 
 static const struct route routes[] = {
     {"POST", "/v1/completions", ROUTE_CLIENT, endpoint_completions, NULL},
@@ -17,7 +17,7 @@ static const struct route routes[] = {
     {"GET", "/version", ROUTE_ALWAYS, endpoint_version, NULL},
 };
 
-static_assert(sizeof routes / sizeof *routes < STATS_ROUTES_MAX,
+static_assert(sizeof routes / sizeof *routes < HTTP_STATS_ROUTES_MAX,
               "each route is counted, and requests without one");
 
 const struct route_table endpoints = {routes, sizeof routes / sizeof *routes};

@@ -6,13 +6,13 @@
 /* All of them, for struct service. */
 extern const struct route_table endpoints;
 
-void endpoint_completions(struct request *r);
-void endpoint_health(struct request *r);
-void endpoint_ready(struct request *r);
-void endpoint_metrics(struct request *r);
-void endpoint_models(struct request *r);
-void endpoint_model(struct request *r);
-void endpoint_version(struct request *r);
-void endpoint_tokenize(struct request *r);
-void endpoint_detokenize(struct request *r);
-void endpoint_tokenizer_info(struct request *r);
+void endpoint_completions(struct http_request *r);
+void endpoint_health(struct http_request *r);
+void endpoint_ready(struct http_request *r);
+void endpoint_metrics(struct http_request *r);
+void endpoint_models(struct http_request *r);
+void endpoint_model(struct http_request *r);
+void endpoint_version(struct http_request *r);
+void endpoint_tokenize(struct http_request *r);
+void endpoint_detokenize(struct http_request *r);
+void endpoint_tokenizer_info(struct http_request *r);

@@ -1,14 +1,14 @@
 /* GET /health: the process lives. GET /ready: it takes requests. */
 #include "server/endpoints/endpoints.h"
-#include "server/http/request.h"
+#include "server/http/http_request.h"
 #include "server/json/write.h"
 
-void endpoint_health(struct request *r) {
+void endpoint_health(struct http_request *r) {
     bytes_text(&r->answer, "{\"status\":\"ok\"}");
-    request_answer(r, 200, "application/json");
+    http_request_answer(r, 200, "application/json");
 }
 
-static enum api_error_kind check_ready(struct request *r, char *stage, size_t size, double *share) {
+static enum api_error_kind check_ready(struct http_request *r, char *stage, size_t size, double *share) {
     struct service *s = r->service;
     struct engine_stats stats;
     switch (s->phase) {
@@ -30,13 +30,13 @@ static enum api_error_kind check_ready(struct request *r, char *stage, size_t si
 
 /* Every reason is a 503 here, so that balancers turn elsewhere; the error is in the usual shape beside the
  * status. */
-void endpoint_ready(struct request *r) {
+void endpoint_ready(struct http_request *r) {
     char stage[64];
     double share = 0;
     enum api_error_kind kind = check_ready(r, stage, sizeof stage, &share);
     if (kind == API_OK) {
         bytes_text(&r->answer, "{\"status\":\"ready\"}");
-        request_answer(r, 200, "application/json");
+        http_request_answer(r, 200, "application/json");
         return;
     }
     bytes_text(&r->answer, "{\"status\":");
@@ -49,5 +49,5 @@ void endpoint_ready(struct request *r) {
     bytes_text(&r->answer, ",");
     api_error_write_member(&r->answer, &r->error);
     bytes_text(&r->answer, "}");
-    request_answer(r, 503, "application/json");
+    http_request_answer(r, 503, "application/json");
 }

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "server/endpoints/endpoints.h"
-#include "server/http/request.h"
+#include "server/http/http_request.h"
 #include "server/json/write.h"
 
 static void write_model(struct bytes *out, const struct service *s) {
@@ -22,21 +22,21 @@ static void write_model(struct bytes *out, const struct service *s) {
                  s->info.vocabulary);
 }
 
-void endpoint_models(struct request *r) {
+void endpoint_models(struct http_request *r) {
     bytes_text(&r->answer, "{\"object\":\"list\",\"data\":[");
     write_model(&r->answer, r->service);
     bytes_text(&r->answer, "]}");
-    request_answer(r, 200, "application/json");
+    http_request_answer(r, 200, "application/json");
 }
 
-void endpoint_model(struct request *r) {
+void endpoint_model(struct http_request *r) {
     const struct service *s = r->service;
     if (strcmp(r->tail, s->model) != 0) {
         api_error_set(&r->error, API_MODEL_NOT_FOUND, "model",
                       "The model '%.200s' does not exist; this server has '%.200s'.", r->tail, s->model);
-        request_fail(r);
+        http_request_fail(r);
         return;
     }
     write_model(&r->answer, s);
-    request_answer(r, 200, "application/json");
+    http_request_answer(r, 200, "application/json");
 }

@@ -1,29 +1,29 @@
 /* POST /tokenize, POST /detokenize (both in the uv pool) and GET /tokenizer_info. */
 #include "server/api/tokenize.h"
 #include "server/endpoints/endpoints.h"
-#include "server/http/request.h"
+#include "server/http/http_request.h"
 #include "server/json/write.h"
 
-static void answer(struct request *r) {
-    request_answer(r, 200, "application/json");
+static void answer(struct http_request *r) {
+    http_request_answer(r, 200, "application/json");
 }
 
-static void tokenize(struct request *r) {
+static void tokenize(struct http_request *r) {
     const struct service *s = r->service;
     api_tokenize_body(s->engine, &s->limits, r->body.data, r->body.length, &r->answer, &r->error);
 }
 
-void endpoint_tokenize(struct request *r) {
-    request_work(r, tokenize, answer);
+void endpoint_tokenize(struct http_request *r) {
+    http_request_work(r, tokenize, answer);
 }
 
-static void detokenize(struct request *r) {
+static void detokenize(struct http_request *r) {
     const struct service *s = r->service;
     api_detokenize_body(s->engine, &s->limits, r->body.data, r->body.length, &r->answer, &r->error);
 }
 
-void endpoint_detokenize(struct request *r) {
-    request_work(r, detokenize, answer);
+void endpoint_detokenize(struct http_request *r) {
+    http_request_work(r, detokenize, answer);
 }
 
 static void write_token(struct bytes *out, const struct service *s, const char *name, int32_t id) {
@@ -38,7 +38,7 @@ static void write_token(struct bytes *out, const struct service *s, const char *
     bytes_format(out, ",\"%s_token_id\":%d,", name, (int)id);
 }
 
-void endpoint_tokenizer_info(struct request *r) {
+void endpoint_tokenizer_info(struct http_request *r) {
     const struct service *s = r->service;
     struct bytes *out = &r->answer;
     bytes_text(out, "{");
@@ -49,5 +49,5 @@ void endpoint_tokenizer_info(struct request *r) {
     for (size_t i = 0; i < s->info.end_count; i++)
         bytes_format(out, i ? ",%d" : "%d", (int)s->info.end_tokens[i]);
     bytes_format(out, "],\"vocab_size\":%zu,\"model_max_length\":%zu}", s->info.vocabulary, s->info.context);
-    request_answer(r, 200, "application/json");
+    http_request_answer(r, 200, "application/json");
 }

@@ -2,7 +2,7 @@
 #include <version.h>
 
 #include "server/endpoints/endpoints.h"
-#include "server/http/request.h"
+#include "server/http/http_request.h"
 #include "server/json/write.h"
 
 static void write_field(struct bytes *out, const char *name, const char *value) {
@@ -32,7 +32,7 @@ static void write_model(struct bytes *out, const struct service *s) {
         s->limits.tokenize_ids_max);
 }
 
-void endpoint_version(struct request *r) {
+void endpoint_version(struct http_request *r) {
     struct bytes *out = &r->answer;
     bytes_text(out, "{\"version\":\"" PRENORM_VERSION "\",\"build\":{\"compiler\":");
     json_write_text(out, __VERSION__);
@@ -42,5 +42,5 @@ void endpoint_version(struct request *r) {
     else
         bytes_text(out, ",\"model\":null");
     bytes_text(out, "}");
-    request_answer(r, 200, "application/json");
+    http_request_answer(r, 200, "application/json");
 }

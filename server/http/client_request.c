@@ -17,7 +17,7 @@ static enum MHD_Result take_line(void *context, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-static uint64_t by_address(struct request *r) {
+static uint64_t by_address(struct http_request *r) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     struct forwarded f = {.count = 0};
@@ -28,11 +28,11 @@ static uint64_t by_address(struct request *r) {
     return client_by_address(&r->service->client_rules, info ? info->client_addr : NULL, lines, count);
 }
 
-static uint64_t by_key(const struct request *r) {
+static uint64_t by_key(const struct http_request *r) {
     return r->key == KEYS_NONE ? 0 : client_by_key(r->key);
 }
 
-enum api_error_kind client_request_enter(struct request *r) {
+enum api_error_kind client_request_enter(struct http_request *r) {
     struct service *s = r->service;
     if (!s->client_rules.is_needed) return API_OK;
     r->client = s->client_rules.is_by_key ? by_key(r) : by_address(r);
@@ -45,7 +45,7 @@ enum api_error_kind client_request_enter(struct request *r) {
     return API_OK;
 }
 
-void client_request_leave(struct request *r) {
+void client_request_leave(struct http_request *r) {
     if (r->is_counted) client_counts_give(&r->service->client_counts, r->client);
     r->is_counted = false;
 }

@@ -6,9 +6,9 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "server/http/http_request.h"
 #include "server/http/late_answer.h"
 #include "server/http/linger.h"
-#include "server/http/request.h"
 #include "server/http/sse.h"
 
 static const uint64_t second_ns = 1000000000u;
@@ -17,7 +17,7 @@ static const uint64_t ping_ns = 15 * 1000000000ull;
 /* ---- clients that leave -------------------------------------------------------------------------------- */
 
 static void on_end(struct connection *c) {
-    struct request *r = c->request;
+    struct http_request *r = c->request;
     uv_poll_stop(&c->poll);
     c->has_ended = true;
     c->ended_ns = clock_ns();
@@ -25,7 +25,7 @@ static void on_end(struct connection *c) {
     if (!r || r->state == REQUEST_RECEIVING || r->state == REQUEST_ANSWERED || r->state == REQUEST_GONE)
         return;
     log_debug("request %s: the client has left", r->id);
-    request_abandon(r);
+    http_request_abandon(r);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -130,7 +130,7 @@ static void cut(struct connection *c) {
     shutdown(c->fd, SHUT_RDWR);
 }
 
-static void answer_late_body(struct request *r) {
+static void answer_late_body(struct http_request *r) {
     struct api_error e;
     api_error_set(&e, API_TIMEOUT, NULL, "The body was not received in time.");
     late_answer_send(r, &e);
@@ -156,19 +156,19 @@ static void sweep_receiving(struct connection *c, uint64_t now) {
 }
 
 static void sweep_stream(struct connection *c, uint64_t now) {
-    struct request *r = c->request;
+    struct http_request *r = c->request;
     bool is_full = !reply_has_room(&r->reply);
     if (is_full && now - r->reply.taken_ns >= c->service->config->stall_timeout_seconds * second_ns) {
         c->service->stats.stalled_readers++;
         log_info("request %s: cancelled, its client does not read", r->id);
-        request_abandon(r);
+        http_request_abandon(r);
         cut(c);
         return;
     }
     if (r->reply.ended || reply_pending(&r->reply) || now - r->reply.appended_ns < ping_ns) return;
     sse_write_ping(&r->reply.bytes);
     reply_appended(&r->reply);
-    request_resume(r);
+    http_request_resume(r);
 }
 
 uint64_t connection_oldest_handshake(const struct service *s) {

@@ -12,7 +12,7 @@
 struct connection {
     struct service *service;
     struct connection *next, *previous;
-    struct request *request; /* NULL between requests */
+    struct http_request *request; /* NULL between requests */
     uv_poll_t poll;
     int fd;
     int watched;                      /* events of uv_poll_t */

@@ -1,5 +1,5 @@
 /* What browsers are told about requests from pages of other origins. Headers only: which requests are
- * preflights is for http.c to say. */
+ * preflights is for request_head.c to say. */
 #pragma once
 
 #include <microhttpd.h>

@@ -11,7 +11,7 @@ static const uint64_t turn_ns = 1000000;
 /* A whole answer of more is written in the pool; so much takes a fraction of a millisecond. */
 enum { WHOLE_ANSWER_BYTES_HERE = 1 << 16 };
 
-static void write_chunk(struct request *r, struct prompt *p, struct choice *choice) {
+static void write_chunk(struct http_request *r, struct prompt *p, struct choice *choice) {
     struct bytes *out = &r->reply.bytes;
     if (!completion_has_chunk(p, choice)) return;
     sse_write_begin(out);
@@ -26,12 +26,12 @@ static bool must_wait(const struct choice *choice) {
     return choice->finished && choice->finish == ENGINE_FINISH_TIMEOUT && !choice->generated;
 }
 
-static void write_all_chunks(struct request *r, struct prompt *p, bool is_end) {
+static void write_all_chunks(struct http_request *r, struct prompt *p, bool is_end) {
     for (int64_t i = 0; i < p->completion->params.best_of; i++)
         if (is_end || !must_wait(&p->choices[i])) write_chunk(r, p, &p->choices[i]);
 }
 
-static void end_stream(struct request *r) {
+static void end_stream(struct http_request *r) {
     struct completion *c = r->completion;
     struct bytes *out = &r->reply.bytes;
     for (size_t i = 0; c->failure.kind == API_OK && i < c->prompt_count; i++)
@@ -52,24 +52,24 @@ static void end_stream(struct request *r) {
     reply_appended(&r->reply);
 }
 
-static void write_answer(struct request *r) {
+static void write_answer(struct http_request *r) {
     completion_write(&r->answer, r->completion);
 }
 
-static void answer(struct request *r) {
-    request_answer(r, 200, "application/json");
+static void answer(struct http_request *r) {
+    http_request_answer(r, 200, "application/json");
 }
 
-static void end_plain(struct request *r) {
+static void end_plain(struct http_request *r) {
     struct completion *c = r->completion;
     if (c->failure.kind != API_OK) {
         r->error = c->failure;
-        request_fail(r);
-    } else if (!request_take_for_answer(r, completion_answer_bytes(c))) {
+        http_request_fail(r);
+    } else if (!http_request_take_for_answer(r, completion_answer_bytes(c))) {
         /* Both the buffers and the answer are there while it is written. */
-        request_fail_busy(r);
+        http_request_fail_busy(r);
     } else if (completion_weight(c) > WHOLE_ANSWER_BYTES_HERE) {
-        request_write(r, write_answer, answer);
+        http_request_write(r, write_answer, answer);
     } else {
         write_answer(r);
         answer(r);
@@ -77,7 +77,7 @@ static void end_plain(struct request *r) {
 }
 
 /* The last event, or the first failure: one failed choice fails the request. */
-static void end(struct request *r) {
+static void end(struct http_request *r) {
     completion_release(r->completion);
     if (r->state == REQUEST_STREAMING)
         end_stream(r);
@@ -89,7 +89,7 @@ static bool is_over(const struct completion *c) {
     return c->failure.kind != API_OK || c->finished == c->prompt_count;
 }
 
-static void take_event(struct request *r, struct prompt *p, const struct engine_event *event) {
+static void take_event(struct http_request *r, struct prompt *p, const struct engine_event *event) {
     r->service->stats.events++;
     completion_event(p, event);
     if (event->kind == ENGINE_EVENT_FINISHED && event->finish == ENGINE_FINISH_FAILED)
@@ -112,7 +112,7 @@ static void take_event(struct request *r, struct prompt *p, const struct engine_
 /* false: the time is over, and there may be more events. */
 static bool take_events(struct prompt *p, uint64_t until_ns) {
     struct completion *c = p->completion;
-    struct request *r = c->owner;
+    struct http_request *r = c->owner;
     struct engine_event event;
     bool is_late = false;
     while (p->handle && !is_late) {
@@ -131,9 +131,9 @@ static bool take_events(struct prompt *p, uint64_t until_ns) {
     if (r->state != REQUEST_STREAMING) return !is_late;
     if (r->reply.bytes.failed) {
         log_error("request %s: there is not enough memory for its stream", r->id);
-        request_abandon(r);
+        http_request_abandon(r);
     } else if (reply_pending(&r->reply) || r->reply.ended)
-        request_resume(r);
+        http_request_resume(r);
     return !is_late;
 }
 
@@ -154,7 +154,7 @@ void deliver_all(struct service *s) {
     loop_wake(&s->loop);
 }
 
-void deliver_resume(struct request *r) {
+void deliver_resume(struct http_request *r) {
     struct completion *c = r->completion;
     uint64_t until_ns = clock_ns() + turn_ns;
     c->stalled = false;
@@ -169,10 +169,10 @@ void deliver_resume(struct request *r) {
     }
 }
 
-void deliver_cut(struct request *r) {
+void deliver_cut(struct http_request *r) {
     if (r->state != REQUEST_RUNNING && r->state != REQUEST_STREAMING) return;
     if (r->reply.ended) return;
     api_error_set(&r->completion->failure, API_DRAINING, NULL, "The server is shutting down.");
     end(r);
-    request_resume(r);
+    http_request_resume(r);
 }

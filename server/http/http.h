@@ -1,5 +1,4 @@
-/* libmicrohttpd: the daemon with its limits, the request line and header that come in, the answers that go
- * out. */
+/* libmicrohttpd: the daemon with its limits, and what it calls us for. */
 #pragma once
 
 #include "server/service/service.h"

@@ -23,7 +23,7 @@ static void write_cors(struct bytes *out, const char *origin) {
     if (strcmp(origin, "*") != 0) bytes_text(out, "Vary: Origin\r\n");
 }
 
-static void write_answer(struct bytes *out, const struct request *r, const struct api_error *e) {
+static void write_answer(struct bytes *out, const struct http_request *r, const struct api_error *e) {
     struct bytes body = {0};
     unsigned status = api_error_status(e->kind);
     api_error_write(&body, e);
@@ -38,7 +38,7 @@ static void write_answer(struct bytes *out, const struct request *r, const struc
     bytes_deinit(&body);
 }
 
-static bool send_whole(const struct request *r, const struct bytes *answer) {
+static bool send_whole(const struct http_request *r, const struct bytes *answer) {
     const union MHD_ConnectionInfo *info =
         r->service->tls.pair ? MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
     ssize_t sent = info ? gnutls_record_send(info->tls_session, answer->data, answer->length)
@@ -46,14 +46,14 @@ static bool send_whole(const struct request *r, const struct bytes *answer) {
     return sent == (ssize_t)answer->length;
 }
 
-void late_answer_send(struct request *r, const struct api_error *e) {
+void late_answer_send(struct http_request *r, const struct api_error *e) {
     struct bytes answer = {0};
     if (r->is_answered_late) return;
     r->is_answered_late = true;
     write_answer(&answer, r, e);
     r->service->stats.rejected[e->kind]++;
     if (!answer.failed && send_whole(r, &answer))
-        stats_count_answer(&r->service->stats, route_number(r->service->routes, r->route),
-                           api_error_status(e->kind));
+        http_stats_count_answer(&r->service->stats, route_number(r->service->routes, r->route),
+                                api_error_status(e->kind));
     bytes_deinit(&answer);
 }

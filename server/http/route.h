@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-struct request;
+struct http_request;
 
 enum route_flags {
     ROUTE_OPEN = 1,    /* needs no key */
@@ -18,13 +18,13 @@ struct route {
     const char *path;
     unsigned flags;
     /* Called once when the request is complete. It answers, or starts work and lets the request wait. */
-    void (*handle)(struct request *r);
+    void (*handle)(struct http_request *r);
     const char *label; /* in the metrics; NULL: the path */
 };
 
 struct route_table {
     const struct route *routes;
-    unsigned count; /* less than STATS_ROUTES_MAX */
+    unsigned count; /* less than HTTP_STATS_ROUTES_MAX */
 };
 
 /* The route of a path and method. NULL when there is none; *allow then names the methods of the path for the

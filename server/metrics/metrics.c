@@ -66,25 +66,26 @@ static void write_info(struct bytes *out, const char *name, const char *help, st
 
 /* ---- the server ---------------------------------------------------------------------------------------- */
 
-static void write_stats(struct bytes *out, const struct stats *stats) {
+static void write_stats(struct bytes *out, const struct http_stats *stats) {
 #define COUNTER "counter"
 #define GAUGE   "gauge"
 #define STAT(field, kind, name, help)                                                                        \
     metrics_head(out, kind, name, help);                                                                     \
     metrics_sample(out, name, "", (double)stats->field);
-#include "server/service/stats.def"
+#include "server/service/http_stats.def"
 #undef STAT
 #undef COUNTER
 #undef GAUGE
 }
 
-void metrics_write_answers(struct bytes *out, const struct stats *stats, const struct route_table *routes) {
+void metrics_write_answers(struct bytes *out, const struct http_stats *stats,
+                           const struct route_table *routes) {
     metrics_head(out, "counter", "prenorm_http_answers_total", "Answers by route and status.");
     for (unsigned route = 0; route <= routes->count; route++)
-        for (unsigned i = 0; i < STATS_STATUS_COUNT; i++)
+        for (unsigned i = 0; i < HTTP_STATS_STATUS_COUNT; i++)
             if (stats->answers[route][i])
                 bytes_format(out, "prenorm_http_answers_total{route=\"%s\",code=\"%u\"} %llu\n",
-                             route_label(routes, route), STATS_STATUS_LEAST + i,
+                             route_label(routes, route), HTTP_STATS_STATUS_LEAST + i,
                              (unsigned long long)stats->answers[route][i]);
     metrics_head(out, "counter", "prenorm_http_rejected_total", "Requests refused or failed, by reason.");
     for (int kind = API_OK + 1; kind < API_ERROR_COUNT; kind++)

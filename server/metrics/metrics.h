@@ -6,7 +6,7 @@
 
 struct route_table;
 struct service;
-struct stats;
+struct http_stats;
 
 /* One sample per family, or the head of a family and then its samples. labels: as metrics_label writes them,
  * or "". */
@@ -23,7 +23,8 @@ void metrics_label(struct bytes *out, const char *name, const char *value);
 void metrics_write(struct bytes *out, struct service *s);
 
 /* Answers by route and status, and refusals by reason. */
-void metrics_write_answers(struct bytes *out, const struct stats *stats, const struct route_table *routes);
+void metrics_write_answers(struct bytes *out, const struct http_stats *stats,
+                           const struct route_table *routes);
 
-/* process_* of this process (metrics_process.c). */
+/* process_* of this process (process.c). */
 void metrics_write_process(struct bytes *out);

@@ -18,15 +18,15 @@
 #include "server/loop/work.h"
 #include "server/memory/admission.h"
 #include "server/memory/serving_memory.h"
+#include "server/service/http_stats.h"
 #include "server/service/listener.h"
-#include "server/service/stats.h"
 #include "server/service/tls.h"
 
 struct connection;
+struct http_request;
 struct linger_socket;
 struct prompt;
 struct reload;
-struct request;
 struct route_table;
 
 enum service_phase {
@@ -60,10 +60,10 @@ struct service {
     bool is_trimming;
     struct reload *reload; /* NULL: nothing is being read again */
     bool reload_again;     /* asked for meanwhile */
-    struct stats stats;
+    struct http_stats stats;
     struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */
-    struct request *requests;        /* all whose answer is not complete */
+    struct http_request *requests;   /* all whose answer is not complete */
     struct prompt *delivering;       /* whose events were not all taken for want of time; NULL: none */
     struct linger_socket *lingering; /* see linger.h */
     size_t lingering_count;

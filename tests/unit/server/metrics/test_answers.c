@@ -18,12 +18,12 @@ static void test_every_status_of_every_route(void **state) {
     assert_non_null(s);
     s->phase = SERVICE_DRAINING;
     for (unsigned route = 0; route <= routes.count; route++)
-        for (unsigned status = STATS_STATUS_LEAST; status <= STATS_STATUS_MOST; status++)
-            for (unsigned i = 0; i <= route; i++) stats_count_answer(&s->stats, route, status);
+        for (unsigned status = HTTP_STATS_STATUS_LEAST; status <= HTTP_STATS_STATUS_MOST; status++)
+            for (unsigned i = 0; i <= route; i++) http_stats_count_answer(&s->stats, route, status);
     metrics_write_answers(&out, &s->stats, &routes);
     bytes_append(&out, "", 1);
     for (unsigned route = 0; route <= routes.count; route++)
-        for (unsigned status = STATS_STATUS_LEAST; status <= STATS_STATUS_MOST; status++) {
+        for (unsigned status = HTTP_STATS_STATUS_LEAST; status <= HTTP_STATS_STATUS_MOST; status++) {
             snprintf(line, sizeof line, "prenorm_http_answers_total{route=\"%s\",code=\"%u\"} %u\n",
                      route_label(&routes, route), status, route + 1);
             assert_non_null(strstr(out.data, line));
@@ -35,7 +35,7 @@ static void test_every_status_of_every_route(void **state) {
 /* Every reason has its series from the start, each its own. */
 static void test_every_reason(void **state) {
     (void)state;
-    struct stats *stats = calloc(1, sizeof *stats);
+    struct http_stats *stats = calloc(1, sizeof *stats);
     struct bytes out = {0};
     char line[256];
     assert_non_null(stats);

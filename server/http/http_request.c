@@ -1,4 +1,4 @@
-#include "server/http/request.h"
+#include "server/http/http_request.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -21,13 +21,14 @@ static const unsigned legal_moves[] = {
     [REQUEST_GONE] = 0,
 };
 
-void request_move(struct request *r, enum request_state state) {
+void http_request_move(struct http_request *r, enum http_request_state state) {
     assert(legal_moves[r->state] & (1u << state));
     r->state = state;
 }
 
-struct request *request_create(struct service *s, struct connection *connection, struct MHD_Connection *mhd) {
-    struct request *r = calloc(1, sizeof *r);
+struct http_request *http_request_create(struct service *s, struct connection *connection,
+                                         struct MHD_Connection *mhd) {
+    struct http_request *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->service = s;
     r->connection = connection;
@@ -41,11 +42,11 @@ struct request *request_create(struct service *s, struct connection *connection,
     return r;
 }
 
-void request_retain(struct request *r) {
+void http_request_retain(struct http_request *r) {
     r->holders++;
 }
 
-void request_release(struct request *r) {
+void http_request_release(struct http_request *r) {
     struct service *s = r->service;
     if (--r->holders) return;
     if (r->next) r->next->previous = r->previous;
@@ -71,18 +72,18 @@ void request_release(struct request *r) {
 
 /* ---- work in the pool ---------------------------------------------------------------------------------- */
 
-static bool is_in_pool(const struct request *r) {
+static bool is_in_pool(const struct http_request *r) {
     return r->state == REQUEST_PREPARING || r->state == REQUEST_WRITING;
 }
 
 static void on_work(void *context) {
-    struct request *r = context;
+    struct http_request *r = context;
     r->run(r);
     bytes_fit(&r->answer);
     bytes_deinit(&r->body);
 }
 
-static void give_tickets(struct request *r) {
+static void give_tickets(struct http_request *r) {
     struct service *s = r->service;
     admission_give_request(&s->admission);
     admission_give_bytes(&s->admission, r->body_ticket);
@@ -90,16 +91,16 @@ static void give_tickets(struct request *r) {
     r->body_ticket = 0;
 }
 
-static void finish_work(struct request *r) {
+static void finish_work(struct http_request *r) {
     if (is_in_pool(r) && r->error.kind != API_OK)
-        request_fail(r);
+        http_request_fail(r);
     else if (is_in_pool(r))
         r->done(r);
-    request_release(r);
+    http_request_release(r);
 }
 
 static void on_prepared(void *context) {
-    struct request *r = context;
+    struct http_request *r = context;
     give_tickets(r);
     finish_work(r);
 }
@@ -108,25 +109,26 @@ static void on_written(void *context) {
     finish_work(context);
 }
 
-static bool start_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r),
-                       void (*on_done)(void *context), bool is_large) {
+static bool start_work(struct http_request *r, void (*run)(struct http_request *r),
+                       void (*done)(struct http_request *r), void (*on_done)(void *context), bool is_large) {
     r->run = run;
     r->done = done;
     r->work.run = on_work;
     r->work.done = on_done;
     r->work.context = r;
     if (!work_start(&r->service->lanes, &r->work, is_large)) return false;
-    request_retain(r);
+    http_request_retain(r);
     return true;
 }
 
-static void refuse_busy(struct request *r) {
+static void refuse_busy(struct http_request *r) {
     api_error_set(&r->error, API_QUEUE_FULL, NULL,
                   "The server is busy: too many prompts are being read. Try again later.");
-    request_fail(r);
+    http_request_fail(r);
 }
 
-void request_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r)) {
+void http_request_work(struct http_request *r, void (*run)(struct http_request *r),
+                       void (*done)(struct http_request *r)) {
     struct service *s = r->service;
     bool is_large = r->body.length >= s->config->large_body_bytes;
     if ((is_large && !work_has_room(&s->lanes)) || !admission_take_request(&s->admission)) {
@@ -136,15 +138,16 @@ void request_work(struct request *r, void (*run)(struct request *r), void (*done
     if (!start_work(r, run, done, on_prepared, is_large)) {
         admission_give_request(&s->admission);
         api_error_set(&r->error, API_INTERNAL, NULL, "The request could not be started.");
-        request_fail(r);
+        http_request_fail(r);
         return;
     }
-    request_move(r, REQUEST_PREPARING);
+    http_request_move(r, REQUEST_PREPARING);
 }
 
-void request_write(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r)) {
+void http_request_write(struct http_request *r, void (*run)(struct http_request *r),
+                        void (*done)(struct http_request *r)) {
     if (start_work(r, run, done, on_written, false)) {
-        request_move(r, REQUEST_WRITING);
+        http_request_move(r, REQUEST_WRITING);
         return;
     }
     run(r);
@@ -156,7 +159,7 @@ void request_write(struct request *r, void (*run)(struct request *r), void (*don
 /* Metrics and errors must get through when the memory for answers is taken. */
 enum { ANSWER_BYTES_ALWAYS = 65536 };
 
-bool request_take_for_answer(struct request *r, size_t bytes) {
+bool http_request_take_for_answer(struct http_request *r, size_t bytes) {
     struct budget *answers = &r->service->memory.answers;
     size_t more = bytes > r->answer_taken ? bytes - r->answer_taken : 0;
     if (more && bytes <= ANSWER_BYTES_ALWAYS)
@@ -170,72 +173,72 @@ bool request_take_for_answer(struct request *r, size_t bytes) {
 }
 
 /* Until the client has read it. A small answer is part of the connection's memory. */
-static bool take_for_answer(struct request *r) {
+static bool take_for_answer(struct http_request *r) {
     bytes_fit(&r->answer);
-    return request_take_for_answer(r, r->answer.capacity > STREAM_BLOCK_BYTES ? r->answer.capacity : 0);
+    return http_request_take_for_answer(r, r->answer.capacity > STREAM_BLOCK_BYTES ? r->answer.capacity : 0);
 }
 
-void request_answer(struct request *r, unsigned status, const char *content_type) {
+void http_request_answer(struct http_request *r, unsigned status, const char *content_type) {
     if (r->answer.failed) {
         bytes_deinit(&r->answer);
         api_error_set(&r->error, API_INTERNAL, NULL, "There is not enough memory for the answer.");
-        request_fail(r);
+        http_request_fail(r);
         return;
     }
     if (!take_for_answer(r)) {
-        request_fail_busy(r);
+        http_request_fail_busy(r);
         return;
     }
     r->status = status;
     r->content_type = content_type;
-    request_move(r, REQUEST_ANSWERED);
-    request_resume(r);
+    http_request_move(r, REQUEST_ANSWERED);
+    http_request_resume(r);
 }
 
-void request_fail(struct request *r) {
+void http_request_fail(struct http_request *r) {
     assert(r->error.kind != API_OK);
     bytes_clear(&r->answer);
     api_error_write(&r->answer, &r->error);
     r->service->stats.rejected[r->error.kind]++;
     r->answer.failed = false; /* what there was room for; the status says the rest */
-    request_answer(r, api_error_status(r->error.kind), "application/json");
+    http_request_answer(r, api_error_status(r->error.kind), "application/json");
 }
 
-void request_fail_busy(struct request *r) {
+void http_request_fail_busy(struct http_request *r) {
     bytes_deinit(&r->answer);
     api_error_set(&r->error, API_QUEUE_FULL, NULL,
                   "The server is busy: its memory for answers is taken. Try again later.");
-    request_fail(r);
+    http_request_fail(r);
 }
 
-void request_stream(struct request *r) {
+void http_request_stream(struct http_request *r) {
     reply_init(&r->reply, r->service->config->reply_bytes_max, &r->service->memory.answers);
     r->status = 200;
     r->content_type = "text/event-stream";
-    request_move(r, REQUEST_STREAMING);
-    request_resume(r);
+    http_request_move(r, REQUEST_STREAMING);
+    http_request_resume(r);
 }
 
-void request_abandon(struct request *r) {
+void http_request_abandon(struct http_request *r) {
     if (r->connection) connection_rest(r->connection);
     if (r->state == REQUEST_GONE) return;
     /* While it is in the pool its memory is not ours; the work sees the state when it comes back. */
     if (!is_in_pool(r) && r->completion) completion_release(r->completion);
     bool will_never_run = r->state == REQUEST_PREPARING && work_withdraw(&r->work);
-    request_move(r, REQUEST_GONE);
-    request_resume(r);
+    http_request_move(r, REQUEST_GONE);
+    http_request_resume(r);
     if (!will_never_run) return;
     give_tickets(r);
     bytes_deinit(&r->body);
-    request_release(r);
+    http_request_release(r);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------------- */
 
-bool request_suspend(struct request *r) {
+bool http_request_suspend(struct http_request *r) {
     assert(!r->is_suspended && r->mhd);
     if (r->connection->has_ended) {
-        request_abandon(r);
+        http_request_abandon(r);
         return false;
     }
     r->is_suspended = true;
@@ -244,7 +247,7 @@ bool request_suspend(struct request *r) {
     return true;
 }
 
-void request_resume(struct request *r) {
+void http_request_resume(struct http_request *r) {
     if (!r->is_suspended) return;
     r->is_suspended = false;
     MHD_resume_connection(r->mhd);

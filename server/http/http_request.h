@@ -15,7 +15,7 @@
 
 struct connection;
 
-enum request_state {
+enum http_request_state {
     REQUEST_RECEIVING, /* the body is coming */
     REQUEST_PREPARING, /* in the uv pool */
     REQUEST_RUNNING,   /* admitted by the engine, no answer has begun */
@@ -25,13 +25,13 @@ enum request_state {
     REQUEST_GONE,      /* nothing more is sent */
 };
 
-struct request {
+struct http_request {
     struct service *service;
-    struct request *next, *previous;
+    struct http_request *next, *previous;
     struct connection *connection; /* NULL once libmicrohttpd has done with it */
     struct MHD_Connection *mhd;
     const struct route *route; /* NULL: none, `error` says why */
-    enum request_state state;
+    enum http_request_state state;
     unsigned holders;
     bool is_suspended, is_preflight;
     bool must_close;       /* say Connection: close */
@@ -57,42 +57,45 @@ struct request {
     struct completion *completion;
 
     struct work work;
-    void (*run)(struct request *r);
-    void (*done)(struct request *r);
+    void (*run)(struct http_request *r);
+    void (*done)(struct http_request *r);
 };
 
-struct request *request_create(struct service *s, struct connection *connection, struct MHD_Connection *mhd);
-void request_retain(struct request *r);
-void request_release(struct request *r);
+struct http_request *http_request_create(struct service *s, struct connection *connection,
+                                         struct MHD_Connection *mhd);
+void http_request_retain(struct http_request *r);
+void http_request_release(struct http_request *r);
 
 /* Only legal moves; anything else is a bug. */
-void request_move(struct request *r, enum request_state state);
+void http_request_move(struct http_request *r, enum http_request_state state);
 
 /* Runs `run` in the uv pool, then `done` on the loop if the client is still there; a large body waits for its
  * turn. Without a ticket the request is answered 429. run may touch body, completion, error and answer,
  * nothing else. */
-void request_work(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r));
+void http_request_work(struct http_request *r, void (*run)(struct http_request *r),
+                       void (*done)(struct http_request *r));
 
 /* The same for an answer that takes long to write, of a request that runs: it needs no ticket any more. */
-void request_write(struct request *r, void (*run)(struct request *r), void (*done)(struct request *r));
+void http_request_write(struct http_request *r, void (*run)(struct http_request *r),
+                        void (*done)(struct http_request *r));
 
 /* Takes so much of the memory for answers, or gives back what was taken beyond, until the request ends.
  * false: there is no room; nothing has changed then. */
-bool request_take_for_answer(struct request *r, size_t bytes);
+bool http_request_take_for_answer(struct http_request *r, size_t bytes);
 
 /* The answer is in r->answer; where there is no room for it now in the memory for answers, it is 429. */
-void request_answer(struct request *r, unsigned status, const char *content_type);
+void http_request_answer(struct http_request *r, unsigned status, const char *content_type);
 /* The answer is r->error. */
-void request_fail(struct request *r);
+void http_request_fail(struct http_request *r);
 /* The answer is that there is no memory for it now: 429. */
-void request_fail_busy(struct request *r);
+void http_request_fail_busy(struct http_request *r);
 /* The answer begins, status 200, and continues in r->reply. */
-void request_stream(struct request *r);
+void http_request_stream(struct http_request *r);
 
 /* The client has left, or is cut off: nothing more is generated for it. */
-void request_abandon(struct request *r);
+void http_request_abandon(struct http_request *r);
 
-/* For http.c: waits outside libmicrohttpd, and goes on. Where the client has left already it does not wait:
+/* For http.c and response.c: waits outside libmicrohttpd, and goes on. Where the client has left already it does not wait:
  * then the request is abandoned and the result false. */
-bool request_suspend(struct request *r);
-void request_resume(struct request *r);
+bool http_request_suspend(struct http_request *r);
+void http_request_resume(struct http_request *r);
