@@ -120,7 +120,7 @@ static enum api_error_kind take_memory(struct completion *c, struct budget *budg
 static size_t text_bytes_max(const struct engine *engine, const struct api_limits *limits, const char *body,
                              size_t length) {
     static const char field[] = "\"truncate_prompt_tokens\"";
-    bool may_be_cut = memmem(body, length, field, sizeof field - 1) != NULL;
+    bool may_be_cut = length && memmem(body, length, field, sizeof field - 1) != NULL;
     bool longer = may_be_cut && limits->tokenize_ids_max > limits->context;
     return engine_text_bytes_max(engine, longer ? limits->tokenize_ids_max : limits->context);
 }

@@ -31,6 +31,17 @@ static void test_stop_bytes(void **state) {
     assert_non_null(strstr(e.message, "at most 4500"));
 }
 
+/* As it comes from a client that sends none: no bytes at no address. */
+static void test_no_body(void **state) {
+    (void)state;
+    struct api_error e = {0};
+    struct completion *c = completion_create(engine, "m", "f", NULL);
+    assert_non_null(c);
+    assert_int_equal(completion_prepare(c, NULL, 0, &standard_limits, &e), API_INVALID);
+    assert_non_null(strstr(e.message, "is empty"));
+    completion_destroy(c);
+}
+
 static void test_request_id(void **state) {
     (void)state;
     struct completion *c = prepare("{\"prompt\":\"a\",\"request_id\":\"my-1.a_b\"}");
@@ -72,6 +83,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges_are_the_configured_ones),
         cmocka_unit_test(test_stop_bytes),
+        cmocka_unit_test(test_no_body),
         cmocka_unit_test(test_request_id),
         cmocka_unit_test(test_takes_memory_before_admission),
     };
