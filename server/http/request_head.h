@@ -1,5 +1,5 @@
-/* What is decided of a request when its line and header are there, before any of its body: who asks, for what, and
- * whether it may. Loop thread. */
+/* What is decided of a request when its line and header are there, before any of its body: who asks, for
+ * what, and whether it may. Loop thread. */
 #pragma once
 
 #include "server/http/http_request.h"

@@ -1,5 +1,5 @@
-/* Answers on their way to libmicrohttpd, with their headers: whole ones, streams, preflights. Each is counted when it is
- * queued. MHD_NO: there is no memory for it, and the connection ends. Loop thread. */
+/* Answers on their way to libmicrohttpd, with their headers: whole ones, streams, preflights. Each is counted
+ * when it is queued. MHD_NO: there is no memory for it, and the connection ends. Loop thread. */
 #pragma once
 
 #include "server/http/http_request.h"

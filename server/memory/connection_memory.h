@@ -1,5 +1,5 @@
-/* What a request's line and header may have, and what a connection takes for it. The checks themselves are http_check.h's.
- */
+/* What a request's line and header may have, and what a connection takes for it. The checks themselves are in
+ * http_check.h. */
 #pragma once
 
 enum {

@@ -1,6 +1,6 @@
 /* What the loop thread owns, in one place: the daemon, its connections and requests, keys, tickets and
  * figures. The other threads see of it only what they are handed: the uv pool a request's own memory, the
- * loader its options. */
+ * opener its options. */
 #pragma once
 
 #include <microhttpd.h>
