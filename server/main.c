@@ -9,7 +9,7 @@
 #include "engine/base/log.h"
 #include "engine/base/thread.h"
 #include "engine/api/engine.h"
-#include "server/command.h"
+#include "server/cli/command.h"
 #include "version.h"
 
 static enum exit_code (*const commands[COMMAND_COUNT])(const struct config *config) = {

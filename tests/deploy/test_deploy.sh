@@ -17,7 +17,7 @@ check_metrics() {
     for name in $(grep -ohE '\b(prenorm_[a-z0-9_]+|vllm:[a-z0-9_]+)' "$root/deploy/prometheus/rules.yml" \
         "$root/deploy/compose/grafana/dashboards/prenorm.json" | sort -u); do
         base=$(sed -E 's/_(bucket|sum|count)$//' <<<"$name")
-        grep -qE "\"($name|$base)[\"{]" "$root"/server/*.c "$root"/server/*.def || complain "no such metric: $name"
+        grep -qE "\"($name|$base)[\"{]" "$root"/server/metrics/*.c "$root"/server/*/*.def || complain "no such metric: $name"
     done
 }
 

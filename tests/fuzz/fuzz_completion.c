@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/completion.h"
+#include "server/completion/completion.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/fake_engine.h"
 

@@ -22,10 +22,11 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
-#include "server/connection.h"
-#include "server/deliver.h"
-#include "server/http.h"
-#include "server/request.h"
+#include "server/endpoints/endpoints.h"
+#include "server/http/connection.h"
+#include "server/http/deliver.h"
+#include "server/http/http.h"
+#include "server/http/http_request.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"
 #include "tests/support/fake_engine.h"
@@ -128,6 +129,7 @@ static void start(void) {
     log_set_level(LOG_LEVEL_ERROR);
     config.body_bytes_max = config.reply_bytes_max = 4096;
     s->config = &config;
+    s->routes = &endpoints;
     serving_memory_init(&s->memory, &config, 0);
     s->admission = (struct admission){.requests_max = 4, .bytes_max = 8192};
     strcpy(s->model, "m");
@@ -178,7 +180,7 @@ static void read_answers(struct client *c) {
 
 /* Changes whenever anything has moved. */
 static uint64_t trace(void) {
-    const struct stats *stats = &service->stats;
+    const struct http_stats *stats = &service->stats;
     uint64_t sum = stats->connections + stats->connections_opened * 3 + stats->requests * 5 +
                    stats->events * 7 + stats->body_bytes * 11 + stats->stream_bytes * 13 +
                    service->lingering_count * 17;
@@ -194,7 +196,7 @@ static uint64_t trace(void) {
 /* Another thread will wake the loop. */
 static bool waits_for_others(void) {
     if (service->admission.requests || service->lanes.held) return true;
-    for (const struct request *r = service->requests; r; r = r->next)
+    for (const struct http_request *r = service->requests; r; r = r->next)
         if (r->state == REQUEST_PREPARING || r->state == REQUEST_RUNNING ||
             (r->state == REQUEST_STREAMING && !r->reply.ended && !r->completion->stalled))
             return true;
@@ -301,8 +303,8 @@ static void play(struct input *in) {
 
 static uint64_t answers_counted(void) {
     uint64_t sum = 0;
-    for (unsigned route = 0; route < STATS_ROUTES_MAX; route++)
-        for (unsigned i = 0; i < STATS_STATUS_COUNT; i++) sum += service->stats.answers[route][i];
+    for (unsigned route = 0; route < HTTP_STATS_ROUTES_MAX; route++)
+        for (unsigned i = 0; i < HTTP_STATS_STATUS_COUNT; i++) sum += service->stats.answers[route][i];
     return sum;
 }
 

@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <jansson.h>
 
-#include "server/json_scan.h"
+#include "server/json/scan.h"
 #include "tests/fuzz/fuzz.h"
 
 static size_t count(const json_t *value, size_t depth, size_t *deepest) {

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "engine/base/log.h"
-#include "server/tls.h"
+#include "server/service/tls.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"
 

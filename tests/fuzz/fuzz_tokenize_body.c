@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/api_tokenize.h"
+#include "server/api/tokenize.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/fake_engine.h"
 

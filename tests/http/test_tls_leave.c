@@ -27,7 +27,8 @@ static int start(void **state) {
     if (!has_openssl) return 0;
     snprintf(cert, sizeof cert, "%s/cert.pem", folder);
     snprintf(key, sizeof key, "%s/key.pem", folder);
-    daemon_start_fake(&d, "token-ms=25,holds", "--max-sequences", "1", "--tls-cert", cert, "--tls-key", key, NULL);
+    daemon_start_fake(&d, "token-ms=25,holds", "--max-sequences", "1", "--tls-cert", cert, "--tls-key", key,
+                      NULL);
     return 0;
 }
 

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "engine/base/log.h"
-#include "server/command.h"
-#include "server/server.h"
+#include "server/cli/command.h"
+#include "server/daemon/server.h"
 
 int main(int argc, char **argv) {
     static struct config config;

@@ -46,13 +46,42 @@ ORDER = [
     "engine/api",
     "engine/tools",
     "config",
+    "server/json",
+    "server/memory",
+    "server/api",
+    "server/completion",
+    "server/loop",
+    "server/clients",
+    "server/service",
+    "server/http",
+    "server/metrics",
+    "server/endpoints",
+    "server/daemon",
+    "server/bench",
+    "server/cli",
     "server",
 ]
 
-# What a folder may include although more stands below it.
+# What a folder may include although more stands below it. The server sees the engine's door, the commands its tools too.
+DOOR = {"engine/base", "engine/api"}
+SERVICE = DOOR | {"config", "server/json", "server/memory", "server/api", "server/completion", "server/loop",
+                  "server/clients", "server/service", "server/http", "server/metrics", "server/endpoints"}
 ONLY = {
     "config": {"engine/base"},
-    "server": {"config", "engine/base", "engine/api", "engine/tools"},
+    "server/json": {"engine/base"},
+    "server/memory": DOOR | {"config"},
+    "server/api": DOOR | {"server/json", "server/memory"},
+    "server/completion": DOOR | {"server/json", "server/memory", "server/api"},
+    "server/loop": DOOR,
+    "server/clients": {"engine/base", "config"},
+    "server/service": SERVICE - {"server/completion"},
+    "server/http": SERVICE,
+    "server/metrics": SERVICE,
+    "server/endpoints": SERVICE,
+    "server/daemon": SERVICE,
+    "server/bench": {"config", "engine/base", "engine/tools"},
+    "server/cli": DOOR | {"config", "engine/tools", "server/service", "server/daemon", "server/bench"},
+    "server": DOOR | {"config", "server/cli"},
 }
 
 # Tables that a folder reads although it may not use what stands around them.
@@ -134,7 +163,7 @@ def check_order(graph):
         for target, uses in sorted(graph[folder].items()):
             allowed = rank.get(target, len(ORDER)) < rank[folder]
             if folder in ONLY:
-                allowed = target in ONLY[folder]
+                allowed = allowed and target in ONLY[folder]
             if not allowed:
                 for source, included in uses:
                     if (source, included) in TABLES:

@@ -24,7 +24,7 @@ class Work:
         return "batch" if self.context < 512 else "long batch"
 
 
-# As in server/cmd_bench.c: the same steps from the same context, so that every program attends to the same number of positions.
+# As in server/cli/cmd_bench.c: the same steps from the same context, so that every program attends to the same number of positions.
 WORKS = (
     Work("prefill", 128),
     Work("prefill", 512),

@@ -1,0 +1,97 @@
+#include "server/api/json_body.h"
+
+#include "engine/base/memory.h"
+#include "server/json/scan.h"
+
+/* A tree of this size is worth asking the heap to give its memory back. */
+#define LARGE_TREE_BYTES ((size_t)8 << 20)
+
+static enum api_error_kind parse(const char *body, size_t length, json_t **root, struct api_error *e) {
+    json_error_t at;
+    json_t *value = json_loadb(body, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &at);
+    if (!value && json_error_code(&at) == json_error_out_of_memory)
+        return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory to read the body.");
+    if (!value)
+        return api_error_set(e, API_INVALID, NULL, "The body is not valid JSON: line %d, column %d: %s.",
+                             at.line < 1 ? 1 : at.line, at.column < 1 ? 1 : at.column, at.text);
+    if (!json_is_object(value)) {
+        api_error_set(e, API_INVALID, NULL, "The body must be a JSON object, not %s.",
+                      json_body_type_name(value));
+        json_decref(value);
+        return e->kind;
+    }
+    *root = value;
+    return API_OK;
+}
+
+static enum api_error_kind check_size(const struct json_scan *scan, size_t bytes,
+                                      const struct serving_memory *memory, struct api_error *e) {
+    size_t values = json_scan_values(scan);
+    if (scan->depth > JSON_BODY_DEPTH_MAX)
+        return api_error_set(e, API_INVALID, NULL,
+                             "The body is nested to a depth of %zu; at most %d is allowed.", scan->depth,
+                             JSON_BODY_DEPTH_MAX);
+    if (memory && values > memory->values_max)
+        return api_error_set(e, API_BODY_TOO_LARGE, NULL,
+                             "The body has %zu JSON values; at most %zu are allowed.", values,
+                             memory->values_max);
+    if (memory && bytes > memory->reading.max)
+        return api_error_set(
+            e, API_BODY_TOO_LARGE, NULL,
+            "Reading the body would take %zu KiB of memory; at most %zu KiB are allowed. Send "
+            "shorter prompts, or fewer at once.",
+            bytes >> 10, memory->reading.max >> 10);
+    return API_OK;
+}
+
+enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t length,
+                                   size_t text_bytes_max, struct serving_memory *memory,
+                                   struct api_error *e) {
+    struct json_scan scan;
+    *b = (struct json_body){.memory = memory};
+    if (!length) return api_error_set(e, API_INVALID, NULL, "The body is empty; a JSON object was expected.");
+    json_scan(body, length, &scan);
+    size_t tree = json_scan_tree_bytes(&scan), bytes;
+    size_t text =
+        engine_encode_bytes(scan.longest_string < text_bytes_max ? scan.longest_string : text_bytes_max);
+    if (__builtin_add_overflow(tree, text, &bytes)) bytes = SIZE_MAX;
+    if (check_size(&scan, bytes, memory, e) != API_OK) return e->kind;
+    if (memory) gate_enter(&memory->reading, bytes);
+    b->taken = bytes;
+    if (parse(body, length, &b->root, e) == API_OK) return API_OK;
+    json_body_close(b);
+    return e->kind;
+}
+
+void json_body_close(struct json_body *b) {
+    json_decref(b->root);
+    if (b->taken >= LARGE_TREE_BYTES) memory_give_back();
+    if (b->memory) gate_leave(&b->memory->reading, b->taken);
+    *b = (struct json_body){0};
+}
+
+json_t *json_body_field(const json_t *object, const char *name) {
+    json_t *value = json_object_get(object, name);
+    return json_is_null(value) ? NULL : value;
+}
+
+const char *json_body_type_name(const json_t *value) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a number";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "a boolean";
+    case JSON_NULL:
+        return "null";
+    }
+    return "an unknown value";
+}

@@ -1,0 +1,198 @@
+#include "server/api/params.h"
+
+#include <string.h>
+
+#include "server/api/fields.h"
+#include "server/api/json_body.h"
+#include "server/json/number.h"
+
+/* ---- the table ----------------------------------------------------------------------------------------- */
+
+static enum api_error_kind read_INTEGER(const json_t *value, const char *name, double least, double most,
+                                        int64_t *out, struct api_error *e) {
+    switch (json_integer_read(value, out)) {
+    case JSON_INTEGER_IS_NOT:
+        if (!json_is_real(value)) return api_field_wrong_type(e, name, "an integer", value);
+        return api_error_set(e, API_INVALID, name, "'%s' must be an integer, not a number with a fraction.",
+                             name);
+    case JSON_INTEGER_IS:
+        if ((double)*out >= least && (double)*out <= most) return API_OK;
+        return api_error_set(e, API_INVALID, name, "'%s' is %lld; it must be between %.0f and %.0f.", name,
+                             (long long)*out, least, most);
+    case JSON_INTEGER_IS_HUGE:
+        break;
+    }
+    return api_error_set(e, API_INVALID, name, "'%s' is %g; it must be between %.0f and %.0f.", name,
+                         json_number_value(value), least, most);
+}
+
+static enum api_error_kind read_REAL(const json_t *value, const char *name, double least, double most,
+                                     double *out, struct api_error *e) {
+    if (!json_is_number(value)) return api_field_wrong_type(e, name, "a number", value);
+    *out = json_number_value(value);
+    if (*out >= least && *out <= most) return API_OK;
+    return api_error_set(e, API_INVALID, name, "'%s' is %g; it must be between %g and %g.", name, *out, least,
+                         most);
+}
+
+static enum api_error_kind read_BOOL(const json_t *value, const char *name, double least, double most,
+                                     bool *out, struct api_error *e) {
+    (void)least, (void)most;
+    if (!json_is_boolean(value)) return api_field_wrong_type(e, name, "true or false", value);
+    *out = json_is_true(value);
+    return API_OK;
+}
+
+static enum api_error_kind read_table(struct api_params *p, const json_t *body,
+                                      const struct api_limits *limits, struct api_error *e) {
+    const json_t *value;
+#define X(type, field, name, initial, least, most)                                                           \
+    p->field = initial;                                                                                      \
+    value = json_body_field(body, name);                                                                     \
+    if (value && read_##type(value, name, least, most, &p->field, e) != API_OK) return e->kind;
+    API_PARAMS(X)
+#undef X
+    return API_OK;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------ */
+
+static enum api_error_kind read_seed(struct api_params *p, const json_t *body, struct api_error *e) {
+    const json_t *value = json_body_field(body, "seed");
+    if (!value) return API_OK;
+    p->has_seed = true;
+    return read_INTEGER(value, "seed", (double)INT64_MIN, (double)INT64_MAX, &p->seed, e);
+}
+
+static enum api_error_kind read_stream_options(struct api_params *p, const json_t *body,
+                                               const struct api_limits *limits, struct api_error *e) {
+    static const char *const known[] = {"include_usage", "continuous_usage_stats"};
+    const json_t *options = json_body_field(body, "stream_options");
+    if (!options) return API_OK;
+    if (!json_is_object(options)) return api_field_wrong_type(e, "stream_options", "an object", options);
+    if (!p->stream)
+        return api_error_set(e, API_INVALID, "stream_options",
+                             "'stream_options' is only allowed with 'stream'.");
+    if (api_field_bool(options, "include_usage", "stream_options.include_usage", &p->include_usage, e) !=
+            API_OK ||
+        api_field_bool(options, "continuous_usage_stats", "stream_options.continuous_usage_stats",
+                       &p->continuous_usage, e) != API_OK)
+        return e->kind;
+    return api_fields_check(options, "stream_options.", known, sizeof known / sizeof *known, limits, e);
+}
+
+static enum api_error_kind read_truncation(struct api_params *p, const json_t *body, struct api_error *e) {
+    if (json_body_field(body, "truncate_prompt_tokens") && p->truncate_prompt_tokens == 0)
+        return api_error_set(
+            e, API_INVALID, "truncate_prompt_tokens",
+            "'truncate_prompt_tokens' is 0; it must be at least 1, or -1 for as many as there "
+            "is room for.");
+    const json_t *side = json_body_field(body, "truncation_side");
+    if (!side) return API_OK;
+    const char *text = json_string_value(side);
+    p->keeps_start = text && strcmp(text, "right") == 0;
+    if (p->keeps_start || (text && strcmp(text, "left") == 0)) return API_OK;
+    return api_error_set(e, API_INVALID, "truncation_side",
+                         "'truncation_side' must be \"left\" or \"right\".");
+}
+
+static enum api_error_kind read_request_id(struct api_params *p, const json_t *body, struct api_error *e) {
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    const json_t *value = json_body_field(body, "request_id");
+    if (!value) return API_OK;
+    const char *text = json_string_value(value);
+    size_t length = json_string_length(value);
+    if (!length || length > API_REQUEST_ID_BYTES_MAX || strspn(text, allowed) != length)
+        return api_error_set(e, API_INVALID, "request_id",
+                             "'request_id' must be a string of 1 to %d letters, digits, '-', '_' and '.'.",
+                             API_REQUEST_ID_BYTES_MAX);
+    memcpy(p->request_id, text, length + 1);
+    return API_OK;
+}
+
+static enum api_error_kind check_model(const json_t *body, const struct api_limits *limits,
+                                       struct api_error *e) {
+    const json_t *value = json_body_field(body, "model");
+    if (!value) return API_OK;
+    if (!json_is_string(value)) return api_field_wrong_type(e, "model", "a string", value);
+    bool same = json_string_length(value) == strlen(limits->model) &&
+                memcmp(json_string_value(value), limits->model, strlen(limits->model)) == 0;
+    if (same || limits->any_model) return API_OK;
+    return api_error_set(e, API_MODEL_NOT_FOUND, "model",
+                         "The model '%.200s' does not exist; this server has '%.200s'.",
+                         json_string_value(value), limits->model);
+}
+
+static enum api_error_kind check_texts(const json_t *body, struct api_error *e) {
+    const json_t *value = json_body_field(body, "user");
+    if (value && !json_is_string(value)) return api_field_wrong_type(e, "user", "a string", value);
+    value = json_body_field(body, "suffix");
+    if (value && !json_is_string(value)) return api_field_wrong_type(e, "suffix", "a string", value);
+    if (value && json_string_length(value))
+        return api_error_set(e, API_INVALID, "suffix",
+                             "'suffix' is not supported: the model has no tokens for filling in.");
+    return API_OK;
+}
+
+static enum api_error_kind check_names(const json_t *body, const struct api_limits *limits,
+                                       struct api_error *e) {
+    static const char *const known[] = {
+#define X(type, field, name, ...) name,
+        API_PARAMS(X)
+#undef X
+            "model",
+        "prompt",
+        "suffix",
+        "stop",
+        "logit_bias",
+        "bad_words",
+        "stop_token_ids",
+        "allowed_token_ids",
+        "truncation_side",
+        "request_id",
+        "seed",
+        "stream_options",
+        "user"};
+    return api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e);
+}
+
+/* Ranges that depend on the configuration or on another field. */
+static enum api_error_kind check_ranges(struct api_params *p, const struct api_limits *limits,
+                                        struct api_error *e) {
+    if (!p->best_of) p->best_of = p->n;
+    if (p->best_of < p->n)
+        return api_error_set(e, API_INVALID, "best_of",
+                             "'best_of' is %lld; it must be between n = %lld and %zu.", (long long)p->best_of,
+                             (long long)p->n, limits->n_max);
+    if (p->best_of > p->n && p->stream)
+        return api_error_set(e, API_INVALID, "best_of",
+                             "'best_of' greater than 'n' is not possible with 'stream'.");
+    if (p->prompt_logprobs >= 0 && p->stream)
+        return api_error_set(e, API_INVALID, "prompt_logprobs",
+                             "'prompt_logprobs' is not possible with 'stream'.");
+    if (p->min_tokens > p->max_tokens)
+        return api_error_set(e, API_INVALID, "min_tokens",
+                             "'min_tokens' is %lld, more than max_tokens = %lld.", (long long)p->min_tokens,
+                             (long long)p->max_tokens);
+    if (p->top_k < 0) p->top_k = 0; /* -1 is "off" in other servers */
+    if (limits->timeout_ms && (!p->timeout_ms || p->timeout_ms > limits->timeout_ms))
+        p->timeout_ms = limits->timeout_ms;
+    return API_OK;
+}
+
+enum api_error_kind api_params_read(struct api_params *p, const json_t *body, const struct api_limits *limits,
+                                    struct api_error *e) {
+    *p = (struct api_params){0};
+    if (check_model(body, limits, e) != API_OK || read_table(p, body, limits, e) != API_OK ||
+        read_stream_options(p, body, limits, e) != API_OK || read_seed(p, body, e) != API_OK ||
+        read_truncation(p, body, e) != API_OK || read_request_id(p, body, e) != API_OK ||
+        api_param_lists_read(p, body, limits, e) != API_OK || check_texts(body, e) != API_OK ||
+        check_names(body, limits, e) != API_OK)
+        return e->kind;
+    return check_ranges(p, limits, e);
+}
+
+void api_params_deinit(struct api_params *p) {
+    api_param_lists_deinit(p);
+    *p = (struct api_params){0};
+}

@@ -1,9 +1,0 @@
-/* GET /metrics. */
-#include "server/api.h"
-#include "server/metrics.h"
-#include "server/request.h"
-
-void api_metrics(struct request *r) {
-    metrics_write(&r->answer, r->service);
-    request_answer(r, 200, "text/plain; version=0.0.4; charset=utf-8");
-}

@@ -1,0 +1,219 @@
+/* bench: what the model reaches on this machine beside what the machine could give, as a table or as JSON.
+ * The figures of a line are medians over runs; forms that are compared run in turn, A B A B. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "engine/base/log.h"
+#include "engine/tools/tools.h"
+#include "server/bench/kernels.h"
+#include "server/bench/median.h"
+#include "server/bench/norms.h"
+#include "server/bench/sampling.h"
+#include "server/cli/command.h"
+#include "server/cli/engine_setup.h"
+
+#define REPETITIONS 5
+
+static const struct bench_item items[] = {
+    {.work = BENCH_PREFILL, .tokens = 128},
+    {.work = BENCH_PREFILL, .tokens = 512},
+    {.work = BENCH_DECODE, .tokens = 32, .batch = 1, .context = 128},
+    {.work = BENCH_DECODE, .tokens = 32, .batch = 4, .context = 128},
+    {.work = BENCH_DECODE, .tokens = 16, .batch = 8, .context = 128},
+    {.work = BENCH_DECODE, .tokens = 16, .batch = 16, .context = 128},
+    {.work = BENCH_DECODE, .tokens = 8, .batch = 32, .context = 128},
+    {.work = BENCH_DECODE, .tokens = 4, .batch = 64, .context = 128},
+    {.work = BENCH_DECODE, .tokens = 4, .batch = 8, .context = 984},
+};
+
+#define ITEM_COUNT (sizeof items / sizeof *items)
+
+/* ---- a folder with random weights ---- */
+
+struct scratch_folder {
+    char path[256];
+    bool made;
+};
+
+static enum status scratch_init(struct scratch_folder *s, const char *shape, struct error *e) {
+    const char *base = getenv("TMPDIR");
+    snprintf(s->path, sizeof s->path, "%.200s/prenorm-bench-XXXXXX", base ? base : "/tmp");
+    if (!mkdtemp(s->path)) return error_set(e, STATUS_IO, s->path, "%s", strerror(errno));
+    s->made = true;
+    log_say("writing random weights of %s to %s", shape, s->path);
+    return bench_write_random(shape, s->path, e);
+}
+
+static void scratch_deinit(struct scratch_folder *s) {
+    static const char *const files[] = {"config.json", "model.safetensors"};
+    char path[320];
+    for (size_t i = 0; s->made && i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", s->path, files[i]);
+        unlink(path);
+    }
+    if (s->made) rmdir(s->path);
+}
+
+/* ---- measuring ---- */
+
+struct line {
+    double tokens_per_s, bytes_per_s, flop_per_s, share;
+    bool ran;
+};
+
+static double item_tokens(const struct bench_item *item) {
+    return (double)item->tokens * (item->work == BENCH_DECODE ? (double)item->batch : 1);
+}
+
+/* Seconds below which the machine can't do the item: reading its bytes or computing its products, whichever
+ * is longer. */
+static double bound_seconds(const struct bench_cost *cost, const struct bench_bounds *bounds) {
+    return fmax(cost->bytes / bounds->read_bytes_per_s, cost->flops_as_f32 / bounds->sgemm_flop_per_s);
+}
+
+static enum status measure(struct bench_model *model, const struct bench_item *item,
+                           const struct bench_bounds *bounds, struct line *line, struct error *e) {
+    double seconds[REPETITIONS];
+    struct bench_cost cost;
+    for (size_t i = 0; i < REPETITIONS; i++) {
+        enum status status = bench_run(model, item, &seconds[i], &cost, e);
+        if (status != STATUS_OK) return status;
+    }
+    double middle = median(seconds, REPETITIONS);
+    *line = (struct line){
+        .tokens_per_s = item_tokens(item) / middle,
+        .bytes_per_s = cost.bytes / middle,
+        .flop_per_s = cost.flops / middle,
+        .share = bound_seconds(&cost, bounds) / middle,
+        .ran = true,
+    };
+    return STATUS_OK;
+}
+
+static void print_line(const struct bench_item *item, const char *weights, const struct line *line) {
+    char work[48];
+    if (item->work == BENCH_PREFILL)
+        snprintf(work, sizeof work, "prefill %zu", item->tokens);
+    else
+        snprintf(work, sizeof work, "decode batch %zu at %zu", item->batch, item->context);
+    printf("%-7s %-24s %10.1f %8.2f %8.1f %7.0f %%\n", weights, work, line->tokens_per_s,
+           line->bytes_per_s * 1e-9, line->flop_per_s * 1e-9, 100 * line->share);
+    fflush(stdout);
+}
+
+static void add_line(json_t *results, const struct bench_item *item, const char *weights,
+                     const struct line *line) {
+    bool decode = item->work == BENCH_DECODE;
+    json_t *object =
+        json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "weights", weights, "work", decode ? "decode" : "prefill",
+                  "tokens_per_s", line->tokens_per_s, "gb_per_s", line->bytes_per_s * 1e-9, "gflop_per_s",
+                  line->flop_per_s * 1e-9, "share_of_bound", line->share);
+    if (decode)
+        json_object_update_new(object, json_pack("{s:I, s:I}", "batch", (json_int_t)item->batch, "context",
+                                                 (json_int_t)item->context));
+    else
+        json_object_set_new(object, "tokens", json_integer((json_int_t)item->tokens));
+    json_array_append_new(results, object);
+}
+
+static void show_progress(size_t done) {
+    char text[48];
+    snprintf(text, sizeof text, "%zu of %zu", done, ITEM_COUNT);
+    if (isatty(STDERR_FILENO)) log_status(text);
+}
+
+/* A model whose context is shorter than an item needs passes it over. */
+static enum status run_items(struct bench_model *model, const char *weights,
+                             const struct bench_bounds *bounds, json_t *results, struct error *e) {
+    for (size_t i = 0; i < ITEM_COUNT; i++) {
+        struct line line;
+        show_progress(i);
+        enum status status = measure(model, &items[i], bounds, &line, e);
+        if (isatty(STDERR_FILENO)) log_status("");
+        if (status == STATUS_LIMIT) continue;
+        if (status != STATUS_OK) return status;
+        if (results)
+            add_line(results, &items[i], weights, &line);
+        else
+            print_line(&items[i], weights, &line);
+    }
+    return STATUS_OK;
+}
+
+static enum status run_model(const struct config *config, const char *folder, struct error *e) {
+    struct bench_bounds bounds;
+    struct bench_options options = {
+        .model = folder,
+        .norm_form = config->norm_form,
+        .weights = config->weights,
+        .kv_type = config->kv_type,
+        .any_form = !config_is_set(config, OPTION_norm_form),
+        .any_weights = !config_is_set(config, OPTION_weights),
+        .matmul = config->matmul,
+        .isa = config->isa,
+        .threads = config->threads,
+    };
+    struct bench_model *model;
+    double seconds;
+    enum status status = bench_measure_bounds(config->threads, &bounds, e);
+    if (status == STATUS_OK) status = bench_open(&options, &model, &seconds, e);
+    if (status != STATUS_OK) return status;
+    json_t *results = config->json ? json_array() : NULL, *sampling = config->json ? json_array() : NULL;
+    if (!config->json) {
+        printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, cache in %s, loaded in "
+               "%.2f s; "
+               "norms %s\n",
+               bounds.threads, bench_isa(model), bounds.read_bytes_per_s * 1e-9,
+               bounds.sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, bench_kv_type(model),
+               seconds, bench_norm_form(model));
+        printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
+    }
+    status = run_items(model, bench_weights(model), &bounds, results, e);
+    if (status == STATUS_OK) status = bench_sampling(model, sampling, e);
+    if (status == STATUS_OK && config->json) {
+        json_t *root =
+            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:s, s:f, s:O, s:O}", "machine", "threads",
+                      (json_int_t)bounds.threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
+                      bounds.read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds.sgemm_flop_per_s * 1e-9,
+                      "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
+                      seconds, "results", results, "sampling", sampling);
+        if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 ||
+            putchar('\n') == EOF)
+            status = error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+        json_decref(root);
+    }
+    json_decref(results);
+    json_decref(sampling);
+    bench_close(model);
+    return status;
+}
+
+enum exit_code cmd_bench(const struct config *config) {
+    static struct engine_setup setup;
+    struct scratch_folder scratch = {0};
+    struct error e;
+    const char *folder = scratch.path;
+    enum status status = STATUS_OK;
+    if (config->kernels) {
+        status = bench_kernels_print(config, &e);
+        return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+    }
+    if (config->model) {
+        if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
+        folder = setup.model;
+    } else {
+        status = scratch_init(&scratch, config->shape, &e);
+    }
+    if (status == STATUS_OK && config->norms)
+        status = bench_norms(config, folder, config->model ? folder : config->shape, &e);
+    else if (status == STATUS_OK)
+        status = run_model(config, folder, &e);
+    scratch_deinit(&scratch);
+    return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+}

@@ -1,0 +1,162 @@
+#include "server/completion/completion.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "server/api/json_body.h"
+#include "server/completion/bad_words.h"
+#include "server/completion/prompt.h"
+
+struct completion *completion_create(struct engine *engine, const char *model, const char *fingerprint,
+                                     void *owner) {
+    struct completion *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    unsigned char random[16] = {0};
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+        free(c);
+        return NULL;
+    }
+    size_t length = (size_t)snprintf(c->id, sizeof c->id, "cmpl-");
+    for (size_t i = 0; i < sizeof random; i++)
+        length += (size_t)snprintf(c->id + length, sizeof c->id - length, "%02x", random[i]);
+    c->created = time(NULL);
+    c->engine = engine;
+    c->model = model;
+    c->fingerprint = fingerprint;
+    c->owner = owner;
+    return c;
+}
+
+static void choice_deinit(struct choice *choice) {
+    bytes_deinit(&choice->text);
+    bytes_deinit(&choice->tokens);
+    bytes_deinit(&choice->token_logprobs);
+    bytes_deinit(&choice->top_logprobs);
+    bytes_deinit(&choice->text_offsets);
+    bytes_deinit(&choice->token_ids);
+}
+
+static size_t take_charge(size_t *charged) {
+    size_t bytes = *charged;
+    *charged = 0;
+    return bytes;
+}
+
+void completion_drop_texts(struct prompt *p) {
+    struct completion *c = p->completion;
+    size_t charged = take_charge(&p->charged);
+    for (int64_t i = 0; p->choices && i < c->params.best_of; i++) {
+        charged += take_charge(&p->choices[i].charged);
+        choice_deinit(&p->choices[i]);
+    }
+    bytes_deinit(&p->tokens);
+    bytes_deinit(&p->token_logprobs);
+    bytes_deinit(&p->top_logprobs);
+    bytes_deinit(&p->text_offsets);
+    bytes_deinit(&p->prompt_logprobs);
+    c->taken -= charged;
+    if (c->budget) budget_give(c->budget, charged);
+}
+
+static void prompt_deinit(struct prompt *p) {
+    completion_drop_texts(p);
+    free(p->choices);
+    free(p->ids);
+    free(p->echo);
+}
+
+void completion_release(struct completion *c) {
+    for (size_t i = 0; i < c->prompt_count; i++) {
+        if (c->prompts[i].handle) engine_request_release(c->prompts[i].handle);
+        c->prompts[i].handle = NULL;
+    }
+}
+
+/* All that was made for the prompts, and what was taken for them. */
+static void drop_prompts(struct completion *c) {
+    engine_ticket_destroy(c->ticket);
+    c->ticket = NULL;
+    for (size_t i = 0; i < c->prompt_count; i++) prompt_deinit(&c->prompts[i]);
+    free(c->prompts);
+    c->prompts = NULL, c->prompt_count = 0;
+    for (size_t i = 0; i < c->ban_count; i++) free((void *)c->bans[i].ids);
+    free(c->bans);
+    c->bans = NULL, c->ban_count = 0;
+    if (c->budget) budget_give(c->budget, c->taken);
+    c->taken = 0;
+}
+
+void completion_destroy(struct completion *c) {
+    if (!c) return;
+    completion_release(c);
+    drop_prompts(c);
+    bytes_deinit(&c->head);
+    api_params_deinit(&c->params);
+    free(c);
+}
+
+/* What is held until the completion is destroyed. */
+static enum api_error_kind take_memory(struct completion *c, struct budget *budget, struct api_error *e) {
+    size_t bytes;
+    if (!completion_admitted_bytes(c, &bytes))
+        return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
+    if (bytes > budget->max)
+        return api_error_set(e, API_BODY_TOO_LARGE, NULL,
+                             "The request would take %zu KiB of memory while it runs; at most %zu KiB are "
+                             "allowed. Send fewer prompts, choices or stop strings.",
+                             bytes >> 10, budget->max >> 10);
+    if (!budget_take(budget, bytes))
+        return api_error_set(e, API_QUEUE_FULL, NULL,
+                             "The server is busy: its memory for requests is taken. Try again later.");
+    c->budget = budget;
+    c->taken = bytes;
+    return API_OK;
+}
+
+/* A longer prompt has more tokens than the context, or than may be cut down to it, and is refused by its
+ * length. (A body that spells that field with escapes gets the shorter bound.) */
+static size_t text_bytes_max(const struct engine *engine, const struct api_limits *limits, const char *body,
+                             size_t length) {
+    static const char field[] = "\"truncate_prompt_tokens\"";
+    bool may_be_cut = length && memmem(body, length, field, sizeof field - 1) != NULL;
+    bool longer = may_be_cut && limits->tokenize_ids_max > limits->context;
+    return engine_text_bytes_max(engine, longer ? limits->tokenize_ids_max : limits->context);
+}
+
+enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
+                                       const struct api_limits *limits, struct api_error *e) {
+    struct json_body json;
+    c->text_bytes_max = text_bytes_max(c->engine, limits, body, length);
+    if (json_body_open(&json, body, length, c->text_bytes_max, limits->memory, e) != API_OK) return e->kind;
+    enum api_error_kind kind = api_params_read(&c->params, json.root, limits, e);
+    if (kind == API_OK && c->params.request_id[0])
+        snprintf(c->id, sizeof c->id, "cmpl-%s", c->params.request_id);
+    if (kind == API_OK) kind = prompt_read(c, json_body_field(json.root, "prompt"), limits, e);
+    if (kind == API_OK) kind = bad_words_read(c, e);
+    json_body_close(&json);
+    if (kind == API_OK && limits->memory) kind = take_memory(c, &limits->memory->answers, e);
+    if (kind == API_OK) kind = completion_build(c, e);
+    if (kind != API_OK) drop_prompts(c);
+    return kind;
+}
+
+static size_t choice_weight(const struct choice *choice) {
+    return choice->text.length + choice->tokens.length + choice->token_logprobs.length +
+           choice->top_logprobs.length + choice->text_offsets.length + choice->token_ids.length;
+}
+
+static size_t prompt_weight(const struct prompt *p, size_t choices) {
+    size_t weight = p->count * sizeof *p->ids + p->echo_length + p->tokens.length + p->token_logprobs.length +
+                    p->top_logprobs.length + p->text_offsets.length + p->prompt_logprobs.length;
+    for (size_t i = 0; p->choices && i < choices; i++) weight += choice_weight(&p->choices[i]);
+    return weight;
+}
+
+size_t completion_weight(const struct completion *c) {
+    size_t weight = 0;
+    for (size_t i = 0; i < c->prompt_count; i++)
+        weight += prompt_weight(&c->prompts[i], (size_t)c->params.best_of);
+    return weight;
+}

@@ -1,0 +1,242 @@
+/* The forms of `prompt`, each turned into ids. Runs in the uv pool. */
+#include "server/completion/prompt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/api/json_body.h"
+#include "server/json/write.h"
+
+static enum api_error_kind out_of_memory(struct api_error *e) {
+    return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
+}
+
+/* A text that is too long is counted to its end, so that the error can name both lengths, but only up to so
+ * many contexts: nobody may keep a thread busy with a text that is refused anyway. */
+enum { ENCODE_CONTEXTS_MAX = 8 };
+
+static enum api_error_kind too_long(struct api_error *e, size_t context, const char *at_least, size_t count) {
+    return api_error_set(e, API_CONTEXT_LENGTH, "prompt",
+                         "This model's maximum context length is %zu tokens, however your prompt has %s%zu "
+                         "tokens. Please reduce your prompt.",
+                         context, at_least, count);
+}
+
+/* Even if each token were the longest there is. */
+static enum api_error_kind longer_than_tokens(struct api_error *e, size_t context, size_t length,
+                                              size_t most) {
+    return api_error_set(
+        e, API_CONTEXT_LENGTH, "prompt",
+        "This model's maximum context length is %zu tokens, however your prompt has %zu bytes, "
+        "where %zu are the most that could be read. Please reduce your prompt.",
+        context, length, most);
+}
+
+static enum api_error_kind engine_failure(struct api_error *e, const struct error *cause) {
+    if (cause->code == STATUS_NO_MEMORY) return out_of_memory(e);
+    return api_error_set(e, API_INVALID, "prompt", "The prompt can't be read: %s.", cause->text);
+}
+
+/* An empty prompt starts from the token that stands for the start of a text. */
+static enum api_error_kind start_empty(struct prompt *p, const struct engine *engine, struct api_error *e) {
+    struct engine_info info;
+    engine_info(engine, &info);
+    int32_t start = info.bos >= 0 ? info.bos : info.end_count ? info.end_tokens[0] : -1;
+    if (start < 0)
+        return api_error_set(e, API_INVALID, "prompt",
+                             "'prompt' is empty, and the model has no token to start from.");
+    free(p->ids);
+    p->ids = malloc(sizeof *p->ids);
+    if (!p->ids) return out_of_memory(e);
+    p->ids[0] = start;
+    p->count = 1;
+    return API_OK;
+}
+
+static enum api_error_kind set_echo(struct prompt *p, const char *text, size_t length, struct api_error *e) {
+    p->echo = malloc(length + 1);
+    if (!p->echo) return out_of_memory(e);
+    if (length) memcpy(p->echo, text, length);
+    p->echo[length] = '\0';
+    p->echo_length = length;
+    return API_OK;
+}
+
+/* What the ids leave uncertain at their end, part of a character say, comes with what is generated: the echo
+ * is without it. text: that of the prompt as it was sent; NULL: the echo is what the ids say. */
+static enum api_error_kind read_echo(struct prompt *p, const char *text, size_t length, struct api_error *e) {
+    const struct completion *c = p->completion;
+    struct error cause;
+    char *said;
+    size_t said_length, certain;
+    if (engine_decode(c->engine, p->ids, p->count, c->params.skip_special_tokens, &said, &said_length,
+                      &certain, &cause) != STATUS_OK)
+        return engine_failure(e, &cause);
+    size_t rest = said_length - certain;
+    enum api_error_kind kind;
+    if (!text)
+        kind = set_echo(p, said, certain, e);
+    else if (rest <= length && memcmp(text + length - rest, said + certain, rest) == 0)
+        kind = set_echo(p, text, length - rest, e);
+    else
+        kind = set_echo(p, text, length, e);
+    free(said);
+    if (kind == API_OK) p->echo_characters = json_text_characters(p->echo, p->echo_length);
+    return kind;
+}
+
+/* ---- truncate_prompt_tokens ---------------------------------------------------------------------------- */
+
+/* Ids that the prompt keeps; all of them when it is not to be cut. -1: as many as leave room for max_tokens,
+ * or for one token where max_tokens alone would fill the context. */
+static size_t most_ids(const struct api_params *params, size_t count, const struct api_limits *limits) {
+    int64_t most = params->truncate_prompt_tokens;
+    if (most > 0) return (uint64_t)most < count ? (size_t)most : count;
+    if (most == 0) return count;
+    bool fits = (uint64_t)params->max_tokens < limits->context;
+    size_t room = limits->context - (fits ? (size_t)params->max_tokens : 1);
+    return room < count ? room : count;
+}
+
+/* Keeps the ids first .. first + most of a prompt, behind `before` of its first and before `after` of its
+ * last. */
+static void cut(struct prompt *p, size_t most, size_t before, size_t after, bool keeps_start) {
+    size_t kept = most > before + after ? most - before - after : 0;
+    size_t inner = p->count - before - after;
+    const int32_t *from = p->ids + before + (keeps_start ? 0 : inner - kept);
+    memmove(p->ids + before, from, kept * sizeof *p->ids);
+    memmove(p->ids + before + kept, p->ids + p->count - after, after * sizeof *p->ids);
+    p->count = before + kept + after;
+}
+
+/* A text keeps what its tokenizer adds at its start and end: *before and *after are how many of its ids that
+ * is. */
+static enum api_error_kind count_added(const struct prompt *p, const char *text, size_t length,
+                                       size_t *before, size_t *after, struct api_error *e) {
+    const struct completion *c = p->completion;
+    struct error cause;
+    int32_t *plain;
+    size_t count;
+    if (engine_encode(c->engine, text, length, false, 0, &plain, &count, &cause) != STATUS_OK)
+        return engine_failure(e, &cause);
+    size_t added = p->count > count ? p->count - count : 0;
+    *before = 0;
+    while (*before < added && memcmp(p->ids + *before, plain, count * sizeof *plain) != 0) ++*before;
+    *after = added - *before;
+    free(plain);
+    return API_OK;
+}
+
+static enum api_error_kind truncate_text(struct prompt *p, const char *text, size_t length,
+                                         const struct api_limits *limits, bool *was_cut,
+                                         struct api_error *e) {
+    const struct api_params *params = &p->completion->params;
+    size_t before = 0, after = 0, most = most_ids(params, p->count, limits);
+    *was_cut = most < p->count;
+    if (!*was_cut) return API_OK;
+    if (params->add_special_tokens && count_added(p, text, length, &before, &after, e) != API_OK)
+        return e->kind;
+    if (before + after >= most)
+        return api_error_set(
+            e, API_INVALID, "truncate_prompt_tokens",
+            "'truncate_prompt_tokens' leaves %zu tokens, of which %zu are what the tokenizer adds.", most,
+            before + after);
+    cut(p, most, before, after, params->keeps_start);
+    return API_OK;
+}
+
+/* ---- the forms ----------------------------------------------------------------------------------------- */
+
+/* Ids of a prompt that is going to be cut, before that. */
+static size_t most_before_cut(const struct api_limits *limits) {
+    return limits->tokenize_ids_max > limits->context ? limits->tokenize_ids_max : limits->context;
+}
+
+static enum api_error_kind encode_text(struct prompt *p, const char *text, size_t length,
+                                       const struct api_limits *limits, struct api_error *e) {
+    const struct completion *c = p->completion;
+    struct error cause;
+    size_t most = limits->context * ENCODE_CONTEXTS_MAX;
+    if (length > c->text_bytes_max) return longer_than_tokens(e, limits->context, length, c->text_bytes_max);
+    if (c->params.truncate_prompt_tokens && most < limits->tokenize_ids_max) most = limits->tokenize_ids_max;
+    enum status status = engine_encode(c->engine, text, length, c->params.add_special_tokens, most, &p->ids,
+                                       &p->count, &cause);
+    if (status == STATUS_LIMIT && strcmp(cause.where, "tokens") == 0)
+        return too_long(e, limits->context, "more than ", most);
+    return status == STATUS_OK ? API_OK : engine_failure(e, &cause);
+}
+
+static enum api_error_kind read_text(struct prompt *p, const json_t *value, const struct api_limits *limits,
+                                     struct api_error *e) {
+    const struct completion *c = p->completion;
+    const char *text = json_string_value(value);
+    size_t length = json_string_length(value);
+    bool was_cut;
+    if (encode_text(p, text, length, limits, e) != API_OK ||
+        truncate_text(p, text, length, limits, &was_cut, e) != API_OK)
+        return e->kind;
+    if (p->count > limits->context) return too_long(e, limits->context, "", p->count);
+    if (c->params.echo && read_echo(p, was_cut ? NULL : text, length, e) != API_OK) return e->kind;
+    return p->count ? API_OK : start_empty(p, c->engine, e);
+}
+
+static enum api_error_kind read_ids(struct prompt *p, const json_t *value, const struct api_limits *limits,
+                                    struct api_error *e) {
+    const struct completion *c = p->completion;
+    size_t count = json_array_size(value), most = most_ids(&c->params, count, limits);
+    if (most > limits->context) return too_long(e, limits->context, "", most);
+    if (api_params_token_ids(value, "prompt", most_before_cut(limits), limits->vocabulary, &p->ids, &p->count,
+                             e) != API_OK)
+        return e->kind;
+    if (most < count) cut(p, most, 0, 0, c->params.keeps_start);
+    if (c->params.echo && read_echo(p, NULL, 0, e) != API_OK) return e->kind;
+    return count ? API_OK : start_empty(p, c->engine, e);
+}
+
+static enum api_error_kind allocate(struct completion *c, size_t count, const struct api_limits *limits,
+                                    struct api_error *e) {
+    size_t choices = (size_t)c->params.best_of;
+    if (count > limits->choices_max / choices)
+        return api_error_set(
+            e, API_INVALID, "prompt",
+            "%zu prompts with %zu choices each are too many; at most %zu choices are allowed.", count,
+            choices, limits->choices_max);
+    c->prompts = calloc(count, sizeof *c->prompts);
+    if (!c->prompts) return out_of_memory(e);
+    c->prompt_count = count;
+    for (size_t i = 0; i < count; i++) {
+        c->prompts[i].completion = c;
+        c->prompts[i].index = i;
+        c->prompts[i].choices = calloc(choices, sizeof *c->prompts[i].choices);
+        if (!c->prompts[i].choices) return out_of_memory(e);
+    }
+    return completion_reserve(c, e);
+}
+
+static enum api_error_kind read_element(struct prompt *p, const json_t *value,
+                                        const struct api_limits *limits, struct api_error *e) {
+    if (json_is_string(value)) return read_text(p, value, limits, e);
+    if (json_is_array(value) && json_array_size(value)) return read_ids(p, value, limits, e);
+    if (json_is_array(value))
+        return api_error_set(e, API_INVALID, "prompt", "'prompt': element %zu is an empty array.", p->index);
+    return api_error_set(
+        e, API_INVALID, "prompt",
+        "'prompt' must be a string, an array of token ids, or an array of such; element %zu is %s.", p->index,
+        json_body_type_name(value));
+}
+
+enum api_error_kind prompt_read(struct completion *c, const json_t *value, const struct api_limits *limits,
+                                struct api_error *e) {
+    if (!value) return api_error_set(e, API_INVALID, "prompt", "'prompt' is missing.");
+    if (!json_is_string(value) && !json_is_array(value))
+        return api_error_set(e, API_INVALID, "prompt", "'prompt' must be a string or an array, not %s.",
+                             json_body_type_name(value));
+    bool is_one =
+        json_is_string(value) || !json_array_size(value) || json_is_number(json_array_get(value, 0));
+    if (allocate(c, is_one ? 1 : json_array_size(value), limits, e) != API_OK) return e->kind;
+    if (json_is_string(value)) return read_text(&c->prompts[0], value, limits, e);
+    if (is_one) return read_ids(&c->prompts[0], value, limits, e);
+    for (size_t i = 0; i < c->prompt_count; i++)
+        if (read_element(&c->prompts[i], json_array_get(value, i), limits, e) != API_OK) return e->kind;
+    return API_OK;
+}

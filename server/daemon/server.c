@@ -1,0 +1,233 @@
+/* The life of the daemon: listen, load, serve, drain, close, in that order. Owns the struct service. */
+#include "server/daemon/server.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <version.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "engine/base/memory.h"
+#include "server/daemon/reload.h"
+#include "server/endpoints/endpoints.h"
+#include "server/http/connection.h"
+#include "server/http/deliver.h"
+#include "server/http/http.h"
+#include "server/http/http_request.h"
+
+/* Files that are open beside the connections: the model's shards, the loop's own, standard streams. */
+enum { DESCRIPTORS_BESIDE = 256 };
+
+/* After requests were cut short, their errors have so long to reach the clients. */
+static const uint64_t farewell_ns = 1000000000u;
+
+/* ---- phases -------------------------------------------------------------------------------------------- */
+
+static void stop(struct service *s, enum status status) {
+    s->status = status;
+    service_set_phase(s, SERVICE_STOPPING);
+    loop_stop(&s->loop);
+}
+
+static void drain(struct service *s) {
+    log_info("draining: new requests are refused, %zu are still running, at most %zu s",
+             (size_t)s->stats.requests, s->config->drain_seconds);
+    service_set_phase(s, SERVICE_DRAINING);
+    engine_drain(s->engine);
+    service_request_ended(s);
+}
+
+static void cut_short(struct service *s) {
+    log_warn("stopping with %zu requests unfinished", (size_t)s->stats.requests);
+    service_set_phase(s, SERVICE_STOPPING);
+    for (struct http_request *r = s->requests, *next; r; r = next) {
+        next = r->next;
+        deliver_cut(r);
+    }
+    service_request_ended(s);
+}
+
+static void on_signal(void *context, int number) {
+    struct service *s = context;
+    if (number == SIGHUP) {
+        reload_start(s);
+        return;
+    }
+    log_info("%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    if (s->phase == SERVICE_LOADING)
+        stop(s, STATUS_OK);
+    else if (s->phase == SERVICE_SERVING)
+        drain(s);
+    else if (s->phase == SERVICE_DRAINING)
+        cut_short(s);
+    else
+        loop_stop(&s->loop);
+}
+
+static void trim(void *context) {
+    (void)context;
+    memory_give_back();
+}
+
+static void on_trimmed(void *context) {
+    struct service *s = context;
+    s->is_trimming = false;
+}
+
+static void trim_heap(struct service *s) {
+    if (s->is_trimming || s->memory.freed_bytes < SERVING_MEMORY_FREED_MAX) return;
+    s->memory.freed_bytes = 0;
+    s->trimming.run = trim;
+    s->trimming.done = on_trimmed;
+    s->trimming.context = s;
+    s->is_trimming = work_start(&s->lanes, &s->trimming, false);
+}
+
+static void on_tick(void *context) {
+    struct service *s = context;
+    trim_heap(s);
+    uint64_t elapsed = clock_ns() - s->phase_ns;
+    connection_sweep(s);
+    tls_drop_older(&s->tls, connection_oldest_handshake(s));
+    log_tell_dropped();
+    if (s->phase == SERVICE_DRAINING && elapsed >= s->config->drain_seconds * 1000000000u)
+        cut_short(s);
+    else if (s->phase == SERVICE_STOPPING && elapsed >= farewell_ns)
+        loop_stop(&s->loop);
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------- */
+
+static void take_engine(struct service *s) {
+    struct error e;
+    enum status status;
+    if (!opener_take_result(s->opener, &status, &s->engine, &e)) return;
+    if (status != STATUS_OK) {
+        s->error = e;
+        stop(s, status);
+        return;
+    }
+    engine_info(s->engine, &s->info);
+    service_set_limits(s);
+    snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s", PRENORM_VERSION, s->info.norm_form,
+             s->info.weights);
+    service_set_phase(s, SERVICE_SERVING);
+    log_info("ready: %s, context %zu, loaded in %.1f s", s->model, s->info.context, s->info.load_seconds);
+}
+
+static void on_wake(void *context) {
+    struct service *s = context;
+    if (s->phase == SERVICE_LOADING) take_engine(s);
+    if (s->engine) deliver_all(s);
+}
+
+static void wake_from_engine(void *context) {
+    loop_wake(context);
+}
+
+/* ---- start and end ------------------------------------------------------------------------------------- */
+
+static void warn_if_open(const struct service *s) {
+    if (!s->listener.is_loopback && !s->keys.required)
+        log_warn("listening beyond this machine without an API key: anybody who reaches %s may use it (see "
+                 "--api-key-file)",
+                 s->listener.url);
+}
+
+/* Libuv makes its pool when it is first asked for work, with as many threads as the environment says. */
+static void set_lanes(struct service *s) {
+    const struct config *config = s->config;
+    char threads[24];
+    snprintf(threads, sizeof threads, "%zu", config->encode_threads);
+    setenv("UV_THREADPOOL_SIZE", threads, 1);
+    work_lanes_init(&s->lanes, &s->loop, config->encode_threads, config->encode_requests_max / 2);
+}
+
+/* The soft limit on descriptors is often 1,024, whatever the hard one allows. */
+static void raise_descriptor_limit(size_t connections) {
+    struct rlimit limit;
+    rlim_t need = connections + DESCRIPTORS_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need) return;
+    limit.rlim_cur = limit.rlim_max < need ? limit.rlim_max : need;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
+        log_warn("connections-max is %zu, but only %llu descriptors may be open: more connections wait",
+                 connections, (unsigned long long)limit.rlim_cur);
+}
+
+static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
+    const struct config *config = s->config;
+    raise_descriptor_limit(s->memory.connections_max);
+    enum status status = client_rules_init(&s->client_rules, config, e);
+    if (status == STATUS_OK)
+        status = client_counts_init(&s->client_counts, config->max_requests_per_client,
+                                    s->memory.connections_max + config->encode_requests_max, e);
+    if (status == STATUS_OK) status = keys_load(&s->keys, config->api_key_file, e);
+    struct tls_pair *pair = NULL;
+    if (status == STATUS_OK) status = tls_pair_load(config->tls_cert, config->tls_key, &pair, e);
+    tls_use(&s->tls, pair);
+    if (status == STATUS_OK)
+        status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
+                               s->tls.pair ? "https" : "http", e);
+    if (status == STATUS_OK) status = http_start(s, e);
+    if (status != STATUS_OK) return status;
+    log_info("listening on %s", s->listener.url);
+    warn_if_open(s);
+    return opener_create(options, &s->loop, &s->opener, e);
+}
+
+/* The engine is closed when nothing can call it any more: connections, then work in the pool. */
+static void end(struct service *s) {
+    http_stop(s);
+    while (s->requests || s->lanes.held) loop_run_once(&s->loop);
+    opener_destroy(s->opener);
+    if (s->engine) engine_close(s->engine);
+    listener_deinit(&s->listener);
+    loop_deinit(&s->loop);
+    tls_deinit(&s->tls);
+    keys_deinit(&s->keys);
+    client_counts_deinit(&s->client_counts);
+    client_rules_deinit(&s->client_rules);
+    unknown_fields_deinit(&s->unknown_fields);
+}
+
+enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {
+    struct service *s = calloc(1, sizeof *s);
+    if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
+    struct engine_options options = *engine;
+    s->config = config;
+    s->routes = &endpoints;
+    s->started = time(NULL);
+    s->listener.fd = -1;
+    s->admission.requests_max = config->encode_requests_max;
+    serving_memory_init(&s->memory, config, memory_available_bytes());
+    serving_memory_reserve(&s->memory, &options);
+    s->admission.bytes_max = s->memory.bodies_bytes;
+    options.wake = wake_from_engine;
+    options.wake_context = &s->loop;
+    service_set_model_name(s, engine->model);
+    unknown_fields_init(&s->unknown_fields);
+    set_lanes(s);
+    service_set_phase(s, SERVICE_LOADING);
+    json_object_seed(0); /* before threads make objects */
+    signal(SIGPIPE, SIG_IGN);
+    const struct loop_callbacks callbacks = {on_wake, on_tick, on_signal, s};
+    enum status status = loop_init(&s->loop, &callbacks, e);
+    if (status == STATUS_OK) {
+        status = start(s, &options, e);
+        if (status == STATUS_OK) {
+            loop_run(&s->loop);
+            status = s->status;
+            if (status != STATUS_OK && e) *e = s->error;
+        }
+        end(s);
+    }
+    serving_memory_deinit(&s->memory);
+    free(s);
+    return status;
+}

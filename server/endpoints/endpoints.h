@@ -1,0 +1,18 @@
+/* The endpoints: one file each, all called on the loop thread with a complete request. */
+#pragma once
+
+#include "server/http/route.h"
+
+/* All of them, for struct service. */
+extern const struct route_table endpoints;
+
+void endpoint_completions(struct http_request *r);
+void endpoint_health(struct http_request *r);
+void endpoint_ready(struct http_request *r);
+void endpoint_metrics(struct http_request *r);
+void endpoint_models(struct http_request *r);
+void endpoint_model(struct http_request *r);
+void endpoint_version(struct http_request *r);
+void endpoint_tokenize(struct http_request *r);
+void endpoint_detokenize(struct http_request *r);
+void endpoint_tokenizer_info(struct http_request *r);

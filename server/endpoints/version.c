@@ -1,0 +1,46 @@
+/* GET /version: what runs here. Also while the model loads; then `model` is null. */
+#include <version.h>
+
+#include "server/endpoints/endpoints.h"
+#include "server/http/http_request.h"
+#include "server/json/write.h"
+
+static void write_field(struct bytes *out, const char *name, const char *value) {
+    bytes_format(out, ",\"%s\":", name);
+    json_write_text(out, value);
+}
+
+static void write_model(struct bytes *out, const struct service *s) {
+    const struct engine_info *info = &s->info;
+    bytes_text(out, ",\"model\":{\"id\":");
+    json_write_text(out, s->model);
+    write_field(out, "family", info->family);
+    write_field(out, "norm_form", info->norm_form);
+    write_field(out, "weights", info->weights);
+    write_field(out, "kv_type", info->kv_type);
+    write_field(out, "matmul", info->matmul);
+    bytes_format(out, ",\"parameters\":%llu}", (unsigned long long)info->parameters);
+    write_field(out, "isa", info->isa);
+    write_field(out, "cpu_features", info->cpu_features);
+    bytes_format(
+        out,
+        ",\"threads\":%zu,\"limits\":{\"context\":%zu,\"sequences\":%zu,\"queue\":%zu,\"step_tokens\":%zu,"
+        "\"logprobs\":%zu,\"n\":%zu,\"body_bytes\":%zu,"
+        "\"tokenize_bytes\":%zu,\"tokenize_ids\":%zu}",
+        info->threads, info->context, info->sequences_max, info->queue_max, info->step_tokens,
+        info->logprobs_max, s->limits.n_max, s->config->body_bytes_max, s->limits.tokenize_bytes_max,
+        s->limits.tokenize_ids_max);
+}
+
+void endpoint_version(struct http_request *r) {
+    struct bytes *out = &r->answer;
+    bytes_text(out, "{\"version\":\"" PRENORM_VERSION "\",\"build\":{\"compiler\":");
+    json_write_text(out, __VERSION__);
+    bytes_text(out, "}");
+    if (r->service->engine)
+        write_model(out, r->service);
+    else
+        bytes_text(out, ",\"model\":null");
+    bytes_text(out, "}");
+    http_request_answer(r, 200, "application/json");
+}

@@ -1,0 +1,11 @@
+/* Which client a request is from, and whether that may have one more. Loop thread. */
+#pragma once
+
+#include "server/http/http_request.h"
+
+/* From the header, once the key has been checked: sets r->client and counts the request until
+ * client_request_leave. API_CLIENT_LIMIT in r->error: it has as many as it may. */
+enum api_error_kind client_request_enter(struct http_request *r);
+
+/* When the request ends; one that never entered too. */
+void client_request_leave(struct http_request *r);

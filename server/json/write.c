@@ -1,0 +1,112 @@
+#include "server/json/write.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_continuation(unsigned char byte) {
+    return (byte & 0xc0) == 0x80;
+}
+
+/* Table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF. */
+size_t utf8_sequence_length(const char *text, size_t length) {
+    const unsigned char *s = (const unsigned char *)text;
+    if (!length) return 0;
+    if (s[0] < 0x80) return 1;
+    if (s[0] >= 0xc2 && s[0] <= 0xdf) return length >= 2 && is_continuation(s[1]) ? 2 : 0;
+    if (s[0] >= 0xe0 && s[0] <= 0xef) {
+        if (length < 3 || !is_continuation(s[1]) || !is_continuation(s[2])) return 0;
+        if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)) return 0;
+        return 3;
+    }
+    if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+        if (length < 4 || !is_continuation(s[1]) || !is_continuation(s[2]) || !is_continuation(s[3]))
+            return 0;
+        if ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0;
+        return 4;
+    }
+    return 0;
+}
+
+size_t json_text_characters(const char *text, size_t length) {
+    size_t count = 0;
+    for (size_t i = 0; i < length; count++) {
+        size_t step = utf8_sequence_length(text + i, length - i);
+        i += step ? step : 1;
+    }
+    return count;
+}
+
+static void write_escape(struct bytes *out, unsigned char byte) {
+    switch (byte) {
+    case '"':
+        bytes_text(out, "\\\"");
+        return;
+    case '\\':
+        bytes_text(out, "\\\\");
+        return;
+    case '\n':
+        bytes_text(out, "\\n");
+        return;
+    case '\r':
+        bytes_text(out, "\\r");
+        return;
+    case '\t':
+        bytes_text(out, "\\t");
+        return;
+    default:
+        bytes_format(out, "\\u%04x", byte);
+    }
+}
+
+static bool is_plain(unsigned char byte) {
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+void json_write_string(struct bytes *out, const char *text, size_t length) {
+    bytes_append(out, "\"", 1);
+    for (size_t i = 0; i < length;) {
+        size_t run = i;
+        while (run < length && is_plain((unsigned char)text[run])) run++;
+        if (run > i) {
+            bytes_append(out, text + i, run - i);
+            i = run;
+            continue;
+        }
+        size_t step = utf8_sequence_length(text + i, length - i);
+        if (step == 1)
+            write_escape(out, (unsigned char)text[i]);
+        else if (step)
+            bytes_append(out, text + i, step);
+        else
+            bytes_text(out, "\xef\xbf\xbd");
+        i += step ? step : 1;
+    }
+    bytes_append(out, "\"", 1);
+}
+
+void json_write_text(struct bytes *out, const char *text) {
+    if (text)
+        json_write_string(out, text, strlen(text));
+    else
+        bytes_text(out, "null");
+}
+
+void json_write_logprob(struct bytes *out, float value) {
+    char text[40];
+    if (!(value >= -9999.0f)) value = -9999.0f; /* -inf and NaN too */
+    if (value > 9999.0f) value = 9999.0f;
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value) break;
+    }
+    bytes_text(out, text);
+    if (!strpbrk(text, ".e")) bytes_text(out, ".0");
+}
+
+void json_write_separator(struct bytes *out) {
+    if (!out->length) return;
+    char last = out->data[out->length - 1];
+    if (last != '[' && last != '{') bytes_append(out, ",", 1);
+}

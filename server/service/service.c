@@ -1,0 +1,55 @@
+#include "server/service/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+
+enum { RETRY_AFTER_SECONDS = 5 };
+
+unsigned service_retry_after(const struct service *s, enum api_error_kind kind) {
+    bool is_full = kind == API_QUEUE_FULL || kind == API_CLIENT_LIMIT;
+    return is_full && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
+}
+
+void service_set_phase(struct service *s, enum service_phase phase) {
+    s->phase = phase;
+    s->phase_ns = clock_ns();
+}
+
+void service_request_ended(struct service *s) {
+    if (s->phase >= SERVICE_DRAINING && !s->requests) loop_stop(&s->loop);
+}
+
+void service_set_limits(struct service *s) {
+    const struct config *config = s->config;
+    uint64_t timeout_ms = (uint64_t)config->request_timeout_seconds * 1000;
+    s->limits = (struct api_limits){
+        .memory = &s->memory,
+        .context = s->info.context,
+        .vocabulary = s->info.vocabulary,
+        .logprobs_max = s->info.logprobs_max,
+        .n_max = config->max_n,
+        .choices_max = config->max_choices,
+        .stops_max = config->max_stops,
+        .stop_bytes_max = config->stop_bytes_max,
+        .model = s->model,
+        .any_model = config->any_model,
+        .refuse_unknown = config->strict,
+        .tokenize_bytes_max = config->tokenize_bytes_max,
+        .tokenize_ids_max = config->tokenize_ids_max,
+        .unknown = &s->unknown_fields,
+        .timeout_ms = timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)timeout_ms,
+    };
+}
+
+void service_set_model_name(struct service *s, const char *folder) {
+    char *path = s->config->model_name ? NULL : realpath(folder, NULL);
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    const char *name = s->config->model_name ? s->config->model_name
+                       : slash && slash[1]   ? slash + 1
+                                             : "model";
+    snprintf(s->model, sizeof s->model, "%s", name);
+    free(path);
+}

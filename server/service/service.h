@@ -1,0 +1,88 @@
+/* What the loop thread owns, in one place: the daemon, its connections and requests, keys, tickets and
+ * figures. The other threads see of it only what they are handed: the uv pool a request's own memory, the
+ * opener its options. */
+#pragma once
+
+#include <microhttpd.h>
+#include <time.h>
+
+#include "config/config.h"
+#include "engine/api/engine.h"
+#include "server/api/params.h"
+#include "server/api/unknown_fields.h"
+#include "server/clients/client.h"
+#include "server/clients/client_counts.h"
+#include "server/clients/keys.h"
+#include "server/loop/loop.h"
+#include "server/loop/opener.h"
+#include "server/loop/work.h"
+#include "server/memory/admission.h"
+#include "server/memory/serving_memory.h"
+#include "server/service/http_stats.h"
+#include "server/service/listener.h"
+#include "server/service/tls.h"
+
+struct connection;
+struct http_request;
+struct linger_socket;
+struct prompt;
+struct reload;
+struct route_table;
+
+enum service_phase {
+    SERVICE_LOADING,
+    SERVICE_SERVING,
+    SERVICE_DRAINING, /* what was admitted goes on, the rest is refused */
+    SERVICE_STOPPING, /* what still runs is cut short */
+};
+
+struct service {
+    const struct config *config;
+    const struct route_table *routes;
+    enum service_phase phase;
+    struct loop loop;
+    struct listener listener;
+    struct tls tls;
+    struct MHD_Daemon *daemon;
+    struct opener *opener;
+    struct engine *engine;    /* NULL until it is loaded */
+    struct engine_info info;  /* zero until then */
+    struct api_limits limits; /* of completions; complete once loaded */
+    char model[256], fingerprint[128];
+    time_t started;
+    struct keys keys;
+    struct client_rules client_rules;
+    struct client_counts client_counts;
+    struct admission admission;
+    struct serving_memory memory;
+    struct work_lanes lanes;
+    struct work trimming; /* the heap gives back what requests have freed */
+    bool is_trimming;
+    struct reload *reload; /* NULL: nothing is being read again */
+    bool reload_again;     /* asked for meanwhile */
+    struct http_stats stats;
+    struct unknown_fields unknown_fields;
+    struct connection *connections;  /* all that are open */
+    struct http_request *requests;   /* all whose answer is not complete */
+    struct prompt *delivering;       /* whose events were not all taken for want of time; NULL: none */
+    struct linger_socket *lingering; /* see linger.h */
+    size_t lingering_count;
+    uint64_t phase_ns;  /* when the phase began */
+    enum status status; /* why it ended */
+    struct error error;
+};
+
+/* The name of the model's folder or file, unless another is configured. */
+void service_set_model_name(struct service *s, const char *model);
+
+/* Of s->limits what the configuration and the loaded model say. */
+void service_set_limits(struct service *s);
+
+void service_set_phase(struct service *s, enum service_phase phase);
+
+/* Seconds that a refused client is told to wait: from the engine's rate for a full queue, a constant
+ * otherwise. */
+unsigned service_retry_after(const struct service *s, enum api_error_kind kind);
+
+/* After a request has ended: a drain may be complete. */
+void service_request_ended(struct service *s);
