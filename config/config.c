@@ -19,20 +19,45 @@ void config_deinit(struct config *c) {
     *c = (struct config){0};
 }
 
-/* Rules between options, and those that a range cannot say. */
-static enum status check_rules(const struct config *c, struct error *e) {
-    char origin[OPTION_TEXT_MAX];
-    if (!c->tls_cert != !c->tls_key) {
-        enum option_id given = c->tls_cert ? OPTION_tls_cert : OPTION_tls_key;
-        enum option_id missing = c->tls_cert ? OPTION_tls_key : OPTION_tls_cert;
-        return error_set(e, STATUS_INVALID_ARGUMENT, option_origin(c, given, c->source[given], origin),
-                         "needs %s too", option_rows[missing].key);
-    }
-    if (c->kv_page_tokens % 16 != 0)
-        return error_set(e, STATUS_INVALID_ARGUMENT,
-                         option_origin(c, OPTION_kv_page_tokens, c->source[OPTION_kv_page_tokens], origin),
-                         "found %zu, expected a multiple of 16", c->kv_page_tokens);
-    return STATUS_OK;
+/* ---- rules between options, and those that a range cannot say ---- */
+
+bool config_explain(const struct config *c, struct error *e) {
+    if (e->code != STATUS_OPTION) return false;
+    enum option_id id = option_find(e->where, strlen(e->where));
+    if (id == OPTION_COUNT) return false;
+    char value[OPTION_TEXT_MAX], origin[OPTION_TEXT_MAX], where[2 * OPTION_TEXT_MAX];
+    enum option_source source = c->source[id];
+    option_origin(c, id, source, origin);
+    option_value(c, id, value);
+    int used = snprintf(where, sizeof where, "--%s%s%.200s", option_rows[id].key, *value ? " " : "", value);
+    if (source != SOURCE_FLAG)
+        snprintf(where + used, sizeof where - (size_t)used,
+                 source == SOURCE_DEFAULT ? " (the default)" : " (set by %.200s)", origin);
+    struct error plain = *e;
+    error_set(e, plain.code, where, "%s", plain.text);
+    return source != SOURCE_DEFAULT;
+}
+
+static enum status check_tls(const struct config *c, struct error *e) {
+    if (!c->tls_cert == !c->tls_key) return STATUS_OK;
+    const char *given = option_rows[c->tls_cert ? OPTION_tls_cert : OPTION_tls_key].key;
+    const char *missing = option_rows[c->tls_cert ? OPTION_tls_key : OPTION_tls_cert].key;
+    return error_set(e, STATUS_OPTION, given, "needs %s too", missing);
+}
+
+/* Only between options of the command: the environment may hold some for another one. */
+static enum status check_rules(const struct config *c, enum command command, struct error *e) {
+    enum status status = STATUS_OK;
+    if (option_belongs(&option_rows[OPTION_tls_cert], command)) status = check_tls(c, e);
+    if (status == STATUS_OK && option_belongs(&option_rows[OPTION_kv_page_tokens], command))
+        status = kv_page_tokens_check(c->kv_page_tokens, e);
+    if (status == STATUS_OK && option_belongs(&option_rows[OPTION_matmul], command))
+        status = matmul_check(c->matmul, c->weights, e);
+    if (status == STATUS_OK && option_belongs(&option_rows[OPTION_norm_form], command) &&
+        command != COMMAND_BENCH)
+        status = norm_form_check(c->norm_form, e);
+    if (status != STATUS_OK && e) config_explain(c, e);
+    return status;
 }
 
 static enum status read_file(struct config *c, const char *path, struct error *e) {
@@ -50,7 +75,7 @@ enum status config_load(struct config *c, enum command command, char **flags, si
     status = read_file(c, file, e);
     if (status == STATUS_OK) status = config_env_read(c, environment, e);
     if (status == STATUS_OK) status = config_flags_read(c, command, flags, flag_count, e);
-    if (status == STATUS_OK) status = check_rules(c, e);
+    if (status == STATUS_OK) status = check_rules(c, command, e);
     return status;
 }
 

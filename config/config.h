@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "engine/base/error.h"
+#include "engine/types/choices.h"
 
 /* id, name on the command line, the one argument that it may have besides options ("": none), help */
 #define COMMAND_LIST(X)                                                                                      \
@@ -36,14 +37,19 @@ struct config_list {
 };
 
 /* C types of the option types of options.def. Texts are owned by the struct; NULL where not set. */
-#define CONFIG_STRING  char *
-#define CONFIG_PATH    char *
-#define CONFIG_CHOICE  char *
-#define CONFIG_SIZE    size_t
-#define CONFIG_INTEGER int64_t
-#define CONFIG_REAL    double
-#define CONFIG_BOOL    bool
-#define CONFIG_LIST    struct config_list
+#define CONFIG_STRING      char *
+#define CONFIG_PATH        char *
+#define CONFIG_CHOICE      char *
+#define CONFIG_SIZE        size_t
+#define CONFIG_INTEGER     int64_t
+#define CONFIG_REAL        double
+#define CONFIG_BOOL        bool
+#define CONFIG_LIST        struct config_list
+#define CONFIG_NORM_FORM   enum norm_form
+#define CONFIG_WEIGHT_TYPE enum weight_type
+#define CONFIG_KV_TYPE     enum kv_type
+#define CONFIG_MATMUL      enum matmul_kind
+#define CONFIG_KERNEL_ISA  enum kernel_isa
 
 enum option_id {
 #define OPTION(type, field, ...) OPTION_##field,
@@ -78,7 +84,8 @@ void config_deinit(struct config *c);
 /* Fills an initialised *c for a command. flags: what follows the command's name on the command line, borrowed
  * as long as *c lives. environment: as environ. The file is that of --config, else of PRENORM_CONFIG, else
  * there is none. An error names the option, where its value came from, the value and what is allowed;
- * INVALID_ARGUMENT and MALFORMED, NOT_FOUND and IO (the file) are mistakes of the user. A variable PRENORM_*
+ * INVALID_ARGUMENT and MALFORMED, OPTION (explained already), NOT_FOUND and IO (the file) are mistakes of the
+ * user. A variable PRENORM_*
  * that is no option is a warning in the log. With --help nothing is read but the flags. */
 enum status config_load(struct config *c, enum command command, char **flags, size_t flag_count,
                         char **environment, struct error *e);
@@ -87,6 +94,11 @@ enum status config_load(struct config *c, enum command command, char **flags, si
 static inline bool config_is_set(const struct config *c, enum option_id id) {
     return c->source[id] != SOURCE_DEFAULT;
 }
+
+/* Of an error with STATUS_OPTION, whose place is an option's key: makes it say what the option is and who set it,
+ * "--weights int8 (set by PRENORM_WEIGHTS)". Returns whether anybody did: then the configuration is wrong, else
+ * what the default met. Other errors stay as they are; false. */
+bool config_explain(const struct config *c, struct error *e);
 
 /* The options of a command as a JSON object that --config accepts again; null is "not set". */
 enum status config_print(const struct config *c, enum command command, FILE *out, struct error *e);

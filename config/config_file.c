@@ -124,16 +124,6 @@ static enum status print_text(const char *text, FILE *out, struct error *e) {
     return STATUS_OK;
 }
 
-/* The shortest digits that give the same double again. */
-static void print_real(double value, FILE *out) {
-    char text[32];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value) break;
-    }
-    fputs(text, out);
-}
-
 static enum status print_list(const struct config_list *list, FILE *out, struct error *e) {
     enum status status = STATUS_OK;
     fputc('[', out);
@@ -147,26 +137,24 @@ static enum status print_list(const struct config_list *list, FILE *out, struct 
 
 static enum status print_value(const struct config *c, enum option_id id, FILE *out, struct error *e) {
     const void *field = (const char *)c + option_rows[id].offset;
+    char text[OPTION_TEXT_MAX];
     if (!option_rows[id].initial && !config_is_set(c, id)) return print_text(NULL, out, e);
     switch (option_rows[id].type) {
     case OPTION_TYPE_SIZE:
-        fprintf(out, "%zu", *(const size_t *)field);
-        break;
     case OPTION_TYPE_INTEGER:
-        fprintf(out, "%lld", (long long)*(const int64_t *)field);
-        break;
     case OPTION_TYPE_REAL:
-        print_real(*(const double *)field, out);
-        break;
     case OPTION_TYPE_BOOL:
-        fputs(*(const bool *)field ? "true" : "false", out);
-        break;
+        fputs(option_value(c, id, text), out);
+        return STATUS_OK;
     case OPTION_TYPE_LIST:
         return print_list(field, out, e);
-    default:
+    case OPTION_TYPE_STRING:
+    case OPTION_TYPE_PATH:
+    case OPTION_TYPE_CHOICE:
         return print_text(*(char *const *)field, out, e);
+    default:
+        return print_text(option_value(c, id, text), out, e);
     }
-    return STATUS_OK;
 }
 
 enum status config_print(const struct config *c, enum command command, FILE *out, struct error *e) {

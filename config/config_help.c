@@ -25,10 +25,11 @@ static const char *value_name(enum option_type type) {
         return " X";
     case OPTION_TYPE_BOOL:
         return "";
-    case OPTION_TYPE_CHOICE:
-        return " NAME";
-    default:
+    case OPTION_TYPE_STRING:
+    case OPTION_TYPE_LIST:
         return " TEXT";
+    default:
+        return " NAME";
     }
 }
 
@@ -64,7 +65,7 @@ static void print_row(enum option_id id, FILE *out) {
     const char *opening = " [";
     size_t used = (size_t)snprintf(help, sizeof help, "%s", row->help);
     if (row->least) snprintf(range, sizeof range, "%s..%s", row->least, row->most);
-    if (row->choices) option_choices(id, " | ", range, sizeof range);
+    if (option_has_choices(row)) option_choices(id, " | ", range, sizeof range);
     if (*range) {
         used += (size_t)snprintf(help + used, sizeof help - used, "%s%s", opening, range);
         opening = ", ";

@@ -15,12 +15,6 @@ enum {
     ANY_COMMAND = (1u << COMMAND_COUNT) - 1
 };
 
-/* The kernels' table is the only list of instruction sets; of the engine nothing else is known here. */
-static const char isa_choices[] = "auto"
-#define KERNEL_ISA(architecture, name, ...) "|" #name
-#include "engine/kernel/kernels.def"
-    ;
-
 const struct option_row option_rows[OPTION_COUNT] = {
 #define OPTION(type, field, key, initial, least, most, choices, commands, group, help)                       \
     [OPTION_##field] = {OPTION_TYPE_##type,                                                                  \
@@ -108,9 +102,22 @@ const char *option_origin(const struct config *c, enum option_id id, enum option
     return out;
 }
 
+const struct named_value *option_values(enum option_type type) {
+    static const struct named_value *const values[OPTION_TYPE_COUNT] = {
+        [OPTION_TYPE_NORM_FORM] = norm_form_choices,   [OPTION_TYPE_WEIGHT_TYPE] = weight_type_choices,
+        [OPTION_TYPE_KV_TYPE] = kv_type_choices,       [OPTION_TYPE_MATMUL] = matmul_choices,
+        [OPTION_TYPE_KERNEL_ISA] = kernel_isa_choices,
+    };
+    return values[type];
+}
+
 void option_choices(enum option_id id, const char *separator, char *out, size_t size) {
     size_t used = 0;
-    for (const char *at = option_rows[id].choices; *at && used < size;) {
+    const struct named_value *value = option_values(option_rows[id].type);
+    for (; value && value->name && used < size; value++)
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%s", value->name, value[1].name ? separator : "");
+    for (const char *at = option_rows[id].choices; at && *at && used < size;) {
         size_t span = strcspn(at, "|");
         used += (size_t)snprintf(out + used, size - used, "%.*s%s", (int)span, at, at[span] ? separator : "");
         at += span + (at[span] == '|');
@@ -131,14 +138,15 @@ const char *option_expected(enum option_id id, char *out) {
     case OPTION_TYPE_BOOL:
         snprintf(out, OPTION_TEXT_MAX, "true or false");
         break;
-    case OPTION_TYPE_CHOICE:
-        if (strchr(row->choices, '|')) used = (size_t)snprintf(out, OPTION_TEXT_MAX, "one of ");
-        option_choices(id, ", ", out + used, OPTION_TEXT_MAX - used);
-        break;
     case OPTION_TYPE_STRING:
     case OPTION_TYPE_PATH:
     case OPTION_TYPE_LIST:
         snprintf(out, OPTION_TEXT_MAX, "a text that is not empty");
+        break;
+    default:
+        if (!row->choices || strchr(row->choices, '|'))
+            used = (size_t)snprintf(out, OPTION_TEXT_MAX, "one of ");
+        option_choices(id, ", ", out + used, OPTION_TEXT_MAX - used);
         break;
     }
     return out;
@@ -149,6 +157,52 @@ enum status option_refuse(const struct config *c, enum option_id id, enum option
     char origin[OPTION_TEXT_MAX], expected[OPTION_TEXT_MAX];
     return error_set(e, STATUS_INVALID_ARGUMENT, option_origin(c, id, source, origin),
                      "found '%.100s', expected %s", found, option_expected(id, expected));
+}
+
+/* ---- values as texts ---- */
+
+/* The shortest digits that give the same double again. */
+static void write_real(double value, char *out) {
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(out, OPTION_TEXT_MAX, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) break;
+    }
+}
+
+static void write_list(const struct config_list *list, char *out) {
+    size_t used = 0;
+    for (size_t i = 0; i < list->count && used < OPTION_TEXT_MAX; i++)
+        used += (size_t)snprintf(out + used, OPTION_TEXT_MAX - used, "%s%s", i ? "," : "", list->items[i]);
+}
+
+const char *option_value(const struct config *c, enum option_id id, char *out) {
+    const struct option_row *row = &option_rows[id];
+    const void *field = (const char *)c + row->offset;
+    const struct named_value *values = option_values(row->type);
+    *out = '\0';
+    if (!row->initial && !config_is_set(c, id)) return out;
+    switch (row->type) {
+    case OPTION_TYPE_SIZE:
+        snprintf(out, OPTION_TEXT_MAX, "%zu", *(const size_t *)field);
+        break;
+    case OPTION_TYPE_INTEGER:
+        snprintf(out, OPTION_TEXT_MAX, "%lld", (long long)*(const int64_t *)field);
+        break;
+    case OPTION_TYPE_REAL:
+        write_real(*(const double *)field, out);
+        break;
+    case OPTION_TYPE_BOOL:
+        snprintf(out, OPTION_TEXT_MAX, "%s", *(const bool *)field ? "true" : "false");
+        break;
+    case OPTION_TYPE_LIST:
+        write_list(field, out);
+        break;
+    default:
+        snprintf(out, OPTION_TEXT_MAX, "%s",
+                 values ? choice_name(values, *(const int *)field) : *(char *const *)field);
+        break;
+    }
+    return out;
 }
 
 /* ---- values: each is false when the text is not one that the row allows ---- */
@@ -209,6 +263,19 @@ static enum status list_append(struct config_list *list, const char *text, struc
     return status;
 }
 
+/* Enums are as wide as an int in every ABI that we build for; the table's fields are written as one. */
+_Static_assert(sizeof(enum norm_form) == sizeof(int) && sizeof(enum weight_type) == sizeof(int) &&
+                   sizeof(enum kv_type) == sizeof(int) && sizeof(enum matmul_kind) == sizeof(int) &&
+                   sizeof(enum kernel_isa) == sizeof(int),
+               "an option's enum is written as an int");
+
+static bool set_enum(const struct named_value *values, void *field, const char *text) {
+    int value;
+    if (!choice_find(values, text, &value)) return false;
+    memcpy(field, &value, sizeof value);
+    return true;
+}
+
 static bool set_number(struct config *c, enum option_id id, const char *text) {
     const struct option_row *row = &option_rows[id];
     void *field = option_field(c, id);
@@ -253,7 +320,9 @@ enum status option_set(struct config *c, enum option_id id, enum option_source s
                        struct error *e) {
     const struct option_row *row = &option_rows[id];
     enum status status = STATUS_OK;
+    const struct named_value *values = option_values(row->type);
     bool allowed = row->type == OPTION_TYPE_CHOICE ? is_choice(row, text)
+                   : values                        ? set_enum(values, option_field(c, id), text)
                    : is_text(row) || is_list(row)  ? *text != '\0'
                                                    : set_number(c, id, text);
     if (!allowed) return option_refuse(c, id, source, text, e);

@@ -13,13 +13,21 @@ enum option_type {
     OPTION_TYPE_BOOL,
     OPTION_TYPE_CHOICE,
     OPTION_TYPE_LIST,
+    /* Enums, of engine/types/choices.h. */
+    OPTION_TYPE_NORM_FORM,
+    OPTION_TYPE_WEIGHT_TYPE,
+    OPTION_TYPE_KV_TYPE,
+    OPTION_TYPE_MATMUL,
+    OPTION_TYPE_KERNEL_ISA,
+    OPTION_TYPE_COUNT
 };
 
 struct option_row {
     enum option_type type;
     size_t offset; /* of the field in struct config */
-    const char *key, *initial, *least, *most, *choices;
-    unsigned commands; /* bit 1 << enum command */
+    const char *key, *initial, *least, *most;
+    const char *choices; /* of a CHOICE; an enum's are option_values */
+    unsigned commands;   /* bit 1 << enum command */
     const char *group, *help;
 };
 
@@ -56,7 +64,19 @@ const char *option_origin(const struct config *c, enum option_id id, enum option
 /* "PRENORM_SOME_KEY". Returns out [OPTION_TEXT_MAX]. */
 const char *option_variable(enum option_id id, char *out);
 
-/* The values of a CHOICE with a separator between them, cut to size. */
+/* The names of the values of an enum's type; NULL for other types. */
+const struct named_value *option_values(enum option_type type);
+
+/* Whether only certain words may stand there: a CHOICE, or an enum. */
+static inline bool option_has_choices(const struct option_row *row) {
+    return row->choices || option_values(row->type);
+}
+
+/* The value as the user would write it, cut; "" where it is not set. A list: its items with commas. Returns out
+ * [OPTION_TEXT_MAX]. */
+const char *option_value(const struct config *c, enum option_id id, char *out);
+
+/* The values of a CHOICE or an enum with a separator between them, cut to size. */
 void option_choices(enum option_id id, const char *separator, char *out, size_t size);
 
 /* What may stand there: "a whole number from 0 to 65535". Returns out [OPTION_TEXT_MAX]. */

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "engine/types/choices.h"
 #include "engine/types/request.h"
 #include "engine/types/stats.h"
 
@@ -41,27 +42,27 @@ struct engine_reserve {
 #define ENGINE_RESERVES_MAX 8
 
 struct engine_options {
-    const char *model;          /* folder of the checkpoint, or a converted file */
-    const char *norm_form;      /* "crmsnorm", "rmsnorm", "layernorm" */
-    const char *weights;        /* "f32", "bf16", "int8", "int4" */
+    const char *model;        /* folder of the checkpoint, or a converted file */
+    enum norm_form norm_form; /* not NONE */
+    enum weight_type weights;
     bool any_form, any_weights; /* a converted file may have others than these two */
-    const char *kv_type;        /* "auto": f32 beside f32 weights, else f16; "f32", "f16", "int8" */
-    const char *matmul;         /* "own": same bits at any load; "openblas": without that promise */
-    const char *isa;            /* "auto", or the name of a lower instruction set */
-    size_t threads;             /* compute threads; 0: one a usable core */
-    size_t context;             /* tokens a sequence may have; 0: the model's own */
-    size_t kv_cache_mib;        /* 0: from the memory that is left */
-    size_t kv_page_tokens;      /* positions in a cache page, a multiple of 16 */
-    bool prefix_cache;          /* prompts find what others with the same beginning have computed */
-    size_t sequences_max;       /* that run at once */
-    size_t queue_max;           /* choices that wait */
-    size_t queue_tokens_max;    /* prompt tokens that wait; 0: no limit of its own */
-    size_t suspended_max;       /* sequences beside those, set aside for slow readers or want of pages, before
+    enum kv_type kv_type;
+    enum matmul_kind matmul;
+    enum kernel_isa isa;
+    size_t threads;            /* compute threads; 0: one a usable core */
+    size_t context;            /* tokens a sequence may have; 0: the model's own */
+    size_t kv_cache_mib;       /* 0: from the memory that is left */
+    size_t kv_page_tokens;     /* positions in a cache page, a multiple of 16 */
+    bool prefix_cache;         /* prompts find what others with the same beginning have computed */
+    size_t sequences_max;      /* that run at once */
+    size_t queue_max;          /* choices that wait */
+    size_t queue_tokens_max;   /* prompt tokens that wait; 0: no limit of its own */
+    size_t suspended_max;      /* sequences beside those, set aside for slow readers or want of pages, before
                                    new ones have to wait */
-    bool fair_share;            /* clients of the same priority take turns, a sequence each */
-    size_t step_tokens;         /* rows of one step */
-    size_t max_pending_events;  /* undelivered events a choice may have before it is backpressured */
-    size_t logprobs_max;        /* largest `logprobs` of a request */
+    bool fair_share;           /* clients of the same priority take turns, a sequence each */
+    size_t step_tokens;        /* rows of one step */
+    size_t max_pending_events; /* undelivered events a choice may have before it is backpressured */
+    size_t logprobs_max;       /* largest `logprobs` of a request */
     struct engine_reserve reserves[ENGINE_RESERVES_MAX];
     size_t reserve_count;
     bool verify;         /* compare with the untouched model before serving, and refuse above the bound */
@@ -74,8 +75,14 @@ struct engine_options {
     void *progress_context;
 };
 
-/* Loads, converts and starts the scheduler. *out is NULL on failure. STATUS_LIMIT: the cache does not fit
- * into the memory that is left beside the rest of the plan, which is then in the log. */
+/* What can be said about options without reading the model: whether they go together, and whether this machine
+ * has the instruction set. STATUS_OPTION. engine_open asks too. */
+enum status engine_options_check(const struct engine_options *options, struct error *e);
+enum status engine_isa_check(enum kernel_isa isa, struct error *e);
+
+/* Loads, converts and starts the scheduler. *out is NULL on failure. STATUS_OPTION: an option that this model,
+ * or this machine, cannot be run with (engine/base/error.h). STATUS_LIMIT: the cache does not fit into the
+ * memory that is left beside the rest of the plan, which is then in the log. */
 enum status engine_open(const struct engine_options *options, struct engine **out, struct error *e);
 
 /* Cancels what runs, stops the scheduler, frees everything. All handles must have been released. */
@@ -91,8 +98,13 @@ struct engine_verify_figures {
 };
 
 struct engine_info {
-    char family[64], norm_placement[32], norm_form[16], weights[16], kv_type[16], matmul[16], isa[16];
-    char cpu_features[256];
+    char family[64], norm_placement[32], cpu_features[256];
+    /* What runs: no AUTO, no NONE. */
+    enum norm_form norm_form;
+    enum weight_type weights;
+    enum kv_type kv_type;
+    enum matmul_kind matmul;
+    enum kernel_isa isa;
     size_t context, vocabulary, layers, width, heads, threads;
     uint64_t parameters;
     size_t weight_bytes, kv_bytes, kv_pages, kv_page_tokens;

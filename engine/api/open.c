@@ -1,7 +1,6 @@
 /* Opening and closing: what is made from what, in which order, and how much memory it may take. */
 #include "engine/api/state.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,27 +14,38 @@
 
 #define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
 
-/* Only what this build can honour; the options table promises no more. */
-static enum status check_options(const struct engine_options *o, struct loaded_model_options *load_options,
-                                 struct error *e) {
-    if (!norm_form_from_name(o->norm_form, &load_options->form))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
-                         "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
-    if (!weight_type_from_name(o->weights, &load_options->weights))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4",
-                         o->weights);
-    enum kv_type kv_type;
-    if (!kv_type_choose(o->kv_type, load_options->weights, &kv_type))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_type", "'%s' is not auto, f32, f16 or int8",
-                         o->kv_type);
-    bool openblas = strcmp(o->matmul, "openblas") == 0;
-    if (!openblas && strcmp(o->matmul, "own") != 0)
-        return error_set(e, STATUS_INVALID_ARGUMENT, "matmul", "'%s' is not own or openblas", o->matmul);
-    load_options->matmul = openblas ? MATMUL_OPENBLAS : MATMUL_OWN;
+static enum status check_numbers(const struct engine_options *o, struct error *e) {
+    enum status status = kv_page_tokens_check(o->kv_page_tokens, e);
+    if (status != STATUS_OK) return status;
+    if (o->kv_cache_mib > SIZE_MAX >> 20)
+        return error_set(e, STATUS_OPTION, "kv-cache-mib", "is more than can be addressed");
     if (o->sequences_max == 0 || o->step_tokens == 0 || o->queue_max == 0 || o->max_pending_events < 2)
         return error_set(
             e, STATUS_INVALID_ARGUMENT, "options",
             "sequences_max, step_tokens and queue_max must be at least 1, max_pending_events at least 2");
+    return STATUS_OK;
+}
+
+enum status engine_isa_check(enum kernel_isa isa, struct error *e) {
+    const struct kernel_table *unused;
+    return kernel_select(isa, &unused, e);
+}
+
+enum status engine_options_check(const struct engine_options *o, struct error *e) {
+    enum status status = norm_form_check(o->norm_form, e);
+    if (status == STATUS_OK) status = matmul_check(o->matmul, o->weights, e);
+    if (status == STATUS_OK) status = check_numbers(o, e);
+    if (status == STATUS_OK) status = engine_isa_check(o->isa, e);
+    if (status != STATUS_OK) return status;
+    bool is_file = loaded_model_path_is_file(o->model);
+    if (o->matmul == MATMUL_OPENBLAS && is_file)
+        return error_set(e, STATUS_OPTION, "matmul", "%s has weights in panels, which only 'own' reads",
+                         o->model);
+    if (o->verify && is_file)
+        return error_set(
+            e, STATUS_OPTION, "verify",
+            "%s is a converted file: only the checkpoint's folder has the untouched model to compare with",
+            o->model);
     return STATUS_OK;
 }
 
@@ -45,15 +55,6 @@ static enum status make_prefix_index(struct engine *engine, struct error *e) {
     enum status status = kv_prefix_init(&engine->prefix, &engine->pool, e);
     if (status == STATUS_OK) engine->pool.prefix = &engine->prefix;
     return status;
-}
-
-/* By the weights that were loaded: a converted file may have others than the option says. */
-static enum kv_type kv_type_of(const struct engine *engine, const struct engine_options *o) {
-    enum kv_type type;
-    bool known = kv_type_choose(o->kv_type, engine->model.packed.weights, &type);
-    assert(known); /* check_options */
-    (void)known;
-    return type;
 }
 
 /* Memory that a step writes, whatever it computes. */
@@ -85,7 +86,7 @@ static struct kv_demand cache_demand(const struct engine *engine, const struct e
                                          .kv_heads = d->kv_heads,
                                          .head_dim = d->head_dim,
                                          .page_tokens = o->kv_page_tokens,
-                                         .type = kv_type_of(engine, o)},
+                                         .type = engine->info.kv_type},
                               .context = engine->info.context,
                               .sequences = sequences,
                               .available_bytes = plan->available_bytes,
@@ -110,10 +111,9 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
     struct kv_demand demand = cache_demand(engine, o, limits->sequences, &plan);
     size_t pages, held = engine->info.weight_bytes;
     if (loaded_model_mapped_bytes(&engine->model) > 0) held = 0;
-    if (!memory_multiply(o->kv_cache_mib, (size_t)1 << 20, &demand.bytes_wanted))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_cache_mib", "%zu is too large", o->kv_cache_mib);
+    demand.bytes_wanted = o->kv_cache_mib << 20; /* check_numbers: it fits */
     enum status status = kv_plan_pages(&demand, &pages, e);
-    if (status == STATUS_LIMIT) memory_plan_log(&plan, held);
+    if (status != STATUS_OK) memory_plan_log(&plan, held);
     if (status == STATUS_OK) status = kv_pool_init(&engine->pool, &demand.layout, pages, e);
     if (status == STATUS_OK && o->prefix_cache) status = make_prefix_index(engine, e);
     if (status != STATUS_OK) return status;
@@ -217,12 +217,13 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
 static void describe_options(struct engine_info *info, const struct engine_options *o,
                              const struct loaded_model *m) {
     bool by_file = loaded_model_is_file(m) && o->any_form;
-    COPY_NAME(info->norm_form, norm_form_name(m->folded.form));
-    if (!by_file && strcmp(info->norm_form, o->norm_form) != 0)
-        log_warn("this model has no %s form: it runs in the %s form, with the same results", o->norm_form,
-                 info->norm_form);
-    COPY_NAME(info->weights, weight_type_name(m->packed.weights));
-    COPY_NAME(info->matmul, o->matmul);
+    info->norm_form = m->folded.form;
+    if (!by_file && info->norm_form != o->norm_form)
+        log_warn("this model has no %s form: it runs in the %s form, with the same results",
+                 norm_form_name(o->norm_form), norm_form_name(info->norm_form));
+    info->weights = m->packed.weights;
+    info->kv_type = kv_type_choose(o->kv_type, info->weights); /* a converted file may have other weights */
+    info->matmul = o->matmul;
     kernel_features(info->cpu_features, sizeof info->cpu_features);
     info->kv_page_tokens = o->kv_page_tokens;
     info->queue_max = o->queue_max;
@@ -236,8 +237,23 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
 
 /* ---- open, close --------------------------------------------------------------------------------------- */
 
+/* A library that is not installed does not come by starting again. */
+static enum status check_blas(const struct engine_options *o, size_t threads, struct error *e) {
+    const struct blas *blas;
+    struct error cause = {0};
+    if (o->matmul != MATMUL_OPENBLAS && !o->verify) return STATUS_OK;
+    enum status status = blas_open(threads, &blas, &cause);
+    if (status == STATUS_UNSUPPORTED)
+        return error_set(e, STATUS_OPTION, o->verify ? "verify" : "matmul", "%s", cause.text);
+    if (status != STATUS_OK && e) *e = cause;
+    return status;
+}
+
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
     struct loaded_model_options load_options = {.model = o->model,
+                                                .form = o->norm_form,
+                                                .matmul = o->matmul,
+                                                .weights = o->weights,
                                                 .any_form = o->any_form,
                                                 .any_weights = o->any_weights,
                                                 .tokenizer = &engine->tokenizer,
@@ -245,25 +261,17 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
                                                 .progress = o->progress,
                                                 .progress_context = o->progress_context};
     enum status status;
-    if ((status = check_options(o, &load_options, e)) != STATUS_OK) return status;
-    if (o->verify && loaded_model_path_is_file(o->model))
-        return error_set(
-            e, STATUS_UNSUPPORTED, "verify",
-            "%s is a converted file: only the checkpoint's folder has the untouched model to compare with",
-            o->model);
+    if ((status = engine_options_check(o, e)) != STATUS_OK) return status;
     if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
     size_t threads = o->threads ? o->threads : workers_default_count();
     /* Now rather than when the model has been read and packed. */
-    const struct blas *blas;
-    bool needs_blas = load_options.matmul == MATMUL_OPENBLAS || o->verify;
-    if (needs_blas && (status = blas_open(threads, &blas, e)) != STATUS_OK) return status;
+    if ((status = check_blas(o, threads, e)) != STATUS_OK) return status;
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &load_options, engine->workers, e)) != STATUS_OK)
         return status;
     describe_options(&engine->info, o, &engine->model);
-    COPY_NAME(engine->info.kv_type, kv_type_name(kv_type_of(engine, o)));
     describe_model_in(&engine->info, &engine->model);
-    COPY_NAME(engine->info.isa, engine->kernels->name);
+    engine->info.isa = engine->kernels->isa;
     engine->info.threads = workers_count(engine->workers);
     engine->info.context = o->context ? o->context : engine->model.description.context;
     return o->verify ? engine_verify(engine, o->verify_bound, e) : STATUS_OK;

@@ -46,8 +46,9 @@ enum status engine_verify(struct engine *engine, double bound, struct error *e) 
     if (status != STATUS_OK) return status;
     log_info("verify: %zu tokens, %s %s against the untouched model: largest difference %.2e, mean %.2e, KL "
              "%.2e, greedy agreement %.2f %%, perplexity %+.3f %% +- %.3f %%; the bound of %s is %.1e",
-             count, engine->info.norm_form, engine->info.weights, figures.largest, figures.mean, figures.kl,
-             100 * figures.agreement, 100 * figures.rise, 100 * figures.rise_error,
+             count, norm_form_name(engine->info.norm_form), weight_type_name(engine->info.weights),
+             figures.largest, figures.mean, figures.kl, 100 * figures.agreement, 100 * figures.rise,
+             100 * figures.rise_error,
              engine->model.packed.weights == WEIGHT_TYPE_F32 ? "the largest difference"
                                                              : "the perplexity's rise",
              bound);

@@ -18,7 +18,8 @@
     X(BUSY, "busy")                                                                                          \
     X(CLOSING, "closing")                                                                                    \
     X(CANCELLED, "cancelled")                                                                                \
-    X(MISMATCH, "verification failed")
+    X(MISMATCH, "verification failed")                                                                       \
+    X(OPTION, "an option that cannot be had")
 
 enum status {
 #define X(code, name) STATUS_##code,
@@ -27,6 +28,9 @@ enum status {
         STATUS_COUNT
 };
 
+/* STATUS_OPTION: an option of the program asks for what cannot be, alone or beside others or for this model.
+ * where is its key in config/options.def ("kv-cache-mib") and nothing else, so that who knows the configuration
+ * can say where it was set. */
 struct error {
     enum status code;
     char where[512]; /* "" when there is nothing to point at */

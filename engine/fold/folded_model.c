@@ -6,26 +6,6 @@
 
 #include "engine/base/memory.h"
 
-static const char *const form_names[NORM_FORM_COUNT] = {
-    [NORM_FORM_LAYERNORM] = "layernorm",
-    [NORM_FORM_RMSNORM] = "rmsnorm",
-    [NORM_FORM_CRMSNORM] = "crmsnorm",
-    [NORM_FORM_ORTHONORMAL] = "orthonormal",
-};
-
-const char *norm_form_name(enum norm_form form) {
-    return (unsigned)form < NORM_FORM_COUNT ? form_names[form] : "unknown";
-}
-
-bool norm_form_from_name(const char *name, enum norm_form *form) {
-    for (unsigned i = 0; i < NORM_FORM_COUNT; i++)
-        if (strcmp(form_names[i], name) == 0) {
-            *form = (enum norm_form)i;
-            return true;
-        }
-    return false;
-}
-
 enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted) {
     if (!description_converts(d)) return NORM_FORM_LAYERNORM;
     bool compressed = wanted == NORM_FORM_CRMSNORM || wanted == NORM_FORM_ORTHONORMAL;

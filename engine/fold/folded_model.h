@@ -18,21 +18,6 @@
 
 #include "engine/model/tensor_views.h"
 
-enum norm_form {
-    NORM_FORM_LAYERNORM,
-    NORM_FORM_RMSNORM,
-    NORM_FORM_CRMSNORM, /* the paper's basis */
-    /* CRMSNorm in another basis: y = Qz, where the rows of Q are the first d-1 rows of the Householder
-     * reflection that maps the ones vector to the last unit vector. For a centred z that is y_i = z_i + z_d /
-     * (sqrt(d) - 1). y has the length of z, and no column of a weight is added to all others, so the error of
-     * low-precision weights is much smaller. */
-    NORM_FORM_ORTHONORMAL,
-    NORM_FORM_COUNT
-};
-
-const char *norm_form_name(enum norm_form form);
-bool norm_form_from_name(const char *name, enum norm_form *form);
-
 /* A norm as it runs. A folded norm is one scale for each row of the residual stream; any other writes
  * normalised rows. */
 struct folded_norm {

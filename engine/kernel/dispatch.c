@@ -10,12 +10,13 @@ static const struct row {
     struct kernel_table table;
     unsigned needed, preferred; /* bits of enum cpu_feature */
 } rows[] = {
-#define KERNEL_ISA(architecture, isa, vectors, bf16, int8, int4, features, wanted)                           \
+#define KERNEL_ISA(architecture, set, vectors, bf16, int8, int4, features, wanted)                           \
     KERNEL_ON_##architecture(                                                                                \
         {                                                                                                    \
             .table =                                                                                         \
                 {                                                                                            \
-                    .name = #isa,                                                                            \
+                    .isa = KERNEL_ISA_##set,                                                                 \
+                    .name = #set,                                                                            \
                     .gemm_f32 = gemm_f32_##vectors,                                                          \
                     .convert_activations = {NULL, convert_bf16_##bf16, convert_int8_##vectors,               \
                                             convert_int8_##vectors},                                         \
@@ -64,24 +65,21 @@ size_t kernel_available(const struct kernel_table *tables[KERNEL_ISA_COUNT]) {
     return count;
 }
 
-enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e) {
+enum status kernel_select(enum kernel_isa asked, const struct kernel_table **out, struct error *e) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    if (!forced || strcmp(forced, "auto") == 0) {
-        *out = tables[count - 1];
-        return STATUS_OK;
-    }
     char available[128] = "auto";
+    *out = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(forced, tables[i]->name) == 0) {
+        if (asked == tables[i]->isa || (asked == KERNEL_ISA_AUTO && i == count - 1)) {
             *out = tables[i];
             return STATUS_OK;
         }
         size_t length = strlen(available);
         snprintf(available + length, sizeof available - length, ", %s", tables[i]->name);
     }
-    return error_set(e, STATUS_INVALID_ARGUMENT, "kernels", "found '%s', expected one of: %s", forced,
-                     available);
+    return error_set(e, STATUS_OPTION, "isa", "this machine has no %s, expected one of: %s",
+                     kernel_isa_name(asked), available);
 }
 
 void kernel_features(char *out, size_t size) {

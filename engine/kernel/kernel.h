@@ -23,9 +23,11 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/types/choices.h"
 
 #define KERNEL_PANEL 48 /* output rows of a weight matrix that are packed together */
 #define KERNEL_LANES 16 /* lanes of a row reduction; also the positions in a block of keys */
+_Static_assert(KERNEL_LANES == KV_PAGE_TOKENS_STEP, "pages are whole blocks of keys");
 #define KERNEL_ALIGN 64 /* alignment in bytes of every buffer that is allocated for kernels */
 
 /* Added to a float of magnitude below 2^22 it rounds it to an integer, to nearest even, which then stands in
@@ -80,8 +82,6 @@ struct gemm {
  * most. The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
-enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };
-
 #define KERNEL_LOWP_K     64       /* k is padded to a multiple of this */
 #define KERNEL_INT4_GROUP 32       /* of k: int4 weights that share a scale and an offset */
 #define KERNEL_BF16_BLOCK 32       /* of k: bf16 products that are summed apart */
@@ -135,16 +135,10 @@ enum row_norm {
  *         to nearest even, each operation rounded but the multiplication within round(), which is exact.
  * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, q is 0 and scale NaN.
  */
-enum kv_type { KV_TYPE_F32, KV_TYPE_F16, KV_TYPE_INT8, KV_TYPE_COUNT };
-
 /* Bytes of an element. */
 static inline size_t kv_type_bytes(enum kv_type type) {
     return type == KV_TYPE_F32 ? sizeof(float) : type == KV_TYPE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
 }
-
-/* By name; "auto" is f32 beside f32 weights, else f16. False when the name is unknown. */
-bool kv_type_choose(const char *name, enum weight_type weights, enum kv_type *out);
-const char *kv_type_name(enum kv_type type);
 
 /* Where one layer's key/value head lies in every page of page_tokens positions, in bytes from the page's
  * start: elements keys [page_tokens/16][head_dim][16] and values [page_tokens][head_dim]; for int8 floats
@@ -197,14 +191,8 @@ struct attention {
                                          first keys and values may be prefetched; or NULL */
 };
 
-/* The choices of --isa, those of other architectures too. */
-enum kernel_isa {
-#define KERNEL_ISA(architecture, name, ...) KERNEL_ISA_##name,
-#include "engine/kernel/kernels.def"
-    KERNEL_ISA_COUNT
-};
-
 struct kernel_table {
+    enum kernel_isa isa;
     const char *name; /* of its row in kernels.def */
     /* By weight type: rows of the largest tile that is computed at once, and multiplications in the time of
      * one of f32, as far as the instructions go. What results are does not depend on either. */
@@ -265,9 +253,8 @@ struct kernel_table {
 const struct kernel_table *kernel_scalar(void);
 
 /* The best table that this CPU and its operating system offer (state of the wide registers checked by
- * XGETBV). forced: NULL or "auto", or the name of a lower set. Unknown or not available:
- * STATUS_INVALID_ARGUMENT with the names that are. */
-enum status kernel_select(const char *forced, const struct kernel_table **out, struct error *e);
+ * XGETBV), or a lower one that is asked for. Not available: STATUS_OPTION with the names that are. */
+enum status kernel_select(enum kernel_isa asked, const struct kernel_table **out, struct error *e);
 
 /* Every table that runs here, the scalar one first and the best last. Returns how many. */
 size_t kernel_available(const struct kernel_table *tables[KERNEL_ISA_COUNT]);
@@ -326,7 +313,3 @@ static inline uint16_t kernel_f16_of(float value) {
     }
     return (uint16_t)(sign | (magnitude + 0xfff + (magnitude >> 13 & 1) - 0x38000000) >> 13);
 }
-
-/* False when the name is unknown. */
-bool weight_type_from_name(const char *name, enum weight_type *out);
-const char *weight_type_name(enum weight_type type);

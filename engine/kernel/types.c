@@ -1,4 +1,4 @@
-/* The names of the types that kernels know, and how many bytes their weights and activations take. */
+/* The names of activations, and how many bytes weights and activations take by their types. */
 #include <string.h>
 
 #include "engine/kernel/kernel.h"
@@ -46,26 +46,6 @@ const char *activation_name(enum activation activation) {
 
 /* ---- weights ---- */
 
-static const char *const weight_type_names[WEIGHT_TYPE_COUNT] = {
-    [WEIGHT_TYPE_F32] = "f32",
-    [WEIGHT_TYPE_BF16] = "bf16",
-    [WEIGHT_TYPE_INT8] = "int8",
-    [WEIGHT_TYPE_INT4] = "int4",
-};
-
-bool weight_type_from_name(const char *name, enum weight_type *out) {
-    for (unsigned i = 0; i < WEIGHT_TYPE_COUNT; i++)
-        if (strcmp(weight_type_names[i], name) == 0) {
-            *out = (enum weight_type)i;
-            return true;
-        }
-    return false;
-}
-
-const char *weight_type_name(enum weight_type type) {
-    return (unsigned)type < WEIGHT_TYPE_COUNT ? weight_type_names[type] : "unknown";
-}
-
 size_t kernel_panel_bytes(enum weight_type type, size_t k) {
     const size_t padded = kernel_padded_k(k);
     switch (type) {
@@ -92,27 +72,4 @@ size_t kernel_row_bytes(enum weight_type type, size_t k) {
     if (type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4)
         bytes = padded + sizeof(float) + sizeof(int32_t) * (1 + padded / KERNEL_INT4_GROUP);
     return (bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
-}
-
-/* ---- keys and values ---- */
-
-static const char *const kv_type_names[KV_TYPE_COUNT] = {
-    [KV_TYPE_F32] = "f32",
-    [KV_TYPE_F16] = "f16",
-    [KV_TYPE_INT8] = "int8",
-};
-
-bool kv_type_choose(const char *name, enum weight_type weights, enum kv_type *out) {
-    *out = weights == WEIGHT_TYPE_F32 ? KV_TYPE_F32 : KV_TYPE_F16;
-    if (strcmp(name, "auto") == 0) return true;
-    for (unsigned i = 0; i < KV_TYPE_COUNT; i++)
-        if (strcmp(kv_type_names[i], name) == 0) {
-            *out = (enum kv_type)i;
-            return true;
-        }
-    return false;
-}
-
-const char *kv_type_name(enum kv_type type) {
-    return (unsigned)type < KV_TYPE_COUNT ? kv_type_names[type] : "unknown";
 }

@@ -23,7 +23,8 @@ static size_t budget_bytes(const struct kv_demand *d) {
 
 static enum status refuse_context(const struct kv_demand *d, size_t needed, size_t budget, struct error *e) {
     return error_set(
-        e, STATUS_LIMIT, d->bytes_wanted > 0 ? "kv_cache_mib" : "memory",
+        e, d->bytes_wanted > 0 ? STATUS_OPTION : STATUS_LIMIT,
+        d->bytes_wanted > 0 ? "kv-cache-mib" : "memory",
         "one full context of %zu tokens takes %zu MiB of cache, and there are %zu MiB for it; make the "
         "context smaller, use a narrower kv-type or weights, lower what is reserved for requests, or give "
         "more memory",
@@ -44,7 +45,7 @@ enum status kv_plan_pages(const struct kv_demand *d, size_t *pages, struct error
                               d->bytes_wanted > 0 ? d->bytes_wanted : budget_bytes(d), e);
     *pages = affordable < most ? affordable : most;
     if (d->bytes_wanted == 0 || d->available_bytes == 0 || *pages <= unreserved(d) / whole) return STATUS_OK;
-    return error_set(e, STATUS_LIMIT, "kv_cache_mib",
+    return error_set(e, STATUS_OPTION, "kv-cache-mib",
                      "a cache of %zu MiB does not fit: of %zu MiB of memory that are left, %zu MiB are "
                      "reserved; ask for less, lower what is reserved for requests, or give more memory",
                      *pages * page_bytes >> 20, d->available_bytes >> 20, d->reserved_bytes >> 20);

@@ -37,9 +37,8 @@ enum status kv_page_bytes(const struct kv_layout *l, size_t *bytes, struct error
         return error_set(e, STATUS_INVALID_ARGUMENT, "kv cache",
                          "%zu layers, %zu heads of %zu, %zu positions a page: none of them may be 0",
                          l->layers, l->kv_heads, l->head_dim, l->page_tokens);
-    if (l->page_tokens % KV_PAGE_TOKENS_STEP != 0)
-        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_page_tokens", "%zu is not a multiple of %d",
-                         l->page_tokens, KV_PAGE_TOKENS_STEP);
+    enum status status = kv_page_tokens_check(l->page_tokens, e);
+    if (status != STATUS_OK) return status;
     /* What four times as many floats need can be addressed, and so can padding and scales beside them. */
     size_t heads, elements, most;
     if (!memory_multiply(l->layers, l->kv_heads, &heads) ||

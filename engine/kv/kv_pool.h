@@ -16,8 +16,6 @@
 
 #include "engine/kernel/kernel.h"
 
-#define KV_PAGE_TOKENS_STEP 16 /* keys lie in blocks of so many positions */
-
 struct kv_layout {
     size_t layers, kv_heads, head_dim, page_tokens;
     enum kv_type type;

@@ -18,7 +18,7 @@ static void report_folding(void *context, double share) {
 static enum status set_context(struct model_description *d, size_t context, struct error *e) {
     if (context == 0) return STATUS_OK;
     if (context > d->context)
-        return error_set(e, STATUS_INVALID_ARGUMENT, "context",
+        return error_set(e, STATUS_OPTION, "context",
                          "%zu is more than the model's own context of %zu tokens", context, d->context);
     return STATUS_OK;
 }
@@ -71,19 +71,18 @@ static enum status check_choices(const struct loaded_model *m, const struct load
                                  struct error *e) {
     const struct model_file *p = &m->file;
     if (o->matmul != MATMUL_OWN)
-        return error_set(e, STATUS_UNSUPPORTED, "matmul", "%s has weights in panels, which only 'own' reads",
+        return error_set(e, STATUS_OPTION, "matmul", "%s has weights in panels, which only 'own' reads",
                          o->model);
     if (!o->any_weights && p->weights != o->weights)
-        return error_set(e, STATUS_INVALID_ARGUMENT, "weights",
+        return error_set(e, STATUS_OPTION, "weights",
                          "%s was converted to %s; to run with %s convert it again", o->model,
                          weight_type_name(p->weights), weight_type_name(o->weights));
     if (norm_form_for(&m->description, p->form) != p->form)
         return error_set(e, STATUS_MALFORMED, o->model, "a model of this configuration has no %s form",
                          norm_form_name(p->form));
     if (o->any_form || norm_form_for(&m->description, form_for(o, p->weights)) == p->form) return STATUS_OK;
-    return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
-                     "%s was converted to %s; to run as %s convert it again", o->model,
-                     norm_form_name(p->form), norm_form_name(o->form));
+    return error_set(e, STATUS_OPTION, "norm-form", "%s was converted to %s; to run as %s convert it again",
+                     o->model, norm_form_name(p->form), norm_form_name(o->form));
 }
 
 static enum status open_tokenizer(const struct loaded_model *m, const struct loaded_model_options *o,

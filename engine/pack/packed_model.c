@@ -311,14 +311,13 @@ static void find_widest(void *context, const struct packed_linear *l) {
 static enum status check_types(const struct packed_model *p, struct error *e) {
     bool whole = p->weights == WEIGHT_TYPE_INT8 || p->weights == WEIGHT_TYPE_INT4;
     size_t widest = 0;
-    if (p->matmul == MATMUL_OPENBLAS && p->weights != WEIGHT_TYPE_F32)
-        return error_set(e, STATUS_UNSUPPORTED, "weights",
-                         "'%s' needs our own kernels, openblas has f32 alone", weight_type_name(p->weights));
+    enum status status = matmul_check(p->matmul, p->weights, e);
+    if (status != STATUS_OK) return status;
     packed_model_each_linear(p, find_widest, &widest);
     if (whole && widest > KERNEL_INT8_K_MAX)
-        return error_set(e, STATUS_UNSUPPORTED, "weights",
-                         "'%s': a linear has %zu inputs, at most %d can be summed",
-                         weight_type_name(p->weights), widest, KERNEL_INT8_K_MAX);
+        return error_set(e, STATUS_OPTION, "weights",
+                         "a linear of this model has %zu inputs, at most %d can be summed", widest,
+                         KERNEL_INT8_K_MAX);
     return STATUS_OK;
 }
 

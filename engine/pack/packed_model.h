@@ -15,11 +15,6 @@
  * that a file with another layout is refused. */
 #define PACKED_LAYOUT "panels48-3"
 
-enum matmul_kind {
-    MATMUL_OWN,      /* panels: the same bits for any number of rows */
-    MATMUL_OPENBLAS, /* plain [out, in] rows for sgemm: bits depend on the batch */
-};
-
 struct packed_linear {
     size_t out, in;
     enum matmul_kind matmul;
@@ -74,7 +69,7 @@ typedef void (*pack_progress_fn)(void *context, double share);
 /* Bytes that packed_model_init will allocate, to plan memory before anything is packed. */
 size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, enum weight_type weights);
 
-/* Borrows c (and the checkpoint under it) until packed_model_deinit. STATUS_UNSUPPORTED: MATMUL_OPENBLAS with
+/* Borrows c (and the checkpoint under it) until packed_model_deinit. STATUS_OPTION: MATMUL_OPENBLAS with
  * other weights than f32, or a linear too wide for integer sums (KERNEL_INT8_K_MAX). */
 enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
                               enum weight_type weights, struct workers *workers, pack_progress_fn progress,

@@ -20,20 +20,18 @@ const char *bench_weights(const struct bench_model *m) {
 }
 
 static enum status load(struct bench_model *m, const struct bench_options *o, struct error *e) {
-    struct loaded_model_options loader = {
-        .model = o->model, .any_form = o->any_form, .any_weights = o->any_weights};
-    bool none = strcmp(o->norm_form, "none") == 0;
-    if (!norm_form_from_name(none ? "crmsnorm" : o->norm_form, &loader.form))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "norm-form", "'%s' is unknown", o->norm_form);
-    loader.matmul = strcmp(o->matmul, "openblas") == 0 ? MATMUL_OPENBLAS : MATMUL_OWN;
-    if (!weight_type_from_name(o->weights, &loader.weights))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is unknown", o->weights);
+    bool none = o->norm_form == NORM_FORM_NONE;
+    struct loaded_model_options loader = {.model = o->model,
+                                          .form = none ? NORM_FORM_CRMSNORM : o->norm_form,
+                                          .matmul = o->matmul,
+                                          .weights = o->weights,
+                                          .any_form = o->any_form,
+                                          .any_weights = o->any_weights};
     enum status status = kernel_select(o->isa, &m->kernels, e);
     if (status == STATUS_OK)
         status = workers_create(o->threads ? o->threads : workers_default_count(), &m->workers, e);
     if (status == STATUS_OK) status = loaded_model_init(&m->loaded, &loader, m->workers, e);
-    if (status == STATUS_OK && !kv_type_choose(o->kv_type, m->loaded.packed.weights, &m->kv_type))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "kv-type", "'%s' is unknown", o->kv_type);
+    if (status == STATUS_OK) m->kv_type = kv_type_choose(o->kv_type, m->loaded.packed.weights);
     if (status == STATUS_OK && none) bench_run_norms(m, false);
     return status;
 }

@@ -269,8 +269,8 @@ enum status bench_kernels_run(struct bench_kernels *b, size_t index, double *sec
     return STATUS_OK;
 }
 
-static enum status find_tables(struct bench_kernels *b, const char *isa, struct error *e) {
-    if (!isa || strcmp(isa, "auto") == 0) {
+static enum status find_tables(struct bench_kernels *b, enum kernel_isa isa, struct error *e) {
+    if (isa == KERNEL_ISA_AUTO) {
         b->table_count = kernel_available(b->tables);
         return STATUS_OK;
     }
@@ -278,7 +278,7 @@ static enum status find_tables(struct bench_kernels *b, const char *isa, struct 
     return kernel_select(isa, &b->tables[0], e);
 }
 
-enum status bench_kernels_open(const char *isa, struct bench_kernels **out, struct error *e) {
+enum status bench_kernels_open(enum kernel_isa isa, struct bench_kernels **out, struct error *e) {
     *out = NULL;
     struct bench_kernels *b = memory_aligned(1, sizeof *b, "bench", e);
     if (!b) return STATUS_NO_MEMORY;

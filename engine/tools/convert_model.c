@@ -76,7 +76,7 @@ static enum status convert(const struct convert_options *o, struct loaded_model_
     if (status == STATUS_OK) {
         tokenizer_close(tokenizer);
         status = write_file(o, &model, &texts, file, e);
-        snprintf(result->norm_form, sizeof result->norm_form, "%s", norm_form_name(model.folded.form));
+        result->norm_form = model.folded.form;
         result->has_tokenizer = texts.tokenizer != NULL;
         result->bytes = file->bytes;
         loaded_model_deinit(&model);
@@ -88,16 +88,16 @@ static enum status convert(const struct convert_options *o, struct loaded_model_
 static enum status check_options(const struct convert_options *o, struct loaded_model_options *loader,
                                  struct error *e) {
     *loader = (struct loaded_model_options){
-        .model = o->model, .progress = o->progress, .progress_context = o->progress_context};
-    if (!norm_form_from_name(o->norm_form, &loader->form))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "norm_form",
-                         "'%s' is not crmsnorm, rmsnorm or layernorm", o->norm_form);
-    if (!weight_type_from_name(o->weights, &loader->weights))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4",
-                         o->weights);
+        .model = o->model,
+        .form = o->norm_form,
+        .weights = o->weights,
+        .progress = o->progress,
+        .progress_context = o->progress_context,
+    };
+    enum status status = norm_form_check(o->norm_form, e);
+    if (status != STATUS_OK) return status;
     if (loaded_model_path_is_file(o->model))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "model",
-                         "%s is a file: only a checkpoint's folder can be converted", o->model);
+        return error_set(e, STATUS_OPTION, "model", "is a file: only a checkpoint's folder can be converted");
     return check_target(o->out, e);
 }
 

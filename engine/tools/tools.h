@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "engine/base/error.h"
+#include "engine/types/choices.h"
 
 /* ---- bench --------------------------------------------------------------------------------------------- */
 
@@ -29,11 +30,12 @@ struct bench_bounds {
 enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
 
 struct bench_options {
-    const char *model;     /* folder, or a converted file */
-    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm", or "none": norms left out, only to see what
-                              they cost */
-    const char *weights, *matmul, *isa;
-    const char *kv_type;        /* "auto", "f32", "f16", "int8" */
+    const char *model;        /* folder, or a converted file */
+    enum norm_form norm_form; /* NONE: the norms of crmsnorm left out, only to see what they cost */
+    enum weight_type weights;
+    enum matmul_kind matmul;
+    enum kernel_isa isa;
+    enum kv_type kv_type;
     bool any_form, any_weights; /* a converted file may have others */
     size_t threads;
 };
@@ -100,8 +102,8 @@ struct bench_kernel {
     double bytes, flops, flops_as_f32;
 };
 
-/* isa: "auto" or NULL for all, else one. */
-enum status bench_kernels_open(const char *isa, struct bench_kernels **out, struct error *e);
+/* isa: AUTO for all, else one. */
+enum status bench_kernels_open(enum kernel_isa isa, struct bench_kernels **out, struct error *e);
 void bench_kernels_close(struct bench_kernels *b);
 
 /* Kernels are numbered by operation, then by instruction set: count is a multiple of isas. */
@@ -115,18 +117,18 @@ enum status bench_kernels_run(struct bench_kernels *b, size_t index, double *sec
 /* ---- convert ------------------------------------------------------------------------------------------- */
 
 struct convert_options {
-    const char *model;     /* folder of the checkpoint */
-    const char *out;       /* file to write; a converted file of that name is replaced, any other refused */
-    const char *norm_form; /* "crmsnorm", "rmsnorm", "layernorm" */
-    const char *weights;   /* "f32", "bf16", "int8", "int4" */
+    const char *model; /* folder of the checkpoint */
+    const char *out;   /* file to write; a converted file of that name is replaced, any other refused */
+    enum norm_form norm_form; /* not NONE */
+    enum weight_type weights;
     size_t threads;
     void (*progress)(void *context, const char *stage, double share); /* as in engine_options; may be NULL */
     void *progress_context;
 };
 
 struct convert_result {
-    char norm_form[16]; /* the one asked for, or the nearest that the model has */
-    bool has_tokenizer; /* else the file can be timed, but not served */
+    enum norm_form norm_form; /* the one asked for, or the nearest that the model has */
+    bool has_tokenizer;       /* else the file can be timed, but not served */
     size_t bytes;
 };
 
@@ -140,9 +142,10 @@ enum status convert_model(const struct convert_options *options, struct convert_
 
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
-    const char *isa;
-    const char *kv_type; /* "auto": as serving would take for each type of weights; "f32", "f16", "int8" */
-    const char *weights; /* the one type that is asked about; NULL: all */
+    enum kernel_isa isa;
+    enum kv_type kv_type; /* AUTO: as serving would take for each type of weights */
+    bool has_weights;     /* one type is asked about, else all */
+    enum weight_type weights;
     size_t threads;
     const char *text; /* NULL: a short text of our own */
     size_t text_length;

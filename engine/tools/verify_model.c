@@ -23,8 +23,6 @@ struct session {
     struct verify_reference reference;
     verify_row_fn each;
     void *context;
-    bool has_type; /* only this one is asked about */
-    enum weight_type type;
     char failed[128]; /* "crmsnorm int4, ..."; "": none */
 };
 
@@ -35,7 +33,7 @@ static void add_failed(struct session *s, const struct verify_row *row) {
 }
 
 static bool is_asked(const struct session *s, enum weight_type type) {
-    return !s->has_type || s->type == type;
+    return !s->options->has_weights || s->options->weights == type;
 }
 
 static void report(struct session *s, struct verify_row row, const struct verify_figures *f) {
@@ -69,7 +67,7 @@ static enum status read_tokens(struct session *s, const struct model_description
         if ((size_t)s->tokens.ids[i] >= d->vocabulary)
             return error_set(e, STATUS_MALFORMED, "tokenizer", "gives the id %d, the model has %zu",
                              s->tokens.ids[i], d->vocabulary);
-    if (s->tokens.count < 2) return error_set(e, STATUS_INVALID_ARGUMENT, "text", "has fewer than 2 tokens");
+    if (s->tokens.count < 2) return error_set(e, STATUS_OPTION, "text", "has fewer than 2 tokens");
     return STATUS_OK;
 }
 
@@ -79,7 +77,7 @@ static enum status make_reference(struct session *s, struct error *e) {
     if (status != STATUS_OK) return status;
     size_t needed = verify_reference_bytes(d, s->tokens.count), left = memory_available_bytes();
     if (left && needed > left)
-        return error_set(e, STATUS_LIMIT, "tokens",
+        return error_set(e, STATUS_OPTION, "verify-tokens",
                          "the logits of %zu tokens take %zu MiB, %zu MiB are left: use fewer",
                          s->tokens.count, needed >> 20, left >> 20);
     size_t window = s->options->window ? s->options->window : WINDOW_MAX;
@@ -116,10 +114,7 @@ static enum status check_double(struct session *s, enum norm_form form, struct e
 static enum status check_packed(struct session *s, enum norm_form form, enum weight_type type,
                                 struct error *e) {
     struct verify_figures figures;
-    enum kv_type cache;
-    if (!kv_type_choose(s->options->kv_type, type, &cache))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "kv_type", "'%s' is not auto, f32, f16 or int8",
-                         s->options->kv_type);
+    enum kv_type cache = kv_type_choose(s->options->kv_type, type);
     enum weight_type judged_as = verify_judged_as(type, cache);
     enum status status =
         verify_packed(&s->reference, &s->model->packed, cache, s->kernels, s->workers, &figures, e);
@@ -182,13 +177,8 @@ enum status verify_model(const struct verify_options *options, verify_row_fn eac
     struct session s = {.options = options, .each = each, .context = context};
     if (loaded_model_path_is_file(options->model))
         return error_set(
-            e, STATUS_UNSUPPORTED, "model",
-            "%s is a converted file: name the checkpoint's folder, which alone has the untouched model",
-            options->model);
-    s.has_type = options->weights != NULL;
-    if (s.has_type && !weight_type_from_name(options->weights, &s.type))
-        return error_set(e, STATUS_INVALID_ARGUMENT, "weights", "'%s' is not f32, bf16, int8 or int4",
-                         options->weights);
+            e, STATUS_OPTION, "model",
+            "is a converted file: name the checkpoint's folder, which alone has the untouched model");
     const struct blas *blas;
     enum status status = kernel_select(options->isa, &s.kernels, e);
     if (status == STATUS_OK)

@@ -27,7 +27,8 @@ static const struct {
 
 enum variant { LAYERNORM, RMSNORM, CRMSNORM, NONE, VARIANT_COUNT };
 
-static const char *const names[VARIANT_COUNT] = {"layernorm", "rmsnorm", "crmsnorm", "none"};
+static const enum norm_form forms[VARIANT_COUNT] = {NORM_FORM_LAYERNORM, NORM_FORM_RMSNORM,
+                                                    NORM_FORM_CRMSNORM, NORM_FORM_NONE};
 
 /* "none" is the CRMSNorm model with its norms left out. */
 struct models {
@@ -39,7 +40,7 @@ static enum status open_models(struct models *m, const struct config *config, co
     for (enum variant v = LAYERNORM; v < NONE; v++) {
         struct bench_options options = {
             .model = folder,
-            .norm_form = names[v],
+            .norm_form = forms[v],
             .weights = config->weights,
             .kv_type = config->kv_type,
             .matmul = config->matmul,
@@ -117,7 +118,7 @@ enum status bench_norms(const struct config *config, const char *folder, const c
     enum status status = open_models(&models, config, folder, e);
     if (status == STATUS_OK && !results) {
         printf("%s, %s weights; milliseconds of a prefill step, medians of %d in turn\n", shape,
-               config->weights, ROUNDS);
+               weight_type_name(config->weights), ROUNDS);
         printf("%-22s %10s %10s %10s %10s %13s %13s\n", "", "layernorm", "rmsnorm", "crmsnorm", "none",
                "crms saves", "norms cost");
     }

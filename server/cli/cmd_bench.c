@@ -199,10 +199,11 @@ enum exit_code cmd_bench(const struct config *config) {
     struct scratch_folder scratch = {0};
     struct error e;
     const char *folder = scratch.path;
-    enum status status = STATUS_OK;
+    enum status status = engine_isa_check(config->isa, &e);
+    if (status != STATUS_OK) return command_fail_run(config, &e);
     if (config->kernels) {
         status = bench_kernels_print(config, &e);
-        return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+        return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);
     }
     if (config->model) {
         if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
@@ -215,5 +216,5 @@ enum exit_code cmd_bench(const struct config *config) {
     else if (status == STATUS_OK)
         status = run_model(config, folder, &e);
     scratch_deinit(&scratch);
-    return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+    return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);
 }

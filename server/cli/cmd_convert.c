@@ -9,9 +9,10 @@
 #include "server/cli/engine_setup.h"
 
 static void print_result(const struct config *config, const struct convert_result *result, double seconds) {
-    printf(
-        "%s: %zu bytes, %s, %s, %s; %.1f s\n", config->out, result->bytes, result->norm_form, config->weights,
-        result->has_tokenizer ? "with its tokenizer" : "without a tokenizer, so not to be served", seconds);
+    printf("%s: %zu bytes, %s, %s, %s; %.1f s\n", config->out, result->bytes,
+           norm_form_name(result->norm_form), weight_type_name(config->weights),
+           result->has_tokenizer ? "with its tokenizer" : "without a tokenizer, so not to be served",
+           seconds);
 }
 
 enum exit_code cmd_convert(const struct config *config) {
@@ -36,7 +37,7 @@ enum exit_code cmd_convert(const struct config *config) {
     double start = clock_seconds();
     enum status status = convert_model(&options, &result, &e);
     progress_end(&setup.progress);
-    if (status != STATUS_OK) return command_fail(EXIT_CODE_FAILURE, &e);
+    if (status != STATUS_OK) return command_fail_run(config, &e);
     print_result(config, &result, clock_seconds() - start);
     if (fflush(stdout) == 0 && !ferror(stdout)) return EXIT_CODE_OK;
     error_set(&e, STATUS_IO, "standard output", "cannot be written");

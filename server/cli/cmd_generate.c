@@ -209,7 +209,8 @@ static enum status run(struct engine_setup *setup, const struct config *config, 
     struct generation g = {0};
     char *text = NULL;
     size_t length = 0;
-    enum status status = read_prompt(config, &text, &length, e);
+    enum status status = engine_options_check(&setup->options, e);
+    if (status == STATUS_OK) status = read_prompt(config, &text, &length, e);
     if (status == STATUS_OK) status = engine_open(&setup->options, &g.engine, e);
     progress_end(&setup->progress);
     if (status == STATUS_OK) {
@@ -236,5 +237,5 @@ enum exit_code cmd_generate(const struct config *config) {
         signal(stop_signal, SIG_DFL);
         raise(stop_signal);
     }
-    return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+    return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);
 }

@@ -10,7 +10,8 @@ enum exit_code cmd_serve(const struct config *config) {
     if (tls_check_priorities(config->tls_priorities, &e) != STATUS_OK)
         return command_fail(EXIT_CODE_USAGE, &e);
     if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
-    enum status status = server_run(config, &setup.options, &e);
+    enum status status = engine_options_check(&setup.options, &e);
+    if (status == STATUS_OK) status = server_run(config, &setup.options, &e);
     progress_end(&setup.progress);
-    return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+    return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);
 }

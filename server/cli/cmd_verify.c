@@ -165,7 +165,8 @@ static enum status run(const struct config *config, const char *model, const cha
         .model = model,
         .isa = config->isa,
         .kv_type = config->kv_type,
-        .weights = config_is_set(config, OPTION_weights) ? config->weights : NULL,
+        .has_weights = config_is_set(config, OPTION_weights),
+        .weights = config->weights,
         .threads = config->threads,
         .text = text,
         .text_length = length,
@@ -202,5 +203,5 @@ enum exit_code cmd_verify(const struct config *config) {
     enum status status = config->text ? read_text(config->text, &text, &length, &e) : STATUS_OK;
     if (status == STATUS_OK) status = run(config, setup.model, text, length, &e);
     free(text);
-    return status == STATUS_OK ? EXIT_CODE_OK : command_fail(EXIT_CODE_FAILURE, &e);
+    return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);
 }

@@ -14,6 +14,10 @@ enum exit_code {
 /* "prenormd: where: text" on stderr; returns code. */
 enum exit_code command_fail(enum exit_code code, const struct error *e);
 
+/* The end of a command that failed at run time. An option that somebody set and that cannot be had is a mistake
+ * of the configuration: EXIT_CODE_USAGE, with who set it; starting again would not help. */
+enum exit_code command_fail_run(const struct config *config, struct error *e);
+
 /* Serves until it is told to stop. */
 enum exit_code cmd_serve(const struct config *config);
 

@@ -34,10 +34,9 @@ static enum status find_model(const struct config *config, char out[PATH_MAX], s
 
 /* The bound that --verify holds weights of this type to. */
 static double bound_of(const struct config *config) {
-    if (strcmp(config->weights, "bf16") == 0) return config->verify_rise_bf16;
-    if (strcmp(config->weights, "int8") == 0) return config->verify_rise_int8;
-    if (strcmp(config->weights, "int4") == 0) return config->verify_rise_int4;
-    return config->verify_bound;
+    const double bounds[WEIGHT_TYPE_COUNT] = {config->verify_bound, config->verify_rise_bf16,
+                                              config->verify_rise_int8, config->verify_rise_int4};
+    return bounds[config->weights];
 }
 
 enum status engine_setup_init(struct engine_setup *s, const struct config *config, struct error *e) {

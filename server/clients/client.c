@@ -79,7 +79,7 @@ bool client_network_read(struct client_network *network, const char *text) {
 
 static enum status read_trusted(struct client_rules *rules, const struct config_list *list, struct error *e) {
     if (list->count > CLIENT_NETWORKS_MAX)
-        return error_set(e, STATUS_LIMIT, "trusted-proxy", "%zu networks; at most %d are possible",
+        return error_set(e, STATUS_OPTION, "trusted-proxy", "%zu networks; at most %d are possible",
                          list->count, CLIENT_NETWORKS_MAX);
     rules->trusted = calloc(list->count + 1, sizeof *rules->trusted);
     if (!rules->trusted) return error_set(e, STATUS_NO_MEMORY, "trusted-proxy", "%zu networks", list->count);
@@ -89,7 +89,7 @@ static enum status read_trusted(struct client_rules *rules, const struct config_
         else if (client_network_read(&rules->trusted[rules->trusted_count], list->items[i]))
             rules->trusted_count++;
         else
-            return error_set(e, STATUS_INVALID_ARGUMENT, "trusted-proxy",
+            return error_set(e, STATUS_OPTION, "trusted-proxy",
                              "'%.200s' is no address, no network (10.0.0.0/8, fd00::/8; no bits beyond its "
                              "length) and not 'unix'",
                              list->items[i]);
@@ -102,7 +102,7 @@ enum status client_rules_init(struct client_rules *rules, const struct config *c
                                    .is_needed = strcmp(config->fair_share, "off") != 0 ||
                                                 config->max_requests_per_client > 0};
     if (rules->is_by_key && !config->api_key_file)
-        return error_set(e, STATUS_INVALID_ARGUMENT, "fair-share",
+        return error_set(e, STATUS_OPTION, "fair-share",
                          "'key' tells clients apart by their API keys, and there are none: api-key-file is "
                          "not set");
     enum status status = read_trusted(rules, &config->trusted_proxy, e);

@@ -115,8 +115,8 @@ static void take_engine(struct service *s) {
     }
     engine_info(s->engine, &s->info);
     service_set_limits(s);
-    snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s", PRENORM_VERSION, s->info.norm_form,
-             s->info.weights);
+    snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s", PRENORM_VERSION,
+             norm_form_name(s->info.norm_form), weight_type_name(s->info.weights));
     service_set_phase(s, SERVICE_SERVING);
     log_info("ready: %s, context %zu, loaded in %.1f s", s->model, s->info.context, s->info.load_seconds);
 }

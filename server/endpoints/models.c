@@ -15,9 +15,9 @@ static void write_model(struct bytes *out, const struct service *s) {
     bytes_text(out, ",\"norm_placement\":");
     json_write_text(out, s->info.norm_placement);
     bytes_text(out, ",\"norm_form\":");
-    json_write_text(out, s->info.norm_form);
+    json_write_text(out, norm_form_name(s->info.norm_form));
     bytes_text(out, ",\"weights\":");
-    json_write_text(out, s->info.weights);
+    json_write_text(out, weight_type_name(s->info.weights));
     bytes_format(out, ",\"parameters\":%llu,\"vocabulary\":%zu}", (unsigned long long)s->info.parameters,
                  s->info.vocabulary);
 }

@@ -15,12 +15,12 @@ static void write_model(struct bytes *out, const struct service *s) {
     bytes_text(out, ",\"model\":{\"id\":");
     json_write_text(out, s->model);
     write_field(out, "family", info->family);
-    write_field(out, "norm_form", info->norm_form);
-    write_field(out, "weights", info->weights);
-    write_field(out, "kv_type", info->kv_type);
-    write_field(out, "matmul", info->matmul);
+    write_field(out, "norm_form", norm_form_name(info->norm_form));
+    write_field(out, "weights", weight_type_name(info->weights));
+    write_field(out, "kv_type", kv_type_name(info->kv_type));
+    write_field(out, "matmul", matmul_name(info->matmul));
     bytes_format(out, ",\"parameters\":%llu}", (unsigned long long)info->parameters);
-    write_field(out, "isa", info->isa);
+    write_field(out, "isa", kernel_isa_name(info->isa));
     write_field(out, "cpu_features", info->cpu_features);
     bytes_format(
         out,

@@ -11,7 +11,8 @@
 
 struct opener {
     pthread_t thread;
-    struct engine_options options; /* with texts of its own: it may outlive the caller's */
+    char *model; /* owned: it may outlive the caller's */
+    struct engine_options options;
     void (*progress)(void *context, const char *stage, double share);
     void *progress_context;
     struct loop *loop;
@@ -53,35 +54,9 @@ static void *run(void *context) {
     return NULL;
 }
 
-static void free_texts(struct engine_options *o) {
-    free((char *)o->model);
-    free((char *)o->norm_form);
-    free((char *)o->weights);
-    free((char *)o->kv_type);
-    free((char *)o->matmul);
-    free((char *)o->isa);
-}
-
-static bool copy_text(const char **text) {
-    if (!*text) return true;
-    *text = strdup(*text);
-    return *text;
-}
-
-/* All are copied even after a failure, so that free_texts frees nothing of the caller's. */
-static bool copy_texts(struct engine_options *o) {
-    bool ok = copy_text(&o->model);
-    ok &= copy_text(&o->norm_form);
-    ok &= copy_text(&o->weights);
-    ok &= copy_text(&o->kv_type);
-    ok &= copy_text(&o->matmul);
-    ok &= copy_text(&o->isa);
-    return ok;
-}
-
 static void free_opener(struct opener *opener) {
     pthread_mutex_destroy(&opener->lock);
-    free_texts(&opener->options);
+    free(opener->model);
     free(opener);
 }
 
@@ -90,6 +65,8 @@ enum status opener_create(const struct engine_options *options, struct loop *l, 
     struct opener *opener = calloc(1, sizeof *opener);
     if (!opener) return error_set(e, STATUS_NO_MEMORY, "loader", "there is no memory to start it");
     opener->options = *options;
+    opener->model = strdup(options->model);
+    opener->options.model = opener->model;
     opener->progress = options->progress;
     opener->progress_context = options->progress_context;
     opener->options.progress = on_progress;
@@ -97,8 +74,7 @@ enum status opener_create(const struct engine_options *options, struct loop *l, 
     opener->loop = l;
     snprintf(opener->stage, sizeof opener->stage, "starting");
     pthread_mutex_init(&opener->lock, NULL);
-    int result =
-        copy_texts(&opener->options) ? thread_start(&opener->thread, "prenorm-load", run, opener) : ENOMEM;
+    int result = opener->model ? thread_start(&opener->thread, "prenorm-load", run, opener) : ENOMEM;
     if (result) {
         free_opener(opener);
         return error_set(e, STATUS_IO, "loader", "its thread cannot be started: %s", strerror(result));

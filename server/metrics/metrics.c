@@ -164,10 +164,10 @@ static void write_model_info(struct bytes *out, const struct service *s, const c
     struct bytes labels = {0};
     metrics_label(&labels, "model_name", s->model);
     metrics_label(&labels, "family", s->info.family);
-    metrics_label(&labels, "norm_form", s->info.norm_form);
-    metrics_label(&labels, "weights", s->info.weights);
-    metrics_label(&labels, "kv_type", s->info.kv_type);
-    metrics_label(&labels, "isa", s->info.isa);
+    metrics_label(&labels, "norm_form", norm_form_name(s->info.norm_form));
+    metrics_label(&labels, "weights", weight_type_name(s->info.weights));
+    metrics_label(&labels, "kv_type", kv_type_name(s->info.kv_type));
+    metrics_label(&labels, "isa", kernel_isa_name(s->info.isa));
     write_info(out, "prenorm_model_info", "The model; always 1.", &labels);
     metrics_head(out, "gauge", "prenorm_load_duration_seconds", "Time that loading took.");
     metrics_sample(out, "prenorm_load_duration_seconds", "", s->info.load_seconds);

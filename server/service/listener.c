@@ -88,7 +88,7 @@ static bool is_stale(const struct sockaddr_un *address) {
 static enum status open_unix(struct listener *l, const char *path, struct error *e) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path)
-        return error_set(e, STATUS_INVALID_ARGUMENT, path, "the path of a Unix socket has at most %zu bytes",
+        return error_set(e, STATUS_OPTION, "unix-socket", "the path of a Unix socket has at most %zu bytes",
                          sizeof address.sun_path - 1);
     memcpy(address.sun_path, path, strlen(path));
     if (is_stale(&address)) unlink(path);

@@ -251,7 +251,8 @@ static void test_all_models(void **state) {
 int main(void) {
     log_set_level(LOG_LEVEL_ERROR);
     struct error e;
-    if (workers_create(2, &workers, &e) != STATUS_OK || kernel_select("auto", &kernels, &e) != STATUS_OK)
+    if (workers_create(2, &workers, &e) != STATUS_OK ||
+        kernel_select(KERNEL_ISA_AUTO, &kernels, &e) != STATUS_OK)
         return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
     int failures = cmocka_run_group_tests(tests, NULL, NULL);

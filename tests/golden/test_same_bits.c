@@ -43,16 +43,16 @@ static void wait_for_ring(void) {
     pthread_mutex_unlock(&bell.mutex);
 }
 
-static struct engine *open_engine(const char *weights, const char *kv_type, size_t threads,
+static struct engine *open_engine(enum weight_type weights, enum kv_type kv_type, size_t threads,
                                   size_t step_tokens, size_t kv_cache_mib) {
     struct error e;
     struct engine *engine;
     struct engine_options options = {.model = test_source_path("deploy/models/tales"),
-                                     .norm_form = "crmsnorm",
+                                     .norm_form = NORM_FORM_CRMSNORM,
                                      .weights = weights,
                                      .kv_type = kv_type,
-                                     .matmul = "own",
-                                     .isa = "auto",
+                                     .matmul = MATMUL_OWN,
+                                     .isa = KERNEL_ISA_AUTO,
                                      .threads = threads,
                                      .kv_cache_mib = kv_cache_mib,
                                      .kv_page_tokens = 16,
@@ -158,7 +158,7 @@ static void greedy_texts_are_those_of_the_reference(void **state) {
     json_error_t problem;
     json_t *reference = json_load_file(test_source_path("deploy/models/tales/reference.json"), 0, &problem);
     assert_non_null(reference);
-    struct engine *engine = open_engine("f32", "auto", 0, 256, 0);
+    struct engine *engine = open_engine(WEIGHT_TYPE_F32, KV_TYPE_AUTO, 0, 256, 0);
     size_t i;
     json_t *expect;
     json_array_foreach(json_object_get(reference, "cases"), i, expect) check_case(engine, expect);
@@ -202,7 +202,7 @@ static void expect_same(const struct result *a, const struct result *b) {
 }
 
 /* Returns how often a request was preempted. */
-static size_t check_types(const char *weights, const char *kv_type, size_t small_mib) {
+static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t small_mib) {
     static struct result alone[REQUESTS], together[REQUESTS];
     static struct engine_prompt prompts[REQUESTS];
     make_prompts(prompts);
@@ -234,9 +234,13 @@ static size_t check_types(const char *weights, const char *kv_type, size_t small
 static void company_chunks_threads_and_preemption_change_nothing(void **state) {
     (void)state;
     static const struct {
-        const char *weights, *kv_type;
+        enum weight_type weights;
+        enum kv_type kv_type;
         size_t small_mib;
-    } types[] = {{"f32", "auto", 12}, {"bf16", "auto", 6}, {"int8", "int8", 4}, {"int4", "f16", 6}};
+    } types[] = {{WEIGHT_TYPE_F32, KV_TYPE_AUTO, 12},
+                 {WEIGHT_TYPE_BF16, KV_TYPE_AUTO, 6},
+                 {WEIGHT_TYPE_INT8, KV_TYPE_INT8, 4},
+                 {WEIGHT_TYPE_INT4, KV_TYPE_F16, 6}};
     size_t preemptions = 0;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         preemptions += check_types(types[i].weights, types[i].kv_type, types[i].small_mib);

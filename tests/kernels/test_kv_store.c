@@ -153,27 +153,11 @@ static void every_table_stores_as_defined(void **state) {
             for (int i = 0; i < 400; i++) check_row(&r, tables[t], type);
 }
 
-static void types_have_names(void **state) {
-    (void)state;
-    enum kv_type type, found;
-    for (type = 0; type < KV_TYPE_COUNT; type++) {
-        assert_true(kv_type_choose(kv_type_name(type), WEIGHT_TYPE_INT8, &found));
-        assert_int_equal(found, type);
-    }
-    assert_false(kv_type_choose("", WEIGHT_TYPE_F32, &found));
-    assert_false(kv_type_choose("bf16", WEIGHT_TYPE_F32, &found));
-    for (enum weight_type weights = 0; weights < WEIGHT_TYPE_COUNT; weights++) {
-        assert_true(kv_type_choose("auto", weights, &found));
-        assert_int_equal(found, weights == WEIGHT_TYPE_F32 ? KV_TYPE_F32 : KV_TYPE_F16);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_half_is_read_exactly_and_stays_itself),
         cmocka_unit_test(halves_round_to_nearest_even),
         cmocka_unit_test(every_table_stores_as_defined),
-        cmocka_unit_test(types_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -467,17 +467,6 @@ static void test_not_finite(void **state) {
         }
 }
 
-static void test_names(void **state) {
-    (void)state;
-    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
-        enum weight_type found;
-        assert_true(weight_type_from_name(weight_type_name(type), &found));
-        assert_int_equal(found, type);
-    }
-    enum weight_type unused;
-    assert_false(weight_type_from_name("int2", &unused));
-}
-
 /* ---- speed ---- */
 
 static double time_gemm(struct gemm_case *p, const struct kernel_table *table) {
@@ -536,7 +525,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_errors_are_those_of_the_width),
         cmocka_unit_test(test_smoothing_tames_an_outlier),
         cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -302,6 +302,15 @@ static unsigned setting(const char *list, const char *name) {
     return *at == '=' ? (unsigned)strtoul(at + 1, NULL, 10) : 1;
 }
 
+enum status engine_isa_check(enum kernel_isa isa, struct error *e) {
+    (void)isa, (void)e;
+    return STATUS_OK;
+}
+
+enum status engine_options_check(const struct engine_options *options, struct error *e) {
+    return engine_isa_check(options->isa, e);
+}
+
 enum status engine_open(const struct engine_options *options, struct engine **out, struct error *e) {
     *out = NULL;
     for (unsigned i = 0, ms = setting(options->model, "load-ms"); ms && i <= 10; i++) {
@@ -343,11 +352,11 @@ void engine_close(struct engine *engine) {
 void engine_info(const struct engine *engine, struct engine_info *out) {
     *out = (struct engine_info){.family = "fake",
                                 .norm_placement = "pre",
-                                .norm_form = "crmsnorm",
-                                .weights = "f32",
-                                .kv_type = "f32",
-                                .matmul = "own",
-                                .isa = "scalar",
+                                .norm_form = NORM_FORM_CRMSNORM,
+                                .weights = WEIGHT_TYPE_F32,
+                                .kv_type = KV_TYPE_F32,
+                                .matmul = MATMUL_OWN,
+                                .isa = KERNEL_ISA_scalar,
                                 .cpu_features = "none",
                                 .context = FAKE_CONTEXT,
                                 .vocabulary = FAKE_VOCABULARY,

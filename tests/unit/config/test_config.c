@@ -48,17 +48,52 @@ static void test_the_file_of_the_environment_and_that_of_the_flag(void **state) 
 static void test_rules_between_options(void **state) {
     struct fixture *f = *state;
     assert_int_equal(fixture_load(f, COMMAND_SERVE, WORDS("--tls-cert", "c.pem", NULL), NO_WORDS),
-                     STATUS_INVALID_ARGUMENT);
-    assert_string_equal(f->message, "--tls-cert: needs tls-key too");
+                     STATUS_OPTION);
+    assert_string_equal(f->message, "--tls-cert c.pem: needs tls-key too");
     assert_int_equal(fixture_load(f, COMMAND_SERVE, NO_WORDS, WORDS("PRENORM_TLS_KEY=k.pem", NULL)),
-                     STATUS_INVALID_ARGUMENT);
-    assert_string_equal(f->message, "PRENORM_TLS_KEY: needs tls-cert too");
+                     STATUS_OPTION);
+    assert_string_equal(f->message, "--tls-key k.pem (set by PRENORM_TLS_KEY): needs tls-cert too");
     assert_int_equal(
         fixture_load(f, COMMAND_SERVE, WORDS("--tls-cert", "c", "--tls-key", "k", NULL), NO_WORDS),
         STATUS_OK);
     assert_int_equal(fixture_load(f, COMMAND_SERVE, WORDS("--kv-page-tokens", "24", NULL), NO_WORDS),
-                     STATUS_INVALID_ARGUMENT);
-    assert_string_equal(f->message, "--kv-page-tokens: found 24, expected a multiple of 16");
+                     STATUS_OPTION);
+    assert_string_equal(f->message, "--kv-page-tokens 24: expected a multiple of 16");
+    assert_int_equal(fixture_load(f, COMMAND_GENERATE, WORDS("--matmul", "openblas", NULL),
+                                  WORDS("PRENORM_WEIGHTS=int4", NULL)),
+                     STATUS_OPTION);
+    assert_string_equal(
+        f->message, "--weights int4 (set by PRENORM_WEIGHTS): needs --matmul own: openblas has f32 alone");
+    /* Only for commands that have these options. */
+    assert_int_equal(fixture_load(f, COMMAND_VERIFY, WORDS("--weights", "int4", NULL),
+                                  WORDS("PRENORM_MATMUL=openblas", NULL)),
+                     STATUS_OK);
+    assert_int_equal(fixture_load(f, COMMAND_SERVE, WORDS("--norm-form", "none", NULL), NO_WORDS),
+                     STATUS_OPTION);
+    assert_int_equal(fixture_load(f, COMMAND_BENCH, WORDS("--norm-form", "none", NULL), NO_WORDS), STATUS_OK);
+    assert_int_equal(f->config.norm_form, NORM_FORM_NONE);
+}
+
+/* What the engine says of an option, by its key alone. */
+static void test_who_set_an_option(void **state) {
+    struct fixture *f = *state;
+    struct error e;
+    assert_int_equal(
+        fixture_load(f, COMMAND_SERVE, WORDS("--context", "99", NULL), WORDS("PRENORM_ISA=avx2", NULL)),
+        STATUS_OK);
+    error_set(&e, STATUS_OPTION, "context", "is too much");
+    assert_true(config_explain(&f->config, &e));
+    assert_string_equal(e.where, "--context 99");
+    assert_string_equal(e.text, "is too much");
+    error_set(&e, STATUS_OPTION, "isa", "is not there");
+    assert_true(config_explain(&f->config, &e));
+    assert_string_equal(e.where, "--isa avx2 (set by PRENORM_ISA)");
+    error_set(&e, STATUS_OPTION, "verify-tokens", "are too many");
+    assert_false(config_explain(&f->config, &e));
+    assert_string_equal(e.where, "--verify-tokens 1024 (the default)");
+    error_set(&e, STATUS_LIMIT, "context", "is no option here");
+    assert_false(config_explain(&f->config, &e));
+    assert_string_equal(e.where, "context");
 }
 
 static void test_help_looks_at_nothing_else(void **state) {
@@ -84,6 +119,7 @@ int main(void) {
         CONFIG_TEST(test_a_flag_wins_wherever_the_file_is_named),
         CONFIG_TEST(test_the_file_of_the_environment_and_that_of_the_flag),
         CONFIG_TEST(test_rules_between_options),
+        CONFIG_TEST(test_who_set_an_option),
         CONFIG_TEST(test_help_looks_at_nothing_else),
         cmocka_unit_test(test_command_names),
     };

@@ -31,6 +31,7 @@ static void test_rows_are_whole(void **state) {
         assert_int_equal(is_number(row), row->least != NULL);
         assert_int_equal(is_number(row), row->most != NULL);
         assert_int_equal(row->type == OPTION_TYPE_CHOICE, row->choices != NULL);
+        assert_int_equal(row->type >= OPTION_TYPE_NORM_FORM, option_values(row->type) != NULL);
         assert_true(row->commands != 0);
         assert_true(row->group[0] && isupper((unsigned char)row->help[0]));
         assert_true(row->help[strlen(row->help) - 1] != '.');

@@ -31,11 +31,11 @@ static void wait_for_ring(void) {
 
 static struct engine_options options(void) {
     return (struct engine_options){.model = test_source_path("tests/golden/placements/pre"),
-                                   .norm_form = "crmsnorm",
-                                   .weights = "f32",
-                                   .kv_type = "auto",
-                                   .matmul = "own",
-                                   .isa = "auto",
+                                   .norm_form = NORM_FORM_CRMSNORM,
+                                   .weights = WEIGHT_TYPE_F32,
+                                   .kv_type = KV_TYPE_AUTO,
+                                   .matmul = MATMUL_OWN,
+                                   .isa = KERNEL_ISA_AUTO,
                                    .threads = 2,
                                    .kv_cache_mib = 1,
                                    .kv_page_tokens = 16,

@@ -34,7 +34,7 @@ static inline void fixture_init(struct fixture *f, const char *folder, enum norm
     assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
     assert_ok(folded_model_init(&f->folded, &f->views, form, &e));
     assert_ok(workers_create(2, &f->workers, &e));
-    assert_ok(kernel_select("auto", &kernels, &e));
+    assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
     assert_ok(
         packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
     const struct model_description *d = &f->description;

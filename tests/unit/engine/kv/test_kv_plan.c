@@ -87,8 +87,8 @@ static void an_option_must_fit_too(void **state) {
     d.reserved_bytes = 10 * page;
     assert_int_equal(pages_of(&d), 10);
     d.reserved_bytes++;
-    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_LIMIT);
-    assert_string_equal(e.where, "kv_cache_mib");
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_OPTION);
+    assert_string_equal(e.where, "kv-cache-mib");
     d.available_bytes = 0; /* nobody knows */
     assert_int_equal(pages_of(&d), 10);
     d.available_bytes = 20 * page;
@@ -106,13 +106,13 @@ static void refuses_less_than_one_context(void **state) {
     d.bytes_wanted = 7 * 4096;
     assert_int_equal(pages_of(&d), 7);
     d.bytes_wanted--;
-    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_LIMIT);
-    assert_string_equal(e.where, "kv_cache_mib");
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_OPTION);
+    assert_string_equal(e.where, "kv-cache-mib");
     d.bytes_wanted = 0, d.available_bytes = 8 * 4096;
     assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_LIMIT);
     assert_string_equal(e.where, "memory");
     d.layout.page_tokens = 20;
-    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(kv_plan_pages(&d, &pages, &e), STATUS_OPTION);
 }
 
 int main(void) {

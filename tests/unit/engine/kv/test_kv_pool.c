@@ -147,7 +147,7 @@ static void refuses_what_cannot_be(void **state) {
     assert_int_equal(kv_pool_init(&pool, &bad, 1, &e), STATUS_INVALID_ARGUMENT);
     bad = layout;
     bad.head_dim = 0;
-    assert_int_equal(kv_pool_init(&pool, &bad, 1, &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(kv_pool_init(&pool, &bad, 1, &e), STATUS_OPTION);
     bad.head_dim = SIZE_MAX / 8;
     assert_int_equal(kv_pool_init(&pool, &bad, 1, &e), STATUS_INVALID_ARGUMENT);
     assert_int_equal(kv_pool_init(&pool, &layout, 0, &e), STATUS_INVALID_ARGUMENT);

@@ -89,18 +89,18 @@ static void test_what_may_be_chosen(void **state) {
     opens(&(struct loaded_model_options){
         .model = path, .form = NORM_FORM_RMSNORM, .weights = WEIGHT_TYPE_INT8});
     opens(&(struct loaded_model_options){.model = path, .any_form = true, .any_weights = true});
-    refused(&(struct loaded_model_options){.model = path, .form = NORM_FORM_RMSNORM}, STATUS_INVALID_ARGUMENT,
+    refused(&(struct loaded_model_options){.model = path, .form = NORM_FORM_RMSNORM}, STATUS_OPTION,
             "weights|int8|with f32|convert it again");
     refused(&(struct loaded_model_options){.model = path, .form = NORM_FORM_CRMSNORM, .any_weights = true},
-            STATUS_INVALID_ARGUMENT, "norm_form|rmsnorm|as crmsnorm|convert it again");
+            STATUS_OPTION, "norm-form|rmsnorm|as crmsnorm|convert it again");
     refused(
         &(struct loaded_model_options){
             .model = path, .any_form = true, .any_weights = true, .matmul = MATMUL_OPENBLAS},
-        STATUS_UNSUPPORTED, "matmul|own");
+        STATUS_OPTION, "matmul|own");
     refused(
         &(struct loaded_model_options){
             .model = path, .any_form = true, .any_weights = true, .context = 1u << 20},
-        STATUS_INVALID_ARGUMENT, "context");
+        STATUS_OPTION, "context");
     refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_NOT_FOUND, "/nowhere");
 }
 

@@ -27,7 +27,7 @@ static int set_up(void **state) {
     assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
     assert_ok(folded_model_init(&f->folded, &f->views, NORM_FORM_ORTHONORMAL, &e));
     assert_ok(workers_create(2, &f->workers, &e));
-    assert_ok(kernel_select("auto", &f->kernels, &e));
+    assert_ok(kernel_select(KERNEL_ISA_AUTO, &f->kernels, &e));
     *state = f;
     return 0;
 }

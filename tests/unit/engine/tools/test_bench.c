@@ -17,14 +17,14 @@
     "{\"model_type\": \"gpt2\", \"vocab_size\": 20000, \"n_embd\": 640, \"n_layer\": 5, \"n_head\": 10, "    \
     "\"n_positions\": 64}"
 
-static struct bench_options options_of(const char *folder, const char *norm_form, const char *kv_type,
+static struct bench_options options_of(const char *folder, enum norm_form norm_form, enum kv_type kv_type,
                                        size_t threads) {
     return (struct bench_options){.model = folder,
                                   .norm_form = norm_form,
-                                  .weights = "f32",
+                                  .weights = WEIGHT_TYPE_F32,
                                   .kv_type = kv_type,
-                                  .matmul = "own",
-                                  .isa = "auto",
+                                  .matmul = MATMUL_OWN,
+                                  .isa = KERNEL_ISA_AUTO,
                                   .threads = threads};
 }
 
@@ -35,7 +35,7 @@ static void test_steps_of_a_random_model(void **state) {
     struct bench_model *model;
     double seconds;
     assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
-    struct bench_options options = options_of(folder, "none", "auto", 2);
+    struct bench_options options = options_of(folder, NORM_FORM_NONE, KV_TYPE_AUTO, 2);
     assert_ok(bench_open(&options, &model, &seconds, &e));
     struct bench_item prefill = {.work = BENCH_PREFILL, .tokens = 64};
     struct bench_item decode = {.work = BENCH_DECODE, .tokens = 2, .batch = 3, .context = 9};
@@ -83,7 +83,7 @@ static void test_a_model_without_numbers_is_refused(void **state) {
     double seconds;
     assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
     spoil_weights(folder);
-    struct bench_options options = options_of(folder, "none", "auto", 1);
+    struct bench_options options = options_of(folder, NORM_FORM_NONE, KV_TYPE_AUTO, 1);
     assert_ok(bench_open(&options, &model, &seconds, &e));
     struct bench_generation g = {.batch = 3, .prompt = 7, .tokens = 2, .top_p = 1};
     assert_int_equal(bench_generate(model, &g, &seconds, &e), STATUS_MALFORMED);
@@ -96,19 +96,20 @@ static void test_a_model_without_numbers_is_refused(void **state) {
 static void test_cost_counts_the_type_of_the_cache(void **state) {
     (void)state;
     static const struct {
-        const char *name;
+        enum kv_type type;
         double bytes; /* of a position: 2 layers, 4 heads, keys and values of 12 */
-    } types[] = {{"f32", 2 * 4 * 24 * 4}, {"f16", 2 * 4 * 24 * 2}, {"int8", 2 * 4 * (24 + 8)}};
+    } types[] = {
+        {KV_TYPE_F32, 2 * 4 * 24 * 4}, {KV_TYPE_F16, 2 * 4 * 24 * 2}, {KV_TYPE_INT8, 2 * 4 * (24 + 8)}};
     struct error e = {0};
     char *folder = test_folder_create();
     assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        struct bench_options options = options_of(folder, "crmsnorm", types[i].name, 1);
+        struct bench_options options = options_of(folder, NORM_FORM_CRMSNORM, types[i].type, 1);
         struct bench_model *model;
         struct bench_cost near, far;
         double seconds;
         assert_ok(bench_open(&options, &model, &seconds, &e));
-        assert_string_equal(bench_kv_type(model), types[i].name);
+        assert_string_equal(bench_kv_type(model), kv_type_name(types[i].type));
         struct bench_item item = {.work = BENCH_DECODE, .tokens = 1, .batch = 1, .context = 0};
         assert_ok(bench_run(model, &item, &seconds, &near, &e));
         item.context = 60;

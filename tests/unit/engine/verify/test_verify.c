@@ -30,7 +30,7 @@ static int set_up(void **state) {
     assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
     assert_ok(folded_model_init(&f->folded, &f->views, NORM_FORM_CRMSNORM, &e));
     assert_ok(workers_create(2, &f->workers, &e));
-    assert_ok(kernel_select("auto", &f->kernels, &e));
+    assert_ok(kernel_select(KERNEL_ISA_AUTO, &f->kernels, &e));
     for (int32_t i = 0; i < COUNT; i++) f->ids[i] = (i * 37 + 5) % 320;
     assert_ok(verify_reference_init(&f->reference, &f->views, f->ids, COUNT, WINDOW, &e));
     *state = f;

@@ -135,14 +135,14 @@ static void test_rules(void **state) {
     assert_ok(start("key", (char *)"keys", none, &e));
     assert_true(rules.is_needed && rules.is_by_key);
     client_rules_deinit(&rules);
-    assert_int_equal(start("key", NULL, none, &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(start("key", NULL, none, &e), STATUS_OPTION);
     assert_string_equal(e.where, "fair-share");
-    assert_int_equal(start("address", NULL, bad, &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(start("address", NULL, bad, &e), STATUS_OPTION);
     assert_string_equal(e.where, "trusted-proxy");
     assert_non_null(strstr(e.text, "'10.0.0.1/8'"));
     const char *many[CLIENT_NETWORKS_MAX + 2] = {NULL};
     for (size_t i = 0; i <= CLIENT_NETWORKS_MAX; i++) many[i] = "::1";
-    assert_int_equal(start("address", NULL, many, &e), STATUS_LIMIT);
+    assert_int_equal(start("address", NULL, many, &e), STATUS_OPTION);
     assert_string_equal(e.where, "trusted-proxy");
 }
 
