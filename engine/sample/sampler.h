@@ -27,8 +27,8 @@
 
 /* Which rows of the head stand for tokens. Borrowed and immutable. */
 struct sampler_vocabulary {
-    size_t rows;          /* of the head; ids of biases, allowed and tokens are below it */
-    size_t sampleable;    /* at least 1 and at most rows; ids from here on are padding */
+    size_t rows;               /* of the head; ids of biases, allowed and tokens are below it */
+    size_t sampleable;         /* at least 1 and at most rows; ids from here on are padding */
     const int32_t *unused_ids; /* ids below sampleable without a token, ascending */
     size_t unused_id_count;
 };
@@ -66,6 +66,9 @@ void sampler_mask_unused_ids(const struct sampler_vocabulary *vocabulary, float 
  * answer. marks has room for `rows` bytes. */
 bool sampler_leaves_token(const struct sampler_vocabulary *vocabulary, const struct engine_sampling *sampling,
                           const int32_t *banned, size_t banned_count, unsigned char *marks);
+
+/* What sampler_pick says when it fails with this status. Returns status. */
+enum status sampler_refuse(enum status status, struct error *e);
 
 /* row: sound (logprobs_row_is_sound), holes masked; it is not changed. STATUS_INVALID_ARGUMENT when nothing
  * may be sampled: masks, biases and the model left no token of more than probability 0. */

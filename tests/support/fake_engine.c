@@ -164,7 +164,8 @@ static size_t lay_down(const struct engine *engine, const struct engine_prompt *
         end.completion_tokens = made;
         if (made == engine->fail_at) {
             end.finish = ENGINE_FINISH_FAILED;
-            error_set(&end.error, STATUS_MALFORMED, "fake", "it was told to fail here");
+            static const struct error failure = {STATUS_MALFORMED, "fake", "it was told to fail here"};
+            end.error = &failure;
         }
     }
     events[n].event = end;
