@@ -139,9 +139,10 @@ size_t engine_encode_bytes(size_t length);
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e);
 
-/* The text of one token alone as `logprobs` shows it: valid UTF-8; bytes that are no text by themselves are
- * written "bytes:\xe2\x80". Returns the length (cut to size - 1). */
-size_t engine_token_text(const struct engine *engine, int32_t id, char *out, size_t size);
+/* The text of one token alone as `logprobs` shows it: valid UTF-8, NUL-terminated, borrowed until engine_close;
+ * bytes that are no text by themselves are written "bytes:\xe2\x80"; "" for an id without a token. Costs
+ * nothing: the texts of all are made when the model is loaded. */
+const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length);
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
 

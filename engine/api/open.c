@@ -111,6 +111,7 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
     struct kv_demand demand = cache_demand(engine, o, limits->sequences, &plan);
     size_t pages, held = engine->info.weight_bytes;
     if (loaded_model_mapped_bytes(&engine->model) > 0) held = 0;
+    held += token_texts_bytes(&engine->texts);
     demand.bytes_wanted = o->kv_cache_mib << 20; /* check_numbers: it fits */
     enum status status = kv_plan_pages(&demand, &pages, e);
     if (status != STATUS_OK) memory_plan_log(&plan, held);
@@ -269,6 +270,8 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &load_options, engine->workers, e)) != STATUS_OK)
         return status;
+    if ((status = token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e)) != STATUS_OK)
+        return status;
     describe_options(&engine->info, o, &engine->model);
     describe_model_in(&engine->info, &engine->model);
     engine->info.isa = engine->kernels->isa;
@@ -320,6 +323,7 @@ void engine_close(struct engine *engine) {
     kv_prefix_deinit(&engine->prefix);
     loaded_model_deinit(&engine->model);
     if (engine->tokenizer) tokenizer_close(engine->tokenizer);
+    token_texts_deinit(&engine->texts);
     if (engine->workers) workers_destroy(engine->workers);
     free(engine->unused_ids);
     free(engine);

@@ -7,6 +7,7 @@
 #include "engine/kv/kv_prefix.h"
 #include "engine/loaded/loaded_model.h"
 #include "engine/sched/scheduler.h"
+#include "engine/text/token_texts.h"
 #include "engine/text/tokenizer.h"
 
 struct engine {
@@ -14,6 +15,7 @@ struct engine {
     const struct kernel_table *kernels;
     struct workers *workers;
     struct tokenizer *tokenizer;
+    struct token_texts texts;
     struct loaded_model model;
     struct kv_pool pool;
     struct kv_prefix prefix;

@@ -24,6 +24,7 @@
 
 #include "engine/base/error.h"
 #include "engine/types/choices.h"
+#include "engine/types/limits.h"
 
 #define KERNEL_PANEL 48 /* output rows of a weight matrix that are packed together */
 #define KERNEL_LANES 16 /* lanes of a row reduction; also the positions in a block of keys */

@@ -128,6 +128,16 @@ size_t event_ring_room(struct ready_list *ready_list, struct event_ring *ring, u
     return room;
 }
 
+/* Choices of a request fail of the same cause, mostly, and the first of them fails it: one error for all, which is
+ * written before anybody can see it and then never again. */
+static void write_end(struct event_ring *ring, const struct engine_event *event) {
+    struct engine_event *end = &ring->choices[event->choice].end;
+    *end = *event;
+    if (!event->error) return;
+    if (ring->failure.code == STATUS_OK) ring->failure = *event->error;
+    end->error = &ring->failure;
+}
+
 /* Writes an event behind the last. The event that the taker still reads counts as held, so it is never
  * overwritten: the share of each choice and the place of its end are both in the capacity. */
 static void write_event(struct event_ring *ring, const struct engine_event *event, char *long_text) { // NOLINT(readability-non-const-parameter): taken
@@ -147,7 +157,7 @@ static void write_event(struct event_ring *ring, const struct engine_event *even
     if (event->top_count > 0)
         memcpy(ring->top + at * ring->tops, event->top, event->top_count * sizeof *event->top);
     if (event->kind == ENGINE_EVENT_FINISHED)
-        ring->choices[event->choice].end = *event;
+        write_end(ring, event);
     else if (!long_text && event->text_length > 0)
         memcpy(event_at->text, event->text, event->text_length);
 }

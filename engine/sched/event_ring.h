@@ -84,6 +84,7 @@ struct event_ring {
     bool first_taken; /* the event at `first` has been given out: it goes with the next one that is taken */
     struct event_ring_choice *choices;
     size_t choice_count;
+    struct error failure; /* of the first choice that failed; the ends of all that did point here */
 };
 
 /* tops: alternatives that an event carries at most. */

@@ -106,7 +106,7 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
         event.prefill_seconds = sets_seconds(q->first_run_ns, q->first_token_ns);
         event.decode_seconds = sets_seconds(q->first_token_ns, q->last_token_ns);
     }
-    if (failure) event.error = *failure;
+    event.error = failure;
     enum status status = event_ring_post(&s->ready_list, &q->request->ring, &event);
     assert(status == STATUS_OK);
     (void)status;

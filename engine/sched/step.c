@@ -152,7 +152,7 @@ static void sample(const struct scheduler *s, struct step_row *row, struct sampl
                                   .choice = q->choice};
     input.banned_count = sequence_banned(q, &input.banned);
     row->status = sampler_pick(s->options.kernels, &s->options.vocabulary, scratch, &input, row->logits,
-                               &row->id, &row->error);
+                               &row->id, NULL);
 }
 
 /* What is the same for all that sample from the row: checks, log probabilities, masks. The logits change here
@@ -162,8 +162,7 @@ static void score(const struct scheduler *s, struct step_row *row, struct sample
     const struct engine_request *r = row->sequence->request;
     if (!logprobs_row_is_sound(row->logits, vocabulary->rows)) {
         row->unsound = true;
-        row->status = error_set(&row->error, STATUS_MALFORMED, "logits",
-                                "the model computed values that are no numbers");
+        row->status = STATUS_MALFORMED;
         return;
     }
     row->has_logprob = !row->samples || r->logprobs >= 0;
@@ -188,8 +187,7 @@ static void copy_score(struct step_row *row) {
     row->normaliser = leader->normaliser;
     row->top = leader->top;
     row->top_count = leader->top_count;
-    if (leader->unsound)
-        row->status = error_set(&row->error, leader->status, "logits", "%s", leader->error.text);
+    if (leader->unsound) row->status = leader->status, row->unsound = leader->unsound;
 }
 
 /* One row, from its logits alone. Any worker. */
@@ -276,17 +274,26 @@ static void count_token(struct scheduler *s, struct sequence *q, uint64_t now_ns
 static void deliver_token(struct scheduler *s, struct step_row *row, uint64_t now_ns) {
     struct sequence *q = row->sequence;
     struct sequence_progress progress;
+    struct error error;
     if (q->state == SEQUENCE_PREFILL) sequence_move(q, SEQUENCE_DECODE);
-    enum status status = sequence_accept(q, row->id, &progress, &row->error);
+    enum status status = sequence_accept(q, row->id, &progress, &error);
     if (status == STATUS_OK) {
         count_token(s, q, now_ns);
         status = post_row(s, row, ENGINE_EVENT_TOKEN, &progress);
-        if (status != STATUS_OK) error_set(&row->error, status, "text", "%zu bytes", progress.text_length);
+        if (status != STATUS_OK) error_set(&error, status, "text", "%zu bytes", progress.text_length);
     }
     if (status != STATUS_OK)
-        fail(s, q, status, &row->error, now_ns);
+        fail(s, q, status, &error, now_ns);
     else if (progress.finished)
         sets_finish(s, q, progress, NULL, now_ns);
+}
+
+/* Rows are many and fail seldom: what happened to one is written down when somebody is told. */
+static void explain_row(const struct step_row *row, struct error *e) {
+    if (row->unsound)
+        error_set(e, row->status, "logits", "the model computed values that are no numbers");
+    else
+        sampler_refuse(row->status, e);
 }
 
 /* In the order of the rows, which is that of rank and, in a sequence, of position. A request may be freed by
@@ -298,8 +305,10 @@ static void deliver(struct scheduler *s, uint64_t now_ns) {
         struct step_row *row = &s->step.rows[i];
         if (row->sequence == failed) continue;
         if (row->status != STATUS_OK) {
+            struct error error;
             failed = row->sequence;
-            fail(s, row->sequence, row->status, &row->error, now_ns);
+            explain_row(row, &error);
+            fail(s, row->sequence, row->status, &error, now_ns);
         } else if (row->samples) {
             deliver_token(s, row, now_ns);
         } else {

@@ -26,7 +26,6 @@ struct step_row {
     size_t top_count;
     struct engine_top *top; /* [logprobs_max] */
     enum status status;
-    struct error error;
 };
 
 struct step {

@@ -11,23 +11,25 @@
 
 /* ---- one token ----------------------------------------------------------------------------------------- */
 
-/* Appends what fits, never half a character. */
-static void append_text(struct text_buffer *out, const char *text, size_t length) {
-    size_t most = length < TOKEN_TEXT_BYTES_MAX ? length : TOKEN_TEXT_BYTES_MAX;
-    text_buffer_append(out, text, utf8_valid_prefix(text, most));
+/* Appends to the text that begins at `begin` what fits, never half a character. */
+static void append_text(struct text_buffer *out, size_t begin, const char *text, size_t length) {
+    size_t most = TOKEN_TEXT_BYTES_MAX - (out->length - begin);
+    text_buffer_append(out, text, utf8_valid_prefix(text, length < most ? length : most));
 }
 
-/* The text of a token behind itself. Empty when it adds no whole characters. */
+/* The text of a token behind itself; U+FFFD is among it where it is no whole characters. */
 static void append_in_context(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id) {
     struct detokenizer *d;
-    struct error e;
+    struct error e = {0};
     const char *text;
-    size_t length;
+    size_t length, begin = out->length;
     if (detokenizer_create(tokenizer, &id, 1, false, &d, &e) != STATUS_OK) {
         out->failed = e.code == STATUS_NO_MEMORY;
         return;
     }
-    if (detokenizer_push(d, id, &text, &length, &e) == STATUS_OK) append_text(out, text, length);
+    if (detokenizer_push(d, id, &text, &length, &e) == STATUS_OK) append_text(out, begin, text, length);
+    if (detokenizer_finish(d, &text, &length, &e) == STATUS_OK) append_text(out, begin, text, length);
+    out->failed |= e.code == STATUS_NO_MEMORY;
     detokenizer_destroy(d);
 }
 
@@ -80,7 +82,7 @@ static void append_token(struct text_buffer *out, const struct tokenizer *tokeni
         out->length = before;
         append_bytes(out, bytes, count);
     } else if (length == 0) {
-        append_text(out, content, strlen(content));
+        append_text(out, before, content, strlen(content));
     }
 }
 
@@ -123,6 +125,11 @@ static enum status join(struct build *build, size_t tiles, struct error *e) {
             texts->ends[id] += at;
     }
     return STATUS_OK;
+}
+
+size_t token_texts_bytes(const struct token_texts *texts) {
+    size_t length = texts->count > 0 ? texts->ends[texts->count - 1] : 0;
+    return length + texts->count * sizeof *texts->ends;
 }
 
 enum status token_texts_init(struct token_texts *texts, const struct tokenizer *tokenizer,

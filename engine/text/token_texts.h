@@ -8,9 +8,7 @@
 
 #include "engine/base/workers.h"
 #include "engine/text/tokenizer.h"
-
-/* A longer text is cut at a character; the longest of known vocabularies are below 300 bytes. */
-#define TOKEN_TEXT_BYTES_MAX 1023
+#include "engine/types/limits.h"
 
 /* Texts lie one behind the other, each with a NUL: text i ends before ends[i]. */
 struct token_texts {
@@ -23,6 +21,9 @@ struct token_texts {
 enum status token_texts_init(struct token_texts *texts, const struct tokenizer *tokenizer,
                              struct workers *workers, struct error *e);
 void token_texts_deinit(struct token_texts *texts);
+
+/* Memory that they hold. */
+size_t token_texts_bytes(const struct token_texts *texts);
 
 /* Valid UTF-8, NUL-terminated, borrowed; "" for an id without a token. The text is that behind the token
  * itself: there it keeps the blank before it that decoders strip at the start of a text. Bytes that are no

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/types/limits.h"
+
 const struct named_value norm_form_choices[] = {
     {"crmsnorm", NORM_FORM_CRMSNORM}, {"orthonormal", NORM_FORM_ORTHONORMAL},
     {"rmsnorm", NORM_FORM_RMSNORM},   {"layernorm", NORM_FORM_LAYERNORM},

@@ -87,8 +87,6 @@ bool weight_type_from_name(const char *name, enum weight_type *out);
 
 /* ---- what does not go together: STATUS_OPTION, the same for the table of options and for the engine ---- */
 
-#define KV_PAGE_TOKENS_STEP 16 /* positions in a block of keys, which attention computes together */
-
 /* NONE is for bench alone. */
 enum status norm_form_check(enum norm_form form, struct error *e);
 enum status matmul_check(enum matmul_kind kind, enum weight_type weights, struct error *e);

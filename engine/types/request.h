@@ -70,7 +70,7 @@ enum engine_finish {
     ENGINE_FINISH_LENGTH, /* max_tokens or the context is used up */
     ENGINE_FINISH_CANCELLED,
     ENGINE_FINISH_TIMEOUT,
-    ENGINE_FINISH_FAILED, /* e says why */
+    ENGINE_FINISH_FAILED, /* error says why */
 };
 
 struct engine_top {
@@ -99,7 +99,9 @@ struct engine_event {
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
     double prefill_seconds; /* from its first step to its first token; 0 without one */
     double decode_seconds;  /* from its first token to its last */
-    struct error error;     /* FAILED */
+    const struct error
+        *error; /* FAILED: why the first choice of the request that failed did; borrowed until the
+                                  request is released. Else NULL */
 };
 
 /* Ids of which the last is not sampled where the others are what was generated just before. */

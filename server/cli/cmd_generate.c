@@ -195,13 +195,13 @@ static enum status generate(struct generation *g, const struct config *config, c
     if (status != STATUS_OK) return status;
     follow(g);
     report(g);
-    engine_request_release(g->request);
     if (g->output.code != STATUS_OK)
         *e = g->output;
     else if (g->last.finish == ENGINE_FINISH_FAILED)
-        *e = g->last.error;
+        *e = *g->last.error;
     else
-        return STATUS_OK;
+        *e = (struct error){0};
+    engine_request_release(g->request);
     return e->code;
 }
 

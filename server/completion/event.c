@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/types/limits.h"
 #include "server/completion/completion.h"
 #include "server/json/write.h"
 
@@ -10,28 +11,8 @@ struct logprob_buffers {
     struct bytes *tokens, *token_logprobs, *top_logprobs, *text_offsets;
 };
 
-/* Longer texts of one token are cut; the longest of known vocabularies are below 300 bytes. */
-enum { TOKEN_TEXT_SIZE = 1024 };
-
-/* The most alternatives that the option max-logprobs allows, and the token itself. */
-enum { TOP_MAX = 1001 };
-
-/* The texts of an event's alternatives, one after the other. */
-struct top_texts {
-    struct bytes texts;
-    size_t ends[TOP_MAX];
-    size_t count;
-};
-
-/* false where an alternative before it has the same text: best first, so that one is the larger. */
-static bool add_text(struct top_texts *t, const char *text, size_t length) {
-    for (size_t i = 0, begin = 0; i < t->count; begin = t->ends[i++])
-        if (t->ends[i] - begin == length && memcmp(t->texts.data + begin, text, length) == 0) return false;
-    bytes_append(&t->texts, text, length);
-    if (t->texts.failed) return true;
-    t->ends[t->count++] = t->texts.length;
-    return true;
-}
+/* Of "token_id:" and a number. */
+enum { TOKEN_ID_NAME_SIZE = 24 };
 
 static void write_top_entry(struct bytes *out, const char *text, size_t length, float logprob) {
     json_write_separator(out);
@@ -40,10 +21,27 @@ static void write_top_entry(struct bytes *out, const char *text, size_t length, 
     json_write_logprob(out, logprob);
 }
 
-/* How `logprobs` shows a token: its text, or "token_id:7". */
-static size_t token_name(const struct completion *c, int32_t id, char *out, size_t size) {
-    if (!c->params.return_tokens_as_token_ids) return engine_token_text(c->engine, id, out, size);
-    return (size_t)snprintf(out, size, "token_id:%d", (int)id);
+/* How `logprobs` shows a token: its text, or "token_id:7" in the caller's buffer. */
+static const char *token_name(const struct completion *c, int32_t id, char buffer[TOKEN_ID_NAME_SIZE],
+                              size_t *length) {
+    if (!c->params.return_tokens_as_token_ids) return engine_token_text(c->engine, id, length);
+    *length = (size_t)snprintf(buffer, TOKEN_ID_NAME_SIZE, "token_id:%d", (int)id);
+    return buffer;
+}
+
+static bool have_same_name(const struct completion *c, int32_t a, int32_t b) {
+    size_t a_length, b_length;
+    if (a == b || c->params.return_tokens_as_token_ids) return a == b;
+    const char *a_text = engine_token_text(c->engine, a, &a_length);
+    const char *b_text = engine_token_text(c->engine, b, &b_length);
+    return a_length == b_length && memcmp(a_text, b_text, a_length) == 0;
+}
+
+/* Whether one of the first alternatives has the token's name: best first, so that one is the larger. */
+static bool is_named(const struct completion *c, const struct engine_event *event, size_t count, int32_t id) {
+    size_t i = 0;
+    while (i < count && !have_same_name(c, event->top[i].id, id)) i++;
+    return i < count;
 }
 
 /* Of the alternatives of an event those that were asked for. */
@@ -55,25 +53,24 @@ static size_t wanted_tops(const struct engine_event *event, int64_t wanted) {
 /* The alternatives and the actual token, each text once. */
 static void write_top(struct bytes *out, const struct completion *c, const struct engine_event *event,
                       const char *token, size_t token_length) {
-    struct top_texts seen = {.count = 0};
-    char text[TOKEN_TEXT_SIZE];
-    size_t count = wanted_tops(event, c->params.logprobs);
+    char buffer[TOKEN_ID_NAME_SIZE];
+    size_t length, count = wanted_tops(event, c->params.logprobs);
     bytes_text(out, "{");
-    for (size_t i = 0; i < count && i < TOP_MAX - 1; i++) {
-        size_t length = token_name(c, event->top[i].id, text, sizeof text);
-        if (add_text(&seen, text, length)) write_top_entry(out, text, length, event->top[i].logprob);
+    for (size_t i = 0; i < count; i++) {
+        if (is_named(c, event, i, event->top[i].id)) continue;
+        const char *text = token_name(c, event->top[i].id, buffer, &length);
+        write_top_entry(out, text, length, event->top[i].logprob);
     }
-    if (add_text(&seen, token, token_length)) write_top_entry(out, token, token_length, event->logprob);
+    if (!is_named(c, event, count, event->id)) write_top_entry(out, token, token_length, event->logprob);
     bytes_text(out, "}");
-    if (seen.texts.failed) out->failed = true;
-    bytes_deinit(&seen.texts);
 }
 
 /* Writes one token, whose text starts at this offset. */
 static void write_logprobs(struct logprob_buffers to, const struct completion *c,
                            const struct engine_event *event, size_t offset) {
-    char name[TOKEN_TEXT_SIZE];
-    size_t length = token_name(c, event->id, name, sizeof name);
+    char buffer[TOKEN_ID_NAME_SIZE];
+    size_t length;
+    const char *name = token_name(c, event->id, buffer, &length);
     json_write_separator(to.tokens);
     json_write_separator(to.token_logprobs);
     json_write_separator(to.top_logprobs);
@@ -94,8 +91,8 @@ static void write_logprobs(struct logprob_buffers to, const struct completion *c
 /* As vLLM has it: "7":{"logprob":-1.5,"rank":2,"decoded_token":" a"}. */
 static void write_ranked(struct bytes *out, const struct completion *c, int32_t id, float logprob,
                          uint32_t rank) {
-    char text[TOKEN_TEXT_SIZE];
-    size_t length = engine_token_text(c->engine, id, text, sizeof text);
+    size_t length;
+    const char *text = engine_token_text(c->engine, id, &length);
     json_write_separator(out);
     bytes_format(out, "\"%d\":{\"logprob\":", (int)id);
     json_write_logprob(out, logprob);
@@ -160,7 +157,7 @@ struct span {
 /* Where the token that comes at `from` of the echo stands in it. Tokens without text in it (a BOS that the
  * tokenizer added, bytes that are no character) take no room. */
 static struct span find_in_echo(const struct prompt *p, size_t from, const char *token, size_t length) {
-    char bytes[TOKEN_TEXT_SIZE];
+    char bytes[TOKEN_TEXT_BYTES_MAX];
     bool is_text;
     size_t count = token_bytes(token, length, bytes, &is_text);
     for (size_t at = from, step = 1; step && at + count <= p->echo_length; at += step) {
@@ -186,11 +183,11 @@ static void pass_echo(struct prompt *p, size_t end) {
 static void score_prompt_token(struct prompt *p, const struct engine_event *event) {
     const struct completion *c = p->completion;
     struct logprob_buffers to = {&p->tokens, &p->token_logprobs, &p->top_logprobs, &p->text_offsets};
-    char token[TOKEN_TEXT_SIZE];
     p->scored++;
     if (c->params.prompt_logprobs >= 0) write_prompt_logprob(p, event);
     if (!c->params.echo || c->params.logprobs < 0) return;
-    size_t length = engine_token_text(c->engine, event->id, token, sizeof token);
+    size_t length;
+    const char *token = engine_token_text(c->engine, event->id, &length);
     struct span span = find_in_echo(p, p->scored_bytes, token, length);
     pass_echo(p, span.begin);
     write_logprobs(to, c, event, p->scored_characters);
@@ -232,8 +229,8 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
     struct logprob_buffers to = {&choice->tokens, &choice->token_logprobs, &choice->top_logprobs,
                                  &choice->text_offsets};
     if (params->logprobs >= 0) {
-        char token[TOKEN_TEXT_SIZE];
-        size_t length = engine_token_text(c->engine, event->id, token, sizeof token);
+        size_t length;
+        const char *token = engine_token_text(c->engine, event->id, &length);
         bool is_text = length < 6 || memcmp(token, "bytes:", 6) != 0;
         size_t offset = is_text ? offset_of(choice, event, token, length) : choice->next_offset;
         write_logprobs(to, c, event, offset);

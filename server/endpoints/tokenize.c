@@ -27,12 +27,12 @@ void endpoint_detokenize(struct http_request *r) {
 }
 
 static void write_token(struct bytes *out, const struct service *s, const char *name, int32_t id) {
-    char text[256];
     if (id < 0) {
         bytes_format(out, "\"%s_token\":null,\"%s_token_id\":null,", name, name);
         return;
     }
-    size_t length = engine_token_text(s->engine, id, text, sizeof text);
+    size_t length;
+    const char *text = engine_token_text(s->engine, id, &length);
     bytes_format(out, "\"%s_token\":", name);
     json_write_string(out, text, length);
     bytes_format(out, ",\"%s_token_id\":%d,", name, (int)id);

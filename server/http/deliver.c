@@ -93,7 +93,7 @@ static void take_event(struct http_request *r, struct prompt *p, const struct en
     r->service->stats.events++;
     completion_event(p, event);
     if (event->kind == ENGINE_EVENT_FINISHED && event->finish == ENGINE_FINISH_FAILED)
-        log_error("request %s: %s: %s", r->id, event->error.where, event->error.text);
+        log_error("request %s: %s: %s", r->id, event->error->where, event->error->text);
     if (r->state != REQUEST_STREAMING) return;
     bool is_end = event->kind == ENGINE_EVENT_FINISHED,
          is_late = is_end && event->finish == ENGINE_FINISH_TIMEOUT;

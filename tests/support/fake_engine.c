@@ -164,7 +164,8 @@ static size_t lay_down(const struct engine *engine, const struct engine_prompt *
         end.completion_tokens = made;
         if (made == engine->fail_at) {
             end.finish = ENGINE_FINISH_FAILED;
-            error_set(&end.error, STATUS_MALFORMED, "fake", "it was told to fail here");
+            static const struct error failure = {STATUS_MALFORMED, "fake", "it was told to fail here"};
+            end.error = &failure;
         }
     }
     events[n].event = end;
@@ -443,12 +444,15 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
     return STATUS_OK;
 }
 
-size_t engine_token_text(const struct engine *engine, int32_t id, char *out, size_t size) {
+const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length) {
+    static _Thread_local char texts[64][16]; /* borrowed for long enough */
+    static _Thread_local size_t next;
+    char *out = texts[next++ % 64];
     (void)engine;
-    int length = id < 128   ? snprintf(out, size, "%c", (char)id)
-                 : id < 256 ? snprintf(out, size, "bytes:\\x%02x", (unsigned)id)
-                            : snprintf(out, size, "<%d>", (int)id);
-    return (size_t)length;
+    *length = (size_t)(id < 128   ? snprintf(out, sizeof *texts, "%c", (char)id)
+                       : id < 256 ? snprintf(out, sizeof *texts, "bytes:\\x%02x", (unsigned)id)
+                                  : snprintf(out, sizeof *texts, "<%d>", (int)id));
+    return out;
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------ */

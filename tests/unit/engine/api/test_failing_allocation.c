@@ -87,8 +87,8 @@ static size_t take_all(struct engine *engine, struct engine_request *request, si
             ends++;
             if (event.finish != ENGINE_FINISH_FAILED) continue;
             ++*failures;
-            assert_int_equal(event.error.code, STATUS_NO_MEMORY);
-            assert_true(event.error.text[0]);
+            assert_int_equal(event.error->code, STATUS_NO_MEMORY);
+            assert_true(event.error->text[0]);
         }
         if (ends < CHOICES) wait_for_ring();
     }

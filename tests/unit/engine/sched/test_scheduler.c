@@ -589,9 +589,11 @@ static void values_that_are_no_numbers_fail_one_request(void **state) {
     collect_until_end(scheduler, &sick);
     assert_int_equal(sick.choices[0].end.finish, ENGINE_FINISH_FAILED);
     assert_int_equal(sick.choices[0].count, 0);
-    assert_true(strlen(sick.choices[0].end.error.text) > 0);
+    assert_int_equal(sick.choices[0].end.error->code, STATUS_MALFORMED);
+    assert_string_equal(sick.choices[0].end.error->where, "logits");
     collect_until_end(scheduler, &well);
     assert_int_equal(well.choices[0].count, 10);
+    assert_null(well.choices[0].end.error);
     collect_release(&sick);
     collect_release(&well);
     stop();
