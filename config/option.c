@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/types/limits.h"
+
 /* The words of the column `commands`. */
 enum {
 #define X(id, name, argument, help) id = 1u << COMMAND_##id,
@@ -14,6 +16,10 @@ enum {
         RUNNING = SERVE | GENERATE, /* the commands that run the engine */
     ANY_COMMAND = (1u << COMMAND_COUNT) - 1
 };
+
+/* What a constant's name stands for, as text. */
+#define LIMIT_TEXT(number) #number
+#define LIMIT(name)        LIMIT_TEXT(name)
 
 const struct option_row option_rows[OPTION_COUNT] = {
 #define OPTION(type, field, key, initial, least, most, choices, commands, group, help)                       \

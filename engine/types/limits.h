@@ -7,3 +7,18 @@
 
 /* Positions in a block of keys, which attention computes together: a page of the cache has whole blocks. */
 #define KV_PAGE_TOKENS_STEP 16
+
+/* Continuations that are computed for one prompt: n, and best_of. */
+#define CHOICES_OF_PROMPT_MAX 128
+
+/* A stop string longer than this is no stop string but an attempt to make the engine hold text back. */
+#define STOP_BYTES_MAX 4096
+
+/* Threads of the pool that reads bodies and encodes texts; libuv has no more. */
+#define POOL_THREADS_MAX 1024
+
+/* What `verify` allows unless it is told otherwise (engine/verify/verify.h says why); as help prints them. */
+#define VERIFY_BOUND_F32 0.0002 /* largest difference of a logit, in standard deviations */
+#define VERIFY_RISE_BF16 0.0005 /* largest relative rise of the perplexity */
+#define VERIFY_RISE_INT8 0.002
+#define VERIFY_RISE_INT4 0.03

@@ -5,18 +5,15 @@
 
 #include "engine/forward/forward.h"
 #include "engine/forward/reference.h"
+#include "engine/types/limits.h"
 
-/* Largest difference of a logit with f32 weights, in standard deviations. Sums of some thousand f32 terms
- * have errors of about 1e-6; the smallest mistake in a trait moves logits by 1e-3. In double precision
- * folding changes the results by rounding errors only. */
-#define VERIFY_BOUND_F32    2e-4
+/* Bounds of f32, bf16, int8 and int4 are the defaults of options: engine/types/limits.h. f32 is held to the
+ * largest difference of a logit, in standard deviations: sums of some thousand f32 terms have errors of about
+ * 1e-6; the smallest mistake in a trait moves logits by 1e-3. Low-precision weights move every logit, so single
+ * differences say little: they are held to the rise of the perplexity. In double precision folding changes the
+ * results by rounding errors only. */
 #define VERIFY_BOUND_DOUBLE 1e-9
 
-/* Largest relative rise of the perplexity with low-precision weights. They move every logit, so single
- * differences say little. */
-#define VERIFY_RISE_BF16 0.0005
-#define VERIFY_RISE_INT8 0.002
-#define VERIFY_RISE_INT4 0.03
 /* Where the model is right about the text, rise and divergence (nats a token) are about equal. */
 #define VERIFY_KL_SHARE 10
 /* Standard errors that are taken off a rise before it is judged. */

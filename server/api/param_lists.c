@@ -3,13 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/types/limits.h"
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
 #include "server/api/params.h"
 #include "server/json/number.h"
-
-/* A stop string longer than this is no stop string but an attempt to make the engine hold text back. */
-enum { STOP_BYTES_MAX = 4096 };
 
 /* Every bad word is compared with the end of the text before each token is sampled. */
 enum { BAD_WORDS_MAX = 256, BAD_WORD_BYTES_MAX = 256 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/types/limits.h"
 #include "server/completion/completion.h"
 #include "server/json/write.h"
 
@@ -158,7 +159,7 @@ static size_t take_best(const struct prompt *p, bool *taken, size_t count) {
 static void write_prompt(struct bytes *out, struct prompt *p) {
     const struct api_params *params = &p->completion->params;
     size_t n = (size_t)params->n;
-    bool taken[128] = {false}; /* the most that the table of parameters allows for best_of */
+    bool taken[CHOICES_OF_PROMPT_MAX] = {false};
     for (size_t i = 0; i < n; i++) {
         size_t from = params->best_of > params->n ? take_best(p, taken, (size_t)params->best_of) : i;
         struct choice *choice = &p->choices[from];

@@ -7,10 +7,10 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/thread.h"
+#include "engine/types/limits.h"
 
-/* As libuv has them: without UV_THREADPOOL_SIZE, and at most. */
-#define POOL_THREADS     4
-#define POOL_THREADS_MAX 1024
+/* As libuv has them without UV_THREADPOOL_SIZE. */
+#define POOL_THREADS 4
 
 static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
 
