@@ -320,6 +320,26 @@ static void test_connections_max(void **state) {
     daemon_stop(&d);
 }
 
+/* A short body may name ids whose text, escaped, is many times as long: memory for it is taken first. */
+static void test_memory_for_the_text_of_ids(void **state) {
+    (void)state;
+    struct daemon d;
+    enum { IDS = 60000 };
+    static char body[2 * IDS + 20];
+    daemon_start_fake(&d, "fake", "--answer-memory-mib", "1", NULL);
+    for (size_t count = 20000; count <= IDS; count += 40000) {
+        size_t length = (size_t)snprintf(body, sizeof body, "{\"tokens\":[1");
+        for (size_t i = 1; i < count; i++, length += 2) memcpy(body + length, ",1", 2);
+        memcpy(body + length, "]}", 3);
+        struct answer a = http_post(&d, "/detokenize", body);
+        assert_int_equal(a.status, count == IDS ? 413 : 200);
+        if (count == IDS) assert_non_null(strstr(a.body, "of memory; at most 1024 KiB are allowed"));
+        answer_free(&a);
+        wait_metric(&d, "prenorm_answer_memory_bytes", 0);
+    }
+    daemon_stop(&d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue_full),           cmocka_unit_test(test_queue_takes_all_or_none),
@@ -327,7 +347,7 @@ int main(void) {
         cmocka_unit_test(test_body_of_many_values),  cmocka_unit_test(test_memory_for_answers),
         cmocka_unit_test(test_streams_share_memory), cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_reader_goes_on),       cmocka_unit_test(test_half_sent),
-        cmocka_unit_test(test_connections_max),
+        cmocka_unit_test(test_connections_max),      cmocka_unit_test(test_memory_for_the_text_of_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
