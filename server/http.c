@@ -287,6 +287,7 @@ static enum MHD_Result queue_preflight(struct request *r) {
     if (!response) return MHD_NO;
     cors_add_preflight_headers(response, raw_header(r, "Access-Control-Request-Headers"));
     r->status = 204;
+    request_move(r, REQUEST_ANSWERED);
     return queue(r, response);
 }
 
