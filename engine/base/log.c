@@ -27,9 +27,10 @@ _Static_assert(OUTPUT_BYTES_MAX <= PIPE_BUF, "lines would be torn");
 static _Atomic(enum log_level) log_level_max = LOG_LEVEL_INFO;
 static atomic_uint_fast64_t dropped; /* lines, since the start */
 
-/* The pipe on stderr at log_open, in a description of its own; -1: none. */
-static int pipe_fd = -1;
-static struct stat pipe_info;
+/* What was stderr at log_open if somebody may have to read it: a pipe or a terminal; zero: it was neither.
+ * reader_fd: a description of it of our own; -1: none. */
+static int reader_fd = -1;
+static struct stat reader_info;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over all below, and over writing */
 static uint64_t dropped_told;
@@ -52,22 +53,31 @@ bool log_enabled(enum log_level level) {
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
 
+static bool is_same_file(const struct stat *a, const struct stat *b) {
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
 /* O_NONBLOCK on the description that we were given would change it for every other process that has it. */
 void log_open(void) {
-    struct stat info;
-    if (fstat(STDERR_FILENO, &info) != 0 || !S_ISFIFO(info.st_mode)) return;
+    struct stat info, opened;
+    if (fstat(STDERR_FILENO, &info) != 0 || (!S_ISFIFO(info.st_mode) && !isatty(STDERR_FILENO))) return;
+    reader_info = info;
     int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return;
-    if (fstat(fd, &pipe_info) == 0 && pipe_info.st_ino == info.st_ino && pipe_info.st_dev == info.st_dev)
-        pipe_fd = fd;
+    if (fstat(fd, &opened) == 0 && is_same_file(&opened, &info))
+        reader_fd = fd;
     else
         close(fd);
 }
 
-static ssize_t write_pipe(const struct stat *info, const char *bytes, size_t length) {
+/* Pipes always; of other devices (/dev/null) the terminal alone. */
+static bool has_reader(const struct stat *info) {
+    return S_ISFIFO(info->st_mode) || (S_ISCHR(info->st_mode) && is_same_file(info, &reader_info));
+}
+
+static ssize_t write_to_reader(const struct stat *info, const char *bytes, size_t length) {
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (pipe_fd >= 0 && info->st_ino == pipe_info.st_ino && info->st_dev == pipe_info.st_dev)
-        return write(pipe_fd, bytes, length);
+    if (reader_fd >= 0 && is_same_file(info, &reader_info)) return write(reader_fd, bytes, length);
     if (poll(&room, 1, 0) == 1 && (room.revents & POLLOUT)) return write(STDERR_FILENO, bytes, length);
     errno = EAGAIN;
     return -1;
@@ -79,8 +89,8 @@ static ssize_t write_some(const char *bytes, size_t length) {
     ssize_t written;
     if (fstat(STDERR_FILENO, &info) != 0) return -1;
     do {
-        if (S_ISFIFO(info.st_mode))
-            written = write_pipe(&info, bytes, length);
+        if (has_reader(&info))
+            written = write_to_reader(&info, bytes, length);
         else if (S_ISSOCK(info.st_mode))
             written = send(STDERR_FILENO, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
         else

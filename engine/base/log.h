@@ -2,8 +2,9 @@
  * thread. What is not printable UTF-8 becomes '?' (engine/base/printable.h), and what is longer than 2 KiB is
  * cut and ends in "...".
  *
- * Nobody waits for the reader of a pipe or a socket: a line that it has no room for is dropped, and how many
- * there were is said before the next line that it takes. Files and terminals are written to as they are. */
+ * Nobody waits for the reader of a pipe, a socket or a terminal (one that is stopped, or that of a container
+ * whose output nobody fetches): a line that it has no room for is dropped, and how many there were is said
+ * before the next line that it takes. Files are written to as they are. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,9 +12,9 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* For main, once, before any thread starts: gives a pipe on stderr a second description that does not block,
- * where the system allows that. Without it a write could wait after all when another process fills the same
- * pipe at the same moment. */
+/* For main, once, before any thread starts: gives a pipe or a terminal on stderr a second description that
+ * does not block, where the system allows that. Without it a write could wait after all when another process
+ * fills the same pipe at the same moment, or when a terminal has room for a part of a line. */
 void log_open(void);
 
 void log_set_level(enum log_level level);

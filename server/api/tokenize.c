@@ -116,6 +116,38 @@ static enum api_error_kind read_tokens(const json_t *body, const struct api_limi
                                 e);
 }
 
+/* Longer texts of a token are cut; those of known vocabularies are below 300 bytes. */
+enum { TOKEN_TEXT_SIZE = 1024 };
+
+/* Memory that the text of ids and its JSON take together: both stand in buffers that double. A token may come
+ * with a blank. */
+static size_t text_memory(const struct engine *engine, const int32_t *ids, size_t count) {
+    char token[TOKEN_TEXT_SIZE];
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = engine_token_text(engine, ids[i], token, sizeof token);
+        bytes += 2 * (length + 1 + json_string_bytes(token, length));
+    }
+    return bytes;
+}
+
+/* A few bytes of body can name tokens of long texts: so memory for the text is taken before it is made. */
+static enum api_error_kind write_counted_text(const struct engine *engine, const int32_t *ids, size_t count,
+                                              struct budget *budget, struct bytes *out, struct api_error *e) {
+    size_t bytes = budget ? text_memory(engine, ids, count) : 0;
+    if (budget && bytes > budget->max)
+        return api_error_set(e, API_BODY_TOO_LARGE, "tokens",
+                             "The text would take %zu KiB of memory; at most %zu KiB are allowed. Send fewer "
+                             "ids at once.",
+                             bytes >> 10, budget->max >> 10);
+    if (budget && !budget_take(budget, bytes))
+        return api_error_set(e, API_QUEUE_FULL, NULL,
+                             "The server is busy: its memory for answers is taken. Try again later.");
+    enum api_error_kind kind = write_text(engine, ids, count, out, e);
+    if (budget) budget_give(budget, bytes);
+    return kind;
+}
+
 enum api_error_kind api_detokenize_body(const struct engine *engine, const struct api_limits *limits,
                                         const char *body, size_t length, struct bytes *out,
                                         struct api_error *e) {
@@ -125,7 +157,8 @@ enum api_error_kind api_detokenize_body(const struct engine *engine, const struc
     if (json_body_open(&json, body, length, 0, limits->memory, e) != API_OK) return e->kind;
     enum api_error_kind kind = read_tokens(json.root, limits, &ids, &count, e);
     json_body_close(&json);
-    if (kind == API_OK) kind = write_text(engine, ids, count, out, e);
+    struct budget *budget = limits->memory ? &limits->memory->answers : NULL;
+    if (kind == API_OK) kind = write_counted_text(engine, ids, count, budget, out, e);
     free(ids);
     return kind;
 }

@@ -56,7 +56,7 @@ static void cut_short(struct service *s) {
 static void on_signal(void *context, int number) {
     struct service *s = context;
     if (number == SIGHUP) {
-        reload_start(s);
+        if (s->phase < SERVICE_STOPPING) reload_start(s);
         return;
     }
     log_info("%s", number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -183,6 +183,7 @@ static enum status start(struct service *s, const struct engine_options *options
 
 /* The engine is closed when nothing can call it any more: connections, then work in the pool. */
 static void end(struct service *s) {
+    set_phase(s, SERVICE_STOPPING); /* nothing new begins: nobody's SIGHUPs keep it from its end */
     http_stop(s);
     while (s->requests || s->lanes.held) loop_run_once(&s->loop);
     opener_destroy(s->opener);

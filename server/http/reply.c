@@ -39,8 +39,11 @@ bool reply_has_room(const struct reply *r) {
     return pending < OWN_BYTES || !r->total || !budget_is_low(r->total);
 }
 
+/* A reader that has had everything is not late with what comes now. */
 void reply_appended(struct reply *r) {
     r->appended_ns = clock_ns();
+    if (!r->is_waiting) r->taken_ns = r->appended_ns;
+    r->is_waiting = reply_pending(r) > 0;
     charge(r);
 }
 
@@ -50,6 +53,7 @@ size_t reply_take(struct reply *r, char *out, size_t size) {
     memcpy(out, r->bytes.data + r->taken, length);
     r->taken += length;
     r->taken_ns = clock_ns();
+    r->is_waiting = reply_pending(r) > 0;
     /* Moving the rest to the front only when it is the smaller half keeps the cost of a byte constant. */
     if (r->taken * 2 >= r->bytes.length) {
         size_t rest = reply_pending(r);

@@ -16,7 +16,9 @@ struct reply {
     bool ended;           /* nothing more will be appended */
     struct budget *total; /* of all streams; NULL: none */
     size_t charged;       /* taken of it */
-    uint64_t appended_ns, taken_ns;
+    bool is_waiting;      /* there is something for the reader */
+    uint64_t appended_ns;
+    uint64_t taken_ns; /* the reader took last, or got something to take after it had everything */
 };
 
 void reply_init(struct reply *r, size_t limit, struct budget *total);

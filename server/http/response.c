@@ -128,5 +128,6 @@ enum MHD_Result response_queue_preflight(struct http_request *r) {
     cors_add_preflight_headers(
         response, MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "Access-Control-Request-Headers"));
     r->status = 204;
+    http_request_move(r, REQUEST_ANSWERED);
     return queue(r, response);
 }

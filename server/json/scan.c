@@ -4,8 +4,8 @@
 #include <string.h>
 
 /* Measured with jansson 2.14 and glibc's malloc, headers of its blocks included; an element of an array is 16
- * bytes of its table more, and 8 while the table moves. Of the text of a string there are two copies while it
- * is read. */
+ * bytes of its table more, and 8 while the table moves. Of the text of a string, and of a number or word of
+ * any length (what is no value shows at its end), there are two copies while it is read. */
 enum {
     ELEMENT_BYTES = 24,
     ARRAY_BYTES = 128 + ELEMENT_BYTES,
@@ -15,6 +15,7 @@ enum {
     LITERAL_BYTES = ELEMENT_BYTES,
     KEY_BYTES = 160,
     STRING_COPIES = 2,
+    SCALAR_BYTES = 64, /* a shorter one is part of what the parser has anyway */
 };
 
 enum kind { SCALAR, BLANK, QUOTE, OPEN_ARRAY, OPEN_OBJECT, CLOSE, COLON, COMMA };
@@ -62,7 +63,8 @@ static void count_string(struct json_scan *s, size_t bytes) {
     if (bytes > s->longest_string) s->longest_string = bytes;
 }
 
-static void count_scalar(struct json_scan *s, char first) {
+static void count_scalar(struct json_scan *s, char first, size_t bytes) {
+    if (bytes > SCALAR_BYTES && bytes > s->longest_scalar) s->longest_scalar = bytes;
     if (first == '-' || (first >= '0' && first <= '9'))
         s->numbers++;
     else
@@ -88,8 +90,9 @@ void json_scan(const char *text, size_t length, struct json_scan *out) {
             count_string(out, end - at - 1);
             at = end;
         } else if (kind == SCALAR) {
-            count_scalar(out, text[at]);
-            at = end_of_scalar(text, length, at + 1) - 1;
+            end = end_of_scalar(text, length, at + 1);
+            count_scalar(out, text[at], end - at);
+            at = end - 1;
         } else {
             count_mark(out, kind, &depth);
         }
@@ -104,5 +107,5 @@ size_t json_scan_values(const struct json_scan *s) {
 size_t json_scan_tree_bytes(const struct json_scan *s) {
     return s->arrays * ARRAY_BYTES + s->objects * OBJECT_BYTES + s->strings * STRING_BYTES +
            s->numbers * NUMBER_BYTES + s->literals * LITERAL_BYTES + s->keys * KEY_BYTES +
-           s->string_bytes * STRING_COPIES;
+           (s->string_bytes + s->longest_scalar) * STRING_COPIES;
 }

@@ -12,6 +12,7 @@ struct json_scan {
     size_t keys;
     size_t string_bytes;   /* of all strings and keys, as they stand in the text */
     size_t longest_string; /* bytes of the longest of them */
+    size_t longest_scalar; /* bytes of the longest number or word, if that is long */
     size_t depth;          /* of the deepest array or object: 1 for {} */
 };
 

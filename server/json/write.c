@@ -60,6 +60,10 @@ static void write_escape(struct bytes *out, unsigned char byte) {
     }
 }
 
+static size_t escape_bytes(unsigned char byte) {
+    return byte && strchr("\"\\\n\r\t", byte) ? 2 : 6;
+}
+
 static bool is_plain(unsigned char byte) {
     return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
@@ -84,6 +88,18 @@ void json_write_string(struct bytes *out, const char *text, size_t length) {
         i += step ? step : 1;
     }
     bytes_append(out, "\"", 1);
+}
+
+size_t json_string_bytes(const char *text, size_t length) {
+    size_t bytes = 2;
+    for (size_t i = 0, step; i < length; i += step ? step : 1) {
+        step = utf8_sequence_length(text + i, length - i);
+        if (step == 1)
+            bytes += is_plain((unsigned char)text[i]) ? 1 : escape_bytes((unsigned char)text[i]);
+        else
+            bytes += step ? step : sizeof "\xef\xbf\xbd" - 1;
+    }
+    return bytes;
 }
 
 void json_write_text(struct bytes *out, const char *text) {

@@ -9,7 +9,10 @@
 /* With quotes. */
 void json_write_string(struct bytes *out, const char *text, size_t length);
 
-/* The same for a C string; NULL is null. */
+/* Bytes that it writes. */
+size_t json_string_bytes(const char *text, size_t length);
+
+/* As json_write_string, of a C string; NULL is null. */
 void json_write_text(struct bytes *out, const char *text);
 
 /* A log-probability: the shortest of the usual forms that gives the same float back; JSON has no infinities,

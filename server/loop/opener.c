@@ -49,7 +49,12 @@ static void *run(void *context) {
     opener->status = status;
     opener->engine = engine;
     opener->error = error;
-    if (!opener->abandoned) loop_wake(opener->loop);
+    if (!opener->abandoned) {
+        /* No stage goes on, whatever its last report was: a terminal's bar ends here. */
+        if (opener->progress && status == STATUS_OK)
+            opener->progress(opener->progress_context, opener->stage, 1);
+        loop_wake(opener->loop);
+    }
     pthread_mutex_unlock(&opener->lock);
     return NULL;
 }

@@ -236,6 +236,21 @@ static void test_while_draining(void **state) {
     assert_int_equal(daemon_wait(&d, NULL), 0);
 }
 
+/* A client that sends preflights and reads no answer: all of each has come, so none is too late. */
+static void test_answers_that_nobody_reads(void **state) {
+    (void)state;
+    static const char preflight[] = "OPTIONS /v1/completions HTTP/1.1\r\nHost: t\r\n\r\n";
+    struct daemon d;
+    daemon_start_fake(&d, "fake", "--cors-origin", "*", "--read-timeout-seconds", "1",
+                      "--idle-timeout-seconds", "3", "--stall-timeout-seconds", "3", NULL);
+    int fd = raw_connect(&d);
+    while (send(fd, preflight, sizeof preflight - 1, MSG_NOSIGNAL) > 0) continue; /* until it is cut off */
+    close(fd);
+    wait_metric(&d, "prenorm_http_connections", 1);
+    assert_true(metric(&d, "prenorm_http_rejected_total{reason=\"timeout\"}") == 0);
+    daemon_stop(&d);
+}
+
 int main(void) {
     large = calloc(1, 8193);
     assert_non_null(large);
@@ -244,6 +259,7 @@ int main(void) {
         cmocka_unit_test(test_with_origin),   cmocka_unit_test(test_without_origin),
         cmocka_unit_test(test_asked_headers), cmocka_unit_test(test_with_key),
         cmocka_unit_test(test_while_loading), cmocka_unit_test(test_while_draining),
+        cmocka_unit_test(test_answers_that_nobody_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "tests/http/support_command.h"
@@ -143,6 +144,15 @@ static void drain(int fd, char *text, size_t size, bool to_end) {
     }
 }
 
+/* A terminal gets a bar, too, while the model is loaded: what follows that, without what wipes it. */
+static const char *without_bar(char *text) {
+    static const char wipe[] = "\x1b[K\r";
+    char *lines = strchr(strstr(text, "ready: "), '\n') + 1;
+    for (char *at; (at = strstr(lines, wipe));)
+        memmove(at, at + sizeof wipe - 1, strlen(at + sizeof wipe - 1) + 1);
+    return lines;
+}
+
 /* Log lines of thousands of requests into a stderr that nobody reads: all are answered; what was lost is said
  * when it can be, and counted. */
 static void check_unread_stderr(int ends[2]) {
@@ -150,6 +160,7 @@ static void check_unread_stderr(int ends[2]) {
     static char text[1 << 22];
     char *folder = test_folder_create(), path[1200];
     snprintf(path, sizeof path, "%s/s", folder);
+    bool is_terminal = isatty(ends[1]);
     text[0] = '\0';
     struct command c = {.words = {PRENORMD, "serve", "--model", MODEL, "--port", "0", "--log-level", "debug"},
                         .errors = ends[1]};
@@ -171,7 +182,7 @@ static void check_unread_stderr(int ends[2]) {
     drain(ends[0], text, sizeof text, true);
     command_wait(&c);
     assert_true(WIFEXITED(c.status) && WEXITSTATUS(c.status) == 0);
-    check_lines(text);
+    check_lines(is_terminal ? without_bar(text) : text);
     assert_true(lines_told(text) >= dropped);
     close(ends[0]);
     command_free(&c);
@@ -189,6 +200,21 @@ static void test_unread_socket(void **state) {
     (void)state;
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    check_unread_stderr(ends);
+}
+
+/* As with "docker run -t", where what the terminal shows is fetched by another process. */
+static void test_unread_terminal(void **state) {
+    (void)state;
+    struct termios raw;
+    int ends[2];
+    assert_true((ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0);
+    assert_int_equal(grantpt(ends[0]), 0);
+    assert_int_equal(unlockpt(ends[0]), 0);
+    assert_true((ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0);
+    assert_int_equal(tcgetattr(ends[1], &raw), 0);
+    cfmakeraw(&raw); /* lines end as they were written */
+    assert_int_equal(tcsetattr(ends[1], TCSANOW, &raw), 0);
     check_unread_stderr(ends);
 }
 
@@ -217,6 +243,7 @@ int main(void) {
         cmocka_unit_test(test_closed_input),
         cmocka_unit_test(test_unread_pipe),
         cmocka_unit_test(test_unread_socket),
+        cmocka_unit_test(test_unread_terminal),
         cmocka_unit_test(test_a_failure_that_nobody_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,8 +77,35 @@ static void test_total(void **state) {
     assert_int_equal(budget_used(&total), 0);
 }
 
+/* How long a reader has not read counts from when there was something to read. */
+static void test_a_reader_that_has_everything(void **state) {
+    (void)state;
+    struct reply r;
+    char out[8];
+    reply_init(&r, 4, NULL);
+    for (int i = 0; i < 2; i++) {
+        r.taken_ns = 1; /* long ago */
+        bytes_text(&r.bytes, "abcdef");
+        reply_appended(&r);
+        assert_int_equal(r.taken_ns, r.appended_ns);
+        r.taken_ns = 1;
+        bytes_text(&r.bytes, "g");
+        reply_appended(&r);
+        assert_int_equal(r.taken_ns, 1);
+        assert_int_equal(reply_take(&r, out, 3), 3);
+        assert_true(r.taken_ns > 1);
+        r.taken_ns = 1;
+        bytes_text(&r.bytes, "h");
+        reply_appended(&r);
+        assert_int_equal(r.taken_ns, 1);
+        assert_int_equal(reply_take(&r, out, 8), 5);
+    }
+    reply_deinit(&r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_in_is_out), cmocka_unit_test(test_room),
-                                       cmocka_unit_test(test_total)};
+                                       cmocka_unit_test(test_total),
+                                       cmocka_unit_test(test_a_reader_that_has_everything)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

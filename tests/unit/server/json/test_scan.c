@@ -158,6 +158,23 @@ static void test_promised_memory(void **state) {
     bytes_deinit(&text);
 }
 
+/* A number or word is copied while it is read, whatever becomes of it at its end. */
+static void test_long_scalars(void **state) {
+    (void)state;
+    enum { LENGTH = 100000 };
+    for (const char *byte = "9-ex"; *byte; byte++) {
+        struct bytes text = {0};
+        struct json_scan scan;
+        bytes_text(&text, "{\"max_tokens\":");
+        for (int i = 0; i < LENGTH; i++) bytes_append(&text, byte, 1);
+        bytes_text(&text, ",\"n\":1}");
+        json_scan(text.data, text.length, &scan);
+        assert_int_equal(scan.longest_scalar, LENGTH);
+        assert_true(json_scan_tree_bytes(&scan) >= 2 * LENGTH);
+        bytes_deinit(&text);
+    }
+}
+
 /* ---- random texts -------------------------------------------------------------------------------------- */
 
 static void write_random(struct bytes *out, unsigned *seed, int depth) {
@@ -205,6 +222,7 @@ int main(void) {
         cmocka_unit_test(test_hand_made),
         cmocka_unit_test(test_kinds_are_told_apart),
         cmocka_unit_test(test_promised_memory),
+                                       cmocka_unit_test(test_long_scalars),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, count_memory, NULL);

@@ -9,6 +9,7 @@ static void check_string(const char *text, size_t length, const char *expected) 
     json_write_string(&out, text, length);
     assert_int_equal(out.length, strlen(expected));
     assert_memory_equal(out.data, expected, out.length);
+    assert_int_equal(json_string_bytes(text, length), out.length);
     bytes_deinit(&out);
 }
 
