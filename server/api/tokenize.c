@@ -116,16 +116,13 @@ static enum api_error_kind read_tokens(const json_t *body, const struct api_limi
                                 e);
 }
 
-/* Longer texts of a token are cut; those of known vocabularies are below 300 bytes. */
-enum { TOKEN_TEXT_SIZE = 1024 };
-
 /* Memory that the text of ids and its JSON take together: both stand in buffers that double. A token may come
  * with a blank. */
 static size_t text_memory(const struct engine *engine, const int32_t *ids, size_t count) {
-    char token[TOKEN_TEXT_SIZE];
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t length = engine_token_text(engine, ids[i], token, sizeof token);
+        size_t length;
+        const char *token = engine_token_text(engine, ids[i], &length);
         bytes += 2 * (length + 1 + json_string_bytes(token, length));
     }
     return bytes;

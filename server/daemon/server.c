@@ -183,7 +183,7 @@ static enum status start(struct service *s, const struct engine_options *options
 
 /* The engine is closed when nothing can call it any more: connections, then work in the pool. */
 static void end(struct service *s) {
-    set_phase(s, SERVICE_STOPPING); /* nothing new begins: nobody's SIGHUPs keep it from its end */
+    service_set_phase(s, SERVICE_STOPPING); /* nothing new begins: nobody's SIGHUPs keep it from its end */
     http_stop(s);
     while (s->requests || s->lanes.held) loop_run_once(&s->loop);
     opener_destroy(s->opener);

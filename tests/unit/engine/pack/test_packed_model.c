@@ -155,7 +155,7 @@ static void test_refused(void **state) {
     assert_int_equal(packed_model_init(&f->packed, &f->folded, MATMUL_OPENBLAS, WEIGHT_TYPE_INT8, f->workers,
                                        NULL, NULL, &e),
                      STATUS_OPTION);
-    assert_non_null(strstr(e.text, "own"));
+    assert_non_null(strstr(e.text, "needs --matmul own"));
     packed_model_deinit(&f->packed);
     static const float little[16];
     _Alignas(KERNEL_ALIGN) float memory[16];
