@@ -50,14 +50,31 @@ void gate_deinit(struct gate *g) {
     pthread_mutex_destroy(&g->mutex);
 }
 
+static bool has_room(const struct gate *g, size_t bytes) {
+    return bytes <= g->max - g->used;
+}
+
+static bool may_pass(const struct gate *g, size_t bytes) {
+    return bytes <= g->max / GATE_SMALL_SHARE && has_room(g, bytes) && g->passes < GATE_PASSES_MAX;
+}
+
+static void wait_for_turn(struct gate *g, size_t bytes) {
+    size_t turn = g->next_turn++;
+    while (g->turn != turn || !has_room(g, bytes)) pthread_cond_wait(&g->changed, &g->mutex);
+    g->turn++;
+    g->passes = 0;
+    pthread_cond_broadcast(&g->changed);
+}
+
 void gate_enter(struct gate *g, size_t bytes) {
     assert(bytes <= g->max);
     pthread_mutex_lock(&g->mutex);
-    size_t turn = g->next_turn++;
-    while (g->turn != turn || bytes > g->max - g->used) pthread_cond_wait(&g->changed, &g->mutex);
+    bool anybody_waits = g->turn != g->next_turn;
+    if (anybody_waits && may_pass(g, bytes))
+        g->passes++;
+    else
+        wait_for_turn(g, bytes);
     g->used += bytes;
-    g->turn++;
-    pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&g->mutex);
 }
 

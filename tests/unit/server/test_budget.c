@@ -85,7 +85,7 @@ static void wait_for_turn(struct gate *g, size_t turns) {
     }
 }
 
-/* A small one that would fit waits behind a large one that does not yet. */
+/* One that would fit waits behind a large one that does not yet. */
 static void test_nobody_is_overtaken(void **state) {
     (void)state;
     struct gate gate;
@@ -106,11 +106,41 @@ static void test_nobody_is_overtaken(void **state) {
     gate_deinit(&gate);
 }
 
+/* Small ones for which there is room do not wait behind it, but so many only. */
+static void test_small_ones_pass(void **state) {
+    (void)state;
+    enum { SMALL = 10, MOST = SMALL * GATE_SMALL_SHARE };
+    struct gate gate;
+    gate_init(&gate, MOST);
+    struct visitor large = {&gate, MOST - SMALL, false}, first = {&gate, SMALL, false}, last = first;
+    pthread_t threads[3];
+    gate_enter(&gate, MOST / 2);
+    assert_int_equal(pthread_create(&threads[0], NULL, enter, &large), 0);
+    wait_for_turn(&gate, 2);
+    assert_int_equal(pthread_create(&threads[1], NULL, enter, &first), 0);
+    for (int i = 0; i < 10000 && !atomic_load(&first.is_in); i++) usleep(1000);
+    assert_true(atomic_load(&first.is_in));
+    gate_leave(&gate, SMALL);
+    for (int i = 1; i < GATE_PASSES_MAX; i++) {
+        gate_enter(&gate, SMALL);
+        gate_leave(&gate, SMALL);
+    }
+    assert_int_equal(pthread_create(&threads[2], NULL, enter, &last), 0);
+    wait_for_turn(&gate, 3);
+    assert_false(atomic_load(&large.is_in) || atomic_load(&last.is_in));
+    gate_leave(&gate, MOST / 2);
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(gate_used(&gate), MOST);
+    gate_leave(&gate, MOST);
+    gate_deinit(&gate);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_never_more_than_there_is),
         cmocka_unit_test(test_nobody_is_overtaken),
+        cmocka_unit_test(test_small_ones_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
