@@ -161,8 +161,8 @@ static enum status create_after(const struct request_rules *rules, const struct 
 
 enum status sched_requests_create(const struct request_rules *rules, const struct engine_prompt *prompts,
                                   size_t count, struct engine_request **requests, struct error *e) {
+    memset(requests, 0, count * sizeof(struct engine_request *));
     for (size_t i = 0; i < count; i++) {
-        requests[i] = NULL;
         enum status status = create_after(rules, &prompts[i], i > 0 ? &prompts[i - 1] : NULL,
                                           i > 0 ? requests[i - 1]->terms : NULL, &requests[i], e);
         if (status == STATUS_OK) continue;
