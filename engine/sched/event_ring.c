@@ -140,7 +140,8 @@ static void write_end(struct event_ring *ring, const struct engine_event *event)
 
 /* Writes an event behind the last. The event that the taker still reads counts as held, so it is never
  * overwritten: the share of each choice and the place of its end are both in the capacity. */
-static void write_event(struct event_ring *ring, const struct engine_event *event, char *long_text) { // NOLINT(readability-non-const-parameter): taken
+static void write_event(struct event_ring *ring, const struct engine_event *event,
+                        char *long_text) { // NOLINT(readability-non-const-parameter): taken
     assert(ring->count < ring->capacity);
     size_t at = (ring->first + ring->count++) % ring->capacity;
     struct queued_event *event_at = &ring->queued[at];

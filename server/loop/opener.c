@@ -36,7 +36,7 @@ static void on_progress(void *context, const char *stage, double share) {
         if (opener->progress) opener->progress(opener->progress_context, stage, share);
     }
     pthread_mutex_unlock(&opener->lock);
-    while (abandoned) pause();
+    while (abandoned) pause(); // NOLINT(bugprone-infinite-loop): until the process ends
 }
 
 static void *run(void *context) {

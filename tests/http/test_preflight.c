@@ -256,9 +256,12 @@ int main(void) {
     assert_non_null(large);
     memset(large, 'x', 8192);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_with_origin),   cmocka_unit_test(test_without_origin),
-        cmocka_unit_test(test_asked_headers), cmocka_unit_test(test_with_key),
-        cmocka_unit_test(test_while_loading), cmocka_unit_test(test_while_draining),
+        cmocka_unit_test(test_with_origin),
+        cmocka_unit_test(test_without_origin),
+        cmocka_unit_test(test_asked_headers),
+        cmocka_unit_test(test_with_key),
+        cmocka_unit_test(test_while_loading),
+        cmocka_unit_test(test_while_draining),
         cmocka_unit_test(test_answers_that_nobody_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,10 +219,8 @@ static void test_random(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hand_made),
-        cmocka_unit_test(test_kinds_are_told_apart),
-        cmocka_unit_test(test_promised_memory),
-                                       cmocka_unit_test(test_long_scalars),
+        cmocka_unit_test(test_hand_made),       cmocka_unit_test(test_kinds_are_told_apart),
+        cmocka_unit_test(test_promised_memory), cmocka_unit_test(test_long_scalars),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, count_memory, NULL);
