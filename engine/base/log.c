@@ -170,8 +170,8 @@ static void emit_text(char *line, size_t size, size_t prefix, const char *format
         printable_text(line + prefix, length);
     } else {
         length = printable_cut(line + prefix, room - 1 - 3);
-        memcpy(line + prefix + length, "...",
-               3); // NOLINT(bugprone-not-null-terminated-result): the length counts
+        // NOLINTNEXTLINE(bugprone-not-null-terminated-result): the length counts
+        memcpy(line + prefix + length, "...", 3);
         length += 3;
     }
     line[prefix + length] = '\n';
