@@ -73,10 +73,10 @@ struct gemm {
  *         multiple of the smallest normal float and no sum is ever subnormal (the instructions for bf16 flush
  *         those). The sum s starts at 0 and takes k in blocks of KERNEL_BF16_BLOCK, ascending: a block has
  *         two accumulators from 0, of its even and of its odd k, by fused multiply-adds in ascending order,
- * and s = s + (even + odd). It is what the instruction for tiles of bf16 (TDPBF16PS) computes. int8  A row of
- * weights has one scale, a row of activations another: q = round(x * (127 / largest |x|)), to nearest even.
- * The sum of products of integers is exact. It is multiplied, as a float, by the scale of the weights, then
- * by that of the activations.
+ *         and s = s + (even + odd). It is what the instruction for tiles of bf16 (TDPBF16PS) computes.
+ *   int8  A row of weights has one scale, a row of activations another: q = round(x * (127 / largest |x|)), to
+ *         nearest even. The sum of products of integers is exact. It is multiplied, as a float, by the scale of
+ *         the weights, then by that of the activations.
  *
  *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_INT4_GROUP of k of a row has an
  *         integer scale m (0 .. 16) and offset c; a weight is m * q + c, q = -8 .. 7, of magnitude 127 at

@@ -70,7 +70,7 @@ bool sampler_leaves_token(const struct sampler_vocabulary *vocabulary, const str
 /* What sampler_pick says when it fails with this status. Returns status. */
 enum status sampler_refuse(enum status status, struct error *e);
 
-/* row: sound (logprobs_row_is_sound), holes masked; it is not changed. STATUS_INVALID_ARGUMENT when nothing
+/* row: sound (logprobs_row_is_sound), unused ids masked; it is not changed. STATUS_INVALID_ARGUMENT when nothing
  * may be sampled: masks, biases and the model left no token of more than probability 0. */
 enum status sampler_pick(const struct kernel_table *kernels, const struct sampler_vocabulary *vocabulary,
                          struct sampler_scratch *scratch, const struct sampler_input *input, const float *row,

@@ -27,7 +27,7 @@ enum {
 enum { TREE_BYTES_PER_BODY_BYTE = 16 };
 
 /* Of a connection: libmicrohttpd's buffer and its own structure, ours of the connection and of its request,
- * and what is handed over at once. Of a session of TLS as measured with GnuTLS 3.7: 40 KiB after the
+ * and what is handed over at once. Of a session of TLS with GnuTLS 3.7: some 40 KiB after the
  * handshake. */
 enum { CONNECTION_BYTES = CONNECTION_MEMORY_BYTES + STREAM_BLOCK_BYTES + 8192, TLS_SESSION_BYTES = 65536 };
 enum { CONNECTIONS_LEAST = 16 };

@@ -1,11 +1,12 @@
 /* Memory that serving may take beside the engine, from the configuration and the memory at hand. Each total
  * is bounded here and enforced where it is taken; the sum is what the engine's cache leaves alone.
  *
- *   bodies                bytes of bodies while they come and wait (admission.h); past it 429
- *   reading               JSON trees and texts being encoded: requests wait for their turn; 413 for one that
- * is beyond it alone requests and answers  what admitted requests hold, whole answers, unsent bytes of
- * streams; past it 429, and streams wait for their readers connections           each has a buffer of
- * libmicrohttpd, its request, and under TLS a session */
+ *   bodies       bytes of bodies while they come and wait (admission.h); past it 429
+ *   reading      JSON trees and texts being encoded: requests wait for their turn; 413 for one that is beyond it
+ *                alone
+ *   answers      what admitted requests hold, whole answers, unsent bytes of streams; past it 429, and streams
+ *                wait for their readers
+ *   connections  each has a buffer of libmicrohttpd, its request, and under TLS a session */
 #pragma once
 
 #include "config/config.h"
