@@ -142,7 +142,8 @@ static void check_control_flow(const struct elf *f) {
 static void check_imports(const struct elf *f) {
     static const char *const functions[] = {"__stack_chk_fail", "__snprintf_chk", "__vsnprintf_chk",
                                             "__memcpy_chk"};
-    for (size_t i = 0; i < (PRENORM_FORTIFIED ? 4 : 1); i++)
+    size_t count = PRENORM_FORTIFIED ? 4 : PRENORM_STACK_GUARDED ? 1 : 0;
+    for (size_t i = 0; i < count; i++)
         if (!find_symbol(f, SHT_DYNSYM, functions[i])) fail_msg("%s: does not use %s", f->path, functions[i]);
 }
 
