@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "engine/types/adapter.h"
 #include "engine/types/choices.h"
 #include "engine/types/request.h"
 #include "engine/types/stats.h"
@@ -43,6 +44,8 @@ struct engine_reserve {
 
 struct engine_options {
     const char *model;        /* folder of the checkpoint, or a converted file */
+    const char *lora;         /* folder of an adapter to merge; NULL: none */
+    bool ignore_adapter;      /* one in the model's folder is left alone, instead of refused */
     enum norm_form norm_form; /* not NONE */
     enum weight_type weights;
     bool any_form, any_weights; /* a converted file may have others than these two */
@@ -114,6 +117,7 @@ struct engine_info {
     size_t end_count;
     double load_seconds;
     struct engine_verify_figures verify;
+    struct adapter_identity adapter; /* that was merged; name "": none */
 };
 void engine_info(const struct engine *engine, struct engine_info *out);
 

@@ -38,6 +38,12 @@ enum status engine_options_check(const struct engine_options *o, struct error *e
     if (status == STATUS_OK) status = engine_isa_check(o->isa, e);
     if (status != STATUS_OK) return status;
     bool is_file = loaded_model_path_is_file(o->model);
+    if (o->lora && is_file)
+        return error_set(e, STATUS_OPTION, "lora",
+                         "%s is a converted file: an adapter is merged as the model's folder is converted",
+                         o->model);
+    if (!is_file) status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e);
+    if (status != STATUS_OK) return status;
     if (o->matmul == MATMUL_OPENBLAS && is_file)
         return error_set(e, STATUS_OPTION, "matmul", "%s has weights in panels, which only 'own' reads",
                          o->model);
@@ -212,6 +218,7 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     info->bos = d->bos;
     info->pad = d->pad;
     info->end_count = d->end_count;
+    info->adapter = m->adapter;
     memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
 }
 
@@ -252,6 +259,8 @@ static enum status check_blas(const struct engine_options *o, size_t threads, st
 
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
     struct loaded_model_options load_options = {.model = o->model,
+                                                .lora = o->lora,
+                                                .ignore_adapter = o->ignore_adapter,
                                                 .form = o->norm_form,
                                                 .matmul = o->matmul,
                                                 .weights = o->weights,

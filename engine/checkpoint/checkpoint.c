@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/files/mapped_file.h"
+#include "engine/files/regular_file.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/shard_index.h"
 #include "engine/checkpoint/tensor_list.h"
@@ -94,6 +96,32 @@ enum status checkpoint_open(const char *folder, struct checkpoint **out, struct 
     struct checkpoint *c = calloc(1, sizeof *c);
     if (!c) return error_set(e, STATUS_NO_MEMORY, folder, "cannot allocate the checkpoint");
     enum status status = open_layouts(c, folder, e);
+    if (status != STATUS_OK) {
+        checkpoint_close(c);
+        return status;
+    }
+    *out = c;
+    return STATUS_OK;
+}
+
+static bool has_file(const char *folder, const char *name) {
+    char path[PATH_MAX];
+    return regular_file_path(folder, name, path, NULL) == STATUS_OK && access(path, F_OK) == 0;
+}
+
+bool checkpoint_is_in(const char *folder) {
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+        if (has_file(folder, layouts[i].file) || has_file(folder, layouts[i].index)) return true;
+    return false;
+}
+
+enum status checkpoint_open_file(const char *folder, const char *name, struct checkpoint **out,
+                                 struct error *e) {
+    const char *end = strrchr(name, '.');
+    read_fn read = end && strcmp(end, ".bin") == 0 ? torch_bin_read : safetensors_read;
+    struct checkpoint *c = calloc(1, sizeof *c);
+    if (!c) return error_set(e, STATUS_NO_MEMORY, folder, "cannot allocate the checkpoint");
+    enum status status = open_files(c, folder, &name, 1, read, e);
     if (status != STATUS_OK) {
         checkpoint_close(c);
         return status;

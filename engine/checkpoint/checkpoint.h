@@ -4,6 +4,7 @@
  * before a view is handed out. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/base/error.h"
@@ -29,6 +30,13 @@ struct tensor_list;
 /* Opens every file of the model in folder. Shard names stay inside the folder. STATUS_NOT_FOUND when it has
  * no weights in any of the layouts; errors name the file, and the tensor where there is one. */
 enum status checkpoint_open(const char *folder, struct checkpoint **out, struct error *e);
+
+/* Whether the folder has weights in any of those layouts, by the names of its files. */
+bool checkpoint_is_in(const char *folder);
+
+/* The tensors of one file of the folder: a pickle where the name ends in ".bin", else safetensors. */
+enum status checkpoint_open_file(const char *folder, const char *name, struct checkpoint **out,
+                                 struct error *e);
 
 /* The same from tensors whose files the caller keeps mapped. *take is empty afterwards, also after a failure.
  * STATUS_MALFORMED where a name occurs twice; where stands for the place in messages. */

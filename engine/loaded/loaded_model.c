@@ -40,17 +40,27 @@ static enum norm_form form_for(const struct loaded_model_options *o, enum weight
     return crmsnorm && weights != WEIGHT_TYPE_F32 ? NORM_FORM_ORTHONORMAL : o->form;
 }
 
+static enum status bind(struct loaded_model *m, const struct loaded_model_options *o,
+                        const struct family *family, struct error *e) {
+    if (!o->lora) return tensor_views_init(&m->views, &m->description, family, m->checkpoint, e);
+    enum status status = lora_open(o->lora, &m->lora, e);
+    if (status == STATUS_OK)
+        status = lora_bind(m->lora, &m->description, family, m->checkpoint, &m->views, e);
+    if (status == STATUS_OK) m->adapter = *lora_identity(m->lora);
+    return status;
+}
+
 static enum status load_folder(struct loaded_model *m, const struct loaded_model_options *o,
                                struct workers *workers, struct error *e) {
     const struct family *family = NULL;
     enum status status;
     report(o, "reading", 0);
+    if ((status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e)) != STATUS_OK) return status;
     if ((status = describe_model(o->model, &m->description, &family, e)) != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
     if (o->tokenizer && (status = tokenizer_open(o->model, o->tokenizer, e)) != STATUS_OK) return status;
     if ((status = checkpoint_open(o->model, &m->checkpoint, e)) != STATUS_OK) return status;
-    if ((status = tensor_views_init(&m->views, &m->description, family, m->checkpoint, e)) != STATUS_OK)
-        return status;
+    if ((status = bind(m, o, family, e)) != STATUS_OK) return status;
     if ((status = folded_model_init(&m->folded, &m->views, form_for(o, o->weights), e)) != STATUS_OK)
         return status;
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
@@ -70,6 +80,10 @@ bool loaded_model_path_is_file(const char *model) {
 static enum status check_choices(const struct loaded_model *m, const struct loaded_model_options *o,
                                  struct error *e) {
     const struct model_file *p = &m->file;
+    if (o->lora)
+        return error_set(e, STATUS_OPTION, "lora",
+                         "%s is a converted file: an adapter is merged as the model's folder is converted",
+                         o->model);
     if (o->matmul != MATMUL_OWN)
         return error_set(e, STATUS_OPTION, "matmul", "%s has weights in panels, which only 'own' reads",
                          o->model);
@@ -128,6 +142,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
         return status;
     if ((status = model_file_check(p, &m->views, e)) != STATUS_OK) return status;
     if ((status = folded_model_init(&m->folded, &m->views, p->form, e)) != STATUS_OK) return status;
+    m->adapter = p->adapter;
     return packed_model_map(&m->packed, &m->folded, p->weights, p->packed, p->packed_bytes, e);
 }
 
@@ -153,6 +168,7 @@ void loaded_model_deinit(struct loaded_model *m) {
     packed_model_deinit(&m->packed);
     if (m->folded.views) folded_model_deinit(&m->folded);
     tensor_views_deinit(&m->views);
+    lora_close(m->lora);
     checkpoint_close(m->checkpoint);
     description_deinit(&m->description);
     model_file_close(&m->file);

@@ -1,8 +1,10 @@
 /* Life of a model: folder -> description -> tensor views -> folded view -> packed weights. From a converted
  * file it is the same, except that the packed weights are in the file. Its linears have shapes but no values,
- * so only the packed model can run, not the reference pass. */
+ * so only the packed model can run, not the reference pass. An adapter is merged between the tensors and their
+ * views. */
 #pragma once
 
+#include "engine/lora/lora.h"
 #include "engine/pack/packed_model.h"
 #include "engine/modelfile/model_file.h"
 #include "engine/text/tokenizer.h"
@@ -11,13 +13,17 @@ struct loaded_model {
     struct model_file file; /* file.path NULL: a folder */
     struct model_description description;
     struct checkpoint *checkpoint;
+    struct lora *lora;               /* NULL: no adapter is merged here */
+    struct adapter_identity adapter; /* that was merged, here or before the file was written; name "": none */
     struct tensor_views views;
     struct folded_model folded;
     struct packed_model packed;
 };
 
 struct loaded_model_options {
-    const char *model; /* folder of the checkpoint, or a converted file */
+    const char *model;   /* folder of the checkpoint, or a converted file */
+    const char *lora;    /* folder of an adapter to merge; NULL: none. Only into a folder's model */
+    bool ignore_adapter; /* one that lies in the model's folder is left alone, instead of refused */
     enum norm_form form;
     enum matmul_kind matmul;
     enum weight_type weights;   /* f32 when left out */

@@ -378,6 +378,22 @@ void tensor_views_deinit(struct tensor_views *m) {
     *m = (struct tensor_views){0};
 }
 
+void tensor_views_each_matrix(struct tensor_views *m, void (*each)(void *context, struct matrix_view *view),
+                              void *context) {
+    struct matrix_view *tables[] = {&m->embedding, &m->position, &m->project_in.weight,
+                                    &m->project_out.weight, &m->head.weight};
+    for (size_t k = 0; k < sizeof tables / sizeof *tables; k++)
+        if (tables[k]->tensor) each(context, tables[k]);
+    for (size_t i = 0; i < m->description->layers; i++) {
+        struct layer_views *layer = &m->layers[i];
+        struct linear_view *linears[] = {
+            &layer->query, &layer->key, &layer->value,     &layer->attention.output,
+            &layer->gate,  &layer->up,  &layer->mlp.output};
+        for (size_t k = 0; k < sizeof linears / sizeof *linears; k++)
+            if (linears[k]->weight.tensor) each(context, &linears[k]->weight);
+    }
+}
+
 static const char *element(const struct tensor *t, size_t offset) {
     return (const char *)t->data + offset * dtype_size(t->dtype);
 }
@@ -410,9 +426,9 @@ static void read_transposed(const struct tensor *t, size_t row, size_t count, si
     }
 }
 
-void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out) {
+/* As the checkpoint has them. */
+static void read_rows(const struct matrix_view *m, size_t first, size_t count, double *out) {
     const struct tensor *t = m->tensor;
-    assert(t && first + count <= m->out);
     if (m->transposed && !m->rows) {
         for (size_t r = 0; r < count; r += TILE_ROWS)
             read_transposed(t, m->first_row + first + r, count - r < TILE_ROWS ? count - r : TILE_ROWS, m->in,
@@ -424,6 +440,13 @@ void matrix_read(const struct matrix_view *m, size_t first, size_t count, double
         size_t row = row_of(m->rows, m->first_row, first + r);
         dtype_read(t->dtype, element(t, row * t->stride[across]), t->stride[along], m->in, out + r * m->in);
     }
+}
+
+void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out) {
+    assert(m->tensor && first + count <= m->out);
+    read_rows(m, first, count, out);
+    if (m->low_rank)
+        low_rank_add(m->low_rank, m->rows ? m->rows + first : NULL, m->first_row + first, count, out);
 }
 
 void vector_read_part(const struct vector_view *v, size_t first, size_t count, double *out) {

@@ -8,6 +8,7 @@
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/model/family.h"
+#include "engine/model/low_rank.h"
 
 /* Row r of the logical matrix is row `rows ? rows[r] : first_row + r` of the tensor (column, when
  * transposed). */
@@ -17,6 +18,8 @@ struct matrix_view {
     const uint32_t *rows;
     size_t first_row;
     size_t out, in;
+    const struct low_rank *low_rank; /* of an adapter: added to the tensor's rows (columns, when transposed);
+                                        NULL: nothing is */
 };
 
 struct vector_view {
@@ -76,7 +79,13 @@ enum status tensor_views_init(struct tensor_views *b, const struct model_descrip
                               struct error *e);
 void tensor_views_deinit(struct tensor_views *b);
 
-/* Rows [first, +count) into out [count, in], widened exactly. */
+/* Calls each for every matrix that is there: tables, projections and head, then those of the layers. Of a fused
+ * tensor there are several views. */
+void tensor_views_each_matrix(struct tensor_views *b, void (*each)(void *context, struct matrix_view *view),
+                              void *context);
+
+/* Rows [first, +count) into out [count, in], widened exactly; what an adapter adds is added in double
+ * precision. */
 void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out);
 
 /* Entries [first, +count); zeros when the vector is absent. */

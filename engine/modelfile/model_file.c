@@ -1,6 +1,7 @@
 #include "engine/modelfile/model_file.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <jansson.h>
 
 #include "engine/base/memory.h"
+#include "engine/base/printable.h"
 #include "engine/files/regular_file.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/modelfile/checksum.h"
@@ -159,6 +161,17 @@ static const char *metadata_text(const struct opening *o, const char *key) {
     return text ? text : "";
 }
 
+/* Only for people to read, so a text that is too long is cut. */
+static void read_adapter(struct opening *o) {
+    struct adapter_identity *adapter = &o->file->adapter;
+    snprintf(adapter->name, sizeof adapter->name, "%s", metadata_text(o, "adapter"));
+    adapter->name[printable_cut(adapter->name, strlen(adapter->name))] = '\0';
+    snprintf(adapter->config_xxh64, ADAPTER_HASH_BYTES, "%s", metadata_text(o, "adapter_config_xxh64"));
+    snprintf(adapter->weights_xxh64, ADAPTER_HASH_BYTES, "%s", metadata_text(o, "adapter_weights_xxh64"));
+    printable_text(adapter->config_xxh64, strlen(adapter->config_xxh64));
+    printable_text(adapter->weights_xxh64, strlen(adapter->weights_xxh64));
+}
+
 static enum status read_metadata(struct opening *o) {
     const char *layout = metadata_text(o, "layout"), *form = metadata_text(o, "norm_form");
     const char *weights = metadata_text(o, "weights");
@@ -172,6 +185,7 @@ static enum status read_metadata(struct opening *o) {
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its form of the norms is '%.40s'", form);
     if (!weight_type_from_name(weights, &p->weights))
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its type of weights is '%.40s'", weights);
+    read_adapter(o);
     return STATUS_OK;
 }
 

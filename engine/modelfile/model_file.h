@@ -14,6 +14,7 @@
 #include "engine/files/mapped_file.h"
 #include "engine/model/tensor_views.h"
 #include "engine/pack/packed_model.h"
+#include "engine/types/adapter.h"
 
 #define MODEL_FILE_VERSION 1
 
@@ -27,6 +28,7 @@ struct model_file {
     struct mapped_file file;
     enum norm_form form;
     enum weight_type weights;
+    struct adapter_identity adapter; /* that was merged; name "": none */
     struct model_file_texts texts;
     const void *packed; /* aligned to KERNEL_ALIGN */
     size_t packed_bytes;
@@ -51,7 +53,8 @@ bool model_file_is_file(const char *path);
 
 /* What is written. */
 struct model_file_content {
-    const struct packed_model *packed; /* of MATMUL_OWN */
+    const struct packed_model *packed;      /* of MATMUL_OWN */
+    const struct adapter_identity *adapter; /* NULL, or name "": none was merged */
     struct model_file_texts texts;
 };
 

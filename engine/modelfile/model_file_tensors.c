@@ -1,5 +1,6 @@
 #include "engine/modelfile/model_file_tensors.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "engine/base/memory.h"
@@ -52,6 +53,18 @@ static bool is_head_norm(const struct tensor_views *views, const struct tensor *
         }
     }
     return false;
+}
+
+const struct low_rank *model_file_tensors_low_rank(const struct model_file_tensors *t,
+                                                   const struct tensor *tensor) {
+    const struct tensor_views *v = t->views;
+    const struct matrix_view *const tables[] = {&v->embedding, &v->position, &v->project_in.weight};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        if (tables[i]->tensor != tensor || !tables[i]->low_rank) continue;
+        assert(!tables[i]->transposed); /* no family has such a projection */
+        return tables[i]->low_rank;
+    }
+    return NULL;
 }
 
 enum model_file_part model_file_tensors_part(const struct model_file_tensors *t,

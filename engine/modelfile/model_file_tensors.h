@@ -21,4 +21,8 @@ enum status model_file_tensors_init(struct model_file_tensors *t, const struct t
                                     struct error *e);
 void model_file_tensors_deinit(struct model_file_tensors *t);
 
+/* What an adapter adds to a matrix that is read at run time; NULL: nothing. */
+const struct low_rank *model_file_tensors_low_rank(const struct model_file_tensors *t,
+                                                   const struct tensor *tensor);
+
 enum model_file_part model_file_tensors_part(const struct model_file_tensors *t, const struct tensor *tensor);

@@ -22,7 +22,8 @@ struct item {
     size_t rank, shape[TENSOR_RANK_MAX];
     size_t size;
     const void *bytes;           /* or */
-    const struct tensor *tensor; /* its elements in order */
+    const struct tensor *tensor; /* its elements in order; or, where an adapter was merged into it: */
+    struct matrix_view merged;   /* all of its rows in F64; tensor NULL: none was */
 };
 
 struct layout {
@@ -53,12 +54,19 @@ static void add_section(struct layout *l, const char *name, const void *bytes, s
 }
 
 /* An empty shape takes the tensor's place where only its shape is needed. */
-static void add_tensor(struct layout *l, const struct tensor *t, enum model_file_part part) {
+static void add_tensor(struct layout *l, const struct tensor *t, enum model_file_part part,
+                       const struct low_rank *low_rank) {
     struct item item = {.name = t->name, .dtype = dtype_name(t->dtype), .rank = t->rank, .tensor = t};
     item.size = dtype_size(t->dtype);
     for (size_t axis = 0; axis < t->rank; axis++) {
         item.shape[axis] = t->shape[axis];
         item.size *= t->shape[axis];
+    }
+    if (part == MODEL_FILE_PART_VALUE && low_rank) {
+        item.dtype = dtype_name(DTYPE_F64);
+        item.size = item.size / dtype_size(t->dtype) * dtype_size(DTYPE_F64);
+        item.merged =
+            (struct matrix_view){.tensor = t, .out = t->shape[0], .in = t->shape[1], .low_rank = low_rank};
     }
     if (part == MODEL_FILE_PART_SHAPE) item.shape[item.rank++] = item.size = 0;
     l->items[l->count++] = item;
@@ -80,7 +88,7 @@ static enum status lay_out(struct layout *l, const struct model_file_content *co
     for (size_t i = 0; i < count; i++) {
         const struct tensor *t = checkpoint_at(views->checkpoint, i);
         enum model_file_part part = model_file_tensors_part(&tensors, t);
-        if (part != MODEL_FILE_PART_NONE) add_tensor(l, t, part);
+        if (part != MODEL_FILE_PART_NONE) add_tensor(l, t, part, model_file_tensors_low_rank(&tensors, t));
     }
     model_file_tensors_deinit(&tensors);
     add_section(l, MODEL_FILE_CONFIG, texts->config, texts->config_length);
@@ -99,6 +107,13 @@ static json_t *entry_of(const char *dtype, const size_t *shape, size_t rank, siz
                      (json_int_t)begin, (json_int_t)end);
 }
 
+static void add_adapter(json_t *metadata, const struct adapter_identity *adapter) {
+    if (!adapter || !adapter->name[0]) return;
+    json_object_set_new(metadata, "adapter", json_string(adapter->name));
+    json_object_set_new(metadata, "adapter_config_xxh64", json_string(adapter->config_xxh64));
+    json_object_set_new(metadata, "adapter_weights_xxh64", json_string(adapter->weights_xxh64));
+}
+
 /* Entries without bytes have the offset 0, where another entry may begin too. The checksums come last. */
 static json_t *make_header(const struct layout *l, const struct model_file_content *content) {
     char bytes[MODEL_FILE_SIZE_DIGITS + 1], version[16];
@@ -108,6 +123,7 @@ static json_t *make_header(const struct layout *l, const struct model_file_conte
         "{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s}}", "__metadata__", "format", "prenorm", "version", version,
         "bytes", bytes, "layout", PACKED_LAYOUT, "norm_form", norm_form_name(content->packed->folded->form),
         "weights", weight_type_name(content->packed->weights), "written_by", "prenormd " PRENORM_VERSION);
+    add_adapter(json_object_get(header, "__metadata__"), content->adapter);
     size_t offset = 0;
     for (size_t i = 0; i < l->count; i++) {
         const struct item *item = &l->items[i];
@@ -204,6 +220,18 @@ static enum status append_tensor(struct writing *w, const struct tensor *t) {
     return status;
 }
 
+/* In double precision, as the rows are read that are looked up while serving from the folder. */
+static enum status append_merged(struct writing *w, const struct matrix_view *m) {
+    double *row = memory_aligned(m->in, sizeof *row, "merged row", w->e);
+    enum status status = row ? STATUS_OK : STATUS_NO_MEMORY;
+    for (size_t r = 0; r < m->out && status == STATUS_OK; r++) {
+        matrix_read(m, r, 1, row);
+        status = file_writer_append(w->file, row, m->in * sizeof *row, w->e);
+    }
+    free(row);
+    return status;
+}
+
 static enum status write_all(struct writing *w, const struct layout *l) {
     enum status status = file_writer_reserve(w->file, l->file_bytes, w->e);
     if (status == STATUS_OK) status = append(w, l->header, l->header_bytes);
@@ -211,6 +239,8 @@ static enum status write_all(struct writing *w, const struct layout *l) {
         const struct item *item = &l->items[i];
         if (item->bytes)
             status = append(w, item->bytes, item->size);
+        else if (item->merged.tensor)
+            status = append_merged(w, &item->merged);
         else if (item->size)
             status = append_tensor(w, item->tensor);
     }

@@ -22,6 +22,8 @@ const char *bench_weights(const struct bench_model *m) {
 static enum status load(struct bench_model *m, const struct bench_options *o, struct error *e) {
     bool none = o->norm_form == NORM_FORM_NONE;
     struct loaded_model_options loader = {.model = o->model,
+                                          .lora = o->lora,
+                                          .ignore_adapter = o->ignore_adapter,
                                           .form = none ? NORM_FORM_CRMSNORM : o->norm_form,
                                           .matmul = o->matmul,
                                           .weights = o->weights,

@@ -57,6 +57,7 @@ static enum status write_file(const struct convert_options *o, const struct load
                               const struct texts *texts, struct file_writer *file, struct error *e) {
     const struct model_file_content content = {
         .packed = &m->packed,
+        .adapter = &m->adapter,
         .texts = {texts->config, texts->generation, texts->tokenizer, texts->config_length,
                   texts->generation_length, texts->tokenizer_length},
     };
@@ -89,6 +90,8 @@ static enum status check_options(const struct convert_options *o, struct loaded_
                                  struct error *e) {
     *loader = (struct loaded_model_options){
         .model = o->model,
+        .lora = o->lora,
+        .ignore_adapter = o->ignore_adapter,
         .form = o->norm_form,
         .weights = o->weights,
         .progress = o->progress,

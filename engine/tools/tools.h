@@ -30,7 +30,9 @@ struct bench_bounds {
 enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
 
 struct bench_options {
-    const char *model;        /* folder, or a converted file */
+    const char *model; /* folder, or a converted file */
+    const char *lora;  /* as in engine_options; so in the other commands */
+    bool ignore_adapter;
     enum norm_form norm_form; /* NONE: the norms of crmsnorm left out, only to see what they cost */
     enum weight_type weights;
     enum matmul_kind matmul;
@@ -118,7 +120,9 @@ enum status bench_kernels_run(struct bench_kernels *b, size_t index, double *sec
 
 struct convert_options {
     const char *model; /* folder of the checkpoint */
-    const char *out;   /* file to write; a converted file of that name is replaced, any other refused */
+    const char *lora;
+    bool ignore_adapter;
+    const char *out; /* file to write; a converted file of that name is replaced, any other refused */
     enum norm_form norm_form; /* not NONE */
     enum weight_type weights;
     size_t threads;
@@ -142,6 +146,8 @@ enum status convert_model(const struct convert_options *options, struct convert_
 
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
+    const char *lora;  /* the untouched model is the merged one */
+    bool ignore_adapter;
     enum kernel_isa isa;
     enum kv_type kv_type; /* AUTO: as serving would take for each type of weights */
     bool has_weights;     /* one type is asked about, else all */

@@ -136,8 +136,12 @@ static enum status check_packed(struct session *s, enum norm_form form, enum wei
 static enum status check_form(struct session *s, enum norm_form form, enum weight_type type,
                               struct error *e) {
     struct loaded_model model;
-    struct loaded_model_options loader = {
-        .model = s->options->model, .form = form, .exact_form = true, .weights = type};
+    struct loaded_model_options loader = {.model = s->options->model,
+                                          .lora = s->options->lora,
+                                          .ignore_adapter = s->options->ignore_adapter,
+                                          .form = form,
+                                          .exact_form = true,
+                                          .weights = type};
     enum status status = loaded_model_init(&model, &loader, s->workers, e);
     if (status != STATUS_OK) return status;
     s->model = &model;

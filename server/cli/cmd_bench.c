@@ -150,6 +150,8 @@ static enum status run_model(const struct config *config, const char *folder, st
     struct bench_bounds bounds;
     struct bench_options options = {
         .model = folder,
+        .lora = config->lora,
+        .ignore_adapter = config->ignore_adapter,
         .norm_form = config->norm_form,
         .weights = config->weights,
         .kv_type = config->kv_type,

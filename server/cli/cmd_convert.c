@@ -27,6 +27,8 @@ enum exit_code cmd_convert(const struct config *config) {
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of writing as any other */
     const struct convert_options options = {
         .model = setup.model,
+        .lora = config->lora,
+        .ignore_adapter = config->ignore_adapter,
         .out = config->out,
         .norm_form = config->norm_form,
         .weights = config->weights,

@@ -163,6 +163,8 @@ static enum status run(const struct config *config, const char *model, const cha
     struct report report = {.json = config->json, .rows = json_array()};
     struct verify_options options = {
         .model = model,
+        .lora = config->lora,
+        .ignore_adapter = config->ignore_adapter,
         .isa = config->isa,
         .kv_type = config->kv_type,
         .has_weights = config_is_set(config, OPTION_weights),

@@ -46,6 +46,8 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
     progress_init(&s->progress);
     s->options = (struct engine_options){
         .model = s->model,
+        .lora = config->lora,
+        .ignore_adapter = config->ignore_adapter,
         .norm_form = config->norm_form,
         .weights = config->weights,
         .any_form = !config_is_set(config, OPTION_norm_form),

@@ -10,6 +10,20 @@ static void write_field(struct bytes *out, const char *name, const char *value) 
     json_write_text(out, value);
 }
 
+/* null, or which adapter was merged. */
+static void write_adapter(struct bytes *out, const struct adapter_identity *adapter) {
+    bytes_text(out, ",\"adapter\":");
+    if (!adapter->name[0]) {
+        bytes_text(out, "null");
+        return;
+    }
+    bytes_text(out, "{\"name\":");
+    json_write_text(out, adapter->name);
+    write_field(out, "config_xxh64", adapter->config_xxh64);
+    write_field(out, "weights_xxh64", adapter->weights_xxh64);
+    bytes_text(out, "}");
+}
+
 static void write_model(struct bytes *out, const struct service *s) {
     const struct engine_info *info = &s->info;
     bytes_text(out, ",\"model\":{\"id\":");
@@ -19,6 +33,7 @@ static void write_model(struct bytes *out, const struct service *s) {
     write_field(out, "weights", weight_type_name(info->weights));
     write_field(out, "kv_type", kv_type_name(info->kv_type));
     write_field(out, "matmul", matmul_name(info->matmul));
+    write_adapter(out, &info->adapter);
     bytes_format(out, ",\"parameters\":%llu}", (unsigned long long)info->parameters);
     write_field(out, "isa", kernel_isa_name(info->isa));
     write_field(out, "cpu_features", info->cpu_features);

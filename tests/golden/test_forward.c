@@ -33,8 +33,14 @@ static const struct kernel_table *kernels;
 static void load(struct loaded_model *model, const char *path, enum norm_form form, enum matmul_kind matmul,
                  enum weight_type type) {
     struct error e = {0};
-    struct loaded_model_options options = {
-        .model = path, .form = form, .exact_form = true, .matmul = matmul, .weights = type};
+    struct golden_place place;
+    golden_place(path, &place);
+    struct loaded_model_options options = {.model = place.model,
+                                           .lora = place.lora,
+                                           .form = form,
+                                           .exact_form = true,
+                                           .matmul = matmul,
+                                           .weights = type};
     assert_ok(loaded_model_init(model, &options, workers, &e));
 }
 
@@ -248,13 +254,20 @@ static void test_all_models(void **state) {
     assert_true(golden_each(check_model, NULL) >= 3);
 }
 
+/* Adapters on such models, merged. */
+static void test_all_adapters(void **state) {
+    (void)state;
+    assert_true(golden_each_adapter(check_model, NULL) >= 10);
+}
+
 int main(void) {
     log_set_level(LOG_LEVEL_ERROR);
     struct error e;
     if (workers_create(2, &workers, &e) != STATUS_OK ||
         kernel_select(KERNEL_ISA_AUTO, &kernels, &e) != STATUS_OK)
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models),
+                                       cmocka_unit_test(test_all_adapters)};
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     workers_destroy(workers);
     return failures;

@@ -60,10 +60,14 @@ static void check_type(const char *path, const char *file, const struct golden *
     struct error e = {0};
     struct loaded_model folder, mapped;
     size_t count, mapped_count;
-    struct loaded_model_options options = {.model = path, .form = form, .weights = weights};
+    struct golden_place place;
+    golden_place(path, &place);
+    struct loaded_model_options options = {
+        .model = place.model, .lora = place.lora, .form = form, .weights = weights};
     assert_ok(loaded_model_init(&folder, &options, workers, &e));
-    fixture_write(path, &folder.packed, file);
+    fixture_write(place.model, &folder.packed, file);
     options.model = file;
+    options.lora = NULL;
     assert_ok(loaded_model_init(&mapped, &options, workers, &e));
     assert_true(loaded_model_is_file(&mapped) && !loaded_model_is_file(&folder));
     assert_same_description(&folder, &mapped);
@@ -101,12 +105,21 @@ static void test_all_models(void **state) {
     test_folder_remove(folder);
 }
 
+/* Tables that an adapter was merged into are written as they are read. */
+static void test_all_adapters(void **state) {
+    (void)state;
+    char *folder = test_folder_create();
+    assert_true(golden_each_adapter(check_model, folder) >= 10);
+    test_folder_remove(folder);
+}
+
 int main(void) {
     struct error e;
     if (workers_create(2, &workers, &e) != STATUS_OK ||
         kernel_select(KERNEL_ISA_AUTO, &kernels, &e) != STATUS_OK)
         return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models),
+                                       cmocka_unit_test(test_all_adapters)};
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     workers_destroy(workers);
     return failures;

@@ -71,7 +71,10 @@ void golden_init(struct golden *g, const char *folder) {
     bool named_golden = has_file(folder, "golden.json");
     memset(g, 0, sizeof *g);
     assert_ok(json_file_load(folder, named_golden ? "golden.json" : "reference.json", 64u << 20, &root, &e));
-    assert_ok(json_file_load(folder, "config.json", 64u << 20, &config, &e));
+    if (json_object_get(root, "sequences"))
+        config = json_incref(root); /* says all itself */
+    else
+        assert_ok(json_file_load(folder, "config.json", 64u << 20, &config, &e));
     read_cases(g, root, config);
     struct mapped_file file;
     struct tensor_list tensors = {0};
@@ -112,15 +115,41 @@ static void visit_folder(const char *path, const char *name, void *context) {
     visit->count++;
 }
 
+void golden_place(const char *folder, struct golden_place *place) {
+    struct error e = {0};
+    json_t *root = NULL;
+    snprintf(place->model, sizeof place->model, "%s", folder);
+    place->lora = NULL;
+    if (!has_file(folder, "golden.json")) return;
+    assert_ok(json_file_load(folder, "golden.json", 64u << 20, &root, &e));
+    const char *base = json_string_value(json_object_get(root, "base"));
+    if (base) {
+        snprintf(place->model, sizeof place->model, "%s/tests/golden/%s", PRENORM_SOURCE_DIR, base);
+        place->lora = folder;
+    }
+    json_decref(root);
+}
+
+static void visit_listed(const char *variable, struct visit *visit) {
+    const char *list = getenv(variable);
+    char *folders = list ? strdup(list) : NULL, *rest = folders;
+    for (char *folder; folders && (folder = strsep(&rest, ":"));)
+        test_each_folder(folder, visit_folder, visit);
+    free(folders);
+}
+
+size_t golden_each_adapter(void (*each)(const char *path, const char *name, void *context), void *context) {
+    struct visit visit = {.each = each, .context = context};
+    test_each_folder(test_source_path("tests/golden/adapters"), visit_folder, &visit);
+    visit_listed("PRENORM_TEST_ADAPTERS", &visit);
+    return visit.count;
+}
+
 size_t golden_each(void (*each)(const char *path, const char *name, void *context), void *context) {
     struct visit visit = {.each = each, .context = context};
     test_each_folder(test_source_path("tests/golden/placements"), visit_folder, &visit);
     test_each_folder(test_source_path("tests/golden/families"), visit_folder, &visit);
     visit_folder(test_source_path("deploy/models/tales"), "tales", &visit);
-    const char *more = getenv("PRENORM_TEST_MODELS");
-    char *folders = more ? strdup(more) : NULL, *rest = folders;
-    for (char *folder; folders && (folder = strsep(&rest, ":"));)
-        test_each_folder(folder, visit_folder, &visit);
-    free(folders);
+    visit_listed("PRENORM_TEST_MODELS", &visit);
     return visit.count;
 }

@@ -32,6 +32,18 @@ struct golden {
 void golden_init(struct golden *g, const char *folder);
 void golden_deinit(struct golden *g);
 
+/* What a case is of: its own folder, or (golden.json has a "base" then) that model below tests/golden with the
+ * case's folder as an adapter. */
+struct golden_place {
+    char model[1024];
+    const char *lora; /* NULL: none */
+};
+void golden_place(const char *folder, struct golden_place *place);
+
+/* Every adapter with golden data: below tests/golden/adapters, and below the folders that PRENORM_TEST_ADAPTERS
+ * names. */
+size_t golden_each_adapter(void (*each)(const char *path, const char *name, void *context), void *context);
+
 /* Every model folder with golden data: below tests/golden/placements and tests/golden/families, the bundled
  * model, and the folders below those that PRENORM_TEST_MODELS names (colon-separated). */
 size_t golden_each(void (*each)(const char *path, const char *name, void *context), void *context);

@@ -37,6 +37,7 @@ ORDER = [
     "engine/text/token_model",
     "engine/text/decode",
     "engine/text",
+    "engine/lora",
     "engine/loaded",
     "engine/kv",
     "engine/forward",
