@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/files/mapped_file.h"
 #include "engine/files/regular_file.h"
@@ -104,14 +103,10 @@ enum status checkpoint_open(const char *folder, struct checkpoint **out, struct 
     return STATUS_OK;
 }
 
-static bool has_file(const char *folder, const char *name) {
-    char path[PATH_MAX];
-    return regular_file_path(folder, name, path, NULL) == STATUS_OK && access(path, F_OK) == 0;
-}
-
 bool checkpoint_is_in(const char *folder) {
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
-        if (has_file(folder, layouts[i].file) || has_file(folder, layouts[i].index)) return true;
+        if (regular_file_is_in(folder, layouts[i].file) || regular_file_is_in(folder, layouts[i].index))
+            return true;
     return false;
 }
 

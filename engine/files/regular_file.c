@@ -27,6 +27,12 @@ static enum status open_error(const char *path, int cause, struct error *e) {
     return error_set(e, STATUS_NOT_FOUND, path, "there is no such file");
 }
 
+bool regular_file_is_in(const char *folder, const char *name) {
+    char path[PATH_MAX];
+    struct stat info;
+    return regular_file_path(folder, name, path, NULL) == STATUS_OK && lstat(path, &info) == 0;
+}
+
 enum status regular_file_open(const char *path, int *fd, size_t *size, struct error *e) {
     struct stat info;
     /* O_NONBLOCK: opening a FIFO would wait for a writer; it means nothing for regular files. */

@@ -3,12 +3,16 @@
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/base/error.h"
 
 /* folder/name, or name alone where folder is NULL. STATUS_LIMIT if it does not fit. */
 enum status regular_file_path(const char *folder, const char *name, char out[PATH_MAX], struct error *e);
+
+/* Whether the folder has anything of that name, of whatever kind, a link that leads nowhere too. */
+bool regular_file_is_in(const char *folder, const char *name);
 
 /* Opens path for reading: *fd is the caller's to close, *size its length in bytes. STATUS_NOT_FOUND if there
  * is none. */

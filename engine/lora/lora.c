@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "engine/base/log.h"
 #include "engine/base/printable.h"
 #include "engine/files/mapped_file.h"
 #include "engine/files/regular_file.h"
@@ -79,6 +79,9 @@ enum status lora_open(const char *folder, struct lora **out, struct error *e) {
     enum status status = open_config(l, folder, e);
     if (status == STATUS_OK) status = open_weights(l, folder, e);
     if (status == STATUS_OK) status = lora_parts_init(l, e);
+    if (status == STATUS_OK && regular_file_is_in(folder, "tokenizer.json") && !checkpoint_is_in(folder))
+        log_info("adapter %s: its folder has a tokenizer.json too; the tokenizer of the model is used",
+                 l->identity.name);
     if (status != STATUS_OK) {
         lora_close(l);
         return status;
@@ -98,16 +101,11 @@ void lora_close(struct lora *l) {
 
 /* ---- beside the model ---------------------------------------------------------------------------------- */
 
-static bool has_file(const char *folder, const char *name) {
-    char path[PATH_MAX];
-    return regular_file_path(folder, name, path, NULL) == STATUS_OK && access(path, F_OK) == 0;
-}
-
 /* The file that tells of an adapter in the folder; NULL: there is none. */
 static const char *adapter_file_in(const char *folder) {
-    if (has_file(folder, CONFIG_FILE)) return CONFIG_FILE;
+    if (regular_file_is_in(folder, CONFIG_FILE)) return CONFIG_FILE;
     for (size_t i = 0; i < WEIGHT_FILES; i++)
-        if (has_file(folder, weight_files[i])) return weight_files[i];
+        if (regular_file_is_in(folder, weight_files[i])) return weight_files[i];
     return NULL;
 }
 

@@ -6,8 +6,9 @@
  * A tied table and head stay one table on disk, but each has its own adapter, as in training: an adapter of the
  * embedding leaves the head alone, and the other way round.
  *
- * It never guesses: a tensor that belongs to no weight of the model, a module that the configuration names and
- * the file does not have, and any kind of adapter that is not implemented are errors. Used by the loading
+ * It never guesses: a tensor that belongs to no weight of the model, or to a module that the configuration does
+ * not select, and any kind of adapter that is not implemented are errors. (A module that is selected and that the
+ * file has nothing for stays as it is, with a warning, as in PEFT.) Used by the loading
  * thread; what it attached to views may be read by any. */
 #pragma once
 

@@ -19,6 +19,9 @@ struct binding {
     const struct matrix_view *only; /* one view of it, or NULL: all */
     bool is_second;                 /* the matrix has an adapter already */
     bool prefixed;                  /* the adapter's modules have the family's prefix */
+    const struct tensor *last;      /* of the view before */
+    size_t missing;                 /* modules that the configuration selects and that have no adapter */
+    char first_missing[LORA_NAME_MAX];
     struct error error;
 };
 
@@ -260,30 +263,45 @@ static enum status bind_part(struct binding *b, struct error *e) {
 
 /* ---- modules without an adapter ------------------------------------------------------------------------ */
 
-/* A view that no part was attached to must not be one that the configuration selects. */
-static void check_view(void *context, struct matrix_view *view) {
-    struct binding *b = context;
-    char module[LORA_NAME_MAX], name[LORA_NAME_MAX];
-    const struct tensor_views *views = b->views;
-    bool selected = false, is_head = view == &views->head.weight;
-    if (view->low_rank || b->error.code != STATUS_OK) return;
-    const struct weight_name *head = weight_name_find(b->description->names, WEIGHT_HEAD);
-    if (is_head && !head) return;
-    module_of(is_head ? "" : view->tensor->name, module);
-    snprintf(name, sizeof name, "%s%s", b->prefixed && !is_head ? b->family->prefix : "",
-             is_head ? head->name : without_prefix(b->family, module));
-    bool inner = !is_head && view != &views->embedding && view != &views->position;
-    enum status status = lora_config_selects(&b->lora->config, name, inner, &selected, &b->error);
-    if (status == STATUS_OK && selected)
-        error_set(&b->error, STATUS_MALFORMED, "adapter_config.json",
-                  "selects the module '%.200s', for which the adapter has no lora_A and lora_B", name);
+/* The name of a view's module in the model that was trained. False: it has none. */
+static bool name_module(const struct binding *b, const struct matrix_view *view, char out[LORA_NAME_MAX]) {
+    char module[LORA_NAME_MAX];
+    if (view == &b->views->head.weight) {
+        const struct weight_name *head = weight_name_find(b->description->names, WEIGHT_HEAD);
+        if (head) snprintf(out, LORA_NAME_MAX, "%s", head->name);
+        return head != NULL;
+    }
+    module_of(view->tensor->name, module);
+    snprintf(out, LORA_NAME_MAX, "%s%.400s", b->prefixed ? b->family->prefix : "",
+             without_prefix(b->family, module));
+    return true;
 }
 
+/* Counts what the configuration selects and no part was attached to. */
+static void check_view(void *context, struct matrix_view *view) {
+    struct binding *b = context;
+    char module[LORA_NAME_MAX];
+    bool selected = false;
+    bool is_head = view == &b->views->head.weight, is_seen = view->tensor == b->last && !is_head;
+    b->last = view->tensor;
+    if (view->low_rank || is_seen || b->error.code != STATUS_OK || !name_module(b, view, module)) return;
+    bool inner = !is_head && view != &b->views->embedding && view != &b->views->position;
+    enum status status = lora_config_selects(&b->lora->config, module, inner, &selected, &b->error);
+    if (status == STATUS_OK && selected && b->missing++ == 0)
+        snprintf(b->first_missing, sizeof b->first_missing, "%s", module);
+}
+
+/* PEFT warns of such modules too, and leaves them as the base has them. */
 static enum status check_others(struct binding *b, struct error *e) {
     size_t length = strlen(b->family->prefix);
     for (size_t i = 0; i < b->lora->part_count; i++)
         if (strncmp(b->lora->parts[i].module, b->family->prefix, length) == 0) b->prefixed = true;
     tensor_views_each_matrix(b->views, check_view, b);
+    if (b->missing)
+        log_warn("adapter %s: its configuration selects %zu modules that its file has nothing for, '%s' "
+                 "first: they "
+                 "stay as the base has them",
+                 b->lora->identity.name, b->missing, b->first_missing);
     if (b->error.code != STATUS_OK && e) *e = b->error;
     return b->error.code;
 }

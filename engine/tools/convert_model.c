@@ -101,7 +101,8 @@ static enum status check_options(const struct convert_options *o, struct loaded_
     if (status != STATUS_OK) return status;
     if (loaded_model_path_is_file(o->model))
         return error_set(e, STATUS_OPTION, "model", "is a file: only a checkpoint's folder can be converted");
-    return check_target(o->out, e);
+    status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e);
+    return status == STATUS_OK ? check_target(o->out, e) : status;
 }
 
 enum status convert_model(const struct convert_options *options, struct convert_result *result,

@@ -28,6 +28,17 @@ static const char *path_of(const char *name) {
     return path;
 }
 
+static void test_what_is_there(void **state) {
+    (void)state;
+    char link[PATH_MAX];
+    snprintf(link, sizeof link, "%s/lost", folder);
+    assert_int_equal(symlink("nowhere", link), 0);
+    assert_true(regular_file_is_in(folder, "file"));
+    assert_true(regular_file_is_in(folder, "lost"));
+    assert_false(regular_file_is_in(folder, "nowhere"));
+    assert_false(regular_file_is_in("/nowhere", "file"));
+}
+
 static enum status read_name(const char *name, size_t bytes_max, char **bytes, size_t *length,
                              struct error *e) {
     return regular_file_read(path_of(name), bytes_max, bytes, length, e);
@@ -90,6 +101,7 @@ static void test_path_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_there),
         cmocka_unit_test(test_reads_whole_file),
         cmocka_unit_test(test_follows_links_to_files),
         cmocka_unit_test(test_refuses_other_kinds),

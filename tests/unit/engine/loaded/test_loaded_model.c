@@ -2,6 +2,8 @@
  * valid checksums. That both give the same model is tests/golden/test_model_file.c. */
 #include "engine/loaded/loaded_model.h"
 
+#include <unistd.h>
+
 #include "tests/unit/engine/modelfile/fixture.h"
 
 static struct workers *workers;
@@ -148,6 +150,92 @@ static void test_without_a_tokenizer(void **state) {
             "without a tokenizer");
 }
 
+/* ---- adapters ---- */
+
+/* The golden case's adapter, and the model that it is of. */
+#define ADAPTED "tests/golden/families/gpt2"
+#define ADAPTER "tests/golden/adapters/gpt2-c_attn"
+
+static void link_file(const char *from, const char *folder, const char *name) {
+    char source[1200], link[1200];
+    snprintf(source, sizeof source, "%s/%s", from, name);
+    snprintf(link, sizeof link, "%s/%s", folder, name);
+    assert_int_equal(symlink(source, link), 0);
+}
+
+static void test_an_adapter_beside_the_model(void **state) {
+    const struct place *place = *state;
+    const char *model = test_source_path(ADAPTED), *adapter = test_source_path(ADAPTER),
+               *both = place->folder;
+    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) link_file(model, both, files[i]);
+    link_file(adapter, both, "adapter_config.json");
+    link_file(adapter, both, "adapter_model.safetensors");
+    refused(&(struct loaded_model_options){.model = both}, STATUS_OPTION,
+            "adapter_config.json|--lora|--ignore-adapter");
+    refused(&(struct loaded_model_options){.model = both, .lora = adapter}, STATUS_OPTION,
+            "--ignore-adapter");
+    refused(&(struct loaded_model_options){.model = adapter}, STATUS_NOT_FOUND, "needs its base|--lora");
+    opens(&(struct loaded_model_options){.model = both, .ignore_adapter = true});
+    opens(&(struct loaded_model_options){.model = both, .lora = adapter, .ignore_adapter = true});
+    opens(&(struct loaded_model_options){.model = both, .lora = both});
+    opens(&(struct loaded_model_options){.model = model, .lora = adapter});
+    refused(&(struct loaded_model_options){.model = model, .lora = "/nowhere"}, STATUS_NOT_FOUND,
+            "/nowhere/adapter_config.json");
+    refused(
+        &(struct loaded_model_options){
+            .model = place->path, .lora = adapter, .any_form = true, .any_weights = true},
+        STATUS_OPTION, "lora|is a converted file");
+}
+
+static void test_a_converted_file_says_what_was_merged(void **state) {
+    const struct place *place = *state;
+    struct error e = {0};
+    struct loaded_model merged, file;
+    struct loaded_model_options options = {.model = test_source_path(ADAPTED),
+                                           .lora = test_source_path(ADAPTER)};
+    assert_ok(loaded_model_init(&merged, &options, workers, &e));
+    assert_string_equal(merged.adapter.name, "gpt2-c_attn");
+    struct file_writer writer;
+    size_t length;
+    char *config = fixture_text(options.model, "config.json", &length);
+    struct model_file_content content = {.packed = &merged.packed,
+                                         .adapter = &merged.adapter,
+                                         .texts = {.config = config, .config_length = length}};
+    assert_ok(file_writer_open(&writer, place->path, &e));
+    assert_ok(model_file_write(&writer, &content, NULL, NULL, &e));
+    assert_ok(file_writer_commit(&writer, &e));
+    options = (struct loaded_model_options){.model = place->path, .any_form = true};
+    assert_ok(loaded_model_init(&file, &options, workers, &e));
+    assert_string_equal(file.adapter.name, merged.adapter.name);
+    assert_string_equal(file.adapter.config_xxh64, merged.adapter.config_xxh64);
+    assert_string_equal(file.adapter.weights_xxh64, merged.adapter.weights_xxh64);
+    loaded_model_deinit(&file);
+    loaded_model_deinit(&merged);
+    free(config);
+}
+
+/* Whoever wrote the file: what it says is cut, and printable. */
+static void test_what_a_file_says_of_its_adapter(void **state) {
+    struct place *place = *state;
+    struct error e = {0};
+    struct loaded_model file;
+    char name[1000];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    name[3] = '\n';
+    json_t *metadata = draft_metadata(&place->draft);
+    json_object_set_new(metadata, "adapter", json_string(name));
+    json_object_set_new(metadata, "adapter_weights_xxh64", json_string("0123456789abcdef0"));
+    draft_save(&place->draft, place->folder, "model");
+    struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
+    assert_ok(loaded_model_init(&file, &options, workers, &e));
+    assert_int_equal(strlen(file.adapter.name), ADAPTER_NAME_BYTES - 1);
+    assert_int_equal(file.adapter.name[3], '?');
+    assert_string_equal(file.adapter.weights_xxh64, "0123456789abcdef");
+    loaded_model_deinit(&file);
+}
+
 /* ---- false claims ---- */
 
 /* Every tensor in turn keeps its name and shape, and loses its values. */
@@ -273,6 +361,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_the_nearest_form, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_tokenizer_comes_along, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_without_a_tokenizer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_adapter_beside_the_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_converted_file_says_what_was_merged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_a_file_says_of_its_adapter, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_values_that_are_missing, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_a_tensor_that_is_gone_or_new, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_packed_weights_of_another_size, setup_gpt2, teardown),
