@@ -10,19 +10,7 @@
 #include "engine/model/tensor_views.h"
 #include "engine/model/describe.h"
 #include "tests/fuzz/fuzz.h"
-
-#define DATA_MAX (1u << 20)
-
-static void write_file(const char *folder, const char *name, const void *head, size_t head_size,
-                       const void *text, size_t size, size_t zeros) {
-    char path[64];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
-    if (!file) abort();
-    if (fwrite(head, 1, head_size, file) != head_size || fwrite(text, 1, size, file) != size) abort();
-    if (fflush(file) != 0 || ftruncate(fileno(file), (off_t)(head_size + size + zeros)) != 0) abort();
-    fclose(file);
-}
+#include "tests/fuzz/fuzz_file.h"
 
 static void remove_folder(const char *folder) {
     char path[64];
@@ -31,16 +19,6 @@ static void remove_folder(const char *folder) {
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     unlink(path);
     rmdir(folder);
-}
-
-static size_t largest_number(const uint8_t *text, size_t size) {
-    size_t largest = 0, number = 0;
-    for (size_t i = 0; i < size; i++) {
-        bool digit = text[i] >= '0' && text[i] <= '9';
-        number = digit && number <= DATA_MAX ? number * 10 + (size_t)(text[i] - '0') : 0;
-        if (number > largest && number <= DATA_MAX) largest = number;
-    }
-    return largest;
 }
 
 static void touch_matrix(const struct matrix_view *m) {
@@ -88,14 +66,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint8_t *zero = size ? memchr(data, 0, size) : NULL;
     size_t config_size = zero ? (size_t)(zero - data) : size;
     const uint8_t *header = zero ? zero + 1 : data;
-    uint64_t header_size = zero ? size - config_size - 1 : 0;
-    char folder[] = "/dev/shm/prenorm-fuzz-XXXXXX";
+    size_t header_size = zero ? size - config_size - 1 : 0;
+    char folder[] = FUZZ_FOLDER, path[64];
     log_set_level(LOG_LEVEL_ERROR);
     if (!mkdtemp(folder)) abort();
-    write_file(folder, "config.json", "", 0, data, config_size, 0);
-    if (zero)
-        write_file(folder, "model.safetensors", &header_size, sizeof header_size, header, header_size,
-                   largest_number(header, header_size));
+    fuzz_write(folder, "config.json", data, config_size, path);
+    if (zero) fuzz_write_tensors(folder, "model.safetensors", header, header_size, path);
     describe_and_bind(folder);
     remove_folder(folder);
     return 0;

@@ -211,6 +211,50 @@ static void test_it_is_served(void **state) {
     daemon_stop(&d);
 }
 
+/* What was merged is told to clients, whether from a folder or from the file. */
+static void serve_adapted(const struct place *place, const char *const *flags) {
+    struct daemon d;
+    daemon_start(&d, PRENORMD, flags);
+    daemon_wait_ready(&d);
+    struct answer a = http_get(&d, "/version");
+    json_t *version = answer_json(&a);
+    const json_t *adapter = json_object_get(json_object_get(version, "model"), "adapter");
+    assert_string_equal(json_string_value(json_object_get(adapter, "name")), "gpt2-c_attn");
+    assert_int_equal(json_string_length(json_object_get(adapter, "config_xxh64")), 16);
+    assert_int_equal(json_string_length(json_object_get(adapter, "weights_xxh64")), 16);
+    json_t *answer = complete(&d, "{\"prompt\": \"w5 w6\", \"max_tokens\": 8, \"temperature\": 0}");
+    assert_string_equal(choice_text(answer, 0), place->output);
+    json_decref(answer);
+    json_decref(version);
+    answer_free(&a);
+    daemon_stop(&d);
+}
+
+static void test_an_adapter_is_served(void **state) {
+    struct place *place = *state;
+    const char *model = PRENORM_SOURCE_DIR "/tests/golden/families/gpt2";
+    const char *adapter = PRENORM_SOURCE_DIR "/tests/golden/adapters/gpt2-c_attn";
+#define SMALL "generate --temperature 0 --max-tokens 8 --log-level error --model "
+    assert_int_equal(run(place, SMALL "'%s' 'w5 w6'", model), 0);
+    char *base = strdup(place->output);
+    assert_int_equal(run(place, SMALL "'%s' --lora '%s' 'w5 w6'", model, adapter), 0);
+    assert_string_not_equal(place->output, base);
+    free(base);
+    serve_adapted(place,
+                  (const char *const[]){"serve", "--port", "0", "--model", model, "--lora", adapter, NULL});
+    char *output = strdup(place->output);
+    assert_int_equal(run(place, "convert --log-level error --model '%s' --lora '%s' --out '%s'", model,
+                         adapter, place->file),
+                     0);
+    free(place->output);
+    place->output = output;
+    serve_adapted(place, (const char *const[]){"serve", "--port", "0", "--model", place->file, NULL});
+    assert_int_equal(run(place, SMALL "'%s' --lora '%s' x", place->file, adapter), 2);
+    failed_with(place, "--lora|converted file");
+    assert_int_equal(run(place, SMALL "'%s' x", adapter), 1);
+    failed_with(place, "needs its base|--lora");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_it_says_what_it_wrote, setup, teardown),
@@ -221,6 +265,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_a_file_cannot_do, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_damaged_file_is_not_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_is_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_adapter_is_served, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
