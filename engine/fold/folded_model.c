@@ -36,12 +36,16 @@ static bool read_vector(const struct vector_view *v, double offset, double scale
     return true;
 }
 
+static enum row_norm kind_of(const struct model_description *d) {
+    return d->norm_type == NORM_TYPE_RMSNORM ? ROW_NORM_RMS : ROW_NORM_LAYERNORM;
+}
+
 /* A norm that is not folded: it runs with its gain and shift, both multiplied by scale. */
 static bool read_norm(const struct folded_model *c, const struct norm_view *views, double eps, double scale,
                       struct folded_norm *norm, struct error *e) {
     const struct model_description *d = c->description;
     *norm = (struct folded_norm){
-        .kind = d->norm_type == NORM_TYPE_RMSNORM ? ROW_NORM_RMS : ROW_NORM_LAYERNORM,
+        .kind = kind_of(d),
         .width = views->gain.count,
         .divisor = views->gain.count,
         .eps = eps,
@@ -72,11 +76,12 @@ static void free_norm(struct folded_norm *norm) {
 }
 
 /* The values of all views, one after the other. */
-static double *read_views(const struct vector_view *views, size_t count, struct error *e) {
+static double *read_views(const struct vector_view *views, size_t count, double offset, struct error *e) {
     size_t total = views[0].count * count;
     double *values = memory_aligned(total, sizeof *values, "head norm", e);
     for (size_t i = 0; values && i < count; i++)
         vector_read(&views[i], views[i].count, 0, values + i * views[i].count);
+    for (size_t i = 0; values && i < total; i++) values[i] += offset;
     return values;
 }
 
@@ -84,10 +89,10 @@ static bool read_head_norm(const struct folded_model *c, const struct head_norm_
                            struct folded_norm *norm, struct error *e) {
     const struct model_description *d = c->description;
     if (!views->gain) return true;
-    *norm = (struct folded_norm){
-        .kind = ROW_NORM_LAYERNORM, .width = d->head_dim, .divisor = d->head_dim, .eps = d->qk_norm_eps};
-    norm->gain = read_views(views->gain, views->views, e);
-    if (views->bias) norm->shift = read_views(views->bias, views->views, e);
+    size_t width = d->qk_norm == QK_NORM_WHOLE ? views->gain->count : d->head_dim;
+    *norm = (struct folded_norm){.kind = kind_of(d), .width = width, .divisor = width, .eps = d->qk_norm_eps};
+    norm->gain = read_views(views->gain, views->views, d->norm_gain_offset, e);
+    if (views->bias) norm->shift = read_views(views->bias, views->views, 0, e);
     return norm->gain && (norm->shift || !views->bias);
 }
 
@@ -116,7 +121,8 @@ static void make_input(const struct folded_model *c, struct folded_linear *l, co
 static bool make_output(const struct folded_model *c, struct folded_linear *l, double gates,
                         struct error *e) {
     if (!is_folded(c)) return true;
-    l->weight_scale = l->bias_scale = 1 / gates;
+    l->weight_scale /= gates;
+    l->bias_scale /= gates;
     if (!is_centred(c)) return true;
     l->centre_out = true;
     if (c->stream_width < c->description->width) l->out--;
@@ -146,8 +152,9 @@ static bool fold_head_scale(const struct folded_model *c, const struct vector_vi
  * own; then the gates are folded into that norm instead. */
 static bool fold_output(const struct folded_model *c, const struct sublayer_views *views, double gates,
                         struct folded_sublayer *s, struct error *e) {
-    double eps = c->description->norm_eps;
+    double eps = c->description->norm_eps, multiplier = c->description->residual_multiplier;
     add_part(&s->output, &views->output);
+    s->output.weight_scale = s->output.bias_scale = multiplier;
     if (views->inner_norm.gain.tensor && !read_norm(c, &views->inner_norm, eps, 1, &s->inner_norm, e))
         return false;
     if (!read_vector(&views->residual_scale, 0, 1, &s->residual_scale, e)) return false;

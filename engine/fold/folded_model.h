@@ -62,8 +62,10 @@ struct folded_sublayer {
 
 struct folded_layer {
     struct folded_sublayer attention, mlp;
-    struct folded_norm query_norm, key_norm; /* of a head's vector; gain [head_dim] or [heads, head_dim] */
-    struct folded_linear qkv, up;            /* up: gate, up when gated */
+    struct folded_norm query_norm,
+        key_norm;                 /* of a head's vector; gain [head_dim] or [heads, head_dim]; or of
+                                                the whole projection (QK_NORM_WHOLE) */
+    struct folded_linear qkv, up; /* up: gate, up when gated */
 };
 
 struct folded_model {

@@ -53,6 +53,13 @@ void head_order(const struct forward *f, const struct packed_linear **order) {
     *order = &f->model->head;
 }
 
+static void cap_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)context, (void)worker;
+    for (size_t r = first; r < first + count; r++)
+        f->kernels->soft_cap(f->logits + r * f->logits_stride, f->description->vocabulary,
+                             (float)f->description->logit_cap);
+}
+
 void head_run(struct forward *f) {
     const struct packed_model *m = f->model;
     size_t rows = gather(f, f->stream, f->last);
@@ -75,4 +82,5 @@ void head_run(struct forward *f) {
     call.out = f->logits;
     call.out_stride = f->logits_stride;
     linear_run(f, &call);
+    if (f->description->logit_cap > 0) forward_each_block(f, rows, cap_block, NULL);
 }

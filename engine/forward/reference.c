@@ -7,6 +7,7 @@
 #include "engine/base/memory.h"
 #include "engine/blas/blas.h"
 #include "engine/model/alibi.h"
+#include "engine/model/rotary.h"
 
 /* Buffers of one pass; rows are the tokens of the sequence. */
 struct run {
@@ -54,20 +55,21 @@ static void apply_norms(const struct run *run, const struct folded_norm *norm, c
 }
 
 /* Rotary embedding (Su et al. 2021) of one head's vector. */
-static void rotate(const struct rotary *rotary, double theta, size_t position, double *head) {
+static void rotate(const struct rotary *rotary, const double *frequencies, size_t position, double *head) {
     size_t pairs = rotary->dimensions / 2;
     for (size_t i = 0; i < pairs; i++) {
-        double angle = (double)position / (rotary->scaling == ROTARY_SCALING_LINEAR ? rotary->factor : 1) *
-                       pow(theta, -2.0 * (double)i / (double)rotary->dimensions);
+        double angle = (double)position * frequencies[i];
+        double cosine = rotary->attention_factor * cos(angle), sine = rotary->attention_factor * sin(angle);
         double *a = head + (rotary->interleaved ? 2 * i : i), *b = rotary->interleaved ? a + 1 : a + pairs;
         double x = *a, y = *b;
-        *a = x * cos(angle) - y * sin(angle);
-        *b = y * cos(angle) + x * sin(angle);
+        *a = x * cosine - y * sine;
+        *b = y * cosine + x * sine;
     }
 }
 
 static void normalize_heads(const struct model_description *d, const struct folded_norm *norm, size_t heads,
                             double *row) {
+    if (d->qk_norm == QK_NORM_WHOLE) heads = 1;
     for (size_t h = 0; norm->width && h < heads; h++) {
         struct folded_norm own = *norm;
         if (d->qk_norm == QK_NORM_PER_HEAD) {
@@ -83,7 +85,9 @@ static void prepare_qkv(const struct run *run, size_t layer) {
     const struct model_description *d = run->description;
     const struct folded_layer *norms = &run->model->layers[layer];
     size_t stride = (d->heads + 2 * d->kv_heads) * d->head_dim;
-    double theta = description_rope_theta(d, run->rows);
+    const struct rotary *rotary = rotary_of_layer(d, layer);
+    double frequencies[MODEL_HEAD_DIM_MAX / 2];
+    rotary_frequencies(rotary, rotary_length(d, run->rows), frequencies);
     for (size_t r = 0; r < run->rows; r++) {
         double *row = run->qkv + r * stride, *keys = row + d->heads * d->head_dim;
         for (size_t i = 0; d->clip_qkv > 0 && i < stride; i++)
@@ -91,7 +95,7 @@ static void prepare_qkv(const struct run *run, size_t layer) {
         normalize_heads(d, &norms->query_norm, d->heads, row);
         normalize_heads(d, &norms->key_norm, d->kv_heads, keys);
         for (size_t h = 0; d->layer[layer].rotary && h < d->heads + d->kv_heads; h++)
-            rotate(&d->rotary, theta, r, row + h * d->head_dim);
+            rotate(rotary, frequencies, r, row + h * d->head_dim);
     }
 }
 
@@ -99,6 +103,10 @@ static double dot(const double *a, const double *b, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
     return sum;
+}
+
+static double soft_cap(double x, double cap) {
+    return cap > 0 ? cap * tanh(x / cap) : x;
 }
 
 /* softmax(q k' scale + bias) v of one query head at one position. */
@@ -112,7 +120,7 @@ static void attend(const struct run *run, const struct layer_traits *traits, siz
     size_t first = traits->window && position + 1 > traits->window ? position + 1 - traits->window : 0;
     double largest = -INFINITY, sum = 0;
     for (size_t j = first; j <= position; j++) {
-        run->scores[j] = traits->attention_scale * dot(query, keys + j * stride, dim);
+        run->scores[j] = soft_cap(traits->attention_scale * dot(query, keys + j * stride, dim), d->score_cap);
         if (d->position == POSITION_ALIBI)
             run->scores[j] += alibi_bias(d, head, j, position, traits->attention_scale);
         if (run->scores[j] > largest) largest = run->scores[j];
@@ -312,6 +320,8 @@ enum status reference_logits(struct folded_model *c, const int32_t *ids, size_t 
         bool projected = c->project_out.part_count > 0;
         if (projected) apply_linear(&run, &c->project_out, run.normed, run.hidden);
         apply_linear(&run, &c->head, projected ? run.hidden : run.normed, logits);
+        for (size_t i = 0; i < count * c->head.out; i++)
+            logits[i] = soft_cap(logits[i], c->description->logit_cap);
     }
     run_deinit(&run);
     return ok ? STATUS_OK : STATUS_NO_MEMORY;

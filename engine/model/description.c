@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/base/memory.h"
+#include "engine/model/rotary.h"
 
 void description_init(struct model_description *d) {
     *d = (struct model_description){
@@ -13,7 +14,9 @@ void description_init(struct model_description *d) {
         .embedding_norm_eps = 1e-5,
         .embedding_scale = 1,
         .logit_scale = 1,
-        .rotary = {.theta = 10000, .factor = 1},
+        .residual_multiplier = 1,
+        .rotary = {.theta = 10000, .factor = 1, .attention_factor = 1},
+        .local_rotary = {.theta = 10000, .factor = 1, .attention_factor = 1},
         .alibi = {.bias_max = 8, .factor = 1},
         .deepnorm_alpha = 1,
         .dual_scale = 1,
@@ -27,6 +30,8 @@ void description_init(struct model_description *d) {
 void description_deinit(struct model_description *d) {
     free(d->layer);
     d->layer = NULL;
+    rotary_deinit(&d->rotary);
+    rotary_deinit(&d->local_rotary);
 }
 
 enum status description_layers_init(struct model_description *d, struct error *e) {
@@ -58,13 +63,6 @@ bool description_converts(const struct model_description *d) {
 bool description_is_post_like(const struct model_description *d) {
     return d->placement == PLACEMENT_POST || d->placement == PLACEMENT_DEEPNORM ||
            d->placement == PLACEMENT_RESIDUAL_DUAL;
-}
-
-double description_rope_theta(const struct model_description *d, size_t length) {
-    const struct rotary *rotary = &d->rotary;
-    double n = (double)length, limit = (double)rotary->scaling_context, r = (double)rotary->dimensions;
-    if (rotary->scaling != ROTARY_SCALING_DYNAMIC || n <= limit) return rotary->theta;
-    return rotary->theta * pow(rotary->factor * n / limit - (rotary->factor - 1), r / (r - 2));
 }
 
 const char *placement_name(enum norm_placement placement) {

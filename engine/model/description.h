@@ -49,7 +49,14 @@ enum position_kind {
     POSITION_ALIBI,
 };
 
-enum rotary_scaling { ROTARY_SCALING_NONE, ROTARY_SCALING_LINEAR, ROTARY_SCALING_DYNAMIC };
+enum rotary_scaling {
+    ROTARY_SCALING_NONE,
+    ROTARY_SCALING_LINEAR,
+    ROTARY_SCALING_DYNAMIC,
+    ROTARY_SCALING_LLAMA3,
+    ROTARY_SCALING_YARN,
+    ROTARY_SCALING_LONGROPE,
+};
 
 struct rotary {
     size_t dimensions; /* rotated dimensions of a head, even; the others stay as they are */
@@ -57,7 +64,12 @@ struct rotary {
     double theta;
     enum rotary_scaling scaling;
     double factor;
-    size_t scaling_context; /* dynamic: positions up to which theta stays */
+    size_t scaling_context; /* positions of the training before scaling; of all but linear */
+    double slow, fast;      /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast */
+    bool truncate;          /* yarn: the bounds of the ramp are whole numbers */
+    double *short_factor,
+        *long_factor;        /* longrope: [dimensions / 2] up to scaling_context and beyond; owned */
+    double attention_factor; /* cosines and sines are multiplied by it (yarn, longrope) */
 };
 
 enum alibi_kind {
@@ -77,6 +89,7 @@ enum qk_norm {
     QK_NORM_NONE,
     QK_NORM_SHARED,   /* one gain (and bias) [head_dim] for all heads */
     QK_NORM_PER_HEAD, /* gain [heads, head_dim] */
+    QK_NORM_WHOLE, /* of a row's whole projection, before it is split into heads: gain [heads * head_dim] */
 };
 
 /* How the rows of q, k and v lie in the checkpoint. */
@@ -94,6 +107,7 @@ enum head_scale { HEAD_SCALE_NONE, HEAD_SCALE_PAPER, HEAD_SCALE_OUTPUT };
 struct layer_traits {
     size_t window; /* keys a token sees, itself included; 0: all */
     bool rotary;   /* position kind ROTARY is applied here */
+    bool local;    /* by d->local_rotary */
     double attention_scale;
 };
 
@@ -113,6 +127,7 @@ struct model_description {
     enum position_kind position;
     size_t position_offset;
     struct rotary rotary;
+    struct rotary local_rotary; /* of layers that are local; dimensions 0: there are none */
     struct alibi alibi;
 
     enum qkv_packing qkv_packing;
@@ -120,9 +135,12 @@ struct model_description {
     double clip_qkv; /* clamp of q, k, v to [-clip, clip]; 0: none */
     enum qk_norm qk_norm;
     double qk_norm_eps;
+    double score_cap; /* scores are score_cap * tanh(score / score_cap); 0: as they are */
 
     enum activation activation;
-    bool gated; /* act(gate) * up */
+    bool gated;                 /* act(gate) * up */
+    bool gate_up_stacked;       /* in one tensor: all rows of gate, then all of up */
+    double residual_multiplier; /* of a sub-layer's output, before it is added */
 
     size_t embedding_width; /* of the table; other than width: projected in and out */
     double embedding_scale;
@@ -131,6 +149,7 @@ struct model_description {
 
     bool tied;
     double logit_scale;
+    double logit_cap; /* logits are logit_cap * tanh(logit / logit_cap); 0: as they are */
 
     /* Placements beyond pre (see shared names in families/prenorm.c). */
     bool gpas;
@@ -161,8 +180,5 @@ bool description_converts(const struct model_description *d);
 
 /* post, deepnorm, residual_dual: the norms follow the addition and are applied to the stream itself. */
 bool description_is_post_like(const struct model_description *d);
-
-/* Rotary base for a sequence that may grow to `length` positions: dynamic scaling depends on it. */
-double description_rope_theta(const struct model_description *d, size_t length);
 
 const char *placement_name(enum norm_placement placement);

@@ -176,21 +176,36 @@ static void bind_qkv(struct binder *b, struct layer_views *layer, size_t i) {
     layer->value = part_of(&fused, b->model->row_maps, q + kv, kv);
 }
 
+/* gate and up, of which an ungated MLP has the latter alone. */
+static void bind_up(struct binder *b, struct layer_views *layer, size_t i) {
+    const struct model_description *d = b->description;
+    size_t width = d->mlp_width;
+    if (d->gate_up_stacked) {
+        struct linear_view fused = bind_linear(b, WEIGHT_MLP_GATE_UP, i, 2 * width, d->width);
+        layer->gate = part_of(&fused, NULL, 0, width);
+        layer->up = part_of(&fused, NULL, width, width);
+        return;
+    }
+    if (d->gated) layer->gate = bind_linear(b, WEIGHT_MLP_GATE, i, width, d->width);
+    layer->up = bind_linear(b, WEIGHT_MLP_UP, i, width, d->width);
+}
+
 static bool is_one_per_head(const struct weight_name *n) {
     const char *first = strstr(n->name, "%zu");
     return first && strstr(first + 1, "%zu");
 }
 
-/* One norm of heads: a vector [head_dim], a matrix [heads, head_dim], or a vector for each head. */
+/* One norm of heads: a vector [head_dim] or, of a whole projection, [heads * head_dim]; a matrix [heads,
+ * head_dim]; or a vector for each head. */
 static void bind_head_vectors(struct binder *b, struct tensor_slot slot, size_t heads,
                               struct vector_view *views) {
     const struct model_description *d = b->description;
     bool per_head = d->qk_norm == QK_NORM_PER_HEAD, apart = is_one_per_head(name_of(b, slot.weight));
-    size_t shape[2] = {heads, d->head_dim};
+    size_t shape[2] = {heads, d->qk_norm == QK_NORM_WHOLE ? heads * d->head_dim : d->head_dim};
     if (!per_head || apart) {
         for (slot.head = 0; slot.head < (apart ? heads : 1); slot.head++)
-            views[slot.head] = (struct vector_view){.tensor = bind_tensor(b, slot, true, shape + 1, 1),
-                                                    .count = d->head_dim};
+            views[slot.head] =
+                (struct vector_view){.tensor = bind_tensor(b, slot, true, shape + 1, 1), .count = shape[1]};
         return;
     }
     views[0] =
@@ -236,8 +251,7 @@ static void bind_layer(struct binder *b, struct layer_views *layer, size_t i) {
     bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
     bind_head_norm(b, WEIGHT_KEY_NORM, i, d->kv_heads, views + 2 * d->heads, &layer->key_norm);
     layer->attention.output = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
-    if (d->gated) layer->gate = bind_linear(b, WEIGHT_MLP_GATE, i, d->mlp_width, d->width);
-    layer->up = bind_linear(b, WEIGHT_MLP_UP, i, d->mlp_width, d->width);
+    bind_up(b, layer, i);
     layer->mlp.output = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
     bind_placement(b, layer, i);
 }

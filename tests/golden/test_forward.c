@@ -129,7 +129,7 @@ static void fast_step(struct fast *f, const int32_t *ids, size_t first, size_t c
         .first_position = first,
         .count = count,
         .logit_rows = count,
-        .rope_theta = forward_rope_theta(f->forward, length),
+        .rotary_length = forward_rotary_length(f->forward, length),
     };
     forward_step(f->forward, &entry, 1);
 }

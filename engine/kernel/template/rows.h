@@ -92,6 +92,14 @@ void KERNEL_FUNCTION(gate_rows)(enum activation activation, const float *gate, c
         }
 }
 
+void KERNEL_FUNCTION(soft_cap)(float *x, size_t count, float cap) {
+    const float inverse = 1.0f / cap;
+    for (size_t i = 0; i < count; i += KERNEL_LANES) {
+        size_t lanes = rows_lanes(i, count);
+        vector_store_first(x + i, vector_soft_cap(vector_load_first(x + i, lanes), cap, inverse), lanes);
+    }
+}
+
 void KERNEL_FUNCTION(rotate)(float *head, size_t pairs, bool interleaved, const float *cosine,
                              const float *sine) {
     size_t step = interleaved ? 2 : 1, apart = interleaved ? 1 : pairs;
