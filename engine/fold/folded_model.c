@@ -118,15 +118,19 @@ static void make_input(const struct folded_model *c, struct folded_linear *l, co
 
 /* An output projection: a linear whose output is added to the residual stream, which is stored as x /
  * gates. */
-static bool make_output(const struct folded_model *c, struct folded_linear *l, double gates,
-                        struct error *e) {
-    if (!is_folded(c)) return true;
+static void make_output(const struct folded_model *c, struct folded_linear *l, double gates) {
+    if (!is_folded(c)) return;
     l->weight_scale /= gates;
     l->bias_scale /= gates;
-    if (!is_centred(c)) return true;
+    if (!is_centred(c)) return;
     l->centre_out = true;
     if (c->stream_width < c->description->width) l->out--;
     l->last_share = c->last_share;
+}
+
+/* Room for what folded_linear_prepare measures. */
+static bool measure_columns(const struct folded_model *c, struct folded_linear *l, struct error *e) {
+    if (!is_folded(c)) return true;
     l->column_mean = memory_aligned(l->in, sizeof *l->column_mean, "column means", e);
     l->column_rms = memory_aligned(l->in, sizeof *l->column_rms, "column means", e);
     return l->column_mean && l->column_rms;
@@ -158,7 +162,12 @@ static bool fold_output(const struct folded_model *c, const struct sublayer_view
     if (views->inner_norm.gain.tensor && !read_norm(c, &views->inner_norm, eps, 1, &s->inner_norm, e))
         return false;
     if (!read_vector(&views->residual_scale, 0, 1, &s->residual_scale, e)) return false;
-    if (!views->post_norm.gain.tensor) return make_output(c, &s->output, gates, e);
+    if (!views->post_norm.gain.tensor) {
+        make_output(c, &s->output, gates);
+        return measure_columns(c, &s->output, e);
+    }
+    /* NormFormer may scale the rows of this output, which is not measured. */
+    if (c->description->placement != PLACEMENT_NORMFORMER && !measure_columns(c, &s->output, e)) return false;
     return read_norm(c, &views->post_norm, eps, is_folded(c) ? 1 / gates : 1, &s->post_norm, e);
 }
 

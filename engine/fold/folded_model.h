@@ -39,7 +39,7 @@ struct folded_linear {
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
     double last_share;   /* as in struct folded_model */
-    double *column_mean; /* [in]: of output projections: subtracted from every row; owned */
+    double *column_mean; /* [in]: of output projections: subtracted from every row (centre_out); owned */
     double *column_rms;  /* [in]: of output projections: root mean square of each column after that; owned */
     double bias_mean;    /* all three are set by folded_linear_prepare */
 };

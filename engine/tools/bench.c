@@ -26,6 +26,7 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
                                           .matmul = o->matmul,
                                           .weights = o->weights,
                                           .any_form = o->any_form,
+                                          .form_asked = !o->any_form && !none,
                                           .any_weights = o->any_weights};
     enum status status = kernel_select(o->isa, &m->kernels, e);
     if (status == STATUS_OK)

@@ -90,6 +90,7 @@ static enum status check_options(const struct convert_options *o, struct loaded_
     *loader = (struct loaded_model_options){
         .model = o->model,
         .form = o->norm_form,
+        .form_asked = !o->any_form,
         .weights = o->weights,
         .progress = o->progress,
         .progress_context = o->progress_context,
