@@ -19,7 +19,7 @@ static void normalize_heads(const struct forward *f, const struct packed_norm *n
                             size_t count, float *row) {
     for (size_t h = first; h < first + count; h++, row += norm->width) {
         const float *bias = norm->bias ? norm->bias + h * norm->gain_stride : NULL;
-        f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->eps,
+        f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->divisor, norm->eps,
                                    norm->gain + h * norm->gain_stride, bias, row, norm->width);
     }
 }
