@@ -20,7 +20,7 @@ static void normalize_heads(const struct forward *f, const struct packed_norm *n
                             size_t count, float *row) {
     for (size_t h = first; h < first + count; h++, row += norm->width) {
         const float *bias = norm->bias ? norm->bias + h * norm->gain_stride : NULL;
-        f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->eps,
+        f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->divisor, norm->eps,
                                    norm->gain + h * norm->gain_stride, bias, row, norm->width);
     }
 }
@@ -200,8 +200,9 @@ static void normalize_projections(struct forward *f, size_t first, size_t count,
     const struct packed_norm *norms[] = {&weights->query_norm, &weights->key_norm};
     float *x = f->qkv + first * f->qkv_stride;
     for (size_t i = 0; i < 2; x += norms[i++]->width)
-        f->kernels->normalize_rows(norms[i]->kind, x, f->qkv_stride, count, norms[i]->width, norms[i]->eps,
-                                   norms[i]->gain, norms[i]->bias, x, f->qkv_stride);
+        f->kernels->normalize_rows(norms[i]->kind, x, f->qkv_stride, count, norms[i]->width,
+                                   norms[i]->divisor, norms[i]->eps, norms[i]->gain, norms[i]->bias, x,
+                                   f->qkv_stride);
 }
 
 void attention_run(struct forward *f, size_t layer) {

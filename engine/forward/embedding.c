@@ -15,7 +15,7 @@ static void embed_block(struct forward *f, size_t first, size_t count, const voi
     for (size_t r = first; r < first + count; r++) {
         size_t to = r * f->stream_stride;
         folded_embedding(c, f->rows[r].token, f->rows[r].position, row, scratch);
-        for (size_t i = 0; i < c->stream_width; i++) f->stream[to + i] = (float)row[i];
+        for (size_t i = 0; i < folded_stream_width(c, 0); i++) f->stream[to + i] = (float)row[i];
         if (!f->dual) continue;
         folded_dual_embedding(c, row, dual);
         for (size_t i = 0; i < width; i++) f->dual[to + i] = (float)dual[i];

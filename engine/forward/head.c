@@ -35,8 +35,8 @@ static void join_dual(struct forward *f, size_t rows) {
             restore_last(q, width);
             kind = ROW_NORM_RMS;
         }
-        f->kernels->normalize_rows(kind, q, f->stream_stride, 1, width, norm->eps, norm->gain, norm->bias, q,
-                                   f->stream_stride);
+        f->kernels->normalize_rows(kind, q, f->stream_stride, 1, width, norm->divisor, norm->eps, norm->gain,
+                                   norm->bias, q, f->stream_stride);
         for (size_t i = 0; i < width; i++) p[i] = alpha * p[i] + q[i];
     }
 }

@@ -223,10 +223,11 @@ struct kernel_table {
                        float divisor, float eps, float *scale);
 
     /* out = fma(n, gain, bias) (n * gain, n + bias or n where one or both are NULL), n = (x - mean) * scale,
-     * by rows; LAYERNORM (mean, then biased variance about it) or RMS, with divisor = width. gain, bias:
+     * by rows; LAYERNORM (mean, then biased variance about it; divisor = width), RMS or CRMS. gain, bias:
      * [width] or NULL. out may be x. */
     void (*normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows, size_t width,
-                           float eps, const float *gain, const float *bias, float *out, size_t out_stride);
+                           float divisor, float eps, const float *gain, const float *bias, float *out,
+                           size_t out_stride);
 
     /* out[i] = activation(gate[i]) * up[i]. out may be gate or up. */
     void (*gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride,

@@ -143,12 +143,18 @@ static struct linear_view bind_linear(struct binder *b, enum weight weight, size
 }
 
 static struct norm_view bind_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
-    bool plain = b->description->norm_plain;
+    bool plain = b->description->norm_plain, required = b->description->norm_type != NORM_TYPE_CRMSNORM;
     return (struct norm_view){
         .gain = plain ? (struct vector_view){.count = width}
-                      : bind_vector(b, weight, layer, "weight", true, width),
+                      : bind_vector(b, weight, layer, "weight", required, width),
         .bias = bind_bias(b, weight, layer, width),
     };
+}
+
+/* A norm of a block, where its placement has it. */
+static struct norm_view bind_layer_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
+    if (!description_has_norm(b->description, layer, weight)) return (struct norm_view){0};
+    return bind_norm(b, weight, layer, width);
 }
 
 /* A part of a fused linear: a view of the same tensors with a map of rows, or from a first row on. */
@@ -226,14 +232,11 @@ static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, s
 /* The further norms and scales of a placement, beside the two norms of a block. */
 static void bind_placement(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
-    bool sub_ln = d->placement == PLACEMENT_SUB_LN, normformer = d->placement == PLACEMENT_NORMFORMER;
-    bool sandwich = d->placement == PLACEMENT_SANDWICH;
-    if (sub_ln)
-        layer->attention.inner_norm = bind_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, d->heads * d->head_dim);
-    if (sub_ln || normformer) layer->mlp.inner_norm = bind_norm(b, WEIGHT_MLP_INNER_NORM, i, d->mlp_width);
-    if (sandwich || normformer)
-        layer->attention.post_norm = bind_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
-    if (sandwich) layer->mlp.post_norm = bind_norm(b, WEIGHT_MLP_POST_NORM, i, d->width);
+    size_t heads = d->heads * d->head_dim;
+    layer->attention.inner_norm = bind_layer_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, heads);
+    layer->mlp.inner_norm = bind_layer_norm(b, WEIGHT_MLP_INNER_NORM, i, d->mlp_width);
+    layer->attention.post_norm = bind_layer_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
+    layer->mlp.post_norm = bind_layer_norm(b, WEIGHT_MLP_POST_NORM, i, d->width);
     if (d->head_scale != HEAD_SCALE_NONE)
         layer->head_scale = bind_vector(b, WEIGHT_HEAD_SCALE, i, "", true, d->heads);
     if (d->residual_scale)
@@ -243,16 +246,18 @@ static void bind_placement(struct binder *b, struct layer_views *layer, size_t i
 
 static void bind_layer(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
-    layer->attention.norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
-    if (d->residual != RESIDUAL_PARALLEL_ONE_NORM)
-        layer->mlp.norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
+    bool post_like = placement_is_post_like(d->layer[i].placement);
+    struct sublayer_views *attention = &layer->attention, *mlp = &layer->mlp;
+    *(post_like ? &attention->outer_norm : &attention->norm) =
+        bind_layer_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
+    *(post_like ? &mlp->outer_norm : &mlp->norm) = bind_layer_norm(b, WEIGHT_MLP_NORM, i, d->width);
     bind_qkv(b, layer, i);
     struct vector_view *views = b->model->head_views + i * 2 * (d->heads + d->kv_heads);
     bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
     bind_head_norm(b, WEIGHT_KEY_NORM, i, d->kv_heads, views + 2 * d->heads, &layer->key_norm);
-    layer->attention.output = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
+    attention->output = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
     bind_up(b, layer, i);
-    layer->mlp.output = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
+    mlp->output = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
     bind_placement(b, layer, i);
 }
 
@@ -270,8 +275,7 @@ static void bind_embedding_and_head(struct binder *b) {
         m->project_in = bind_linear(b, WEIGHT_PROJECT_IN, 0, d->width, d->embedding_width);
         m->project_out = bind_linear(b, WEIGHT_PROJECT_OUT, 0, d->embedding_width, d->width);
     }
-    if (d->placement != PLACEMENT_POST && d->placement != PLACEMENT_DEEPNORM)
-        m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
+    if (d->final_norm) m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
     if (!d->tied) {
         m->head.weight = bind_matrix(b, WEIGHT_HEAD, 0, false, d->vocabulary, d->embedding_width);
     } else {

@@ -37,7 +37,9 @@ struct packed_norm {
 
 /* See struct folded_sublayer. */
 struct packed_sublayer {
-    struct packed_norm norm, inner_norm, post_norm;
+    struct packed_norm norm, inner_norm, post_norm, outer_norm;
+    bool centre_post;
+    size_t stream_width;
     struct packed_linear output;
     float *residual_scale; /* [width] or NULL */
     float residual_factor, rescale;
