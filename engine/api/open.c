@@ -226,7 +226,8 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                              const struct loaded_model *m) {
     bool by_file = loaded_model_is_file(m) && o->any_form;
     info->norm_form = m->folded.form;
-    if (!by_file && info->norm_form != o->norm_form)
+    bool by_model = o->any_form && m->description.norm_type == NORM_TYPE_RMSNORM;
+    if (!by_file && !by_model && info->norm_form != o->norm_form)
         log_warn("this model has no %s form: it runs in the %s form, with the same results",
                  norm_form_name(o->norm_form), norm_form_name(info->norm_form));
     info->weights = m->packed.weights;
@@ -265,6 +266,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
                                                 .matmul = o->matmul,
                                                 .weights = o->weights,
                                                 .any_form = o->any_form,
+                                                .form_asked = !o->any_form,
                                                 .any_weights = o->any_weights,
                                                 .tokenizer = &engine->tokenizer,
                                                 .context = o->context,

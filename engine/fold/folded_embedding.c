@@ -3,6 +3,7 @@
 #include "engine/fold/folded_model.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/fold/row_product.h"
 
@@ -25,14 +26,16 @@ void folded_norm_apply(const struct folded_norm *norm, const double *x, double *
     }
 }
 
-static bool is_centred(const struct folded_model *c) {
-    return c->form != NORM_FORM_LAYERNORM && c->description->norm_type == NORM_TYPE_LAYERNORM;
-}
-
 static void centre(double *row, size_t width) {
     double sum = 0;
     for (size_t i = 0; i < width; i++) sum += row[i];
     for (size_t i = 0; i < width; i++) row[i] -= sum / (double)width;
+}
+
+void folded_stream_convert(const struct folded_model *c, double *row) {
+    size_t width = c->description->width;
+    if (folded_model_is_centred(c)) centre(row, width);
+    for (size_t i = 0; i < c->stream_width; i++) row[i] += c->last_share * row[width - 1];
 }
 
 /* [sin | cos] of p 10000^(-i / (d/2 - 1)); an odd width ends in 0 (XGLM). */
@@ -93,12 +96,12 @@ void folded_embedding(const struct folded_model *c, size_t token, size_t positio
     add_position(c, position, sum, other);
     if (c->embedding_norm.width) folded_norm_apply(&c->embedding_norm, sum, sum);
     /* The post-LN stream of residual_dual is read without a norm, so its mean counts. */
-    if (is_centred(c) && d->placement != PLACEMENT_RESIDUAL_DUAL) centre(sum, d->width);
-    for (size_t i = 0; i < c->stream_width; i++) row[i] = sum[i] + c->last_share * sum[d->width - 1];
+    if (c->folded_from == 0 && d->placement != PLACEMENT_RESIDUAL_DUAL) folded_stream_convert(c, sum);
+    memcpy(row, sum, folded_stream_width(c, 0) * sizeof *row);
 }
 
 void folded_dual_embedding(const struct folded_model *c, const double *row, double *dual) {
     const struct model_description *d = c->description;
     for (size_t i = 0; i < d->width; i++) dual[i] = d->dual_scale * row[i];
-    if (is_centred(c)) centre(dual, d->width);
+    if (folded_model_is_centred(c)) centre(dual, d->width);
 }

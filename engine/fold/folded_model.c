@@ -7,8 +7,13 @@
 #include "engine/base/memory.h"
 
 enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted) {
-    if (!description_converts(d)) return NORM_FORM_LAYERNORM;
     bool compressed = wanted == NORM_FORM_CRMSNORM || wanted == NORM_FORM_ORTHONORMAL;
+    if (wanted == NORM_FORM_LAYERNORM) return wanted;
+    if (d->placement == PLACEMENT_OUTPUT)
+        return d->norm_type == NORM_TYPE_RMSNORM ? NORM_FORM_RMSNORM : NORM_FORM_OUTPUT;
+    if (d->norm_type == NORM_TYPE_CRMSNORM) return NORM_FORM_CRMSNORM_NATIVE;
+    if (!description_converts(d)) return NORM_FORM_LAYERNORM;
+    if (!compressed && wanted != NORM_FORM_RMSNORM) return NORM_FORM_LAYERNORM; /* another model's own form */
     if (compressed && d->norm_type == NORM_TYPE_RMSNORM) return NORM_FORM_RMSNORM;
     /* The dual stream is expanded to its full width again before the head, which is easy in the paper's
      * basis. */
@@ -16,13 +21,42 @@ enum norm_form norm_form_for(const struct model_description *d, enum norm_form w
     return wanted;
 }
 
+/* The residual stream where it is read or added to. */
+struct stream {
+    bool folded;  /* as the form has it, else as published */
+    double gates; /* product of the factors so far that have not been applied: it is stored as x / gates */
+};
+
+/* Whether the form folds what reads the stream. In the output form that is the head alone, and only behind an
+ * RMSNorm: nothing else reads through a norm, so nothing can be centred for one that subtracts the mean. */
 static bool is_folded(const struct folded_model *c) {
+    if (c->form == NORM_FORM_OUTPUT) return c->description->norm_type != NORM_TYPE_LAYERNORM;
     return c->form != NORM_FORM_LAYERNORM;
 }
 
+static bool is_compressed(const struct folded_model *c) {
+    return c->form == NORM_FORM_CRMSNORM || c->form == NORM_FORM_ORTHONORMAL;
+}
+
 /* Output projections are centred, unless the model is one of RMSNorm, whose rows have a mean that counts. */
-static bool is_centred(const struct folded_model *c) {
+bool folded_model_is_centred(const struct folded_model *c) {
     return is_folded(c) && c->description->norm_type == NORM_TYPE_LAYERNORM;
+}
+
+size_t folded_stream_width(const struct folded_model *c, size_t layer) {
+    return layer < c->folded_from ? c->description->width : c->stream_width;
+}
+
+static enum row_norm norm_kind(const struct model_description *d) {
+    static const enum row_norm kinds[] = {[NORM_TYPE_LAYERNORM] = ROW_NORM_LAYERNORM,
+                                          [NORM_TYPE_RMSNORM] = ROW_NORM_RMS,
+                                          [NORM_TYPE_CRMSNORM] = ROW_NORM_CRMS};
+    return kinds[d->norm_type];
+}
+
+/* Of rows of the model that are stored in so many entries. */
+static size_t norm_divisor(const struct model_description *d, size_t width) {
+    return d->norm_type == NORM_TYPE_CRMSNORM ? width + 1 : width;
 }
 
 /* *out stays NULL for a vector that the checkpoint does not have. False only when there is no memory. */
@@ -41,9 +75,9 @@ static bool read_norm(const struct folded_model *c, const struct norm_view *view
                       struct folded_norm *norm, struct error *e) {
     const struct model_description *d = c->description;
     *norm = (struct folded_norm){
-        .kind = d->norm_type == NORM_TYPE_RMSNORM ? ROW_NORM_RMS : ROW_NORM_LAYERNORM,
+        .kind = norm_kind(d),
         .width = views->gain.count,
-        .divisor = views->gain.count,
+        .divisor = norm_divisor(d, views->gain.count),
         .eps = eps,
     };
     return read_vector(&views->gain, d->norm_gain_offset, scale, &norm->gain, e) &&
@@ -53,15 +87,17 @@ static bool read_norm(const struct folded_model *c, const struct norm_view *view
 /* A norm of the residual stream: what runs of it, and what is folded into the linears that read its output.
  * Where the stream is stored as x / c (c is a product of GPAS gates), the eps becomes eps / c^2. */
 static bool fold_stream_norm(const struct folded_model *c, const struct norm_view *views, double eps,
-                             double gates, struct folded_norm *norm, struct folded_norm *fold,
+                             struct stream stream, struct folded_norm *norm, struct folded_norm *fold,
                              struct error *e) {
-    if (!is_folded(c)) return read_norm(c, views, eps, 1, norm, e);
+    const struct model_description *d = c->description;
+    if (!stream.folded) return read_norm(c, views, eps, 1, norm, e);
+    bool sums = c->form == NORM_FORM_CRMSNORM || d->norm_type == NORM_TYPE_CRMSNORM;
     *norm = (struct folded_norm){
-        .kind = c->form == NORM_FORM_CRMSNORM ? ROW_NORM_CRMS : ROW_NORM_RMS,
+        .kind = sums ? ROW_NORM_CRMS : ROW_NORM_RMS,
         .folded = true,
         .width = c->stream_width,
-        .divisor = c->description->width,
-        .eps = eps / (gates * gates),
+        .divisor = norm_divisor(d, d->width),
+        .eps = eps / (stream.gates * stream.gates),
     };
     return read_norm(c, views, eps, 1, fold, e);
 }
@@ -72,11 +108,12 @@ static void free_norm(struct folded_norm *norm) {
 }
 
 /* The values of all views, one after the other. */
-static double *read_views(const struct vector_view *views, size_t count, struct error *e) {
+static double *read_views(const struct vector_view *views, size_t count, double offset, struct error *e) {
     size_t total = views[0].count * count;
     double *values = memory_aligned(total, sizeof *values, "head norm", e);
     for (size_t i = 0; values && i < count; i++)
         vector_read(&views[i], views[i].count, 0, values + i * views[i].count);
+    for (size_t i = 0; values && i < total; i++) values[i] += offset;
     return values;
 }
 
@@ -84,10 +121,11 @@ static bool read_head_norm(const struct folded_model *c, const struct head_norm_
                            struct folded_norm *norm, struct error *e) {
     const struct model_description *d = c->description;
     if (!views->gain) return true;
-    *norm = (struct folded_norm){
-        .kind = ROW_NORM_LAYERNORM, .width = d->head_dim, .divisor = d->head_dim, .eps = d->qk_norm_eps};
-    norm->gain = read_views(views->gain, views->views, e);
-    if (views->bias) norm->shift = read_views(views->bias, views->views, e);
+    size_t width = d->qk_norm == QK_NORM_WHOLE ? views->gain->count : d->head_dim;
+    *norm =
+        (struct folded_norm){.kind = norm_kind(d), .width = width, .divisor = width, .eps = d->qk_norm_eps};
+    norm->gain = read_views(views->gain, views->views, d->norm_gain_offset, e);
+    if (views->bias) norm->shift = read_views(views->bias, views->views, 0, e);
     return norm->gain && (norm->shift || !views->bias);
 }
 
@@ -98,29 +136,37 @@ static void add_part(struct folded_linear *l, const struct linear_view *part) {
     l->weight_scale = l->bias_scale = 1;
 }
 
-/* An input projection: a linear that reads the residual stream through a norm. The sign of the gates goes
- * into its weights. */
+/* An input projection: a linear that reads the residual stream through a norm (NULL: as it is). The sign of
+ * the gates goes into its weights; where no norm takes their size away, they do as a whole. */
 static void make_input(const struct folded_model *c, struct folded_linear *l, const struct folded_norm *fold,
-                       double gates) {
-    if (!is_folded(c)) return;
+                       struct stream stream) {
+    if (!stream.folded) return;
+    if (!fold) {
+        l->weight_scale *= stream.gates;
+        return;
+    }
     l->gain = fold->gain;
     l->shift = fold->shift;
-    l->weight_scale *= gates < 0 ? -1 : 1;
-    l->compress_in = c->form == NORM_FORM_CRMSNORM || c->form == NORM_FORM_ORTHONORMAL;
+    l->weight_scale *= stream.gates < 0 ? -1 : 1;
+    l->compress_in = is_compressed(c);
     l->last_share = c->last_share;
     if (l->compress_in) l->in--;
 }
 
-/* An output projection: a linear whose output is added to the residual stream, which is stored as x /
- * gates. */
-static bool make_output(const struct folded_model *c, struct folded_linear *l, double gates,
-                        struct error *e) {
-    if (!is_folded(c)) return true;
-    l->weight_scale = l->bias_scale = 1 / gates;
-    if (!is_centred(c)) return true;
+/* An output projection: a linear whose output is added to the residual stream. */
+static void make_output(const struct folded_model *c, struct folded_linear *l, struct stream stream) {
+    if (!stream.folded) return;
+    l->weight_scale /= stream.gates;
+    l->bias_scale /= stream.gates;
+    if (!folded_model_is_centred(c)) return;
     l->centre_out = true;
     if (c->stream_width < c->description->width) l->out--;
     l->last_share = c->last_share;
+}
+
+/* Room for what folded_linear_prepare measures. */
+static bool measure_columns(struct folded_linear *l, struct stream stream, struct error *e) {
+    if (!stream.folded) return true;
     l->column_mean = memory_aligned(l->in, sizeof *l->column_mean, "column means", e);
     l->column_rms = memory_aligned(l->in, sizeof *l->column_rms, "column means", e);
     return l->column_mean && l->column_rms;
@@ -144,15 +190,23 @@ static bool fold_head_scale(const struct folded_model *c, const struct vector_vi
 
 /* The output projection of a sub-layer. Its output is added to the stream directly, or after a norm of its
  * own; then the gates are folded into that norm instead. */
-static bool fold_output(const struct folded_model *c, const struct sublayer_views *views, double gates,
-                        struct folded_sublayer *s, struct error *e) {
+static bool fold_output(const struct folded_model *c, const struct sublayer_views *views,
+                        struct stream stream, struct folded_sublayer *s, struct error *e) {
     double eps = c->description->norm_eps;
     add_part(&s->output, &views->output);
-    if (views->inner_norm.gain.tensor && !read_norm(c, &views->inner_norm, eps, 1, &s->inner_norm, e))
+    s->output.weight_scale = s->output.bias_scale = c->description->residual_multiplier;
+    if (views->inner_norm.gain.count && !read_norm(c, &views->inner_norm, eps, 1, &s->inner_norm, e))
         return false;
     if (!read_vector(&views->residual_scale, 0, 1, &s->residual_scale, e)) return false;
-    if (!views->post_norm.gain.tensor) return make_output(c, &s->output, gates, e);
-    return read_norm(c, &views->post_norm, eps, is_folded(c) ? 1 / gates : 1, &s->post_norm, e);
+    if (!views->post_norm.gain.count) {
+        make_output(c, &s->output, stream);
+        return measure_columns(&s->output, stream, e);
+    }
+    /* NormFormer may scale the rows of this output, which is not measured. */
+    bool measured = c->description->head_scale == HEAD_SCALE_NONE;
+    if (measured && !measure_columns(&s->output, stream, e)) return false;
+    s->centre_post = stream.folded && folded_model_is_centred(c);
+    return read_norm(c, &views->post_norm, eps, 1 / stream.gates, &s->post_norm, e);
 }
 
 /* A product of gates outside this range is applied to the stream, and a new product begins: eps / c^2 and 1 /
@@ -160,14 +214,14 @@ static bool fold_output(const struct folded_model *c, const struct sublayer_view
 #define GATES_SMALLEST 0x1p-20
 #define GATES_LARGEST  0x1p20
 
-/* After a pre-like sub-layer: its gate is multiplied into the product that is folded away, or it is
+/* After a sub-layer whose sum is scaled: the gate is multiplied into the product that is folded away, or it is
  * applied. */
-static void pass_gate(const struct folded_model *c, struct folded_sublayer *s, double gate, double *gates) {
-    *gates *= gate;
-    bool in_range = fabs(*gates) >= GATES_SMALLEST && fabs(*gates) <= GATES_LARGEST;
-    if (is_folded(c) && in_range) return;
-    s->rescale = *gates;
-    *gates = 1;
+static void pass_gate(struct folded_sublayer *s, double gate, struct stream *stream) {
+    stream->gates *= gate;
+    bool in_range = fabs(stream->gates) >= GATES_SMALLEST && fabs(stream->gates) <= GATES_LARGEST;
+    if (stream->folded && in_range) return;
+    s->rescale = stream->gates;
+    stream->gates = 1;
 }
 
 /* s = 1 - SiLU(alpha) (GPAS, Chen et al. 2025). */
@@ -178,49 +232,72 @@ static double gate_of(const struct layer_views *views) {
     return 1 - alpha / (1 + exp(-alpha));
 }
 
-/* F reads the stream without a norm; the norm follows the addition. */
-static bool fold_post_like(const struct folded_model *c, const struct sublayer_views *views, double gate,
-                           struct folded_sublayer *s, struct error *e) {
-    s->residual_factor = gate * c->description->deepnorm_alpha;
-    return read_norm(c, &views->norm, c->description->norm_eps, 1, &s->norm, e) &&
-           fold_output(c, views, 1, s, e);
+/* What the residual and the sum are multiplied by. The gate of GPAS stands at the residual where a norm
+ * follows, else at the sum. */
+struct factors {
+    double residual, sum;
+};
+
+static struct factors factors_of(const struct model_description *d, enum norm_placement placement,
+                                 double gate) {
+    if (!placement_is_post_like(placement))
+        return (struct factors){.residual = d->residual_alpha, .sum = gate};
+    double alpha = placement == PLACEMENT_DEEPNORM ? d->deepnorm_alpha : 1;
+    return (struct factors){.residual = gate * alpha, .sum = 1};
 }
 
-static bool fold_pre_like(const struct folded_model *c, const struct sublayer_views *views, double gates,
-                          struct folded_sublayer *s, struct error *e) {
+/* A factor of the residual is a gate that stands in front of the addition: it counts for what is added, and
+ * not yet for the norm. */
+static bool fold_sublayer(const struct folded_model *c, const struct sublayer_views *views,
+                          struct factors factors, struct stream *stream, struct folded_sublayer *s,
+                          struct error *e) {
     double eps = c->description->norm_eps;
-    if (views->norm.gain.count && !fold_stream_norm(c, &views->norm, eps, gates, &s->norm, &s->fold, e))
+    s->residual_factor = s->rescale = 1;
+    s->stream_width = stream->folded ? c->stream_width : c->description->width;
+    if (views->norm.gain.count && !fold_stream_norm(c, &views->norm, eps, *stream, &s->norm, &s->fold, e))
         return false;
-    return fold_output(c, views, gates, s, e);
+    if (views->outer_norm.gain.count && !read_norm(c, &views->outer_norm, eps, 1, &s->outer_norm, e))
+        return false;
+    if (stream->folded)
+        stream->gates *= factors.residual;
+    else
+        s->residual_factor = factors.residual;
+    if (!fold_output(c, views, *stream, s, e)) return false;
+    pass_gate(s, factors.sum, stream);
+    return true;
 }
 
-static bool fold_layer(struct folded_model *c, size_t i, double *gates, struct error *e) {
-    const struct model_description *d = c->description;
-    const struct layer_views *views = &c->views->layers[i];
-    struct folded_layer *layer = &c->layers[i];
-    struct folded_sublayer *attention = &layer->attention, *mlp = &layer->mlp;
-    bool post_like = description_is_post_like(d), parallel = d->residual != RESIDUAL_SEQUENTIAL;
-    double gate = gate_of(views);
-    attention->residual_factor = attention->rescale = mlp->residual_factor = mlp->rescale = 1;
+static const struct folded_norm *norm_of(const struct folded_sublayer *s) {
+    return s->norm.width ? &s->fold : NULL;
+}
+
+static void add_parts(const struct model_description *d, const struct layer_views *views,
+                      struct folded_layer *layer) {
     add_part(&layer->qkv, &views->query);
     add_part(&layer->qkv, &views->key);
     add_part(&layer->qkv, &views->value);
     if (d->gated) add_part(&layer->up, &views->gate);
     add_part(&layer->up, &views->up);
+}
+
+static bool fold_layer(struct folded_model *c, size_t i, struct stream *stream, struct error *e) {
+    const struct model_description *d = c->description;
+    const struct layer_views *views = &c->views->layers[i];
+    struct folded_layer *layer = &c->layers[i];
+    struct folded_sublayer *attention = &layer->attention, *mlp = &layer->mlp;
+    const struct factors factors = factors_of(d, d->layer[i].placement, gate_of(views));
+    stream->folded = is_folded(c) && i >= c->folded_from;
+    add_parts(d, views, layer);
     if (!read_head_norm(c, &views->query_norm, &layer->query_norm, e)) return false;
     if (!read_head_norm(c, &views->key_norm, &layer->key_norm, e)) return false;
     size_t scaled = d->head_scale == HEAD_SCALE_PAPER ? d->heads * d->head_dim : d->width;
-    if (post_like)
-        return fold_post_like(c, &views->attention, gate, attention, e) &&
-               fold_post_like(c, &views->mlp, gate, mlp, e);
-    if (!fold_pre_like(c, &views->attention, *gates, attention, e)) return false;
+    struct stream read = *stream;
+    if (!fold_sublayer(c, &views->attention, factors, stream, attention, e)) return false;
     if (!fold_head_scale(c, &views->head_scale, scaled, attention, e)) return false;
-    make_input(c, &layer->qkv, &attention->fold, *gates);
-    if (!parallel) pass_gate(c, attention, gate, gates);
-    if (!fold_pre_like(c, &views->mlp, *gates, mlp, e)) return false;
-    make_input(c, &layer->up, d->residual == RESIDUAL_PARALLEL_ONE_NORM ? &attention->fold : &mlp->fold,
-               *gates);
-    pass_gate(c, mlp, gate, gates);
+    make_input(c, &layer->qkv, norm_of(attention), read);
+    if (d->residual == RESIDUAL_SEQUENTIAL) read = *stream;
+    if (!fold_sublayer(c, &views->mlp, factors, stream, mlp, e)) return false;
+    make_input(c, &layer->up, norm_of(d->residual == RESIDUAL_PARALLEL_ONE_NORM ? attention : mlp), read);
     return true;
 }
 
@@ -236,19 +313,19 @@ static bool fold_dual_norm(struct folded_model *c, struct error *e) {
 }
 
 /* The head reads the output of the final norm, after a projection where the embedding has another width. */
-static bool fold_head(struct folded_model *c, double gates, struct error *e) {
+static bool fold_head(struct folded_model *c, struct stream stream, struct error *e) {
     const struct tensor_views *views = c->views;
     const struct model_description *d = c->description;
     bool dual = d->placement == PLACEMENT_RESIDUAL_DUAL, normed = views->final_norm.gain.count > 0 && !dual;
     if (dual && !fold_dual_norm(c, e)) return false;
-    if (normed &&
-        !fold_stream_norm(c, &views->final_norm, d->final_norm_eps, gates, &c->final_norm, &c->final_fold, e))
+    if (normed && !fold_stream_norm(c, &views->final_norm, d->final_norm_eps, stream, &c->final_norm,
+                                    &c->final_fold, e))
         return false;
     add_part(&c->head, &views->head);
     c->head.weight_scale = c->head.bias_scale = d->logit_scale;
     bool projected = views->project_out.weight.tensor != NULL;
     if (projected) add_part(&c->project_out, &views->project_out);
-    if (normed) make_input(c, projected ? &c->project_out : &c->head, &c->final_fold, gates);
+    make_input(c, projected ? &c->project_out : &c->head, normed ? &c->final_fold : NULL, stream);
     return true;
 }
 
@@ -267,19 +344,17 @@ static bool fold_embedding(struct folded_model *c, struct error *e) {
 enum status folded_model_init(struct folded_model *c, const struct tensor_views *views, enum norm_form form,
                               struct error *e) {
     const struct model_description *d = views->description;
-    double gates =
-        1; /* product of the gates so far that have not been applied: the stream is stored as x / gates */
+    struct stream stream = {.gates = 1};
     *c = (struct folded_model){.views = views, .description = d, .form = norm_form_for(d, form)};
-    bool orthonormal = c->form == NORM_FORM_ORTHONORMAL;
-    bool compressed =
-        orthonormal || (c->form == NORM_FORM_CRMSNORM && d->placement != PLACEMENT_RESIDUAL_DUAL);
+    bool compressed = is_compressed(c) && d->placement != PLACEMENT_RESIDUAL_DUAL;
     c->stream_width = compressed ? d->width - 1 : d->width;
-    c->last_share = orthonormal ? 1 / (sqrt((double)d->width) - 1) : 0;
+    c->last_share = c->form == NORM_FORM_ORTHONORMAL ? 1 / (sqrt((double)d->width) - 1) : 0;
+    c->folded_from = is_folded(c) ? description_converts_from(d) : 0;
     c->layers = memory_aligned(d->layers, sizeof *c->layers, "converted layers", e);
     if (!c->layers) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < d->layers; i++)
-        if (!fold_layer(c, i, &gates, e)) return STATUS_NO_MEMORY;
-    return fold_head(c, gates, e) && fold_embedding(c, e) ? STATUS_OK : STATUS_NO_MEMORY;
+        if (!fold_layer(c, i, &stream, e)) return STATUS_NO_MEMORY;
+    return fold_head(c, stream, e) && fold_embedding(c, e) ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static void free_sublayer(struct folded_sublayer *s) {
@@ -287,6 +362,7 @@ static void free_sublayer(struct folded_sublayer *s) {
     free_norm(&s->fold);
     free_norm(&s->inner_norm);
     free_norm(&s->post_norm);
+    free_norm(&s->outer_norm);
     free(s->output.column_mean);
     free(s->output.column_rms);
     free(s->output_scale);

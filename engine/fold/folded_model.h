@@ -39,38 +39,46 @@ struct folded_linear {
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
     double last_share;   /* as in struct folded_model */
-    double *column_mean; /* [in]: of output projections: subtracted from every row; owned */
+    double *column_mean; /* [in]: of output projections: subtracted from every row (centre_out); owned */
     double *column_rms;  /* [in]: of output projections: root mean square of each column after that; owned */
     double bias_mean;    /* all three are set by folded_linear_prepare */
 };
 
 /* Attention or MLP. F is the sub-layer without the norms around it: input projection, heads or hidden layer,
  * output projection.
- *   pre-like    x <- rescale * (residual_scale . x + post_norm(F(norm(x))))
- *   post-like   x <- norm(residual_factor * x + F(x)) */
+ *   x <- outer_norm(rescale * (residual_factor * residual_scale . x + post_norm(F(norm(x)))))
+ * with what the layer's placement has of it. */
 struct folded_sublayer {
-    struct folded_norm norm;       /* as above */
+    struct folded_norm norm;       /* width 0: F reads the stream as it is */
     struct folded_norm fold;       /* gain and shift that are folded into the linears that read the norm */
     struct folded_norm inner_norm; /* of the output projection's input */
     struct folded_linear output;
     double *output_scale; /* scales of heads that are folded into the output projection, at its input or its
                              output; owned */
-    struct folded_norm post_norm;
+    struct folded_norm post_norm, outer_norm;
+    bool centre_post;                /* what post_norm gives is centred before it is added */
+    size_t stream_width;             /* of the rows it reads and adds to */
     double *residual_scale;          /* [width] or NULL; owned */
     double residual_factor, rescale; /* 1: no effect */
 };
 
 struct folded_layer {
     struct folded_sublayer attention, mlp;
-    struct folded_norm query_norm, key_norm; /* of a head's vector; gain [head_dim] or [heads, head_dim] */
-    struct folded_linear qkv, up;            /* up: gate, up when gated */
+    struct folded_norm query_norm,
+        key_norm;                 /* of a head's vector; gain [head_dim] or [heads, head_dim]; or of
+                                                the whole projection (QK_NORM_WHOLE) */
+    struct folded_linear qkv, up; /* up: gate, up when gated */
 };
 
 struct folded_model {
     const struct tensor_views *views;
     const struct model_description *description;
     enum norm_form form; /* the one asked for, or the nearest that the model has */
-    size_t stream_width; /* d, or d - 1 in the CRMSNorm forms */
+    /* Layers before this one run as published, on rows of the model's width: a norm that is applied to the
+     * stream itself is among them or right behind them. In front of it the stream is centred and compressed at
+     * run time, where the form says so (folded_stream_convert). 0: all layers are folded. */
+    size_t folded_from;
+    size_t stream_width; /* from there on: d, or d - 1 in the CRMSNorm forms */
     /* Orthonormal basis: 1 / (sqrt(d) - 1), the part of the last entry that is added to each other one;
      * else 0. */
     double last_share;
@@ -86,9 +94,10 @@ struct folded_model {
     struct folded_norm embedding_norm; /* width 0: none */
 };
 
-/* The form that a model runs in when `wanted` is asked for. Models of RMSNorm do not subtract the mean, so
- * crmsnorm is rmsnorm for them. Where a norm is applied to the residual stream itself (post, deepnorm), or a
- * residual scale, only layernorm is exact. */
+/* The form that a model runs in when `wanted` is asked for: layernorm, the model as published, is always one.
+ * Models of RMSNorm do not subtract the mean, so crmsnorm is rmsnorm for them. Where a norm is applied to the
+ * residual stream itself in the last layer (post, deepnorm), or a residual scale, only layernorm is exact.
+ * Models of placement output, and those trained as CRMSNorm, have a form of their own, and no other has it. */
 enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted);
 
 /* Borrows views until folded_model_deinit. The form that runs is norm_form_for(form). */
@@ -112,9 +121,19 @@ bool folded_linear_has_bias(const struct folded_linear *l);
 /* Doubles of scratch for `rows` rows of the widest linear. */
 size_t folded_scratch(const struct folded_model *c, size_t rows);
 
-/* The row of the residual stream for a token at a position, in the form that runs: the rows of the tables,
- * scaled, added up, centred and compressed. row: [stream_width]; scratch: folded_embedding_scratch() doubles.
- * Any thread. */
+/* Whether the stream has no mean from layer folded_from on: a LayerNorm's that its writers subtract. */
+bool folded_model_is_centred(const struct folded_model *c);
+
+/* Width of the residual stream as a layer reads it; of what the head reads for layer = layers. */
+size_t folded_stream_width(const struct folded_model *c, size_t layer);
+
+/* Centres a row [width of the model] and compresses it to [stream_width], in place: what layer folded_from
+ * reads. */
+void folded_stream_convert(const struct folded_model *c, double *row);
+
+/* The row of the residual stream for a token at a position, in the form that the first layer reads: the rows
+ * of the tables, scaled, added up, and, where that layer is folded, centred and compressed. row: [width];
+ * scratch: folded_embedding_scratch() doubles. Any thread. */
 void folded_embedding(const struct folded_model *c, size_t token, size_t position, double *row,
                       double *scratch);
 /* residual_dual: the first value of the dual stream: dual_scale times the embedding row [width], centred in

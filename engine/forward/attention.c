@@ -2,6 +2,7 @@
  * (entry of the step, block of query rows, key/value head). A tile with all rows of its entry stores its own
  * keys and values; those of longer entries are stored before any tile runs. */
 #include "engine/forward/state.h"
+#include "engine/model/rotary.h"
 
 /* Query rows of a tile: enough to use a block of keys several times, few enough to split a prefill over the
  * threads. */
@@ -19,16 +20,17 @@ static void normalize_heads(const struct forward *f, const struct packed_norm *n
                             size_t count, float *row) {
     for (size_t h = first; h < first + count; h++, row += norm->width) {
         const float *bias = norm->bias ? norm->bias + h * norm->gain_stride : NULL;
-        f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->eps,
+        f->kernels->normalize_rows(norm->kind, row, norm->width, 1, norm->width, norm->divisor, norm->eps,
                                    norm->gain + h * norm->gain_stride, bias, row, norm->width);
     }
 }
 
-static void rotate_heads(const struct forward *f, size_t row, size_t count, float *head) {
-    const struct rotary *rotary = &f->description->rotary;
+static void rotate_heads(const struct forward *f, size_t layer, size_t row, size_t count, float *head) {
+    const struct rotary *rotary = rotary_of_layer(f->description, layer);
+    size_t angles = row * f->angle_stride + (f->description->layer[layer].local ? f->local_angles : 0);
     for (size_t h = 0; h < count; h++, head += f->description->head_dim)
-        f->kernels->rotate(head, rotary->dimensions / 2, rotary->interleaved,
-                           f->cosine + row * f->angle_stride, f->sine + row * f->angle_stride);
+        f->kernels->rotate(head, rotary->dimensions / 2, rotary->interleaved, f->cosine + angles,
+                           f->sine + angles);
 }
 
 /* A key/value head of a row, and the query heads that read it. */
@@ -60,12 +62,13 @@ static void prepare_head(const struct forward *f, size_t layer, size_t row, cons
         clip_row(r->key, d->head_dim, (float)d->clip_qkv);
         clip_row(r->value, d->head_dim, (float)d->clip_qkv);
     }
-    if (weights->query_norm.width)
+    bool by_head = d->qk_norm != QK_NORM_WHOLE; /* else it is done */
+    if (by_head && weights->query_norm.width)
         normalize_heads(f, &weights->query_norm, r->first_query, r->group, r->queries);
-    if (weights->key_norm.width) normalize_heads(f, &weights->key_norm, r->head, 1, r->key);
+    if (by_head && weights->key_norm.width) normalize_heads(f, &weights->key_norm, r->head, 1, r->key);
     if (!d->layer[layer].rotary) return;
-    rotate_heads(f, row, r->group, r->queries);
-    rotate_heads(f, row, 1, r->key);
+    rotate_heads(f, layer, row, r->group, r->queries);
+    rotate_heads(f, layer, row, 1, r->key);
 }
 
 /* Prepares a head of a row, and stores its key and value in the cache. */
@@ -161,6 +164,7 @@ static struct attention attention_of(const struct forward *f, size_t layer, cons
         .first_position = p->entry->first_position,
         .window = traits->window,
         .scale = (float)traits->attention_scale,
+        .score_cap = (float)d->score_cap,
         .pool = f->pool->memory,
         .pages = p->entry->table->pages,
         .page_tokens = f->pool->layout.page_tokens,
@@ -188,8 +192,23 @@ static void attend_tile(void *context, size_t tile, size_t worker) {
     f->kernels->attention(&a, part.first, part.rows);
 }
 
+/* Norms of whole projections, before these are split into heads. */
+static void normalize_projections(struct forward *f, size_t first, size_t count, const void *context,
+                                  size_t worker) {
+    (void)worker;
+    const struct packed_layer *weights = context;
+    const struct packed_norm *norms[] = {&weights->query_norm, &weights->key_norm};
+    float *x = f->qkv + first * f->qkv_stride;
+    for (size_t i = 0; i < 2; x += norms[i++]->width)
+        f->kernels->normalize_rows(norms[i]->kind, x, f->qkv_stride, count, norms[i]->width,
+                                   norms[i]->divisor, norms[i]->eps, norms[i]->gain, norms[i]->bias, x,
+                                   f->qkv_stride);
+}
+
 void attention_run(struct forward *f, size_t layer) {
     struct attention_step step = {.forward = f, .layer = layer};
+    if (f->description->qk_norm == QK_NORM_WHOLE)
+        forward_each_block(f, f->row_count, normalize_projections, &f->model->layers[layer]);
     if (f->has_long_entry) forward_each_block(f, f->row_count, store_block, &layer);
     workers_run(f->workers, attend_tile, &step, f->attention_tile[f->entry_count]);
 }

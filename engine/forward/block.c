@@ -53,36 +53,47 @@ static void scale_row(float *row, size_t width, float factor) {
     for (size_t i = 0; i < width; i++) row[i] *= factor;
 }
 
-/* Gain and shift leave the output of a norm with a mean: it is subtracted before the output is added to a
- * centred stream, and in the orthonormal basis a share of the last entry is added. */
+/* What is subtracted from a row as it is centred: its mean, in the orthonormal basis less a share of its last
+ * entry. */
 static float centre_of(const struct forward *f, const float *row) {
-    const struct model_description *d = f->description;
-    bool centred = f->model->folded->form != NORM_FORM_LAYERNORM && d->norm_type == NORM_TYPE_LAYERNORM;
+    size_t width = f->description->width;
     double sum = 0;
-    for (size_t i = 0; centred && i < d->width; i++) sum += row[i];
-    double mean = sum / (double)d->width;
-    return (float)(mean - f->model->folded->last_share * ((double)row[d->width - 1] - mean));
+    for (size_t i = 0; i < width; i++) sum += row[i];
+    double mean = sum / (double)width;
+    return (float)(mean - f->model->folded->last_share * ((double)row[width - 1] - mean));
 }
 
-/* stream <- residual_scale . stream + post_norm(output), row by row. */
+/* stream <- residual_scale . stream + post_norm(output), row by row. Gain and shift leave the output of a norm
+ * with a mean: it is subtracted before the output is added to a centred stream. */
 static void join_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     const struct packed_sublayer *s = context;
-    size_t width = f->model->folded->stream_width;
+    size_t width = s->stream_width;
     if (s->post_norm.width) norm_rows(f, &s->post_norm, f->output + first * f->stream_stride, count);
     for (size_t r = first; r < first + count; r++) {
         float *stream = f->stream + r * f->stream_stride, *output = f->output + r * f->stream_stride;
-        float offset = s->post_norm.width ? centre_of(f, output) : 0;
+        float offset = s->centre_post ? centre_of(f, output) : 0;
         for (size_t i = 0; i < width; i++)
             stream[i] =
                 (s->residual_scale ? s->residual_scale[i] * stream[i] : stream[i]) + (output[i] - offset);
     }
 }
 
+struct rescaling {
+    float factor;
+    size_t width;
+};
+
 static void rescale_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
-    for (size_t r = first; r < first + count; r++)
-        scale_row(f->stream + r * f->stream_stride, f->model->folded->stream_width, *(const float *)context);
+    const struct rescaling *r = context;
+    for (size_t i = first; i < first + count; i++)
+        scale_row(f->stream + i * f->stream_stride, r->width, r->factor);
+}
+
+static void rescale(struct forward *f, const struct packed_sublayer *s, float factor) {
+    const struct rescaling rescaling = {.factor = factor, .width = s->stream_width};
+    if (factor != 1) forward_each_block(f, f->row_count, rescale_block, &rescaling);
 }
 
 static void norm_stream_block(struct forward *f, size_t first, size_t count, const void *context,
@@ -104,8 +115,8 @@ static void norm_inner_block(struct forward *f, size_t first, size_t count, cons
     const struct output_input *input = context;
     const struct packed_norm *norm = input->norm;
     float *x = input->x + first * input->stride;
-    f->kernels->normalize_rows(norm->kind, x, input->stride, count, norm->width, norm->eps, norm->gain,
-                               norm->bias, x, input->stride);
+    f->kernels->normalize_rows(norm->kind, x, input->stride, count, norm->width, norm->divisor, norm->eps,
+                               norm->gain, norm->bias, x, input->stride);
 }
 
 /* q <- q + dual_scale * output, p <- p + output. */
@@ -121,38 +132,23 @@ static void dual_block(struct forward *f, size_t first, size_t count, const void
         }
 }
 
-/* x <- rescale * (residual_scale . x + post_norm(output)) */
-static void finish_pre_like(struct forward *f, const struct packed_sublayer *s, const float *x,
-                            size_t x_stride) {
-    if (s->post_norm.width || s->residual_scale) {
+/* x <- outer_norm(rescale * (residual_factor * residual_scale . x + post_norm(output))) */
+static void add_output(struct forward *f, const struct packed_sublayer *s, const float *x, size_t x_stride) {
+    rescale(f, s, s->residual_factor);
+    if (f->dual || s->post_norm.width || s->residual_scale) {
         run_output(f, &s->output, x, x_stride, NULL, f->output);
-        forward_each_block(f, f->row_count, join_block, s);
+        forward_each_block(f, f->row_count, f->dual ? dual_block : join_block, s);
     } else {
         run_output(f, &s->output, x, x_stride, f->stream, f->stream);
     }
-    if (s->rescale != 1) forward_each_block(f, f->row_count, rescale_block, &s->rescale);
-}
-
-/* x <- norm(residual_factor * x + output) */
-static void finish_post_like(struct forward *f, const struct packed_sublayer *s, const float *x,
-                             size_t x_stride) {
-    if (f->dual) {
-        run_output(f, &s->output, x, x_stride, NULL, f->output);
-        forward_each_block(f, f->row_count, dual_block, NULL);
-    } else {
-        if (s->residual_factor != 1) forward_each_block(f, f->row_count, rescale_block, &s->residual_factor);
-        run_output(f, &s->output, x, x_stride, f->stream, f->stream);
-    }
-    forward_each_block(f, f->row_count, norm_stream_block, &s->norm);
+    rescale(f, s, s->rescale);
+    if (s->outer_norm.width) forward_each_block(f, f->row_count, norm_stream_block, &s->outer_norm);
 }
 
 static void finish(struct forward *f, const struct packed_sublayer *s, float *x, size_t x_stride) {
     struct output_input input = {.norm = &s->inner_norm, .x = x, .stride = x_stride};
     if (s->inner_norm.width) forward_each_block(f, f->row_count, norm_inner_block, &input);
-    if (description_is_post_like(f->description))
-        finish_post_like(f, s, x, x_stride);
-    else
-        finish_pre_like(f, s, x, x_stride);
+    add_output(f, s, x, x_stride);
 }
 
 static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
@@ -164,9 +160,24 @@ static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
 
 /* The input of a sub-layer's input projection. */
 static struct norm_output input_of(struct forward *f, const struct packed_sublayer *s) {
-    if (description_is_post_like(f->description))
-        return (struct norm_output){.x = f->stream, .stride = f->stream_stride};
+    if (!s->norm.width) return (struct norm_output){.x = f->stream, .stride = f->stream_stride};
     return norm_run(f, &s->norm, f->stream, f->row_count);
+}
+
+/* A row as published becomes one as the form has it. */
+static void convert_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)context, (void)worker;
+    for (size_t r = first; r < first + count; r++) {
+        float *row = f->stream + r * f->stream_stride, offset = centre_of(f, row);
+        for (size_t i = 0; i < f->model->folded->stream_width; i++) row[i] -= offset;
+    }
+}
+
+/* The border between layers that run as published and those that are folded. */
+static void convert_stream(struct forward *f, size_t layer) {
+    const struct folded_model *c = f->model->folded;
+    if (layer == 0 || layer != c->folded_from || !folded_model_is_centred(c)) return;
+    forward_each_block(f, f->row_count, convert_block, NULL);
 }
 
 void block_order(const struct forward *f, size_t index, const struct packed_linear **order) {
@@ -181,6 +192,7 @@ void block_order(const struct forward *f, size_t index, const struct packed_line
 void block_run(struct forward *f, size_t index) {
     const struct packed_layer *layer = &f->model->layers[index];
     enum residual residual = f->description->residual;
+    convert_stream(f, index);
     struct norm_output normed = input_of(f, &layer->attention);
     run_input(f, &layer->qkv, normed, ACTIVATION_NONE, f->qkv, f->qkv_stride);
     /* In a parallel block the MLP reads the stream before attention adds to it. */

@@ -6,6 +6,7 @@
 
 #include "engine/base/memory.h"
 #include "engine/model/alibi.h"
+#include "engine/model/rotary.h"
 
 #define STRIDE_FLOATS (KERNEL_ALIGN / sizeof(float))
 /* Rows that the workers take at a time where rows are independent; fewer than twice as many run on the
@@ -43,7 +44,8 @@ static void set_strides(struct forward *f) {
     f->gated_stride = d->gated ? stride_of(d->mlp_width) : 0;
     f->projected_stride = stride_of(f->model->project_out.out);
     f->logits_stride = stride_of(d->vocabulary);
-    f->angle_stride = d->position == POSITION_ROTARY ? stride_of(d->rotary.dimensions / 2) : 0;
+    f->local_angles = d->position == POSITION_ROTARY ? stride_of(d->rotary.dimensions / 2) : 0;
+    f->angle_stride = f->local_angles + stride_of(d->local_rotary.dimensions / 2);
     packed_model_each_linear(f->model, raise_lowp_stride, f);
 }
 
@@ -242,6 +244,6 @@ size_t forward_vocabulary(const struct forward *f) {
     return f->description->vocabulary;
 }
 
-double forward_rope_theta(const struct forward *f, size_t length) {
-    return description_rope_theta(f->description, length);
+size_t forward_rotary_length(const struct forward *f, size_t length) {
+    return rotary_length(f->description, length);
 }

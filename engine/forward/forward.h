@@ -17,8 +17,8 @@ struct step_entry {
     const int32_t *tokens;        /* [count], each below the vocabulary */
     size_t first_position;
     size_t count;
-    size_t logit_rows; /* number of rows at the end that need logits; 0 .. count */
-    double rope_theta; /* forward_rope_theta() of the sequence, fixed at its admission */
+    size_t logit_rows;    /* number of rows at the end that need logits; 0 .. count */
+    size_t rotary_length; /* forward_rotary_length() of the sequence, fixed at its admission */
 };
 
 struct forward_limits {
@@ -50,6 +50,6 @@ float *forward_logits(struct forward *f, size_t i);
 /* Rows of the head: the length of a row of logits (padding of the vocabulary included). */
 size_t forward_vocabulary(const struct forward *f);
 
-/* Rotary base for a sequence that may grow to `length` positions (dynamic scaling depends on it; else the
- * model's). */
-double forward_rope_theta(const struct forward *f, size_t length);
+/* What the rotary frequencies of a sequence depend on that may grow to `length` positions (rotary_length() of
+ * engine/model/rotary.h): equal values, equal keys in the cache. */
+size_t forward_rotary_length(const struct forward *f, size_t length);

@@ -35,8 +35,8 @@ static void join_dual(struct forward *f, size_t rows) {
             restore_last(q, width);
             kind = ROW_NORM_RMS;
         }
-        f->kernels->normalize_rows(kind, q, f->stream_stride, 1, width, norm->eps, norm->gain, norm->bias, q,
-                                   f->stream_stride);
+        f->kernels->normalize_rows(kind, q, f->stream_stride, 1, width, norm->divisor, norm->eps, norm->gain,
+                                   norm->bias, q, f->stream_stride);
         for (size_t i = 0; i < width; i++) p[i] = alpha * p[i] + q[i];
     }
 }
@@ -51,6 +51,13 @@ static struct norm_output final_norm(struct forward *f, size_t rows) {
 void head_order(const struct forward *f, const struct packed_linear **order) {
     if (f->model->project_out.out) *order++ = &f->model->project_out;
     *order = &f->model->head;
+}
+
+static void cap_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)context, (void)worker;
+    for (size_t r = first; r < first + count; r++)
+        f->kernels->soft_cap(f->logits + r * f->logits_stride, f->description->vocabulary,
+                             (float)f->description->logit_cap);
 }
 
 void head_run(struct forward *f) {
@@ -75,4 +82,5 @@ void head_run(struct forward *f) {
     call.out = f->logits;
     call.out_stride = f->logits_stride;
     linear_run(f, &call);
+    if (f->description->logit_cap > 0) forward_each_block(f, rows, cap_block, NULL);
 }

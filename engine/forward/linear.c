@@ -184,7 +184,7 @@ static void normalize_block(struct forward *f, size_t first, size_t count, const
     const struct norm_call *call = context;
     const struct packed_norm *norm = call->norm;
     f->kernels->normalize_rows(norm->kind, call->x + first * f->stream_stride, f->stream_stride, count,
-                               norm->width, norm->eps, norm->gain, norm->bias,
+                               norm->width, norm->divisor, norm->eps, norm->gain, norm->bias,
                                f->normed + first * f->stream_stride, f->stream_stride);
 }
 
@@ -202,6 +202,6 @@ struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, c
 }
 
 void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
-    f->kernels->normalize_rows(norm->kind, x, f->stream_stride, rows, norm->width, norm->eps, norm->gain,
-                               norm->bias, x, f->stream_stride);
+    f->kernels->normalize_rows(norm->kind, x, f->stream_stride, rows, norm->width, norm->divisor, norm->eps,
+                               norm->gain, norm->bias, x, f->stream_stride);
 }

@@ -7,6 +7,7 @@
 #include "engine/base/memory.h"
 #include "engine/blas/blas.h"
 #include "engine/model/alibi.h"
+#include "engine/model/rotary.h"
 
 /* Buffers of one pass; rows are the tokens of the sequence. */
 struct run {
@@ -45,29 +46,30 @@ static void apply_linear(const struct run *run, struct folded_linear *l, const d
     }
 }
 
-/* Rows of norm->width; no such norm: a copy. */
-static void apply_norms(const struct run *run, const struct folded_norm *norm, const double *x, double *out) {
-    size_t width = run->model->stream_width;
+/* Rows [width]; no such norm (norm->width 0): a copy. */
+static void apply_norms(const struct run *run, const struct folded_norm *norm, size_t width, const double *x,
+                        double *out) {
     if (!norm->width && out != x) memcpy(out, x, run->rows * width * sizeof *out);
     for (size_t r = 0; norm->width && r < run->rows; r++)
-        folded_norm_apply(norm, x + r * norm->width, out + r * norm->width);
+        folded_norm_apply(norm, x + r * width, out + r * width);
 }
 
 /* Rotary embedding (Su et al. 2021) of one head's vector. */
-static void rotate(const struct rotary *rotary, double theta, size_t position, double *head) {
+static void rotate(const struct rotary *rotary, const double *frequencies, size_t position, double *head) {
     size_t pairs = rotary->dimensions / 2;
     for (size_t i = 0; i < pairs; i++) {
-        double angle = (double)position / (rotary->scaling == ROTARY_SCALING_LINEAR ? rotary->factor : 1) *
-                       pow(theta, -2.0 * (double)i / (double)rotary->dimensions);
+        double angle = (double)position * frequencies[i];
+        double cosine = rotary->attention_factor * cos(angle), sine = rotary->attention_factor * sin(angle);
         double *a = head + (rotary->interleaved ? 2 * i : i), *b = rotary->interleaved ? a + 1 : a + pairs;
         double x = *a, y = *b;
-        *a = x * cos(angle) - y * sin(angle);
-        *b = y * cos(angle) + x * sin(angle);
+        *a = x * cosine - y * sine;
+        *b = y * cosine + x * sine;
     }
 }
 
 static void normalize_heads(const struct model_description *d, const struct folded_norm *norm, size_t heads,
                             double *row) {
+    if (d->qk_norm == QK_NORM_WHOLE) heads = 1;
     for (size_t h = 0; norm->width && h < heads; h++) {
         struct folded_norm own = *norm;
         if (d->qk_norm == QK_NORM_PER_HEAD) {
@@ -83,7 +85,9 @@ static void prepare_qkv(const struct run *run, size_t layer) {
     const struct model_description *d = run->description;
     const struct folded_layer *norms = &run->model->layers[layer];
     size_t stride = (d->heads + 2 * d->kv_heads) * d->head_dim;
-    double theta = description_rope_theta(d, run->rows);
+    const struct rotary *rotary = rotary_of_layer(d, layer);
+    double frequencies[MODEL_HEAD_DIM_MAX / 2];
+    rotary_frequencies(rotary, rotary_length(d, run->rows), frequencies);
     for (size_t r = 0; r < run->rows; r++) {
         double *row = run->qkv + r * stride, *keys = row + d->heads * d->head_dim;
         for (size_t i = 0; d->clip_qkv > 0 && i < stride; i++)
@@ -91,7 +95,7 @@ static void prepare_qkv(const struct run *run, size_t layer) {
         normalize_heads(d, &norms->query_norm, d->heads, row);
         normalize_heads(d, &norms->key_norm, d->kv_heads, keys);
         for (size_t h = 0; d->layer[layer].rotary && h < d->heads + d->kv_heads; h++)
-            rotate(&d->rotary, theta, r, row + h * d->head_dim);
+            rotate(rotary, frequencies, r, row + h * d->head_dim);
     }
 }
 
@@ -99,6 +103,10 @@ static double dot(const double *a, const double *b, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
     return sum;
+}
+
+static double soft_cap(double x, double cap) {
+    return cap > 0 ? cap * tanh(x / cap) : x;
 }
 
 /* softmax(q k' scale + bias) v of one query head at one position. */
@@ -112,7 +120,7 @@ static void attend(const struct run *run, const struct layer_traits *traits, siz
     size_t first = traits->window && position + 1 > traits->window ? position + 1 - traits->window : 0;
     double largest = -INFINITY, sum = 0;
     for (size_t j = first; j <= position; j++) {
-        run->scores[j] = traits->attention_scale * dot(query, keys + j * stride, dim);
+        run->scores[j] = soft_cap(traits->attention_scale * dot(query, keys + j * stride, dim), d->score_cap);
         if (d->position == POSITION_ALIBI)
             run->scores[j] += alibi_bias(d, head, j, position, traits->attention_scale);
         if (run->scores[j] > largest) largest = run->scores[j];
@@ -167,56 +175,58 @@ static void run_up(const struct run *run, size_t layer) {
         }
 }
 
-/* Adds a sub-layer's output [width] to one row of the stream. */
-static void join_pre_like(const struct run *run, const struct folded_sublayer *s, double *output,
-                          double *stream) {
-    const struct folded_model *c = run->model;
+/* Centres what a norm gave, in the basis of the form. */
+static void centre_row(const struct folded_model *c, double *row) {
     size_t width = c->description->width;
     double mean = 0;
-    if (s->post_norm.width) {
-        folded_norm_apply(&s->post_norm, output, output);
-        bool centred = c->form != NORM_FORM_LAYERNORM && c->description->norm_type == NORM_TYPE_LAYERNORM;
-        for (size_t i = 0; centred && i < width; i++) mean += output[i] / (double)width;
-        mean -= c->last_share * (output[width - 1] - mean); /* last_share is 0 unless the stream is centred */
-    }
-    for (size_t i = 0; i < c->stream_width; i++)
-        stream[i] =
-            s->rescale * ((s->residual_scale ? s->residual_scale[i] : 1) * stream[i] + output[i] - mean);
+    for (size_t i = 0; i < width; i++) mean += row[i] / (double)width;
+    double offset = mean - c->last_share * (row[width - 1] - mean);
+    for (size_t i = 0; i < width; i++) row[i] -= offset;
 }
 
-static void join_post_like(const struct run *run, const struct folded_sublayer *s, const double *output,
-                           double *stream, double *dual) {
+/* x <- outer_norm(rescale * (residual_factor * residual_scale . x + post_norm(output))) for one row. */
+static void add_output(const struct run *run, const struct folded_sublayer *s, double *output, double *stream,
+                       double *dual) {
     const struct model_description *d = run->description;
-    for (size_t i = 0; i < d->width; i++) {
-        stream[i] = s->residual_factor * stream[i] + output[i];
+    if (s->post_norm.width) folded_norm_apply(&s->post_norm, output, output);
+    if (s->centre_post) centre_row(run->model, output);
+    for (size_t i = 0; i < s->stream_width; i++) {
+        double scale = s->residual_factor * (s->residual_scale ? s->residual_scale[i] : 1);
+        stream[i] = s->rescale * (scale * stream[i] + output[i]);
         if (dual) dual[i] += d->dual_scale * output[i];
     }
-    folded_norm_apply(&s->norm, stream, stream);
+    if (s->outer_norm.width) folded_norm_apply(&s->outer_norm, stream, stream);
 }
 
 static void finish(const struct run *run, struct folded_sublayer *s, double *x) {
-    const struct model_description *d = run->description;
-    if (s->inner_norm.width) apply_norms(run, &s->inner_norm, x, x);
+    apply_norms(run, &s->inner_norm, s->output.in, x, x);
     apply_linear(run, &s->output, x, run->output);
-    for (size_t r = 0; r < run->rows; r++) {
-        double *stream = run->stream + r * run->model->stream_width;
-        double *dual = run->dual ? run->dual + r * d->width : NULL;
-        if (description_is_post_like(d))
-            join_post_like(run, s, run->output + r * s->output.out, stream, dual);
-        else
-            join_pre_like(run, s, run->output + r * s->output.out, stream);
-    }
+    for (size_t r = 0; r < run->rows; r++)
+        add_output(run, s, run->output + r * s->output.out, run->stream + r * s->stream_width,
+                   run->dual ? run->dual + r * run->description->width : NULL);
 }
 
 static void norm_input(const struct run *run, const struct folded_sublayer *s) {
-    static const struct folded_norm none;
-    bool post_like = description_is_post_like(run->description);
-    apply_norms(run, post_like ? &none : &s->norm, run->stream, run->normed);
+    apply_norms(run, &s->norm, s->stream_width, run->stream, run->normed);
+}
+
+/* The border between layers that run as published and those that are folded: rows become centred and, where
+ * they are compressed, shorter. */
+static void convert_stream(const struct run *run, size_t layer) {
+    const struct folded_model *c = run->model;
+    size_t width = c->description->width;
+    if (layer == 0 || layer != c->folded_from) return;
+    for (size_t r = 0; r < run->rows; r++) {
+        folded_stream_convert(c, run->stream + r * width);
+        memmove(run->stream + r * c->stream_width, run->stream + r * width,
+                c->stream_width * sizeof *run->stream);
+    }
 }
 
 static void run_block(const struct run *run, size_t i) {
     struct folded_layer *layer = &run->model->layers[i];
     enum residual residual = run->description->residual;
+    convert_stream(run, i);
     norm_input(run, &layer->attention);
     apply_linear(run, &layer->qkv, run->normed, run->qkv);
     attend_all(run, i);
@@ -233,7 +243,7 @@ static void run_block(const struct run *run, size_t i) {
 static void run_embedding(const struct run *run, const int32_t *ids) {
     const struct folded_model *c = run->model;
     for (size_t i = 0; i < run->rows; i++) {
-        double *row = run->stream + i * c->stream_width;
+        double *row = run->stream + i * folded_stream_width(c, 0);
         folded_embedding(c, (size_t)ids[i], i, row, run->scratch);
         if (run->dual) folded_dual_embedding(c, row, run->dual + i * c->description->width);
     }
@@ -308,10 +318,13 @@ enum status reference_logits(struct folded_model *c, const int32_t *ids, size_t 
         if (run.dual)
             join_dual(&run);
         else
-            apply_norms(&run, &c->final_norm, run.stream, run.normed);
+            apply_norms(&run, &c->final_norm, folded_stream_width(c, c->description->layers), run.stream,
+                        run.normed);
         bool projected = c->project_out.part_count > 0;
         if (projected) apply_linear(&run, &c->project_out, run.normed, run.hidden);
         apply_linear(&run, &c->head, projected ? run.hidden : run.normed, logits);
+        for (size_t i = 0; i < count * c->head.out; i++)
+            logits[i] = soft_cap(logits[i], c->description->logit_cap);
     }
     run_deinit(&run);
     return ok ? STATUS_OK : STATUS_NO_MEMORY;

@@ -25,6 +25,7 @@ struct forward {
     /* strides */
     size_t embedding_stride, stream_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
         projected_stride, logits_stride, angle_stride, alibi_stride, lowp_stride;
+    size_t local_angles; /* of a row of angles: where those of local layers start */
 
     float *stream;        /* [rows, stream_width]: the residual stream */
     float *normed;        /* [rows, stream_width]: only where a norm is not folded */
@@ -36,7 +37,7 @@ struct forward {
     float *heads;         /* [rows, heads * head_dim] */
     float *hidden;        /* [rows, mlp_width, twice when gated] */
     float *gated;         /* [rows, mlp_width] when gated */
-    float *cosine, *sine; /* [rows, rotary pairs] */
+    float *cosine, *sine; /* [rows, rotary pairs, then those of local layers from local_angles on] */
     float *last;          /* [logit rows, stream_width]: the rows that need logits */
     float *last_dual;     /* [logit rows, width] */
     float *projected;     /* [logit rows, embedding width] where the head is behind a projection */
@@ -46,7 +47,7 @@ struct forward {
     double *embedding_scratch; /* [workers][embedding_stride] */
     float *alibi;              /* [heads, context] or NULL */
     size_t alibi_last;         /* as in struct attention */
-    double *frequencies;       /* [entries, rotary pairs] */
+    double *frequencies;       /* [entries, rotary pairs]: as the rows of cosine */
     /* The linears of a step as they run, then NULL: the weights of the next are prefetched. */
     const struct packed_linear **order;
     float *memory;

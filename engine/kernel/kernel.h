@@ -156,6 +156,7 @@ struct kv_head {
  * k_j and v_j are what is stored: floats, halves widened, or integers q with the scales ks_j and vs_j.
  * For a query at position p and max(0, p - window + 1) <= j <= p,
  *   - score(p, j) = scale * (q . k_j), for int8 scale * ((q . k_j) * ks_j);
+ *   - where there is a cap, cap * tanh(score * (1 / cap)), tanh as in vector_math.h;
  *   - where there is alibi, + (alibi[s + j] - alibi[s + p]), s = alibi_last ? alibi_last - p : 0.
  * Memory of other positions is never used, whatever it holds.
  *
@@ -178,6 +179,7 @@ struct attention {
     size_t first_position; /* of row 0 */
     size_t window;         /* 0: the whole past */
     float scale;
+    float score_cap;           /* 0: none */
     const unsigned char *pool; /* the cache */
     struct kv_head cache;      /* of this layer and key/value head */
     const uint32_t *pages;     /* page of positions [i * page_tokens, (i+1) * page_tokens) */
@@ -221,14 +223,18 @@ struct kernel_table {
                        float divisor, float eps, float *scale);
 
     /* out = fma(n, gain, bias) (n * gain, n + bias or n where one or both are NULL), n = (x - mean) * scale,
-     * by rows; LAYERNORM (mean, then biased variance about it) or RMS, with divisor = width. gain, bias:
+     * by rows; LAYERNORM (mean, then biased variance about it; divisor = width), RMS or CRMS. gain, bias:
      * [width] or NULL. out may be x. */
     void (*normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows, size_t width,
-                           float eps, const float *gain, const float *bias, float *out, size_t out_stride);
+                           float divisor, float eps, const float *gain, const float *bias, float *out,
+                           size_t out_stride);
 
     /* out[i] = activation(gate[i]) * up[i]. out may be gate or up. */
     void (*gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride,
                       size_t rows, size_t width, float *out, size_t out_stride);
+
+    /* x[i] = cap * tanh(x[i] * (1 / cap)) over i. */
+    void (*soft_cap)(float *x, size_t count, float cap);
 
     /* Rotates one head's vector in place by the angles of its position, (a, b) to (fma(a, cos, -(b * sin)),
      * fma(b, cos, a * sin)): pairs (i, i + pairs) when half, (2i, 2i + 1) when interleaved; dimensions beyond

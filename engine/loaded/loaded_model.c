@@ -23,6 +23,18 @@ static enum status set_context(struct model_description *d, size_t context, stru
     return STATUS_OK;
 }
 
+/* The default is not meant for models of RMSNorm, and is passed over; what was asked for by name is not. */
+static enum status check_form(const struct model_description *d, const struct loaded_model_options *o,
+                              struct error *e) {
+    bool has_one = d->norm_type == NORM_TYPE_RMSNORM && description_converts(d);
+    if (!o->form_asked || !has_one || o->form == NORM_FORM_RMSNORM) return STATUS_OK;
+    return error_set(
+        e, STATUS_OPTION, "norm-form",
+        "%s is not a form of this model: it is one of RMSNorm, which subtracts no mean, and runs in the "
+        "rmsnorm form",
+        norm_form_name(o->form));
+}
+
 static enum status check_memory(const struct loaded_model *m, const struct loaded_model_options *o,
                                 struct error *e) {
     size_t needed = packed_model_bytes(&m->folded, o->matmul, o->weights), left = memory_available_bytes();
@@ -57,6 +69,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     report(o, "reading", 0);
     if ((status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e)) != STATUS_OK) return status;
     if ((status = describe_model(o->model, &m->description, &family, e)) != STATUS_OK) return status;
+    if ((status = check_form(&m->description, o, e)) != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
     if (o->tokenizer && (status = tokenizer_open(o->model, o->tokenizer, e)) != STATUS_OK) return status;
     if ((status = checkpoint_open(o->model, &m->checkpoint, e)) != STATUS_OK) return status;
@@ -136,6 +149,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
         return status;
     if ((status = open_tokenizer(m, o, e)) != STATUS_OK) return status;
     if ((status = describe_file(m, &family, e)) != STATUS_OK) return status;
+    if ((status = check_form(&m->description, o, e)) != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
     if ((status = check_choices(m, o, e)) != STATUS_OK) return status;
     if ((status = tensor_views_init(&m->views, &m->description, family, p->checkpoint, e)) != STATUS_OK)

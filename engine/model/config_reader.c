@@ -143,8 +143,12 @@ void config_refuse(struct config_reader *r, const char *format, ...) {
     va_end(args);
 }
 
+bool config_is_null(struct config_reader *r, const char *key) {
+    return json_is_null(json_object_get(r->root, key));
+}
+
 void config_refuse_null(struct config_reader *r, const char *key) {
-    if (json_is_null(json_object_get(r->root, key))) config_refuse(r, "%s=null is not supported", key);
+    if (config_is_null(r, key)) config_refuse(r, "%s=null is not supported", key);
 }
 
 void config_demand_bool(struct config_reader *r, const char *key, bool fallback, bool demanded,

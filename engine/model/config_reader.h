@@ -56,6 +56,9 @@ void config_object_end(struct config_reader *r, struct config_reader *inner);
 /* Refuses the model: "<model_type>: <text>". */
 void config_refuse(struct config_reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whether the key is there with the value null, where that is not the same as absence. */
+bool config_is_null(struct config_reader *r, const char *key);
+
 /* Refuses a key that is there with the value null, where that is not the same as absence. */
 void config_refuse_null(struct config_reader *r, const char *key);
 

@@ -30,6 +30,10 @@ static size_t read_head_dim(struct config_reader *r, const struct family *family
                             const struct model_description *d) {
     if (family->head_dim == HEAD_DIM_FREE && config_has(r, "head_dim"))
         return config_size(r, "head_dim", 1, 1, MODEL_HEAD_DIM_MAX);
+    if (family->head_dim_default) {
+        config_refuse_null(r, "head_dim");
+        return family->head_dim_default;
+    }
     if (d->width % d->heads)
         config_refuse(r, "%s=%zu does not divide the width %zu", family->keys->heads.key, d->heads, d->width);
     if (family->head_dim == HEAD_DIM_EQUAL) config_demand_size(r, "head_dim", d->width / d->heads);
@@ -94,6 +98,8 @@ void config_layer_windows(struct config_reader *r, struct model_description *d, 
         config_refuse(r, "layer_types does not make num_hidden_layers=%zu", d->layers);
     for (size_t i = 0; i < d->layers && !config_failed(r); i++) {
         bool sliding = types ? is_sliding(r, json_array_get(types, i)) : (i + 1) % period != 0;
+        if (sliding && window == 0)
+            config_refuse(r, "layer_types has sliding_attention, and there is no sliding_window");
         d->layer[i].window = sliding ? window : 0;
     }
 }

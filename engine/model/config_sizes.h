@@ -12,5 +12,5 @@ void config_biases(struct model_description *d, bool present, uint32_t weights);
 
 /* The kind of each layer, where a model has layers that see a window and layers that see everything:
  * layer_types (transformers' list of "sliding_attention" and "full_attention") where it is there, else every
- * period-th layer sees everything. For describe_layers(). */
+ * period-th layer sees everything. window 0: none may be sliding. For describe_layers(). */
 void config_layer_windows(struct config_reader *r, struct model_description *d, size_t window, size_t period);

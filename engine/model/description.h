@@ -23,7 +23,9 @@
 
 struct weight_names;
 
-enum norm_type { NORM_TYPE_LAYERNORM, NORM_TYPE_RMSNORM };
+/* CRMSNORM: a model that was trained in the compressed form of Jiang et al. 2023. Its width w is the stored
+ * one, and the norm is y / sqrt((|y|^2 + (sum y)^2) / (w + 1) + eps), with a gain where there is one. */
+enum norm_type { NORM_TYPE_LAYERNORM, NORM_TYPE_RMSNORM, NORM_TYPE_CRMSNORM };
 
 /* Where the norms of a block are; the names are those of the papers (docs/models.md, "Norm placements"). */
 enum norm_placement {
@@ -34,7 +36,9 @@ enum norm_placement {
     PLACEMENT_SUB_LN,
     PLACEMENT_NORMFORMER,
     PLACEMENT_RESIDUAL_DUAL,
-    PLACEMENT_COUNT
+    PLACEMENT_OUTPUT, /* x + norm(F(x)): F reads the stream as it is */
+    PLACEMENT_COUNT,
+    PLACEMENT_MIXED = PLACEMENT_COUNT, /* of a model whose layers differ, never of a layer */
 };
 
 enum residual { RESIDUAL_SEQUENTIAL, RESIDUAL_PARALLEL_ONE_NORM, RESIDUAL_PARALLEL_TWO_NORMS };
@@ -49,7 +53,14 @@ enum position_kind {
     POSITION_ALIBI,
 };
 
-enum rotary_scaling { ROTARY_SCALING_NONE, ROTARY_SCALING_LINEAR, ROTARY_SCALING_DYNAMIC };
+enum rotary_scaling {
+    ROTARY_SCALING_NONE,
+    ROTARY_SCALING_LINEAR,
+    ROTARY_SCALING_DYNAMIC,
+    ROTARY_SCALING_LLAMA3,
+    ROTARY_SCALING_YARN,
+    ROTARY_SCALING_LONGROPE,
+};
 
 struct rotary {
     size_t dimensions; /* rotated dimensions of a head, even; the others stay as they are */
@@ -57,7 +68,12 @@ struct rotary {
     double theta;
     enum rotary_scaling scaling;
     double factor;
-    size_t scaling_context; /* dynamic: positions up to which theta stays */
+    size_t scaling_context; /* positions of the training before scaling; of all but linear */
+    double slow, fast;      /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast */
+    bool truncate;          /* yarn: the bounds of the ramp are whole numbers */
+    double *short_factor,
+        *long_factor;        /* longrope: [dimensions / 2] up to scaling_context and beyond; owned */
+    double attention_factor; /* cosines and sines are multiplied by it (yarn, longrope) */
 };
 
 enum alibi_kind {
@@ -77,6 +93,7 @@ enum qk_norm {
     QK_NORM_NONE,
     QK_NORM_SHARED,   /* one gain (and bias) [head_dim] for all heads */
     QK_NORM_PER_HEAD, /* gain [heads, head_dim] */
+    QK_NORM_WHOLE, /* of a row's whole projection, before it is split into heads: gain [heads * head_dim] */
 };
 
 /* How the rows of q, k and v lie in the checkpoint. */
@@ -92,8 +109,10 @@ enum head_scale { HEAD_SCALE_NONE, HEAD_SCALE_PAPER, HEAD_SCALE_OUTPUT };
 
 /* What may differ from layer to layer. */
 struct layer_traits {
+    enum norm_placement placement;
     size_t window; /* keys a token sees, itself included; 0: all */
     bool rotary;   /* position kind ROTARY is applied here */
+    bool local;    /* by d->local_rotary */
     double attention_scale;
 };
 
@@ -104,7 +123,9 @@ struct model_description {
     size_t width, layers, heads, kv_heads, head_dim, mlp_width, context;
 
     enum norm_type norm_type;
-    enum norm_placement placement;
+    enum norm_placement placement; /* of every layer, or MIXED */
+    uint32_t norms_left_out;       /* WEIGHT_BITs of inner and post norms that the placement would have */
+    bool final_norm;
     enum residual residual;
     double norm_eps, final_norm_eps;
     double norm_gain_offset; /* added to every stored gain (1 for LayerNorm1P) */
@@ -113,6 +134,7 @@ struct model_description {
     enum position_kind position;
     size_t position_offset;
     struct rotary rotary;
+    struct rotary local_rotary; /* of layers that are local; dimensions 0: there are none */
     struct alibi alibi;
 
     enum qkv_packing qkv_packing;
@@ -120,9 +142,12 @@ struct model_description {
     double clip_qkv; /* clamp of q, k, v to [-clip, clip]; 0: none */
     enum qk_norm qk_norm;
     double qk_norm_eps;
+    double score_cap; /* scores are score_cap * tanh(score / score_cap); 0: as they are */
 
     enum activation activation;
-    bool gated; /* act(gate) * up */
+    bool gated;                 /* act(gate) * up */
+    bool gate_up_stacked;       /* in one tensor: all rows of gate, then all of up */
+    double residual_multiplier; /* of a sub-layer's output, before it is added */
 
     size_t embedding_width; /* of the table; other than width: projected in and out */
     double embedding_scale;
@@ -131,9 +156,11 @@ struct model_description {
 
     bool tied;
     double logit_scale;
+    double logit_cap; /* logits are logit_cap * tanh(logit / logit_cap); 0: as they are */
 
     /* Placements beyond pre (see shared names in families/prenorm.c). */
     bool gpas;
+    double residual_alpha; /* alpha x + ... wherever no norm follows the addition */
     double deepnorm_alpha;
     enum head_scale head_scale;
     bool residual_scale;
@@ -152,17 +179,24 @@ struct model_description {
 void description_init(struct model_description *d);
 void description_deinit(struct model_description *d);
 
-/* Allocates d->layer with attention_scale 1/sqrt(head_dim), rotary where the position kind says, no
- * window. */
+/* Allocates d->layer with d->placement, attention_scale 1/sqrt(head_dim), rotary where the position kind says,
+ * no window. */
 enum status description_layers_init(struct model_description *d, struct error *e);
 
-/* Whether only norms read the residual stream, so that the RMSNorm and CRMSNorm forms are exact. */
+/* post, deepnorm, residual_dual: the norms follow the addition and are applied to the stream itself. */
+bool placement_is_post_like(enum norm_placement placement);
+
+/* Whether a layer has this norm (WEIGHT_ATTENTION_NORM, WEIGHT_MLP_NORM, and the inner and post norms), as its
+ * placement and norms_left_out say. */
+bool description_has_norm(const struct model_description *d, size_t layer, enum weight norm);
+
+/* The first layer behind all whose norm is applied to the stream itself; 0 where there is none, d->layers
+ * where the last layer is one. In residual_dual 0: only its dual stream is converted. */
+size_t description_converts_from(const struct model_description *d);
+
+/* Whether only norms read the residual stream, from that layer on, so that the RMSNorm and CRMSNorm forms are
+ * exact. */
 bool description_converts(const struct model_description *d);
 
-/* post, deepnorm, residual_dual: the norms follow the addition and are applied to the stream itself. */
-bool description_is_post_like(const struct model_description *d);
-
-/* Rotary base for a sequence that may grow to `length` positions: dynamic scaling depends on it. */
-double description_rope_theta(const struct model_description *d, size_t length);
-
+/* "mixed" where layers differ. */
 const char *placement_name(enum norm_placement placement);

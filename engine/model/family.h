@@ -91,6 +91,7 @@ struct family {
     struct size_setting kv_heads;  /* fallback 0: as many as heads */
     struct size_setting mlp_width; /* fallback 0: the key is required */
     enum head_dim_key head_dim;
+    size_t head_dim_default;        /* without the key; 0: width / heads */
     struct real_setting norm_eps;   /* of all norms; without a key that of description_init */
     struct text_setting activation; /* without a key describe() sets it */
     struct rotary_keys rotary;      /* theta NULL: no rotary positions, or describe() reads them */

@@ -143,12 +143,18 @@ static struct linear_view bind_linear(struct binder *b, enum weight weight, size
 }
 
 static struct norm_view bind_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
-    bool plain = b->description->norm_plain;
+    bool plain = b->description->norm_plain, required = b->description->norm_type != NORM_TYPE_CRMSNORM;
     return (struct norm_view){
         .gain = plain ? (struct vector_view){.count = width}
-                      : bind_vector(b, weight, layer, "weight", true, width),
+                      : bind_vector(b, weight, layer, "weight", required, width),
         .bias = bind_bias(b, weight, layer, width),
     };
+}
+
+/* A norm of a block, where its placement has it. */
+static struct norm_view bind_layer_norm(struct binder *b, enum weight weight, size_t layer, size_t width) {
+    if (!description_has_norm(b->description, layer, weight)) return (struct norm_view){0};
+    return bind_norm(b, weight, layer, width);
 }
 
 /* A part of a fused linear: a view of the same tensors with a map of rows, or from a first row on. */
@@ -176,21 +182,36 @@ static void bind_qkv(struct binder *b, struct layer_views *layer, size_t i) {
     layer->value = part_of(&fused, b->model->row_maps, q + kv, kv);
 }
 
+/* gate and up, of which an ungated MLP has the latter alone. */
+static void bind_up(struct binder *b, struct layer_views *layer, size_t i) {
+    const struct model_description *d = b->description;
+    size_t width = d->mlp_width;
+    if (d->gate_up_stacked) {
+        struct linear_view fused = bind_linear(b, WEIGHT_MLP_GATE_UP, i, 2 * width, d->width);
+        layer->gate = part_of(&fused, NULL, 0, width);
+        layer->up = part_of(&fused, NULL, width, width);
+        return;
+    }
+    if (d->gated) layer->gate = bind_linear(b, WEIGHT_MLP_GATE, i, width, d->width);
+    layer->up = bind_linear(b, WEIGHT_MLP_UP, i, width, d->width);
+}
+
 static bool is_one_per_head(const struct weight_name *n) {
     const char *first = strstr(n->name, "%zu");
     return first && strstr(first + 1, "%zu");
 }
 
-/* One norm of heads: a vector [head_dim], a matrix [heads, head_dim], or a vector for each head. */
+/* One norm of heads: a vector [head_dim] or, of a whole projection, [heads * head_dim]; a matrix [heads,
+ * head_dim]; or a vector for each head. */
 static void bind_head_vectors(struct binder *b, struct tensor_slot slot, size_t heads,
                               struct vector_view *views) {
     const struct model_description *d = b->description;
     bool per_head = d->qk_norm == QK_NORM_PER_HEAD, apart = is_one_per_head(name_of(b, slot.weight));
-    size_t shape[2] = {heads, d->head_dim};
+    size_t shape[2] = {heads, d->qk_norm == QK_NORM_WHOLE ? heads * d->head_dim : d->head_dim};
     if (!per_head || apart) {
         for (slot.head = 0; slot.head < (apart ? heads : 1); slot.head++)
-            views[slot.head] = (struct vector_view){.tensor = bind_tensor(b, slot, true, shape + 1, 1),
-                                                    .count = d->head_dim};
+            views[slot.head] =
+                (struct vector_view){.tensor = bind_tensor(b, slot, true, shape + 1, 1), .count = shape[1]};
         return;
     }
     views[0] =
@@ -211,14 +232,11 @@ static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, s
 /* The further norms and scales of a placement, beside the two norms of a block. */
 static void bind_placement(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
-    bool sub_ln = d->placement == PLACEMENT_SUB_LN, normformer = d->placement == PLACEMENT_NORMFORMER;
-    bool sandwich = d->placement == PLACEMENT_SANDWICH;
-    if (sub_ln)
-        layer->attention.inner_norm = bind_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, d->heads * d->head_dim);
-    if (sub_ln || normformer) layer->mlp.inner_norm = bind_norm(b, WEIGHT_MLP_INNER_NORM, i, d->mlp_width);
-    if (sandwich || normformer)
-        layer->attention.post_norm = bind_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
-    if (sandwich) layer->mlp.post_norm = bind_norm(b, WEIGHT_MLP_POST_NORM, i, d->width);
+    size_t heads = d->heads * d->head_dim;
+    layer->attention.inner_norm = bind_layer_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, heads);
+    layer->mlp.inner_norm = bind_layer_norm(b, WEIGHT_MLP_INNER_NORM, i, d->mlp_width);
+    layer->attention.post_norm = bind_layer_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
+    layer->mlp.post_norm = bind_layer_norm(b, WEIGHT_MLP_POST_NORM, i, d->width);
     if (d->head_scale != HEAD_SCALE_NONE)
         layer->head_scale = bind_vector(b, WEIGHT_HEAD_SCALE, i, "", true, d->heads);
     if (d->residual_scale)
@@ -228,17 +246,18 @@ static void bind_placement(struct binder *b, struct layer_views *layer, size_t i
 
 static void bind_layer(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
-    layer->attention.norm = bind_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
-    if (d->residual != RESIDUAL_PARALLEL_ONE_NORM)
-        layer->mlp.norm = bind_norm(b, WEIGHT_MLP_NORM, i, d->width);
+    bool post_like = placement_is_post_like(d->layer[i].placement);
+    struct sublayer_views *attention = &layer->attention, *mlp = &layer->mlp;
+    *(post_like ? &attention->outer_norm : &attention->norm) =
+        bind_layer_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
+    *(post_like ? &mlp->outer_norm : &mlp->norm) = bind_layer_norm(b, WEIGHT_MLP_NORM, i, d->width);
     bind_qkv(b, layer, i);
     struct vector_view *views = b->model->head_views + i * 2 * (d->heads + d->kv_heads);
     bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
     bind_head_norm(b, WEIGHT_KEY_NORM, i, d->kv_heads, views + 2 * d->heads, &layer->key_norm);
-    layer->attention.output = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
-    if (d->gated) layer->gate = bind_linear(b, WEIGHT_MLP_GATE, i, d->mlp_width, d->width);
-    layer->up = bind_linear(b, WEIGHT_MLP_UP, i, d->mlp_width, d->width);
-    layer->mlp.output = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
+    attention->output = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
+    bind_up(b, layer, i);
+    mlp->output = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
     bind_placement(b, layer, i);
 }
 
@@ -256,8 +275,7 @@ static void bind_embedding_and_head(struct binder *b) {
         m->project_in = bind_linear(b, WEIGHT_PROJECT_IN, 0, d->width, d->embedding_width);
         m->project_out = bind_linear(b, WEIGHT_PROJECT_OUT, 0, d->embedding_width, d->width);
     }
-    if (d->placement != PLACEMENT_POST && d->placement != PLACEMENT_DEEPNORM)
-        m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
+    if (d->final_norm) m->final_norm = bind_norm(b, WEIGHT_FINAL_NORM, 0, d->width);
     if (!d->tied) {
         m->head.weight = bind_matrix(b, WEIGHT_HEAD, 0, false, d->vocabulary, d->embedding_width);
     } else {

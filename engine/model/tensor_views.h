@@ -48,6 +48,7 @@ struct head_norm_view {
 /* A norm whose gain.count is 0, and a vector without a tensor, are absent. */
 struct sublayer_views {
     struct norm_view norm, inner_norm, post_norm;
+    struct norm_view outer_norm; /* of the sum */
     struct linear_view output;
     struct vector_view residual_scale;
 };

@@ -22,6 +22,7 @@
     X(ATTENTION_OUT, true)                                                                                   \
     X(QUERY_NORM, true)                                                                                      \
     X(KEY_NORM, true)                                                                                        \
+    X(MLP_GATE_UP, true) /* fused; else the next two */                                                      \
     X(MLP_GATE, true)                                                                                        \
     X(MLP_UP, true)                                                                                          \
     X(MLP_DOWN, true)                                                                                        \

@@ -88,8 +88,11 @@ static void reserve_sublayer(struct arena *arena, const struct folded_model *c,
     *to = (struct packed_sublayer){
         .residual_factor = (float)from->residual_factor,
         .rescale = (float)from->rescale,
+        .centre_post = from->centre_post,
+        .stream_width = from->stream_width,
     };
     reserve_norm(arena, &from->norm, 1, &to->norm);
+    reserve_norm(arena, &from->outer_norm, 1, &to->outer_norm);
     reserve_norm(arena, &from->inner_norm, 1, &to->inner_norm);
     reserve_norm(arena, &from->post_norm, 1, &to->post_norm);
     reserve_linear(arena, &from->output, arena->weights, &to->output);
@@ -205,8 +208,10 @@ static void unsmooth_rows(const struct packed_linear *to, size_t count, double *
 
 static void prepare_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
-    folded_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
-    if (p->jobs[tile].to->smoothing) set_smoothing(p->jobs[tile].from, p->jobs[tile].to->smoothing);
+    const struct job *job = &p->jobs[tile];
+    if (job->from->centre_out || job->to->smoothing)
+        folded_linear_prepare(job->from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
+    if (job->to->smoothing) set_smoothing(job->from, job->to->smoothing);
 }
 
 static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count,
@@ -247,6 +252,7 @@ static void pack_norm(const struct folded_norm *from, size_t heads, const struct
 static void pack_sublayer_norms(const struct folded_model *c, const struct folded_sublayer *from,
                                 const struct packed_sublayer *to) {
     pack_norm(&from->norm, 1, &to->norm);
+    pack_norm(&from->outer_norm, 1, &to->outer_norm);
     pack_norm(&from->inner_norm, 1, &to->inner_norm);
     pack_norm(&from->post_norm, 1, &to->post_norm);
     round_vector(from->residual_scale, c->description->width, to->residual_scale);

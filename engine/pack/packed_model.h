@@ -13,7 +13,7 @@
 /* Version of the layout of packed_model.memory for MATMUL_OWN, which is the same on every machine and for
  * every instruction set. Change it whenever lay_out_all() or the panels (engine/kernel/kernel.h) change, so
  * that a file with another layout is refused. */
-#define PACKED_LAYOUT "panels48-3"
+#define PACKED_LAYOUT "panels48-4"
 
 struct packed_linear {
     size_t out, in;
@@ -37,7 +37,9 @@ struct packed_norm {
 
 /* See struct folded_sublayer. */
 struct packed_sublayer {
-    struct packed_norm norm, inner_norm, post_norm;
+    struct packed_norm norm, inner_norm, post_norm, outer_norm;
+    bool centre_post;
+    size_t stream_width;
     struct packed_linear output;
     float *residual_scale; /* [width] or NULL */
     float residual_factor, rescale;

@@ -8,10 +8,10 @@ static float *backend_logits(void *context, size_t i) {
     return forward_logits(context, i);
 }
 
-static double backend_rope_theta(void *context, size_t length) {
-    return forward_rope_theta(context, length);
+static size_t backend_rotary_length(void *context, size_t length) {
+    return forward_rotary_length(context, length);
 }
 
 struct backend backend_of(struct forward *forward) {
-    return (struct backend){forward, backend_step, backend_logits, backend_rope_theta};
+    return (struct backend){forward, backend_step, backend_logits, backend_rotary_length};
 }

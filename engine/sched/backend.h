@@ -8,10 +8,10 @@
 
 struct backend {
     void *context;
-    /* As forward_step, forward_logits, forward_rope_theta. */
+    /* As forward_step, forward_logits, forward_rotary_length. */
     void (*step)(void *context, const struct step_entry *entries, size_t count);
     float *(*logits)(void *context, size_t i);
-    double (*rope_theta)(void *context, size_t length); /* any thread */
+    size_t (*rotary_length)(void *context, size_t length); /* any thread */
 };
 
 /* The model itself; forward outlives it. */

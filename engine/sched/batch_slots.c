@@ -142,7 +142,7 @@ struct prefix_match {
 static struct prefix_match match_prefix(struct scheduler *s, const struct sequence *q) {
     const struct kv_pool *pool = s->options.pool;
     struct prefix_match match = {0};
-    memcpy(&match.cursor.salt, &q->rope_theta, sizeof q->rope_theta);
+    match.cursor.salt = q->rotary_length;
     if (!pool->prefix || sequence_scores_prompt(q)) return match;
     size_t most = (sequence_target(q) - 1) / s->options.rules.page_tokens;
     match.pages = kv_prefix_match(pool->prefix, q->tokens, most, &match.cursor, s->matched);

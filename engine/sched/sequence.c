@@ -24,7 +24,7 @@ enum status sequence_init(struct sequence *s, struct engine_request *request, ui
     s->tokens = calloc(length, sizeof *s->tokens);
     if (!s->tokens) return error_set(e, STATUS_NO_MEMORY, "request", "%zu tokens", length);
     memcpy(s->tokens, prompt, request->prompt_count * sizeof *prompt);
-    s->rope_theta = rules->backend.rope_theta(rules->backend.context, length);
+    s->rotary_length = rules->backend.rotary_length(rules->backend.context, length);
     enum status status = kv_table_init(&s->table, kv_pages_for(length, rules->page_tokens), e);
     if (status == STATUS_OK && rules->tokenizer) status = make_detokenizer(s, prompt, first, e);
     return status;

@@ -68,7 +68,7 @@ static void add_entry(struct step *step, struct sequence *q, const struct batch_
                                                              .first_position = q->computed,
                                                              .count = share->rows,
                                                              .logit_rows = share->logit_rows,
-                                                             .rope_theta = q->rope_theta};
+                                                             .rotary_length = q->rotary_length};
     add_rows(step, q, q->computed + share->rows, share->logit_rows);
 }
 

@@ -28,6 +28,7 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
                                           .matmul = o->matmul,
                                           .weights = o->weights,
                                           .any_form = o->any_form,
+                                          .form_asked = !o->any_form && !none,
                                           .any_weights = o->any_weights};
     enum status status = kernel_select(o->isa, &m->kernels, e);
     if (status == STATUS_OK)
@@ -169,7 +170,7 @@ static double run_prefill(struct bench_model *m, size_t batch, size_t tokens, st
                 .first_position = first,
                 .count = count,
                 .logit_rows = logit_rows,
-                .rope_theta = forward_rope_theta(m->forward, tokens),
+                .rotary_length = forward_rotary_length(m->forward, tokens),
             };
         forward_step(m->forward, entries, batch);
         add_step_cost(m, batch * count, batch * logit_rows, batch * (first + count), cost);
@@ -189,7 +190,7 @@ static double run_decode(struct bench_model *m, const struct bench_item *item, s
                 .first_position = position,
                 .count = 1,
                 .logit_rows = 1,
-                .rope_theta = forward_rope_theta(m->forward, item->context + item->tokens),
+                .rotary_length = forward_rotary_length(m->forward, item->context + item->tokens),
             };
         forward_step(m->forward, entries, item->batch);
         add_step_cost(m, item->batch, item->batch, item->batch * (position + 1), cost);

@@ -83,7 +83,8 @@ static void run_row_scales(struct bench_kernels *b, const struct kernel_table *k
 }
 
 static void run_normalize(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {
-    k->normalize_rows(ROW_NORM_LAYERNORM, b->x, WIDTH, w->rows, WIDTH, 1e-5f, NULL, NULL, b->out, WIDTH);
+    k->normalize_rows(ROW_NORM_LAYERNORM, b->x, WIDTH, w->rows, WIDTH, WIDTH, 1e-5f, NULL, NULL, b->out,
+                      WIDTH);
 }
 
 static void run_gate(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {

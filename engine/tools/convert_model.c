@@ -93,6 +93,7 @@ static enum status check_options(const struct convert_options *o, struct loaded_
         .lora = o->lora,
         .ignore_adapter = o->ignore_adapter,
         .form = o->norm_form,
+        .form_asked = !o->any_form,
         .weights = o->weights,
         .progress = o->progress,
         .progress_context = o->progress_context,

@@ -124,6 +124,7 @@ struct convert_options {
     bool ignore_adapter;
     const char *out; /* file to write; a converted file of that name is replaced, any other refused */
     enum norm_form norm_form; /* not NONE */
+    bool any_form;            /* it is the default, not asked for by name */
     enum weight_type weights;
     size_t threads;
     void (*progress)(void *context, const char *stage, double share); /* as in engine_options; may be NULL */

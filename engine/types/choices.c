@@ -46,9 +46,20 @@ const char *choice_name(const struct named_value *list, int value) {
     return "unknown";
 }
 
+/* What no option can have. */
+static const struct named_value own_norm_forms[] = {
+    {"output", NORM_FORM_OUTPUT}, {"crmsnorm-native", NORM_FORM_CRMSNORM_NATIVE}, {0}};
+
+const char *norm_form_name(enum norm_form form) {
+    bool own = form == NORM_FORM_OUTPUT || form == NORM_FORM_CRMSNORM_NATIVE;
+    return choice_name(own ? own_norm_forms : norm_form_choices, (int)form);
+}
+
 bool norm_form_from_name(const char *name, enum norm_form *out) {
     int value;
-    if (!choice_find(norm_form_choices, name, &value) || value >= NORM_FORM_COUNT) return false;
+    if (!choice_find(norm_form_choices, name, &value) && !choice_find(own_norm_forms, name, &value))
+        return false;
+    if (value >= NORM_FORM_COUNT) return false;
     *out = (enum norm_form)value;
     return true;
 }

@@ -223,7 +223,7 @@ static enum status run_window(struct runner *run, const struct verify_reference 
             .first_position = first,
             .count = count,
             .logit_rows = count,
-            .rope_theta = forward_rope_theta(run->forward, length),
+            .rotary_length = forward_rotary_length(run->forward, length),
         };
         forward_step(run->forward, &entry, 1);
         for (size_t i = 0; i < count; i++) {

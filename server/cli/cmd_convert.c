@@ -31,6 +31,7 @@ enum exit_code cmd_convert(const struct config *config) {
         .ignore_adapter = config->ignore_adapter,
         .out = config->out,
         .norm_form = config->norm_form,
+        .any_form = !config_is_set(config, OPTION_norm_form),
         .weights = config->weights,
         .threads = config->threads,
         .progress = progress_report,

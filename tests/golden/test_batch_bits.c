@@ -67,7 +67,7 @@ static struct step_entry entry_of(struct stage *s, size_t sequence, const int32_
         .first_position = first,
         .count = count,
         .logit_rows = count,
-        .rope_theta = forward_rope_theta(s->forward, ROWS_MAX),
+        .rotary_length = forward_rotary_length(s->forward, ROWS_MAX),
     };
 }
 

@@ -74,7 +74,8 @@ static double *double_logits(const char *path, enum norm_form form, const struct
     return logits;
 }
 
-static void check_reference(const char *path, const char *name, const struct golden *g, bool converts) {
+static void check_reference(const char *path, const char *name, const struct golden *g,
+                            const struct model_description *d) {
     for (size_t i = 0; i < g->sequence_count; i++) {
         const struct golden_sequence *s = &g->sequences[i];
         size_t n = s->count * g->vocabulary;
@@ -82,7 +83,8 @@ static void check_reference(const char *path, const char *name, const struct gol
         double difference = largest_difference(untouched, s->logits, n) / s->deviation;
         print_message("  %s sequence %zu: reference %.2g of the deviation\n", name, i, difference);
         assert_true(difference <= REFERENCE_BOUND);
-        for (enum norm_form form = NORM_FORM_RMSNORM; converts && form < NORM_FORM_COUNT; form++) {
+        for (enum norm_form form = NORM_FORM_RMSNORM; form < NORM_FORM_COUNT; form++) {
+            if (norm_form_for(d, form) != form) continue;
             double *folded = double_logits(path, form, s, g->vocabulary), largest = 0;
             for (size_t k = 0; k < n; k++) largest = fmax(largest, fabs(folded[k] - untouched[k]));
             print_message("  %s sequence %zu: %s in double %.2g\n", name, i, norm_form_name(form),
@@ -135,7 +137,7 @@ static void fast_step(struct fast *f, const int32_t *ids, size_t first, size_t c
         .first_position = first,
         .count = count,
         .logit_rows = count,
-        .rope_theta = forward_rope_theta(f->forward, length),
+        .rotary_length = forward_rotary_length(f->forward, length),
     };
     forward_step(f->forward, &entry, 1);
 }
@@ -233,15 +235,13 @@ static void check_model(const char *path, const char *name, void *context) {
     golden_init(&g, path);
     struct loaded_model model;
     load(&model, path, NORM_FORM_LAYERNORM, MATMUL_OWN, WEIGHT_TYPE_F32);
-    bool converts = description_converts(&model.description);
-    loaded_model_deinit(&model);
-    check_reference(path, name, &g, converts);
+    const struct model_description *d = &model.description;
+    check_reference(path, name, &g, d);
     for (enum norm_form form = 0; form < NORM_FORM_COUNT; form++)
-        if (form == NORM_FORM_LAYERNORM || converts)
-            check_form(path, name, &g, form, MATMUL_OWN, WEIGHT_TYPE_F32);
-    enum norm_form form = converts ? NORM_FORM_CRMSNORM : NORM_FORM_LAYERNORM;
-    check_form(path, name, &g, form, MATMUL_OPENBLAS, WEIGHT_TYPE_F32);
-    if (converts) form = NORM_FORM_ORTHONORMAL; /* as low-precision weights run in */
+        if (norm_form_for(d, form) == form) check_form(path, name, &g, form, MATMUL_OWN, WEIGHT_TYPE_F32);
+    check_form(path, name, &g, norm_form_for(d, NORM_FORM_CRMSNORM), MATMUL_OPENBLAS, WEIGHT_TYPE_F32);
+    enum norm_form form = norm_form_for(d, NORM_FORM_ORTHONORMAL); /* as low-precision weights run in */
+    loaded_model_deinit(&model);
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
         check_form(path, name, &g, form, MATMUL_OWN, type);
     for (enum kv_type cache = KV_TYPE_F16; cache < KV_TYPE_COUNT; cache++)

@@ -30,7 +30,7 @@ static float *logits_of(const struct loaded_model *model, const struct golden_se
         .tokens = s->ids,
         .count = rows,
         .logit_rows = rows,
-        .rope_theta = forward_rope_theta(forward, rows),
+        .rotary_length = forward_rotary_length(forward, rows),
     };
     forward_step(forward, &entry, 1);
     *count = rows * d->vocabulary;

@@ -104,11 +104,12 @@ static double exact_mean(const float *x, size_t width) {
     return sum / (double)width;
 }
 
-static void check_normalized(enum row_norm norm, const float *x, size_t width, const float *gain,
-                             const float *bias, const float *found) {
+static void check_normalized(enum row_norm norm, const float *x, size_t width, double divisor,
+                             const float *gain, const float *bias, const float *found) {
     double mean = norm == ROW_NORM_LAYERNORM ? exact_mean(x, width) : 0, squares = 0;
     for (size_t i = 0; i < width; i++) squares += ((double)x[i] - mean) * ((double)x[i] - mean);
-    double scale = 1 / sqrt(squares / (double)width + 1e-3);
+    if (norm == ROW_NORM_CRMS) squares += pow(exact_mean(x, width) * (double)width, 2);
+    double scale = 1 / sqrt(squares / divisor + 1e-3);
     for (size_t i = 0; i < width; i++) {
         double expected = ((double)x[i] - mean) * scale;
         if (gain) expected *= (double)gain[i];
@@ -123,7 +124,9 @@ static void test_normalize_rows(void **state) {
     for (int i = 0; i < 400; i++) {
         struct shape s = random_shape(&r);
         bool extreme = i % 4 == 0, in_place = i % 3 == 0;
-        enum row_norm norm = i % 2 ? ROW_NORM_LAYERNORM : ROW_NORM_RMS;
+        static const enum row_norm norms[] = {ROW_NORM_LAYERNORM, ROW_NORM_RMS, ROW_NORM_CRMS};
+        enum row_norm norm = norms[random_below(&r, 3)];
+        float divisor = (float)(s.width + (norm == ROW_NORM_CRMS));
         struct buffer x = random_rows(&r, s, extreme), expected = marked_rows(s);
         struct buffer gain = random_rows(&r, (struct shape){1, s.width, s.width}, false);
         struct buffer bias = random_rows(&r, (struct shape){1, s.width, s.width}, false);
@@ -132,15 +135,16 @@ static void test_normalize_rows(void **state) {
             struct buffer out = marked_rows(s);
             for (size_t row = 0; row < s.rows; row++)
                 memcpy(out.data + row * s.stride, x.data + row * s.stride, s.width * sizeof(float));
-            tables[t]->normalize_rows(norm, in_place ? out.data : x.data, s.stride, s.rows, s.width, 1e-3f, g,
-                                      b, out.data, s.stride);
+            tables[t]->normalize_rows(norm, in_place ? out.data : x.data, s.stride, s.rows, s.width, divisor,
+                                      1e-3f, g, b, out.data, s.stride);
             check_padding(&out, s);
             if (t == 0) memcpy(expected.data, out.data, out.count * sizeof(float));
             assert_same_bits(expected.data, out.data, out.count, "%s, width %zu", tables[t]->name, s.width);
             buffer_destroy(&out);
         }
         for (size_t row = 0; row < s.rows && !extreme; row++)
-            check_normalized(norm, x.data + row * s.stride, s.width, g, b, expected.data + row * s.stride);
+            check_normalized(norm, x.data + row * s.stride, s.width, (double)divisor, g, b,
+                             expected.data + row * s.stride);
         buffer_destroy(&x);
         buffer_destroy(&expected);
         buffer_destroy(&gain);

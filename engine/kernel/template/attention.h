@@ -264,6 +264,7 @@ VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, siz
     struct vector scores = vector_load(t->weight[i][b]);
     if (t->key_scales[b]) scores = vector_multiply(scores, vector_load(t->key_scales[b]));
     scores = vector_multiply(vector_splat(t->a->scale), scores);
+    if (t->a->score_cap > 0) scores = vector_soft_cap(scores, t->a->score_cap, 1.0f / t->a->score_cap);
     if (query->alibi) {
         struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
         scores = vector_add(scores, vector_subtract(bias, vector_splat(query->alibi[query->position])));

@@ -63,8 +63,8 @@ VECTOR_INLINE void rows_normalize_lanes(const float *x, size_t i, size_t lanes, 
 }
 
 void KERNEL_FUNCTION(normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows,
-                                     size_t width, float eps, const float *gain, const float *bias,
-                                     float *out, size_t out_stride) {
+                                     size_t width, float divisor, float eps, const float *gain,
+                                     const float *bias, float *out, size_t out_stride) {
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * x_stride;
         float center = 0.0f, sum, squares;
@@ -74,7 +74,7 @@ void KERNEL_FUNCTION(normalize_rows)(enum row_norm norm, const float *x, size_t 
         }
         rows_sums(row, width, center, &sum, &squares);
         enum row_norm form = norm == ROW_NORM_LAYERNORM ? ROW_NORM_RMS : norm;
-        float scale = rows_scale(form, sum, squares, (float)width, eps);
+        float scale = rows_scale(form, sum, squares, divisor, eps);
         for (size_t i = 0; i < width; i += KERNEL_LANES)
             rows_normalize_lanes(row, i, rows_lanes(i, width), center, scale, gain, bias,
                                  out + r * out_stride);
@@ -90,6 +90,14 @@ void KERNEL_FUNCTION(gate_rows)(enum activation activation, const float *gate, c
             g = vector_multiply(g, vector_load_first(up + r * stride + i, lanes));
             vector_store_first(out + r * out_stride + i, g, lanes);
         }
+}
+
+void KERNEL_FUNCTION(soft_cap)(float *x, size_t count, float cap) {
+    const float inverse = 1.0f / cap;
+    for (size_t i = 0; i < count; i += KERNEL_LANES) {
+        size_t lanes = rows_lanes(i, count);
+        vector_store_first(x + i, vector_soft_cap(vector_load_first(x + i, lanes), cap, inverse), lanes);
+    }
 }
 
 void KERNEL_FUNCTION(rotate)(float *head, size_t pairs, bool interleaved, const float *cosine,

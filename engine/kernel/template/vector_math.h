@@ -33,6 +33,20 @@ VECTOR_INLINE struct vector vector_sigmoid(struct vector x) {
     return vector_divide(one, vector_add(one, power));
 }
 
+/* tanh x = (1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x; absolute error 1e-7. */
+VECTOR_INLINE struct vector vector_tanh(struct vector x) {
+    const struct vector zero = vector_splat(0.0f), one = vector_splat(1.0f);
+    struct vector size = vector_max(x, vector_subtract(zero, x));
+    struct vector power = vector_exp(vector_multiply(size, vector_splat(-2.0f)));
+    struct vector result = vector_divide(vector_subtract(one, power), vector_add(one, power));
+    return vector_select(vector_greater(zero, x), vector_subtract(zero, result), result);
+}
+
+/* cap * tanh(x * inverse), inverse = 1 / cap. */
+VECTOR_INLINE struct vector vector_soft_cap(struct vector x, float cap, float inverse) {
+    return vector_multiply(vector_splat(cap), vector_tanh(vector_multiply(x, vector_splat(inverse))));
+}
+
 /* The normal distribution function, (1 + erf(x / sqrt 2)) / 2, by its tail: for a = |x|,
  * (1 - erf(a / sqrt 2)) / 2 = e^(-a^2/2) t P(t) with t = 1 / (1 + 0.35 a), P of degree 8 (relative error
  * 4e-8). */

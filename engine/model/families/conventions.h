@@ -16,14 +16,16 @@ extern const struct weight_name names_neox[];    /* embed_in, layers.0.attention
 extern const struct weight_name names_bloom[];   /* word_embeddings, h.0.self_attention.dense, ... */
 extern const struct weight_name names_llama[];   /* embed_tokens, layers.0.self_attn.q_proj, ... */
 extern const struct weight_name names_fairseq[]; /* embed_tokens, layers.0.fc1, ... */
+extern const struct weight_name names_gemma2[]; /* the norms around Gemma 2's sub-layers; the rest as Llama */
 
 /* Sets of weights. */
 #define WEIGHTS_NORMS     (WEIGHT_BIT(FINAL_NORM) | WEIGHT_BIT(ATTENTION_NORM) | WEIGHT_BIT(MLP_NORM))
 #define WEIGHTS_QKV       (WEIGHT_BIT(QKV) | WEIGHT_BIT(QUERY) | WEIGHT_BIT(KEY) | WEIGHT_BIT(VALUE))
 #define WEIGHTS_ATTENTION (WEIGHTS_QKV | WEIGHT_BIT(ATTENTION_OUT))
-#define WEIGHTS_MLP       (WEIGHT_BIT(MLP_GATE) | WEIGHT_BIT(MLP_UP) | WEIGHT_BIT(MLP_DOWN))
-#define WEIGHTS_LINEARS   (WEIGHTS_ATTENTION | WEIGHTS_MLP)
-#define WEIGHTS_QK_NORMS  (WEIGHT_BIT(QUERY_NORM) | WEIGHT_BIT(KEY_NORM))
+#define WEIGHTS_MLP                                                                                          \
+    (WEIGHT_BIT(MLP_GATE_UP) | WEIGHT_BIT(MLP_GATE) | WEIGHT_BIT(MLP_UP) | WEIGHT_BIT(MLP_DOWN))
+#define WEIGHTS_LINEARS  (WEIGHTS_ATTENTION | WEIGHTS_MLP)
+#define WEIGHTS_QK_NORMS (WEIGHT_BIT(QUERY_NORM) | WEIGHT_BIT(KEY_NORM))
 
 /* Lists of texts. */
 #define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -49,6 +51,25 @@ void refuse_residual_behind_norm(struct config_reader *config);
 
 /* The traits of a GPT-J block, which CodeGen has too. */
 void describe_gptj_block(struct config_reader *config, struct model_description *d);
+
+/* RMSNorm, and a gated MLP. */
+void describe_rms_block(struct config_reader *config, struct model_description *d);
+
+/* The same, with the keys attention_bias and mlp_bias. */
+void describe_llama_block(struct config_reader *config, struct model_description *d);
+
+/* Windows of the layers from max_window_layers on, or by layer_types, where use_sliding_window is true. For
+ * describe_layers(). */
+void describe_qwen_windows(struct config_reader *config, struct model_description *d);
+
+/* The traits of all generations of Gemma. */
+void describe_gemma_block(struct config_reader *config, struct model_description *d);
+
+/* Of Gemma 2 and 3: query_pre_attn_scalar, and windows in all but every period-th layer. For describe_layers(). */
+void describe_gemma_layers(struct config_reader *config, struct model_description *d, size_t period);
+
+/* A soft cap; null: none (0). */
+double config_cap(struct config_reader *config, const char *key, double fallback);
 
 /* The traits of a Command R block, of either generation. */
 void describe_cohere_block(struct config_reader *config, struct model_description *d);

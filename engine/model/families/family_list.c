@@ -1,12 +1,14 @@
 /* The tables of families.def, for family_find. */
 #include "engine/model/family.h"
 
-#define POST_LN         "is Post-LN (its norms are on the residual stream): it has no Pre-CRMSNorm form"
-#define RMS_NORM        "uses RMSNorm: there is no LayerNorm to convert"
-#define RMS_NORM_BEHIND "uses RMSNorm after the sub-layer: there is no LayerNorm to convert"
-#define EXPERTS         "is a mixture of experts: not supported"
-#define ENCODER         "has an encoder: only decoders are served"
-#define RECURRENT       "is no transformer: not supported"
+#define POST_LN    "is Post-LN (its norms are on the residual stream): it has no Pre-CRMSNorm form"
+#define NO_ADAPTER "is not supported: no adapter, and no reference for it"
+#define IMAGES     "has an image tower or other inputs than text: only text models are served"
+#define LATENT     "has multi-head latent attention: not supported"
+#define HYBRID     "mixes attention with recurrent layers: not supported"
+#define EXPERTS    "is a mixture of experts: not supported"
+#define ENCODER    "has an encoder: only decoders are served"
+#define RECURRENT  "is no transformer: not supported"
 #define OLD_FALCON                                                                                           \
     "is an old name of falcon with other keys: expected a checkpoint that transformers has saved as falcon"
 

@@ -24,8 +24,8 @@ static const struct weight_name names[] = {
     NAMES_END,
 };
 
-static const char *const placements[] = {"pre",    "post",       "deepnorm",      "sandwich",
-                                         "sub_ln", "normformer", "residual_dual", NULL};
+static const char *const placements[] = {"pre",        "post",          "deepnorm", "sandwich", "sub_ln",
+                                         "normformer", "residual_dual", "output",   NULL};
 
 static void describe_positions(struct config_reader *config, struct model_description *d) {
     static const char *const kinds[] = {"learned", "rotary", NULL};
@@ -83,6 +83,7 @@ static void describe_placement(struct config_reader *config, struct model_descri
         config_choice(config, "norm_type", "layernorm", norm_types) ? NORM_TYPE_RMSNORM : NORM_TYPE_LAYERNORM;
     d->placement = (enum norm_placement)config_choice(config, "norm_placement", "pre", placements);
     d->gpas = config_bool(config, "gpas", false);
+    d->final_norm = d->placement != PLACEMENT_POST && d->placement != PLACEMENT_DEEPNORM;
     if (d->placement == PLACEMENT_DEEPNORM) d->deepnorm_alpha = pow(2 * (double)d->layers, 0.25);
     if (belongs(config, d, "deepnorm_alpha", PLACEMENT_DEEPNORM))
         d->deepnorm_alpha = config_real(config, "deepnorm_alpha", 1, 1e-6, 1e6);

@@ -76,12 +76,13 @@ static inline void fixture_plan(struct fixture *f, size_t entries, const size_t 
     forward->entry_count = entries;
     forward->row_count = forward->logit_count = forward->order_at = 0;
     for (size_t i = 0; i < entries; i++) {
-        f->entries[i] = (struct step_entry){.table = &f->tables[i],
-                                            .tokens = tokens[i],
-                                            .first_position = firsts[i],
-                                            .count = counts[i],
-                                            .logit_rows = logits[i],
-                                            .rope_theta = forward_rope_theta(forward, firsts[i] + counts[i])};
+        f->entries[i] =
+            (struct step_entry){.table = &f->tables[i],
+                                .tokens = tokens[i],
+                                .first_position = firsts[i],
+                                .count = counts[i],
+                                .logit_rows = logits[i],
+                                .rotary_length = forward_rotary_length(forward, firsts[i] + counts[i])};
         forward->first_row[i] = forward->row_count;
         for (size_t r = 0; r < counts[i]; r++) {
             tokens[i][r] = (int32_t)((3 * r + 1 + i) % 300);

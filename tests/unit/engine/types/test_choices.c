@@ -25,9 +25,23 @@ static void check_list(const struct named_value *list, int count) {
     assert_false(choice_find(list, "int", &value));
 }
 
+/* Those that may be asked for, then those that a model alone decides on, which no option has; and "none". */
+static void check_norm_forms(void) {
+    int value;
+    for (int form = 0; form <= NORM_FORM_NONE; form++) {
+        bool own = form == NORM_FORM_OUTPUT || form == NORM_FORM_CRMSNORM_NATIVE;
+        assert_string_not_equal(norm_form_name((enum norm_form)form), "unknown");
+        assert_true(choice_find(norm_form_choices, norm_form_name((enum norm_form)form), &value) == !own);
+        if (!own) assert_int_equal(value, form);
+    }
+    assert_string_equal(norm_form_name(NORM_FORM_OUTPUT), "output");
+    assert_string_equal(norm_form_name(NORM_FORM_CRMSNORM_NATIVE), "crmsnorm-native");
+    assert_string_equal(norm_form_name((enum norm_form)(NORM_FORM_NONE + 1)), "unknown");
+}
+
 static void names_and_values_are_one_to_one(void **state) {
     (void)state;
-    check_list(norm_form_choices, NORM_FORM_COUNT + 1); /* and "none" */
+    check_norm_forms();
     check_list(weight_type_choices, WEIGHT_TYPE_COUNT);
     check_list(kv_type_choices, KV_TYPE_COUNT + 1); /* and "auto" */
     check_list(matmul_choices, MATMUL_COUNT);

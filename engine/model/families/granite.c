@@ -1,0 +1,32 @@
+/* Granite 3 (IBM 2024), dense: Llama with multipliers of embedding, sub-layers, scores and logits. */
+#include "engine/model/families/conventions.h"
+
+static void describe(struct config_reader *config, struct model_description *d) {
+    describe_llama_block(config, d);
+    d->embedding_scale = config_real(config, "embedding_multiplier", 1, -1e6, 1e6);
+    d->residual_multiplier = config_real(config, "residual_multiplier", 1, -1e6, 1e6);
+    d->logit_scale = 1 / config_real(config, "logits_scaling", 1, 1e-6, 1e6);
+}
+
+static void describe_layers(struct config_reader *config, struct model_description *d) {
+    double multiplier = config_real(config, "attention_multiplier", 1, -1e6, 1e6);
+    for (size_t i = 0; i < d->layers; i++) d->layer[i].attention_scale = multiplier;
+}
+
+const struct family family_granite = {
+    .model_type = "granite",
+    .prefix = "model.",
+    .names = {NULL, names_llama},
+    .buffers = TEXTS(ROTARY_BUFFERS),
+    .keys = &keys_llama,
+    .sizes = {.vocabulary = 32000, .context = 2048, .width = 4096, .layers = 32, .heads = 32},
+    .kv_heads = {"num_key_value_heads", 0},
+    .mlp_width = {"intermediate_size", 11008},
+    .head_dim = HEAD_DIM_FREE,
+    .norm_eps = {"rms_norm_eps", 1e-6},
+    .activation = {"hidden_act", "silu"},
+    .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
+    .tokens = {1, 2, -1},
+    .describe = describe,
+    .describe_layers = describe_layers,
+};

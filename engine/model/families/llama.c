@@ -1,0 +1,20 @@
+/* Llama 1 to 3 (Touvron et al. 2023) and the many of its kind: TinyLlama, SmolLM2, Yi, DeepSeek's dense ones.
+ * Sequential, RMSNorm, rotary positions, grouped queries, a gated MLP. */
+#include "engine/model/families/conventions.h"
+
+const struct family family_llama = {
+    .model_type = "llama",
+    .prefix = "model.",
+    .names = {NULL, names_llama},
+    .buffers = TEXTS(ROTARY_BUFFERS),
+    .keys = &keys_llama,
+    .sizes = {.vocabulary = 32000, .context = 2048, .width = 4096, .layers = 32, .heads = 32},
+    .kv_heads = {"num_key_value_heads", 0},
+    .mlp_width = {"intermediate_size", 11008},
+    .head_dim = HEAD_DIM_FREE,
+    .norm_eps = {"rms_norm_eps", 1e-6},
+    .activation = {"hidden_act", "silu"},
+    .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
+    .tokens = {1, 2, -1},
+    .describe = describe_llama_block,
+};

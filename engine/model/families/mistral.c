@@ -1,0 +1,28 @@
+/* Mistral 7B and kin (Jiang et al. 2023): Llama without biases, with a sliding window in every layer, or none. */
+#include "engine/model/families/conventions.h"
+
+static void describe_layers(struct config_reader *config, struct model_description *d) {
+    bool none = config_is_null(config, "sliding_window");
+    size_t window = none ? 0 : config_size(config, "sliding_window", 4096, 1, MODEL_CONTEXT_MAX);
+    if (config_has(config, "layer_types"))
+        config_refuse(config, "layer_types is not read by the library, which gives every layer the window");
+    for (size_t i = 0; i < d->layers; i++) d->layer[i].window = window;
+}
+
+const struct family family_mistral = {
+    .model_type = "mistral",
+    .prefix = "model.",
+    .names = {NULL, names_llama},
+    .buffers = TEXTS(ROTARY_BUFFERS),
+    .keys = &keys_llama,
+    .sizes = {.vocabulary = 32000, .context = 131072, .width = 4096, .layers = 32, .heads = 32},
+    .kv_heads = {"num_key_value_heads", 8},
+    .mlp_width = {"intermediate_size", 14336},
+    .head_dim = HEAD_DIM_FREE,
+    .norm_eps = {"rms_norm_eps", 1e-6},
+    .activation = {"hidden_act", "silu"},
+    .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
+    .tokens = {1, 2, -1},
+    .describe = describe_rms_block,
+    .describe_layers = describe_layers,
+};

@@ -1,0 +1,26 @@
+/* Qwen2 and 2.5 (Yang et al. 2024): Llama with biases of q, k and v, and a sliding window in the upper layers
+ * where it is asked for. */
+#include "engine/model/families/conventions.h"
+
+static void describe(struct config_reader *config, struct model_description *d) {
+    describe_rms_block(config, d);
+    config_biases(d, true, WEIGHTS_QKV);
+}
+
+const struct family family_qwen2 = {
+    .model_type = "qwen2",
+    .prefix = "model.",
+    .names = {NULL, names_llama},
+    .buffers = TEXTS(ROTARY_BUFFERS),
+    .keys = &keys_llama,
+    .sizes = {.vocabulary = 151936, .context = 32768, .width = 4096, .layers = 32, .heads = 32},
+    .kv_heads = {"num_key_value_heads", 32},
+    .mlp_width = {"intermediate_size", 22016},
+    .head_dim = HEAD_DIM_FREE,
+    .norm_eps = {"rms_norm_eps", 1e-6},
+    .activation = {"hidden_act", "silu"},
+    .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
+    .tokens = {-1, -1, -1},
+    .describe = describe,
+    .describe_layers = describe_qwen_windows,
+};

@@ -1,0 +1,27 @@
+/* Qwen3, dense (Yang et al. 2025): Llama with an RMS norm of each head's query and key before the rotation. */
+#include "engine/model/families/conventions.h"
+
+static void describe(struct config_reader *config, struct model_description *d) {
+    describe_rms_block(config, d);
+    d->qk_norm = QK_NORM_SHARED;
+    config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
+}
+
+const struct family family_qwen3 = {
+    .model_type = "qwen3",
+    .prefix = "model.",
+    .names = {NULL, names_llama},
+    .buffers = TEXTS(ROTARY_BUFFERS),
+    .keys = &keys_llama,
+    .sizes = {.vocabulary = 151936, .context = 32768, .width = 4096, .layers = 32, .heads = 32},
+    .kv_heads = {"num_key_value_heads", 32},
+    .mlp_width = {"intermediate_size", 22016},
+    .head_dim = HEAD_DIM_FREE,
+    .head_dim_default = 128,
+    .norm_eps = {"rms_norm_eps", 1e-6},
+    .activation = {"hidden_act", "silu"},
+    .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
+    .tokens = {-1, -1, -1},
+    .describe = describe,
+    .describe_layers = describe_qwen_windows,
+};
