@@ -68,7 +68,9 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     enum status status;
     report(o, "reading", 0);
     if ((status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e)) != STATUS_OK) return status;
-    if ((status = describe_model(o->model, &m->description, &family, e)) != STATUS_OK) return status;
+    const struct describe_options describing = {.allow_unknown_config_keys = o->allow_unknown_config_keys};
+    status = describe_model_with(o->model, &describing, &m->description, &family, e);
+    if (status != STATUS_OK) return status;
     if ((status = check_form(&m->description, o, e)) != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
     if (o->tokenizer && (status = tokenizer_open(o->model, o->tokenizer, e)) != STATUS_OK) return status;
@@ -121,13 +123,15 @@ static enum status open_tokenizer(const struct loaded_model *m, const struct loa
     return tokenizer_open_text(texts->tokenizer, texts->tokenizer_length, "tokenizer.json", o->tokenizer, e);
 }
 
-static enum status describe_file(struct loaded_model *m, const struct family **family, struct error *e) {
+static enum status describe_file(struct loaded_model *m, const struct loaded_model_options *o,
+                                 const struct family **family, struct error *e) {
     const struct model_file_texts *texts = &m->file.texts;
     const struct describe_texts stored = {
         .config = texts->config,
         .config_length = texts->config_length,
         .generation = texts->generation,
         .generation_length = texts->generation_length,
+        .options = {.allow_unknown_config_keys = o->allow_unknown_config_keys},
     };
     return describe_model_texts(&stored, &m->description, family, e);
 }
@@ -148,7 +152,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
     if ((status = model_file_open(o->model, workers, report_checking, context, p, e)) != STATUS_OK)
         return status;
     if ((status = open_tokenizer(m, o, e)) != STATUS_OK) return status;
-    if ((status = describe_file(m, &family, e)) != STATUS_OK) return status;
+    if ((status = describe_file(m, o, &family, e)) != STATUS_OK) return status;
     if ((status = check_form(&m->description, o, e)) != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
     if ((status = check_choices(m, o, e)) != STATUS_OK) return status;

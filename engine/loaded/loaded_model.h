@@ -30,6 +30,7 @@ struct loaded_model_options {
     bool exact_form;            /* else CRMSNorm with weights other than f32 runs in its orthonormal basis */
     bool any_form, any_weights; /* a converted file may have others */
     bool form_asked;            /* by name: STATUS_OPTION where a model of RMSNorm has no such form */
+    bool allow_unknown_config_keys; /* they are passed over */
     size_t context; /* limit the context to this; 0: the model's own. More than the model's own is an error.
                        */
     void (*progress)(void *context, const char *stage, double share); /* may be NULL */

@@ -7,6 +7,7 @@
 #include "engine/base/log.h"
 #include "engine/checkpoint/tensor_list.h"
 #include "engine/lora/lora_parts.h"
+#include "engine/model/spare_tensors.h"
 
 struct binding {
     struct lora *lora;
@@ -32,13 +33,27 @@ static const char *without_prefix(const struct family *family, const char *name)
     return strncmp(name, family->prefix, length) == 0 ? name + length : name;
 }
 
-/* The base's tensor of that name; ending is appended. NULL: it has none. */
+/* The base's tensor of that name; ending is appended. All its names may lie behind a wrapper. NULL: it has none. */
 static const struct tensor *find(const struct family *family, const struct checkpoint *base, const char *name,
                                  const char *ending) {
-    char full[2 * LORA_NAME_MAX];
-    snprintf(full, sizeof full, "%s%s%s", family->prefix, without_prefix(family, name), ending);
+    char full[3 * LORA_NAME_MAX];
+    int wrapper = (int)tensors_wrapper(base);
+    const char *first = wrapper ? checkpoint_at(base, 0)->name : "", *stem = without_prefix(family, name);
+    if (wrapper > LORA_NAME_MAX) return NULL;
+    snprintf(full, sizeof full, "%.*s%s%s%s", wrapper, first, family->prefix, stem, ending);
     const struct tensor *t = checkpoint_find(base, full);
-    return t ? t : checkpoint_find(base, full + strlen(family->prefix));
+    if (t) return t;
+    snprintf(full, sizeof full, "%.*s%s%s", wrapper, first, stem, ending);
+    return checkpoint_find(base, full);
+}
+
+/* The table of a tied model, which may be stored under the head's name alone. */
+static const struct tensor *find_tied_table(const struct model_description *d, const struct family *family,
+                                            const struct checkpoint *base) {
+    const struct weight_name *table = weight_name_find(d->names, WEIGHT_EMBEDDING);
+    const struct weight_name *head = weight_name_find(d->names, WEIGHT_HEAD);
+    const struct tensor *t = find(family, base, table->name, ".weight");
+    return t || !head ? t : find(family, base, head->name, ".weight");
 }
 
 /* Whether a module is that of a weight outside of the layers. */
@@ -106,16 +121,15 @@ static enum status place_whole(struct lora *l, struct lora_whole *whole, const s
     bool saved = !whole->of_base_layer && lora_config_saves(&l->config, module);
     bool is_tied_head = d->tied && is_module_of(d, family, module, WEIGHT_HEAD) &&
                         strcmp(whole->name + strlen(module), ".weight") == 0;
-    const char *table = weight_name_find(d->names, WEIGHT_EMBEDDING)->name;
+    bool is_table = d->tied && is_module_of(d, family, module, WEIGHT_EMBEDDING);
     if (is_tied_head && saved) {
         l->head = whole->tensor;
         return STATUS_OK;
     }
     whole->replaces =
-        is_tied_head ? find(family, base, table, ".weight") : find(family, base, whole->name, "");
+        is_tied_head || is_table ? find_tied_table(d, family, base) : find(family, base, whole->name, "");
     enum status status = check_whole(whole, e);
     if (status == STATUS_OK) status = check_only_one(l, whole, e);
-    bool is_table = d->tied && is_module_of(d, family, module, WEIGHT_EMBEDDING);
     if (status == STATUS_OK && is_table && saved && !l->head) l->head = whole->replaces;
     return status;
 }
@@ -266,13 +280,16 @@ static enum status bind_part(struct binding *b, struct error *e) {
 /* The name of a view's module in the model that was trained. False: it has none. */
 static bool name_module(const struct binding *b, const struct matrix_view *view, char out[LORA_NAME_MAX]) {
     char module[LORA_NAME_MAX];
-    if (view == &b->views->head.weight) {
-        const struct weight_name *head = weight_name_find(b->description->names, WEIGHT_HEAD);
-        if (head) snprintf(out, LORA_NAME_MAX, "%s", head->name);
-        return head != NULL;
+    bool is_head = view == &b->views->head.weight;
+    if (is_head || view == &b->views->embedding) {
+        enum weight weight = is_head ? WEIGHT_HEAD : WEIGHT_EMBEDDING;
+        const struct weight_name *n = weight_name_find(b->description->names, weight);
+        if (!n) return false;
+        snprintf(module, sizeof module, "%s", n->name);
+    } else {
+        module_of(view->tensor->name + tensors_wrapper(b->base), module);
     }
-    module_of(view->tensor->name, module);
-    snprintf(out, LORA_NAME_MAX, "%s%.400s", b->prefixed ? b->family->prefix : "",
+    snprintf(out, LORA_NAME_MAX, "%s%.400s", b->prefixed && !is_head ? b->family->prefix : "",
              without_prefix(b->family, module));
     return true;
 }

@@ -88,10 +88,16 @@ static void refuse_beginning(struct config_reader *r) {
 }
 
 /* A key that is not known may change the result, unless it says nothing. */
-static void refuse_unknown(void *context, const char *key) {
-    struct config_reader *r = context;
-    if (says_something(json_object_get(r->root, key)))
-        config_refuse(r, "the setting \"%.60s\" is not known, and may change what the adapter does", key);
+static void refuse_unknown(struct config_reader *r) {
+    const char *key;
+    json_t *value;
+    config_know(r, ignored_keys);
+    json_object_foreach((json_t *)r->root, key, value) {
+        if (!says_something(value)) config_know(r, (const char *const[]){key, NULL});
+    }
+    config_gather_unknown(r);
+    if (r->unknown_count)
+        config_refuse(r, "settings that are not known, and may change what the adapter does: %s", r->unknown);
 }
 
 static void check_layers(struct config_reader *r, const struct lora_config *c) {
@@ -149,8 +155,7 @@ static enum status read_all(struct lora_config *c, struct error *e) {
     refuse_beginning(&r);
     read_numbers(&r, c);
     status = config_failed(&r) ? r.error.code : read_sets(&r, c, &r.error);
-    config_know(&r, ignored_keys);
-    config_each_unknown(&r, refuse_unknown, &r);
+    refuse_unknown(&r);
     if (config_failed(&r)) {
         if (e) *e = r.error;
         status = r.error.code;

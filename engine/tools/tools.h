@@ -39,6 +39,7 @@ struct bench_options {
     enum kernel_isa isa;
     enum kv_type kv_type;
     bool any_form, any_weights; /* a converted file may have others */
+    bool allow_unknown_config_keys;
     size_t threads;
 };
 
@@ -122,6 +123,7 @@ struct convert_options {
     const char *model; /* folder of the checkpoint */
     const char *lora;
     bool ignore_adapter;
+    bool allow_unknown_config_keys;
     const char *out; /* file to write; a converted file of that name is replaced, any other refused */
     enum norm_form norm_form; /* not NONE */
     bool any_form;            /* it is the default, not asked for by name */
@@ -150,6 +152,7 @@ struct verify_options {
     const char *lora;  /* the untouched model is the merged one */
     bool ignore_adapter;
     enum kernel_isa isa;
+    bool allow_unknown_config_keys;
     enum kv_type kv_type; /* AUTO: as serving would take for each type of weights */
     bool has_weights;     /* one type is asked about, else all */
     enum weight_type weights;

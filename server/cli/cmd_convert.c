@@ -30,6 +30,7 @@ enum exit_code cmd_convert(const struct config *config) {
         .lora = config->lora,
         .ignore_adapter = config->ignore_adapter,
         .out = config->out,
+        .allow_unknown_config_keys = config->allow_unknown_config_keys,
         .norm_form = config->norm_form,
         .any_form = !config_is_set(config, OPTION_norm_form),
         .weights = config->weights,
