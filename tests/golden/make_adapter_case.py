@@ -20,11 +20,15 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from make_family_case import LENGTHS, PROMPT, SEEDS, greedy, logits_of, save
+from make_family_case import HIDDEN, LENGTHS, PROMPT, SEEDS, TOKENIZER_VOCABULARY, greedy, logits_of, save
+from make_family_case import randomise as randomise_base
 
 HERE = pathlib.Path(__file__).parent
 LENGTH = LENGTHS[0]
 MERGED_MAX = 1e-9  # largest difference of a logit
+
+# Bases that the case has with it, in its folder "base", rather than among the families.
+OWN_BASES = {"llama": dict(HIDDEN, intermediate_size=80, num_key_value_heads=2)}
 
 # Base, settings of LoraConfig, and how the file is written: a dtype, or "bin" for a pickle.
 VARIANTS = {
@@ -46,7 +50,7 @@ VARIANTS = {
     "xglm-table": ("xglm", dict(target_modules=["embed_tokens", "fc1"]), torch.float16),
     "stablelm-excluded": ("stablelm", dict(target_modules="all-linear", exclude_modules=["down_proj", "layers.0.self_attn.q_proj"],
                                            r=2, lora_alpha=5), torch.float16),
-    "llama-gated": ("llama", dict(target_modules="all-linear", use_rslora=True, r=3), torch.bfloat16),
+    "llama-gated": ("llama", dict(target_modules="all-linear", use_rslora=True, r=3, lora_alpha=2), torch.bfloat16),
 }
 
 
@@ -61,9 +65,23 @@ def randomise(model):
             p.data = p.data + torch.randn_like(p) * 0.1
 
 
+def base_of(name, out):
+    """Its folder, and what golden.json calls it."""
+    base = VARIANTS[name][0]
+    if base not in OWN_BASES:
+        return HERE / "families" / base, f"families/{base}"
+    folder = out / name / "base"
+    torch.manual_seed(0)
+    config = transformers.AutoConfig.for_model(base, vocab_size=TOKENIZER_VOCABULARY + 8, bos_token_id=0, eos_token_id=0,
+                                               **OWN_BASES[base])
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    randomise_base(model)
+    model.half().save_pretrained(folder)
+    return folder, "base"
+
+
 def load_base(base):
-    model = transformers.AutoModelForCausalLM.from_pretrained(HERE / "families" / base, dtype=torch.float64,
-                                                              attn_implementation="eager")
+    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float64, attn_implementation="eager")
     return model.eval()
 
 
@@ -109,14 +127,14 @@ def write_adapter(model, folder, dtype):
 
 
 def make(name, out):
-    base, settings, dtype = VARIANTS[name]
+    _, settings, dtype = VARIANTS[name]
     folder = out / name
+    base, called = base_of(name, out)
     for seed in SEEDS:
         folder.mkdir(parents=True, exist_ok=True)
         write_adapter(adapted(base, settings, dtype, seed), folder, dtype)
         model = load_adapted(base, folder)
-        vocabulary = json.loads((HERE / "families" / base / "golden.json").read_text())["tokenizer_vocab"]
-        sequences = [torch.randint(1, vocabulary, (LENGTH,)).tolist()]
+        sequences = [torch.randint(1, TOKENIZER_VOCABULARY, (LENGTH,)).tolist()]
         answer = greedy(model, sequences[0][:PROMPT])
         if answer:
             break
@@ -127,7 +145,7 @@ def make(name, out):
         (folder / copied).unlink(missing_ok=True)
     golden = json.loads((folder / "golden.json").read_text())
     golden["library"] = f"peft {peft.__version__}, " + golden["library"]
-    golden["base"] = f"families/{base}"
+    golden["base"] = called
     (folder / "golden.json").write_text(json.dumps(golden))
     logits = logits_of(model, sequences[0])
     touched = {"wte", "lm_head", "embed_tokens"} & {*settings.get("modules_to_save", []), *settings["target_modules"]}

@@ -123,10 +123,11 @@ void golden_place(const char *folder, struct golden_place *place) {
     if (!has_file(folder, "golden.json")) return;
     assert_ok(json_file_load(folder, "golden.json", 64u << 20, &root, &e));
     const char *base = json_string_value(json_object_get(root, "base"));
-    if (base) {
+    if (base && strchr(base, '/'))
         snprintf(place->model, sizeof place->model, "%s/tests/golden/%s", PRENORM_SOURCE_DIR, base);
-        place->lora = folder;
-    }
+    else if (base)
+        snprintf(place->model, sizeof place->model, "%s/%s", folder, base);
+    if (base) place->lora = folder;
     json_decref(root);
 }
 

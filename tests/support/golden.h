@@ -32,8 +32,8 @@ struct golden {
 void golden_init(struct golden *g, const char *folder);
 void golden_deinit(struct golden *g);
 
-/* What a case is of: its own folder, or (golden.json has a "base" then) that model below tests/golden with the
- * case's folder as an adapter. */
+/* What a case is of: its own folder, or (golden.json has a "base" then) that model below tests/golden, or
+ * in the case's folder, with the case's folder as an adapter. */
 struct golden_place {
     char model[1024];
     const char *lora; /* NULL: none */
