@@ -18,6 +18,16 @@ struct shape {
     const char *name, *config;
 };
 
+/* Llama's block, with Qwen2's biases where that is the type. */
+#define LLAMA(name, type, vocabulary, layers, width, heads, kv, mlp, context, tied)                          \
+    {                                                                                                        \
+        name, "{\"model_type\": \"" type "\", \"vocab_size\": " #vocabulary ", \"hidden_size\": " #width     \
+              ", \"intermediate_size\": " #mlp ", \"num_attention_heads\": " #heads                          \
+              ", \"num_key_value_heads\": " #kv ", \"num_hidden_layers\": " #layers                          \
+              ", \"max_position_embeddings\": " #context ", \"tie_word_embeddings\": " #tied                 \
+              ", \"torch_dtype\": \"bfloat16\"}"                                                             \
+    }
+
 #define GPT3(name, layers, width, heads, mlp)                                                                \
     {                                                                                                        \
         name, "{\"model_type\": \"prenorm\", \"vocab_size\": 50257, \"hidden_size\": " #width                \
@@ -27,6 +37,13 @@ struct shape {
 
 static const struct shape shapes[] = {
     {"gpt2-124m", "{\"model_type\": \"gpt2\"}"},
+    {"gpt2-1.5b", "{\"model_type\": \"gpt2\", \"n_embd\": 1600, \"n_layer\": 48, \"n_head\": 25, "
+                  "\"torch_dtype\": \"bfloat16\"}"},
+    /* SmolLM2, Qwen2 and Qwen2.5, Llama 3.2, Llama 2 */
+    LLAMA("smollm2-135m", "llama", 49152, 30, 576, 9, 3, 1536, 8192, true),
+    LLAMA("qwen2-0.5b", "qwen2", 151936, 24, 896, 14, 2, 4864, 32768, true),
+    LLAMA("llama-1b", "llama", 128256, 16, 2048, 32, 8, 8192, 131072, true),
+    LLAMA("llama-7b", "llama", 32000, 32, 4096, 32, 32, 11008, 4096, false),
     {"pythia-410m", "{\"model_type\": \"gpt_neox\", \"vocab_size\": 50304, \"hidden_size\": 1024, "
                     "\"intermediate_size\": 4096, \"num_attention_heads\": 16, \"num_hidden_layers\": 24, "
                     "\"max_position_embeddings\": 2048}"},
@@ -86,6 +103,8 @@ static struct tensor_shape weight_shape(const struct model_description *d, enum 
         return separate ? matrix(d, kv, d->width) : (struct tensor_shape){0};
     case WEIGHT_ATTENTION_OUT:
         return matrix(d, d->width, heads);
+    case WEIGHT_MLP_GATE:
+        return d->gated ? matrix(d, d->mlp_width, d->width) : (struct tensor_shape){0};
     case WEIGHT_MLP_UP:
         return matrix(d, d->mlp_width, d->width);
     case WEIGHT_MLP_DOWN:
@@ -117,6 +136,7 @@ struct writer {
     size_t offset;
     FILE *file;
     uint64_t state; /* of the generator */
+    bool half;      /* BF16, else F32 */
 };
 
 static uint64_t next_random(struct writer *w) {
@@ -129,6 +149,18 @@ static uint64_t next_random(struct writer *w) {
 
 #define BLOCK_VALUES 4096
 
+/* As BF16 the upper halves. */
+static bool write_block(struct writer *w, const float *block, size_t count) {
+    uint16_t halves[BLOCK_VALUES];
+    if (!w->half) return fwrite(block, sizeof *block, count, w->file) == count;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, block + i, sizeof bits);
+        halves[i] = (uint16_t)(bits >> 16);
+    }
+    return fwrite(halves, sizeof *halves, count, w->file) == count;
+}
+
 /* Uniform with the deviation that GPT-2 was initialised with; gains lie around 1. */
 static bool write_values(struct writer *w, size_t count, bool gain) {
     float block[BLOCK_VALUES];
@@ -136,7 +168,7 @@ static bool write_values(struct writer *w, size_t count, bool gain) {
         size_t values = count - done < BLOCK_VALUES ? count - done : BLOCK_VALUES;
         for (size_t i = 0; i < values; i++)
             block[i] = (gain ? 1.0f : 0.0f) + 0.0693f * ((float)(next_random(w) >> 40) * 0x1p-24f - 0.5f);
-        if (fwrite(block, sizeof *block, values, w->file) != values) return false;
+        if (!write_block(w, block, values)) return false;
         done += values;
     }
     return true;
@@ -147,9 +179,10 @@ static bool add_tensor(struct writer *w, const char *name, struct tensor_shape s
     if (w->file) return write_values(w, count, s.gain);
     json_t *dims = json_array();
     for (size_t i = 0; i < s.rank; i++) json_array_append_new(dims, json_integer((json_int_t)s.dims[i]));
-    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", dims, "data_offsets",
-                              (json_int_t)w->offset, (json_int_t)(w->offset + 4 * count));
-    w->offset += 4 * count;
+    size_t bytes = count * (w->half ? sizeof(uint16_t) : sizeof(float));
+    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", w->half ? "BF16" : "F32", "shape", dims,
+                              "data_offsets", (json_int_t)w->offset, (json_int_t)(w->offset + bytes));
+    w->offset += bytes;
     return json_object_set_new(w->header, name, entry) == 0;
 }
 
@@ -210,7 +243,7 @@ static enum status write_config(const char *path, const char *config, struct err
 }
 
 static const struct shape *find_shape(const char *name, struct error *e) {
-    char known[256] = "";
+    char known[512] = "";
     for (size_t i = 0; i < SHAPE_COUNT; i++) {
         if (strcmp(shapes[i].name, name) == 0) return &shapes[i];
         size_t used = strlen(known);
@@ -228,7 +261,7 @@ enum status bench_write_config(const char *config, const char *folder, struct er
     struct model_description d;
     const struct family *family = NULL;
     status = describe_model(folder, &d, &family, e);
-    struct writer w = {.state = 0x9e3779b97f4a7c15u};
+    struct writer w = {.state = 0x9e3779b97f4a7c15u, .half = strstr(config, "\"bfloat16\"") != NULL};
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     if (status == STATUS_OK) status = write_file(&w, path, &d, e);
     description_deinit(&d);
@@ -238,4 +271,27 @@ enum status bench_write_config(const char *config, const char *folder, struct er
 enum status bench_write_random(const char *shape_name, const char *folder, struct error *e) {
     const struct shape *shape = find_shape(shape_name, e);
     return shape ? bench_write_config(shape->config, folder, e) : STATUS_NOT_FOUND;
+}
+
+/* ---- how large ---- */
+
+static size_t matrix_weights(const struct model_description *d, enum weight weight) {
+    struct tensor_shape s = weight_shape(d, weight);
+    bool is_head = weight == (d->tied ? WEIGHT_EMBEDDING : WEIGHT_HEAD);
+    if (s.rank != 2 || !(is_head || is_per_layer(weight)) || !weight_name_find(d->names, weight)) return 0;
+    return s.dims[0] * s.dims[1] * (is_per_layer(weight) ? d->layers : 1);
+}
+
+enum status bench_shape_weights(const char *shape_name, size_t *weights, struct error *e) {
+    const struct shape *shape = find_shape(shape_name, e);
+    if (!shape) return STATUS_NOT_FOUND;
+    struct model_description d;
+    const struct family *family = NULL;
+    const struct describe_texts texts = {.config = shape->config, .config_length = strlen(shape->config)};
+    enum status status = describe_model_texts(&texts, &d, &family, e);
+    *weights = 0;
+    for (unsigned i = 0; i < WEIGHT_COUNT && status == STATUS_OK; i++)
+        *weights += matrix_weights(&d, (enum weight)i);
+    description_deinit(&d);
+    return status;
 }

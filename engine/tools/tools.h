@@ -18,14 +18,19 @@ const char *const *bench_shapes(void); /* names, NULL-terminated */
  * a tokenizer is not among it. STATUS_NOT_FOUND for an unknown shape, with the known ones. */
 enum status bench_write_random(const char *shape, const char *folder, struct error *e);
 
-/* The same for the text of any config.json of a plain block (Pre-LN, no head norms, nothing gated). */
+/* The same for the text of any config.json of a plain block (one norm in front of each sub-layer, no head norms, nothing
+ * fused but q, k and v). The file is F32, or BF16 where the config says "bfloat16": half the disk. */
 enum status bench_write_config(const char *config, const char *folder, struct error *e);
+
+/* Weights of a shape's matrices that every step reads, the head among them. */
+enum status bench_shape_weights(const char *shape, size_t *weights, struct error *e);
 
 /* What the machine can do, measured now with the threads that the model will use. */
 struct bench_bounds {
     size_t threads;
     double read_bytes_per_s; /* streaming read of memory */
     double sgemm_flop_per_s; /* OpenBLAS, 512 x 3072 x 768 */
+    size_t cache_bytes;      /* last-level cache, as the processor tells (of a whole socket); 0: unknown */
 };
 enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
 

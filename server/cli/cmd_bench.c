@@ -11,6 +11,7 @@
 
 #include "engine/base/log.h"
 #include "engine/tools/tools.h"
+#include "server/bench/cache.h"
 #include "server/bench/kernels.h"
 #include "server/bench/median.h"
 #include "server/bench/norms.h"
@@ -146,6 +147,13 @@ static enum status run_items(struct bench_model *model, const char *weights,
     return STATUS_OK;
 }
 
+/* A converted file has its own. */
+static enum weight_type packed_type(const struct bench_model *model) {
+    enum weight_type type = WEIGHT_TYPE_F32;
+    weight_type_from_name(bench_weights(model), &type);
+    return type;
+}
+
 static enum status run_model(const struct config *config, const char *folder, struct error *e) {
     struct bench_bounds bounds;
     struct bench_options options = {
@@ -175,15 +183,17 @@ static enum status run_model(const struct config *config, const char *folder, st
                bounds.threads, bench_isa(model), bounds.read_bytes_per_s * 1e-9,
                bounds.sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, bench_kv_type(model),
                seconds, bench_norm_form(model));
+        bench_cache_print(&bounds, bench_weight_bytes(model), packed_type(model));
         printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
     }
     status = run_items(model, bench_weights(model), &bounds, results, e);
     if (status == STATUS_OK) status = bench_sampling(model, sampling, e);
     if (status == STATUS_OK && config->json) {
         json_t *root =
-            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:s, s:s, s:f, s:O, s:O}", "machine", "threads",
+            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:o, s:s, s:s, s:f, s:O, s:O}", "machine", "threads",
                       (json_int_t)bounds.threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
                       bounds.read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds.sgemm_flop_per_s * 1e-9,
+                      "cache", bench_cache_json(&bounds, bench_weight_bytes(model), packed_type(model)),
                       "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
                       seconds, "results", results, "sampling", sampling);
         if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 ||

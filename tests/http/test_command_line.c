@@ -427,6 +427,10 @@ static void test_bench_as_json(void **state) {
     assert_true(number_of(machine, "threads") == 1);
     assert_true(json_is_string(json_object_get(machine, "isa")));
     assert_true(number_of(bounds, "read_gb_per_s") > 0 && number_of(bounds, "sgemm_gflop_per_s") > 0);
+    const json_t *cache = json_object_get(root, "cache");
+    assert_true(number_of(cache, "weight_bytes") > 0 && number_of(cache, "last_level_bytes") >= 0);
+    assert_true(json_is_boolean(json_object_get(cache, "weights_exceed_it")));
+    assert_true(json_is_array(json_object_get(cache, "shapes_beyond")));
     assert_string_equal(json_string_value(json_object_get(root, "norm_form")), "crmsnorm");
     assert_string_equal(json_string_value(json_object_get(root, "kv_type")), "f32");
     assert_true(number_of(root, "load_seconds") >= 0);

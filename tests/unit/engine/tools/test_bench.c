@@ -12,6 +12,11 @@
 #define SMALL_MODEL                                                                                          \
     "{\"model_type\": \"gpt2\", \"vocab_size\": 211, \"n_embd\": 48, \"n_layer\": 2, \"n_head\": 4, "        \
     "\"n_positions\": 64}"
+/* Gated, with grouped queries and RMSNorm; the file is BF16. */
+#define SMALL_LLAMA                                                                                          \
+    "{\"model_type\": \"llama\", \"vocab_size\": 211, \"hidden_size\": 48, \"intermediate_size\": 112, "     \
+    "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "                     \
+    "\"max_position_embeddings\": 64, \"torch_dtype\": \"bfloat16\"}"
 /* 39 million parameters: large beside what a test program has anyway. */
 #define LARGE_MODEL                                                                                          \
     "{\"model_type\": \"gpt2\", \"vocab_size\": 20000, \"n_embd\": 640, \"n_layer\": 5, \"n_head\": 10, "    \
@@ -120,11 +125,66 @@ static void test_cost_counts_the_type_of_the_cache(void **state) {
     test_folder_remove(folder);
 }
 
+static void test_a_gated_model_in_half_precision(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct workers *workers;
+    struct loaded_model model;
+    char *folder = test_folder_create();
+    assert_ok(bench_write_config(SMALL_LLAMA, folder, &e));
+    assert_ok(workers_create(2, &workers, &e));
+    struct loaded_model_options loading = {.model = folder, .form = NORM_FORM_RMSNORM};
+    assert_ok(loaded_model_init(&model, &loading, workers, &e));
+    assert_true(model.description.gated && model.description.kv_heads == 2);
+    assert_int_equal(model.views.layers[1].gate.weight.tensor->dtype, DTYPE_BF16);
+    loaded_model_deinit(&model);
+    workers_destroy(workers);
+    struct bench_options options = options_of(folder, NORM_FORM_RMSNORM, KV_TYPE_AUTO, 2);
+    struct bench_item decode = {.work = BENCH_DECODE, .tokens = 2, .batch = 3, .context = 9};
+    struct bench_model *bench;
+    struct bench_cost cost;
+    double seconds;
+    assert_ok(bench_open(&options, &bench, &seconds, &e));
+    assert_ok(bench_run(bench, &decode, &seconds, &cost, &e));
+    assert_true(seconds > 0 && cost.flops > 0);
+    bench_close(bench);
+    test_folder_remove(folder);
+}
+
+/* The published numbers of parameters, less norms, biases and a table that is no head. */
+static void test_shapes_have_their_true_sizes(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t weights;
+    } shapes[] = {
+        {"gpt2-124m", 124439808 - 25 * 2 * 768 - 12 * 9 * 768 - 1024 * 768},
+        {"gpt2-1.5b", 1557611200 - 97 * 2 * 1600 - 48 * 9 * 1600 - 1024 * 1600},
+        {"smollm2-135m", 134515008 - 61 * 576},
+        {"qwen2-0.5b", 494032768 - 49 * 896 - 24 * (896 + 2 * 128)},
+        {"llama-1b", 1235814400 - 33 * 2048},
+        {"llama-7b", 6738415616 - 65 * 4096 - (size_t)32000 * 4096},
+    };
+    struct error e = {0};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        size_t weights;
+        assert_ok(bench_shape_weights(shapes[i].name, &weights, &e));
+        if (weights != shapes[i].weights)
+            fail_msg("%s: %zu weights, expected %zu", shapes[i].name, weights, shapes[i].weights);
+    }
+    for (const char *const *shape = bench_shapes(); *shape; shape++) {
+        size_t weights = 0;
+        assert_ok(bench_shape_weights(*shape, &weights, &e));
+        assert_true(weights > 50u << 20);
+    }
+}
+
 static void test_unknown_shape(void **state) {
     (void)state;
     struct error e = {0};
     assert_int_equal(bench_write_random("gpt2-9b", "/nonexistent", &e), STATUS_NOT_FOUND);
     assert_non_null(strstr(e.text, "gpt2-124m"));
+    assert_non_null(strstr(e.text, "gpt3-xl")); /* the last of them */
 }
 
 /* ---- the peak of anonymous memory while a model is loaded ---- */
@@ -180,6 +240,8 @@ int main(void) {
         cmocka_unit_test(test_steps_of_a_random_model),
         cmocka_unit_test(test_a_model_without_numbers_is_refused),
         cmocka_unit_test(test_cost_counts_the_type_of_the_cache),
+        cmocka_unit_test(test_a_gated_model_in_half_precision),
+        cmocka_unit_test(test_shapes_have_their_true_sizes),
         cmocka_unit_test(test_unknown_shape),
         cmocka_unit_test(test_peak_of_memory),
     };
