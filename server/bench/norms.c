@@ -40,6 +40,8 @@ static enum status open_models(struct models *m, const struct config *config, co
     for (enum variant v = LAYERNORM; v < NONE; v++) {
         struct bench_options options = {
             .model = folder,
+            .lora = config->lora,
+            .ignore_adapter = config->ignore_adapter,
             .norm_form = forms[v],
             .weights = config->weights,
             .allow_unknown_config_keys = config->allow_unknown_config_keys,
