@@ -14,10 +14,6 @@
 #include "engine/model/describe.h"
 #include "engine/tools/tools.h"
 
-struct shape {
-    const char *name, *config;
-};
-
 /* Llama's block, with Qwen2's biases where that is the type. */
 #define LLAMA(name, type, vocabulary, layers, width, heads, kv, mlp, context, tied)                          \
     {                                                                                                        \
@@ -27,6 +23,10 @@ struct shape {
               ", \"max_position_embeddings\": " #context ", \"tie_word_embeddings\": " #tied                 \
               ", \"torch_dtype\": \"bfloat16\"}"                                                             \
     }
+
+struct shape {
+    const char *name, *config;
+};
 
 #define GPT3(name, layers, width, heads, mlp)                                                                \
     {                                                                                                        \
