@@ -162,6 +162,5 @@ void describe_gemma_layers(struct config_reader *config, struct model_descriptio
 }
 
 double config_cap(struct config_reader *config, const char *key, double fallback) {
-    return config_is_null(config, key) ? config_real(config, key, 0, 0, 0)
-                                       : config_real(config, key, fallback, 1e-6, 1e9);
+    return config_real(config, key, config_is_null(config, key) ? 0 : fallback, 1e-6, 1e9);
 }
