@@ -127,6 +127,12 @@ void describe_rms_block(struct config_reader *config, struct model_description *
     d->gated = true;
 }
 
+void describe_rms_block_unbiased(struct config_reader *config, struct model_description *d) {
+    describe_rms_block(config, d);
+    config_demand_bool(config, "attention_bias", false, false, NO_REFERENCE);
+    config_demand_bool(config, "mlp_bias", false, false, NO_REFERENCE);
+}
+
 void describe_llama_block(struct config_reader *config, struct model_description *d) {
     describe_rms_block(config, d);
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
