@@ -109,7 +109,7 @@ static double centre_of(const struct folded_linear *l, double mean, double last)
 }
 
 void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows) {
-    if (!l->column_rms) return;
+    if (!l->centre_out) return;
     assert(l->part_count == 1 && !l->shift && !l->out_scale);
     const struct matrix_view *m = &l->part[0].weight;
     memset(l->column_mean, 0, l->in * sizeof *l->column_mean);
@@ -130,8 +130,7 @@ void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows
         }
     }
     for (size_t k = 0; k < l->in; k++) {
-        double gain = l->gain ? l->gain[k] : 1;
-        double rows_mean = l->centre_out ? l->column_mean[k] / (double)m->out : 0;
+        double gain = l->gain ? l->gain[k] : 1, rows_mean = l->column_mean[k] / (double)m->out;
         l->column_rms[k] =
             fabs(gain) * sqrt(fmax(0, l->column_rms[k] / (double)m->out - rows_mean * rows_mean));
         l->column_mean[k] = centre_of(l, l->column_mean[k] * (gain / (double)m->out), row[k] * gain);

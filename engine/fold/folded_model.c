@@ -154,19 +154,15 @@ static void make_input(const struct folded_model *c, struct folded_linear *l, co
 }
 
 /* An output projection: a linear whose output is added to the residual stream. */
-static void make_output(const struct folded_model *c, struct folded_linear *l, struct stream stream) {
-    if (!stream.folded) return;
+static bool make_output(const struct folded_model *c, struct folded_linear *l, struct stream stream,
+                        struct error *e) {
+    if (!stream.folded) return true;
     l->weight_scale /= stream.gates;
     l->bias_scale /= stream.gates;
-    if (!folded_model_is_centred(c)) return;
+    if (!folded_model_is_centred(c)) return true;
     l->centre_out = true;
     if (c->stream_width < c->description->width) l->out--;
     l->last_share = c->last_share;
-}
-
-/* Room for what folded_linear_prepare measures. */
-static bool measure_columns(struct folded_linear *l, struct stream stream, struct error *e) {
-    if (!stream.folded) return true;
     l->column_mean = memory_aligned(l->in, sizeof *l->column_mean, "column means", e);
     l->column_rms = memory_aligned(l->in, sizeof *l->column_rms, "column means", e);
     return l->column_mean && l->column_rms;
@@ -198,13 +194,7 @@ static bool fold_output(const struct folded_model *c, const struct sublayer_view
     if (views->inner_norm.gain.count && !read_norm(c, &views->inner_norm, eps, 1, &s->inner_norm, e))
         return false;
     if (!read_vector(&views->residual_scale, 0, 1, &s->residual_scale, e)) return false;
-    if (!views->post_norm.gain.count) {
-        make_output(c, &s->output, stream);
-        return measure_columns(&s->output, stream, e);
-    }
-    /* NormFormer may scale the rows of this output, which is not measured. */
-    bool measured = c->description->head_scale == HEAD_SCALE_NONE;
-    if (measured && !measure_columns(&s->output, stream, e)) return false;
+    if (!views->post_norm.gain.count) return make_output(c, &s->output, stream, e);
     s->centre_post = stream.folded && folded_model_is_centred(c);
     return read_norm(c, &views->post_norm, eps, 1 / stream.gates, &s->post_norm, e);
 }

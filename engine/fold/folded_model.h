@@ -39,7 +39,7 @@ struct folded_linear {
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
     double last_share;   /* as in struct folded_model */
-    double *column_mean; /* [in]: of output projections: subtracted from every row (centre_out); owned */
+    double *column_mean; /* [in]: of output projections: subtracted from every row; owned */
     double *column_rms;  /* [in]: of output projections: root mean square of each column after that; owned */
     double bias_mean;    /* all three are set by folded_linear_prepare */
 };
@@ -64,9 +64,8 @@ struct folded_sublayer {
 
 struct folded_layer {
     struct folded_sublayer attention, mlp;
-    struct folded_norm query_norm,
-        key_norm;                 /* of a head's vector; gain [head_dim] or [heads, head_dim]; or of
-                                                the whole projection (QK_NORM_WHOLE) */
+    /* Of a head's vector: gain [head_dim] or [heads, head_dim]; or of the whole projection (QK_NORM_WHOLE). */
+    struct folded_norm query_norm, key_norm;
     struct folded_linear qkv, up; /* up: gate, up when gated */
 };
 

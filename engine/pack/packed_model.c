@@ -208,10 +208,8 @@ static void unsmooth_rows(const struct packed_linear *to, size_t count, double *
 
 static void prepare_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
-    const struct job *job = &p->jobs[tile];
-    if (job->from->centre_out || job->to->smoothing)
-        folded_linear_prepare(job->from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
-    if (job->to->smoothing) set_smoothing(job->from, job->to->smoothing);
+    folded_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
+    if (p->jobs[tile].to->smoothing) set_smoothing(p->jobs[tile].from, p->jobs[tile].to->smoothing);
 }
 
 static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count,

@@ -13,7 +13,7 @@
 /* Version of the layout of packed_model.memory for MATMUL_OWN, which is the same on every machine and for
  * every instruction set. Change it whenever lay_out_all() or the panels (engine/kernel/kernel.h) change, so
  * that a file with another layout is refused. */
-#define PACKED_LAYOUT "panels48-4"
+#define PACKED_LAYOUT "panels48-3"
 
 struct packed_linear {
     size_t out, in;

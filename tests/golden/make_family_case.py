@@ -2,7 +2,7 @@
 """Makes golden cases of model families in the layout of tests/golden/families, with the transformers library.
 
     pip install torch transformers safetensors
-    tests/golden/make_family_case.py OUT            # every variant of the table below
+    tests/golden/make_family_case.py OUT            # every variant of the tables below that is for this version of the library
     tests/golden/make_family_case.py OUT NAME...    # these
 
 Weights are random, stored as float16 and computed with in float64 in one pass over each sequence. Run the cases with
@@ -57,9 +57,19 @@ SIZES = {
     "nemotron": dict(HIDDEN, intermediate_size=80, num_key_value_heads=2),
     "xglm": dict(d_model=32, attention_heads=4, num_layers=2, ffn_dim=80, max_position_embeddings=64),
     "biogpt": dict(HIDDEN, intermediate_size=80),
+    **{family: dict(HIDDEN, intermediate_size=80, num_key_value_heads=2, **more) for family, more in {
+        "llama": {}, "mistral": dict(sliding_window=None), "qwen2": {}, "qwen3": dict(head_dim=12), "gemma": dict(head_dim=12),
+        "gemma2": dict(head_dim=12, sliding_window=8, query_pre_attn_scalar=24),
+        "gemma3_text": dict(head_dim=12, sliding_window=8, query_pre_attn_scalar=24), "phi3": {}, "olmo2": {},
+        "granite": dict(attention_multiplier=0.4), "smollm3": dict(num_hidden_layers=3)}.items()},
 }
 ROPE_LINEAR = dict(rope_type="linear", factor=3.0)
 ROPE_DYNAMIC = dict(rope_type="dynamic", factor=3.0)  # the greedy text stays within max_position_embeddings
+ROPE_LLAMA3 = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=24)
+ROPE_YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16)
+# One sequence is within the context of the training, as the greedy text is, and one beyond it.
+ROPE_LONG = dict(type="longrope", short_factor=[1.0, 1.1, 1.3, 1.7], long_factor=[1.0, 2.5, 4.0, 9.0])
+LAYERS_OF_3 = ["full_attention", "sliding_attention", "full_attention"]
 
 VARIANTS = {
     "gpt2-unscaled-untied": ("gpt2", dict(scale_attn_weights=False, tie_word_embeddings=False, n_inner=72)),
@@ -122,6 +132,54 @@ VARIANTS = {
     "biogpt-unscaled": ("biogpt", dict(scale_embedding=False, hidden_act="relu", tie_word_embeddings=False)),
     "ctrl-odd-width": ("ctrl", dict(n_embd=35, n_head=5, layer_norm_epsilon=1e-2)),
     "ctrl-untied": ("ctrl", dict(tie_word_embeddings=False)),
+    "llama-biases": ("llama", dict(attention_bias=True, mlp_bias=True, head_dim=12, num_key_value_heads=1, rms_norm_eps=1e-2)),
+    "llama-linear-tied": ("llama", dict(rope_scaling=ROPE_LINEAR, tie_word_embeddings=True, hidden_act="gelu")),
+    "llama-dynamic": ("llama", dict(max_position_embeddings=26, rope_scaling=ROPE_DYNAMIC)),
+    "llama-llama3": ("llama", dict(rope_scaling=ROPE_LLAMA3, rope_theta=500.0)),
+    "llama-yarn": ("llama", dict(head_dim=16, rope_scaling=dict(ROPE_YARN, beta_fast=8.0, beta_slow=0.5, mscale=0.7,
+                                                                mscale_all_dim=0.4, truncate=False))),
+    "mistral-window": ("mistral", dict(sliding_window=7, head_dim=12)),
+    "mistral-yarn": ("mistral", dict(head_dim=8, rope_scaling=dict(ROPE_YARN, attention_factor=1.3), rope_theta=300.0)),
+    "qwen2-windows": ("qwen2", dict(num_hidden_layers=3, use_sliding_window=True, sliding_window=6, max_window_layers=1,
+                                    rope_scaling=ROPE_YARN, tie_word_embeddings=True)),
+    "qwen2-layer-types": ("qwen2", dict(num_hidden_layers=3, use_sliding_window=True, sliding_window=6, layer_types=LAYERS_OF_3)),
+    "qwen3-bias": ("qwen3", dict(attention_bias=True, rms_norm_eps=1e-2, num_key_value_heads=1)),
+    "qwen3-windows": ("qwen3", dict(use_sliding_window=True, sliding_window=6, max_window_layers=1, rope_scaling=ROPE_LLAMA3)),
+    "gemma-bias": ("gemma", dict(attention_bias=True, rms_norm_eps=1e-2, num_key_value_heads=1)),
+    "gemma2-caps": ("gemma2", dict(attn_logit_softcapping=3.0, final_logit_softcapping=5.0, num_hidden_layers=3)),
+    "gemma2-no-caps": ("gemma2", dict(attn_logit_softcapping=None, final_logit_softcapping=None, attention_bias=True,
+                                      rope_scaling=ROPE_LINEAR)),
+    "gemma3_text-pattern": ("gemma3_text", dict(num_hidden_layers=3, sliding_window_pattern=3, rope_local_base_freq=100.0,
+                                                rope_theta=5000.0, rope_scaling=ROPE_LINEAR)),
+    "gemma3_text-cap": ("gemma3_text", dict(layer_types=["full_attention", "sliding_attention"], final_logit_softcapping=5.0,
+                                             attention_bias=True, rms_norm_eps=1e-2)),
+    "phi3-window-partial": ("phi3", dict(partial_rotary_factor=0.5, sliding_window=7, rms_norm_eps=1e-2)),
+    "phi3-longrope": ("phi3", dict(rope_scaling=ROPE_LONG, original_max_position_embeddings=30)),
+    "phi3-longrope-partial": ("phi3", dict(hidden_size=64, partial_rotary_factor=0.5, original_max_position_embeddings=7,
+                                           rope_scaling=ROPE_LONG, tie_word_embeddings=True)),
+    "olmo2-bias": ("olmo2", dict(attention_bias=True, rms_norm_eps=1e-2, num_key_value_heads=1)),
+    "olmo2-dynamic": ("olmo2", dict(max_position_embeddings=26, rope_scaling=dict(type="dynamic", factor=3.0), head_dim=12)),
+    "granite-biases": ("granite", dict(attention_bias=True, mlp_bias=True, embedding_multiplier=3.0, residual_multiplier=0.4,
+                                       attention_multiplier=0.2, logits_scaling=2.0, tie_word_embeddings=True)),
+    "smollm3-windows": ("smollm3", dict(no_rope_layer_interval=2, use_sliding_window=True, sliding_window=6, attention_bias=True,
+                                        mlp_bias=True, rope_theta=500.0)),
+    "smollm3-yarn": ("smollm3", dict(no_rope_layers=[0, 1, 1], rope_scaling=ROPE_YARN, tie_word_embeddings=False)),
+}
+
+# With transformers 5, whose configs have other spellings.
+VARIANTS_OF_5 = {
+    "llama-yarn-tf5": ("llama", dict(head_dim=16, rope_parameters=dict(ROPE_YARN, rope_theta=300.0, mscale=0.7, mscale_all_dim=0.4))),
+    "llama-llama3-tf5": ("llama", dict(rope_parameters=dict(ROPE_LLAMA3, rope_theta=500.0))),
+    "qwen3-windows-tf5": ("qwen3", dict(use_sliding_window=True, sliding_window=6, max_window_layers=1,
+                                        rope_parameters=dict(rope_type="default", rope_theta=500.0))),
+    "gemma2-tf5": ("gemma2", dict(attn_logit_softcapping=3.0, final_logit_softcapping=5.0)),
+    "gemma3_text-tf5": ("gemma3_text", dict(layer_types=["full_attention", "sliding_attention"], rope_parameters=dict(
+        full_attention=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16, rope_theta=5000.0),
+        sliding_attention=dict(rope_type="linear", factor=2.0, rope_theta=100.0)))),
+    "phi3-longrope-tf5": ("phi3", dict(original_max_position_embeddings=30, rope_parameters=dict(
+        ROPE_LONG, rope_type="longrope", rope_theta=500.0))),
+    "olmo2-yarn-tf5": ("olmo2", dict(rope_parameters=dict(ROPE_YARN, rope_theta=300.0))),
+    "smollm3-tf5": ("smollm3", dict(no_rope_layer_interval=3)),
 }
 
 
@@ -136,7 +194,7 @@ def randomise(model):
         elif name.endswith("bias"):
             p.data = noise * 0.3 + 0.1
         else:
-            p.data = noise * 0.2 + (0 if model.config.model_type == "nemotron" else 1)
+            p.data = noise * 0.2 + (0 if model.config.model_type.startswith(("nemotron", "gemma")) else 1)
         p.data = p.data.half().float()
 
 
@@ -194,7 +252,7 @@ def save(model, folder, sequences, prompt, answer, seed):
 
 
 def make(name, out):
-    family, overrides = VARIANTS[name]
+    family, overrides = {**VARIANTS, **VARIANTS_OF_5}[name]
     folder = out / name
     for seed in SEEDS:
         model = build(family, overrides, seed)
@@ -220,7 +278,7 @@ def main():
         sys.exit(__doc__)
     transformers.logging.set_verbosity_error()
     out = pathlib.Path(sys.argv[1])
-    for name in sys.argv[2:] or VARIANTS:
+    for name in sys.argv[2:] or (VARIANTS_OF_5 if transformers.__version__ >= "5" else VARIANTS):
         try:
             make(name, out)
         except Exception as error:  # a variant that this version of the library refuses is told, and the rest goes on

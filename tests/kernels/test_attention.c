@@ -116,6 +116,7 @@ static struct scene scene_create(struct random *r, enum kv_type type, size_t row
                              .pages = s.pages,
                              .page_tokens = page_tokens,
                              .page_stride = page_bytes,
+                             .score_cap = random_below(r, 3) ? 0.0f : 2.0f,
                              .alibi = bias != BIAS_NONE ? s.alibi.data : NULL,
                              .alibi_stride = s.context + 1,
                              .alibi_last = random_below(r, 2) ? s.context : 0};
@@ -298,6 +299,7 @@ static float defined_score(struct scene *s, size_t row, size_t head, size_t j) {
     size_t position = a->first_position + row, shift = a->alibi_last ? a->alibi_last - position : 0;
     if (a->cache.type == KV_TYPE_INT8) dot *= scale_at(s, j, a->cache.key_scales);
     dot *= a->scale;
+    if (a->score_cap > 0) kernel_scalar()->soft_cap(&dot, 1, a->score_cap);
     if (a->alibi) dot += alibi[shift + j] - alibi[shift + position];
     return dot;
 }
@@ -365,6 +367,7 @@ static double exact_score(struct scene *s, size_t row, size_t head, size_t j) {
     double score = 0;
     for (size_t d = 0; d < a->head_dim; d++) score += (double)q[d] * (double)key_at(s, j, d);
     score *= (double)a->scale * (double)scale_at(s, j, a->cache.key_scales);
+    if (a->score_cap > 0) score = (double)a->score_cap * tanh(score / (double)a->score_cap);
     size_t position = a->first_position + row, shift = a->alibi_last ? a->alibi_last - position : 0;
     const float *alibi = a->alibi + head * a->alibi_stride + shift;
     if (a->alibi) score += (double)alibi[j] - (double)alibi[position];

@@ -183,6 +183,44 @@ static void test_gate_rows(void **state) {
     }
 }
 
+static void test_soft_cap(void **state) {
+    (void)state;
+    struct random r = {14};
+    for (int i = 0; i < 300; i++) {
+        struct shape s = {1, random_between(&r, 1, 200), 200};
+        bool extreme = i % 4 == 0;
+        float cap = i % 2 ? 0.25f : 30.0f;
+        struct buffer x = random_rows(&r, s, extreme), expected = marked_rows(s);
+        EACH_TABLE {
+            struct buffer found = marked_rows(s);
+            memcpy(found.data, x.data, s.width * sizeof(float));
+            tables[t]->soft_cap(found.data, s.width, cap);
+            check_padding(&found, s);
+            if (t == 0) memcpy(expected.data, found.data, found.count * sizeof(float));
+            assert_same_bits(expected.data, found.data, found.count, "%s, width %zu", tables[t]->name,
+                             s.width);
+            buffer_destroy(&found);
+        }
+        for (size_t j = 0; j < s.width && !extreme; j++) {
+            double exact = (double)cap * tanh((double)x.data[j] / (double)cap);
+            assert_true(fabs((double)expected.data[j] - exact) <= 2e-7 * (double)cap);
+        }
+        buffer_destroy(&x);
+        buffer_destroy(&expected);
+    }
+}
+
+/* Far beyond the cap it is reached, with the sign; zero stays, NaN too. */
+static void test_soft_cap_of_special_numbers(void **state) {
+    (void)state;
+    EACH_TABLE {
+        float x[] = {1e30f, -1e30f, INFINITY, -INFINITY, 0.0f, NAN};
+        tables[t]->soft_cap(x, 6, 5.0f);
+        assert_true(x[0] == 5.0f && x[1] == -5.0f && x[2] == 5.0f && x[3] == -5.0f && x[4] == 0.0f);
+        assert_true(isnan(x[5]));
+    }
+}
+
 static void check_rotated(const float *before, const float *after, size_t pairs, size_t width,
                           bool interleaved, const float *cosine, const float *sine) {
     for (size_t i = 0; i < pairs; i++) {
@@ -284,6 +322,8 @@ int main(void) {
         cmocka_unit_test(test_row_scales_lane_order),
         cmocka_unit_test(test_normalize_rows),
         cmocka_unit_test(test_gate_rows),
+        cmocka_unit_test(test_soft_cap),
+        cmocka_unit_test(test_soft_cap_of_special_numbers),
         cmocka_unit_test(test_rotate),
         cmocka_unit_test(test_argmax),
         cmocka_unit_test(test_argmax_of_special_rows),

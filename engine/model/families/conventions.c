@@ -127,6 +127,12 @@ void describe_rms_block(struct config_reader *config, struct model_description *
     d->gated = true;
 }
 
+void describe_rms_block_unbiased(struct config_reader *config, struct model_description *d) {
+    describe_rms_block(config, d);
+    config_demand_bool(config, "attention_bias", false, false, NO_REFERENCE);
+    config_demand_bool(config, "mlp_bias", false, false, NO_REFERENCE);
+}
+
 void describe_llama_block(struct config_reader *config, struct model_description *d) {
     describe_rms_block(config, d);
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
@@ -162,6 +168,5 @@ void describe_gemma_layers(struct config_reader *config, struct model_descriptio
 }
 
 double config_cap(struct config_reader *config, const char *key, double fallback) {
-    return config_is_null(config, key) ? config_real(config, key, 0, 0, 0)
-                                       : config_real(config, key, fallback, 1e-6, 1e9);
+    return config_real(config, key, config_is_null(config, key) ? 0 : fallback, 1e-6, 1e9);
 }

@@ -52,6 +52,9 @@ void refuse_residual_behind_norm(struct config_reader *config);
 /* The traits of a GPT-J block, which CodeGen has too. */
 void describe_gptj_block(struct config_reader *config, struct model_description *d);
 
+/* RMSNorm, and a gated MLP. For the families whose linears have no biases: the keys may only say so. */
+void describe_rms_block_unbiased(struct config_reader *config, struct model_description *d);
+
 /* RMSNorm, and a gated MLP. */
 void describe_rms_block(struct config_reader *config, struct model_description *d);
 

@@ -6,7 +6,8 @@ static void describe(struct config_reader *config, struct model_description *d) 
     describe_gemma_block(config, d);
     d->placement = PLACEMENT_SANDWICH;
     d->qk_norm = QK_NORM_SHARED;
-    d->score_cap = config_cap(config, "attn_logit_softcapping", 0);
+    if (config_has(config, "attn_logit_softcapping"))
+        config_refuse(config, "attn_logit_softcapping is read by the library, and applied nowhere");
     d->logit_cap = config_cap(config, "final_logit_softcapping", 0);
 }
 

@@ -2,11 +2,17 @@
  * Sequential, RMSNorm, rotary positions, grouped queries, a gated MLP. */
 #include "engine/model/families/conventions.h"
 
+static void describe(struct config_reader *config, struct model_description *d) {
+    describe_llama_block(config, d);
+    config_demand_bool(config, "rope_interleaved", false, false, NO_REFERENCE);
+}
+
 const struct family family_llama = {
     .model_type = "llama",
     .prefix = "model.",
     .names = {NULL, names_llama},
     .buffers = TEXTS(ROTARY_BUFFERS),
+    .ignored_keys = TEXTS("is_llama_config", "transformers.js_config"),
     .keys = &keys_llama,
     .sizes = {.vocabulary = 32000, .context = 2048, .width = 4096, .layers = 32, .heads = 32},
     .kv_heads = {"num_key_value_heads", 0},
@@ -16,5 +22,5 @@ const struct family family_llama = {
     .activation = {"hidden_act", "silu"},
     .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
     .tokens = {1, 2, -1},
-    .describe = describe_llama_block,
+    .describe = describe,
 };

@@ -23,6 +23,6 @@ const struct family family_mistral = {
     .activation = {"hidden_act", "silu"},
     .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
     .tokens = {1, 2, -1},
-    .describe = describe_rms_block,
+    .describe = describe_rms_block_unbiased,
     .describe_layers = describe_layers,
 };

@@ -9,7 +9,7 @@ static const struct weight_name names[] = {
 };
 
 static void describe(struct config_reader *config, struct model_description *d) {
-    describe_rms_block(config, d);
+    describe_rms_block_unbiased(config, d);
     d->qkv_packing = QKV_CONCATENATED;
     d->gate_up_stacked = true;
 }

@@ -30,6 +30,7 @@ const struct family family_smollm3 = {
     .prefix = "model.",
     .names = {NULL, names_llama},
     .buffers = TEXTS(ROTARY_BUFFERS),
+    .ignored_keys = TEXTS("max_window_layers"), /* layer_types is what counts */
     .keys = &keys_llama,
     .sizes = {.vocabulary = 128256, .context = 32768, .width = 2048, .layers = 36, .heads = 16},
     .kv_heads = {"num_key_value_heads", 4},

@@ -60,7 +60,7 @@ static void check_angles(const char *folder, double divisor) {
     rotary_prepare(f.forward);
     for (size_t r = 0; r < forward->row_count; r++)
         for (size_t i = 0; i < rotary->dimensions / 2; i++) {
-            double theta = f.entries[forward->rows[r].entry].rope_theta;
+            double theta = rotary->theta;
             long double angle =
                 (long double)forward->rows[r].position / (long double)divisor *
                 powl((long double)theta, -2.0L * (long double)i / (long double)rotary->dimensions);
@@ -87,17 +87,38 @@ static void test_linear_scaling_divides_the_position(void **state) {
     check_angles("tests/golden/families/gpt_neox-linear-rope", factor);
 }
 
+/* Layers of two kinds: a row's angles of the windowed ones lie behind those of the others. */
+static void test_two_bases(void **state) {
+    (void)state;
+    struct fixture f;
+    fixture_init(&f, "tests/golden/families/gemma3_text-pattern", NORM_FORM_CRMSNORM);
+    const struct model_description *d = &f.description;
+    struct forward *forward = f.forward;
+    fixture_plan(&f, 3, firsts, counts, logits);
+    rotary_prepare(forward);
+    assert_true(d->layer[0].local && !d->layer[2].local && d->rotary.theta != d->local_rotary.theta);
+    for (size_t r = 0; r < forward->row_count; r++) {
+        const float *sines = forward->sine + r * forward->angle_stride;
+        double position = forward->rows[r].position, exponent = -2.0 / (double)d->rotary.dimensions;
+        double angle = position * pow(d->rotary.theta, exponent) / d->rotary.factor;
+        double local = position * pow(d->local_rotary.theta, exponent);
+        assert_true(fabs((double)sines[1] - sin(angle)) < 1e-6);
+        assert_true(fabs((double)sines[forward->local_angles + 1] - sin(local)) < 1e-6);
+    }
+    fixture_deinit(&f);
+}
+
 /* Of two sequences in one step, each has its own base. */
 static void test_dynamic_scaling_is_a_sequence_s_own(void **state) {
     (void)state;
     struct fixture f;
     fixture_init(&f, "tests/golden/families/gpt_neox-dynamic", NORM_FORM_CRMSNORM);
-    double below = forward_rope_theta(f.forward, 1),
-           beyond = forward_rope_theta(f.forward, f.description.context);
-    assert_true(beyond > below);
+    size_t below = forward_rotary_length(f.forward, 1),
+           beyond = forward_rotary_length(f.forward, f.description.context);
+    assert_true(below == 0 && beyond == f.description.context);
     fixture_plan(&f, 2, (size_t[]){7, 7}, (size_t[]){1, 1}, logits);
-    f.entries[0].rope_theta = below;
-    f.entries[1].rope_theta = beyond;
+    f.entries[0].rotary_length = below;
+    f.entries[1].rotary_length = beyond;
     rotary_prepare(f.forward);
     size_t pair = f.description.rotary.dimensions / 2 - 1;
     float first = f.forward->sine[pair], second = f.forward->sine[f.forward->angle_stride + pair];
@@ -111,6 +132,7 @@ int main(void) {
         cmocka_unit_test(test_a_converted_row_has_no_mean),
         cmocka_unit_test(test_angles_are_of_the_position),
         cmocka_unit_test(test_linear_scaling_divides_the_position),
+        cmocka_unit_test(test_two_bases),
         cmocka_unit_test(test_dynamic_scaling_is_a_sequence_s_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,8 +339,8 @@ static void test_more_weights_than_could_be_packed(void **state) {
 static void test_texts_that_are_none(void **state) {
     struct place *place = *state;
     struct draft *d = &place->draft;
-    draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": \"llama\"}");
-    refused_draft(place, STATUS_UNSUPPORTED, "llama");
+    draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": \"mixtral\"}");
+    refused_draft(place, STATUS_UNSUPPORTED, "mixtral");
     draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": ");
     refused_draft(place, STATUS_MALFORMED, "config.json|line 1");
     draft_set_text(d, MODEL_FILE_CONFIG, "{}");

@@ -78,6 +78,100 @@ static void test_settings(void **state) {
     }
 }
 
+#define LLAMA                                                                                                \
+    "{'model_type': 'llama', 'hidden_size': 256, 'num_attention_heads': 4, 'max_position_embeddings': 100"
+#define PHI3                                                                                                 \
+    "{'model_type': 'phi3', 'hidden_size': 32, 'num_attention_heads': 4, 'max_position_embeddings': 100"
+#define GEMMA3                                                                                               \
+    "{'model_type': 'gemma3_text', 'hidden_size': 32, 'num_attention_heads': 4, 'num_hidden_layers': 2"
+#define YARN   "'rope_type': 'yarn', 'factor': 4"
+#define LLAMA3 "'rope_type': 'llama3', 'factor': 8, 'low_freq_factor': 1, 'high_freq_factor': 4"
+#define LONG   "'short_factor': [1, 1, 1, 2], 'long_factor': [1, 2, 3, 4]"
+
+static struct model_description described(const char *text) {
+    struct error e = {0};
+    struct model_description d;
+    print_message("%s\n", text);
+    assert_ok(describe_text(text, &d, &e));
+    return d;
+}
+
+static void test_llama3(void **state) {
+    (void)state;
+    struct model_description d =
+        described(LLAMA ", 'rope_scaling': {" LLAMA3 ", 'original_max_position_embeddings': 40}}");
+    assert_int_equal(d.rotary.scaling, ROTARY_SCALING_LLAMA3);
+    assert_true(d.rotary.slow == 1 && d.rotary.fast == 4 && d.rotary.factor == 8);
+    assert_true(d.rotary.scaling_context == 40 && d.context == 100);
+    description_deinit(&d);
+    assert_refused(LLAMA ", 'rope_scaling': {'rope_type': 'llama3', 'factor': 8}}", "low_freq_factor");
+    assert_refused(LLAMA ", 'rope_parameters': {'rope_type': 'llama3', 'factor': 8, 'low_freq_factor': 4, "
+                         "'high_freq_factor': 4}}",
+                   "high_freq_factor");
+}
+
+static void test_yarn(void **state) {
+    (void)state;
+    struct model_description d = described(LLAMA ", 'rope_scaling': {" YARN "}}");
+    assert_int_equal(d.rotary.scaling, ROTARY_SCALING_YARN);
+    assert_true(d.rotary.slow == 1 && d.rotary.fast == 32 && d.rotary.truncate);
+    assert_number(d.rotary.attention_factor, 0.1 * log(4) + 1);
+    assert_true(d.rotary.scaling_context == 100 && d.context == 400);
+    description_deinit(&d);
+    d = described(LLAMA ", 'rope_parameters': {" YARN
+                        ", 'original_max_position_embeddings': 20, 'mscale': 0.5, "
+                        "'mscale_all_dim': 2, 'beta_fast': 0, 'beta_slow': 2, 'truncate': false}}");
+    assert_number(d.rotary.attention_factor, (0.05 * log(4) + 1) / (0.2 * log(4) + 1));
+    assert_true(d.rotary.slow == 2 && d.rotary.fast == 32 && !d.rotary.truncate);
+    assert_true(d.rotary.scaling_context == 20 && d.context == 100);
+    description_deinit(&d);
+    assert_refused(LLAMA ", 'rope_scaling': {" YARN ", 'beta_fast': 1, 'beta_slow': 2}}", "beta_fast");
+    assert_refused(LLAMA ", 'rope_theta': 1, 'rope_scaling': {" YARN "}}", "rope_theta");
+    assert_refused(LLAMA ", 'original_max_position_embeddings': 30, 'rope_scaling': {" YARN
+                         ", 'original_max_position_embeddings': 20}}",
+                   "original_max_position_embeddings|20|30");
+    assert_refused(LLAMA ", 'rope_scaling': {'type': 'longrope', " LONG "}}", "longrope");
+}
+
+static void test_longrope(void **state) {
+    (void)state;
+    static const char *const kinds[] = {"'type': 'longrope'", "'type': 'su'", "'type': 'yarn'",
+                                        "'rope_type': 'longrope', 'type': 'su'"};
+    for (size_t i = 0; i < 4; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 PHI3 ", 'original_max_position_embeddings': 20, 'rope_scaling': {%s, " LONG "}}", kinds[i]);
+        struct model_description d = described(text);
+        assert_int_equal(d.rotary.scaling, ROTARY_SCALING_LONGROPE);
+        assert_number(d.rotary.attention_factor, sqrt(1 + log(5) / log(20)));
+        assert_true(d.rotary.scaling_context == 20 && d.context == 100);
+        assert_true(d.rotary.short_factor[3] == 2 && d.rotary.long_factor[1] == 2);
+        description_deinit(&d);
+    }
+    assert_refused(PHI3 ", 'rope_scaling': {'type': 'longrope', 'short_factor': [1, 1, 1, 2]}}",
+                   "long_factor|4");
+    assert_refused(
+        PHI3 ", 'rope_scaling': {'type': 'longrope', 'short_factor': [1, 1, 0, 2], 'long_factor': [1, 1, "
+             "1, 1]}}",
+        "short_factor");
+    assert_refused(PHI3 ", 'rope_scaling': {'type': 'longrope', " LONG ", 'factor': 3}}", "factor|ratio");
+    assert_refused(PHI3 ", 'rope_scaling': {'type': 'linear', 'factor': 3}}", "linear");
+}
+
+static void test_two_bases(void **state) {
+    (void)state;
+    struct model_description d =
+        described(GEMMA3 ", 'rope_theta': 500, 'rope_scaling': {'rope_type': 'linear', 'factor': 8}}");
+    assert_true(d.rotary.theta == 500 && d.rotary.scaling == ROTARY_SCALING_LINEAR);
+    assert_true(d.local_rotary.theta == 10000 && d.local_rotary.scaling == ROTARY_SCALING_NONE);
+    description_deinit(&d);
+    d = described(GEMMA3 ", 'rope_parameters': {'full_attention': {'rope_theta': 7}, 'sliding_attention': "
+                         "{'rope_type': 'linear', 'factor': 2}}}");
+    assert_true(d.rotary.theta == 7 && d.local_rotary.theta == 10000 && d.local_rotary.factor == 2);
+    description_deinit(&d);
+    assert_refused(GEMMA3 ", 'rope_parameters': {'rope_theta': 7}}", "rope_parameters|full_attention");
+}
+
 static void test_interleaved(void **state) {
     (void)state;
     static const char *const interleaved[] = {"gptj", "codegen", "cohere", "cohere2"};
@@ -135,8 +229,8 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_settings), cmocka_unit_test(test_llama3),    cmocka_unit_test(test_yarn),
+        cmocka_unit_test(test_longrope), cmocka_unit_test(test_two_bases), cmocka_unit_test(test_interleaved),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,7 +77,7 @@ static void fake_step(void *context, const struct step_entry *entries, size_t co
     size_t rows = 0, logit_rows = 0;
     for (size_t e = 0; e < count; e++) {
         const struct step_entry *entry = &entries[e];
-        assert(entry->count > 0 && entry->logit_rows <= entry->count && entry->rope_theta == 7);
+        assert(entry->count > 0 && entry->logit_rows <= entry->count && entry->rotary_length == 7);
         for (size_t i = 0; i < entry->count; i++)
             fake_write(m, entry->table, entry->first_position + i, entry->tokens[i]);
         rows += entry->count;
@@ -96,7 +96,7 @@ static float *fake_logits_of(void *context, size_t i) {
     return ((struct fake_model *)context)->logits + i * FAKE_ROWS;
 }
 
-static double fake_rope_theta(void *context, size_t length) {
+static size_t fake_rotary_length(void *context, size_t length) {
     (void)context;
     (void)length;
     return 7;
@@ -121,7 +121,7 @@ static inline struct scheduler_options fake_model_init(struct fake_model *m, siz
                   .choices_max = 16,
                   .end_tokens = end_tokens,
                   .end_count = 1,
-                  .backend = {m, fake_step, fake_logits_of, fake_rope_theta}},
+                  .backend = {m, fake_step, fake_logits_of, fake_rotary_length}},
         .vocabulary = {.rows = FAKE_ROWS, .sampleable = FAKE_VOCABULARY},
         .kernels = kernel_scalar(),
         .pool = &m->pool,

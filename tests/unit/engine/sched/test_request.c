@@ -16,9 +16,9 @@
 
 static struct tokenizer *tokenizer;
 
-static double rope_theta(void *context, size_t length) {
+static size_t rotary_length(void *context, size_t length) {
     (void)context;
-    return (double)length;
+    return length;
 }
 
 static const int32_t end_tokens[] = {0};
@@ -36,7 +36,7 @@ static void set_rules(void) {
                                    .tokenizer = tokenizer,
                                    .end_tokens = end_tokens,
                                    .end_count = 1,
-                                   .backend = {.rope_theta = rope_theta}};
+                                   .backend = {.rotary_length = rotary_length}};
 }
 
 /* A prompt that needs one of everything. */
@@ -98,7 +98,7 @@ static void a_request_owns_copies_of_all_it_was_given(void **state) {
     assert_int_equal(request->sequences[1].tokens[2], 7);
     assert_true(request->sequences[0].tokens != request->sequences[1].tokens);
     assert_memory_equal(stop_set_string(request->terms->stops, 1, &length), "two", 3);
-    assert_true(request->sequences[0].rope_theta == 200);
+    assert_true(request->sequences[0].rotary_length == 200);
     assert_int_equal(request->terms->sampling.bans[0].count, 2);
     assert_int_equal(request->terms->sampling.bans[0].ids[1], 6);
     sched_request_arrive(request, 7000000);
@@ -272,7 +272,7 @@ static void a_request_that_may_be_left_without_a_token_is_refused(void **state) 
                                    .vocabulary = &vocabulary,
                                    .end_tokens = end_tokens,
                                    .end_count = 1,
-                                   .backend = {.rope_theta = rope_theta}};
+                                   .backend = {.rotary_length = rotary_length}};
     struct engine_prompt prompt = {.ids = ids,
                                    .count = 1,
                                    .choices = 1,
@@ -342,7 +342,7 @@ static void a_request_takes_no_more_memory_than_is_said(void **state) {
                                    .logprobs_max = 20,
                                    .choices_max = 16,
                                    .tokenizer = tokenizer,
-                                   .backend = {.rope_theta = rope_theta}};
+                                   .backend = {.rotary_length = rotary_length}};
     const size_t counts[] = {1, 500, TOKENS}, stop_counts[] = {0, 1, STOPS};
     for (size_t i = 0; i < 3; i++)
         for (size_t j = 0; j < 3; j++)

@@ -13,9 +13,9 @@ static struct sequence *sequence;
 static char said[1000]; /* by TOKEN events */
 static struct sequence_progress progress;
 
-static double rope_theta(void *context, size_t length) {
+static size_t rotary_length(void *context, size_t length) {
     (void)context;
-    return (double)length;
+    return length;
 }
 
 static int open_tokenizer(void **state) {
@@ -63,7 +63,7 @@ static void start(const struct engine_prompt *prompt) {
                                    .tokenizer = tokenizer,
                                    .end_tokens = end_tokens,
                                    .end_count = 1,
-                                   .backend = {.rope_theta = rope_theta}};
+                                   .backend = {.rotary_length = rotary_length}};
     assert_ok(sched_requests_create(&rules, prompt, 1, &request, &e));
     sequence = &request->sequences[0];
     said[0] = '\0';
