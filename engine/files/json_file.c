@@ -100,20 +100,20 @@ enum status json_file_parse(const char *text, size_t length, const char *where, 
 }
 
 /* text is the caller's, and is repaired in place. */
-static enum status repair_and_parse(char *text, size_t length, const char *where, enum json_file_rules rules,
-                                    json_t **out, struct error *e) {
-    enum status status = check_limits(text, length, where, JSON_FILE_VALUES_MAX, e);
+static enum status repair_and_parse(char *text, size_t length, const char *where, size_t values_max,
+                                    enum json_file_rules rules, json_t **out, struct error *e) {
+    enum status status = check_limits(text, length, where, values_max, e);
     if (status == STATUS_OK && rules != JSON_FILE_STRICT)
         status = json_repair(text, length, rules == JSON_FILE_WITH_NULS, where, e);
     return status == STATUS_OK ? parse(text, length, where, rules, out, e) : status;
 }
 
-enum status json_file_parse_as(const char *text, size_t length, const char *where, enum json_file_rules rules,
-                               json_t **out, struct error *e) {
+enum status json_file_parse_as(const char *text, size_t length, const char *where, size_t values_max,
+                               enum json_file_rules rules, json_t **out, struct error *e) {
     char *copy = malloc(length + 1);
     if (!copy) return error_set(e, STATUS_NO_MEMORY, where, "cannot allocate for %zu bytes of JSON", length);
     memcpy(copy, text, length);
-    enum status status = repair_and_parse(copy, length, where, rules, out, e);
+    enum status status = repair_and_parse(copy, length, where, values_max, rules, out, e);
     free(copy);
     return status;
 }
@@ -129,7 +129,8 @@ enum status json_file_load_as(const char *folder, const char *name, size_t bytes
     size_t length;
     enum status status = regular_file_path(folder, name, path, e);
     if (status == STATUS_OK) status = regular_file_read(path, bytes_max, &text, &length, e);
-    if (status == STATUS_OK) status = repair_and_parse(text, length, path, rules, out, e);
+    if (status == STATUS_OK)
+        status = repair_and_parse(text, length, path, JSON_FILE_VALUES_MAX, rules, out, e);
     free(text);
     return status;
 }

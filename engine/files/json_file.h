@@ -39,6 +39,6 @@ enum status json_file_load_as(const char *folder, const char *name, size_t bytes
 enum status json_file_parse(const char *text, size_t length, const char *where, size_t values_max,
                             json_t **out, struct error *e);
 
-/* The same by other rules, with at most JSON_FILE_VALUES_MAX values. */
-enum status json_file_parse_as(const char *text, size_t length, const char *where, enum json_file_rules rules,
-                               json_t **out, struct error *e);
+/* The same by other rules. */
+enum status json_file_parse_as(const char *text, size_t length, const char *where, size_t values_max,
+                               enum json_file_rules rules, json_t **out, struct error *e);

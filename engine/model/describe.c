@@ -157,11 +157,11 @@ enum status describe_model_texts(const struct describe_texts *texts, struct mode
     description_init(d);
     json_t *root = NULL, *generation = NULL;
     struct error broken;
-    enum status status =
-        json_file_parse_as(texts->config, texts->config_length, "config.json", JSON_FILE_AS_PYTHON, &root, e);
+    enum status status = json_file_parse_as(texts->config, texts->config_length, "config.json",
+                                            JSON_FILE_VALUES_MAX, JSON_FILE_AS_PYTHON, &root, e);
     if (status == STATUS_OK && texts->generation) {
         status = json_file_parse_as(texts->generation, texts->generation_length, "generation_config.json",
-                                    JSON_FILE_AS_PYTHON, &generation, &broken);
+                                    JSON_FILE_VALUES_MAX, JSON_FILE_AS_PYTHON, &generation, &broken);
         status = forgive_generation(status, &broken, e);
     }
     if (status == STATUS_OK)

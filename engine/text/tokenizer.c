@@ -115,7 +115,8 @@ enum status tokenizer_open(const char *folder, struct tokenizer **out, struct er
 enum status tokenizer_open_text(const char *text, size_t length, const char *name, struct tokenizer **out,
                                 struct error *e) {
     json_t *file = NULL;
-    enum status status = json_file_parse_as(text, length, name, JSON_FILE_WITH_NULS, &file, e);
+    enum status status =
+        json_file_parse_as(text, length, name, JSON_FILE_VALUES_MAX, JSON_FILE_WITH_NULS, &file, e);
     if (status == STATUS_OK) status = tokenizer_create(file, name, out, e);
     json_decref(file);
     return status;

@@ -78,7 +78,7 @@ static void test_keys_with_the_stand_in(void **state) {
 static enum status parse_as(const char *text, enum json_file_rules rules, json_t **out) {
     struct error e = {0};
     *out = NULL;
-    return json_file_parse_as(text, strlen(text), "test", rules, out, &e);
+    return json_file_parse_as(text, strlen(text), "test", JSON_FILE_VALUES_MAX, rules, out, &e);
 }
 
 static void test_big_numbers_are_reals(void **state) {
