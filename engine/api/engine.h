@@ -21,6 +21,7 @@
 #include "engine/base/error.h"
 #include "engine/types/adapter.h"
 #include "engine/types/choices.h"
+#include "engine/types/generation.h"
 #include "engine/types/request.h"
 #include "engine/types/stats.h"
 
@@ -55,6 +56,7 @@ struct engine_options {
     enum kernel_isa isa;
     size_t threads;            /* compute threads; 0: one a usable core */
     size_t context;            /* tokens a sequence may have; 0: the model's own */
+    bool extend_context;       /* it may be more than that, where positions are no learned table */
     size_t kv_cache_mib;       /* 0: from the memory that is left */
     size_t kv_page_tokens;     /* positions in a cache page, a multiple of 16 */
     bool prefix_cache;         /* prompts find what others with the same beginning have computed */
@@ -111,12 +113,14 @@ struct engine_info {
     enum matmul_kind matmul;
     enum kernel_isa isa;
     size_t context, vocabulary, layers, width, heads, threads;
+    size_t own_context; /* that the model was made for; context may be less, or with extend_context more */
     uint64_t parameters;
     size_t weight_bytes, kv_bytes, kv_pages, kv_page_tokens;
     size_t sequences_max, queue_max, step_tokens, logprobs_max;
     int32_t bos, pad; /* -1: none */
     int32_t end_tokens[16];
     size_t end_count;
+    struct generation_defaults generation; /* what the model's files say; nothing applies it by itself */
     double load_seconds;
     struct engine_verify_figures verify;
     struct adapter_identity adapter; /* that was merged; name "": none */

@@ -210,6 +210,8 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     COPY_NAME(info->family, d->family);
     COPY_NAME(info->norm_placement, placement_name(d->placement));
     COPY_NAME(info->unknown_config_keys, d->unknown_keys);
+    info->generation = d->generation;
+    info->own_context = m->own_context;
     info->vocabulary = d->vocabulary;
     info->layers = d->layers;
     info->width = d->width;
@@ -272,6 +274,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
                                                 .allow_unknown_config_keys = o->allow_unknown_config_keys,
                                                 .tokenizer = &engine->tokenizer,
                                                 .context = o->context,
+                                                .extend_context = o->extend_context,
                                                 .progress = o->progress,
                                                 .progress_context = o->progress_context};
     enum status status;

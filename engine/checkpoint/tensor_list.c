@@ -58,7 +58,8 @@ static bool is_copy(const struct tensor *a, const struct tensor *b) {
 
 enum status tensor_list_sort(struct tensor_list *list, const char *where, struct error *e) {
     size_t kept = 0, i = 0;
-    if (list->count) qsort(list->tensors, list->count, sizeof *list->tensors, compare_places);
+    if (list->count == 0) return STATUS_OK;
+    qsort(list->tensors, list->count, sizeof *list->tensors, compare_places);
     for (; i < list->count; i++) {
         struct tensor *t = &list->tensors[i], *before = kept ? &list->tensors[kept - 1] : NULL;
         if (!before || compare_names(before, t) != 0) {

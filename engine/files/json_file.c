@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "engine/base/log.h"
+#include "engine/files/json_repair.h"
 #include "engine/files/regular_file.h"
 
 struct scan {
@@ -69,13 +72,18 @@ void json_file_process_init(void) {
     json_set_alloc_funcs(allocate_for_jansson, free);
 }
 
-enum status json_file_parse(const char *text, size_t length, const char *where, size_t values_max,
-                            json_t **out, struct error *e) {
-    enum status status = check_limits(text, length, where, values_max, e);
-    if (status != STATUS_OK) return status;
+/* rules are those of jansson's flags alone: the text is repaired. */
+static enum status parse(const char *text, size_t length, const char *where, enum json_file_rules rules,
+                         json_t **out, struct error *e) {
+    size_t nuls = rules == JSON_FILE_WITH_NULS ? JSON_ALLOW_NUL : 0;
     json_error_t cause;
     out_of_memory = false;
-    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &cause);
+    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES | nuls, &cause);
+    if (!*out && rules != JSON_FILE_STRICT && json_error_code(&cause) == json_error_duplicate_key) {
+        log_warn("%s: line %d, column %d: %s: of equal keys the last counts", where, cause.line, cause.column,
+                 cause.text);
+        *out = json_loadb(text, length, nuls, &cause);
+    }
     if (*out && !out_of_memory) return STATUS_OK;
     json_decref(*out);
     *out = NULL;
@@ -85,13 +93,44 @@ enum status json_file_parse(const char *text, size_t length, const char *where, 
                      cause.text);
 }
 
+enum status json_file_parse(const char *text, size_t length, const char *where, size_t values_max,
+                            json_t **out, struct error *e) {
+    enum status status = check_limits(text, length, where, values_max, e);
+    return status == STATUS_OK ? parse(text, length, where, JSON_FILE_STRICT, out, e) : status;
+}
+
+/* text is the caller's, and is repaired in place. */
+static enum status repair_and_parse(char *text, size_t length, const char *where, size_t values_max,
+                                    enum json_file_rules rules, json_t **out, struct error *e) {
+    enum status status = check_limits(text, length, where, values_max, e);
+    if (status == STATUS_OK && rules != JSON_FILE_STRICT)
+        status = json_repair(text, length, rules == JSON_FILE_WITH_NULS, where, e);
+    return status == STATUS_OK ? parse(text, length, where, rules, out, e) : status;
+}
+
+enum status json_file_parse_as(const char *text, size_t length, const char *where, size_t values_max,
+                               enum json_file_rules rules, json_t **out, struct error *e) {
+    char *copy = malloc(length + 1);
+    if (!copy) return error_set(e, STATUS_NO_MEMORY, where, "cannot allocate for %zu bytes of JSON", length);
+    memcpy(copy, text, length);
+    enum status status = repair_and_parse(copy, length, where, values_max, rules, out, e);
+    free(copy);
+    return status;
+}
+
 enum status json_file_load(const char *folder, const char *name, size_t bytes_max, json_t **out,
                            struct error *e) {
+    return json_file_load_as(folder, name, bytes_max, JSON_FILE_STRICT, out, e);
+}
+
+enum status json_file_load_as(const char *folder, const char *name, size_t bytes_max,
+                              enum json_file_rules rules, json_t **out, struct error *e) {
     char path[PATH_MAX], *text = NULL;
     size_t length;
     enum status status = regular_file_path(folder, name, path, e);
     if (status == STATUS_OK) status = regular_file_read(path, bytes_max, &text, &length, e);
-    if (status == STATUS_OK) status = json_file_parse(text, length, path, JSON_FILE_VALUES_MAX, out, e);
+    if (status == STATUS_OK)
+        status = repair_and_parse(text, length, path, JSON_FILE_VALUES_MAX, rules, out, e);
     free(text);
     return status;
 }

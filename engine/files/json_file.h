@@ -16,11 +16,29 @@
  * STATUS_NO_MEMORY; without it such a text may be taken for a malformed one, or lose a part. */
 void json_file_process_init(void);
 
-/* Loads folder/name (folder may be NULL: name is the path). Duplicate keys are refused. STATUS_NOT_FOUND when
+/* How much of what is no JSON by the letter is taken. */
+enum json_file_rules {
+    JSON_FILE_STRICT,
+    /* As Python's library, which most files of a model come from: whole numbers beyond 64 bits, as reals; of equal
+     * keys the last counts, with a line in the log. */
+    JSON_FILE_AS_PYTHON,
+    /* And U+0000 in strings (json_string_length) and keys (json_repair_restore), for vocabularies. */
+    JSON_FILE_WITH_NULS,
+};
+
+/* Loads folder/name (folder may be NULL: name is the path) by strict rules: duplicate keys are refused. STATUS_NOT_FOUND when
  * the file does not exist. The caller owns *out (json_decref), an object or an array. */
 enum status json_file_load(const char *folder, const char *name, size_t bytes_max, json_t **out,
                            struct error *e);
 
+/* The same by other rules. */
+enum status json_file_load_as(const char *folder, const char *name, size_t bytes_max,
+                              enum json_file_rules rules, json_t **out, struct error *e);
+
 /* The same for text in memory, which need not end in NUL; where names its source for messages. */
 enum status json_file_parse(const char *text, size_t length, const char *where, size_t values_max,
                             json_t **out, struct error *e);
+
+/* The same by other rules. */
+enum status json_file_parse_as(const char *text, size_t length, const char *where, size_t values_max,
+                               enum json_file_rules rules, json_t **out, struct error *e);

@@ -84,6 +84,8 @@ enum status json_path_string(const struct json_path *parent, const char *key, co
     }
     if (!json_is_string(path.value)) return json_path_error(&path, STATUS_MALFORMED, e, "expected a string");
     *out = json_string_value(path.value);
+    if (!length && strlen(*out) != json_string_length(path.value))
+        return json_path_error(&path, STATUS_MALFORMED, e, "has U+0000 where none is possible");
     if (length) *length = json_string_length(path.value);
     return STATUS_OK;
 }

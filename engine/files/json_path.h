@@ -33,7 +33,8 @@ enum status json_path_bool(const struct json_path *parent, const char *key, bool
 /* An integer from 0 to max. */
 enum status json_path_count(const struct json_path *parent, const char *key, int64_t fallback, int64_t max,
                             int64_t *out, struct error *e);
-/* A string; *out is borrowed from the file. otherwise NULL: it must be there. */
+/* A string; *out is borrowed from the file. fallback NULL: it must be there. Only where the length is asked for may
+ * it have U+0000 in it. */
 enum status json_path_string(const struct json_path *parent, const char *key, const char *fallback,
                              const char **out, size_t *length, struct error *e);
 /* An array that must be there; its number of elements. */

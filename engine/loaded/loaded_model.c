@@ -15,11 +15,31 @@ static void report_folding(void *context, double share) {
     report(context, "converting", share);
 }
 
-static enum status set_context(struct model_description *d, size_t context, struct error *e) {
-    if (context == 0) return STATUS_OK;
-    if (context > d->context)
+/* Beyond the context of the training positions are computed as before it, where they are computed: a learned table
+ * ends. */
+static enum status set_context(struct loaded_model *m, const struct loaded_model_options *o,
+                               struct error *e) {
+    struct model_description *d = &m->description;
+    m->own_context = d->context;
+    if (o->context <= d->context) return STATUS_OK;
+    if (d->position == POSITION_LEARNED)
         return error_set(e, STATUS_OPTION, "context",
-                         "%zu is more than the model's own context of %zu tokens", context, d->context);
+                         "%zu is more than the %zu positions of the model's table: there are no others",
+                         o->context, d->context);
+    if (!o->extend_context)
+        return error_set(
+            e, STATUS_OPTION, "context",
+            "%zu is more than the model's own context of %zu tokens; extend-context allows it, as "
+            "the positions of this model can be computed beyond",
+            o->context, d->context);
+    if (o->context > MODEL_CONTEXT_MAX)
+        return error_set(e, STATUS_OPTION, "context", "%zu is more than %d, the most that is supported",
+                         o->context, MODEL_CONTEXT_MAX);
+    log_warn(
+        "context %zu is beyond the %zu tokens that the model was made for: nobody knows how good its text "
+        "is there",
+        o->context, d->context);
+    d->context = o->context;
     return STATUS_OK;
 }
 
@@ -72,7 +92,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     status = describe_model_with(o->model, &describing, &m->description, &family, e);
     if (status != STATUS_OK) return status;
     if ((status = check_form(&m->description, o, e)) != STATUS_OK) return status;
-    if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
+    if ((status = set_context(m, o, e)) != STATUS_OK) return status;
     if (o->tokenizer && (status = tokenizer_open(o->model, o->tokenizer, e)) != STATUS_OK) return status;
     if ((status = checkpoint_open(o->model, &m->checkpoint, e)) != STATUS_OK) return status;
     if ((status = bind(m, o, family, e)) != STATUS_OK) return status;
@@ -154,7 +174,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
     if ((status = open_tokenizer(m, o, e)) != STATUS_OK) return status;
     if ((status = describe_file(m, o, &family, e)) != STATUS_OK) return status;
     if ((status = check_form(&m->description, o, e)) != STATUS_OK) return status;
-    if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
+    if ((status = set_context(m, o, e)) != STATUS_OK) return status;
     if ((status = check_choices(m, o, e)) != STATUS_OK) return status;
     if ((status = tensor_views_init(&m->views, &m->description, family, p->checkpoint, e)) != STATUS_OK)
         return status;

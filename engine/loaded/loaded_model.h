@@ -18,6 +18,8 @@ struct loaded_model {
     struct tensor_views views;
     struct folded_model folded;
     struct packed_model packed;
+    size_t
+        own_context; /* tokens that the model was made for; description.context may be more (extend_context) */
 };
 
 struct loaded_model_options {
@@ -31,8 +33,10 @@ struct loaded_model_options {
     bool any_form, any_weights; /* a converted file may have others */
     bool form_asked;            /* by name: STATUS_OPTION where a model of RMSNorm has no such form */
     bool allow_unknown_config_keys; /* they are passed over */
-    size_t context; /* limit the context to this; 0: the model's own. More than the model's own is an error.
-                       */
+    size_t
+        context; /* of a sequence; 0: the model's own. More than that is an error without extend_context, and
+                       always where positions are a learned table */
+    bool extend_context;
     void (*progress)(void *context, const char *stage, double share); /* may be NULL */
     void *progress_context;
     struct tokenizer *

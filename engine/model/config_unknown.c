@@ -66,7 +66,7 @@ void config_check_unknown(struct config_reader *r, const struct family *family, 
     check_architectures(r, family);
     check_auto_map(r, family);
     config_gather_unknown(r);
-    if (r->unknown_count == 0) return;
+    if (r->unknown_count == 0 || config_failed(r)) return;
     if (allowed && !family->strict_keys) {
         log_warn("%s: %s does not know %s: passed over (allow-unknown-config-keys); results may not be the "
                  "model's",

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/log.h"
 #include "engine/files/json_file.h"
 #include "engine/model/config_generic.h"
 #include "engine/model/config_sizes.h"
 #include "engine/model/config_unknown.h"
+#include "engine/model/generation_config.h"
 
 #define CONFIG_BYTES_MAX (4u << 20)
 
@@ -101,6 +103,7 @@ static enum status describe_with(const struct family *family, const struct sourc
     if (!config_failed(&config)) check_consistency(&config, d);
     if (!config_failed(&config)) read_special_tokens(s->generation, &config, d);
     drop_tokens_beyond(d);
+    generation_defaults_read(&d->generation, s->generation ? s->generation : s->config);
     if (!config_failed(&config)) check_unknown(family, s, &config, d);
     status = config.error.code;
     if (status != STATUS_OK && e) *e = config.error;
@@ -123,18 +126,27 @@ enum status describe_model(const char *folder, struct model_description *d, cons
     return describe_model_with(folder, &(struct describe_options){0}, d, family, e);
 }
 
+/* What generation_config.json says is beside the mathematics: where it is broken the defaults hold. */
+static enum status forgive_generation(enum status status, const struct error *cause, struct error *e) {
+    if (status == STATUS_NO_MEMORY && e) *e = *cause;
+    if (status == STATUS_NO_MEMORY) return status;
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        log_warn("%s: %s: passed over, as if it was not there", cause->where, cause->text);
+    return STATUS_OK;
+}
+
 enum status describe_model_with(const char *folder, const struct describe_options *options,
                                 struct model_description *d, const struct family **family, struct error *e) {
     description_init(d);
     json_t *root = NULL, *generation = NULL;
-    struct error absent; /* a missing generation_config.json is not an error */
-    enum status status = json_file_load(folder, "config.json", CONFIG_BYTES_MAX, &root, e);
+    struct error broken;
+    enum status status =
+        json_file_load_as(folder, "config.json", CONFIG_BYTES_MAX, JSON_FILE_AS_PYTHON, &root, e);
     if (status != STATUS_OK) return status;
-    status = json_file_load(folder, "generation_config.json", CONFIG_BYTES_MAX, &generation, &absent);
-    if (status == STATUS_OK || status == STATUS_NOT_FOUND)
-        status = describe(&(struct sources){root, generation, options}, d, family, e);
-    else if (e)
-        *e = absent;
+    status = json_file_load_as(folder, "generation_config.json", CONFIG_BYTES_MAX, JSON_FILE_AS_PYTHON,
+                               &generation, &broken);
+    status = forgive_generation(status, &broken, e);
+    if (status == STATUS_OK) status = describe(&(struct sources){root, generation, options}, d, family, e);
     json_decref(generation);
     json_decref(root);
     return status;
@@ -144,11 +156,14 @@ enum status describe_model_texts(const struct describe_texts *texts, struct mode
                                  const struct family **family, struct error *e) {
     description_init(d);
     json_t *root = NULL, *generation = NULL;
-    enum status status =
-        json_file_parse(texts->config, texts->config_length, "config.json", JSON_FILE_VALUES_MAX, &root, e);
-    if (status == STATUS_OK && texts->generation)
-        status = json_file_parse(texts->generation, texts->generation_length, "generation_config.json",
-                                 JSON_FILE_VALUES_MAX, &generation, e);
+    struct error broken;
+    enum status status = json_file_parse_as(texts->config, texts->config_length, "config.json",
+                                            JSON_FILE_VALUES_MAX, JSON_FILE_AS_PYTHON, &root, e);
+    if (status == STATUS_OK && texts->generation) {
+        status = json_file_parse_as(texts->generation, texts->generation_length, "generation_config.json",
+                                    JSON_FILE_VALUES_MAX, JSON_FILE_AS_PYTHON, &generation, &broken);
+        status = forgive_generation(status, &broken, e);
+    }
     if (status == STATUS_OK)
         status = describe(&(struct sources){root, generation, &texts->options}, d, family, e);
     json_decref(generation);

@@ -10,6 +10,7 @@
 #include "engine/base/error.h"
 #include "engine/kernel/kernel.h"
 #include "engine/model/weights.h"
+#include "engine/types/generation.h"
 
 /* Limits on what a config may claim; far beyond any model of these families. */
 #define MODEL_LAYERS_MAX     1024
@@ -173,6 +174,8 @@ struct model_description {
     int32_t bos, pad; /* -1: none */
     int32_t end_tokens[MODEL_END_TOKENS_MAX];
     size_t end_count;
+
+    struct generation_defaults generation;
 
     char unknown_keys[256]; /* of config.json, passed over because an option allowed it; "" */
 };

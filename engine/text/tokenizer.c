@@ -84,7 +84,7 @@ static enum status read_parts(struct tokenizer *t, const struct json_path *top, 
 
 static enum status open_file(const char *folder, json_t **file, const char **name, struct error *e) {
     *name = "tokenizer.json";
-    enum status status = json_file_load(folder, *name, FILE_BYTES_MAX, file, e);
+    enum status status = json_file_load_as(folder, *name, FILE_BYTES_MAX, JSON_FILE_WITH_NULS, file, e);
     if (status != STATUS_NOT_FOUND) return status;
     *name = "vocab.json and merges.txt";
     return vocab_merges_load(folder, FILE_BYTES_MAX, file, e);
@@ -115,7 +115,8 @@ enum status tokenizer_open(const char *folder, struct tokenizer **out, struct er
 enum status tokenizer_open_text(const char *text, size_t length, const char *name, struct tokenizer **out,
                                 struct error *e) {
     json_t *file = NULL;
-    enum status status = json_file_parse(text, length, name, JSON_FILE_VALUES_MAX, &file, e);
+    enum status status =
+        json_file_parse_as(text, length, name, JSON_FILE_VALUES_MAX, JSON_FILE_WITH_NULS, &file, e);
     if (status == STATUS_OK) status = tokenizer_create(file, name, out, e);
     json_decref(file);
     return status;

@@ -35,7 +35,7 @@ static enum status no_memory(struct error *e) {
 
 static enum status load_optional(const char *folder, const char *name, size_t bytes_max, json_t **out,
                                  struct error *e) {
-    enum status status = json_file_load(folder, name, bytes_max, out, e);
+    enum status status = json_file_load_as(folder, name, bytes_max, JSON_FILE_AS_PYTHON, out, e);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
@@ -67,7 +67,8 @@ static enum status load_merges(const char *folder, size_t bytes_max, json_t **ou
 }
 
 static enum status load_sources(const char *folder, size_t bytes_max, struct sources *s, struct error *e) {
-    enum status status = json_file_load(folder, "vocab.json", bytes_max, &s->vocab, e);
+    enum status status =
+        json_file_load_as(folder, "vocab.json", bytes_max, JSON_FILE_AS_PYTHON, &s->vocab, e);
     if (status == STATUS_OK) status = load_merges(folder, bytes_max, &s->merges, e);
     if (status == STATUS_NOT_FOUND)
         return error_set(e, STATUS_NOT_FOUND, folder,

@@ -28,8 +28,9 @@ static enum status read_text(const char *folder, const char *name, char **text, 
 static enum status read_texts(struct texts *t, const char *folder, struct error *e) {
     enum status status = read_text(folder, "config.json", &t->config, &t->config_length, e);
     if (status != STATUS_OK) return status;
-    status = read_text(folder, "generation_config.json", &t->generation, &t->generation_length, e);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND) return status;
+    /* Where it cannot be read it is passed over, as when a model is described. */
+    if (read_text(folder, "generation_config.json", &t->generation, &t->generation_length, NULL) != STATUS_OK)
+        t->generation = NULL;
     status = tokenizer_read_text(folder, &t->tokenizer, &t->tokenizer_length, e);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }

@@ -55,6 +55,18 @@ static enum api_error_kind read_table(struct api_params *p, const json_t *body,
     return API_OK;
 }
 
+/* What the model's files say, of fields that the request does not name. Their bounds are those of the table. */
+static void apply_generation(struct api_params *p, const json_t *body,
+                             const struct generation_defaults *from) {
+#define API_INTEGER_OF_true(value)  (int64_t)(value)
+#define API_INTEGER_OF_false(value) (value)
+#define X(field, key, least, most, whole)                                                                    \
+    if (from->field.is_said && !json_body_field(body, #field))                                               \
+        p->field = API_INTEGER_OF_##whole(from->field.value);
+    GENERATION_DEFAULT_LIST(X)
+#undef X
+}
+
 /* ---- the rest ------------------------------------------------------------------------------------------ */
 
 static enum api_error_kind read_seed(struct api_params *p, const json_t *body, struct api_error *e) {
@@ -189,6 +201,7 @@ enum api_error_kind api_params_read(struct api_params *p, const json_t *body, co
         api_param_lists_read(p, body, limits, e) != API_OK || check_texts(body, e) != API_OK ||
         check_names(body, limits, e) != API_OK)
         return e->kind;
+    if (limits->generation) apply_generation(p, body, limits->generation);
     return check_ranges(p, limits, e);
 }
 

@@ -26,6 +26,8 @@ struct api_limits {
     /* Of a text that is cut or measured instead of being generated from: its bytes, and ids. */
     size_t tokenize_bytes_max, tokenize_ids_max;
     struct unknown_fields *unknown; /* where names are noted; NULL: nowhere */
+    const struct generation_defaults
+        *generation; /* of fields that a request does not name; NULL: those below */
 };
 
 /* type, field, JSON name, default, least, most (inclusive; as doubles that are exact). Bounds are those that

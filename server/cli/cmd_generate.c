@@ -97,24 +97,44 @@ static enum status encode(const struct engine *engine, const char *text, size_t 
     return status == STATUS_OK && *count == 0 ? start_token(engine, ids, count, e) : status;
 }
 
+/* What the user said, else what the model's files say where they are to be applied. */
+static double setting(const struct config *config, enum option_id id, double value,
+                      const struct generation_default *of_model) {
+    bool applies = strcmp(config->generation_defaults, "model") == 0 && of_model->is_said;
+    return applies && !config_is_set(config, id) ? of_model->value : value;
+}
+
+static struct engine_sampling sampling_of(const struct config *config,
+                                          const struct generation_defaults *model) {
+    bool applies = strcmp(config->generation_defaults, "model") == 0;
+    return (struct engine_sampling){
+        .temperature = setting(config, OPTION_temperature, config->temperature, &model->temperature),
+        .top_p = setting(config, OPTION_top_p, config->top_p, &model->top_p),
+        .top_k = (uint32_t)setting(config, OPTION_top_k, (double)config->top_k, &model->top_k),
+        .min_p = applies ? model->min_p.value : 0,
+        .typical_p = applies && model->typical_p.is_said ? model->typical_p.value : 1,
+        .repetition_penalty =
+            applies && model->repetition_penalty.is_said ? model->repetition_penalty.value : 1,
+        .has_seed = config_is_set(config, OPTION_seed),
+        .seed = config->seed,
+    };
+}
+
 static enum status submit(struct generation *g, const struct config *config, const int32_t *ids, size_t count,
                           struct error *e) {
     struct engine_string *stops = calloc(config->stop.count + 1, sizeof *stops);
     if (!stops) return error_set(e, STATUS_NO_MEMORY, "stop", "no memory for the stop texts");
     for (size_t i = 0; i < config->stop.count; i++)
         stops[i] = (struct engine_string){config->stop.items[i], strlen(config->stop.items[i])};
+    struct engine_info info;
+    engine_info(g->engine, &info);
     struct engine_prompt prompt = {
         .ids = ids,
         .count = count,
         .choices = 1,
-        .max_tokens = (uint32_t)config->max_tokens,
-        .sampling = {.temperature = config->temperature,
-                     .top_p = config->top_p,
-                     .top_k = (uint32_t)config->top_k,
-                     .typical_p = 1,
-                     .repetition_penalty = 1,
-                     .has_seed = config_is_set(config, OPTION_seed),
-                     .seed = config->seed},
+        .max_tokens = (uint32_t)setting(config, OPTION_max_tokens, (double)config->max_tokens,
+                                        &info.generation.max_tokens),
+        .sampling = sampling_of(config, &info.generation),
         .stops = stops,
         .stop_count = config->stop.count,
         .skip_special = true,

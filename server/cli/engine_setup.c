@@ -58,6 +58,7 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .isa = config->isa,
         .threads = config->threads,
         .context = config->context,
+        .extend_context = config->extend_context,
         .kv_cache_mib = config->kv_cache_mib,
         .kv_page_tokens = config->kv_page_tokens,
         .prefix_cache = config->prefix_cache,

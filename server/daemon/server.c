@@ -115,6 +115,9 @@ static void take_engine(struct service *s) {
     }
     engine_info(s->engine, &s->info);
     service_set_limits(s);
+    if (service_generation(s) && s->info.generation.unapplied[0])
+        log_warn("generation-defaults: the model also says %s, which is not applied",
+                 s->info.generation.unapplied);
     snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s", PRENORM_VERSION,
              norm_form_name(s->info.norm_form), weight_type_name(s->info.weights));
     service_set_phase(s, SERVICE_SERVING);

@@ -5,6 +5,17 @@
 #include "server/http/http_request.h"
 #include "server/json/write.h"
 
+/* What generation_config.json says of the sampling, and whether requests that say nothing are given it. */
+static void write_generation(struct bytes *out, const struct service *s) {
+    const struct generation_defaults *d = &s->info.generation;
+    bytes_format(out, ",\"generation_config\":{\"applied\":%s", service_generation(s) ? "true" : "false");
+#define X(field, key, ...)                                                                                   \
+    if (d->field.is_said) bytes_format(out, ",\"" key "\":%.15g", d->field.value);
+    GENERATION_DEFAULT_LIST(X)
+#undef X
+    bytes_text(out, "}");
+}
+
 static void write_model(struct bytes *out, const struct service *s) {
     bytes_text(out, "{\"id\":");
     json_write_text(out, s->model);
@@ -18,6 +29,7 @@ static void write_model(struct bytes *out, const struct service *s) {
     json_write_text(out, norm_form_name(s->info.norm_form));
     bytes_text(out, ",\"weights\":");
     json_write_text(out, weight_type_name(s->info.weights));
+    write_generation(out, s);
     bytes_format(out, ",\"parameters\":%llu,\"vocabulary\":%zu}", (unsigned long long)s->info.parameters,
                  s->info.vocabulary);
 }

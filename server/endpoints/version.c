@@ -35,6 +35,8 @@ static void write_model(struct bytes *out, const struct service *s) {
     write_field(out, "matmul", matmul_name(info->matmul));
     write_adapter(out, &info->adapter);
     if (info->unknown_config_keys[0]) write_field(out, "unknown_config_keys", info->unknown_config_keys);
+    if (info->context > info->own_context)
+        bytes_format(out, ",\"extended_from_context\":%zu", info->own_context);
     bytes_format(out, ",\"parameters\":%llu}", (unsigned long long)info->parameters);
     write_field(out, "isa", kernel_isa_name(info->isa));
     write_field(out, "cpu_features", info->cpu_features);

@@ -22,6 +22,10 @@ void service_request_ended(struct service *s) {
     if (s->phase >= SERVICE_DRAINING && !s->requests) loop_stop(&s->loop);
 }
 
+const struct generation_defaults *service_generation(const struct service *s) {
+    return strcmp(s->config->generation_defaults, "model") == 0 ? &s->info.generation : NULL;
+}
+
 void service_set_limits(struct service *s) {
     const struct config *config = s->config;
     uint64_t timeout_ms = (uint64_t)config->request_timeout_seconds * 1000;
@@ -40,6 +44,7 @@ void service_set_limits(struct service *s) {
         .tokenize_bytes_max = config->tokenize_bytes_max,
         .tokenize_ids_max = config->tokenize_ids_max,
         .unknown = &s->unknown_fields,
+        .generation = service_generation(s),
         .timeout_ms = timeout_ms > INT32_MAX ? INT32_MAX : (uint32_t)timeout_ms,
     };
 }

@@ -75,6 +75,9 @@ struct service {
 /* The name of the model's folder or file, unless another is configured. */
 void service_set_model_name(struct service *s, const char *model);
 
+/* The model's defaults of sampling where they apply (generation-defaults); NULL: the API's own do. */
+const struct generation_defaults *service_generation(const struct service *s);
+
 /* Of s->limits what the configuration and the loaded model say. */
 void service_set_limits(struct service *s);
 

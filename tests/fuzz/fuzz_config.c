@@ -1,4 +1,4 @@
-/* The input is a config.json, a zero byte, and the header of a safetensors file, which gets the right length
+/* The input is a config.json (and generation_config.json), a zero byte, and the header of a safetensors file, which gets the right length
  * in front and as much data (zeros) as the largest number in it says. The folder of the two is described and
  * bound, and the ends of the first block's matrices are read. */
 #include <stdio.h>
@@ -15,6 +15,8 @@
 static void remove_folder(const char *folder) {
     char path[64];
     snprintf(path, sizeof path, "%s/config.json", folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/generation_config.json", folder);
     unlink(path);
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     unlink(path);
@@ -47,14 +49,20 @@ static bool passed(enum status status, const struct error *e) {
     return status == STATUS_OK;
 }
 
+/* Strictly as well: what passes has no unknown keys, and passes with the option too. */
 static void describe_and_bind(const char *folder) {
     struct error e = {0};
     struct model_description d;
     const struct family *family = NULL;
     struct checkpoint *checkpoint;
     struct tensor_views views;
-    if (passed(describe_model(folder, &d, &family, &e), &e) &&
-        passed(checkpoint_open(folder, &checkpoint, &e), &e)) {
+    bool strictly = passed(describe_model(folder, &d, &family, &e), &e);
+    if (strictly && d.unknown_keys[0]) abort();
+    description_deinit(&d);
+    const struct describe_options options = {.allow_unknown_config_keys = true};
+    bool allowed = passed(describe_model_with(folder, &options, &d, &family, &e), &e);
+    if (strictly && (!allowed || d.unknown_keys[0])) abort();
+    if (allowed && passed(checkpoint_open(folder, &checkpoint, &e), &e)) {
         if (passed(tensor_views_init(&views, &d, family, checkpoint, &e), &e)) touch_model(&views);
         tensor_views_deinit(&views);
         checkpoint_close(checkpoint);
@@ -71,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     log_set_level(LOG_LEVEL_ERROR);
     if (!mkdtemp(folder)) abort();
     fuzz_write(folder, "config.json", data, config_size, path);
+    fuzz_write(folder, "generation_config.json", data, config_size, path);
     if (zero) fuzz_write_tensors(folder, "model.safetensors", header, header_size, path);
     describe_and_bind(folder);
     remove_folder(folder);

@@ -1,4 +1,5 @@
-/* The input is a model.safetensors.index.json; beside it lie two shards, a and b, with a tensor each. */
+/* The input is a model.safetensors.index.json; beside it lie shards a and b with a tensor each, c with a copy of
+ * that of a and the name of one that shares its memory, and d with another of that name. */
 #include <string.h>
 
 #include "engine/base/log.h"
@@ -6,16 +7,21 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/fuzz_file.h"
 
-static void write_shard(const char *folder, const char *name, char *path) {
+#define HEADER_BYTES 128
+
+/* metadata: with a comma at its end, or "". The values of the tensor are `byte` over and over. */
+static void write_shard(const char *folder, const char *name, const char *tensor, const char *metadata,
+                        int byte, char *path) {
     struct {
         uint64_t length;
-        char header[96];
-    } shard = {.length = 88};
-    snprintf(shard.header, sizeof shard.header, "%-88s", "");
+        char header[HEADER_BYTES + 8];
+    } shard = {.length = HEADER_BYTES};
     int length = snprintf(shard.header, sizeof shard.header,
-                          "{\"tensor.%s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", name);
-    memset(shard.header + length, ' ', 88 - (size_t)length);
-    fuzz_write(folder, name, &shard, 8 + 88 + 8, path);
+                          "{%s\"tensor.%s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+                          metadata, tensor);
+    memset(shard.header + length, ' ', HEADER_BYTES - (size_t)length);
+    memset(shard.header + HEADER_BYTES, byte, 8);
+    fuzz_write(folder, name, &shard, sizeof shard, path);
 }
 
 /* An error must come with a text; what is opened has the tensors that it counts. */
@@ -37,16 +43,21 @@ static void open_folder(const char *folder) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    char folder[] = FUZZ_FOLDER, index[64], a[64], b[64];
+    static const char shared[] = "\"__metadata__\":{\"tensor.tied\":\"tensor.a\"},";
+    char folder[] = FUZZ_FOLDER, index[64], a[64], b[64], c[64], d[64];
     log_set_level(LOG_LEVEL_ERROR);
     if (!mkdtemp(folder)) abort();
     fuzz_write(folder, "model.safetensors.index.json", data, size, index);
-    write_shard(folder, "a", a);
-    write_shard(folder, "b", b);
+    write_shard(folder, "a", "a", "", 0, a);
+    write_shard(folder, "b", "b", "", 0, b);
+    write_shard(folder, "c", "a", shared, 0, c);
+    write_shard(folder, "d", "a", "", 1, d);
     open_folder(folder);
     unlink(index);
     unlink(a);
     unlink(b);
+    unlink(c);
+    unlink(d);
     rmdir(folder);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/log.h"
 #include "engine/files/json_file.h"
 #include "engine/text/detokenizer.h"
 #include "engine/text/tokenizer_parts.h"
@@ -55,7 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     json_t *file;
     struct error e;
     struct tokenizer *t;
-    if (json_file_parse(bytes, file_length, "fuzz", VALUES_MAX, &file, &e) != STATUS_OK) return 0;
+    log_set_level(LOG_LEVEL_ERROR);
+    if (json_file_parse_as(bytes, file_length, "fuzz", VALUES_MAX, JSON_FILE_WITH_NULS, &file, &e) !=
+        STATUS_OK)
+        return 0;
     if (tokenizer_create(file, "fuzz", &t, &e) == STATUS_OK) {
         use(t, zero ? zero + 1 : bytes, zero ? size - file_length - 1 : size);
         tokenizer_close(t);

@@ -360,6 +360,7 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
                                 .isa = KERNEL_ISA_scalar,
                                 .cpu_features = "none",
                                 .context = FAKE_CONTEXT,
+                                .own_context = FAKE_CONTEXT,
                                 .vocabulary = FAKE_VOCABULARY,
                                 .threads = 1,
                                 .kv_pages = 1024,

@@ -1,9 +1,20 @@
 #include "engine/text/token_model/token_model.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/files/json_repair.h"
 #include "engine/text/pretokenize/byte_level.h"
 #include "engine/text/unicode/unicode.h"
+
+/* A token whose content has U+0000 in it, as the key stands for it (json_repair.h). */
+static enum status add_with_nuls(struct vocabulary *v, const char *key, int32_t id, struct error *e) {
+    char *content = strdup(key);
+    if (!content) return text_no_memory(e);
+    enum status status = vocabulary_add(v, content, json_repair_restore(content), id, e);
+    free(content);
+    return status;
+}
 
 /* {"content": id, ...}; two contents of one id would make decoding a matter of chance. */
 static enum status read_vocabulary(struct vocabulary *v, const struct json_path *model, struct error *e) {
@@ -22,7 +33,9 @@ static enum status read_vocabulary(struct vocabulary *v, const struct json_path 
         if (other)
             return json_path_error(&entry, STATUS_MALFORMED, e, "id %lld is that of '%s' too", (long long)id,
                                    other);
-        status = vocabulary_add(v, content, strlen(content), (int32_t)id, e);
+        status = strstr(content, JSON_REPAIR_NUL)
+                     ? add_with_nuls(v, content, (int32_t)id, e)
+                     : vocabulary_add(v, content, strlen(content), (int32_t)id, e);
     }
     return status;
 }

@@ -58,6 +58,33 @@ static void test_names_are_unique(void **state) {
     tensor_list_deinit(&list);
 }
 
+/* The first of equal ones stays, in whatever order they came; an empty list has nothing to sort. */
+static void test_copies(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct tensor_list list = {0};
+    static const float values[] = {1, 2, 1, 2, 1, 3};
+    assert_ok(tensor_list_sort(&list, "folder", &e));
+    struct tensor t = {.dtype = DTYPE_F32, .rank = 1, .shape = {2}, .stride = {1}};
+    for (size_t i = 0; i < 2; i++) {
+        t.file = i ? "first" : "second";
+        t.data = values + 2 * i;
+        assert_ok(tensor_list_add(&list, &t, "a", 1, &e));
+    }
+    t.file = "third";
+    assert_ok(tensor_list_add(&list, &t, "b", 1, &e));
+    assert_ok(tensor_list_sort(&list, "folder", &e));
+    assert_int_equal(list.count, 2);
+    assert_string_equal(list.tensors[0].file, "first");
+    assert_true(list.tensors[0].has_copies);
+    assert_false(list.tensors[1].has_copies);
+    t.data = values + 4; /* of the same shape, with other bytes */
+    assert_ok(tensor_list_add(&list, &t, "a", 1, &e));
+    assert_int_equal(tensor_list_sort(&list, "folder", &e), STATUS_MALFORMED);
+    assert_int_equal(list.count, 3);
+    tensor_list_deinit(&list);
+}
+
 static void test_contiguous_strides(void **state) {
     (void)state;
     struct tensor t = {.rank = 3, .shape = {2, 3, 5}};
@@ -69,9 +96,8 @@ static void test_contiguous_strides(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_finds_every_name),
-        cmocka_unit_test(test_names_are_copied_to_their_length),
-        cmocka_unit_test(test_names_are_unique),
+        cmocka_unit_test(test_finds_every_name),   cmocka_unit_test(test_names_are_copied_to_their_length),
+        cmocka_unit_test(test_names_are_unique),   cmocka_unit_test(test_copies),
         cmocka_unit_test(test_contiguous_strides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,23 @@ static void test_path_limit(void **state) {
     assert_int_equal(regular_file_path("", name, path, &e), STATUS_LIMIT);
 }
 
+/* A clone without Git LFS has a few lines in place of each large file. */
+static void test_git_lfs_pointers(void **state) {
+    (void)state;
+    struct error e = {0};
+    char *bytes = NULL;
+    size_t length;
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+    test_file_write(folder, "pointer", pointer, sizeof pointer - 1);
+    assert_int_equal(read_name("pointer", 1000, &bytes, &length, &e), STATUS_MALFORMED);
+    assert_null(bytes);
+    assert_non_null(strstr(e.where, "/pointer"));
+    assert_non_null(strstr(e.text, "is a Git LFS pointer"));
+    assert_non_null(strstr(e.text, "git lfs pull"));
+    assert_false(regular_file_is_lfs_pointer("version https://git", 19, "file", &e));
+    assert_false(regular_file_is_lfs_pointer("{\"version\": \"https://git-lfs\"}", 31, "file", &e));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_there),
@@ -106,6 +123,7 @@ int main(void) {
         cmocka_unit_test(test_follows_links_to_files),
         cmocka_unit_test(test_refuses_other_kinds),
         cmocka_unit_test(test_path_limit),
+        cmocka_unit_test(test_git_lfs_pointers),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -106,6 +106,40 @@ static void test_what_may_be_chosen(void **state) {
     refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_NOT_FOUND, "/nowhere");
 }
 
+/* More than the model's own context where positions are computed, if it is asked for by name; never beyond a learned
+ * table. */
+static void test_context(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct loaded_model model;
+    static const char *const extending[] = {"gpt_neox", "bloom", "falcon-rw", "xglm", "ctrl", "mpt"};
+    for (size_t i = 0; i < sizeof extending / sizeof *extending; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "tests/golden/families/%s", extending[i]);
+        struct loaded_model_options options = {.model = test_source_path(path), .form = NORM_FORM_CRMSNORM};
+        assert_ok(loaded_model_init(&model, &options, workers, &e));
+        size_t own = model.description.context;
+        assert_int_equal(model.own_context, own);
+        loaded_model_deinit(&model);
+        options.context = own;
+        opens(&options);
+        options.context = own + 5;
+        refused(&options, STATUS_OPTION, "context|extend-context");
+        options.extend_context = true;
+        assert_ok(loaded_model_init(&model, &options, workers, &e));
+        assert_int_equal(model.description.context, own + 5);
+        assert_int_equal(model.own_context, own);
+        loaded_model_deinit(&model);
+        options.context = MODEL_CONTEXT_MAX + 1;
+        refused(&options, STATUS_OPTION, "context|4194304");
+    }
+    refused(&(struct loaded_model_options){.model = test_source_path("tests/golden/families/gpt2"),
+                                           .form = NORM_FORM_CRMSNORM,
+                                           .context = 1u << 16,
+                                           .extend_context = true},
+            STATUS_OPTION, "context|table");
+}
+
 /* A model that has one form only is not refused when another is asked for, as from its folder. */
 static void test_the_nearest_form(void **state) {
     const struct place *place = *state;
@@ -357,6 +391,7 @@ int main(void) {
     struct error e;
     if (workers_create(2, &workers, &e) != STATUS_OK) return 1;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_context),
         cmocka_unit_test_setup_teardown(test_what_may_be_chosen, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_the_nearest_form, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_tokenizer_comes_along, setup_gpt2, teardown),

@@ -366,13 +366,89 @@ static void test_threads_share_a_tokenizer(void **state) {
     tokenizer_close(t);
 }
 
+/* ---- U+0000 in tokens ---- */
+
+static struct tokenizer *open_text(const char *text, struct error *e) {
+    struct tokenizer *t = NULL;
+    char *quoted = build_quote(text);
+    tokenizer_open_text(quoted, strlen(quoted), "test", &t, e);
+    free(quoted);
+    return t;
+}
+
+/* As a key, as a value, and as an added token: found in a text, and given back. */
+static void test_tokens_with_nuls(void **state) {
+    (void)state;
+    static const char *const files[] = {
+        "{'model': {'type': 'WordLevel', 'unk_token': '?', 'vocab': {'?': 0, 'a': 1, 'a\\u0000b': 2}}}",
+        "{'model': {'type': 'Unigram', 'unk_id': 0, 'vocab': [['?', 0], ['a', -9], ['a\\u0000b', -1]]}}",
+        "{'model': {'type': 'WordLevel', 'unk_token': '?', 'vocab': {'?': 0, 'a': 1}}, 'added_tokens': "
+        "[{'id': 2, 'content': 'a\\u0000b', 'special': false, 'single_word': false, 'lstrip': false, "
+        "'rstrip': "
+        "false, 'normalized': false}]}",
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct error e = {0};
+        struct token_list ids = {0};
+        char *text = NULL;
+        size_t length;
+        struct tokenizer *t = open_text(files[i], &e);
+        if (!t) fail_msg("%zu: %s: %s", i, e.where, e.text);
+        assert_ok(tokenizer_encode(t, "a\0b", 3, false, 0, &ids, &e));
+        assert_int_equal(ids.count, 1);
+        assert_int_equal(ids.ids[0], 2);
+        assert_ok(tokenizer_decode(t, ids.ids, ids.count, false, &text, &length, &e));
+        assert_int_equal(length, 3);
+        assert_memory_equal(text, "a\0b", 3);
+        free(text);
+        free(ids.ids);
+        tokenizer_close(t);
+    }
+}
+
+/* Where a text is compared with names it must not end early. */
+static void test_names_with_nuls(void **state) {
+    (void)state;
+    struct error e = {0};
+    assert_null(
+        open_text("{'model': {'type': 'WordLevel\\u0000', 'unk_token': '?', 'vocab': {'?': 0}}}", &e));
+    assert_non_null(strstr(e.text, "model.type: has U+0000"));
+    assert_null(open_text(
+        "{'model': {'type': 'WordLevel', 'unk_token': '?', 'vocab': {'?': 0, '\xEF\xB7\x90': 1}}}", &e));
+    assert_non_null(strstr(e.text, "U+FDD0"));
+}
+
+/* As Python reads: numbers of any size where nothing reads them, and the last of equal keys. */
+static void test_files_as_python_writes_them(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct tokenizer *t =
+        open_text("{'version': 1000000000000000019884624838656, 'model': {'type': 'WordLevel', "
+                  "'unk_token': '?', 'vocab': {'?': 0, 'a': 1, 'a': 2}}}",
+                  &e);
+    if (!t) fail_msg("%s: %s", e.where, e.text);
+    assert_int_equal(tokenizer_find(t, "a"), 2);
+    tokenizer_close(t);
+    assert_null(open_text(
+        "{'model': {'type': 'WordLevel', 'unk_token': '?', 'vocab': {'?': 18446744073709551616}}}", &e));
+    assert_non_null(strstr(e.text, "model.vocab.?"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused_files),         cmocka_unit_test(test_missing_folder),
-        cmocka_unit_test(test_ids_and_contents),      cmocka_unit_test(test_limits_of_a_text),
-        cmocka_unit_test(test_missing_unknown_token), cmocka_unit_test(test_unknown_characters_of_bpe),
-        cmocka_unit_test(test_round_trips),           cmocka_unit_test(test_long_texts),
-        cmocka_unit_test(test_text_that_grows),       cmocka_unit_test(test_threads_share_a_tokenizer),
+        cmocka_unit_test(test_tokens_with_nuls),
+        cmocka_unit_test(test_names_with_nuls),
+        cmocka_unit_test(test_files_as_python_writes_them),
+        cmocka_unit_test(test_refused_files),
+        cmocka_unit_test(test_missing_folder),
+        cmocka_unit_test(test_ids_and_contents),
+        cmocka_unit_test(test_limits_of_a_text),
+        cmocka_unit_test(test_missing_unknown_token),
+        cmocka_unit_test(test_unknown_characters_of_bpe),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_text_that_grows),
+        cmocka_unit_test(test_threads_share_a_tokenizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
