@@ -19,7 +19,11 @@ static size_t repair_number(char *text, size_t length, size_t i) {
     size_t first = i + negative, end = first;
     while (end < length && isdigit((unsigned char)text[end])) end++;
     bool is_real = end < length && (text[end] == '.' || text[end] == 'e' || text[end] == 'E');
-    if (!is_real && is_beyond_int64(text + first, end - first, negative)) memcpy(text + end - 3, "e03", 3);
+    if (!is_real && is_beyond_int64(text + first, end - first, negative)) {
+        text[end - 3] = 'e';
+        text[end - 2] = '0';
+        text[end - 1] = '3';
+    }
     if (!is_real) return end;
     while (end < length && (isalnum((unsigned char)text[end]) || strchr("+-.", text[end]))) end++;
     return end;
@@ -75,7 +79,9 @@ size_t json_repair_restore(char *key) {
     size_t length = 0;
     for (const char *from = key; *from;) {
         bool is_nul = strncmp(from, JSON_REPAIR_NUL, 3) == 0;
-        key[length++] = is_nul ? '\0' : *from;
+        key[length] = *from;
+        if (is_nul) key[length] = '\0';
+        length++;
         from += is_nul ? 3 : 1;
     }
     key[length] = '\0';

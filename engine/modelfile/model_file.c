@@ -270,7 +270,8 @@ enum status model_file_open(const char *path, struct workers *workers, model_fil
     *p = (struct model_file){0};
     enum status status = mapped_file_open(NULL, path, &p->file, e);
     if (status != STATUS_OK) return status;
-    status = check_start(&o);
+    bool is_pointer = regular_file_is_lfs_pointer(p->file.data, p->file.size, path, e);
+    status = is_pointer ? STATUS_MALFORMED : check_start(&o);
     if (status == STATUS_OK) status = check_sums(&o, workers, progress, context);
     if (status == STATUS_OK) status = safetensors_read_with_metadata(&p->file, &o.list, &o.metadata, e);
     if (status == STATUS_OK) status = read_metadata(&o);

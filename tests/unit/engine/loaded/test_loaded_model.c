@@ -106,6 +106,17 @@ static void test_what_may_be_chosen(void **state) {
     refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_NOT_FOUND, "/nowhere");
 }
 
+static void test_a_git_lfs_pointer(void **state) {
+    (void)state;
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
+    char path[1200], *folder = test_folder_create();
+    test_file_write(folder, "model", pointer, sizeof pointer - 1);
+    snprintf(path, sizeof path, "%s/model", folder);
+    refused(&(struct loaded_model_options){.model = path}, STATUS_MALFORMED,
+            "/model|Git LFS pointer|git lfs pull");
+    test_folder_remove(folder);
+}
+
 /* More than the model's own context where positions are computed, if it is asked for by name; never beyond a learned
  * table. */
 static void test_context(void **state) {
@@ -392,6 +403,7 @@ int main(void) {
     if (workers_create(2, &workers, &e) != STATUS_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_context),
+        cmocka_unit_test(test_a_git_lfs_pointer),
         cmocka_unit_test_setup_teardown(test_what_may_be_chosen, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_the_nearest_form, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_tokenizer_comes_along, setup_gpt2, teardown),

@@ -1,5 +1,8 @@
 #include "tests/unit/engine/model/describe_text.h"
 
+#include "engine/model/config_generic.h"
+#include "engine/model/config_unknown.h"
+
 /* The smallest config of a family, with room for more entries before the brace that ends it. */
 static void config_of(const struct family *family, const char *entries, char *out, size_t size) {
     bool needs_sizes = family->sizes.width == 0;
@@ -170,6 +173,69 @@ static void test_classes(void **state) {
         check_class(cases[i].model_type, cases[i].name, cases[i].known);
 }
 
+/* The rule by which the class follows from the model type, for types that it was not tried on above. */
+static void test_classes_by_rule(void **state) {
+    (void)state;
+    static const struct {
+        const char *model_type, *name;
+    } cases[] = {
+        {"llama", "LlamaForCausalLM"},        {"mistral", "MistralForCausalLM"},
+        {"qwen2", "Qwen2ForCausalLM"},        {"qwen3", "Qwen3ForCausalLM"},
+        {"gemma", "GemmaForCausalLM"},        {"gemma2", "Gemma2ForCausalLM"},
+        {"gemma3_text", "Gemma3ForCausalLM"}, {"phi3", "Phi3ForCausalLM"},
+        {"olmo2", "Olmo2ForCausalLM"},        {"granite", "GraniteForCausalLM"},
+        {"smollm3", "SmolLM3ForCausalLM"},    {"toy_text", "ToyModel"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct family family = {.model_type = cases[i].model_type};
+        struct config_reader r;
+        struct error e = {0};
+        json_t *root = json_pack("{s:[s]}", "architectures", cases[i].name);
+        assert_ok(config_reader_init(&r, root, "config.json", family.model_type, &e));
+        config_check_unknown(&r, &family, false);
+        if (config_failed(&r)) fail_msg("%s: %s", cases[i].name, r.error.text);
+        config_reader_deinit(&r);
+        json_decref(root);
+    }
+}
+
+/* What published configs of many families carry and no adapter reads. */
+static void test_harmless_keys(void **state) {
+    (void)state;
+    static const char text[] =
+        "{'_name_or_path': 'x', 'attention_dropout': 0.0, 'hidden_dropout': 0.1, 'initializer_range': 0.02, "
+        "'initializer_factor': 1, 'cache_implementation': 'hybrid', 'pretraining_tp': 1, 'torch_dtype': "
+        "'bfloat16', "
+        "'dtype': 'float32', 'transformers_version': '4.57.1', 'use_cache': true, '_attn_implementation': "
+        "'sdpa', "
+        "'_attn_implementation_autoset': true, 'transformers.js_config': {'dtype': 'q4'}, 'unsloth_fixed': "
+        "true, "
+        "'unsloth_version': '2025.1', 'is_llama_config': true, 'rope_interleaved': false, 'use_mrope': "
+        "false, "
+        "'interpolate_factor': 1, 'lm_head_bias': false, 'full_attn_mod': 1, 'mlp_only_layers': [], "
+        "'use_bidirectional_attention': false, 'model_max_length': 8192, 'max_sequence_length': 2048, "
+        "'pad_token_id': 0, 'bos_token_id': 1, 'eos_token_id': [2, 3], 'temperature': 0.7, 'top_k': 20, "
+        "'repetition_penalty': 1.05, 'no_repeat_ngram_size': 3, 'do_sample': true, 'num_labels': 2, "
+        "'id2label': {'0': 'a'}, 'embd_pdrop': 0.0, 'resid_pdrop': 0.0, 'tie_encoder_decoder': false, "
+        "'is_encoder_decoder': false, 'add_cross_attention': false, 'pruned_heads': {}, "
+        "'use_sliding_window': false, "
+        "'quantization_config': null, 'final_logit_softcapping': null}";
+    struct config_reader r;
+    struct error e = {0};
+    char *quoted = strdup(text);
+    for (char *c = quoted; *c; c++)
+        if (*c == '\'') *c = '"';
+    json_t *root = json_loads(quoted, 0, NULL);
+    assert_non_null(root);
+    assert_ok(config_reader_init(&r, root, "config.json", "toy", &e));
+    config_know_generic(&r);
+    config_gather_unknown(&r);
+    assert_string_equal(r.unknown, "");
+    config_reader_deinit(&r);
+    json_decref(root);
+    free(quoted);
+}
+
 /* What the checkpoint's own code has for other tasks, and tokenizers, is beside the point; nonsense is not. */
 static void test_other_entries_of_auto_map(void **state) {
     (void)state;
@@ -196,6 +262,8 @@ int main(void) {
         cmocka_unit_test(test_neutral_values),
         cmocka_unit_test(test_classes),
         cmocka_unit_test(test_other_entries_of_auto_map),
+        cmocka_unit_test(test_classes_by_rule),
+        cmocka_unit_test(test_harmless_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -376,6 +376,30 @@ static void test_attention_settings(void **state) {
     description_deinit(&d);
 }
 
+/* Once as the models were trained; twice is asked for by the name of the attention that does it. */
+static void test_alibi_of_falcon(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        double factor;
+    } cases[] = {
+        {"{'model_type': 'falcon', 'alibi': true}", 1},
+        {"{'model_type': 'falcon', 'alibi': true, 'attn_implementation': 'sdpa'}", 1},
+        {"{'model_type': 'falcon', 'alibi': true, 'attn_implementation': 'eager'}", 2},
+        {"{'model_type': 'falcon', 'alibi': true, '_attn_implementation': 'eager'}", 2},
+        {"{'model_type': 'falcon', 'alibi': true, '_attn_implementation': 'eager', 'attn_implementation': "
+         "'sdpa'}",
+         1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct model_description d = described(cases[i].text);
+        assert_number(d.alibi.factor, cases[i].factor);
+        description_deinit(&d);
+    }
+    assert_refused("{'model_type': 'falcon', 'alibi': true, 'attn_implementation': 'flex_attention'}",
+                   "attn_implementation|flex_attention|eager");
+}
+
 /* ---- special tokens ---- */
 
 static void test_tokens(void **state) {
@@ -454,13 +478,21 @@ static void test_texts_in_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checkpoints),     cmocka_unit_test(test_published),
-        cmocka_unit_test(test_defaults),        cmocka_unit_test(test_residual),
-        cmocka_unit_test(test_heads),           cmocka_unit_test(test_biases),
-        cmocka_unit_test(test_head_norms),      cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_rotary_by_layer), cmocka_unit_test(test_attention_scale),
-        cmocka_unit_test(test_entry_and_head),  cmocka_unit_test(test_attention_settings),
-        cmocka_unit_test(test_tokens),          cmocka_unit_test(test_generation_config),
+        cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_published),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_biases),
+        cmocka_unit_test(test_head_norms),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_rotary_by_layer),
+        cmocka_unit_test(test_attention_scale),
+        cmocka_unit_test(test_entry_and_head),
+        cmocka_unit_test(test_attention_settings),
+        cmocka_unit_test(test_alibi_of_falcon),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_generation_config),
         cmocka_unit_test(test_texts_in_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
