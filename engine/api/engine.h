@@ -45,7 +45,8 @@ struct engine_options {
     const char *model;        /* folder of the checkpoint, or a converted file */
     enum norm_form norm_form; /* not NONE */
     enum weight_type weights;
-    bool any_form, any_weights; /* a converted file may have others than these two */
+    bool any_form, any_weights;     /* a converted file may have others than these two */
+    bool allow_unknown_config_keys; /* keys of config.json that the family does not know are passed over */
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;
@@ -99,6 +100,7 @@ struct engine_verify_figures {
 
 struct engine_info {
     char family[64], norm_placement[32], cpu_features[256];
+    char unknown_config_keys[256]; /* that were passed over; "": none */
     /* What runs: no AUTO, no NONE. */
     enum norm_form norm_form;
     enum weight_type weights;

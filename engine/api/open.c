@@ -203,6 +203,7 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     const struct model_description *d = &m->description;
     COPY_NAME(info->family, d->family);
     COPY_NAME(info->norm_placement, placement_name(d->placement));
+    COPY_NAME(info->unknown_config_keys, d->unknown_keys);
     info->vocabulary = d->vocabulary;
     info->layers = d->layers;
     info->width = d->width;
@@ -257,6 +258,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
                                                 .weights = o->weights,
                                                 .any_form = o->any_form,
                                                 .any_weights = o->any_weights,
+                                                .allow_unknown_config_keys = o->allow_unknown_config_keys,
                                                 .tokenizer = &engine->tokenizer,
                                                 .context = o->context,
                                                 .progress = o->progress,

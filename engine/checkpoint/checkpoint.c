@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/files/mapped_file.h"
+#include "engine/files/regular_file.h"
 #include "engine/checkpoint/safetensors.h"
 #include "engine/checkpoint/shard_index.h"
 #include "engine/checkpoint/tensor_list.h"
@@ -29,21 +30,13 @@ struct checkpoint {
     struct tensor_list list;
 };
 
-/* What a clone without Git LFS has in place of big files. */
-static bool is_git_lfs_pointer(const struct mapped_file *file) {
-    static const char start[] = "version https://git-lfs";
-    return file->size >= sizeof start - 1 && memcmp(file->data, start, sizeof start - 1) == 0;
-}
-
 static enum status open_file(struct checkpoint *c, const char *folder, const char *name, read_fn read,
                              struct error *e) {
     struct mapped_file *file = &c->files[c->file_count];
     enum status status = mapped_file_open(folder, name, file, e);
     if (status != STATUS_OK) return status;
     c->file_count++;
-    if (is_git_lfs_pointer(file))
-        return error_set(e, STATUS_MALFORMED, file->path,
-                         "a Git LFS pointer and not the weights: fetch them with 'git lfs pull'");
+    if (regular_file_is_lfs_pointer(file->data, file->size, file->path, e)) return STATUS_MALFORMED;
     return read(file, &c->list, e);
 }
 

@@ -4,6 +4,7 @@
  * before a view is handed out. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/base/error.h"
@@ -14,6 +15,7 @@
 struct tensor {
     const char *name;
     const char *file; /* base name of the file it lies in, for messages */
+    bool has_copies;  /* other files hold it too, with the same bytes */
     enum dtype dtype; /* DTYPE_OTHER: integer or bool buffers; listed, but never read as weights */
     size_t rank;
     size_t shape[TENSOR_RANK_MAX];

@@ -105,7 +105,7 @@ static enum status read_shape(struct reader *r, const char *name, const json_t *
 }
 
 static enum status read_offsets(struct reader *r, const char *name, const json_t *json, size_t size,
-                                struct tensor *t) {
+                                struct tensor *t, struct span *out) {
     if (!json_is_array(json) || json_array_size(json) != 2)
         return FAIL(r, STATUS_MALFORMED, name, "'data_offsets' is %s; expected an array of 2",
                     json ? "something else" : "missing");
@@ -122,21 +122,31 @@ static enum status read_offsets(struct reader *r, const char *name, const json_t
                     "'data_offsets' [%zu, %zu] are %zu bytes; dtype and shape make %zu", span.begin, span.end,
                     span.end - span.begin, size);
     t->data = r->data + span.begin;
-    r->spans[r->span_count++] = span;
+    *out = span;
     return STATUS_OK;
 }
 
-static enum status read_tensor(struct reader *r, const char *name, const json_t *entry) {
-    struct tensor t = {.file = r->file->name};
+static enum status read_entry(struct reader *r, const char *name, const json_t *entry, struct tensor *t,
+                              struct span *span) {
     unsigned bits = 0;
+    *t = (struct tensor){.file = r->file->name};
     size_t size = 0;
     if (!json_is_object(entry))
         return FAIL(r, STATUS_MALFORMED, name, "the entry is something else; expected an object");
-    enum status status = read_dtype(r, name, json_object_get(entry, "dtype"), &t.dtype, &bits);
-    if (status == STATUS_OK) status = read_shape(r, name, json_object_get(entry, "shape"), bits, &t, &size);
-    if (status == STATUS_OK) status = read_offsets(r, name, json_object_get(entry, "data_offsets"), size, &t);
-    if (status == STATUS_OK) status = tensor_list_add(r->list, &t, name, strlen(name), r->e);
+    enum status status = read_dtype(r, name, json_object_get(entry, "dtype"), &t->dtype, &bits);
+    if (status == STATUS_OK) status = read_shape(r, name, json_object_get(entry, "shape"), bits, t, &size);
+    if (status == STATUS_OK)
+        status = read_offsets(r, name, json_object_get(entry, "data_offsets"), size, t, span);
     return status;
+}
+
+static enum status read_tensor(struct reader *r, const char *name, const json_t *entry) {
+    struct tensor t;
+    struct span span;
+    enum status status = read_entry(r, name, entry, &t, &span);
+    if (status != STATUS_OK) return status;
+    r->spans[r->span_count++] = span;
+    return tensor_list_add(r->list, &t, name, strlen(name), r->e);
 }
 
 static enum status check_metadata(struct reader *r, const json_t *metadata) {
@@ -146,6 +156,24 @@ static enum status check_metadata(struct reader *r, const json_t *metadata) {
     json_object_foreach((json_t *)(uintptr_t)metadata, key, value) is_text = is_text && json_is_string(value);
     if (is_text) return STATUS_OK;
     return error_set(r->e, STATUS_MALFORMED, r->file->path, "'__metadata__' is not an object of strings");
+}
+
+/* The format's own converter writes tensors that share their memory once, and notes in the metadata which name
+ * stands for a name that it left out: {"lm_head.weight": "transformer.wte.weight"}. */
+static enum status read_aliases(struct reader *r, const json_t *header) {
+    const char *name;
+    json_t *kept;
+    json_object_foreach(json_object_get(header, "__metadata__"), name, kept) {
+        struct tensor t;
+        struct span span;
+        const char *kept_name = json_string_value(kept);
+        const json_t *entry = json_object_get(header, kept_name);
+        if (!entry || json_object_get(header, name) || strcmp(kept_name, "__metadata__") == 0) continue;
+        enum status status = read_entry(r, kept_name, entry, &t, &span);
+        if (status == STATUS_OK) status = tensor_list_add(r->list, &t, name, strlen(name), r->e);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
 }
 
 static int compare_spans(const void *left, const void *right) {
@@ -179,7 +207,8 @@ static enum status read_header(struct reader *r, const json_t *header) {
         enum status status = is_metadata ? check_metadata(r, entry) : read_tensor(r, name, entry);
         if (status != STATUS_OK) return status;
     }
-    return check_coverage(r);
+    enum status status = check_coverage(r);
+    return status == STATUS_OK ? read_aliases(r, header) : status;
 }
 
 /* The text of the header, which lies between the length and the data section. */

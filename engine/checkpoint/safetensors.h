@@ -13,7 +13,8 @@
 /* JSON values in one header: an entry has about 8, so this is some 130,000 tensors a file. */
 #define SAFETENSORS_VALUES_MAX (1u << 20)
 
-/* Appends every tensor of the file to list; their data point into the mapping and their file is the file's
+/* Appends every tensor of the file to list, and again under the names that its metadata say were left out because
+ * they share a tensor's memory; their data point into the mapping and their file is the file's
  * name, so the file must outlive them. Every claim of the header is checked against the file first. On
  * failure the list may hold some of the tensors. */
 enum status safetensors_read(const struct mapped_file *file, struct tensor_list *list, struct error *e);

@@ -79,10 +79,10 @@ enum status shard_index_check(const struct shard_index *index, const struct tens
     json_t *shard;
     json_object_foreach(index->map, name, shard) {
         const struct tensor *t = tensor_list_find(list, name);
-        if (!t || strcmp(t->file, json_string_value(shard)) != 0)
+        if (t && !t->has_copies && strcmp(t->file, json_string_value(shard)) != 0)
             return error_set(e, STATUS_MALFORMED, index->path,
                              "'weight_map' says that tensor '%.200s' is in %.200s; it is in %.200s", name,
-                             json_string_value(shard), t ? t->file : "none of the shards");
+                             json_string_value(shard), t->file);
     }
     return STATUS_OK;
 }

@@ -23,6 +23,8 @@ enum status shard_index_open(const char *folder, const char *name, struct shard_
                              struct error *e);
 void shard_index_close(struct shard_index *index);
 
-/* Whether each tensor of the index lies in the file that it names. list is sorted. */
+/* Whether the tensors of the index lie in the files that it names. list is sorted. An index may name tensors that
+ * no file holds, as converters that drop tied heads and buffers leave it: what the model needs of them will be
+ * missed by its name. */
 enum status shard_index_check(const struct shard_index *index, const struct tensor_list *list,
                               struct error *e);

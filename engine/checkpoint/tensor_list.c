@@ -37,16 +37,46 @@ static int compare_names(const void *left, const void *right) {
     return strcmp(((const struct tensor *)left)->name, ((const struct tensor *)right)->name);
 }
 
-enum status tensor_list_sort(struct tensor_list *list, const char *where, struct error *e) {
-    if (list->count) qsort(list->tensors, list->count, sizeof *list->tensors, compare_names);
-    for (size_t i = 1; i < list->count; i++) {
-        const struct tensor *left = &list->tensors[i - 1], *right = &list->tensors[i];
-        if (compare_names(left, right) == 0)
-            return error_set(e, STATUS_MALFORMED, where,
-                             "tensor '%.200s' occurs twice: in %.200s and in %.200s", left->name, left->file,
-                             right->file);
+static int compare_places(const void *left, const void *right) {
+    int by_name = compare_names(left, right);
+    return by_name ? by_name
+                   : strcmp(((const struct tensor *)left)->file, ((const struct tensor *)right)->file);
+}
+
+/* The bytes of integer and bool buffers do not count: nothing reads them. */
+static bool is_copy(const struct tensor *a, const struct tensor *b) {
+    size_t last = 0;
+    if (a->dtype != b->dtype || a->rank != b->rank || !a->data || !b->data) return false;
+    if (strcmp(a->file, b->file) == 0) return false; /* no format has a name twice in one file */
+    for (size_t axis = 0; axis < a->rank; axis++) {
+        if (a->shape[axis] != b->shape[axis] || a->stride[axis] != b->stride[axis]) return false;
+        if (a->shape[axis] == 0) return true;
+        last += (a->shape[axis] - 1) * a->stride[axis];
     }
-    return STATUS_OK;
+    return memcmp(a->data, b->data, (last + 1) * dtype_size(a->dtype)) == 0;
+}
+
+enum status tensor_list_sort(struct tensor_list *list, const char *where, struct error *e) {
+    size_t kept = 0, i = 0;
+    if (list->count) qsort(list->tensors, list->count, sizeof *list->tensors, compare_places);
+    for (; i < list->count; i++) {
+        struct tensor *t = &list->tensors[i], *before = kept ? &list->tensors[kept - 1] : NULL;
+        if (!before || compare_names(before, t) != 0) {
+            list->tensors[kept++] = *t;
+        } else if (is_copy(before, t)) {
+            before->has_copies = true;
+            free((char *)(uintptr_t)t->name);
+        } else {
+            error_set(e, STATUS_MALFORMED, where,
+                      "tensor '%.200s' occurs twice with different contents: in %.200s and in %.200s",
+                      t->name, before->file, t->file);
+            break;
+        }
+    }
+    bool failed = i < list->count;
+    memmove(list->tensors + kept, list->tensors + i, (list->count - i) * sizeof *list->tensors);
+    list->count = kept + list->count - i;
+    return failed ? STATUS_MALFORMED : STATUS_OK;
 }
 
 const struct tensor *tensor_list_find(const struct tensor_list *list, const char *name) {

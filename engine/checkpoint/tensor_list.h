@@ -19,7 +19,8 @@ void tensor_list_deinit(struct tensor_list *list);
 enum status tensor_list_add(struct tensor_list *list, const struct tensor *t, const char *name, size_t length,
                             struct error *e);
 
-/* Sorts by name; STATUS_MALFORMED where one occurs twice, with both its files in the message. */
+/* Sorts by name, then by file. Of a tensor that several files hold with the same bytes the first stays
+ * (has_copies); with others it is STATUS_MALFORMED, with two of its files in the message. */
 enum status tensor_list_sort(struct tensor_list *list, const char *where, struct error *e);
 
 /* Of a sorted list; NULL when there is none of that name. */

@@ -70,6 +70,14 @@ static enum status read_open_file(int fd, const char *path, size_t size, size_t 
     return STATUS_OK;
 }
 
+bool regular_file_is_lfs_pointer(const void *bytes, size_t size, const char *path, struct error *e) {
+    static const char start[] = "version https://git-lfs";
+    if (size < sizeof start - 1 || memcmp(bytes, start, sizeof start - 1) != 0) return false;
+    error_set(e, STATUS_MALFORMED, path,
+              "is a Git LFS pointer, which stands for the file itself: run 'git lfs pull' in its folder");
+    return true;
+}
+
 enum status regular_file_read(const char *path, size_t bytes_max, char **bytes, size_t *length,
                               struct error *e) {
     int fd;
@@ -77,5 +85,10 @@ enum status regular_file_read(const char *path, size_t bytes_max, char **bytes, 
     if (status != STATUS_OK) return status;
     status = read_open_file(fd, path, *length, bytes_max, bytes, e);
     close(fd);
+    if (status == STATUS_OK && regular_file_is_lfs_pointer(*bytes, *length, path, e)) {
+        free(*bytes);
+        *bytes = NULL;
+        status = STATUS_MALFORMED;
+    }
     return status;
 }

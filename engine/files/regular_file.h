@@ -3,6 +3,7 @@
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/base/error.h"
@@ -14,6 +15,10 @@ enum status regular_file_path(const char *folder, const char *name, char out[PAT
  * is none. */
 enum status regular_file_open(const char *path, int *fd, size_t *size, struct error *e);
 
-/* Reads all of path, at most bytes_max. *bytes is NUL-terminated, the caller frees it. */
+/* Whether these are the first bytes of what a clone without Git LFS has in place of a big file; if so *e says it,
+ * with what helps. */
+bool regular_file_is_lfs_pointer(const void *bytes, size_t size, const char *path, struct error *e);
+
+/* Reads all of path, at most bytes_max. A Git LFS pointer in its place is STATUS_MALFORMED. *bytes is NUL-terminated, the caller frees it. */
 enum status regular_file_read(const char *path, size_t bytes_max, char **bytes, size_t *length,
                               struct error *e);

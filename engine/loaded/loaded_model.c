@@ -45,7 +45,9 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     const struct family *family = NULL;
     enum status status;
     report(o, "reading", 0);
-    if ((status = describe_model(o->model, &m->description, &family, e)) != STATUS_OK) return status;
+    const struct describe_options describing = {.allow_unknown_config_keys = o->allow_unknown_config_keys};
+    status = describe_model_with(o->model, &describing, &m->description, &family, e);
+    if (status != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
     if (o->tokenizer && (status = tokenizer_open(o->model, o->tokenizer, e)) != STATUS_OK) return status;
     if ((status = checkpoint_open(o->model, &m->checkpoint, e)) != STATUS_OK) return status;
@@ -94,13 +96,15 @@ static enum status open_tokenizer(const struct loaded_model *m, const struct loa
     return tokenizer_open_text(texts->tokenizer, texts->tokenizer_length, "tokenizer.json", o->tokenizer, e);
 }
 
-static enum status describe_file(struct loaded_model *m, const struct family **family, struct error *e) {
+static enum status describe_file(struct loaded_model *m, const struct loaded_model_options *o,
+                                 const struct family **family, struct error *e) {
     const struct model_file_texts *texts = &m->file.texts;
     const struct describe_texts stored = {
         .config = texts->config,
         .config_length = texts->config_length,
         .generation = texts->generation,
         .generation_length = texts->generation_length,
+        .options = {.allow_unknown_config_keys = o->allow_unknown_config_keys},
     };
     return describe_model_texts(&stored, &m->description, family, e);
 }
@@ -121,7 +125,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
     if ((status = model_file_open(o->model, workers, report_checking, context, p, e)) != STATUS_OK)
         return status;
     if ((status = open_tokenizer(m, o, e)) != STATUS_OK) return status;
-    if ((status = describe_file(m, &family, e)) != STATUS_OK) return status;
+    if ((status = describe_file(m, o, &family, e)) != STATUS_OK) return status;
     if ((status = set_context(&m->description, o->context, e)) != STATUS_OK) return status;
     if ((status = check_choices(m, o, e)) != STATUS_OK) return status;
     if ((status = tensor_views_init(&m->views, &m->description, family, p->checkpoint, e)) != STATUS_OK)

@@ -23,6 +23,7 @@ struct loaded_model_options {
     enum weight_type weights;   /* f32 when left out */
     bool exact_form;            /* else CRMSNorm with weights other than f32 runs in its orthonormal basis */
     bool any_form, any_weights; /* a converted file may have others */
+    bool allow_unknown_config_keys; /* they are passed over */
     size_t context; /* limit the context to this; 0: the model's own. More than the model's own is an error.
                        */
     void (*progress)(void *context, const char *stage, double share); /* may be NULL */

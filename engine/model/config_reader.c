@@ -5,10 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/log.h"
-
-#define WARNINGS_MAX 32
-
 enum status config_reader_init(struct config_reader *r, const json_t *root, const char *file,
                                const char *model_type, struct error *e) {
     *r = (struct config_reader){.root = root, .model_type = model_type, .asked = json_object()};
@@ -124,12 +120,19 @@ bool config_object(struct config_reader *r, const char *key, struct config_reade
     if (!json_is_object(value) || config_failed(r)) return false;
     char file[sizeof r->file];
     snprintf(file, sizeof file, "%.60s: %.60s", r->file, key);
-    return config_reader_init(inner, value, file, r->model_type, &r->error) == STATUS_OK;
+    enum status status = config_reader_init(inner, value, file, r->model_type, &r->error);
+    inner->key = key;
+    return status == STATUS_OK;
 }
 
 void config_object_end(struct config_reader *r, struct config_reader *inner) {
     if (config_failed(inner) && !config_failed(r)) r->error = inner->error;
-    if (!config_failed(r)) config_warn_unknown(inner);
+    config_gather_unknown(inner);
+    if (inner->unknown_count) {
+        char name[CONFIG_UNKNOWN_BYTES_MAX];
+        snprintf(name, sizeof name, "%.60s.{%.180s}", inner->key, inner->unknown);
+        config_add_unknown(r, name);
+    }
     config_reader_deinit(inner);
 }
 
@@ -163,30 +166,27 @@ void config_know(struct config_reader *r, const char *const *keys) {
     for (; keys && *keys; keys++) json_object_set_new(r->asked, *keys, json_true());
 }
 
-void config_each_unknown(const struct config_reader *r, void (*each)(void *context, const char *key),
-                         void *context) {
+void config_know_value(struct config_reader *r, const char *key, const char *value) {
+    const json_t *found = json_object_get(r->root, key);
+    char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    if (text && strcmp(text, value) == 0) json_object_set_new(r->asked, key, json_true());
+    free(text);
+}
+
+void config_add_unknown(struct config_reader *r, const char *name) {
+    size_t used = strlen(r->unknown);
+    if (used + strlen(name) + 3 <= sizeof r->unknown)
+        snprintf(r->unknown + used, sizeof r->unknown - used, "%s%s", used ? ", " : "", name);
+    r->unknown_count++;
+}
+
+void config_gather_unknown(struct config_reader *r) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)r->root, key, value) {
-        if (!json_is_null(value) && !json_object_get(r->asked, key)) each(context, key);
+        char name[64];
+        if (json_is_null(value) || json_object_get(r->asked, key)) continue;
+        snprintf(name, sizeof name, "%.60s", key);
+        config_add_unknown(r, name);
     }
-}
-
-struct warning {
-    const struct config_reader *reader;
-    size_t count;
-};
-
-static void warn_unknown(void *context, const char *key) {
-    struct warning *warning = context;
-    const struct config_reader *r = warning->reader;
-    if (warning->count++ < WARNINGS_MAX)
-        log_warn("%s: %s does not know the key \"%.60s\": it is ignored", r->file, r->model_type, key);
-}
-
-void config_warn_unknown(const struct config_reader *r) {
-    struct warning warning = {.reader = r};
-    config_each_unknown(r, warn_unknown, &warning);
-    if (warning.count > WARNINGS_MAX)
-        log_warn("%s: %zu more unknown keys are ignored", r->file, warning.count - WARNINGS_MAX);
 }

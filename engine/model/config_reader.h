@@ -1,6 +1,6 @@
 /* Typed, bounded reading of a config.json. The first error is kept and later calls return their defaults, so
- * that an adapter reads key after key and the caller checks once. The reader remembers which keys were never
- * asked for. */
+ * that an adapter reads key after key and the caller checks once. What was asked for is known by the asking: the
+ * reader gathers the keys that nobody asked for, and config_unknown.h decides what becomes of them. */
 #pragma once
 
 #include <jansson.h>
@@ -10,11 +10,17 @@
 
 #include "engine/base/error.h"
 
+/* Of the names of unknown keys, in a message or in /version; what does not fit is left out. */
+#define CONFIG_UNKNOWN_BYTES_MAX 256
+
 struct config_reader {
     const json_t *root;
-    char file[128]; /* for messages; of an inner object with its key behind: "config.json: rope_scaling" */
+    char file[128];  /* for messages; of an inner object with its key behind: "config.json: rope_scaling" */
+    const char *key; /* of an inner object; else NULL */
     const char *model_type;
-    json_t *asked; /* set of keys */
+    json_t *asked;                          /* set of keys */
+    char unknown[CONFIG_UNKNOWN_BYTES_MAX]; /* gathered so far: "a, rope_scaling.{b}" */
+    size_t unknown_count;
     struct error error;
 };
 
@@ -49,7 +55,7 @@ size_t config_choice(struct config_reader *r, const char *key, const char *fallb
 const json_t *config_value(struct config_reader *r, const char *key);
 
 /* A reader of the object inside; false when it is absent or not an object (an error), and then there is
- * nothing to end. Ending it warns of its unknown keys and hands its error to r. */
+ * nothing to end. Ending it gathers its unknown keys in r, as "rope_scaling.{a, b}", and hands its error to r. */
 bool config_object(struct config_reader *r, const char *key, struct config_reader *inner);
 void config_object_end(struct config_reader *r, struct config_reader *inner);
 
@@ -70,9 +76,11 @@ void config_demand_size(struct config_reader *r, const char *key, size_t demande
 /* Marks keys as known without reading them (NULL-terminated). */
 void config_know(struct config_reader *r, const char *const *keys);
 
-/* Calls each for every key that has a value and was neither asked for nor known. */
-void config_each_unknown(const struct config_reader *r, void (*each)(void *context, const char *key),
-                         void *context);
+/* Marks a key as known if it has this value, given as compact JSON ("false"). */
+void config_know_value(struct config_reader *r, const char *key, const char *value);
 
-/* A line in the log for each of them, up to a limit. */
-void config_warn_unknown(const struct config_reader *r);
+/* Adds a name to the unknown ones. */
+void config_add_unknown(struct config_reader *r, const char *name);
+
+/* Adds every key that has a value and was neither asked for nor known. */
+void config_gather_unknown(struct config_reader *r);

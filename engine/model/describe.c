@@ -6,6 +6,7 @@
 #include "engine/files/json_file.h"
 #include "engine/model/config_generic.h"
 #include "engine/model/config_sizes.h"
+#include "engine/model/config_unknown.h"
 
 #define CONFIG_BYTES_MAX (4u << 20)
 
@@ -73,10 +74,24 @@ static void read_traits(const struct family *family, struct config_reader *confi
     if (family->describe_layers) family->describe_layers(config, d);
 }
 
-static enum status describe_with(const struct family *family, const json_t *generation, const json_t *root,
+/* What a model folder holds in JSON. generation: NULL where there is none. */
+struct sources {
+    const json_t *config, *generation;
+    const struct describe_options *options;
+};
+
+static void check_unknown(const struct family *family, const struct sources *s, struct config_reader *config,
+                          struct model_description *d) {
+    config_know_generic(config);
+    config_know(config, family->ignored_keys);
+    config_check_unknown(config, family, s->options->allow_unknown_config_keys);
+    snprintf(d->unknown_keys, sizeof d->unknown_keys, "%s", config->unknown);
+}
+
+static enum status describe_with(const struct family *family, const struct sources *s,
                                  struct model_description *d, struct error *e) {
     struct config_reader config;
-    enum status status = config_reader_init(&config, root, "config.json", family->model_type, e);
+    enum status status = config_reader_init(&config, s->config, "config.json", family->model_type, e);
     if (status != STATUS_OK) return status;
     snprintf(d->family, sizeof d->family, "%s", family->model_type);
     d->names = &family->names;
@@ -84,32 +99,32 @@ static enum status describe_with(const struct family *family, const json_t *gene
     read_traits(family, &config, d);
     if (!d->embedding_width) d->embedding_width = d->width;
     if (!config_failed(&config)) check_consistency(&config, d);
-    if (!config_failed(&config)) read_special_tokens(generation, &config, d);
+    if (!config_failed(&config)) read_special_tokens(s->generation, &config, d);
     drop_tokens_beyond(d);
-    if (config_failed(&config)) {
-        if (e) *e = config.error;
-        status = config.error.code;
-    } else {
-        config_know_generic(&config);
-        config_know(&config, family->ignored_keys);
-        config_warn_unknown(&config);
-    }
+    if (!config_failed(&config)) check_unknown(family, s, &config, d);
+    status = config.error.code;
+    if (status != STATUS_OK && e) *e = config.error;
     config_reader_deinit(&config);
     return status;
 }
 
-static enum status describe(const json_t *root, const json_t *generation, struct model_description *d,
+static enum status describe(const struct sources *s, struct model_description *d,
                             const struct family **family, struct error *e) {
-    const char *model_type = json_string_value(json_object_get(root, "model_type"));
-    if (!json_is_object(root) || !model_type)
+    const char *model_type = json_string_value(json_object_get(s->config, "model_type"));
+    if (!json_is_object(s->config) || !model_type)
         return error_set(e, STATUS_MALFORMED, "config.json",
                          "has no model_type: expected an object with that key");
     *family = family_find(model_type, e);
-    return *family ? describe_with(*family, generation, root, d, e) : STATUS_UNSUPPORTED;
+    return *family ? describe_with(*family, s, d, e) : STATUS_UNSUPPORTED;
 }
 
 enum status describe_model(const char *folder, struct model_description *d, const struct family **family,
                            struct error *e) {
+    return describe_model_with(folder, &(struct describe_options){0}, d, family, e);
+}
+
+enum status describe_model_with(const char *folder, const struct describe_options *options,
+                                struct model_description *d, const struct family **family, struct error *e) {
     description_init(d);
     json_t *root = NULL, *generation = NULL;
     struct error absent; /* a missing generation_config.json is not an error */
@@ -117,7 +132,7 @@ enum status describe_model(const char *folder, struct model_description *d, cons
     if (status != STATUS_OK) return status;
     status = json_file_load(folder, "generation_config.json", CONFIG_BYTES_MAX, &generation, &absent);
     if (status == STATUS_OK || status == STATUS_NOT_FOUND)
-        status = describe(root, generation, d, family, e);
+        status = describe(&(struct sources){root, generation, options}, d, family, e);
     else if (e)
         *e = absent;
     json_decref(generation);
@@ -134,7 +149,8 @@ enum status describe_model_texts(const struct describe_texts *texts, struct mode
     if (status == STATUS_OK && texts->generation)
         status = json_file_parse(texts->generation, texts->generation_length, "generation_config.json",
                                  JSON_FILE_VALUES_MAX, &generation, e);
-    if (status == STATUS_OK) status = describe(root, generation, d, family, e);
+    if (status == STATUS_OK)
+        status = describe(&(struct sources){root, generation, &texts->options}, d, family, e);
     json_decref(generation);
     json_decref(root);
     return status;

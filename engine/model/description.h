@@ -154,6 +154,8 @@ struct model_description {
     int32_t bos, pad; /* -1: none */
     int32_t end_tokens[MODEL_END_TOKENS_MAX];
     size_t end_count;
+
+    char unknown_keys[256]; /* of config.json, passed over because an option allowed it; "" */
 };
 
 /* Sets the defaults: pre-LN, sequential, multi-head attention, no positions. */

@@ -85,6 +85,10 @@ struct family {
     uint32_t biases;            /* weights that have a bias; describe() may overrule it (config_biases) */
     const char *const *buffers; /* tensors to skip: a name ends with one of these; NULL-terminated, or NULL */
     const char *const *ignored_keys; /* of config.json: do not change the result; NULL-terminated, or NULL */
+    /* Classes of its causal language model whose names do not follow from model_type as GPTNeoXForCausalLM
+     * does from gpt_neox (config_unknown.c); NULL-terminated, or NULL. */
+    const char *const *architectures;
+    bool strict_keys; /* an unknown key is an error, whatever the options say */
 
     const struct size_keys *keys;
     struct size_defaults sizes;

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/model/spare_tensors.h"
 
-#define NAME_MAX_BYTES 256
+#define NAME_MAX_BYTES    256
+#define WRAPPER_BYTES_MAX 64 /* names that are wrapped deeper than this are missed */
 
 /* State while views are bound; the first error is kept. */
 struct binder {
@@ -17,6 +19,8 @@ struct binder {
     const struct checkpoint *checkpoint;
     const struct tensor **used;
     size_t used_count;
+    const struct tensor *tied_copy; /* of the head: known and not used */
+    char wrapper[WRAPPER_BYTES_MAX];
     struct error error;
 };
 
@@ -49,11 +53,17 @@ static void full_name(const struct weight_name *n, size_t layer, size_t head, co
 }
 
 /* With or without the family's prefix; NULL when there is none. */
+static const struct tensor *look_up(const struct binder *b, const char *name) {
+    char full[NAME_MAX_BYTES + WRAPPER_BYTES_MAX + 32];
+    snprintf(full, sizeof full, "%s%s%s", b->wrapper, b->family->prefix, name);
+    const struct tensor *t = checkpoint_find(b->checkpoint, full);
+    if (t) return t;
+    snprintf(full, sizeof full, "%s%s", b->wrapper, name);
+    return checkpoint_find(b->checkpoint, full);
+}
+
 static const struct tensor *find(struct binder *b, const char *name) {
-    char prefixed[NAME_MAX_BYTES + 32];
-    snprintf(prefixed, sizeof prefixed, "%s%s", b->family->prefix, name);
-    const struct tensor *t = checkpoint_find(b->checkpoint, prefixed);
-    if (!t) t = checkpoint_find(b->checkpoint, name);
+    const struct tensor *t = look_up(b, name);
     if (t) b->used[b->used_count++] = t;
     return t;
 }
@@ -102,7 +112,8 @@ static const struct tensor *bind_tensor(struct binder *b, struct tensor_slot slo
         char expected[128];
         shape_text(shape, rank, expected, sizeof expected);
         error_set(&b->error, STATUS_NOT_FOUND, name,
-                  "the checkpoint has no such tensor; expected one of shape %s", expected);
+                  "the checkpoint has no such tensor; expected one of shape %s%s", expected,
+                  tensors_missing_hint(b->checkpoint));
     } else if (t && t->dtype == DTYPE_OTHER) {
         error_set(&b->error, STATUS_UNSUPPORTED, name,
                   "has an element type that weights can't have; expected F32, F16 or BF16");
@@ -247,10 +258,25 @@ static void bind_layer(struct binder *b, struct layer_views *layer, size_t i) {
     bind_placement(b, layer, i);
 }
 
+static bool has_weight(const struct binder *b, enum weight weight) {
+    char name[NAME_MAX_BYTES];
+    if (!name_of(b, weight)) return false;
+    full_name(name_of(b, weight), 0, 0, "weight", name);
+    return look_up(b, name) != NULL;
+}
+
+/* A tied table may be stored under either of its names. */
+static void bind_embedding(struct binder *b) {
+    const struct model_description *d = b->description;
+    bool as_head = d->tied && !has_weight(b, WEIGHT_EMBEDDING) && has_weight(b, WEIGHT_HEAD);
+    b->model->embedding =
+        bind_matrix(b, as_head ? WEIGHT_HEAD : WEIGHT_EMBEDDING, 0, false, d->vocabulary, d->embedding_width);
+}
+
 static void bind_embedding_and_head(struct binder *b) {
     const struct model_description *d = b->description;
     struct tensor_views *m = b->model;
-    m->embedding = bind_matrix(b, WEIGHT_EMBEDDING, 0, false, d->vocabulary, d->embedding_width);
+    bind_embedding(b);
     if (d->position == POSITION_LEARNED) {
         m->position = bind_matrix(b, WEIGHT_POSITION, 0, false, d->context + d->position_offset, d->width);
         m->position.first_row = d->position_offset;
@@ -269,7 +295,7 @@ static void bind_embedding_and_head(struct binder *b) {
         char name[NAME_MAX_BYTES];
         if (name_of(b, WEIGHT_HEAD)) {
             full_name(name_of(b, WEIGHT_HEAD), 0, 0, "weight", name);
-            find(b, name);
+            b->tied_copy = find(b, name);
         }
         m->head.weight = m->embedding;
     }
@@ -281,27 +307,9 @@ static int compare_pointers(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static bool is_buffer(const struct family *family, const char *name) {
-    size_t length = strlen(name);
-    for (const char *const *buffer = family->buffers; buffer && *buffer; buffer++) {
-        size_t end = strlen(*buffer);
-        if (length >= end && strcmp(name + length - end, *buffer) == 0) return true;
-    }
-    return false;
-}
-
-/* Every tensor of the checkpoint must have been asked for: one that was not would silently not count. */
-static void refuse_unused(struct binder *b) {
+static void check_spare(struct binder *b) {
     qsort(b->used, b->used_count, sizeof *b->used, compare_pointers);
-    for (size_t i = 0; i < checkpoint_count(b->checkpoint) && !failed(b); i++) {
-        const struct tensor *t = checkpoint_at(b->checkpoint, i);
-        if (is_buffer(b->family, t->name)) continue;
-        if (bsearch(&t, b->used, b->used_count, sizeof *b->used, compare_pointers)) continue;
-        char where[400];
-        snprintf(where, sizeof where, "%s: %s", t->file, t->name);
-        error_set(&b->error, STATUS_UNSUPPORTED, where, "is not a tensor of a %s of this configuration",
-                  b->family->model_type);
-    }
+    tensors_check_spare(b->checkpoint, b->family, b->used, b->used_count, &b->error);
 }
 
 static uint64_t count_parameters(const struct binder *b) {
@@ -310,6 +318,7 @@ static uint64_t count_parameters(const struct binder *b) {
         const struct tensor *t = b->used[i];
         uint64_t elements = 1;
         for (size_t k = 0; k < t->rank; k++) elements *= t->shape[k];
+        if (t == b->tied_copy && t != b->model->embedding.tensor) continue;
         if (i == 0 || b->used[i - 1] != t) sum += elements;
     }
     return sum;
@@ -358,6 +367,9 @@ enum status tensor_views_init(struct tensor_views *m, const struct model_descrip
                               struct error *e) {
     *m = (struct tensor_views){.description = description, .checkpoint = checkpoint};
     struct binder b = {.model = m, .description = description, .family = family, .checkpoint = checkpoint};
+    const struct tensor *first = checkpoint_at(checkpoint, 0);
+    size_t wrapper = tensors_wrapper(checkpoint);
+    if (wrapper < sizeof b.wrapper) snprintf(b.wrapper, wrapper + 1, "%s", first ? first->name : "");
     size_t lookups = WEIGHT_COUNT * 2 * (description->layers + 1) + head_views(description);
     b.used = memory_aligned(lookups, sizeof *b.used, "tensor names", e);
     m->layers = memory_aligned(description->layers, sizeof *m->layers, "bound layers", e);
@@ -368,7 +380,7 @@ enum status tensor_views_init(struct tensor_views *m, const struct model_descrip
     }
     bind_embedding_and_head(&b);
     for (size_t i = 0; i < description->layers && !failed(&b); i++) bind_layer(&b, &m->layers[i], i);
-    if (!failed(&b)) refuse_unused(&b);
+    if (!failed(&b)) check_spare(&b);
     m->parameters = count_parameters(&b);
     free(b.used);
     if (failed(&b) && e) *e = b.error;

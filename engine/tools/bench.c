@@ -26,7 +26,8 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
                                           .matmul = o->matmul,
                                           .weights = o->weights,
                                           .any_form = o->any_form,
-                                          .any_weights = o->any_weights};
+                                          .any_weights = o->any_weights,
+                                          .allow_unknown_config_keys = o->allow_unknown_config_keys};
     enum status status = kernel_select(o->isa, &m->kernels, e);
     if (status == STATUS_OK)
         status = workers_create(o->threads ? o->threads : workers_default_count(), &m->workers, e);

@@ -91,6 +91,7 @@ static enum status check_options(const struct convert_options *o, struct loaded_
         .model = o->model,
         .form = o->norm_form,
         .weights = o->weights,
+        .allow_unknown_config_keys = o->allow_unknown_config_keys,
         .progress = o->progress,
         .progress_context = o->progress_context,
     };

@@ -37,6 +37,7 @@ struct bench_options {
     enum kernel_isa isa;
     enum kv_type kv_type;
     bool any_form, any_weights; /* a converted file may have others */
+    bool allow_unknown_config_keys;
     size_t threads;
 };
 
@@ -118,7 +119,8 @@ enum status bench_kernels_run(struct bench_kernels *b, size_t index, double *sec
 
 struct convert_options {
     const char *model; /* folder of the checkpoint */
-    const char *out;   /* file to write; a converted file of that name is replaced, any other refused */
+    bool allow_unknown_config_keys;
+    const char *out; /* file to write; a converted file of that name is replaced, any other refused */
     enum norm_form norm_form; /* not NONE */
     enum weight_type weights;
     size_t threads;
@@ -143,6 +145,7 @@ enum status convert_model(const struct convert_options *options, struct convert_
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
     enum kernel_isa isa;
+    bool allow_unknown_config_keys;
     enum kv_type kv_type; /* AUTO: as serving would take for each type of weights */
     bool has_weights;     /* one type is asked about, else all */
     enum weight_type weights;

@@ -136,8 +136,11 @@ static enum status check_packed(struct session *s, enum norm_form form, enum wei
 static enum status check_form(struct session *s, enum norm_form form, enum weight_type type,
                               struct error *e) {
     struct loaded_model model;
-    struct loaded_model_options loader = {
-        .model = s->options->model, .form = form, .exact_form = true, .weights = type};
+    struct loaded_model_options loader = {.model = s->options->model,
+                                          .form = form,
+                                          .exact_form = true,
+                                          .weights = type,
+                                          .allow_unknown_config_keys = s->options->allow_unknown_config_keys};
     enum status status = loaded_model_init(&model, &loader, s->workers, e);
     if (status != STATUS_OK) return status;
     s->model = &model;
@@ -164,7 +167,8 @@ static enum status check_forms(struct session *s, struct error *e) {
     if (status != STATUS_OK) return status;
     struct model_description d;
     const struct family *family;
-    status = describe_model(s->options->model, &d, &family, e);
+    const struct describe_options describing = {s->options->allow_unknown_config_keys};
+    status = describe_model_with(s->options->model, &describing, &d, &family, e);
     bool orthonormal = norm_form_for(&d, NORM_FORM_ORTHONORMAL) == NORM_FORM_ORTHONORMAL;
     for (enum norm_form form = NORM_FORM_RMSNORM; form < NORM_FORM_COUNT && status == STATUS_OK; form++)
         if (norm_form_for(&d, form) == form) status = check_types(s, form, orthonormal, e);

@@ -42,6 +42,7 @@ static enum status open_models(struct models *m, const struct config *config, co
             .model = folder,
             .norm_form = forms[v],
             .weights = config->weights,
+            .allow_unknown_config_keys = config->allow_unknown_config_keys,
             .kv_type = config->kv_type,
             .matmul = config->matmul,
             .isa = config->isa,

@@ -155,6 +155,7 @@ static enum status run_model(const struct config *config, const char *folder, st
         .kv_type = config->kv_type,
         .any_form = !config_is_set(config, OPTION_norm_form),
         .any_weights = !config_is_set(config, OPTION_weights),
+        .allow_unknown_config_keys = config->allow_unknown_config_keys,
         .matmul = config->matmul,
         .isa = config->isa,
         .threads = config->threads,

@@ -28,6 +28,7 @@ enum exit_code cmd_convert(const struct config *config) {
     const struct convert_options options = {
         .model = setup.model,
         .out = config->out,
+        .allow_unknown_config_keys = config->allow_unknown_config_keys,
         .norm_form = config->norm_form,
         .weights = config->weights,
         .threads = config->threads,

@@ -164,6 +164,7 @@ static enum status run(const struct config *config, const char *model, const cha
     struct verify_options options = {
         .model = model,
         .isa = config->isa,
+        .allow_unknown_config_keys = config->allow_unknown_config_keys,
         .kv_type = config->kv_type,
         .has_weights = config_is_set(config, OPTION_weights),
         .weights = config->weights,

@@ -50,6 +50,7 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .weights = config->weights,
         .any_form = !config_is_set(config, OPTION_norm_form),
         .any_weights = !config_is_set(config, OPTION_weights),
+        .allow_unknown_config_keys = config->allow_unknown_config_keys,
         .kv_type = config->kv_type,
         .matmul = config->matmul,
         .isa = config->isa,

@@ -19,6 +19,7 @@ static void write_model(struct bytes *out, const struct service *s) {
     write_field(out, "weights", weight_type_name(info->weights));
     write_field(out, "kv_type", kv_type_name(info->kv_type));
     write_field(out, "matmul", matmul_name(info->matmul));
+    if (info->unknown_config_keys[0]) write_field(out, "unknown_config_keys", info->unknown_config_keys);
     bytes_format(out, ",\"parameters\":%llu}", (unsigned long long)info->parameters);
     write_field(out, "isa", kernel_isa_name(info->isa));
     write_field(out, "cpu_features", info->cpu_features);

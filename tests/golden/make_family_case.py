@@ -10,7 +10,7 @@ Weights are random, stored as float16 and computed with in float64 in one pass o
     PRENORM_TEST_MODELS=OUT build/tests/test_golden_forward
 
 Attention is the library's eager one unless a variant names another. That matters for Falcon with ALiBi alone, whose eager
-attention adds the bias twice: config.json then says which it was.
+attention adds the bias twice: config.json then says so. Its default, sdpa, needs no word.
 """
 import copy
 import json
@@ -80,10 +80,12 @@ VARIANTS = {
     "bloom-12-heads": ("bloom", dict(hidden_size=48, n_head=12)),
     "bloom-untied": ("bloom", dict(tie_word_embeddings=False)),
     "falcon-alibi-12-heads": ("falcon", dict(hidden_size=48, num_attention_heads=12, alibi=True, multi_query=False,
-                                             num_kv_heads=12, parallel_attn=False, bias=True)),
+                                             num_kv_heads=12, parallel_attn=False, bias=True,
+                                             attn_implementation="eager")),
     "falcon-alibi-parallel": ("falcon", dict(alibi=True, multi_query=False, num_kv_heads=4, bias=True,
                                              attn_implementation="sdpa")),
-    "falcon-alibi-groups": ("falcon", dict(alibi=True, new_decoder_architecture=True, num_kv_heads=2)),
+    "falcon-alibi-groups": ("falcon", dict(alibi=True, new_decoder_architecture=True, num_kv_heads=2,
+                                           attn_implementation="eager")),
     "falcon-sequential-mqa": ("falcon", dict(parallel_attn=False, bias=True)),
     "falcon-11b": ("falcon", dict(new_decoder_architecture=True, num_kv_heads=2, num_ln_in_parallel_attn=1,
                                   ffn_hidden_size=72)),
@@ -206,9 +208,9 @@ def make(name, out):
     folder.mkdir(parents=True, exist_ok=True)
     save(model, folder, sequences, prompt, answer, seed)
     model.half().save_pretrained(folder)  # last: it rounds the tables of positions too
-    if "attn_implementation" in overrides:
+    if overrides.get("attn_implementation") == "eager":
         config = json.loads((folder / "config.json").read_text())
-        config["attn_implementation"] = overrides["attn_implementation"]
+        config["attn_implementation"] = "eager"
         (folder / "config.json").write_text(json.dumps(config, indent=1))
     print(f"{name}: seed {seed}")
 

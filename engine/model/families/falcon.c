@@ -1,7 +1,6 @@
 /* Falcon (Almazrouei et al. 2023) in its three shapes: 7B (parallel with one norm, one key/value head), the
  * new decoder architecture of 40B, 180B and 11B (parallel with two norms or one, groups of heads), and the RW
  * models (sequential, ALiBi, q, k, v of a head together). */
-#include "engine/base/log.h"
 #include "engine/model/families/conventions.h"
 
 static const struct size_keys keys = {
@@ -48,16 +47,13 @@ static void describe_old(struct config_reader *config, struct model_description 
     }
 }
 
-/* The transformers library (4.57 and 5.23) gives two answers: its eager attention adds the bias to the scores
- * and once more with the mask, its sdpa attention adds it once. The config's attn_implementation chooses, as
- * it does there; without it the eager answer is given, which is the one that reference logits exist for. */
+/* The transformers library (4.57 and 5.23) gives two answers: its sdpa attention, which it takes by default, adds
+ * the bias once, as the models were trained; its eager attention adds it to the scores and once more with the
+ * mask. The config's attn_implementation chooses, as it does there. */
 static double alibi_factor(struct config_reader *config) {
-    bool chosen = config_has(config, "attn_implementation");
-    size_t kind = config_choice(config, "attn_implementation", "eager", TEXTS("eager", "sdpa"));
-    if (!chosen)
-        log_warn("config.json: falcon with alibi adds its bias twice, as the eager attention of transformers "
-                 "does; \"attn_implementation\": \"sdpa\" adds it once, as the sdpa attention does");
-    return kind == 0 ? 2 : 1;
+    const char *key =
+        config_has(config, "attn_implementation") ? "attn_implementation" : "_attn_implementation";
+    return config_choice(config, key, "sdpa", TEXTS("sdpa", "eager")) == 0 ? 1 : 2;
 }
 
 static void describe_positions(struct config_reader *config, struct model_description *d) {
@@ -89,6 +85,7 @@ const struct family family_falcon = {
     .biases = WEIGHTS_NORMS,
     .buffers = TEXTS(ROTARY_BUFFERS),
     .ignored_keys = TEXTS("ff_factor"), /* ffn_hidden_size says what counts */
+    .architectures = TEXTS("RWForCausalLM", "RWModel"),
     .keys = &keys,
     .sizes = {.vocabulary = 65024, .context = 2048, .width = 4544, .layers = 32, .heads = 71},
     .mlp_width = {"ffn_hidden_size", FOUR_WIDTHS},

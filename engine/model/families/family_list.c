@@ -8,7 +8,14 @@
 #define ENCODER         "has an encoder: only decoders are served"
 #define RECURRENT       "is no transformer: not supported"
 #define OLD_FALCON                                                                                           \
-    "is an old name of falcon with other keys: expected a checkpoint that transformers has saved as falcon"
+    "is what falcon was called before transformers had it, with other keys: take the config.json of the "    \
+    "repository's current revision, which is a falcon's; the weights are the same"
+#define OLD_STABLELM                                                                                         \
+    "is what stablelm was called before transformers had it, with other keys: take the config.json of the "  \
+    "repository's current revision, which is a stablelm's; the weights are the same"
+#define OLD_PHI                                                                                              \
+    "is a phi with the tensors of Microsoft's own code, before transformers had it: take the repository's "  \
+    "current revision, config.json and weights, which are a phi's"
 
 #define FAMILY(name) extern const struct family family_##name;
 #define REFUSED(model_type, reason)

@@ -26,8 +26,11 @@ const struct family family_gpt2 = {
     .names = {NULL, names_gpt2},
     .biases = WEIGHTS_NORMS | WEIGHTS_LINEARS,
     .buffers = TEXTS(ATTENTION_BUFFERS),
-    /* reorder_and_upcast_attn is about precision in float16 training: the engine computes in float32. */
-    .ignored_keys = TEXTS("n_ctx", "reorder_and_upcast_attn", KEYS_SUMMARY),
+    /* reorder_and_upcast_attn and apply_query_key_layer_scaling are about precision in float16 training: the
+     * engine computes in float32. normalize_attention_scores is Megatron's word for scale_attn_weights, which
+     * gpt-sw3 writes and the library does not read. */
+    .ignored_keys = TEXTS("apply_query_key_layer_scaling", "n_ctx", "n_special", "normalize_attention_scores",
+                          "predict_special_tokens", "reorder_and_upcast_attn", KEYS_SUMMARY),
     .keys = &keys_gpt2,
     .sizes = {.vocabulary = 50257, .context = 1024, .width = 768, .layers = 12, .heads = 12},
     .mlp_width = {"n_inner", FOUR_WIDTHS},

@@ -15,7 +15,7 @@ const struct family family_gpt_neox = {
     .names = {NULL, names_neox},
     .biases = WEIGHTS_NORMS | WEIGHTS_MLP,
     .buffers = TEXTS(NEOX_BUFFERS),
-    .ignored_keys = TEXTS(NEOX_COPIED_KEYS),
+    .ignored_keys = TEXTS(NEOX_COPIED_KEYS, "num_steps"),
     .keys = &keys_llama,
     .sizes = {.vocabulary = 50432, .context = 2048, .width = 6144, .layers = 44, .heads = 64},
     .mlp_width = {"intermediate_size", 24576},

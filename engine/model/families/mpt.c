@@ -38,17 +38,26 @@ static void describe_attention(struct config_reader *attention, struct model_des
     d->alibi.bias_max = config_real(attention, "alibi_bias_max", 8, 1e-3, 1024);
     d->clip_qkv = config_real(attention, "clip_qkv", 0, 0, CLIP_MAX);
     *scale = config_real(attention, "softmax_scale", *scale, SCALE_MIN, SCALE_MAX);
-    config_know(attention, TEXTS("attn_impl"));
+    config_know(attention, TEXTS("attn_impl", "tie_word_embeddings"));
     config_know_generic(attention);
 }
 
 static void refuse_beyond_library(struct config_reader *config) {
     if (config_has(config, "logit_scale")) config_refuse(config, "logit_scale " NO_REFERENCE);
-    if (config_has(config, "ffn_config")) config_refuse(config, "ffn_config " NO_REFERENCE);
     config_demand_bool(config, "no_bias", true, true, NO_REFERENCE);
     config_choice(config, "norm_type", "low_precision_layernorm",
                   TEXTS("low_precision_layernorm", "layernorm"));
     config_demand_size(config, "expansion_ratio", 4);
+}
+
+/* The plain MLP is the only one that the library has; fc_type is the program that multiplies. */
+static void describe_mlp(struct config_reader *config) {
+    struct config_reader mlp;
+    if (!config_object(config, "ffn_config", &mlp)) return;
+    config_choice(&mlp, "ffn_type", "mptmlp", TEXTS("mptmlp"));
+    config_know(&mlp, TEXTS("fc_type"));
+    config_know_generic(&mlp);
+    config_object_end(config, &mlp);
 }
 
 static void describe(struct config_reader *config, struct model_description *d) {
@@ -57,6 +66,7 @@ static void describe(struct config_reader *config, struct model_description *d) 
     d->alibi.kind = ALIBI_MPT;
     d->qkv_packing = QKV_CONCATENATED;
     refuse_beyond_library(config);
+    describe_mlp(config);
 }
 
 static void describe_layers(struct config_reader *config, struct model_description *d) {
@@ -73,9 +83,9 @@ const struct family family_mpt = {
     .model_type = "mpt",
     .prefix = "transformer.",
     .names = {names, names_gpt2},
-    /* learned_pos_emb counts only without ALiBi, embedding_fraction only in training. */
-    .ignored_keys = TEXTS("embedding_fraction", "emb_pdrop", "init_config", "init_device", "learned_pos_emb",
-                          "tokenizer_name", "verbose"),
+    /* learned_pos_emb counts only without ALiBi, embedding_fraction and use_pad_tok_in_ffn only in training. */
+    .ignored_keys =
+        TEXTS("embedding_fraction", "emb_pdrop", "fc_type", "learned_pos_emb", "use_pad_tok_in_ffn"),
     .keys = &keys,
     .sizes = {.vocabulary = 50368, .context = 2048, .width = 2048, .layers = 24, .heads = 16},
     .mlp_width = {NULL, FOUR_WIDTHS},

@@ -104,6 +104,7 @@ static void describe(struct config_reader *config, struct model_description *d) 
 const struct family family_prenorm = {
     .model_type = "prenorm",
     .prefix = "",
+    .strict_keys = true, /* the format is ours: whatever it does not have is a mistake */
     .names = {names, names_fairseq},
     .keys = &keys_llama, /* no sizes by default: all are required */
     .mlp_width = {"intermediate_size", 0},

@@ -22,6 +22,7 @@ const struct family family_stablelm = {
     .names = {names, names_llama},
     .biases = WEIGHTS_NORMS,
     .buffers = TEXTS(ROTARY_BUFFERS),
+    .architectures = TEXTS("StableLMEpochForCausalLM"),
     .keys = &keys_llama,
     .sizes = {.vocabulary = 50304, .context = 4096, .width = 2560, .layers = 32, .heads = 32},
     .kv_heads = {"num_key_value_heads", 32},

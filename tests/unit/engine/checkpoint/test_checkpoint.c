@@ -125,12 +125,10 @@ static const struct {
     enum status status;
     const char *fragment;
 } indexes[] = {
-    {"{\"a\":\"one.safetensors\",\"b\":\"one.safetensors\"}", STATUS_MALFORMED,
-     "tensor 'b' is in one.safetensors; it is in none of the shards"},
     {"{\"a\":\"one.safetensors\",\"b\":\"one.safetensors\",\"c\":\"two.safetensors\"}", STATUS_MALFORMED,
      "tensor 'b' is in one.safetensors; it is in two.safetensors"},
     {"{\"a\":\"one.safetensors\",\"b\":\"twin.safetensors\"}", STATUS_MALFORMED,
-     "'a' occurs twice: in one.safetensors and in twin.safetensors"},
+     "'a' occurs twice with different contents: in one.safetensors and in twin.safetensors"},
     {"{\"a\":\"one.safetensors\",\"b\":\"none.safetensors\"}", STATUS_IO,
      "none.safetensors: there is no such file"},
     {"{\"a\":\"../one.safetensors\"}", STATUS_MALFORMED, "tensor 'a' to '../one.safetensors'"},
@@ -188,8 +186,69 @@ static void test_torch_shards(void **state) {
     assert_string_equal(checkpoint_find(c, "t7")->file, "pytorch_model-2.bin");
     assert_true(element_of(checkpoint_find(c, "a.bias"), 2) == 1.5);
     checkpoint_close(c);
-    copy_case("good-protocol-4", "pytorch_model-2.bin");
-    assert_fails(STATUS_MALFORMED, "occurs twice");
+    copy_case("good-protocol-4", "pytorch_model-2.bin"); /* the same tensors once more */
+    write_text("pytorch_model.bin.index.json",
+               "{\"weight_map\":{\"a.weight\":\"pytorch_model-1.bin\",\"a.bias\":\"pytorch_model-2.bin\"}}");
+    assert_ok(checkpoint_open(folder, &c, &e));
+    assert_true(checkpoint_find(c, "a.bias")->has_copies);
+    assert_true(element_of(checkpoint_find(c, "a.bias"), 2) == 1.5);
+    checkpoint_close(c);
+}
+
+/* safetensors' own converter leaves tied heads and shared buffers out of the shards and in the index. */
+static void test_index_of_what_no_shard_holds(void **state) {
+    (void)state;
+    struct error e;
+    struct checkpoint *c;
+    write_shards();
+    write_text("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two."
+                                               "safetensors\",\"tied\":\"one.safetensors\"}}");
+    assert_ok(checkpoint_open(folder, &c, &e));
+    assert_int_equal(checkpoint_count(c), 2);
+    assert_null(checkpoint_find(c, "tied"));
+    checkpoint_close(c);
+}
+
+/* One tensor in several shards: the same bytes count once, wherever the index has it; others are refused. */
+static void test_copies(void **state) {
+    (void)state;
+    struct error e;
+    struct checkpoint *c;
+    write_shards();
+    write_tensor("three.safetensors", "a", 3);
+    static const char *const homes[] = {"one", "three"};
+    for (size_t i = 0; i < 2; i++) {
+        char index[256];
+        snprintf(index, sizeof index,
+                 "{\"weight_map\":{\"a\":\"%s.safetensors\",\"x\":\"one.safetensors\",\"y\":\"three."
+                 "safetensors\"}}",
+                 homes[i]);
+        write_text("model.safetensors.index.json", index);
+        assert_ok(checkpoint_open(folder, &c, &e));
+        assert_int_equal(checkpoint_count(c), 1);
+        assert_true(checkpoint_at(c, 0)->has_copies);
+        assert_string_equal(checkpoint_at(c, 0)->file, "one.safetensors");
+        checkpoint_close(c);
+    }
+    write_tensor("three.safetensors", "a", 4);
+    assert_fails(STATUS_MALFORMED, "'a' occurs twice with different contents");
+}
+
+/* What the converter left out comes back under its name, from the metadata. */
+static void test_names_of_shared_tensors(void **state) {
+    (void)state;
+    struct error e;
+    struct checkpoint *c;
+    build_file(folder, "model.safetensors",
+               "{\"__metadata__\":{\"format\":\"pt\",\"head\":\"table\",\"table\":\"other\",\"self\":\"__"
+               "metadata__\"},"
+               "\"table\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}",
+               4);
+    assert_ok(checkpoint_open(folder, &c, &e));
+    assert_int_equal(checkpoint_count(c), 2);
+    assert_ptr_equal(checkpoint_find(c, "head")->data, checkpoint_find(c, "table")->data);
+    assert_int_equal(checkpoint_find(c, "head")->shape[0], 2);
+    checkpoint_close(c);
 }
 
 static size_t resident_bytes(void) {
@@ -269,6 +328,9 @@ int main(void) {
         TEST(test_bad_indexes),
         TEST(test_too_many_shards),
         TEST(test_torch_shards),
+        TEST(test_index_of_what_no_shard_holds),
+        TEST(test_copies),
+        TEST(test_names_of_shared_tensors),
         TEST(test_release_gives_pages_back),
         TEST(test_release_of_odd_shapes),
     };

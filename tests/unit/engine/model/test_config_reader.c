@@ -146,22 +146,42 @@ static void test_object(void **state) {
     fixture_end(&f);
 }
 
-static void collect(void *context, const char *key) {
-    char *text = context;
-    strcat(text, key);
-    strcat(text, " ");
-}
-
 static void test_unknown_keys(void **state) {
     (void)state;
     static const char *const known[] = {"b", "not-there", NULL};
-    char unknown[64] = "";
-    struct fixture f = fixture_of("{\"a\": 1, \"b\": 2, \"c\": 3, \"d\": null}");
-    config_size(&f.reader, "a", 0, 0, 9);
-    config_know(&f.reader, known);
-    config_know(&f.reader, NULL);
-    config_each_unknown(&f.reader, collect, unknown);
-    assert_string_equal(unknown, "c "); /* null says nothing */
+    struct fixture f = fixture_of("{\"a\": 1, \"b\": 2, \"c\": 3, \"d\": null, \"off\": false, \"on\": true, "
+                                  "\"inner\": {\"read\": 1, \"e\": {}, \"f\": 0}}");
+    struct config_reader *r = &f.reader, inner;
+    config_size(r, "a", 0, 0, 9);
+    config_know(r, known);
+    config_know(r, NULL);
+    config_know_value(r, "off", "false");
+    config_know_value(r, "on", "false");
+    config_know_value(r, "absent", "false");
+    assert_true(config_object(r, "inner", &inner));
+    config_size(&inner, "read", 0, 0, 9);
+    config_object_end(r, &inner);
+    assert_string_equal(r->unknown, "inner.{e, f}");
+    assert_int_equal(r->unknown_count, 1);
+    config_gather_unknown(r);
+    assert_string_equal(r->unknown, "inner.{e, f}, c, on"); /* null says nothing */
+    assert_int_equal(r->unknown_count, 3);
+    assert_false(config_failed(r));
+    fixture_end(&f);
+}
+
+/* Names beyond the room are counted and not written. */
+static void test_many_unknown_keys(void **state) {
+    (void)state;
+    char text[4096] = "{";
+    for (size_t i = 0, used = 1; i < 100; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s\"a-rather-long-key-%zu\": 1",
+                                 i ? "," : "", i);
+    strcat(text, "}");
+    struct fixture f = fixture_of(text);
+    config_gather_unknown(&f.reader);
+    assert_int_equal(f.reader.unknown_count, 100);
+    assert_in_range(strlen(f.reader.unknown), 200, sizeof f.reader.unknown - 1);
     fixture_end(&f);
 }
 
@@ -191,7 +211,8 @@ int main(void) {
         cmocka_unit_test(test_wrong_types),  cmocka_unit_test(test_required),
         cmocka_unit_test(test_either),       cmocka_unit_test(test_choice),
         cmocka_unit_test(test_demands),      cmocka_unit_test(test_object),
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_many_unknown_keys),
+        cmocka_unit_test(test_long_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,8 @@ static void check_checkpoint(const char *path, const char *name, void *context) 
 static void test_checkpoints(void **state) {
     (void)state;
     assert_true(test_each_folder(test_source_path("tests/golden/families"), check_checkpoint, NULL) >= 40);
+    assert_true(test_each_folder(test_source_path("tests/golden/placements"), check_checkpoint, NULL) >= 8);
+    assert_true(test_each_folder(test_source_path("deploy/models"), check_checkpoint, NULL) >= 1);
 }
 
 /* ---- tests/cases/published: configs with the keys of published checkpoints give no warning ---- */
@@ -62,7 +64,7 @@ static void test_published(void **state) {
     close(standard_error);
     fclose(published.log);
     assert_string_equal(published.trouble, "");
-    assert_true(count >= 26);
+    assert_true(count >= 47);
 }
 
 /* ---- a config with nothing in it means the library's defaults ---- */

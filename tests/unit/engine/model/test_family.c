@@ -80,7 +80,11 @@ static void test_unknown_types(void **state) {
     assert_refused("{'model_type': ''}", "unknown");
     assert_refused("{'model_type': 'bert'}", "bert|Post-LN");
     assert_refused("{'model_type': 'qwen3_moe'}", "qwen3_moe|mixture of experts");
-    assert_refused("{'model_type': 'RefinedWebModel'}", "RefinedWebModel|falcon");
+    assert_refused("{'model_type': 'RefinedWebModel'}", "RefinedWebModel|falcon|current revision");
+    assert_refused("{'model_type': 'RefinedWeb'}", "RefinedWeb|falcon|current revision");
+    assert_refused("{'model_type': 'stablelm_epoch'}", "stablelm_epoch|called before|current revision");
+    assert_refused("{'model_type': 'phi-msft'}", "phi-msft|Microsoft|current revision");
+    assert_refused("{'model_type': 'mixformer-sequential'}", "mixformer-sequential|Microsoft");
 }
 
 /* ---- refusals: what no family can have ---- */

@@ -101,6 +101,34 @@ static const struct {
     /* buffers, and a copy of the tied head */
     {GPT2_CONFIG, GPT2("") "h.0.attn.bias I8 3 4;h.0.attn.masked_bias F32 1;", NULL},
     {GPT2_CONFIG, GPT2("") "lm_head.weight F32 5 4;", NULL},
+    /* the tied table under the head's name alone */
+    {GPT2_CONFIG,
+     GPT2_NORMS("") GPT2_ATTENTION("") GPT2_MLP("") "wpe.weight F32 3 4;ln_f.weight F32 4;"
+                                                    "ln_f.bias F32 4;lm_head.weight F32 5 4;",
+     NULL},
+    {GPT2_CONFIG,
+     GPT2_NORMS("") GPT2_ATTENTION("") GPT2_MLP("") "wpe.weight F32 3 4;ln_f.weight F32 4;"
+                                                    "ln_f.bias F32 4;lm_head.weight F32 4 4;",
+     "lm_head.weight|[4, 4]|[5, 4]"},
+    {GPT2_CONFIG, GPT2_NORMS("") GPT2_ATTENTION("") GPT2_MLP(""), "wte.weight|no such tensor"},
+    /* heads for other tasks */
+    {GPT2_CONFIG, GPT2("transformer.") "v_head.summary.weight F32 1 4;v_head.summary.bias F32 1;", NULL},
+    {GPT2_CONFIG, GPT2("") "score.weight F32 2 4;", NULL},
+    {GPT2_CONFIG, GPT2("") "w_head.weight F32 2 4;", "w_head.weight|is not a tensor"},
+    {GPT2_CONFIG, GPT2("") "h.0.score.weight F32 2 4;", "h.0.score.weight|is not a tensor"},
+    /* wrapped names, and what of them can't be undone */
+    {GPT2_CONFIG, GPT2("module."), NULL},
+    {GPT2_CONFIG, GPT2("_orig_mod.transformer."), NULL},
+    {GPT2_CONFIG, GPT2("module._orig_mod.transformer.") "module._orig_mod.v_head.weight F32 1 4;", NULL},
+    {GPT2_CONFIG, GPT2("base_model.model.transformer."), NULL},
+    {GPT2_CONFIG, GPT2("module.") "lm_head.weight F32 5 4;", "no such tensor|module."},
+    {GPT2_CONFIG, GPT2("modules."), "no such tensor"},
+    {GPT2_CONFIG, GPT2("base_model.model.") "base_model.model.h.0.attn.c_attn.lora_A.default.weight F32 4 4;",
+     "lora_A|is not a tensor|PEFT|merge_and_unload"},
+    {GPT2_CONFIG,
+     GPT2_ENDS("base_model.model.") GPT2_NORMS("base_model.model.")
+         GPT2_MLP("base_model.model.") "base_model.model.h.0.attn.c_attn.base_layer.weight F32 4 12;",
+     "c_attn.weight|no such tensor|PEFT|merge_and_unload"},
     /* missing, extra, of another shape or type */
     {GPT2_CONFIG, GPT2_ENDS("") GPT2_NORMS("") GPT2_ATTENTION(""),
      "h.0.mlp.c_fc.weight|no such tensor|[4, 6]"},
@@ -148,7 +176,8 @@ static void test_cases(void **state) {
 static void test_parameters(void **state) {
     (void)state;
     struct fixture f;
-    fixture_init(&f, GPT2_CONFIG, GPT2("") "h.0.attn.bias I8 3 4;");
+    /* Neither a buffer nor the stored copy of a tied head counts. */
+    fixture_init(&f, GPT2_CONFIG, GPT2("") "h.0.attn.bias I8 3 4;lm_head.weight F32 5 4;");
     assert_int_equal(f.views.parameters, 20 + 12 + 8 + 16 + 48 + 12 + 16 + 4 + 24 + 6 + 24 + 4);
     fixture_deinit(&f);
 }
