@@ -223,6 +223,11 @@ static void describe_options(struct engine_info *info, const struct engine_optio
     if (!by_file && info->norm_form != o->norm_form)
         log_warn("this model has no %s form: it runs in the %s form, with the same results",
                  norm_form_name(o->norm_form), norm_form_name(info->norm_form));
+    if (m->folded.folded_from)
+        log_info("layers 0 to %zu run as published, as a norm is applied to the residual stream itself; the "
+                 "%s form is that of layers %zu to %zu",
+                 m->folded.folded_from - 1, norm_form_name(info->norm_form), m->folded.folded_from,
+                 m->description.layers - 1);
     info->weights = m->packed.weights;
     info->kv_type = kv_type_choose(o->kv_type, info->weights); /* a converted file may have other weights */
     info->matmul = o->matmul;

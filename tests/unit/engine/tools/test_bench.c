@@ -6,6 +6,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/workers.h"
 #include "engine/loaded/loaded_model.h"
+#include "engine/model/describe.h"
 #include "engine/tools/tools.h"
 #include "tests/support/test_support.h"
 
@@ -127,6 +128,35 @@ static void test_unknown_shape(void **state) {
     assert_non_null(strstr(e.text, "gpt2-124m"));
 }
 
+/* Brown et al. 2020, table 2.1: heads times their dimension are not the width of XL. */
+static void test_shapes_of_gpt3(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t layers, width, heads, head_dim;
+    } table[] = {
+        {"gpt3-small", 12, 768, 12, 64}, {"gpt3-medium", 24, 1024, 16, 64}, {"gpt3-large", 24, 1536, 16, 96},
+        {"gpt3-xl", 24, 2048, 24, 128},  {"gpt3-2.7b", 32, 2560, 32, 80},   {"gpt3-6.7b", 32, 4096, 32, 128},
+        {"gpt3-13b", 40, 5140, 40, 128},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct error e = {0};
+        struct model_description d;
+        const struct family *family;
+        const char *config = bench_shape_config(table[i].name);
+        assert_non_null(config);
+        struct describe_texts texts = {.config = config, .config_length = strlen(config)};
+        assert_ok(describe_model_texts(&texts, &d, &family, &e));
+        assert_int_equal(d.layers, table[i].layers);
+        assert_int_equal(d.width, table[i].width);
+        assert_int_equal(d.heads, table[i].heads);
+        assert_int_equal(d.head_dim, table[i].head_dim);
+        assert_int_equal(d.mlp_width, 4 * d.width);
+        description_deinit(&d);
+    }
+    assert_null(bench_shape_config("gpt3-9b"));
+}
+
 /* ---- the peak of anonymous memory while a model is loaded ---- */
 
 struct watch {
@@ -181,6 +211,7 @@ int main(void) {
         cmocka_unit_test(test_a_model_without_numbers_is_refused),
         cmocka_unit_test(test_cost_counts_the_type_of_the_cache),
         cmocka_unit_test(test_unknown_shape),
+        cmocka_unit_test(test_shapes_of_gpt3),
         cmocka_unit_test(test_peak_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
