@@ -2,9 +2,12 @@
 """Writes checkpoints of the `prenorm` format (docs/prenorm-format.md): a folder with config.json, model.safetensors and tokenizer
 files.
 
-`export` is what a researcher needs: a config, and the tensors under the format's names.
+`export` is what a researcher needs: a config, and the tensors under the format's names. For the models of five repositories
+prenorm_repositories.py knows both, from the state dict and the settings that it was trained with.
 
     pip install torch safetensors numpy
+    tests/golden/export_prenorm.py convert gpas STATE SETTINGS.json OUT --tokenizer DIR --eos 2
+    prenormd verify --model OUT
     tests/golden/export_prenorm.py cases OUT [NAME...]     # small random models of every kind, with golden data in float64
     PRENORM_TEST_MODELS=OUT build/tests/test_golden_forward                   # the engine against torch's logits
     prenormd verify --model OUT/NAME                                          # the conversion, on any text
@@ -15,9 +18,10 @@ import pathlib
 import shutil
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import prenorm_decoder
+from prenorm_repositories import REPOSITORIES
 
 HERE = pathlib.Path(__file__).parent
 TOKENIZER = HERE / "placements" / "pre"
@@ -65,6 +69,10 @@ CASES = {
     "no-final-norm-rms-gpas": {**LLAMA, "final_norm": False, "gpas": True},
     "deepnorm-final-norm": {"norm_placement": "deepnorm", "deepnorm_alpha": 1.7, "final_norm": True, "gpas": True},
     "normformer-scale-attention": {"norm_placement": "normformer", "mlp_inner_norm": False, "head_scale": "paper"},
+    "normformer-heads-alone": {"norm_placement": "normformer", "attn_post_norm": False, "mlp_inner_norm": False,
+                               "head_scale": "output"},
+    "normformer-heads-alone-paper": {"norm_placement": "normformer", "attn_post_norm": False, "mlp_inner_norm": False,
+                                     "head_scale": "paper"},
     "sub-ln-mlp-alone": {"norm_placement": "sub_ln", "attn_inner_norm": False},
     "sub-ln-attention-alone": {"norm_placement": "sub_ln", "mlp_inner_norm": False},
     "sinusoidal-scaled-embedding": {"position_embedding_type": "sinusoidal", "position_offset": 2, "hidden_size": 33,
@@ -161,13 +169,44 @@ def make_case(out, name):
     print(f"{name}: seed {seed}, margin {text['smallest_margin']:.2g}, clear {is_clear(text)}")
 
 
+# ---- the models of others ----
+
+def load_state(path):
+    """A state dict: of safetensors, or of torch.save, also below "model" (fairseq) or "state_dict"."""
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for key in ("model", "state_dict"):
+        state = state[key] if isinstance(state.get(key), dict) else state
+    return state
+
+
+def convert(options):
+    state, settings = load_state(options.state), json.loads(options.settings.read_text())
+    config, tensors = REPOSITORIES[options.repository](state, settings)
+    tokens = {"bos_token_id": options.bos, "eos_token_id": options.eos}
+    dtype = str(tensors["embed_tokens.weight"].dtype).removeprefix("torch.")
+    export(options.out, {**config, **tokens, "torch_dtype": dtype}, tensors, options.tokenizer)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     cases = commands.add_parser("cases", help="small random models with golden data")
     cases.add_argument("out", type=pathlib.Path)
     cases.add_argument("names", nargs="*", metavar="NAME", help=" ".join(CASES))
+    other = commands.add_parser("convert", help="a checkpoint of another repository")
+    other.add_argument("repository", choices=REPOSITORIES)
+    other.add_argument("state", type=pathlib.Path, help="state dict, of torch.save or safetensors")
+    other.add_argument("settings", type=pathlib.Path, help="JSON of the settings that it was trained with")
+    other.add_argument("out", type=pathlib.Path)
+    other.add_argument("--tokenizer", help="folder to copy tokenizer.json from")
+    other.add_argument("--bos", type=int)
+    other.add_argument("--eos", type=int)
     options = parser.parse_args()
+    if options.command == "convert":
+        convert(options)
+        return
     torch.set_num_threads(1)
     for name in options.names or CASES:
         make_case(options.out, name)
