@@ -220,7 +220,8 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                              const struct loaded_model *m) {
     bool by_file = loaded_model_is_file(m) && o->any_form;
     info->norm_form = m->folded.form;
-    if (!by_file && info->norm_form != o->norm_form)
+    bool own = info->norm_form == NORM_FORM_OUTPUT || info->norm_form == NORM_FORM_CRMSNORM_NATIVE;
+    if (!by_file && !(own && o->any_form) && info->norm_form != o->norm_form)
         log_warn("this model has no %s form: it runs in the %s form, with the same results",
                  norm_form_name(o->norm_form), norm_form_name(info->norm_form));
     if (m->folded.folded_from)

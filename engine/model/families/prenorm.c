@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct weight_name names[] = {
     {WEIGHT_EMBEDDING_NORM, "embed_norm"},
@@ -74,18 +75,23 @@ static bool belongs(struct config_reader *config, const char *key, bool here, co
     return here;
 }
 
+/* Kinds that the authors' code has and this format has not, by any of their names. */
+static bool is_refused_position(struct config_reader *config) {
+    const char *name = config_text(config, "position_embedding_type", "learned");
+    bool xpos = name && strcasecmp(name, "xpos") == 0;
+    if (!xpos && !(name && (strcasecmp(name, "t5") == 0 || strncasecmp(name, "relative", 8) == 0)))
+        return false;
+    config_refuse(config, "position_embedding_type=%.40s: %s is not supported", name,
+                  xpos ? "xPos" : "T5's relative position bias");
+    return true;
+}
+
 static void describe_positions(struct config_reader *config, struct model_description *d) {
-    static const char *const kinds[] = {"learned",    "rotary", "none", "alibi",
-                                        "sinusoidal", "xpos",   "t5",   NULL};
+    static const char *const kinds[] = {"learned", "rotary", "none", "alibi", "sinusoidal", NULL};
     static const enum position_kind positions[] = {POSITION_LEARNED, POSITION_ROTARY, POSITION_NONE,
                                                    POSITION_ALIBI, POSITION_SINUSOIDAL_HALVES};
-    size_t kind = config_choice(config, "position_embedding_type", "learned", kinds);
-    if (kind >= sizeof positions / sizeof *positions) {
-        config_refuse(config, "position_embedding_type=%s (%s) is not supported", kinds[kind],
-                      strcmp(kinds[kind], "xpos") == 0 ? "xPos" : "T5's relative position bias");
-        return;
-    }
-    d->position = positions[kind];
+    if (is_refused_position(config)) return;
+    d->position = positions[config_choice(config, "position_embedding_type", "learned", kinds)];
     d->rotary.dimensions = d->position == POSITION_ROTARY ? d->head_dim : 0;
     if (belongs(config, "rope_theta", d->position == POSITION_ROTARY, "position_embedding_type=rotary"))
         d->rotary.theta = config_real(config, "rope_theta", 10000, 1, 1e12);

@@ -128,7 +128,10 @@ static void test_placements_that_are_refused(void **state) {
 static void test_features_that_are_refused(void **state) {
     (void)state;
     assert_refused(WITH("'position_embedding_type': 'xpos'"), "xPos");
-    assert_refused(WITH("'position_embedding_type': 't5'"), "T5");
+    assert_refused(WITH("'position_embedding_type': 'T5'"), "T5's relative position bias");
+    assert_refused(WITH("'position_embedding_type': 'relative_bias'"), "T5's relative position bias");
+    assert_refused(WITH("'position_embedding_type': 'none at all'"),
+                   "one of learned, rotary, none, alibi, sinusoidal");
     assert_refused(WITH("'xpos_rel_pos': true"), "xpos_rel_pos|xPos");
     assert_refused(WITH("'rel_pos_buckets': 32"), "T5's relative position bias");
     assert_refused(WITH("'adaptive_softmax_cutoff': '4000,20000'"), "adaptive softmax");
