@@ -19,9 +19,15 @@ void config_reader_deinit(struct config_reader *r) {
     r->asked = NULL;
 }
 
+/* A key that is forgotten for want of memory would count as unknown. */
+static void remember(struct config_reader *r, const char *key) {
+    if (json_object_set_new(r->asked, key, json_true()) != 0 && !config_failed(r))
+        error_set(&r->error, STATUS_NO_MEMORY, r->file, "out of memory");
+}
+
 /* The value of a key, NULL when absent or null; remembers that it was asked for. */
 static const json_t *value_of(struct config_reader *r, const char *key) {
-    json_object_set_new(r->asked, key, json_true());
+    remember(r, key);
     const json_t *value = json_object_get(r->root, key);
     return json_is_null(value) ? NULL : value;
 }
@@ -163,13 +169,14 @@ void config_demand_size(struct config_reader *r, const char *key, size_t demande
 }
 
 void config_know(struct config_reader *r, const char *const *keys) {
-    for (; keys && *keys; keys++) json_object_set_new(r->asked, *keys, json_true());
+    for (; keys && *keys; keys++) remember(r, *keys);
 }
 
 void config_know_value(struct config_reader *r, const char *key, const char *value) {
     const json_t *found = json_object_get(r->root, key);
     char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    if (text && strcmp(text, value) == 0) json_object_set_new(r->asked, key, json_true());
+    if (found && !text && !config_failed(r)) error_set(&r->error, STATUS_NO_MEMORY, r->file, "out of memory");
+    if (text && strcmp(text, value) == 0) remember(r, key);
     free(text);
 }
 
