@@ -157,6 +157,27 @@ static void test_shapes_of_gpt3(void **state) {
     assert_null(bench_shape_config("gpt3-9b"));
 }
 
+/* As in XL: random weights of such a shape load and run. */
+static void test_heads_that_are_not_the_width(void **state) {
+    (void)state;
+    struct error e = {0};
+    char *folder = test_folder_create();
+    struct bench_model *model;
+    double seconds;
+    assert_ok(bench_write_config("{\"model_type\": \"prenorm\", \"vocab_size\": 97, \"hidden_size\": 32, "
+                                 "\"intermediate_size\": 64, \"num_attention_heads\": 3, \"head_dim\": 16, "
+                                 "\"num_hidden_layers\": 2, \"max_position_embeddings\": 64}",
+                                 folder, &e));
+    struct bench_options options = options_of(folder, NORM_FORM_CRMSNORM, KV_TYPE_AUTO, 1);
+    assert_ok(bench_open(&options, &model, &seconds, &e));
+    struct bench_item prefill = {.work = BENCH_PREFILL, .tokens = 32};
+    struct bench_cost cost;
+    assert_ok(bench_run(model, &prefill, &seconds, &cost, &e));
+    assert_true(seconds > 0 && cost.bytes > 0);
+    bench_close(model);
+    test_folder_remove(folder);
+}
+
 /* ---- the peak of anonymous memory while a model is loaded ---- */
 
 struct watch {
@@ -212,6 +233,7 @@ int main(void) {
         cmocka_unit_test(test_cost_counts_the_type_of_the_cache),
         cmocka_unit_test(test_unknown_shape),
         cmocka_unit_test(test_shapes_of_gpt3),
+        cmocka_unit_test(test_heads_that_are_not_the_width),
         cmocka_unit_test(test_peak_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
