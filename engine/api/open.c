@@ -229,10 +229,17 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                              const struct loaded_model *m) {
     bool by_file = loaded_model_is_file(m) && o->any_form;
     info->norm_form = m->folded.form;
-    bool by_model = o->any_form && m->description.norm_type == NORM_TYPE_RMSNORM;
-    if (!by_file && !by_model && info->norm_form != o->norm_form)
+    bool own =
+        o->any_form && (info->norm_form == NORM_FORM_OUTPUT || info->norm_form == NORM_FORM_CRMSNORM_NATIVE ||
+                        m->description.norm_type == NORM_TYPE_RMSNORM);
+    if (!by_file && !own && info->norm_form != o->norm_form)
         log_warn("this model has no %s form: it runs in the %s form, with the same results",
                  norm_form_name(o->norm_form), norm_form_name(info->norm_form));
+    if (m->folded.folded_from)
+        log_info("layers 0 to %zu run as published, as a norm is applied to the residual stream itself; the "
+                 "%s form is that of layers %zu to %zu",
+                 m->folded.folded_from - 1, norm_form_name(info->norm_form), m->folded.folded_from,
+                 m->description.layers - 1);
     info->weights = m->packed.weights;
     info->kv_type = kv_type_choose(o->kv_type, info->weights); /* a converted file may have other weights */
     info->matmul = o->matmul;

@@ -108,9 +108,17 @@ static double centre_of(const struct folded_linear *l, double mean, double last)
     return mean - l->last_share * (last - mean);
 }
 
+/* Scales a row of an output projection as scale_rows will; returns its bias, scaled too. */
+static double scale_row(const struct folded_linear *l, size_t index, double *row) {
+    double bias, scale = l->out_scale ? l->out_scale[index] : 1;
+    vector_read_part(&l->part[0].bias, index, 1, &bias);
+    for (size_t k = 0; scale != 1 && k < l->in; k++) row[k] *= scale;
+    return bias * scale;
+}
+
 void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows) {
     if (!l->centre_out) return;
-    assert(l->part_count == 1 && !l->shift && !l->out_scale);
+    assert(l->part_count == 1 && !l->shift);
     const struct matrix_view *m = &l->part[0].weight;
     memset(l->column_mean, 0, l->in * sizeof *l->column_mean);
     memset(l->column_rms, 0, l->in * sizeof *l->column_rms);
@@ -121,7 +129,7 @@ void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows
         matrix_read(m, first, count, scratch);
         for (size_t r = 0; r < count; r++) {
             row = scratch + r * l->in;
-            vector_read_part(&l->part[0].bias, first + r, 1, &bias);
+            bias = scale_row(l, first + r, scratch + r * l->in);
             for (size_t k = 0; k < l->in; k++) {
                 l->column_mean[k] += row[k];
                 l->column_rms[k] += row[k] * row[k];

@@ -232,7 +232,9 @@ static struct factors factors_of(const struct model_description *d, enum norm_pl
                                  double gate) {
     if (!placement_is_post_like(placement))
         return (struct factors){.residual = d->residual_alpha, .sum = gate};
-    double alpha = placement == PLACEMENT_DEEPNORM ? d->deepnorm_alpha : 1;
+    double alpha = placement == PLACEMENT_DEEPNORM ? d->deepnorm_alpha
+                   : placement == PLACEMENT_KEEL   ? d->residual_alpha
+                                                   : 1;
     return (struct factors){.residual = gate * alpha, .sum = 1};
 }
 

@@ -50,7 +50,7 @@ enum status description_layers_init(struct model_description *d, struct error *e
 
 bool placement_is_post_like(enum norm_placement placement) {
     return placement == PLACEMENT_POST || placement == PLACEMENT_DEEPNORM ||
-           placement == PLACEMENT_RESIDUAL_DUAL;
+           placement == PLACEMENT_RESIDUAL_DUAL || placement == PLACEMENT_KEEL;
 }
 
 #define INPUT_NORMS (WEIGHT_BIT(ATTENTION_NORM) | WEIGHT_BIT(MLP_NORM))
@@ -67,10 +67,15 @@ static const uint32_t norms_of_placement[PLACEMENT_COUNT] = {
     [PLACEMENT_NORMFORMER] = INPUT_NORMS | WEIGHT_BIT(MLP_INNER_NORM) | WEIGHT_BIT(ATTENTION_POST_NORM),
     [PLACEMENT_RESIDUAL_DUAL] = INPUT_NORMS,
     [PLACEMENT_OUTPUT] = POST_NORMS,
+    [PLACEMENT_KEEL] = INPUT_NORMS | POST_NORMS, /* the post norms are those of the sum */
 };
 
+uint32_t placement_norms(enum norm_placement placement) {
+    return norms_of_placement[placement];
+}
+
 bool description_has_norm(const struct model_description *d, size_t layer, enum weight norm) {
-    uint32_t norms = norms_of_placement[d->layer[layer].placement] & ~d->norms_left_out;
+    uint32_t norms = placement_norms(d->layer[layer].placement) & ~d->norms_left_out;
     if (norm == WEIGHT_MLP_NORM && d->residual == RESIDUAL_PARALLEL_ONE_NORM) return false;
     return norms >> norm & 1;
 }
@@ -98,6 +103,7 @@ const char *placement_name(enum norm_placement placement) {
         [PLACEMENT_NORMFORMER] = "normformer",
         [PLACEMENT_RESIDUAL_DUAL] = "residual_dual",
         [PLACEMENT_OUTPUT] = "output",
+        [PLACEMENT_KEEL] = "keel",
     };
     return (unsigned)placement < PLACEMENT_COUNT ? names[placement] : "mixed";
 }

@@ -38,6 +38,7 @@ enum norm_placement {
     PLACEMENT_NORMFORMER,
     PLACEMENT_RESIDUAL_DUAL,
     PLACEMENT_OUTPUT, /* x + norm(F(x)): F reads the stream as it is */
+    PLACEMENT_KEEL,   /* norm(alpha x + F(norm(x))) */
     PLACEMENT_COUNT,
     PLACEMENT_MIXED = PLACEMENT_COUNT, /* of a model whose layers differ, never of a layer */
 };
@@ -161,7 +162,7 @@ struct model_description {
 
     /* Placements beyond pre (see shared names in families/prenorm.c). */
     bool gpas;
-    double residual_alpha; /* alpha x + ... wherever no norm follows the addition */
+    double residual_alpha; /* alpha x + ... wherever no norm follows the addition, and in keel */
     double deepnorm_alpha;
     enum head_scale head_scale;
     bool residual_scale;
@@ -188,8 +189,11 @@ void description_deinit(struct model_description *d);
  * no window. */
 enum status description_layers_init(struct model_description *d, struct error *e);
 
-/* post, deepnorm, residual_dual: the norms follow the addition and are applied to the stream itself. */
+/* post, deepnorm, residual_dual, keel: a norm follows the addition and is applied to the stream itself. */
 bool placement_is_post_like(enum norm_placement placement);
+
+/* WEIGHT_BITs of the norms of a block: ATTENTION_NORM, MLP_NORM, and the inner and post norms. */
+uint32_t placement_norms(enum norm_placement placement);
 
 /* Whether a layer has this norm (WEIGHT_ATTENTION_NORM, WEIGHT_MLP_NORM, and the inner and post norms), as its
  * placement and norms_left_out say. */

@@ -75,7 +75,9 @@ static void shape_text(const size_t *shape, size_t rank, char *out, size_t size)
     if (used < size) snprintf(out + used, size - used, "]");
 }
 
+/* A vector of one entry may be stored as a scalar. */
 static bool has_shape(const struct tensor *t, const size_t *shape, size_t rank) {
+    if (t->rank == 0) return rank == 1 && shape[0] == 1;
     if (t->rank != rank) return false;
     for (size_t i = 0; i < rank; i++)
         if (t->shape[i] != shape[i]) return false;
@@ -240,14 +242,22 @@ static void bind_head_norm(struct binder *b, enum weight weight, size_t layer, s
     bind_head_vectors(b, (struct tensor_slot){weight, layer, 0, "bias"}, heads, norm->bias);
 }
 
-/* The further norms and scales of a placement, beside the two norms of a block. */
-static void bind_placement(struct binder *b, struct layer_views *layer, size_t i) {
+/* The norms of the model's width. Which of the two is that of the sum, if any, is up to the placement. */
+static void bind_stream_norms(struct binder *b, struct sublayer_views *s, size_t layer, enum weight norm,
+                              enum weight post) {
+    const struct model_description *d = b->description;
+    enum norm_placement placement = d->layer[layer].placement;
+    bool keel = placement == PLACEMENT_KEEL, post_like = placement_is_post_like(placement) && !keel;
+    *(post_like ? &s->outer_norm : &s->norm) = bind_layer_norm(b, norm, layer, d->width);
+    *(keel ? &s->outer_norm : &s->post_norm) = bind_layer_norm(b, post, layer, d->width);
+}
+
+/* The norms inside of a sub-layer, and the scales of its placement. */
+static void bind_inner(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
     size_t heads = d->heads * d->head_dim;
     layer->attention.inner_norm = bind_layer_norm(b, WEIGHT_ATTENTION_INNER_NORM, i, heads);
     layer->mlp.inner_norm = bind_layer_norm(b, WEIGHT_MLP_INNER_NORM, i, d->mlp_width);
-    layer->attention.post_norm = bind_layer_norm(b, WEIGHT_ATTENTION_POST_NORM, i, d->width);
-    layer->mlp.post_norm = bind_layer_norm(b, WEIGHT_MLP_POST_NORM, i, d->width);
     if (d->head_scale != HEAD_SCALE_NONE)
         layer->head_scale = bind_vector(b, WEIGHT_HEAD_SCALE, i, "", true, d->heads);
     if (d->residual_scale)
@@ -257,11 +267,9 @@ static void bind_placement(struct binder *b, struct layer_views *layer, size_t i
 
 static void bind_layer(struct binder *b, struct layer_views *layer, size_t i) {
     const struct model_description *d = b->description;
-    bool post_like = placement_is_post_like(d->layer[i].placement);
     struct sublayer_views *attention = &layer->attention, *mlp = &layer->mlp;
-    *(post_like ? &attention->outer_norm : &attention->norm) =
-        bind_layer_norm(b, WEIGHT_ATTENTION_NORM, i, d->width);
-    *(post_like ? &mlp->outer_norm : &mlp->norm) = bind_layer_norm(b, WEIGHT_MLP_NORM, i, d->width);
+    bind_stream_norms(b, attention, i, WEIGHT_ATTENTION_NORM, WEIGHT_ATTENTION_POST_NORM);
+    bind_stream_norms(b, mlp, i, WEIGHT_MLP_NORM, WEIGHT_MLP_POST_NORM);
     bind_qkv(b, layer, i);
     struct vector_view *views = b->model->head_views + i * 2 * (d->heads + d->kv_heads);
     bind_head_norm(b, WEIGHT_QUERY_NORM, i, d->heads, views, &layer->query_norm);
@@ -269,7 +277,7 @@ static void bind_layer(struct binder *b, struct layer_views *layer, size_t i) {
     attention->output = bind_linear(b, WEIGHT_ATTENTION_OUT, i, d->width, d->heads * d->head_dim);
     bind_up(b, layer, i);
     mlp->output = bind_linear(b, WEIGHT_MLP_DOWN, i, d->width, d->mlp_width);
-    bind_placement(b, layer, i);
+    bind_inner(b, layer, i);
 }
 
 static bool has_weight(const struct binder *b, enum weight weight) {

@@ -71,7 +71,7 @@ enum model_file_part model_file_tensors_part(const struct model_file_tensors *t,
                                              const struct tensor *tensor) {
     const struct tensor_views *views = t->views;
     if (tensor->dtype == DTYPE_OTHER) return MODEL_FILE_PART_NONE;
-    if (tensor->rank == 1) return MODEL_FILE_PART_VALUE;
+    if (tensor->rank < 2) return MODEL_FILE_PART_VALUE; /* a gate may be a scalar */
     /* A tied embedding is packed as the head, and its values are read for the embedding. */
     if (tensor == views->embedding.tensor || tensor == views->position.tensor) return MODEL_FILE_PART_VALUE;
     if (tensor == views->project_in.weight.tensor || is_head_norm(views, tensor))

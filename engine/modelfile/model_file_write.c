@@ -204,8 +204,9 @@ static enum status append(struct writing *w, const void *bytes, size_t count) {
 
 /* Row by row: in a pytorch_model.bin the elements may lie in any order. */
 static enum status append_tensor(struct writing *w, const struct tensor *t) {
-    size_t last = t->rank - 1, columns = t->shape[last], rows = t->rank == 2 ? t->shape[0] : 1;
     size_t size = dtype_size(t->dtype);
+    if (t->rank == 0) return file_writer_append(w->file, t->data, size, w->e);
+    size_t last = t->rank - 1, columns = t->shape[last], rows = t->rank == 2 ? t->shape[0] : 1;
     const char *data = t->data;
     enum status status = STATUS_OK;
     for (size_t r = 0; r < rows && status == STATUS_OK; r++) {

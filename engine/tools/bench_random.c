@@ -28,10 +28,10 @@ struct shape {
     const char *name, *config;
 };
 
-#define GPT3(name, layers, width, heads, mlp)                                                                \
+#define GPT3(name, layers, width, heads, dim, mlp)                                                           \
     {                                                                                                        \
         name, "{\"model_type\": \"prenorm\", \"vocab_size\": 50257, \"hidden_size\": " #width                \
-              ", \"intermediate_size\": " #mlp ", \"num_attention_heads\": " #heads                          \
+              ", \"intermediate_size\": " #mlp ", \"num_attention_heads\": " #heads ", \"head_dim\": " #dim  \
               ", \"num_hidden_layers\": " #layers ", \"max_position_embeddings\": 2048}"                     \
     }
 
@@ -50,11 +50,15 @@ static const struct shape shapes[] = {
     {"opt-1.3b",
      "{\"model_type\": \"opt\", \"vocab_size\": 50272, \"hidden_size\": 2048, \"ffn_dim\": 8192, "
      "\"num_attention_heads\": 32, \"num_hidden_layers\": 24, \"max_position_embeddings\": 2048}"},
-    /* Brown et al. 2020, table 2.1: the shapes that Jiang et al. 2023 time. */
-    GPT3("gpt3-small", 12, 768, 12, 3072),
-    GPT3("gpt3-medium", 24, 1024, 16, 4096),
-    GPT3("gpt3-large", 24, 1536, 16, 6144),
-    GPT3("gpt3-xl", 24, 2048, 16, 8192),
+    /* Brown et al. 2020, table 2.1, to the letter (heads times their dimension need not be the width): the
+     * shapes that Jiang et al. 2023 time. */
+    GPT3("gpt3-small", 12, 768, 12, 64, 3072),
+    GPT3("gpt3-medium", 24, 1024, 16, 64, 4096),
+    GPT3("gpt3-large", 24, 1536, 16, 96, 6144),
+    GPT3("gpt3-xl", 24, 2048, 24, 128, 8192),
+    GPT3("gpt3-2.7b", 32, 2560, 32, 80, 10240),
+    GPT3("gpt3-6.7b", 32, 4096, 32, 128, 16384),
+    GPT3("gpt3-13b", 40, 5140, 40, 128, 20560),
 };
 
 #define SHAPE_COUNT (sizeof shapes / sizeof *shapes)
@@ -266,6 +270,12 @@ enum status bench_write_config(const char *config, const char *folder, struct er
     if (status == STATUS_OK) status = write_file(&w, path, &d, e);
     description_deinit(&d);
     return status;
+}
+
+const char *bench_shape_config(const char *shape_name) {
+    struct error e;
+    const struct shape *shape = find_shape(shape_name, &e);
+    return shape ? shape->config : NULL;
 }
 
 enum status bench_write_random(const char *shape_name, const char *folder, struct error *e) {

@@ -12,7 +12,8 @@
 
 /* Shapes of published models that random weights can stand in for, and those of the paper's table (GPT-3
  * Small ... XL). */
-const char *const *bench_shapes(void); /* names, NULL-terminated */
+const char *const *bench_shapes(void);             /* names, NULL-terminated */
+const char *bench_shape_config(const char *shape); /* its config.json; NULL when there is no such shape */
 
 /* Writes a checkpoint of that shape with random weights (seeded, the same each time) into an existing folder;
  * a tokenizer is not among it. STATUS_NOT_FOUND for an unknown shape, with the known ones. */

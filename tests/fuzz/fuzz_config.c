@@ -31,6 +31,11 @@ static void touch_matrix(const struct matrix_view *m) {
     free(row);
 }
 
+static void touch_vector(const struct vector_view *v) {
+    double end;
+    if (v->tensor) vector_read_part(v, v->count - 1, 1, &end);
+}
+
 static void touch_model(const struct tensor_views *b) {
     const struct layer_views *layer = &b->layers[0];
     touch_matrix(&b->embedding);
@@ -39,8 +44,12 @@ static void touch_model(const struct tensor_views *b) {
     touch_matrix(&layer->key.weight);
     touch_matrix(&layer->value.weight);
     touch_matrix(&layer->up.weight);
-    double end;
-    if (layer->value.bias.tensor) vector_read_part(&layer->value.bias, layer->value.bias.count - 1, 1, &end);
+    if (layer->gate.weight.tensor) touch_matrix(&layer->gate.weight);
+    const struct sublayer_views *s = &layer->attention;
+    const struct vector_view *vectors[] = {&layer->value.bias,  &layer->gpas_gate,         &layer->head_scale,
+                                           &s->norm.gain,       &s->inner_norm.gain,       &s->post_norm.gain,
+                                           &s->outer_norm.gain, &layer->mlp.residual_scale};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) touch_vector(vectors[i]);
 }
 
 /* An error must come with a text. */

@@ -166,6 +166,26 @@ static void test_output_with_scaled_input(void **state) {
     linear_destroy(&l);
 }
 
+/* The published code scales the reshaped output instead, which has another mean then. */
+static void test_output_that_is_scaled(void **state) {
+    (void)state;
+    struct linear l;
+    linear_create(&l, WIDTH, OUT);
+    double h[OUT], scale[WIDTH], plain[WIDTH], expected[WIDTH], found[WIDTH];
+    for (size_t i = 0; i < OUT; i++) h[i] = random_value();
+    apply_plain(&l, h, plain);
+    for (size_t i = 0; i < WIDTH; i++) scale[i] = random_value(), plain[i] *= scale[i];
+    compress(plain, expected);
+    l.folded.centre_out = true;
+    l.folded.out_scale = scale;
+    l.folded.out = WIDTH - 1;
+    l.folded.column_mean = calloc(OUT, sizeof(double));
+    l.folded.column_rms = calloc(OUT, sizeof(double));
+    apply_folded(&l, 4, h, found);
+    assert_close(found, expected, WIDTH - 1);
+    linear_destroy(&l);
+}
+
 /* The bits of a row do not depend on the block that it was asked for in. */
 static void test_blocks_give_the_same_bits(void **state) {
     (void)state;
@@ -211,6 +231,7 @@ int main(void) {
         cmocka_unit_test(test_embedding_of_crmsnorm),
         cmocka_unit_test(test_output_is_centred_and_compressed),
         cmocka_unit_test(test_output_with_scaled_input),
+        cmocka_unit_test(test_output_that_is_scaled),
         cmocka_unit_test(test_blocks_give_the_same_bits),
         cmocka_unit_test(test_stacked_parts),
     };

@@ -6,6 +6,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/workers.h"
 #include "engine/loaded/loaded_model.h"
+#include "engine/model/describe.h"
 #include "engine/tools/tools.h"
 #include "tests/support/test_support.h"
 
@@ -187,6 +188,56 @@ static void test_unknown_shape(void **state) {
     assert_non_null(strstr(e.text, "gpt3-xl")); /* the last of them */
 }
 
+/* Brown et al. 2020, table 2.1: heads times their dimension are not the width of XL. */
+static void test_shapes_of_gpt3(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t layers, width, heads, head_dim;
+    } table[] = {
+        {"gpt3-small", 12, 768, 12, 64}, {"gpt3-medium", 24, 1024, 16, 64}, {"gpt3-large", 24, 1536, 16, 96},
+        {"gpt3-xl", 24, 2048, 24, 128},  {"gpt3-2.7b", 32, 2560, 32, 80},   {"gpt3-6.7b", 32, 4096, 32, 128},
+        {"gpt3-13b", 40, 5140, 40, 128},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct error e = {0};
+        struct model_description d;
+        const struct family *family;
+        const char *config = bench_shape_config(table[i].name);
+        assert_non_null(config);
+        struct describe_texts texts = {.config = config, .config_length = strlen(config)};
+        assert_ok(describe_model_texts(&texts, &d, &family, &e));
+        assert_int_equal(d.layers, table[i].layers);
+        assert_int_equal(d.width, table[i].width);
+        assert_int_equal(d.heads, table[i].heads);
+        assert_int_equal(d.head_dim, table[i].head_dim);
+        assert_int_equal(d.mlp_width, 4 * d.width);
+        description_deinit(&d);
+    }
+    assert_null(bench_shape_config("gpt3-9b"));
+}
+
+/* As in XL: random weights of such a shape load and run. */
+static void test_heads_that_are_not_the_width(void **state) {
+    (void)state;
+    struct error e = {0};
+    char *folder = test_folder_create();
+    struct bench_model *model;
+    double seconds;
+    assert_ok(bench_write_config("{\"model_type\": \"prenorm\", \"vocab_size\": 97, \"hidden_size\": 32, "
+                                 "\"intermediate_size\": 64, \"num_attention_heads\": 3, \"head_dim\": 16, "
+                                 "\"num_hidden_layers\": 2, \"max_position_embeddings\": 64}",
+                                 folder, &e));
+    struct bench_options options = options_of(folder, NORM_FORM_CRMSNORM, KV_TYPE_AUTO, 1);
+    assert_ok(bench_open(&options, &model, &seconds, &e));
+    struct bench_item prefill = {.work = BENCH_PREFILL, .tokens = 32};
+    struct bench_cost cost;
+    assert_ok(bench_run(model, &prefill, &seconds, &cost, &e));
+    assert_true(seconds > 0 && cost.bytes > 0);
+    bench_close(model);
+    test_folder_remove(folder);
+}
+
 /* ---- the peak of anonymous memory while a model is loaded ---- */
 
 struct watch {
@@ -243,6 +294,8 @@ int main(void) {
         cmocka_unit_test(test_a_gated_model_in_half_precision),
         cmocka_unit_test(test_shapes_have_their_true_sizes),
         cmocka_unit_test(test_unknown_shape),
+        cmocka_unit_test(test_shapes_of_gpt3),
+        cmocka_unit_test(test_heads_that_are_not_the_width),
         cmocka_unit_test(test_peak_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
