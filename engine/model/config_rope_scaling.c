@@ -35,13 +35,13 @@ static enum rotary_scaling read_kind(struct config_reader *scaling, enum rotary_
     return (enum rotary_scaling)choice;
 }
 
-/* The context of the training, before scaling. The versions of the library disagree on which of the two keys
- * counts where both are there. */
+/* The context of the training, before scaling. The versions of the library disagree on whether a key outside the
+ * dictionary counts, but in families that have a default for it: elsewhere it may only say the same. */
 static size_t read_context(struct config_reader *r, struct config_reader *scaling, size_t family_default,
                            size_t context) {
     static const char key[] = "original_max_position_embeddings";
     size_t loose = config_size(r, key, family_default ? family_default : context, 1, MODEL_CONTEXT_MAX);
-    size_t own = config_size(scaling, key, loose, 1, MODEL_CONTEXT_MAX);
+    size_t own = config_size(scaling, key, family_default ? loose : context, 1, MODEL_CONTEXT_MAX);
     if ((config_has(r, key) || family_default) && loose != own)
         config_refuse(scaling, "%s=%zu contradicts the key of that name outside, which says %zu", key, own,
                       loose);

@@ -121,20 +121,19 @@ void describe_cohere_block(struct config_reader *config, struct model_descriptio
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
 }
 
-void describe_rms_block(struct config_reader *config, struct model_description *d) {
-    (void)config;
+void describe_rms_block(struct model_description *d) {
     d->norm_type = NORM_TYPE_RMSNORM;
     d->gated = true;
 }
 
 void describe_rms_block_unbiased(struct config_reader *config, struct model_description *d) {
-    describe_rms_block(config, d);
+    describe_rms_block(d);
     config_demand_bool(config, "attention_bias", false, false, NO_REFERENCE);
     config_demand_bool(config, "mlp_bias", false, false, NO_REFERENCE);
 }
 
 void describe_llama_block(struct config_reader *config, struct model_description *d) {
-    describe_rms_block(config, d);
+    describe_rms_block(d);
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
     config_biases(d, config_bool(config, "mlp_bias", false), WEIGHTS_MLP);
 }
@@ -150,7 +149,7 @@ void describe_qwen_windows(struct config_reader *config, struct model_descriptio
 }
 
 void describe_gemma_block(struct config_reader *config, struct model_description *d) {
-    describe_rms_block(config, d);
+    describe_rms_block(d);
     d->norm_gain_offset = 1;
     d->embedding_scale = sqrt((double)d->width);
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);

@@ -52,13 +52,13 @@ void refuse_residual_behind_norm(struct config_reader *config);
 /* The traits of a GPT-J block, which CodeGen has too. */
 void describe_gptj_block(struct config_reader *config, struct model_description *d);
 
-/* RMSNorm, and a gated MLP. For the families whose linears have no biases: the keys may only say so. */
+/* RMSNorm, and a gated MLP. */
+void describe_rms_block(struct model_description *d);
+
+/* The same for families whose linears have no biases: the keys may only say so. */
 void describe_rms_block_unbiased(struct config_reader *config, struct model_description *d);
 
-/* RMSNorm, and a gated MLP. */
-void describe_rms_block(struct config_reader *config, struct model_description *d);
-
-/* The same, with the keys attention_bias and mlp_bias. */
+/* The same with the keys attention_bias and mlp_bias. */
 void describe_llama_block(struct config_reader *config, struct model_description *d);
 
 /* Windows of the layers from max_window_layers on, or by layer_types, where use_sliding_window is true. For

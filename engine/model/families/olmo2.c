@@ -9,7 +9,7 @@ static const struct weight_name names[] = {
 };
 
 static void describe(struct config_reader *config, struct model_description *d) {
-    describe_rms_block(config, d);
+    describe_rms_block(d);
     d->placement = PLACEMENT_OUTPUT;
     d->qk_norm = QK_NORM_WHOLE;
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);

@@ -3,7 +3,8 @@
 #include "engine/model/families/conventions.h"
 
 static void describe(struct config_reader *config, struct model_description *d) {
-    describe_rms_block(config, d);
+    (void)config;
+    describe_rms_block(d);
     config_biases(d, true, WEIGHTS_QKV);
 }
 

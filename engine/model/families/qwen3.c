@@ -2,7 +2,7 @@
 #include "engine/model/families/conventions.h"
 
 static void describe(struct config_reader *config, struct model_description *d) {
-    describe_rms_block(config, d);
+    describe_rms_block(d);
     d->qk_norm = QK_NORM_SHARED;
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
 }

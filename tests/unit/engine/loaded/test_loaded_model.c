@@ -151,6 +151,25 @@ static void test_context(void **state) {
             STATUS_OPTION, "context|table");
 }
 
+/* A model of RMSNorm has no other form: what is asked for by name is refused, the default is not. From its folder
+ * and from a file. */
+static void test_another_form_of_rmsnorm(void **state) {
+    const struct place *place = *state;
+    const char *folder = test_source_path("tests/golden/families/qwen3-bias");
+    fixture_convert(folder, NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32, workers, place->path);
+    const char *const models[] = {folder, place->path};
+    for (size_t i = 0; i < 2; i++)
+        for (enum norm_form form = 0; form <= NORM_FORM_ORTHONORMAL; form++) {
+            struct loaded_model_options options = {.model = models[i], .form = form, .any_form = true};
+            opens(&options);
+            options.form_asked = true;
+            if (form == NORM_FORM_RMSNORM)
+                opens(&options);
+            else
+                refused(&options, STATUS_OPTION, "norm-form|RMSNorm|rmsnorm form");
+        }
+}
+
 /* A model that has one form only is not refused when another is asked for, as from its folder. */
 static void test_the_nearest_form(void **state) {
     const struct place *place = *state;
@@ -405,6 +424,7 @@ int main(void) {
         cmocka_unit_test(test_context),
         cmocka_unit_test(test_a_git_lfs_pointer),
         cmocka_unit_test_setup_teardown(test_what_may_be_chosen, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_another_form_of_rmsnorm, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_the_nearest_form, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_tokenizer_comes_along, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_without_a_tokenizer, setup, teardown),

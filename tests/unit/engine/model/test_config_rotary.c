@@ -130,6 +130,8 @@ static void test_yarn(void **state) {
     assert_refused(LLAMA ", 'original_max_position_embeddings': 30, 'rope_scaling': {" YARN
                          ", 'original_max_position_embeddings': 20}}",
                    "original_max_position_embeddings|20|30");
+    assert_refused(LLAMA ", 'original_max_position_embeddings': 30, 'rope_scaling': {" YARN "}}",
+                   "original_max_position_embeddings|100|30");
     assert_refused(LLAMA ", 'rope_scaling': {'type': 'longrope', " LONG "}}", "longrope");
 }
 
