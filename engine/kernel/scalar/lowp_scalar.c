@@ -67,6 +67,12 @@ static void int4_microkernel(const unsigned char *row, size_t row_bytes, size_t 
 }
 
 /* All k at once: parts are for speed. */
-LOWP_DEFINE_GEMM(bf16, WEIGHT_TYPE_BF16, bf16_microkernel, KERNEL_ROWS_bf16_scalar, SIZE_MAX)
-LOWP_DEFINE_GEMM(int8, WEIGHT_TYPE_INT8, int8_microkernel, KERNEL_ROWS_int8_scalar, SIZE_MAX)
-LOWP_DEFINE_GEMM(int4, WEIGHT_TYPE_INT4, int4_microkernel, KERNEL_ROWS_int4_scalar, SIZE_MAX)
+#define DEFINE_GEMM(type_, TYPE)                                                                             \
+    static const struct lowp_kernel type_##_kernel = {.type = TYPE,                                          \
+                                                      .microkernel = type_##_microkernel,                    \
+                                                      .tile_rows = KERNEL_ROWS_##type_##_scalar,             \
+                                                      .part_k = SIZE_MAX};                                   \
+    LOWP_DEFINE_GEMM(type_, type_##_kernel, type_##_kernel, 1)
+DEFINE_GEMM(bf16, WEIGHT_TYPE_BF16)
+DEFINE_GEMM(int8, WEIGHT_TYPE_INT8)
+DEFINE_GEMM(int4, WEIGHT_TYPE_INT4)

@@ -50,8 +50,7 @@ struct gemm_turn {
 
 /* Rows [row, +rows), at most GEMM_ROW_BLOCK, by one panel; `next` is what is read after it. */
 static void gemm_row_block(const struct gemm *m, size_t row, size_t rows, size_t panel, struct gemm_turn turn,
-                           const void *next) {
-    _Alignas(KERNEL_ALIGN) float sums[GEMM_ROW_BLOCK][KERNEL_PANEL];
+                           const void *next, float (*sums)[KERNEL_PANEL]) {
     memset(sums, 0, rows * sizeof sums[0]);
     const float *w = m->panels + panel * m->k * KERNEL_PANEL;
     size_t blocks = (m->k + GEMM_K_BLOCK - 1) / GEMM_K_BLOCK;
@@ -65,8 +64,8 @@ static void gemm_row_block(const struct gemm *m, size_t row, size_t rows, size_t
 }
 
 /* The loop over panels is outside that over rows: a panel comes from memory once, and from a cache after. */
-void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
-                               size_t panel_count) {
+VECTOR_INLINE void gemm_f32_panels(const struct gemm *m, size_t row_first, size_t row_count,
+                                   size_t panel_first, size_t panel_count, float (*sums)[KERNEL_PANEL]) {
     const size_t panel_end = panel_first + panel_count,
                  blocks_all = (row_count + GEMM_ROW_BLOCK - 1) / GEMM_ROW_BLOCK;
     for (size_t panel = panel_first; panel < panel_end; panel++) {
@@ -75,9 +74,25 @@ void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t ro
         for (size_t r = 0, rows, blocks = blocks_all; r < row_count; r += rows, blocks--) {
             rows = (row_count - r + blocks - 1) / blocks;
             gemm_row_block(m, row_first + r, rows, panel,
-                           (struct gemm_turn){.first = r == 0, .last = blocks == 1}, next);
+                           (struct gemm_turn){.first = r == 0, .last = blocks == 1}, next, sums);
         }
     }
+}
+
+static __attribute__((noinline)) void gemm_f32_tiles(const struct gemm *m, size_t row_first, size_t row_count,
+                                                     size_t panel_first, size_t panel_count) {
+    _Alignas(KERNEL_ALIGN) float sums[GEMM_ROW_BLOCK][KERNEL_PANEL];
+    gemm_f32_panels(m, row_first, row_count, panel_first, panel_count, sums);
+}
+
+/* What needs a large stack stands apart, so that few rows need not touch it. */
+void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
+                               size_t panel_count) {
+    _Alignas(KERNEL_ALIGN) float sums[GEMM_ROWS][KERNEL_PANEL];
+    if (row_count > GEMM_ROWS)
+        gemm_f32_tiles(m, row_first, row_count, panel_first, panel_count);
+    else
+        gemm_f32_panels(m, row_first, row_count, panel_first, panel_count, sums);
 }
 
 /* Sums that another library has computed. */

@@ -45,7 +45,7 @@ VECTOR_INLINE void gemm_f32_tile(const float *x, size_t stride, size_t rows, con
         KERNEL_EACH (v, registers) sum[r][v] = register_load(sums[r] + column + v * REGISTER_LANES);
     }
     for (size_t i = 0, end; i < k;) {
-        prefetch_burst(&pace);
+        prefetch_burst(&pace, 1);
         for (end = k - i < pace.period ? k : i + pace.period; i < end; i++, w += KERNEL_PANEL)
             gemm_f32_step(x + i, stride, rows, w + column, registers, sum);
     }

@@ -13,6 +13,8 @@
  * between parts, which changes no bit. So many rows pass together; the block of rows that follows finds the
  * panel in a cache. */
 #define LOWP_PART_BYTES ((size_t)48 << 10) /* of weights, at most */
+#define LOWP_ROWS_MAX   8                  /* of any microkernel */
+#define LOWP_MANY_TILES 2                  /* of more than these the weights are worth unpacking */
 #define LOWP_BLOCK_ROWS 512                /* 96 KiB of sums on the stack */
 
 VECTOR_INLINE float lowp_row_scale(const unsigned char *row, size_t padded) {
@@ -74,7 +76,7 @@ typedef void lowp_microkernel_fn(const unsigned char *x, size_t row_bytes, size_
 /* Weights of a part as another microkernel reads them. */
 typedef void lowp_unpack_fn(const struct lowp_part *part, unsigned char *to);
 
-/* How a set multiplies. unpack: NULL, or what fills a buffer of part_k * 48 bytes before the rows pass. */
+/* How a set multiplies. unpack: NULL, or what fills part_k * 48 bytes before the rows pass. */
 struct lowp_kernel {
     enum weight_type type;
     lowp_microkernel_fn *microkernel;
@@ -157,8 +159,7 @@ VECTOR_INLINE void lowp_block_run(const struct lowp_block *b, const struct lowp_
 /* The loop over panels is outside that over rows: a panel comes from memory once. */
 VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel *kernel, size_t row_first,
                              size_t row_count, size_t panel_first, size_t panel_count,
-                             unsigned char *unpacked) {
-    _Alignas(KERNEL_ALIGN) float sums[LOWP_BLOCK_ROWS][KERNEL_PANEL];
+                             unsigned char *unpacked, float (*sums)[KERNEL_PANEL]) {
     const size_t panel_end = panel_first + panel_count,
                  panel_bytes = kernel_panel_bytes(kernel->type, m->base.k);
     for (size_t panel = panel_first; panel < panel_end; panel++) {
@@ -173,11 +174,23 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
     }
 }
 
-/* The GEMM of a type for KERNEL_SET. type: bf16, int8 or int4; TYPE: of enum weight_type. */
-#define LOWP_DEFINE_GEMM(type_, TYPE, microkernel_, rows, k)                                                 \
-    void KERNEL_FUNCTION(gemm_##type_)(const struct lowp_gemm *m, size_t row_first, size_t row_count,        \
-                                       size_t panel_first, size_t panel_count) {                             \
-        const struct lowp_kernel kernel = {                                                                  \
-            .type = TYPE, .microkernel = microkernel_, .tile_rows = rows, .part_k = k};                      \
-        lowp_gemm(m, &kernel, row_first, row_count, panel_first, panel_count, NULL);                         \
+/* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or `many` for more
+ * than LOWP_MANY_TILES, which unpacks so many bytes (1: it does not). What needs a large stack stands apart,
+ * so that few rows need not touch it. */
+#define LOWP_DEFINE_GEMM(type, few, many, unpacked_bytes)                                                    \
+    static __attribute__((noinline)) void type##_tiles(const struct lowp_gemm *m, size_t row_first,          \
+                                                       size_t row_count, size_t panel_first,                 \
+                                                       size_t panel_count) {                                 \
+        _Alignas(KERNEL_ALIGN) float sums[LOWP_BLOCK_ROWS][KERNEL_PANEL];                                    \
+        _Alignas(KERNEL_ALIGN) unsigned char unpacked[unpacked_bytes];                                       \
+        const struct lowp_kernel *kernel = row_count > LOWP_MANY_TILES * (few).tile_rows ? &(many) : &(few); \
+        lowp_gemm(m, kernel, row_first, row_count, panel_first, panel_count, unpacked, sums);                \
+    }                                                                                                        \
+    void KERNEL_FUNCTION(gemm_##type)(const struct lowp_gemm *m, size_t row_first, size_t row_count,         \
+                                      size_t panel_first, size_t panel_count) {                              \
+        _Alignas(KERNEL_ALIGN) float sums[LOWP_ROWS_MAX][KERNEL_PANEL];                                      \
+        if (row_count > (few).tile_rows)                                                                     \
+            type##_tiles(m, row_first, row_count, panel_first, panel_count);                                 \
+        else                                                                                                 \
+            lowp_gemm(m, &(few), row_first, row_count, panel_first, panel_count, NULL, sums);                \
     }

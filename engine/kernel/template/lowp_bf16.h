@@ -38,7 +38,7 @@ VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t ro
     if (part->first == 0) memset(sums, 0, rows * sizeof sums[0]);
     x += part->first * BF16_ROW_BYTES;
     for (size_t block = 0, end; block < blocks;) {
-        prefetch_burst(&pace);
+        prefetch_burst(&pace, SIZE_MAX);
         for (end = blocks - block < pace.period ? blocks : block + pace.period; block < end; block++) {
             for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
                 bf16_add_block(x, row_bytes, rows, w, column, registers, sums);
@@ -51,7 +51,14 @@ VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t ro
 #define BF16_CALL(n) bf16_part(x, row_bytes, n, part, sums, prefetch)
 static void bf16_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
-                             const struct weight_prefetch *prefetch){ROW_SWITCH(BF16_ROWS, rows, BF16_CALL)}
+                             const struct weight_prefetch *prefetch) {
+    ROW_SWITCH(BF16_ROWS, rows, BF16_CALL)
+}
 
-LOWP_DEFINE_GEMM(bf16, WEIGHT_TYPE_BF16, bf16_microkernel, BF16_ROWS,
-                 LOWP_PART_BYTES / (KERNEL_PANEL * sizeof(uint16_t)))
+static const struct lowp_kernel bf16_kernel = {
+    .type = WEIGHT_TYPE_BF16,
+    .microkernel = bf16_microkernel,
+    .tile_rows = BF16_ROWS,
+    .part_k = LOWP_PART_BYTES / (KERNEL_PANEL * sizeof(uint16_t)),
+};
+LOWP_DEFINE_GEMM(bf16, bf16_kernel, bf16_kernel, 1)

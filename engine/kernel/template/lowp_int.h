@@ -9,11 +9,13 @@
  *   - INT8_STEP: of k, that a call of int8_step() takes;
  *   - INT8_COMPENSATION: 128, or 0 where int8_step() makes the weights signed itself;
  *   - int_splat(value): one number in all lanes;
+ *   - int_load(sums), int_keep(sum, sums): sums that go on, integers in the bits of floats;
  *   - int_store(sum, scales, column, sums): the sums of the columns from `column` on as floats, times the
  *     scales of the weights;
  *   - int8_step(x, row_bytes, rows, w, registers, sum): adds INT8_STEP products to each sum;
  *   - int4_group(x, row_bytes, rows, w, registers, sum): adds the products of a group, of weights with 8
  *     added, to each sum;
+ *   - INT4_UNPACK, if it pays to unpack int4 for several tiles: a lowp_unpack_fn to the bytes of a part of int8;
  *   - struct int4_scales, int4_load_scales(groups): scales and offsets of the groups of a register's columns;
  *   - int4_add_group(total, sum, scales, sum_of_x): total + scale * sum + offset * sum_of_x, where sum and
  *     sum_of_x fit into 16 bits. */
@@ -22,11 +24,10 @@
 #include "engine/kernel/template/lowp.h"
 #include "engine/kernel/template/row_switch.h"
 
-/* Sums go on as integers in the bits of the floats that they become. */
 VECTOR_INLINE void int_load_sums(const float (*sums)[KERNEL_PANEL], size_t rows, size_t first,
                                  size_t registers, INT_REGISTER (*sum)[PANEL_REGISTERS]) {
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, registers) memcpy(&sum[r][v], sums[r] + (first + v) * REGISTER_LANES, REGISTER_BYTES);
+        KERNEL_EACH (v, registers) sum[r][v] = int_load(sums[r] + (first + v) * REGISTER_LANES);
     }
 }
 
@@ -40,7 +41,7 @@ VECTOR_INLINE void int_store_sums(INT_REGISTER (*sum)[PANEL_REGISTERS], size_t r
             if (complete)
                 int_store(sum[r][v], part->scales, column, sums[r]);
             else
-                memcpy(sums[r] + column, &sum[r][v], REGISTER_BYTES);
+                int_keep(sum[r][v], sums[r] + column);
         }
     }
 }
@@ -66,7 +67,7 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
     }
     x += part->first;
     for (size_t i = 0, end; i < steps;) {
-        prefetch_burst(&pace);
+        prefetch_burst(&pace, 1);
         for (end = steps - i < pace.period ? steps : i + pace.period; i < end; i++) {
             int8_step(x, row_bytes, rows, w, registers, sum);
             x += INT8_STEP, w += INT8_STEP * KERNEL_PANEL;
@@ -112,7 +113,7 @@ VECTOR_INLINE void int4_tile(const unsigned char *x, size_t row_bytes, size_t ro
         int_load_sums((const float(*)[KERNEL_PANEL])sums, rows, first, registers, total);
     }
     for (size_t g = 0, end; g < count;) {
-        prefetch_burst(&pace);
+        prefetch_burst(&pace, SIZE_MAX);
         for (end = count - g < pace.period ? count : g + pace.period; g < end; g++)
             int4_step(x, row_bytes, rows, part, g, first, registers, total);
     }
@@ -145,8 +146,24 @@ static void int8_microkernel(const unsigned char *x, size_t row_bytes, size_t ro
 #define INT4_CALL(n) int4_part(x, row_bytes, n, part, sums, prefetch)
 static void int4_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
-                             const struct weight_prefetch *prefetch){ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)}
+                             const struct weight_prefetch *prefetch) {
+    ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)
+}
 
 #define INT_PART_K (LOWP_PART_BYTES / KERNEL_PANEL)
-LOWP_DEFINE_GEMM(int8, WEIGHT_TYPE_INT8, int8_microkernel, INT8_ROWS, INT_PART_K)
-    LOWP_DEFINE_GEMM(int4, WEIGHT_TYPE_INT4, int4_microkernel, INT4_ROWS, INT_PART_K)
+
+static const struct lowp_kernel int8_kernel = {
+    .type = WEIGHT_TYPE_INT8, .microkernel = int8_microkernel, .tile_rows = INT8_ROWS, .part_k = INT_PART_K};
+static const struct lowp_kernel int4_kernel = {
+    .type = WEIGHT_TYPE_INT4, .microkernel = int4_microkernel, .tile_rows = INT4_ROWS, .part_k = INT_PART_K};
+LOWP_DEFINE_GEMM(int8, int8_kernel, int8_kernel, 1)
+#ifdef INT4_UNPACK
+static const struct lowp_kernel int4_unpacked_kernel = {.type = WEIGHT_TYPE_INT4,
+                                                        .microkernel = int8_microkernel,
+                                                        .unpack = INT4_UNPACK,
+                                                        .tile_rows = INT8_ROWS,
+                                                        .part_k = INT_PART_K};
+LOWP_DEFINE_GEMM(int4, int4_kernel, int4_unpacked_kernel, LOWP_PART_BYTES)
+#else
+LOWP_DEFINE_GEMM(int4, int4_kernel, int4_kernel, 1)
+#endif

@@ -54,8 +54,10 @@ VECTOR_INLINE struct prefetch_pace prefetch_pace_of(const struct weight_prefetch
     };
 }
 
-VECTOR_INLINE void prefetch_burst(struct prefetch_pace *pace) {
-    for (size_t i = 0; i < pace->burst; i++)
+/* burst_max: 1 where there are never more lines than steps; a constant. */
+VECTOR_INLINE void prefetch_burst(struct prefetch_pace *pace, size_t burst_max) {
+    if (pace->burst) prefetch_lines((const void *)pace->line, pace->spacing);
+    for (size_t i = 1; burst_max > 1 && i < pace->burst; i++)
         prefetch_lines((const char *)pace->line + i * CACHE_LINE, pace->spacing);
     pace->line += pace->stride;
 }
