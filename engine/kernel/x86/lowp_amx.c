@@ -19,7 +19,7 @@ void convert_bf16_amx(const struct activation_rows *rows, size_t row_first, size
  * second-level cache while the panels of a group pass, and the weights of a slice while the rows pass. So a
  * weight comes from memory once, and an activation from the third-level cache once a group. Sums are stored
  * between slices, which changes no bit. A single pass takes all k at once. */
-#define CHUNK_PASSES     16
+#define CHUNK_PASSES     8
 #define CHUNK_ROWS       (CHUNK_PASSES * 2 * TILE_ROWS)
 #define GROUP_PASSES     32                  /* over all its panels: 200 KiB of sums */
 #define SLICE_ROWS_BYTES ((size_t)512 << 10) /* of activations, at most, and */
