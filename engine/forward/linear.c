@@ -3,12 +3,11 @@
 
 #include "engine/forward/state.h"
 
-/* A matrix product is split into blocks of rows whose activations fit in the second-level cache beside a few
- * panels, and each block into runs of panels. Tiles are numbered along the panels of a block, so that each
- * worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the slowest worker
- * at the end. */
-#define BLOCK_BYTES      ((size_t)1 << 20)
-#define BLOCK_ROWS       64                 /* at least */
+/* A matrix product is split into runs of panels, each by all rows of the step: every panel comes from memory
+ * once, and how a tile stays in the caches is the kernel's affair. Tiles are numbered along the panels, so
+ * that each worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the
+ * slowest worker at the end. */
+#define BLOCK_ROWS       64                 /* at least, where rows are split */
 #define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: claiming a tile has a cost */
 #define RUN_PANELS       4 /* of low-precision weights: a panel's epilogue overlaps the next */
 #define TILES_PER_WORKER 4 /* with fewer tiles, rows are split into more blocks */
@@ -37,11 +36,6 @@ static size_t higher(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-static size_t row_bytes(const struct packed_linear *linear) {
-    return linear->type == WEIGHT_TYPE_F32 ? linear->in * sizeof(float)
-                                           : kernel_row_bytes(linear->type, linear->in);
-}
-
 static struct tiling tiling_of(const struct forward *f, const struct packed_linear *linear, size_t rows) {
     const size_t tiles_min = workers_count(f->workers) * TILES_PER_WORKER;
     struct tiling tiling = {.panels = kernel_panels(linear->out)};
@@ -50,9 +44,7 @@ static struct tiling tiling_of(const struct forward *f, const struct packed_line
                             : RUN_PANELS;
     tiling.run_panels = higher(1, lower(tiling.run_panels, tiling.panels / tiles_min));
     tiling.runs = divide_up(tiling.panels, tiling.run_panels);
-    size_t blocks =
-        higher(divide_up(rows * row_bytes(linear), BLOCK_BYTES), divide_up(tiles_min, tiling.runs));
-    blocks = higher(1, lower(blocks, rows / BLOCK_ROWS));
+    const size_t blocks = higher(1, lower(divide_up(tiles_min, tiling.runs), rows / BLOCK_ROWS));
     tiling.block_rows = divide_up(divide_up(rows, blocks), KERNEL_LANES) * KERNEL_LANES;
     tiling.tiles = tiling.runs * divide_up(rows, tiling.block_rows);
     return tiling;

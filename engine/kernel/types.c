@@ -66,10 +66,11 @@ size_t kernel_panel_bytes(enum weight_type type, size_t k) {
 size_t kernel_row_bytes(enum weight_type type, size_t k) {
     const size_t padded = kernel_padded_k(k);
     size_t bytes = 0;
-    /* One line more than the numbers need: rows a power of two apart would share their places in the cache.
-     */
-    if (type == WEIGHT_TYPE_BF16) bytes = padded * sizeof(float) + KERNEL_ALIGN;
+    /* A thirty-second more than the numbers need, and an odd number of lines: rows a power of two apart, or little
+     * more, would share their places in the caches. int8 has its sums of groups for that. */
+    if (type == WEIGHT_TYPE_BF16) bytes = padded * sizeof(float) * 33 / 32;
     if (type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4)
         bytes = padded + sizeof(float) + sizeof(int32_t) * (1 + padded / KERNEL_INT4_GROUP);
-    return (bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
+    if (bytes == 0) return 0;
+    return ((bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN | 1) * KERNEL_ALIGN;
 }

@@ -149,6 +149,21 @@ static void test_same_bits_about_tiles(void **state) {
         compare_shape(&r, larger[i][0], larger[i][1], larger[i][2], i % 2 ? prefetch : NULL);
 }
 
+/* Sums that are stored between parts of k: lengths about those of parts and slices with every kind of rest,
+ * rows of one tile and of several, more panels than a group has. */
+static void test_same_bits_over_parts_of_k(void **state) {
+    (void)state;
+    static const size_t lengths[] = {511, 513, 960, 1024, 1025, 1088, 1984, 2048, 2049, 2112, 3137};
+    static const size_t rows[] = {9, 17, 25, 40};
+    static const size_t larger[][3] = {{70, 4200, 290}, {130, 4200, 250}, {257, 2113, 200}};
+    struct random r = {15};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (size_t j = 0; j < sizeof rows / sizeof *rows; j++)
+            compare_shape(&r, rows[j], lengths[i], 100, NULL);
+    for (size_t i = 0; i < sizeof larger / sizeof *larger; i++)
+        compare_shape(&r, larger[i][0], larger[i][1], larger[i][2], NULL);
+}
+
 /* The same about the tiles that kernels.def names, whatever sets it has. */
 static void test_same_bits_about_tiles_of_the_table(void **state) {
     (void)state;
@@ -514,6 +529,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_table),
         cmocka_unit_test(test_same_bits_about_tiles),
+        cmocka_unit_test(test_same_bits_over_parts_of_k),
         cmocka_unit_test(test_same_bits_about_tiles_of_the_table),
         cmocka_unit_test(test_same_bits_for_any_group),
         cmocka_unit_test(test_largest_groups),

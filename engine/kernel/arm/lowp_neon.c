@@ -61,6 +61,14 @@ VECTOR_INLINE int32x4_t int_splat(int32_t value) {
     return vdupq_n_s32(value);
 }
 
+VECTOR_INLINE int32x4_t int_load(const float *sums) {
+    return vreinterpretq_s32_f32(vld1q_f32(sums));
+}
+
+VECTOR_INLINE void int_keep(int32x4_t sum, float *sums) {
+    vst1q_f32(sums, vreinterpretq_f32_s32(sum));
+}
+
 VECTOR_INLINE void int_store(int32x4_t whole, const float *scales, size_t column, float *sums) {
     vst1q_f32(sums + column, vmulq_f32(vcvtq_f32_s32(whole), vld1q_f32(scales + column)));
 }

@@ -16,13 +16,14 @@ void convert_bf16_scalar(const struct activation_rows *rows, size_t row_first, s
 }
 
 static void bf16_microkernel(const unsigned char *row, size_t row_bytes, size_t rows,
-                             const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
-    (void)row_bytes, (void)rows;
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
+    (void)row_bytes, (void)rows, (void)prefetch;
     const float *x = (const float *)(const void *)row;
-    const uint16_t *w = (const uint16_t *)(const void *)panel;
+    const uint16_t *w = (const uint16_t *)(const void *)part->weights;
     for (size_t n = 0; n < KERNEL_PANEL; n++) {
         sums[0][n] = 0.0f;
-        for (size_t block = 0; block < padded; block += KERNEL_BF16_BLOCK) {
+        for (size_t block = 0; block < part->padded; block += KERNEL_BF16_BLOCK) {
             float even_odd[2] = {0.0f, 0.0f};
             for (size_t k = block; k < block + KERNEL_BF16_BLOCK; k++) {
                 uint16_t weight = w[(k / 2 * KERNEL_PANEL + n) * 2 + k % 2];
@@ -34,37 +35,44 @@ static void bf16_microkernel(const unsigned char *row, size_t row_bytes, size_t 
 }
 
 static void int8_microkernel(const unsigned char *row, size_t row_bytes, size_t rows,
-                             const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
-    (void)row_bytes, (void)rows;
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
+    (void)row_bytes, (void)rows, (void)prefetch;
     const int8_t *q = (const int8_t *)row;
-    const float *scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
     for (size_t n = 0; n < KERNEL_PANEL; n++) {
         int32_t sum = 0;
-        for (size_t k = 0; k < padded; k++)
-            sum += q[k] * (panel[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
-        sums[0][n] = (float)sum * scales[n];
+        for (size_t k = 0; k < part->padded; k++)
+            sum += q[k] * (part->weights[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
+        sums[0][n] = (float)sum * part->scales[n];
     }
 }
 
 static void int4_microkernel(const unsigned char *row, size_t row_bytes, size_t rows,
-                             const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
-    (void)row_bytes, (void)rows;
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
+    (void)row_bytes, (void)rows, (void)prefetch;
     const int8_t *x = (const int8_t *)row;
-    const struct lowp_int4 w = lowp_int4(panel, padded);
     for (size_t n = 0; n < KERNEL_PANEL; n++) {
         int32_t sum = 0;
-        for (size_t k = 0; k < padded; k++) {
+        for (size_t k = 0; k < part->padded; k++) {
             const size_t g = k / KERNEL_INT4_GROUP, half = k % KERNEL_INT4_GROUP / (KERNEL_INT4_GROUP / 2);
             const size_t i = k % (KERNEL_INT4_GROUP / 2);
-            const unsigned pair = panel[((g * 4 + i / 4) * KERNEL_PANEL + n) * 4 + i % 4];
+            const unsigned pair = part->weights[((g * 4 + i / 4) * KERNEL_PANEL + n) * 4 + i % 4];
             const int q = (int)(half ? pair >> 4 : pair & 15) - 8;
-            const int8_t *group = w.groups + (g * KERNEL_PANEL + n) * 2; /* scale, offset */
+            const int8_t *group = part->groups + (g * KERNEL_PANEL + n) * 2; /* scale, offset */
             sum += x[k] * (int8_t)(group[0] * q + group[1]);
         }
-        sums[0][n] = (float)sum * w.scales[n];
+        sums[0][n] = (float)sum * part->scales[n];
     }
 }
 
-LOWP_DEFINE_GEMM(bf16, WEIGHT_TYPE_BF16, bf16_microkernel, KERNEL_ROWS_bf16_scalar)
-LOWP_DEFINE_GEMM(int8, WEIGHT_TYPE_INT8, int8_microkernel, KERNEL_ROWS_int8_scalar)
-LOWP_DEFINE_GEMM(int4, WEIGHT_TYPE_INT4, int4_microkernel, KERNEL_ROWS_int4_scalar)
+/* All k at once: parts are for speed. */
+#define DEFINE_GEMM(type_, TYPE)                                                                             \
+    static const struct lowp_kernel type_##_kernel = {.type = TYPE,                                          \
+                                                      .microkernel = type_##_microkernel,                    \
+                                                      .tile_rows = KERNEL_ROWS_##type_##_scalar,             \
+                                                      .part_k = SIZE_MAX};                                   \
+    LOWP_DEFINE_GEMM(type_, type_##_kernel, type_##_kernel, 1)
+DEFINE_GEMM(bf16, WEIGHT_TYPE_BF16)
+DEFINE_GEMM(int8, WEIGHT_TYPE_INT8)
+DEFINE_GEMM(int4, WEIGHT_TYPE_INT4)

@@ -7,8 +7,15 @@
 
 #include "engine/kernel/template/convert.h"
 #include "engine/kernel/template/epilogue.h"
+#include "engine/kernel/template/prefetch.h"
 
-#define LOWP_ROWS_MAX 8 /* of any microkernel of this form */
+/* A panel is processed in parts of k that stay in the second-level cache while rows pass; sums are stored
+ * between parts, which changes no bit. So many rows pass together; the block of rows that follows finds the
+ * panel in a cache. */
+#define LOWP_PART_BYTES ((size_t)48 << 10) /* of weights, at most */
+#define LOWP_ROWS_MAX   8                  /* of any microkernel */
+#define LOWP_MANY_TILES 2                  /* of more than these the weights are worth unpacking */
+#define LOWP_BLOCK_ROWS 512                /* 96 KiB of sums on the stack */
 
 VECTOR_INLINE float lowp_row_scale(const unsigned char *row, size_t padded) {
     float scale;
@@ -37,9 +44,45 @@ VECTOR_INLINE struct lowp_int4 lowp_int4(const unsigned char *panel, size_t padd
     };
 }
 
-/* All sums of some rows by one panel, the weights' scales included. */
+/* A part of the k of a panel. Sums start with the first and are complete with the last. */
+struct lowp_part {
+    const unsigned char *weights; /* from its first k on */
+    const int8_t *groups;         /* of int4: likewise */
+    const float *scales;          /* [48], of int8 and int4 */
+    size_t first, end, padded;    /* its k, multiples of KERNEL_LOWP_K, and that of the panel */
+};
+
+VECTOR_INLINE struct lowp_part lowp_part_of(enum weight_type type, const unsigned char *panel, size_t padded,
+                                            size_t first, size_t count) {
+    struct lowp_part part = {.first = first, .end = first + count, .padded = padded};
+    if (type == WEIGHT_TYPE_INT4) {
+        const struct lowp_int4 int4 = lowp_int4(panel, padded);
+        part.weights = panel + first / 2 * KERNEL_PANEL;
+        part.groups = int4.groups + first / KERNEL_INT4_GROUP * KERNEL_PANEL * 2;
+        part.scales = int4.scales;
+    } else {
+        part.weights = panel + first * KERNEL_PANEL * (type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : 1);
+        part.scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
+    }
+    return part;
+}
+
+/* Adds a part's products to the sums of some rows. Sums of integers are integers until they are complete;
+ * then they are floats times the weights' scales. */
 typedef void lowp_microkernel_fn(const unsigned char *x, size_t row_bytes, size_t rows,
-                                 const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]);
+                                 const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                                 const struct weight_prefetch *prefetch);
+
+/* Weights of a part as another microkernel reads them. */
+typedef void lowp_unpack_fn(const struct lowp_part *part, unsigned char *to);
+
+/* How a set multiplies. unpack: NULL, or what fills part_k * 48 bytes before the rows pass. */
+struct lowp_kernel {
+    enum weight_type type;
+    lowp_microkernel_fn *microkernel;
+    lowp_unpack_fn *unpack;
+    size_t tile_rows, part_k; /* part_k: SIZE_MAX for all k at once */
+};
 
 /* Up to sixteen sums of a row from column n on, the weights' scales included; scale: of the row. */
 VECTOR_INLINE void lowp_epilogue(const struct lowp_gemm *m, size_t row, size_t n, float scale,
@@ -55,28 +98,99 @@ VECTOR_INLINE void lowp_epilogue_row(const struct lowp_gemm *m, size_t row, size
         lowp_epilogue(m, row, first + c, scale, vector_load(sums + c));
 }
 
-/* The loop over panels is outside that over rows: a panel comes from memory once, and from a cache after. */
-VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, enum weight_type type, size_t row_first,
-                             size_t row_count, size_t panel_first, size_t panel_count,
-                             lowp_microkernel_fn *microkernel, size_t tile_rows) {
-    const size_t row_bytes = kernel_row_bytes(type, m->base.k), padded = kernel_padded_k(m->base.k);
-    const size_t panel_bytes = kernel_panel_bytes(type, m->base.k), row_end = row_first + row_count;
-    for (size_t panel = panel_first; panel < panel_first + panel_count; panel++)
-        for (size_t row = row_first, rows; row < row_end; row += rows) {
-            _Alignas(KERNEL_ALIGN) float sums[LOWP_ROWS_MAX][KERNEL_PANEL];
-            const unsigned char *x = m->x + row * row_bytes;
-            rows = row_end - row < tile_rows ? row_end - row : tile_rows;
-            microkernel(x, row_bytes, rows, m->panels + panel * panel_bytes, padded, sums);
-            for (size_t r = 0; r < rows; r++) {
-                float scale = type == WEIGHT_TYPE_BF16 ? 1.0f : lowp_row_scale(x + r * row_bytes, padded);
-                lowp_epilogue_row(m, row + r, panel, scale, sums[r]);
-            }
-        }
+/* Rows and panel of the output that parts of k add up to. */
+struct lowp_block {
+    const struct lowp_gemm *m;
+    size_t row, rows, panel, row_bytes;
+};
+
+VECTOR_INLINE void lowp_block_epilogue(const struct lowp_block *b, enum weight_type type, size_t first,
+                                       size_t rows, float (*sums)[KERNEL_PANEL]) {
+    const size_t padded = kernel_padded_k(b->m->base.k);
+    for (size_t r = first; r < first + rows; r++) {
+        const unsigned char *x = b->m->x + (b->row + r) * b->row_bytes;
+        const float scale = type == WEIGHT_TYPE_BF16 ? 1.0f : lowp_row_scale(x, padded);
+        lowp_epilogue_row(b->m, b->row + r, b->panel, scale, sums[r]);
+    }
 }
 
-/* The GEMM of a type for KERNEL_SET. type: bf16, int8 or int4; TYPE: of enum weight_type. */
-#define LOWP_DEFINE_GEMM(type, TYPE, microkernel, rows)                                                      \
+/* A part of k by a block of rows, in tiles of nearly the same height; meanwhile the next part, of as many
+ * bytes, is prefetched. A single tile prefetches on its own. */
+VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp_kernel *kernel,
+                                   const struct lowp_part *part, const void *next, size_t next_bytes,
+                                   float (*sums)[KERNEL_PANEL]) {
+    size_t tiles = (b->rows + kernel->tile_rows - 1) / kernel->tile_rows;
+    const unsigned char *x = b->m->x + b->row * b->row_bytes;
+    struct weight_prefetch prefetch = weight_prefetch_of(tiles > 1 ? next : NULL, next_bytes, tiles);
+    for (size_t r = 0, height; r < b->rows; r += height, tiles--) {
+        height = (b->rows - r + tiles - 1) / tiles;
+        kernel->microkernel(x + r * b->row_bytes, b->row_bytes, height, part, sums + r, &prefetch);
+        weight_prefetch_next_tile(&prefetch);
+        if (part->end == part->padded) lowp_block_epilogue(b, kernel->type, r, height, sums);
+    }
+}
+
+/* k of the parts of a panel: all of it for a single tile, which reads each weight once. */
+VECTOR_INLINE size_t lowp_part_k(const struct lowp_kernel *kernel, size_t padded, size_t rows) {
+    if (rows <= kernel->tile_rows && !kernel->unpack) return padded;
+    const size_t parts = padded / kernel->part_k + (padded % kernel->part_k != 0);
+    return kernel_padded_k((padded + parts - 1) / parts);
+}
+
+/* All parts of a panel; `after` is read next. first: this block brings the panel from memory. */
+VECTOR_INLINE void lowp_block_run(const struct lowp_block *b, const struct lowp_kernel *kernel, bool first,
+                                  const void *after, unsigned char *unpacked, float (*sums)[KERNEL_PANEL]) {
+    const size_t padded = kernel_padded_k(b->m->base.k), step = lowp_part_k(kernel, padded, b->rows);
+    const unsigned char *panel = b->m->panels + b->panel * kernel_panel_bytes(kernel->type, b->m->base.k);
+    for (size_t k = 0, count; k < padded; k += count) {
+        count = padded - k < step ? padded - k : step;
+        struct lowp_part part = lowp_part_of(kernel->type, panel, padded, k, count);
+        const unsigned char *next = lowp_part_of(kernel->type, panel, padded, k + count, 0).weights;
+        const size_t bytes = (size_t)(next - part.weights);
+        const bool last = part.end == padded;
+        if (kernel->unpack) {
+            kernel->unpack(&part, unpacked);
+            part.weights = unpacked;
+        }
+        lowp_block_part(b, kernel, &part, last ? after : first ? next : NULL, bytes, sums);
+    }
+}
+
+/* The loop over panels is outside that over rows: a panel comes from memory once. */
+VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel *kernel, size_t row_first,
+                             size_t row_count, size_t panel_first, size_t panel_count,
+                             unsigned char *unpacked, float (*sums)[KERNEL_PANEL]) {
+    const size_t panel_end = panel_first + panel_count,
+                 panel_bytes = kernel_panel_bytes(kernel->type, m->base.k);
+    for (size_t panel = panel_first; panel < panel_end; panel++) {
+        struct lowp_block b = {
+            .m = m, .panel = panel, .row = row_first, .row_bytes = kernel_row_bytes(kernel->type, m->base.k)};
+        const void *after = panel + 1 < panel_end ? m->panels + (panel + 1) * panel_bytes : m->base.prefetch;
+        for (size_t left = row_count; left > 0; left -= b.rows, b.row += b.rows) {
+            const size_t blocks = (left + LOWP_BLOCK_ROWS - 1) / LOWP_BLOCK_ROWS;
+            b.rows = (left + blocks - 1) / blocks;
+            lowp_block_run(&b, kernel, left == row_count, blocks == 1 ? after : NULL, unpacked, sums);
+        }
+    }
+}
+
+/* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or `many` for more
+ * than LOWP_MANY_TILES, which unpacks so many bytes (1: it does not). What needs a large stack stands apart,
+ * so that few rows need not touch it. */
+#define LOWP_DEFINE_GEMM(type, few, many, unpacked_bytes)                                                    \
+    static __attribute__((noinline)) void type##_tiles(const struct lowp_gemm *m, size_t row_first,          \
+                                                       size_t row_count, size_t panel_first,                 \
+                                                       size_t panel_count) {                                 \
+        _Alignas(KERNEL_ALIGN) float sums[LOWP_BLOCK_ROWS][KERNEL_PANEL];                                    \
+        _Alignas(KERNEL_ALIGN) unsigned char unpacked[unpacked_bytes];                                       \
+        const struct lowp_kernel *kernel = row_count > LOWP_MANY_TILES * (few).tile_rows ? &(many) : &(few); \
+        lowp_gemm(m, kernel, row_first, row_count, panel_first, panel_count, unpacked, sums);                \
+    }                                                                                                        \
     void KERNEL_FUNCTION(gemm_##type)(const struct lowp_gemm *m, size_t row_first, size_t row_count,         \
                                       size_t panel_first, size_t panel_count) {                              \
-        lowp_gemm(m, TYPE, row_first, row_count, panel_first, panel_count, microkernel, rows);               \
+        _Alignas(KERNEL_ALIGN) float sums[LOWP_ROWS_MAX][KERNEL_PANEL];                                      \
+        if (row_count > (few).tile_rows)                                                                     \
+            type##_tiles(m, row_first, row_count, panel_first, panel_count);                                 \
+        else                                                                                                 \
+            lowp_gemm(m, &(few), row_first, row_count, panel_first, panel_count, NULL, sums);                \
     }

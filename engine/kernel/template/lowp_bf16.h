@@ -29,19 +29,36 @@ VECTOR_INLINE void bf16_add_block(const unsigned char *x, size_t row_bytes, size
     }
 }
 
-VECTOR_INLINE void bf16_panel(const unsigned char *x, size_t row_bytes, size_t rows,
-                              const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
-    const size_t registers = BF16_REGISTERS(rows);
-    memset(sums, 0, rows * sizeof sums[0]);
-    for (size_t k = 0; k < padded; k += KERNEL_BF16_BLOCK)
-        for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
-            bf16_add_block(x + k * BF16_ROW_BYTES, row_bytes, rows,
-                           panel + k * KERNEL_PANEL * sizeof(uint16_t), column, registers, sums);
+VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t rows,
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
+    const size_t registers = BF16_REGISTERS(rows), blocks = (part->end - part->first) / KERNEL_BF16_BLOCK;
+    struct prefetch_pace pace = prefetch_pace_of(prefetch, blocks, 0, 1);
+    const unsigned char *w = part->weights;
+    if (part->first == 0) memset(sums, 0, rows * sizeof sums[0]);
+    x += part->first * BF16_ROW_BYTES;
+    for (size_t block = 0, end; block < blocks;) {
+        prefetch_burst(&pace, SIZE_MAX);
+        for (end = blocks - block < pace.period ? blocks : block + pace.period; block < end; block++) {
+            for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
+                bf16_add_block(x, row_bytes, rows, w, column, registers, sums);
+            x += KERNEL_BF16_BLOCK * BF16_ROW_BYTES;
+            w += KERNEL_BF16_BLOCK * KERNEL_PANEL * sizeof(uint16_t);
+        }
+    }
 }
 
-#define BF16_CALL(n) bf16_panel(x, row_bytes, n, panel, padded, sums)
+#define BF16_CALL(n) bf16_part(x, row_bytes, n, part, sums, prefetch)
 static void bf16_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
-                             const unsigned char *panel, size_t padded,
-                             float (*sums)[KERNEL_PANEL]){ROW_SWITCH(BF16_ROWS, rows, BF16_CALL)}
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
+    ROW_SWITCH(BF16_ROWS, rows, BF16_CALL)
+}
 
-LOWP_DEFINE_GEMM(bf16, WEIGHT_TYPE_BF16, bf16_microkernel, BF16_ROWS)
+static const struct lowp_kernel bf16_kernel = {
+    .type = WEIGHT_TYPE_BF16,
+    .microkernel = bf16_microkernel,
+    .tile_rows = BF16_ROWS,
+    .part_k = LOWP_PART_BYTES / (KERNEL_PANEL * sizeof(uint16_t)),
+};
+LOWP_DEFINE_GEMM(bf16, bf16_kernel, bf16_kernel, 1)

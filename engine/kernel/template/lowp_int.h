@@ -9,11 +9,13 @@
  *   - INT8_STEP: of k, that a call of int8_step() takes;
  *   - INT8_COMPENSATION: 128, or 0 where int8_step() makes the weights signed itself;
  *   - int_splat(value): one number in all lanes;
+ *   - int_load(sums), int_keep(sum, sums): sums that go on, integers in the bits of floats;
  *   - int_store(sum, scales, column, sums): the sums of the columns from `column` on as floats, times the
  *     scales of the weights;
  *   - int8_step(x, row_bytes, rows, w, registers, sum): adds INT8_STEP products to each sum;
  *   - int4_group(x, row_bytes, rows, w, registers, sum): adds the products of a group, of weights with 8
  *     added, to each sum;
+ *   - INT4_UNPACK, if it pays to unpack int4 for several tiles: a lowp_unpack_fn to the bytes of a part of int8;
  *   - struct int4_scales, int4_load_scales(groups): scales and offsets of the groups of a register's columns;
  *   - int4_add_group(total, sum, scales, sum_of_x): total + scale * sum + offset * sum_of_x, where sum and
  *     sum_of_x fit into 16 bits. */
@@ -22,79 +24,146 @@
 #include "engine/kernel/template/lowp.h"
 #include "engine/kernel/template/row_switch.h"
 
-/* `rows` rows by `registers` registers of a panel from the first on; both numbers are constants where this is
- * inlined, here and below. */
-VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t rows,
-                             const unsigned char *panel, size_t padded, size_t first, size_t registers,
-                             float (*sums)[KERNEL_PANEL]) {
-    INT_REGISTER sum[INT8_ROWS][PANEL_REGISTERS];
-    const float *scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
-    const unsigned char *w = panel + first * REGISTER_BYTES;
+VECTOR_INLINE void int_load_sums(const float (*sums)[KERNEL_PANEL], size_t rows, size_t first,
+                                 size_t registers, INT_REGISTER (*sum)[PANEL_REGISTERS]) {
     KERNEL_EACH (r, rows) {
-        const INT_REGISTER start = int_splat(-INT8_COMPENSATION * lowp_row_sum(x + r * row_bytes, padded, 0));
+        KERNEL_EACH (v, registers) sum[r][v] = int_load(sums[r] + (first + v) * REGISTER_LANES);
+    }
+}
+
+VECTOR_INLINE void int_store_sums(INT_REGISTER (*sum)[PANEL_REGISTERS], size_t rows, size_t first,
+                                  size_t registers, const struct lowp_part *part,
+                                  float (*sums)[KERNEL_PANEL]) {
+    const bool complete = part->end == part->padded;
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, registers) {
+            const size_t column = (first + v) * REGISTER_LANES;
+            if (complete)
+                int_store(sum[r][v], part->scales, column, sums[r]);
+            else
+                int_keep(sum[r][v], sums[r] + column);
+        }
+    }
+}
+
+/* A part of k: `rows` rows by `registers` registers of a panel from the first on; both numbers are constants
+ * where this is inlined, here and below. x: from the start of the rows. */
+VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t rows,
+                             const struct lowp_part *part, size_t first, size_t registers,
+                             float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+    INT_REGISTER sum[INT8_ROWS][PANEL_REGISTERS];
+    const unsigned char *w = part->weights + first * REGISTER_BYTES;
+    const size_t steps = (part->end - part->first) / INT8_STEP;
+    struct prefetch_pace pace =
+        prefetch_pace_of(prefetch, steps, first / registers, PANEL_REGISTERS / registers);
+    if (part->first == 0) {
+        KERNEL_EACH (r, rows) {
+            const INT_REGISTER start =
+                int_splat(-INT8_COMPENSATION * lowp_row_sum(x + r * row_bytes, part->padded, 0));
+            KERNEL_EACH (v, registers) sum[r][v] = start;
+        }
+    } else {
+        int_load_sums((const float(*)[KERNEL_PANEL])sums, rows, first, registers, sum);
+    }
+    x += part->first;
+    for (size_t i = 0, end; i < steps;) {
+        prefetch_burst(&pace, 1);
+        for (end = steps - i < pace.period ? steps : i + pace.period; i < end; i++) {
+            int8_step(x, row_bytes, rows, w, registers, sum);
+            x += INT8_STEP, w += INT8_STEP * KERNEL_PANEL;
+        }
+    }
+    int_store_sums(sum, rows, first, registers, part, sums);
+}
+
+/* The sums over group g of a part, and their share of the totals. */
+VECTOR_INLINE void int4_step(const unsigned char *x, size_t row_bytes, size_t rows,
+                             const struct lowp_part *part, size_t g, size_t first, size_t registers,
+                             INT_REGISTER (*total)[PANEL_REGISTERS]) {
+    INT_REGISTER sum[INT4_ROWS][PANEL_REGISTERS];
+    const size_t at = part->first / KERNEL_INT4_GROUP + g;
+    const int8_t *groups = part->groups + (g * KERNEL_PANEL + first * REGISTER_LANES) * 2;
+    KERNEL_EACH (r, rows) {
+        const INT_REGISTER start = int_splat(-8 * lowp_row_sum(x + r * row_bytes, part->padded, 1 + at));
         KERNEL_EACH (v, registers) sum[r][v] = start;
     }
-    for (size_t k = 0; k < padded; k += INT8_STEP, w += INT8_STEP * KERNEL_PANEL)
-        int8_step(x + k, row_bytes, rows, w, registers, sum);
-    KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, registers) int_store(sum[r][v], scales, (first + v) * REGISTER_LANES, sums[r]);
+    int4_group(x + at * KERNEL_INT4_GROUP, row_bytes, rows,
+               part->weights + g * KERNEL_INT4_GROUP / 2 * KERNEL_PANEL + first * REGISTER_BYTES, registers,
+               sum);
+    KERNEL_EACH (v, registers) {
+        const struct int4_scales scales = int4_load_scales(groups + v * REGISTER_LANES * 2);
+        KERNEL_EACH (r, rows)
+            int4_add_group(&total[r][v], sum[r][v], scales,
+                           lowp_row_sum(x + r * row_bytes, part->padded, 1 + at));
     }
 }
 
 VECTOR_INLINE void int4_tile(const unsigned char *x, size_t row_bytes, size_t rows,
-                             const unsigned char *panel, size_t padded, size_t first, size_t registers,
-                             float (*sums)[KERNEL_PANEL]) {
-    const struct lowp_int4 weights = lowp_int4(panel, padded);
-    const int8_t *groups = weights.groups + first * REGISTER_LANES * 2;
+                             const struct lowp_part *part, size_t first, size_t registers,
+                             float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
     INT_REGISTER total[INT4_ROWS][PANEL_REGISTERS];
-    KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, registers) total[r][v] = int_splat(0);
-    }
-    for (size_t g = 0; g < padded / KERNEL_INT4_GROUP; g++, groups += KERNEL_PANEL * 2) {
-        INT_REGISTER sum[INT4_ROWS][PANEL_REGISTERS];
+    const size_t count = (part->end - part->first) / KERNEL_INT4_GROUP;
+    struct prefetch_pace pace =
+        prefetch_pace_of(prefetch, count, first / registers, PANEL_REGISTERS / registers);
+    if (part->first == 0) {
         KERNEL_EACH (r, rows) {
-            const INT_REGISTER start = int_splat(-8 * lowp_row_sum(x + r * row_bytes, padded, 1 + g));
-            KERNEL_EACH (v, registers) sum[r][v] = start;
+            KERNEL_EACH (v, registers) total[r][v] = int_splat(0);
         }
-        int4_group(x + g * KERNEL_INT4_GROUP, row_bytes, rows,
-                   panel + g * KERNEL_INT4_GROUP / 2 * KERNEL_PANEL + first * REGISTER_BYTES, registers, sum);
-        KERNEL_EACH (v, registers) {
-            const struct int4_scales scales = int4_load_scales(groups + v * REGISTER_LANES * 2);
-            KERNEL_EACH (r, rows)
-                int4_add_group(&total[r][v], sum[r][v], scales,
-                               lowp_row_sum(x + r * row_bytes, padded, 1 + g));
-        }
+    } else {
+        int_load_sums((const float(*)[KERNEL_PANEL])sums, rows, first, registers, total);
     }
-    KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, registers)
-            int_store(total[r][v], weights.scales, (first + v) * REGISTER_LANES, sums[r]);
+    for (size_t g = 0, end; g < count;) {
+        prefetch_burst(&pace, SIZE_MAX);
+        for (end = count - g < pace.period ? count : g + pace.period; g < end; g++)
+            int4_step(x, row_bytes, rows, part, g, first, registers, total);
     }
+    int_store_sums(total, rows, first, registers, part, sums);
 }
 
-VECTOR_INLINE void int8_panel(const unsigned char *x, size_t row_bytes, size_t rows,
-                              const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
+VECTOR_INLINE void int8_part(const unsigned char *x, size_t row_bytes, size_t rows,
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
     const size_t registers = INT8_REGISTERS(rows);
     for (size_t first = 0; first < PANEL_REGISTERS; first += registers)
-        int8_tile(x, row_bytes, rows, panel, padded, first, registers, sums);
+        int8_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
 }
 
-VECTOR_INLINE void int4_panel(const unsigned char *x, size_t row_bytes, size_t rows,
-                              const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
+VECTOR_INLINE void int4_part(const unsigned char *x, size_t row_bytes, size_t rows,
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
     const size_t registers = INT4_REGISTERS(rows);
     for (size_t first = 0; first < PANEL_REGISTERS; first += registers)
-        int4_tile(x, row_bytes, rows, panel, padded, first, registers, sums);
+        int4_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
 }
 
-#define INT8_CALL(n) int8_panel(x, row_bytes, n, panel, padded, sums)
+#define INT8_CALL(n) int8_part(x, row_bytes, n, part, sums, prefetch)
 static void int8_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
-                             const unsigned char *panel, size_t padded, float (*sums)[KERNEL_PANEL]) {
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
     ROW_SWITCH(INT8_ROWS, rows, INT8_CALL)
 }
 
-#define INT4_CALL(n) int4_panel(x, row_bytes, n, panel, padded, sums)
+#define INT4_CALL(n) int4_part(x, row_bytes, n, part, sums, prefetch)
 static void int4_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
-                             const unsigned char *panel, size_t padded,
-                             float (*sums)[KERNEL_PANEL]){ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)}
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
+    ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)
+}
 
-LOWP_DEFINE_GEMM(int8, WEIGHT_TYPE_INT8, int8_microkernel, INT8_ROWS)
-    LOWP_DEFINE_GEMM(int4, WEIGHT_TYPE_INT4, int4_microkernel, INT4_ROWS)
+#define INT_PART_K (LOWP_PART_BYTES / KERNEL_PANEL)
+
+static const struct lowp_kernel int8_kernel = {
+    .type = WEIGHT_TYPE_INT8, .microkernel = int8_microkernel, .tile_rows = INT8_ROWS, .part_k = INT_PART_K};
+static const struct lowp_kernel int4_kernel = {
+    .type = WEIGHT_TYPE_INT4, .microkernel = int4_microkernel, .tile_rows = INT4_ROWS, .part_k = INT_PART_K};
+LOWP_DEFINE_GEMM(int8, int8_kernel, int8_kernel, 1)
+#ifdef INT4_UNPACK
+static const struct lowp_kernel int4_unpacked_kernel = {.type = WEIGHT_TYPE_INT4,
+                                                        .microkernel = int8_microkernel,
+                                                        .unpack = INT4_UNPACK,
+                                                        .tile_rows = INT8_ROWS,
+                                                        .part_k = INT_PART_K};
+LOWP_DEFINE_GEMM(int4, int4_kernel, int4_unpacked_kernel, LOWP_PART_BYTES)
+#else
+LOWP_DEFINE_GEMM(int4, int4_kernel, int4_kernel, 1)
+#endif

@@ -1,5 +1,8 @@
 /* Prefetching of weights that are read soon, into the second-level cache, in several streams some pages
- * apart: the hardware prefetcher stops at the end of a page, and then runs on in each of them. */
+ * apart: the hardware prefetcher stops at the end of a page, and then runs on in each of them.
+ *
+ * While a part of a panel is computed the next part is prefetched, by each tile of rows its share: memory is
+ * busy all the time, however many rows there are. */
 #pragma once
 
 #include <stddef.h>
@@ -13,4 +16,48 @@
 /* One line of each stream. They may lie beyond what was allocated: nothing is read. */
 VECTOR_INLINE void prefetch_lines(const void *line, size_t spacing) {
     KERNEL_EACH (i, PREFETCH_STREAMS) __builtin_prefetch((const char *)line + i * spacing, 0, 2);
+}
+
+/* The share of one tile. */
+struct weight_prefetch {
+    uintptr_t line;        /* the first of the first stream */
+    size_t lines, spacing; /* lines of each stream (0: nothing is prefetched); bytes from stream to stream */
+};
+
+/* That of the first of so many tiles; `next` may be NULL. */
+VECTOR_INLINE struct weight_prefetch weight_prefetch_of(const void *next, size_t bytes, size_t tiles) {
+    const size_t lines = next ? bytes / CACHE_LINE / tiles / PREFETCH_STREAMS : 0;
+    return (struct weight_prefetch){.line = (uintptr_t)next, .lines = lines, .spacing = lines * CACHE_LINE};
+}
+
+VECTOR_INLINE void weight_prefetch_next_tile(struct weight_prefetch *p) {
+    p->line += PREFETCH_STREAMS * p->spacing;
+}
+
+/* A tile's lines spread over its steps of k: every `period` steps `burst` lines of each stream. */
+struct prefetch_pace {
+    uintptr_t line;
+    size_t spacing, period, burst, stride; /* stride: bytes from burst to burst */
+};
+
+/* Where a panel takes several loops over its steps, each has its share. */
+VECTOR_INLINE struct prefetch_pace prefetch_pace_of(const struct weight_prefetch *p, size_t steps,
+                                                    size_t share, size_t shares) {
+    if (p->lines == 0) return (struct prefetch_pace){.period = steps};
+    const size_t burst = (p->lines + steps - 1) / steps;
+    return (struct prefetch_pace){
+        .line = p->line + share * burst * CACHE_LINE,
+        .spacing = p->spacing,
+        .period = shares * (steps * burst / p->lines),
+        .burst = burst,
+        .stride = shares * burst * CACHE_LINE,
+    };
+}
+
+/* burst_max: 1 where there are never more lines than steps; a constant. */
+VECTOR_INLINE void prefetch_burst(struct prefetch_pace *pace, size_t burst_max) {
+    if (pace->burst) prefetch_lines((const void *)pace->line, pace->spacing);
+    for (size_t i = 1; burst_max > 1 && i < pace->burst; i++)
+        prefetch_lines((const char *)pace->line + i * CACHE_LINE, pace->spacing);
+    pace->line += pace->stride;
 }

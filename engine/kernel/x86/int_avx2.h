@@ -18,6 +18,14 @@ VECTOR_INLINE __m256i int_splat(int32_t value) {
     return _mm256_set1_epi32(value);
 }
 
+VECTOR_INLINE __m256i int_load(const float *sums) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)sums);
+}
+
+VECTOR_INLINE void int_keep(__m256i sum, float *sums) {
+    _mm256_storeu_si256((__m256i *)(void *)sums, sum);
+}
+
 VECTOR_INLINE void int_store(__m256i whole, const float *scales, size_t column, float *sums) {
     const __m256 scale = _mm256_loadu_ps(scales + column);
     _mm256_storeu_ps(sums + column, _mm256_mul_ps(_mm256_cvtepi32_ps(whole), scale));

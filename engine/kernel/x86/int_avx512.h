@@ -29,6 +29,14 @@ VECTOR_INLINE __m512i int_splat(int32_t value) {
     return _mm512_set1_epi32(value);
 }
 
+VECTOR_INLINE __m512i int_load(const float *sums) {
+    return _mm512_loadu_si512((const void *)sums);
+}
+
+VECTOR_INLINE void int_keep(__m512i sum, float *sums) {
+    _mm512_storeu_si512((void *)sums, sum);
+}
+
 VECTOR_INLINE void int_store(__m512i whole, const float *scales, size_t column, float *sums) {
     const __m512 scale = _mm512_loadu_ps(scales + column);
     _mm512_storeu_ps(sums + column, _mm512_mul_ps(_mm512_cvtepi32_ps(whole), scale));

@@ -1,6 +1,8 @@
 /* GEMMs of integer weights with AVX-512 VNNI, in tiles of up to 8 rows by a panel: vpdpbusd multiplies
  * unsigned weights by signed activations. */
-#include "engine/kernel/x86/int_avx512.h"
+#include "engine/kernel/x86/int4_unpack.h"
+
+#include "engine/kernel/template/lowp.h"
 
 #define KERNEL_SET           avx512vnni
 #define INT8_ROWS            8
@@ -60,6 +62,19 @@ VECTOR_INLINE void int4_group(const unsigned char *x, size_t row_bytes, size_t r
 VECTOR_INLINE void int4_add_group(__m512i *total, __m512i sum, struct int4_scales scales, int32_t sum_of_x) {
     add_pairs(total, int4_pair_sums(sum, sum_of_x), scales.pairs);
 }
+
+/* Unpacked once for all tiles, int4 is multiplied as int8 is, with 128 added. */
+static void int4_unpack(const struct lowp_part *part, unsigned char *to) {
+    const unsigned char *packed = part->weights;
+    const int8_t *groups = part->groups;
+    for (size_t k = part->first; k < part->end; k += KERNEL_INT4_GROUP) {
+        prefetch_weights((const unsigned char *)groups);
+        int4_unpack_group(packed, groups, (int8_t)-INT8_COMPENSATION, to);
+        packed += KERNEL_INT4_GROUP / 2 * KERNEL_PANEL, groups += 2 * KERNEL_PANEL;
+        to += KERNEL_INT4_GROUP * KERNEL_PANEL;
+    }
+}
+#define INT4_UNPACK int4_unpack
 
 #include "engine/kernel/template/lowp_int.h"
 
