@@ -31,8 +31,11 @@ endforeach()
 set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c PROPERTIES
   COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
 
-# Their loops over registers are unrolled wholly: with these four checks, which the address sanitizer makes too or which
-# unaligned loads do not need, a file takes minutes to compile.
+# Under a sanitizer their many small functions stay functions, and four checks are left out, which the address sanitizer
+# makes too or which unaligned loads do not need: inlined, or with these checks, a file takes minutes to compile.
+if(PRENORM_SANITIZE)
+  target_compile_definitions(prenorm_kernel PRIVATE KERNEL_OUTLINED)
+endif()
 if(PRENORM_SANITIZE STREQUAL "address")
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size,pointer-overflow)
 endif()

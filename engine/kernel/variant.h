@@ -11,7 +11,13 @@
 #define KERNEL_EACH(i, count) _Pragma("GCC unroll 64") for (size_t i = 0; i < (count); i++)
 #endif
 
+/* Inlined into each other everywhere, a file of kernels becomes hundreds of thousands of instructions, which a sanitizer
+ * multiplies: its builds (cmake/kernel_flags.cmake) keep the functions apart. The same operations, the same bits. */
+#ifdef KERNEL_OUTLINED
+#define VECTOR_INLINE static inline __attribute__((unused))
+#else
 #define VECTOR_INLINE static inline __attribute__((always_inline, unused))
+#endif
 
 /* Of the registers that a vector_*.h defines, besides the sixteen lanes of struct vector: lanes of 32 bits,
  * that is columns of a panel. */

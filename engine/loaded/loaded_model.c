@@ -1,7 +1,9 @@
 #include "engine/loaded/loaded_model.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
@@ -111,6 +113,11 @@ bool loaded_model_path_is_file(const char *model) {
     return stat(model, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+enum status loaded_model_path_check(const char *model, struct error *e) {
+    if (access(model, R_OK) == 0) return STATUS_OK;
+    return error_set(e, STATUS_OPTION, "model", "cannot be read: %s", strerror(errno));
+}
+
 /* Options that were fixed when the file was written may not ask for something else. */
 static enum status check_choices(const struct loaded_model *m, const struct loaded_model_options *o,
                                  struct error *e) {
@@ -191,8 +198,10 @@ enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_
     memset(m, 0, sizeof *m);
     description_init(&m->description);
     if (options->tokenizer) *options->tokenizer = NULL;
-    enum status status = loaded_model_path_is_file(options->model) ? load_file(m, options, workers, e)
-                                                                   : load_folder(m, options, workers, e);
+    enum status status = loaded_model_path_check(options->model, e);
+    if (status == STATUS_OK)
+        status = loaded_model_path_is_file(options->model) ? load_file(m, options, workers, e)
+                                                           : load_folder(m, options, workers, e);
     if (status == STATUS_OK) return status;
     loaded_model_deinit(m);
     if (options->tokenizer) {

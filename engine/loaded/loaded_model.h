@@ -46,6 +46,10 @@ struct loaded_model_options {
 /* Whether the model is a converted file: a regular file, whatever is in it. */
 bool loaded_model_path_is_file(const char *model);
 
+/* STATUS_OPTION for "model" where there is nothing, or nothing that we may read: another start would not help.
+ * loaded_model_init asks too. */
+enum status loaded_model_path_check(const char *model, struct error *e);
+
 /* On failure *m holds nothing. The caller ends with loaded_model_deinit. Refuses before packing when the
  * weights would not fit into the memory that is left. */
 enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_options *options,

@@ -101,6 +101,7 @@ static enum status check_options(const struct convert_options *o, struct loaded_
         .progress_context = o->progress_context,
     };
     enum status status = norm_form_check(o->norm_form, e);
+    if (status == STATUS_OK) status = loaded_model_path_check(o->model, e);
     if (status != STATUS_OK) return status;
     if (loaded_model_path_is_file(o->model))
         return error_set(e, STATUS_OPTION, "model", "is a file: only a checkpoint's folder can be converted");

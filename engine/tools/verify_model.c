@@ -186,7 +186,8 @@ enum status verify_model(const struct verify_options *options, verify_row_fn eac
             e, STATUS_OPTION, "model",
             "is a converted file: name the checkpoint's folder, which alone has the untouched model");
     const struct blas *blas;
-    enum status status = kernel_select(options->isa, &s.kernels, e);
+    enum status status = loaded_model_path_check(options->model, e);
+    if (status == STATUS_OK) status = kernel_select(options->isa, &s.kernels, e);
     if (status == STATUS_OK)
         status = blas_open(1, &blas, e); /* of the reference: before anything is loaded */
     if (status == STATUS_OK)

@@ -90,18 +90,18 @@ static void print_verdict(const struct report *report) {
     putchar('\n');
 }
 
-/* The file's text; the caller frees. */
+/* The file's text; the caller frees. Its place in errors is its option. */
 static enum status read_text(const char *path, char **text, size_t *length, struct error *e) {
     FILE *file = fopen(path, "rb");
-    if (!file) return error_set(e, STATUS_IO, path, "%s", strerror(errno));
+    if (!file) return error_set(e, STATUS_OPTION, "text", "cannot be read: %s", strerror(errno));
     *text = malloc(TEXT_BYTES_MAX + 1);
     *length = *text ? fread(*text, 1, TEXT_BYTES_MAX + 1, file) : 0;
     bool failed = ferror(file) != 0;
     fclose(file);
     if (!*text) return error_set(e, STATUS_NO_MEMORY, path, "no memory for the text");
-    if (failed) return error_set(e, STATUS_IO, path, "can't be read");
+    if (failed) return error_set(e, STATUS_OPTION, "text", "cannot be read");
     if (*length > TEXT_BYTES_MAX)
-        return error_set(e, STATUS_LIMIT, path, "has more than %zu bytes", TEXT_BYTES_MAX);
+        return error_set(e, STATUS_OPTION, "text", "has more than %zu bytes", TEXT_BYTES_MAX);
     return STATUS_OK;
 }
 

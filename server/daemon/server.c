@@ -163,6 +163,27 @@ static void raise_descriptor_limit(size_t connections) {
                  connections, (unsigned long long)limit.rlim_cur);
 }
 
+/* A file that is wrong when it is first read is a mistake of who named it: the option is named, and the program ends
+ * with 2, so that a service manager does not try for ever. What memory could not be had for may go well next time. */
+static enum status blame(const char *option, enum status status, struct error *e) {
+    if (status == STATUS_OK || status == STATUS_NO_MEMORY) return status;
+    struct error cause = *e;
+    return error_set(e, STATUS_OPTION, option, "%s", cause.text);
+}
+
+static enum status read_keys(struct service *s, struct error *e) {
+    return blame("api-key-file", keys_load(&s->keys, s->config->api_key_file, e), e);
+}
+
+static enum status read_certificate(struct service *s, struct error *e) {
+    const struct config *config = s->config;
+    struct tls_pair *pair = NULL;
+    enum status status = tls_pair_load(config->tls_cert, config->tls_key, &pair, e);
+    tls_use(&s->tls, pair);
+    bool of_key = status != STATUS_OK && strcmp(e->where, config->tls_cert) != 0;
+    return blame(of_key ? "tls-key" : "tls-cert", status, e);
+}
+
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     const struct config *config = s->config;
     raise_descriptor_limit(s->memory.connections_max);
@@ -170,10 +191,8 @@ static enum status start(struct service *s, const struct engine_options *options
     if (status == STATUS_OK)
         status = client_counts_init(&s->client_counts, config->max_requests_per_client,
                                     s->memory.connections_max + config->encode_requests_max, e);
-    if (status == STATUS_OK) status = keys_load(&s->keys, config->api_key_file, e);
-    struct tls_pair *pair = NULL;
-    if (status == STATUS_OK) status = tls_pair_load(config->tls_cert, config->tls_key, &pair, e);
-    tls_use(&s->tls, pair);
+    if (status == STATUS_OK) status = read_keys(s, e);
+    if (status == STATUS_OK) status = read_certificate(s, e);
     if (status == STATUS_OK)
         status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
                                s->tls.pair ? "https" : "http", e);

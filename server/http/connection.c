@@ -56,12 +56,12 @@ static void on_readable(struct connection *c) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct connection *c = poll->data;
-    uint64_t begin_ns = loop_call_begin();
+    struct loop_moment begin = loop_call_begin();
     if (status != 0 || events & UV_DISCONNECT)
         on_end(c);
     else if (c->request)
         on_readable(c);
-    loop_call_end(&c->service->loop, LOOP_CALL_CONNECTION, begin_ns);
+    loop_call_end(&c->service->loop, LOOP_CALL_CONNECTION, begin);
 }
 
 void connection_watch(struct connection *c) {

@@ -16,16 +16,17 @@ static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
 
 /* ---- how long calls take ------------------------------------------------------------------------------- */
 
-uint64_t loop_call_begin(void) {
-    return clock_ns();
+struct loop_moment loop_call_begin(void) {
+    return (struct loop_moment){.ns = clock_ns(), .cpu_ns = clock_thread_ns()};
 }
 
-void loop_call_end(struct loop *l, enum loop_call call, uint64_t begin_ns) {
+void loop_call_end(struct loop *l, enum loop_call call, struct loop_moment begin) {
     struct loop_figures *f = &l->figures[call];
-    uint64_t ns = clock_ns() - begin_ns;
+    uint64_t cpu_ns = clock_thread_ns() - begin.cpu_ns, ns = clock_ns() - begin.ns;
     f->count++;
     f->sum_ns += ns;
     if (ns > f->max_ns) f->max_ns = ns;
+    if (cpu_ns > f->cpu_max_ns) f->cpu_max_ns = cpu_ns;
 }
 
 const char *loop_call_name(enum loop_call call) {
@@ -38,10 +39,10 @@ const char *loop_call_name(enum loop_call call) {
 /* ---- calls --------------------------------------------------------------------------------------------- */
 
 static void run_http(struct loop *l) {
-    uint64_t begin_ns = loop_call_begin();
+    struct loop_moment begin = loop_call_begin();
     l->http_again = false;
     if (l->daemon) MHD_run(l->daemon);
-    loop_call_end(l, LOOP_CALL_HTTP, begin_ns);
+    loop_call_end(l, LOOP_CALL_HTTP, begin);
 }
 
 static void on_http(uv_poll_t *handle, int status, int events) {
@@ -68,23 +69,23 @@ static void on_prepare(uv_prepare_t *handle) {
 
 static void on_wake(uv_async_t *handle) {
     struct loop *l = handle->data;
-    uint64_t begin_ns = loop_call_begin();
+    struct loop_moment begin = loop_call_begin();
     l->callbacks.wake(l->callbacks.context);
-    loop_call_end(l, LOOP_CALL_WAKE, begin_ns);
+    loop_call_end(l, LOOP_CALL_WAKE, begin);
 }
 
 static void on_tick(uv_timer_t *handle) {
     struct loop *l = handle->data;
-    uint64_t begin_ns = loop_call_begin();
+    struct loop_moment begin = loop_call_begin();
     l->callbacks.tick(l->callbacks.context);
-    loop_call_end(l, LOOP_CALL_TICK, begin_ns);
+    loop_call_end(l, LOOP_CALL_TICK, begin);
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
     struct loop *l = handle->data;
-    uint64_t begin_ns = loop_call_begin();
+    struct loop_moment begin = loop_call_begin();
     l->callbacks.signal(l->callbacks.context, number);
-    loop_call_end(l, LOOP_CALL_SIGNAL, begin_ns);
+    loop_call_end(l, LOOP_CALL_SIGNAL, begin);
 }
 
 static int init_handles(struct loop *l) {

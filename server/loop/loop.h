@@ -30,8 +30,14 @@ enum loop_call {
     LOOP_CALL_COUNT
 };
 
+/* The longest by the clock, and by the processor's time of the loop thread: a busy machine makes the first longer, only
+ * what is done makes the second so. */
 struct loop_figures {
-    uint64_t count, sum_ns, max_ns;
+    uint64_t count, sum_ns, max_ns, cpu_max_ns;
+};
+
+struct loop_moment {
+    uint64_t ns, cpu_ns;
 };
 
 struct loop {
@@ -61,8 +67,8 @@ void loop_detach(struct loop *l);
 void loop_http_again(struct loop *l);
 
 /* Around what libuv calls on the loop thread: how long it took is counted. */
-uint64_t loop_call_begin(void);
-void loop_call_end(struct loop *l, enum loop_call call, uint64_t begin_ns);
+struct loop_moment loop_call_begin(void);
+void loop_call_end(struct loop *l, enum loop_call call, struct loop_moment begin);
 const char *loop_call_name(enum loop_call call);
 
 /* Runs until loop_stop; waits for and handles the next thing only. */

@@ -47,7 +47,7 @@ static void start_waiting(struct work_lanes *lanes) {
 static void on_done(uv_work_t *uv, int status) {
     struct work *work = uv->data;
     struct work_lanes *lanes = work->lanes;
-    uint64_t begin_ns = loop_call_begin();
+    struct loop_moment begin = loop_call_begin();
     (void)status;
     lanes->held--;
     if (work->is_large) {
@@ -56,7 +56,7 @@ static void on_done(uv_work_t *uv, int status) {
         start_waiting(lanes);
     }
     work->done(work->context); /* the work may be gone with what it is part of */
-    loop_call_end(lanes->loop, LOOP_CALL_WORK, begin_ns);
+    loop_call_end(lanes->loop, LOOP_CALL_WORK, begin);
 }
 
 bool work_start(struct work_lanes *lanes, struct work *work, bool is_large) {

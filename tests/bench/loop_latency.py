@@ -103,7 +103,9 @@ def run(arguments, name):
         poster.start()
     time.sleep(1)
     latencies = measure(daemon.port, arguments.seconds)
-    calls = re.findall(r'^prenorm_loop_callback_seconds_max\{kind="(\w+)"\} (\S+)$', get(daemon.port, "/metrics"), re.M)
+    text = get(daemon.port, "/metrics")
+    calls, cpu = (re.findall(r'^prenorm_loop_callback_%s_max\{kind="(\w+)"\} (\S+)$' % what, text, re.M)
+                  for what in ("seconds", "cpu_seconds"))
     for process in posters + fillers:
         process.terminate()
     daemon.process.kill()
@@ -111,8 +113,9 @@ def run(arguments, name):
     answers = {status: counts[status] for status in range(600) if counts[status]}
     print(f"{name}: body {len(body)} bytes, answers {answers}, /health {len(latencies)} times: median "
           f"{latencies[len(latencies) // 2] * 1e3:.1f} ms, 99th percentile {latencies[int(len(latencies) * 0.99)] * 1e3:.1f} ms, "
-          f"longest {latencies[-1] * 1e3:.1f} ms; longest call of the loop, ms: "
-          + ", ".join(f"{kind} {float(value) * 1e3:.2f}" for kind, value in calls), flush=True)
+          f"longest {latencies[-1] * 1e3:.1f} ms; longest call of the loop, ms by the clock (and of "
+          "the processor): " + ", ".join(f"{kind} {float(value) * 1e3:.2f} ({float(own) * 1e3:.2f})"
+                                         for (kind, value), (_, own) in zip(calls, cpu)), flush=True)
 
 
 def main():

@@ -178,8 +178,8 @@ static void test_the_printed_configuration_is_accepted_again(void **state) {
 static void test_a_model_that_is_not_there(void **state) {
     struct run *run = *state;
     assert_int_equal(run_words(run, WORDS("generate", "--log-level", "error", "--model", "/nowhere", "x")),
-                     1);
-    assert_one_line(run->errors, "prenormd: /nowhere");
+                     2);
+    assert_one_line(run->errors, "prenormd: --model /nowhere: cannot be read: No such file or directory");
     assert_string_equal(run->output, "");
     assert_int_equal(run_words(run, WORDS("generate", "x")), 2);
     assert_one_line(run->errors, "prenormd: model: ");

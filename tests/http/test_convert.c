@@ -130,7 +130,7 @@ static void test_mistakes(void **state) {
     struct place *place = *state;
     assert_int_equal(run(place, "convert --log-level error --model '" MODEL "'"), 2);
     failed_with(place, "--out: is missing");
-    assert_int_equal(run(place, "convert --log-level error --model /nowhere --out '%s'", place->file), 1);
+    assert_int_equal(run(place, "convert --log-level error --model /nowhere --out '%s'", place->file), 2);
     failed_with(place, "/nowhere");
     assert_int_equal(
         run(place, "convert --log-level error --model '" MODEL "' --out '%s/nowhere/x'", place->folder), 1);

@@ -75,6 +75,8 @@ static void test_loop_figures(void **state) {
         snprintf(name, sizeof name, "prenorm_loop_callback_seconds_sum{kind=\"%s\"}", kinds[i]);
         assert_true(count >= 1 && max > 0);
         assert_true(metric(&d, name) >= max);
+        snprintf(name, sizeof name, "prenorm_loop_callback_cpu_seconds_max{kind=\"%s\"}", kinds[i]);
+        assert_true(metric(&d, name) > 0);
     }
     assert_true(metric(&d, "prenorm_loop_callback_seconds_count{kind=\"signal\"}") == 0);
 }

@@ -81,6 +81,21 @@ static const struct {
      "prenormd: --verify true (set by PRENORM_VERIFY): "},
     {"", "generate --log-level error --model file --matmul openblas x", "prenormd: --matmul openblas: "},
     {"", VERIFY "--text empty", "prenormd: --text empty: "},
+    /* files that are not there, or not what they should be */
+    {"", "serve --log-level error --port 0 --model none", "prenormd: --model none: cannot be read: "},
+    {"PRENORM_MODEL=none", "generate --log-level error x",
+     "prenormd: --model none (set by PRENORM_MODEL): cannot be read: "},
+    {"", "verify --log-level error --model none", "prenormd: --model none: cannot be read: "},
+    {"", "convert --log-level error --out out.prenorm --model none",
+     "prenormd: --model none: cannot be read: "},
+    {"", "bench --log-level error --model none", "prenormd: --model none: cannot be read: "},
+    {"", VERIFY "--text none", "prenormd: --text none: cannot be read: "},
+    {"", SERVE "--api-key-file none", "prenormd: --api-key-file none: "},
+    {"", SERVE "--api-key-file empty", "prenormd: --api-key-file empty: has no key"},
+    {"PRENORM_API_KEY_FILE=none", SERVE, "prenormd: --api-key-file none (set by PRENORM_API_KEY_FILE): "},
+    {"", SERVE "--tls-cert none --tls-key file", "prenormd: --tls-cert none: "},
+    {"", SERVE "--tls-cert file --tls-key none", "prenormd: --tls-key none: "},
+    {"", SERVE "--tls-cert file --tls-key file", "prenormd: --tls-cert file: is no certificate"},
     /* HTTP */
     {"", SERVE "--tls-cert file", "prenormd: --tls-cert file: needs tls-key too"},
     {"PRENORM_TLS_KEY=file", SERVE, "prenormd: --tls-key file (set by PRENORM_TLS_KEY): needs tls-cert too"},
@@ -109,8 +124,8 @@ static void what_a_command_does_not_use_is_no_mistake(void **state) {
 /* What nobody set is what the machine or the file could not give. */
 static void a_failure_without_a_mistake_is_1(void **state) {
     (void)state;
-    expect("", "generate --log-level error --model /nowhere x", 1, "prenormd: /nowhere");
     expect("", "generate --log-level error --model file x", 1, "prenormd: file: ");
+    expect("", "generate --log-level error --model . x", 1, "prenormd: ./config.json: ");
 }
 
 static int make_folder(void **state) {

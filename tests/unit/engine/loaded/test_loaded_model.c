@@ -103,7 +103,7 @@ static void test_what_may_be_chosen(void **state) {
         &(struct loaded_model_options){
             .model = path, .any_form = true, .any_weights = true, .context = 1u << 20},
         STATUS_OPTION, "context");
-    refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_NOT_FOUND, "/nowhere");
+    refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_OPTION, "model");
 }
 
 static void test_a_git_lfs_pointer(void **state) {
