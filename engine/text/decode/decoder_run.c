@@ -1,5 +1,5 @@
 /* Between two steps of the pipeline go tokens, each as any number of parts and then its end. A step that
- * joins tokens (ByteLevel, Fuse) passes parts on as they come and ends its one token when the text ends; a
+ * joins tokens (ByteLevel, Fuse, SentencePiece) passes parts on as they come and ends its one token when the text ends; a
  * step that must see a token whole gathers it. Parts are whole characters. Recursion goes along the steps,
  * never along the text. */
 #include <assert.h>
@@ -22,6 +22,7 @@ struct stage {
     struct text_buffer held;
     bool past_first; /* a token has ended here before */
     bool in_token;   /* DECODER_JOIN: the token at hand was begun */
+    bool said;       /* SentencePiece: the text has begun, and keeps its blanks from here on */
     /* Strip: characters taken at the start of the token, and those held back at its end. */
     int64_t stripped, trailing;
 };
@@ -238,6 +239,64 @@ static void end_replace(struct decoder_run *run, size_t at) {
     feed_token(run, at + 1, s->held.bytes, s->held.length);
 }
 
+/* SentencePiece: a run of bytes is whole characters, and U+FFFD for each byte that is part of none. What may become a
+ * character yet waits. */
+static void say_piece_bytes(struct decoder_run *run, size_t at, bool is_end) {
+    struct stage *s = &run->stages[at];
+    size_t done = 0, used;
+    while (done < s->held.length) {
+        size_t whole = utf8_valid_prefix(s->held.bytes + done, s->held.length - done);
+        feed(run, at + 1, s->held.bytes + done, whole);
+        done += whole;
+        if (done == s->held.length) break;
+        enum utf8_kind kind =
+            utf8_classify((const unsigned char *)s->held.bytes + done, s->held.length - done, &used);
+        if (kind == UTF8_INCOMPLETE && !is_end) break;
+        feed(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
+        done++;
+    }
+    if (done > 0) s->said = true;
+    text_buffer_drop_front(&s->held, done);
+}
+
+static void end_sentence_piece(struct decoder_run *run, size_t at) {
+    static const char symbol[] = "\xE2\x96\x81"; /* U+2581, which stands for a blank */
+    struct stage *s = &run->stages[at];
+    const struct decoder_step *step = s->step;
+    const size_t size = sizeof symbol - 1;
+    int byte = step->byte_fallback ? fallback_byte(&s->token) : -1;
+    if (byte >= 0) {
+        text_buffer_append_byte(&s->held, (char)byte);
+        say_piece_bytes(run, at, false);
+        return;
+    }
+    say_piece_bytes(run, at, true);
+    bool starts_blank = s->token.length >= size && memcmp(s->token.bytes, symbol, size) == 0;
+    bool strips = step->strips_first && !s->said && starts_blank;
+    if (strips) text_buffer_drop_front(&s->token, size);
+    if (strips && !step->strips_all) s->said = true;
+    if (s->token.length > 0) s->said = true;
+    replace_all(&s->token, symbol, size, " ", 1, &run->other);
+    feed_token(run, at + 1, s->token.bytes, s->token.length);
+}
+
+/* The longest key that the held text begins with is replaced, once no longer one can come. */
+static void say_mapped(struct decoder_run *run, size_t at, bool is_end) {
+    struct stage *s = &run->stages[at];
+    size_t done = 0;
+    while (done < s->held.length) {
+        const char *text = s->held.bytes + done;
+        size_t length = s->held.length - done, key = 0;
+        bool open;
+        const char *found = character_map_longest(&s->step->map, text, length, &key, &open);
+        if (open && !is_end) break;
+        if (!found) utf8_next(text, length, &key);
+        feed(run, at + 1, found ? found : text, found ? strlen(found) : key);
+        done += key;
+    }
+    text_buffer_drop_front(&s->held, done);
+}
+
 static void begin_joined(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
     if (!s->in_token && s->past_first) feed(run, at + 1, " ", 1);
@@ -254,6 +313,10 @@ static void feed(struct decoder_run *run, size_t at, const char *text, size_t le
     switch (run->stages[at].step->kind) {
     case DECODER_FUSE:
         feed(run, at + 1, text, length);
+        break;
+    case DECODER_CHARACTER_MAP:
+        text_buffer_append(&run->stages[at].held, text, length);
+        say_mapped(run, at, false);
         break;
     case DECODER_METASPACE:
         feed_metaspace(run, at, text, length);
@@ -279,6 +342,10 @@ static void end_token(struct decoder_run *run, size_t at) {
         say_bytes(run, at, false);
         break;
     case DECODER_FUSE:
+    case DECODER_CHARACTER_MAP:
+        break;
+    case DECODER_SENTENCE_PIECE:
+        end_sentence_piece(run, at);
         break;
     case DECODER_BYTE_FALLBACK:
         end_fallback(run, at);
@@ -314,6 +381,14 @@ static void end_text(struct decoder_run *run, size_t at) {
         end_token(run, at + 1);
         break;
     case DECODER_FUSE:
+        end_token(run, at + 1);
+        break;
+    case DECODER_SENTENCE_PIECE:
+        say_piece_bytes(run, at, true);
+        end_token(run, at + 1);
+        break;
+    case DECODER_CHARACTER_MAP:
+        say_mapped(run, at, true);
         end_token(run, at + 1);
         break;
     case DECODER_BYTE_FALLBACK:

@@ -5,6 +5,7 @@
 #include "engine/text/token_model/bpe.h"
 #include "engine/files/json_path.h"
 #include "engine/text/containers/token_list.h"
+#include "engine/text/token_model/sentence_piece.h"
 #include "engine/text/token_model/unigram.h"
 #include "engine/text/token_model/vocabulary.h"
 #include "engine/text/token_model/word_models.h"
@@ -16,13 +17,15 @@ struct token_model {
         TOKEN_MODEL_BPE,
         TOKEN_MODEL_UNIGRAM,
         TOKEN_MODEL_WORD_LEVEL,
-        TOKEN_MODEL_WORD_PIECE
+        TOKEN_MODEL_WORD_PIECE,
+        TOKEN_MODEL_SENTENCE_PIECE
     } kind;
     union {
         struct bpe bpe;
         struct unigram unigram;
         struct word_level word_level;
         struct word_piece word_piece;
+        struct sentence_piece sentence_piece;
     };
 };
 
@@ -30,6 +33,7 @@ struct token_model {
 struct token_model_scratch {
     struct bpe_scratch bpe;
     struct unigram_scratch unigram;
+    struct sentence_piece_scratch sentence_piece;
 };
 
 /* m must not move afterwards. deinit also after an error. */

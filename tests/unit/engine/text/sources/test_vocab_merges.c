@@ -1,7 +1,7 @@
 #include "tests/unit/engine/text/build.h"
 
 #include "engine/text/pretokenize/byte_level.h"
-#include "engine/text/vocab_merges.h"
+#include "engine/text/sources/vocab_merges.h"
 
 enum { BYTES = 256, FIRST_EXTRA = BYTES };
 

@@ -1,4 +1,4 @@
-#include "engine/text/vocab_merges.h"
+#include "engine/text/sources/vocab_merges.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -12,31 +12,21 @@
 #include "engine/text/containers/text_buffer.h"
 #include "engine/text/token_model/vocabulary.h"
 
-/* Files beside the two; each may be missing (NULL). */
 struct sources {
-    json_t *vocab, *config, *special_map, *added, *model_config;
+    json_t *vocab;
+    json_t *config, *special_map, *added, *model_config; /* of the side files; borrowed */
     json_t *merges; /* lines of merges.txt */
     json_t *tokens; /* content -> entry of "added_tokens", in the order in which ids are given */
 };
 
 static void deinit_sources(struct sources *s) {
     json_decref(s->vocab);
-    json_decref(s->config);
-    json_decref(s->special_map);
-    json_decref(s->added);
-    json_decref(s->model_config);
     json_decref(s->merges);
     json_decref(s->tokens);
 }
 
 static enum status no_memory(struct error *e) {
     return error_set(e, STATUS_NO_MEMORY, "vocab.json and merges.txt", "no memory for the tokenizer");
-}
-
-static enum status load_optional(const char *folder, const char *name, size_t bytes_max, json_t **out,
-                                 struct error *e) {
-    enum status status = json_file_load(folder, name, bytes_max, out, e);
-    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
 /* One merge a line; lines that begin with "#version" say nothing. */
@@ -71,15 +61,8 @@ static enum status load_sources(const char *folder, size_t bytes_max, struct sou
     if (status == STATUS_OK) status = load_merges(folder, bytes_max, &s->merges, e);
     if (status == STATUS_NOT_FOUND)
         return error_set(e, STATUS_NOT_FOUND, folder,
-                         "neither a tokenizer.json nor a vocab.json with a merges.txt");
-    if (status == STATUS_OK)
-        status = load_optional(folder, "tokenizer_config.json", bytes_max, &s->config, e);
-    if (status == STATUS_OK)
-        status = load_optional(folder, "special_tokens_map.json", bytes_max, &s->special_map, e);
-    if (status == STATUS_OK) status = load_optional(folder, "added_tokens.json", bytes_max, &s->added, e);
-    if (status == STATUS_OK) status = load_optional(folder, "config.json", bytes_max, &s->model_config, e);
-    if (status == STATUS_OK && !(s->tokens = json_object())) status = no_memory(e);
-    return status;
+                         "no tokenizer.json, no tokenizer.model, and no vocab.json with a merges.txt");
+    return status == STATUS_OK && !(s->tokens = json_object()) ? no_memory(e) : status;
 }
 
 /* The scheme goes by the class that the files name, else by the type of the model. */
@@ -246,9 +229,7 @@ static enum status make_post_processor(const struct sources *s, json_t **out, st
     if (!id)
         return error_set(e, STATUS_MALFORMED, "tokenizer_config.json",
                          "add_bos_token, but bos_token '%s' is no token", content);
-    *out = json_pack("{s:s, s:[{s:{s:s}}, {s:{s:s}}], s:{s:{s:[I]}}}", "type", "TemplateProcessing", "single",
-                     "SpecialToken", "id", content, "Sequence", "id", "A", "special_tokens", content, "ids",
-                     json_integer_value(id));
+    *out = side_files_template(content, json_integer_value(id), NULL, 0);
     return *out ? STATUS_OK : no_memory(e);
 }
 
@@ -269,8 +250,12 @@ static enum status build(struct sources *s, json_t **out, struct error *e) {
     return status;
 }
 
-enum status vocab_merges_load(const char *folder, size_t bytes_max, json_t **out, struct error *e) {
-    struct sources s = {0};
+enum status vocab_merges_load(const char *folder, const struct side_files *side, size_t bytes_max, json_t **out,
+                              struct error *e) {
+    struct sources s = {.config = side->config,
+                        .special_map = side->special_map,
+                        .added = side->added,
+                        .model_config = side->model_config};
     enum status status = load_sources(folder, bytes_max, &s, e);
     if (status == STATUS_OK) status = check_class(&s, e);
     if (status == STATUS_OK) status = check_vocabulary(&s, e);
