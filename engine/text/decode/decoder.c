@@ -56,7 +56,8 @@ static enum status read_bpe(struct decoder_step *step, const struct json_path *p
     return status;
 }
 
-static enum status read_sentence_piece(struct decoder_step *step, const struct json_path *path, struct error *e) {
+static enum status read_sentence_piece(struct decoder_step *step, const struct json_path *path,
+                                       struct error *e) {
     enum status status = json_path_bool(path, "byte_fallback", false, &step->byte_fallback, e);
     if (status == STATUS_OK) status = json_path_bool(path, "strip_start", true, &step->strips_first, e);
     return status == STATUS_OK ? json_path_bool(path, "strip_all", true, &step->strips_all, e) : status;

@@ -17,7 +17,7 @@ enum decoder_kind {
     DECODER_BPE,
     DECODER_SENTENCE_PIECE,
     DECODER_CHARACTER_MAP, /* SentencePiece's denormalizer */
-    DECODER_JOIN, /* no decoder in the file: blanks between tokens */
+    DECODER_JOIN,          /* no decoder in the file: blanks between tokens */
 };
 
 struct decoder_step {

@@ -152,8 +152,8 @@ static const char *find_replacement(const struct character_map *m, const char *t
 /* Keys of one text that SentencePiece looks at. */
 enum { KEYS_MAX = 32 };
 
-const char *character_map_longest(const struct character_map *m, const char *text, size_t length, size_t *key_length,
-                                  bool *open) {
+const char *character_map_longest(const struct character_map *m, const char *text, size_t length,
+                                  size_t *key_length, bool *open) {
     uint32_t base = unit_offset(m->units[ROOT]);
     const char *found = NULL;
     size_t keys = 0, i = 0;

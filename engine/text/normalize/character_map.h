@@ -29,5 +29,5 @@ void character_map_append(const struct character_map *m, const char *text, size_
 /* The replacement (NUL-terminated, borrowed) of the longest key that text begins with, as SentencePiece itself looks
  * it up, and the bytes of that key; NULL: none. *open (may be NULL): the whole text is the beginning of some longer
  * key, so that what follows may change the answer. */
-const char *character_map_longest(const struct character_map *m, const char *text, size_t length, size_t *key_length,
-                                  bool *open);
+const char *character_map_longest(const struct character_map *m, const char *text, size_t length,
+                                  size_t *key_length, bool *open);

@@ -149,8 +149,12 @@ static enum status read_any(struct normalizer *n, const struct json_path *path, 
         const char *type;
         enum status (*read)(struct normalizer *, const struct json_path *, struct error *);
     } readers[] = {
-        {"BertNormalizer", read_bert}, {"Replace", read_replace},         {"Prepend", read_prepend},
-        {"Strip", read_strip},         {"Precompiled", read_precompiled}, {"Sequence", read_sequence},
+        {"BertNormalizer", read_bert},
+        {"Replace", read_replace},
+        {"Prepend", read_prepend},
+        {"Strip", read_strip},
+        {"Precompiled", read_precompiled},
+        {"Sequence", read_sequence},
         {"SentencePiece", read_sentence_piece},
     };
     static const char *const forms[] = {[NORMAL_FORM_C] = "NFC",

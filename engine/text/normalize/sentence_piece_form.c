@@ -8,7 +8,8 @@ static const char blank_symbol[] = "\xE2\x96\x81"; /* U+2581 */
 
 enum { BLANK_SYMBOL_BYTES = sizeof blank_symbol - 1 };
 
-static enum status read_symbols(struct sentence_piece_form *f, const struct json_path *path, struct error *e) {
+static enum status read_symbols(struct sentence_piece_form *f, const struct json_path *path,
+                                struct error *e) {
     struct json_path list = json_path_member(path, "user_defined");
     size_t count;
     enum status status = list.value ? json_path_array(&list, &count, e) : STATUS_OK;
@@ -21,8 +22,10 @@ static enum status read_symbols(struct sentence_piece_form *f, const struct json
     return status;
 }
 
-enum status sentence_piece_form_init(struct sentence_piece_form *f, const struct json_path *path, struct error *e) {
-    *f = (struct sentence_piece_form){.has_map = json_path_member(path, "precompiled_charsmap").value != NULL};
+enum status sentence_piece_form_init(struct sentence_piece_form *f, const struct json_path *path,
+                                     struct error *e) {
+    *f =
+        (struct sentence_piece_form){.has_map = json_path_member(path, "precompiled_charsmap").value != NULL};
     const struct {
         const char *key;
         bool *into;
@@ -98,12 +101,13 @@ static size_t blanks_at_start(const struct sentence_piece_form *f, const char *t
 }
 
 /* begin: where the form of the whole text begins in out; behind it goes that of text. */
-static void append_rest(const struct sentence_piece_form *f, const char *text, size_t length, bool after_blank,
-                        size_t begin, struct text_buffer *out) {
+static void append_rest(const struct sentence_piece_form *f, const char *text, size_t length,
+                        bool after_blank, size_t begin, struct text_buffer *out) {
     for (size_t at = 0; at < length && !out->failed;) {
         struct prefix prefix = next_prefix(f, text + at, length - at);
         at += prefix.length;
-        while (after_blank && prefix.form_length > 0 && prefix.form[0] == ' ') prefix.form++, prefix.form_length--;
+        while (after_blank && prefix.form_length > 0 && prefix.form[0] == ' ')
+            prefix.form++, prefix.form_length--;
         append_form(f, prefix, out);
         if (prefix.form_length > 0) after_blank = f->trims && prefix.form[prefix.form_length - 1] == ' ';
     }
@@ -126,7 +130,8 @@ static void append_modern(const struct sentence_piece_form *f, const char *text,
     struct text_buffer plain = {0};
     size_t begin = out->length;
     for (size_t at = 0; at < length; at++) {
-        bool symbol = length - at >= BLANK_SYMBOL_BYTES && memcmp(text + at, blank_symbol, BLANK_SYMBOL_BYTES) == 0;
+        bool symbol =
+            length - at >= BLANK_SYMBOL_BYTES && memcmp(text + at, blank_symbol, BLANK_SYMBOL_BYTES) == 0;
         text_buffer_append_byte(&plain, symbol ? ' ' : text[at]);
         if (symbol) at += BLANK_SYMBOL_BYTES - 1;
     }
@@ -141,8 +146,8 @@ static void append_modern(const struct sentence_piece_form *f, const char *text,
     text_buffer_deinit(&plain);
 }
 
-void sentence_piece_form_append(const struct sentence_piece_form *f, const char *text, size_t length, bool first,
-                                struct text_buffer *out) {
+void sentence_piece_form_append(const struct sentence_piece_form *f, const char *text, size_t length,
+                                bool first, struct text_buffer *out) {
     if (f->legacy)
         append_text(f, text, length, f->dummy_prefix, out);
     else

@@ -7,7 +7,8 @@ enum { VARINT_BYTES_MAX = 10 };
 
 struct protobuf protobuf_message(const char *where, const char *start, const char *bytes, size_t length) {
     const unsigned char *first = (const unsigned char *)bytes;
-    return (struct protobuf){.where = where, .start = (const unsigned char *)start, .at = first, .end = first + length};
+    return (struct protobuf){
+        .where = where, .start = (const unsigned char *)start, .at = first, .end = first + length};
 }
 
 static enum status malformed(const struct protobuf *p, const char *what, struct error *e) {
@@ -69,8 +70,8 @@ enum status protobuf_next(struct protobuf *p, struct protobuf_field *field, bool
     }
 }
 
-enum status protobuf_expect(const struct protobuf *p, const struct protobuf_field *field, enum protobuf_kind kind,
-                            struct error *e) {
+enum status protobuf_expect(const struct protobuf *p, const struct protobuf_field *field,
+                            enum protobuf_kind kind, struct error *e) {
     if (field->kind == kind) return STATUS_OK;
     return error_set(e, STATUS_MALFORMED, p->where, "byte %zu: field %u is of kind %d, expected %d",
                      (size_t)(p->at - p->start), field->number, (int)field->kind, (int)kind);

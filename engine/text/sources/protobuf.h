@@ -31,8 +31,8 @@ struct protobuf protobuf_message(const char *where, const char *start, const cha
 enum status protobuf_next(struct protobuf *p, struct protobuf_field *field, bool *found, struct error *e);
 
 /* STATUS_MALFORMED unless the field is of that kind. */
-enum status protobuf_expect(const struct protobuf *p, const struct protobuf_field *field, enum protobuf_kind kind,
-                            struct error *e);
+enum status protobuf_expect(const struct protobuf *p, const struct protobuf_field *field,
+                            enum protobuf_kind kind, struct error *e);
 
 /* The number of a FIXED32 field. */
 float protobuf_float(const struct protobuf_field *field);

@@ -36,8 +36,8 @@ enum { ALGORITHM_UNIGRAM = 1, ALGORITHM_BPE = 2, ALGORITHM_WORD = 3, ALGORITHM_C
 typedef enum status field_reader(void *into, const struct protobuf *p, const struct protobuf_field *field,
                                  struct error *e);
 
-static enum status read_message(const char *start, const char *bytes, size_t length, field_reader *read, void *into,
-                                struct error *e) {
+static enum status read_message(const char *start, const char *bytes, size_t length, field_reader *read,
+                                void *into, struct error *e) {
     struct protobuf p = protobuf_message(where, start, bytes, length);
     struct protobuf_field field;
     bool found = true;
@@ -67,7 +67,8 @@ static enum status read_piece_field(void *into, const struct protobuf *p, const 
         break;
     case PIECE_TYPE:
         status = protobuf_expect(p, field, PROTOBUF_VARINT, e);
-        if (status == STATUS_OK && (field->value < SENTENCE_PIECE_NORMAL || field->value > SENTENCE_PIECE_BYTE))
+        if (status == STATUS_OK &&
+            (field->value < SENTENCE_PIECE_NORMAL || field->value > SENTENCE_PIECE_BYTE))
             return error_set(e, STATUS_UNSUPPORTED, where, "a piece of type %llu",
                              (unsigned long long)field->value);
         piece->type = (enum sentence_piece_type)field->value;
@@ -90,8 +91,8 @@ static enum status read_id(const struct protobuf *p, const struct protobuf_field
     return protobuf_expect(p, field, PROTOBUF_VARINT, e);
 }
 
-static enum status read_trainer_field(void *into, const struct protobuf *p, const struct protobuf_field *field,
-                                      struct error *e) {
+static enum status read_trainer_field(void *into, const struct protobuf *p,
+                                      const struct protobuf_field *field, struct error *e) {
     struct sentence_piece_file *f = into;
     switch (field->number) {
     case TRAINER_ALGORITHM:
@@ -207,12 +208,14 @@ static enum status check_bytes(const struct sentence_piece_file *f, struct error
     for (size_t id = 0; id < f->count; id++) {
         if (f->pieces[id].type != SENTENCE_PIECE_BYTE) continue;
         int byte = byte_of(&f->pieces[id]);
-        if (byte < 0) return error_set(e, STATUS_MALFORMED, where, "piece %zu is no byte, as its type says", id);
+        if (byte < 0)
+            return error_set(e, STATUS_MALFORMED, where, "piece %zu is no byte, as its type says", id);
         count += !found[byte];
         found[byte] = true;
     }
     if (f->byte_fallback && count < 256)
-        return error_set(e, STATUS_MALFORMED, where, "byte_fallback, but %zu of 256 bytes have a piece", count);
+        return error_set(e, STATUS_MALFORMED, where, "byte_fallback, but %zu of 256 bytes have a piece",
+                         count);
     return STATUS_OK;
 }
 
@@ -224,7 +227,8 @@ static enum status check_texts(const struct sentence_piece_file *f, struct error
         if (status != STATUS_OK) break;
         int32_t twin = vocabulary_find(&seen, f->pieces[id].text, f->pieces[id].length);
         if (twin >= 0)
-            status = error_set(e, STATUS_MALFORMED, where, "pieces %d and %zu are the same text", (int)twin, id);
+            status =
+                error_set(e, STATUS_MALFORMED, where, "pieces %d and %zu are the same text", (int)twin, id);
         else
             status = vocabulary_add(&seen, f->pieces[id].text, f->pieces[id].length, (int32_t)id, e);
     }
@@ -245,8 +249,9 @@ static enum status check_algorithm(const struct sentence_piece_file *f, struct e
     const char *name = f->algorithm == ALGORITHM_WORD        ? "words"
                        : f->algorithm == ALGORITHM_CHARACTER ? "characters"
                                                              : "an unknown type";
-    return error_set(e, STATUS_UNSUPPORTED, where, "a model of %s (model_type %llu); unigram and bpe are supported",
-                     name, (unsigned long long)f->algorithm);
+    return error_set(e, STATUS_UNSUPPORTED, where,
+                     "a model of %s (model_type %llu); unigram and bpe are supported", name,
+                     (unsigned long long)f->algorithm);
 }
 
 enum status sentence_piece_file_read(const char *bytes, size_t length, struct sentence_piece_file *out,

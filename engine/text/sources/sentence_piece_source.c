@@ -46,7 +46,8 @@ static bool add_pieces(json_t *model, const struct sentence_piece_file *f) {
         json_decref(score);
     }
     whole = whole && !types.failed && set(model, "types", json_stringn(types.bytes, types.length));
-    whole = whole && json_object_set(model, "vocab", texts) == 0 && json_object_set(model, "scores", scores) == 0;
+    whole =
+        whole && json_object_set(model, "vocab", texts) == 0 && json_object_set(model, "scores", scores) == 0;
     text_buffer_deinit(&types);
     json_decref(texts);
     json_decref(scores);
@@ -80,11 +81,12 @@ static json_t *list_texts(const struct sentence_piece_file *f, enum sentence_pie
 
 static json_t *make_normalizer(const struct sentence_piece_file *f, bool prefix, bool legacy) {
     const struct sentence_piece_rules *rules = &f->normalizer;
-    json_t *out =
-        json_pack("{s:s, s:b, s:b, s:b, s:b, s:b}", "type", "SentencePiece", "add_dummy_prefix", prefix,
-                  "remove_extra_whitespaces", rules->remove_extra_whitespaces, "escape_whitespaces",
-                  rules->escape_whitespaces, "whitespace_as_suffix", f->whitespace_as_suffix, "legacy", legacy);
-    if (out && set(out, "user_defined", list_texts(f, SENTENCE_PIECE_USER_DEFINED)) && add_map(out, rules)) return out;
+    json_t *out = json_pack("{s:s, s:b, s:b, s:b, s:b, s:b}", "type", "SentencePiece", "add_dummy_prefix",
+                            prefix, "remove_extra_whitespaces", rules->remove_extra_whitespaces,
+                            "escape_whitespaces", rules->escape_whitespaces, "whitespace_as_suffix",
+                            f->whitespace_as_suffix, "legacy", legacy);
+    if (out && set(out, "user_defined", list_texts(f, SENTENCE_PIECE_USER_DEFINED)) && add_map(out, rules))
+        return out;
     json_decref(out);
     return NULL;
 }
@@ -92,8 +94,8 @@ static json_t *make_normalizer(const struct sentence_piece_file *f, bool prefix,
 /* The blank at the start of a text is left out where it may have been put there. */
 static json_t *make_decoder(const struct sentence_piece_file *f, bool prefix) {
     bool extra = f->normalizer.remove_extra_whitespaces;
-    json_t *out = json_pack("{s:s, s:b, s:b, s:b}", "type", "SentencePiece", "byte_fallback", f->byte_fallback,
-                            "strip_start", prefix || extra, "strip_all", extra);
+    json_t *out = json_pack("{s:s, s:b, s:b, s:b}", "type", "SentencePiece", "byte_fallback",
+                            f->byte_fallback, "strip_start", prefix || extra, "strip_all", extra);
     if (out && add_map(out, &f->denormalizer)) return out;
     json_decref(out);
     return NULL;
@@ -108,8 +110,8 @@ static json_t *make_added(const struct sentence_piece_file *f) {
         const struct sentence_piece_entry *piece = &f->pieces[i];
         if (piece->type != SENTENCE_PIECE_CONTROL && piece->type != SENTENCE_PIECE_UNKNOWN) continue;
         json_t *text = json_stringn(piece->text, piece->length);
-        whole = text && json_array_append_new(list, json_pack("{s:i, s:O, s:b, s:b}", "id", (int)i, "content", text,
-                                                              "special", 1, "normalized", 0)) == 0;
+        whole = text && json_array_append_new(list, json_pack("{s:i, s:O, s:b, s:b}", "id", (int)i, "content",
+                                                              text, "special", 1, "normalized", 0)) == 0;
         json_decref(text);
     }
     if (whole) return list;
@@ -136,8 +138,8 @@ static enum status own_specials(const struct sentence_piece_file *f, const json_
     return STATUS_OK;
 }
 
-static enum status apply_config(const struct sentence_piece_file *f, const struct side_files *side, bool plain,
-                                json_t *file, struct error *e) {
+static enum status apply_config(const struct sentence_piece_file *f, const struct side_files *side,
+                                bool plain, json_t *file, struct error *e) {
     struct side_files own = *side;
     json_t *config = NULL;
     enum status status = plain ? own_specials(f, side->config, &config, e) : STATUS_OK;
@@ -156,8 +158,8 @@ static enum status find_class(const struct side_files *side, bool *plain, struct
     if (status != STATUS_OK) return status;
     *plain = !class->sentence_piece;
     if (!*plain || !named) return STATUS_OK;
-    return error_set(e, STATUS_UNSUPPORTED, config_name, "tokenizer_class: '%s' does not read a %s", class->name,
-                     SENTENCE_PIECE_NAME);
+    return error_set(e, STATUS_UNSUPPORTED, config_name, "tokenizer_class: '%s' does not read a %s",
+                     class->name, SENTENCE_PIECE_NAME);
 }
 
 static enum status build(const struct sentence_piece_file *f, const struct side_files *side, bool plain,

@@ -4,7 +4,8 @@
 
 #include "engine/files/json_file.h"
 
-static enum status load(const char *folder, const char *name, size_t bytes_max, json_t **out, struct error *e) {
+static enum status load(const char *folder, const char *name, size_t bytes_max, json_t **out,
+                        struct error *e) {
     enum status status = json_file_load(folder, name, bytes_max, out, e);
     if (status == STATUS_NOT_FOUND) return STATUS_OK;
     if (status == STATUS_OK && !json_is_object(*out))
@@ -15,7 +16,8 @@ static enum status load(const char *folder, const char *name, size_t bytes_max, 
 enum status side_files_load(const char *folder, size_t bytes_max, struct side_files *out, struct error *e) {
     *out = (struct side_files){0};
     enum status status = load(folder, "tokenizer_config.json", bytes_max, &out->config, e);
-    if (status == STATUS_OK) status = load(folder, "special_tokens_map.json", bytes_max, &out->special_map, e);
+    if (status == STATUS_OK)
+        status = load(folder, "special_tokens_map.json", bytes_max, &out->special_map, e);
     if (status == STATUS_OK) status = load(folder, "added_tokens.json", bytes_max, &out->added, e);
     return status == STATUS_OK ? load(folder, "config.json", bytes_max, &out->model_config, e) : status;
 }
@@ -36,13 +38,15 @@ const char *side_files_content(const json_t *entry) {
 static bool add_token(json_t *parts, json_t *table, const char *content, json_int_t id) {
     json_t *part = json_pack("{s:{s:s, s:i}}", "SpecialToken", "id", content, "type_id", 0);
     json_t *ids = json_pack("{s:s, s:[I]}", "id", content, "ids", id);
-    bool added = part && json_array_append(parts, part) == 0 && ids && json_object_set(table, content, ids) == 0;
+    bool added =
+        part && json_array_append(parts, part) == 0 && ids && json_object_set(table, content, ids) == 0;
     json_decref(part);
     json_decref(ids);
     return added;
 }
 
-json_t *side_files_template(const char *before, json_int_t before_id, const char *after, json_int_t after_id) {
+json_t *side_files_template(const char *before, json_int_t before_id, const char *after,
+                            json_int_t after_id) {
     json_t *parts = json_array(), *table = json_object(), *out = NULL;
     json_t *text = json_pack("{s:{s:s, s:i}}", "Sequence", "id", "A", "type_id", 0);
     bool whole = parts && table && text;
@@ -50,7 +54,8 @@ json_t *side_files_template(const char *before, json_int_t before_id, const char
     if (whole) whole = json_array_append(parts, text) == 0;
     if (whole && after) whole = add_token(parts, table, after, after_id);
     if (whole)
-        out = json_pack("{s:s, s:O, s:O}", "type", "TemplateProcessing", "single", parts, "special_tokens", table);
+        out = json_pack("{s:s, s:O, s:O}", "type", "TemplateProcessing", "single", parts, "special_tokens",
+                        table);
     json_decref(parts);
     json_decref(table);
     json_decref(text);

@@ -3,8 +3,9 @@
 #include <string.h>
 
 const char *const tokenizer_class_keys[CLASS_TOKENS] = {
-    [CLASS_BOS] = "bos_token", [CLASS_EOS] = "eos_token", [CLASS_UNK] = "unk_token",   [CLASS_SEP] = "sep_token",
-    [CLASS_PAD] = "pad_token", [CLASS_CLS] = "cls_token", [CLASS_MASK] = "mask_token",
+    [CLASS_BOS] = "bos_token",   [CLASS_EOS] = "eos_token", [CLASS_UNK] = "unk_token",
+    [CLASS_SEP] = "sep_token",   [CLASS_PAD] = "pad_token", [CLASS_CLS] = "cls_token",
+    [CLASS_MASK] = "mask_token",
 };
 
 #define END "<|endoftext|>"
@@ -71,7 +72,8 @@ static const struct tokenizer_class *find_name(const char *name) {
     size_t length = strlen(name);
     if (length > 4 && strcmp(name + length - 4, "Fast") == 0) length -= 4;
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
-        if (strlen(classes[i].name) == length && memcmp(classes[i].name, name, length) == 0) return &classes[i];
+        if (strlen(classes[i].name) == length && memcmp(classes[i].name, name, length) == 0)
+            return &classes[i];
     return NULL;
 }
 
@@ -82,16 +84,17 @@ static const struct tokenizer_class *find_type(const json_t *model) {
     return &classes[GENERIC];
 }
 
-enum status tokenizer_class_find(const json_t *config, const json_t *model, const struct tokenizer_class **out,
-                                 bool *named, struct error *e) {
+enum status tokenizer_class_find(const json_t *config, const json_t *model,
+                                 const struct tokenizer_class **out, bool *named, struct error *e) {
     const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
     const char *where = name ? "tokenizer_config.json" : "config.json";
     if (!name) name = json_string_value(json_object_get(model, "tokenizer_class"));
     *named = name != NULL;
     *out = name ? find_name(name) : find_type(model);
     if (*out) return STATUS_OK;
-    return error_set(e, STATUS_UNSUPPORTED, where,
-                     "tokenizer_class: '%s' is not supported (PreTrainedTokenizerFast in its place would read "
-                     "tokenizer.json as it stands)",
-                     name);
+    return error_set(
+        e, STATUS_UNSUPPORTED, where,
+        "tokenizer_class: '%s' is not supported (PreTrainedTokenizerFast in its place would read "
+        "tokenizer.json as it stands)",
+        name);
 }

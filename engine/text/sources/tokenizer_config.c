@@ -20,8 +20,11 @@ struct edit {
     json_t *added;          /* file's "added_tokens" */
     json_t *known;          /* content -> entry of added */
     json_t *vocabulary;     /* content -> id, of the model */
-    json_t *specials;       /* [entry]: special tokens that the files or the class name, in order */
-    json_t *special_names;  /* content -> true, of specials */
+    json_t
+        *file_known;  /* content -> anything: the tokens whose flags count before those of a special token */
+    json_t *specials; /* [entry]: special tokens that the files or the class name, in order, */
+    json_t *more_specials; /* and those of lists */
+    json_t *special_names; /* content -> true, of both */
 };
 
 static const json_t *config_of(const struct edit *t, const char *key) {
@@ -67,20 +70,20 @@ static json_int_t added_id(const struct edit *t, const char *content) {
 
 /* ---- special tokens -------------------------------------------------------------------------------------- */
 
-static enum status add_special(struct edit *t, const char *file, const char *key, const json_t *entry,
-                               struct error *e) {
+static enum status add_special(struct edit *t, json_t *into, const char *file, const char *key,
+                               const json_t *entry, struct error *e) {
     const char *content = side_files_content(entry);
     if (!entry || json_is_null(entry)) return STATUS_OK;
     if (!content) return error_set(e, STATUS_MALFORMED, file, "%s: expected the content of a token", key);
-    if (json_array_append(t->specials, (json_t *)entry) != 0 ||
+    if (json_array_append(into, (json_t *)entry) != 0 ||
         json_object_set_new(t->special_names, content, json_true()) != 0)
         return text_no_memory(e);
     return STATUS_OK;
 }
 
-static enum status add_special_text(struct edit *t, const char *content, struct error *e) {
+static enum status add_special_text(struct edit *t, json_t *into, const char *content, struct error *e) {
     json_t *entry = json_string(content);
-    enum status status = entry ? add_special(t, config_name, "token", entry, e) : text_no_memory(e);
+    enum status status = entry ? add_special(t, into, config_name, "token", entry, e) : text_no_memory(e);
     json_decref(entry);
     return status;
 }
@@ -98,7 +101,7 @@ static enum status add_list(struct edit *t, const char *file, const char *key, c
     if (list && !json_is_null(list) && !json_is_array(list))
         return error_set(e, STATUS_MALFORMED, file, "%s: expected a list of tokens", key);
     for (size_t i = 0; status == STATUS_OK && i < json_array_size(list); i++)
-        status = add_special(t, file, key, json_array_get(list, i), e);
+        status = add_special(t, t->more_specials, file, key, json_array_get(list, i), e);
     return status;
 }
 
@@ -112,12 +115,12 @@ static enum status add_more_specials(struct edit *t, struct error *e) {
     const char *name;
     json_t *entry;
     json_object_foreach((json_t *)extra, name, entry) {
-        if (status == STATUS_OK) status = add_special(t, config_name, name, entry, e);
+        if (status == STATUS_OK) status = add_special(t, t->more_specials, config_name, name, entry, e);
     }
     for (int i = 0; status == STATUS_OK && i < t->class->made_up_words; i++) {
         char word[32];
         snprintf(word, sizeof word, "<madeupword%d>", i);
-        status = add_special_text(t, word, e);
+        status = add_special_text(t, t->more_specials, word, e);
     }
     return status;
 }
@@ -128,9 +131,10 @@ static enum status collect_specials(struct edit *t, struct error *e) {
         const char *file, *own = t->class->tokens[i];
         const json_t *entry = named_special(t, tokenizer_class_keys[i], &file);
         if (entry)
-            status = add_special(t, file, tokenizer_class_keys[i], entry, e);
-        else if (own && (t->class_is_named || json_object_get(t->vocabulary, own) || json_object_get(t->known, own)))
-            status = add_special_text(t, own, e);
+            status = add_special(t, t->specials, file, tokenizer_class_keys[i], entry, e);
+        else if (own &&
+                 (t->class_is_named || json_object_get(t->vocabulary, own) || json_object_get(t->known, own)))
+            status = add_special_text(t, t->specials, own, e);
     }
     return status == STATUS_OK ? add_more_specials(t, e) : status;
 }
@@ -206,6 +210,8 @@ static enum status add_listed(struct edit *t, struct error *e) {
             list[count].id > VOCABULARY_ID_MAX)
             status = error_set(e, STATUS_MALFORMED, config_name,
                                "added_tokens_decoder.%s: expected an id, and a token with its content", key);
+        else if (json_object_set_new(t->file_known, list[count].content, json_true()) != 0)
+            status = text_no_memory(e);
         count++;
     }
     if (status == STATUS_OK) status = put_numbered(t, list, count, e);
@@ -231,14 +237,24 @@ static enum status add_unlisted(struct edit *t, struct error *e) {
     return status;
 }
 
-static enum status add_tokens(struct edit *t, struct error *e) {
-    enum status status = t->decoder_is_listed ? add_listed(t, e) : add_unlisted(t, e);
-    for (size_t i = 0; status == STATUS_OK && i < json_array_size(t->specials); i++) {
-        const json_t *entry = json_array_get(t->specials, i);
+/* A special token that is written as a text is added where it is none yet. One with flags brings them along, unless
+ * the files that list tokens have it: then theirs count, but not before those of a list of special tokens. */
+static enum status add_specials(struct edit *t, const json_t *specials, bool is_list, struct error *e) {
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < json_array_size(specials); i++) {
+        const json_t *entry = json_array_get(specials, i);
         const char *content = side_files_content(entry);
-        if (!json_object_get(t->known, content)) status = put_token(t, content, entry, true, e);
+        bool brings_flags = json_is_object(entry) && (is_list || !json_object_get(t->file_known, content));
+        if (brings_flags || !json_object_get(t->known, content))
+            status = put_token(t, content, entry, true, e);
     }
     return status;
+}
+
+static enum status add_tokens(struct edit *t, struct error *e) {
+    enum status status = t->decoder_is_listed ? add_listed(t, e) : add_unlisted(t, e);
+    if (status == STATUS_OK) status = add_specials(t, t->specials, false, e);
+    return status == STATUS_OK ? add_specials(t, t->more_specials, true, e) : status;
 }
 
 /* ---- add_prefix_space ------------------------------------------------------------------------------------ */
@@ -276,8 +292,10 @@ static enum status apply_prefix_space(struct edit *t, struct error *e) {
         return error_set(e, STATUS_UNSUPPORTED, config_name,
                          "add_prefix_space: transformers reads tokenizer.model for it, and there is none");
     if (is_sentence_piece(t)) return STATUS_OK; /* it is in the normalizer */
-    if (!value && !t->class->from_model && is_byte_level(pre) && json_is_true(json_object_get(pre, "add_prefix_space")))
-        log_warn("tokenizer.json has add_prefix_space, %s does not speak of it: it is followed (transformers would "
+    if (!value && !t->class->from_model && is_byte_level(pre) &&
+        json_is_true(json_object_get(pre, "add_prefix_space")))
+        log_warn("tokenizer.json has add_prefix_space, %s does not speak of it: it is followed (transformers "
+                 "would "
                  "not)",
                  config_name);
     if (json_is_boolean(value) && is_byte_level(pre) &&
@@ -300,7 +318,8 @@ static enum status apply_flags(struct edit *t, struct error *e) {
     json_int_t ids[] = {0, 0};
     if (t->class->refuses_bos && adds[0])
         return error_set(e, STATUS_UNSUPPORTED, config_name,
-                         "add_bos_token: transformers refuses it for %sFast with a tokenizer.json", t->class->name);
+                         "add_bos_token: transformers refuses it for %sFast with a tokenizer.json",
+                         t->class->name);
     if (!t->class->by_flags && !is_sentence_piece(t)) return STATUS_OK;
     for (size_t i = 0; i < 2; i++) {
         const char *content = adds[i] ? special_content(t, which[i]) : NULL;
@@ -309,8 +328,9 @@ static enum status apply_flags(struct edit *t, struct error *e) {
                              tokenizer_class_keys[which[i]]);
         if (adds[i]) ids[i] = added_id(t, content);
         if (ids[i] < 0) { /* only where no file names the class */
-            log_warn("%s: no class is named, and '%s' is no token: nothing is added but what tokenizer.json says",
-                     config_name, content);
+            log_warn(
+                "%s: no class is named, and '%s' is no token: nothing is added but what tokenizer.json says",
+                config_name, content);
             return STATUS_OK;
         }
         contents[i] = content;
@@ -331,8 +351,8 @@ static enum status check_listed_ids(const struct edit *t, struct error *e) {
         json_int_t id = content ? added_id(t, content) : -1;
         if (id != strtol(key, NULL, 10))
             return error_set(e, STATUS_UNSUPPORTED, config_name,
-                             "added_tokens_decoder.%s: '%s' gets the id %lld behind the pieces of the model", key,
-                             content ? content : "", (long long)id);
+                             "added_tokens_decoder.%s: '%s' gets the id %lld behind the pieces of the model",
+                             key, content ? content : "", (long long)id);
     }
     return STATUS_OK;
 }
@@ -344,8 +364,9 @@ static enum status check_flags(const struct edit *t, struct error *e) {
         return error_set(e, STATUS_UNSUPPORTED, config_name,
                          "split_special_tokens: special tokens are always found in a text");
     if (json_is_true(config_of(t, "clean_up_tokenization_spaces")))
-        log_info("%s: clean_up_tokenization_spaces is not followed: texts have the blanks that the tokens have",
-                 config_name);
+        log_info(
+            "%s: clean_up_tokenization_spaces is not followed: texts have the blanks that the tokens have",
+            config_name);
     return STATUS_OK;
 }
 
@@ -353,23 +374,28 @@ static enum status begin(struct edit *t, struct error *e) {
     t->added = json_object_get(t->file, "added_tokens");
     t->decoder_is_listed = config_of(t, "added_tokens_decoder") != NULL;
     t->known = json_object();
+    t->file_known = json_object();
     t->specials = json_array();
+    t->more_specials = json_array();
     t->special_names = json_object();
-    if (!t->known || !t->specials || !t->special_names) return text_no_memory(e);
+    if (!t->known || !t->file_known || !t->specials || !t->more_specials || !t->special_names)
+        return text_no_memory(e);
     enum status status = index_vocabulary(t->file, &t->vocabulary, e);
     if (status != STATUS_OK) return status;
     if (t->added && !json_is_null(t->added) && !json_is_array(t->added))
         return error_set(e, STATUS_MALFORMED, "tokenizer.json", "added_tokens: expected an array");
     if (!json_is_array(t->added)) {
         t->added = json_array();
-        if (!t->added || json_object_set_new(t->file, "added_tokens", t->added) != 0) return text_no_memory(e);
+        if (!t->added || json_object_set_new(t->file, "added_tokens", t->added) != 0)
+            return text_no_memory(e);
     }
     for (size_t i = 0; i < json_array_size(t->added); i++) {
         json_t *entry = json_array_get(t->added, i);
         const char *content = json_string_value(json_object_get(entry, "content"));
         if (content && json_object_set(t->known, content, entry) != 0) return text_no_memory(e);
     }
-    return STATUS_OK;
+    return t->decoder_is_listed || json_object_update(t->file_known, t->known) == 0 ? STATUS_OK
+                                                                                    : text_no_memory(e);
 }
 
 enum status tokenizer_config_apply(json_t *file, const struct side_files *side, struct error *e) {
@@ -388,7 +414,9 @@ enum status tokenizer_config_apply(json_t *file, const struct side_files *side, 
     if (status == STATUS_OK) status = apply_flags(&t, e);
     json_decref(t.known);
     json_decref(t.vocabulary);
+    json_decref(t.file_known);
     json_decref(t.specials);
+    json_decref(t.more_specials);
     json_decref(t.special_names);
     return status;
 }

@@ -22,7 +22,8 @@ bool tokenizer_source_has_file(const char *folder) {
     return has(folder, "tokenizer.json");
 }
 
-static enum status load_file(const char *folder, const struct side_files *side, json_t **out, struct error *e) {
+static enum status load_file(const char *folder, const struct side_files *side, json_t **out,
+                             struct error *e) {
     enum status status = json_file_load(folder, "tokenizer.json", FILE_BYTES_MAX, out, e);
     return status == STATUS_OK ? tokenizer_config_apply(*out, side, e) : status;
 }

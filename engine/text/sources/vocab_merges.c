@@ -15,7 +15,7 @@
 struct sources {
     json_t *vocab;
     json_t *config, *special_map, *added, *model_config; /* of the side files; borrowed */
-    json_t *merges; /* lines of merges.txt */
+    json_t *merges;                                      /* lines of merges.txt */
     json_t *tokens; /* content -> entry of "added_tokens", in the order in which ids are given */
 };
 
@@ -250,8 +250,8 @@ static enum status build(struct sources *s, json_t **out, struct error *e) {
     return status;
 }
 
-enum status vocab_merges_load(const char *folder, const struct side_files *side, size_t bytes_max, json_t **out,
-                              struct error *e) {
+enum status vocab_merges_load(const char *folder, const struct side_files *side, size_t bytes_max,
+                              json_t **out, struct error *e) {
     struct sources s = {.config = side->config,
                         .special_map = side->special_map,
                         .added = side->added,

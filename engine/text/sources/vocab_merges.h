@@ -10,5 +10,5 @@
 
 /* *out: the equal of a tokenizer.json; the caller owns it. STATUS_NOT_FOUND when the folder has no tokenizer
  * at all. CTRL and BioGPT use files of the same names for another scheme; they are refused. */
-enum status vocab_merges_load(const char *folder, const struct side_files *side, size_t bytes_max, json_t **out,
-                              struct error *e);
+enum status vocab_merges_load(const char *folder, const struct side_files *side, size_t bytes_max,
+                              json_t **out, struct error *e);

@@ -217,8 +217,8 @@ static const struct bpe_merge *merge_at(const struct bpe *b, const struct bpe_sc
 static void propose(const struct bpe *b, struct bpe_scratch *s, int32_t left) {
     const struct bpe_merge *merge = merge_at(b, s, left);
     if (!merge) return;
-    merge_queue_push(&s->queue,
-                     (struct merge_candidate){(uint64_t)merge->rank << 32 | (uint32_t)left, (uint32_t)merge->id});
+    merge_queue_push(&s->queue, (struct merge_candidate){(uint64_t)merge->rank << 32 | (uint32_t)left,
+                                                         (uint32_t)merge->id});
 }
 
 static void join(struct bpe_scratch *s, int32_t left, int32_t id) {

@@ -22,8 +22,8 @@ char sentence_piece_type_letter(enum sentence_piece_type type) {
 
 /* ---- reading --------------------------------------------------------------------------------------------- */
 
-static enum status read_list(const struct json_path *path, const char *key, struct json_path *list, size_t *count,
-                             struct error *e) {
+static enum status read_list(const struct json_path *path, const char *key, struct json_path *list,
+                             size_t *count, struct error *e) {
     *list = json_path_member(path, key);
     enum status status = json_path_array(list, count, e);
     if (status == STATUS_OK && *count > VOCABULARY_ID_MAX)
@@ -31,7 +31,8 @@ static enum status read_list(const struct json_path *path, const char *key, stru
     return status;
 }
 
-enum status sentence_piece_read_vocabulary(struct vocabulary *v, const struct json_path *path, struct error *e) {
+enum status sentence_piece_read_vocabulary(struct vocabulary *v, const struct json_path *path,
+                                           struct error *e) {
     struct json_path list;
     size_t count;
     enum status status = read_list(path, "vocab", &list, &count, e);
@@ -69,20 +70,18 @@ static enum status read_scores(struct sentence_piece *m, const struct json_path 
     struct json_path list;
     size_t count;
     float least = FLT_MAX;
-    m->highest_score = FLT_MIN;
     enum status status = read_list(path, "scores", &list, &count, e);
     if (status != STATUS_OK) return status;
     if (count != m->vocabulary->id_end)
-        return json_path_error(&list, STATUS_MALFORMED, e, "%zu scores for %zu pieces", count, m->vocabulary->id_end);
+        return json_path_error(&list, STATUS_MALFORMED, e, "%zu scores for %zu pieces", count,
+                               m->vocabulary->id_end);
     for (size_t id = 0; id < count; id++) {
         struct json_path item = json_path_element(&list, id);
         double score = json_number_value(item.value);
         if (!json_is_number(item.value) || !(fabs(score) <= FLT_MAX))
             return json_path_error(&item, STATUS_MALFORMED, e, "expected a number of single precision");
         m->scores[id] = (float)score;
-        if (m->types[id] != SENTENCE_PIECE_NORMAL) continue;
-        least = fminf(least, m->scores[id]);
-        m->highest_score = fmaxf(m->highest_score, m->scores[id]);
+        if (m->types[id] == SENTENCE_PIECE_NORMAL) least = fminf(least, m->scores[id]);
     }
     m->unknown_score = least - unknown_penalty;
     return STATUS_OK;
@@ -92,7 +91,8 @@ static enum status check_bytes(struct sentence_piece *m, const struct json_path 
     byte_tokens_find(m->vocabulary, m->byte_ids);
     for (size_t byte = 0; m->byte_fallback && byte < 256; byte++)
         if (m->byte_ids[byte] < 0 || m->types[m->byte_ids[byte]] != SENTENCE_PIECE_BYTE)
-            return json_path_error(path, STATUS_MALFORMED, e, "byte_fallback, but the byte %zu has no piece", byte);
+            return json_path_error(path, STATUS_MALFORMED, e, "byte_fallback, but the byte %zu has no piece",
+                                   byte);
     return STATUS_OK;
 }
 
@@ -110,8 +110,8 @@ static enum status add_keys(struct sentence_piece *m, struct error *e) {
     return status;
 }
 
-enum status sentence_piece_init(struct sentence_piece *m, const struct vocabulary *v, const struct json_path *path,
-                                struct error *e) {
+enum status sentence_piece_init(struct sentence_piece *m, const struct vocabulary *v,
+                                const struct json_path *path, struct error *e) {
     const char *algorithm;
     *m = (struct sentence_piece){.vocabulary = v};
     struct json_path at = json_path_member(path, "algorithm");
@@ -155,12 +155,13 @@ enum status sentence_piece_add(struct sentence_piece_output *out, const char *te
     const struct sentence_piece *m = out->model;
     bool is_unknown = id == m->unknown_id, spelled = false, merged = is_unknown && out->after_unknown;
     out->after_unknown = is_unknown;
-    if (is_unknown && m->byte_fallback) return byte_tokens_spell(m->byte_ids, text, length, out->ids, &spelled, e);
+    if (is_unknown && m->byte_fallback)
+        return byte_tokens_spell(m->byte_ids, text, length, out->ids, &spelled, e);
     return merged || token_list_add(out->ids, id) ? STATUS_OK : text_no_memory(e);
 }
 
-enum status sentence_piece_encode(const struct sentence_piece *m, struct sentence_piece_scratch *s, const char *text,
-                                  size_t length, struct token_list *out, struct error *e) {
+enum status sentence_piece_encode(const struct sentence_piece *m, struct sentence_piece_scratch *s,
+                                  const char *text, size_t length, struct token_list *out, struct error *e) {
     struct sentence_piece_output output = {.model = m, .ids = out};
     return m->is_bpe ? sentence_piece_encode_bpe(&output, s, text, length, e)
                      : sentence_piece_encode_unigram(&output, s, text, length, e);

@@ -32,10 +32,9 @@ char sentence_piece_type_letter(enum sentence_piece_type type);
 struct sentence_piece {
     const struct vocabulary *vocabulary;
     bool is_bpe, byte_fallback, has_unused;
-    float *scores;       /* [id] */
+    float *scores;        /* [id] */
     unsigned char *types; /* [id] */
-    float unknown_score; /* Unigram: of a character that is no piece, */
-    float highest_score; /* and the highest of a piece, but more than 0 */
+    float unknown_score;  /* Unigram: of a character that is no piece */
     int32_t unknown_id;
     int32_t byte_ids[256];
     struct trie pieces;       /* Unigram: what is found in a text */
@@ -62,12 +61,13 @@ struct sentence_piece_scratch {
 };
 
 /* Fills v with "vocab", before sentence_piece_init, which borrows v. deinit also after an error. */
-enum status sentence_piece_read_vocabulary(struct vocabulary *v, const struct json_path *path, struct error *e);
-enum status sentence_piece_init(struct sentence_piece *m, const struct vocabulary *v, const struct json_path *path,
-                                struct error *e);
+enum status sentence_piece_read_vocabulary(struct vocabulary *v, const struct json_path *path,
+                                           struct error *e);
+enum status sentence_piece_init(struct sentence_piece *m, const struct vocabulary *v,
+                                const struct json_path *path, struct error *e);
 void sentence_piece_deinit(struct sentence_piece *m);
 void sentence_piece_scratch_deinit(struct sentence_piece_scratch *s);
 
 /* Appends the ids of a text, which is normalized already; length > 0. */
-enum status sentence_piece_encode(const struct sentence_piece *m, struct sentence_piece_scratch *s, const char *text,
-                                  size_t length, struct token_list *out, struct error *e);
+enum status sentence_piece_encode(const struct sentence_piece *m, struct sentence_piece_scratch *s,
+                                  const char *text, size_t length, struct token_list *out, struct error *e);

@@ -90,8 +90,8 @@ static enum status add_symbol(const struct merging *m, struct sentence_piece_out
         int32_t id = vocabulary_find(m->model->vocabulary, m->text + span.start, span.length);
         uint32_t left = id >= 0 && m->model->types[id] == SENTENCE_PIECE_UNUSED ? s->splits[id] : 0;
         if (left == 0) {
-            status = sentence_piece_add(out, m->text + span.start, span.length, id >= 0 ? id : m->model->unknown_id,
-                                        e);
+            status = sentence_piece_add(out, m->text + span.start, span.length,
+                                        id >= 0 ? id : m->model->unknown_id, e);
             continue;
         }
         if (!array_reserve(&s->stack, &s->stack_capacity, depth + 2)) return text_no_memory(e);
@@ -121,6 +121,7 @@ enum status sentence_piece_encode_bpe(struct sentence_piece_output *out, struct 
     cut(&m, length);
     merge(&m);
     for (int32_t at = 0; at >= 0 && status == STATUS_OK; at = s->symbols[at].next)
-        status = add_symbol(&m, out, (struct sentence_piece_span){s->symbols[at].start, s->symbols[at].length}, e);
+        status =
+            add_symbol(&m, out, (struct sentence_piece_span){s->symbols[at].start, s->symbols[at].length}, e);
     return status;
 }

@@ -50,7 +50,8 @@ enum status token_model_init(struct token_model *m, const struct json_path *path
     if (strcmp(type, "SentencePiece") == 0) {
         m->kind = TOKEN_MODEL_SENTENCE_PIECE;
         status = sentence_piece_read_vocabulary(&m->vocabulary, path, e);
-        return status == STATUS_OK ? sentence_piece_init(&m->sentence_piece, &m->vocabulary, path, e) : status;
+        return status == STATUS_OK ? sentence_piece_init(&m->sentence_piece, &m->vocabulary, path, e)
+                                   : status;
     }
     struct json_path at = json_path_member(path, "type");
     if (strcmp(type, "BPE") != 0 && strcmp(type, "WordLevel") != 0 && strcmp(type, "WordPiece") != 0)
