@@ -121,8 +121,8 @@ enum status tokenizer_read_text(const char *folder, char **text, size_t *length,
     return STATUS_OK;
 }
 
-bool tokenizer_has_file(const char *folder) {
-    return tokenizer_source_has_file(folder);
+bool tokenizer_is_missing(const char *folder, enum status status) {
+    return status == STATUS_NOT_FOUND || (status == STATUS_UNSUPPORTED && !tokenizer_source_has_file(folder));
 }
 
 void tokenizer_close(struct tokenizer *t) {

@@ -15,9 +15,10 @@ struct tokenizer;
 /* STATUS_NOT_FOUND when the folder has none; STATUS_UNSUPPORTED when it is of a kind that is not read. */
 enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e);
 
-/* Whether a folder has a tokenizer.json: then one that cannot be opened is a fault of the folder. Without it the
- * folder may have a tokenizer of a kind that nobody reads, and serve prompts of ids all the same. */
-bool tokenizer_has_file(const char *folder);
+/* Whether a folder that tokenizer_open answered with this status has no tokenizer that is read: none at all, or one of
+ * a kind that is not read. Its model can be given ids all the same. A tokenizer.json is there to be read: if it cannot
+ * be, that is a fault of the folder. */
+bool tokenizer_is_missing(const char *folder, enum status status);
 
 /* The text of the tokenizer.json that says what all of a folder's tokenizer files say; malloc'ed. Errors are those
  * of tokenizer_open. */

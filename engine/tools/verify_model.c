@@ -57,10 +57,17 @@ static enum status read_tokens(struct session *s, const struct model_description
     struct tokenizer *tokenizer;
     const char *text = o->text ? o->text : verify_sample_text;
     size_t length = o->text ? o->text_length : strlen(verify_sample_text);
-    enum status status = tokenizer_open(o->model, &tokenizer, e);
-    if (status != STATUS_OK) return status;
-    status = tokenizer_encode(tokenizer, text, length, true, 0, &s->tokens, e);
-    tokenizer_close(tokenizer);
+    struct error cause = {0};
+    enum status status = tokenizer_open(o->model, &tokenizer, &cause);
+    if (status == STATUS_OK) {
+        status = tokenizer_encode(tokenizer, text, length, true, 0, &s->tokens, e);
+        tokenizer_close(tokenizer);
+    } else if (!o->text && tokenizer_is_missing(o->model, status)) {
+        status = verify_sample_ids(d->vocabulary, o->tokens_max < d->context ? o->tokens_max : d->context,
+                                   &s->tokens, e);
+    } else if (e) {
+        *e = cause;
+    }
     if (status != STATUS_OK) return status;
     if (s->tokens.count > o->tokens_max) s->tokens.count = o->tokens_max;
     for (size_t i = 0; i < s->tokens.count; i++)
