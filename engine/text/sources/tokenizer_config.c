@@ -31,6 +31,11 @@ static const json_t *config_of(const struct edit *t, const char *key) {
     return json_object_get(t->side->config, key);
 }
 
+static bool is_sentence_piece(const struct edit *t) {
+    const char *type = json_string_value(json_object_get(json_object_get(t->file, "model"), "type"));
+    return type && strcmp(type, "SentencePiece") == 0;
+}
+
 /* ---- ids ------------------------------------------------------------------------------------------------- */
 
 /* *out: content -> id of "vocab", which is that already, or a list of contents, or of contents with scores. */
@@ -153,17 +158,18 @@ static bool flag_of(const json_t *entry, const char *key, bool fallback) {
     return json_is_boolean(value) ? json_is_true(value) : fallback;
 }
 
-/* Puts a token in, or its flags in place of those that it has. A token stays special that was. */
+/* Puts a token in, or its flags in place of those that it has. A token stays special that was. Before the pieces of a
+ * tokenizer.model all tokens are looked for in the text as it stands. */
 static enum status put_token(struct edit *t, const char *content, const json_t *flags, bool special,
                              struct error *e) {
     json_t *before = json_object_get(t->known, content);
     bool own_special = flag_of(flags, "special", false);
+    bool normalized = flag_of(flags, "normalized", json_is_object(flags) ? !own_special : !special);
     json_t *entry =
         json_pack("{s:s, s:b, s:b, s:b, s:b, s:b}", "content", content, "special",
                   special || own_special || flag_of(before, "special", false), "normalized",
-                  flag_of(flags, "normalized", json_is_object(flags) ? !own_special : !special), "lstrip",
-                  flag_of(flags, "lstrip", false), "rstrip", flag_of(flags, "rstrip", false), "single_word",
-                  flag_of(flags, "single_word", false));
+                  normalized && !is_sentence_piece(t), "lstrip", flag_of(flags, "lstrip", false), "rstrip",
+                  flag_of(flags, "rstrip", false), "single_word", flag_of(flags, "single_word", false));
     if (!entry) return text_no_memory(e);
     int failed = before ? json_object_update(before, entry) : json_array_append(t->added, entry);
     if (failed == 0 && !before) failed = json_object_set(t->known, content, entry);
@@ -258,11 +264,6 @@ static enum status add_tokens(struct edit *t, struct error *e) {
 }
 
 /* ---- add_prefix_space ------------------------------------------------------------------------------------ */
-
-static bool is_sentence_piece(const struct edit *t) {
-    const char *type = json_string_value(json_object_get(json_object_get(t->file, "model"), "type"));
-    return type && strcmp(type, "SentencePiece") == 0;
-}
 
 static bool is_byte_level(const json_t *step) {
     const char *type = json_string_value(json_object_get(step, "type"));

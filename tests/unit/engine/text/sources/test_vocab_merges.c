@@ -172,11 +172,12 @@ static void test_one_text_of_all_files(void **state) {
     assert_int_equal(tokenizer_open_text(text, length - 1, "one text", &from_text, &e), STATUS_MALFORMED);
     assert_string_equal(e.where, "one text");
     free(text);
-    /* A tokenizer.json is taken as it is, and goes before the others. */
+    /* A tokenizer.json goes before the others. */
     test_file_write(folder, "tokenizer.json", "{\"model\": 1} ", 13);
     assert_ok(tokenizer_read_text(folder, &text, &length, &e));
-    assert_int_equal(length, 13);
-    assert_memory_equal(text, "{\"model\": 1} ", 13);
+    json_t *said = build_json(text);
+    assert_int_equal(json_integer_value(json_object_get(said, "model")), 1);
+    json_decref(said);
     free(text);
     test_folder_remove(folder);
     folder = test_folder_create();
