@@ -65,6 +65,8 @@ def token(content, **flags):
                  "special": True}, **flags)
 
 
+CTRL_TEXTS = ["Once upon a time\n", "time\ntime\n\n time", " the\u00a0king\x1cson\x85x ", "x {\n}\n", "q", "qq q@@ @@ x@@y", "\n",
+              "\t\u3000", "a\u2009b\u200bc", "king's\r\nson", "last money far", "\u00e9{\u00e9 te\u0301", "@@@@ @@"]
 FOUR = ("<unk>", "<s>", "</s>", "<pad>")
 GENERIC = "PreTrainedTokenizerFast"
 # name: (tokenizer, tokenizer_config.json, other files)
@@ -121,19 +123,42 @@ VARIANTS = {
 }
 
 
+def write_ctrl(folder):
+    """CTRL's vocab.json and merges.txt; every seventh symbol has no token."""
+    t = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    t.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    t.train_from_iterator(PROSE * 3, trainers.BpeTrainer(vocab_size=260, end_of_word_suffix="</w>", show_progress=False))
+    model = json.loads(t.to_str())["model"]
+    names = [symbol[:-4] if symbol.endswith("</w>") else symbol + "@@" for symbol in model["vocab"]]
+    names = [name for i, name in enumerate(names) if i % 7] + ["<unk>", "\n", "time\n", "q", "x@@", "{\n", "@@"]
+    with open(os.path.join(folder, "vocab.json"), "w", encoding="utf-8") as file:
+        json.dump({name: i for i, name in enumerate(dict.fromkeys(names))}, file)
+    lines = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+    lines += ["t i", "m e\n</w>", "ti me\n</w>", "q", "a b c", "", "{ \u00e9</w>"]
+    with open(os.path.join(folder, "merges.txt"), "w", encoding="utf-8") as file:
+        file.write("#version: 0.2\n" + "\n".join(lines) + "\nla st")
+
+
+VARIANTS["ctrl"] = (write_ctrl, {"tokenizer_class": "CTRLTokenizer"}, {})
+VARIANTS["ctrl-by-type"] = (write_ctrl, {"unk_token": "q", "eos_token": "</s>"}, {"config.json": {"model_type": "ctrl"}})
+
+
 def make(out, name):
     build, config, others = VARIANTS[name]
     folder = os.path.join(out, "hf-" + name)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as file:
-        file.write(build().to_str())
+    if build is write_ctrl:
+        write_ctrl(folder)
+    else:
+        with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as file:
+            file.write(build().to_str())
     for file_name, content in dict(others, **{"tokenizer_config.json": config}).items():
         with open(os.path.join(folder, file_name), "w", encoding="utf-8") as file:
             json.dump(content, file)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     cases = []
-    for text in TEXTS:
+    for text in TEXTS + (CTRL_TEXTS if build is write_ctrl else []):
         ids = tokenizer(text)["input_ids"]
         plain = tokenizer(text, add_special_tokens=False)["input_ids"]
         decode = lambda ids, skip: tokenizer.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False)

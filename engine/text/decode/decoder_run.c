@@ -22,7 +22,8 @@ struct stage {
     struct text_buffer held;
     bool past_first; /* a token has ended here before */
     bool in_token;   /* DECODER_JOIN: the token at hand was begun */
-    bool said;       /* SentencePiece: the text has begun, and keeps its blanks from here on */
+    bool goes_on;    /* CTRL: the last token ends in "@@", which is held */
+    bool said;       /* SentencePiece, CTRL: the text has begun, and keeps its blanks from here on */
     /* Strip: characters taken at the start of the token, and those held back at its end. */
     int64_t stripped, trailing;
 };
@@ -239,6 +240,55 @@ static void end_replace(struct decoder_run *run, size_t at) {
     feed_token(run, at + 1, s->held.bytes, s->held.length);
 }
 
+static bool ends_in(const struct text_buffer *b, const char *end, size_t length) {
+    return b->length >= length && memcmp(b->bytes + b->length - length, end, length) == 0;
+}
+
+/* Blanks as Python strips them. */
+static bool is_blank(int32_t point) {
+    return unicode_is_whitespace(point) || (point >= 0x1C && point <= 0x1F);
+}
+
+/* How much of a text of so many bytes is left when the blanks at its end go. */
+static size_t length_without_blanks(const char *text, size_t length) {
+    while (length > 0) {
+        size_t last = utf8_previous(text, length), at = last;
+        if (!is_blank(utf8_next(text, length, &at))) break;
+        length = last;
+    }
+    return length;
+}
+
+/* CTRL: says so many of the held bytes, but no blanks at the start of the text. */
+static void say_words(struct decoder_run *run, size_t at, size_t length) {
+    struct stage *s = &run->stages[at];
+    size_t start = 0;
+    for (size_t next = 0; !s->said && next < length;) {
+        if (!is_blank(utf8_next(s->held.bytes, length, &next))) s->said = true;
+        if (!s->said) start = next;
+    }
+    feed(run, at + 1, s->held.bytes + start, length - start);
+    text_buffer_drop_front(&s->held, length);
+}
+
+static const char word_goes_on[] = "@@";
+
+/* CTRL: a blank between two tokens, unless the first ends in "@@", which falls away before another. Blanks that may be
+ * the end of the text are held back, and so is "@@". */
+static void end_ctrl(struct decoder_run *run, size_t at) {
+    struct stage *s = &run->stages[at];
+    const size_t size = sizeof word_goes_on - 1;
+    if (s->past_first && s->goes_on)
+        s->held.length -= size;
+    else if (s->past_first)
+        text_buffer_append_byte(&s->held, ' ');
+    text_buffer_append(&s->held, s->token.bytes, s->token.length);
+    s->goes_on = ends_in(&s->token, word_goes_on, size);
+    if (s->held.length == 0 || s->held.failed) return;
+    size_t certain = s->held.length - (s->goes_on ? size : 0);
+    say_words(run, at, length_without_blanks(s->held.bytes, certain));
+}
+
 /* SentencePiece: a run of bytes is whole characters, and U+FFFD for each byte that is part of none. What may become a
  * character yet waits. */
 static void say_piece_bytes(struct decoder_run *run, size_t at, bool is_end) {
@@ -347,6 +397,9 @@ static void end_token(struct decoder_run *run, size_t at) {
     case DECODER_SENTENCE_PIECE:
         end_sentence_piece(run, at);
         break;
+    case DECODER_CTRL:
+        end_ctrl(run, at);
+        break;
     case DECODER_BYTE_FALLBACK:
         end_fallback(run, at);
         break;
@@ -385,6 +438,12 @@ static void end_text(struct decoder_run *run, size_t at) {
         break;
     case DECODER_SENTENCE_PIECE:
         say_piece_bytes(run, at, true);
+        end_token(run, at + 1);
+        break;
+    case DECODER_CTRL:
+        if (run->stages[at].held.length > 0)
+            say_words(run, at,
+                      length_without_blanks(run->stages[at].held.bytes, run->stages[at].held.length));
         end_token(run, at + 1);
         break;
     case DECODER_CHARACTER_MAP:

@@ -54,13 +54,18 @@ enum status token_model_init(struct token_model *m, const struct json_path *path
                                    : status;
     }
     struct json_path at = json_path_member(path, "type");
-    if (strcmp(type, "BPE") != 0 && strcmp(type, "WordLevel") != 0 && strcmp(type, "WordPiece") != 0)
+    if (strcmp(type, "BPE") != 0 && strcmp(type, "WordLevel") != 0 && strcmp(type, "WordPiece") != 0 &&
+        strcmp(type, "CTRL") != 0)
         return json_path_error(&at, STATUS_UNSUPPORTED, e, "'%s' is not supported", type);
     status = read_vocabulary(&m->vocabulary, path, e);
     if (status != STATUS_OK) return status;
     if (strcmp(type, "BPE") == 0) {
         m->kind = TOKEN_MODEL_BPE;
         return bpe_init(&m->bpe, &m->vocabulary, path, e);
+    }
+    if (strcmp(type, "CTRL") == 0) {
+        m->kind = TOKEN_MODEL_CTRL;
+        return ctrl_init(&m->ctrl, &m->vocabulary, path, e);
     }
     if (strcmp(type, "WordLevel") == 0) {
         m->kind = TOKEN_MODEL_WORD_LEVEL;
@@ -87,6 +92,9 @@ void token_model_deinit(struct token_model *m) {
     case TOKEN_MODEL_SENTENCE_PIECE:
         sentence_piece_deinit(&m->sentence_piece);
         break;
+    case TOKEN_MODEL_CTRL:
+        ctrl_deinit(&m->ctrl);
+        break;
     case TOKEN_MODEL_NONE:
         break;
     }
@@ -98,6 +106,7 @@ void token_model_scratch_deinit(struct token_model_scratch *s) {
     bpe_scratch_deinit(&s->bpe);
     unigram_scratch_deinit(&s->unigram);
     sentence_piece_scratch_deinit(&s->sentence_piece);
+    ctrl_scratch_deinit(&s->ctrl);
 }
 
 static size_t longest_content(const struct vocabulary *v) {
@@ -150,6 +159,8 @@ enum status token_model_encode(const struct token_model *m, struct token_model_s
         return word_piece_encode(&m->word_piece, word, length, out, e);
     case TOKEN_MODEL_SENTENCE_PIECE:
         return sentence_piece_encode(&m->sentence_piece, &s->sentence_piece, word, length, out, e);
+    case TOKEN_MODEL_CTRL:
+        return ctrl_encode(&m->ctrl, &s->ctrl, word, length, out, e);
     case TOKEN_MODEL_NONE:
         break;
     }

@@ -109,12 +109,16 @@ static void test_other_schemes_are_refused(void **state) {
         const char *name, *text, *fragment;
         enum status status;
     } cases[] = {
-        {"tokenizer_config.json", "{'tokenizer_class': 'CTRLTokenizer'}", "'CTRLTokenizer'",
-         STATUS_UNSUPPORTED},
-        {"tokenizer_config.json", "{'tokenizer_class': 'BioGptTokenizer'}", "'BioGptTokenizer'",
-         STATUS_UNSUPPORTED},
-        {"config.json", "{'model_type': 'biogpt'}", "'biogpt'", STATUS_UNSUPPORTED},
-        {"config.json", "{'model_type': 'ctrl'}", "'ctrl'", STATUS_UNSUPPORTED},
+        {"tokenizer_config.json", "{'tokenizer_class': 'CTRLTokenizer'}", "'<unk>' is not in the vocabulary",
+         STATUS_MALFORMED},
+        {"config.json", "{'model_type': 'ctrl'}", "'<unk>' is not in the vocabulary", STATUS_MALFORMED},
+        {"tokenizer_config.json",
+         "{'tokenizer_class': 'CTRLTokenizer', 'added_tokens_decoder': {'256': {'content': "
+         "'<pad>'}}, 'unk_token': 'a'}",
+         "'<pad>': CTRLTokenizer with added tokens", STATUS_UNSUPPORTED},
+        {"tokenizer_config.json", "{'tokenizer_class': 'BioGptTokenizer'}", "Moses", STATUS_UNSUPPORTED},
+        {"config.json", "{'model_type': 'biogpt'}", "'BioGptTokenizer'", STATUS_UNSUPPORTED},
+        {"tokenizer_config.json", "{'tokenizer_class': 'T5Tokenizer'}", "'T5Tokenizer'", STATUS_UNSUPPORTED},
         {"vocab.json", "{'a</w>': 0, 'b</w>': 1}", "vocab.json", STATUS_UNSUPPORTED},
         {"vocab.json", "[]", "vocab.json", STATUS_MALFORMED},
         {"merges.txt", "a b c\n", "merges[0]", STATUS_MALFORMED},
