@@ -8,40 +8,13 @@
 
 #include "engine/text/pretokenize/byte_level.h"
 #include "engine/text/decode/decoder.h"
-#include "engine/text/decode/decoder_step.h"
+#include "engine/text/decode/decoder_run_parts.h"
 #include "engine/text/unicode/unicode.h"
 
-static const char replacement_utf8[] = "\xEF\xBF\xBD";
-
-struct stage {
-    const struct decoder_step *step;
-    /* What was gathered of the token at hand. */
-    struct text_buffer token;
-    /* ByteLevel, ByteFallback: bytes that are no text yet; BPEDecoder: the last token; Replace: the
-     * result. */
-    struct text_buffer held;
-    bool past_first; /* a token has ended here before */
-    bool in_token;   /* DECODER_JOIN: the token at hand was begun */
-    bool goes_on;    /* CTRL: the last token ends in "@@", which is held */
-    bool said;       /* SentencePiece, CTRL: the text has begun, and keeps its blanks from here on */
-    /* Strip: characters taken at the start of the token, and those held back at its end. */
-    int64_t stripped, trailing;
-};
-
-struct decoder_run {
-    struct stage *stages; /* [count] */
-    size_t count;
-    struct text_buffer output, work, other;
-    struct regex_run *regex_run;
-    enum status status; /* the first failure, */
-    struct error error; /* and its words */
-};
-
-static void feed(struct decoder_run *run, size_t at, const char *text, size_t length);
 static void end_token(struct decoder_run *run, size_t at);
 
-static void feed_token(struct decoder_run *run, size_t at, const char *text, size_t length) {
-    feed(run, at, text, length);
+void decoder_feed_token(struct decoder_run *run, size_t at, const char *text, size_t length) {
+    decoder_feed(run, at, text, length);
     end_token(run, at);
 }
 
@@ -65,13 +38,13 @@ static void say_bytes(struct decoder_run *run, size_t at, bool is_end) {
     size_t done = 0, used;
     while (done < s->held.length) {
         size_t whole = utf8_valid_prefix(s->held.bytes + done, s->held.length - done);
-        feed(run, at + 1, s->held.bytes + done, whole);
+        decoder_feed(run, at + 1, s->held.bytes + done, whole);
         done += whole;
         if (done == s->held.length) break;
         enum utf8_kind kind =
             utf8_classify((const unsigned char *)s->held.bytes + done, s->held.length - done, &used);
         if (kind == UTF8_INCOMPLETE && !is_end) break;
-        feed(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
+        decoder_feed(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
         done += used;
     }
     text_buffer_drop_front(&s->held, done);
@@ -83,8 +56,7 @@ static int hex_digit(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The byte of "<0xNN>", or -1. The library's parser takes "+N" for N. */
-static int fallback_byte(const struct text_buffer *token) {
+int decoder_fallback_byte(const struct text_buffer *token) {
     if (token->length != 6 || memcmp(token->bytes, "<0x", 3) != 0 || token->bytes[5] != '>') return -1;
     int high = token->bytes[3] == '+' ? 0 : hex_digit(token->bytes[3]), low = hex_digit(token->bytes[4]);
     return high >= 0 && low >= 0 ? high * 16 + low : -1;
@@ -95,22 +67,22 @@ static void say_fallback(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
     if (s->held.length == 0) return;
     if (utf8_valid_prefix(s->held.bytes, s->held.length) == s->held.length)
-        feed_token(run, at + 1, s->held.bytes, s->held.length);
+        decoder_feed_token(run, at + 1, s->held.bytes, s->held.length);
     else
         for (size_t i = 0; i < s->held.length; i++)
-            feed_token(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
+            decoder_feed_token(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
     text_buffer_clear(&s->held);
 }
 
 static void end_fallback(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
-    int byte = fallback_byte(&s->token);
+    int byte = decoder_fallback_byte(&s->token);
     if (byte >= 0) {
         text_buffer_append_byte(&s->held, (char)byte);
         return;
     }
     say_fallback(run, at);
-    feed_token(run, at + 1, s->token.bytes, s->token.length);
+    decoder_feed_token(run, at + 1, s->token.bytes, s->token.length);
 }
 
 /* Metaspace: the replacement stands for a blank, but for none in the first token when one was put there. */
@@ -120,9 +92,9 @@ static void feed_metaspace(struct decoder_run *run, size_t at, const char *text,
     bool drop = !s->past_first && m->prepend != METASPACE_NEVER;
     for (size_t i = 0, start = 0; i < length; start = i) {
         if (utf8_next(text, length, &i) != m->replacement)
-            feed(run, at + 1, text + start, i - start);
+            decoder_feed(run, at + 1, text + start, i - start);
         else if (!drop)
-            feed(run, at + 1, " ", 1);
+            decoder_feed(run, at + 1, " ", 1);
     }
 }
 
@@ -140,8 +112,8 @@ static void feed_strip(struct decoder_run *run, size_t at, const char *text, siz
             s->trailing++;
         } else {
             s->stripped = INT64_MAX;
-            for (; !same && s->trailing > 0; s->trailing--) feed(run, at + 1, bytes, size);
-            feed(run, at + 1, text + start, i - start);
+            for (; !same && s->trailing > 0; s->trailing--) decoder_feed(run, at + 1, bytes, size);
+            decoder_feed(run, at + 1, text + start, i - start);
         }
     }
 }
@@ -170,9 +142,8 @@ static void replace_matches(struct decoder_run *run, const struct decoder_step *
     keep_failure(run, status);
 }
 
-/* *b with every `from` replaced by `to`; other is working memory. */
-static void replace_all(struct text_buffer *b, const char *from, size_t from_length, const char *to,
-                        size_t to_length, struct text_buffer *other) {
+void decoder_replace_all(struct text_buffer *b, const char *from, size_t from_length, const char *to,
+                         size_t to_length, struct text_buffer *other) {
     text_buffer_clear(other);
     for (size_t at = 0; at < b->length && !other->failed;) {
         const char *found = memmem(b->bytes + at, b->length - at, from, from_length);
@@ -194,7 +165,7 @@ static void clean_up(struct text_buffer *b, struct text_buffer *other) {
         {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
-        replace_all(b, pairs[i][0], strlen(pairs[i][0]), pairs[i][1], strlen(pairs[i][1]), other);
+        decoder_replace_all(b, pairs[i][0], strlen(pairs[i][0]), pairs[i][1], strlen(pairs[i][1]), other);
 }
 
 /* WordPiece: the prefix of a token that goes on within a word falls away, and a blank goes before any
@@ -214,7 +185,7 @@ static void end_word_piece(struct decoder_run *run, size_t at) {
     if (s->step->cleanup) clean_up(&run->work, &run->other);
     struct text_buffer word = run->work; /* the steps behind may use run->work themselves */
     run->work = (struct text_buffer){0};
-    feed_token(run, at + 1, word.bytes, word.length);
+    decoder_feed_token(run, at + 1, word.bytes, word.length);
     text_buffer_deinit(&run->work);
     run->work = word;
 }
@@ -223,8 +194,9 @@ static void end_word_piece(struct decoder_run *run, size_t at) {
 static void say_held(struct decoder_run *run, size_t at, const char *blank) {
     struct stage *s = &run->stages[at];
     if (!s->past_first) return;
-    replace_all(&s->held, s->step->text.bytes, s->step->text.length, blank, strlen(blank), &run->other);
-    feed_token(run, at + 1, s->held.bytes, s->held.length);
+    decoder_replace_all(&s->held, s->step->text.bytes, s->step->text.length, blank, strlen(blank),
+                        &run->other);
+    decoder_feed_token(run, at + 1, s->held.bytes, s->held.length);
 }
 
 static void end_bpe(struct decoder_run *run, size_t at) {
@@ -237,124 +209,16 @@ static void end_bpe(struct decoder_run *run, size_t at) {
 static void end_replace(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
     replace_matches(run, s->step, s->token.bytes ? s->token.bytes : "", s->token.length, &s->held);
-    feed_token(run, at + 1, s->held.bytes, s->held.length);
-}
-
-static bool ends_in(const struct text_buffer *b, const char *end, size_t length) {
-    return b->length >= length && memcmp(b->bytes + b->length - length, end, length) == 0;
-}
-
-/* Blanks as Python strips them. */
-static bool is_blank(int32_t point) {
-    return unicode_is_whitespace(point) || (point >= 0x1C && point <= 0x1F);
-}
-
-/* How much of a text of so many bytes is left when the blanks at its end go. */
-static size_t length_without_blanks(const char *text, size_t length) {
-    while (length > 0) {
-        size_t last = utf8_previous(text, length), at = last;
-        if (!is_blank(utf8_next(text, length, &at))) break;
-        length = last;
-    }
-    return length;
-}
-
-/* CTRL: says so many of the held bytes, but no blanks at the start of the text. */
-static void say_words(struct decoder_run *run, size_t at, size_t length) {
-    struct stage *s = &run->stages[at];
-    size_t start = 0;
-    for (size_t next = 0; !s->said && next < length;) {
-        if (!is_blank(utf8_next(s->held.bytes, length, &next))) s->said = true;
-        if (!s->said) start = next;
-    }
-    feed(run, at + 1, s->held.bytes + start, length - start);
-    text_buffer_drop_front(&s->held, length);
-}
-
-static const char word_goes_on[] = "@@";
-
-/* CTRL: a blank between two tokens, unless the first ends in "@@", which falls away before another. Blanks that may be
- * the end of the text are held back, and so is "@@". */
-static void end_ctrl(struct decoder_run *run, size_t at) {
-    struct stage *s = &run->stages[at];
-    const size_t size = sizeof word_goes_on - 1;
-    if (s->past_first && s->goes_on)
-        s->held.length -= size;
-    else if (s->past_first)
-        text_buffer_append_byte(&s->held, ' ');
-    text_buffer_append(&s->held, s->token.bytes, s->token.length);
-    s->goes_on = ends_in(&s->token, word_goes_on, size);
-    if (s->held.length == 0 || s->held.failed) return;
-    size_t certain = s->held.length - (s->goes_on ? size : 0);
-    say_words(run, at, length_without_blanks(s->held.bytes, certain));
-}
-
-/* SentencePiece: a run of bytes is whole characters, and U+FFFD for each byte that is part of none. What may become a
- * character yet waits. */
-static void say_piece_bytes(struct decoder_run *run, size_t at, bool is_end) {
-    struct stage *s = &run->stages[at];
-    size_t done = 0, used;
-    while (done < s->held.length) {
-        size_t whole = utf8_valid_prefix(s->held.bytes + done, s->held.length - done);
-        feed(run, at + 1, s->held.bytes + done, whole);
-        done += whole;
-        if (done == s->held.length) break;
-        enum utf8_kind kind =
-            utf8_classify((const unsigned char *)s->held.bytes + done, s->held.length - done, &used);
-        if (kind == UTF8_INCOMPLETE && !is_end) break;
-        feed(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
-        done++;
-    }
-    if (done > 0) s->said = true;
-    text_buffer_drop_front(&s->held, done);
-}
-
-static void end_sentence_piece(struct decoder_run *run, size_t at) {
-    static const char symbol[] = "\xE2\x96\x81"; /* U+2581, which stands for a blank */
-    struct stage *s = &run->stages[at];
-    const struct decoder_step *step = s->step;
-    const size_t size = sizeof symbol - 1;
-    int byte = step->byte_fallback ? fallback_byte(&s->token) : -1;
-    if (byte >= 0) {
-        text_buffer_append_byte(&s->held, (char)byte);
-        say_piece_bytes(run, at, false);
-        return;
-    }
-    say_piece_bytes(run, at, true);
-    bool starts_blank = s->token.length >= size && memcmp(s->token.bytes, symbol, size) == 0;
-    bool strips = step->strips_first && !s->said && starts_blank;
-    if (strips) text_buffer_drop_front(&s->token, size);
-    if (strips && !step->strips_all) s->said = true;
-    if (s->token.length > 0) s->said = true;
-    replace_all(&s->token, symbol, size, " ", 1, &run->other);
-    feed_token(run, at + 1, s->token.bytes, s->token.length);
-}
-
-/* The longest key that the held text begins with is replaced, once no longer one can come. */
-static void say_mapped(struct decoder_run *run, size_t at, bool is_end) {
-    struct stage *s = &run->stages[at];
-    size_t done = 0;
-    while (done < s->held.length) {
-        const char *text = s->held.bytes + done;
-        size_t length = s->held.length - done, key = 0;
-        bool open;
-        const char *found = character_map_longest(&s->step->map, text, length, &key, &open);
-        if (open && !is_end) break;
-        if (!found) utf8_next(text, length, &key);
-        feed(run, at + 1, found ? found : text, found ? strlen(found) : key);
-        done += key;
-    }
-    text_buffer_drop_front(&s->held, done);
+    decoder_feed_token(run, at + 1, s->held.bytes, s->held.length);
 }
 
 static void begin_joined(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
-    if (!s->in_token && s->past_first) feed(run, at + 1, " ", 1);
+    if (!s->in_token && s->past_first) decoder_feed(run, at + 1, " ", 1);
     s->in_token = true;
 }
 
-/* A part of the token that step `at` is being given. */
-static void feed(struct decoder_run *run, size_t at, const char *text, size_t length) {
+void decoder_feed(struct decoder_run *run, size_t at, const char *text, size_t length) {
     if (at == run->count) {
         text_buffer_append(&run->output, text, length);
         return;
@@ -362,11 +226,11 @@ static void feed(struct decoder_run *run, size_t at, const char *text, size_t le
     if (length == 0) return;
     switch (run->stages[at].step->kind) {
     case DECODER_FUSE:
-        feed(run, at + 1, text, length);
+        decoder_feed(run, at + 1, text, length);
         break;
     case DECODER_CHARACTER_MAP:
         text_buffer_append(&run->stages[at].held, text, length);
-        say_mapped(run, at, false);
+        decoder_say_mapped(run, at, false);
         break;
     case DECODER_METASPACE:
         feed_metaspace(run, at, text, length);
@@ -376,7 +240,7 @@ static void feed(struct decoder_run *run, size_t at, const char *text, size_t le
         break;
     case DECODER_JOIN:
         begin_joined(run, at);
-        feed(run, at + 1, text, length);
+        decoder_feed(run, at + 1, text, length);
         break;
     default:
         text_buffer_append(&run->stages[at].token, text, length);
@@ -395,10 +259,10 @@ static void end_token(struct decoder_run *run, size_t at) {
     case DECODER_CHARACTER_MAP:
         break;
     case DECODER_SENTENCE_PIECE:
-        end_sentence_piece(run, at);
+        decoder_end_piece(run, at);
         break;
     case DECODER_CTRL:
-        end_ctrl(run, at);
+        decoder_end_ctrl(run, at);
         break;
     case DECODER_BYTE_FALLBACK:
         end_fallback(run, at);
@@ -437,17 +301,15 @@ static void end_text(struct decoder_run *run, size_t at) {
         end_token(run, at + 1);
         break;
     case DECODER_SENTENCE_PIECE:
-        say_piece_bytes(run, at, true);
+        decoder_finish_pieces(run, at);
         end_token(run, at + 1);
         break;
     case DECODER_CTRL:
-        if (run->stages[at].held.length > 0)
-            say_words(run, at,
-                      length_without_blanks(run->stages[at].held.bytes, run->stages[at].held.length));
+        decoder_finish_ctrl(run, at);
         end_token(run, at + 1);
         break;
     case DECODER_CHARACTER_MAP:
-        say_mapped(run, at, true);
+        decoder_say_mapped(run, at, true);
         end_token(run, at + 1);
         break;
     case DECODER_BYTE_FALLBACK:
@@ -528,7 +390,7 @@ static enum status outcome(struct decoder_run *run, struct error *e) {
 }
 
 enum status decoder_run_push(struct decoder_run *run, const char *content, size_t length, struct error *e) {
-    if (run->status == STATUS_OK) feed_token(run, 0, content, length);
+    if (run->status == STATUS_OK) decoder_feed_token(run, 0, content, length);
     return outcome(run, e);
 }
 
