@@ -52,6 +52,14 @@ static void report(struct session *s, struct verify_row row, const struct verify
     s->each(s->context, &row);
 }
 
+/* Where there is no tokenizer. */
+static enum status add_sample_ids(struct session *s, const struct model_description *d, struct error *e) {
+    size_t most = s->options->tokens_max < d->context ? s->options->tokens_max : d->context;
+    for (size_t i = 0; i < most; i++)
+        if (!token_list_add(&s->tokens, verify_sample_id(i, d->vocabulary))) return text_no_memory(e);
+    return STATUS_OK;
+}
+
 static enum status read_tokens(struct session *s, const struct model_description *d, struct error *e) {
     const struct verify_options *o = s->options;
     struct tokenizer *tokenizer;
@@ -63,8 +71,7 @@ static enum status read_tokens(struct session *s, const struct model_description
         status = tokenizer_encode(tokenizer, text, length, true, 0, &s->tokens, e);
         tokenizer_close(tokenizer);
     } else if (!o->text && tokenizer_is_missing(o->model, status)) {
-        status = verify_sample_ids(d->vocabulary, o->tokens_max < d->context ? o->tokens_max : d->context,
-                                   &s->tokens, e);
+        status = add_sample_ids(s, d, e);
     } else if (e) {
         *e = cause;
     }

@@ -21,11 +21,9 @@ const char verify_sample_text[] =
     "but that ships were not built to lie in harbours. Then he laughed, because he had not been out of "
     "sight of the land for forty years, and went back to his nets.\n";
 
-enum status verify_sample_ids(size_t vocabulary, size_t count, struct token_list *out, struct error *e) {
+int32_t verify_sample_id(size_t index, size_t vocabulary) {
     const size_t stride = 7919; /* a prime, so that an id comes back late */
-    for (size_t i = 0; i < count; i++)
-        if (!token_list_add(out, (int32_t)((i + 1) * stride % vocabulary))) return text_no_memory(e);
-    return STATUS_OK;
+    return (int32_t)((index + 1) * stride % vocabulary);
 }
 
 /* Rows that a packed model runs at a time. */

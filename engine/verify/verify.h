@@ -5,7 +5,6 @@
 
 #include "engine/forward/forward.h"
 #include "engine/forward/reference.h"
-#include "engine/text/containers/token_list.h"
 #include "engine/types/limits.h"
 
 /* Bounds of f32, bf16, int8 and int4 are the defaults of options: engine/types/limits.h. f32 is held to the
@@ -70,6 +69,5 @@ enum status verify_packed(const struct verify_reference *r, const struct packed_
 /* A short text to verify with when none is given: prose, dialogue, numbers, code and a few scripts. */
 extern const char verify_sample_text[];
 
-/* Ids to verify a model with that has no tokenizer: count of them, spread over the vocabulary, always the same.
- * Appended to out. */
-enum status verify_sample_ids(size_t vocabulary, size_t count, struct token_list *out, struct error *e);
+/* The ids to verify a model with that has no tokenizer, by their places: spread over the vocabulary. */
+int32_t verify_sample_id(size_t index, size_t vocabulary);
