@@ -54,7 +54,8 @@ static enum status index_vocabulary(const json_t *file, json_t **out, struct err
 
 /* Writes into the entries of "added_tokens" the ids that added_tokens_init will give them. */
 static enum status number_tokens(struct edit *t, struct error *e) {
-    json_int_t end = 0, count = (json_int_t)json_object_size(t->vocabulary);
+    const json_t *vocab = json_object_get(json_object_get(t->file, "model"), "vocab");
+    json_int_t end = 0, count = (json_int_t)(json_object_size(vocab) + json_array_size(vocab));
     for (size_t i = 0; i < json_array_size(t->added); i++) {
         json_t *entry = json_array_get(t->added, i);
         const char *content = json_string_value(json_object_get(entry, "content"));
