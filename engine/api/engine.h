@@ -129,6 +129,11 @@ void engine_info(const struct engine *engine, struct engine_info *out);
 
 /* ---- text ---------------------------------------------------------------------------------------------- */
 
+/* NULL where the model has a tokenizer. Else why it has none that is read (borrowed until engine_close): then prompts
+ * are ids, engine_encode and engine_decode answer STATUS_UNSUPPORTED with that reason, every text is empty, and
+ * requests must have no stop strings. */
+const char *engine_no_tokenizer(const struct engine *engine);
+
 /* Ids of a text; *ids is malloc'ed, the caller frees. special: with what the tokenizer adds (BOS). Long texts
  * take long: not on the loop. More than tokens_max ids (0: no limit) is STATUS_LIMIT with e->where "tokens";
  * so is, before any of it is looked at, a text of more bytes than engine_text_bytes_max says of so many.

@@ -144,7 +144,12 @@ static size_t logit_rows(size_t sequences, size_t rows, size_t vocabulary) {
  * gaps. */
 static enum status find_sampleable(struct engine *engine, struct sampler_vocabulary *vocabulary,
                                    struct error *e) {
-    size_t rows = forward_vocabulary(engine->forward), tokens = tokenizer_vocabulary(engine->tokenizer);
+    size_t rows = forward_vocabulary(engine->forward);
+    if (!engine->tokenizer) {
+        *vocabulary = (struct sampler_vocabulary){.rows = rows, .sampleable = rows};
+        return STATUS_OK;
+    }
+    size_t tokens = tokenizer_vocabulary(engine->tokenizer);
     *vocabulary = (struct sampler_vocabulary){.rows = rows, .sampleable = tokens < rows ? tokens : rows};
     if (vocabulary->sampleable == 0) return error_set(e, STATUS_MALFORMED, "tokenizer", "it has no tokens");
     for (size_t i = 0; i < vocabulary->sampleable; i++)
@@ -280,6 +285,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
                                                 .any_weights = o->any_weights,
                                                 .allow_unknown_config_keys = o->allow_unknown_config_keys,
                                                 .tokenizer = &engine->tokenizer,
+                                                .no_tokenizer = &engine->no_tokenizer,
                                                 .context = o->context,
                                                 .extend_context = o->extend_context,
                                                 .progress = o->progress,
@@ -293,7 +299,10 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &load_options, engine->workers, e)) != STATUS_OK)
         return status;
-    if ((status = token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e)) != STATUS_OK)
+    if (!engine->tokenizer)
+        log_warn("no tokenizer (%s: %s): prompts must be token ids, and answers have ids alone",
+                 engine->no_tokenizer.where, engine->no_tokenizer.text);
+    else if ((status = token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e)) != STATUS_OK)
         return status;
     describe_options(&engine->info, o, &engine->model);
     describe_model_in(&engine->info, &engine->model);

@@ -14,7 +14,8 @@ struct engine {
     struct engine_info info;
     const struct kernel_table *kernels;
     struct workers *workers;
-    struct tokenizer *tokenizer;
+    struct tokenizer *tokenizer; /* NULL: none, */
+    struct error no_tokenizer;   /* and why */
     struct token_texts texts;
     struct loaded_model model;
     struct kv_pool pool;

@@ -5,7 +5,19 @@
 
 #include "engine/base/memory.h"
 
+const char *engine_no_tokenizer(const struct engine *engine) {
+    return engine->tokenizer ? NULL : engine->no_tokenizer.text;
+}
+
+static enum status refuse_text(const struct engine *engine, struct error *e) {
+    return error_set(
+        e, STATUS_UNSUPPORTED, "tokenizer",
+        "this model has no tokenizer that is read (%s), so token ids are needed in place of texts",
+        engine_no_tokenizer(engine));
+}
+
 size_t engine_text_bytes_max(const struct engine *engine, size_t tokens) {
+    if (!engine->tokenizer) return SIZE_MAX;
     size_t most, per_token = tokenizer_bytes_per_token_max(engine->tokenizer);
     return per_token > 0 && memory_multiply(tokens, per_token, &most) ? most : SIZE_MAX;
 }
@@ -20,6 +32,7 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
     struct token_list list = {0};
     *ids = NULL;
     *count = 0;
+    if (!engine->tokenizer) return refuse_text(engine, e);
     if (tokens_max > 0 && length > engine_text_bytes_max(engine, tokens_max))
         return error_set(e, STATUS_LIMIT, "tokens",
                          "a text of %zu bytes has more than %zu tokens, which have %zu at most", length,
@@ -40,6 +53,7 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
 
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e) {
+    if (!engine->tokenizer) return refuse_text(engine, e);
     return tokenizer_decode_certain(engine->tokenizer, ids, count, skip_special, text, length, certain, e);
 }
 

@@ -25,8 +25,12 @@ static enum status compare(struct engine *engine, const struct token_list *token
 
 static enum status read_tokens(struct engine *engine, struct token_list *tokens, struct error *e) {
     const struct model_description *d = &engine->model.description;
-    enum status status = tokenizer_encode(engine->tokenizer, verify_sample_text, strlen(verify_sample_text),
-                                          true, 0, tokens, e);
+    enum status status = STATUS_OK;
+    if (engine->tokenizer)
+        status = tokenizer_encode(engine->tokenizer, verify_sample_text, strlen(verify_sample_text), true, 0,
+                                  tokens, e);
+    for (size_t i = 0; !engine->tokenizer && i < VERIFY_TOKENS; i++)
+        if (!token_list_add(tokens, verify_sample_id(i, d->vocabulary))) return text_no_memory(e);
     if (tokens->count > VERIFY_TOKENS) tokens->count = VERIFY_TOKENS;
     if (tokens->count > d->context) tokens->count = d->context;
     for (size_t i = 0; i < tokens->count; i++)

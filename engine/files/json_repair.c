@@ -1,6 +1,7 @@
 #include "engine/files/json_repair.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -56,6 +57,17 @@ static size_t string_end(const char *text, size_t length, size_t i) {
     return i < length ? i : length;
 }
 
+/* Copies the string that begins at text[i] to out, as JSON says it; returns its end there. */
+static char *undo_string(const char *text, size_t i, size_t end, bool key, char *out) {
+    while (i <= end) {
+        bool is_nul = key && end - i >= 3 && memcmp(text + i, JSON_REPAIR_NUL, 3) == 0;
+        memcpy(out, is_nul ? "\\u0000" : text + i, is_nul ? 6 : 1);
+        out += is_nul ? 6 : 1;
+        i += is_nul ? 3 : 1;
+    }
+    return out;
+}
+
 /* ---- whole texts --------------------------------------------------------------------------------------- */
 
 enum status json_repair(char *text, size_t length, bool with_nuls, const char *where, struct error *e) {
@@ -73,6 +85,20 @@ enum status json_repair(char *text, size_t length, bool with_nuls, const char *w
         }
     }
     return STATUS_OK;
+}
+
+char *json_repair_undo(const char *text, size_t *length) {
+    size_t from_length = strlen(text);
+    char *copy = malloc(2 * from_length + 1), *out = copy; /* three bytes become six */
+    if (!copy) return NULL;
+    for (size_t i = 0; i < from_length; i++) {
+        size_t end = text[i] == '"' ? string_end(text, from_length, i) : i;
+        out = undo_string(text, i, end, end > i && is_key(text, from_length, end), out);
+        i = end;
+    }
+    *out = '\0';
+    *length = (size_t)(out - copy);
+    return copy;
 }
 
 size_t json_repair_restore(char *key) {

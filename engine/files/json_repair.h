@@ -17,3 +17,7 @@ enum status json_repair(char *text, size_t length, bool with_nuls, const char *w
 
 /* A key of a text that was repaired with_nuls, as it was: in place. Returns its length. */
 size_t json_repair_restore(char *key);
+
+/* A text that jansson wrote of a tree that was repaired with_nuls, as it was: U+0000 in keys is \u0000 again. The caller
+ * frees it; NULL when there is no memory. */
+char *json_repair_undo(const char *text, size_t *length);

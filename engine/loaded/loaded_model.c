@@ -84,6 +84,24 @@ static enum status bind(struct loaded_model *m, const struct loaded_model_option
     return status;
 }
 
+/* What opening a tokenizer came to; that there is none may be no failure. */
+static enum status accept_tokenizer(const struct loaded_model_options *o, enum status status, bool missing,
+                                    const struct error *cause, struct error *e) {
+    if (status == STATUS_OK) return STATUS_OK;
+    if (missing && o->no_tokenizer)
+        *o->no_tokenizer = *cause;
+    else if (e)
+        *e = *cause;
+    return missing && o->no_tokenizer ? STATUS_OK : status;
+}
+
+static enum status open_folder_tokenizer(const struct loaded_model_options *o, struct error *e) {
+    struct error cause = {0};
+    if (!o->tokenizer) return STATUS_OK;
+    enum status status = tokenizer_open(o->model, o->tokenizer, &cause);
+    return accept_tokenizer(o, status, tokenizer_is_missing(o->model, status), &cause, e);
+}
+
 static enum status load_folder(struct loaded_model *m, const struct loaded_model_options *o,
                                struct workers *workers, struct error *e) {
     const struct family *family = NULL;
@@ -95,7 +113,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     if (status != STATUS_OK) return status;
     if ((status = check_form(&m->description, o, e)) != STATUS_OK) return status;
     if ((status = set_context(m, o, e)) != STATUS_OK) return status;
-    if (o->tokenizer && (status = tokenizer_open(o->model, o->tokenizer, e)) != STATUS_OK) return status;
+    if ((status = open_folder_tokenizer(o, e)) != STATUS_OK) return status;
     if ((status = checkpoint_open(o->model, &m->checkpoint, e)) != STATUS_OK) return status;
     if ((status = bind(m, o, family, e)) != STATUS_OK) return status;
     if ((status = folded_model_init(&m->folded, &m->views, form_for(o, o->weights), e)) != STATUS_OK)
@@ -145,8 +163,12 @@ static enum status open_tokenizer(const struct loaded_model *m, const struct loa
                                   struct error *e) {
     const struct model_file_texts *texts = &m->file.texts;
     if (!o->tokenizer) return STATUS_OK;
-    if (!texts->tokenizer)
-        return error_set(e, STATUS_NOT_FOUND, o->model, "was converted without a tokenizer");
+    if (!texts->tokenizer) {
+        struct error cause = {0};
+        enum status status =
+            error_set(&cause, STATUS_NOT_FOUND, o->model, "was converted without a tokenizer");
+        return accept_tokenizer(o, status, true, &cause, e);
+    }
     return tokenizer_open_text(texts->tokenizer, texts->tokenizer_length, "tokenizer.json", o->tokenizer, e);
 }
 

@@ -41,6 +41,9 @@ struct loaded_model_options {
     void *progress_context;
     struct tokenizer *
         *tokenizer; /* opened too, before the weights are read; the caller closes it. May be NULL */
+    struct error
+        *no_tokenizer; /* where there is none that is read: why, and *tokenizer is NULL; else code OK.
+                                   NULL: it is needed */
 };
 
 /* Whether the model is a converted file: a regular file, whatever is in it. */

@@ -9,24 +9,21 @@
 
 #include "engine/base/memory.h"
 #include "engine/files/json_file.h"
-#include "engine/files/regular_file.h"
+#include "engine/files/json_repair.h"
 #include "engine/text/added_tokens.h"
 #include "engine/text/token_model/token_model.h"
 #include "engine/text/normalize/normalizer.h"
 #include "engine/text/post_processor.h"
 #include "engine/text/pretokenize/pre_tokenizer.h"
+#include "engine/text/sources/tokenizer_source.h"
 #include "engine/text/tokenizer_parts.h"
 #include "engine/text/unicode/unicode.h"
-#include "engine/text/vocab_merges.h"
 
 /* Bytes of one text, far above any context length; places in it fit 32 bits. */
 #define TEXT_BYTES_MAX ((size_t)64 << 20)
 
 /* Characters that a normal form may have beyond the number of bytes of the text. */
 #define GROWTH_CHARACTERS_MAX ((size_t)64 << 10)
-
-/* Bytes of a tokenizer's file; those of the largest vocabularies have some 30 MB. */
-#define FILE_BYTES_MAX ((size_t)256 << 20)
 
 enum { TOKEN_IS_THERE = 1, TOKEN_IS_SPECIAL = 2 };
 
@@ -82,14 +79,6 @@ static enum status read_parts(struct tokenizer *t, const struct json_path *top, 
     return status == STATUS_OK ? post_processor_init(&t->post_processor, &post_processor, t, e) : status;
 }
 
-static enum status open_file(const char *folder, json_t **file, const char **name, struct error *e) {
-    *name = "tokenizer.json";
-    enum status status = json_file_load_as(folder, *name, FILE_BYTES_MAX, JSON_FILE_WITH_NULS, file, e);
-    if (status != STATUS_NOT_FOUND) return status;
-    *name = "vocab.json and merges.txt";
-    return vocab_merges_load(folder, FILE_BYTES_MAX, file, e);
-}
-
 enum status tokenizer_create(const json_t *file, const char *name, struct tokenizer **out, struct error *e) {
     struct tokenizer *t = calloc(1, sizeof *t);
     if (!t) return text_no_memory(e);
@@ -106,7 +95,7 @@ enum status tokenizer_create(const json_t *file, const char *name, struct tokeni
 enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e) {
     json_t *file = NULL;
     const char *name;
-    enum status status = open_file(folder, &file, &name, e);
+    enum status status = tokenizer_source_load(folder, &file, &name, e);
     if (status == STATUS_OK) status = tokenizer_create(file, name, out, e);
     json_decref(file);
     return status;
@@ -122,23 +111,20 @@ enum status tokenizer_open_text(const char *text, size_t length, const char *nam
     return status;
 }
 
-/* What two files say as one text. */
-static enum status write_text(const char *folder, char **text, size_t *length, struct error *e) {
+enum status tokenizer_read_text(const char *folder, char **text, size_t *length, struct error *e) {
     json_t *file = NULL;
-    enum status status = vocab_merges_load(folder, FILE_BYTES_MAX, &file, e);
+    const char *name;
+    enum status status = tokenizer_source_load(folder, &file, &name, e);
     if (status != STATUS_OK) return status;
-    *text = json_dumps(file, JSON_COMPACT);
+    char *written = json_dumps(file, JSON_COMPACT);
     json_decref(file);
-    if (!*text) return text_no_memory(e);
-    *length = strlen(*text);
-    return STATUS_OK;
+    *text = written ? json_repair_undo(written, length) : NULL;
+    free(written);
+    return *text ? STATUS_OK : text_no_memory(e);
 }
 
-enum status tokenizer_read_text(const char *folder, char **text, size_t *length, struct error *e) {
-    char path[PATH_MAX];
-    enum status status = regular_file_path(folder, "tokenizer.json", path, e);
-    if (status == STATUS_OK) status = regular_file_read(path, FILE_BYTES_MAX, text, length, e);
-    return status == STATUS_NOT_FOUND ? write_text(folder, text, length, e) : status;
+bool tokenizer_is_missing(const char *folder, enum status status) {
+    return status == STATUS_NOT_FOUND || (status == STATUS_UNSUPPORTED && !tokenizer_source_has_file(folder));
 }
 
 void tokenizer_close(struct tokenizer *t) {

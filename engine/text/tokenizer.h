@@ -1,5 +1,5 @@
-/* The tokenizer of a model folder: tokenizer.json (or vocab.json + merges.txt of GPT-2 kin). Immutable after
- * opening, so any thread may encode and decode. What is not understood is refused by name when opening, never
+/* The tokenizer of a model folder: tokenizer.json as the files beside it change it, or tokenizer.model, or
+ * vocab.json + merges.txt of GPT-2 kin (engine/text/sources). Immutable after opening, so any thread may encode and decode. What is not understood is refused by name when opening, never
  * approximated. Encoding uses no recursion on its input and near linear time. */
 #pragma once
 
@@ -12,10 +12,16 @@
 
 struct tokenizer;
 
+/* STATUS_NOT_FOUND when the folder has none; STATUS_UNSUPPORTED when it is of a kind that is not read. */
 enum status tokenizer_open(const char *folder, struct tokenizer **out, struct error *e);
 
-/* The text of a folder's tokenizer.json, or of the one that says the same as its vocab.json and merges.txt;
- * malloc'ed. STATUS_NOT_FOUND when the folder has no tokenizer. */
+/* Whether a folder that tokenizer_open answered with this status has no tokenizer that is read: none at all, or one of
+ * a kind that is not read. Its model can be given ids all the same. A tokenizer.json is there to be read: if it cannot
+ * be, that is a fault of the folder. */
+bool tokenizer_is_missing(const char *folder, enum status status);
+
+/* The text of the tokenizer.json that says what all of a folder's tokenizer files say; malloc'ed. Errors are those
+ * of tokenizer_open. */
 enum status tokenizer_read_text(const char *folder, char **text, size_t *length, struct error *e);
 
 /* From such a text; name stands for its place in messages. */

@@ -32,7 +32,7 @@ static enum status read_texts(struct texts *t, const char *folder, struct error 
     if (read_text(folder, "generation_config.json", &t->generation, &t->generation_length, NULL) != STATUS_OK)
         t->generation = NULL;
     status = tokenizer_read_text(folder, &t->tokenizer, &t->tokenizer_length, e);
-    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    return tokenizer_is_missing(folder, status) ? STATUS_OK : status;
 }
 
 static void free_texts(struct texts *t) {

@@ -141,7 +141,7 @@ struct convert_options {
 
 struct convert_result {
     enum norm_form norm_form; /* the one asked for, or the nearest that the model has */
-    bool has_tokenizer;       /* else the file can be timed, but not served */
+    bool has_tokenizer;       /* else the file serves prompts of ids alone */
     size_t bytes;
 };
 

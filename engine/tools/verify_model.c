@@ -52,15 +52,29 @@ static void report(struct session *s, struct verify_row row, const struct verify
     s->each(s->context, &row);
 }
 
+/* Where there is no tokenizer. */
+static enum status add_sample_ids(struct session *s, const struct model_description *d, struct error *e) {
+    size_t most = s->options->tokens_max < d->context ? s->options->tokens_max : d->context;
+    for (size_t i = 0; i < most; i++)
+        if (!token_list_add(&s->tokens, verify_sample_id(i, d->vocabulary))) return text_no_memory(e);
+    return STATUS_OK;
+}
+
 static enum status read_tokens(struct session *s, const struct model_description *d, struct error *e) {
     const struct verify_options *o = s->options;
     struct tokenizer *tokenizer;
     const char *text = o->text ? o->text : verify_sample_text;
     size_t length = o->text ? o->text_length : strlen(verify_sample_text);
-    enum status status = tokenizer_open(o->model, &tokenizer, e);
-    if (status != STATUS_OK) return status;
-    status = tokenizer_encode(tokenizer, text, length, true, 0, &s->tokens, e);
-    tokenizer_close(tokenizer);
+    struct error cause = {0};
+    enum status status = tokenizer_open(o->model, &tokenizer, &cause);
+    if (status == STATUS_OK) {
+        status = tokenizer_encode(tokenizer, text, length, true, 0, &s->tokens, e);
+        tokenizer_close(tokenizer);
+    } else if (!o->text && tokenizer_is_missing(o->model, status)) {
+        status = add_sample_ids(s, d, e);
+    } else if (e) {
+        *e = cause;
+    }
     if (status != STATUS_OK) return status;
     if (s->tokens.count > o->tokens_max) s->tokens.count = o->tokens_max;
     for (size_t i = 0; i < s->tokens.count; i++)

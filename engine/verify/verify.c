@@ -21,6 +21,11 @@ const char verify_sample_text[] =
     "but that ships were not built to lie in harbours. Then he laughed, because he had not been out of "
     "sight of the land for forty years, and went back to his nets.\n";
 
+int32_t verify_sample_id(size_t index, size_t vocabulary) {
+    const size_t stride = 7919; /* a prime, so that an id comes back late */
+    return (int32_t)((index + 1) * stride % vocabulary);
+}
+
 /* Rows that a packed model runs at a time. */
 #define CHUNK       64
 #define PAGE_TOKENS 16

@@ -68,3 +68,6 @@ enum status verify_packed(const struct verify_reference *r, const struct packed_
 
 /* A short text to verify with when none is given: prose, dialogue, numbers, code and a few scripts. */
 extern const char verify_sample_text[];
+
+/* The ids to verify a model with that has no tokenizer, by their places: spread over the vocabulary. */
+int32_t verify_sample_id(size_t index, size_t vocabulary);

@@ -11,7 +11,8 @@
 static void print_result(const struct config *config, const struct convert_result *result, double seconds) {
     printf("%s: %zu bytes, %s, %s, %s; %.1f s\n", config->out, result->bytes,
            norm_form_name(result->norm_form), weight_type_name(config->weights),
-           result->has_tokenizer ? "with its tokenizer" : "without a tokenizer, so not to be served",
+           result->has_tokenizer ? "with its tokenizer"
+                                 : "without a tokenizer, so it serves prompts of token ids alone",
            seconds);
 }
 

@@ -125,6 +125,19 @@ static size_t text_bytes_max(const struct engine *engine, const struct api_limit
     return engine_text_bytes_max(engine, longer ? limits->tokenize_ids_max : limits->context);
 }
 
+/* Without a tokenizer an answer has ids in place of texts, and no text can be looked for. */
+static enum api_error_kind check_texts(struct completion *c, struct api_error *e) {
+    const char *why = engine_no_tokenizer(c->engine);
+    if (!why) return API_OK;
+    c->params.return_tokens_as_token_ids = c->params.return_token_ids = true;
+    if (!c->params.stop_count) return API_OK;
+    return api_error_set(
+        e, API_INVALID, "stop",
+        "'stop' needs a tokenizer, and this model has none that is read (%s); 'stop_token_ids' "
+        "can be used.",
+        why);
+}
+
 enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
                                        const struct api_limits *limits, struct api_error *e) {
     struct json_body json;
@@ -133,6 +146,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     enum api_error_kind kind = api_params_read(&c->params, json.root, limits, e);
     if (kind == API_OK && c->params.request_id[0])
         snprintf(c->id, sizeof c->id, "cmpl-%s", c->params.request_id);
+    if (kind == API_OK) kind = check_texts(c, e);
     if (kind == API_OK) kind = prompt_read(c, json_body_field(json.root, "prompt"), limits, e);
     if (kind == API_OK) kind = bad_words_read(c, e);
     json_body_close(&json);

@@ -69,6 +69,7 @@ static enum api_error_kind read_echo(struct prompt *p, const char *text, size_t 
     struct error cause;
     char *said;
     size_t said_length, certain;
+    if (engine_no_tokenizer(c->engine)) return set_echo(p, "", 0, e);
     if (engine_decode(c->engine, p->ids, p->count, c->params.skip_special_tokens, &said, &said_length,
                       &certain, &cause) != STATUS_OK)
         return engine_failure(e, &cause);

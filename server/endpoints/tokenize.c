@@ -31,6 +31,10 @@ static void write_token(struct bytes *out, const struct service *s, const char *
         bytes_format(out, "\"%s_token\":null,\"%s_token_id\":null,", name, name);
         return;
     }
+    if (engine_no_tokenizer(s->engine)) {
+        bytes_format(out, "\"%s_token\":null,\"%s_token_id\":%d,", name, name, (int)id);
+        return;
+    }
     size_t length;
     const char *text = engine_token_text(s->engine, id, &length);
     bytes_format(out, "\"%s_token\":", name);

@@ -389,9 +389,12 @@ static void wait_if_held(struct engine *engine, const char *text) {
     pthread_mutex_unlock(&engine->lock);
 }
 
+static const char *no_tokenizer;
+
 enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
                           size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
     (void)special;
+    if (no_tokenizer) return error_set(e, STATUS_UNSUPPORTED, "tokenizer", "no tokenizer (%s)", no_tokenizer);
     atomic_fetch_add(&texts_encoded, 1);
     wait_if_held((struct engine *)engine, text);
     if (tokens_max && length > tokens_max)
@@ -435,7 +438,8 @@ size_t engine_prompts_bytes(const struct engine *engine, const struct engine_pro
 
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e) {
-    (void)engine, (void)skip_special, (void)e;
+    (void)engine, (void)skip_special;
+    if (no_tokenizer) return error_set(e, STATUS_UNSUPPORTED, "tokenizer", "no tokenizer (%s)", no_tokenizer);
     *text = malloc(count + 1);
     *length = 0;
     for (size_t i = 0; i < count; i++)
@@ -443,6 +447,15 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
     (*text)[*length] = '\0';
     if (certain) *certain = *length - unfinished_bytes(*text, *length);
     return STATUS_OK;
+}
+
+void fake_engine_set_no_tokenizer(const char *why) {
+    no_tokenizer = why;
+}
+
+const char *engine_no_tokenizer(const struct engine *engine) {
+    (void)engine;
+    return no_tokenizer;
 }
 
 const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length) {

@@ -25,3 +25,5 @@ enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOK
 /* Since the process began: requests that were made for tickets, and texts that were turned into ids. */
 size_t fake_engine_requests_made(void);
 size_t fake_engine_texts_encoded(void);
+/* From now on the model has no tokenizer, for this reason (borrowed); NULL: it has one again. */
+void fake_engine_set_no_tokenizer(const char *why);

@@ -56,8 +56,20 @@ static enum status read_bpe(struct decoder_step *step, const struct json_path *p
     return status;
 }
 
+static enum status read_sentence_piece(struct decoder_step *step, const struct json_path *path,
+                                       struct error *e) {
+    enum status status = json_path_bool(path, "byte_fallback", false, &step->byte_fallback, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "strip_start", true, &step->strips_first, e);
+    return status == STATUS_OK ? json_path_bool(path, "strip_all", true, &step->strips_all, e) : status;
+}
+
+static enum status read_map(struct decoder_step *step, const struct json_path *path, struct error *e) {
+    return character_map_init(&step->map, path, e);
+}
+
 static void deinit_step(struct decoder_step *step) {
     regex_destroy(step->regex);
+    character_map_deinit(&step->map);
     text_buffer_deinit(&step->text);
 }
 
@@ -93,6 +105,13 @@ static enum status read_sequence(struct decoder *d, const struct json_path *path
     return status;
 }
 
+/* SentencePiece, and behind it its denormalizer if it has one. */
+static enum status add_sentence_piece(struct decoder *d, const struct json_path *path, struct error *e) {
+    bool has_map = json_path_member(path, "precompiled_charsmap").value != NULL;
+    enum status status = add_step(d, path, DECODER_SENTENCE_PIECE, read_sentence_piece, e);
+    return status == STATUS_OK && has_map ? add_step(d, path, DECODER_CHARACTER_MAP, read_map, e) : status;
+}
+
 static enum status read_any(struct decoder *d, const struct json_path *path, struct error *e) {
     static const struct {
         const char *type;
@@ -107,11 +126,13 @@ static enum status read_any(struct decoder *d, const struct json_path *path, str
         {"Replace", DECODER_REPLACE, read_replace},
         {"WordPiece", DECODER_WORD_PIECE, read_word_piece},
         {"BPEDecoder", DECODER_BPE, read_bpe},
+        {"CTRL", DECODER_CTRL, read_nothing},
     };
     const char *type;
     enum status status = json_path_type(path, &type, e);
     if (status != STATUS_OK) return status;
     if (strcmp(type, "Sequence") == 0) return read_sequence(d, path, e);
+    if (strcmp(type, "SentencePiece") == 0) return add_sentence_piece(d, path, e);
     for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
         if (strcmp(type, readers[i].type) == 0) return add_step(d, path, readers[i].kind, readers[i].read, e);
     struct json_path at = json_path_member(path, "type");

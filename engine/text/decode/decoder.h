@@ -1,7 +1,7 @@
 /* "decoder" of tokenizer.json: contents of tokens -> text. It runs as a pipeline that takes one token at a
  * time and says at once what can no longer change, so that decoding as one goes along and decoding in one go
  * are the same thing. Understood: ByteLevel, Metaspace, ByteFallback, Fuse, Strip, Replace, WordPiece,
- * BPEDecoder, Sequence. */
+ * BPEDecoder, Sequence; and CTRL and SentencePiece, which are ours (engine/text/sources/sentence_piece_source.h). */
 #pragma once
 
 #include <stddef.h>

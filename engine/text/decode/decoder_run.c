@@ -1,5 +1,5 @@
 /* Between two steps of the pipeline go tokens, each as any number of parts and then its end. A step that
- * joins tokens (ByteLevel, Fuse) passes parts on as they come and ends its one token when the text ends; a
+ * joins tokens (ByteLevel, Fuse, SentencePiece) passes parts on as they come and ends its one token when the text ends; a
  * step that must see a token whole gathers it. Parts are whole characters. Recursion goes along the steps,
  * never along the text. */
 #include <assert.h>
@@ -8,38 +8,13 @@
 
 #include "engine/text/pretokenize/byte_level.h"
 #include "engine/text/decode/decoder.h"
-#include "engine/text/decode/decoder_step.h"
+#include "engine/text/decode/decoder_run_parts.h"
 #include "engine/text/unicode/unicode.h"
 
-static const char replacement_utf8[] = "\xEF\xBF\xBD";
-
-struct stage {
-    const struct decoder_step *step;
-    /* What was gathered of the token at hand. */
-    struct text_buffer token;
-    /* ByteLevel, ByteFallback: bytes that are no text yet; BPEDecoder: the last token; Replace: the
-     * result. */
-    struct text_buffer held;
-    bool past_first; /* a token has ended here before */
-    bool in_token;   /* DECODER_JOIN: the token at hand was begun */
-    /* Strip: characters taken at the start of the token, and those held back at its end. */
-    int64_t stripped, trailing;
-};
-
-struct decoder_run {
-    struct stage *stages; /* [count] */
-    size_t count;
-    struct text_buffer output, work, other;
-    struct regex_run *regex_run;
-    enum status status; /* the first failure, */
-    struct error error; /* and its words */
-};
-
-static void feed(struct decoder_run *run, size_t at, const char *text, size_t length);
 static void end_token(struct decoder_run *run, size_t at);
 
-static void feed_token(struct decoder_run *run, size_t at, const char *text, size_t length) {
-    feed(run, at, text, length);
+void decoder_feed_token(struct decoder_run *run, size_t at, const char *text, size_t length) {
+    decoder_feed(run, at, text, length);
     end_token(run, at);
 }
 
@@ -63,13 +38,13 @@ static void say_bytes(struct decoder_run *run, size_t at, bool is_end) {
     size_t done = 0, used;
     while (done < s->held.length) {
         size_t whole = utf8_valid_prefix(s->held.bytes + done, s->held.length - done);
-        feed(run, at + 1, s->held.bytes + done, whole);
+        decoder_feed(run, at + 1, s->held.bytes + done, whole);
         done += whole;
         if (done == s->held.length) break;
         enum utf8_kind kind =
             utf8_classify((const unsigned char *)s->held.bytes + done, s->held.length - done, &used);
         if (kind == UTF8_INCOMPLETE && !is_end) break;
-        feed(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
+        decoder_feed(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
         done += used;
     }
     text_buffer_drop_front(&s->held, done);
@@ -81,8 +56,7 @@ static int hex_digit(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The byte of "<0xNN>", or -1. The library's parser takes "+N" for N. */
-static int fallback_byte(const struct text_buffer *token) {
+int decoder_fallback_byte(const struct text_buffer *token) {
     if (token->length != 6 || memcmp(token->bytes, "<0x", 3) != 0 || token->bytes[5] != '>') return -1;
     int high = token->bytes[3] == '+' ? 0 : hex_digit(token->bytes[3]), low = hex_digit(token->bytes[4]);
     return high >= 0 && low >= 0 ? high * 16 + low : -1;
@@ -93,22 +67,22 @@ static void say_fallback(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
     if (s->held.length == 0) return;
     if (utf8_valid_prefix(s->held.bytes, s->held.length) == s->held.length)
-        feed_token(run, at + 1, s->held.bytes, s->held.length);
+        decoder_feed_token(run, at + 1, s->held.bytes, s->held.length);
     else
         for (size_t i = 0; i < s->held.length; i++)
-            feed_token(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
+            decoder_feed_token(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
     text_buffer_clear(&s->held);
 }
 
 static void end_fallback(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
-    int byte = fallback_byte(&s->token);
+    int byte = decoder_fallback_byte(&s->token);
     if (byte >= 0) {
         text_buffer_append_byte(&s->held, (char)byte);
         return;
     }
     say_fallback(run, at);
-    feed_token(run, at + 1, s->token.bytes, s->token.length);
+    decoder_feed_token(run, at + 1, s->token.bytes, s->token.length);
 }
 
 /* Metaspace: the replacement stands for a blank, but for none in the first token when one was put there. */
@@ -118,9 +92,9 @@ static void feed_metaspace(struct decoder_run *run, size_t at, const char *text,
     bool drop = !s->past_first && m->prepend != METASPACE_NEVER;
     for (size_t i = 0, start = 0; i < length; start = i) {
         if (utf8_next(text, length, &i) != m->replacement)
-            feed(run, at + 1, text + start, i - start);
+            decoder_feed(run, at + 1, text + start, i - start);
         else if (!drop)
-            feed(run, at + 1, " ", 1);
+            decoder_feed(run, at + 1, " ", 1);
     }
 }
 
@@ -138,8 +112,8 @@ static void feed_strip(struct decoder_run *run, size_t at, const char *text, siz
             s->trailing++;
         } else {
             s->stripped = INT64_MAX;
-            for (; !same && s->trailing > 0; s->trailing--) feed(run, at + 1, bytes, size);
-            feed(run, at + 1, text + start, i - start);
+            for (; !same && s->trailing > 0; s->trailing--) decoder_feed(run, at + 1, bytes, size);
+            decoder_feed(run, at + 1, text + start, i - start);
         }
     }
 }
@@ -168,9 +142,8 @@ static void replace_matches(struct decoder_run *run, const struct decoder_step *
     keep_failure(run, status);
 }
 
-/* *b with every `from` replaced by `to`; other is working memory. */
-static void replace_all(struct text_buffer *b, const char *from, size_t from_length, const char *to,
-                        size_t to_length, struct text_buffer *other) {
+void decoder_replace_all(struct text_buffer *b, const char *from, size_t from_length, const char *to,
+                         size_t to_length, struct text_buffer *other) {
     text_buffer_clear(other);
     for (size_t at = 0; at < b->length && !other->failed;) {
         const char *found = memmem(b->bytes + at, b->length - at, from, from_length);
@@ -192,7 +165,7 @@ static void clean_up(struct text_buffer *b, struct text_buffer *other) {
         {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
-        replace_all(b, pairs[i][0], strlen(pairs[i][0]), pairs[i][1], strlen(pairs[i][1]), other);
+        decoder_replace_all(b, pairs[i][0], strlen(pairs[i][0]), pairs[i][1], strlen(pairs[i][1]), other);
 }
 
 /* WordPiece: the prefix of a token that goes on within a word falls away, and a blank goes before any
@@ -212,7 +185,7 @@ static void end_word_piece(struct decoder_run *run, size_t at) {
     if (s->step->cleanup) clean_up(&run->work, &run->other);
     struct text_buffer word = run->work; /* the steps behind may use run->work themselves */
     run->work = (struct text_buffer){0};
-    feed_token(run, at + 1, word.bytes, word.length);
+    decoder_feed_token(run, at + 1, word.bytes, word.length);
     text_buffer_deinit(&run->work);
     run->work = word;
 }
@@ -221,8 +194,9 @@ static void end_word_piece(struct decoder_run *run, size_t at) {
 static void say_held(struct decoder_run *run, size_t at, const char *blank) {
     struct stage *s = &run->stages[at];
     if (!s->past_first) return;
-    replace_all(&s->held, s->step->text.bytes, s->step->text.length, blank, strlen(blank), &run->other);
-    feed_token(run, at + 1, s->held.bytes, s->held.length);
+    decoder_replace_all(&s->held, s->step->text.bytes, s->step->text.length, blank, strlen(blank),
+                        &run->other);
+    decoder_feed_token(run, at + 1, s->held.bytes, s->held.length);
 }
 
 static void end_bpe(struct decoder_run *run, size_t at) {
@@ -235,17 +209,16 @@ static void end_bpe(struct decoder_run *run, size_t at) {
 static void end_replace(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
     replace_matches(run, s->step, s->token.bytes ? s->token.bytes : "", s->token.length, &s->held);
-    feed_token(run, at + 1, s->held.bytes, s->held.length);
+    decoder_feed_token(run, at + 1, s->held.bytes, s->held.length);
 }
 
 static void begin_joined(struct decoder_run *run, size_t at) {
     struct stage *s = &run->stages[at];
-    if (!s->in_token && s->past_first) feed(run, at + 1, " ", 1);
+    if (!s->in_token && s->past_first) decoder_feed(run, at + 1, " ", 1);
     s->in_token = true;
 }
 
-/* A part of the token that step `at` is being given. */
-static void feed(struct decoder_run *run, size_t at, const char *text, size_t length) {
+void decoder_feed(struct decoder_run *run, size_t at, const char *text, size_t length) {
     if (at == run->count) {
         text_buffer_append(&run->output, text, length);
         return;
@@ -253,7 +226,11 @@ static void feed(struct decoder_run *run, size_t at, const char *text, size_t le
     if (length == 0) return;
     switch (run->stages[at].step->kind) {
     case DECODER_FUSE:
-        feed(run, at + 1, text, length);
+        decoder_feed(run, at + 1, text, length);
+        break;
+    case DECODER_CHARACTER_MAP:
+        text_buffer_append(&run->stages[at].held, text, length);
+        decoder_say_mapped(run, at, false);
         break;
     case DECODER_METASPACE:
         feed_metaspace(run, at, text, length);
@@ -263,7 +240,7 @@ static void feed(struct decoder_run *run, size_t at, const char *text, size_t le
         break;
     case DECODER_JOIN:
         begin_joined(run, at);
-        feed(run, at + 1, text, length);
+        decoder_feed(run, at + 1, text, length);
         break;
     default:
         text_buffer_append(&run->stages[at].token, text, length);
@@ -279,6 +256,13 @@ static void end_token(struct decoder_run *run, size_t at) {
         say_bytes(run, at, false);
         break;
     case DECODER_FUSE:
+    case DECODER_CHARACTER_MAP:
+        break;
+    case DECODER_SENTENCE_PIECE:
+        decoder_end_piece(run, at);
+        break;
+    case DECODER_CTRL:
+        decoder_end_ctrl(run, at);
         break;
     case DECODER_BYTE_FALLBACK:
         end_fallback(run, at);
@@ -314,6 +298,18 @@ static void end_text(struct decoder_run *run, size_t at) {
         end_token(run, at + 1);
         break;
     case DECODER_FUSE:
+        end_token(run, at + 1);
+        break;
+    case DECODER_SENTENCE_PIECE:
+        decoder_finish_pieces(run, at);
+        end_token(run, at + 1);
+        break;
+    case DECODER_CTRL:
+        decoder_finish_ctrl(run, at);
+        end_token(run, at + 1);
+        break;
+    case DECODER_CHARACTER_MAP:
+        decoder_say_mapped(run, at, true);
         end_token(run, at + 1);
         break;
     case DECODER_BYTE_FALLBACK:
@@ -394,7 +390,7 @@ static enum status outcome(struct decoder_run *run, struct error *e) {
 }
 
 enum status decoder_run_push(struct decoder_run *run, const char *content, size_t length, struct error *e) {
-    if (run->status == STATUS_OK) feed_token(run, 0, content, length);
+    if (run->status == STATUS_OK) decoder_feed_token(run, 0, content, length);
     return outcome(run, e);
 }
 

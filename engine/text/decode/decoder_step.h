@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/text/decode/decoder.h"
+#include "engine/text/normalize/character_map.h"
 #include "engine/text/pretokenize/metaspace.h"
 
 enum decoder_kind {
@@ -14,7 +15,10 @@ enum decoder_kind {
     DECODER_REPLACE,
     DECODER_WORD_PIECE,
     DECODER_BPE,
-    DECODER_JOIN, /* no decoder in the file: blanks between tokens */
+    DECODER_CTRL,
+    DECODER_SENTENCE_PIECE,
+    DECODER_CHARACTER_MAP, /* SentencePiece's denormalizer */
+    DECODER_JOIN,          /* no decoder in the file: blanks between tokens */
 };
 
 struct decoder_step {
@@ -25,4 +29,7 @@ struct decoder_step {
     int32_t strip_point;             /* Strip: the character, */
     int64_t strip_start, strip_stop; /* and how many of it at most at either end */
     bool cleanup;                    /* WordPiece */
+    /* SentencePiece: "<0xNN>" is a byte; the blank that the text begins with falls away, or all of them */
+    bool byte_fallback, strips_first, strips_all;
+    struct character_map map;
 };

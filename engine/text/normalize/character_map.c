@@ -149,6 +149,28 @@ static const char *find_replacement(const struct character_map *m, const char *t
     return NULL;
 }
 
+/* Keys of one text that SentencePiece looks at; and bytes of a key, far more than the few characters that keys have: a
+ * trie may lead back into itself, and would be walked to the end of the text from each of its places. */
+enum { KEYS_MAX = 32, KEY_BYTES_MAX = 1024 };
+
+const char *character_map_longest(const struct character_map *m, const char *text, size_t length,
+                                  size_t *key_length, bool *open) {
+    uint32_t base = unit_offset(m->units[ROOT]);
+    const char *found = NULL;
+    size_t keys = 0, i = 0;
+    for (; i < length && i < KEY_BYTES_MAX && text[i] && keys < KEYS_MAX; i++) {
+        uint32_t byte = (unsigned char)text[i], node = base ^ byte, unit = m->units[node];
+        if (unit_label(unit) != byte) break;
+        base = node ^ unit_offset(unit);
+        if (!unit_has_leaf(unit)) continue;
+        found = m->replacements.bytes + unit_value(m->units[base]);
+        *key_length = i + 1;
+        keys++;
+    }
+    if (open) *open = i == length;
+    return found;
+}
+
 static bool append_mapped(const struct character_map *m, const char *text, size_t length,
                           struct text_buffer *out) {
     const char *replacement = find_replacement(m, text, length);

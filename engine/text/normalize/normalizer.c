@@ -6,6 +6,7 @@
 #include "engine/base/memory.h"
 #include "engine/text/normalize/character_map.h"
 #include "engine/text/normalize/normal_form.h"
+#include "engine/text/normalize/sentence_piece_form.h"
 #include "engine/text/regex/pattern.h"
 #include "engine/text/pretokenize/pre_tokenizer.h"
 #include "engine/text/unicode/unicode.h"
@@ -21,6 +22,7 @@ enum step_kind {
     STEP_PREPEND,
     STEP_STRIP,
     STEP_CHARACTER_MAP,
+    STEP_SENTENCE_PIECE,
 };
 
 struct normalizer_step {
@@ -31,12 +33,14 @@ struct normalizer_step {
     struct text_buffer text; /* by this; Prepend: what is put in front */
     size_t literal_bytes;    /* Replace: of what is replaced; 0: matches differ */
     struct character_map map;
+    struct sentence_piece_form form_of_pieces;
 };
 
 static void deinit_step(struct normalizer_step *step) {
     regex_destroy(step->regex);
     text_buffer_deinit(&step->text);
     character_map_deinit(&step->map);
+    sentence_piece_form_deinit(&step->form_of_pieces);
 }
 
 /* The normalizer owns what the step holds from here on, even if it cannot be added. */
@@ -122,6 +126,11 @@ static enum status read_precompiled(struct normalizer *n, const struct json_path
     return add_read(n, path, step, character_map_init(&step.map, path, e), e);
 }
 
+static enum status read_sentence_piece(struct normalizer *n, const struct json_path *path, struct error *e) {
+    struct normalizer_step step = {.kind = STEP_SENTENCE_PIECE};
+    return add_read(n, path, step, sentence_piece_form_init(&step.form_of_pieces, path, e), e);
+}
+
 static enum status read_any(struct normalizer *n, const struct json_path *path, struct error *e);
 
 static enum status read_sequence(struct normalizer *n, const struct json_path *path, struct error *e) {
@@ -140,8 +149,13 @@ static enum status read_any(struct normalizer *n, const struct json_path *path, 
         const char *type;
         enum status (*read)(struct normalizer *, const struct json_path *, struct error *);
     } readers[] = {
-        {"BertNormalizer", read_bert}, {"Replace", read_replace},         {"Prepend", read_prepend},
-        {"Strip", read_strip},         {"Precompiled", read_precompiled}, {"Sequence", read_sequence},
+        {"BertNormalizer", read_bert},
+        {"Replace", read_replace},
+        {"Prepend", read_prepend},
+        {"Strip", read_strip},
+        {"Precompiled", read_precompiled},
+        {"Sequence", read_sequence},
+        {"SentencePiece", read_sentence_piece},
     };
     static const char *const forms[] = {[NORMAL_FORM_C] = "NFC",
                                         [NORMAL_FORM_D] = "NFD",
@@ -187,6 +201,8 @@ static size_t step_shrink_max(const struct normalizer_step *step) {
     case STEP_REPLACE:
         if (step->literal_bytes == 0 || step->text.length == 0) return 0;
         return (step->literal_bytes + step->text.length - 1) / step->text.length;
+    case STEP_SENTENCE_PIECE:
+        return sentence_piece_form_shrink_max(&step->form_of_pieces);
     case STEP_CLEAN:
     case STEP_DROP_NONSPACING:
     case STEP_DROP_MARKS:
@@ -314,6 +330,9 @@ static enum status run_step(const struct normalizer_step *step, struct regex_run
     case STEP_CHARACTER_MAP:
         character_map_append(&step->map, text->bytes, text->length, out, &dropped);
         if (dropped) *starts_there = false;
+        break;
+    case STEP_SENTENCE_PIECE:
+        sentence_piece_form_append(&step->form_of_pieces, text->bytes, text->length, *starts_there, out);
         break;
     default:
         change_characters(step->kind, text, out, starts_there);

@@ -1,6 +1,6 @@
 /* "normalizer" of tokenizer.json: rewrites the text between added tokens before it is cut into words.
  * Immutable once read. Understood: NFC, NFD, NFKC, NFKD, BertNormalizer, Lowercase, StripAccents, Replace,
- * Prepend, Strip, Precompiled, Sequence. */
+ * Prepend, Strip, Precompiled, Sequence; and SentencePiece, which is ours (sentence_piece_form.h). */
 #pragma once
 
 #include <stdbool.h>

@@ -19,11 +19,6 @@ struct bpe_symbol {
     int32_t previous, next;
 };
 
-struct bpe_candidate {
-    uint64_t order; /* rank << 32 | place of the left symbol: the smallest is merged first */
-    int32_t id;
-};
-
 static uint64_t pair_of(int32_t left, int32_t right) {
     return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 }
@@ -155,7 +150,7 @@ void bpe_deinit(struct bpe *b) {
 void bpe_scratch_deinit(struct bpe_scratch *s) {
     free(s->letters.ids);
     free(s->symbols);
-    free(s->heap);
+    merge_queue_deinit(&s->queue);
     text_buffer_deinit(&s->letter);
     *s = (struct bpe_scratch){0};
 }
@@ -205,34 +200,8 @@ static enum status read_letters(const struct bpe *b, struct bpe_scratch *s, cons
     return !waiting || token_list_add(&s->letters, b->unknown.id) ? STATUS_OK : text_no_memory(e);
 }
 
-static void sift_up(struct bpe_candidate *heap, size_t at) {
-    struct bpe_candidate moved = heap[at];
-    for (; at > 0 && heap[(at - 1) / 2].order > moved.order; at = (at - 1) / 2) heap[at] = heap[(at - 1) / 2];
-    heap[at] = moved;
-}
-
-static void sift_down(struct bpe_candidate *heap, size_t count, size_t at) {
-    struct bpe_candidate moved = heap[at];
-    for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && heap[child + 1].order < heap[child].order) child++;
-        if (heap[child].order >= moved.order) break;
-        heap[at] = heap[child];
-    }
-    heap[at] = moved;
-}
-
-static struct bpe_candidate pop(struct bpe_scratch *s) {
-    struct bpe_candidate top = s->heap[0];
-    s->heap[0] = s->heap[--s->heap_count];
-    if (s->heap_count > 0) sift_down(s->heap, s->heap_count, 0);
-    return top;
-}
-
-/* Each merge removes a symbol and adds at most two candidates, so three times the symbols are always room
- * enough. */
 static enum status reserve_scratch(struct bpe_scratch *s, size_t count, struct error *e) {
-    if (array_reserve(&s->symbols, &s->symbol_capacity, count) &&
-        array_reserve(&s->heap, &s->heap_capacity, 3 * count))
+    if (array_reserve(&s->symbols, &s->symbol_capacity, count) && merge_queue_begin(&s->queue, count))
         return STATUS_OK;
     return text_no_memory(e);
 }
@@ -244,11 +213,12 @@ static const struct bpe_merge *merge_at(const struct bpe *b, const struct bpe_sc
     return merge->pair == NO_PAIR ? NULL : merge;
 }
 
+/* In the order of the merges' ranks, then of the places of the left symbols. */
 static void propose(const struct bpe *b, struct bpe_scratch *s, int32_t left) {
     const struct bpe_merge *merge = merge_at(b, s, left);
     if (!merge) return;
-    s->heap[s->heap_count] = (struct bpe_candidate){(uint64_t)merge->rank << 32 | (uint32_t)left, merge->id};
-    sift_up(s->heap, s->heap_count++);
+    merge_queue_push(&s->queue, (struct merge_candidate){(uint64_t)merge->rank << 32 | (uint32_t)left,
+                                                         (uint32_t)merge->id});
 }
 
 static void join(struct bpe_scratch *s, int32_t left, int32_t id) {
@@ -264,16 +234,15 @@ static void merge_symbols(const struct bpe *b, struct bpe_scratch *s) {
     int32_t count = (int32_t)s->letters.count;
     for (int32_t i = 0; i < count; i++)
         s->symbols[i] = (struct bpe_symbol){s->letters.ids[i], i - 1, i + 1 < count ? i + 1 : -1};
-    s->heap_count = 0;
     for (int32_t i = 0; i < count; i++) propose(b, s, i);
-    while (s->heap_count > 0) {
-        struct bpe_candidate top = pop(s);
+    while (s->queue.count > 0) {
+        struct merge_candidate top = merge_queue_pop(&s->queue);
         int32_t left = (int32_t)(uint32_t)top.order;
         if (s->symbols[left].id < 0) continue;
         const struct bpe_merge *merge =
             merge_at(b, s, left); /* the pair may have changed since it was proposed */
-        if (!merge || merge->id != top.id) continue;
-        join(s, left, top.id);
+        if (!merge || merge->id != (int32_t)top.value) continue;
+        join(s, left, merge->id);
         propose(b, s, s->symbols[left].previous);
         propose(b, s, left);
     }

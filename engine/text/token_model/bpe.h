@@ -5,6 +5,7 @@
 
 #include "engine/base/error.h"
 #include "engine/files/json_path.h"
+#include "engine/text/containers/merge_queue.h"
 #include "engine/text/containers/text_buffer.h"
 #include "engine/text/containers/token_list.h"
 #include "engine/text/token_model/unknown.h"
@@ -23,15 +24,13 @@ struct bpe {
 };
 
 struct bpe_symbol;
-struct bpe_candidate;
 
 /* Working memory of one encoding; start from {0}. */
 struct bpe_scratch {
     struct token_list letters; /* ids of the characters */
     struct bpe_symbol *symbols;
     size_t symbol_capacity;
-    struct bpe_candidate *heap;
-    size_t heap_count, heap_capacity;
+    struct merge_queue queue;
     struct text_buffer letter;
 };
 

@@ -60,14 +60,25 @@ enum status token_model_init(struct token_model *m, const struct json_path *path
         status = unigram_read_vocabulary(&m->vocabulary, path, e);
         return status == STATUS_OK ? unigram_init(&m->unigram, &m->vocabulary, path, e) : status;
     }
+    if (strcmp(type, "SentencePiece") == 0) {
+        m->kind = TOKEN_MODEL_SENTENCE_PIECE;
+        status = sentence_piece_read_vocabulary(&m->vocabulary, path, e);
+        return status == STATUS_OK ? sentence_piece_init(&m->sentence_piece, &m->vocabulary, path, e)
+                                   : status;
+    }
     struct json_path at = json_path_member(path, "type");
-    if (strcmp(type, "BPE") != 0 && strcmp(type, "WordLevel") != 0 && strcmp(type, "WordPiece") != 0)
+    if (strcmp(type, "BPE") != 0 && strcmp(type, "WordLevel") != 0 && strcmp(type, "WordPiece") != 0 &&
+        strcmp(type, "CTRL") != 0)
         return json_path_error(&at, STATUS_UNSUPPORTED, e, "'%s' is not supported", type);
     status = read_vocabulary(&m->vocabulary, path, e);
     if (status != STATUS_OK) return status;
     if (strcmp(type, "BPE") == 0) {
         m->kind = TOKEN_MODEL_BPE;
         return bpe_init(&m->bpe, &m->vocabulary, path, e);
+    }
+    if (strcmp(type, "CTRL") == 0) {
+        m->kind = TOKEN_MODEL_CTRL;
+        return ctrl_init(&m->ctrl, &m->vocabulary, path, e);
     }
     if (strcmp(type, "WordLevel") == 0) {
         m->kind = TOKEN_MODEL_WORD_LEVEL;
@@ -91,6 +102,12 @@ void token_model_deinit(struct token_model *m) {
     case TOKEN_MODEL_WORD_PIECE:
         word_piece_deinit(&m->word_piece);
         break;
+    case TOKEN_MODEL_SENTENCE_PIECE:
+        sentence_piece_deinit(&m->sentence_piece);
+        break;
+    case TOKEN_MODEL_CTRL:
+        ctrl_deinit(&m->ctrl);
+        break;
     case TOKEN_MODEL_NONE:
         break;
     }
@@ -101,6 +118,8 @@ void token_model_deinit(struct token_model *m) {
 void token_model_scratch_deinit(struct token_model_scratch *s) {
     bpe_scratch_deinit(&s->bpe);
     unigram_scratch_deinit(&s->unigram);
+    sentence_piece_scratch_deinit(&s->sentence_piece);
+    ctrl_scratch_deinit(&s->ctrl);
 }
 
 static size_t longest_content(const struct vocabulary *v) {
@@ -136,6 +155,7 @@ size_t model_bytes_per_token_max(const struct token_model *m, bool is_byte_level
     bool keeps = false;
     if (m->kind == TOKEN_MODEL_BPE) keeps = bpe_keeps_all(&m->bpe, &m->vocabulary, is_byte_level);
     if (m->kind == TOKEN_MODEL_UNIGRAM) keeps = m->unigram.byte_fallback && has_all(m->unigram.byte_ids);
+    if (m->kind == TOKEN_MODEL_SENTENCE_PIECE) keeps = m->sentence_piece.byte_fallback;
     return keeps ? longest_content(&m->vocabulary) : 0;
 }
 
@@ -150,6 +170,10 @@ enum status token_model_encode(const struct token_model *m, struct token_model_s
         return word_level_encode(&m->word_level, word, length, out, e);
     case TOKEN_MODEL_WORD_PIECE:
         return word_piece_encode(&m->word_piece, word, length, out, e);
+    case TOKEN_MODEL_SENTENCE_PIECE:
+        return sentence_piece_encode(&m->sentence_piece, &s->sentence_piece, word, length, out, e);
+    case TOKEN_MODEL_CTRL:
+        return ctrl_encode(&m->ctrl, &s->ctrl, word, length, out, e);
     case TOKEN_MODEL_NONE:
         break;
     }

@@ -3,8 +3,10 @@
 
 #include "engine/base/error.h"
 #include "engine/text/token_model/bpe.h"
+#include "engine/text/token_model/ctrl.h"
 #include "engine/files/json_path.h"
 #include "engine/text/containers/token_list.h"
+#include "engine/text/token_model/sentence_piece.h"
 #include "engine/text/token_model/unigram.h"
 #include "engine/text/token_model/vocabulary.h"
 #include "engine/text/token_model/word_models.h"
@@ -16,13 +18,17 @@ struct token_model {
         TOKEN_MODEL_BPE,
         TOKEN_MODEL_UNIGRAM,
         TOKEN_MODEL_WORD_LEVEL,
-        TOKEN_MODEL_WORD_PIECE
+        TOKEN_MODEL_WORD_PIECE,
+        TOKEN_MODEL_SENTENCE_PIECE,
+        TOKEN_MODEL_CTRL
     } kind;
     union {
         struct bpe bpe;
         struct unigram unigram;
         struct word_level word_level;
         struct word_piece word_piece;
+        struct sentence_piece sentence_piece;
+        struct ctrl ctrl;
     };
 };
 
@@ -30,6 +36,8 @@ struct token_model {
 struct token_model_scratch {
     struct bpe_scratch bpe;
     struct unigram_scratch unigram;
+    struct sentence_piece_scratch sentence_piece;
+    struct ctrl_scratch ctrl;
 };
 
 /* m must not move afterwards. deinit also after an error. */

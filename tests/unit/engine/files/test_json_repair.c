@@ -118,6 +118,23 @@ static void test_nuls(void **state) {
     json_decref(json);
 }
 
+/* What was read is written as it was: keys get their U+0000 again, and a value keeps what only a key has it stand for. */
+static void test_what_is_written_again(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"a\\u0000\\\"\":\"\\u0000" JSON_REPAIR_NUL "\",\"\\u0000\":[1,{\"b\":\"\"}]}";
+    json_t *json;
+    assert_int_equal(parse_as(text, JSON_FILE_WITH_NULS, &json), STATUS_OK);
+    char *written = json_dumps(json, JSON_COMPACT);
+    size_t length;
+    char *undone = json_repair_undo(written, &length);
+    assert_string_equal(undone, text);
+    assert_int_equal(length, sizeof text - 1);
+    free(undone);
+    free(written);
+    json_decref(json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
@@ -126,6 +143,7 @@ int main(void) {
         cmocka_unit_test(test_big_numbers_are_reals),
         cmocka_unit_test(test_the_last_of_equal_keys_counts),
         cmocka_unit_test(test_nuls),
+        cmocka_unit_test(test_what_is_written_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,6 +212,14 @@ static void test_without_a_tokenizer(void **state) {
     opens(&(struct loaded_model_options){.model = place->path, .any_form = true});
     refused(&(struct loaded_model_options){.model = place->path, .any_form = true}, STATUS_NOT_FOUND,
             "without a tokenizer");
+    /* Who asks why there is none gets the model all the same. */
+    struct tokenizer *tokenizer;
+    struct error why;
+    opens(&(struct loaded_model_options){
+        .model = place->path, .any_form = true, .tokenizer = &tokenizer, .no_tokenizer = &why});
+    assert_null(tokenizer);
+    assert_int_equal(why.code, STATUS_NOT_FOUND);
+    assert_non_null(strstr(why.text, "without a tokenizer"));
 }
 
 /* ---- adapters ---- */

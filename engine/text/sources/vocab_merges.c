@@ -1,4 +1,4 @@
-#include "engine/text/vocab_merges.h"
+#include "engine/text/sources/vocab_merges.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -11,32 +11,23 @@
 #include "engine/files/json_path.h"
 #include "engine/text/containers/text_buffer.h"
 #include "engine/text/token_model/vocabulary.h"
+#include "engine/text/unicode/unicode.h"
 
-/* Files beside the two; each may be missing (NULL). */
 struct sources {
-    json_t *vocab, *config, *special_map, *added, *model_config;
-    json_t *merges; /* lines of merges.txt */
+    json_t *vocab;
+    json_t *config, *special_map, *added, *model_config; /* of the side files; borrowed */
+    json_t *merges;                                      /* lines of merges.txt */
     json_t *tokens; /* content -> entry of "added_tokens", in the order in which ids are given */
 };
 
 static void deinit_sources(struct sources *s) {
     json_decref(s->vocab);
-    json_decref(s->config);
-    json_decref(s->special_map);
-    json_decref(s->added);
-    json_decref(s->model_config);
     json_decref(s->merges);
     json_decref(s->tokens);
 }
 
 static enum status no_memory(struct error *e) {
     return error_set(e, STATUS_NO_MEMORY, "vocab.json and merges.txt", "no memory for the tokenizer");
-}
-
-static enum status load_optional(const char *folder, const char *name, size_t bytes_max, json_t **out,
-                                 struct error *e) {
-    enum status status = json_file_load_as(folder, name, bytes_max, JSON_FILE_AS_PYTHON, out, e);
-    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
 /* One merge a line; lines that begin with "#version" say nothing. */
@@ -55,59 +46,103 @@ static enum status split_lines(const char *text, size_t length, json_t *lines, s
     return STATUS_OK;
 }
 
-static enum status load_merges(const char *folder, size_t bytes_max, json_t **out, struct error *e) {
+/* Where a word ends: at a blank as Python's split() has them. */
+static bool is_blank(const char *text, size_t length, size_t at, size_t *next) {
+    *next = at;
+    int32_t point = utf8_next(text, length, next);
+    return unicode_is_whitespace(point) || (point >= 0x1C && point <= 0x1F);
+}
+
+static enum status add_pair(const char *line, size_t length, json_t *pairs, struct error *e) {
+    size_t starts[2], ends[2], words = 0;
+    if (utf8_valid_prefix(line, length) != length)
+        return error_set(e, STATUS_MALFORMED, "merges.txt", "a line is not UTF-8");
+    for (size_t at = 0, next; at < length;) {
+        while (at < length && is_blank(line, length, at, &next)) at = next;
+        size_t start = at;
+        while (at < length && !is_blank(line, length, at, &next)) at = next;
+        if (at == start) break;
+        if (words == 2) return STATUS_OK;
+        starts[words] = start;
+        ends[words++] = at;
+    }
+    if (words < 2) return STATUS_OK;
+    json_t *left = json_stringn(line + starts[0], ends[0] - starts[0]);
+    json_t *right = json_stringn(line + starts[1], ends[1] - starts[1]);
+    json_t *pair = left && right ? json_pack("[O, O]", left, right) : NULL;
+    bool added = pair && json_array_append(pairs, pair) == 0;
+    json_decref(left);
+    json_decref(right);
+    json_decref(pair);
+    return added ? STATUS_OK : no_memory(e);
+}
+
+/* As CTRL's tokenizer reads them: the first line and what stands behind the last line end say nothing, and a line that
+ * is not two words never matches. */
+static enum status split_pairs(const char *text, size_t length, json_t *pairs, struct error *e) {
+    bool first = true;
+    for (size_t start = 0, at = 0; at < length; at++) {
+        if (text[at] != '\n' && text[at] != '\r') continue;
+        if (text[at] == '\r' && at + 1 < length && text[at + 1] == '\n')
+            continue; /* the line end is the next byte */
+        if (!first && add_pair(text + start, at - start, pairs, e) != STATUS_OK) return e->code;
+        first = false;
+        start = at + 1;
+    }
+    return STATUS_OK;
+}
+
+static enum status load_merges(const char *folder, size_t bytes_max, bool is_ctrl, json_t **out,
+                               struct error *e) {
     char path[PATH_MAX], *text = NULL;
     size_t length;
     enum status status = regular_file_path(folder, "merges.txt", path, e);
     if (status == STATUS_OK) status = regular_file_read(path, bytes_max, &text, &length, e);
     if (status == STATUS_OK && !(*out = json_array())) status = no_memory(e);
-    if (status == STATUS_OK) status = split_lines(text, length, *out, e);
+    if (status == STATUS_OK)
+        status = is_ctrl ? split_pairs(text, length, *out, e) : split_lines(text, length, *out, e);
     free(text);
     return status;
 }
 
-static enum status load_sources(const char *folder, size_t bytes_max, struct sources *s, struct error *e) {
+static enum status load_sources(const char *folder, size_t bytes_max, bool is_ctrl, struct sources *s,
+                                struct error *e) {
     enum status status =
         json_file_load_as(folder, "vocab.json", bytes_max, JSON_FILE_AS_PYTHON, &s->vocab, e);
-    if (status == STATUS_OK) status = load_merges(folder, bytes_max, &s->merges, e);
+    if (status == STATUS_OK) status = load_merges(folder, bytes_max, is_ctrl, &s->merges, e);
     if (status == STATUS_NOT_FOUND)
         return error_set(e, STATUS_NOT_FOUND, folder,
-                         "neither a tokenizer.json nor a vocab.json with a merges.txt");
-    if (status == STATUS_OK)
-        status = load_optional(folder, "tokenizer_config.json", bytes_max, &s->config, e);
-    if (status == STATUS_OK)
-        status = load_optional(folder, "special_tokens_map.json", bytes_max, &s->special_map, e);
-    if (status == STATUS_OK) status = load_optional(folder, "added_tokens.json", bytes_max, &s->added, e);
-    if (status == STATUS_OK) status = load_optional(folder, "config.json", bytes_max, &s->model_config, e);
-    if (status == STATUS_OK && !(s->tokens = json_object())) status = no_memory(e);
-    return status;
+                         "no tokenizer.json, no tokenizer.model, and no vocab.json with a merges.txt");
+    if (status == STATUS_OK && !json_is_object(s->vocab))
+        return error_set(e, STATUS_MALFORMED, "vocab.json", "expected an object");
+    return status == STATUS_OK && !(s->tokens = json_object()) ? no_memory(e) : status;
 }
 
 /* The scheme goes by the class that the files name, else by the type of the model. */
-static enum status check_class(const struct sources *s, struct error *e) {
+static enum status check_class(const struct sources *s, bool *is_ctrl, struct error *e) {
     static const char *const classes[] = {"GPT2Tokenizer",    "GPT2TokenizerFast",
                                           "CodeGenTokenizer", "CodeGenTokenizerFast",
                                           "GPTNeoXTokenizer", "GPTNeoXTokenizerFast"};
-    static const char *const others[] = {"ctrl", "biogpt"};
     const char *class = json_string_value(json_object_get(s->config, "tokenizer_class"));
     const char *type = json_string_value(json_object_get(s->model_config, "model_type"));
     if (!class) class = json_string_value(json_object_get(s->model_config, "tokenizer_class"));
-    for (size_t i = 0; class && i < sizeof classes / sizeof classes[0]; i++)
+    if (!class && type && strcmp(type, "ctrl") == 0) class = "CTRLTokenizer";
+    if (!class && type && strcmp(type, "biogpt") == 0) class = "BioGptTokenizer";
+    *is_ctrl = class && strcmp(class, "CTRLTokenizer") == 0;
+    if (!class || *is_ctrl) return STATUS_OK;
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
         if (strcmp(class, classes[i]) == 0) return STATUS_OK;
-    if (class)
-        return error_set(e, STATUS_UNSUPPORTED, "tokenizer_config.json",
-                         "tokenizer_class: '%s' is not supported without a tokenizer.json", class);
-    for (size_t i = 0; type && i < sizeof others / sizeof others[0]; i++)
-        if (strcmp(type, others[i]) == 0)
-            return error_set(e, STATUS_UNSUPPORTED, "config.json",
-                             "model_type: the tokenizer of '%s' is not supported without a tokenizer.json",
-                             type);
-    return STATUS_OK;
+    if (strcmp(class, "BioGptTokenizer") == 0)
+        return error_set(
+            e, STATUS_UNSUPPORTED, "tokenizer_config.json",
+            "tokenizer_class: '%s' cuts texts by the rules of Moses (sacremoses), which are not supported",
+            class);
+    return error_set(e, STATUS_UNSUPPORTED, "tokenizer_config.json",
+                     "tokenizer_class: '%s' is not supported without a tokenizer.json", class);
 }
 
 /* A byte-level vocabulary has each printing character of ASCII, and the blank as a letter of its own. */
 static enum status check_vocabulary(const struct sources *s, struct error *e) {
-    if (!json_is_object(s->vocab)) return error_set(e, STATUS_MALFORMED, "vocab.json", "expected an object");
     for (int byte = ' '; byte <= '~'; byte++) {
         char name[5] = {0};
         struct text_buffer content = {0};
@@ -120,7 +155,7 @@ static enum status check_vocabulary(const struct sources *s, struct error *e) {
             return error_set(
                 e, STATUS_UNSUPPORTED, "vocab.json",
                 "no token for the byte 0x%02X: this is not a byte-level vocabulary as GPT-2 has it (CTRL, "
-                "BioGPT and others use files of the same names)",
+                "BioGPT and others use files of the same names, and name their tokenizer_class)",
                 byte);
     }
     return STATUS_OK;
@@ -247,9 +282,7 @@ static enum status make_post_processor(const struct sources *s, json_t **out, st
     if (!id)
         return error_set(e, STATUS_MALFORMED, "tokenizer_config.json",
                          "add_bos_token, but bos_token '%s' is no token", content);
-    *out = json_pack("{s:s, s:[{s:{s:s}}, {s:{s:s}}], s:{s:{s:[I]}}}", "type", "TemplateProcessing", "single",
-                     "SpecialToken", "id", content, "Sequence", "id", "A", "special_tokens", content, "ids",
-                     json_integer_value(id));
+    *out = side_files_template(content, json_integer_value(id), NULL, 0);
     return *out ? STATUS_OK : no_memory(e);
 }
 
@@ -270,13 +303,72 @@ static enum status build(struct sources *s, json_t **out, struct error *e) {
     return status;
 }
 
-enum status vocab_merges_load(const char *folder, size_t bytes_max, json_t **out, struct error *e) {
-    struct sources s = {0};
-    enum status status = load_sources(folder, bytes_max, &s, e);
-    if (status == STATUS_OK) status = check_class(&s, e);
-    if (status == STATUS_OK) status = check_vocabulary(&s, e);
+/* ---- CTRL ------------------------------------------------------------------------------------------------ */
+
+/* What is between blanks, with one line end behind it: \S+\n? of Python's regex, whose blanks are Unicode's. */
+static const char ctrl_words[] =
+    "[^\\t\\n\\x0b\\x0c\\r \\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}"
+    "\\x{3000}]+\\n?";
+
+static const char *unknown_token(const struct sources *s) {
+    const char *content = side_files_content(json_object_get(s->special_map, "unk_token"));
+    if (!content) content = side_files_content(json_object_get(s->config, "unk_token"));
+    return content ? content : "<unk>";
+}
+
+/* Around a token that is not special its decoder would put blanks. */
+static enum status check_special(const struct sources *s, struct error *e) {
+    const char *content;
+    json_t *token;
+    json_object_foreach(s->tokens, content, token) {
+        if (!json_is_true(json_object_get(token, "special")))
+            return error_set(e, STATUS_UNSUPPORTED, "added_tokens.json",
+                             "'%s': CTRLTokenizer with added tokens that are not special is not supported",
+                             content);
+    }
+    return STATUS_OK;
+}
+
+static enum status build_ctrl(struct sources *s, json_t **out, struct error *e) {
+    json_t *added = json_array(), *unknown = json_string(unknown_token(s)), *model = NULL;
+    enum status status =
+        added && unknown ? add_token(s, "vocab.json", "unk_token", unknown, true, e) : no_memory(e);
+    if (status == STATUS_OK) status = check_special(s, e);
+    if (status == STATUS_OK) status = number_tokens(s, added, e);
+    if (status == STATUS_OK)
+        model = json_pack("{s:s, s:O, s:O, s:{s:s, s:O, s:s, s:s}}", "type", "CTRL", "vocab", s->vocab,
+                          "unk_token", unknown, "words", "type", "BPE", "merges", s->merges, "unk_token",
+                          "</w>", "end_of_word_suffix", "</w>");
+    if (model)
+        *out = json_pack("{s:O, s:{s:s, s:{s:s}, s:s, s:b}, s:{s:s}, s:O}", "added_tokens", added,
+                         "pre_tokenizer", "type", "Split", "pattern", "Regex", ctrl_words, "behavior",
+                         "Removed", "invert", 1, "decoder", "type", "CTRL", "model", model);
+    if (status == STATUS_OK && !*out) status = no_memory(e);
+    json_decref(added);
+    json_decref(unknown);
+    json_decref(model);
+    return status;
+}
+
+/* ---- all ------------------------------------------------------------------------------------------------- */
+
+enum status vocab_merges_load(const char *folder, const struct side_files *side, size_t bytes_max,
+                              json_t **out, struct error *e) {
+    struct sources s = {.config = side->config,
+                        .special_map = side->special_map,
+                        .added = side->added,
+                        .model_config = side->model_config};
+    bool is_ctrl = false;
+    struct error class_error = {0};
+    enum status class_status = check_class(&s, &is_ctrl, &class_error);
+    enum status status = load_sources(folder, bytes_max, is_ctrl, &s, e);
+    if (status == STATUS_OK && class_status != STATUS_OK) {
+        status = class_status;
+        if (e) *e = class_error;
+    }
+    if (status == STATUS_OK && !is_ctrl) status = check_vocabulary(&s, e);
     if (status == STATUS_OK) status = collect_tokens(&s, e);
-    if (status == STATUS_OK) status = build(&s, out, e);
+    if (status == STATUS_OK) status = is_ctrl ? build_ctrl(&s, out, e) : build(&s, out, e);
     deinit_sources(&s);
     return status;
 }

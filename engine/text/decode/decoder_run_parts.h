@@ -1,0 +1,55 @@
+/* Between decoder_run.c and decoder_run_pieces.c: the state of a run, and what its steps do with each other. `at` is the
+ * number of a step; the one behind the last is the output. */
+#pragma once
+
+#include "engine/text/decode/decoder.h"
+#include "engine/text/decode/decoder_step.h"
+
+static const char replacement_utf8[] = "\xEF\xBF\xBD";
+
+struct stage {
+    const struct decoder_step *step;
+    /* What was gathered of the token at hand. */
+    struct text_buffer token;
+    /* ByteLevel, ByteFallback: bytes that are no text yet; BPEDecoder: the last token; Replace: the
+     * result. */
+    struct text_buffer held;
+    bool past_first; /* a token has ended here before */
+    bool in_token;   /* DECODER_JOIN: the token at hand was begun */
+    bool goes_on;    /* CTRL: the last token ends in "@@", which is held */
+    bool said;       /* SentencePiece, CTRL: the text has begun, and keeps its blanks from here on */
+    /* Strip: characters taken at the start of the token, and those held back at its end. */
+    int64_t stripped, trailing;
+};
+
+struct decoder_run {
+    struct stage *stages; /* [count] */
+    size_t count;
+    struct text_buffer output, work, other;
+    struct regex_run *regex_run;
+    enum status status; /* the first failure, */
+    struct error error; /* and its words */
+};
+
+/* Gives step `at` a part of a token; or the whole of one, with its end. */
+void decoder_feed(struct decoder_run *run, size_t at, const char *text, size_t length);
+void decoder_feed_token(struct decoder_run *run, size_t at, const char *text, size_t length);
+
+/* The byte of "<0xNN>", or -1. The library's parser takes "+N" for N. */
+int decoder_fallback_byte(const struct text_buffer *token);
+
+/* *b with every `from` replaced by `to`; other is working memory. */
+void decoder_replace_all(struct text_buffer *b, const char *from, size_t from_length, const char *to,
+                         size_t to_length, struct text_buffer *other);
+
+/* SentencePiece: the token at hand ends; the text ends. */
+void decoder_end_piece(struct decoder_run *run, size_t at);
+void decoder_finish_pieces(struct decoder_run *run, size_t at);
+
+/* CharacterMap: the longest key that the held text begins with is replaced, once no longer one can come. */
+void decoder_say_mapped(struct decoder_run *run, size_t at, bool is_end);
+
+/* CTRL: a blank between two tokens, unless the first ends in "@@", which falls away before another. Blanks that may be
+ * the end of the text are held back, and so is "@@". */
+void decoder_end_ctrl(struct decoder_run *run, size_t at);
+void decoder_finish_ctrl(struct decoder_run *run, size_t at);

@@ -1,0 +1,63 @@
+#include "engine/text/sources/side_files.h"
+
+#include <stdbool.h>
+
+#include "engine/files/json_file.h"
+
+static enum status load(const char *folder, const char *name, size_t bytes_max, json_t **out,
+                        struct error *e) {
+    enum status status = json_file_load_as(folder, name, bytes_max, JSON_FILE_AS_PYTHON, out, e);
+    if (status == STATUS_NOT_FOUND) return STATUS_OK;
+    if (status == STATUS_OK && !json_is_object(*out))
+        return error_set(e, STATUS_MALFORMED, name, "expected an object");
+    return status;
+}
+
+enum status side_files_load(const char *folder, size_t bytes_max, struct side_files *out, struct error *e) {
+    *out = (struct side_files){0};
+    enum status status = load(folder, "tokenizer_config.json", bytes_max, &out->config, e);
+    if (status == STATUS_OK)
+        status = load(folder, "special_tokens_map.json", bytes_max, &out->special_map, e);
+    if (status == STATUS_OK) status = load(folder, "added_tokens.json", bytes_max, &out->added, e);
+    return status == STATUS_OK ? load(folder, "config.json", bytes_max, &out->model_config, e) : status;
+}
+
+void side_files_deinit(struct side_files *s) {
+    json_decref(s->config);
+    json_decref(s->special_map);
+    json_decref(s->added);
+    json_decref(s->model_config);
+    *s = (struct side_files){0};
+}
+
+const char *side_files_content(const json_t *entry) {
+    return json_string_value(json_is_object(entry) ? json_object_get(entry, "content") : entry);
+}
+
+/* Adds a token to the parts of a template and to its table. */
+static bool add_token(json_t *parts, json_t *table, const char *content, json_int_t id) {
+    json_t *part = json_pack("{s:{s:s, s:i}}", "SpecialToken", "id", content, "type_id", 0);
+    json_t *ids = json_pack("{s:s, s:[I]}", "id", content, "ids", id);
+    bool added =
+        part && json_array_append(parts, part) == 0 && ids && json_object_set(table, content, ids) == 0;
+    json_decref(part);
+    json_decref(ids);
+    return added;
+}
+
+json_t *side_files_template(const char *before, json_int_t before_id, const char *after,
+                            json_int_t after_id) {
+    json_t *parts = json_array(), *table = json_object(), *out = NULL;
+    json_t *text = json_pack("{s:{s:s, s:i}}", "Sequence", "id", "A", "type_id", 0);
+    bool whole = parts && table && text;
+    if (whole && before) whole = add_token(parts, table, before, before_id);
+    if (whole) whole = json_array_append(parts, text) == 0;
+    if (whole && after) whole = add_token(parts, table, after, after_id);
+    if (whole)
+        out = json_pack("{s:s, s:O, s:O}", "type", "TemplateProcessing", "single", parts, "special_tokens",
+                        table);
+    json_decref(parts);
+    json_decref(table);
+    json_decref(text);
+    return out;
+}
