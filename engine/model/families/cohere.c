@@ -12,7 +12,6 @@ const struct family family_cohere = {
     .prefix = "model.",
     .names = {NULL, names_llama},
     .buffers = TEXTS(ROTARY_BUFFERS),
-    .ignored_keys = TEXTS("model_max_length"),
     .keys = &keys_llama,
     .sizes = {.vocabulary = 256000, .context = 8192, .width = 8192, .layers = 40, .heads = 64},
     .kv_heads = {"num_key_value_heads", 0},

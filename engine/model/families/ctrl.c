@@ -31,7 +31,7 @@ const struct family family_ctrl = {
     .prefix = "transformer.",
     .names = {names, names_gpt2},
     .biases = WEIGHTS_NORMS | WEIGHTS_LINEARS | WEIGHT_BIT(HEAD),
-    .ignored_keys = TEXTS("from_tf", "n_ctx", KEYS_SUMMARY),
+    .ignored_keys = TEXTS("n_ctx", KEYS_SUMMARY),
     .keys = &keys_gpt2,
     .sizes = {.vocabulary = 246534, .context = 256, .width = 1280, .layers = 48, .heads = 16},
     .mlp_width = {"dff", 8192},

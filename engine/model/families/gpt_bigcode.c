@@ -22,9 +22,8 @@ const struct family family_gpt_bigcode = {
     .biases = WEIGHTS_NORMS | WEIGHTS_LINEARS,
     .buffers = TEXTS(ATTENTION_BUFFERS, "transformer.bias"),
     /* num_key_value_heads follows from multi_query; the rest is about precision, caches and classifiers. */
-    .ignored_keys = TEXTS("attention_softmax_in_fp32", "inference_runner", "max_batch_size",
-                          "max_sequence_length", "n_ctx", "num_key_value_heads", "pad_key_length",
-                          "pre_allocate_kv_cache", "reorder_and_upcast_attn",
+    .ignored_keys = TEXTS("inference_runner", "max_batch_size", "n_ctx", "num_key_value_heads",
+                          "pad_key_length", "pre_allocate_kv_cache", "reorder_and_upcast_attn",
                           "scale_attention_softmax_in_fp32", "validate_runner_input", KEYS_SUMMARY),
     .keys = &keys_gpt2,
     .sizes = {.vocabulary = 50257, .context = 1024, .width = 768, .layers = 12, .heads = 12},

@@ -28,8 +28,7 @@ const struct family family_starcoder2 = {
     .buffers = TEXTS(ROTARY_BUFFERS),
     /* Published configs carry the first two beside hidden_act and norm_epsilon, which are the ones that
      * count. */
-    .ignored_keys = TEXTS("activation_function", "layer_norm_epsilon", "attention_softmax_in_fp32",
-                          "scale_attention_softmax_in_fp32"),
+    .ignored_keys = TEXTS("activation_function", "layer_norm_epsilon", "scale_attention_softmax_in_fp32"),
     .keys = &keys_llama,
     .sizes = {.vocabulary = 49152, .context = 4096, .width = 3072, .layers = 30, .heads = 24},
     .kv_heads = {"num_key_value_heads", 2},

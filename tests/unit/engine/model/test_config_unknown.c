@@ -253,6 +253,21 @@ static void test_other_entries_of_auto_map(void **state) {
     assert_refused("{'model_type': 'falcon', 'architectures': [7]}", "architectures");
 }
 
+/* What is harmless in every family stands in one list. */
+static void test_no_key_is_listed_twice(void **state) {
+    (void)state;
+    struct config_reader r;
+    struct error e = {0};
+    json_t *root = json_object();
+    assert_ok(config_reader_init(&r, root, "config.json", "toy", &e));
+    config_know_generic(&r);
+    for (const struct family *const *f = family_list; *f; f++)
+        for (const char *const *key = (*f)->ignored_keys; key && *key; key++)
+            if (json_object_get(r.asked, *key)) fail_msg("%s: %s", (*f)->model_type, *key);
+    config_reader_deinit(&r);
+    json_decref(root);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),
@@ -264,6 +279,7 @@ int main(void) {
         cmocka_unit_test(test_other_entries_of_auto_map),
         cmocka_unit_test(test_classes_by_rule),
         cmocka_unit_test(test_harmless_keys),
+        cmocka_unit_test(test_no_key_is_listed_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
