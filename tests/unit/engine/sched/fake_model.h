@@ -20,7 +20,8 @@ struct fake_model {
     size_t rows_max, logit_rows_max, entries_max;
     float *logits; /* [logit_rows_max][FAKE_ROWS] */
     uint64_t steps, rows;
-    int32_t nan_after; /* a sequence whose last token is this one gets NaN; -1: none */
+    int32_t nan_after;    /* a sequence whose last token is this one gets NaN; -1: none */
+    size_t short_context; /* a sequence that may become longer has other rotary frequencies */
 };
 
 static uint64_t fake_mix(uint64_t hash, int32_t id) {
@@ -77,7 +78,7 @@ static void fake_step(void *context, const struct step_entry *entries, size_t co
     size_t rows = 0, logit_rows = 0;
     for (size_t e = 0; e < count; e++) {
         const struct step_entry *entry = &entries[e];
-        assert(entry->count > 0 && entry->logit_rows <= entry->count && entry->rotary_length == 7);
+        assert(entry->count > 0 && entry->logit_rows <= entry->count && entry->rotary_length);
         for (size_t i = 0; i < entry->count; i++)
             fake_write(m, entry->table, entry->first_position + i, entry->tokens[i]);
         rows += entry->count;
@@ -97,16 +98,16 @@ static float *fake_logits_of(void *context, size_t i) {
 }
 
 static size_t fake_rotary_length(void *context, size_t length) {
-    (void)context;
-    (void)length;
-    return 7;
+    const struct fake_model *m = context;
+    return length > m->short_context ? 8 : 7;
 }
 
 /* Options for a scheduler over a fake model with so many pages; tests change what they are about. */
 static inline struct scheduler_options fake_model_init(struct fake_model *m, size_t pages, size_t context) {
     static const int32_t end_tokens[] = {0};
     struct error e;
-    *m = (struct fake_model){.rows_max = 48, .logit_rows_max = 12, .entries_max = 8, .nan_after = -1};
+    *m = (struct fake_model){
+        .rows_max = 48, .logit_rows_max = 12, .entries_max = 8, .nan_after = -1, .short_context = SIZE_MAX};
     struct kv_layout layout = {.layers = 1, .kv_heads = 1, .head_dim = 1, .page_tokens = FAKE_PAGE_TOKENS};
     if (kv_pool_init(&m->pool, &layout, pages, &e) != STATUS_OK) abort();
     if (kv_prefix_init(&m->prefix, &m->pool, &e) != STATUS_OK) abort();

@@ -67,6 +67,25 @@ static void preempted_sequences_say_the_same(void **state) {
     stop();
 }
 
+/* Keys with other rotary frequencies are other keys: only sequences of the same share their pages. */
+static void a_beginning_with_other_frequencies_is_another(void **state) {
+    (void)state;
+    start(40, 200, NULL);
+    model.short_context = 110;
+    static const uint32_t max_tokens[] = {10, 11, 10, 12}, cached[] = {0, 0, 96, 96};
+    int32_t *ids = ids_of(100, 5);
+    for (size_t i = 0; i < 4; i++) {
+        static struct collected c;
+        struct engine_prompt prompt = fake_prompt(ids, 100, max_tokens[i]);
+        prompt.ignore_end = true;
+        collect_start(scheduler, &c, &prompt);
+        collect_until_end(scheduler, &c);
+        assert_int_equal(c.choices[0].end.cached_tokens, cached[i]);
+        collect_release(&c);
+    }
+    stop();
+}
+
 /* The second of the same prompt takes the pages of the first, and says the same. */
 static void a_known_beginning_is_not_computed_again(void **state) {
     (void)state;
@@ -643,6 +662,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_text_is_the_models),
         cmocka_unit_test(preempted_sequences_say_the_same),
+        cmocka_unit_test(a_beginning_with_other_frequencies_is_another),
         cmocka_unit_test(a_known_beginning_is_not_computed_again),
         cmocka_unit_test(choices_share_their_prompt),
         cmocka_unit_test(stop_tokens_end_it_once_min_tokens_are_there),
