@@ -124,6 +124,18 @@ static void test_same_bits_about_tiles_of_the_table(void **state) {
         }
 }
 
+/* Accumulators that are stored between blocks of k, over several blocks of rows. */
+static void test_same_bits_over_blocks(void **state) {
+    (void)state;
+    static const size_t sizes[][3] = {{9, 2049, 100}, {65, 1025, 50}, {513, 1030, 49}, {1030, 100, 50}};
+    struct random r = {16};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct gemm_case p = case_create(&r, sizes[i][0], sizes[i][1], sizes[i][2], false);
+        compare_tables(&p);
+        case_destroy(&p);
+    }
+}
+
 static void test_same_bits_for_long_sums(void **state) {
     (void)state;
     struct random r = {2};
@@ -425,6 +437,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_in_every_table),
         cmocka_unit_test(test_same_bits_about_tiles_of_the_table),
+        cmocka_unit_test(test_same_bits_over_blocks),
         cmocka_unit_test(test_same_bits_for_long_sums),
         cmocka_unit_test(test_same_bits_for_any_tiling),
         cmocka_unit_test(test_residual_may_be_out),
