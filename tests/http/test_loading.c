@@ -77,7 +77,7 @@ static void test_signal_while_loading(void **state) {
     close(fd);
 }
 
-static void check_fails(const char *const *flags, const char *message) {
+static void check_fails(int code, const char *const *flags, const char *message) {
     char path[] = "/tmp/prenorm-log-XXXXXX", text[4096] = "";
     int log = mkstemp(path);
     pid_t pid = fork();
@@ -89,7 +89,7 @@ static void check_fails(const char *const *flags, const char *message) {
     }
     struct daemon d = {.pid = pid, .log = strdup(path)};
     char *content;
-    assert_int_equal(daemon_wait(&d, &content), 1);
+    assert_int_equal(daemon_wait(&d, &content), code);
     snprintf(text, sizeof text, "%s", content);
     free(content);
     close(log);
@@ -103,24 +103,26 @@ static void test_port_in_use(void **state) {
     daemon_start_fake(&d, "fake", NULL);
     snprintf(port, sizeof port, "%d", d.port);
     snprintf(message, sizeof message, "127.0.0.1:%d: cannot listen: Address already in use", d.port);
-    check_fails((const char *const[]){PRENORMD_FAKE, "--port", port, "--model", "fake", NULL}, message);
+    check_fails(1, (const char *const[]){PRENORMD_FAKE, "--port", port, "--model", "fake", NULL}, message);
     daemon_stop(&d);
 }
 
 static void test_bad_addresses_and_files(void **state) {
     (void)state;
     check_fails(
-        (const char *const[]){PRENORMD_FAKE, "--model", "fake", "--host", "no-such-host.invalid", NULL},
+        1, (const char *const[]){PRENORMD_FAKE, "--model", "fake", "--host", "no-such-host.invalid", NULL},
         "no-such-host.invalid");
-    check_fails((const char *const[]){PRENORMD_FAKE, "--model", "fake", "--host", "192.0.2.1", NULL},
+    check_fails(1, (const char *const[]){PRENORMD_FAKE, "--model", "fake", "--host", "192.0.2.1", NULL},
                 "192.0.2.1:8080: cannot listen");
     check_fails(
-        (const char *const[]){PRENORMD_FAKE, "--model", "fake", "--api-key-file", "/no/such/file", NULL},
+        2, (const char *const[]){PRENORMD_FAKE, "--model", "fake", "--api-key-file", "/no/such/file", NULL},
         "/no/such/file");
-    check_fails((const char *const[]){PRENORMD_FAKE, "--model", "fake", "--tls-cert", "/no/such/cert",
+    check_fails(2,
+                (const char *const[]){PRENORMD_FAKE, "--model", "fake", "--tls-cert", "/no/such/cert",
                                       "--tls-key", "/no/such/key", NULL},
                 "/no/such/cert");
-    check_fails((const char *const[]){PRENORMD_FAKE, "--model", "fake", "--unix-socket",
+    check_fails(1,
+                (const char *const[]){PRENORMD_FAKE, "--model", "fake", "--unix-socket",
                                       "/no/such/folder/socket", NULL},
                 "/no/such/folder/socket");
 }

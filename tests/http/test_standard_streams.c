@@ -230,7 +230,7 @@ static void test_a_failure_that_nobody_reads(void **state) {
     fcntl(ends[1], F_SETFL, flags);
     struct command c = {.words = {PRENORMD, "serve", "--model", "/nonexistent", "--port", "0"},
                         .errors = ends[1]};
-    assert_int_equal(command_run(&c), 1);
+    assert_int_equal(command_run(&c), 2);
     close(ends[0]);
     close(ends[1]);
     command_free(&c);
