@@ -9,8 +9,7 @@
 enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted) {
     bool compressed = wanted == NORM_FORM_CRMSNORM || wanted == NORM_FORM_ORTHONORMAL;
     if (wanted == NORM_FORM_LAYERNORM) return wanted;
-    if (d->placement == PLACEMENT_OUTPUT)
-        return d->norm_type == NORM_TYPE_RMSNORM ? NORM_FORM_RMSNORM : NORM_FORM_OUTPUT;
+    if (d->placement == PLACEMENT_OUTPUT) return d->output_is_rmsnorm ? NORM_FORM_RMSNORM : NORM_FORM_OUTPUT;
     if (d->norm_type == NORM_TYPE_CRMSNORM) return NORM_FORM_CRMSNORM_NATIVE;
     if (!description_converts(d)) return NORM_FORM_LAYERNORM;
     if (!compressed && wanted != NORM_FORM_RMSNORM) return NORM_FORM_LAYERNORM; /* another model's own form */

@@ -48,7 +48,7 @@ static enum status set_context(struct loaded_model *m, const struct loaded_model
 /* The default is not meant for models of RMSNorm, and is passed over; what was asked for by name is not. */
 static enum status check_form(const struct model_description *d, const struct loaded_model_options *o,
                               struct error *e) {
-    bool has_one = d->norm_type == NORM_TYPE_RMSNORM && description_converts(d);
+    bool has_one = norm_form_for(d, NORM_FORM_CRMSNORM) == NORM_FORM_RMSNORM;
     if (!o->form_asked || !has_one || o->form == NORM_FORM_RMSNORM) return STATUS_OK;
     return error_set(
         e, STATUS_OPTION, "norm-form",

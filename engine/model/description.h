@@ -161,6 +161,8 @@ struct model_description {
     double logit_cap; /* logits are logit_cap * tanh(logit / logit_cap); 0: as they are */
 
     /* Placements beyond pre (see shared names in families/prenorm.c). */
+    bool
+        output_is_rmsnorm; /* placement output, of a family that counts as Pre-RMSNorm (OLMo 2): only the form's name */
     bool gpas;
     double residual_alpha; /* alpha x + ... wherever no norm follows the addition, and in keel */
     double deepnorm_alpha;

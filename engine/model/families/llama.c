@@ -12,7 +12,6 @@ const struct family family_llama = {
     .prefix = "model.",
     .names = {NULL, names_llama},
     .buffers = TEXTS(ROTARY_BUFFERS),
-    .ignored_keys = TEXTS("is_llama_config", "transformers.js_config"),
     .keys = &keys_llama,
     .sizes = {.vocabulary = 32000, .context = 2048, .width = 4096, .layers = 32, .heads = 32},
     .kv_heads = {"num_key_value_heads", 0},

@@ -11,6 +11,7 @@ static const struct weight_name names[] = {
 static void describe(struct config_reader *config, struct model_description *d) {
     describe_rms_block(d);
     d->placement = PLACEMENT_OUTPUT;
+    d->output_is_rmsnorm = true;
     d->qk_norm = QK_NORM_WHOLE;
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
 }
