@@ -12,7 +12,7 @@
 /* A panel is processed in parts of k that stay in the second-level cache while rows pass; sums are stored
  * between parts, which changes no bit. So many rows pass together; the block of rows that follows finds the
  * panel in a cache. */
-#define LOWP_PART_BYTES ((size_t)48 << 10) /* of weights, at most */
+#define LOWP_PART_BYTES ((size_t)96 << 10) /* of weights, at most */
 #define LOWP_ROWS_MAX   8                  /* of any microkernel */
 #define LOWP_MANY_TILES 2                  /* of more than these the weights are worth unpacking */
 #define LOWP_BLOCK_ROWS 512                /* 96 KiB of sums on the stack */
