@@ -65,8 +65,9 @@ static void gemm_row_block(const struct gemm *m, size_t row, size_t rows, size_t
 }
 
 /* The loop over panels is outside that over rows: a panel comes from memory once, and from a cache after. */
-VECTOR_INLINE void gemm_f32_panels(const struct gemm *m, size_t row_first, size_t row_count,
-                                   size_t panel_first, size_t panel_count, float (*sums)[KERNEL_PANEL]) {
+static __attribute__((noinline)) void gemm_f32_panels(const struct gemm *m, size_t row_first,
+                                                      size_t row_count, size_t panel_first,
+                                                      size_t panel_count, float (*sums)[KERNEL_PANEL]) {
     const size_t panel_end = panel_first + panel_count,
                  blocks_all = (row_count + GEMM_ROW_BLOCK - 1) / GEMM_ROW_BLOCK;
     for (size_t panel = panel_first; panel < panel_end; panel++) {
