@@ -16,6 +16,7 @@
 /* A panel is processed in blocks of k that stay in the second-level cache (192 KiB) while a block of rows
  * passes. Accumulators are stored between blocks of k, which changes no bit. */
 #define GEMM_K_BLOCK   1024
+#define GEMM_NEAR_ROWS 64  /* 12 KiB of accumulators on the stack */
 #define GEMM_ROW_BLOCK 512 /* 96 KiB of accumulators on the stack */
 
 static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
@@ -64,8 +65,9 @@ static void gemm_row_block(const struct gemm *m, size_t row, size_t rows, size_t
 }
 
 /* The loop over panels is outside that over rows: a panel comes from memory once, and from a cache after. */
-VECTOR_INLINE void gemm_f32_panels(const struct gemm *m, size_t row_first, size_t row_count,
-                                   size_t panel_first, size_t panel_count, float (*sums)[KERNEL_PANEL]) {
+static __attribute__((noinline)) void gemm_f32_panels(const struct gemm *m, size_t row_first,
+                                                      size_t row_count, size_t panel_first,
+                                                      size_t panel_count, float (*sums)[KERNEL_PANEL]) {
     const size_t panel_end = panel_first + panel_count,
                  blocks_all = (row_count + GEMM_ROW_BLOCK - 1) / GEMM_ROW_BLOCK;
     for (size_t panel = panel_first; panel < panel_end; panel++) {
@@ -85,11 +87,11 @@ static __attribute__((noinline)) void gemm_f32_tiles(const struct gemm *m, size_
     gemm_f32_panels(m, row_first, row_count, panel_first, panel_count, sums);
 }
 
-/* What needs a large stack stands apart, so that few rows need not touch it. */
+/* What needs a large stack stands apart: to touch its pages takes longer than a panel of few rows may. */
 void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                                size_t panel_count) {
-    _Alignas(KERNEL_ALIGN) float sums[GEMM_ROWS][KERNEL_PANEL];
-    if (row_count > GEMM_ROWS)
+    _Alignas(KERNEL_ALIGN) float sums[GEMM_NEAR_ROWS][KERNEL_PANEL];
+    if (row_count > GEMM_NEAR_ROWS)
         gemm_f32_tiles(m, row_first, row_count, panel_first, panel_count);
     else
         gemm_f32_panels(m, row_first, row_count, panel_first, panel_count, sums);

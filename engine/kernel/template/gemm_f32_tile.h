@@ -37,15 +37,14 @@ VECTOR_INLINE void gemm_f32_tile(const float *x, size_t stride, size_t rows, con
                                  size_t column, size_t registers, float (*sums)[KERNEL_PANEL],
                                  const struct weight_prefetch *prefetch) {
     VECTOR_REGISTER sum[GEMM_ROWS][PANEL_REGISTERS];
+    const size_t share = column / REGISTER_LANES / registers, shares = PANEL_REGISTERS / registers;
     struct prefetch_pace pace = {.period = k};
-    if (GEMM_PREFETCHES)
-        pace =
-            prefetch_pace_of(prefetch, k, column / REGISTER_LANES / registers, PANEL_REGISTERS / registers);
+    if (GEMM_PREFETCHES) pace = prefetch_pace_of(prefetch, k, 1, share, shares);
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) sum[r][v] = register_load(sums[r] + column + v * REGISTER_LANES);
     }
     for (size_t i = 0, end; i < k;) {
-        prefetch_burst(&pace, 1);
+        prefetch_burst(&pace, 1, shares);
         for (end = k - i < pace.period ? k : i + pace.period; i < end; i++, w += KERNEL_PANEL)
             gemm_f32_step(x + i, stride, rows, w + column, registers, sum);
     }

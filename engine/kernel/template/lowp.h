@@ -12,8 +12,8 @@
 /* A panel is processed in parts of k that stay in the second-level cache while rows pass; sums are stored
  * between parts, which changes no bit. So many rows pass together; the block of rows that follows finds the
  * panel in a cache. */
-#define LOWP_PART_BYTES ((size_t)48 << 10) /* of weights, at most */
-#define LOWP_ROWS_MAX   8                  /* of any microkernel */
+#define LOWP_PART_BYTES ((size_t)96 << 10) /* of weights, at most */
+#define LOWP_NEAR_ROWS  64                 /* 12 KiB of sums on the stack */
 #define LOWP_MANY_TILES 2                  /* of more than these the weights are worth unpacking */
 #define LOWP_BLOCK_ROWS 512                /* 96 KiB of sums on the stack */
 
@@ -175,21 +175,21 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
 }
 
 /* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or `many` for more
- * than LOWP_MANY_TILES, which unpacks so many bytes (1: it does not). What needs a large stack stands apart,
- * so that few rows need not touch it. */
+ * than LOWP_MANY_TILES, which unpacks so many bytes (1: it does not). What needs a large stack stands apart:
+ * to touch its pages takes longer than few rows may. */
 #define LOWP_DEFINE_GEMM(type, few, many, unpacked_bytes)                                                    \
     static __attribute__((noinline)) void type##_tiles(const struct lowp_gemm *m, size_t row_first,          \
                                                        size_t row_count, size_t panel_first,                 \
                                                        size_t panel_count) {                                 \
         _Alignas(KERNEL_ALIGN) float sums[LOWP_BLOCK_ROWS][KERNEL_PANEL];                                    \
         _Alignas(KERNEL_ALIGN) unsigned char unpacked[unpacked_bytes];                                       \
-        const struct lowp_kernel *kernel = row_count > LOWP_MANY_TILES * (few).tile_rows ? &(many) : &(few); \
-        lowp_gemm(m, kernel, row_first, row_count, panel_first, panel_count, unpacked, sums);                \
+        lowp_gemm(m, &(many), row_first, row_count, panel_first, panel_count, unpacked, sums);               \
     }                                                                                                        \
     void KERNEL_FUNCTION(gemm_##type)(const struct lowp_gemm *m, size_t row_first, size_t row_count,         \
                                       size_t panel_first, size_t panel_count) {                              \
-        _Alignas(KERNEL_ALIGN) float sums[LOWP_ROWS_MAX][KERNEL_PANEL];                                      \
-        if (row_count > (few).tile_rows)                                                                     \
+        _Alignas(KERNEL_ALIGN) float sums[LOWP_NEAR_ROWS][KERNEL_PANEL];                                     \
+        const bool unpacks = (many).unpack && row_count > LOWP_MANY_TILES * (few).tile_rows;                 \
+        if (unpacks || row_count > LOWP_NEAR_ROWS)                                                           \
             type##_tiles(m, row_first, row_count, panel_first, panel_count);                                 \
         else                                                                                                 \
             lowp_gemm(m, &(few), row_first, row_count, panel_first, panel_count, NULL, sums);                \

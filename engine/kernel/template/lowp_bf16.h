@@ -33,12 +33,12 @@ VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t ro
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     const size_t registers = BF16_REGISTERS(rows), blocks = (part->end - part->first) / KERNEL_BF16_BLOCK;
-    struct prefetch_pace pace = prefetch_pace_of(prefetch, blocks, 0, 1);
+    struct prefetch_pace pace = prefetch_pace_of(prefetch, blocks, SIZE_MAX, 0, 1);
     const unsigned char *w = part->weights;
     if (part->first == 0) memset(sums, 0, rows * sizeof sums[0]);
     x += part->first * BF16_ROW_BYTES;
     for (size_t block = 0, end; block < blocks;) {
-        prefetch_burst(&pace, SIZE_MAX);
+        prefetch_burst(&pace, SIZE_MAX, 1);
         for (end = blocks - block < pace.period ? blocks : block + pace.period; block < end; block++) {
             for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
                 bf16_add_block(x, row_bytes, rows, w, column, registers, sums);

@@ -54,8 +54,8 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
     INT_REGISTER sum[INT8_ROWS][PANEL_REGISTERS];
     const unsigned char *w = part->weights + first * REGISTER_BYTES;
     const size_t steps = (part->end - part->first) / INT8_STEP;
-    struct prefetch_pace pace =
-        prefetch_pace_of(prefetch, steps, first / registers, PANEL_REGISTERS / registers);
+    const size_t shares = PANEL_REGISTERS / registers;
+    struct prefetch_pace pace = prefetch_pace_of(prefetch, steps, 1, first / registers, shares);
     if (part->first == 0) {
         KERNEL_EACH (r, rows) {
             const INT_REGISTER start =
@@ -67,7 +67,7 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
     }
     x += part->first;
     for (size_t i = 0, end; i < steps;) {
-        prefetch_burst(&pace, 1);
+        prefetch_burst(&pace, 1, shares);
         for (end = steps - i < pace.period ? steps : i + pace.period; i < end; i++) {
             int8_step(x, row_bytes, rows, w, registers, sum);
             x += INT8_STEP, w += INT8_STEP * KERNEL_PANEL;
@@ -103,8 +103,8 @@ VECTOR_INLINE void int4_tile(const unsigned char *x, size_t row_bytes, size_t ro
                              float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
     INT_REGISTER total[INT4_ROWS][PANEL_REGISTERS];
     const size_t count = (part->end - part->first) / KERNEL_INT4_GROUP;
-    struct prefetch_pace pace =
-        prefetch_pace_of(prefetch, count, first / registers, PANEL_REGISTERS / registers);
+    const size_t shares = PANEL_REGISTERS / registers;
+    struct prefetch_pace pace = prefetch_pace_of(prefetch, count, 1, first / registers, shares);
     if (part->first == 0) {
         KERNEL_EACH (r, rows) {
             KERNEL_EACH (v, registers) total[r][v] = int_splat(0);
@@ -113,7 +113,7 @@ VECTOR_INLINE void int4_tile(const unsigned char *x, size_t row_bytes, size_t ro
         int_load_sums((const float(*)[KERNEL_PANEL])sums, rows, first, registers, total);
     }
     for (size_t g = 0, end; g < count;) {
-        prefetch_burst(&pace, SIZE_MAX);
+        prefetch_burst(&pace, 1, shares);
         for (end = count - g < pace.period ? count : g + pace.period; g < end; g++)
             int4_step(x, row_bytes, rows, part, g, first, registers, total);
     }

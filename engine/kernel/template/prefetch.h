@@ -37,27 +37,32 @@ VECTOR_INLINE void weight_prefetch_next_tile(struct weight_prefetch *p) {
 /* A tile's lines spread over its steps of k: every `period` steps `burst` lines of each stream. */
 struct prefetch_pace {
     uintptr_t line;
-    size_t spacing, period, burst, stride; /* stride: bytes from burst to burst */
+    size_t spacing, period, burst;
 };
 
-/* Where a panel takes several loops over its steps, each has its share. */
+/* Where a panel takes several loops over its steps, each has its share. Lines beyond burst_max at a time are
+ * left to the hardware. */
 VECTOR_INLINE struct prefetch_pace prefetch_pace_of(const struct weight_prefetch *p, size_t steps,
-                                                    size_t share, size_t shares) {
+                                                    size_t burst_max, size_t share, size_t shares) {
     if (p->lines == 0) return (struct prefetch_pace){.period = steps};
-    const size_t burst = (p->lines + steps - 1) / steps;
+    size_t burst = (p->lines + steps - 1) / steps, period = 1;
+    if (burst > burst_max)
+        burst = burst_max;
+    else
+        period = steps * burst / p->lines;
     return (struct prefetch_pace){
         .line = p->line + share * burst * CACHE_LINE,
         .spacing = p->spacing,
-        .period = shares * (steps * burst / p->lines),
+        .period = shares * period,
         .burst = burst,
-        .stride = shares * burst * CACHE_LINE,
     };
 }
 
-/* burst_max: 1 where there are never more lines than steps; a constant. */
-VECTOR_INLINE void prefetch_burst(struct prefetch_pace *pace, size_t burst_max) {
-    if (pace->burst) prefetch_lines((const void *)pace->line, pace->spacing);
+/* burst_max and shares as above; constants, so that what stays in registers is little. */
+VECTOR_INLINE void prefetch_burst(struct prefetch_pace *pace, size_t burst_max, size_t shares) {
+    if (pace->burst == 0) return;
+    prefetch_lines((const void *)pace->line, pace->spacing);
     for (size_t i = 1; burst_max > 1 && i < pace->burst; i++)
         prefetch_lines((const char *)pace->line + i * CACHE_LINE, pace->spacing);
-    pace->line += pace->stride;
+    pace->line += shares * (burst_max > 1 ? pace->burst : 1) * CACHE_LINE;
 }
