@@ -9,7 +9,7 @@
 #include "engine/kernel/template/operations.h"
 
 static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                 float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+                                 float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch) {
     (void)prefetch;
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < k; i++)

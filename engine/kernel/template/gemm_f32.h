@@ -2,7 +2,7 @@
  * including file defines GEMM_ROWS and
  *
  *     void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
- *                               float (*sums)[48], const struct weight_prefetch *prefetch)
+ *                               float (*sums)[48], const struct gemm_prefetch *prefetch)
  *
  * which goes on with the accumulators of 1 .. GEMM_ROWS rows of x over the k steps of a panel that start at
  * w; it may come from gemm_f32_tile.h. */
@@ -16,23 +16,38 @@
 /* A panel is processed in blocks of k that stay in the second-level cache (192 KiB) while a block of rows
  * passes. Accumulators are stored between blocks of k, which changes no bit. */
 #define GEMM_K_BLOCK   1024
-#define GEMM_NEAR_ROWS 64  /* 12 KiB of accumulators on the stack */
-#define GEMM_ROW_BLOCK 512 /* 96 KiB of accumulators on the stack */
+#define GEMM_ROW_BLOCK 64 /* 12 KiB of accumulators on the stack */
+
+/* While a block of k is computed the next one is prefetched, by each row tile its part: memory is busy all
+ * the time, however many rows there are. A line of each stream every `period` steps of k; none where period
+ * is 0. */
+struct gemm_prefetch {
+    uintptr_t line;
+    size_t period, spacing; /* spacing: bytes from stream to stream */
+};
 
 static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                 float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch);
+                                 float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch);
+
+/* The streams of the first row tile; those of the next start at line + PREFETCH_STREAMS * spacing. */
+static struct gemm_prefetch gemm_prefetch_of(const void *next, size_t k, size_t tiles) {
+    size_t lines = k * KERNEL_PANEL * sizeof(float) / CACHE_LINE / tiles / PREFETCH_STREAMS;
+    if (!next || lines == 0) return (struct gemm_prefetch){0};
+    return (struct gemm_prefetch){
+        .line = (uintptr_t)next, .period = k / lines, .spacing = lines * CACHE_LINE};
+}
 
 /* A block of k of a panel by a block of rows, in tiles of nearly the same height. */
 static void gemm_k_block(const struct gemm *m, size_t row, size_t rows, const float *w, size_t first,
                          size_t k, const void *next, float (*sums)[KERNEL_PANEL]) {
     size_t tiles = (rows + GEMM_ROWS - 1) / GEMM_ROWS;
-    struct weight_prefetch prefetch = weight_prefetch_of(next, k * KERNEL_PANEL * sizeof(float), tiles);
+    struct gemm_prefetch prefetch = gemm_prefetch_of(next, k, tiles);
     const float *x = m->x + row * m->x_stride + first;
     for (size_t r = 0, height; r < rows; r += height, tiles--) {
         height = (rows - r + tiles - 1) / tiles;
         gemm_f32_microkernel(x + r * m->x_stride, m->x_stride, height, w + first * KERNEL_PANEL, k, sums + r,
                              &prefetch);
-        weight_prefetch_next_tile(&prefetch);
+        prefetch.line += PREFETCH_STREAMS * prefetch.spacing;
     }
 }
 
@@ -51,7 +66,8 @@ struct gemm_turn {
 
 /* Rows [row, +rows), at most GEMM_ROW_BLOCK, by one panel; `next` is what is read after it. */
 static void gemm_row_block(const struct gemm *m, size_t row, size_t rows, size_t panel, struct gemm_turn turn,
-                           const void *next, float (*sums)[KERNEL_PANEL]) {
+                           const void *next) {
+    _Alignas(KERNEL_ALIGN) float sums[GEMM_ROW_BLOCK][KERNEL_PANEL];
     memset(sums, 0, rows * sizeof sums[0]);
     const float *w = m->panels + panel * m->k * KERNEL_PANEL;
     size_t blocks = (m->k + GEMM_K_BLOCK - 1) / GEMM_K_BLOCK;
@@ -65,9 +81,8 @@ static void gemm_row_block(const struct gemm *m, size_t row, size_t rows, size_t
 }
 
 /* The loop over panels is outside that over rows: a panel comes from memory once, and from a cache after. */
-static __attribute__((noinline)) void gemm_f32_panels(const struct gemm *m, size_t row_first,
-                                                      size_t row_count, size_t panel_first,
-                                                      size_t panel_count, float (*sums)[KERNEL_PANEL]) {
+void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
+                               size_t panel_count) {
     const size_t panel_end = panel_first + panel_count,
                  blocks_all = (row_count + GEMM_ROW_BLOCK - 1) / GEMM_ROW_BLOCK;
     for (size_t panel = panel_first; panel < panel_end; panel++) {
@@ -76,25 +91,9 @@ static __attribute__((noinline)) void gemm_f32_panels(const struct gemm *m, size
         for (size_t r = 0, rows, blocks = blocks_all; r < row_count; r += rows, blocks--) {
             rows = (row_count - r + blocks - 1) / blocks;
             gemm_row_block(m, row_first + r, rows, panel,
-                           (struct gemm_turn){.first = r == 0, .last = blocks == 1}, next, sums);
+                           (struct gemm_turn){.first = r == 0, .last = blocks == 1}, next);
         }
     }
-}
-
-static __attribute__((noinline)) void gemm_f32_tiles(const struct gemm *m, size_t row_first, size_t row_count,
-                                                     size_t panel_first, size_t panel_count) {
-    _Alignas(KERNEL_ALIGN) float sums[GEMM_ROW_BLOCK][KERNEL_PANEL];
-    gemm_f32_panels(m, row_first, row_count, panel_first, panel_count, sums);
-}
-
-/* What needs a large stack stands apart: to touch its pages takes longer than a panel of few rows may. */
-void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
-                               size_t panel_count) {
-    _Alignas(KERNEL_ALIGN) float sums[GEMM_NEAR_ROWS][KERNEL_PANEL];
-    if (row_count > GEMM_NEAR_ROWS)
-        gemm_f32_tiles(m, row_first, row_count, panel_first, panel_count);
-    else
-        gemm_f32_panels(m, row_first, row_count, panel_first, panel_count, sums);
 }
 
 /* Sums that another library has computed. */

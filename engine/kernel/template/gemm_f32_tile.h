@@ -35,17 +35,18 @@ VECTOR_INLINE void gemm_f32_step(const float *x, size_t stride, size_t rows, con
  * each prefetches its share of the lines. */
 VECTOR_INLINE void gemm_f32_tile(const float *x, size_t stride, size_t rows, const float *w, size_t k,
                                  size_t column, size_t registers, float (*sums)[KERNEL_PANEL],
-                                 const struct weight_prefetch *prefetch) {
+                                 const struct gemm_prefetch *prefetch) {
     VECTOR_REGISTER sum[GEMM_ROWS][PANEL_REGISTERS];
-    const size_t share = column / REGISTER_LANES / registers, shares = PANEL_REGISTERS / registers;
-    struct prefetch_pace pace = {.period = k};
-    if (GEMM_PREFETCHES) pace = prefetch_pace_of(prefetch, k, 1, share, shares);
+    const size_t shares = PANEL_REGISTERS / registers, share = column / REGISTER_LANES / registers;
+    const bool prefetches = GEMM_PREFETCHES && prefetch->period;
+    const size_t period = prefetches ? shares * prefetch->period : k;
+    uintptr_t line = prefetch->line + share * CACHE_LINE;
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) sum[r][v] = register_load(sums[r] + column + v * REGISTER_LANES);
     }
-    for (size_t i = 0, end; i < k;) {
-        prefetch_burst(&pace, 1, shares);
-        for (end = k - i < pace.period ? k : i + pace.period; i < end; i++, w += KERNEL_PANEL)
+    for (size_t i = 0, end; i < k; line += shares * CACHE_LINE) {
+        if (prefetches) prefetch_lines((const void *)line, prefetch->spacing);
+        for (end = k - i < period ? k : i + period; i < end; i++, w += KERNEL_PANEL)
             gemm_f32_step(x + i, stride, rows, w + column, registers, sum);
     }
     KERNEL_EACH (r, rows) {
@@ -54,7 +55,7 @@ VECTOR_INLINE void gemm_f32_tile(const float *x, size_t stride, size_t rows, con
 }
 
 VECTOR_INLINE void gemm_f32_panel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                  float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+                                  float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch) {
     const size_t registers = GEMM_REGISTERS(rows);
     for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
         gemm_f32_tile(x, stride, rows, w, k, column, registers, sums, prefetch);
@@ -62,6 +63,6 @@ VECTOR_INLINE void gemm_f32_panel(const float *x, size_t stride, size_t rows, co
 
 #define GEMM_F32_CALL(n) gemm_f32_panel(x, stride, n, w, k, sums, prefetch)
 static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                 float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+                                 float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch) {
     ROW_SWITCH(GEMM_ROWS, rows, GEMM_F32_CALL)
 }
