@@ -154,9 +154,8 @@ static enum weight_type packed_type(const struct bench_model *model) {
     return type;
 }
 
-static enum status run_model(const struct config *config, const char *folder, struct error *e) {
-    struct bench_bounds bounds;
-    struct bench_options options = {
+static struct bench_options options_of(const struct config *config, const char *folder) {
+    return (struct bench_options){
         .model = folder,
         .lora = config->lora,
         .ignore_adapter = config->ignore_adapter,
@@ -170,37 +169,49 @@ static enum status run_model(const struct config *config, const char *folder, st
         .isa = config->isa,
         .threads = config->threads,
     };
+}
+
+static void print_heading(const struct bench_model *model, const struct bench_bounds *bounds,
+                          double seconds) {
+    printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, cache in %s, loaded in "
+           "%.2f s; "
+           "norms %s\n",
+           bounds->threads, bench_isa(model), bounds->read_bytes_per_s * 1e-9,
+           bounds->sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, bench_kv_type(model),
+           seconds, bench_norm_form(model));
+    bench_cache_print(bounds, bench_weight_bytes(model), packed_type(model));
+    printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
+}
+
+static enum status print_json(const struct bench_model *model, const struct bench_bounds *bounds,
+                              double seconds, json_t *results, json_t *sampling, struct error *e) {
+    json_t *root =
+        json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:o, s:s, s:s, s:f, s:O, s:O}", "machine", "threads",
+                  (json_int_t)bounds->threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
+                  bounds->read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds->sgemm_flop_per_s * 1e-9,
+                  "cache", bench_cache_json(bounds, bench_weight_bytes(model), packed_type(model)),
+                  "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
+                  seconds, "results", results, "sampling", sampling);
+    bool written = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
+                   putchar('\n') != EOF;
+    json_decref(root);
+    return written ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+}
+
+static enum status run_model(const struct config *config, const char *folder, struct error *e) {
+    struct bench_bounds bounds;
+    struct bench_options options = options_of(config, folder);
     struct bench_model *model;
     double seconds;
     enum status status = bench_measure_bounds(config->threads, &bounds, e);
     if (status == STATUS_OK) status = bench_open(&options, &model, &seconds, e);
     if (status != STATUS_OK) return status;
     json_t *results = config->json ? json_array() : NULL, *sampling = config->json ? json_array() : NULL;
-    if (!config->json) {
-        printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, cache in %s, loaded in "
-               "%.2f s; "
-               "norms %s\n",
-               bounds.threads, bench_isa(model), bounds.read_bytes_per_s * 1e-9,
-               bounds.sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, bench_kv_type(model),
-               seconds, bench_norm_form(model));
-        bench_cache_print(&bounds, bench_weight_bytes(model), packed_type(model));
-        printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
-    }
+    if (!config->json) print_heading(model, &bounds, seconds);
     status = run_items(model, bench_weights(model), &bounds, results, e);
     if (status == STATUS_OK) status = bench_sampling(model, sampling, e);
-    if (status == STATUS_OK && config->json) {
-        json_t *root =
-            json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:o, s:s, s:s, s:f, s:O, s:O}", "machine", "threads",
-                      (json_int_t)bounds.threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
-                      bounds.read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds.sgemm_flop_per_s * 1e-9,
-                      "cache", bench_cache_json(&bounds, bench_weight_bytes(model), packed_type(model)),
-                      "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
-                      seconds, "results", results, "sampling", sampling);
-        if (!root || json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) != 0 ||
-            putchar('\n') == EOF)
-            status = error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
-        json_decref(root);
-    }
+    if (status == STATUS_OK && config->json)
+        status = print_json(model, &bounds, seconds, results, sampling, e);
     json_decref(results);
     json_decref(sampling);
     bench_close(model);

@@ -47,7 +47,7 @@ static void start(struct daemon *d, const char *folder, const char *const *flags
     daemon_start(d, PRENORMD, all);
     daemon_wait_ready(d);
 }
-#define FLAGS(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define FLAGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void assert_logged(const struct daemon *d, const char *words) {
     size_t length;
@@ -92,7 +92,7 @@ static void test_a_longer_context(void **state) {
     struct daemon d;
     json_t *extended, *made;
     char *folder = make_folder("phi", "max_position_embeddings", json_integer(80), NULL);
-    start(&d, folder, FLAGS());
+    start(&d, folder, FLAGS(NULL));
     complete_to_the_end(&d, &made);
     daemon_stop(&d);
     test_folder_remove(folder);
@@ -122,7 +122,7 @@ static void test_defaults_of_the_model(void **state) {
                                "{\"temperature\": 0.0, \"max_new_tokens\": 3, \"num_beams\": 2}");
     for (int applied = 0; applied < 2; applied++) {
         struct daemon d;
-        start(&d, folder, applied ? FLAGS("--generation-defaults", "model") : FLAGS());
+        start(&d, folder, applied ? FLAGS("--generation-defaults", "model") : FLAGS(NULL));
         json_t *models = get(&d, "/v1/models");
         const json_t *model = json_array_get(json_object_get(models, "data"), 0);
         const json_t *said = json_object_get(model, "generation_config");

@@ -132,7 +132,7 @@ static void append_modern(const struct sentence_piece_form *f, const char *text,
     for (size_t at = 0; at < length; at++) {
         bool symbol =
             length - at >= BLANK_SYMBOL_BYTES && memcmp(text + at, blank_symbol, BLANK_SYMBOL_BYTES) == 0;
-        text_buffer_append_byte(&plain, symbol ? ' ' : text[at]);
+        text_buffer_append_byte(&plain, (char)(symbol ? ' ' : text[at]));
         if (symbol) at += BLANK_SYMBOL_BYTES - 1;
     }
     bool has_prefix = first && f->dummy_prefix;

@@ -25,7 +25,7 @@ static json_t *encode_base64(const char *bytes, size_t length) {
         uint32_t bits = 0;
         for (size_t j = 0; j < 3; j++) bits = bits << 8 | (j < left ? (unsigned char)bytes[i + j] : 0);
         for (size_t j = 0; j < 4; j++)
-            text_buffer_append_byte(&out, j <= left ? digits[bits >> (18 - 6 * j) & 63] : '=');
+            text_buffer_append_byte(&out, (char)(j <= left ? digits[bits >> (18 - 6 * j) & 63] : '='));
     }
     json_t *text = out.failed ? NULL : json_stringn(out.bytes, out.length);
     text_buffer_deinit(&out);
