@@ -15,7 +15,6 @@ LARGE_FILES = {
     "engine/checkpoint/pickle.c": "one machine with its instructions",
     "tests/kernels/test_lowp.c": "one scene, every variant",
     "tests/unit/engine/sample/test_sampler.c": "one function with all its parameters",
-    "tests/unit/engine/sched/test_scheduler.c": "whole lives of requests, one after the other",
 }
 
 # Calls that have a safer form here. A name's own file may use it.
