@@ -13,7 +13,6 @@ FILE_LINES_MAX = 500
 LARGE_FILES = {
     "engine/text/unicode/unicode_tables.c": "a table made by a script",
     "engine/checkpoint/pickle.c": "one machine with its instructions",
-    "tests/kernels/test_lowp.c": "one scene, every variant",
     "tests/unit/engine/sample/test_sampler.c": "one function with all its parameters",
 }
 
