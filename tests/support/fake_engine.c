@@ -71,6 +71,19 @@ static unsigned setting(const char *list, const char *name) {
     return *at == '=' ? (unsigned)strtoul(at + 1, NULL, 10) : 1;
 }
 
+static void wake_nobody(void *context) {
+    (void)context;
+}
+
+struct engine_options fake_engine_options(void) {
+    return (struct engine_options){.model = "fake",
+                                   .wake = wake_nobody,
+                                   .max_pending_events = 64,
+                                   .sequences_max = 8,
+                                   .queue_max = 64,
+                                   .logprobs_max = 20};
+}
+
 enum status engine_isa_check(enum kernel_isa isa, struct error *e) {
     (void)isa, (void)e;
     return STATUS_OK;

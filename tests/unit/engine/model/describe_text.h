@@ -30,6 +30,14 @@ static inline enum status describe_text(const char *text, struct model_descripti
     return status;
 }
 
+/* It must be a model; description_deinit it. */
+static inline struct model_description described(const char *text) {
+    struct model_description d;
+    struct error e = {0};
+    assert_ok(describe_text(text, &d, &e));
+    return d;
+}
+
 /* Refused, with every one of the words ('|' between them) in the message. */
 static inline void assert_refused(const char *text, const char *words) {
     struct model_description d;
