@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/workers.h"
 #include "engine/types/limits.h"
 
 /* The words of the column `commands`. */

@@ -22,6 +22,7 @@
 #include "engine/types/adapter.h"
 #include "engine/types/choices.h"
 #include "engine/types/generation.h"
+#include "engine/types/limits.h"
 #include "engine/types/request.h"
 #include "engine/types/stats.h"
 
@@ -105,7 +106,7 @@ struct engine_verify_figures {
 
 struct engine_info {
     char family[64], norm_placement[32], cpu_features[256];
-    char unknown_config_keys[256]; /* that were passed over; "": none */
+    char unknown_config_keys[CONFIG_UNKNOWN_BYTES_MAX]; /* that were passed over; "": none */
     /* What runs: no AUTO, no NONE. */
     enum norm_form norm_form;
     enum weight_type weights;
@@ -118,7 +119,7 @@ struct engine_info {
     size_t weight_bytes, kv_bytes, kv_pages, kv_page_tokens;
     size_t sequences_max, queue_max, step_tokens, logprobs_max;
     int32_t bos, pad; /* -1: none */
-    int32_t end_tokens[16];
+    int32_t end_tokens[END_TOKENS_MAX];
     size_t end_count;
     struct generation_defaults generation; /* what the model's files say; nothing applies it by itself */
     double load_seconds;

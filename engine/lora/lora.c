@@ -13,8 +13,6 @@
 #include "engine/lora/lora_parts.h"
 #include "engine/modelfile/checksum.h"
 
-#define CONFIG_FILE "adapter_config.json"
-
 /* In the order of PEFT's preference. */
 static const char *const weight_files[] = {"adapter_model.safetensors", "adapter_model.bin"};
 #define WEIGHT_FILES (sizeof weight_files / sizeof *weight_files)
@@ -46,7 +44,7 @@ const struct adapter_identity *lora_identity(const struct lora *l) {
 static enum status open_config(struct lora *l, const char *folder, struct error *e) {
     char path[PATH_MAX], *text = NULL;
     size_t length = 0;
-    enum status status = regular_file_path(folder, CONFIG_FILE, path, e);
+    enum status status = regular_file_path(folder, LORA_CONFIG_NAME, path, e);
     if (status == STATUS_OK) status = regular_file_read(path, LORA_CONFIG_BYTES_MAX, &text, &length, e);
     if (status == STATUS_OK) {
         set_hash(l->identity.config_xxh64, text, length);
@@ -103,7 +101,7 @@ void lora_close(struct lora *l) {
 
 /* The file that tells of an adapter in the folder; NULL: there is none. */
 static const char *adapter_file_in(const char *folder) {
-    if (regular_file_is_in(folder, CONFIG_FILE)) return CONFIG_FILE;
+    if (regular_file_is_in(folder, LORA_CONFIG_NAME)) return LORA_CONFIG_NAME;
     for (size_t i = 0; i < WEIGHT_FILES; i++)
         if (regular_file_is_in(folder, weight_files[i])) return weight_files[i];
     return NULL;

@@ -8,8 +8,8 @@
  *
  * It never guesses: a tensor that belongs to no weight of the model, or to a module that the configuration does
  * not select, and any kind of adapter that is not implemented are errors. (A module that is selected and that the
- * file has nothing for stays as it is, with a warning, as in PEFT.) Used by the loading
- * thread; what it attached to views may be read by any. */
+ * file has nothing for stays as it is, with a warning, as in PEFT.) Used by the loading thread; what it attached to
+ * views may be read by any. */
 #pragma once
 
 #include "engine/model/tensor_views.h"

@@ -15,12 +15,12 @@ struct binding {
     const struct family *family;
     const struct checkpoint *base; /* with what is whole in place */
     struct tensor_views *views;
-    struct lora_part *part;         /* at work, and */
-    const struct tensor *target;    /* its matrix */
-    const struct matrix_view *only; /* one view of it, or NULL: all */
-    bool is_second;                 /* the matrix has an adapter already */
+    struct lora_part *part;         /* the one that is being bound */
+    const struct tensor *target;    /* the matrix that it is added to */
+    const struct matrix_view *only; /* the one view of that matrix that gets it; NULL: all of them do */
+    bool is_second;                 /* one of these views has an adapter already */
     bool prefixed;                  /* the adapter's modules have the family's prefix */
-    const struct tensor *last;      /* of the view before */
+    const struct tensor *last;      /* check_view: the tensor of the view before */
     size_t missing;                 /* modules that the configuration selects and that have no adapter */
     char first_missing[LORA_NAME_MAX];
     struct error error;
@@ -164,7 +164,7 @@ static enum status check_saved(const struct lora *l, struct error *e) {
             found = module_name_has(name, module, true);
         }
         if (!found)
-            return error_set(e, STATUS_MALFORMED, "adapter_config.json: modules_to_save",
+            return error_set(e, STATUS_MALFORMED, LORA_CONFIG_NAME ": modules_to_save",
                              "names '%.100s', of which the adapter has no tensor", name);
     }
     return STATUS_OK;
@@ -265,7 +265,7 @@ static enum status bind_part(struct binding *b, struct error *e) {
     if (status == STATUS_OK) status = lora_config_scale(&b->lora->config, part->module, &rank, &scale, e);
     if (status != STATUS_OK) return status;
     if (b->lora->config.has_targets && !selected)
-        return refuse(part, e, "adapter_config.json does not select this module");
+        return refuse(part, e, LORA_CONFIG_NAME " does not select this module");
     bool swapped = b->description->transposed && !b->only && !is_table(b);
     const size_t *shape = b->target->shape;
     status = make_low_rank(part, rank, scale, shape[swapped ? 1 : 0], shape[swapped ? 0 : 1], e);
@@ -316,8 +316,7 @@ static enum status check_others(struct binding *b, struct error *e) {
     tensor_views_each_matrix(b->views, check_view, b);
     if (b->missing)
         log_warn("adapter %s: its configuration selects %zu modules that its file has nothing for, '%s' "
-                 "first: they "
-                 "stay as the base has them",
+                 "first: they stay as the base has them",
                  b->lora->identity.name, b->missing, b->first_missing);
     if (b->error.code != STATUS_OK && e) *e = b->error;
     return b->error.code;

@@ -10,7 +10,7 @@
 #include "engine/files/json_file.h"
 #include "engine/model/config_reader.h"
 
-#define FILE_NAME "adapter_config.json"
+/* Far beyond any adapter; what is computed from it stays finite. */
 #define ALPHA_MAX 1e9
 
 /* Settings that change what the adapter computes and are not implemented. */
@@ -33,7 +33,7 @@ static const struct {
     {"velora_config", "VeLoRA is not supported"},
 };
 
-/* How lora_A and lora_B began: these leave the base as it is, others (pissa, olora, loftq, ...) change it. */
+/* What init_lora_weights may be: these leave the base as it is, others (pissa, olora, loftq, ...) change it. */
 static const char *const harmless_beginnings[] = {"gaussian", "eva", "orthogonal"};
 
 /* Of training, or about the file. */
@@ -131,7 +131,7 @@ static enum status read_sets(struct config_reader *r, struct lora_config *c, str
     c->has_targets = targets != NULL;
     c->all_linear = text && strcasecmp(text, "all-linear") == 0;
     if (json_is_string(saved))
-        return error_set(e, STATUS_MALFORMED, FILE_NAME ": modules_to_save",
+        return error_set(e, STATUS_MALFORMED, LORA_CONFIG_NAME ": modules_to_save",
                          "is no list of names of modules");
     enum status status = module_set_init(&c->targets, c->all_linear ? NULL : targets, "target_modules", e);
     if (status == STATUS_OK)
@@ -148,7 +148,7 @@ static enum status read_sets(struct config_reader *r, struct lora_config *c, str
 
 static enum status read_all(struct lora_config *c, struct error *e) {
     struct config_reader r;
-    enum status status = config_reader_init(&r, c->root, FILE_NAME, "LoRA", e);
+    enum status status = config_reader_init(&r, c->root, LORA_CONFIG_NAME, "LoRA", e);
     if (status != STATUS_OK) return status;
     refuse_type(&r);
     refuse_settings(&r);
@@ -166,9 +166,9 @@ static enum status read_all(struct lora_config *c, struct error *e) {
 
 enum status lora_config_init(struct lora_config *c, const char *text, size_t length, struct error *e) {
     *c = (struct lora_config){0};
-    enum status status = json_file_parse(text, length, FILE_NAME, JSON_FILE_VALUES_MAX, &c->root, e);
+    enum status status = json_file_parse(text, length, LORA_CONFIG_NAME, JSON_FILE_VALUES_MAX, &c->root, e);
     if (status == STATUS_OK && !json_is_object(c->root))
-        status = error_set(e, STATUS_MALFORMED, FILE_NAME, "is no object");
+        status = error_set(e, STATUS_MALFORMED, LORA_CONFIG_NAME, "is no object");
     if (status == STATUS_OK) status = regex_run_create(&c->run, e);
     if (status == STATUS_OK) status = read_all(c, e);
     if (status != STATUS_OK) lora_config_deinit(c);
@@ -241,9 +241,7 @@ enum status lora_config_selects(const struct lora_config *c, const char *module,
     bool excluded;
     *selects = false;
     enum status status = module_set_has(&c->excluded, c->run, module, &excluded, e);
-    for (size_t i = 0; i < json_array_size(c->saved.names) && !excluded; i++)
-        excluded = module_name_has(json_string_value(json_array_get(c->saved.names, i)), module, true);
-    if (status != STATUS_OK || excluded) return status;
+    if (status != STATUS_OK || excluded || lora_config_saves(c, module)) return status;
     if (c->all_linear) {
         *selects = inner && is_layer_meant(c, module);
         return STATUS_OK;

@@ -5,6 +5,7 @@
 
 #include "engine/lora/module_set.h"
 
+/* Bytes of the file: room for MODULE_PATTERNS_MAX patterns of 200 bytes. */
 #define LORA_CONFIG_BYTES_MAX (4u << 20)
 
 /* Rank of an adapter; the widest published ones have 1024. */

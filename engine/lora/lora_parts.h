@@ -35,9 +35,8 @@ struct lora {
     size_t part_count;
     struct lora_whole *wholes;
     size_t whole_count;
-    struct checkpoint
-        *overlay; /* the base's tensors with the whole ones in their places; NULL: there are none */
-    const struct tensor *head; /* of a tied model, where it is not the table any more; else NULL */
+    struct checkpoint *overlay; /* the base's tensors with the whole ones in place; NULL: there are none */
+    const struct tensor *head;  /* of a tied model, where it is not the table any more; else NULL */
 };
 
 /* Sorts the tensors of l->file into parts and wholes; each part has both its tensors afterwards. */

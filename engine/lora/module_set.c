@@ -8,7 +8,7 @@
 
 static enum status fail(struct error *e, enum status code, const char *key, const char *text) {
     char where[128];
-    snprintf(where, sizeof where, "adapter_config.json: %.80s", key);
+    snprintf(where, sizeof where, LORA_CONFIG_NAME ": %.80s", key);
     return error_set(e, code, where, "%s", text);
 }
 
@@ -32,7 +32,7 @@ static enum status matches(const struct regex *regex, struct regex_run *run, con
     regex_scan_init(&scan, regex, run, module, strlen(module));
     enum status status = regex_scan_next(&scan, found, &cause);
     if (status == STATUS_OK) return status;
-    return error_set(e, status, "adapter_config.json", "a pattern takes too long on '%.200s'", module);
+    return error_set(e, status, LORA_CONFIG_NAME, "a pattern takes too long on '%.200s'", module);
 }
 
 /* ---- sets ---------------------------------------------------------------------------------------------- */
@@ -62,10 +62,6 @@ enum status module_set_init(struct module_set *s, const json_t *value, const cha
 void module_set_deinit(struct module_set *s) {
     regex_destroy(s->regex);
     *s = (struct module_set){0};
-}
-
-bool module_set_is_empty(const struct module_set *s) {
-    return !s->regex && json_array_size(s->names) == 0;
 }
 
 bool module_name_has(const char *name, const char *module, bool inner) {

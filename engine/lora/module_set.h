@@ -10,11 +10,14 @@
 #include "engine/base/error.h"
 #include "engine/text/regex/regex.h"
 
+/* The file that all of this stands in. */
+#define LORA_CONFIG_NAME "adapter_config.json"
+
 /* Patterns of one rank_pattern or alpha_pattern: some hundred modules have one each. */
 #define MODULE_PATTERNS_MAX 16384
 
 /* A list of names ("c_attn": the module of that name, or any whose last parts are that), or one regular
- * expression for the whole name. Empty: no module. */
+ * expression for the whole name. With neither it means no module. */
 struct module_set {
     const json_t *names; /* borrowed; NULL: none */
     struct regex *regex;
@@ -23,12 +26,12 @@ struct module_set {
 /* value: an array of strings, a string, or NULL. key is for messages. On failure *s holds nothing. */
 enum status module_set_init(struct module_set *s, const json_t *value, const char *key, struct error *e);
 void module_set_deinit(struct module_set *s);
-bool module_set_is_empty(const struct module_set *s);
 
+/* Whether the setting means this module. STATUS_LIMIT: the expression takes too long. */
 enum status module_set_has(const struct module_set *s, struct regex_run *run, const char *module, bool *has,
                            struct error *e);
 
-/* Whether a name of a list means this module, or something that it is in. */
+/* Whether a name of a list means this module or, with inner, one that it lies in. */
 bool module_name_has(const char *name, const char *module, bool inner);
 
 /* An object of regular expressions, each for the end of a name, with a number; the first that matches counts. */

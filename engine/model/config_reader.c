@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/name_list.h"
+
 enum status config_reader_init(struct config_reader *r, const json_t *root, const char *file,
                                const char *model_type, struct error *e) {
     *r = (struct config_reader){.root = root, .model_type = model_type, .asked = json_object()};
@@ -185,9 +187,7 @@ void config_know_value(struct config_reader *r, const char *key, const char *val
 }
 
 void config_add_unknown(struct config_reader *r, const char *name) {
-    size_t used = strlen(r->unknown);
-    if (used + strlen(name) + 3 <= sizeof r->unknown)
-        snprintf(r->unknown + used, sizeof r->unknown - used, "%s%s", used ? ", " : "", name);
+    name_list_add(r->unknown, sizeof r->unknown, name);
     r->unknown_count++;
 }
 

@@ -9,9 +9,7 @@
 #include <stddef.h>
 
 #include "engine/base/error.h"
-
-/* Of the names of unknown keys, in a message or in /version; what does not fit is left out. */
-#define CONFIG_UNKNOWN_BYTES_MAX 256
+#include "engine/types/limits.h"
 
 struct config_reader {
     const json_t *root;

@@ -1,10 +1,12 @@
 #include "engine/model/config_rope_scaling.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
 #include "engine/base/memory.h"
 
+/* Of every number of a scaling: far beyond any model, and what is computed from it stays finite. */
 #define FACTOR_MAX 1e6
 
 /* transformers 5 may write one dictionary for each kind of layer. Read as one dictionary, it would have no
@@ -17,6 +19,11 @@ static void refuse_nested(struct config_reader *dictionary) {
             config_refuse(dictionary, "settings for %.40s apart are not supported", key);
     }
 }
+
+/* The kinds of a set are listed as the enumeration has them, so that the place in the list is the kind. */
+static_assert(ROTARY_SCALING_LINEAR == 1 && ROTARY_SCALING_DYNAMIC == 2 && ROTARY_SCALING_LLAMA3 == 3 &&
+                  ROTARY_SCALING_YARN == 4,
+              "the order of the names in read_kind");
 
 /* The kind of scaling. A dictionary with a factor and without a kind is refused: any choice would be a
  * guess. */
@@ -121,7 +128,7 @@ void config_rope_scaling(struct config_reader *r, struct config_reader *scaling,
     rotary->scaling = read_kind(scaling, keys->kinds);
     if (rotary->scaling != ROTARY_SCALING_LONGROPE) read_factor(scaling, rotary);
     config_know(scaling, ignored);
-    if (rotary->scaling >= ROTARY_SCALING_LLAMA3)
+    if (rotary->scaling >= ROTARY_SCALING_LLAMA3) /* and those behind it: yarn, longrope */
         rotary->scaling_context = read_context(r, scaling, keys->scaling_context, context);
     if (config_failed(r) || config_failed(scaling)) return;
     if (rotary->scaling == ROTARY_SCALING_LLAMA3) read_llama3(scaling, rotary);

@@ -4,6 +4,7 @@
 
 #include "engine/model/config_rope_scaling.h"
 
+/* Of the base: far beyond any model, and its powers stay finite. */
 #define THETA_MIN 1e-6
 #define THETA_MAX 1e18
 
@@ -29,6 +30,7 @@ static void read_parameters(struct config_reader *r, struct config_reader *inner
     config_rope_scaling(r, inner, s.keys, d->context, rotary);
 }
 
+/* The dictionary of one kind of layer, where it is there. */
 static void read_layers_of(struct config_reader *r, struct config_reader *outer, const char *key,
                            struct settings s, const struct model_description *d, struct rotary *rotary) {
     struct config_reader inner;
@@ -73,7 +75,7 @@ static void read_one_base(struct config_reader *r, struct settings s, struct mod
 }
 
 /* A dynamic base stays as it is up to the context of the training and grows with longer sequences. */
-static void describe_dynamic(struct config_reader *r, size_t context, struct rotary *rotary) {
+static void set_dynamic(struct config_reader *r, size_t context, struct rotary *rotary) {
     if (rotary->dimensions <= 2)
         config_refuse(r, "dynamic rotary scaling needs more than 2 rotated dimensions");
     rotary->scaling_context = context;
@@ -100,7 +102,7 @@ static size_t scaled_context(const struct rotary *rotary, size_t context) {
 static void finish(struct config_reader *r, const struct rotary_keys *keys, size_t context,
                    struct rotary *rotary) {
     if (keys->rounds_up && rotary->dimensions % 2) round_up(r, rotary);
-    if (rotary->scaling == ROTARY_SCALING_DYNAMIC) describe_dynamic(r, context, rotary);
+    if (rotary->scaling == ROTARY_SCALING_DYNAMIC) set_dynamic(r, context, rotary);
 }
 
 void config_rotary(struct config_reader *r, const struct rotary_keys *keys, struct model_description *d) {

@@ -17,16 +17,17 @@ struct rotary_keys {
     const char *theta;                  /* the loose key of the base */
     double theta_default;               /* without the key */
     double theta_default_of_parameters; /* where rope_parameters has no rope_theta; 0: the same */
-    const char *fraction; /* the loose key of the rotated part of a head; NULL: whole heads, anything else is
-                             refused */
+    /* The loose key of the rotated part of a head; NULL: whole heads, anything else is refused. */
+    const char *fraction;
     double fraction_default;
     enum rotary_kinds kinds;
-    const char *local_theta; /* the loose key of the base of windowed layers, which are not scaled unless
-                                rope_parameters says so; NULL: one base for all */
+    /* The loose key of the base of windowed layers, which are not scaled unless rope_parameters says so; NULL: one
+     * base for all. */
+    const char *local_theta;
     double local_theta_default;
     size_t scaling_context; /* longrope: without original_max_position_embeddings */
-    bool rounds_up; /* an odd number of rotated dimensions becomes even, with the frequencies of the odd one;
-                       else it is refused */
+    /* An odd number of rotated dimensions becomes even, with the frequencies of the odd one; else it is refused. */
+    bool rounds_up;
 };
 
 /* Fills d->rotary (and d->local_rotary where there is a second base) and sets d->position; d->head_dim and

@@ -14,7 +14,7 @@
 
 static bool add_end_token(struct model_description *d, const json_t *id) {
     json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
-    if (value < 0 || (size_t)value >= d->vocabulary || d->end_count == MODEL_END_TOKENS_MAX) return false;
+    if (value < 0 || (size_t)value >= d->vocabulary || d->end_count == END_TOKENS_MAX) return false;
     d->end_tokens[d->end_count++] = (int32_t)value;
     return true;
 }

@@ -11,6 +11,7 @@
 #include "engine/kernel/kernel.h"
 #include "engine/model/weights.h"
 #include "engine/types/generation.h"
+#include "engine/types/limits.h"
 
 /* Limits on what a config may claim; far beyond any model of these families. */
 #define MODEL_LAYERS_MAX     1024
@@ -20,7 +21,6 @@
 #define MODEL_HEAD_DIM_MAX   1024
 #define MODEL_VOCABULARY_MAX 4194304
 #define MODEL_CONTEXT_MAX    4194304
-#define MODEL_END_TOKENS_MAX 16
 
 struct weight_names;
 
@@ -175,12 +175,13 @@ struct model_description {
     struct layer_traits *layer; /* [layers] */
 
     int32_t bos, pad; /* -1: none */
-    int32_t end_tokens[MODEL_END_TOKENS_MAX];
+    int32_t end_tokens[END_TOKENS_MAX];
     size_t end_count;
 
     struct generation_defaults generation;
 
-    char unknown_keys[256]; /* of config.json, passed over because an option allowed it; "" */
+    char unknown_keys
+        [CONFIG_UNKNOWN_BYTES_MAX]; /* of config.json, passed over because an option allowed it; "" */
 };
 
 /* Sets the defaults: pre-LN, sequential, multi-head attention, no positions. */

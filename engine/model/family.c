@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/base/name_list.h"
+
 static const struct weight_name *find_in(const struct weight_name *n, enum weight weight) {
     for (; n && n->name; n++)
         if (n->weight == weight) return n;
@@ -22,10 +24,7 @@ const struct family *family_find(const char *model_type, struct error *e) {
             return NULL;
         }
     char known[512] = "";
-    for (size_t i = 0; family_list[i]; i++) {
-        strncat(known, i ? ", " : "", sizeof known - strlen(known) - 1);
-        strncat(known, family_list[i]->model_type, sizeof known - strlen(known) - 1);
-    }
+    for (size_t i = 0; family_list[i]; i++) name_list_add(known, sizeof known, family_list[i]->model_type);
     error_set(e, STATUS_UNSUPPORTED, "config.json: model_type", "unknown model type \"%.60s\"; supported: %s",
               model_type, known);
     return NULL;

@@ -1,8 +1,8 @@
 #include "engine/model/generation_config.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
+
+#include "engine/base/name_list.h"
 
 /* Keys that change what the library generates, and the value that does not; no counterpart here. */
 static const struct {
@@ -23,9 +23,7 @@ static const char *const lists[] = {
     "forced_eos_token_id", "sequence_bias",         "suppress_tokens"};
 
 static void note(struct generation_defaults *d, const char *key) {
-    size_t used = strlen(d->unapplied);
-    if (used + strlen(key) + 3 <= sizeof d->unapplied)
-        snprintf(d->unapplied + used, sizeof d->unapplied - used, "%s%s", used ? ", " : "", key);
+    name_list_add(d->unapplied, sizeof d->unapplied, key);
 }
 
 static void read_number(struct generation_defaults *d, struct generation_default *out, const json_t *value,

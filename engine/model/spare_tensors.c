@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/log.h"
+#include "engine/base/name_list.h"
 
 /* Names that are written out in the line of the log. */
 #define SHOWN_BYTES_MAX 200
@@ -45,14 +46,12 @@ const char *tensors_missing_hint(const struct checkpoint *checkpoint) {
         const char *name = checkpoint_at(checkpoint, i)->name;
         if (strstr(name, ".lora_A.") || strstr(name, ".base_layer."))
             return "; the file holds a PEFT adapter among the weights: save the adapter in a folder of its "
-                   "own "
-                   "(save_pretrained) for --lora, or merge it into them (merge_and_unload) and save the "
+                   "own (save_pretrained) for --lora, or merge it into them (merge_and_unload) and save the "
                    "result";
         for (size_t k = 0; k < WRAPPER_COUNT; k++) wrapped = wrapped || begins_with(name, wrappers[k]);
     }
     return wrapped ? "; some names begin with 'module.', '_orig_mod.' or 'base_model.model.', which torch "
-                     "and PEFT put "
-                     "around a model: save the model inside of it"
+                     "and PEFT put around a model: save the model inside of it"
                    : "";
 }
 
@@ -82,10 +81,8 @@ struct skipped {
 };
 
 static void add_skipped(struct skipped *s, const char *name) {
-    size_t used = strlen(s->names);
     s->count++;
-    if (used + strlen(name) + 3 <= sizeof s->names)
-        snprintf(s->names + used, sizeof s->names - used, "%s%s", used ? ", " : "", name);
+    name_list_add(s->names, sizeof s->names, name);
 }
 
 static int compare_pointers(const void *a, const void *b) {

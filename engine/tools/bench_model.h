@@ -4,8 +4,9 @@
 #include "engine/forward/forward.h"
 #include "engine/loaded/loaded_model.h"
 #include "engine/tools/tools.h"
+#include "engine/types/limits.h"
 
-#define BENCH_PAGE_TOKENS 16
+#define BENCH_PAGE_TOKENS KV_PAGE_TOKENS_STEP
 #define BENCH_ROWS_MAX    512 /* of a step */
 #define BENCH_BATCH_MAX   128
 

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "engine/base/memory.h"
+#include "engine/base/name_list.h"
 #include "engine/model/describe.h"
 #include "engine/tools/tools.h"
 
@@ -250,8 +251,7 @@ static const struct shape *find_shape(const char *name, struct error *e) {
     char known[512] = "";
     for (size_t i = 0; i < SHAPE_COUNT; i++) {
         if (strcmp(shapes[i].name, name) == 0) return &shapes[i];
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", shapes[i].name);
+        name_list_add(known, sizeof known, shapes[i].name);
     }
     error_set(e, STATUS_NOT_FOUND, "shape", "there is no shape '%.40s'; known: %s", name, known);
     return NULL;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/base/name_list.h"
 #include "engine/blas/blas.h"
 #include "engine/loaded/loaded_model.h"
 #include "engine/model/describe.h"
@@ -27,9 +28,9 @@ struct session {
 };
 
 static void add_failed(struct session *s, const struct verify_row *row) {
-    size_t length = strlen(s->failed);
-    snprintf(s->failed + length, sizeof s->failed - length, "%s%s %s", length ? ", " : "", row->form,
-             row->weights);
+    char name[48];
+    snprintf(name, sizeof name, "%s %s", row->form, row->weights);
+    name_list_add(s->failed, sizeof s->failed, name);
 }
 
 static bool is_asked(const struct session *s, enum weight_type type) {

@@ -4,15 +4,17 @@
 
 #include <stdbool.h>
 
+#include "engine/types/limits.h"
+
 /* field, key, least, most, whether it is a whole number; names and bounds of /v1/completions, but for
  * max_new_tokens, which is max_tokens there. */
 #define GENERATION_DEFAULT_LIST(X)                                                                           \
-    X(temperature, "temperature", 0, 2, false)                                                               \
+    X(temperature, "temperature", 0, TEMPERATURE_MAX, false)                                                 \
     X(top_p, "top_p", 0, 1, false)                                                                           \
     X(top_k, "top_k", 0, 2147483647, true)                                                                   \
     X(min_p, "min_p", 0, 1, false)                                                                           \
     X(typical_p, "typical_p", 0, 1, false)                                                                   \
-    X(repetition_penalty, "repetition_penalty", 0.01, 100, false)                                            \
+    X(repetition_penalty, "repetition_penalty", REPETITION_PENALTY_MIN, REPETITION_PENALTY_MAX, false)       \
     X(max_tokens, "max_new_tokens", 1, 2147483647, true)
 
 struct generation_default {
@@ -25,7 +27,6 @@ struct generation_defaults {
 #define X(field, ...) struct generation_default field;
     GENERATION_DEFAULT_LIST(X)
 #undef X
-    char unapplied
-        [160]; /* "a, b": keys that would change a text and have no counterpart here, and values out of
-                            bounds; cut to what fits */
+    /* "a, b": keys that would change a text and have no counterpart here, and values out of bounds; cut to what fits */
+    char unapplied[160];
 };

@@ -8,6 +8,17 @@
 /* Positions in a block of keys, which attention computes together: a page of the cache has whole blocks. */
 #define KV_PAGE_TOKENS_STEP 16
 
+/* Tokens that end a text by themselves. Models name one to five. */
+#define END_TOKENS_MAX 16
+
+/* Of the names of unknown keys of config.json, in a message or in /version; what does not fit is left out. */
+#define CONFIG_UNKNOWN_BYTES_MAX 256
+
+/* What a request, an option and a model's generation_config.json may say. */
+#define TEMPERATURE_MAX        2
+#define REPETITION_PENALTY_MIN 0.01
+#define REPETITION_PENALTY_MAX 100
+
 /* Continuations that are computed for one prompt: n, and best_of. */
 #define CHOICES_OF_PROMPT_MAX 128
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/base/memory.h"
+#include "engine/types/limits.h"
 
 const char verify_sample_text[] =
     "The ferry left at six. By the time the fog lifted, the island was a line of grey hills with one "
@@ -28,7 +29,7 @@ int32_t verify_sample_id(size_t index, size_t vocabulary) {
 
 /* Rows that a packed model runs at a time. */
 #define CHUNK       64
-#define PAGE_TOKENS 16
+#define PAGE_TOKENS KV_PAGE_TOKENS_STEP
 
 /* ---- one row of logits against the reference's ---- */
 

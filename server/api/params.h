@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/api/engine.h"
+#include "engine/types/limits.h"
 #include "server/api/api_error.h"
 #include "server/memory/serving_memory.h"
 
@@ -35,14 +36,14 @@ struct api_limits {
 #define API_PARAMS(X)                                                                                        \
     X(INTEGER, max_tokens, "max_tokens", 16, 0, 2147483647)                                                  \
     X(INTEGER, min_tokens, "min_tokens", 0, 0, 2147483647)                                                   \
-    X(REAL, temperature, "temperature", 1, 0, 2)                                                             \
+    X(REAL, temperature, "temperature", 1, 0, TEMPERATURE_MAX)                                               \
     X(REAL, top_p, "top_p", 1, 0, 1)                                                                         \
     X(INTEGER, top_k, "top_k", 0, -1, 2147483647)                                                            \
     X(REAL, min_p, "min_p", 0, 0, 1)                                                                         \
     X(REAL, typical_p, "typical_p", 1, 0, 1)                                                                 \
     X(REAL, presence_penalty, "presence_penalty", 0, -2, 2)                                                  \
     X(REAL, frequency_penalty, "frequency_penalty", 0, -2, 2)                                                \
-    X(REAL, repetition_penalty, "repetition_penalty", 1, 0.01, 100)                                          \
+    X(REAL, repetition_penalty, "repetition_penalty", 1, REPETITION_PENALTY_MIN, REPETITION_PENALTY_MAX)     \
     X(INTEGER, n, "n", 1, 1, (double)limits->n_max)                                                          \
     X(INTEGER, best_of, "best_of", 0, 1, (double)limits->n_max)                                              \
     X(INTEGER, logprobs, "logprobs", -1, 0, (double)limits->logprobs_max)                                    \
@@ -59,7 +60,7 @@ struct api_limits {
     X(BOOL, return_tokens_as_token_ids, "return_tokens_as_token_ids", 0, 0, 1)                               \
     X(BOOL, add_special_tokens, "add_special_tokens", 1, 0, 1)
 
-/* As X-Request-Id has it. */
+/* Of the field request_id, and of the header X-Request-Id; a longer header is not taken over. */
 #define API_REQUEST_ID_BYTES_MAX 128
 
 #define API_PARAM_INTEGER int64_t

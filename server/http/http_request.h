@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "server/api/api_error.h"
+#include "server/api/params.h"
 #include "server/completion/completion.h"
 #include "server/http/reply.h"
 #include "server/http/route.h"
@@ -34,10 +35,10 @@ struct http_request {
     enum http_request_state state;
     unsigned holders;
     bool is_suspended, is_preflight;
-    bool must_close;       /* say Connection: close */
-    bool is_answered_late; /* see late_answer.h; what still comes is dropped */
-    char id[132];          /* X-Request-Id */
-    char *tail;            /* what follows the path of a prefix route */
+    bool must_close;                       /* say Connection: close */
+    bool is_answered_late;                 /* see late_answer.h; what still comes is dropped */
+    char id[API_REQUEST_ID_BYTES_MAX + 1]; /* X-Request-Id */
+    char *tail;                            /* what follows the path of a prefix route */
     const char *allow;
     size_t key; /* that it was let in by (keys.h) */
     uint64_t begun_ns;

@@ -8,8 +8,6 @@
 #include "server/http/connection.h"
 #include "server/http/request_body.h"
 
-enum { ID_BYTES_MAX = 128 };
-
 /* A blank at the end of a header's value does not count. */
 static struct http_text header(const struct http_request *r, const char *name) {
     return http_header(r->mhd, name);
@@ -21,7 +19,7 @@ static const char *raw_header(const struct http_request *r, const char *name) {
 }
 
 static bool is_sane_id(struct http_text id) {
-    if (!id.length || id.length > ID_BYTES_MAX) return false;
+    if (!id.length || id.length > API_REQUEST_ID_BYTES_MAX) return false;
     for (size_t i = 0; i < id.length; i++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:", id.data[i]))
             return false;

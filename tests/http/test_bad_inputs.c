@@ -1,21 +1,7 @@
 /* Every folder of tests/cases/http: `request` is a body, `expect.json` what it must give: {"status", and for
  * an error "param" and "code" exactly and "message" as a part; "path" where it is not /v1/completions}. The
  * same daemon takes all of them, and must answer as before at the end. */
-#include "tests/http/support_http.h"
-
-static struct daemon d;
-
-static int start(void **state) {
-    (void)state;
-    daemon_start_fake(&d, "fake", NULL);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    daemon_stop(&d);
-    return 0;
-}
+#include "tests/http/one_fake_daemon.h"
 
 static void check_error(const char *name, const struct answer *a, const json_t *expect) {
     json_t *body = answer_json(a);
@@ -176,5 +162,5 @@ int main(void) {
         cmocka_unit_test(test_strict_knows_all_levels),
         cmocka_unit_test(test_tokenize_has_limits_of_its_own),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, one_fake_daemon_start, one_fake_daemon_stop);
 }

@@ -1,20 +1,6 @@
 /* POST /v1/completions without a stream: forms of the prompt, parameters, the shape of the answer. */
 #include "engine/api/engine.h"
-#include "tests/http/support_http.h"
-
-static struct daemon d;
-
-static int start(void **state) {
-    (void)state;
-    daemon_start_fake(&d, "fake", NULL);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    daemon_stop(&d);
-    return 0;
-}
+#include "tests/http/one_fake_daemon.h"
 
 static const json_t *choice(const json_t *answer, size_t index) {
     return json_array_get(json_object_get(answer, "choices"), index);
@@ -281,5 +267,5 @@ int main(void) {
         cmocka_unit_test(test_request_id),
         cmocka_unit_test(test_models_and_tokens),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, one_fake_daemon_start, one_fake_daemon_stop);
 }

@@ -8,37 +8,19 @@
 
 #include "tests/http/support_command.h"
 #include "tests/http/support_http.h"
+#include "tests/support/empty_place.h"
 
 #define TALES   PRENORM_SOURCE_DIR "/deploy/models/tales"
 #define SHARDED PRENORM_SOURCE_DIR "/tests/golden/families/bloom-sharded"
 #define BODY    "{\"prompt\":\"Once upon a time\",\"max_tokens\":8,\"temperature\":0}"
 
-struct place {
-    char *folder, model[1200];
-};
-
-static int setup(void **state) {
-    struct place *place = calloc(1, sizeof *place);
-    place->folder = test_folder_create();
-    snprintf(place->model, sizeof place->model, "%s/model", place->folder);
-    *state = place;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct place *place = *state;
-    test_folder_remove(place->folder);
-    free(place);
-    return 0;
-}
-
-static void copy_model(const struct place *place, const char *from) {
+static void copy_model(const struct empty_place *place, const char *from) {
     char line[4000];
     snprintf(line, sizeof line, "cp -r '%s' '%s'", from, place->model);
     assert_int_equal(system(line), 0);
 }
 
-static void cut(const struct place *place, const char *file) {
+static void cut(const struct empty_place *place, const char *file) {
     char path[2400];
     snprintf(path, sizeof path, "%s%s%s", place->model, *file ? "/" : "", file);
     assert_int_equal(truncate(path, 0), 0);
@@ -47,7 +29,7 @@ static void cut(const struct place *place, const char *file) {
 /* The thread sanitizer takes every thread that lives at _exit for a leak. */
 #define SETTING "TSAN_OPTIONS=report_thread_leaks=0"
 
-static struct daemon serve(struct command *c, const struct place *place) {
+static struct daemon serve(struct command *c, const struct empty_place *place) {
     *c = (struct command){.words = {PRENORMD, "serve", "--model", place->model, "--port", "0", "--threads",
                                     "2", "--no-prefix-cache"},
                           .setting = SETTING};
@@ -79,7 +61,7 @@ static void check_ends_when_asked(struct command *c, const struct daemon *d, con
 
 /* Rows of the embedding are read as tokens come. */
 static void test_checkpoint_of_a_serving_daemon(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct command c;
     copy_model(place, TALES);
     struct daemon d = serve(&c, place);
@@ -88,7 +70,7 @@ static void test_checkpoint_of_a_serving_daemon(void **state) {
 }
 
 static void test_converted_file_of_a_serving_daemon(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct command c = {.words = {PRENORMD, "convert", "--model", TALES, "--out", place->model}};
     assert_int_equal(command_run(&c), 0);
     command_free(&c);
@@ -98,7 +80,7 @@ static void test_converted_file_of_a_serving_daemon(void **state) {
 }
 
 /* The shard in which a tensor lies. */
-static void find_shard(const struct place *place, const char *tensor, char *out, size_t size) {
+static void find_shard(const struct empty_place *place, const char *tensor, char *out, size_t size) {
     char *text = test_file_read(place->model, "model.safetensors.index.json", NULL);
     json_t *index = json_loads(text, 0, NULL);
     const char *name = json_string_value(json_object_get(json_object_get(index, "weight_map"), tensor));
@@ -109,7 +91,7 @@ static void find_shard(const struct place *place, const char *tensor, char *out,
 }
 
 static void test_shards_of_a_serving_daemon(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct command c;
     char embedding[256], last[256], expected[300];
     copy_model(place, SHARDED);
@@ -133,7 +115,7 @@ static void test_no_thread_blocks_its_own_faults(void **state) {
 #ifdef __SANITIZE_THREAD__
     skip(); /* it has a thread of its own, which blocks all */
 #endif
-    struct place *place = *state;
+    struct empty_place *place = *state;
     static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     struct command c;
     char path[300];
@@ -207,7 +189,7 @@ static void add_layer(struct header *h, int layer) {
     add_tensor(h, layer, "mlp.c_proj.bias", WIDTH, 0);
 }
 
-static void write_large_model(const struct place *place) {
+static void write_large_model(const struct empty_place *place) {
     static struct header h;
     char config[512], path[1400];
     h = (struct header){.text = "{", .length = 1};
@@ -236,7 +218,7 @@ static void write_large_model(const struct place *place) {
 /* Stopped while it packs, so that the file is cut under its hands; where it was already through, a request
  * shows it. */
 static void test_checkpoint_while_it_loads(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     write_large_model(place);
     struct command c = {
         .words = {PRENORMD, "serve", "--model", place->model, "--port", "0", "--threads", "2"},
@@ -261,11 +243,16 @@ static void test_checkpoint_while_it_loads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_checkpoint_of_a_serving_daemon, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_converted_file_of_a_serving_daemon, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_shards_of_a_serving_daemon, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_thread_blocks_its_own_faults, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_checkpoint_while_it_loads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_checkpoint_of_a_serving_daemon, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_converted_file_of_a_serving_daemon, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_shards_of_a_serving_daemon, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_no_thread_blocks_its_own_faults, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_checkpoint_while_it_loads, empty_place_setup,
+                                        empty_place_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

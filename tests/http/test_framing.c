@@ -5,21 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/http/support_http.h"
-
-static struct daemon d;
-
-static int start(void **state) {
-    (void)state;
-    daemon_start_fake(&d, "fake", NULL);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    daemon_stop(&d);
-    return 0;
-}
+#include "tests/http/one_fake_daemon.h"
 
 /* All that comes back to these bytes, up to the end that the daemon makes; the caller frees. */
 static char *ask(const char *bytes, size_t length) {
@@ -377,5 +363,5 @@ int main(void) {
         cmocka_unit_test(test_endless_bodies),
         cmocka_unit_test(test_refused_length),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, one_fake_daemon_start, one_fake_daemon_stop);
 }

@@ -1,19 +1,5 @@
 /* /metrics: the text format, the names that others rely on, and figures that follow what was done. */
-#include "tests/http/support_http.h"
-
-static struct daemon d;
-
-static int start(void **state) {
-    (void)state;
-    daemon_start_fake(&d, "fake", NULL);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    daemon_stop(&d);
-    return 0;
-}
+#include "tests/http/one_fake_daemon.h"
 
 /* The name of a sample line without the endings of a histogram or summary, if it is one of the family. */
 static bool is_of_family(const char *line, const char *family, const char *kind) {
@@ -174,5 +160,5 @@ int main(void) {
         cmocka_unit_test(test_label_is_escaped),
         cmocka_unit_test(test_loop_figures),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, one_fake_daemon_start, one_fake_daemon_stop);
 }

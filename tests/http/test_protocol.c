@@ -2,21 +2,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/http/support_http.h"
-
-static struct daemon d;
-
-static int start(void **state) {
-    (void)state;
-    daemon_start_fake(&d, "fake", NULL);
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    daemon_stop(&d);
-    return 0;
-}
+#include "tests/http/one_fake_daemon.h"
 
 static void check_error(const char *method, const char *path, long status, const char *code,
                         const char *allow) {
@@ -238,5 +224,5 @@ int main(void) {
         cmocka_unit_test(test_pipelining),    cmocka_unit_test(test_http_1_0),
         cmocka_unit_test(test_half_closed),   cmocka_unit_test(test_garbage),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, one_fake_daemon_start, one_fake_daemon_stop);
 }

@@ -1,7 +1,6 @@
 /* gemm_f32: every table against the scalar one bit by bit, and the scalar one against double precision.
  * `test_kernels_gemm_f32 --time` prints GFLOP/s instead, beside OpenBLAS where it is installed. */
-#include "engine/pack/panels/panels.h"
-#include "tests/kernels/kernel_test.h"
+#include "tests/kernels/gemm_scene.h"
 
 #include <dlfcn.h>
 #include <sys/mman.h>
@@ -10,101 +9,12 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 
-/* A GEMM with all its buffers. */
-struct gemm_case {
-    struct gemm m;
-    size_t rows;
-    struct buffer x, panels, scale, bias, residual, out;
-    double *w; /* [n, k] */
-};
-
-static struct buffer filled(struct random *r, size_t count, size_t offset, bool extreme) {
-    struct buffer b = buffer_create(count, offset);
-    if (extreme)
-        random_fill_extreme(r, b.data, count);
-    else
-        random_fill(r, b.data, count);
-    return b;
-}
-
-static struct gemm_case case_create(struct random *r, size_t rows, size_t k, size_t n, bool extreme) {
-    size_t pad = random_below(r, 5);
-    struct gemm_case p = {.rows = rows, .m = {.k = k, .n = n, .x_stride = k + pad, .out_stride = n + pad}};
-    p.m.residual_stride = p.m.out_stride;
-    p.x = filled(r, rows * p.m.x_stride, random_below(r, 16), extreme);
-    p.scale = filled(r, rows, 1, extreme);
-    p.bias = filled(r, n, 3, extreme);
-    p.residual = filled(r, rows * p.m.out_stride, random_below(r, 16), extreme);
-    p.out = buffer_create(rows * p.m.out_stride, random_below(r, 16));
-    p.w = malloc(n * k * sizeof *p.w);
-    assert_non_null(p.w);
-    struct buffer w = filled(r, n * k, 0, extreme);
-    for (size_t i = 0; i < n * k; i++) p.w[i] = (double)w.data[i];
-    buffer_destroy(&w);
-    p.panels = buffer_create(kernel_panels(n) * KERNEL_PANEL * k, 0);
-    panels_pack(WEIGHT_TYPE_F32, p.w, 0, n, k, p.panels.data);
-    buffer_check(&p.panels);
-    p.m.x = p.x.data;
-    p.m.panels = p.panels.data;
-    p.m.row_scale = random_below(r, 2) ? p.scale.data : NULL;
-    p.m.bias = random_below(r, 2) ? p.bias.data : NULL;
-    p.m.activation = (enum activation)random_below(r, ACTIVATION_COUNT);
-    p.m.residual = random_below(r, 2) ? p.residual.data : NULL;
-    p.m.out = p.out.data;
-    return p;
-}
-
-static void case_destroy(struct gemm_case *p) {
-    buffer_destroy(&p->x);
-    buffer_destroy(&p->panels);
-    buffer_destroy(&p->scale);
-    buffer_destroy(&p->bias);
-    buffer_destroy(&p->residual);
-    buffer_destroy(&p->out);
-    free(p->w);
-}
-
-/* out starts with marks that must survive beyond column n. */
-static void case_clear(struct gemm_case *p) {
-    for (size_t i = 0; i < p->out.count; i++) p->out.data[i] = 12345.0f;
-}
-
-static void check_padding(const struct gemm_case *p) {
-    for (size_t r = 0; r < p->rows; r++)
-        for (size_t i = p->m.n; i < p->m.out_stride; i++)
-            assert_true(p->out.data[r * p->m.out_stride + i] == 12345.0f);
-    buffer_check(&p->out);
-}
-
-static float *case_run(struct gemm_case *p, const struct kernel_table *table) {
-    case_clear(p);
-    table->gemm_f32(&p->m, 0, p->rows, 0, kernel_panels(p->m.n));
-    check_padding(p);
-    float *copy = malloc(p->out.count * sizeof(float));
-    assert_non_null(copy);
-    memcpy(copy, p->out.data, p->out.count * sizeof(float));
-    return copy;
-}
-
-static void compare_tables(struct gemm_case *p) {
-    const struct kernel_table *tables[KERNEL_ISA_COUNT];
-    size_t count = kernel_available(tables);
-    float *expected = case_run(p, kernel_scalar());
-    for (size_t t = 1; t < count; t++) {
-        float *found = case_run(p, tables[t]);
-        assert_same_bits(expected, found, p->out.count, "%s, %zu rows, k %zu, n %zu", tables[t]->name,
-                         p->rows, p->m.k, p->m.n);
-        free(found);
-    }
-    free(expected);
-}
-
 static void test_same_bits_in_every_table(void **state) {
     (void)state;
     struct random r = {1};
     for (int i = 0; i < 300; i++) {
-        struct gemm_case p = case_create(&r, random_between(&r, 1, 19), random_between(&r, 1, 130),
-                                         random_between(&r, 1, 150), i % 3 == 0);
+        struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, random_between(&r, 1, 19),
+                                         random_between(&r, 1, 130), random_between(&r, 1, 150), i % 3 == 0);
         compare_tables(&p);
         case_destroy(&p);
     }
@@ -118,7 +28,7 @@ static void test_same_bits_about_tiles_of_the_table(void **state) {
     const size_t count = kernel_available(tables);
     for (size_t t = 1; t < count; t++)
         for (size_t rows = 1; rows <= 2 * tables[t]->tile_rows[WEIGHT_TYPE_F32] + 1; rows++) {
-            struct gemm_case p = case_create(&r, rows, 97, 100, false);
+            struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, rows, 97, 100, false);
             compare_tables(&p);
             case_destroy(&p);
         }
@@ -130,7 +40,7 @@ static void test_same_bits_over_blocks(void **state) {
     static const size_t sizes[][3] = {{9, 2049, 100}, {65, 1025, 50}, {513, 1030, 49}, {1030, 100, 50}};
     struct random r = {16};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        struct gemm_case p = case_create(&r, sizes[i][0], sizes[i][1], sizes[i][2], false);
+        struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, sizes[i][0], sizes[i][1], sizes[i][2], false);
         compare_tables(&p);
         case_destroy(&p);
     }
@@ -140,7 +50,7 @@ static void test_same_bits_for_long_sums(void **state) {
     (void)state;
     struct random r = {2};
     for (size_t rows = 1; rows <= 9; rows++) {
-        struct gemm_case p = case_create(&r, rows, 3000 + rows, 49, false);
+        struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, rows, 3000 + rows, 49, false);
         compare_tables(&p);
         case_destroy(&p);
     }
@@ -153,15 +63,15 @@ static void test_same_bits_for_any_tiling(void **state) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (size_t t = 0; t < count; t++) {
-        struct gemm_case p = case_create(&r, 100, 77, 200, false);
+        struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, 100, 77, 200, false);
         float *expected = case_run(&p, tables[t]);
         for (int repeat = 0; repeat < 10; repeat++) {
             case_clear(&p);
-            size_t panels = kernel_panels(p.m.n), rows;
-            for (size_t row = 0; row < p.rows; row += rows) {
+            size_t panels = kernel_panels(p.m.base.n), rows;
+            for (size_t row = 0; row < p.row_count; row += rows) {
                 rows = repeat == 0 ? 1 : random_between(&r, 1, 20);
-                if (rows > p.rows - row) rows = p.rows - row;
-                for (size_t panel = panels; panel-- > 0;) tables[t]->gemm_f32(&p.m, row, rows, panel, 1);
+                if (rows > p.row_count - row) rows = p.row_count - row;
+                for (size_t panel = panels; panel-- > 0;) tables[t]->gemm_f32(&p.m.base, row, rows, panel, 1);
             }
             check_padding(&p);
             assert_same_bits(expected, p.out.data, p.out.count, "%s in tiles", tables[t]->name);
@@ -176,17 +86,17 @@ static void test_residual_may_be_out(void **state) {
     struct random r = {4};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    struct gemm_case p = case_create(&r, 11, 60, 101, false);
-    p.m.residual = p.residual.data;
+    struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, 11, 60, 101, false);
+    p.m.base.residual = p.residual.data;
     float *expected = case_run(&p, kernel_scalar());
     for (size_t t = 0; t < count; t++) {
         case_clear(&p);
-        for (size_t row = 0; row < p.rows; row++)
-            memcpy(p.out.data + row * p.m.out_stride, p.residual.data + row * p.m.out_stride,
-                   p.m.n * sizeof(float));
-        struct gemm m = p.m;
+        for (size_t row = 0; row < p.row_count; row++)
+            memcpy(p.out.data + row * p.m.base.out_stride, p.residual.data + row * p.m.base.out_stride,
+                   p.m.base.n * sizeof(float));
+        struct gemm m = p.m.base;
         m.residual = m.out;
-        tables[t]->gemm_f32(&m, 0, p.rows, 0, kernel_panels(m.n));
+        tables[t]->gemm_f32(&m, 0, p.row_count, 0, kernel_panels(m.n));
         assert_same_bits(expected, p.out.data, p.out.count, "%s in place", tables[t]->name);
     }
     free(expected);
@@ -199,13 +109,13 @@ static void test_prefetch_is_not_read(void **state) {
     struct random r = {9};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    struct gemm_case p = case_create(&r, 70, 1100, 101, false);
+    struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, 70, 1100, 101, false);
     float *expected = case_run(&p, kernel_scalar());
     for (size_t t = 0; t < count; t++) {
-        struct gemm m = p.m;
+        struct gemm m = p.m.base;
         m.prefetch = (const void *)(uintptr_t)KERNEL_ALIGN;
         case_clear(&p);
-        tables[t]->gemm_f32(&m, 0, p.rows, 0, kernel_panels(m.n));
+        tables[t]->gemm_f32(&m, 0, p.row_count, 0, kernel_panels(m.n));
         assert_same_bits(expected, p.out.data, p.out.count, "%s with a prefetch hint", tables[t]->name);
     }
     free(expected);
@@ -217,34 +127,32 @@ static void test_nothing_without_rows_or_panels(void **state) {
     struct random r = {5};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    struct gemm_case p = case_create(&r, 3, 10, 50, false);
+    struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, 3, 10, 50, false);
     for (size_t t = 0; t < count; t++) {
         case_clear(&p);
-        tables[t]->gemm_f32(&p.m, 1, 0, 0, 2);
-        tables[t]->gemm_f32(&p.m, 0, 3, 2, 0);
-        for (size_t i = 0; i < p.out.count; i++) assert_true(p.out.data[i] == 12345.0f);
+        tables[t]->gemm_f32(&p.m.base, 1, 0, 0, 2);
+        tables[t]->gemm_f32(&p.m.base, 0, 3, 2, 0);
+        for (size_t i = 0; i < p.out.count; i++) assert_true(p.out.data[i] == OUT_MARK);
     }
     case_destroy(&p);
 }
 
-/* The contract word by word: one accumulator from 0, across whatever blocks of k.
- */
+/* The contract word by word: one accumulator from 0, across whatever blocks of k. */
 static void test_each_sum_is_one_accumulator(void **state) {
     (void)state;
     struct random r = {10};
     static const size_t lengths[] = {1, 1023, 1024, 1025, 2048, 2500};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        struct gemm_case p = case_create(&r, 3, lengths[i], 50, false);
-        p.m.row_scale = p.m.bias = p.m.residual = NULL;
-        p.m.activation = ACTIVATION_NONE;
+        struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, 3, lengths[i], 50, false);
+        case_strip(&p);
         float *found = case_run(&p, kernel_scalar());
-        for (size_t row = 0; row < p.rows; row++)
-            for (size_t n = 0; n < p.m.n; n++) {
+        for (size_t row = 0; row < p.row_count; row++)
+            for (size_t n = 0; n < p.m.base.n; n++) {
                 float sum = 0.0f;
-                for (size_t k = 0; k < p.m.k; k++)
-                    sum = fmaf(p.m.x[row * p.m.x_stride + k], (float)p.w[n * p.m.k + k], sum);
-                assert_same_bits(&sum, found + row * p.m.out_stride + n, 1, "k %zu, row %zu, column %zu",
-                                 p.m.k, row, n);
+                for (size_t k = 0; k < p.m.base.k; k++)
+                    sum = fmaf(p.m.base.x[row * p.m.base.x_stride + k], (float)p.w[n * p.m.base.k + k], sum);
+                assert_same_bits(&sum, found + row * p.m.base.out_stride + n, 1, "k %zu, row %zu, column %zu",
+                                 p.m.base.k, row, n);
             }
         free(found);
         case_destroy(&p);
@@ -257,27 +165,28 @@ static void test_scalar_against_double(void **state) {
     (void)state;
     struct random r = {6};
     for (int i = 0; i < 60; i++) {
-        struct gemm_case p =
-            case_create(&r, 3, random_between(&r, 1, 300), random_between(&r, 1, 100), false);
+        struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, 3, random_between(&r, 1, 300),
+                                         random_between(&r, 1, 100), false);
         float *found = case_run(&p, kernel_scalar());
-        for (size_t row = 0; row < p.rows; row++)
-            for (size_t n = 0; n < p.m.n; n++) {
+        for (size_t row = 0; row < p.row_count; row++)
+            for (size_t n = 0; n < p.m.base.n; n++) {
                 double sum = 0, magnitude = 0;
-                for (size_t k = 0; k < p.m.k; k++) {
-                    double term = (double)p.m.x[row * p.m.x_stride + k] * p.w[n * p.m.k + k];
+                for (size_t k = 0; k < p.m.base.k; k++) {
+                    double term = (double)p.m.base.x[row * p.m.base.x_stride + k] * p.w[n * p.m.base.k + k];
                     sum += term;
                     magnitude += fabs(term);
                 }
-                if (p.m.row_scale) sum *= (double)p.m.row_scale[row];
-                if (p.m.bias) sum += (double)p.m.bias[n];
-                double slope = p.m.activation == ACTIVATION_RELU_SQUARED ? 2 * fabs(sum) + 1 : 1.2;
-                double tolerance = (double)(p.m.k + 8) * 0x1p-24 * (magnitude + 2) * slope;
-                double expected = exact_activation(p.m.activation, sum);
-                if (p.m.residual) expected += (double)p.m.residual[row * p.m.residual_stride + n];
-                double value = (double)found[row * p.m.out_stride + n];
+                if (p.m.base.row_scale) sum *= (double)p.m.base.row_scale[row];
+                if (p.m.base.bias) sum += (double)p.m.base.bias[n];
+                double slope = p.m.base.activation == ACTIVATION_RELU_SQUARED ? 2 * fabs(sum) + 1 : 1.2;
+                double tolerance = (double)(p.m.base.k + 8) * 0x1p-24 * (magnitude + 2) * slope;
+                double expected = exact_activation(p.m.base.activation, sum);
+                if (p.m.base.residual)
+                    expected += (double)p.m.base.residual[row * p.m.base.residual_stride + n];
+                double value = (double)found[row * p.m.base.out_stride + n];
                 if (!(fabs(value - expected) <= tolerance))
-                    fail_msg("k %zu, activation %d: found %g, expected %g within %g", p.m.k,
-                             (int)p.m.activation, value, expected, tolerance);
+                    fail_msg("k %zu, activation %d: found %g, expected %g within %g", p.m.base.k,
+                             (int)p.m.base.activation, value, expected, tolerance);
             }
         free(found);
         case_destroy(&p);
@@ -291,20 +200,24 @@ static void test_epilogue_rows(void **state) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
     for (int i = 0; i < 60; i++) {
-        struct gemm_case p =
-            case_create(&r, random_between(&r, 1, 9), 5, random_between(&r, 1, 120), i % 3 == 0);
+        struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, random_between(&r, 1, 9), 5,
+                                         random_between(&r, 1, 120), i % 3 == 0);
         float *expected = case_run(&p, kernel_scalar());
-        struct gemm bare = {
-            .x = p.m.x, .x_stride = p.m.x_stride, .panels = p.m.panels, .k = p.m.k, .n = p.m.n};
-        struct buffer sums = buffer_create(p.rows * bare.n, 1);
+        struct gemm bare = {.x = p.m.base.x,
+                            .x_stride = p.m.base.x_stride,
+                            .panels = p.m.base.panels,
+                            .k = p.m.base.k,
+                            .n = p.m.base.n};
+        struct buffer sums = buffer_create(p.row_count * bare.n, 1);
         bare.out = sums.data;
         bare.out_stride = bare.n;
-        kernel_scalar()->gemm_f32(&bare, 0, p.rows, 0, kernel_panels(bare.n));
+        kernel_scalar()->gemm_f32(&bare, 0, p.row_count, 0, kernel_panels(bare.n));
         for (size_t t = 0; t < count; t++) {
-            struct gemm m = p.m;
+            struct gemm m = p.m.base;
             m.x = m.panels = NULL;
             case_clear(&p);
-            for (size_t row = 0; row < p.rows; row++) tables[t]->epilogue_rows(&m, sums.data, bare.n, row, 1);
+            for (size_t row = 0; row < p.row_count; row++)
+                tables[t]->epilogue_rows(&m, sums.data, bare.n, row, 1);
             check_padding(&p);
             assert_same_bits(expected, p.out.data, p.out.count, "%s epilogue", tables[t]->name);
         }
@@ -322,19 +235,19 @@ static void test_reads_only_its_panels(void **state) {
     struct random r = {7};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables);
-    struct gemm_case p = case_create(&r, 9, K, 3 * KERNEL_PANEL, false);
+    struct gemm_case p = case_create(&r, WEIGHT_TYPE_F32, 9, K, 3 * KERNEL_PANEL, false);
     float *expected = case_run(&p, kernel_scalar());
     char *pages = mmap(NULL, 3 * PANEL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(pages != MAP_FAILED);
-    memcpy(pages, p.m.panels, 3 * PANEL_BYTES);
+    memcpy(pages, p.m.base.panels, 3 * PANEL_BYTES);
     assert_int_equal(mprotect(pages, PANEL_BYTES, PROT_NONE), 0);
     assert_int_equal(mprotect(pages + 2 * PANEL_BYTES, PANEL_BYTES, PROT_NONE), 0);
     for (size_t t = 0; t < count; t++) {
-        struct gemm m = p.m;
+        struct gemm m = p.m.base;
         m.panels = (const float *)(const void *)pages;
         case_clear(&p);
-        tables[t]->gemm_f32(&m, 0, p.rows, 1, 1);
-        for (size_t row = 0; row < p.rows; row++) {
+        tables[t]->gemm_f32(&m, 0, p.row_count, 1, 1);
+        for (size_t row = 0; row < p.row_count; row++) {
             size_t at = row * m.out_stride + KERNEL_PANEL;
             assert_same_bits(expected + at, m.out + at, KERNEL_PANEL, "%s", tables[t]->name);
         }

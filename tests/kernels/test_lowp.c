@@ -1,113 +1,9 @@
 /* GEMMs of low-precision weights: every table against the scalar one bit by bit, and the scalar one
  * against the contract of kernel.h, worked out here from the doubles that were packed.
  * `test_kernels_lowp --time` prints the rate of every table and type instead. */
-#include "engine/pack/panels/panels.h"
-#include "tests/kernels/kernel_test.h"
+#include "tests/kernels/gemm_scene.h"
 
 #include "engine/base/clock.h"
-
-struct gemm_case {
-    enum weight_type type;
-    struct lowp_gemm m;
-    struct activation_rows rows;
-    size_t row_count;
-    double *w; /* [n, k] */
-    struct buffer x, smoothing, converted, panels, scale, bias, residual, out;
-};
-
-static struct buffer filled(struct random *r, size_t count, size_t offset, bool extreme) {
-    struct buffer b = buffer_create(count, offset);
-    if (extreme)
-        random_fill_extreme(r, b.data, count);
-    else
-        random_fill(r, b.data, count);
-    return b;
-}
-
-static struct gemm_case case_create(struct random *r, enum weight_type type, size_t rows, size_t k, size_t n,
-                                    bool extreme) {
-    size_t pad = random_below(r, 5);
-    struct gemm_case p = {.type = type, .row_count = rows, .rows = {.x_stride = k + pad, .k = k}};
-    p.m.base = (struct gemm){.k = k, .n = n, .out_stride = n + pad, .residual_stride = n + pad};
-    p.x = filled(r, rows * (k + pad), random_below(r, 16), extreme);
-    p.smoothing = filled(r, k, 3, false);
-    p.scale = filled(r, rows, 1, false);
-    p.bias = filled(r, n, 3, extreme);
-    p.residual = filled(r, rows * (n + pad), random_below(r, 16), extreme);
-    p.out = buffer_create(rows * (n + pad), random_below(r, 16));
-    p.converted = buffer_create(rows * kernel_row_bytes(type, k) / sizeof(float), 0);
-    p.panels = buffer_create(kernel_panels(n) * kernel_panel_bytes(type, k) / sizeof(float), 0);
-    p.w = malloc(n * k * sizeof *p.w);
-    assert_non_null(p.w);
-    for (size_t i = 0; i < n * k; i++) p.w[i] = (double)random_float(r) + 1e-9 * (double)random_float(r);
-    panels_pack(type, p.w, 0, n, k, p.panels.data);
-    buffer_check(&p.panels);
-    p.rows.x = p.x.data;
-    p.rows.smoothing = random_below(r, 2) ? p.smoothing.data : NULL;
-    p.rows.out = (unsigned char *)p.converted.data;
-    p.m.x = p.rows.out;
-    p.m.panels = (const unsigned char *)p.panels.data;
-    p.m.base.row_scale = random_below(r, 2) ? p.scale.data : NULL;
-    p.m.base.bias = random_below(r, 2) ? p.bias.data : NULL;
-    p.m.base.activation = (enum activation)random_below(r, ACTIVATION_COUNT);
-    p.m.base.residual = random_below(r, 2) ? p.residual.data : NULL;
-    p.m.base.out = p.out.data;
-    return p;
-}
-
-static void case_destroy(struct gemm_case *p) {
-    struct buffer *buffers[] = {&p->x,     &p->smoothing, &p->converted, &p->panels,
-                                &p->scale, &p->bias,      &p->residual,  &p->out};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffer_destroy(buffers[i]);
-    free(p->w);
-}
-
-/* Only the sums. */
-static void case_strip(struct gemm_case *p) {
-    p->rows.smoothing = p->m.base.row_scale = p->m.base.bias = p->m.base.residual = NULL;
-    p->m.base.activation = ACTIVATION_NONE;
-}
-
-static void case_clear(struct gemm_case *p) {
-    for (size_t i = 0; i < p->out.count; i++) p->out.data[i] = 12345.0f;
-}
-
-static void case_convert(struct gemm_case *p, const struct kernel_table *table) {
-    memset(p->converted.data, 0x77, p->converted.count * sizeof(float));
-    table->convert_activations[p->type](&p->rows, 0, p->row_count);
-    buffer_check(&p->converted);
-}
-
-static void check_padding(const struct gemm_case *p) {
-    for (size_t r = 0; r < p->row_count; r++)
-        for (size_t i = p->m.base.n; i < p->m.base.out_stride; i++)
-            assert_true(p->out.data[r * p->m.base.out_stride + i] == 12345.0f);
-    buffer_check(&p->out);
-}
-
-static float *case_run(struct gemm_case *p, const struct kernel_table *table) {
-    case_clear(p);
-    case_convert(p, table);
-    table->gemm_lowp[p->type](&p->m, 0, p->row_count, 0, kernel_panels(p->m.base.n));
-    check_padding(p);
-    float *copy = malloc(p->out.count * sizeof(float));
-    assert_non_null(copy);
-    memcpy(copy, p->out.data, p->out.count * sizeof(float));
-    return copy;
-}
-
-static void compare_tables(struct gemm_case *p) {
-    const struct kernel_table *tables[KERNEL_ISA_COUNT];
-    size_t count = kernel_available(tables);
-    float *expected = case_run(p, kernel_scalar());
-    for (size_t t = 1; t < count; t++) {
-        float *found = case_run(p, tables[t]);
-        assert_same_bits(expected, found, p->out.count, "%s in %s, %zu rows, k %zu, n %zu",
-                         weight_type_name(p->type), tables[t]->name, p->row_count, p->m.base.k, p->m.base.n);
-        free(found);
-    }
-    free(expected);
-}
 
 #define EACH_TYPE for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
 
@@ -214,7 +110,7 @@ static void test_nothing_without_rows_or_panels(void **state) {
             case_clear(&p);
             tables[t]->gemm_lowp[type](&p.m, 1, 0, 0, 2);
             tables[t]->gemm_lowp[type](&p.m, 0, 20, 2, 0);
-            for (size_t i = 0; i < p.out.count; i++) assert_true(p.out.data[i] == 12345.0f);
+            for (size_t i = 0; i < p.out.count; i++) assert_true(p.out.data[i] == OUT_MARK);
         }
         case_destroy(&p);
     }
@@ -488,12 +384,8 @@ static double time_gemm(struct gemm_case *p, const struct kernel_table *table) {
     double best = INFINITY;
     for (int i = 0; i < 5; i++) {
         double start = clock_seconds();
-        if (p->type == WEIGHT_TYPE_F32)
-            table->gemm_f32(&p->m.base, 0, p->row_count, 0, kernel_panels(p->m.base.n));
-        else {
-            table->convert_activations[p->type](&p->rows, 0, p->row_count);
-            table->gemm_lowp[p->type](&p->m, 0, p->row_count, 0, kernel_panels(p->m.base.n));
-        }
+        if (p->type != WEIGHT_TYPE_F32) table->convert_activations[p->type](&p->rows, 0, p->row_count);
+        case_gemm(p, table, 0, p->row_count, 0, kernel_panels(p->m.base.n));
         best = fmin(best, clock_seconds() - start);
     }
     return 2e-9 * (double)(p->row_count * p->m.base.k * p->m.base.n) / best;
@@ -510,9 +402,6 @@ static void print_speeds(void) {
             for (size_t i = 0; i < sizeof row_counts / sizeof *row_counts; i++) {
                 struct gemm_case p = case_create(&r, type, row_counts[i], 768, 3072, false);
                 case_strip(&p);
-                p.m.base.x = p.x.data;
-                p.m.base.x_stride = p.rows.x_stride;
-                p.m.base.panels = p.panels.data;
                 printf("  %zu: %.0f", row_counts[i], time_gemm(&p, tables[t]));
                 fflush(stdout);
                 case_destroy(&p);

@@ -22,6 +22,9 @@
 
 enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOKENS = 16, FAKE_BEYOND = 318 };
 
+/* For a test that takes its events by hand: waking does nothing. The test changes what it is about. */
+struct engine_options fake_engine_options(void);
+
 /* Since the process began: requests that were made for tickets, and texts that were turned into ids. */
 size_t fake_engine_requests_made(void);
 size_t fake_engine_texts_encoded(void);

@@ -53,6 +53,15 @@ char *test_file_read(const char *folder, const char *name, size_t *length) {
     return bytes;
 }
 
+bool test_says(const char *text, const char *words) {
+    for (;; words++) {
+        size_t length = strcspn(words, "|");
+        if (!memmem(text, strlen(text), words, length)) return false;
+        words += length;
+        if (!*words) return true;
+    }
+}
+
 static int is_visible(const struct dirent *entry) {
     return entry->d_name[0] != '.';
 }

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,6 +28,9 @@ void test_file_write(const char *folder, const char *name, const void *bytes, si
 /* Reads a whole file, NUL-terminated; fails the test if it cannot. Caller frees. */
 char *test_file_read(const char *folder, const char *name, size_t *length);
 
+/* Whether text contains every one of words, which '|' separates. */
+bool test_says(const char *text, const char *words);
+
 /* Calls each for every sub-folder of folder, in alphabetical order; returns how many. */
 size_t test_each_folder(const char *folder, void (*each)(const char *path, const char *name, void *context),
                         void *context);
@@ -39,4 +43,10 @@ size_t test_each_folder(const char *folder, void (*each)(const char *path, const
             error_format(&e, message_, sizeof message_);                                                     \
             fail_msg("%s: %s", #expression, message_);                                                       \
         }                                                                                                    \
+    } while (0)
+
+/* Fails the test unless text contains every one of words, which '|' separates. */
+#define assert_says(text, words)                                                                             \
+    do {                                                                                                     \
+        if (!test_says(text, words)) fail_msg("'%s' does not say '%s'", text, words);                        \
     } while (0)

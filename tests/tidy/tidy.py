@@ -13,10 +13,7 @@ FILE_LINES_MAX = 500
 LARGE_FILES = {
     "engine/text/unicode/unicode_tables.c": "a table made by a script",
     "engine/checkpoint/pickle.c": "one machine with its instructions",
-    "tests/support/fake_engine.c": "a whole engine behind the door",
-    "tests/kernels/test_lowp.c": "one scene, every variant",
     "tests/unit/engine/sample/test_sampler.c": "one function with all its parameters",
-    "tests/unit/engine/sched/test_scheduler.c": "whole lives of requests, one after the other",
 }
 
 # Calls that have a safer form here. A name's own file may use it.

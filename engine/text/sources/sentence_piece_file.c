@@ -30,7 +30,7 @@ enum {
     RULES_ESCAPE = 5,
     RULES_SOURCE = 6
 };
-enum { ALGORITHM_UNIGRAM = 1, ALGORITHM_BPE = 2, ALGORITHM_WORD = 3, ALGORITHM_CHARACTER = 4 };
+enum { ALGORITHM_WORD = 3, ALGORITHM_CHARACTER = 4 };
 
 /* What is done with each field of a message, and with what. */
 typedef enum status field_reader(void *into, const struct protobuf *p, const struct protobuf_field *field,
@@ -245,7 +245,7 @@ static enum status find_unknown(struct sentence_piece_file *f, struct error *e) 
 }
 
 static enum status check_algorithm(const struct sentence_piece_file *f, struct error *e) {
-    if (f->algorithm == ALGORITHM_UNIGRAM || f->algorithm == ALGORITHM_BPE) return STATUS_OK;
+    if (f->algorithm == SENTENCE_PIECE_UNIGRAM || f->algorithm == SENTENCE_PIECE_BPE) return STATUS_OK;
     const char *name = f->algorithm == ALGORITHM_WORD        ? "words"
                        : f->algorithm == ALGORITHM_CHARACTER ? "characters"
                                                              : "an unknown type";
@@ -258,7 +258,7 @@ enum status sentence_piece_file_read(const char *bytes, size_t length, struct se
                                      struct error *e) {
     const struct sentence_piece_rules rules = {
         .add_dummy_prefix = true, .remove_extra_whitespaces = true, .escape_whitespaces = true};
-    *out = (struct sentence_piece_file){.algorithm = ALGORITHM_UNIGRAM,
+    *out = (struct sentence_piece_file){.algorithm = SENTENCE_PIECE_UNIGRAM,
                                         .bos_id = 1,
                                         .eos_id = 2,
                                         .pad_id = -1,

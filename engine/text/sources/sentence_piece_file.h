@@ -11,6 +11,9 @@
 /* Bytes of one piece, less than so many: SentencePiece's own limit. */
 enum { SENTENCE_PIECE_BYTES_END = 8000 };
 
+/* Values of model_type that are supported. */
+enum { SENTENCE_PIECE_UNIGRAM = 1, SENTENCE_PIECE_BPE = 2 };
+
 struct sentence_piece_entry {
     const char *text; /* within the file; UTF-8 without NUL */
     size_t length;
@@ -28,7 +31,7 @@ struct sentence_piece_rules {
 struct sentence_piece_file {
     struct sentence_piece_entry *pieces; /* [count] */
     size_t count, capacity;
-    uint64_t algorithm; /* 1: unigram, 2: BPE */
+    uint64_t algorithm; /* SENTENCE_PIECE_UNIGRAM or _BPE */
     bool byte_fallback, whitespace_as_suffix;
     int64_t bos_id, eos_id, pad_id; /* -1: none */
     size_t unknown_id;

@@ -55,8 +55,9 @@ static bool add_pieces(json_t *model, const struct sentence_piece_file *f) {
 }
 
 static json_t *make_model(const struct sentence_piece_file *f) {
-    json_t *model = json_pack("{s:s, s:s, s:b}", "type", "SentencePiece", "algorithm",
-                              f->algorithm == 2 ? "BPE" : "Unigram", "byte_fallback", f->byte_fallback);
+    json_t *model =
+        json_pack("{s:s, s:s, s:b}", "type", "SentencePiece", "algorithm",
+                  f->algorithm == SENTENCE_PIECE_BPE ? "BPE" : "Unigram", "byte_fallback", f->byte_fallback);
     if (model && add_pieces(model, f)) return model;
     json_decref(model);
     return NULL;
@@ -139,11 +140,11 @@ static enum status own_specials(const struct sentence_piece_file *f, const json_
 }
 
 static enum status apply_config(const struct sentence_piece_file *f, const struct side_files *side,
-                                bool plain, json_t *file, struct error *e) {
+                                bool is_generic, json_t *file, struct error *e) {
     struct side_files own = *side;
     json_t *config = NULL;
-    enum status status = plain ? own_specials(f, side->config, &config, e) : STATUS_OK;
-    if (plain) own.config = config;
+    enum status status = is_generic ? own_specials(f, side->config, &config, e) : STATUS_OK;
+    if (is_generic) own.config = config;
     if (status == STATUS_OK) status = tokenizer_config_apply(file, &own, e);
     json_decref(config);
     return status;
@@ -151,18 +152,19 @@ static enum status apply_config(const struct sentence_piece_file *f, const struc
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
 
-static enum status find_class(const struct side_files *side, bool *plain, struct error *e) {
+/* *is_generic: the files name no class that reads a tokenizer.model, and what the model itself says counts. */
+static enum status find_class(const struct side_files *side, bool *is_generic, struct error *e) {
     const struct tokenizer_class *class;
     bool named;
     enum status status = tokenizer_class_find(side->config, side->model_config, &class, &named, e);
     if (status != STATUS_OK) return status;
-    *plain = !class->sentence_piece;
-    if (!*plain || !named) return STATUS_OK;
+    *is_generic = !class->sentence_piece;
+    if (!*is_generic || !named) return STATUS_OK;
     return error_set(e, STATUS_UNSUPPORTED, config_name, "tokenizer_class: '%s' does not read a %s",
                      class->name, SENTENCE_PIECE_NAME);
 }
 
-static enum status build(const struct sentence_piece_file *f, const struct side_files *side, bool plain,
+static enum status build(const struct sentence_piece_file *f, const struct side_files *side, bool is_generic,
                          json_t **out, struct error *e) {
     const json_t *prefix = json_object_get(side->config, "add_prefix_space");
     bool legacy = !json_is_false(json_object_get(side->config, "legacy"));
@@ -171,17 +173,17 @@ static enum status build(const struct sentence_piece_file *f, const struct side_
     bool whole = set(*out, "added_tokens", make_added(f)) &&
                  set(*out, "normalizer", make_normalizer(f, has_prefix, legacy)) &&
                  set(*out, "decoder", make_decoder(f, has_prefix)) && set(*out, "model", make_model(f));
-    return whole ? apply_config(f, side, plain, *out, e) : text_no_memory(e);
+    return whole ? apply_config(f, side, is_generic, *out, e) : text_no_memory(e);
 }
 
 enum status sentence_piece_source_parse(const char *bytes, size_t length, const struct side_files *side,
                                         json_t **out, struct error *e) {
     struct sentence_piece_file f = {0};
-    bool plain;
+    bool is_generic;
     *out = NULL;
-    enum status status = find_class(side, &plain, e);
+    enum status status = find_class(side, &is_generic, e);
     if (status == STATUS_OK) status = sentence_piece_file_read(bytes, length, &f, e);
-    if (status == STATUS_OK) status = build(&f, side, plain, out, e);
+    if (status == STATUS_OK) status = build(&f, side, is_generic, out, e);
     sentence_piece_file_deinit(&f);
     if (status == STATUS_OK) return STATUS_OK;
     json_decref(*out);

@@ -20,10 +20,9 @@ struct edit {
     json_t *added;          /* file's "added_tokens" */
     json_t *known;          /* content -> entry of added */
     json_t *vocabulary;     /* content -> id, of the model */
-    json_t
-        *file_known;  /* content -> anything: the tokens whose flags count before those of a special token */
-    json_t *specials; /* [entry]: special tokens that the files or the class name, in order, */
-    json_t *more_specials; /* and those of lists */
+    json_t *file_known; /* content -> anything: tokens of files, whose flags count before a special token's */
+    json_t *specials;   /* [entry]: special tokens that the files or the class name one by one, in order */
+    json_t *more_specials; /* [entry]: those that stand in lists */
     json_t *special_names; /* content -> true, of both */
 };
 
@@ -145,7 +144,7 @@ static enum status collect_specials(struct edit *t, struct error *e) {
     return status == STATUS_OK ? add_more_specials(t, e) : status;
 }
 
-/* The content of one of the seven, or NULL. */
+/* The content of one of the seven special tokens that have a key each, or NULL. which: CLASS_BOS, ... */
 static const char *special_content(const struct edit *t, size_t which) {
     const char *file;
     const json_t *entry = named_special(t, tokenizer_class_keys[which], &file);
@@ -297,8 +296,7 @@ static enum status apply_prefix_space(struct edit *t, struct error *e) {
     if (!value && !t->class->from_model && is_byte_level(pre) &&
         json_is_true(json_object_get(pre, "add_prefix_space")))
         log_warn("tokenizer.json has add_prefix_space, %s does not speak of it: it is followed (transformers "
-                 "would "
-                 "not)",
+                 "would not)",
                  config_name);
     if (json_is_boolean(value) && is_byte_level(pre) &&
         json_object_set_new(pre, "add_prefix_space", json_boolean(json_is_true(value))) != 0)

@@ -7,16 +7,16 @@
 
 #include "engine/files/json_file.h"
 #include "engine/files/regular_file.h"
-#include "engine/text/pretokenize/byte_level.h"
-#include "engine/files/json_path.h"
 #include "engine/text/containers/text_buffer.h"
+#include "engine/text/pretokenize/byte_level.h"
+#include "engine/text/sources/tokenizer_class.h"
 #include "engine/text/token_model/vocabulary.h"
 #include "engine/text/unicode/unicode.h"
 
 struct sources {
+    const struct side_files *side;
     json_t *vocab;
-    json_t *config, *special_map, *added, *model_config; /* of the side files; borrowed */
-    json_t *merges;                                      /* lines of merges.txt */
+    json_t *merges; /* lines of merges.txt */
     json_t *tokens; /* content -> entry of "added_tokens", in the order in which ids are given */
 };
 
@@ -123,9 +123,9 @@ static enum status check_class(const struct sources *s, bool *is_ctrl, struct er
     static const char *const classes[] = {"GPT2Tokenizer",    "GPT2TokenizerFast",
                                           "CodeGenTokenizer", "CodeGenTokenizerFast",
                                           "GPTNeoXTokenizer", "GPTNeoXTokenizerFast"};
-    const char *class = json_string_value(json_object_get(s->config, "tokenizer_class"));
-    const char *type = json_string_value(json_object_get(s->model_config, "model_type"));
-    if (!class) class = json_string_value(json_object_get(s->model_config, "tokenizer_class"));
+    const char *class = json_string_value(json_object_get(s->side->config, "tokenizer_class"));
+    const char *type = json_string_value(json_object_get(s->side->model_config, "model_type"));
+    if (!class) class = json_string_value(json_object_get(s->side->model_config, "tokenizer_class"));
     if (!class && type && strcmp(type, "ctrl") == 0) class = "CTRLTokenizer";
     if (!class && type && strcmp(type, "biogpt") == 0) class = "BioGptTokenizer";
     *is_ctrl = class && strcmp(class, "CTRLTokenizer") == 0;
@@ -148,9 +148,10 @@ static enum status check_vocabulary(const struct sources *s, struct error *e) {
         struct text_buffer content = {0};
         char ascii = (char)byte;
         byte_level_append(&content, &ascii, 1);
-        if (content.failed) return no_memory(e);
-        memcpy(name, content.bytes, content.length);
+        bool failed = content.failed;
+        if (!failed) memcpy(name, content.bytes, content.length);
         text_buffer_deinit(&content);
+        if (failed) return no_memory(e);
         if (!json_object_get(s->vocab, name))
             return error_set(
                 e, STATUS_UNSUPPORTED, "vocab.json",
@@ -165,11 +166,9 @@ static enum status check_vocabulary(const struct sources *s, struct error *e) {
  * flags. */
 static enum status add_token(struct sources *s, const char *file, const char *key, const json_t *entry,
                              bool special, struct error *e) {
-    const json_t *content = json_is_object(entry) ? json_object_get(entry, "content") : entry;
+    const char *name = side_files_content(entry);
     if (!entry || json_is_null(entry)) return STATUS_OK;
-    if (!json_is_string(content))
-        return error_set(e, STATUS_MALFORMED, file, "%s: expected the content of a token", key);
-    const char *name = json_string_value(content);
+    if (!name) return error_set(e, STATUS_MALFORMED, file, "%s: expected the content of a token", key);
     json_t *token = json_object_get(s->tokens, name);
     if (!token) {
         token = json_is_object(entry) ? json_copy((json_t *)entry) : json_pack("{s:s}", "content", name);
@@ -182,12 +181,12 @@ static enum status add_token(struct sources *s, const char *file, const char *ke
 /* added_tokens.json: {content: id}. The ids go on where the vocabulary ends, as they are given when it is
  * extended. */
 static enum status add_extensions(struct sources *s, struct error *e) {
-    size_t first = json_object_size(s->vocab), count = json_object_size(s->added);
+    size_t first = json_object_size(s->vocab), count = json_object_size(s->side->added);
     const char **names = calloc(count + 1, sizeof *names);
     enum status status = names ? STATUS_OK : no_memory(e);
     const char *name;
     json_t *value;
-    json_object_foreach(s->added, name, value) {
+    json_object_foreach(s->side->added, name, value) {
         if (status != STATUS_OK || json_object_get(s->vocab, name)) continue;
         json_int_t id = json_integer_value(value);
         bool fits = json_is_integer(value) && id >= (json_int_t)first && id < (json_int_t)(first + count);
@@ -208,11 +207,10 @@ static enum status add_extensions(struct sources *s, struct error *e) {
 
 /* The special tokens that a file names. */
 static enum status add_specials(struct sources *s, const char *file, const json_t *from, struct error *e) {
-    static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                       "pad_token", "cls_token", "mask_token"};
     enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < sizeof keys / sizeof keys[0]; i++)
-        status = add_token(s, file, keys[i], json_object_get(from, keys[i]), true, e);
+    for (size_t i = 0; status == STATUS_OK && i < CLASS_TOKENS; i++)
+        status = add_token(s, file, tokenizer_class_keys[i], json_object_get(from, tokenizer_class_keys[i]),
+                           true, e);
     const json_t *more = json_object_get(from, "additional_special_tokens");
     for (size_t i = 0; status == STATUS_OK && i < json_array_size(more); i++)
         status = add_token(s, file, "additional_special_tokens", json_array_get(more, i), true, e);
@@ -222,13 +220,14 @@ static enum status add_specials(struct sources *s, const char *file, const json_
 /* Flags of tokenizer_config.json's "added_tokens_decoder" first, as they are the fullest; then ids, then
  * names. */
 static enum status collect_tokens(struct sources *s, struct error *e) {
-    const json_t *decoder = json_object_get(s->config, "added_tokens_decoder");
+    const json_t *decoder = json_object_get(s->side->config, "added_tokens_decoder");
     const char *id;
     json_t *entry;
     enum status status = STATUS_OK;
     json_object_foreach((json_t *)decoder, id, entry) {
         const char *content = json_string_value(json_object_get(entry, "content"));
-        bool known = content && (json_object_get(s->vocab, content) || json_object_get(s->added, content));
+        bool known =
+            content && (json_object_get(s->vocab, content) || json_object_get(s->side->added, content));
         if (!known)
             return error_set(e, STATUS_UNSUPPORTED, "tokenizer_config.json",
                              "added_tokens_decoder.%s: neither in vocab.json nor in added_tokens.json", id);
@@ -240,8 +239,8 @@ static enum status collect_tokens(struct sources *s, struct error *e) {
         if (status == STATUS_OK && token && json_object_update(token, entry) != 0) status = no_memory(e);
         if (status == STATUS_OK) status = add_token(s, "tokenizer_config.json", id, entry, false, e);
     }
-    if (status == STATUS_OK) status = add_specials(s, "tokenizer_config.json", s->config, e);
-    if (status == STATUS_OK) status = add_specials(s, "special_tokens_map.json", s->special_map, e);
+    if (status == STATUS_OK) status = add_specials(s, "tokenizer_config.json", s->side->config, e);
+    if (status == STATUS_OK) status = add_specials(s, "special_tokens_map.json", s->side->special_map, e);
     if (status == STATUS_OK && json_object_size(s->tokens) == 0 &&
         json_object_get(s->vocab, "<|endoftext|>")) {
         json_t *end = json_pack("{s:s}", "bos_token", "<|endoftext|>");
@@ -266,17 +265,16 @@ static enum status number_tokens(const struct sources *s, json_t *list, struct e
 }
 
 static const char *beginning_token(const struct sources *s) {
-    const json_t *entry = json_object_get(s->config, "bos_token");
-    if (!entry || json_is_null(entry)) entry = json_object_get(s->special_map, "bos_token");
-    if (json_is_object(entry)) entry = json_object_get(entry, "content");
-    const char *content = json_string_value(entry);
+    const json_t *entry = json_object_get(s->side->config, "bos_token");
+    if (!entry || json_is_null(entry)) entry = json_object_get(s->side->special_map, "bos_token");
+    const char *content = side_files_content(entry);
     return content ? content : "<|endoftext|>";
 }
 
 /* add_bos_token puts the beginning token in front of a text. *out is NULL where nothing is added. */
 static enum status make_post_processor(const struct sources *s, json_t **out, struct error *e) {
     *out = NULL;
-    if (!json_is_true(json_object_get(s->config, "add_bos_token"))) return STATUS_OK;
+    if (!json_is_true(json_object_get(s->side->config, "add_bos_token"))) return STATUS_OK;
     const char *content = beginning_token(s);
     const json_t *id = json_object_get(json_object_get(s->tokens, content), "id");
     if (!id)
@@ -288,7 +286,7 @@ static enum status make_post_processor(const struct sources *s, json_t **out, st
 
 static enum status build(struct sources *s, json_t **out, struct error *e) {
     json_t *added = json_array(), *post = NULL;
-    bool prefix = json_is_true(json_object_get(s->config, "add_prefix_space"));
+    bool prefix = json_is_true(json_object_get(s->side->config, "add_prefix_space"));
     enum status status = added ? number_tokens(s, added, e) : no_memory(e);
     if (status == STATUS_OK) status = make_post_processor(s, &post, e);
     if (status == STATUS_OK) {
@@ -311,8 +309,8 @@ static const char ctrl_words[] =
     "\\x{3000}]+\\n?";
 
 static const char *unknown_token(const struct sources *s) {
-    const char *content = side_files_content(json_object_get(s->special_map, "unk_token"));
-    if (!content) content = side_files_content(json_object_get(s->config, "unk_token"));
+    const char *content = side_files_content(json_object_get(s->side->special_map, "unk_token"));
+    if (!content) content = side_files_content(json_object_get(s->side->config, "unk_token"));
     return content ? content : "<unk>";
 }
 
@@ -354,10 +352,7 @@ static enum status build_ctrl(struct sources *s, json_t **out, struct error *e) 
 
 enum status vocab_merges_load(const char *folder, const struct side_files *side, size_t bytes_max,
                               json_t **out, struct error *e) {
-    struct sources s = {.config = side->config,
-                        .special_map = side->special_map,
-                        .added = side->added,
-                        .model_config = side->model_config};
+    struct sources s = {.side = side};
     bool is_ctrl = false;
     struct error class_error = {0};
     enum status class_status = check_class(&s, &is_ctrl, &class_error);

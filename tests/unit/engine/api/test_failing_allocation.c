@@ -1,12 +1,11 @@
 /* Whichever allocation fails, the engine says so and goes on or gives up, and nothing is lost (the leak
  * checker looks at that): at opening, and at admission and for the text of a request. */
 #include "tests/support/failing_malloc.h"
-#include "tests/support/test_support.h"
+#include "tests/unit/engine/api/fixture.h"
 
 #include <pthread.h>
 
 #include "engine/base/log.h"
-#include "engine/api/engine.h"
 
 enum { CHOICES = 2, TOKENS = 12 };
 
@@ -30,22 +29,10 @@ static void wait_for_ring(void) {
 }
 
 static struct engine_options options(void) {
-    return (struct engine_options){.model = test_source_path("tests/golden/placements/pre"),
-                                   .norm_form = NORM_FORM_CRMSNORM,
-                                   .weights = WEIGHT_TYPE_F32,
-                                   .kv_type = KV_TYPE_AUTO,
-                                   .matmul = MATMUL_OWN,
-                                   .isa = KERNEL_ISA_AUTO,
-                                   .threads = 2,
-                                   .kv_cache_mib = 1,
-                                   .kv_page_tokens = 16,
-                                   .prefix_cache = true,
-                                   .sequences_max = 4,
-                                   .queue_max = 8,
-                                   .step_tokens = 32,
-                                   .max_pending_events = 4,
-                                   .logprobs_max = 5,
-                                   .wake = ring};
+    struct engine_options o = fixture_options("tests/golden/placements/pre");
+    o.kv_cache_mib = 1;
+    o.wake = ring;
+    return o;
 }
 
 static void opening_fails_cleanly_wherever_memory_ends(void **state) {

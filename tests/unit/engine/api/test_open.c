@@ -1,34 +1,20 @@
 /* The door, over the bundled model: what it refuses when opening, what it says about itself, texts, and
  * closing while things run. (Texts and bits: tests/golden/test_same_bits.c.) */
-#include "tests/support/test_support.h"
+#include "tests/unit/engine/api/fixture.h"
 
-#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
-#include "engine/api/engine.h"
 
 static struct engine *engine;
 
 static struct engine_options options(void) {
-    return (struct engine_options){.model = test_source_path("deploy/models/tales"),
-                                   .norm_form = NORM_FORM_CRMSNORM,
-                                   .weights = WEIGHT_TYPE_F32,
-                                   .kv_type = KV_TYPE_AUTO,
-                                   .matmul = MATMUL_OWN,
-                                   .isa = KERNEL_ISA_AUTO,
-                                   .threads = 2,
-                                   .context = 64,
-                                   .kv_page_tokens = 16,
-                                   .prefix_cache = true,
-                                   .sequences_max = 4,
-                                   .queue_max = 8,
-                                   .step_tokens = 32,
-                                   .max_pending_events = 4,
-                                   .logprobs_max = 5};
+    struct engine_options o = fixture_options("deploy/models/tales");
+    o.context = 64;
+    return o;
 }
 
 static int open_engine(void **state) {

@@ -8,38 +8,21 @@
 
 static struct workers *workers;
 
-struct place {
-    char *folder, path[1200];
-    const char *model;
-    struct draft draft; /* of the file as it was written */
-};
-
-static struct place *make_place(const char *model, enum norm_form form, enum weight_type weights) {
-    struct place *place = calloc(1, sizeof *place);
-    place->folder = test_folder_create();
-    place->model = model;
-    snprintf(place->path, sizeof place->path, "%s/model", place->folder);
-    fixture_convert(model, form, weights, workers, place->path);
-    draft_open(&place->draft, place->path);
-    return place;
-}
-
 static int setup(void **state) {
-    *state = make_place(test_source_path("tests/golden/placements/pre"), NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32);
+    *state = place_create(test_source_path("tests/golden/placements/pre"), NORM_FORM_CRMSNORM,
+                          WEIGHT_TYPE_F32, workers);
     return 0;
 }
 
 /* Of a family with biases, q, k and v in one tensor, and a tied head. */
 static int setup_gpt2(void **state) {
-    *state = make_place(test_source_path("tests/golden/families/gpt2"), NORM_FORM_RMSNORM, WEIGHT_TYPE_INT8);
+    *state = place_create(test_source_path("tests/golden/families/gpt2"), NORM_FORM_RMSNORM, WEIGHT_TYPE_INT8,
+                          workers);
     return 0;
 }
 
 static int teardown(void **state) {
-    struct place *place = *state;
-    draft_deinit(&place->draft);
-    test_folder_remove(place->folder);
-    free(place);
+    place_destroy(*state);
     return 0;
 }
 
@@ -62,14 +45,11 @@ static void refused(const struct loaded_model_options *options, enum status stat
     char text[1400];
     error_format(&e, text, sizeof text);
     if (found != status) fail_msg("status %s: %s; expected '%s'", status_name(found), text, words);
-    char *list = strdup(words), *rest = list;
-    for (char *word; (word = strsep(&rest, "|"));)
-        if (!strstr(text, word)) fail_msg("'%s' does not say '%s'", text, word);
-    free(list);
+    assert_says(text, words);
 }
 
 static void refused_draft(const struct place *place, enum status status, const char *words) {
-    draft_save(&place->draft, place->folder, "model");
+    place_save(place);
     refused(&(struct loaded_model_options){.model = place->path, .any_form = true, .any_weights = true},
             status, words);
 }
@@ -208,7 +188,7 @@ static void test_without_a_tokenizer(void **state) {
     json_t *text = json_incref(entry(place, MODEL_FILE_TOKENIZER));
     json_object_del(place->draft.header, MODEL_FILE_TOKENIZER);
     json_object_set_new(place->draft.header, MODEL_FILE_GENERATION, text); /* any JSON will do */
-    draft_save(&place->draft, place->folder, "model");
+    place_save(place);
     opens(&(struct loaded_model_options){.model = place->path, .any_form = true});
     refused(&(struct loaded_model_options){.model = place->path, .any_form = true}, STATUS_NOT_FOUND,
             "without a tokenizer");
@@ -299,7 +279,7 @@ static void test_what_a_file_says_of_its_adapter(void **state) {
     json_t *metadata = draft_metadata(&place->draft);
     json_object_set_new(metadata, "adapter", json_string(name));
     json_object_set_new(metadata, "adapter_weights_xxh64", json_string("0123456789abcdef0"));
-    draft_save(&place->draft, place->folder, "model");
+    place_save(place);
     struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
     assert_ok(loaded_model_init(&file, &options, workers, &e));
     assert_int_equal(strlen(file.adapter.name), ADAPTER_NAME_BYTES - 1);
@@ -333,7 +313,7 @@ static void test_values_that_are_missing(void **state) {
             place->draft.header, "h.0.attn.masked_bias",
             json_pack("{s:s, s:[I], s:O}", "dtype", "U8", "shape", size, "data_offsets", offsets));
         /* Either the bytes that are left over or the values that are gone are noticed first. */
-        draft_save(&place->draft, place->folder, "model");
+        place_save(place);
         struct error e = {0};
         struct loaded_model model;
         struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};

@@ -30,17 +30,22 @@ static inline enum status describe_text(const char *text, struct model_descripti
     return status;
 }
 
-/* Refused, with every one of the fragments ('|' between them) in the message. */
-static inline void assert_refused(const char *text, const char *fragments) {
+/* It must be a model; description_deinit it. */
+static inline struct model_description described(const char *text) {
     struct model_description d;
     struct error e = {0};
-    char message[1400], copy[256], *rest = copy;
+    assert_ok(describe_text(text, &d, &e));
+    return d;
+}
+
+/* Refused, with every one of the words ('|' between them) in the message. */
+static inline void assert_refused(const char *text, const char *words) {
+    struct model_description d;
+    struct error e = {0};
+    char message[1400];
     if (describe_text(text, &d, &e) == STATUS_OK)
-        fail_msg("%s\n  is not refused; expected '%s'", text, fragments);
+        fail_msg("%s\n  is not refused; expected '%s'", text, words);
     description_deinit(&d);
     error_format(&e, message, sizeof message);
-    snprintf(copy, sizeof copy, "%s", fragments);
-    for (char *fragment; (fragment = strsep(&rest, "|"));)
-        if (!strstr(message, fragment))
-            fail_msg("%s\n  gives '%s'; expected '%s' in it", text, message, fragment);
+    if (!test_says(message, words)) fail_msg("%s\n  gives '%s'; expected '%s' in it", text, message, words);
 }

@@ -88,14 +88,6 @@ static void test_settings(void **state) {
 #define LLAMA3 "'rope_type': 'llama3', 'factor': 8, 'low_freq_factor': 1, 'high_freq_factor': 4"
 #define LONG   "'short_factor': [1, 1, 1, 2], 'long_factor': [1, 2, 3, 4]"
 
-static struct model_description described(const char *text) {
-    struct error e = {0};
-    struct model_description d;
-    print_message("%s\n", text);
-    assert_ok(describe_text(text, &d, &e));
-    return d;
-}
-
 static void test_llama3(void **state) {
     (void)state;
     struct model_description d =

@@ -129,13 +129,6 @@ static void test_defaults(void **state) {
 
 #define SIZES_HIDDEN "'hidden_size': 32, 'num_attention_heads': 4, 'num_hidden_layers': 4, 'vocab_size': 320"
 
-static struct model_description described(const char *text) {
-    struct error e = {0};
-    struct model_description d;
-    assert_ok(describe_text(text, &d, &e));
-    return d;
-}
-
 static void test_residual(void **state) {
     (void)state;
     static const struct {

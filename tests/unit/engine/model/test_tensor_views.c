@@ -104,13 +104,6 @@ static const struct {
      "h.0.ln_1.weight|element type"},
 };
 
-static void assert_contains(const char *text, const char *fragments) {
-    char copy[256], *rest = copy;
-    snprintf(copy, sizeof copy, "%s", fragments);
-    for (char *fragment; (fragment = strsep(&rest, "|"));)
-        if (!strstr(text, fragment)) fail_msg("'%s' is not in '%s'", fragment, text);
-}
-
 static void test_cases(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -121,7 +114,7 @@ static void test_cases(void **state) {
         if (!cases[i].fragments && f.status != STATUS_OK) fail_msg("case %zu: %s", i, message);
         if (cases[i].fragments) {
             assert_int_not_equal(f.status, STATUS_OK);
-            assert_contains(message, cases[i].fragments);
+            assert_says(message, cases[i].fragments);
         }
         fixture_deinit(&f);
     }
@@ -208,10 +201,10 @@ static void test_falcon_norms(void **state) {
     (void)state;
     struct fixture f;
     fixture_init(&f, FALCON "}", FALCON_TENSORS("12") FALCON_TWO_NORMS);
-    assert_contains(f.error.where, "h.0.input_layernorm.weight");
+    assert_says(f.error.where, "h.0.input_layernorm.weight");
     fixture_deinit(&f);
     fixture_init(&f, FALCON ", 'parallel_attn': false}", FALCON_TENSORS("12") FALCON_ONE_NORM);
-    assert_contains(f.error.where, "h.0.post_attention_layernorm.weight");
+    assert_says(f.error.where, "h.0.post_attention_layernorm.weight");
     fixture_deinit(&f);
 }
 
@@ -267,11 +260,11 @@ static void test_bias_of_last_layer(void **state) {
     assert_non_null(f.views.layers[1].attention.output.bias.tensor);
     fixture_deinit(&f);
     fixture_init(&f, JAPANESE, JAPANESE_TENSORS);
-    assert_contains(f.error.where, "layers.1.attention.dense_bias");
+    assert_says(f.error.where, "layers.1.attention.dense_bias");
     fixture_deinit(&f);
     fixture_init(&f, JAPANESE,
                  JAPANESE_TENSORS "layers.1.attention.dense_bias F32 4;layers.0.attention.dense_bias F32 4;");
-    assert_contains(f.error.where, "layers.0.attention.dense_bias");
+    assert_says(f.error.where, "layers.0.attention.dense_bias");
     fixture_deinit(&f);
 }
 
@@ -297,13 +290,13 @@ static void test_biases_by_config(void **state) {
     assert_int_equal(f.status, STATUS_OK);
     fixture_deinit(&f);
     fixture_init(&f, OLMO ", 'attention_bias': true}", OLMO_TENSORS);
-    assert_contains(f.error.where, "q_proj.bias");
+    assert_says(f.error.where, "q_proj.bias");
     fixture_deinit(&f);
     fixture_init(&f, OLMO "}", OLMO_TENSORS OLMO_BIASES);
-    assert_contains(f.error.text, "is not a tensor of a olmo");
+    assert_says(f.error.text, "is not a tensor of a olmo");
     fixture_deinit(&f);
     fixture_init(&f, OLMO "}", OLMO_TENSORS "model.norm.weight F32 4;");
-    assert_contains(f.error.where, "model.norm.weight");
+    assert_says(f.error.where, "model.norm.weight");
     fixture_deinit(&f);
 }
 

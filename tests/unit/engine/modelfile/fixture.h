@@ -160,3 +160,33 @@ static inline void draft_save(const struct draft *d, const char *folder, const c
     test_file_write(folder, name, bytes, length);
     free(bytes);
 }
+
+/* ---- the place of one ---- */
+
+struct place {
+    char *folder, path[1200];
+    const char *model;  /* the folder that it was made from; borrowed */
+    struct draft draft; /* of the file as it was written */
+};
+
+static inline struct place *place_create(const char *model, enum norm_form form, enum weight_type weights,
+                                         struct workers *workers) {
+    struct place *place = calloc(1, sizeof *place);
+    place->folder = test_folder_create();
+    place->model = model;
+    snprintf(place->path, sizeof place->path, "%s/model", place->folder);
+    fixture_convert(model, form, weights, workers, place->path);
+    draft_open(&place->draft, place->path);
+    return place;
+}
+
+static inline void place_destroy(struct place *place) {
+    draft_deinit(&place->draft);
+    test_folder_remove(place->folder);
+    free(place);
+}
+
+/* The draft as it is now in the place of the file. */
+static inline void place_save(const struct place *place) {
+    draft_save(&place->draft, place->folder, "model");
+}

@@ -8,26 +8,7 @@
 #include <unistd.h>
 
 #include "engine/modelfile/checksum.h"
-#include "tests/support/test_support.h"
-
-struct place {
-    char *folder, path[1200];
-};
-
-static int setup(void **state) {
-    struct place *place = calloc(1, sizeof *place);
-    place->folder = test_folder_create();
-    snprintf(place->path, sizeof place->path, "%s/model", place->folder);
-    *state = place;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct place *place = *state;
-    test_folder_remove(place->folder);
-    free(place);
-    return 0;
-}
+#include "tests/support/empty_place.h"
 
 static size_t count_files(const char *folder) {
     DIR *directory = opendir(folder);
@@ -49,7 +30,7 @@ static void write_pattern(struct file_writer *w, size_t size) {
 }
 
 /* What was appended, then the sum of each block, then the sum of these. */
-static void check_file(const struct place *place, size_t size) {
+static void check_file(const struct empty_place *place, size_t size) {
     size_t length, blocks = checksum_blocks(size);
     char *bytes = test_file_read(place->folder, "model", &length);
     assert_int_equal(length, size + (blocks + 1) * 8);
@@ -67,11 +48,11 @@ static void check_file(const struct place *place, size_t size) {
 
 static void test_files_of_many_sizes(void **state) {
     static const size_t sizes[] = {1, 65535, 65536, 65537, 16 * 65536, 16 * 65536 + 1, 40 * 65536 + 17};
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct error e = {0};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct file_writer w;
-        assert_ok(file_writer_open(&w, place->path, &e));
+        assert_ok(file_writer_open(&w, place->model, &e));
         assert_ok(file_writer_reserve(&w, sizes[i], &e));
         write_pattern(&w, sizes[i]);
         assert_ok(file_writer_append_sums(&w, &e));
@@ -84,21 +65,21 @@ static void test_files_of_many_sizes(void **state) {
 
 /* The old file stays until the new one is complete, and after a failure. */
 static void test_the_name_is_given_at_the_end(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct error e = {0};
     struct file_writer w, other;
     size_t length;
     test_file_write(place->folder, "model", "old", 3);
-    assert_ok(file_writer_open(&w, place->path, &e));
+    assert_ok(file_writer_open(&w, place->model, &e));
     write_pattern(&w, 300000);
-    assert_ok(file_writer_open(&other, place->path, &e)); /* two at once do not meet */
+    assert_ok(file_writer_open(&other, place->model, &e)); /* two at once do not meet */
     file_writer_abort(&other);
     file_writer_abort(&w);
     assert_int_equal(count_files(place->folder), 1);
     char *old = test_file_read(place->folder, "model", &length);
     assert_string_equal(old, "old");
     free(old);
-    assert_ok(file_writer_open(&w, place->path, &e));
+    assert_ok(file_writer_open(&w, place->model, &e));
     write_pattern(&w, 5);
     assert_ok(file_writer_append_sums(&w, &e));
     assert_ok(file_writer_commit(&w, &e));
@@ -107,21 +88,21 @@ static void test_the_name_is_given_at_the_end(void **state) {
 
 /* As anybody's file: by the mask of the process. */
 static void test_the_mode_follows_the_mask(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct error e = {0};
     struct file_writer w;
     struct stat info;
     mode_t mask = umask(027);
-    assert_ok(file_writer_open(&w, place->path, &e));
+    assert_ok(file_writer_open(&w, place->model, &e));
     umask(mask);
     assert_ok(file_writer_append_sums(&w, &e));
     assert_ok(file_writer_commit(&w, &e));
-    assert_int_equal(stat(place->path, &info), 0);
+    assert_int_equal(stat(place->model, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0640);
 }
 
 static void test_a_folder_that_is_not_there(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct error e = {0};
     struct file_writer w;
     char path[1300];
@@ -139,7 +120,7 @@ static void test_a_folder_that_is_not_there(void **state) {
 
 /* A limit on the size of a file stands in for a full disk: both are an error of the same calls. */
 static void test_no_room(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct error e = {0};
     struct file_writer w;
     struct rlimit before, small;
@@ -148,7 +129,7 @@ static void test_no_room(void **state) {
     getrlimit(RLIMIT_FSIZE, &before);
     small = (struct rlimit){.rlim_cur = 2u << 20, .rlim_max = before.rlim_max};
     setrlimit(RLIMIT_FSIZE, &small);
-    assert_ok(file_writer_open(&w, place->path, &e));
+    assert_ok(file_writer_open(&w, place->model, &e));
     enum status reserved = file_writer_reserve(&w, (size_t)1 << 60, &e);
     enum status appended = file_writer_append(&w, bytes, 4u << 20, &e);
     file_writer_abort(&w);
@@ -162,25 +143,28 @@ static void test_no_room(void **state) {
 
 /* A name that is taken by a folder can't be given. */
 static void test_a_folder_in_the_way(void **state) {
-    struct place *place = *state;
+    struct empty_place *place = *state;
     struct error e = {0};
     struct file_writer w;
-    assert_int_equal(mkdir(place->path, 0700), 0);
-    assert_ok(file_writer_open(&w, place->path, &e));
+    assert_int_equal(mkdir(place->model, 0700), 0);
+    assert_ok(file_writer_open(&w, place->model, &e));
     assert_ok(file_writer_append_sums(&w, &e));
     assert_int_equal(file_writer_commit(&w, &e), STATUS_IO);
     assert_int_equal(count_files(place->folder), 1);
-    rmdir(place->path);
+    rmdir(place->model);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_files_of_many_sizes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_name_is_given_at_the_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_mode_follows_the_mask, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_folder_in_the_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_files_of_many_sizes, empty_place_setup, empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_the_name_is_given_at_the_end, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_the_mode_follows_the_mask, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_a_folder_that_is_not_there, empty_place_setup,
+                                        empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_no_room, empty_place_setup, empty_place_teardown),
+        cmocka_unit_test_setup_teardown(test_a_folder_in_the_way, empty_place_setup, empty_place_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

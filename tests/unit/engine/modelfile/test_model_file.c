@@ -6,27 +6,14 @@
 
 static struct workers *workers;
 
-struct place {
-    char *folder, path[1200];
-    struct draft draft; /* of the file as it was written */
-};
-
 static int setup(void **state) {
-    struct place *place = calloc(1, sizeof *place);
-    place->folder = test_folder_create();
-    snprintf(place->path, sizeof place->path, "%s/model", place->folder);
-    fixture_convert(test_source_path("tests/golden/placements/pre"), NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32,
-                    workers, place->path);
-    draft_open(&place->draft, place->path);
-    *state = place;
+    *state = place_create(test_source_path("tests/golden/placements/pre"), NORM_FORM_CRMSNORM,
+                          WEIGHT_TYPE_F32, workers);
     return 0;
 }
 
 static int teardown(void **state) {
-    struct place *place = *state;
-    draft_deinit(&place->draft);
-    test_folder_remove(place->folder);
-    free(place);
+    place_destroy(*state);
     return 0;
 }
 
@@ -38,14 +25,11 @@ static void refused(const struct place *place, enum status status, const char *w
     if (found == STATUS_OK) fail_msg("opened, expected '%s'", words);
     assert_string_equal(e.where, place->path);
     if (found != status) fail_msg("status %s: %s; expected '%s'", status_name(found), e.text, words);
-    char *list = strdup(words), *rest = list;
-    for (char *word; (word = strsep(&rest, "|"));)
-        if (!strstr(e.text, word)) fail_msg("'%s' does not say '%s'", e.text, word);
-    free(list);
+    assert_says(e.text, words);
 }
 
 static void refused_draft(const struct place *place, enum status status, const char *words) {
-    draft_save(&place->draft, place->folder, "model");
+    place_save(place);
     refused(place, status, words);
 }
 

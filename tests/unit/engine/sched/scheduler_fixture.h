@@ -33,3 +33,28 @@ static inline int32_t *ids_of(size_t count, unsigned seed) {
     for (size_t i = 0; i < count; i++) out[i] = 1 + rand() % (FAKE_VOCABULARY - 1);
     return out;
 }
+
+/* Ways to change the options. */
+static inline void one_place(struct scheduler_options *o) {
+    o->limits.sequences = 1;
+}
+
+static inline void small_steps(struct scheduler_options *o) {
+    o->limits.rows = 8;
+    o->limits.sequences = 4;
+    o->limits.logit_rows = 5;
+    o->limits.mixed_prefill_rows = 3;
+    o->rules.max_pending_events = 3;
+}
+
+/* So many ids, the greedy ones by the definition of the model. */
+static inline void expect_greedy(const struct collected_choice *choice, const int32_t *prompt, size_t count,
+                                 size_t length) {
+    int32_t tokens[2 * COLLECTED_MAX];
+    memcpy(tokens, prompt, count * sizeof *tokens);
+    assert_int_equal(choice->count, length);
+    for (size_t i = 0; i < length; i++) {
+        tokens[count + i] = fake_next(tokens, count + i);
+        assert_int_equal(choice->ids[i], tokens[count + i]);
+    }
+}

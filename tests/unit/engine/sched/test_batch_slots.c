@@ -4,17 +4,6 @@
 
 #include "engine/sched/sequence.h"
 
-static void expect_greedy(const struct collected_choice *choice, const int32_t *prompt, size_t count,
-                          size_t length) {
-    int32_t tokens[2 * COLLECTED_MAX];
-    memcpy(tokens, prompt, count * sizeof *tokens);
-    assert_int_equal(choice->count, length);
-    for (size_t i = 0; i < length; i++) {
-        tokens[count + i] = fake_next(tokens, count + i);
-        assert_int_equal(choice->ids[i], tokens[count + i]);
-    }
-}
-
 static void begin(struct collected *c, struct engine_prompt prompt) {
     prompt.ignore_end = true;
     collect_start(scheduler, c, &prompt);
@@ -251,10 +240,6 @@ static void pages_of_slow_readers_are_taken_when_others_need_them(void **state) 
 }
 
 /* It comes back before those that came after it, and as soon as there is a place. */
-static void one_place(struct scheduler_options *o) {
-    o->limits.sequences = 1;
-}
-
 static void who_is_read_again_comes_back_by_rank(void **state) {
     (void)state;
     static struct collected slow, later[2];
@@ -309,7 +294,7 @@ static void few_may_be_set_aside(void **state) {
 /* ---- clients ------------------------------------------------------------------------------------------- */
 
 static void fair_one_place(struct scheduler_options *o) {
-    o->limits.sequences = 1;
+    one_place(o);
     o->fair_share = true;
 }
 

@@ -1,6 +1,6 @@
 /* Admission when memory runs out: each allocation of a request fails once, with a clean error and nothing
  * kept. Left out where a sanitizer owns malloc. */
-#include "tests/support/test_support.h"
+#include "tests/unit/engine/sched/tales_tokenizer.h"
 
 #include <malloc.h>
 #include <stdbool.h>
@@ -13,13 +13,6 @@
 #else
 #define OWN_MALLOC 1
 #endif
-
-static struct tokenizer *tokenizer;
-
-static size_t rotary_length(void *context, size_t length) {
-    (void)context;
-    return length;
-}
 
 static const int32_t end_tokens[] = {0};
 static const struct sampler_vocabulary whole = {.rows = 4096, .sampleable = 4000};
@@ -71,19 +64,6 @@ static struct engine_prompt full_prompt(void) {
 static enum status create(struct engine_request **requests, struct error *e) {
     const struct engine_prompt prompts[2] = {full_prompt(), full_prompt()};
     return sched_requests_create(&rules, prompts, 2, requests, e);
-}
-
-static int open_tokenizer(void **state) {
-    (void)state;
-    struct error e;
-    assert_ok(tokenizer_open(test_source_path("deploy/models/tales"), &tokenizer, &e));
-    return 0;
-}
-
-static int close_tokenizer(void **state) {
-    (void)state;
-    tokenizer_close(tokenizer);
-    return 0;
 }
 
 static void a_request_owns_copies_of_all_it_was_given(void **state) {

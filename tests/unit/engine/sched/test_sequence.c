@@ -1,35 +1,16 @@
 /* Text and ends of a sequence, with the bundled tokenizer: what is said with each token, and what at the end.
  */
 #include "tests/support/failing_malloc.h"
-#include "tests/support/test_support.h"
+#include "tests/unit/engine/sched/tales_tokenizer.h"
 
 #include <stdbool.h>
 
 #include "engine/sched/sequence.h"
 
-static struct tokenizer *tokenizer;
 static struct engine_request *request;
 static struct sequence *sequence;
 static char said[1000]; /* by TOKEN events */
 static struct sequence_progress progress;
-
-static size_t rotary_length(void *context, size_t length) {
-    (void)context;
-    return length;
-}
-
-static int open_tokenizer(void **state) {
-    (void)state;
-    struct error e;
-    assert_ok(tokenizer_open(test_source_path("deploy/models/tales"), &tokenizer, &e));
-    return 0;
-}
-
-static int close_tokenizer(void **state) {
-    (void)state;
-    tokenizer_close(tokenizer);
-    return 0;
-}
 
 static struct token_list encode(const char *text) {
     struct error e;

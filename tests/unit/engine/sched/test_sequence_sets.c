@@ -5,10 +5,6 @@
 #include "engine/base/clock.h"
 #include "engine/sched/sequence_sets.h"
 
-static void one_place(struct scheduler_options *o) {
-    o->limits.sequences = 1;
-}
-
 static struct engine_prompt some_prompt(uint32_t timeout_ms) {
     struct engine_prompt prompt = fake_prompt(ids_of(30, 4), 30, 50);
     prompt.ignore_end = true, prompt.timeout_ms = timeout_ms;

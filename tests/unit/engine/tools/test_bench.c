@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "config/option.h"
 #include "engine/base/memory.h"
 #include "engine/base/workers.h"
 #include "engine/loaded/loaded_model.h"
@@ -180,6 +181,21 @@ static void test_shapes_have_their_true_sizes(void **state) {
     }
 }
 
+/* --shape offers all of them, and nothing else. */
+static void test_shapes_of_the_option(void **state) {
+    (void)state;
+    const char *choices = option_rows[OPTION_shape].choices;
+    size_t offered = 1, count = 0;
+    for (const char *at = choices; (at = strchr(at, '|')); at++) offered++;
+    for (const char *const *shape = bench_shapes(); *shape; shape++, count++) {
+        char among[OPTION_TEXT_MAX], word[64];
+        snprintf(among, sizeof among, "|%s|", choices);
+        snprintf(word, sizeof word, "|%s|", *shape);
+        if (!strstr(among, word)) fail_msg("--shape does not offer %s", *shape);
+    }
+    assert_int_equal(offered, count);
+}
+
 static void test_unknown_shape(void **state) {
     (void)state;
     struct error e = {0};
@@ -293,6 +309,7 @@ int main(void) {
         cmocka_unit_test(test_cost_counts_the_type_of_the_cache),
         cmocka_unit_test(test_a_gated_model_in_half_precision),
         cmocka_unit_test(test_shapes_have_their_true_sizes),
+        cmocka_unit_test(test_shapes_of_the_option),
         cmocka_unit_test(test_unknown_shape),
         cmocka_unit_test(test_shapes_of_gpt3),
         cmocka_unit_test(test_heads_that_are_not_the_width),

@@ -7,13 +7,9 @@
 
 static struct engine *engine;
 
-static void on_wake(void *context) {
-    (void)context;
-}
-
 static int setup(void **state) {
     (void)state;
-    const struct engine_options options = {.model = "fake", .wake = on_wake, .max_pending_events = 64};
+    const struct engine_options options = fake_engine_options();
     struct error e;
     return engine_open(&options, &engine, &e) != STATUS_OK;
 }

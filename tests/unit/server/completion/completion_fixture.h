@@ -20,18 +20,9 @@ static const struct api_limits standard_limits = {.context = FAKE_CONTEXT,
                                                   .tokenize_ids_max = 8192,
                                                   .model = "m"};
 
-static inline void on_wake(void *context) {
-    (void)context;
-}
-
 static inline int setup(void **state) {
     (void)state;
-    const struct engine_options options = {.model = "fake",
-                                           .wake = on_wake,
-                                           .max_pending_events = 64,
-                                           .sequences_max = 8,
-                                           .queue_max = 64,
-                                           .logprobs_max = 20};
+    const struct engine_options options = fake_engine_options();
     struct error e;
     return engine_open(&options, &engine, &e) != STATUS_OK;
 }

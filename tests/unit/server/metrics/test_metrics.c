@@ -9,18 +9,9 @@
 
 static const struct route_table routes = {NULL, 0};
 
-static void on_wake(void *context) {
-    (void)context;
-}
-
 static int set_up(void **state) {
     static struct config config;
-    const struct engine_options options = {.model = "fake",
-                                           .wake = on_wake,
-                                           .max_pending_events = 64,
-                                           .sequences_max = 8,
-                                           .queue_max = 64,
-                                           .logprobs_max = 20};
+    const struct engine_options options = fake_engine_options();
     struct error e;
     struct service *s = calloc(1, sizeof *s);
     assert_ok(config_init(&config, &e));

@@ -7,13 +7,6 @@
     "'num_attention_heads': 4, 'num_hidden_layers': 3, 'max_position_embeddings': 32"
 #define WITH(...) "{" SIZES ", " __VA_ARGS__ "}"
 
-static struct model_description described(const char *text) {
-    struct model_description d;
-    struct error e = {0};
-    assert_ok(describe_text(text, &d, &e));
-    return d;
-}
-
 static void test_defaults(void **state) {
     (void)state;
     struct model_description d = described("{" SIZES "}");
