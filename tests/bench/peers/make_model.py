@@ -2,8 +2,8 @@
 
     make_model.py SHAPE FOLDER
 
-The weights have GPT-2's own initial spread, so the hidden states are as lively as a fresh model's. Those of GPT-2 are in f32,
-the others in f16, since published checkpoints have 16 bits. Needs numpy and safetensors.
+The weights have GPT-2's own initial spread, so the hidden states are as lively as a fresh model's; only Llama's attention is
+sharper. Those of GPT-2 are in f32, the others in f16, since published checkpoints have 16 bits. Needs numpy and safetensors.
 """
 import argparse
 import itertools
@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from shapes import CONTEXT, SHAPES
 
 SPREAD = 0.02  # standard deviation of every weight, and of a gain around 1
+SHARP = 4  # times as wide are Llama's queries and keys: a sharp attention, so that a wrong rotation changes the tokens
 END_OF_TEXT = "<|endoftext|>"
 
 
@@ -27,13 +28,13 @@ class Dice:
         self.precision = precision
         self.weights = {}
 
-    def draw(self, name, *shape, around=0):
-        values = around + SPREAD * self.random.standard_normal(shape, dtype=numpy.float32)
+    def draw(self, name, *shape, around=0, spread=SPREAD):
+        values = around + spread * self.random.standard_normal(shape, dtype=numpy.float32)
         self.weights[name] = values.astype(self.precision)
 
-    def linear(self, name, *shape, bias):
+    def linear(self, name, *shape, bias, spread=SPREAD):
         """The shape is that of the checkpoint; a bias has one value for each of so many outputs."""
-        self.draw(name + ".weight", *shape)
+        self.draw(name + ".weight", *shape, spread=spread)
         if bias:
             self.draw(name + ".bias", bias)
 
@@ -69,8 +70,8 @@ def make_llama(config):
     for layer in range(config["num_hidden_layers"]):
         block = f"model.layers.{layer}"
         dice.draw(block + ".input_layernorm.weight", width, around=1)
-        for part, outputs in (("q", width), ("k", kv), ("v", kv)):
-            dice.linear(f"{block}.self_attn.{part}_proj", outputs, width, bias=outputs if biased else 0)
+        for part, outputs, spread in (("q", width, SHARP * SPREAD), ("k", kv, SHARP * SPREAD), ("v", kv, SPREAD)):
+            dice.linear(f"{block}.self_attn.{part}_proj", outputs, width, bias=outputs if biased else 0, spread=spread)
         dice.linear(block + ".self_attn.o_proj", width, width, bias=0)
         dice.draw(block + ".post_attention_layernorm.weight", width, around=1)
         dice.linear(block + ".mlp.gate_proj", mlp, width, bias=0)
