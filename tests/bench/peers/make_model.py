@@ -1,8 +1,9 @@
-"""Writes a Hugging Face folder of GPT-2's 124M shape with random weights and a made-up tokenizer: nothing is downloaded.
+"""Writes a Hugging Face folder of a published shape with random weights and a made-up tokenizer: nothing is downloaded.
 
-    make_model.py FOLDER
+    make_model.py SHAPE FOLDER
 
-The weights have GPT-2's own initial spread, so the hidden states are as lively as a fresh model's. Needs numpy and safetensors.
+The weights have GPT-2's own initial spread, so the hidden states are as lively as a fresh model's; only Llama's attention is
+sharper. Those of GPT-2 are in f32, the others in f16, since published checkpoints have 16 bits. Needs numpy and safetensors.
 """
 import argparse
 import itertools
@@ -12,44 +13,72 @@ import pathlib
 import numpy
 from safetensors.numpy import save_file
 
-CONFIG = {
-    "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "torch_dtype": "float32", "activation_function": "gelu_new",
-    "vocab_size": 50257, "n_positions": 1024, "n_ctx": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None,
-    "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True, "bos_token_id": 50256, "eos_token_id": 50256,
-}
+from shapes import CONTEXT, SHAPES
+
 SPREAD = 0.02  # standard deviation of every weight, and of a gain around 1
+SHARP = 4  # times as wide are Llama's queries and keys: a sharp attention, so that a wrong rotation changes the tokens
 END_OF_TEXT = "<|endoftext|>"
 
 
-def make_weights(config):
-    """Name -> array, in the shapes and the input-by-output order of GPT-2's checkpoints."""
-    dice = numpy.random.default_rng(1)
-    width = config["n_embd"]
-    weights = {}
+class Dice:
+    """Draws tensors into `weights`, name -> array."""
 
-    def draw(name, *shape, around=0):
-        weights[name] = (around + SPREAD * dice.standard_normal(shape, dtype=numpy.float32)).astype(numpy.float32)
+    def __init__(self, precision):
+        self.random = numpy.random.default_rng(1)
+        self.precision = precision
+        self.weights = {}
+
+    def draw(self, name, *shape, around=0, spread=SPREAD):
+        values = around + spread * self.random.standard_normal(shape, dtype=numpy.float32)
+        self.weights[name] = values.astype(self.precision)
+
+    def linear(self, name, *shape, bias, spread=SPREAD):
+        """The shape is that of the checkpoint; a bias has one value for each of so many outputs."""
+        self.draw(name + ".weight", *shape, spread=spread)
+        if bias:
+            self.draw(name + ".bias", bias)
+
+
+def make_gpt2(config):
+    """In the input-by-output order of GPT-2's checkpoints."""
+    dice, width = Dice(numpy.float32), config["n_embd"]
 
     def draw_norm(name):
-        draw(name + ".weight", width, around=1)
-        draw(name + ".bias", width)
+        dice.draw(name + ".weight", width, around=1)
+        dice.draw(name + ".bias", width)
 
-    def draw_linear(name, inputs, outputs):
-        draw(name + ".weight", inputs, outputs)
-        draw(name + ".bias", outputs)
-
-    draw("wte.weight", config["vocab_size"], width)
-    draw("wpe.weight", config["n_positions"], width)
+    dice.draw("wte.weight", config["vocab_size"], width)
+    dice.draw("wpe.weight", config["n_positions"], width)
     for layer in range(config["n_layer"]):
         block = f"h.{layer}"
         draw_norm(block + ".ln_1")
-        draw_linear(block + ".attn.c_attn", width, 3 * width)
-        draw_linear(block + ".attn.c_proj", width, width)
+        dice.linear(block + ".attn.c_attn", width, 3 * width, bias=3 * width)
+        dice.linear(block + ".attn.c_proj", width, width, bias=width)
         draw_norm(block + ".ln_2")
-        draw_linear(block + ".mlp.c_fc", width, 4 * width)
-        draw_linear(block + ".mlp.c_proj", 4 * width, width)
+        dice.linear(block + ".mlp.c_fc", width, 4 * width, bias=4 * width)
+        dice.linear(block + ".mlp.c_proj", 4 * width, width, bias=width)
     draw_norm("ln_f")
-    return weights
+    return dice.weights
+
+
+def make_llama(config):
+    """Output by input; Qwen2's queries, keys and values have biases."""
+    dice, width, mlp = Dice(numpy.float16), config["hidden_size"], config["intermediate_size"]
+    kv = width // config["num_attention_heads"] * config["num_key_value_heads"]
+    biased = config["model_type"] == "qwen2"
+    dice.draw("model.embed_tokens.weight", config["vocab_size"], width)
+    for layer in range(config["num_hidden_layers"]):
+        block = f"model.layers.{layer}"
+        dice.draw(block + ".input_layernorm.weight", width, around=1)
+        for part, outputs, spread in (("q", width, SHARP * SPREAD), ("k", kv, SHARP * SPREAD), ("v", kv, SPREAD)):
+            dice.linear(f"{block}.self_attn.{part}_proj", outputs, width, bias=outputs if biased else 0, spread=spread)
+        dice.linear(block + ".self_attn.o_proj", width, width, bias=0)
+        dice.draw(block + ".post_attention_layernorm.weight", width, around=1)
+        dice.linear(block + ".mlp.gate_proj", mlp, width, bias=0)
+        dice.linear(block + ".mlp.up_proj", mlp, width, bias=0)
+        dice.linear(block + ".mlp.down_proj", width, mlp, bias=0)
+    dice.draw("model.norm.weight", width, around=1)
+    return dice.weights
 
 
 def byte_symbols():
@@ -77,18 +106,21 @@ def write_tokenizer(folder, size):
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps({
-        "tokenizer_class": "GPT2Tokenizer", "model_max_length": 1024, "add_prefix_space": False,
+        "tokenizer_class": "GPT2Tokenizer", "model_max_length": CONTEXT, "add_prefix_space": False,
         "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "unk_token": END_OF_TEXT}))
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Writes a random GPT-2 124M as a Hugging Face folder")
+    parser = argparse.ArgumentParser(description="Writes a random model as a Hugging Face folder")
+    parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("folder", type=pathlib.Path)
-    folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG, indent=1))
-    write_tokenizer(folder, CONFIG["vocab_size"])
-    save_file(make_weights(CONFIG), folder / "model.safetensors", metadata={"format": "pt"})
+    options = parser.parse_args()
+    config = SHAPES[options.shape]
+    options.folder.mkdir(parents=True, exist_ok=True)
+    (options.folder / "config.json").write_text(json.dumps(config, indent=1))
+    write_tokenizer(options.folder, config["vocab_size"])
+    make = make_gpt2 if config["model_type"] == "gpt2" else make_llama
+    save_file(make(config), options.folder / "model.safetensors")
 
 
 if __name__ == "__main__":

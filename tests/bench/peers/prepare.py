@@ -1,4 +1,6 @@
-"""Makes what run.py needs in one folder, step by step; a step that is done is not done again. Delete the folder for newer peers."""
+"""Makes what run.py and quality.py need in one folder, step by step; a step that is done is not done again. Delete the folder for
+newer peers."""
+import json
 import os
 import pathlib
 import shutil
@@ -6,10 +8,11 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+DEFAULT_CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prenorm-peers"
 QUANTISED = ("BF16", "Q8_0", "Q4_0")
 LLAMA_TARGETS = ("llama-bench", "llama-batched-bench", "llama-quantize", "llama-server")
 # Release, the machine's own instructions, and OpenMP are what llama.cpp builds by itself; off is only what needs a download.
-LLAMA_OPTIONS = ("-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_OPENSSL=OFF",
+LLAMA_OPTIONS = ("-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DBUILD_SHARED_LIBS=ON", "-DLLAMA_OPENSSL=OFF",
                  "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
                  "-DLLAMA_BUILD_APP=OFF", f"-DCMAKE_PROJECT_ggml_INCLUDE={HERE / 'ggml_options.cmake'}")
 
@@ -30,16 +33,17 @@ def run(command, log, environment=None):
 
 
 class Cache:
-    """The folder, and where things lie in it."""
+    """The folder, and where things lie in it. A model has a name, and is one that is made here unless its folder is given."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, name, model=None):
         self.folder = pathlib.Path(folder).expanduser().resolve()
         self.log = self.folder / "prepare.log"
         self.sdist = self.folder / "sdist"
         self.llama = self.folder / "llama"
         self.llama_build = self.folder / "llama-build"
-        self.model = self.folder / "model" / "gpt2"
-        self.ctranslate2 = self.folder / "model" / "ct2"
+        self.models = self.folder / "models" / name
+        self.model = model or self.models / "folder"
+        self.ctranslate2 = self.models / "ct2"
 
     @property
     def python(self):
@@ -49,7 +53,10 @@ class Cache:
         return self.llama_build / "bin" / name
 
     def gguf(self, kind):
-        return self.folder / "model" / f"{kind}.gguf"
+        return self.models / f"{kind}.gguf"
+
+    def config(self):
+        return json.loads((self.model / "config.json").read_text(encoding="utf-8"))
 
     def make(self, target, description, action):
         """Runs action(path) for a path beside target, which is then renamed: a step cut short leaves no target."""
@@ -99,6 +106,8 @@ def unpack_llama(cache, folder):
     run(["tar", "--extract", "--file", archive, "--directory", folder, "--strip-components", "1"], cache.log)
     # GGUF's writer, of the same state as the reader.
     run([cache.python, "-m", "pip", "install", folder / "vendor" / "llama.cpp" / "gguf-py"], cache.log)
+    # What llama-cpp-python's declarations import.
+    run([cache.python, "-m", "pip", "install", "diskcache", "jinja2", "typing-extensions"], cache.log)
 
 
 def build_llama(cache):
@@ -110,21 +119,31 @@ def build_llama(cache):
     run(["cmake", "--build", cache.llama_build, "--target", *LLAMA_TARGETS], cache.log)
 
 
-def make_models(cache):
-    cache.make(cache.model, "writing a random GPT-2 124M", lambda path: cache.script("make_model.py", path))
-    cache.make(cache.ctranslate2, "converting it for CTranslate2",
-               lambda path: cache.script("convert_ctranslate2.py", cache.model, path))
-    cache.make(cache.gguf("F32"), "converting it for llama.cpp", lambda path: cache.script("convert_gguf.py", cache.model, path))
-    for kind in QUANTISED:
+def make_gguf(cache, kinds, *arguments):
+    """In f32, and from that the other kinds by llama.cpp's own quantizer."""
+    cache.make(cache.gguf("F32"), f"converting {cache.model} for llama.cpp",
+               lambda path: cache.script("convert_gguf.py", cache.model, path, *arguments))
+    for kind in kinds:
         cache.make(cache.gguf(kind), f"narrowing it to {kind}",
                    lambda path, kind=kind: run([cache.llama_program("llama-quantize"), cache.gguf("F32"), path, kind], cache.log))
 
 
-def prepare(cache):
+def make_models(cache, shape):
+    cache.make(cache.model, f"writing a random {shape}", lambda path: cache.script("make_model.py", shape, path))
+    cache.make(cache.ctranslate2, "converting it for CTranslate2",
+               lambda path: cache.script("convert_ctranslate2.py", cache.model, path))
+    make_gguf(cache, QUANTISED)
+
+
+def prepare_peers(cache):
     check_tools()
     cache.folder.mkdir(parents=True, exist_ok=True)
     install_python(cache)
     cache.make(cache.sdist, "downloading llama-cpp-python's source package", lambda path: download_llama(cache, path))
     cache.make(cache.llama, "unpacking it", lambda path: unpack_llama(cache, path))
     build_llama(cache)
-    make_models(cache)
+
+
+def prepare(cache, shape):
+    prepare_peers(cache)
+    make_models(cache, shape)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Prenorm beside llama.cpp and CTranslate2: the same random GPT-2 124M, one alternating run, one table in Markdown.
+"""Prenorm beside llama.cpp and CTranslate2: the same random model, one alternating run, one table in Markdown.
 
-    tests/bench/peers/run.py [--program build/release/prenormd] [--cache DIR] [--rounds 3] [--quick]
+    tests/bench/peers/run.py [--program build/release/prenormd] [--shape gpt2-124m] [--cache DIR] [--rounds 3] [--quick]
 
 README.md says what is compared and how it is made fair.
 """
@@ -24,6 +24,7 @@ import programs
 import servers
 import streams
 from prepare import say
+from shapes import SHAPES
 from work import TRIAL_WORKS, WORKS
 
 ROOT = prepare.HERE.parents[2]
@@ -58,7 +59,7 @@ def own_commit():
 
 def check_same_model(ours, llama, ctranslate2):
     """Conversions that went wrong would still be fast: from the f32 weights all must choose the same tokens."""
-    ids = servers.random_ids(random.Random(7))
+    ids = servers.random_ids(random.Random(7), ours.cache.config()["vocab_size"])
     found = {ours.name: servers.follow_prenorm(ours, ids, CHECKED_TOKENS),
              llama.name: servers.follow_llama(llama, ids, CHECKED_TOKENS),
              ctranslate2.name: ctranslate2.follow(ids, CHECKED_TOKENS)}
@@ -70,12 +71,12 @@ def check_same_model(ours, llama, ctranslate2):
 
 # ---- the settings of the peers ----
 
-def try_settings(peer, weights, repetitions):
+def try_settings(peer, weights, works, repetitions):
     """{group of works: the setting that was fastest}."""
     settings = peer.settings(weights)
-    rates = [peer.measure(weights, setting, TRIAL_WORKS, repetitions) for setting in settings]
+    rates = [peer.measure(weights, setting, works, repetitions) for setting in settings]
     best = {}
-    for item in TRIAL_WORKS:
+    for item in works:
         index = max(range(len(settings)), key=lambda i, item=item: rates[i][item.name])
         best[item.group] = settings[index]
         say(f"  {peer.name} {peer.types[weights]}, {item.name}: " + "; ".join(
@@ -102,7 +103,7 @@ def choose_settings(peers, options):
         if options.quick:
             chosen[(peer.name, weights)] = {item.group: peer.settings(weights)[0] for item in TRIAL_WORKS}
         else:
-            chosen[(peer.name, weights)] = try_settings(peer, weights, options.repetitions)
+            chosen[(peer.name, weights)] = try_settings(peer, weights, TRIAL_WORKS, options.repetitions)
     return chosen
 
 
@@ -194,7 +195,7 @@ def named_settings(settings, server_setting):
 def facts(ours, llama, cache, options):
     return {
         "date": datetime.date.today().isoformat(), "command": shlex.join(["tests/bench/peers/run.py", *sys.argv[1:]]),
-        "cpu": cpu_name(), "threads": options.threads, "kernel": platform.release(), "rounds": options.rounds,
+        "shape": options.shape, "cpu": cpu_name(), "threads": options.threads, "kernel": platform.release(), "rounds": options.rounds,
         "prenormd": {"commit": own_commit(), **ours.facts},
         "llama.cpp": {"llama-cpp-python": next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz"), **llama.facts},
         "CTranslate2": {"version": cache.version("ctranslate2")},
@@ -203,7 +204,7 @@ def facts(ours, llama, cache, options):
 
 def headline(told):
     rounds = "one round" if told["rounds"] == 1 else f"medians of {told['rounds']} rounds"
-    return (f"{told['cpu']}, {told['threads']} threads, {told['date']}, `{told['command']}`, {rounds}; "
+    return (f"{told['shape']}, {told['cpu']}, {told['threads']} threads, {told['date']}, `{told['command']}`, {rounds}; "
             f"prenormd {told['prenormd']['commit']}, llama.cpp {told['llama.cpp'].get('commit', '')} "
             f"({told['llama.cpp']['llama-cpp-python']}), CTranslate2 {told['CTranslate2']['version']}:")
 
@@ -218,12 +219,12 @@ def weight_list(text):
 
 
 def parse_options():
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prenorm-peers"
     parser = argparse.ArgumentParser(description="Prenorm beside llama.cpp and CTranslate2",
                                      epilog="The first run downloads and builds the peers; that takes about fifteen minutes.")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "prenormd",
                         help="default: %(default)s")
-    parser.add_argument("--cache", type=pathlib.Path, default=cache,
+    parser.add_argument("--shape", choices=SHAPES, default=next(iter(SHAPES)), help="of the random model (default: %(default)s)")
+    parser.add_argument("--cache", type=pathlib.Path, default=prepare.DEFAULT_CACHE,
                         help="where the peers are made and kept (default: %(default)s)")
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 1")
     parser.add_argument("--repetitions", type=int, default=1,
@@ -269,8 +270,8 @@ def main():
     if not options.prepare_only and not os.access(options.program, os.X_OK):
         raise SystemExit(f"{options.program} is not there: build it (cmake --build build/release --target prenormd) or name it "
                          "with --program")
-    cache = prepare.Cache(options.cache)
-    prepare.prepare(cache)
+    cache = prepare.Cache(options.cache, options.shape)
+    prepare.prepare(cache, options.shape)
     if options.prepare_only:
         return
     try:

@@ -16,7 +16,7 @@ CLIENTS = 16
 PROMPT_TOKENS = 16
 GENERATED_TOKENS = 128
 WARM_UP_TOKENS = 8
-FIRST_TEXT_ID, END_OF_TEXT_ID = 256, 50256  # of the tokenizer of make_model.py: before it are bytes, and last its end token
+FIRST_TEXT_ID = 256  # of the tokenizer of make_model.py: before it are bytes, and last its end token
 CONTEXT = 256  # of each sequence: room for prompt and answer
 START_TIMEOUT_S = 300
 STOP_TIMEOUT_S = 30
@@ -91,23 +91,23 @@ class Server:
         return json.loads(body)
 
 
-def random_ids(dice):
+def random_ids(dice, vocabulary):
     """A prompt of ids that are no single bytes, whose text a server may have to hold back."""
-    return [dice.randrange(FIRST_TEXT_ID, END_OF_TEXT_ID) for _ in range(PROMPT_TOKENS)]
+    return [dice.randrange(FIRST_TEXT_ID, vocabulary - 1) for _ in range(PROMPT_TOKENS)]
 
 
-def stream_bodies(dice, tokens):
+def stream_bodies(dice, vocabulary, tokens):
     """Random prompts, none alike: no server finds one in its cache."""
     fields = {"max_tokens": tokens, "temperature": 0, "ignore_eos": True, "stream": True, "stream_options": {"include_usage": True}}
-    return [{**fields, "prompt": random_ids(dice)} for _ in range(CLIENTS)]
+    return [{**fields, "prompt": random_ids(dice, vocabulary)} for _ in range(CLIENTS)]
 
 
 def measure_streams(program, weights, setting, seed):
     """tokens/s of CLIENTS streams at once, the prompts' prefill included."""
-    dice = random.Random(seed)
+    dice, vocabulary = random.Random(seed), program.cache.config()["vocab_size"]
     with Server(program, weights, setting) as server:
-        streams.measure(server.port, stream_bodies(dice, WARM_UP_TOKENS))
-        return streams.measure(server.port, stream_bodies(dice, GENERATED_TOKENS))
+        streams.measure(server.port, stream_bodies(dice, vocabulary, WARM_UP_TOKENS))
+        return streams.measure(server.port, stream_bodies(dice, vocabulary, GENERATED_TOKENS))
 
 
 def follow_prenorm(program, ids, length):
