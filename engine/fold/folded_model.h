@@ -118,8 +118,13 @@ void folded_model_deinit(struct folded_model *c);
  *                                    directly; in the RMSNorm and orthonormal forms
  *   values and attention's output    within each head, where nothing but the attention is between them
  *   the input of MLPs' outputs       at run time, over items of KERNEL_LANES entries (rotates_rows)
- * It is for integer weights: others hold outliers well, and would only pay for it. */
+ */
 void folded_model_rotate(struct folded_model *c);
+
+/* Whether models with such weights are to be rotated: int8. Floating point holds outliers well; and int4 loses more than
+ * it wins, as its groups have scales of their own, which fit weights as they are better than weights that all groups
+ * are a mixture of (docs/decisions.md has figures). */
+bool weight_type_is_rotated(enum weight_type weights);
 
 /* Computes the column means of an output projection, which folded_linear_rows needs (nothing to do for other
  * linears): one pass over the checkpoint's rows in order, `rows` at a time. scratch: folded_scratch(c, rows)

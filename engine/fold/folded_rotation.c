@@ -63,6 +63,10 @@ static void rotate_hidden(const struct model_description *d, struct folded_layer
     layer->mlp.output.rotates_rows = true;
 }
 
+bool weight_type_is_rotated(enum weight_type weights) {
+    return weights == WEIGHT_TYPE_INT8;
+}
+
 void folded_model_rotate(struct folded_model *c) {
     c->rotated = true;
     if (stream_is_plain(c)) rotate_stream(c);

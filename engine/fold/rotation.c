@@ -59,9 +59,14 @@ static void first_levels(double *x) {
     for (size_t k = 0; k < 4; k++) x[k] = b[k] + b[k + 4], x[k + 4] = b[k] - b[k + 4];
 }
 
+static double sign_of(size_t item) {
+    return KERNEL_HADAMARD_SIGNS >> item & 1 ? -1 : 1;
+}
+
 /* Items of one entry, side by side. */
 static void transform_entries(double *x, size_t order, double scale) {
     size_t h = 1;
+    for (size_t i = 0; i < order; i++) x[i] *= sign_of(i);
     if (order >= 8) {
         for (size_t i = 0; i < order; i += 8) first_levels(x + i);
         h = 8;
@@ -74,7 +79,7 @@ static void transform_entries(double *x, size_t order, double scale) {
 static void transform_columns(double *x, size_t stride, size_t order, size_t columns, double scale) {
     double block[ROTATION_ORDER_MAX * COLUMNS];
     for (size_t i = 0; i < order; i++)
-        for (size_t k = 0; k < columns; k++) block[i * columns + k] = x[i * stride + k];
+        for (size_t k = 0; k < columns; k++) block[i * columns + k] = x[i * stride + k] * sign_of(i);
     for (size_t h = 1; h < order; h *= 2) level(block, order, h, columns);
     for (size_t i = 0; i < order; i++)
         for (size_t k = 0; k < columns; k++) x[i * stride + k] = block[i * columns + k] * scale;

@@ -74,11 +74,6 @@ static enum norm_form form_for(const struct loaded_model_options *o, enum weight
     return crmsnorm && weights != WEIGHT_TYPE_F32 ? NORM_FORM_ORTHONORMAL : o->form;
 }
 
-/* Integers of 8 bits bear no outliers: models that are packed to them are rotated. */
-static bool is_rotated_type(enum weight_type weights) {
-    return weights == WEIGHT_TYPE_INT8 || weights == WEIGHT_TYPE_INT4;
-}
-
 static enum status bind(struct loaded_model *m, const struct loaded_model_options *o,
                         const struct family *family, struct error *e) {
     if (!o->lora) return tensor_views_init(&m->views, &m->description, family, m->checkpoint, e);
@@ -123,7 +118,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     if ((status = bind(m, o, family, e)) != STATUS_OK) return status;
     if ((status = folded_model_init(&m->folded, &m->views, form_for(o, o->weights), e)) != STATUS_OK)
         return status;
-    if (is_rotated_type(o->weights)) folded_model_rotate(&m->folded);
+    if (weight_type_is_rotated(o->weights)) folded_model_rotate(&m->folded);
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
     report(o, "converting", 0);
     return packed_model_init(&m->packed, &m->folded, o->matmul, o->weights, workers, report_folding,

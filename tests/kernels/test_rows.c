@@ -183,10 +183,14 @@ static void test_gate_rows(void **state) {
     }
 }
 
-/* One entry of a Hadamard transform, by its definition: signs are the parity of the bits that two indices share. */
+/* One entry of a Hadamard transform, by its definition: signs are the parity of the bits that two indices share, and
+ * those of Rudin and Shapiro before. */
 static double exact_hadamard(const double *x, size_t order, size_t i) {
     double sum = 0;
-    for (size_t j = 0; j < order; j++) sum += __builtin_popcountll(i & j) % 2 ? -x[j] : x[j];
+    for (size_t j = 0; j < order; j++) {
+        int negative = __builtin_popcountll(i & j) + __builtin_popcountll(j & (j >> 1));
+        sum += negative % 2 ? -x[j] : x[j];
+    }
     return sum / sqrt((double)order);
 }
 

@@ -92,15 +92,23 @@ void KERNEL_FUNCTION(gate_rows)(enum activation activation, const float *gate, c
         }
 }
 
+/* Vector i of a block as the first level reads it. */
+VECTOR_INLINE struct vector hadamard_load(const float *block, size_t i, bool first) {
+    const struct vector v = vector_load(block + i * KERNEL_LANES);
+    if (!first) return v;
+    return vector_multiply(v, vector_splat(KERNEL_HADAMARD_SIGNS >> i & 1 ? -1.0f : 1.0f));
+}
+
 /* Two levels at once, of vectors that are h and 2 h apart; all times scale. */
 VECTOR_INLINE void hadamard_two_levels(float *x, size_t order, size_t h, float scale) {
     const size_t step = h * KERNEL_LANES;
     const struct vector s = vector_splat(scale);
+    const bool first = h == 1;
     for (size_t block = 0; block < order; block += 4 * h)
         for (size_t i = block; i < block + h; i++) {
             float *p = x + i * KERNEL_LANES;
-            struct vector a = vector_load(p), b = vector_load(p + step), c = vector_load(p + 2 * step),
-                          d = vector_load(p + 3 * step);
+            struct vector a = hadamard_load(x, i, first), b = hadamard_load(x, i + h, first),
+                          c = hadamard_load(x, i + 2 * h, first), d = hadamard_load(x, i + 3 * h, first);
             struct vector sum = vector_add(a, b), difference = vector_subtract(a, b);
             struct vector sum2 = vector_add(c, d), difference2 = vector_subtract(c, d);
             vector_store(p, vector_multiply(vector_add(sum, sum2), s));
@@ -110,6 +118,7 @@ VECTOR_INLINE void hadamard_two_levels(float *x, size_t order, size_t h, float s
         }
 }
 
+/* The level that is left where their number is odd. The signs of a block of two are none. */
 VECTOR_INLINE void hadamard_last_level(float *x, size_t order, float scale) {
     const struct vector s = vector_splat(scale);
     for (size_t i = 0; i < order / 2; i++) {

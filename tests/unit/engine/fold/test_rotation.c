@@ -49,6 +49,21 @@ static void test_an_outlier_is_spread(void **state) {
     for (size_t i = 0; i < 576; i++) assert_true(fabs(fabs(x[i]) - (i / 64 == 1)) <= 1e-15);
 }
 
+/* What all entries have in common comes out flat, not in one of them; and two transforms of a block are far from
+ * none. */
+static void test_a_mean_is_spread(void **state) {
+    (void)state;
+    double x[64];
+    const struct rotation r = entries(64);
+    for (size_t i = 0; i < 64; i++) x[i] = 1;
+    rotation_apply(&r, x, 1, 0, 64);
+    for (size_t i = 0; i < 64; i++) assert_true(fabs(fabs(x[i]) - 1) <= 1e-14);
+    for (size_t i = 0; i < 64; i++) x[i] = i == 13;
+    rotation_apply(&r, x, 1, 0, 64);
+    rotation_apply(&r, x, 1, 0, 64);
+    for (size_t i = 0; i < 64; i++) assert_true(fabs(fabs(x[i]) - 0.125) <= 1e-14);
+}
+
 /* Items of several entries: each lane on its own, as if it were alone. */
 static void test_lanes(void **state) {
     (void)state;
@@ -98,6 +113,7 @@ int main(void) {
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_orthonormal),
         cmocka_unit_test(test_an_outlier_is_spread),
+        cmocka_unit_test(test_a_mean_is_spread),
         cmocka_unit_test(test_lanes),
         cmocka_unit_test(test_covers),
     };
