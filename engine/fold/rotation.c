@@ -2,10 +2,9 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdbool.h>
 
 /* Columns that go through all levels together: a block of them stays in the first-level cache. */
-#define COLUMNS 8
+#define COLUMNS 16
 
 size_t rotation_order(size_t count) {
     size_t order = count > 0;
@@ -40,59 +39,67 @@ void rotation_cover(const struct rotation *r, size_t *first, size_t *end) {
     *end = higher(*end, r->first + to);
 }
 
-/* One level: items h apart, of `columns` entries. */
-static void level(double *x, size_t order, size_t h, size_t columns) {
-    for (size_t block = 0; block < order; block += 2 * h)
-        for (size_t i = block * columns; i < (block + h) * columns; i++) {
-            double a = x[i], b = x[i + h * columns];
-            x[i] = a + b;
-            x[i + h * columns] = a - b;
-        }
-}
-
-/* Levels 1, 2 and 4 of eight entries side by side. */
-static void first_levels(double *x) {
-    double a[8], b[8];
-    for (size_t i = 0; i < 8; i += 2) a[i] = x[i] + x[i + 1], a[i + 1] = x[i] - x[i + 1];
-    for (size_t i = 0; i < 8; i += 4)
-        for (size_t k = i; k < i + 2; k++) b[k] = a[k] + a[k + 2], b[k + 2] = a[k] - a[k + 2];
-    for (size_t k = 0; k < 4; k++) x[k] = b[k] + b[k + 4], x[k + 4] = b[k] - b[k + 4];
-}
-
 static double sign_of(size_t item) {
     return KERNEL_HADAMARD_SIGNS >> item & 1 ? -1 : 1;
 }
 
-/* Items of one entry, side by side. */
-static void transform_entries(double *x, size_t order, double scale) {
-    size_t h = 1;
-    for (size_t i = 0; i < order; i++) x[i] *= sign_of(i);
-    if (order >= 8) {
-        for (size_t i = 0; i < order; i += 8) first_levels(x + i);
-        h = 8;
+/* Three levels at once: of eight items that are a step apart, of n entries each, multiplied by factor first. */
+static inline void three_levels(const double *restrict from, size_t from_step, const double *factor, size_t n,
+                                double *restrict to, size_t to_step) {
+    for (size_t k = 0; k < n; k++) {
+        double a[8], b[8];
+        for (size_t i = 0; i < 8; i++) b[i] = from[i * from_step + k] * factor[i];
+        for (size_t i = 0; i < 8; i += 2) a[i] = b[i] + b[i + 1], a[i + 1] = b[i] - b[i + 1];
+        for (size_t i = 0; i < 8; i += 4)
+            for (size_t m = i; m < i + 2; m++) b[m] = a[m] + a[m + 2], b[m + 2] = a[m] - a[m + 2];
+        for (size_t m = 0; m < 4; m++) {
+            to[m * to_step + k] = b[m] + b[m + 4];
+            to[(m + 4) * to_step + k] = b[m] - b[m + 4];
+        }
     }
-    for (; h < order; h *= 2) level(x, order, h, 1);
-    for (size_t i = 0; i < order; i++) x[i] *= scale;
 }
 
-/* Items of `columns` entries, at most COLUMNS. */
+/* Blocks of 64, which are nearly all: in two passes, through the first-level cache. */
+static void transform_64(double *x, size_t stride, size_t columns, double scale) {
+    static const double ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    double block[64 * COLUMNS];
+    for (size_t i = 0; i < 64; i += 8) {
+        double factor[8];
+        for (size_t k = 0; k < 8; k++) factor[k] = sign_of(i + k) * scale;
+        three_levels(x + i * stride, stride, factor, columns, block + i * columns, columns);
+    }
+    if (stride == columns) {
+        three_levels(block, 8 * columns, ones, 8 * columns, x, 8 * stride);
+        return;
+    }
+    for (size_t i = 0; i < 8; i++)
+        three_levels(block + i * columns, 8 * columns, ones, columns, x + i * stride, 8 * stride);
+}
+
 static void transform_columns(double *x, size_t stride, size_t order, size_t columns, double scale) {
     double block[ROTATION_ORDER_MAX * COLUMNS];
     for (size_t i = 0; i < order; i++)
-        for (size_t k = 0; k < columns; k++) block[i * columns + k] = x[i * stride + k] * sign_of(i);
-    for (size_t h = 1; h < order; h *= 2) level(block, order, h, columns);
+        for (size_t k = 0; k < columns; k++) block[i * columns + k] = x[i * stride + k] * sign_of(i) * scale;
+    for (size_t h = columns; h < order * columns; h *= 2)
+        for (size_t at = 0; at < order * columns; at += 2 * h)
+            for (size_t i = at; i < at + h; i++) {
+                double a = block[i], b = block[i + h];
+                block[i] = a + b;
+                block[i + h] = a - b;
+            }
     for (size_t i = 0; i < order; i++)
-        for (size_t k = 0; k < columns; k++) x[i * stride + k] = block[i * columns + k] * scale;
+        for (size_t k = 0; k < columns; k++) x[i * stride + k] = block[i * columns + k];
 }
 
 static void transform(const struct rotation *r, double *x, size_t stride) {
     const double scale = 1 / sqrt((double)r->order);
-    if (stride == 1 && r->lanes == 1) {
-        transform_entries(x, r->order, scale);
-        return;
+    for (size_t k = 0; k < r->lanes; k += COLUMNS) {
+        const size_t columns = lower(COLUMNS, r->lanes - k);
+        if (r->order == 64)
+            transform_64(x + k, stride, columns, scale);
+        else
+            transform_columns(x + k, stride, r->order, columns, scale);
     }
-    for (size_t k = 0; k < r->lanes; k += COLUMNS)
-        transform_columns(x + k, stride, r->order, lower(COLUMNS, r->lanes - k), scale);
 }
 
 void rotation_apply(const struct rotation *r, double *x, size_t stride, size_t first, size_t end) {
