@@ -110,6 +110,7 @@ struct engine_info {
     /* What runs: no AUTO, no NONE. */
     enum norm_form norm_form;
     enum weight_type weights;
+    bool rotated; /* other coordinates, for integer weights (docs/equivalence.md) */
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;

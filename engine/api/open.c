@@ -246,6 +246,10 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                  m->folded.folded_from - 1, norm_form_name(info->norm_form), m->folded.folded_from,
                  m->description.layers - 1);
     info->weights = m->packed.weights;
+    info->rotated = m->folded.rotated;
+    if (info->rotated)
+        log_info("%s weights: the model is rotated%s", weight_type_name(info->weights),
+                 m->folded.stream.order ? "" : ", all but its residual stream");
     info->kv_type = kv_type_choose(o->kv_type, info->weights); /* a converted file may have other weights */
     info->matmul = o->matmul;
     kernel_features(info->cpu_features, sizeof info->cpu_features);

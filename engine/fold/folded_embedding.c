@@ -97,6 +97,7 @@ void folded_embedding(const struct folded_model *c, size_t token, size_t positio
     if (c->embedding_norm.width) folded_norm_apply(&c->embedding_norm, sum, sum);
     /* The post-LN stream of residual_dual is read without a norm, so its mean counts. */
     if (c->folded_from == 0 && d->placement != PLACEMENT_RESIDUAL_DUAL) folded_stream_convert(c, sum);
+    rotation_apply(&c->stream, sum, 1, 0, c->stream.count);
     memcpy(row, sum, folded_stream_width(c, 0) * sizeof *row);
 }
 

@@ -90,8 +90,9 @@ static void centre_rows(const struct folded_linear *l, size_t count, double *wei
     }
 }
 
-void folded_linear_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
-                        double *bias) {
+/* All but rotations. */
+static void plain_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
+                       double *bias) {
     read_rows(l, first, count, weights);
     read_bias(l, first, count, bias);
     fold_norm(l, count, weights, bias);
@@ -100,6 +101,23 @@ void folded_linear_rows(const struct folded_linear *l, size_t first, size_t coun
     if (l->centre_out) centre_rows(l, count, weights, bias);
     for (size_t i = 0; l->weight_scale != 1 && i < count * l->in; i++) weights[i] *= l->weight_scale;
     for (size_t r = 0; r < count; r++) bias[r] *= l->bias_scale;
+}
+
+void folded_linear_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
+                        double *bias) {
+    const struct rotation *in = &l->rotate_in, *out = &l->rotate_out;
+    size_t from = first, end = first + count;
+    rotation_cover(out, &from, &end);
+    plain_rows(l, from, end - from, weights, bias);
+    for (size_t r = 0; r < end - from; r++) rotation_apply(in, weights + r * l->in, in->lanes, 0, in->count);
+    struct rotation rows = *out;
+    rows.lanes = l->in;
+    rotation_apply(&rows, weights, l->in, from, end);
+    rows.lanes = 1;
+    rotation_apply(&rows, bias, 1, from, end);
+    if (from == first) return;
+    memmove(weights, weights + (first - from) * l->in, count * l->in * sizeof *weights);
+    memmove(bias, bias + (first - from), count * sizeof *bias);
 }
 
 /* What is subtracted from each row of an output projection: the mean of all rows, in the orthonormal basis
@@ -160,5 +178,5 @@ size_t folded_scratch(const struct folded_model *c, size_t rows) {
     }
     widest(&c->head, &width);
     widest(&c->project_out, &width);
-    return width * rows;
+    return width * (rows + (c->rotated ? ROTATION_COVER_MAX : 0));
 }

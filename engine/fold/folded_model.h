@@ -10,12 +10,15 @@
  *   input projections and the head            W -> W diag(gain), b -> b + W shift; then the last column is
  *                                             subtracted from the others and dropped (CRMSNorm), or W -> W Q'
  *                                             (orthonormal)
- * In the LayerNorm form nothing is folded, and the norms run as in the checkpoint. */
+ * In the LayerNorm form nothing is folded, and the norms run as in the checkpoint.
+ *
+ * A rotated model (folded_model_rotate) is one of these forms with other coordinates, made for integer weights. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "engine/fold/rotation.h"
 #include "engine/model/tensor_views.h"
 
 /* A norm as it runs. A folded norm is one scale for each row of the residual stream; any other writes
@@ -42,6 +45,9 @@ struct folded_linear {
     double *column_mean; /* [in]: of output projections: subtracted from every row; owned */
     double *column_rms;  /* [in]: of output projections: root mean square of each column after that; owned */
     double bias_mean;    /* all three are set by folded_linear_prepare */
+    /* Of its columns, as its input is rotated; and of its rows (those of the stacked parts). */
+    struct rotation rotate_in, rotate_out;
+    bool rotates_rows; /* its input is not rotated yet: each row is, before the product */
 };
 
 /* Attention or MLP. F is the sub-layer without the norms around it: input projection, heads or hidden layer,
@@ -81,6 +87,8 @@ struct folded_model {
     /* Orthonormal basis: 1 / (sqrt(d) - 1), the part of the last entry that is added to each other one;
      * else 0. */
     double last_share;
+    bool rotated;           /* by folded_model_rotate */
+    struct rotation stream; /* of the residual stream; order 0: none */
     struct folded_layer *layers;
     /* The norm in front of the head. width 0: there is none. residual_dual: the norm of the dual stream, with
      * gain and shift; where it is CRMS the dual stream is stored without its last entry, which is minus the
@@ -104,20 +112,35 @@ enum status folded_model_init(struct folded_model *c, const struct tensor_views 
                               struct error *e);
 void folded_model_deinit(struct folded_model *c);
 
+/* To be called at most once, before anything is prepared or read: changes coordinates, by orthonormal maps
+ * (rotation.h), wherever that is exact:
+ *   the residual stream              where only plain RMS norms read it, and every output projection adds to it
+ *                                    directly; in the RMSNorm and orthonormal forms
+ *   values and attention's output    within each head, where nothing but the attention is between them
+ *   the input of MLPs' outputs       at run time, over items of KERNEL_LANES entries (rotates_rows)
+ */
+void folded_model_rotate(struct folded_model *c);
+
+/* Whether models with such weights are to be rotated: int8. Floating point holds outliers well; and int4 loses more than
+ * it wins, as its groups have scales of their own, which fit weights as they are better than weights that all groups
+ * are a mixture of (docs/decisions.md has figures). */
+bool weight_type_is_rotated(enum weight_type weights);
+
 /* Computes the column means of an output projection, which folded_linear_rows needs (nothing to do for other
  * linears): one pass over the checkpoint's rows in order, `rows` at a time. scratch: folded_scratch(c, rows)
  * doubles. Different linears may be prepared by different threads. */
 void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows);
 
 /* Rows [first, +count), folded: weights [count, in] and bias [count] (zeros where there is none). weights has
- * room for count * (in + 1) doubles. */
+ * room for count * (in + 1) doubles, and bias for count; where the rows are rotated (rotate_out.order), for
+ * ROTATION_COVER_MAX rows more: rows of a block are read together. Cheapest by whole blocks. */
 void folded_linear_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
                         double *bias);
 
 /* Whether it has a bias: one of any part, or one that a folded shift makes. */
 bool folded_linear_has_bias(const struct folded_linear *l);
 
-/* Doubles of scratch for `rows` rows of the widest linear. */
+/* Doubles of scratch for `rows` rows of the widest linear, as folded_linear_rows needs them. */
 size_t folded_scratch(const struct folded_model *c, size_t rows);
 
 /* Whether the stream has no mean from layer folded_from on: a LayerNorm's that its writers subtract. */

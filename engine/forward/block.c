@@ -36,7 +36,7 @@ static void run_up(struct forward *f, const struct packed_layer *layer, struct n
 
 /* ---- output projections ---- */
 
-static void run_output(struct forward *f, const struct packed_linear *linear, const float *x, size_t x_stride,
+static void run_output(struct forward *f, const struct packed_linear *linear, float *x, size_t x_stride,
                        const float *residual, float *out) {
     linear_run(f, &(struct linear_call){
                       .linear = linear,
@@ -46,6 +46,7 @@ static void run_output(struct forward *f, const struct packed_linear *linear, co
                       .residual = residual,
                       .out = out,
                       .out_stride = f->stream_stride,
+                      .to_rotate = x,
                   });
 }
 
@@ -133,7 +134,7 @@ static void dual_block(struct forward *f, size_t first, size_t count, const void
 }
 
 /* x <- outer_norm(rescale * (residual_factor * residual_scale . x + post_norm(output))) */
-static void add_output(struct forward *f, const struct packed_sublayer *s, const float *x, size_t x_stride) {
+static void add_output(struct forward *f, const struct packed_sublayer *s, float *x, size_t x_stride) {
     rescale(f, s, s->residual_factor);
     if (f->dual || s->post_norm.width || s->residual_scale) {
         run_output(f, &s->output, x, x_stride, NULL, f->output);

@@ -109,6 +109,8 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
         .smoothing = call->linear->smoothing,
         .out = (unsigned char *)f->lowp_rows,
     };
+    if (call->linear->rotates_rows)
+        f->kernels->hadamard_rows(call->to_rotate + first * call->x_stride, call->x_stride, count, rows.k);
     f->kernels->convert_activations[call->linear->type](&rows, first, count);
 }
 
@@ -151,6 +153,8 @@ static void run_openblas(struct forward *f, const struct linear_call *call) {
 
 void linear_run(struct forward *f, const struct linear_call *call) {
     assert(f->order[f->order_at] == call->linear);
+    assert(!call->linear->rotates_rows ||
+           (call->to_rotate == call->x && call->linear->type != WEIGHT_TYPE_F32));
     const struct packed_linear *next = f->order[++f->order_at];
     if (f->model->matmul == MATMUL_OWN)
         run_own(f, call, next);

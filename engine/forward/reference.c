@@ -15,16 +15,17 @@ struct run {
     const struct model_description *description;
     const struct blas *blas;
     size_t rows;
-    double *weights, *bias; /* [BLOCK_ROWS, widest input], [BLOCK_ROWS]: of the linear that runs */
-    double *stream;         /* [rows, stream_width] */
-    double *normed;         /* [rows, stream_width] */
-    double *output;         /* [rows, width]: output of a sub-layer */
-    double *dual;           /* [rows, width] of residual_dual, else NULL */
-    double *qkv;            /* [rows, (heads + 2 kv_heads) head_dim] */
-    double *heads;          /* [rows, heads head_dim] */
-    double *hidden;         /* [rows, up.out] */
-    double *scores;         /* [rows] */
-    double *scratch;        /* of embedding rows */
+    double *weights,
+        *bias; /* [BLOCK_ROWS, widest input], [BLOCK_ROWS], and a cover's more: of the linear that runs */
+    double *stream;  /* [rows, stream_width] */
+    double *normed;  /* [rows, stream_width] */
+    double *output;  /* [rows, width]: output of a sub-layer */
+    double *dual;    /* [rows, width] of residual_dual, else NULL */
+    double *qkv;     /* [rows, (heads + 2 kv_heads) head_dim] */
+    double *heads;   /* [rows, heads head_dim] */
+    double *hidden;  /* [rows, up.out] */
+    double *scores;  /* [rows] */
+    double *scratch; /* of embedding rows */
 };
 
 /* Output rows that are folded at a time. */
@@ -199,7 +200,10 @@ static void add_output(const struct run *run, const struct folded_sublayer *s, d
 }
 
 static void finish(const struct run *run, struct folded_sublayer *s, double *x) {
+    const struct rotation *rotation = &s->output.rotate_in;
     apply_norms(run, &s->inner_norm, s->output.in, x, x);
+    for (size_t r = 0; s->output.rotates_rows && r < run->rows; r++)
+        rotation_apply(rotation, x + r * s->output.in, rotation->lanes, 0, rotation->count);
     apply_linear(run, &s->output, x, run->output);
     for (size_t r = 0; r < run->rows; r++)
         add_output(run, s, run->output + r * s->output.out, run->stream + r * s->stream_width,
@@ -285,7 +289,7 @@ static bool run_init(struct run *run, struct folded_model *c, size_t rows, struc
         size_t count;
     } buffers[] = {
         {&run->weights, folded_scratch(c, BLOCK_ROWS)},
-        {&run->bias, BLOCK_ROWS},
+        {&run->bias, BLOCK_ROWS + ROTATION_COVER_MAX},
         {&run->stream, rows * d->width},
         {&run->normed, rows * d->width},
         {&run->output, rows * d->width},

@@ -77,6 +77,7 @@ struct linear_call {
     const float *residual;
     float *out;
     size_t out_stride;
+    float *to_rotate; /* x itself, where the linear rotates its rows: in place; else NULL or not used */
 };
 void linear_run(struct forward *f, const struct linear_call *call);
 

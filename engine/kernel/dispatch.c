@@ -25,6 +25,7 @@ static const struct row {
                     .row_scales = row_scales_##vectors,                                                      \
                     .normalize_rows = normalize_rows_##vectors,                                              \
                     .gate_rows = gate_rows_##vectors,                                                        \
+                    .hadamard_rows = hadamard_rows_##vectors,                                                \
                     .soft_cap = soft_cap_##vectors,                                                          \
                     .rotate = rotate_##vectors,                                                              \
                     .store_kv = store_kv_##vectors,                                                          \

@@ -31,6 +31,12 @@
 _Static_assert(KERNEL_LANES == KV_PAGE_TOKENS_STEP, "pages are whole blocks of keys");
 #define KERNEL_ALIGN 64 /* alignment in bytes of every buffer that is allocated for kernels */
 
+/* Of a Hadamard transform: items together, at most; and by its bit i, whether item i has its sign changed first. Bit i is
+ * set where i has an odd number of neighbouring pairs of ones in binary (Rudin-Shapiro): so what all items have in
+ * common is spread too, and a second transform does not undo the first. */
+#define KERNEL_HADAMARD_ORDER 64
+#define KERNEL_HADAMARD_SIGNS UINT64_C(0xb8b7b8484748b848)
+
 /* Added to a float of magnitude below 2^22 it rounds it to an integer, to nearest even, which then stands in
  * the low bits. */
 #define KERNEL_ROUNDING_SHIFT 0x1.8p23f
@@ -232,6 +238,13 @@ struct kernel_table {
     /* out[i] = activation(gate[i]) * up[i]. out may be gate or up. */
     void (*gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride,
                       size_t rows, size_t width, float *out, size_t out_stride);
+
+    /* Rotates rows [rows, width] in place. A row is n = width / KERNEL_LANES vectors, width a multiple of KERNEL_LANES.
+     * Blocks of `order` vectors, the largest power of two that is not more than n and KERNEL_HADAMARD_ORDER, go
+     * through a Hadamard transform: those of KERNEL_HADAMARD_SIGNS are negated; for h = 1, 2, 4 .. order/2 each pair
+     * of vectors (a, b) that are h apart becomes (a + b, a - b); then all are multiplied by 1 / sqrt(order), rounded.
+     * Where order does not divide n, the last `order` vectors then go through it once more. */
+    void (*hadamard_rows)(float *x, size_t stride, size_t rows, size_t width);
 
     /* x[i] = cap * tanh(x[i] * (1 / cap)) over i. */
     void (*soft_cap)(float *x, size_t count, float cap);

@@ -176,15 +176,19 @@ static enum status read_metadata(struct opening *o) {
     const char *layout = metadata_text(o, "layout"), *form = metadata_text(o, "norm_form");
     const char *weights = metadata_text(o, "weights");
     struct model_file *p = o->file;
-    if (strcmp(layout, PACKED_LAYOUT) != 0)
-        return error_set(
-            o->e, STATUS_UNSUPPORTED, o->path,
-            "its weights are in the layout '%.40s', this program reads '%s': convert the model again", layout,
-            PACKED_LAYOUT);
+    p->rotated = strcmp(layout, PACKED_LAYOUT_ROTATED) == 0;
+    if (!p->rotated && strcmp(layout, PACKED_LAYOUT) != 0)
+        return error_set(o->e, STATUS_UNSUPPORTED, o->path,
+                         "its weights are in the layout '%.40s', this program reads '%s' and '%s': convert "
+                         "the model again",
+                         layout, PACKED_LAYOUT, PACKED_LAYOUT_ROTATED);
     if (!norm_form_from_name(form, &p->form))
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its form of the norms is '%.40s'", form);
     if (!weight_type_from_name(weights, &p->weights))
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its type of weights is '%.40s'", weights);
+    if (p->rotated && !weight_type_is_rotated(p->weights))
+        return error_set(o->e, STATUS_MALFORMED, o->path, "rotated weights in %s: only int8 is rotated",
+                         weights);
     read_adapter(o);
     return STATUS_OK;
 }

@@ -28,6 +28,7 @@ struct model_file {
     struct mapped_file file;
     enum norm_form form;
     enum weight_type weights;
+    bool rotated;                    /* the model was (folded_model_rotate), as its layout says */
     struct adapter_identity adapter; /* that was merged; name "": none */
     struct model_file_texts texts;
     const void *packed; /* aligned to KERNEL_ALIGN */

@@ -119,10 +119,12 @@ static json_t *make_header(const struct layout *l, const struct model_file_conte
     char bytes[MODEL_FILE_SIZE_DIGITS + 1], version[16];
     snprintf(bytes, sizeof bytes, "%0*zu", MODEL_FILE_SIZE_DIGITS, l->file_bytes);
     snprintf(version, sizeof version, "%d", MODEL_FILE_VERSION);
+    const struct folded_model *folded = content->packed->folded;
+    const char *packed_layout = folded->rotated ? PACKED_LAYOUT_ROTATED : PACKED_LAYOUT;
     json_t *header = json_pack(
         "{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s}}", "__metadata__", "format", "prenorm", "version", version,
-        "bytes", bytes, "layout", PACKED_LAYOUT, "norm_form", norm_form_name(content->packed->folded->form),
-        "weights", weight_type_name(content->packed->weights), "written_by", "prenormd " PRENORM_VERSION);
+        "bytes", bytes, "layout", packed_layout, "norm_form", norm_form_name(folded->form), "weights",
+        weight_type_name(content->packed->weights), "written_by", "prenormd " PRENORM_VERSION);
     add_adapter(json_object_get(header, "__metadata__"), content->adapter);
     size_t offset = 0;
     for (size_t i = 0; i < l->count; i++) {

@@ -13,6 +13,10 @@
 /* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level
  * cache. */
 #define BLOCK_ROWS KERNEL_PANEL
+/* Where rows are rotated: whole panels and whole blocks, so that each row is read once. */
+#define ROTATED_BLOCK_ROWS (4 * KERNEL_PANEL)
+_Static_assert(ROTATED_BLOCK_ROWS % ROTATION_ORDER_MAX == 0, "of whole blocks of a rotation");
+#define BIAS_ROWS (ROTATED_BLOCK_ROWS + ROTATION_COVER_MAX)
 /* Part of the columns' mean square that is added to each, so that a column of zeros gets a scale too. */
 #define LEAST_SHARE  0x1p-12
 #define ALIGN_FLOATS (KERNEL_ALIGN / sizeof(float))
@@ -48,16 +52,21 @@ size_t packed_linear_bytes(const struct packed_linear *l) {
 
 /* Whether activations are divided between channels by smoothing scales before they become integers: at output
  * projections, and at input projections with a folded gain. Not in the paper's basis, where every column
- * contains the dropped one. */
+ * contains the dropped one; nor where a rotation has spread all channels. */
 static bool has_smoothing(const struct folded_linear *from, enum weight_type type) {
     bool whole = type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4;
+    if (from->rotate_in.order) return false;
     if (from->column_rms) return whole;
     return whole && from->gain && !(from->compress_in && from->last_share == 0);
 }
 
 static void reserve_linear(struct arena *arena, const struct folded_linear *from, enum weight_type type,
                            struct packed_linear *to) {
-    *to = (struct packed_linear){.out = from->out, .in = from->in, .matmul = arena->matmul, .type = type};
+    *to = (struct packed_linear){.out = from->out,
+                                 .in = from->in,
+                                 .matmul = arena->matmul,
+                                 .type = type,
+                                 .rotates_rows = from->rotates_rows};
     to->weights = arena_reserve_unset(arena, packed_linear_bytes(to) / sizeof(float));
     if (folded_linear_has_bias(from))
         to->bias = arena_reserve(arena, kernel_panels(from->out) * KERNEL_PANEL);
@@ -136,6 +145,7 @@ struct job {
     struct folded_linear *from;
     struct packed_linear *to;
     size_t first_tile; /* tiles of the jobs before it */
+    size_t tile_rows;
 };
 
 struct packing {
@@ -150,8 +160,10 @@ struct packing {
 };
 
 static void add_job(struct packing *p, struct folded_linear *from, struct packed_linear *to) {
-    p->jobs[p->job_count++] = (struct job){.from = from, .to = to, .first_tile = p->tile_count};
-    p->tile_count += (from->out + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    size_t rows = from->rotate_out.order ? ROTATED_BLOCK_ROWS : BLOCK_ROWS;
+    p->jobs[p->job_count++] =
+        (struct job){.from = from, .to = to, .first_tile = p->tile_count, .tile_rows = rows};
+    p->tile_count += (from->out + rows - 1) / rows;
 }
 
 static const struct job *job_of_tile(const struct packing *p, size_t tile) {
@@ -225,10 +237,10 @@ static void store_rows(const struct packing *p, const struct job *job, size_t fi
 static void pack_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
     const struct job *job = job_of_tile(p, tile);
-    size_t first = (tile - job->first_tile) * BLOCK_ROWS;
-    size_t count = job->to->out - first < BLOCK_ROWS ? job->to->out - first : BLOCK_ROWS;
+    size_t first = (tile - job->first_tile) * job->tile_rows;
+    size_t count = job->to->out - first < job->tile_rows ? job->to->out - first : job->tile_rows;
     double *rows = p->scratch + worker * p->scratch_stride;
-    double *bias = rows + p->scratch_stride - BLOCK_ROWS;
+    double *bias = rows + p->scratch_stride - BIAS_ROWS;
     folded_linear_rows(job->from, first, count, rows, bias);
     if (job->to->smoothing) unsmooth_rows(job->to, count, rows);
     store_rows(p, job, first, count, rows);
@@ -291,7 +303,7 @@ static void release_checkpoint(const struct folded_model *c) {
 static enum status pack_all(struct packed_model *model, struct folded_model *c, struct workers *workers,
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
-    p.scratch_stride = folded_scratch(c, BLOCK_ROWS) + BLOCK_ROWS;
+    p.scratch_stride = folded_scratch(c, c->rotated ? ROTATED_BLOCK_ROWS : BLOCK_ROWS) + BIAS_ROWS;
     p.jobs = memory_aligned(c->description->layers * 4 + 2, sizeof *p.jobs, "packing", e);
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
     enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;

@@ -14,13 +14,16 @@
  * every instruction set. Change it whenever lay_out_all() or the panels (engine/kernel/kernel.h) change, so
  * that a file with another layout is refused. */
 #define PACKED_LAYOUT "panels48-3"
+/* The same of a rotated model (folded_model_rotate); change it whenever rotations change. */
+#define PACKED_LAYOUT_ROTATED "panels48-3-hadamard64"
 
 struct packed_linear {
     size_t out, in;
     enum matmul_kind matmul;
     enum weight_type type;
-    void *weights;    /* panels of the type, or rows of floats when MATMUL_OPENBLAS */
-    float *bias;      /* [out] or NULL */
+    void *weights;     /* panels of the type, or rows of floats when MATMUL_OPENBLAS */
+    float *bias;       /* [out] or NULL */
+    bool rotates_rows; /* activations are rotated (hadamard_rows) before they are quantized */
     float *smoothing; /* [in]: smoothing scales: activations are multiplied by them before they are quantized;
                          or NULL */
 };

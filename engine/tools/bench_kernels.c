@@ -91,6 +91,10 @@ static void run_gate(struct bench_kernels *b, const struct kernel_table *k, cons
     k->gate_rows(ACTIVATION_SILU, b->x, b->x, HIDDEN, w->rows, HIDDEN, b->out, HIDDEN);
 }
 
+static void run_hadamard(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {
+    k->hadamard_rows(b->out, HIDDEN, w->rows, HIDDEN);
+}
+
 static void run_rotate(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {
     for (size_t r = 0; r < w->rows; r++)
         k->rotate(b->out + r * HEAD_DIM, HEAD_DIM / 2, false, b->x, b->x + HEAD_DIM);
@@ -163,6 +167,7 @@ static const struct work works[] = {
     {"row_scales", WEIGHT_TYPE_F32, 16, run_row_scales},
     {"normalize", WEIGHT_TYPE_F32, 16, run_normalize},
     {"gate", WEIGHT_TYPE_F32, 16, run_gate},
+    {"hadamard", WEIGHT_TYPE_F32, 16, run_hadamard},
     {"rotate", WEIGHT_TYPE_F32, 16, run_rotate},
     {"store_kv", KV_TYPE_F32, 16, run_store},
     {"store_kv", KV_TYPE_F16, 16, run_store},

@@ -118,8 +118,9 @@ static void take_engine(struct service *s) {
     if (service_generation(s) && s->info.generation.unapplied[0])
         log_warn("generation-defaults: the model also says %s, which is not applied",
                  s->info.generation.unapplied);
-    snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s", PRENORM_VERSION,
-             norm_form_name(s->info.norm_form), weight_type_name(s->info.weights));
+    snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s%s", PRENORM_VERSION,
+             norm_form_name(s->info.norm_form), weight_type_name(s->info.weights),
+             s->info.rotated ? "-rotated" : "");
     service_set_phase(s, SERVICE_SERVING);
     log_info("ready: %s, context %zu, loaded in %.1f s", s->model, s->info.context, s->info.load_seconds);
 }

@@ -1,7 +1,8 @@
 /* Logits and greedy texts of other implementations, for every golden model, in every norm form that the model
  * has:
  *   - the reference pass in double on the untouched form, against the golden data;
- *   - the reference pass in double on each converted form, against the untouched one: the conversion alone;
+ *   - the reference pass in double on each converted form, and on each form rotated, against the untouched one: the
+ *     conversion alone;
  *   - the step over packed weights of every type and cache pages, prefilled in uneven chunks, against the
  * golden data. */
 #include <math.h>
@@ -65,15 +66,29 @@ static double largest_difference(const double *a, const float *b, size_t count) 
 
 /* ---- double ---- */
 
-static double *double_logits(const char *path, enum norm_form form, const struct golden_sequence *s,
-                             size_t vocabulary) {
+static double *double_logits(const char *path, enum norm_form form, bool rotated,
+                             const struct golden_sequence *s, size_t vocabulary) {
     struct error e = {0};
     struct loaded_model model;
     load(&model, path, form, MATMUL_OWN, WEIGHT_TYPE_F32);
+    if (rotated) folded_model_rotate(&model.folded);
     double *logits = malloc(s->count * vocabulary * sizeof *logits);
     assert_ok(reference_logits(&model.folded, s->ids, s->count, logits, &e));
     loaded_model_deinit(&model);
     return logits;
+}
+
+/* The conversion to a form, and a rotation behind it, in double. */
+static void check_conversion(const char *path, const char *name, const struct golden *g, enum norm_form form,
+                             bool rotated, size_t sequence, const double *untouched) {
+    const struct golden_sequence *s = &g->sequences[sequence];
+    double *folded = double_logits(path, form, rotated, s, g->vocabulary), largest = 0;
+    for (size_t k = 0; k < s->count * g->vocabulary; k++)
+        largest = fmax(largest, fabs(folded[k] - untouched[k]));
+    print_message("  %s sequence %zu: %s%s in double %.2g\n", name, sequence, norm_form_name(form),
+                  rotated ? " rotated" : "", largest / s->deviation);
+    assert_true(largest / s->deviation <= CONVERSION_BOUND);
+    free(folded);
 }
 
 static void check_reference(const char *path, const char *name, const struct golden *g,
@@ -81,18 +96,14 @@ static void check_reference(const char *path, const char *name, const struct gol
     for (size_t i = 0; i < g->sequence_count; i++) {
         const struct golden_sequence *s = &g->sequences[i];
         size_t n = s->count * g->vocabulary;
-        double *untouched = double_logits(path, NORM_FORM_LAYERNORM, s, g->vocabulary);
+        double *untouched = double_logits(path, NORM_FORM_LAYERNORM, false, s, g->vocabulary);
         double difference = largest_difference(untouched, s->logits, n) / s->deviation;
         print_message("  %s sequence %zu: reference %.2g of the deviation\n", name, i, difference);
         assert_true(difference <= REFERENCE_BOUND);
-        for (enum norm_form form = NORM_FORM_RMSNORM; form < NORM_FORM_COUNT; form++) {
+        for (enum norm_form form = NORM_FORM_LAYERNORM; form < NORM_FORM_COUNT; form++) {
             if (norm_form_for(d, form) != form) continue;
-            double *folded = double_logits(path, form, s, g->vocabulary), largest = 0;
-            for (size_t k = 0; k < n; k++) largest = fmax(largest, fabs(folded[k] - untouched[k]));
-            print_message("  %s sequence %zu: %s in double %.2g\n", name, i, norm_form_name(form),
-                          largest / s->deviation);
-            assert_true(largest / s->deviation <= CONVERSION_BOUND);
-            free(folded);
+            if (form != NORM_FORM_LAYERNORM) check_conversion(path, name, g, form, false, i, untouched);
+            check_conversion(path, name, g, form, true, i, untouched);
         }
         free(untouched);
     }

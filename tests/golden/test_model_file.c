@@ -51,6 +51,7 @@ static void assert_same_description(const struct loaded_model *a, const struct l
                         sizeof a->description.end_tokens);
     assert_int_equal(a->description.bos, b->description.bos);
     assert_int_equal(a->folded.form, b->folded.form);
+    assert_int_equal(a->folded.rotated, b->folded.rotated);
     assert_int_equal(a->packed.weights, b->packed.weights);
     assert_true(a->views.parameters >= b->views.parameters); /* but for a stored copy of a tied head */
 }

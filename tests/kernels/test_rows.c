@@ -183,6 +183,65 @@ static void test_gate_rows(void **state) {
     }
 }
 
+/* One entry of a Hadamard transform, by its definition: signs are the parity of the bits that two indices share, and
+ * those of Rudin and Shapiro before. */
+static double exact_hadamard(const double *x, size_t order, size_t i) {
+    double sum = 0;
+    for (size_t j = 0; j < order; j++) {
+        int negative = __builtin_popcountll(i & j) + __builtin_popcountll(j & (j >> 1));
+        sum += negative % 2 ? -x[j] : x[j];
+    }
+    return sum / sqrt((double)order);
+}
+
+/* A row of `vectors` vectors: blocks, then the last vectors once more. */
+static void exact_hadamard_row(const float *row, size_t vectors, double *out) {
+    size_t order = 1;
+    while (order * 2 <= vectors && order < KERNEL_HADAMARD_ORDER) order *= 2;
+    for (size_t i = 0; i < vectors * KERNEL_LANES; i++) out[i] = (double)row[i];
+    size_t blocks = vectors / order + (vectors % order > 0);
+    for (size_t b = 0; b < blocks; b++) {
+        size_t first = (b + 1) * order <= vectors ? b * order : vectors - order;
+        for (size_t lane = 0; lane < KERNEL_LANES; lane++) {
+            double x[KERNEL_HADAMARD_ORDER];
+            for (size_t i = 0; i < order; i++) x[i] = out[(first + i) * KERNEL_LANES + lane];
+            for (size_t i = 0; i < order; i++)
+                out[(first + i) * KERNEL_LANES + lane] = exact_hadamard(x, order, i);
+        }
+    }
+}
+
+/* Every order, with and without a rest, in every table. */
+static void test_hadamard_rows(void **state) {
+    (void)state;
+    struct random r = {15};
+    for (size_t vectors = 1; vectors <= 200; vectors++) {
+        bool extreme = vectors % 4 == 0;
+        size_t width = vectors * KERNEL_LANES;
+        struct shape s = {random_between(&r, 1, 4), width, width + random_below(&r, 20)};
+        struct buffer x = random_rows(&r, s, extreme), expected = marked_rows(s);
+        EACH_TABLE {
+            struct buffer found = marked_rows(s);
+            for (size_t row = 0; row < s.rows; row++)
+                memcpy(found.data + row * s.stride, x.data + row * s.stride, width * sizeof(float));
+            tables[t]->hadamard_rows(found.data, s.stride, s.rows, width);
+            check_padding(&found, s);
+            if (t == 0) memcpy(expected.data, found.data, found.count * sizeof(float));
+            assert_same_bits(expected.data, found.data, found.count, "%s, %zu vectors", tables[t]->name,
+                             vectors);
+            buffer_destroy(&found);
+        }
+        for (size_t row = 0; row < s.rows && !extreme; row++) {
+            double exact[200 * KERNEL_LANES];
+            exact_hadamard_row(x.data + row * s.stride, vectors, exact);
+            for (size_t i = 0; i < width; i++)
+                assert_true(fabs((double)expected.data[row * s.stride + i] - exact[i]) <= 1e-5);
+        }
+        buffer_destroy(&x);
+        buffer_destroy(&expected);
+    }
+}
+
 static void test_soft_cap(void **state) {
     (void)state;
     struct random r = {14};
@@ -322,6 +381,7 @@ int main(void) {
         cmocka_unit_test(test_row_scales_lane_order),
         cmocka_unit_test(test_normalize_rows),
         cmocka_unit_test(test_gate_rows),
+        cmocka_unit_test(test_hadamard_rows),
         cmocka_unit_test(test_soft_cap),
         cmocka_unit_test(test_soft_cap_of_special_numbers),
         cmocka_unit_test(test_rotate),

@@ -92,6 +92,63 @@ void KERNEL_FUNCTION(gate_rows)(enum activation activation, const float *gate, c
         }
 }
 
+/* Vector i of a block as the first level reads it. */
+VECTOR_INLINE struct vector hadamard_load(const float *block, size_t i, bool first) {
+    const struct vector v = vector_load(block + i * KERNEL_LANES);
+    if (!first) return v;
+    return vector_multiply(v, vector_splat(KERNEL_HADAMARD_SIGNS >> i & 1 ? -1.0f : 1.0f));
+}
+
+/* Two levels at once, of vectors that are h and 2 h apart; all times scale. */
+VECTOR_INLINE void hadamard_two_levels(float *x, size_t order, size_t h, float scale) {
+    const size_t step = h * KERNEL_LANES;
+    const struct vector s = vector_splat(scale);
+    const bool first = h == 1;
+    for (size_t block = 0; block < order; block += 4 * h)
+        for (size_t i = block; i < block + h; i++) {
+            float *p = x + i * KERNEL_LANES;
+            struct vector a = hadamard_load(x, i, first), b = hadamard_load(x, i + h, first),
+                          c = hadamard_load(x, i + 2 * h, first), d = hadamard_load(x, i + 3 * h, first);
+            struct vector sum = vector_add(a, b), difference = vector_subtract(a, b);
+            struct vector sum2 = vector_add(c, d), difference2 = vector_subtract(c, d);
+            vector_store(p, vector_multiply(vector_add(sum, sum2), s));
+            vector_store(p + step, vector_multiply(vector_add(difference, difference2), s));
+            vector_store(p + 2 * step, vector_multiply(vector_subtract(sum, sum2), s));
+            vector_store(p + 3 * step, vector_multiply(vector_subtract(difference, difference2), s));
+        }
+}
+
+/* The level that is left where their number is odd. The signs of a block of two are none. */
+VECTOR_INLINE void hadamard_last_level(float *x, size_t order, float scale) {
+    const struct vector s = vector_splat(scale);
+    for (size_t i = 0; i < order / 2; i++) {
+        float *p = x + i * KERNEL_LANES, *q = p + order / 2 * KERNEL_LANES;
+        struct vector a = vector_load(p), b = vector_load(q);
+        vector_store(p, vector_multiply(vector_add(a, b), s));
+        vector_store(q, vector_multiply(vector_subtract(a, b), s));
+    }
+}
+
+/* A multiplication by 1 changes nothing: the scale comes with the last levels. */
+VECTOR_INLINE void hadamard_block(float *x, size_t order, float scale) {
+    size_t h = 1;
+    for (; h * 4 <= order; h *= 4) hadamard_two_levels(x, order, h, h * 4 == order ? scale : 1.0f);
+    if (h < order) hadamard_last_level(x, order, scale);
+}
+
+void KERNEL_FUNCTION(hadamard_rows)(float *x, size_t stride, size_t rows, size_t width) {
+    const size_t vectors = width / KERNEL_LANES;
+    size_t order = 1;
+    while (order * 2 <= vectors && order < KERNEL_HADAMARD_ORDER) order *= 2;
+    const float scale = (float)(1 / sqrt((double)order));
+    for (size_t r = 0; r < rows; r++) {
+        float *row = x + r * stride;
+        for (size_t i = 0; i + order <= vectors; i += order)
+            hadamard_block(row + i * KERNEL_LANES, order, scale);
+        if (vectors % order) hadamard_block(row + (vectors - order) * KERNEL_LANES, order, scale);
+    }
+}
+
 void KERNEL_FUNCTION(soft_cap)(float *x, size_t count, float cap) {
     const float inverse = 1.0f / cap;
     for (size_t i = 0; i < count; i += KERNEL_LANES) {

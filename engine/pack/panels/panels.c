@@ -40,14 +40,25 @@ static void pack_panel_bf16(const double *w, size_t rows, size_t k, uint16_t *pa
             panel[(i / 2 * KERNEL_PANEL + n) * 2 + i % 2] = bf16_of_double(w[n * k + i]);
 }
 
-/* The largest magnitude; NaN when one of them is not finite. */
+/* The largest magnitude; NaN when one of them is not finite. By lanes, so that no number waits for the one before. */
 static double largest_of(const double *w, size_t count) {
-    double largest = 0, poison = 0;
-    for (size_t i = 0; i < count; i++) {
-        largest = fabs(w[i]) > largest ? fabs(w[i]) : largest;
-        poison += w[i] * 0;
+    const size_t whole = count - count % BLOCK;
+    double largest[BLOCK] = {0}, poison[BLOCK] = {0};
+    for (size_t first = 0; first < whole; first += BLOCK) {
+        for (size_t i = 0; i < BLOCK; i++) {
+            largest[i] = fabs(w[first + i]) > largest[i] ? fabs(w[first + i]) : largest[i];
+            poison[i] += w[first + i] * 0;
+        }
     }
-    return largest + poison;
+    for (size_t i = whole; i < count; i++) {
+        largest[0] = fabs(w[i]) > largest[0] ? fabs(w[i]) : largest[0];
+        poison[0] += w[i] * 0;
+    }
+    for (size_t i = 1; i < BLOCK; i++) {
+        largest[0] = largest[i] > largest[0] ? largest[i] : largest[0];
+        poison[0] += poison[i];
+    }
+    return largest[0] + poison[0];
 }
 
 /* round(value) within [least, most]. */
