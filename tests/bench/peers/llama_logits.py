@@ -47,6 +47,8 @@ class Model:
         settings.n_ctx = settings.n_batch = settings.n_ubatch = settings.n_outputs_max = window
         settings.n_threads = settings.n_threads_batch = threads
         settings.type_k = settings.type_v = cache_type
+        if cache_type == TYPE_F32:  # flash attention would narrow it to f16
+            settings.flash_attn_type = self.api.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.context = self.api.llama_init_from_model(self.model, settings)
         if not self.context:
             raise SystemExit(f"llama.cpp cannot run {file}")
@@ -55,10 +57,11 @@ class Model:
         self.api.llama_free(self.context)
         self.api.llama_model_free(self.model)
 
-    def tokens(self, text, special=False):
+    def tokens(self, text):
+        """Special tokens that are written out in the text are such, as in our own tokenizer."""
         raw = text.encode()
         ids = (self.api.llama_token * (len(raw) + 2))()
-        count = self.api.llama_tokenize(self.vocabulary, raw, len(raw), ids, len(ids), True, special)
+        count = self.api.llama_tokenize(self.vocabulary, raw, len(raw), ids, len(ids), True, True)
         if count < 0:
             raise SystemExit("llama.cpp finds more tokens in the text than bytes")
         return list(ids[:count])
@@ -90,7 +93,7 @@ class Model:
 
     def greedy(self, prompt, length):
         self.forget()
-        ids, told = self.tokens(prompt, special=True), b""
+        ids, told = self.tokens(prompt), b""
         logits = self.step(ids, 0, False)
         for place in range(len(ids), len(ids) + length):
             token = int(logits[0].argmax())
