@@ -70,7 +70,7 @@ class Model:
         self.api.llama_memory_clear(self.api.llama_get_memory(self.context), True)
 
     def step(self, ids, first, every):
-        """Logits [rows, vocabulary] of tokens behind those in the cache: of every one, or of the last; valid until the next step."""
+        """Logits [rows, vocabulary] of tokens behind those in the cache, of every one or of the last; valid until the next step."""
         batch = self.api.llama_batch_init(len(ids), 0, 1)
         batch.n_tokens = len(ids)
         for i, token in enumerate(ids):
