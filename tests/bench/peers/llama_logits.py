@@ -47,6 +47,8 @@ class Model:
         settings.n_ctx = settings.n_batch = settings.n_ubatch = settings.n_outputs_max = window
         settings.n_threads = settings.n_threads_batch = threads
         settings.type_k = settings.type_v = cache_type
+        if cache_type == TYPE_F32:  # flash attention would narrow it to f16
+            settings.flash_attn_type = self.api.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.context = self.api.llama_init_from_model(self.model, settings)
         if not self.context:
             raise SystemExit(f"llama.cpp cannot run {file}")
@@ -55,10 +57,11 @@ class Model:
         self.api.llama_free(self.context)
         self.api.llama_model_free(self.model)
 
-    def tokens(self, text, special=False):
+    def tokens(self, text):
+        """Special tokens that are written out in the text are such, as in our own tokenizer."""
         raw = text.encode()
         ids = (self.api.llama_token * (len(raw) + 2))()
-        count = self.api.llama_tokenize(self.vocabulary, raw, len(raw), ids, len(ids), True, special)
+        count = self.api.llama_tokenize(self.vocabulary, raw, len(raw), ids, len(ids), True, True)
         if count < 0:
             raise SystemExit("llama.cpp finds more tokens in the text than bytes")
         return list(ids[:count])
@@ -67,7 +70,7 @@ class Model:
         self.api.llama_memory_clear(self.api.llama_get_memory(self.context), True)
 
     def step(self, ids, first, every):
-        """Logits [rows, vocabulary] of tokens behind those in the cache: of every one, or of the last; valid until the next step."""
+        """Logits [rows, vocabulary] of tokens behind those in the cache, of every one or of the last; valid until the next step."""
         batch = self.api.llama_batch_init(len(ids), 0, 1)
         batch.n_tokens = len(ids)
         for i, token in enumerate(ids):
@@ -90,7 +93,7 @@ class Model:
 
     def greedy(self, prompt, length):
         self.forget()
-        ids, told = self.tokens(prompt, special=True), b""
+        ids, told = self.tokens(prompt), b""
         logits = self.step(ids, 0, False)
         for place in range(len(ids), len(ids) + length):
             token = int(logits[0].argmax())

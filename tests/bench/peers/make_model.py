@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from shapes import CONTEXT, SHAPES
 
 SPREAD = 0.02  # standard deviation of every weight, and of a gain around 1
-SHARP = 4  # times as wide are Llama's queries and keys: a sharp attention, so that a wrong rotation changes the tokens
+LIVELY = 1.5  # deviation of a value of Llama's queries and keys: a sharp attention, so that a wrong rotation changes the tokens
 END_OF_TEXT = "<|endoftext|>"
 
 
@@ -65,12 +65,12 @@ def make_llama(config):
     """Output by input; Qwen2's queries, keys and values have biases."""
     dice, width, mlp = Dice(numpy.float16), config["hidden_size"], config["intermediate_size"]
     kv = width // config["num_attention_heads"] * config["num_key_value_heads"]
-    biased = config["model_type"] == "qwen2"
+    biased, lively = config["model_type"] == "qwen2", LIVELY / width ** 0.5
     dice.draw("model.embed_tokens.weight", config["vocab_size"], width)
     for layer in range(config["num_hidden_layers"]):
         block = f"model.layers.{layer}"
         dice.draw(block + ".input_layernorm.weight", width, around=1)
-        for part, outputs, spread in (("q", width, SHARP * SPREAD), ("k", kv, SHARP * SPREAD), ("v", kv, SPREAD)):
+        for part, outputs, spread in (("q", width, lively), ("k", kv, lively), ("v", kv, SPREAD)):
             dice.linear(f"{block}.self_attn.{part}_proj", outputs, width, bias=outputs if biased else 0, spread=spread)
         dice.linear(block + ".self_attn.o_proj", width, width, bias=0)
         dice.draw(block + ".post_attention_layernorm.weight", width, around=1)

@@ -195,7 +195,8 @@ def named_settings(settings, server_setting):
 def facts(ours, llama, cache, options):
     return {
         "date": datetime.date.today().isoformat(), "command": shlex.join(["tests/bench/peers/run.py", *sys.argv[1:]]),
-        "shape": options.shape, "cpu": cpu_name(), "threads": options.threads, "kernel": platform.release(), "rounds": options.rounds,
+        "shape": options.shape, "cpu": cpu_name(), "threads": options.threads, "kernel": platform.release(),
+        "rounds": options.rounds,
         "prenormd": {"commit": own_commit(), **ours.facts},
         "llama.cpp": {"llama-cpp-python": next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz"), **llama.facts},
         "CTranslate2": {"version": cache.version("ctranslate2")},
