@@ -75,6 +75,23 @@ static void test_unknown_keys(void **state) {
     test_folder_remove(folder);
 }
 
+static void test_rotation(void **state) {
+    (void)state;
+    struct daemon d;
+    char *folder = make_folder("gpt2", "n_inner", json_null(), NULL);
+    for (int rotated = 0; rotated < 2; rotated++) {
+        start(&d, folder, FLAGS("--weights", rotated ? "int8" : "int4"));
+        json_t *version = get(&d, "/version");
+        const json_t *rotation = json_object_get(json_object_get(version, "model"), "rotation");
+        assert_true(json_is_boolean(rotation));
+        assert_int_equal(json_boolean_value(rotation), rotated);
+        if (rotated) assert_logged(&d, "the model is rotated");
+        json_decref(version);
+        daemon_stop(&d);
+    }
+    test_folder_remove(folder);
+}
+
 static void complete_to_the_end(const struct daemon *d, json_t **ids) {
     json_t *answer =
         complete(d, "{\"prompt\":[5,6,7],\"temperature\":0,\"max_tokens\":100,\"ignore_eos\":true,"
@@ -199,11 +216,9 @@ static void test_commands_and_unknown_keys(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_a_longer_context),
-        cmocka_unit_test(test_defaults_of_the_model),
-        cmocka_unit_test(test_generate),
-        cmocka_unit_test(test_commands_and_unknown_keys),
+        cmocka_unit_test(test_rotation),         cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_a_longer_context), cmocka_unit_test(test_defaults_of_the_model),
+        cmocka_unit_test(test_generate),         cmocka_unit_test(test_commands_and_unknown_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

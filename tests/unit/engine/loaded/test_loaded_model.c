@@ -86,6 +86,45 @@ static void test_what_may_be_chosen(void **state) {
     refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_OPTION, "model");
 }
 
+/* From a folder int8 is rotated, and nothing else; where the stream may not be, the rest is. A file of int8 that was
+ * written without rotations runs as it is. */
+static void test_what_is_rotated(void **state) {
+    const struct place *place = *state;
+    static const struct {
+        const char *folder;
+        enum norm_form form;
+        bool stream;
+    } rows[] = {
+        {"pre", NORM_FORM_CRMSNORM, true}, /* in its orthonormal basis */
+        {"pre", NORM_FORM_RMSNORM, true},
+        {"pre", NORM_FORM_LAYERNORM, false},
+        {"sandwich", NORM_FORM_CRMSNORM, false},
+        {"sub-ln", NORM_FORM_CRMSNORM, true},
+        {"mix-layernorm", NORM_FORM_RMSNORM, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
+            struct error e = {0};
+            struct loaded_model model;
+            char folder[200];
+            snprintf(folder, sizeof folder, "tests/golden/placements/%s", rows[i].folder);
+            struct loaded_model_options options = {
+                .model = test_source_path(folder), .form = rows[i].form, .weights = type};
+            assert_ok(loaded_model_init(&model, &options, workers, &e));
+            assert_int_equal(model.folded.rotated, type == WEIGHT_TYPE_INT8);
+            assert_int_equal(model.folded.stream.order > 0, type == WEIGHT_TYPE_INT8 && rows[i].stream);
+            assert_int_equal(model.packed.layers[0].mlp.output.rotates_rows, type == WEIGHT_TYPE_INT8);
+            loaded_model_deinit(&model);
+        }
+    struct error e = {0};
+    struct loaded_model file;
+    struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
+    assert_ok(loaded_model_init(&file, &options, workers, &e));
+    assert_int_equal(file.packed.weights, WEIGHT_TYPE_INT8);
+    assert_false(file.folded.rotated || file.packed.layers[0].mlp.output.rotates_rows);
+    loaded_model_deinit(&file);
+}
+
 static void test_a_git_lfs_pointer(void **state) {
     (void)state;
     static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n";
@@ -411,6 +450,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_context),
         cmocka_unit_test(test_a_git_lfs_pointer),
+        cmocka_unit_test_setup_teardown(test_what_is_rotated, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_be_chosen, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_another_form_of_rmsnorm, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_the_nearest_form, setup, teardown),
