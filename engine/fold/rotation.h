@@ -12,8 +12,9 @@
 #define ROTATION_COVER_MAX (3 * ROTATION_ORDER_MAX)
 
 /* An axis of `count` items of `lanes` entries each, the first of them item `first` of what holds it. Blocks of
- * `order` items, a power of two, have the signs of some changed (KERNEL_HADAMARD_SIGNS) and go through a Hadamard transform divided by sqrt(order). Where they do not come out
- * even, another such transform of the last `order` items follows. order 0: no rotation. */
+ * `order` items, a power of two, have the signs of some changed (KERNEL_HADAMARD_SIGNS) and go through a
+ * Hadamard transform divided by sqrt(order). Where they do not come out even, another such transform of the
+ * last `order` items follows. order 0: no rotation. */
 struct rotation {
     size_t first, count, lanes, order;
 };

@@ -109,9 +109,9 @@ class Daemon:
         return self.process.wait()
 
 
-def post(port, body, timeout=600):
+def post(port, body, route="/v1/completions", timeout=600):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-    connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+    connection.request("POST", route, body, {"Content-Type": "application/json"})
     answer = connection.getresponse()
     length = len(answer.read())
     connection.close()
@@ -164,6 +164,18 @@ def bodies(vocabulary, tokens):
     }
 
 
+def tokenizer_bodies(vocabulary):
+    """The same for the routes of the tokenizer: name -> (route, body, how many at once)."""
+    dice = random.Random(4)
+    ids = [dice.randrange(vocabulary) for _ in range(500000)]
+    return {
+        "/tokenize of 3.5 MB": ("/tokenize", completion(prompt="Once upon a time " * 205000), 16),
+        "/tokenize with texts": ("/tokenize", completion(prompt="a." * 400000, return_token_strs=True), 16),
+        "/detokenize of half a million ids": ("/detokenize", completion(tokens=ids), 16),
+        "/detokenize of empty objects": ("/detokenize", array_of(b"{}").replace(b"prompt", b"tokens"), 12),
+    }
+
+
 def count(results):
     return dict(sorted(collections.Counter(results).items(), key=str))
 
@@ -192,11 +204,15 @@ class Attack:
         with concurrent.futures.ThreadPoolExecutor(512) as pool:
             for name, (body, times) in named.items():
                 self.check(name, [pool.submit(post, port, body) for _ in range(times)])
+            routes = tokenizer_bodies(vocabulary)
+            for name, (route, body, times) in routes.items():
+                self.check(name, [pool.submit(post, port, body, route) for _ in range(times)])
             self.check("slow readers", [pool.submit(read_slowly, port, slow, 5) for _ in range(100)])
             mixed = [pool.submit(read_slowly, port, slow, 5) for _ in range(60)]
-            order = [body for body, times in named.values() for _ in range(min(times, 12))]
+            order = [(body,) for body, times in named.values() for _ in range(min(times, 12))]
+            order += [(body, route) for route, body, times in routes.values() for _ in range(min(times, 12))]
             random.Random(2).shuffle(order)
-            self.check("all at once", mixed + [pool.submit(post, port, body) for body in order])
+            self.check("all at once", mixed + [pool.submit(post, port, *sent) for sent in order])
 
 
 def settle(daemon, most):
