@@ -43,6 +43,12 @@ extern const struct weight_name names_gemma2[]; /* the norms around Gemma 2's su
 /* Copies of rotary_emb_base and rotary_pct that the library writes and does not read. */
 #define NEOX_COPIED_KEYS "rope_theta", "partial_rotary_factor"
 
+/* Of a struct family: what Llama and all of its kin have, and the rotary positions of most. */
+#define LLAMA_KIN                                                                                            \
+    .prefix = "model.", .buffers = TEXTS(ROTARY_BUFFERS), .keys = &keys_llama, .head_dim = HEAD_DIM_FREE
+#define LLAMA_ROTARY                                                                                         \
+    { .theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL }
+
 /* Ends a refusal of a setting that is known, but that nothing checks our results for. */
 #define NO_REFERENCE "is not supported: no reference for it"
 

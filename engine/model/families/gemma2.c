@@ -15,18 +15,15 @@ static void describe_layers(struct config_reader *config, struct model_descripti
 
 const struct family family_gemma2 = {
     .model_type = "gemma2",
-    .prefix = "model.",
+    LLAMA_KIN,
     .names = {names_gemma2, names_llama},
-    .buffers = TEXTS(ROTARY_BUFFERS),
-    .keys = &keys_llama,
     .sizes = {.vocabulary = 256000, .context = 8192, .width = 2304, .layers = 26, .heads = 8},
     .kv_heads = {"num_key_value_heads", 4},
     .mlp_width = {"intermediate_size", 9216},
-    .head_dim = HEAD_DIM_FREE,
     .head_dim_default = 256,
     .norm_eps = {"rms_norm_eps", 1e-6},
     .activation = {"hidden_activation", "gelu_pytorch_tanh"},
-    .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
+    .rotary = LLAMA_ROTARY,
     .ignored_keys = TEXTS("hidden_act"), /* hidden_activation is the one that counts */
     .tied = true,
     .tokens = {2, 1, 0},

@@ -21,14 +21,11 @@ static void describe_layers(struct config_reader *config, struct model_descripti
 
 const struct family family_gemma3_text = {
     .model_type = "gemma3_text",
-    .prefix = "model.",
+    LLAMA_KIN,
     .names = {names_gemma2, names_llama},
-    .buffers = TEXTS(ROTARY_BUFFERS),
-    .keys = &keys_llama,
     .sizes = {.vocabulary = 262208, .context = 131072, .width = 2304, .layers = 26, .heads = 8},
     .kv_heads = {"num_key_value_heads", 4},
     .mlp_width = {"intermediate_size", 9216},
-    .head_dim = HEAD_DIM_FREE,
     .head_dim_default = 256,
     .norm_eps = {"rms_norm_eps", 1e-6},
     .activation = {"hidden_activation", "gelu_pytorch_tanh"},

@@ -18,17 +18,14 @@ static void describe(struct config_reader *config, struct model_description *d) 
 
 const struct family family_olmo2 = {
     .model_type = "olmo2",
-    .prefix = "model.",
+    LLAMA_KIN,
     .names = {names, names_llama},
-    .buffers = TEXTS(ROTARY_BUFFERS),
-    .keys = &keys_llama,
     .sizes = {.vocabulary = 50304, .context = 2048, .width = 4096, .layers = 32, .heads = 32},
     .kv_heads = {"num_key_value_heads", 0},
     .mlp_width = {"intermediate_size", 11008},
-    .head_dim = HEAD_DIM_FREE,
     .norm_eps = {"rms_norm_eps", 1e-5},
     .activation = {"hidden_act", "silu"},
-    .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},
+    .rotary = LLAMA_ROTARY,
     .tokens = {-1, 50279, 1},
     .describe = describe,
 };

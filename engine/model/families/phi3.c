@@ -21,15 +21,12 @@ static void describe_layers(struct config_reader *config, struct model_descripti
 
 const struct family family_phi3 = {
     .model_type = "phi3",
-    .prefix = "model.",
+    LLAMA_KIN,
     .names = {names, names_llama},
-    .buffers = TEXTS(ROTARY_BUFFERS),
     .ignored_keys = TEXTS("original_max_position_embeddings"), /* without longrope */
-    .keys = &keys_llama,
     .sizes = {.vocabulary = 32064, .context = 4096, .width = 3072, .layers = 32, .heads = 32},
     .kv_heads = {"num_key_value_heads", 0},
     .mlp_width = {"intermediate_size", 8192},
-    .head_dim = HEAD_DIM_FREE,
     .norm_eps = {"rms_norm_eps", 1e-5},
     .activation = {"hidden_act", "silu"},
     .rotary = {.theta = "rope_theta",

@@ -27,15 +27,12 @@ static void describe_layers(struct config_reader *config, struct model_descripti
 
 const struct family family_smollm3 = {
     .model_type = "smollm3",
-    .prefix = "model.",
+    LLAMA_KIN,
     .names = {NULL, names_llama},
-    .buffers = TEXTS(ROTARY_BUFFERS),
     .ignored_keys = TEXTS("max_window_layers"), /* layer_types is what counts */
-    .keys = &keys_llama,
     .sizes = {.vocabulary = 128256, .context = 32768, .width = 2048, .layers = 36, .heads = 16},
     .kv_heads = {"num_key_value_heads", 4},
     .mlp_width = {"intermediate_size", 11008},
-    .head_dim = HEAD_DIM_FREE,
     .norm_eps = {"rms_norm_eps", 1e-6},
     .activation = {"hidden_act", "silu"},
     .rotary = {.theta = "rope_theta", .theta_default = 2000000, .kinds = ROTARY_KINDS_ALL},

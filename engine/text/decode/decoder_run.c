@@ -32,8 +32,7 @@ static void gather_bytes(struct stage *s) {
     }
 }
 
-/* Says what is whole of the held bytes, U+FFFD for what is broken, and at the end for what is incomplete. */
-static void say_bytes(struct decoder_run *run, size_t at, bool is_end) {
+void decoder_say_bytes(struct decoder_run *run, size_t at, bool each_byte, bool is_end) {
     struct stage *s = &run->stages[at];
     size_t done = 0, used;
     while (done < s->held.length) {
@@ -45,7 +44,7 @@ static void say_bytes(struct decoder_run *run, size_t at, bool is_end) {
             utf8_classify((const unsigned char *)s->held.bytes + done, s->held.length - done, &used);
         if (kind == UTF8_INCOMPLETE && !is_end) break;
         decoder_feed(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
-        done += used;
+        done += each_byte ? 1 : used;
     }
     text_buffer_drop_front(&s->held, done);
 }
@@ -253,7 +252,7 @@ static void end_token(struct decoder_run *run, size_t at) {
     switch (s->step->kind) {
     case DECODER_BYTE_LEVEL:
         gather_bytes(s);
-        say_bytes(run, at, false);
+        decoder_say_bytes(run, at, false, false);
         break;
     case DECODER_FUSE:
     case DECODER_CHARACTER_MAP:
@@ -294,7 +293,7 @@ static void end_token(struct decoder_run *run, size_t at) {
 static void end_text(struct decoder_run *run, size_t at) {
     switch (run->stages[at].step->kind) {
     case DECODER_BYTE_LEVEL:
-        say_bytes(run, at, true);
+        decoder_say_bytes(run, at, false, true);
         end_token(run, at + 1);
         break;
     case DECODER_FUSE:

@@ -35,6 +35,10 @@ struct decoder_run {
 void decoder_feed(struct decoder_run *run, size_t at, const char *text, size_t length);
 void decoder_feed_token(struct decoder_run *run, size_t at, const char *text, size_t length);
 
+/* Says what is whole of the held bytes, U+FFFD for what is broken (each_byte: for each byte of it), and at the end for
+ * what is incomplete, which waits until then. */
+void decoder_say_bytes(struct decoder_run *run, size_t at, bool each_byte, bool is_end);
+
 /* The byte of "<0xNN>", or -1. The library's parser takes "+N" for N. */
 int decoder_fallback_byte(const struct text_buffer *token);
 

@@ -56,24 +56,12 @@ void decoder_finish_ctrl(struct decoder_run *run, size_t at) {
     if (held->length > 0) say_words(run, at, length_without_blanks(held->bytes, held->length));
 }
 
-/* SentencePiece: a run of bytes is whole characters, and U+FFFD for each byte that is part of none. What may become a
- * character yet waits. */
+/* SentencePiece: U+FFFD for each byte of a run that is part of no character. */
 static void say_piece_bytes(struct decoder_run *run, size_t at, bool is_end) {
     struct stage *s = &run->stages[at];
-    size_t done = 0, used;
-    while (done < s->held.length) {
-        size_t whole = utf8_valid_prefix(s->held.bytes + done, s->held.length - done);
-        decoder_feed(run, at + 1, s->held.bytes + done, whole);
-        done += whole;
-        if (done == s->held.length) break;
-        enum utf8_kind kind =
-            utf8_classify((const unsigned char *)s->held.bytes + done, s->held.length - done, &used);
-        if (kind == UTF8_INCOMPLETE && !is_end) break;
-        decoder_feed(run, at + 1, replacement_utf8, sizeof replacement_utf8 - 1);
-        done++;
-    }
-    if (done > 0) s->said = true;
-    text_buffer_drop_front(&s->held, done);
+    size_t held = s->held.length;
+    decoder_say_bytes(run, at, true, is_end);
+    if (s->held.length < held) s->said = true;
 }
 
 void decoder_finish_pieces(struct decoder_run *run, size_t at) {
