@@ -47,7 +47,8 @@ build() {
     local targets emulation=("${emulator[@]}" -cpu max)
     export PKG_CONFIG_LIBDIR=$libraries/pkgconfig:$libraries/openblas-pthread/pkgconfig:$sysroot/usr/share/pkgconfig
     export PKG_CONFIG_SYSROOT_DIR=$sysroot
-    cmake -S "$root" -B "$folder/tree" -DPRENORM_WERROR=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+    [[ -f $folder/tree/build.ninja ]] || rm -rf "$folder/tree"
+    cmake -G Ninja -S "$root" -B "$folder/tree" -DPRENORM_WERROR=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
         -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_SYSROOT="$sysroot" \
         -DCMAKE_CROSSCOMPILING_EMULATOR="$(IFS=';' && echo "${emulation[*]}")"
     targets=$(ctest --test-dir "$folder/tree" -N -R '^test_(kernels|panels)_' | sed -n 's/^ *Test *#[0-9]*: //p')

@@ -9,14 +9,14 @@
 
 #include "engine/api/engine.h"
 
-/* Kernels are some twenty times slower there: the two ways that have threads and preemption. */
+/* Kernels are some twenty times slower there: half the requests, and the two ways that have threads and preemption. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { FIRST_WAY = 1, WAYS = 2 };
+enum { REQUESTS = 16, FIRST_WAY = 1, WAYS = 2 };
 #else
-enum { FIRST_WAY = 0, WAYS = 4 };
+enum { REQUESTS = 32, FIRST_WAY = 0, WAYS = 4 };
 #endif
 
-enum { REQUESTS = 32, TOKENS_MAX = 48, PROMPT_MAX = 200 };
+enum { TOKENS_MAX = 48, PROMPT_MAX = 200 };
 
 /* ---- an engine, and a thread that waits for it --------------------------------------------------------- */
 
@@ -210,7 +210,7 @@ static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t
     for (size_t i = 0; i < REQUESTS; i++) run_requests(engine, &prompts[i], &alone[i], 1);
     engine_close(engine);
     /* The small cache has about two full contexts: with long steps, which take many prompts in at once, 5 to
-     * 20 of the 32 are preempted, as the machine is quick or slow. */
+     * 20 of 32 are preempted, as the machine is quick or slow. */
     const struct {
         size_t threads, step_tokens, kv_cache_mib;
     } ways[] = {{1, 256, 0}, {2, 61, 0}, {2, 512, small_mib}, {1, 43, small_mib}};
@@ -224,7 +224,8 @@ static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t
         run_requests(engine, prompts, together, REQUESTS);
         for (size_t i = 0; i < REQUESTS; i++) expect_same(&alone[i], &together[i]);
         engine_stats(engine, &stats);
-        if (!ways[w].kv_cache_mib) assert_true(stats.prefix_hit_tokens > 1000);
+        /* Of some 100 tokens a prompt. */
+        if (!ways[w].kv_cache_mib) assert_true(stats.prefix_hit_tokens > (size_t)REQUESTS * 30);
         preemptions += stats.preemptions;
         engine_close(engine);
     }
