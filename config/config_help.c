@@ -100,6 +100,7 @@ void config_print_usage(FILE *out) {
     fprintf(out, "Usage: prenormd COMMAND [OPTION]...\n\nCommands:\n");
     for (int command = 0; command < COMMAND_COUNT; command++)
         fprintf(out, "  %-12s %s\n", command_name((enum command)command), commands[command].help);
-    fprintf(out, "\n'prenormd COMMAND --help' lists the options of a command; 'prenormd --version' tells the "
+    fprintf(out, "  %-12s %s\n", "help", "Print the options of a command, or this");
+    fprintf(out, "\n'prenormd help COMMAND' lists the options of a command; 'prenormd --version' tells the "
                  "version.\n");
 }

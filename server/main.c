@@ -83,11 +83,26 @@ static bool fill_standard_descriptors(void) {
     return true;
 }
 
+static enum exit_code no_such_command(const char *word) {
+    if (*word) log_say("prenormd: '%s' is no command", word);
+    config_print_usage(stderr);
+    return EXIT_CODE_USAGE;
+}
+
+/* help COMMAND */
+static enum exit_code print_help_of(const char *name) {
+    enum command command = command_from_name(name);
+    if (command == COMMAND_COUNT) return no_such_command(name);
+    config_print_help(command, stdout);
+    return finish_output();
+}
+
 static enum exit_code run(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "";
     enum command command = command_from_name(word);
     if (command != COMMAND_COUNT) return run_command(command, argv + 2, (size_t)argc - 2);
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+    if (strcmp(word, "help") == 0 && argc > 2) return print_help_of(argv[2]);
+    if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
         config_print_usage(stdout);
         return finish_output();
     }
@@ -95,9 +110,7 @@ static enum exit_code run(int argc, char **argv) {
         puts("prenormd " PRENORM_VERSION);
         return finish_output();
     }
-    if (*word) log_say("prenormd: '%s' is no command", word);
-    config_print_usage(stderr);
-    return EXIT_CODE_USAGE;
+    return no_such_command(word);
 }
 
 int main(int argc, char **argv) {

@@ -85,11 +85,30 @@ static enum status check_size(struct opening *o, const char *text, size_t length
                      found < stated ? "cut short" : "longer than it was written", found, (size_t)stated);
 }
 
+/* What helps whoever names a file of another format, by its ending. */
+static const char *foreign_format_hint(const char *path) {
+    static const struct {
+        const char *ending, *hint;
+    } formats[] = {
+        {".safetensors", "; a checkpoint is named by the folder that it lies in, with its config.json"},
+        {".bin", "; a checkpoint is named by the folder that it lies in, with its config.json"},
+        {".gguf", "; GGUF is llama.cpp's format: name the Hugging Face folder that it was made from"},
+        {".onnx", "; ONNX is not read: name the Hugging Face folder that it was exported from"},
+    };
+    size_t length = strlen(path);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        size_t ending = strlen(formats[i].ending);
+        if (length > ending && strcmp(path + length - ending, formats[i].ending) == 0) return formats[i].hint;
+    }
+    return "";
+}
+
 static enum status check_start(struct opening *o) {
     const struct mapped_file *file = &o->file->file;
     if (!has_start(file->data, file->size))
-        return fail(o, STATUS_MALFORMED,
-                    "is no converted model of prenormd, and no folder with a checkpoint either");
+        return error_set(o->e, STATUS_MALFORMED, o->path,
+                         "is no converted model of prenormd, and no folder with a checkpoint either%s",
+                         foreign_format_hint(o->path));
     const char *text = (const char *)file->data;
     size_t at = MODEL_FILE_LENGTH_BYTES + sizeof MODEL_FILE_START - 1;
     enum status status = check_version(o, text, file->size, &at);

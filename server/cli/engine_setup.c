@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "install_paths.h"
+#include "server/service/hub_cache.h"
 
 /* The folder of the running program, with a '/' at its end; false where /proc does not tell. */
 static bool program_folder(char *out, size_t size) {
@@ -16,12 +18,21 @@ static bool program_folder(char *out, size_t size) {
     return slash != NULL;
 }
 
+/* A path, or where there is none of that name, a model of the hub. */
+static enum status find_named(const struct config *config, char out[PATH_MAX], struct error *e) {
+    struct stat info;
+    if (stat(config->model, &info) != 0 && hub_cache_is_name(config->model)) {
+        enum status status = hub_cache_find(config->model, out, PATH_MAX, e);
+        if (status != STATUS_OK) config_explain(config, e);
+        return status;
+    }
+    if (snprintf(out, PATH_MAX, "%s", config->model) < PATH_MAX) return STATUS_OK;
+    return error_set(e, STATUS_LIMIT, "model", "the path is longer than %d bytes", PATH_MAX - 1);
+}
+
 static enum status find_model(const struct config *config, char out[PATH_MAX], struct error *e) {
     char folder[PATH_MAX], installed[2 * PATH_MAX];
-    if (config->model) {
-        if (snprintf(out, PATH_MAX, "%s", config->model) < PATH_MAX) return STATUS_OK;
-        return error_set(e, STATUS_LIMIT, "model", "the path is longer than %d bytes", PATH_MAX - 1);
-    }
+    if (config->model) return find_named(config, out, e);
     if (program_folder(folder, sizeof folder)) {
         snprintf(installed, sizeof installed, "%s" PRENORM_MODEL_FROM_PROGRAM, folder);
         if (realpath(installed, out)) return STATUS_OK;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "server/service/hub_cache.h"
 
 enum { RETRY_AFTER_SECONDS = 5 };
 
@@ -55,6 +56,7 @@ void service_set_model_name(struct service *s, const char *folder) {
     const char *name = s->config->model_name ? s->config->model_name
                        : slash && slash[1]   ? slash + 1
                                              : "model";
-    snprintf(s->model, sizeof s->model, "%s", name);
+    if (!path || !hub_cache_name_of(path, s->model, sizeof s->model))
+        snprintf(s->model, sizeof s->model, "%s", name);
     free(path);
 }
