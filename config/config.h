@@ -21,7 +21,8 @@
     X(VERIFY, "verify", "", "Compare every form of the model with the untouched one, on the same tokens")    \
     X(CONVERT, "convert", "", "Write the converted model in one file, which --model can name from then on")  \
     X(BENCH, "bench", "",                                                                                    \
-      "Time the model, or random weights of a published shape, beside the machine's bounds")
+      "Time the model, or random weights of a published shape, beside the machine's bounds")                 \
+    X(CHECK, "check", "", "Say whether serve would start with these options; loads nothing")
 
 enum command {
 #define X(id, name, argument, help) COMMAND_##id,

@@ -9,12 +9,17 @@
 #include "engine/base/workers.h"
 #include "engine/types/limits.h"
 
-/* The words of the column `commands`. */
+#define BIT(id) (1u << COMMAND_##id)
+
+/* The words of the column `commands`. What is said to serve is said to check, which looks whether it would start. */
 enum {
-#define X(id, name, argument, help) id = 1u << COMMAND_##id,
-    COMMAND_LIST(X)
-#undef X
-        RUNNING = SERVE | GENERATE, /* the commands that run the engine */
+    SERVE = BIT(SERVE) | BIT(CHECK),
+    GENERATE = BIT(GENERATE),
+    VERIFY = BIT(VERIFY),
+    CONVERT = BIT(CONVERT),
+    BENCH = BIT(BENCH),
+    CHECK = BIT(CHECK),
+    RUNNING = SERVE | GENERATE, /* the commands that run the engine */
     ANY_COMMAND = (1u << COMMAND_COUNT) - 1
 };
 

@@ -14,7 +14,7 @@
 
 static enum exit_code (*const commands[COMMAND_COUNT])(const struct config *config) = {
     [COMMAND_SERVE] = cmd_serve,     [COMMAND_GENERATE] = cmd_generate, [COMMAND_VERIFY] = cmd_verify,
-    [COMMAND_CONVERT] = cmd_convert, [COMMAND_BENCH] = cmd_bench,
+    [COMMAND_CONVERT] = cmd_convert, [COMMAND_BENCH] = cmd_bench,       [COMMAND_CHECK] = cmd_check,
 };
 
 static enum exit_code finish_output(void) {

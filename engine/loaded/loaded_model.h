@@ -37,6 +37,9 @@ struct loaded_model_options {
         context; /* of a sequence; 0: the model's own. More than that is an error without extend_context, and
                        always where positions are a learned table */
     bool extend_context;
+    bool
+        plan_only; /* a folder's model ends before its weights are read: `packed` stays empty, and whether the
+                       weights fit is not asked */
     void (*progress)(void *context, const char *stage, double share); /* may be NULL */
     void *progress_context;
     struct tokenizer *

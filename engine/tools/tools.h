@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/base/error.h"
 #include "engine/types/choices.h"
@@ -150,6 +151,43 @@ struct convert_result {
  * is removed on failure. */
 enum status convert_model(const struct convert_options *options, struct convert_result *result,
                           struct error *e);
+
+/* ---- check --------------------------------------------------------------------------------------------- */
+
+struct check_options {
+    const char *model; /* folder, or a converted file, which is read once to see that its checksums hold */
+    const char *lora;
+    bool ignore_adapter;
+    enum norm_form norm_form;
+    bool any_form, any_weights;
+    enum weight_type weights;
+    enum matmul_kind matmul;
+    enum kv_type kv_type;
+    size_t context; /* 0: the model's own */
+    bool extend_context;
+    bool allow_unknown_config_keys;
+};
+
+/* A model as it would be loaded. */
+struct check_result {
+    char family[64];
+    enum norm_form norm_form;
+    enum weight_type weights;
+    enum kv_type kv_type;
+    size_t layers, width, vocabulary, context, own_context;
+    uint64_t parameters;
+    size_t weight_bytes[WEIGHT_TYPE_COUNT]; /* packed, of each type; of a converted file only its own */
+    bool is_file;                           /* its weights are mapped, not packed */
+    size_t context_bytes;                   /* of the cache, for one sequence of the whole context */
+    size_t available_bytes;                 /* memory that is left; 0: not known */
+    bool fits;                              /* the weights and that cache, into what is left */
+    bool has_tokenizer;
+    char no_tokenizer[512]; /* why not */
+};
+
+/* Reads configuration, tokenizer and the headers of the weights, with all the checks of loading; no weights. Errors
+ * are those of loading. */
+enum status check_model(const struct check_options *options, struct check_result *result, struct error *e);
 
 /* ---- verify -------------------------------------------------------------------------------------------- */
 

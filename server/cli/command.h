@@ -30,5 +30,8 @@ enum exit_code cmd_verify(const struct config *config);
 /* Writes the converted model in one file. */
 enum exit_code cmd_convert(const struct config *config);
 
+/* Says whether serve would start with this configuration, without loading the model. EXIT_CODE_OK: it would. */
+enum exit_code cmd_check(const struct config *config);
+
 /* Times the model, or random weights of a published shape. */
 enum exit_code cmd_bench(const struct config *config);

@@ -185,9 +185,9 @@ static enum status read_certificate(struct service *s, struct error *e) {
     return blame(of_key ? "tls-key" : "tls-cert", status, e);
 }
 
-static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
+/* All that can be refused before anything is loaded. */
+static enum status listen_as_configured(struct service *s, struct error *e) {
     const struct config *config = s->config;
-    raise_descriptor_limit(s->memory.connections_max);
     enum status status = client_rules_init(&s->client_rules, config, e);
     if (status == STATUS_OK)
         status = client_counts_init(&s->client_counts, config->max_requests_per_client,
@@ -197,6 +197,33 @@ static enum status start(struct service *s, const struct engine_options *options
     if (status == STATUS_OK)
         status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
                                s->tls.pair ? "https" : "http", e);
+    return status;
+}
+
+static void stop_listening(struct service *s) {
+    listener_deinit(&s->listener);
+    tls_deinit(&s->tls);
+    keys_deinit(&s->keys);
+    client_counts_deinit(&s->client_counts);
+    client_rules_deinit(&s->client_rules);
+}
+
+enum status server_check(const struct config *config, char *url, size_t size, struct error *e) {
+    struct service *s = calloc(1, sizeof *s);
+    if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
+    s->config = config;
+    s->listener.fd = -1;
+    serving_memory_init(&s->memory, config, memory_available_bytes());
+    enum status status = listen_as_configured(s, e);
+    if (status == STATUS_OK) snprintf(url, size, "%s", s->listener.url);
+    stop_listening(s);
+    free(s);
+    return status;
+}
+
+static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
+    raise_descriptor_limit(s->memory.connections_max);
+    enum status status = listen_as_configured(s, e);
     if (status == STATUS_OK) status = http_start(s, e);
     if (status != STATUS_OK) return status;
     log_info("listening on %s", s->listener.url);
@@ -211,12 +238,8 @@ static void end(struct service *s) {
     while (s->requests || s->lanes.held) loop_run_once(&s->loop);
     opener_destroy(s->opener);
     if (s->engine) engine_close(s->engine);
-    listener_deinit(&s->listener);
     loop_deinit(&s->loop);
-    tls_deinit(&s->tls);
-    keys_deinit(&s->keys);
-    client_counts_deinit(&s->client_counts);
-    client_rules_deinit(&s->client_rules);
+    stop_listening(s);
     unknown_fields_deinit(&s->unknown_fields);
 }
 

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -190,36 +189,6 @@ static void test_a_model_that_is_not_there(void **state) {
     assert_string_equal(run->output, "");
     assert_int_equal(run_words(run, WORDS("generate", "x")), 2);
     assert_one_line(run->errors, "prenormd: model: ");
-}
-
-/* The bundled model, as if it had been fetched from the hub. */
-static void test_a_model_by_its_name(void **state) {
-    struct run *run = *state;
-    char commit[PATH_MAX], path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/models--org--tales", run->folder);
-    assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(path, sizeof path, "%s/models--org--tales/snapshots", run->folder);
-    assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(commit, sizeof commit, "%s/models--org--tales/snapshots/0a1b", run->folder);
-    assert_int_equal(symlink(MODEL, commit), 0);
-    setenv("HF_HUB_CACHE", run->folder, 1);
-    assert_int_equal(run_words(run, WORDS("generate", "--log-level", "error", "--model", "org/tales@0a1b",
-                                          "--max-tokens", "4", "Once")),
-                     0);
-    assert_true(run->output_length > 0);
-    assert_int_equal(run_words(run, WORDS("serve", "--model", "org/other")), 2);
-    assert_one_line(run->errors, "prenormd: --model org/other: there is no such path");
-    assert_says(run->errors, "'hf download org/other'");
-    unsetenv("HF_HUB_CACHE");
-}
-
-static void test_files_of_other_formats(void **state) {
-    struct run *run = *state;
-    char path[PATH_MAX];
-    test_file_write(run->folder, "model.gguf", "GGUF\3", 5);
-    snprintf(path, sizeof path, "%s/model.gguf", run->folder);
-    assert_int_equal(run_words(run, WORDS("generate", "--log-level", "error", "--model", path, "x")), 1);
-    assert_says(run->errors, "model.gguf|llama.cpp's format|Hugging Face folder");
 }
 
 #define GREEDY                                                                                               \
@@ -502,8 +471,6 @@ int main(void) {
         RUN_TEST(test_refused_models),
         RUN_TEST(test_the_printed_configuration_is_accepted_again),
         RUN_TEST(test_a_model_that_is_not_there),
-        RUN_TEST(test_a_model_by_its_name),
-        RUN_TEST(test_files_of_other_formats),
         RUN_TEST(test_text_of_the_reference),
         RUN_TEST(test_an_empty_prompt_starts_from_nothing),
         RUN_TEST(test_the_same_seed_gives_the_same_text),
