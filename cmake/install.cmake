@@ -4,6 +4,9 @@ install(TARGETS prenormd RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY deploy/models/tales DESTINATION ${CMAKE_INSTALL_DATADIR}/prenorm/models)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES config/README.md RENAME options.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/man/prenormd.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES docs/man/prenormd.json.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+install(FILES deploy/completion/prenormd DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
 # A configuration that its owner may have edited is never overwritten.
 install(CODE "

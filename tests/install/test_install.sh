@@ -14,6 +14,32 @@ cmake --install "$build" --prefix "$work/a prefix"
 expect_file "$work/a prefix/etc/prenorm/prenormd.json"
 expect_file "$work/a prefix/share/prenorm/models/tales/model.safetensors"
 expect_file "$work/a prefix/share/prenorm/models/tales/README.md"
+expect_file "$work/a prefix/share/man/man1/prenormd.1"
+expect_file "$work/a prefix/share/man/man5/prenormd.json.5"
+
+# complete_words WORD...: what bash offers for the last one.
+complete_words() {
+    (
+        # shellcheck source=deploy/completion/prenormd
+        source "$work/a prefix/share/bash-completion/completions/prenormd"
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        _prenormd
+        echo "${COMPREPLY[*]}"
+    )
+}
+
+# expect_words EXPECTED WORD...
+expect_words() {
+    local found
+    found=$(complete_words "${@:2}")
+    [[ $found == "$1" ]] || { echo "completion of '${*:2}': '$found', expected '$1'"; exit 1; }
+}
+expect_words serve prenormd se
+expect_words "f32 bf16 int8 int4" prenormd serve --weights ""
+expect_words "int8 int4" prenormd serve --weights = in
+expect_words convert prenormd help con
+expect_words "--model --model-name" prenormd serve --model
+expect_words "" prenormd serve --port ""
 mv "$work/a prefix" "$work/moved"
 text=$("$work/moved/bin/prenormd" generate --temperature 0 --max-tokens 4 "Once upon a time")
 [[ -n $text ]] || { echo "the installed program finds no model"; exit 1; }

@@ -1,5 +1,6 @@
 /* What is written about the options by hand must agree with the table: the reference in config/README.md, the
  * example, and the help. */
+#include "tests/support/generated_section.h"
 #include "tests/unit/config/config_fixture.h"
 
 #define BEGIN "<!-- options: begin -->\n"
@@ -40,21 +41,7 @@ static void test_the_reference_agrees_with_the_table(void **state) {
     FILE *out = open_memstream(&reference, &length);
     print_reference(out);
     fclose(out);
-    char *page = test_file_read(test_source_path("config"), "README.md", NULL);
-    char *begin = strstr(page, BEGIN), *end = strstr(page, END);
-    assert_true(begin && end && begin < end);
-    begin += strlen(BEGIN);
-    bool same = (size_t)(end - begin) == length && memcmp(begin, reference, length) == 0;
-    if (!same && getenv("PRENORM_UPDATE")) {
-        char *updated = NULL;
-        assert_true(asprintf(&updated, "%.*s%s%s", (int)(begin - page), page, reference, end) > 0);
-        test_file_write(test_source_path("config"), "README.md", updated, strlen(updated));
-        free(updated);
-    } else if (!same) {
-        fail_msg("config/README.md is behind options.def: run this test with PRENORM_UPDATE=1 and look at "
-                 "the change");
-    }
-    free(page);
+    generated_section_check("config", "README.md", BEGIN, END, reference, "test_config_reference");
     free(reference);
 }
 
