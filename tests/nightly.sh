@@ -45,7 +45,7 @@ analyze() {
 
 main() {
     local source
-    install_packages build test gates
+    install_packages build test gates browser
     mkdir -p "$logs"
     part tests "$root/tests/run.sh"
     part build-fuzz build fuzz

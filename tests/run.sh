@@ -121,6 +121,8 @@ main() {
     step "threads" thread
     step "arm64" bash "$root/tests/arm64/run.sh"
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
+    # Only where there is a browser: it takes longer to install than all of this to run. nightly.sh has one.
+    step "page" python3 "$root/tests/page/test_page.py" "$root/build/test-plain/prenormd"
     step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
     echo
     echo "== summary ($SECONDS s)"

@@ -223,7 +223,8 @@ enum status server_check(const struct config *config, char *url, size_t size, st
 
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     raise_descriptor_limit(s->memory.connections_max);
-    enum status status = listen_as_configured(s, e);
+    enum status status = page_init(&s->page, e);
+    if (status == STATUS_OK) status = listen_as_configured(s, e);
     if (status == STATUS_OK) status = http_start(s, e);
     if (status != STATUS_OK) return status;
     log_info("listening on %s", s->listener.url);

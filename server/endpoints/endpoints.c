@@ -11,6 +11,7 @@ static const struct route routes[] = {
     {"POST", "/tokenize", 0, endpoint_tokenize, NULL},
     {"POST", "/detokenize", 0, endpoint_detokenize, NULL},
     {"GET", "/tokenizer_info", 0, endpoint_tokenizer_info, NULL},
+    {"GET", "/", ROUTE_OPEN | ROUTE_ALWAYS, endpoint_page, NULL},
     {"GET", "/health", ROUTE_OPEN | ROUTE_ALWAYS, endpoint_health, NULL},
     {"GET", "/ready", ROUTE_OPEN | ROUTE_ALWAYS, endpoint_ready, NULL},
     {"GET", "/metrics", ROUTE_METRICS | ROUTE_ALWAYS, endpoint_metrics, NULL},

@@ -52,6 +52,7 @@ struct http_request {
 
     unsigned status;
     const char *content_type;
+    const char *content_policy; /* for browsers, borrowed from the service; NULL: none */
     struct bytes answer;
     size_t answer_taken; /* of the memory for answers: while the answer is sent */
     struct reply reply;

@@ -17,9 +17,18 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
     (void)MHD_add_response_header(response, name, value);
 }
 
+/* Of a page that a browser shows. */
+static void add_page_headers(struct http_request *r, struct MHD_Response *response) {
+    add_header(response, "Content-Security-Policy", r->content_policy);
+    add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "Referrer-Policy", "no-referrer");
+    add_header(response, "Cache-Control", "no-cache");
+}
+
 static void add_common_headers(struct http_request *r, struct MHD_Response *response) {
     add_header(response, "X-Request-Id", r->id);
     if (r->content_type) add_header(response, "Content-Type", r->content_type);
+    if (r->content_policy) add_page_headers(r, response);
     if (r->must_close || r->service->phase >= SERVICE_DRAINING) add_header(response, "Connection", "close");
     cors_add_headers(response, r->service->config, r->is_preflight);
 }

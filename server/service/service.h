@@ -18,6 +18,7 @@
 #include "server/loop/work.h"
 #include "server/memory/admission.h"
 #include "server/memory/serving_memory.h"
+#include "server/page/page.h"
 #include "server/service/http_stats.h"
 #include "server/service/listener.h"
 #include "server/service/tls.h"
@@ -60,6 +61,7 @@ struct service {
     bool is_trimming;
     struct reload *reload; /* NULL: nothing is being read again */
     bool reload_again;     /* asked for meanwhile */
+    struct page page;
     struct http_stats stats;
     struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */

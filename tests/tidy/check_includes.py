@@ -54,6 +54,7 @@ ORDER = [
     "server/completion",
     "server/loop",
     "server/clients",
+    "server/page",
     "server/service",
     "server/http",
     "server/metrics",
@@ -67,7 +68,7 @@ ORDER = [
 # What a folder may include although more stands below it. The server sees the engine's door, the commands its tools too.
 DOOR = {"engine/base", "engine/types", "engine/api"}
 SERVICE = DOOR | {"config", "server/json", "server/memory", "server/api", "server/completion", "server/loop",
-                  "server/clients", "server/service", "server/http", "server/metrics", "server/endpoints"}
+                  "server/clients", "server/page", "server/service", "server/http", "server/metrics", "server/endpoints"}
 ONLY = {
     "config": {"engine/base", "engine/types"},
     "server/json": {"engine/base"},
@@ -76,6 +77,7 @@ ONLY = {
     "server/completion": DOOR | {"server/json", "server/memory", "server/api"},
     "server/loop": DOOR,
     "server/clients": {"engine/base", "config"},
+    "server/page": {"engine/base"},
     "server/service": SERVICE - {"server/completion"},
     "server/http": SERVICE,
     "server/metrics": SERVICE,
