@@ -161,6 +161,24 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
  * nothing: the texts of all are made when the model is loaded. */
 const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length);
 
+/* ---- filling in ---------------------------------------------------------------------------------------- */
+
+/* The tokens that end what was filled in, borrowed until engine_close; *count is 0 where the model's tokenizer has no
+ * tokens for filling in. */
+const int32_t *engine_infill_ends(const struct engine *engine, size_t *count);
+
+/* Two texts, and a gap between them. */
+struct engine_gap {
+    const char *prefix, *suffix;
+    size_t prefix_length, suffix_length;
+    bool special; /* begin with what the tokenizer puts before a text (BOS) */
+};
+
+/* Ids of a prompt that is answered by what stands in the gap. Limits, ownership and errors are those of engine_encode;
+ * STATUS_UNSUPPORTED: there are no tokens for it. */
+enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
+                                 int32_t **ids, size_t *count, struct error *e);
+
 /* ---- requests ------------------------------------------------------------------------------------------ */
 
 /* Whether a request of one choice would find a place in the queue now: a cheap question before a body is read

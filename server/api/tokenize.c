@@ -31,11 +31,10 @@ static enum api_error_kind read_special(struct tokenize *t, const json_t *body, 
 
 static enum api_error_kind read_tokenize(struct tokenize *t, const json_t *body,
                                          const struct api_limits *limits, struct api_error *e) {
-    static const char *const known[] = {"model", "prompt", "content", "add_special_tokens", "add_special"};
     const json_t *prompt = json_body_field(body, "prompt"), *content = json_body_field(body, "content");
     const json_t *text = prompt ? prompt : content;
     t->param = prompt || !content ? "prompt" : "content";
-    if (api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e) != API_OK) return e->kind;
+    if (api_params_check_names(API_TOKENIZE, body, limits, e) != API_OK) return e->kind;
     if (!text || (prompt && content))
         return api_error_set(e, API_INVALID, "prompt", "Either 'prompt' or 'content' is needed.");
     if (!json_is_string(text)) return api_field_wrong_type(e, t->param, "a string", text);
@@ -108,9 +107,8 @@ static enum api_error_kind write_text(const struct engine *engine, const int32_t
 
 static enum api_error_kind read_tokens(const json_t *body, const struct api_limits *limits, int32_t **ids,
                                        size_t *count, struct api_error *e) {
-    static const char *const known[] = {"model", "tokens"};
     const json_t *tokens = json_body_field(body, "tokens");
-    if (api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e) != API_OK) return e->kind;
+    if (api_params_check_names(API_DETOKENIZE, body, limits, e) != API_OK) return e->kind;
     if (!tokens) return api_error_set(e, API_INVALID, "tokens", "'tokens' is missing.");
     return api_params_token_ids(tokens, "tokens", limits->tokenize_ids_max, limits->vocabulary, ids, count,
                                 e);

@@ -11,8 +11,7 @@ static enum api_error_kind out_of_memory(struct api_error *e) {
     return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
 }
 
-/* A text that is too long is counted to its end, so that the error can name both lengths, but only up to so
- * many contexts: nobody may keep a thread busy with a text that is refused anyway. */
+/* How far a text that is too long is counted. */
 enum { ENCODE_CONTEXTS_MAX = 8 };
 
 static enum api_error_kind too_long(struct api_error *e, size_t context, const char *at_least, size_t count) {
@@ -35,6 +34,30 @@ static enum api_error_kind longer_than_tokens(struct api_error *e, size_t contex
 static enum api_error_kind engine_failure(struct api_error *e, const struct error *cause) {
     if (cause->code == STATUS_NO_MEMORY) return out_of_memory(e);
     return api_error_set(e, API_INVALID, "prompt", "The prompt can't be read: %s.", cause->text);
+}
+
+size_t prompt_ids_max(const struct completion *c, const struct api_limits *limits) {
+    size_t most = limits->context * ENCODE_CONTEXTS_MAX;
+    bool may_be_cut = c->params.truncate_prompt_tokens != 0;
+    return may_be_cut && most < limits->tokenize_ids_max ? limits->tokenize_ids_max : most;
+}
+
+enum api_error_kind prompt_encode_failure(const struct api_limits *limits, const struct error *cause,
+                                          size_t ids_max, struct api_error *e) {
+    if (cause->code == STATUS_LIMIT && strcmp(cause->where, "tokens") == 0)
+        return too_long(e, limits->context, "more than ", ids_max);
+    return engine_failure(e, cause);
+}
+
+enum api_error_kind prompt_check_count(const struct prompt *p, const struct api_limits *limits,
+                                       struct api_error *e) {
+    return p->count > limits->context ? too_long(e, limits->context, "", p->count) : API_OK;
+}
+
+enum api_error_kind prompt_check_bytes(const struct completion *c, size_t length,
+                                       const struct api_limits *limits, struct api_error *e) {
+    return length > c->text_bytes_max ? longer_than_tokens(e, limits->context, length, c->text_bytes_max)
+                                      : API_OK;
 }
 
 /* An empty prompt starts from the token that stands for the start of a text. */
@@ -157,14 +180,11 @@ static enum api_error_kind encode_text(struct prompt *p, const char *text, size_
                                        const struct api_limits *limits, struct api_error *e) {
     const struct completion *c = p->completion;
     struct error cause;
-    size_t most = limits->context * ENCODE_CONTEXTS_MAX;
-    if (length > c->text_bytes_max) return longer_than_tokens(e, limits->context, length, c->text_bytes_max);
-    if (c->params.truncate_prompt_tokens && most < limits->tokenize_ids_max) most = limits->tokenize_ids_max;
+    size_t most = prompt_ids_max(c, limits);
+    if (prompt_check_bytes(c, length, limits, e) != API_OK) return e->kind;
     enum status status = engine_encode(c->engine, text, length, c->params.add_special_tokens, most, &p->ids,
                                        &p->count, &cause);
-    if (status == STATUS_LIMIT && strcmp(cause.where, "tokens") == 0)
-        return too_long(e, limits->context, "more than ", most);
-    return status == STATUS_OK ? API_OK : engine_failure(e, &cause);
+    return status == STATUS_OK ? API_OK : prompt_encode_failure(limits, &cause, most, e);
 }
 
 static enum api_error_kind read_text(struct prompt *p, const json_t *value, const struct api_limits *limits,
@@ -176,7 +196,7 @@ static enum api_error_kind read_text(struct prompt *p, const json_t *value, cons
     if (encode_text(p, text, length, limits, e) != API_OK ||
         truncate_text(p, text, length, limits, &was_cut, e) != API_OK)
         return e->kind;
-    if (p->count > limits->context) return too_long(e, limits->context, "", p->count);
+    if (prompt_check_count(p, limits, e) != API_OK) return e->kind;
     if (c->params.echo && read_echo(p, was_cut ? NULL : text, length, e) != API_OK) return e->kind;
     return p->count ? API_OK : start_empty(p, c->engine, e);
 }
@@ -194,7 +214,7 @@ static enum api_error_kind read_ids(struct prompt *p, const json_t *value, const
     return count ? API_OK : start_empty(p, c->engine, e);
 }
 
-static enum api_error_kind allocate(struct completion *c, size_t count, const struct api_limits *limits,
+enum api_error_kind prompt_allocate(struct completion *c, size_t count, const struct api_limits *limits,
                                     struct api_error *e) {
     size_t choices = (size_t)c->params.best_of;
     if (count > limits->choices_max / choices)
@@ -234,7 +254,7 @@ enum api_error_kind prompt_read(struct completion *c, const json_t *value, const
                              json_body_type_name(value));
     bool is_one =
         json_is_string(value) || !json_array_size(value) || json_is_number(json_array_get(value, 0));
-    if (allocate(c, is_one ? 1 : json_array_size(value), limits, e) != API_OK) return e->kind;
+    if (prompt_allocate(c, is_one ? 1 : json_array_size(value), limits, e) != API_OK) return e->kind;
     if (json_is_string(value)) return read_text(&c->prompts[0], value, limits, e);
     if (is_one) return read_ids(&c->prompts[0], value, limits, e);
     for (size_t i = 0; i < c->prompt_count; i++)

@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                       .model = "m",
                                       .refuse_unknown = size % 2};
     struct api_error e = {0};
-    struct completion *c = completion_create(shared_engine(), "m", "f", NULL);
+    struct completion *c = completion_create(shared_engine(), API_COMPLETIONS, "m", "f", NULL);
     assert(c);
     if (completion_prepare(c, (const char *)data, size, &limits, &e) == API_OK)
         check_answer(c);

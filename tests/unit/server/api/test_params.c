@@ -21,7 +21,7 @@ static struct api_params read_body(const char *body, const struct generation_def
     struct api_error e = {0};
     json_t *json = json_loads(body, 0, NULL);
     assert_non_null(json);
-    if (api_params_read(&p, json, &limits, &e) != API_OK) fail_msg("%s", e.message);
+    if (api_params_read(&p, API_COMPLETIONS, json, &limits, &e) != API_OK) fail_msg("%s", e.message);
     json_decref(json);
     return p;
 }
