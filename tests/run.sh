@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain with warnings as errors by
 # gcc and clang, the checks of the sources (tests/tidy), under ASan and UBSan with coverage against its floors, the threaded
-# ones under TSan, the kernels' for AArch64, then the installation and the files of deploy/.
+# ones under TSan, the kernels' for AArch64, then the installation and the files of deploy/,
+# and clients from PyPI where that can be reached.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
@@ -119,6 +120,7 @@ main() {
     step "arm64" bash "$root/tests/arm64/run.sh"
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
     step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
+    step "clients" python3 "$root/tests/clients/openai_conformance.py" "$root/build/test-plain/prenormd"
     echo
     echo "== summary ($SECONDS s)"
     for line in "${results[@]}"; do echo "$line"; done

@@ -142,8 +142,8 @@ static enum api_error_kind read_request_id(struct api_params *p, const json_t *b
     return API_OK;
 }
 
-static enum api_error_kind check_model(const json_t *body, const struct api_limits *limits,
-                                       struct api_error *e) {
+enum api_error_kind api_params_check_model(const json_t *body, const struct api_limits *limits,
+                                           struct api_error *e) {
     const json_t *value = json_body_field(body, "model");
     if (!value) return API_OK;
     if (!json_is_string(value)) return api_field_wrong_type(e, "model", "a string", value);
@@ -209,7 +209,8 @@ static enum api_error_kind check_ranges(struct api_params *p, const struct api_l
 enum api_error_kind api_params_read(struct api_params *p, enum api_endpoint endpoint, const json_t *body,
                                     const struct api_limits *limits, struct api_error *e) {
     *p = (struct api_params){0};
-    if (check_model(body, limits, e) != API_OK || read_table(p, endpoint, body, limits, e) != API_OK ||
+    if (api_params_check_model(body, limits, e) != API_OK ||
+        read_table(p, endpoint, body, limits, e) != API_OK ||
         read_stream_options(p, body, limits, e) != API_OK || read_seed(p, body, e) != API_OK ||
         read_truncation(p, body, e) != API_OK || read_request_id(p, body, e) != API_OK ||
         api_param_lists_read(p, body, limits, e) != API_OK || check_user(body, e) != API_OK ||

@@ -68,6 +68,10 @@ enum api_error_kind api_params_read(struct api_params *p, enum api_endpoint endp
                                     const struct api_limits *limits, struct api_error *e);
 void api_params_deinit(struct api_params *p);
 
+/* `model`, which may be absent. */
+enum api_error_kind api_params_check_model(const json_t *body, const struct api_limits *limits,
+                                           struct api_error *e);
+
 /* continue_final_message goes with add_generation_prompt only where that is not said. */
 enum api_error_kind api_params_check_opening(struct api_params *p, const json_t *body, struct api_error *e);
 

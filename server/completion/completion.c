@@ -8,6 +8,7 @@
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
 #include "server/completion/bad_words.h"
+#include "server/completion/chat_prompt.h"
 #include "server/completion/infill.h"
 #include "server/completion/prompt.h"
 #include "server/completion/answer_shape.h"
@@ -87,6 +88,7 @@ static void drop_prompts(struct completion *c) {
     free(c->prompts);
     c->prompts = NULL, c->prompt_count = 0;
     for (size_t i = 0; i < c->ban_count; i++) free((void *)c->bans[i].ids);
+    api_chat_deinit(&c->chat);
     free(c->bans);
     c->bans = NULL, c->ban_count = 0;
     if (c->budget) budget_give(c->budget, c->taken);
@@ -145,6 +147,7 @@ static enum api_error_kind check_texts(struct completion *c, struct api_error *e
 
 static enum api_error_kind read_prompts(struct completion *c, const json_t *body,
                                         const struct api_limits *limits, struct api_error *e) {
+    if (c->endpoint == API_CHAT) return chat_prompt_render(c, body, limits, e);
     if (c->endpoint == API_INFILL) return infill_read(c, body, limits, e);
     const json_t *prompt = json_body_field(body, "prompt"), *suffix = json_body_field(body, "suffix");
     if (suffix && !json_is_string(suffix)) return api_field_wrong_type(e, "suffix", "a string", suffix);
@@ -157,7 +160,11 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
                                        const struct api_limits *limits, struct api_error *e) {
     struct json_body json;
     c->text_bytes_max = text_bytes_max(c->engine, limits, body, length);
-    if (json_body_open(&json, body, length, c->text_bytes_max, limits->memory, e) != API_OK) return e->kind;
+    /* A conversation is encoded later, when it is known how long its text is. */
+    bool is_chat = c->endpoint == API_CHAT;
+    if (json_body_open(&json, body, length, is_chat ? 0 : c->text_bytes_max,
+                       is_chat ? engine_chat_bytes(length) : 0, limits->memory, e) != API_OK)
+        return e->kind;
     enum api_error_kind kind = api_params_read(&c->params, c->endpoint, json.root, limits, e);
     if (kind == API_OK && c->params.request_id[0])
         snprintf(c->id, sizeof c->id, "%s%s", c->shape->id_prefix, c->params.request_id);
@@ -165,6 +172,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     if (kind == API_OK) kind = read_prompts(c, json.root, limits, e);
     if (kind == API_OK) kind = bad_words_read(c, e);
     json_body_close(&json);
+    if (kind == API_OK && is_chat) kind = chat_prompt_encode(c, limits, e);
     if (kind == API_OK && limits->memory) kind = take_memory(c, &limits->memory->answers, e);
     if (kind == API_OK) kind = completion_build(c, e);
     if (kind != API_OK) drop_prompts(c);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "engine/api/engine.h"
+#include "server/api/chat.h"
 #include "server/api/params.h"
 #include "server/json/bytes.h"
 
@@ -59,6 +60,7 @@ struct completion {
     enum api_endpoint endpoint;       /* which of the three generates; */
     const struct answer_shape *shape; /* how that one answers (answer_shape.h) */
     struct api_params params;
+    struct api_chat chat; /* between rendering and encoding */
     struct prompt *prompts;
     size_t prompt_count, finished; /* prompts */
     struct engine_ban *bans;       /* of params.bad_words; their ids too */

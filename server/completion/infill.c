@@ -34,7 +34,7 @@ static enum api_error_kind encode(struct prompt *p, const struct engine_gap *gap
     size_t most = prompt_ids_max(c, limits);
     if (prompt_check_bytes(c, gap->prefix_length + gap->suffix_length, limits, e) != API_OK) return e->kind;
     if (engine_encode_infill(c->engine, gap, most, &p->ids, &p->count, &cause) != STATUS_OK)
-        return prompt_encode_failure(limits, &cause, most, e);
+        return prompt_encode_failure(c, limits, &cause, most, e);
     return prompt_check_count(p, limits, e);
 }
 

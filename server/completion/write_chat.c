@@ -54,16 +54,22 @@ static void write_members(struct bytes *out, const struct prompt *p, const struc
     }
 }
 
-/* The role is said once, at the beginning. */
-static void write_choice(struct bytes *out, struct prompt *p, struct choice *choice) {
-    const struct api_params *params = &p->completion->params;
-    bytes_text(out, params->stream ? ",\"delta\":{" : ",\"message\":{");
+/* The role is said once, at the beginning; the last part of a stream may have nothing new. */
+static void write_message(struct bytes *out, struct choice *choice, bool is_part) {
+    if (is_part && choice->written && !choice->text.length) return;
     if (!choice->written) bytes_text(out, "\"role\":\"assistant\",");
     bytes_text(out, "\"content\":");
     json_write_string(out, choice->text.data, choice->text.length);
     bytes_clear(&choice->text);
-    bytes_text(out, params->stream ? "},\"logprobs\":" : ",\"refusal\":null},\"logprobs\":");
-    if (params->logprobs < 0) {
+    if (!is_part) bytes_text(out, ",\"refusal\":null");
+}
+
+static void write_choice(struct bytes *out, struct prompt *p, struct choice *choice) {
+    const struct api_params *params = &p->completion->params;
+    bytes_text(out, params->stream ? ",\"delta\":{" : ",\"message\":{");
+    write_message(out, choice, params->stream);
+    bytes_text(out, "},\"logprobs\":");
+    if (params->logprobs < 0 || (params->stream && !choice->tokens.length)) {
         bytes_text(out, "null");
         return;
     }

@@ -1,4 +1,4 @@
-/* POST /v1/completions and /infill: body → (uv pool) parameters, places in the queue, ids, requests → admission → events
+/* POST /v1/completions, /v1/chat/completions and /infill: body → (uv pool) parameters, places in the queue, ids, requests → admission → events
  * → answer. */
 #include "server/endpoints/endpoints.h"
 #include "server/http/http_request.h"
@@ -42,4 +42,8 @@ void endpoint_completions(struct http_request *r) {
 
 void endpoint_infill(struct http_request *r) {
     begin(r, API_INFILL);
+}
+
+void endpoint_chat(struct http_request *r) {
+    begin(r, API_CHAT);
 }
