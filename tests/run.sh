@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain with warnings as errors by
 # gcc and clang, the checks of the sources (tests/tidy), under ASan and UBSan with coverage against its floors, the threaded
-# ones under TSan, the kernels' for AArch64, then the installation and the files of deploy/.
+# ones under TSan, the kernels' for AArch64, then the installation and the files of deploy/,
+# and clients from PyPI where that can be reached.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
@@ -124,6 +125,7 @@ main() {
     # Only where there is a browser: it takes longer to install than all of this to run. nightly.sh has one.
     step "page" python3 "$root/tests/page/test_page.py" "$root/build/test-plain/prenormd"
     step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
+    step "clients" python3 "$root/tests/clients/openai_conformance.py" "$root/build/test-plain/prenormd"
     echo
     echo "== summary ($SECONDS s)"
     for line in "${results[@]}"; do echo "$line"; done

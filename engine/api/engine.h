@@ -14,6 +14,7 @@
  * before the next step. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@
 #include "engine/types/limits.h"
 #include "engine/types/request.h"
 #include "engine/types/stats.h"
+#include "engine/types/text_range.h"
 
 struct engine;
 struct engine_request;
@@ -45,10 +47,12 @@ struct engine_reserve {
 #define ENGINE_RESERVES_MAX 8
 
 struct engine_options {
-    const char *model;        /* folder of the checkpoint, or a converted file */
-    const char *lora;         /* folder of an adapter to merge; NULL: none */
-    bool ignore_adapter;      /* one in the model's folder is left alone, instead of refused */
-    enum norm_form norm_form; /* not NONE */
+    const char *model;         /* folder of the checkpoint, or a converted file */
+    const char *lora;          /* folder of an adapter to merge; NULL: none */
+    bool ignore_adapter;       /* one in the model's folder is left alone, instead of refused */
+    const char *chat_template; /* file of a chat template in place of the model's own; NULL: that */
+    bool chat_control_tokens;  /* control tokens are found in what clients write in chats, too */
+    enum norm_form norm_form;  /* not NONE */
     enum weight_type weights;
     bool any_form, any_weights;     /* a converted file may have others than these two */
     bool allow_unknown_config_keys; /* keys of config.json that the family does not know are passed over */
@@ -160,6 +164,65 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
  * bytes that are no text by themselves are written "bytes:\xe2\x80"; "" for an id without a token. Costs
  * nothing: the texts of all are made when the model is loaded. */
 const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length);
+
+/* ---- chat ---------------------------------------------------------------------------------------------- */
+
+/* NULL where the model has a chat template that we run. Else why not (borrowed until engine_close): then
+ * engine_apply_chat_template answers STATUS_UNSUPPORTED with that reason. */
+const char *engine_no_chat_template(const struct engine *engine);
+
+/* What a client asks for. Borrowed, and only read. */
+struct engine_chat {
+    const json_t *messages; /* array of objects, as the client wrote them */
+    const json_t *kwargs;   /* object: chat_template_kwargs, further variables of the template; NULL: none */
+    bool add_generation_prompt;
+    bool continue_final_message; /* the text ends within the last message, not behind it */
+};
+
+/* A text, and what of it a client wrote. */
+struct engine_chat_text {
+    char *text; /* malloc'ed, NUL-terminated; may hold NULs */
+    size_t length;
+    struct text_range *client; /* malloc'ed; NULL: nothing */
+    size_t client_count;
+};
+void engine_chat_text_deinit(struct engine_chat_text *t);
+
+/* The text of a chat by the model's template, as apply_chat_template of the transformers library writes it. Any
+ * thread; not on the loop. *out is the caller's (engine_chat_text_deinit); after an error it holds nothing.
+ * STATUS_INVALID_ARGUMENT: this chat cannot be written so (say 400): e->where is the field ("messages",
+ * "chat_template_kwargs", "continue_final_message"), or "raise_exception" where e->text is the template's own message,
+ * or the line of the template. STATUS_LIMIT: it takes too much (400 as well); STATUS_UNSUPPORTED: no template. */
+enum status engine_apply_chat_template(const struct engine *engine, const struct engine_chat *chat,
+                                       struct engine_chat_text *out, struct error *e);
+
+/* Memory that engine_apply_chat_template takes for chats whose JSON has so many bytes, at most, its result
+ * included. */
+size_t engine_chat_bytes(size_t length);
+
+/* Ids of such a text, without what a tokenizer adds to a text by itself; the rest is as with engine_encode. No control
+ * token (an added token that is not mere blanks) is found in what the client wrote, nor where it takes part, unless
+ * chat_control_tokens says so; otherwise the ids are those of the whole text. */
+enum status engine_encode_chat(const struct engine *engine, const struct engine_chat_text *text,
+                               size_t tokens_max, int32_t **ids, size_t *count, struct error *e);
+
+/* ---- filling in ---------------------------------------------------------------------------------------- */
+
+/* The tokens that end what was filled in, borrowed until engine_close; *count is 0 where the model's tokenizer has no
+ * tokens for filling in. */
+const int32_t *engine_infill_ends(const struct engine *engine, size_t *count);
+
+/* Two texts, and a gap between them. */
+struct engine_gap {
+    const char *prefix, *suffix;
+    size_t prefix_length, suffix_length;
+    bool special; /* begin with what the tokenizer puts before a text (BOS) */
+};
+
+/* Ids of a prompt that is answered by what stands in the gap. Limits, ownership and errors are those of engine_encode;
+ * STATUS_UNSUPPORTED: there are no tokens for it. */
+enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
+                                 int32_t **ids, size_t *count, struct error *e);
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
 

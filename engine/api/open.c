@@ -308,6 +308,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
                  engine->no_tokenizer.where, engine->no_tokenizer.text);
     else if ((status = token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e)) != STATUS_OK)
         return status;
+    if (engine->tokenizer) fim_init(&engine->fim, engine->tokenizer);
     describe_options(&engine->info, o, &engine->model);
     describe_model_in(&engine->info, &engine->model);
     engine->info.isa = engine->kernels->isa;

@@ -7,6 +7,7 @@
 #include "engine/kv/kv_prefix.h"
 #include "engine/loaded/loaded_model.h"
 #include "engine/sched/scheduler.h"
+#include "engine/text/fim.h"
 #include "engine/text/token_texts.h"
 #include "engine/text/tokenizer.h"
 
@@ -16,6 +17,7 @@ struct engine {
     struct workers *workers;
     struct tokenizer *tokenizer; /* NULL: none, */
     struct error no_tokenizer;   /* and why */
+    struct fim fim;              /* of the tokenizer, if it has such tokens */
     struct token_texts texts;
     struct loaded_model model;
     struct kv_pool pool;

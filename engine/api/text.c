@@ -51,6 +51,32 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
     return STATUS_OK;
 }
 
+const int32_t *engine_infill_ends(const struct engine *engine, size_t *count) {
+    *count = engine->fim.end_count;
+    return engine->fim.ends;
+}
+
+enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
+                                 int32_t **ids, size_t *count, struct error *e) {
+    const struct fim_gap of_text = {.prefix = gap->prefix,
+                                    .prefix_length = gap->prefix_length,
+                                    .suffix = gap->suffix,
+                                    .suffix_length = gap->suffix_length,
+                                    .special = gap->special};
+    struct token_list list = {0};
+    *ids = NULL;
+    *count = 0;
+    if (!engine->tokenizer) return refuse_text(engine, e);
+    enum status status = fim_encode(&engine->fim, engine->tokenizer, &of_text, tokens_max, &list, e);
+    if (status != STATUS_OK) {
+        free(list.ids);
+        return status;
+    }
+    *ids = list.ids;
+    *count = list.count;
+    return STATUS_OK;
+}
+
 enum status engine_decode(const struct engine *engine, const int32_t *ids, size_t count, bool skip_special,
                           char **text, size_t *length, size_t *certain, struct error *e) {
     if (!engine->tokenizer) return refuse_text(engine, e);

@@ -340,6 +340,10 @@ const char *tokenizer_content(const struct tokenizer *t, int32_t id) {
     return find_content(t, id, NULL);
 }
 
+const struct token_list *tokenizer_ids_before(const struct tokenizer *t) {
+    return &t->post_processor.before;
+}
+
 const struct decoder *tokenizer_decoder(const struct tokenizer *t) {
     return &t->decoder;
 }

@@ -10,6 +10,9 @@
  * afterwards. */
 enum status tokenizer_create(const json_t *file, const char *name, struct tokenizer **out, struct error *e);
 
+/* What it puts before a text that is encoded with what it adds. */
+const struct token_list *tokenizer_ids_before(const struct tokenizer *t);
+
 const struct decoder *tokenizer_decoder(const struct tokenizer *t);
 /* What an id puts into the decoder, borrowed; NULL: nothing (no such token, or a special one that is left
  * out). */

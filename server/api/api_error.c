@@ -17,6 +17,31 @@ static const struct kind kinds[API_ERROR_COUNT] = {[API_OK] = {200, "", NULL, "n
 #undef X
 };
 
+static const char *const meanings[API_ERROR_COUNT] = {
+    [API_OK] = "The request was answered.",
+    [API_INVALID] =
+        "The body is no JSON object, or a field has a value that it must not have; param names the field.",
+    [API_MALFORMED] = "The line or the header of the request is not what HTTP allows.",
+    [API_CONTEXT_LENGTH] = "The prompt has more tokens than the context, or leaves no room for one.",
+    [API_UNAUTHORIZED] = "No key, or one that is not known.",
+    [API_NOT_FOUND] =
+        "There is no such path; the message says what there is instead of those that other servers have.",
+    [API_MODEL_NOT_FOUND] = "Another model is served.",
+    [API_METHOD] = "The path has other methods; the header Allow names them.",
+    [API_TIMEOUT] =
+        "The request's time was over before anything was generated, or its body did not come in time.",
+    [API_BODY_TOO_LARGE] = "The body, its values or the memory that they take are more than is allowed.",
+    [API_TARGET_TOO_LONG] = "The path is longer than any that there is.",
+    [API_CONTENT_TYPE] = "The body is said to be something else than JSON, or to be compressed.",
+    [API_QUEUE_FULL] = "As much as can wait is waiting; the header Retry-After says when to come again.",
+    [API_CLIENT_LIMIT] = "This client has as many requests under way as it may have.",
+    [API_HEADER_TOO_LARGE] = "The header has more bytes or lines than are allowed.",
+    [API_INTERNAL] = "The fault is the server's; its log has the reason under the request's id.",
+    [API_CODING] = "The body is sent in a way that is not known.",
+    [API_LOADING] = "The model is being loaded; the header Retry-After says when to come again.",
+    [API_DRAINING] = "The server is shutting down.",
+};
+
 /* What was cut inside a character goes, wherever in the text it was cut ("%.40s" does): a client's error must
  * not make the text ill-formed. */
 static void drop_broken_characters(char *text) {
@@ -53,6 +78,10 @@ bool api_error_is_final(unsigned status) {
 
 const char *api_error_reason(enum api_error_kind kind) {
     return kinds[kind].reason;
+}
+
+const char *api_error_meaning(enum api_error_kind kind) {
+    return meanings[kind];
 }
 
 void api_error_write_member(struct bytes *out, const struct api_error *e) {

@@ -50,6 +50,8 @@ unsigned api_error_status(enum api_error_kind kind);
  * and 503 it should repeat: Retry-After says when.) */
 bool api_error_is_final(unsigned status);
 const char *api_error_reason(enum api_error_kind kind);
+/* When it is answered, as a sentence for a reference; NULL: nobody has said. */
+const char *api_error_meaning(enum api_error_kind kind);
 
 /* {"error": {"message", "type", "param", "code"}}, and the same without the outer braces. */
 void api_error_write(struct bytes *out, const struct api_error *e);

@@ -6,118 +6,30 @@
 #include "server/api/json_body.h"
 #include "server/api/unknown_fields.h"
 
-/* Fields of the OpenAI API and of other servers (vLLM, llama-server, TGI, SGLang, text-generation-webui) that
- * promise a constraint or another result, which is not implemented: a client that sends one must not get an
- * answer that looks as if it had been kept.
- *
- * X(name, values): a name with '*' at its end stands for all that begin so. values: a JSON array of what
- * means "off" beside null, false, "" and [], which always do. */
-#define UNSUPPORTED_FIELDS(X)                                                                                \
-    /* constraints of the text */                                                                            \
-    X("response_format", "[{\"type\":\"text\"}]")                                                            \
-    X("structured_outputs", "[{}]")                                                                          \
-    X("structural_tag", "[]")                                                                                \
-    X("guided_*", "[]")                                                                                      \
-    X("grammar", "[]")                                                                                       \
-    X("grammar_string", "[]")                                                                                \
-    X("json_schema", "[]")                                                                                   \
-    X("regex", "[]")                                                                                         \
-    X("ebnf", "[]")                                                                                          \
-    X("stop_regex", "[]")                                                                                    \
-    X("stop_sequences", "[]")                                                                                \
-    X("no_stop_trim", "[]")                                                                                  \
-    X("banned_strings", "[]")                                                                                \
-    X("custom_token_bans", "[]")                                                                             \
-    /* conversations, tools, other media */                                                                  \
-    X("messages", "[]")                                                                                      \
-    X("tools", "[]")                                                                                         \
-    X("tool_choice", "[\"none\",\"auto\"]")                                                                  \
-    X("functions", "[]")                                                                                     \
-    X("function_call", "[\"none\",\"auto\"]")                                                                \
-    X("chat_template", "[]")                                                                                 \
-    X("chat_template_kwargs", "[{}]")                                                                        \
-    X("reasoning_effort", "[\"none\"]")                                                                      \
-    X("modalities", "[[\"text\"]]")                                                                          \
-    X("audio", "[]")                                                                                         \
-    X("images", "[]")                                                                                        \
-    X("image_data", "[]")                                                                                    \
-    X("audio_data", "[]")                                                                                    \
-    X("multi_modal_data", "[{}]")                                                                            \
-    X("prompt_embeds", "[]")                                                                                 \
-    X("input_embeds", "[]")                                                                                  \
-    /* other models, other passes */                                                                         \
-    X("lora", "[]")                                                                                          \
-    X("lora_path", "[]")                                                                                     \
-    X("lora_request", "[]")                                                                                  \
-    X("adapter_id", "[]")                                                                                    \
-    X("logits_processors", "[]")                                                                             \
-    X("custom_logit_processor", "[]")                                                                        \
-    X("kv_transfer_params", "[{}]")                                                                          \
-    X("vllm_xargs", "[{}]")                                                                                  \
-    X("cache_salt", "[]")                                                                                    \
-    X("ec_transfer_params", "[{}]")                                                                          \
-    X("return_hidden_states", "[]")                                                                          \
-    /* other ways to search and to sample */                                                                 \
-    X("use_beam_search", "[]")                                                                               \
-    X("num_beams", "[1]")                                                                                    \
-    X("num_beam_groups", "[1]")                                                                              \
-    X("length_penalty", "[1]")                                                                               \
-    X("early_stopping", "[]")                                                                                \
-    X("penalty_alpha", "[0]")                                                                                \
-    X("no_repeat_ngram_size", "[0]")                                                                         \
-    X("encoder_repetition_penalty", "[1]")                                                                   \
-    X("repetition_detection", "[]")                                                                          \
-    X("repeat_penalty", "[1]")                                                                               \
-    X("dry_multiplier", "[0]")                                                                               \
-    X("xtc_probability", "[0]")                                                                              \
-    X("dynatemp_range", "[0]")                                                                               \
-    X("dynamic_temperature", "[]")                                                                           \
-    X("smoothing_factor", "[0]")                                                                             \
-    X("mirostat", "[0]")                                                                                     \
-    X("mirostat_mode", "[0]")                                                                                \
-    X("top_n_sigma", "[0,-1]")                                                                               \
-    X("top_a", "[0]")                                                                                        \
-    X("tfs", "[1]")                                                                                          \
-    X("tfs_z", "[1]")                                                                                        \
-    X("epsilon_cutoff", "[0]")                                                                               \
-    X("eta_cutoff", "[0]")                                                                                   \
-    X("typ_p", "[1]")                                                                                        \
-    X("samplers", "[]")                                                                                      \
-    X("sampler_priority", "[]")                                                                              \
-    X("sampler_order", "[]")                                                                                 \
-    X("watermark", "[]")                                                                                     \
-    X("watermarking", "[]")                                                                                  \
-    X("thinking_token_budget", "[]")                                                                         \
-    /* other names of what we have: ignoring them would give another length or another shape */              \
-    X("max_completion_tokens", "[]")                                                                         \
-    X("max_new_tokens", "[]")                                                                                \
-    X("min_new_tokens", "[0]")                                                                               \
-    X("n_predict", "[]")                                                                                     \
-    X("n_keep", "[0]")                                                                                       \
-    X("t_max_predict_ms", "[0,-1]")                                                                          \
-    X("top_logprobs", "[0]")                                                                                 \
-    X("n_probs", "[0]")                                                                                      \
-    X("top_n_tokens", "[0]")                                                                                 \
-    X("logprob_token_ids", "[]")                                                                             \
-    X("return_weight_versions", "[]")                                                                        \
-    X("return_logprob", "[]")                                                                                \
-    X("logprob_start_len", "[-1]")                                                                           \
-    X("return_full_text", "[]")                                                                              \
-    X("decoder_input_details", "[]")                                                                         \
-    /* of /tokenize */                                                                                       \
-    X("return_token_strs", "[]")                                                                             \
-    X("with_pieces", "[]")                                                                                   \
-    X("parse_special", "[true]")
+/* What there is instead, where many fields share it. */
+#define UNCONSTRAINED "a text is not constrained; ask for its form in the prompt, and check what comes"
+#define TEMPLATE_HERE "messages and templates are for POST /v1/chat/completions"
+#define NO_TOOLS      "no tools are called; describe them in a message, and read the call from the text"
+#define TEXT_ONLY     "the model reads and writes text alone"
+#define ONE_MODEL     "one model is served as it was loaded; --lora merges an adapter into it"
+#define NO_SEARCH     "texts are sampled; 'best_of' takes the likeliest of several"
+#define PENALTIES     "'repetition_penalty', 'presence_penalty' and 'frequency_penalty' keep texts from repeating"
+#define SAMPLERS      "'temperature', 'top_k', 'top_p', 'min_p' and 'typical_p' say how tokens are sampled"
+#define MAX_TOKENS    "'max_tokens' is this field here"
+#define INFILL_ONLY   "POST /infill knows it; 'prompt' and 'suffix' of POST /v1/completions are the same"
+#define FLAT          "fields of the sampling stand in the body itself"
+#define HARMLESS      "it changes no answer"
 
-struct unsupported {
-    const char *name, *values;
+static const struct api_foreign_field foreign_fields[] = {
+#define FOREIGN(name, neutral, instead) {name, neutral, instead},
+#include "server/api/foreign_fields.def"
+#undef FOREIGN
 };
 
-static const struct unsupported unsupported_fields[] = {
-#define X(name, values) {name, values},
-    UNSUPPORTED_FIELDS(X)
-#undef X
-};
+const struct api_foreign_field *api_foreign_fields(size_t *count) {
+    *count = sizeof foreign_fields / sizeof *foreign_fields;
+    return foreign_fields;
+}
 
 static bool is_named(const char *pattern, const char *name) {
     size_t length = strlen(pattern);
@@ -125,9 +37,9 @@ static bool is_named(const char *pattern, const char *name) {
     return strcmp(pattern, name) == 0;
 }
 
-static const struct unsupported *find_unsupported(const char *name) {
-    for (size_t i = 0; i < sizeof unsupported_fields / sizeof *unsupported_fields; i++)
-        if (is_named(unsupported_fields[i].name, name)) return &unsupported_fields[i];
+static const struct api_foreign_field *find_foreign(const char *name) {
+    for (size_t i = 0; i < sizeof foreign_fields / sizeof *foreign_fields; i++)
+        if (is_named(foreign_fields[i].name, name)) return &foreign_fields[i];
     return NULL;
 }
 
@@ -136,12 +48,17 @@ static bool is_equal(const json_t *a, const json_t *b) {
     return json_equal(a, b);
 }
 
+static bool is_empty(const json_t *value) {
+    return json_is_false(value) || (json_is_string(value) && json_string_length(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0);
+}
+
 /* Without memory nothing is taken for harmless. */
-static bool is_off(const json_t *value, const char *values) {
-    if (json_is_false(value)) return true;
-    if (json_is_string(value) && json_string_length(value) == 0) return true;
-    if (json_is_array(value) && json_array_size(value) == 0) return true;
-    json_t *list = json_loads(values, 0, NULL);
+static bool is_neutral(const json_t *value, const char *neutral) {
+    if (*neutral == '*') return true;
+    bool is_exact = *neutral == '=';
+    if (!is_exact && is_empty(value)) return true;
+    json_t *list = json_loads(neutral + is_exact, 0, NULL);
     bool found = false;
     for (size_t i = 0; i < json_array_size(list) && !found; i++)
         found = is_equal(value, json_array_get(list, i));
@@ -151,7 +68,7 @@ static bool is_off(const json_t *value, const char *values) {
 
 static bool is_known(const char *name, const char *const *known, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(name, known[i]) == 0) return true;
+        if (known[i] && strcmp(name, known[i]) == 0) return true;
     return false;
 }
 
@@ -159,12 +76,11 @@ static enum api_error_kind check_field(const char *name, const json_t *value, co
                                        const struct api_limits *limits, struct api_error *e) {
     char full[128];
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    const struct unsupported *unsupported = find_unsupported(name);
-    if (unsupported && is_off(value, unsupported->values)) return API_OK;
-    if (unsupported)
-        return api_error_set(
-            e, API_INVALID, full,
-            "'%.60s' is not supported by this server: without it the request can be answered.", full);
+    const struct api_foreign_field *foreign = find_foreign(name);
+    if (foreign && is_neutral(value, foreign->neutral)) return API_OK;
+    if (foreign)
+        return api_error_set(e, API_INVALID, full, "'%.60s' is not supported by this server: %s.", full,
+                             foreign->instead);
     if (limits->refuse_unknown)
         return api_error_set(e, API_INVALID, full, "'%.60s' is not a known field.", full);
     if (limits->unknown) unknown_fields_note(limits->unknown, full);

@@ -7,7 +7,13 @@
 #include "server/api/api_error.h"
 #include "server/api/params.h"
 
-/* known[count]: the endpoint's own names. prefix stands before the names in messages ("stream_options."), ""
+/* One row of foreign_fields.def, which says what its columns mean. */
+struct api_foreign_field {
+    const char *name, *neutral, *instead;
+};
+const struct api_foreign_field *api_foreign_fields(size_t *count);
+
+/* known[count]: the names that the object may have; NULL among them stands for none. prefix stands before the names in messages ("stream_options."), ""
  * for the body itself. Fields that are null are absent. */
 enum api_error_kind api_fields_check(const json_t *object, const char *prefix, const char *const *known,
                                      size_t count, const struct api_limits *limits, struct api_error *e);

@@ -45,7 +45,7 @@ static enum api_error_kind check_size(const struct json_scan *scan, size_t bytes
 }
 
 enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t length,
-                                   size_t text_bytes_max, struct serving_memory *memory,
+                                   size_t text_bytes_max, size_t beside, struct serving_memory *memory,
                                    struct api_error *e) {
     struct json_scan scan;
     *b = (struct json_body){.memory = memory};
@@ -54,7 +54,8 @@ enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t
     size_t tree = json_scan_tree_bytes(&scan), bytes;
     size_t text =
         engine_encode_bytes(scan.longest_string < text_bytes_max ? scan.longest_string : text_bytes_max);
-    if (__builtin_add_overflow(tree, text, &bytes)) bytes = SIZE_MAX;
+    if (__builtin_add_overflow(tree, text, &bytes) || __builtin_add_overflow(bytes, beside, &bytes))
+        bytes = SIZE_MAX;
     if (check_size(&scan, bytes, memory, e) != API_OK) return e->kind;
     if (memory) gate_enter(&memory->reading, bytes);
     b->taken = bytes;

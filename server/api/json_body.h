@@ -17,12 +17,13 @@ struct json_body {
 enum { JSON_BODY_DEPTH_MAX = 64 };
 
 /* Parses a body that must be one JSON object. First its bytes are counted through: what has too many values
- * or would take too much memory is refused, the rest waits until there is memory for the tree and for
- * encoding the longest of its texts. Malformed text is refused with line and column; so are duplicate keys,
+ * or would take too much memory is refused, the rest waits until there is memory for the tree, for encoding the
+ * longest of its texts, and for `beside` bytes more. Malformed text is refused with line and column; so are duplicate keys,
  * invalid UTF-8 and deeper nesting. NUL is allowed in strings. memory may be NULL: then nothing is counted
  * but the depth. json_body_close is needed after API_OK only. */
 enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t length,
-                                   size_t text_bytes_max, struct serving_memory *memory, struct api_error *e);
+                                   size_t text_bytes_max, size_t beside, struct serving_memory *memory,
+                                   struct api_error *e);
 void json_body_close(struct json_body *b);
 
 /* A field's value; NULL when it is absent or null, which mean the same. */

@@ -187,6 +187,7 @@ enum api_error_kind api_param_lists_read(struct api_params *p, const json_t *bod
     if (value && api_params_token_ids(value, "stop_token_ids", limits->vocabulary, limits->vocabulary,
                                       &p->stop_tokens, &p->stop_token_count, e) != API_OK)
         return e->kind;
+    p->stop_token_said = p->stop_token_count;
     value = json_body_field(body, "allowed_token_ids");
     if (value && api_params_token_ids(value, "allowed_token_ids", limits->vocabulary, limits->vocabulary,
                                       &p->allowed, &p->allowed_count, e) != API_OK)
@@ -194,6 +195,16 @@ enum api_error_kind api_param_lists_read(struct api_params *p, const json_t *bod
     if (p->allowed && !p->allowed_count)
         return api_error_set(e, API_INVALID, "allowed_token_ids",
                              "'allowed_token_ids' is empty: nothing could be generated.");
+    return API_OK;
+}
+
+enum api_error_kind api_params_add_stop_tokens(struct api_params *p, const int32_t *ids, size_t count,
+                                               size_t vocabulary, struct api_error *e) {
+    int32_t *grown = realloc(p->stop_tokens, (p->stop_token_count + count + 1) * sizeof *grown);
+    if (!grown) return out_of_memory(e);
+    p->stop_tokens = grown;
+    for (size_t i = 0; i < count; i++)
+        if ((size_t)ids[i] < vocabulary) grown[p->stop_token_count++] = ids[i];
     return API_OK;
 }
 

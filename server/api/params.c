@@ -43,15 +43,15 @@ static enum api_error_kind read_BOOL(const json_t *value, const char *name, doub
     return API_OK;
 }
 
-static enum api_error_kind read_table(struct api_params *p, const json_t *body,
+static enum api_error_kind read_table(struct api_params *p, enum api_endpoint endpoint, const json_t *body,
                                       const struct api_limits *limits, struct api_error *e) {
     const json_t *value;
-#define X(type, field, name, initial, least, most)                                                           \
+#define NUMBER(type, field, name, initial, least, most, where, meaning)                                      \
     p->field = initial;                                                                                      \
-    value = json_body_field(body, name);                                                                     \
+    value = (where)&endpoint ? json_body_field(body, name) : NULL;                                           \
     if (value && read_##type(value, name, least, most, &p->field, e) != API_OK) return e->kind;
-    API_PARAMS(X)
-#undef X
+#include "server/api/params.def"
+#undef NUMBER
     return API_OK;
 }
 
@@ -65,6 +65,26 @@ static void apply_generation(struct api_params *p, const json_t *body,
         p->field = API_INTEGER_OF_##whole(from->field.value);
     GENERATION_DEFAULT_LIST(X)
 #undef X
+}
+
+/* Where it has several names, and where the default is the room, of which the engine knows how much there is. */
+static void resolve_max_tokens(struct api_params *p, enum api_endpoint endpoint, const json_t *body,
+                               const struct api_limits *limits) {
+    bool is_said =
+        json_body_field(body, "max_tokens") || (limits->generation && limits->generation->max_tokens.is_said);
+    if (endpoint != API_COMPLETIONS && !is_said) p->max_tokens = INT32_MAX;
+    if (p->max_completion_tokens >= 0) p->max_tokens = p->max_completion_tokens;
+    if (p->n_predict >= -1) p->max_tokens = p->n_predict < 0 ? INT32_MAX : p->n_predict;
+}
+
+/* What a chat has as fields of its own, as what the completions have. */
+static enum api_error_kind resolve_chat(struct api_params *p, const json_t *body, struct api_error *e) {
+    if (p->top_logprobs > 0 && !p->chat_logprobs)
+        return api_error_set(e, API_INVALID, "top_logprobs",
+                             "'top_logprobs' is only allowed with 'logprobs'.");
+    if (p->chat_logprobs) p->logprobs = p->top_logprobs > 0 ? p->top_logprobs : 0;
+    p->add_special_tokens = p->chat_special_tokens;
+    return api_params_check_opening(p, body, e);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------------ */
@@ -122,8 +142,8 @@ static enum api_error_kind read_request_id(struct api_params *p, const json_t *b
     return API_OK;
 }
 
-static enum api_error_kind check_model(const json_t *body, const struct api_limits *limits,
-                                       struct api_error *e) {
+enum api_error_kind api_params_check_model(const json_t *body, const struct api_limits *limits,
+                                           struct api_error *e) {
     const json_t *value = json_body_field(body, "model");
     if (!value) return API_OK;
     if (!json_is_string(value)) return api_field_wrong_type(e, "model", "a string", value);
@@ -135,36 +155,30 @@ static enum api_error_kind check_model(const json_t *body, const struct api_limi
                          json_string_value(value), limits->model);
 }
 
-static enum api_error_kind check_texts(const json_t *body, struct api_error *e) {
-    const json_t *value = json_body_field(body, "user");
-    if (value && !json_is_string(value)) return api_field_wrong_type(e, "user", "a string", value);
-    value = json_body_field(body, "suffix");
-    if (value && !json_is_string(value)) return api_field_wrong_type(e, "suffix", "a string", value);
-    if (value && json_string_length(value))
-        return api_error_set(e, API_INVALID, "suffix",
-                             "'suffix' is not supported: the model has no tokens for filling in.");
+enum api_error_kind api_params_check_opening(struct api_params *p, const json_t *body, struct api_error *e) {
+    if (!p->continue_final_message) return API_OK;
+    if (json_body_field(body, "add_generation_prompt") && p->add_generation_prompt)
+        return api_error_set(e, API_INVALID, "continue_final_message",
+                             "'continue_final_message' and 'add_generation_prompt' cannot both be true.");
+    p->add_generation_prompt = false;
     return API_OK;
 }
 
-static enum api_error_kind check_names(const json_t *body, const struct api_limits *limits,
-                                       struct api_error *e) {
-    static const char *const known[] = {
-#define X(type, field, name, ...) name,
-        API_PARAMS(X)
-#undef X
-            "model",
-        "prompt",
-        "suffix",
-        "stop",
-        "logit_bias",
-        "bad_words",
-        "stop_token_ids",
-        "allowed_token_ids",
-        "truncation_side",
-        "request_id",
-        "seed",
-        "stream_options",
-        "user"};
+static enum api_error_kind check_user(const json_t *body, struct api_error *e) {
+    const json_t *value = json_body_field(body, "user");
+    if (value && !json_is_string(value)) return api_field_wrong_type(e, "user", "a string", value);
+    return API_OK;
+}
+
+enum api_error_kind api_params_check_names(enum api_endpoint endpoint, const json_t *body,
+                                           const struct api_limits *limits, struct api_error *e) {
+    const char *const known[] = {
+#define NUMBER(type, field, name, initial, least, most, where, meaning) (where) & endpoint ? name : NULL,
+#define FIELD(name, type, initial, where, meaning)                      (where) & endpoint ? name : NULL,
+#include "server/api/params.def"
+#undef NUMBER
+#undef FIELD
+    };
     return api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e);
 }
 
@@ -192,16 +206,19 @@ static enum api_error_kind check_ranges(struct api_params *p, const struct api_l
     return API_OK;
 }
 
-enum api_error_kind api_params_read(struct api_params *p, const json_t *body, const struct api_limits *limits,
-                                    struct api_error *e) {
+enum api_error_kind api_params_read(struct api_params *p, enum api_endpoint endpoint, const json_t *body,
+                                    const struct api_limits *limits, struct api_error *e) {
     *p = (struct api_params){0};
-    if (check_model(body, limits, e) != API_OK || read_table(p, body, limits, e) != API_OK ||
+    if (api_params_check_model(body, limits, e) != API_OK ||
+        read_table(p, endpoint, body, limits, e) != API_OK ||
         read_stream_options(p, body, limits, e) != API_OK || read_seed(p, body, e) != API_OK ||
         read_truncation(p, body, e) != API_OK || read_request_id(p, body, e) != API_OK ||
-        api_param_lists_read(p, body, limits, e) != API_OK || check_texts(body, e) != API_OK ||
-        check_names(body, limits, e) != API_OK)
+        api_param_lists_read(p, body, limits, e) != API_OK || check_user(body, e) != API_OK ||
+        api_params_check_names(endpoint, body, limits, e) != API_OK)
         return e->kind;
     if (limits->generation) apply_generation(p, body, limits->generation);
+    resolve_max_tokens(p, endpoint, body, limits);
+    if (endpoint == API_CHAT && resolve_chat(p, body, e) != API_OK) return e->kind;
     return check_ranges(p, limits, e);
 }
 

@@ -1,6 +1,5 @@
-/* The fields of POST /v1/completions but for the prompt: a table of {name, type, range}, and the few that are
- * no plain numbers. Reads a parsed body into a struct; knows no connection and no engine. Pure: any thread.
- */
+/* The fields of the endpoints that generate text, but for the prompt: numbers by the table params.def, and the few that
+ * are none by hand. Reads a parsed body into a struct; knows no connection and no engine. Pure: any thread. */
 #pragma once
 
 #include <jansson.h>
@@ -10,6 +9,7 @@
 #include "engine/api/engine.h"
 #include "engine/types/limits.h"
 #include "server/api/api_error.h"
+#include "server/api/endpoint.h"
 #include "server/memory/serving_memory.h"
 
 struct unknown_fields;
@@ -31,35 +31,6 @@ struct api_limits {
         *generation; /* of fields that a request does not name; NULL: those below */
 };
 
-/* type, field, JSON name, default, least, most (inclusive; as doubles that are exact). Bounds are those that
- * hold here, so that a message names them: `limits` is the struct api_limits of the server. */
-#define API_PARAMS(X)                                                                                        \
-    X(INTEGER, max_tokens, "max_tokens", 16, 0, 2147483647)                                                  \
-    X(INTEGER, min_tokens, "min_tokens", 0, 0, 2147483647)                                                   \
-    X(REAL, temperature, "temperature", 1, 0, TEMPERATURE_MAX)                                               \
-    X(REAL, top_p, "top_p", 1, 0, 1)                                                                         \
-    X(INTEGER, top_k, "top_k", 0, -1, 2147483647)                                                            \
-    X(REAL, min_p, "min_p", 0, 0, 1)                                                                         \
-    X(REAL, typical_p, "typical_p", 1, 0, 1)                                                                 \
-    X(REAL, presence_penalty, "presence_penalty", 0, -2, 2)                                                  \
-    X(REAL, frequency_penalty, "frequency_penalty", 0, -2, 2)                                                \
-    X(REAL, repetition_penalty, "repetition_penalty", 1, REPETITION_PENALTY_MIN, REPETITION_PENALTY_MAX)     \
-    X(INTEGER, n, "n", 1, 1, (double)limits->n_max)                                                          \
-    X(INTEGER, best_of, "best_of", 0, 1, (double)limits->n_max)                                              \
-    X(INTEGER, logprobs, "logprobs", -1, 0, (double)limits->logprobs_max)                                    \
-    X(INTEGER, prompt_logprobs, "prompt_logprobs", -1, 0, (double)limits->logprobs_max)                      \
-    X(INTEGER, truncate_prompt_tokens, "truncate_prompt_tokens", 0, -1, 2147483647)                          \
-    X(INTEGER, priority, "priority", 0, -2147483648.0, 2147483647)                                           \
-    X(INTEGER, timeout_ms, "timeout_ms", 0, 0, 2147483647)                                                   \
-    X(BOOL, stream, "stream", 0, 0, 1)                                                                       \
-    X(BOOL, echo, "echo", 0, 0, 1)                                                                           \
-    X(BOOL, ignore_eos, "ignore_eos", 0, 0, 1)                                                               \
-    X(BOOL, include_stop_str_in_output, "include_stop_str_in_output", 0, 0, 1)                               \
-    X(BOOL, skip_special_tokens, "skip_special_tokens", 1, 0, 1)                                             \
-    X(BOOL, return_token_ids, "return_token_ids", 0, 0, 1)                                                   \
-    X(BOOL, return_tokens_as_token_ids, "return_tokens_as_token_ids", 0, 0, 1)                               \
-    X(BOOL, add_special_tokens, "add_special_tokens", 1, 0, 1)
-
 /* Of the field request_id, and of the header X-Request-Id; a longer header is not taken over. */
 #define API_REQUEST_ID_BYTES_MAX 128
 
@@ -68,9 +39,9 @@ struct api_limits {
 #define API_PARAM_BOOL    bool
 
 struct api_params {
-#define X(type, field, ...) API_PARAM_##type field;
-    API_PARAMS(X)
-#undef X
+#define NUMBER(type, field, ...) API_PARAM_##type field;
+#include "server/api/params.def"
+#undef NUMBER
     bool include_usage;    /* stream_options: in a last chunk, */
     bool continuous_usage; /* and in every chunk what its choice has used so far */
     bool keeps_start;      /* truncation_side "right": a prompt that is cut keeps its first tokens */
@@ -81,8 +52,8 @@ struct api_params {
     struct engine_string *stops; /* their texts too */
     size_t stop_count;
     int32_t *stop_tokens;
-    size_t stop_token_count;
-    int32_t *allowed; /* NULL: every token */
+    size_t stop_token_count, stop_token_said; /* the first of them are those that the request names */
+    int32_t *allowed;                         /* NULL: every token */
     size_t allowed_count;
     struct engine_bias *biases; /* in the order of ids, each once */
     size_t bias_count;
@@ -90,10 +61,27 @@ struct api_params {
     size_t bad_word_count;
 };
 
-/* Reads and checks all fields. On failure *e names the field; api_params_deinit is needed either way. */
-enum api_error_kind api_params_read(struct api_params *p, const json_t *body, const struct api_limits *limits,
-                                    struct api_error *e);
+/* Reads and checks all fields of an endpoint that generates text, and refuses those that are not known there. On failure
+ * *e names the field; api_params_deinit is needed either way. What an endpoint does not know has its default. In a chat
+ * `logprobs` is what the two fields there say together, and max_tokens what its several names say. */
+enum api_error_kind api_params_read(struct api_params *p, enum api_endpoint endpoint, const json_t *body,
+                                    const struct api_limits *limits, struct api_error *e);
 void api_params_deinit(struct api_params *p);
+
+/* `model`, which may be absent. */
+enum api_error_kind api_params_check_model(const json_t *body, const struct api_limits *limits,
+                                           struct api_error *e);
+
+/* continue_final_message goes with add_generation_prompt only where that is not said. */
+enum api_error_kind api_params_check_opening(struct api_params *p, const json_t *body, struct api_error *e);
+
+/* The names that params.def has for an endpoint, for api_fields_check. */
+enum api_error_kind api_params_check_names(enum api_endpoint endpoint, const json_t *body,
+                                           const struct api_limits *limits, struct api_error *e);
+
+/* Adds tokens that end the text to those that the request names. */
+enum api_error_kind api_params_add_stop_tokens(struct api_params *p, const int32_t *ids, size_t count,
+                                               size_t vocabulary, struct api_error *e);
 
 /* The fields that are lists, objects of numbers or texts of a list (param_lists.c). */
 enum api_error_kind api_param_lists_read(struct api_params *p, const json_t *body,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/api/chat.h"
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
 #include "server/json/write.h"
@@ -17,35 +18,65 @@ static enum api_error_kind engine_failure(struct api_error *e, const char *param
 
 struct tokenize {
     const char *param; /* the field that has the text */
-    const char *text;  /* borrowed from the body */
+    const char *text;  /* borrowed from the body; of a chat there is another */
     size_t length;
-    bool special;
+    bool special, is_chat;
+    struct api_chat chat; /* that text */
 };
 
+/* Of a conversation the template says what stands around it. */
 static enum api_error_kind read_special(struct tokenize *t, const json_t *body, struct api_error *e) {
-    t->special = true;
+    t->special = !t->is_chat;
     /* llama-server's name for it. */
     if (api_field_bool(body, "add_special", "add_special", &t->special, e) != API_OK) return e->kind;
     return api_field_bool(body, "add_special_tokens", "add_special_tokens", &t->special, e);
 }
 
-static enum api_error_kind read_tokenize(struct tokenize *t, const json_t *body,
-                                         const struct api_limits *limits, struct api_error *e) {
-    static const char *const known[] = {"model", "prompt", "content", "add_special_tokens", "add_special"};
-    const json_t *prompt = json_body_field(body, "prompt"), *content = json_body_field(body, "content");
-    const json_t *text = prompt ? prompt : content;
-    t->param = prompt || !content ? "prompt" : "content";
-    if (api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e) != API_OK) return e->kind;
-    if (!text || (prompt && content))
-        return api_error_set(e, API_INVALID, "prompt", "Either 'prompt' or 'content' is needed.");
+static enum api_error_kind read_text(struct tokenize *t, const json_t *text, const struct api_limits *limits,
+                                     struct api_error *e) {
     if (!json_is_string(text)) return api_field_wrong_type(e, t->param, "a string", text);
     t->text = json_string_value(text);
     t->length = json_string_length(text);
-    if (t->length > limits->tokenize_bytes_max)
-        return api_error_set(e, API_INVALID, t->param,
-                             "'%s' has %zu bytes; at most %zu are allowed (tokenize-bytes-max).", t->param,
-                             t->length, limits->tokenize_bytes_max);
-    return read_special(t, body, e);
+    if (t->length <= limits->tokenize_bytes_max) return API_OK;
+    return api_error_set(e, API_INVALID, t->param,
+                         "'%s' has %zu bytes; at most %zu are allowed (tokenize-bytes-max).", t->param,
+                         t->length, limits->tokenize_bytes_max);
+}
+
+/* is_counted: memory for a conversation has been taken. */
+static enum api_error_kind read_chat(struct tokenize *t, const struct engine *engine, const json_t *body,
+                                     const struct api_limits *limits, bool is_counted, struct api_error *e) {
+    struct api_params opening = {0};
+    if (!is_counted)
+        return api_error_set(e, API_INVALID, "messages", "'messages' must be written without escapes.");
+    if (api_chat_read_opening(&opening, body, e) != API_OK ||
+        api_chat_render(&t->chat, engine, body, &opening, limits, e) != API_OK)
+        return e->kind;
+    if (t->chat.text.length <= limits->tokenize_bytes_max) return API_OK;
+    return api_error_set(
+        e, API_INVALID, "messages",
+        "'messages' have %zu bytes as they are written by the chat template; at most %zu are "
+        "allowed (tokenize-bytes-max).",
+        t->chat.text.length, limits->tokenize_bytes_max);
+}
+
+static enum api_error_kind read_tokenize(struct tokenize *t, const struct engine *engine, const json_t *body,
+                                         const struct api_limits *limits, bool is_counted,
+                                         struct api_error *e) {
+    static const char *const names[] = {"messages", "content", "prompt"};
+    const json_t *value = NULL;
+    size_t given = 0;
+    if (api_params_check_names(API_TOKENIZE, body, limits, e) != API_OK) return e->kind;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const json_t *found = json_body_field(body, names[i]);
+        if (found) given++, value = found, t->param = names[i];
+    }
+    if (given != 1)
+        return api_error_set(e, API_INVALID, "prompt",
+                             "One of 'prompt', 'content' and 'messages' is needed, and no more than one.");
+    t->is_chat = strcmp(t->param, "messages") == 0;
+    if (read_special(t, body, e) != API_OK) return e->kind;
+    return t->is_chat ? read_chat(t, engine, body, limits, is_counted, e) : read_text(t, value, limits, e);
 }
 
 static enum api_error_kind write_tokens(const struct tokenize *t, const struct engine *engine,
@@ -54,8 +85,10 @@ static enum api_error_kind write_tokens(const struct tokenize *t, const struct e
     int32_t *ids = NULL;
     size_t count = 0;
     struct error cause;
+    size_t most = limits->tokenize_ids_max;
     enum status status =
-        engine_encode(engine, t->text, t->length, t->special, limits->tokenize_ids_max, &ids, &count, &cause);
+        t->is_chat ? api_chat_encode(&t->chat, engine, t->special, most, &ids, &count, &cause)
+                   : engine_encode(engine, t->text, t->length, t->special, most, &ids, &count, &cause);
     if (status == STATUS_LIMIT && strcmp(cause.where, "tokens") == 0)
         return api_error_set(e, API_INVALID, t->param,
                              "'%s' has more than the %zu tokens that are allowed (tokenize-ids-max).",
@@ -82,11 +115,15 @@ enum api_error_kind api_tokenize_body(const struct engine *engine, const struct 
                                       struct api_error *e) {
     struct json_body json;
     struct tokenize t = {0};
-    if (json_body_open(&json, body, length, text_bytes_max(engine, limits), limits->memory, e) != API_OK)
+    size_t beside = api_chat_bytes(body, length);
+    if (json_body_open(&json, body, length, text_bytes_max(engine, limits), beside, limits->memory, e) !=
+        API_OK)
         return e->kind;
-    enum api_error_kind kind = read_tokenize(&t, json.root, limits, e);
-    if (kind == API_OK) kind = write_tokens(&t, engine, limits, out, e);
+    enum api_error_kind kind = read_tokenize(&t, engine, json.root, limits, beside > 0, e);
+    if (kind == API_OK && !t.is_chat) kind = write_tokens(&t, engine, limits, out, e);
     json_body_close(&json);
+    if (kind == API_OK && t.is_chat) kind = write_tokens(&t, engine, limits, out, e);
+    api_chat_deinit(&t.chat);
     return kind;
 }
 
@@ -108,9 +145,8 @@ static enum api_error_kind write_text(const struct engine *engine, const int32_t
 
 static enum api_error_kind read_tokens(const json_t *body, const struct api_limits *limits, int32_t **ids,
                                        size_t *count, struct api_error *e) {
-    static const char *const known[] = {"model", "tokens"};
     const json_t *tokens = json_body_field(body, "tokens");
-    if (api_fields_check(body, "", known, sizeof known / sizeof *known, limits, e) != API_OK) return e->kind;
+    if (api_params_check_names(API_DETOKENIZE, body, limits, e) != API_OK) return e->kind;
     if (!tokens) return api_error_set(e, API_INVALID, "tokens", "'tokens' is missing.");
     return api_params_token_ids(tokens, "tokens", limits->tokenize_ids_max, limits->vocabulary, ids, count,
                                 e);
@@ -151,7 +187,7 @@ enum api_error_kind api_detokenize_body(const struct engine *engine, const struc
     struct json_body json;
     int32_t *ids = NULL;
     size_t count = 0;
-    if (json_body_open(&json, body, length, 0, limits->memory, e) != API_OK) return e->kind;
+    if (json_body_open(&json, body, length, 0, 0, limits->memory, e) != API_OK) return e->kind;
     enum api_error_kind kind = read_tokens(json.root, limits, &ids, &count, e);
     json_body_close(&json);
     struct budget *budget = limits->memory ? &limits->memory->answers : NULL;

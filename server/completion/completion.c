@@ -5,12 +5,16 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "server/api/fields.h"
 #include "server/api/json_body.h"
 #include "server/completion/bad_words.h"
+#include "server/completion/chat_prompt.h"
+#include "server/completion/infill.h"
 #include "server/completion/prompt.h"
+#include "server/completion/answer_shape.h"
 
-struct completion *completion_create(struct engine *engine, const char *model, const char *fingerprint,
-                                     void *owner) {
+struct completion *completion_create(struct engine *engine, enum api_endpoint endpoint, const char *model,
+                                     const char *fingerprint, void *owner) {
     struct completion *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     unsigned char random[16] = {0};
@@ -18,7 +22,9 @@ struct completion *completion_create(struct engine *engine, const char *model, c
         free(c);
         return NULL;
     }
-    size_t length = (size_t)snprintf(c->id, sizeof c->id, "cmpl-");
+    c->endpoint = endpoint;
+    c->shape = answer_shape_of(endpoint);
+    size_t length = (size_t)snprintf(c->id, sizeof c->id, "%s", c->shape->id_prefix);
     for (size_t i = 0; i < sizeof random; i++)
         length += (size_t)snprintf(c->id + length, sizeof c->id - length, "%02x", random[i]);
     c->created = time(NULL);
@@ -82,6 +88,7 @@ static void drop_prompts(struct completion *c) {
     free(c->prompts);
     c->prompts = NULL, c->prompt_count = 0;
     for (size_t i = 0; i < c->ban_count; i++) free((void *)c->bans[i].ids);
+    api_chat_deinit(&c->chat);
     free(c->bans);
     c->bans = NULL, c->ban_count = 0;
     if (c->budget) budget_give(c->budget, c->taken);
@@ -138,18 +145,34 @@ static enum api_error_kind check_texts(struct completion *c, struct api_error *e
         why);
 }
 
+static enum api_error_kind read_prompts(struct completion *c, const json_t *body,
+                                        const struct api_limits *limits, struct api_error *e) {
+    if (c->endpoint == API_CHAT) return chat_prompt_render(c, body, limits, e);
+    if (c->endpoint == API_INFILL) return infill_read(c, body, limits, e);
+    const json_t *prompt = json_body_field(body, "prompt"), *suffix = json_body_field(body, "suffix");
+    if (suffix && !json_is_string(suffix)) return api_field_wrong_type(e, "suffix", "a string", suffix);
+    /* An empty one is what clients send that fill in nothing. */
+    if (suffix && json_string_length(suffix)) return infill_read_suffix(c, prompt, suffix, limits, e);
+    return prompt_read(c, prompt, limits, e);
+}
+
 enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
                                        const struct api_limits *limits, struct api_error *e) {
     struct json_body json;
     c->text_bytes_max = text_bytes_max(c->engine, limits, body, length);
-    if (json_body_open(&json, body, length, c->text_bytes_max, limits->memory, e) != API_OK) return e->kind;
-    enum api_error_kind kind = api_params_read(&c->params, json.root, limits, e);
+    /* A conversation is encoded later, when it is known how long its text is. */
+    bool is_chat = c->endpoint == API_CHAT;
+    if (json_body_open(&json, body, length, is_chat ? 0 : c->text_bytes_max,
+                       is_chat ? engine_chat_bytes(length) : 0, limits->memory, e) != API_OK)
+        return e->kind;
+    enum api_error_kind kind = api_params_read(&c->params, c->endpoint, json.root, limits, e);
     if (kind == API_OK && c->params.request_id[0])
-        snprintf(c->id, sizeof c->id, "cmpl-%s", c->params.request_id);
+        snprintf(c->id, sizeof c->id, "%s%s", c->shape->id_prefix, c->params.request_id);
     if (kind == API_OK) kind = check_texts(c, e);
-    if (kind == API_OK) kind = prompt_read(c, json_body_field(json.root, "prompt"), limits, e);
+    if (kind == API_OK) kind = read_prompts(c, json.root, limits, e);
     if (kind == API_OK) kind = bad_words_read(c, e);
     json_body_close(&json);
+    if (kind == API_OK && is_chat) kind = chat_prompt_encode(c, limits, e);
     if (kind == API_OK && limits->memory) kind = take_memory(c, &limits->memory->answers, e);
     if (kind == API_OK) kind = completion_build(c, e);
     if (kind != API_OK) drop_prompts(c);

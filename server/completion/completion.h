@@ -1,4 +1,4 @@
-/* One POST /v1/completions: its parameters, its prompts, and what has been generated for each choice and not
+/* One request that generates text, POST /v1/completions, /v1/chat/completions or /infill: its parameters, its prompts, and what has been generated for each choice and not
  * yet been written out. Made on the loop thread; completion_prepare runs in the uv pool, and so may
  * completion_write, while nothing else touches the completion. Knows the engine's door and JSON, not
  * libmicrohttpd. */
@@ -9,11 +9,12 @@
 #include <time.h>
 
 #include "engine/api/engine.h"
+#include "server/api/chat.h"
 #include "server/api/params.h"
 #include "server/json/bytes.h"
 
-/* "cmpl-", and the request's own or 32 hexadecimal digits. */
-#define COMPLETION_ID_SIZE (API_REQUEST_ID_BYTES_MAX + 8)
+/* "chatcmpl-", and the request's own or 32 hexadecimal digits. */
+#define COMPLETION_ID_SIZE (API_REQUEST_ID_BYTES_MAX + 12)
 
 /* One continuation. The buffers hold what the next write gives out: everything for a plain answer, what is
  * new for a stream. Those of logprobs and ids are elements of JSON arrays. */
@@ -53,8 +54,13 @@ struct prompt {
     uint32_t cached_tokens, completion_tokens;
 };
 
+struct answer_shape;
+
 struct completion {
+    enum api_endpoint endpoint;       /* which of the three generates; */
+    const struct answer_shape *shape; /* how that one answers (answer_shape.h) */
     struct api_params params;
+    struct api_chat chat; /* between rendering and encoding */
     struct prompt *prompts;
     size_t prompt_count, finished; /* prompts */
     struct engine_ban *bans;       /* of params.bad_words; their ids too */
@@ -75,8 +81,8 @@ struct completion {
     void *owner;  /* the request, for delivery */
 };
 
-struct completion *completion_create(struct engine *engine, const char *model, const char *fingerprint,
-                                     void *owner);
+struct completion *completion_create(struct engine *engine, enum api_endpoint endpoint, const char *model,
+                                     const char *fingerprint, void *owner);
 /* Releases the engine's handles: what runs is cancelled. */
 void completion_destroy(struct completion *c);
 

@@ -1,90 +1,12 @@
 /* Events of the engine into the buffers of the choices. Loop thread. */
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/types/limits.h"
 #include "server/completion/completion.h"
+#include "server/completion/answer_shape.h"
+#include "server/completion/text_logprobs.h"
+#include "server/completion/token_name.h"
 #include "server/json/write.h"
-
-/* The four elements of `logprobs` for one token. */
-struct logprob_buffers {
-    struct bytes *tokens, *token_logprobs, *top_logprobs, *text_offsets;
-};
-
-/* Of "token_id:" and a number. */
-enum { TOKEN_ID_NAME_SIZE = 24 };
-
-static void write_top_entry(struct bytes *out, const char *text, size_t length, float logprob) {
-    json_write_separator(out);
-    json_write_string(out, text, length);
-    bytes_text(out, ":");
-    json_write_logprob(out, logprob);
-}
-
-/* How `logprobs` shows a token: its text, or "token_id:7" in the caller's buffer. */
-static const char *token_name(const struct completion *c, int32_t id, char buffer[TOKEN_ID_NAME_SIZE],
-                              size_t *length) {
-    if (!c->params.return_tokens_as_token_ids) return engine_token_text(c->engine, id, length);
-    *length = (size_t)snprintf(buffer, TOKEN_ID_NAME_SIZE, "token_id:%d", (int)id);
-    return buffer;
-}
-
-static bool have_same_name(const struct completion *c, int32_t a, int32_t b) {
-    size_t a_length, b_length;
-    if (a == b || c->params.return_tokens_as_token_ids) return a == b;
-    const char *a_text = engine_token_text(c->engine, a, &a_length);
-    const char *b_text = engine_token_text(c->engine, b, &b_length);
-    return a_length == b_length && memcmp(a_text, b_text, a_length) == 0;
-}
-
-/* Whether one of the first alternatives has the token's name: best first, so that one is the larger. */
-static bool is_named(const struct completion *c, const struct engine_event *event, size_t count, int32_t id) {
-    size_t i = 0;
-    while (i < count && !have_same_name(c, event->top[i].id, id)) i++;
-    return i < count;
-}
-
-/* Of the alternatives of an event those that were asked for. */
-static size_t wanted_tops(const struct engine_event *event, int64_t wanted) {
-    size_t most = wanted > 0 ? (size_t)wanted : 0;
-    return event->top_count < most ? event->top_count : most;
-}
-
-/* The alternatives and the actual token, each text once. */
-static void write_top(struct bytes *out, const struct completion *c, const struct engine_event *event,
-                      const char *token, size_t token_length) {
-    char buffer[TOKEN_ID_NAME_SIZE];
-    size_t length, count = wanted_tops(event, c->params.logprobs);
-    bytes_text(out, "{");
-    for (size_t i = 0; i < count; i++) {
-        if (is_named(c, event, i, event->top[i].id)) continue;
-        const char *text = token_name(c, event->top[i].id, buffer, &length);
-        write_top_entry(out, text, length, event->top[i].logprob);
-    }
-    if (!is_named(c, event, count, event->id)) write_top_entry(out, token, token_length, event->logprob);
-    bytes_text(out, "}");
-}
-
-/* Writes one token, whose text starts at this offset. */
-static void write_logprobs(struct logprob_buffers to, const struct completion *c,
-                           const struct engine_event *event, size_t offset) {
-    char buffer[TOKEN_ID_NAME_SIZE];
-    size_t length;
-    const char *name = token_name(c, event->id, buffer, &length);
-    json_write_separator(to.tokens);
-    json_write_separator(to.token_logprobs);
-    json_write_separator(to.top_logprobs);
-    json_write_separator(to.text_offsets);
-    json_write_string(to.tokens, name, length);
-    if (event->has_logprob) {
-        json_write_logprob(to.token_logprobs, event->logprob);
-        write_top(to.top_logprobs, c, event, name, length);
-    } else {
-        bytes_text(to.token_logprobs, "null");
-        bytes_text(to.top_logprobs, "null");
-    }
-    bytes_integer(to.text_offsets, (int64_t)offset);
-}
 
 /* ---- prompt_logprobs ----------------------------------------------------------------------------------- */
 
@@ -112,7 +34,7 @@ static void write_prompt_logprob(struct prompt *p, const struct engine_event *ev
     }
     bytes_text(out, "{");
     write_ranked(out, c, event->id, event->logprob, event->rank);
-    size_t count = wanted_tops(event, c->params.prompt_logprobs);
+    size_t count = token_name_alternatives(event, c->params.prompt_logprobs);
     for (size_t i = 0; i < count; i++)
         if (event->top[i].id != event->id)
             write_ranked(out, c, event->top[i].id, event->top[i].logprob, (uint32_t)i + 1);
@@ -127,20 +49,6 @@ static void begin_choice(struct prompt *p, struct choice *choice) {
     if (!p->completion->params.echo) return;
     bytes_append(&choice->text, p->echo, p->echo_length);
     choice->characters = choice->next_offset = p->echo_characters;
-}
-
-/* Bytes that a token has in a text: its text, or what "bytes:\xe2\x80" says; *is_text tells which. */
-static size_t token_bytes(const char *token, size_t length, char *out, bool *is_text) {
-    *is_text = length < 6 || memcmp(token, "bytes:", 6) != 0;
-    if (*is_text) {
-        memcpy(out, token, length);
-        return length;
-    }
-    size_t count = 0;
-    unsigned byte;
-    for (size_t at = 6; at + 4 <= length && sscanf(token + at, "\\x%2x", &byte) == 1; at += 4)
-        out[count++] = (char)byte;
-    return count;
 }
 
 /* What a token may be preceded by in the echo without having it itself: a blank of the decoder, or what
@@ -159,7 +67,7 @@ struct span {
 static struct span find_in_echo(const struct prompt *p, size_t from, const char *token, size_t length) {
     char bytes[TOKEN_TEXT_BYTES_MAX];
     bool is_text;
-    size_t count = token_bytes(token, length, bytes, &is_text);
+    size_t count = token_name_bytes(token, length, bytes, &is_text);
     for (size_t at = from, step = 1; step && at + count <= p->echo_length; at += step) {
         if (memcmp(p->echo + at, bytes, count) == 0) return (struct span){at, at + count};
         step = is_text ? filler(p, at) : 0;
@@ -190,7 +98,7 @@ static void score_prompt_token(struct prompt *p, const struct engine_event *even
     const char *token = engine_token_text(c->engine, event->id, &length);
     struct span span = find_in_echo(p, p->scored_bytes, token, length);
     pass_echo(p, span.begin);
-    write_logprobs(to, c, event, p->scored_characters);
+    text_logprobs_write(to, c, event, p->scored_characters);
     pass_echo(p, span.end);
 }
 
@@ -211,31 +119,10 @@ static size_t offset_after(const struct api_params *params, const struct choice 
     return offset < most ? offset : most;
 }
 
-/* Where the text of a token starts. Where the text that comes with it ends with its own, U+FFFD may stand
- * before it, for bytes that were held back until it was certain that they are no character. */
-static size_t offset_of(const struct choice *choice, const struct engine_event *event, const char *token,
-                        size_t length) {
-    if (!length || event->text_length < length ||
-        memcmp(event->text + event->text_length - length, token, length) != 0)
-        return choice->next_offset;
-    size_t before = json_text_characters(event->text, event->text_length - length);
-    size_t offset = choice->characters + before;
-    return offset > choice->next_offset ? offset : choice->next_offset;
-}
-
 static void add_token(struct prompt *p, struct choice *choice, const struct engine_event *event) {
     const struct completion *c = p->completion;
     const struct api_params *params = &c->params;
-    struct logprob_buffers to = {&choice->tokens, &choice->token_logprobs, &choice->top_logprobs,
-                                 &choice->text_offsets};
-    if (params->logprobs >= 0) {
-        size_t length;
-        const char *token = engine_token_text(c->engine, event->id, &length);
-        bool is_text = length < 6 || memcmp(token, "bytes:", 6) != 0;
-        size_t offset = is_text ? offset_of(choice, event, token, length) : choice->next_offset;
-        write_logprobs(to, c, event, offset);
-        choice->next_offset = offset + (is_text ? json_text_characters(token, length) : 0);
-    }
+    if (params->logprobs >= 0) c->shape->add_logprob(p, choice, event);
     choice->logprob_sum += event->has_logprob ? (double)event->logprob : 0;
     choice->generated++;
     bytes_append(&choice->text, event->text, event->text_length);

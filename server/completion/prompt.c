@@ -11,40 +11,70 @@ static enum api_error_kind out_of_memory(struct api_error *e) {
     return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
 }
 
-/* A text that is too long is counted to its end, so that the error can name both lengths, but only up to so
- * many contexts: nobody may keep a thread busy with a text that is refused anyway. */
+/* How far a text that is too long is counted. */
 enum { ENCODE_CONTEXTS_MAX = 8 };
 
-static enum api_error_kind too_long(struct api_error *e, size_t context, const char *at_least, size_t count) {
-    return api_error_set(e, API_CONTEXT_LENGTH, "prompt",
+const char *prompt_field(const struct completion *c) {
+    return c->endpoint == API_CHAT ? "messages" : "prompt";
+}
+
+static enum api_error_kind too_long(const struct completion *c, struct api_error *e, size_t context,
+                                    const char *at_least, size_t count) {
+    return api_error_set(e, API_CONTEXT_LENGTH, prompt_field(c),
                          "This model's maximum context length is %zu tokens, however your prompt has %s%zu "
                          "tokens. Please reduce your prompt.",
                          context, at_least, count);
 }
 
 /* Even if each token were the longest there is. */
-static enum api_error_kind longer_than_tokens(struct api_error *e, size_t context, size_t length,
-                                              size_t most) {
+static enum api_error_kind longer_than_tokens(const struct completion *c, struct api_error *e, size_t context,
+                                              size_t length) {
     return api_error_set(
-        e, API_CONTEXT_LENGTH, "prompt",
+        e, API_CONTEXT_LENGTH, prompt_field(c),
         "This model's maximum context length is %zu tokens, however your prompt has %zu bytes, "
         "where %zu are the most that could be read. Please reduce your prompt.",
-        context, length, most);
+        context, length, c->text_bytes_max);
 }
 
-static enum api_error_kind engine_failure(struct api_error *e, const struct error *cause) {
+static enum api_error_kind engine_failure(const struct completion *c, struct api_error *e,
+                                          const struct error *cause) {
     if (cause->code == STATUS_NO_MEMORY) return out_of_memory(e);
-    return api_error_set(e, API_INVALID, "prompt", "The prompt can't be read: %s.", cause->text);
+    return api_error_set(e, API_INVALID, prompt_field(c), "The prompt can't be read: %s.", cause->text);
+}
+
+size_t prompt_ids_max(const struct completion *c, const struct api_limits *limits) {
+    size_t most = limits->context * ENCODE_CONTEXTS_MAX;
+    bool may_be_cut = c->params.truncate_prompt_tokens != 0;
+    return may_be_cut && most < limits->tokenize_ids_max ? limits->tokenize_ids_max : most;
+}
+
+enum api_error_kind prompt_encode_failure(const struct completion *c, const struct api_limits *limits,
+                                          const struct error *cause, size_t ids_max, struct api_error *e) {
+    if (cause->code == STATUS_LIMIT && strcmp(cause->where, "tokens") == 0)
+        return too_long(c, e, limits->context, "more than ", ids_max);
+    return engine_failure(c, e, cause);
+}
+
+enum api_error_kind prompt_check_count(const struct prompt *p, const struct api_limits *limits,
+                                       struct api_error *e) {
+    const struct completion *c = p->completion;
+    return p->count > limits->context ? too_long(c, e, limits->context, "", p->count) : API_OK;
+}
+
+enum api_error_kind prompt_check_bytes(const struct completion *c, size_t length,
+                                       const struct api_limits *limits, struct api_error *e) {
+    return length > c->text_bytes_max ? longer_than_tokens(c, e, limits->context, length) : API_OK;
 }
 
 /* An empty prompt starts from the token that stands for the start of a text. */
-static enum api_error_kind start_empty(struct prompt *p, const struct engine *engine, struct api_error *e) {
+enum api_error_kind prompt_start_empty(struct prompt *p, struct api_error *e) {
+    const struct completion *c = p->completion;
     struct engine_info info;
-    engine_info(engine, &info);
+    engine_info(c->engine, &info);
     int32_t start = info.bos >= 0 ? info.bos : info.end_count ? info.end_tokens[0] : -1;
     if (start < 0)
-        return api_error_set(e, API_INVALID, "prompt",
-                             "'prompt' is empty, and the model has no token to start from.");
+        return api_error_set(e, API_INVALID, prompt_field(c),
+                             "The prompt is empty, and the model has no token to start from.");
     free(p->ids);
     p->ids = malloc(sizeof *p->ids);
     if (!p->ids) return out_of_memory(e);
@@ -72,7 +102,7 @@ static enum api_error_kind read_echo(struct prompt *p, const char *text, size_t 
     if (engine_no_tokenizer(c->engine)) return set_echo(p, "", 0, e);
     if (engine_decode(c->engine, p->ids, p->count, c->params.skip_special_tokens, &said, &said_length,
                       &certain, &cause) != STATUS_OK)
-        return engine_failure(e, &cause);
+        return engine_failure(c, e, &cause);
     size_t rest = said_length - certain;
     enum api_error_kind kind;
     if (!text)
@@ -110,6 +140,12 @@ static void cut(struct prompt *p, size_t most, size_t before, size_t after, bool
     p->count = before + kept + after;
 }
 
+void prompt_truncate(struct prompt *p, const struct api_limits *limits) {
+    const struct api_params *params = &p->completion->params;
+    size_t most = most_ids(params, p->count, limits);
+    if (most < p->count) cut(p, most, 0, 0, params->keeps_start);
+}
+
 /* A text keeps what its tokenizer adds at its start and end: *before and *after are how many of its ids that
  * is. */
 static enum api_error_kind count_added(const struct prompt *p, const char *text, size_t length,
@@ -119,7 +155,7 @@ static enum api_error_kind count_added(const struct prompt *p, const char *text,
     int32_t *plain;
     size_t count;
     if (engine_encode(c->engine, text, length, false, 0, &plain, &count, &cause) != STATUS_OK)
-        return engine_failure(e, &cause);
+        return engine_failure(c, e, &cause);
     size_t added = p->count > count ? p->count - count : 0;
     *before = 0;
     while (*before < added && memcmp(p->ids + *before, plain, count * sizeof *plain) != 0) ++*before;
@@ -157,14 +193,11 @@ static enum api_error_kind encode_text(struct prompt *p, const char *text, size_
                                        const struct api_limits *limits, struct api_error *e) {
     const struct completion *c = p->completion;
     struct error cause;
-    size_t most = limits->context * ENCODE_CONTEXTS_MAX;
-    if (length > c->text_bytes_max) return longer_than_tokens(e, limits->context, length, c->text_bytes_max);
-    if (c->params.truncate_prompt_tokens && most < limits->tokenize_ids_max) most = limits->tokenize_ids_max;
+    size_t most = prompt_ids_max(c, limits);
+    if (prompt_check_bytes(c, length, limits, e) != API_OK) return e->kind;
     enum status status = engine_encode(c->engine, text, length, c->params.add_special_tokens, most, &p->ids,
                                        &p->count, &cause);
-    if (status == STATUS_LIMIT && strcmp(cause.where, "tokens") == 0)
-        return too_long(e, limits->context, "more than ", most);
-    return status == STATUS_OK ? API_OK : engine_failure(e, &cause);
+    return status == STATUS_OK ? API_OK : prompt_encode_failure(c, limits, &cause, most, e);
 }
 
 static enum api_error_kind read_text(struct prompt *p, const json_t *value, const struct api_limits *limits,
@@ -176,25 +209,25 @@ static enum api_error_kind read_text(struct prompt *p, const json_t *value, cons
     if (encode_text(p, text, length, limits, e) != API_OK ||
         truncate_text(p, text, length, limits, &was_cut, e) != API_OK)
         return e->kind;
-    if (p->count > limits->context) return too_long(e, limits->context, "", p->count);
+    if (prompt_check_count(p, limits, e) != API_OK) return e->kind;
     if (c->params.echo && read_echo(p, was_cut ? NULL : text, length, e) != API_OK) return e->kind;
-    return p->count ? API_OK : start_empty(p, c->engine, e);
+    return p->count ? API_OK : prompt_start_empty(p, e);
 }
 
 static enum api_error_kind read_ids(struct prompt *p, const json_t *value, const struct api_limits *limits,
                                     struct api_error *e) {
     const struct completion *c = p->completion;
     size_t count = json_array_size(value), most = most_ids(&c->params, count, limits);
-    if (most > limits->context) return too_long(e, limits->context, "", most);
+    if (most > limits->context) return too_long(c, e, limits->context, "", most);
     if (api_params_token_ids(value, "prompt", most_before_cut(limits), limits->vocabulary, &p->ids, &p->count,
                              e) != API_OK)
         return e->kind;
-    if (most < count) cut(p, most, 0, 0, c->params.keeps_start);
+    prompt_truncate(p, limits);
     if (c->params.echo && read_echo(p, NULL, 0, e) != API_OK) return e->kind;
-    return count ? API_OK : start_empty(p, c->engine, e);
+    return count ? API_OK : prompt_start_empty(p, e);
 }
 
-static enum api_error_kind allocate(struct completion *c, size_t count, const struct api_limits *limits,
+enum api_error_kind prompt_allocate(struct completion *c, size_t count, const struct api_limits *limits,
                                     struct api_error *e) {
     size_t choices = (size_t)c->params.best_of;
     if (count > limits->choices_max / choices)
@@ -234,7 +267,7 @@ enum api_error_kind prompt_read(struct completion *c, const json_t *value, const
                              json_body_type_name(value));
     bool is_one =
         json_is_string(value) || !json_array_size(value) || json_is_number(json_array_get(value, 0));
-    if (allocate(c, is_one ? 1 : json_array_size(value), limits, e) != API_OK) return e->kind;
+    if (prompt_allocate(c, is_one ? 1 : json_array_size(value), limits, e) != API_OK) return e->kind;
     if (json_is_string(value)) return read_text(&c->prompts[0], value, limits, e);
     if (is_one) return read_ids(&c->prompts[0], value, limits, e);
     for (size_t i = 0; i < c->prompt_count; i++)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/completion/completion.h"
+#include "server/completion/prompt.h"
 
 /* The engine has one number for the prompt and what is generated; event.c gives out of each what
  * was asked for. best_of ranks by the mean log-probability, so it needs those of the tokens themselves. */
@@ -59,7 +60,8 @@ static struct engine_prompt *describe_all(struct completion *c) {
     return prompts;
 }
 
-static enum api_error_kind refuse(struct api_error *e, const struct error *cause) {
+/* field: of the prompt. */
+static enum api_error_kind refuse(struct api_error *e, const char *field, const struct error *cause) {
     switch (cause->code) {
     case STATUS_LIMIT:
         return api_error_set(e, API_QUEUE_FULL, NULL,
@@ -68,7 +70,7 @@ static enum api_error_kind refuse(struct api_error *e, const struct error *cause
         return api_error_set(e, API_DRAINING, NULL, "The server is shutting down.");
     case STATUS_INVALID_ARGUMENT:
         if (strcmp(cause->where, "context") == 0)
-            return api_error_set(e, API_CONTEXT_LENGTH, "prompt", "%s", cause->text);
+            return api_error_set(e, API_CONTEXT_LENGTH, field, "%s", cause->text);
         return api_error_set(e, API_INVALID, cause->where, "'%s': %s.", cause->where, cause->text);
     case STATUS_NO_MEMORY:
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
@@ -95,34 +97,34 @@ bool completion_admitted_bytes(struct completion *c, size_t *bytes) {
 
 enum api_error_kind completion_check_room(struct engine *engine, struct api_error *e) {
     struct error cause;
-    return engine_has_room(engine, &cause) == STATUS_OK ? API_OK : refuse(e, &cause);
+    return engine_has_room(engine, &cause) == STATUS_OK ? API_OK : refuse(e, "prompt", &cause);
 }
 
 enum api_error_kind completion_reserve(struct completion *c, struct api_error *e) {
     struct error cause;
     size_t choices = c->prompt_count * (size_t)c->params.best_of;
     enum status status = engine_ticket_create(c->engine, choices, &c->ticket, &cause);
-    return status == STATUS_OK ? API_OK : refuse(e, &cause);
+    return status == STATUS_OK ? API_OK : refuse(e, prompt_field(c), &cause);
 }
 
 enum api_error_kind completion_build(struct completion *c, struct api_error *e) {
     struct error cause = {.code = STATUS_NO_MEMORY};
     struct engine_prompt *prompts = describe_all(c);
-    if (!prompts) return refuse(e, &cause);
+    if (!prompts) return refuse(e, prompt_field(c), &cause);
     enum status status = engine_ticket_prepare(c->ticket, prompts, c->prompt_count, &cause);
     free(prompts);
-    return status == STATUS_OK ? API_OK : refuse(e, &cause);
+    return status == STATUS_OK ? API_OK : refuse(e, prompt_field(c), &cause);
 }
 
 enum api_error_kind completion_submit(struct completion *c, struct api_error *e) {
     struct error cause = {.code = STATUS_NO_MEMORY};
     struct engine_request **handles = calloc(c->prompt_count, sizeof *handles);
-    if (!handles) return refuse(e, &cause);
+    if (!handles) return refuse(e, prompt_field(c), &cause);
     enum status status = engine_ticket_submit(c->ticket, handles, &cause);
     if (status == STATUS_OK) {
         c->ticket = NULL;
         for (size_t i = 0; i < c->prompt_count; i++) c->prompts[i].handle = handles[i];
     }
     free(handles);
-    return status == STATUS_OK ? API_OK : refuse(e, &cause);
+    return status == STATUS_OK ? API_OK : refuse(e, prompt_field(c), &cause);
 }

@@ -1,29 +1,40 @@
 /* The answer of a completion as JSON: the whole, or chunk by chunk. A choice is written by the same function
- * in both. */
+ * in both, with what its endpoint has of its own (answer_shape.h). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/types/limits.h"
 #include "server/completion/completion.h"
+#include "server/completion/answer_shape.h"
 #include "server/json/write.h"
+
+const struct answer_shape *answer_shape_of(enum api_endpoint endpoint) {
+    if (endpoint == API_CHAT) return &answer_shape_chat;
+    return endpoint == API_INFILL ? &answer_shape_infill : &answer_shape_text;
+}
 
 static void make_head(struct bytes *out, const struct completion *c) {
     bytes_text(out, "{\"id\":");
     json_write_text(out, c->id);
-    bytes_text(out, ",\"object\":\"text_completion\",\"created\":");
+    bytes_text(out, ",\"object\":\"");
+    bytes_text(out, c->params.stream ? c->shape->chunk_object : c->shape->object);
+    bytes_text(out, "\",\"created\":");
     bytes_integer(out, c->created);
     bytes_text(out, ",\"model\":");
     json_write_text(out, c->model);
     bytes_text(out, ",\"system_fingerprint\":");
     json_write_text(out, c->fingerprint);
-    bytes_text(out, ",\"choices\":[");
+    bytes_text(out, ",");
 }
 
-/* The same for every chunk of a stream. */
-static void write_head(struct bytes *out, struct completion *c) {
+/* The same for every chunk of a stream. Then what the shape says of this choice; NULL: of none. */
+static void write_head(struct bytes *out, struct completion *c, const struct prompt *p,
+                       const struct choice *choice) {
     if (!c->head.length) make_head(&c->head, c);
     bytes_append_bytes(out, &c->head);
+    if (choice && c->shape->write_members) c->shape->write_members(out, p, choice);
+    bytes_text(out, "\"choices\":[");
 }
 
 static void write_usage(struct bytes *out, const struct completion *c) {
@@ -40,9 +51,8 @@ static void write_usage(struct bytes *out, const struct completion *c) {
                  (unsigned long long)(prompt_tokens + generated), (unsigned long long)cached);
 }
 
-/* The elements of the prompt, which every choice begins with when it echoes it, and those of the choice. */
-static void write_array(struct bytes *out, const char *name, const struct bytes *of_prompt,
-                        struct bytes *elements) {
+void answer_shape_write_array(struct bytes *out, const char *name, const struct bytes *of_prompt,
+                              struct bytes *elements) {
     bytes_text(out, "\"");
     bytes_text(out, name);
     bytes_text(out, "\":[");
@@ -53,17 +63,16 @@ static void write_array(struct bytes *out, const char *name, const struct bytes 
     bytes_clear(elements);
 }
 
-static void write_logprobs(struct bytes *out, const struct prompt *p, struct choice *choice,
-                           bool with_prompt) {
-    bytes_text(out, "{");
-    write_array(out, "tokens", with_prompt ? &p->tokens : NULL, &choice->tokens);
-    bytes_text(out, ",");
-    write_array(out, "token_logprobs", with_prompt ? &p->token_logprobs : NULL, &choice->token_logprobs);
-    bytes_text(out, ",");
-    write_array(out, "top_logprobs", with_prompt ? &p->top_logprobs : NULL, &choice->top_logprobs);
-    bytes_text(out, ",");
-    write_array(out, "text_offset", with_prompt ? &p->text_offsets : NULL, &choice->text_offsets);
-    bytes_text(out, "}");
+void answer_shape_write_prompt_ids(struct bytes *out, const struct prompt *p) {
+    bytes_text(out, "\"prompt_token_ids\":[");
+    for (size_t i = 0; i < p->count; i++) bytes_format(out, i ? ",%d" : "%d", (int)p->ids[i]);
+    bytes_text(out, "]");
+}
+
+void answer_shape_write_prompt_logprobs(struct bytes *out, const struct prompt *p) {
+    bytes_text(out, "\"prompt_logprobs\":[");
+    bytes_append_bytes(out, &p->prompt_logprobs);
+    bytes_text(out, "]");
 }
 
 /* The stop string, or the stop token where the request itself named it; "timeout" where its time was over;
@@ -80,7 +89,7 @@ static void write_stop_reason(struct bytes *out, const struct api_params *params
         json_write_string(out, stop->text, stop->length);
         return;
     }
-    for (size_t i = 0; i < params->stop_token_count; i++)
+    for (size_t i = 0; i < params->stop_token_said; i++)
         if (choice->stop_token >= 0 && params->stop_tokens[i] == choice->stop_token) {
             bytes_integer(out, choice->stop_token);
             return;
@@ -98,36 +107,16 @@ static void write_finish(struct bytes *out, const struct api_params *params, con
     bytes_format(out, ",\"seed\":%lld", (long long)choice->seed);
 }
 
-static void write_token_ids(struct bytes *out, const struct prompt *p, struct choice *choice,
-                            bool with_prompt) {
-    bytes_text(out, ",");
-    write_array(out, "token_ids", NULL, &choice->token_ids);
-    if (!with_prompt) return;
-    bytes_text(out, ",\"prompt_token_ids\":[");
-    for (size_t i = 0; i < p->count; i++) bytes_format(out, i ? ",%d" : "%d", (int)p->ids[i]);
-    bytes_text(out, "]");
-}
-
 /* Writes what the choice's buffers hold and empties them. */
 static void write_choice(struct bytes *out, struct prompt *p, struct choice *choice, size_t index) {
-    bool with_prompt = !choice->written;
     const struct api_params *params = &p->completion->params;
     bytes_text(out, "{\"index\":");
     bytes_integer(out, (int64_t)index);
-    bytes_text(out, ",\"text\":");
-    json_write_string(out, choice->text.data, choice->text.length);
-    bytes_clear(&choice->text);
-    bytes_text(out, ",\"logprobs\":");
-    if (params->logprobs >= 0)
-        write_logprobs(out, p, choice, with_prompt);
-    else
-        bytes_text(out, "null");
+    p->completion->shape->write_choice(out, p, choice);
     write_finish(out, params, choice);
-    if (params->return_token_ids) write_token_ids(out, p, choice, with_prompt);
-    if (params->prompt_logprobs >= 0 && with_prompt) {
-        bytes_text(out, ",\"prompt_logprobs\":[");
-        bytes_append_bytes(out, &p->prompt_logprobs);
-        bytes_text(out, "]");
+    if (params->return_token_ids) {
+        bytes_text(out, ",");
+        answer_shape_write_array(out, "token_ids", NULL, &choice->token_ids);
     }
     bytes_text(out, "}");
     choice->written = true;
@@ -170,7 +159,7 @@ static void write_prompt(struct bytes *out, struct prompt *p) {
 }
 
 void completion_write(struct bytes *out, struct completion *c) {
-    write_head(out, c);
+    write_head(out, c, &c->prompts[0], &c->prompts[0].choices[0]);
     for (size_t i = 0; i < c->prompt_count; i++) {
         write_prompt(out, &c->prompts[i]);
         completion_drop_texts(&c->prompts[i]);
@@ -215,7 +204,7 @@ bool completion_has_chunk(const struct prompt *p, const struct choice *choice) {
 void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *choice) {
     struct completion *c = p->completion;
     if (choice_failed(choice)) out->failed = true;
-    write_head(out, c);
+    write_head(out, c, p, choice);
     size_t index = p->index * (size_t)c->params.n + (size_t)(choice - p->choices);
     write_choice(out, p, choice, index);
     if (c->params.continuous_usage) { /* of this choice alone, as vLLM has it */
@@ -228,7 +217,7 @@ void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *
 }
 
 void completion_write_usage_chunk(struct bytes *out, struct completion *c) {
-    write_head(out, c);
+    write_head(out, c, NULL, NULL);
     bytes_text(out, "],");
     write_usage(out, c);
     bytes_text(out, "}");

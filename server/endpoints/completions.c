@@ -1,4 +1,4 @@
-/* POST /v1/completions: body → (uv pool) parameters, places in the queue, ids, requests → admission → events
+/* POST /v1/completions, /v1/chat/completions and /infill: body → (uv pool) parameters, places in the queue, ids, requests → admission → events
  * → answer. */
 #include "server/endpoints/endpoints.h"
 #include "server/http/http_request.h"
@@ -20,13 +20,13 @@ static void admit(struct http_request *r) {
     if (r->completion->params.stream) http_request_stream(r);
 }
 
-void endpoint_completions(struct http_request *r) {
+static void begin(struct http_request *r, enum api_endpoint endpoint) {
     const struct service *s = r->service;
     if (completion_check_room(s->engine, &r->error) != API_OK) {
         http_request_fail(r);
         return;
     }
-    r->completion = completion_create(s->engine, s->model, s->fingerprint, r);
+    r->completion = completion_create(s->engine, endpoint, s->model, s->fingerprint, r);
     if (!r->completion) {
         api_error_set(&r->error, API_INTERNAL, NULL, "There is not enough memory for this request.");
         http_request_fail(r);
@@ -34,4 +34,16 @@ void endpoint_completions(struct http_request *r) {
     }
     r->completion->client = r->client;
     http_request_work(r, prepare, admit);
+}
+
+void endpoint_completions(struct http_request *r) {
+    begin(r, API_COMPLETIONS);
+}
+
+void endpoint_infill(struct http_request *r) {
+    begin(r, API_INFILL);
+}
+
+void endpoint_chat(struct http_request *r) {
+    begin(r, API_CHAT);
 }

@@ -8,6 +8,9 @@ extern const struct route_table endpoints;
 
 void endpoint_completions(struct http_request *r);
 void endpoint_page(struct http_request *r);
+void endpoint_infill(struct http_request *r);
+void endpoint_chat(struct http_request *r);
+void endpoint_apply_template(struct http_request *r);
 void endpoint_health(struct http_request *r);
 void endpoint_ready(struct http_request *r);
 void endpoint_metrics(struct http_request *r);

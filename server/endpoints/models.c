@@ -30,6 +30,10 @@ static void write_model(struct bytes *out, const struct service *s) {
     bytes_text(out, ",\"weights\":");
     json_write_text(out, weight_type_name(s->info.weights));
     write_generation(out, s);
+    size_t infill_ends;
+    engine_infill_ends(s->engine, &infill_ends);
+    bytes_text(out, engine_no_chat_template(s->engine) ? ",\"chat\":false" : ",\"chat\":true");
+    bytes_text(out, infill_ends ? ",\"infill\":true" : ",\"infill\":false");
     bytes_format(out, ",\"parameters\":%llu,\"vocabulary\":%zu}", (unsigned long long)s->info.parameters,
                  s->info.vocabulary);
 }

@@ -1,4 +1,5 @@
-/* POST /tokenize, POST /detokenize (both in the uv pool) and GET /tokenizer_info. */
+/* POST /tokenize, /detokenize and /apply-template (in the uv pool) and GET /tokenizer_info. */
+#include "server/api/chat.h"
 #include "server/api/tokenize.h"
 #include "server/endpoints/endpoints.h"
 #include "server/http/http_request.h"
@@ -24,6 +25,15 @@ static void detokenize(struct http_request *r) {
 
 void endpoint_detokenize(struct http_request *r) {
     http_request_work(r, detokenize, answer);
+}
+
+static void apply_template(struct http_request *r) {
+    const struct service *s = r->service;
+    api_apply_template_body(s->engine, &s->limits, r->body.data, r->body.length, &r->answer, &r->error);
+}
+
+void endpoint_apply_template(struct http_request *r) {
+    http_request_work(r, apply_template, answer);
 }
 
 static void write_token(struct bytes *out, const struct service *s, const char *name, int32_t id) {

@@ -8,6 +8,9 @@
 #include "server/http/connection.h"
 #include "server/http/request_body.h"
 
+/* No route is longer. */
+enum { REQUEST_PATH_HINT_BYTES = 64 };
+
 /* A blank at the end of a header's value does not count. */
 static struct http_text header(const struct http_request *r, const char *name) {
     return http_header(r->mhd, name);
@@ -90,6 +93,23 @@ static enum api_error_kind check_phase(struct http_request *r) {
     return API_OK;
 }
 
+/* Paths of other servers are answered with what there is instead, mistakes with the base address with what is wrong. */
+static enum api_error_kind refuse_path(struct http_request *r, const char *path) {
+    const struct route_table *routes = r->service->routes;
+    const char *instead = route_instead(routes, path), *allow;
+    char shorter[REQUEST_PATH_HINT_BYTES];
+    if (instead)
+        return api_error_set(&r->error, API_NOT_FOUND, NULL, "There is no %.200s here. %s", path, instead);
+    size_t length = strlen(path);
+    if (length > 1 && length < sizeof shorter && path[length - 1] == '/') {
+        snprintf(shorter, sizeof shorter, "%.*s", (int)(length - 1), path);
+        if (route_find(routes, "GET", shorter, &allow) || allow)
+            return api_error_set(&r->error, API_NOT_FOUND, NULL, "There is no %.200s here, but %s.", path,
+                                 shorter);
+    }
+    return api_error_set(&r->error, API_NOT_FOUND, NULL, "There is no %.200s here.", path);
+}
+
 /* Everything that is known from the header alone; the refusal goes out when the body has been read away. */
 static enum api_error_kind check_header(struct http_request *r, const char *method, const char *path) {
     r->route = route_find(r->service->routes, method, path, &r->allow);
@@ -100,7 +120,7 @@ static enum api_error_kind check_header(struct http_request *r, const char *meth
         return api_error_set(&r->error, API_METHOD, NULL,
                              "The method %.20s is not allowed for %.200s; allowed: %s.", method, path,
                              r->allow);
-    if (!r->route) return api_error_set(&r->error, API_NOT_FOUND, NULL, "There is no %.200s here.", path);
+    if (!r->route) return refuse_path(r, path);
     if (check_phase(r) != API_OK) return r->error.kind;
     if (check_length(r) != API_OK) return r->error.kind;
     if (request_body_is_wanted(r) && check_body_header(r) != API_OK) return r->error.kind;

@@ -22,7 +22,20 @@ const struct route *route_find(const struct route_table *table, const char *meth
     return NULL;
 }
 
+static bool is_like(const char *pattern, const char *path) {
+    size_t length = strlen(pattern);
+    if (length && pattern[length - 1] == '*') return strncmp(pattern, path, length - 1) == 0;
+    return strcmp(pattern, path) == 0;
+}
+
+const char *route_instead(const struct route_table *table, const char *path) {
+    for (unsigned i = 0; i < table->hint_count; i++)
+        if (is_like(table->hints[i].path, path)) return table->hints[i].instead;
+    return NULL;
+}
+
 unsigned route_number(const struct route_table *table, const struct route *route) {
+    while (route && route->flags & ROUTE_ALIAS) route--;
     return route ? (unsigned)(route - table->routes) : table->count;
 }
 

@@ -6,7 +6,7 @@
 #include "server/api/api_error.h"
 
 /* Every status that HTTP has is counted by itself, so that none can be missing from a table. */
-enum { HTTP_STATS_STATUS_LEAST = 100, HTTP_STATS_STATUS_MOST = 599, HTTP_STATS_ROUTES_MAX = 32 };
+enum { HTTP_STATS_STATUS_LEAST = 100, HTTP_STATS_STATUS_MOST = 599, HTTP_STATS_ROUTES_MAX = 64 };
 enum { HTTP_STATS_STATUS_COUNT = HTTP_STATS_STATUS_MOST - HTTP_STATS_STATUS_LEAST + 1 };
 
 struct http_stats {

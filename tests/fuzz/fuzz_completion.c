@@ -1,4 +1,4 @@
-/* Bodies of POST /v1/completions: parsed, checked, turned into ids, and answered by the fake engine's first
+/* Bodies of POST /v1/completions, /v1/chat/completions and /infill, by the field that only one of them has: parsed, checked, turned into ids, and answered by the fake engine's first
  * events. What is written must be JSON, whatever came in. */
 #include <assert.h>
 #include <jansson.h>
@@ -66,6 +66,11 @@ static void check_answer(struct completion *c) {
     bytes_deinit(&out);
 }
 
+static enum api_endpoint endpoint_of(const uint8_t *data, size_t size) {
+    if (size && memmem(data, size, "\"messages\"", 10)) return API_CHAT;
+    return size && memmem(data, size, "\"input_suffix\"", 14) ? API_INFILL : API_COMPLETIONS;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct api_limits limits = {.context = FAKE_CONTEXT,
                                       .vocabulary = FAKE_VOCABULARY,
@@ -79,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                       .model = "m",
                                       .refuse_unknown = size % 2};
     struct api_error e = {0};
-    struct completion *c = completion_create(shared_engine(), "m", "f", NULL);
+    struct completion *c = completion_create(shared_engine(), endpoint_of(data, size), "m", "f", NULL);
     assert(c);
     if (completion_prepare(c, (const char *)data, size, &limits, &e) == API_OK)
         check_answer(c);

@@ -1,10 +1,11 @@
-/* Bodies of POST /tokenize and POST /detokenize, each read as both: what is written must be JSON, whatever
+/* Bodies of POST /tokenize, /detokenize and /apply-template, each read as all three: what is written must be JSON, whatever
  * came in, and the ids of a text must give it back. */
 #include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/api/chat.h"
 #include "server/api/tokenize.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/fake_engine.h"
@@ -36,11 +37,14 @@ static void check_error(const struct api_error *e) {
     bytes_deinit(&out);
 }
 
-/* The fake engine's ids are the bytes of the text. */
+/* The fake engine's ids are the bytes of the text; the control tokens of a chat have no text. */
 static void check_tokens(const struct bytes *out, const struct api_limits *limits) {
     json_t *json = parse(out), *tokens = json_object_get(json, "tokens");
     struct bytes body = {0}, text = {0};
     struct api_error e = {0};
+    size_t bytes = 0;
+    for (size_t i = 0; i < json_array_size(tokens); i++)
+        bytes += json_integer_value(json_array_get(tokens, i)) < FAKE_END;
     assert(json_array_size(tokens) == (size_t)json_integer_value(json_object_get(json, "count")));
     assert(json_array_size(tokens) <= limits->tokenize_ids_max);
     char *ids = json_dumps(tokens, JSON_COMPACT);
@@ -48,7 +52,7 @@ static void check_tokens(const struct bytes *out, const struct api_limits *limit
     bytes_format(&body, "{\"tokens\":%s}", ids);
     assert(api_detokenize_body(shared_engine(), limits, body.data, body.length, &text, &e) == API_OK);
     json_t *back = parse(&text);
-    assert(json_string_length(json_object_get(back, "prompt")) == json_array_size(tokens));
+    assert(json_string_length(json_object_get(back, "prompt")) == bytes);
     json_decref(back);
     free(ids);
     bytes_deinit(&body);
@@ -71,6 +75,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         check_error(&e);
     bytes_clear(&out);
     if (api_detokenize_body(shared_engine(), &limits, (const char *)data, size, &out, &e) == API_OK)
+        json_decref(parse(&out));
+    else
+        check_error(&e);
+    bytes_clear(&out);
+    if (api_apply_template_body(shared_engine(), &limits, (const char *)data, size, &out, &e) == API_OK)
         json_decref(parse(&out));
     else
         check_error(&e);

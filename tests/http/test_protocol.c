@@ -28,7 +28,7 @@ static void test_unknown_paths(void **state) {
                                         "/v1/completions/",
                                         "/v1/models/",
                                         "/healthz",
-                                        "/v1/chat/completions",
+                                        "/v1/embeddings",
                                         "/%2e%2e/etc/passwd",
                                         "/health%00x",
                                         "/HEALTH",

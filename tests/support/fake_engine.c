@@ -109,6 +109,8 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
     engine->tokens_max = setting(options->model, "tokens-max");
     engine->late_at = setting(options->model, "late-at");
     engine->holds = setting(options->model, "holds");
+    engine->no_chat = setting(options->model, "no-chat");
+    engine->no_infill = setting(options->model, "no-infill");
     engine->no_start = setting(options->model, "no-start");
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->closed, NULL);

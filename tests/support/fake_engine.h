@@ -15,12 +15,22 @@
  *   tokens-max  no sequence gets longer, whatever it asks for
  *   late-at    the time limit of a request is over after this event of each choice, instead of by the clock
  *   holds      encoding a text that begins with "hold" takes until one that begins with "let go" is encoded
+ *   no-chat    it has no chat template
+ *   no-infill  it has no tokens for filling in
  *   no-start   there is no token to begin an empty prompt with */
 #pragma once
 
 #include "engine/api/engine.h"
 
 enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOKENS = 16, FAKE_BEYOND = 318 };
+
+/* A chat is written "<role>content\n" for each message, then `tail` of chat_template_kwargs, then "<assistant>" where an
+ * answer is to begin; a message of the role "raise" makes the template raise its content. Of its ids those of "<" and
+ * ">" are control tokens where no client wrote them, the others bytes. */
+enum { FAKE_CHAT_OPEN = 257, FAKE_CHAT_CLOSE };
+
+/* A text with a gap is 256 300 prefix 301 suffix 302. */
+enum { FAKE_FIM_PREFIX = 300, FAKE_FIM_SUFFIX, FAKE_FIM_MIDDLE, FAKE_FIM_END };
 
 /* For a test that takes its events by hand: waking does nothing. The test changes what it is about. */
 struct engine_options fake_engine_options(void);

@@ -36,7 +36,7 @@ struct engine_request {
 struct engine {
     struct engine_options options;
     unsigned token_ms, fail_at, late_at, tokens_max;
-    bool no_start, holds;
+    bool no_start, no_infill, no_chat, holds;
     pthread_t thread;
     pthread_mutex_t lock; /* over all that follows */
     pthread_cond_t closed;

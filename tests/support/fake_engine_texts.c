@@ -69,6 +69,28 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
     return STATUS_OK;
 }
 
+const int32_t *engine_infill_ends(const struct engine *engine, size_t *count) {
+    static const int32_t ends[] = {FAKE_FIM_END};
+    *count = engine->no_infill ? 0 : 1;
+    return ends;
+}
+
+enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
+                                 int32_t **ids, size_t *count, struct error *e) {
+    (void)engine;
+    *count = 0;
+    if (tokens_max && gap->prefix_length + gap->suffix_length + 3 > tokens_max)
+        return error_set(e, STATUS_LIMIT, "tokens", "the texts have more than %zu tokens", tokens_max);
+    *ids = malloc((gap->prefix_length + gap->suffix_length + 4) * sizeof **ids);
+    if (gap->special) (*ids)[(*count)++] = FAKE_END;
+    (*ids)[(*count)++] = FAKE_FIM_PREFIX;
+    for (size_t i = 0; i < gap->prefix_length; i++) (*ids)[(*count)++] = (unsigned char)gap->prefix[i];
+    (*ids)[(*count)++] = FAKE_FIM_SUFFIX;
+    for (size_t i = 0; i < gap->suffix_length; i++) (*ids)[(*count)++] = (unsigned char)gap->suffix[i];
+    (*ids)[(*count)++] = FAKE_FIM_MIDDLE;
+    return STATUS_OK;
+}
+
 size_t fake_engine_texts_encoded(void) {
     return atomic_load(&texts_encoded);
 }

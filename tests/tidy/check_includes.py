@@ -36,6 +36,7 @@ ORDER = [
     "engine/text/normalize",
     "engine/text/token_model",
     "engine/text/decode",
+    "engine/text/template",
     "engine/text/sources",
     "engine/text",
     "engine/lora",

@@ -62,9 +62,18 @@ static void test_characters_are_not_cut(void **state) {
     }
 }
 
+static void test_every_kind_has_a_meaning(void **state) {
+    (void)state;
+    for (int kind = API_OK; kind < API_ERROR_COUNT; kind++) {
+        const char *meaning = api_error_meaning((enum api_error_kind)kind);
+        if (!meaning || strlen(meaning) < 10)
+            fail_msg("%s has no meaning", api_error_reason((enum api_error_kind)kind));
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_kind),
-                                       cmocka_unit_test(test_long_texts_are_cut),
-                                       cmocka_unit_test(test_characters_are_not_cut)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kind), cmocka_unit_test(test_every_kind_has_a_meaning),
+        cmocka_unit_test(test_long_texts_are_cut), cmocka_unit_test(test_characters_are_not_cut)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

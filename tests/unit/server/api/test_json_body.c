@@ -33,7 +33,7 @@ static const char *open_and_close(const struct bytes *text, struct serving_memor
     static struct api_error e;
     struct json_body b;
     e = (struct api_error){0};
-    if (json_body_open(&b, text->data, text->length, SIZE_MAX, m, &e) == API_OK) {
+    if (json_body_open(&b, text->data, text->length, SIZE_MAX, 0, m, &e) == API_OK) {
         assert_true(json_is_object(b.root));
         if (m) assert_true(gate_used(&m->reading) > text->length);
         json_body_close(&b);

@@ -36,7 +36,7 @@ static inline int teardown(void **state) {
 static inline struct completion *prepare_within(const char *body, struct serving_memory *memory,
                                                 struct api_error *e) {
     struct api_limits limits = standard_limits;
-    struct completion *c = completion_create(engine, "m", "f", NULL);
+    struct completion *c = completion_create(engine, API_COMPLETIONS, "m", "f", NULL);
     assert_non_null(c);
     limits.memory = memory;
     *e = (struct api_error){0};
@@ -100,7 +100,7 @@ static inline void score(struct prompt *p, int32_t id, bool has_logprob) {
 }
 
 static inline enum api_error_kind prepare_refused(const char *body, struct api_error *e) {
-    struct completion *c = completion_create(engine, "m", "f", NULL);
+    struct completion *c = completion_create(engine, API_COMPLETIONS, "m", "f", NULL);
     assert_non_null(c);
     enum api_error_kind kind = completion_prepare(c, body, strlen(body), &standard_limits, e);
     assert_null(c->ticket);

@@ -35,7 +35,7 @@ static void test_stop_bytes(void **state) {
 static void test_no_body(void **state) {
     (void)state;
     struct api_error e = {0};
-    struct completion *c = completion_create(engine, "m", "f", NULL);
+    struct completion *c = completion_create(engine, API_COMPLETIONS, "m", "f", NULL);
     assert_non_null(c);
     assert_int_equal(completion_prepare(c, NULL, 0, &standard_limits, &e), API_INVALID);
     assert_non_null(strstr(e.message, "is empty"));

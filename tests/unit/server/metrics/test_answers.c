@@ -4,10 +4,10 @@
 #include "server/metrics/metrics.h"
 #include "server/service/service.h"
 
-static const struct route three[] = {{"GET", "/a", 0, NULL, NULL},
-                                     {"GET", "/b/", ROUTE_PREFIX, NULL, "/b/{id}"},
-                                     {"POST", "/c", 0, NULL, NULL}};
-static const struct route_table routes = {three, 3};
+static const struct route three[] = {{"GET", "/a", 0, NULL, NULL, NULL},
+                                     {"GET", "/b/", ROUTE_PREFIX, NULL, "/b/{id}", NULL},
+                                     {"POST", "/c", 0, NULL, NULL, NULL}};
+static const struct route_table routes = {three, 3, NULL, 0};
 
 /* Any status of any route is counted under its own labels, and once. */
 static void test_every_status_of_every_route(void **state) {

@@ -7,7 +7,7 @@
 #include "server/metrics/metrics.h"
 #include "server/service/service.h"
 
-static const struct route_table routes = {NULL, 0};
+static const struct route_table routes = {NULL, 0, NULL, 0};
 
 static int set_up(void **state) {
     static struct config config;
