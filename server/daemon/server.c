@@ -20,6 +20,7 @@
 #include "server/http/deliver.h"
 #include "server/http/http.h"
 #include "server/http/http_request.h"
+#include "server/reference/openapi.h"
 
 /* Files that are open beside the connections: the model's shards, the loop's own, standard streams. */
 enum { DESCRIPTORS_BESIDE = 256 };
@@ -221,9 +222,16 @@ enum status server_check(const struct config *config, char *url, size_t size, st
     return status;
 }
 
+static enum status write_openapi(struct service *s, struct error *e) {
+    const struct api_limits limits = {.n_max = s->config->max_n, .logprobs_max = s->config->max_logprobs};
+    s->openapi = openapi_document(s->routes, &limits, PRENORM_VERSION);
+    return s->openapi ? STATUS_OK : error_set(e, STATUS_NO_MEMORY, "server", "no memory to describe the API");
+}
+
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     raise_descriptor_limit(s->memory.connections_max);
     enum status status = page_init(&s->page, e);
+    if (status == STATUS_OK) status = write_openapi(s, e);
     if (status == STATUS_OK) status = listen_as_configured(s, e);
     if (status == STATUS_OK) status = http_start(s, e);
     if (status != STATUS_OK) return status;
@@ -242,6 +250,7 @@ static void end(struct service *s) {
     loop_deinit(&s->loop);
     stop_listening(s);
     unknown_fields_deinit(&s->unknown_fields);
+    free(s->openapi);
 }
 
 enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {

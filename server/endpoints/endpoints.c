@@ -23,6 +23,7 @@ static const struct route routes[] = {
     {"POST", "/detokenize", 0, endpoint_detokenize, NULL, "The text of ids"},
     {"POST", "/v1/detokenize", ROUTE_ALIAS, endpoint_detokenize, NULL, NULL},
     {"GET", "/tokenizer_info", 0, endpoint_tokenizer_info, NULL, "Special tokens, size of the vocabulary"},
+    {"GET", "/openapi.json", ROUTE_ALWAYS, endpoint_openapi, NULL, "This description of the API"},
     {"GET", "/", ROUTE_OPEN | ROUTE_ALWAYS, endpoint_page, NULL, "The page for people who look"},
     {"GET", "/health", ROUTE_OPEN | ROUTE_ALWAYS, endpoint_health, NULL, "Whether the process can work"},
     {"GET", "/v1/health", ROUTE_OPEN | ROUTE_ALWAYS | ROUTE_ALIAS, endpoint_health, NULL, NULL},

@@ -7,6 +7,7 @@
 extern const struct route_table endpoints;
 
 void endpoint_completions(struct http_request *r);
+void endpoint_openapi(struct http_request *r);
 void endpoint_page(struct http_request *r);
 void endpoint_infill(struct http_request *r);
 void endpoint_chat(struct http_request *r);

@@ -7,15 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/embed.h"
+
 extern const char page_begin[], page_end[];
 
-/* The assembler puts the file into the program as it is. */
-__asm__(".pushsection .rodata\n"
-        ".global page_begin\n.hidden page_begin\n"
-        "page_begin: .incbin \"" PAGE_FILE "\"\n"
-        ".global page_end\n.hidden page_end\n"
-        "page_end: .byte 0\n"
-        ".popsection\n");
+EMBED_FILE("page", EMBEDDED);
 
 enum { SHA256_BYTES = 32, SOURCE_BYTES = 64 };
 

@@ -62,6 +62,7 @@ struct service {
     struct reload *reload; /* NULL: nothing is being read again */
     bool reload_again;     /* asked for meanwhile */
     struct page page;
+    char *openapi; /* the description of the API */
     struct http_stats stats;
     struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */

@@ -59,6 +59,7 @@ ORDER = [
     "server/service",
     "server/http",
     "server/metrics",
+    "server/reference",
     "server/endpoints",
     "server/daemon",
     "server/bench",
@@ -69,7 +70,8 @@ ORDER = [
 # What a folder may include although more stands below it. The server sees the engine's door, the commands its tools too.
 DOOR = {"engine/base", "engine/types", "engine/api"}
 SERVICE = DOOR | {"config", "server/json", "server/memory", "server/api", "server/completion", "server/loop",
-                  "server/clients", "server/page", "server/service", "server/http", "server/metrics", "server/endpoints"}
+                  "server/clients", "server/page", "server/service", "server/http", "server/metrics", "server/reference",
+                  "server/endpoints"}
 ONLY = {
     "config": {"engine/base", "engine/types"},
     "server/json": {"engine/base"},
@@ -82,6 +84,7 @@ ONLY = {
     "server/service": SERVICE - {"server/completion"},
     "server/http": SERVICE,
     "server/metrics": SERVICE,
+    "server/reference": {"engine/base", "server/json", "server/api", "server/http"},
     "server/endpoints": SERVICE,
     "server/daemon": SERVICE,
     "server/bench": {"config", "engine/base", "engine/tools"},
