@@ -1,7 +1,7 @@
 /* What stands behind a dot or in brackets, by the rules of Jinja's sandbox: attributes are the methods of Python's types
  * that change nothing. */
 #include "engine/text/template/eval.h"
-#include "engine/text/template/loop.h"
+#include "engine/text/template/for_loop.h"
 #include "engine/text/template/methods.h"
 #include "engine/text/unicode/unicode.h"
 
@@ -12,7 +12,7 @@ static bool own_attribute(struct render *r, const struct value *v, const struct 
     case VALUE_NAMESPACE:
         return dict_get(r, v->dict, STRING(name), out);
     case VALUE_LOOP:
-        return loop_attribute(r, v->loop, name, out);
+        return for_loop_attribute(r, v->loop, name, out);
     case VALUE_LIST:
         if (v->list->group && string_is(name, "grouper")) *out = v->list->items[0];
         if (v->list->group && string_is(name, "list")) *out = v->list->items[1];

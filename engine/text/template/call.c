@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "engine/text/template/eval.h"
-#include "engine/text/template/loop.h"
+#include "engine/text/template/for_loop.h"
 #include "engine/text/template/methods.h"
 
 /* ---- arguments as they are written --------------------------------------------------------------------- */
@@ -218,7 +218,7 @@ static bool call_method(struct render *r, const struct callable *c, const struct
 
 bool call_value(struct render *r, const struct value *callee, const struct arguments *a, struct value *out) {
     if (callee->kind == VALUE_UNDEFINED) return render_error(r, "%s", callee->undefined);
-    if (callee->kind == VALUE_LOOP) return loop_call(r, callee->loop, a, out);
+    if (callee->kind == VALUE_LOOP) return for_loop_call(r, callee->loop, a, out);
     if (callee->kind != VALUE_CALLABLE)
         return render_error(r, "'%s' object is not callable", value_type(callee));
     struct callable *c = callee->callable;

@@ -1,6 +1,6 @@
 /* Statements. */
 #include "engine/text/template/eval.h"
-#include "engine/text/template/loop.h"
+#include "engine/text/template/for_loop.h"
 #include "engine/text/template/print.h"
 #include "engine/text/template/template.h"
 
@@ -164,7 +164,7 @@ static enum flow exec_kind(struct render *r, struct scope *s, const struct node 
     case NODE_IF:
         return exec_if(r, s, node);
     case NODE_FOR:
-        return loop_run(r, s, node);
+        return for_loop_run(r, s, node);
     case NODE_SET:
         return flow_of(exec_set(r, s, node));
     case NODE_SET_BLOCK:

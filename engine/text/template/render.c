@@ -35,8 +35,8 @@ bool render_enter(struct render *r) {
 
 static bool fail_memory(struct render *r) {
     if (r->arena.no_memory) return render_fail(r, STATUS_NO_MEMORY, "no memory to render the template");
-    return render_fail(r, STATUS_LIMIT, "rendering takes more than %zu MiB of memory",
-                       TEMPLATE_MEMORY_MAX >> 20);
+    return render_fail(r, STATUS_LIMIT, "rendering takes more than %zu KiB of memory",
+                       r->arena.bytes_max >> 10);
 }
 
 void *render_take(struct render *r, size_t count, size_t size) {

@@ -76,7 +76,8 @@ static enum status take_output(const struct builder *b, struct template_text *ou
 enum status template_render(const struct template *t, const struct template_input *input,
                             struct template_text *out, struct error *e) {
     struct error unused;
-    struct render r = {.arena = {.bytes_max = TEMPLATE_MEMORY_MAX},
+    bool less = input->memory_max > 0 && input->memory_max < TEMPLATE_MEMORY_MAX;
+    struct render r = {.arena = {.bytes_max = less ? input->memory_max : TEMPLATE_MEMORY_MAX},
                        .template = t,
                        .input = input,
                        .line = 1,

@@ -53,6 +53,7 @@ struct template_input {
     const json_t *model;  /* object: bos_token, ... */
     const json_t *client; /* object: messages, add_generation_prompt, ... */
     time_t now;           /* that strftime_now writes, in local time; 0: the clock's */
+    size_t memory_max;    /* in place of TEMPLATE_MEMORY_MAX, where it is less; 0: that */
 };
 
 struct template_text {

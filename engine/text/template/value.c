@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "engine/text/template/loop.h"
+#include "engine/text/template/for_loop.h"
 #include "engine/text/template/render.h"
 #include "engine/text/unicode/unicode.h"
 
@@ -350,7 +350,7 @@ bool value_length(struct render *r, const struct value *v, size_t *length) {
         *length = v->list->count;
         return true;
     }
-    if (v->kind == VALUE_LOOP) return loop_length(r, v->loop, length);
+    if (v->kind == VALUE_LOOP) return for_loop_length(r, v->loop, length);
     if (v->kind != VALUE_DICT) return render_error(r, "object of type '%s' has no len()", value_type(v));
     *length = v->dict->count;
     return true;

@@ -10,7 +10,7 @@
 
 struct node;
 struct scope;
-struct loop;
+struct for_loop;
 
 enum value_kind {
     VALUE_MISSING, /* none at all: an argument that was not given */
@@ -38,7 +38,7 @@ struct value {
         struct list *list;
         struct dict *dict;
         struct callable *callable;
-        struct loop *loop;
+        struct for_loop *loop;
     };
 };
 

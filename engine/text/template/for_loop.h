@@ -3,7 +3,7 @@
 
 #include "engine/text/template/eval.h"
 
-struct loop {
+struct for_loop {
     const struct node *node;
     struct scope *around;    /* where it stands */
     struct list *list;       /* of what it goes through */
@@ -14,8 +14,9 @@ struct loop {
     bool started;
 };
 
-enum flow loop_run(struct render *r, struct scope *s, const struct node *node);
-bool loop_attribute(struct render *r, struct loop *loop, const struct string *name, struct value *out);
-bool loop_length(struct render *r, struct loop *loop, size_t *length);
+enum flow for_loop_run(struct render *r, struct scope *s, const struct node *node);
+bool for_loop_attribute(struct render *r, struct for_loop *loop, const struct string *name,
+                        struct value *out);
+bool for_loop_length(struct render *r, struct for_loop *loop, size_t *length);
 /* loop(elements) of a recursive one: what its body writes for them. */
-bool loop_call(struct render *r, struct loop *loop, const struct arguments *a, struct value *out);
+bool for_loop_call(struct render *r, struct for_loop *loop, const struct arguments *a, struct value *out);

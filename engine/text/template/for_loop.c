@@ -1,8 +1,8 @@
-#include "engine/text/template/loop.h"
+#include "engine/text/template/for_loop.h"
 
 /* ---- going on ------------------------------------------------------------------------------------------ */
 
-static bool passes(struct render *r, struct loop *loop, const struct value *v, bool *out) {
+static bool passes(struct render *r, struct for_loop *loop, const struct value *v, bool *out) {
     struct value holds;
     struct scope *s = scope_create(r, loop->around);
     if (!s || !exec_assign(r, s, loop->node->a, v) || !eval(r, s, loop->test, &holds)) return false;
@@ -11,7 +11,7 @@ static bool passes(struct render *r, struct loop *loop, const struct value *v, b
 }
 
 /* The next element, VALUE_MISSING at the end. */
-static bool fetch(struct render *r, struct loop *loop, struct value *out) {
+static bool fetch(struct render *r, struct for_loop *loop, struct value *out) {
     *out = (struct value){0};
     while (loop->position < loop->list->count) {
         struct value v = loop->list->items[loop->position++];
@@ -25,7 +25,7 @@ static bool fetch(struct render *r, struct loop *loop, struct value *out) {
 }
 
 /* *there: the body has another turn. */
-static bool advance(struct render *r, struct loop *loop, bool *there) {
+static bool advance(struct render *r, struct for_loop *loop, bool *there) {
     struct value v = loop->after;
     loop->after = (struct value){0};
     if (v.kind == VALUE_MISSING && !fetch(r, loop, &v)) return false;
@@ -38,7 +38,7 @@ static bool advance(struct render *r, struct loop *loop, bool *there) {
     return true;
 }
 
-static enum flow run_body(struct render *r, struct loop *loop, struct scope *s) {
+static enum flow run_body(struct render *r, struct for_loop *loop, struct scope *s) {
     for (;;) {
         bool there;
         if (!advance(r, loop, &there)) return FLOW_FAILED;
@@ -56,10 +56,10 @@ static enum flow run_body(struct render *r, struct loop *loop, struct scope *s) 
 
 static enum flow run(struct render *r, struct scope *around, const struct node *node, const struct value *v,
                      size_t depth0) {
-    struct loop *loop = render_take(r, 1, sizeof *loop);
+    struct for_loop *loop = render_take(r, 1, sizeof *loop);
     struct scope *s = scope_create(r, around);
     if (!loop || !s) return FLOW_FAILED;
-    *loop = (struct loop){.node = node, .around = around, .test = node->items[1], .depth0 = depth0};
+    *loop = (struct for_loop){.node = node, .around = around, .test = node->items[1], .depth0 = depth0};
     if (!value_elements(r, v, &loop->list)) return FLOW_FAILED;
     enum flow flow = run_body(r, loop, s);
     if (flow != FLOW_ON || loop->started || !node->items[0]) return flow;
@@ -67,12 +67,12 @@ static enum flow run(struct render *r, struct scope *around, const struct node *
     return otherwise ? exec(r, otherwise, node->items[0]) : FLOW_FAILED;
 }
 
-enum flow loop_run(struct render *r, struct scope *s, const struct node *node) {
+enum flow for_loop_run(struct render *r, struct scope *s, const struct node *node) {
     struct value v;
     return eval(r, s, node->b, &v) ? run(r, s, node, &v, 0) : FLOW_FAILED;
 }
 
-bool loop_call(struct render *r, struct loop *loop, const struct arguments *a, struct value *out) {
+bool for_loop_call(struct render *r, struct for_loop *loop, const struct arguments *a, struct value *out) {
     if (!loop->node->recursive)
         return render_error(r, "The loop must have the 'recursive' marker to be called recursively.");
     if (a->count != 1 || a->keyword_count > 0) return render_error(r, "loop() takes one argument");
@@ -89,12 +89,12 @@ bool loop_call(struct render *r, struct loop *loop, const struct arguments *a, s
 
 /* ---- the variable -------------------------------------------------------------------------------------- */
 
-static bool peek(struct render *r, struct loop *loop) {
+static bool peek(struct render *r, struct for_loop *loop) {
     return loop->after.kind != VALUE_MISSING || fetch(r, loop, &loop->after);
 }
 
 /* Elements that a test has not seen yet are tried now. */
-static bool try_rest(struct render *r, struct loop *loop) {
+static bool try_rest(struct render *r, struct for_loop *loop) {
     struct list *rest = list_create(r, LIST_LIST, 0);
     struct value v;
     if (!rest) return false;
@@ -114,7 +114,7 @@ static bool try_rest(struct render *r, struct loop *loop) {
     return true;
 }
 
-bool loop_length(struct render *r, struct loop *loop, size_t *length) {
+bool for_loop_length(struct render *r, struct for_loop *loop, size_t *length) {
     if (loop->test && !try_rest(r, loop)) return false;
     *length = loop->list->count;
     return true;
@@ -127,7 +127,7 @@ static bool cycle(struct render *r, struct callable *self, const struct argument
 }
 
 static bool changed(struct render *r, struct callable *self, const struct arguments *a, struct value *out) {
-    struct loop *loop = self->self.loop;
+    struct for_loop *loop = self->self.loop;
     struct list *now = list_create(r, LIST_TUPLE, a->count);
     if (!now) return false;
     for (size_t i = 0; i < a->count; i++) now->items[i] = a->items[i];
@@ -140,7 +140,7 @@ static bool changed(struct render *r, struct callable *self, const struct argume
     return true;
 }
 
-static bool method(struct render *r, struct loop *loop, const char *name, call_function *call,
+static bool method(struct render *r, struct for_loop *loop, const char *name, call_function *call,
                    struct value *out) {
     struct callable *c = render_take(r, 1, sizeof *c);
     if (!c) return false;
@@ -150,14 +150,14 @@ static bool method(struct render *r, struct loop *loop, const char *name, call_f
     return true;
 }
 
-static bool from_length(struct render *r, struct loop *loop, size_t less, struct value *out) {
+static bool from_length(struct render *r, struct for_loop *loop, size_t less, struct value *out) {
     size_t length;
-    if (!loop_length(r, loop, &length)) return false;
+    if (!for_loop_length(r, loop, &length)) return false;
     *out = INTEGER((int64_t)length - (int64_t)less);
     return true;
 }
 
-static bool neighbour(struct render *r, struct loop *loop, bool next, struct value *out) {
+static bool neighbour(struct render *r, struct for_loop *loop, bool next, struct value *out) {
     if (next && !peek(r, loop)) return false;
     *out = next ? loop->after : loop->before;
     if (out->kind == VALUE_MISSING)
@@ -165,7 +165,8 @@ static bool neighbour(struct render *r, struct loop *loop, bool next, struct val
     return true;
 }
 
-bool loop_attribute(struct render *r, struct loop *loop, const struct string *name, struct value *out) {
+bool for_loop_attribute(struct render *r, struct for_loop *loop, const struct string *name,
+                        struct value *out) {
     int64_t index0 = (int64_t)loop->index0, depth0 = (int64_t)loop->depth0;
     if (string_is(name, "index0")) *out = INTEGER(index0);
     if (string_is(name, "index")) *out = INTEGER(index0 + 1);
