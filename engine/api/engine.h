@@ -175,6 +175,7 @@ const char *engine_no_chat_template(const struct engine *engine);
 struct engine_chat {
     const json_t *messages; /* array of objects, as the client wrote them */
     const json_t *kwargs;   /* object: chat_template_kwargs, further variables of the template; NULL: none */
+    size_t json_bytes;      /* of the text that both were read from: it bounds the memory; 0: not known */
     bool add_generation_prompt;
     bool continue_final_message; /* the text ends within the last message, not behind it */
 };
@@ -196,9 +197,8 @@ void engine_chat_text_deinit(struct engine_chat_text *t);
 enum status engine_apply_chat_template(const struct engine *engine, const struct engine_chat *chat,
                                        struct engine_chat_text *out, struct error *e);
 
-/* Memory that engine_apply_chat_template takes for chats whose JSON has so many bytes, at most, its result
- * included. */
-size_t engine_chat_bytes(size_t length);
+/* Memory that engine_apply_chat_template takes for a chat of so many json_bytes, at most, its result included. */
+size_t engine_chat_bytes(size_t json_bytes);
 
 /* Ids of such a text, without what a tokenizer adds to a text by itself; the rest is as with engine_encode. No control
  * token (an added token that is not mere blanks) is found in what the client wrote, nor where it takes part, unless
@@ -219,7 +219,7 @@ struct engine_gap {
     bool special; /* begin with what the tokenizer puts before a text (BOS) */
 };
 
-/* Ids of a prompt that is answered by what stands in the gap. Limits, ownership and errors are those of engine_encode;
+/* Ids of a prompt that is answered by what stands in the gap. Control tokens within the texts are text. Limits, ownership and errors are those of engine_encode;
  * STATUS_UNSUPPORTED: there are no tokens for it. */
 enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
                                  int32_t **ids, size_t *count, struct error *e);

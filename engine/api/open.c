@@ -309,6 +309,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     else if ((status = token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e)) != STATUS_OK)
         return status;
     if (engine->tokenizer) fim_init(&engine->fim, engine->tokenizer);
+    if ((status = engine_open_chat(engine, o, e)) != STATUS_OK) return status;
     describe_options(&engine->info, o, &engine->model);
     describe_model_in(&engine->info, &engine->model);
     engine->info.isa = engine->kernels->isa;
@@ -361,6 +362,7 @@ void engine_close(struct engine *engine) {
     loaded_model_deinit(&engine->model);
     if (engine->tokenizer) tokenizer_close(engine->tokenizer);
     token_texts_deinit(&engine->texts);
+    engine_close_chat(engine);
     if (engine->workers) workers_destroy(engine->workers);
     free(engine->unused_ids);
     free(engine);

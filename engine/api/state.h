@@ -8,6 +8,7 @@
 #include "engine/loaded/loaded_model.h"
 #include "engine/sched/scheduler.h"
 #include "engine/text/fim.h"
+#include "engine/text/template/template.h"
 #include "engine/text/token_texts.h"
 #include "engine/text/tokenizer.h"
 
@@ -19,6 +20,10 @@ struct engine {
     struct error no_tokenizer;   /* and why */
     struct fim fim;              /* of the tokenizer, if it has such tokens */
     struct token_texts texts;
+    struct template *chat_template; /* NULL: none that we run, */
+    struct error no_chat_template;  /* and why */
+    json_t *chat_variables;         /* what the model's files give to it */
+    bool chat_control_tokens;       /* are found in clients' texts */
     struct loaded_model model;
     struct kv_pool pool;
     struct kv_prefix prefix;
@@ -30,3 +35,8 @@ struct engine {
 /* --verify: STATUS_MISMATCH when a logit differs from the original model by more than bound (in standard
  * deviations). Fills info. */
 enum status engine_verify(struct engine *engine, double bound, struct error *e);
+
+/* The chat template of the model, or of the file that the options name. That there is none, or none that we run, is no
+ * failure (engine->no_chat_template says why). STATUS_OPTION: the named file cannot be read. */
+enum status engine_open_chat(struct engine *engine, const struct engine_options *options, struct error *e);
+void engine_close_chat(struct engine *engine);

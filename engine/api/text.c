@@ -27,8 +27,10 @@ size_t engine_encode_bytes(size_t length) {
     return memory_multiply(length, TOKENIZER_MEMORY_PER_BYTE, &bytes) ? bytes : SIZE_MAX;
 }
 
-enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
-                          size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
+/* What of a text is guarded; NULL: nothing. */
+static enum status encode(const struct engine *engine, const char *text, size_t length, bool special,
+                          const struct engine_chat_text *guarded, size_t tokens_max, int32_t **ids,
+                          size_t *count, struct error *e) {
     struct token_list list = {0};
     *ids = NULL;
     *count = 0;
@@ -37,7 +39,9 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
         return error_set(e, STATUS_LIMIT, "tokens",
                          "a text of %zu bytes has more than %zu tokens, which have %zu at most", length,
                          tokens_max, engine_text_bytes_max(engine, tokens_max));
-    enum status status = tokenizer_encode(engine->tokenizer, text, length, special, tokens_max, &list, e);
+    enum status status =
+        tokenizer_encode_guarded(engine->tokenizer, text, length, special, guarded ? guarded->client : NULL,
+                                 guarded ? guarded->client_count : 0, tokens_max, &list, e);
     if (status == STATUS_OK && !list.ids) {
         list.ids = malloc(sizeof *list.ids); /* an empty text: no ids, but something to free */
         if (!list.ids) status = error_set(e, STATUS_NO_MEMORY, "prompt", "of no tokens");
@@ -49,6 +53,17 @@ enum status engine_encode(const struct engine *engine, const char *text, size_t 
     *ids = list.ids;
     *count = list.count;
     return STATUS_OK;
+}
+
+enum status engine_encode(const struct engine *engine, const char *text, size_t length, bool special,
+                          size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
+    return encode(engine, text, length, special, NULL, tokens_max, ids, count, e);
+}
+
+enum status engine_encode_chat(const struct engine *engine, const struct engine_chat_text *text,
+                               size_t tokens_max, int32_t **ids, size_t *count, struct error *e) {
+    return encode(engine, text->text, text->length, false, engine->chat_control_tokens ? NULL : text,
+                  tokens_max, ids, count, e);
 }
 
 const int32_t *engine_infill_ends(const struct engine *engine, size_t *count) {

@@ -240,6 +240,7 @@ static enum status take_section(struct opening *o, const struct tensor *t) {
         {MODEL_FILE_CONFIG, &texts->config, &texts->config_length},
         {MODEL_FILE_GENERATION, &texts->generation, &texts->generation_length},
         {MODEL_FILE_TOKENIZER, &texts->tokenizer, &texts->tokenizer_length},
+        {MODEL_FILE_CHAT, &texts->chat, &texts->chat_length},
     };
     if (strcmp(t->name, MODEL_FILE_CHECKSUMS) == 0) {
         if ((const unsigned char *)t->data == o->file->file.data + o->covered) return STATUS_OK;

@@ -21,7 +21,8 @@
 /* Texts of a model's folder. NULL where there is none; the configuration always is. */
 struct model_file_texts {
     const char *config, *generation, *tokenizer; /* config.json, generation_config.json, tokenizer.json */
-    size_t config_length, generation_length, tokenizer_length;
+    const char *chat; /* the chat template and its variables (engine/text/sources/chat_source.h) */
+    size_t config_length, generation_length, tokenizer_length, chat_length;
 };
 
 struct model_file {

@@ -15,4 +15,5 @@
 #define MODEL_FILE_CONFIG     MODEL_FILE_SECTIONS "config.json"
 #define MODEL_FILE_GENERATION MODEL_FILE_SECTIONS "generation_config.json"
 #define MODEL_FILE_TOKENIZER  MODEL_FILE_SECTIONS "tokenizer.json"
+#define MODEL_FILE_CHAT       MODEL_FILE_SECTIONS "chat_template"
 #define MODEL_FILE_CHECKSUMS  MODEL_FILE_SECTIONS "checksums"

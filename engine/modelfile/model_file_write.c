@@ -13,7 +13,7 @@
 #include "engine/modelfile/model_file_tensors.h"
 #include "version.h"
 
-#define SECTIONS_MAX   5
+#define SECTIONS_MAX   6
 #define PROGRESS_BYTES ((size_t)4 << 20) /* between two reports */
 
 /* An entry of the header, and where its bytes come from. */
@@ -94,6 +94,7 @@ static enum status lay_out(struct layout *l, const struct model_file_content *co
     add_section(l, MODEL_FILE_CONFIG, texts->config, texts->config_length);
     add_section(l, MODEL_FILE_GENERATION, texts->generation, texts->generation_length);
     add_section(l, MODEL_FILE_TOKENIZER, texts->tokenizer, texts->tokenizer_length);
+    add_section(l, MODEL_FILE_CHAT, texts->chat, texts->chat_length);
     return STATUS_OK;
 }
 

@@ -34,6 +34,14 @@ static int32_t number_token(const struct added_tokens *a, const struct vocabular
     return (int32_t)(a->id_end > model->count ? a->id_end : model->count);
 }
 
+static bool is_blank(const char *content, size_t length) {
+    for (size_t at = 0; at < length;) {
+        int32_t point = utf8_next(content, length, &at);
+        if (point != 0x2581 && !unicode_is_whitespace(point)) return false;
+    }
+    return true;
+}
+
 static enum status add_item(struct added_tokens *a, const struct added_token *token, const char *content,
                             size_t length, struct error *e) {
     size_t id_end = (size_t)token->id + 1;
@@ -59,6 +67,7 @@ static enum status read_token(struct added_tokens *a, const struct json_path *pa
     if (length > ADDED_TOKEN_BYTES_MAX || a->count >= VOCABULARY_ID_MAX - model->id_end)
         return json_path_error(path, STATUS_LIMIT, e, "more than %d bytes, or too many tokens",
                                ADDED_TOKEN_BYTES_MAX);
+    token.blank = is_blank(content, length);
     int32_t twin = vocabulary_find(&a->contents, content, length);
     token.id = twin >= 0 ? a->items[twin].id : number_token(a, model, content, length);
     if (twin >= 0 && same_token(&a->items[twin], &token)) return STATUS_OK;
@@ -180,13 +189,31 @@ static void take_token(struct cutter *c, const struct added_token *token, size_t
     c->taken = end > start ? end : start; /* blanks that the token before took leave nothing of this one */
 }
 
+bool added_tokens_controls(const struct added_tokens *a, int32_t id) {
+    return id >= 0 && (size_t)id < a->id_end && a->indices[id] >= 0 && !a->items[a->indices[id]].blank;
+}
+
+/* The longest token at a place that may be found there: its index, or -1. */
+static int32_t find_token(const struct added_tokens *a, const struct trie *trie, const struct cutter *c,
+                          size_t at, const struct guard *guard, size_t *key) {
+    size_t most = c->length - at, touched;
+    for (;;) {
+        int32_t index = trie_longest(trie, TRIE_ROOT, c->text + at, most, key);
+        if (index < 0 || a->items[index].blank || !guard_touches(guard, at, at + *key, &touched))
+            return index;
+        /* A shorter one may end before what is guarded; where that begins here, only a blank one is left. */
+        most = touched > at ? touched - at : *key - 1;
+        if (most == 0) return -1;
+    }
+}
+
 void added_tokens_cut(const struct added_tokens *a, bool normalized, const char *text, size_t length,
-                      bool first, struct piece_list *out) {
+                      bool first, const struct guard *guard, struct piece_list *out) {
     const struct trie *trie = normalized ? &a->normalized : &a->raw;
     struct cutter c = {.text = text, .length = length};
     size_t key = 0;
     for (size_t at = 0; at < length && trie->node_count > 0;) {
-        int32_t index = trie_longest(trie, TRIE_ROOT, text + at, length - at, &key);
+        int32_t index = find_token(a, trie, &c, at, guard, &key);
         if (index < 0) {
             at++;
             continue;

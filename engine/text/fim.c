@@ -76,9 +76,10 @@ static enum status encode_joined(const struct tokenizer *t, const char *text, si
     memcpy(joined, sign, sizeof sign - 1);
     if (length) memcpy(joined + sizeof sign - 1, text, length);
     enum status status = tokenizer_encode(t, sign, sizeof sign - 1, false, 0, &of_sign, e);
+    const struct text_range all = {0, sizeof sign - 1 + length};
     if (status == STATUS_OK)
-        status = tokenizer_encode(t, joined, sizeof sign - 1 + length, false,
-                                  tokens_max ? tokens_max + of_sign.count : 0, &both, e);
+        status = tokenizer_encode_guarded(t, joined, all.end, false, &all, 1,
+                                          tokens_max ? tokens_max + of_sign.count : 0, &both, e);
     if (status == STATUS_OK && (both.count < of_sign.count ||
                                 memcmp(both.ids, of_sign.ids, of_sign.count * sizeof *of_sign.ids) != 0))
         status =
@@ -91,10 +92,17 @@ static enum status encode_joined(const struct tokenizer *t, const char *text, si
     return status;
 }
 
+/* Tokens of control that stand in a text are text: else a file that names the tokens of its own tokenizer would end. */
+static enum status encode_text(const struct tokenizer *t, const char *text, size_t length, size_t tokens_max,
+                               struct token_list *out, struct error *e) {
+    const struct text_range all = {0, length};
+    return tokenizer_encode_guarded(t, text, length, false, &all, length ? 1 : 0, tokens_max, out, e);
+}
+
 static enum status encode_suffix(const struct fim *fim, const struct tokenizer *t, const struct fim_gap *gap,
                                  size_t tokens_max, struct token_list *out, struct error *e) {
     if (fim->is_joined) return encode_joined(t, gap->suffix, gap->suffix_length, tokens_max, out, e);
-    return tokenizer_encode(t, gap->suffix, gap->suffix_length, false, tokens_max, out, e);
+    return encode_text(t, gap->suffix, gap->suffix_length, tokens_max, out, e);
 }
 
 static enum status encode_all(const struct fim *fim, const struct tokenizer *t, const struct fim_gap *gap,
@@ -104,8 +112,7 @@ static enum status encode_all(const struct fim *fim, const struct tokenizer *t, 
     for (size_t i = 0; status == STATUS_OK && gap->special && i < before->count; i++)
         status = add_id(out, before->ids[i], e);
     if (status == STATUS_OK) status = add_id(out, fim->prefix, e);
-    if (status == STATUS_OK)
-        status = tokenizer_encode(t, gap->prefix, gap->prefix_length, false, tokens_max, out, e);
+    if (status == STATUS_OK) status = encode_text(t, gap->prefix, gap->prefix_length, tokens_max, out, e);
     if (status == STATUS_OK) status = add_id(out, fim->suffix, e);
     if (status == STATUS_OK) status = encode_suffix(fim, t, gap, tokens_max, out, e);
     if (status == STATUS_OK) status = add_id(out, fim->middle, e);

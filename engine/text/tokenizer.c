@@ -143,6 +143,7 @@ void tokenizer_close(struct tokenizer *t) {
 struct encoding {
     const struct tokenizer *tokenizer;
     size_t tokens_max;
+    struct guard guard;
     size_t characters_max, characters; /* of the normal form */
     struct regex_run *run;
     struct piece_list pieces, other;
@@ -160,6 +161,24 @@ static enum status check_growth(struct encoding *c, struct error *e) {
                      "the normal form of the text has more than %zu characters", c->characters_max);
 }
 
+/* Cuts c->text, the normal form of a piece, where parts of that are guarded. */
+static enum status cut_form(struct encoding *c, const struct piece *piece, bool first, struct error *e) {
+    const struct added_tokens *added = &c->tokenizer->added;
+    struct guard whole = {.ranges = c->guard.ranges, .count = c->guard.count, .offset = piece->start},
+                 form = {0};
+    struct text_range *ranges = NULL;
+    enum status status = STATUS_OK;
+    if (whole.count > 0 && added->normalized.node_count > 0)
+        status = guard_normalized(&whole, &c->tokenizer->normalizer, c->run, piece_text(&c->other, piece),
+                                  piece->length, piece->first, &c->text, &ranges, &form.count, e);
+    form.ranges = ranges;
+    if (status == STATUS_OK)
+        added_tokens_cut(added, true, c->text.bytes ? c->text.bytes : "", c->text.length, first, &form,
+                         &c->pieces);
+    free(ranges);
+    return status;
+}
+
 /* The text between two added tokens, normalized and cut at the added tokens of its normal form. */
 static enum status normalize_piece(struct encoding *c, const struct piece *piece, struct error *e) {
     const struct tokenizer *t = c->tokenizer;
@@ -168,15 +187,12 @@ static enum status normalize_piece(struct encoding *c, const struct piece *piece
     text_buffer_append(&c->text, piece_text(&c->other, piece), piece->length);
     enum status status = normalizer_run(&t->normalizer, c->run, &c->text, &first, e);
     if (status == STATUS_OK) status = check_growth(c, e);
-    if (status == STATUS_OK)
-        added_tokens_cut(&t->added, true, c->text.bytes ? c->text.bytes : "", c->text.length, first,
-                         &c->pieces);
-    return status;
+    return status == STATUS_OK ? cut_form(c, piece, first, e) : status;
 }
 
 static enum status cut_text(struct encoding *c, const char *text, size_t length, struct error *e) {
     const struct tokenizer *t = c->tokenizer;
-    added_tokens_cut(&t->added, false, text, length, true, &c->other);
+    added_tokens_cut(&t->added, false, text, length, true, &c->guard, &c->other);
     enum status status = piece_list_status(&c->other, e);
     for (size_t i = 0; status == STATUS_OK && i < c->other.count; i++) {
         const struct piece *piece = &c->other.items[i];
@@ -211,13 +227,49 @@ static enum status check_words(const struct encoding *c, struct error *e) {
     return bytes <= most ? STATUS_OK : check_count(c, bytes / per_token + 1, e);
 }
 
+/* Different control tokens that one word may have in it, as the model's own vocabulary finds them. */
+enum { CONTROLS_IN_WORD_MAX = 64 };
+
+/* The content of the first added token that the model has found since `from`; NULL: none. */
+static const char *found_control(const struct encoding *c, size_t from, size_t *length) {
+    const struct added_tokens *added = &c->tokenizer->added;
+    for (size_t i = from; i < c->ids.count; i++)
+        if (added_tokens_controls(added, c->ids.ids[i]))
+            return added_tokens_content(added, c->ids.ids[i], length);
+    return NULL;
+}
+
+/* The ids of a word, of which a guarded text may have a part. Where the model finds a control token in its own
+ * vocabulary, the word is cut behind the first character of each place that looks like it. Each level of the
+ * recursion is rid of one token more. */
+static enum status encode_word(struct encoding *c, const char *word, size_t length, size_t level,
+                               struct error *e) {
+    size_t from = c->ids.count, size;
+    enum status status = token_model_encode(&c->tokenizer->model, &c->scratch, word, length, &c->ids, e);
+    if (status != STATUS_OK || c->guard.count == 0) return status;
+    const char *content = found_control(c, from, &size);
+    if (!content) return STATUS_OK;
+    c->ids.count = from;
+    const char *end = word + length, *found = memmem(word, length, content, size);
+    if (!found || level == CONTROLS_IN_WORD_MAX || utf8_count(content, size) < 2)
+        return error_set(e, STATUS_UNSUPPORTED, "tokenizer",
+                         "what a client wrote cannot be encoded without a control token");
+    for (size_t first = 0; status == STATUS_OK && found;
+         found = memmem(word, (size_t)(end - word), content, size), first = 0) {
+        utf8_next(found, size, &first);
+        status = encode_word(c, word, (size_t)(found - word) + first, level + 1, e);
+        word = found + first;
+    }
+    return status == STATUS_OK && word < end ? encode_word(c, word, (size_t)(end - word), level + 1, e)
+                                             : status;
+}
+
 static enum status encode_pieces(struct encoding *c, struct error *e) {
     enum status status = check_words(c, e);
     for (size_t i = 0; status == STATUS_OK && i < c->pieces.count; i++) {
         const struct piece *piece = &c->pieces.items[i];
         if (piece->id < 0)
-            status = token_model_encode(&c->tokenizer->model, &c->scratch, piece_text(&c->pieces, piece),
-                                        piece->length, &c->ids, e);
+            status = encode_word(c, piece_text(&c->pieces, piece), piece->length, 0, e);
         else if (!token_list_add(&c->ids, piece->id))
             status = text_no_memory(e);
         if (status == STATUS_OK) status = check_count(c, c->ids.count, e);
@@ -246,8 +298,16 @@ static enum status append_ids(struct token_list *out, const struct token_list *i
 
 enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
                              size_t tokens_max, struct token_list *out, struct error *e) {
-    struct encoding c = {
-        .tokenizer = t, .tokens_max = tokens_max, .characters_max = length + GROWTH_CHARACTERS_MAX};
+    return tokenizer_encode_guarded(t, text, length, special, NULL, 0, tokens_max, out, e);
+}
+
+enum status tokenizer_encode_guarded(const struct tokenizer *t, const char *text, size_t length, bool special,
+                                     const struct text_range *guarded, size_t guarded_count,
+                                     size_t tokens_max, struct token_list *out, struct error *e) {
+    struct encoding c = {.tokenizer = t,
+                         .tokens_max = tokens_max,
+                         .guard = {.ranges = guarded, .count = guarded_count},
+                         .characters_max = length + GROWTH_CHARACTERS_MAX};
     if (length > TEXT_BYTES_MAX)
         return error_set(e, STATUS_LIMIT, "tokenizer", "the text is longer than %zu bytes", TEXT_BYTES_MAX);
     size_t valid = utf8_valid_prefix(text, length);

@@ -9,6 +9,7 @@
 
 #include "engine/base/error.h"
 #include "engine/text/containers/token_list.h"
+#include "engine/types/text_range.h"
 
 struct tokenizer;
 
@@ -36,6 +37,13 @@ void tokenizer_close(struct tokenizer *t);
  * than 64 MiB, or a regular expression of the tokenizer that takes too long on this text. */
 enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
                              size_t tokens_max, struct token_list *out, struct error *e);
+
+/* The same, where no control token is found in the guarded parts of the text (engine/text/guard.h), nor where they take
+ * part in it: neither an added token, nor by the model's own vocabulary what is an added token. Without any of them the
+ * ids are those of tokenizer_encode. guarded: ascending and apart. */
+enum status tokenizer_encode_guarded(const struct tokenizer *t, const char *text, size_t length, bool special,
+                                     const struct text_range *guarded, size_t guarded_count,
+                                     size_t tokens_max, struct token_list *out, struct error *e);
 
 /* Bytes of text that one id stands for, at most: a text of n bytes has n / that ids or more. 0: there is no
  * bound, since blanks, marks or what the vocabulary lacks may be dropped in any number. */

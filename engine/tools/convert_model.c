@@ -7,6 +7,7 @@
 #include "engine/files/regular_file.h"
 #include "engine/loaded/loaded_model.h"
 #include "engine/modelfile/file_writer.h"
+#include "engine/text/sources/chat_source.h"
 #include "engine/tools/tools.h"
 
 /* As describe_model reads them. */
@@ -14,8 +15,8 @@
 
 /* Texts of the folder; those that are there are ours to free. */
 struct texts {
-    char *config, *generation, *tokenizer;
-    size_t config_length, generation_length, tokenizer_length;
+    char *config, *generation, *tokenizer, *chat;
+    size_t config_length, generation_length, tokenizer_length, chat_length;
 };
 
 static enum status read_text(const char *folder, const char *name, char **text, size_t *length,
@@ -25,6 +26,18 @@ static enum status read_text(const char *folder, const char *name, char **text, 
     return status == STATUS_OK ? regular_file_read(path, CONFIG_BYTES_MAX, text, length, e) : status;
 }
 
+/* A template that cannot be read is passed over, as when a model is opened. */
+static enum status read_chat(struct texts *t, const char *folder, struct error *e) {
+    json_t *source;
+    if (chat_source_load(folder, &source, NULL) != STATUS_OK) return STATUS_OK;
+    if (json_object_get(source, "template")) t->chat = json_dumps(source, JSON_COMPACT);
+    bool failed = json_object_get(source, "template") && !t->chat;
+    json_decref(source);
+    if (failed) return error_set(e, STATUS_NO_MEMORY, folder, "the chat template");
+    t->chat_length = t->chat ? strlen(t->chat) : 0;
+    return STATUS_OK;
+}
+
 static enum status read_texts(struct texts *t, const char *folder, struct error *e) {
     enum status status = read_text(folder, "config.json", &t->config, &t->config_length, e);
     if (status != STATUS_OK) return status;
@@ -32,13 +45,15 @@ static enum status read_texts(struct texts *t, const char *folder, struct error 
     if (read_text(folder, "generation_config.json", &t->generation, &t->generation_length, NULL) != STATUS_OK)
         t->generation = NULL;
     status = tokenizer_read_text(folder, &t->tokenizer, &t->tokenizer_length, e);
-    return tokenizer_is_missing(folder, status) ? STATUS_OK : status;
+    if (status != STATUS_OK) return tokenizer_is_missing(folder, status) ? STATUS_OK : status;
+    return read_chat(t, folder, e);
 }
 
 static void free_texts(struct texts *t) {
     free(t->config);
     free(t->generation);
     free(t->tokenizer);
+    free(t->chat);
 }
 
 /* Only what can be made again is replaced. */
@@ -59,8 +74,14 @@ static enum status write_file(const struct convert_options *o, const struct load
     const struct model_file_content content = {
         .packed = &m->packed,
         .adapter = &m->adapter,
-        .texts = {texts->config, texts->generation, texts->tokenizer, texts->config_length,
-                  texts->generation_length, texts->tokenizer_length},
+        .texts = {.config = texts->config,
+                  .generation = texts->generation,
+                  .tokenizer = texts->tokenizer,
+                  .chat = texts->chat,
+                  .config_length = texts->config_length,
+                  .generation_length = texts->generation_length,
+                  .tokenizer_length = texts->tokenizer_length,
+                  .chat_length = texts->chat_length},
     };
     return model_file_write(file, &content, report_writing, (void *)(uintptr_t)o, e);
 }

@@ -62,8 +62,8 @@ static enum api_error_kind check_kwargs(const json_t *kwargs, struct api_error *
 }
 
 enum api_error_kind api_chat_render(struct api_chat *chat, const struct engine *engine, const json_t *body,
-                                    const struct api_params *p, const struct api_limits *limits,
-                                    struct api_error *e) {
+                                    size_t body_bytes, const struct api_params *p,
+                                    const struct api_limits *limits, struct api_error *e) {
     const char *why = engine_no_chat_template(engine);
     const json_t *kwargs = json_body_field(body, "chat_template_kwargs");
     json_t *messages = NULL;
@@ -78,6 +78,7 @@ enum api_error_kind api_chat_render(struct api_chat *chat, const struct engine *
     if (check_kwargs(kwargs, e) != API_OK || chat_messages_read(body, &messages, e) != API_OK) return e->kind;
     const struct engine_chat of_engine = {.messages = messages,
                                           .kwargs = kwargs,
+                                          .json_bytes = body_bytes,
                                           .add_generation_prompt = p->add_generation_prompt,
                                           .continue_final_message = p->continue_final_message};
     enum status status = engine_apply_chat_template(engine, &of_engine, &chat->text, &cause);
@@ -155,7 +156,7 @@ enum status api_chat_encode(const struct api_chat *chat, const struct engine *en
 /* ---- /apply-template ----------------------------------------------------------------------------------- */
 
 static enum api_error_kind render_body(struct api_chat *chat, const struct engine *engine,
-                                       const struct api_limits *limits, const json_t *body,
+                                       const struct api_limits *limits, const json_t *body, size_t body_bytes,
                                        struct api_error *e) {
     struct api_params p = {0};
     *chat = (struct api_chat){0};
@@ -163,7 +164,7 @@ static enum api_error_kind render_body(struct api_chat *chat, const struct engin
         api_params_check_names(API_APPLY_TEMPLATE, body, limits, e) != API_OK ||
         api_chat_read_opening(&p, body, e) != API_OK)
         return e->kind;
-    return api_chat_render(chat, engine, body, &p, limits, e);
+    return api_chat_render(chat, engine, body, body_bytes, &p, limits, e);
 }
 
 /* The text stands in a buffer that doubles. */
@@ -187,7 +188,7 @@ enum api_error_kind api_apply_template_body(const struct engine *engine, const s
     struct api_chat chat;
     size_t beside = engine_chat_bytes(length);
     if (json_body_open(&json, body, length, 0, beside, limits->memory, e) != API_OK) return e->kind;
-    enum api_error_kind kind = render_body(&chat, engine, limits, json.root, e);
+    enum api_error_kind kind = render_body(&chat, engine, limits, json.root, length, e);
     json_body_close(&json);
     struct budget *budget = limits->memory ? &limits->memory->answers : NULL;
     if (kind == API_OK) kind = write_text(&chat, budget, out, e);

@@ -21,6 +21,7 @@ struct tokenize {
     const char *text;  /* borrowed from the body; of a chat there is another */
     size_t length;
     bool special, is_chat;
+    size_t body_bytes;    /* by which memory for a chat was taken; 0: none was */
     struct api_chat chat; /* that text */
 };
 
@@ -43,14 +44,13 @@ static enum api_error_kind read_text(struct tokenize *t, const json_t *text, con
                          t->length, limits->tokenize_bytes_max);
 }
 
-/* is_counted: memory for a conversation has been taken. */
 static enum api_error_kind read_chat(struct tokenize *t, const struct engine *engine, const json_t *body,
-                                     const struct api_limits *limits, bool is_counted, struct api_error *e) {
+                                     const struct api_limits *limits, struct api_error *e) {
     struct api_params opening = {0};
-    if (!is_counted)
+    if (!t->body_bytes)
         return api_error_set(e, API_INVALID, "messages", "'messages' must be written without escapes.");
     if (api_chat_read_opening(&opening, body, e) != API_OK ||
-        api_chat_render(&t->chat, engine, body, &opening, limits, e) != API_OK)
+        api_chat_render(&t->chat, engine, body, t->body_bytes, &opening, limits, e) != API_OK)
         return e->kind;
     if (t->chat.text.length <= limits->tokenize_bytes_max) return API_OK;
     return api_error_set(
@@ -61,8 +61,7 @@ static enum api_error_kind read_chat(struct tokenize *t, const struct engine *en
 }
 
 static enum api_error_kind read_tokenize(struct tokenize *t, const struct engine *engine, const json_t *body,
-                                         const struct api_limits *limits, bool is_counted,
-                                         struct api_error *e) {
+                                         const struct api_limits *limits, struct api_error *e) {
     static const char *const names[] = {"messages", "content", "prompt"};
     const json_t *value = NULL;
     size_t given = 0;
@@ -76,7 +75,7 @@ static enum api_error_kind read_tokenize(struct tokenize *t, const struct engine
                              "One of 'prompt', 'content' and 'messages' is needed, and no more than one.");
     t->is_chat = strcmp(t->param, "messages") == 0;
     if (read_special(t, body, e) != API_OK) return e->kind;
-    return t->is_chat ? read_chat(t, engine, body, limits, is_counted, e) : read_text(t, value, limits, e);
+    return t->is_chat ? read_chat(t, engine, body, limits, e) : read_text(t, value, limits, e);
 }
 
 static enum api_error_kind write_tokens(const struct tokenize *t, const struct engine *engine,
@@ -114,12 +113,12 @@ enum api_error_kind api_tokenize_body(const struct engine *engine, const struct 
                                       const char *body, size_t length, struct bytes *out,
                                       struct api_error *e) {
     struct json_body json;
-    struct tokenize t = {0};
     size_t beside = api_chat_bytes(body, length);
+    struct tokenize t = {.body_bytes = beside ? length : 0};
     if (json_body_open(&json, body, length, text_bytes_max(engine, limits), beside, limits->memory, e) !=
         API_OK)
         return e->kind;
-    enum api_error_kind kind = read_tokenize(&t, engine, json.root, limits, beside > 0, e);
+    enum api_error_kind kind = read_tokenize(&t, engine, json.root, limits, e);
     if (kind == API_OK && !t.is_chat) kind = write_tokens(&t, engine, limits, out, e);
     json_body_close(&json);
     if (kind == API_OK && t.is_chat) kind = write_tokens(&t, engine, limits, out, e);

@@ -59,6 +59,8 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .model = s->model,
         .lora = config->lora,
         .ignore_adapter = config->ignore_adapter,
+        .chat_template = config->chat_template,
+        .chat_control_tokens = config->chat_control_tokens_in_content,
         .norm_form = config->norm_form,
         .weights = config->weights,
         .any_form = !config_is_set(config, OPTION_norm_form),

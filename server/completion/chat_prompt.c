@@ -4,10 +4,10 @@
 
 #include "server/completion/prompt.h"
 
-enum api_error_kind chat_prompt_render(struct completion *c, const json_t *body,
+enum api_error_kind chat_prompt_render(struct completion *c, const json_t *body, size_t body_bytes,
                                        const struct api_limits *limits, struct api_error *e) {
     if (prompt_allocate(c, 1, limits, e) != API_OK ||
-        api_chat_render(&c->chat, c->engine, body, &c->params, limits, e) != API_OK)
+        api_chat_render(&c->chat, c->engine, body, body_bytes, &c->params, limits, e) != API_OK)
         return e->kind;
     return prompt_check_bytes(c, c->chat.text.length, limits, e);
 }

@@ -145,9 +145,9 @@ static enum api_error_kind check_texts(struct completion *c, struct api_error *e
         why);
 }
 
-static enum api_error_kind read_prompts(struct completion *c, const json_t *body,
+static enum api_error_kind read_prompts(struct completion *c, const json_t *body, size_t body_bytes,
                                         const struct api_limits *limits, struct api_error *e) {
-    if (c->endpoint == API_CHAT) return chat_prompt_render(c, body, limits, e);
+    if (c->endpoint == API_CHAT) return chat_prompt_render(c, body, body_bytes, limits, e);
     if (c->endpoint == API_INFILL) return infill_read(c, body, limits, e);
     const json_t *prompt = json_body_field(body, "prompt"), *suffix = json_body_field(body, "suffix");
     if (suffix && !json_is_string(suffix)) return api_field_wrong_type(e, "suffix", "a string", suffix);
@@ -169,7 +169,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     if (kind == API_OK && c->params.request_id[0])
         snprintf(c->id, sizeof c->id, "%s%s", c->shape->id_prefix, c->params.request_id);
     if (kind == API_OK) kind = check_texts(c, e);
-    if (kind == API_OK) kind = read_prompts(c, json.root, limits, e);
+    if (kind == API_OK) kind = read_prompts(c, json.root, length, limits, e);
     if (kind == API_OK) kind = bad_words_read(c, e);
     json_body_close(&json);
     if (kind == API_OK && is_chat) kind = chat_prompt_encode(c, limits, e);

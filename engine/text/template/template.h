@@ -26,7 +26,7 @@
 
 /* Levels of nested blocks and expressions, as it is compiled, and of all that is under way at once, as it is rendered
  * (calls of macros in each other). */
-enum { TEMPLATE_NESTING_MAX = 100, TEMPLATE_DEPTH_MAX = 1000 };
+enum { TEMPLATE_NESTING_MAX = 200, TEMPLATE_DEPTH_MAX = 1000 };
 
 /* Steps of one rendering: a step is a node that is evaluated, an element that is visited, or 64 bytes that are looked
  * at. A chat of 100 messages takes some 10,000 to 100,000. */
@@ -53,6 +53,7 @@ struct template_input {
     const json_t *model;  /* object: bos_token, ... */
     const json_t *client; /* object: messages, add_generation_prompt, ... */
     time_t now;           /* that strftime_now writes, in local time; 0: the clock's */
+    size_t memory_max;    /* in place of TEMPLATE_MEMORY_MAX, where it is less; 0: that */
 };
 
 struct template_text {

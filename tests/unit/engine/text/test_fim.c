@@ -63,6 +63,17 @@ static void test_order(void **state) {
     }
 }
 
+/* A text that names the tokens has letters, and no tokens. */
+static void test_control_tokens_in_texts(void **state) {
+    (void)state;
+    static const char file[] =
+        "{'added_tokens': [" ADDED("3", "<fim_prefix>") "," ADDED("4", "<fim_middle>") "," ADDED(
+            "5", "<fim_suffix>") "," ADDED("6", "<a>") "],'model': {'type': 'BPE', 'vocab': {'a': 0, '<': 1, "
+                                                       "'>': 2}, 'merges': []}}";
+    const struct fim_gap gap = between("a<a>", "<a>", true);
+    expect_gap(file, &gap, 3, 0, 1, 0, 2, 5, 1, 0, 2, 4);
+}
+
 static void test_begins_with_what_stands_before_a_text(void **state) {
     (void)state;
     static const char file[] = BPE_WITH(ADDED("4", "<s>") "," ADDED("5", "<｜fim▁begin｜>") "," ADDED(
@@ -171,6 +182,7 @@ static void test_ill_formed_text(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_control_tokens_in_texts),
         cmocka_unit_test(test_begins_with_what_stands_before_a_text),
         cmocka_unit_test(test_code_llama),
         cmocka_unit_test(test_joined_suffix_that_cannot_be_told_apart),

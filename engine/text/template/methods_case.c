@@ -1,0 +1,166 @@
+/* Methods of str about case and kinds of characters. */
+#include <utf8proc.h>
+
+#include "engine/text/template/lexer_words.h"
+#include "engine/text/template/methods.h"
+#include "engine/text/template/print.h"
+#include "engine/text/unicode/unicode.h"
+
+static bool change(struct render *r, const struct value *self, enum text_case kind, struct value *out) {
+    const struct string *s = text_case(r, self->string, kind);
+    *out = STRING(s);
+    return s != NULL;
+}
+
+static bool upper(struct render *r, const struct value *self, const struct value *p, struct value *out) {
+    (void)p;
+    return change(r, self, CASE_UPPER, out);
+}
+
+static bool lower(struct render *r, const struct value *self, const struct value *p, struct value *out) {
+    (void)p;
+    return change(r, self, CASE_LOWER, out);
+}
+
+static bool title(struct render *r, const struct value *self, const struct value *p, struct value *out) {
+    (void)p;
+    return change(r, self, CASE_TITLE, out);
+}
+
+static bool capitalize(struct render *r, const struct value *self, const struct value *p, struct value *out) {
+    (void)p;
+    return change(r, self, CASE_CAPITALIZE, out);
+}
+
+static bool swapcase(struct render *r, const struct value *self, const struct value *p, struct value *out) {
+    (void)p;
+    return change(r, self, CASE_SWAP, out);
+}
+
+/* ---- questions ----------------------------------------------------------------------------------------- */
+
+static bool in(int32_t point, utf8proc_category_t least, utf8proc_category_t most) {
+    utf8proc_category_t category = utf8proc_category(point);
+    return category >= least && category <= most;
+}
+
+static bool is_alpha(int32_t point) {
+    return in(point, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LO);
+}
+
+static bool is_decimal(int32_t point) {
+    return in(point, UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_ND);
+}
+
+/* Superscripts and digits in circles are digits too. */
+static bool is_digit(int32_t point) {
+    return is_decimal(point) || point == 0xB2 || point == 0xB3 || point == 0xB9 ||
+           (point >= 0x2070 && point <= 0x2089 && in(point, UTF8PROC_CATEGORY_NO, UTF8PROC_CATEGORY_NO)) ||
+           (point >= 0x2460 && point <= 0x2468);
+}
+
+static bool is_alnum(int32_t point) {
+    return is_alpha(point) || unicode_is_numeric(point);
+}
+
+/* Whether all characters are such, and there is one. */
+static bool all(struct render *r, const struct value *self, bool is(int32_t point), bool empty,
+                struct value *out) {
+    const struct string *s = self->string;
+    bool holds = s->length > 0 || empty;
+    for (size_t at = 0; holds && at < s->length;) holds = is(utf8_next(s->bytes, s->length, &at));
+    *out = BOOLEAN(holds);
+    return render_bytes(r, s->length);
+}
+
+#define QUESTION(name, is, empty)                                                                            \
+    static bool name(struct render *r, const struct value *self, const struct value *p, struct value *out) { \
+        (void)p;                                                                                             \
+        return all(r, self, is, empty, out);                                                                 \
+    }
+
+static bool is_ascii(int32_t point) {
+    return point < 0x80;
+}
+
+QUESTION(all_alpha, is_alpha, false)
+QUESTION(all_alnum, is_alnum, false)
+QUESTION(all_decimal, is_decimal, false)
+QUESTION(all_digit, is_digit, false)
+QUESTION(all_numeric, unicode_is_numeric, false)
+QUESTION(all_space, unicode_is_blank, false)
+QUESTION(all_printable, unicode_is_printable, true)
+QUESTION(all_ascii, is_ascii, true)
+
+static bool is_upper(int32_t point) {
+    return in(point, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LU);
+}
+
+static bool is_lower(int32_t point) {
+    return in(point, UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LL);
+}
+
+static bool is_title(int32_t point) {
+    return in(point, UTF8PROC_CATEGORY_LT, UTF8PROC_CATEGORY_LT);
+}
+
+/* One of the kind, and none of the other. */
+static bool one_case(struct render *r, const struct value *self, bool wanted(int32_t point),
+                     bool unwanted(int32_t point), struct value *out) {
+    const struct string *s = self->string;
+    bool found = false, other = false;
+    for (size_t at = 0; !other && at < s->length;) {
+        int32_t point = utf8_next(s->bytes, s->length, &at);
+        found |= wanted(point);
+        other = unwanted(point) || is_title(point);
+    }
+    *out = BOOLEAN(found && !other);
+    return render_bytes(r, s->length);
+}
+
+static bool all_upper(struct render *r, const struct value *self, const struct value *p, struct value *out) {
+    (void)p;
+    return one_case(r, self, is_upper, is_lower, out);
+}
+
+static bool all_lower(struct render *r, const struct value *self, const struct value *p, struct value *out) {
+    (void)p;
+    return one_case(r, self, is_lower, is_upper, out);
+}
+
+static bool all_title(struct render *r, const struct value *self, const struct value *p, struct value *out) {
+    const struct string *s = self->string;
+    bool found = false, holds = true, in_word = false;
+    (void)p;
+    for (size_t at = 0; holds && at < s->length;) {
+        int32_t point = utf8_next(s->bytes, s->length, &at);
+        bool large = is_upper(point) || is_title(point), small = is_lower(point);
+        holds = !(large && in_word) && !(small && !in_word);
+        in_word = large || small;
+        found |= in_word;
+    }
+    *out = BOOLEAN(found && holds);
+    return render_bytes(r, s->length);
+}
+
+const struct method string_case_methods[] = {
+    {"upper", upper, "", 0, false},
+    {"lower", lower, "", 0, false},
+    {"title", title, "", 0, false},
+    {"capitalize", capitalize, "", 0, false},
+    {"swapcase", swapcase, "", 0, false},
+    {"isalpha", all_alpha, "", 0, false},
+    {"isalnum", all_alnum, "", 0, false},
+    {"isdecimal", all_decimal, "", 0, false},
+    {"isdigit", all_digit, "", 0, false},
+    {"isnumeric", all_numeric, "", 0, false},
+    {"isspace", all_space, "", 0, false},
+    {"isprintable", all_printable, "", 0, false},
+    {"isascii", all_ascii, "", 0, false},
+    {"isupper", all_upper, "", 0, false},
+    {"islower", all_lower, "", 0, false},
+    {"istitle", all_title, "", 0, false},
+    {"casefold", NULL, "", 0, false},
+    {"isidentifier", NULL, "", 0, false},
+    {0},
+};
