@@ -125,6 +125,7 @@ main() {
     # Only where there is a browser: it takes longer to install than all of this to run. nightly.sh has one.
     step "page" python3 "$root/tests/page/test_page.py" "$root/build/test-plain/prenormd"
     step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
+    step "description of the API" python3 "$root/tests/clients/openapi_document.py" "$root/build/test-plain/prenormd"
     step "clients" python3 "$root/tests/clients/openai_conformance.py" "$root/build/test-plain/prenormd"
     echo
     echo "== summary ($SECONDS s)"

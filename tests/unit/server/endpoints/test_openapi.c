@@ -12,7 +12,7 @@
 #include "server/reference/field_schema.h"
 #include "server/reference/openapi.h"
 
-#define COMMAND "test_server_reference_openapi"
+#define COMMAND "test_server_endpoints_openapi"
 
 static const struct api_limits limits = {.n_max = 16, .logprobs_max = 20};
 
