@@ -33,7 +33,7 @@ struct engine_request;
 
 /* For main, once, before any thread starts: how this process reacts when a file of the model is cut short
  * while it is being read (one line and exit code 1 instead of SIGBUS), that a JSON library without memory
- * says so, and that freed memory goes back to the system. */
+ * says so, which kernels OpenBLAS would run, and that freed memory goes back to the system. */
 void engine_process_init(void);
 
 /* ---- opening ------------------------------------------------------------------------------------------- */

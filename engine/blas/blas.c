@@ -58,6 +58,17 @@ static enum status check_room(size_t threads, struct error *e) {
                      strerror(problem));
 }
 
+void blas_process_init(void) {
+#if defined(__x86_64__)
+    const char *core = NULL;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) core = "Haswell";
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        core = "SkylakeX";
+    if (core) setenv("OPENBLAS_CORETYPE", core, 0); /* a choice of the user's stays */
+#endif
+}
+
 static bool find(void *library, const char *name, void *routine) {
     void *symbol = dlsym(library, name);
     memcpy(routine, &symbol, sizeof symbol);

@@ -203,9 +203,11 @@ struct attention {
 struct kernel_table {
     enum kernel_isa isa;
     const char *name; /* of its row in kernels.def */
-    /* By weight type: rows of the largest tile that is computed at once, and multiplications in the time of
-     * one of f32, as far as the instructions go. What results are does not depend on either. */
-    unsigned tile_rows[WEIGHT_TYPE_COUNT], rate[WEIGHT_TYPE_COUNT];
+    /* By weight type: rows of the largest tile that is computed at once. What results are does not depend on it. */
+    unsigned tile_rows[WEIGHT_TYPE_COUNT];
+    /* By weight type, for measuring: so many rounds of the instructions that multiply it, on registers alone. Returns the
+     * operations that they were; a multiplication and its addition are two. */
+    double (*peak[WEIGHT_TYPE_COUNT])(size_t rounds);
 
     /* The tile of rows [row_first, +row_count) and panels [panel_first, +panel_count). */
     void (*gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,

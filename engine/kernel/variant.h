@@ -43,6 +43,7 @@
 #define KERNEL_FUNCTION_OF(name, set)   KERNEL_PASTE(name, set)
 #define KERNEL_FUNCTION(operation)      KERNEL_FUNCTION_OF(operation, KERNEL_SET)
 #define KERNEL_DECLARE(operation, set)  __typeof__(*((struct kernel_table *)0)->operation) operation##_##set;
+#define KERNEL_DECLARE_PEAK(name)       __typeof__(*((struct kernel_table *)0)->peak[0]) name;
 #define KERNEL_DECLARE_CONVERSION(name) __typeof__(*((struct kernel_table *)0)->convert_activations[0]) name;
 #define KERNEL_DECLARE_GEMM(name)       __typeof__(*((struct kernel_table *)0)->gemm_lowp[0]) name;
 
@@ -52,23 +53,24 @@
             KERNEL_DECLARE(normalize_rows, set) KERNEL_DECLARE(gate_rows, set) KERNEL_DECLARE(soft_cap, set) \
                 KERNEL_DECLARE(hadamard_rows, set) KERNEL_DECLARE(rotate, set) KERNEL_DECLARE(store_kv, set) \
                     KERNEL_DECLARE(attention, set) KERNEL_DECLARE(argmax, set) KERNEL_DECLARE(exp_sum, set)  \
-                        KERNEL_DECLARE_CONVERSION(convert_int8_##set))
+                        KERNEL_DECLARE_CONVERSION(convert_int8_##set) KERNEL_DECLARE_PEAK(peak_f32_##set))
 #include "engine/kernel/kernels.def"
 
 #define KERNEL_CONVERSION_bf16(set) KERNEL_DECLARE_CONVERSION(convert_bf16_##set)
 #define KERNEL_CONVERSION_int8(set)
 #define KERNEL_CONVERSION_int4(set)
-#define KERNEL_GEMM(architecture, type, set, rows, rate)                                                     \
-    KERNEL_ON_##architecture(KERNEL_DECLARE_GEMM(gemm_##type##_##set) KERNEL_CONVERSION_##type(set))
+/* int4 is multiplied by the instructions of int8. */
+#define KERNEL_PEAK_bf16(set) KERNEL_DECLARE_PEAK(peak_bf16_##set)
+#define KERNEL_PEAK_int8(set) KERNEL_DECLARE_PEAK(peak_int8_##set)
+#define KERNEL_PEAK_int4(set)
+#define KERNEL_GEMM(architecture, type, set, rows)                                                           \
+    KERNEL_ON_##architecture(KERNEL_DECLARE_GEMM(gemm_##type##_##set) KERNEL_CONVERSION_##type(set)          \
+                                 KERNEL_PEAK_##type(set))
 #include "engine/kernel/kernels.def"
 
-/* The columns rows and rate. */
+/* The column rows. */
 enum {
-#define KERNEL_VECTORS(architecture, set, rows)          KERNEL_ROWS_f32_##set = rows,
-#define KERNEL_GEMM(architecture, type, set, rows, rate) KERNEL_ROWS_##type##_##set = rows,
-#include "engine/kernel/kernels.def"
-};
-enum {
-#define KERNEL_GEMM(architecture, type, set, rows, rate) KERNEL_RATE_##type##_##set = rate,
+#define KERNEL_VECTORS(architecture, set, rows)    KERNEL_ROWS_f32_##set = rows,
+#define KERNEL_GEMM(architecture, type, set, rows) KERNEL_ROWS_##type##_##set = rows,
 #include "engine/kernel/kernels.def"
 };

@@ -142,8 +142,7 @@ static void add_linear(void *context, const struct packed_linear *linear) {
     double flops =
         2 * (double)linear->in * (double)linear->out * (double)(at_end ? step->logit_rows : step->rows);
     step->cost->bytes += (double)packed_linear_bytes(linear);
-    step->cost->flops += flops;
-    step->cost->flops_as_f32 += flops / step->m->kernels->rate[linear->type];
+    step->cost->flops[linear->type] += flops;
 }
 
 /* One step of `rows` rows, of which logit_rows pass the head, over caches that hold `cached` positions in

@@ -221,16 +221,15 @@ static enum status prepare(struct bench_kernels *b, const struct work *w, const 
 }
 
 /* Bytes that must come from memory, and operations; a pair of query and key counts twice: score and value. */
-static void set_cost(struct bench_kernel *line, const struct work *w, const struct kernel_table *k) {
+static void set_cost(struct bench_kernel *line, const struct work *w) {
     const double rows = (double)w->rows;
     if (w->run == run_gemm) {
         line->bytes = (double)(kernel_panels(HIDDEN) * kernel_panel_bytes((enum weight_type)w->type, WIDTH));
-        line->flops = 2 * rows * WIDTH * HIDDEN;
-        line->flops_as_f32 = line->flops / k->rate[w->type];
+        line->flops[w->type] = 2 * rows * WIDTH * HIDDEN;
     } else if (w->run == run_attention) {
         const size_t blocks = CONTEXT / KERNEL_LANES;
         line->bytes = (double)(blocks * page_bytes(w));
-        line->flops = line->flops_as_f32 = 4 * HEAD_DIM * rows * (CONTEXT - (rows - 1) / 2);
+        line->flops[WEIGHT_TYPE_F32] = 4 * HEAD_DIM * rows * (CONTEXT - (rows - 1) / 2);
     }
 }
 
@@ -248,12 +247,13 @@ void bench_kernels_at(const struct bench_kernels *b, size_t index, struct bench_
     const struct kernel_table *k = b->tables[index % b->table_count];
     const struct work *w = &works[index / b->table_count];
     const bool cached = w->run == run_attention || w->run == run_store;
-    *out = (struct bench_kernel){.isa = k->name,
+    *out = (struct bench_kernel){.set = k->isa,
+                                 .isa = k->name,
                                  .operation = w->operation,
                                  .type = cached ? kv_type_name((enum kv_type)w->type)
                                                 : weight_type_name((enum weight_type)w->type),
                                  .rows = w->rows};
-    set_cost(out, w, k);
+    set_cost(out, w);
 }
 
 static double time_calls(struct bench_kernels *b, const struct work *w, const struct kernel_table *k,

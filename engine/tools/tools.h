@@ -27,14 +27,22 @@ enum status bench_write_config(const char *config, const char *folder, struct er
 /* Weights of a shape's matrices that every step reads, the head among them. */
 enum status bench_shape_weights(const char *shape, size_t *weights, struct error *e);
 
-/* What the machine can do, measured now with the threads that the model will use. */
+/* What the machine can do, measured now with the threads and the instructions that the model will use. */
 struct bench_bounds {
     size_t threads;
     double read_bytes_per_s; /* streaming read of memory */
-    double sgemm_flop_per_s; /* OpenBLAS, 512 x 3072 x 768 */
+    double near_bytes_per_s; /* the same from each core's second-level cache */
+    double flop_per_s
+        [WEIGHT_TYPE_COUNT]; /* by the instructions that multiply weights of the type, on registers */
     size_t cache_bytes;      /* last-level cache, as the processor tells (of a whole socket); 0: unknown */
 };
-enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
+enum status bench_measure_bounds(size_t threads, enum kernel_isa isa, struct bench_bounds *out,
+                                 struct error *e);
+
+/* Seconds below which so many bytes of memory cannot be read, and so many operations on weights of each type not be
+ * computed, whichever is longer. */
+double bench_bound_seconds(const struct bench_bounds *bounds, double bytes,
+                           const double flops[WEIGHT_TYPE_COUNT]);
 
 struct bench_options {
     const char *model; /* folder, or a converted file */
@@ -62,10 +70,7 @@ struct bench_item {
 /* The two bounds of an item in seconds, from what it reads and computes. */
 struct bench_cost {
     double bytes; /* packed weights, cache and embedding rows that one run of the item reads */
-    double flops; /* 2 x parameters used x rows */
-    /* The same, each divided by how many of its type the processor multiplies in the time of one f32: what
-     * the machine could do them in, at the rate of sgemm. */
-    double flops_as_f32;
+    double flops[WEIGHT_TYPE_COUNT]; /* 2 x parameters used x rows, by the type of the weights */
 };
 
 struct bench_model;
@@ -105,11 +110,12 @@ size_t bench_weight_bytes(const struct bench_model *m);
 struct bench_kernels;
 
 /* Borrowed names. bytes: that must come from memory, 0 for operations on what is in a cache; flops as in
- * struct bench_cost. */
+ * struct bench_cost; those of attention are of f32. */
 struct bench_kernel {
+    enum kernel_isa set;
     const char *isa, *operation, *type;
     size_t rows;
-    double bytes, flops, flops_as_f32;
+    double bytes, flops[WEIGHT_TYPE_COUNT];
 };
 
 /* isa: AUTO for all, else one. */

@@ -1,29 +1,27 @@
 #include "server/bench/kernels.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include <jansson.h>
 
 #include "engine/tools/tools.h"
+#include "server/bench/bounds.h"
 #include "server/bench/median.h"
 
 #define ROUNDS   5
 #define ISAS_MAX 16
 
-/* Share of the rate that the machine's bounds allow; 0 for operations on what is in a cache, which have none.
- */
-static double share_of_bound(const struct bench_kernel *line, double seconds,
-                             const struct bench_bounds *bounds) {
-    return fmax(line->bytes / bounds->read_bytes_per_s, line->flops_as_f32 / bounds->sgemm_flop_per_s) /
-           seconds;
+static double flops_of(const struct bench_kernel *line) {
+    double sum = 0;
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) sum += line->flops[type];
+    return sum;
 }
 
 static void print_line(const struct bench_kernel *line, double seconds, double share) {
     printf("%-10s %-5s %4zu  %-10s %12.2f", line->operation, line->type, line->rows, line->isa,
            seconds * 1e6);
     if (line->bytes > 0)
-        printf(" %8.2f %8.1f %7.0f %%", line->bytes / seconds * 1e-9, line->flops / seconds * 1e-9,
+        printf(" %8.2f %8.1f %7.0f %%", line->bytes / seconds * 1e-9, flops_of(line) / seconds * 1e-9,
                100 * share);
     putchar('\n');
     fflush(stdout);
@@ -34,13 +32,18 @@ static void add_line(json_t *results, const struct bench_kernel *line, double se
                                "rows", (json_int_t)line->rows, "isa", line->isa, "seconds", seconds);
     if (line->bytes > 0)
         json_object_update_new(object, json_pack("{s:f, s:f, s:f}", "gb_per_s", line->bytes / seconds * 1e-9,
-                                                 "gflop_per_s", line->flops / seconds * 1e-9,
+                                                 "gflop_per_s", flops_of(line) / seconds * 1e-9,
                                                  "share_of_bound", share));
     json_array_append_new(results, object);
 }
 
+/* The bounds of each instruction set that runs here. */
+struct bounds_of_sets {
+    struct bench_bounds of[KERNEL_ISA_COUNT];
+};
+
 /* One operation with all instruction sets in turn, A B C A B C. */
-static enum status run_group(struct bench_kernels *b, size_t first, const struct bench_bounds *bounds,
+static enum status run_group(struct bench_kernels *b, size_t first, const struct bounds_of_sets *bounds,
                              json_t *results, struct error *e) {
     const size_t isas = bench_kernels_isas(b);
     double seconds[ISAS_MAX][ROUNDS];
@@ -52,7 +55,8 @@ static enum status run_group(struct bench_kernels *b, size_t first, const struct
     for (size_t i = 0; i < isas && i < ISAS_MAX; i++) {
         struct bench_kernel line;
         bench_kernels_at(b, first + i, &line);
-        const double middle = median(seconds[i], ROUNDS), share = share_of_bound(&line, middle, bounds);
+        const double middle = median(seconds[i], ROUNDS),
+                     share = bench_bound_seconds(&bounds->of[line.set], line.bytes, line.flops) / middle;
         if (results)
             add_line(results, &line, middle, share);
         else
@@ -61,31 +65,45 @@ static enum status run_group(struct bench_kernels *b, size_t first, const struct
     return STATUS_OK;
 }
 
-static enum status print_json(json_t *results, const struct bench_bounds *bounds, struct error *e) {
-    json_t *root =
-        json_pack("{s:{s:f, s:f}, s:O}", "bounds", "read_gb_per_s", bounds->read_bytes_per_s * 1e-9,
-                  "sgemm_gflop_per_s", bounds->sgemm_flop_per_s * 1e-9, "kernels", results);
+static enum status print_json(json_t *results, json_t *bounds, struct error *e) {
+    json_t *root = json_pack("{s:O, s:O}", "bounds", bounds, "kernels", results);
     bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
               putchar('\n') != EOF;
     json_decref(root);
     return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
 }
 
+/* told: NULL, or an object by the names of the sets. */
+static enum status measure_bounds(const struct bench_kernels *b, struct bounds_of_sets *bounds, json_t *told,
+                                  struct error *e) {
+    for (size_t i = 0; i < bench_kernels_isas(b); i++) {
+        struct bench_kernel line;
+        bench_kernels_at(b, i, &line);
+        struct bench_bounds *of = &bounds->of[line.set];
+        enum status status = bench_measure_bounds(1, line.set, of, e);
+        if (status != STATUS_OK) return status;
+        if (told)
+            json_object_set_new(told, line.isa, bench_bounds_json(of));
+        else
+            printf("%-10s ", line.isa), bench_bounds_print(of);
+    }
+    return STATUS_OK;
+}
+
 enum status bench_kernels_print(const struct config *config, struct error *e) {
-    struct bench_bounds bounds;
+    static struct bounds_of_sets bounds;
     struct bench_kernels *b = NULL;
+    json_t *results = config->json ? json_array() : NULL, *told = config->json ? json_object() : NULL;
     enum status status = bench_kernels_open(config->isa, &b, e);
-    if (status == STATUS_OK) status = bench_measure_bounds(1, &bounds, e);
-    json_t *results = config->json ? json_array() : NULL;
+    if (status == STATUS_OK) status = measure_bounds(b, &bounds, told, e);
     if (status == STATUS_OK && !results)
-        printf("one thread; read %.1f GB/s, sgemm %.1f GFLOP/s; medians of %d in turn\n"
-               "%-10s %-5s %4s  %-10s %12s %8s %8s %9s\n",
-               bounds.read_bytes_per_s * 1e-9, bounds.sgemm_flop_per_s * 1e-9, ROUNDS, "operation", "type",
-               "rows", "isa", "microseconds", "GB/s", "GFLOP/s", "of bound");
+        printf("one thread; medians of %d in turn\n%-10s %-5s %4s  %-10s %12s %8s %8s %9s\n", ROUNDS,
+               "operation", "type", "rows", "isa", "microseconds", "GB/s", "GFLOP/s", "of bound");
     for (size_t i = 0; status == STATUS_OK && i < bench_kernels_count(b); i += bench_kernels_isas(b))
         status = run_group(b, i, &bounds, results, e);
-    if (status == STATUS_OK && results) status = print_json(results, &bounds, e);
+    if (status == STATUS_OK && results) status = print_json(results, told, e);
     json_decref(results);
+    json_decref(told);
     bench_kernels_close(b);
     return status;
 }

@@ -11,6 +11,7 @@
 
 #include "engine/base/log.h"
 #include "engine/tools/tools.h"
+#include "server/bench/bounds.h"
 #include "server/bench/cache.h"
 #include "server/bench/kernels.h"
 #include "server/bench/median.h"
@@ -72,10 +73,10 @@ static double item_tokens(const struct bench_item *item) {
     return (double)item->tokens * (item->work == BENCH_DECODE ? (double)item->batch : 1);
 }
 
-/* Seconds below which the machine can't do the item: reading its bytes or computing its products, whichever
- * is longer. */
-static double bound_seconds(const struct bench_cost *cost, const struct bench_bounds *bounds) {
-    return fmax(cost->bytes / bounds->read_bytes_per_s, cost->flops_as_f32 / bounds->sgemm_flop_per_s);
+static double sum_of(const double flops[WEIGHT_TYPE_COUNT]) {
+    double sum = 0;
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) sum += flops[type];
+    return sum;
 }
 
 static enum status measure(struct bench_model *model, const struct bench_item *item,
@@ -90,8 +91,8 @@ static enum status measure(struct bench_model *model, const struct bench_item *i
     *line = (struct line){
         .tokens_per_s = item_tokens(item) / middle,
         .bytes_per_s = cost.bytes / middle,
-        .flop_per_s = cost.flops / middle,
-        .share = bound_seconds(&cost, bounds) / middle,
+        .flop_per_s = sum_of(cost.flops) / middle,
+        .share = bench_bound_seconds(bounds, cost.bytes, cost.flops) / middle,
         .ran = true,
     };
     return STATUS_OK;
@@ -173,12 +174,10 @@ static struct bench_options options_of(const struct config *config, const char *
 
 static void print_heading(const struct bench_model *model, const struct bench_bounds *bounds,
                           double seconds) {
-    printf("%zu threads, %s; read %.1f GB/s, sgemm %.1f GFLOP/s; weights %.0f MB, cache in %s, loaded in "
-           "%.2f s; "
-           "norms %s\n",
-           bounds->threads, bench_isa(model), bounds->read_bytes_per_s * 1e-9,
-           bounds->sgemm_flop_per_s * 1e-9, (double)bench_weight_bytes(model) * 1e-6, bench_kv_type(model),
-           seconds, bench_norm_form(model));
+    printf("%zu threads, %s; weights %.0f MB, cache in %s, loaded in %.2f s; norms %s\n", bounds->threads,
+           bench_isa(model), (double)bench_weight_bytes(model) * 1e-6, bench_kv_type(model), seconds,
+           bench_norm_form(model));
+    bench_bounds_print(bounds);
     bench_cache_print(bounds, bench_weight_bytes(model), packed_type(model));
     printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
 }
@@ -186,9 +185,8 @@ static void print_heading(const struct bench_model *model, const struct bench_bo
 static enum status print_json(const struct bench_model *model, const struct bench_bounds *bounds,
                               double seconds, json_t *results, json_t *sampling, struct error *e) {
     json_t *root =
-        json_pack("{s:{s:I, s:s}, s:{s:f, s:f}, s:o, s:s, s:s, s:f, s:O, s:O}", "machine", "threads",
-                  (json_int_t)bounds->threads, "isa", bench_isa(model), "bounds", "read_gb_per_s",
-                  bounds->read_bytes_per_s * 1e-9, "sgemm_gflop_per_s", bounds->sgemm_flop_per_s * 1e-9,
+        json_pack("{s:{s:I, s:s}, s:o, s:o, s:s, s:s, s:f, s:O, s:O}", "machine", "threads",
+                  (json_int_t)bounds->threads, "isa", bench_isa(model), "bounds", bench_bounds_json(bounds),
                   "cache", bench_cache_json(bounds, bench_weight_bytes(model), packed_type(model)),
                   "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
                   seconds, "results", results, "sampling", sampling);
@@ -203,7 +201,7 @@ static enum status run_model(const struct config *config, const char *folder, st
     struct bench_options options = options_of(config, folder);
     struct bench_model *model;
     double seconds;
-    enum status status = bench_measure_bounds(config->threads, &bounds, e);
+    enum status status = bench_measure_bounds(config->threads, config->isa, &bounds, e);
     if (status == STATUS_OK) status = bench_open(&options, &model, &seconds, e);
     if (status != STATUS_OK) return status;
     json_t *results = config->json ? json_array() : NULL, *sampling = config->json ? json_array() : NULL;

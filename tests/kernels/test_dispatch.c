@@ -53,11 +53,23 @@ static void test_tables_are_complete(void **state) {
         assert_true(k->name && k->gemm_f32 && k->epilogue_rows && k->row_scales && k->normalize_rows &&
                     k->gate_rows && k->hadamard_rows && k->rotate && k->store_kv && k->attention &&
                     k->argmax && k->exp_sum);
-        assert_true(k->tile_rows[WEIGHT_TYPE_F32] && k->rate[WEIGHT_TYPE_F32]);
+        assert_true(k->tile_rows[WEIGHT_TYPE_F32] != 0);
         for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
-            assert_true(k->gemm_lowp[type] && k->convert_activations[type] && k->tile_rows[type] &&
-                        k->rate[type]);
+            assert_true(k->gemm_lowp[type] && k->convert_activations[type] && k->tile_rows[type]);
     }
+}
+
+/* They run, and say what they did; how fast is for the bench. */
+static void test_peaks_count_their_operations(void **state) {
+    (void)state;
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    size_t count = kernel_available(tables);
+    for (size_t t = 0; t < count; t++)
+        for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
+            double one = tables[t]->peak[type](1);
+            assert_true(one > 0);
+            assert_true(tables[t]->peak[type](10) == 10 * one);
+        }
 }
 
 /* Bits of the features that each row of the table needs. */
@@ -146,6 +158,7 @@ int main(void) {
         cmocka_unit_test(test_each_table_can_be_forced),
         cmocka_unit_test(test_a_table_that_does_not_run_here_is_refused),
         cmocka_unit_test(test_tables_are_complete),
+        cmocka_unit_test(test_peaks_count_their_operations),
         cmocka_unit_test(test_features_are_those_of_the_best_set),
         cmocka_unit_test(test_tables_are_those_of_the_features),
         cmocka_unit_test(test_feature_names_are_cut_to_size),

@@ -48,10 +48,10 @@ static void test_steps_of_a_random_model(void **state) {
     struct bench_item decode = {.work = BENCH_DECODE, .tokens = 2, .batch = 3, .context = 9};
     struct bench_cost cost;
     assert_ok(bench_run(model, &prefill, &seconds, &cost, &e));
-    assert_true(seconds > 0 && cost.bytes > 0 && cost.flops > 0);
-    double prefill_flops = cost.flops;
+    assert_true(seconds > 0 && cost.bytes > 0 && cost.flops[WEIGHT_TYPE_F32] > 0);
+    double prefill_flops = cost.flops[WEIGHT_TYPE_F32];
     assert_ok(bench_run(model, &decode, &seconds, &cost, &e));
-    assert_true(cost.flops < prefill_flops);
+    assert_true(cost.flops[WEIGHT_TYPE_F32] < prefill_flops);
     assert_string_equal(bench_kv_type(model), "f32");
     /* 9 prompts of 58 do not fit into one step. */
     struct bench_generation greedy = {.batch = 9, .prompt = 58, .tokens = 2, .top_p = 1};
@@ -148,7 +148,7 @@ static void test_a_gated_model_in_half_precision(void **state) {
     double seconds;
     assert_ok(bench_open(&options, &bench, &seconds, &e));
     assert_ok(bench_run(bench, &decode, &seconds, &cost, &e));
-    assert_true(seconds > 0 && cost.flops > 0);
+    assert_true(seconds > 0 && cost.flops[WEIGHT_TYPE_F32] > 0);
     bench_close(bench);
     test_folder_remove(folder);
 }
@@ -302,8 +302,29 @@ static void test_peak_of_memory(void **state) {
     test_folder_remove(folder);
 }
 
+/* Whichever takes longer; how fast this machine is is nobody's business here. */
+static void test_the_bound_is_the_longer_of_two(void **state) {
+    (void)state;
+    const struct bench_bounds bounds = {.read_bytes_per_s = 10, .flop_per_s = {1, 2, 4, 4}};
+    assert_true(bench_bound_seconds(&bounds, 100, (const double[WEIGHT_TYPE_COUNT]){1, 2, 4, 4}) == 10);
+    assert_true(bench_bound_seconds(&bounds, 100, (const double[WEIGHT_TYPE_COUNT]){5, 10, 20, 40}) == 25);
+}
+
+static void test_bounds_are_measured(void **state) {
+    (void)state;
+    struct error e;
+    struct bench_bounds bounds;
+    assert_ok(bench_measure_bounds(2, KERNEL_ISA_AUTO, &bounds, &e));
+    assert_int_equal(bounds.threads, 2);
+    assert_true(bounds.read_bytes_per_s > 0 && bounds.near_bytes_per_s > 0);
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
+        assert_true(bounds.flop_per_s[type] > 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_bound_is_the_longer_of_two),
+        cmocka_unit_test(test_bounds_are_measured),
         cmocka_unit_test(test_steps_of_a_random_model),
         cmocka_unit_test(test_a_model_without_numbers_is_refused),
         cmocka_unit_test(test_cost_counts_the_type_of_the_cache),
