@@ -7,6 +7,8 @@ COPY cmake cmake
 COPY config config
 COPY engine engine
 COPY server server
+COPY docs/man docs/man
+COPY deploy/completion deploy/completion
 COPY deploy/models deploy/models
 RUN cmake -S . -B /build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DPRENORM_TESTS=OFF \
  && cmake --build /build --parallel "$(nproc)" \

@@ -21,6 +21,27 @@ void config_deinit(struct config *c) {
 
 /* ---- rules between options, and those that a range cannot say ---- */
 
+/* What can be changed while a program runs: nothing that is owned. */
+static bool is_setting(const struct option_row *row) {
+    return strcmp(row->group, "Generation") == 0 && row->type != OPTION_TYPE_LIST &&
+           row->type != OPTION_TYPE_STRING;
+}
+
+enum status config_set(struct config *c, const char *key, const char *value, struct error *e) {
+    enum option_id id = option_find(key, strlen(key));
+    if (id == OPTION_COUNT || !is_setting(&option_rows[id]))
+        return error_set(e, STATUS_INVALID_ARGUMENT, key, "is no setting of the generation");
+    return option_set(c, id, SOURCE_FLAG, value, e);
+}
+
+void config_each_setting(const struct config *c,
+                         void (*each)(void *context, const char *key, const char *value), void *context) {
+    char value[OPTION_TEXT_MAX];
+    for (int id = 0; id < OPTION_COUNT; id++)
+        if (is_setting(&option_rows[id]))
+            each(context, option_rows[id].key, option_value(c, (enum option_id)id, value));
+}
+
 bool config_explain(const struct config *c, struct error *e) {
     if (e->code != STATUS_OPTION) return false;
     enum option_id id = option_find(e->where, strlen(e->where));

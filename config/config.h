@@ -91,6 +91,14 @@ void config_deinit(struct config *c);
 enum status config_load(struct config *c, enum command command, char **flags, size_t flag_count,
                         char **environment, struct error *e);
 
+/* Sets a number or boolean of the group "Generation" as its flag would, for who changes it while the program runs.
+ * STATUS_INVALID_ARGUMENT: there is none of that name, or the value is out of its range. */
+enum status config_set(struct config *c, const char *key, const char *value, struct error *e);
+
+/* Calls each for those options, with their values as text. */
+void config_each_setting(const struct config *c,
+                         void (*each)(void *context, const char *key, const char *value), void *context);
+
 /* Whether something other than the default gave its value. */
 static inline bool config_is_set(const struct config *c, enum option_id id) {
     return c->source[id] != SOURCE_DEFAULT;

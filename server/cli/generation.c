@@ -1,0 +1,227 @@
+#include "server/cli/generation.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/log.h"
+
+/* Of memory beside the engine: libraries, and the prompt while it is encoded. */
+#define PROGRAM_BYTES ((size_t)32 << 20)
+
+static sem_t ready;
+volatile sig_atomic_t generation_signal;
+
+static void on_wake(void *context) {
+    (void)context;
+    sem_post(&ready);
+}
+
+static void on_signal(int number) {
+    generation_signal = number;
+    sem_post(&ready);
+}
+
+static void handle_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+enum status generation_open(struct generation *g, struct engine_setup *setup, struct error *e) {
+    *g = (struct generation){0};
+    setup->options.wake = on_wake;
+    setup->options.sequences_max = 1;
+    setup->options.queue_max = 1;
+    setup->options.reserves[setup->options.reserve_count++] =
+        (struct engine_reserve){"program", PROGRAM_BYTES};
+    sem_init(&ready, 0, 0);
+    enum status status = engine_open(&setup->options, &g->engine, e);
+    progress_end(&setup->progress);
+    if (status == STATUS_OK) handle_signals(); /* before, a signal ends the process at once */
+    return status;
+}
+
+void generation_close(struct generation *g) {
+    if (g->engine) engine_close(g->engine);
+    free(g->text);
+    sem_destroy(&ready);
+}
+
+/* ---- prompt ---- */
+
+/* An empty prompt starts a text from nothing: from the token that stands before one in training. */
+static enum status start_token(const struct engine *engine, int32_t **ids, size_t *count, struct error *e) {
+    struct engine_info info;
+    engine_info(engine, &info);
+    int32_t token = info.bos >= 0 ? info.bos : info.end_count ? info.end_tokens[0] : -1;
+    if (token < 0)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "PROMPT",
+                         "is empty, and the model has no token to start from");
+    free(*ids);
+    *ids = malloc(sizeof **ids);
+    if (!*ids) return error_set(e, STATUS_NO_MEMORY, "PROMPT", "no memory for the prompt");
+    **ids = token;
+    *count = 1;
+    return STATUS_OK;
+}
+
+enum status generation_encode(const struct generation *g, const char *text, size_t length, int32_t **ids,
+                              size_t *count, struct error *e) {
+    *ids = NULL;
+    enum status status = engine_encode(g->engine, text, length, true, 0, ids, count, e);
+    return status == STATUS_OK && *count == 0 ? start_token(g->engine, ids, count, e) : status;
+}
+
+/* What the user said, else what the model's files say where they are to be applied. */
+static double setting(const struct config *config, enum option_id id, double value,
+                      const struct generation_default *of_model) {
+    bool applies = strcmp(config->generation_defaults, "model") == 0 && of_model->is_said;
+    return applies && !config_is_set(config, id) ? of_model->value : value;
+}
+
+static struct engine_sampling sampling_of(const struct config *config,
+                                          const struct generation_defaults *model) {
+    return (struct engine_sampling){
+        .temperature = setting(config, OPTION_temperature, config->temperature, &model->temperature),
+        .top_p = setting(config, OPTION_top_p, config->top_p, &model->top_p),
+        .top_k = (uint32_t)setting(config, OPTION_top_k, (double)config->top_k, &model->top_k),
+        .min_p = setting(config, OPTION_min_p, config->min_p, &model->min_p),
+        .typical_p = setting(config, OPTION_typical_p, config->typical_p, &model->typical_p),
+        .repetition_penalty = setting(config, OPTION_repetition_penalty, config->repetition_penalty,
+                                      &model->repetition_penalty),
+        .presence_penalty = config->presence_penalty,
+        .frequency_penalty = config->frequency_penalty,
+        .has_seed = config_is_set(config, OPTION_seed),
+        .seed = config->seed,
+    };
+}
+
+static enum status submit(const struct generation *g, const struct config *config, const int32_t *ids,
+                          size_t count, struct engine_request **out, struct error *e) {
+    struct engine_string *stops = calloc(config->stop.count + 1, sizeof *stops);
+    if (!stops) return error_set(e, STATUS_NO_MEMORY, "stop", "no memory for the stop texts");
+    for (size_t i = 0; i < config->stop.count; i++)
+        stops[i] = (struct engine_string){config->stop.items[i], strlen(config->stop.items[i])};
+    struct engine_info info;
+    engine_info(g->engine, &info);
+    const struct engine_prompt prompt = {
+        .ids = ids,
+        .count = count,
+        .choices = 1,
+        .max_tokens = (uint32_t)setting(config, OPTION_max_tokens, (double)config->max_tokens,
+                                        &info.generation.max_tokens),
+        .min_tokens = (uint32_t)config->min_tokens,
+        .sampling = sampling_of(config, &info.generation),
+        .stops = stops,
+        .stop_count = config->stop.count,
+        .ignore_end = config->ignore_eos,
+        .skip_special = true,
+        .logprobs = -1,
+    };
+    enum status status = engine_submit(g->engine, &prompt, 1, out, e);
+    free(stops);
+    return status;
+}
+
+/* ---- text ---- */
+
+static void write_text(struct generation *g, const char *text, size_t length) {
+    while (length && !g->output_closed && g->output.code == STATUS_OK) {
+        ssize_t written = write(STDOUT_FILENO, text, length);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0 && errno == EPIPE)
+            g->output_closed = true;
+        else if (written < 0)
+            error_set(&g->output, STATUS_IO, "standard output", "%s", strerror(errno));
+        if (written < 0) return;
+        g->last_byte = text[written - 1];
+        text += written;
+        length -= (size_t)written;
+    }
+}
+
+static void keep_text(struct generation *g, const char *text, size_t length) {
+    char *larger = length ? realloc(g->text, g->length + length) : g->text;
+    if (!larger && length) {
+        error_set(&g->output, STATUS_NO_MEMORY, "text", "no memory for it");
+        return;
+    }
+    g->text = larger;
+    if (length) memcpy(g->text + g->length, text, length);
+    g->length += length;
+}
+
+static void take_event(struct generation *g, const struct engine_event *event) {
+    keep_text(g, event->text, event->text_length);
+    if (!g->is_silent) write_text(g, event->text, event->text_length);
+    if (event->kind != ENGINE_EVENT_FINISHED) return;
+    g->last = *event;
+    g->finished = true;
+}
+
+/* Until the engine says that the request has ended; a reason to stop becomes a cancel. */
+static void follow(struct generation *g, struct engine_request *mine) {
+    while (!g->finished) {
+        struct engine_request *request;
+        struct engine_event event;
+        sem_wait(&ready); /* an interruption is a signal: looked at below */
+        /* To the end of what is ready: only then is the engine to wake us again, for the next text. */
+        while ((request = engine_next_ready(g->engine)))
+            while (engine_request_next_event(request, &event)) take_event(g, &event);
+        bool unwanted = generation_signal || g->output_closed || g->output.code != STATUS_OK;
+        if (g->finished || g->cancelled || !unwanted) continue;
+        g->cancelled = true;
+        engine_request_cancel(mine);
+    }
+    if (!g->is_silent && isatty(STDOUT_FILENO) == 1 && g->last_byte != '\n') write_text(g, "\n", 1);
+}
+
+enum status generation_run(struct generation *g, const struct config *config, const int32_t *ids,
+                           size_t count, struct error *e) {
+    struct engine_request *request;
+    g->finished = g->cancelled = false;
+    g->length = 0;
+    enum status status = submit(g, config, ids, count, &request, e);
+    if (status != STATUS_OK) return status;
+    follow(g, request);
+    *e = (struct error){0};
+    if (g->output.code != STATUS_OK)
+        *e = g->output;
+    else if (g->last.finish == ENGINE_FINISH_FAILED)
+        *e = *g->last.error;
+    engine_request_release(request);
+    return e->code;
+}
+
+const char *generation_finish(const struct generation *g) {
+    switch (g->last.finish) {
+    case ENGINE_FINISH_STOP:
+        return "stop";
+    case ENGINE_FINISH_CANCELLED:
+        return "cancelled";
+    default:
+        return "length";
+    }
+}
+
+static double rate(size_t tokens, double seconds) {
+    return seconds > 0 ? (double)tokens / seconds : 0;
+}
+
+/* By the engine's clock: what a slow reader of standard output does to the events says nothing about the
+ * model. The first token is the prompt's work; the others are those between it and the last. */
+void generation_report(const struct generation *g) {
+    const struct engine_event *last = &g->last;
+    if (g->output_closed || !last->completion_tokens) return;
+    log_info(
+        "prompt: %u tokens in %.3f s, %.1f tokens/s; generation: %u tokens, %u after the first in %.3f s, "
+        "%.1f tokens/s; seed %lld",
+        last->prompt_tokens, last->prefill_seconds,
+        rate(last->prompt_tokens - last->cached_tokens, last->prefill_seconds), last->completion_tokens,
+        last->completion_tokens - 1, last->decode_seconds,
+        rate(last->completion_tokens - 1, last->decode_seconds), (long long)last->seed);
+}

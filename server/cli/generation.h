@@ -1,0 +1,43 @@
+/* Texts one after another through an engine of our own, without HTTP. They go to standard output as they grow. The main
+ * thread takes the events; the scheduler thread and the signal handler only post a semaphore. One at a time in a process. */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "server/cli/engine_setup.h"
+
+struct generation {
+    struct engine *engine;
+    struct engine_event last; /* FINISHED; its text is gone */
+    bool finished, cancelled;
+    bool is_silent;      /* standard output gets nothing */
+    bool output_closed;  /* the reader of standard output has gone: nobody wants the rest */
+    struct error output; /* any other failure to write; code OK while there is none */
+    char last_byte;      /* that was written */
+    char *text;          /* of the last one, all of it; owned */
+    size_t length;
+};
+
+/* The signal that asked to stop, 0 while none has. It ends the text that grows. Whoever goes on afterwards puts 0 here. */
+extern volatile sig_atomic_t generation_signal;
+
+/* Opens the engine. The setup is changed: its wake, and room for one sequence. */
+enum status generation_open(struct generation *g, struct engine_setup *setup, struct error *e);
+void generation_close(struct generation *g);
+
+/* Ids of a prompt. An empty one starts from the token that stands before a text in training; STATUS_INVALID_ARGUMENT where the
+ * model has none. The caller frees. */
+enum status generation_encode(const struct generation *g, const char *text, size_t length, int32_t **ids,
+                              size_t *count, struct error *e);
+
+/* One text, from its beginning to its end, sampled as the configuration says; then g->last says how it ended. A signal is no
+ * error. */
+enum status generation_run(struct generation *g, const struct config *config, const int32_t *ids,
+                           size_t count, struct error *e);
+
+/* Rates of the last text, in the log. */
+void generation_report(const struct generation *g);
+
+/* "stop", "length", ... of the last text. */
+const char *generation_finish(const struct generation *g);
