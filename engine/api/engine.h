@@ -55,11 +55,12 @@ struct engine_options {
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;
-    size_t threads;            /* compute threads; 0: one a usable core */
-    size_t context;            /* tokens a sequence may have; 0: the model's own */
-    bool extend_context;       /* it may be more than that, where positions are no learned table */
-    size_t kv_cache_mib;       /* 0: from the memory that is left */
-    size_t kv_page_tokens;     /* positions in a cache page, a multiple of 16 */
+    size_t threads;        /* compute threads; 0: one a usable core */
+    size_t context;        /* tokens a sequence may have; 0: the model's own */
+    bool extend_context;   /* it may be more than that, where positions are no learned table */
+    size_t kv_cache_mib;   /* 0: from the memory that is left */
+    size_t kv_page_tokens; /* positions in a cache page, a multiple of 16 */
+    enum speculate_mode speculate;
     bool prefix_cache;         /* prompts find what others with the same beginning have computed */
     size_t sequences_max;      /* that run at once */
     size_t queue_max;          /* choices that wait */
@@ -114,6 +115,7 @@ struct engine_info {
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;
+    enum speculate_mode speculate;
     size_t context, vocabulary, layers, width, heads, threads;
     size_t own_context; /* that the model was made for; context may be less, or with extend_context more */
     uint64_t parameters;

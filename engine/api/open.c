@@ -34,6 +34,7 @@ enum status engine_isa_check(enum kernel_isa isa, struct error *e) {
 enum status engine_options_check(const struct engine_options *o, struct error *e) {
     enum status status = norm_form_check(o->norm_form, e);
     if (status == STATUS_OK) status = matmul_check(o->matmul, o->weights, e);
+    if (status == STATUS_OK) status = speculate_check(o->speculate, o->matmul, e);
     if (status == STATUS_OK) status = check_numbers(o, e);
     if (status == STATUS_OK) status = engine_isa_check(o->isa, e);
     if (status != STATUS_OK) return status;
@@ -193,6 +194,7 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
         .queue_max = o->queue_max,
         .queue_tokens_max = o->queue_tokens_max,
         .aside_max = o->suspended_max,
+        .speculate = engine->info.speculate != SPECULATE_OFF,
         .fair_share = o->fair_share,
         .wake = o->wake,
         .wake_context = o->wake_context,
@@ -252,6 +254,7 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                  m->folded.stream.order ? "" : ", all but its residual stream");
     info->kv_type = kv_type_choose(o->kv_type, info->weights); /* a converted file may have other weights */
     info->matmul = o->matmul;
+    info->speculate = speculate_choose(o->speculate, o->matmul);
     kernel_features(info->cpu_features, sizeof info->cpu_features);
     info->kv_page_tokens = o->kv_page_tokens;
     info->queue_max = o->queue_max;

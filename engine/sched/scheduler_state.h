@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "engine/sched/drafts.h"
 #include "engine/sched/submit_queue.h"
 #include "engine/sched/prefill_budget.h"
 #include "engine/sched/queue.h"
@@ -41,6 +42,7 @@ struct scheduler {
     uint32_t *matched; /* pages of a prefix that was looked up, [pages of a context] */
     struct step step;
     struct prefill_budget budget;
+    struct drafting drafting;
     pthread_t thread;
     bool started;
 };

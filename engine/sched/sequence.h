@@ -14,6 +14,7 @@
 #pragma once
 
 #include "engine/kv/kv_prefix.h"
+#include "engine/sched/follower.h"
 #include "engine/sched/request.h"
 #include "engine/text/detokenizer.h"
 #include "engine/text/decode/stop_matcher.h"
@@ -42,9 +43,12 @@ struct sequence {
     struct engine_request *request;
     uint32_t choice;
     enum sequence_state state;
-    int32_t *tokens;      /* [prompt_count + max_tokens] */
-    size_t count;         /* prompt and generated */
-    size_t computed;      /* positions whose keys and values are in the cache */
+    int32_t *tokens;        /* [prompt_count + max_tokens]; drafts behind count */
+    size_t count;           /* prompt and generated */
+    size_t computed;        /* positions whose keys and values are in the cache */
+    size_t drafts;          /* of the step that runs (drafts.h) */
+    bool drafts_prediction; /* they are those of the prediction */
+    struct follower own, prediction;
     size_t prompt_scored; /* PROMPT events posted */
     size_t cached_tokens; /* prompt positions found in the cache when it first ran */
     size_t rotary_length;
@@ -104,5 +108,5 @@ enum status sequence_accept(struct sequence *s, int32_t id, struct sequence_prog
  * now, in the last piece: progress is then changed to say so), and the stop string itself if it is wanted. */
 enum status sequence_end(struct sequence *s, struct sequence_progress *progress, struct error *e);
 
-/* Ids that must not be sampled now, because min_tokens is not reached. */
-size_t sequence_banned(const struct sequence *s, const int32_t **ids);
+/* Ids that must not be sampled behind the first `count` tokens, because min_tokens is not reached there. */
+size_t sequence_banned(const struct sequence *s, size_t count, const int32_t **ids);

@@ -16,6 +16,7 @@ struct step_row {
     const struct step_row *leader; /* of a fork: the row that it shares; evaluated before */
     size_t position;
     bool samples;
+    size_t drafts; /* rows behind it that hold only if it samples the draft that they begin with */
     /* Results. */
     bool unsound; /* the logits are no numbers */
     bool has_logprob;
@@ -33,6 +34,7 @@ struct step {
     struct sequence **sequences; /* of the entries */
     size_t entry_count;
     size_t decode_rows;     /* of all rows, those that decode */
+    size_t draft_rows;      /* and those behind them for drafts */
     bool is_burst;          /* batch_burst_rows beside them, not the prefill budget's */
     struct step_row *rows;  /* [limits.logit_rows], and one for each sequence that may be forked */
     size_t row_count;       /* without forks */

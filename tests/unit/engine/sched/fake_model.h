@@ -1,4 +1,5 @@
-/* A model whose every answer is known: the next token is a hash of all tokens before it. Keys "computed" for
+/* A model whose every answer is known: the next token is a hash of all tokens before it, or of the last few, so that it
+ * says again what it has said. Keys "computed" for
  * a position are written through the page table that the step was given, and read back through it, so a page
  * that is shared, moved or given away by mistake shows in the text. */
 #pragma once
@@ -21,6 +22,7 @@ struct fake_model {
     float *logits; /* [logit_rows_max][FAKE_ROWS] */
     uint64_t steps, rows;
     int32_t nan_after;    /* a sequence whose last token is this one gets NaN; -1: none */
+    size_t memory;        /* tokens that count for the next one; 0: all */
     size_t short_context; /* a sequence that may become longer has other rotary frequencies */
 };
 
@@ -40,13 +42,18 @@ static inline int32_t fake_best(const float *logits) {
     return best;
 }
 
-/* What a greedy sequence must say after these tokens. */
-static inline int32_t fake_next(const int32_t *tokens, size_t count) {
+/* What a greedy sequence must say after these tokens, of which so many count. */
+static inline int32_t fake_next_of(size_t memory, const int32_t *tokens, size_t count) {
     uint64_t hash = 1;
     float logits[FAKE_ROWS];
-    for (size_t i = 0; i < count; i++) hash = fake_mix(hash, tokens[i]);
+    for (size_t i = memory && memory < count ? count - memory : 0; i < count; i++)
+        hash = fake_mix(hash, tokens[i]);
     fake_logits(hash, logits);
     return fake_best(logits);
+}
+
+static inline int32_t fake_next(const int32_t *tokens, size_t count) {
+    return fake_next_of(0, tokens, count);
 }
 
 static float *fake_place(struct fake_model *m, const struct kv_table *table, size_t position) {
@@ -65,7 +72,7 @@ static void fake_write(struct fake_model *m, const struct kv_table *table, size_
 static void fake_row(struct fake_model *m, const struct step_entry *entry, size_t position, float *out) {
     uint64_t hash = 1;
     int32_t id = -1;
-    for (size_t i = 0; i <= position; i++) {
+    for (size_t i = m->memory && m->memory <= position ? position + 1 - m->memory : 0; i <= position; i++) {
         memcpy(&id, fake_place(m, entry->table, i), sizeof id);
         hash = fake_mix(hash, id);
     }

@@ -1,0 +1,50 @@
+#include "engine/sched/draft_plan.h"
+
+#include <stdint.h>
+
+/* The sequence whose next draft has the best odds; count: none has any left. */
+static size_t best_next(const struct draft_offer *offers, size_t count, const size_t *taken) {
+    size_t best = count;
+    double chance = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (taken[i] >= offers[i].count || offers[i].chances[taken[i]] <= chance) continue;
+        best = i;
+        chance = offers[i].chances[taken[i]];
+    }
+    return best;
+}
+
+struct search {
+    double base;    /* tokens a second of the step without drafts */
+    double slowest; /* that the step may be while somebody has no draft */
+    double best;    /* tokens a second */
+    size_t rows;    /* of that step */
+};
+
+static void consider(struct search *s, double tokens, double seconds, size_t rows, size_t without) {
+    double rate = tokens / seconds;
+    if (rate < DRAFT_GAIN_MIN * s->base || rate <= s->best) return;
+    if (without > 0 && seconds > s->slowest) return;
+    s->best = rate;
+    s->rows = rows;
+}
+
+size_t draft_plan(const struct step_cost *cost, const struct draft_offer *offers, size_t count,
+                  size_t rows_max, size_t *drafts) {
+    uint8_t order[STEP_COST_ROWS_MAX];
+    size_t rows = count, without = count;
+    for (size_t i = 0; i < count; i++) drafts[i] = 0;
+    if (rows_max > STEP_COST_ROWS_MAX) rows_max = STEP_COST_ROWS_MAX;
+    if (count == 0 || count >= rows_max || !step_cost_is_known(cost, count)) return 0;
+    double plain = step_cost_of(cost, count), tokens = (double)count;
+    struct search s = {.base = tokens / plain, .slowest = DRAFT_BYSTANDER_SLOWDOWN * plain, .rows = count};
+    for (size_t i; rows < rows_max && (i = best_next(offers, count, drafts)) < count;) {
+        tokens += offers[i].chances[drafts[i]];
+        without -= drafts[i] == 0;
+        drafts[i]++;
+        order[rows++] = (uint8_t)i;
+        consider(&s, tokens, step_cost_of(cost, rows), rows, without);
+    }
+    for (; rows > s.rows; rows--) drafts[order[rows - 1]]--;
+    return s.rows - count;
+}
