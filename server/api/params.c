@@ -158,6 +158,7 @@ static enum api_error_kind check_names(const json_t *body, const struct api_limi
         "stop",
         "logit_bias",
         "bad_words",
+        "prediction",
         "stop_token_ids",
         "allowed_token_ids",
         "truncation_side",

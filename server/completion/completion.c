@@ -7,6 +7,7 @@
 
 #include "server/api/json_body.h"
 #include "server/completion/bad_words.h"
+#include "server/completion/prediction.h"
 #include "server/completion/prompt.h"
 
 struct completion *completion_create(struct engine *engine, const char *model, const char *fingerprint,
@@ -84,6 +85,8 @@ static void drop_prompts(struct completion *c) {
     for (size_t i = 0; i < c->ban_count; i++) free((void *)c->bans[i].ids);
     free(c->bans);
     c->bans = NULL, c->ban_count = 0;
+    free(c->prediction);
+    c->prediction = NULL, c->prediction_count = 0;
     if (c->budget) budget_give(c->budget, c->taken);
     c->taken = 0;
 }
@@ -149,6 +152,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     if (kind == API_OK) kind = check_texts(c, e);
     if (kind == API_OK) kind = prompt_read(c, json_body_field(json.root, "prompt"), limits, e);
     if (kind == API_OK) kind = bad_words_read(c, e);
+    if (kind == API_OK) kind = prediction_read(c, json.root, limits, e);
     json_body_close(&json);
     if (kind == API_OK && limits->memory) kind = take_memory(c, &limits->memory->answers, e);
     if (kind == API_OK) kind = completion_build(c, e);
