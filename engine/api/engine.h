@@ -61,6 +61,7 @@ struct engine_options {
     size_t kv_cache_mib;   /* 0: from the memory that is left */
     size_t kv_page_tokens; /* positions in a cache page, a multiple of 16 */
     enum speculate_mode speculate;
+    double draft_row_cost;     /* of a step with one row, that one more costs; 0: measured. For tests */
     bool prefix_cache;         /* prompts find what others with the same beginning have computed */
     size_t sequences_max;      /* that run at once */
     size_t queue_max;          /* choices that wait */

@@ -195,6 +195,7 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
         .queue_tokens_max = o->queue_tokens_max,
         .aside_max = o->suspended_max,
         .speculate = engine->info.speculate != SPECULATE_OFF,
+        .draft_row_cost = o->draft_row_cost,
         .fair_share = o->fair_share,
         .wake = o->wake,
         .wake_context = o->wake_context,
