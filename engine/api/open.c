@@ -10,6 +10,7 @@
 #include "engine/blas/blas.h"
 #include "engine/kv/kv_plan.h"
 #include "engine/api/memory_plan.h"
+#include "engine/sched/self_drafts.h"
 #include "engine/sched/step.h"
 
 #define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
@@ -73,6 +74,10 @@ static size_t step_bytes(const struct engine *engine, const struct batch_limits 
            step_memory_bytes(limits, logprobs_max, workers_count(engine->workers), engine->info.vocabulary);
 }
 
+static const struct forward_limits draft_limits = {.rows_max = SELF_DRAFT_ROWS_MAX,
+                                                   .logit_rows_max = SELF_DRAFT_ROWS_MAX,
+                                                   .entries_max = SELF_DRAFT_ROWS_MAX};
+
 /* Everything but the cache. The weights are held already, but for those that are mapped from a file. */
 static void plan_memory(struct engine *engine, const struct engine_options *o,
                         const struct batch_limits *limits, struct memory_plan *plan) {
@@ -81,6 +86,9 @@ static void plan_memory(struct engine *engine, const struct engine_options *o,
     *plan = (struct memory_plan){.available_bytes = memory_plan_round(memory_available_bytes())};
     memory_plan_add(plan, "weights (mapped)", mapped);
     memory_plan_add(plan, "scratch of a step", step_bytes(engine, limits, o->logprobs_max));
+    if (engine->drafts.packed.memory)
+        memory_plan_add(plan, "scratch of drafts",
+                        forward_memory_bytes(&engine->drafts.packed, engine->workers, &draft_limits));
     memory_plan_add(plan, "compute threads", (workers_count(engine->workers) + 1) * memory_thread_bytes());
     for (size_t i = 0; i < o->reserve_count; i++)
         memory_plan_add(plan, o->reserves[i].name, o->reserves[i].bytes);
@@ -118,7 +126,7 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
     struct kv_demand demand = cache_demand(engine, o, limits->sequences, &plan);
     size_t pages, held = engine->info.weight_bytes;
     if (loaded_model_mapped_bytes(&engine->model) > 0) held = 0;
-    held += token_texts_bytes(&engine->texts);
+    held += token_texts_bytes(&engine->texts) + engine->drafts.packed.memory_floats * sizeof(float);
     demand.bytes_wanted = o->kv_cache_mib << 20; /* check_numbers: it fits */
     enum status status = kv_plan_pages(&demand, &pages, e);
     if (status != STATUS_OK) memory_plan_log(&plan, held);
@@ -196,6 +204,7 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
         .aside_max = o->suspended_max,
         .speculate = engine->info.speculate != SPECULATE_OFF,
         .draft_row_cost = o->draft_row_cost,
+        .self_drafts = engine->draft_forward ? backend_of(engine->draft_forward) : (struct backend){0},
         .fair_share = o->fair_share,
         .wake = o->wake,
         .wake_context = o->wake_context,
@@ -281,6 +290,19 @@ static enum status check_blas(const struct engine_options *o, size_t threads, st
     return status;
 }
 
+static void report_drafts(void *context, double share) {
+    const struct engine_options *o = context;
+    if (o->progress) o->progress(o->progress_context, "packing drafts", share);
+}
+
+static enum status load_drafts(struct engine *engine, const struct engine_options *o, struct error *e) {
+    if (engine->info.speculate != SPECULATE_INT4) return STATUS_OK;
+    enum status status = second_weights_check(&engine->model, e);
+    if (status != STATUS_OK) return status;
+    return second_weights_init(&engine->drafts, &engine->model, WEIGHT_TYPE_INT4, engine->workers,
+                               report_drafts, (void *)(uintptr_t)o, e);
+}
+
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
     struct loaded_model_options load_options = {.model = o->model,
                                                 .lora = o->lora,
@@ -317,6 +339,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     engine->info.isa = engine->kernels->isa;
     engine->info.threads = workers_count(engine->workers);
     engine->info.context = o->context ? o->context : engine->model.description.context;
+    if ((status = load_drafts(engine, o, e)) != STATUS_OK) return status;
     return o->verify ? engine_verify(engine, o->verify_bound, e) : STATUS_OK;
 }
 
@@ -332,6 +355,10 @@ static enum status start(struct engine *engine, const struct engine_options *o, 
     if ((status = make_pool(engine, o, &limits, e)) != STATUS_OK) return status;
     status = forward_create(&engine->model.packed, &engine->pool, engine->kernels, engine->workers, &forward,
                             &engine->forward, e);
+    if (status != STATUS_OK) return status;
+    if (engine->drafts.packed.memory)
+        status = forward_create(&engine->drafts.packed, &engine->pool, engine->kernels, engine->workers,
+                                &draft_limits, &engine->draft_forward, e);
     if (status != STATUS_OK) return status;
     engine->info.sequences_max = sequences;
     engine->info.kv_pages = engine->pool.page_count;
@@ -358,9 +385,11 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
 void engine_close(struct engine *engine) {
     if (!engine) return;
     scheduler_destroy(engine->scheduler);
+    forward_destroy(engine->draft_forward);
     if (engine->forward) forward_destroy(engine->forward);
     kv_pool_deinit(&engine->pool);
     kv_prefix_deinit(&engine->prefix);
+    second_weights_deinit(&engine->drafts);
     loaded_model_deinit(&engine->model);
     if (engine->tokenizer) tokenizer_close(engine->tokenizer);
     token_texts_deinit(&engine->texts);

@@ -20,7 +20,11 @@ struct draft_offer {
     double chances[DRAFT_TOKENS_MAX]; /* that the first 1, 2 ... of them are all right; never rising */
 };
 
-/* drafts[count]: of each, a step of which each has one row beside them. rows_max: rows of the step. Returns their
- * sum. */
+/* drafts[count]: of each, a step of which each has one row beside them. rows_max: rows of the step. *rate: tokens a
+ * second that are expected, 0 without drafts. Returns their sum. */
 size_t draft_plan(const struct step_cost *cost, const struct draft_offer *offers, size_t count,
-                  size_t rows_max, size_t *drafts);
+                  size_t rows_max, size_t *drafts, double *rate);
+
+/* Where drafts cost: the next of all sequences together so many seconds. How many each gets, that offers as many. */
+size_t draft_plan_depth(const struct step_cost *cost, double seconds, const struct draft_offer *offers,
+                        size_t count, size_t rows_max, double *rate);

@@ -14,13 +14,15 @@
 struct scheduler;
 struct sequence;
 
-/* Of the scheduler. Start from zeros, and cost.row_cost. */
+/* Of the scheduler. Start from zeros, and cost.row_cost. Drafts of a step are all of texts, or all of the model
+ * itself. */
 struct drafting {
     struct step_cost cost;
     size_t steps; /* with drafts, since the last without */
     /* Of the step that is being planned: sequences that have drafts to offer or not, in the order of the batch. */
     size_t running[STEP_COST_ROWS_MAX]; /* of each, its place in the batch */
     struct draft_offer offers[STEP_COST_ROWS_MAX];
+    size_t most[STEP_COST_ROWS_MAX]; /* drafts of any source */
     size_t drafts[STEP_COST_ROWS_MAX];
 };
 
@@ -30,8 +32,12 @@ size_t drafts_add(struct scheduler *s, size_t rows);
 /* A token was appended to the sequence. */
 void drafts_see(const struct scheduler *s, struct sequence *q);
 
-/* The last of its rows in this step that holds was delivered: the pages of the others come back. */
-void drafts_settle(struct scheduler *s, struct sequence *q);
+/* A draft is the token that was sampled. */
+void drafts_held(struct scheduler *s, struct sequence *q);
 
-/* A step of decode rows and so many for drafts is over. */
-void drafts_observe(struct scheduler *s, size_t rows, size_t draft_rows, double seconds);
+/* The last of its rows in this step that holds was delivered; is_wrong: there were more. The pages of those come
+ * back. */
+void drafts_settle(struct scheduler *s, struct sequence *q, bool is_wrong);
+
+/* A step of decode rows and drafts is over; the seconds are those of all of it. */
+void drafts_observe(struct scheduler *s, size_t rows, double seconds);

@@ -29,11 +29,12 @@ struct scheduler_options {
     struct batch_limits limits; /* mixed_prefill_rows 0: measured (prefill_budget.h), and more in a burst */
     size_t queue_max;           /* choices that wait */
     size_t queue_tokens_max;    /* 0: no limit */
-    size_t aside_max;      /* sequences that have lost their slot to others and are not done: backpressured,
+    size_t aside_max; /* sequences that have lost their slot to others and are not done: backpressured,
                                    preempted. So many beside the batch, and no new ones are let in */
-    bool speculate;        /* rows for drafts (drafts.h), */
-    double draft_row_cost; /* at a fixed price, see struct step_cost; 0: measured */
-    bool fair_share;       /* clients of the same priority take turns (fair_share.h) */
+    bool speculate;   /* rows for drafts (drafts.h), */
+    struct backend self_drafts; /* of the same pool, for drafts (self_drafts.h); step NULL: there is none */
+    double draft_row_cost;      /* at a fixed price, see struct step_cost; 0: measured */
+    bool fair_share;            /* clients of the same priority take turns (fair_share.h) */
     void (*wake)(void *context);
     void *wake_context;
 };

@@ -8,6 +8,7 @@
 #include "engine/sched/submit_queue.h"
 #include "engine/sched/prefill_budget.h"
 #include "engine/sched/queue.h"
+#include "engine/sched/self_drafts.h"
 #include "engine/sched/scheduler.h"
 #include "engine/sched/step.h"
 #include "engine/sched/fair_share.h"
@@ -43,6 +44,7 @@ struct scheduler {
     struct step step;
     struct prefill_budget budget;
     struct drafting drafting;
+    struct self_drafting self_drafting;
     pthread_t thread;
     bool started;
 };

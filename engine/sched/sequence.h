@@ -30,6 +30,12 @@ enum sequence_state {
     SEQUENCE_DONE,
 };
 
+enum draft_source {
+    DRAFT_SOURCE_OWN,        /* what it said before */
+    DRAFT_SOURCE_PREDICTION, /* the request's */
+    DRAFT_SOURCE_SELF,       /* the model in faster weights */
+};
+
 /* Text of the end, which may consist of several pieces. */
 struct ending_text {
     char *bytes;
@@ -43,11 +49,12 @@ struct sequence {
     struct engine_request *request;
     uint32_t choice;
     enum sequence_state state;
-    int32_t *tokens;        /* [prompt_count + max_tokens]; drafts behind count */
-    size_t count;           /* prompt and generated */
-    size_t computed;        /* positions whose keys and values are in the cache */
-    size_t drafts;          /* of the step that runs (drafts.h) */
-    bool drafts_prediction; /* they are those of the prediction */
+    int32_t *tokens; /* [prompt_count + max_tokens]; drafts behind count */
+    size_t count;    /* prompt and generated */
+    size_t computed; /* positions whose keys and values are in the cache */
+    size_t drafts;   /* of the step that runs (drafts.h) */
+    enum draft_source draft_source;
+    uint32_t self_hits, self_trials; /* of drafts of that source (self_drafts.h), of late */
     struct follower own, prediction;
     size_t prompt_scored; /* PROMPT events posted */
     size_t cached_tokens; /* prompt positions found in the cache when it first ran */

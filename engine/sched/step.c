@@ -149,7 +149,7 @@ static void fork_leaders(struct scheduler *s, uint64_t now_ns) {
 
 /* ---- rows ---------------------------------------------------------------------------------------------- */
 
-static void sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
+void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
     const struct sequence *q = row->sequence;
     struct sampler_input input = {.sampling = &q->request->terms->sampling,
                                   .tokens = q->tokens,
@@ -204,7 +204,7 @@ static void evaluate(const struct scheduler *s, struct step_row *row, struct sam
     else
         score(s, row, scratch);
     if (row->status != STATUS_OK || !row->samples) return;
-    sample(s, row, scratch);
+    step_sample(s, row, scratch);
     if (row->status == STATUS_OK && row->has_logprob)
         row->logprob = logprobs_of(row->logits[row->id], row->normaliser);
 }
@@ -219,7 +219,7 @@ static void evaluate_fork(void *context, size_t tile, size_t worker) {
     evaluate(s, &s->step.rows[s->step.row_count + tile], &s->step.scratch[worker]);
 }
 
-static void spread(struct scheduler *s, workers_fn fn, size_t count) {
+void step_spread(struct scheduler *s, workers_fn fn, size_t count) {
     if (s->options.workers && count > 1) {
         workers_run(s->options.workers, fn, s, count);
         return;
@@ -281,7 +281,7 @@ static void count_token(struct scheduler *s, struct sequence *q, uint64_t now_ns
 /* The draft behind the row is what it sampled: the next row, which was computed behind it, is the next of the
  * sequence. */
 static void hold_draft(struct scheduler *s, struct sequence *q) {
-    stats_add(&s->stats.spec_accepted_tokens, 1);
+    drafts_held(s, q);
     q->computed++;
     index_pages(s, q);
 }
@@ -307,7 +307,7 @@ static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
     else if (is_drafted)
         hold_draft(s, q);
     else
-        drafts_settle(s, q);
+        drafts_settle(s, q, row->drafts > 0);
     return status == STATUS_OK && !progress.finished && is_drafted;
 }
 
@@ -345,7 +345,7 @@ static void observe(struct scheduler *s, size_t rows, double seconds) {
     const struct step *step = &s->step;
     if (step->draft_rows == 0)
         prefill_budget_observe(&s->budget, step->decode_rows, rows - step->decode_rows, seconds);
-    if (rows == step->decode_rows + step->draft_rows) drafts_observe(s, rows, step->draft_rows, seconds);
+    if (rows == step->decode_rows + step->draft_rows) drafts_observe(s, rows, seconds);
 }
 
 bool step_run(struct scheduler *s) {
@@ -354,8 +354,8 @@ bool step_run(struct scheduler *s) {
     if (rows == 0) return false;
     compute(s);
     fork_leaders(s, clock_ns());
-    spread(s, evaluate_tile, s->step.row_count);
-    spread(s, evaluate_fork, s->step.fork_count);
+    step_spread(s, evaluate_tile, s->step.row_count);
+    step_spread(s, evaluate_fork, s->step.fork_count);
     uint64_t now_ns = clock_ns();
     deliver(s, now_ns);
     double seconds = (double)(now_ns - start_ns) * 1e-9;

@@ -51,5 +51,11 @@ void step_deinit(struct step *step);
 /* Memory that step_init takes, on so many workers, with a head of so many rows. */
 size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers, size_t rows);
 
+/* Samples the row's next token into it, from logits that are sound and masked. Any worker, with its scratch. */
+void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch);
+
+/* Runs fn with the scheduler for each tile, on the workers where there are any. */
+void step_spread(struct scheduler *s, workers_fn fn, size_t count);
+
 /* false: there was nothing to compute. */
 bool step_run(struct scheduler *s);

@@ -95,9 +95,7 @@ enum status kv_page_tokens_check(size_t page_tokens, struct error *e) {
 }
 
 enum status speculate_check(enum speculate_mode mode, enum matmul_kind matmul, struct error *e) {
-    if (mode == SPECULATE_INT4)
-        return error_set(e, STATUS_OPTION, "speculate", "int4 is not implemented yet; ngram is");
-    if (mode == SPECULATE_NGRAM && matmul != MATMUL_OWN)
+    if ((mode == SPECULATE_NGRAM || mode == SPECULATE_INT4) && matmul != MATMUL_OWN)
         return error_set(e, STATUS_OPTION, "speculate",
                          "needs --matmul own: the bits of openblas depend on the rows of a step");
     return STATUS_OK;

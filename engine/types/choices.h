@@ -49,7 +49,7 @@ enum matmul_kind {
 enum speculate_mode {
     SPECULATE_OFF,
     SPECULATE_NGRAM, /* from what was said, or predicted by the request */
-    SPECULATE_INT4,  /* from the model itself in int4 */
+    SPECULATE_INT4,  /* from those, and from the model itself in int4 */
     SPECULATE_COUNT,
     SPECULATE_AUTO = SPECULATE_COUNT, /* what pays everywhere: speculate_choose */
 };
@@ -106,7 +106,7 @@ enum status norm_form_check(enum norm_form form, struct error *e);
 enum status matmul_check(enum matmul_kind kind, enum weight_type weights, struct error *e);
 enum status kv_page_tokens_check(size_t page_tokens, struct error *e);
 
-/* A source of drafts that is not implemented, or drafts beside matrix products whose bits depend on the rows. */
+/* Drafts beside matrix products whose bits depend on the rows. */
 enum status speculate_check(enum speculate_mode mode, enum matmul_kind matmul, struct error *e);
 
 /* What AUTO stands for with these products: ngram, or off where bits depend on the rows. Another is itself. */

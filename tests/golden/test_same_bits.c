@@ -231,6 +231,7 @@ static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t
         if (i % 2) predict(&prompts[i], &alone[i], predictions[i]);
     }
     engine_close(engine);
+    bool has_self_drafts = weights == WEIGHT_TYPE_F32 || weights == WEIGHT_TYPE_BF16;
     /* The small cache has about two full contexts: with long steps, which take many prompts in at once, 5 to
      * 20 of the 32 are preempted, as the machine is quick or slow. */
     const struct {
@@ -238,8 +239,9 @@ static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t
         enum speculate_mode speculate;
     } ways[] = {{1, 256, 0, SPECULATE_OFF},
                 {2, 61, 0, SPECULATE_NGRAM},
-                {2, 512, small_mib, SPECULATE_NGRAM},
+                {2, 512, small_mib, has_self_drafts ? SPECULATE_INT4 : SPECULATE_NGRAM},
                 {1, 43, small_mib, SPECULATE_NGRAM}};
+    uint64_t accepted_before = accepted;
     size_t preemptions = 0;
     for (size_t w = FIRST_WAY; w < FIRST_WAY + WAYS; w++) {
         engine = open_engine(weights, kv_type, ways[w].threads, ways[w].step_tokens, ways[w].kv_cache_mib,
@@ -257,6 +259,7 @@ static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t
         rejected += stats.spec_draft_tokens - stats.spec_accepted_tokens;
         engine_close(engine);
     }
+    assert_true(accepted > accepted_before);
     return preemptions;
 }
 

@@ -8,6 +8,7 @@
 static struct step_cost cost;
 static struct draft_offer offers[STEP_COST_ROWS_MAX];
 static size_t drafts[STEP_COST_ROWS_MAX];
+static double rate;
 
 static void price(double row_cost) {
     cost = (struct step_cost){.row_cost = row_cost};
@@ -21,7 +22,7 @@ static void offer(size_t i, size_t count, double chance) {
 
 static void expect(size_t count, size_t rows_max, size_t total) {
     size_t sum = 0;
-    assert_int_equal(draft_plan(&cost, offers, count, rows_max, drafts), total);
+    assert_int_equal(draft_plan(&cost, offers, count, rows_max, drafts, &rate), total);
     for (size_t i = 0; i < count; i++) {
         assert_true(drafts[i] <= offers[i].count);
         sum += drafts[i];
@@ -67,9 +68,9 @@ static void the_number_follows_the_odds(void **state) {
     (void)state;
     price(0.1);
     offer(0, 15, 0.5);
-    assert_int_equal(draft_plan(&cost, offers, 1, 64, drafts), 2);
+    assert_int_equal(draft_plan(&cost, offers, 1, 64, drafts, &rate), 2);
     offer(0, 15, 0.8);
-    size_t better = draft_plan(&cost, offers, 1, 64, drafts);
+    size_t better = draft_plan(&cost, offers, 1, 64, drafts, &rate);
     assert_true(better > 2 && better < 10);
     offer(0, 15, 0.99);
     expect(1, 64, 15);
@@ -80,7 +81,7 @@ static void they_go_to_whom_they_serve_best(void **state) {
     price(0.05);
     offer(0, 15, 0.6);
     offer(1, 15, 0.95);
-    size_t all = draft_plan(&cost, offers, 2, 64, drafts);
+    size_t all = draft_plan(&cost, offers, 2, 64, drafts, &rate);
     assert_true(all > 2 && drafts[1] > drafts[0] && drafts[0] > 0);
 }
 
@@ -90,10 +91,10 @@ static void bystanders_do_not_wait_long(void **state) {
     price(0.05);
     offer(0, 15, 0.95);
     offer(1, 0, 0);
-    size_t beside = draft_plan(&cost, offers, 2, 64, drafts);
+    size_t beside = draft_plan(&cost, offers, 2, 64, drafts, &rate);
     assert_true(beside > 0);
     assert_true(step_cost_of(&cost, 2 + beside) <= DRAFT_BYSTANDER_SLOWDOWN * step_cost_of(&cost, 2));
-    assert_true(draft_plan(&cost, offers, 1, 64, drafts) > beside);
+    assert_true(draft_plan(&cost, offers, 1, 64, drafts, &rate) > beside);
 }
 
 static void large_batches_have_none(void **state) {
@@ -113,9 +114,33 @@ static void a_step_that_was_never_measured_has_none(void **state) {
     offer(0, 15, 0.99);
     expect(1, 64, 0);
     step_cost_observe(&cost, 1, 0.01);
-    assert_true(draft_plan(&cost, offers, 1, 64, drafts) > 0);
+    assert_true(draft_plan(&cost, offers, 1, 64, drafts, &rate) > 0);
     offer(1, 15, 0.99);
     expect(2, 64, 0);
+}
+
+/* All together, as deep as it pays: deeper where a draft costs less or is better. */
+static void depth_follows_odds_and_price(void **state) {
+    (void)state;
+    price(0.02);
+    offer(0, 15, 0.9);
+    offer(1, 15, 0.9);
+    size_t cheap = draft_plan_depth(&cost, 0.05, offers, 2, 64, &rate);
+    size_t dear = draft_plan_depth(&cost, 0.3, offers, 2, 64, &rate);
+    assert_true(cheap > dear && dear > 0);
+    assert_true(rate > 2 * DRAFT_GAIN_MIN / step_cost_of(&cost, 2));
+    assert_int_equal(draft_plan_depth(&cost, 1, offers, 2, 64, &rate), 0);
+    assert_true(rate == 0);
+    offer(0, 15, 0.3);
+    offer(1, 15, 0.3);
+    assert_true(draft_plan_depth(&cost, 0.05, offers, 2, 64, &rate) < cheap);
+    assert_int_equal(draft_plan_depth(&cost, 0.05, offers, 2, 2, &rate), 0); /* rows are used up */
+    offer(0, 2, 0.99);
+    offer(1, 1, 0.99);
+    assert_int_equal(draft_plan_depth(&cost, 0.01, offers, 2, 64, &rate), 2);
+    assert_int_equal(draft_plan_depth(&cost, 0.01, offers, 2, 4, &rate), 1);
+    offer(1, 0, 0); /* that waits for the other */
+    assert_int_equal(draft_plan_depth(&cost, 0.25, offers, 2, 64, &rate), 0);
 }
 
 int main(void) {
@@ -128,6 +153,7 @@ int main(void) {
         cmocka_unit_test(bystanders_do_not_wait_long),
         cmocka_unit_test(large_batches_have_none),
         cmocka_unit_test(a_step_that_was_never_measured_has_none),
+        cmocka_unit_test(depth_follows_odds_and_price),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ static struct fake_model model;
 static struct scheduler *scheduler;
 static struct job jobs[REQUESTS], alone[REQUESTS];
 static unsigned seed;
-static uint64_t drafted, accepted, preemptions, cancelled, stopped, failed, predicted;
+static uint64_t drafted, accepted, preemptions, cancelled, stopped, failed, predicted, draft_steps;
 
 static unsigned roll(unsigned sides) {
     return (unsigned)rand_r(&seed) % sides;
@@ -171,6 +171,7 @@ static void start(size_t pages, size_t memory, bool speculate) {
     if (speculate) {
         options.speculate = true;
         options.draft_row_cost = roll(3) ? 0.001 : 0.05;
+        if (roll(2)) options.self_drafts = fake_drafter(&model);
         options.limits.rows = 8 + roll(40);
         options.limits.sequences = 1 + roll(8);
         options.limits.mixed_prefill_rows = 1 + roll(16);
@@ -186,6 +187,7 @@ static void stop(void) {
     drafted += stats.spec_draft_tokens;
     accepted += stats.spec_accepted_tokens;
     preemptions += stats.preemptions;
+    draft_steps += model.draft_steps;
     assert_int_equal(kv_pool_available(&model.pool), model.pool.page_count);
     scheduler_destroy(scheduler);
     fake_model_deinit(&model);
@@ -243,7 +245,7 @@ static void make_references(size_t memory) {
 static void live(struct job *job, unsigned patience) {
     if (job->ended == job->prompt.choices) return;
     if (roll(patience) == 0) take_events(job, 1 + roll(30));
-    if (job->is_cancelled || roll(1500)) return;
+    if (job->is_cancelled || roll(900)) return;
     scheduler_cancel(job->request);
     job->is_cancelled = true;
     cancelled++;
@@ -285,12 +287,12 @@ static void drafts_change_no_bit_of_any_answer(void **state) {
         run_together(memory);
     }
     print_message("%llu drafted, %llu accepted, %llu preemptions, %llu cancelled, %llu stop strings, %llu "
-                  "failed, %llu predicted\n",
+                  "failed, %llu predicted, %llu steps of the drafter\n",
                   (unsigned long long)drafted, (unsigned long long)accepted, (unsigned long long)preemptions,
                   (unsigned long long)cancelled, (unsigned long long)stopped, (unsigned long long)failed,
-                  (unsigned long long)predicted);
+                  (unsigned long long)predicted, (unsigned long long)draft_steps);
     assert_true(accepted > 1000 && drafted > accepted + 1000 && preemptions > 100 && cancelled > 100);
-    assert_true(stopped > 100 && predicted > 1000);
+    assert_true(stopped > 100 && predicted > 1000 && draft_steps > 1000);
 }
 
 int main(void) {

@@ -294,6 +294,7 @@ static void start(void) {
     options.speculate = roll(4) > 0;
     options.draft_row_cost = 0.01;
     model.memory = roll(3);
+    if (roll(2)) options.self_drafts = fake_drafter(&model);
     memset(lead_of, 0, sizeof lead_of);
     assert_ok(scheduler_create(&options, &scheduler, &e));
 }
