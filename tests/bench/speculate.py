@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What drafts (--speculate) are worth over HTTP: two daemons of the same model, one with --speculate off, answer the same
-requests in turn. Answers are compared byte by byte; figures are the times from the first token to the last.
+requests in turn. Answers are compared byte by byte; figures are tokens a second from the first token to the last (ratio:
+of the rounds, the median, the least and the most), and by the processor's time of all threads, prompts included (cpu),
+which other work on the machine disturbs less.
 
     tests/bench/speculate.py build/release/prenormd MODEL [--rounds 5] [--tokens 128] [options of prenormd serve]
 
@@ -63,31 +65,36 @@ async def requests_of(case, clients, tokens, port):
     return requests
 
 
-async def measure(case, clients, options, ports):
+async def measure(case, clients, options, daemons):
+    ports = [d.port for d in daemons]
     requests = await requests_of(case, clients, options.tokens, ports[0])
-    rates, ratios = [[], []], []
+    rates, ratios, cpu = [[], []], [], [0, 0]
     for turn in range(-1, options.rounds):  # the first warms up
-        answers = [await run(port, requests) for port in ports]
+        answers = []
+        for side, daemon in enumerate(daemons):
+            before = daemon.cpu_seconds()
+            answers.append(await run(daemon.port, requests))
+            cpu[side] += daemon.cpu_seconds() - before if turn >= 0 else 0
         if answers[0][0] != answers[1][0]:
             raise SystemExit(f"{case}, {clients} clients: the answers are not the same\n{answers[0][0]}\n{answers[1][0]}")
         if turn >= 0:
             for side in (0, 1):
                 rates[side].append(answers[side][1])
             ratios.append(answers[1][1] / answers[0][1])
-    return statistics.median(rates[0]), statistics.median(rates[1]), statistics.median(ratios), min(ratios), max(ratios)
+    return [statistics.median(r) for r in rates], [statistics.median(ratios), min(ratios), max(ratios)], cpu[0] / max(cpu[1], 1e-9)
 
 
-async def table(options, ports):
-    print(f"{'case':12} {'clients':>7} {'off':>8} {'drafts':>8} {'ratio':>6}  {'least':>6} {'most':>6}  {'drafted':>8} {'accepted':>8}")
+async def table(options, daemons):
+    print(f"{'case':12} {'clients':>7} {'off':>8} {'drafts':>8} {'ratio':>6}  {'least':>6} {'most':>6} {'cpu':>6}  {'drafted':>8} {'accepted':>8}")
     for case in options.cases.split(","):
         for clients in options.clients:
-            before = await client.metrics(ports[1])
-            off, on, ratio, least, most = await measure(case, clients, options, ports)
-            after = await client.metrics(ports[1])
+            before = await client.metrics(daemons[1].port)
+            rates, ratios, cpu = await measure(case, clients, options, daemons)
+            after = await client.metrics(daemons[1].port)
             drafted, accepted = (after[f"prenorm_spec_{name}_tokens_total"] - before[f"prenorm_spec_{name}_tokens_total"]
                                  for name in ("draft", "accepted"))
-            print(f"{case:12} {clients:7} {off:8.1f} {on:8.1f} {ratio:6.2f}  {least:6.2f} {most:6.2f}  {drafted:8.0f} {accepted:8.0f}",
-                  flush=True)
+            print(f"{case:12} {clients:7} {rates[0]:8.1f} {rates[1]:8.1f} {ratios[0]:6.2f}  {ratios[1]:6.2f} {ratios[2]:6.2f} {cpu:6.2f}  "
+                  f"{drafted:8.0f} {accepted:8.0f}", flush=True)
 
 
 def main():
@@ -100,10 +107,9 @@ def main():
     parser.add_argument("--cases", default="ordinary,repetitive,prediction")
     parser.add_argument("--mode", default="auto", help="of the daemon that drafts")
     options, rest = parser.parse_known_args()
-    # The cache of prefixes would let one of two equal requests begin where the other has to compute.
     daemons = [client.Daemon(options.program, options.model, *rest, "--speculate", mode) for mode in ("off", options.mode)]
     try:
-        asyncio.run(table(options, [d.port for d in daemons]))
+        asyncio.run(table(options, daemons))
     finally:
         for daemon in daemons:
             daemon.stop()
