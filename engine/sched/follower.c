@@ -58,8 +58,10 @@ static bool look_at(struct follower *f, const struct follower_text *text, size_t
 static void find_newest(struct follower *f, const struct follower_text *text,
                         const struct follower_text *said) {
     size_t left = text->count > 0 ? text->count - 1 : 0;
+    int32_t last = said->tokens[said->count - 1];
     if (left > FOLLOWER_SEARCH_MAX) left = FOLLOWER_SEARCH_MAX;
-    for (size_t i = text->count - 1; left > 0 && look_at(f, text, i, said); i--) left--;
+    for (size_t i = text->count - 1; left > 0; i--, left--)
+        if (text->tokens[i - 1] == last && !look_at(f, text, i, said)) return;
 }
 
 /* The next of the longest behind where it was lost, then from the start: an answer departs from its prediction and
