@@ -299,8 +299,12 @@ static enum status load_drafts(struct engine *engine, const struct engine_option
     if (engine->info.speculate != SPECULATE_INT4) return STATUS_OK;
     enum status status = second_weights_check(&engine->model, e);
     if (status != STATUS_OK) return status;
-    return second_weights_init(&engine->drafts, &engine->model, WEIGHT_TYPE_INT4, engine->workers,
-                               report_drafts, (void *)(uintptr_t)o, e);
+    status = second_weights_init(&engine->drafts, &engine->model, WEIGHT_TYPE_INT4, engine->workers,
+                                 report_drafts, (void *)(uintptr_t)o, e);
+    if (status == STATUS_OK)
+        log_info("drafts: weights in int4, %zu MiB",
+                 engine->drafts.packed.memory_floats * sizeof(float) >> 20);
+    return status;
 }
 
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
