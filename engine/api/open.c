@@ -46,6 +46,9 @@ enum status engine_options_check(const struct engine_options *o, struct error *e
                          o->model);
     if (!is_file) status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e);
     if (status != STATUS_OK) return status;
+    if (o->speculate == SPECULATE_INT4 &&
+        (status = second_weights_check(is_file, o->weights, e)) != STATUS_OK)
+        return status;
     if (o->matmul == MATMUL_OPENBLAS && is_file)
         return error_set(e, STATUS_OPTION, "matmul", "%s has weights in panels, which only 'own' reads",
                          o->model);
@@ -297,10 +300,8 @@ static void report_drafts(void *context, double share) {
 
 static enum status load_drafts(struct engine *engine, const struct engine_options *o, struct error *e) {
     if (engine->info.speculate != SPECULATE_INT4) return STATUS_OK;
-    enum status status = second_weights_check(&engine->model, e);
-    if (status != STATUS_OK) return status;
-    status = second_weights_init(&engine->drafts, &engine->model, WEIGHT_TYPE_INT4, engine->workers,
-                                 report_drafts, (void *)(uintptr_t)o, e);
+    enum status status = second_weights_init(&engine->drafts, &engine->model, WEIGHT_TYPE_INT4,
+                                             engine->workers, report_drafts, (void *)(uintptr_t)o, e);
     if (status == STATUS_OK)
         log_info("drafts: weights in int4, %zu MiB",
                  engine->drafts.packed.memory_floats * sizeof(float) >> 20);

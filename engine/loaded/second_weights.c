@@ -1,20 +1,18 @@
 #include "engine/loaded/second_weights.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "engine/base/memory.h"
 
-enum status second_weights_check(const struct loaded_model *m, struct error *e) {
-    if (loaded_model_is_file(m))
+enum status second_weights_check(bool is_file, enum weight_type weights, struct error *e) {
+    if (is_file)
         return error_set(e, STATUS_OPTION, "speculate",
                          "int4 needs the model's folder: a converted file has its weights in one type alone");
-    if (m->packed.weights != WEIGHT_TYPE_F32 && m->packed.weights != WEIGHT_TYPE_BF16)
-        return error_set(e, STATUS_OPTION, "speculate",
-                         "int4 is for weights in f32 or bf16; those in %s are read about as fast as drafts",
-                         weight_type_name(m->packed.weights));
-    if (m->folded.rotated)
-        return error_set(e, STATUS_OPTION, "speculate", "int4 is for models that are not rotated");
-    return STATUS_OK;
+    if (weights == WEIGHT_TYPE_F32 || weights == WEIGHT_TYPE_BF16) return STATUS_OK;
+    return error_set(e, STATUS_OPTION, "speculate",
+                     "int4 is for weights in f32 or bf16; those in %s are read about as fast as drafts",
+                     weight_type_name(weights));
 }
 
 /* The paper's basis makes the error of low-precision weights larger (loaded_model.c). */
@@ -33,6 +31,7 @@ static enum status check_memory(const struct second_weights *s, enum weight_type
 enum status second_weights_init(struct second_weights *s, const struct loaded_model *m,
                                 enum weight_type weights, struct workers *workers, pack_progress_fn progress,
                                 void *context, struct error *e) {
+    assert(!loaded_model_is_file(m) && !m->folded.rotated);
     memset(s, 0, sizeof *s);
     enum status status = folded_model_init(&s->folded, &m->views, form_of(m), e);
     if (status == STATUS_OK) status = check_memory(s, weights, e);

@@ -10,9 +10,9 @@ struct second_weights {
     struct packed_model packed;
 };
 
-/* STATUS_OPTION for "speculate" where that cannot be, or brings nothing: a converted file has one type alone, a rotated
- * model other keys, and integer weights are read as fast. */
-enum status second_weights_check(const struct loaded_model *m, struct error *e);
+/* STATUS_OPTION for "speculate" where that cannot be, or brings nothing: a converted file has one type alone, and integer
+ * weights are read about as fast (and those in int8 are rotated, so that keys are others). */
+enum status second_weights_check(bool is_file, enum weight_type weights, struct error *e);
 
 /* Packs them, in the form that suits the type. Borrows m until second_weights_deinit. On failure *s holds nothing.
  * STATUS_NO_MEMORY before packing where they would not fit into the memory that is left. */
