@@ -55,13 +55,14 @@ struct engine_options {
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;
-    size_t threads;        /* compute threads; 0: one a usable core */
-    size_t context;        /* tokens a sequence may have; 0: the model's own */
-    bool extend_context;   /* it may be more than that, where positions are no learned table */
-    size_t kv_cache_mib;   /* 0: from the memory that is left */
-    size_t kv_page_tokens; /* positions in a cache page, a multiple of 16 */
+    /* Drafts; and what one more row costs of a step with one row, for tests. 0: it is measured. */
     enum speculate_mode speculate;
-    double draft_row_cost;     /* of a step with one row, that one more costs; 0: measured. For tests */
+    double draft_row_cost;
+    size_t threads;            /* compute threads; 0: one a usable core */
+    size_t context;            /* tokens a sequence may have; 0: the model's own */
+    bool extend_context;       /* it may be more than that, where positions are no learned table */
+    size_t kv_cache_mib;       /* 0: from the memory that is left */
+    size_t kv_page_tokens;     /* positions in a cache page, a multiple of 16 */
     bool prefix_cache;         /* prompts find what others with the same beginning have computed */
     size_t sequences_max;      /* that run at once */
     size_t queue_max;          /* choices that wait */

@@ -31,10 +31,12 @@ struct scheduler_options {
     size_t queue_tokens_max;    /* 0: no limit */
     size_t aside_max; /* sequences that have lost their slot to others and are not done: backpressured,
                                    preempted. So many beside the batch, and no new ones are let in */
-    bool speculate;   /* rows for drafts (drafts.h), */
-    struct backend self_drafts; /* of the same pool, for drafts (self_drafts.h); step NULL: there is none */
-    double draft_row_cost;      /* at a fixed price, see struct step_cost; 0: measured */
-    bool fair_share;            /* clients of the same priority take turns (fair_share.h) */
+    bool fair_share;  /* clients of the same priority take turns (fair_share.h) */
+    /* Rows for drafts (drafts.h); those of a second backend over the same pool too, if its step is not NULL
+     * (self_drafts.h). draft_row_cost: at that price (struct step_cost); 0: measured. */
+    bool speculate;
+    struct backend self_drafts;
+    double draft_row_cost;
     void (*wake)(void *context);
     void *wake_context;
 };

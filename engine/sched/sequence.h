@@ -49,13 +49,9 @@ struct sequence {
     struct engine_request *request;
     uint32_t choice;
     enum sequence_state state;
-    int32_t *tokens; /* [prompt_count + max_tokens]; drafts behind count */
-    size_t count;    /* prompt and generated */
-    size_t computed; /* positions whose keys and values are in the cache */
-    size_t drafts;   /* of the step that runs (drafts.h) */
-    enum draft_source draft_source;
-    uint32_t self_hits, self_trials; /* of drafts of that source (self_drafts.h), of late */
-    struct follower own, prediction;
+    int32_t *tokens;      /* [prompt_count + max_tokens]; drafts behind count */
+    size_t count;         /* prompt and generated */
+    size_t computed;      /* positions whose keys and values are in the cache */
     size_t prompt_scored; /* PROMPT events posted */
     size_t cached_tokens; /* prompt positions found in the cache when it first ran */
     size_t rotary_length;
@@ -71,7 +67,12 @@ struct sequence {
     bool admitted;       /* has run, or ended: no longer counted as waiting by the submission queue */
     struct queue *queue; /* that it is in; NULL: in the batch, or ended */
     struct sequence *previous, *next; /* in the queue */
-    struct turns_flow *flow;          /* waits for the turn of its client there; NULL: does not */
+    /* Drafts of the step at hand, whose they are, and what is known of the odds (drafts.h). */
+    size_t drafts;
+    enum draft_source draft_source;
+    struct follower own, prediction;
+    uint32_t self_hits, self_trials;
+    struct turns_flow *flow; /* waits for the turn of its client there; NULL: does not */
     struct sequence *flow_previous, *flow_next;
 };
 

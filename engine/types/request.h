@@ -48,15 +48,15 @@ struct engine_prompt {
     size_t stop_count;
     const int32_t *stop_tokens;
     size_t stop_token_count;
-    const int32_t
-        *prediction;         /* what the answer may be: it comes sooner where it is, and is the same anyway */
-    size_t prediction_count; /* 0: none */
-    bool ignore_end;         /* end tokens of the model do not end it */
-    bool include_stop_text;  /* the stop string that ended it is part of the text */
-    bool skip_special;       /* special tokens add no text */
-    int logprobs;            /* -1: none; else 0 .. logprobs_max alternatives per token */
-    bool prompt_logprobs;    /* PROMPT events for every prompt token too */
-    int priority;            /* lower first */
+    /* What the answer may be, for the most part: it is the same with it, and sooner where it is so. */
+    const int32_t *prediction;
+    size_t prediction_count;
+    bool ignore_end;        /* end tokens of the model do not end it */
+    bool include_stop_text; /* the stop string that ended it is part of the text */
+    bool skip_special;      /* special tokens add no text */
+    int logprobs;           /* -1: none; else 0 .. logprobs_max alternatives per token */
+    bool prompt_logprobs;   /* PROMPT events for every prompt token too */
+    int priority;           /* lower first */
     uint64_t client;     /* whose it is, for fair shares: any number that is the same for the same client */
     uint32_t timeout_ms; /* 0: none */
     void *user;          /* engine_request_user gives it back */
@@ -100,10 +100,9 @@ struct engine_event {
     int32_t stop_token; /* the end or stop token that ended it, or -1 */
     int64_t seed;
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
-    uint32_t
-        predicted_tokens;   /* of the completion, that the prediction had in their place; at most its own */
-    double prefill_seconds; /* from its first step to its first token; 0 without one */
-    double decode_seconds;  /* from its first token to its last */
+    uint32_t predicted_tokens; /* of the completion, that were the prediction's; at most its own */
+    double prefill_seconds;    /* from its first step to its first token; 0 without one */
+    double decode_seconds;     /* from its first token to its last */
     const struct error
         *error; /* FAILED: why the first choice of the request that failed did; borrowed until the
                                   request is released. Else NULL */
