@@ -51,6 +51,7 @@ struct config_list {
 #define CONFIG_KV_TYPE     enum kv_type
 #define CONFIG_MATMUL      enum matmul_kind
 #define CONFIG_KERNEL_ISA  enum kernel_isa
+#define CONFIG_SPECULATE   enum speculate_mode
 
 enum option_id {
 #define OPTION(type, field, ...) OPTION_##field,

@@ -59,6 +59,9 @@ struct engine_options {
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;
+    /* Drafts; and what one more row costs of a step with one row, for tests. 0: it is measured. */
+    enum speculate_mode speculate;
+    double draft_row_cost;
     size_t threads;            /* compute threads; 0: one a usable core */
     size_t context;            /* tokens a sequence may have; 0: the model's own */
     bool extend_context;       /* it may be more than that, where positions are no learned table */
@@ -118,6 +121,7 @@ struct engine_info {
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;
+    enum speculate_mode speculate;
     size_t context, vocabulary, layers, width, heads, threads;
     size_t own_context; /* that the model was made for; context may be less, or with extend_context more */
     uint64_t parameters;

@@ -10,6 +10,7 @@
 #include "engine/blas/blas.h"
 #include "engine/kv/kv_plan.h"
 #include "engine/api/memory_plan.h"
+#include "engine/sched/self_drafts.h"
 #include "engine/sched/step.h"
 
 #define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
@@ -34,6 +35,7 @@ enum status engine_isa_check(enum kernel_isa isa, struct error *e) {
 enum status engine_options_check(const struct engine_options *o, struct error *e) {
     enum status status = norm_form_check(o->norm_form, e);
     if (status == STATUS_OK) status = matmul_check(o->matmul, o->weights, e);
+    if (status == STATUS_OK) status = speculate_check(o->speculate, o->matmul, e);
     if (status == STATUS_OK) status = check_numbers(o, e);
     if (status == STATUS_OK) status = engine_isa_check(o->isa, e);
     if (status != STATUS_OK) return status;
@@ -44,6 +46,9 @@ enum status engine_options_check(const struct engine_options *o, struct error *e
                          o->model);
     if (!is_file) status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e);
     if (status != STATUS_OK) return status;
+    if (o->speculate == SPECULATE_INT4 &&
+        (status = second_weights_check(is_file, o->weights, e)) != STATUS_OK)
+        return status;
     if (o->matmul == MATMUL_OPENBLAS && is_file)
         return error_set(e, STATUS_OPTION, "matmul", "%s has weights in panels, which only 'own' reads",
                          o->model);
@@ -72,6 +77,10 @@ static size_t step_bytes(const struct engine *engine, const struct batch_limits 
            step_memory_bytes(limits, logprobs_max, workers_count(engine->workers), engine->info.vocabulary);
 }
 
+static const struct forward_limits draft_limits = {.rows_max = SELF_DRAFT_ROWS_MAX,
+                                                   .logit_rows_max = SELF_DRAFT_ROWS_MAX,
+                                                   .entries_max = SELF_DRAFT_ROWS_MAX};
+
 /* Everything but the cache. The weights are held already, but for those that are mapped from a file. */
 static void plan_memory(struct engine *engine, const struct engine_options *o,
                         const struct batch_limits *limits, struct memory_plan *plan) {
@@ -80,6 +89,9 @@ static void plan_memory(struct engine *engine, const struct engine_options *o,
     *plan = (struct memory_plan){.available_bytes = memory_plan_round(memory_available_bytes())};
     memory_plan_add(plan, "weights (mapped)", mapped);
     memory_plan_add(plan, "scratch of a step", step_bytes(engine, limits, o->logprobs_max));
+    if (engine->drafts.packed.memory)
+        memory_plan_add(plan, "scratch of drafts",
+                        forward_memory_bytes(&engine->drafts.packed, engine->workers, &draft_limits));
     memory_plan_add(plan, "compute threads", (workers_count(engine->workers) + 1) * memory_thread_bytes());
     for (size_t i = 0; i < o->reserve_count; i++)
         memory_plan_add(plan, o->reserves[i].name, o->reserves[i].bytes);
@@ -117,7 +129,7 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
     struct kv_demand demand = cache_demand(engine, o, limits->sequences, &plan);
     size_t pages, held = engine->info.weight_bytes;
     if (loaded_model_mapped_bytes(&engine->model) > 0) held = 0;
-    held += token_texts_bytes(&engine->texts);
+    held += token_texts_bytes(&engine->texts) + engine->drafts.packed.memory_floats * sizeof(float);
     demand.bytes_wanted = o->kv_cache_mib << 20; /* check_numbers: it fits */
     enum status status = kv_plan_pages(&demand, &pages, e);
     if (status != STATUS_OK) memory_plan_log(&plan, held);
@@ -193,6 +205,9 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
         .queue_max = o->queue_max,
         .queue_tokens_max = o->queue_tokens_max,
         .aside_max = o->suspended_max,
+        .speculate = engine->info.speculate != SPECULATE_OFF,
+        .draft_row_cost = o->draft_row_cost,
+        .self_drafts = engine->draft_forward ? backend_of(engine->draft_forward) : (struct backend){0},
         .fair_share = o->fair_share,
         .wake = o->wake,
         .wake_context = o->wake_context,
@@ -252,6 +267,7 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                  m->folded.stream.order ? "" : ", all but its residual stream");
     info->kv_type = kv_type_choose(o->kv_type, info->weights); /* a converted file may have other weights */
     info->matmul = o->matmul;
+    info->speculate = speculate_choose(o->speculate, o->matmul);
     kernel_features(info->cpu_features, sizeof info->cpu_features);
     info->kv_page_tokens = o->kv_page_tokens;
     info->queue_max = o->queue_max;
@@ -274,6 +290,21 @@ static enum status check_blas(const struct engine_options *o, size_t threads, st
     if (status == STATUS_UNSUPPORTED)
         return error_set(e, STATUS_OPTION, o->verify ? "verify" : "matmul", "%s", cause.text);
     if (status != STATUS_OK && e) *e = cause;
+    return status;
+}
+
+static void report_drafts(void *context, double share) {
+    const struct engine_options *o = context;
+    if (o->progress) o->progress(o->progress_context, "packing drafts", share);
+}
+
+static enum status load_drafts(struct engine *engine, const struct engine_options *o, struct error *e) {
+    if (engine->info.speculate != SPECULATE_INT4) return STATUS_OK;
+    enum status status = second_weights_init(&engine->drafts, &engine->model, WEIGHT_TYPE_INT4,
+                                             engine->workers, report_drafts, (void *)(uintptr_t)o, e);
+    if (status == STATUS_OK)
+        log_info("drafts: weights in int4, %zu MiB",
+                 engine->drafts.packed.memory_floats * sizeof(float) >> 20);
     return status;
 }
 
@@ -315,6 +346,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     engine->info.isa = engine->kernels->isa;
     engine->info.threads = workers_count(engine->workers);
     engine->info.context = o->context ? o->context : engine->model.description.context;
+    if ((status = load_drafts(engine, o, e)) != STATUS_OK) return status;
     return o->verify ? engine_verify(engine, o->verify_bound, e) : STATUS_OK;
 }
 
@@ -330,6 +362,10 @@ static enum status start(struct engine *engine, const struct engine_options *o, 
     if ((status = make_pool(engine, o, &limits, e)) != STATUS_OK) return status;
     status = forward_create(&engine->model.packed, &engine->pool, engine->kernels, engine->workers, &forward,
                             &engine->forward, e);
+    if (status != STATUS_OK) return status;
+    if (engine->drafts.packed.memory)
+        status = forward_create(&engine->drafts.packed, &engine->pool, engine->kernels, engine->workers,
+                                &draft_limits, &engine->draft_forward, e);
     if (status != STATUS_OK) return status;
     engine->info.sequences_max = sequences;
     engine->info.kv_pages = engine->pool.page_count;
@@ -356,9 +392,11 @@ enum status engine_open(const struct engine_options *options, struct engine **ou
 void engine_close(struct engine *engine) {
     if (!engine) return;
     scheduler_destroy(engine->scheduler);
+    forward_destroy(engine->draft_forward);
     if (engine->forward) forward_destroy(engine->forward);
     kv_pool_deinit(&engine->pool);
     kv_prefix_deinit(&engine->prefix);
+    second_weights_deinit(&engine->drafts);
     loaded_model_deinit(&engine->model);
     if (engine->tokenizer) tokenizer_close(engine->tokenizer);
     token_texts_deinit(&engine->texts);

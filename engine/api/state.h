@@ -5,7 +5,7 @@
 #include "engine/api/engine.h"
 #include "engine/forward/forward.h"
 #include "engine/kv/kv_prefix.h"
-#include "engine/loaded/loaded_model.h"
+#include "engine/loaded/second_weights.h"
 #include "engine/sched/scheduler.h"
 #include "engine/text/fim.h"
 #include "engine/text/template/template.h"
@@ -28,6 +28,8 @@ struct engine {
     struct kv_pool pool;
     struct kv_prefix prefix;
     struct forward *forward;
+    struct second_weights drafts; /* --speculate int4, and its pass; else nothing */
+    struct forward *draft_forward;
     int32_t *unused_ids; /* ids that the tokenizer has no token for */
     struct scheduler *scheduler;
 };

@@ -57,6 +57,7 @@ enum status scheduler_create(const struct scheduler_options *options, struct sch
     if (!s) return error_set(e, STATUS_NO_MEMORY, "scheduler", "%zu bytes", sizeof *s);
     s->options = *options;
     s->next_deadline_ns = UINT64_MAX;
+    s->drafting.cost.row_cost = options->draft_row_cost;
     atomic_init(&s->any_cancelled, false);
     s->options.rules.vocabulary = &s->options.vocabulary;
     stats_init(&s->stats);

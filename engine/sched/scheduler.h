@@ -32,6 +32,11 @@ struct scheduler_options {
     size_t aside_max; /* sequences that have lost their slot to others and are not done: backpressured,
                                    preempted. So many beside the batch, and no new ones are let in */
     bool fair_share;  /* clients of the same priority take turns (fair_share.h) */
+    /* Rows for drafts (drafts.h); those of a second backend over the same pool too, if its step is not NULL
+     * (self_drafts.h). draft_row_cost: at that price (struct step_cost); 0: measured. */
+    bool speculate;
+    struct backend self_drafts;
+    double draft_row_cost;
     void (*wake)(void *context);
     void *wake_context;
 };

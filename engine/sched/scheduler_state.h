@@ -4,9 +4,11 @@
 
 #include <pthread.h>
 
+#include "engine/sched/drafts.h"
 #include "engine/sched/submit_queue.h"
 #include "engine/sched/prefill_budget.h"
 #include "engine/sched/queue.h"
+#include "engine/sched/self_drafts.h"
 #include "engine/sched/scheduler.h"
 #include "engine/sched/step.h"
 #include "engine/sched/fair_share.h"
@@ -41,6 +43,8 @@ struct scheduler {
     uint32_t *matched; /* pages of a prefix that was looked up, [pages of a context] */
     struct step step;
     struct prefill_budget budget;
+    struct drafting drafting;
+    struct self_drafting self_drafting;
     pthread_t thread;
     bool started;
 };

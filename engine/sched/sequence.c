@@ -20,6 +20,8 @@ enum status sequence_init(struct sequence *s, struct engine_request *request, ui
     const struct request_rules *rules = request->rules;
     size_t length = request->prompt_count + request->max_tokens;
     *s = (struct sequence){.request = request, .choice = choice, .count = request->prompt_count};
+    follower_init(&s->own, false);
+    follower_init(&s->prediction, request->terms->prediction_count > 0);
     if (request->terms->stops) stop_matcher_init(&s->matcher, request->terms->stops);
     s->tokens = calloc(length, sizeof *s->tokens);
     if (!s->tokens) return error_set(e, STATUS_NO_MEMORY, "request", "%zu tokens", length);
@@ -74,10 +76,10 @@ size_t sequence_plain_rows(const struct sequence *s) {
     return target > s->computed ? target - s->computed - 1 : 0;
 }
 
-size_t sequence_banned(const struct sequence *s, const int32_t **ids) {
+size_t sequence_banned(const struct sequence *s, size_t count, const int32_t **ids) {
     const struct terms *terms = s->request->terms;
     *ids = terms->enders;
-    return sequence_generated(s) < s->request->min_tokens ? terms->ender_count : 0;
+    return count - s->request->prompt_count < s->request->min_tokens ? terms->ender_count : 0;
 }
 
 /* ---- text ---------------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "engine/kv/kv_prefix.h"
+#include "engine/sched/follower.h"
 #include "engine/sched/request.h"
 #include "engine/text/detokenizer.h"
 #include "engine/text/decode/stop_matcher.h"
@@ -29,6 +30,12 @@ enum sequence_state {
     SEQUENCE_DONE,
 };
 
+enum draft_source {
+    DRAFT_SOURCE_OWN,        /* what it said before */
+    DRAFT_SOURCE_PREDICTION, /* the request's */
+    DRAFT_SOURCE_SELF,       /* the model in faster weights */
+};
+
 /* Text of the end, which may consist of several pieces. */
 struct ending_text {
     char *bytes;
@@ -42,7 +49,7 @@ struct sequence {
     struct engine_request *request;
     uint32_t choice;
     enum sequence_state state;
-    int32_t *tokens;      /* [prompt_count + max_tokens] */
+    int32_t *tokens;      /* [prompt_count + max_tokens]; drafts behind count */
     size_t count;         /* prompt and generated */
     size_t computed;      /* positions whose keys and values are in the cache */
     size_t prompt_scored; /* PROMPT events posted */
@@ -60,7 +67,12 @@ struct sequence {
     bool admitted;       /* has run, or ended: no longer counted as waiting by the submission queue */
     struct queue *queue; /* that it is in; NULL: in the batch, or ended */
     struct sequence *previous, *next; /* in the queue */
-    struct turns_flow *flow;          /* waits for the turn of its client there; NULL: does not */
+    /* Drafts of the step at hand, whose they are, and what is known of the odds (drafts.h). */
+    size_t drafts;
+    enum draft_source draft_source;
+    struct follower own, prediction;
+    uint32_t self_hits, self_trials;
+    struct turns_flow *flow; /* waits for the turn of its client there; NULL: does not */
     struct sequence *flow_previous, *flow_next;
 };
 
@@ -104,5 +116,5 @@ enum status sequence_accept(struct sequence *s, int32_t id, struct sequence_prog
  * now, in the last piece: progress is then changed to say so), and the stop string itself if it is wanted. */
 enum status sequence_end(struct sequence *s, struct sequence_progress *progress, struct error *e);
 
-/* Ids that must not be sampled now, because min_tokens is not reached. */
-size_t sequence_banned(const struct sequence *s, const int32_t **ids);
+/* Ids that must not be sampled behind the first `count` tokens, because min_tokens is not reached there. */
+size_t sequence_banned(const struct sequence *s, size_t count, const int32_t **ids);

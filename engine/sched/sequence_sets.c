@@ -89,6 +89,12 @@ static void count_finish(struct scheduler *s, const struct sequence *q, enum eng
     s->last_finish_ns = now_ns;
 }
 
+/* A prediction may have been followed through the same place twice. */
+static uint32_t predicted_tokens(const struct sequence *q) {
+    size_t right = q->prediction.right, count = q->request->terms->prediction_count;
+    return (uint32_t)(right < count ? right : count);
+}
+
 static void post_finished(struct scheduler *s, const struct sequence *q,
                           const struct sequence_progress *progress, const struct error *failure) {
     struct engine_event event = {.kind = ENGINE_EVENT_FINISHED,
@@ -101,7 +107,8 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
                                  .seed = q->request->seed,
                                  .prompt_tokens = (uint32_t)q->request->prompt_count,
                                  .cached_tokens = (uint32_t)q->cached_tokens,
-                                 .completion_tokens = (uint32_t)sequence_generated(q)};
+                                 .completion_tokens = (uint32_t)sequence_generated(q),
+                                 .predicted_tokens = predicted_tokens(q)};
     if (q->first_token_ns) {
         event.prefill_seconds = sets_seconds(q->first_run_ns, q->first_token_ns);
         event.decode_seconds = sets_seconds(q->first_token_ns, q->last_token_ns);

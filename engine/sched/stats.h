@@ -30,7 +30,11 @@ struct histogram {
     X(refused_queue)                                                                                         \
     X(prefix_queries_tokens)                                                                                 \
     X(prefix_hit_tokens)                                                                                     \
-    X(preemptions)
+    X(preemptions)                                                                                           \
+    X(spec_steps)                                                                                            \
+    X(spec_drafts)                                                                                           \
+    X(spec_draft_tokens)                                                                                     \
+    X(spec_accepted_tokens)
 
 #define STATS_GAUGES(X)                                                                                      \
     X(running)                                                                                               \

@@ -7,6 +7,7 @@
 #include "engine/base/memory.h"
 #include "engine/sample/logprobs.h"
 #include "engine/sched/batch_slots.h"
+#include "engine/sched/drafts.h"
 #include "engine/sched/sequence_sets.h"
 #include "engine/sched/scheduler_state.h"
 
@@ -56,8 +57,12 @@ static void add_rows(struct step *step, struct sequence *q, size_t end, size_t c
     for (size_t position = end - count; position < end; position++) {
         struct engine_top *top = step->top + step->row_count * step->tops;
         struct step_row *row = &step->rows[step->row_count++];
-        *row = (struct step_row){
-            .sequence = q, .position = position, .samples = position + 1 == q->count, .top = top};
+        bool samples = position + 1 >= q->count;
+        *row = (struct step_row){.sequence = q,
+                                 .position = position,
+                                 .samples = samples,
+                                 .drafts = samples ? q->count + q->drafts - position - 1 : 0,
+                                 .top = top};
     }
 }
 
@@ -96,9 +101,10 @@ static size_t plan(struct scheduler *s) {
     step->decode_rows = batch_decode_rows(s->needs, s->running_count);
     if (limits.mixed_prefill_rows == 0) limits.mixed_prefill_rows = mixed_prefill_rows(s);
     size_t total = batch_share_rows(&limits, s->needs, s->running_count, s->shares);
+    step->draft_rows = total == step->decode_rows ? drafts_add(s, total) : 0;
     for (size_t i = 0; i < s->running_count; i++)
         if (s->shares[i].rows > 0) add_entry(step, s->running[i], &s->shares[i]);
-    return total;
+    return total + step->draft_rows;
 }
 
 /* Pages that are full now can be shared from now on. */
@@ -115,8 +121,9 @@ static void compute(struct scheduler *s) {
     const struct backend *backend = &s->options.rules.backend;
     backend->step(backend->context, step->entries, step->entry_count);
     for (size_t i = 0; i < step->entry_count; i++) {
-        step->sequences[i]->computed += step->entries[i].count;
-        index_pages(s, step->sequences[i]);
+        struct sequence *q = step->sequences[i];
+        q->computed += step->entries[i].count - q->drafts;
+        index_pages(s, q);
     }
     for (size_t i = 0; i < step->row_count; i++) step->rows[i].logits = backend->logits(backend->context, i);
 }
@@ -142,15 +149,15 @@ static void fork_leaders(struct scheduler *s, uint64_t now_ns) {
 
 /* ---- rows ---------------------------------------------------------------------------------------------- */
 
-static void sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
+void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
     const struct sequence *q = row->sequence;
     struct sampler_input input = {.sampling = &q->request->terms->sampling,
                                   .tokens = q->tokens,
                                   .prompt_count = q->request->prompt_count,
-                                  .count = q->count,
+                                  .count = row->position + 1,
                                   .seed = q->request->seed,
                                   .choice = q->choice};
-    input.banned_count = sequence_banned(q, &input.banned);
+    input.banned_count = sequence_banned(q, input.count, &input.banned);
     row->status = sampler_pick(s->options.kernels, &s->options.vocabulary, scratch, &input, row->logits,
                                &row->id, NULL);
 }
@@ -197,7 +204,7 @@ static void evaluate(const struct scheduler *s, struct step_row *row, struct sam
     else
         score(s, row, scratch);
     if (row->status != STATUS_OK || !row->samples) return;
-    sample(s, row, scratch);
+    step_sample(s, row, scratch);
     if (row->status == STATUS_OK && row->has_logprob)
         row->logprob = logprobs_of(row->logits[row->id], row->normaliser);
 }
@@ -212,7 +219,7 @@ static void evaluate_fork(void *context, size_t tile, size_t worker) {
     evaluate(s, &s->step.rows[s->step.row_count + tile], &s->step.scratch[worker]);
 }
 
-static void spread(struct scheduler *s, workers_fn fn, size_t count) {
+void step_spread(struct scheduler *s, workers_fn fn, size_t count) {
     if (s->options.workers && count > 1) {
         workers_run(s->options.workers, fn, s, count);
         return;
@@ -271,14 +278,25 @@ static void count_token(struct scheduler *s, struct sequence *q, uint64_t now_ns
     q->last_token_ns = now_ns;
 }
 
-static void deliver_token(struct scheduler *s, struct step_row *row, uint64_t now_ns) {
+/* The draft behind the row is what it sampled: the next row, which was computed behind it, is the next of the
+ * sequence. */
+static void hold_draft(struct scheduler *s, struct sequence *q) {
+    drafts_held(s, q);
+    q->computed++;
+    index_pages(s, q);
+}
+
+/* Whether the next row of the sequence holds. */
+static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t now_ns) {
     struct sequence *q = row->sequence;
     struct sequence_progress progress;
     struct error error;
     if (q->state == SEQUENCE_PREFILL) sequence_move(q, SEQUENCE_DECODE);
+    bool is_drafted = row->drafts > 0 && q->tokens[q->count] == row->id;
     enum status status = sequence_accept(q, row->id, &progress, &error);
     if (status == STATUS_OK) {
         count_token(s, q, now_ns);
+        drafts_see(s, q);
         status = post_row(s, row, ENGINE_EVENT_TOKEN, &progress);
         if (status != STATUS_OK) error_set(&error, status, "text", "%zu bytes", progress.text_length);
     }
@@ -286,6 +304,11 @@ static void deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
         fail(s, q, status, &error, now_ns);
     else if (progress.finished)
         sets_finish(s, q, progress, NULL, now_ns);
+    else if (is_drafted)
+        hold_draft(s, q);
+    else
+        drafts_settle(s, q, row->drafts > 0);
+    return status == STATUS_OK && !progress.finished && is_drafted;
 }
 
 /* Rows are many and fail seldom: what happened to one is written down when somebody is told. */
@@ -297,24 +320,32 @@ static void explain_row(const struct step_row *row, struct error *e) {
 }
 
 /* In the order of the rows, which is that of rank and, in a sequence, of position. A request may be freed by
- * the end of its last choice: the rows of a sequence that has failed are passed over without looking at it.
- */
+ * the end of its last choice: the rows of a sequence that are behind its end, or behind a draft that was wrong, are
+ * passed over without looking at it. */
 static void deliver(struct scheduler *s, uint64_t now_ns) {
-    const struct sequence *failed = NULL;
+    const struct sequence *done = NULL;
     for (size_t i = 0; i < s->step.row_count + s->step.fork_count; i++) {
         struct step_row *row = &s->step.rows[i];
-        if (row->sequence == failed) continue;
+        if (row->sequence == done) continue;
         if (row->status != STATUS_OK) {
             struct error error;
-            failed = row->sequence;
+            done = row->sequence;
             explain_row(row, &error);
             fail(s, row->sequence, row->status, &error, now_ns);
         } else if (row->samples) {
-            deliver_token(s, row, now_ns);
+            if (!deliver_token(s, row, now_ns)) done = row->sequence;
         } else {
             deliver_prompt(s, row, now_ns);
         }
     }
+}
+
+/* A step with drafts is no measure of one without: the prefill budget sees none of it. */
+static void observe(struct scheduler *s, size_t rows, double seconds) {
+    const struct step *step = &s->step;
+    if (step->draft_rows == 0)
+        prefill_budget_observe(&s->budget, step->decode_rows, rows - step->decode_rows, seconds);
+    if (rows == step->decode_rows + step->draft_rows) drafts_observe(s, rows, seconds);
 }
 
 bool step_run(struct scheduler *s) {
@@ -323,13 +354,13 @@ bool step_run(struct scheduler *s) {
     if (rows == 0) return false;
     compute(s);
     fork_leaders(s, clock_ns());
-    spread(s, evaluate_tile, s->step.row_count);
-    spread(s, evaluate_fork, s->step.fork_count);
+    step_spread(s, evaluate_tile, s->step.row_count);
+    step_spread(s, evaluate_fork, s->step.fork_count);
     uint64_t now_ns = clock_ns();
     deliver(s, now_ns);
     double seconds = (double)(now_ns - start_ns) * 1e-9;
-    prefill_budget_observe(&s->budget, s->step.decode_rows, rows - s->step.decode_rows, seconds);
-    stats_count_step(&s->stats, &(struct stats_step){.decode_rows = s->step.decode_rows,
+    observe(s, rows, seconds);
+    stats_count_step(&s->stats, &(struct stats_step){.decode_rows = s->step.decode_rows + s->step.draft_rows,
                                                      .rows = rows,
                                                      .rows_most = s->options.limits.rows,
                                                      .sequences = s->step.entry_count,

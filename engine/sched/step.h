@@ -16,6 +16,7 @@ struct step_row {
     const struct step_row *leader; /* of a fork: the row that it shares; evaluated before */
     size_t position;
     bool samples;
+    size_t drafts; /* rows behind it that hold only if it samples the draft that they begin with */
     /* Results. */
     bool unsound; /* the logits are no numbers */
     bool has_logprob;
@@ -33,6 +34,7 @@ struct step {
     struct sequence **sequences; /* of the entries */
     size_t entry_count;
     size_t decode_rows;     /* of all rows, those that decode */
+    size_t draft_rows;      /* and those behind them for drafts */
     bool is_burst;          /* batch_burst_rows beside them, not the prefill budget's */
     struct step_row *rows;  /* [limits.logit_rows], and one for each sequence that may be forked */
     size_t row_count;       /* without forks */
@@ -48,6 +50,12 @@ void step_deinit(struct step *step);
 
 /* Memory that step_init takes, on so many workers, with a head of so many rows. */
 size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers, size_t rows);
+
+/* Samples the row's next token into it, from logits that are sound and masked. Any worker, with its scratch. */
+void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch);
+
+/* Runs fn with the scheduler for each tile, on the workers where there are any. */
+void step_spread(struct scheduler *s, workers_fn fn, size_t count);
 
 /* false: there was nothing to compute. */
 bool step_run(struct scheduler *s);

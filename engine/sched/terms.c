@@ -61,6 +61,8 @@ static enum status check_prompt(const struct request_rules *rules, const struct 
         return error_set(e, STATUS_INVALID_ARGUMENT, "logprobs", "%d is more than %zu", p->logprobs,
                          rules->logprobs_max);
     enum status status = check_stops(p, e);
+    for (size_t i = 0; i < p->prediction_count && status == STATUS_OK; i++)
+        status = check_id("prediction", p->prediction[i], rules->rows, e);
     return status == STATUS_OK ? check_sampling(rules, &p->sampling, e) : status;
 }
 
@@ -136,6 +138,15 @@ static enum status copy_enders(struct terms *t, const struct request_rules *rule
     return STATUS_OK;
 }
 
+static enum status copy_prediction(struct terms *t, const struct engine_prompt *p, struct error *e) {
+    void *prediction;
+    enum status status = copy_list(p->prediction, p->prediction_count, sizeof *p->prediction, &prediction, e);
+    if (status != STATUS_OK) return status;
+    t->prediction = prediction;
+    t->prediction_count = p->prediction_count;
+    return STATUS_OK;
+}
+
 /* ---- what may be sampled ------------------------------------------------------------------------------- */
 
 /* A request that could come to where nothing may be sampled is refused before it begins: to fail in the midst
@@ -180,7 +191,8 @@ static size_t stop_bytes(const struct engine_prompt *p) {
 size_t terms_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
     return sizeof(struct terms) + stop_bytes(p) + p->sampling.bias_count * sizeof(struct engine_bias) +
            p->sampling.allowed_count * sizeof(int32_t) +
-           (p->stop_token_count + rules->end_count) * sizeof(int32_t) + ban_bytes(&p->sampling);
+           (p->stop_token_count + rules->end_count + p->prediction_count) * sizeof(int32_t) +
+           ban_bytes(&p->sampling);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
@@ -195,6 +207,7 @@ enum status terms_create(const struct request_rules *rules, const struct engine_
     atomic_init(&t->references, 1);
     status = copy_sampling(t, &prompt->sampling, e);
     if (status == STATUS_OK) status = copy_enders(t, rules, prompt, e);
+    if (status == STATUS_OK) status = copy_prediction(t, prompt, e);
     if (status == STATUS_OK) status = check_choice(rules, prompt, t, e);
     if (status == STATUS_OK) status = copy_stops(t, prompt, e);
     if (status != STATUS_OK) {
@@ -214,6 +227,7 @@ void terms_release(struct terms *terms) {
     if (!terms || atomic_fetch_sub_explicit(&terms->references, 1, memory_order_acq_rel) != 1) return;
     stop_set_release(terms->stops);
     free(terms->enders);
+    free(terms->prediction);
     free((void *)terms->sampling.biases);
     free((void *)terms->sampling.allowed);
     for (size_t i = 0; i < terms->sampling.ban_count; i++) free((void *)terms->sampling.bans[i].ids);
@@ -234,7 +248,8 @@ static bool same_sampling(const struct engine_sampling *a, const struct engine_s
 bool terms_are_shared(const struct engine_prompt *a, const struct engine_prompt *b) {
     return same_sampling(&a->sampling, &b->sampling) && a->stops == b->stops &&
            a->stop_count == b->stop_count && a->stop_tokens == b->stop_tokens &&
-           a->stop_token_count == b->stop_token_count && a->ignore_end == b->ignore_end &&
+           a->stop_token_count == b->stop_token_count && a->prediction == b->prediction &&
+           a->prediction_count == b->prediction_count && a->ignore_end == b->ignore_end &&
            a->choices == b->choices && a->logprobs == b->logprobs && a->min_tokens == b->min_tokens &&
            (a->max_tokens == 0) == (b->max_tokens == 0);
 }

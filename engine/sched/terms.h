@@ -17,6 +17,8 @@ struct terms {
         *enders; /* ids that end it: those of the model (unless ignored), then the request's stop tokens */
     size_t ender_count;  /* of both */
     size_t model_enders; /* the first so many */
+    int32_t *prediction; /* owned: what the answer may be */
+    size_t prediction_count;
 };
 
 /* Checks everything of the prompt but its ids and their number, and copies its lists. STATUS_INVALID_ARGUMENT

@@ -31,6 +31,14 @@ const struct named_value kernel_isa_choices[] = {
     {0},
 };
 
+const struct named_value speculate_choices[] = {
+    {"auto", SPECULATE_AUTO},
+    {"off", SPECULATE_OFF},
+    {"ngram", SPECULATE_NGRAM},
+    {"int4", SPECULATE_INT4},
+    {0},
+};
+
 bool choice_find(const struct named_value *list, const char *name, int *value) {
     for (; list->name; list++)
         if (strcmp(list->name, name) == 0) {
@@ -84,6 +92,18 @@ enum status matmul_check(enum matmul_kind kind, enum weight_type weights, struct
 enum status kv_page_tokens_check(size_t page_tokens, struct error *e) {
     if (page_tokens > 0 && page_tokens % KV_PAGE_TOKENS_STEP == 0) return STATUS_OK;
     return error_set(e, STATUS_OPTION, "kv-page-tokens", "expected a multiple of %d", KV_PAGE_TOKENS_STEP);
+}
+
+enum status speculate_check(enum speculate_mode mode, enum matmul_kind matmul, struct error *e) {
+    if ((mode == SPECULATE_NGRAM || mode == SPECULATE_INT4) && matmul != MATMUL_OWN)
+        return error_set(e, STATUS_OPTION, "speculate",
+                         "needs --matmul own: the bits of openblas depend on the rows of a step");
+    return STATUS_OK;
+}
+
+enum speculate_mode speculate_choose(enum speculate_mode asked, enum matmul_kind matmul) {
+    if (asked != SPECULATE_AUTO) return asked;
+    return matmul == MATMUL_OWN ? SPECULATE_NGRAM : SPECULATE_OFF;
 }
 
 enum kv_type kv_type_choose(enum kv_type asked, enum weight_type weights) {

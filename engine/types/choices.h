@@ -45,6 +45,15 @@ enum matmul_kind {
     MATMUL_COUNT
 };
 
+/* Where drafts come from (engine/sched/drafts.h). */
+enum speculate_mode {
+    SPECULATE_OFF,
+    SPECULATE_NGRAM, /* from what was said, or predicted by the request */
+    SPECULATE_INT4,  /* from those, and from the model itself in int4 */
+    SPECULATE_COUNT,
+    SPECULATE_AUTO = SPECULATE_COUNT, /* what pays everywhere: speculate_choose */
+};
+
 /* Instruction sets of the kernels, those of other architectures too: the rows of engine/kernel/kernels.def, the
  * only list of them. */
 enum kernel_isa {
@@ -60,7 +69,7 @@ struct named_value {
     int value;
 };
 extern const struct named_value norm_form_choices[], weight_type_choices[], kv_type_choices[],
-    matmul_choices[], kernel_isa_choices[];
+    matmul_choices[], kernel_isa_choices[], speculate_choices[];
 
 /* False when the list has no such name. */
 bool choice_find(const struct named_value *list, const char *name, int *value);
@@ -79,6 +88,9 @@ static inline const char *kv_type_name(enum kv_type type) {
 static inline const char *matmul_name(enum matmul_kind kind) {
     return choice_name(matmul_choices, (int)kind);
 }
+static inline const char *speculate_name(enum speculate_mode mode) {
+    return choice_name(speculate_choices, (int)mode);
+}
 static inline const char *kernel_isa_name(enum kernel_isa isa) {
     return choice_name(kernel_isa_choices, (int)isa);
 }
@@ -93,6 +105,12 @@ bool weight_type_from_name(const char *name, enum weight_type *out);
 enum status norm_form_check(enum norm_form form, struct error *e);
 enum status matmul_check(enum matmul_kind kind, enum weight_type weights, struct error *e);
 enum status kv_page_tokens_check(size_t page_tokens, struct error *e);
+
+/* Drafts beside matrix products whose bits depend on the rows. */
+enum status speculate_check(enum speculate_mode mode, enum matmul_kind matmul, struct error *e);
+
+/* What AUTO stands for with these products: ngram, or off where bits depend on the rows. Another is itself. */
+enum speculate_mode speculate_choose(enum speculate_mode asked, enum matmul_kind matmul);
 
 /* What AUTO stands for beside weights of this type: f32 beside f32 weights, else f16. Another type is itself. */
 enum kv_type kv_type_choose(enum kv_type asked, enum weight_type weights);

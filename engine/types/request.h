@@ -48,6 +48,9 @@ struct engine_prompt {
     size_t stop_count;
     const int32_t *stop_tokens;
     size_t stop_token_count;
+    /* What the answer may be, for the most part: it is the same with it, and sooner where it is so. */
+    const int32_t *prediction;
+    size_t prediction_count;
     bool ignore_end;        /* end tokens of the model do not end it */
     bool include_stop_text; /* the stop string that ended it is part of the text */
     bool skip_special;      /* special tokens add no text */
@@ -97,8 +100,9 @@ struct engine_event {
     int32_t stop_token; /* the end or stop token that ended it, or -1 */
     int64_t seed;
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
-    double prefill_seconds; /* from its first step to its first token; 0 without one */
-    double decode_seconds;  /* from its first token to its last */
+    uint32_t predicted_tokens; /* of the completion, that were the prediction's; at most its own */
+    double prefill_seconds;    /* from its first step to its first token; 0 without one */
+    double decode_seconds;     /* from its first token to its last */
     const struct error
         *error; /* FAILED: why the first choice of the request that failed did; borrowed until the
                                   request is released. Else NULL */

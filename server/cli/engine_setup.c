@@ -69,6 +69,7 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .kv_type = config->kv_type,
         .matmul = config->matmul,
         .isa = config->isa,
+        .speculate = config->speculate,
         .threads = config->threads,
         .context = config->context,
         .extend_context = config->extend_context,

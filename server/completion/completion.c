@@ -10,6 +10,7 @@
 #include "server/completion/bad_words.h"
 #include "server/completion/chat_prompt.h"
 #include "server/completion/infill.h"
+#include "server/completion/prediction.h"
 #include "server/completion/prompt.h"
 #include "server/completion/answer_shape.h"
 
@@ -91,6 +92,8 @@ static void drop_prompts(struct completion *c) {
     api_chat_deinit(&c->chat);
     free(c->bans);
     c->bans = NULL, c->ban_count = 0;
+    free(c->prediction);
+    c->prediction = NULL, c->prediction_count = 0;
     if (c->budget) budget_give(c->budget, c->taken);
     c->taken = 0;
 }
@@ -171,6 +174,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     if (kind == API_OK) kind = check_texts(c, e);
     if (kind == API_OK) kind = read_prompts(c, json.root, length, limits, e);
     if (kind == API_OK) kind = bad_words_read(c, e);
+    if (kind == API_OK) kind = prediction_read(c, json.root, limits, e);
     json_body_close(&json);
     if (kind == API_OK && is_chat) kind = chat_prompt_encode(c, limits, e);
     if (kind == API_OK && limits->memory) kind = take_memory(c, &limits->memory->answers, e);

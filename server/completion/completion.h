@@ -52,6 +52,7 @@ struct prompt {
     struct choice *choices;                 /* params.best_of of them */
     size_t finished;
     uint32_t cached_tokens, completion_tokens;
+    uint32_t predicted_tokens; /* of these, that `prediction` had in their place */
 };
 
 struct answer_shape;
@@ -65,6 +66,8 @@ struct completion {
     size_t prompt_count, finished; /* prompts */
     struct engine_ban *bans;       /* of params.bad_words; their ids too */
     size_t ban_count;
+    int32_t *prediction; /* ids of that field */
+    size_t prediction_count;
     char id[COMPLETION_ID_SIZE];
     time_t created;
     const char *model, *fingerprint; /* borrowed from the service */

@@ -163,6 +163,7 @@ static void finish_choice(struct prompt *p, struct choice *choice, const struct 
         bytes_append(&choice->text, event->text, event->text_length);
     if (event->choice == 0) p->cached_tokens = event->cached_tokens;
     p->completion_tokens += event->completion_tokens;
+    p->predicted_tokens += event->predicted_tokens;
     struct completion *c = p->completion;
     fail(c, event);
     c->timed_out |= event->finish == ENGINE_FINISH_TIMEOUT;

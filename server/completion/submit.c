@@ -41,6 +41,8 @@ static void describe(struct engine_prompt *to, struct prompt *p) {
         .stop_count = params->stop_count,
         .stop_tokens = params->stop_tokens,
         .stop_token_count = params->stop_token_count,
+        .prediction = p->completion->prediction,
+        .prediction_count = p->completion->prediction_count,
         .ignore_end = params->ignore_eos,
         .include_stop_text = params->include_stop_str_in_output,
         .skip_special = params->skip_special_tokens,
@@ -91,7 +93,8 @@ bool completion_admitted_bytes(struct completion *c, size_t *bytes) {
     const struct api_params *p = &c->params;
     for (size_t i = 0; i < p->stop_count; i++) *bytes += sizeof *p->stops + p->stops[i].length;
     for (size_t i = 0; i < c->ban_count; i++) *bytes += sizeof *c->bans + c->bans[i].count * sizeof(int32_t);
-    *bytes += (p->stop_token_count + p->allowed_count) * sizeof(int32_t) + p->bias_count * sizeof *p->biases;
+    *bytes += (p->stop_token_count + p->allowed_count + c->prediction_count) * sizeof(int32_t) +
+              p->bias_count * sizeof *p->biases;
     return true;
 }
 

@@ -37,6 +37,17 @@ static void write_head(struct bytes *out, struct completion *c, const struct pro
     bytes_text(out, "\"choices\":[");
 }
 
+/* What the answer had of the prediction, and what of the prediction it did not have, whether drafts were made of it or
+ * not: so the same request gets the same answer at any load. */
+static void write_prediction(struct bytes *out, const struct completion *c) {
+    uint64_t accepted = 0, all = c->prompt_count * (uint64_t)c->params.best_of * c->prediction_count;
+    for (size_t i = 0; i < c->prompt_count; i++) accepted += c->prompts[i].predicted_tokens;
+    bytes_format(out,
+                 ",\"completion_tokens_details\":{\"accepted_prediction_tokens\":%llu,"
+                 "\"rejected_prediction_tokens\":%llu}",
+                 (unsigned long long)accepted, (unsigned long long)(all - accepted));
+}
+
 static void write_usage(struct bytes *out, const struct completion *c) {
     uint64_t prompt_tokens = 0, cached = 0, generated = 0;
     for (size_t i = 0; i < c->prompt_count; i++) {
@@ -46,9 +57,11 @@ static void write_usage(struct bytes *out, const struct completion *c) {
     }
     bytes_format(out,
                  "\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
-                 "\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
+                 "\"prompt_tokens_details\":{\"cached_tokens\":%llu}",
                  (unsigned long long)prompt_tokens, (unsigned long long)generated,
                  (unsigned long long)(prompt_tokens + generated), (unsigned long long)cached);
+    if (c->prediction_count) write_prediction(out, c);
+    bytes_text(out, "}");
 }
 
 void answer_shape_write_array(struct bytes *out, const char *name, const struct bytes *of_prompt,

@@ -34,6 +34,7 @@ static void write_model(struct bytes *out, const struct service *s) {
     bytes_text(out, info->rotated ? ",\"rotation\":true" : ",\"rotation\":false");
     write_field(out, "kv_type", kv_type_name(info->kv_type));
     write_field(out, "matmul", matmul_name(info->matmul));
+    write_field(out, "speculate", speculate_name(info->speculate));
     write_adapter(out, &info->adapter);
     if (info->unknown_config_keys[0]) write_field(out, "unknown_config_keys", info->unknown_config_keys);
     if (info->context > info->own_context)

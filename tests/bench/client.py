@@ -1,6 +1,7 @@
 """A minimal HTTP client for load tests: the daemon under test, completions as streams, metrics. Standard library only."""
 import asyncio
 import json
+import os
 import re
 import subprocess
 import time
@@ -25,6 +26,11 @@ class Daemon:
         self.process.terminate()
         self.process.stderr.close()
         return self.process.wait()
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_mib(self):
         with open(f"/proc/{self.process.pid}/status") as status:

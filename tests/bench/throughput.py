@@ -5,7 +5,8 @@ long prompt does to streams that are running. With --engine instead: 16 streams 
     tests/bench/throughput.py build/release/prenormd MODEL [--prompt 64] [--tokens 64] [options of prenormd serve]
     tests/bench/throughput.py build/release/prenormd MODEL --engine [options of prenormd serve and bench, as --weights int8]
 
-MODEL needs a tokenizer. Random weights of a real size do for speed.
+MODEL needs a tokenizer. Random weights of a real size do for speed. Their texts run in circles, so there are no drafts (speculate.py
+measures those) unless --speculate says so.
 """
 import argparse
 import asyncio
@@ -133,7 +134,7 @@ def stream_rates(options, more, count):
     """Tokens/s over HTTP from the first request to the last token, prefill included; and the clients' share of a core."""
     body = {"max_tokens": ENGINE_TOKENS, "temperature": 0, "ignore_eos": True, "stream": True,
             "stream_options": {"include_usage": True}}
-    daemon = client.Daemon(options.program, options.model, *more)
+    daemon = client.Daemon(options.program, options.model, "--speculate", "off", *more)
     try:
         runs = [streams.measure(daemon.port, [{**body, "prompt": p} for p in
                                               prompts(ENGINE_STREAMS, ENGINE_PROMPT, options.vocabulary, 0)])
@@ -176,7 +177,7 @@ def main():
     if options.engine:
         beside_engine(options, more)
         return
-    daemon = client.Daemon(options.program, options.model, *more)
+    daemon = client.Daemon(options.program, options.model, "--speculate", "off", *more)
     try:
         asyncio.run(run(daemon.port, options))
     finally:

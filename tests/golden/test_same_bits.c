@@ -1,6 +1,6 @@
 /* The bundled model through the whole engine: the texts that another implementation gives, and the promise
  * that a request's ids and log probabilities are the same bits whatever runs beside it, however its prompt is
- * cut into chunks, on one thread or two, with a cache that is too small for all. */
+ * cut into chunks, on one thread or two, with a cache that is too small for all, and with drafts. */
 #include "tests/support/test_support.h"
 
 #include <jansson.h>
@@ -44,7 +44,7 @@ static void wait_for_ring(void) {
 }
 
 static struct engine *open_engine(enum weight_type weights, enum kv_type kv_type, size_t threads,
-                                  size_t step_tokens, size_t kv_cache_mib) {
+                                  size_t step_tokens, size_t kv_cache_mib, enum speculate_mode speculate) {
     struct error e;
     struct engine *engine;
     struct engine_options options = {.model = test_source_path("deploy/models/tales"),
@@ -57,6 +57,8 @@ static struct engine *open_engine(enum weight_type weights, enum kv_type kv_type
                                      .kv_cache_mib = kv_cache_mib,
                                      .kv_page_tokens = 16,
                                      .prefix_cache = true,
+                                     .speculate = speculate,
+                                     .draft_row_cost = 0.001,
                                      .sequences_max = 40,
                                      .queue_max = 64,
                                      .step_tokens = step_tokens,
@@ -158,7 +160,7 @@ static void greedy_texts_are_those_of_the_reference(void **state) {
     json_error_t problem;
     json_t *reference = json_load_file(test_source_path("deploy/models/tales/reference.json"), 0, &problem);
     assert_non_null(reference);
-    struct engine *engine = open_engine(WEIGHT_TYPE_F32, KV_TYPE_AUTO, 0, 256, 0);
+    struct engine *engine = open_engine(WEIGHT_TYPE_F32, KV_TYPE_AUTO, 0, 256, 0, SPECULATE_NGRAM);
     size_t i;
     json_t *expect;
     json_array_foreach(json_object_get(reference, "cases"), i, expect) check_case(engine, expect);
@@ -170,13 +172,25 @@ static void greedy_texts_are_those_of_the_reference(void **state) {
 /* ---- same bits ----------------------------------------------------------------------------------------- */
 
 static int32_t prompt_ids[REQUESTS][PROMPT_MAX];
+static uint64_t accepted, rejected; /* draft tokens */
+
+/* What was said alone, with every ninth token another. */
+static void predict(struct engine_prompt *prompt, const struct result *alone, int32_t *prediction) {
+    for (size_t i = 0; i < alone->count; i++)
+        prediction[i] = i % 9 == 8 ? (alone->ids[i] + 1) % 4096 : alone->ids[i];
+    prompt->prediction = prediction;
+    prompt->prediction_count = alone->count;
+}
 
 /* Prompts of all lengths, greedy and sampled, some scored. */
 static void make_prompts(struct engine_prompt *prompts) {
+    static const struct engine_string stops[] = {{" little", 7}, {"ed and", 6}};
     srand(11);
     for (size_t i = 0; i < REQUESTS; i++) {
         size_t count = 1 + (size_t)rand() % PROMPT_MAX;
-        for (size_t k = 0; k < count; k++) prompt_ids[i][k] = rand() % 4096;
+        size_t period = i % 3 == 1 ? 4 + (size_t)rand() % 20 : PROMPT_MAX; /* some say the same again */
+        for (size_t k = 0; k < count; k++)
+            prompt_ids[i][k] = k < period ? rand() % 4096 : prompt_ids[i][k - period];
         prompts[i] = plain_prompt(prompt_ids[i], count, TOKENS_MAX - (uint32_t)rand() % 20);
         prompts[i].ignore_end = true;
         prompts[i].logprobs = 3;
@@ -184,6 +198,10 @@ static void make_prompts(struct engine_prompt *prompts) {
         prompts[i].sampling.temperature = i % 2 ? 1 : 0;
         prompts[i].sampling.top_p = i % 3 ? 0.9 : 1;
         prompts[i].sampling.repetition_penalty = i % 5 ? 1 : 1.2;
+        prompts[i].sampling.frequency_penalty = i % 7 ? 0 : 0.2;
+        prompts[i].min_tokens = i % 6 == 2 ? 20 : 0;
+        prompts[i].stops = stops;
+        prompts[i].stop_count = i % 4 == 2 ? 2 : 0;
         prompts[i].sampling.has_seed = true;
         prompts[i].sampling.seed = (int64_t)i;
     }
@@ -205,18 +223,29 @@ static void expect_same(const struct result *a, const struct result *b) {
 static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t small_mib) {
     static struct result alone[REQUESTS], together[REQUESTS];
     static struct engine_prompt prompts[REQUESTS];
+    static int32_t predictions[REQUESTS][TOKENS_MAX];
     make_prompts(prompts);
-    struct engine *engine = open_engine(weights, kv_type, 1, 256, 0);
-    for (size_t i = 0; i < REQUESTS; i++) run_requests(engine, &prompts[i], &alone[i], 1);
+    struct engine *engine = open_engine(weights, kv_type, 1, 256, 0, SPECULATE_OFF);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        run_requests(engine, &prompts[i], &alone[i], 1);
+        if (i % 2) predict(&prompts[i], &alone[i], predictions[i]);
+    }
     engine_close(engine);
+    bool has_self_drafts = weights == WEIGHT_TYPE_F32 || weights == WEIGHT_TYPE_BF16;
     /* The small cache has about two full contexts: with long steps, which take many prompts in at once, 5 to
      * 20 of 32 are preempted, as the machine is quick or slow. */
     const struct {
         size_t threads, step_tokens, kv_cache_mib;
-    } ways[] = {{1, 256, 0}, {2, 61, 0}, {2, 512, small_mib}, {1, 43, small_mib}};
+        enum speculate_mode speculate;
+    } ways[] = {{1, 256, 0, SPECULATE_OFF},
+                {2, 61, 0, SPECULATE_NGRAM},
+                {2, 512, small_mib, has_self_drafts ? SPECULATE_INT4 : SPECULATE_NGRAM},
+                {1, 43, small_mib, SPECULATE_NGRAM}};
+    uint64_t accepted_before = accepted;
     size_t preemptions = 0;
     for (size_t w = FIRST_WAY; w < FIRST_WAY + WAYS; w++) {
-        engine = open_engine(weights, kv_type, ways[w].threads, ways[w].step_tokens, ways[w].kv_cache_mib);
+        engine = open_engine(weights, kv_type, ways[w].threads, ways[w].step_tokens, ways[w].kv_cache_mib,
+                             ways[w].speculate);
         run_requests(engine, prompts, together, REQUESTS);
         for (size_t i = 0; i < REQUESTS; i++) expect_same(&alone[i], &together[i]);
         /* Once more, over what the cache has kept. */
@@ -227,8 +256,11 @@ static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t
         /* Of some 100 tokens a prompt. */
         if (!ways[w].kv_cache_mib) assert_true(stats.prefix_hit_tokens > (size_t)REQUESTS * 30);
         preemptions += stats.preemptions;
+        accepted += stats.spec_accepted_tokens;
+        rejected += stats.spec_draft_tokens - stats.spec_accepted_tokens;
         engine_close(engine);
     }
+    assert_true(accepted > accepted_before);
     return preemptions;
 }
 
@@ -246,6 +278,9 @@ static void company_chunks_threads_and_preemption_change_nothing(void **state) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         preemptions += check_types(types[i].weights, types[i].kv_type, types[i].small_mib);
     assert_true(preemptions > 0);
+    print_message("%llu draft tokens accepted, %llu rejected\n", (unsigned long long)accepted,
+                  (unsigned long long)rejected);
+    assert_true(accepted > 1000 && rejected > 500);
 }
 
 int main(void) {

@@ -96,6 +96,7 @@ static const struct {
     {"", SERVE "--tls-cert none --tls-key file", "prenormd: --tls-cert none: "},
     {"", SERVE "--tls-cert file --tls-key none", "prenormd: --tls-key none: "},
     {"", SERVE "--tls-cert file --tls-key file", "prenormd: --tls-cert file: is no certificate"},
+    {"", SERVE "--speculate ngram --matmul openblas", "prenormd: --speculate ngram: needs --matmul own"},
     /* HTTP */
     {"", SERVE "--tls-cert file", "prenormd: --tls-cert file: needs tls-key too"},
     {"PRENORM_TLS_KEY=file", SERVE, "prenormd: --tls-key file (set by PRENORM_TLS_KEY): needs tls-cert too"},

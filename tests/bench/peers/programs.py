@@ -64,7 +64,8 @@ class Prenorm:
             raise Failed(f"{self.program} bench does not measure {missing}: work.py and server/cli/cmd_bench.c differ") from None
 
     def serve(self, weights, setting, port, slots, context):
-        return [self.program, "serve", "--port", port, "--max-sequences", slots, *self.options(weights)]
+        # Greedy texts of random weights run in circles, which drafts find: the others have none.
+        return [self.program, "serve", "--port", port, "--max-sequences", slots, "--speculate", "off", *self.options(weights)]
 
     ready_path = "/ready"
 

@@ -64,6 +64,32 @@ static void refuses_options_that_it_cannot_honour(void **state) {
     refuse(&o, STATUS_OPTION, "kv-cache-mib");
     o = options(), o.context = 513;
     refuse(&o, STATUS_OPTION, "context");
+    o = options(), o.speculate = SPECULATE_NGRAM, o.matmul = MATMUL_OPENBLAS;
+    refuse(&o, STATUS_OPTION, "speculate");
+    o = options(), o.speculate = SPECULATE_INT4, o.weights = WEIGHT_TYPE_INT8;
+    refuse(&o, STATUS_OPTION, "speculate");
+}
+
+static void drafts_are_what_was_asked_for(void **state) {
+    (void)state;
+    static const struct {
+        enum speculate_mode asked, runs;
+    } modes[] = {{SPECULATE_OFF, SPECULATE_OFF},
+                 {SPECULATE_NGRAM, SPECULATE_NGRAM},
+                 {SPECULATE_AUTO, SPECULATE_NGRAM},
+                 {SPECULATE_INT4, SPECULATE_INT4}};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        struct engine *opened;
+        struct engine_info info;
+        struct error e;
+        struct engine_options o = options();
+        o.speculate = modes[i].asked;
+        assert_ok(engine_open(&o, &opened, &e));
+        engine_info(opened, &info);
+        assert_int_equal(info.speculate, modes[i].runs);
+        engine_close(opened);
+    }
+    assert_int_equal(speculate_choose(SPECULATE_AUTO, MATMUL_OPENBLAS), SPECULATE_OFF);
 }
 
 /* A position takes 6 layers * 8 heads * 32 * 2 floats = 12 KiB, a page of 16 of them 4 KiB more (they are
@@ -383,6 +409,7 @@ static void a_request_says_how_long_its_parts_took(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_options_that_it_cannot_honour),
+        cmocka_unit_test(drafts_are_what_was_asked_for),
         cmocka_unit_test(refuses_a_cache_too_small_for_one_context),
         cmocka_unit_test(says_what_it_is),
         cmocka_unit_test(what_is_reserved_is_not_for_the_cache),

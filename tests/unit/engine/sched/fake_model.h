@@ -1,4 +1,5 @@
-/* A model whose every answer is known: the next token is a hash of all tokens before it. Keys "computed" for
+/* A model whose every answer is known: the next token is a hash of all tokens before it, or of the last few, so that it
+ * says again what it has said. Keys "computed" for
  * a position are written through the page table that the step was given, and read back through it, so a page
  * that is shared, moved or given away by mistake shows in the text. */
 #pragma once
@@ -19,8 +20,9 @@ struct fake_model {
     struct kv_prefix prefix;
     size_t rows_max, logit_rows_max, entries_max;
     float *logits; /* [logit_rows_max][FAKE_ROWS] */
-    uint64_t steps, rows;
+    uint64_t steps, rows, draft_steps;
     int32_t nan_after;    /* a sequence whose last token is this one gets NaN; -1: none */
+    size_t memory;        /* tokens that count for the next one; 0: all */
     size_t short_context; /* a sequence that may become longer has other rotary frequencies */
 };
 
@@ -40,13 +42,18 @@ static inline int32_t fake_best(const float *logits) {
     return best;
 }
 
-/* What a greedy sequence must say after these tokens. */
-static inline int32_t fake_next(const int32_t *tokens, size_t count) {
+/* What a greedy sequence must say after these tokens, of which so many count. */
+static inline int32_t fake_next_of(size_t memory, const int32_t *tokens, size_t count) {
     uint64_t hash = 1;
     float logits[FAKE_ROWS];
-    for (size_t i = 0; i < count; i++) hash = fake_mix(hash, tokens[i]);
+    for (size_t i = memory && memory < count ? count - memory : 0; i < count; i++)
+        hash = fake_mix(hash, tokens[i]);
     fake_logits(hash, logits);
     return fake_best(logits);
+}
+
+static inline int32_t fake_next(const int32_t *tokens, size_t count) {
+    return fake_next_of(0, tokens, count);
 }
 
 static float *fake_place(struct fake_model *m, const struct kv_table *table, size_t position) {
@@ -65,7 +72,7 @@ static void fake_write(struct fake_model *m, const struct kv_table *table, size_
 static void fake_row(struct fake_model *m, const struct step_entry *entry, size_t position, float *out) {
     uint64_t hash = 1;
     int32_t id = -1;
-    for (size_t i = 0; i <= position; i++) {
+    for (size_t i = m->memory && m->memory <= position ? position + 1 - m->memory : 0; i <= position; i++) {
         memcpy(&id, fake_place(m, entry->table, i), sizeof id);
         hash = fake_mix(hash, id);
     }
@@ -91,6 +98,33 @@ static void fake_step(void *context, const struct step_entry *entries, size_t co
     assert(rows <= m->rows_max && count <= m->entries_max);
     m->steps++;
     m->rows += rows;
+}
+
+/* A drafter that is right three times of four. Its keys are not those of the model, so that one which is left in the
+ * cache shows in the text; behind the model's own it reads them as such. */
+enum { FAKE_DRAFT_KEY = 1000 };
+
+static void fake_draft_row(struct fake_model *m, const struct step_entry *entry, float *out) {
+    size_t position = entry->first_position;
+    uint64_t hash = 1;
+    fake_write(m, entry->table, position, entry->tokens[0] + FAKE_DRAFT_KEY);
+    for (size_t i = m->memory && m->memory <= position ? position + 1 - m->memory : 0; i <= position; i++) {
+        int32_t id;
+        memcpy(&id, fake_place(m, entry->table, i), sizeof id);
+        hash = fake_mix(hash, id % FAKE_DRAFT_KEY);
+    }
+    fake_logits(fake_mix(hash, (int32_t)position) % 4 ? hash : hash + 1, out);
+}
+
+/* Its logits lie where those of the model do: they are not needed at the same time. */
+static void fake_draft_step(void *context, const struct step_entry *entries, size_t count) {
+    struct fake_model *m = context;
+    assert(count <= m->logit_rows_max);
+    for (size_t e = 0; e < count; e++) {
+        assert(entries[e].count == 1 && entries[e].logit_rows == 1 && entries[e].rotary_length);
+        fake_draft_row(m, &entries[e], m->logits + e * FAKE_ROWS);
+    }
+    m->draft_steps++;
 }
 
 static float *fake_logits_of(void *context, size_t i) {
@@ -131,6 +165,10 @@ static inline struct scheduler_options fake_model_init(struct fake_model *m, siz
         .aside_max = 64,
     };
     return o;
+}
+
+static inline struct backend fake_drafter(struct fake_model *m) {
+    return (struct backend){m, fake_draft_step, fake_logits_of, fake_rotary_length};
 }
 
 static inline void fake_model_deinit(struct fake_model *m) {

@@ -159,14 +159,14 @@ static void min_tokens_puts_every_end_off(void **state) {
     prompt.min_tokens = 1;
     prompt.stop_tokens = &stop_token, prompt.stop_token_count = 1;
     start(&prompt);
-    assert_int_equal(sequence_banned(sequence, &banned), 2);
+    assert_int_equal(sequence_banned(sequence, sequence->count, &banned), 2);
     assert_int_equal(banned[0], 0);
     assert_int_equal(banned[1], 77);
     struct token_list list = encode("the");
     assert_int_equal(list.count, 1);
     accept_ids(list.ids, 1);
     assert_false(progress.finished);
-    assert_int_equal(sequence_banned(sequence, &banned), 0);
+    assert_int_equal(sequence_banned(sequence, sequence->count, &banned), 0);
     accept_ids(list.ids, 1);
     assert_true(progress.finished);
     expect_end("the", "", ENGINE_FINISH_STOP, 0);

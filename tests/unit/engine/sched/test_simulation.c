@@ -1,5 +1,5 @@
 /* 100,000 random turns of the scheduler over tiny pools: requests of several clients come, are cancelled,
- * given back, read slowly, share their beginnings. In every turn: nobody who could run is overtaken by one of
+ * given back, read slowly, share their beginnings; with drafts and without. In every turn: nobody who could run is overtaken by one of
  * worse rank, whatever request it is a choice of; where clients take turns, none has more than one turn more
  * than another that waits beside it; whoever is in the batch can go on or waits for its leader there. After
  * every turn: each page is held by exactly the sequences that have it in their tables, no limit is exceeded;
@@ -13,12 +13,12 @@
 #include "engine/sched/sequence_sets.h"
 
 enum { CLIENTS = 3, PRIORITIES = 3, SEQUENCES_MAX = 8 };
-enum { ROUNDS = 100, TURNS = 1000, LIVE = 24, PROMPT_MAX = 60, TURNS_TO_WAIT_MAX = 8000 };
+enum { ROUNDS = 100, TURNS = 1000, LIVE = 24, PROMPT_MAX = 60, ANSWER_MAX = 30, TURNS_TO_WAIT_MAX = 8000 };
 
 struct job {
     struct collected got;
     struct engine_prompt prompt;
-    int32_t ids[PROMPT_MAX];
+    int32_t ids[PROMPT_MAX], prediction[ANSWER_MAX];
     int32_t stop;
     bool cancelled;
     int patience; /* reads once in so many turns; 0: has been given back */
@@ -30,6 +30,7 @@ static struct scheduler *scheduler;
 static struct job jobs[LIVE];
 static unsigned seed;
 static uint64_t ended, cancelled, given_back, joined, backpressured;
+static uint64_t draft_tokens, accepted_tokens, predicted_tokens;
 static int64_t turns_behind;
 
 static unsigned roll(unsigned sides) {
@@ -45,7 +46,7 @@ static void make_prompt(struct job *job) {
     for (size_t i = 0; i < count; i++)
         job->ids[i] =
             i < shared ? 1 + (int32_t)(family * 7 + i) % 60 : 1 + (int32_t)roll(FAKE_VOCABULARY - 1);
-    job->prompt = fake_prompt(job->ids, count, roll(20) ? 1 + roll(30) : 0);
+    job->prompt = fake_prompt(job->ids, count, roll(20) ? 1 + roll(ANSWER_MAX) : 0);
     job->prompt.choices = roll(4) ? 1 : 1 + roll(COLLECTED_CHOICES);
     job->prompt.ignore_end = roll(2);
     job->prompt.prompt_logprobs = roll(6) == 0;
@@ -56,24 +57,43 @@ static void make_prompt(struct job *job) {
     if (roll(3) == 0) job->prompt.stop_tokens = &job->stop, job->prompt.stop_token_count = 1;
 }
 
+/* The answer itself with some tokens changed, left out or put in between. */
+static void make_prediction(struct job *job) {
+    int32_t tokens[PROMPT_MAX + ANSWER_MAX];
+    size_t count = job->prompt.count, length = 0;
+    memcpy(tokens, job->ids, count * sizeof *tokens);
+    for (size_t i = 0; i < ANSWER_MAX && length < ANSWER_MAX; i++) {
+        tokens[count + i] = fake_next_of(model.memory, tokens, count + i);
+        unsigned fate = roll(20);
+        if (fate == 0) continue;
+        job->prediction[length++] = fate > 2 ? tokens[count + i] : (int32_t)roll(FAKE_VOCABULARY);
+        i -= fate == 1;
+    }
+    job->prompt.prediction = job->prediction;
+    job->prompt.prediction_count = length;
+}
+
 static void submit(struct job *job) {
     struct error e;
     memset(job, 0, sizeof *job);
     make_prompt(job);
+    if (roll(3) == 0) make_prediction(job);
     job->prompt.user = job;
     job->patience = roll(5) ? 1 : roll(4) ? 20 : 100;
     if (scheduler_submit(scheduler, &job->prompt, 1, &job->got.request, &e) != STATUS_OK) job->patience = 0;
 }
 
 static void check_choice(const struct job *job, const struct collected_choice *choice) {
-    int32_t tokens[PROMPT_MAX + 30];
+    int32_t tokens[PROMPT_MAX + ANSWER_MAX];
     size_t count = job->prompt.count;
     memcpy(tokens, job->ids, count * sizeof *tokens);
     for (size_t i = 0; i < choice->count; i++) {
-        tokens[count + i] = fake_next(tokens, count + i);
+        tokens[count + i] = fake_next_of(model.memory, tokens, count + i);
         assert_int_equal(choice->ids[i], tokens[count + i]);
     }
     assert_int_equal(choice->ends, 1);
+    assert_true(choice->end.predicted_tokens <= job->prompt.prediction_count);
+    predicted_tokens += choice->end.predicted_tokens;
     if (job->cancelled) return;
     bool stopped =
         choice->count > 0 && ((!job->prompt.ignore_end && choice->ids[choice->count - 1] == 0) ||
@@ -271,6 +291,10 @@ static void start(void) {
     options.rules.max_pending_events = 2 + roll(10);
     options.aside_max = roll(2) ? 64 : roll(6);
     options.fair_share = roll(2);
+    options.speculate = roll(4) > 0;
+    options.draft_row_cost = 0.01;
+    model.memory = roll(3);
+    if (roll(2)) options.self_drafts = fake_drafter(&model);
     memset(lead_of, 0, sizeof lead_of);
     assert_ok(scheduler_create(&options, &scheduler, &e));
 }
@@ -312,6 +336,8 @@ static void random_turns_keep_the_invariants(void **state) {
         scheduler_stats(scheduler, &stats);
         preemptions += stats.preemptions;
         hits += stats.prefix_hit_tokens;
+        draft_tokens += stats.spec_draft_tokens;
+        accepted_tokens += stats.spec_accepted_tokens;
         scheduler_turn(scheduler);
         assert_int_equal(kv_pool_available(&model.pool), model.pool.page_count);
         scheduler_destroy(scheduler);
@@ -324,6 +350,9 @@ static void random_turns_keep_the_invariants(void **state) {
         (unsigned long long)ended, (unsigned long long)cancelled, (unsigned long long)given_back,
         (unsigned long long)preemptions, (unsigned long long)hits, (unsigned long long)joined,
         (unsigned long long)backpressured, (long long)turns_behind);
+    print_message("%llu draft tokens, %llu accepted, %llu predicted\n", (unsigned long long)draft_tokens,
+                  (unsigned long long)accepted_tokens, (unsigned long long)predicted_tokens);
+    assert_true(accepted_tokens > 1000 && draft_tokens > accepted_tokens + 1000 && predicted_tokens > 1000);
     assert_true(joined > 1000 && backpressured > 1000 && turns_behind > 1000);
     assert_true(ended > 1000 && cancelled > 100 && given_back > 100 && preemptions > 1000 && hits > 1000);
 }

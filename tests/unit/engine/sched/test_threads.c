@@ -88,7 +88,7 @@ static void check_text(const struct job *job, const struct collected_choice *cho
     int32_t tokens[100];
     memcpy(tokens, job->prompt, job->prompt_count * sizeof *tokens);
     for (size_t i = 0; i < choice->count; i++) {
-        tokens[job->prompt_count + i] = fake_next(tokens, job->prompt_count + i);
+        tokens[job->prompt_count + i] = fake_next_of(model.memory, tokens, job->prompt_count + i);
         assert_int_equal(choice->ids[i], tokens[job->prompt_count + i]);
     }
 }
@@ -109,6 +109,9 @@ static void start(void) {
     struct scheduler_options options = fake_model_init(&model, 14, 90);
     options.wake = ring;
     options.queue_max = 40;
+    model.memory = 2;
+    options.speculate = true; /* by measured costs, as in earnest */
+    options.self_drafts = fake_drafter(&model);
     assert_ok(scheduler_create(&options, &scheduler, &e));
     assert_ok(scheduler_start(scheduler, &e));
 }

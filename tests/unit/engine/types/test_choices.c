@@ -46,6 +46,7 @@ static void names_and_values_are_one_to_one(void **state) {
     check_list(kv_type_choices, KV_TYPE_COUNT + 1); /* and "auto" */
     check_list(matmul_choices, MATMUL_COUNT);
     check_list(kernel_isa_choices, KERNEL_ISA_COUNT);
+    check_list(speculate_choices, SPECULATE_COUNT + 1); /* and "auto" */
     assert_string_equal(kernel_isa_name(KERNEL_ISA_AUTO), "auto");
     assert_string_equal(kernel_isa_name(KERNEL_ISA_avx512vnni), "avx512vnni");
     assert_string_equal(kv_type_name(KV_TYPE_AUTO), "auto");

@@ -1,0 +1,45 @@
+/* Drafts by the model itself, in weights that are faster to read: a second backend over the same pages, a step of it
+ * for the next draft of all sequences together. It reads the keys and values of the model where the sequence's tokens
+ * are, and writes its own behind them, which the step that decides on the drafts overwrites. Its tokens are sampled
+ * with the random numbers of their positions, so that they agree at any temperature as often as the two models do.
+ * Scheduler thread. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/sched/draft_plan.h"
+#include "engine/sched/step.h"
+
+/* Of the scheduler. Start from zeros. */
+struct self_drafting {
+    struct step_cost cost;                     /* of its steps */
+    uint32_t hits, trials;                     /* of all sequences, of late */
+    size_t idle;                               /* steps without such drafts since the last with some */
+    double seconds;                            /* that the drafts of the step at hand took */
+    size_t count, targets[STEP_COST_ROWS_MAX]; /* sequences that are drafted for, and how far at most */
+    struct sequence *sequences[STEP_COST_ROWS_MAX];
+    struct step_entry entries[STEP_COST_ROWS_MAX];
+    struct step_row rows[STEP_COST_ROWS_MAX];
+    struct draft_offer offers[STEP_COST_ROWS_MAX];
+};
+
+/* Room in its forward pass. */
+#define SELF_DRAFT_ROWS_MAX STEP_COST_ROWS_MAX
+
+/* What it would offer the sequence, at most so many. */
+void self_drafts_offer(const struct scheduler *s, const struct sequence *q, size_t most,
+                       struct draft_offer *offer);
+
+/* How deep it should draft for these, and the tokens a second that are expected of it; 0: not at all. */
+size_t self_drafts_depth(struct scheduler *s, const struct draft_offer *offers, size_t count, size_t rows_max,
+                         double *rate);
+
+/* Begins the list of those that are drafted for; adds one, whose pages for so many drafts are there; and drafts for
+ * all: behind their tokens, q->drafts of each. */
+void self_drafts_begin(struct scheduler *s);
+void self_drafts_add(struct scheduler *s, struct sequence *q, size_t target);
+void self_drafts_run(struct scheduler *s);
+
+/* A draft of it was right, or not. */
+void self_drafts_count(struct scheduler *s, struct sequence *q, bool is_right);
