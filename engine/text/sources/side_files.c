@@ -3,6 +3,7 @@
 #include <stdbool.h>
 
 #include "engine/files/json_file.h"
+#include "engine/text/sources/file_names.h"
 
 static enum status load(const char *folder, const char *name, size_t bytes_max, json_t **out,
                         struct error *e) {
@@ -15,11 +16,11 @@ static enum status load(const char *folder, const char *name, size_t bytes_max, 
 
 enum status side_files_load(const char *folder, size_t bytes_max, struct side_files *out, struct error *e) {
     *out = (struct side_files){0};
-    enum status status = load(folder, "tokenizer_config.json", bytes_max, &out->config, e);
-    if (status == STATUS_OK)
-        status = load(folder, "special_tokens_map.json", bytes_max, &out->special_map, e);
-    if (status == STATUS_OK) status = load(folder, "added_tokens.json", bytes_max, &out->added, e);
-    return status == STATUS_OK ? load(folder, "config.json", bytes_max, &out->model_config, e) : status;
+    enum status status = load(folder, FILE_NAME_TOKENIZER_CONFIG, bytes_max, &out->config, e);
+    if (status == STATUS_OK) status = load(folder, FILE_NAME_SPECIAL_TOKENS, bytes_max, &out->special_map, e);
+    if (status == STATUS_OK) status = load(folder, FILE_NAME_ADDED_TOKENS, bytes_max, &out->added, e);
+    return status == STATUS_OK ? load(folder, FILE_NAME_MODEL_CONFIG, bytes_max, &out->model_config, e)
+                               : status;
 }
 
 void side_files_deinit(struct side_files *s) {

@@ -9,6 +9,7 @@
 #include "engine/files/regular_file.h"
 #include "engine/text/containers/text_buffer.h"
 #include "engine/text/pretokenize/byte_level.h"
+#include "engine/text/sources/file_names.h"
 #include "engine/text/sources/tokenizer_class.h"
 #include "engine/text/token_model/vocabulary.h"
 #include "engine/text/unicode/unicode.h"
@@ -27,7 +28,8 @@ static void deinit_sources(struct sources *s) {
 }
 
 static enum status no_memory(struct error *e) {
-    return error_set(e, STATUS_NO_MEMORY, "vocab.json and merges.txt", "no memory for the tokenizer");
+    return error_set(e, STATUS_NO_MEMORY, FILE_NAME_VOCABULARY " and " FILE_NAME_MERGES,
+                     "no memory for the tokenizer");
 }
 
 /* One merge a line; lines that begin with "#version" say nothing. */
@@ -39,7 +41,7 @@ static enum status split_lines(const char *text, size_t length, json_t *lines, s
         bool skipped = stop == start || (stop - start >= 8 && memcmp(text + start, "#version", 8) == 0);
         json_t *item = skipped ? NULL : json_stringn(text + start, stop - start);
         if (!skipped && !item)
-            return error_set(e, STATUS_MALFORMED, "merges.txt", "line %zu is not UTF-8", line);
+            return error_set(e, STATUS_MALFORMED, FILE_NAME_MERGES, "line %zu is not UTF-8", line);
         if (item && json_array_append_new(lines, item) != 0) return no_memory(e);
         start = end + 1;
     }
@@ -56,7 +58,7 @@ static bool is_blank(const char *text, size_t length, size_t at, size_t *next) {
 static enum status add_pair(const char *line, size_t length, json_t *pairs, struct error *e) {
     size_t starts[2], ends[2], words = 0;
     if (utf8_valid_prefix(line, length) != length)
-        return error_set(e, STATUS_MALFORMED, "merges.txt", "a line is not UTF-8");
+        return error_set(e, STATUS_MALFORMED, FILE_NAME_MERGES, "a line is not UTF-8");
     for (size_t at = 0, next; at < length;) {
         while (at < length && is_blank(line, length, at, &next)) at = next;
         size_t start = at;
@@ -96,7 +98,7 @@ static enum status load_merges(const char *folder, size_t bytes_max, bool is_ctr
                                struct error *e) {
     char path[PATH_MAX], *text = NULL;
     size_t length;
-    enum status status = regular_file_path(folder, "merges.txt", path, e);
+    enum status status = regular_file_path(folder, FILE_NAME_MERGES, path, e);
     if (status == STATUS_OK) status = regular_file_read(path, bytes_max, &text, &length, e);
     if (status == STATUS_OK && !(*out = json_array())) status = no_memory(e);
     if (status == STATUS_OK)
@@ -108,13 +110,13 @@ static enum status load_merges(const char *folder, size_t bytes_max, bool is_ctr
 static enum status load_sources(const char *folder, size_t bytes_max, bool is_ctrl, struct sources *s,
                                 struct error *e) {
     enum status status =
-        json_file_load_as(folder, "vocab.json", bytes_max, JSON_FILE_AS_PYTHON, &s->vocab, e);
+        json_file_load_as(folder, FILE_NAME_VOCABULARY, bytes_max, JSON_FILE_AS_PYTHON, &s->vocab, e);
     if (status == STATUS_OK) status = load_merges(folder, bytes_max, is_ctrl, &s->merges, e);
     if (status == STATUS_NOT_FOUND)
         return error_set(e, STATUS_NOT_FOUND, folder,
                          "no tokenizer.json, no tokenizer.model, and no vocab.json with a merges.txt");
     if (status == STATUS_OK && !json_is_object(s->vocab))
-        return error_set(e, STATUS_MALFORMED, "vocab.json", "expected an object");
+        return error_set(e, STATUS_MALFORMED, FILE_NAME_VOCABULARY, "expected an object");
     return status == STATUS_OK && !(s->tokens = json_object()) ? no_memory(e) : status;
 }
 
@@ -134,10 +136,10 @@ static enum status check_class(const struct sources *s, bool *is_ctrl, struct er
         if (strcmp(class, classes[i]) == 0) return STATUS_OK;
     if (strcmp(class, "BioGptTokenizer") == 0)
         return error_set(
-            e, STATUS_UNSUPPORTED, "tokenizer_config.json",
+            e, STATUS_UNSUPPORTED, FILE_NAME_TOKENIZER_CONFIG,
             "tokenizer_class: '%s' cuts texts by the rules of Moses (sacremoses), which are not supported",
             class);
-    return error_set(e, STATUS_UNSUPPORTED, "tokenizer_config.json",
+    return error_set(e, STATUS_UNSUPPORTED, FILE_NAME_TOKENIZER_CONFIG,
                      "tokenizer_class: '%s' is not supported without a tokenizer.json", class);
 }
 
@@ -154,7 +156,7 @@ static enum status check_vocabulary(const struct sources *s, struct error *e) {
         if (failed) return no_memory(e);
         if (!json_object_get(s->vocab, name))
             return error_set(
-                e, STATUS_UNSUPPORTED, "vocab.json",
+                e, STATUS_UNSUPPORTED, FILE_NAME_VOCABULARY,
                 "no token for the byte 0x%02X: this is not a byte-level vocabulary as GPT-2 has it (CTRL, "
                 "BioGPT and others use files of the same names, and name their tokenizer_class)",
                 byte);
@@ -191,14 +193,14 @@ static enum status add_extensions(struct sources *s, struct error *e) {
         json_int_t id = json_integer_value(value);
         bool fits = json_is_integer(value) && id >= (json_int_t)first && id < (json_int_t)(first + count);
         if (!fits || names[id - (json_int_t)first])
-            status = error_set(e, STATUS_UNSUPPORTED, "added_tokens.json",
+            status = error_set(e, STATUS_UNSUPPORTED, FILE_NAME_ADDED_TOKENS,
                                "'%s': its id does not go on from vocab.json", name);
         else
             names[id - (json_int_t)first] = name;
     }
     for (size_t i = 0; status == STATUS_OK && i < count && names[i]; i++) {
         json_t *content = json_string(names[i]);
-        status = content ? add_token(s, "added_tokens.json", names[i], content, false, e) : no_memory(e);
+        status = content ? add_token(s, FILE_NAME_ADDED_TOKENS, names[i], content, false, e) : no_memory(e);
         json_decref(content);
     }
     free(names);
@@ -229,7 +231,7 @@ static enum status collect_tokens(struct sources *s, struct error *e) {
         bool known =
             content && (json_object_get(s->vocab, content) || json_object_get(s->side->added, content));
         if (!known)
-            return error_set(e, STATUS_UNSUPPORTED, "tokenizer_config.json",
+            return error_set(e, STATUS_UNSUPPORTED, FILE_NAME_TOKENIZER_CONFIG,
                              "added_tokens_decoder.%s: neither in vocab.json nor in added_tokens.json", id);
     }
     status = add_extensions(s, e);
@@ -237,14 +239,14 @@ static enum status collect_tokens(struct sources *s, struct error *e) {
         const char *content = json_string_value(json_object_get(entry, "content"));
         json_t *token = json_object_get(s->tokens, content);
         if (status == STATUS_OK && token && json_object_update(token, entry) != 0) status = no_memory(e);
-        if (status == STATUS_OK) status = add_token(s, "tokenizer_config.json", id, entry, false, e);
+        if (status == STATUS_OK) status = add_token(s, FILE_NAME_TOKENIZER_CONFIG, id, entry, false, e);
     }
-    if (status == STATUS_OK) status = add_specials(s, "tokenizer_config.json", s->side->config, e);
-    if (status == STATUS_OK) status = add_specials(s, "special_tokens_map.json", s->side->special_map, e);
+    if (status == STATUS_OK) status = add_specials(s, FILE_NAME_TOKENIZER_CONFIG, s->side->config, e);
+    if (status == STATUS_OK) status = add_specials(s, FILE_NAME_SPECIAL_TOKENS, s->side->special_map, e);
     if (status == STATUS_OK && json_object_size(s->tokens) == 0 &&
         json_object_get(s->vocab, "<|endoftext|>")) {
         json_t *end = json_pack("{s:s}", "bos_token", "<|endoftext|>");
-        status = end ? add_specials(s, "vocab.json", end, e) : no_memory(e);
+        status = end ? add_specials(s, FILE_NAME_VOCABULARY, end, e) : no_memory(e);
         json_decref(end);
     }
     return status;
@@ -278,7 +280,7 @@ static enum status make_post_processor(const struct sources *s, json_t **out, st
     const char *content = beginning_token(s);
     const json_t *id = json_object_get(json_object_get(s->tokens, content), "id");
     if (!id)
-        return error_set(e, STATUS_MALFORMED, "tokenizer_config.json",
+        return error_set(e, STATUS_MALFORMED, FILE_NAME_TOKENIZER_CONFIG,
                          "add_bos_token, but bos_token '%s' is no token", content);
     *out = side_files_template(content, json_integer_value(id), NULL, 0);
     return *out ? STATUS_OK : no_memory(e);
@@ -320,7 +322,7 @@ static enum status check_special(const struct sources *s, struct error *e) {
     json_t *token;
     json_object_foreach(s->tokens, content, token) {
         if (!json_is_true(json_object_get(token, "special")))
-            return error_set(e, STATUS_UNSUPPORTED, "added_tokens.json",
+            return error_set(e, STATUS_UNSUPPORTED, FILE_NAME_ADDED_TOKENS,
                              "'%s': CTRLTokenizer with added tokens that are not special is not supported",
                              content);
     }
@@ -330,7 +332,7 @@ static enum status check_special(const struct sources *s, struct error *e) {
 static enum status build_ctrl(struct sources *s, json_t **out, struct error *e) {
     json_t *added = json_array(), *unknown = json_string(unknown_token(s)), *model = NULL;
     enum status status =
-        added && unknown ? add_token(s, "vocab.json", "unk_token", unknown, true, e) : no_memory(e);
+        added && unknown ? add_token(s, FILE_NAME_VOCABULARY, "unk_token", unknown, true, e) : no_memory(e);
     if (status == STATUS_OK) status = check_special(s, e);
     if (status == STATUS_OK) status = number_tokens(s, added, e);
     if (status == STATUS_OK)

@@ -10,11 +10,13 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 DEFAULT_CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prenorm-peers"
 QUANTISED = ("BF16", "Q8_0", "Q4_0")
-LLAMA_TARGETS = ("llama-bench", "llama-batched-bench", "llama-quantize", "llama-server")
+LLAMA_PROGRAMS = ("llama-bench", "llama-batched-bench", "llama-quantize")
+LLAMA_SERVER = "llama-server"  # most of the build's time, and for one row
+BUILD_HOOKS = ("ggml_options.cmake", "whole_tile_config.h")
 # Release, the machine's own instructions, and OpenMP are what llama.cpp builds by itself; off is only what needs a download.
 LLAMA_OPTIONS = ("-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DBUILD_SHARED_LIBS=ON", "-DLLAMA_OPENSSL=OFF",
                  "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
-                 "-DLLAMA_BUILD_APP=OFF", f"-DCMAKE_PROJECT_ggml_INCLUDE={HERE / 'ggml_options.cmake'}")
+                 "-DLLAMA_BUILD_APP=OFF")
 
 
 def say(text):
@@ -110,13 +112,24 @@ def unpack_llama(cache, folder):
     run([cache.python, "-m", "pip", "install", "diskcache", "jinja2", "typing-extensions"], cache.log)
 
 
-def build_llama(cache):
-    if not all(cache.llama_program(name).exists() for name in LLAMA_TARGETS):
-        say(f"building llama.cpp in {cache.llama_build}: about ten minutes on two cores")
-    if not (cache.llama_build / "build.ninja").exists():
-        source = cache.llama / "vendor" / "llama.cpp"
-        run(["cmake", "-G", "Ninja", "-S", source, "-B", cache.llama_build, *LLAMA_OPTIONS], cache.log)
-    run(["cmake", "--build", cache.llama_build, "--target", *LLAMA_TARGETS], cache.log)
+def configure_llama(cache):
+    """What the build includes of ours is copied, since the cache may outlive the tree it was made from."""
+    hooks = cache.folder / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in BUILD_HOOKS:
+        text = (HERE / name).read_bytes()
+        if not (hooks / name).exists() or (hooks / name).read_bytes() != text:
+            (hooks / name).write_bytes(text)
+    options = [*LLAMA_OPTIONS, f"-DCMAKE_PROJECT_ggml_INCLUDE={hooks / BUILD_HOOKS[0]}"]
+    run(["cmake", "-G", "Ninja", "-S", cache.llama / "vendor" / "llama.cpp", "-B", cache.llama_build, *options], cache.log)
+
+
+def build_llama(cache, targets):
+    if all(cache.llama_program(name).exists() for name in targets):
+        return
+    say(f"building {', '.join(targets)} in {cache.llama_build}: about ten minutes on two cores")
+    configure_llama(cache)
+    run(["cmake", "--build", cache.llama_build, "--target", *targets], cache.log)
 
 
 def make_gguf(cache, kinds, *arguments):
