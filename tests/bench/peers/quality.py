@@ -218,10 +218,11 @@ def main(arguments, prompts=(), pre_tokenizer="gpt-2"):
         raise SystemExit(f"{options.program} is not there: build it or name it with --program")
     cache = prepare.Cache(options.cache, fingerprint(options.folder), options.folder.resolve())
     try:
-        prepare.prepare_peers(cache)
+        prepare.prepare_python(cache)
+        prepare.prepare_llama(cache)
         prepare.make_gguf(cache, KINDS, "--pre-tokenizer", options.pre_tokenizer)
         compare(cache, options)
-    except (programs.Failed, OSError) as failure:
+    except (prepare.Unavailable, programs.Failed, OSError) as failure:
         raise SystemExit(str(failure)) from None
 
 
