@@ -62,7 +62,8 @@ class Prenorm:
         try:
             return {item.name: rates[place_of(item)] for item in works}
         except KeyError as missing:
-            raise Failed(f"{self.program} bench does not measure {missing}: work.py and server/bench/works.c differ, or the context is too short") from None
+            raise Failed(f"{self.program} bench does not measure {missing}: work.py and server/bench/works.c differ, or the "
+                         "context is too short") from None
 
     def serve(self, weights, setting, port, slots, context):
         return [self.program, "serve", "--port", port, "--max-sequences", slots, *self.options(weights)]

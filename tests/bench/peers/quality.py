@@ -211,8 +211,8 @@ def compare(cache, options):
               f"{quality_table(told)}\n{texts_table(told)}\n", flush=True)
     if not options.no_speed:
         told["speeds"] = speeds(machine, cache, options)
-        print(f"{told['model']}, {told['cpu']}, {told['threads']} threads, {told['date']}, medians of {options.rounds} rounds; {who}:"
-              f"\n\n{speed_table(told['speeds'], options.weights)}")
+        print(f"{told['model']}, {told['cpu']}, {told['threads']} threads, {told['date']}, medians of {options.rounds} rounds; "
+              f"{who}:\n\n{speed_table(told['speeds'], options.weights)}")
     file = options.json or cache.folder / "quality.json"
     file.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
     say(f"all figures and texts: {file}")
