@@ -261,6 +261,9 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                  m->folded.folded_from - 1, norm_form_name(info->norm_form), m->folded.folded_from,
                  m->description.layers - 1);
     info->weights = m->packed.weights;
+    log_info("model: %s, norm placement %s, in the %s form with %s weights", m->description.family,
+             placement_name(m->description.placement), norm_form_name(info->norm_form),
+             weight_type_name(info->weights));
     info->rotated = m->folded.rotated;
     if (info->rotated)
         log_info("%s weights: the model is rotated%s", weight_type_name(info->weights),

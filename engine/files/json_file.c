@@ -80,8 +80,9 @@ static enum status parse(const char *text, size_t length, const char *where, enu
     out_of_memory = false;
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES | nuls, &cause);
     if (!*out && rules != JSON_FILE_STRICT && json_error_code(&cause) == json_error_duplicate_key) {
-        log_warn("%s: line %d, column %d: %s: of equal keys the last counts", where, cause.line, cause.column,
-                 cause.text);
+        if (rules != JSON_FILE_AS_PYTHON_AGAIN)
+            log_warn("%s: line %d, column %d: %s: of equal keys the last counts", where, cause.line,
+                     cause.column, cause.text);
         *out = json_loadb(text, length, nuls, &cause);
     }
     if (*out && !out_of_memory) return STATUS_OK;

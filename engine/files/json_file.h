@@ -22,6 +22,8 @@ enum json_file_rules {
     /* As Python's library, which most files of a model come from: whole numbers beyond 64 bits, as reals; of equal
      * keys the last counts, with a line in the log. */
     JSON_FILE_AS_PYTHON,
+    /* The same, of a file that another reader has told of: without the line. */
+    JSON_FILE_AS_PYTHON_AGAIN,
     /* And U+0000 in strings (json_string_length) and keys (json_repair_restore), for vocabularies. */
     JSON_FILE_WITH_NULS,
 };

@@ -12,6 +12,7 @@
 #include "engine/files/regular_file.h"
 #include "engine/lora/lora_parts.h"
 #include "engine/modelfile/checksum.h"
+#include "engine/text/sources/tokenizer_source.h"
 
 /* In the order of PEFT's preference. */
 static const char *const weight_files[] = {"adapter_model.safetensors", "adapter_model.bin"};
@@ -77,7 +78,7 @@ enum status lora_open(const char *folder, struct lora **out, struct error *e) {
     enum status status = open_config(l, folder, e);
     if (status == STATUS_OK) status = open_weights(l, folder, e);
     if (status == STATUS_OK) status = lora_parts_init(l, e);
-    if (status == STATUS_OK && regular_file_is_in(folder, "tokenizer.json") && !checkpoint_is_in(folder))
+    if (status == STATUS_OK && tokenizer_source_has_file(folder) && !checkpoint_is_in(folder))
         log_info("adapter %s: its folder has a tokenizer.json too; the tokenizer of the model is used",
                  l->identity.name);
     if (status != STATUS_OK) {

@@ -17,24 +17,11 @@
 #include "server/bench/median.h"
 #include "server/bench/norms.h"
 #include "server/bench/sampling.h"
+#include "server/bench/works.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
 
 #define REPETITIONS 5
-
-static const struct bench_item items[] = {
-    {.work = BENCH_PREFILL, .tokens = 128},
-    {.work = BENCH_PREFILL, .tokens = 512},
-    {.work = BENCH_DECODE, .tokens = 32, .batch = 1, .context = 128},
-    {.work = BENCH_DECODE, .tokens = 32, .batch = 4, .context = 128},
-    {.work = BENCH_DECODE, .tokens = 16, .batch = 8, .context = 128},
-    {.work = BENCH_DECODE, .tokens = 16, .batch = 16, .context = 128},
-    {.work = BENCH_DECODE, .tokens = 8, .batch = 32, .context = 128},
-    {.work = BENCH_DECODE, .tokens = 4, .batch = 64, .context = 128},
-    {.work = BENCH_DECODE, .tokens = 4, .batch = 8, .context = 984},
-};
-
-#define ITEM_COUNT (sizeof items / sizeof *items)
 
 /* ---- a folder with random weights ---- */
 
@@ -126,24 +113,27 @@ static void add_line(json_t *results, const struct bench_item *item, const char 
 
 static void show_progress(size_t done) {
     char text[48];
-    snprintf(text, sizeof text, "%zu of %zu", done, ITEM_COUNT);
+    snprintf(text, sizeof text, "%zu of %d", done, BENCH_WORKS);
     if (isatty(STDERR_FILENO)) log_status(text);
 }
 
 /* A model whose context is shorter than an item needs passes it over. */
-static enum status run_items(struct bench_model *model, const char *weights,
+static enum status run_items(struct bench_model *model, const struct bench_choice *choice,
                              const struct bench_bounds *bounds, json_t *results, struct error *e) {
-    for (size_t i = 0; i < ITEM_COUNT; i++) {
+    const char *weights = bench_weights(model);
+    for (size_t i = 0; i < BENCH_WORKS; i++) {
+        const struct bench_item *item = &bench_works[i].item;
         struct line line;
+        if (!choice->works[i]) continue;
         show_progress(i);
-        enum status status = measure(model, &items[i], bounds, &line, e);
+        enum status status = measure(model, item, bounds, &line, e);
         if (isatty(STDERR_FILENO)) log_status("");
         if (status == STATUS_LIMIT) continue;
         if (status != STATUS_OK) return status;
         if (results)
-            add_line(results, &items[i], weights, &line);
+            add_line(results, item, weights, &line);
         else
-            print_line(&items[i], weights, &line);
+            print_line(item, weights, &line);
     }
     return STATUS_OK;
 }
@@ -196,7 +186,8 @@ static enum status print_json(const struct bench_model *model, const struct benc
     return written ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
 }
 
-static enum status run_model(const struct config *config, const char *folder, struct error *e) {
+static enum status run_model(const struct config *config, const struct bench_choice *choice,
+                             const char *folder, struct error *e) {
     struct bench_bounds bounds;
     struct bench_options options = options_of(config, folder);
     struct bench_model *model;
@@ -206,8 +197,8 @@ static enum status run_model(const struct config *config, const char *folder, st
     if (status != STATUS_OK) return status;
     json_t *results = config->json ? json_array() : NULL, *sampling = config->json ? json_array() : NULL;
     if (!config->json) print_heading(model, &bounds, seconds);
-    status = run_items(model, bench_weights(model), &bounds, results, e);
-    if (status == STATUS_OK) status = bench_sampling(model, sampling, e);
+    status = run_items(model, choice, &bounds, results, e);
+    if (status == STATUS_OK && choice->sampling) status = bench_sampling(model, sampling, e);
     if (status == STATUS_OK && config->json)
         status = print_json(model, &bounds, seconds, results, sampling, e);
     json_decref(results);
@@ -219,9 +210,11 @@ static enum status run_model(const struct config *config, const char *folder, st
 enum exit_code cmd_bench(const struct config *config) {
     static struct engine_setup setup;
     struct scratch_folder scratch = {0};
+    struct bench_choice choice;
     struct error e;
     const char *folder = scratch.path;
     enum status status = engine_isa_check(config->isa, &e);
+    if (status == STATUS_OK) status = bench_choose(config->works, &choice, &e);
     if (status != STATUS_OK) return command_fail_run(config, &e);
     if (config->kernels) {
         status = bench_kernels_print(config, &e);
@@ -236,7 +229,7 @@ enum exit_code cmd_bench(const struct config *config) {
     if (status == STATUS_OK && config->norms)
         status = bench_norms(config, folder, config->model ? folder : config->shape, &e);
     else if (status == STATUS_OK)
-        status = run_model(config, folder, &e);
+        status = run_model(config, &choice, folder, &e);
     scratch_deinit(&scratch);
     return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);
 }

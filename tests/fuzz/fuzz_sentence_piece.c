@@ -1,7 +1,8 @@
-/* The input is a tokenizer.model; its last bytes are also a text. What is read must make a tokenizer that encodes and
- * decodes without a fault: ids are tokens, decoding id by id gives the same text, and the tokenizer.json that it
- * becomes can be read again. */
+/* The input is a model of SentencePiece, read as each class reads it that does more than the library; its last bytes are
+ * also a text. What is read must make a tokenizer that encodes and decodes without a fault: ids are tokens, decoding id by
+ * id gives the same text, and the tokenizer.json that it becomes can be read again. */
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,21 +56,31 @@ static void check_text(const json_t *file) {
     free(text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char sample[] = "a king's \t\xE2\x96\x81 <s>\xF0\x9F\x98\x80  ab";
-    const struct side_files none = {0};
-    const char *bytes = (const char *)data;
+/* As a file of this name is read by the class that the config names; false: it is refused. */
+static bool use_as(const char *name, const char *config, const char *bytes, size_t size) {
+    static const char sample[] = "a king's \t\xE2\x96\x81 <s>\xF0\x9F\x98\x80  ab<extra_id_1>\xC2\xAD";
     size_t length = size < TEXT_BYTES_MAX ? size : TEXT_BYTES_MAX;
+    struct side_files side = {.config = config ? json_loads(config, 0, NULL) : NULL};
     json_t *file;
     struct error e;
     struct tokenizer *t;
-    if (sentence_piece_source_parse(bytes, size, &none, &file, &e) != STATUS_OK) return 0;
-    if (tokenizer_create(file, "fuzz", &t, &e) == STATUS_OK) {
+    bool parsed = sentence_piece_source_parse(name, bytes, size, &side, &file, &e) == STATUS_OK;
+    if (parsed && tokenizer_create(file, "fuzz", &t, &e) == STATUS_OK) {
         use(t, bytes + size - length, length);
         use(t, sample, sizeof sample - 1);
         tokenizer_close(t);
         check_text(file);
     }
-    json_decref(file);
+    if (parsed) json_decref(file);
+    json_decref(side.config);
+    return parsed;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const char *bytes = (const char *)data;
+    if (!use_as("tokenizer.model", NULL, bytes, size)) return 0;
+    use_as("sentencepiece.bpe.model", "{\"tokenizer_class\": \"XGLMTokenizer\"}", bytes, size);
+    use_as("spiece.model", "{\"tokenizer_class\": \"T5Tokenizer\", \"extra_ids\": 2}", bytes, size);
+    use_as("spiece.model", "{\"tokenizer_class\": \"GPTSw3Tokenizer\"}", bytes, size);
     return 0;
 }

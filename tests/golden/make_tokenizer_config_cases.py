@@ -67,6 +67,7 @@ def token(content, **flags):
 
 CTRL_TEXTS = ["Once upon a time\n", "time\ntime\n\n time", " the\u00a0king\x1cson\x85x ", "x {\n}\n", "q", "qq q@@ @@ x@@y", "\n",
               "\t\u3000", "a\u2009b\u200bc", "king's\r\nson", "last money far", "\u00e9{\u00e9 te\u0301", "@@@@ @@"]
+T5_TEXTS = [" <extra_id_0> the<extra_id_1>king <extra_id_99>", "king</s>"]
 FOUR = ("<unk>", "<s>", "</s>", "<pad>")
 GENERIC = "PreTrainedTokenizerFast"
 # name: (tokenizer, tokenizer_config.json, other files)
@@ -97,6 +98,9 @@ VARIANTS = {
     "gemma": (llama, {"tokenizer_class": "GemmaTokenizer", "bos_token": "<s>", "eos_token": "</s>",
                       "add_eos_token": True}, {}),
     "xglm": (unigram, {"tokenizer_class": "XGLMTokenizer"}, {}),
+    "t5": (unigram, {"tokenizer_class": "T5Tokenizer"}, {}),
+    "t5-listed": (unigram, {"tokenizer_class": "T5TokenizerFast", "extra_ids": 2, "bos_token": "<s>",
+                            "additional_special_tokens": ["<new>"]}, {}),
     "decoder-flags": (byte_level, {"tokenizer_class": GENERIC, "added_tokens_decoder": {
         "0": token("<|endoftext|>", lstrip=True, rstrip=True), "301": token("<new>", special=False, normalized=True),
         "300": token("<b>", single_word=True), "7": token("king", special=False)}, "add_prefix_space": False}, {}),
@@ -158,7 +162,8 @@ def make(out, name):
             json.dump(content, file)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     cases = []
-    for text in TEXTS + (CTRL_TEXTS if build is write_ctrl else []):
+    own_texts = CTRL_TEXTS if build is write_ctrl else T5_TEXTS if name.startswith("t5") else []
+    for text in TEXTS + own_texts:
         ids = tokenizer(text)["input_ids"]
         plain = tokenizer(text, add_special_tokens=False)["input_ids"]
         decode = lambda ids, skip: tokenizer.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False)

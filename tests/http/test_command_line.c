@@ -446,6 +446,22 @@ static void test_bench_as_json(void **state) {
     json_decref(root);
 }
 
+static void test_bench_of_chosen_works(void **state) {
+    struct run *run = *state;
+    assert_int_equal(run_words(run, WORDS("bench", "--json", "--model", BENCH_MODEL, "--threads", "1",
+                                          "--works", "decode-4,prefill-128", "--log-level", "error")),
+                     0);
+    json_t *root = json_loads(run->output, 0, NULL);
+    const json_t *results = json_object_get(root, "results");
+    assert_int_equal(json_array_size(results), 2);
+    assert_true(number_of(json_array_get(results, 0), "tokens") == 128);
+    assert_true(number_of(json_array_get(results, 1), "batch") == 4);
+    assert_int_equal(json_array_size(json_object_get(root, "sampling")), 0);
+    json_decref(root);
+    assert_int_equal(run_words(run, WORDS("bench", "--model", BENCH_MODEL, "--works", "decode-1,x")), 2);
+    assert_non_null(strstr(run->errors, "--works decode-1,x: 'x' is none of sampling, prefill-128"));
+}
+
 /* The options of whoever runs the tests must not count. */
 static int forget_options(void **state) {
     (void)state;
@@ -485,6 +501,7 @@ int main(void) {
         RUN_TEST(test_a_disk_that_is_full_is_one),
         RUN_TEST(test_an_interrupt_ends_it_as_a_signal_does),
         RUN_TEST(test_bench_as_json),
+        RUN_TEST(test_bench_of_chosen_works),
     };
     return cmocka_run_group_tests(tests, forget_options, NULL);
 }

@@ -49,13 +49,17 @@ static void start(struct daemon *d, const char *folder, const char *const *flags
 }
 #define FLAGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static void assert_logged(const struct daemon *d, const char *words) {
-    size_t length;
-    char folder[1200], *slash, *text;
+static char *read_log(const struct daemon *d, size_t *length) {
+    char folder[1200], *slash;
     snprintf(folder, sizeof folder, "%s", d->log);
     slash = strrchr(folder, '/');
     *slash = '\0';
-    text = test_file_read(folder, slash + 1, &length);
+    return test_file_read(folder, slash + 1, length);
+}
+
+static void assert_logged(const struct daemon *d, const char *words) {
+    size_t length;
+    char *text = read_log(d, &length);
     if (!memmem(text, length, words, strlen(words)))
         fail_msg("'%s' is not in the log: %.*s", words, (int)length, text);
     free(text);
@@ -71,6 +75,27 @@ static void test_unknown_keys(void **state) {
     assert_string_equal(json_string_value(json_object_get(model, "unknown_config_keys")), "logits_soft_cap");
     assert_logged(&d, "logits_soft_cap");
     json_decref(version);
+    daemon_stop(&d);
+    test_folder_remove(folder);
+}
+
+/* Two readers read config.json; one says that a key stands there twice. */
+static void test_a_key_that_stands_twice(void **state) {
+    (void)state;
+    struct daemon d;
+    size_t length, config_length, count = 0;
+    char *folder = make_folder("olmo2-bias", "use_cache", json_true(), NULL);
+    char *config = test_file_read(folder, "config.json", &config_length), *twice;
+    assert_true(asprintf(&twice, "%.*s, \"use_cache\": false}", (int)config_length - 1, config) > 0);
+    test_file_write(folder, "config.json", twice, strlen(twice));
+    start(&d, folder, FLAGS("--weights", "int8"));
+    assert_logged(&d, "model: olmo2, norm placement output, in the rmsnorm form with int8 weights");
+    char *log = read_log(&d, &length);
+    for (char *at = log; (at = memmem(at, length - (size_t)(at - log), "of equal keys", 13)); at++) count++;
+    assert_int_equal(count, 1);
+    free(log);
+    free(twice);
+    free(config);
     daemon_stop(&d);
     test_folder_remove(folder);
 }
@@ -216,9 +241,13 @@ static void test_commands_and_unknown_keys(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rotation),         cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_a_longer_context), cmocka_unit_test(test_defaults_of_the_model),
-        cmocka_unit_test(test_generate),         cmocka_unit_test(test_commands_and_unknown_keys),
+        cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_a_longer_context),
+        cmocka_unit_test(test_defaults_of_the_model),
+        cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_a_key_that_stands_twice),
+        cmocka_unit_test(test_commands_and_unknown_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,8 @@ const struct family family_gemma2 = {
     .norm_eps = {"rms_norm_eps", 1e-6},
     .activation = {"hidden_activation", "gelu_pytorch_tanh"},
     .rotary = LLAMA_ROTARY,
-    .ignored_keys = TEXTS("hidden_act"), /* hidden_activation is the one that counts */
+    /* hidden_activation is the one that counts; sliding_window_size says sliding_window once more (9B, 27B). */
+    .ignored_keys = TEXTS("hidden_act", "sliding_window_size"),
     .tied = true,
     .tokens = {2, 1, 0},
     .describe = describe,

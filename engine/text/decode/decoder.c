@@ -127,6 +127,7 @@ static enum status read_any(struct decoder *d, const struct json_path *path, str
         {"WordPiece", DECODER_WORD_PIECE, read_word_piece},
         {"BPEDecoder", DECODER_BPE, read_bpe},
         {"CTRL", DECODER_CTRL, read_nothing},
+        {"Moses", DECODER_MOSES, read_nothing},
     };
     const char *type;
     enum status status = json_path_type(path, &type, e);

@@ -1,7 +1,8 @@
 /* "decoder" of tokenizer.json: contents of tokens -> text. It runs as a pipeline that takes one token at a
  * time and says at once what can no longer change, so that decoding as one goes along and decoding in one go
  * are the same thing. Understood: ByteLevel, Metaspace, ByteFallback, Fuse, Strip, Replace, WordPiece,
- * BPEDecoder, Sequence; and CTRL and SentencePiece, which are ours (engine/text/sources/sentence_piece_source.h). */
+ * BPEDecoder, Sequence; and CTRL, Moses and SentencePiece, which are ours (engine/text/sources/vocab_merges.h,
+ * sentence_piece_source.h). */
 #pragma once
 
 #include <stddef.h>

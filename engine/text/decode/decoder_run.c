@@ -263,6 +263,9 @@ static void end_token(struct decoder_run *run, size_t at) {
     case DECODER_CTRL:
         decoder_end_ctrl(run, at);
         break;
+    case DECODER_MOSES:
+        decoder_end_moses(run, at);
+        break;
     case DECODER_BYTE_FALLBACK:
         end_fallback(run, at);
         break;
@@ -286,7 +289,8 @@ static void end_token(struct decoder_run *run, size_t at) {
     s->past_first = true;
     s->in_token = false;
     s->stripped = s->trailing = 0;
-    if (s->token.failed || s->held.failed) keep_failure(run, text_no_memory(&run->error));
+    if (s->token.failed || s->held.failed || s->moses.word.failed || s->moses.open_quotes.failed)
+        keep_failure(run, text_no_memory(&run->error));
 }
 
 /* The text ends at step `at`: it says what it held back, and ends the token that it made of all. */
@@ -305,6 +309,10 @@ static void end_text(struct decoder_run *run, size_t at) {
         break;
     case DECODER_CTRL:
         decoder_finish_ctrl(run, at);
+        end_token(run, at + 1);
+        break;
+    case DECODER_MOSES:
+        decoder_finish_moses(run, at);
         end_token(run, at + 1);
         break;
     case DECODER_CHARACTER_MAP:
@@ -340,16 +348,24 @@ static enum status create(size_t count, bool has_regex, struct decoder_run **out
 enum status decoder_run_create(const struct decoder *d, struct decoder_run **out, struct error *e) {
     enum status status = create(d->count, d->has_regex, out, e);
     if (status != STATUS_OK) return status;
-    for (size_t i = 0; i < d->count; i++) (*out)->stages[i].step = &d->steps[i];
+    for (size_t i = 0; i < d->count; i++) {
+        (*out)->stages[i].step = &d->steps[i];
+        (*out)->stages[i].moses.last = -1;
+    }
     return STATUS_OK;
+}
+
+static bool copy_buffer(struct text_buffer *to, const struct text_buffer *from) {
+    *to = (struct text_buffer){0};
+    text_buffer_append(to, from->bytes, from->length);
+    return !to->failed;
 }
 
 static bool copy_stage(struct stage *to, const struct stage *from) {
     *to = *from;
-    to->token = to->held = (struct text_buffer){0};
-    text_buffer_append(&to->token, from->token.bytes, from->token.length);
-    text_buffer_append(&to->held, from->held.bytes, from->held.length);
-    return !to->token.failed && !to->held.failed;
+    bool token = copy_buffer(&to->token, &from->token), held = copy_buffer(&to->held, &from->held);
+    bool word = copy_buffer(&to->moses.word, &from->moses.word);
+    return copy_buffer(&to->moses.open_quotes, &from->moses.open_quotes) && token && held && word;
 }
 
 enum status decoder_run_copy(const struct decoder_run *other, struct decoder_run **out, struct error *e) {
@@ -372,6 +388,8 @@ void decoder_run_destroy(struct decoder_run *run) {
     for (size_t i = 0; i < run->count; i++) {
         text_buffer_deinit(&run->stages[i].token);
         text_buffer_deinit(&run->stages[i].held);
+        text_buffer_deinit(&run->stages[i].moses.word);
+        text_buffer_deinit(&run->stages[i].moses.open_quotes);
     }
     free(run->stages);
     regex_run_destroy(run->regex_run);

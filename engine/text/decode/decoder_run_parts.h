@@ -1,11 +1,20 @@
-/* Between decoder_run.c and decoder_run_pieces.c: the state of a run, and what its steps do with each other. `at` is the
- * number of a step; the one behind the last is the output. */
+/* Between decoder_run.c and those of single steps (decoder_run_pieces.c, decoder_run_moses.c): the state of a run, and what
+ * its steps do with each other. `at` is the number of a step; the one behind the last is the output. */
 #pragma once
 
 #include "engine/text/decode/decoder.h"
 #include "engine/text/decode/decoder_step.h"
 
 static const char replacement_utf8[] = "\xEF\xBF\xBD";
+
+/* Moses: words that were joined so far. */
+struct moses_state {
+    struct text_buffer word;        /* whole, but for a hyphen that may follow */
+    struct text_buffer open_quotes; /* those that an even number stands before, a NUL behind each */
+    int32_t last;                   /* character of the text; -1: none yet */
+    bool joined;                    /* the word ends in a hyphen that the next one is joined to */
+    bool glued;                     /* no blank goes before the next word */
+};
 
 struct stage {
     const struct decoder_step *step;
@@ -20,6 +29,7 @@ struct stage {
     bool said;       /* SentencePiece, CTRL: the text has begun, and keeps its blanks from here on */
     /* Strip: characters taken at the start of the token, and those held back at its end. */
     int64_t stripped, trailing;
+    struct moses_state moses;
 };
 
 struct decoder_run {
@@ -57,3 +67,7 @@ void decoder_say_mapped(struct decoder_run *run, size_t at, bool is_end);
  * the end of the text are held back, and so is "@@". */
 void decoder_end_ctrl(struct decoder_run *run, size_t at);
 void decoder_finish_ctrl(struct decoder_run *run, size_t at);
+
+/* Moses: a word of its tokenizer ends where a token has "</w>". */
+void decoder_end_moses(struct decoder_run *run, size_t at);
+void decoder_finish_moses(struct decoder_run *run, size_t at);

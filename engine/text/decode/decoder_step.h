@@ -16,6 +16,7 @@ enum decoder_kind {
     DECODER_WORD_PIECE,
     DECODER_BPE,
     DECODER_CTRL,
+    DECODER_MOSES,
     DECODER_SENTENCE_PIECE,
     DECODER_CHARACTER_MAP, /* SentencePiece's denormalizer */
     DECODER_JOIN,          /* no decoder in the file: blanks between tokens */

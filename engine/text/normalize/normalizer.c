@@ -5,6 +5,7 @@
 
 #include "engine/base/memory.h"
 #include "engine/text/normalize/character_map.h"
+#include "engine/text/normalize/moses_words.h"
 #include "engine/text/normalize/normal_form.h"
 #include "engine/text/normalize/sentence_piece_form.h"
 #include "engine/text/regex/pattern.h"
@@ -23,6 +24,7 @@ enum step_kind {
     STEP_STRIP,
     STEP_CHARACTER_MAP,
     STEP_SENTENCE_PIECE,
+    STEP_MOSES,
 };
 
 struct normalizer_step {
@@ -168,6 +170,7 @@ static enum status read_any(struct normalizer *n, const struct json_path *path, 
         if (strcmp(type, readers[i].type) == 0) return readers[i].read(n, path, e);
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
         if (strcmp(type, forms[i]) == 0) return add_form(n, path, (enum normal_form)i, e);
+    if (strcmp(type, "Moses") == 0) return add_kind(n, path, STEP_MOSES, e);
     if (strcmp(type, "Lowercase") == 0) return add_kind(n, path, STEP_LOWERCASE, e);
     if (strcmp(type, "StripAccents") == 0) return add_kind(n, path, STEP_DROP_MARKS, e);
     struct json_path at = json_path_member(path, "type");
@@ -208,6 +211,7 @@ static size_t step_shrink_max(const struct normalizer_step *step) {
     case STEP_DROP_MARKS:
     case STEP_STRIP:
     case STEP_CHARACTER_MAP:
+    case STEP_MOSES:
         break;
     }
     return 0;
@@ -320,6 +324,8 @@ static enum status run_step(const struct normalizer_step *step, struct regex_run
         return normal_form_append(step->form, text->bytes, text->length, out, e);
     case STEP_REPLACE:
         return replace(step, run, text, out, starts_there, e);
+    case STEP_MOSES:
+        return moses_words_append(text->bytes, text->length, out, e);
     case STEP_STRIP:
         strip(step, text, out, starts_there);
         break;

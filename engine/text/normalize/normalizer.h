@@ -1,6 +1,7 @@
 /* "normalizer" of tokenizer.json: rewrites the text between added tokens before it is cut into words.
  * Immutable once read. Understood: NFC, NFD, NFKC, NFKD, BertNormalizer, Lowercase, StripAccents, Replace,
- * Prepend, Strip, Precompiled, Sequence; and SentencePiece, which is ours (sentence_piece_form.h). */
+ * Prepend, Strip, Precompiled, Sequence; and SentencePiece and Moses, which are ours (sentence_piece_form.h,
+ * moses_words.h). */
 #pragma once
 
 #include <stdbool.h>

@@ -9,8 +9,6 @@
 #include "engine/text/token_model/vocabulary.h"
 #include "engine/text/unicode/unicode.h"
 
-static const char where[] = "tokenizer.model";
-
 /* Numbers of fields, and of values, in sentencepiece_model.proto. */
 enum { MODEL_PIECES = 1, MODEL_TRAINER = 2, MODEL_NORMALIZER = 3, MODEL_DENORMALIZER = 5 };
 enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
@@ -36,8 +34,8 @@ enum { ALGORITHM_WORD = 3, ALGORITHM_CHARACTER = 4 };
 typedef enum status field_reader(void *into, const struct protobuf *p, const struct protobuf_field *field,
                                  struct error *e);
 
-static enum status read_message(const char *start, const char *bytes, size_t length, field_reader *read,
-                                void *into, struct error *e) {
+static enum status read_message(const char *where, const char *start, const char *bytes, size_t length,
+                                field_reader *read, void *into, struct error *e) {
     struct protobuf p = protobuf_message(where, start, bytes, length);
     struct protobuf_field field;
     bool found = true;
@@ -69,7 +67,7 @@ static enum status read_piece_field(void *into, const struct protobuf *p, const 
         status = protobuf_expect(p, field, PROTOBUF_VARINT, e);
         if (status == STATUS_OK &&
             (field->value < SENTENCE_PIECE_NORMAL || field->value > SENTENCE_PIECE_BYTE))
-            return error_set(e, STATUS_UNSUPPORTED, where, "a piece of type %llu",
+            return error_set(e, STATUS_UNSUPPORTED, p->where, "a piece of type %llu",
                              (unsigned long long)field->value);
         piece->type = (enum sentence_piece_type)field->value;
         break;
@@ -131,7 +129,7 @@ static enum status read_rules_field(void *into, const struct protobuf *p, const 
     case RULES_SOURCE:
         return STATUS_OK;
     default: /* other makers' rules, such as one for upper case */
-        return error_set(e, STATUS_UNSUPPORTED, where, "normalizer_spec has a field %u", field->number);
+        return error_set(e, STATUS_UNSUPPORTED, p->where, "normalizer_spec has a field %u", field->number);
     }
 }
 
@@ -146,9 +144,10 @@ static enum status add_piece(struct reader *r, const struct protobuf_field *fiel
     struct sentence_piece_file *f = r->file;
     struct sentence_piece_entry piece = {.text = "", .type = SENTENCE_PIECE_NORMAL};
     if (f->count >= VOCABULARY_ID_MAX)
-        return error_set(e, STATUS_LIMIT, where, "more than %d pieces", VOCABULARY_ID_MAX);
+        return error_set(e, STATUS_LIMIT, f->name, "more than %d pieces", VOCABULARY_ID_MAX);
     if (!array_reserve(&f->pieces, &f->capacity, f->count + 1)) return text_no_memory(e);
-    enum status status = read_message(r->start, field->bytes, field->length, read_piece_field, &piece, e);
+    enum status status =
+        read_message(f->name, r->start, field->bytes, field->length, read_piece_field, &piece, e);
     f->pieces[f->count++] = piece;
     return status;
 }
@@ -165,11 +164,13 @@ static enum status read_model_field(void *into, const struct protobuf *p, const 
     case MODEL_PIECES:
         return add_piece(r, field, e);
     case MODEL_TRAINER:
-        return read_message(r->start, field->bytes, field->length, read_trainer_field, f, e);
+        return read_message(f->name, r->start, field->bytes, field->length, read_trainer_field, f, e);
     case MODEL_NORMALIZER:
-        return read_message(r->start, field->bytes, field->length, read_rules_field, &f->normalizer, e);
+        return read_message(f->name, r->start, field->bytes, field->length, read_rules_field, &f->normalizer,
+                            e);
     case MODEL_DENORMALIZER:
-        return read_message(r->start, field->bytes, field->length, read_rules_field, &f->denormalizer, e);
+        return read_message(f->name, r->start, field->bytes, field->length, read_rules_field,
+                            &f->denormalizer, e);
     default:
         return STATUS_OK;
     }
@@ -192,7 +193,7 @@ static enum status check_piece(const struct sentence_piece_file *f, size_t id, s
         fault = "has a score that is no number";
     else if (piece->type == SENTENCE_PIECE_BYTE && !f->byte_fallback)
         fault = "is a byte, although byte_fallback is false";
-    return fault ? error_set(e, STATUS_MALFORMED, where, "piece %zu %s", id, fault) : STATUS_OK;
+    return fault ? error_set(e, STATUS_MALFORMED, f->name, "piece %zu %s", id, fault) : STATUS_OK;
 }
 
 static int byte_of(const struct sentence_piece_entry *piece) {
@@ -209,12 +210,12 @@ static enum status check_bytes(const struct sentence_piece_file *f, struct error
         if (f->pieces[id].type != SENTENCE_PIECE_BYTE) continue;
         int byte = byte_of(&f->pieces[id]);
         if (byte < 0)
-            return error_set(e, STATUS_MALFORMED, where, "piece %zu is no byte, as its type says", id);
+            return error_set(e, STATUS_MALFORMED, f->name, "piece %zu is no byte, as its type says", id);
         count += !found[byte];
         found[byte] = true;
     }
     if (f->byte_fallback && count < 256)
-        return error_set(e, STATUS_MALFORMED, where, "byte_fallback, but %zu of 256 bytes have a piece",
+        return error_set(e, STATUS_MALFORMED, f->name, "byte_fallback, but %zu of 256 bytes have a piece",
                          count);
     return STATUS_OK;
 }
@@ -228,7 +229,7 @@ static enum status check_texts(const struct sentence_piece_file *f, struct error
         int32_t twin = vocabulary_find(&seen, f->pieces[id].text, f->pieces[id].length);
         if (twin >= 0)
             status =
-                error_set(e, STATUS_MALFORMED, where, "pieces %d and %zu are the same text", (int)twin, id);
+                error_set(e, STATUS_MALFORMED, f->name, "pieces %d and %zu are the same text", (int)twin, id);
         else
             status = vocabulary_add(&seen, f->pieces[id].text, f->pieces[id].length, (int32_t)id, e);
     }
@@ -241,7 +242,7 @@ static enum status find_unknown(struct sentence_piece_file *f, struct error *e) 
     for (size_t id = 0; id < f->count; id++)
         if (f->pieces[id].type == SENTENCE_PIECE_UNKNOWN) f->unknown_id = id, found++;
     if (found == 1) return STATUS_OK;
-    return error_set(e, STATUS_MALFORMED, where, "%zu pieces are the unknown one, expected 1", found);
+    return error_set(e, STATUS_MALFORMED, f->name, "%zu pieces are the unknown one, expected 1", found);
 }
 
 static enum status check_algorithm(const struct sentence_piece_file *f, struct error *e) {
@@ -249,25 +250,26 @@ static enum status check_algorithm(const struct sentence_piece_file *f, struct e
     const char *name = f->algorithm == ALGORITHM_WORD        ? "words"
                        : f->algorithm == ALGORITHM_CHARACTER ? "characters"
                                                              : "an unknown type";
-    return error_set(e, STATUS_UNSUPPORTED, where,
+    return error_set(e, STATUS_UNSUPPORTED, f->name,
                      "a model of %s (model_type %llu); unigram and bpe are supported", name,
                      (unsigned long long)f->algorithm);
 }
 
-enum status sentence_piece_file_read(const char *bytes, size_t length, struct sentence_piece_file *out,
-                                     struct error *e) {
+enum status sentence_piece_file_read(const char *name, const char *bytes, size_t length,
+                                     struct sentence_piece_file *out, struct error *e) {
     const struct sentence_piece_rules rules = {
         .add_dummy_prefix = true, .remove_extra_whitespaces = true, .escape_whitespaces = true};
-    *out = (struct sentence_piece_file){.algorithm = SENTENCE_PIECE_UNIGRAM,
+    *out = (struct sentence_piece_file){.name = name,
+                                        .algorithm = SENTENCE_PIECE_UNIGRAM,
                                         .bos_id = 1,
                                         .eos_id = 2,
                                         .pad_id = -1,
                                         .normalizer = rules,
                                         .denormalizer = rules};
     struct reader reader = {.file = out, .start = bytes};
-    enum status status = read_message(bytes, bytes, length, read_model_field, &reader, e);
+    enum status status = read_message(name, bytes, bytes, length, read_model_field, &reader, e);
     if (status == STATUS_OK && out->count == 0)
-        status = error_set(e, STATUS_MALFORMED, where, "no pieces: this is no model of SentencePiece");
+        status = error_set(e, STATUS_MALFORMED, name, "no pieces: this is no model of SentencePiece");
     if (status == STATUS_OK) status = check_algorithm(out, e);
     if (status == STATUS_OK) status = find_unknown(out, e);
     if (status == STATUS_OK) status = check_texts(out, e);

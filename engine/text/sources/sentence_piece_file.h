@@ -1,4 +1,4 @@
-/* A tokenizer.model of SentencePiece (sentencepiece_model.proto), read and checked. */
+/* A model of SentencePiece (sentencepiece_model.proto), read and checked. */
 #pragma once
 
 #include <stdbool.h>
@@ -29,6 +29,7 @@ struct sentence_piece_rules {
 };
 
 struct sentence_piece_file {
+    const char *name;
     struct sentence_piece_entry *pieces; /* [count] */
     size_t count, capacity;
     uint64_t algorithm; /* SENTENCE_PIECE_UNIGRAM or _BPE */
@@ -38,9 +39,9 @@ struct sentence_piece_file {
     struct sentence_piece_rules normalizer, denormalizer;
 };
 
-/* bytes are borrowed as long as the file is used. Refused: what the library refuses to load (no unknown piece, an
+/* name (of the file, for messages) and bytes are borrowed as long as the file is used. Refused: what the library refuses to load (no unknown piece, an
  * incomplete set of bytes, two pieces of one text, ...), models of words or characters, and what is no such file.
  * deinit also after an error. */
-enum status sentence_piece_file_read(const char *bytes, size_t length, struct sentence_piece_file *out,
-                                     struct error *e);
+enum status sentence_piece_file_read(const char *name, const char *bytes, size_t length,
+                                     struct sentence_piece_file *out, struct error *e);
 void sentence_piece_file_deinit(struct sentence_piece_file *f);

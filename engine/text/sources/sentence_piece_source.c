@@ -5,10 +5,10 @@
 
 #include "engine/files/regular_file.h"
 #include "engine/text/containers/text_buffer.h"
+#include "engine/text/sources/file_names.h"
+#include "engine/text/sources/sentence_piece_class.h"
 #include "engine/text/sources/sentence_piece_file.h"
 #include "engine/text/sources/tokenizer_config.h"
-
-static const char config_name[] = "tokenizer_config.json";
 
 /* ---- parts ----------------------------------------------------------------------------------------------- */
 
@@ -152,38 +152,55 @@ static enum status apply_config(const struct sentence_piece_file *f, const struc
 
 /* ---- all ------------------------------------------------------------------------------------------------- */
 
-/* *is_generic: the files name no class that reads a tokenizer.model, and what the model itself says counts. */
-static enum status find_class(const struct side_files *side, bool *is_generic, struct error *e) {
+/* What the files name, and what is done with a model that they name no class for: what the model itself says counts. */
+struct reading {
+    const char *name;
+    const struct side_files *side;
     const struct tokenizer_class *class;
-    bool named;
-    enum status status = tokenizer_class_find(side->config, side->model_config, &class, &named, e);
-    if (status != STATUS_OK) return status;
-    *is_generic = !class->sentence_piece;
-    if (!*is_generic || !named) return STATUS_OK;
-    return error_set(e, STATUS_UNSUPPORTED, config_name, "tokenizer_class: '%s' does not read a %s",
-                     class->name, SENTENCE_PIECE_NAME);
-}
-
-static enum status build(const struct sentence_piece_file *f, const struct side_files *side, bool is_generic,
-                         json_t **out, struct error *e) {
-    const json_t *prefix = json_object_get(side->config, "add_prefix_space");
-    bool legacy = !json_is_false(json_object_get(side->config, "legacy"));
-    bool has_prefix = f->normalizer.add_dummy_prefix && !json_is_false(prefix);
-    *out = json_object();
-    bool whole = set(*out, "added_tokens", make_added(f)) &&
-                 set(*out, "normalizer", make_normalizer(f, has_prefix, legacy)) &&
-                 set(*out, "decoder", make_decoder(f, has_prefix)) && set(*out, "model", make_model(f));
-    return whole ? apply_config(f, side, is_generic, *out, e) : text_no_memory(e);
-}
-
-enum status sentence_piece_source_parse(const char *bytes, size_t length, const struct side_files *side,
-                                        json_t **out, struct error *e) {
-    struct sentence_piece_file f = {0};
     bool is_generic;
+};
+
+static enum status find_class(struct reading *r, struct error *e) {
+    bool named;
+    enum status status = tokenizer_class_find(r->side->config, r->side->model_config, &r->class, &named, e);
+    if (status != STATUS_OK) return status;
+    r->is_generic = !r->class->model_file;
+    const char *expected = r->is_generic ? FILE_NAME_SENTENCE_PIECE : r->class->model_file;
+    if (r->is_generic && named)
+        return error_set(e, STATUS_UNSUPPORTED, FILE_NAME_TOKENIZER_CONFIG,
+                         "tokenizer_class: '%s' does not read a %s", r->class->name, r->name);
+    if (strcmp(expected, r->name) == 0) return STATUS_OK;
+    return error_set(e, STATUS_UNSUPPORTED, FILE_NAME_TOKENIZER_CONFIG,
+                     "tokenizer_class: %s reads a %s, and there is a %s",
+                     r->is_generic ? "none is named, which" : r->class->name, expected, r->name);
+}
+
+static enum status build(const struct reading *r, const struct sentence_piece_file *f, json_t **out,
+                         struct error *e) {
+    bool has_options = r->is_generic || r->class->model_has_options;
+    bool legacy = !has_options || !json_is_false(json_object_get(r->side->config, "legacy"));
+    bool unwanted = has_options && json_is_false(json_object_get(r->side->config, "add_prefix_space"));
+    bool has_prefix = f->normalizer.add_dummy_prefix && !unwanted;
+    json_t *added = make_added(f), *normalizer = make_normalizer(f, has_prefix, legacy);
+    enum status status =
+        added ? sentence_piece_class_add_tokens(r->class, r->side, added, e) : text_no_memory(e);
+    *out = json_object();
+    bool whole = set(*out, "added_tokens", added);
+    whole = set(*out, "normalizer", sentence_piece_class_normalizer(r->class, normalizer)) && whole;
+    whole = whole && set(*out, "decoder", make_decoder(f, has_prefix)) && set(*out, "model", make_model(f));
+    if (status == STATUS_OK && !whole) status = text_no_memory(e);
+    return status == STATUS_OK ? apply_config(f, r->side, r->is_generic, *out, e) : status;
+}
+
+enum status sentence_piece_source_parse(const char *name, const char *bytes, size_t length,
+                                        const struct side_files *side, json_t **out, struct error *e) {
+    struct sentence_piece_file f = {0};
+    struct reading r = {.name = name, .side = side};
     *out = NULL;
-    enum status status = find_class(side, &is_generic, e);
-    if (status == STATUS_OK) status = sentence_piece_file_read(bytes, length, &f, e);
-    if (status == STATUS_OK) status = build(&f, side, is_generic, out, e);
+    enum status status = find_class(&r, e);
+    if (status == STATUS_OK) status = sentence_piece_file_read(name, bytes, length, &f, e);
+    if (status == STATUS_OK) status = sentence_piece_class_order(r.class, &f, e);
+    if (status == STATUS_OK) status = build(&r, &f, out, e);
     sentence_piece_file_deinit(&f);
     if (status == STATUS_OK) return STATUS_OK;
     json_decref(*out);
@@ -191,14 +208,34 @@ enum status sentence_piece_source_parse(const char *bytes, size_t length, const 
     return status;
 }
 
-enum status sentence_piece_source_load(const char *folder, const struct side_files *side, size_t bytes_max,
-                                       json_t **out, struct error *e) {
+/* ---- in a folder ----------------------------------------------------------------------------------------- */
+
+const char *sentence_piece_source_find(const char *folder, const struct side_files *side) {
+    const struct tokenizer_class *class;
+    struct error unused;
+    bool named;
+    enum status status = tokenizer_class_find(side->config, side->model_config, &class, &named, &unused);
+    const char *own = status == STATUS_OK ? class->model_file : NULL;
+    if (own && regular_file_is_in(folder, own)) return own;
+    return regular_file_is_in(folder, FILE_NAME_SENTENCE_PIECE) ? FILE_NAME_SENTENCE_PIECE : NULL;
+}
+
+const char *sentence_piece_source_find_any(const char *folder) {
+    static const char *const names[] = {FILE_NAME_SENTENCE_PIECE, FILE_NAME_SENTENCE_PIECE_BPE,
+                                        FILE_NAME_SPIECE};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (regular_file_is_in(folder, names[i])) return names[i];
+    return NULL;
+}
+
+enum status sentence_piece_source_load(const char *folder, const char *name, const struct side_files *side,
+                                       size_t bytes_max, json_t **out, struct error *e) {
     char path[PATH_MAX], *bytes = NULL;
     size_t length;
     *out = NULL;
-    enum status status = regular_file_path(folder, SENTENCE_PIECE_NAME, path, e);
+    enum status status = regular_file_path(folder, name, path, e);
     if (status == STATUS_OK) status = regular_file_read(path, bytes_max, &bytes, &length, e);
-    if (status == STATUS_OK) status = sentence_piece_source_parse(bytes, length, side, out, e);
+    if (status == STATUS_OK) status = sentence_piece_source_parse(name, bytes, length, side, out, e);
     free(bytes);
     return status;
 }

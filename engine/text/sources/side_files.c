@@ -3,10 +3,11 @@
 #include <stdbool.h>
 
 #include "engine/files/json_file.h"
+#include "engine/text/sources/file_names.h"
 
-static enum status load(const char *folder, const char *name, size_t bytes_max, json_t **out,
-                        struct error *e) {
-    enum status status = json_file_load_as(folder, name, bytes_max, JSON_FILE_AS_PYTHON, out, e);
+static enum status load(const char *folder, const char *name, size_t bytes_max, enum json_file_rules rules,
+                        json_t **out, struct error *e) {
+    enum status status = json_file_load_as(folder, name, bytes_max, rules, out, e);
     if (status == STATUS_NOT_FOUND) return STATUS_OK;
     if (status == STATUS_OK && !json_is_object(*out))
         return error_set(e, STATUS_MALFORMED, name, "expected an object");
@@ -14,12 +15,21 @@ static enum status load(const char *folder, const char *name, size_t bytes_max, 
 }
 
 enum status side_files_load(const char *folder, size_t bytes_max, struct side_files *out, struct error *e) {
+    const struct {
+        const char *name;
+        json_t **json;
+        enum json_file_rules rules;
+    } files[] = {
+        {FILE_NAME_TOKENIZER_CONFIG, &out->config, JSON_FILE_AS_PYTHON},
+        {FILE_NAME_SPECIAL_TOKENS, &out->special_map, JSON_FILE_AS_PYTHON},
+        {FILE_NAME_ADDED_TOKENS, &out->added, JSON_FILE_AS_PYTHON},
+        {FILE_NAME_MODEL_CONFIG, &out->model_config, JSON_FILE_AS_PYTHON_AGAIN}, /* the model's, above all */
+    };
+    enum status status = STATUS_OK;
     *out = (struct side_files){0};
-    enum status status = load(folder, "tokenizer_config.json", bytes_max, &out->config, e);
-    if (status == STATUS_OK)
-        status = load(folder, "special_tokens_map.json", bytes_max, &out->special_map, e);
-    if (status == STATUS_OK) status = load(folder, "added_tokens.json", bytes_max, &out->added, e);
-    return status == STATUS_OK ? load(folder, "config.json", bytes_max, &out->model_config, e) : status;
+    for (size_t i = 0; status == STATUS_OK && i < sizeof files / sizeof files[0]; i++)
+        status = load(folder, files[i].name, bytes_max, files[i].rules, files[i].json, e);
+    return status;
 }
 
 void side_files_deinit(struct side_files *s) {

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/text/sources/file_names.h"
+
 const char *const tokenizer_class_keys[CLASS_TOKENS] = {
     [CLASS_BOS] = "bos_token",   [CLASS_EOS] = "eos_token", [CLASS_UNK] = "unk_token",
     [CLASS_SEP] = "sep_token",   [CLASS_PAD] = "pad_token", [CLASS_CLS] = "cls_token",
@@ -31,12 +33,14 @@ static const struct tokenizer_class classes[] = {
      .by_flags = true,
      .adds_bos = true,
      .from_model = true,
-     .sentence_piece = true},
+     .model_file = FILE_NAME_SENTENCE_PIECE,
+     .model_has_options = true},
     {.name = "GemmaTokenizer",
      .tokens = {[CLASS_BOS] = "<bos>", [CLASS_EOS] = "<eos>", [CLASS_UNK] = "<unk>", [CLASS_PAD] = "<pad>"},
      .by_flags = true,
      .adds_bos = true,
-     .sentence_piece = true},
+     .model_file = FILE_NAME_SENTENCE_PIECE,
+     .model_has_options = true},
     {.name = "CohereTokenizer",
      .tokens = {[CLASS_BOS] = "<BOS_TOKEN>", [CLASS_EOS] = "<|END_OF_TURN_TOKEN|>", [CLASS_UNK] = "<UNK>"},
      .by_flags = true,
@@ -49,7 +53,21 @@ static const struct tokenizer_class classes[] = {
                 [CLASS_SEP] = "</s>",
                 [CLASS_PAD] = "<pad>",
                 [CLASS_CLS] = "<s>"},
-     .made_up_words = 7},
+     .made_up_words = CLASS_MADE_UP_WORDS,
+     .model_file = FILE_NAME_SENTENCE_PIECE_BPE,
+     .model_sep_first = true,
+     .model_is_fairseq = true},
+    {.name = "T5Tokenizer",
+     .tokens = {[CLASS_EOS] = "</s>", [CLASS_UNK] = "<unk>", [CLASS_PAD] = "<pad>"},
+     .from_model = true,
+     .has_extra_ids = true,
+     .model_file = FILE_NAME_SPIECE,
+     .model_has_options = true,
+     .model_eos_last = true},
+    {.name = "GPTSw3Tokenizer",
+     .tokens = {[CLASS_BOS] = "<s>", [CLASS_EOS] = END, [CLASS_UNK] = "<unk>", [CLASS_PAD] = "<pad>"},
+     .model_file = FILE_NAME_SPIECE,
+     .model_cleans = true},
 };
 
 /* What a type of model is given where no class is named; types that are not here get the generic one. */
@@ -87,7 +105,7 @@ static const struct tokenizer_class *find_type(const json_t *model) {
 enum status tokenizer_class_find(const json_t *config, const json_t *model,
                                  const struct tokenizer_class **out, bool *named, struct error *e) {
     const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
-    const char *where = name ? "tokenizer_config.json" : "config.json";
+    const char *where = name ? FILE_NAME_TOKENIZER_CONFIG : FILE_NAME_MODEL_CONFIG;
     if (!name) name = json_string_value(json_object_get(model, "tokenizer_class"));
     *named = name != NULL;
     *out = name ? find_name(name) : find_type(model);

@@ -1,5 +1,5 @@
 /* Which files of a folder its tokenizer is made from: tokenizer.json with what the files beside it say, else
- * tokenizer.model (SentencePiece), else vocab.json and merges.txt. Whatever they are, the result is one parsed
+ * a model of SentencePiece, else vocab.json and merges.txt. Whatever they are, the result is one parsed
  * tokenizer.json, so that there is one way to build a tokenizer, and one text to keep in a converted file. */
 #pragma once
 

@@ -9,7 +9,7 @@
 #include "engine/text/sources/side_files.h"
 
 /* *out: the equal of a tokenizer.json; the caller owns it. STATUS_NOT_FOUND when the folder has no tokenizer at all.
- * CTRL's files have the same names, and its tokenizer's parts are of types "CTRL", which are ours
- * (engine/text/token_model/ctrl.h). BioGPT's, of yet another scheme, are refused. */
+ * CTRL's files have the same names, and BioGPT's; their tokenizers' parts are of types "CTRL" and "Moses", which are
+ * ours (engine/text/token_model/ctrl.h, normalize/moses_words.h, decode/decoder_run_moses.c). */
 enum status vocab_merges_load(const char *folder, const struct side_files *side, size_t bytes_max,
                               json_t **out, struct error *e);

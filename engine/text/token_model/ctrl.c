@@ -26,15 +26,16 @@ static enum status add_joined(struct ctrl *c, const char *left, size_t left_leng
     return status;
 }
 
-/* What a name stands for: a symbol at the end of a word, or within one. */
-static enum status add_names(struct ctrl *c, const struct vocabulary *v, struct error *e) {
+/* What a name stands for: a symbol at the end of a word, or within one; or the symbol that it is. */
+static enum status add_names(struct ctrl *c, const struct vocabulary *v, bool whole, struct error *e) {
     enum status status = STATUS_OK;
     for (size_t id = 0; status == STATUS_OK && id < v->id_end; id++) {
         size_t length;
         const char *name = vocabulary_content(v, (int32_t)id, &length);
         if (!name) continue;
-        status = add_joined(c, name, length, WORD_END, WORD_END_BYTES, e);
-        bool goes = length > WORD_GOES_BYTES &&
+        status =
+            whole ? add_symbol(c, name, length, e) : add_joined(c, name, length, WORD_END, WORD_END_BYTES, e);
+        bool goes = !whole && length > WORD_GOES_BYTES &&
                     memcmp(name + length - WORD_GOES_BYTES, WORD_GOES, WORD_GOES_BYTES) == 0;
         if (status == STATUS_OK && goes) status = add_symbol(c, name, length - WORD_GOES_BYTES, e);
     }
@@ -58,24 +59,27 @@ static enum status add_merges(struct ctrl *c, const struct json_path *words, str
     return status;
 }
 
-static int32_t find_name(const struct vocabulary *v, const char *symbol, size_t length,
+static int32_t find_name(const struct vocabulary *v, bool whole, const char *symbol, size_t length,
                          struct text_buffer *name) {
     bool ends =
         length >= WORD_END_BYTES && memcmp(symbol + length - WORD_END_BYTES, WORD_END, WORD_END_BYTES) == 0;
+    if (ends && length == WORD_END_BYTES) return -1; /* of characters that are no symbol */
+    if (whole) return vocabulary_find(v, symbol, length);
     text_buffer_clear(name);
     text_buffer_append(name, symbol, ends ? length - WORD_END_BYTES : length);
     if (!ends) text_buffer_append(name, WORD_GOES, WORD_GOES_BYTES);
     return name->length > 0 && !name->failed ? vocabulary_find(v, name->bytes, name->length) : -1;
 }
 
-static enum status find_ids(struct ctrl *c, const struct vocabulary *v, int32_t unknown, struct error *e) {
+static enum status find_ids(struct ctrl *c, const struct vocabulary *v, bool whole, int32_t unknown,
+                            struct error *e) {
     struct text_buffer name = {0};
     c->ids = calloc(c->symbols.id_end + 1, sizeof *c->ids);
     if (!c->ids) return text_no_memory(e);
     for (size_t i = 0; i < c->symbols.id_end; i++) {
         size_t length;
         const char *symbol = vocabulary_content(&c->symbols, (int32_t)i, &length);
-        int32_t id = find_name(v, symbol, length, &name);
+        int32_t id = find_name(v, whole, symbol, length, &name);
         c->ids[i] = id >= 0 ? id : unknown;
     }
     enum status status = text_buffer_status(&name, e);
@@ -88,17 +92,19 @@ enum status ctrl_init(struct ctrl *c, const struct vocabulary *v, const struct j
     struct json_path words = json_path_member(path, "words"), at = json_path_member(path, "unk_token");
     const char *unknown;
     size_t length;
+    bool whole;
     *c = (struct ctrl){0};
     enum status status = json_path_object(&words, e);
+    if (status == STATUS_OK) status = json_path_bool(path, "whole_names", false, &whole, e);
     if (status == STATUS_OK) status = json_path_string(path, "unk_token", NULL, &unknown, &length, e);
     if (status != STATUS_OK) return status;
     int32_t unknown_id = vocabulary_find(v, unknown, length);
     if (unknown_id < 0)
         return json_path_error(&at, STATUS_MALFORMED, e, "'%s' is not in the vocabulary", unknown);
     status = add_symbol(c, WORD_END, WORD_END_BYTES, e); /* for characters that are no symbol */
-    if (status == STATUS_OK) status = add_names(c, v, e);
+    if (status == STATUS_OK) status = add_names(c, v, whole, e);
     if (status == STATUS_OK) status = add_merges(c, &words, e);
-    if (status == STATUS_OK) status = find_ids(c, v, unknown_id, e);
+    if (status == STATUS_OK) status = find_ids(c, v, whole, unknown_id, e);
     return status == STATUS_OK ? bpe_init(&c->words, &c->symbols, &words, e) : status;
 }
 

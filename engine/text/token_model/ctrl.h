@@ -1,9 +1,9 @@
 /* CTRL's words, as its tokenizer in transformers cuts them: byte-pair encoding whose last symbol ends in "</w>", and
  * then each symbol is looked up under the name of a token, "xy@@" within a word and "xy" at its end. Symbols need not
- * be tokens.
+ * be tokens. BioGPT's words are the same but that a symbol is the name of a token itself ("whole_names").
  *
- * It is "model" of type "CTRL" in what engine/text/sources/vocab_merges.h makes of CTRL's files: {"vocab": {name: id},
- * "unk_token": name, "words": a BPE model without a vocabulary}. */
+ * It is "model" of type "CTRL" in what engine/text/sources/vocab_merges.h makes of the files of both: {"vocab":
+ * {name: id}, "unk_token": name, "whole_names": bool, "words": a BPE model without a vocabulary}. */
 #pragma once
 
 #include "engine/text/token_model/bpe.h"

@@ -2,6 +2,7 @@
 
 #include <utf8proc.h>
 
+#include "engine/text/unicode/moses_classes.h"
 #include "engine/text/unicode/unicode_tables.h"
 
 /* The second byte of some sequences has a narrower range (no overlong forms, no surrogates, nothing too
@@ -153,6 +154,19 @@ bool unicode_is_other(int32_t point) {
 
 bool unicode_is_inert(int32_t point) {
     return is_in(point, unicode_inert, unicode_inert_count);
+}
+
+bool moses_is(int32_t point, int32_t classes) {
+    size_t low = 0, high = moses_range_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (point > moses_ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < moses_range_count && point >= moses_ranges[low].first &&
+           (moses_ranges[low].classes & classes) != 0;
 }
 
 size_t unicode_lower(int32_t point, int32_t out[2]) {

@@ -10,11 +10,17 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 DEFAULT_CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prenorm-peers"
 QUANTISED = ("BF16", "Q8_0", "Q4_0")
-LLAMA_TARGETS = ("llama-bench", "llama-batched-bench", "llama-quantize", "llama-server")
+LLAMA_PROGRAMS = ("llama-bench", "llama-batched-bench", "llama-quantize")
+LLAMA_SERVER = "llama-server"  # most of the build's time, and for one row
+BUILD_HOOKS = ("ggml_options.cmake", "whole_tile_config.h")
 # Release, the machine's own instructions, and OpenMP are what llama.cpp builds by itself; off is only what needs a download.
 LLAMA_OPTIONS = ("-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DBUILD_SHARED_LIBS=ON", "-DLLAMA_OPENSSL=OFF",
                  "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
-                 "-DLLAMA_BUILD_APP=OFF", f"-DCMAKE_PROJECT_ggml_INCLUDE={HERE / 'ggml_options.cmake'}")
+                 "-DLLAMA_BUILD_APP=OFF")
+
+
+class Unavailable(Exception):
+    """A step that cannot be done here, and why; what it was for can be left out."""
 
 
 def say(text):
@@ -29,7 +35,7 @@ def run(command, log, environment=None):
         code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False).returncode
     if code:
         end = pathlib.Path(log).read_text(errors="replace").splitlines()[-30:]
-        raise SystemExit("\n".join(end) + f"\n'{command[0]}' ended with {code}; all of its output is in {log}")
+        raise Unavailable("\n".join(end) + f"\n'{command[0]}' ended with {code}; all of its output is in {log}")
 
 
 class Cache:
@@ -82,17 +88,20 @@ class Cache:
 def check_tools():
     for tool in ("cmake", "ninja", "c++"):
         if not shutil.which(tool):
-            raise SystemExit(f"'{tool}' is not installed, and llama.cpp is built with it (Debian: apt-get install cmake "
-                             "ninja-build g++)")
+            raise Unavailable(f"'{tool}' is not installed, and llama.cpp is built with it (Debian: apt-get install cmake "
+                              "ninja-build g++)")
 
 
-def install_python(cache):
-    if (cache.folder / "venv" / "complete").exists():
+def install(cache, name, *packages):
+    """Into the cache's own environment, once."""
+    done = cache.folder / "venv" / f"has-{name}"
+    if done.exists():
         return
-    say("installing CTranslate2's wheel, numpy and safetensors")
-    run([sys.executable, "-m", "venv", cache.folder / "venv"], cache.log)
-    run([cache.python, "-m", "pip", "install", "ctranslate2", "numpy", "safetensors"], cache.log)
-    (cache.folder / "venv" / "complete").touch()
+    say(f"installing {', '.join(map(str, packages))}")
+    if not cache.python.exists():
+        run([sys.executable, "-m", "venv", cache.folder / "venv"], cache.log)
+    run([cache.python, "-m", "pip", "install", *packages], cache.log)
+    done.touch()
 
 
 def download_llama(cache, folder):
@@ -104,19 +113,26 @@ def unpack_llama(cache, folder):
     (archive,) = cache.sdist.glob("*.tar.gz")
     folder.mkdir()
     run(["tar", "--extract", "--file", archive, "--directory", folder, "--strip-components", "1"], cache.log)
-    # GGUF's writer, of the same state as the reader.
-    run([cache.python, "-m", "pip", "install", folder / "vendor" / "llama.cpp" / "gguf-py"], cache.log)
-    # What llama-cpp-python's declarations import.
-    run([cache.python, "-m", "pip", "install", "diskcache", "jinja2", "typing-extensions"], cache.log)
 
 
-def build_llama(cache):
-    if not all(cache.llama_program(name).exists() for name in LLAMA_TARGETS):
-        say(f"building llama.cpp in {cache.llama_build}: about ten minutes on two cores")
-    if not (cache.llama_build / "build.ninja").exists():
-        source = cache.llama / "vendor" / "llama.cpp"
-        run(["cmake", "-G", "Ninja", "-S", source, "-B", cache.llama_build, *LLAMA_OPTIONS], cache.log)
-    run(["cmake", "--build", cache.llama_build, "--target", *LLAMA_TARGETS], cache.log)
+def configure_llama(cache):
+    """What the build includes of ours is copied, since the cache may outlive the tree it was made from."""
+    hooks = cache.folder / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for name in BUILD_HOOKS:
+        text = (HERE / name).read_bytes()
+        if not (hooks / name).exists() or (hooks / name).read_bytes() != text:
+            (hooks / name).write_bytes(text)
+    options = [*LLAMA_OPTIONS, f"-DCMAKE_PROJECT_ggml_INCLUDE={hooks / BUILD_HOOKS[0]}"]
+    run(["cmake", "-G", "Ninja", "-S", cache.llama / "vendor" / "llama.cpp", "-B", cache.llama_build, *options], cache.log)
+
+
+def build_llama(cache, targets):
+    if all(cache.llama_program(name).exists() for name in targets):
+        return
+    say(f"building {', '.join(targets)} in {cache.llama_build}: some ten minutes on two cores")
+    configure_llama(cache)
+    run(["cmake", "--build", cache.llama_build, "--target", *targets], cache.log)
 
 
 def make_gguf(cache, kinds, *arguments):
@@ -128,22 +144,41 @@ def make_gguf(cache, kinds, *arguments):
                    lambda path, kind=kind: run([cache.llama_program("llama-quantize"), cache.gguf("F32"), path, kind], cache.log))
 
 
-def make_models(cache, shape):
-    cache.make(cache.model, f"writing a random {shape}", lambda path: cache.script("make_model.py", shape, path))
-    cache.make(cache.ctranslate2, "converting it for CTranslate2",
-               lambda path: cache.script("convert_ctranslate2.py", cache.model, path))
+def prepare_python(cache):
+    """What the scripts themselves need."""
+    cache.folder.mkdir(parents=True, exist_ok=True)
+    install(cache, "numpy", "numpy", "safetensors")
+
+
+def prepare_llama(cache):
+    check_tools()
+    cache.make(cache.sdist, "downloading llama-cpp-python's source package", lambda path: download_llama(cache, path))
+    cache.make(cache.llama, "unpacking it", lambda path: unpack_llama(cache, path))
+    # GGUF's writer, of the same state as the reader, and what llama-cpp-python's declarations import.
+    install(cache, "gguf", cache.llama / "vendor" / "llama.cpp" / "gguf-py", "diskcache", "jinja2", "typing-extensions")
+    build_llama(cache, LLAMA_PROGRAMS)
+
+
+def prepare_llama_model(cache):
+    prepare_llama(cache)
     make_gguf(cache, QUANTISED)
 
 
-def prepare_peers(cache):
-    check_tools()
-    cache.folder.mkdir(parents=True, exist_ok=True)
-    install_python(cache)
-    cache.make(cache.sdist, "downloading llama-cpp-python's source package", lambda path: download_llama(cache, path))
-    cache.make(cache.llama, "unpacking it", lambda path: unpack_llama(cache, path))
-    build_llama(cache)
+def prepare_ctranslate2_model(cache):
+    install(cache, "ctranslate2", "ctranslate2")
+    cache.make(cache.ctranslate2, "converting it for CTranslate2",
+               lambda path: cache.script("convert_ctranslate2.py", cache.model, path))
 
 
-def prepare(cache, shape):
-    prepare_peers(cache)
-    make_models(cache, shape)
+def is_there(what, step, *arguments):
+    """Whether a step that the rest can do without could be done."""
+    try:
+        step(*arguments)
+        return True
+    except Unavailable as why:
+        say(f"{what} is left out:\n{why}")
+        return False
+
+
+def make_model(cache, shape):
+    cache.make(cache.model, f"writing a random {shape}", lambda path: cache.script("make_model.py", shape, path))

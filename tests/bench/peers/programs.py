@@ -51,8 +51,9 @@ class Prenorm:
         return [None]  # as it is
 
     def measure(self, weights, setting, works, repetitions):
-        """The command has one list of works and its own number of repetitions; what was not asked for is left out."""
-        told = json.loads(self.machine.output([self.program, "bench", "--json", *self.options(weights)]))
+        """The command has its own number of repetitions."""
+        names = ",".join(item.key for item in works)
+        told = json.loads(self.machine.output([self.program, "bench", "--json", "--works", names, *self.options(weights)]))
         self.facts = {"isa": told["machine"]["isa"], **told["bounds"]}
         rates = {}
         for line in told["results"]:
@@ -61,7 +62,8 @@ class Prenorm:
         try:
             return {item.name: rates[place_of(item)] for item in works}
         except KeyError as missing:
-            raise Failed(f"{self.program} bench does not measure {missing}: work.py and server/cli/cmd_bench.c differ") from None
+            raise Failed(f"{self.program} bench does not measure {missing}: work.py and server/bench/works.c differ, or the "
+                         "context is too short") from None
 
     def serve(self, weights, setting, port, slots, context):
         # Greedy texts of random weights run in circles, which drafts find: the others have none.
@@ -132,6 +134,12 @@ class LlamaCpp:
         if len(rates) != repetitions + 1:
             raise Failed(f"llama-batched-bench measured {len(rates)} times, not {repetitions + 1}: {item.name}")
         return statistics.median(rates[1:])
+
+    def follow(self, ids, length):
+        """By the library: its programs take no ids, and its server may be missing."""
+        return json.loads(self.machine.output([
+            self.cache.python, HERE / "follow_llama.py", self.cache.gguf("F32"), "--source", self.cache.llama, "--library",
+            self.cache.llama_build / "bin", "--threads", self.machine.threads, "--length", length, "--ids", json.dumps(ids)]))
 
     def serve(self, weights, setting, port, slots, context):
         """Without the copies that it keeps of finished prompts: none comes twice."""

@@ -107,11 +107,11 @@ def speeds(machine, cache, options):
     """{(weights, work, program): tokens/s}, medians of rounds in which both are measured in turn."""
     ours, llama = programs.Prenorm(machine, cache, options.program), programs.LlamaCpp(machine, cache)
     say("trying the settings of llama.cpp (tokens/s)")
-    settings = {weights: run.try_settings(llama, weights, WORKS, 1) for weights in WEIGHTS}
+    settings = {weights: run.try_settings(llama, weights, WORKS, 1) for weights in options.weights}
     results = run.Results()
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")
-        for weights in WEIGHTS:
+        for weights in options.weights:
             for row, rate in ours.measure(weights, None, WORKS, 1).items():
                 results.add(row, weights, ours.name, rate)
             for item in WORKS:
@@ -158,14 +158,14 @@ def texts_table(told):
     return "\n".join(lines)
 
 
-def speed_table(rates):
+def speed_table(rates, weights_list):
     found = {(rate["work"], rate["weights"], rate["program"]): rate["tokens_per_s"] for rate in rates}
     types = programs.LlamaCpp.types
-    lines = ["| tokens/s: prenormd / llama.cpp | " + " | ".join(f"{weights} / {types[weights]}" for weights in WEIGHTS) + " |",
-             "|---|" + "---|" * len(WEIGHTS)]
+    lines = ["| tokens/s: prenormd / llama.cpp | " + " | ".join(f"{weights} / {types[weights]}" for weights in weights_list) + " |",
+             "|---|" + "---|" * len(weights_list)]
     for item in WORKS:
         cells = []
-        for weights in WEIGHTS:
+        for weights in weights_list:
             own, theirs = (found[(item.name, weights, name)] for name in (programs.Prenorm.name, programs.LlamaCpp.name))
             cells.append(f"{own:,.0f} / {theirs:,.0f} ({own / theirs:.2f}×)")
         lines.append(f"| {item.name} | " + " | ".join(cells) + " |")
@@ -186,6 +186,9 @@ def parse_options(arguments, prompts, pre_tokenizer):
     parser.add_argument("--threads", type=int, default=run.default_threads(), help="of each program (default: cores, %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of the speeds (default: %(default)s)")
     parser.add_argument("--no-speed", action="store_true", help="measure quality alone: for a machine that does other things too")
+    parser.add_argument("--no-quality", action="store_true", help="measure speed alone")
+    parser.add_argument("--weights", type=run.choose_from({name: name for name in WEIGHTS}), default=list(WEIGHTS),
+                        help="whose speed is measured (default: " + ",".join(WEIGHTS) + ")")
     parser.add_argument("--prompt", dest="prompts", action="append", default=list(prompts), metavar="TEXT",
                         help="is continued by the most likely tokens; may be given several times")
     parser.add_argument("--pre-tokenizer", default=pre_tokenizer, help="llama.cpp's name of how the model's tokenizer splits text "
@@ -200,13 +203,16 @@ def compare(cache, options):
     machine = programs.Machine(options.threads, [])
     told = {"date": datetime.date.today().isoformat(), "cpu": run.cpu_name(), "threads": options.threads,
             "commit": run.own_commit(), "model": str(options.folder), "text": str(options.text),
-            "llama.cpp": next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz"), **quality(machine, cache, options)}
-    print(f"{told['model']}, first {told['tokens']} tokens of {told['text']} in windows of {WINDOW}; prenormd {told['commit']}, "
-          f"llama.cpp of {told['llama.cpp']}:\n\n{quality_table(told)}\n{texts_table(told)}\n", flush=True)
+            "llama.cpp": next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz")}
+    who = f"prenormd {told['commit']}, llama.cpp of {told['llama.cpp']}"
+    if not options.no_quality:
+        told |= quality(machine, cache, options)
+        print(f"{told['model']}, first {told['tokens']} tokens of {told['text']} in windows of {WINDOW}; {who}:\n\n"
+              f"{quality_table(told)}\n{texts_table(told)}\n", flush=True)
     if not options.no_speed:
         told["speeds"] = speeds(machine, cache, options)
-        print(f"{told['cpu']}, {told['threads']} threads, {told['date']}, medians of {options.rounds} rounds:\n\n"
-              + speed_table(told["speeds"]))
+        print(f"{told['model']}, {told['cpu']}, {told['threads']} threads, {told['date']}, medians of {options.rounds} rounds; "
+              f"{who}:\n\n{speed_table(told['speeds'], options.weights)}")
     file = options.json or cache.folder / "quality.json"
     file.write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
     say(f"all figures and texts: {file}")
@@ -218,10 +224,11 @@ def main(arguments, prompts=(), pre_tokenizer="gpt-2"):
         raise SystemExit(f"{options.program} is not there: build it or name it with --program")
     cache = prepare.Cache(options.cache, fingerprint(options.folder), options.folder.resolve())
     try:
-        prepare.prepare_peers(cache)
+        prepare.prepare_python(cache)
+        prepare.prepare_llama(cache)
         prepare.make_gguf(cache, KINDS, "--pre-tokenizer", options.pre_tokenizer)
         compare(cache, options)
-    except (programs.Failed, OSError) as failure:
+    except (prepare.Unavailable, programs.Failed, OSError) as failure:
         raise SystemExit(str(failure)) from None
 
 

@@ -25,13 +25,14 @@ import servers
 import streams
 from prepare import say
 from shapes import SHAPES
-from work import TRIAL_WORKS, WORKS
+from work import WORKS, trial_works
 
 ROOT = prepare.HERE.parents[2]
 WEIGHTS = ("f32", "bf16", "int8", "int4")
 HTTP_WEIGHTS = "int8"
 HTTP_ROW = f"HTTP, {servers.CLIENTS} streams, {servers.PROMPT_TOKENS} tokens in, {servers.GENERATED_TOKENS} out"
 CHECKED_TOKENS = 24
+PEERS = {programs.LlamaCpp: prepare.prepare_llama_model, programs.CTranslate2: prepare.prepare_ctranslate2_model}
 
 
 def default_threads():
@@ -57,16 +58,15 @@ def own_commit():
 
 # ---- the same model ----
 
-def check_same_model(ours, llama, ctranslate2):
+def check_same_model(ours, peers):
     """Conversions that went wrong would still be fast: from the f32 weights all must choose the same tokens."""
     ids = servers.random_ids(random.Random(7), ours.cache.config()["vocab_size"])
-    found = {ours.name: servers.follow_prenorm(ours, ids, CHECKED_TOKENS),
-             llama.name: servers.follow_llama(llama, ids, CHECKED_TOKENS),
-             ctranslate2.name: ctranslate2.follow(ids, CHECKED_TOKENS)}
+    found = {ours.name: servers.follow_prenorm(ours, ids, CHECKED_TOKENS)}
+    found |= {peer.name: peer.follow(ids, CHECKED_TOKENS) for peer in peers}
     if len({tuple(tokens) for tokens in found.values()}) != 1:
         raise SystemExit("the programs do not run the same model; greedy tokens of one prompt:\n"
                          + "\n".join(f"{name:12} {tokens}" for name, tokens in found.items()))
-    say(f"all three choose the same {CHECKED_TOKENS} tokens after a prompt")
+    say(f"{', '.join(found)} choose the same {CHECKED_TOKENS} tokens after a prompt")
 
 
 # ---- the settings of the peers ----
@@ -101,9 +101,9 @@ def choose_settings(peers, options):
         if weights not in peer.types:
             continue
         if options.quick:
-            chosen[(peer.name, weights)] = {item.group: peer.settings(weights)[0] for item in TRIAL_WORKS}
+            chosen[(peer.name, weights)] = {item.group: peer.settings(weights)[0] for item in options.works}
         else:
-            chosen[(peer.name, weights)] = try_settings(peer, weights, TRIAL_WORKS, options.repetitions)
+            chosen[(peer.name, weights)] = try_settings(peer, weights, trial_works(options.works), options.repetitions)
     return chosen
 
 
@@ -113,12 +113,12 @@ def choose_server_setting(llama, options):
 
 # ---- measuring ----
 
-def measure_program(program, weights, settings, repetitions):
+def measure_program(program, weights, settings, options):
     """{name of a work: tokens/s}, works of one setting in one go."""
     rates = {}
     for setting in dict.fromkeys(settings.values()):
-        works = [item for item in WORKS if settings[item.group] == setting]
-        rates |= program.measure(weights, setting, works, repetitions)
+        works = [item for item in options.works if settings[item.group] == setting]
+        rates |= program.measure(weights, setting, works, options.repetitions)
     return rates
 
 
@@ -146,9 +146,9 @@ def measure_round(results, ours, peers, settings, options):
             if weights not in program.types:
                 continue
             # Our own steps need no setting: one way for all groups.
-            chosen = settings.get((program.name, weights)) or {item.group: None for item in TRIAL_WORKS}
+            chosen = settings.get((program.name, weights)) or {item.group: None for item in options.works}
             started = time.monotonic()
-            for row, rate in measure_program(program, weights, chosen, options.repetitions).items():
+            for row, rate in measure_program(program, weights, chosen, options).items():
                 results.add(row, weights, program.name, rate)
             say(f"  {program.name} {program.types[weights]}: {time.monotonic() - started:.0f} s")
 
@@ -174,8 +174,8 @@ def cell(results, row, weights, ours, peers):
     return text + (f" ({own / max(measured):.2f}×)" if measured else "")
 
 
-def table(results, ours, peers, weights_list):
-    rows = [item.name for item in WORKS]
+def table(results, ours, peers, works, weights_list):
+    rows = [item.name for item in works]
     if any(row == HTTP_ROW for row, _, _ in results.rates):
         rows.append(HTTP_ROW)
     heads = [" / ".join(program.types.get(weights, "–") for program in (ours, *peers)) for weights in weights_list]
@@ -192,31 +192,33 @@ def named_settings(settings, server_setting):
     return named | ({"llama-server": server_setting.name} if server_setting else {})
 
 
-def facts(ours, llama, cache, options):
+def facts(ours, peers, cache, options):
+    versions = {programs.LlamaCpp.name: lambda: next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz"),
+                programs.CTranslate2.name: lambda: cache.version("ctranslate2")}
     return {
         "date": datetime.date.today().isoformat(), "command": shlex.join(["tests/bench/peers/run.py", *sys.argv[1:]]),
         "shape": options.shape, "cpu": cpu_name(), "threads": options.threads, "kernel": platform.release(),
-        "rounds": options.rounds,
-        "prenormd": {"commit": own_commit(), **ours.facts},
-        "llama.cpp": {"llama-cpp-python": next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz"), **llama.facts},
-        "CTranslate2": {"version": cache.version("ctranslate2")},
+        "rounds": options.rounds, "prenormd": {"commit": own_commit(), **ours.facts},
+        "peers": {peer.name: {"version": versions[peer.name](), **peer.facts} for peer in peers},
     }
 
 
 def headline(told):
     rounds = "one round" if told["rounds"] == 1 else f"medians of {told['rounds']} rounds"
+    peers = "".join(f", {name} {peer['version']}" for name, peer in told["peers"].items())
     return (f"{told['shape']}, {told['cpu']}, {told['threads']} threads, {told['date']}, `{told['command']}`, {rounds}; "
-            f"prenormd {told['prenormd']['commit']}, llama.cpp {told['llama.cpp'].get('commit', '')} "
-            f"({told['llama.cpp']['llama-cpp-python']}), CTranslate2 {told['CTranslate2']['version']}:")
+            f"prenormd {told['prenormd']['commit']}{peers}:")
 
 
 # ---- command line ----
 
-def weight_list(text):
-    names = text.split(",")
-    if unknown := [name for name in names if name not in WEIGHTS]:
-        raise argparse.ArgumentTypeError(f"'{unknown[0]}' is none of {', '.join(WEIGHTS)}")
-    return names
+def choose_from(known):
+    """The type of an option: names out of {name: thing}, separated by commas."""
+    def choose(text):
+        if unknown := [name for name in text.split(",") if name not in known]:
+            raise argparse.ArgumentTypeError(f"'{unknown[0]}' is none of {', '.join(known)}")
+        return [known[name] for name in text.split(",")]
+    return choose
 
 
 def parse_options():
@@ -230,7 +232,12 @@ def parse_options():
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 1")
     parser.add_argument("--repetitions", type=int, default=1,
                         help="of each work of a peer in a round, of which the median counts (default: %(default)s)")
-    parser.add_argument("--weights", type=weight_list, default=list(WEIGHTS), help="default: " + ",".join(WEIGHTS))
+    parser.add_argument("--weights", type=choose_from({name: name for name in WEIGHTS}), default=list(WEIGHTS),
+                        help="default: " + ",".join(WEIGHTS))
+    parser.add_argument("--works", type=choose_from({item.key: item for item in WORKS}), default=list(WORKS),
+                        help="default: " + ",".join(item.key for item in WORKS))
+    parser.add_argument("--peers", type=choose_from({peer.name: peer for peer in PEERS}), default=list(PEERS),
+                        help="default: " + ",".join(peer.name for peer in PEERS))
     parser.add_argument("--threads", type=int, default=default_threads(), help="of each program (default: cores, %(default)s)")
     parser.add_argument("--json", type=pathlib.Path, help="file for all figures (default: results.json in the cache)")
     parser.add_argument("--run-with", type=shlex.split, default=[], metavar="COMMAND",
@@ -243,26 +250,35 @@ def parse_options():
     return options
 
 
-def compare(options, cache):
+def prepare_all(options, cache):
+    """What can be had: (peers, whether llama.cpp's server is there)."""
+    prepare.prepare_python(cache)
+    prepare.make_model(cache, options.shape)
+    kinds = [kind for kind in PEERS if kind in options.peers and prepare.is_there(kind.name, PEERS[kind], cache)]
+    if not kinds:
+        raise prepare.Unavailable("no other engine is left to compare with")
+    wanted = programs.LlamaCpp in kinds and HTTP_WEIGHTS in options.weights and not options.no_http
+    return kinds, wanted and prepare.is_there("the comparison over HTTP", prepare.build_llama, cache, (prepare.LLAMA_SERVER,))
+
+
+def compare(options, cache, kinds, with_http):
     started = time.monotonic()
-    with_http = HTTP_WEIGHTS in options.weights and not options.no_http
     machine = programs.Machine(options.threads, options.run_with)
-    ours, llama = programs.Prenorm(machine, cache, options.program.resolve()), programs.LlamaCpp(machine, cache)
-    peers = (llama, programs.CTranslate2(machine, cache))
-    check_same_model(ours, *peers)
+    ours, peers = programs.Prenorm(machine, cache, options.program.resolve()), [kind(machine, cache) for kind in kinds]
+    check_same_model(ours, peers)
     settings = choose_settings(peers, options)
-    server_setting = choose_server_setting(llama, options) if with_http else None
+    server_setting = choose_server_setting(peers[0], options) if with_http else None
     results = Results()
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")
         measure_round(results, ours, peers, settings, options)
         if with_http:
-            measure_http(results, ours, llama, server_setting, number + 1)
-    told = facts(ours, llama, cache, options)
+            measure_http(results, ours, peers[0], server_setting, number + 1)
+    told = facts(ours, peers, cache, options)
     told["settings"] = named_settings(settings, server_setting)
     file = options.json or cache.folder / "results.json"
     file.write_text(json.dumps({**told, "results": results.as_list()}, indent=1))
-    print(headline(told) + "\n\n" + table(results, ours, peers, options.weights))
+    print(headline(told) + "\n\n" + table(results, ours, peers, options.works, options.weights))
     say(f"all figures: {file}; measured in {time.monotonic() - started:.0f} s")
 
 
@@ -272,12 +288,11 @@ def main():
         raise SystemExit(f"{options.program} is not there: build it (cmake --build build/release --target prenormd) or name it "
                          "with --program")
     cache = prepare.Cache(options.cache, options.shape)
-    prepare.prepare(cache, options.shape)
-    if options.prepare_only:
-        return
     try:
-        compare(options, cache)
-    except (programs.Failed, streams.BadAnswer, OSError) as failure:
+        kinds, with_http = prepare_all(options, cache)
+        if not options.prepare_only:
+            compare(options, cache, kinds, with_http)
+    except (prepare.Unavailable, programs.Failed, streams.BadAnswer, OSError) as failure:
         raise SystemExit(str(failure)) from None
 
 

@@ -115,10 +115,3 @@ def follow_prenorm(program, ids, length):
         told = server.post("/v1/completions", {"prompt": ids, "max_tokens": length, "temperature": 0, "ignore_eos": True,
                                                "return_token_ids": True})
         return told["choices"][0]["token_ids"]
-
-
-def follow_llama(program, ids, length):
-    with Server(program, "f32", program.settings("f32")[0]) as server:
-        told = server.post("/completion", {"prompt": ids, "n_predict": length, "temperature": 0, "ignore_eos": True,
-                                           "return_tokens": True})
-        return told["tokens"]

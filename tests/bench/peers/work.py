@@ -1,6 +1,8 @@
 """What is measured, and from which program: shared by run.py and by the script that runs inside the peers' environment."""
 import dataclasses
 
+LONG_CONTEXT = 512
+
 
 @dataclasses.dataclass(frozen=True)
 class Work:
@@ -17,14 +19,21 @@ class Work:
         return f"decode, {sequences} at context {self.context}"
 
     @property
+    def key(self):
+        """Its name in prenormd's bench --works (server/bench/works.c)."""
+        if self.kind == "prefill":
+            return f"prefill-{self.tokens}"
+        return f"decode-{self.batch}" + ("-long" if self.context >= LONG_CONTEXT else "")
+
+    @property
     def group(self):
         """Works for which the same setting of a peer is best."""
         if self.batch == 1:
             return self.kind
-        return "batch" if self.context < 512 else "long batch"
+        return "batch" if self.context < LONG_CONTEXT else "long batch"
 
 
-# As in server/cli/cmd_bench.c: the same steps from the same context, so that every program attends to the same number of positions.
+# As in server/bench/works.c: the same steps from the same context, so that every program attends to the same number of positions.
 WORKS = (
     Work("prefill", 128),
     Work("prefill", 512),
@@ -37,5 +46,10 @@ WORKS = (
     Work("decode", 4, batch=8, context=984),
 )
 
-# One of each group, to try settings with.
-TRIAL_WORKS = (WORKS[0], WORKS[2], WORKS[5], WORKS[8])
+
+def trial_works(works):
+    """The middle one of each group, to try settings with."""
+    groups = {}
+    for item in works:
+        groups.setdefault(item.group, []).append(item)
+    return tuple(items[len(items) // 2] for items in groups.values())

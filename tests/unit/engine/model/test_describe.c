@@ -1,7 +1,5 @@
 #include "tests/unit/engine/model/describe_text.h"
 
-#include <unistd.h>
-
 #include "engine/model/tensor_views.h"
 
 /* ---- every checkpoint of the golden data is described and bound, tensor by tensor ---- */
@@ -28,43 +26,6 @@ static void test_checkpoints(void **state) {
     assert_true(test_each_folder(test_source_path("tests/golden/families"), check_checkpoint, NULL) >= 40);
     assert_true(test_each_folder(test_source_path("tests/golden/placements"), check_checkpoint, NULL) >= 8);
     assert_true(test_each_folder(test_source_path("deploy/models"), check_checkpoint, NULL) >= 1);
-}
-
-/* ---- tests/cases/published: configs with the keys of published checkpoints give no warning ---- */
-
-struct published {
-    FILE *log;
-    char trouble[1600]; /* the first error or warning; told when stderr is itself again */
-};
-
-static void check_published(const char *path, const char *name, void *context) {
-    struct published *published = context;
-    struct error e = {0};
-    struct model_description d;
-    const struct family *family;
-    char line[1400] = "";
-    rewind(published->log);
-    assert_int_equal(ftruncate(fileno(published->log), 0), 0);
-    if (describe_model(path, &d, &family, &e) != STATUS_OK) error_format(&e, line, sizeof line);
-    description_deinit(&d);
-    rewind(published->log);
-    bool warned = !line[0] && fgets(line, sizeof line, published->log);
-    if ((line[0] || warned) && !published->trouble[0])
-        snprintf(published->trouble, sizeof published->trouble, "%s: %s", name, line);
-}
-
-static void test_published(void **state) {
-    (void)state;
-    struct published published = {.log = tmpfile()};
-    int standard_error = dup(STDERR_FILENO);
-    assert_non_null(published.log);
-    dup2(fileno(published.log), STDERR_FILENO);
-    size_t count = test_each_folder(test_source_path("tests/cases/published"), check_published, &published);
-    dup2(standard_error, STDERR_FILENO);
-    close(standard_error);
-    fclose(published.log);
-    assert_string_equal(published.trouble, "");
-    assert_true(count >= 47);
 }
 
 /* ---- a config with nothing in it means the library's defaults ---- */
@@ -472,7 +433,6 @@ static void test_texts_in_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checkpoints),
-        cmocka_unit_test(test_published),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_residual),
         cmocka_unit_test(test_heads),

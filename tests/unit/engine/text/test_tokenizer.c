@@ -294,7 +294,13 @@ static void check_long_texts(const char *path, const char *name, void *context) 
         size_t part = strlen(parts[i]), length = BYTES / part * part;
         struct token_list ids = {0};
         for (size_t at = 0; at < length; at += part) memcpy(text + at, parts[i], part);
-        assert_ok(tokenizer_encode(t, text, length, true, 0, &ids, &e));
+        enum status status = tokenizer_encode(t, text, length, true, 0, &ids, &e);
+        if (strcmp(name, "moses") == 0 && *parts[i] == '\'') { /* each becomes an entity, a word of its own */
+            assert_int_equal(status, STATUS_INVALID_ARGUMENT);
+            assert_non_null(strstr(e.text, "the normal form of the text has more than"));
+        } else {
+            assert_ok(status);
+        }
         free(ids.ids);
     }
     free(text);

@@ -2,6 +2,9 @@
  * those of the sentencepiece library is tests/golden/test_tokenizers.c. */
 #include "tests/unit/engine/text/build.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include "engine/text/sources/sentence_piece_source.h"
 
 /* ---- a model --------------------------------------------------------------------------------------------- */
@@ -73,18 +76,23 @@ static struct text_buffer make_bpe(void) {
 }
 
 /* Takes the model; config may be NULL. */
-static enum status open_model(struct text_buffer *model, const char *config, struct tokenizer **out,
-                              struct error *e) {
+static enum status open_model_as(const char *name, struct text_buffer *model, const char *config,
+                                 struct tokenizer **out, struct error *e) {
     struct side_files side = {.config = config ? build_json(config) : NULL};
     json_t *file = NULL;
     *out = NULL;
     enum status status =
-        sentence_piece_source_parse(model->bytes ? model->bytes : "", model->length, &side, &file, e);
-    if (status == STATUS_OK) status = tokenizer_create(file, "tokenizer.model", out, e);
+        sentence_piece_source_parse(name, model->bytes ? model->bytes : "", model->length, &side, &file, e);
+    if (status == STATUS_OK) status = tokenizer_create(file, name, out, e);
     json_decref(file);
     side_files_deinit(&side);
     text_buffer_deinit(model);
     return status;
+}
+
+static enum status open_model(struct text_buffer *model, const char *config, struct tokenizer **out,
+                              struct error *e) {
+    return open_model_as("tokenizer.model", model, config, out, e);
 }
 
 static struct tokenizer *opened(struct text_buffer model, const char *config) {
@@ -145,8 +153,76 @@ static void test_classes(void **state) {
     tokenizer_close(t);
     refused(make_bpe(), "{'tokenizer_class': 'GPT2Tokenizer'}", STATUS_UNSUPPORTED,
             "'GPT2Tokenizer' does not read");
+    refused(make_bpe(), "{'tokenizer_class': 'XLNetTokenizer'}", STATUS_UNSUPPORTED,
+            "'XLNetTokenizer' is not supported");
     refused(make_bpe(), "{'tokenizer_class': 'T5Tokenizer'}", STATUS_UNSUPPORTED,
-            "'T5Tokenizer' is not supported");
+            "T5Tokenizer reads a spiece.model, and there is a tokenizer.model");
+}
+
+/* Pieces of the model from the third on have ids one higher; the texts that fairseq has before them are no pieces. */
+static void test_ids_of_fairseq(void **state) {
+    (void)state;
+    static const char config[] = "{'tokenizer_class': 'XGLMTokenizer', 'add_bos_token': true}";
+    struct text_buffer model = make_bpe();
+    struct error e = {0};
+    struct tokenizer *t;
+    assert_ok(open_model_as("sentencepiece.bpe.model", &model, config, &t, &e));
+    expect_ids(t, "ab aba", true, 2, 5, 8, 5, 8, 6); /* </s> in front, whatever the flag */
+    expect_ids(t, "<pad>x<madeupword6></s>", false, 1, 5, 3, 16, 2);
+    assert_int_equal(tokenizer_vocabulary(t), 17);
+    tokenizer_close(t);
+}
+
+static void refused_as(const char *name, struct text_buffer model, const char *config, const char *fragment) {
+    struct error e = {0};
+    struct tokenizer *t;
+    assert_int_equal(open_model_as(name, &model, config, &t, &e), STATUS_UNSUPPORTED);
+    if (!strstr(e.text, fragment)) fail_msg("'%s' is not in '%s: %s'", fragment, e.where, e.text);
+}
+
+static void test_models_that_fairseq_has_not(void **state) {
+    (void)state;
+    static const char config[] = "{'tokenizer_class': 'XGLMTokenizer'}", name[] = "sentencepiece.bpe.model";
+    struct text_buffer other = {0}, pad = make_bpe(), word = make_bpe();
+    add_piece(&other, "<s>", 0, CONTROL);
+    add_piece(&other, "<unk>", 0, UNKNOWN);
+    add_piece(&other, "</s>", 0, CONTROL);
+    refused_as(name, other, config, "piece 0 is not <unk>");
+    add_piece(&pad, "<pad>", 0, CONTROL);
+    refused_as(name, pad, config, "piece 9 is one that XGLMTokenizer adds");
+    add_piece(&word, "<madeupword2>", 0, NORMAL);
+    refused_as(name, word, config, "piece 9 is one that XGLMTokenizer adds");
+}
+
+static void test_extra_ids(void **state) {
+    (void)state;
+    struct text_buffer model = make_bpe();
+    struct error e = {0};
+    struct tokenizer *t;
+    assert_ok(
+        open_model_as("spiece.model", &model, "{'tokenizer_class': 'T5Tokenizer', 'extra_ids': 2}", &t, &e));
+    expect_ids(t, "a <extra_id_1> <extra_id_0>", true, 8, 9, 10,
+               2); /* the last first; blanks around them go */
+    tokenizer_close(t);
+    refused_as("spiece.model", make_bpe(),
+               "{'tokenizer_class': 'T5Tokenizer', 'additional_special_tokens': ['<extra_id_0>']}",
+               "extra_ids: 100, but additional_special_tokens has 1");
+    model = make_bpe();
+    assert_int_equal(
+        open_model_as("spiece.model", &model, "{'tokenizer_class': 'T5Tokenizer', 'extra_ids': -1}", &t, &e),
+        STATUS_MALFORMED);
+    assert_non_null(strstr(e.text, "extra_ids: expected an integer from 0 to"));
+}
+
+static void test_clean_texts(void **state) {
+    (void)state;
+    struct text_buffer model = make_bpe();
+    struct error e = {0};
+    struct tokenizer *t;
+    assert_ok(open_model_as("spiece.model", &model, "{'tokenizer_class': 'GPTSw3Tokenizer'}", &t, &e));
+    expect_ids(t, "\u00ada\u200bb\u3000a\r", true, 4, 7,
+               8); /* soft hyphen and such go, a wide blank is a blank */
+    tokenizer_close(t);
 }
 
 static void test_ids_of_added_tokens(void **state) {
@@ -249,6 +325,44 @@ static void test_the_file_that_is_read(void **state) {
     test_folder_remove(folder);
 }
 
+/* Under another name a model is read by a class that reads it, and of no class it says what is missing. */
+static void test_models_of_other_names(void **state) {
+    (void)state;
+    char *folder = test_folder_create();
+    struct text_buffer model = make_bpe();
+    struct error e = {0};
+    struct tokenizer *t;
+    test_file_write(folder, "spiece.model", model.bytes, model.length);
+    text_buffer_deinit(&model);
+    assert_int_equal(tokenizer_open(folder, &t, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "reads a tokenizer.model, and there is a spiece.model"));
+    write_quoted(folder, "config.json", "{'model_type': 'xglm'}");
+    assert_int_equal(tokenizer_open(folder, &t, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "reads a sentencepiece.bpe.model, and there is a spiece.model"));
+    write_quoted(folder, "tokenizer_config.json", "{'tokenizer_class': 'T5Tokenizer', 'extra_ids': 0}");
+    assert_ok(tokenizer_open(folder, &t, &e));
+    expect_ids(t, "a", true, 8, 2);
+    tokenizer_close(t);
+    test_folder_remove(folder);
+}
+
+/* A link that leads nowhere is no absent file: what was meant is not guessed. */
+static void test_a_link_that_leads_nowhere(void **state) {
+    (void)state;
+    char *folder = test_folder_create(), path[PATH_MAX];
+    struct text_buffer model = make_bpe();
+    struct error e = {0};
+    struct tokenizer *t;
+    test_file_write(folder, "tokenizer.model", model.bytes, model.length);
+    text_buffer_deinit(&model);
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    assert_int_equal(symlink("gone", path), 0);
+    assert_int_equal(tokenizer_open(folder, &t, &e), STATUS_IO);
+    assert_non_null(strstr(e.where, "tokenizer.json"));
+    assert_non_null(strstr(e.text, "a symbolic link to a file that does not exist"));
+    test_folder_remove(folder);
+}
+
 /* A converted file keeps the text of it. */
 static void test_its_text_says_the_same(void **state) {
     (void)state;
@@ -273,11 +387,17 @@ int main(void) {
         cmocka_unit_test(test_both_algorithms),
         cmocka_unit_test(test_special_tokens_without_a_class),
         cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_ids_of_fairseq),
+        cmocka_unit_test(test_models_that_fairseq_has_not),
+        cmocka_unit_test(test_extra_ids),
+        cmocka_unit_test(test_clean_texts),
         cmocka_unit_test(test_ids_of_added_tokens),
         cmocka_unit_test(test_pieces_that_are_none),
         cmocka_unit_test(test_models_that_are_none),
         cmocka_unit_test(test_normalizers_that_are_none),
         cmocka_unit_test(test_the_file_that_is_read),
+        cmocka_unit_test(test_models_of_other_names),
+        cmocka_unit_test(test_a_link_that_leads_nowhere),
         cmocka_unit_test(test_its_text_says_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

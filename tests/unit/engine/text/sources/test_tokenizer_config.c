@@ -120,7 +120,7 @@ static void test_whether_one_is_missing(void **state) {
     enum status status = tokenizer_open(folder, &t, &e);
     assert_int_equal(status, STATUS_NOT_FOUND);
     assert_true(tokenizer_is_missing(folder, status));
-    write_quoted(folder, "config.json", "{'model_type': 'biogpt'}");
+    write_quoted(folder, "config.json", "{'tokenizer_class': 'XLMTokenizer'}");
     write_quoted(folder, "vocab.json", "{'a</w>': 0}");
     test_file_write(folder, "merges.txt", "", 0);
     status = tokenizer_open(folder, &t, &e);

@@ -116,8 +116,13 @@ static void test_other_schemes_are_refused(void **state) {
          "{'tokenizer_class': 'CTRLTokenizer', 'added_tokens_decoder': {'256': {'content': "
          "'<pad>'}}, 'unk_token': 'a'}",
          "'<pad>': CTRLTokenizer with added tokens", STATUS_UNSUPPORTED},
-        {"tokenizer_config.json", "{'tokenizer_class': 'BioGptTokenizer'}", "Moses", STATUS_UNSUPPORTED},
-        {"config.json", "{'model_type': 'biogpt'}", "'BioGptTokenizer'", STATUS_UNSUPPORTED},
+        {"tokenizer_config.json",
+         "{'tokenizer_class': 'BioGptTokenizer', 'added_tokens_decoder': {'256': {'content': '<pad>'}}, "
+         "'unk_token': 'a', 'pad_token': 'b'}",
+         "'<pad>': BioGptTokenizer with added tokens", STATUS_UNSUPPORTED},
+        {"config.json", "{'model_type': 'biogpt'}", "'<unk>' is not in the vocabulary", STATUS_MALFORMED},
+        {"tokenizer_config.json", "{'tokenizer_class': 'XLMTokenizer'}", "'XLMTokenizer'",
+         STATUS_UNSUPPORTED},
         {"tokenizer_config.json", "{'tokenizer_class': 'T5Tokenizer'}", "'T5Tokenizer'", STATUS_UNSUPPORTED},
         {"vocab.json", "{'a</w>': 0, 'b</w>': 1}", "vocab.json", STATUS_UNSUPPORTED},
         {"vocab.json", "[]", "vocab.json", STATUS_MALFORMED},
