@@ -29,6 +29,7 @@ BODIES = [
                                  "stream_options": {"include_usage": True}}),
     ("post", "/v1/chat/completions", {"messages": HELLO, "max_tokens": 4, "logprobs": True, "top_logprobs": 2}),
     ("post", "/v1/chat/completions", {"messages": HELLO, "max_tokens": 4, "stream": True}),
+    ("post", "/v1/completions", {"prompt": "Once", "max_tokens": 4, "prediction": {"type": "content", "content": " upon a time"}}),
     ("post", "/apply-template", {"messages": HELLO}),
     ("post", "/tokenize", {"prompt": "Once"}),
     ("post", "/detokenize", {"tokens": [1, 2]}),
