@@ -59,6 +59,7 @@ FILTERS = ["upper", "lower", "title", "capitalize", "trim", "length", "string", 
            "nothing", "trim('H')", "unique|list", "map('int')|list", "batch(2, 'f')|list", "slice(3, 0)|list", "reverse|list",
            "items|list", "select|list", "reject('none')|list", "groupby('role')|list", "int('x')", "int(0, 16)", "float(1.5)",
            "round(0, 'floor')", "round(1, 'ceil')", "max(attribute='role')", "min(case_sensitive=true)", "forceescape"]
+GENERATORS = {"map", "select", "reject", "selectattr", "rejectattr", "batch", "slice", "unique", "items", "reverse"}
 METHODS = ["strip()", "lstrip()", "rstrip()", "upper()", "lower()", "title()", "capitalize()", "swapcase()", "split()", "split(',')",
            "split('l', 1)", "rsplit('o', 1)", "rsplit(None, 1)", "split(' ')", "splitlines()", "startswith('H')", "endswith(('d', 'x'))", "find('o')",
            "rfind('o')", "index('l')", "count('l')", "replace('o', '0')", "replace('l', '', 1)", "partition(',')", "rpartition('o')",
@@ -76,8 +77,9 @@ SUBSCRIPTS = ["[0]", "[-1]", "[9]", "['k']", "['role']", "[1:]", "[:-1]", "[::-1
 
 
 class Maker:
-    def __init__(self, seed):
+    def __init__(self, seed, lists):
         self.random = random.Random(seed)
+        self.lists = lists  # no generators, whose text is an address
 
     def pick(self, of):
         return self.random.choice(of)
@@ -97,7 +99,9 @@ class Maker:
             return self.atom()
         kind, inner = self.random.randrange(12), self.expression(depth - 1)
         if kind < 3:
-            return f"{self.wrap(inner)}|{self.pick(FILTERS)}"
+            name = self.pick(FILTERS)
+            lazy = self.lists and name.split("(")[0] in GENERATORS
+            return f"{self.wrap(inner)}|{name}" + ("|list" if lazy else "")
         if kind < 5:
             return f"{self.wrap(inner)}.{self.pick(METHODS)}"
         if kind < 6:
@@ -158,8 +162,8 @@ class Maker:
         return self.body(2)
 
 
-def random_cases(count, seed):
-    maker, cases, errors = Maker(seed), [], 0
+def random_cases(count, seed, lists=False):
+    maker, cases, errors = Maker(seed, lists), [], 0
     while len(cases) < count:
         template = maker.template()
         text = render(template, CONTEXT)
@@ -219,7 +223,7 @@ def write_snippets():
     for template, text in cases:
         if not is_fixed(text):
             raise SystemExit(f"{template}: not the same everywhere: {text}")
-    write(FOLDER / "snippets.json", {"context": CONTEXT, "cases": cases + random_cases(RANDOM_SNIPPETS, 1)})
+    write(FOLDER / "snippets.json", {"context": CONTEXT, "cases": cases + random_cases(RANDOM_SNIPPETS, 1, lists=True)})
 
 
 def main():
