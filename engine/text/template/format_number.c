@@ -59,7 +59,8 @@ static bool real_digits(const struct format_spec *spec, double magnitude, char *
         return true;
     }
     if (!strchr("fFeEgG%", spec->type)) return false;
-    char type = spec->type == '%' ? 'f' : spec->type;
+    char type = spec->type;
+    if (type == '%') type = 'f';
     snprintf(format, sizeof format, "%%%s.*%c", alternate, type);
     if (isnan(magnitude) || isinf(magnitude))
         snprintf(format, sizeof format, "%%*%c", type == 'F' ? 'F' : 'f');

@@ -39,7 +39,8 @@ static bool named_value(struct percent *p, struct value *out) {
 }
 
 static char next(const struct percent *p) {
-    return p->at < p->s->length ? p->s->bytes[p->at] : '\0';
+    if (p->at < p->s->length) return p->s->bytes[p->at];
+    return '\0';
 }
 
 /* A number in the format, or "*" for one of the values. */
