@@ -168,7 +168,7 @@ static bool convert(struct braces *f, struct value *v) {
 /* Behind the brace that opens it. */
 static bool field(struct braces *f) {
     struct value v;
-    struct format_spec spec = {.fill = ' ', .precision = -1};
+    struct format_spec spec = {.fill = ' ', .precision = -1, .client = string_has_marks(f->s)};
     const struct string *name = word(f, ".[:!}{");
     if (!name || !first_value(f, name, &v)) return false;
     while (next(f) == '.' || next(f) == '[')
