@@ -87,7 +87,7 @@ bool access_item(struct render *r, const struct value *v, const struct value *ke
 /* ---- slices -------------------------------------------------------------------------------------------- */
 
 struct slice {
-    int64_t start, step;
+    int64_t start, stop, step;
     size_t count;
 };
 
@@ -107,7 +107,7 @@ static int64_t clip(int64_t at, int64_t count, int64_t least, int64_t most) {
 
 /* As Python's slice.indices. */
 static bool resolve(struct render *r, const struct value bounds[3], size_t length, struct slice *out) {
-    int64_t count = (int64_t)length, stop;
+    int64_t count = (int64_t)length, stop = 0;
     if (!bound(r, &bounds[2], 1, &out->step)) return false;
     if (out->step == 0) return render_error(r, "slice step cannot be zero");
     bool back = out->step < 0;
@@ -117,6 +117,7 @@ static bool resolve(struct render *r, const struct value bounds[3], size_t lengt
     if (!bound(r, &bounds[0], 0, &out->start) || !bound(r, &bounds[1], 0, &stop)) return false;
     out->start = bounds[0].kind == VALUE_NONE ? (back ? most : least) : clip(out->start, count, least, most);
     stop = bounds[1].kind == VALUE_NONE ? (back ? least : most) : clip(stop, count, least, most);
+    out->stop = stop;
     int64_t distance = back ? out->start - stop : stop - out->start, step = back ? -out->step : out->step;
     out->count = distance > 0 ? (size_t)((distance + step - 1) / step) : 0;
     return true;
@@ -152,7 +153,7 @@ static bool slice_list(struct render *r, const struct list *list, const struct s
     part->count = slice->count;
     part->start = list->start + list->step * slice->start;
     part->step = list->step * slice->step;
-    part->stop = part->start + part->step * (int64_t)slice->count;
+    part->stop = list->start + list->step * slice->stop;
     *out = list_value(part);
     return true;
 }

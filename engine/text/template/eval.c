@@ -83,6 +83,8 @@ static bool eval_concat(struct render *r, struct scope *s, const struct node *no
         struct value v;
         const struct string *text;
         if (!eval(r, s, node->items[i], &v) || !print_value(r, &v, &text)) return false;
+        text = string_with_safety(r, text, false);
+        if (!text) return false;
         sum = sum ? string_concat(r, sum, text) : text;
         if (!sum) return false;
     }

@@ -37,5 +37,9 @@ bool getter_get(struct render *r, const struct getter *g, const struct value *el
 bool filter_text(struct render *r, const struct value *v, const struct string **out);
 bool filter_integer(struct render *r, const struct value *v, int64_t absent, int64_t *out);
 
+/* A generator of what was found before something failed (done false): that happens to who walks through it. false: it is
+ * no failure of the template's, but of a limit. */
+bool filter_generator(struct render *r, struct list *found, bool done, struct value *out);
+
 /* tojson.c */
 bool filter_tojson(struct render *r, const struct value *v, const struct value *p, struct value *out);

@@ -41,6 +41,16 @@ bool filter_integer(struct render *r, const struct value *v, int64_t absent, int
     return true;
 }
 
+bool filter_generator(struct render *r, struct list *found, bool done, struct value *out) {
+    found->kind = LIST_ITERATOR;
+    *out = list_value(found);
+    if (done) return true;
+    if (r->e->code != STATUS_INVALID_ARGUMENT) return false;
+    r->failed = false;
+    found->failure = render_format(r, "%s", r->e->text);
+    return !r->failed;
+}
+
 /* ---- attributes ---------------------------------------------------------------------------------------- */
 
 static bool add_part(struct render *r, struct getter *g, const struct string *s, size_t start, size_t end) {

@@ -67,7 +67,11 @@ static bool items(struct render *r, const struct value *v, const struct value *p
     struct value method;
     (void)p;
     if (v->kind == VALUE_UNDEFINED) return give(list_create(r, LIST_ITERATOR, 0), out);
-    if (v->kind != VALUE_DICT) return render_error(r, "Can only get item pairs from a mapping.");
+    if (v->kind != VALUE_DICT) {
+        if (!give(list_create(r, LIST_ITERATOR, 0), out)) return false;
+        out->list->failure = "Can only get item pairs from a mapping.";
+        return true;
+    }
     if (!access_attribute(r, v, &name, "", &method) || !call_value(r, &method, &(struct arguments){0}, out))
         return false;
     out->list->kind = LIST_ITERATOR;
@@ -204,13 +208,16 @@ static bool unique(struct render *r, const struct value *v, const struct value *
     struct list *elements, *found = list_create(r, LIST_ITERATOR, 0);
     struct dict *seen = dict_create(r, 0);
     struct value key, unused;
-    if (!found || !seen || !value_elements(r, v, &elements) || !getter_init(r, &g, &p[1])) return false;
-    for (size_t i = 0; i < elements->count; i++) {
-        if (!getter_get(r, &g, &elements->items[i], &key) || !dict_get(r, seen, key, &unused)) return false;
-        if (unused.kind != VALUE_MISSING) continue;
-        if (!dict_set(r, seen, key, BOOLEAN(true)) || !list_add(r, found, elements->items[i])) return false;
+    if (!found || !seen || !value_elements_lazily(r, v, &elements, out) || !getter_init(r, &g, &p[1]))
+        return false;
+    if (!elements) return true;
+    bool done = true;
+    for (size_t i = 0; done && i < elements->count; i++) {
+        done = getter_get(r, &g, &elements->items[i], &key) && dict_get(r, seen, key, &unused);
+        if (done && unused.kind == VALUE_MISSING)
+            done = dict_set(r, seen, key, BOOLEAN(true)) && list_add(r, found, elements->items[i]);
     }
-    return give(found, out);
+    return filter_generator(r, found, done, out);
 }
 
 /* ---- groups -------------------------------------------------------------------------------------------- */
@@ -250,7 +257,9 @@ static bool groupby(struct render *r, const struct value *v, const struct value 
 static bool batch(struct render *r, const struct value *v, const struct value *p, struct value *out) {
     struct list *elements, *rows = list_create(r, LIST_ITERATOR, 0), *row = NULL;
     int64_t width;
-    if (!rows || !value_elements(r, v, &elements) || !filter_integer(r, &p[0], 0, &width)) return false;
+    if (!rows || !value_elements_lazily(r, v, &elements, out) || !filter_integer(r, &p[0], 0, &width))
+        return false;
+    if (!elements) return true;
     for (size_t i = 0; i < elements->count; i++) {
         if (!row || (int64_t)row->count == width) {
             row = list_create(r, LIST_LIST, 0);
@@ -267,7 +276,9 @@ static bool batch(struct render *r, const struct value *v, const struct value *p
 static bool slice(struct render *r, const struct value *v, const struct value *p, struct value *out) {
     struct list *elements, *rows = list_create(r, LIST_ITERATOR, 0);
     int64_t count;
-    if (!rows || !value_elements(r, v, &elements) || !filter_integer(r, &p[0], 0, &count)) return false;
+    if (!rows || !value_elements_lazily(r, v, &elements, out) || !filter_integer(r, &p[0], 0, &count))
+        return false;
+    if (!elements) return true;
     if (count == 0) return render_error(r, "integer division or modulo by zero");
     bool fill = p[1].kind != VALUE_MISSING && p[1].kind != VALUE_NONE;
     size_t at = 0, slices = count > 0 ? (size_t)count : 0;

@@ -10,12 +10,6 @@ static struct arguments rest_of(const struct arguments *a, size_t used) {
     return rest;
 }
 
-static bool finish(struct list *list, struct value *out) {
-    list->kind = LIST_ITERATOR;
-    *out = list_value(list);
-    return true;
-}
-
 static bool fail_unknown(struct render *r, const char *what, const struct value *v) {
     if (v->kind != VALUE_STRING) return render_error(r, "No %s of that name found.", what);
     return render_error(r, "No %s named '%.*s' found.", what, (int)(v->string->length & 255),
@@ -51,14 +45,15 @@ static bool map_filter(struct render *r, const struct list *elements, const stru
 static bool map(struct render *r, const struct value *v, const struct arguments *a, struct value *out) {
     struct list *elements, *found = list_create(r, LIST_LIST, 0);
     if (!found) return false;
-    if (!value_truth(v)) return finish(found, out);
-    if (!value_elements(r, v, &elements)) return false;
+    if (!value_truth(v)) return filter_generator(r, found, true, out);
+    if (!value_elements_lazily(r, v, &elements, out)) return false;
+    if (!elements) return true;
     if (a->count == 0 && a->keyword_count == 0) return render_error(r, "map requires a filter argument");
     /* A filter may apply others in turn: map('map', ...). */
     if (!render_enter(r)) return false;
     bool done = a->count == 0 ? map_attribute(r, elements, a, found) : map_filter(r, elements, a, found);
     render_leave(r);
-    return done && finish(found, out);
+    return filter_generator(r, found, done, out);
 }
 
 static bool passes(struct render *r, const struct test_row *row, const struct value *v,
@@ -67,31 +62,46 @@ static bool passes(struct render *r, const struct test_row *row, const struct va
     return render_steps(r, 1) && (!row || tests_apply(r, row, v, a, out));
 }
 
-/* Elements that pass a test, or what they have passes it, as wanted. */
-static bool choose(struct render *r, const struct value *v, const struct arguments *a, bool attribute,
-                   bool wanted, struct value *out) {
-    struct list *elements, *found = list_create(r, LIST_LIST, 0);
-    struct getter g = {0};
-    size_t used = attribute ? 1 : 0;
-    const struct test_row *row = NULL;
-    if (!found) return false;
-    if (!value_truth(v)) return finish(found, out);
-    if (a->count < used) return render_error(r, "Missing parameter for attribute name");
-    if ((attribute && !getter_init(r, &g, &a->items[0])) || !value_elements(r, v, &elements)) return false;
-    if (a->count > used) {
-        const struct value *name = &a->items[used++];
-        row = name->kind == VALUE_STRING ? tests_find(name->string) : NULL;
-        if (!row) return fail_unknown(r, "test", name);
-    }
-    const struct arguments rest = rest_of(a, used);
+/* What passes a test, itself or by an attribute, as wanted. */
+struct choice {
+    struct getter getter;
+    const struct test_row *test; /* NULL: the truth of it */
+    struct arguments arguments;
+    bool wanted;
+};
+
+static bool choose_each(struct render *r, const struct list *elements, const struct choice *c,
+                        struct list *found) {
     for (size_t i = 0; i < elements->count; i++) {
         struct value element;
         bool passed;
-        if (!getter_get(r, &g, &elements->items[i], &element) || !passes(r, row, &element, &rest, &passed))
+        if (!getter_get(r, &c->getter, &elements->items[i], &element) ||
+            !passes(r, c->test, &element, &c->arguments, &passed))
             return false;
-        if (passed == wanted && !list_add(r, found, elements->items[i])) return false;
+        if (passed == c->wanted && !list_add(r, found, elements->items[i])) return false;
     }
-    return finish(found, out);
+    return true;
+}
+
+static bool choose(struct render *r, const struct value *v, const struct arguments *a, bool attribute,
+                   bool wanted, struct value *out) {
+    struct list *elements, *found = list_create(r, LIST_LIST, 0);
+    struct choice c = {.wanted = wanted};
+    size_t used = attribute ? 1 : 0;
+    if (!found) return false;
+    if (!value_truth(v)) return filter_generator(r, found, true, out);
+    if (a->count < used) return render_error(r, "Missing parameter for attribute name");
+    if ((attribute && !getter_init(r, &c.getter, &a->items[0])) ||
+        !value_elements_lazily(r, v, &elements, out))
+        return false;
+    if (!elements) return true;
+    if (a->count > used) {
+        const struct value *name = &a->items[used++];
+        c.test = name->kind == VALUE_STRING ? tests_find(name->string) : NULL;
+        if (!c.test) return fail_unknown(r, "test", name);
+    }
+    c.arguments = rest_of(a, used);
+    return filter_generator(r, found, choose_each(r, elements, &c, found), out);
 }
 
 static bool select_(struct render *r, const struct value *v, const struct arguments *a, struct value *out) {

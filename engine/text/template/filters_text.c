@@ -137,9 +137,13 @@ static bool truncate(struct render *r, const struct value *v, const struct value
     const struct string *end = p[2].kind == VALUE_STRING ? p[2].string : &dots;
     int64_t length, leeway, tail = (int64_t)string_characters(end);
     if (!filter_integer(r, &p[0], 255, &length) || !filter_integer(r, &p[3], 5, &leeway)) return false;
+    size_t count;
     *out = *v;
-    if (v->kind == VALUE_UNDEFINED && length >= tail) return true; /* it is short enough */
-    if (v->kind != VALUE_STRING) return render_error(r, "truncate needs a string, not %s", value_type(v));
+    if (length >= tail && leeway >= 0 && v->kind != VALUE_STRING) {
+        if (!value_length(r, v, &count)) return false;
+        if ((int64_t)count <= length + leeway) return true;
+        return render_error(r, "truncate needs a string, not %s", value_type(v));
+    }
     if (length < tail || leeway < 0)
         return render_error(r, "expected length >= %lld, got %lld", (long long)tail, (long long)length);
     const struct string *s = v->string;

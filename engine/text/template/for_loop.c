@@ -51,6 +51,7 @@ static enum flow run_body(struct render *r, struct for_loop *loop, struct scope 
         enum flow flow = exec(r, s, loop->node->c);
         if (flow == FLOW_FAILED) return flow;
         if (flow == FLOW_BREAK) return FLOW_ON;
+        loop->completed |= flow == FLOW_ON;
     }
 }
 
@@ -62,7 +63,8 @@ static enum flow run(struct render *r, struct scope *around, const struct node *
     *loop = (struct for_loop){.node = node, .around = around, .test = node->items[1], .depth0 = depth0};
     if (!value_elements(r, v, &loop->list)) return FLOW_FAILED;
     enum flow flow = run_body(r, loop, s);
-    if (flow != FLOW_ON || loop->started || !node->items[0]) return flow;
+    /* Jinja's rule for "else": not whether there were elements, but whether a turn has come to its end. */
+    if (flow != FLOW_ON || loop->completed || !node->items[0]) return flow;
     struct scope *otherwise = scope_create(r, around);
     return otherwise ? exec(r, otherwise, node->items[0]) : FLOW_FAILED;
 }

@@ -12,6 +12,7 @@ struct for_loop {
     struct value current, before, after; /* after: seen already, else VALUE_MISSING */
     struct list *changed;                /* arguments of the last changed() */
     bool started;
+    bool completed; /* a turn of the body has come to its end, without break or continue */
 };
 
 enum flow for_loop_run(struct render *r, struct scope *s, const struct node *node);

@@ -89,6 +89,8 @@ static bool read_spec(struct percent *p, struct format_spec *spec) {
 static bool put_text(struct percent *p, const struct format_spec *spec, const struct string *text) {
     struct format_spec plain = *spec;
     plain.fill = ' ';
+    if (p->s->safe) text = string_escape(p->r, text);
+    if (!text) return false;
     if (spec->precision >= 0 && string_characters(text) > (size_t)spec->precision)
         text = string_part(p->r, text, 0, string_offset(text, (size_t)spec->precision));
     if (!text) return false;
@@ -173,7 +175,6 @@ static bool all_used(struct percent *p) {
 
 bool format_percent(struct render *r, const struct string *s, const struct value *v, struct value *out) {
     struct percent p = {.r = r, .s = s, .values = v, .out = {.r = r}};
-    if (s->safe) return render_fail(r, STATUS_UNSUPPORTED, "%% of a string that is marked safe");
     while (p.at < s->length) {
         const char *found = memchr(s->bytes + p.at, '%', s->length - p.at);
         size_t end = found ? (size_t)(found - s->bytes) : s->length;
@@ -182,6 +183,7 @@ bool format_percent(struct render *r, const struct string *s, const struct value
         if (!render_steps(r, 1) || (found && !conversion(&p))) return false;
     }
     const struct string *text = all_used(&p) ? builder_take(&p.out) : NULL;
+    if (text) text = string_with_safety(r, text, s->safe);
     *out = STRING(text);
     return text != NULL;
 }

@@ -128,14 +128,20 @@ static enum status read_raw(struct lexer *l, struct token *out) {
         move_to(l, end);
         return STATUS_OK;
     }
+    set_data(out, l, l->at, l->at); /* nothing may follow, by Jinja's rules, but no content without an end */
+    if (l->at == l->length) return STATUS_OK;
     return template_error(l->e, STATUS_MALFORMED, l->line, "Missing end of raw directive");
 }
 
-static enum status skip_comment(struct lexer *l, size_t at) {
-    for (at += 2; at < l->length; at++) {
+static enum status skip_comment(struct lexer *l, size_t begin) {
+    for (size_t at = begin + 2; at < l->length; at++) {
         size_t end = tag_end(l, at, "#}", true);
         if (end == 0) continue;
         move_to(l, end);
+        return STATUS_OK;
+    }
+    if (begin + 2 == l->length) {
+        move_to(l, l->length);
         return STATUS_OK;
     }
     return template_error(l->e, STATUS_MALFORMED, l->line, "Missing end of comment tag");

@@ -36,12 +36,27 @@ TEST(is_iterable, value_is_iterable(v) || v->kind == VALUE_LOOP)
 TEST(is_callable, v->kind == VALUE_CALLABLE || v->kind == VALUE_LOOP || v->kind == VALUE_UNDEFINED)
 TEST(is_escaped, v->kind == VALUE_STRING && v->string->safe)
 TEST(is_same, value_same(v, argument))
-TEST(is_filter, v->kind == VALUE_STRING && filters_find(v->string))
-TEST(is_test, v->kind == VALUE_STRING && tests_find(v->string))
 
 /* A sequence has a length and takes subscripts. An undefined value pretends to. */
 TEST(is_sequence, v->kind == VALUE_STRING || v->kind == VALUE_DICT || v->kind == VALUE_UNDEFINED ||
                       (v->kind == VALUE_LIST && v->list->kind <= LIST_RANGE))
+
+static bool check_name(struct render *r, const struct value *v) {
+    if (v->kind != VALUE_DICT && !value_is_list(v, LIST_LIST)) return true;
+    return render_error(r, "unhashable type: '%s'", value_type(v));
+}
+
+static bool is_filter(struct render *r, const struct value *v, const struct value *argument, bool *out) {
+    (void)argument;
+    *out = v->kind == VALUE_STRING && filters_find(v->string);
+    return check_name(r, v);
+}
+
+static bool is_test(struct render *r, const struct value *v, const struct value *argument, bool *out) {
+    (void)argument;
+    *out = v->kind == VALUE_STRING && tests_find(v->string);
+    return check_name(r, v);
+}
 
 static bool rest_of(struct render *r, const struct value *v, const struct value *by, bool *zero) {
     struct value rest;

@@ -367,6 +367,7 @@ static bool characters(struct render *r, const struct string *s, struct list **o
         size_t start = at;
         utf8_next(s->bytes, s->length, &at);
         const struct string *part = string_part(r, s, start, at);
+        if (part) part = string_with_safety(r, part, false);
         if (!part || !render_steps(r, 1) || !list_add(r, *out, STRING(part))) return false;
     }
     return *out != NULL;
@@ -380,8 +381,21 @@ static bool keys(struct render *r, const struct dict *d, struct list **out) {
     return true;
 }
 
+bool value_elements_lazily(struct render *r, const struct value *v, struct list **out, struct value *lazy) {
+    *out = NULL;
+    *lazy = *v;
+    if (value_is_list(v, LIST_ITERATOR) && v->list->failure) return true;
+    if (value_is_iterable(v)) return value_elements(r, v, out);
+    struct list *list = list_create(r, LIST_ITERATOR, 0);
+    if (!list) return false;
+    list->failure = render_format(r, "'%s' object is not iterable", value_type(v));
+    *lazy = list_value(list);
+    return !r->failed;
+}
+
 /* What is left of an iterator. */
 static bool walk_through(struct render *r, struct list *iterator, struct list **out) {
+    if (iterator->failure) return render_error(r, "%s", iterator->failure);
     *out = list_create(r, LIST_LIST, 0);
     if (!*out) return false;
     (*out)->items = iterator->items + iterator->position;

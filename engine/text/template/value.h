@@ -57,7 +57,7 @@ struct list {
     struct value *items;
     size_t count, capacity;
     size_t position;           /* of an iterator: what was walked through */
-    const char *name;          /* of an iterator, as it is printed */
+    const char *failure;       /* of an iterator: what happens when it is walked through */
     int64_t start, stop, step; /* of a range */
     bool group;                /* a tuple of groupby: has the names "grouper" and "list" */
 };
@@ -148,3 +148,6 @@ bool value_length(struct render *r, const struct value *v, size_t *length);
  * then. Fails for what cannot be iterated. */
 bool value_elements(struct render *r, const struct value *v, struct list **out);
 bool value_is_iterable(const struct value *v);
+/* The same for a filter whose result is a generator: where v cannot be iterated, *out is NULL and *lazy fails once
+ * somebody walks through it. */
+bool value_elements_lazily(struct render *r, const struct value *v, struct list **out, struct value *lazy);
