@@ -52,7 +52,8 @@ static void test_chat_is_a_completion(void **state) {
     json_t *completed = complete(&d, body),
            *chat = post(&d, "/v1/chat/completions",
                         "{" STORY ",\"temperature\":0,\"max_tokens\":12,\"return_token_ids\":true}", 200),
-           *tokens = post(&d, "/tokenize", "{" STORY "}", 200);
+           *tokens = post(&d, "/tokenize", "{" STORY "}", 200),
+           *more = post(&d, "/tokenize", "{" STORY ",\"add_special_tokens\":true}", 200);
     const json_t *one = json_array_get(json_object_get(completed, "choices"), 0),
                  *answer = json_array_get(json_object_get(chat, "choices"), 0);
     assert_true(
@@ -61,7 +62,11 @@ static void test_chat_is_a_completion(void **state) {
     assert_true(json_equal(json_object_get(one, "token_ids"), json_object_get(answer, "token_ids")));
     assert_string_equal(json_string_value(json_object_get(json_object_get(answer, "message"), "content")),
                         choice_text(completed, 0));
+    /* What the tokenizer puts before a text, where that is asked for. */
+    json_array_insert_new(json_object_get(tokens, "tokens"), 0, json_integer(0));
+    assert_true(json_equal(json_object_get(more, "tokens"), json_object_get(tokens, "tokens")));
     free(body);
+    json_decref(more);
     json_decref(tokens);
     json_decref(chat);
     json_decref(completed);
