@@ -201,7 +201,7 @@ enum status engine_apply_chat_template(const struct engine *engine, const struct
 size_t engine_chat_bytes(size_t json_bytes);
 
 /* Ids of such a text, without what a tokenizer adds to a text by itself; the rest is as with engine_encode. No control
- * token (an added token that is not mere blanks) is found in what the client wrote, nor where it takes part, unless
+ * token (an added token, but for blanks and plain words) is found in what the client wrote, nor where it takes part, unless
  * chat_control_tokens says so; otherwise the ids are those of the whole text. */
 enum status engine_encode_chat(const struct engine *engine, const struct engine_chat_text *text,
                                size_t tokens_max, int32_t **ids, size_t *count, struct error *e);

@@ -34,10 +34,14 @@ static int32_t number_token(const struct added_tokens *a, const struct vocabular
     return (int32_t)(a->id_end > model->count ? a->id_end : model->count);
 }
 
-static bool is_blank(const char *content, size_t length) {
+/* Tokens of control have signs in them, so that they are no words of any text; one letter is a letter. */
+static bool is_plain(const char *content, size_t length, bool special) {
+    if (utf8_count(content, length) == 1) special = false;
     for (size_t at = 0; at < length;) {
         int32_t point = utf8_next(content, length, &at);
-        if (point != 0x2581 && !unicode_is_whitespace(point)) return false;
+        bool blank = point == 0x2581 || unicode_is_whitespace(point);
+        bool letter = unicode_is_word(point) && !unicode_is_punctuation(point);
+        if (!blank && (special || !letter)) return false;
     }
     return true;
 }
@@ -67,7 +71,7 @@ static enum status read_token(struct added_tokens *a, const struct json_path *pa
     if (length > ADDED_TOKEN_BYTES_MAX || a->count >= VOCABULARY_ID_MAX - model->id_end)
         return json_path_error(path, STATUS_LIMIT, e, "more than %d bytes, or too many tokens",
                                ADDED_TOKEN_BYTES_MAX);
-    token.blank = is_blank(content, length);
+    token.plain = is_plain(content, length, token.special);
     int32_t twin = vocabulary_find(&a->contents, content, length);
     token.id = twin >= 0 ? a->items[twin].id : number_token(a, model, content, length);
     if (twin >= 0 && same_token(&a->items[twin], &token)) return STATUS_OK;
@@ -190,7 +194,7 @@ static void take_token(struct cutter *c, const struct added_token *token, size_t
 }
 
 bool added_tokens_controls(const struct added_tokens *a, int32_t id) {
-    return id >= 0 && (size_t)id < a->id_end && a->indices[id] >= 0 && !a->items[a->indices[id]].blank;
+    return id >= 0 && (size_t)id < a->id_end && a->indices[id] >= 0 && !a->items[a->indices[id]].plain;
 }
 
 /* The longest token at a place that may be found there: its index, or -1. */
@@ -199,9 +203,9 @@ static int32_t find_token(const struct added_tokens *a, const struct trie *trie,
     size_t most = c->length - at, touched;
     for (;;) {
         int32_t index = trie_longest(trie, TRIE_ROOT, c->text + at, most, key);
-        if (index < 0 || a->items[index].blank || !guard_touches(guard, at, at + *key, &touched))
+        if (index < 0 || a->items[index].plain || !guard_touches(guard, at, at + *key, &touched))
             return index;
-        /* A shorter one may end before what is guarded; where that begins here, only a blank one is left. */
+        /* A shorter one may end before what is guarded; where that begins here, only a plain one is left. */
         most = touched > at ? touched - at : *key - 1;
         if (most == 0) return -1;
     }

@@ -19,7 +19,8 @@ struct added_token {
     bool lstrip, rstrip; /* takes the blanks on that side with it */
     bool normalized;     /* its normal form is searched for in the normal form of the text */
     bool special;
-    bool blank; /* nothing but blanks (or ▁): no token of control */
+    bool
+        plain; /* no token of control: blanks (or ▁) alone, or letters and digits that are not marked special */
 };
 
 struct added_tokens {
@@ -45,10 +46,10 @@ void added_tokens_deinit(struct added_tokens *a);
 int32_t added_tokens_find(const struct added_tokens *a, const char *content, size_t length);
 const char *added_tokens_content(const struct added_tokens *a, int32_t id, size_t *length);
 
-/* Whether an id is that of an added token that is more than blanks. */
+/* Whether an id is that of a control token: an added one that is not plain. */
 bool added_tokens_controls(const struct added_tokens *a, int32_t id);
 
 /* Cuts text at the tokens of one kind and appends the pieces to out. first: the text begins the whole
- * text. guard: where only blank tokens are found; the longest token that is allowed counts. */
+ * text. guard: where only plain tokens are found; the longest token that is allowed counts. */
 void added_tokens_cut(const struct added_tokens *a, bool normalized, const char *text, size_t length,
                       bool first, const struct guard *guard, struct piece_list *out);

@@ -85,6 +85,22 @@ static void add_range(struct text_range *ranges, size_t *count, size_t start, si
         ranges[(*count)++] = (struct text_range){start, end};
 }
 
+/* Bytes, whole characters of them, that a part which is not there as a whole has in common with the form at its front, or
+ * at its back. */
+static size_t common(const struct part *part, const struct text_buffer *form, size_t start, size_t end,
+                     bool front) {
+    size_t count = 0, most = part->length < end - start ? part->length : end - start;
+    if (part->guarded) return 0;
+    while (count < most && (front ? part->form[count] == form->bytes[start + count]
+                                  : part->form[part->length - 1 - count] == form->bytes[end - 1 - count]))
+        count++;
+    /* Back to where a character begins. */
+    while (count > 0 && front && start + count < form->length && (form->bytes[start + count] & 0xC0) == 0x80)
+        count--;
+    while (count > 0 && !front && (form->bytes[end - count] & 0xC0) == 0x80) count--;
+    return count;
+}
+
 /* From the front as far as the parts' forms go, then from the back; what is between is in doubt. ranges: room for one
  * more than there are parts. */
 static void place_parts(const struct parts *p, const struct text_buffer *form, struct text_range *ranges,
@@ -98,7 +114,12 @@ static void place_parts(const struct parts *p, const struct text_buffer *form, s
     while (back > front && end - start >= p->items[back - 1].length &&
            is_at(&p->items[back - 1], form, end - p->items[back - 1].length))
         end -= p->items[--back].length;
-    add_range(ranges, count, start, end);
+    size_t tail = end;
+    if (front < back) {
+        start += common(&p->items[front], form, start, end, true);
+        tail -= common(&p->items[back - 1], form, start, end, false);
+    }
+    add_range(ranges, count, start, tail);
     for (size_t at = end; back < p->count; at += p->items[back++].length)
         if (p->items[back].guarded) add_range(ranges, count, at, at + p->items[back].length);
 }

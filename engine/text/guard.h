@@ -1,5 +1,6 @@
-/* Parts of a text in which no control token is found: what a client has written. A text is still encoded as a whole; an
- * added token whose content is more than blanks is passed over where any byte of it lies in such a part. */
+/* Parts of a text in which no control token is found: what a client has written. A text is still encoded as a whole; a
+ * control token is passed over where any byte of it lies in such a part. That is an added token, but for those that are
+ * parts of any text: blanks, and letters and digits without a sign that are not marked as special. */
 #pragma once
 
 #include <stdbool.h>

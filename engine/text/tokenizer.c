@@ -230,12 +230,16 @@ static enum status check_words(const struct encoding *c, struct error *e) {
 /* Different control tokens that one word may have in it, as the model's own vocabulary finds them. */
 enum { CONTROLS_IN_WORD_MAX = 64 };
 
-/* The content of the first added token that the model has found since `from`; NULL: none. */
-static const char *found_control(const struct encoding *c, size_t from, size_t *length) {
+/* The content of the first control token of a word that the model has found since `from`; NULL: none. One whose content
+ * the word has not stands for what the vocabulary lacks. */
+static const char *found_control(const struct encoding *c, size_t from, const char *word, size_t word_length,
+                                 size_t *length) {
     const struct added_tokens *added = &c->tokenizer->added;
-    for (size_t i = from; i < c->ids.count; i++)
-        if (added_tokens_controls(added, c->ids.ids[i]))
-            return added_tokens_content(added, c->ids.ids[i], length);
+    for (size_t i = from; i < c->ids.count; i++) {
+        if (!added_tokens_controls(added, c->ids.ids[i])) continue;
+        const char *content = added_tokens_content(added, c->ids.ids[i], length);
+        if (memmem(word, word_length, content, *length)) return content;
+    }
     return NULL;
 }
 
@@ -247,13 +251,14 @@ static enum status encode_word(struct encoding *c, const char *word, size_t leng
     size_t from = c->ids.count, size;
     enum status status = token_model_encode(&c->tokenizer->model, &c->scratch, word, length, &c->ids, e);
     if (status != STATUS_OK || c->guard.count == 0) return status;
-    const char *content = found_control(c, from, &size);
+    const char *content = found_control(c, from, word, length, &size);
     if (!content) return STATUS_OK;
     c->ids.count = from;
     const char *end = word + length, *found = memmem(word, length, content, size);
-    if (!found || level == CONTROLS_IN_WORD_MAX || utf8_count(content, size) < 2)
+    if (level == CONTROLS_IN_WORD_MAX || utf8_count(content, size) < 2)
         return error_set(e, STATUS_UNSUPPORTED, "tokenizer",
-                         "what a client wrote cannot be encoded without a control token");
+                         "what a client wrote cannot be encoded without the control token '%.*s'",
+                         (int)(size & 255), content);
     for (size_t first = 0; status == STATUS_OK && found;
          found = memmem(word, (size_t)(end - word), content, size), first = 0) {
         utf8_next(found, size, &first);
@@ -384,6 +389,10 @@ bool tokenizer_has(const struct tokenizer *t, int32_t id) {
 
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id) {
     return has_flag(t, id, TOKEN_IS_SPECIAL);
+}
+
+bool tokenizer_is_control(const struct tokenizer *t, int32_t id) {
+    return added_tokens_controls(&t->added, id);
 }
 
 int32_t tokenizer_find(const struct tokenizer *t, const char *content) {

@@ -40,7 +40,8 @@ enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t
 
 /* The same, where no control token is found in the guarded parts of the text (engine/text/guard.h), nor where they take
  * part in it: neither an added token, nor by the model's own vocabulary what is an added token. Without any of them the
- * ids are those of tokenizer_encode. guarded: ascending and apart. */
+ * ids are those of tokenizer_encode. guarded: ascending, apart, and of whole
+ * characters. */
 enum status tokenizer_encode_guarded(const struct tokenizer *t, const char *text, size_t length, bool special,
                                      const struct text_range *guarded, size_t guarded_count,
                                      size_t tokens_max, struct token_list *out, struct error *e);
@@ -71,6 +72,9 @@ size_t tokenizer_vocabulary(const struct tokenizer *t);
 /* Whether an id below that has a token at all (ids may have gaps). */
 bool tokenizer_has(const struct tokenizer *t, int32_t id);
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
+
+/* Whether it is a control token (engine/text/guard.h). */
+bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
 
 /* Id of a token's exact content (as in the vocabulary or the added tokens); -1 if none. */
 int32_t tokenizer_find(const struct tokenizer *t, const char *content);

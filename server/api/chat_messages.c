@@ -109,8 +109,6 @@ enum api_error_kind chat_messages_read(const json_t *body, bool keeps_parts, jso
     *messages = NULL;
     if (!given) return api_error_set(e, API_INVALID, "messages", "'messages' is missing.");
     if (!json_is_array(given)) return api_field_wrong_type(e, "messages", "an array of messages", given);
-    if (!json_array_size(given))
-        return api_error_set(e, API_INVALID, "messages", "'messages' is empty; at least one is needed.");
     *messages = json_array();
     if (!*messages) return out_of_memory(e);
     if (read_all(given, keeps_parts, *messages, e) == API_OK) return API_OK;

@@ -40,11 +40,27 @@ static void check_decoding(const struct tokenizer *t, const struct token_list *i
     free(text);
 }
 
+/* All of it a client's: no id that is not a token, and other ids only where there was a control token. */
+static void check_guarded(const struct tokenizer *t, const char *text, size_t length,
+                          const struct token_list *plain) {
+    const struct text_range all = {0, length};
+    struct token_list ids = {0};
+    struct error e;
+    bool controls = length == 0 || plain->count == 0;
+    for (size_t i = 0; i < plain->count; i++) controls |= tokenizer_is_control(t, plain->ids[i]);
+    if (length > 0 && tokenizer_encode_guarded(t, text, length, true, &all, 1, 0, &ids, &e) == STATUS_OK &&
+        !controls)
+        assert(ids.count == plain->count && memcmp(ids.ids, plain->ids, ids.count * sizeof *ids.ids) == 0);
+    for (size_t i = 0; i < ids.count; i++) assert(tokenizer_has(t, ids.ids[i]));
+    free(ids.ids);
+}
+
 static void use(const struct tokenizer *t, const char *text, size_t length) {
     struct token_list ids = {0};
     struct error e;
     if (tokenizer_encode(t, text, length, true, 0, &ids, &e) == STATUS_OK)
         for (size_t i = 0; i < ids.count; i++) assert(tokenizer_has(t, ids.ids[i]));
+    check_guarded(t, text, length, &ids);
     check_decoding(t, &ids, false);
     check_decoding(t, &ids, true);
     free(ids.ids);

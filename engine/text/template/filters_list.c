@@ -1,4 +1,6 @@
 /* Filters that take lists apart and put them in order. */
+#include <string.h>
+
 #include "engine/text/template/filter_rows.h"
 
 static bool give(struct list *list, struct value *out) {
@@ -152,8 +154,7 @@ static bool sort(struct render *r, const struct value *v, const struct value *p,
     struct getter g = {.lower = !value_truth(&p[1])};
     struct list *elements;
     struct sortable *pairs;
-    if (p[2].kind == VALUE_STRING &&
-        string_find(p[2].string, 0, p[2].string->length, &(struct string)STRING_LITERAL(",")) != SIZE_MAX)
+    if (p[2].kind == VALUE_STRING && memchr(p[2].string->bytes, ',', p[2].string->length))
         return render_fail(r, STATUS_UNSUPPORTED, "sorting by several attributes");
     return value_elements(r, v, &elements) && getter_init(r, &g, &p[2]) &&
            sorted(r, elements, &g, true, value_truth(&p[0]), &pairs) &&

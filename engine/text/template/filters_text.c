@@ -149,8 +149,8 @@ static bool truncate(struct render *r, const struct value *v, const struct value
     const struct string *s = v->string;
     if ((int64_t)string_characters(s) <= length + leeway) return give(s, out);
     size_t cut = string_offset(s, (size_t)(length - tail));
-    size_t word = value_truth(&p[1]) ? SIZE_MAX : string_find_last(s, 0, cut, &blank);
-    s = string_part(r, s, 0, word == SIZE_MAX ? cut : word);
+    size_t word = value_truth(&p[1]) ? SIZE_MAX : string_find_last(r, s, 0, cut, &blank);
+    s = r->failed ? NULL : string_part(r, s, 0, word == SIZE_MAX ? cut : word);
     return s && give(string_concat(r, s, end), out);
 }
 

@@ -228,7 +228,8 @@ static bool rpartition(struct render *r, const struct value *self, const struct 
     const struct string *s = self->string, *separator;
     if (!text_argument(r, &p[0], &separator) || !render_bytes(r, s->length)) return false;
     if (separator->length == 0) return render_error(r, "empty separator");
-    return partition_at(r, s, separator, string_find_last(s, 0, s->length, separator), true, out);
+    size_t found = string_find_last(r, s, 0, s->length, separator);
+    return !r->failed && partition_at(r, s, separator, found, true, out);
 }
 
 /* ---- methods that look ---------------------------------------------------------------------------------- */
@@ -277,7 +278,7 @@ static bool place(struct render *r, const struct value *self, const struct value
     size_t start, end, found = SIZE_MAX;
     if (!text_argument(r, &p[0], &needle)) return false;
     if (bounds(r, s, p + 1, &start, &end))
-        found = last ? string_find_last(s, start, end, needle) : string_find(s, start, end, needle);
+        found = last ? string_find_last(r, s, start, end, needle) : string_find(s, start, end, needle);
     *out = found == SIZE_MAX ? -1 : (int64_t)(found ? utf8_count(s->bytes, found) : 0);
     return !r->failed;
 }

@@ -184,10 +184,15 @@ size_t string_find(const struct string *s, size_t start, size_t end, const struc
     return found ? (size_t)(found - s->bytes) : SIZE_MAX;
 }
 
-size_t string_find_last(const struct string *s, size_t start, size_t end, const struct string *needle) {
+size_t string_find_last(struct render *r, const struct string *s, size_t start, size_t end,
+                        const struct string *needle) {
     if (start > end || end - start < needle->length) return SIZE_MAX;
-    for (size_t at = end - needle->length + 1; at-- > start;)
-        if (needle->length == 0 || memcmp(s->bytes + at, needle->bytes, needle->length) == 0) return at;
+    for (size_t at = end - needle->length + 1; at-- > start;) {
+        if (needle->length == 0) return at;
+        if (s->bytes[at] != needle->bytes[0]) continue;
+        if (memcmp(s->bytes + at, needle->bytes, needle->length) == 0) return at;
+        if (!render_bytes(r, needle->length)) return SIZE_MAX;
+    }
     return SIZE_MAX;
 }
 

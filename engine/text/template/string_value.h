@@ -45,7 +45,10 @@ bool string_is(const struct string *s, const char *text);
 int string_compare(const struct string *a, const struct string *b); /* by code points */
 /* The first place of `needle` in [start, end) of s; SIZE_MAX: none. */
 size_t string_find(const struct string *s, size_t start, size_t end, const struct string *needle);
-size_t string_find_last(const struct string *s, size_t start, size_t end, const struct string *needle);
+/* Backwards, which may take as many steps as s has bytes for each byte of needle: they are counted, and SIZE_MAX is given
+ * where there were too many (r knows). */
+size_t string_find_last(struct render *r, const struct string *s, size_t start, size_t end,
+                        const struct string *needle);
 bool string_mark(const struct string *s, size_t at);
 
 /* ---- building ------------------------------------------------------------------------------------------ */

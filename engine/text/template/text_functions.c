@@ -106,11 +106,11 @@ static bool split_left(struct render *r, const struct string *s, const struct st
 static bool split_right(struct render *r, const struct string *s, const struct string *separator,
                         int64_t most, struct list *list) {
     size_t end = s->length, found;
-    for (; most != 0 && (found = string_find_last(s, 0, end, separator)) != SIZE_MAX; most -= most > 0) {
+    for (; most != 0 && (found = string_find_last(r, s, 0, end, separator)) != SIZE_MAX; most -= most > 0) {
         if (!add_part(r, list, s, found + separator->length, end)) return false;
         end = found;
     }
-    bool done = add_part(r, list, s, 0, end);
+    bool done = !r->failed && add_part(r, list, s, 0, end);
     reverse(list);
     return done;
 }
