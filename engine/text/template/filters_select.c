@@ -5,7 +5,7 @@
 /* Arguments behind the first few. */
 static struct arguments rest_of(const struct arguments *a, size_t used) {
     struct arguments rest = *a;
-    rest.items += used;
+    if (used > 0) rest.items += used;
     rest.count -= used;
     return rest;
 }

@@ -53,7 +53,18 @@ struct node_list {
 };
 bool node_list_add(struct parser *p, struct node_list *list, struct node *node);
 
+/* A node of two parts, of one, of a list; NULL too where a part is. */
+struct node *parser_pair(struct parser *p, enum node_kind kind, unsigned line, struct node *a,
+                         struct node *b);
+struct node *parser_single(struct parser *p, enum node_kind kind, unsigned line, struct node *a);
+struct node *parser_items(struct parser *p, enum node_kind kind, unsigned line, const struct node_list *list);
+/* NULL, with an error at the token at hand. */
+struct node *parser_failed(struct parser *p, const char *what);
+
 struct node *parse_expression(struct parser *p, bool conditional);
+/* Attributes, subscripts and calls behind a value; filters, tests and calls behind that. */
+struct node *parse_postfix(struct parser *p, struct node *node);
+struct node *parse_filter_expression(struct parser *p, struct node *node);
 struct node *parse_primary(struct parser *p, bool namespaces);
 /* One expression, or several with commas between them. */
 enum tuple_rules { TUPLE_PLAIN, TUPLE_UNCONDITIONAL, TUPLE_PARENTHESES };

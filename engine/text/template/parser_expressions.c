@@ -1,4 +1,4 @@
-/* Expressions. */
+/* Values, and what stands behind them: calls, filters, tests, subscripts. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,12 +6,12 @@
 #include "engine/text/template/parser.h"
 #include "engine/text/template/tests.h"
 
-static struct node *fail(struct parser *p, const char *what) {
+struct node *parser_failed(struct parser *p, const char *what) {
     parser_fail(p, STATUS_MALFORMED, p->token.line, "%s", what);
     return NULL;
 }
 
-static struct node *pair(struct parser *p, enum node_kind kind, unsigned line, struct node *a,
+struct node *parser_pair(struct parser *p, enum node_kind kind, unsigned line, struct node *a,
                          struct node *b) {
     struct node *node = a && b ? parser_node(p, kind, line) : NULL;
     if (!node) return NULL;
@@ -20,12 +20,12 @@ static struct node *pair(struct parser *p, enum node_kind kind, unsigned line, s
     return node;
 }
 
-static struct node *single(struct parser *p, enum node_kind kind, unsigned line, struct node *a) {
-    return pair(p, kind, line, a, a);
+struct node *parser_single(struct parser *p, enum node_kind kind, unsigned line, struct node *a) {
+    return parser_pair(p, kind, line, a, a);
 }
 
-static struct node *of_items(struct parser *p, enum node_kind kind, unsigned line,
-                             const struct node_list *list) {
+struct node *parser_items(struct parser *p, enum node_kind kind, unsigned line,
+                          const struct node_list *list) {
     struct node *node = p->status == STATUS_OK ? parser_node(p, kind, line) : NULL;
     if (!node) return NULL;
     node->items = list->items;
@@ -71,7 +71,7 @@ static struct node *parse_display(struct parser *p, enum node_kind kind, const c
     struct node_list list = {0};
     unsigned line = p->token.line;
     if (!parser_next(p) || !parse_elements(p, end, kind == NODE_DICT, &list)) return NULL;
-    return of_items(p, kind, line, &list);
+    return parser_items(p, kind, line, &list);
 }
 
 static struct node *parse_parentheses(struct parser *p) {
@@ -147,7 +147,7 @@ struct node *parse_primary(struct parser *p, bool namespaces) {
     if (token.kind == TOKEN_OPERATOR)
         parser_fail(p, STATUS_MALFORMED, token.line, "unexpected '%.*s'", (int)(token.length & 3),
                     token.text);
-    return fail(p, "expected an expression, got the end of the tag");
+    return parser_failed(p, "expected an expression, got the end of the tag");
 }
 
 static bool tuple_ends(const struct parser *p, const char *end_name) {
@@ -175,8 +175,8 @@ struct node *parse_tuple(struct parser *p, enum tuple_rules rules, const char *e
     bool is_tuple = false;
     if (!parse_tuple_elements(p, (int)rules, false, end_name, &list, &is_tuple)) return NULL;
     if (!is_tuple && list.count == 1) return list.items[0];
-    if (!is_tuple && rules != TUPLE_PARENTHESES) return fail(p, "Expected an expression");
-    return of_items(p, NODE_TUPLE, line, &list);
+    if (!is_tuple && rules != TUPLE_PARENTHESES) return parser_failed(p, "Expected an expression");
+    return parser_items(p, NODE_TUPLE, line, &list);
 }
 
 static bool can_assign(const struct node *node) {
@@ -191,9 +191,9 @@ struct node *parse_target(struct parser *p, bool namespaces, const char *end_nam
     unsigned line = p->token.line;
     bool is_tuple = false;
     if (!parse_tuple_elements(p, -1, namespaces, end_name, &list, &is_tuple)) return NULL;
-    if (!is_tuple && list.count == 0) return fail(p, "Expected an expression");
-    struct node *node = is_tuple ? of_items(p, NODE_TUPLE, line, &list) : list.items[0];
-    if (node && !can_assign(node)) return fail(p, "can't assign to what stands there");
+    if (!is_tuple && list.count == 0) return parser_failed(p, "Expected an expression");
+    struct node *node = is_tuple ? parser_items(p, NODE_TUPLE, line, &list) : list.items[0];
+    if (node && !can_assign(node)) return parser_failed(p, "can't assign to what stands there");
     return node;
 }
 
@@ -217,7 +217,8 @@ static bool parse_argument(struct parser *p, struct call *call, struct call_list
         return node_list_add(p, &lists->names, name) &&
                node_list_add(p, &lists->values, parse_expression(p, true));
     }
-    if (keywords || call->rest) return fail(p, "invalid syntax for function call expression") != NULL;
+    if (keywords || call->rest)
+        return parser_failed(p, "invalid syntax for function call expression") != NULL;
     return node_list_add(p, &lists->items, parse_expression(p, true));
 }
 
@@ -307,8 +308,6 @@ struct node *parse_filters(struct parser *p, struct node *value, bool inline_sta
     return node;
 }
 
-static struct node *parse_postfix(struct parser *p, struct node *node);
-
 static bool starts_argument(const struct parser *p) {
     static const char *const words[] = {"else", "or", "and"};
     const struct token *token = &p->token;
@@ -323,7 +322,8 @@ static bool parse_test_arguments(struct parser *p, struct node *node) {
     struct node_list list = {0};
     if (parser_is(p, TOKEN_OPERATOR, "(")) return parse_arguments(p, node->call);
     if (!starts_argument(p)) return true;
-    if (parser_is(p, TOKEN_NAME, "is")) return fail(p, "You cannot chain multiple tests with is") != NULL;
+    if (parser_is(p, TOKEN_NAME, "is"))
+        return parser_failed(p, "You cannot chain multiple tests with is") != NULL;
     struct node *argument = parse_primary(p, false);
     if (argument) argument = parse_postfix(p, argument);
     if (!node_list_add(p, &list, argument)) return false;
@@ -341,13 +341,13 @@ static struct node *parse_test(struct parser *p, struct node *value) {
     node->test = tests_find(node->name);
     if (!node->test) note_unknown(p, node, "test");
     if (!parse_test_arguments(p, node)) return NULL;
-    return negated ? single(p, NODE_NOT, line, node) : node;
+    return negated ? parser_single(p, NODE_NOT, line, node) : node;
 }
 
 /* ---- behind a value ------------------------------------------------------------------------------------ */
 
 static struct node *item_node(struct parser *p, struct node *value, struct node *key, unsigned line) {
-    struct node *node = pair(p, NODE_ITEM, line, value, key);
+    struct node *node = parser_pair(p, NODE_ITEM, line, value, key);
     if (!node) return NULL;
     node->message = "the value has no such element";
     bool named = key->kind == NODE_CONSTANT && key->constant.kind == VALUE_STRING;
@@ -362,8 +362,8 @@ static struct node *parse_attribute(struct parser *p, struct node *value) {
         struct node *key = parser_next(p) ? constant(p, line, INTEGER(token.integer)) : NULL;
         return key ? item_node(p, value, key, line) : NULL;
     }
-    if (token.kind != TOKEN_NAME) return fail(p, "expected name or number");
-    struct node *node = single(p, NODE_ATTRIBUTE, line, value);
+    if (token.kind != TOKEN_NAME) return parser_failed(p, "expected name or number");
+    struct node *node = parser_single(p, NODE_ATTRIBUTE, line, value);
     return node && (node->name = parser_name(p)) && set_message(p, node, node->name) ? node : NULL;
 }
 
@@ -376,7 +376,7 @@ static bool slice_part_is_empty(const struct parser *p) {
 static struct node *parse_slice(struct parser *p, struct node *value, struct node *start, unsigned line) {
     struct node *node = parser_node(p, NODE_SLICE, line);
     struct node **parts = node ? arena_take_array(&p->t->arena, 3, sizeof *parts) : NULL;
-    if (!parts) return fail(p, "no memory for a slice");
+    if (!parts) return parser_failed(p, "no memory for a slice");
     node->a = value;
     node->items = parts;
     parts[0] = start;
@@ -400,14 +400,14 @@ static struct node *parse_item(struct parser *p, struct node *value) {
             return NULL;
         if (p->status != STATUS_OK) return NULL;
     } while (!node && parser_skip(p, TOKEN_OPERATOR, ","));
-    if (node && list.count > 0) return fail(p, "a slice beside other subscripts");
+    if (node && list.count > 0) return parser_failed(p, "a slice beside other subscripts");
     if (!parser_expect(p, TOKEN_OPERATOR, "]") || node) return p->status == STATUS_OK ? node : NULL;
     if (list.count == 1) return item_node(p, value, list.items[0], line);
-    struct node *key = of_items(p, NODE_TUPLE, line, &list);
+    struct node *key = parser_items(p, NODE_TUPLE, line, &list);
     return key ? item_node(p, value, key, line) : NULL;
 }
 
-static struct node *parse_postfix(struct parser *p, struct node *node) {
+struct node *parse_postfix(struct parser *p, struct node *node) {
     while (node && p->token.kind == TOKEN_OPERATOR && p->token.length == 1) {
         if (*p->token.text == '.')
             node = parse_attribute(p, node);
@@ -421,7 +421,7 @@ static struct node *parse_postfix(struct parser *p, struct node *node) {
     return node;
 }
 
-static struct node *parse_filter_expression(struct parser *p, struct node *node) {
+struct node *parse_filter_expression(struct parser *p, struct node *node) {
     while (node) {
         if (parser_is(p, TOKEN_OPERATOR, "|"))
             node = parse_filters(p, node, false);
@@ -433,148 +433,4 @@ static struct node *parse_filter_expression(struct parser *p, struct node *node)
             break;
     }
     return node;
-}
-
-/* ---- operators ----------------------------------------------------------------------------------------- */
-
-static struct node *parse_unary(struct parser *p, bool filters) {
-    unsigned line = p->token.line;
-    bool minus = parser_is(p, TOKEN_OPERATOR, "-"), plus = parser_is(p, TOKEN_OPERATOR, "+");
-    struct node *node;
-    if (!parser_enter(p)) return NULL;
-    if (minus || plus)
-        node =
-            parser_next(p) ? single(p, minus ? NODE_NEGATE : NODE_PLUS, line, parse_unary(p, false)) : NULL;
-    else
-        node = parse_primary(p, false);
-    if (node) node = parse_postfix(p, node);
-    if (node && filters) node = parse_filter_expression(p, node);
-    p->depth--;
-    return node;
-}
-
-struct binary {
-    const char *sign;
-    enum node_kind kind;
-};
-
-/* The operator at hand, which is taken; NULL: none of these. */
-static const struct binary *take_operator(struct parser *p, const struct binary *operators) {
-    for (; operators->sign; operators++)
-        if (parser_skip(p, TOKEN_OPERATOR, operators->sign)) return operators;
-    return NULL;
-}
-
-static struct node *parse_power(struct parser *p) {
-    static const struct binary power[] = {{"**", NODE_POWER}, {NULL, NODE_POWER}};
-    unsigned line = p->token.line;
-    struct node *left = parse_unary(p, true);
-    while (left && take_operator(p, power)) left = pair(p, NODE_POWER, line, left, parse_unary(p, true));
-    return left;
-}
-
-static struct node *parse_product(struct parser *p) {
-    static const struct binary products[] = {{"*", NODE_MULTIPLY},
-                                             {"/", NODE_DIVIDE},
-                                             {"//", NODE_FLOOR_DIVIDE},
-                                             {"%", NODE_MODULO},
-                                             {NULL, NODE_MULTIPLY}};
-    const struct binary *operator;
-    unsigned line = p->token.line;
-    struct node *left = parse_power(p);
-    while (left && (operator= take_operator(p, products)))
-        left = pair(p, operator->kind, line, left, parse_power(p));
-    return left;
-}
-
-static struct node *parse_concat(struct parser *p) {
-    struct node_list list = {0};
-    unsigned line = p->token.line;
-    do {
-        if (!node_list_add(p, &list, parse_product(p))) return NULL;
-    } while (parser_skip(p, TOKEN_OPERATOR, "~"));
-    return list.count == 1 ? list.items[0] : of_items(p, NODE_CONCAT, line, &list);
-}
-
-static struct node *parse_sum(struct parser *p) {
-    static const struct binary sums[] = {{"+", NODE_ADD}, {"-", NODE_SUBTRACT}, {NULL, NODE_ADD}};
-    const struct binary *operator;
-    unsigned line = p->token.line;
-    struct node *left = parse_concat(p);
-    while (left && (operator= take_operator(p, sums)))
-        left = pair(p, operator->kind, line, left, parse_concat(p));
-    return left;
-}
-
-/* A comparison at hand, which is taken; false: none. */
-static bool take_comparison(struct parser *p, unsigned char *out) {
-    static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
-    for (unsigned char i = 0; i < 6; i++) {
-        *out = i;
-        if (parser_skip(p, TOKEN_OPERATOR, signs[i])) return true;
-    }
-    *out = COMPARE_IN;
-    if (parser_skip(p, TOKEN_NAME, "in")) return true;
-    *out = COMPARE_NOT_IN;
-    if (!parser_is(p, TOKEN_NAME, "not") || !parser_look(p) || !token_is(&p->ahead, TOKEN_NAME, "in"))
-        return false;
-    return parser_next(p) && parser_next(p);
-}
-
-static struct node *parse_comparison(struct parser *p) {
-    struct node_list list = {0};
-    unsigned char operators[64];
-    unsigned line = p->token.line;
-    struct node *first = parse_sum(p);
-    while (first && list.count < sizeof operators && take_comparison(p, &operators[list.count]))
-        if (!node_list_add(p, &list, parse_sum(p))) return NULL;
-    if (!first || list.count == 0) return p->status == STATUS_OK ? first : NULL;
-    struct node *node = of_items(p, NODE_COMPARE, line, &list);
-    unsigned char *kept = (unsigned char *)arena_take_bytes(&p->t->arena, list.count);
-    if (!node || !kept) return fail(p, "no memory for a comparison");
-    memcpy(kept, operators, list.count);
-    node->a = first;
-    node->operators = kept;
-    return node;
-}
-
-static struct node *parse_not(struct parser *p) {
-    unsigned line = p->token.line;
-    if (!parser_is(p, TOKEN_NAME, "not")) return parse_comparison(p);
-    if (!parser_enter(p) || !parser_next(p)) return NULL;
-    struct node *node = single(p, NODE_NOT, line, parse_not(p));
-    p->depth--;
-    return node;
-}
-
-static struct node *parse_and(struct parser *p) {
-    unsigned line = p->token.line;
-    struct node *left = parse_not(p);
-    while (left && parser_skip(p, TOKEN_NAME, "and")) left = pair(p, NODE_AND, line, left, parse_not(p));
-    return left;
-}
-
-static struct node *parse_or(struct parser *p) {
-    unsigned line = p->token.line;
-    struct node *left = parse_and(p);
-    while (left && parser_skip(p, TOKEN_NAME, "or")) left = pair(p, NODE_OR, line, left, parse_and(p));
-    return left;
-}
-
-struct node *parse_expression(struct parser *p, bool conditional) {
-    size_t unknown = p->unknown;
-    unsigned line = p->token.line;
-    struct node *value = parse_or(p);
-    while (value && conditional && parser_skip(p, TOKEN_NAME, "if")) {
-        struct node *node = pair(p, NODE_CONDITIONAL, line, value, parse_or(p));
-        bool has_else = node && parser_skip(p, TOKEN_NAME, "else");
-        if (has_else) {
-            if (!parser_enter(p)) return NULL;
-            node->c = parse_expression(p, true);
-            p->depth--;
-        }
-        p->unknown = unknown; /* any of them may not be reached */
-        value = has_else && !node->c ? NULL : node;
-    }
-    return p->status == STATUS_OK ? value : NULL;
 }
