@@ -122,8 +122,7 @@ static enum status check_kwargs(const json_t *kwargs, struct error *e) {
 }
 
 static enum status check_chat(const struct engine_chat *chat, struct error *e) {
-    if (!json_is_array(chat->messages) || json_array_size(chat->messages) == 0)
-        return refuse(e, "messages", "expected an array with at least one message");
+    if (!json_is_array(chat->messages)) return refuse(e, "messages", "expected an array of messages");
     for (size_t i = 0; i < json_array_size(chat->messages); i++)
         if (!json_is_object(json_array_get(chat->messages, i)))
             return error_set(e, STATUS_INVALID_ARGUMENT, "messages", "message %zu is no object", i);
@@ -131,6 +130,8 @@ static enum status check_chat(const struct engine_chat *chat, struct error *e) {
         return refuse(
             e, "continue_final_message",
             "and add_generation_prompt exclude each other: a message is continued, or a new one begun");
+    if (chat->continue_final_message && json_array_size(chat->messages) == 0)
+        return refuse(e, "continue_final_message", "there is no message that could be continued");
     return check_kwargs(chat->kwargs, e);
 }
 

@@ -56,6 +56,26 @@ static enum api_error_kind take_text(struct api_chat *chat, struct serving_memor
     return API_OK;
 }
 
+/* Whether the template reads parts: it writes the text of one, and not the whole part, as it would a list that it takes
+ * for a text. */
+static bool reads_parts(const struct engine *engine) {
+    static const char word[] = "probe";
+    struct engine_chat_text text;
+    struct error cause;
+    json_t *messages =
+        json_pack("[{s:s,s:[{s:s,s:s}]}]", "role", "user", "content", "type", "text", "text", word);
+    const struct engine_chat chat = {.messages = messages, .add_generation_prompt = true};
+    if (!messages || engine_apply_chat_template(engine, &chat, &text, &cause) != STATUS_OK) {
+        json_decref(messages);
+        return false;
+    }
+    const char *at = strstr(text.text, word);
+    bool is_read = at && (at == text.text || (at[-1] != '\'' && at[-1] != '"'));
+    engine_chat_text_deinit(&text);
+    json_decref(messages);
+    return is_read;
+}
+
 static enum api_error_kind check_kwargs(const json_t *kwargs, struct api_error *e) {
     if (!kwargs || json_is_object(kwargs)) return API_OK;
     return api_field_wrong_type(e, "chat_template_kwargs", "an object", kwargs);
@@ -75,7 +95,9 @@ enum api_error_kind api_chat_render(struct api_chat *chat, const struct engine *
             "This model has no chat template that can be used (%.600s). POST /v1/completions "
             "goes on from a prompt; --chat-template FILE gives the server a template.",
             why);
-    if (check_kwargs(kwargs, e) != API_OK || chat_messages_read(body, &messages, e) != API_OK) return e->kind;
+    bool keeps_parts = chat_messages_have_parts(body) && reads_parts(engine);
+    if (check_kwargs(kwargs, e) != API_OK || chat_messages_read(body, keeps_parts, &messages, e) != API_OK)
+        return e->kind;
     const struct engine_chat of_engine = {.messages = messages,
                                           .kwargs = kwargs,
                                           .json_bytes = body_bytes,

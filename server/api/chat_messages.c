@@ -37,21 +37,16 @@ static enum api_error_kind add_part(struct bytes *text, const json_t *part, cons
     return API_OK;
 }
 
-/* The content of one message in place of its parts. */
-static enum api_error_kind join_parts(json_t *message, const json_t *parts, size_t at, struct api_error *e) {
-    struct bytes text = {0};
+/* The texts of one message's parts. */
+static enum api_error_kind join_parts(struct bytes *text, const json_t *parts, size_t at,
+                                      struct api_error *e) {
     enum api_error_kind kind = API_OK;
     for (size_t i = 0; kind == API_OK && i < json_array_size(parts); i++) {
         char place[PLACE_SIZE];
         snprintf(place, sizeof place, "messages[%zu].content[%zu]", at, i);
-        if (i) bytes_text(&text, "\n");
-        kind = add_part(&text, json_array_get(parts, i), place, e);
+        if (i) bytes_text(text, "\n");
+        kind = add_part(text, json_array_get(parts, i), place, e);
     }
-    if (kind == API_OK) {
-        json_t *joined = text.failed ? NULL : json_stringn_nocheck(text.data ? text.data : "", text.length);
-        if (!joined || json_object_set_new_nocheck(message, "content", joined) != 0) kind = out_of_memory(e);
-    }
-    bytes_deinit(&text);
     return kind;
 }
 
@@ -70,40 +65,53 @@ static enum api_error_kind check_message(const json_t *message, size_t at, struc
     return API_OK;
 }
 
-/* The message itself, or one like it with a text for its parts; NULL after an error. */
-static json_t *read_message(json_t *message, size_t at, struct api_error *e) {
-    if (check_message(message, at, e) != API_OK) return NULL;
-    const json_t *content = json_body_field(message, "content");
-    if (!json_is_array(content)) return json_incref(message);
-    json_t *copy = json_copy(message);
-    if (!copy) {
-        out_of_memory(e);
-        return NULL;
-    }
-    if (join_parts(copy, content, at, e) == API_OK) return copy;
+/* One like it, with a text for its parts; NULL: no memory. */
+static json_t *with_text(json_t *message, const struct bytes *text) {
+    json_t *copy = text->failed ? NULL : json_copy(message);
+    json_t *content = copy ? json_stringn_nocheck(text->data ? text->data : "", text->length) : NULL;
+    if (content && json_object_set_new_nocheck(copy, "content", content) == 0) return copy;
     json_decref(copy);
     return NULL;
 }
 
-static enum api_error_kind read_all(const json_t *from, json_t *to, struct api_error *e) {
+/* *out: the message itself, or one with a text for its parts. */
+static enum api_error_kind read_message(json_t *message, size_t at, bool keeps_parts, json_t **out,
+                                        struct api_error *e) {
+    if (check_message(message, at, e) != API_OK) return e->kind;
+    const json_t *content = json_body_field(message, "content");
+    struct bytes text = {0};
+    enum api_error_kind kind = json_is_array(content) ? join_parts(&text, content, at, e) : API_OK;
+    bool is_joined = json_is_array(content) && !keeps_parts;
+    if (kind == API_OK) *out = is_joined ? with_text(message, &text) : json_incref(message);
+    bytes_deinit(&text);
+    return kind == API_OK && !*out ? out_of_memory(e) : kind;
+}
+
+static enum api_error_kind read_all(const json_t *from, bool keeps_parts, json_t *to, struct api_error *e) {
     for (size_t i = 0; i < json_array_size(from); i++) {
-        json_t *message = read_message(json_array_get(from, i), i, e);
-        if (!message) return e->kind;
+        json_t *message = NULL;
+        if (read_message(json_array_get(from, i), i, keeps_parts, &message, e) != API_OK) return e->kind;
         if (json_array_append_new(to, message) != 0) return out_of_memory(e);
     }
     return API_OK;
 }
 
-enum api_error_kind chat_messages_read(const json_t *body, json_t **messages, struct api_error *e) {
+bool chat_messages_have_parts(const json_t *body) {
+    const json_t *messages = json_body_field(body, "messages");
+    for (size_t i = 0; i < json_array_size(messages); i++)
+        if (json_is_array(json_object_get(json_array_get(messages, i), "content"))) return true;
+    return false;
+}
+
+enum api_error_kind chat_messages_read(const json_t *body, bool keeps_parts, json_t **messages,
+                                       struct api_error *e) {
     const json_t *given = json_body_field(body, "messages");
     *messages = NULL;
     if (!given) return api_error_set(e, API_INVALID, "messages", "'messages' is missing.");
     if (!json_is_array(given)) return api_field_wrong_type(e, "messages", "an array of messages", given);
-    if (!json_array_size(given))
-        return api_error_set(e, API_INVALID, "messages", "'messages' is empty; at least one is needed.");
     *messages = json_array();
     if (!*messages) return out_of_memory(e);
-    if (read_all(given, *messages, e) == API_OK) return API_OK;
+    if (read_all(given, keeps_parts, *messages, e) == API_OK) return API_OK;
     json_decref(*messages);
     *messages = NULL;
     return e->kind;

@@ -210,11 +210,11 @@ enum api_error_kind api_params_read(struct api_params *p, enum api_endpoint endp
                                     const struct api_limits *limits, struct api_error *e) {
     *p = (struct api_params){0};
     if (api_params_check_model(body, limits, e) != API_OK ||
+        api_params_check_names(endpoint, body, limits, e) != API_OK ||
         read_table(p, endpoint, body, limits, e) != API_OK ||
         read_stream_options(p, body, limits, e) != API_OK || read_seed(p, body, e) != API_OK ||
         read_truncation(p, body, e) != API_OK || read_request_id(p, body, e) != API_OK ||
-        api_param_lists_read(p, body, limits, e) != API_OK || check_user(body, e) != API_OK ||
-        api_params_check_names(endpoint, body, limits, e) != API_OK)
+        api_param_lists_read(p, body, limits, e) != API_OK || check_user(body, e) != API_OK)
         return e->kind;
     if (limits->generation) apply_generation(p, body, limits->generation);
     resolve_max_tokens(p, endpoint, body, limits);

@@ -2,10 +2,14 @@
 
 #include <string.h>
 
+#include "server/api/json_body.h"
 #include "server/completion/prompt.h"
 
 enum api_error_kind chat_prompt_render(struct completion *c, const json_t *body, size_t body_bytes,
                                        const struct api_limits *limits, struct api_error *e) {
+    const json_t *messages = json_body_field(body, "messages");
+    if (json_is_array(messages) && !json_array_size(messages))
+        return api_error_set(e, API_INVALID, "messages", "'messages' is empty; at least one is needed.");
     if (prompt_allocate(c, 1, limits, e) != API_OK ||
         api_chat_render(&c->chat, c->engine, body, body_bytes, &c->params, limits, e) != API_OK)
         return e->kind;

@@ -163,10 +163,9 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
                                        const struct api_limits *limits, struct api_error *e) {
     struct json_body json;
     c->text_bytes_max = text_bytes_max(c->engine, limits, body, length);
-    /* A conversation is encoded later, when it is known how long its text is. */
     bool is_chat = c->endpoint == API_CHAT;
-    if (json_body_open(&json, body, length, is_chat ? 0 : c->text_bytes_max,
-                       is_chat ? engine_chat_bytes(length) : 0, limits->memory, e) != API_OK)
+    size_t beside = is_chat ? engine_chat_bytes(length) : 0;
+    if (json_body_open(&json, body, length, c->text_bytes_max, beside, limits->memory, e) != API_OK)
         return e->kind;
     enum api_error_kind kind = api_params_read(&c->params, c->endpoint, json.root, limits, e);
     if (kind == API_OK && c->params.request_id[0])
@@ -176,6 +175,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     if (kind == API_OK) kind = bad_words_read(c, e);
     if (kind == API_OK) kind = prediction_read(c, json.root, limits, e);
     json_body_close(&json);
+    /* A conversation is encoded when it is known how long its text is. */
     if (kind == API_OK && is_chat) kind = chat_prompt_encode(c, limits, e);
     if (kind == API_OK && limits->memory) kind = take_memory(c, &limits->memory->answers, e);
     if (kind == API_OK) kind = completion_build(c, e);

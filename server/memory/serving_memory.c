@@ -23,6 +23,9 @@ enum {
 #define TOTAL_BYTES_MOST  (512 * MIB)
 #define TOTAL_BYTES_LEAST (8 * MIB)
 
+/* A short chat takes 8 MiB while its template runs (engine_chat_bytes): one must find room. */
+#define READING_BYTES_LEAST (16 * MIB)
+
 /* A body that is a list of short ids, once parsed, takes at most 15 times its bytes, and itself. */
 enum { TREE_BYTES_PER_BODY_BYTE = 16 };
 
@@ -55,7 +58,7 @@ static size_t reading_bytes(const struct config *c, size_t available) {
     if (c->read_memory_mib > 0) return c->read_memory_mib * MIB;
     size_t one_body = c->body_bytes_max * TREE_BYTES_PER_BODY_BYTE;
     size_t share = at_most(available / READING_SHARE, TOTAL_BYTES_MOST);
-    return at_least(at_most(at_least(share, one_body), available / READING_SHARE_MOST), TOTAL_BYTES_LEAST);
+    return at_least(at_most(at_least(share, one_body), available / READING_SHARE_MOST), READING_BYTES_LEAST);
 }
 
 static size_t answers_bytes(const struct config *c, size_t available) {

@@ -237,11 +237,13 @@ static void test_apply_template(void **state) {
     (void)state;
     static const struct {
         const char *body, *answer;
-    } cases[] = {{"{" HELLO "}", "{\"prompt\":\"<user>Hi\\n<assistant>\"}"},
-                 {"{" HELLO ",\"add_generation_prompt\":false}", "{\"prompt\":\"<user>Hi\\n\"}"},
-                 {"{" HELLO ",\"continue_final_message\":true}", "{\"prompt\":\"<user>Hi\"}"},
-                 {"{" HELLO ",\"chat_template_kwargs\":{\"tail\":\"\\u0000\\\"\"}}",
-                  "{\"prompt\":\"<user>Hi\\n\\u0000\\\"<assistant>\"}"}};
+    } cases[] = {
+        {"{" HELLO "}", "{\"prompt\":\"<user>Hi\\n<assistant>\"}"},
+        {"{\"messages\":[]}", "{\"prompt\":\"<assistant>\"}"}, /* some templates begin by themselves */
+        {"{" HELLO ",\"add_generation_prompt\":false}", "{\"prompt\":\"<user>Hi\\n\"}"},
+        {"{" HELLO ",\"continue_final_message\":true}", "{\"prompt\":\"<user>Hi\"}"},
+        {"{" HELLO ",\"chat_template_kwargs\":{\"tail\":\"\\u0000\\\"\"}}",
+         "{\"prompt\":\"<user>Hi\\n\\u0000\\\"<assistant>\"}"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct answer a = http_post(&d, "/apply-template", cases[i].body);
         assert_int_equal(a.status, 200);

@@ -147,6 +147,85 @@ static void test_without_tokens_for_it(void **state) {
     daemon_stop(&other);
 }
 
+/* ---- the real program ---------------------------------------------------------------------------------- */
+
+static void copy_file(const char *from, const char *to, const char *name) {
+    size_t length;
+    char *bytes = test_file_read(from, name, &length);
+    test_file_write(to, name, bytes, length);
+    free(bytes);
+}
+
+/* Of a small model whose tables have rows for more tokens than its tokenizer has: three of them become those of
+ * StarCoder's scheme, 320 to 322. */
+static char *make_model(void) {
+    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer_config.json"},
+                             *const contents[] = {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"};
+    const char *from = test_source_path("tests/golden/families/gpt_neox-odd-rotary");
+    char *folder = test_folder_create();
+    size_t length;
+    for (size_t i = 0; i < 3; i++) copy_file(from, folder, names[i]);
+    char *text = test_file_read(from, "tokenizer.json", &length);
+    json_t *json = json_loadb(text, length, 0, NULL), *added = json_object_get(json, "added_tokens");
+    for (size_t i = 0; i < 3; i++)
+        json_array_append_new(added, json_pack("{s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "id", 320 + (int)i, "content",
+                                               contents[i], "single_word", 0, "lstrip", 0, "rstrip", 0,
+                                               "normalized", 0, "special", 1));
+    char *patched = json_dumps(json, 0);
+    test_file_write(folder, "tokenizer.json", patched, strlen(patched));
+    free(patched);
+    free(text);
+    json_decref(json);
+    return folder;
+}
+
+static json_t *post_to(const struct daemon *of, const char *path, const char *body) {
+    struct answer a = http_post(of, path, body);
+    if (a.status != 200) fail_msg("%s: status %ld: %s", path, a.status, a.body ? a.body : "");
+    json_t *json = answer_json(&a);
+    answer_free(&a);
+    return json;
+}
+
+/* Appends the ids of a text as they are for /tokenize. */
+static void append_ids(const struct daemon *of, const char *body, json_t *to) {
+    json_t *answer = post_to(of, "/tokenize", body);
+    json_array_extend(to, json_object_get(answer, "tokens"));
+    json_decref(answer);
+}
+
+/* Each text by itself between the tokens, which a text that has their names does not get. */
+static void test_real_tokenizer(void **state) {
+    (void)state;
+    struct daemon other;
+    char *folder = make_model();
+    json_t *expected = json_pack("[i]", 320);
+    daemon_start(
+        &other, PRENORMD,
+        (const char *const[]){"serve", "--port", "0", "--model", folder, "--kv-cache-mib", "16", NULL});
+    daemon_wait_ready(&other);
+    append_ids(&other, "{\"prompt\":\"def f(x):\\n    \"}", expected);
+    json_array_append_new(expected, json_integer(321));
+    append_ids(&other, "{\"prompt\":\"<fim_\"}", expected);
+    append_ids(&other, "{\"prompt\":\"middle>\"}", expected);
+    json_array_append_new(expected, json_integer(322));
+    json_t *filled = post_to(&other, "/infill",
+                             "{\"input_prefix\":\"def f(x):\\n    \",\"input_suffix\":\"<fim_middle>\","
+                             "\"n_predict\":2,\"return_token_ids\":true}"),
+           *models = post_to(&other, "/v1/completions",
+                             "{\"prompt\":\"def f(x):\\n    \",\"suffix\":\"<fim_middle>\",\"max_tokens\":2,"
+                             "\"return_token_ids\":true}");
+    char *found = json_dumps(choice(filled, 0, "prompt_token_ids"), 0);
+    if (!json_equal(choice(filled, 0, "prompt_token_ids"), expected)) fail_msg("%s", found);
+    assert_true(json_equal(choice(models, 0, "prompt_token_ids"), expected));
+    free(found);
+    json_decref(models);
+    json_decref(filled);
+    json_decref(expected);
+    daemon_stop(&other);
+    test_folder_remove(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids_of_a_gap),
@@ -156,6 +235,7 @@ int main(void) {
         cmocka_unit_test(test_end_of_the_middle),
         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_without_tokens_for_it),
+        cmocka_unit_test(test_real_tokenizer),
     };
     return cmocka_run_group_tests(tests, one_fake_daemon_start, one_fake_daemon_stop);
 }

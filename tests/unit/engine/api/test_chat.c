@@ -133,7 +133,9 @@ static void refuses_what_is_no_chat(void **state) {
     struct fixture f =
         open_with("{% if messages|length > 1 %}{{ raise_exception('one message only') }}{% endif %}"
                   "\n{{ messages[0].content.name }}");
-    refuse(f.engine, "[]", (struct engine_chat){0}, "messages", "at least one");
+    refuse(f.engine, "[]", (struct engine_chat){.continue_final_message = true}, "continue_final_message",
+           "no message");
+    refuse(f.engine, "[]", (struct engine_chat){0}, "chat template, line 2", "no such element");
     refuse(f.engine, "{}", (struct engine_chat){0}, "messages", "array");
     refuse(f.engine, "[1]", (struct engine_chat){0}, "messages", "message 0");
     refuse(f.engine, "[{},{}]", (struct engine_chat){0}, "raise_exception", "one message only");
