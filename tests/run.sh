@@ -22,7 +22,7 @@ source "$root/deploy/packages/install.sh"
 # see it refuse something, or one command after another: each start is the same few seconds of loading, which
 # test_http_loading and test_api_open go through as well.
 threaded='^test_(base_|forward_|sched_|api_|server_|http_)'
-only_starts='^test_http_(command_line|check|model_name|option_mistakes|address_space|cut_files)$'
+only_starts='^test_http_(bench|command_line|check|model_name|option_mistakes|address_space|cut_files)$'
 
 # step NAME COMMAND...: runs it with its output in a log, which is shown where it fails. Status 77: it could not be run
 # here, as its last line says.
