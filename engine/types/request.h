@@ -97,6 +97,7 @@ struct engine_event {
     int32_t stop_token; /* the end or stop token that ended it, or -1 */
     int64_t seed;
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
+    double queue_seconds;   /* from its admission to its first step; without one, to its end */
     double prefill_seconds; /* from its first step to its first token; 0 without one */
     double decode_seconds;  /* from its first token to its last */
     const struct error

@@ -89,9 +89,26 @@ static void trim_heap(struct service *s) {
     s->is_trimming = work_start(&s->lanes, &s->trimming, false);
 }
 
+/* Said once when it begins and once when it is over. */
+static void watch_engine(struct service *s) {
+    struct api_error reason;
+    struct engine_pulse pulse;
+    if (!s->engine) return;
+    double before = liveness_seconds(&s->liveness);
+    engine_pulse(s->engine, &pulse);
+    liveness_observe(&s->liveness, &pulse, clock_ns());
+    bool is_stuck = service_check_alive(s, &reason) != API_OK;
+    if (is_stuck && !s->liveness.is_told)
+        log_error("%s /health and /ready answer 503 until it goes on", reason.message);
+    else if (!is_stuck && s->liveness.is_told)
+        log_warn("the engine goes on, after %.0f seconds", before);
+    s->liveness.is_told = is_stuck;
+}
+
 static void on_tick(void *context) {
     struct service *s = context;
     trim_heap(s);
+    watch_engine(s);
     uint64_t elapsed = clock_ns() - s->phase_ns;
     connection_sweep(s);
     tls_drop_older(&s->tls, connection_oldest_handshake(s));

@@ -127,8 +127,12 @@ static void write_server(struct bytes *out, struct service *s) {
     metrics_label(&labels, "version", PRENORM_VERSION);
     metrics_label(&labels, "compiler", __VERSION__);
     write_info(out, "prenorm_build_info", "The program; always 1.", &labels);
-    metrics_head(out, "gauge", "prenorm_ready", "1 when requests are taken.");
-    metrics_sample(out, "prenorm_ready", "", s->phase == SERVICE_SERVING);
+    struct api_error reason;
+    metrics_head(out, "gauge", "prenorm_ready", "1 when requests are taken: what /ready says.");
+    metrics_sample(out, "prenorm_ready", "", service_check_ready(s, &reason) == API_OK);
+    metrics_head(out, "gauge", "prenorm_engine_stalled_seconds",
+                 "Time for which the engine has computed nothing although work waits.");
+    metrics_sample(out, "prenorm_engine_stalled_seconds", "", liveness_seconds(&s->liveness));
     metrics_head(out, "gauge", "prenorm_load_stage_ratio",
                  "Share of the present stage of loading that is done.");
     metrics_sample(out, "prenorm_load_stage_ratio", "",

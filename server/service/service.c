@@ -22,6 +22,29 @@ void service_request_ended(struct service *s) {
     if (s->phase >= SERVICE_DRAINING && !s->requests) loop_stop(&s->loop);
 }
 
+enum api_error_kind service_check_alive(const struct service *s, struct api_error *e) {
+    if (!liveness_is_stuck(&s->liveness, s->config->stuck_seconds)) return API_OK;
+    return api_error_set(e, API_STUCK, NULL,
+                         "The engine has computed nothing for %.0f seconds although work waits.",
+                         liveness_seconds(&s->liveness));
+}
+
+enum api_error_kind service_check_ready(struct service *s, struct api_error *e) {
+    char stage[64];
+    double share;
+    switch (s->phase) {
+    case SERVICE_LOADING:
+        share = opener_progress(s->opener, stage, sizeof stage);
+        return api_error_set(e, API_LOADING, NULL, "The model is loading: %s, %.0f %%.", stage, share * 100);
+    case SERVICE_DRAINING:
+    case SERVICE_STOPPING:
+        return api_error_set(e, API_DRAINING, NULL, "The server is shutting down.");
+    case SERVICE_SERVING:
+        break;
+    }
+    return service_check_alive(s, e);
+}
+
 const struct generation_defaults *service_generation(const struct service *s) {
     return strcmp(s->config->generation_defaults, "model") == 0 ? &s->info.generation : NULL;
 }

@@ -20,6 +20,7 @@
 #include "server/memory/serving_memory.h"
 #include "server/service/http_stats.h"
 #include "server/service/listener.h"
+#include "server/service/liveness.h"
 #include "server/service/tls.h"
 
 struct connection;
@@ -47,6 +48,7 @@ struct service {
     struct opener *opener;
     struct engine *engine;    /* NULL until it is loaded */
     struct engine_info info;  /* zero until then */
+    struct liveness liveness; /* of the engine */
     struct api_limits limits; /* of completions; complete once loaded */
     char model[256], fingerprint[128];
     time_t started;
@@ -86,6 +88,13 @@ void service_set_phase(struct service *s, enum service_phase phase);
 /* Seconds that a refused client is told to wait: from the engine's rate for a full queue, a constant
  * otherwise. */
 unsigned service_retry_after(const struct service *s, enum api_error_kind kind);
+
+/* Whether requests are taken, which is what /ready, its metric and the watchdog of a service manager say: API_OK, or
+ * why not in *e. A full queue is no reason: that is said by 429 alone. */
+enum api_error_kind service_check_ready(struct service *s, struct api_error *e);
+
+/* Whether the engine gets on: API_OK, or API_STUCK in *e. Loading is not stuck. */
+enum api_error_kind service_check_alive(const struct service *s, struct api_error *e);
 
 /* After a request has ended: a drain may be complete. */
 void service_request_ended(struct service *s);
