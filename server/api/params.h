@@ -58,6 +58,7 @@ struct api_limits {
     X(BOOL, skip_special_tokens, "skip_special_tokens", 1, 0, 1)                                             \
     X(BOOL, return_token_ids, "return_token_ids", 0, 0, 1)                                                   \
     X(BOOL, return_tokens_as_token_ids, "return_tokens_as_token_ids", 0, 0, 1)                               \
+    X(BOOL, timings, "timings", 0, 0, 1)                                                                     \
     X(BOOL, add_special_tokens, "add_special_tokens", 1, 0, 1)
 
 /* Of the field request_id, and of the header X-Request-Id; a longer header is not taken over. */

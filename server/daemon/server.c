@@ -39,12 +39,14 @@ static void drain(struct service *s) {
     log_info("draining: new requests are refused, %zu are still running, at most %zu s",
              (size_t)s->stats.requests, s->config->drain_seconds);
     service_set_phase(s, SERVICE_DRAINING);
+    s->drain_ns = s->phase_ns;
     engine_drain(s->engine);
     service_request_ended(s);
 }
 
 static void cut_short(struct service *s) {
-    log_warn("stopping with %zu requests unfinished", (size_t)s->stats.requests);
+    s->cut_requests = (size_t)s->stats.requests;
+    log_warn("stopping with %zu requests unfinished", s->cut_requests);
     service_set_phase(s, SERVICE_STOPPING);
     for (struct http_request *r = s->requests, *next; r; r = next) {
         next = r->next;
@@ -202,10 +204,15 @@ static enum status read_certificate(struct service *s, struct error *e) {
     return blame(of_key ? "tls-key" : "tls-cert", status, e);
 }
 
+static enum log_format log_format(const struct config *config) {
+    return strcmp(config->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+}
+
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     const struct config *config = s->config;
     raise_descriptor_limit(s->memory.connections_max);
-    enum status status = client_rules_init(&s->client_rules, config, e);
+    enum status status = access_log_open(&s->access_log, config->access_log, log_format(config), e);
+    if (status == STATUS_OK) status = client_rules_init(&s->client_rules, config, e);
     if (status == STATUS_OK)
         status = client_counts_init(&s->client_counts, config->max_requests_per_client,
                                     s->memory.connections_max + config->encode_requests_max, e);
@@ -219,6 +226,16 @@ static enum status start(struct service *s, const struct engine_options *options
     log_info("listening on %s", s->listener.url);
     warn_if_open(s);
     return opener_create(options, &s->loop, &s->opener, e);
+}
+
+/* The last line: how it came to its end, and what of the requests. */
+static void tell_end(const struct service *s) {
+    if (s->status != STATUS_OK || !s->drain_ns) return;
+    double seconds = (double)(clock_ns() - s->drain_ns) * 1e-9;
+    if (s->cut_requests)
+        log_warn("stopped after draining for %.1f s: %zu requests were cut short", seconds, s->cut_requests);
+    else
+        log_info("stopped: drained in %.1f s, nothing was left", seconds);
 }
 
 /* The engine is closed when nothing can call it any more: connections, then work in the pool. */
@@ -235,12 +252,15 @@ static void end(struct service *s) {
     client_counts_deinit(&s->client_counts);
     client_rules_deinit(&s->client_rules);
     unknown_fields_deinit(&s->unknown_fields);
+    tell_end(s);
+    access_log_close(&s->access_log);
 }
 
 enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {
     struct service *s = calloc(1, sizeof *s);
     if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
     struct engine_options options = *engine;
+    log_set_format(log_format(config));
     s->config = config;
     s->routes = &endpoints;
     s->started = time(NULL);

@@ -50,6 +50,8 @@ static enum MHD_Result begin(struct service *s, struct MHD_Connection *mhd, cons
     *context = r;
     connection->request = r;
     connection->line.method = method;
+    snprintf(r->method, sizeof r->method, "%s", method);
+    snprintf(r->path, sizeof r->path, "%s", target);
     connection->line.version = version;
     request_head_set_id(r);
     request_head_check(r, method, target);
@@ -86,6 +88,7 @@ static void on_completed(void *service, struct MHD_Connection *mhd, void **conte
         s->phase != SERVICE_STOPPING)
         s->stats.disconnects++;
     r->is_suspended = false;
+    request_record_write(r, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     http_request_abandon(r);
     r->connection = NULL;
     r->mhd = NULL;
@@ -165,6 +168,7 @@ void http_stop(struct service *s) {
     if (!s->daemon) return;
     for (struct http_request *r = s->requests; r; r = r->next) {
         http_request_retain(r);
+        if (r->state != REQUEST_GONE) r->record.cut_by = "shutdown";
         http_request_abandon(r);
     }
     loop_detach(&s->loop);

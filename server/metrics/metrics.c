@@ -144,6 +144,9 @@ static void write_server(struct bytes *out, struct service *s) {
     metrics_head(out, "counter", "prenorm_log_lines_dropped_total",
                  "Log lines that were lost because nobody read stderr.");
     metrics_sample(out, "prenorm_log_lines_dropped_total", "", (double)log_lines_dropped());
+    metrics_head(out, "counter", "prenorm_access_log_lines_dropped_total",
+                 "Lines that the access log had no room for, on its disk or in its pipe.");
+    metrics_sample(out, "prenorm_access_log_lines_dropped_total", "", (double)s->access_log.dropped);
     metrics_head(out, "gauge", "prenorm_reading_memory_bytes",
                  "Memory taken by requests that are being parsed and encoded.");
     metrics_sample(out, "prenorm_reading_memory_bytes", "", (double)gate_used(&s->memory.reading));

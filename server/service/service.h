@@ -18,6 +18,7 @@
 #include "server/loop/work.h"
 #include "server/memory/admission.h"
 #include "server/memory/serving_memory.h"
+#include "server/service/access_log.h"
 #include "server/service/http_stats.h"
 #include "server/service/listener.h"
 #include "server/service/liveness.h"
@@ -63,14 +64,17 @@ struct service {
     struct reload *reload; /* NULL: nothing is being read again */
     bool reload_again;     /* asked for meanwhile */
     struct http_stats stats;
+    struct access_log access_log;
     struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */
     struct http_request *requests;   /* all whose answer is not complete */
     struct prompt *delivering;       /* whose events were not all taken for want of time; NULL: none */
     struct linger_socket *lingering; /* see linger.h */
     size_t lingering_count;
-    uint64_t phase_ns;  /* when the phase began */
-    enum status status; /* why it ended */
+    uint64_t phase_ns;   /* when the phase began */
+    uint64_t drain_ns;   /* when draining began; 0: it has not */
+    size_t cut_requests; /* that draining left unfinished */
+    enum status status;  /* why it ended */
     struct error error;
 };
 
