@@ -156,7 +156,7 @@ static void emit(const char *line, size_t length) {
 #define END_BYTES_MAX 3
 
 static void emit_text(enum log_level level, bool has_time, const char *format, va_list args) {
-    char line[LINE_BYTES_MAX], text[LINE_BYTES_MAX];
+    char line[LINE_BYTES_MAX], text[LINE_BYTES_MAX + 8]; /* what does not fit here does not fit there */
     size_t prefix = write_prefix(line, sizeof line, level, has_time);
     int wanted = vsnprintf(text, sizeof text, format, args);
     size_t length = wanted < 0 ? 0 : (size_t)wanted;
