@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "server/service/service.h"
 
@@ -58,6 +59,11 @@ static void destroy(struct reload *r) {
     free(r);
 }
 
+/* As it was before; who leaves meanwhile has said so. */
+static void tell_ready(struct service *s) {
+    if (s->phase == SERVICE_SERVING && !s->leave_ns) service_tell_ready(s);
+}
+
 static void done(void *context) {
     struct reload *r = context;
     struct service *s = r->service;
@@ -70,7 +76,10 @@ static void done(void *context) {
     s->reload = NULL;
     bool again = s->reload_again && s->phase < SERVICE_STOPPING;
     s->reload_again = false;
-    if (again) reload_start(s);
+    if (again)
+        reload_start(s);
+    else
+        tell_ready(s);
 }
 
 void reload_start(struct service *s) {
@@ -78,6 +87,7 @@ void reload_start(struct service *s) {
         s->reload_again = true;
         return;
     }
+    if (s->phase == SERVICE_SERVING && !s->leave_ns) notify_reloading(&s->notify, clock_ns());
     struct reload *r = calloc(1, sizeof *r);
     if (r) {
         *r =
@@ -87,5 +97,6 @@ void reload_start(struct service *s) {
     }
     s->reload = NULL;
     free(r);
+    tell_ready(s);
     log_error("SIGHUP: there is no memory to read keys and certificates; nothing was changed");
 }

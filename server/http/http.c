@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
@@ -139,6 +141,7 @@ static void on_log(void *service, const char *format, va_list args) {
 
 enum status http_start(struct service *s, struct error *e) {
     const struct config *config = s->config;
+    if (listener_begin(&s->listener, e) != STATUS_OK) return STATUS_IO;
     /* Our own sweep is exact about requests; this one catches answers that nobody reads. */
     size_t timeout = config->idle_timeout_seconds > config->stall_timeout_seconds
                          ? config->idle_timeout_seconds
@@ -162,6 +165,21 @@ enum status http_start(struct service *s, struct error *e) {
                          strerror(errno));
     s->listener.fd = -1; /* the daemon closes it */
     return loop_attach(&s->loop, s->daemon, e);
+}
+
+void http_stop_listening(struct service *s) {
+    struct sockaddr_storage address;
+    int listener = s->daemon ? MHD_quiesce_daemon(s->daemon) : MHD_INVALID_SOCKET;
+    if (listener == MHD_INVALID_SOCKET) return;
+    for (int fd = 0; !s->listener.is_inherited && fd >= 0;) {
+        socklen_t length = sizeof address;
+        fd = accept4(listener, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            MHD_add_connection(s->daemon, fd, (struct sockaddr *)&address,
+                               length); /* closes it if it fails */
+    }
+    close(listener);
+    loop_http_again(&s->loop);
 }
 
 void http_stop(struct service *s) {

@@ -28,7 +28,7 @@ static void add_timing(struct http_request *r, struct MHD_Response *response) {
 static void add_common_headers(struct http_request *r, struct MHD_Response *response) {
     add_header(response, "X-Request-Id", r->id);
     if (r->content_type) add_header(response, "Content-Type", r->content_type);
-    if (r->must_close || r->service->phase >= SERVICE_DRAINING) add_header(response, "Connection", "close");
+    if (r->must_close || service_is_leaving(r->service)) add_header(response, "Connection", "close");
     add_timing(r, response);
     cors_add_headers(response, r->service->config, r->is_preflight);
 }

@@ -13,6 +13,10 @@ unsigned service_retry_after(const struct service *s, enum api_error_kind kind) 
     return is_full && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
 }
 
+void service_tell_ready(struct service *s) {
+    notify_send(&s->notify, "READY=1\nSTATUS=Serving %s on %s", s->model, s->listener.url);
+}
+
 void service_set_phase(struct service *s, enum service_phase phase) {
     s->phase = phase;
     s->phase_ns = clock_ns();
@@ -42,6 +46,7 @@ enum api_error_kind service_check_ready(struct service *s, struct api_error *e) 
     case SERVICE_SERVING:
         break;
     }
+    if (s->leave_ns) return api_error_set(e, API_DRAINING, NULL, "The server is about to shut down.");
     return service_check_alive(s, e);
 }
 

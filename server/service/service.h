@@ -22,6 +22,7 @@
 #include "server/service/http_stats.h"
 #include "server/service/listener.h"
 #include "server/service/liveness.h"
+#include "server/service/notify.h"
 #include "server/service/tls.h"
 
 struct connection;
@@ -50,6 +51,8 @@ struct service {
     struct engine *engine;    /* NULL until it is loaded */
     struct engine_info info;  /* zero until then */
     struct liveness liveness; /* of the engine */
+    struct notify notify;
+    int loaded_percent;       /* of the present stage, as the service manager was told */
     struct api_limits limits; /* of completions; complete once loaded */
     char model[256], fingerprint[128];
     time_t started;
@@ -72,6 +75,7 @@ struct service {
     struct linger_socket *lingering; /* see linger.h */
     size_t lingering_count;
     uint64_t phase_ns;   /* when the phase began */
+    uint64_t leave_ns;   /* when the lame duck began, which serves, but is not ready; 0: it has not */
     uint64_t drain_ns;   /* when draining began; 0: it has not */
     size_t cut_requests; /* that draining left unfinished */
     enum status status;  /* why it ended */
@@ -87,6 +91,9 @@ const struct generation_defaults *service_generation(const struct service *s);
 /* Of s->limits what the configuration and the loaded model say. */
 void service_set_limits(struct service *s);
 
+/* To the service manager: READY, and what is served where. */
+void service_tell_ready(struct service *s);
+
 void service_set_phase(struct service *s, enum service_phase phase);
 
 /* Seconds that a refused client is told to wait: from the engine's rate for a full queue, a constant
@@ -99,6 +106,11 @@ enum api_error_kind service_check_ready(struct service *s, struct api_error *e);
 
 /* Whether the engine gets on: API_OK, or API_STUCK in *e. Loading is not stuck. */
 enum api_error_kind service_check_alive(const struct service *s, struct api_error *e);
+
+/* Whether clients should turn elsewhere with their next request: their answers say Connection: close. */
+static inline bool service_is_leaving(const struct service *s) {
+    return s->leave_ns || s->phase >= SERVICE_DRAINING;
+}
 
 /* After a request has ended: a drain may be complete. */
 void service_request_ended(struct service *s);

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/http/support_http.h"
+#include "tests/http/fake_manager.h"
 
 enum { WAITS_MAX = 2400, WAIT_MS = 50 };
 
@@ -153,8 +153,36 @@ static void test_switched_off(void **state) {
     daemon_stop(&d);
 }
 
+/* The manager's watchdog hears of the scheduler too, not of the loop alone. */
+static void test_watchdog(void **state) {
+    (void)state;
+    struct manager m;
+    struct daemon d;
+    manager_open(&m, "500000");
+    start_daemon(&d, "1");
+    pid_t thread = find_thread(d.pid, "prenorm-sched");
+    manager_wait(&m, "WATCHDOG=1", NULL);
+    if (!freeze(thread)) {
+        daemon_stop(&d);
+        manager_close(&m);
+        skip();
+    }
+    int fd = raw_connect(&d);
+    raw_post(fd, "{\"prompt\":\"Once\",\"max_tokens\":3,\"temperature\":0}");
+    wait_status(&d, "/health", 503);
+    while (manager_next(&m, 0)) continue;
+    wait_ticks(&d, 8);
+    assert_null(manager_next(&m, 0));
+    thaw(thread);
+    raw_read_until(fd, "\"completion_tokens\":3");
+    manager_wait(&m, "WATCHDOG=1", NULL);
+    close(fd);
+    daemon_stop(&d);
+    manager_close(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_frozen_scheduler),
-                                       cmocka_unit_test(test_switched_off)};
+                                       cmocka_unit_test(test_switched_off), cmocka_unit_test(test_watchdog)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
