@@ -36,6 +36,7 @@ check_options() {
 check_patience() {
     local drain
     drain=$("$program" serve --print-config | sed -nE 's/.*"drain-seconds": ([0-9]+).*/\1/p')
+    drain=$((drain + 5)) # lame-duck-seconds of the manifests
     [[ $(sed -nE 's/^TimeoutStopSec=([0-9]+)$/\1/p' "$root/deploy/systemd/prenormd.service") -gt $drain ]] ||
         complain "the systemd unit kills before $drain s of draining are over"
     [[ $(sed -nE 's/.*terminationGracePeriodSeconds: ([0-9]+).*/\1/p' "$root/deploy/kubernetes/prenorm.yaml") -gt $drain ]] ||
