@@ -5,6 +5,13 @@ install(DIRECTORY deploy/models/tales DESTINATION ${CMAKE_INSTALL_DATADIR}/preno
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES config/README.md RENAME options.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
+install(FILES deploy/prometheus/rules.yml deploy/compose/grafana/dashboards/prenorm.json
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/prenorm/monitoring)
+
+# For hosts with systemd: units and the user that they run the daemon as.
+install(FILES deploy/systemd/prenormd.service deploy/systemd/prenormd.socket DESTINATION lib/systemd/system)
+install(FILES deploy/systemd/prenorm.sysusers RENAME prenorm.conf DESTINATION lib/sysusers.d)
+
 # A configuration that its owner may have edited is never overwritten.
 install(CODE "
   set(folder \"${CMAKE_INSTALL_SYSCONFDIR}/prenorm\")

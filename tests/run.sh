@@ -118,6 +118,7 @@ main() {
     step "threads" thread
     step "arm64" bash "$root/tests/arm64/run.sh"
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
+    step "package" bash "$root/tests/install/test_package.sh" "$root/build/test-plain"
     step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
     step "dashboard" python3 "$root/tests/deploy/test_dashboard.py" "$root/build/test-plain/prenormd"
     echo
