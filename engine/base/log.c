@@ -120,6 +120,7 @@ static size_t write_text(char *out, size_t room, const char *text, size_t length
 static size_t write_end(char *out) {
     const char *end = is_json() ? "\"}\n" : "\n";
     size_t length = strlen(end);
+    // NOLINTNEXTLINE(bugprone-not-null-terminated-result): the length counts
     memcpy(out, end, length);
     return length;
 }

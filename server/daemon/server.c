@@ -25,7 +25,7 @@
 enum { DESCRIPTORS_BESIDE = 256 };
 
 /* After requests were cut short, their errors have so long to reach the clients. */
-static const uint64_t farewell_ns = 1000000000u;
+enum { FAREWELL_SECONDS = 1 };
 
 /* ---- phases -------------------------------------------------------------------------------------------- */
 
@@ -141,22 +141,29 @@ static void tell_manager(struct service *s) {
                 PATIENCE_SECONDS);
 }
 
+static bool is_over(uint64_t since_ns, size_t seconds) {
+    return clock_ns() - since_ns >= seconds * 1000000000u;
+}
+
+/* One stage a tick: each has its time from where it began. */
+static void go_on_ending(struct service *s) {
+    if (s->phase == SERVICE_SERVING && s->leave_ns && is_over(s->leave_ns, s->config->lame_duck_seconds))
+        drain(s);
+    else if (s->phase == SERVICE_DRAINING && is_over(s->phase_ns, s->config->drain_seconds))
+        cut_short(s);
+    else if (s->phase == SERVICE_STOPPING && is_over(s->phase_ns, FAREWELL_SECONDS))
+        loop_stop(&s->loop);
+}
+
 static void on_tick(void *context) {
     struct service *s = context;
     trim_heap(s);
     watch_engine(s);
-    uint64_t elapsed = clock_ns() - s->phase_ns;
     connection_sweep(s);
     tell_manager(s);
-    if (s->phase == SERVICE_SERVING && s->leave_ns &&
-        clock_ns() - s->leave_ns >= s->config->lame_duck_seconds * 1000000000u)
-        drain(s);
     tls_drop_older(&s->tls, connection_oldest_handshake(s));
     log_tell_dropped();
-    if (s->phase == SERVICE_DRAINING && elapsed >= s->config->drain_seconds * 1000000000u)
-        cut_short(s);
-    else if (s->phase == SERVICE_STOPPING && elapsed >= farewell_ns)
-        loop_stop(&s->loop);
+    go_on_ending(s);
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------- */

@@ -228,12 +228,22 @@ static void test_lame_duck(void **state) {
     free(log);
 }
 
-/* By itself it goes on from there to draining and to its end. */
+/* By itself it goes on from there to draining, which has all of its own time, and to its end. */
 static void test_lame_duck_ends(void **state) {
     (void)state;
     struct daemon d;
-    daemon_start_fake(&d, "fake", "--lame-duck-seconds", "1", NULL);
-    daemon_stop(&d);
+    char *log;
+    daemon_start_fake(&d, "token-ms=10", "--lame-duck-seconds", "1", "--drain-seconds", "600", NULL);
+    int fd = raw_connect(&d);
+    raw_post(fd, "{\"prompt\":\"a\",\"max_tokens\":400,\"ignore_eos\":true}");
+    wait_metric(&d, "prenorm_sequences_running", 1);
+    kill(d.pid, SIGTERM);
+    raw_read_until(fd, "\"completion_tokens\":400");
+    close(fd);
+    assert_int_equal(daemon_wait(&d, &log), 0);
+    assert_non_null(strstr(log, "draining: "));
+    assert_non_null(strstr(log, "nothing was left"));
+    free(log);
 }
 
 int main(void) {
