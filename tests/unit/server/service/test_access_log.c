@@ -28,7 +28,7 @@ static const struct access_record refused = {.id = "-",
                                              .trace_id = "",
                                              .client = "",
                                              .method = "G\"T",
-                                             .path = "/a b\n\x1b[2J\xff\xe2\x80\xae\xf0\x9f\x98\x80\\",
+                                             .path = "/a b\n\x1b[2J\xff\xc2\x85\xf0\x9f\x98\x80\\",
                                              .outcome = "refused",
                                              .reason = "not_found",
                                              .queued_seconds = -1,
@@ -79,7 +79,7 @@ static void test_text(void **state) {
     assert_string_equal(
         second + LOG_TIME_BYTES - 1,
         " id=\"-\" trace_id=- client=- method=\"G\\\"T\" "
-        "path=\"/a b\\u000a\\u001b[2J\\ufffd\\u202e\\ud83d\\ude00\\\\\" status=- outcome=refused "
+        "path=\"/a b\\u000a\\u001b[2J\\ufffd\\u0085\\ud83d\\ude00\\\\\" status=- outcome=refused "
         "reason=not_found prompt_tokens=- cached_tokens=- generated_tokens=- queued_seconds=- "
         "first_token_seconds=- total_seconds=0.000000\n");
     access_log_close(&p.log);
@@ -103,7 +103,7 @@ static void test_json(void **state) {
     json_t *line = json_loads(text, 0, NULL);
     assert_non_null(line);
     assert_string_equal(json_string_value(json_object_get(line, "path")),
-                        "/a b\n\x1b[2J\xef\xbf\xbd\xe2\x80\xae\xf0\x9f\x98\x80\\");
+                        "/a b\n\x1b[2J\xef\xbf\xbd\xc2\x85\xf0\x9f\x98\x80\\");
     assert_true(json_is_null(json_object_get(line, "status")));
     assert_true(json_is_null(json_object_get(line, "queued_seconds")));
     json_decref(line);
