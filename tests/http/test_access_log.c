@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/http/support_http.h"
@@ -185,6 +186,28 @@ static void test_cancelled(void **state) {
     free(log);
 }
 
+/* A stream whose reader does not read is ended for that. */
+static void test_stalled_reader(void **state) {
+    (void)state;
+    struct daemon d;
+    int small = 4096;
+    daemon_start_fake(&d, "fake", "--access-log", path, "--log-format", "json", "--reply-bytes-max", "4096",
+                      "--stall-timeout-seconds", "1", NULL);
+    int fd = raw_connect(&d);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    raw_post_as(fd, "stalled",
+                "{\"prompt\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\"],\"max_tokens\":2000,\"ignore_"
+                "eos\":true,"
+                "\"stream\":true,\"logprobs\":20}");
+    json_t *line = wait_line(path, "stalled");
+    check_text(line, "outcome", "cancelled");
+    check_text(line, "reason", "reader");
+    assert_int_equal(json_integer_value(json_object_get(line, "prompt_tokens")), 8);
+    json_decref(line);
+    close(fd);
+    daemon_stop(&d);
+}
+
 /* A stream that fails has status 200 and is counted all the same. */
 static void test_failing(void **state) {
     (void)state;
@@ -285,6 +308,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_ends, make_path, remove_path),
         cmocka_unit_test_setup_teardown(test_trace_and_hostile_path, make_path, remove_path),
         cmocka_unit_test_setup_teardown(test_cancelled, make_path, remove_path),
+        cmocka_unit_test_setup_teardown(test_stalled_reader, make_path, remove_path),
         cmocka_unit_test_setup_teardown(test_failing, make_path, remove_path),
         cmocka_unit_test_setup_teardown(test_rotation, make_path, remove_path),
         cmocka_unit_test(test_full_disk),

@@ -100,11 +100,11 @@ static void test_restart_loses_no_connection(void **state) {
     struct daemon known = first;
     json_decref(complete(&first, "{\"prompt\":\"a\"}"));
     int running = raw_connect(&first);
-    raw_post(running, "{\"prompt\":\"a\",\"max_tokens\":100,\"ignore_eos\":true}");
+    raw_post(running, "{\"prompt\":\"a\",\"max_tokens\":600,\"ignore_eos\":true}");
     wait_metric(&first, "prenorm_sequences_running", 1);
     kill(first.pid, SIGTERM);
     char *log;
-    raw_read_until(running, "\"completion_tokens\":100");
+    raw_read_until(running, "\"completion_tokens\":600");
     close(running);
     assert_int_equal(daemon_wait(&first, &log), 0);
     assert_non_null(strstr(log, ", by the service manager's socket"));
@@ -178,7 +178,7 @@ static void test_reuse_port(void **state) {
     (void)state;
     struct daemon old, new;
     char port[12];
-    daemon_start_fake(&old, "fake", "--reuse-port", "--lame-duck-seconds", "1", NULL);
+    daemon_start_fake(&old, "fake", "--reuse-port", "--lame-duck-seconds", "600", NULL);
     snprintf(port, sizeof port, "%d", old.port);
     const char *const flags[] = {"--port",      port,           "--reuse-port", "--model",
                                  "load-ms=400", "--model-name", "tales",        NULL};
@@ -192,6 +192,7 @@ static void test_reuse_port(void **state) {
     }
     kill(old.pid, SIGTERM);
     for (int i = 0; i < 100; i++) json_decref(complete(&new, "{\"prompt\":\"a\"}"));
+    kill(old.pid, SIGTERM);
     assert_int_equal(daemon_wait(&old, NULL), 0);
     for (int i = 0; i < 20; i++) json_decref(complete(&new, "{\"prompt\":\"a\"}"));
     daemon_stop(&new);
