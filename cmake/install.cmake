@@ -8,6 +8,13 @@ install(FILES docs/man/prenormd.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES docs/man/prenormd.json.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES deploy/completion/prenormd DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
+install(FILES deploy/prometheus/rules.yml deploy/compose/grafana/dashboards/prenorm.json
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/prenorm/monitoring)
+
+# For hosts with systemd: units and the user that they run the daemon as.
+install(FILES deploy/systemd/prenormd.service deploy/systemd/prenormd.socket DESTINATION lib/systemd/system)
+install(FILES deploy/systemd/prenorm.sysusers RENAME prenorm.conf DESTINATION lib/sysusers.d)
+
 # A configuration that its owner may have edited is never overwritten.
 install(CODE "
   set(folder \"${CMAKE_INSTALL_SYSCONFDIR}/prenorm\")

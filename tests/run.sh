@@ -122,9 +122,11 @@ main() {
     step "threads" thread
     step "arm64" bash "$root/tests/arm64/run.sh"
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
+    step "package" bash "$root/tests/install/test_package.sh" "$root/build/test-plain"
+    step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
+    step "dashboard" python3 "$root/tests/deploy/test_dashboard.py" "$root/build/test-plain/prenormd"
     # Only where there is a browser: it takes longer to install than all of this to run. nightly.sh has one.
     step "page" python3 "$root/tests/page/test_page.py" "$root/build/test-plain/prenormd"
-    step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
     step "description of the API" python3 "$root/tests/clients/openapi_document.py" "$root/build/test-plain/prenormd"
     step "clients" python3 "$root/tests/clients/openai_conformance.py" "$root/build/test-plain/prenormd"
     echo

@@ -294,3 +294,6 @@ void engine_drain(struct engine *engine);
 unsigned engine_retry_after(const struct engine *engine);
 
 void engine_stats(const struct engine *engine, struct engine_stats *out);
+
+/* For who watches whether it gets on. Waits for nothing, whatever hangs inside. */
+void engine_pulse(const struct engine *engine, struct engine_pulse *out);

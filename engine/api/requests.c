@@ -64,3 +64,7 @@ unsigned engine_retry_after(const struct engine *engine) {
 void engine_stats(const struct engine *engine, struct engine_stats *out) {
     scheduler_stats(engine->scheduler, out);
 }
+
+void engine_pulse(const struct engine *engine, struct engine_pulse *out) {
+    scheduler_pulse(engine->scheduler, out);
+}

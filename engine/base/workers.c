@@ -52,6 +52,7 @@ struct workers {
     _Alignas(CACHE_LINE) _Atomic uint32_t runs;
     _Atomic uint32_t sleepers;
     _Atomic bool stopping;
+    _Atomic uint32_t alone; /* tiles that the caller took without the others */
 
     struct worker worker[]; /* the first stands for the caller and has no thread */
 };
@@ -182,12 +183,24 @@ static void wait_until_finished(struct workers *w) {
 void workers_run(struct workers *w, workers_fn fn, void *context, size_t tiles) {
     assert(tiles <= UINT32_MAX);
     if (w->count == 1 || tiles <= 1) {
-        for (size_t tile = 0; tile < tiles; tile++) fn(context, tile, 0);
+        for (size_t tile = 0; tile < tiles; tile++) {
+            atomic_fetch_add_explicit(&w->alone, 1, memory_order_relaxed);
+            fn(context, tile, 0);
+        }
         return;
     }
     publish(w, fn, context, (uint32_t)tiles);
     work(w, 0);
     wait_until_finished(w);
+}
+
+/* Shares alone would do but for a run whose shares look like those of the one before. */
+uint64_t workers_progress(const struct workers *w) {
+    uint64_t progress = atomic_load_explicit(&w->runs, memory_order_relaxed);
+    progress = progress << 32 | atomic_load_explicit(&w->alone, memory_order_relaxed);
+    for (size_t i = 0; i < w->count; i++)
+        progress = progress * 31 + atomic_load_explicit(&w->worker[i].unclaimed, memory_order_relaxed);
+    return progress;
 }
 
 static void start_threads(struct workers *w, int *problem) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/base/error.h"
 
@@ -27,6 +28,10 @@ size_t workers_count(const struct workers *w);
 /* Calls fn once for each tile 0 .. tiles-1, in any order on any worker, and returns when all are done; what
  * they wrote is then visible to the caller. At most 2^32 - 1 tiles. Not to be called from a tile. */
 void workers_run(struct workers *w, workers_fn fn, void *context, size_t tiles);
+
+/* A number that changes whenever a tile is begun, whatever thread begins it: who sees it stand still sees that nothing
+ * is computed. Any thread, without locks. */
+uint64_t workers_progress(const struct workers *w);
 
 /* Tiles [first, end), in ascending order, that a worker takes in a run of so many unless another is faster.
  */

@@ -106,6 +106,7 @@ static bool turn(struct scheduler *s, struct engine_request *arrivals) {
     bool computed = step_run(s);
     sets_publish(s);
     ready_list_wake(&s->ready_list);
+    atomic_fetch_add_explicit(&s->turn_count, 1, memory_order_relaxed);
     return computed;
 }
 
@@ -172,6 +173,13 @@ unsigned scheduler_retry_after(struct scheduler *s) {
 
 void scheduler_stats(struct scheduler *s, struct engine_stats *out) {
     stats_read(&s->stats, out);
+}
+
+void scheduler_pulse(const struct scheduler *s, struct engine_pulse *out) {
+    uint64_t turns = atomic_load_explicit(&s->turn_count, memory_order_relaxed);
+    uint64_t tiles = s->options.workers ? workers_progress(s->options.workers) : 0;
+    *out = (struct engine_pulse){.progress = turns * 0x9e3779b97f4a7c15u + tiles,
+                                 .has_work = submit_queue_has_work(&s->submit_queue, clock_ns())};
 }
 
 /* ---- events -------------------------------------------------------------------------------------------- */

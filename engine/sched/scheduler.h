@@ -69,6 +69,8 @@ void scheduler_release(struct engine_request *request);
 void scheduler_drain(struct scheduler *s);
 unsigned scheduler_retry_after(struct scheduler *s);
 void scheduler_stats(struct scheduler *s, struct engine_stats *out);
+/* Without locks: also where the scheduler hangs. */
+void scheduler_pulse(const struct scheduler *s, struct engine_pulse *out);
 
 /* The thread that takes events. */
 struct engine_request *scheduler_next_ready(struct scheduler *s);

@@ -29,6 +29,7 @@ struct scheduler {
     struct submit_queue submit_queue;
     struct ready_list ready_list;
     struct stats stats;
+    _Atomic uint64_t turn_count; /* since the start */
     struct queue queues[SCHEDULER_QUEUES];
     struct turns turns;        /* of those in QUEUE_WAITING */
     struct sequence **running; /* in order of rank, [limits.sequences] */

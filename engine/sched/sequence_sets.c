@@ -67,8 +67,29 @@ static void count_times(struct scheduler *s, const struct sequence *q, uint64_t 
         histogram_observe(&stats->prefill_time, sets_seconds(q->first_run_ns, q->first_token_ns));
         histogram_observe(&stats->decode_time, sets_seconds(q->first_token_ns, now_ns));
     }
-    histogram_observe(&stats->request_prompt_tokens, (double)q->request->prompt_count);
+    if (q->first_run_ns) histogram_observe(&stats->inference_time, sets_seconds(q->first_run_ns, now_ns));
+    if (sequence_generated(q) > 1)
+        histogram_observe(&stats->token_time, sets_seconds(q->first_token_ns, q->last_token_ns) /
+                                                  (double)(sequence_generated(q) - 1));
+}
+
+static void count_sizes(struct stats *stats, const struct sequence *q) {
+    const struct engine_request *r = q->request;
+    histogram_observe(&stats->request_prompt_tokens, (double)r->prompt_count);
+    histogram_observe(&stats->request_computed_tokens, (double)(r->prompt_count - q->cached_tokens));
     histogram_observe(&stats->request_generated_tokens, (double)sequence_generated(q));
+    histogram_observe(&stats->request_max_tokens, (double)r->max_tokens);
+}
+
+/* Once all of its choices have ended. */
+static void count_choices(struct stats *stats, const struct engine_request *r) {
+    size_t longest = 0;
+    for (uint32_t i = 0; i < r->choices; i++) {
+        size_t generated = sequence_generated(&r->sequences[i]);
+        if (generated > longest) longest = generated;
+    }
+    histogram_observe(&stats->request_choices, (double)r->choices);
+    histogram_observe(&stats->request_longest_tokens, (double)longest);
 }
 
 static void count_finish(struct scheduler *s, const struct sequence *q, enum engine_finish finish,
@@ -79,7 +100,10 @@ static void count_finish(struct scheduler *s, const struct sequence *q, enum eng
                                     [ENGINE_FINISH_TIMEOUT] = &s->stats.finished_timeout,
                                     [ENGINE_FINISH_FAILED] = &s->stats.finished_failed};
     stats_add(counters[finish], 1);
-    if (finish == ENGINE_FINISH_STOP || finish == ENGINE_FINISH_LENGTH) count_times(s, q, now_ns);
+    if (finish == ENGINE_FINISH_STOP || finish == ENGINE_FINISH_LENGTH) {
+        count_times(s, q, now_ns);
+        count_sizes(&s->stats, q);
+    }
     if (s->last_finish_ns) {
         double interval = sets_seconds(s->last_finish_ns, now_ns);
         double smoothed = atomic_load_explicit(&s->stats.finish_interval, memory_order_relaxed);
@@ -96,7 +120,8 @@ static uint32_t predicted_tokens(const struct sequence *q) {
 }
 
 static void post_finished(struct scheduler *s, const struct sequence *q,
-                          const struct sequence_progress *progress, const struct error *failure) {
+                          const struct sequence_progress *progress, const struct error *failure,
+                          uint64_t now_ns) {
     struct engine_event event = {.kind = ENGINE_EVENT_FINISHED,
                                  .choice = q->choice,
                                  .text = q->ending.bytes ? q->ending.bytes : "",
@@ -109,6 +134,7 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
                                  .cached_tokens = (uint32_t)q->cached_tokens,
                                  .completion_tokens = (uint32_t)sequence_generated(q),
                                  .predicted_tokens = predicted_tokens(q)};
+    event.queue_seconds = sets_seconds(q->request->arrival_ns, q->first_run_ns ? q->first_run_ns : now_ns);
     if (q->first_token_ns) {
         event.prefill_seconds = sets_seconds(q->first_run_ns, q->first_token_ns);
         event.decode_seconds = sets_seconds(q->first_token_ns, q->last_token_ns);
@@ -132,9 +158,11 @@ void sets_finish(struct scheduler *s, struct sequence *q, struct sequence_progre
         failure = &flush_error;
     }
     count_finish(s, q, progress.finish, now_ns);
-    post_finished(s, q, &progress, failure);
+    post_finished(s, q, &progress, failure, now_ns);
     struct engine_request *request = q->request;
-    if (--request->unfinished == 0) sched_request_release(request);
+    if (--request->unfinished > 0) return;
+    count_choices(&s->stats, request);
+    sched_request_release(request);
 }
 
 static void finish_plainly(struct scheduler *s, struct sequence *q, enum engine_finish finish,

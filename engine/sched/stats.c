@@ -8,6 +8,11 @@ static const double stats_bounds_short[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 
                                             2.5,    5,     7.5,    10,    20,   40,    80,   160};
 static const double stats_bounds_long[] = {0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2,   2.5, 5,    10,
                                            15,   20,   30,  40,  50,  60,  120, 240, 480, 960, 1920, 7680};
+
+/* Of waits and prompts, which may be over in less than a millisecond and may take minutes. */
+static const double stats_bounds_wait[] = {0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3,
+                                           0.5,    0.8,    1,     1.5,   2,    2.5,  5,   10,
+                                           20,     30,     60,    120,   240,  480,  960, 1920};
 static const double stats_bounds_count[] = {1,   2,    5,    10,   20,    50,    100,   200,
                                             500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
@@ -16,6 +21,7 @@ static const double stats_bounds_share[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4
 
 #define BOUND_COUNT(bounds) (sizeof(bounds) / sizeof *(bounds))
 _Static_assert(BOUND_COUNT(stats_bounds_short) <= ENGINE_HISTOGRAM_BUCKETS, "too many bounds");
+_Static_assert(BOUND_COUNT(stats_bounds_wait) <= ENGINE_HISTOGRAM_BUCKETS, "too many bounds");
 _Static_assert(BOUND_COUNT(stats_bounds_long) <= ENGINE_HISTOGRAM_BUCKETS, "too many bounds");
 
 void stats_init(struct stats *stats) {

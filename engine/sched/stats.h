@@ -20,6 +20,7 @@ struct histogram {
 /* type in engine_stats, name: counters since the start, then figures of now */
 #define STATS_COUNTERS(X)                                                                                    \
     X(prompt_tokens)                                                                                         \
+    X(prompt_tokens_computed)                                                                                \
     X(generated_tokens)                                                                                      \
     X(steps)                                                                                                 \
     X(finished_stop)                                                                                         \
@@ -48,14 +49,20 @@ struct histogram {
     X(time_to_first_token, stats_bounds_short)                                                               \
     X(inter_token, stats_bounds_short)                                                                       \
     X(end_to_end, stats_bounds_long)                                                                         \
-    X(queue_time, stats_bounds_long)                                                                         \
-    X(prefill_time, stats_bounds_long)                                                                       \
+    X(queue_time, stats_bounds_wait)                                                                         \
+    X(prefill_time, stats_bounds_wait)                                                                       \
     X(decode_time, stats_bounds_long)                                                                        \
+    X(inference_time, stats_bounds_wait)                                                                     \
+    X(token_time, stats_bounds_short)                                                                        \
     X(step_time_decode, stats_bounds_short)                                                                  \
     X(step_time_prefill, stats_bounds_short)                                                                 \
     X(step_time_mixed, stats_bounds_short)                                                                   \
     X(request_prompt_tokens, stats_bounds_count)                                                             \
     X(request_generated_tokens, stats_bounds_count)                                                          \
+    X(request_computed_tokens, stats_bounds_count)                                                           \
+    X(request_max_tokens, stats_bounds_count)                                                                \
+    X(request_longest_tokens, stats_bounds_count)                                                            \
+    X(request_choices, stats_bounds_count)                                                                   \
     X(step_tokens, stats_bounds_count)                                                                       \
     X(step_budget, stats_bounds_share)                                                                       \
     X(step_sequences, stats_bounds_count)

@@ -116,13 +116,21 @@ static void index_pages(struct scheduler *s, struct sequence *q) {
                       q->tokens + q->indexed_pages * page_tokens);
 }
 
+/* Of so many rows behind what is computed, those of the prompt. */
+static size_t prompt_rows(const struct sequence *q, size_t rows) {
+    size_t prompt = q->request->prompt_count, left = q->computed < prompt ? prompt - q->computed : 0;
+    return rows < left ? rows : left;
+}
+
 static void compute(struct scheduler *s) {
     struct step *step = &s->step;
     const struct backend *backend = &s->options.rules.backend;
     backend->step(backend->context, step->entries, step->entry_count);
     for (size_t i = 0; i < step->entry_count; i++) {
         struct sequence *q = step->sequences[i];
-        q->computed += step->entries[i].count - q->drafts;
+        size_t rows = step->entries[i].count - q->drafts; /* those of drafts are computed anew */
+        stats_add(&s->stats.prompt_tokens_computed, prompt_rows(q, rows));
+        q->computed += rows;
         index_pages(s, q);
     }
     for (size_t i = 0; i < step->row_count; i++) step->rows[i].logits = backend->logits(backend->context, i);

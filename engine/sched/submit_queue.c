@@ -7,7 +7,8 @@
 
 enum status submit_queue_init(struct submit_queue *submit_queue, size_t waiting_max, size_t tokens_max,
                               struct error *e) {
-    *submit_queue = (struct submit_queue){.waiting_max = waiting_max, .tokens_max = tokens_max};
+    *submit_queue = (struct submit_queue){
+        .rests_until_ns = UINT64_MAX, .waiting_max = waiting_max, .tokens_max = tokens_max};
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -100,6 +101,7 @@ static void append(struct submit_queue *submit_queue, struct engine_request *req
 
 static void ring(struct submit_queue *submit_queue) {
     submit_queue->notified = true;
+    atomic_store_explicit(&submit_queue->rests_until_ns, 0, memory_order_relaxed);
     pthread_cond_signal(&submit_queue->changed);
 }
 
@@ -157,7 +159,12 @@ void submit_queue_waiting(struct submit_queue *submit_queue, size_t *choices, si
     pthread_mutex_unlock(&submit_queue->mutex);
 }
 
+bool submit_queue_has_work(const struct submit_queue *submit_queue, uint64_t now_ns) {
+    return now_ns >= atomic_load_explicit(&submit_queue->rests_until_ns, memory_order_relaxed);
+}
+
 static void sleep_until(struct submit_queue *submit_queue, uint64_t deadline_ns) {
+    atomic_store_explicit(&submit_queue->rests_until_ns, deadline_ns, memory_order_relaxed);
     if (deadline_ns == UINT64_MAX) {
         pthread_cond_wait(&submit_queue->changed, &submit_queue->mutex);
         return;
@@ -173,6 +180,7 @@ bool submit_queue_wait(struct submit_queue *submit_queue, uint64_t deadline_ns,
     while (!submit_queue->notified && deadline_ns > 0 && clock_ns() < deadline_ns)
         sleep_until(submit_queue, deadline_ns);
     submit_queue->notified = false;
+    atomic_store_explicit(&submit_queue->rests_until_ns, 0, memory_order_relaxed);
     *arrivals = submit_queue->first;
     submit_queue->first = submit_queue->last = NULL;
     bool open = !submit_queue->closing;

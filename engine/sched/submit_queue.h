@@ -14,6 +14,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,9 @@ struct submit_queue {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool notified, draining, closing;
+    /* When the scheduler has something to do: 0: now; UINT64_MAX: once it is notified. Written under the mutex, read
+     * without it. */
+    _Atomic uint64_t rests_until_ns;
     struct engine_request *first, *last; /* arrivals */
     size_t waiting, waiting_tokens;      /* choices, and their prompt tokens */
     size_t reserved, reserved_tokens;    /* the same of those that are being made */
@@ -55,6 +59,10 @@ void submit_queue_left(struct submit_queue *submit_queue, size_t choices, size_t
 void submit_queue_notify(struct submit_queue *submit_queue);
 void submit_queue_drain(struct submit_queue *submit_queue);
 void submit_queue_close(struct submit_queue *submit_queue);
+
+/* Whether there is something for the scheduler to do, which it does or should be doing. Any thread, without the
+ * mutex: who asks must not wait for a scheduler that hangs. */
+bool submit_queue_has_work(const struct submit_queue *submit_queue, uint64_t now_ns);
 
 /* What waits now. Any thread. */
 void submit_queue_waiting(struct submit_queue *submit_queue, size_t *choices, size_t *tokens);

@@ -101,6 +101,7 @@ struct engine_event {
     int64_t seed;
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
     uint32_t predicted_tokens; /* of the completion, that were the prediction's; at most its own */
+    double queue_seconds;      /* from its admission to its first step; without one, to its end */
     double prefill_seconds;    /* from its first step to its first token; 0 without one */
     double decode_seconds;     /* from its first token to its last */
     const struct error

@@ -1,6 +1,7 @@
 /* The figures that the scheduler counts and the door shows. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,13 +14,22 @@ struct engine_histogram {
     double sum;
 };
 
+/* Whether the engine gets on. progress changes with every turn of the scheduler and every tile of a step that a
+ * compute thread begins, so that a step may take as long as it likes. */
+struct engine_pulse {
+    uint64_t progress;
+    bool has_work; /* there is something to do: requests that run or have arrived, or ends that are due */
+};
+
 struct engine_stats {
     /* now */
     size_t running, waiting, backpressured;
     size_t queued_tokens;
     size_t kv_pages_used, kv_pages_total;
     /* since the start */
-    uint64_t prompt_tokens, generated_tokens, steps;
+    uint64_t prompt_tokens; /* of each choice that has had its first token, however they came to be there */
+    uint64_t prompt_tokens_computed; /* rows of prompts in steps; what is computed again counts again */
+    uint64_t generated_tokens, steps;
     uint64_t finished_stop, finished_length, finished_cancelled, finished_timeout, finished_failed;
     uint64_t refused_queue;
     uint64_t prefix_queries_tokens, prefix_hit_tokens, preemptions;
@@ -29,9 +39,15 @@ struct engine_stats {
     /* seconds */
     struct engine_histogram time_to_first_token, inter_token, end_to_end, queue_time, prefill_time,
         decode_time;
+    struct engine_histogram inference_time; /* from the first step to the end */
+    struct engine_histogram token_time;     /* of a choice: its time after the first token, a token */
     struct engine_histogram step_time_decode, step_time_prefill,
         step_time_mixed; /* by what a step computed */
     /* counts */
     struct engine_histogram request_prompt_tokens, request_generated_tokens, step_tokens, step_sequences;
-    struct engine_histogram step_budget; /* tokens of a step over options.step_tokens */
+    struct engine_histogram
+        request_computed_tokens; /* of its prompt, those that were not found in the cache */
+    struct engine_histogram request_max_tokens, request_choices;
+    struct engine_histogram request_longest_tokens; /* of the choices of a request, the longest */
+    struct engine_histogram step_budget;            /* tokens of a step over options.step_tokens */
 };

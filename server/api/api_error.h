@@ -22,7 +22,8 @@
     X(INTERNAL, 500, "server_error", "internal_error", "internal")                                           \
     X(CODING, 501, "invalid_request_error", "unsupported_transfer_coding", "transfer_coding")                \
     X(LOADING, 503, "service_unavailable_error", "loading", "loading")                                       \
-    X(DRAINING, 503, "service_unavailable_error", "draining", "draining")
+    X(DRAINING, 503, "service_unavailable_error", "draining", "draining")                                    \
+    X(STUCK, 503, "service_unavailable_error", "stuck", "stuck")
 
 enum api_error_kind {
     API_OK,

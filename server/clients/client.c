@@ -1,6 +1,7 @@
 #include "server/clients/client.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,36 +177,50 @@ static bool next_entry(struct walk *w, const char **entry, size_t *length) {
     return true;
 }
 
-/* known: where the walk begins is an address, too. */
-static uint64_t walk(const struct client_rules *rules, struct client_address at, bool known,
-                     const char *const *lines, size_t count) {
+/* known: where the walk begins is an address, too. Whether where it ends is one. */
+static bool walk(const struct client_rules *rules, struct client_address *at, bool known,
+                 const char *const *lines, size_t count) {
     struct walk w = {.lines = lines, .count = count};
     const char *entry;
     size_t length;
     if (count > CLIENT_LINES_MAX) w.lines += count - CLIENT_LINES_MAX, w.count = CLIENT_LINES_MAX;
-    while ((!known || is_trusted(rules, &at)) && next_entry(&w, &entry, &length)) {
+    while ((!known || is_trusted(rules, at)) && next_entry(&w, &entry, &length)) {
         struct client_address next;
         if (!client_address_read(&next, entry, length)) break;
-        at = next;
+        *at = next;
         known = true;
     }
-    return known ? number_of(&at) : 0;
+    return known;
+}
+
+bool client_address_find(const struct client_rules *rules, const struct sockaddr *peer,
+                         const char *const *lines, size_t count, struct client_address *out) {
+    *out = (struct client_address){0};
+    if (!peer) return false;
+    switch (peer->sa_family) {
+    case AF_INET:
+        set_mapped(out, &((const struct sockaddr_in *)(const void *)peer)->sin_addr);
+        return walk(rules, out, true, lines, count);
+    case AF_INET6:
+        memcpy(out->bytes, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, sizeof out->bytes);
+        return walk(rules, out, true, lines, count);
+    case AF_UNIX:
+        return rules->trusts_unix && walk(rules, out, false, lines, count);
+    default:
+        return false;
+    }
 }
 
 uint64_t client_by_address(const struct client_rules *rules, const struct sockaddr *peer,
                            const char *const *lines, size_t count) {
-    struct client_address at = {0};
-    if (!peer) return 0;
-    switch (peer->sa_family) {
-    case AF_INET:
-        set_mapped(&at, &((const struct sockaddr_in *)(const void *)peer)->sin_addr);
-        return walk(rules, at, true, lines, count);
-    case AF_INET6:
-        memcpy(at.bytes, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, sizeof at.bytes);
-        return walk(rules, at, true, lines, count);
-    case AF_UNIX:
-        return rules->trusts_unix ? walk(rules, at, false, lines, count) : 0;
-    default:
-        return 0;
-    }
+    struct client_address at;
+    return client_address_find(rules, peer, lines, count, &at) ? number_of(&at) : 0;
+}
+
+void client_address_write(const struct client_address *address, char out[CLIENT_TEXT_BYTES]) {
+    static_assert(CLIENT_TEXT_BYTES >= INET6_ADDRSTRLEN, "every address has room");
+    if (is_mapped(address))
+        inet_ntop(AF_INET, address->bytes + sizeof mapped_prefix, out, CLIENT_TEXT_BYTES);
+    else
+        inet_ntop(AF_INET6, address->bytes, out, CLIENT_TEXT_BYTES);
 }

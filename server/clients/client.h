@@ -49,6 +49,14 @@ bool client_network_read(struct client_network *network, const char *text);
  * "[::1]:5"). false: anything else. */
 bool client_address_read(struct client_address *address, const char *text, size_t length);
 
+/* The text of an address, with its terminator. */
+#define CLIENT_TEXT_BYTES 46
+void client_address_write(const struct client_address *address, char out[CLIENT_TEXT_BYTES]);
+
+/* The address that client_by_address numbers. false: it is not known. */
+bool client_address_find(const struct client_rules *rules, const struct sockaddr *peer,
+                         const char *const *lines, size_t count, struct client_address *out);
+
 /* peer: of the connection. lines: the values of X-Forwarded-For, in the order in which they came; the last
  * CLIENT_LINES_MAX are enough. Never fails: a peer of another family than IPv4, IPv6 and Unix is client 0,
  * and so is a Unix peer of whose client nothing is known. */

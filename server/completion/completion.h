@@ -56,6 +56,12 @@ struct prompt {
 };
 
 struct answer_shape;
+/* Seconds: of its choices each the longest, as they run beside each other. */
+struct completion_times {
+    double queue;   /* until the first step */
+    double prefill; /* from there to the first token */
+    double decode;  /* from there to the last */
+};
 
 struct completion {
     enum api_endpoint endpoint;       /* which of the three generates; */
@@ -75,11 +81,12 @@ struct completion {
     struct engine *engine;
     struct engine_ticket *ticket; /* from its preparation to its admission */
     uint64_t client;              /* whose it is, for fair shares */
-    bool timed_out;               /* a choice was ended by the time limit */
-    bool stalled;                 /* events were left untaken for want of room in the reply */
-    struct api_error failure;     /* kind API_OK: none */
-    struct budget *budget;        /* of requests and answers; NULL: nothing is counted */
-    size_t text_bytes_max;        /* of a prompt: memory to encode more was not taken */
+    struct completion_times times;
+    bool timed_out;           /* a choice was ended by the time limit */
+    bool stalled;             /* events were left untaken for want of room in the reply */
+    struct api_error failure; /* kind API_OK: none */
+    struct budget *budget;    /* of requests and answers; NULL: nothing is counted */
+    size_t text_bytes_max;    /* of a prompt: memory to encode more was not taken */
     size_t taken; /* of the budget: what the engine keeps for it, ids, and what the buffers hold */
     void *owner;  /* the request, for delivery */
 };
@@ -140,3 +147,17 @@ void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *
 
 /* The last chunk when usage is asked for. */
 void completion_write_usage_chunk(struct bytes *out, struct completion *c);
+
+/* ---- times (timings.c) --------------------------------------------------------------------------------- */
+
+/* Of the end of a choice. */
+void completion_count_times(struct completion *c, const struct engine_event *event);
+
+/* ,"timings":{...} with the names of llama-server: prompt_n are the tokens that were computed, cache_n those that were
+ * not; of several prompts and choices counts are sums and times the longest. */
+void completion_write_timings(struct bytes *out, const struct completion *c);
+
+/* The value of Server-Timing, in milliseconds. */
+#define COMPLETION_SERVER_TIMING_SIZE 160
+void completion_server_timing(const struct completion *c, double total_seconds,
+                              char out[COMPLETION_SERVER_TIMING_SIZE]);

@@ -162,6 +162,7 @@ static void finish_choice(struct prompt *p, struct choice *choice, const struct 
     if (choice->generated || p->completion->params.echo)
         bytes_append(&choice->text, event->text, event->text_length);
     if (event->choice == 0) p->cached_tokens = event->cached_tokens;
+    completion_count_times(p->completion, event);
     p->completion_tokens += event->completion_tokens;
     p->predicted_tokens += event->predicted_tokens;
     struct completion *c = p->completion;

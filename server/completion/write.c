@@ -179,11 +179,12 @@ void completion_write(struct bytes *out, struct completion *c) {
     }
     bytes_text(out, "],");
     write_usage(out, c);
+    if (c->params.timings) completion_write_timings(out, c);
     bytes_text(out, "}");
 }
 
 /* Of text as much again for escapes; of a choice's fixed parts and of an id more than enough. */
-enum { CHOICE_BYTES = 256, ID_BYTES = 12 };
+enum { CHOICE_BYTES = 256, TIMINGS_BYTES = 512, ID_BYTES = 12 };
 
 static size_t choice_bytes(const struct completion *c, const struct prompt *p, const struct choice *choice) {
     size_t scores = p->tokens.length + p->token_logprobs.length + p->top_logprobs.length +
@@ -195,7 +196,7 @@ static size_t choice_bytes(const struct completion *c, const struct prompt *p, c
 }
 
 size_t completion_answer_bytes(const struct completion *c) {
-    size_t bytes = sizeof c->id + strlen(c->model) + strlen(c->fingerprint) + CHOICE_BYTES;
+    size_t bytes = sizeof c->id + strlen(c->model) + strlen(c->fingerprint) + CHOICE_BYTES + TIMINGS_BYTES;
     for (size_t i = 0; i < c->prompt_count; i++)
         for (int64_t j = 0; j < c->params.n; j++)
             bytes += choice_bytes(c, &c->prompts[i], &c->prompts[i].choices[j]);
@@ -214,24 +215,34 @@ bool completion_has_chunk(const struct prompt *p, const struct choice *choice) {
     return choice->text.length || choice->tokens.length || choice->token_ids.length || choice->finished;
 }
 
+/* Nothing follows but what include_usage asks for. */
+static bool is_last_chunk(const struct completion *c) {
+    for (size_t i = 0; i < c->prompt_count; i++)
+        for (int64_t j = 0; j < c->params.best_of; j++)
+            if (!c->prompts[i].choices[j].ended) return false;
+    return true;
+}
+
 void completion_write_chunk(struct bytes *out, struct prompt *p, struct choice *choice) {
     struct completion *c = p->completion;
     if (choice_failed(choice)) out->failed = true;
     write_head(out, c, p, choice);
     size_t index = p->index * (size_t)c->params.n + (size_t)(choice - p->choices);
     write_choice(out, p, choice, index);
-    if (c->params.continuous_usage) { /* of this choice alone, as vLLM has it */
-        bytes_text(out, "],");
-        bytes_format(out, "\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%u,\"total_tokens\":%zu}}",
+    bytes_text(out, "]");
+    if (c->params.continuous_usage) /* of this choice alone, as vLLM has it */
+        bytes_format(out, ",\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%u,\"total_tokens\":%zu}",
                      p->count, choice->generated, p->count + choice->generated);
-        return;
-    }
-    bytes_text(out, c->params.include_usage ? "],\"usage\":null}" : "]}");
+    else if (c->params.include_usage)
+        bytes_text(out, ",\"usage\":null");
+    if (c->params.timings && !c->params.include_usage && is_last_chunk(c)) completion_write_timings(out, c);
+    bytes_text(out, "}");
 }
 
 void completion_write_usage_chunk(struct bytes *out, struct completion *c) {
     write_head(out, c, NULL, NULL);
     bytes_text(out, "],");
     write_usage(out, c);
+    if (c->params.timings) completion_write_timings(out, c);
     bytes_text(out, "}");
 }

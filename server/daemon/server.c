@@ -26,12 +26,13 @@
 enum { DESCRIPTORS_BESIDE = 256 };
 
 /* After requests were cut short, their errors have so long to reach the clients. */
-static const uint64_t farewell_ns = 1000000000u;
+enum { FAREWELL_SECONDS = 1 };
 
 /* ---- phases -------------------------------------------------------------------------------------------- */
 
 static void stop(struct service *s, enum status status) {
     s->status = status;
+    notify_send(&s->notify, "STOPPING=1");
     service_set_phase(s, SERVICE_STOPPING);
     loop_stop(&s->loop);
 }
@@ -39,13 +40,33 @@ static void stop(struct service *s, enum status status) {
 static void drain(struct service *s) {
     log_info("draining: new requests are refused, %zu are still running, at most %zu s",
              (size_t)s->stats.requests, s->config->drain_seconds);
+    notify_send(&s->notify, "STOPPING=1\nSTATUS=Draining, %zu requests are running",
+                (size_t)s->stats.requests);
+    if (s->listener.is_shared && !s->leave_ns) http_stop_listening(s);
     service_set_phase(s, SERVICE_DRAINING);
+    s->drain_ns = s->phase_ns;
     engine_drain(s->engine);
     service_request_ended(s);
 }
 
+/* Balancers see /ready fail before anybody is refused, and clients that keep their connections are told to close them. */
+static void leave(struct service *s) {
+    log_info("leaving: requests are still served for %zu s, /ready fails", s->config->lame_duck_seconds);
+    notify_send(&s->notify, "STOPPING=1\nSTATUS=Serving for %zu s more", s->config->lame_duck_seconds);
+    s->leave_ns = clock_ns();
+    if (s->listener.is_shared) http_stop_listening(s);
+}
+
+static void begin_end(struct service *s) {
+    if (s->config->lame_duck_seconds && !s->leave_ns)
+        leave(s);
+    else
+        drain(s);
+}
+
 static void cut_short(struct service *s) {
-    log_warn("stopping with %zu requests unfinished", (size_t)s->stats.requests);
+    s->cut_requests = (size_t)s->stats.requests;
+    log_warn("stopping with %zu requests unfinished", s->cut_requests);
     service_set_phase(s, SERVICE_STOPPING);
     for (struct http_request *r = s->requests, *next; r; r = next) {
         next = r->next;
@@ -64,7 +85,7 @@ static void on_signal(void *context, int number) {
     if (s->phase == SERVICE_LOADING)
         stop(s, STATUS_OK);
     else if (s->phase == SERVICE_SERVING)
-        drain(s);
+        begin_end(s);
     else if (s->phase == SERVICE_DRAINING)
         cut_short(s);
     else
@@ -90,17 +111,60 @@ static void trim_heap(struct service *s) {
     s->is_trimming = work_start(&s->lanes, &s->trimming, false);
 }
 
+/* Said once when it begins and once when it is over. */
+static void watch_engine(struct service *s) {
+    struct api_error reason;
+    struct engine_pulse pulse;
+    if (!s->engine) return;
+    double before = liveness_seconds(&s->liveness);
+    engine_pulse(s->engine, &pulse);
+    liveness_observe(&s->liveness, &pulse, clock_ns());
+    bool is_stuck = service_check_alive(s, &reason) != API_OK;
+    if (is_stuck && !s->liveness.is_told)
+        log_error("%s /health and /ready answer 503 until it goes on", reason.message);
+    else if (!is_stuck && s->liveness.is_told)
+        log_warn("the engine goes on, after %.0f seconds", before);
+    s->liveness.is_told = is_stuck;
+}
+
+/* While the model loads a start may take as long as it gets on: each report extends the manager's patience. */
+enum { PATIENCE_SECONDS = 120 };
+
+static void tell_manager(struct service *s) {
+    struct api_error reason;
+    notify_tick(&s->notify, clock_ns(), service_check_alive(s, &reason) == API_OK);
+    if (s->phase != SERVICE_LOADING || s->notify.fd < 0) return;
+    char stage[64];
+    int percent = (int)(opener_progress(s->opener, stage, sizeof stage) * 100);
+    if (percent == s->loaded_percent) return;
+    s->loaded_percent = percent;
+    notify_send(&s->notify, "STATUS=Loading: %s, %d %%\nEXTEND_TIMEOUT_USEC=%d000000", stage, percent,
+                PATIENCE_SECONDS);
+}
+
+static bool is_over(uint64_t since_ns, size_t seconds) {
+    return clock_ns() - since_ns >= seconds * 1000000000u;
+}
+
+/* One stage a tick: each has its time from where it began. */
+static void go_on_ending(struct service *s) {
+    if (s->phase == SERVICE_SERVING && s->leave_ns && is_over(s->leave_ns, s->config->lame_duck_seconds))
+        drain(s);
+    else if (s->phase == SERVICE_DRAINING && is_over(s->phase_ns, s->config->drain_seconds))
+        cut_short(s);
+    else if (s->phase == SERVICE_STOPPING && is_over(s->phase_ns, FAREWELL_SECONDS))
+        loop_stop(&s->loop);
+}
+
 static void on_tick(void *context) {
     struct service *s = context;
     trim_heap(s);
-    uint64_t elapsed = clock_ns() - s->phase_ns;
+    watch_engine(s);
     connection_sweep(s);
+    tell_manager(s);
     tls_drop_older(&s->tls, connection_oldest_handshake(s));
     log_tell_dropped();
-    if (s->phase == SERVICE_DRAINING && elapsed >= s->config->drain_seconds * 1000000000u)
-        cut_short(s);
-    else if (s->phase == SERVICE_STOPPING && elapsed >= farewell_ns)
-        loop_stop(&s->loop);
+    go_on_ending(s);
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------- */
@@ -122,7 +186,13 @@ static void take_engine(struct service *s) {
     snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s%s", PRENORM_VERSION,
              norm_form_name(s->info.norm_form), weight_type_name(s->info.weights),
              s->info.rotated ? "-rotated" : "");
+    status = s->listener.is_shared ? http_start(s, &s->error) : STATUS_OK;
+    if (status != STATUS_OK) {
+        stop(s, status);
+        return;
+    }
     service_set_phase(s, SERVICE_SERVING);
+    service_tell_ready(s);
     log_info("ready: %s, context %zu, loaded in %.1f s", s->model, s->info.context, s->info.load_seconds);
 }
 
@@ -186,6 +256,21 @@ static enum status read_certificate(struct service *s, struct error *e) {
     return blame(of_key ? "tls-key" : "tls-cert", status, e);
 }
 
+/* That of a service manager, else one of our own. */
+static enum status open_listener(struct service *s, struct error *e) {
+    const struct config *config = s->config;
+    const char *scheme = s->tls.pair ? "https" : "http";
+    bool found;
+    enum status status = listener_inherit(&s->listener, scheme, &found, e);
+    if (status != STATUS_OK || found) return status;
+    return listener_init(&s->listener, config->host, config->port, config->reuse_port, config->unix_socket,
+                         scheme, e);
+}
+
+static enum log_format log_format(const struct config *config) {
+    return strcmp(config->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+}
+
 /* All that can be refused before anything is loaded. */
 static enum status listen_as_configured(struct service *s, struct error *e) {
     const struct config *config = s->config;
@@ -195,9 +280,7 @@ static enum status listen_as_configured(struct service *s, struct error *e) {
                                     s->memory.connections_max + config->encode_requests_max, e);
     if (status == STATUS_OK) status = read_keys(s, e);
     if (status == STATUS_OK) status = read_certificate(s, e);
-    if (status == STATUS_OK)
-        status = listener_init(&s->listener, config->host, config->port, config->unix_socket,
-                               s->tls.pair ? "https" : "http", e);
+    if (status == STATUS_OK) status = open_listener(s, e);
     return status;
 }
 
@@ -230,14 +313,27 @@ static enum status write_openapi(struct service *s, struct error *e) {
 
 static enum status start(struct service *s, const struct engine_options *options, struct error *e) {
     raise_descriptor_limit(s->memory.connections_max);
-    enum status status = page_init(&s->page, e);
+    enum status status = access_log_open(&s->access_log, s->config->access_log, log_format(s->config), e);
+    if (status == STATUS_OK) status = page_init(&s->page, e);
     if (status == STATUS_OK) status = write_openapi(s, e);
     if (status == STATUS_OK) status = listen_as_configured(s, e);
-    if (status == STATUS_OK) status = http_start(s, e);
+    if (status == STATUS_OK && !s->listener.is_shared) status = http_start(s, e);
     if (status != STATUS_OK) return status;
-    log_info("listening on %s", s->listener.url);
+    log_info("listening on %s%s%s", s->listener.url,
+             s->listener.is_inherited ? ", by the service manager's socket" : "",
+             s->listener.is_shared ? ", once the model is loaded" : "");
     warn_if_open(s);
     return opener_create(options, &s->loop, &s->opener, e);
+}
+
+/* The last line: how it came to its end, and what of the requests. */
+static void tell_end(const struct service *s) {
+    if (s->status != STATUS_OK || !s->drain_ns) return;
+    double seconds = (double)(clock_ns() - s->drain_ns) * 1e-9;
+    if (s->cut_requests)
+        log_warn("stopped after draining for %.1f s: %zu requests were cut short", seconds, s->cut_requests);
+    else
+        log_info("stopped: drained in %.1f s, nothing was left", seconds);
 }
 
 /* The engine is closed when nothing can call it any more: connections, then work in the pool. */
@@ -251,12 +347,15 @@ static void end(struct service *s) {
     stop_listening(s);
     unknown_fields_deinit(&s->unknown_fields);
     free(s->openapi);
+    tell_end(s);
+    access_log_close(&s->access_log);
 }
 
 enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {
     struct service *s = calloc(1, sizeof *s);
     if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
     struct engine_options options = *engine;
+    log_set_format(log_format(config));
     s->config = config;
     s->routes = &endpoints;
     s->started = time(NULL);
@@ -268,6 +367,8 @@ enum status server_run(const struct config *config, const struct engine_options 
     options.wake = wake_from_engine;
     options.wake_context = &s->loop;
     service_set_model_name(s, engine->model);
+    notify_init(&s->notify);
+    s->loaded_percent = -1;
     unknown_fields_init(&s->unknown_fields);
     set_lanes(s);
     service_set_phase(s, SERVICE_LOADING);
@@ -285,6 +386,7 @@ enum status server_run(const struct config *config, const struct engine_options 
         end(s);
     }
     serving_memory_deinit(&s->memory);
+    notify_deinit(&s->notify);
     free(s);
     return status;
 }

@@ -17,15 +17,36 @@ static enum MHD_Result take_line(void *context, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
-static uint64_t by_address(struct http_request *r) {
+/* The peer, and lines of X-Forwarded-For in order; their number. */
+static size_t asks(const struct http_request *r, const struct sockaddr **peer,
+                   const char *lines[CLIENT_LINES_MAX]) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     struct forwarded f = {.count = 0};
-    const char *lines[CLIENT_LINES_MAX];
     MHD_get_connection_values(r->mhd, MHD_HEADER_KIND, take_line, &f);
     size_t count = f.count < CLIENT_LINES_MAX ? f.count : CLIENT_LINES_MAX;
     for (size_t i = 0; i < count; i++) lines[i] = f.lines[(f.count - count + i) % CLIENT_LINES_MAX];
-    return client_by_address(&r->service->client_rules, info ? info->client_addr : NULL, lines, count);
+    *peer = info ? info->client_addr : NULL;
+    return count;
+}
+
+static uint64_t by_address(const struct http_request *r) {
+    const struct sockaddr *peer;
+    const char *lines[CLIENT_LINES_MAX];
+    size_t count = asks(r, &peer, lines);
+    return client_by_address(&r->service->client_rules, peer, lines, count);
+}
+
+const char *client_request_text(const struct http_request *r, char out[CLIENT_TEXT_BYTES]) {
+    const struct sockaddr *peer;
+    const char *lines[CLIENT_LINES_MAX];
+    struct client_address address;
+    size_t count = asks(r, &peer, lines);
+    if (client_address_find(&r->service->client_rules, peer, lines, count, &address)) {
+        client_address_write(&address, out);
+        return out;
+    }
+    return peer && peer->sa_family == AF_UNIX ? "unix" : "";
 }
 
 static uint64_t by_key(const struct http_request *r) {

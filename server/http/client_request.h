@@ -7,5 +7,8 @@
  * client_request_leave. API_CLIENT_LIMIT in r->error: it has as many as it may. */
 enum api_error_kind client_request_enter(struct http_request *r);
 
+/* Who asks, for the log: an address, "unix", or "" where nobody knows. */
+const char *client_request_text(const struct http_request *r, char out[CLIENT_TEXT_BYTES]);
+
 /* When the request ends; one that never entered too. */
 void client_request_leave(struct http_request *r);

@@ -161,6 +161,7 @@ static void sweep_stream(struct connection *c, uint64_t now) {
     if (is_full && now - r->reply.taken_ns >= c->service->config->stall_timeout_seconds * second_ns) {
         c->service->stats.stalled_readers++;
         log_info("request %s: cancelled, its client does not read", r->id);
+        r->record.cut_by = "reader";
         http_request_abandon(r);
         cut(c);
         return;

@@ -31,12 +31,19 @@ static void write_all_chunks(struct http_request *r, struct prompt *p, bool is_e
         if (is_end || !must_wait(&p->choices[i])) write_chunk(r, p, &p->choices[i]);
 }
 
+/* Its status is 200 all the same. */
+static void count_stream_failure(struct http_request *r, enum api_error_kind kind) {
+    r->service->stats.rejected[kind]++;
+    r->service->stats.streams_failed += kind != API_DRAINING;
+}
+
 static void end_stream(struct http_request *r) {
     struct completion *c = r->completion;
     struct bytes *out = &r->reply.bytes;
     for (size_t i = 0; c->failure.kind == API_OK && i < c->prompt_count; i++)
         write_all_chunks(r, &c->prompts[i], true);
     if (c->failure.kind != API_OK) {
+        count_stream_failure(r, c->failure.kind);
         sse_write_begin(out);
         api_error_write(out, &c->failure);
         sse_write_end(out);
@@ -78,6 +85,7 @@ static void end_plain(struct http_request *r) {
 
 /* The last event, or the first failure: one failed choice fails the request. */
 static void end(struct http_request *r) {
+    request_record_note(r);
     completion_release(r->completion);
     if (r->state == REQUEST_STREAMING)
         end_stream(r);
@@ -91,6 +99,7 @@ static bool is_over(const struct completion *c) {
 
 static void take_event(struct http_request *r, struct prompt *p, const struct engine_event *event) {
     r->service->stats.events++;
+    request_record_event(r, event);
     completion_event(p, event);
     if (event->kind == ENGINE_EVENT_FINISHED && event->finish == ENGINE_FINISH_FAILED)
         log_error("request %s: %s: %s", r->id, event->error->where, event->error->text);
@@ -131,6 +140,9 @@ static bool take_events(struct prompt *p, uint64_t until_ns) {
     if (r->state != REQUEST_STREAMING) return !is_late;
     if (r->reply.bytes.failed) {
         log_error("request %s: there is not enough memory for its stream", r->id);
+        count_stream_failure(r, API_INTERNAL);
+        r->record.failure = API_INTERNAL;
+        r->record.cut_by = "memory";
         http_request_abandon(r);
     } else if (reply_pending(&r->reply) || r->reply.ended)
         http_request_resume(r);

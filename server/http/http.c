@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
@@ -50,6 +52,8 @@ static enum MHD_Result begin(struct service *s, struct MHD_Connection *mhd, cons
     *context = r;
     connection->request = r;
     connection->line.method = method;
+    snprintf(r->method, sizeof r->method, "%s", method);
+    snprintf(r->path, sizeof r->path, "%s", target);
     connection->line.version = version;
     request_head_set_id(r);
     request_head_check(r, method, target);
@@ -86,6 +90,7 @@ static void on_completed(void *service, struct MHD_Connection *mhd, void **conte
         s->phase != SERVICE_STOPPING)
         s->stats.disconnects++;
     r->is_suspended = false;
+    request_record_write(r, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     http_request_abandon(r);
     r->connection = NULL;
     r->mhd = NULL;
@@ -136,6 +141,7 @@ static void on_log(void *service, const char *format, va_list args) {
 
 enum status http_start(struct service *s, struct error *e) {
     const struct config *config = s->config;
+    if (listener_begin(&s->listener, e) != STATUS_OK) return STATUS_IO;
     /* Our own sweep is exact about requests; this one catches answers that nobody reads. */
     size_t timeout = config->idle_timeout_seconds > config->stall_timeout_seconds
                          ? config->idle_timeout_seconds
@@ -161,10 +167,26 @@ enum status http_start(struct service *s, struct error *e) {
     return loop_attach(&s->loop, s->daemon, e);
 }
 
+void http_stop_listening(struct service *s) {
+    struct sockaddr_storage address;
+    int listener = s->daemon ? MHD_quiesce_daemon(s->daemon) : MHD_INVALID_SOCKET;
+    if (listener == MHD_INVALID_SOCKET) return;
+    for (int fd = 0; !s->listener.is_inherited && fd >= 0;) {
+        socklen_t length = sizeof address;
+        fd = accept4(listener, (struct sockaddr *)&address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            MHD_add_connection(s->daemon, fd, (struct sockaddr *)&address,
+                               length); /* closes it if it fails */
+    }
+    close(listener);
+    loop_http_again(&s->loop);
+}
+
 void http_stop(struct service *s) {
     if (!s->daemon) return;
     for (struct http_request *r = s->requests; r; r = r->next) {
         http_request_retain(r);
+        if (r->state != REQUEST_GONE) r->record.cut_by = "shutdown";
         http_request_abandon(r);
     }
     loop_detach(&s->loop);

@@ -21,6 +21,25 @@ struct http_text http_header(struct MHD_Connection *mhd, const char *name) {
     return value ? http_text_trim(value, strlen(value)) : (struct http_text){0};
 }
 
+struct named {
+    const char *name;
+    unsigned count;
+};
+
+static enum MHD_Result count_named(void *context, enum MHD_ValueKind kind, const char *name,
+                                   const char *value) {
+    struct named *named = context;
+    (void)kind, (void)value;
+    named->count += strcasecmp(name, named->name) == 0;
+    return MHD_YES;
+}
+
+struct http_text http_header_once(struct MHD_Connection *mhd, const char *name) {
+    struct named named = {.name = name};
+    MHD_get_connection_values(mhd, MHD_HEADER_KIND, count_named, &named);
+    return named.count == 1 ? http_header(mhd, name) : (struct http_text){0};
+}
+
 bool http_text_is(struct http_text text, const char *other) {
     return text.data && text.length == strlen(other) && strncasecmp(text.data, other, text.length) == 0;
 }

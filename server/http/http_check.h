@@ -21,6 +21,9 @@ struct http_text http_text_trim(const char *text, size_t length);
 /* A header's value, trimmed; the first one where a name comes twice. Absent: NULL. */
 struct http_text http_header(struct MHD_Connection *mhd, const char *name);
 
+/* The same, of a header that may come only once: absent where it comes twice. */
+struct http_text http_header_once(struct MHD_Connection *mhd, const char *name);
+
 /* The same without regard to case. */
 bool http_text_is(struct http_text text, const char *other);
 

@@ -190,6 +190,7 @@ void http_request_answer(struct http_request *r, unsigned status, const char *co
         return;
     }
     r->status = status;
+    if (status >= 400) r->record.failure = r->error.kind;
     r->content_type = content_type;
     http_request_move(r, REQUEST_ANSWERED);
     http_request_resume(r);
@@ -223,7 +224,10 @@ void http_request_abandon(struct http_request *r) {
     if (r->connection) connection_rest(r->connection);
     if (r->state == REQUEST_GONE) return;
     /* While it is in the pool its memory is not ours; the work sees the state when it comes back. */
-    if (!is_in_pool(r) && r->completion) completion_release(r->completion);
+    if (!is_in_pool(r) && r->completion) {
+        request_record_note(r);
+        completion_release(r->completion);
+    }
     bool will_never_run = r->state == REQUEST_PREPARING && work_withdraw(&r->work);
     http_request_move(r, REQUEST_GONE);
     http_request_resume(r);

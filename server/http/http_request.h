@@ -10,6 +10,7 @@
 #include "server/api/params.h"
 #include "server/completion/completion.h"
 #include "server/http/reply.h"
+#include "server/http/request_record.h"
 #include "server/http/route.h"
 #include "server/json/bytes.h"
 #include "server/service/service.h"
@@ -38,7 +39,8 @@ struct http_request {
     bool must_close;                       /* say Connection: close */
     bool is_answered_late;                 /* see late_answer.h; what still comes is dropped */
     char id[API_REQUEST_ID_BYTES_MAX + 1]; /* X-Request-Id */
-    char *tail;                            /* what follows the path of a prefix route */
+    char method[ACCESS_METHOD_BYTES_MAX + 1], path[ACCESS_PATH_BYTES_MAX + 1]; /* as far as they are told */
+    char *tail; /* what follows the path of a prefix route */
     const char *allow;
     size_t key; /* that it was let in by (keys.h) */
     uint64_t begun_ns;
@@ -57,6 +59,7 @@ struct http_request {
     size_t answer_taken; /* of the memory for answers: while the answer is sent */
     struct reply reply;
     struct completion *completion;
+    struct request_record record;
 
     struct work work;
     void (*run)(struct http_request *r);

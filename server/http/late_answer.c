@@ -52,6 +52,8 @@ void late_answer_send(struct http_request *r, const struct api_error *e) {
     r->is_answered_late = true;
     write_answer(&answer, r, e);
     r->service->stats.rejected[e->kind]++;
+    r->record.failure = e->kind;
+    r->status = api_error_status(e->kind);
     if (!answer.failed && send_whole(r, &answer))
         http_stats_count_answer(&r->service->stats, route_number(r->service->routes, r->route),
                                 api_error_status(e->kind));

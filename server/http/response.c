@@ -25,11 +25,20 @@ static void add_page_headers(struct http_request *r, struct MHD_Response *respon
     add_header(response, "Cache-Control", "no-cache");
 }
 
+/* Of whole answers: what a stream took is not known when its header goes out. */
+static void add_timing(struct http_request *r, struct MHD_Response *response) {
+    char value[COMPLETION_SERVER_TIMING_SIZE];
+    if (r->state != REQUEST_ANSWERED || r->status != 200 || !r->record.has_tokens) return;
+    completion_server_timing(r->completion, (double)(clock_ns() - r->begun_ns) * 1e-9, value);
+    add_header(response, "Server-Timing", value);
+}
+
 static void add_common_headers(struct http_request *r, struct MHD_Response *response) {
     add_header(response, "X-Request-Id", r->id);
     if (r->content_type) add_header(response, "Content-Type", r->content_type);
     if (r->content_policy) add_page_headers(r, response);
-    if (r->must_close || r->service->phase >= SERVICE_DRAINING) add_header(response, "Connection", "close");
+    if (r->must_close || service_is_leaving(r->service)) add_header(response, "Connection", "close");
+    add_timing(r, response);
     cors_add_headers(response, r->service->config, r->is_preflight);
 }
 

@@ -127,8 +127,12 @@ static void write_server(struct bytes *out, struct service *s) {
     metrics_label(&labels, "version", PRENORM_VERSION);
     metrics_label(&labels, "compiler", __VERSION__);
     write_info(out, "prenorm_build_info", "The program; always 1.", &labels);
-    metrics_head(out, "gauge", "prenorm_ready", "1 when requests are taken.");
-    metrics_sample(out, "prenorm_ready", "", s->phase == SERVICE_SERVING);
+    struct api_error reason;
+    metrics_head(out, "gauge", "prenorm_ready", "1 when requests are taken: what /ready says.");
+    metrics_sample(out, "prenorm_ready", "", service_check_ready(s, &reason) == API_OK);
+    metrics_head(out, "gauge", "prenorm_engine_stalled_seconds",
+                 "Time for which the engine has computed nothing although work waits.");
+    metrics_sample(out, "prenorm_engine_stalled_seconds", "", liveness_seconds(&s->liveness));
     metrics_head(out, "gauge", "prenorm_load_stage_ratio",
                  "Share of the present stage of loading that is done.");
     metrics_sample(out, "prenorm_load_stage_ratio", "",
@@ -140,6 +144,9 @@ static void write_server(struct bytes *out, struct service *s) {
     metrics_head(out, "counter", "prenorm_log_lines_dropped_total",
                  "Log lines that were lost because nobody read stderr.");
     metrics_sample(out, "prenorm_log_lines_dropped_total", "", (double)log_lines_dropped());
+    metrics_head(out, "counter", "prenorm_access_log_lines_dropped_total",
+                 "Lines that the access log had no room for, on its disk or in its pipe.");
+    metrics_sample(out, "prenorm_access_log_lines_dropped_total", "", (double)s->access_log.dropped);
     metrics_head(out, "gauge", "prenorm_reading_memory_bytes",
                  "Memory taken by requests that are being parsed and encoded.");
     metrics_sample(out, "prenorm_reading_memory_bytes", "", (double)gate_used(&s->memory.reading));

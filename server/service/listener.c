@@ -1,6 +1,8 @@
 #include "server/service/listener.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -29,12 +31,14 @@ static bool is_loopback(const struct sockaddr *address) {
     return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
-static int open_address(const struct addrinfo *address) {
+static int open_address(const struct addrinfo *address, bool reuse_port) {
     int on = 1;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) return fd;
+    bool is_set = !reuse_port || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+    bool is_bound = is_set && bind(fd, address->ai_addr, address->ai_addrlen) == 0;
+    if (is_bound && (reuse_port || listen(fd, BACKLOG) == 0)) return fd;
     int cause = errno;
     close(fd);
     errno = cause;
@@ -49,8 +53,8 @@ static unsigned bound_port(int fd) {
     return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
 }
 
-static enum status open_tcp(struct listener *l, const char *host, size_t port, const char *scheme,
-                            struct error *e) {
+static enum status open_tcp(struct listener *l, const char *host, size_t port, bool reuse_port,
+                            const char *scheme, struct error *e) {
     char service[16], where[300];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
                     *list = NULL;
@@ -59,7 +63,7 @@ static enum status open_tcp(struct listener *l, const char *host, size_t port, c
     int result = getaddrinfo(host, service, &hints, &list);
     if (result) return error_set(e, STATUS_IO, where, "the address is not known: %s", gai_strerror(result));
     for (const struct addrinfo *a = list; a && l->fd < 0; a = a->ai_next) {
-        l->fd = open_address(a);
+        l->fd = open_address(a, reuse_port);
         l->is_loopback = is_loopback(a->ai_addr);
     }
     int cause = errno;
@@ -69,6 +73,7 @@ static enum status open_tcp(struct listener *l, const char *host, size_t port, c
                          cause == EADDRINUSE ? "; another program listens there, choose another --port" : "");
     snprintf(l->url, sizeof l->url, strchr(host, ':') ? "%s://[%s]:%u" : "%s://%s:%u", scheme, host,
              bound_port(l->fd));
+    l->is_shared = reuse_port;
     return STATUS_OK;
 }
 
@@ -102,10 +107,72 @@ static enum status open_unix(struct listener *l, const char *path, struct error 
     return STATUS_OK;
 }
 
-enum status listener_init(struct listener *l, const char *host, size_t port, const char *unix_socket,
-                          const char *scheme, struct error *e) {
+enum status listener_begin(struct listener *l, struct error *e) {
+    if (!l->is_shared || l->is_inherited || listen(l->fd, BACKLOG) == 0) return STATUS_OK;
+    return error_set(e, STATUS_IO, l->url, "cannot listen: %s", strerror(errno));
+}
+
+/* ---- from a service manager ---------------------------------------------------------------------------- */
+
+/* Where the first of its sockets is (sd_listen_fds(3)). */
+enum { FIRST_INHERITED_FD = 3 };
+
+static long inherited_count(void) {
+    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    long result = pid && count && strtol(pid, NULL, 10) == (long)getpid() ? strtol(count, NULL, 10) : 0;
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return result;
+}
+
+static bool is_listening(int fd) {
+    int type = 0, accepts = 0;
+    socklen_t size = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) return false;
+    size = sizeof accepts;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &size) == 0 && accepts;
+}
+
+static void describe(struct listener *l, const char *scheme) {
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    char host[INET6_ADDRSTRLEN + 32] = "";
+    const struct sockaddr *bound = (const struct sockaddr *)&address;
+    getsockname(l->fd, (struct sockaddr *)&address, &length);
+    l->is_loopback = address.ss_family == AF_UNIX || is_loopback(bound);
+    if (address.ss_family == AF_UNIX) {
+        snprintf(l->url, sizeof l->url, "unix:%.107s", ((const struct sockaddr_un *)bound)->sun_path);
+        return;
+    }
+    getnameinfo(bound, length, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+    snprintf(l->url, sizeof l->url, strchr(host, ':') ? "%s://[%s]:%u" : "%s://%s:%u", scheme, host,
+             bound_port(l->fd));
+}
+
+enum status listener_inherit(struct listener *l, const char *scheme, bool *found, struct error *e) {
+    int fd = FIRST_INHERITED_FD;
     *l = (struct listener){.fd = -1};
-    enum status status = unix_socket ? open_unix(l, unix_socket, e) : open_tcp(l, host, port, scheme, e);
+    long count = inherited_count();
+    *found = count > 0;
+    if (count <= 0) return STATUS_OK;
+    if (count > 1)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "LISTEN_FDS", "%ld sockets; one was expected", count);
+    int flags = fcntl(fd, F_GETFL);
+    if (!is_listening(fd) || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "LISTEN_FDS",
+                         "descriptor %d is no listening stream socket", fd);
+    *l = (struct listener){.fd = fd, .is_shared = true, .is_inherited = true};
+    describe(l, scheme);
+    return STATUS_OK;
+}
+
+enum status listener_init(struct listener *l, const char *host, size_t port, bool reuse_port,
+                          const char *unix_socket, const char *scheme, struct error *e) {
+    *l = (struct listener){.fd = -1};
+    enum status status =
+        unix_socket ? open_unix(l, unix_socket, e) : open_tcp(l, host, port, reuse_port, scheme, e);
     if (status != STATUS_OK) listener_deinit(l);
     return status;
 }

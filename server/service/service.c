@@ -14,6 +14,10 @@ unsigned service_retry_after(const struct service *s, enum api_error_kind kind) 
     return is_full && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
 }
 
+void service_tell_ready(struct service *s) {
+    notify_send(&s->notify, "READY=1\nSTATUS=Serving %s on %s", s->model, s->listener.url);
+}
+
 void service_set_phase(struct service *s, enum service_phase phase) {
     s->phase = phase;
     s->phase_ns = clock_ns();
@@ -21,6 +25,30 @@ void service_set_phase(struct service *s, enum service_phase phase) {
 
 void service_request_ended(struct service *s) {
     if (s->phase >= SERVICE_DRAINING && !s->requests) loop_stop(&s->loop);
+}
+
+enum api_error_kind service_check_alive(const struct service *s, struct api_error *e) {
+    if (!liveness_is_stuck(&s->liveness, s->config->stuck_seconds)) return API_OK;
+    return api_error_set(e, API_STUCK, NULL,
+                         "The engine has computed nothing for %.0f seconds although work waits.",
+                         liveness_seconds(&s->liveness));
+}
+
+enum api_error_kind service_check_ready(struct service *s, struct api_error *e) {
+    char stage[64];
+    double share;
+    switch (s->phase) {
+    case SERVICE_LOADING:
+        share = opener_progress(s->opener, stage, sizeof stage);
+        return api_error_set(e, API_LOADING, NULL, "The model is loading: %s, %.0f %%.", stage, share * 100);
+    case SERVICE_DRAINING:
+    case SERVICE_STOPPING:
+        return api_error_set(e, API_DRAINING, NULL, "The server is shutting down.");
+    case SERVICE_SERVING:
+        break;
+    }
+    if (s->leave_ns) return api_error_set(e, API_DRAINING, NULL, "The server is about to shut down.");
+    return service_check_alive(s, e);
 }
 
 const struct generation_defaults *service_generation(const struct service *s) {

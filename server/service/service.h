@@ -19,8 +19,11 @@
 #include "server/memory/admission.h"
 #include "server/memory/serving_memory.h"
 #include "server/page/page.h"
+#include "server/service/access_log.h"
 #include "server/service/http_stats.h"
 #include "server/service/listener.h"
+#include "server/service/liveness.h"
+#include "server/service/notify.h"
 #include "server/service/tls.h"
 
 struct connection;
@@ -48,6 +51,9 @@ struct service {
     struct opener *opener;
     struct engine *engine;    /* NULL until it is loaded */
     struct engine_info info;  /* zero until then */
+    struct liveness liveness; /* of the engine */
+    struct notify notify;
+    int loaded_percent;       /* of the present stage, as the service manager was told */
     struct api_limits limits; /* of completions; complete once loaded */
     char model[256], fingerprint[128];
     time_t started;
@@ -64,14 +70,18 @@ struct service {
     struct page page;
     char *openapi; /* the description of the API */
     struct http_stats stats;
+    struct access_log access_log;
     struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */
     struct http_request *requests;   /* all whose answer is not complete */
     struct prompt *delivering;       /* whose events were not all taken for want of time; NULL: none */
     struct linger_socket *lingering; /* see linger.h */
     size_t lingering_count;
-    uint64_t phase_ns;  /* when the phase began */
-    enum status status; /* why it ended */
+    uint64_t phase_ns;   /* when the phase began */
+    uint64_t leave_ns;   /* when the lame duck began, which serves, but is not ready; 0: it has not */
+    uint64_t drain_ns;   /* when draining began; 0: it has not */
+    size_t cut_requests; /* that draining left unfinished */
+    enum status status;  /* why it ended */
     struct error error;
 };
 
@@ -84,11 +94,26 @@ const struct generation_defaults *service_generation(const struct service *s);
 /* Of s->limits what the configuration and the loaded model say. */
 void service_set_limits(struct service *s);
 
+/* To the service manager: READY, and what is served where. */
+void service_tell_ready(struct service *s);
+
 void service_set_phase(struct service *s, enum service_phase phase);
 
 /* Seconds that a refused client is told to wait: from the engine's rate for a full queue, a constant
  * otherwise. */
 unsigned service_retry_after(const struct service *s, enum api_error_kind kind);
+
+/* Whether requests are taken, which is what /ready, its metric and the watchdog of a service manager say: API_OK, or
+ * why not in *e. A full queue is no reason: that is said by 429 alone. */
+enum api_error_kind service_check_ready(struct service *s, struct api_error *e);
+
+/* Whether the engine gets on: API_OK, or API_STUCK in *e. Loading is not stuck. */
+enum api_error_kind service_check_alive(const struct service *s, struct api_error *e);
+
+/* Whether clients should turn elsewhere with their next request: their answers say Connection: close. */
+static inline bool service_is_leaving(const struct service *s) {
+    return s->leave_ns || s->phase >= SERVICE_DRAINING;
+}
 
 /* After a request has ended: a drain may be complete. */
 void service_request_ended(struct service *s);

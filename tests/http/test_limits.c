@@ -27,10 +27,11 @@ static void test_queue_full(void **state) {
         assert_non_null(strstr(a.body, "\"code\":\"queue_full\""));
         answer_free(&a);
     }
+    /* Overload is said by 429 alone: a balancer that followed the queue would flap. */
     struct answer a = http_get(&d, "/ready");
-    assert_int_equal(a.status, 503);
-    assert_non_null(strstr(a.body, "\"code\":\"queue_full\""));
+    assert_int_equal(a.status, 200);
     answer_free(&a);
+    assert_true(metric(&d, "prenorm_ready") == 1);
     assert_true(metric(&d, "prenorm_http_rejected_total{reason=\"queue_full\"}") == 2);
     for (int i = 0; i < 3; i++) close(fds[i]);
     wait_metric(&d, "prenorm_sequences_waiting", 0);

@@ -69,16 +69,28 @@ static void test_loop_figures(void **state) {
 
 static void test_names_of_others(void **state) {
     (void)state;
-    static const char *const names[] = {"vllm:num_requests_running",    "vllm:num_requests_waiting",
-                                        "vllm:kv_cache_usage_perc",     "vllm:prompt_tokens_total",
-                                        "vllm:generation_tokens_total", "vllm:prefix_cache_queries_total",
-                                        "vllm:prefix_cache_hits_total", "vllm:num_preemptions_total"};
-    static const char *const histograms[] = {
-        "vllm:time_to_first_token_seconds",  "vllm:inter_token_latency_seconds",
-        "vllm:e2e_request_latency_seconds",  "vllm:request_queue_time_seconds",
-        "vllm:request_prefill_time_seconds", "vllm:request_decode_time_seconds",
-        "vllm:request_prompt_tokens",        "vllm:request_generation_tokens",
-        "vllm:iteration_tokens_total"};
+    static const char *const names[] = {
+        "vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc",
+        "vllm:prompt_tokens_total", "vllm:generation_tokens_total", "vllm:prefix_cache_queries_total",
+        "vllm:prefix_cache_hits_total", "vllm:num_preemptions_total", "vllm:prompt_tokens_cached_total",
+        /* of older versions of vLLM's dashboard */
+        "vllm:gpu_cache_usage_perc", "vllm:cpu_cache_usage_perc", "vllm:num_requests_swapped"};
+    static const char *const histograms[] = {"vllm:time_to_first_token_seconds",
+                                             "vllm:inter_token_latency_seconds",
+                                             "vllm:e2e_request_latency_seconds",
+                                             "vllm:request_queue_time_seconds",
+                                             "vllm:request_prefill_time_seconds",
+                                             "vllm:request_decode_time_seconds",
+                                             "vllm:request_prompt_tokens",
+                                             "vllm:request_generation_tokens",
+                                             "vllm:iteration_tokens_total",
+                                             "vllm:request_inference_time_seconds",
+                                             "vllm:request_time_per_output_token_seconds",
+                                             "vllm:request_params_n",
+                                             "vllm:request_params_max_tokens",
+                                             "vllm:request_max_num_generation_tokens",
+                                             "vllm:request_prefill_kv_computed_tokens",
+                                             "vllm:time_per_output_token_seconds"};
     char name[200];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(name, sizeof name, "%s{model_name=\"tales\"}", names[i]);

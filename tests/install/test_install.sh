@@ -55,6 +55,10 @@ grep -q '"port": 1}' "$work/a prefix/etc/prenorm/prenormd.json" || { echo "the c
 DESTDIR=$work/destination cmake --install "$build" --prefix /usr >/dev/null
 expect_file "$work/destination/usr/bin/prenormd"
 expect_file "$work/destination/usr/share/doc/prenorm/options.md"
+expect_file "$work/destination/usr/lib/systemd/system/prenormd.service"
+expect_file "$work/destination/usr/lib/systemd/system/prenormd.socket"
+expect_file "$work/destination/usr/lib/sysusers.d/prenorm.conf"
+expect_file "$work/destination/usr/share/prenorm/monitoring/rules.yml"
 expect_file "$work/destination/etc/prenorm/prenormd.json"
 DESTDIR=$work/destination cmake --install "$build" --prefix /usr/local >/dev/null
 expect_file "$work/destination/usr/local/etc/prenorm/prenormd.json"

@@ -194,10 +194,22 @@ void engine_stats(const struct engine *engine, struct engine_stats *out) {
                                              &out->step_tokens,
                                              &out->step_sequences,
                                              &out->step_budget,
+                                             &out->inference_time,
+                                             &out->token_time,
+                                             &out->request_computed_tokens,
+                                             &out->request_max_tokens,
+                                             &out->request_longest_tokens,
+                                             &out->request_choices,
                                              &out->request_prompt_tokens,
                                              &out->request_generated_tokens};
     for (size_t i = 0; i < sizeof histograms / sizeof *histograms; i++) {
         histograms[i]->bounds = bounds;
         histograms[i]->bound_count = 3;
     }
+}
+
+/* It always gets on. */
+void engine_pulse(const struct engine *engine, struct engine_pulse *out) {
+    (void)engine;
+    *out = (struct engine_pulse){.progress = clock_ns(), .has_work = true};
 }

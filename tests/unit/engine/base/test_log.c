@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -215,10 +216,87 @@ static void test_closed_stderr_is_no_error(void **state) {
     assert_int_equal(capture_end(&c, text, sizeof text), 0);
 }
 
+/* The same lines as JSON, and with the priorities that the journal reads. */
+static void test_json(void **state) {
+    (void)state;
+    char text[4096];
+    struct capture c = capture_begin();
+    log_set_format(LOG_FORMAT_JSON);
+    log_warn("a \"quoted\" \\ \x1b[2J line");
+    log_say("prenormd: no");
+    log_set_format(LOG_FORMAT_TEXT);
+    capture_end(&c, text, sizeof text);
+    assert_int_equal(strncmp(text, "{\"time\":\"20", 11), 0);
+    assert_non_null(
+        strstr(text, "Z\",\"level\":\"warn\",\"message\":\"a \\\"quoted\\\" \\\\ ?[2J line\"}\n{\"time\""));
+    assert_non_null(strstr(text, "\"level\":\"error\",\"message\":\"prenormd: no\"}\n"));
+}
+
+static void test_long_json_stays_json(void **state) {
+    (void)state;
+    char text[8192], quotes[4096];
+    for (size_t size = 900; size < sizeof quotes; size += 7) {
+        memset(quotes, '"', size);
+        quotes[size - 1] = '\0';
+        struct capture c = capture_begin();
+        log_set_format(LOG_FORMAT_JSON);
+        log_info("%s", quotes);
+        log_set_format(LOG_FORMAT_TEXT);
+        size_t length = capture_end(&c, text, sizeof text);
+        assert_true(length <= 2048);
+        assert_string_equal(text + length - 3, "\"}\n");
+        size_t slashes = 0;
+        for (const char *at = strstr(text, "message"); *at; at++) slashes += *at == '\\';
+        const char *end = text + length - 3, *dots = strstr(text, "...");
+        if (dots) assert_ptr_equal(dots + 3, end);
+        if (!dots) assert_int_equal(slashes, size - 1);
+        assert_true(dots || size < 1100);
+    }
+}
+
+/* A file in the place of stderr: of a pipe log_open would keep a description of its own. */
+static void test_journal(void **state) {
+    (void)state;
+    char text[1024], stream[64];
+    struct stat info;
+    FILE *file = tmpfile();
+    int saved = dup(STDERR_FILENO);
+    assert_non_null(file);
+    assert_true(saved >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    assert_int_equal(fstat(STDERR_FILENO, &info), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)info.st_dev,
+             (unsigned long long)info.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_open();
+    log_error("one");
+    log_info("two");
+    log_set_format(LOG_FORMAT_JSON);
+    log_warn("three");
+    log_set_format(LOG_FORMAT_TEXT);
+    setenv("JOURNAL_STREAM", "1:1", 1); /* inherited from who had another stderr */
+    log_open();
+    log_info("four");
+    unsetenv("JOURNAL_STREAM");
+    log_open();
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    assert_int_equal(strncmp(text, "<3>20", 5), 0);
+    assert_non_null(strstr(text, "Z error one\n<6>20"));
+    assert_non_null(strstr(text, "Z info  two\n<4>{\"time\":\"20"));
+    assert_non_null(strstr(text, "\"three\"}\n20"));
+    assert_non_null(strstr(text, "Z info  four\n"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_long_json_stays_json),
+        cmocka_unit_test(test_journal),
         cmocka_unit_test(test_hostile_bytes),
         cmocka_unit_test(test_long_lines_are_cut),
         cmocka_unit_test(test_names_in_other_scripts),

@@ -51,6 +51,40 @@ static void test_each_tile_once(void **state) {
             check_each_tile_once(threads[i], tiles[j], 20);
 }
 
+/* Seen to change by each tile, also where the caller works alone. */
+struct watched {
+    const struct workers *workers;
+    uint64_t before;
+    size_t changes;
+};
+
+static void watch_tile(void *context, size_t tile, size_t worker) {
+    struct watched *watched = context;
+    uint64_t now = workers_progress(watched->workers);
+    (void)tile;
+    if (worker != 0) return;
+    watched->changes += now != watched->before;
+    watched->before = now;
+}
+
+static void test_progress(void **state) {
+    (void)state;
+    static const size_t threads[] = {1, 2, 3};
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        struct workers *w = create(threads[i]);
+        for (size_t tiles = 1; tiles < 5; tiles++)
+            for (int run = 0; run < 50; run++) {
+                struct watched watched = {.workers = w, .before = workers_progress(w)};
+                uint64_t before = watched.before;
+                workers_run(w, watch_tile, &watched, tiles);
+                if (threads[i] == 1) assert_int_equal(watched.changes, tiles);
+                assert_true(workers_progress(w) != before);
+                assert_true(workers_progress(w) == workers_progress(w));
+            }
+        workers_destroy(w);
+    }
+}
+
 static void add_tile(void *context, size_t tile, size_t worker) {
     (void)worker;
     ((size_t *)context)[tile]++;
@@ -225,6 +259,7 @@ static void test_share_of_a_slow_worker_is_taken(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_tile_once),
+        cmocka_unit_test(test_progress),
         cmocka_unit_test(test_many_runs_back_to_back),
         cmocka_unit_test(test_runs_with_more_threads_than_cores),
         cmocka_unit_test(test_jobs_may_end_with_their_run),

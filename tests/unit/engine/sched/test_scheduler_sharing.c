@@ -54,6 +54,8 @@ static void a_known_beginning_is_not_computed_again(void **state) {
     scheduler_stats(scheduler, &stats);
     assert_int_equal(stats.prefix_queries_tokens, 100 + 100 + 128);
     assert_int_equal(stats.prefix_hit_tokens, 96 + 112);
+    assert_int_equal(stats.prompt_tokens, 100 + 100 + 128 + 128);
+    assert_int_equal(stats.prompt_tokens_computed, 100 + 4 + 16 + 128);
     collect_release(&first);
     collect_release(&again);
     collect_release(&scored);

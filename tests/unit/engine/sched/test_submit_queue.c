@@ -151,11 +151,29 @@ static void a_ring_wakes_the_sleeper(void **state) {
     pthread_join(thread, NULL);
 }
 
+/* What a watcher is told: there is nothing to do while it sleeps, but for a deadline that has passed. */
+static void work_is_known_without_the_mutex(void **state) {
+    (void)state;
+    struct engine_request a = request_of(1, 10), *arrivals;
+    assert_false(submit_queue_has_work(&submit_queue, clock_ns()));
+    assert_int_equal(admit(&a), STATUS_OK);
+    pthread_mutex_lock(&submit_queue.mutex); /* of a scheduler that hangs */
+    assert_true(submit_queue_has_work(&submit_queue, clock_ns()));
+    pthread_mutex_unlock(&submit_queue.mutex);
+    assert_true(submit_queue_wait(&submit_queue, UINT64_MAX, &arrivals));
+    assert_true(submit_queue_has_work(&submit_queue, clock_ns())); /* its turn */
+    uint64_t deadline_ns = clock_ns() + 20000000;
+    assert_true(submit_queue_wait(&submit_queue, deadline_ns, &arrivals));
+    assert_true(submit_queue_has_work(&submit_queue, clock_ns()));
+    submit_queue_left(&submit_queue, 1, 10);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(arrivals_come_in_order_and_count_until_they_left, start, stop),
         cmocka_unit_test_setup_teardown(limits_are_in_choices_and_in_tokens, start, stop),
         cmocka_unit_test_setup_teardown(reserved_places_count, start, stop),
+        cmocka_unit_test_setup_teardown(work_is_known_without_the_mutex, start, stop),
         cmocka_unit_test_setup_teardown(draining_keeps_reserved_places_empty, start, stop),
         cmocka_unit_test_setup_teardown(draining_and_closing_refuse, start, stop),
         cmocka_unit_test_setup_teardown(a_ring_before_the_wait_is_not_lost, start, stop),

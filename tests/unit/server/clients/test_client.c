@@ -312,12 +312,42 @@ static void test_random_headers(void **state) {
     client_rules_deinit(&rules);
 }
 
+/* The address itself, for the log. */
+static void test_texts(void **state) {
+    (void)state;
+    const struct client_rules none = {0};
+    struct client_address address;
+    char text[CLIENT_TEXT_BYTES];
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000207)};
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    static const char *const forwarded[] = {"9.9.9.9"};
+    assert_true(client_address_find(&none, (const struct sockaddr *)&ipv4, forwarded, 1, &address));
+    client_address_write(&address, text);
+    assert_string_equal(text, "192.0.2.7"); /* who is not trusted is believed nothing */
+    assert_int_equal(inet_pton(AF_INET6, "2001:db8:1111:2222:3333:4444:5555:6666", &ipv6.sin6_addr), 1);
+    assert_true(client_address_find(&none, (const struct sockaddr *)&ipv6, NULL, 0, &address));
+    client_address_write(&address, text);
+    assert_string_equal(text, "2001:db8:1111:2222:3333:4444:5555:6666");
+    assert_false(client_address_find(&none, (const struct sockaddr *)&local, forwarded, 1, &address));
+    assert_false(client_address_find(&none, NULL, forwarded, 1, &address));
+    const struct client_rules trusting = {.trusts_unix = true};
+    assert_true(client_address_find(&trusting, (const struct sockaddr *)&local, forwarded, 1, &address));
+    client_address_write(&address, text);
+    assert_string_equal(text, "9.9.9.9");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_entries),        cmocka_unit_test(test_networks),
-        cmocka_unit_test(test_rules),          cmocka_unit_test(test_peers),
-        cmocka_unit_test(test_forwarded),      cmocka_unit_test(test_forwarded_is_bounded),
-        cmocka_unit_test(test_unix),           cmocka_unit_test(test_networks_of_one_family),
+        cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_forwarded),
+        cmocka_unit_test(test_forwarded_is_bounded),
+        cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_networks_of_one_family),
         cmocka_unit_test(test_random_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ static int set_up(void **state) {
     struct service *s = calloc(1, sizeof *s);
     assert_ok(config_init(&config, &e));
     assert_ok(engine_open(&options, &s->engine, &e));
+    s->phase = SERVICE_SERVING;
     s->config = &config;
     s->routes = &routes;
     snprintf(s->model, sizeof s->model, "a \"quoted\" model");
