@@ -140,10 +140,10 @@ static enum status check_chat(const struct engine_chat *chat, struct error *e) {
 /* The text with the tag behind it; NULL: no memory. */
 static json_t *with_tag(const json_t *text) {
     size_t length = json_string_length(text), tag = strlen(continue_tag);
-    char *joined = malloc(length + tag);
+    char *joined = malloc(length + sizeof continue_tag);
     if (!joined) return NULL;
     memcpy(joined, json_string_value(text), length);
-    memcpy(joined + length, continue_tag, tag);
+    memcpy(joined + length, continue_tag, sizeof continue_tag);
     json_t *out = json_stringn(joined, length + tag);
     free(joined);
     return out;

@@ -14,6 +14,7 @@ struct format_spec {
     char align;   /* '<', '>', '^', '=', or 0: as the kind of value has it */
     char sign;    /* '+', ' ', or 0 */
     bool alternate, commas, underscores;
+    bool client; /* a client wrote some of the format */
     size_t width;
     int precision; /* -1: none */
     char type;     /* 0: none */

@@ -17,7 +17,8 @@ struct braces {
 };
 
 static char next(const struct braces *f) {
-    return f->at < f->s->length ? f->s->bytes[f->at] : '\0';
+    if (f->at < f->s->length) return f->s->bytes[f->at];
+    return '\0';
 }
 
 static bool skip(struct braces *f, char c) {
@@ -87,7 +88,8 @@ static bool read_align(struct braces *f, struct format_spec *spec) {
     size_t behind = f->at;
     if (!next(f)) return true;
     int32_t point = utf8_next(f->s->bytes, f->s->length, &behind);
-    char align = behind < f->s->length ? f->s->bytes[behind] : '\0';
+    char align = '\0';
+    if (behind < f->s->length) align = f->s->bytes[behind];
     if (align && strchr("<>=^", align)) {
         spec->fill = point;
         spec->align = align;
@@ -141,7 +143,9 @@ static bool put(struct braces *f, const struct format_spec *spec, const struct v
     if (spec->precision >= 0 && string_characters(text) > (size_t)spec->precision)
         text = string_part(f->r, text, 0, string_offset(text, (size_t)spec->precision));
     if (!text) return false;
-    format_padded(&f->out, spec, text, spec->align ? spec->align : v->kind == VALUE_BOOL ? '>' : '<');
+    char align = spec->align;
+    if (!align) align = v->kind == VALUE_BOOL ? '>' : '<';
+    format_padded(&f->out, spec, text, align);
     return !f->out.failed;
 }
 
@@ -164,7 +168,7 @@ static bool convert(struct braces *f, struct value *v) {
 /* Behind the brace that opens it. */
 static bool field(struct braces *f) {
     struct value v;
-    struct format_spec spec = {.fill = ' ', .precision = -1};
+    struct format_spec spec = {.fill = ' ', .precision = -1, .client = string_has_marks(f->s)};
     const struct string *name = word(f, ".[:!}{");
     if (!name || !first_value(f, name, &v)) return false;
     while (next(f) == '.' || next(f) == '[')

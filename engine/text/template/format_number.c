@@ -11,17 +11,17 @@
 /* A number's digits: the largest double has 309, and a precision follows. */
 enum { DIGITS_BYTES = 512 };
 
-static void fill(struct builder *b, int32_t point, size_t count) {
-    for (size_t i = 0; i < count && !b->failed; i++) builder_point(b, point, false);
+static void fill(struct builder *b, const struct format_spec *spec, size_t count) {
+    for (size_t i = 0; i < count && !b->failed; i++) builder_point(b, spec->fill, spec->client);
 }
 
 void format_padded(struct builder *b, const struct format_spec *spec, const struct string *s, char align) {
     size_t characters = string_characters(s);
     size_t missing = spec->width > characters ? spec->width - characters : 0;
     size_t left = align == '>' ? missing : align == '^' ? missing / 2 : 0;
-    fill(b, spec->fill, left);
+    fill(b, spec, left);
     builder_string(b, s);
-    fill(b, spec->fill, missing - left);
+    fill(b, spec, missing - left);
 }
 
 static bool whole_digits(uint64_t magnitude, char type, char *out) {
@@ -59,7 +59,8 @@ static bool real_digits(const struct format_spec *spec, double magnitude, char *
         return true;
     }
     if (!strchr("fFeEgG%", spec->type)) return false;
-    char type = spec->type == '%' ? 'f' : spec->type;
+    char type = spec->type;
+    if (type == '%') type = 'f';
     snprintf(format, sizeof format, "%%%s.*%c", alternate, type);
     if (isnan(magnitude) || isinf(magnitude))
         snprintf(format, sizeof format, "%%*%c", type == 'F' ? 'F' : 'f');
@@ -104,11 +105,11 @@ static void put(struct builder *b, const struct format_spec *spec, bool negative
     size_t missing = spec->width > length ? spec->width - length : 0;
     size_t left = spec->align == '<' ? 0 : spec->align == '^' ? missing / 2 : missing;
     bool inside = spec->align == '=';
-    if (!inside) fill(b, spec->fill, left);
+    if (!inside) fill(b, spec, left);
     builder_text(b, head);
-    if (inside) fill(b, spec->fill, missing);
+    if (inside) fill(b, spec, missing);
     builder_text(b, digits);
-    if (!inside) fill(b, spec->fill, missing - left);
+    if (!inside) fill(b, spec, missing - left);
 }
 
 bool format_number(struct builder *b, const struct format_spec *spec, const struct value *v) {

@@ -39,7 +39,8 @@ static bool named_value(struct percent *p, struct value *out) {
 }
 
 static char next(const struct percent *p) {
-    return p->at < p->s->length ? p->s->bytes[p->at] : '\0';
+    if (p->at < p->s->length) return p->s->bytes[p->at];
+    return '\0';
 }
 
 /* A number in the format, or "*" for one of the values. */
@@ -60,7 +61,7 @@ static bool count_of(struct percent *p, int64_t most, int64_t *out) {
 static bool read_spec(struct percent *p, struct format_spec *spec) {
     int64_t width, precision = -1;
     bool zero = false;
-    *spec = (struct format_spec){.fill = ' ', .precision = -1};
+    *spec = (struct format_spec){.fill = ' ', .precision = -1, .client = string_has_marks(p->s)};
     for (; next(p) && strchr("-+ #0", next(p)); p->at++) {
         if (next(p) == '-') spec->align = '<';
         if (next(p) == '+' || (next(p) == ' ' && !spec->sign)) spec->sign = next(p);
@@ -111,7 +112,7 @@ static bool put_character(struct percent *p, const struct format_spec *spec, con
     if (v->kind != VALUE_INT || v->integer < 0 || v->integer > 0x10FFFF ||
         (v->integer >= 0xD800 && v->integer < 0xE000))
         return render_error(p->r, "%%c requires int or char");
-    builder_point(&b, (int32_t)v->integer, false);
+    builder_point(&b, (int32_t)v->integer, true); /* whose number it was is not known */
     const struct string *text = builder_take(&b);
     return text && put_text(p, spec, text);
 }

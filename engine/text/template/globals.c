@@ -133,6 +133,7 @@ static bool strftime_now(struct render *r, struct callable *self, const struct a
     text[strftime(text, sizeof text, format, &local)] = '\0';
 #pragma GCC diagnostic pop
     const struct string *s = string_copy(r, text);
+    if (s) s = string_create(r, s->bytes, s->length, string_has_marks(p[0].string));
     *out = STRING(s);
     return s != NULL;
 }

@@ -30,7 +30,9 @@ enum status lexer_init(struct lexer *l, struct arena *arena, const char *source,
     if (!copy) return template_no_memory(e, arena);
     for (size_t i = 0; i < length; i++) {
         if (source[i] == '\r' && i + 1 < length && source[i + 1] == '\n') continue;
-        copy[kept++] = source[i] == '\r' ? '\n' : source[i];
+        copy[kept] = source[i];
+        if (source[i] == '\r') copy[kept] = '\n';
+        kept++;
     }
     if (kept > 0 && copy[kept - 1] == '\n') kept--;
     copy[kept] = '\0';
@@ -101,7 +103,8 @@ static size_t find_tag(const struct lexer *l) {
 }
 
 static char sign_at(const struct lexer *l, size_t at) {
-    return at < l->length && (l->source[at] == '-' || l->source[at] == '+') ? l->source[at] : '\0';
+    if (at < l->length && (l->source[at] == '-' || l->source[at] == '+')) return l->source[at];
+    return '\0';
 }
 
 /* Behind "{% WORD %}" that begins at `at`; 0: it is something else. */
@@ -151,7 +154,8 @@ static enum status skip_comment(struct lexer *l, size_t begin) {
 static enum status read_data(struct lexer *l, struct token *out) {
     size_t at = find_tag(l);
     size_t raw = word_tag(l, at, "raw", false);
-    char sign = sign_at(l, at + 2), type = at < l->length ? l->source[at + 1] : '\0';
+    char sign = sign_at(l, at + 2), type = '\0';
+    if (at < l->length) type = l->source[at + 1];
     set_data(out, l, l->at, type ? strip_before(l, l->at, at, sign, type == '{') : at);
     if (!type) {
         move_to(l, l->length);

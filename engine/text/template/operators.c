@@ -239,6 +239,7 @@ bool operator_compare(struct render *r, enum compare_operator kind, const struct
          negated = kind == COMPARE_NE || kind == COMPARE_LE || kind == COMPARE_GE || kind == COMPARE_NOT_IN,
          done;
     bool nan = (a->kind == VALUE_FLOAT && isnan(a->real)) || (b->kind == VALUE_FLOAT && isnan(b->real));
+    *out = false;
     if (kind == COMPARE_EQ || kind == COMPARE_NE)
         done = value_equal(r, a, b, out);
     else if (kind == COMPARE_IN || kind == COMPARE_NOT_IN)

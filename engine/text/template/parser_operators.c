@@ -85,7 +85,8 @@ static bool take_comparison(struct parser *p, unsigned char *out) {
     *out = COMPARE_NOT_IN;
     if (!parser_is(p, TOKEN_NAME, "not") || !parser_look(p) || !token_is(&p->ahead, TOKEN_NAME, "in"))
         return false;
-    return parser_next(p) && parser_next(p);
+    if (!parser_next(p)) return false; /* "not" */
+    return parser_next(p);
 }
 
 static struct node *parse_comparison(struct parser *p) {

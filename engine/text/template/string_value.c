@@ -200,6 +200,11 @@ bool string_mark(const struct string *s, size_t at) {
     return s->marks ? s->marks[at] != 0 : s->client;
 }
 
+bool string_has_marks(const struct string *s) {
+    if (!s->marks) return s->client;
+    return s->length > 0 && memchr(s->marks, 1, s->length);
+}
+
 /* ---- building ------------------------------------------------------------------------------------------ */
 
 static char *grow(struct builder *b, char *old, size_t capacity) {

@@ -50,6 +50,7 @@ size_t string_find(const struct string *s, size_t start, size_t end, const struc
 size_t string_find_last(struct render *r, const struct string *s, size_t start, size_t end,
                         const struct string *needle);
 bool string_mark(const struct string *s, size_t at);
+bool string_has_marks(const struct string *s); /* a client wrote some of it */
 
 /* ---- building ------------------------------------------------------------------------------------------ */
 

@@ -194,8 +194,9 @@ static bool clean_number(struct render *r, const struct string *s, char *out, si
     size_t length = 0;
     if (!plain || plain->length == 0 || plain->length >= size) return false;
     for (size_t i = 0; i < plain->length; i++) {
-        char c = plain->bytes[i], last = i > 0 ? plain->bytes[i - 1] : '_';
-        bool joins = c == '_' && last != '_' && i + 1 < plain->length && plain->bytes[i + 1] != '_';
+        char c = plain->bytes[i];
+        bool joins = c == '_' && i > 0 && plain->bytes[i - 1] != '_' && i + 1 < plain->length &&
+                     plain->bytes[i + 1] != '_';
         if (c & 0x80 || c == '\0' || (c == '_' && !joins)) return false;
         if (c != '_') out[length++] = c;
     }
@@ -204,7 +205,7 @@ static bool clean_number(struct render *r, const struct string *s, char *out, si
 }
 
 static const char *skip_prefix(const char *digits, int64_t *base) {
-    const char letter = digits[0] == '0' ? (char)(digits[1] | 0x20) : '\0';
+    int letter = digits[0] == '0' ? digits[1] | 0x20 : 0;
     int64_t named = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 0;
     if (named && (*base == 0 || *base == named)) {
         *base = named;

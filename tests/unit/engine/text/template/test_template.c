@@ -246,6 +246,8 @@ static void what_a_client_wrote_is_known_wherever_it_goes(void **state) {
         {"{{ '%s-%5s' % (x, 'a') }}", "[Hi <b>]-    a"},
         {"{{ '{}-{:>8}'.format('a', x) }}", "a-  [Hi <b>]"},
         {"{{ x.center(10, '*') }}", "**[Hi <b>]**"},
+        {"{{ strftime_now(x) }}{{ strftime_now('a') }}", "[Hi <b>]a"},
+        {"{{ '%c' % 60 }}{{ ('{:' ~ '*' ~ '>3}').format(1) }}{{ ('%5d' ~ x) % 1 }}", "[<]**1[    ]1[Hi <b>]"},
         {"{{ ('a\\n' ~ x)|indent }}", "a\n    [Hi <b>]"},
         {"{{ x|title }}{{ x|capitalize }}", "[Hi <B>Hi <b>]"},
         {"{{ x|list|first }}{{ x|reverse }}{{ x|last }}", "[H>b< iH>]"},
