@@ -7,12 +7,12 @@
 
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
+#include "server/completion/answer_shape.h"
 #include "server/completion/bad_words.h"
 #include "server/completion/chat_prompt.h"
 #include "server/completion/infill.h"
 #include "server/completion/prediction.h"
 #include "server/completion/prompt.h"
-#include "server/completion/answer_shape.h"
 
 struct completion *completion_create(struct engine *engine, enum api_endpoint endpoint, const char *model,
                                      const char *fingerprint, void *owner) {
