@@ -101,7 +101,7 @@ static enum api_error_kind refuse_path(struct http_request *r, const char *path)
     if (instead)
         return api_error_set(&r->error, API_NOT_FOUND, NULL, "There is no %.200s here. %s", path, instead);
     size_t length = strlen(path);
-    if (length > 1 && length < sizeof shorter && path[length - 1] == '/') {
+    if (length > 2 && length < sizeof shorter && path[length - 1] == '/') {
         snprintf(shorter, sizeof shorter, "%.*s", (int)(length - 1), path);
         if (route_find(routes, "GET", shorter, &allow) || allow)
             return api_error_set(&r->error, API_NOT_FOUND, NULL, "There is no %.200s here, but %s.", path,

@@ -22,8 +22,7 @@ static void check_error(const char *method, const char *path, long status, const
 
 static void test_unknown_paths(void **state) {
     (void)state;
-    static const char *const paths[] = {"/",
-                                        "/v1",
+    static const char *const paths[] = {"/v1",
                                         "/v1/",
                                         "/v1/completions/",
                                         "/v1/models/",
