@@ -120,6 +120,7 @@ struct engine_info {
     size_t weight_bytes, kv_bytes, kv_pages, kv_page_tokens;
     size_t sequences_max, queue_max, step_tokens, logprobs_max;
     int32_t bos, pad; /* -1: none */
+    int32_t start; /* what an empty prompt starts from: bos, else the first end token; -1: neither is there */
     int32_t end_tokens[END_TOKENS_MAX];
     size_t end_count;
     struct generation_defaults generation; /* what the model's files say; nothing applies it by itself */

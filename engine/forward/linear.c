@@ -110,7 +110,7 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
         .out = (unsigned char *)f->lowp_rows,
     };
     if (call->linear->rotates_rows)
-        f->kernels->hadamard_rows(call->to_rotate + first * call->x_stride, call->x_stride, count, rows.k);
+        f->kernels->hadamard_rows(call->x + first * call->x_stride, call->x_stride, count, rows.k);
     f->kernels->convert_activations[call->linear->type](&rows, first, count);
 }
 
@@ -153,8 +153,7 @@ static void run_openblas(struct forward *f, const struct linear_call *call) {
 
 void linear_run(struct forward *f, const struct linear_call *call) {
     assert(f->order[f->order_at] == call->linear);
-    assert(!call->linear->rotates_rows ||
-           (call->to_rotate == call->x && call->linear->type != WEIGHT_TYPE_F32));
+    assert(!call->linear->rotates_rows || (call->may_rotate && call->linear->type != WEIGHT_TYPE_F32));
     const struct packed_linear *next = f->order[++f->order_at];
     if (f->model->matmul == MATMUL_OWN)
         run_own(f, call, next);
@@ -184,7 +183,7 @@ static void normalize_block(struct forward *f, size_t first, size_t count, const
                                f->normed + first * f->stream_stride, f->stream_stride);
 }
 
-struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, const float *x, size_t rows) {
+struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
     struct norm_call call = {.norm = norm, .x = x};
     if (!norm->folded) {
         forward_each_block(f, rows, normalize_block, &call);

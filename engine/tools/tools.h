@@ -30,7 +30,7 @@ enum status bench_shape_weights(const char *shape, size_t *weights, struct error
 struct bench_bounds {
     size_t threads;
     double read_bytes_per_s; /* streaming read of memory */
-    double sgemm_flop_per_s; /* OpenBLAS, 512 x 3072 x 768 */
+    double sgemm_flop_per_s; /* OpenBLAS, on the shape of GPT-2's first MLP product */
     size_t cache_bytes;      /* last-level cache, as the processor tells (of a whole socket); 0: unknown */
 };
 enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);
@@ -57,6 +57,9 @@ struct bench_item {
     size_t batch;   /* sequences side by side; 0: 1 */
     size_t context; /* DECODE: positions before the first decoded one */
 };
+
+/* Rows of a step, and so the longest prompt. */
+#define BENCH_ROWS_MAX 512
 
 /* The two bounds of an item in seconds, from what it reads and computes. */
 struct bench_cost {
@@ -153,6 +156,9 @@ enum status convert_model(const struct convert_options *options, struct convert_
 
 /* ---- verify -------------------------------------------------------------------------------------------- */
 
+/* Tokens that see each other in a comparison, where nobody says otherwise. */
+#define VERIFY_WINDOW_MAX 512
+
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
     const char *lora;  /* the untouched model is the merged one */
@@ -166,7 +172,7 @@ struct verify_options {
     const char *text; /* NULL: a short text of our own */
     size_t text_length;
     size_t tokens_max; /* of the text that are used */
-    size_t window;     /* tokens that see each other; 0: the context, at most 512 */
+    size_t window;     /* tokens that see each other; 0: the context, at most VERIFY_WINDOW_MAX */
     /* Largest |difference| of an f32 form, in deviations of the logits, and largest rise of the perplexity of
      * the other types, as a share; 0: the default. */
     double bound_f32, rise_bf16, rise_int8, rise_int4;

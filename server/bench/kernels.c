@@ -1,12 +1,7 @@
-#include "server/bench/kernels.h"
+#include "server/bench/tables.h"
 
 #include <math.h>
 #include <stdio.h>
-
-#include <jansson.h>
-
-#include "engine/tools/tools.h"
-#include "server/bench/median.h"
 
 #define ROUNDS   5
 #define ISAS_MAX 16
@@ -52,7 +47,7 @@ static enum status run_group(struct bench_kernels *b, size_t first, const struct
     for (size_t i = 0; i < isas && i < ISAS_MAX; i++) {
         struct bench_kernel line;
         bench_kernels_at(b, first + i, &line);
-        const double middle = median(seconds[i], ROUNDS), share = share_of_bound(&line, middle, bounds);
+        const double middle = bench_median(seconds[i], ROUNDS), share = share_of_bound(&line, middle, bounds);
         if (results)
             add_line(results, &line, middle, share);
         else
@@ -65,10 +60,7 @@ static enum status print_json(json_t *results, const struct bench_bounds *bounds
     json_t *root =
         json_pack("{s:{s:f, s:f}, s:O}", "bounds", "read_gb_per_s", bounds->read_bytes_per_s * 1e-9,
                   "sgemm_gflop_per_s", bounds->sgemm_flop_per_s * 1e-9, "kernels", results);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-              putchar('\n') != EOF;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return bench_print_json(root, BENCH_JSON_DIGITS, e);
 }
 
 enum status bench_kernels_print(const struct config *config, struct error *e) {

@@ -11,11 +11,7 @@
 
 #include "engine/base/log.h"
 #include "engine/tools/tools.h"
-#include "server/bench/cache.h"
-#include "server/bench/kernels.h"
-#include "server/bench/median.h"
-#include "server/bench/norms.h"
-#include "server/bench/sampling.h"
+#include "server/bench/tables.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
 
@@ -23,7 +19,7 @@
 
 static const struct bench_item items[] = {
     {.work = BENCH_PREFILL, .tokens = 128},
-    {.work = BENCH_PREFILL, .tokens = 512},
+    {.work = BENCH_PREFILL, .tokens = BENCH_ROWS_MAX},
     {.work = BENCH_DECODE, .tokens = 32, .batch = 1, .context = 128},
     {.work = BENCH_DECODE, .tokens = 32, .batch = 4, .context = 128},
     {.work = BENCH_DECODE, .tokens = 16, .batch = 8, .context = 128},
@@ -86,7 +82,7 @@ static enum status measure(struct bench_model *model, const struct bench_item *i
         enum status status = bench_run(model, item, &seconds[i], &cost, e);
         if (status != STATUS_OK) return status;
     }
-    double middle = median(seconds, REPETITIONS);
+    double middle = bench_median(seconds, REPETITIONS);
     *line = (struct line){
         .tokens_per_s = item_tokens(item) / middle,
         .bytes_per_s = cost.bytes / middle,
@@ -192,10 +188,7 @@ static enum status print_json(const struct bench_model *model, const struct benc
                   "cache", bench_cache_json(bounds, bench_weight_bytes(model), packed_type(model)),
                   "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
                   seconds, "results", results, "sampling", sampling);
-    bool written = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-                   putchar('\n') != EOF;
-    json_decref(root);
-    return written ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return bench_print_json(root, BENCH_JSON_DIGITS, e);
 }
 
 static enum status run_model(const struct config *config, const char *folder, struct error *e) {

@@ -49,3 +49,11 @@ static inline void assert_refused(const char *text, const char *words) {
     error_format(&e, message, sizeof message);
     if (!test_says(message, words)) fail_msg("%s\n  gives '%s'; expected '%s' in it", text, message, words);
 }
+
+struct refusal {
+    const char *text, *words;
+};
+
+static inline void assert_each_refused(const struct refusal *refusals, size_t count) {
+    for (size_t i = 0; i < count; i++) assert_refused(refusals[i].text, refusals[i].words);
+}
