@@ -95,7 +95,7 @@ static enum exit_code run(int argc, char **argv) {
         puts("prenormd " PRENORM_VERSION);
         return finish_output();
     }
-    if (*word) log_say("prenormd: '%s' is no command", word);
+    if (*word) log_say("prenormd: '%s' is not a command", word);
     config_print_usage(stderr);
     return EXIT_CODE_USAGE;
 }

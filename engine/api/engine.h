@@ -57,7 +57,7 @@ struct engine_options {
     enum kernel_isa isa;
     size_t threads;            /* compute threads; 0: one a usable core */
     size_t context;            /* tokens a sequence may have; 0: the model's own */
-    bool extend_context;       /* it may be more than that, where positions are no learned table */
+    bool extend_context;       /* it may be more than that, where positions are not a learned table */
     size_t kv_cache_mib;       /* 0: from the memory that is left */
     size_t kv_page_tokens;     /* positions in a cache page, a multiple of 16 */
     bool prefix_cache;         /* prompts find what others with the same beginning have computed */
@@ -158,7 +158,7 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
                           char **text, size_t *length, size_t *certain, struct error *e);
 
 /* The text of one token alone as `logprobs` shows it: valid UTF-8, NUL-terminated, borrowed until engine_close;
- * bytes that are no text by themselves are written "bytes:\xe2\x80"; "" for an id without a token. Costs
+ * bytes that are not text by themselves are written "bytes:\xe2\x80"; "" for an id without a token. Costs
  * nothing: the texts of all are made when the model is loaded. */
 const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length);
 

@@ -200,7 +200,7 @@ void log_status(const char *text) {
     pthread_mutex_lock(&lock);
     snprintf(status_line, sizeof status_line, "%s", text);
     int length = snprintf(output, sizeof output, "%s\x1b[K\r", status_line);
-    write_output(output, (size_t)length); /* a lost one is no failure */
+    write_output(output, (size_t)length); /* a lost one is not a failure */
     pthread_mutex_unlock(&lock);
 }
 

@@ -47,7 +47,7 @@ struct folded_linear {
     double bias_mean;    /* all three are set by folded_linear_prepare */
     /* Of its columns, as its input is rotated; and of its rows (those of the stacked parts). */
     struct rotation rotate_in, rotate_out;
-    bool rotates_rows; /* its input is not rotated yet: each row is, before the product */
+    bool rotates_rows; /* its input is not rotated yet: each row is, before the GEMM */
 };
 
 /* Attention or MLP. F is the sub-layer without the norms around it: input projection, heads or hidden layer,

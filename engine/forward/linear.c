@@ -3,7 +3,7 @@
 
 #include "engine/forward/state.h"
 
-/* A matrix product is split into runs of panels, each by all rows of the step: every panel comes from memory
+/* A GEMM is split into runs of panels, each by all rows of the step: every panel comes from memory
  * once, and how a tile stays in the caches is the kernel's affair. Tiles are numbered along the panels, so
  * that each worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the
  * slowest worker at the end. */
@@ -141,7 +141,7 @@ static void epilogue_block(struct forward *f, size_t first, size_t count, const 
     f->kernels->epilogue_rows(&call->gemm, f->sums, call->sums_stride, first, count);
 }
 
-/* OpenBLAS runs the product on its own threads (forward_create sets how many). */
+/* OpenBLAS runs the GEMM on its own threads (forward_create sets how many). */
 static void run_openblas(struct forward *f, const struct linear_call *call) {
     const struct packed_linear *linear = call->linear;
     struct epilogue_call epilogue = {.gemm = gemm_of(call), .sums_stride = linear->out};

@@ -55,7 +55,7 @@ const char *tensors_missing_hint(const struct checkpoint *checkpoint) {
                    : "";
 }
 
-/* ---- what was not asked for ---------------------------------------------------------------------------- */
+/* ---- tensors that no weight is read from --------------------------------------------------------------- */
 
 static bool is_buffer(const struct family *family, const char *name) {
     size_t length = strlen(name);

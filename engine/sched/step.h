@@ -17,7 +17,7 @@ struct step_row {
     size_t position;
     bool samples;
     /* Results. */
-    bool unsound; /* the logits are no numbers */
+    bool unsound; /* the logits are not numbers */
     bool has_logprob;
     double normaliser;
     int32_t id; /* scored or sampled */

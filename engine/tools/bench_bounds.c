@@ -45,7 +45,7 @@ static enum status measure_read(struct workers *workers, double *bytes_per_s, st
     return STATUS_OK;
 }
 
-/* The shape of GPT-2's first MLP product at a prompt of 512. */
+/* The shape of GPT-2's first MLP GEMM at a prompt of 512. */
 static enum status measure_sgemm(size_t threads, double *flop_per_s, struct error *e) {
     enum { M = 512, N = 3072, K = 768 };
     const struct blas *blas;
@@ -67,7 +67,7 @@ static enum status measure_sgemm(size_t threads, double *flop_per_s, struct erro
 }
 
 /* The C library asks the processor, the kernel of a virtual machine what the host lets it see: what is larger
- * counts, as weights that may lie in it are no measure of the memory. */
+ * counts, as weights that may lie in it do not measure the memory. */
 static size_t cache_bytes(void) {
     size_t largest = 0, kib;
     const int levels[] = {_SC_LEVEL4_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE, _SC_LEVEL2_CACHE_SIZE};

@@ -46,7 +46,7 @@ static enum status check_target(const char *out, struct error *e) {
     struct stat info;
     if (stat(out, &info) != 0 || model_file_is_file(out)) return STATUS_OK;
     return error_set(e, STATUS_INVALID_ARGUMENT, out,
-                     "is there already and is no converted model: it is left as it is");
+                     "is there already and is not a converted model: it is left as it is");
 }
 
 static void report_writing(void *context, double share) {

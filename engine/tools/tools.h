@@ -30,7 +30,7 @@ enum status bench_shape_weights(const char *shape, size_t *weights, struct error
 struct bench_bounds {
     size_t threads;
     double read_bytes_per_s; /* streaming read of memory */
-    double sgemm_flop_per_s; /* OpenBLAS, on the shape of GPT-2's first MLP product */
+    double sgemm_flop_per_s; /* OpenBLAS, on the shape of GPT-2's first MLP GEMM */
     size_t cache_bytes;      /* last-level cache, as the processor tells (of a whole socket); 0: unknown */
 };
 enum status bench_measure_bounds(size_t threads, struct bench_bounds *out, struct error *e);

@@ -22,7 +22,7 @@
 /* Continuations that are computed for one prompt: n, and best_of. */
 #define CHOICES_OF_PROMPT_MAX 128
 
-/* A stop string longer than this is no stop string but an attempt to make the engine hold text back. */
+/* A stop string longer than this is not a stop string but an attempt to make the engine hold text back. */
 #define STOP_BYTES_MAX 4096
 
 /* Threads of the pool that reads bodies and encodes texts; libuv has no more. */

@@ -68,7 +68,7 @@ static double item_tokens(const struct bench_item *item) {
     return (double)item->tokens * (item->work == BENCH_DECODE ? (double)item->batch : 1);
 }
 
-/* Seconds below which the machine can't do the item: reading its bytes or computing its products, whichever
+/* Seconds below which the machine can't do the item: reading its bytes or computing its GEMMs, whichever
  * is longer. */
 static double bound_seconds(const struct bench_cost *cost, const struct bench_bounds *bounds) {
     return fmax(cost->bytes / bounds->read_bytes_per_s, cost->flops_as_f32 / bounds->sgemm_flop_per_s);

@@ -237,8 +237,9 @@ static void test_clients_behind_a_unix_socket(void **state) {
 /* What cannot be is said at the start. */
 static void test_rules_that_cannot_be(void **state) {
     (void)state;
-    static const char *const flags[][2] = {{"--fair-share=key", "api-key-file is not set"},
-                                           {"--trusted-proxy=10.0.0.1/8", "'10.0.0.1/8' is no address"}};
+    static const char *const flags[][2] = {
+        {"--fair-share=key", "api-key-file is not set"},
+        {"--trusted-proxy=10.0.0.1/8", "'10.0.0.1/8' is neither an address"}};
     char command[4096], text[4096];
     for (size_t i = 0; i < 2; i++) {
         snprintf(command, sizeof command, "%s --model fake --port 0 %s 2>&1", PRENORMD_FAKE, flags[i][0]);

@@ -95,7 +95,7 @@ static void test_without_a_command(void **state) {
     assert_int_equal(strncmp(run->errors, "Usage: prenormd COMMAND", 23), 0);
     assert_int_equal(run_words(run, WORDS("sevre")), 2);
     assert_string_equal(run->output, "");
-    assert_int_equal(strncmp(run->errors, "prenormd: 'sevre' is no command\n", 32), 0);
+    assert_int_equal(strncmp(run->errors, "prenormd: 'sevre' is not a command\n", 32), 0);
     assert_non_null(strstr(run->errors, "Usage: prenormd COMMAND"));
 }
 
@@ -380,7 +380,7 @@ static void test_an_interrupt_ends_it_as_a_signal_does(void **state) {
 
 static double number_of(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
-    if (!json_is_number(value)) fail_msg("'%s' is no number", key);
+    if (!json_is_number(value)) fail_msg("'%s' is not a number", key);
     return json_number_value(value);
 }
 

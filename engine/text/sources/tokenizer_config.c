@@ -328,9 +328,9 @@ static enum status apply_flags(struct edit *t, struct error *e) {
                              tokenizer_class_keys[which[i]]);
         if (adds[i]) ids[i] = added_id(t, content);
         if (ids[i] < 0) { /* only where no file names the class */
-            log_warn(
-                "%s: no class is named, and '%s' is no token: nothing is added but what tokenizer.json says",
-                config_name, content);
+            log_warn("%s: no class is named, and '%s' is not a token: nothing is added but what "
+                     "tokenizer.json says",
+                     config_name, content);
             return STATUS_OK;
         }
         contents[i] = content;

@@ -95,7 +95,7 @@ enum status ctrl_init(struct ctrl *c, const struct vocabulary *v, const struct j
     int32_t unknown_id = vocabulary_find(v, unknown, length);
     if (unknown_id < 0)
         return json_path_error(&at, STATUS_MALFORMED, e, "'%s' is not in the vocabulary", unknown);
-    status = add_symbol(c, WORD_END, WORD_END_BYTES, e); /* for characters that are no symbol */
+    status = add_symbol(c, WORD_END, WORD_END_BYTES, e); /* for characters that are not a symbol */
     if (status == STATUS_OK) status = add_names(c, v, e);
     if (status == STATUS_OK) status = add_merges(c, &words, e);
     if (status == STATUS_OK) status = find_ids(c, v, unknown_id, e);

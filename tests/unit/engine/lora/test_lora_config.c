@@ -40,7 +40,7 @@ static const struct {
     enum status status;
     const char *words; /* '|' between them */
 } refusals[] = {
-    {"[]", STATUS_MALFORMED, "is no object"},
+    {"[]", STATUS_MALFORMED, "is not an object"},
     {"{'r': 1", STATUS_MALFORMED, "line 1"},
     {"{'r': 8}", STATUS_UNSUPPORTED, "peft_type"},
     {"{'peft_type': 'IA3'}", STATUS_UNSUPPORTED, "IA3|only LORA"},
