@@ -6,11 +6,11 @@
 
 #include "engine/files/regular_file.h"
 #include "engine/loaded/loaded_model.h"
+#include "engine/model/describe.h"
 #include "engine/modelfile/file_writer.h"
 #include "engine/tools/tools.h"
 
 /* As describe_model reads them. */
-#define CONFIG_BYTES_MAX ((size_t)4 << 20)
 
 /* Texts of the folder; those that are there are ours to free. */
 struct texts {

@@ -7,12 +7,12 @@
 #include <jansson.h>
 
 #include "engine/tools/tools.h"
+#include "engine/types/limits.h"
 #include "server/bench/tables.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
 
-#define JSON_DIGITS    9 /* bits that differ show */
-#define TEXT_BYTES_MAX ((size_t)64 << 20)
+#define JSON_DIGITS 9 /* bits that differ show */
 
 /* Types of weights that a verdict is about: "double", "f32", "bf16", "int8", "int4". */
 #define TYPES_MAX 8

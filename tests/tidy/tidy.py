@@ -149,6 +149,15 @@ class Tidy:
             if not (self.root / folder).exists():
                 self.complain("tour", "docs/architecture.md", 1, f"the tour names `{folder}`, which is not there")
 
+    def check_example(self):
+        """The adapter that docs/families.md shows is the one in the tree."""
+        page = (self.root / "docs/families.md").read_text()
+        name = re.search(r"the whole of `(engine/model/families/\w+\.c)`", page)
+        source = (self.root / name[1]).read_text() if name else ""
+        shown = "".join("    " + line if line.strip() else line for line in source[source.find("#include"):].splitlines(True))
+        if not name or shown not in page:
+            self.complain("example", "docs/families.md", 1, "shows another adapter than the one in the tree: copy it again")
+
     def run(self):
         self.words = self.read_words()
         for name in self.files:
@@ -162,6 +171,7 @@ class Tidy:
             if name.endswith(".md"):
                 self.check_links(name)
         self.check_tour()
+        self.check_example()
         return self.breaches
 
 

@@ -4,7 +4,7 @@
 #include "engine/model/families/conventions.h"
 
 static void describe_block(struct config_reader *config, struct model_description *d) {
-    d->logit_scale = config_real(config, "logit_scale", 0.0625, -1e6, 1e6);
+    d->logit_scale = config_real(config, "logit_scale", 0.0625, -FACTOR_MAX, FACTOR_MAX);
     d->rotary.interleaved = true;
     d->gated = true;
     d->residual = RESIDUAL_PARALLEL_ONE_NORM;

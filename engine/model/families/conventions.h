@@ -68,6 +68,10 @@ extern const struct weight_name names_fairseq[]; /* embed_tokens, layers.0.fc1, 
 
 /* ---- traits that several families have ----------------------------------------------------------------- */
 
+/* Of a real factor: beyond any that a model is trained with, and far from the ends of float. */
+#define FACTOR_MIN 1e-6
+#define FACTOR_MAX 1e6
+
 /* Ends a refusal of a setting that is known, but that nothing checks our results for. */
 #define NO_REFERENCE "is not supported: no reference for it"
 

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#define CAP_MAX 1e9 /* beyond any score or logit */
+
 /* The norms around the sub-layers of Gemma 2 and 3. */
 static const struct weight_name names[] = {
     {WEIGHT_ATTENTION_POST_NORM, "layers.%zu.post_attention_layernorm"},
@@ -39,7 +41,7 @@ static void describe_gemma(struct config_reader *config, struct model_descriptio
 
 /* A soft cap; null: none (0). */
 static double read_cap(struct config_reader *config, const char *key, double fallback) {
-    return config_real(config, key, config_is_null(config, key) ? 0 : fallback, 1e-6, 1e9);
+    return config_real(config, key, config_is_null(config, key) ? 0 : fallback, FACTOR_MIN, CAP_MAX);
 }
 
 static void describe_gemma2(struct config_reader *config, struct model_description *d) {
@@ -63,7 +65,7 @@ static void describe_windowed_layers(struct config_reader *config, struct model_
                                      size_t period) {
     config_refuse_null(config, "sliding_window");
     config_refuse_null(config, "query_pre_attn_scalar");
-    double scalar = config_real(config, "query_pre_attn_scalar", 256, 1e-6, 1e6);
+    double scalar = config_real(config, "query_pre_attn_scalar", 256, FACTOR_MIN, FACTOR_MAX);
     config_layer_windows(config, d, config_size(config, "sliding_window", 4096, 1, MODEL_CONTEXT_MAX),
                          period);
     for (size_t i = 0; i < d->layers; i++) d->layer[i].attention_scale = 1 / sqrt(scalar);

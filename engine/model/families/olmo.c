@@ -3,8 +3,7 @@
  * before they are split into heads. */
 #include "engine/model/families/conventions.h"
 
-#define CLIP_MIN 1e-9
-#define CLIP_MAX 1e6
+#define CLIP_MIN 1e-9 /* 0 would be none */
 
 static const struct weight_name names_olmo2[] = {
     {WEIGHT_ATTENTION_POST_NORM, "layers.%zu.post_attention_layernorm"},
@@ -15,7 +14,7 @@ static const struct weight_name names_olmo2[] = {
 static void describe_olmo(struct config_reader *config, struct model_description *d) {
     d->norm_plain = true;
     d->gated = true;
-    d->clip_qkv = config_real(config, "clip_qkv", 0, CLIP_MIN, CLIP_MAX);
+    d->clip_qkv = config_real(config, "clip_qkv", 0, CLIP_MIN, FACTOR_MAX);
     config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
 }
 

@@ -45,7 +45,7 @@ static void copy_case(const char *name, const char *as) {
 static void assert_fails(enum status status, const char *fragment) {
     struct error e = {0};
     struct checkpoint *c = NULL;
-    char message[1400];
+    char message[ERROR_LINE_BYTES];
     enum status found = checkpoint_open(folder, &c, &e);
     error_format(&e, message, sizeof message);
     if (found != status || e.code != status || !strstr(message, fragment))

@@ -128,7 +128,7 @@ static void test_cases(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
         struct error e = {0};
-        char message[1400] = "";
+        char message[ERROR_LINE_BYTES] = "";
         enum status status = fixture_init(&f, cases[i].config, cases[i].settings, cases[i].tensors, &e);
         if (status != STATUS_OK) error_format(&e, message, sizeof message);
         if (!cases[i].words && status != STATUS_OK) fail_msg("case %zu: %s", i, message);

@@ -42,7 +42,7 @@ static inline struct model_description described(const char *text) {
 static inline void assert_refused(const char *text, const char *words) {
     struct model_description d;
     struct error e = {0};
-    char message[1400];
+    char message[ERROR_LINE_BYTES];
     if (describe_text(text, &d, &e) == STATUS_OK)
         fail_msg("%s\n  is not refused; expected '%s'", text, words);
     description_deinit(&d);

@@ -108,7 +108,7 @@ static void test_cases(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
-        char message[1400] = "";
+        char message[ERROR_LINE_BYTES] = "";
         fixture_init(&f, cases[i].config, cases[i].tensors);
         if (f.status != STATUS_OK) error_format(&f.error, message, sizeof message);
         if (!cases[i].fragments && f.status != STATUS_OK) fail_msg("case %zu: %s", i, message);
@@ -162,7 +162,7 @@ static void assert_packing(const char *config, const char *tensors, const size_t
                            const size_t *k, const size_t *v, size_t kv_count) {
     struct fixture f;
     fixture_init(&f, config, tensors);
-    char message[1400] = "";
+    char message[ERROR_LINE_BYTES] = "";
     if (f.status != STATUS_OK) error_format(&f.error, message, sizeof message);
     assert_string_equal(message, "");
     assert_rows(&f.views.layers[0].query, q, q_count);

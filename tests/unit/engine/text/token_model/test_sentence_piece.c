@@ -3,7 +3,7 @@
 #include "tests/unit/engine/text/build.h"
 
 static void refused(const char *model, enum status status, const char *fragment) {
-    char text[1024], said[1400];
+    char text[1024], said[ERROR_LINE_BYTES];
     struct error e = {0};
     struct tokenizer *t;
     snprintf(text, sizeof text, "{'model': %s}", model);
