@@ -141,8 +141,7 @@ static size_t write_notice(char *out, size_t size, uint64_t count) {
     return length + (size_t)more;
 }
 
-/* The line, which has its line end, or nothing; the notice before it; the status line wiped and drawn again.
- */
+/* The line, which has its line end, or nothing; the notice before it; the status line wiped and drawn again. */
 static void emit(const char *line, size_t length) {
     char output[OUTPUT_BYTES_MAX];
     size_t used = 0;

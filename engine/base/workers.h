@@ -28,8 +28,7 @@ size_t workers_count(const struct workers *w);
  * they wrote is then visible to the caller. At most 2^32 - 1 tiles. Not to be called from a tile. */
 void workers_run(struct workers *w, workers_fn fn, void *context, size_t tiles);
 
-/* Tiles [first, end), in ascending order, that a worker takes in a run of so many unless another is faster.
- */
+/* Tiles [first, end), in ascending order, that a worker takes in a run of so many unless another is faster. */
 struct workers_share {
     size_t first, end;
 };

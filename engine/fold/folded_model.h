@@ -117,8 +117,7 @@ void folded_model_deinit(struct folded_model *c);
  *   the residual stream              where only plain RMS norms read it, and every output projection adds to it
  *                                    directly; in the RMSNorm and orthonormal forms
  *   values and attention's output    within each head, where nothing but the attention is between them
- *   the input of MLPs' outputs       at run time, over items of KERNEL_LANES entries (rotates_rows)
- */
+ *   the input of MLPs' outputs       at run time, over items of KERNEL_LANES entries (rotates_rows) */
 void folded_model_rotate(struct folded_model *c);
 
 /* Whether models with such weights are to be rotated: int8. Floating point holds outliers well; and int4 loses more than

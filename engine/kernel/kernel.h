@@ -140,8 +140,7 @@ enum row_norm {
  *   f16   IEEE half precision, to nearest even; magnitudes of 65,520 and more become infinite.
  *   int8  A key has one scale, a value another: scale = largest |x| / 127, q = round(x * (127 / largest |x|))
  *         to nearest even, each operation rounded but the multiplication within round(), which is exact.
- * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, q is 0 and scale NaN.
- */
+ * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, q is 0 and scale NaN. */
 /* Bytes of an element. */
 static inline size_t kv_type_bytes(enum kv_type type) {
     return type == KV_TYPE_F32 ? sizeof(float) : type == KV_TYPE_F16 ? sizeof(uint16_t) : sizeof(int8_t);

@@ -297,8 +297,7 @@ static void explain_row(const struct step_row *row, struct error *e) {
 }
 
 /* In the order of the rows, which is that of rank and, in a sequence, of position. A request may be freed by
- * the end of its last choice: the rows of a sequence that has failed are passed over without looking at it.
- */
+ * the end of its last choice: the rows of a sequence that has failed are passed over without looking at it. */
 static void deliver(struct scheduler *s, uint64_t now_ns) {
     const struct sequence *failed = NULL;
     for (size_t i = 0; i < s->step.row_count + s->step.fork_count; i++) {

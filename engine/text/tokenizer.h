@@ -42,8 +42,7 @@ enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t
 size_t tokenizer_bytes_per_token_max(const struct tokenizer *t);
 
 /* Memory that encoding takes for each byte of the text, at most; measured on the tokenizers of tests/golden
- * with texts of one repeated character, of words and of signs (75 at most: a unigram model without blanks).
- */
+ * with texts of one repeated character, of words and of signs (75 at most: a unigram model without blanks). */
 #define TOKENIZER_MEMORY_PER_BYTE 96
 
 /* The whole text of ids, as the tokenizers library decodes it; invalid UTF-8 becomes U+FFFD. *out is

@@ -1,6 +1,5 @@
 /* The fields of POST /v1/completions but for the prompt: a table of {name, type, range}, and the few that are
- * no plain numbers. Reads a parsed body into a struct; knows no connection and no engine. Pure: any thread.
- */
+ * no plain numbers. Reads a parsed body into a struct; knows no connection and no engine. Pure: any thread. */
 #pragma once
 
 #include <jansson.h>

@@ -6,8 +6,7 @@
 #define ROUNDS   5
 #define ISAS_MAX 16
 
-/* Share of the rate that the machine's bounds allow; 0 for operations on what is in a cache, which have none.
- */
+/* Share of the rate that the machine's bounds allow; 0 for operations on what is in a cache, which have none. */
 static double share_of_bound(const struct bench_kernel *line, double seconds,
                              const struct bench_bounds *bounds) {
     return fmax(line->bytes / bounds->read_bytes_per_s, line->flops_as_f32 / bounds->sgemm_flop_per_s) /

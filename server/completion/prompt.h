@@ -3,7 +3,6 @@
 
 #include "server/completion/completion.h"
 
-/* All forms of it: a string, an array of ids, or an array that mixes both. Fills c->prompts; uses c->params.
- */
+/* All forms of it: a string, an array of ids, or an array that mixes both. Fills c->prompts; uses c->params. */
 enum api_error_kind prompt_read(struct completion *c, const json_t *value, const struct api_limits *limits,
                                 struct api_error *e);

@@ -1,6 +1,5 @@
 /* Bytes of memory that may be taken together, for two kinds of takers. A budget never makes anybody wait:
- * what finds no room is refused. A gate lets one wait for its turn, so only threads of the pool may enter it.
- */
+ * what finds no room is refused. A gate lets one wait for its turn, so only threads of the pool may enter it. */
 #pragma once
 
 #include <pthread.h>
