@@ -8,7 +8,7 @@
  * Life of a request. A ticket takes places in the queue, is prepared, and is submitted, which returns one
  * handle a prompt (engine_submit does all three). The scheduler then produces events in a bounded event ring per
  * request and calls `wake` (at most once until the event rings have been drained). The loop asks
- * engine_next_ready until it returns NULL, and takes events from each request while it has room for them; a
+ * engine_next_ready until it returns NULL, and takes events from each request while it has room for them; an
  * event ring that stays full pauses its sequence, nothing else. Each choice ends with exactly one FINISHED
  * event. engine_request_release gives the handle back at any time: whatever still runs for it is cancelled
  * before the next step. */

@@ -1,4 +1,4 @@
-/* Gemma 1 (Mesnard et al. 2024): gains stored minus 1, embedding times sqrt(width), a MLP gated by GELU.
+/* Gemma 1 (Mesnard et al. 2024): gains stored minus 1, embedding times sqrt(width), an MLP gated by GELU.
  * Gemma 2 (Riviere et al. 2024): norms on both sides of each sub-layer, a window in every other layer, soft caps on
  * scores and logits. Gemma 3, the text models (Kamath et al. 2025): Gemma 2 with RMS norms of each head's query and
  * key in place of the soft caps, five windowed layers to a full one, and a rotary base of their own for the windowed

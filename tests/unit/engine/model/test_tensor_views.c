@@ -87,7 +87,7 @@ static const struct {
     {GPT2_CONFIG, GPT2_ENDS("") GPT2_NORMS("") GPT2_ATTENTION(""),
      "h.0.mlp.c_fc.weight|no such tensor|[4, 6]"},
     {GPT2_CONFIG, GPT2_ENDS("") GPT2_NORMS("") GPT2_MLP(""), "h.0.attn.c_attn.weight|no such tensor|[4, 12]"},
-    {GPT2_CONFIG, GPT2("") "h.1.ln_1.weight F32 4;", "h.1.ln_1.weight|is not a tensor of a gpt2"},
+    {GPT2_CONFIG, GPT2("") "h.1.ln_1.weight F32 4;", "h.1.ln_1.weight|is not a tensor of gpt2"},
     {GPT2_CONFIG, GPT2("") "h.0.attn.c_attn.lora_A F32 4;", "lora_A|is not a tensor"},
     {GPT2_CONFIG, GPT2("") "transformer.wte.weight F32 5 4;", "wte.weight|is not a tensor"},
     {"{'model_type': 'gpt2', 'n_embd': 4, 'n_head': 2, 'n_layer': 1, 'n_positions': 3, 'vocab_size': 6, "
@@ -293,7 +293,7 @@ static void test_biases_by_config(void **state) {
     assert_says(f.error.where, "q_proj.bias");
     fixture_deinit(&f);
     fixture_init(&f, OLMO "}", OLMO_TENSORS OLMO_BIASES);
-    assert_says(f.error.text, "is not a tensor of a olmo");
+    assert_says(f.error.text, "is not a tensor of olmo");
     fixture_deinit(&f);
     fixture_init(&f, OLMO "}", OLMO_TENSORS "model.norm.weight F32 4;");
     assert_says(f.error.where, "model.norm.weight");
