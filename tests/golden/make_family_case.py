@@ -129,7 +129,6 @@ VARIANTS = {
     "olmo-dynamic": ("olmo", dict(max_position_embeddings=26, rope_scaling=ROPE_DYNAMIC)),
     "olmo-tied": ("olmo", dict(tie_word_embeddings=True, rope_theta=500.0, hidden_act="gelu")),
     "nemotron-biases": ("nemotron", dict(attention_bias=True, mlp_bias=True, partial_rotary_factor=1.0)),
-    "nemotron-linear": ("nemotron", dict(rope_parameters=dict(ROPE_LINEAR, rope_theta=500.0))),
     "nemotron-odd-rotary": ("nemotron", dict(head_dim=20, partial_rotary_factor=0.27, tie_word_embeddings=True)),
     "xglm-unscaled": ("xglm", dict(scale_embedding=False, tie_word_embeddings=False, activation_function="relu")),
     "xglm-odd-width": ("xglm", dict(d_model=33, attention_heads=3)),
@@ -184,6 +183,7 @@ VARIANTS_OF_5 = {
         ROPE_LONG, rope_type="longrope", rope_theta=500.0))),
     "olmo2-yarn-tf5": ("olmo2", dict(rope_parameters=dict(ROPE_YARN, rope_theta=300.0))),
     "smollm3-tf5": ("smollm3", dict(no_rope_layer_interval=3)),
+    "nemotron-linear": ("nemotron", dict(rope_parameters=dict(ROPE_LINEAR, rope_theta=500.0))),
 }
 
 
