@@ -32,4 +32,4 @@ double bench_median(double *values, size_t count);
 #define BENCH_JSON_DIGITS 6
 
 /* Takes root, and prints it with so many digits of a number; NULL (no memory for it) fails. */
-enum status bench_print_json(json_t *root, int digits, struct error *e);
+enum status bench_print_json(json_t *root, size_t digits, struct error *e);
