@@ -30,7 +30,7 @@ static bool is_setting(const struct option_row *row) {
 enum status config_set(struct config *c, const char *key, const char *value, struct error *e) {
     enum option_id id = option_find(key, strlen(key));
     if (id == OPTION_COUNT || !is_setting(&option_rows[id]))
-        return error_set(e, STATUS_INVALID_ARGUMENT, key, "is no setting of the generation");
+        return error_set(e, STATUS_INVALID_ARGUMENT, key, "is not a setting of the generation");
     return option_set(c, id, SOURCE_FLAG, value, e);
 }
 

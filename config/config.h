@@ -88,7 +88,7 @@ void config_deinit(struct config *c);
  * there is none. An error names the option, where its value came from, the value and what is allowed;
  * INVALID_ARGUMENT and MALFORMED, OPTION (explained already), NOT_FOUND and IO (the file) are mistakes of the
  * user. A variable PRENORM_*
- * that is no option is a warning in the log. With --help nothing is read but the flags. */
+ * that is not an option is a warning in the log. With --help nothing is read but the flags. */
 enum status config_load(struct config *c, enum command command, char **flags, size_t flag_count,
                         char **environment, struct error *e);
 

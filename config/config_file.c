@@ -1,4 +1,4 @@
-/* The configuration as JSON: {"some-option": V, ...}, read and printed. A key that is no option is refused,
+/* The configuration as JSON: {"some-option": V, ...}, read and printed. A key that is not an option is refused,
  * for it is most often a mistyped one; null says "not set". The file may hold options of any command. */
 #include "config/option.h"
 

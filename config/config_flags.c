@@ -72,7 +72,7 @@ static enum status find_flag(enum command command, const struct flag *flag, enum
     if (*id == OPTION_COUNT || (*negated && option_rows[*id].type != OPTION_TYPE_BOOL))
         return refuse_unknown(flag, e);
     if (!option_belongs(&option_rows[*id], command))
-        return error_set(e, STATUS_INVALID_ARGUMENT, flag->word, "is no option of '%s'",
+        return error_set(e, STATUS_INVALID_ARGUMENT, flag->word, "is not an option of '%s'",
                          command_name(command));
     return STATUS_OK;
 }

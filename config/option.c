@@ -78,7 +78,7 @@ static size_t edit_distance(const char *a, const char *b) {
 }
 
 const char *option_nearest(const char *key) {
-    size_t best = 1 + strlen(key) / 3; /* farther than that is no typing error */
+    size_t best = 1 + strlen(key) / 3; /* farther than that is not a typing error */
     const char *nearest = NULL;
     for (int id = 0; id < OPTION_COUNT; id++) {
         size_t distance = edit_distance(key, option_rows[id].key);

@@ -84,7 +84,7 @@ static bool fill_standard_descriptors(void) {
 }
 
 static enum exit_code no_such_command(const char *word) {
-    if (*word) log_say("prenormd: '%s' is no command", word);
+    if (*word) log_say("prenormd: '%s' is not a command", word);
     config_print_usage(stderr);
     return EXIT_CODE_USAGE;
 }

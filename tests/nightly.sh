@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # What takes hours: long fuzzing of every target, the static analyzer, soak and flood over HTTP, all families with other
 # checkpoints, speed beside the bounds and the peers. Usage: nightly.sh [SECONDS_A_FUZZ_TARGET]
+# PRENORM_TRANSFORMERS: a python with torch, transformers and safetensors, which makes the other checkpoints; without it that
+# part is left out.
 # PRENORM_PEERS: arguments for tests/bench/peers/run.py, which is left out without them.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -37,6 +39,16 @@ fuzz() {
         -artifact_prefix="$logs/$target-" "${folders[@]}"
 }
 
+# families PYTHON: golden cases with weights that nobody has seen yet; today's day is the seed.
+families() {
+    local cases=$logs/families
+    rm -rf "$cases"
+    mkdir -p "$cases"
+    PRENORM_CASE_SEED=$(date +%s | awk '{print int($1 / 86400) * 100}') \
+        "$1" "$root/tests/golden/make_family_case.py" "$cases" &&
+        PRENORM_TEST_MODELS=$cases "$root/build/release/tests/test_golden_forward"
+}
+
 analyze() {
     cd "$root" || return
     git ls-files 'config/*.c' 'engine/*.c' 'server/*.c' | grep -v '/arm/' |
@@ -54,6 +66,8 @@ main() {
     part analyzer analyze
     part build-release build release
     part soak python3 "$root/tests/bench/soak.py" "$root/build/release/prenormd" "$root/deploy/models/tales" --seconds 1800
+    part flood python3 "$root/tests/bench/flood.py" "$root/build/release/prenormd" "$root/deploy/models/tales"
+    [[ -z ${PRENORM_TRANSFORMERS:-} ]] || part families families "$PRENORM_TRANSFORMERS"
     part bench "$root/build/release/prenormd" bench --shape gpt2-124m
     # shellcheck disable=SC2086 # several words
     [[ -z ${PRENORM_PEERS:-} ]] || part peers python3 "$root/tests/bench/peers/run.py" $PRENORM_PEERS

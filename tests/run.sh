@@ -86,7 +86,7 @@ clang_build() {
         cmake --build "$folder" --parallel "$cores"
 }
 
-# Warnings are no errors here and below: what the sanitizers insert makes gcc see uninitialised variables.
+# Warnings are not errors here and below: what the sanitizers insert makes gcc see uninitialised variables.
 # One build and one run for both: counting lines changes nothing of what is checked.
 address_and_coverage() {
     local folder=$root/build/test-address

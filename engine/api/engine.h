@@ -8,7 +8,7 @@
  * Life of a request. A ticket takes places in the queue, is prepared, and is submitted, which returns one
  * handle a prompt (engine_submit does all three). The scheduler then produces events in a bounded event ring per
  * request and calls `wake` (at most once until the event rings have been drained). The loop asks
- * engine_next_ready until it returns NULL, and takes events from each request while it has room for them; a
+ * engine_next_ready until it returns NULL, and takes events from each request while it has room for them; an
  * event ring that stays full pauses its sequence, nothing else. Each choice ends with exactly one FINISHED
  * event. engine_request_release gives the handle back at any time: whatever still runs for it is cancelled
  * before the next step. */
@@ -64,7 +64,7 @@ struct engine_options {
     double draft_row_cost;
     size_t threads;            /* compute threads; 0: one a usable core */
     size_t context;            /* tokens a sequence may have; 0: the model's own */
-    bool extend_context;       /* it may be more than that, where positions are no learned table */
+    bool extend_context;       /* it may be more than that, where positions are not a learned table */
     size_t kv_cache_mib;       /* 0: from the memory that is left */
     size_t kv_page_tokens;     /* positions in a cache page, a multiple of 16 */
     bool prefix_cache;         /* prompts find what others with the same beginning have computed */
@@ -128,6 +128,7 @@ struct engine_info {
     size_t weight_bytes, kv_bytes, kv_pages, kv_page_tokens;
     size_t sequences_max, queue_max, step_tokens, logprobs_max;
     int32_t bos, pad; /* -1: none */
+    int32_t start; /* what an empty prompt starts from: bos, else the first end token; -1: neither is there */
     int32_t end_tokens[END_TOKENS_MAX];
     size_t end_count;
     struct generation_defaults generation; /* what the model's files say; nothing applies it by itself */
@@ -165,7 +166,7 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
                           char **text, size_t *length, size_t *certain, struct error *e);
 
 /* The text of one token alone as `logprobs` shows it: valid UTF-8, NUL-terminated, borrowed until engine_close;
- * bytes that are no text by themselves are written "bytes:\xe2\x80"; "" for an id without a token. Costs
+ * bytes that are not text by themselves are written "bytes:\xe2\x80"; "" for an id without a token. Costs
  * nothing: the texts of all are made when the model is loaded. */
 const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length);
 

@@ -8,12 +8,21 @@
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
 #include "engine/blas/blas.h"
+#include "engine/files/json_file.h"
+#include "engine/files/mapped_file.h"
 #include "engine/kv/kv_plan.h"
 #include "engine/api/memory_plan.h"
 #include "engine/sched/self_drafts.h"
 #include "engine/sched/step.h"
 
 #define LOGIT_BYTES_MAX ((size_t)32 << 20) /* of a step, unless every sequence needs its row */
+
+void engine_process_init(void) {
+    memory_process_init();
+    blas_process_init();
+    mapped_file_install_handler();
+    json_file_process_init();
+}
 
 static enum status check_numbers(const struct engine_options *o, struct error *e) {
     enum status status = kv_page_tokens_check(o->kv_page_tokens, e);
@@ -241,6 +250,7 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     info->bos = d->bos;
     info->pad = d->pad;
     info->end_count = d->end_count;
+    info->start = d->bos >= 0 ? d->bos : d->end_count ? d->end_tokens[0] : -1;
     info->adapter = m->adapter;
     memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
 }

@@ -28,13 +28,20 @@ enum status {
         STATUS_COUNT
 };
 
+/* Of the two fields, and of both in a line (error_format). */
+enum {
+    ERROR_WHERE_BYTES = 512,
+    ERROR_TEXT_BYTES = 768,
+    ERROR_LINE_BYTES = ERROR_WHERE_BYTES + ERROR_TEXT_BYTES + 2
+};
+
 /* STATUS_OPTION: an option of the program asks for what cannot be, alone or beside others or for this model.
  * where is its key in config/options.def ("kv-cache-mib") and nothing else, so that who knows the configuration
  * can say where it was set. */
 struct error {
     enum status code;
-    char where[512]; /* "" when there is nothing to point at */
-    char text[768];
+    char where[ERROR_WHERE_BYTES]; /* "" when there is nothing to point at */
+    char text[ERROR_TEXT_BYTES];
 };
 
 /* Fills *e (which may be NULL) and returns code, so that callers can write `return error_set(...)`. Texts

@@ -133,8 +133,7 @@ static size_t write_notice(char *out, size_t size, uint64_t count) {
     return length + write_end(out + length);
 }
 
-/* The line, which has its line end, or nothing; the notice before it; the status line wiped and drawn again.
- */
+/* The line, which has its line end, or nothing; the notice before it; the status line wiped and drawn again. */
 static void emit(const char *line, size_t length) {
     char output[OUTPUT_BYTES_MAX];
     size_t used = 0;
@@ -191,7 +190,7 @@ void log_status(const char *text) {
     pthread_mutex_lock(&lock);
     snprintf(status_line, sizeof status_line, "%s", text);
     int length = snprintf(output, sizeof output, "%s\x1b[K\r", status_line);
-    line_sink_write(&sink, output, (size_t)length); /* a lost one is no failure */
+    line_sink_write(&sink, output, (size_t)length); /* a lost one is not a failure */
     pthread_mutex_unlock(&lock);
 }
 

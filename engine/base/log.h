@@ -50,10 +50,8 @@ bool log_is_journal(int fd);
 /* Lines that were dropped since the start. */
 uint64_t log_lines_dropped(void);
 
-/* Says how many lines were dropped since that was last said, if there were any and stderr takes lines again.
- */
+/* Says how many lines were dropped since that was last said, if there were any and stderr takes lines again. */
 void log_tell_dropped(void);
 
-/* For signal handlers: the text as it is, which brings its own line end; whatever level, and without waiting.
- */
+/* For signal handlers: the text as it is, which brings its own line end; whatever level, and without waiting. */
 void log_from_handler(const char *text);

@@ -15,7 +15,7 @@
 /* From this size on a block is worth whole huge pages: weights are streamed at memory speed, and with small
  * pages the walks of the page table cost a good part of it. */
 #define MEMORY_HUGE_FROM (4 * MEMORY_HUGE_PAGE)
-/* Of its stack a thread uses so much at most (the deepest are products of many rows: they have their sums
+/* Of its stack a thread uses so much at most (the deepest are GEMMs of many rows: they have their sums
  * there). */
 #define MEMORY_THREAD_BYTES ((size_t)384 << 10)
 #define MEMORY_STACK_BYTES  ((size_t)8 << 20)

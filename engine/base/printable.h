@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/* Replaces, byte by byte, with '?' what is no printable character in UTF-8: control characters (C0, DEL, C1),
+/* Replaces, byte by byte, with '?' what is not a printable character in UTF-8: control characters (C0, DEL, C1),
  * broken and overlong sequences, surrogates, line and paragraph separators, private and non-characters, and
  * format characters, bidirectional overrides above all. The two joiners of Persian and Indian names stay. */
 void printable_text(char *text, size_t length);

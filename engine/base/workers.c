@@ -91,8 +91,7 @@ static uint64_t range_of(uint32_t first, uint32_t end) {
 }
 
 /* Claims the first or the last tile of a worker's share; false when all are claimed. The acquire pairs with
- * the release in publish(): the job that is read after a successful claim is the one whose tile was claimed.
- */
+ * the release in publish(): the job that is read after a successful claim is the one whose tile was claimed. */
 static bool claim_of(struct worker *owner, bool first, uint32_t *tile) {
     uint64_t left = atomic_load_explicit(&owner->unclaimed, memory_order_relaxed);
     for (;;) {

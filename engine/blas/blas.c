@@ -88,7 +88,7 @@ static enum status load(struct error *e) {
 static enum status warm_up(struct error *e) {
     enum { N = 256 }; /* large enough to be spread over threads */
     double *a = calloc(2 * N * N, sizeof *a);
-    if (!a) return error_set(e, STATUS_NO_MEMORY, "OpenBLAS", "cannot allocate a first product");
+    if (!a) return error_set(e, STATUS_NO_MEMORY, "OpenBLAS", "cannot allocate a first matrix");
     routines.dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1, a, N, a, N, 0, a + N * N, N);
     free(a);
     return STATUS_OK;

@@ -21,9 +21,9 @@ struct blas {
 void blas_process_init(void);
 
 /* The library's routines into *out, in static storage; it is loaded by the first call and stays. Sets the
- * number of threads of its products, for the whole process. Fails with STATUS_UNSUPPORTED where there is no
+ * number of threads of its GEMMs, for the whole process. Fails with STATUS_UNSUPPORTED where there is no
  * such library, and with STATUS_NO_MEMORY or STATUS_LIMIT where it could not start. Any thread, but not while
- * a product runs. */
+ * a GEMM runs. */
 enum status blas_open(size_t threads, const struct blas **out, struct error *e);
 
 /* Bytes of address space that the library may take with so many threads. */

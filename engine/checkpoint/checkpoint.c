@@ -61,7 +61,7 @@ static enum status open_sharded(struct checkpoint *c, const char *folder, const 
     status = open_files(c, folder, index.shards, index.shard_count, layout->read, e);
     if (status == STATUS_OK) status = shard_index_check(&index, &c->list, e);
     shard_index_close(&index);
-    /* A shard that is missing is no reason to look for other layouts. */
+    /* A shard that is missing is not a reason to look for other layouts. */
     if (status == STATUS_NOT_FOUND) {
         status = STATUS_IO;
         if (e) e->code = status;

@@ -264,7 +264,7 @@ static enum status run_stack_global(struct machine *m, const struct operand *o) 
     const struct pickle_node *module = &m->p->nodes[m->stack[m->stack_count]];
     const struct pickle_node *name = &m->p->nodes[m->stack[m->stack_count + 1]];
     if (module->kind != PICKLE_TEXT || name->kind != PICKLE_TEXT)
-        return fail(m, STATUS_MALFORMED, "the name of a global is no text");
+        return fail(m, STATUS_MALFORMED, "the name of a global is not text");
     return push_global(m, (const char *)m->p->bytes + module->text.offset, module->text.length,
                        (const char *)m->p->bytes + name->text.offset, name->text.length);
 }

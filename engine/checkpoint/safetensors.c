@@ -12,7 +12,7 @@
 
 #define LENGTH_BYTES 8
 
-/* Every dtype of the format has a size that can be checked; those that are no weights are DTYPE_OTHER. */
+/* Every dtype of the format has a size that can be checked; those that are not weights are DTYPE_OTHER. */
 static const struct {
     const char *name;
     enum dtype dtype;
@@ -53,7 +53,7 @@ static enum status read_dtype(struct reader *r, const char *name, const json_t *
     const char *text = json_string_value(json);
     if (!text)
         return FAIL(r, STATUS_MALFORMED, name, "'dtype' is %s; expected a string",
-                    json ? "no string" : "missing");
+                    json ? "not a string" : "missing");
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
         if (strcmp(dtypes[i].name, text) != 0) continue;
         *dtype = dtypes[i].dtype;
@@ -82,7 +82,7 @@ static enum status read_shape(struct reader *r, const char *name, const json_t *
                               struct tensor *t, size_t *size) {
     if (!json_is_array(json))
         return FAIL(r, STATUS_MALFORMED, name, "'shape' is %s; expected an array",
-                    json ? "no array" : "missing");
+                    json ? "not an array" : "missing");
     t->rank = json_array_size(json);
     if (t->rank > TENSOR_RANK_MAX)
         return FAIL(r, STATUS_LIMIT, name, "'shape' has %zu dimensions; the limit is %d", t->rank,
@@ -98,7 +98,7 @@ static enum status read_shape(struct reader *r, const char *name, const json_t *
         bits_total *= extent;
     }
     if (bits_total % 8)
-        return FAIL(r, STATUS_MALFORMED, name, "%zu bits by 'shape' are no whole bytes", bits_total);
+        return FAIL(r, STATUS_MALFORMED, name, "%zu bits by 'shape' are not whole bytes", bits_total);
     tensor_set_contiguous(t);
     *size = bits_total / 8;
     return STATUS_OK;

@@ -49,7 +49,7 @@ static enum status read_map(struct shard_index *index, struct error *e) {
     if (count == 0)
         return error_set(e, STATUS_MALFORMED, index->path,
                          "'weight_map' is %s; expected an object {tensor: shard}",
-                         index->map ? "empty or no object" : "missing");
+                         index->map ? "empty or not an object" : "missing");
     index->shards = calloc(count, sizeof *index->shards);
     if (!index->shards)
         return error_set(e, STATUS_NO_MEMORY, index->path, "cannot allocate a list of %zu shards", count);

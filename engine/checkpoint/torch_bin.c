@@ -71,7 +71,7 @@ struct storage {
 static enum status read_integer(struct reader *r, const struct pickle_node *node, const char *what,
                                 size_t *out) {
     if (node->kind != PICKLE_INTEGER || node->integer < 0)
-        return FAIL(r, STATUS_MALFORMED, "the %s is no natural number", what);
+        return FAIL(r, STATUS_MALFORMED, "the %s is not a natural number", what);
     *out = (size_t)node->integer;
     return STATUS_OK;
 }
@@ -188,7 +188,7 @@ static enum status read_tensor(struct reader *r, const struct pickle_node *value
         value = items[0];
     if (is_call_of(r, value, REBUILD_TENSOR)) return read_view(r, pickle_arguments(&r->pickle, value), t);
     return error_set(r->e, STATUS_UNSUPPORTED, r->file->path,
-                     "'%.200s' is no tensor, so the file is not a plain state dict", r->name);
+                     "'%.200s' is not a tensor, so the file is not a plain state dict", r->name);
 }
 
 static enum status read_item(struct reader *r, const struct pickle_node *key,
@@ -197,7 +197,7 @@ static enum status read_item(struct reader *r, const struct pickle_node *key,
     size_t length;
     if (key->kind != PICKLE_TEXT)
         return error_set(r->e, STATUS_UNSUPPORTED, r->file->path,
-                         "a key that is no text: the file is not a plain state dict");
+                         "a key that is not text: the file is not a plain state dict");
     const char *name = pickle_text(&r->pickle, key, &length);
     if (memchr(name, '\0', length))
         return error_set(r->e, STATUS_MALFORMED, r->file->path, "the name of a tensor contains a zero byte");

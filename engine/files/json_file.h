@@ -16,7 +16,7 @@
  * STATUS_NO_MEMORY; without it such a text may be taken for a malformed one, or lose a part. */
 void json_file_process_init(void);
 
-/* How much of what is no JSON by the letter is taken. */
+/* How much of what is not strictly JSON is accepted. */
 enum json_file_rules {
     JSON_FILE_STRICT,
     /* As Python's library, which most files of a model come from: whole numbers beyond 64 bits, as reals; of equal

@@ -76,7 +76,7 @@ enum status json_repair(char *text, size_t length, bool with_nuls, const char *w
             size_t end = string_end(text, length, i);
             if (with_nuls && is_key(text, length, end) && !repair_key(text + i + 1, end - i - 1))
                 return error_set(e, STATUS_UNSUPPORTED, where,
-                                 "byte %zu: a key with U+FDD0, which is no character", i);
+                                 "byte %zu: a key with U+FDD0, which is not a character", i);
             i = end + 1;
         } else if (text[i] == '-' || isdigit((unsigned char)text[i])) {
             i = repair_number(text, length, i);

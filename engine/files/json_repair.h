@@ -12,7 +12,7 @@
 
 /* Rewrites the text in place; its length stays. Whole numbers beyond 64 bits lose their last three digits to an
  * exponent and so become reals, which do not have those digits either. with_nuls: U+0000 in a key becomes
- * JSON_REPAIR_NUL; STATUS_UNSUPPORTED where a key has that already. What is no JSON stays none. */
+ * JSON_REPAIR_NUL; STATUS_UNSUPPORTED where a key has that already. What is not JSON stays none. */
 enum status json_repair(char *text, size_t length, bool with_nuls, const char *where, struct error *e);
 
 /* A key of a text that was repaired with_nuls, as it was: in place. Returns its length. */

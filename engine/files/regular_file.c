@@ -16,7 +16,7 @@ enum status regular_file_path(const char *folder, const char *name, char out[PAT
     return error_set(e, STATUS_LIMIT, name, "the path has %d bytes; the limit is %d", length, PATH_MAX - 1);
 }
 
-/* A link that leads nowhere is no absent file: something was there once, and nobody should look elsewhere for
+/* A link that leads nowhere is not an absent file: something was there once, and nobody should look elsewhere for
  * it. */
 static enum status open_error(const char *path, int cause, struct error *e) {
     struct stat info;

@@ -17,35 +17,23 @@ bool folded_linear_has_bias(const struct folded_linear *l) {
 }
 
 /* Rows [first, +count) of the stacked parts as the checkpoint has them. */
-static void read_rows(const struct folded_linear *l, size_t first, size_t count, double *weights) {
+static void read_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
+                      double *bias) {
     size_t start = 0;
     for (size_t p = 0; p < l->part_count && count > 0; p++) {
         const struct matrix_view *m = &l->part[p].weight;
         if (first < start + m->out) {
             size_t from = first - start, rows = m->out - from < count ? m->out - from : count;
             matrix_read(m, from, rows, weights);
+            vector_read_part(&l->part[p].bias, from, rows, bias);
             weights += rows * m->in;
+            bias += rows;
             first += rows;
             count -= rows;
         }
         start += m->out;
     }
     assert(count == 0);
-}
-
-static void read_bias(const struct folded_linear *l, size_t first, size_t count, double *bias) {
-    size_t start = 0;
-    for (size_t p = 0; p < l->part_count && count > 0; p++) {
-        const struct vector_view *v = &l->part[p].bias;
-        if (first < start + v->count) {
-            size_t from = first - start, rows = v->count - from < count ? v->count - from : count;
-            vector_read_part(v, from, rows, bias);
-            bias += rows;
-            first += rows;
-            count -= rows;
-        }
-        start += v->count;
-    }
 }
 
 /* b + W shift, then W diag(gain). */
@@ -93,8 +81,7 @@ static void centre_rows(const struct folded_linear *l, size_t count, double *wei
 /* All but rotations. */
 static void plain_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
                        double *bias) {
-    read_rows(l, first, count, weights);
-    read_bias(l, first, count, bias);
+    read_rows(l, first, count, weights, bias);
     fold_norm(l, count, weights, bias);
     if (l->compress_in) compress_columns(l, count, in_of(l), weights);
     scale_rows(l, first, count, weights, bias);

@@ -47,7 +47,7 @@ struct folded_linear {
     double bias_mean;    /* all three are set by folded_linear_prepare */
     /* Of its columns, as its input is rotated; and of its rows (those of the stacked parts). */
     struct rotation rotate_in, rotate_out;
-    bool rotates_rows; /* its input is not rotated yet: each row is, before the product */
+    bool rotates_rows; /* its input is not rotated yet: each row is, before the GEMM */
 };
 
 /* Attention or MLP. F is the sub-layer without the norms around it: input projection, heads or hidden layer,
@@ -117,8 +117,7 @@ void folded_model_deinit(struct folded_model *c);
  *   the residual stream              where only plain RMS norms read it, and every output projection adds to it
  *                                    directly; in the RMSNorm and orthonormal forms
  *   values and attention's output    within each head, where nothing but the attention is between them
- *   the input of MLPs' outputs       at run time, over items of KERNEL_LANES entries (rotates_rows)
- */
+ *   the input of MLPs' outputs       at run time, over items of KERNEL_LANES entries (rotates_rows) */
 void folded_model_rotate(struct folded_model *c);
 
 /* Whether models with such weights are to be rotated: int8. Floating point holds outliers well; and int4 loses more than

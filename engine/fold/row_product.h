@@ -1,4 +1,4 @@
-/* The one product that converting needs: a row of weights with a vector, in double precision. Its own, so
+/* The dot product that folding needs: of a row of weights and a vector, in double precision. Its own, so
  * that a model loads without OpenBLAS, and with the same bits whatever rows are folded together. */
 #pragma once
 

@@ -46,7 +46,7 @@ static void run_output(struct forward *f, const struct packed_linear *linear, fl
                       .residual = residual,
                       .out = out,
                       .out_stride = f->stream_stride,
-                      .to_rotate = x,
+                      .may_rotate = true,
                   });
 }
 

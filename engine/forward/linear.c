@@ -3,7 +3,7 @@
 
 #include "engine/forward/state.h"
 
-/* A matrix product is split into runs of panels, each by all rows of the step: every panel comes from memory
+/* A GEMM is split into runs of panels, each by all rows of the step: every panel comes from memory
  * once, and how a tile stays in the caches is the kernel's affair. Tiles are numbered along the panels, so
  * that each worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the
  * slowest worker at the end. */
@@ -110,7 +110,7 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
         .out = (unsigned char *)f->lowp_rows,
     };
     if (call->linear->rotates_rows)
-        f->kernels->hadamard_rows(call->to_rotate + first * call->x_stride, call->x_stride, count, rows.k);
+        f->kernels->hadamard_rows(call->x + first * call->x_stride, call->x_stride, count, rows.k);
     f->kernels->convert_activations[call->linear->type](&rows, first, count);
 }
 
@@ -141,7 +141,7 @@ static void epilogue_block(struct forward *f, size_t first, size_t count, const 
     f->kernels->epilogue_rows(&call->gemm, f->sums, call->sums_stride, first, count);
 }
 
-/* OpenBLAS runs the product on its own threads (forward_create sets how many). */
+/* OpenBLAS runs the GEMM on its own threads (forward_create sets how many). */
 static void run_openblas(struct forward *f, const struct linear_call *call) {
     const struct packed_linear *linear = call->linear;
     struct epilogue_call epilogue = {.gemm = gemm_of(call), .sums_stride = linear->out};
@@ -153,8 +153,7 @@ static void run_openblas(struct forward *f, const struct linear_call *call) {
 
 void linear_run(struct forward *f, const struct linear_call *call) {
     assert(f->order[f->order_at] == call->linear);
-    assert(!call->linear->rotates_rows ||
-           (call->to_rotate == call->x && call->linear->type != WEIGHT_TYPE_F32));
+    assert(!call->linear->rotates_rows || (call->may_rotate && call->linear->type != WEIGHT_TYPE_F32));
     const struct packed_linear *next = f->order[++f->order_at];
     if (f->model->matmul == MATMUL_OWN)
         run_own(f, call, next);
@@ -184,7 +183,7 @@ static void normalize_block(struct forward *f, size_t first, size_t count, const
                                f->normed + first * f->stream_stride, f->stream_stride);
 }
 
-struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, const float *x, size_t rows) {
+struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
     struct norm_call call = {.norm = norm, .x = x};
     if (!norm->folded) {
         forward_each_block(f, rows, normalize_block, &call);

@@ -70,25 +70,25 @@ void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, cons
 /* out = activation(scale * x W' + bias) + residual, over all workers; in the order of forward->order. */
 struct linear_call {
     const struct packed_linear *linear;
-    const float *x;
+    float *x; /* only read, but for what may_rotate says */
     size_t x_stride, rows;
     const float *row_scale;
     enum activation activation;
     const float *residual;
     float *out;
     size_t out_stride;
-    float *to_rotate; /* x itself, where the linear rotates its rows: in place; else NULL or not used */
+    bool may_rotate; /* nobody reads x afterwards: a linear that rotates its rows does so in place */
 };
 void linear_run(struct forward *f, const struct linear_call *call);
 
 /* The input of a linear that reads the output of `norm`: the rows themselves with one scale each (folded
  * norms), or normalised copies. */
 struct norm_output {
-    const float *x;
+    float *x;
     size_t stride;
     const float *row_scale;
 };
-struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, const float *x, size_t rows);
+struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, float *x, size_t rows);
 
 /* Normalises rows of stride stream_stride in place, with gain and bias. */
 void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows);

@@ -32,8 +32,7 @@ enum cpu_feature {
 #define CPU_DOTPROD    (CPU_ASIMD | CPU_ASIMDDP)
 
 /* Bits of enum cpu_feature. Asks the system for AMX where the CPU has it; threads have what the process was
- * given.
- */
+ * given. */
 unsigned cpu_features(void);
 
 /* Their names as /proc/cpuinfo spells them, separated by spaces, cut to size. */

@@ -86,7 +86,7 @@ struct gemm {
  *
  *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_INT4_GROUP of k of a row has an
  *         integer scale m (0 .. 16) and offset c; a weight is m * q + c, q = -8 .. 7, of magnitude 127 at
- * most. The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
+ *         most. The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
 #define KERNEL_LOWP_K     64       /* k is padded to a multiple of this */
@@ -105,8 +105,8 @@ static inline size_t kernel_padded_k(size_t k) {
  *   bf16  uint16_t [k/2][48][2]
  *   int8  uint8_t [k/4][48][4], each weight + 128; then float scale[48]
  *   int4  uint8_t [k/32][4][48][4]: byte [g][s][n][b] holds, each + 8, q of k = 32 g + 4 s + b (low half) and
- *         of k = 32 g + 16 + 4 s + b (high half); then int8_t [k/32][48][2], scale m and offset c; then float
- * scale[48] */
+ *         of k = 32 g + 16 + 4 s + b (high half); then int8_t [k/32][48][2], scale m and offset c; then
+ *         float scale[48] */
 size_t kernel_panel_bytes(enum weight_type type, size_t k);
 
 /* Bytes of a row of activations as GEMMs of this type read it (0 for f32, which reads floats). */
@@ -140,8 +140,7 @@ enum row_norm {
  *   f16   IEEE half precision, to nearest even; magnitudes of 65,520 and more become infinite.
  *   int8  A key has one scale, a value another: scale = largest |x| / 127, q = round(x * (127 / largest |x|))
  *         to nearest even, each operation rounded but the multiplication within round(), which is exact.
- * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, q is 0 and scale NaN.
- */
+ * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, q is 0 and scale NaN. */
 /* Bytes of an element. */
 static inline size_t kv_type_bytes(enum kv_type type) {
     return type == KV_TYPE_F32 ? sizeof(float) : type == KV_TYPE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
@@ -169,7 +168,7 @@ struct kv_head {
  * The order, for each query alone, whatever rows are computed with it. For each block of which it sees a key,
  * ascending, with m the largest score so far (-inf before the first):
  *   - scores: (q . k_j) is one accumulator, by fused multiply-adds from 0; -inf for keys that it does not
- * see;
+ *     see;
  *   - m' is the larger of m and the block's largest score; f = exp(m - m'); weights w_j = exp(score - m');
  *   - lane sums l = l * f + w, not fused, lane = position mod 16;
  *   - out = out * f, then out = fma(w_j, v_j, out), for int8 fma(w_j * vs_j, v_j, out), for each key

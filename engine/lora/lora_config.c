@@ -132,7 +132,7 @@ static enum status read_sets(struct config_reader *r, struct lora_config *c, str
     c->all_linear = text && strcasecmp(text, "all-linear") == 0;
     if (json_is_string(saved))
         return error_set(e, STATUS_MALFORMED, LORA_CONFIG_NAME ": modules_to_save",
-                         "is no list of names of modules");
+                         "is not a list of names of modules");
     enum status status = module_set_init(&c->targets, c->all_linear ? NULL : targets, "target_modules", e);
     if (status == STATUS_OK)
         status = module_set_init(&c->excluded, config_value(r, "exclude_modules"), "exclude_modules", e);
@@ -168,7 +168,7 @@ enum status lora_config_init(struct lora_config *c, const char *text, size_t len
     *c = (struct lora_config){0};
     enum status status = json_file_parse(text, length, LORA_CONFIG_NAME, JSON_FILE_VALUES_MAX, &c->root, e);
     if (status == STATUS_OK && !json_is_object(c->root))
-        status = error_set(e, STATUS_MALFORMED, LORA_CONFIG_NAME, "is no object");
+        status = error_set(e, STATUS_MALFORMED, LORA_CONFIG_NAME, "is not an object");
     if (status == STATUS_OK) status = regex_run_create(&c->run, e);
     if (status == STATUS_OK) status = read_all(c, e);
     if (status != STATUS_OK) lora_config_deinit(c);

@@ -95,7 +95,7 @@ static enum status add_tensor(struct lora *l, const struct tensor *t, struct err
                          "belongs to DoRA, which is not supported");
     if (strstr(name, ".lora_"))
         return error_set(e, STATUS_UNSUPPORTED, lora_place(t, place),
-                         "is no known part of an adapter: expected lora_A.weight, lora_B.weight, "
+                         "is not a known part of an adapter: expected lora_A.weight, lora_B.weight, "
                          "lora_embedding_A, lora_embedding_B, or a tensor of the base");
     return add_whole(l, t, name, e);
 }

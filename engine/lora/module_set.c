@@ -40,7 +40,7 @@ static enum status matches(const struct regex *regex, struct regex_run *run, con
 static enum status check_names(const json_t *names, const char *key, struct error *e) {
     for (size_t i = 0; i < json_array_size(names); i++)
         if (!json_is_string(json_array_get(names, i)))
-            return fail(e, STATUS_MALFORMED, key, "has an element that is no name of a module");
+            return fail(e, STATUS_MALFORMED, key, "has an element that is not a name of a module");
     return STATUS_OK;
 }
 
@@ -89,7 +89,7 @@ static enum status add_number(struct module_numbers *n, const char *pattern, con
                               const char *key, double least, double most, struct error *e) {
     double number = json_number_value(value);
     if (!json_is_number(value) || !(number >= least && number <= most))
-        return fail(e, STATUS_MALFORMED, key, "has a value that is no number in its range");
+        return fail(e, STATUS_MALFORMED, key, "has a value that is not a number in its range");
     struct module_number *item = &n->items[n->count];
     enum status status = make_regex("\\A(?:.*\\.)?(?:", pattern, ")\\z", key, &item->regex, e);
     if (status != STATUS_OK) return status;
@@ -103,7 +103,7 @@ enum status module_numbers_init(struct module_numbers *n, const json_t *value, c
     *n = (struct module_numbers){0};
     if (!value) return STATUS_OK;
     if (!json_is_object(value))
-        return fail(e, STATUS_MALFORMED, key, "is no object of patterns with numbers");
+        return fail(e, STATUS_MALFORMED, key, "is not an object of patterns with numbers");
     if (json_object_size(value) > MODULE_PATTERNS_MAX)
         return fail(e, STATUS_LIMIT, key, "has too many patterns");
     n->items = calloc(json_object_size(value) + 1, sizeof *n->items);

@@ -9,25 +9,25 @@
 
 enum status config_reader_init(struct config_reader *r, const json_t *root, const char *file,
                                const char *model_type, struct error *e) {
-    *r = (struct config_reader){.root = root, .model_type = model_type, .asked = json_object()};
+    *r = (struct config_reader){.root = root, .model_type = model_type, .known = json_object()};
     snprintf(r->file, sizeof r->file, "%s", file);
     r->error.code = STATUS_OK;
-    if (!r->asked) return error_set(e, STATUS_NO_MEMORY, file, "out of memory");
+    if (!r->known) return error_set(e, STATUS_NO_MEMORY, file, "out of memory");
     return STATUS_OK;
 }
 
 void config_reader_deinit(struct config_reader *r) {
-    json_decref(r->asked);
-    r->asked = NULL;
+    json_decref(r->known);
+    r->known = NULL;
 }
 
 /* A key that is forgotten for want of memory would count as unknown. */
 static void remember(struct config_reader *r, const char *key) {
-    if (json_object_set_new(r->asked, key, json_true()) != 0 && !config_failed(r))
+    if (json_object_set_new(r->known, key, json_true()) != 0 && !config_failed(r))
         error_set(&r->error, STATUS_NO_MEMORY, r->file, "out of memory");
 }
 
-/* The value of a key, NULL when absent or null; remembers that it was asked for. */
+/* The value of a key, NULL when absent or null; remembers that it was read. */
 static const json_t *value_of(struct config_reader *r, const char *key) {
     remember(r, key);
     const json_t *value = json_object_get(r->root, key);
@@ -196,7 +196,7 @@ void config_gather_unknown(struct config_reader *r) {
     json_t *value;
     json_object_foreach((json_t *)r->root, key, value) {
         char name[64];
-        if (json_is_null(value) || json_object_get(r->asked, key)) continue;
+        if (json_is_null(value) || json_object_get(r->known, key)) continue;
         snprintf(name, sizeof name, "%.60s", key);
         config_add_unknown(r, name);
     }

@@ -1,6 +1,6 @@
 /* Typed, bounded reading of a config.json. The first error is kept and later calls return their defaults, so
- * that an adapter reads key after key and the caller checks once. What was asked for is known by the asking: the
- * reader gathers the keys that nobody asked for, and config_unknown.h decides what becomes of them. */
+ * that an adapter reads key after key and the caller checks once. The reader keeps the set of keys that were read;
+ * the others are gathered, and config_unknown.h decides what becomes of them. */
 #pragma once
 
 #include <jansson.h>
@@ -16,7 +16,7 @@ struct config_reader {
     char file[128];  /* for messages; of an inner object with its key behind: "config.json: rope_scaling" */
     const char *key; /* of an inner object; else NULL */
     const char *model_type;
-    json_t *asked;                          /* set of keys */
+    json_t *known;                          /* set of keys: read, or marked */
     char unknown[CONFIG_UNKNOWN_BYTES_MAX]; /* gathered so far: "a, rope_scaling.{b}" */
     size_t unknown_count;
     struct error error;
@@ -83,5 +83,5 @@ void config_know_value(struct config_reader *r, const char *key, const char *val
 /* Adds a name to the unknown ones. */
 void config_add_unknown(struct config_reader *r, const char *name);
 
-/* Adds every key that has a value and was neither asked for nor known. */
+/* Adds every key that has a value and was neither read nor marked as known. */
 void config_gather_unknown(struct config_reader *r);

@@ -10,8 +10,6 @@
 #include "engine/model/config_unknown.h"
 #include "engine/model/generation_config.h"
 
-#define CONFIG_BYTES_MAX (4u << 20)
-
 static bool add_end_token(struct model_description *d, const json_t *id) {
     json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
     if (value < 0 || (size_t)value >= d->vocabulary || d->end_count == END_TOKENS_MAX) return false;

@@ -14,6 +14,9 @@ struct describe_options {
     bool allow_unknown_config_keys; /* they are passed over, and named in d->unknown_keys */
 };
 
+/* Bytes of config.json, and of generation_config.json. */
+#define CONFIG_BYTES_MAX ((size_t)4 << 20)
+
 /* The same with options. */
 enum status describe_model_with(const char *folder, const struct describe_options *options,
                                 struct model_description *d, const struct family **family, struct error *e);

@@ -55,7 +55,7 @@ const char *tensors_missing_hint(const struct checkpoint *checkpoint) {
                    : "";
 }
 
-/* ---- what was not asked for ---------------------------------------------------------------------------- */
+/* ---- tensors that no weight is read from --------------------------------------------------------------- */
 
 static bool is_buffer(const struct family *family, const char *name) {
     size_t length = strlen(name);
@@ -94,7 +94,7 @@ static enum status refuse(const struct checkpoint *checkpoint, const struct tens
                           const struct family *family, struct error *e) {
     char where[400];
     snprintf(where, sizeof where, "%s: %s", t->file, t->name);
-    return error_set(e, STATUS_UNSUPPORTED, where, "is not a tensor of a %s of this configuration%s",
+    return error_set(e, STATUS_UNSUPPORTED, where, "is not a tensor of %s with this configuration%s",
                      family->model_type, tensors_missing_hint(checkpoint));
 }
 

@@ -1,4 +1,4 @@
-/* Names of a checkpoint beside those that its model asks for: what other programs put around them, what they leave
+/* Names of a checkpoint beside those of its model: what other programs put around them, what they leave
  * in the file, and what may be passed over. */
 #pragma once
 
@@ -13,8 +13,8 @@ size_t tensors_wrapper(const struct checkpoint *checkpoint);
  * some names. "" where nothing is known. The text is static. */
 const char *tensors_missing_hint(const struct checkpoint *checkpoint);
 
-/* Every tensor must have been asked for, as one that was not would silently not count: used (sorted by address) has
- * those. Passed over are the family's buffers and, with a line in the log, heads that a causal language model does
- * not have: of values, rewards and classes. */
+/* Every tensor must be one of used (sorted by address): one that is not read would silently not count.
+ * Passed over are the family's buffers and, with a line in the log, heads that a causal language model does not have:
+ * of values, rewards and classes. */
 enum status tensors_check_spare(const struct checkpoint *checkpoint, const struct family *family,
                                 const struct tensor *const *used, size_t used_count, struct error *e);

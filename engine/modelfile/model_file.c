@@ -107,7 +107,7 @@ static enum status check_start(struct opening *o) {
     const struct mapped_file *file = &o->file->file;
     if (!has_start(file->data, file->size))
         return error_set(o->e, STATUS_MALFORMED, o->path,
-                         "is no converted model of prenormd, and no folder with a checkpoint either%s",
+                         "is neither a converted model of prenormd nor a folder with a checkpoint%s",
                          foreign_format_hint(o->path));
     const char *text = (const char *)file->data;
     size_t at = MODEL_FILE_LENGTH_BYTES + sizeof MODEL_FILE_START - 1;
@@ -218,13 +218,13 @@ static enum status section_size(struct opening *o, const struct tensor *t, size_
     const unsigned char *begin = t->data, *end = o->file->file.data + o->file->file.size;
     *size = t->rank == 1 ? t->shape[0] : 0;
     if (t->rank == 1 && t->dtype == DTYPE_OTHER && *size <= (size_t)(end - begin)) return STATUS_OK;
-    return error_set(o->e, STATUS_MALFORMED, o->path, "'%.200s' is no list of bytes", t->name);
+    return error_set(o->e, STATUS_MALFORMED, o->path, "'%.200s' is not a list of bytes", t->name);
 }
 
 static enum status take_packed(struct opening *o, const struct tensor *t, size_t size) {
     if ((uintptr_t)t->data % KERNEL_ALIGN != 0)
         return error_set(o->e, STATUS_MALFORMED, o->path,
-                         "'%s' starts at byte %zu, which is no multiple of %d", t->name,
+                         "'%s' starts at byte %zu, which is not a multiple of %d", t->name,
                          (size_t)((const unsigned char *)t->data - o->file->file.data), KERNEL_ALIGN);
     o->file->packed = t->data;
     o->file->packed_bytes = size;
@@ -256,7 +256,7 @@ static enum status take_section(struct opening *o, const struct tensor *t) {
         *all[i].length = size;
         return STATUS_OK;
     }
-    return error_set(o->e, STATUS_MALFORMED, o->path, "'%.200s' is no part of this version of the format",
+    return error_set(o->e, STATUS_MALFORMED, o->path, "'%.200s' is not a part of this version of the format",
                      t->name);
 }
 

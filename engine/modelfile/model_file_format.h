@@ -10,7 +10,7 @@
 #define MODEL_FILE_LENGTH_BYTES 8    /* of the header's length */
 #define MODEL_FILE_PAGE         4096 /* the data section starts on a multiple of it */
 
-#define MODEL_FILE_SECTIONS   "prenorm/" /* in front of the names of what is no tensor of the checkpoint */
+#define MODEL_FILE_SECTIONS   "prenorm/" /* in front of the names of what is not a tensor of the checkpoint */
 #define MODEL_FILE_PACKED     MODEL_FILE_SECTIONS "packed"
 #define MODEL_FILE_CONFIG     MODEL_FILE_SECTIONS "config.json"
 #define MODEL_FILE_GENERATION MODEL_FILE_SECTIONS "generation_config.json"

@@ -15,8 +15,7 @@ bool logprobs_row_is_sound(const float *row, size_t rows);
 /* log sum exp of a sound row; -infinity when every logit is. */
 double logprobs_normaliser(const struct kernel_table *kernels, const float *row, size_t rows);
 
-/* The one expression by which every log probability is made, so that a token has the same float everywhere.
- */
+/* The one expression by which every log probability is made, so that a token has the same float everywhere. */
 static inline float logprobs_of(float logit, double normaliser) {
     return (float)((double)logit - normaliser);
 }

@@ -6,14 +6,14 @@
  *   1. ids beyond the tokenizer's and ids without a token are out; with `allowed`, all others too
  *   2. logit_bias
  *   3. end and stop tokens are out while min_tokens is not reached, and so are the ends of bans (bad words)
- * that the generated tokens have begun
+ *      that the generated tokens have begun
  *   4. repetition penalty over prompt and generated tokens; frequency and presence penalties over generated
- * tokens: of the biased logits, as vLLM has it and transformers with its sequence_bias
+ *      tokens: of the biased logits, as vLLM has it and transformers with its sequence_bias
  *   5. temperature 0 (below 1e-5): the largest, ties to the lowest id. Otherwise logits / temperature, and
  *   6. top_k, then top_p of what is left (renormalised), then min_p (relative to the most probable), then
- * typical_p of what is left; each keeps at least one
+ *      typical_p of what is left; each keeps at least one
  *   7. a draw from what is left, renormalised: in the order of ids; with top_k or typical_p in that of what
- * is left (sampler.c). It may take several random numbers, which attempt of generator.h keeps apart. */
+ *      is left (sampler.c). It may take several random numbers, which attempt of generator.h keeps apart. */
 #pragma once
 
 #include <stdbool.h>

@@ -4,14 +4,14 @@
  * The rules:
  *   - Sequences that decode come first, one row each: their readers wait for the next token.
  *   - Then prefill, in order of rank: the first takes what it can use, the next what is left. Beside decode
- * rows a step takes only so many prefill rows that it stays about as fast as without them
- * (batch_prefill_rows), unless it gives the first token to more readers than it keeps waiting
- * (batch_burst_rows).
+ *     rows a step takes only so many prefill rows that it stays about as fast as without them
+ *     (batch_prefill_rows), unless it gives the first token to more readers than it keeps waiting
+ *     (batch_burst_rows).
  *   - A sequence that needs a page and finds none takes it from the last in rank; the first in rank that can
- * run is never a victim, so it always gets on, and so does everyone in turn: rank is by arrival.
+ *     run is never a victim, so it always gets on, and so does everyone in turn: rank is by arrival.
  *   - One that waits runs when a place is free and the pages of all its rows are there besides one for each
- * that runs: whoever was just let in should not be thrown out by the next token of the others. Nothing here
- * changes a result: the bits of a row do not depend on the step it is computed in. */
+ *     that runs: whoever was just let in should not be thrown out by the next token of the others.
+ * Nothing here changes a result: the bits of a row do not depend on the step it is computed in. */
 #pragma once
 
 #include <stdbool.h>

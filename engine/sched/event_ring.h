@@ -42,8 +42,7 @@ void ready_list_deinit(struct ready_list *ready_list);
 void ready_list_wake(struct ready_list *ready_list);
 
 /* Scheduler thread: removes a choice that was backpressured and has room again from the list; false: there is
- * none.
- */
+ * none. */
 bool ready_list_next_fed(struct ready_list *ready_list, struct event_ring **ring, uint32_t *choice);
 
 /* Taker: removes the first ready event ring from the list; NULL when there is none. */
@@ -96,8 +95,7 @@ void event_ring_deinit(struct event_ring *ring);
 size_t event_ring_room(struct ready_list *ready_list, struct event_ring *ring, uint32_t choice);
 
 /* Scheduler thread: copies the event. PROMPT and TOKEN need room; a FINISHED event always finds its place, is
- * the last of its choice, and its text must live as long as the event ring. After event_ring_close it does nothing.
- */
+ * the last of its choice, and its text must live as long as the event ring. After event_ring_close it does nothing. */
 enum status event_ring_post(struct ready_list *ready_list, struct event_ring *ring,
                             const struct engine_event *event);
 

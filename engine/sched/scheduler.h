@@ -1,8 +1,8 @@
 /* Continuous batching: one thread that owns the sequences, the pages and the plan of each step.
  *
- * In: requests and its condition (submit_queue.h). Out: events (event_ring.h). Memory of a request: request.h. A turn takes
- * what arrived, ends what was cancelled or is too late, takes and gives pages and slots, computes one step,
- * samples, and posts. Joining and leaving happen at any turn.
+ * In: requests, through the submission queue (submit_queue.h). Out: events (event_ring.h). Memory of a request:
+ * request.h. A turn takes what arrived, ends what was cancelled or is past its deadline, takes and gives pages and slots,
+ * computes one step, samples, and posts events. Joining and leaving happen at any turn.
  *
  * Same bits at any load: a token depends on the logits of its row and on (seed, choice, position) alone, and
  * the logits of a row do not depend on the step they are computed in (forward.h). So everything here may

@@ -84,8 +84,7 @@ void sequence_deinit(struct sequence *s);
 /* Checks that the move is a legal one. */
 void sequence_move(struct sequence *s, enum sequence_state state);
 
-/* Positions that it has to compute now: all of its tokens; of a prompt that is only scored, all but the last.
- */
+/* Positions that it has to compute now: all of its tokens; of a prompt that is only scored, all but the last. */
 size_t sequence_target(const struct sequence *s);
 
 /* Of the rows still to be computed, how many at the front need no logits. */

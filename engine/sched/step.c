@@ -322,7 +322,7 @@ static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
 /* Rows are many and fail seldom: what happened to one is written down when somebody is told. */
 static void explain_row(const struct step_row *row, struct error *e) {
     if (row->unsound)
-        error_set(e, row->status, "logits", "the model computed values that are no numbers");
+        error_set(e, row->status, "logits", "the model computed values that are not numbers");
     else
         sampler_refuse(row->status, e);
 }

@@ -18,7 +18,7 @@ struct step_row {
     bool samples;
     size_t drafts; /* rows behind it that hold only if it samples the draft that they begin with */
     /* Results. */
-    bool unsound; /* the logits are no numbers */
+    bool unsound; /* the logits are not numbers */
     bool has_logprob;
     double normaliser;
     int32_t id; /* scored or sampled */

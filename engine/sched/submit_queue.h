@@ -4,7 +4,7 @@
  * Bounded by what waits, in choices and in prompt tokens. Places are taken before anything is made for them
  * (submit_queue_reserve), so that what finds none costs nothing; then submit_queue_admit puts the requests there, all of a
  * submit, and from there they count until the scheduler reports that their choices run or have ended
- * (submit_queue_left). Whoever reserves and does not admit gives the places back. Cancelling is no entry here: it is
+ * (submit_queue_left). Whoever reserves and does not admit gives the places back. A cancellation takes no place: it is
  * a flag on the request and a notification, which always finds room.
  *
  * Notification. Whoever changes what the scheduler looks at (an arrival, a cancel flag, room in an event ring, closing)

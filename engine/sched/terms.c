@@ -167,7 +167,7 @@ static enum status check_choice(const struct request_rules *rules, const struct 
         s->allowed     ? "allowed_token_ids"
         : s->ban_count ? "bad_words"
                        : "min_tokens",
-        "there may be no token left to sample: of those that are allowed each is no token of this "
+        "there may be no token left to sample: of those that are allowed each is not a token of this "
         "tokenizer, an end or stop token that 'min_tokens' forbids, or the end of one of 'bad_words'");
 }
 

@@ -3,8 +3,8 @@
  * the prompt alone: less U+FFFD at its end, for a character whose first bytes are the prompt's comes with its
  * last. (Decoders may change the prompt's own end by what follows, a run of bytes that turns out to be no
  * text: then it is said again.) Each id costs the same whatever came before. Text may be held back for more
- * than one id: bytes of a character, a run of
- * "<0x..>" tokens (which is text as a whole or not at all), what the decoder may yet strip from the end. */
+ * than one id: bytes of a character, a run of "<0x..>" tokens (which is text as a whole or not at all), what the
+ * decoder may yet strip from the end. */
 #pragma once
 
 #include <stdbool.h>

@@ -17,7 +17,7 @@ static void append_text(struct text_buffer *out, size_t begin, const char *text,
     text_buffer_append(out, text, utf8_valid_prefix(text, length < most ? length : most));
 }
 
-/* The text of a token behind itself; U+FFFD is among it where it is no whole characters. */
+/* The text of a token behind itself; U+FFFD is in it where it does not end with a whole character. */
 static void append_in_context(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id) {
     struct detokenizer *d;
     struct error e = {0};

@@ -17,10 +17,10 @@
 #include "engine/text/pretokenize/pre_tokenizer.h"
 #include "engine/text/sources/tokenizer_source.h"
 #include "engine/text/tokenizer_parts.h"
+#include "engine/types/limits.h"
 #include "engine/text/unicode/unicode.h"
 
 /* Bytes of one text, far above any context length; places in it fit 32 bits. */
-#define TEXT_BYTES_MAX ((size_t)64 << 20)
 
 /* Characters that a normal form may have beyond the number of bytes of the text. */
 #define GROWTH_CHARACTERS_MAX ((size_t)64 << 10)

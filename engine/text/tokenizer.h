@@ -34,7 +34,7 @@ void tokenizer_close(struct tokenizer *t);
  * add what the post-processor adds (BOS ...). STATUS_INVALID_ARGUMENT: not UTF-8, something that the
  * vocabulary lacks where it has no unknown token, or a normal form with far more characters than the text has
  * bytes. STATUS_LIMIT: more than tokens_max ids (0: no limit; e->where is "tokens" for this one), a text of more
- * than 64 MiB, or a regular expression of the tokenizer that takes too long on this text. */
+ * than TEXT_BYTES_MAX, or a regular expression of the tokenizer that takes too long on this text. */
 enum status tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, bool special,
                              size_t tokens_max, struct token_list *out, struct error *e);
 
@@ -51,8 +51,7 @@ enum status tokenizer_encode_guarded(const struct tokenizer *t, const char *text
 size_t tokenizer_bytes_per_token_max(const struct tokenizer *t);
 
 /* Memory that encoding takes for each byte of the text, at most; measured on the tokenizers of tests/golden
- * with texts of one repeated character, of words and of signs (75 at most: a unigram model without blanks).
- */
+ * with texts of one repeated character, of words and of signs (75 at most: a unigram model without blanks). */
 #define TOKENIZER_MEMORY_PER_BYTE 96
 
 /* The whole text of ids, as the tokenizers library decodes it; invalid UTF-8 becomes U+FFFD. *out is

@@ -139,7 +139,7 @@ double bench_bound_seconds(const struct bench_bounds *bounds, double bytes,
 }
 
 /* The C library asks the processor, the kernel of a virtual machine what the host lets it see: what is larger
- * counts, as weights that may lie in it are no measure of the memory. */
+ * counts, as weights that may lie in it do not measure the memory. */
 static size_t cache_bytes(void) {
     size_t largest = 0, kib;
     const int levels[] = {_SC_LEVEL4_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE, _SC_LEVEL2_CACHE_SIZE};

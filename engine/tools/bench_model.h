@@ -7,7 +7,6 @@
 #include "engine/types/limits.h"
 
 #define BENCH_PAGE_TOKENS KV_PAGE_TOKENS_STEP
-#define BENCH_ROWS_MAX    512 /* of a step */
 #define BENCH_BATCH_MAX   128
 
 struct bench_model {

@@ -6,12 +6,12 @@
 
 #include "engine/files/regular_file.h"
 #include "engine/loaded/loaded_model.h"
+#include "engine/model/describe.h"
 #include "engine/modelfile/file_writer.h"
 #include "engine/text/sources/chat_source.h"
 #include "engine/tools/tools.h"
 
 /* As describe_model reads them. */
-#define CONFIG_BYTES_MAX ((size_t)4 << 20)
 
 /* Texts of the folder; those that are there are ours to free. */
 struct texts {
@@ -61,7 +61,7 @@ static enum status check_target(const char *out, struct error *e) {
     struct stat info;
     if (stat(out, &info) != 0 || model_file_is_file(out)) return STATUS_OK;
     return error_set(e, STATUS_INVALID_ARGUMENT, out,
-                     "is there already and is no converted model: it is left as it is");
+                     "is there already and is not a converted model: it is left as it is");
 }
 
 static void report_writing(void *context, double share) {

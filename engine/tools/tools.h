@@ -67,6 +67,9 @@ struct bench_item {
     size_t context; /* DECODE: positions before the first decoded one */
 };
 
+/* Rows of a step, and so the longest prompt. */
+#define BENCH_ROWS_MAX 512
+
 /* The two bounds of an item in seconds, from what it reads and computes. */
 struct bench_cost {
     double bytes; /* packed weights, cache and embedding rows that one run of the item reads */
@@ -197,6 +200,9 @@ enum status check_model(const struct check_options *options, struct check_result
 
 /* ---- verify -------------------------------------------------------------------------------------------- */
 
+/* Tokens that see each other in a comparison, where nobody says otherwise. */
+#define VERIFY_WINDOW_MAX 512
+
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
     const char *lora;  /* the untouched model is the merged one */
@@ -210,7 +216,7 @@ struct verify_options {
     const char *text; /* NULL: a short text of our own */
     size_t text_length;
     size_t tokens_max; /* of the text that are used */
-    size_t window;     /* tokens that see each other; 0: the context, at most 512 */
+    size_t window;     /* tokens that see each other; 0: the context, at most VERIFY_WINDOW_MAX */
     /* Largest |difference| of an f32 form, in deviations of the logits, and largest rise of the perplexity of
      * the other types, as a share; 0: the default. */
     double bound_f32, rise_bf16, rise_int8, rise_int4;

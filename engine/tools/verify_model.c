@@ -12,8 +12,6 @@
 #include "engine/tools/tools.h"
 #include "engine/verify/verify.h"
 
-#define WINDOW_MAX 512
-
 /* What all rows have in common. */
 struct session {
     const struct verify_options *options;
@@ -95,7 +93,7 @@ static enum status make_reference(struct session *s, struct error *e) {
         return error_set(e, STATUS_OPTION, "verify-tokens",
                          "the logits of %zu tokens take %zu MiB, %zu MiB are left: use fewer",
                          s->tokens.count, needed >> 20, left >> 20);
-    size_t window = s->options->window ? s->options->window : WINDOW_MAX;
+    size_t window = s->options->window ? s->options->window : VERIFY_WINDOW_MAX;
     if (window > d->context) window = d->context;
     status =
         verify_reference_init(&s->reference, &s->model->views, s->tokens.ids, s->tokens.count, window, e);

@@ -21,7 +21,7 @@ enum norm_form {
      * low-precision weights is much smaller. */
     NORM_FORM_ORTHONORMAL,
     /* Forms that a model alone decides on, whatever was asked for: no option has them. */
-    NORM_FORM_OUTPUT,          /* of models whose norms stand behind each branch: nothing can be centred */
+    NORM_FORM_OUTPUT,          /* of models whose norms stand behind each sub-layer: nothing can be centred */
     NORM_FORM_CRMSNORM_NATIVE, /* of models that were trained in the compressed form */
     NORM_FORM_COUNT,
     NORM_FORM_NONE = NORM_FORM_COUNT, /* of bench alone: norms left out, to see what they cost */
@@ -77,7 +77,7 @@ bool choice_find(const struct named_value *list, const char *name, int *value);
 /* Static; "unknown" for a value that is not in the list. */
 const char *choice_name(const struct named_value *list, int value);
 
-/* Also of the forms that are no choice. */
+/* Also of the forms that no option has. */
 const char *norm_form_name(enum norm_form form);
 static inline const char *weight_type_name(enum weight_type type) {
     return choice_name(weight_type_choices, (int)type);

@@ -1,6 +1,8 @@
 /* Limits that more than one stage needs to know, each said once. Those that an operator may change are options. */
 #pragma once
 
+#include <stddef.h>
+
 /* Of the text of one token (engine/text/token_texts.h); a longer one is cut at a character. The longest of known
  * vocabularies are below 300 bytes. */
 #define TOKEN_TEXT_BYTES_MAX 1023
@@ -14,6 +16,9 @@
 /* Of the names of unknown keys of config.json, in a message or in /version; what does not fit is left out. */
 #define CONFIG_UNKNOWN_BYTES_MAX 256
 
+/* Of a text that is turned into ids, whoever it comes from. */
+#define TEXT_BYTES_MAX ((size_t)64 << 20)
+
 /* What a request, an option and a model's generation_config.json may say. */
 #define TEMPERATURE_MAX        2
 #define REPETITION_PENALTY_MIN 0.01
@@ -22,7 +27,7 @@
 /* Continuations that are computed for one prompt: n, and best_of. */
 #define CHOICES_OF_PROMPT_MAX 128
 
-/* A stop string longer than this is no stop string but an attempt to make the engine hold text back. */
+/* A stop string longer than this is not a stop string but an attempt to make the engine hold text back. */
 #define STOP_BYTES_MAX 4096
 
 /* Threads of the pool that reads bodies and encodes texts; libuv has no more. */

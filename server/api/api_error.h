@@ -40,7 +40,7 @@ struct api_error {
 };
 
 /* Fills *e and returns the kind, for `return api_error_set(...)`. param may be NULL. Texts that do not fit
- * are cut, never inside a character; bytes that are no UTF-8 are left out. */
+ * are cut, never inside a character; bytes that are not UTF-8 are left out. */
 enum api_error_kind api_error_set(struct api_error *e, enum api_error_kind kind, const char *param,
                                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 

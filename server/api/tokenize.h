@@ -1,5 +1,4 @@
-/* What POST /tokenize and POST /detokenize do with their bodies, without a connection. Long: not on the loop.
- */
+/* What POST /tokenize and POST /detokenize do with their bodies, without a connection. Long: not on the loop. */
 #pragma once
 
 #include "server/api/params.h"

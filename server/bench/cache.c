@@ -1,4 +1,4 @@
-#include "server/bench/cache.h"
+#include "server/bench/tables.h"
 
 #include <stdio.h>
 

@@ -1,12 +1,6 @@
-#include "server/bench/kernels.h"
+#include "server/bench/tables.h"
 
 #include <stdio.h>
-
-#include <jansson.h>
-
-#include "engine/tools/tools.h"
-#include "server/bench/bounds.h"
-#include "server/bench/median.h"
 
 #define ROUNDS   5
 #define ISAS_MAX 16
@@ -55,7 +49,7 @@ static enum status run_group(struct bench_kernels *b, size_t first, const struct
     for (size_t i = 0; i < isas && i < ISAS_MAX; i++) {
         struct bench_kernel line;
         bench_kernels_at(b, first + i, &line);
-        const double middle = median(seconds[i], ROUNDS),
+        const double middle = bench_median(seconds[i], ROUNDS),
                      share = bench_bound_seconds(&bounds->of[line.set], line.bytes, line.flops) / middle;
         if (results)
             add_line(results, &line, middle, share);
@@ -67,10 +61,7 @@ static enum status run_group(struct bench_kernels *b, size_t first, const struct
 
 static enum status print_json(json_t *results, json_t *bounds, struct error *e) {
     json_t *root = json_pack("{s:O, s:O}", "bounds", bounds, "kernels", results);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-              putchar('\n') != EOF;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return bench_print_json(root, BENCH_JSON_DIGITS, e);
 }
 
 /* told: NULL, or an object by the names of the sets. */

@@ -1,26 +1,25 @@
-#include "server/bench/norms.h"
+#include "server/bench/tables.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <jansson.h>
-
-#include "engine/tools/tools.h"
-#include "server/bench/median.h"
-
 #define ROUNDS 7
 
-/* What the paper times: batch 1 and 16, lengths 128 and 512. A step has 512 rows: a batch of 16 at 128 is
- * four steps like the one that is timed, a batch of 16 at 512 is sixteen, of which the first is timed (32
- * tokens of each prompt: attention, which has no norms, grows in the later ones). */
+/* What the paper times: batch 1 and 16, two lengths. A step has as many rows as the longer one: a large batch of
+ * the shorter is four steps like the one that is timed, one of the longer is sixteen, of which the first is timed
+ * (attention, which has no norms, grows in the later ones). */
+#define SHORT 128
+#define LONG  BENCH_ROWS_MAX
+#define BATCH 16
+
 static const struct {
-    const char *name;
-    struct bench_item item;
+    size_t batch, length;   /* of the paper */
+    size_t prompts, tokens; /* of each, in the step that is timed */
 } items[] = {
-    {"batch 1, length 128", {.work = BENCH_PREFILL, .batch = 1, .tokens = 128}},
-    {"batch 1, length 512", {.work = BENCH_PREFILL, .batch = 1, .tokens = 512}},
-    {"batch 16, length 128*", {.work = BENCH_PREFILL, .batch = 4, .tokens = 128}},
-    {"batch 16, length 512*", {.work = BENCH_PREFILL, .batch = 16, .tokens = 32}},
+    {1, SHORT, 1, SHORT},
+    {1, LONG, 1, LONG},
+    {BATCH, SHORT, LONG / SHORT, SHORT},
+    {BATCH, LONG, BATCH, LONG / BATCH},
 };
 
 #define ITEM_COUNT (sizeof items / sizeof *items)
@@ -73,7 +72,7 @@ static enum status time_item(const struct models *m, const struct bench_item *it
             enum status status = bench_run(m->model[v], item, &seconds[v][round], &cost, e);
             if (status != STATUS_OK) return status;
         }
-    for (enum variant v = 0; v < VARIANT_COUNT; v++) medians[v] = median(seconds[v], ROUNDS);
+    for (enum variant v = 0; v < VARIANT_COUNT; v++) medians[v] = bench_median(seconds[v], ROUNDS);
     return STATUS_OK;
 }
 
@@ -97,22 +96,23 @@ static void add_item(json_t *results, const char *name, const double s[VARIANT_C
 static enum status run_items(const struct models *m, json_t *results, struct error *e) {
     for (size_t i = 0; i < ITEM_COUNT; i++) {
         double medians[VARIANT_COUNT];
-        enum status status = time_item(m, &items[i].item, medians, e);
+        char name[64];
+        struct bench_item item = {BENCH_PREFILL, .batch = items[i].prompts, .tokens = items[i].tokens};
+        enum status status = time_item(m, &item, medians, e);
         if (status != STATUS_OK) return status;
+        snprintf(name, sizeof name, "batch %zu, length %zu%s", items[i].batch, items[i].length,
+                 items[i].batch > 1 ? "*" : "");
         if (results)
-            add_item(results, items[i].name, medians);
+            add_item(results, name, medians);
         else
-            print_item(items[i].name, medians);
+            print_item(name, medians);
     }
     return STATUS_OK;
 }
 
 static enum status print_json(json_t *results, const char *shape, struct error *e) {
     json_t *root = json_pack("{s:s, s:O}", "model", shape, "results", results);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-              putchar('\n') != EOF;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return bench_print_json(root, BENCH_JSON_DIGITS, e);
 }
 
 enum status bench_norms(const struct config *config, const char *folder, const char *shape, struct error *e) {
@@ -128,11 +128,11 @@ enum status bench_norms(const struct config *config, const char *folder, const c
     if (status == STATUS_OK) status = run_items(&models, results, e);
     if (status == STATUS_OK && results) status = print_json(results, shape, e);
     if (status == STATUS_OK && !results)
-        printf("* one step of 512 rows: 4 of the prompts at length 128, the first 32 tokens of all 16 at "
-               "length 512\n"
+        printf("* one step of %d rows: %d of the prompts at length %d, the first %d tokens of all %d at "
+               "length %d\n"
                "The paper reports 1 to 10 %% of inference time saved by RMSNorm and CRMSNorm (on GPUs, in "
-               "PyTorch/JAX, where "
-               "a norm is a kernel of its own).\n");
+               "PyTorch/JAX, where a norm is a kernel of its own).\n",
+               BENCH_ROWS_MAX, LONG / SHORT, SHORT, LONG / BATCH, BATCH, LONG);
     close_models(&models);
     json_decref(results);
     return status;

@@ -1,8 +1,6 @@
-#include "server/bench/sampling.h"
+#include "server/bench/tables.h"
 
 #include <stdio.h>
-
-#include "server/bench/median.h"
 
 #define ROUNDS 5
 #define TOP_P  0.9
@@ -56,8 +54,8 @@ enum status bench_sampling(struct bench_model *model, json_t *rows, struct error
     if (status == STATUS_LIMIT) return STATUS_OK;
     if (status != STATUS_OK) return status;
     for (size_t v = 0; v < VARIANT_COUNT; v++) {
-        double tokens_per_s = (double)(shape.batch * shape.tokens) / median(t.seconds[v], ROUNDS);
-        double share = median(t.share[v], ROUNDS);
+        double tokens_per_s = (double)(shape.batch * shape.tokens) / bench_median(t.seconds[v], ROUNDS);
+        double share = bench_median(t.share[v], ROUNDS);
         if (rows)
             add_variant(rows, bench_weights(model), temperatures[v], tokens_per_s, share);
         else

@@ -11,12 +11,7 @@
 
 #include "engine/base/log.h"
 #include "engine/tools/tools.h"
-#include "server/bench/bounds.h"
-#include "server/bench/cache.h"
-#include "server/bench/kernels.h"
-#include "server/bench/median.h"
-#include "server/bench/norms.h"
-#include "server/bench/sampling.h"
+#include "server/bench/tables.h"
 #include "server/bench/works.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
@@ -74,7 +69,7 @@ static enum status measure(struct bench_model *model, const struct bench_item *i
         enum status status = bench_run(model, item, &seconds[i], &cost, e);
         if (status != STATUS_OK) return status;
     }
-    double middle = median(seconds, REPETITIONS);
+    double middle = bench_median(seconds, REPETITIONS);
     *line = (struct line){
         .tokens_per_s = item_tokens(item) / middle,
         .bytes_per_s = cost.bytes / middle,
@@ -180,10 +175,7 @@ static enum status print_json(const struct bench_model *model, const struct benc
                   "cache", bench_cache_json(bounds, bench_weight_bytes(model), packed_type(model)),
                   "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
                   seconds, "results", results, "sampling", sampling);
-    bool written = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-                   putchar('\n') != EOF;
-    json_decref(root);
-    return written ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return bench_print_json(root, BENCH_JSON_DIGITS, e);
 }
 
 static enum status run_model(const struct config *config, const struct bench_choice *choice,

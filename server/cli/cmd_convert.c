@@ -1,5 +1,4 @@
-/* convert: the model's folder to one file that serving maps. What was written is one line on standard output.
- */
+/* convert: the model's folder to one file that serving maps. What was written is one line on standard output. */
 #include <signal.h>
 #include <stdio.h>
 

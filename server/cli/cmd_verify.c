@@ -7,10 +7,12 @@
 #include <jansson.h>
 
 #include "engine/tools/tools.h"
+#include "engine/types/limits.h"
+#include "server/bench/tables.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
 
-#define TEXT_BYTES_MAX ((size_t)64 << 20)
+#define JSON_DIGITS 9 /* bits that differ show */
 
 /* Types of weights that a verdict is about: "double", "f32", "bf16", "int8", "int4". */
 #define TYPES_MAX 8
@@ -23,8 +25,8 @@ struct type_report {
 };
 
 struct report {
-    bool json;
-    json_t *rows; /* of the JSON */
+    bool json, has_head; /* the table's, printed with its first row: not before an error of loading */
+    json_t *rows;        /* of the JSON */
     struct type_report types[TYPES_MAX];
     size_t type_count;
 };
@@ -105,6 +107,11 @@ static enum status read_text(const char *path, char **text, size_t *length, stru
     return STATUS_OK;
 }
 
+static void print_head(void) {
+    printf("%-10s %-7s %-6s %10s %10s %10s %9s %11s %10s\n", "form", "weights", "cache", "largest", "mean",
+           "KL", "greedy", "perplexity", "rise");
+}
+
 static void print_row(const struct verify_row *row) {
     if (row->is_reference) {
         printf("%-10s %-7s %-6s %10s %10s %10s %9s %11.5f %10s   the model as published\n", row->form,
@@ -142,20 +149,20 @@ static void add_row(struct report *report, const struct verify_row *row) {
 static void on_row(void *context, const struct verify_row *row) {
     struct report *report = context;
     count_row(report, row);
-    if (report->json)
+    if (report->json) {
         add_row(report, row);
-    else
-        print_row(row);
+        return;
+    }
+    if (!report->has_head) print_head();
+    report->has_head = true;
+    print_row(row);
 }
 
 static enum status print_json(const struct report *report, const char *model, size_t tokens, bool passed,
                               struct error *e) {
     json_t *root = json_pack("{s:s, s:I, s:b, s:O}", "model", model, "tokens", (json_int_t)tokens, "passed",
                              passed, "forms", report->rows);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 &&
-              putchar('\n') != EOF;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return bench_print_json(root, JSON_DIGITS, e);
 }
 
 static enum status run(const struct config *config, const char *model, const char *text, size_t length,
@@ -180,9 +187,6 @@ static enum status run(const struct config *config, const char *model, const cha
         .rise_int4 = config->verify_rise_int4,
     };
     size_t tokens = 0;
-    if (!config->json)
-        printf("%-10s %-7s %-6s %10s %10s %10s %9s %11s %10s\n", "form", "weights", "cache", "largest",
-               "mean", "KL", "greedy", "perplexity", "rise");
     enum status status = verify_model(&options, on_row, &report, &tokens, e);
     bool judged = status == STATUS_OK || status == STATUS_MISMATCH;
     if (config->json && judged) {

@@ -1,5 +1,4 @@
-/* How the commands open the engine: its options from the configuration, the default model, the progress bar.
- */
+/* How the commands open the engine: its options from the configuration, the default model, the progress bar. */
 #pragma once
 
 #include <limits.h>

@@ -57,14 +57,13 @@ void generation_close(struct generation *g) {
 static enum status start_token(const struct engine *engine, int32_t **ids, size_t *count, struct error *e) {
     struct engine_info info;
     engine_info(engine, &info);
-    int32_t token = info.bos >= 0 ? info.bos : info.end_count ? info.end_tokens[0] : -1;
-    if (token < 0)
+    if (info.start < 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "PROMPT",
                          "is empty, and the model has no token to start from");
     free(*ids);
     *ids = malloc(sizeof **ids);
     if (!*ids) return error_set(e, STATUS_NO_MEMORY, "PROMPT", "no memory for the prompt");
-    **ids = token;
+    **ids = info.start;
     *count = 1;
     return STATUS_OK;
 }

@@ -90,10 +90,11 @@ static enum status read_trusted(struct client_rules *rules, const struct config_
         else if (client_network_read(&rules->trusted[rules->trusted_count], list->items[i]))
             rules->trusted_count++;
         else
-            return error_set(e, STATUS_OPTION, "trusted-proxy",
-                             "'%.200s' is no address, no network (10.0.0.0/8, fd00::/8; no bits beyond its "
-                             "length) and not 'unix'",
-                             list->items[i]);
+            return error_set(
+                e, STATUS_OPTION, "trusted-proxy",
+                "'%.200s' is neither an address nor a network (10.0.0.0/8, fd00::/8; no bits beyond its "
+                "length) and not 'unix'",
+                list->items[i]);
     }
     return STATUS_OK;
 }

@@ -4,7 +4,7 @@
  * By address: that of the peer. An IPv6 client is a /64, which is what one subscriber has at least. Where the
  * peer is a trusted proxy, X-Forwarded-For says who it asked for: its entries are walked from the right, the
  * end that the nearest proxy wrote, past trusted ones, to the first that is not trusted: that is the client,
- * and nothing left of it is believed. An entry that is no address ends the walk at what was reached so far;
+ * and nothing left of it is believed. An entry that is not an address ends the walk at what was reached so far;
  * so do the CLIENT_LINES_MAX-th line and the CLIENT_HOPS_MAX-th entry. */
 #pragma once
 

@@ -52,7 +52,7 @@ static void begin_choice(struct prompt *p, struct choice *choice) {
 }
 
 /* What a token may be preceded by in the echo without having it itself: a blank of the decoder, or what
- * stands for bytes that are no character. Its length; 0 where neither is. */
+ * stands for bytes that are not a character. Its length; 0 where neither is. */
 static size_t filler(const struct prompt *p, size_t at) {
     if (at < p->echo_length && p->echo[at] == ' ') return 1;
     return at + 3 <= p->echo_length && memcmp(p->echo + at, "\uFFFD", 3) == 0 ? 3 : 0;
@@ -63,7 +63,7 @@ struct span {
 };
 
 /* Where the token that comes at `from` of the echo stands in it. Tokens without text in it (a BOS that the
- * tokenizer added, bytes that are no character) take no room. */
+ * tokenizer added, bytes that are not a character) take no room. */
 static struct span find_in_echo(const struct prompt *p, size_t from, const char *token, size_t length) {
     char bytes[TOKEN_TEXT_BYTES_MAX];
     bool is_text;

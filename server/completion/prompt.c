@@ -71,14 +71,13 @@ enum api_error_kind prompt_start_empty(struct prompt *p, struct api_error *e) {
     const struct completion *c = p->completion;
     struct engine_info info;
     engine_info(c->engine, &info);
-    int32_t start = info.bos >= 0 ? info.bos : info.end_count ? info.end_tokens[0] : -1;
-    if (start < 0)
+    if (info.start < 0)
         return api_error_set(e, API_INVALID, prompt_field(c),
                              "The prompt is empty, and the model has no token to start from.");
     free(p->ids);
     p->ids = malloc(sizeof *p->ids);
     if (!p->ids) return out_of_memory(e);
-    p->ids[0] = start;
+    p->ids[0] = info.start;
     p->count = 1;
     return API_OK;
 }

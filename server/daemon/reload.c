@@ -39,7 +39,7 @@ static void take(struct reload *r) {
 }
 
 static void complain(const struct reload *r) {
-    char text[1400];
+    char text[ERROR_LINE_BYTES];
     error_format(&r->error, text, sizeof text);
     log_error("SIGHUP: %s; nothing was changed: keys and certificates stay as they were", text);
 }

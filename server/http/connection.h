@@ -39,6 +39,5 @@ void connection_rest(struct connection *c);
 /* When the oldest connection was opened whose handshake may still go on; UINT64_MAX: there is none. */
 uint64_t connection_oldest_handshake(const struct service *s);
 
-/* Ends those that were silent or slow for too long, cancels streams whose client does not read, sends pings.
- */
+/* Ends those that were silent or slow for too long, cancels streams whose client does not read, sends pings. */
 void connection_sweep(struct service *s);

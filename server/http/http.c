@@ -122,7 +122,7 @@ static void *on_target(void *service, const char *target, struct MHD_Connection 
     return NULL;
 }
 
-/* A NUL would end the path before its end; left as it is, "%00" is no path of ours. */
+/* A NUL would end the path before its end; left as it is, "%00" is not a path of ours. */
 static size_t on_unescape(void *service, struct MHD_Connection *mhd, char *text) {
     (void)service, (void)mhd;
     return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);

@@ -102,7 +102,7 @@ static enum api_error_kind check_line(struct walk *w, const char *name, size_t n
     if (!http_is_token(name, name_length))
         return api_error_set(
             w->e, API_MALFORMED, NULL,
-            "'%.100s' is no name of a header; a name has no blanks and ends right at the colon.", name);
+            "'%.100s' is not a name of a header; a name has no blanks and ends right at the colon.", name);
     if (has_control(value, value_length))
         return api_error_set(w->e, API_MALFORMED, NULL, "The header %.100s has a control character.", name);
     if (w->in_place) w->bytes += (size_t)((uintptr_t)value - (uintptr_t)name) + value_length + 2;
@@ -148,7 +148,7 @@ static enum api_error_kind check_host(const struct walk *w, bool is_old) {
     if (w->hosts > 1) return refuse(w->e, "There is more than one Host.");
     if (!w->hosts && !is_old) return refuse(w->e, "The header Host is missing.");
     if (!has_only(w->host.data, w->host.length, "-._~%!$&'()*+,;=:[]"))
-        return refuse(w->e, "The value of Host is no name or address.");
+        return refuse(w->e, "The value of Host is not a name or address.");
     return API_OK;
 }
 
@@ -167,7 +167,7 @@ static enum api_error_kind check_line_of_request(const struct http_line *line, s
     if (!line->target_is_printed)
         return refuse(e, "The request's target has blanks or control characters; they must be escaped.");
     if (!http_is_token(line->method, strlen(line->method)))
-        return refuse(e, "The request's method is no name.");
+        return refuse(e, "The request's method is not a name.");
     return API_OK;
 }
 

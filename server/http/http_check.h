@@ -43,7 +43,7 @@ void http_line_set_target(struct http_line *line, const char *target);
 enum api_error_kind http_check(struct MHD_Connection *mhd, const struct http_line *line, struct api_error *e);
 
 /* The path of a request's target, which may be in absolute form ("http://host/path"). The asterisk "*" counts
- * as a path when the method is OPTIONS. NULL: it is no target. Borrowed. */
+ * as a path when the method is OPTIONS. NULL: it is not a target. Borrowed. */
 const char *http_target_path(const char *method, const char *target);
 
 /* For MHD_OPTION_STRICT_FOR_CLIENT: releases after 0.9.75 check most of this themselves. */

@@ -55,7 +55,7 @@ static bool is_json(struct http_text type) {
     return http_text_is(http_text_trim(type.data, length), "application/json");
 }
 
-/* libmicrohttpd has refused what is no number. */
+/* libmicrohttpd has refused what is not a number. */
 static unsigned long long content_length(const struct http_request *r) {
     const char *length = raw_header(r, "Content-Length");
     return length ? strtoull(length, NULL, 10) : 0;
@@ -157,7 +157,7 @@ void request_head_check(struct http_request *r, const char *method, const char *
     const char *path = http_target_path(method, target);
     if (!path)
         api_error_set(&r->error, API_MALFORMED, NULL,
-                      "The request's target '%.200s' is no path and no URL of HTTP.", target);
+                      "The request's target '%.200s' is neither a path nor a URL of HTTP.", target);
     else if (r->service->config->cors_origin && strcmp(method, "OPTIONS") == 0) {
         r->is_preflight = true;
         check_length(r);

@@ -5,7 +5,7 @@
 
 /* Measured with jansson 2.14 and glibc's malloc, headers of its blocks included; an element of an array is 16
  * bytes of its table more, and 8 while the table moves. Of the text of a string, and of a number or word of
- * any length (what is no value shows at its end), there are two copies while it is read. */
+ * any length (what is not a value shows at its end), there are two copies while it is read. */
 enum {
     ELEMENT_BYTES = 24,
     ARRAY_BYTES = 128 + ELEMENT_BYTES,

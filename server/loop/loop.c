@@ -112,8 +112,7 @@ static void pool_started(uv_work_t *work, int status) {
     (void)work, (void)status;
 }
 
-/* libuv starts its pool when it is first needed, and aborts where that fails: so now, and only where it can.
- */
+/* libuv starts its pool when it is first needed, and aborts where that fails: so now, and only where it can. */
 static enum status start_pool(struct loop *l, struct error *e) {
     static uv_work_t first; /* the pool is that of the process */
     const char *size = getenv("UV_THREADPOOL_SIZE");

@@ -9,8 +9,7 @@
 
 struct opener;
 
-/* Starts to load. options are copied; their progress is passed on. l is woken when the thread has finished.
- */
+/* Starts to load. options are copied; their progress is passed on. l is woken when the thread has finished. */
 enum status opener_create(const struct engine_options *options, struct loop *l, struct opener **out,
                           struct error *e);
 

@@ -1,6 +1,5 @@
 /* Bytes of memory that may be taken together, for two kinds of takers. A budget never makes anybody wait:
- * what finds no room is refused. A gate lets one wait for its turn, so only threads of the pool may enter it.
- */
+ * what finds no room is refused. A gate lets one wait for its turn, so only threads of the pool may enter it. */
 #pragma once
 
 #include <pthread.h>
@@ -27,7 +26,7 @@ bool budget_is_low(const struct budget *b);
 /* Of the whole, a small one; and how many of them may pass whoever waits for its turn. */
 enum { GATE_SMALL_SHARE = 16, GATE_PASSES_MAX = 64 };
 
-/* Those who wait are let in in the order in which they came, so a large one is not overtaken for ever. But a
+/* Those who wait enter in the order in which they came, so a large one is not overtaken for ever. But a
  * small one for which there is room passes them, a few times for each: it would stand behind a large one for
  * as long as that waits for another. Who is inside must not enter again before it has left. */
 struct gate {

@@ -18,6 +18,5 @@ enum {
 /* Of a connection, for the header of a request and then of its answer. */
 enum { CONNECTION_MEMORY_BYTES = HTTP_HEADER_MEMORY_BYTES + 4096 };
 
-/* Of a stream, handed to libmicrohttpd at once. An answer up to this size is part of its connection's memory.
- */
+/* Of a stream, handed to libmicrohttpd at once. An answer up to this size is part of its connection's memory. */
 enum { STREAM_BLOCK_BYTES = 16384 };

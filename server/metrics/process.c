@@ -1,5 +1,4 @@
-/* process_* as the client libraries of Prometheus export them, from /proc. What cannot be read is left out.
- */
+/* process_* as the client libraries of Prometheus export them, from /proc. What cannot be read is left out. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>

@@ -52,12 +52,12 @@ static enum status import(struct tls_pair *pair, const gnutls_datum_t *cert, con
     unsigned count = CHAIN_MAX;
     int result = gnutls_pcert_list_import_x509_raw(pair->chain, &count, cert, GNUTLS_X509_FMT_PEM, 0);
     if (result < 0)
-        return error_set(e, STATUS_MALFORMED, cert_path, "is no certificate chain in PEM format: %s",
+        return error_set(e, STATUS_MALFORMED, cert_path, "is not a certificate chain in PEM format: %s",
                          gnutls_strerror(result));
     pair->chain_count = count;
     result = gnutls_privkey_import_x509_raw(pair->key, key, GNUTLS_X509_FMT_PEM, NULL, 0);
     if (result < 0)
-        return error_set(e, STATUS_MALFORMED, key_path, "is no private key in PEM format: %s",
+        return error_set(e, STATUS_MALFORMED, key_path, "is not a private key in PEM format: %s",
                          gnutls_strerror(result));
     return STATUS_OK;
 }
@@ -138,7 +138,7 @@ enum status tls_check_priorities(const char *priorities, struct error *e) {
         return error_set(e, STATUS_NO_MEMORY, "tls-priorities", "there is no memory to check it");
     if (result < 0)
         return error_set(e, STATUS_INVALID_ARGUMENT, "tls-priorities",
-                         "'%.200s' is no priority string of GnuTLS: %s at '%.100s'", priorities,
+                         "'%.200s' is not a priority string of GnuTLS: %s at '%.100s'", priorities,
                          gnutls_strerror(result), at);
     gnutls_priority_deinit(parsed);
     return STATUS_OK;
@@ -165,7 +165,7 @@ static bool may_be_end(gnutls_session_t session, unsigned char type, size_t leng
     return length == ALERT_BYTES + around || length == KEY_UPDATE_BYTES + around;
 }
 
-/* Nothing more comes, but it is no end: libmicrohttpd would not send the answer after that. */
+/* Nothing more comes, but it is not an end: libmicrohttpd would not send the answer after that. */
 static ssize_t read_nothing(gnutls_transport_ptr_t transport, void *out, size_t size) {
     (void)transport, (void)out, (void)size;
     errno = EAGAIN;

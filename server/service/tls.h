@@ -15,7 +15,7 @@ struct tls {
 };
 
 /* Reads a certificate chain and its private key (PEM) and checks that they belong together. Without paths
- * *out is NULL, and that is no error. Any thread. */
+ * *out is NULL, and that is not an error. Any thread. */
 enum status tls_pair_load(const char *cert_path, const char *key_path, struct tls_pair **out,
                           struct error *e);
 void tls_pair_destroy(struct tls_pair *pair);

@@ -71,7 +71,7 @@ async def complete(port, fields, leave_after=None, arrivals=None):
     """One streamed completion: (text, finish_reason, seconds of each chunk with text since the request was sent). With
     leave_after the connection is dropped after so many chunks (finish_reason is then None). With return_token_ids among the
     fields the time of each token (perf_counter) is appended to arrivals as it comes: a chunk of its own even where its
-    bytes are no text yet."""
+    bytes are not text yet."""
     body = json.dumps({**fields, "stream": True}).encode()
     started = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -13,7 +13,7 @@ complain() {
 
 check_metrics() {
     local name base
-    # Rules that are recorded have a second colon or begin with prenorm: and are no metrics of the daemon.
+    # Rules that are recorded have a second colon or begin with prenorm: and are not metrics of the daemon.
     for name in $(grep -ohE '\b(prenorm_[a-z0-9_]+|vllm:[a-z0-9_]+)' "$root/deploy/prometheus/rules.yml" \
         "$root/deploy/compose/grafana/dashboards/prenorm.json" | sort -u); do
         base=$(sed -E 's/_(bucket|sum|count)$//' <<<"$name")

@@ -1,7 +1,7 @@
 /* What comes from sockets: several connections with keep-alive, through the real handler on a real loop and
  * listener, over the fake engine. Nothing sleeps: a run goes on until the daemon has nothing more to do.
  *
- * An input is a byte of settings (see set_up), then what the clients send. Bytes from 0xfa on are no text:
+ * An input is a byte of settings (see set_up), then what the clients send. Bytes from 0xfa on are not text:
  *   0xff    the daemon goes on until nothing moves
  *   0xfe    the next of the clients goes on
  *   0xfd n  (n + 1) * 256 times the byte 'a'

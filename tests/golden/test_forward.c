@@ -4,7 +4,7 @@
  *   - the reference pass in double on each converted form, and on each form rotated, against the untouched one: the
  *     conversion alone;
  *   - the step over packed weights of every type and cache pages, prefilled in uneven chunks, against the
- * golden data. */
+ *     golden data. */
 #include <math.h>
 
 #include "engine/base/memory.h"

@@ -20,27 +20,27 @@ enum { TOKENS_MAX = 48, PROMPT_MAX = 200 };
 
 /* ---- an engine, and a thread that waits for it --------------------------------------------------------- */
 
-struct bell {
+struct notice {
     pthread_mutex_t mutex;
-    pthread_cond_t rings;
-    bool rang;
+    pthread_cond_t changed;
+    bool given;
 };
 
-static struct bell bell = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+static struct notice notice = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 
-static void ring(void *context) {
+static void notify(void *context) {
     (void)context;
-    pthread_mutex_lock(&bell.mutex);
-    bell.rang = true;
-    pthread_cond_signal(&bell.rings);
-    pthread_mutex_unlock(&bell.mutex);
+    pthread_mutex_lock(&notice.mutex);
+    notice.given = true;
+    pthread_cond_signal(&notice.changed);
+    pthread_mutex_unlock(&notice.mutex);
 }
 
-static void wait_for_ring(void) {
-    pthread_mutex_lock(&bell.mutex);
-    while (!bell.rang) pthread_cond_wait(&bell.rings, &bell.mutex);
-    bell.rang = false;
-    pthread_mutex_unlock(&bell.mutex);
+static void wait_for_notice(void) {
+    pthread_mutex_lock(&notice.mutex);
+    while (!notice.given) pthread_cond_wait(&notice.changed, &notice.mutex);
+    notice.given = false;
+    pthread_mutex_unlock(&notice.mutex);
 }
 
 static struct engine *open_engine(enum weight_type weights, enum kv_type kv_type, size_t threads,
@@ -64,7 +64,7 @@ static struct engine *open_engine(enum weight_type weights, enum kv_type kv_type
                                      .step_tokens = step_tokens,
                                      .max_pending_events = 16,
                                      .logprobs_max = 20,
-                                     .wake = ring};
+                                     .wake = notify};
     assert_ok(engine_open(&options, &engine, &e));
     return engine;
 }
@@ -112,7 +112,7 @@ static void run_requests(struct engine *engine, const struct engine_prompt *prom
     }
     assert_ok(engine_submit(engine, with_user, count, requests, &e));
     for (size_t ended = 0; ended < count;) {
-        wait_for_ring();
+        wait_for_notice();
         while ((ready = engine_next_ready(engine)))
             while (engine_request_next_event(ready, &event)) {
                 take_event(engine_request_user(ready), &event);

@@ -36,5 +36,5 @@ bool command_wait_for(struct command *c, const char *text);
 
 void command_free(struct command *c);
 
-/* Lines of stderr that are no log lines of level info or debug. */
+/* Lines of stderr that are not log lines of level info or debug. */
 size_t command_complaints(const struct command *c);

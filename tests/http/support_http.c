@@ -216,7 +216,7 @@ const char *answer_header(const struct answer *a, const char *name) {
 json_t *answer_json(const struct answer *a) {
     json_error_t at;
     json_t *json = json_loadb(a->body ? a->body : "", a->length, JSON_ALLOW_NUL, &at);
-    if (!json) fail_msg("the answer is no JSON (%s): %s", at.text, a->body ? a->body : "");
+    if (!json) fail_msg("the answer is not JSON (%s): %s", at.text, a->body ? a->body : "");
     return json;
 }
 

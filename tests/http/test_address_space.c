@@ -18,8 +18,7 @@
 #define SKIP_UNDER_SANITIZERS() (void)0
 #endif
 
-/* Less than this does not hold the libraries that the program is linked with: the system refuses to start it.
- */
+/* Less than this does not hold the libraries that the program is linked with: the system refuses to start it. */
 #define LEAST (24 * MIB)
 
 /* One run; whether it worked. */
@@ -37,8 +36,7 @@ static bool check(const struct command *of, size_t space) {
     return code == 0;
 }
 
-/* Every `step` from LEAST to `end`, then doubling to 4 GiB. It fails with the least and works with the most.
- */
+/* Every `step` from LEAST to `end`, then doubling to 4 GiB. It fails with the least and works with the most. */
 static void check_ladder(const struct command *of, size_t end, size_t step) {
     assert_false(check(of, LEAST));
     for (size_t space = LEAST + step; space < end; space += step) check(of, space);

@@ -132,8 +132,7 @@ static void test_requests_of_one_client(void **state) {
     wait_metric(&d, "prenorm_http_requests_in_flight", 3); /* with the one that asks */
     static const char *const same[] = {
         "X-Forwarded-For: 2001:db8::2\r\n", "X-Forwarded-For: 192.0.2.1, [2001:db8::1]:99, 127.0.0.5\r\n",
-        "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 2001:db8::1\r\n", /* the proxy's own line is the last
-                                                                           */
+        "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 2001:db8::1\r\n", /* the proxy's own line is the last */
         "x-forwarded-for: 192.0.2.1\r\nX-Request-Id: a\r\nX-FORWARDED-FOR: 2001:db8::1\r\n"};
     static const char *const others[] = {"", "X-Forwarded-For: 2001:db8:0:1::1\r\n",
                                          "X-Forwarded-For: 192.0.2.1\r\n",
@@ -237,8 +236,9 @@ static void test_clients_behind_a_unix_socket(void **state) {
 /* What cannot be is said at the start. */
 static void test_rules_that_cannot_be(void **state) {
     (void)state;
-    static const char *const flags[][2] = {{"--fair-share=key", "api-key-file is not set"},
-                                           {"--trusted-proxy=10.0.0.1/8", "'10.0.0.1/8' is no address"}};
+    static const char *const flags[][2] = {
+        {"--fair-share=key", "api-key-file is not set"},
+        {"--trusted-proxy=10.0.0.1/8", "'10.0.0.1/8' is neither an address"}};
     char command[4096], text[4096];
     for (size_t i = 0; i < 2; i++) {
         snprintf(command, sizeof command, "%s --model fake --port 0 %s 2>&1", PRENORMD_FAKE, flags[i][0]);

@@ -95,7 +95,7 @@ static void test_without_a_command(void **state) {
     assert_int_equal(strncmp(run->errors, "Usage: prenormd COMMAND", 23), 0);
     assert_int_equal(run_words(run, WORDS("sevre")), 2);
     assert_string_equal(run->output, "");
-    assert_int_equal(strncmp(run->errors, "prenormd: 'sevre' is no command\n", 32), 0);
+    assert_int_equal(strncmp(run->errors, "prenormd: 'sevre' is not a command\n", 32), 0);
     assert_non_null(strstr(run->errors, "Usage: prenormd COMMAND"));
 }
 
@@ -112,7 +112,7 @@ static void test_help_and_version(void **state) {
     assert_int_equal(run_words(run, WORDS("help")), 0);
     assert_non_null(strstr(run->output, "\n  serve "));
     assert_int_equal(run_words(run, WORDS("help", "sevre")), 2);
-    assert_int_equal(strncmp(run->errors, "prenormd: 'sevre' is no command\n", 32), 0);
+    assert_int_equal(strncmp(run->errors, "prenormd: 'sevre' is not a command\n", 32), 0);
     assert_int_equal(run_words(run, WORDS("--version")), 0);
     assert_one_line(run->output, "prenormd ");
 }
@@ -324,6 +324,14 @@ static void test_verify_says_what_did_not(void **state) {
     assert_non_null(strstr(run->output, "(three standard errors)"));
 }
 
+/* The table's head comes with its first row. */
+static void test_verify_prints_no_table_of_what_is_not_loaded(void **state) {
+    struct run *run = *state;
+    assert_int_equal(run_words(run, WORDS("verify", "--model", run->folder)), 1);
+    assert_string_equal(run->output, "");
+    assert_one_line(run->errors, "prenormd: ");
+}
+
 static void test_a_prompt_longer_than_the_context(void **state) {
     struct run *run = *state;
     char *text = malloc(100001);
@@ -413,6 +421,7 @@ int main(void) {
         RUN_TEST(test_rates_are_those_of_the_parts),
         RUN_TEST(test_verify_says_what_passed),
         RUN_TEST(test_verify_says_what_did_not),
+        RUN_TEST(test_verify_prints_no_table_of_what_is_not_loaded),
         RUN_TEST(test_a_prompt_longer_than_the_context),
         RUN_TEST(test_a_reader_that_went_away_is_no_failure),
         RUN_TEST(test_a_disk_that_is_full_is_one),

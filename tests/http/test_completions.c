@@ -203,7 +203,7 @@ static void test_best_of(void **state) {
     json_decref(best);
 }
 
-/* NUL is text; what is no UTF-8 by itself does not break the answer. */
+/* NUL is text; what is not UTF-8 by itself does not break the answer. */
 static void test_hostile_text(void **state) {
     (void)state;
     json_t *answer = complete(&d, "{\"prompt\":\"a\\u0000b\\\"\\\\\\n\",\"echo\":true,\"max_tokens\":1}");

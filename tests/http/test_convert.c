@@ -112,7 +112,7 @@ static void test_a_converted_file_is_replaced_and_no_other(void **state) {
     assert_int_equal(
         run(place, "convert --log-level error --model '" MODEL "' --out '%s/precious.txt'", place->folder),
         1);
-    failed_with(place, "precious.txt|no converted model|left as it is");
+    failed_with(place, "precious.txt|not a converted model|left as it is");
     char *kept = test_file_read(place->folder, "precious.txt", &length);
     assert_string_equal(kept, "data");
     free(kept);

@@ -1,6 +1,5 @@
 /* A model's file that is cut short while the program reads from its mapping: one line that names the file,
- * and exit code 1, whichever thread runs into it; and where the file is not needed any more, nothing at all.
- */
+ * and exit code 1, whichever thread runs into it; and where the file is not needed any more, nothing at all. */
 #include <dirent.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -150,8 +149,7 @@ static void test_no_thread_blocks_its_own_faults(void **state) {
 
 /* ---- while it loads ---- */
 
-/* A model of GPT-2's shape, large enough that packing it takes a while; its weights are a hole in the file.
- */
+/* A model of GPT-2's shape, large enough that packing it takes a while; its weights are a hole in the file. */
 enum { WIDTH = 640, LAYERS = 8, CONTEXT = 64, VOCABULARY = 4096 };
 
 struct header {

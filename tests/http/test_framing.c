@@ -170,7 +170,7 @@ static void test_byte_by_byte(void **state) {
     close(fd);
 }
 
-/* Blanks at the end of a value are no part of it. */
+/* Blanks at the end of a value are not part of it. */
 static void test_trailing_blanks(void **state) {
     (void)state;
     static const char text[] = POST HOST

@@ -95,7 +95,7 @@ static const struct {
     {"PRENORM_API_KEY_FILE=none", SERVE, "prenormd: --api-key-file none (set by PRENORM_API_KEY_FILE): "},
     {"", SERVE "--tls-cert none --tls-key file", "prenormd: --tls-cert none: "},
     {"", SERVE "--tls-cert file --tls-key none", "prenormd: --tls-key none: "},
-    {"", SERVE "--tls-cert file --tls-key file", "prenormd: --tls-cert file: is no certificate"},
+    {"", SERVE "--tls-cert file --tls-key file", "prenormd: --tls-cert file: is not a certificate"},
     {"", SERVE "--speculate ngram --matmul openblas", "prenormd: --speculate ngram: needs --matmul own"},
     /* HTTP */
     {"", SERVE "--tls-cert file", "prenormd: --tls-cert file: needs tls-key too"},

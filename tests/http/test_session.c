@@ -85,7 +85,7 @@ static void texts_and_settings(void **state) {
     expect(&t, "temperature");
     expect(&t, "from 0 to 2");
     type(&t, "/set model x\n");
-    expect(&t, "no setting");
+    expect(&t, "not a setting");
     type(&t, "/settings\n");
     expect(&t, "max-tokens");
     expect(&t, "3");

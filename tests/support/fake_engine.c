@@ -152,6 +152,7 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
                                 .queue_max = engine->options.queue_max,
                                 .logprobs_max = engine->options.logprobs_max,
                                 .bos = engine->no_start ? -1 : FAKE_END,
+                                .start = engine->no_start ? -1 : FAKE_END,
                                 .pad = -1,
                                 .end_tokens = {FAKE_END},
                                 .end_count = engine->no_start ? 0 : 1};

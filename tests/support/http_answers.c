@@ -90,7 +90,7 @@ static bool take_head(struct reader *r, struct answer_head *head) {
 
 static void check_json(struct reader *r, const char *text, size_t length) {
     json_t *json = json_loadb(text, length, JSON_ALLOW_NUL, NULL);
-    if (!json) fail(r, "a body is no JSON");
+    if (!json) fail(r, "a body is not JSON");
     json_decref(json);
 }
 

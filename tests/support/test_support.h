@@ -39,7 +39,7 @@ size_t test_each_folder(const char *folder, void (*each)(const char *path, const
 #define assert_ok(expression)                                                                                \
     do {                                                                                                     \
         if ((expression) != STATUS_OK) {                                                                     \
-            char message_[1400];                                                                             \
+            char message_[ERROR_LINE_BYTES];                                                                 \
             error_format(&e, message_, sizeof message_);                                                     \
             fail_msg("%s: %s", #expression, message_);                                                       \
         }                                                                                                    \

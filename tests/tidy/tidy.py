@@ -136,6 +136,16 @@ class Tidy:
             elif anchor and file.suffix == ".md" and anchor not in anchors(file.read_text()):
                 self.complain("dead-link", name, line, f"'{target}': there is no such heading")
 
+    def check_named_files(self, name):
+        """Sources that a page names are there; NAME stands for one that is still to be written."""
+        text = (self.root / name).read_text()
+        there = {pathlib.PurePath(f).name for f in self.files}
+        for match in re.finditer(r"`([\w./-]+\.(?:c|h|def))`", text):
+            file = pathlib.PurePath(match.group(1)).name
+            if file not in there and "NAME" not in file:
+                line = text.count("\n", 0, match.start()) + 1
+                self.complain("named-file", name, line, f"names `{match.group(1)}`, which is not there")
+
     def check_tour(self):
         """Every folder with code is in the tour, and the tour names no folder that is not there."""
         tour = (self.root / "docs/architecture.md").read_text()
@@ -149,6 +159,15 @@ class Tidy:
             if not (self.root / folder).exists():
                 self.complain("tour", "docs/architecture.md", 1, f"the tour names `{folder}`, which is not there")
 
+    def check_example(self):
+        """The adapter that docs/families.md shows is the one in the tree."""
+        page = (self.root / "docs/families.md").read_text()
+        name = re.search(r"the whole of `(engine/model/families/\w+\.c)`", page)
+        source = (self.root / name[1]).read_text() if name else ""
+        shown = "".join("    " + line if line.strip() else line for line in source[source.find("#include"):].splitlines(True))
+        if not name or shown not in page:
+            self.complain("example", "docs/families.md", 1, "shows another adapter than the one in the tree: copy it again")
+
     def run(self):
         self.words = self.read_words()
         for name in self.files:
@@ -161,7 +180,10 @@ class Tidy:
                 self.check_words(name)
             if name.endswith(".md"):
                 self.check_links(name)
+            if name.endswith(".md") and not name.startswith("CHANGELOG"):
+                self.check_named_files(name)
         self.check_tour()
+        self.check_example()
         return self.breaches
 
 

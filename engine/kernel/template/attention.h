@@ -62,8 +62,7 @@ struct attention_tile {
     const unsigned char *keys[ATTENTION_SPAN], *values[ATTENTION_SPAN];     /* of the cache's type */
     const float *key_scales[ATTENTION_SPAN], *value_scales[ATTENTION_SPAN]; /* NULL but for int8 */
     /* Per query and block: scores, then weights (with the values' scales in them); the factor that the values
-     * so far are to be multiplied by.
-     */
+     * so far are to be multiplied by. */
     _Alignas(KERNEL_ALIGN) float weight[ATTENTION_QUERIES][ATTENTION_SPAN][KERNEL_LANES];
     _Alignas(KERNEL_ALIGN) float factor[ATTENTION_QUERIES][ATTENTION_SPAN];
     struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];

@@ -2,8 +2,7 @@
  * vector_scalar.h). The contract stands in kernel.h.
  *
  * A row of bf16 is [k] numbers, in the form that the GEMM of the same set reads; a row of int8 and int4 is
- * int8_t [k], float scale, int32_t sum of all, int32_t sums of each KERNEL_INT4_GROUP. k is the padded one.
- */
+ * int8_t [k], float scale, int32_t sum of all, int32_t sums of each KERNEL_INT4_GROUP. k is the padded one. */
 #pragma once
 
 #include <float.h>

@@ -229,8 +229,7 @@ DEFINE_RUN(run_int8, WEIGHT_TYPE_INT8, _tile_dpbsud)
 DEFINE_RUN(run_bf16, WEIGHT_TYPE_BF16, _tile_dpbf16ps)
 
 /* The pass that begins at `row` of rows [row_first, row_end). The last tile begins early enough to be a whole
- * one: rows that it has in common with the one before are computed twice, to the same bits, and stored once.
- */
+ * one: rows that it has in common with the one before are computed twice, to the same bits, and stored once. */
 static void pass_init(struct pass *p, size_t row_first, size_t row_end, size_t row) {
     const size_t last = row_end - row_first < TILE_ROWS ? row_first : row_end - TILE_ROWS;
     p->first = row < last ? row : last;

@@ -1,7 +1,6 @@
 /* GEMM of bf16 weights with AVX512-BF16. vdpbf16ps is two fused multiply-adds in a row, the upper half first,
  * and takes subnormals for 0 on both ends: kernel.h sees to it that there are none. Both halves must be of
- * one accumulator, so pairs of even and of odd k are made here of the pairs of neighbours that a panel holds.
- */
+ * one accumulator, so pairs of even and of odd k are made here of the pairs of neighbours that a panel holds. */
 #include "engine/kernel/x86/int_avx512.h"
 #include "engine/kernel/x86/bf16_parity.h"
 

@@ -1,7 +1,5 @@
 #include "engine/model/families/conventions.h"
 
-#include <math.h>
-
 const struct size_keys keys_gpt2 = {
     .context = {"n_positions", "max_position_embeddings"},
     .width = {"n_embd", "hidden_size"},
@@ -91,34 +89,9 @@ const struct weight_name names_fairseq[] = {
     NAMES_END,
 };
 
-const struct weight_name names_gemma2[] = {
-    {WEIGHT_ATTENTION_POST_NORM, "layers.%zu.post_attention_layernorm"},
-    {WEIGHT_MLP_NORM, "layers.%zu.pre_feedforward_layernorm"},
-    {WEIGHT_MLP_POST_NORM, "layers.%zu.post_feedforward_layernorm"},
-    NAMES_END,
-};
-
 void refuse_residual_behind_norm(struct config_reader *config) {
     config_demand_bool(config, "apply_residual_connection_post_layernorm", false, false,
                        "adds the norm's output to the residual stream: it is not Pre-LN");
-}
-
-void describe_gptj_block(struct config_reader *config, struct model_description *d) {
-    config_demand_bool(config, "rotary", true, true, NO_REFERENCE);
-    config_demand_bool(config, "scale_attn_weights", true, true, NO_REFERENCE);
-    config_refuse_null(config, "rotary_dim");
-    d->position = POSITION_ROTARY;
-    d->rotary.interleaved = true;
-    d->rotary.dimensions = config_size(config, "rotary_dim", 64, 2, MODEL_HEAD_DIM_MAX);
-    d->residual = RESIDUAL_PARALLEL_ONE_NORM;
-}
-
-void describe_cohere_block(struct config_reader *config, struct model_description *d) {
-    d->logit_scale = config_real(config, "logit_scale", 0.0625, -1e6, 1e6);
-    d->rotary.interleaved = true;
-    d->gated = true;
-    d->residual = RESIDUAL_PARALLEL_ONE_NORM;
-    config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
 }
 
 void describe_rms_block(struct model_description *d) {
@@ -138,34 +111,7 @@ void describe_llama_block(struct config_reader *config, struct model_description
     config_biases(d, config_bool(config, "mlp_bias", false), WEIGHTS_MLP);
 }
 
-void describe_qwen_windows(struct config_reader *config, struct model_description *d) {
-    bool windows = config_bool(config, "use_sliding_window", false);
-    size_t window = config_is_null(config, "sliding_window") ? 0 : 4096;
-    window = config_size(config, "sliding_window", window, 1, MODEL_CONTEXT_MAX);
-    size_t full = config_size(config, "max_window_layers", 28, 0, MODEL_LAYERS_MAX);
-    if (!windows) window = 0;
-    for (size_t i = 0; i < d->layers; i++) d->layer[i].window = i < full ? 0 : window;
-    if (config_has(config, "layer_types")) config_layer_windows(config, d, window, 1);
-}
-
-void describe_gemma_block(struct config_reader *config, struct model_description *d) {
-    describe_rms_block(d);
-    d->norm_gain_offset = 1;
-    d->embedding_scale = sqrt((double)d->width);
-    config_biases(d, config_bool(config, "attention_bias", false), WEIGHTS_ATTENTION);
-    config_demand_bool(config, "use_bidirectional_attention", false, false,
-                       "lets tokens see what follows them: only causal models are served");
-}
-
-void describe_gemma_layers(struct config_reader *config, struct model_description *d, size_t period) {
-    config_refuse_null(config, "sliding_window");
-    config_refuse_null(config, "query_pre_attn_scalar");
-    double scalar = config_real(config, "query_pre_attn_scalar", 256, 1e-6, 1e6);
-    config_layer_windows(config, d, config_size(config, "sliding_window", 4096, 1, MODEL_CONTEXT_MAX),
-                         period);
-    for (size_t i = 0; i < d->layers; i++) d->layer[i].attention_scale = 1 / sqrt(scalar);
-}
-
-double config_cap(struct config_reader *config, const char *key, double fallback) {
-    return config_real(config, key, config_is_null(config, key) ? 0 : fallback, 1e-6, 1e9);
+void describe_window(struct config_reader *config, struct model_description *d) {
+    size_t window = config_size(config, "sliding_window", 0, 1, MODEL_CONTEXT_MAX);
+    for (size_t i = 0; i < d->layers; i++) d->layer[i].window = window;
 }

@@ -1,5 +1,5 @@
-/* What several families share: names of tensors, keys of config.json, lists of keys and buffers to pass over.
- * Each convention is called after the model that began it. */
+/* What several families share: names of tensors, keys of config.json, lists of keys and buffers to pass over, and
+ * whole adapters that others begin as. Each convention is called after the model that began it. */
 #pragma once
 
 #include "engine/model/config_generic.h"
@@ -16,7 +16,6 @@ extern const struct weight_name names_neox[];    /* embed_in, layers.0.attention
 extern const struct weight_name names_bloom[];   /* word_embeddings, h.0.self_attention.dense, ... */
 extern const struct weight_name names_llama[];   /* embed_tokens, layers.0.self_attn.q_proj, ... */
 extern const struct weight_name names_fairseq[]; /* embed_tokens, layers.0.fc1, ... */
-extern const struct weight_name names_gemma2[]; /* the norms around Gemma 2's sub-layers; the rest as Llama */
 
 /* Sets of weights. */
 #define WEIGHTS_NORMS     (WEIGHT_BIT(FINAL_NORM) | WEIGHT_BIT(ATTENTION_NORM) | WEIGHT_BIT(MLP_NORM))
@@ -43,20 +42,41 @@ extern const struct weight_name names_gemma2[]; /* the norms around Gemma 2's su
 /* Copies of rotary_emb_base and rotary_pct that the library writes and does not read. */
 #define NEOX_COPIED_KEYS "rope_theta", "partial_rotary_factor"
 
-/* Of a struct family: what Llama and all of its kin have, and the rotary positions of most. */
-#define LLAMA_KIN                                                                                            \
-    .prefix = "model.", .buffers = TEXTS(ROTARY_BUFFERS), .keys = &keys_llama, .head_dim = HEAD_DIM_FREE
-#define LLAMA_ROTARY                                                                                         \
-    { .theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL }
+/* ---- whole adapters that others begin as ----------------------------------------------------------------
+ * A family that is like another begins with the other's fields and says below them what differs: of two
+ * initializers of a field the last one holds. The compiler's warning of that is off for the adapters alone. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+#define LIKE_GPT2                                                                                            \
+    .prefix = "transformer.", .names = {NULL, names_gpt2}, .biases = WEIGHTS_NORMS | WEIGHTS_LINEARS,        \
+    .buffers = TEXTS(ATTENTION_BUFFERS), .ignored_keys = TEXTS("n_ctx", KEYS_SUMMARY), .keys = &keys_gpt2,   \
+    .sizes = {.vocabulary = 50257, .context = 1024, .width = 768, .layers = 12, .heads = 12},                \
+    .mlp_width = {"n_inner", FOUR_WIDTHS}, .norm_eps = {"layer_norm_epsilon", 1e-5},                         \
+    .activation = {"activation_function", "gelu_new"}, .tied = true, .tokens = {50256, 50256, -1}
+
+#define LIKE_LLAMA                                                                                           \
+    .prefix = "model.", .names = {NULL, names_llama}, .buffers = TEXTS(ROTARY_BUFFERS), .keys = &keys_llama, \
+    .sizes = {.vocabulary = 32000, .context = 2048, .width = 4096, .layers = 32, .heads = 32},               \
+    .kv_heads = {"num_key_value_heads", 0}, .mlp_width = {"intermediate_size", 11008},                       \
+    .head_dim = HEAD_DIM_FREE, .norm_eps = {"rms_norm_eps", 1e-6}, .activation = {"hidden_act", "silu"},     \
+    .rotary = {.theta = "rope_theta", .theta_default = 10000, .kinds = ROTARY_KINDS_ALL},                    \
+    .tokens = {1, 2, -1}, .describe = describe_llama_block
+
+/* The same with LayerNorm, whose families are checked with the older kinds of rotary scaling alone. */
+#define LIKE_LLAMA_LAYER_NORM                                                                                \
+    LIKE_LLAMA, .norm_eps = {"layer_norm_eps", 1e-5}, .rotary.kinds = ROTARY_KINDS_OLD
+
+/* ---- traits that several families have ----------------------------------------------------------------- */
+
+/* Of a real factor: beyond any that a model is trained with, and far from the ends of float. */
+#define FACTOR_MIN 1e-6
+#define FACTOR_MAX 1e6
 
 /* Ends a refusal of a setting that is known, but that nothing checks our results for. */
 #define NO_REFERENCE "is not supported: no reference for it"
 
 /* Refuses blocks that add the norm's output to the residual stream (BLOOM, Falcon). */
 void refuse_residual_behind_norm(struct config_reader *config);
-
-/* The traits of a GPT-J block, which CodeGen has too. */
-void describe_gptj_block(struct config_reader *config, struct model_description *d);
 
 /* RMSNorm, and a gated MLP. */
 void describe_rms_block(struct model_description *d);
@@ -67,18 +87,5 @@ void describe_rms_block_unbiased(struct config_reader *config, struct model_desc
 /* The same with the keys attention_bias and mlp_bias. */
 void describe_llama_block(struct config_reader *config, struct model_description *d);
 
-/* Windows of the layers from max_window_layers on, or by layer_types, where use_sliding_window is true. For
- * describe_layers(). */
-void describe_qwen_windows(struct config_reader *config, struct model_description *d);
-
-/* The traits of all generations of Gemma. */
-void describe_gemma_block(struct config_reader *config, struct model_description *d);
-
-/* Of Gemma 2 and 3: query_pre_attn_scalar, and windows in all but every period-th layer. For describe_layers(). */
-void describe_gemma_layers(struct config_reader *config, struct model_description *d, size_t period);
-
-/* A soft cap; null: none (0). */
-double config_cap(struct config_reader *config, const char *key, double fallback);
-
-/* The traits of a Command R block, of either generation. */
-void describe_cohere_block(struct config_reader *config, struct model_description *d);
+/* The window of every layer is what sliding_window says; without it there is none. For describe_layers(). */
+void describe_window(struct config_reader *config, struct model_description *d);

@@ -8,7 +8,7 @@
 #define HYBRID     "mixes attention with recurrent layers: not supported"
 #define EXPERTS    "is a mixture of experts: not supported"
 #define ENCODER    "has an encoder: only decoders are served"
-#define RECURRENT  "is no transformer: not supported"
+#define RECURRENT  "is not a transformer: not supported"
 #define OLD_FALCON                                                                                           \
     "is what falcon was called before transformers had it, with other keys: take the config.json of the "    \
     "repository's current revision, which is a falcon's; the weights are the same"

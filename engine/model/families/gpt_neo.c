@@ -80,18 +80,14 @@ static void describe_layers(struct config_reader *config, struct model_descripti
 
 const struct family family_gpt_neo = {
     .model_type = "gpt_neo",
-    .prefix = "transformer.",
-    .names = {names, names_gpt2},
+    LIKE_GPT2,
+    .names.own = names,
     .biases = WEIGHTS_NORMS | WEIGHTS_MLP | WEIGHT_BIT(ATTENTION_OUT),
     .buffers = TEXTS(".attn.attention.bias", ".attn.attention.masked_bias"),
     .ignored_keys = TEXTS(KEYS_SUMMARY),
     .keys = &keys,
     .sizes = {.vocabulary = 50257, .context = 2048, .width = 2048, .layers = 24, .heads = 16},
-    .mlp_width = {"intermediate_size", FOUR_WIDTHS},
-    .norm_eps = {"layer_norm_epsilon", 1e-5},
-    .activation = {"activation_function", "gelu_new"},
-    .tied = true,
-    .tokens = {50256, 50256, -1},
+    .mlp_width.key = "intermediate_size",
     .describe = describe,
     .describe_layers = describe_layers,
 };

@@ -3,27 +3,19 @@
 
 static void describe(struct config_reader *config, struct model_description *d) {
     describe_llama_block(config, d);
-    d->embedding_scale = config_real(config, "embedding_multiplier", 1, -1e6, 1e6);
-    d->residual_multiplier = config_real(config, "residual_multiplier", 1, -1e6, 1e6);
-    d->logit_scale = 1 / config_real(config, "logits_scaling", 1, 1e-6, 1e6);
+    d->embedding_scale = config_real(config, "embedding_multiplier", 1, -FACTOR_MAX, FACTOR_MAX);
+    d->residual_multiplier = config_real(config, "residual_multiplier", 1, -FACTOR_MAX, FACTOR_MAX);
+    d->logit_scale = 1 / config_real(config, "logits_scaling", 1, FACTOR_MIN, FACTOR_MAX);
 }
 
 static void describe_layers(struct config_reader *config, struct model_description *d) {
-    double multiplier = config_real(config, "attention_multiplier", 1, -1e6, 1e6);
+    double multiplier = config_real(config, "attention_multiplier", 1, -FACTOR_MAX, FACTOR_MAX);
     for (size_t i = 0; i < d->layers; i++) d->layer[i].attention_scale = multiplier;
 }
 
 const struct family family_granite = {
     .model_type = "granite",
-    LLAMA_KIN,
-    .names = {NULL, names_llama},
-    .sizes = {.vocabulary = 32000, .context = 2048, .width = 4096, .layers = 32, .heads = 32},
-    .kv_heads = {"num_key_value_heads", 0},
-    .mlp_width = {"intermediate_size", 11008},
-    .norm_eps = {"rms_norm_eps", 1e-6},
-    .activation = {"hidden_act", "silu"},
-    .rotary = LLAMA_ROTARY,
-    .tokens = {1, 2, -1},
+    LIKE_LLAMA,
     .describe = describe,
     .describe_layers = describe_layers,
 };

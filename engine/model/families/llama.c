@@ -9,14 +9,6 @@ static void describe(struct config_reader *config, struct model_description *d) 
 
 const struct family family_llama = {
     .model_type = "llama",
-    LLAMA_KIN,
-    .names = {NULL, names_llama},
-    .sizes = {.vocabulary = 32000, .context = 2048, .width = 4096, .layers = 32, .heads = 32},
-    .kv_heads = {"num_key_value_heads", 0},
-    .mlp_width = {"intermediate_size", 11008},
-    .norm_eps = {"rms_norm_eps", 1e-6},
-    .activation = {"hidden_act", "silu"},
-    .rotary = LLAMA_ROTARY,
-    .tokens = {1, 2, -1},
+    LIKE_LLAMA,
     .describe = describe,
 };

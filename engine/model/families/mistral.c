@@ -11,15 +11,10 @@ static void describe_layers(struct config_reader *config, struct model_descripti
 
 const struct family family_mistral = {
     .model_type = "mistral",
-    LLAMA_KIN,
-    .names = {NULL, names_llama},
-    .sizes = {.vocabulary = 32000, .context = 131072, .width = 4096, .layers = 32, .heads = 32},
-    .kv_heads = {"num_key_value_heads", 8},
-    .mlp_width = {"intermediate_size", 14336},
-    .norm_eps = {"rms_norm_eps", 1e-6},
-    .activation = {"hidden_act", "silu"},
-    .rotary = LLAMA_ROTARY,
-    .tokens = {1, 2, -1},
+    LIKE_LLAMA,
+    .sizes.context = 131072,
+    .kv_heads.fallback = 8,
+    .mlp_width.fallback = 14336,
     .describe = describe_rms_block_unbiased,
     .describe_layers = describe_layers,
 };

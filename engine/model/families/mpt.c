@@ -2,9 +2,7 @@
  * What only the original code honours and no reference covers is refused. */
 #include "engine/model/families/conventions.h"
 
-#define CLIP_MAX  1e6
 #define SCALE_MIN 1e-9
-#define SCALE_MAX 1e6
 
 static const struct size_keys keys = {
     .context = {"max_seq_len", NULL},
@@ -36,8 +34,8 @@ static void describe_attention(struct config_reader *attention, struct model_des
     if (config_real(attention, "sliding_window_size", -1, -1, MODEL_CONTEXT_MAX) != -1)
         config_refuse(attention, "sliding_window_size " NO_REFERENCE);
     d->alibi.bias_max = config_real(attention, "alibi_bias_max", 8, 1e-3, 1024);
-    d->clip_qkv = config_real(attention, "clip_qkv", 0, 0, CLIP_MAX);
-    *scale = config_real(attention, "softmax_scale", *scale, SCALE_MIN, SCALE_MAX);
+    d->clip_qkv = config_real(attention, "clip_qkv", 0, 0, FACTOR_MAX);
+    *scale = config_real(attention, "softmax_scale", *scale, SCALE_MIN, FACTOR_MAX);
     config_know(attention, TEXTS("attn_impl", "tie_word_embeddings"));
     config_know_generic(attention);
 }

@@ -29,10 +29,6 @@ static const struct weight_name names[] = {
     NAMES_END,
 };
 
-/* Of a real factor: beyond any that is trained with, and far from the ends of float. */
-#define FACTOR_MIN 1e-6
-#define FACTOR_MAX 1e6
-
 /* ---- what the authors' code can do and this format can't say ------------------------------------------- */
 
 /* Switches as fairseq and torchscale call them; off is fine. */

@@ -27,17 +27,12 @@ static void describe_layers(struct config_reader *config, struct model_descripti
 
 const struct family family_smollm3 = {
     .model_type = "smollm3",
-    LLAMA_KIN,
-    .names = {NULL, names_llama},
+    LIKE_LLAMA,
     .ignored_keys = TEXTS("max_window_layers"), /* layer_types is what counts */
     .sizes = {.vocabulary = 128256, .context = 32768, .width = 2048, .layers = 36, .heads = 16},
-    .kv_heads = {"num_key_value_heads", 4},
-    .mlp_width = {"intermediate_size", 11008},
-    .norm_eps = {"rms_norm_eps", 1e-6},
-    .activation = {"hidden_act", "silu"},
-    .rotary = {.theta = "rope_theta", .theta_default = 2000000, .kinds = ROTARY_KINDS_ALL},
+    .kv_heads.fallback = 4,
+    .rotary.theta_default = 2000000,
     .tied = true,
     .tokens = {128000, 128001, 128004},
-    .describe = describe_llama_block,
     .describe_layers = describe_layers,
 };

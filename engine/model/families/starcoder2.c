@@ -15,30 +15,21 @@ static void describe(struct config_reader *config, struct model_description *d) 
     config_demand_bool(config, "scale_attn_weights", true, true, NO_REFERENCE);
 }
 
-static void describe_layers(struct config_reader *config, struct model_description *d) {
-    size_t window = config_size(config, "sliding_window", 0, 1, MODEL_CONTEXT_MAX);
-    for (size_t i = 0; i < d->layers; i++) d->layer[i].window = window;
-}
-
 const struct family family_starcoder2 = {
     .model_type = "starcoder2",
-    .prefix = "model.",
-    .names = {names, names_llama},
+    LIKE_LLAMA_LAYER_NORM,
+    .names.own = names,
     .biases = WEIGHTS_NORMS,
-    .buffers = TEXTS(ROTARY_BUFFERS),
     /* Published configs carry the first two beside hidden_act and norm_epsilon, which are the ones that
      * count. */
     .ignored_keys = TEXTS("activation_function", "layer_norm_epsilon", "scale_attention_softmax_in_fp32"),
-    .keys = &keys_llama,
     .sizes = {.vocabulary = 49152, .context = 4096, .width = 3072, .layers = 30, .heads = 24},
-    .kv_heads = {"num_key_value_heads", 2},
-    .mlp_width = {"intermediate_size", 12288},
-    .head_dim = HEAD_DIM_FREE,
-    .norm_eps = {"norm_epsilon", 1e-5},
-    .activation = {"hidden_act", "gelu_pytorch_tanh"},
-    .rotary = {.theta = "rope_theta", .theta_default = 10000},
+    .kv_heads.fallback = 2,
+    .mlp_width.fallback = 12288,
+    .norm_eps.key = "norm_epsilon",
+    .activation.fallback = "gelu_pytorch_tanh",
     .tied = true,
     .tokens = {50256, 50256, -1},
     .describe = describe,
-    .describe_layers = describe_layers,
+    .describe_layers = describe_window,
 };

@@ -1,6 +1,6 @@
 /* A text cut into pieces, each a run of text or an added token that was found in it. The stages before the
- * model each read one list and write another. Memory that runs out is remembered (as in text_buffer) and
- * asked for at the end. */
+ * model each read one list and write another. Running out of memory is remembered (as in text_buffer) and
+ * checked once at the end. */
 #pragma once
 
 #include <stdbool.h>

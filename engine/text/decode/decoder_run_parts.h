@@ -20,7 +20,7 @@ struct stage {
     const struct decoder_step *step;
     /* What was gathered of the token at hand. */
     struct text_buffer token;
-    /* ByteLevel, ByteFallback: bytes that are no text yet; BPEDecoder: the last token; Replace: the
+    /* ByteLevel, ByteFallback: bytes that are not text yet; BPEDecoder: the last token; Replace: the
      * result. */
     struct text_buffer held;
     bool past_first; /* a token has ended here before */

@@ -22,8 +22,7 @@ struct stop_set {
     char *byte;            /* [states] that leads here */
 };
 
-/* A set, and what is needed while it is made: so many blocks, to each of which the heap adds so much at most.
- */
+/* A set, and what is needed while it is made: so many blocks, to each of which the heap adds so much at most. */
 enum { BLOCKS = 11, BLOCK_BYTES = 32 };
 
 static size_t length_of(const struct stop_set *set, size_t i) {

@@ -26,8 +26,7 @@ void stop_set_release(struct stop_set *set);
  * strings. */
 uint32_t stop_set_next(const struct stop_set *set, uint32_t state, char byte);
 
-/* The string that ends with this state: of several the longest, of equal ones the one listed first; -1: none.
- */
+/* The string that ends with this state: of several the longest, of equal ones the one listed first; -1: none. */
 int stop_set_found(const struct stop_set *set, uint32_t state);
 
 /* The state where the strings that end with this one do not count: the same, unless no string goes on from

@@ -160,7 +160,7 @@ static int32_t read_hex(struct regex_parser *p, unsigned digits_max) {
     for (; digits < digits_max && hex_value(regex_peek(p, 0)) >= 0; digits++, p->at++)
         point = point * 16 + hex_value(regex_peek(p, 0));
     if (digits == 0 || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF))
-        regex_refuse(p, "this is no character");
+        regex_refuse(p, "this is not a character");
     return point;
 }
 
@@ -170,7 +170,7 @@ static int32_t read_code(struct regex_parser *p) {
     p->at += braced ? 3 : 2;
     int32_t point = read_hex(p, braced ? 6 : is_x ? 2 : 4);
     if (braced) regex_expect(p, '}');
-    if (is_x && !braced && point > 0x7F) regex_refuse(p, "a byte that is no character");
+    if (is_x && !braced && point > 0x7F) regex_refuse(p, "a byte that is not a character");
     return point;
 }
 

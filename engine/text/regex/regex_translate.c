@@ -32,7 +32,7 @@ struct interval {
     bool has_low, has_comma, has_high;
 };
 
-/* "{n}", "{n,}", "{n,m}", "{,m}" at the parser's place; else it is no interval but text, and nothing is
+/* "{n}", "{n,}", "{n,m}", "{,m}" at the parser's place; else it is not an interval but text, and nothing is
  * taken. */
 static bool read_interval(struct regex_parser *p, struct interval *i) {
     size_t at = p->at + 1;

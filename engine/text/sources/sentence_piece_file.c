@@ -190,7 +190,7 @@ static enum status check_piece(const struct sentence_piece_file *f, size_t id, s
     else if (utf8_valid_prefix(piece->text, piece->length) != piece->length)
         fault = "is not UTF-8";
     else if (!isfinite(piece->score))
-        fault = "has a score that is no number";
+        fault = "has a score that is not a number";
     else if (piece->type == SENTENCE_PIECE_BYTE && !f->byte_fallback)
         fault = "is a byte, although byte_fallback is false";
     return fault ? error_set(e, STATUS_MALFORMED, f->name, "piece %zu %s", id, fault) : STATUS_OK;
@@ -210,7 +210,7 @@ static enum status check_bytes(const struct sentence_piece_file *f, struct error
         if (f->pieces[id].type != SENTENCE_PIECE_BYTE) continue;
         int byte = byte_of(&f->pieces[id]);
         if (byte < 0)
-            return error_set(e, STATUS_MALFORMED, f->name, "piece %zu is no byte, as its type says", id);
+            return error_set(e, STATUS_MALFORMED, f->name, "piece %zu is not a byte, as its type says", id);
         count += !found[byte];
         found[byte] = true;
     }
@@ -269,7 +269,7 @@ enum status sentence_piece_file_read(const char *name, const char *bytes, size_t
     struct reader reader = {.file = out, .start = bytes};
     enum status status = read_message(name, bytes, bytes, length, read_model_field, &reader, e);
     if (status == STATUS_OK && out->count == 0)
-        status = error_set(e, STATUS_MALFORMED, name, "no pieces: this is no model of SentencePiece");
+        status = error_set(e, STATUS_MALFORMED, name, "no pieces: this is not a model of SentencePiece");
     if (status == STATUS_OK) status = check_algorithm(out, e);
     if (status == STATUS_OK) status = find_unknown(out, e);
     if (status == STATUS_OK) status = check_texts(out, e);

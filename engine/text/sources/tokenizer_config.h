@@ -8,7 +8,7 @@
 #include "engine/text/sources/tokenizer_class.h"
 
 /* Changes file (a parsed tokenizer.json) by the other files. What the library itself refuses, and what we do not do
- * (split_special_tokens), is refused by name. Not followed, since they are no matter of ids: what shortens or pads a
+ * (split_special_tokens), is refused by name. Not followed, since they are not a matter of ids: what shortens or pads a
  * text, and clean_up_tokenization_spaces. */
 enum status tokenizer_config_apply(json_t *file, const struct side_files *side, struct error *e);
 

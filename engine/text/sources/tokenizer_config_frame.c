@@ -86,7 +86,7 @@ enum status tokenizer_edit_frame(struct tokenizer_edit *t, struct error *e) {
         ids[i] = tokenizer_edit_added_id(t, contents[i]);
         if (ids[i] < 0) { /* only where no file names the class */
             log_warn(
-                "%s: no class is named, and '%s' is no token: nothing is added but what tokenizer.json says",
+                "%s: no class is named, and '%s' is not a token: nothing is added but what tokenizer.json says",
                 FILE_NAME_TOKENIZER_CONFIG, contents[i]);
             return STATUS_OK;
         }

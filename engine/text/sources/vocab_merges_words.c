@@ -85,7 +85,7 @@ static enum status build_frame(const struct vocab_merges *s, json_t **out, struc
     if (!content) content = "</s>";
     const json_t *id = json_object_get(json_object_get(s->tokens, content), "id");
     if (!id)
-        return error_set(e, STATUS_MALFORMED, FILE_NAME_TOKENIZER_CONFIG, "sep_token '%s' is no token",
+        return error_set(e, STATUS_MALFORMED, FILE_NAME_TOKENIZER_CONFIG, "sep_token '%s' is not a token",
                          content);
     *out = side_files_template(content, json_integer_value(id), NULL, 0);
     return *out ? STATUS_OK : vocab_merges_no_memory(e);

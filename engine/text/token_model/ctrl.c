@@ -63,7 +63,7 @@ static int32_t find_name(const struct vocabulary *v, bool whole, const char *sym
                          struct text_buffer *name) {
     bool ends =
         length >= WORD_END_BYTES && memcmp(symbol + length - WORD_END_BYTES, WORD_END, WORD_END_BYTES) == 0;
-    if (ends && length == WORD_END_BYTES) return -1; /* of characters that are no symbol */
+    if (ends && length == WORD_END_BYTES) return -1; /* of characters that are not a symbol */
     if (whole) return vocabulary_find(v, symbol, length);
     text_buffer_clear(name);
     text_buffer_append(name, symbol, ends ? length - WORD_END_BYTES : length);
@@ -101,7 +101,7 @@ enum status ctrl_init(struct ctrl *c, const struct vocabulary *v, const struct j
     int32_t unknown_id = vocabulary_find(v, unknown, length);
     if (unknown_id < 0)
         return json_path_error(&at, STATUS_MALFORMED, e, "'%s' is not in the vocabulary", unknown);
-    status = add_symbol(c, WORD_END, WORD_END_BYTES, e); /* for characters that are no symbol */
+    status = add_symbol(c, WORD_END, WORD_END_BYTES, e); /* for characters that are not a symbol */
     if (status == STATUS_OK) status = add_names(c, v, whole, e);
     if (status == STATUS_OK) status = add_merges(c, &words, e);
     if (status == STATUS_OK) status = find_ids(c, v, whole, unknown_id, e);

@@ -57,7 +57,7 @@ static enum status read_types(struct sentence_piece *m, const struct json_path *
         return json_path_error(&at, STATUS_MALFORMED, e, "%zu letters for %zu pieces", length, count);
     for (size_t id = 0; id < count; id++) {
         const char *found = memchr(letters + 1, text[id], sizeof letters - 1);
-        if (!found) return json_path_error(&at, STATUS_MALFORMED, e, "'%c' is no type", text[id]);
+        if (!found) return json_path_error(&at, STATUS_MALFORMED, e, "'%c' is not a type", text[id]);
         m->types[id] = (unsigned char)(found - letters);
         if (m->types[id] == SENTENCE_PIECE_UNUSED) m->has_unused = true;
         if (m->types[id] == SENTENCE_PIECE_UNKNOWN) m->unknown_id = (int32_t)id, unknown++;

@@ -1,7 +1,7 @@
 /* The two models of the sentencepiece library, exactly as it encodes with them. Unigram: the way to cut the text
  * whose scores, in single precision, add up to the most, and of equal ones the one that is found first. BPE: the two
  * neighbours whose joined text is the piece with the highest score are joined, the leftmost first, until none is a
- * piece. A text that is no piece becomes the unknown one, a run of them one, or with byte_fallback the pieces of its
+ * piece. A text that is not a piece becomes the unknown one, a run of them one, or with byte_fallback the pieces of its
  * bytes.
  *
  * It is "model" of type "SentencePiece" in what engine/text/sources/sentence_piece_source.h makes:
@@ -34,7 +34,7 @@ struct sentence_piece {
     bool is_bpe, byte_fallback, has_unused;
     float *scores;        /* [id] */
     unsigned char *types; /* [id] */
-    float unknown_score;  /* Unigram: of a character that is no piece */
+    float unknown_score;  /* Unigram: of a character that is not a piece */
     int32_t unknown_id;
     int32_t byte_ids[256];
     struct trie pieces;       /* Unigram: what is found in a text */

@@ -92,7 +92,7 @@ class Server:
 
 
 def random_ids(dice, vocabulary):
-    """A prompt of ids that are no single bytes, whose text a server may have to hold back."""
+    """A prompt of ids that are not single bytes, whose text a server may have to hold back."""
     return [dice.randrange(FIRST_TEXT_ID, vocabulary - 1) for _ in range(PROMPT_TOKENS)]
 
 

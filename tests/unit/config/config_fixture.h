@@ -9,8 +9,8 @@
 struct fixture {
     struct config config;
     struct error error;
-    char message[1400]; /* where: text */
-    char *folder;       /* for files; NULL until the first */
+    char message[ERROR_LINE_BYTES]; /* where: text */
+    char *folder;                   /* for files; NULL until the first */
 };
 
 static inline int fixture_setup(void **state) {

@@ -91,7 +91,7 @@ static void test_who_set_an_option(void **state) {
     error_set(&e, STATUS_OPTION, "verify-tokens", "are too many");
     assert_false(config_explain(&f->config, &e));
     assert_string_equal(e.where, "--verify-tokens 1024 (the default)");
-    error_set(&e, STATUS_LIMIT, "context", "is no option here");
+    error_set(&e, STATUS_LIMIT, "context", "is not an option here");
     assert_false(config_explain(&f->config, &e));
     assert_string_equal(e.where, "context");
 }

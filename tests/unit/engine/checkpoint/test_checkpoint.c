@@ -45,7 +45,7 @@ static void copy_case(const char *name, const char *as) {
 static void assert_fails(enum status status, const char *fragment) {
     struct error e = {0};
     struct checkpoint *c = NULL;
-    char message[1400];
+    char message[ERROR_LINE_BYTES];
     enum status found = checkpoint_open(folder, &c, &e);
     error_format(&e, message, sizeof message);
     if (found != status || e.code != status || !strstr(message, fragment))
@@ -137,8 +137,8 @@ static const struct {
     {"{\"a\":\".\"}", STATUS_MALFORMED, "plain name"},
     {"{\"a\":\"\"}", STATUS_MALFORMED, "plain name"},
     {"{\"a\":7}", STATUS_MALFORMED, "(no string)"},
-    {"{}", STATUS_MALFORMED, "'weight_map' is empty or no object"},
-    {"[]", STATUS_MALFORMED, "'weight_map' is empty or no object"},
+    {"{}", STATUS_MALFORMED, "'weight_map' is empty or not an object"},
+    {"[]", STATUS_MALFORMED, "'weight_map' is empty or not an object"},
     {"{\"a\":\"one.safetensors\",\"a\":\"one.safetensors\"}", STATUS_MALFORMED, "duplicate"},
     {"{\"a\":\"fifo\"}", STATUS_IO, "not a regular file"},
     {"{\"a\":\"model.safetensors.index.json\"}", STATUS_LIMIT, "header length"},

@@ -77,7 +77,7 @@ static const struct {
     CASE("ctorch\n\n.", STATUS_UNSUPPORTED, "'torch.'"),
     CASE("U\2osU\6system\x93.", STATUS_UNSUPPORTED, "'os.system'"),
     CASE("U\5torchU\4make\x93.", STATUS_OK, ""),
-    CASE("NU\6system\x93.", STATUS_MALFORMED, "no text"),
+    CASE("NU\6system\x93.", STATUS_MALFORMED, "not text"),
     CASE("N)R.", STATUS_MALFORMED, "other than a global"),
     CASE("ctorch\nmake\n]R.", STATUS_MALFORMED, "without a tuple"),
     CASE("ccollections\nOrderedDict\n]\x85R.", STATUS_UNSUPPORTED, "an empty one"),

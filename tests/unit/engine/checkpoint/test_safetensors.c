@@ -60,10 +60,10 @@ static const struct {
     {"{" ENTRY("a", "f32", "[1]", "0", "4") "}", 4, STATUS_UNSUPPORTED, "'a'|'f32'"},
     {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, STATUS_MALFORMED, "'a'|'dtype' is missing"},
     {"{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, STATUS_MALFORMED,
-     "'dtype' is no string"},
+     "'dtype' is not a string"},
     /* shape */
     {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, STATUS_MALFORMED, "'a'|'shape' is missing"},
-    {"{" ENTRY("a", "F32", "{}", "0", "4") "}", 4, STATUS_MALFORMED, "'shape' is no array"},
+    {"{" ENTRY("a", "F32", "{}", "0", "4") "}", 4, STATUS_MALFORMED, "'shape' is not an array"},
     {"{" ENTRY("a", "F32", "[-1]", "0", "4") "}", 4, STATUS_MALFORMED, "'shape' holds -1"},
     {"{" ENTRY("a", "F32", "[1.0]", "0", "4") "}", 4, STATUS_MALFORMED, "'shape' holds something other"},
     {"{" ENTRY("a", "F32", "[\"1\"]", "0", "4") "}", 4, STATUS_MALFORMED, "'shape' holds something other"},
@@ -73,7 +73,7 @@ static const struct {
     {"{" ENTRY("a", "F32", "[4611686018427387904,4]", "0", "0") "}", 0, STATUS_MALFORMED, "overflows"},
     {"{" ENTRY("a", "F32", "[0,9223372036854775807,9223372036854775807]", "0", "0") "}", 0, STATUS_MALFORMED,
      "overflows"},
-    {"{" ENTRY("a", "F4", "[3]", "0", "2") "}", 2, STATUS_MALFORMED, "12 bits|no whole bytes"},
+    {"{" ENTRY("a", "F4", "[3]", "0", "2") "}", 2, STATUS_MALFORMED, "12 bits|not whole bytes"},
     /* offsets */
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, STATUS_MALFORMED, "'data_offsets' is missing"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,4]}}", 4, STATUS_MALFORMED,

@@ -18,7 +18,7 @@ static void assert_loads(const char *input, const char *expect) {
 static void assert_refused(const char *input, const json_t *reason) {
     struct error e = {0};
     struct checkpoint *c;
-    char message[1400];
+    char message[ERROR_LINE_BYTES];
     size_t index;
     json_t *word;
     enum status status = checkpoint_open(input, &c, &e);

@@ -92,7 +92,7 @@ static void assert_close(const double *a, const double *b, size_t n) {
             fail_msg("entry %zu: %.17g, expected %.17g", i, a[i], b[i]);
 }
 
-/* The compressed branch of x: centred, without the last entry. */
+/* The compressed form of x: centred, without the last entry. */
 static void compress(const double *x, double *y) {
     double mean = mean_of(x, WIDTH);
     for (size_t i = 0; i + 1 < WIDTH; i++) y[i] = x[i] - mean;
@@ -127,63 +127,58 @@ static void test_embedding_of_crmsnorm(void **state) {
     linear_destroy(&l);
 }
 
+/* An output projection, and a random input of it. */
+static void output_create(struct linear *l, double h[OUT]) {
+    linear_create(l, WIDTH, OUT);
+    l->folded.centre_out = true;
+    l->folded.out = WIDTH - 1;
+    l->folded.column_mean = calloc(OUT, sizeof(double));
+    l->folded.column_rms = calloc(OUT, sizeof(double));
+    for (size_t i = 0; i < OUT; i++) h[i] = random_value();
+}
+
+/* The folded rows give the compressed form of what the checkpoint's linear gives, whatever the block. */
+static void assert_output(struct linear *l, const double *h, const double plain[WIDTH]) {
+    double expected[WIDTH], found[WIDTH];
+    compress(plain, expected);
+    for (size_t block = 1; block < WIDTH; block++) {
+        apply_folded(l, block, h, found);
+        assert_close(found, expected, WIDTH - 1);
+    }
+    linear_destroy(l);
+}
+
 static void test_output_is_centred_and_compressed(void **state) {
     (void)state;
     struct linear l;
-    linear_create(&l, WIDTH, OUT);
-    double h[OUT], plain[WIDTH], expected[WIDTH], found[WIDTH];
-    for (size_t i = 0; i < OUT; i++) h[i] = random_value();
+    double h[OUT], plain[WIDTH];
+    output_create(&l, h);
     apply_plain(&l, h, plain);
-    compress(plain, expected);
-    l.folded.centre_out = true;
-    l.folded.out = WIDTH - 1;
-    l.folded.column_mean = calloc(OUT, sizeof(double));
-    l.folded.column_rms = calloc(OUT, sizeof(double));
-    for (size_t block = 1; block < WIDTH; block++) {
-        apply_folded(&l, block, h, found);
-        assert_close(found, expected, WIDTH - 1);
-    }
-    linear_destroy(&l);
+    assert_output(&l, h, plain);
 }
 
 /* NormFormer's head scales at the input of an output projection do not disturb its centring. */
 static void test_output_with_scaled_input(void **state) {
     (void)state;
     struct linear l;
-    linear_create(&l, WIDTH, OUT);
-    double h[OUT], gain[OUT], scaled[OUT], plain[WIDTH], expected[WIDTH], found[WIDTH];
-    for (size_t i = 0; i < OUT; i++)
-        h[i] = random_value(), gain[i] = random_value(), scaled[i] = h[i] * gain[i];
+    double h[OUT], gain[OUT], scaled[OUT], plain[WIDTH];
+    output_create(&l, h);
+    for (size_t i = 0; i < OUT; i++) gain[i] = random_value(), scaled[i] = h[i] * gain[i];
     apply_plain(&l, scaled, plain);
-    compress(plain, expected);
-    l.folded.centre_out = true;
     l.folded.gain = gain;
-    l.folded.out = WIDTH - 1;
-    l.folded.column_mean = calloc(OUT, sizeof(double));
-    l.folded.column_rms = calloc(OUT, sizeof(double));
-    apply_folded(&l, 4, h, found);
-    assert_close(found, expected, WIDTH - 1);
-    linear_destroy(&l);
+    assert_output(&l, h, plain);
 }
 
 /* The published code scales the reshaped output instead, which has another mean then. */
 static void test_output_that_is_scaled(void **state) {
     (void)state;
     struct linear l;
-    linear_create(&l, WIDTH, OUT);
-    double h[OUT], scale[WIDTH], plain[WIDTH], expected[WIDTH], found[WIDTH];
-    for (size_t i = 0; i < OUT; i++) h[i] = random_value();
+    double h[OUT], scale[WIDTH], plain[WIDTH];
+    output_create(&l, h);
     apply_plain(&l, h, plain);
     for (size_t i = 0; i < WIDTH; i++) scale[i] = random_value(), plain[i] *= scale[i];
-    compress(plain, expected);
-    l.folded.centre_out = true;
     l.folded.out_scale = scale;
-    l.folded.out = WIDTH - 1;
-    l.folded.column_mean = calloc(OUT, sizeof(double));
-    l.folded.column_rms = calloc(OUT, sizeof(double));
-    apply_folded(&l, 4, h, found);
-    assert_close(found, expected, WIDTH - 1);
-    linear_destroy(&l);
+    assert_output(&l, h, plain);
 }
 
 /* The bits of a row do not depend on the block that it was asked for in. */

@@ -42,7 +42,7 @@ static void refused(const struct loaded_model_options *options, enum status stat
     enum status found = loaded_model_init(&model, &with_tokenizer, workers, &e);
     assert_null(tokenizer);
     if (found == STATUS_OK) fail_msg("opened, expected '%s'", words);
-    char text[1400];
+    char text[ERROR_LINE_BYTES];
     error_format(&e, text, sizeof text);
     if (found != status) fail_msg("status %s: %s; expected '%s'", status_name(found), text, words);
     assert_says(text, words);

@@ -87,9 +87,9 @@ static const struct {
     {TIED, "", M "h.0.ln_1.lora_A.weight F32 2 4;" M "h.0.ln_1.lora_B.weight F32 4 2;",
      "ln_1|matches no weight"},
     {TIED, "", ATTN "base_model.model.score.weight F32 2 4;", "score.weight|matches no weight"},
-    {TIED, "", ATTN M "h.0.attn.c_attn.lora_C.weight F32 2 4;", "lora_C|no known part"},
+    {TIED, "", ATTN M "h.0.attn.c_attn.lora_C.weight F32 2 4;", "lora_C|not a known part"},
     {TIED, "", ATTN M "h.0.attn.c_attn.lora_magnitude_vector F32 12;", "lora_magnitude_vector|DoRA"},
-    {TIED, "", ATTN M "h.0.attn.c_attn.lora_B.bias F32 12;", "lora_B.bias|no known part"},
+    {TIED, "", ATTN M "h.0.attn.c_attn.lora_B.bias F32 12;", "lora_B.bias|not a known part"},
     /* halves, shapes, types */
     {TIED, "", M "h.0.attn.c_attn.lora_A.weight F32 2 4;", "c_attn.lora_A|other tensor"},
     {TIED, "", M "h.0.attn.c_attn.lora_B.weight F32 12 2;", "c_attn.lora_B|other tensor"},
@@ -128,7 +128,7 @@ static void test_cases(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
         struct error e = {0};
-        char message[1400] = "";
+        char message[ERROR_LINE_BYTES] = "";
         enum status status = fixture_init(&f, cases[i].config, cases[i].settings, cases[i].tensors, &e);
         if (status != STATUS_OK) error_format(&e, message, sizeof message);
         if (!cases[i].words && status != STATUS_OK) fail_msg("case %zu: %s", i, message);

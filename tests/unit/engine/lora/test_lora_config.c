@@ -40,7 +40,7 @@ static const struct {
     enum status status;
     const char *words; /* '|' between them */
 } refusals[] = {
-    {"[]", STATUS_MALFORMED, "is no object"},
+    {"[]", STATUS_MALFORMED, "is not an object"},
     {"{'r': 1", STATUS_MALFORMED, "line 1"},
     {"{'r': 8}", STATUS_UNSUPPORTED, "peft_type"},
     {"{'peft_type': 'IA3'}", STATUS_UNSUPPORTED, "IA3|only LORA"},
@@ -75,7 +75,7 @@ static void test_refusals(void **state) {
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         struct error e = {0};
         struct lora_config c;
-        char message[1400];
+        char message[ERROR_LINE_BYTES];
         if (read_text(refusals[i].text, &c, &e) == STATUS_OK) fail_msg("%s is not refused", refusals[i].text);
         error_format(&e, message, sizeof message);
         if (e.code != refusals[i].status) fail_msg("%s: %s", refusals[i].text, message);

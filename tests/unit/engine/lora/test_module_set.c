@@ -71,7 +71,7 @@ static void test_sets_that_are_none(void **state) {
     (void)state;
     refused_set("3", STATUS_MALFORMED, "list of names");
     refused_set("{}", STATUS_MALFORMED, "list of names");
-    refused_set("[\"a\", 1]", STATUS_MALFORMED, "no name");
+    refused_set("[\"a\", 1]", STATUS_MALFORMED, "not a name");
     refused_set("\"(a\"", STATUS_UNSUPPORTED, "offset");
 }
 

@@ -42,10 +42,18 @@ static inline struct model_description described(const char *text) {
 static inline void assert_refused(const char *text, const char *words) {
     struct model_description d;
     struct error e = {0};
-    char message[1400];
+    char message[ERROR_LINE_BYTES];
     if (describe_text(text, &d, &e) == STATUS_OK)
         fail_msg("%s\n  is not refused; expected '%s'", text, words);
     description_deinit(&d);
     error_format(&e, message, sizeof message);
     if (!test_says(message, words)) fail_msg("%s\n  gives '%s'; expected '%s' in it", text, message, words);
+}
+
+struct refusal {
+    const char *text, *words;
+};
+
+static inline void assert_each_refused(const struct refusal *refusals, size_t count) {
+    for (size_t i = 0; i < count; i++) assert_refused(refusals[i].text, refusals[i].words);
 }

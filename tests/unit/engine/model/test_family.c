@@ -10,7 +10,7 @@ static void check_case(const char *path, const char *name, void *context) {
     json_t *expect;
     struct model_description d;
     const struct family *family = NULL;
-    char message[1400];
+    char message[ERROR_LINE_BYTES];
     assert_ok(json_file_load(path, "expect.json", 1 << 16, &expect, &e));
     const char *word = json_string_value(json_object_get(expect, "reason_contains"));
     assert_non_null(word);

@@ -87,7 +87,7 @@ static const struct {
     {GPT2_CONFIG, GPT2_ENDS("") GPT2_NORMS("") GPT2_ATTENTION(""),
      "h.0.mlp.c_fc.weight|no such tensor|[4, 6]"},
     {GPT2_CONFIG, GPT2_ENDS("") GPT2_NORMS("") GPT2_MLP(""), "h.0.attn.c_attn.weight|no such tensor|[4, 12]"},
-    {GPT2_CONFIG, GPT2("") "h.1.ln_1.weight F32 4;", "h.1.ln_1.weight|is not a tensor of a gpt2"},
+    {GPT2_CONFIG, GPT2("") "h.1.ln_1.weight F32 4;", "h.1.ln_1.weight|is not a tensor of gpt2"},
     {GPT2_CONFIG, GPT2("") "h.0.attn.c_attn.lora_A F32 4;", "lora_A|is not a tensor"},
     {GPT2_CONFIG, GPT2("") "transformer.wte.weight F32 5 4;", "wte.weight|is not a tensor"},
     {"{'model_type': 'gpt2', 'n_embd': 4, 'n_head': 2, 'n_layer': 1, 'n_positions': 3, 'vocab_size': 6, "
@@ -108,7 +108,7 @@ static void test_cases(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
-        char message[1400] = "";
+        char message[ERROR_LINE_BYTES] = "";
         fixture_init(&f, cases[i].config, cases[i].tensors);
         if (f.status != STATUS_OK) error_format(&f.error, message, sizeof message);
         if (!cases[i].fragments && f.status != STATUS_OK) fail_msg("case %zu: %s", i, message);
@@ -162,7 +162,7 @@ static void assert_packing(const char *config, const char *tensors, const size_t
                            const size_t *k, const size_t *v, size_t kv_count) {
     struct fixture f;
     fixture_init(&f, config, tensors);
-    char message[1400] = "";
+    char message[ERROR_LINE_BYTES] = "";
     if (f.status != STATUS_OK) error_format(&f.error, message, sizeof message);
     assert_string_equal(message, "");
     assert_rows(&f.views.layers[0].query, q, q_count);
@@ -293,7 +293,7 @@ static void test_biases_by_config(void **state) {
     assert_says(f.error.where, "q_proj.bias");
     fixture_deinit(&f);
     fixture_init(&f, OLMO "}", OLMO_TENSORS OLMO_BIASES);
-    assert_says(f.error.text, "is not a tensor of a olmo");
+    assert_says(f.error.text, "is not a tensor of olmo");
     fixture_deinit(&f);
     fixture_init(&f, OLMO "}", OLMO_TENSORS "model.norm.weight F32 4;");
     assert_says(f.error.where, "model.norm.weight");

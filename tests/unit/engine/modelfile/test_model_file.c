@@ -212,14 +212,14 @@ static void test_files_that_are_something_else(void **state) {
     static const char *const others[] = {"", "x", "GGUF\3\0\0\0", "{\"model_type\": \"gpt2\"}"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         test_file_write(place->folder, "model", others[i], strlen(others[i]));
-        refused(place, STATUS_MALFORMED, "no converted model");
+        refused(place, STATUS_MALFORMED, "neither a converted model");
         assert_false(model_file_is_file(place->path));
     }
     size_t length;
     char *bytes =
         test_file_read(test_source_path("tests/golden/placements/pre"), "model.safetensors", &length);
     test_file_write(place->folder, "model", bytes, length);
-    refused(place, STATUS_MALFORMED, "no converted model");
+    refused(place, STATUS_MALFORMED, "neither a converted model");
     assert_false(model_file_is_file(place->path));
     free(bytes);
     unlink(place->path);
@@ -281,7 +281,7 @@ static void test_false_parts(void **state) {
     json_object_set_new(packed, "shape", json_pack("[I]", size));
     json_object_set(place->draft.header, MODEL_FILE_SECTIONS "surprise", config);
     json_object_del(place->draft.header, MODEL_FILE_CONFIG);
-    refused_draft(place, STATUS_MALFORMED, "surprise|no part of this version");
+    refused_draft(place, STATUS_MALFORMED, "surprise|not a part of this version");
 }
 
 static void test_missing_parts(void **state) {

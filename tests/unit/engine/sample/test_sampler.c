@@ -375,7 +375,7 @@ static void biases_masks_and_unused_ids(void **state) {
     int32_t id;
     assert_ok(sampler_pick(kernel_scalar(), &b.vocabulary, &b.scratch, &input, b.row, &id, &e));
     assert_int_equal(id, 3);
-    s.allowed_count = 1; /* a hole alone */
+    s.allowed_count = 1; /* an unused id alone */
     assert_int_equal(sampler_pick(kernel_scalar(), &b.vocabulary, &b.scratch, &input, b.row, &id, &e),
                      STATUS_INVALID_ARGUMENT);
     s.allowed_count = 0;

@@ -119,13 +119,13 @@ static enum status refused(const struct engine_prompt *prompt, struct error *e) 
 static void some_token_must_be_left_to_sample(void **state) {
     (void)state;
     struct error e;
-    static const int32_t holes[] = {2, 3}, hole_and_padding[] = {2, 3, 4000}, end_and_stop[] = {0, 9},
+    static const int32_t unused[] = {2, 3}, unused_and_padding[] = {2, 3, 4000}, end_and_stop[] = {0, 9},
                          plain[] = {0, 1};
     const struct sampler_vocabulary vocabulary = {
-        .rows = 4096, .sampleable = 4000, .unused_ids = holes, .unused_id_count = 2};
+        .rows = 4096, .sampleable = 4000, .unused_ids = unused, .unused_id_count = 2};
     struct engine_prompt p = full_prompt();
     rules.vocabulary = &vocabulary;
-    p.sampling.allowed = hole_and_padding;
+    p.sampling.allowed = unused_and_padding;
     assert_int_equal(refused(&p, &e), STATUS_INVALID_ARGUMENT);
     assert_string_equal(e.where, "allowed_token_ids");
     p.sampling.allowed = end_and_stop, p.sampling.allowed_count = 2;
@@ -237,13 +237,13 @@ static void each_allocation_that_fails_is_a_clean_error(void **state) {
 }
 #endif
 
-/* By name, before it begins: what is allowed are holes and padding, end and stop tokens under min_tokens, or
+/* By name, before it begins: what is allowed are unused ids and padding, end and stop tokens under min_tokens, or
  * the ends of bad words. */
 static void a_request_that_may_be_left_without_a_token_is_refused(void **state) {
     (void)state;
-    static const int32_t ids[] = {5}, stop_tokens[] = {9}, holes[] = {4}, ended[] = {0, 9, 4, 45};
+    static const int32_t ids[] = {5}, stop_tokens[] = {9}, unused[] = {4}, ended[] = {0, 9, 4, 45};
     static const struct sampler_vocabulary vocabulary = {
-        .rows = 50, .sampleable = 40, .unused_ids = holes, .unused_id_count = 1};
+        .rows = 50, .sampleable = 40, .unused_ids = unused, .unused_id_count = 1};
     rules = (struct request_rules){.context = 200,
                                    .rows = 50,
                                    .page_tokens = 16,

@@ -1,5 +1,4 @@
-/* Text and ends of a sequence, with the bundled tokenizer: what is said with each token, and what at the end.
- */
+/* Text and ends of a sequence, with the bundled tokenizer: what is said with each token, and what at the end. */
 #include "tests/support/failing_malloc.h"
 #include "tests/unit/engine/sched/tales_tokenizer.h"
 

@@ -93,8 +93,7 @@ static void what_was_made_gets_in(void **state) {
     stop();
 }
 
-/* Each allocation of a ticket and of what it prepares fails once: a clean error, and every place comes back.
- */
+/* Each allocation of a ticket and of what it prepares fails once: a clean error, and every place comes back. */
 static void without_memory_the_places_come_back(void **state) {
     (void)state;
     struct error e;

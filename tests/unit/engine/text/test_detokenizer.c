@@ -48,8 +48,7 @@ static struct said stream(const struct tokenizer *t, const int32_t *ids, size_t 
     return s;
 }
 
-/* Text and rest join without a gap, and nothing of the prompt's own text is said again unless it has changed.
- */
+/* Text and rest join without a gap, and nothing of the prompt's own text is said again unless it has changed. */
 static void check_begins_behind_prompt(const struct tokenizer *t, const int32_t *ids, size_t prompt,
                                        bool skip, const char *whole, size_t length, size_t rest) {
     struct error e = {0};

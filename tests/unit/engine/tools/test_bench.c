@@ -153,7 +153,7 @@ static void test_a_gated_model_in_half_precision(void **state) {
     test_folder_remove(folder);
 }
 
-/* The published numbers of parameters, less norms, biases and a table that is no head. */
+/* The published numbers of parameters, less norms, biases and a table that is not a head. */
 static void test_shapes_have_their_true_sizes(void **state) {
     (void)state;
     static const struct {

@@ -46,9 +46,9 @@ static void test_characters_are_not_cut(void **state) {
     char text[600 * 4 + 1] = "";
     for (int i = 0; i < 600; i++) strcat(text, "\U0001F98A");
     for (int precision = 0; precision < 9; precision++) {
-        api_error_set(&e, API_INVALID, NULL, "'%.*s' is no field", precision, text);
+        api_error_set(&e, API_INVALID, NULL, "'%.*s' is not a field", precision, text);
         assert_memory_equal(e.message + 1, text, (size_t)precision / 4 * 4);
-        assert_string_equal(e.message + 1 + precision / 4 * 4, "' is no field");
+        assert_string_equal(e.message + 1 + precision / 4 * 4, "' is not a field");
     }
     for (size_t shift = 0; shift < 4; shift++) {
         char shifted[sizeof text + 4] = "";

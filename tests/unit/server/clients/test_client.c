@@ -227,7 +227,7 @@ static void test_forwarded(void **state) {
     expect("10.1.1.1", "9.9.9.9, 1.2.3.4, 10.2.2.2, fd00::5", "1.2.3.4");
     expect("10.1.1.1", "9.9.9.9|1.2.3.4|10.2.2.2|192.0.2.7:80", "1.2.3.4");
     expect("10.1.1.1", "10.3.3.3, 10.2.2.2", "10.3.3.3"); /* nobody else is named */
-    /* What is no address ends the walk. */
+    /* What is not an address ends the walk. */
     expect("10.1.1.1", "1.2.3.4, unknown", "10.1.1.1");
     expect("10.1.1.1", "1.2.3.4,", "10.1.1.1");
     expect("10.1.1.1", "1.2.3.4|", "10.1.1.1");

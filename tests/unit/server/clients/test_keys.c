@@ -86,8 +86,7 @@ static void test_headers(void **state) {
     keys_deinit(&k);
 }
 
-/* Keys are found by what they are, not by where they stand; of one that stands there twice the first counts.
- */
+/* Keys are found by what they are, not by where they stand; of one that stands there twice the first counts. */
 static void test_many_keys_have_their_places(void **state) {
     (void)state;
     enum { COUNT = 1000 };

@@ -87,51 +87,56 @@ static void test_norms_that_are_absent(void **state) {
 /* A key that a placement does not read would say something that is not done. */
 static void test_keys_of_other_placements(void **state) {
     (void)state;
-    assert_refused(WITH("'residual_alpha': 2, 'norm_placement': 'post'"),
-                   "residual_alpha belongs to|sandwich");
-    assert_refused(WITH("'deepnorm_alpha': 2"), "deepnorm_alpha belongs to norm_placement=deepnorm");
-    assert_refused(WITH("'head_scale': 'paper'"), "head_scale belongs to norm_placement=normformer");
-    assert_refused(WITH("'residual_scale': true"), "residual_scale belongs to norm_placement=normformer");
-    assert_refused(WITH("'dual_scale': 2"), "dual_scale belongs to norm_placement=residual_dual");
-    assert_refused(WITH("'rope_theta': 1000"), "rope_theta belongs to|rotary");
-    assert_refused(WITH("'position_embedding_type': 'alibi', 'position_offset': 2"),
-                   "position_offset belongs to|learned");
-    assert_refused(WITH("'norm_placement': 'keel'"), "keel needs residual_alpha");
-    assert_refused(WITH("'residual_alpha': 0"), "residual_alpha|0");
+    static const struct refusal refusals[] = {
+        {WITH("'residual_alpha': 2, 'norm_placement': 'post'"), "residual_alpha belongs to|sandwich"},
+        {WITH("'deepnorm_alpha': 2"), "deepnorm_alpha belongs to norm_placement=deepnorm"},
+        {WITH("'head_scale': 'paper'"), "head_scale belongs to norm_placement=normformer"},
+        {WITH("'residual_scale': true"), "residual_scale belongs to norm_placement=normformer"},
+        {WITH("'dual_scale': 2"), "dual_scale belongs to norm_placement=residual_dual"},
+        {WITH("'rope_theta': 1000"), "rope_theta belongs to|rotary"},
+        {WITH("'position_embedding_type': 'alibi', 'position_offset': 2"),
+         "position_offset belongs to|learned"},
+        {WITH("'norm_placement': 'keel'"), "keel needs residual_alpha"},
+        {WITH("'residual_alpha': 0"), "residual_alpha|0"},
+    };
+    assert_each_refused(refusals, sizeof refusals / sizeof *refusals);
 }
 
 static void test_placements_that_are_refused(void **state) {
     (void)state;
-    assert_refused(WITH("'norm_placement': 'peri'"), "norm_placement=\"peri\"|sandwich|list");
-    assert_refused(WITH("'norm_placement': 3"), "norm_placement|expected pre");
-    assert_refused(WITH("'norm_placement': ['pre', 'post']"), "2 names|3 layers");
-    assert_refused(WITH("'norm_placement': []"), "0 names|3 layers");
-    assert_refused(WITH("'norm_placement': ['pre', 'sub_ln', 'pre']"), "norm_placement[1]=\"sub_ln\"|list");
-    assert_refused(WITH("'norm_placement': ['pre', 'pre', 7]"), "norm_placement[2]");
-    assert_refused(WITH("'norm_placement': 'residual_dual', 'gpas': true"), "residual_dual|gpas");
-    assert_refused(WITH("'norm_placement': 'output', 'gpas': true"), "output|gpas");
-    assert_refused(WITH("'norm_placement': 'residual_dual', 'final_norm': false"),
-                   "residual_dual|final_norm");
-    assert_refused(WITH("'norm_type': 'crmsnorm', 'norm_placement': 'sandwich'"), "crmsnorm needs|pre");
-    assert_refused(WITH("'norm_type': 'rmsnorm', 'norm_placement': 'residual_dual'"),
-                   "needs norm_type=layernorm");
+    static const struct refusal refusals[] = {
+        {WITH("'norm_placement': 'peri'"), "norm_placement=\"peri\"|sandwich|list"},
+        {WITH("'norm_placement': 3"), "norm_placement|expected pre"},
+        {WITH("'norm_placement': ['pre', 'post']"), "2 names|3 layers"},
+        {WITH("'norm_placement': []"), "0 names|3 layers"},
+        {WITH("'norm_placement': ['pre', 'sub_ln', 'pre']"), "norm_placement[1]=\"sub_ln\"|list"},
+        {WITH("'norm_placement': ['pre', 'pre', 7]"), "norm_placement[2]"},
+        {WITH("'norm_placement': 'residual_dual', 'gpas': true"), "residual_dual|gpas"},
+        {WITH("'norm_placement': 'output', 'gpas': true"), "output|gpas"},
+        {WITH("'norm_placement': 'residual_dual', 'final_norm': false"), "residual_dual|final_norm"},
+        {WITH("'norm_type': 'crmsnorm', 'norm_placement': 'sandwich'"), "crmsnorm needs|pre"},
+        {WITH("'norm_type': 'rmsnorm', 'norm_placement': 'residual_dual'"), "needs norm_type=layernorm"},
+    };
+    assert_each_refused(refusals, sizeof refusals / sizeof *refusals);
 }
 
 /* What the authors' code can do and the format can't say; a switch that is off is nothing. */
 static void test_features_that_are_refused(void **state) {
     (void)state;
-    assert_refused(WITH("'position_embedding_type': 'xpos'"), "xPos");
-    assert_refused(WITH("'position_embedding_type': 'T5'"), "T5's relative position bias");
-    assert_refused(WITH("'position_embedding_type': 'relative_bias'"), "T5's relative position bias");
-    assert_refused(WITH("'position_embedding_type': 'none at all'"),
-                   "one of learned, rotary, none, alibi, sinusoidal");
-    assert_refused(WITH("'xpos_rel_pos': true"), "xpos_rel_pos|xPos");
-    assert_refused(WITH("'rel_pos_buckets': 32"), "T5's relative position bias");
-    assert_refused(WITH("'adaptive_softmax_cutoff': '4000,20000'"), "adaptive softmax");
-    assert_refused(WITH("'cross_attention': true"), "cross-attention");
-    assert_refused(WITH("'multiway': true"), "multiway");
-    assert_refused(WITH("'moe_freq': 2"), "mixture of experts");
-    assert_refused(WITH("'num_experts': 8"), "mixture of experts");
+    static const struct refusal refusals[] = {
+        {WITH("'position_embedding_type': 'xpos'"), "xPos"},
+        {WITH("'position_embedding_type': 'T5'"), "T5's relative position bias"},
+        {WITH("'position_embedding_type': 'relative_bias'"), "T5's relative position bias"},
+        {WITH("'position_embedding_type': 'none at all'"), "one of learned, rotary, none, alibi, sinusoidal"},
+        {WITH("'xpos_rel_pos': true"), "xpos_rel_pos|xPos"},
+        {WITH("'rel_pos_buckets': 32"), "T5's relative position bias"},
+        {WITH("'adaptive_softmax_cutoff': '4000,20000'"), "adaptive softmax"},
+        {WITH("'cross_attention': true"), "cross-attention"},
+        {WITH("'multiway': true"), "multiway"},
+        {WITH("'moe_freq': 2"), "mixture of experts"},
+        {WITH("'num_experts': 8"), "mixture of experts"},
+    };
+    assert_each_refused(refusals, sizeof refusals / sizeof *refusals);
     struct model_description d = described(
         WITH("'xpos_rel_pos': false, 'rel_pos_buckets': 0, 'adaptive_softmax_cutoff': '', 'multiway': null"));
     description_deinit(&d);

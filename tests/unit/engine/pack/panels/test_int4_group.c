@@ -58,8 +58,7 @@ static void test_any_group_is_stored(void **state) {
     }
 }
 
-/* Sixteen levels from -8 to 7 with a step of any size, chosen so that the largest weight is the last level.
- */
+/* Sixteen levels from -8 to 7 with a step of any size, chosen so that the largest weight is the last level. */
 static double plain_error(const struct int4_group *group) {
     double extreme = 0, sum = 0;
     for (size_t i = 0; i < KERNEL_INT4_GROUP; i++)

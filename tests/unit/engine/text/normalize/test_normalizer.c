@@ -12,7 +12,7 @@ static const struct {
     {"{'type': 'NFKD'}", "\uFDFA", "صلى الله عليه وسلم"},
     {"{'type': 'NFKC'}", "\u32FF\uA7F2", "\u32FF\uA7F2"}, /* newer than the library's forms */
     {"{'type': 'NFC'}", "a\u0307\u0323", "\u1EA1\u0307"},
-    {"{'type': 'NFC'}", "a\u08D3\u0301", "a\u08D3\u0301"}, /* U+08D3 is no mark to it, so that it blocks */
+    {"{'type': 'NFC'}", "a\u08D3\u0301", "a\u08D3\u0301"}, /* U+08D3 is not a mark to it, so that it blocks */
     {"{'type': 'Lowercase'}", "ÀΣİẞ", "àσi\u0307ß"},
     {"{'type': 'StripAccents'}", "e\u0301a\u0903", "ea"},
     {"{'type': 'Strip'}", " \u3000a b\n", "a b"},

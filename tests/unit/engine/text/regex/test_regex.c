@@ -11,7 +11,7 @@ static const struct {
      "a \xC2\x85\xE3\x80\x80"
      "b\xE1\xA0\x8E"
      "c",
-     " \xC2\x85\xE3\x80\x80"}, /* U+180E is no blank */
+     " \xC2\x85\xE3\x80\x80"}, /* U+180E is not a blank */
     {"\\h+", "0aFg9", "0aF|9"},
     {"\\v", "a\vb\n", "\v"},
     {"\\w+", "a\xC2\xB2_é٣-b", "a\xC2\xB2_é٣|b"},

@@ -254,8 +254,8 @@ static void test_pieces_that_are_none(void **state) {
     refused(with_piece("a\0b", 3, 0, NORMAL), NULL, STATUS_MALFORMED, "piece 9 has a NUL");
     refused(with_piece("\xFF", 1, 0, NORMAL), NULL, STATUS_MALFORMED, "piece 9 is not UTF-8");
     refused(with_piece(long_text, 8000, 0, NORMAL), NULL, STATUS_MALFORMED, "piece 9 is too long");
-    refused(with_piece("x", 1, 0x7FC00000, NORMAL), NULL, STATUS_MALFORMED, "no number");
-    refused(with_piece("x", 1, 0xFF800000, NORMAL), NULL, STATUS_MALFORMED, "no number");
+    refused(with_piece("x", 1, 0x7FC00000, NORMAL), NULL, STATUS_MALFORMED, "not a number");
+    refused(with_piece("x", 1, 0xFF800000, NORMAL), NULL, STATUS_MALFORMED, "not a number");
     refused(with_piece("ab", 2, 0, NORMAL), NULL, STATUS_MALFORMED, "pieces 7 and 9 are the same");
     refused(with_piece("x", 1, 0, 7), NULL, STATUS_UNSUPPORTED, "a piece of type 7");
     refused(with_piece("x", 1, 0, UNKNOWN), NULL, STATUS_MALFORMED, "2 pieces are the unknown one");

@@ -3,7 +3,7 @@
 #include "tests/unit/engine/text/build.h"
 
 static void refused(const char *model, enum status status, const char *fragment) {
-    char text[1024], said[1400];
+    char text[1024], said[ERROR_LINE_BYTES];
     struct error e = {0};
     struct tokenizer *t;
     snprintf(text, sizeof text, "{'model': %s}", model);
@@ -28,7 +28,7 @@ static void test_types_and_scores(void **state) {
     (void)state;
     refused(PIECES "'vocab': ['a', 'b']}", STATUS_MALFORMED, "types");
     refused(PIECES "'vocab': ['a', 'b'], 'types': 'x'}", STATUS_MALFORMED, "1 letters for 2 pieces");
-    refused(PIECES "'vocab': ['a', 'b'], 'types': 'x?'}", STATUS_MALFORMED, "'?' is no type");
+    refused(PIECES "'vocab': ['a', 'b'], 'types': 'x?'}", STATUS_MALFORMED, "'?' is not a type");
     refused(PIECES "'vocab': ['a', 'b'], 'types': 'nn'}", STATUS_MALFORMED, "0 pieces are the unknown one");
     refused(PIECES "'vocab': ['a', 'b'], 'types': 'xx'}", STATUS_MALFORMED, "2 pieces are the unknown one");
     refused(PIECES "'vocab': ['a', 'b'], 'types': 'xn', 'scores': [0]}", STATUS_MALFORMED, "1 scores for 2");
