@@ -110,7 +110,7 @@ static void expect_order(const char *folder, bool parallel) {
     const struct packed_linear *order[BLOCK_LINEARS];
     fixture_init(&f, folder, NORM_FORM_CRMSNORM);
     const struct packed_layer *layer = &f.packed.layers[1];
-    block_order(f.forward, 1, order);
+    assert_int_equal(block_order(f.forward, 1, order), 4);
     assert_ptr_equal(order[0], &layer->qkv);
     assert_ptr_equal(order[1], parallel ? &layer->up : &layer->attention.output);
     assert_ptr_equal(order[2], parallel ? &layer->attention.output : &layer->up);
