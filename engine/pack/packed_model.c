@@ -352,10 +352,10 @@ static enum status check_types(const struct packed_model *p, struct error *e) {
     enum status status = matmul_check(p->matmul, p->weights, e);
     if (status != STATUS_OK) return status;
     packed_model_each_linear(p, find_widest, &widest);
-    if (whole && widest > KERNEL_INT8_K_MAX)
+    if (whole && widest > KERNEL_INT4_K_MAX)
         return error_set(e, STATUS_OPTION, "weights",
                          "a linear of this model has %zu inputs, at most %d can be summed", widest,
-                         KERNEL_INT8_K_MAX);
+                         KERNEL_INT4_K_MAX);
     return STATUS_OK;
 }
 

@@ -83,7 +83,7 @@ enum weight_type packed_values_type(const struct model_description *d, enum weig
 size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, enum weight_type weights);
 
 /* Borrows c (and the checkpoint under it) until packed_model_deinit. STATUS_OPTION: MATMUL_OPENBLAS with
- * other weights than f32, or a linear too wide for integer sums (KERNEL_INT8_K_MAX). */
+ * other weights than f32, or a linear too wide for integer sums (KERNEL_INT4_K_MAX). */
 enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
                               enum weight_type weights, struct workers *workers, pack_progress_fn progress,
                               void *context, struct error *e);
