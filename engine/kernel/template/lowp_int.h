@@ -104,6 +104,8 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
                                .weight_scales = part->scales};
     for (size_t k = part->first, count; k < part->end; k += count) {
         count = part->end - k < group_k ? part->end - k : group_k;
+        /* They lie behind the panel's weights, which are read later. */
+        prefetch_near(group.weight_scales + first * REGISTER_LANES, registers * REGISTER_BYTES);
         int8_start_group(x, row_bytes, rows, part->padded, group, registers, sum);
         int8_steps(x + k, row_bytes, rows, w, registers, count / INT8_STEP, sum, &pace);
         int8_end_group(x, row_bytes, rows, part->padded, group, first, registers, sum, sums);

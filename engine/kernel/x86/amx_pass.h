@@ -265,6 +265,8 @@ VECTOR_INLINE void run_group_int8(const struct run *r, size_t first, size_t bloc
     const unsigned char *y = r->m->x + r->now->second * row_bytes + at;
     const unsigned char *w = r->slice.weights + (first - r->slice.first) * BLOCK_BYTES;
     const size_t rows_a_block = (before->rows + blocks - 1) / blocks;
+    const size_t group = first * TILE_BYTES / kernel_int8_group_k(r->m->base.k);
+    prefetch_near(r->now->weight_scales + group * KERNEL_PANEL, LINE_BYTES);
     clear_sums();
     for (size_t block = 0; block < blocks; block++, w += BLOCK_BYTES) {
         prefetch_for_block(prefetch, x, y, both, row_bytes, w);
