@@ -104,16 +104,18 @@ static inline size_t kernel_padded_k(size_t k) {
     return (k + KERNEL_LOWP_K - 1) / KERNEL_LOWP_K * KERNEL_LOWP_K;
 }
 
-/* k of a group of int8, but for the last, which may be shorter: groups are as few as they can be, and nearly even. A
- * multiple of KERNEL_LOWP_K. */
-static inline size_t kernel_int8_group_k(size_t k) {
-    const size_t padded = kernel_padded_k(k), groups = (padded + KERNEL_INT8_GROUP - 1) / KERNEL_INT8_GROUP;
-    return kernel_padded_k((padded + groups - 1) / groups);
+/* Groups of int8 are as few as they can be, and nearly even. */
+static inline size_t kernel_int8_groups(size_t k) {
+    return (kernel_padded_k(k) + KERNEL_INT8_GROUP - 1) / KERNEL_INT8_GROUP;
 }
 
-static inline size_t kernel_int8_groups(size_t k) {
-    const size_t group = kernel_int8_group_k(k);
-    return (kernel_padded_k(k) + group - 1) / group;
+/* k of a group of int8, but for the last, which may be shorter: a multiple of KERNEL_LOWP_K. Without a division, because
+ * kernels ask for it at every panel. */
+static inline size_t kernel_int8_group_k(size_t k) {
+    const size_t padded = kernel_padded_k(k), groups = kernel_int8_groups(k);
+    size_t group = KERNEL_LOWP_K;
+    while (group * groups < padded) group += KERNEL_LOWP_K;
+    return group;
 }
 
 /* Bytes from one panel of weights to the next. Panels start with the weights, in this order:

@@ -63,8 +63,9 @@ struct lowp_part {
     const unsigned char *weights; /* from its first k on */
     const int8_t *groups;         /* of int4: likewise */
     const float *scales;          /* of int8 [groups of the part][48], of int4 [48] */
-    size_t first, end,
-        padded; /* its k, multiples of KERNEL_LOWP_K, and that of the panel; of int8: of groups */
+    size_t group;                 /* of int8: its first */
+    /* Its k, multiples of KERNEL_LOWP_K, of int8 of groups; and that of the panel. */
+    size_t first, end, padded;
 };
 
 VECTOR_INLINE struct lowp_part lowp_part_of(enum weight_type type, const unsigned char *panel, size_t padded,
@@ -78,7 +79,10 @@ VECTOR_INLINE struct lowp_part lowp_part_of(enum weight_type type, const unsigne
     } else {
         part.weights = panel + first * KERNEL_PANEL * (type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : 1);
         part.scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
-        if (type == WEIGHT_TYPE_INT8) part.scales += first / kernel_int8_group_k(padded) * KERNEL_PANEL;
+        if (type == WEIGHT_TYPE_INT8 && first > 0) {
+            part.group = first / kernel_int8_group_k(padded);
+            part.scales += part.group * KERNEL_PANEL;
+        }
     }
     return part;
 }

@@ -99,9 +99,8 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
     const unsigned char *w = part->weights + first * REGISTER_BYTES;
     struct prefetch_pace pace =
         prefetch_pace_of(prefetch, (part->end - part->first) / INT8_STEP, 1, first / registers, shares);
-    struct int8_group group = {.index = part->first / group_k,
-                               .groups = kernel_int8_groups(part->padded),
-                               .weight_scales = part->scales};
+    struct int8_group group = {
+        .index = part->group, .groups = kernel_int8_groups(part->padded), .weight_scales = part->scales};
     for (size_t k = part->first, count; k < part->end; k += count) {
         count = part->end - k < group_k ? part->end - k : group_k;
         /* They lie behind the panel's weights, which are read later. */
