@@ -5,8 +5,13 @@
 #include <string.h>
 
 /* Compiled for several instruction sets where the loader can choose between them: the same additions, so the same bits.
- * The sanitizers are not ready when it does. */
-#if defined __x86_64__ && defined __GLIBC__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+ * The thread sanitizer is not ready when it does. */
+#if defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define ROTATION_NARROW
+#endif
+#endif
+#if defined __x86_64__ && defined __GLIBC__ && !defined __SANITIZE_THREAD__ && !defined ROTATION_NARROW
 #define WIDEST __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define WIDEST
