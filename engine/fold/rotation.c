@@ -2,6 +2,20 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
+
+/* Compiled for several instruction sets where the loader can choose between them: the same additions, so the same bits.
+ * The thread sanitizer is not ready when it does. */
+#if defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define ROTATION_NARROW
+#endif
+#endif
+#if defined __x86_64__ && defined __GLIBC__ && !defined __SANITIZE_THREAD__ && !defined ROTATION_NARROW
+#define WIDEST __attribute__((target_clones("default", "avx2", "avx512f")))
+#else
+#define WIDEST
+#endif
 
 /* Columns that go through all levels together: a block of them stays in the first-level cache. */
 #define COLUMNS 16
@@ -43,37 +57,63 @@ static double sign_of(size_t item) {
     return KERNEL_HADAMARD_SIGNS >> item & 1 ? -1 : 1;
 }
 
-/* Three levels at once: of eight items that are a step apart, of n entries each, multiplied by factor first. */
-static inline void three_levels(const double *restrict from, size_t from_step, const double *factor, size_t n,
-                                double *restrict to, size_t to_step) {
-    for (size_t k = 0; k < n; k++) {
-        double a[8], b[8];
-        for (size_t i = 0; i < 8; i++) b[i] = from[i * from_step + k] * factor[i];
-        for (size_t i = 0; i < 8; i += 2) a[i] = b[i] + b[i + 1], a[i + 1] = b[i] - b[i + 1];
-        for (size_t i = 0; i < 8; i += 4)
-            for (size_t m = i; m < i + 2; m++) b[m] = a[m] + a[m + 2], b[m + 2] = a[m] - a[m + 2];
-        for (size_t m = 0; m < 4; m++) {
-            to[m * to_step + k] = b[m] + b[m + 4];
-            to[(m + 4) * to_step + k] = b[m] - b[m + 4];
+/* Eight numbers that are treated alike: in whatever registers there are. */
+struct eight {
+    double lanes __attribute__((vector_size(8 * sizeof(double))));
+};
+
+/* Three levels at once, of eight items. */
+static inline void three_levels(struct eight *x) {
+    struct eight a[8];
+    for (size_t i = 0; i < 8; i += 2) {
+        a[i].lanes = x[i].lanes + x[i + 1].lanes;
+        a[i + 1].lanes = x[i].lanes - x[i + 1].lanes;
+    }
+    for (size_t i = 0; i < 8; i += 4)
+        for (size_t m = i; m < i + 2; m++) {
+            x[m].lanes = a[m].lanes + a[m + 2].lanes;
+            x[m + 2].lanes = a[m].lanes - a[m + 2].lanes;
         }
+    for (size_t m = 0; m < 4; m++) {
+        a[m].lanes = x[m].lanes + x[m + 4].lanes;
+        a[m + 4].lanes = x[m].lanes - x[m + 4].lanes;
+    }
+    memcpy(x, a, sizeof a);
+}
+
+/* Blocks of 64, which are nearly all, of eight columns: items i + 8 m of the first levels' i side by side. */
+WIDEST static void transform_64_columns(double *x, size_t stride, double scale) {
+    struct eight block[8][8];
+    for (size_t m = 0; m < 8; m++) {
+        for (size_t i = 0; i < 8; i++) {
+            memcpy(&block[m][i], x + (8 * m + i) * stride, sizeof **block);
+            block[m][i].lanes *= sign_of(8 * m + i) * scale;
+        }
+        three_levels(block[m]);
+    }
+    for (size_t i = 0; i < 8; i++) {
+        struct eight items[8];
+        for (size_t m = 0; m < 8; m++) items[m] = block[m][i];
+        three_levels(items);
+        for (size_t m = 0; m < 8; m++) memcpy(x + (8 * m + i) * stride, &items[m], sizeof *items);
     }
 }
 
-/* Blocks of 64, which are nearly all: in two passes, through the first-level cache. */
-static void transform_64(double *x, size_t stride, size_t columns, double scale) {
-    static const double ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    double block[64 * COLUMNS];
-    for (size_t i = 0; i < 64; i += 8) {
-        double factor[8];
-        for (size_t k = 0; k < 8; k++) factor[k] = sign_of(i + k) * scale;
-        three_levels(x + i * stride, stride, factor, columns, block + i * columns, columns);
-    }
-    if (stride == columns) {
-        three_levels(block, 8 * columns, ones, 8 * columns, x, 8 * stride);
-        return;
-    }
-    for (size_t i = 0; i < 8; i++)
-        three_levels(block + i * columns, 8 * columns, ones, columns, x + i * stride, 8 * stride);
+/* Of one column, whose items are neighbours. */
+WIDEST static void transform_64_row(double *x, double scale) {
+    struct eight items[8];
+    double turned[8][8];
+    for (size_t m = 0; m < 8; m++)
+        for (size_t i = 0; i < 8; i++) turned[i][m] = x[8 * m + i] * (sign_of(8 * m + i) * scale);
+    memcpy(items, turned, sizeof items);
+    three_levels(items);
+    memcpy(turned, items, sizeof items);
+    double rows[8][8];
+    for (size_t m = 0; m < 8; m++)
+        for (size_t i = 0; i < 8; i++) rows[m][i] = turned[i][m];
+    memcpy(items, rows, sizeof items);
+    three_levels(items);
+    memcpy(x, items, sizeof items);
 }
 
 static void transform_columns(double *x, size_t stride, size_t order, size_t columns, double scale) {
@@ -93,13 +133,14 @@ static void transform_columns(double *x, size_t stride, size_t order, size_t col
 
 static void transform(const struct rotation *r, double *x, size_t stride) {
     const double scale = 1 / sqrt((double)r->order);
-    for (size_t k = 0; k < r->lanes; k += COLUMNS) {
-        const size_t columns = lower(COLUMNS, r->lanes - k);
-        if (r->order == 64)
-            transform_64(x + k, stride, columns, scale);
-        else
-            transform_columns(x + k, stride, r->order, columns, scale);
+    size_t k = 0;
+    if (r->order == 64 && r->lanes == 1 && stride == 1) {
+        transform_64_row(x, scale);
+        return;
     }
+    for (; r->order == 64 && k + 8 <= r->lanes; k += 8) transform_64_columns(x + k, stride, scale);
+    for (; k < r->lanes; k += COLUMNS)
+        transform_columns(x + k, stride, r->order, lower(COLUMNS, r->lanes - k), scale);
 }
 
 void rotation_apply(const struct rotation *r, double *x, size_t stride, size_t first, size_t end) {

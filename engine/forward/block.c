@@ -19,6 +19,12 @@ static void run_input(struct forward *f, const struct packed_linear *linear, str
                   });
 }
 
+static void run_qkv(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
+    run_input(f, &layer->qkv, normed, ACTIVATION_NONE, f->qkv, f->qkv_stride);
+    if (layer->values.out)
+        run_input(f, &layer->values, normed, ACTIVATION_NONE, f->qkv + layer->qkv.out, f->qkv_stride);
+}
+
 static void gate_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context, (void)worker;
     const float *gate = f->hidden + first * f->hidden_stride;
@@ -181,13 +187,17 @@ static void convert_stream(struct forward *f, size_t layer) {
     forward_each_block(f, f->row_count, convert_block, NULL);
 }
 
-void block_order(const struct forward *f, size_t index, const struct packed_linear **order) {
+size_t block_order(const struct forward *f, size_t index, const struct packed_linear **order) {
     const struct packed_layer *layer = &f->model->layers[index];
     bool parallel = f->description->residual != RESIDUAL_SEQUENTIAL;
-    order[0] = &layer->qkv;
-    order[parallel ? 1 : 2] = &layer->up;
-    order[parallel ? 2 : 1] = &layer->attention.output;
-    order[3] = &layer->mlp.output;
+    size_t count = 0;
+    order[count++] = &layer->qkv;
+    if (layer->values.out) order[count++] = &layer->values;
+    if (parallel) order[count++] = &layer->up;
+    order[count++] = &layer->attention.output;
+    if (!parallel) order[count++] = &layer->up;
+    order[count++] = &layer->mlp.output;
+    return count;
 }
 
 void block_run(struct forward *f, size_t index) {
@@ -195,7 +205,7 @@ void block_run(struct forward *f, size_t index) {
     enum residual residual = f->description->residual;
     convert_stream(f, index);
     struct norm_output normed = input_of(f, &layer->attention);
-    run_input(f, &layer->qkv, normed, ACTIVATION_NONE, f->qkv, f->qkv_stride);
+    run_qkv(f, layer, normed);
     /* In a parallel block the MLP reads the stream before attention adds to it. */
     if (residual == RESIDUAL_PARALLEL_TWO_NORMS) normed = input_of(f, &layer->mlp);
     if (residual != RESIDUAL_SEQUENTIAL) run_up(f, layer, normed);

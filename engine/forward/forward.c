@@ -103,8 +103,9 @@ static bool make_order(struct forward *f, struct error *e) {
     size_t layers = f->description->layers, count = layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     f->order = memory_aligned(count, sizeof *f->order, "step buffers", e);
     if (!f->order) return false;
-    for (size_t i = 0; i < layers; i++) block_order(f, i, f->order + i * BLOCK_LINEARS);
-    head_order(f, f->order + layers * BLOCK_LINEARS);
+    const struct packed_linear **next = f->order;
+    for (size_t i = 0; i < layers; i++) next += block_order(f, i, next);
+    head_order(f, next);
     return true;
 }
 

@@ -112,6 +112,6 @@ void attention_run(struct forward *f, size_t layer);
 void attention_plan(struct forward *f);
 
 void block_run(struct forward *f, size_t layer);
-/* Its linears in the order in which they run. */
-#define BLOCK_LINEARS 4
-void block_order(const struct forward *f, size_t layer, const struct packed_linear **order);
+/* Its linears in the order in which they run, at most BLOCK_LINEARS; returns how many. */
+#define BLOCK_LINEARS 5
+size_t block_order(const struct forward *f, size_t layer, const struct packed_linear **order);

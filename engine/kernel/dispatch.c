@@ -19,7 +19,7 @@ static const struct row {
                     .name = #set,                                                                            \
                     .gemm_f32 = gemm_f32_##vectors,                                                          \
                     .convert_activations = {NULL, convert_bf16_##bf16, convert_int8_##vectors,               \
-                                            convert_int8_##vectors},                                         \
+                                            convert_int4_##vectors},                                         \
                     .gemm_lowp = {NULL, gemm_bf16_##bf16, gemm_int8_##int8, gemm_int4_##int4},               \
                     .epilogue_rows = epilogue_rows_##vectors,                                                \
                     .row_scales = row_scales_##vectors,                                                      \

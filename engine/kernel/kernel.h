@@ -80,30 +80,48 @@ struct gemm {
  *         those). The sum s starts at 0 and takes k in blocks of KERNEL_BF16_BLOCK, ascending: a block has
  *         two accumulators from 0, of its even and of its odd k, by fused multiply-adds in ascending order,
  *         and s = s + (even + odd). It is what the instruction for tiles of bf16 (TDPBF16PS) computes.
- *   int8  A row of weights has one scale, a row of activations another: q = round(x * (127 / largest |x|)), to
- *         nearest even. The sum of products of integers is exact. It is multiplied, as a float, by the scale of
- *         the weights, then by that of the activations.
+ *   int8  A row of weights has a scale for each group of k (kernel_int8_group_k of them), a row of activations
+ *         others: q = round(x * (127 / largest |x|)), to nearest even. The sum of a group's products of integers is
+ *         exact. It becomes a float, times the scale of the weights; s starts at 0 and takes the groups, ascending, by
+ *         s = fma(that, scale of the activations, s).
  *
- *   int4  As int8, with weights of 8 bits that are stored in 4: each KERNEL_INT4_GROUP of k of a row has an
- *         integer scale m (0 .. 16) and offset c; a weight is m * q + c, q = -8 .. 7, of magnitude 127 at
- *         most. The sum over a group is m * (sum of q * x) + c * (sum of x), both sums within 16 bits.
+ *   int4  A row of weights, and one of activations, has one scale. Weights are of 8 bits and stored in 4: each
+ *         KERNEL_INT4_GROUP of k of a row has an integer scale m (0 .. 16) and offset c; a weight is m * q + c,
+ *         q = -8 .. 7, of magnitude 127 at most. The sum over a group is m * (sum of q * x) + c * (sum of x), both sums
+ *         within 16 bits. The sum of all groups, as a float, is multiplied by the scale of the weights, then by that of
+ *         the activations.
  *
  * A row of activations that is not all finite gives NaN everywhere in int8 and int4. */
 #define KERNEL_LOWP_K     64       /* k is padded to a multiple of this */
+#define KERNEL_INT8_GROUP 256      /* of k, at most: int8 weights, and activations, that share a scale */
 #define KERNEL_INT4_GROUP 32       /* of k: int4 weights that share a scale and an offset */
 #define KERNEL_BF16_BLOCK 32       /* of k: bf16 products that are summed apart */
 #define KERNEL_BF16_MIN   0x1p-56f /* smaller magnitudes of bf16 count as 0 */
-/* Beyond this k the integer sums of int8 and int4 could overflow: |sum| <= 127 * 127 * k. */
-#define KERNEL_INT8_K_MAX 131072
+/* Beyond this k the integer sums of int4 could overflow: |sum| <= 127 * 127 * k. */
+#define KERNEL_INT4_K_MAX 131072
 
 static inline size_t kernel_padded_k(size_t k) {
     return (k + KERNEL_LOWP_K - 1) / KERNEL_LOWP_K * KERNEL_LOWP_K;
 }
 
+/* Groups of int8 are as few as they can be, and nearly even. */
+static inline size_t kernel_int8_groups(size_t k) {
+    return (kernel_padded_k(k) + KERNEL_INT8_GROUP - 1) / KERNEL_INT8_GROUP;
+}
+
+/* k of a group of int8, but for the last, which may be shorter: a multiple of KERNEL_LOWP_K. Without a division, because
+ * kernels ask for it at every panel. */
+static inline size_t kernel_int8_group_k(size_t k) {
+    const size_t padded = kernel_padded_k(k), groups = kernel_int8_groups(k);
+    size_t group = KERNEL_LOWP_K;
+    while (group * groups < padded) group += KERNEL_LOWP_K;
+    return group;
+}
+
 /* Bytes from one panel of weights to the next. Panels start with the weights, in this order:
  *   f32   float [k][48]
  *   bf16  uint16_t [k/2][48][2]
- *   int8  uint8_t [k/4][48][4], each weight + 128; then float scale[48]
+ *   int8  uint8_t [k/4][48][4], each weight + 128; then float scale[groups][48]
  *   int4  uint8_t [k/32][4][48][4]: byte [g][s][n][b] holds, each + 8, q of k = 32 g + 4 s + b (low half) and
  *         of k = 32 g + 16 + 4 s + b (high half); then int8_t [k/32][48][2], scale m and offset c; then
  *         float scale[48] */

@@ -52,7 +52,7 @@ size_t kernel_panel_bytes(enum weight_type type, size_t k) {
     case WEIGHT_TYPE_BF16:
         return padded * KERNEL_PANEL * sizeof(uint16_t);
     case WEIGHT_TYPE_INT8:
-        return padded * KERNEL_PANEL + KERNEL_PANEL * sizeof(float);
+        return padded * KERNEL_PANEL + kernel_int8_groups(k) * KERNEL_PANEL * sizeof(float);
     case WEIGHT_TYPE_INT4:
         return padded / 2 * KERNEL_PANEL + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2 +
                KERNEL_PANEL * sizeof(float);
@@ -67,9 +67,11 @@ size_t kernel_row_bytes(enum weight_type type, size_t k) {
     const size_t padded = kernel_padded_k(k);
     size_t bytes = 0;
     /* A thirty-second more than the numbers need, and an odd number of lines: rows a power of two apart, or little
-     * more, would share their places in the caches. int8 has its sums of groups for that. */
+     * more, would share their places in the caches. int4 has its sums of groups for that. */
     if (type == WEIGHT_TYPE_BF16) bytes = padded * sizeof(float) * 33 / 32;
-    if (type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4)
+    if (type == WEIGHT_TYPE_INT8)
+        bytes = padded * 33 / 32 + kernel_int8_groups(k) * (sizeof(float) + sizeof(int32_t));
+    if (type == WEIGHT_TYPE_INT4)
         bytes = padded + sizeof(float) + sizeof(int32_t) * (1 + padded / KERNEL_INT4_GROUP);
     if (bytes == 0) return 0;
     return ((bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN | 1) * KERNEL_ALIGN;

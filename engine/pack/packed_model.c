@@ -16,7 +16,8 @@
 /* Where rows are rotated: whole panels and whole blocks, so that each row is read once. */
 #define ROTATED_BLOCK_ROWS (4 * KERNEL_PANEL)
 _Static_assert(ROTATED_BLOCK_ROWS % ROTATION_ORDER_MAX == 0, "of whole blocks of a rotation");
-#define BIAS_ROWS (ROTATED_BLOCK_ROWS + ROTATION_COVER_MAX)
+#define BIAS_ROWS         (ROTATED_BLOCK_ROWS + ROTATION_COVER_MAX)
+#define LAYER_LINEARS_MAX 5
 /* Part of the columns' mean square that is added to each, so that a column of zeros gets a scale too. */
 #define LEAST_SHARE  0x1p-12
 #define ALIGN_FLOATS (KERNEL_ALIGN / sizeof(float))
@@ -60,17 +61,30 @@ static bool has_smoothing(const struct folded_linear *from, enum weight_type typ
     return whole && from->gain && !(from->compress_in && from->last_share == 0);
 }
 
-static void reserve_linear(struct arena *arena, const struct folded_linear *from, enum weight_type type,
-                           struct packed_linear *to) {
-    *to = (struct packed_linear){.out = from->out,
+/* rows: of `from`, that it has. */
+static void reserve_rows(struct arena *arena, const struct folded_linear *from, size_t rows,
+                         enum weight_type type, struct packed_linear *to) {
+    *to = (struct packed_linear){.out = rows,
                                  .in = from->in,
                                  .matmul = arena->matmul,
                                  .type = type,
                                  .rotates_rows = from->rotates_rows};
     to->weights = arena_reserve_unset(arena, packed_linear_bytes(to) / sizeof(float));
-    if (folded_linear_has_bias(from))
-        to->bias = arena_reserve(arena, kernel_panels(from->out) * KERNEL_PANEL);
+    if (folded_linear_has_bias(from)) to->bias = arena_reserve(arena, kernel_panels(rows) * KERNEL_PANEL);
     if (has_smoothing(from, type)) to->smoothing = arena_reserve(arena, from->in);
+}
+
+static void reserve_linear(struct arena *arena, const struct folded_linear *from, enum weight_type type,
+                           struct packed_linear *to) {
+    reserve_rows(arena, from, from->out, type, to);
+}
+
+/* docs/decisions.md has figures. */
+enum weight_type packed_values_type(const struct model_description *d, enum weight_type weights) {
+    if (d->heads < 2 * d->kv_heads) return weights;
+    return weights == WEIGHT_TYPE_INT8   ? WEIGHT_TYPE_BF16
+           : weights == WEIGHT_TYPE_INT4 ? WEIGHT_TYPE_INT8
+                                         : weights;
 }
 
 /* heads: how many share a norm of one head's width (1 for other norms). */
@@ -116,8 +130,12 @@ static void reserve_layer(struct arena *arena, const struct folded_model *c, siz
     reserve_norm(arena, &from->query_norm, norm_heads(c->description, c->description->heads),
                  &to->query_norm);
     reserve_norm(arena, &from->key_norm, norm_heads(c->description, c->description->kv_heads), &to->key_norm);
-    reserve_linear(arena, &from->qkv, arena->weights, &to->qkv);
+    const enum weight_type values = packed_values_type(c->description, arena->weights);
+    const size_t apart = values == arena->weights ? 0 : c->description->kv_heads * c->description->head_dim;
+    reserve_rows(arena, &from->qkv, from->qkv.out - apart, arena->weights, &to->qkv);
     reserve_linear(arena, &from->up, arena->weights, &to->up);
+    to->values = (struct packed_linear){0};
+    if (apart) reserve_rows(arena, &from->qkv, apart, values, &to->values);
 }
 
 /* Everything of the model; p->layers may be NULL when only the size matters. */
@@ -144,6 +162,7 @@ size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul,
 struct job {
     struct folded_linear *from;
     struct packed_linear *to;
+    size_t first_row;  /* of `from` */
     size_t first_tile; /* tiles of the jobs before it */
     size_t tile_rows;
 };
@@ -159,11 +178,12 @@ struct packing {
     void *context;
 };
 
-static void add_job(struct packing *p, struct folded_linear *from, struct packed_linear *to) {
+static void add_job(struct packing *p, struct folded_linear *from, size_t first_row,
+                    struct packed_linear *to) {
     size_t rows = from->rotate_out.order ? ROTATED_BLOCK_ROWS : BLOCK_ROWS;
-    p->jobs[p->job_count++] =
-        (struct job){.from = from, .to = to, .first_tile = p->tile_count, .tile_rows = rows};
-    p->tile_count += (from->out + rows - 1) / rows;
+    p->jobs[p->job_count++] = (struct job){
+        .from = from, .to = to, .first_row = first_row, .first_tile = p->tile_count, .tile_rows = rows};
+    p->tile_count += (to->out + rows - 1) / rows;
 }
 
 static const struct job *job_of_tile(const struct packing *p, size_t tile) {
@@ -241,7 +261,7 @@ static void pack_tile(void *context, size_t tile, size_t worker) {
     size_t count = job->to->out - first < job->tile_rows ? job->to->out - first : job->tile_rows;
     double *rows = p->scratch + worker * p->scratch_stride;
     double *bias = rows + p->scratch_stride - BIAS_ROWS;
-    folded_linear_rows(job->from, first, count, rows, bias);
+    folded_linear_rows(job->from, job->first_row + first, count, rows, bias);
     if (job->to->smoothing) unsmooth_rows(job->to, count, rows);
     store_rows(p, job, first, count, rows);
     if (job->to->bias)
@@ -283,13 +303,15 @@ static void pack_norms(const struct folded_model *c, const struct packed_model *
 
 static void add_jobs(struct packing *p, struct folded_model *c, struct packed_model *model) {
     for (size_t i = 0; i < c->description->layers; i++) {
-        add_job(p, &c->layers[i].qkv, &model->layers[i].qkv);
-        add_job(p, &c->layers[i].attention.output, &model->layers[i].attention.output);
-        add_job(p, &c->layers[i].up, &model->layers[i].up);
-        add_job(p, &c->layers[i].mlp.output, &model->layers[i].mlp.output);
+        add_job(p, &c->layers[i].qkv, 0, &model->layers[i].qkv);
+        if (model->layers[i].values.out)
+            add_job(p, &c->layers[i].qkv, model->layers[i].qkv.out, &model->layers[i].values);
+        add_job(p, &c->layers[i].attention.output, 0, &model->layers[i].attention.output);
+        add_job(p, &c->layers[i].up, 0, &model->layers[i].up);
+        add_job(p, &c->layers[i].mlp.output, 0, &model->layers[i].mlp.output);
     }
-    if (c->project_out.part_count) add_job(p, &c->project_out, &model->project_out);
-    add_job(p, &c->head, &model->head);
+    if (c->project_out.part_count) add_job(p, &c->project_out, 0, &model->project_out);
+    add_job(p, &c->head, 0, &model->head);
 }
 
 /* The checkpoint's pages are not needed any more; rows of the embedding are read again when they are looked
@@ -304,7 +326,7 @@ static enum status pack_all(struct packed_model *model, struct folded_model *c, 
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
     p.scratch_stride = folded_scratch(c, c->rotated ? ROTATED_BLOCK_ROWS : BLOCK_ROWS) + BIAS_ROWS;
-    p.jobs = memory_aligned(c->description->layers * 4 + 2, sizeof *p.jobs, "packing", e);
+    p.jobs = memory_aligned(c->description->layers * LAYER_LINEARS_MAX + 2, sizeof *p.jobs, "packing", e);
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
     enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
@@ -330,10 +352,10 @@ static enum status check_types(const struct packed_model *p, struct error *e) {
     enum status status = matmul_check(p->matmul, p->weights, e);
     if (status != STATUS_OK) return status;
     packed_model_each_linear(p, find_widest, &widest);
-    if (whole && widest > KERNEL_INT8_K_MAX)
+    if (whole && widest > KERNEL_INT4_K_MAX)
         return error_set(e, STATUS_OPTION, "weights",
                          "a linear of this model has %zu inputs, at most %d can be summed", widest,
-                         KERNEL_INT8_K_MAX);
+                         KERNEL_INT4_K_MAX);
     return STATUS_OK;
 }
 
@@ -379,6 +401,7 @@ void packed_model_each_linear(const struct packed_model *p,
     for (size_t i = 0; i < p->description->layers; i++) {
         const struct packed_layer *layer = &p->layers[i];
         each(context, &layer->qkv);
+        if (layer->values.out) each(context, &layer->values);
         each(context, &layer->attention.output);
         each(context, &layer->up);
         each(context, &layer->mlp.output);

@@ -13,9 +13,9 @@
 /* Version of the layout of packed_model.memory for MATMUL_OWN, which is the same on every machine and for
  * every instruction set. Change it whenever lay_out_all() or the panels (engine/kernel/kernel.h) change, so
  * that a file with another layout is refused. */
-#define PACKED_LAYOUT "panels48-3"
+#define PACKED_LAYOUT "panels48-4"
 /* The same of a rotated model (folded_model_rotate); change it whenever rotations change. */
-#define PACKED_LAYOUT_ROTATED "panels48-3-hadamard64"
+#define PACKED_LAYOUT_ROTATED "panels48-4-hadamard64"
 
 struct packed_linear {
     size_t out, in;
@@ -52,13 +52,17 @@ struct packed_layer {
     struct packed_sublayer attention, mlp;
     struct packed_norm query_norm, key_norm;
     struct packed_linear qkv, up;
+    /* The values' rows of qkv, which then ends before them, in the finer type (packed_values_type); out 0: they are
+     * in qkv. */
+    struct packed_linear values;
 };
 
 struct packed_model {
     const struct folded_model *folded; /* for the embedding rows */
     const struct model_description *description;
     enum matmul_kind matmul;
-    enum weight_type weights; /* of all linears, except that the head of an int4 model is int8 */
+    enum weight_type
+        weights; /* of all linears but values, and except that the head of an int4 model is int8 */
     struct packed_layer *layers;
     struct packed_norm final_norm;
     struct packed_linear project_out; /* out 0: none */
@@ -71,11 +75,15 @@ struct packed_model {
 /* Called on the loading thread from time to time with the share that is done, 0..1. */
 typedef void (*pack_progress_fn)(void *context, double share);
 
+/* The type of the values' projection in a model of such weights. Where several query heads share a value head its errors
+ * count once for each, and most of all; and it is the smallest of the projections. So there it is of a finer type. */
+enum weight_type packed_values_type(const struct model_description *d, enum weight_type weights);
+
 /* Bytes that packed_model_init will allocate, to plan memory before anything is packed. */
 size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, enum weight_type weights);
 
 /* Borrows c (and the checkpoint under it) until packed_model_deinit. STATUS_OPTION: MATMUL_OPENBLAS with
- * other weights than f32, or a linear too wide for integer sums (KERNEL_INT8_K_MAX). */
+ * other weights than f32, or a linear too wide for integer sums (KERNEL_INT4_K_MAX). */
 enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
                               enum weight_type weights, struct workers *workers, pack_progress_fn progress,
                               void *context, struct error *e);

@@ -238,10 +238,18 @@ static float quantize(const float *x, size_t k, double *q) {
 }
 
 static float expected_int8(const struct gemm_case *p, const float *x, const double *w) {
-    double q[400], sum = 0;
-    float scale = quantize(x, p->m.base.k, q), weight_scale = (float)(largest_of(w, p->m.base.k) / 127);
-    for (size_t k = 0; k < p->m.base.k; k++) sum += q[k] * rint(w[k] * (1 / (double)weight_scale));
-    return (float)sum * weight_scale * scale;
+    const size_t most = kernel_int8_group_k(p->m.base.k);
+    double q[KERNEL_INT8_GROUP];
+    float total = 0;
+    for (size_t first = 0, count; first < p->m.base.k; first += count) {
+        count = p->m.base.k - first < most ? p->m.base.k - first : most;
+        const float scale = quantize(x + first, count, q);
+        const float weight_scale = (float)(largest_of(w + first, count) / 127);
+        double sum = 0;
+        for (size_t k = 0; k < count; k++) sum += q[k] * rint(w[first + k] * (1 / (double)weight_scale));
+        total = fmaf((float)sum * weight_scale, scale, total);
+    }
+    return total;
 }
 
 /* Scale and offset of a group are the packer's choice: they are read from the panel. */
@@ -276,7 +284,7 @@ static float expected_int4(const struct gemm_case *p, const float *x, const doub
 static void test_scalar_is_the_contract(void **state) {
     (void)state;
     struct random r = {5};
-    static const size_t lengths[] = {1, 31, 32, 33, 63, 64, 65, 128, 300};
+    static const size_t lengths[] = {1, 31, 32, 33, 63, 64, 65, 128, 256, 257, 300, 399};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) EACH_TYPE {
             struct gemm_case p = case_create(&r, type, 3, lengths[i], 50, false);
             case_strip(&p);

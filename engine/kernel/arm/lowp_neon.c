@@ -69,8 +69,18 @@ VECTOR_INLINE void int_keep(int32x4_t sum, float *sums) {
     vst1q_f32(sums, vreinterpretq_f32_s32(sum));
 }
 
-VECTOR_INLINE void int_store(int32x4_t whole, const float *scales, size_t column, float *sums) {
-    vst1q_f32(sums + column, vmulq_f32(vcvtq_f32_s32(whole), vld1q_f32(scales + column)));
+VECTOR_INLINE float32x4_t int_scaled(int32x4_t whole, const float *scales) {
+    return vmulq_f32(vcvtq_f32_s32(whole), vld1q_f32(scales));
+}
+
+VECTOR_INLINE void int_store(int32x4_t whole, const float *scales, float *sums) {
+    vst1q_f32(sums, int_scaled(whole, scales));
+}
+
+VECTOR_INLINE void int_add_scaled(int32x4_t whole, const float *scales, float scale, bool starts,
+                                  float *sums) {
+    const float32x4_t sum = starts ? register_zero() : vld1q_f32(sums);
+    vst1q_f32(sums, vfmaq_n_f32(sum, int_scaled(whole, scales), scale));
 }
 
 /* sum += weights . q of the dot'th four of k. The instruction takes it as a constant. */

@@ -39,11 +39,17 @@ static void int8_microkernel(const unsigned char *row, size_t row_bytes, size_t 
                              const struct weight_prefetch *prefetch) {
     (void)row_bytes, (void)rows, (void)prefetch;
     const int8_t *q = (const int8_t *)row;
-    for (size_t n = 0; n < KERNEL_PANEL; n++) {
-        int32_t sum = 0;
-        for (size_t k = 0; k < part->padded; k++)
-            sum += q[k] * (part->weights[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
-        sums[0][n] = (float)sum * part->scales[n];
+    const size_t group_k = kernel_int8_group_k(part->padded);
+    memset(sums[0], 0, sizeof sums[0]);
+    for (size_t group = 0; group * group_k < part->padded; group++) {
+        const size_t first = group * group_k, left = part->padded - first;
+        const float scale = lowp_group_scale(row, part->padded, group);
+        for (size_t n = 0; n < KERNEL_PANEL; n++) {
+            int32_t sum = 0;
+            for (size_t k = first; k < first + (left < group_k ? left : group_k); k++)
+                sum += q[k] * (part->weights[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
+            sums[0][n] = fmaf((float)sum * part->scales[group * KERNEL_PANEL + n], scale, sums[0][n]);
+        }
     }
 }
 

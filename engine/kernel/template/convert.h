@@ -1,8 +1,10 @@
 /* Activations as GEMMs of low-precision weights read them, once for every instruction set (see
  * vector_scalar.h). The contract stands in kernel.h.
  *
- * A row of bf16 is [k] numbers, in the form that the GEMM of the same set reads; a row of int8 and int4 is
- * int8_t [k], float scale, int32_t sum of all, int32_t sums of each KERNEL_INT4_GROUP. k is the padded one. */
+ * A row of bf16 is [k] numbers, in the form that the GEMM of the same set reads; one of int8 is int8_t [k], float scales
+ * and int32_t sums of its groups; one of int4 is int8_t [k], float scale, int32_t sum of all, int32_t sums of each
+ * KERNEL_INT4_GROUP. k is the padded one.
+ */
 #pragma once
 
 #include <float.h>
@@ -19,11 +21,12 @@ VECTOR_INLINE struct vector convert_load(const float *x, const float *smoothing,
     return smoothing ? vector_multiply(v, vector_load_first(smoothing + i, lanes)) : v;
 }
 
-/* The largest magnitude; NaN when one of them is not finite. */
-VECTOR_INLINE float convert_largest(const float *x, const float *smoothing, size_t k) {
+/* The largest magnitude of columns [first, end); NaN when one of them is not finite. */
+VECTOR_INLINE float convert_largest(const float *x, const float *smoothing, size_t k, size_t first,
+                                    size_t end) {
     const struct vector zero = vector_splat(0.0f);
     struct vector largest = zero, poison = zero;
-    for (size_t i = 0; i < k; i += KERNEL_LANES) {
+    for (size_t i = first; i < end && i < k; i += KERNEL_LANES) {
         struct vector v = convert_load(x, smoothing, k, i);
         largest = vector_max(vector_max(v, vector_subtract(zero, v)), largest);
         poison = vector_fma(v, zero, poison);
@@ -36,38 +39,72 @@ VECTOR_INLINE struct vector convert_flush(struct vector v) {
     return vector_select(vector_greater(vector_splat(KERNEL_BF16_MIN), magnitude), vector_splat(0.0f), v);
 }
 
-/* One row of int8. */
-VECTOR_INLINE void convert_row_int8(const struct activation_rows *rows, const float *x, unsigned char *out) {
-    const size_t padded = kernel_padded_k(rows->k);
+/* How columns with this largest magnitude become integers. Where there is nothing to scale, or nothing that a scale can
+ * tell, q is 0, and a NaN stands in the scale. */
+struct quantization {
+    float inverse, scale;
+    bool scalable;
+};
+
+VECTOR_INLINE struct quantization quantization_of(float largest) {
+    struct quantization q = {.inverse = 127.0f / largest, .scale = largest / 127.0f};
+    q.scalable = q.inverse <= FLT_MAX;
+    if (!q.scalable && largest == largest) q.scale = 0.0f;
+    return q;
+}
+
+/* Columns [first, end) as integers; the sum of those. */
+VECTOR_INLINE int32_t convert_columns(const struct activation_rows *rows, const float *x, size_t first,
+                                      size_t end, struct quantization q, int8_t *out) {
     const struct vector shift = vector_splat(KERNEL_ROUNDING_SHIFT);
-    float largest = convert_largest(x, rows->smoothing, rows->k), inverse = 127.0f / largest,
-          scale = largest / 127.0f;
-    /* Nothing to scale, or nothing that a scale can tell: q is 0, and a NaN stands in the scale. */
-    bool scalable = inverse <= FLT_MAX;
-    int32_t total = 0, sum;
-    unsigned char *sums = out + padded + sizeof scale + sizeof total;
-    for (size_t i = 0; i < padded; i += KERNEL_INT4_GROUP, sums += sizeof sum) {
-        struct vector group = vector_splat(0.0f);
-        for (size_t half = i; half < i + KERNEL_INT4_GROUP; half += KERNEL_LANES) {
-            struct vector v = scalable ? convert_load(x, rows->smoothing, rows->k, half) : vector_splat(0.0f);
-            struct vector shifted = vector_fma(v, vector_splat(inverse), shift);
-            if (!scalable) shifted = shift;
-            vector_store_int8((int8_t *)out + half, shifted);
-            group = vector_add(group, vector_subtract(shifted, shift));
-        }
-        sum = (int32_t)vector_sum(group);
+    struct vector sums = vector_splat(0.0f);
+    for (size_t i = first; i < end; i += KERNEL_LANES) {
+        struct vector shifted = shift;
+        if (q.scalable)
+            shifted =
+                vector_fma(convert_load(x, rows->smoothing, rows->k, i), vector_splat(q.inverse), shift);
+        vector_store_int8(out + i, shifted);
+        sums = vector_add(sums, vector_subtract(shifted, shift));
+    }
+    return (int32_t)vector_sum(sums);
+}
+
+VECTOR_INLINE void convert_row_int8(const struct activation_rows *rows, const float *x, unsigned char *out) {
+    const size_t padded = kernel_padded_k(rows->k), group = kernel_int8_group_k(rows->k);
+    unsigned char *scales = out + padded, *sums = scales + kernel_int8_groups(rows->k) * sizeof(float);
+    for (size_t i = 0; i < padded; i += group, scales += sizeof(float), sums += sizeof(int32_t)) {
+        const size_t end = padded - i < group ? padded : i + group;
+        const struct quantization q = quantization_of(convert_largest(x, rows->smoothing, rows->k, i, end));
+        const int32_t sum = convert_columns(rows, x, i, end, q, (int8_t *)out);
+        memcpy(scales, &q.scale, sizeof q.scale);
+        memcpy(sums, &sum, sizeof sum);
+    }
+}
+
+VECTOR_INLINE void convert_row_int4(const struct activation_rows *rows, const float *x, unsigned char *out) {
+    const size_t padded = kernel_padded_k(rows->k);
+    const struct quantization q = quantization_of(convert_largest(x, rows->smoothing, rows->k, 0, padded));
+    unsigned char *sums = out + padded + sizeof q.scale + sizeof(int32_t);
+    int32_t total = 0;
+    for (size_t i = 0; i < padded; i += KERNEL_INT4_GROUP, sums += sizeof(int32_t)) {
+        const int32_t sum = convert_columns(rows, x, i, i + KERNEL_INT4_GROUP, q, (int8_t *)out);
         memcpy(sums, &sum, sizeof sum);
         total += sum;
     }
-    if (!scalable && largest == largest) scale = 0.0f;
-    memcpy(out + padded, &scale, sizeof scale);
-    memcpy(out + padded + sizeof scale, &total, sizeof total);
+    memcpy(out + padded, &q.scale, sizeof q.scale);
+    memcpy(out + padded + sizeof q.scale, &total, sizeof total);
 }
 
-VECTOR_INLINE void convert_rows_int8(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_INT8, rows->k);
-    for (size_t r = row_first; r < row_first + row_count; r++)
-        convert_row_int8(rows, rows->x + r * rows->x_stride, rows->out + r * bytes);
+VECTOR_INLINE void convert_rows(const struct activation_rows *rows, size_t row_first, size_t row_count,
+                                enum weight_type type) {
+    const size_t bytes = kernel_row_bytes(type, rows->k);
+    for (size_t r = row_first; r < row_first + row_count; r++) {
+        const float *x = rows->x + r * rows->x_stride;
+        if (type == WEIGHT_TYPE_INT8)
+            convert_row_int8(rows, x, rows->out + r * bytes);
+        else
+            convert_row_int4(rows, x, rows->out + r * bytes);
+    }
 }
 
 /* store: sixteen numbers to column i of a row, rounded; those that count as 0 are 0 already. */

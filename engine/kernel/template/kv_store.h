@@ -25,7 +25,7 @@ static void kv_store_f16(const float *x, size_t count, uint16_t *to, size_t stri
 /* Returns the scale. */
 static float kv_store_int8(const float *x, size_t count, int8_t *to, size_t stride) {
     const struct vector zero = vector_splat(0.0f), shift = vector_splat(KERNEL_ROUNDING_SHIFT);
-    const float largest = convert_largest(x, NULL, count), inverse = 127.0f / largest;
+    const float largest = convert_largest(x, NULL, count, 0, SIZE_MAX), inverse = 127.0f / largest;
     const bool scalable = inverse <= FLT_MAX;
     for (size_t i = 0; i < count; i += KERNEL_LANES) {
         int8_t q[KERNEL_LANES];

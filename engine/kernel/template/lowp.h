@@ -17,16 +17,30 @@
 #define LOWP_MANY_TILES 2                  /* of more than these the weights are worth unpacking */
 #define LOWP_BLOCK_ROWS 512                /* 96 KiB of sums on the stack */
 
+/* The scale of a row of int4. */
 VECTOR_INLINE float lowp_row_scale(const unsigned char *row, size_t padded) {
     float scale;
     memcpy(&scale, row + padded, sizeof scale);
     return scale;
 }
 
-/* Sum of all q of a row (group 0), or of its group - 1. */
+/* Sum of all q of a row of int4 (group 0), or of its group - 1. */
 VECTOR_INLINE int32_t lowp_row_sum(const unsigned char *row, size_t padded, size_t group) {
     int32_t sum;
     memcpy(&sum, row + padded + sizeof(float) + group * sizeof sum, sizeof sum);
+    return sum;
+}
+
+/* Of a row of int8: scale of a group, and sum of its q. */
+VECTOR_INLINE float lowp_group_scale(const unsigned char *row, size_t padded, size_t group) {
+    float scale;
+    memcpy(&scale, row + padded + group * sizeof scale, sizeof scale);
+    return scale;
+}
+
+VECTOR_INLINE int32_t lowp_group_sum(const unsigned char *row, size_t padded, size_t groups, size_t group) {
+    int32_t sum;
+    memcpy(&sum, row + padded + groups * sizeof(float) + group * sizeof sum, sizeof sum);
     return sum;
 }
 
@@ -48,8 +62,10 @@ VECTOR_INLINE struct lowp_int4 lowp_int4(const unsigned char *panel, size_t padd
 struct lowp_part {
     const unsigned char *weights; /* from its first k on */
     const int8_t *groups;         /* of int4: likewise */
-    const float *scales;          /* [48], of int8 and int4 */
-    size_t first, end, padded;    /* its k, multiples of KERNEL_LOWP_K, and that of the panel */
+    const float *scales;          /* of int8 [groups of the part][48], of int4 [48] */
+    size_t group;                 /* of int8: its first */
+    /* Its k, multiples of KERNEL_LOWP_K, of int8 of groups; and that of the panel. */
+    size_t first, end, padded;
 };
 
 VECTOR_INLINE struct lowp_part lowp_part_of(enum weight_type type, const unsigned char *panel, size_t padded,
@@ -63,12 +79,16 @@ VECTOR_INLINE struct lowp_part lowp_part_of(enum weight_type type, const unsigne
     } else {
         part.weights = panel + first * KERNEL_PANEL * (type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : 1);
         part.scales = (const float *)(const void *)(panel + padded * KERNEL_PANEL);
+        if (type == WEIGHT_TYPE_INT8 && first > 0) {
+            part.group = first / kernel_int8_group_k(padded);
+            part.scales += part.group * KERNEL_PANEL;
+        }
     }
     return part;
 }
 
-/* Adds a part's products to the sums of some rows. Sums of integers are integers until they are complete;
- * then they are floats times the weights' scales. */
+/* Adds a part's products to the sums of some rows. Those of int4 are integers until they are complete; then they are
+ * floats times the weights' scales. */
 typedef void lowp_microkernel_fn(const unsigned char *x, size_t row_bytes, size_t rows,
                                  const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                                  const struct weight_prefetch *prefetch);
@@ -84,7 +104,7 @@ struct lowp_kernel {
     size_t tile_rows, part_k; /* part_k: SIZE_MAX for all k at once */
 };
 
-/* Up to sixteen sums of a row from column n on, the weights' scales included; scale: of the row. */
+/* Up to sixteen sums of a row from column n on, the weights' scales included; scale: of the row, where it has one. */
 VECTOR_INLINE void lowp_epilogue(const struct lowp_gemm *m, size_t row, size_t n, float scale,
                                  struct vector sums) {
     const size_t lanes = m->base.n - n < KERNEL_LANES ? m->base.n - n : KERNEL_LANES;
@@ -109,7 +129,7 @@ VECTOR_INLINE void lowp_block_epilogue(const struct lowp_block *b, enum weight_t
     const size_t padded = kernel_padded_k(b->m->base.k);
     for (size_t r = first; r < first + rows; r++) {
         const unsigned char *x = b->m->x + (b->row + r) * b->row_bytes;
-        const float scale = type == WEIGHT_TYPE_BF16 ? 1.0f : lowp_row_scale(x, padded);
+        const float scale = type == WEIGHT_TYPE_INT4 ? lowp_row_scale(x, padded) : 1.0f;
         lowp_epilogue_row(b->m, b->row + r, b->panel, scale, sums[r]);
     }
 }
@@ -130,11 +150,12 @@ VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp
     }
 }
 
-/* k of the parts of a panel: all of it for a single tile, which reads each weight once. */
+/* k of the parts of a panel: all of it for a single tile, which reads each weight once; whole groups. */
 VECTOR_INLINE size_t lowp_part_k(const struct lowp_kernel *kernel, size_t padded, size_t rows) {
     if (rows <= kernel->tile_rows && !kernel->unpack) return padded;
     const size_t parts = padded / kernel->part_k + (padded % kernel->part_k != 0);
-    return kernel_padded_k((padded + parts - 1) / parts);
+    const size_t unit = kernel->type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(padded) : KERNEL_LOWP_K;
+    return ((padded + parts - 1) / parts + unit - 1) / unit * unit;
 }
 
 /* All parts of a panel; `after` is read next. first: this block brings the panel from memory. */

@@ -10,8 +10,8 @@
  *   - INT8_COMPENSATION: 128, or 0 where int8_step() makes the weights signed itself;
  *   - int_splat(value): one number in all lanes;
  *   - int_load(sums), int_keep(sum, sums): sums that go on, integers in the bits of floats;
- *   - int_store(sum, scales, column, sums): the sums of the columns from `column` on as floats, times the
- *     scales of the weights;
+ *   - int_store(sum, scales, sums): sums as floats, times the scales of the weights;
+ *   - int_add_scaled(sum, scales, scale, starts, sums): sums += those, times scale, fused; from 0 where it starts;
  *   - int8_step(x, row_bytes, rows, w, registers, sum): adds INT8_STEP products to each sum;
  *   - int4_group(x, row_bytes, rows, w, registers, sum): adds the products of a group, of weights with 8
  *     added, to each sum;
@@ -39,22 +39,87 @@ VECTOR_INLINE void int_store_sums(INT_REGISTER (*sum)[PANEL_REGISTERS], size_t r
         KERNEL_EACH (v, registers) {
             const size_t column = (first + v) * REGISTER_LANES;
             if (complete)
-                int_store(sum[r][v], part->scales, column, sums[r]);
+                int_store(sum[r][v], part->scales + column, sums[r] + column);
             else
                 int_keep(sum[r][v], sums[r] + column);
         }
     }
 }
 
-/* A part of k: `rows` rows by `registers` registers of a panel from the first on; both numbers are constants
- * where this is inlined, here and below. x: from the start of the rows. */
+/* Adds the products of so many steps of k: `rows` rows by `registers` registers of a panel; both numbers are constants
+ * where this is inlined, here and below. */
+VECTOR_INLINE void int8_steps(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              size_t registers, size_t steps, INT_REGISTER (*sum)[PANEL_REGISTERS],
+                              struct prefetch_pace *pace) {
+    for (size_t i = 0, end; i < steps;) {
+        prefetch_burst(pace, 1, PANEL_REGISTERS / registers);
+        for (end = steps - i < pace->period ? steps : i + pace->period; i < end; i++) {
+            int8_step(x, row_bytes, rows, w, registers, sum);
+            x += INT8_STEP, w += INT8_STEP * KERNEL_PANEL;
+        }
+    }
+}
+
+/* A group of a row of activations. */
+struct int8_group {
+    size_t index, groups;
+    const float *weight_scales; /* [48] */
+};
+
+VECTOR_INLINE void int8_start_group(const unsigned char *x, size_t row_bytes, size_t rows, size_t padded,
+                                    struct int8_group group, size_t registers,
+                                    INT_REGISTER (*sum)[PANEL_REGISTERS]) {
+    KERNEL_EACH (r, rows) {
+        const int32_t sum_of_x =
+            INT8_COMPENSATION ? lowp_group_sum(x + r * row_bytes, padded, group.groups, group.index) : 0;
+        const INT_REGISTER start = int_splat(-INT8_COMPENSATION * sum_of_x);
+        KERNEL_EACH (v, registers) sum[r][v] = start;
+    }
+}
+
+VECTOR_INLINE void int8_end_group(const unsigned char *x, size_t row_bytes, size_t rows, size_t padded,
+                                  struct int8_group group, size_t first, size_t registers,
+                                  INT_REGISTER (*sum)[PANEL_REGISTERS], float (*sums)[KERNEL_PANEL]) {
+    KERNEL_EACH (r, rows) {
+        const float scale = lowp_group_scale(x + r * row_bytes, padded, group.index);
+        KERNEL_EACH (v, registers) {
+            const size_t column = (first + v) * REGISTER_LANES;
+            int_add_scaled(sum[r][v], group.weight_scales + column, scale, group.index == 0,
+                           sums[r] + column);
+        }
+    }
+}
+
+/* A part of k, by registers of a panel from the first on. x: from the start of the rows. */
 VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, size_t first, size_t registers,
                              float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
     INT_REGISTER sum[INT8_ROWS][PANEL_REGISTERS];
+    const size_t group_k = kernel_int8_group_k(part->padded), shares = PANEL_REGISTERS / registers;
     const unsigned char *w = part->weights + first * REGISTER_BYTES;
-    const size_t steps = (part->end - part->first) / INT8_STEP;
-    const size_t shares = PANEL_REGISTERS / registers;
+    struct prefetch_pace pace =
+        prefetch_pace_of(prefetch, (part->end - part->first) / INT8_STEP, 1, first / registers, shares);
+    struct int8_group group = {
+        .index = part->group, .groups = kernel_int8_groups(part->padded), .weight_scales = part->scales};
+    for (size_t k = part->first, count; k < part->end; k += count) {
+        count = part->end - k < group_k ? part->end - k : group_k;
+        /* They lie behind the panel's weights, which are read later. */
+        prefetch_near(group.weight_scales + first * REGISTER_LANES, registers * REGISTER_BYTES);
+        int8_start_group(x, row_bytes, rows, part->padded, group, registers, sum);
+        int8_steps(x + k, row_bytes, rows, w, registers, count / INT8_STEP, sum, &pace);
+        int8_end_group(x, row_bytes, rows, part->padded, group, first, registers, sum, sums);
+        w += count * KERNEL_PANEL;
+        group.index++, group.weight_scales += KERNEL_PANEL;
+    }
+}
+
+#ifdef INT4_UNPACK
+/* A part of int4 that has been unpacked: one sum over all k. */
+VECTOR_INLINE void int4_unpacked_tile(const unsigned char *x, size_t row_bytes, size_t rows,
+                                      const struct lowp_part *part, size_t first, size_t registers,
+                                      float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+    INT_REGISTER sum[INT8_ROWS][PANEL_REGISTERS];
+    const size_t steps = (part->end - part->first) / INT8_STEP, shares = PANEL_REGISTERS / registers;
     struct prefetch_pace pace = prefetch_pace_of(prefetch, steps, 1, first / registers, shares);
     if (part->first == 0) {
         KERNEL_EACH (r, rows) {
@@ -65,16 +130,11 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
     } else {
         int_load_sums((const float(*)[KERNEL_PANEL])sums, rows, first, registers, sum);
     }
-    x += part->first;
-    for (size_t i = 0, end; i < steps;) {
-        prefetch_burst(&pace, 1, shares);
-        for (end = steps - i < pace.period ? steps : i + pace.period; i < end; i++) {
-            int8_step(x, row_bytes, rows, w, registers, sum);
-            x += INT8_STEP, w += INT8_STEP * KERNEL_PANEL;
-        }
-    }
+    int8_steps(x + part->first, row_bytes, rows, part->weights + first * REGISTER_BYTES, registers, steps,
+               sum, &pace);
     int_store_sums(sum, rows, first, registers, part, sums);
 }
+#endif
 
 /* The sums over group g of a part, and their share of the totals. */
 VECTOR_INLINE void int4_step(const unsigned char *x, size_t row_bytes, size_t rows,
@@ -146,9 +206,24 @@ static void int8_microkernel(const unsigned char *x, size_t row_bytes, size_t ro
 #define INT4_CALL(n) int4_part(x, row_bytes, n, part, sums, prefetch)
 static void int4_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
-                             const struct weight_prefetch *prefetch) {
-    ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)
+                             const struct weight_prefetch *prefetch){ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)}
+
+#ifdef INT4_UNPACK
+VECTOR_INLINE void int4_unpacked_part(const unsigned char *x, size_t row_bytes, size_t rows,
+                                      const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                                      const struct weight_prefetch *prefetch) {
+    const size_t registers = INT8_REGISTERS(rows);
+    for (size_t first = 0; first < PANEL_REGISTERS; first += registers)
+        int4_unpacked_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
 }
+
+#define INT4_UNPACKED_CALL(n) int4_unpacked_part(x, row_bytes, n, part, sums, prefetch)
+static void int4_unpacked_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
+                                      const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                                      const struct weight_prefetch *prefetch) {
+    ROW_SWITCH(INT8_ROWS, rows, INT4_UNPACKED_CALL)
+}
+#endif
 
 #define INT_PART_K (LOWP_PART_BYTES / KERNEL_PANEL)
 
@@ -159,7 +234,7 @@ static const struct lowp_kernel int4_kernel = {
 LOWP_DEFINE_GEMM(int8, int8_kernel, int8_kernel, 1)
 #ifdef INT4_UNPACK
 static const struct lowp_kernel int4_unpacked_kernel = {.type = WEIGHT_TYPE_INT4,
-                                                        .microkernel = int8_microkernel,
+                                                        .microkernel = int4_unpacked_microkernel,
                                                         .unpack = INT4_UNPACK,
                                                         .tile_rows = INT8_ROWS,
                                                         .part_k = INT_PART_K};

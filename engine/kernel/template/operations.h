@@ -9,5 +9,9 @@
 #include "engine/kernel/template/rows.h"
 
 void KERNEL_FUNCTION(convert_int8)(const struct activation_rows *rows, size_t row_first, size_t row_count) {
-    convert_rows_int8(rows, row_first, row_count);
+    convert_rows(rows, row_first, row_count, WEIGHT_TYPE_INT8);
+}
+
+void KERNEL_FUNCTION(convert_int4)(const struct activation_rows *rows, size_t row_first, size_t row_count) {
+    convert_rows(rows, row_first, row_count, WEIGHT_TYPE_INT4);
 }

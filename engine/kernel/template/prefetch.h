@@ -18,6 +18,11 @@ VECTOR_INLINE void prefetch_lines(const void *line, size_t spacing) {
     KERNEL_EACH (i, PREFETCH_STREAMS) __builtin_prefetch((const char *)line + i * spacing, 0, 2);
 }
 
+/* Bytes that are read soon, into the first-level cache. */
+VECTOR_INLINE void prefetch_near(const void *from, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i, 0, 3);
+}
+
 /* The share of one tile. */
 struct weight_prefetch {
     uintptr_t line;        /* the first of the first stream */

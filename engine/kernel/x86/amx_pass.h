@@ -80,10 +80,11 @@ VECTOR_INLINE void prefetch_block(const unsigned char *w) {
  * the pass that follows the last of its slices of k: it takes other units of the core, and time in which
  * weights arrive. */
 struct pass {
-    size_t column;        /* of the output, where the panel begins */
-    size_t first, second; /* rows where the tiles begin; with one tile all rows are below first + 16 */
-    size_t row, end;      /* rows whose epilogue is due */
-    const float *weight_scales;
+    size_t column;              /* of the output, where the panel begins */
+    size_t first, second;       /* rows where the tiles begin; with one tile all rows are below first + 16 */
+    size_t row, end;            /* rows whose epilogue is due */
+    const float *weight_scales; /* of int8 [groups][48], of int4 [48] */
+    /* Integers of int4; floats of bf16 and int8. */
     _Alignas(KERNEL_ALIGN) int32_t sums[2 * TILE_ROWS][KERNEL_PANEL];
 };
 
@@ -115,53 +116,46 @@ static void clear_sums(void) {
     _tile_zero(5);
 }
 
-static void load_sums(const struct pass *p, bool both) {
-    _tile_loadd(0, p->sums[0], LINE_BYTES);
-    _tile_loadd(1, p->sums[0] + KERNEL_LANES, LINE_BYTES);
-    _tile_loadd(2, p->sums[0] + 2 * KERNEL_LANES, LINE_BYTES);
+static void load_sums(const int32_t (*sums)[KERNEL_PANEL], bool both) {
+    _tile_loadd(0, sums[0], LINE_BYTES);
+    _tile_loadd(1, sums[0] + KERNEL_LANES, LINE_BYTES);
+    _tile_loadd(2, sums[0] + 2 * KERNEL_LANES, LINE_BYTES);
     if (!both) return;
-    _tile_loadd(3, p->sums[TILE_ROWS], LINE_BYTES);
-    _tile_loadd(4, p->sums[TILE_ROWS] + KERNEL_LANES, LINE_BYTES);
-    _tile_loadd(5, p->sums[TILE_ROWS] + 2 * KERNEL_LANES, LINE_BYTES);
+    _tile_loadd(3, sums[TILE_ROWS], LINE_BYTES);
+    _tile_loadd(4, sums[TILE_ROWS] + KERNEL_LANES, LINE_BYTES);
+    _tile_loadd(5, sums[TILE_ROWS] + 2 * KERNEL_LANES, LINE_BYTES);
 }
 
-static void store_sums(struct pass *p, bool both) {
-    _tile_stored(0, p->sums[0], LINE_BYTES);
-    _tile_stored(1, p->sums[0] + KERNEL_LANES, LINE_BYTES);
-    _tile_stored(2, p->sums[0] + 2 * KERNEL_LANES, LINE_BYTES);
+static void store_sums(int32_t (*sums)[KERNEL_PANEL], bool both) {
+    _tile_stored(0, sums[0], LINE_BYTES);
+    _tile_stored(1, sums[0] + KERNEL_LANES, LINE_BYTES);
+    _tile_stored(2, sums[0] + 2 * KERNEL_LANES, LINE_BYTES);
     if (!both) return;
-    _tile_stored(3, p->sums[TILE_ROWS], LINE_BYTES);
-    _tile_stored(4, p->sums[TILE_ROWS] + KERNEL_LANES, LINE_BYTES);
-    _tile_stored(5, p->sums[TILE_ROWS] + 2 * KERNEL_LANES, LINE_BYTES);
+    _tile_stored(3, sums[TILE_ROWS], LINE_BYTES);
+    _tile_stored(4, sums[TILE_ROWS] + KERNEL_LANES, LINE_BYTES);
+    _tile_stored(5, sums[TILE_ROWS] + 2 * KERNEL_LANES, LINE_BYTES);
 }
 
 static void start_sums(const struct pass *p, const struct slice *slice, bool both) {
     if (slice->first == 0)
         clear_sums();
     else
-        load_sums(p, both);
+        load_sums((const int32_t(*)[KERNEL_PANEL])p->sums, both);
 }
 
-/* The epilogue of the next rows of a pass. int8 weights are stored with 128 added: the compensation is 128
- * times the sum of the row. */
+/* The epilogue of the next rows of a pass. */
 VECTOR_INLINE void pass_epilogue(const struct lowp_gemm *m, enum weight_type type, struct pass *p,
                                  size_t count) {
     const size_t padded = kernel_padded_k(m->base.k), row_bytes = kernel_row_bytes(type, m->base.k);
-    const bool integers = type != WEIGHT_TYPE_BF16;
+    const bool integers = type == WEIGHT_TYPE_INT4;
     for (; count > 0 && p->row < p->end; count--, p->row++) {
         const bool in_first = p->row < p->first + TILE_ROWS;
         const int32_t *sums = p->sums[in_first ? p->row - p->first : TILE_ROWS + p->row - p->second];
-        const unsigned char *x = m->x + p->row * row_bytes;
-        const bool compensates = type == WEIGHT_TYPE_INT8;
-        const __m512i compensation = _mm512_set1_epi32(compensates ? 128 * lowp_row_sum(x, padded, 0) : 0);
-        const float scale = integers ? lowp_row_scale(x, padded) : 1.0f;
+        const float scale = integers ? lowp_row_scale(m->x + p->row * row_bytes, padded) : 1.0f;
         for (size_t c = 0; c < KERNEL_PANEL && p->column + c < m->base.n; c += KERNEL_LANES) {
             const __m512i sum = _mm512_load_si512(sums + c);
-            struct vector v = {_mm512_castsi512_ps(sum)};
-            if (integers) {
-                v.lanes = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, compensation));
-                v = vector_multiply(v, vector_load(p->weight_scales + c));
-            }
+            const struct vector v = {integers ? int_scaled(sum, p->weight_scales + c)
+                                              : _mm512_castsi512_ps(sum)};
             lowp_epilogue(m, p->row, p->column + c, scale, v);
         }
     }
@@ -188,6 +182,29 @@ VECTOR_INLINE void pass_epilogue(const struct lowp_gemm *m, enum weight_type typ
         dot(other, 6, 7);                                                                                    \
     } while (0)
 
+#define ADD_BLOCK(dot, x, y, w)                                                                              \
+    do {                                                                                                     \
+        if (both) {                                                                                          \
+            ADD_BOTH(dot, 0, 3, x, y, w);                                                                    \
+            ADD_BOTH(dot, 1, 4, x, y, w);                                                                    \
+            ADD_BOTH(dot, 2, 5, x, y, w);                                                                    \
+        } else {                                                                                             \
+            ADD_FIRST(dot, x, w);                                                                            \
+        }                                                                                                    \
+    } while (0)
+
+/* Of weights as they are stored, and of rows, before a block. */
+VECTOR_INLINE void prefetch_for_block(struct pass_prefetch *prefetch, const unsigned char *x,
+                                      const unsigned char *y, bool both, size_t row_bytes,
+                                      const unsigned char *w) {
+    if (prefetch->next)
+        prefetch_next_weights(prefetch);
+    else
+        prefetch_block(w);
+    prefetch_rows(prefetch, x, row_bytes);
+    if (both) prefetch_rows(prefetch, y, row_bytes);
+}
+
 /* What runs: a pass over a slice, and meanwhile the epilogue of the pass before where it is complete. */
 struct run {
     const struct lowp_gemm *m;
@@ -197,36 +214,89 @@ struct run {
     struct pass_prefetch prefetch;
 };
 
-#define DEFINE_RUN(name, type, dot)                                                                          \
-    static void name(const struct run *r) {                                                                  \
-        const size_t row_bytes = kernel_row_bytes(type, r->m->base.k), at = r->slice.first * TILE_BYTES;     \
-        const unsigned char *x = r->m->x + r->now->first * row_bytes + at;                                   \
-        const unsigned char *y = r->m->x + r->now->second * row_bytes + at, *w = r->slice.weights;           \
-        const bool both = r->now->end > r->now->first + TILE_ROWS;                                           \
-        struct pass_prefetch prefetch = r->prefetch;                                                         \
-        start_sums(r->now, &r->slice, both);                                                                 \
-        for (size_t block = 0; block < r->slice.blocks; block++, w += BLOCK_BYTES) {                         \
-            if (prefetch.next)                                                                               \
-                prefetch_next_weights(&prefetch);                                                            \
-            else                                                                                             \
-                prefetch_block(w);                                                                           \
-            prefetch_rows(&prefetch, x, row_bytes);                                                          \
-            if (both) {                                                                                      \
-                prefetch_rows(&prefetch, y, row_bytes);                                                      \
-                ADD_BOTH(dot, 0, 3, x, y, w);                                                                \
-                ADD_BOTH(dot, 1, 4, x, y, w);                                                                \
-                ADD_BOTH(dot, 2, 5, x, y, w);                                                                \
-            } else {                                                                                         \
-                ADD_FIRST(dot, x, w);                                                                        \
-            }                                                                                                \
-            x += TILE_BYTES, y += TILE_BYTES;                                                                \
-            if (r->due) pass_epilogue(r->m, type, r->due, r->rows_a_block);                                  \
-        }                                                                                                    \
-        store_sums(r->now, both);                                                                            \
-        if (r->due) pass_epilogue(r->m, type, r->due, SIZE_MAX);                                             \
+static void run_bf16(const struct run *r) {
+    const size_t row_bytes = kernel_row_bytes(WEIGHT_TYPE_BF16, r->m->base.k),
+                 at = r->slice.first * TILE_BYTES;
+    const unsigned char *x = r->m->x + r->now->first * row_bytes + at;
+    const unsigned char *y = r->m->x + r->now->second * row_bytes + at, *w = r->slice.weights;
+    const bool both = r->now->end > r->now->first + TILE_ROWS;
+    struct pass_prefetch prefetch = r->prefetch;
+    start_sums(r->now, &r->slice, both);
+    for (size_t block = 0; block < r->slice.blocks; block++, w += BLOCK_BYTES) {
+        prefetch_for_block(&prefetch, x, y, both, row_bytes, w);
+        ADD_BLOCK(_tile_dpbf16ps, x, y, w);
+        x += TILE_BYTES, y += TILE_BYTES;
+        if (r->due) pass_epilogue(r->m, WEIGHT_TYPE_BF16, r->due, r->rows_a_block);
     }
-DEFINE_RUN(run_int8, WEIGHT_TYPE_INT8, _tile_dpbsud)
-DEFINE_RUN(run_bf16, WEIGHT_TYPE_BF16, _tile_dpbf16ps)
+    store_sums(r->now->sums, both);
+    if (r->due) pass_epilogue(r->m, WEIGHT_TYPE_BF16, r->due, SIZE_MAX);
+}
+
+/* ---- int8: sums of groups of k ---- */
+
+/* The integer sums of a group, which join those of the pass while the tiles take the next group. Weights are stored
+ * with 128 added: the compensation is 128 times the sum of the row's group. */
+struct group_sums {
+    size_t group, row, rows; /* rows from `row` on are due */
+    _Alignas(KERNEL_ALIGN) int32_t sums[2 * TILE_ROWS][KERNEL_PANEL];
+};
+
+VECTOR_INLINE void add_group_sums(const struct run *r, struct group_sums *g, size_t count) {
+    const size_t k = r->m->base.k, padded = kernel_padded_k(k), groups = kernel_int8_groups(k);
+    const float *scales = r->now->weight_scales + g->group * KERNEL_PANEL;
+    for (; count > 0 && g->row < g->rows; count--, g->row++) {
+        const size_t row = g->row < TILE_ROWS ? r->now->first + g->row : r->now->second + g->row - TILE_ROWS;
+        const unsigned char *x = r->m->x + row * kernel_row_bytes(WEIGHT_TYPE_INT8, k);
+        const __m512i compensation = _mm512_set1_epi32(128 * lowp_group_sum(x, padded, groups, g->group));
+        const float scale = lowp_group_scale(x, padded, g->group);
+        float *sums = (float *)(void *)r->now->sums[g->row];
+        for (size_t c = 0; c < KERNEL_PANEL; c += KERNEL_LANES) {
+            const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(g->sums[g->row] + c), compensation);
+            int_add_scaled(sum, scales + c, scale, g->group == 0, sums + c);
+        }
+    }
+}
+
+/* A group by the tiles; meanwhile the sums of the one before it are added. */
+VECTOR_INLINE void run_group_int8(const struct run *r, size_t first, size_t blocks, bool both,
+                                  struct pass_prefetch *prefetch, struct group_sums *before) {
+    const size_t row_bytes = kernel_row_bytes(WEIGHT_TYPE_INT8, r->m->base.k), at = first * TILE_BYTES;
+    const unsigned char *x = r->m->x + r->now->first * row_bytes + at;
+    const unsigned char *y = r->m->x + r->now->second * row_bytes + at;
+    const unsigned char *w = r->slice.weights + (first - r->slice.first) * BLOCK_BYTES;
+    const size_t rows_a_block = (before->rows + blocks - 1) / blocks;
+    const size_t group = first * TILE_BYTES / kernel_int8_group_k(r->m->base.k);
+    prefetch_near(r->now->weight_scales + group * KERNEL_PANEL, LINE_BYTES);
+    clear_sums();
+    for (size_t block = 0; block < blocks; block++, w += BLOCK_BYTES) {
+        prefetch_for_block(prefetch, x, y, both, row_bytes, w);
+        ADD_BLOCK(_tile_dpbsud, x, y, w);
+        x += TILE_BYTES, y += TILE_BYTES;
+        add_group_sums(r, before, rows_a_block);
+        if (r->due) pass_epilogue(r->m, WEIGHT_TYPE_INT8, r->due, r->rows_a_block);
+    }
+}
+
+static void run_int8(const struct run *r) {
+    const size_t group_blocks = kernel_int8_group_k(r->m->base.k) / TILE_BYTES;
+    const size_t end = r->slice.first + r->slice.blocks, rows = r->now->end - r->now->first;
+    const bool both = rows > TILE_ROWS;
+    struct pass_prefetch prefetch = r->prefetch;
+    struct group_sums sums;
+    sums.group = sums.row = sums.rows = 0;
+    for (size_t first = r->slice.first, blocks; first < end; first += blocks) {
+        blocks = end - first < group_blocks ? end - first : group_blocks;
+        run_group_int8(r, first, blocks, both, &prefetch, &sums);
+        add_group_sums(r, &sums, SIZE_MAX);
+        store_sums(sums.sums, both);
+        tile_barrier();
+        sums.group = first / group_blocks;
+        sums.row = 0;
+        sums.rows = both ? 2 * TILE_ROWS : rows;
+    }
+    add_group_sums(r, &sums, SIZE_MAX);
+    if (r->due) pass_epilogue(r->m, WEIGHT_TYPE_INT8, r->due, SIZE_MAX);
+}
 
 /* The pass that begins at `row` of rows [row_first, row_end). The last tile begins early enough to be a whole
  * one: rows that it has in common with the one before are computed twice, to the same bits, and stored once. */
@@ -278,16 +348,10 @@ static void run_int4(const struct run *r, struct unpacked *unpacked, bool unpack
         prefetch_rows(&prefetch, x, row_bytes);
         if (unpacks && block + 1 < r->slice.blocks) unpack_block(unpacked, &r->slice, block + 1, ring);
         tile_barrier();
-        if (both) {
-            prefetch_rows(&prefetch, y, row_bytes);
-            ADD_BOTH(_tile_dpbssd, 0, 3, x, y, w);
-            ADD_BOTH(_tile_dpbssd, 1, 4, x, y, w);
-            ADD_BOTH(_tile_dpbssd, 2, 5, x, y, w);
-        } else {
-            ADD_FIRST(_tile_dpbssd, x, w);
-        }
+        if (both) prefetch_rows(&prefetch, y, row_bytes);
+        ADD_BLOCK(_tile_dpbssd, x, y, w);
         if (r->due) pass_epilogue(r->m, WEIGHT_TYPE_INT4, r->due, r->rows_a_block);
     }
-    store_sums(r->now, both);
+    store_sums(r->now->sums, both);
     if (r->due) pass_epilogue(r->m, WEIGHT_TYPE_INT4, r->due, SIZE_MAX);
 }

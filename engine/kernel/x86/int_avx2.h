@@ -26,9 +26,17 @@ VECTOR_INLINE void int_keep(__m256i sum, float *sums) {
     _mm256_storeu_si256((__m256i *)(void *)sums, sum);
 }
 
-VECTOR_INLINE void int_store(__m256i whole, const float *scales, size_t column, float *sums) {
-    const __m256 scale = _mm256_loadu_ps(scales + column);
-    _mm256_storeu_ps(sums + column, _mm256_mul_ps(_mm256_cvtepi32_ps(whole), scale));
+VECTOR_INLINE __m256 int_scaled(__m256i whole, const float *scales) {
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(whole), _mm256_loadu_ps(scales));
+}
+
+VECTOR_INLINE void int_store(__m256i whole, const float *scales, float *sums) {
+    _mm256_storeu_ps(sums, int_scaled(whole, scales));
+}
+
+VECTOR_INLINE void int_add_scaled(__m256i whole, const float *scales, float scale, bool starts, float *sums) {
+    const __m256 sum = starts ? _mm256_setzero_ps() : _mm256_loadu_ps(sums);
+    _mm256_storeu_ps(sums, _mm256_fmadd_ps(int_scaled(whole, scales), _mm256_set1_ps(scale), sum));
 }
 
 /* Of eight columns, as pairs of 16 bits; they multiply the group's sums over q * x and over x. */

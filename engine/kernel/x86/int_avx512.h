@@ -37,9 +37,17 @@ VECTOR_INLINE void int_keep(__m512i sum, float *sums) {
     _mm512_storeu_si512((void *)sums, sum);
 }
 
-VECTOR_INLINE void int_store(__m512i whole, const float *scales, size_t column, float *sums) {
-    const __m512 scale = _mm512_loadu_ps(scales + column);
-    _mm512_storeu_ps(sums + column, _mm512_mul_ps(_mm512_cvtepi32_ps(whole), scale));
+VECTOR_INLINE __m512 int_scaled(__m512i whole, const float *scales) {
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(whole), _mm512_loadu_ps(scales));
+}
+
+VECTOR_INLINE void int_store(__m512i whole, const float *scales, float *sums) {
+    _mm512_storeu_ps(sums, int_scaled(whole, scales));
+}
+
+VECTOR_INLINE void int_add_scaled(__m512i whole, const float *scales, float scale, bool starts, float *sums) {
+    const __m512 sum = starts ? _mm512_setzero_ps() : _mm512_loadu_ps(sums);
+    _mm512_storeu_ps(sums, _mm512_fmadd_ps(int_scaled(whole, scales), _mm512_set1_ps(scale), sum));
 }
 
 /* Of sixteen columns, as pairs of 16 bits; they multiply the group's sums over q * x and over x. */

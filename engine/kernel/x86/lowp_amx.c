@@ -47,13 +47,15 @@ static const unsigned char *panel_of(const struct group *g, size_t panel) {
     return g->m->panels + (g->panel_first + panel) * g->panel_bytes;
 }
 
+/* Whole groups of int8. */
 static size_t slice_blocks(const struct group *g) {
     if (g->passes == 1) return g->blocks;
+    const size_t unit = g->type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(g->padded) / TILE_BYTES : 1;
     size_t most = SLICE_ROWS_BYTES / (g->passes * 2 * TILE_ROWS * TILE_BYTES);
     if (most > SLICE_BLOCKS_MAX) most = SLICE_BLOCKS_MAX;
     if (g->type == WEIGHT_TYPE_INT4) most = SLICE_BLOCKS;
     const size_t slices = (g->blocks + most - 1) / most;
-    return (g->blocks + slices - 1) / slices;
+    return ((g->blocks + slices - 1) / slices + unit - 1) / unit * unit;
 }
 
 static struct group group_of(const struct lowp_gemm *m, enum weight_type type, size_t row_first,

@@ -77,25 +77,32 @@ static double inverse_of(float scale) {
     return fabsf(scale) >= FLT_MIN ? 1 / (double)scale : 0;
 }
 
+/* A group of a row, from its first weight on; returns its scale. */
+static float pack_group_int8(const double *w, size_t count, uint8_t *packed) {
+    const float scale = scale_of(largest_of(w, count), 127);
+    const double inverse = inverse_of(scale);
+    for (size_t i = 0; inverse != 0 && i < count; i++)
+        packed[i / 4 * KERNEL_PANEL * 4 + i % 4] = (uint8_t)(128 + quantized(w[i] * inverse, -127, 127));
+    return scale;
+}
+
 static void pack_panel_int8(const double *w, size_t rows, size_t k, uint8_t *panel) {
-    const size_t padded = kernel_padded_k(k);
-    float scales[KERNEL_PANEL] = {0};
+    const size_t padded = kernel_padded_k(k), group_k = kernel_int8_group_k(k);
+    float *scales = (float *)(void *)(panel + padded * KERNEL_PANEL);
     memset(panel, 128, padded * KERNEL_PANEL);
-    for (size_t n = 0; n < rows; n++) {
-        const double *row = w + n * k;
-        scales[n] = scale_of(largest_of(row, k), 127);
-        const double inverse = inverse_of(scales[n]);
-        for (size_t i = 0; inverse != 0 && i < k; i++)
-            panel[(i / 4 * KERNEL_PANEL + n) * 4 + i % 4] =
-                (uint8_t)(128 + quantized(row[i] * inverse, -127, 127));
+    for (size_t first = 0; first < padded; first += group_k, scales += KERNEL_PANEL) {
+        const size_t left = k > first ? k - first : 0, count = left < group_k ? left : group_k;
+        memset(scales, 0, KERNEL_PANEL * sizeof *scales);
+        for (size_t n = 0; n < rows; n++)
+            scales[n] = pack_group_int8(w + n * k + first, count, panel + first * KERNEL_PANEL + n * 4);
     }
-    memcpy(panel + padded * KERNEL_PANEL, scales, sizeof scales);
 }
 
 /* ---- int4: a group of weights to 4 bits each ---- */
 
 /* `count` weights; those beyond, whose activations are 0, repeat them. */
-static void pack_group(const double *w, size_t count, double inverse, uint8_t *packed, int8_t *scale_offset) {
+static void pack_group_int4(const double *w, size_t count, double inverse, uint8_t *packed,
+                            int8_t *scale_offset) {
     struct int4_group group;
     for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) group.x[i] = (float)(w[i % count] * inverse);
     int4_group_fit(&group);
@@ -117,9 +124,9 @@ static void pack_panel_int4(const double *w, size_t rows, size_t k, uint8_t *pan
         scales[n] = scale_of(largest_of(row, k), 127);
         const double inverse = inverse_of(scales[n]);
         for (size_t first = 0; inverse != 0 && first < k; first += KERNEL_INT4_GROUP)
-            pack_group(row + first, k - first < KERNEL_INT4_GROUP ? k - first : KERNEL_INT4_GROUP, inverse,
-                       panel + first / 2 * KERNEL_PANEL + n * 4,
-                       groups + (first / KERNEL_INT4_GROUP * KERNEL_PANEL + n) * 2);
+            pack_group_int4(row + first, k - first < KERNEL_INT4_GROUP ? k - first : KERNEL_INT4_GROUP,
+                            inverse, panel + first / 2 * KERNEL_PANEL + n * 4,
+                            groups + (first / KERNEL_INT4_GROUP * KERNEL_PANEL + n) * 2);
     }
     memcpy(groups + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2, scales, sizeof scales);
 }

@@ -8,6 +8,9 @@
 #include "engine/model/describe.h"
 #include "tests/support/test_support.h"
 
+/* Linears of a block of f32, where the values are in qkv. */
+#define F32_BLOCK_LINEARS (BLOCK_LINEARS - 1)
+
 enum { ROWS_MAX = 40, ENTRIES_MAX = 4, PAGE_TOKENS = 16 };
 
 struct fixture {

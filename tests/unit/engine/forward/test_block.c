@@ -85,7 +85,7 @@ static void check_block(const char *folder, enum norm_form form) {
     if (f.forward->angle_stride) rotary_prepare(f.forward);
     attention_plan(f.forward);
     block_run(f.forward, 0);
-    assert_int_equal(f.forward->order_at, BLOCK_LINEARS);
+    assert_int_equal(f.forward->order_at, F32_BLOCK_LINEARS);
     expected_block(&f, &row);
     double difference = fixture_difference(f.forward->stream, row.stream, width);
     print_message("  %s, %s: %.2g\n", folder, norm_form_name(form), difference);
@@ -110,7 +110,7 @@ static void expect_order(const char *folder, bool parallel) {
     const struct packed_linear *order[BLOCK_LINEARS];
     fixture_init(&f, folder, NORM_FORM_CRMSNORM);
     const struct packed_layer *layer = &f.packed.layers[1];
-    block_order(f.forward, 1, order);
+    assert_int_equal(block_order(f.forward, 1, order), F32_BLOCK_LINEARS);
     assert_ptr_equal(order[0], &layer->qkv);
     assert_ptr_equal(order[1], parallel ? &layer->up : &layer->attention.output);
     assert_ptr_equal(order[2], parallel ? &layer->attention.output : &layer->up);

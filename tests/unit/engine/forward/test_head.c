@@ -32,7 +32,7 @@ static void check_head(const char *folder, enum norm_form form) {
     assert_int_equal(f.packed.project_out.out, 0);
     fixture_plan(&f, 3, firsts, counts, logits);
     fill_stream(&f);
-    f.forward->order_at = f.description.layers * BLOCK_LINEARS;
+    f.forward->order_at = f.description.layers * F32_BLOCK_LINEARS;
     head_run(f.forward);
     expect_logits(&f, 0, 4);
     expect_logits(&f, 1, 5);
@@ -54,11 +54,11 @@ static void test_no_rows_cost_nothing(void **state) {
     struct fixture f;
     fixture_init(&f, "tests/golden/families/gpt2", NORM_FORM_CRMSNORM);
     fixture_plan(&f, 2, firsts, counts, (size_t[]){0, 0});
-    f.forward->order_at = f.description.layers * BLOCK_LINEARS;
+    f.forward->order_at = f.description.layers * F32_BLOCK_LINEARS;
     f.forward->logits[0] = 42;
     head_run(f.forward);
     assert_true(f.forward->logits[0] == 42);
-    assert_int_equal(f.forward->order_at, f.description.layers * BLOCK_LINEARS);
+    assert_int_equal(f.forward->order_at, f.description.layers * F32_BLOCK_LINEARS);
     fixture_deinit(&f);
 }
 

@@ -17,11 +17,11 @@ struct fixture {
     const struct kernel_table *kernels;
 };
 
-static int set_up(void **state) {
+static int set_up_of(const char *path, void **state) {
     struct error e = {0};
     struct fixture *f = calloc(1, sizeof *f);
     const struct family *family;
-    const char *folder = test_source_path("tests/golden/placements/pre");
+    const char *folder = test_source_path(path);
     assert_ok(describe_model(folder, &f->description, &family, &e));
     assert_ok(checkpoint_open(folder, &f->checkpoint, &e));
     assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
@@ -30,6 +30,15 @@ static int set_up(void **state) {
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &f->kernels, &e));
     *state = f;
     return 0;
+}
+
+static int set_up(void **state) {
+    return set_up_of("tests/golden/placements/pre", state);
+}
+
+/* Four query heads, two of keys and values. */
+static int set_up_shared(void **state) {
+    return set_up_of("tests/golden/families/starcoder2", state);
 }
 
 static int tear_down(void **state) {
@@ -60,8 +69,8 @@ static double *folded(const struct folded_linear *from) {
 }
 
 /* Root mean square of x W' against the exact product, as a share of it, for random rows with channel `loud` a
- * hundred times the others. to: a linear of from's shape. */
-static double product_error(const struct fixture *f, const struct folded_linear *from,
+ * hundred times the others. to: from's rows from `first` on. */
+static double product_error(const struct fixture *f, const struct folded_linear *from, size_t first,
                             const struct packed_linear *to, size_t loud) {
     enum { ROWS = 6 };
     size_t bytes = kernel_row_bytes(to->type, to->in);
@@ -80,7 +89,8 @@ static double product_error(const struct fixture *f, const struct folded_linear 
     for (size_t r = 0; r < ROWS; r++)
         for (size_t n = 0; n < to->out; n++) {
             double exact = 0;
-            for (size_t k = 0; k < to->in; k++) exact += (double)x[r * to->in + k] * weights[n * to->in + k];
+            for (size_t k = 0; k < to->in; k++)
+                exact += (double)x[r * to->in + k] * weights[(first + n) * to->in + k];
             error += pow((double)out[r * to->out + n] - exact, 2);
             power += exact * exact;
         }
@@ -108,7 +118,7 @@ static void test_products_are_those_of_the_folded_rows(void **state) {
                        {&from->mlp.output, &to->mlp.output},
                        {&f->folded.head, &f->packed.head}};
         for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
-            double error = product_error(f, linears[i].from, linears[i].to, SIZE_MAX);
+            double error = product_error(f, linears[i].from, 0, linears[i].to, SIZE_MAX);
             if (!(error <= most[linears[i].to->type]))
                 fail_msg("%s, linear %zu: %g", weight_type_name(type), i, error);
         }
@@ -120,6 +130,30 @@ static void test_int4_keeps_the_head_in_int8(void **state) {
     pack(f, WEIGHT_TYPE_INT4);
     assert_int_equal(f->packed.head.type, WEIGHT_TYPE_INT8);
     assert_int_equal(f->packed.layers[0].up.type, WEIGHT_TYPE_INT4);
+}
+
+/* As many rows in all, the values' among them in a finer type, and as near to the folded ones as that type allows. */
+static void test_shared_values_are_finer(void **state) {
+    struct fixture *f = *state;
+    const struct model_description *d = &f->description;
+    const size_t values = d->kv_heads * d->head_dim, before = (d->heads + d->kv_heads) * d->head_dim;
+    const struct folded_linear *from = &f->folded.layers[0].qkv;
+    const struct packed_layer *to;
+    assert_true(d->heads >= 2 * d->kv_heads);
+    pack(f, WEIGHT_TYPE_INT8);
+    to = &f->packed.layers[0];
+    assert_int_equal(to->values.type, WEIGHT_TYPE_BF16);
+    assert_int_equal(to->qkv.out, before);
+    assert_int_equal(to->values.out, values);
+    assert_true(product_error(f, from, 0, &to->qkv, SIZE_MAX) <= 1.5e-2);
+    assert_true(product_error(f, from, before, &to->values, SIZE_MAX) <= 4e-3);
+    pack(f, WEIGHT_TYPE_INT4);
+    to = &f->packed.layers[0];
+    assert_int_equal(to->values.type, WEIGHT_TYPE_INT8);
+    assert_true(product_error(f, from, before, &to->values, SIZE_MAX) <= 1.5e-2);
+    pack(f, WEIGHT_TYPE_BF16);
+    assert_int_equal(f->packed.layers[0].values.out, 0);
+    assert_int_equal(f->packed.layers[0].qkv.out, before + values);
 }
 
 static void test_bytes_are_planned(void **state) {
@@ -174,11 +208,11 @@ static void test_loud_channel(void **state) {
     struct packed_linear up = f->packed.layers[0].up;
     assert_non_null(up.smoothing);
     for (size_t k = 0; k < up.in; k++) assert_true(k == LOUD || up.smoothing[k] > 1.5f * up.smoothing[LOUD]);
-    double with = product_error(f, &f->folded.layers[0].up, &up, LOUD);
+    double with = product_error(f, &f->folded.layers[0].up, 0, &up, LOUD);
     double *weights = folded(&f->folded.layers[0].up);
     panels_pack(WEIGHT_TYPE_INT8, weights, 0, up.out, up.in, up.weights);
     up.smoothing = NULL;
-    double without = product_error(f, &f->folded.layers[0].up, &up, LOUD);
+    double without = product_error(f, &f->folded.layers[0].up, 0, &up, LOUD);
     free(weights);
     print_message("error with factors %.3g, without %.3g\n", with, without);
     assert_true(without > 2 * with);
@@ -188,8 +222,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_products_are_those_of_the_folded_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_int4_keeps_the_head_in_int8, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_shared_values_are_finer, set_up_shared, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_are_planned, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_are_planned, set_up_shared, tear_down),
         cmocka_unit_test_setup_teardown(test_every_byte_is_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_every_byte_is_written, set_up_shared, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_loud_channel, set_up, tear_down),
     };
