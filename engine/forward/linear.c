@@ -156,6 +156,12 @@ void linear_run(struct forward *f, const struct linear_call *call) {
     assert(!call->linear->rotates_rows ||
            (call->to_rotate == call->x && call->linear->type != WEIGHT_TYPE_F32));
     const struct packed_linear *next = f->order[++f->order_at];
+    if (f->observe)
+        f->observe(f->observe_context, &(struct forward_input){.linear = call->linear,
+                                                               .x = call->x,
+                                                               .stride = call->x_stride,
+                                                               .rows = call->rows,
+                                                               .row_scale = call->row_scale});
     if (f->model->matmul == MATMUL_OWN)
         run_own(f, call, next);
     else

@@ -212,6 +212,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
     if ((status = folded_model_init(&m->folded, &m->views, p->form, e)) != STATUS_OK) return status;
     if (p->rotated) folded_model_rotate(&m->folded);
     m->adapter = p->adapter;
+    m->calibration = p->calibration;
     return packed_model_map(&m->packed, &m->folded, p->weights, p->packed, p->packed_bytes, e);
 }
 

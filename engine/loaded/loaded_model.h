@@ -15,6 +15,7 @@ struct loaded_model {
     struct checkpoint *checkpoint;
     struct lora *lora;               /* NULL: no adapter is merged here */
     struct adapter_identity adapter; /* that was merged, here or before the file was written; name "": none */
+    struct calibration_identity calibration; /* before the file was written; tokens 0: none */
     struct tensor_views views;
     struct folded_model folded;
     struct packed_model packed;
