@@ -63,9 +63,10 @@ enum status calibrate_choose(const struct model_description *d, int32_t *ids, si
 
 enum status calibrate_weights_check(enum weight_type weights, struct error *e) {
     if (weights == WEIGHT_TYPE_INT4) return STATUS_OK;
-    return error_set(e, STATUS_OPTION, "calibrate",
-                     "only int4 weights can be calibrated: what %s loses is not in how its weights are rounded",
-                     weight_type_name(weights));
+    return error_set(
+        e, STATUS_OPTION, "calibrate",
+        "only int4 weights can be calibrated: what %s loses is not in how its weights are rounded",
+        weight_type_name(weights));
 }
 
 enum status calibrate_check(const struct packed_model *model, struct error *e) {
@@ -119,17 +120,19 @@ size_t calibrate_bytes(const struct packed_model *model, const struct workers *w
     size_t page = 0;
     struct error unused;
     if (kv_page_bytes(&s.layout, &page, &unused) != STATUS_OK) return SIZE_MAX;
-    return s.stream_floats * sizeof(float) + s.pages * page + hessian_bytes(s.in_max, text->window) +
-           factor_bytes(s.in_max) + forward_memory_bytes(model, workers, &s.limits) +
+    return s.stream_floats * sizeof(float) + s.pages * page +
+           hessian_bytes(s.in_max, HESSIAN_STRETCH_MAX, text->window) +
+           factor_bytes(s.in_max, HESSIAN_STRETCH_MAX) + forward_memory_bytes(model, workers, &s.limits) +
            workers_count(workers) * (s.rows_stride * sizeof(double) + s.scratch_stride * sizeof(float));
 }
 
 static enum status check_memory(const struct calibration *c, struct error *e) {
     const size_t needed = calibrate_bytes(c->model, c->workers, c->text), left = memory_available_bytes();
     if (!left || needed <= left) return STATUS_OK;
-    return error_set(e, STATUS_OPTION, "calibrate-tokens",
-                     "calibration with %zu tokens takes %zu MiB, %zu MiB are left: use fewer, or fewer threads",
-                     c->text->count, needed >> 20, left >> 20);
+    return error_set(
+        e, STATUS_OPTION, "calibrate-tokens",
+        "calibration with %zu tokens takes %zu MiB, %zu MiB are left: use fewer, or fewer threads",
+        c->text->count, needed >> 20, left >> 20);
 }
 
 static enum status open_forward(struct calibration *c, const struct sizes *s, struct error *e) {
@@ -150,8 +153,9 @@ static enum status calibration_init(struct calibration *c, struct error *e) {
     c->scratch_stride = s.scratch_stride;
     enum status status = check_memory(c, e);
     if (status == STATUS_OK) status = open_forward(c, &s, e);
-    if (status == STATUS_OK) status = hessian_init(&c->hessian, s.in_max, c->text->window, e);
-    if (status == STATUS_OK) status = factor_init(&c->factor, s.in_max, e);
+    if (status == STATUS_OK)
+        status = hessian_init(&c->hessian, s.in_max, HESSIAN_STRETCH_MAX, c->text->window, e);
+    if (status == STATUS_OK) status = factor_init(&c->factor, s.in_max, HESSIAN_STRETCH_MAX, e);
     if (status != STATUS_OK) return status;
     c->stream = memory_aligned(s.stream_floats, sizeof *c->stream, "calibration", e);
     c->rows = memory_aligned(workers * s.rows_stride, sizeof *c->rows, "calibration", e);
@@ -189,15 +193,16 @@ static void embed(struct calibration *c) {
     }
 }
 
-static void observe(void *context, const struct forward_input *input) {
+static bool observe(void *context, const struct forward_input *input) {
     struct calibration *c = context;
-    if (input->linear != c->job->to) return;
+    if (input->linear != c->job->to) return true;
     const struct hessian_rows rows = {.x = input->x,
                                       .stride = input->stride,
                                       .rows = input->rows,
                                       .row_scale = input->row_scale,
                                       .smoothing = input->linear->smoothing};
     hessian_add(&c->hessian, &rows, c->kernels, c->workers);
+    return false;
 }
 
 /* The layer with the weights that it has now: for what its linear at work reads, of which the stream stays as it is; or
@@ -258,7 +263,8 @@ static enum status run(struct calibration *c, float *window, struct error *e) {
 
 enum status calibrate_model(struct packed_model *model, const struct folded_model *folded,
                             const struct calibrate_text *text, const struct kernel_table *kernels,
-                            struct workers *workers, pack_progress_fn progress, void *context, struct error *e) {
+                            struct workers *workers, pack_progress_fn progress, void *context,
+                            struct error *e) {
     struct calibration c = {.model = model,
                             .folded = folded,
                             .text = text,

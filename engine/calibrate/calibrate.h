@@ -17,7 +17,7 @@
 /* Tokens that see each other. */
 #define CALIBRATE_WINDOW_MAX 512
 struct calibrate_text {
-    const int32_t *ids; /* each below the vocabulary; borrowed */
+    const int32_t *ids;   /* each below the vocabulary; borrowed */
     size_t count, window; /* count: a multiple of window */
 };
 
@@ -42,4 +42,5 @@ enum status calibrate_check(const struct packed_model *model, struct error *e);
  * the model computes values that are not finite on this text. */
 enum status calibrate_model(struct packed_model *model, const struct folded_model *folded,
                             const struct calibrate_text *text, const struct kernel_table *kernels,
-                            struct workers *workers, pack_progress_fn progress, void *context, struct error *e);
+                            struct workers *workers, pack_progress_fn progress, void *context,
+                            struct error *e);

@@ -13,21 +13,18 @@ static size_t whole_groups(size_t in) {
     return (in + KERNEL_INT4_GROUP - 1) / KERNEL_INT4_GROUP * KERNEL_INT4_GROUP;
 }
 
-static size_t width_max(size_t in_max) {
-    return whole_groups(in_max < HESSIAN_STRETCH_MAX ? in_max : HESSIAN_STRETCH_MAX);
+static size_t width_max(size_t in_max, size_t stretch_max) {
+    return whole_groups(hessian_width_max(in_max, stretch_max));
 }
 
-static size_t stretches_max(size_t in_max) {
-    return in_max <= HESSIAN_STRETCH_MAX ? 1 : in_max / HESSIAN_STRETCH_MAX + 2;
+size_t factor_bytes(size_t in_max, size_t stretch_max) {
+    const size_t width = width_max(in_max, stretch_max);
+    return hessian_stretches_max(in_max, stretch_max) *
+           (width * (width + 1) * sizeof(float) + sizeof(double));
 }
 
-size_t factor_bytes(size_t in_max) {
-    const size_t width = width_max(in_max), count = stretches_max(in_max);
-    return count * (width * (width + 1) * sizeof(float) + sizeof(double));
-}
-
-enum status factor_init(struct factor *f, size_t in_max, struct error *e) {
-    const size_t width = width_max(in_max), count = stretches_max(in_max);
+enum status factor_init(struct factor *f, size_t in_max, size_t stretch_max, struct error *e) {
+    const size_t width = width_max(in_max, stretch_max), count = hessian_stretches_max(in_max, stretch_max);
     *f = (struct factor){0};
     f->feedback = memory_aligned_unset(count * width, width * sizeof *f->feedback, "factors of inputs", e);
     f->weight = memory_aligned(count * width, sizeof *f->weight, "factors of inputs", e);
@@ -66,8 +63,7 @@ static void transpose_block(void *context, size_t block, size_t worker) {
     memset(t->feedback + first * t->width, 0, BLOCK * t->width * sizeof(float));
     for (size_t j = first; j < t->count; j++)
         for (size_t k = first; k < first + BLOCK && k < j; k++)
-            t->feedback[k * t->width + j] =
-                (float)(t->sums[j * t->count + k] / t->sums[k * t->count + k]);
+            t->feedback[k * t->width + j] = (float)(t->sums[j * t->count + k] / t->sums[k * t->count + k]);
 }
 
 static bool make_stretch(struct factor *f, struct hessian *h, size_t stretch, struct workers *workers) {

@@ -19,9 +19,9 @@ struct factor {
     double *ridge;                 /* [stretches]: that was added */
 };
 
-enum status factor_init(struct factor *f, size_t in_max, struct error *e);
+enum status factor_init(struct factor *f, size_t in_max, size_t stretch_max, struct error *e);
 void factor_deinit(struct factor *f);
-size_t factor_bytes(size_t in_max);
+size_t factor_bytes(size_t in_max, size_t stretch_max);
 
 /* Consumes the sums of h. STATUS_MALFORMED: they are not finite. */
 enum status factor_make(struct factor *f, struct hessian *h, struct workers *workers, struct error *e);

@@ -15,32 +15,41 @@ static size_t lower(size_t a, size_t b) {
 
 /* ---- memory ---- */
 
-static void cut(size_t in, size_t *stretch, size_t *stretches) {
-    *stretches = (in + HESSIAN_STRETCH_MAX - 1) / HESSIAN_STRETCH_MAX;
-    const size_t even = (in + *stretches - 1) / *stretches;
-    *stretch = *stretches == 1
-                   ? in
-                   : (even + HESSIAN_STRETCH_STEP - 1) / HESSIAN_STRETCH_STEP * HESSIAN_STRETCH_STEP;
-    *stretches = (in + *stretch - 1) / *stretch;
+static size_t divide_up(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
+
+size_t hessian_stretches_max(size_t in_max, size_t stretch_max) {
+    return divide_up(in_max, stretch_max);
+}
+
+size_t hessian_width_max(size_t in_max, size_t stretch_max) {
+    return lower(in_max, stretch_max);
+}
+
+static void cut(struct hessian *h) {
+    const size_t count = divide_up(h->in, h->stretch_max), even = divide_up(h->in, count);
+    h->stretch = count == 1 ? h->in : divide_up(even, HESSIAN_STRETCH_STEP) * HESSIAN_STRETCH_STEP;
+    h->stretches = divide_up(h->in, h->stretch);
 }
 
 static size_t padded(size_t in) {
-    return (in + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+    return divide_up(in, TILE_ROWS) * TILE_ROWS;
 }
 
-/* Of no linear up to in_max has more. */
-static size_t sums_max(size_t in_max) {
-    const size_t widest = lower(in_max, HESSIAN_STRETCH_MAX), count = in_max / HESSIAN_STRETCH_MAX + 2;
-    return in_max <= HESSIAN_STRETCH_MAX ? in_max * in_max : count * widest * widest;
+static size_t sums_max(size_t in_max, size_t stretch_max) {
+    const size_t width = hessian_width_max(in_max, stretch_max);
+    return hessian_stretches_max(in_max, stretch_max) * width * width;
 }
 
-size_t hessian_bytes(size_t in_max, size_t rows_max) {
-    return sums_max(in_max) * sizeof(double) + 2 * padded(in_max) * rows_max * sizeof(float);
+size_t hessian_bytes(size_t in_max, size_t stretch_max, size_t rows_max) {
+    return sums_max(in_max, stretch_max) * sizeof(double) + 2 * padded(in_max) * rows_max * sizeof(float);
 }
 
-enum status hessian_init(struct hessian *h, size_t in_max, size_t rows_max, struct error *e) {
-    *h = (struct hessian){.rows_max = rows_max};
-    h->sums = memory_aligned_unset(sums_max(in_max), sizeof *h->sums, "sums of inputs", e);
+enum status hessian_init(struct hessian *h, size_t in_max, size_t stretch_max, size_t rows_max,
+                         struct error *e) {
+    *h = (struct hessian){.rows_max = rows_max, .stretch_max = stretch_max};
+    h->sums = memory_aligned_unset(sums_max(in_max, stretch_max), sizeof *h->sums, "sums of inputs", e);
     h->panels = memory_aligned(padded(in_max) * rows_max, sizeof *h->panels, "rows of inputs", e);
     h->columns = memory_aligned(padded(in_max) * rows_max, sizeof *h->columns, "rows of inputs", e);
     if (h->sums && h->panels && h->columns) return STATUS_OK;
@@ -57,7 +66,7 @@ void hessian_deinit(struct hessian *h) {
 
 void hessian_begin(struct hessian *h, size_t in) {
     h->in = in;
-    cut(in, &h->stretch, &h->stretches);
+    cut(h);
     memset(h->sums, 0, h->stretches * h->stretch * h->stretch * sizeof *h->sums);
 }
 
@@ -118,7 +127,8 @@ static void add_panel(void *context, size_t panel, size_t worker) {
         for (size_t r = 0; r < count; r++) {
             const size_t diagonal = row + r + 1 > column - first ? row + r + 1 - (column - first) : 0;
             double *out = sums + (row + r) * width + (column - first);
-            for (size_t n = 0; n < lower(KERNEL_PANEL, diagonal); n++) out[n] += products[r * KERNEL_PANEL + n];
+            for (size_t n = 0; n < lower(KERNEL_PANEL, diagonal); n++)
+                out[n] += products[r * KERNEL_PANEL + n];
         }
     }
 }

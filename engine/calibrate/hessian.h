@@ -19,7 +19,7 @@ _Static_assert(HESSIAN_STRETCH_STEP % KERNEL_INT4_GROUP == 0, "of whole groups")
 _Static_assert(HESSIAN_STRETCH_MAX % HESSIAN_STRETCH_STEP == 0, "of whole steps");
 
 struct hessian {
-    size_t in, rows_max;
+    size_t in, rows_max, stretch_max;
     size_t stretch, stretches; /* inputs of a stretch (the last may have fewer), and how many there are */
     double *sums;              /* [stretches][stretch][stretch], by rows: the lower triangle */
     float *panels;             /* a block of rows as panels, [panels][rows][KERNEL_PANEL] */
@@ -33,10 +33,16 @@ struct hessian_rows {
     const float *row_scale, *smoothing;
 };
 
-/* For linears of up to in_max inputs, and blocks of up to rows_max rows. */
-enum status hessian_init(struct hessian *h, size_t in_max, size_t rows_max, struct error *e);
+/* For linears of up to in_max inputs, and blocks of up to rows_max rows. stretch_max: HESSIAN_STRETCH_MAX, or for tests
+ * another multiple of HESSIAN_STRETCH_STEP. */
+enum status hessian_init(struct hessian *h, size_t in_max, size_t stretch_max, size_t rows_max,
+                         struct error *e);
 void hessian_deinit(struct hessian *h);
-size_t hessian_bytes(size_t in_max, size_t rows_max);
+size_t hessian_bytes(size_t in_max, size_t stretch_max, size_t rows_max);
+
+/* The most stretches that a linear of up to in_max inputs has, and the widest. */
+size_t hessian_stretches_max(size_t in_max, size_t stretch_max);
+size_t hessian_width_max(size_t in_max, size_t stretch_max);
 
 /* Starts with zeros for a linear of `in` inputs. */
 void hessian_begin(struct hessian *h, size_t in);

@@ -157,8 +157,8 @@ static void range_of(const struct lanes *x, struct lanes *low, struct lanes *hig
 }
 
 /* The candidates of int4_group_fit, as this one moves the range. */
-static void set_candidate(const struct lanes *low, const struct lanes *high, int wider, int by, struct lanes *m,
-                          struct lanes *c) {
+static void set_candidate(const struct lanes *low, const struct lanes *high, int wider, int by,
+                          struct lanes *m, struct lanes *c) {
     for (size_t n = 0; n < LANES; n++) {
         const float spanning = rounded(0.95f * (high->at[n] - low->at[n]) / 15);
         const float scale = clamped(spanning + (float)wider, 1, SCALE_MAX);
@@ -248,8 +248,8 @@ static void write_row(const struct work *w, size_t n, void *panel) {
     }
 }
 
-size_t round_panel(const struct factor *f, const struct kernel_table *kernels, const double *rows, size_t count,
-                   void *panel, float *scratch) {
+size_t round_panel(const struct factor *f, const struct kernel_table *kernels, const double *rows,
+                   size_t count, void *panel, float *scratch) {
     const size_t all = padded(f->in), groups = all / GROUP;
     struct lanes *lanes = (struct lanes *)scratch;
     const struct work w = {.factor = f,

@@ -11,5 +11,5 @@ size_t round_panel_scratch(size_t in);
 /* rows [rows][in]: weights as they should be, rows of one panel, divided by the smoothing scales. panel: the same as
  * int4 (engine/kernel/kernel.h); rounded again in place, in units of the rows' scales that it has. Rows whose scale is
  * 0 or not finite stay as they are. Returns how many rows are other now. Any thread. */
-size_t round_panel(const struct factor *f, const struct kernel_table *kernels, const double *rows, size_t count,
-                   void *panel, float *scratch);
+size_t round_panel(const struct factor *f, const struct kernel_table *kernels, const double *rows,
+                   size_t count, void *panel, float *scratch);

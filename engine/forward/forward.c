@@ -205,6 +205,7 @@ static void plan_rows(struct forward *f, const struct step_entry *entries, size_
     f->entries = entries;
     f->entry_count = count;
     f->row_count = f->logit_count = f->order_at = 0;
+    f->halted = false;
     for (size_t i = 0; i < count; i++) {
         const struct step_entry *entry = &entries[i];
         size_t end = entry->first_position + entry->count;

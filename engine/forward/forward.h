@@ -3,6 +3,7 @@
  * row do not depend on what else is in the batch, nor on how a prompt was split into chunks. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -64,10 +65,12 @@ struct forward_input {
     const float *row_scale;
 };
 
-typedef void (*forward_observe_fn)(void *context, const struct forward_input *input);
+/* Whether the step is to go on. */
+typedef bool (*forward_observe_fn)(void *context, const struct forward_input *input);
 
 /* From now on observe is called, on the calling thread, before each linear of a layer or of the head runs; NULL: no
- * more. It may not change what it sees. */
+ * more. It may not change what it sees. Once it has said no, nothing large is computed any more in this step, and what
+ * the step gives is of no use. */
 void forward_observe(struct forward *f, forward_observe_fn observe, void *context);
 
 /* Floats from one row of the residual stream to the next. */

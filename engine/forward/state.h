@@ -63,6 +63,7 @@ struct forward {
 
     forward_observe_fn observe; /* of forward_observe, or NULL */
     void *observe_context;
+    bool halted; /* it has said no in this step */
 };
 
 /* Calls fn for blocks of rows: on the calling thread when they are few, else over the workers. */

@@ -182,7 +182,8 @@ static void read_calibration(struct opening *o) {
     uint64_t count;
     size_t at = 0;
     if (!read_number(tokens, length, TOKENS_DIGITS_MAX, &at, &count) || at != length) return;
-    if (strlen(hash) != CALIBRATION_HASH_BYTES - 1 || strspn(hash, "0123456789abcdef") != strlen(hash)) return;
+    if (strlen(hash) != CALIBRATION_HASH_BYTES - 1 || strspn(hash, "0123456789abcdef") != strlen(hash))
+        return;
     memcpy(calibration->text_sha256, hash, CALIBRATION_HASH_BYTES);
     calibration->tokens = count;
 }

@@ -56,8 +56,8 @@ bool model_file_is_file(const char *path);
 
 /* What is written. */
 struct model_file_content {
-    const struct packed_model *packed;      /* of MATMUL_OWN */
-    const struct adapter_identity *adapter; /* NULL, or name "": none was merged */
+    const struct packed_model *packed;              /* of MATMUL_OWN */
+    const struct adapter_identity *adapter;         /* NULL, or name "": none was merged */
     const struct calibration_identity *calibration; /* NULL, or tokens 0: there was none */
     struct model_file_texts texts;
 };

@@ -63,7 +63,8 @@ enum status calibrate_text_apply(const struct convert_options *o, struct loaded_
         status = calibrate_choose(&m->description, tokens->ids, tokens->count, o->calibrate_tokens, &text, e);
     if (status != STATUS_OK) return status;
     report((void *)(uintptr_t)o, 0);
-    status = calibrate_model(&m->packed, &m->folded, &text, kernels, workers, report, (void *)(uintptr_t)o, e);
+    status =
+        calibrate_model(&m->packed, &m->folded, &text, kernels, workers, report, (void *)(uintptr_t)o, e);
     m->calibration.tokens = text.count;
     memcpy(m->calibration.text_sha256, o->calibrate_sha256, sizeof m->calibration.text_sha256);
     return status;

@@ -198,10 +198,11 @@ static enum status check_forms(struct session *s, struct error *e) {
 /* That it is of the same model nobody can tell, as it has its own numbers: only that it could be. */
 static enum status check_shape(const struct session *s, const struct model_description *d, struct error *e) {
     if (d->vocabulary == s->reference.vocabulary && d->context >= s->reference.window) return STATUS_OK;
-    return error_set(e, STATUS_OPTION, "converted",
-                     "is of another model: it has %zu tokens and a context of %zu, the folder's has %zu and %zu "
-                     "or more",
-                     d->vocabulary, d->context, s->reference.vocabulary, s->reference.window);
+    return error_set(
+        e, STATUS_OPTION, "converted",
+        "is of another model: it has %zu tokens and a context of %zu, the folder's has %zu and %zu "
+        "or more",
+        d->vocabulary, d->context, s->reference.vocabulary, s->reference.window);
 }
 
 static enum status check_converted(struct session *s, struct error *e) {

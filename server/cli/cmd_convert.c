@@ -36,8 +36,7 @@ static enum status read_calibration(const struct config *config, struct convert_
     if (status != STATUS_OK) return status;
     if (gnutls_hash_fast(GNUTLS_DIG_SHA256, *text, options->calibrate_length, hash) != 0)
         return error_set(e, STATUS_UNSUPPORTED, "calibrate", "GnuTLS has no SHA-256");
-    for (size_t i = 0; i < SHA256_BYTES; i++)
-        snprintf(options->calibrate_sha256 + 2 * i, 3, "%02x", hash[i]);
+    for (size_t i = 0; i < SHA256_BYTES; i++) snprintf(options->calibrate_sha256 + 2 * i, 3, "%02x", hash[i]);
     options->calibrate_text = *text;
     return STATUS_OK;
 }

@@ -205,7 +205,8 @@ enum exit_code cmd_verify(const struct config *config) {
     char *text = NULL;
     size_t length = 0;
     if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
-    enum status status = config->text ? text_file_read(config->text, "text", TEXT_BYTES_MAX, &text, &length, &e) : STATUS_OK;
+    enum status status =
+        config->text ? text_file_read(config->text, "text", TEXT_BYTES_MAX, &text, &length, &e) : STATUS_OK;
     if (status == STATUS_OK) status = run(config, setup.model, text, length, &e);
     free(text);
     return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);

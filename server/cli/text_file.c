@@ -20,8 +20,7 @@ static enum status read_all(FILE *file, const char *option, size_t bytes_max, ch
         *length += got;
     }
     if (ferror(file)) return error_set(e, STATUS_OPTION, option, "cannot be read: %s", strerror(errno));
-    if (*length > bytes_max)
-        return error_set(e, STATUS_OPTION, option, "has more than %zu bytes", bytes_max);
+    if (*length > bytes_max) return error_set(e, STATUS_OPTION, option, "has more than %zu bytes", bytes_max);
     (*text)[*length] = '\0';
     return STATUS_OK;
 }

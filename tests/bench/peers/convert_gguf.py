@@ -95,7 +95,7 @@ def add_tensors(writer, folder, config, layers):
     names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], layers)
     prefix = "transformer." if config["model_type"] == "gpt2" else ""
     for name, array in load_file(folder / "model.safetensors").items():
-        theirs = names.get_name(prefix + name, try_suffixes=(".weight", ".bias"))
+        theirs = names.get_name(prefix + name.removeprefix(prefix), try_suffixes=(".weight", ".bias"))
         if theirs is None:
             raise SystemExit(f"{folder}: GGUF has no name for the tensor '{name}'")
         writer.add_tensor(theirs, numpy.ascontiguousarray(as_stored(name, array, config), dtype=numpy.float32))
