@@ -25,6 +25,7 @@ enum status calibrate_text_read(const struct convert_options *o, struct token_li
     struct tokenizer *tokenizer;
     struct error cause = {0};
     *tokens = (struct token_list){0};
+    if (!o->calibrate_length) return error_set(e, STATUS_OPTION, "calibrate", "is empty");
     enum status status = tokenizer_open(o->model, &tokenizer, &cause);
     if (tokenizer_is_missing(o->model, status))
         return error_set(e, STATUS_OPTION, "calibrate", "the model has no tokenizer to read a text with");
