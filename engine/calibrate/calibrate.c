@@ -36,6 +36,7 @@ struct calibration {
     size_t stream_stride;
     double *rows; /* [workers][rows_stride]: of a panel, then their biases */
     size_t rows_stride;
+    float *rotated; /* [window][in]: inputs of a linear that rotates its rows; NULL where there is none */
     float *scratch; /* [workers][scratch_stride] */
     size_t scratch_stride;
     const struct job *job; /* at work */
@@ -87,10 +88,19 @@ static void list_jobs(const struct calibration *c, size_t layer, struct job jobs
     jobs[3] = (struct job){&from->mlp.output, &to->mlp.output};
 }
 
+/* Rows that are folded together: of a panel, or where rows are rotated, of whole blocks of the rotation too. */
+#define TILE_PANELS_ROTATED 4
+_Static_assert(TILE_PANELS_ROTATED *KERNEL_PANEL % ROTATION_ORDER_MAX == 0, "of whole blocks of a rotation");
+#define BIAS_ROWS (TILE_PANELS_ROTATED * KERNEL_PANEL + ROTATION_COVER_MAX)
+
+static size_t tile_panels(const struct folded_linear *from) {
+    return from->rotate_out.order ? TILE_PANELS_ROTATED : 1;
+}
+
 /* ---- memory ---- */
 
 struct sizes {
-    size_t in_max, rows_stride, scratch_stride, stream_floats;
+    size_t in_max, rows_stride, scratch_stride, stream_floats, rotated_floats;
     struct kv_layout layout;
     size_t pages;
     struct forward_limits limits;
@@ -107,7 +117,11 @@ static struct sizes sizes_of(const struct packed_model *model, const struct cali
                                  kv_type_choose(KV_TYPE_AUTO, model->weights)},
                       .limits = {.rows_max = text->window, .logit_rows_max = 1, .entries_max = 1}};
     packed_model_each_linear(model, raise_in, &s.in_max);
-    s.rows_stride = folded_scratch(model->folded, KERNEL_PANEL) + KERNEL_PANEL;
+    const bool rotated = model->folded->rotated;
+    s.rows_stride =
+        folded_scratch(model->folded, rotated ? TILE_PANELS_ROTATED * KERNEL_PANEL : KERNEL_PANEL) +
+        BIAS_ROWS;
+    s.rotated_floats = rotated ? text->window * s.in_max : 0;
     s.scratch_stride = round_panel_scratch(s.in_max);
     s.stream_floats = text->count * ((d->width + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES);
     s.pages = kv_pages_for(text->window, PAGE_TOKENS);
@@ -120,7 +134,7 @@ size_t calibrate_bytes(const struct packed_model *model, const struct workers *w
     size_t page = 0;
     struct error unused;
     if (kv_page_bytes(&s.layout, &page, &unused) != STATUS_OK) return SIZE_MAX;
-    return s.stream_floats * sizeof(float) + s.pages * page +
+    return (s.stream_floats + s.rotated_floats) * sizeof(float) + s.pages * page +
            hessian_bytes(s.in_max, HESSIAN_STRETCH_MAX, text->window) +
            factor_bytes(s.in_max, HESSIAN_STRETCH_MAX) + forward_memory_bytes(model, workers, &s.limits) +
            workers_count(workers) * (s.rows_stride * sizeof(double) + s.scratch_stride * sizeof(float));
@@ -160,7 +174,10 @@ static enum status calibration_init(struct calibration *c, struct error *e) {
     c->stream = memory_aligned(s.stream_floats, sizeof *c->stream, "calibration", e);
     c->rows = memory_aligned(workers * s.rows_stride, sizeof *c->rows, "calibration", e);
     c->scratch = memory_aligned(workers * s.scratch_stride, sizeof *c->scratch, "calibration", e);
-    return c->stream && c->rows && c->scratch ? STATUS_OK : STATUS_NO_MEMORY;
+    if (!c->stream || !c->rows || !c->scratch) return STATUS_NO_MEMORY;
+    if (!s.rotated_floats) return STATUS_OK;
+    c->rotated = memory_aligned(s.rotated_floats, sizeof *c->rotated, "calibration", e);
+    return c->rotated ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static void calibration_deinit(struct calibration *c) {
@@ -173,6 +190,7 @@ static void calibration_deinit(struct calibration *c) {
     free(c->stream);
     free(c->rows);
     free(c->scratch);
+    free(c->rotated);
 }
 
 /* ---- the text through a layer ---- */
@@ -193,14 +211,25 @@ static void embed(struct calibration *c) {
     }
 }
 
+/* As the forward pass does before the product. */
+static void rotate_rows(struct calibration *c, struct hessian_rows *rows) {
+    const size_t in = c->job->to->in;
+    for (size_t r = 0; r < rows->rows; r++)
+        memcpy(c->rotated + r * in, rows->x + r * rows->stride, in * sizeof *c->rotated);
+    c->kernels->hadamard_rows(c->rotated, in, rows->rows, in);
+    rows->x = c->rotated;
+    rows->stride = in;
+}
+
 static bool observe(void *context, const struct forward_input *input) {
     struct calibration *c = context;
     if (input->linear != c->job->to) return true;
-    const struct hessian_rows rows = {.x = input->x,
-                                      .stride = input->stride,
-                                      .rows = input->rows,
-                                      .row_scale = input->row_scale,
-                                      .smoothing = input->linear->smoothing};
+    struct hessian_rows rows = {.x = input->x,
+                                .stride = input->stride,
+                                .rows = input->rows,
+                                .row_scale = input->row_scale,
+                                .smoothing = input->linear->smoothing};
+    if (input->linear->rotates_rows) rotate_rows(c, &rows);
     hessian_add(&c->hessian, &rows, c->kernels, c->workers);
     return false;
 }
@@ -219,19 +248,24 @@ static void run_layer(struct calibration *c, size_t layer, float *window) {
 
 /* ---- a linear ---- */
 
-static void round_tile(void *context, size_t panel, size_t worker) {
+static void round_tile(void *context, size_t tile, size_t worker) {
     struct calibration *c = context;
     const struct folded_linear *from = c->job->from;
     const struct packed_linear *to = c->job->to;
-    const size_t first = panel * KERNEL_PANEL, left = to->out - first;
-    const size_t count = left < KERNEL_PANEL ? left : KERNEL_PANEL;
+    const size_t tile_rows = tile_panels(from) * KERNEL_PANEL, first = tile * tile_rows,
+                 left = to->out - first;
+    const size_t count = left < tile_rows ? left : tile_rows;
     double *rows = c->rows + worker * c->rows_stride;
-    folded_linear_rows(from, first, count, rows, rows + c->rows_stride - KERNEL_PANEL);
+    folded_linear_rows(from, first, count, rows, rows + c->rows_stride - BIAS_ROWS);
     for (size_t r = 0; to->smoothing && r < count; r++)
         for (size_t k = 0; k < to->in; k++) rows[r * to->in + k] /= (double)to->smoothing[k];
-    round_panel(&c->factor, c->kernels, rows, count,
-                (char *)to->weights + panel * kernel_panel_bytes(to->type, to->in),
-                c->scratch + worker * c->scratch_stride);
+    for (size_t r = 0; r < count; r += KERNEL_PANEL) {
+        const size_t panel = (first + r) / KERNEL_PANEL, panel_left = count - r;
+        round_panel(&c->factor, c->kernels, rows + r * to->in,
+                    panel_left < KERNEL_PANEL ? panel_left : KERNEL_PANEL,
+                    (char *)to->weights + panel * kernel_panel_bytes(to->type, to->in),
+                    c->scratch + worker * c->scratch_stride);
+    }
 }
 
 static enum status round_linear(struct calibration *c, size_t layer, const struct job *job, float *window,
@@ -240,7 +274,10 @@ static enum status round_linear(struct calibration *c, size_t layer, const struc
     hessian_begin(&c->hessian, job->to->in);
     run_layer(c, layer, window);
     enum status status = factor_make(&c->factor, &c->hessian, c->workers, e);
-    if (status == STATUS_OK) workers_run(c->workers, round_tile, c, kernel_panels(job->to->out));
+    if (status == STATUS_OK) {
+        const size_t panels = kernel_panels(job->to->out), together = tile_panels(job->from);
+        workers_run(c->workers, round_tile, c, (panels + together - 1) / together);
+    }
     return status;
 }
 

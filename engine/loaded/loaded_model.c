@@ -118,7 +118,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     if ((status = bind(m, o, family, e)) != STATUS_OK) return status;
     if ((status = folded_model_init(&m->folded, &m->views, form_for(o, o->weights), e)) != STATUS_OK)
         return status;
-    if (weight_type_is_rotated(o->weights)) folded_model_rotate(&m->folded);
+    if (o->rotate || weight_type_is_rotated(o->weights)) folded_model_rotate(&m->folded);
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
     report(o, "converting", 0);
     return packed_model_init(&m->packed, &m->folded, o->matmul, o->weights, workers, report_folding,

@@ -202,9 +202,9 @@ static enum status read_metadata(struct opening *o) {
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its form of the norms is '%.40s'", form);
     if (!weight_type_from_name(weights, &p->weights))
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its type of weights is '%.40s'", weights);
-    if (p->rotated && !weight_type_is_rotated(p->weights))
-        return error_set(o->e, STATUS_MALFORMED, o->path, "rotated weights in %s: only int8 is rotated",
-                         weights);
+    if (p->rotated && p->weights != WEIGHT_TYPE_INT8 && p->weights != WEIGHT_TYPE_INT4)
+        return error_set(o->e, STATUS_MALFORMED, o->path,
+                         "rotated weights in %s: only int8 and int4 are rotated", weights);
     read_adapter(o);
     read_calibration(o);
     return STATUS_OK;

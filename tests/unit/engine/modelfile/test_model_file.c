@@ -274,7 +274,7 @@ static void test_other_versions_and_layouts(void **state) {
     refused_draft(place, STATUS_UNSUPPORTED, "'panels64-9'|'" PACKED_LAYOUT "'|convert");
     set(place, "layout", PACKED_LAYOUT_ROTATED);
     set(place, "weights", "f32");
-    refused_draft(place, STATUS_MALFORMED, "rotated weights in f32|only int8 is");
+    refused_draft(place, STATUS_MALFORMED, "rotated weights in f32|only int8 and int4 are");
     json_object_del(draft_metadata(&place->draft), "layout");
     refused_draft(place, STATUS_UNSUPPORTED, "layout ''");
     set(place, "layout", PACKED_LAYOUT);
