@@ -2,7 +2,16 @@
 
 #include <stdlib.h>
 
+#include "engine/base/memory.h"
 #include "engine/calibrate/calibrate.h"
+
+static enum status check_memory(size_t length, struct error *e) {
+    const size_t needed = length * TOKENIZER_MEMORY_PER_BYTE, left = memory_available_bytes();
+    if (!left || needed <= left) return STATUS_OK;
+    return error_set(e, STATUS_OPTION, "calibrate",
+                     "takes up to %zu MiB to be turned into tokens, %zu MiB are left: use a shorter text",
+                     needed >> 20, left >> 20);
+}
 
 static enum status encode(const struct convert_options *o, const struct tokenizer *tokenizer,
                           struct token_list *tokens, struct error *e) {
@@ -26,7 +35,9 @@ enum status calibrate_text_read(const struct convert_options *o, struct token_li
     struct error cause = {0};
     *tokens = (struct token_list){0};
     if (!o->calibrate_length) return error_set(e, STATUS_OPTION, "calibrate", "is empty");
-    enum status status = tokenizer_open(o->model, &tokenizer, &cause);
+    enum status status = check_memory(o->calibrate_length, e);
+    if (status != STATUS_OK) return status;
+    status = tokenizer_open(o->model, &tokenizer, &cause);
     if (tokenizer_is_missing(o->model, status))
         return error_set(e, STATUS_OPTION, "calibrate", "the model has no tokenizer to read a text with");
     if (status != STATUS_OK) {

@@ -104,7 +104,7 @@ static enum status check_options(const struct convert_options *o, struct loaded_
         .form = o->norm_form,
         .form_asked = !o->any_form,
         .weights = o->weights,
-        .rotate = o->calibrate_text != NULL && getenv("TRIAL_ROTATE"),
+        .rotate = o->calibrate_text != NULL, /* see docs/decisions.md */
         .allow_unknown_config_keys = o->allow_unknown_config_keys,
         .progress = o->progress,
         .progress_context = o->progress_context,

@@ -58,6 +58,15 @@ def read_tokenizer(folder):
     return vocabulary, (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:], set()
 
 
+def adds_first_token(folder):
+    """Whether tokenizer.json puts a token before every text: as a template, or in a sequence of such."""
+    if not (folder / "tokenizer.json").exists():
+        return False
+    steps = [json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")).get("post_processor") or {}]
+    steps += steps[0].get("processors", [])
+    return any("SpecialToken" in step["single"][0] for step in steps if step.get("type") == "TemplateProcessing")
+
+
 def add_tokenizer(writer, folder, config, pre_tokenizer):
     vocabulary, merges, special = read_tokenizer(folder)
     tokens = sorted(vocabulary, key=vocabulary.get)
@@ -69,7 +78,7 @@ def add_tokenizer(writer, folder, config, pre_tokenizer):
     writer.add_token_merges(merges)
     writer.add_bos_token_id(config["bos_token_id"])
     writer.add_eos_token_id(end)
-    writer.add_add_bos_token(False)
+    writer.add_add_bos_token(adds_first_token(folder))
 
 
 # ---- tensors ----
