@@ -110,6 +110,12 @@ def make_calibrated(machine, cache, options):
     return file, kinds
 
 
+def label_of(kind):
+    """Of a GGUF file by its name, in which the text of an importance matrix stands behind the kind."""
+    name, _, key = kind.partition("-")
+    return f"{name} with its importance matrix" if key else name
+
+
 def quality(machine, cache, options):
     """One entry for each program and weight type, in the table's order."""
     converted, calibrated = make_calibrated(machine, cache, options)
@@ -125,7 +131,7 @@ def quality(machine, cache, options):
     if converted:
         rows.append(own_row(machine, options, CALIBRATED_INT4, served[CALIBRATED_INT4], (converted,), converted.stat().st_size))
     for kind in ("F32", *KINDS, *calibrated):
-        rows.append({"program": "llama.cpp", "weights": kind, **llama["files"][kind], "bytes": cache.gguf(kind).stat().st_size})
+        rows.append({"program": "llama.cpp", "weights": label_of(kind), **llama["files"][kind], "bytes": cache.gguf(kind).stat().st_size})
     return {"tokens": tokens, "perplexity": perplexity, "rows": rows}
 
 
