@@ -33,6 +33,7 @@ struct calibration {
     struct hessian hessian;
     struct factor factor;
     float *stream; /* of all tokens, as the layer at work reads it */
+    float *window; /* of one window of them, to be worked on */
     size_t stream_stride;
     double *rows; /* [workers][rows_stride]: of a panel, then their biases */
     size_t rows_stride;
@@ -123,7 +124,8 @@ static struct sizes sizes_of(const struct packed_model *model, const struct cali
         BIAS_ROWS;
     s.rotated_floats = rotated ? text->window * s.in_max : 0;
     s.scratch_stride = round_panel_scratch(s.in_max);
-    s.stream_floats = text->count * ((d->width + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES);
+    s.stream_floats =
+        (text->count + text->window) * ((d->width + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES);
     s.pages = kv_pages_for(text->window, PAGE_TOKENS);
     return s;
 }
@@ -156,7 +158,7 @@ static enum status open_forward(struct calibration *c, const struct sizes *s, st
         status = forward_create(c->model, &c->pool, c->kernels, c->workers, &s->limits, &c->forward, e);
     if (status != STATUS_OK) return status;
     c->stream_stride = forward_stream_stride(c->forward);
-    assert(c->text->count * c->stream_stride == s->stream_floats);
+    assert((c->text->count + c->text->window) * c->stream_stride == s->stream_floats);
     return kv_table_reserve(&c->table, &c->pool, c->text->window);
 }
 
@@ -175,6 +177,7 @@ static enum status calibration_init(struct calibration *c, struct error *e) {
     c->rows = memory_aligned(workers * s.rows_stride, sizeof *c->rows, "calibration", e);
     c->scratch = memory_aligned(workers * s.scratch_stride, sizeof *c->scratch, "calibration", e);
     if (!c->stream || !c->rows || !c->scratch) return STATUS_NO_MEMORY;
+    c->window = c->stream + c->text->count * c->stream_stride;
     if (!s.rotated_floats) return STATUS_OK;
     c->rotated = memory_aligned(s.rotated_floats, sizeof *c->rotated, "calibration", e);
     return c->rotated ? STATUS_OK : STATUS_NO_MEMORY;
@@ -234,14 +237,14 @@ static bool observe(void *context, const struct forward_input *input) {
     return false;
 }
 
-/* The layer with the weights that it has now: for what its linear at work reads, of which the stream stays as it is; or
- * (window NULL), at last, for what it gives. */
-static void run_layer(struct calibration *c, size_t layer, float *window) {
-    forward_observe(c->forward, window ? observe : NULL, c);
+/* The layer with the weights that it has now: for what its linear at work reads, which leaves the stream as it is; or at
+ * last for what it gives. */
+static void run_layer(struct calibration *c, size_t layer, bool observed) {
+    forward_observe(c->forward, observed ? observe : NULL, c);
     for (size_t first = 0; first < c->text->count; first += c->text->window) {
         const struct step_entry entry = window_at(c, first);
         float *stream = c->stream + first * c->stream_stride;
-        if (window) stream = memcpy(window, stream, c->text->window * c->stream_stride * sizeof *stream);
+        if (observed) stream = memcpy(c->window, stream, c->text->window * c->stream_stride * sizeof *stream);
         forward_layer(c->forward, &entry, layer, stream);
     }
 }
@@ -268,32 +271,29 @@ static void round_tile(void *context, size_t tile, size_t worker) {
     }
 }
 
-static enum status round_linear(struct calibration *c, size_t layer, const struct job *job, float *window,
-                                struct error *e) {
+static enum status round_linear(struct calibration *c, size_t layer, const struct job *job, struct error *e) {
     c->job = job;
     hessian_begin(&c->hessian, job->to->in);
-    run_layer(c, layer, window);
+    run_layer(c, layer, true);
     enum status status = factor_make(&c->factor, &c->hessian, c->workers, e);
-    if (status == STATUS_OK) {
-        const size_t panels = kernel_panels(job->to->out), together = tile_panels(job->from);
-        workers_run(c->workers, round_tile, c, (panels + together - 1) / together);
-    }
+    const size_t panels = kernel_panels(job->to->out), together = tile_panels(job->from);
+    if (status == STATUS_OK) workers_run(c->workers, round_tile, c, (panels + together - 1) / together);
     return status;
 }
 
-static enum status run(struct calibration *c, float *window, struct error *e) {
+static enum status run(struct calibration *c, struct error *e) {
     const size_t layers = c->model->description->layers;
     embed(c);
     for (size_t layer = 0; layer < layers; layer++) {
         struct job jobs[LINEARS];
         list_jobs(c, layer, jobs);
         for (size_t i = 0; i < LINEARS; i++) {
-            enum status status = round_linear(c, layer, &jobs[i], window, e);
+            enum status status = round_linear(c, layer, &jobs[i], e);
             if (status != STATUS_OK) return status;
             if (c->progress)
                 c->progress(c->context, (double)(layer * LINEARS + i + 1) / (double)(layers * LINEARS));
         }
-        run_layer(c, layer, NULL);
+        run_layer(c, layer, false);
     }
     return STATUS_OK;
 }
@@ -312,12 +312,7 @@ enum status calibrate_model(struct packed_model *model, const struct folded_mode
     enum status status = calibrate_check(model, e);
     assert(text->count % text->window == 0);
     if (status == STATUS_OK) status = calibration_init(&c, e);
-    float *window = NULL;
-    if (status == STATUS_OK) {
-        window = memory_aligned(text->window * c.stream_stride, sizeof *window, "calibration", e);
-        status = window ? run(&c, window, e) : STATUS_NO_MEMORY;
-    }
-    free(window);
+    if (status == STATUS_OK) status = run(&c, e);
     calibration_deinit(&c);
     return status;
 }

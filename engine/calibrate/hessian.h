@@ -10,7 +10,7 @@
 #include "engine/kernel/kernel.h"
 
 /* Inputs of a linear that are seen together: a wider one is cut into stretches of about the same width, and what one
- * of them has to do with another is left out. So memory has a limit (128 MiB for each 4,096 inputs) and time is
+ * of them has to do with another is left out. So memory has a limit (124 MiB for each 4,032 inputs) and time is
  * linear in the number of weights. A multiple of HESSIAN_STRETCH_STEP. */
 #define HESSIAN_STRETCH_MAX 4032
 /* Stretches begin at whole panels and at whole groups of int4. */
