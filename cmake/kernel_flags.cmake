@@ -27,8 +27,9 @@ foreach(row IN LISTS kernel_rows)
   endforeach()
 endforeach()
 
-# The one file that may take numbers for finite: without it the compiler makes no vectors of its minima and maxima.
-set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c PROPERTIES
+# The files that may take numbers for finite: without it the compiler makes no vectors of their minima and maxima.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c
+  ${PROJECT_SOURCE_DIR}/engine/calibrate/round_panel.c PROPERTIES
   COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
 
 # Under a sanitizer their many small functions stay functions, and four checks are left out, which the address sanitizer

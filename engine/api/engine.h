@@ -21,6 +21,7 @@
 
 #include "engine/base/error.h"
 #include "engine/types/adapter.h"
+#include "engine/types/calibration.h"
 #include "engine/types/choices.h"
 #include "engine/types/generation.h"
 #include "engine/types/limits.h"
@@ -134,7 +135,8 @@ struct engine_info {
     struct generation_defaults generation; /* what the model's files say; nothing applies it by itself */
     double load_seconds;
     struct engine_verify_figures verify;
-    struct adapter_identity adapter; /* that was merged; name "": none */
+    struct adapter_identity adapter;         /* that was merged; name "": none */
+    struct calibration_identity calibration; /* of the weights; tokens 0: none */
 };
 void engine_info(const struct engine *engine, struct engine_info *out);
 

@@ -252,6 +252,7 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     info->end_count = d->end_count;
     info->start = d->bos >= 0 ? d->bos : d->end_count ? d->end_tokens[0] : -1;
     info->adapter = m->adapter;
+    info->calibration = m->calibration;
     memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
 }
 
@@ -278,6 +279,9 @@ static void describe_options(struct engine_info *info, const struct engine_optio
     if (info->rotated)
         log_info("%s weights: the model is rotated%s", weight_type_name(info->weights),
                  m->folded.stream.order ? "" : ", all but its residual stream");
+    if (m->calibration.tokens)
+        log_info("%s weights: calibrated with %zu tokens of the text with the SHA-256 %s",
+                 weight_type_name(info->weights), m->calibration.tokens, m->calibration.text_sha256);
     info->kv_type = kv_type_choose(o->kv_type, info->weights); /* a converted file may have other weights */
     info->matmul = o->matmul;
     info->speculate = speculate_choose(o->speculate, o->matmul);

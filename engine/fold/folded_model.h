@@ -122,7 +122,7 @@ void folded_model_rotate(struct folded_model *c);
 
 /* Whether models with such weights are to be rotated: int8. Floating point holds outliers well; and int4 loses more than
  * it wins, as its groups have scales of their own, which fit weights as they are better than weights that all groups
- * are a mixture of (docs/decisions.md has figures). */
+ * are a mixture of (docs/decisions.md has figures); unless it is calibrated, which wins that back. */
 bool weight_type_is_rotated(enum weight_type weights);
 
 /* Computes the column means of an output projection, which folded_linear_rows needs (nothing to do for other

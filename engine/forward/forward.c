@@ -206,6 +206,7 @@ static void plan_rows(struct forward *f, const struct step_entry *entries, size_
     f->entries = entries;
     f->entry_count = count;
     f->row_count = f->logit_count = f->order_at = 0;
+    f->halted = false;
     for (size_t i = 0; i < count; i++) {
         const struct step_entry *entry = &entries[i];
         size_t end = entry->first_position + entry->count;
@@ -234,6 +235,35 @@ void forward_step(struct forward *f, const struct step_entry *entries, size_t co
     attention_plan(f);
     for (size_t i = 0; i < f->description->layers; i++) block_run(f, i);
     head_run(f);
+}
+
+/* ---- a layer at a time ---- */
+
+void forward_observe(struct forward *f, forward_observe_fn observe, void *context) {
+    f->observe = observe;
+    f->observe_context = context;
+}
+
+size_t forward_stream_stride(const struct forward *f) {
+    return f->stream_stride;
+}
+
+void forward_embed(struct forward *f, const struct step_entry *entry, float *stream) {
+    plan_rows(f, entry, 1);
+    embedding_run(f);
+    memcpy(stream, f->stream, entry->count * f->stream_stride * sizeof *stream);
+}
+
+void forward_layer(struct forward *f, const struct step_entry *entry, size_t layer, float *stream) {
+    const size_t bytes = entry->count * f->stream_stride * sizeof *stream;
+    assert(!f->dual);
+    plan_rows(f, entry, 1);
+    if (f->angle_stride) rotary_prepare(f);
+    attention_plan(f);
+    f->order_at = layer * BLOCK_LINEARS;
+    memcpy(f->stream, stream, bytes);
+    block_run(f, layer);
+    memcpy(stream, f->stream, bytes);
 }
 
 float *forward_logits(struct forward *f, size_t i) {

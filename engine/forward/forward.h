@@ -3,6 +3,7 @@
  * row do not depend on what else is in the batch, nor on how a prompt was split into chunks. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,3 +54,31 @@ size_t forward_vocabulary(const struct forward *f);
 /* What the rotary frequencies of a sequence depend on that may grow to `length` positions (rotary_length() of
  * engine/model/rotary.h): equal values, equal keys in the cache. */
 size_t forward_rotary_length(const struct forward *f, size_t length);
+
+/* ---- for calibration: a layer at a time, and what its linears read ---- */
+
+/* What a linear is about to read: rows [rows, in], times row_scale [rows] where that is not NULL. */
+struct forward_input {
+    const struct packed_linear *linear;
+    const float *x;
+    size_t stride, rows;
+    const float *row_scale;
+};
+
+/* Whether the step is to go on. */
+typedef bool (*forward_observe_fn)(void *context, const struct forward_input *input);
+
+/* From now on observe is called, on the calling thread, before each linear of a layer or of the head runs; NULL: no
+ * more. It may not change what it sees. Once it has said no, nothing large is computed any more in this step, and what
+ * the step gives is of no use. */
+void forward_observe(struct forward *f, forward_observe_fn observe, void *context);
+
+/* Floats from one row of the residual stream to the next. */
+size_t forward_stream_stride(const struct forward *f);
+
+/* stream [entry->count, forward_stream_stride()]: the embedding rows of an entry. */
+void forward_embed(struct forward *f, const struct step_entry *entry, float *stream);
+
+/* One layer alone: rows of the stream become what the next layer reads, in place. Keys and values go into the entry's
+ * pages. Not for models with a dual stream, which is no part of `stream`. */
+void forward_layer(struct forward *f, const struct step_entry *entry, size_t layer, float *stream);

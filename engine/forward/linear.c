@@ -151,10 +151,21 @@ static void run_openblas(struct forward *f, const struct linear_call *call) {
     forward_each_block(f, call->rows, epilogue_block, &epilogue);
 }
 
+static bool observe(struct forward *f, const struct linear_call *call) {
+    const struct forward_input input = {.linear = call->linear,
+                                        .x = call->x,
+                                        .stride = call->x_stride,
+                                        .rows = call->rows,
+                                        .row_scale = call->row_scale};
+    return f->observe(f->observe_context, &input);
+}
+
 void linear_run(struct forward *f, const struct linear_call *call) {
     assert(f->order[f->order_at] == call->linear);
     assert(!call->linear->rotates_rows || (call->may_rotate && call->linear->type != WEIGHT_TYPE_F32));
     const struct packed_linear *next = f->order[++f->order_at];
+    if (f->observe && !f->halted) f->halted = !observe(f, call);
+    if (f->halted) return;
     if (f->model->matmul == MATMUL_OWN)
         run_own(f, call, next);
     else

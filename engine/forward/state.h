@@ -60,6 +60,10 @@ struct forward {
     size_t *first_row;       /* [entries_max + 1]: of each entry */
     size_t *attention_tile;  /* [entries_max + 1]: first tile of each entry */
     bool has_long_entry;     /* that attention stores before its tiles run */
+
+    forward_observe_fn observe; /* of forward_observe, or NULL */
+    void *observe_context;
+    bool halted; /* it has said no in this step */
 };
 
 /* Calls fn for blocks of rows: on the calling thread when they are few, else over the workers. */

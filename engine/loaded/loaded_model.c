@@ -132,7 +132,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     if ((status = bind(m, o, family, e)) != STATUS_OK) return status;
     if ((status = folded_model_init(&m->folded, &m->views, form_for(o, o->weights), e)) != STATUS_OK)
         return status;
-    if (weight_type_is_rotated(o->weights)) folded_model_rotate(&m->folded);
+    if (o->rotate || weight_type_is_rotated(o->weights)) folded_model_rotate(&m->folded);
     if (o->plan_only) return STATUS_OK;
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
     report(o, "converting", 0);
@@ -227,6 +227,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
     if ((status = folded_model_init(&m->folded, &m->views, p->form, e)) != STATUS_OK) return status;
     if (p->rotated) folded_model_rotate(&m->folded);
     m->adapter = p->adapter;
+    m->calibration = p->calibration;
     return packed_model_map(&m->packed, &m->folded, p->weights, p->packed, p->packed_bytes, e);
 }
 

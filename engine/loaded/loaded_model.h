@@ -15,6 +15,7 @@ struct loaded_model {
     struct checkpoint *checkpoint;
     struct lora *lora;               /* NULL: no adapter is merged here */
     struct adapter_identity adapter; /* that was merged, here or before the file was written; name "": none */
+    struct calibration_identity calibration; /* before the file was written; tokens 0: none */
     struct tensor_views views;
     struct folded_model folded;
     struct packed_model packed;
@@ -29,6 +30,7 @@ struct loaded_model_options {
     enum norm_form form;
     enum matmul_kind matmul;
     enum weight_type weights;   /* f32 when left out */
+    bool rotate;                /* a folder's model, whatever the type of weights (folded_model_rotate) */
     bool exact_form;            /* else CRMSNorm with weights other than f32 runs in its orthonormal basis */
     bool any_form, any_weights; /* a converted file may have others */
     bool form_asked;            /* by name: STATUS_OPTION where a model of RMSNorm has no such form */

@@ -17,6 +17,7 @@
 #include "engine/modelfile/model_file_tensors.h"
 
 #define VERSION_DIGITS_MAX 9
+#define TOKENS_DIGITS_MAX  18
 #define SUM_BYTES          sizeof(uint64_t)
 /* Packed weights have at least 4 bits each. */
 #define WEIGHTS_OF_A_BYTE_MAX 2
@@ -191,6 +192,21 @@ static void read_adapter(struct opening *o) {
     printable_text(adapter->weights_xxh64, strlen(adapter->weights_xxh64));
 }
 
+/* The same: what is no number of tokens, or no hash, is none. */
+static void read_calibration(struct opening *o) {
+    struct calibration_identity *calibration = &o->file->calibration;
+    const char *tokens = metadata_text(o, "calibration_tokens");
+    const char *hash = metadata_text(o, "calibration_text_sha256");
+    const size_t length = strlen(tokens);
+    uint64_t count;
+    size_t at = 0;
+    if (!read_number(tokens, length, TOKENS_DIGITS_MAX, &at, &count) || at != length) return;
+    if (strlen(hash) != CALIBRATION_HASH_BYTES - 1 || strspn(hash, "0123456789abcdef") != strlen(hash))
+        return;
+    memcpy(calibration->text_sha256, hash, CALIBRATION_HASH_BYTES);
+    calibration->tokens = count;
+}
+
 static enum status read_metadata(struct opening *o) {
     const char *layout = metadata_text(o, "layout"), *form = metadata_text(o, "norm_form");
     const char *weights = metadata_text(o, "weights");
@@ -205,10 +221,11 @@ static enum status read_metadata(struct opening *o) {
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its form of the norms is '%.40s'", form);
     if (!weight_type_from_name(weights, &p->weights))
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its type of weights is '%.40s'", weights);
-    if (p->rotated && !weight_type_is_rotated(p->weights))
-        return error_set(o->e, STATUS_MALFORMED, o->path, "rotated weights in %s: only int8 is rotated",
-                         weights);
+    if (p->rotated && p->weights != WEIGHT_TYPE_INT8 && p->weights != WEIGHT_TYPE_INT4)
+        return error_set(o->e, STATUS_MALFORMED, o->path,
+                         "rotated weights in %s: only int8 and int4 are rotated", weights);
     read_adapter(o);
+    read_calibration(o);
     return STATUS_OK;
 }
 

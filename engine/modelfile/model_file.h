@@ -15,6 +15,7 @@
 #include "engine/model/tensor_views.h"
 #include "engine/pack/packed_model.h"
 #include "engine/types/adapter.h"
+#include "engine/types/calibration.h"
 
 #define MODEL_FILE_VERSION 1
 
@@ -31,6 +32,7 @@ struct model_file {
     enum weight_type weights;
     bool rotated;                    /* the model was (folded_model_rotate), as its layout says */
     struct adapter_identity adapter; /* that was merged; name "": none */
+    struct calibration_identity calibration;
     struct model_file_texts texts;
     const void *packed; /* aligned to KERNEL_ALIGN */
     size_t packed_bytes;
@@ -55,8 +57,9 @@ bool model_file_is_file(const char *path);
 
 /* What is written. */
 struct model_file_content {
-    const struct packed_model *packed;      /* of MATMUL_OWN */
-    const struct adapter_identity *adapter; /* NULL, or name "": none was merged */
+    const struct packed_model *packed;              /* of MATMUL_OWN */
+    const struct adapter_identity *adapter;         /* NULL, or name "": none was merged */
+    const struct calibration_identity *calibration; /* NULL, or tokens 0: there was none */
     struct model_file_texts texts;
 };
 

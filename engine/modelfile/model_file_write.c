@@ -115,6 +115,14 @@ static void add_adapter(json_t *metadata, const struct adapter_identity *adapter
     json_object_set_new(metadata, "adapter_weights_xxh64", json_string(adapter->weights_xxh64));
 }
 
+static void add_calibration(json_t *metadata, const struct calibration_identity *calibration) {
+    char tokens[24];
+    if (!calibration || !calibration->tokens) return;
+    snprintf(tokens, sizeof tokens, "%zu", calibration->tokens);
+    json_object_set_new(metadata, "calibration_text_sha256", json_string(calibration->text_sha256));
+    json_object_set_new(metadata, "calibration_tokens", json_string(tokens));
+}
+
 /* Entries without bytes have the offset 0, where another entry may begin too. The checksums come last. */
 static json_t *make_header(const struct layout *l, const struct model_file_content *content) {
     char bytes[MODEL_FILE_SIZE_DIGITS + 1], version[16];
@@ -127,6 +135,7 @@ static json_t *make_header(const struct layout *l, const struct model_file_conte
         "bytes", bytes, "layout", packed_layout, "norm_form", norm_form_name(folded->form), "weights",
         weight_type_name(content->packed->weights), "written_by", "prenormd " PRENORM_VERSION);
     add_adapter(json_object_get(header, "__metadata__"), content->adapter);
+    add_calibration(json_object_get(header, "__metadata__"), content->calibration);
     size_t offset = 0;
     for (size_t i = 0; i < l->count; i++) {
         const struct item *item = &l->items[i];

@@ -4,11 +4,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/calibrate/calibrate.h"
 #include "engine/files/regular_file.h"
 #include "engine/loaded/loaded_model.h"
 #include "engine/model/describe.h"
 #include "engine/modelfile/file_writer.h"
 #include "engine/text/sources/chat_source.h"
+#include "engine/tools/calibrate_text.h"
 #include "engine/tools/tools.h"
 
 /* As describe_model reads them. */
@@ -74,6 +76,7 @@ static enum status write_file(const struct convert_options *o, const struct load
     const struct model_file_content content = {
         .packed = &m->packed,
         .adapter = &m->adapter,
+        .calibration = &m->calibration,
         .texts = {.config = texts->config,
                   .generation = texts->generation,
                   .tokenizer = texts->tokenizer,
@@ -92,18 +95,23 @@ static enum status convert(const struct convert_options *o, struct loaded_model_
                            struct error *e) {
     struct loaded_model model;
     struct tokenizer *tokenizer = NULL;
+    struct token_list tokens = {0};
     struct texts texts = {0};
     enum status status = read_texts(&texts, o->model, e);
     if (texts.tokenizer) loader->tokenizer = &tokenizer;
+    if (status == STATUS_OK && o->calibrate_text) status = calibrate_text_read(o, &tokens, e);
     if (status == STATUS_OK) status = loaded_model_init(&model, loader, workers, e);
     if (status == STATUS_OK) {
         tokenizer_close(tokenizer);
-        status = write_file(o, &model, &texts, file, e);
+        if (o->calibrate_text) status = calibrate_text_apply(o, &model, &tokens, workers, e);
+        if (status == STATUS_OK) status = write_file(o, &model, &texts, file, e);
         result->norm_form = model.folded.form;
         result->has_tokenizer = texts.tokenizer != NULL;
+        result->calibration = model.calibration;
         result->bytes = file->bytes;
         loaded_model_deinit(&model);
     }
+    free(tokens.ids);
     free_texts(&texts);
     return status;
 }
@@ -117,11 +125,13 @@ static enum status check_options(const struct convert_options *o, struct loaded_
         .form = o->norm_form,
         .form_asked = !o->any_form,
         .weights = o->weights,
+        .rotate = o->calibrate_text != NULL, /* see docs/decisions.md */
         .allow_unknown_config_keys = o->allow_unknown_config_keys,
         .progress = o->progress,
         .progress_context = o->progress_context,
     };
     enum status status = norm_form_check(o->norm_form, e);
+    if (status == STATUS_OK && o->calibrate_text) status = calibrate_weights_check(o->weights, e);
     if (status == STATUS_OK) status = loaded_model_path_check(o->model, e);
     if (status != STATUS_OK) return status;
     if (loaded_model_path_is_file(o->model))

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "engine/types/calibration.h"
 #include "engine/types/choices.h"
 
 /* ---- bench --------------------------------------------------------------------------------------------- */
@@ -144,6 +145,11 @@ struct convert_options {
     enum norm_form norm_form; /* not NONE */
     bool any_form;            /* it is the default, not asked for by name */
     enum weight_type weights;
+    /* A text that int4 weights are calibrated with; NULL: none. Of the text calibrate_tokens at most are used, in
+     * windows spread over it. The hash is written down as it is given. */
+    const char *calibrate_text;
+    size_t calibrate_length, calibrate_tokens;
+    char calibrate_sha256[CALIBRATION_HASH_BYTES];
     size_t threads;
     void (*progress)(void *context, const char *stage, double share); /* as in engine_options; may be NULL */
     void *progress_context;
@@ -152,6 +158,7 @@ struct convert_options {
 struct convert_result {
     enum norm_form norm_form; /* the one asked for, or the nearest that the model has */
     bool has_tokenizer;       /* else the file serves prompts of ids alone */
+    struct calibration_identity calibration;
     size_t bytes;
 };
 
@@ -205,7 +212,8 @@ enum status check_model(const struct check_options *options, struct check_result
 
 struct verify_options {
     const char *model; /* folder of the checkpoint: a converted file has no untouched model to compare with */
-    const char *lora;  /* the untouched model is the merged one */
+    const char *converted; /* a file that convert_model wrote of it, which is compared too; NULL: none */
+    const char *lora;      /* the untouched model is the merged one */
     bool ignore_adapter;
     enum kernel_isa isa;
     bool allow_unknown_config_keys;
@@ -228,6 +236,8 @@ struct verify_row {
     const char *weights; /* "f32", ...; "double": the conversion alone */
     const char *cache;   /* type of the keys and values; "double" too */
     bool is_reference;   /* the untouched model itself: only its perplexity says something */
+    bool is_converted;   /* the file of verify_options.converted */
+    struct calibration_identity calibration; /* of its weights */
     double largest, mean, kl, agreement, perplexity;
     double rise, rise_error; /* of the perplexity, as shares of the reference's */
     bool bounds_rise;        /* what the bound is of: the rise, else the largest difference */
@@ -240,8 +250,8 @@ struct verify_row {
 
 typedef void (*verify_row_fn)(void *context, const struct verify_row *row);
 
-/* Calls each for every form and weight type that the model has and that is asked about, as its figures come
- * in. Each is judged by the bound of its own type; STATUS_MISMATCH, with their names, when some are above it.
+/* Calls each for every form and weight type that the model has and that is asked about, and for the converted file, as
+ * its figures come in. Each is judged by the bound of its own type; STATUS_MISMATCH, with their names, when some are above it.
  * *tokens: how many were compared. */
 enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
                          size_t *tokens, struct error *e);

@@ -26,8 +26,8 @@ struct session {
 };
 
 static void add_failed(struct session *s, const struct verify_row *row) {
-    char name[48];
-    snprintf(name, sizeof name, "%s %s", row->form, row->weights);
+    char name[64];
+    snprintf(name, sizeof name, "%s %s%s", row->form, row->weights, row->is_converted ? " (converted)" : "");
     name_list_add(s->failed, sizeof s->failed, name);
 }
 
@@ -136,6 +136,8 @@ static enum status check_packed(struct session *s, enum norm_form form, enum wei
         .form = norm_form_name(form),
         .weights = weight_type_name(type),
         .cache = kv_type_name(cache),
+        .is_converted = loaded_model_is_file(s->model),
+        .calibration = s->model->calibration,
         .bounds_rise = judged_as != WEIGHT_TYPE_F32,
         .bound = bound_of(s->options, judged_as),
     };
@@ -191,15 +193,47 @@ static enum status check_forms(struct session *s, struct error *e) {
     return status;
 }
 
-enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
-                         size_t *tokens, struct error *e) {
-    struct session s = {.options = options, .each = each, .context = context};
-    if (loaded_model_path_is_file(options->model))
+/* That it is of the same model nobody can tell, as it has its own numbers: only that it could be. */
+static enum status check_shape(const struct session *s, const struct model_description *d, struct error *e) {
+    if (d->vocabulary == s->reference.vocabulary && d->context >= s->reference.window) return STATUS_OK;
+    return error_set(
+        e, STATUS_OPTION, "converted",
+        "is of another model: it has %zu tokens and a context of %zu, the folder's has %zu and %zu "
+        "or more",
+        d->vocabulary, d->context, s->reference.vocabulary, s->reference.window);
+}
+
+static enum status check_converted(struct session *s, struct error *e) {
+    struct loaded_model model;
+    const struct loaded_model_options loader = {.model = s->options->converted,
+                                                .any_form = true,
+                                                .any_weights = true,
+                                                .allow_unknown_config_keys =
+                                                    s->options->allow_unknown_config_keys};
+    enum status status = loaded_model_init(&model, &loader, s->workers, e);
+    if (status != STATUS_OK) return status;
+    s->model = &model;
+    status = check_shape(s, &model.description, e);
+    if (status == STATUS_OK) status = check_packed(s, model.folded.form, model.packed.weights, e);
+    loaded_model_deinit(&model);
+    return status;
+}
+
+static enum status check_paths(const struct verify_options *o, struct error *e) {
+    if (loaded_model_path_is_file(o->model))
         return error_set(
             e, STATUS_OPTION, "model",
             "is a converted file: name the checkpoint's folder, which alone has the untouched model");
+    if (o->converted && !loaded_model_path_is_file(o->converted))
+        return error_set(e, STATUS_OPTION, "converted", "is no file that convert has written");
+    return loaded_model_path_check(o->model, e);
+}
+
+enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
+                         size_t *tokens, struct error *e) {
+    struct session s = {.options = options, .each = each, .context = context};
     const struct blas *blas;
-    enum status status = loaded_model_path_check(options->model, e);
+    enum status status = check_paths(options, e);
     if (status == STATUS_OK) status = kernel_select(options->isa, &s.kernels, e);
     if (status == STATUS_OK)
         status = blas_open(1, &blas, e); /* of the reference: before anything is loaded */
@@ -207,6 +241,7 @@ enum status verify_model(const struct verify_options *options, verify_row_fn eac
         status = workers_create(options->threads ? options->threads : workers_default_count(), &s.workers, e);
     if (status != STATUS_OK) return status;
     status = check_forms(&s, e);
+    if (status == STATUS_OK && options->converted) status = check_converted(&s, e);
     *tokens = s.tokens.count;
     verify_reference_deinit(&s.reference);
     free(s.tokens.ids);

@@ -33,6 +33,10 @@
 /* Threads of the pool that reads bodies and encodes texts; libuv has no more. */
 #define POOL_THREADS_MAX 1024
 
+/* Tokens that int4 weights are calibrated with, and the fewest (docs/performance.md has figures for both). */
+#define CALIBRATE_TOKENS     16384
+#define CALIBRATE_TOKENS_MIN 2048
+
 /* What `verify` allows unless it is told otherwise (engine/verify/verify.h says why); as help prints them. */
 #define VERIFY_BOUND_F32 0.0002 /* largest difference of a logit, in standard deviations */
 #define VERIFY_RISE_BF16 0.0005 /* largest relative rise of the perplexity */

@@ -1,5 +1,4 @@
 /* verify: every form of the model against the untouched one in double precision, as a table or as JSON. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "server/bench/tables.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
+#include "server/cli/text_file.h"
 
 #define JSON_DIGITS 9 /* bits that differ show */
 
@@ -92,19 +92,13 @@ static void print_verdict(const struct report *report) {
     putchar('\n');
 }
 
-/* The file's text; the caller frees. Its place in errors is its option. */
-static enum status read_text(const char *path, char **text, size_t *length, struct error *e) {
-    FILE *file = fopen(path, "rb");
-    if (!file) return error_set(e, STATUS_OPTION, "text", "cannot be read: %s", strerror(errno));
-    *text = malloc(TEXT_BYTES_MAX + 1);
-    *length = *text ? fread(*text, 1, TEXT_BYTES_MAX + 1, file) : 0;
-    bool failed = ferror(file) != 0;
-    fclose(file);
-    if (!*text) return error_set(e, STATUS_NO_MEMORY, path, "no memory for the text");
-    if (failed) return error_set(e, STATUS_OPTION, "text", "cannot be read");
-    if (*length > TEXT_BYTES_MAX)
-        return error_set(e, STATUS_OPTION, "text", "has more than %zu bytes", TEXT_BYTES_MAX);
-    return STATUS_OK;
+/* What is special about the row of a converted file. */
+static void print_file(const struct verify_row *row) {
+    if (!row->is_converted) return;
+    printf(", the converted file");
+    if (row->calibration.tokens)
+        printf(", calibrated with %zu tokens of the text %.12s", row->calibration.tokens,
+               row->calibration.text_sha256);
 }
 
 static void print_head(void) {
@@ -117,10 +111,12 @@ static void print_row(const struct verify_row *row) {
         printf("%-10s %-7s %-6s %10s %10s %10s %9s %11.5f %10s   the model as published\n", row->form,
                row->weights, row->cache, "-", "-", "-", "-", row->perplexity, "-");
     } else {
-        printf("%-10s %-7s %-6s %10.2e %10.2e %10.2e %8.3f%% %11.5f %+9.4f%%   %s (%s %.1e)\n", row->form,
+        printf("%-10s %-7s %-6s %10.2e %10.2e %10.2e %8.3f%% %11.5f %+9.4f%%   %s (%s %.1e)", row->form,
                row->weights, row->cache, row->largest, row->mean, row->kl, 100 * row->agreement,
                row->perplexity, 100 * row->rise, row->passed ? "ok" : "TOO FAR",
                row->bounds_rise ? "rise" : "largest", row->bound);
+        print_file(row);
+        putchar('\n');
     }
     fflush(stdout);
 }
@@ -143,6 +139,11 @@ static void add_row(struct report *report, const struct verify_row *row) {
                                          json_finite(row->allowance), "kl_bound", row->kl_bound, "bound_of",
                                          row->bounds_rise ? "perplexity_rise" : "largest_difference", "bound",
                                          row->bound, "passed", row->passed));
+    if (row->is_converted) json_object_set_new(object, "converted", json_true());
+    if (row->calibration.tokens)
+        json_object_set_new(object, "calibration",
+                            json_pack("{s:I, s:s}", "tokens", (json_int_t)row->calibration.tokens,
+                                      "text_sha256", row->calibration.text_sha256));
     json_array_append_new(report->rows, object);
 }
 
@@ -170,6 +171,7 @@ static enum status run(const struct config *config, const char *model, const cha
     struct report report = {.json = config->json, .rows = json_array()};
     struct verify_options options = {
         .model = model,
+        .converted = config->converted,
         .lora = config->lora,
         .ignore_adapter = config->ignore_adapter,
         .isa = config->isa,
@@ -207,7 +209,8 @@ enum exit_code cmd_verify(const struct config *config) {
     char *text = NULL;
     size_t length = 0;
     if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
-    enum status status = config->text ? read_text(config->text, &text, &length, &e) : STATUS_OK;
+    enum status status =
+        config->text ? text_file_read(config->text, "text", TEXT_BYTES_MAX, &text, &length, &e) : STATUS_OK;
     if (status == STATUS_OK) status = run(config, setup.model, text, length, &e);
     free(text);
     return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);

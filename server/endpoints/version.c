@@ -24,6 +24,18 @@ static void write_adapter(struct bytes *out, const struct adapter_identity *adap
     bytes_text(out, "}");
 }
 
+/* null, or with which text the weights were calibrated. */
+static void write_calibration(struct bytes *out, const struct calibration_identity *calibration) {
+    bytes_text(out, ",\"calibration\":");
+    if (!calibration->tokens) {
+        bytes_text(out, "null");
+        return;
+    }
+    bytes_format(out, "{\"tokens\":%zu", calibration->tokens);
+    write_field(out, "text_sha256", calibration->text_sha256);
+    bytes_text(out, "}");
+}
+
 static void write_model(struct bytes *out, const struct service *s) {
     const struct engine_info *info = &s->info;
     bytes_text(out, ",\"model\":{\"id\":");
@@ -36,6 +48,7 @@ static void write_model(struct bytes *out, const struct service *s) {
     write_field(out, "matmul", matmul_name(info->matmul));
     write_field(out, "speculate", speculate_name(info->speculate));
     write_adapter(out, &info->adapter);
+    write_calibration(out, &info->calibration);
     if (info->unknown_config_keys[0]) write_field(out, "unknown_config_keys", info->unknown_config_keys);
     if (info->context > info->own_context)
         bytes_format(out, ",\"extended_from_context\":%zu", info->own_context);

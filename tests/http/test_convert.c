@@ -3,6 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <gnutls/crypto.h>
+
 #include "tests/http/support_http.h"
 
 #define MODEL  PRENORM_SOURCE_DIR "/deploy/models/tales"
@@ -252,6 +254,162 @@ static void test_an_adapter_is_served(void **state) {
     failed_with(place, "needs its base|--lora");
 }
 
+/* ---- calibration ---- */
+
+#define HELD_OUT MODEL "/held-out.txt"
+#define CALIBRATE                                                                                            \
+    "convert --log-level error --model '" MODEL "' --weights int4 --calibrate-tokens 2048 --out '%s' "
+
+/* The second half of the held-out text, of which verify is asked about the beginning. Its SHA-256 into hash. */
+static void write_text(const struct place *place, char hash[65]) {
+    size_t length;
+    unsigned char sum[32];
+    char *text = test_file_read("", HELD_OUT, &length);
+    const char *half = strchr(text + length / 2, '\n');
+    const size_t rest = length - (size_t)(half - text);
+    test_file_write(place->folder, "text.txt", half, rest);
+    assert_int_equal(gnutls_hash_fast(GNUTLS_DIG_SHA256, half, rest, sum), 0);
+    for (size_t i = 0; i < sizeof sum; i++) snprintf(hash + 2 * i, 3, "%02x", sum[i]);
+    free(text);
+}
+
+static json_t *version_of(const char *model) {
+    struct daemon d;
+    daemon_start(&d, PRENORMD, (const char *const[]){"serve", "--port", "0", "--model", model, NULL});
+    daemon_wait_ready(&d);
+    struct answer a = http_get(&d, "/version");
+    json_t *version = answer_json(&a);
+    answer_free(&a);
+    daemon_stop(&d);
+    return version;
+}
+
+/* The row of a converted file in the JSON of verify, and one of the same form and type from the folder. */
+static json_t *verify_file(struct place *place, const json_t **converted, const json_t **plain) {
+    size_t i;
+    json_t *row;
+    assert_int_equal(run(place,
+                         "verify --log-level error --model '" MODEL "' --text '" HELD_OUT
+                         "' --verify-tokens 1024 --weights int4 --converted '%s' --json",
+                         place->file),
+                     0);
+    json_t *told = json_loads(place->output, 0, NULL);
+    *converted = *plain = NULL;
+    json_array_foreach(json_object_get(told, "forms"), i, row) {
+        if (json_is_true(json_object_get(row, "converted")))
+            *converted = row;
+        else if (!json_is_true(json_object_get(row, "reference")))
+            *plain = row;
+    }
+    assert_non_null(*converted);
+    assert_non_null(*plain);
+    return told;
+}
+
+/* The text is said where the file is written, served and verified; and verify shows the gain on another one: less than
+ * half of the divergence is left after as few tokens as this. */
+static void test_a_calibrated_file(void **state) {
+    struct place *place = *state;
+    char hash[65];
+    const json_t *converted, *plain;
+    write_text(place, hash);
+    assert_int_equal(run(place, CALIBRATE "--calibrate '%s/text.txt'", place->file, place->folder), 0);
+    assert_says(place->output, "orthonormal, int4 calibrated with 2048 tokens, with its tokenizer");
+    json_t *version = version_of(place->file);
+    const json_t *calibration = json_object_get(json_object_get(version, "model"), "calibration");
+    assert_string_equal(json_string_value(json_object_get(calibration, "text_sha256")), hash);
+    assert_int_equal(json_integer_value(json_object_get(calibration, "tokens")), 2048);
+    json_decref(version);
+    json_t *told = verify_file(place, &converted, &plain);
+    calibration = json_object_get(converted, "calibration");
+    assert_string_equal(json_string_value(json_object_get(calibration, "text_sha256")), hash);
+    assert_null(json_object_get(plain, "calibration"));
+    assert_true(json_real_value(json_object_get(converted, "kl_divergence")) <
+                0.5 * json_real_value(json_object_get(plain, "kl_divergence")));
+    json_decref(told);
+}
+
+static void test_a_file_without_calibration(void **state) {
+    struct place *place = *state;
+    const json_t *converted, *plain;
+    convert(place, "--weights int4");
+    assert_null(strstr(place->output, "calibrated"));
+    json_t *version = version_of(place->file);
+    assert_true(json_is_null(json_object_get(json_object_get(version, "model"), "calibration")));
+    json_decref(version);
+    json_t *told = verify_file(place, &converted, &plain);
+    assert_null(json_object_get(converted, "calibration"));
+    assert_true(json_real_value(json_object_get(converted, "kl_divergence")) ==
+                json_real_value(json_object_get(plain, "kl_divergence")));
+    json_decref(told);
+}
+
+static void test_calibration_is_the_same_for_any_threads(void **state) {
+    struct place *place = *state;
+    size_t length, other_length;
+    assert_int_equal(run(place, CALIBRATE "--calibrate '" HELD_OUT "' --threads 1", place->file), 0);
+    char *first = test_file_read("", place->file, &length);
+    assert_int_equal(run(place, CALIBRATE "--calibrate '" HELD_OUT "' --threads 3", place->file), 0);
+    char *other = test_file_read("", place->file, &other_length);
+    assert_int_equal(length, other_length);
+    assert_memory_equal(first, other, length);
+    free(first);
+    free(other);
+}
+
+static void refuse_calibration(struct place *place, const char *model, const char *weights, const char *text,
+                               const char *words) {
+    assert_int_equal(run(place,
+                         "convert --log-level error --model '%s' --weights %s --out '%s' --calibrate '%s'",
+                         model, weights, place->file, text),
+                     2);
+    failed_with(place, words);
+    assert_false(is_there(place->file));
+}
+
+static void test_texts_that_cannot_be_used(void **state) {
+    struct place *place = *state;
+    char text[1200], folder[1200], line[4000];
+    snprintf(text, sizeof text, "%s/text.txt", place->folder);
+    refuse_calibration(place, MODEL, "int4", text, "--calibrate|cannot be read|No such file");
+    refuse_calibration(place, MODEL, "int4", place->folder, "--calibrate|cannot be read");
+    test_file_write(place->folder, "text.txt", "", 0);
+    refuse_calibration(place, MODEL, "int4", text, "--calibrate|is empty");
+    test_file_write(place->folder, "text.txt", "Once upon a time", 16);
+    refuse_calibration(place, MODEL, "int4", text, "--calibrate|tokens|at least 2048");
+    test_file_write(place->folder, "text.txt", "Once \xff upon", 11);
+    refuse_calibration(place, MODEL, "int4", text, "--calibrate|UTF-8");
+    size_t size = ((size_t)16 << 20) + 1;
+    char *large = calloc(1, size);
+    test_file_write(place->folder, "text.txt", large, size);
+    free(large);
+    refuse_calibration(place, MODEL, "int4", text, "--calibrate|more than 16777216 bytes");
+    refuse_calibration(place, MODEL, "int8", HELD_OUT, "--calibrate|only int4|int8");
+    refuse_calibration(place, MODEL, "f32", HELD_OUT, "--calibrate|only int4|f32");
+    snprintf(folder, sizeof folder, "%s/model", place->folder);
+    snprintf(line, sizeof line, "cp -r '%s' '%s' && rm '%s/tokenizer.json' '%s/tokenizer_config.json'", MODEL,
+             folder, folder, folder);
+    assert_int_equal(system(line), 0);
+    refuse_calibration(place, folder, "int4", HELD_OUT, "--calibrate|has no tokenizer");
+}
+
+static void test_what_verify_compares(void **state) {
+    struct place *place = *state;
+    assert_int_equal(run(place, "verify --log-level error --model '" MODEL "' --converted '" MODEL "'"), 2);
+    failed_with(place, "--converted|no file that convert has written");
+    assert_int_equal(run(place,
+                         "convert --log-level error --model '" PRENORM_SOURCE_DIR
+                         "/tests/golden/families/gpt2' --out '%s'",
+                         place->file),
+                     0);
+    assert_int_equal(run(place,
+                         "verify --log-level error --model '" MODEL
+                         "' --weights f32 --verify-tokens 16 --converted '%s'",
+                         place->file),
+                     2);
+    failed_with(place, "--converted|of another model|320|4096");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_it_says_what_it_wrote, setup, teardown),
@@ -263,6 +421,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_damaged_file_is_not_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_is_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_adapter_is_served, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_calibrated_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_file_without_calibration, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_calibration_is_the_same_for_any_threads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_texts_that_cannot_be_used, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_verify_compares, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

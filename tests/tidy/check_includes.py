@@ -44,6 +44,7 @@ ORDER = [
     "engine/kv",
     "engine/forward",
     "engine/verify",
+    "engine/calibrate",
     "engine/sample",
     "engine/sched",
     "engine/api",

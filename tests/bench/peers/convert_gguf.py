@@ -58,6 +58,15 @@ def read_tokenizer(folder):
     return vocabulary, (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:], set()
 
 
+def adds_first_token(folder):
+    """Whether tokenizer.json puts a token before every text: as a template, or in a sequence of such."""
+    if not (folder / "tokenizer.json").exists():
+        return False
+    steps = [json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")).get("post_processor") or {}]
+    steps += steps[0].get("processors", [])
+    return any("SpecialToken" in step["single"][0] for step in steps if step.get("type") == "TemplateProcessing")
+
+
 def add_tokenizer(writer, folder, config, pre_tokenizer):
     vocabulary, merges, special = read_tokenizer(folder)
     tokens = sorted(vocabulary, key=vocabulary.get)
@@ -69,7 +78,7 @@ def add_tokenizer(writer, folder, config, pre_tokenizer):
     writer.add_token_merges(merges)
     writer.add_bos_token_id(config["bos_token_id"])
     writer.add_eos_token_id(end)
-    writer.add_add_bos_token(False)
+    writer.add_add_bos_token(adds_first_token(folder))
 
 
 # ---- tensors ----
@@ -95,7 +104,7 @@ def add_tensors(writer, folder, config, layers):
     names = gguf.get_tensor_name_map(ARCHITECTURES[config["model_type"]], layers)
     prefix = "transformer." if config["model_type"] == "gpt2" else ""
     for name, array in load_file(folder / "model.safetensors").items():
-        theirs = names.get_name(prefix + name, try_suffixes=(".weight", ".bias"))
+        theirs = names.get_name(prefix + name.removeprefix(prefix), try_suffixes=(".weight", ".bias"))
         if theirs is None:
             raise SystemExit(f"{folder}: GGUF has no name for the tensor '{name}'")
         writer.add_tensor(theirs, numpy.ascontiguousarray(as_stored(name, array, config), dtype=numpy.float32))

@@ -10,7 +10,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 DEFAULT_CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prenorm-peers"
 QUANTISED = ("BF16", "Q8_0", "Q4_0")
-LLAMA_PROGRAMS = ("llama-bench", "llama-batched-bench", "llama-quantize")
+LLAMA_PROGRAMS = ("llama-bench", "llama-batched-bench", "llama-quantize", "llama-imatrix")
 LLAMA_SERVER = "llama-server"  # most of the build's time, and for one row
 BUILD_HOOKS = ("ggml_options.cmake", "whole_tile_config.h")
 # Release, the machine's own instructions, and OpenMP are what llama.cpp builds by itself; off is only what needs a download.
@@ -142,6 +142,26 @@ def make_gguf(cache, kinds, *arguments):
     for kind in kinds:
         cache.make(cache.gguf(kind), f"narrowing it to {kind}",
                    lambda path, kind=kind: run([cache.llama_program("llama-quantize"), cache.gguf("F32"), path, kind], cache.log))
+
+
+def make_importance(cache, text, key, tokens, window, threads):
+    """How large the inputs of each matrix are on a text: what llama-quantize weights errors with."""
+    target = cache.models / f"importance-{key}.gguf"
+    cache.make(target, f"llama.cpp's importance matrix of {text}",
+               lambda path: run([cache.llama_program("llama-imatrix"), "--model", cache.gguf("F32"), "--file", text, "--output-file",
+                                 path, "--ctx-size", str(window), "--batch-size", str(window), "--chunks",
+                                 str(max(1, tokens // window)),
+                                 "--parse-special", "--no-ppl", "--threads", str(threads)], cache.log))
+    return target
+
+
+def make_calibrated_gguf(cache, kinds, importance, key):
+    """Names of files, in f32's place, of the other kinds, with an importance matrix."""
+    for kind in kinds:
+        cache.make(cache.gguf(f"{kind}-{key}"), f"narrowing it to {kind} with the importance matrix",
+                   lambda path, kind=kind: run([cache.llama_program("llama-quantize"), "--imatrix", importance, cache.gguf("F32"),
+                                                path, kind], cache.log))
+    return tuple(f"{kind}-{key}" for kind in kinds)
 
 
 def prepare_python(cache):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Prenorm beside llama.cpp on a model with a meaning: what each weight type changes, and how fast it is.
 
-    tests/bench/peers/quality.py FOLDER TEXT [--program build/release/prenormd] [--tokens 2048] [--no-speed]
+    tests/bench/peers/quality.py FOLDER TEXT [--program build/release/prenormd] [--tokens 2048] [--calibrate TEXT] [--no-speed]
 
-FOLDER is a Llama or a Qwen2 in f16 or f32, TEXT a file. Both programs see the same weights and the same tokens; README.md says how
+FOLDER is a GPT-2, a Llama or a Qwen2 in f16 or f32, TEXT a file. With --calibrate, which names another text, our int4 calibrated with it
+stands beside llama.cpp's kinds of 4 bits with an importance matrix of the same tokens. Both programs see the same weights and the same tokens; README.md says how
 that is checked.
 """
 import argparse
@@ -23,7 +24,9 @@ from prepare import say
 from work import Work
 
 WEIGHTS = ("f32", "bf16", "int8", "int4")
+CALIBRATED_INT4 = "int4 calibrated"
 KINDS = ("F16", *prepare.QUANTISED)  # of GGUF files, beside F32
+CALIBRATED = ("Q4_0", "IQ4_XS", "Q4_K_M")  # kinds of GGUF files that an importance matrix is made for
 WINDOW = 512  # tokens: verify's own, where the context is not shorter
 SAME_PERPLEXITY = 1e-4  # f32 sums move it by less, a wrong token or a wrong rotation by much more
 WORKS = (Work("prefill", 512), Work("decode", 32, batch=1, context=128))
@@ -41,10 +44,10 @@ def fingerprint(folder):
 
 # ---- what both say about quality ----
 
-def verify(options):
+def verify(options, converted):
     """(tokens, perplexity of the untouched model, {weights: figures of the form that is served})."""
     command = [options.program, "verify", "--model", options.folder, "--text", options.text, "--verify-tokens", options.tokens,
-               "--threads", options.threads, "--json"]
+               "--threads", options.threads, "--json", *(["--converted", converted] if converted else [])]
     # A verdict beyond its bound is an exit code of its own, and no failure here.
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     try:
@@ -53,18 +56,19 @@ def verify(options):
         raise programs.Failed(f"{options.program} verify ended with {done.returncode}:\n{done.stderr[-2000:]}") from None
     (reference,) = [row for row in told["forms"] if row["reference"]]
     # From the untouched form to the one furthest converted, which is the default.
-    served = {row["weights"]: row for row in told["forms"] if row["weights"] in WEIGHTS}
+    served = {CALIBRATED_INT4 if "converted" in row else row["weights"]: row for row in told["forms"] if row["weights"] in WEIGHTS}
     return told["tokens"], reference["perplexity"], served
 
 
-def generate(machine, options, weights, prompt):
-    return machine.output([options.program, "generate", "--model", options.folder, "--weights", weights, "--temperature", 0,
+def generate(machine, options, model, prompt):
+    """model: a folder and a type of weights, or a converted file."""
+    return machine.output([options.program, "generate", "--model", *model, "--temperature", 0,
                            "--max-tokens", GENERATED_TOKENS, "--threads", options.threads, "--log-level", "error", prompt])
 
 
-def ask_llama(machine, cache, options):
+def ask_llama(machine, cache, options, kinds):
     return json.loads(machine.output([
-        cache.python, prepare.HERE / "llama_logits.py", cache.gguf("F32"), cache.gguf("F32"), *map(cache.gguf, KINDS), "--source",
+        cache.python, prepare.HERE / "llama_logits.py", cache.gguf("F32"), cache.gguf("F32"), *map(cache.gguf, kinds), "--source",
         cache.llama, "--library", cache.llama_build / "bin", "--text", options.text, "--tokens", options.tokens, "--window", WINDOW,
         "--threads", options.threads, "--prompts", json.dumps(options.prompts), "--generate", GENERATED_TOKENS]))
 
@@ -77,27 +81,57 @@ def check_same_model(tokens, perplexity, llama):
     say(f"both untouched models have perplexity {perplexity:.4f} on {tokens} tokens; they differ by {theirs / perplexity - 1:+.1e}")
 
 
+def convert(machine, options, weights, file, *more):
+    machine.output([options.program, "convert", "--model", options.folder, "--weights", weights, "--threads", options.threads, "--out",
+                    file, *more])
+    return file
+
+
 def own_bytes(machine, options, weights):
     with tempfile.TemporaryDirectory(prefix="prenorm-quality-") as folder:
-        file = pathlib.Path(folder) / "converted"
-        machine.output([options.program, "convert", "--model", options.folder, "--weights", weights, "--out", file])
-        return file.stat().st_size
+        return convert(machine, options, weights, pathlib.Path(folder) / "converted").stat().st_size
+
+
+def own_row(machine, options, weights, served, model, size):
+    texts = {prompt: generate(machine, options, model, prompt) for prompt in options.prompts}
+    return {"program": "prenormd", **served, "weights": weights, "bytes": size, "texts": texts}
+
+
+def make_calibrated(machine, cache, options):
+    """Our converted file (None without --calibrate), and llama.cpp's kinds with an importance matrix of the same text."""
+    if not options.calibrate:
+        return None, ()
+    key = hashlib.sha256(options.calibrate.read_bytes() + str(options.calibrate_tokens).encode()).hexdigest()[:12]
+    importance = prepare.make_importance(cache, options.calibrate, key, options.calibrate_tokens, WINDOW, options.threads)
+    kinds = prepare.make_calibrated_gguf(cache, CALIBRATED, importance, key)
+    say("calibrating our own int4")
+    file = convert(machine, options, "int4", cache.models / f"calibrated-{key}.prenorm", "--calibrate", options.calibrate,
+                   "--calibrate-tokens", options.calibrate_tokens)
+    return file, kinds
+
+
+def label_of(kind):
+    """Of a GGUF file by its name, in which the text of an importance matrix stands behind the kind."""
+    name, _, key = kind.partition("-")
+    return f"{name} with its importance matrix" if key else name
 
 
 def quality(machine, cache, options):
     """One entry for each program and weight type, in the table's order."""
+    converted, calibrated = make_calibrated(machine, cache, options)
     say("prenormd verify")
-    tokens, perplexity, served = verify(options)
+    tokens, perplexity, served = verify(options, converted)
     say("llama.cpp")
-    llama = ask_llama(machine, cache, options)
+    llama = ask_llama(machine, cache, options, (*KINDS, *calibrated))
     check_same_model(tokens, perplexity, llama)
     rows = []
     for weights in WEIGHTS:
-        texts = {prompt: generate(machine, options, weights, prompt) for prompt in options.prompts}
-        rows.append({"program": "prenormd", "weights": weights, **served[weights], "bytes": own_bytes(machine, options, weights),
-                     "texts": texts})
-    for kind in ("F32", *KINDS):
-        rows.append({"program": "llama.cpp", "weights": kind, **llama["files"][kind], "bytes": cache.gguf(kind).stat().st_size})
+        rows.append(own_row(machine, options, weights, served[weights], (options.folder, "--weights", weights),
+                            own_bytes(machine, options, weights)))
+    if converted:
+        rows.append(own_row(machine, options, CALIBRATED_INT4, served[CALIBRATED_INT4], (converted,), converted.stat().st_size))
+    for kind in ("F32", *KINDS, *calibrated):
+        rows.append({"program": "llama.cpp", "weights": label_of(kind), **llama["files"][kind], "bytes": cache.gguf(kind).stat().st_size})
     return {"tokens": tokens, "perplexity": perplexity, "rows": rows}
 
 
@@ -176,13 +210,16 @@ def speed_table(rates, weights_list):
 
 def parse_options(arguments, prompts, pre_tokenizer):
     parser = argparse.ArgumentParser(description="Quality and speed of Prenorm's weight types beside llama.cpp's")
-    parser.add_argument("folder", type=pathlib.Path, help="Llama or Qwen2 in Hugging Face format")
+    parser.add_argument("folder", type=pathlib.Path, help="GPT-2, Llama or Qwen2 in Hugging Face format")
     parser.add_argument("text", type=pathlib.Path, help="its first tokens are measured")
     parser.add_argument("--program", type=pathlib.Path, default=run.ROOT / "build" / "release" / "prenormd",
                         help="default: %(default)s")
     parser.add_argument("--cache", type=pathlib.Path, default=prepare.DEFAULT_CACHE,
                         help="where llama.cpp is made and kept (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=2048, help="default: %(default)s")
+    parser.add_argument("--calibrate", type=pathlib.Path, metavar="TEXT",
+                        help="another text than the one that is measured: for weights of 4 bits that are made with one")
+    parser.add_argument("--calibrate-tokens", type=int, default=16384, help="of that text, at most (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=run.default_threads(), help="of each program (default: cores, %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of the speeds (default: %(default)s)")
     parser.add_argument("--no-speed", action="store_true", help="measure quality alone: for a machine that does other things too")

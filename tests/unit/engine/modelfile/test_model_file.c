@@ -232,6 +232,35 @@ static void set(const struct place *place, const char *key, const char *value) {
     json_object_set_new(draft_metadata(&place->draft), key, json_string(value));
 }
 
+/* Told and not relied on: what is no number with a hash is no calibration, and the file runs all the same. */
+static void test_calibration(void **state) {
+    struct place *place = *state;
+    static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    static const struct {
+        const char *tokens, *hash;
+        size_t expected;
+    } cases[] = {{"16384", hash, 16384},
+                 {"", hash, 0},
+                 {"-5", hash, 0},
+                 {"16384 ", hash, 0},
+                 {"16384", "", 0},
+                 {"16384", "0123456789abcdef", 0},
+                 {"16384", "\001", 0},
+                 {"99999999999999999999", hash, 0},
+                 {"16384", "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error e = {0};
+        struct model_file p;
+        set(place, "calibration_tokens", cases[i].tokens);
+        set(place, "calibration_text_sha256", cases[i].hash);
+        place_save(place);
+        assert_ok(model_file_open(place->path, workers, NULL, NULL, &p, &e));
+        assert_int_equal(p.calibration.tokens, cases[i].expected);
+        assert_string_equal(p.calibration.text_sha256, cases[i].expected ? hash : "");
+        model_file_close(&p);
+    }
+}
+
 static void test_other_versions_and_layouts(void **state) {
     struct place *place = *state;
     set(place, "version", "2");
@@ -245,7 +274,7 @@ static void test_other_versions_and_layouts(void **state) {
     refused_draft(place, STATUS_UNSUPPORTED, "'panels64-9'|'" PACKED_LAYOUT "'|convert");
     set(place, "layout", PACKED_LAYOUT_ROTATED);
     set(place, "weights", "f32");
-    refused_draft(place, STATUS_MALFORMED, "rotated weights in f32|only int8 is");
+    refused_draft(place, STATUS_MALFORMED, "rotated weights in f32|only int8 and int4 are");
     json_object_del(draft_metadata(&place->draft), "layout");
     refused_draft(place, STATUS_UNSUPPORTED, "layout ''");
     set(place, "layout", PACKED_LAYOUT);
@@ -329,6 +358,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_the_damaged_part_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_file_that_is_cut_short, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_that_are_something_else, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_calibration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_versions_and_layouts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_false_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_parts, setup, teardown),

@@ -1,0 +1,318 @@
+#include "engine/calibrate/calibrate.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/memory.h"
+#include "engine/calibrate/round_panel.h"
+#include "engine/forward/forward.h"
+#include "engine/kv/kv_pool.h"
+
+#define LINEARS     4 /* of a layer */
+#define PAGE_TOKENS KV_PAGE_TOKENS_STEP
+
+/* A linear that is to be rounded. */
+struct job {
+    const struct folded_linear *from;
+    const struct packed_linear *to;
+};
+
+struct calibration {
+    const struct packed_model *model;
+    const struct folded_model *folded;
+    const struct calibrate_text *text;
+    const struct kernel_table *kernels;
+    struct workers *workers;
+    pack_progress_fn progress;
+    void *context;
+    struct kv_pool pool;
+    struct kv_table table;
+    struct forward *forward;
+    struct hessian hessian;
+    struct factor factor;
+    float *stream; /* of all tokens, as the layer at work reads it */
+    float *window; /* of one window of them, to be worked on */
+    size_t stream_stride;
+    double *rows; /* [workers][rows_stride]: of a panel, then their biases */
+    size_t rows_stride;
+    float *rotated; /* [window][in]: inputs of a linear that rotates its rows; NULL where there is none */
+    float *scratch; /* [workers][scratch_stride] */
+    size_t scratch_stride;
+    const struct job *job; /* at work */
+};
+
+/* ---- what there is to do ---- */
+
+size_t calibrate_window(const struct model_description *d) {
+    return d->context < CALIBRATE_WINDOW_MAX ? d->context : CALIBRATE_WINDOW_MAX;
+}
+
+enum status calibrate_choose(const struct model_description *d, int32_t *ids, size_t count, size_t tokens_max,
+                             struct calibrate_text *out, struct error *e) {
+    const size_t window = calibrate_window(d), there = count / window;
+    const size_t windows = tokens_max / window < there ? tokens_max / window : there;
+    if (windows * window < CALIBRATE_TOKENS_MIN)
+        return error_set(e, STATUS_OPTION, "calibrate",
+                         "%zu of its tokens can be used, in windows of %zu; at least %d are needed",
+                         windows * window, window, CALIBRATE_TOKENS_MIN);
+    for (size_t i = 0; i < windows; i++)
+        memmove(ids + i * window, ids + i * there / windows * window, window * sizeof *ids);
+    *out = (struct calibrate_text){.ids = ids, .count = windows * window, .window = window};
+    return STATUS_OK;
+}
+
+enum status calibrate_weights_check(enum weight_type weights, struct error *e) {
+    if (weights == WEIGHT_TYPE_INT4) return STATUS_OK;
+    return error_set(
+        e, STATUS_OPTION, "calibrate",
+        "only int4 weights can be calibrated: what %s loses is not in how its weights are rounded",
+        weight_type_name(weights));
+}
+
+enum status calibrate_check(const struct packed_model *model, struct error *e) {
+    enum status status = calibrate_weights_check(model->weights, e);
+    if (status != STATUS_OK) return status;
+    if (model->description->placement == PLACEMENT_RESIDUAL_DUAL)
+        return error_set(e, STATUS_OPTION, "calibrate", "models of placement %s cannot be calibrated yet",
+                         placement_name(model->description->placement));
+    return STATUS_OK;
+}
+
+static void list_jobs(const struct calibration *c, size_t layer, struct job jobs[LINEARS]) {
+    const struct folded_layer *from = &c->folded->layers[layer];
+    const struct packed_layer *to = &c->model->layers[layer];
+    jobs[0] = (struct job){&from->qkv, &to->qkv};
+    jobs[1] = (struct job){&from->attention.output, &to->attention.output};
+    jobs[2] = (struct job){&from->up, &to->up};
+    jobs[3] = (struct job){&from->mlp.output, &to->mlp.output};
+}
+
+/* Rows that are folded together: of a panel, or where rows are rotated, of whole blocks of the rotation too. */
+#define TILE_PANELS_ROTATED 4
+_Static_assert(TILE_PANELS_ROTATED *KERNEL_PANEL % ROTATION_ORDER_MAX == 0, "of whole blocks of a rotation");
+#define BIAS_ROWS (TILE_PANELS_ROTATED * KERNEL_PANEL + ROTATION_COVER_MAX)
+
+static size_t tile_panels(const struct folded_linear *from) {
+    return from->rotate_out.order ? TILE_PANELS_ROTATED : 1;
+}
+
+/* ---- memory ---- */
+
+struct sizes {
+    size_t in_max, rows_stride, scratch_stride, stream_floats, rotated_floats;
+    struct kv_layout layout;
+    size_t pages;
+    struct forward_limits limits;
+};
+
+static void raise_in(void *context, const struct packed_linear *linear) {
+    size_t *in_max = context;
+    if (linear->in > *in_max) *in_max = linear->in;
+}
+
+static struct sizes sizes_of(const struct packed_model *model, const struct calibrate_text *text) {
+    const struct model_description *d = model->description;
+    struct sizes s = {.layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS,
+                                 kv_type_choose(KV_TYPE_AUTO, model->weights)},
+                      .limits = {.rows_max = text->window, .logit_rows_max = 1, .entries_max = 1}};
+    packed_model_each_linear(model, raise_in, &s.in_max);
+    const bool rotated = model->folded->rotated;
+    s.rows_stride =
+        folded_scratch(model->folded, rotated ? TILE_PANELS_ROTATED * KERNEL_PANEL : KERNEL_PANEL) +
+        BIAS_ROWS;
+    s.rotated_floats = rotated ? text->window * s.in_max : 0;
+    s.scratch_stride = round_panel_scratch(s.in_max);
+    s.stream_floats =
+        (text->count + text->window) * ((d->width + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES);
+    s.pages = kv_pages_for(text->window, PAGE_TOKENS);
+    return s;
+}
+
+size_t calibrate_bytes(const struct packed_model *model, const struct workers *workers,
+                       const struct calibrate_text *text) {
+    const struct sizes s = sizes_of(model, text);
+    size_t page = 0;
+    struct error unused;
+    if (kv_page_bytes(&s.layout, &page, &unused) != STATUS_OK) return SIZE_MAX;
+    return (s.stream_floats + s.rotated_floats) * sizeof(float) + s.pages * page +
+           hessian_bytes(s.in_max, HESSIAN_STRETCH_MAX, text->window) +
+           factor_bytes(s.in_max, HESSIAN_STRETCH_MAX) + forward_memory_bytes(model, workers, &s.limits) +
+           workers_count(workers) * (s.rows_stride * sizeof(double) + s.scratch_stride * sizeof(float));
+}
+
+static enum status check_memory(const struct calibration *c, struct error *e) {
+    const size_t needed = calibrate_bytes(c->model, c->workers, c->text), left = memory_available_bytes();
+    if (!left || needed <= left) return STATUS_OK;
+    return error_set(
+        e, STATUS_OPTION, "calibrate-tokens",
+        "calibration with %zu tokens takes %zu MiB, %zu MiB are left: use fewer, or fewer threads",
+        c->text->count, needed >> 20, left >> 20);
+}
+
+static enum status open_forward(struct calibration *c, const struct sizes *s, struct error *e) {
+    enum status status = kv_pool_init(&c->pool, &s->layout, s->pages, e);
+    if (status == STATUS_OK) status = kv_table_init(&c->table, s->pages, e);
+    if (status == STATUS_OK)
+        status = forward_create(c->model, &c->pool, c->kernels, c->workers, &s->limits, &c->forward, e);
+    if (status != STATUS_OK) return status;
+    c->stream_stride = forward_stream_stride(c->forward);
+    assert((c->text->count + c->text->window) * c->stream_stride == s->stream_floats);
+    return kv_table_reserve(&c->table, &c->pool, c->text->window);
+}
+
+static enum status calibration_init(struct calibration *c, struct error *e) {
+    const struct sizes s = sizes_of(c->model, c->text);
+    const size_t workers = workers_count(c->workers);
+    c->rows_stride = s.rows_stride;
+    c->scratch_stride = s.scratch_stride;
+    enum status status = check_memory(c, e);
+    if (status == STATUS_OK) status = open_forward(c, &s, e);
+    if (status == STATUS_OK)
+        status = hessian_init(&c->hessian, s.in_max, HESSIAN_STRETCH_MAX, c->text->window, e);
+    if (status == STATUS_OK) status = factor_init(&c->factor, s.in_max, HESSIAN_STRETCH_MAX, e);
+    if (status != STATUS_OK) return status;
+    c->stream = memory_aligned(s.stream_floats, sizeof *c->stream, "calibration", e);
+    c->rows = memory_aligned(workers * s.rows_stride, sizeof *c->rows, "calibration", e);
+    c->scratch = memory_aligned(workers * s.scratch_stride, sizeof *c->scratch, "calibration", e);
+    if (!c->stream || !c->rows || !c->scratch) return STATUS_NO_MEMORY;
+    c->window = c->stream + c->text->count * c->stream_stride;
+    if (!s.rotated_floats) return STATUS_OK;
+    c->rotated = memory_aligned(s.rotated_floats, sizeof *c->rotated, "calibration", e);
+    return c->rotated ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static void calibration_deinit(struct calibration *c) {
+    forward_destroy(c->forward);
+    if (c->table.pages) kv_table_shrink(&c->table, &c->pool, 0);
+    kv_table_deinit(&c->table);
+    if (c->pool.memory) kv_pool_deinit(&c->pool);
+    hessian_deinit(&c->hessian);
+    factor_deinit(&c->factor);
+    free(c->stream);
+    free(c->rows);
+    free(c->scratch);
+    free(c->rotated);
+}
+
+/* ---- the text through a layer ---- */
+
+static struct step_entry window_at(const struct calibration *c, size_t first) {
+    return (struct step_entry){
+        .table = &c->table,
+        .tokens = c->text->ids + first,
+        .count = c->text->window,
+        .rotary_length = forward_rotary_length(c->forward, c->text->window),
+    };
+}
+
+static void embed(struct calibration *c) {
+    for (size_t first = 0; first < c->text->count; first += c->text->window) {
+        const struct step_entry entry = window_at(c, first);
+        forward_embed(c->forward, &entry, c->stream + first * c->stream_stride);
+    }
+}
+
+/* As the forward pass does before the product. */
+static void rotate_rows(struct calibration *c, struct hessian_rows *rows) {
+    const size_t in = c->job->to->in;
+    for (size_t r = 0; r < rows->rows; r++)
+        memcpy(c->rotated + r * in, rows->x + r * rows->stride, in * sizeof *c->rotated);
+    c->kernels->hadamard_rows(c->rotated, in, rows->rows, in);
+    rows->x = c->rotated;
+    rows->stride = in;
+}
+
+static bool observe(void *context, const struct forward_input *input) {
+    struct calibration *c = context;
+    if (input->linear != c->job->to) return true;
+    struct hessian_rows rows = {.x = input->x,
+                                .stride = input->stride,
+                                .rows = input->rows,
+                                .row_scale = input->row_scale,
+                                .smoothing = input->linear->smoothing};
+    if (input->linear->rotates_rows) rotate_rows(c, &rows);
+    hessian_add(&c->hessian, &rows, c->kernels, c->workers);
+    return false;
+}
+
+/* The layer with the weights that it has now: for what its linear at work reads, which leaves the stream as it is; or at
+ * last for what it gives. */
+static void run_layer(struct calibration *c, size_t layer, bool observed) {
+    forward_observe(c->forward, observed ? observe : NULL, c);
+    for (size_t first = 0; first < c->text->count; first += c->text->window) {
+        const struct step_entry entry = window_at(c, first);
+        float *stream = c->stream + first * c->stream_stride;
+        if (observed) stream = memcpy(c->window, stream, c->text->window * c->stream_stride * sizeof *stream);
+        forward_layer(c->forward, &entry, layer, stream);
+    }
+}
+
+/* ---- a linear ---- */
+
+static void round_tile(void *context, size_t tile, size_t worker) {
+    struct calibration *c = context;
+    const struct folded_linear *from = c->job->from;
+    const struct packed_linear *to = c->job->to;
+    const size_t tile_rows = tile_panels(from) * KERNEL_PANEL, first = tile * tile_rows,
+                 left = to->out - first;
+    const size_t count = left < tile_rows ? left : tile_rows;
+    double *rows = c->rows + worker * c->rows_stride;
+    folded_linear_rows(from, first, count, rows, rows + c->rows_stride - BIAS_ROWS);
+    for (size_t r = 0; to->smoothing && r < count; r++)
+        for (size_t k = 0; k < to->in; k++) rows[r * to->in + k] /= (double)to->smoothing[k];
+    for (size_t r = 0; r < count; r += KERNEL_PANEL) {
+        const size_t panel = (first + r) / KERNEL_PANEL, panel_left = count - r;
+        round_panel(&c->factor, c->kernels, rows + r * to->in,
+                    panel_left < KERNEL_PANEL ? panel_left : KERNEL_PANEL,
+                    (char *)to->weights + panel * kernel_panel_bytes(to->type, to->in),
+                    c->scratch + worker * c->scratch_stride);
+    }
+}
+
+static enum status round_linear(struct calibration *c, size_t layer, const struct job *job, struct error *e) {
+    c->job = job;
+    hessian_begin(&c->hessian, job->to->in);
+    run_layer(c, layer, true);
+    enum status status = factor_make(&c->factor, &c->hessian, c->workers, e);
+    const size_t panels = kernel_panels(job->to->out), together = tile_panels(job->from);
+    if (status == STATUS_OK) workers_run(c->workers, round_tile, c, (panels + together - 1) / together);
+    return status;
+}
+
+static enum status run(struct calibration *c, struct error *e) {
+    const size_t layers = c->model->description->layers;
+    embed(c);
+    for (size_t layer = 0; layer < layers; layer++) {
+        struct job jobs[LINEARS];
+        list_jobs(c, layer, jobs);
+        for (size_t i = 0; i < LINEARS; i++) {
+            enum status status = round_linear(c, layer, &jobs[i], e);
+            if (status != STATUS_OK) return status;
+            if (c->progress)
+                c->progress(c->context, (double)(layer * LINEARS + i + 1) / (double)(layers * LINEARS));
+        }
+        run_layer(c, layer, false);
+    }
+    return STATUS_OK;
+}
+
+enum status calibrate_model(struct packed_model *model, const struct folded_model *folded,
+                            const struct calibrate_text *text, const struct kernel_table *kernels,
+                            struct workers *workers, pack_progress_fn progress, void *context,
+                            struct error *e) {
+    struct calibration c = {.model = model,
+                            .folded = folded,
+                            .text = text,
+                            .kernels = kernels,
+                            .workers = workers,
+                            .progress = progress,
+                            .context = context};
+    enum status status = calibrate_check(model, e);
+    assert(text->count % text->window == 0);
+    if (status == STATUS_OK) status = calibration_init(&c, e);
+    if (status == STATUS_OK) status = run(&c, e);
+    calibration_deinit(&c);
+    return status;
+}

@@ -1,0 +1,313 @@
+/* Whole models: every golden one is calibrated and comes nearer to its unquantized self on the whole; what is no int4
+ * stays as it is; the same bytes for any number of threads and on every instruction set; what is refused; and that
+ * memory may end anywhere. */
+#include <math.h>
+
+#include "engine/calibrate/calibrate.h"
+#include "engine/forward/forward.h"
+#include "engine/model/describe.h"
+#include "tests/support/failing_malloc.h"
+#include "tests/support/test_support.h"
+
+enum { WINDOW = 32, WINDOWS = 6, TOKENS = WINDOW * WINDOWS };
+
+struct scene {
+    struct model_description description;
+    struct checkpoint *checkpoint;
+    struct tensor_views views;
+    struct folded_model folded;
+    struct packed_model packed;
+    struct workers *workers;
+    int32_t ids[TOKENS];
+};
+
+static const struct kernel_table *fastest(void) {
+    struct error e = {0};
+    const struct kernel_table *kernels;
+    assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
+    return kernels;
+}
+
+static void pack(struct scene *s, enum weight_type type, struct packed_model *packed) {
+    struct error e = {0};
+    assert_ok(packed_model_init(packed, &s->folded, MATMUL_OWN, type, s->workers, NULL, NULL, &e));
+}
+
+static void scene_init(struct scene *s, const char *folder, bool rotated, size_t threads) {
+    struct error e = {0};
+    const struct family *family;
+    *s = (struct scene){0};
+    assert_ok(describe_model(folder, &s->description, &family, &e));
+    assert_ok(checkpoint_open(folder, &s->checkpoint, &e));
+    assert_ok(tensor_views_init(&s->views, &s->description, family, s->checkpoint, &e));
+    assert_ok(folded_model_init(&s->folded, &s->views, NORM_FORM_ORTHONORMAL, &e));
+    if (rotated) folded_model_rotate(&s->folded);
+    assert_ok(workers_create(threads, &s->workers, &e));
+    pack(s, WEIGHT_TYPE_INT4, &s->packed);
+    srand(5);
+    for (size_t i = 0; i < TOKENS; i++) s->ids[i] = (int32_t)((size_t)rand() % s->description.vocabulary);
+}
+
+static void scene_deinit(struct scene *s) {
+    packed_model_deinit(&s->packed);
+    folded_model_deinit(&s->folded);
+    tensor_views_deinit(&s->views);
+    checkpoint_close(s->checkpoint);
+    description_deinit(&s->description);
+    workers_destroy(s->workers);
+}
+
+static struct calibrate_text text_of(const struct scene *s) {
+    return (struct calibrate_text){.ids = s->ids, .count = TOKENS, .window = WINDOW};
+}
+
+static enum status calibrate(struct scene *s, const struct kernel_table *kernels, struct error *e) {
+    const struct calibrate_text text = text_of(s);
+    return calibrate_model(&s->packed, &s->folded, &text, kernels, s->workers, NULL, NULL, e);
+}
+
+/* ---- what the model computes ---- */
+
+/* Logits [TOKENS, vocabulary]; caller frees. */
+static float *logits_of(const struct scene *s, const struct packed_model *packed) {
+    struct error e = {0};
+    const struct model_description *d = &s->description;
+    const struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, 16, KV_TYPE_F32};
+    const struct forward_limits limits = {.rows_max = WINDOW, .logit_rows_max = WINDOW, .entries_max = 1};
+    struct kv_pool pool;
+    struct kv_table table;
+    struct forward *forward;
+    float *logits = malloc(TOKENS * d->vocabulary * sizeof *logits);
+    assert_ok(kv_pool_init(&pool, &layout, WINDOW / 16, &e));
+    assert_ok(kv_table_init(&table, WINDOW / 16, &e));
+    assert_ok(kv_table_reserve(&table, &pool, WINDOW));
+    assert_ok(forward_create(packed, &pool, fastest(), s->workers, &limits, &forward, &e));
+    for (size_t first = 0; first < TOKENS; first += WINDOW) {
+        const struct step_entry entry = {.table = &table,
+                                         .tokens = s->ids + first,
+                                         .count = WINDOW,
+                                         .logit_rows = WINDOW,
+                                         .rotary_length = forward_rotary_length(forward, WINDOW)};
+        forward_step(forward, &entry, 1);
+        for (size_t i = 0; i < WINDOW; i++)
+            memcpy(logits + (first + i) * d->vocabulary, forward_logits(forward, i),
+                   d->vocabulary * sizeof *logits);
+    }
+    forward_destroy(forward);
+    kv_table_shrink(&table, &pool, 0);
+    kv_table_deinit(&table);
+    kv_pool_deinit(&pool);
+    return logits;
+}
+
+static double distance(const struct scene *s, const float *expected) {
+    float *logits = logits_of(s, &s->packed);
+    double sum = 0;
+    for (size_t i = 0; i < TOKENS * s->description.vocabulary; i++)
+        sum += pow((double)logits[i] - (double)expected[i], 2);
+    free(logits);
+    return sqrt(sum);
+}
+
+/* Of the model as it is: f32 weights are never rotated at run time. */
+static float *exact_logits(const char *path) {
+    struct scene s;
+    struct packed_model exact;
+    scene_init(&s, path, false, 2);
+    pack(&s, WEIGHT_TYPE_F32, &exact);
+    float *logits = logits_of(&s, &exact);
+    packed_model_deinit(&exact);
+    scene_deinit(&s);
+    return logits;
+}
+
+/* ---- every model ---- */
+
+struct all {
+    bool rotated;
+    size_t models, refused;
+    double logarithms; /* of what is left of the distance */
+};
+
+static void check_model(const char *path, const char *name, void *context) {
+    struct all *all = context;
+    struct error e = {0};
+    struct scene s;
+    scene_init(&s, path, all->rotated, 2);
+    const size_t head_bytes = packed_linear_bytes(&s.packed.head);
+    void *head = malloc(head_bytes);
+    memcpy(head, s.packed.head.weights, head_bytes);
+    if (s.description.placement == PLACEMENT_RESIDUAL_DUAL) {
+        assert_int_equal(calibrate(&s, fastest(), &e), STATUS_OPTION);
+        assert_string_equal(e.where, "calibrate");
+        assert_says(e.text, "residual_dual");
+        all->refused++;
+    } else {
+        float *expected = exact_logits(path);
+        const double before = distance(&s, expected);
+        assert_ok(calibrate(&s, fastest(), &e));
+        const double left = distance(&s, expected) / before;
+        if (!(left < 1.1)) fail_msg("%s: %.3f of the distance before", name, left);
+        assert_memory_equal(head, s.packed.head.weights, head_bytes);
+        all->logarithms += log(left);
+        all->models++;
+        free(expected);
+    }
+    free(head);
+    scene_deinit(&s);
+}
+
+static void check_models(bool rotated) {
+    struct all all = {.rotated = rotated};
+    test_each_folder(test_source_path("tests/golden/placements"), check_model, &all);
+    test_each_folder(test_source_path("tests/golden/families"), check_model, &all);
+    const double mean = exp(all.logarithms / (double)all.models);
+    print_message("%zu models, %zu refused: %.3f of the distance is left in the mean\n", all.models,
+                  all.refused, mean);
+    assert_true(all.models > 50 && all.refused > 0);
+    assert_true(mean < 0.8);
+}
+
+static void test_every_model_comes_nearer(void **state) {
+    (void)state;
+    check_models(false);
+}
+
+static void test_so_does_every_rotated_model(void **state) {
+    (void)state;
+    check_models(true);
+}
+
+/* ---- the same bytes ---- */
+
+static void test_threads_and_sets_change_no_byte(void **state) {
+    (void)state;
+    static const char *const folders[] = {"tests/golden/placements/pre", "tests/golden/families/llama-biases",
+                                          "tests/golden/families/opt-proj"};
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    const size_t count = kernel_available(tables);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        struct error e = {0};
+        struct scene first, other;
+        scene_init(&first, test_source_path(folders[i]), i % 2, 1);
+        assert_ok(calibrate(&first, kernel_scalar(), &e));
+        for (size_t t = 0; t < count; t++) {
+            scene_init(&other, test_source_path(folders[i]), i % 2, 1 + t % 3);
+            assert_ok(calibrate(&other, tables[t], &e));
+            assert_memory_equal(other.packed.memory, first.packed.memory,
+                                first.packed.memory_floats * sizeof(float));
+            scene_deinit(&other);
+        }
+        scene_deinit(&first);
+    }
+}
+
+/* ---- the text ---- */
+
+static void test_windows_are_spread_over_the_text(void **state) {
+    (void)state;
+    enum { COUNT = 100 * 64 + 5 };
+    struct error e = {0};
+    struct model_description d = {.context = 64};
+    struct calibrate_text text;
+    int32_t *ids = malloc(COUNT * sizeof *ids);
+    for (int32_t i = 0; i < COUNT; i++) ids[i] = i;
+    assert_ok(calibrate_choose(&d, ids, COUNT, 40 * 64 + 63, &text, &e));
+    assert_int_equal(text.window, 64);
+    assert_int_equal(text.count, 40 * 64);
+    for (size_t i = 0; i < text.count; i++) assert_int_equal(text.ids[i], i / 64 * 100 / 40 * 64 + i % 64);
+    free(ids);
+}
+
+static void test_all_of_a_short_text_is_used(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct model_description d = {.context = 1 << 20};
+    struct calibrate_text text;
+    int32_t *ids = calloc(5000, sizeof *ids);
+    assert_ok(calibrate_choose(&d, ids, 5000, SIZE_MAX, &text, &e));
+    assert_int_equal(text.window, CALIBRATE_WINDOW_MAX);
+    assert_int_equal(text.count, 5000 / CALIBRATE_WINDOW_MAX * CALIBRATE_WINDOW_MAX);
+    free(ids);
+}
+
+static void test_too_short_a_text(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct model_description d = {.context = 512};
+    struct calibrate_text text;
+    int32_t ids[2560] = {0};
+    assert_int_equal(calibrate_choose(&d, ids, 2047, 4096, &text, &e), STATUS_OPTION);
+    assert_string_equal(e.where, "calibrate");
+    assert_says(e.text, "1536|512|2048");
+    assert_int_equal(calibrate_choose(&d, ids, 0, 4096, &text, &e), STATUS_OPTION);
+    assert_int_equal(calibrate_choose(&d, ids, 2560, 2048, &text, &e), STATUS_OK);
+}
+
+/* ---- what is refused, and memory ---- */
+
+static void test_other_types_are_refused(void **state) {
+    (void)state;
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
+        struct error e = {0};
+        struct packed_model model = {.weights = type};
+        if (type == WEIGHT_TYPE_INT4) continue;
+        assert_int_equal(calibrate_check(&model, &e), STATUS_OPTION);
+        assert_string_equal(e.where, "calibrate");
+        assert_says(e.text, weight_type_name(type));
+    }
+}
+
+static void check_plan(bool rotated) {
+    struct scene s;
+    scene_init(&s, test_source_path("tests/golden/placements/pre"), rotated, 2);
+    struct calibrate_text text = text_of(&s);
+    const size_t bytes = calibrate_bytes(&s.packed, s.workers, &text);
+    text.count *= 1024;
+    const size_t stream = 1023 * (size_t)TOKENS * 48 * sizeof(float); /* rows of 40 floats are 48 apart */
+    assert_int_equal(calibrate_bytes(&s.packed, s.workers, &text) - bytes, stream);
+    scene_deinit(&s);
+}
+
+static void test_memory_is_planned(void **state) {
+    (void)state;
+    check_plan(false);
+    check_plan(true);
+}
+
+static void test_memory_may_end_anywhere(void **state) {
+    (void)state;
+    size_t refused = 0;
+    bool failed = true;
+    for (size_t n = 1; failed; n++) {
+        struct error e = {0};
+        struct scene s;
+        scene_init(&s, test_source_path("tests/golden/placements/pre"), true, 1);
+        failing_malloc_arm(n);
+        enum status status = calibrate(&s, fastest(), &e);
+        failed = failing_malloc_disarm();
+        if (status != STATUS_OK) {
+            assert_true(failed);
+            assert_int_equal(status, STATUS_NO_MEMORY);
+            assert_int_equal(e.code, status);
+            refused++;
+        }
+        scene_deinit(&s);
+    }
+    assert_true(refused > 10);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_model_comes_nearer),
+        cmocka_unit_test(test_so_does_every_rotated_model),
+        cmocka_unit_test(test_threads_and_sets_change_no_byte),
+        cmocka_unit_test(test_windows_are_spread_over_the_text),
+        cmocka_unit_test(test_all_of_a_short_text_is_used),
+        cmocka_unit_test(test_too_short_a_text),
+        cmocka_unit_test(test_other_types_are_refused),
+        cmocka_unit_test(test_memory_is_planned),
+        cmocka_unit_test(test_memory_may_end_anywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
