@@ -13,7 +13,8 @@
 #define LINEARS     4 /* of a layer */
 #define PAGE_TOKENS KV_PAGE_TOKENS_STEP
 
-/* A linear that is to be rounded. */
+/* A linear that is to be rounded: all its rows, or the first of `from`, where values are packed apart in a type that is not
+ * rounded anew. */
 struct job {
     const struct folded_linear *from;
     const struct packed_linear *to;

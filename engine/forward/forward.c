@@ -260,7 +260,7 @@ void forward_layer(struct forward *f, const struct step_entry *entry, size_t lay
     plan_rows(f, entry, 1);
     if (f->angle_stride) rotary_prepare(f);
     attention_plan(f);
-    f->order_at = layer * BLOCK_LINEARS;
+    while (f->order[f->order_at] != &f->model->layers[layer].qkv) f->order_at++; /* a block begins with it */
     memcpy(f->stream, stream, bytes);
     block_run(f, layer);
     memcpy(stream, f->stream, bytes);
