@@ -40,8 +40,7 @@ static const char *const meanings[API_ERROR_COUNT] = {
     [API_CODING] = "The body is sent in a way that is not known.",
     [API_LOADING] = "The model is being loaded; the header Retry-After says when to come again.",
     [API_DRAINING] = "The server is shutting down.",
-    [API_STUCK] = "The engine has made no progress for stuck-seconds although requests wait; only /health "
-                  "and /ready say it.",
+    [API_STUCK] = "The engine makes no progress though requests wait. Only /health and /ready say it.",
 };
 
 /* What was cut inside a character goes, wherever in the text it was cut ("%.40s" does): a client's error must
