@@ -109,6 +109,7 @@ static void subtract_tiles(void *context, size_t tile, size_t worker) {
     for (size_t column = f->end; column <= row; column += BLOCK) subtract_tile(f, row, column);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): written by the threads
 bool cholesky_factor(double *a, size_t n, struct workers *workers) {
     for (size_t first = 0; first < n; first += BLOCK) {
         struct factoring f = {.a = a, .n = n, .first = first, .end = lower(first + BLOCK, n)};

@@ -194,6 +194,7 @@ static void normalize_block(struct forward *f, size_t first, size_t count, const
                                f->normed + first * f->stream_stride, f->stream_stride);
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the linear behind it may rotate it
 struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
     struct norm_call call = {.norm = norm, .x = x};
     if (!norm->folded) {

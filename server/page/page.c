@@ -40,7 +40,7 @@ static bool name_element(const struct page *p, const char *open, const char *clo
 
 enum status page_init(struct page *p, struct error *e) {
     char style[SOURCE_BYTES], script[SOURCE_BYTES];
-    *p = (struct page){.html = page_begin, .length = (size_t)(page_end - page_begin)};
+    *p = (struct page){.html = page_begin, .length = EMBEDDED_BYTES(page)};
     if (!name_element(p, "<style>", "</style>", style) || !name_element(p, "<script>", "</script>", script))
         return error_set(e, STATUS_UNSUPPORTED, "page", "GnuTLS cannot hash its parts by SHA-256");
     snprintf(p->policy, sizeof p->policy,

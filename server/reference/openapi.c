@@ -140,7 +140,7 @@ static json_t *request_schema(const struct operation *o, const struct api_limits
 }
 
 static json_t *schemas(const struct api_limits *limits) {
-    json_t *out = json_loadb(answers_begin, (size_t)(answers_end - answers_begin), 0, NULL);
+    json_t *out = json_loadb(answers_begin, EMBEDDED_BYTES(answers), 0, NULL);
     for (size_t i = 0; i < OPERATION_COUNT; i++)
         if (operations[i].request)
             json_object_set_new(out, operations[i].request, request_schema(&operations[i], limits));

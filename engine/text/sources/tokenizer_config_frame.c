@@ -85,9 +85,9 @@ enum status tokenizer_edit_frame(struct tokenizer_edit *t, struct error *e) {
                              tokenizer_class_keys[which[i]]);
         ids[i] = tokenizer_edit_added_id(t, contents[i]);
         if (ids[i] < 0) { /* only where no file names the class */
-            log_warn(
-                "%s: no class is named, and '%s' is not a token: nothing is added but what tokenizer.json says",
-                FILE_NAME_TOKENIZER_CONFIG, contents[i]);
+            log_warn("%s: no class is named, and '%s' is not a token: nothing is added but what "
+                     "tokenizer.json says",
+                     FILE_NAME_TOKENIZER_CONFIG, contents[i]);
             return STATUS_OK;
         }
     }
