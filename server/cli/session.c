@@ -126,7 +126,8 @@ static bool goes_on(char *line, size_t *length) {
     return true;
 }
 
-/* One line, or several that go on into each other; the caller frees. NULL: the input has ended, or has been interrupted. */
+/* One line, or several that go on into each other; the caller frees. NULL: the input has ended, or has been
+ * interrupted. */
 static char *read_line(EditLine *edit) {
     char *whole = NULL;
     size_t used = 0;
