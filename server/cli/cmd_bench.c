@@ -60,12 +60,6 @@ static double item_tokens(const struct bench_item *item) {
     return (double)item->tokens * (item->work == BENCH_DECODE ? (double)item->batch : 1);
 }
 
-static double sum_of(const double flops[WEIGHT_TYPE_COUNT]) {
-    double sum = 0;
-    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) sum += flops[type];
-    return sum;
-}
-
 static enum status measure(struct bench_model *model, const struct bench_item *item,
                            const struct bench_bounds *bounds, struct line *line, struct error *e) {
     double seconds[REPETITIONS];
@@ -78,7 +72,7 @@ static enum status measure(struct bench_model *model, const struct bench_item *i
     *line = (struct line){
         .tokens_per_s = item_tokens(item) / middle,
         .bytes_per_s = cost.bytes / middle,
-        .flop_per_s = sum_of(cost.flops) / middle,
+        .flop_per_s = bench_flops_sum(cost.flops) / middle,
         .share = bench_bound_seconds(bounds, cost.bytes, cost.flops) / middle,
         .ran = true,
     };
