@@ -7,6 +7,7 @@
 #include "engine/tools/tools.h"
 #include "server/bench/bounds.h"
 #include "server/bench/median.h"
+#include "server/json/print.h"
 
 #define ROUNDS   5
 #define ISAS_MAX 16
@@ -61,10 +62,7 @@ static enum status run_group(struct bench_kernels *b, size_t first, const struct
 
 static enum status print_json(json_t *results, json_t *bounds, struct error *e) {
     json_t *root = json_pack("{s:O, s:O}", "bounds", bounds, "kernels", results);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-              putchar('\n') != EOF;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), e);
 }
 
 /* told: NULL, or an object by the names of the sets. */

@@ -7,6 +7,7 @@
 
 #include "engine/tools/tools.h"
 #include "server/bench/median.h"
+#include "server/json/print.h"
 
 #define ROUNDS 7
 
@@ -109,10 +110,7 @@ static enum status run_items(const struct models *m, json_t *results, struct err
 
 static enum status print_json(json_t *results, const char *shape, struct error *e) {
     json_t *root = json_pack("{s:s, s:O}", "model", shape, "results", results);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-              putchar('\n') != EOF;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), e);
 }
 
 enum status bench_norms(const struct config *config, const char *folder, const char *shape, struct error *e) {

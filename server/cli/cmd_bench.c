@@ -20,6 +20,7 @@
 #include "server/bench/works.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
+#include "server/json/print.h"
 
 #define REPETITIONS 5
 
@@ -174,10 +175,7 @@ static enum status print_json(const struct bench_model *model, const struct benc
                   "cache", bench_cache_json(bounds, bench_weight_bytes(model), packed_type(model)),
                   "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
                   seconds, "results", results, "sampling", sampling);
-    bool written = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-                   putchar('\n') != EOF;
-    json_decref(root);
-    return written ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), e);
 }
 
 static enum status run_model(const struct config *config, const struct bench_choice *choice,

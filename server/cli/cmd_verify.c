@@ -9,6 +9,7 @@
 #include "engine/tools/tools.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
+#include "server/json/print.h"
 
 #define TEXT_BYTES_MAX ((size_t)64 << 20)
 
@@ -152,10 +153,7 @@ static enum status print_json(const struct report *report, const char *model, si
                               struct error *e) {
     json_t *root = json_pack("{s:s, s:I, s:b, s:O}", "model", model, "tokens", (json_int_t)tokens, "passed",
                              passed, "forms", report->rows);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 &&
-              putchar('\n') != EOF;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(9), e);
 }
 
 static enum status run(const struct config *config, const char *model, const char *text, size_t length,
