@@ -10,6 +10,10 @@ COPY server server
 COPY docs/man docs/man
 COPY deploy/completion deploy/completion
 COPY deploy/models deploy/models
+# What else is installed: rules and dashboard, units.
+COPY deploy/prometheus deploy/prometheus
+COPY deploy/compose/grafana deploy/compose/grafana
+COPY deploy/systemd deploy/systemd
 RUN cmake -S . -B /build -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DPRENORM_TESTS=OFF \
  && cmake --build /build --parallel "$(nproc)" \
  && DESTDIR=/installed cmake --install /build --strip

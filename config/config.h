@@ -16,7 +16,7 @@
 
 /* id, name on the command line, the one argument that it may have besides options ("": none), help */
 #define COMMAND_LIST(X)                                                                                      \
-    X(SERVE, "serve", "", "Serve text completion over HTTP")                                                 \
+    X(SERVE, "serve", "", "Serve completions and chats over HTTP")                                           \
     X(GENERATE, "generate", "[PROMPT]", "Continue one prompt (or standard input) on standard output")        \
     X(VERIFY, "verify", "", "Compare every form of the model with the untouched one, on the same tokens")    \
     X(CONVERT, "convert", "", "Write the converted model in one file, which --model can name from then on")  \

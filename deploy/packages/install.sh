@@ -39,7 +39,7 @@ check_tools() {
     local folder=$1 tool missing=()
     shift
     for tool in cc make cmake pkg-config; do command -v "$tool" >/dev/null || missing+=("$tool"); done
-    for tool in libmicrohttpd libuv jansson openblas libpcre2-8 libutf8proc; do
+    for tool in libmicrohttpd libuv jansson gnutls openblas libpcre2-8 libutf8proc libedit; do
         pkg-config --exists "$tool" 2>/dev/null || missing+=("$tool")
     done
     ((${#missing[@]})) || return 0

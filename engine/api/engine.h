@@ -60,9 +60,8 @@ struct engine_options {
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;
-    /* Drafts; and what one more row costs of a step with one row, for tests. 0: it is measured. */
-    enum speculate_mode speculate;
-    double draft_row_cost;
+    enum speculate_mode speculate; /* where drafts come from */
+    double draft_row_cost;     /* for tests: of each further row, in steps of one row; 0: it is measured */
     size_t threads;            /* compute threads; 0: one a usable core */
     size_t context;            /* tokens a sequence may have; 0: the model's own */
     bool extend_context;       /* it may be more than that, where positions are not a learned table */
@@ -208,8 +207,8 @@ enum status engine_apply_chat_template(const struct engine *engine, const struct
 size_t engine_chat_bytes(size_t json_bytes);
 
 /* Ids of such a text, without what a tokenizer adds to a text by itself; the rest is as with engine_encode. No control
- * token (an added token, but for blanks and plain words) is found in what the client wrote, nor where it takes part, unless
- * chat_control_tokens says so; otherwise the ids are those of the whole text. */
+ * token (an added token, but for blanks and plain words) is found where any byte of it is the client's, unless
+ * chat_control_tokens says so. Apart from that the ids are those of the whole text. */
 enum status engine_encode_chat(const struct engine *engine, const struct engine_chat_text *text,
                                size_t tokens_max, int32_t **ids, size_t *count, struct error *e);
 
@@ -226,8 +225,8 @@ struct engine_gap {
     bool special; /* begin with what the tokenizer puts before a text (BOS) */
 };
 
-/* Ids of a prompt that is answered by what stands in the gap. Control tokens within the texts are text. Limits, ownership and errors are those of engine_encode;
- * STATUS_UNSUPPORTED: there are no tokens for it. */
+/* Ids of a prompt that is answered by what stands in the gap. Control tokens within the texts are text. Limits,
+ * ownership and errors are those of engine_encode; STATUS_UNSUPPORTED: there are no tokens for it. */
 enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
                                  int32_t **ids, size_t *count, struct error *e);
 
@@ -298,5 +297,5 @@ unsigned engine_retry_after(const struct engine *engine);
 
 void engine_stats(const struct engine *engine, struct engine_stats *out);
 
-/* For who watches whether it gets on. Waits for nothing, whatever hangs inside. */
+/* Whether the engine gets on, for whoever watches it. Any thread; takes no lock, whatever hangs inside. */
 void engine_pulse(const struct engine *engine, struct engine_pulse *out);

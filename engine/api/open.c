@@ -325,23 +325,38 @@ static enum status load_drafts(struct engine *engine, const struct engine_option
     return status;
 }
 
+static struct loaded_model_options loader_of(struct engine *engine, const struct engine_options *o) {
+    return (struct loaded_model_options){.model = o->model,
+                                         .lora = o->lora,
+                                         .ignore_adapter = o->ignore_adapter,
+                                         .form = o->norm_form,
+                                         .matmul = o->matmul,
+                                         .weights = o->weights,
+                                         .any_form = o->any_form,
+                                         .form_asked = !o->any_form,
+                                         .any_weights = o->any_weights,
+                                         .allow_unknown_config_keys = o->allow_unknown_config_keys,
+                                         .tokenizer = &engine->tokenizer,
+                                         .no_tokenizer = &engine->no_tokenizer,
+                                         .context = o->context,
+                                         .extend_context = o->extend_context,
+                                         .progress = o->progress,
+                                         .progress_context = o->progress_context};
+}
+
+/* What is made of the tokenizer that was loaded, if there is one. */
+static enum status prepare_texts(struct engine *engine, struct error *e) {
+    if (!engine->tokenizer) {
+        log_warn("no tokenizer (%s: %s): prompts must be token ids, and answers have ids alone",
+                 engine->no_tokenizer.where, engine->no_tokenizer.text);
+        return STATUS_OK;
+    }
+    fim_init(&engine->fim, engine->tokenizer);
+    return token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e);
+}
+
 static enum status load(struct engine *engine, const struct engine_options *o, struct error *e) {
-    struct loaded_model_options load_options = {.model = o->model,
-                                                .lora = o->lora,
-                                                .ignore_adapter = o->ignore_adapter,
-                                                .form = o->norm_form,
-                                                .matmul = o->matmul,
-                                                .weights = o->weights,
-                                                .any_form = o->any_form,
-                                                .form_asked = !o->any_form,
-                                                .any_weights = o->any_weights,
-                                                .allow_unknown_config_keys = o->allow_unknown_config_keys,
-                                                .tokenizer = &engine->tokenizer,
-                                                .no_tokenizer = &engine->no_tokenizer,
-                                                .context = o->context,
-                                                .extend_context = o->extend_context,
-                                                .progress = o->progress,
-                                                .progress_context = o->progress_context};
+    const struct loaded_model_options loader = loader_of(engine, o);
     enum status status;
     if ((status = engine_options_check(o, e)) != STATUS_OK) return status;
     if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
@@ -349,14 +364,8 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     /* Now rather than when the model has been read and packed. */
     if ((status = check_blas(o, threads, e)) != STATUS_OK) return status;
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
-    if ((status = loaded_model_init(&engine->model, &load_options, engine->workers, e)) != STATUS_OK)
-        return status;
-    if (!engine->tokenizer)
-        log_warn("no tokenizer (%s: %s): prompts must be token ids, and answers have ids alone",
-                 engine->no_tokenizer.where, engine->no_tokenizer.text);
-    else if ((status = token_texts_init(&engine->texts, engine->tokenizer, engine->workers, e)) != STATUS_OK)
-        return status;
-    if (engine->tokenizer) fim_init(&engine->fim, engine->tokenizer);
+    if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
+    if ((status = prepare_texts(engine, e)) != STATUS_OK) return status;
     if ((status = engine_open_chat(engine, o, e)) != STATUS_OK) return status;
     describe_options(&engine->info, o, &engine->model);
     describe_model_in(&engine->info, &engine->model);
@@ -365,6 +374,15 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     engine->info.context = o->context ? o->context : engine->model.description.context;
     if ((status = load_drafts(engine, o, e)) != STATUS_OK) return status;
     return o->verify ? engine_verify(engine, o->verify_bound, e) : STATUS_OK;
+}
+
+/* The forward pass, and the one of drafts where they have weights of their own. */
+static enum status make_passes(struct engine *engine, const struct forward_limits *limits, struct error *e) {
+    enum status status = forward_create(&engine->model.packed, &engine->pool, engine->kernels,
+                                        engine->workers, limits, &engine->forward, e);
+    if (status != STATUS_OK || !engine->drafts.packed.memory) return status;
+    return forward_create(&engine->drafts.packed, &engine->pool, engine->kernels, engine->workers,
+                          &draft_limits, &engine->draft_forward, e);
 }
 
 static enum status start(struct engine *engine, const struct engine_options *o, struct error *e) {
@@ -377,13 +395,7 @@ static enum status start(struct engine *engine, const struct engine_options *o, 
         .rows_max = limits.rows, .logit_rows_max = limits.logit_rows, .entries_max = limits.sequences};
     enum status status;
     if ((status = make_pool(engine, o, &limits, e)) != STATUS_OK) return status;
-    status = forward_create(&engine->model.packed, &engine->pool, engine->kernels, engine->workers, &forward,
-                            &engine->forward, e);
-    if (status != STATUS_OK) return status;
-    if (engine->drafts.packed.memory)
-        status = forward_create(&engine->drafts.packed, &engine->pool, engine->kernels, engine->workers,
-                                &draft_limits, &engine->draft_forward, e);
-    if (status != STATUS_OK) return status;
+    if ((status = make_passes(engine, &forward, e)) != STATUS_OK) return status;
     engine->info.sequences_max = sequences;
     engine->info.kv_pages = engine->pool.page_count;
     engine->info.kv_bytes = engine->pool.mapped_bytes;

@@ -2,10 +2,11 @@
  * are worth and what rows cost. Pure: no sequence, no pool, no clock.
  *
  * The rules:
- *   - Drafts go to the step in order of their odds, whichever sequence they are of, and the number of them all is
- * where the step has the most tokens a second.
- *   - None at all unless that is DRAFT_GAIN_MIN of the step without: what is nearly even is left alone.
- *   - A sequence without drafts waits for those of others: no more than DRAFT_BYSTANDER_SLOWDOWN of a step without. */
+ *   - Drafts go to the step in order of their odds, whichever sequence they are of, up to the number with which the
+ *     step has the most tokens a second.
+ *   - None at all unless those are at least DRAFT_GAIN_MIN times as many as without: what is nearly even is left alone.
+ *   - A sequence without drafts waits for those of others: such a step takes at most DRAFT_BYSTANDER_SLOWDOWN times as
+ *     long as one without. */
 #pragma once
 
 #include "engine/sched/step_cost.h"
@@ -20,11 +21,12 @@ struct draft_offer {
     double chances[DRAFT_TOKENS_MAX]; /* that the first 1, 2 ... of them are all right; never rising */
 };
 
-/* drafts[count]: of each, a step of which each has one row beside them. rows_max: rows of the step. *rate: tokens a
- * second that are expected, 0 without drafts. Returns their sum. */
+/* Into drafts[count] how many each sequence gets, beside its own row; rows_max: rows of the whole step. Returns their
+ * sum. *rate: the tokens a second that are expected; 0 without drafts. */
 size_t draft_plan(const struct step_cost *cost, const struct draft_offer *offers, size_t count,
                   size_t rows_max, size_t *drafts, double *rate);
 
-/* Where drafts cost: the next of all sequences together so many seconds. How many each gets, that offers as many. */
+/* The same where drafts take time to make: `seconds` for the next one of all sequences together. Returns how many are
+ * made of each sequence that offers as many; 0: none. */
 size_t draft_plan_depth(const struct step_cost *cost, double seconds, const struct draft_offer *offers,
                         size_t count, size_t rows_max, double *rate);

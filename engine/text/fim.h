@@ -25,8 +25,8 @@ struct fim_gap {
     bool special; /* begin with what the tokenizer puts before a text */
 };
 
-/* Appends the ids of a prompt whose answer is what stands in the gap. The texts are encoded each by itself,
- * and no control token is found in them. Errors are
- * those of tokenizer_encode, and STATUS_UNSUPPORTED where fim has no tokens. */
+/* Appends the ids of a prompt whose answer is what stands in the gap. The texts are encoded each by itself, and no
+ * control token is found in them. Errors are those of tokenizer_encode, and STATUS_UNSUPPORTED where fim has no
+ * tokens. */
 enum status fim_encode(const struct fim *fim, const struct tokenizer *t, const struct fim_gap *gap,
                        size_t tokens_max, struct token_list *out, struct error *e);

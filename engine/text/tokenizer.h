@@ -1,6 +1,7 @@
-/* The tokenizer of a model folder: tokenizer.json as the files beside it change it, or tokenizer.model, or
- * vocab.json + merges.txt of GPT-2 kin (engine/text/sources). Immutable after opening, so any thread may encode and decode. What is not understood is refused by name when opening, never
- * approximated. Encoding uses no recursion on its input and near linear time. */
+/* The tokenizer of a model folder: tokenizer.json as the files beside it change it, or a model of SentencePiece, or
+ * vocab.json with merges.txt (engine/text/sources). Immutable after opening, so any thread may encode and decode. What
+ * is not understood is refused by name when opening, never approximated. Encoding uses no recursion on its input and
+ * near linear time. */
 #pragma once
 
 #include <stdbool.h>

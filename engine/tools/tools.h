@@ -33,9 +33,9 @@ struct bench_bounds {
     size_t threads;
     double read_bytes_per_s; /* streaming read of memory */
     double near_bytes_per_s; /* the same from each core's second-level cache */
-    double flop_per_s
-        [WEIGHT_TYPE_COUNT]; /* by the instructions that multiply weights of the type, on registers */
-    size_t cache_bytes;      /* last-level cache, as the processor tells (of a whole socket); 0: unknown */
+    /* By the instructions that multiply weights of the type, on registers. */
+    double flop_per_s[WEIGHT_TYPE_COUNT];
+    size_t cache_bytes; /* last-level cache, as the processor tells (of a whole socket); 0: unknown */
 };
 enum status bench_measure_bounds(size_t threads, enum kernel_isa isa, struct bench_bounds *out,
                                  struct error *e);

@@ -45,8 +45,7 @@ struct engine_stats {
         step_time_mixed; /* by what a step computed */
     /* counts */
     struct engine_histogram request_prompt_tokens, request_generated_tokens, step_tokens, step_sequences;
-    struct engine_histogram
-        request_computed_tokens; /* of its prompt, those that were not found in the cache */
+    struct engine_histogram request_computed_tokens; /* of its prompt, those that the cache had not */
     struct engine_histogram request_max_tokens, request_choices;
     struct engine_histogram request_longest_tokens; /* of the choices of a request, the longest */
     struct engine_histogram step_budget;            /* tokens of a step over options.step_tokens */

@@ -17,9 +17,9 @@ size_t api_chat_bytes(const char *body, size_t length);
 /* add_generation_prompt and continue_final_message, of endpoints whose parameters are not read otherwise. */
 enum api_error_kind api_chat_read_opening(struct api_params *p, const json_t *body, struct api_error *e);
 
-/* *chat is the caller's, to be given to api_chat_deinit, whatever is returned. p: the two fields above. body_bytes: what the memory for it was
- * taken by. 400 with the
- * template's own words where it refuses the conversation; 429 where there is no memory for the text. */
+/* *chat is the caller's, to be given to api_chat_deinit, whatever is returned. p: the two fields above. body_bytes: the
+ * body's length, by which memory was taken for it. 400 with the template's own words where it refuses the conversation;
+ * 429 where there is no memory for the text. */
 enum api_error_kind api_chat_render(struct api_chat *chat, const struct engine *engine, const json_t *body,
                                     size_t body_bytes, const struct api_params *p,
                                     const struct api_limits *limits, struct api_error *e);

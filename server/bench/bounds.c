@@ -17,3 +17,9 @@ json_t *bench_bounds_json(const struct bench_bounds *b) {
     return json_pack("{s:f, s:f, s:o}", "read_gb_per_s", b->read_bytes_per_s * 1e-9, "near_gb_per_s",
                      b->near_bytes_per_s * 1e-9, "gflop_per_s", rates);
 }
+
+double bench_flops_sum(const double flops[WEIGHT_TYPE_COUNT]) {
+    double sum = 0;
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) sum += flops[type];
+    return sum;
+}

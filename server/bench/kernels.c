@@ -2,21 +2,17 @@
 
 #include <stdio.h>
 
+#include "server/json/print.h"
+
 #define ROUNDS   5
 #define ISAS_MAX 16
-
-static double flops_of(const struct bench_kernel *line) {
-    double sum = 0;
-    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) sum += line->flops[type];
-    return sum;
-}
 
 static void print_line(const struct bench_kernel *line, double seconds, double share) {
     printf("%-10s %-5s %4zu  %-10s %12.2f", line->operation, line->type, line->rows, line->isa,
            seconds * 1e6);
     if (line->bytes > 0)
-        printf(" %8.2f %8.1f %7.0f %%", line->bytes / seconds * 1e-9, flops_of(line) / seconds * 1e-9,
-               100 * share);
+        printf(" %8.2f %8.1f %7.0f %%", line->bytes / seconds * 1e-9,
+               bench_flops_sum(line->flops) / seconds * 1e-9, 100 * share);
     putchar('\n');
     fflush(stdout);
 }
@@ -26,7 +22,7 @@ static void add_line(json_t *results, const struct bench_kernel *line, double se
                                "rows", (json_int_t)line->rows, "isa", line->isa, "seconds", seconds);
     if (line->bytes > 0)
         json_object_update_new(object, json_pack("{s:f, s:f, s:f}", "gb_per_s", line->bytes / seconds * 1e-9,
-                                                 "gflop_per_s", flops_of(line) / seconds * 1e-9,
+                                                 "gflop_per_s", bench_flops_sum(line->flops) / seconds * 1e-9,
                                                  "share_of_bound", share));
     json_array_append_new(results, object);
 }
@@ -61,7 +57,7 @@ static enum status run_group(struct bench_kernels *b, size_t first, const struct
 
 static enum status print_json(json_t *results, json_t *bounds, struct error *e) {
     json_t *root = json_pack("{s:O, s:O}", "bounds", bounds, "kernels", results);
-    return bench_print_json(root, BENCH_JSON_DIGITS, e);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(BENCH_JSON_DIGITS), e);
 }
 
 /* told: NULL, or an object by the names of the sets. */

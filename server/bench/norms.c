@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/json/print.h"
+
 #define ROUNDS 7
 
 /* What the paper times: batch 1 and 16, two lengths. A step has as many rows as the longer one: a large batch of
@@ -112,7 +114,7 @@ static enum status run_items(const struct models *m, json_t *results, struct err
 
 static enum status print_json(json_t *results, const char *shape, struct error *e) {
     json_t *root = json_pack("{s:s, s:O}", "model", shape, "results", results);
-    return bench_print_json(root, BENCH_JSON_DIGITS, e);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(BENCH_JSON_DIGITS), e);
 }
 
 enum status bench_norms(const struct config *config, const char *folder, const char *shape, struct error *e) {

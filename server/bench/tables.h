@@ -29,11 +29,11 @@ json_t *bench_cache_json(const struct bench_bounds *bounds, size_t weight_bytes,
 void bench_bounds_print(const struct bench_bounds *bounds);
 json_t *bench_bounds_json(const struct bench_bounds *bounds);
 
+/* Operations of all types together. */
+double bench_flops_sum(const double flops[WEIGHT_TYPE_COUNT]);
+
 /* The median of a few timings, which it sorts. count > 0. */
 double bench_median(double *values, size_t count);
 
 /* Digits of a measured number in JSON: more than any measurement has. */
 #define BENCH_JSON_DIGITS 6
-
-/* Takes root, and prints it with so many digits of a number; NULL (no memory for it) fails. */
-enum status bench_print_json(json_t *root, size_t digits, struct error *e);

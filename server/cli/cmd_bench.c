@@ -15,6 +15,7 @@
 #include "server/bench/works.h"
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
+#include "server/json/print.h"
 
 #define REPETITIONS 5
 
@@ -55,12 +56,6 @@ static double item_tokens(const struct bench_item *item) {
     return (double)item->tokens * (item->work == BENCH_DECODE ? (double)item->batch : 1);
 }
 
-static double sum_of(const double flops[WEIGHT_TYPE_COUNT]) {
-    double sum = 0;
-    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) sum += flops[type];
-    return sum;
-}
-
 static enum status measure(struct bench_model *model, const struct bench_item *item,
                            const struct bench_bounds *bounds, struct line *line, struct error *e) {
     double seconds[REPETITIONS];
@@ -73,7 +68,7 @@ static enum status measure(struct bench_model *model, const struct bench_item *i
     *line = (struct line){
         .tokens_per_s = item_tokens(item) / middle,
         .bytes_per_s = cost.bytes / middle,
-        .flop_per_s = sum_of(cost.flops) / middle,
+        .flop_per_s = bench_flops_sum(cost.flops) / middle,
         .share = bench_bound_seconds(bounds, cost.bytes, cost.flops) / middle,
         .ran = true,
     };
@@ -175,7 +170,7 @@ static enum status print_json(const struct bench_model *model, const struct benc
                   "cache", bench_cache_json(bounds, bench_weight_bytes(model), packed_type(model)),
                   "norm_form", bench_norm_form(model), "kv_type", bench_kv_type(model), "load_seconds",
                   seconds, "results", results, "sampling", sampling);
-    return bench_print_json(root, BENCH_JSON_DIGITS, e);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(BENCH_JSON_DIGITS), e);
 }
 
 static enum status run_model(const struct config *config, const struct bench_choice *choice,

@@ -7,6 +7,7 @@
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
 #include "server/daemon/server.h"
+#include "server/json/print.h"
 #include "server/service/tls.h"
 
 enum { URL_BYTES = 512 };
@@ -72,9 +73,7 @@ static enum status print_json(const char *model, const struct check_result *r, c
         (json_int_t)r->layers, "vocabulary", (json_int_t)r->vocabulary, "context", (json_int_t)r->context,
         "tokenizer", r->has_tokenizer, "weight_bytes", types, "context_bytes", (json_int_t)r->context_bytes,
         "available_bytes", (json_int_t)r->available_bytes, "address", url);
-    bool ok = root && json_dumpf(root, stdout, JSON_INDENT(1)) == 0 && putchar('\n') != EOF;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return json_print(root, JSON_INDENT(1), e);
 }
 
 static enum status refuse_what_does_not_fit(const struct check_result *r, struct error *e) {

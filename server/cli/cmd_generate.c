@@ -14,6 +14,7 @@
 #include "server/cli/command.h"
 #include "server/cli/generation.h"
 #include "server/cli/session.h"
+#include "server/json/print.h"
 
 #define PROMPT_BYTES_MAX ((size_t)16 << 20)
 
@@ -51,10 +52,7 @@ static enum status print_json(const struct generation *g, const char *model, str
         "finish_reason", generation_finish(g), "seed", (json_int_t)last->seed, "usage", "prompt_tokens",
         (json_int_t)last->prompt_tokens, "completion_tokens", (json_int_t)last->completion_tokens,
         "total_tokens", (json_int_t)last->prompt_tokens + (json_int_t)last->completion_tokens);
-    bool ok =
-        root && json_dumpf(root, stdout, JSON_COMPACT) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
-    json_decref(root);
-    return ok ? STATUS_OK : error_set(e, STATUS_IO, "standard output", "the JSON can't be written");
+    return json_print(root, JSON_COMPACT, e);
 }
 
 /* ---- command ---- */

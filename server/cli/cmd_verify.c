@@ -11,6 +11,7 @@
 #include "server/cli/command.h"
 #include "server/cli/engine_setup.h"
 #include "server/cli/text_file.h"
+#include "server/json/print.h"
 
 #define JSON_DIGITS 9 /* bits that differ show */
 
@@ -163,7 +164,7 @@ static enum status print_json(const struct report *report, const char *model, si
                               struct error *e) {
     json_t *root = json_pack("{s:s, s:I, s:b, s:O}", "model", model, "tokens", (json_int_t)tokens, "passed",
                              passed, "forms", report->rows);
-    return bench_print_json(root, JSON_DIGITS, e);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(JSON_DIGITS), e);
 }
 
 static enum status run(const struct config *config, const char *model, const char *text, size_t length,

@@ -1,5 +1,6 @@
-/* Texts one after another through an engine of our own, without HTTP. They go to standard output as they grow. The main
- * thread takes the events; the scheduler thread and the signal handler only post a semaphore. One at a time in a process. */
+/* Texts one after another through an engine of our own, without HTTP. They go to standard output as they grow. The
+ * main thread takes the events; the scheduler thread and the signal handler only post a semaphore. One at a time in a
+ * process. */
 #pragma once
 
 #include <signal.h>
@@ -19,20 +20,22 @@ struct generation {
     size_t length;
 };
 
-/* The signal that asked to stop, 0 while none has. It ends the text that grows. Whoever goes on afterwards puts 0 here. */
+/* The signal that asked to stop, 0 while none has. It ends the text that grows. Whoever goes on afterwards puts 0
+ * here. */
 extern volatile sig_atomic_t generation_signal;
 
-/* Opens the engine. The setup is changed: its wake, and room for one sequence. */
+/* Opens the engine, with the setup changed: its wake, and room for one sequence. From then on SIGINT and SIGTERM are
+ * told by generation_signal, and SIGPIPE is ignored. generation_close is needed after an error, too. */
 enum status generation_open(struct generation *g, struct engine_setup *setup, struct error *e);
 void generation_close(struct generation *g);
 
-/* Ids of a prompt. An empty one starts from the token that stands before a text in training; STATUS_INVALID_ARGUMENT where the
- * model has none. The caller frees. */
+/* Ids of a prompt. An empty one starts from the token that stands before a text in training; STATUS_INVALID_ARGUMENT
+ * where the model has none. The caller frees *ids, after an error too. */
 enum status generation_encode(const struct generation *g, const char *text, size_t length, int32_t **ids,
                               size_t *count, struct error *e);
 
-/* One text, from its beginning to its end, sampled as the configuration says; then g->last says how it ended. A signal is no
- * error. */
+/* One text, from its beginning to its end, sampled as the configuration says; then g->last says how it ended. A signal
+ * is no error. ids are borrowed for the call. */
 enum status generation_run(struct generation *g, const struct config *config, const int32_t *ids,
                            size_t count, struct error *e);
 

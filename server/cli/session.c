@@ -126,12 +126,15 @@ static bool goes_on(char *line, size_t *length) {
     return true;
 }
 
-/* One line, or several that go on into each other; the caller frees. NULL: the input has ended, or has been interrupted. */
+/* One line, or several that go on into each other; the caller frees. NULL: the input has ended, or has been
+ * interrupted. */
 static char *read_line(EditLine *edit) {
     char *whole = NULL;
     size_t used = 0;
     for (;;) {
         int count = 0;
+        /* Before the prompt, and not behind it alone, as el_gets does: a Ctrl-D between the two would be lost. */
+        el_set(edit, EL_PREP_TERM, 1);
         const char *part = el_gets(edit, &count);
         char *larger = part && count > 0 ? realloc(whole, used + (size_t)count + 1) : NULL;
         if (!larger) break;

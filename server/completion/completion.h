@@ -1,5 +1,5 @@
-/* One request that generates text, POST /v1/completions, /v1/chat/completions or /infill: its parameters, its prompts, and what has been generated for each choice and not
- * yet been written out. Made on the loop thread; completion_prepare runs in the uv pool, and so may
+/* One request that generates text, POST /v1/completions, /v1/chat/completions or /infill: its parameters, its prompts,
+ * and what has been generated for each choice and not yet been written out. Made on the loop thread; completion_prepare runs in the uv pool, and so may
  * completion_write, while nothing else touches the completion. Knows the engine's door and JSON, not
  * libmicrohttpd. */
 #pragma once

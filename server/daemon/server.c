@@ -351,27 +351,32 @@ static void end(struct service *s) {
     access_log_close(&s->access_log);
 }
 
-enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {
-    struct service *s = calloc(1, sizeof *s);
-    if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
-    struct engine_options options = *engine;
-    log_set_format(log_format(config));
+/* options: of the engine, which get what the server reserves, and its wake. */
+static void init(struct service *s, const struct config *config, struct engine_options *options) {
     s->config = config;
     s->routes = &endpoints;
     s->started = time(NULL);
     s->listener.fd = -1;
     s->admission.requests_max = config->encode_requests_max;
     serving_memory_init(&s->memory, config, memory_available_bytes());
-    serving_memory_reserve(&s->memory, &options);
+    serving_memory_reserve(&s->memory, options);
     s->admission.bytes_max = s->memory.bodies_bytes;
-    options.wake = wake_from_engine;
-    options.wake_context = &s->loop;
-    service_set_model_name(s, engine->model);
+    options->wake = wake_from_engine;
+    options->wake_context = &s->loop;
+    service_set_model_name(s, options->model);
     notify_init(&s->notify);
     s->loaded_percent = -1;
     unknown_fields_init(&s->unknown_fields);
     set_lanes(s);
     service_set_phase(s, SERVICE_LOADING);
+}
+
+enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e) {
+    struct service *s = calloc(1, sizeof *s);
+    if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
+    struct engine_options options = *engine;
+    log_set_format(log_format(config));
+    init(s, config, &options);
     json_object_seed(0); /* before threads make objects */
     signal(SIGPIPE, SIG_IGN);
     const struct loop_callbacks callbacks = {on_wake, on_tick, on_signal, s};

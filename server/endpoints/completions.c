@@ -1,5 +1,5 @@
-/* POST /v1/completions, /v1/chat/completions and /infill: body → (uv pool) parameters, places in the queue, ids, requests → admission → events
- * → answer. */
+/* POST /v1/completions, /v1/chat/completions and /infill: body → (uv pool) parameters, places in the queue, ids,
+ * requests → admission → events → answer. */
 #include "server/endpoints/endpoints.h"
 #include "server/http/http_request.h"
 

@@ -43,8 +43,12 @@ static const struct route routes[] = {
 #define METRICS_INSTEAD  "GET /metrics has the figures."
 #define READY_INSTEAD    "GET /health says that the server works, GET /ready that it takes requests."
 #define ONE_MODEL        "One model is served, chosen when the server is started: --model, --lora."
-#define VECTORS_NOT_YET  "This server generates texts and makes no embeddings."
+#define NO_EMBEDDINGS    "This server generates texts and makes no embeddings."
+#define TEXTS_ALONE      "This server generates texts."
+#define SCORE_INSTEAD    "POST /v1/completions with 'echo', 'logprobs' and 'max_tokens' 0 scores a text."
+#define BELOW_INSTEAD    "The API is below: POST /v1/completions, POST /v1/chat/completions, GET /v1/models."
 
+/* The first that fits counts. */
 static const struct route_hint hints[] = {
     {"/v1/v1/*", "The path has /v1 twice: the client's base address must end before it, or with one."},
     {"/v1/chat/completions/*", CHAT_INSTEAD},
@@ -57,22 +61,22 @@ static const struct route_hint hints[] = {
     {"/v1/assistants*", CHAT_INSTEAD},
     {"/v1/threads*", CHAT_INSTEAD},
     {"/v1/conversations*", CHAT_INSTEAD},
-    {"/v1/embeddings", VECTORS_NOT_YET},
-    {"/embeddings", VECTORS_NOT_YET},
-    {"/embedding", VECTORS_NOT_YET},
-    {"/embed*", VECTORS_NOT_YET},
-    {"/encode", VECTORS_NOT_YET},
-    {"/api/embed*", VECTORS_NOT_YET},
-    {"/pooling", VECTORS_NOT_YET},
-    {"/classify", VECTORS_NOT_YET},
-    {"/v1/rerank*", VECTORS_NOT_YET},
-    {"/v2/rerank*", VECTORS_NOT_YET},
-    {"/rerank*", VECTORS_NOT_YET},
-    {"/v1/score", "POST /v1/completions with 'echo', 'logprobs' and 'max_tokens' 0 scores a text."},
-    {"/score", "POST /v1/completions with 'echo', 'logprobs' and 'max_tokens' 0 scores a text."},
-    {"/v1/images*", "This server generates texts."},
-    {"/v1/audio*", "This server generates texts."},
-    {"/v1/moderations", "This server generates texts."},
+    {"/v1/embeddings", NO_EMBEDDINGS},
+    {"/embeddings", NO_EMBEDDINGS},
+    {"/embedding", NO_EMBEDDINGS},
+    {"/embed*", NO_EMBEDDINGS},
+    {"/encode", NO_EMBEDDINGS},
+    {"/api/embed*", NO_EMBEDDINGS},
+    {"/pooling", NO_EMBEDDINGS},
+    {"/classify", NO_EMBEDDINGS},
+    {"/v1/rerank*", NO_EMBEDDINGS},
+    {"/v2/rerank*", NO_EMBEDDINGS},
+    {"/rerank*", NO_EMBEDDINGS},
+    {"/v1/score", SCORE_INSTEAD},
+    {"/score", SCORE_INSTEAD},
+    {"/v1/images*", TEXTS_ALONE},
+    {"/v1/audio*", TEXTS_ALONE},
+    {"/v1/moderations", TEXTS_ALONE},
     {"/v1/realtime*", CHAT_INSTEAD},
     {"/v1/batches*", "POST /v1/completions takes several prompts at once."},
     {"/v1/files*", "Nothing is stored here; requests have their prompts with them."},
@@ -111,8 +115,8 @@ static const struct route_hint hints[] = {
     {"/readyz", READY_INSTEAD},
     {"/health_generate", READY_INSTEAD},
     {"/is_sleeping", READY_INSTEAD},
-    {"/v1", "The API is below: POST /v1/completions, POST /v1/chat/completions, GET /v1/models."},
-    {"/v1/", "The API is below: POST /v1/completions, POST /v1/chat/completions, GET /v1/models."},
+    {"/v1", BELOW_INSTEAD},
+    {"/v1/", BELOW_INSTEAD},
 };
 
 static_assert(sizeof routes / sizeof *routes < HTTP_STATS_ROUTES_MAX,

@@ -18,8 +18,8 @@ static enum MHD_Result take_line(void *context, enum MHD_ValueKind kind, const c
 }
 
 /* The peer, and lines of X-Forwarded-For in order; their number. */
-static size_t asks(const struct http_request *r, const struct sockaddr **peer,
-                   const char *lines[CLIENT_LINES_MAX]) {
+static size_t who_asks(const struct http_request *r, const struct sockaddr **peer,
+                       const char *lines[CLIENT_LINES_MAX]) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     struct forwarded f = {.count = 0};
@@ -33,7 +33,7 @@ static size_t asks(const struct http_request *r, const struct sockaddr **peer,
 static uint64_t by_address(const struct http_request *r) {
     const struct sockaddr *peer;
     const char *lines[CLIENT_LINES_MAX];
-    size_t count = asks(r, &peer, lines);
+    size_t count = who_asks(r, &peer, lines);
     return client_by_address(&r->service->client_rules, peer, lines, count);
 }
 
@@ -41,7 +41,7 @@ const char *client_request_text(const struct http_request *r, char out[CLIENT_TE
     const struct sockaddr *peer;
     const char *lines[CLIENT_LINES_MAX];
     struct client_address address;
-    size_t count = asks(r, &peer, lines);
+    size_t count = who_asks(r, &peer, lines);
     if (client_address_find(&r->service->client_rules, peer, lines, count, &address)) {
         client_address_write(&address, out);
         return out;

@@ -100,7 +100,7 @@ void http_request_stream(struct http_request *r);
 /* The client has left, or is cut off: nothing more is generated for it. */
 void http_request_abandon(struct http_request *r);
 
-/* For http.c and response.c: waits outside libmicrohttpd, and goes on. Where the client has left already it does not wait:
- * then the request is abandoned and the result false. */
+/* For http.c and response.c: waits outside libmicrohttpd, and goes on. Where the client has left already it does not
+ * wait: then the request is abandoned and the result false. */
 bool http_request_suspend(struct http_request *r);
 void http_request_resume(struct http_request *r);

@@ -53,6 +53,13 @@ void metrics_label(struct bytes *out, const char *name, const char *value) {
     bytes_text(out, "\"");
 }
 
+/* One without labels. */
+static void write_figure(struct bytes *out, const char *kind, const char *name, const char *help,
+                         double value) {
+    metrics_head(out, kind, name, help);
+    metrics_sample(out, name, "", value);
+}
+
 /* A sample that is always 1 and whose labels say something; takes the labels. */
 static void write_info(struct bytes *out, const char *name, const char *help, struct bytes *labels) {
     bytes_append(labels, "", 1);
@@ -128,33 +135,31 @@ static void write_server(struct bytes *out, struct service *s) {
     metrics_label(&labels, "compiler", __VERSION__);
     write_info(out, "prenorm_build_info", "The program; always 1.", &labels);
     struct api_error reason;
-    metrics_head(out, "gauge", "prenorm_ready", "1 when requests are taken: what /ready says.");
-    metrics_sample(out, "prenorm_ready", "", service_check_ready(s, &reason) == API_OK);
-    metrics_head(out, "gauge", "prenorm_engine_stalled_seconds",
-                 "Time for which the engine has computed nothing although work waits.");
-    metrics_sample(out, "prenorm_engine_stalled_seconds", "", liveness_seconds(&s->liveness));
-    metrics_head(out, "gauge", "prenorm_load_stage_ratio",
-                 "Share of the present stage of loading that is done.");
-    metrics_sample(out, "prenorm_load_stage_ratio", "",
-                   s->engine ? 1 : opener_progress(s->opener, stage, sizeof stage));
-    metrics_head(out, "gauge", "prenorm_encode_requests", "Requests whose text is being turned into tokens.");
-    metrics_sample(out, "prenorm_encode_requests", "", (double)s->admission.requests);
-    metrics_head(out, "gauge", "prenorm_http_body_bytes_held", "Bytes of request bodies in memory.");
-    metrics_sample(out, "prenorm_http_body_bytes_held", "", (double)s->admission.bytes);
-    metrics_head(out, "counter", "prenorm_log_lines_dropped_total",
-                 "Log lines that were lost because nobody read stderr.");
-    metrics_sample(out, "prenorm_log_lines_dropped_total", "", (double)log_lines_dropped());
-    metrics_head(out, "counter", "prenorm_access_log_lines_dropped_total",
-                 "Lines that the access log had no room for, on its disk or in its pipe.");
-    metrics_sample(out, "prenorm_access_log_lines_dropped_total", "", (double)s->access_log.dropped);
-    metrics_head(out, "gauge", "prenorm_reading_memory_bytes",
-                 "Memory taken by requests that are being parsed and encoded.");
-    metrics_sample(out, "prenorm_reading_memory_bytes", "", (double)gate_used(&s->memory.reading));
-    metrics_head(out, "gauge", "prenorm_answer_memory_bytes",
-                 "Memory taken by admitted requests, whole answers and unsent parts of streams.");
-    metrics_sample(out, "prenorm_answer_memory_bytes", "", (double)budget_used(&s->memory.answers));
-    metrics_head(out, "gauge", "prenorm_encode_large_requests", "Of these, large ones that run or wait.");
-    metrics_sample(out, "prenorm_encode_large_requests", "", (double)s->lanes.large_held);
+    write_figure(out, "gauge", "prenorm_ready", "1 when requests are taken: what /ready says.",
+                 service_check_ready(s, &reason) == API_OK);
+    write_figure(out, "gauge", "prenorm_engine_stalled_seconds",
+                 "Time for which the engine has computed nothing although work waits.",
+                 liveness_seconds(&s->liveness));
+    write_figure(out, "gauge", "prenorm_load_stage_ratio",
+                 "Share of the present stage of loading that is done.",
+                 s->engine ? 1 : opener_progress(s->opener, stage, sizeof stage));
+    write_figure(out, "gauge", "prenorm_encode_requests", "Requests whose text is being turned into tokens.",
+                 (double)s->admission.requests);
+    write_figure(out, "gauge", "prenorm_encode_large_requests", "Of these, large ones that run or wait.",
+                 (double)s->lanes.large_held);
+    write_figure(out, "gauge", "prenorm_http_body_bytes_held", "Bytes of request bodies in memory.",
+                 (double)s->admission.bytes);
+    write_figure(out, "counter", "prenorm_log_lines_dropped_total",
+                 "Log lines that were lost because nobody read stderr.", (double)log_lines_dropped());
+    write_figure(out, "counter", "prenorm_access_log_lines_dropped_total",
+                 "Lines that the access log had no room for, on its disk or in its pipe.",
+                 (double)s->access_log.dropped);
+    write_figure(out, "gauge", "prenorm_reading_memory_bytes",
+                 "Memory taken by requests that are being parsed and encoded.",
+                 (double)gate_used(&s->memory.reading));
+    write_figure(out, "gauge", "prenorm_answer_memory_bytes",
+                 "Memory taken by admitted requests, whole answers and unsent parts of streams.",
+                 (double)budget_used(&s->memory.answers));
     write_loop(out, &s->loop);
     write_stats(out, &s->stats);
     metrics_write_answers(out, &s->stats, s->routes);
@@ -164,17 +169,16 @@ static void write_server(struct bytes *out, struct service *s) {
 
 /* What --verify found, in standard deviations of the logits. */
 static void write_verify(struct bytes *out, const struct engine_verify_figures *v) {
-    metrics_head(out, "gauge", "prenorm_verify_largest_difference_ratio",
+    write_figure(out, "gauge", "prenorm_verify_largest_difference_ratio",
                  "Largest difference of a logit from the untouched model at start-up, over the deviation of "
-                 "the logits.");
-    metrics_sample(out, "prenorm_verify_largest_difference_ratio", "", v->largest);
-    metrics_head(out, "gauge", "prenorm_verify_mean_difference_ratio", "The same, mean over all logits.");
-    metrics_sample(out, "prenorm_verify_mean_difference_ratio", "", v->mean);
-    metrics_head(out, "gauge", "prenorm_verify_kl_divergence_nats", "Mean divergence of the distributions.");
-    metrics_sample(out, "prenorm_verify_kl_divergence_nats", "", v->kl);
-    metrics_head(out, "gauge", "prenorm_verify_greedy_agreement_ratio",
-                 "Share of tokens with the same likeliest successor.");
-    metrics_sample(out, "prenorm_verify_greedy_agreement_ratio", "", v->agreement);
+                 "the logits.",
+                 v->largest);
+    write_figure(out, "gauge", "prenorm_verify_mean_difference_ratio", "The same, mean over all logits.",
+                 v->mean);
+    write_figure(out, "gauge", "prenorm_verify_kl_divergence_nats", "Mean divergence of the distributions.",
+                 v->kl);
+    write_figure(out, "gauge", "prenorm_verify_greedy_agreement_ratio",
+                 "Share of tokens with the same likeliest successor.", v->agreement);
 }
 
 static void write_model_info(struct bytes *out, const struct service *s, const char *model_label) {
@@ -186,12 +190,12 @@ static void write_model_info(struct bytes *out, const struct service *s, const c
     metrics_label(&labels, "kv_type", kv_type_name(s->info.kv_type));
     metrics_label(&labels, "isa", kernel_isa_name(s->info.isa));
     write_info(out, "prenorm_model_info", "The model; always 1.", &labels);
-    metrics_head(out, "gauge", "prenorm_load_duration_seconds", "Time that loading took.");
-    metrics_sample(out, "prenorm_load_duration_seconds", "", s->info.load_seconds);
-    metrics_head(out, "gauge", "prenorm_weight_bytes", "Bytes of the packed weights.");
-    metrics_sample(out, "prenorm_weight_bytes", "", (double)s->info.weight_bytes);
-    metrics_head(out, "gauge", "prenorm_kv_cache_bytes", "Bytes of the key/value cache.");
-    metrics_sample(out, "prenorm_kv_cache_bytes", "", (double)s->info.kv_bytes);
+    write_figure(out, "gauge", "prenorm_load_duration_seconds", "Time that loading took.",
+                 s->info.load_seconds);
+    write_figure(out, "gauge", "prenorm_weight_bytes", "Bytes of the packed weights.",
+                 (double)s->info.weight_bytes);
+    write_figure(out, "gauge", "prenorm_kv_cache_bytes", "Bytes of the key/value cache.",
+                 (double)s->info.kv_bytes);
     if (s->info.verify.tokens) write_verify(out, &s->info.verify);
     metrics_head(out, "gauge", "vllm:cache_config_info", "Pages of the key/value cache; always 1.");
     bytes_format(out, "vllm:cache_config_info{%s,block_size=\"%zu\",num_gpu_blocks=\"%zu\"} 1\n", model_label,

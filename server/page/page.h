@@ -1,4 +1,4 @@
-/* The page for people who look, page.html, as it lies in the program. */
+/* The page at / for people, page.html, as it lies in the program. Immutable after page_init, so any thread may read. */
 #pragma once
 
 #include <stddef.h>
@@ -8,9 +8,9 @@
 struct page {
     const char *html; /* static, not NUL-terminated */
     size_t length;
-    char policy
-        [512]; /* for the header Content-Security-Policy: its own script and style, requests to where it came from,
-                         and nothing else */
+    /* For the header Content-Security-Policy: its own script and style, requests to where it came from, and nothing
+     * else. */
+    char policy[512];
 };
 
 /* Once, at the start. STATUS_UNSUPPORTED: the TLS library cannot compute the hashes of script and style. */

@@ -188,9 +188,8 @@ char *openapi_document(const struct route_table *routes, const struct api_limits
         "{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:[{s:[]}, {}], s:o, s:o, s:o, s:o}", "openapi", "3.1.0",
         "info", "title", "prenormd", "version", version, "description",
         "Text completion by Pre-Norm language models. Fields that are null count as absent. Fields that "
-        "promise what is not "
-        "done here are refused by name (x-refused-fields); other unknown ones are ignored, or refused with "
-        "--strict.",
+        "promise what is not done here are refused by name (x-refused-fields); other unknown ones are "
+        "ignored, or refused with --strict.",
         "license", "name", "MIT", "identifier", "MIT", "security", "key", "paths", paths(routes),
         "components", components(limits), "x-errors", errors(), "x-refused-fields", refused_fields());
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;

@@ -23,8 +23,9 @@ struct listener {
  * more than one, or none that is a listening stream socket. */
 enum status listener_inherit(struct listener *l, const char *scheme, bool *found, struct error *e);
 
-/* reuse_port: SO_REUSEPORT, so that another process may listen there at the same time. host may be a name, an IPv4 or an IPv6 address. unix_socket, when not NULL, is used instead; a socket file
- * that nobody listens on any more is replaced, any other file is an error. scheme is "http" or "https". */
+/* host may be a name, an IPv4 or an IPv6 address. reuse_port: SO_REUSEPORT, so that another process may listen there at
+ * the same time. unix_socket, when not NULL, is used instead; a socket file that nobody listens on any more is replaced,
+ * any other file is an error. scheme is "http" or "https". */
 enum status listener_init(struct listener *l, const char *host, size_t port, bool reuse_port,
                           const char *unix_socket, const char *scheme, struct error *e);
 

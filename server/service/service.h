@@ -103,11 +103,12 @@ void service_set_phase(struct service *s, enum service_phase phase);
  * otherwise. */
 unsigned service_retry_after(const struct service *s, enum api_error_kind kind);
 
-/* Whether requests are taken, which is what /ready, its metric and the watchdog of a service manager say: API_OK, or
- * why not in *e. A full queue is no reason: that is said by 429 alone. */
+/* Whether requests are taken, which is what /ready and its metric say: API_OK, or why not in *e. A full queue is no
+ * reason: that is said by 429 alone. */
 enum api_error_kind service_check_ready(struct service *s, struct api_error *e);
 
-/* Whether the engine gets on: API_OK, or API_STUCK in *e. Loading is not stuck. */
+/* Whether the engine gets on, which is what /health says, and by which a service manager's watchdog is fed: API_OK, or
+ * API_STUCK in *e. Loading is not stuck. */
 enum api_error_kind service_check_alive(const struct service *s, struct api_error *e);
 
 /* Whether clients should turn elsewhere with their next request: their answers say Connection: close. */

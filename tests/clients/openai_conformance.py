@@ -5,33 +5,16 @@ Installs the package from PyPI into a folder that is gone afterwards, unless thi
 nowhere the last line says "not run", and the exit code is 77."""
 import argparse
 import asyncio
-import importlib.util
 import os
-import subprocess
 import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 from client import Daemon  # noqa: E402 - the folder has just been named
+from pypi import NOT_RUN, install  # noqa: E402
 
-NOT_RUN = 77
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Once upon a time"}]
-
-
-def install(requirement, folder):
-    """Whether the package can be imported afterwards."""
-    if importlib.util.find_spec("openai"):
-        return True
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder, "--no-compile",
-               "--timeout", "5", "--retries", "0", requirement]
-    try:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    sys.path.insert(0, folder)
-    importlib.invalidate_caches()
-    return done.returncode == 0 and importlib.util.find_spec("openai") is not None
 
 
 class Checks:
@@ -196,7 +179,7 @@ def main():
     parser.add_argument("--openai", default="openai", help="what pip is to install")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if not install(options.openai, folder):
+        if not install(folder, {"openai": options.openai}):
             print("not run: the package openai is not installed, and PyPI cannot be reached")
             return NOT_RUN
         import openai  # pylint: disable=import-outside-toplevel

@@ -4,11 +4,8 @@
 Installs openapi-spec-validator and jsonschema from PyPI into a folder that is gone afterwards, unless this Python has them.
 Where they can be had from nowhere the last line says "not run", and the exit code is 77."""
 import argparse
-import importlib
-import importlib.util
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import urllib.error
@@ -17,8 +14,9 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 from client import Daemon  # noqa: E402 - the folder has just been named
+from pypi import NOT_RUN, install  # noqa: E402
 
-NOT_RUN = 77
+PACKAGES = {"openapi_spec_validator": "openapi-spec-validator", "jsonschema": "jsonschema"}
 HELLO = [{"role": "user", "content": "Once upon a time"}]
 # Each route once, and what changes the shape of an answer.
 BODIES = [
@@ -40,22 +38,6 @@ BODIES = [
 ]
 REFUSED = [("/v1/completions", {"prompt": "a", "temperature": 3}), ("/v1/completions", {"prompt": "a", "grammar": "x"}),
            ("/infill", {"input_prefix": "a"}), ("/nowhere", {})]
-
-
-def install(folder):
-    """Whether the packages can be imported afterwards."""
-    names = ["openapi_spec_validator", "jsonschema"]
-    if all(importlib.util.find_spec(name) for name in names):
-        return True
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder,
-               "--timeout", "5", "--retries", "0", *[name.replace("_", "-") for name in names]]
-    try:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    sys.path.insert(0, folder)
-    importlib.invalidate_caches()
-    return done.returncode == 0 and all(importlib.util.find_spec(name) for name in names)
 
 
 def ask(base, path, body):
@@ -130,7 +112,7 @@ def main():
     parser.add_argument("model", nargs="?", default=os.path.join(ROOT, "deploy", "models", "tales"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if not install(folder):
+        if not install(folder, PACKAGES):
             print("not run: openapi-spec-validator and jsonschema are not installed, and PyPI cannot be reached")
             return NOT_RUN
         import openapi_spec_validator

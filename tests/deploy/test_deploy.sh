@@ -45,6 +45,26 @@ check_patience() {
         complain "compose kills before $drain s of draining are over"
 }
 
+# What is installed must be in the image's build: copied by the Dockerfile, and let through by .dockerignore.
+check_image() {
+    local path copied let_through
+    mapfile -t copied < <(sed -nE 's/^COPY ([a-z].*) [^ ]+$/\1/p' "$root/Dockerfile")
+    mapfile -t let_through < <(sed -n 's/^!//p' "$root/.dockerignore")
+    for path in $(grep -ohE '(docs|deploy)/[a-z0-9_./-]+' "$root/cmake/install.cmake" | sort -u); do
+        is_below "$path" "${copied[@]}" || complain "the Dockerfile does not copy $path"
+        is_below "$path" "${let_through[@]}" || complain ".dockerignore keeps $path back"
+    done
+}
+
+# is_below PATH FOLDER...
+is_below() {
+    local folder
+    for folder in "${@:2}"; do
+        [[ $1/ != "$folder"/* ]] || return 0
+    done
+    return 1
+}
+
 # Each alert is tested: there is a moment at which it fires.
 check_alerts() {
     local alert
@@ -66,6 +86,7 @@ with_tool() {
 check_metrics
 check_options
 check_patience
+check_image
 check_alerts
 cd "$root/deploy/prometheus" || exit 1
 with_tool promtool check rules rules.yml

@@ -1,5 +1,5 @@
-/* Bodies of POST /v1/completions, /v1/chat/completions and /infill, by the field that only one of them has: parsed, checked, turned into ids, and answered by the fake engine's first
- * events. What is written must be JSON, whatever came in. */
+/* Bodies of POST /v1/completions, /v1/chat/completions and /infill, by the field that only one of them has: parsed,
+ * checked, turned into ids, and answered by the fake engine's first events. What is written must be JSON, whatever came in. */
 #include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>

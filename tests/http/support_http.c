@@ -220,17 +220,34 @@ json_t *answer_json(const struct answer *a) {
     return json;
 }
 
-json_t *complete(const struct daemon *d, const char *body) {
-    struct answer a = http_post(d, "/v1/completions", body);
-    if (a.status != 200) fail_msg("status %ld: %s", a.status, a.body ? a.body : "");
+json_t *post_json(const struct daemon *d, const char *path, const char *body) {
+    struct answer a = http_post(d, path, body);
+    if (a.status != 200) fail_msg("%s: status %ld: %s", path, a.status, a.body ? a.body : "");
     json_t *json = answer_json(&a);
     answer_free(&a);
     return json;
 }
 
+json_t *complete(const struct daemon *d, const char *body) {
+    return post_json(d, "/v1/completions", body);
+}
+
+void expect_json(const json_t *found, const char *expected) {
+    json_t *json = json_loads(expected, JSON_DECODE_ANY, NULL);
+    assert_non_null(json);
+    if (!json_equal(found, json)) {
+        char *text = json_dumps(found, JSON_ENCODE_ANY);
+        fail_msg("%s, not %s", text ? text : "nothing", expected);
+    }
+    json_decref(json);
+}
+
+const json_t *choice_value(const json_t *answer, size_t index, const char *name) {
+    return json_object_get(json_array_get(json_object_get(answer, "choices"), index), name);
+}
+
 const char *choice_text(const json_t *answer, size_t index) {
-    const json_t *choice = json_array_get(json_object_get(answer, "choices"), index);
-    const char *text = json_string_value(json_object_get(choice, "text"));
+    const char *text = json_string_value(choice_value(answer, index, "text"));
     assert_non_null(text);
     return text;
 }

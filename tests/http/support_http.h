@@ -52,10 +52,15 @@ const char *answer_header(const struct answer *a, const char *name);
 /* The body as JSON; json_decref it. */
 json_t *answer_json(const struct answer *a);
 
-/* Posts a completion that must succeed; its JSON. */
+/* Posts what must be answered by 200 and JSON; json_decref it. complete: to /v1/completions. */
+json_t *post_json(const struct daemon *d, const char *path, const char *body);
 json_t *complete(const struct daemon *d, const char *body);
 
-/* Text of choices[index]; borrowed. */
+/* Fails unless the value is that of the text. */
+void expect_json(const json_t *found, const char *expected);
+
+/* A value of choices[index], and its text; borrowed. */
+const json_t *choice_value(const json_t *answer, size_t index, const char *name);
 const char *choice_text(const json_t *answer, size_t index);
 
 /* A sample of /metrics by its name with labels as they are printed; -1 when there is none. */

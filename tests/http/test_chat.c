@@ -3,36 +3,14 @@
 
 #define HELLO "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]"
 
-static json_t *post(const char *path, const char *body) {
-    struct answer a = http_post(&d, path, body);
-    if (a.status != 200) fail_msg("%s: status %ld: %s", path, a.status, a.body ? a.body : "");
-    json_t *json = answer_json(&a);
-    answer_free(&a);
-    return json;
-}
-
 static json_t *chat(const char *body) {
-    return post("/v1/chat/completions", body);
-}
-
-static const json_t *choice(const json_t *answer, size_t index, const char *name) {
-    return json_object_get(json_array_get(json_object_get(answer, "choices"), index), name);
+    return post_json(&d, "/v1/chat/completions", body);
 }
 
 static const char *content(const json_t *answer, size_t index) {
-    const char *text = json_string_value(json_object_get(choice(answer, index, "message"), "content"));
+    const char *text = json_string_value(json_object_get(choice_value(answer, index, "message"), "content"));
     assert_non_null(text);
     return text;
-}
-
-static void expect_json(const json_t *found, const char *expected) {
-    json_t *json = json_loads(expected, JSON_DECODE_ANY, NULL);
-    assert_non_null(json);
-    if (!json_equal(found, json)) {
-        char *text = json_dumps(found, JSON_ENCODE_ANY);
-        fail_msg("%s, not %s", text ? text : "nothing", expected);
-    }
-    json_decref(json);
 }
 
 static void expect_ids(const char *body, const char *expected) {
@@ -52,12 +30,12 @@ static void test_shape(void **state) {
     expect_json(json_object_get(answer, "object"), "\"chat.completion\"");
     assert_true(json_is_integer(json_object_get(answer, "created")));
     expect_json(json_object_get(answer, "model"), "\"tales\"");
-    expect_json(json_object_get(choice(answer, 0, "message"), "role"), "\"assistant\"");
-    expect_json(json_object_get(choice(answer, 0, "message"), "refusal"), "null");
+    expect_json(json_object_get(choice_value(answer, 0, "message"), "role"), "\"assistant\"");
+    expect_json(json_object_get(choice_value(answer, 0, "message"), "refusal"), "null");
     assert_int_equal(strlen(content(answer, 0)), 7);
-    assert_null(choice(answer, 0, "text"));
-    expect_json(choice(answer, 0, "logprobs"), "null");
-    expect_json(choice(answer, 0, "finish_reason"), "\"length\"");
+    assert_null(choice_value(answer, 0, "text"));
+    expect_json(choice_value(answer, 0, "logprobs"), "null");
+    expect_json(choice_value(answer, 0, "finish_reason"), "\"length\"");
     assert_int_equal(usage(answer, "prompt_tokens"), strlen("<user>Hi\n<assistant>"));
     assert_int_equal(usage(answer, "completion_tokens"), 7);
     json_decref(answer);
@@ -142,7 +120,7 @@ static void test_logprobs(void **state) {
     (void)state;
     json_t *answer =
         chat("{" HELLO ",\"logprobs\":true,\"top_logprobs\":2,\"max_tokens\":4,\"ignore_eos\":true}");
-    const json_t *tokens = json_object_get(choice(answer, 0, "logprobs"), "content");
+    const json_t *tokens = json_object_get(choice_value(answer, 0, "logprobs"), "content");
     assert_int_equal(json_array_size(tokens), 4);
     for (size_t i = 0; i < 4; i++) {
         const json_t *token = json_array_get(tokens, i);
@@ -155,15 +133,15 @@ static void test_logprobs(void **state) {
     }
     json_decref(answer);
     answer = chat("{" HELLO ",\"logprobs\":true,\"max_tokens\":1,\"ignore_eos\":true}");
-    tokens = json_object_get(choice(answer, 0, "logprobs"), "content");
+    tokens = json_object_get(choice_value(answer, 0, "logprobs"), "content");
     expect_json(json_object_get(json_array_get(tokens, 0), "top_logprobs"), "[]");
     json_decref(answer);
     answer = chat("{" HELLO ",\"logprobs\":false,\"top_logprobs\":0,\"max_tokens\":1}");
-    expect_json(choice(answer, 0, "logprobs"), "null");
+    expect_json(choice_value(answer, 0, "logprobs"), "null");
     json_decref(answer);
     answer = chat("{" HELLO ",\"prompt_logprobs\":1,\"max_tokens\":1}");
     assert_int_equal(json_array_size(json_object_get(answer, "prompt_logprobs")), 20);
-    assert_null(choice(answer, 0, "prompt_logprobs"));
+    assert_null(choice_value(answer, 0, "prompt_logprobs"));
     json_decref(answer);
 }
 
@@ -227,8 +205,8 @@ static void test_stream(void **state) {
 static void test_stop(void **state) {
     (void)state;
     json_t *answer = chat("{" HELLO ",\"allowed_token_ids\":[97],\"stop\":[\"a\"],\"max_tokens\":9}");
-    expect_json(choice(answer, 0, "finish_reason"), "\"stop\"");
-    expect_json(choice(answer, 0, "stop_reason"), "\"a\"");
+    expect_json(choice_value(answer, 0, "finish_reason"), "\"stop\"");
+    expect_json(choice_value(answer, 0, "stop_reason"), "\"a\"");
     assert_string_equal(content(answer, 0), "");
     json_decref(answer);
 }

@@ -119,10 +119,13 @@ static void test_help_and_version(void **state) {
 
 static void test_a_full_disk_is_a_failure(void **state) {
     struct run *run = *state;
-    static const char *const lines[][4] = {{PRENORMD, "--version"},
-                                           {PRENORMD, "--help"},
-                                           {PRENORMD, "serve", "--help"},
-                                           {PRENORMD, "serve", "--print-config"}};
+    static const char *const lines[][8] = {
+        {PRENORMD, "--version"},
+        {PRENORMD, "--help"},
+        {PRENORMD, "serve", "--help"},
+        {PRENORMD, "serve", "--print-config"},
+        {PRENORMD, "check", "--model", MODEL, "--port", "0", "--json"},
+    };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         finish(run, start(run, lines[i], "/dev/full", -1), false);
         assert_true(WIFEXITED(run->status));

@@ -2,61 +2,43 @@
  * 256 300 prefix 301 suffix 302, and whose 303 ends what is filled in. */
 #include "tests/http/one_fake_daemon.h"
 
-static json_t *post(const char *path, const char *body) {
-    struct answer a = http_post(&d, path, body);
-    if (a.status != 200) fail_msg("%s: status %ld: %s", path, a.status, a.body ? a.body : "");
-    json_t *json = answer_json(&a);
-    answer_free(&a);
-    return json;
-}
-
-static const json_t *choice(const json_t *answer, size_t index, const char *name) {
-    return json_object_get(json_array_get(json_object_get(answer, "choices"), index), name);
-}
-
-static void expect_json(const json_t *found, const char *expected) {
-    json_t *json = json_loads(expected, JSON_DECODE_ANY, NULL);
-    assert_non_null(json);
-    if (!json_equal(found, json)) {
-        char *text = json_dumps(found, JSON_ENCODE_ANY);
-        fail_msg("%s, not %s", text ? text : "nothing", expected);
-    }
-    json_decref(json);
-}
-
 static void test_ids_of_a_gap(void **state) {
     (void)state;
     json_t *answer =
-        post("/v1/completions", "{\"prompt\":\"ab\",\"suffix\":\"c\",\"return_token_ids\":true}");
-    expect_json(choice(answer, 0, "prompt_token_ids"), "[256,300,97,98,301,99,302]");
+        post_json(&d, "/v1/completions", "{\"prompt\":\"ab\",\"suffix\":\"c\",\"return_token_ids\":true}");
+    expect_json(choice_value(answer, 0, "prompt_token_ids"), "[256,300,97,98,301,99,302]");
     json_decref(answer);
-    answer = post("/v1/completions", "{\"prompt\":[\"ab\",\"\"],\"suffix\":\"c\",\"return_token_ids\":true,"
-                                     "\"add_special_tokens\":false}");
-    expect_json(choice(answer, 0, "prompt_token_ids"), "[300,97,98,301,99,302]");
-    expect_json(choice(answer, 1, "prompt_token_ids"), "[300,301,99,302]");
+    answer = post_json(&d, "/v1/completions",
+                       "{\"prompt\":[\"ab\",\"\"],\"suffix\":\"c\",\"return_token_ids\":true,"
+                       "\"add_special_tokens\":false}");
+    expect_json(choice_value(answer, 0, "prompt_token_ids"), "[300,97,98,301,99,302]");
+    expect_json(choice_value(answer, 1, "prompt_token_ids"), "[300,301,99,302]");
     json_decref(answer);
-    answer =
-        post("/infill", "{\"input_prefix\":\"a\",\"prompt\":\"b\",\"input_suffix\":\"c\",\"n_predict\":3,"
-                        "\"return_token_ids\":true}");
-    expect_json(choice(answer, 0, "prompt_token_ids"), "[256,300,97,98,301,99,302]");
+    answer = post_json(&d, "/infill",
+                       "{\"input_prefix\":\"a\",\"prompt\":\"b\",\"input_suffix\":\"c\",\"n_predict\":3,"
+                       "\"return_token_ids\":true}");
+    expect_json(choice_value(answer, 0, "prompt_token_ids"), "[256,300,97,98,301,99,302]");
     json_decref(answer);
 }
 
 /* An empty one is what clients send that fill in nothing. */
 static void test_empty_suffix_is_none(void **state) {
     (void)state;
-    json_t *answer = post("/v1/completions", "{\"prompt\":\"ab\",\"suffix\":\"\",\"return_token_ids\":true}");
-    expect_json(choice(answer, 0, "prompt_token_ids"), "[97,98]");
+    json_t *answer =
+        post_json(&d, "/v1/completions", "{\"prompt\":\"ab\",\"suffix\":\"\",\"return_token_ids\":true}");
+    expect_json(choice_value(answer, 0, "prompt_token_ids"), "[97,98]");
     json_decref(answer);
 }
 
 /* Both ways are the same; /infill has the text a second time, where llama-server has it. */
 static void test_infill_answers_as_a_suffix_does(void **state) {
     (void)state;
-    json_t *filled = post("/infill", "{\"input_prefix\":\"ab\",\"input_suffix\":\"c\",\"temperature\":0,"
-                                     "\"n_predict\":9,\"ignore_eos\":true}"),
-           *suffixed = post("/v1/completions", "{\"prompt\":\"ab\",\"suffix\":\"c\",\"temperature\":0,"
-                                               "\"max_tokens\":9,\"ignore_eos\":true}");
+    json_t *filled = post_json(&d, "/infill",
+                               "{\"input_prefix\":\"ab\",\"input_suffix\":\"c\",\"temperature\":0,"
+                               "\"n_predict\":9,\"ignore_eos\":true}"),
+           *suffixed = post_json(&d, "/v1/completions",
+                                 "{\"prompt\":\"ab\",\"suffix\":\"c\",\"temperature\":0,"
+                                 "\"max_tokens\":9,\"ignore_eos\":true}");
     assert_string_equal(choice_text(filled, 0), choice_text(suffixed, 0));
     assert_string_equal(json_string_value(json_object_get(filled, "content")), choice_text(filled, 0));
     expect_json(json_object_get(filled, "stop"), "true");
@@ -73,11 +55,11 @@ static void test_default_length_is_the_room(void **state) {
         "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"allowed_token_ids\":[97]}",
         "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"allowed_token_ids\":[97],\"n_predict\":-1}"};
     for (size_t i = 0; i < 2; i++) {
-        json_t *answer = post("/infill", forms[i]);
+        json_t *answer = post_json(&d, "/infill", forms[i]);
         long long tokens =
             json_integer_value(json_object_get(json_object_get(answer, "usage"), "completion_tokens"));
         assert_int_equal(tokens, 2048 - 6);
-        expect_json(choice(answer, 0, "finish_reason"), "\"length\"");
+        expect_json(choice_value(answer, 0, "finish_reason"), "\"length\"");
         json_decref(answer);
     }
 }
@@ -85,28 +67,31 @@ static void test_default_length_is_the_room(void **state) {
 /* What ends a middle is no text and is named by nobody; with ignore_eos it is a token like others. */
 static void test_end_of_the_middle(void **state) {
     (void)state;
-    json_t *answer =
-        post("/infill", "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"allowed_token_ids\":[303],"
-                        "\"return_token_ids\":true}");
-    expect_json(choice(answer, 0, "text"), "\"\"");
-    expect_json(choice(answer, 0, "token_ids"), "[303]");
-    expect_json(choice(answer, 0, "finish_reason"), "\"stop\"");
-    expect_json(choice(answer, 0, "stop_reason"), "null");
+    json_t *answer = post_json(&d, "/infill",
+                               "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"allowed_token_ids\":[303],"
+                               "\"return_token_ids\":true}");
+    expect_json(choice_value(answer, 0, "text"), "\"\"");
+    expect_json(choice_value(answer, 0, "token_ids"), "[303]");
+    expect_json(choice_value(answer, 0, "finish_reason"), "\"stop\"");
+    expect_json(choice_value(answer, 0, "stop_reason"), "null");
     json_decref(answer);
-    answer = post("/infill", "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"allowed_token_ids\":[303],"
-                             "\"stop_token_ids\":[303]}");
-    expect_json(choice(answer, 0, "stop_reason"), "303");
+    answer = post_json(&d, "/infill",
+                       "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"allowed_token_ids\":[303],"
+                       "\"stop_token_ids\":[303]}");
+    expect_json(choice_value(answer, 0, "stop_reason"), "303");
     json_decref(answer);
-    answer = post("/infill", "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"allowed_token_ids\":[303],"
-                             "\"ignore_eos\":true,\"max_tokens\":4,\"return_token_ids\":true}");
-    expect_json(choice(answer, 0, "token_ids"), "[303,303,303,303]");
+    answer = post_json(&d, "/infill",
+                       "{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"allowed_token_ids\":[303],"
+                       "\"ignore_eos\":true,\"max_tokens\":4,\"return_token_ids\":true}");
+    expect_json(choice_value(answer, 0, "token_ids"), "[303,303,303,303]");
     json_decref(answer);
 }
 
 static void test_stream(void **state) {
     (void)state;
-    json_t *whole = post("/infill", "{\"input_prefix\":\"ab\",\"input_suffix\":\"c\",\"temperature\":0,"
-                                    "\"n_predict\":9,\"ignore_eos\":true}");
+    json_t *whole = post_json(&d, "/infill",
+                              "{\"input_prefix\":\"ab\",\"input_suffix\":\"c\",\"temperature\":0,"
+                              "\"n_predict\":9,\"ignore_eos\":true}");
     struct answer a = http_post(&d, "/infill",
                                 "{\"input_prefix\":\"ab\",\"input_suffix\":\"c\",\"temperature\":0,"
                                 "\"n_predict\":9,\"ignore_eos\":true,\"stream\":true}");
@@ -215,9 +200,9 @@ static void test_real_tokenizer(void **state) {
            *models = post_to(&other, "/v1/completions",
                              "{\"prompt\":\"def f(x):\\n    \",\"suffix\":\"<fim_middle>\",\"max_tokens\":2,"
                              "\"return_token_ids\":true}");
-    char *found = json_dumps(choice(filled, 0, "prompt_token_ids"), 0);
-    if (!json_equal(choice(filled, 0, "prompt_token_ids"), expected)) fail_msg("%s", found);
-    assert_true(json_equal(choice(models, 0, "prompt_token_ids"), expected));
+    char *found = json_dumps(choice_value(filled, 0, "prompt_token_ids"), 0);
+    if (!json_equal(choice_value(filled, 0, "prompt_token_ids"), expected)) fail_msg("%s", found);
+    assert_true(json_equal(choice_value(models, 0, "prompt_token_ids"), expected));
     free(found);
     json_decref(models);
     json_decref(filled);

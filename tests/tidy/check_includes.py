@@ -88,8 +88,8 @@ ONLY = {
     "server/reference": {"engine/base", "server/json", "server/api", "server/http"},
     "server/endpoints": SERVICE,
     "server/daemon": SERVICE,
-    "server/bench": {"config", "engine/base", "engine/tools"},
-    "server/cli": DOOR | {"config", "engine/tools", "server/service", "server/daemon", "server/bench"},
+    "server/bench": {"config", "engine/base", "engine/tools", "server/json"},
+    "server/cli": DOOR | {"config", "engine/tools", "server/json", "server/service", "server/daemon", "server/bench"},
     "server": DOOR | {"config", "server/cli"},
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/hex.h"
 #include "engine/text/pretokenize/byte_level.h"
 #include "engine/text/decode/decoder.h"
 #include "engine/text/decode/decoder_run_parts.h"
@@ -49,15 +50,9 @@ void decoder_say_bytes(struct decoder_run *run, size_t at, bool each_byte, bool 
     text_buffer_drop_front(&s->held, done);
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 int decoder_fallback_byte(const struct text_buffer *token) {
     if (token->length != 6 || memcmp(token->bytes, "<0x", 3) != 0 || token->bytes[5] != '>') return -1;
-    int high = token->bytes[3] == '+' ? 0 : hex_digit(token->bytes[3]), low = hex_digit(token->bytes[4]);
+    int high = token->bytes[3] == '+' ? 0 : hex_value(token->bytes[3]), low = hex_value(token->bytes[4]);
     return high >= 0 && low >= 0 ? high * 16 + low : -1;
 }
 

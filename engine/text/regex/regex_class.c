@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/base/hex.h"
 #include "engine/text/unicode/unicode.h"
 #include "engine/text/unicode/unicode_tables.h"
 
@@ -145,12 +146,6 @@ static bool read_class_escape(struct regex_parser *p, struct named_class *out) {
     out->negated = c < 'a';
     p->at += 2;
     return true;
-}
-
-static int hex_value(int c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* Up to digits_max hexadecimal digits. */

@@ -39,9 +39,9 @@ struct sentence_piece_file {
     struct sentence_piece_rules normalizer, denormalizer;
 };
 
-/* name (of the file, for messages) and bytes are borrowed as long as the file is used. Refused: what the library refuses to load (no unknown piece, an
- * incomplete set of bytes, two pieces of one text, ...), models of words or characters, and what is no such file.
- * deinit also after an error. */
+/* name (of the file, for messages) and bytes are borrowed as long as the file is used. Refused: what the library
+ * refuses to load (no unknown piece, an incomplete set of bytes, two pieces of one text, ...), models of words or
+ * characters, and what is no such file. deinit also after an error. */
 enum status sentence_piece_file_read(const char *name, const char *bytes, size_t length,
                                      struct sentence_piece_file *out, struct error *e);
 void sentence_piece_file_deinit(struct sentence_piece_file *f);

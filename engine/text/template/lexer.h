@@ -35,9 +35,9 @@ struct lexer {
     const char *source; /* its line ends are \n, and the last of them is gone */
     size_t length, at;
     unsigned line;
-    enum token_kind
-        inside;    /* TOKEN_DATA: outside of all tags; TOKEN_END: in a raw block; else what began the tag, */
-    bool entering; /* which is still to be read */
+    /* TOKEN_DATA: outside of all tags; TOKEN_END: in a raw block; else what began the tag, */
+    enum token_kind inside;
+    bool entering;      /* which is still to be read */
     bool line_starting; /* what was read last ended with a line end */
     char brackets[128]; /* that are open, as they close: no more than nesting allows */
     size_t open;

@@ -90,8 +90,7 @@ struct node {
         size_t required; /* of a macro: its first parameters, without defaults, which are in defaults */
     };
     union {
-        const struct filter_row
-            *filter; /* NULL: Jinja does not know it either; an error once it is reached */
+        const struct filter_row *filter; /* NULL: Jinja has none such; an error once it is reached */
         const struct test_row *test;
         struct node **defaults; /* [count - required] */
     };

@@ -144,8 +144,8 @@ bool value_in(struct render *r, const struct value *a, const struct value *b, bo
 /* len(); fails for what has none. */
 bool value_length(struct render *r, const struct value *v, size_t *length);
 
-/* The elements as a list that is there to be read: the value's own where it has them, else a new one. An iterator is at its end
- * then. Fails for what cannot be iterated. */
+/* The elements as a list that is there to be read: the value's own where it has them, else a new one. An iterator is
+ * at its end then. Fails for what cannot be iterated. */
 bool value_elements(struct render *r, const struct value *v, struct list **out);
 bool value_is_iterable(const struct value *v);
 /* The same for a filter whose result is a generator: where v cannot be iterated, *out is NULL and *lazy fails once

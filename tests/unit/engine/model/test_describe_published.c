@@ -1,5 +1,6 @@
-/* tests/cases/published: configs with the keys of published checkpoints are described without a warning, and as the transformers
- * library reads them where its word lies beside them (traits.json, by tests/golden/make_published_traits.py). */
+/* tests/cases/published: configs with the keys of published checkpoints are described without a warning, and as the
+ * transformers library reads them where what it reads lies beside them (traits.json, by
+ * tests/golden/make_published_traits.py). */
 #include "tests/unit/engine/model/describe_text.h"
 
 #include <limits.h>

@@ -1,6 +1,6 @@
 /* 100,000 random turns of the scheduler over tiny pools: requests of several clients come, are cancelled,
- * given back, read slowly, share their beginnings; with drafts and without. In every turn: nobody who could run is overtaken by one of
- * worse rank, whatever request it is a choice of; where clients take turns, none has more than one turn more
+ * given back, read slowly, share their beginnings; with drafts and without. In every turn: nobody who could run is
+ * overtaken by one of worse rank, whatever request it is a choice of; where clients take turns, none has more than one turn more
  * than another that waits beside it; whoever is in the batch can go on or waits for its leader there. After
  * every turn: each page is held by exactly the sequences that have it in their tables, no limit is exceeded;
  * and in the end every request has ended once, rightly, and before others have passed it for ever. (The fake

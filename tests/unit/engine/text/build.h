@@ -14,6 +14,13 @@ static inline char *build_quote(const char *text) {
     return copy;
 }
 
+/* Writes folder/name. */
+static inline void build_write(const char *folder, const char *name, const char *text) {
+    char *quoted = build_quote(text);
+    test_file_write(folder, name, quoted, strlen(quoted));
+    free(quoted);
+}
+
 static inline json_t *build_json(const char *text) {
     struct error e = {0};
     json_t *json = NULL;

@@ -294,12 +294,6 @@ static void test_normalizers_that_are_none(void **state) {
 
 /* ---- folders --------------------------------------------------------------------------------------------- */
 
-static void write_quoted(const char *folder, const char *name, const char *text) {
-    char *quoted = build_quote(text);
-    test_file_write(folder, name, quoted, strlen(quoted));
-    free(quoted);
-}
-
 /* transformers reads tokenizer.model, whatever tokenizer.json there is, where LlamaTokenizer has add_prefix_space. */
 static void test_the_file_that_is_read(void **state) {
     (void)state;
@@ -312,13 +306,13 @@ static void test_the_file_that_is_read(void **state) {
     assert_ok(tokenizer_open(folder, &t, &e));
     assert_int_equal(tokenizer_vocabulary(t), 9);
     tokenizer_close(t);
-    write_quoted(folder, "tokenizer.json",
-                 "{'model': {'type': 'WordLevel', 'vocab': {'a': 0}, 'unk_token': 'a'}}");
+    build_write(folder, "tokenizer.json",
+                "{'model': {'type': 'WordLevel', 'vocab': {'a': 0}, 'unk_token': 'a'}}");
     assert_ok(tokenizer_open(folder, &t, &e));
     assert_int_equal(tokenizer_vocabulary(t), 1);
     tokenizer_close(t);
-    write_quoted(folder, "tokenizer_config.json",
-                 "{'tokenizer_class': 'LlamaTokenizer', 'add_prefix_space': true}");
+    build_write(folder, "tokenizer_config.json",
+                "{'tokenizer_class': 'LlamaTokenizer', 'add_prefix_space': true}");
     assert_ok(tokenizer_open(folder, &t, &e));
     assert_int_equal(tokenizer_vocabulary(t), 9);
     tokenizer_close(t);
@@ -336,10 +330,10 @@ static void test_models_of_other_names(void **state) {
     text_buffer_deinit(&model);
     assert_int_equal(tokenizer_open(folder, &t, &e), STATUS_UNSUPPORTED);
     assert_non_null(strstr(e.text, "reads a tokenizer.model, and there is a spiece.model"));
-    write_quoted(folder, "config.json", "{'model_type': 'xglm'}");
+    build_write(folder, "config.json", "{'model_type': 'xglm'}");
     assert_int_equal(tokenizer_open(folder, &t, &e), STATUS_UNSUPPORTED);
     assert_non_null(strstr(e.text, "reads a sentencepiece.bpe.model, and there is a spiece.model"));
-    write_quoted(folder, "tokenizer_config.json", "{'tokenizer_class': 'T5Tokenizer', 'extra_ids': 0}");
+    build_write(folder, "tokenizer_config.json", "{'tokenizer_class': 'T5Tokenizer', 'extra_ids': 0}");
     assert_ok(tokenizer_open(folder, &t, &e));
     expect_ids(t, "a", true, 8, 2);
     tokenizer_close(t);
@@ -373,7 +367,7 @@ static void test_its_text_says_the_same(void **state) {
     size_t length;
     test_file_write(folder, "tokenizer.model", model.bytes, model.length);
     text_buffer_deinit(&model);
-    write_quoted(folder, "tokenizer_config.json", "{'tokenizer_class': 'LlamaTokenizer'}");
+    build_write(folder, "tokenizer_config.json", "{'tokenizer_class': 'LlamaTokenizer'}");
     assert_ok(tokenizer_read_text(folder, &text, &length, &e));
     assert_ok(tokenizer_open_text(text, length, "tokenizer.json", &t, &e));
     expect_ids(t, "ab aba", true, 1, 4, 7, 4, 7, 5);

@@ -7,18 +7,12 @@ static const char words[] =
     "'pre_tokenizer': {'type': 'WhitespaceSplit'}, 'added_tokens': [{'id': 2, 'content': '<s>', 'special': "
     "true}]}";
 
-static void write_quoted(const char *folder, const char *name, const char *text) {
-    char *quoted = build_quote(text);
-    test_file_write(folder, name, quoted, strlen(quoted));
-    free(quoted);
-}
-
 static enum status open_with(const char *file, const char *config, const char *model, struct tokenizer **out,
                              struct error *e) {
     char *folder = test_folder_create();
-    write_quoted(folder, "tokenizer.json", file);
-    if (config) write_quoted(folder, "tokenizer_config.json", config);
-    if (model) write_quoted(folder, "config.json", model);
+    build_write(folder, "tokenizer.json", file);
+    if (config) build_write(folder, "tokenizer_config.json", config);
+    if (model) build_write(folder, "config.json", model);
     *out = NULL;
     enum status status = tokenizer_open(folder, out, e);
     test_folder_remove(folder);
@@ -120,14 +114,14 @@ static void test_whether_one_is_missing(void **state) {
     enum status status = tokenizer_open(folder, &t, &e);
     assert_int_equal(status, STATUS_NOT_FOUND);
     assert_true(tokenizer_is_missing(folder, status));
-    write_quoted(folder, "config.json", "{'tokenizer_class': 'XLMTokenizer'}");
-    write_quoted(folder, "vocab.json", "{'a</w>': 0}");
+    build_write(folder, "config.json", "{'tokenizer_class': 'XLMTokenizer'}");
+    build_write(folder, "vocab.json", "{'a</w>': 0}");
     test_file_write(folder, "merges.txt", "", 0);
     status = tokenizer_open(folder, &t, &e);
     assert_int_equal(status, STATUS_UNSUPPORTED);
     assert_true(tokenizer_is_missing(folder, status));
     assert_false(tokenizer_is_missing(folder, STATUS_MALFORMED));
-    write_quoted(folder, "tokenizer.json", "{'model': {'type': 'WordNet'}}");
+    build_write(folder, "tokenizer.json", "{'model': {'type': 'WordNet'}}");
     status = tokenizer_open(folder, &t, &e);
     assert_int_equal(status, STATUS_UNSUPPORTED);
     assert_false(tokenizer_is_missing(folder, status));

@@ -26,12 +26,6 @@ static void write_vocabulary(const char *folder, const char *const *extra, size_
     json_decref(vocab);
 }
 
-static void write_quoted(const char *folder, const char *name, const char *text) {
-    char *quoted = build_quote(text);
-    test_file_write(folder, name, quoted, strlen(quoted));
-    free(quoted);
-}
-
 /* A folder with a vocabulary of <pad>, </s>, ab, <|endoftext|> (256..259) and one merge. */
 static char *make_folder(void) {
     static const char *const extra[] = {"<pad>", "</s>", "ab", "<|endoftext|>"};
@@ -71,13 +65,13 @@ static void test_two_files_alone(void **state) {
 static void test_tokens_of_the_other_files(void **state) {
     (void)state;
     char *folder = make_folder();
-    write_quoted(
+    build_write(
         folder, "tokenizer_config.json",
         "{'tokenizer_class': 'GPT2Tokenizer', 'add_bos_token': true, 'add_prefix_space': true, 'bos_token': "
         "{'content': '</s>', 'lstrip': false, 'rstrip': true}, 'unk_token': '</s>'}");
-    write_quoted(folder, "special_tokens_map.json",
-                 "{'pad_token': '<pad>', 'additional_special_tokens': ['<extra>']}");
-    write_quoted(folder, "added_tokens.json", "{'<new>': 260, 'b': 98}");
+    build_write(folder, "special_tokens_map.json",
+                "{'pad_token': '<pad>', 'additional_special_tokens': ['<extra>']}");
+    build_write(folder, "added_tokens.json", "{'<new>': 260, 'b': 98}");
     struct tokenizer *t = open_folder(folder);
     assert_int_equal(tokenizer_vocabulary(t), 262);
     assert_int_equal(tokenizer_find(t, "<new>"), 260);
@@ -92,10 +86,10 @@ static void test_tokens_of_the_other_files(void **state) {
 static void test_flags_of_added_tokens_decoder(void **state) {
     (void)state;
     char *folder = make_folder();
-    write_quoted(folder, "tokenizer_config.json",
-                 "{'added_tokens_decoder': {'260': {'content': '<new>', 'lstrip': true, 'special': true}, "
-                 "'256': {'content': '<pad>', 'special': false}}}");
-    write_quoted(folder, "added_tokens.json", "{'<new>': 260}");
+    build_write(folder, "tokenizer_config.json",
+                "{'added_tokens_decoder': {'260': {'content': '<new>', 'lstrip': true, 'special': true}, "
+                "'256': {'content': '<pad>', 'special': false}}}");
+    build_write(folder, "added_tokens.json", "{'<new>': 260}");
     struct tokenizer *t = open_folder(folder);
     assert_true(tokenizer_is_special(t, 260));
     expect_ids(t, "a  <new><pad>", true, 'a', 260, 256);
@@ -141,7 +135,7 @@ static void test_other_schemes_are_refused(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *folder = make_folder();
-        write_quoted(folder, cases[i].name, cases[i].text);
+        build_write(folder, cases[i].name, cases[i].text);
         expect_refused(folder, cases[i].status, cases[i].fragment);
         test_folder_remove(folder);
     }
