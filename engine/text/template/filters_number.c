@@ -67,7 +67,7 @@ static double round_decimal(double d, int64_t precision) {
         snprintf(text, sizeof text, "%.*f", (int)precision, d);
         return strtod(text, NULL);
     }
-    double unit = pow(10, (double)-precision);
+    double unit = pow(10, -(double)precision);
     return isfinite(unit) ? nearbyint(d / unit) * unit : 0.0;
 }
 
