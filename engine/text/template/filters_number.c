@@ -125,7 +125,8 @@ static bool wordcount(struct render *r, const struct value *v, const struct valu
     const struct string *s;
     bool within = false;
     (void)p;
-    if (!filter_text(r, v, &s) || !render_bytes(r, s->length)) return false;
+    /* What is a word's is looked up in several tables. */
+    if (!filter_text(r, v, &s) || !render_bytes(r, 16 * s->length)) return false;
     *out = INTEGER(0);
     for (size_t at = 0; at < s->length;) {
         bool word = is_word(utf8_next(s->bytes, s->length, &at));

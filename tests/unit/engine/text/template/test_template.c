@@ -152,6 +152,9 @@ static void hostile_templates_end_within_their_limits(void **state) {
         {"{% set a = 'a' * 2000000 %}{% set d = {a ~ 'b': 1, a ~ 'c': 2} %}{% set k = a ~ 'd' %}"
          "{% set r = range(90000) %}{% for i in r %}{{ d[k] }}{% endfor %}",
          "steps"},
+        {"{% set a = 'a' * 1000000 %}{% for i in range(90) %}{{ a|wordcount }}{% endfor %}", "steps"},
+        {"{% set a = 'a' * 1000000 %}{% for i in range(400) %}{{ a.isalpha() }}{% endfor %}", "steps"},
+        {"{% set a = 'a' * 1000000 %}{% for i in range(400) %}{{ a.islower() }}{% endfor %}", "steps"},
         {"{% set a = 'é' * 1000000 %}{% set r = range(90000) %}"
          "{% for i in r %}{% if a|truncate(900000) %}{% endif %}{% endfor %}",
          "steps|memory"},
