@@ -57,14 +57,15 @@ static enum api_error_kind take_text(struct api_chat *chat, struct serving_memor
 }
 
 /* Whether the template reads parts: it writes the text of one, and not the whole part, as it would a list that it takes
- * for a text. */
-static bool reads_parts(const struct engine *engine) {
+ * for a text. It may take the memory that was taken for the body, and no more. */
+static bool reads_parts(const struct engine *engine, size_t body_bytes) {
     static const char word[] = "probe";
     struct engine_chat_text text;
     struct error cause;
     json_t *messages =
         json_pack("[{s:s,s:[{s:s,s:s}]}]", "role", "user", "content", "type", "text", "text", word);
-    const struct engine_chat chat = {.messages = messages, .add_generation_prompt = true};
+    const struct engine_chat chat = {
+        .messages = messages, .json_bytes = body_bytes, .add_generation_prompt = true};
     if (!messages || engine_apply_chat_template(engine, &chat, &text, &cause) != STATUS_OK) {
         json_decref(messages);
         return false;
@@ -95,7 +96,7 @@ enum api_error_kind api_chat_render(struct api_chat *chat, const struct engine *
             "This model has no chat template that can be used (%.600s). POST /v1/completions "
             "goes on from a prompt; --chat-template FILE gives the server a template.",
             why);
-    bool keeps_parts = chat_messages_have_parts(body) && reads_parts(engine);
+    bool keeps_parts = chat_messages_have_parts(body) && reads_parts(engine, body_bytes);
     if (check_kwargs(kwargs, e) != API_OK || chat_messages_read(body, keeps_parts, &messages, e) != API_OK)
         return e->kind;
     const struct engine_chat of_engine = {.messages = messages,

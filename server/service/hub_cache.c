@@ -1,10 +1,12 @@
 #include "server/service/hub_cache.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define LETTERS    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define NAME_BYTES LETTERS "._-"
@@ -64,8 +66,11 @@ static bool cache_folder(char *out, size_t size) {
 
 /* The commit that a branch or tag stands for, as the first line of its file; "" where there is none. */
 static void read_ref(const char *path, char *out, size_t size) {
-    FILE *file = fopen(path, "r");
+    /* O_NONBLOCK: opening a FIFO would wait for a writer; it means nothing for regular files. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     *out = '\0';
+    if (!file && fd >= 0) close(fd);
     if (!file) return;
     if (!fgets(out, (int)size, file)) *out = '\0';
     out[strcspn(out, "\r\n")] = '\0';

@@ -141,6 +141,23 @@ static void test_parts(void **state) {
 }
 
 /* One that never ends is ended, and nobody else notices. */
+/* Whether parts are read is tried with the memory that a chat has: what takes more for them is as one that does not
+ * read them. */
+static void test_parts_that_take_too_much(void **state) {
+    struct daemon d = start(*state,
+                            "{%- for m in messages -%}{%- if m.content is string -%}<{{ m.content }}>"
+                            "{%- else -%}{%- set x = 'x' * 6000000 -%}{{ m.content[0].text }}{%- endif -%}"
+                            "{%- endfor -%}",
+                            NULL);
+    json_t *text = post(&d, "/apply-template",
+                        "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+                        "{\"type\":\"text\",\"text\":\"b\"}]}]}",
+                        200);
+    assert_string_equal(json_string_value(json_object_get(text, "prompt")), "<a\nb>");
+    json_decref(text);
+    daemon_stop(&d);
+}
+
 static void test_endless_template(void **state) {
     struct daemon d = start(
         *state, "{% for i in range(10**9) %}{% for j in range(10**9) %}x{% endfor %}{% endfor %}", NULL);
@@ -197,10 +214,10 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chat_is_a_completion),   cmocka_unit_test(test_forged_control_tokens),
-        cmocka_unit_test(test_what_a_template_says),   cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_endless_template),       cmocka_unit_test(test_template_that_cannot_be_run),
-        cmocka_unit_test(test_model_without_template),
+        cmocka_unit_test(test_chat_is_a_completion),        cmocka_unit_test(test_forged_control_tokens),
+        cmocka_unit_test(test_what_a_template_says),        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_parts_that_take_too_much),    cmocka_unit_test(test_endless_template),
+        cmocka_unit_test(test_template_that_cannot_be_run), cmocka_unit_test(test_model_without_template),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

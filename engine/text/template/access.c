@@ -144,6 +144,19 @@ static bool slice_string(struct render *r, const struct string *s, const struct 
     return part != NULL;
 }
 
+/* Of the range that the slice of a range is. */
+static bool slice_range(struct render *r, const struct list *list, const struct slice *slice,
+                        struct list *part) {
+    int64_t start, stop;
+    if (__builtin_mul_overflow(list->step, slice->start, &start) ||
+        __builtin_add_overflow(list->start, start, &part->start) ||
+        __builtin_mul_overflow(list->step, slice->stop, &stop) ||
+        __builtin_add_overflow(list->start, stop, &part->stop) ||
+        __builtin_mul_overflow(list->step, slice->step, &part->step))
+        return render_fail(r, STATUS_UNSUPPORTED, "a whole number beyond 64 bits");
+    return true;
+}
+
 static bool slice_list(struct render *r, const struct list *list, const struct slice *slice,
                        struct value *out) {
     struct list *part = list_create(r, list->kind == LIST_TUPLE ? LIST_TUPLE : list->kind, slice->count);
@@ -151,11 +164,8 @@ static bool slice_list(struct render *r, const struct list *list, const struct s
     int64_t at = slice->start;
     for (size_t i = 0; i < slice->count; i++, at += slice->step) part->items[i] = list->items[at];
     part->count = slice->count;
-    part->start = list->start + list->step * slice->start;
-    part->step = list->step * slice->step;
-    part->stop = list->start + list->step * slice->stop;
     *out = list_value(part);
-    return true;
+    return list->kind != LIST_RANGE || slice_range(r, list, slice, part);
 }
 
 bool access_slice(struct render *r, const struct value *v, const struct value bounds[3], struct value *out) {

@@ -67,7 +67,7 @@ static double round_decimal(double d, int64_t precision) {
         snprintf(text, sizeof text, "%.*f", (int)precision, d);
         return strtod(text, NULL);
     }
-    double unit = pow(10, (double)-precision);
+    double unit = pow(10, -(double)precision);
     return isfinite(unit) ? nearbyint(d / unit) * unit : 0.0;
 }
 
@@ -125,7 +125,8 @@ static bool wordcount(struct render *r, const struct value *v, const struct valu
     const struct string *s;
     bool within = false;
     (void)p;
-    if (!filter_text(r, v, &s) || !render_bytes(r, s->length)) return false;
+    /* What is a word's is looked up in several tables. */
+    if (!filter_text(r, v, &s) || !render_bytes(r, 16 * s->length)) return false;
     *out = INTEGER(0);
     for (size_t at = 0; at < s->length;) {
         bool word = is_word(utf8_next(s->bytes, s->length, &at));

@@ -139,15 +139,12 @@ static bool truncate(struct render *r, const struct value *v, const struct value
     if (!filter_integer(r, &p[0], 255, &length) || !filter_integer(r, &p[3], 5, &leeway)) return false;
     size_t count;
     *out = *v;
-    if (length >= tail && leeway >= 0 && v->kind != VALUE_STRING) {
-        if (!value_length(r, v, &count)) return false;
-        if ((int64_t)count <= length + leeway) return true;
-        return render_error(r, "truncate needs a string, not %s", value_type(v));
-    }
     if (length < tail || leeway < 0)
         return render_error(r, "expected length >= %lld, got %lld", (long long)tail, (long long)length);
+    if (!value_length(r, v, &count)) return false;
+    if ((int64_t)count <= length || (int64_t)count - length <= leeway) return true;
+    if (v->kind != VALUE_STRING) return render_error(r, "truncate needs a string, not %s", value_type(v));
     const struct string *s = v->string;
-    if ((int64_t)string_characters(s) <= length + leeway) return give(s, out);
     size_t cut = string_offset(s, (size_t)(length - tail));
     size_t word = value_truth(&p[1]) ? SIZE_MAX : string_find_last(r, s, 0, cut, &blank);
     s = r->failed ? NULL : string_part(r, s, 0, word == SIZE_MAX ? cut : word);

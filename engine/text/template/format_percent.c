@@ -52,8 +52,9 @@ static bool count_of(struct percent *p, int64_t most, int64_t *out) {
         if (!tuple_value(p, &v)) return false;
         if (v.kind != VALUE_INT) return render_error(p->r, "* wants int");
         *out = v.integer;
+    } else {
+        for (; next(p) >= '0' && next(p) <= '9' && *out <= most; p->at++) *out = *out * 10 + (next(p) - '0');
     }
-    for (; next(p) >= '0' && next(p) <= '9' && *out <= most; p->at++) *out = *out * 10 + (next(p) - '0');
     if (*out <= most && *out >= -most) return true;
     return render_fail(p->r, STATUS_LIMIT, "a width or precision of more than %lld", (long long)most);
 }

@@ -37,6 +37,11 @@ static bool swapcase(struct render *r, const struct value *self, const struct va
     return change(r, self, CASE_SWAP, out);
 }
 
+/* A category is looked up for each character. */
+static bool count_categories(struct render *r, const struct string *s) {
+    return render_bytes(r, 4 * s->length);
+}
+
 /* ---- questions ----------------------------------------------------------------------------------------- */
 
 static bool in(int32_t point, utf8proc_category_t least, utf8proc_category_t most) {
@@ -68,9 +73,10 @@ static bool all(struct render *r, const struct value *self, bool is(int32_t poin
                 struct value *out) {
     const struct string *s = self->string;
     bool holds = s->length > 0 || empty;
+    if (!count_categories(r, s)) return false;
     for (size_t at = 0; holds && at < s->length;) holds = is(utf8_next(s->bytes, s->length, &at));
     *out = BOOLEAN(holds);
-    return render_bytes(r, s->length);
+    return true;
 }
 
 #define QUESTION(name, is, empty)                                                                            \
@@ -109,13 +115,14 @@ static bool one_case(struct render *r, const struct value *self, bool wanted(int
                      bool unwanted(int32_t point), struct value *out) {
     const struct string *s = self->string;
     bool found = false, other = false;
+    if (!count_categories(r, s)) return false;
     for (size_t at = 0; !other && at < s->length;) {
         int32_t point = utf8_next(s->bytes, s->length, &at);
         found |= wanted(point);
         other = unwanted(point) || is_title(point);
     }
     *out = BOOLEAN(found && !other);
-    return render_bytes(r, s->length);
+    return true;
 }
 
 static bool all_upper(struct render *r, const struct value *self, const struct value *p, struct value *out) {
@@ -132,6 +139,7 @@ static bool all_title(struct render *r, const struct value *self, const struct v
     const struct string *s = self->string;
     bool found = false, holds = true, in_word = false;
     (void)p;
+    if (!count_categories(r, s)) return false;
     for (size_t at = 0; holds && at < s->length;) {
         int32_t point = utf8_next(s->bytes, s->length, &at);
         bool large = is_upper(point) || is_title(point), small = is_lower(point);
@@ -140,7 +148,7 @@ static bool all_title(struct render *r, const struct value *self, const struct v
         found |= in_word;
     }
     *out = BOOLEAN(found && holds);
-    return render_bytes(r, s->length);
+    return true;
 }
 
 const struct method string_case_methods[] = {

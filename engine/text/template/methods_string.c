@@ -123,15 +123,15 @@ static bool zfill(struct render *r, const struct value *self, const struct value
     size_t sign = s->length > 0 && (*s->bytes == '-' || *s->bytes == '+');
     if (!integer_argument(r, &p[0], 0, &width)) return false;
     const struct string *head = string_part(r, s, 0, sign), *rest = string_part(r, s, sign, s->length);
-    const struct string *padded =
-        head && rest ? text_pad(r, rest, width > INT_MAX ? INT_MAX : width - (int64_t)sign, &zero, -1) : NULL;
+    width = width > INT_MAX ? INT_MAX : width > 0 ? width - (int64_t)sign : 0;
+    const struct string *padded = head && rest ? text_pad(r, rest, width, &zero, -1) : NULL;
     return padded && give(string_concat(r, head, padded), out);
 }
 
 static bool removeprefix(struct render *r, const struct value *self, const struct value *p,
                          struct value *out) {
     const struct string *s = self->string, *prefix;
-    if (!text_argument(r, &p[0], &prefix)) return false;
+    if (!text_argument(r, &p[0], &prefix) || !render_bytes(r, prefix->length)) return false;
     bool there = string_find(s, 0, s->length < prefix->length ? s->length : prefix->length, prefix) == 0;
     return give(string_part(r, s, there ? prefix->length : 0, s->length), out);
 }
@@ -139,7 +139,7 @@ static bool removeprefix(struct render *r, const struct value *self, const struc
 static bool removesuffix(struct render *r, const struct value *self, const struct value *p,
                          struct value *out) {
     const struct string *s = self->string, *suffix;
-    if (!text_argument(r, &p[0], &suffix)) return false;
+    if (!text_argument(r, &p[0], &suffix) || !render_bytes(r, suffix->length)) return false;
     size_t from = s->length < suffix->length ? s->length : s->length - suffix->length;
     bool there = suffix->length > 0 && string_find(s, from, s->length, suffix) == from;
     return give(string_part(r, s, 0, there ? from : s->length), out);
@@ -256,7 +256,9 @@ static bool has_affix(struct render *r, const struct value *self, const struct v
     }
     size_t count = several ? p[0].list->count : 1;
     for (size_t i = 0; i < count && !found; i++) {
-        if (!text_argument(r, several ? &p[0].list->items[i] : &p[0], &affix)) return false;
+        if (!text_argument(r, several ? &p[0].list->items[i] : &p[0], &affix) ||
+            !render_bytes(r, affix->length))
+            return false;
         found = within && at_end(self->string, start, end, affix, suffix);
     }
     *out = BOOLEAN(found);

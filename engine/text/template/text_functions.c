@@ -9,8 +9,10 @@
 
 /* ---- strip --------------------------------------------------------------------------------------------- */
 
-static bool is_stripped(int32_t point, const struct string *characters) {
+/* Counted as it is looked at: each character is looked for among all that are stripped. */
+static bool is_stripped(struct render *r, int32_t point, const struct string *characters) {
     if (!characters) return unicode_is_blank(point);
+    if (!render_bytes(r, characters->length)) return false;
     for (size_t at = 0; at < characters->length;)
         if (utf8_next(characters->bytes, characters->length, &at) == point) return true;
     return false;
@@ -20,14 +22,13 @@ const struct string *text_strip(struct render *r, const struct string *s, const 
                                 int side) {
     size_t start = 0, end = s->length;
     for (size_t next = 0; side <= 0 && start < end; start = next)
-        if (!is_stripped(utf8_next(s->bytes, s->length, &next), characters)) break;
+        if (!is_stripped(r, utf8_next(s->bytes, s->length, &next), characters)) break;
     while (side >= 0 && end > start) {
         size_t before = utf8_previous(s->bytes, end), next = before;
-        if (!is_stripped(utf8_next(s->bytes, s->length, &next), characters)) break;
+        if (!is_stripped(r, utf8_next(s->bytes, s->length, &next), characters)) break;
         end = before;
     }
-    size_t looked = s->length - (end - start), width = characters ? characters->length + 1 : 1;
-    return render_bytes(r, looked * width) ? string_part(r, s, start, end) : NULL;
+    return render_bytes(r, s->length - (end - start)) ? string_part(r, s, start, end) : NULL;
 }
 
 /* ---- replace, pad -------------------------------------------------------------------------------------- */
@@ -68,8 +69,9 @@ const struct string *text_replace(struct render *r, const struct string *s, cons
 const struct string *text_pad(struct render *r, const struct string *s, int64_t width,
                               const struct string *fill, int side) {
     struct builder b = {.r = r};
-    int64_t missing = width - (int64_t)string_characters(s);
-    if (missing <= 0) return s;
+    int64_t characters = (int64_t)string_characters(s), missing;
+    if (width <= characters) return s;
+    missing = width - characters;
     int64_t left = side < 0 ? missing : side > 0 ? 0 : missing / 2 + (missing & width & 1);
     if (!render_bytes(r, (size_t)missing)) return NULL;
     for (int64_t i = 0; i < left && !b.failed; i++) builder_string(&b, fill);

@@ -73,6 +73,11 @@ static bool is_key(const struct value *v) {
     return true; /* tuples within tuples are none here: they would have to be looked through */
 }
 
+/* Bytes are looked at where lengths are equal; those of short keys are within the steps of the lookup. */
+static bool keys_equal(struct render *r, const struct string *a, const struct string *b) {
+    return a->length == b->length && render_steps(r, a->length / 64) && string_equal(a, b);
+}
+
 /* *found: the entry, or NULL. */
 static bool find_entry(struct render *r, const struct dict *d, const struct value *key,
                        struct entry **found) {
@@ -82,9 +87,10 @@ static bool find_entry(struct render *r, const struct dict *d, const struct valu
         bool equal;
         struct entry *entry = &d->entries[i];
         if (key->kind == VALUE_STRING && entry->key.kind == VALUE_STRING)
-            equal = string_equal(key->string, entry->key.string);
+            equal = keys_equal(r, key->string, entry->key.string);
         else if (!value_equal(r, key, &entry->key, &equal))
             return false;
+        if (r->failed) return false;
         if (!equal) continue;
         *found = entry;
         return true;

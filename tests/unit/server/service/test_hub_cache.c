@@ -31,6 +31,8 @@ static int make_cache(void **state) {
     test_file_write(refs, "main", "0a1b", 4);
     test_file_write(refs, "pr/1", "2c3d\n", 5);
     test_file_write(refs, "odd", "../../..", 8);
+    snprintf(refs, sizeof refs, "%s/models--some-org--small.model/refs/pipe", folder);
+    assert_int_equal(mkfifo(refs, 0600), 0);
     *state = folder;
     return 0;
 }
@@ -84,6 +86,8 @@ static void what_is_missing_is_told_with_the_command_that_fetches_it(void **stat
     expect_missing("some-org/small.model@v9", "'hf download some-org/small.model --revision v9'");
     /* A file of the cache that leads out of it. */
     expect_missing("some-org/small.model@odd", "hf download");
+    /* One that nobody writes to. */
+    expect_missing("some-org/small.model@pipe", "hf download");
 }
 
 static void variables_say_where_it_is(void **state) {

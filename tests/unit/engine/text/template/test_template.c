@@ -141,6 +141,23 @@ static void hostile_templates_end_within_their_limits(void **state) {
         {"{{ ('a' * 1000000).replace('a', 'a' * 1000) }}", "memory"},
         {"{{ ('é' * 100000)|list|join('é' * 1000) }}", "memory"},
         {"{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}", "deeper"},
+        {"{% set a = 'a' * 4000000 %}{{ a.strip('b' * 4000000 ~ 'a') }}", "steps"},
+        {"{% set a = 'a' * 4000000 %}{{ (a ~ 'c').startswith((a ~ 'b',) * 100000) }}", "steps"},
+        {"{% set a = 'a' * 4000000 %}{% set b = 'a' * 4000000 %}{% set r = range(90000) %}"
+         "{% for i in r %}{{ a.removesuffix(b) }}{% endfor %}",
+         "steps"},
+        {"{% set a = 'a' * 4000000 %}{% set b = 'a' * 4000000 %}{% set r = range(90000) %}"
+         "{% for i in r %}{{ a.removeprefix(b) }}{% endfor %}",
+         "steps"},
+        {"{% set a = 'a' * 2000000 %}{% set d = {a ~ 'b': 1, a ~ 'c': 2} %}{% set k = a ~ 'd' %}"
+         "{% set r = range(90000) %}{% for i in r %}{{ d[k] }}{% endfor %}",
+         "steps"},
+        {"{% set a = 'a' * 1000000 %}{% for i in range(90) %}{{ a|wordcount }}{% endfor %}", "steps"},
+        {"{% set a = 'a' * 1000000 %}{% for i in range(400) %}{{ a.isalpha() }}{% endfor %}", "steps"},
+        {"{% set a = 'a' * 1000000 %}{% for i in range(400) %}{{ a.islower() }}{% endfor %}", "steps"},
+        {"{% set a = 'é' * 1000000 %}{% set r = range(90000) %}"
+         "{% for i in r %}{% if a|truncate(900000) %}{% endif %}{% endfor %}",
+         "steps|memory"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct template_text text;
@@ -180,13 +197,45 @@ static void whole_numbers_have_64_bits(void **state) {
                                           "{{ 3037000500 * 3037000500 }}",
                                           "{{ '9223372036854775808'|int }}",
                                           "{{ 1e30|int }}",
-                                          "{{ (-9223372036854775807 - 1) // -1 }}"};
+                                          "{{ (-9223372036854775807 - 1) // -1 }}",
+                                          "{{ range(0, 9223372036854775807, 9223372036854775806)[:] }}"};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         struct template_text text;
         struct error e;
         assert_int_equal(render(sources[i], "{}", &text, &e), STATUS_UNSUPPORTED);
         assert_says(e.text, "64 bits");
     }
+}
+
+/* n and m: the ends of what a whole number may be. */
+static void the_ends_of_whole_numbers_are_arguments_like_others(void **state) {
+    (void)state;
+    static const struct {
+        const char *source, *expected;
+    } cases[] = {
+        {"{{ 'x'.zfill(n) }}{{ '-x'.zfill(n) }}{{ 'x'.ljust(n) }}{{ 'x'|center(n) }}", "x-xxx"},
+        {"{{ 'abc'|truncate(m) }}{{ 'abc'|truncate(m, true, '', m) }}{{ 'abc'|truncate(0, true, '', m) }}",
+         "abcabcabc"},
+        {"{{ 'abcdef'|truncate(4, true, '-', 1) }}{{ 'abcdef'|truncate(4, true, '-', 2) }}", "abc-abcdef"},
+        {"{{ [1]|truncate(3) }}{{ 1.5|round(m) }}{{ 1.5|round(n) }}", "[1]1.50.0"},
+        {"{{ 'abc'[n:m:m] }}{{ 'abc'[m:n:n] }}{{ range(5)[n:m:m] }}", "acrange(0, 5, 6)"},
+        {"{{ 'abc'[n] }}{{ 'abc'[m] }}{{ [1][n] }}{{ 'abc'.find('b', n, m) }}", "1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct template_text text;
+        struct error e;
+        if (render(cases[i].source, "{\"n\":-9223372036854775808,\"m\":9223372036854775807}", &text, &e) !=
+            STATUS_OK)
+            fail_msg("%s: %s", cases[i].source, e.text);
+        assert_string_equal(text.text, cases[i].expected);
+        template_text_deinit(&text);
+    }
+    struct template_text text;
+    struct error e;
+    assert_int_equal(render("{{ '%*5d' % (n, 1) }}", "{\"n\":-9223372036854775808}", &text, &e),
+                     STATUS_LIMIT);
+    assert_int_equal(render("{{ '%*5d' % (3, 1) }}", "{}", &text, &e), STATUS_INVALID_ARGUMENT);
+    assert_says(e.text, "unsupported format character '5'");
 }
 
 static void errors_tell_the_templates_own_words_apart(void **state) {
@@ -345,6 +394,7 @@ int main(void) {
         cmocka_unit_test(hostile_templates_end_within_their_limits),
         cmocka_unit_test(long_chains_are_evaluated_or_refused),
         cmocka_unit_test(whole_numbers_have_64_bits),
+        cmocka_unit_test(the_ends_of_whole_numbers_are_arguments_like_others),
         cmocka_unit_test(errors_tell_the_templates_own_words_apart),
         cmocka_unit_test(what_a_client_wrote_is_known_wherever_it_goes),
         cmocka_unit_test(a_client_may_hide_a_variable_of_the_model),
