@@ -70,7 +70,7 @@ static void test_other_servers_paths(void **state) {
                  {"POST", "/v1/completions/", "POST /v1/completions"},
                  {"GET", "/v1", "below"},
                  {"GET", "/frobnicate", "There is no /frobnicate here."},
-                 {"GET", "//", "but /."},
+                 {"GET", "//", "There is no // here."},
                  {"GET", "///", "There is no /// here."}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool is_post = strcmp(cases[i].method, "POST") == 0;
