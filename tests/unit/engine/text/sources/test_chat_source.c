@@ -112,6 +112,7 @@ static void test_a_kept_source_is_read_again(void **state) {
     char *text = json_dumps(source, JSON_COMPACT);
     assert_ok(chat_source_parse(text, strlen(text), &again, &e));
     assert_true(json_equal(source, again));
+    json_decref(again);
     assert_int_equal(chat_source_parse("[]", 2, &again, &e), STATUS_MALFORMED);
     assert_null(again);
     char *folder = test_folder_create(), path[2048];
