@@ -4,8 +4,16 @@ install(TARGETS prenormd RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY deploy/models/tales DESTINATION ${CMAKE_INSTALL_DATADIR}/prenorm/models)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES config/README.md RENAME options.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES docs/man/prenormd.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES docs/man/prenormd.json.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+# Manual pages are installed compressed, as Debian's rules have it; man reads them so.
+foreach(page prenormd.1 prenormd.json.5)
+  set(source ${PROJECT_SOURCE_DIR}/docs/man/${page})
+  set(compressed ${PROJECT_BINARY_DIR}/generated/${page}.gz)
+  add_custom_command(OUTPUT ${compressed} COMMAND sh -c "gzip -9nc '${source}' >'${compressed}'" DEPENDS ${source} VERBATIM)
+  list(APPEND compressed_pages ${compressed})
+  string(REGEX REPLACE ".*\\." "" section ${page})
+  install(FILES ${compressed} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+add_custom_target(manual_pages ALL DEPENDS ${compressed_pages})
 install(FILES deploy/completion/prenormd DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
 install(FILES deploy/prometheus/rules.yml deploy/compose/grafana/dashboards/prenorm.json

@@ -14,8 +14,8 @@ cmake --install "$build" --prefix "$work/a prefix"
 expect_file "$work/a prefix/etc/prenorm/prenormd.json"
 expect_file "$work/a prefix/share/prenorm/models/tales/model.safetensors"
 expect_file "$work/a prefix/share/prenorm/models/tales/README.md"
-expect_file "$work/a prefix/share/man/man1/prenormd.1"
-expect_file "$work/a prefix/share/man/man5/prenormd.json.5"
+expect_file "$work/a prefix/share/man/man1/prenormd.1.gz"
+expect_file "$work/a prefix/share/man/man5/prenormd.json.5.gz"
 
 # complete_words WORD...: what bash offers for the last one.
 complete_words() {
