@@ -22,7 +22,10 @@ source "$root/deploy/packages/install.sh"
 # see it refuse something, or one command after another: each start is the same few seconds of loading, which
 # test_http_loading and test_api_open go through as well.
 threaded='^test_(base_|forward_|sched_|api_|server_|http_)'
-only_starts='^test_http_(bench|command_line|check|model_name|option_mistakes|address_space|cut_files)$'
+only_starts='^test_http_(bench|command_line|check|convert|model_name|option_mistakes|address_space|cut_files)$'
+# Minutes of one thread's work, under TSan: drafts are tried by test_sched_drafts_random, with threads by test_sched_*, and
+# failing allocations by the other sanitizers.
+too_long='^test_(http_speculation|api_failing_allocation)$'
 
 # step NAME COMMAND...: runs it with its output in a log, which is shown where it fails. Status 77: it could not be run
 # here, as its last line says.
@@ -104,11 +107,11 @@ thread() {
     local folder=$root/build/test-thread targets
     configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_WERROR=OFF \
         -DPRENORM_SANITIZE=thread || return
-    targets=$(ctest --test-dir "$folder" -N -R "$threaded" -E "$only_starts" | sed -n 's/^ *Test *#[0-9]*: //p')
+    targets=$(ctest --test-dir "$folder" -N -R "$threaded" -E "$only_starts|$too_long" | sed -n 's/^ *Test *#[0-9]*: //p')
     [[ -n $targets ]] || return
     # shellcheck disable=SC2086 # one word a target
     cmake --build "$folder" --parallel "$cores" --target $targets || return
-    TSAN_OPTIONS=halt_on_error=1 run_tests "$folder" -R "$threaded" -E "$only_starts"
+    TSAN_OPTIONS=halt_on_error=1 run_tests "$folder" -R "$threaded" -E "$only_starts|$too_long"
 }
 
 main() {
