@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/api/engine.h"
 #include "engine/base/memory.h"
 #include "engine/base/workers.h"
 #include "engine/kv/kv_plan.h"
@@ -11,7 +12,7 @@
 /* The page that serving has by default: the size matters little for a whole context. */
 enum { PAGE_TOKENS = KV_PAGE_TOKENS_STEP };
 
-static void measure_weights(const struct loaded_model *m, const struct check_options *o,
+static void measure_weights(const struct loaded_model *m, const struct engine_options *o,
                             struct check_result *r) {
     r->is_file = loaded_model_is_file(m);
     if (r->is_file) {
@@ -24,7 +25,7 @@ static void measure_weights(const struct loaded_model *m, const struct check_opt
         r->weight_bytes[type] = packed_model_bytes(&m->folded, o->matmul, type);
 }
 
-static void measure_cache(const struct loaded_model *m, const struct check_options *o,
+static void measure_cache(const struct loaded_model *m, const struct engine_options *o,
                           struct check_result *r) {
     const struct model_description *d = &m->description;
     r->kv_type = kv_type_choose(o->kv_type, r->weights);
@@ -37,7 +38,7 @@ static void measure_cache(const struct loaded_model *m, const struct check_optio
     r->fits = addressable && (r->available_bytes == 0 || needed <= r->available_bytes);
 }
 
-static void fill(const struct loaded_model *m, const struct check_options *o, struct check_result *r) {
+static void fill(const struct loaded_model *m, const struct engine_options *o, struct check_result *r) {
     const struct model_description *d = &m->description;
     snprintf(r->family, sizeof r->family, "%s", d->family);
     r->norm_form = m->folded.form;
@@ -50,7 +51,7 @@ static void fill(const struct loaded_model *m, const struct check_options *o, st
     measure_cache(m, o, r);
 }
 
-enum status check_model(const struct check_options *o, struct check_result *result, struct error *e) {
+enum status check_model(const struct engine_options *o, struct check_result *result, struct error *e) {
     struct loaded_model model;
     struct tokenizer *tokenizer = NULL;
     struct error no_tokenizer = {0};

@@ -170,19 +170,7 @@ enum status convert_model(const struct convert_options *options, struct convert_
 
 /* ---- check --------------------------------------------------------------------------------------------- */
 
-struct check_options {
-    const char *model; /* folder, or a converted file, which is read once to see that its checksums hold */
-    const char *lora;
-    bool ignore_adapter;
-    enum norm_form norm_form;
-    bool any_form, any_weights;
-    enum weight_type weights;
-    enum matmul_kind matmul;
-    enum kv_type kv_type;
-    size_t context; /* 0: the model's own */
-    bool extend_context;
-    bool allow_unknown_config_keys;
-};
+struct engine_options; /* engine/api/engine.h */
 
 /* A model as it would be loaded. */
 struct check_result {
@@ -203,7 +191,7 @@ struct check_result {
 
 /* Reads configuration, tokenizer and the headers of the weights, with all the checks of loading; no weights. Errors
  * are those of loading. */
-enum status check_model(const struct check_options *options, struct check_result *result, struct error *e);
+enum status check_model(const struct engine_options *options, struct check_result *result, struct error *e);
 
 /* ---- verify -------------------------------------------------------------------------------------------- */
 

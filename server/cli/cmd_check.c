@@ -16,24 +16,6 @@ static size_t mib(size_t bytes) {
     return (bytes + ((size_t)1 << 20) - 1) >> 20;
 }
 
-static enum status check_files(const struct engine_options *o, struct check_result *result, struct error *e) {
-    const struct check_options options = {
-        .model = o->model,
-        .lora = o->lora,
-        .ignore_adapter = o->ignore_adapter,
-        .norm_form = o->norm_form,
-        .any_form = o->any_form,
-        .any_weights = o->any_weights,
-        .weights = o->weights,
-        .matmul = o->matmul,
-        .kv_type = o->kv_type,
-        .context = o->context,
-        .extend_context = o->extend_context,
-        .allow_unknown_config_keys = o->allow_unknown_config_keys,
-    };
-    return check_model(&options, result, e);
-}
-
 /* "f32 23, bf16 12, ...": MiB of each type that the model could be packed in. */
 static void print_types(const struct check_result *r) {
     const char *separator = "";
@@ -95,7 +77,7 @@ enum exit_code cmd_check(const struct config *config) {
     if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
     enum status status = engine_options_check(&setup.options, &e);
     if (status == STATUS_OK) status = server_check(config, url, sizeof url, &e);
-    if (status == STATUS_OK) status = check_files(&setup.options, &result, &e);
+    if (status == STATUS_OK) status = check_model(&setup.options, &result, &e);
     if (status == STATUS_OK && config->json) status = print_json(setup.model, &result, url, &e);
     if (status == STATUS_OK && !config->json) print_result(config, setup.model, &result, url);
     if (status == STATUS_OK) status = refuse_what_does_not_fit(&result, &e);
