@@ -24,6 +24,7 @@
 #include "engine/types/calibration.h"
 #include "engine/types/choices.h"
 #include "engine/types/generation.h"
+#include "engine/types/grammar_source.h"
 #include "engine/types/limits.h"
 #include "engine/types/request.h"
 #include "engine/types/stats.h"
@@ -76,6 +77,7 @@ struct engine_options {
     bool fair_share;           /* clients of the same priority take turns, a sequence each */
     size_t step_tokens;        /* rows of one step */
     size_t max_pending_events; /* undelivered events a choice may have before it is backpressured */
+    size_t structured_outputs_mib; /* of grammars that answers must match, all together; 0: there are none */
     size_t logprobs_max;       /* largest `logprobs` of a request */
     struct engine_reserve reserves[ENGINE_RESERVES_MAX];
     size_t reserve_count;
@@ -229,6 +231,16 @@ struct engine_gap {
  * ownership and errors are those of engine_encode; STATUS_UNSUPPORTED: there are no tokens for it. */
 enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
                                  int32_t **ids, size_t *count, struct error *e);
+
+/* ---- structured output --------------------------------------------------------------------------------- */
+
+/* What a text must match, compiled, for engine_prompt.grammar; the caller's until engine_grammar_release, at the latest
+ * before engine_close. Long, and may wait for another thread that compiles the same: not on the loop.
+ * STATUS_INVALID_ARGUMENT: it is not understood, what and where (say 400); STATUS_LIMIT: it takes too much (400);
+ * STATUS_BUSY: too many different ones are in use (429); STATUS_UNSUPPORTED: there are none here, and why. */
+enum status engine_grammar_get(struct engine *engine, const struct grammar_source *source, struct grammar **out,
+                               struct error *e);
+void engine_grammar_release(struct grammar *grammar); /* NULL is nothing */
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
 

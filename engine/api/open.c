@@ -10,6 +10,7 @@
 #include "engine/blas/blas.h"
 #include "engine/files/json_file.h"
 #include "engine/files/mapped_file.h"
+#include "engine/grammar/grammar_cache.h"
 #include "engine/kv/kv_plan.h"
 #include "engine/api/memory_plan.h"
 #include "engine/sched/self_drafts.h"
@@ -29,6 +30,8 @@ static enum status check_numbers(const struct engine_options *o, struct error *e
     if (status != STATUS_OK) return status;
     if (o->kv_cache_mib > SIZE_MAX >> 20)
         return error_set(e, STATUS_OPTION, "kv-cache-mib", "is more than can be addressed");
+    if (o->structured_outputs_mib > SIZE_MAX >> 20)
+        return error_set(e, STATUS_OPTION, "structured-outputs-mib", "is more than can be addressed");
     if (o->sequences_max == 0 || o->step_tokens == 0 || o->queue_max == 0 || o->max_pending_events < 2)
         return error_set(
             e, STATUS_INVALID_ARGUMENT, "options",
@@ -101,6 +104,7 @@ static void plan_memory(struct engine *engine, const struct engine_options *o,
     if (engine->drafts.packed.memory)
         memory_plan_add(plan, "scratch of drafts",
                         forward_memory_bytes(&engine->drafts.packed, engine->workers, &draft_limits));
+    if (engine->grammars) memory_plan_add(plan, "grammars", o->structured_outputs_mib << 20);
     memory_plan_add(plan, "compute threads", (workers_count(engine->workers) + 1) * memory_thread_bytes());
     for (size_t i = 0; i < o->reserve_count; i++)
         memory_plan_add(plan, o->reserves[i].name, o->reserves[i].bytes);
@@ -138,6 +142,7 @@ static enum status make_pool(struct engine *engine, const struct engine_options 
     struct kv_demand demand = cache_demand(engine, o, limits->sequences, &plan);
     size_t pages, held = engine->info.weight_bytes;
     if (loaded_model_mapped_bytes(&engine->model) > 0) held = 0;
+    if (engine->grammar_vocabulary) held += grammar_vocabulary_bytes(engine->grammar_vocabulary);
     held += token_texts_bytes(&engine->texts) + engine->drafts.packed.memory_floats * sizeof(float);
     demand.bytes_wanted = o->kv_cache_mib << 20; /* check_numbers: it fits */
     enum status status = kv_plan_pages(&demand, &pages, e);
@@ -367,6 +372,7 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
     if ((status = prepare_texts(engine, e)) != STATUS_OK) return status;
     if ((status = engine_open_chat(engine, o, e)) != STATUS_OK) return status;
+    if ((status = engine_open_grammars(engine, o, e)) != STATUS_OK) return status;
     describe_options(&engine->info, o, &engine->model);
     describe_model_in(&engine->info, &engine->model);
     engine->info.isa = engine->kernels->isa;
@@ -430,6 +436,7 @@ void engine_close(struct engine *engine) {
     if (engine->tokenizer) tokenizer_close(engine->tokenizer);
     token_texts_deinit(&engine->texts);
     engine_close_chat(engine);
+    engine_close_grammars(engine);
     if (engine->workers) workers_destroy(engine->workers);
     free(engine->unused_ids);
     free(engine);

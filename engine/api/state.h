@@ -30,6 +30,9 @@ struct engine {
     struct forward *forward;
     struct second_weights drafts; /* --speculate int4, and its pass; else nothing */
     struct forward *draft_forward;
+    struct grammar_vocabulary *grammar_vocabulary; /* of structured output, */
+    struct grammar_cache *grammars;                /* or both NULL, */
+    const char *no_grammars;                       /* and why; static */
     int32_t *unused_ids; /* ids that the tokenizer has no token for */
     struct scheduler *scheduler;
 };
@@ -42,3 +45,7 @@ enum status engine_verify(struct engine *engine, double bound, struct error *e);
  * failure (engine->no_chat_template says why). STATUS_OPTION: the named file cannot be read. */
 enum status engine_open_chat(struct engine *engine, const struct engine_options *options, struct error *e);
 void engine_close_chat(struct engine *engine);
+
+/* What structured output needs, where this model and the options have it (else engine->no_grammars). */
+enum status engine_open_grammars(struct engine *engine, const struct engine_options *options, struct error *e);
+void engine_close_grammars(struct engine *engine);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/types/request.h" /* struct engine_string */
+#include "engine/types/grammar_source.h"
 
 struct grammar;
 struct grammar_vocabulary;
@@ -22,14 +22,6 @@ size_t grammar_vocabulary_bytes(const struct grammar_vocabulary *v);
 
 /* ---- compiling: in a pool, never on a loop --------------------------------------------------------------- */
 
-enum grammar_kind {
-    GRAMMAR_JSON_OBJECT, /* source is empty: any JSON object */
-    GRAMMAR_JSON_SCHEMA, /* JSON */
-    GRAMMAR_REGEX,       /* the whole text matches it */
-    GRAMMAR_CHOICE,      /* a JSON list of strings */
-    GRAMMAR_GBNF,
-};
-
 struct grammar_options {
     const char *whitespace_pattern; /* regular expression between JSON's elements; NULL: the default */
     size_t bytes_max;               /* of rules, states and masks together */
@@ -42,6 +34,8 @@ enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
                             const struct grammar_vocabulary *vocabulary, struct grammar **out, struct error *e);
 struct grammar *grammar_retain(struct grammar *g);
 void grammar_release(struct grammar *g);
+/* Whether there are references beside the asker's own. */
+bool grammar_is_shared(const struct grammar *g);
 size_t grammar_bytes(const struct grammar *g);
 
 /* ---- matching: a state is a number, so that drafts and preemption copy it ---------------------------------- */
@@ -56,6 +50,6 @@ enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token,
 /* Whether the text may end here. */
 bool grammar_may_end(struct grammar *g, grammar_state state);
 /* One bit an id, id 0 the lowest of bits[0]: it may come next, and from there the text can be brought to an end. Bits
- * of end tokens are not set here: that is grammar_may_end's. words: (count + 31) / 32. The result is a function of
- * grammar, vocabulary and the text so far alone. */
-enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits, struct error *e);
+ * of end tokens are not set here: that is grammar_may_end's. All words are written; ids that they have no room for are
+ * left out. The result is a function of grammar, vocabulary and the text so far alone. */
+enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits, size_t words, struct error *e);

@@ -22,9 +22,10 @@ enum status sampler_scratch_init(struct sampler_scratch *scratch, size_t rows, s
         .counts = memory_aligned(rows, sizeof *scratch->counts, "sampler counts", e),
         .candidates = memory_aligned(rows, sizeof *scratch->candidates, "sampler candidates", e),
         .nearest = memory_aligned(rows, sizeof *scratch->nearest, "sampler candidates", e),
-        .weights = memory_aligned(rows, sizeof *scratch->weights, "sampler weights", e)};
+        .weights = memory_aligned(rows, sizeof *scratch->weights, "sampler weights", e),
+        .mask = memory_aligned(sampler_mask_words(rows), sizeof *scratch->mask, "sampler mask", e)};
     if (scratch->row && scratch->keys && scratch->counts && scratch->candidates && scratch->nearest &&
-        scratch->weights)
+        scratch->weights && scratch->mask)
         return STATUS_OK;
     sampler_scratch_deinit(scratch);
     return STATUS_NO_MEMORY;
@@ -33,7 +34,8 @@ enum status sampler_scratch_init(struct sampler_scratch *scratch, size_t rows, s
 size_t sampler_scratch_bytes(size_t rows) {
     const struct sampler_scratch *s = NULL;
     return rows * (sizeof *s->row + sizeof *s->keys + sizeof *s->counts + sizeof *s->candidates +
-                   sizeof *s->nearest + sizeof *s->weights);
+                   sizeof *s->nearest + sizeof *s->weights) +
+           sampler_mask_words(rows) * sizeof *s->mask;
 }
 
 void sampler_scratch_deinit(struct sampler_scratch *scratch) {
@@ -43,6 +45,7 @@ void sampler_scratch_deinit(struct sampler_scratch *scratch) {
     free(scratch->candidates);
     free(scratch->nearest);
     free(scratch->weights);
+    free(scratch->mask);
     *scratch = (struct sampler_scratch){0};
 }
 
@@ -58,7 +61,8 @@ static bool has_penalties(const struct engine_sampling *s) {
 
 static bool row_changes(const struct sampler_input *input) {
     const struct engine_sampling *s = input->sampling;
-    return s->allowed || s->bias_count > 0 || input->banned_count > 0 || s->ban_count > 0 || has_penalties(s);
+    return s->allowed || input->mask || s->bias_count > 0 || input->banned_count > 0 || s->ban_count > 0 ||
+           has_penalties(s);
 }
 
 /* The row with only the allowed ids left, in scratch. */
@@ -72,6 +76,11 @@ static void copy_row(const struct sampler_vocabulary *vocabulary, const struct e
     for (size_t i = 0; i < count; i++) out[i] = -INFINITY;
     for (size_t i = 0; i < s->allowed_count; i++)
         if (s->allowed[i] >= 0 && (size_t)s->allowed[i] < count) out[s->allowed[i]] = row[s->allowed[i]];
+}
+
+static void apply_mask(const uint32_t *mask, size_t count, float *row) {
+    for (size_t i = 0; i < count; i++)
+        if (!(mask[i / 32] >> i % 32 & 1)) row[i] = -INFINITY;
 }
 
 static void penalise(const struct engine_sampling *s, float *logit, uint32_t generated) {
@@ -128,6 +137,7 @@ static const float *prepare_row(const struct sampler_vocabulary *vocabulary, str
     size_t count = vocabulary->sampleable;
     float *out = scratch->row;
     copy_row(vocabulary, s, row, out);
+    if (input->mask) apply_mask(input->mask, count, out);
     for (size_t i = 0; i < s->bias_count; i++)
         if (s->biases[i].token >= 0 && (size_t)s->biases[i].token < count)
             out[s->biases[i].token] += s->biases[i].bias;

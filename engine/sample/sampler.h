@@ -3,7 +3,7 @@
  * allocates after sampler_scratch_init.
  *
  * Order of operations (that of transformers' processors and warpers):
- *   1. ids beyond the tokenizer's and ids without a token are out; with `allowed`, all others too
+ *   1. ids beyond the tokenizer's and ids without a token are out; with `allowed` or a mask, all others too
  *   2. logit_bias
  *   3. end and stop tokens are out while min_tokens is not reached, and so are the ends of bans (bad words)
  *      that the generated tokens have begun
@@ -40,7 +40,12 @@ struct sampler_scratch {
     struct candidate *candidates; /* [rows] */
     struct candidate *nearest;    /* [rows]: what typical_p selected */
     double *weights;              /* [rows]: of the candidates; or of blocks of the row */
+    uint32_t *mask;               /* [sampler_mask_words]: for sampler_input.mask, the caller's */
 };
+
+static inline size_t sampler_mask_words(size_t rows) {
+    return (rows + 31) / 32;
+}
 
 enum status sampler_scratch_init(struct sampler_scratch *scratch, size_t rows, struct error *e);
 void sampler_scratch_deinit(struct sampler_scratch *scratch);
@@ -51,6 +56,7 @@ struct sampler_input {
     const struct engine_sampling *sampling;
     const int32_t *tokens; /* prompt, then generated */
     size_t prompt_count, count;
+    const uint32_t *mask;  /* a bit for each id that may be sampled here, id 0 the lowest of mask[0]; NULL: all may */
     const int32_t *banned; /* not now: end and stop tokens before min_tokens */
     size_t banned_count;
     int64_t seed;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "engine/sched/constraint.h"
 #include "engine/sched/scheduler_state.h"
 
 /* Then one step without, so that what that costs is known. */
@@ -97,6 +98,7 @@ static size_t add_of_text(struct scheduler *s, size_t place, size_t drafts) {
         follower_guess(&q->prediction, &prediction, q->drafts, q->tokens + q->count);
     else
         follower_guess(&q->own, &said, q->drafts, q->tokens + q->count);
+    q->drafts = constraint_fitting_drafts(q, q->drafts);
     return add_rows(s, place);
 }
 

@@ -13,6 +13,7 @@
  * Every state may end in DONE. */
 #pragma once
 
+#include "engine/grammar/grammar.h"
 #include "engine/kv/kv_prefix.h"
 #include "engine/sched/follower.h"
 #include "engine/sched/request.h"
@@ -60,6 +61,7 @@ struct sequence {
     size_t indexed_pages;            /* of which the table has so many */
     struct detokenizer *detokenizer; /* NULL without a tokenizer */
     struct stop_matcher matcher;     /* its set is NULL without stop strings */
+    grammar_state grammar_state;     /* of the request's grammar, behind what was generated */
     struct ending_text ending;
     int64_t rank;                                         /* lower goes first; the request's at first */
     uint64_t order;                                       /* of admission: breaks ties of rank */

@@ -7,6 +7,7 @@
 #include "engine/base/memory.h"
 #include "engine/sample/logprobs.h"
 #include "engine/sched/batch_slots.h"
+#include "engine/sched/constraint.h"
 #include "engine/sched/drafts.h"
 #include "engine/sched/sequence_sets.h"
 #include "engine/sched/scheduler_state.h"
@@ -157,17 +158,40 @@ static void fork_leaders(struct scheduler *s, uint64_t now_ns) {
 
 /* ---- rows ---------------------------------------------------------------------------------------------- */
 
-void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
+static void sample(const struct scheduler *s, struct step_row *row, const uint32_t *mask,
+                   struct sampler_scratch *scratch) {
     const struct sequence *q = row->sequence;
     struct sampler_input input = {.sampling = &q->request->terms->sampling,
                                   .tokens = q->tokens,
                                   .prompt_count = q->request->prompt_count,
                                   .count = row->position + 1,
+                                  .mask = mask,
                                   .seed = q->request->seed,
                                   .choice = q->choice};
     input.banned_count = sequence_banned(q, input.count, &input.banned);
     row->status = sampler_pick(s->options.kernels, &s->options.vocabulary, scratch, &input, row->logits,
                                &row->id, NULL);
+}
+
+/* The same where the request has a grammar. */
+static enum status sample_constrained(const struct scheduler *s, struct step_row *row,
+                                      struct sampler_scratch *scratch) {
+    const struct sequence *q = row->sequence;
+    size_t words = sampler_mask_words(s->options.vocabulary.rows);
+    grammar_state state;
+    enum status status = constraint_state(q, row->position + 1, &state, NULL);
+    if (status == STATUS_OK) status = constraint_mask(q, state, scratch->mask, words, NULL);
+    if (status != STATUS_OK) return status;
+    sample(s, row, scratch->mask, scratch);
+    if (row->status != STATUS_OK) return row->status;
+    return constraint_follow(q, state, row->id, scratch->mask, words, &row->next, &row->complete, NULL);
+}
+
+void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
+    if (row->sequence->request->terms->grammar)
+        row->status = sample_constrained(s, row, scratch);
+    else
+        sample(s, row, NULL, scratch);
 }
 
 /* What is the same for all that sample from the row: checks, log probabilities, masks. The logits change here
@@ -294,6 +318,15 @@ static void hold_draft(struct scheduler *s, struct sequence *q) {
     index_pages(s, q);
 }
 
+/* A text to which nothing can be added has ended by itself, if not by a stop string. */
+static void follow_grammar(struct sequence *q, const struct step_row *row,
+                           struct sequence_progress *progress) {
+    q->grammar_state = row->next;
+    if (!row->complete) return;
+    progress->finished = true;
+    progress->finish = ENGINE_FINISH_STOP;
+}
+
 /* Whether the next row of the sequence holds. */
 static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t now_ns) {
     struct sequence *q = row->sequence;
@@ -303,6 +336,7 @@ static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
     bool is_drafted = row->drafts > 0 && q->tokens[q->count] == row->id;
     enum status status = sequence_accept(q, row->id, &progress, &error);
     if (status == STATUS_OK) {
+        if (q->request->terms->grammar) follow_grammar(q, row, &progress);
         count_token(s, q, now_ns);
         drafts_see(s, q);
         status = post_row(s, row, ENGINE_EVENT_TOKEN, &progress);
@@ -323,6 +357,8 @@ static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
 static void explain_row(const struct step_row *row, struct error *e) {
     if (row->unsound)
         error_set(e, row->status, "logits", "the model computed values that are not numbers");
+    else if (row->status == STATUS_LIMIT)
+        error_set(e, row->status, "structured_outputs", "its states need more memory than a grammar may take");
     else
         sampler_refuse(row->status, e);
 }

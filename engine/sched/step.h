@@ -22,6 +22,8 @@ struct step_row {
     bool has_logprob;
     double normaliser;
     int32_t id; /* scored or sampled */
+    grammar_state next; /* with a grammar: behind a sampled id, */
+    bool complete;      /* where the text cannot go on */
     float logprob;
     uint32_t rank; /* of a scored id */
     size_t top_count;

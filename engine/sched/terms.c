@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/grammar/grammar.h"
 
 /* ---- checks -------------------------------------------------------------------------------------------- */
 
@@ -205,6 +206,7 @@ enum status terms_create(const struct request_rules *rules, const struct engine_
     struct terms *t = calloc(1, sizeof *t);
     if (!t) return error_set(e, STATUS_NO_MEMORY, "request", "%zu bytes", sizeof *t);
     atomic_init(&t->references, 1);
+    if (prompt->grammar) t->grammar = grammar_retain(prompt->grammar);
     status = copy_sampling(t, &prompt->sampling, e);
     if (status == STATUS_OK) status = copy_enders(t, rules, prompt, e);
     if (status == STATUS_OK) status = copy_prediction(t, prompt, e);
@@ -226,6 +228,7 @@ struct terms *terms_retain(struct terms *terms) {
 void terms_release(struct terms *terms) {
     if (!terms || atomic_fetch_sub_explicit(&terms->references, 1, memory_order_acq_rel) != 1) return;
     stop_set_release(terms->stops);
+    if (terms->grammar) grammar_release(terms->grammar);
     free(terms->enders);
     free(terms->prediction);
     free((void *)terms->sampling.biases);
@@ -249,7 +252,8 @@ bool terms_are_shared(const struct engine_prompt *a, const struct engine_prompt 
     return same_sampling(&a->sampling, &b->sampling) && a->stops == b->stops &&
            a->stop_count == b->stop_count && a->stop_tokens == b->stop_tokens &&
            a->stop_token_count == b->stop_token_count && a->prediction == b->prediction &&
-           a->prediction_count == b->prediction_count && a->ignore_end == b->ignore_end &&
+           a->prediction_count == b->prediction_count && a->grammar == b->grammar &&
+           a->ignore_end == b->ignore_end &&
            a->choices == b->choices && a->logprobs == b->logprobs && a->min_tokens == b->min_tokens &&
            (a->max_tokens == 0) == (b->max_tokens == 0);
 }

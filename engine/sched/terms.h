@@ -19,6 +19,7 @@ struct terms {
     size_t model_enders; /* the first so many */
     int32_t *prediction; /* owned: what the answer may be */
     size_t prediction_count;
+    struct grammar *grammar; /* what it must be, a reference; NULL: any text */
 };
 
 /* Checks everything of the prompt but its ids and their number, and copies its lists. STATUS_INVALID_ARGUMENT

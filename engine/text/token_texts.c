@@ -5,32 +5,40 @@
 #include <string.h>
 
 #include "engine/text/pretokenize/byte_level.h"
+#include "engine/text/decode/decoder_step.h"
 #include "engine/text/detokenizer.h"
+#include "engine/text/tokenizer_parts.h"
 #include "engine/text/containers/text_buffer.h"
 #include "engine/text/unicode/unicode.h"
 
 /* ---- one token ----------------------------------------------------------------------------------------- */
 
-/* Appends to the text that begins at `begin` what fits, never half a character. */
-static void append_text(struct text_buffer *out, size_t begin, const char *text, size_t length) {
+/* Appends to the text that begins at `begin` what fits, never half a character; whether that is all. */
+static bool append_text(struct text_buffer *out, size_t begin, const char *text, size_t length) {
     size_t most = TOKEN_TEXT_BYTES_MAX - (out->length - begin);
-    text_buffer_append(out, text, utf8_valid_prefix(text, length < most ? length : most));
+    size_t fits = utf8_valid_prefix(text, length < most ? length : most);
+    text_buffer_append(out, text, fits);
+    return fits == length;
 }
 
-/* The text of a token behind itself; U+FFFD is in it where it does not end with a whole character. */
-static void append_in_context(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id) {
+/* The text of a token behind itself; U+FFFD is in it where it does not end with a whole character. Whether that is all
+ * of it. */
+static bool append_in_context(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id) {
     struct detokenizer *d;
     struct error e = {0};
     const char *text;
     size_t length, begin = out->length;
     if (detokenizer_create(tokenizer, &id, 1, false, &d, &e) != STATUS_OK) {
         out->failed = e.code == STATUS_NO_MEMORY;
-        return;
+        return false;
     }
-    if (detokenizer_push(d, id, &text, &length, &e) == STATUS_OK) append_text(out, begin, text, length);
-    if (detokenizer_finish(d, &text, &length, &e) == STATUS_OK) append_text(out, begin, text, length);
+    bool whole = detokenizer_push(d, id, &text, &length, &e) == STATUS_OK &&
+                 append_text(out, begin, text, length) &&
+                 detokenizer_finish(d, &text, &length, &e) == STATUS_OK &&
+                 append_text(out, begin, text, length);
     out->failed |= e.code == STATUS_NO_MEMORY;
     detokenizer_destroy(d);
+    return whole;
 }
 
 /* The one byte of an entry like "<0xE2>"; -1 when it is none. */
@@ -69,21 +77,25 @@ static bool has_replacement(const char *text, size_t length) {
     return memmem(text, length, "\uFFFD", 3) != NULL;
 }
 
-static void append_token(struct text_buffer *out, const struct tokenizer *tokenizer, int32_t id) {
+static enum token_text_kind append_token(struct text_buffer *out, const struct tokenizer *tokenizer,
+                                         int32_t id) {
     unsigned char bytes[TOKEN_TEXT_BYTES_MAX / 4 - 2]; /* of which each takes four when it is written out */
     const char *content = tokenizer_content(tokenizer, id);
     size_t before = out->length;
-    if (!content) return;
-    append_in_context(out, tokenizer, id);
+    if (!content) return TOKEN_TEXT_NAME;
+    bool whole = append_in_context(out, tokenizer, id);
     size_t length = out->length - before;
-    if (out->failed || (length > 0 && !has_replacement(out->bytes + before, length))) return;
+    if (out->failed) return TOKEN_TEXT_NAME;
+    if (length > 0 && !has_replacement(out->bytes + before, length))
+        return whole ? TOKEN_TEXT_WHOLE : TOKEN_TEXT_NAME;
     size_t count = bytes_of(content, bytes, sizeof bytes);
     if (count > 0 && utf8_valid_prefix((const char *)bytes, count) < count) {
         out->length = before;
         append_bytes(out, bytes, count);
-    } else if (length == 0) {
-        append_text(out, before, content, strlen(content));
+        return TOKEN_TEXT_BYTES;
     }
+    if (length == 0) append_text(out, before, content, strlen(content));
+    return count > 0 && length > 0 && whole ? TOKEN_TEXT_WHOLE : TOKEN_TEXT_NAME;
 }
 
 /* ---- all ----------------------------------------------------------------------------------------------- */
@@ -103,7 +115,7 @@ static void build_tile(void *context, size_t tile, size_t worker) {
     size_t end = (tile + 1) * TILE_IDS < build->texts->count ? (tile + 1) * TILE_IDS : build->texts->count;
     (void)worker;
     for (size_t id = tile * TILE_IDS; id < end; id++) {
-        append_token(out, build->tokenizer, (int32_t)id);
+        build->texts->kinds[id] = (unsigned char)append_token(out, build->tokenizer, (int32_t)id);
         text_buffer_append_byte(out, '\0');
         build->texts->ends[id] = out->length; /* within the tile, until all are there */
     }
@@ -129,16 +141,18 @@ static enum status join(struct build *build, size_t tiles, struct error *e) {
 
 size_t token_texts_bytes(const struct token_texts *texts) {
     size_t length = texts->count > 0 ? texts->ends[texts->count - 1] : 0;
-    return length + texts->count * sizeof *texts->ends;
+    return length + texts->count * (sizeof *texts->ends + sizeof *texts->kinds);
 }
 
 enum status token_texts_init(struct token_texts *texts, const struct tokenizer *tokenizer,
                              struct workers *workers, struct error *e) {
     size_t count = tokenizer_vocabulary(tokenizer), tiles = (count + TILE_IDS - 1) / TILE_IDS;
-    *texts = (struct token_texts){.count = count, .ends = calloc(count + 1, sizeof *texts->ends)};
+    *texts = (struct token_texts){.count = count,
+                                  .ends = calloc(count + 1, sizeof *texts->ends),
+                                  .kinds = calloc(count + 1, sizeof *texts->kinds)};
     struct build build = {
         .tokenizer = tokenizer, .texts = texts, .tiles = calloc(tiles + 1, sizeof *build.tiles)};
-    enum status status = texts->ends && build.tiles ? STATUS_OK : text_no_memory(e);
+    enum status status = texts->ends && texts->kinds && build.tiles ? STATUS_OK : text_no_memory(e);
     if (status == STATUS_OK) {
         workers_run(workers, build_tile, &build, tiles);
         status = join(&build, tiles, e);
@@ -152,6 +166,7 @@ enum status token_texts_init(struct token_texts *texts, const struct tokenizer *
 void token_texts_deinit(struct token_texts *texts) {
     free(texts->bytes);
     free(texts->ends);
+    free(texts->kinds);
     *texts = (struct token_texts){0};
 }
 
@@ -160,4 +175,42 @@ const char *token_texts_get(const struct token_texts *texts, int32_t id, size_t 
     size_t begin = known && id > 0 ? texts->ends[id - 1] : 0;
     if (length) *length = known ? texts->ends[id] - 1 - begin : 0;
     return known ? texts->bytes + begin : "";
+}
+
+/* ---- bytes --------------------------------------------------------------------------------------------- */
+
+size_t token_texts_raw(const struct token_texts *texts, const struct tokenizer *tokenizer, int32_t id,
+                       unsigned char out[TOKEN_TEXT_BYTES_MAX]) {
+    size_t length;
+    const char *text = token_texts_get(texts, id, &length);
+    if (length == 0 || texts->kinds[id] == TOKEN_TEXT_NAME) return 0;
+    if (texts->kinds[id] == TOKEN_TEXT_BYTES)
+        return bytes_of(tokenizer_content(tokenizer, id), out, TOKEN_TEXT_BYTES_MAX);
+    memcpy(out, text, length);
+    return length;
+}
+
+static bool step_keeps_tokens_apart(const struct decoder_step *step) {
+    switch (step->kind) {
+    case DECODER_BYTE_LEVEL:
+    case DECODER_METASPACE:
+    case DECODER_BYTE_FALLBACK:
+    case DECODER_FUSE:
+        return true;
+    case DECODER_STRIP:
+        return step->strip_stop == 0;
+    case DECODER_REPLACE:
+        return regex_is_literal(step->regex);
+    case DECODER_SENTENCE_PIECE:
+        return !step->strips_all;
+    default:
+        return false;
+    }
+}
+
+bool token_texts_follow_each_other(const struct tokenizer *tokenizer) {
+    const struct decoder *d = tokenizer_decoder(tokenizer);
+    for (size_t i = 0; i < d->count; i++)
+        if (!step_keeps_tokens_apart(&d->steps[i])) return false;
+    return d->count > 0;
 }

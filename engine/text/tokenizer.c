@@ -391,6 +391,11 @@ bool tokenizer_is_special(const struct tokenizer *t, int32_t id) {
     return has_flag(t, id, TOKEN_IS_SPECIAL);
 }
 
+bool tokenizer_is_added(const struct tokenizer *t, int32_t id) {
+    size_t length;
+    return added_tokens_content(&t->added, id, &length) != NULL;
+}
+
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id) {
     return added_tokens_controls(&t->added, id);
 }

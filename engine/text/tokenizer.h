@@ -73,6 +73,9 @@ size_t tokenizer_vocabulary(const struct tokenizer *t);
 bool tokenizer_has(const struct tokenizer *t, int32_t id);
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
 
+/* Whether it is one of the tokens that were added to the model's own vocabulary. */
+bool tokenizer_is_added(const struct tokenizer *t, int32_t id);
+
 /* Whether it is a control token (engine/text/guard.h). */
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
 

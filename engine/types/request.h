@@ -36,6 +36,8 @@ struct engine_string {
     size_t length;
 };
 
+struct grammar;
+
 /* All pointers are borrowed for the call of engine_ticket_prepare or engine_submit only. */
 struct engine_prompt {
     const int32_t *ids; /* at least one, each below info.vocabulary */
@@ -51,6 +53,7 @@ struct engine_prompt {
     /* What the answer may be, for the most part: it is the same with it, and sooner where it is so. */
     const int32_t *prediction;
     size_t prediction_count;
+    struct grammar *grammar; /* that the answer matches; NULL: any text. A reference of it is taken */
     bool ignore_end;        /* end tokens of the model do not end it */
     bool include_stop_text; /* the stop string that ended it is part of the text */
     bool skip_special;      /* special tokens add no text */

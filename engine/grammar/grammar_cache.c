@@ -1,0 +1,156 @@
+#include "engine/grammar/grammar_cache.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLACES = 16 };
+
+/* A usual schema takes some milliseconds; whoever waits for one to be compiled waits no longer than this. */
+#define COMPILE_SECONDS_MAX 0.1
+
+enum place_state { PLACE_FREE, PLACE_COMPILING, PLACE_READY };
+
+struct place {
+    enum place_state state;
+    enum grammar_kind kind;
+    char *text, *whitespace; /* owned, NUL-terminated; not of a free one */
+    size_t length, whitespace_length;
+    struct grammar *grammar; /* READY: a reference */
+    unsigned long used;      /* when, by the cache's count */
+};
+
+struct grammar_cache {
+    const struct grammar_vocabulary *vocabulary;
+    size_t bytes_max; /* of one */
+    pthread_mutex_t lock;
+    pthread_cond_t compiled; /* a place is no longer COMPILING */
+    struct place places[PLACES];
+    unsigned long count; /* of uses */
+};
+
+enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, size_t bytes_max,
+                                 struct grammar_cache **out, struct error *e) {
+    struct grammar_cache *cache = calloc(1, sizeof *cache);
+    *out = cache;
+    if (!cache) return error_set(e, STATUS_NO_MEMORY, "grammars", "%zu bytes", sizeof *cache);
+    cache->vocabulary = vocabulary;
+    cache->bytes_max = bytes_max / PLACES;
+    pthread_mutex_init(&cache->lock, NULL);
+    pthread_cond_init(&cache->compiled, NULL);
+    return STATUS_OK;
+}
+
+/* ---- places -------------------------------------------------------------------------------------------- */
+
+static void clear(struct place *p) {
+    if (p->grammar) grammar_release(p->grammar);
+    free(p->text);
+    free(p->whitespace);
+    *p = (struct place){.state = PLACE_FREE};
+}
+
+void grammar_cache_destroy(struct grammar_cache *cache) {
+    if (!cache) return;
+    for (size_t i = 0; i < PLACES; i++) clear(&cache->places[i]);
+    pthread_cond_destroy(&cache->compiled);
+    pthread_mutex_destroy(&cache->lock);
+    free(cache);
+}
+
+static bool is_same(const char *a, size_t length, struct engine_string b) {
+    return length == b.length && (length == 0 || memcmp(a, b.text, length) == 0);
+}
+
+static struct place *find(struct grammar_cache *cache, const struct grammar_source *source) {
+    for (size_t i = 0; i < PLACES; i++) {
+        struct place *p = &cache->places[i];
+        if (p->state != PLACE_FREE && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
+            is_same(p->whitespace, p->whitespace_length, source->whitespace))
+            return p;
+    }
+    return NULL;
+}
+
+/* A place that is free now; NULL: each is held. */
+static struct place *make_room(struct grammar_cache *cache) {
+    struct place *oldest = NULL;
+    for (size_t i = 0; i < PLACES; i++) {
+        struct place *p = &cache->places[i];
+        if (p->state == PLACE_FREE) return p;
+        if (p->state == PLACE_COMPILING || grammar_is_shared(p->grammar)) continue;
+        if (!oldest || p->used < oldest->used) oldest = p;
+    }
+    if (oldest) clear(oldest);
+    return oldest;
+}
+
+static char *copy(struct engine_string s) {
+    char *bytes = malloc(s.length + 1);
+    if (!bytes) return NULL;
+    if (s.length > 0) memcpy(bytes, s.text, s.length);
+    bytes[s.length] = '\0';
+    return bytes;
+}
+
+static enum status claim(struct place *p, const struct grammar_source *source, struct error *e) {
+    *p = (struct place){.state = PLACE_COMPILING,
+                        .kind = source->kind,
+                        .text = copy(source->text),
+                        .length = source->text.length,
+                        .whitespace = copy(source->whitespace),
+                        .whitespace_length = source->whitespace.length};
+    if (p->text && p->whitespace) return STATUS_OK;
+    clear(p);
+    return error_set(e, STATUS_NO_MEMORY, "grammars", "%zu bytes", source->text.length);
+}
+
+/* ---- compiling ----------------------------------------------------------------------------------------- */
+
+/* Without the lock: nobody else changes a place that is COMPILING. */
+static enum status compile(struct grammar_cache *cache, struct place *p, struct error *e) {
+    const struct grammar_options options = {.whitespace_pattern =
+                                                p->whitespace_length > 0 ? p->whitespace : NULL,
+                                            .bytes_max = cache->bytes_max,
+                                            .seconds_max = COMPILE_SECONDS_MAX};
+    return grammar_compile(p->kind, (struct engine_string){p->text, p->length}, &options, cache->vocabulary,
+                           &p->grammar, e);
+}
+
+static enum status compile_new(struct grammar_cache *cache, const struct grammar_source *source,
+                               struct grammar **out, struct error *e) {
+    struct place *p = make_room(cache);
+    if (!p) return error_set(e, STATUS_BUSY, "grammars", "%d different ones are in use", PLACES);
+    enum status status = claim(p, source, e);
+    if (status != STATUS_OK) return status;
+    pthread_mutex_unlock(&cache->lock);
+    status = compile(cache, p, e);
+    pthread_mutex_lock(&cache->lock);
+    if (status == STATUS_OK) {
+        p->state = PLACE_READY;
+        p->used = ++cache->count;
+        *out = grammar_retain(p->grammar);
+    } else {
+        clear(p);
+    }
+    pthread_cond_broadcast(&cache->compiled);
+    return status;
+}
+
+enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_source *source,
+                              struct grammar **out, struct error *e) {
+    enum status status = STATUS_OK;
+    struct place *p;
+    *out = NULL;
+    pthread_mutex_lock(&cache->lock);
+    while ((p = find(cache, source)) && p->state == PLACE_COMPILING)
+        pthread_cond_wait(&cache->compiled, &cache->lock);
+    if (p) {
+        p->used = ++cache->count;
+        *out = grammar_retain(p->grammar);
+    } else {
+        status = compile_new(cache, source, out, e);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return status;
+}

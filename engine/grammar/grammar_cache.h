@@ -1,0 +1,19 @@
+/* Compiled grammars by what they were compiled from: requests say the same schema again and again, and what a grammar
+ * has found out about the vocabulary is of use to all of them. A fixed number of places, each with its share of the
+ * memory; those that nobody holds give way, the one that was not used for longest first. Any thread. */
+#pragma once
+
+#include "engine/grammar/grammar.h"
+
+struct grammar_cache;
+
+/* bytes_max: of all grammars together. The vocabulary is borrowed. NO_MEMORY. */
+enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, size_t bytes_max,
+                                 struct grammar_cache **out, struct error *e);
+/* Every grammar must have been released. NULL is nothing. */
+void grammar_cache_destroy(struct grammar_cache *cache);
+
+/* A reference of it. Long where it has to be compiled, or is being compiled by another thread. STATUS_BUSY: every place
+ * is held; or what grammar_compile says. */
+enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_source *source,
+                              struct grammar **out, struct error *e);
