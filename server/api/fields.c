@@ -7,7 +7,8 @@
 #include "server/api/unknown_fields.h"
 
 /* What there is instead, where many fields share it. */
-#define UNCONSTRAINED "a text is not constrained; ask for its form in the prompt, and check what comes"
+#define STRUCTURED    "POST /v1/completions and POST /v1/chat/completions keep a text to it"
+#define MATCHED       "'structured_outputs' and 'response_format' say what a text must match"
 #define TEMPLATE_HERE "messages and templates are for POST /v1/chat/completions"
 #define NO_TOOLS      "no tools are called; describe them in a message, and read the call from the text"
 #define TEXT_ONLY     "the model reads and writes text alone"

@@ -83,6 +83,7 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .fair_share = strcmp(config->fair_share, "off") != 0,
         .step_tokens = config->step_tokens,
         .max_pending_events = config->max_pending_events,
+        .structured_outputs_mib = config->structured_outputs_mib,
         .logprobs_max = config->max_logprobs,
         .verify = config->verify,
         .verify_bound = bound_of(config),

@@ -13,6 +13,7 @@
 #include "server/completion/infill.h"
 #include "server/completion/prediction.h"
 #include "server/completion/prompt.h"
+#include "server/completion/structured.h"
 
 struct completion *completion_create(struct engine *engine, enum api_endpoint endpoint, const char *model,
                                      const char *fingerprint, void *owner) {
@@ -94,6 +95,8 @@ static void drop_prompts(struct completion *c) {
     c->bans = NULL, c->ban_count = 0;
     free(c->prediction);
     c->prediction = NULL, c->prediction_count = 0;
+    engine_grammar_release(c->grammar);
+    c->grammar = NULL;
     if (c->budget) budget_give(c->budget, c->taken);
     c->taken = 0;
 }
@@ -174,6 +177,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     if (kind == API_OK) kind = read_prompts(c, json.root, length, limits, e);
     if (kind == API_OK) kind = bad_words_read(c, e);
     if (kind == API_OK) kind = prediction_read(c, json.root, limits, e);
+    if (kind == API_OK) kind = structured_read(c, json.root, limits, e);
     json_body_close(&json);
     /* A conversation is encoded when it is known how long its text is. */
     if (kind == API_OK && is_chat) kind = chat_prompt_encode(c, limits, e);

@@ -43,6 +43,7 @@ static void describe(struct engine_prompt *to, struct prompt *p) {
         .stop_token_count = params->stop_token_count,
         .prediction = p->completion->prediction,
         .prediction_count = p->completion->prediction_count,
+        .grammar = p->completion->grammar,
         .ignore_end = params->ignore_eos,
         .include_stop_text = params->include_stop_str_in_output,
         .skip_special = params->skip_special_tokens,

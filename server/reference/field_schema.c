@@ -14,6 +14,8 @@ static const struct {
     {"boolean", "{\"type\": [\"boolean\", \"null\"]}"},
     {"string", "{\"type\": [\"string\", \"null\"]}"},
     {"object", "{\"type\": [\"object\", \"null\"]}"},
+    {"JSON schema", "{\"type\": [\"object\", \"boolean\", \"string\", \"null\"]}"},
+    {"array of strings", "{\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"string\"}}"},
     {"array of objects", "{\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"object\"}}"},
     {"array of token ids", "{\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"integer\"}}"},
     {"string, array of strings",

@@ -1,0 +1,186 @@
+#include "server/api/structured.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/api/json_body.h"
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+/* ---- one constraint ------------------------------------------------------------------------------------ */
+
+static struct engine_string text_of(const json_t *string) {
+    return (struct engine_string){json_string_value(string), json_string_length(string)};
+}
+
+static enum api_error_kind say(struct api_structured *s, const char *field, enum grammar_kind kind,
+                               struct engine_string text, struct api_error *e) {
+    if (s->field)
+        return api_error_set(e, API_INVALID, field,
+                             "'%s' and '%s' each say what the text must match; only one of them can hold.", s->field,
+                             field);
+    s->field = field;
+    s->source.kind = kind;
+    s->source.text = text;
+    return API_OK;
+}
+
+static enum api_error_kind say_string(struct api_structured *s, const char *field, enum grammar_kind kind,
+                                      const json_t *value, struct api_error *e) {
+    if (!json_is_string(value)) return api_field_wrong_type(e, field, "a string", value);
+    return json_string_length(value) == 0 ? API_OK : say(s, field, kind, text_of(value), e);
+}
+
+/* A JSON value as text. Numbers keep all of their digits, members their order. */
+static enum api_error_kind say_value(struct api_structured *s, const char *field, enum grammar_kind kind,
+                                     const json_t *value, struct api_error *e) {
+    if (say(s, field, kind, (struct engine_string){NULL, 0}, e) != API_OK) return e->kind;
+    s->schema = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!s->schema) return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
+    s->source.text = (struct engine_string){s->schema, strlen(s->schema)};
+    return API_OK;
+}
+
+/* A schema: a value of the body, or a string with its text, as vLLM takes them. */
+static enum api_error_kind say_schema(struct api_structured *s, const char *field, const json_t *value,
+                                      struct api_error *e) {
+    if (json_is_string(value)) return say_string(s, field, GRAMMAR_JSON_SCHEMA, value, e);
+    if (json_is_object(value) || json_is_boolean(value))
+        return say_value(s, field, GRAMMAR_JSON_SCHEMA, value, e);
+    return api_field_wrong_type(e, field, "a JSON schema", value);
+}
+
+static enum api_error_kind say_choice(struct api_structured *s, const char *field, const json_t *value,
+                                      struct api_error *e) {
+    if (!json_is_array(value)) return api_field_wrong_type(e, field, "an array of strings", value);
+    for (size_t i = 0; i < json_array_size(value); i++)
+        if (!json_is_string(json_array_get(value, i)))
+            return api_field_wrong_type(e, field, "an array of strings", json_array_get(value, i));
+    return json_array_size(value) == 0 ? API_OK : say_value(s, field, GRAMMAR_CHOICE, value, e);
+}
+
+static enum api_error_kind say_object(struct api_structured *s, const char *field, const json_t *value,
+                                      struct api_error *e) {
+    if (!json_is_boolean(value)) return api_field_wrong_type(e, field, "true or false", value);
+    if (json_is_false(value)) return API_OK;
+    return say(s, field, GRAMMAR_JSON_OBJECT, (struct engine_string){"", 0}, e);
+}
+
+/* ---- fields with one of them --------------------------------------------------------------------------- */
+
+enum form { FORM_SCHEMA, FORM_REGEX, FORM_CHOICE, FORM_GBNF, FORM_OBJECT, FORM_WHITESPACE };
+
+struct named_form {
+    const char *name, *field; /* within its object, and in messages */
+    enum form form;
+};
+
+static const struct named_form in_body[] = {
+    {"guided_json", "guided_json", FORM_SCHEMA},
+    {"guided_regex", "guided_regex", FORM_REGEX},
+    {"guided_choice", "guided_choice", FORM_CHOICE},
+    {"guided_grammar", "guided_grammar", FORM_GBNF},
+    {"guided_json_object", "guided_json_object", FORM_OBJECT},
+    {"guided_whitespace_pattern", "guided_whitespace_pattern", FORM_WHITESPACE},
+    {"grammar", "grammar", FORM_GBNF},
+    {"json_schema", "json_schema", FORM_SCHEMA},
+};
+
+static const struct named_form in_structured_outputs[] = {
+    {"json", "structured_outputs.json", FORM_SCHEMA},
+    {"regex", "structured_outputs.regex", FORM_REGEX},
+    {"choice", "structured_outputs.choice", FORM_CHOICE},
+    {"grammar", "structured_outputs.grammar", FORM_GBNF},
+    {"json_object", "structured_outputs.json_object", FORM_OBJECT},
+    {"whitespace_pattern", "structured_outputs.whitespace_pattern", FORM_WHITESPACE},
+};
+
+static enum api_error_kind read_form(struct api_structured *s, const struct named_form *form,
+                                     const json_t *value, struct api_error *e) {
+    switch (form->form) {
+    case FORM_SCHEMA:
+        return say_schema(s, form->field, value, e);
+    case FORM_REGEX:
+        return say_string(s, form->field, GRAMMAR_REGEX, value, e);
+    case FORM_CHOICE:
+        return say_choice(s, form->field, value, e);
+    case FORM_GBNF:
+        return say_string(s, form->field, GRAMMAR_GBNF, value, e);
+    case FORM_OBJECT:
+        return say_object(s, form->field, value, e);
+    case FORM_WHITESPACE:
+        if (!json_is_string(value)) return api_field_wrong_type(e, form->field, "a string", value);
+        s->source.whitespace = text_of(value);
+    }
+    return API_OK;
+}
+
+static enum api_error_kind read_forms(struct api_structured *s, const json_t *object,
+                                      const struct named_form *forms, size_t count, struct api_error *e) {
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_body_field(object, forms[i].name);
+        if (value && read_form(s, &forms[i], value, e) != API_OK) return e->kind;
+    }
+    return API_OK;
+}
+
+static enum api_error_kind read_structured_outputs(struct api_structured *s, const json_t *body,
+                                                   const struct api_limits *limits, struct api_error *e) {
+    const char *known[COUNT(in_structured_outputs)];
+    const json_t *object = json_body_field(body, "structured_outputs");
+    if (!object) return API_OK;
+    if (!json_is_object(object)) return api_field_wrong_type(e, "structured_outputs", "an object", object);
+    for (size_t i = 0; i < COUNT(known); i++) known[i] = in_structured_outputs[i].name;
+    if (api_fields_check(object, "structured_outputs.", known, COUNT(known), limits, e) != API_OK) return e->kind;
+    return read_forms(s, object, in_structured_outputs, COUNT(in_structured_outputs), e);
+}
+
+/* ---- response_format ----------------------------------------------------------------------------------- */
+
+/* OpenAI's {"name": .., "schema": .., "strict": ..}. A schema is kept to in any case: `strict` asks for what is done. */
+static enum api_error_kind read_json_schema(struct api_structured *s, const json_t *object,
+                                            const struct api_limits *limits, struct api_error *e) {
+    static const char *const known[] = {"name", "description", "schema", "strict"};
+    if (!json_is_object(object))
+        return api_error_set(e, API_INVALID, "response_format",
+                             "'response_format.json_schema' must be an object with a 'schema'.");
+    const json_t *schema = json_body_field(object, "schema");
+    if (!schema)
+        return api_error_set(e, API_INVALID, "response_format",
+                             "'response_format.json_schema' has no 'schema'.");
+    if (say_schema(s, "response_format", schema, e) != API_OK) return e->kind;
+    return api_fields_check(object, "response_format.json_schema.", known, COUNT(known), limits, e);
+}
+
+static enum api_error_kind read_response_format(struct api_structured *s, const json_t *body,
+                                                const struct api_limits *limits, struct api_error *e) {
+    static const char *const known[] = {"type", "json_schema", "schema"};
+    const json_t *object = json_body_field(body, "response_format");
+    if (!object) return API_OK;
+    if (!json_is_object(object)) return api_field_wrong_type(e, "response_format", "an object", object);
+    const char *type = json_string_value(json_object_get(object, "type"));
+    const json_t *schema = json_body_field(object, "schema"); /* llama-server has it here */
+    if (!type) type = "";
+    if (api_fields_check(object, "response_format.", known, COUNT(known), limits, e) != API_OK) return e->kind;
+    if (strcmp(type, "text") == 0) return API_OK;
+    if (strcmp(type, "json_object") == 0 && !schema) return say_object(s, "response_format", json_true(), e);
+    if (strcmp(type, "json_object") == 0) return say_schema(s, "response_format", schema, e);
+    if (strcmp(type, "json_schema") == 0)
+        return read_json_schema(s, json_object_get(object, "json_schema"), limits, e);
+    return api_error_set(e, API_INVALID, "response_format",
+                         "'response_format.type' must be \"text\", \"json_object\" or \"json_schema\".");
+}
+
+/* ---- all ----------------------------------------------------------------------------------------------- */
+
+enum api_error_kind api_structured_read(struct api_structured *s, const json_t *body,
+                                        const struct api_limits *limits, struct api_error *e) {
+    if (read_response_format(s, body, limits, e) != API_OK) return e->kind;
+    if (read_structured_outputs(s, body, limits, e) != API_OK) return e->kind;
+    return read_forms(s, body, in_body, COUNT(in_body), e);
+}
+
+void api_structured_deinit(struct api_structured *s) {
+    free(s->schema);
+    *s = (struct api_structured){0};
+}

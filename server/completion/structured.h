@@ -1,0 +1,8 @@
+/* What the text of a completion must match. Not on the loop. */
+#pragma once
+
+#include "server/completion/completion.h"
+
+/* What the body says of it, compiled: c->grammar. */
+enum api_error_kind structured_read(struct completion *c, const json_t *body, const struct api_limits *limits,
+                                    struct api_error *e);
