@@ -259,6 +259,40 @@ static void only_the_allowed_are_drawn(void **state) {
 
 /* Rows of several blocks whose values come many times: the nucleus ends within a tie, and no token behind it
  * comes. */
+/* Whatever else the request asks for. */
+static void a_mask_is_the_same_as_a_list_of_ids(void **state) {
+    (void)state;
+    static struct bench b;
+    static int32_t allowed[ROWS_MAX];
+    static uint32_t mask[(ROWS_MAX + 31) / 32];
+    const int32_t tokens[] = {0, 1, 2, 3};
+    bench_init(&b, ROWS_MAX, ROWS_MAX - 7, 8, 3);
+    for (unsigned round = 0; round < 200; round++) {
+        struct engine_sampling s = neutral;
+        struct error e;
+        int32_t by_mask = -1;
+        memset(mask, 0, sizeof mask);
+        for (int32_t id = 0; id < ROWS_MAX; id++)
+            if (rand() % (1 << round % 12) == 0) mask[id / 32] |= 1u << id % 32, allowed[s.allowed_count++] = id;
+        if (s.allowed_count == 0) continue;
+        s.seed = (int64_t)round;
+        s.top_k = round % 3 ? 0 : 5;
+        s.top_p = round % 4 ? 1 : 0.5;
+        s.temperature = round % 5 ? 1 : 0;
+        s.repetition_penalty = round % 2 ? 1 : 1.3;
+        struct engine_sampling unlisted = s;
+        unlisted.allowed = NULL, unlisted.allowed_count = 0;
+        struct sampler_input input = {
+            .sampling = &unlisted, .tokens = tokens, .prompt_count = 2, .count = 4, .mask = mask, .seed = s.seed};
+        s.allowed = allowed;
+        if (allowed[0] >= ROWS_MAX - 7) continue; /* nothing but padding */
+        assert_ok(sampler_pick(best_kernels(), &b.vocabulary, &b.scratch, &input, b.row, &by_mask, &e));
+        assert_int_equal(by_mask, pick(&b, &s, tokens, 2, 2));
+        assert_true(mask[by_mask / 32] >> by_mask % 32 & 1);
+    }
+    sampler_scratch_deinit(&b.scratch);
+}
+
 static void nucleus_ends_at_the_lowest_ids_of_a_tie(void **state) {
     (void)state;
     static struct bench b;
@@ -494,6 +528,7 @@ int main(void) {
         cmocka_unit_test(draws_find_their_block),
         cmocka_unit_test(unused_ids_are_never_drawn),
         cmocka_unit_test(only_the_allowed_are_drawn),
+        cmocka_unit_test(a_mask_is_the_same_as_a_list_of_ids),
         cmocka_unit_test(nucleus_ends_at_the_lowest_ids_of_a_tie),
         cmocka_unit_test(a_nucleus_of_nothing_keeps_the_best),
         cmocka_unit_test(greedy_takes_the_lowest_of_the_largest),

@@ -1,6 +1,8 @@
 /* The table of all tokens' texts: byte-level and byte-fallback vocabularies, special tokens, gaps between ids. */
 #include "engine/text/token_texts.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/text/unicode/unicode.h"
@@ -97,7 +99,7 @@ static void a_vocabulary_of_many_tiles(void **state) {
     assert_ok(token_texts_init(&t.texts, t.tokenizer, t.workers, &e));
     assert_int_equal(t.texts.count, tokenizer_vocabulary(t.tokenizer));
     assert_true(t.texts.count > 2048);
-    size_t bytes = t.texts.count * sizeof(size_t);
+    size_t bytes = t.texts.count * (sizeof(size_t) + 1);
     for (int32_t id = 0; (size_t)id < t.texts.count; id++) {
         size_t length;
         const char *text = token_texts_get(&t.texts, id, &length);
@@ -110,12 +112,79 @@ static void a_vocabulary_of_many_tiles(void **state) {
     close_table(&t);
 }
 
+static void expect_raw(const struct table *t, int32_t id, const char *bytes) {
+    unsigned char raw[TOKEN_TEXT_BYTES_MAX];
+    size_t length = token_texts_raw(&t->texts, t->tokenizer, id, raw);
+    assert_int_equal(length, strlen(bytes));
+    assert_memory_equal(raw, bytes, length);
+}
+
+static void bytes_are_those_of_the_midst_of_a_text(void **state) {
+    (void)state;
+    struct table t;
+    open_table(&t, SPECIAL(9) BYTE_LEVEL "}");
+    assert_true(token_texts_follow_each_other(t.tokenizer));
+    expect_raw(&t, 1, " the");
+    expect_raw(&t, 2, "\xe2");
+    expect_raw(&t, 3, "\u20ac");
+    expect_raw(&t, 4, "a\xe2");
+    expect_raw(&t, 5, "");
+    expect_raw(&t, -1, "");
+    close_table(&t);
+    open_table(&t, SPECIAL(4) BYTE_FALLBACK "}");
+    assert_true(token_texts_follow_each_other(t.tokenizer));
+    expect_raw(&t, 0, "\xe2");
+    expect_raw(&t, 1, "A");
+    expect_raw(&t, 2, " the");
+    close_table(&t);
+}
+
+/* Tokens of a text, one behind the other, are the text. */
+static void bytes_of_tokens_make_the_text(void **state) {
+    (void)state;
+    static const char text[] = "{\"name\": \"Z\u00fcrich \u2603 \U0001F600\",\n\t\"n\": [1, 22, 333.5e-7]}";
+    struct error e = {0};
+    struct table t;
+    struct token_list ids = {0};
+    char joined[sizeof text + TOKEN_TEXT_BYTES_MAX];
+    size_t length = 0;
+    assert_ok(tokenizer_open(test_source_path("deploy/models/tales"), &t.tokenizer, &e));
+    assert_ok(workers_create(2, &t.workers, &e));
+    assert_ok(token_texts_init(&t.texts, t.tokenizer, t.workers, &e));
+    assert_ok(tokenizer_encode(t.tokenizer, text, strlen(text), false, 0, &ids, &e));
+    for (size_t i = 0; i < ids.count && length < sizeof text; i++)
+        length += token_texts_raw(&t.texts, t.tokenizer, ids.ids[i], (unsigned char *)joined + length);
+    assert_int_equal(length, strlen(text));
+    assert_memory_equal(joined, text, length);
+    free(ids.ids);
+    close_table(&t);
+}
+
+static void decoders_that_join_words_are_known(void **state) {
+    (void)state;
+    static const char *const decoders[] = {"{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true}",
+                                           "{\"type\":\"Strip\",\"content\":\" \",\"start\":0,\"stop\":1}"};
+    for (size_t i = 0; i < sizeof decoders / sizeof *decoders; i++) {
+        struct tokenizer *tokenizer;
+        struct error e = {0};
+        char json[512];
+        snprintf(json, sizeof json, "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]},\"decoder\":%s}",
+                 decoders[i]);
+        assert_ok(tokenizer_open_text(json, strlen(json), "tokenizer.json", &tokenizer, &e));
+        assert_false(token_texts_follow_each_other(tokenizer));
+        tokenizer_close(tokenizer);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(byte_level_bytes_that_are_no_text_are_escaped),
         cmocka_unit_test(ids_without_a_token_have_no_text),
         cmocka_unit_test(byte_fallback_and_blanks_in_front),
         cmocka_unit_test(a_vocabulary_of_many_tiles),
+        cmocka_unit_test(bytes_are_those_of_the_midst_of_a_text),
+        cmocka_unit_test(bytes_of_tokens_make_the_text),
+        cmocka_unit_test(decoders_that_join_words_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
