@@ -7,12 +7,12 @@
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
-/* The bytes of all tokens, one behind the other, by which texts[] says where each is. Added tokens are left empty: they
- * are none of the text. */
+/* The bytes of all tokens, one behind the other, by which texts[rows] says where each is. Added tokens are left empty:
+ * they are none of the text. */
 static enum status gather(const struct engine *engine, struct text_buffer *bytes, struct engine_string *texts,
-                          struct error *e) {
+                          size_t rows, struct error *e) {
     unsigned char raw[TOKEN_TEXT_BYTES_MAX];
-    for (size_t id = 0; id < engine->texts.count; id++) {
+    for (size_t id = 0; id < rows; id++) {
         size_t length = tokenizer_is_added(engine->tokenizer, (int32_t)id)
                             ? 0
                             : token_texts_raw(&engine->texts, engine->tokenizer, (int32_t)id, raw);
@@ -20,18 +20,19 @@ static enum status gather(const struct engine *engine, struct text_buffer *bytes
         text_buffer_append(bytes, (const char *)raw, length);
     }
     if (bytes->failed) return text_no_memory(e);
-    for (size_t id = 0, at = 0; id < engine->texts.count; at += texts[id++].length)
+    for (size_t id = 0, at = 0; id < rows; at += texts[id++].length)
         texts[id].text = bytes->bytes + at;
     return STATUS_OK;
 }
 
 static enum status make_vocabulary(struct engine *engine, struct error *e) {
-    struct engine_string *texts = calloc(engine->texts.count + 1, sizeof *texts);
+    size_t rows = engine->model.description.vocabulary;
+    struct engine_string *texts = calloc(rows, sizeof *texts);
     struct text_buffer bytes = {0};
     if (!texts) return text_no_memory(e);
-    enum status status = gather(engine, &bytes, texts, e);
+    enum status status = gather(engine, &bytes, texts, rows, e);
     if (status == STATUS_OK)
-        status = grammar_vocabulary_create(texts, engine->texts.count, &engine->grammar_vocabulary, e);
+        status = grammar_vocabulary_create(texts, rows, &engine->grammar_vocabulary, e);
     text_buffer_deinit(&bytes);
     free(texts);
     return status;

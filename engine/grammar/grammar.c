@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/grammar/match/mask.h"
 #include "engine/grammar/sources/sources.h"
@@ -17,8 +18,8 @@ struct grammar {
 
 static enum status write_source(struct rules *r, enum grammar_kind kind, struct engine_string source,
                                 const struct grammar_options *o, rules_expression *start, struct error *e) {
-    for (size_t i = 0; i < grammar_source_count; i++)
-        if (grammar_sources[i].kind == kind) return grammar_sources[i].write(r, source, o, start, e);
+    for (size_t i = 0; i < grammar_reader_count; i++)
+        if (grammar_readers[i].kind == kind) return grammar_readers[i].write(r, source, o, start, e);
     return error_set(e, STATUS_UNSUPPORTED, "grammar", "there is no reader for this kind");
 }
 
@@ -71,6 +72,10 @@ void grammar_release(struct grammar *g) {
     free(g);
 }
 
+bool grammar_is_shared(const struct grammar *g) {
+    return atomic_load_explicit(&g->references, memory_order_acquire) > 1;
+}
+
 size_t grammar_bytes(const struct grammar *g) {
     struct grammar *locked = (struct grammar *)(uintptr_t)g;
     pthread_mutex_lock(&locked->lock);
@@ -111,7 +116,7 @@ bool grammar_may_end(struct grammar *g, grammar_state state) {
 enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits, struct error *e) {
     enum status status = STATUS_OK;
     if (state == GRAMMAR_DEAD) {
-        for (size_t i = 0; i < vocabulary_words(g->vocabulary); i++) bits[i] = 0;
+        memset(bits, 0, vocabulary_words(g->vocabulary) * sizeof *bits);
         return STATUS_OK;
     }
     pthread_mutex_lock(&g->lock);

@@ -50,6 +50,6 @@ enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token,
 /* Whether the text may end here. */
 bool grammar_may_end(struct grammar *g, grammar_state state);
 /* One bit an id, id 0 the lowest of bits[0]: it may come next, and from there the text can be brought to an end. Bits
- * of end tokens are not set here: that is grammar_may_end's. All words are written; ids that they have no room for are
- * left out. The result is a function of grammar, vocabulary and the text so far alone. */
-enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits, size_t words, struct error *e);
+ * of end tokens are not set here: that is grammar_may_end's. (count + 31) / 32 words are written, of the vocabulary's
+ * count. The result is a function of grammar, vocabulary and the text so far alone. */
+enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits, struct error *e);

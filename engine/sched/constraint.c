@@ -36,7 +36,7 @@ enum status constraint_mask(const struct sequence *q, grammar_state state, uint3
         memset(mask, 0, words * sizeof *mask);
         return STATUS_OK;
     }
-    enum status status = grammar_mask(terms->grammar, state, mask, words, e);
+    enum status status = grammar_mask(terms->grammar, state, mask, e);
     if (status != STATUS_OK || !grammar_may_end(terms->grammar, state)) return status;
     for (size_t i = 0; i < harmless_enders(q->request); i++) {
         int32_t id = terms->enders[i];
@@ -57,7 +57,7 @@ enum status constraint_follow(const struct sequence *q, grammar_state from, int3
     *complete = false;
     enum status status = accept(q->request->terms, from, token, to, e);
     if (status != STATUS_OK || *to == GRAMMAR_DEAD || !grammar_may_end(grammar, *to)) return status;
-    status = grammar_mask(grammar, *to, mask, words, e);
+    status = grammar_mask(grammar, *to, mask, e);
     *complete = status == STATUS_OK && is_empty(mask, words);
     return status;
 }

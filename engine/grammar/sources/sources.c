@@ -3,8 +3,8 @@
 #include "engine/grammar/sources/choice.h"
 #include "engine/grammar/sources/gbnf.h"
 
-const struct grammar_source grammar_sources[] = {
+const struct grammar_reader grammar_readers[] = {
     {GRAMMAR_CHOICE, choice_write},
     {GRAMMAR_GBNF, gbnf_write},
 };
-const size_t grammar_source_count = sizeof grammar_sources / sizeof *grammar_sources;
+const size_t grammar_reader_count = sizeof grammar_readers / sizeof *grammar_readers;
