@@ -1,0 +1,121 @@
+#include "engine/grammar/grammar.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "engine/grammar/match/mask.h"
+#include "engine/grammar/sources/sources.h"
+
+struct grammar {
+    atomic_uint references;
+    pthread_mutex_t lock; /* of the rest */
+    struct matcher *matcher;
+    struct masks masks;
+    const struct grammar_vocabulary *vocabulary;
+};
+
+static enum status write_source(struct rules *r, enum grammar_kind kind, struct engine_string source,
+                                const struct grammar_options *o, rules_expression *start, struct error *e) {
+    for (size_t i = 0; i < grammar_source_count; i++)
+        if (grammar_sources[i].kind == kind) return grammar_sources[i].write(r, source, o, start, e);
+    return error_set(e, STATUS_UNSUPPORTED, "grammar", "there is no reader for this kind");
+}
+
+/* Writes the source's rules and takes them over into *m. */
+static enum status make_matcher(enum grammar_kind kind, struct engine_string source,
+                                const struct grammar_options *o, struct matcher **m, struct error *e) {
+    struct rules *r;
+    rules_expression start = RULES_NONE;
+    enum status status = rules_create(o->bytes_max, &r, e);
+    if (status != STATUS_OK) return status;
+    rules_limit_time(r, o->seconds_max);
+    status = write_source(r, kind, source, o, &start, e);
+    if (status == STATUS_OK) status = rules_finish(r, start, e);
+    if (status != STATUS_OK) {
+        rules_destroy(r);
+        return status;
+    }
+    status = matcher_create(r, m, e);
+    if (status == STATUS_OK) rules_limit_time(r, 0);
+    return status;
+}
+
+enum status grammar_compile(enum grammar_kind kind, struct engine_string source, const struct grammar_options *options,
+                            const struct grammar_vocabulary *vocabulary, struct grammar **out, struct error *e) {
+    struct grammar *g = calloc(1, sizeof *g);
+    enum status status;
+    *out = NULL;
+    if (!g) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *g);
+    atomic_init(&g->references, 1);
+    pthread_mutex_init(&g->lock, NULL);
+    g->vocabulary = vocabulary;
+    status = make_matcher(kind, source, options, &g->matcher, e);
+    if (status == STATUS_OK && !masks_init(&g->masks, g->matcher, vocabulary))
+        status = rules_take_failure(g->matcher->rules, e);
+    if (status == STATUS_OK) *out = g;
+    else grammar_release(g);
+    return status;
+}
+
+struct grammar *grammar_retain(struct grammar *g) {
+    atomic_fetch_add_explicit(&g->references, 1, memory_order_relaxed);
+    return g;
+}
+
+void grammar_release(struct grammar *g) {
+    if (!g || atomic_fetch_sub_explicit(&g->references, 1, memory_order_acq_rel) > 1) return;
+    masks_deinit(&g->masks);
+    matcher_destroy(g->matcher);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+size_t grammar_bytes(const struct grammar *g) {
+    struct grammar *locked = (struct grammar *)(uintptr_t)g;
+    pthread_mutex_lock(&locked->lock);
+    size_t bytes = g->matcher->rules->bytes + sizeof *g;
+    pthread_mutex_unlock(&locked->lock);
+    return bytes;
+}
+
+static configuration step_text(struct matcher *m, configuration at, struct engine_string text) {
+    const struct rules *r = m->rules;
+    for (size_t i = 0; i < text.length && at < CONFIGURATION_FAILED; i++)
+        at = matcher_step(m, at, r->class_of[(unsigned char)text.text[i]]);
+    return at;
+}
+
+enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to, struct error *e) {
+    enum status status = STATUS_OK;
+    *to = GRAMMAR_DEAD;
+    if (from == GRAMMAR_DEAD || token < 0 || (size_t)token >= g->vocabulary->count) return STATUS_OK;
+    struct engine_string text = vocabulary_text(g->vocabulary, (size_t)token);
+    if (text.length == 0) return STATUS_OK;
+    pthread_mutex_lock(&g->lock);
+    configuration at = step_text(g->matcher, from, text);
+    if (at == CONFIGURATION_FAILED) status = rules_take_failure(g->matcher->rules, e);
+    else *to = at;
+    pthread_mutex_unlock(&g->lock);
+    return status;
+}
+
+bool grammar_may_end(struct grammar *g, grammar_state state) {
+    if (state == GRAMMAR_DEAD) return false;
+    pthread_mutex_lock(&g->lock);
+    bool may_end = g->matcher->configurations[state].may_end;
+    pthread_mutex_unlock(&g->lock);
+    return may_end;
+}
+
+enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits, struct error *e) {
+    enum status status = STATUS_OK;
+    if (state == GRAMMAR_DEAD) {
+        for (size_t i = 0; i < vocabulary_words(g->vocabulary); i++) bits[i] = 0;
+        return STATUS_OK;
+    }
+    pthread_mutex_lock(&g->lock);
+    if (!masks_find(&g->masks, state, bits)) status = rules_take_failure(g->matcher->rules, e);
+    pthread_mutex_unlock(&g->lock);
+    return status;
+}

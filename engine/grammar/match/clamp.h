@@ -1,0 +1,7 @@
+#pragma once
+
+#include "engine/grammar/rules/leaf.h"
+
+/* A state that does the same as `leaf` with every text of at most `bytes` bytes, and is the same one for all counts
+ * that are beyond that: a string of at most 1,000 characters has one mask for most of its length. RULES_NONE: failed. */
+leaf_state clamp_leaf(struct rules *r, leaf_state leaf, uint32_t bytes);

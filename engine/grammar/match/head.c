@@ -1,0 +1,60 @@
+#include "engine/grammar/match/head.h"
+
+/* Whether something wide stands in x in such a way that x must be looked into. */
+static bool is_open(const struct rules *r, rules_expression x) {
+    const struct expression *e = &r->expressions[x];
+    if (!(e->flags & EXPRESSION_REGULAR)) return true;
+    if (!(e->flags & EXPRESSION_WIDE)) return false;
+    if (e->kind == EXPRESSION_REPEAT) return expression_is(r, e->a, EXPRESSION_WIDE);
+    return e->kind == EXPRESSION_CHOICE || e->kind == EXPRESSION_SEQUENCE;
+}
+
+/* How many elements at the left of a sequence make a leaf: up to the first that is to be looked into, to a second wide
+ * one, or to what ends a wide one. *rest: what is behind them. */
+static size_t count_leading(const struct rules *r, rules_expression x, rules_expression *rest) {
+    size_t count = 0;
+    bool wide = false;
+    while (x != RULES_EMPTY) {
+        const struct expression *e = &r->expressions[x];
+        bool sequence = e->kind == EXPRESSION_SEQUENCE;
+        rules_expression element = sequence ? e->a : x;
+        bool is_wide = expression_is(r, element, EXPRESSION_WIDE);
+        if (is_open(r, element) || (wide && is_wide)) break;
+        x = sequence ? e->b : RULES_EMPTY;
+        count++;
+        if (wide && !expression_is(r, element, EXPRESSION_NULLABLE)) break;
+        wide |= is_wide;
+    }
+    *rest = x;
+    return count;
+}
+
+/* The first `count` elements. */
+static rules_expression take(struct rules *r, rules_expression x, size_t count) {
+    size_t from = r->scratch_count;
+    rules_expression made = RULES_EMPTY;
+    for (; count > 0; count--) {
+        const struct expression *e = &r->expressions[x];
+        bool sequence = e->kind == EXPRESSION_SEQUENCE;
+        if (!scratch_push(r, sequence ? e->a : x)) return RULES_NONE;
+        x = sequence ? e->b : RULES_EMPTY;
+    }
+    while (r->scratch_count > from) made = expression_sequence(r, r->scratch[--r->scratch_count], made);
+    return made;
+}
+
+enum head_kind head_split(struct rules *r, rules_expression x, rules_expression *head, rules_expression *rest) {
+    const struct expression *e = &r->expressions[x];
+    *head = x;
+    *rest = RULES_EMPTY;
+    if (!is_open(r, x)) return HEAD_LEAF;
+    if (e->kind != EXPRESSION_SEQUENCE) return HEAD_OPEN;
+    size_t count = count_leading(r, x, rest);
+    if (count == 0) {
+        *head = e->a;
+        *rest = e->b;
+        return HEAD_OPEN;
+    }
+    *head = *rest == RULES_EMPTY ? x : take(r, x, count);
+    return *head == RULES_NONE ? HEAD_FAILED : HEAD_LEAF;
+}

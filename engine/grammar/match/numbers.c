@@ -1,0 +1,143 @@
+#include "engine/grammar/match/numbers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool numbers_init(struct matcher *m) {
+    if (!rules_grow(m->rules, &m->cells, &m->cell_capacity, 1, sizeof *m->cells)) return false;
+    m->cells[0] = (struct cell){.rest = RULES_EMPTY, .entry = CONFIGURATION_UNKNOWN};
+    m->cell_count = 1;
+    return true;
+}
+
+uint32_t numbers_cell(struct matcher *m, rules_expression rest, uint32_t next) {
+    struct rules *r = m->rules;
+    if (rest == RULES_NONE || next == CELL_FAILED) return CELL_FAILED;
+    if (rest == RULES_EMPTY) return next;
+    if (!table_grow(r, &m->cell_table, m->cells ? &m->cells->hash : NULL, sizeof *m->cells)) return CELL_FAILED;
+    uint32_t hash = hash_mix(hash_mix(0x811C9DC5u, rest), next);
+    size_t mask = m->cell_table.capacity - 1, at = hash & mask;
+    for (; m->cell_table.slots[at] != RULES_NONE; at = (at + 1) & mask) {
+        const struct cell *c = &m->cells[m->cell_table.slots[at]];
+        if (c->rest == rest && c->next == next) return m->cell_table.slots[at];
+    }
+    uint32_t depth = m->cells[next].depth + 1;
+    if (depth > MATCHER_STACK_MAX) {
+        rules_fail(r, STATUS_LIMIT, "grammar", "rules within each other deeper than %d", MATCHER_STACK_MAX);
+        return CELL_FAILED;
+    }
+    if (!rules_grow(r, &m->cells, &m->cell_capacity, m->cell_count + 1, sizeof *m->cells)) return CELL_FAILED;
+    m->cells[m->cell_count] = (struct cell){rest, next, depth, hash, CONFIGURATION_UNKNOWN};
+    m->cell_table.slots[at] = (uint32_t)m->cell_count;
+    m->cell_table.count++;
+    return (uint32_t)m->cell_count++;
+}
+
+static int compare_items(const void *a, const void *b) {
+    const struct item *x = a, *y = b;
+    if (x->cell != y->cell) return x->cell < y->cell ? -1 : 1;
+    return (x->leaf > y->leaf) - (x->leaf < y->leaf);
+}
+
+static void order_found(struct matcher *m) {
+    size_t kept = 0;
+    if (m->found_count > 1) qsort(m->found, m->found_count, sizeof *m->found, compare_items);
+    for (size_t i = 0; i < m->found_count; i++)
+        if (kept == 0 || compare_items(&m->found[kept - 1], &m->found[i]) != 0) m->found[kept++] = m->found[i];
+    m->found_count = kept;
+}
+
+static uint32_t hash_found(const struct matcher *m) {
+    uint32_t hash = m->found_end;
+    for (size_t i = 0; i < m->found_count; i++) hash = hash_mix(hash_mix(hash, m->found[i].leaf), m->found[i].cell);
+    return hash;
+}
+
+static bool is_found(const struct matcher *m, configuration c, uint32_t hash) {
+    const struct configuration_data *d = &m->configurations[c];
+    return d->hash == hash && d->count == m->found_count && d->may_end == m->found_end &&
+           (d->count == 0 || memcmp(m->items + d->first, m->found, d->count * sizeof *m->items) == 0);
+}
+
+static configuration add_configuration(struct matcher *m, uint32_t hash, size_t at) {
+    struct rules *r = m->rules;
+    if (!rules_grow(r, &m->items, &m->item_capacity, m->item_count + m->found_count, sizeof *m->items) ||
+        !rules_grow(r, &m->configurations, &m->configuration_capacity, m->configuration_count + 1,
+                    sizeof *m->configurations))
+        return CONFIGURATION_FAILED;
+    if (m->found_count > 0) memcpy(m->items + m->item_count, m->found, m->found_count * sizeof *m->items);
+    m->configurations[m->configuration_count] =
+        (struct configuration_data){.first = m->item_count,
+                                    .count = (uint32_t)m->found_count,
+                                    .hash = hash,
+                                    .row = UINT32_MAX,
+                                    .mask = UINT32_MAX,
+                                    .may_end = m->found_end};
+    m->item_count += m->found_count;
+    m->configuration_table.slots[at] = (uint32_t)m->configuration_count;
+    m->configuration_table.count++;
+    return (configuration)m->configuration_count++;
+}
+
+configuration numbers_configuration(struct matcher *m) {
+    struct rules *r = m->rules;
+    struct number_table *t = &m->configuration_table;
+    order_found(m);
+    if (m->found_count > MATCHER_ITEMS_MAX) {
+        rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to read the text so far", MATCHER_ITEMS_MAX);
+        return CONFIGURATION_FAILED;
+    }
+    if (!table_grow(r, t, m->configurations ? &m->configurations->hash : NULL, sizeof *m->configurations))
+        return CONFIGURATION_FAILED;
+    uint32_t hash = hash_found(m);
+    size_t mask = t->capacity - 1, at = hash & mask;
+    for (; t->slots[at] != RULES_NONE; at = (at + 1) & mask)
+        if (is_found(m, t->slots[at], hash)) return t->slots[at];
+    return add_configuration(m, hash, at);
+}
+
+static size_t seen_place(const struct matcher *m, rules_expression x, uint32_t cell) {
+    size_t mask = m->seen_capacity - 1, at = hash_mix(hash_mix(0x9747b28cu, x), cell) & mask;
+    while (m->seen_in[at] == m->making && (m->seen[at].leaf != x || m->seen[at].cell != cell)) at = (at + 1) & mask;
+    return at;
+}
+
+static bool grow_seen(struct matcher *m) {
+    struct rules *r = m->rules;
+    size_t old_capacity = m->seen_capacity, capacity = old_capacity ? old_capacity * 2 : 64;
+    struct item *old = m->seen;
+    uint32_t *old_in = m->seen_in;
+    if (!rules_charge(r, (capacity - old_capacity) * (sizeof *old + sizeof *old_in))) return false;
+    struct item *seen = calloc(capacity, sizeof *seen);
+    uint32_t *seen_in = calloc(capacity, sizeof *seen_in);
+    if (!seen || !seen_in) {
+        free(seen);
+        free(seen_in);
+        r->bytes -= (capacity - old_capacity) * (sizeof *old + sizeof *old_in);
+        rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu places", capacity);
+        return false;
+    }
+    m->seen = seen;
+    m->seen_in = seen_in;
+    m->seen_capacity = capacity;
+    for (size_t i = 0; i < old_capacity; i++) {
+        if (old_in[i] != m->making) continue;
+        size_t at = seen_place(m, old[i].leaf, old[i].cell);
+        seen[at] = old[i];
+        seen_in[at] = m->making;
+    }
+    free(old);
+    free(old_in);
+    return true;
+}
+
+bool numbers_see(struct matcher *m, rules_expression x, uint32_t cell, bool *fresh) {
+    if (m->seen_count * 2 >= m->seen_capacity && !grow_seen(m)) return false;
+    size_t at = seen_place(m, x, cell);
+    *fresh = m->seen_in[at] != m->making;
+    if (!*fresh) return true;
+    m->seen[at] = (struct item){x, cell};
+    m->seen_in[at] = m->making;
+    m->seen_count++;
+    return true;
+}

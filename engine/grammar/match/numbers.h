@@ -1,0 +1,14 @@
+/* Cells and configurations by their content: each exists once. */
+#pragma once
+
+#include "engine/grammar/match/matcher.h"
+
+enum { CELL_END = 0, CELL_FAILED = UINT32_MAX };
+
+bool numbers_init(struct matcher *m);
+/* `rest` and then `next`; `next` itself where rest is the empty text. CELL_FAILED: failed. */
+uint32_t numbers_cell(struct matcher *m, rules_expression rest, uint32_t next);
+/* What was found in this making. CONFIGURATION_FAILED: failed. */
+configuration numbers_configuration(struct matcher *m);
+/* *fresh: the pair was not there yet in this making. False: failed. */
+bool numbers_see(struct matcher *m, rules_expression x, uint32_t cell, bool *fresh);

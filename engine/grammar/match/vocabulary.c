@@ -1,0 +1,139 @@
+#include "engine/grammar/match/vocabulary.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A token while it is sorted: its first bytes as a number decide most comparisons. */
+struct sorted_token {
+    uint64_t key;
+    const char *text;
+    uint32_t length, id;
+};
+
+static uint64_t key_of(const char *text, size_t length) {
+    uint64_t key = 0;
+    for (size_t i = 0; i < 8; i++) key = key << 8 | (i < length ? (unsigned char)text[i] : 0);
+    return key;
+}
+
+static int compare_tokens(const void *a, const void *b) {
+    const struct sorted_token *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    size_t shorter = x->length < y->length ? x->length : y->length;
+    int order = memcmp(x->text, y->text, shorter);
+    if (order != 0) return order;
+    if (x->length != y->length) return x->length < y->length ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static size_t common_prefix(const struct sorted_token *a, const struct sorted_token *b) {
+    size_t length = 0;
+    while (length < a->length && length < b->length && a->text[length] == b->text[length]) length++;
+    return length;
+}
+
+/* *count sorted tokens; NULL: no memory. */
+static struct sorted_token *sort_tokens(const struct grammar_vocabulary *v, size_t *count) {
+    struct sorted_token *sorted = calloc(v->count + 1, sizeof *sorted);
+    *count = 0;
+    if (!sorted) return NULL;
+    for (size_t id = 0; id < v->count; id++) {
+        struct engine_string text = vocabulary_text(v, id);
+        if (text.length == 0) continue;
+        sorted[(*count)++] = (struct sorted_token){key_of(text.text, text.length), text.text,
+                                                   (uint32_t)text.length, (uint32_t)id};
+    }
+    qsort(sorted, *count, sizeof *sorted, compare_tokens);
+    return sorted;
+}
+
+static size_t count_nodes(const struct sorted_token *sorted, size_t count, size_t *depth) {
+    size_t nodes = 1;
+    *depth = 0;
+    for (size_t i = 0; i < count; i++) {
+        nodes += sorted[i].length - (i > 0 ? common_prefix(&sorted[i - 1], &sorted[i]) : 0);
+        if (sorted[i].length > *depth) *depth = sorted[i].length;
+    }
+    return nodes;
+}
+
+/* open[d]: the node that is d bytes deep and not ended yet. */
+static void fill_trie(struct token_trie *t, const struct sorted_token *sorted, uint32_t *open) {
+    size_t node = 1, depth = 0;
+    open[0] = 0;
+    t->firsts[0] = 0;
+    for (size_t i = 0; i < t->token_count; i++) {
+        size_t shared = i > 0 ? common_prefix(&sorted[i - 1], &sorted[i]) : 0;
+        for (; depth > shared; depth--) t->ends[open[depth]] = (uint32_t)node;
+        for (; depth < sorted[i].length; node++) {
+            t->bytes[node] = (uint8_t)sorted[i].text[depth];
+            t->firsts[node] = (uint32_t)i;
+            open[++depth] = (uint32_t)node;
+        }
+        t->tokens[i] = sorted[i].id;
+    }
+    for (size_t d = depth + 1; d-- > 0;) t->ends[open[d]] = (uint32_t)node;
+    t->firsts[node] = (uint32_t)t->token_count;
+}
+
+static bool build_trie(struct grammar_vocabulary *v) {
+    struct token_trie *t = &v->trie;
+    struct sorted_token *sorted = sort_tokens(v, &t->token_count);
+    if (!sorted) return false;
+    t->count = count_nodes(sorted, t->token_count, &t->depth);
+    t->bytes = calloc(t->count, 1);
+    t->ends = calloc(t->count, sizeof *t->ends);
+    t->firsts = calloc(t->count + 1, sizeof *t->firsts);
+    t->tokens = calloc(t->token_count + 1, sizeof *t->tokens);
+    uint32_t *open = calloc(t->depth + 1, sizeof *open);
+    bool done = t->bytes && t->ends && t->firsts && t->tokens && open;
+    if (done) fill_trie(t, sorted, open);
+    free(open);
+    free(sorted);
+    v->memory += t->count * (1 + sizeof *t->ends + sizeof *t->firsts) + t->token_count * sizeof *t->tokens;
+    return done;
+}
+
+static bool copy_texts(struct grammar_vocabulary *v, const struct engine_string *texts) {
+    size_t sum = 0;
+    for (size_t i = 0; i < v->count; i++) sum += texts[i].length;
+    v->bytes = malloc(sum + 1);
+    v->offsets = calloc(v->count + 1, sizeof *v->offsets);
+    if (!v->bytes || !v->offsets) return false;
+    sum = 0;
+    for (size_t i = 0; i < v->count; i++) {
+        if (texts[i].length > 0) memcpy(v->bytes + sum, texts[i].text, texts[i].length);
+        sum += texts[i].length;
+        v->offsets[i + 1] = sum;
+    }
+    v->memory = sizeof *v + sum + (v->count + 1) * sizeof *v->offsets;
+    return true;
+}
+
+enum status grammar_vocabulary_create(const struct engine_string *texts, size_t count,
+                                      struct grammar_vocabulary **out, struct error *e) {
+    struct grammar_vocabulary *v = calloc(1, sizeof *v);
+    *out = NULL;
+    if (v) v->count = count;
+    if (!v || !copy_texts(v, texts) || !build_trie(v)) {
+        grammar_vocabulary_destroy(v);
+        return error_set(e, STATUS_NO_MEMORY, "vocabulary", "cannot allocate for %zu tokens", count);
+    }
+    *out = v;
+    return STATUS_OK;
+}
+
+void grammar_vocabulary_destroy(struct grammar_vocabulary *v) {
+    if (!v) return;
+    free(v->bytes);
+    free(v->offsets);
+    free(v->trie.bytes);
+    free(v->trie.ends);
+    free(v->trie.firsts);
+    free(v->trie.tokens);
+    free(v);
+}
+
+size_t grammar_vocabulary_bytes(const struct grammar_vocabulary *v) {
+    return v->memory;
+}

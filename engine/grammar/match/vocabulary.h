@@ -1,0 +1,35 @@
+/* The tokens of a model as a trie, laid out in the order of a walk: a node's first child stands behind it, its next
+ * sibling behind the last of its descendants. Tokens stand in the order of their bytes, so that those of a subtree are
+ * a range. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/grammar/grammar.h"
+
+struct token_trie {
+    size_t count;       /* nodes; 0 is the root */
+    uint8_t *bytes;     /* [count]: that lead to the node */
+    uint32_t *ends;     /* [count]: behind the last node of the subtree */
+    uint32_t *firsts;   /* [count + 1]: the first token of the subtree; the node's own end where the next node's begin */
+    uint32_t *tokens;   /* ids, by bytes */
+    size_t token_count; /* with a text */
+    size_t depth;       /* bytes of the longest token */
+};
+
+struct grammar_vocabulary {
+    size_t count; /* ids */
+    char *bytes;
+    size_t *offsets; /* [count + 1] into bytes */
+    struct token_trie trie;
+    size_t memory; /* bytes of all of it */
+};
+
+static inline struct engine_string vocabulary_text(const struct grammar_vocabulary *v, size_t token) {
+    return (struct engine_string){v->bytes + v->offsets[token], v->offsets[token + 1] - v->offsets[token]};
+}
+/* 32-bit words of a mask. */
+static inline size_t vocabulary_words(const struct grammar_vocabulary *v) {
+    return (v->count + 31) / 32;
+}

@@ -1,0 +1,156 @@
+#include "engine/grammar/rules/expression.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/grammar/rules/leaf.h"
+
+/* The clock is looked at once in so many steps. */
+#define STEPS_MASK 0xFFF
+
+bool rules_failed(const struct rules *r) {
+    return r->error.code != STATUS_OK;
+}
+
+rules_expression rules_fail(struct rules *r, enum status status, const char *where, const char *format, ...) {
+    va_list args;
+    if (rules_failed(r)) return RULES_NONE;
+    va_start(args, format);
+    error_vset(&r->error, status, where, format, args);
+    va_end(args);
+    return RULES_NONE;
+}
+
+enum status rules_take_failure(struct rules *r, struct error *e) {
+    enum status code = r->error.code;
+    if (e) *e = r->error;
+    r->error = (struct error){.code = STATUS_OK};
+    r->scratch_count = 0;
+    return code;
+}
+
+bool rules_charge(struct rules *r, size_t bytes) {
+    if (rules_failed(r)) return false;
+    if (bytes > r->bytes_max || r->bytes > r->bytes_max - bytes) {
+        rules_fail(r, STATUS_LIMIT, "grammar", "it needs more than the %zu bytes that a grammar may have",
+                   r->bytes_max);
+        return false;
+    }
+    r->bytes += bytes;
+    return true;
+}
+
+bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size) {
+    if (count <= *capacity) return !rules_failed(r);
+    size_t wanted = *capacity * 2 > count ? *capacity * 2 : count + 8;
+    if (!rules_charge(r, (wanted - *capacity) * size)) return false;
+    void *old, *grown;
+    memcpy(&old, block, sizeof old);
+    grown = reallocarray(old, wanted, size);
+    if (!grown) {
+        r->bytes -= (wanted - *capacity) * size;
+        rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", wanted * size);
+        return false;
+    }
+    memcpy(block, &grown, sizeof grown);
+    *capacity = wanted;
+    return true;
+}
+
+void rules_limit_time(struct rules *r, double seconds_max) {
+    r->deadline = seconds_max > 0 ? clock_seconds() + seconds_max : 0;
+}
+
+bool rules_tick(struct rules *r) {
+    if ((++r->steps & STEPS_MASK) == 0 && r->deadline > 0 && clock_seconds() > r->deadline)
+        rules_fail(r, STATUS_LIMIT, "grammar", "compiling it takes longer than a grammar may take");
+    return !rules_failed(r);
+}
+
+bool scratch_push(struct rules *r, uint32_t value) {
+    if (!rules_grow(r, &r->scratch, &r->scratch_capacity, r->scratch_count + 1, sizeof *r->scratch)) return false;
+    r->scratch[r->scratch_count++] = value;
+    return true;
+}
+
+bool table_grow(struct rules *r, struct number_table *t, const void *hashes, size_t stride) {
+    if (t->count * 2 < t->capacity) return !rules_failed(r);
+    size_t capacity = t->capacity ? t->capacity * 2 : 64;
+    if (!rules_charge(r, (capacity - t->capacity) * sizeof *t->slots)) return false;
+    uint32_t *slots = malloc(capacity * sizeof *slots);
+    if (!slots) {
+        r->bytes -= (capacity - t->capacity) * sizeof *t->slots;
+        rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", capacity * sizeof *slots);
+        return false;
+    }
+    memset(slots, 0xFF, capacity * sizeof *slots);
+    for (size_t i = 0; i < t->capacity; i++) {
+        uint32_t hash;
+        if (t->slots[i] == RULES_NONE) continue;
+        memcpy(&hash, (const char *)hashes + t->slots[i] * stride, sizeof hash);
+        size_t at = hash & (capacity - 1);
+        while (slots[at] != RULES_NONE) at = (at + 1) & (capacity - 1);
+        slots[at] = t->slots[i];
+    }
+    free(t->slots);
+    t->slots = slots;
+    t->capacity = capacity;
+    return true;
+}
+
+enum status rules_create(size_t bytes_max, struct rules **out, struct error *e) {
+    struct rules *r = calloc(1, sizeof *r);
+    *out = NULL;
+    if (!r) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *r);
+    r->bytes_max = bytes_max;
+    expression_intern(r, EXPRESSION_NOTHING, 0, 0, 0);
+    expression_intern(r, EXPRESSION_EMPTY, 0, 0, 0);
+    if (rules_failed(r)) {
+        enum status status = rules_take_failure(r, e);
+        rules_destroy(r);
+        return status;
+    }
+    *out = r;
+    return STATUS_OK;
+}
+
+void rules_destroy(struct rules *r) {
+    if (!r) return;
+    leaves_deinit(r);
+    free(r->expressions);
+    free(r->expression_table.slots);
+    free(r->members);
+    free(r->sets);
+    free(r->set_table.slots);
+    free(r->rules);
+    free(r->names);
+    free(r->scratch);
+    free(r);
+}
+
+rules_name rules_declare(struct rules *r, const char *name) {
+    size_t length = strnlen(name, RULES_NAME_BYTES_MAX);
+    if (!rules_tick(r) ||
+        !rules_grow(r, &r->rules, &r->rule_capacity, r->rule_count + 1, sizeof *r->rules) ||
+        !rules_grow(r, &r->names, &r->name_capacity, r->name_count + length + 1, 1))
+        return RULES_NONE;
+    memcpy(r->names + r->name_count, name, length);
+    r->names[r->name_count + length] = 0;
+    r->rules[r->rule_count] = (struct rule){.meaning = RULES_NONE, .name = (uint32_t)r->name_count};
+    r->name_count += length + 1;
+    return (rules_name)r->rule_count++;
+}
+
+void rules_define(struct rules *r, rules_name rule, rules_expression meaning) {
+    if (rules_failed(r) || rule == RULES_NONE || meaning == RULES_NONE) return;
+    if (r->rules[rule].meaning != RULES_NONE)
+        rules_fail(r, STATUS_INVALID_ARGUMENT, rule_name(r, rule), "the rule is defined twice");
+    else
+        r->rules[rule].meaning = meaning;
+}
+
+const char *rule_name(const struct rules *r, rules_name rule) {
+    return r->names + r->rules[rule].name;
+}

@@ -1,0 +1,393 @@
+/* Expressions out of expressions. What is simplified here is what makes equal texts equal numbers often enough that the
+ * states of a leaf stay few: a choice is a set, a sequence is a list, what matches nothing disappears. */
+#include "engine/grammar/rules/expression.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t hash_bytes_of(const void *data, size_t count) {
+    const uint32_t *words = data;
+    uint32_t hash = 0x811C9DC5u;
+    for (size_t i = 0; i < count; i++) hash = hash_mix(hash, words[i]);
+    return hash;
+}
+
+static unsigned both_flags(const struct rules *r, rules_expression a, rules_expression b) {
+    return r->expressions[a].flags & r->expressions[b].flags;
+}
+
+static unsigned either_flags(const struct rules *r, rules_expression a, rules_expression b) {
+    return r->expressions[a].flags | r->expressions[b].flags;
+}
+
+#define FLAGS_OF_ALL (EXPRESSION_REGULAR)
+#define FLAGS_OF_ANY (EXPRESSION_BOOLEAN | EXPRESSION_BROAD | EXPRESSION_WIDE)
+
+static unsigned choice_flags(const struct rules *r, const struct expression *x) {
+    unsigned all = FLAGS_OF_ALL, any = 0;
+    for (uint32_t i = 0; i < x->b; i++) {
+        unsigned flags = r->expressions[r->members[x->a + i]].flags;
+        all &= flags;
+        any |= flags & (FLAGS_OF_ANY | EXPRESSION_NULLABLE);
+    }
+    return all | any;
+}
+
+static unsigned repeat_flags(const struct rules *r, const struct expression *x) {
+    unsigned flags = r->expressions[x->a].flags;
+    if (x->b == 0) flags |= EXPRESSION_NULLABLE;
+    if (x->c > 1 && (flags & EXPRESSION_BROAD)) flags |= EXPRESSION_WIDE;
+    return flags;
+}
+
+static unsigned pair_flags(const struct rules *r, const struct expression *x) {
+    unsigned flags = (either_flags(r, x->a, x->b) & FLAGS_OF_ANY) | (both_flags(r, x->a, x->b) & FLAGS_OF_ALL);
+    if (x->kind != EXPRESSION_SEQUENCE) flags |= EXPRESSION_BOOLEAN;
+    if (x->kind == EXPRESSION_WITHOUT)
+        flags |= expression_is(r, x->a, EXPRESSION_NULLABLE) && !expression_is(r, x->b, EXPRESSION_NULLABLE)
+                     ? EXPRESSION_NULLABLE
+                     : 0;
+    else
+        flags |= both_flags(r, x->a, x->b) & EXPRESSION_NULLABLE;
+    return flags;
+}
+
+static int set_size(const struct byte_set *s) {
+    int size = 0;
+    for (int i = 0; i < 4; i++) size += __builtin_popcountll(s->bits[i]);
+    return size;
+}
+
+uint8_t expression_flags(const struct rules *r, const struct expression *x) {
+    switch ((enum expression_kind)x->kind) {
+    case EXPRESSION_NOTHING:
+        return EXPRESSION_REGULAR;
+    case EXPRESSION_EMPTY:
+        return EXPRESSION_REGULAR | EXPRESSION_NULLABLE;
+    case EXPRESSION_BYTES:
+        return EXPRESSION_REGULAR | (set_size(&r->sets[x->a]) >= RULES_BROAD_FROM ? EXPRESSION_BROAD : 0);
+    case EXPRESSION_CHOICE:
+        return (uint8_t)choice_flags(r, x);
+    case EXPRESSION_REPEAT:
+        return (uint8_t)repeat_flags(r, x);
+    case EXPRESSION_CALL:
+        return r->rules[x->a].nullable ? EXPRESSION_NULLABLE : 0;
+    case EXPRESSION_SEQUENCE:
+    case EXPRESSION_BOTH:
+    case EXPRESSION_WITHOUT:
+        break;
+    }
+    return (uint8_t)pair_flags(r, x);
+}
+
+static unsigned depth_of(const struct rules *r, const struct expression *x) {
+    unsigned depth = 0;
+    switch ((enum expression_kind)x->kind) {
+    case EXPRESSION_CHOICE:
+        for (uint32_t i = 0; i < x->b; i++) {
+            unsigned member = r->expressions[r->members[x->a + i]].depth;
+            if (member > depth) depth = member;
+        }
+        return depth + 1;
+    case EXPRESSION_REPEAT:
+        return r->expressions[x->a].depth + 1u;
+    case EXPRESSION_SEQUENCE: {
+        unsigned a = r->expressions[x->a].depth + 1u, b = r->expressions[x->b].depth;
+        return a > b ? a : b;
+    }
+    case EXPRESSION_BOTH:
+    case EXPRESSION_WITHOUT: {
+        unsigned a = r->expressions[x->a].depth, b = r->expressions[x->b].depth;
+        return (a > b ? a : b) + RULES_BOOLEAN_LEVELS;
+    }
+    default:
+        return 0;
+    }
+}
+
+static uint32_t hash_content(const struct rules *r, const struct expression *x) {
+    if (x->kind == EXPRESSION_CHOICE) return hash_mix(hash_bytes_of(r->members + x->a, x->b), x->kind);
+    return hash_mix(hash_mix(hash_mix(hash_mix(x->kind, x->a), x->b), x->c), 0x5bd1e995u);
+}
+
+static bool same_content(const struct rules *r, const struct expression *x, const struct expression *y) {
+    if (x->hash != y->hash || x->kind != y->kind || x->b != y->b || x->c != y->c) return false;
+    if (x->kind != EXPRESSION_CHOICE) return x->a == y->a;
+    return memcmp(r->members + x->a, r->members + y->a, x->b * sizeof *r->members) == 0;
+}
+
+/* The number of x where there is such a one, else the free place for it (*found false). */
+static size_t find_place(const struct rules *r, const struct expression *x, bool *found) {
+    const struct number_table *t = &r->expression_table;
+    size_t at = x->hash & (t->capacity - 1);
+    for (; t->slots[at] != RULES_NONE; at = (at + 1) & (t->capacity - 1)) {
+        *found = same_content(r, &r->expressions[t->slots[at]], x);
+        if (*found) return at;
+    }
+    *found = false;
+    return at;
+}
+
+rules_expression expression_intern(struct rules *r, enum expression_kind kind, uint32_t a, uint32_t b, uint32_t c) {
+    struct expression x = {.kind = (uint8_t)kind, .a = a, .b = b, .c = c};
+    bool found;
+    if (!rules_tick(r) || 
+        !table_grow(r, &r->expression_table, r->expressions ? &r->expressions->hash : NULL, sizeof x)) return RULES_NONE;
+    x.hash = hash_content(r, &x);
+    size_t at = find_place(r, &x, &found);
+    if (found) {
+        if (kind == EXPRESSION_CHOICE) r->member_count -= b;
+        return r->expression_table.slots[at];
+    }
+    unsigned depth = depth_of(r, &x);
+    if (depth > RULES_DEPTH_MAX)
+        return rules_fail(r, STATUS_LIMIT, "grammar", "expressions within each other deeper than %d",
+                          RULES_DEPTH_MAX);
+    if (!rules_grow(r, &r->expressions, &r->expression_capacity, r->expression_count + 1, sizeof x))
+        return RULES_NONE;
+    x.depth = (uint16_t)depth;
+    x.flags = expression_flags(r, &x);
+    r->expressions[r->expression_count] = x;
+    r->expression_table.slots[at] = (uint32_t)r->expression_count;
+    r->expression_table.count++;
+    return (rules_expression)r->expression_count++;
+}
+
+static bool set_is_empty(const struct byte_set *s) {
+    return (s->bits[0] | s->bits[1] | s->bits[2] | s->bits[3]) == 0;
+}
+
+static bool same_set(const struct byte_set *a, const struct byte_set *b) {
+    return memcmp(a->bits, b->bits, sizeof a->bits) == 0;
+}
+
+rules_expression expression_bytes(struct rules *r, const struct byte_set *set) {
+    struct number_table *t = &r->set_table;
+    if (set_is_empty(set)) return RULES_NOTHING;
+    if (!table_grow(r, t, r->sets ? &r->sets->hash : NULL, sizeof *set)) return RULES_NONE;
+    uint32_t hash = hash_bytes_of(set->bits, sizeof set->bits / 4);
+    size_t at = hash & (t->capacity - 1);
+    for (; t->slots[at] != RULES_NONE; at = (at + 1) & (t->capacity - 1))
+        if (same_set(&r->sets[t->slots[at]], set))
+            return expression_intern(r, EXPRESSION_BYTES, t->slots[at], 0, 0);
+    if (!rules_grow(r, &r->sets, &r->set_capacity, r->set_count + 1, sizeof *set)) return RULES_NONE;
+    r->sets[r->set_count] = *set;
+    r->sets[r->set_count].hash = hash;
+    t->slots[at] = (uint32_t)r->set_count++;
+    t->count++;
+    return expression_intern(r, EXPRESSION_BYTES, t->slots[at], 0, 0);
+}
+
+/* ---- choices --------------------------------------------------------------------------------------------- */
+
+/* Whether x matches every text there is. */
+static bool is_all(const struct rules *r, rules_expression x) {
+    const struct expression *repeat = &r->expressions[x];
+    if (repeat->kind != EXPRESSION_REPEAT || repeat->b != 0 || repeat->c != RULES_UNLIMITED) return false;
+    const struct expression *part = &r->expressions[repeat->a];
+    return part->kind == EXPRESSION_BYTES && set_size(&r->sets[part->a]) == 256;
+}
+
+/* Members of members take their place. */
+static bool flatten_choice(struct rules *r, size_t from) {
+    size_t end = r->scratch_count, kept = from;
+    for (size_t i = from; i < end; i++) {
+        rules_expression member = r->scratch[i];
+        const struct expression *x = &r->expressions[member];
+        if (x->kind == EXPRESSION_CHOICE) {
+            uint32_t first = x->a, count = x->b;
+            for (uint32_t k = 0; k < count; k++)
+                if (!scratch_push(r, r->members[first + k])) return false;
+        } else if (member != RULES_NOTHING) {
+            r->scratch[kept++] = member;
+        }
+    }
+    size_t added = r->scratch_count - end;
+    memmove(r->scratch + kept, r->scratch + end, added * sizeof *r->scratch);
+    r->scratch_count = kept + added;
+    return true;
+}
+
+/* Sets of bytes among the members become one. */
+static bool join_bytes(struct rules *r, size_t from) {
+    struct byte_set set = {0};
+    size_t kept = from, joined = 0;
+    uint32_t last = RULES_NONE;
+    for (size_t i = from; i < r->scratch_count; i++) {
+        const struct expression *x = &r->expressions[r->scratch[i]];
+        if (x->kind != EXPRESSION_BYTES) {
+            r->scratch[kept++] = r->scratch[i];
+            continue;
+        }
+        for (int k = 0; k < 4; k++) set.bits[k] |= r->sets[x->a].bits[k];
+        last = r->scratch[i];
+        joined++;
+    }
+    r->scratch_count = kept;
+    if (joined == 0) return true;
+    if (joined > 1) last = expression_bytes(r, &set);
+    return last != RULES_NONE && scratch_push(r, last);
+}
+
+static int compare_numbers(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Ascending, each once; the empty text goes where another member has it. */
+static void order_choice(struct rules *r, size_t from) {
+    size_t kept = from;
+    bool nullable = false;
+    qsort(r->scratch + from, r->scratch_count - from, sizeof *r->scratch, compare_numbers);
+    for (size_t i = from; i < r->scratch_count; i++) {
+        if (r->scratch[i] != RULES_EMPTY) nullable |= expression_is(r, r->scratch[i], EXPRESSION_NULLABLE);
+        if (kept == from || r->scratch[kept - 1] != r->scratch[i]) r->scratch[kept++] = r->scratch[i];
+    }
+    if (nullable && r->scratch[from] == RULES_EMPTY) {
+        kept--;
+        memmove(r->scratch + from, r->scratch + from + 1, (kept - from) * sizeof *r->scratch);
+    }
+    r->scratch_count = kept;
+}
+
+static rules_expression intern_choice(struct rules *r, size_t from) {
+    size_t count = r->scratch_count - from;
+    if (!rules_grow(r, &r->members, &r->member_capacity, r->member_count + count, sizeof *r->members))
+        return RULES_NONE;
+    memcpy(r->members + r->member_count, r->scratch + from, count * sizeof *r->members);
+    r->member_count += count;
+    rules_expression made =
+        expression_intern(r, EXPRESSION_CHOICE, (uint32_t)(r->member_count - count), (uint32_t)count, 0);
+    if (made == RULES_NONE) r->member_count -= count;
+    return made;
+}
+
+static rules_expression make_choice(struct rules *r, size_t from) {
+    if (r->scratch_count - from == 1) return r->scratch[from];
+    if (!flatten_choice(r, from) || !join_bytes(r, from)) return RULES_NONE;
+    if (r->scratch_count == from) return RULES_NOTHING;
+    order_choice(r, from);
+    for (size_t i = from; i < r->scratch_count; i++)
+        if (is_all(r, r->scratch[i])) return r->scratch[i];
+    return r->scratch_count - from == 1 ? r->scratch[from] : intern_choice(r, from);
+}
+
+rules_expression expression_choice(struct rules *r, size_t from) {
+    rules_expression made = make_choice(r, from);
+    r->scratch_count = from;
+    return made;
+}
+
+/* ---- sequences ------------------------------------------------------------------------------------------- */
+
+static rules_expression put_before(struct rules *r, rules_expression a, rules_expression b) {
+    if (a == RULES_NOTHING || b == RULES_NOTHING) return RULES_NOTHING;
+    if (a == RULES_EMPTY) return b;
+    if (b == RULES_EMPTY) return a;
+    return expression_intern(r, EXPRESSION_SEQUENCE, a, b, 0);
+}
+
+rules_expression expression_sequence(struct rules *r, rules_expression a, rules_expression b) {
+    if (a == RULES_NONE || b == RULES_NONE) return RULES_NONE;
+    if (r->expressions[a].kind != EXPRESSION_SEQUENCE) return put_before(r, a, b);
+    if (b == RULES_EMPTY) return a;
+    size_t from = r->scratch_count;
+    for (; r->expressions[a].kind == EXPRESSION_SEQUENCE; a = r->expressions[a].b)
+        if (!rules_tick(r) || !scratch_push(r, r->expressions[a].a)) return RULES_NONE;
+    b = put_before(r, a, b);
+    while (r->scratch_count > from && b != RULES_NONE) b = put_before(r, r->scratch[--r->scratch_count], b);
+    r->scratch_count = from;
+    return b;
+}
+
+rules_expression rules_sequence(struct rules *r, const rules_expression *parts, size_t count) {
+    rules_expression made = RULES_EMPTY;
+    if (rules_failed(r)) return RULES_NONE;
+    for (size_t i = count; i-- > 0;) made = expression_sequence(r, parts[i], made);
+    return made;
+}
+
+rules_expression rules_text(struct rules *r, const char *bytes, size_t length) {
+    rules_expression made = RULES_EMPTY;
+    if (rules_failed(r)) return RULES_NONE;
+    for (size_t i = length; i-- > 0 && made != RULES_NONE;) {
+        struct byte_set one = {0};
+        unsigned byte = (unsigned char)bytes[i];
+        one.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
+        rules_expression first = expression_bytes(r, &one);
+        made = first == RULES_NONE ? RULES_NONE : put_before(r, first, made);
+    }
+    return made;
+}
+
+rules_expression rules_choice(struct rules *r, const rules_expression *parts, size_t count) {
+    size_t from = r->scratch_count;
+    if (rules_failed(r)) return RULES_NONE;
+    for (size_t i = 0; i < count; i++)
+        if (parts[i] == RULES_NONE || !scratch_push(r, parts[i])) return RULES_NONE;
+    return expression_choice(r, from);
+}
+
+/* ---- repeats --------------------------------------------------------------------------------------------- */
+
+/* A repeat of a repeat that is one repeat. */
+static bool join_repeats(const struct rules *r, rules_expression *part, uint32_t *least, uint32_t *most) {
+    const struct expression *inner = &r->expressions[*part];
+    if (inner->kind != EXPRESSION_REPEAT || inner->b > 1) return false;
+    if (inner->c == RULES_UNLIMITED) {
+        *least *= inner->b;
+        *most = RULES_UNLIMITED;
+    } else if (inner->c == 1) {
+        *least = 0; /* inner->b is 0: {1,1} is no repeat */
+    } else {
+        return false;
+    }
+    *part = inner->a;
+    return true;
+}
+
+rules_expression rules_repeat(struct rules *r, rules_expression part, uint32_t least, uint32_t most) {
+    if (rules_failed(r) || part == RULES_NONE) return RULES_NONE;
+    if (least > most) return RULES_NOTHING;
+    if (most == 0 || part == RULES_EMPTY) return RULES_EMPTY;
+    if (part == RULES_NOTHING) return least == 0 ? RULES_EMPTY : RULES_NOTHING;
+    while (join_repeats(r, &part, &least, &most)) continue;
+    if (least == 1 && most == 1) return part;
+    if (expression_is(r, part, EXPRESSION_NULLABLE)) least = 0;
+    return expression_intern(r, EXPRESSION_REPEAT, part, least, most);
+}
+
+/* ---- both and without ------------------------------------------------------------------------------------ */
+
+static rules_expression combine_sets(struct rules *r, rules_expression a, rules_expression b, bool without) {
+    const struct byte_set *x = &r->sets[r->expressions[a].a], *y = &r->sets[r->expressions[b].a];
+    struct byte_set set = {0};
+    for (int i = 0; i < 4; i++) set.bits[i] = x->bits[i] & (without ? ~y->bits[i] : y->bits[i]);
+    return expression_bytes(r, &set);
+}
+
+static bool are_sets(const struct rules *r, rules_expression a, rules_expression b) {
+    return r->expressions[a].kind == EXPRESSION_BYTES && r->expressions[b].kind == EXPRESSION_BYTES;
+}
+
+rules_expression rules_both(struct rules *r, rules_expression a, rules_expression b) {
+    if (rules_failed(r) || a == RULES_NONE || b == RULES_NONE) return RULES_NONE;
+    if (a == RULES_NOTHING || b == RULES_NOTHING) return RULES_NOTHING;
+    if (a == b || is_all(r, b)) return a;
+    if (is_all(r, a)) return b;
+    if (are_sets(r, a, b)) return combine_sets(r, a, b, false);
+    return a < b ? expression_intern(r, EXPRESSION_BOTH, a, b, 0) : expression_intern(r, EXPRESSION_BOTH, b, a, 0);
+}
+
+rules_expression rules_without(struct rules *r, rules_expression a, rules_expression b) {
+    if (rules_failed(r) || a == RULES_NONE || b == RULES_NONE) return RULES_NONE;
+    if (a == RULES_NOTHING || a == b || is_all(r, b)) return RULES_NOTHING;
+    if (b == RULES_NOTHING) return a;
+    if (are_sets(r, a, b)) return combine_sets(r, a, b, true);
+    return expression_intern(r, EXPRESSION_WITHOUT, a, b, 0);
+}
+
+rules_expression rules_call(struct rules *r, rules_name rule) {
+    if (rules_failed(r) || rule == RULES_NONE) return RULES_NONE;
+    return expression_intern(r, EXPRESSION_CALL, rule, 0, 0);
+}

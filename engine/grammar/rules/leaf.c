@@ -1,0 +1,176 @@
+#include "engine/grammar/rules/leaf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/grammar/rules/linear_form.h"
+
+enum { ALIVE_UNKNOWN, ALIVE, ALIVE_NOT, ALIVE_LOOKED_AT };
+
+/* ---- classes of bytes ------------------------------------------------------------------------------------ */
+
+static uint32_t split_classes(uint8_t class_of[256], uint32_t count, const struct byte_set *set) {
+    uint16_t inside[256];
+    bool outside[256] = {false};
+    memset(inside, 0xFF, sizeof inside);
+    for (unsigned byte = 0; byte < 256; byte++)
+        if (!byte_set_has(set, byte)) outside[class_of[byte]] = true;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        uint8_t old = class_of[byte];
+        if (!byte_set_has(set, byte) || !outside[old]) continue;
+        if (inside[old] == UINT16_MAX) inside[old] = (uint16_t)count++;
+        class_of[byte] = (uint8_t)inside[old];
+    }
+    return count;
+}
+
+void leaves_freeze(struct rules *r) {
+    memset(r->class_of, 0, sizeof r->class_of);
+    r->class_count = 1;
+    for (size_t i = 0; i < r->set_count && r->class_count < 256; i++)
+        r->class_count = split_classes(r->class_of, r->class_count, &r->sets[i]);
+    for (unsigned byte = 256; byte-- > 0;) r->class_byte[r->class_of[byte]] = (uint8_t)byte;
+}
+
+void leaves_deinit(struct rules *r) {
+    free(r->leaves);
+    free(r->leaf_of);
+    free(r->rows);
+    linear_form_destroy(r->form);
+}
+
+/* ---- states ---------------------------------------------------------------------------------------------- */
+
+static bool add_leaf(struct rules *r, rules_expression x) {
+    size_t count = r->leaf_count, row = (size_t)r->class_count * (count + 1);
+    if (!rules_grow(r, &r->leaves, &r->leaf_capacity, count + 1, sizeof *r->leaves) ||
+        !rules_grow(r, &r->rows, &r->row_capacity, row, sizeof *r->rows))
+        return false;
+    r->leaves[count] = (struct leaf){.expression = x};
+    memset(r->rows + count * r->class_count, 0, r->class_count * sizeof *r->rows);
+    r->leaf_count++;
+    return true;
+}
+
+/* The number of an expression's state, whether it matches any text or not. */
+static leaf_state leaf_number(struct rules *r, rules_expression x) {
+    if (x == RULES_NONE || rules_failed(r)) return RULES_NONE;
+    if (x == RULES_NOTHING) return LEAF_DEAD;
+    if (x >= r->leaf_of_count) {
+        if (!rules_grow(r, &r->leaf_of, &r->leaf_of_capacity, x + 1, sizeof *r->leaf_of)) return RULES_NONE;
+        memset(r->leaf_of + r->leaf_of_count, 0xFF,
+               (r->leaf_of_capacity - r->leaf_of_count) * sizeof *r->leaf_of);
+        r->leaf_of_count = r->leaf_of_capacity;
+    }
+    if (r->leaf_of[x] != RULES_NONE) return r->leaf_of[x];
+    if (r->leaf_count == 0 && !add_leaf(r, RULES_NOTHING)) return RULES_NONE;
+    if (!add_leaf(r, x)) return RULES_NONE;
+    r->leaf_of[x] = (leaf_state)(r->leaf_count - 1);
+    return r->leaf_of[x];
+}
+
+/* Where a state leads, those included from which nothing matches. */
+static bool make_row(struct rules *r, leaf_state state) {
+    rules_expression targets[256];
+    if (r->leaves[state].has_row) return true;
+    if (!linear_form_targets(r, r->leaves[state].expression, targets)) return false;
+    for (uint32_t c = 0; c < r->class_count; c++) {
+        leaf_state target = leaf_number(r, targets[c]);
+        if (target == RULES_NONE) return false;
+        r->rows[(size_t)state * r->class_count + c] = target;
+    }
+    r->leaves[state].has_row = true;
+    return true;
+}
+
+const uint32_t *leaf_any_row(struct rules *r, rules_expression x) {
+    leaf_state state = leaf_number(r, x);
+    return state != RULES_NONE && make_row(r, state) ? r->rows + (size_t)state * r->class_count : NULL;
+}
+
+/* ---- does anything match ----------------------------------------------------------------------------------- */
+
+static bool is_known_alive(const struct rules *r, leaf_state state) {
+    rules_expression x = r->leaves[state].expression;
+    return r->leaves[state].alive == ALIVE || expression_is(r, x, EXPRESSION_NULLABLE) ||
+           (!expression_is(r, x, EXPRESSION_BOOLEAN) && x != RULES_NOTHING);
+}
+
+static void look_at(struct rules *r, leaf_state state) {
+    r->leaves[state].alive = ALIVE_LOOKED_AT;
+    r->leaves[state].looked_at_before = r->last_looked_at;
+    r->last_looked_at = state;
+    if (make_row(r, state) && scratch_push(r, state)) scratch_push(r, 0);
+}
+
+/* The states from `from` on in scratch are pairs of a state and the class that is next; goes one step on. Returns
+ * whether a state that matches something was reached. */
+static bool search_step(struct rules *r) {
+    uint32_t *top = r->scratch + r->scratch_count - 2;
+    leaf_state state = top[0];
+    if (top[1] == r->class_count) {
+        r->scratch_count -= 2;
+        return false;
+    }
+    leaf_state next = r->rows[(size_t)state * r->class_count + top[1]++];
+    if (next == LEAF_DEAD || r->leaves[next].alive >= ALIVE_NOT) return false;
+    if (is_known_alive(r, next)) return true;
+    look_at(r, next);
+    return false;
+}
+
+/* Those from which the match was reached are alive; of the others nothing is known then, else they are dead. */
+static void settle_search(struct rules *r, size_t from, bool found) {
+    for (size_t i = from; found && i + 1 < r->scratch_count; i += 2) r->leaves[r->scratch[i]].alive = ALIVE;
+    r->scratch_count = from;
+    for (leaf_state i = r->last_looked_at; i != LEAF_DEAD; i = r->leaves[i].looked_at_before)
+        if (r->leaves[i].alive == ALIVE_LOOKED_AT)
+            r->leaves[i].alive = found || rules_failed(r) ? ALIVE_UNKNOWN : ALIVE_NOT;
+    r->last_looked_at = LEAF_DEAD;
+}
+
+/* Goes through the states behind one of which nothing is known, deep first. */
+static bool search(struct rules *r, leaf_state state) {
+    size_t from = r->scratch_count, steps = 0;
+    bool found = false;
+    look_at(r, state);
+    while (!found && !rules_failed(r) && r->scratch_count > from) {
+        found = search_step(r);
+        if (++steps > RULES_SEARCH_MAX)
+            rules_fail(r, STATUS_LIMIT, "grammar",
+                       "whether an intersection or a difference matches anything takes more than %d steps to find",
+                       RULES_SEARCH_MAX);
+        rules_tick(r);
+    }
+    settle_search(r, from, found);
+    return found;
+}
+
+static bool leaf_alive(struct rules *r, leaf_state state) {
+    if (state == LEAF_DEAD || r->leaves[state].alive == ALIVE_NOT) return false;
+    return is_known_alive(r, state) || search(r, state);
+}
+
+bool expression_alive(struct rules *r, rules_expression x) {
+    leaf_state state;
+    if (!expression_is(r, x, EXPRESSION_BOOLEAN)) return x != RULES_NOTHING;
+    state = leaf_number(r, x);
+    return state != RULES_NONE && leaf_alive(r, state);
+}
+
+leaf_state leaf_of(struct rules *r, rules_expression x) {
+    leaf_state state = leaf_number(r, x);
+    if (state == RULES_NONE || leaf_alive(r, state)) return state;
+    return rules_failed(r) ? RULES_NONE : LEAF_DEAD;
+}
+
+bool leaf_expand(struct rules *r, leaf_state state) {
+    if (!make_row(r, state)) return false;
+    for (uint32_t c = 0; c < r->class_count; c++) {
+        size_t place = (size_t)state * r->class_count + c;
+        if (!leaf_alive(r, r->rows[place])) r->rows[place] = LEAF_DEAD;
+        if (rules_failed(r)) return false;
+    }
+    r->leaves[state].pruned = true;
+    return true;
+}
