@@ -72,13 +72,18 @@ static rules_expression ending(struct json_schema_writer *w, const char *tail, s
     return json_schema_seq(w, wholes_ending(w, whole), fraction);
 }
 
+static void write_digits(uint64_t value, size_t count, char out[TAIL_MAX + 2]) {
+    out[count] = '\0';
+    for (; count > 0; value /= 10) out[--count] = (char)('0' + value % 10);
+}
+
 static rules_expression by_last_digits(struct json_schema_writer *w, const struct json_multiple *m, size_t tail,
                                        uint64_t power) {
     rules_expression all = w->shared.nothing;
     for (uint64_t value = 0; value < power && !rules_failed(w->rules); value += (uint64_t)m->factor) {
-        char digits_of_tail[TAIL_MAX + 2] = "";
-        if (tail > 0) snprintf(digits_of_tail, sizeof digits_of_tail, "%0*llu", (int)tail, (unsigned long long)value);
-        all = json_schema_or(w, all, ending(w, digits_of_tail, m->places));
+        char last[TAIL_MAX + 2];
+        write_digits(value, tail, last);
+        all = json_schema_or(w, all, ending(w, last, m->places));
     }
     return json_schema_seq(w, json_schema_optional(w, json_schema_word(w, "-")), all);
 }

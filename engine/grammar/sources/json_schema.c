@@ -1,5 +1,7 @@
 #include "engine/grammar/sources/json_schema.h"
 
+#include <string.h>
+
 #include "engine/files/json_file.h"
 #include "engine/grammar/sources/json_schema_writer.h"
 
@@ -18,7 +20,8 @@ static enum status parse(struct engine_string source, json_t **out, struct error
     if (source.length > JSON_SCHEMA_BYTES_MAX)
         return error_set(e, STATUS_LIMIT, "schema", "%zu bytes: at most %d are taken", source.length,
                          JSON_SCHEMA_BYTES_MAX);
-    if (source.length == 4 && memcmp(source.text, "true", 4) == 0) *out = json_true();
+    if (source.length == 4 && memcmp(source.text, "true", 4) == 0)
+        *out = json_true();
     else if (source.length == 5 && memcmp(source.text, "false", 5) == 0)
         *out = json_false();
     else
@@ -46,8 +49,9 @@ enum status json_schema_write(struct rules *r, struct engine_string source, cons
     return finish(r, e);
 }
 
-enum status json_object_write(struct rules *r, const struct grammar_options *options, rules_expression *out,
-                              struct error *e) {
+enum status json_object_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
+                              rules_expression *out, struct error *e) {
+    (void)source;
     struct json_schema_writer w = {.rules = r};
     json_schema_shared_init(&w, options->whitespace_pattern);
     *out = rules_failed(r) ? RULES_NONE : json_schema_any_object(&w);

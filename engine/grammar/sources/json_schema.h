@@ -28,6 +28,6 @@ enum {
 enum status json_schema_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
                               rules_expression *out, struct error *e);
 
-/* Any JSON object. */
-enum status json_object_write(struct rules *r, const struct grammar_options *options, rules_expression *out,
-                              struct error *e);
+/* Any JSON object; the source is not looked at. */
+enum status json_object_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
+                              rules_expression *out, struct error *e);

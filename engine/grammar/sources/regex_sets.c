@@ -42,7 +42,7 @@ static bool read_braced_hex(struct regex_reader *p, uint32_t *out) {
 
 static uint32_t hex_point(struct regex_reader *p, size_t digits) {
     size_t start = p->at - 2;
-    uint32_t point, low;
+    uint32_t point = 0, low = 0;
     bool found = regex_reader_peek(p, 0) == '{' ? read_braced_hex(p, &point) : read_hex(p, digits, &point);
     if (found && point >= 0xD800 && point < 0xDC00 && regex_reader_take(p, "\\u")) {
         found = read_hex(p, 4, &low) && low >= 0xDC00 && low < 0xE000;
