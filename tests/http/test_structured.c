@@ -199,11 +199,11 @@ static void what_is_not_understood_is_refused_by_name(void **state) {
     (void)state;
     refused(&with, "\"guided_json\":{\"type\":\"object\",\"properties\":{\"a\":{\"not\":{\"type\":\"null\"}}}}",
             "/properties/a");
-    refused(&with, "\"guided_json\":{\"type\":\"thing\"}", "thing");
+    refused(&with, "\"guided_json\":{\"type\":\"thing\"}", "schema#: 'type': expected null");
     refused(&with, "\"guided_regex\":\"a(?=b)\"", "guided_regex");
     refused(&with, "\"guided_regex\":\"(\"", "guided_regex");
     refused(&with, "\"grammar\":\"root ::= other\"", "other");
-    refused(&with, "\"grammar\":\"root ::= root \\\"a\\\"\"", "root");
+    refused(&with, "\"grammar\":\"root ::= root \\\"a\\\" | \\\"b\\\"\"", "root");
     refused(&with, "\"guided_json\":\"{\"", "guided_json");
     refused(&with, "\"guided_regex\":\"a\",\"guided_choice\":[\"b\"]", "only one of them");
 }
