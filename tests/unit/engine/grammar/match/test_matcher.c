@@ -4,7 +4,7 @@
 
 #include "engine/grammar/match/matcher.h"
 
-enum { DEPTH_MAX = 3, PARTS_MAX = 3, NODES_MAX = 200, TEXT_MAX = 6, WITNESS_MAX = 1000, ROUNDS = 400 };
+enum { DEPTH_MAX = 3, PARTS_MAX = 3, NODES_MAX = 200, TEXT_MAX = 6, WITNESS_MAX = 1000, ROUNDS = 2000 };
 
 /* Texts are over this alphabet. */
 static const char alphabet[] = "ab";
@@ -244,7 +244,7 @@ static void random_rules_match_what_they_say(void **state) {
     }
     assert_true(checked > ROUNDS / 2);
     assert_true(refused > 0);
-    assert_true(completed > 10 * checked);
+    assert_true(completed > checked);
 }
 
 int main(void) {
