@@ -1,0 +1,61 @@
+#include "engine/grammar/sources/json_schema.h"
+
+#include <string.h>
+
+#include "engine/files/json_file.h"
+#include "engine/grammar/sources/json_schema_writer.h"
+
+static rules_expression write_schema(struct json_schema_writer *w) {
+    struct json_schema_list root = {.items = {w->root}, .count = 1};
+    if (!json_is_object(w->root) && !json_is_boolean(w->root))
+        return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, w->root, "a schema is an object, true or false");
+    json_schema_refs_find(w);
+    rules_expression whole = json_schema_goal(w, &root);
+    json_schema_goals_define(w);
+    return whole;
+}
+
+/* Scalars alone are no JSON text for jansson, so true and false are told apart here. */
+static enum status parse(struct engine_string source, json_t **out, struct error *e) {
+    if (source.length > JSON_SCHEMA_BYTES_MAX)
+        return error_set(e, STATUS_LIMIT, "schema", "%zu bytes: at most %d are taken", source.length,
+                         JSON_SCHEMA_BYTES_MAX);
+    if (source.length == 4 && memcmp(source.text, "true", 4) == 0)
+        *out = json_true();
+    else if (source.length == 5 && memcmp(source.text, "false", 5) == 0)
+        *out = json_false();
+    else
+        return json_file_parse(source.text, source.length, "schema", JSON_SCHEMA_VALUES_MAX, out, e);
+    return STATUS_OK;
+}
+
+static enum status finish(struct rules *r, struct error *e) {
+    return rules_failed(r) ? rules_finish(r, RULES_NONE, e) : STATUS_OK;
+}
+
+enum status json_schema_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
+                              rules_expression *out, struct error *e) {
+    json_t *root;
+    enum status status = parse(source, &root, e);
+    *out = RULES_NONE;
+    if (status == STATUS_MALFORMED) return e->code = STATUS_INVALID_ARGUMENT;
+    if (status != STATUS_OK) return status;
+    struct json_schema_writer w = {.rules = r, .root = root, .any_string = json_pack("{s:s}", "type", "string")};
+    if (!w.any_string) rules_fail(r, STATUS_NO_MEMORY, "schema", "cannot allocate for a schema");
+    json_schema_shared_init(&w, options->whitespace_pattern);
+    if (!rules_failed(r)) *out = write_schema(&w);
+    json_schema_goals_deinit(&w);
+    json_schema_refs_deinit(&w);
+    json_decref(w.any_string);
+    json_decref(root);
+    return finish(r, e);
+}
+
+enum status json_object_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
+                              rules_expression *out, struct error *e) {
+    (void)source;
+    struct json_schema_writer w = {.rules = r};
+    json_schema_shared_init(&w, options->whitespace_pattern);
+    *out = rules_failed(r) ? RULES_NONE : json_schema_any_object(&w);
+    return finish(r, e);
+}

@@ -1,0 +1,214 @@
+/* $ref within one document: by JSON pointer (RFC 6901), $anchor and $id. Nothing is ever loaded. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/grammar/sources/json_schema_writer.h"
+#include "engine/text/containers/text_buffer.h"
+
+/* Of one $ref or $id; schemas with a name of their own or below an $id. */
+enum { REFERENCE_BYTES_MAX = 1024, PLACES_MAX = 4096 };
+
+/* A schema with an $id begins a resource, which all schemas below belong to; the root is the first. There is a place for
+ * each resource, each anchor, and each object that belongs to another resource than the root. */
+struct json_schema_place {
+    const json_t *schema;
+    size_t resource;    /* number of the place of the resource that it belongs to */
+    const char *anchor; /* NULL: none */
+    char *uri;          /* of a resource, without a fragment; else NULL */
+};
+
+/* ---- URIs ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_absolute(const char *uri, size_t length) {
+    const char *colon = memchr(uri, ':', length), *slash = memchr(uri, '/', length);
+    return colon && (!slash || colon < slash);
+}
+
+/* Bytes of base that stand in front of a relative reference. */
+static size_t kept_of_base(const char *base, const char *relative) {
+    const char *authority = strstr(base, "://"), *slash = strrchr(base, '/');
+    if (relative[0] != '/') return slash ? (size_t)(slash + 1 - base) : 0;
+    const char *path = authority ? strchr(authority + 3, '/') : NULL;
+    return path ? (size_t)(path - base) : authority ? strlen(base) : 0;
+}
+
+/* relative in front of its fragment, seen from base. NULL: no memory, or too long. */
+static char *resolve(const char *base, const char *relative) {
+    size_t length = strcspn(relative, "#");
+    size_t kept = is_absolute(relative, length) ? 0 : length == 0 ? strlen(base) : kept_of_base(base, relative);
+    if (kept + length > REFERENCE_BYTES_MAX) return NULL;
+    char *uri = malloc(kept + length + 1);
+    if (!uri) return NULL;
+    memcpy(uri, base, kept);
+    memcpy(uri + kept, relative, length);
+    uri[kept + length] = '\0';
+    return uri;
+}
+
+/* ---- what has a name ----------------------------------------------------------------------------------------------- */
+
+/* Takes place.uri. Its number. */
+static size_t add_place(struct json_schema_writer *w, struct json_schema_place place) {
+    if (w->place_count >= PLACES_MAX)
+        json_schema_refuse(w, STATUS_LIMIT, place.schema, "more than %d schemas with $anchor, or with or below an $id",
+                           PLACES_MAX);
+    else if (!array_reserve(&w->places, &w->place_capacity, w->place_count + 1))
+        rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for references");
+    if (rules_failed(w->rules)) {
+        free(place.uri);
+        return 0;
+    }
+    w->places[w->place_count] = place;
+    return w->place_count++;
+}
+
+/* The number of the resource that begins here, else the one that it lies in. */
+static size_t find_id(struct json_schema_writer *w, const json_t *schema, size_t resource) {
+    const char *id = json_string_value(json_object_get(schema, "$id"));
+    if (!id) return resource;
+    if (id[0] == '#') { /* the anchor of drafts 6 and 7 */
+        add_place(w, (struct json_schema_place){.schema = schema, .resource = resource, .anchor = id + 1});
+        return resource;
+    }
+    if (schema == w->root) resource = 0;
+    char *uri = resolve(w->place_count > 0 ? w->places[resource].uri : "", id);
+    if (!uri) {
+        json_schema_refuse(w, STATUS_LIMIT, schema, "'$id': longer than %d bytes", REFERENCE_BYTES_MAX);
+        return resource;
+    }
+    return add_place(w, (struct json_schema_place){.schema = schema, .resource = w->place_count, .uri = uri});
+}
+
+static void find_names(struct json_schema_writer *w, const json_t *schema, size_t resource);
+
+/* Schemas that a keyword has in it, or in a list or object of them. */
+static void find_in(struct json_schema_writer *w, const json_t *value, enum json_schema_holder holder, size_t resource) {
+    const char *key;
+    json_t *member;
+    if (holder == JSON_SCHEMA_HOLDS_SCHEMAS && json_is_array(value)) {
+        for (size_t i = 0; i < json_array_size(value); i++) find_names(w, json_array_get(value, i), resource);
+    } else if (holder == JSON_SCHEMA_HOLDS_SCHEMAS) {
+        find_names(w, value, resource);
+    } else if (holder == JSON_SCHEMA_HOLDS_MAP) {
+        json_object_foreach((json_t *)value, key, member) find_names(w, member, resource);
+    }
+}
+
+/* As deep as JSON_FILE_DEPTH_MAX. */
+static void find_names(struct json_schema_writer *w, const json_t *schema, size_t resource) {
+    const char *name, *anchor = json_string_value(json_object_get(schema, "$anchor"));
+    json_t *value;
+    if (!json_is_object(schema) || rules_failed(w->rules)) return;
+    size_t home = find_id(w, schema, resource);
+    if (anchor) add_place(w, (struct json_schema_place){.schema = schema, .resource = home, .anchor = anchor});
+    if (home == resource && home != 0) add_place(w, (struct json_schema_place){.schema = schema, .resource = home});
+    json_object_foreach((json_t *)schema, name, value) find_in(w, value, json_schema_keyword_holder(name), home);
+}
+
+void json_schema_refs_find(struct json_schema_writer *w) {
+    const char *id = json_string_value(json_object_get(w->root, "$id"));
+    if (json_is_object(w->root) && (!id || id[0] == '#')) {
+        char *uri = resolve("", "");
+        if (uri) add_place(w, (struct json_schema_place){.schema = w->root, .uri = uri});
+    }
+    find_names(w, w->root, 0);
+}
+
+void json_schema_refs_deinit(struct json_schema_writer *w) {
+    for (size_t i = 0; i < w->place_count; i++) free(w->places[i].uri);
+    free(w->places);
+}
+
+/* ---- where a $ref leads -------------------------------------------------------------------------------------------- */
+
+static size_t home_of(const struct json_schema_writer *w, const json_t *schema) {
+    for (size_t i = 0; i < w->place_count; i++)
+        if (w->places[i].schema == schema) return w->places[i].resource;
+    return 0;
+}
+
+/* %XX in place. */
+static void decode_percent(char *text) {
+    char *out = text;
+    for (; *text; text++) {
+        char digits[3] = {text[0] == '%' ? text[1] : '\0', text[0] == '%' && text[1] ? text[2] : '\0'}, *end;
+        long byte = digits[0] ? strtol(digits, &end, 16) : 0;
+        bool is_coded = digits[0] && end == digits + 2 && byte > 0;
+        *out++ = is_coded ? (char)byte : *text;
+        if (is_coded) text += 2;
+    }
+    *out = '\0';
+}
+
+/* ~1 and ~0 in place. */
+static void decode_token(char *token) {
+    char *out = token;
+    for (; *token; token++) {
+        bool is_coded = token[0] == '~' && (token[1] == '0' || token[1] == '1');
+        *out++ = !is_coded ? *token : token[1] == '0' ? '~' : '/';
+        if (is_coded) token++;
+    }
+    *out = '\0';
+}
+
+static const json_t *member(const json_t *value, const char *token) {
+    char *end;
+    if (json_is_object(value)) return json_object_get(value, token);
+    unsigned long index = strtoul(token, &end, 10);
+    bool is_number = token[0] >= '0' && token[0] <= '9' && *end == '\0' && (token[0] != '0' || token[1] == '\0');
+    return is_number ? json_array_get(value, index) : NULL;
+}
+
+/* pointer begins with '/', and is changed. */
+static const json_t *follow_pointer(const json_t *value, char *pointer) {
+    while (pointer && value) {
+        char *token = pointer + 1;
+        pointer = strchr(token, '/');
+        if (pointer) *pointer = '\0';
+        decode_token(token);
+        value = member(value, token);
+    }
+    return value;
+}
+
+static const json_t *find_anchor(const struct json_schema_writer *w, size_t resource, const char *name) {
+    for (size_t i = 0; i < w->place_count; i++) {
+        const struct json_schema_place *place = &w->places[i];
+        if (place->anchor && place->resource == resource && strcmp(place->anchor, name) == 0) return place->schema;
+    }
+    return NULL;
+}
+
+/* The number of the resource with this URI; PLACES_MAX: there is none. */
+static size_t find_resource(const struct json_schema_writer *w, const char *uri) {
+    for (size_t i = 0; i < w->place_count; i++)
+        if (w->places[i].uri && strcmp(w->places[i].uri, uri) == 0) return i;
+    return PLACES_MAX;
+}
+
+static const json_t *follow(struct json_schema_writer *w, size_t home, const char *reference) {
+    char fragment[REFERENCE_BYTES_MAX + 1], *uri = resolve(w->places[home].uri, reference);
+    size_t resource = uri ? find_resource(w, uri) : PLACES_MAX, length = strcspn(reference, "#");
+    free(uri);
+    if (resource == PLACES_MAX) return NULL;
+    if (reference[length] == '\0') return w->places[resource].schema;
+    memcpy(fragment, reference + length + 1, strlen(reference + length)); /* its end too */
+    decode_percent(fragment);
+    if (fragment[0] == '\0') return w->places[resource].schema;
+    if (fragment[0] == '/') return follow_pointer(w->places[resource].schema, fragment);
+    return find_anchor(w, resource, fragment);
+}
+
+const json_t *json_schema_refs_target(struct json_schema_writer *w, const json_t *schema) {
+    const char *reference = json_string_value(json_object_get(schema, "$ref"));
+    const json_t *target = NULL;
+    if (rules_failed(w->rules)) return NULL;
+    if (strlen(reference) <= REFERENCE_BYTES_MAX) target = follow(w, home_of(w, schema), reference);
+    if (!target)
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'$ref': '%.*s' leads to nothing within the schema",
+                           REFERENCE_BYTES_MAX / 4, reference);
+    else if (!json_is_object(target) && !json_is_boolean(target))
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'$ref': '%.*s' leads to something that is no schema",
+                           REFERENCE_BYTES_MAX / 4, reference);
+    return target;
+}

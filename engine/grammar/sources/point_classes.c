@@ -1,0 +1,168 @@
+#include "engine/grammar/sources/point_classes.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+/* ---- tables of Unicode that are made once: a category is asked of every code point, which takes milliseconds ---------- */
+
+/* Points from `first` up to the next element's have one category. Unicode has some 3,300 such runs. */
+enum { RUNS_MAX = 8192, CASED_MAX = 8192, CASED_LAST = 0x1FFFF };
+
+static struct {
+    struct {
+        uint32_t first;
+        utf8proc_category_t category;
+    } runs[RUNS_MAX];
+    size_t run_count;
+    struct {
+        uint32_t point, folded;
+    } cased[CASED_MAX]; /* points whose lower-case form is another, in ascending order */
+    size_t cased_count;
+} tables;
+static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
+
+/* Upper case first: letters such as the long s and the Kelvin sign are one with what they share the capital with. */
+static uint32_t folded(uint32_t point) {
+    return (uint32_t)utf8proc_tolower(utf8proc_toupper((utf8proc_int32_t)point));
+}
+
+static void make_tables(void) {
+    for (uint32_t point = 0; point <= POINT_MAX; point++) {
+        utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)point);
+        size_t n = tables.run_count;
+        if ((n == 0 || tables.runs[n - 1].category != category) && n < RUNS_MAX) {
+            tables.runs[n].first = point;
+            tables.runs[tables.run_count++].category = category;
+        }
+    }
+    for (uint32_t point = 0; point <= CASED_LAST; point++) {
+        if (folded(point) == point || tables.cased_count == CASED_MAX) continue;
+        tables.cased[tables.cased_count].point = point;
+        tables.cased[tables.cased_count++].folded = folded(point);
+    }
+}
+
+static void add_categories(struct point_set *s, uint32_t categories) {
+    pthread_once(&tables_once, make_tables);
+    for (size_t i = 0; i < tables.run_count; i++) {
+        uint32_t end = i + 1 < tables.run_count ? tables.runs[i + 1].first : POINT_MAX + 1;
+        if (categories >> tables.runs[i].category & 1) point_set_add(s, tables.runs[i].first, end - 1);
+    }
+}
+
+/* ---- general categories ------------------------------------------------------------------------------------------- */
+
+/* In the order of utf8proc_category_t. */
+static const char categories[][3] = {"Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd",
+                                     "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm",
+                                     "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co"};
+
+/* One bit for each category whose name begins so; none if there is none. */
+static uint32_t categories_of(const char *name, size_t length) {
+    uint32_t found = 0;
+    if (length == 0 || length > 2) return 0;
+    for (size_t i = 0; i < sizeof categories / sizeof categories[0]; i++)
+        if (memcmp(categories[i], name, length) == 0) found |= 1u << i;
+    return found;
+}
+
+bool point_class_add_category(struct point_set *s, const char *name, size_t length) {
+    uint32_t found = categories_of(name, length);
+    if (length == 3 && memcmp(name, "Any", 3) == 0) found = UINT32_MAX;
+    if (found) add_categories(s, found);
+    return found != 0;
+}
+
+/* ---- \d \s \w -------------------------------------------------------------------------------------------------------- */
+
+static void add_ranges(struct point_set *s, const struct rules_range *ranges, size_t count) {
+    for (size_t i = 0; i < count; i++) point_set_add(s, ranges[i].first, ranges[i].last);
+}
+#define ADD(s, ...)                                                                                          \
+    add_ranges(s, (const struct rules_range[]){__VA_ARGS__},                                                 \
+               sizeof((const struct rules_range[]){__VA_ARGS__}) / sizeof(struct rules_range))
+
+/* Characters that are no letters yet may be some in the Unicode of who checks: hence Cn. */
+static void add_wide(struct point_set *s, char letter) {
+    if (letter == 'd') {
+        add_categories(s, categories_of("Nd", 2) | categories_of("Cn", 2));
+    } else if (letter == 's') {
+        add_categories(s, categories_of("Z", 1));
+        ADD(s, {'\t', '\r'}, {0x1C, 0x1F}, {0x85, 0x85}, {0xFEFF, 0xFEFF});
+    } else {
+        add_categories(s, categories_of("L", 1) | categories_of("M", 1) | categories_of("N", 1) |
+                              categories_of("Pc", 2) | categories_of("Cn", 2));
+        /* joiners, and letters in circles and squares */
+        ADD(s, {0x200C, 0x200D}, {0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189});
+    }
+}
+
+void point_class_add_perl(struct point_set *s, char letter, enum point_class_size size) {
+    if (size == POINT_CLASS_WIDE)
+        add_wide(s, letter);
+    else if (letter == 'd')
+        ADD(s, {'0', '9'});
+    else if (letter == 's')
+        ADD(s, {'\t', '\n'}, {'\f', '\r'}, {' ', ' '});
+    else
+        ADD(s, {'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'});
+}
+
+/* ---- [:alpha:] ---------------------------------------------------------------------------------------------------------- */
+
+/* Members as pairs of first and last. */
+static const struct {
+    const char *name, *pairs;
+} posix[] = {
+    {"alnum", "09AZaz"},  {"alpha", "AZaz"}, {"blank", "\t\t  "},       {"digit", "09"},       {"graph", "!~"},
+    {"lower", "az"},      {"print", " ~"},   {"punct", "!/:@[`{~"},     {"space", "\t\r  "},   {"upper", "AZ"},
+    {"word", "09AZ__az"}, {"xdigit", "09AFaf"},
+};
+
+bool point_class_add_posix(struct point_set *s, const char *name, size_t length) {
+    if (length == 5 && memcmp(name, "ascii", 5) == 0) {
+        point_set_add(s, 0, 0x7F);
+        return true;
+    }
+    if (length == 5 && memcmp(name, "cntrl", 5) == 0) {
+        ADD(s, {0, 0x1F}, {0x7F, 0x7F});
+        return true;
+    }
+    for (size_t i = 0; i < sizeof posix / sizeof posix[0]; i++) {
+        if (strlen(posix[i].name) != length || memcmp(posix[i].name, name, length) != 0) continue;
+        for (const char *pair = posix[i].pairs; *pair; pair += 2)
+            point_set_add(s, (uint32_t)pair[0], (uint32_t)pair[1]);
+        return true;
+    }
+    return false;
+}
+
+/* ---- case --------------------------------------------------------------------------------------------------------------- */
+
+static bool has(const struct point_set *s, size_t count, uint32_t point) {
+    for (size_t low = 0, high = count; low < high;) {
+        size_t middle = (low + high) / 2;
+        if (point < s->ranges[middle].first)
+            high = middle;
+        else if (point > s->ranges[middle].last)
+            low = middle + 1;
+        else
+            return true;
+    }
+    return false;
+}
+
+void point_class_fold(struct point_set *s) {
+    pthread_once(&tables_once, make_tables);
+    point_set_sort(s);
+    size_t count = s->count;
+    for (size_t i = 0; i < tables.cased_count; i++)
+        if (has(s, count, tables.cased[i].point)) point_set_add(s, tables.cased[i].folded, tables.cased[i].folded);
+    point_set_sort(s);
+    count = s->count;
+    for (size_t i = 0; i < tables.cased_count; i++)
+        if (has(s, count, tables.cased[i].folded)) point_set_add(s, tables.cased[i].point, tables.cased[i].point);
+    point_set_sort(s);
+}

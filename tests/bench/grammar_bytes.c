@@ -1,0 +1,140 @@
+/* A grammar whose tokens are the 256 bytes, asked line by line over stdin, for scripts: tests/bench/schema_suite.py.
+ *
+ *     compile KIND HEX     schema, regex, object, choice or gbnf; HEX: the source -> "ok SECONDS", or "refused STATUS TEXT"
+ *     check HEX            -> "yes": the text matches; "no OFFSET": the byte there may not come; "open": more must come
+ *     walk SEED BYTES      -> "HEX": bytes that are drawn among those allowed; beyond BYTES those that close come first
+ *
+ * An empty HEX is "-". */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/files/json_file.h"
+#include "engine/grammar/grammar.h"
+
+enum { BYTES = 256, TEXT_MAX = 1 << 20, LONGEST_WALK = 4000 };
+
+static struct grammar_vocabulary *vocabulary;
+static struct grammar *grammar;
+static char line[2 * TEXT_MAX + 100], text[TEXT_MAX];
+
+static void make_vocabulary(void) {
+    static char bytes[BYTES];
+    struct engine_string texts[BYTES];
+    struct error e;
+    for (int i = 0; i < BYTES; i++) {
+        bytes[i] = (char)i;
+        texts[i] = (struct engine_string){&bytes[i], 1};
+    }
+    if (grammar_vocabulary_create(texts, BYTES, &vocabulary, &e) != STATUS_OK) exit(2);
+}
+
+static size_t from_hex(const char *hex) {
+    size_t length = 0;
+    unsigned byte;
+    for (; sscanf(hex, "%2x", &byte) == 1 && length < TEXT_MAX; hex += 2) text[length++] = (char)byte;
+    return length;
+}
+
+static void compile(const char *kind, const char *hex) {
+    static const char *const kinds[] = {"object", "schema", "regex", "choice", "gbnf"}; /* as in enum grammar_kind */
+    const struct grammar_options options = {.bytes_max = (size_t)256 << 20, .seconds_max = 10};
+    struct engine_string source = {text, from_hex(hex)};
+    struct error e;
+    int number = 0;
+    while (number < 4 && strcmp(kinds[number], kind) != 0) number++;
+    grammar_release(grammar);
+    double start = clock_seconds();
+    enum status status = grammar_compile((enum grammar_kind)number, source, &options, vocabulary, &grammar, &e);
+    if (status == STATUS_OK)
+        printf("ok %.6f\n", clock_seconds() - start);
+    else
+        printf("refused %s %s: %s\n", strchr(status_name(status), ' ') ? "invalid" : status_name(status), e.where, e.text);
+}
+
+static void check(const char *hex) {
+    size_t length = from_hex(hex), i = 0;
+    grammar_state state = GRAMMAR_START;
+    struct error e;
+    for (; i < length; i++) {
+        if (grammar_accept(grammar, state, (unsigned char)text[i], &state, &e) != STATUS_OK) exit(3);
+        if (state == GRAMMAR_DEAD) break;
+    }
+    if (i < length)
+        printf("no %zu\n", i);
+    else
+        puts(grammar_may_end(grammar, state) ? "yes" : "open");
+}
+
+static uint64_t next_random(uint64_t *seed) {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed >> 11;
+}
+
+static bool is_set(const uint32_t *bits, int byte) {
+    return bits[byte >> 5] >> (byte & 31) & 1;
+}
+
+/* A byte among those of the mask; -1: none. ASCII is twice as likely to be looked for at first. */
+static int draw(const uint32_t *bits, uint64_t *seed, bool closes) {
+    static const char closers[] = "\"}]";
+    int allowed[BYTES], count = 0, ascii = 0;
+    closes = closes && next_random(seed) % 2 == 0;
+    for (size_t i = 0; closes && i < strlen(closers); i++)
+        if (is_set(bits, closers[i])) return closers[i];
+    for (int i = 0; i < BYTES; i++) {
+        if (!is_set(bits, i)) continue;
+        allowed[count++] = i;
+        ascii += i < 128;
+    }
+    if (count == 0) return -1;
+    if (ascii > 0 && next_random(seed) % 2 == 0) count = ascii;
+    return allowed[next_random(seed) % (uint64_t)count];
+}
+
+static void walk(uint64_t seed, size_t bytes) {
+    uint32_t bits[BYTES / 32];
+    grammar_state state = GRAMMAR_START;
+    struct error e;
+    seed = seed * 0x9E3779B97F4A7C15u | 1;
+    for (size_t i = 0; i < LONGEST_WALK; i++) {
+        bool may_end = grammar_may_end(grammar, state);
+        if (may_end && (i > bytes || next_random(&seed) % 4 == 0)) break;
+        if (grammar_mask(grammar, state, bits, &e) != STATUS_OK) exit(3);
+        int byte = draw(bits, &seed, i > bytes);
+        if (byte < 0) {
+            printf("%s\n", may_end ? "" : "!dead");
+            return;
+        }
+        printf("%02x", (unsigned)byte);
+        if (grammar_accept(grammar, state, byte, &state, &e) != STATUS_OK || state == GRAMMAR_DEAD) {
+            puts("!refused");
+            return;
+        }
+    }
+    puts(grammar_may_end(grammar, state) ? "" : "!long");
+}
+
+int main(void) {
+    json_file_process_init();
+    make_vocabulary();
+    while (fgets(line, sizeof line, stdin)) {
+        char *fields[3] = {strtok(line, " \n"), strtok(NULL, " \n"), strtok(NULL, " \n")};
+        if (fields[0] && fields[2] && strcmp(fields[0], "compile") == 0)
+            compile(fields[1], fields[2]);
+        else if (fields[1] && grammar && strcmp(fields[0], "check") == 0)
+            check(fields[1]);
+        else if (fields[2] && grammar && strcmp(fields[0], "walk") == 0)
+            walk(strtoull(fields[1], NULL, 10), strtoull(fields[2], NULL, 10));
+        else
+            puts("what?");
+        fflush(stdout);
+    }
+    grammar_release(grammar);
+    grammar_vocabulary_destroy(vocabulary);
+    return 0;
+}
