@@ -83,6 +83,7 @@ static bool is_set(const uint32_t *bits, int byte) {
 static int draw(const uint32_t *bits, uint64_t *seed, bool closes) {
     static const char closers[] = "\"}]";
     int allowed[BYTES], count = 0, ascii = 0;
+    closes = closes && next_random(seed) % 2 == 0;
     for (size_t i = 0; closes && i < strlen(closers); i++)
         if (is_set(bits, closers[i])) return closers[i];
     for (int i = 0; i < BYTES; i++) {

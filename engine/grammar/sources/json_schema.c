@@ -40,11 +40,13 @@ enum status json_schema_write(struct rules *r, struct engine_string source, cons
     *out = RULES_NONE;
     if (status == STATUS_MALFORMED) return e->code = STATUS_INVALID_ARGUMENT;
     if (status != STATUS_OK) return status;
-    struct json_schema_writer w = {.rules = r, .root = root};
+    struct json_schema_writer w = {.rules = r, .root = root, .any_string = json_pack("{s:s}", "type", "string")};
+    if (!w.any_string) rules_fail(r, STATUS_NO_MEMORY, "schema", "cannot allocate for a schema");
     json_schema_shared_init(&w, options->whitespace_pattern);
     if (!rules_failed(r)) *out = write_schema(&w);
     json_schema_goals_deinit(&w);
     json_schema_refs_deinit(&w);
+    json_decref(w.any_string);
     json_decref(root);
     return finish(r, e);
 }

@@ -184,6 +184,9 @@ static void check_values(struct json_schema_writer *w, const json_t *schema) {
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'uniqueItems': true is not supported");
     if (json_is_object(not) && json_object_size(not) > 0)
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'not' is supported of true, false and {} only");
+    if (json_object_get(schema, "$ref") && json_object_get(schema, "$id") && schema != w->root)
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
+                           "'$ref' beside '$id' is not supported, for drafts differ in what it refers to");
     if (json_object_get(schema, "prefixItems") && json_is_array(json_object_get(schema, "items")))
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'prefixItems' beside a list of 'items'");
 }

@@ -100,12 +100,12 @@ static void list_patterns(struct object *o) {
 
 /* Keys are strings whatever else is asked of them. */
 static void list_names(struct object *o) {
-    struct json_schema_list asked = {.count = 0};
-    for (size_t i = 0; i < o->branches->count; i++) {
+    struct json_schema_list asked = {.items = {o->w->any_string}, .count = 1};
+    for (size_t i = 0; i < o->branches->count && asked.count < JSON_SCHEMA_BRANCHES_MAX; i++) {
         const json_t *names = json_object_get(o->branches->items[i], "propertyNames");
         if (names) asked.items[asked.count++] = names;
     }
-    o->names = asked.count > 0 ? rules_both(o->w->rules, json_schema_any_key(o->w), json_schema_goal(o->w, &asked))
+    o->names = asked.count > 1 ? rules_both(o->w->rules, json_schema_any_key(o->w), json_schema_goal(o->w, &asked))
                                : RULES_NONE;
 }
 

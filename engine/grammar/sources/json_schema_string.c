@@ -5,9 +5,9 @@
 #include "engine/grammar/sources/regex_source.h"
 
 static const struct {
-    const char *name, *expression, *bound;
+    const char *name, *expression;
 } formats[] = {
-#define FORMAT(name, note, expression, bound) {name, expression, bound},
+#define FORMAT(name, note, expression) {name, expression},
 #include "engine/grammar/sources/json_schema_formats.def"
 #undef FORMAT
 };
@@ -24,12 +24,9 @@ static rules_expression write_regex(struct json_schema_writer *w, const char *re
 }
 
 static rules_expression write_format(struct json_schema_writer *w, const json_t *schema, const char *name) {
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        if (strcmp(formats[i].name, name) != 0) continue;
-        const char *expression = formats[i].expression, *bound = formats[i].bound;
-        rules_expression all = write_regex(w, expression, strlen(expression), name, false);
-        return bound ? rules_both(w->rules, all, write_regex(w, bound, strlen(bound), name, false)) : all;
-    }
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (strcmp(formats[i].name, name) == 0)
+            return write_regex(w, formats[i].expression, strlen(formats[i].expression), name, false);
     return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'format': '%s' is not supported", name);
 }
 

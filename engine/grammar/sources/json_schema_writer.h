@@ -58,6 +58,7 @@ struct json_schema_shared {
 struct json_schema_writer {
     struct rules *rules;
     const json_t *root;
+    json_t *any_string; /* {"type": "string"}; NULL: no memory */
     struct json_schema_shared shared;
     struct json_schema_goal *goals;
     size_t goal_count, goal_capacity, defined; /* goals before `defined` need nothing more */
