@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "server/cli/command.h"
+#include "server/cli/constraint.h"
 #include "server/cli/generation.h"
 #include "server/cli/session.h"
 #include "server/json/print.h"
@@ -78,7 +79,9 @@ static enum status run(struct engine_setup *setup, const struct config *config, 
     enum status status = engine_options_check(&setup->options, e);
     if (status == STATUS_OK && !is_session) status = read_prompt(config, &text, &length, e);
     if (status == STATUS_OK) {
+        if (!constraint_is_set(config)) setup->options.structured_outputs_mib = 0;
         status = generation_open(&g, setup, e);
+        if (status == STATUS_OK) status = constraint_get(config, g.engine, &g.grammar, e);
         if (status == STATUS_OK)
             status = is_session ? session_run(&g, config, e)
                                 : answer_prompt(&g, config, setup->model, text, length, e);

@@ -46,6 +46,7 @@ enum status generation_open(struct generation *g, struct engine_setup *setup, st
 }
 
 void generation_close(struct generation *g) {
+    engine_grammar_release(g->grammar);
     if (g->engine) engine_close(g->engine);
     free(g->text);
     sem_destroy(&ready);
@@ -117,6 +118,7 @@ static enum status submit(const struct generation *g, const struct config *confi
         .sampling = sampling_of(config, &info.generation),
         .stops = stops,
         .stop_count = config->stop.count,
+        .grammar = g->grammar,
         .ignore_end = config->ignore_eos,
         .skip_special = true,
         .logprobs = -1,
