@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/match/forced.h"
 #include "engine/grammar/match/mask.h"
 #include "engine/grammar/sources/sources.h"
 
@@ -111,6 +112,14 @@ bool grammar_may_end(struct grammar *g, grammar_state state) {
     bool may_end = g->matcher->configurations[state].may_end;
     pthread_mutex_unlock(&g->lock);
     return may_end;
+}
+
+size_t grammar_forced(struct grammar *g, grammar_state state, char *out, size_t most) {
+    if (state == GRAMMAR_DEAD) return 0;
+    pthread_mutex_lock(&g->lock);
+    size_t count = matcher_forced(g->matcher, state, out, most);
+    pthread_mutex_unlock(&g->lock);
+    return count;
 }
 
 enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits, struct error *e) {

@@ -49,6 +49,8 @@ enum { GRAMMAR_START = 0, GRAMMAR_DEAD = UINT32_MAX };
 enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to, struct error *e);
 /* Whether the text may end here. */
 bool grammar_may_end(struct grammar *g, grammar_state state);
+/* The bytes that must come from a state on, at most `most`; returns how many are known. */
+size_t grammar_forced(struct grammar *g, grammar_state state, char *out, size_t most);
 /* One bit an id, id 0 the lowest of bits[0]: it may come next, and from there the text can be brought to an end. Bits
  * of end tokens are not set here: that is grammar_may_end's. (count + 31) / 32 words are written, of the vocabulary's
  * count. The result is a function of grammar, vocabulary and the text so far alone. */

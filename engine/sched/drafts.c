@@ -1,8 +1,10 @@
 #include "engine/sched/drafts.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "engine/sched/constraint.h"
+#include "engine/sched/forced_drafts.h"
 #include "engine/sched/scheduler_state.h"
 
 /* Then one step without, so that what that costs is known. */
@@ -29,16 +31,22 @@ static size_t most_drafts(const struct sequence *q, const struct batch_sequence 
     return smaller(smaller(tokens, needs->room) - 1, DRAFT_TOKENS_MAX);
 }
 
-/* The prediction goes before what was said, where it is as likely. */
-static void make_offer(struct sequence *q, size_t most, struct draft_offer *offer) {
+/* Whether another offer goes before one, since it is as likely. */
+static bool is_better(const struct draft_offer *other, const struct draft_offer *offer) {
+    return other->count > 0 && (offer->count == 0 || other->chances[0] >= offer->chances[0]);
+}
+
+/* The prediction goes before what was said, and what a grammar forces before both, where it is as likely. */
+static void make_offer(const struct scheduler *s, struct sequence *q, size_t most, int32_t *forced,
+                       struct draft_offer *offer) {
     struct follower_text said = said_by(q), prediction = prediction_of(q);
-    struct draft_offer predicted;
+    struct draft_offer predicted, certain;
     offer->count = follower_chances(&q->own, &said, most, offer->chances);
     predicted.count = follower_chances(&q->prediction, &prediction, most, predicted.chances);
+    forced_drafts_offer(s, q, most, forced, &certain);
     q->draft_source = DRAFT_SOURCE_OWN;
-    if (predicted.count == 0 || (offer->count > 0 && predicted.chances[0] < offer->chances[0])) return;
-    q->draft_source = DRAFT_SOURCE_PREDICTION;
-    *offer = predicted;
+    if (is_better(&predicted, offer)) q->draft_source = DRAFT_SOURCE_PREDICTION, *offer = predicted;
+    if (is_better(&certain, offer)) q->draft_source = DRAFT_SOURCE_GRAMMAR, *offer = certain;
 }
 
 static void describe(struct scheduler *s, size_t place, size_t at) {
@@ -46,7 +54,7 @@ static void describe(struct scheduler *s, size_t place, size_t at) {
     struct sequence *q = s->running[place];
     d->running[at] = place;
     d->most[at] = most_drafts(q, &s->needs[place]);
-    make_offer(q, d->most[at], &d->offers[at]);
+    make_offer(s, q, d->most[at], d->forced[at], &d->offers[at]);
     if (s->options.self_drafts.step) self_drafts_offer(s, q, d->most[at], &s->self_drafting.offers[at]);
 }
 
@@ -90,23 +98,27 @@ static size_t add_rows(struct scheduler *s, size_t place) {
     return q->drafts;
 }
 
-static size_t add_of_text(struct scheduler *s, size_t place, size_t drafts) {
-    struct sequence *q = s->running[place];
+static size_t add_of_text(struct scheduler *s, size_t at) {
+    const struct drafting *d = &s->drafting;
+    struct sequence *q = s->running[d->running[at]];
     struct follower_text said = said_by(q), prediction = prediction_of(q);
-    q->drafts = take_pages(s, q, drafts);
-    if (q->draft_source == DRAFT_SOURCE_PREDICTION)
-        follower_guess(&q->prediction, &prediction, q->drafts, q->tokens + q->count);
+    int32_t *behind = q->tokens + q->count;
+    q->drafts = take_pages(s, q, d->drafts[at]);
+    if (q->draft_source == DRAFT_SOURCE_GRAMMAR)
+        memcpy(behind, d->forced[at], q->drafts * sizeof *behind);
+    else if (q->draft_source == DRAFT_SOURCE_PREDICTION)
+        follower_guess(&q->prediction, &prediction, q->drafts, behind);
     else
-        follower_guess(&q->own, &said, q->drafts, q->tokens + q->count);
+        follower_guess(&q->own, &said, q->drafts, behind);
     q->drafts = constraint_fitting_drafts(q, q->drafts);
-    return add_rows(s, place);
+    return add_rows(s, d->running[at]);
 }
 
 static size_t add_of_texts(struct scheduler *s, size_t count) {
     const struct drafting *d = &s->drafting;
     size_t rows = 0;
     for (size_t i = 0; i < count; i++)
-        if (d->drafts[i] > 0) rows += add_of_text(s, d->running[i], d->drafts[i]);
+        if (d->drafts[i] > 0) rows += add_of_text(s, i);
     return rows;
 }
 
@@ -160,11 +172,13 @@ void drafts_see(const struct scheduler *s, struct sequence *q) {
 void drafts_held(struct scheduler *s, struct sequence *q) {
     stats_add(&s->stats.spec_accepted_tokens, 1);
     if (q->draft_source == DRAFT_SOURCE_SELF) self_drafts_count(s, q, true);
+    if (q->draft_source == DRAFT_SOURCE_GRAMMAR) forced_drafts_count(q, true);
 }
 
 void drafts_settle(struct scheduler *s, struct sequence *q, bool is_wrong) {
     if (q->drafts == 0) return;
     if (is_wrong && q->draft_source == DRAFT_SOURCE_SELF) self_drafts_count(s, q, false);
+    if (is_wrong && q->draft_source == DRAFT_SOURCE_GRAMMAR) forced_drafts_count(q, false);
     q->drafts = 0;
     kv_table_shrink(&q->table, s->options.pool, q->count);
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/sched/draft_plan.h"
 
@@ -22,6 +23,7 @@ struct drafting {
     /* Of the step that is being planned: sequences that have drafts to offer or not, in the order of the batch. */
     size_t running[STEP_COST_ROWS_MAX]; /* of each, its place in the batch */
     struct draft_offer offers[STEP_COST_ROWS_MAX];
+    int32_t forced[STEP_COST_ROWS_MAX][DRAFT_TOKENS_MAX]; /* where a grammar's are offered */
     size_t most[STEP_COST_ROWS_MAX]; /* drafts of any source */
     size_t drafts[STEP_COST_ROWS_MAX];
 };

@@ -34,6 +34,7 @@ enum sequence_state {
 enum draft_source {
     DRAFT_SOURCE_OWN,        /* what it said before */
     DRAFT_SOURCE_PREDICTION, /* the request's */
+    DRAFT_SOURCE_GRAMMAR,    /* what its grammar leaves as the only way on */
     DRAFT_SOURCE_SELF,       /* the model in faster weights */
 };
 
@@ -74,6 +75,7 @@ struct sequence {
     enum draft_source draft_source;
     struct follower own, prediction;
     uint32_t self_hits, self_trials;
+    uint32_t forced_hits, forced_trials;
     struct turns_flow *flow; /* waits for the turn of its client there; NULL: does not */
     struct sequence *flow_previous, *flow_next;
 };

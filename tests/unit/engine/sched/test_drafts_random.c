@@ -1,9 +1,7 @@
 /* Random requests with everything that a request may ask for, each alone without drafts, and then all together with
  * them, over a small pool, with slow readers and cancels: every event is the same, bit by bit. */
 #include "fake_model.h"
-#include "engine/grammar/grammar.h"
-#include "engine/text/token_texts.h"
-#include "tales_tokenizer.h"
+#include "fake_grammars.h"
 
 enum { ROUNDS = 120, REQUESTS = 16, PROMPT_MAX = 40, ANSWER_MAX = 60, CHOICES_MAX = 3, TURNS_MAX = 50000 };
 
@@ -32,8 +30,12 @@ static struct fake_model model;
 static struct scheduler *scheduler;
 static struct job jobs[REQUESTS], alone[REQUESTS];
 static unsigned seed;
-static struct grammar_vocabulary *vocabulary;
-static struct grammar *grammars[3];
+static struct fake_grammars grammars;
+static const char *const grammar_texts[] = {
+    "root ::= [!-Z]+ [A-K] [!-/]{3,9}",
+    "root ::= [!-@] root [A-Z] | [#-+]",
+    "root ::= ([!-.]{2} \"Q%Q%Q%\" [C-Y]{1,3})* end\nend ::= \"A\" | \"B\" end?",
+};
 static uint64_t matched; /* texts that a grammar ended */
 static uint64_t drafted, accepted, preemptions, cancelled, stopped, failed, predicted, draft_steps;
 
@@ -96,39 +98,6 @@ static void draw_ends(struct job *job) {
     }
 }
 
-/* The fake model's tokens with the texts that the tokenizer gives them. */
-static void make_grammars(void) {
-    static const char *const sources[] = {
-        "root ::= [!-Z]+ [A-K] [!-/]{3,9}",
-        "root ::= [!-@] root [A-Z] | [#-+]",
-        "root ::= ([!-.]{2} [C-Y]{1,3})* end\nend ::= \"A\" | \"B\" end?",
-    };
-    static unsigned char raw[FAKE_ROWS][TOKEN_TEXT_BYTES_MAX];
-    struct engine_string texts[FAKE_ROWS] = {0};
-    const struct grammar_options options = {.bytes_max = 1 << 22, .seconds_max = 10};
-    struct token_texts all;
-    struct workers *workers;
-    struct error e = {0};
-    assert_ok(workers_create(1, &workers, &e));
-    assert_ok(token_texts_init(&all, tokenizer, workers, &e));
-    for (int32_t id = 1; id < FAKE_VOCABULARY; id++)
-        texts[id] = (struct engine_string){(char *)raw[id], token_texts_raw(&all, tokenizer, id, raw[id])};
-    assert_ok(grammar_vocabulary_create(texts, FAKE_ROWS, &vocabulary, &e));
-    for (size_t i = 0; i < 3; i++)
-        assert_ok(grammar_compile(GRAMMAR_GBNF, (struct engine_string){sources[i], strlen(sources[i])}, &options,
-                                  vocabulary, &grammars[i], &e));
-    token_texts_deinit(&all);
-    workers_destroy(workers);
-}
-
-static void free_grammars(void) {
-    for (size_t i = 0; i < 3; i++) {
-        assert_false(grammar_is_shared(grammars[i]));
-        grammar_release(grammars[i]);
-    }
-    grammar_vocabulary_destroy(vocabulary);
-}
-
 static void draw(struct job *job) {
     *job = (struct job){0};
     size_t count = 1 + roll(PROMPT_MAX), period = 1 + roll(12);
@@ -139,7 +108,7 @@ static void draw(struct job *job) {
     job->prompt.logprobs = (int)roll(5) - 1;
     job->prompt.prompt_logprobs = roll(6) == 0;
     job->prompt.priority = (int)roll(3) - 1;
-    if (roll(3) == 0) job->prompt.grammar = grammars[roll(3)];
+    if (roll(3) == 0) job->prompt.grammar = grammars.items[roll(3)];
     draw_sampling(job);
     draw_ends(job);
 }
@@ -320,7 +289,7 @@ static void run_together(size_t memory) {
 
 static void drafts_change_no_bit_of_any_answer(void **state) {
     (void)state;
-    make_grammars();
+    fake_grammars_init(&grammars, grammar_texts, 3);
     for (unsigned round = 1; round <= ROUNDS; round++) {
         seed = round;
         size_t memory = roll(4);
@@ -335,7 +304,7 @@ static void drafts_change_no_bit_of_any_answer(void **state) {
     assert_true(accepted > 1000 && drafted > accepted + 1000 && preemptions > 100 && cancelled > 100);
     print_message("%llu matched a grammar\n", (unsigned long long)matched);
     assert_true(stopped > 100 && predicted > 1000 && draft_steps > 1000 && matched > 100);
-    free_grammars();
+    fake_grammars_deinit(&grammars);
 }
 
 int main(void) {

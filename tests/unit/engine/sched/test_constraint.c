@@ -1,0 +1,133 @@
+/* A sequence with a grammar: what it may say, where it ends, and drafts of text that is the only way on. */
+#include "tests/support/test_support.h"
+
+#include "fake_grammars.h"
+#include "scheduler_fixture.h"
+
+static struct fake_grammars grammars;
+static const char *const grammar_texts[] = {
+    "root ::= \"Q%\" [!-/] \"Q%Q%Q%Q%Q%Q%Q%Q%Q%Q%Q%\"",
+    "root ::= [A-C]+",
+    "root ::= \"Q\" | \"%\"",
+};
+
+static int open_all(void **state) {
+    if (open_tokenizer(state)) return -1;
+    fake_grammars_init(&grammars, grammar_texts, 3);
+    return 0;
+}
+
+static int close_all(void **state) {
+    fake_grammars_deinit(&grammars);
+    return close_tokenizer(state);
+}
+
+static void plain(struct scheduler_options *o) {
+    o->rules.tokenizer = tokenizer;
+}
+
+static void drafting(struct scheduler_options *o) {
+    plain(o);
+    o->speculate = true;
+    o->draft_row_cost = 0.001;
+}
+
+static char said[512];
+static struct engine_event end;
+
+/* One request to its end; *stats as they are then. */
+static void run(void (*change)(struct scheduler_options *), const struct engine_prompt *prompt,
+                struct engine_stats *stats) {
+    struct engine_request *request;
+    struct engine_event event;
+    struct error e;
+    size_t length = 0;
+    bool ended = false;
+    start(16, 200, change);
+    assert_ok(scheduler_submit(scheduler, prompt, 1, &request, &e));
+    for (int turns = 0; !ended && turns < 1000; turns++) {
+        scheduler_turn(scheduler);
+        while (scheduler_next_ready(scheduler)) {
+        }
+        while (scheduler_next_event(request, &event)) {
+            memcpy(said + length, event.text, event.text_length);
+            length += event.text_length;
+            if (event.kind == ENGINE_EVENT_FINISHED) end = event, ended = true;
+        }
+    }
+    assert_true(ended);
+    said[length] = '\0';
+    scheduler_stats(scheduler, stats);
+    scheduler_release(request);
+    stop();
+}
+
+static struct engine_prompt constrained(size_t grammar, uint32_t max_tokens) {
+    struct engine_prompt prompt = fake_prompt(ids_of(5, 3), 5, max_tokens);
+    prompt.grammar = grammars.items[grammar];
+    return prompt;
+}
+
+static void a_text_to_which_nothing_can_be_added_ends(void **state) {
+    (void)state;
+    struct engine_stats stats;
+    struct engine_prompt prompt = constrained(2, 50);
+    prompt.ignore_end = true; /* there is no end token that could say so */
+    run(plain, &prompt, &stats);
+    assert_int_equal(strlen(said), 1);
+    assert_true(*said == 'Q' || *said == '%');
+    assert_int_equal(end.finish, ENGINE_FINISH_STOP);
+    assert_int_equal(end.stop_token, -1);
+    assert_int_equal(end.completion_tokens, 1);
+}
+
+/* It may go on for ever, and end anywhere but at its beginning. */
+static void an_end_token_may_come_where_the_text_may_end(void **state) {
+    (void)state;
+    struct engine_stats stats;
+    struct engine_prompt prompt = constrained(1, 150);
+    prompt.sampling.temperature = 1;
+    prompt.sampling.has_seed = true;
+    bool by_token = false;
+    for (prompt.sampling.seed = 0; prompt.sampling.seed < 20; prompt.sampling.seed++) {
+        run(plain, &prompt, &stats);
+        assert_int_equal(strspn(said, "ABC"), strlen(said));
+        assert_true(strlen(said) >= 1);
+        if (end.finish == ENGINE_FINISH_STOP) by_token = true;
+        if (end.finish == ENGINE_FINISH_STOP) assert_int_equal(end.stop_token, 0);
+        else assert_int_equal(strlen(said), 150);
+    }
+    assert_true(by_token);
+    prompt.ignore_end = true;
+    run(plain, &prompt, &stats);
+    assert_int_equal(strlen(said), 150);
+    assert_int_equal(end.finish, ENGINE_FINISH_LENGTH);
+}
+
+/* A token is a letter: of 25 the 24 that are certain come in the steps of a few. */
+static void what_is_certain_takes_fewer_steps(void **state) {
+    (void)state;
+    struct engine_stats with, without;
+    struct engine_prompt prompt = constrained(0, 100);
+    char alone[512];
+    run(plain, &prompt, &without);
+    strcpy(alone, said);
+    assert_int_equal(strlen(alone), 25);
+    assert_int_equal(end.finish, ENGINE_FINISH_STOP);
+    uint64_t steps = model.steps;
+    run(drafting, &prompt, &with);
+    assert_string_equal(said, alone);
+    assert_int_equal(end.completion_tokens, 25);
+    assert_true(with.spec_accepted_tokens >= 15);
+    assert_true(with.spec_draft_tokens - with.spec_accepted_tokens <= 8); /* of what it said before */
+    assert_true(model.steps < steps / 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_text_to_which_nothing_can_be_added_ends),
+        cmocka_unit_test(an_end_token_may_come_where_the_text_may_end),
+        cmocka_unit_test(what_is_certain_takes_fewer_steps),
+    };
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
