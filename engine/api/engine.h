@@ -24,7 +24,7 @@
 #include "engine/types/calibration.h"
 #include "engine/types/choices.h"
 #include "engine/types/generation.h"
-#include "engine/types/grammar_source.h"
+#include "engine/types/grammar.h"
 #include "engine/types/limits.h"
 #include "engine/types/request.h"
 #include "engine/types/stats.h"

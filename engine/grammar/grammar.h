@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/types/grammar_source.h"
+#include "engine/types/grammar.h"
 
 struct grammar;
 struct grammar_vocabulary;
@@ -22,16 +22,12 @@ size_t grammar_vocabulary_bytes(const struct grammar_vocabulary *v);
 
 /* ---- compiling: in a pool, never on a loop --------------------------------------------------------------- */
 
-struct grammar_options {
-    const char *whitespace_pattern; /* regular expression between JSON's elements; NULL: the default */
-    size_t bytes_max;               /* of rules, states and masks together */
-    double seconds_max;             /* of compiling; LIMIT beyond it */
-};
-
 /* INVALID_ARGUMENT (what is not understood, by name and place), LIMIT, NO_MEMORY. The vocabulary is borrowed until
  * the last release. */
-enum status grammar_compile(enum grammar_kind kind, struct engine_string source, const struct grammar_options *options,
-                            const struct grammar_vocabulary *vocabulary, struct grammar **out, struct error *e);
+enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
+                            const struct grammar_options *options,
+                            const struct grammar_vocabulary *vocabulary, struct grammar **out,
+                            struct error *e);
 struct grammar *grammar_retain(struct grammar *g);
 void grammar_release(struct grammar *g);
 /* Whether there are references beside the asker's own. */
@@ -46,7 +42,8 @@ typedef uint32_t grammar_state;
 enum { GRAMMAR_START = 0, GRAMMAR_DEAD = UINT32_MAX };
 
 /* The state behind a token; GRAMMAR_DEAD where it may not come. LIMIT: bytes_max is used up; NO_MEMORY. */
-enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to, struct error *e);
+enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to,
+                           struct error *e);
 /* Whether the text may end here. */
 bool grammar_may_end(struct grammar *g, grammar_state state);
 /* The bytes that must come from a state on, at most `most`; returns how many are known. */

@@ -2,7 +2,7 @@
  * guided_* fields that it had before, `grammar` and `json_schema` of llama-server. Any thread. */
 #pragma once
 
-#include "engine/types/grammar_source.h"
+#include "engine/types/grammar.h"
 #include "server/api/fields.h"
 
 /* Start from zeros. */

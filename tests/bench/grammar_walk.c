@@ -57,8 +57,10 @@ static void load(const char *path) {
     grammar_vocabulary_destroy(vocabulary);
     token_count = count;
     double start = clock_seconds();
-    if (!texts || grammar_vocabulary_create(texts, count, &vocabulary, &e) != STATUS_OK) say_error(&e);
-    else printf("OK %.0f %zu\n", (clock_seconds() - start) * 1e9, grammar_vocabulary_bytes(vocabulary));
+    if (!texts || grammar_vocabulary_create(texts, count, &vocabulary, &e) != STATUS_OK)
+        say_error(&e);
+    else
+        printf("OK %.0f %zu\n", (clock_seconds() - start) * 1e9, grammar_vocabulary_bytes(vocabulary));
     free(texts);
     free(bytes);
 }
@@ -70,10 +72,12 @@ static void compile(int kind, size_t length) {
     if (!source || fread(source, 1, length, stdin) != length) return;
     grammar_release(grammar);
     double start = clock_seconds();
-    enum status status = grammar_compile((enum grammar_kind)kind, (struct engine_string){source, length}, &options,
-                                         vocabulary, &grammar, &e);
-    if (status == STATUS_OK) printf("OK %.0f %zu\n", (clock_seconds() - start) * 1e9, grammar_bytes(grammar));
-    else say_error(&e);
+    enum status status = grammar_compile((enum grammar_kind)kind, (struct engine_string){source, length},
+                                         &options, vocabulary, &grammar, &e);
+    if (status == STATUS_OK)
+        printf("OK %.0f %zu\n", (clock_seconds() - start) * 1e9, grammar_bytes(grammar));
+    else
+        say_error(&e);
     free(source);
 }
 
@@ -97,7 +101,8 @@ static void accept_token(unsigned state, int token) {
     uint64_t start = clock_ns();
     if (grammar_accept(grammar, state, token, &to, &e) == STATUS_OK)
         printf("OK %llu %d\n", (unsigned long long)(clock_ns() - start), (int)to);
-    else say_error(&e);
+    else
+        say_error(&e);
 }
 
 int main(void) {
@@ -107,11 +112,16 @@ int main(void) {
         unsigned state;
         int number;
         line[strcspn(line, "\n")] = 0;
-        if (line[0] == 'V') load(line + 2);
-        else if (sscanf(line, "C %d %zu", &number, &length) == 2) compile(number, length);
-        else if (vocabulary && grammar && sscanf(line, "M %u", &state) == 1) mask(state);
-        else if (vocabulary && grammar && sscanf(line, "A %u %d", &state, &number) == 2) accept_token(state, number);
-        else printf("ERROR not understood: %s\n", line);
+        if (line[0] == 'V')
+            load(line + 2);
+        else if (sscanf(line, "C %d %zu", &number, &length) == 2)
+            compile(number, length);
+        else if (vocabulary && grammar && sscanf(line, "M %u", &state) == 1)
+            mask(state);
+        else if (vocabulary && grammar && sscanf(line, "A %u %d", &state, &number) == 2)
+            accept_token(state, number);
+        else
+            printf("ERROR not understood: %s\n", line);
         fflush(stdout);
     }
     grammar_release(grammar);

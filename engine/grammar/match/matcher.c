@@ -29,7 +29,8 @@ static bool add_open(struct matcher *m, rules_expression x, uint32_t cell) {
     if (!numbers_see(m, x, cell, &fresh)) return false;
     if (!fresh) return true;
     if (m->seen_count > MATCHER_EXPANSIONS_MAX) {
-        rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to go on from one place", MATCHER_EXPANSIONS_MAX);
+        rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to go on from one place",
+                   MATCHER_EXPANSIONS_MAX);
         return false;
     }
     if (!rules_grow(r, &m->open, &m->open_capacity, m->open_count + 1, sizeof *m->open)) return false;

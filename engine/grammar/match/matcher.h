@@ -16,7 +16,11 @@ enum {
 };
 
 typedef uint32_t configuration; /* a number; 0 is the start */
-enum { CONFIGURATION_DEAD = UINT32_MAX, CONFIGURATION_UNKNOWN = UINT32_MAX - 1, CONFIGURATION_FAILED = UINT32_MAX - 2 };
+enum {
+    CONFIGURATION_DEAD = UINT32_MAX,
+    CONFIGURATION_UNKNOWN = UINT32_MAX - 1,
+    CONFIGURATION_FAILED = UINT32_MAX - 2
+};
 
 /* A stack: what comes next, and what comes behind that. 0: nothing, the end. Or one of several stacks: where the same
  * leaf may stand before different ones, it stands before their union, so that the ways to read nested parentheses do

@@ -14,7 +14,8 @@ uint32_t numbers_cell(struct matcher *m, rules_expression rest, uint32_t next) {
     struct rules *r = m->rules;
     if (rest == RULES_NONE || next == CELL_FAILED) return CELL_FAILED;
     if (rest == RULES_EMPTY) return next;
-    if (!table_grow(r, &m->cell_table, m->cells ? &m->cells->hash : NULL, sizeof *m->cells)) return CELL_FAILED;
+    if (!table_grow(r, &m->cell_table, m->cells ? &m->cells->hash : NULL, sizeof *m->cells))
+        return CELL_FAILED;
     uint32_t hash = hash_mix(hash_mix(0x811C9DC5u, rest), next);
     size_t mask = m->cell_table.capacity - 1, at = hash & mask;
     for (; m->cell_table.slots[at] != RULES_NONE; at = (at + 1) & mask) {
@@ -27,8 +28,8 @@ uint32_t numbers_cell(struct matcher *m, rules_expression rest, uint32_t next) {
         return CELL_FAILED;
     }
     if (!rules_grow(r, &m->cells, &m->cell_capacity, m->cell_count + 1, sizeof *m->cells)) return CELL_FAILED;
-    m->cells[m->cell_count] = (struct cell){.rest = rest, .next = next, .depth = depth, .hash = hash,
-                                            .entry = CONFIGURATION_UNKNOWN};
+    m->cells[m->cell_count] = (struct cell){
+        .rest = rest, .next = next, .depth = depth, .hash = hash, .entry = CONFIGURATION_UNKNOWN};
     m->cell_table.slots[at] = (uint32_t)m->cell_count;
     m->cell_table.count++;
     return (uint32_t)m->cell_count++;
@@ -56,7 +57,8 @@ static bool push_flat(struct matcher *m, uint32_t cell) {
     return true;
 }
 
-static uint32_t add_either(struct matcher *m, const uint32_t *cells, uint32_t count, uint32_t hash, size_t at) {
+static uint32_t add_either(struct matcher *m, const uint32_t *cells, uint32_t count, uint32_t hash,
+                           size_t at) {
     struct rules *r = m->rules;
     uint32_t depth = 0;
     if (!rules_grow(r, &m->others, &m->other_capacity, m->other_count + count, sizeof *m->others) ||
@@ -65,8 +67,12 @@ static uint32_t add_either(struct matcher *m, const uint32_t *cells, uint32_t co
     for (uint32_t i = 0; i < count; i++)
         if (m->cells[cells[i]].depth > depth) depth = m->cells[cells[i]].depth;
     memcpy(m->others + m->other_count, cells, count * sizeof *cells);
-    m->cells[m->cell_count] = (struct cell){.rest = RULES_NONE, .next = (uint32_t)m->other_count, .count = count,
-                                            .depth = depth, .hash = hash, .entry = CONFIGURATION_UNKNOWN};
+    m->cells[m->cell_count] = (struct cell){.rest = RULES_NONE,
+                                            .next = (uint32_t)m->other_count,
+                                            .count = count,
+                                            .depth = depth,
+                                            .hash = hash,
+                                            .entry = CONFIGURATION_UNKNOWN};
     m->other_count += count;
     m->cell_table.slots[at] = (uint32_t)m->cell_count;
     m->cell_table.count++;
@@ -123,7 +129,8 @@ static bool order_found(struct matcher *m) {
 
 static uint32_t hash_found(const struct matcher *m) {
     uint32_t hash = m->found_end;
-    for (size_t i = 0; i < m->found_count; i++) hash = hash_mix(hash_mix(hash, m->found[i].leaf), m->found[i].cell);
+    for (size_t i = 0; i < m->found_count; i++)
+        hash = hash_mix(hash_mix(hash, m->found[i].leaf), m->found[i].cell);
     return hash;
 }
 
@@ -140,13 +147,12 @@ static configuration add_configuration(struct matcher *m, uint32_t hash, size_t 
                     sizeof *m->configurations))
         return CONFIGURATION_FAILED;
     if (m->found_count > 0) memcpy(m->items + m->item_count, m->found, m->found_count * sizeof *m->items);
-    m->configurations[m->configuration_count] =
-        (struct configuration_data){.first = m->item_count,
-                                    .count = (uint32_t)m->found_count,
-                                    .hash = hash,
-                                    .row = UINT32_MAX,
-                                    .mask = UINT32_MAX,
-                                    .may_end = m->found_end};
+    m->configurations[m->configuration_count] = (struct configuration_data){.first = m->item_count,
+                                                                            .count = (uint32_t)m->found_count,
+                                                                            .hash = hash,
+                                                                            .row = UINT32_MAX,
+                                                                            .mask = UINT32_MAX,
+                                                                            .may_end = m->found_end};
     m->item_count += m->found_count;
     m->configuration_table.slots[at] = (uint32_t)m->configuration_count;
     m->configuration_table.count++;
@@ -158,7 +164,8 @@ configuration numbers_configuration(struct matcher *m) {
     struct number_table *t = &m->configuration_table;
     if (!order_found(m)) return CONFIGURATION_FAILED;
     if (m->found_count > MATCHER_ITEMS_MAX) {
-        rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to read the text so far", MATCHER_ITEMS_MAX);
+        rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to read the text so far",
+                   MATCHER_ITEMS_MAX);
         return CONFIGURATION_FAILED;
     }
     if (!table_grow(r, t, m->configurations ? &m->configurations->hash : NULL, sizeof *m->configurations))
@@ -172,7 +179,8 @@ configuration numbers_configuration(struct matcher *m) {
 
 static size_t seen_place(const struct matcher *m, rules_expression x, uint32_t cell) {
     size_t mask = m->seen_capacity - 1, at = hash_mix(hash_mix(0x9747b28cu, x), cell) & mask;
-    while (m->seen_in[at] == m->making && (m->seen[at].leaf != x || m->seen[at].cell != cell)) at = (at + 1) & mask;
+    while (m->seen_in[at] == m->making && (m->seen[at].leaf != x || m->seen[at].cell != cell))
+        at = (at + 1) & mask;
     return at;
 }
 

@@ -9,8 +9,19 @@
 enum { FIXTURE_BYTES = 256, FIXTURE_MEMORY = 8 << 20 };
 
 static const char *const fixture_texts[] = {
-    "\"", "{\"", "\":", "\", \"", "}", "{}", "abc", "aa", "ab", " a", "\n\n", "true", "\xc3\xa9", "\xa9\xc3", "x\xe2\x82",
-    "\xac", "1234", "-1.5e", "],[", "\\u00", "\\\"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "b\"}", "\": {\"", "",
+    "\"",        "{\"",
+    "\":",       "\", \"",
+    "}",         "{}",
+    "abc",       "aa",
+    "ab",        " a",
+    "\n\n",      "true",
+    "\xc3\xa9",  "\xa9\xc3",
+    "x\xe2\x82", "\xac",
+    "1234",      "-1.5e",
+    "],[",       "\\u00",
+    "\\\"",      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "b\"}",      "\": {\"",
+    "",
 };
 enum { FIXTURE_TOKENS = FIXTURE_BYTES + sizeof fixture_texts / sizeof *fixture_texts };
 enum { FIXTURE_WORDS = (FIXTURE_TOKENS + 31) / 32 };
@@ -35,8 +46,9 @@ static inline struct grammar_vocabulary *fixture_vocabulary(void) {
     return v;
 }
 
-static inline enum status fixture_try(enum grammar_kind kind, const char *source, const struct grammar_vocabulary *v,
-                                      struct grammar **out, struct error *e) {
+static inline enum status fixture_try(enum grammar_kind kind, const char *source,
+                                      const struct grammar_vocabulary *v, struct grammar **out,
+                                      struct error *e) {
     const struct grammar_options options = {.bytes_max = FIXTURE_MEMORY, .seconds_max = 100};
     return grammar_compile(kind, (struct engine_string){source, strlen(source)}, &options, v, out, e);
 }
@@ -53,7 +65,8 @@ static inline struct grammar *fixture_compile(enum grammar_kind kind, const char
 static inline grammar_state fixture_read(struct grammar *g, const char *text, size_t length) {
     grammar_state state = GRAMMAR_START;
     struct error e;
-    for (size_t i = 0; i < length; i++) assert_ok(grammar_accept(g, state, (unsigned char)text[i], &state, &e));
+    for (size_t i = 0; i < length; i++)
+        assert_ok(grammar_accept(g, state, (unsigned char)text[i], &state, &e));
     return state;
 }
 

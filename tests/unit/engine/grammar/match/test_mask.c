@@ -8,7 +8,8 @@ static const char json[] =
     "value ::= object | array | string | number | \"true\" ws\n"
     "object ::= \"{\" ws (string \":\" ws value (\",\" ws string \":\" ws value)*)? \"}\" ws\n"
     "array ::= \"[\" ws (value (\",\" ws value)*)? \"]\" ws\n"
-    "string ::= \"\\\"\" ([^\"\\\\\\x00-\\x1f] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" [0-9a-fA-F]{4}))* \"\\\"\" ws\n"
+    "string ::= \"\\\"\" ([^\"\\\\\\x00-\\x1f] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" [0-9a-fA-F]{4}))* \"\\\"\" "
+    "ws\n"
     "number ::= \"-\"? [0-9]+ (\".\" [0-9]+)? ([eE] [-+]? [0-9]+)? ws\n"
     "ws ::= [ \\n]{0,3}\n";
 
@@ -37,7 +38,8 @@ static bool has_bit(const uint32_t *bits, size_t token) {
 
 static grammar_state step_bytes(struct grammar *g, grammar_state at, struct engine_string text) {
     struct error e;
-    for (size_t i = 0; i < text.length; i++) assert_ok(grammar_accept(g, at, (unsigned char)text.text[i], &at, &e));
+    for (size_t i = 0; i < text.length; i++)
+        assert_ok(grammar_accept(g, at, (unsigned char)text.text[i], &at, &e));
     return at;
 }
 
@@ -49,7 +51,8 @@ static size_t check_mask(struct grammar *g, grammar_state at, const uint32_t *bi
         struct engine_string text = fixture_text(token);
         grammar_state behind = step_bytes(g, at, text), at_once;
         bool expected = text.length > 0 && behind != GRAMMAR_DEAD;
-        if (has_bit(bits, token) != expected) fail_msg("token %zu '%s': expected %d", token, text.text, expected);
+        if (has_bit(bits, token) != expected)
+            fail_msg("token %zu '%s': expected %d", token, text.text, expected);
         assert_ok(grammar_accept(g, at, (int32_t)token, &at_once, &e));
         assert_int_equal(at_once, expected ? behind : GRAMMAR_DEAD);
         allowed += expected;

@@ -35,7 +35,9 @@ static const struct node *make_node(int depth, bool regular) {
     assert_true(node_count < NODES_MAX);
     *n = (struct node){.kind = depth == 0 ? (enum kind)number_below(2) : (enum kind)number_below(KINDS)};
     if (n->kind == RECURSE && regular) n->kind = CHOICE;
-    n->count = n->kind == SEQUENCE || n->kind == CHOICE ? 1 + number_below(PARTS_MAX) : n->kind == REPEAT ? 1 : 2;
+    n->count = n->kind == SEQUENCE || n->kind == CHOICE ? 1 + number_below(PARTS_MAX)
+               : n->kind == REPEAT                      ? 1
+                                                        : 2;
     n->least = number_below(3);
     n->most = number_below(4) == 0 ? SIZE_MAX : n->least + number_below(3);
     for (size_t i = number_below(3); i-- > 0;) n->text[i] = alphabet[number_below(sizeof alphabet - 1)];

@@ -5,7 +5,8 @@ static struct grammar_vocabulary *vocabulary;
 
 static void the_text_is_one_of_them(void **state) {
     (void)state;
-    struct grammar *g = fixture_compile(GRAMMAR_CHOICE, "[\"yes\", \"yesterday\", \"n\\u00e9\", \"\", \"a\\\"b\"]", vocabulary);
+    struct grammar *g = fixture_compile(
+        GRAMMAR_CHOICE, "[\"yes\", \"yesterday\", \"n\\u00e9\", \"\", \"a\\\"b\"]", vocabulary);
     assert_true(fixture_matches(g, "yes"));
     assert_true(fixture_matches(g, "yesterday"));
     assert_true(fixture_matches(g, "n\xc3\xa9"));
@@ -17,13 +18,17 @@ static void the_text_is_one_of_them(void **state) {
 }
 
 static void others_are_refused(void **state) {
-    static const char *const sources[][2] = {{"[", "no JSON"},    {"{}", "list"},       {"[]", "at least one"},
-                                             {"\"a\"", "no JSON"}, {"[\"a\", 1]", "element 1"}};
+    static const char *const sources[][2] = {{"[", "no JSON"},
+                                             {"{}", "list"},
+                                             {"[]", "at least one"},
+                                             {"\"a\"", "no JSON"},
+                                             {"[\"a\", 1]", "element 1"}};
     (void)state;
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         struct grammar *g;
         struct error e;
-        assert_int_equal(fixture_try(GRAMMAR_CHOICE, sources[i][0], vocabulary, &g, &e), STATUS_INVALID_ARGUMENT);
+        assert_int_equal(fixture_try(GRAMMAR_CHOICE, sources[i][0], vocabulary, &g, &e),
+                         STATUS_INVALID_ARGUMENT);
         assert_says(e.text, sources[i][1]);
     }
 }

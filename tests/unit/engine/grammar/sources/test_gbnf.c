@@ -17,7 +17,8 @@ static const struct {
     {"root ::= \"a\"{2,3}", "aa|aaa|!a|!aaaa"},
     {"root ::= [^a-c\"]", "d|\xc3\xa9|\xf0\x9f\x98\x80|\n|!a|!\"|!dd|!\xc3"},
     {"root ::= .", "a|\n|\xe2\x82\xac|!|!\xff"},
-    {"root ::= \"\\x41\\u00e9\\U0001F600\\n\\t\\r\\\\\\\"\\[\\]\"", "A\xc3\xa9\xf0\x9f\x98\x80\n\t\r\\\"[]|!A"},
+    {"root ::= \"\\x41\\u00e9\\U0001F600\\n\\t\\r\\\\\\\"\\[\\]\"",
+     "A\xc3\xa9\xf0\x9f\x98\x80\n\t\r\\\"[]|!A"},
     {"root ::= [\\x41-\\u00e9\\]-]", "A|\xc3\xa9|]|-|!@"},
     {"root ::= [a-]", "a|-|!b"},
     {"root ::= \"\xc3\xa9\" [\xce\xb1-\xcf\x89]+", "\xc3\xa9\xce\xb1\xcf\x89|!\xc3\xa9"},
@@ -132,7 +133,8 @@ static void exponential_ways_are_one(void **state) {
     (void)state;
     at += (size_t)snprintf(text, sizeof text, "root ::= a0 root | \"!\"\n");
     for (int i = 0; i < 60; i++)
-        at += (size_t)snprintf(text + at, sizeof text - at, "a%d ::= a%d root \"x\" | a%d root \"y\"\n", i, i + 1, i + 1);
+        at += (size_t)snprintf(text + at, sizeof text - at, "a%d ::= a%d root \"x\" | a%d root \"y\"\n", i,
+                               i + 1, i + 1);
     snprintf(text + at, sizeof text - at, "a60 ::= \"z\"\n");
     struct grammar *g = fixture_compile(GRAMMAR_GBNF, text, vocabulary);
     assert_false(fixture_matches(g, "z!x"));
