@@ -78,7 +78,7 @@ struct engine_options {
     size_t step_tokens;        /* rows of one step */
     size_t max_pending_events; /* undelivered events a choice may have before it is backpressured */
     size_t structured_outputs_mib; /* of grammars that answers must match, all together; 0: there are none */
-    size_t logprobs_max;       /* largest `logprobs` of a request */
+    size_t logprobs_max;           /* largest `logprobs` of a request */
     struct engine_reserve reserves[ENGINE_RESERVES_MAX];
     size_t reserve_count;
     bool verify;         /* compare with the untouched model before serving, and refuse above the bound */
@@ -238,8 +238,8 @@ enum status engine_encode_infill(const struct engine *engine, const struct engin
  * before engine_close. Long, and may wait for another thread that compiles the same: not on the loop.
  * STATUS_INVALID_ARGUMENT: it is not understood, what and where (say 400); STATUS_LIMIT: it takes too much (400);
  * STATUS_BUSY: too many different ones are in use (429); STATUS_UNSUPPORTED: there are none here, and why. */
-enum status engine_grammar_get(struct engine *engine, const struct grammar_source *source, struct grammar **out,
-                               struct error *e);
+enum status engine_grammar_get(struct engine *engine, const struct grammar_source *source,
+                               struct grammar **out, struct error *e);
 void engine_grammar_release(struct grammar *grammar); /* NULL is nothing */
 
 /* ---- requests ------------------------------------------------------------------------------------------ */

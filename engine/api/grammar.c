@@ -20,8 +20,7 @@ static enum status gather(const struct engine *engine, struct text_buffer *bytes
         text_buffer_append(bytes, (const char *)raw, length);
     }
     if (bytes->failed) return text_no_memory(e);
-    for (size_t id = 0, at = 0; id < rows; at += texts[id++].length)
-        texts[id].text = bytes->bytes + at;
+    for (size_t id = 0, at = 0; id < rows; at += texts[id++].length) texts[id].text = bytes->bytes + at;
     return STATUS_OK;
 }
 
@@ -31,8 +30,7 @@ static enum status make_vocabulary(struct engine *engine, struct error *e) {
     struct text_buffer bytes = {0};
     if (!texts) return text_no_memory(e);
     enum status status = gather(engine, &bytes, texts, rows, e);
-    if (status == STATUS_OK)
-        status = grammar_vocabulary_create(texts, rows, &engine->grammar_vocabulary, e);
+    if (status == STATUS_OK) status = grammar_vocabulary_create(texts, rows, &engine->grammar_vocabulary, e);
     text_buffer_deinit(&bytes);
     free(texts);
     return status;
@@ -63,8 +61,8 @@ void engine_close_grammars(struct engine *engine) {
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
 
-enum status engine_grammar_get(struct engine *engine, const struct grammar_source *source, struct grammar **out,
-                               struct error *e) {
+enum status engine_grammar_get(struct engine *engine, const struct grammar_source *source,
+                               struct grammar **out, struct error *e) {
     *out = NULL;
     if (engine->grammars) return grammar_cache_get(engine->grammars, source, out, e);
     return error_set(e, STATUS_UNSUPPORTED, "structured_outputs", "%s", engine->no_grammars);

@@ -33,7 +33,7 @@ struct engine {
     struct grammar_vocabulary *grammar_vocabulary; /* of structured output, */
     struct grammar_cache *grammars;                /* or both NULL, */
     const char *no_grammars;                       /* and why; static */
-    int32_t *unused_ids; /* ids that the tokenizer has no token for */
+    int32_t *unused_ids;                           /* ids that the tokenizer has no token for */
     struct scheduler *scheduler;
 };
 
@@ -47,5 +47,6 @@ enum status engine_open_chat(struct engine *engine, const struct engine_options 
 void engine_close_chat(struct engine *engine);
 
 /* What structured output needs, where this model and the options have it (else engine->no_grammars). */
-enum status engine_open_grammars(struct engine *engine, const struct engine_options *options, struct error *e);
+enum status engine_open_grammars(struct engine *engine, const struct engine_options *options,
+                                 struct error *e);
 void engine_close_grammars(struct engine *engine);

@@ -24,7 +24,7 @@ struct drafting {
     size_t running[STEP_COST_ROWS_MAX]; /* of each, its place in the batch */
     struct draft_offer offers[STEP_COST_ROWS_MAX];
     int32_t forced[STEP_COST_ROWS_MAX][DRAFT_TOKENS_MAX]; /* where a grammar's are offered */
-    size_t most[STEP_COST_ROWS_MAX]; /* drafts of any source */
+    size_t most[STEP_COST_ROWS_MAX];                      /* drafts of any source */
     size_t drafts[STEP_COST_ROWS_MAX];
 };
 

@@ -358,7 +358,8 @@ static void explain_row(const struct step_row *row, struct error *e) {
     if (row->unsound)
         error_set(e, row->status, "logits", "the model computed values that are not numbers");
     else if (row->status == STATUS_LIMIT)
-        error_set(e, row->status, "structured_outputs", "its states need more memory than a grammar may take");
+        error_set(e, row->status, "structured_outputs",
+                  "its states need more memory than a grammar may take");
     else
         sampler_refuse(row->status, e);
 }

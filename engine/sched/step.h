@@ -21,7 +21,7 @@ struct step_row {
     bool unsound; /* the logits are not numbers */
     bool has_logprob;
     double normaliser;
-    int32_t id; /* scored or sampled */
+    int32_t id;         /* scored or sampled */
     grammar_state next; /* with a grammar: behind a sampled id, */
     bool complete;      /* where the text cannot go on */
     float logprob;

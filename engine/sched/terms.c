@@ -253,7 +253,6 @@ bool terms_are_shared(const struct engine_prompt *a, const struct engine_prompt 
            a->stop_count == b->stop_count && a->stop_tokens == b->stop_tokens &&
            a->stop_token_count == b->stop_token_count && a->prediction == b->prediction &&
            a->prediction_count == b->prediction_count && a->grammar == b->grammar &&
-           a->ignore_end == b->ignore_end &&
-           a->choices == b->choices && a->logprobs == b->logprobs && a->min_tokens == b->min_tokens &&
-           (a->max_tokens == 0) == (b->max_tokens == 0);
+           a->ignore_end == b->ignore_end && a->choices == b->choices && a->logprobs == b->logprobs &&
+           a->min_tokens == b->min_tokens && (a->max_tokens == 0) == (b->max_tokens == 0);
 }

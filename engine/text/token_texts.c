@@ -32,10 +32,9 @@ static bool append_in_context(struct text_buffer *out, const struct tokenizer *t
         out->failed = e.code == STATUS_NO_MEMORY;
         return false;
     }
-    bool whole = detokenizer_push(d, id, &text, &length, &e) == STATUS_OK &&
-                 append_text(out, begin, text, length) &&
-                 detokenizer_finish(d, &text, &length, &e) == STATUS_OK &&
-                 append_text(out, begin, text, length);
+    bool whole =
+        detokenizer_push(d, id, &text, &length, &e) == STATUS_OK && append_text(out, begin, text, length) &&
+        detokenizer_finish(d, &text, &length, &e) == STATUS_OK && append_text(out, begin, text, length);
     out->failed |= e.code == STATUS_NO_MEMORY;
     detokenizer_destroy(d);
     return whole;

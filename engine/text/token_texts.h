@@ -15,13 +15,13 @@
 enum token_text_kind {
     TOKEN_TEXT_WHOLE, /* the bytes that the token adds in the midst of a text */
     TOKEN_TEXT_BYTES, /* those bytes written out, since they are no text by themselves */
-    TOKEN_TEXT_NAME,  /* a name for it alone: that of a token that adds nothing, a part of a long text, or none */
+    TOKEN_TEXT_NAME, /* a name for it alone: that of a token that adds nothing, a part of a long text, or none */
 };
 
 /* Texts lie one behind the other, each with a NUL: text i ends before ends[i]. */
 struct token_texts {
-    char *bytes;  /* owned */
-    size_t *ends; /* [count]; owned */
+    char *bytes;          /* owned */
+    size_t *ends;         /* [count]; owned */
     unsigned char *kinds; /* [count], enum token_text_kind; owned */
     size_t count;
 };

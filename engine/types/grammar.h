@@ -22,5 +22,6 @@ struct grammar_options {
 struct grammar_source {
     enum grammar_kind kind;
     struct engine_string text;
-    struct engine_string whitespace; /* between JSON's elements, a regular expression; of length 0: the default */
+    struct engine_string
+        whitespace; /* between JSON's elements, a regular expression; of length 0: the default */
 };

@@ -54,12 +54,12 @@ struct engine_prompt {
     const int32_t *prediction;
     size_t prediction_count;
     struct grammar *grammar; /* that the answer matches; NULL: any text. A reference of it is taken */
-    bool ignore_end;        /* end tokens of the model do not end it */
-    bool include_stop_text; /* the stop string that ended it is part of the text */
-    bool skip_special;      /* special tokens add no text */
-    int logprobs;           /* -1: none; else 0 .. logprobs_max alternatives per token */
-    bool prompt_logprobs;   /* PROMPT events for every prompt token too */
-    int priority;           /* lower first */
+    bool ignore_end;         /* end tokens of the model do not end it */
+    bool include_stop_text;  /* the stop string that ended it is part of the text */
+    bool skip_special;       /* special tokens add no text */
+    int logprobs;            /* -1: none; else 0 .. logprobs_max alternatives per token */
+    bool prompt_logprobs;    /* PROMPT events for every prompt token too */
+    int priority;            /* lower first */
     uint64_t client;     /* whose it is, for fair shares: any number that is the same for the same client */
     uint32_t timeout_ms; /* 0: none */
     void *user;          /* engine_request_user gives it back */

@@ -17,8 +17,8 @@ static enum api_error_kind say(struct api_structured *s, const char *field, enum
                                struct engine_string text, struct api_error *e) {
     if (s->field)
         return api_error_set(e, API_INVALID, field,
-                             "'%s' and '%s' each say what the text must match; only one of them can hold.", s->field,
-                             field);
+                             "'%s' and '%s' each say what the text must match; only one of them can hold.",
+                             s->field, field);
     s->field = field;
     s->source.kind = kind;
     s->source.text = text;
@@ -36,7 +36,8 @@ static enum api_error_kind say_value(struct api_structured *s, const char *field
                                      const json_t *value, struct api_error *e) {
     if (say(s, field, kind, (struct engine_string){NULL, 0}, e) != API_OK) return e->kind;
     s->schema = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!s->schema) return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
+    if (!s->schema)
+        return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
     s->source.text = (struct engine_string){s->schema, strlen(s->schema)};
     return API_OK;
 }
@@ -131,7 +132,8 @@ static enum api_error_kind read_structured_outputs(struct api_structured *s, con
     if (!object) return API_OK;
     if (!json_is_object(object)) return api_field_wrong_type(e, "structured_outputs", "an object", object);
     for (size_t i = 0; i < COUNT(known); i++) known[i] = in_structured_outputs[i].name;
-    if (api_fields_check(object, "structured_outputs.", known, COUNT(known), limits, e) != API_OK) return e->kind;
+    if (api_fields_check(object, "structured_outputs.", known, COUNT(known), limits, e) != API_OK)
+        return e->kind;
     return read_forms(s, object, in_structured_outputs, COUNT(in_structured_outputs), e);
 }
 
@@ -161,7 +163,8 @@ static enum api_error_kind read_response_format(struct api_structured *s, const 
     const char *type = json_string_value(json_object_get(object, "type"));
     const json_t *schema = json_body_field(object, "schema"); /* llama-server has it here */
     if (!type) type = "";
-    if (api_fields_check(object, "response_format.", known, COUNT(known), limits, e) != API_OK) return e->kind;
+    if (api_fields_check(object, "response_format.", known, COUNT(known), limits, e) != API_OK)
+        return e->kind;
     if (strcmp(type, "text") == 0) return API_OK;
     if (strcmp(type, "json_object") == 0 && !schema) return say_object(s, "response_format", json_true(), e);
     if (strcmp(type, "json_object") == 0) return say_schema(s, "response_format", schema, e);

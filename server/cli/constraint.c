@@ -12,8 +12,8 @@ bool constraint_is_set(const struct config *config) {
 }
 
 /* The option's key, and what it says; a file's text is the caller's to free. */
-static enum status read_source(const struct config *config, const char **option, struct grammar_source *source,
-                               char **text, struct error *e) {
+static enum status read_source(const struct config *config, const char **option,
+                               struct grammar_source *source, char **text, struct error *e) {
     const char *path = config->json_schema ? config->json_schema : config->grammar;
     source->kind = config->json_schema ? GRAMMAR_JSON_SCHEMA : config->regex ? GRAMMAR_REGEX : GRAMMAR_GBNF;
     *option = config->json_schema ? "json-schema" : config->regex ? "regex" : "grammar";
@@ -27,7 +27,8 @@ static enum status read_source(const struct config *config, const char **option,
     return status;
 }
 
-enum status constraint_get(const struct config *config, struct engine *engine, struct grammar **out, struct error *e) {
+enum status constraint_get(const struct config *config, struct engine *engine, struct grammar **out,
+                           struct error *e) {
     struct grammar_source source = {0};
     const char *option;
     char *text = NULL;
@@ -36,8 +37,8 @@ enum status constraint_get(const struct config *config, struct engine *engine, s
     if (!constraint_is_set(config)) return STATUS_OK;
     enum status status = read_source(config, &option, &source, &text, e);
     if (status == STATUS_OK && (status = engine_grammar_get(engine, &source, out, &cause)) != STATUS_OK)
-        status = error_set(e, status == STATUS_NO_MEMORY ? status : STATUS_OPTION, option, "%s%s%s", cause.where,
-                           cause.where[0] ? ": " : "", cause.text);
+        status = error_set(e, status == STATUS_NO_MEMORY ? status : STATUS_OPTION, option, "%s%s%s",
+                           cause.where, cause.where[0] ? ": " : "", cause.text);
     free(text);
     return status;
 }

@@ -16,8 +16,9 @@ struct generation {
     bool output_closed;  /* the reader of standard output has gone: nobody wants the rest */
     struct error output; /* any other failure to write; code OK while there is none */
     char last_byte;      /* that was written */
-    struct grammar *grammar; /* that texts match; NULL: any will do. A reference, given back by generation_close */
-    char *text;          /* of the last one, all of it; owned */
+    struct grammar
+        *grammar; /* that texts match; NULL: any will do. A reference, given back by generation_close */
+    char *text;   /* of the last one, all of it; owned */
     size_t length;
 };
 

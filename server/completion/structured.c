@@ -2,7 +2,8 @@
 
 #include "server/api/structured.h"
 
-static enum api_error_kind refuse(const struct api_structured *s, const struct error *cause, struct api_error *e) {
+static enum api_error_kind refuse(const struct api_structured *s, const struct error *cause,
+                                  struct api_error *e) {
     switch (cause->code) {
     case STATUS_INVALID_ARGUMENT:
     case STATUS_UNSUPPORTED:
@@ -11,7 +12,8 @@ static enum api_error_kind refuse(const struct api_structured *s, const struct e
         return api_error_set(e, API_INVALID, s->field, "'%s': %s%s%s.", s->field, cause->where,
                              cause->where[0] ? ": " : "", cause->text);
     case STATUS_BUSY:
-        return api_error_set(e, API_QUEUE_FULL, NULL, "The server is busy: of schemas and grammars, %s. Try again later.",
+        return api_error_set(e, API_QUEUE_FULL, NULL,
+                             "The server is busy: of schemas and grammars, %s. Try again later.",
                              cause->text);
     case STATUS_NO_MEMORY:
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
@@ -26,7 +28,8 @@ enum api_error_kind structured_read(struct completion *c, const json_t *body, co
     struct api_structured s = {0};
     struct error cause;
     enum api_error_kind kind = api_structured_read(&s, body, limits, e);
-    if (kind == API_OK && s.field && engine_grammar_get(c->engine, &s.source, &c->grammar, &cause) != STATUS_OK)
+    if (kind == API_OK && s.field &&
+        engine_grammar_get(c->engine, &s.source, &c->grammar, &cause) != STATUS_OK)
         kind = refuse(&s, &cause, e);
     api_structured_deinit(&s);
     return kind;

@@ -9,8 +9,8 @@ static struct daemon with, without; /* drafts */
 static void start_one(struct daemon *d, const char *option, const char *value) {
     daemon_start(d, PRENORMD,
                  (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64", option,
-                                       value, NULL});
+                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
+                                       option, value, NULL});
     daemon_wait_ready(d);
 }
 
@@ -30,8 +30,8 @@ static int stop(void **state) {
 
 static json_t *ask(const char *fields, unsigned seed) {
     char request[2048];
-    snprintf(request, sizeof request,
-             "{\"prompt\":\"Once upon a time\",\"max_tokens\":300,\"seed\":%u,%s}", seed, fields);
+    snprintf(request, sizeof request, "{\"prompt\":\"Once upon a time\",\"max_tokens\":300,\"seed\":%u,%s}",
+             seed, fields);
     return complete(&with, request);
 }
 
@@ -62,7 +62,8 @@ static void check_person(const char *text) {
 static void an_answer_matches_its_schema(void **state) {
     (void)state;
     static const char *const fields[] = {
-        "\"temperature\":1.5,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"person\","
+        "\"temperature\":1.5,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":"
+        "\"person\","
         "\"schema\":" SCHEMA "}}",
         "\"temperature\":0,\"structured_outputs\":{\"json\":" SCHEMA ",\"whitespace_pattern\":\" ?\"}",
         "\"temperature\":1,\"top_p\":0.9,\"guided_json\":" SCHEMA,
@@ -102,7 +103,8 @@ static void an_object_is_an_object(void **state) {
 
 static void what_is_cut_says_so(void **state) {
     (void)state;
-    json_t *answer = complete(&with, "{\"prompt\":\"Once\",\"max_tokens\":2,\"temperature\":0,\"guided_json\":" SCHEMA "}");
+    json_t *answer = complete(
+        &with, "{\"prompt\":\"Once\",\"max_tokens\":2,\"temperature\":0,\"guided_json\":" SCHEMA "}");
     assert_string_equal(json_string_value(choice_value(answer, 0, "finish_reason")), "length");
     json_decref(answer);
 }
@@ -126,7 +128,8 @@ static void a_choice_is_one_of_its_strings(void **state) {
 static void a_regular_expression_is_matched(void **state) {
     (void)state;
     for (unsigned seed = 0; seed < 5; seed++) {
-        json_t *answer = ask("\"temperature\":1.5,\"structured_outputs\":{\"regex\":\"[0-9]{3}-[a-c]{2,4}\"}", seed);
+        json_t *answer =
+            ask("\"temperature\":1.5,\"structured_outputs\":{\"regex\":\"[0-9]{3}-[a-c]{2,4}\"}", seed);
         const char *text = choice_text(answer, 0);
         size_t length = strlen(text);
         assert_true(length >= 6 && length <= 8 && text[3] == '-');
@@ -170,14 +173,17 @@ static void drafts_change_no_byte(void **state) {
     static const char *const fields[] = {
         "\"temperature\":0,\"logprobs\":3,\"guided_json\":" SCHEMA,
         "\"temperature\":1,\"n\":3,\"stream\":true,\"response_format\":{\"type\":\"json_object\"}",
-        "\"temperature\":0,\"guided_regex\":\"(ab ){20}\",\"prediction\":{\"type\":\"content\",\"content\":\"ab ab "
+        "\"temperature\":0,\"guided_regex\":\"(ab "
+        "){20}\",\"prediction\":{\"type\":\"content\",\"content\":\"ab ab "
         "ab ab ab ab ab xx\"}",
         "\"temperature\":0,\"guided_regex\":\"( *the *fox *ran *)+\",\"stop\":[\"fox ran the fox ran the\"]",
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char request[2048];
-        snprintf(request, sizeof request,
-                 "{\"prompt\":\"The fox ran. The fox\",\"max_tokens\":100,\"seed\":5,\"request_id\":\"one\",%s}", fields[i]);
+        snprintf(
+            request, sizeof request,
+            "{\"prompt\":\"The fox ran. The fox\",\"max_tokens\":100,\"seed\":5,\"request_id\":\"one\",%s}",
+            fields[i]);
         char *a = body_of(&with, request), *b = body_of(&without, request);
         assert_string_equal(a, b);
         free(a);
@@ -197,7 +203,8 @@ static void refused(const struct daemon *d, const char *fields, const char *word
 
 static void what_is_not_understood_is_refused_by_name(void **state) {
     (void)state;
-    refused(&with, "\"guided_json\":{\"type\":\"object\",\"properties\":{\"a\":{\"not\":{\"type\":\"null\"}}}}",
+    refused(&with,
+            "\"guided_json\":{\"type\":\"object\",\"properties\":{\"a\":{\"not\":{\"type\":\"null\"}}}}",
             "/properties/a");
     refused(&with, "\"guided_json\":{\"type\":\"thing\"}", "schema#: 'type': expected null");
     refused(&with, "\"guided_regex\":\"a(?=b)\"", "guided_regex");
@@ -213,7 +220,8 @@ static void it_can_be_switched_off(void **state) {
     struct daemon off;
     start_one(&off, "--structured-outputs-mib", "0");
     refused(&off, "\"guided_regex\":\"a\"", "switched off here");
-    json_decref(complete(&off, "{\"prompt\":\"a\",\"max_tokens\":1,\"response_format\":{\"type\":\"text\"}}"));
+    json_decref(
+        complete(&off, "{\"prompt\":\"a\",\"max_tokens\":1,\"response_format\":{\"type\":\"text\"}}"));
     daemon_stop(&off);
 }
 

@@ -94,16 +94,19 @@ enum status engine_encode_infill(const struct engine *engine, const struct engin
 /* What a grammar means is not known here; which one was asked for last, is. */
 static _Thread_local char grammar_asked[256];
 
-enum status engine_grammar_get(struct engine *engine, const struct grammar_source *source, struct grammar **out,
-                               struct error *e) {
+enum status engine_grammar_get(struct engine *engine, const struct grammar_source *source,
+                               struct grammar **out, struct error *e) {
     (void)engine;
     snprintf(grammar_asked, sizeof grammar_asked, "%d:%.*s:%.*s", (int)source->kind, (int)source->text.length,
              source->text.length ? source->text.text : "", (int)source->whitespace.length,
              source->whitespace.length ? source->whitespace.text : "");
     *out = NULL;
-    if (strstr(grammar_asked, "malformed")) return error_set(e, STATUS_INVALID_ARGUMENT, "#/a", "it is not understood");
-    if (strstr(grammar_asked, "busy")) return error_set(e, STATUS_BUSY, "grammars", "16 different ones are in use");
-    if (strstr(grammar_asked, "unsupported")) return error_set(e, STATUS_UNSUPPORTED, "", "there are none here");
+    if (strstr(grammar_asked, "malformed"))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "#/a", "it is not understood");
+    if (strstr(grammar_asked, "busy"))
+        return error_set(e, STATUS_BUSY, "grammars", "16 different ones are in use");
+    if (strstr(grammar_asked, "unsupported"))
+        return error_set(e, STATUS_UNSUPPORTED, "", "there are none here");
     *out = malloc(1);
     return *out ? STATUS_OK : error_set(e, STATUS_NO_MEMORY, "grammars", "1 byte");
 }

@@ -273,7 +273,8 @@ static void a_mask_is_the_same_as_a_list_of_ids(void **state) {
         int32_t by_mask = -1;
         memset(mask, 0, sizeof mask);
         for (int32_t id = 0; id < ROWS_MAX; id++)
-            if (rand() % (1 << round % 12) == 0) mask[id / 32] |= 1u << id % 32, allowed[s.allowed_count++] = id;
+            if (rand() % (1 << round % 12) == 0)
+                mask[id / 32] |= 1u << id % 32, allowed[s.allowed_count++] = id;
         if (s.allowed_count == 0) continue;
         s.seed = (int64_t)round;
         s.top_k = round % 3 ? 0 : 5;
@@ -282,8 +283,12 @@ static void a_mask_is_the_same_as_a_list_of_ids(void **state) {
         s.repetition_penalty = round % 2 ? 1 : 1.3;
         struct engine_sampling unlisted = s;
         unlisted.allowed = NULL, unlisted.allowed_count = 0;
-        struct sampler_input input = {
-            .sampling = &unlisted, .tokens = tokens, .prompt_count = 2, .count = 4, .mask = mask, .seed = s.seed};
+        struct sampler_input input = {.sampling = &unlisted,
+                                      .tokens = tokens,
+                                      .prompt_count = 2,
+                                      .count = 4,
+                                      .mask = mask,
+                                      .seed = s.seed};
         s.allowed = allowed;
         if (allowed[0] >= ROWS_MAX - 7) continue; /* nothing but padding */
         assert_ok(sampler_pick(best_kernels(), &b.vocabulary, &b.scratch, &input, b.row, &by_mask, &e));

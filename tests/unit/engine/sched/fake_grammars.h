@@ -29,8 +29,8 @@ static inline void fake_grammars_init(struct fake_grammars *g, const char *const
     assert_ok(grammar_vocabulary_create(tokens, FAKE_ROWS, &g->vocabulary, &e));
     for (g->count = 0; g->count < count; g->count++) {
         const char *text = texts[g->count];
-        assert_ok(grammar_compile(GRAMMAR_GBNF, (struct engine_string){text, strlen(text)}, &options, g->vocabulary,
-                                  &g->items[g->count], &e));
+        assert_ok(grammar_compile(GRAMMAR_GBNF, (struct engine_string){text, strlen(text)}, &options,
+                                  g->vocabulary, &g->items[g->count], &e));
     }
     token_texts_deinit(&all);
     workers_destroy(workers);

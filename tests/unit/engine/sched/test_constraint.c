@@ -94,8 +94,10 @@ static void an_end_token_may_come_where_the_text_may_end(void **state) {
         assert_int_equal(strspn(said, "ABC"), strlen(said));
         assert_true(strlen(said) >= 1);
         if (end.finish == ENGINE_FINISH_STOP) by_token = true;
-        if (end.finish == ENGINE_FINISH_STOP) assert_int_equal(end.stop_token, 0);
-        else assert_int_equal(strlen(said), 150);
+        if (end.finish == ENGINE_FINISH_STOP)
+            assert_int_equal(end.stop_token, 0);
+        else
+            assert_int_equal(strlen(said), 150);
     }
     assert_true(by_token);
     prompt.ignore_end = true;

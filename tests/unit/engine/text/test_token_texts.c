@@ -168,7 +168,8 @@ static void decoders_that_join_words_are_known(void **state) {
         struct tokenizer *tokenizer;
         struct error e = {0};
         char json[512];
-        snprintf(json, sizeof json, "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]},\"decoder\":%s}",
+        snprintf(json, sizeof json,
+                 "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]},\"decoder\":%s}",
                  decoders[i]);
         assert_ok(tokenizer_open_text(json, strlen(json), "tokenizer.json", &tokenizer, &e));
         assert_false(token_texts_follow_each_other(tokenizer));

@@ -7,7 +7,8 @@
 
 static const struct api_limits limits = {.model = "m"};
 
-static enum api_error_kind read(const char *body, struct api_structured *s, json_t **json, struct api_error *e) {
+static enum api_error_kind read(const char *body, struct api_structured *s, json_t **json,
+                                struct api_error *e) {
     *s = (struct api_structured){0};
     *json = json_loads(body, 0, NULL);
     assert_non_null(*json);
@@ -33,7 +34,8 @@ static void expect(const char *body, const char *field, enum grammar_kind kind, 
 static void every_spelling_says_the_same(void **state) {
     (void)state;
     static const char schema[] = "{\"z\":1,\"a\":0.25}"; /* in the order of the body */
-    expect("{\"response_format\":{\"type\":\"json_object\"}}", "response_format", GRAMMAR_JSON_OBJECT, "", "");
+    expect("{\"response_format\":{\"type\":\"json_object\"}}", "response_format", GRAMMAR_JSON_OBJECT, "",
+           "");
     expect("{\"response_format\":{\"type\":\"json_object\",\"schema\":{\"z\":1,\"a\":0.25}}}",
            "response_format", GRAMMAR_JSON_SCHEMA, schema, "");
     expect("{\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"strict\":true,"
@@ -41,17 +43,18 @@ static void every_spelling_says_the_same(void **state) {
            "response_format", GRAMMAR_JSON_SCHEMA, schema, "");
     expect("{\"structured_outputs\":{\"json\":{\"z\":1,\"a\":0.25},\"whitespace_pattern\":\" ?\"}}",
            "structured_outputs.json", GRAMMAR_JSON_SCHEMA, schema, " ?");
-    expect("{\"structured_outputs\":{\"json\":\"{}\"}}", "structured_outputs.json", GRAMMAR_JSON_SCHEMA, "{}", "");
+    expect("{\"structured_outputs\":{\"json\":\"{}\"}}", "structured_outputs.json", GRAMMAR_JSON_SCHEMA, "{}",
+           "");
     expect("{\"structured_outputs\":{\"regex\":\"a+\",\"json\":null,\"json_object\":false}}",
            "structured_outputs.regex", GRAMMAR_REGEX, "a+", "");
     expect("{\"structured_outputs\":{\"choice\":[\"a\",\"b\"]}}", "structured_outputs.choice", GRAMMAR_CHOICE,
            "[\"a\",\"b\"]", "");
     expect("{\"structured_outputs\":{\"grammar\":\"root ::= \\\"a\\\"\"}}", "structured_outputs.grammar",
            GRAMMAR_GBNF, "root ::= \"a\"", "");
-    expect("{\"structured_outputs\":{\"json_object\":true}}", "structured_outputs.json_object", GRAMMAR_JSON_OBJECT,
-           "", "");
-    expect("{\"guided_json\":true,\"guided_whitespace_pattern\":\"x\"}", "guided_json", GRAMMAR_JSON_SCHEMA, "true",
-           "x");
+    expect("{\"structured_outputs\":{\"json_object\":true}}", "structured_outputs.json_object",
+           GRAMMAR_JSON_OBJECT, "", "");
+    expect("{\"guided_json\":true,\"guided_whitespace_pattern\":\"x\"}", "guided_json", GRAMMAR_JSON_SCHEMA,
+           "true", "x");
     expect("{\"guided_regex\":\"b\"}", "guided_regex", GRAMMAR_REGEX, "b", "");
     expect("{\"guided_choice\":[\"x\"]}", "guided_choice", GRAMMAR_CHOICE, "[\"x\"]", "");
     expect("{\"guided_grammar\":\"g\"}", "guided_grammar", GRAMMAR_GBNF, "g", "");
@@ -98,9 +101,11 @@ static void mistakes_are_named(void **state) {
     refused("{\"structured_outputs\":{\"choice\":[\"b\"],\"json\":{}}}", "structured_outputs.choice",
             "only one of them");
     refused("{\"response_format\":\"json\"}", "response_format", "an object");
-    refused("{\"response_format\":{\"type\":\"xml\"}}", "response_format", "must be \"text\", \"json_object\"");
+    refused("{\"response_format\":{\"type\":\"xml\"}}", "response_format",
+            "must be \"text\", \"json_object\"");
     refused("{\"response_format\":{}}", "response_format", "'response_format.type' must be");
-    refused("{\"response_format\":{\"type\":\"json_schema\"}}", "response_format", "must be an object with a 'schema'");
+    refused("{\"response_format\":{\"type\":\"json_schema\"}}", "response_format",
+            "must be an object with a 'schema'");
     refused("{\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\"}}}",
             "response_format", "has no 'schema'");
     refused("{\"structured_outputs\":[]}", "structured_outputs", "an object");
