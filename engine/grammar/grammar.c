@@ -15,6 +15,19 @@ struct grammar {
     const struct grammar_vocabulary *vocabulary;
 };
 
+enum status grammar_vocabulary_create(const struct engine_string *texts, size_t count,
+                                      struct grammar_vocabulary **out, struct error *e) {
+    return vocabulary_create(texts, count, out, e);
+}
+
+void grammar_vocabulary_destroy(struct grammar_vocabulary *v) {
+    vocabulary_destroy(v);
+}
+
+size_t grammar_vocabulary_bytes(const struct grammar_vocabulary *v) {
+    return v->memory;
+}
+
 static enum status write_source(struct rules *r, enum grammar_kind kind, struct engine_string source,
                                 const struct grammar_options *o, rules_expression *start, struct error *e) {
     for (size_t i = 0; i < grammar_source_count; i++)
@@ -41,8 +54,10 @@ static enum status make_matcher(enum grammar_kind kind, struct engine_string sou
     return status;
 }
 
-enum status grammar_compile(enum grammar_kind kind, struct engine_string source, const struct grammar_options *options,
-                            const struct grammar_vocabulary *vocabulary, struct grammar **out, struct error *e) {
+enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
+                            const struct grammar_options *options,
+                            const struct grammar_vocabulary *vocabulary, struct grammar **out,
+                            struct error *e) {
     struct grammar *g = calloc(1, sizeof *g);
     enum status status;
     *out = NULL;
@@ -53,8 +68,10 @@ enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
     status = make_matcher(kind, source, options, &g->matcher, e);
     if (status == STATUS_OK && !masks_init(&g->masks, g->matcher, vocabulary))
         status = rules_take_failure(g->matcher->rules, e);
-    if (status == STATUS_OK) *out = g;
-    else grammar_release(g);
+    if (status == STATUS_OK)
+        *out = g;
+    else
+        grammar_release(g);
     return status;
 }
 
@@ -86,7 +103,8 @@ static configuration step_text(struct matcher *m, configuration at, struct engin
     return at;
 }
 
-enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to, struct error *e) {
+enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to,
+                           struct error *e) {
     enum status status = STATUS_OK;
     *to = GRAMMAR_DEAD;
     if (from == GRAMMAR_DEAD || token < 0 || (size_t)token >= g->vocabulary->count) return STATUS_OK;
@@ -94,8 +112,10 @@ enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token,
     if (text.length == 0) return STATUS_OK;
     pthread_mutex_lock(&g->lock);
     configuration at = step_text(g->matcher, from, text);
-    if (at == CONFIGURATION_FAILED) status = rules_take_failure(g->matcher->rules, e);
-    else *to = at;
+    if (at == CONFIGURATION_FAILED)
+        status = rules_take_failure(g->matcher->rules, e);
+    else
+        *to = at;
     pthread_mutex_unlock(&g->lock);
     return status;
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/types/request.h" /* struct engine_string */
+#include "engine/types/grammar.h"
 
 struct grammar;
 struct grammar_vocabulary;
@@ -22,24 +22,12 @@ size_t grammar_vocabulary_bytes(const struct grammar_vocabulary *v);
 
 /* ---- compiling: in a pool, never on a loop --------------------------------------------------------------- */
 
-enum grammar_kind {
-    GRAMMAR_JSON_OBJECT, /* source is empty: any JSON object */
-    GRAMMAR_JSON_SCHEMA, /* JSON */
-    GRAMMAR_REGEX,       /* the whole text matches it */
-    GRAMMAR_CHOICE,      /* a JSON list of strings */
-    GRAMMAR_GBNF,
-};
-
-struct grammar_options {
-    const char *whitespace_pattern; /* regular expression between JSON's elements; NULL: the default */
-    size_t bytes_max;               /* of rules, states and masks together */
-    double seconds_max;             /* of compiling; LIMIT beyond it */
-};
-
 /* INVALID_ARGUMENT (what is not understood, by name and place), LIMIT, NO_MEMORY. The vocabulary is borrowed until
  * the last release. */
-enum status grammar_compile(enum grammar_kind kind, struct engine_string source, const struct grammar_options *options,
-                            const struct grammar_vocabulary *vocabulary, struct grammar **out, struct error *e);
+enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
+                            const struct grammar_options *options,
+                            const struct grammar_vocabulary *vocabulary, struct grammar **out,
+                            struct error *e);
 struct grammar *grammar_retain(struct grammar *g);
 void grammar_release(struct grammar *g);
 size_t grammar_bytes(const struct grammar *g);
@@ -52,7 +40,8 @@ typedef uint32_t grammar_state;
 enum { GRAMMAR_START = 0, GRAMMAR_DEAD = UINT32_MAX };
 
 /* The state behind a token; GRAMMAR_DEAD where it may not come. LIMIT: bytes_max is used up; NO_MEMORY. */
-enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to, struct error *e);
+enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to,
+                           struct error *e);
 /* Whether the text may end here. */
 bool grammar_may_end(struct grammar *g, grammar_state state);
 /* One bit an id, id 0 the lowest of bits[0]: it may come next, and from there the text can be brought to an end. Bits

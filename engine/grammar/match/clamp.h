@@ -1,3 +1,4 @@
+/* Leaves that count: states that differ in how often something may still come, beyond what a token can tell. */
 #pragma once
 
 #include "engine/grammar/rules/leaf.h"

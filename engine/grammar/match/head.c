@@ -43,7 +43,8 @@ static rules_expression take(struct rules *r, rules_expression x, size_t count) 
     return made;
 }
 
-enum head_kind head_split(struct rules *r, rules_expression x, rules_expression *head, rules_expression *rest) {
+enum head_kind head_split(struct rules *r, rules_expression x, rules_expression *head,
+                          rules_expression *rest) {
     const struct expression *e = &r->expressions[x];
     *head = x;
     *rest = RULES_EMPTY;

@@ -6,9 +6,10 @@
 #include "engine/grammar/rules/expression.h"
 
 enum head_kind {
-    HEAD_LEAF,    /* *head is a leaf, *rest comes behind it */
-    HEAD_OPEN,    /* a choice, a repeat or a call, to be looked into; *rest comes behind it */
+    HEAD_LEAF, /* *head is a leaf, *rest comes behind it */
+    HEAD_OPEN, /* a choice, a repeat or a call, to be looked into; *rest comes behind it */
     HEAD_FAILED,
 };
 /* x is not the empty text. */
-enum head_kind head_split(struct rules *r, rules_expression x, rules_expression *head, rules_expression *rest);
+enum head_kind head_split(struct rules *r, rules_expression x, rules_expression *head,
+                          rules_expression *rest);

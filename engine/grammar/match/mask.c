@@ -113,13 +113,14 @@ static bool copy_tokens(struct masks *s, struct leaf_mask *to) {
 
 static bool make_leaf_mask(struct masks *s, leaf_state leaf) {
     struct rules *r = s->matcher->rules;
-    if (!walk_leaf(s, leaf) || !rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1,
-                                           sizeof *s->leaf_masks))
+    if (!walk_leaf(s, leaf) ||
+        !rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1, sizeof *s->leaf_masks))
         return false;
     struct leaf_mask *made = &s->leaf_masks[s->leaf_mask_count];
     *made = (struct leaf_mask){.exit_count = s->exits.count};
     s->leaf_mask_count++; /* so that what was made of it is freed */
-    if (!copy_tokens(s, made) || !copy_numbers(s, s->exits.numbers, s->exits.count, &made->exits)) return false;
+    if (!copy_tokens(s, made) || !copy_numbers(s, s->exits.numbers, s->exits.count, &made->exits))
+        return false;
     s->leaf_mask_of[leaf] = (uint32_t)s->leaf_mask_count - 1;
     return true;
 }
@@ -180,7 +181,8 @@ static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
     if (!leaf) return false;
     if (leaf->bits)
         for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++) bits[i] |= leaf->bits[i];
-    else set_tokens(bits, leaf->tokens, leaf->token_count);
+    else
+        set_tokens(bits, leaf->tokens, leaf->token_count);
     if (leaf->exit_count == 0) return true;
     configuration behind = matcher_enter(m, item.cell);
     if (behind == CONFIGURATION_FAILED) return false;
@@ -196,7 +198,8 @@ static void keep(struct masks *s, configuration c, const uint32_t *bits) {
     struct rules *r = s->matcher->rules;
     struct leaf_mask copy = {0};
     size_t words = vocabulary_words(s->vocabulary);
-    if (s->kept_bytes + words * sizeof *bits > r->bytes_max / 2 || r->bytes_max - r->bytes < r->bytes_max / 4) return;
+    if (s->kept_bytes + words * sizeof *bits > r->bytes_max / 2 || r->bytes_max - r->bytes < r->bytes_max / 4)
+        return;
     s->tokens.count = 0;
     for (size_t i = 0; i < words; i++)
         for (uint32_t word = bits[i]; word != 0 && s->tokens.count < words; word &= word - 1)

@@ -21,7 +21,7 @@ struct kept_mask {
 };
 
 struct masks {
-    struct matcher *matcher;                      /* borrowed, as is */
+    struct matcher *matcher; /* borrowed, as is */
     const struct grammar_vocabulary *vocabulary;
     uint32_t *leaf_mask_of; /* by leaf; UINT32_MAX: none yet */
     size_t leaf_mask_of_count, leaf_mask_of_capacity;
@@ -33,7 +33,7 @@ struct masks {
     struct number_list {
         uint32_t *numbers;
         size_t count, capacity;
-    } tokens, exits; /* of the leaf mask in the making */
+    } tokens, exits;         /* of the leaf mask in the making */
     uint32_t *states, *ends; /* [depth + 1]: of the walk */
 };
 

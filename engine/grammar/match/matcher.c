@@ -6,6 +6,9 @@
 #include "engine/grammar/match/head.h"
 #include "engine/grammar/match/numbers.h"
 
+/* Members of a choice that are compared with each other. */
+#define ALIKE_MAX 256
+
 /* ---- what is in the making --------------------------------------------------------------------------------- */
 
 static bool add_found(struct matcher *m, leaf_state leaf, uint32_t cell) {
@@ -26,7 +29,8 @@ static bool add_open(struct matcher *m, rules_expression x, uint32_t cell) {
     if (!numbers_see(m, x, cell, &fresh)) return false;
     if (!fresh) return true;
     if (m->seen_count > MATCHER_EXPANSIONS_MAX) {
-        rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to go on from one place", MATCHER_EXPANSIONS_MAX);
+        rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to go on from one place",
+                   MATCHER_EXPANSIONS_MAX);
         return false;
     }
     if (!rules_grow(r, &m->open, &m->open_capacity, m->open_count + 1, sizeof *m->open)) return false;
@@ -34,17 +38,52 @@ static bool add_open(struct matcher *m, rules_expression x, uint32_t cell) {
     return true;
 }
 
-/* Members that are leaves are one leaf together; the others are looked into, each for itself. */
+static rules_expression first_of(const struct rules *r, rules_expression x) {
+    return r->expressions[x].kind == EXPRESSION_SEQUENCE ? r->expressions[x].a : x;
+}
+
+static rules_expression behind_first(const struct rules *r, rules_expression x) {
+    return r->expressions[x].kind == EXPRESSION_SEQUENCE ? r->expressions[x].b : RULES_EMPTY;
+}
+
+static bool is_narrow(const struct rules *r, rules_expression x) {
+    return expression_is(r, x, EXPRESSION_REGULAR) && !expression_is(r, x, EXPRESSION_WIDE);
+}
+
+/* Members that begin like the one at `at` are one together: what they begin with is looked into once. */
+static bool open_alike(struct matcher *m, const struct expression *x, uint32_t at, uint32_t cell) {
+    struct rules *r = m->rules;
+    rules_expression member = r->members[x->a + at], first = first_of(r, member);
+    size_t from = r->scratch_count;
+    for (uint32_t i = 0; i < x->b; i++) {
+        rules_expression other = r->members[x->a + i];
+        if (is_narrow(r, other) || first_of(r, other) != first) continue;
+        if (i < at) return true; /* that one has done it */
+        if (!scratch_push(r, behind_first(r, other))) return false;
+    }
+    if (r->scratch_count == from + 1) {
+        r->scratch_count = from;
+        return add_open(m, member, cell);
+    }
+    rules_expression rest = expression_choice(r, from);
+    return rest != RULES_NONE && add_open(m, expression_sequence(r, first, rest), cell);
+}
+
+/* Members that are leaves are one leaf together; the others are looked into. */
 static bool open_choice(struct matcher *m, const struct expression *x, uint32_t cell) {
     struct rules *r = m->rules;
     size_t from = r->scratch_count;
+    for (uint32_t i = 0; i < x->b; i++)
+        if (is_narrow(r, r->members[x->a + i]) && !scratch_push(r, r->members[x->a + i])) return false;
+    rules_expression narrow = expression_choice(r, from);
+    if (narrow == RULES_NONE || !add_open(m, narrow, cell)) return false;
+    bool few = x->b <= ALIKE_MAX;
     for (uint32_t i = 0; i < x->b; i++) {
         rules_expression member = r->members[x->a + i];
-        bool narrow = expression_is(r, member, EXPRESSION_REGULAR) && !expression_is(r, member, EXPRESSION_WIDE);
-        if (!(narrow ? scratch_push(r, member) : add_open(m, member, cell))) return false;
+        if (is_narrow(r, member)) continue;
+        if (!(few ? open_alike(m, x, i, cell) : add_open(m, member, cell))) return false;
     }
-    rules_expression narrow = expression_choice(r, from);
-    return narrow != RULES_NONE && add_open(m, narrow, cell);
+    return true;
 }
 
 static bool open_repeat(struct matcher *m, const struct expression *x, uint32_t cell) {
@@ -99,21 +138,42 @@ static bool add_all(struct matcher *m, configuration from) {
     return true;
 }
 
+static bool add_popping(struct matcher *m, uint32_t cell) {
+    bool fresh;
+    if (!numbers_see(m, RULES_NONE, cell, &fresh)) return false;
+    if (!fresh) return true;
+    if (!rules_grow(m->rules, &m->popping, &m->popping_capacity, m->popping_count + 1, sizeof *m->popping))
+        return false;
+    m->popping[m->popping_count++] = cell;
+    return true;
+}
+
+static bool pop_one(struct matcher *m, uint32_t cell) {
+    struct cell top = m->cells[cell];
+    if (cell == CELL_END) {
+        m->found_end = true;
+        return true;
+    }
+    if (top.entry != CONFIGURATION_UNKNOWN) return add_all(m, top.entry);
+    if (top.rest != RULES_NONE) {
+        bool nullable = expression_is(m->rules, top.rest, EXPRESSION_NULLABLE);
+        return expand(m, top.rest, top.next) && (!nullable || add_popping(m, top.next));
+    }
+    for (uint32_t i = 0; i < top.count; i++)
+        if (!add_popping(m, m->others[top.next + i])) return false;
+    return true;
+}
+
 /* All that may come from a cell on. */
 static bool pop(struct matcher *m, uint32_t cell) {
-    while (cell != CELL_END) {
-        struct cell top = m->cells[cell];
-        if (top.entry != CONFIGURATION_UNKNOWN) return add_all(m, top.entry);
-        if (!expand(m, top.rest, top.next)) return false;
-        if (!expression_is(m->rules, top.rest, EXPRESSION_NULLABLE)) return true;
-        cell = top.next;
-    }
-    m->found_end = true;
+    if (!add_popping(m, cell)) return false;
+    while (m->popping_count > 0)
+        if (!pop_one(m, m->popping[--m->popping_count])) return false;
     return true;
 }
 
 static void begin(struct matcher *m) {
-    m->found_count = m->open_count = m->seen_count = 0;
+    m->found_count = m->open_count = m->popping_count = m->seen_count = 0;
     m->found_end = false;
     m->making++;
 }
@@ -206,12 +266,14 @@ void matcher_destroy(struct matcher *m) {
     rules_destroy(m->rules);
     free(m->cells);
     free(m->cell_table.slots);
+    free(m->others);
     free(m->items);
     free(m->configurations);
     free(m->configuration_table.slots);
     free(m->rows);
     free(m->found);
     free(m->open);
+    free(m->popping);
     free(m->seen);
     free(m->seen_in);
     free(m);

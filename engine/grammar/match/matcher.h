@@ -16,12 +16,18 @@ enum {
 };
 
 typedef uint32_t configuration; /* a number; 0 is the start */
-enum { CONFIGURATION_DEAD = UINT32_MAX, CONFIGURATION_UNKNOWN = UINT32_MAX - 1, CONFIGURATION_FAILED = UINT32_MAX - 2 };
+enum {
+    CONFIGURATION_DEAD = UINT32_MAX,
+    CONFIGURATION_UNKNOWN = UINT32_MAX - 1,
+    CONFIGURATION_FAILED = UINT32_MAX - 2
+};
 
-/* A stack: what comes next, and what comes behind that. 0: nothing, the end. */
+/* A stack: what comes next, and what comes behind that. 0: nothing, the end. Or one of several stacks: where the same
+ * leaf may stand before different ones, it stands before their union, so that the ways to read nested parentheses do
+ * not double with each. */
 struct cell {
-    rules_expression rest;
-    uint32_t next, depth, hash;
+    rules_expression rest; /* RULES_NONE: one of `count` others, from m->others[next] on */
+    uint32_t next, count, depth, hash;
     configuration entry; /* that begins with this cell; CONFIGURATION_UNKNOWN at first */
 };
 
@@ -43,6 +49,8 @@ struct matcher {
     struct cell *cells;
     size_t cell_count, cell_capacity;
     struct number_table cell_table;
+    uint32_t *others;
+    size_t other_count, other_capacity;
     struct item *items;
     size_t item_count, item_capacity;
     struct configuration_data *configurations;
@@ -58,6 +66,8 @@ struct matcher {
     /* Pairs of an expression and the cell behind it: those to look at, and a set of those that were. */
     struct item *open;
     size_t open_count, open_capacity;
+    uint32_t *popping; /* cells to pop */
+    size_t popping_count, popping_capacity;
     struct item *seen;
     uint32_t *seen_in; /* which making it belongs to */
     size_t seen_capacity, seen_count;

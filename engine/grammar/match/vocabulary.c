@@ -110,20 +110,20 @@ static bool copy_texts(struct grammar_vocabulary *v, const struct engine_string 
     return true;
 }
 
-enum status grammar_vocabulary_create(const struct engine_string *texts, size_t count,
-                                      struct grammar_vocabulary **out, struct error *e) {
+enum status vocabulary_create(const struct engine_string *texts, size_t count,
+                              struct grammar_vocabulary **out, struct error *e) {
     struct grammar_vocabulary *v = calloc(1, sizeof *v);
     *out = NULL;
     if (v) v->count = count;
     if (!v || !copy_texts(v, texts) || !build_trie(v)) {
-        grammar_vocabulary_destroy(v);
+        vocabulary_destroy(v);
         return error_set(e, STATUS_NO_MEMORY, "vocabulary", "cannot allocate for %zu tokens", count);
     }
     *out = v;
     return STATUS_OK;
 }
 
-void grammar_vocabulary_destroy(struct grammar_vocabulary *v) {
+void vocabulary_destroy(struct grammar_vocabulary *v) {
     if (!v) return;
     free(v->bytes);
     free(v->offsets);
@@ -132,8 +132,4 @@ void grammar_vocabulary_destroy(struct grammar_vocabulary *v) {
     free(v->trie.firsts);
     free(v->trie.tokens);
     free(v);
-}
-
-size_t grammar_vocabulary_bytes(const struct grammar_vocabulary *v) {
-    return v->memory;
 }

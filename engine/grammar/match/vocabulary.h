@@ -6,13 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/grammar/grammar.h"
+#include "engine/base/error.h"
+#include "engine/types/request.h" /* struct engine_string */
 
 struct token_trie {
-    size_t count;       /* nodes; 0 is the root */
-    uint8_t *bytes;     /* [count]: that lead to the node */
-    uint32_t *ends;     /* [count]: behind the last node of the subtree */
-    uint32_t *firsts;   /* [count + 1]: the first token of the subtree; the node's own end where the next node's begin */
+    size_t count;   /* nodes; 0 is the root */
+    uint8_t *bytes; /* [count]: that lead to the node */
+    uint32_t *ends; /* [count]: behind the last node of the subtree */
+    uint32_t *
+        firsts; /* [count + 1]: the first token of the subtree; the node's own end where the next node's begin */
     uint32_t *tokens;   /* ids, by bytes */
     size_t token_count; /* with a text */
     size_t depth;       /* bytes of the longest token */
@@ -25,6 +27,11 @@ struct grammar_vocabulary {
     struct token_trie trie;
     size_t memory; /* bytes of all of it */
 };
+
+/* As grammar_vocabulary_create has it. */
+enum status vocabulary_create(const struct engine_string *texts, size_t count,
+                              struct grammar_vocabulary **out, struct error *e);
+void vocabulary_destroy(struct grammar_vocabulary *v);
 
 static inline struct engine_string vocabulary_text(const struct grammar_vocabulary *v, size_t token) {
     return (struct engine_string){v->bytes + v->offsets[token], v->offsets[token + 1] - v->offsets[token]};

@@ -70,7 +70,8 @@ bool rules_tick(struct rules *r) {
 }
 
 bool scratch_push(struct rules *r, uint32_t value) {
-    if (!rules_grow(r, &r->scratch, &r->scratch_capacity, r->scratch_count + 1, sizeof *r->scratch)) return false;
+    if (!rules_grow(r, &r->scratch, &r->scratch_capacity, r->scratch_count + 1, sizeof *r->scratch))
+        return false;
     r->scratch[r->scratch_count++] = value;
     return true;
 }
@@ -132,8 +133,7 @@ void rules_destroy(struct rules *r) {
 
 rules_name rules_declare(struct rules *r, const char *name) {
     size_t length = strnlen(name, RULES_NAME_BYTES_MAX);
-    if (!rules_tick(r) ||
-        !rules_grow(r, &r->rules, &r->rule_capacity, r->rule_count + 1, sizeof *r->rules) ||
+    if (!rules_tick(r) || !rules_grow(r, &r->rules, &r->rule_capacity, r->rule_count + 1, sizeof *r->rules) ||
         !rules_grow(r, &r->names, &r->name_capacity, r->name_count + length + 1, 1))
         return RULES_NONE;
     memcpy(r->names + r->name_count, name, length);

@@ -41,7 +41,8 @@ static unsigned repeat_flags(const struct rules *r, const struct expression *x) 
 }
 
 static unsigned pair_flags(const struct rules *r, const struct expression *x) {
-    unsigned flags = (either_flags(r, x->a, x->b) & FLAGS_OF_ANY) | (both_flags(r, x->a, x->b) & FLAGS_OF_ALL);
+    unsigned flags =
+        (either_flags(r, x->a, x->b) & FLAGS_OF_ANY) | (both_flags(r, x->a, x->b) & FLAGS_OF_ALL);
     if (x->kind != EXPRESSION_SEQUENCE) flags |= EXPRESSION_BOOLEAN;
     if (x->kind == EXPRESSION_WITHOUT)
         flags |= expression_is(r, x->a, EXPRESSION_NULLABLE) && !expression_is(r, x->b, EXPRESSION_NULLABLE)
@@ -128,11 +129,13 @@ static size_t find_place(const struct rules *r, const struct expression *x, bool
     return at;
 }
 
-rules_expression expression_intern(struct rules *r, enum expression_kind kind, uint32_t a, uint32_t b, uint32_t c) {
+rules_expression expression_intern(struct rules *r, enum expression_kind kind, uint32_t a, uint32_t b,
+                                   uint32_t c) {
     struct expression x = {.kind = (uint8_t)kind, .a = a, .b = b, .c = c};
     bool found;
-    if (!rules_tick(r) || 
-        !table_grow(r, &r->expression_table, r->expressions ? &r->expressions->hash : NULL, sizeof x)) return RULES_NONE;
+    if (!rules_tick(r) ||
+        !table_grow(r, &r->expression_table, r->expressions ? &r->expressions->hash : NULL, sizeof x))
+        return RULES_NONE;
     x.hash = hash_content(r, &x);
     size_t at = find_place(r, &x, &found);
     if (found) {
@@ -376,7 +379,8 @@ rules_expression rules_both(struct rules *r, rules_expression a, rules_expressio
     if (a == b || is_all(r, b)) return a;
     if (is_all(r, a)) return b;
     if (are_sets(r, a, b)) return combine_sets(r, a, b, false);
-    return a < b ? expression_intern(r, EXPRESSION_BOTH, a, b, 0) : expression_intern(r, EXPRESSION_BOTH, b, a, 0);
+    return a < b ? expression_intern(r, EXPRESSION_BOTH, a, b, 0)
+                 : expression_intern(r, EXPRESSION_BOTH, b, a, 0);
 }
 
 rules_expression rules_without(struct rules *r, rules_expression a, rules_expression b) {

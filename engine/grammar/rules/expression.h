@@ -11,15 +11,15 @@
 #include "engine/grammar/rules/rules.h"
 
 enum expression_kind {
-    EXPRESSION_NOTHING, /* matches no text */
-    EXPRESSION_EMPTY,   /* matches the empty text */
-    EXPRESSION_BYTES,   /* a: which set */
+    EXPRESSION_NOTHING,  /* matches no text */
+    EXPRESSION_EMPTY,    /* matches the empty text */
+    EXPRESSION_BYTES,    /* a: which set */
     EXPRESSION_SEQUENCE, /* a, then b; a is no sequence, so that it is a list */
-    EXPRESSION_CHOICE,  /* b members from r->members[a], ascending, none of them a choice */
-    EXPRESSION_REPEAT,  /* a, from b to c times */
-    EXPRESSION_BOTH,    /* a and b */
-    EXPRESSION_WITHOUT, /* a and not b */
-    EXPRESSION_CALL,    /* a: which rule */
+    EXPRESSION_CHOICE,   /* b members from r->members[a], ascending, none of them a choice */
+    EXPRESSION_REPEAT,   /* a, from b to c times */
+    EXPRESSION_BOTH,     /* a and b */
+    EXPRESSION_WITHOUT,  /* a and not b */
+    EXPRESSION_CALL,     /* a: which rule */
 };
 
 enum {
@@ -145,7 +145,8 @@ static inline bool byte_set_has(const struct byte_set *s, unsigned byte) {
 }
 
 /* As it is, without simplification; flags and depth are worked out. */
-rules_expression expression_intern(struct rules *r, enum expression_kind kind, uint32_t a, uint32_t b, uint32_t c);
+rules_expression expression_intern(struct rules *r, enum expression_kind kind, uint32_t a, uint32_t b,
+                                   uint32_t c);
 /* The members are r->scratch from `from` on, which are taken off. */
 rules_expression expression_choice(struct rules *r, size_t from);
 rules_expression expression_sequence(struct rules *r, rules_expression a, rules_expression b);

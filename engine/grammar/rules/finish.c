@@ -128,7 +128,8 @@ static bool mark_nullable(struct rules *r) {
 static bool check_meanings(struct rules *r) {
     for (size_t i = 0; i < r->rule_count; i++)
         if (r->rules[i].meaning == RULES_NONE) {
-            rules_fail(r, STATUS_INVALID_ARGUMENT, rule_name(r, (rules_name)i), "the rule is used but not defined");
+            rules_fail(r, STATUS_INVALID_ARGUMENT, rule_name(r, (rules_name)i),
+                       "the rule is used but not defined");
             return false;
         }
     return true;
@@ -137,7 +138,8 @@ static bool check_meanings(struct rules *r) {
 static bool check_boolean(struct rules *r, size_t from) {
     for (size_t i = from; i < r->expression_count; i++) {
         const struct expression *x = &r->expressions[i];
-        if ((x->kind == EXPRESSION_BOTH || x->kind == EXPRESSION_WITHOUT) && !(x->flags & EXPRESSION_REGULAR)) {
+        if ((x->kind == EXPRESSION_BOTH || x->kind == EXPRESSION_WITHOUT) &&
+            !(x->flags & EXPRESSION_REGULAR)) {
             rules_fail(r, STATUS_INVALID_ARGUMENT, "grammar",
                        "an intersection or a difference of what leads to a call of itself");
             return false;
@@ -153,7 +155,8 @@ static rules_expression prepare(struct rules *r, rules_expression start) {
     leaves_freeze(r);
     start = drop_unproductive(r, start);
     if (start == RULES_NONE) return RULES_NONE;
-    if (start == RULES_NOTHING) return rules_fail(r, STATUS_INVALID_ARGUMENT, "grammar", "no text matches it");
+    if (start == RULES_NOTHING)
+        return rules_fail(r, STATUS_INVALID_ARGUMENT, "grammar", "no text matches it");
     if (!mark_nullable(r) || !left_recursion_check(r, start)) return RULES_NONE;
     return start;
 }

@@ -69,8 +69,10 @@ static void each_arrow(struct walk *w, bool put) {
         uint32_t parts = x->flags & EXPRESSION_REGULAR ? 0 : part_count(x);
         for (uint32_t k = 0; k < parts; k++) {
             rules_expression part = part_at(r, x, k);
-            if (put) w->arrows.to[--w->arrows.first[part]] = i;
-            else w->arrows.first[part]++;
+            if (put)
+                w->arrows.to[--w->arrows.first[part]] = i;
+            else
+                w->arrows.first[part]++;
         }
     }
 }
@@ -122,8 +124,10 @@ bool flow_solve(struct rules *r, enum flow_question question, struct flow *out) 
     out->holds = calloc(out->count, sizeof *out->holds);
     out->order = calloc(out->count, sizeof *out->order);
     bool made = out->holds && out->order && make_arrows(&w);
-    if (made) settle(&w);
-    else rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate for %zu expressions", out->count);
+    if (made)
+        settle(&w);
+    else
+        rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate for %zu expressions", out->count);
     free(w.arrows.first);
     free(w.arrows.to);
     free(w.arrows.needed);

@@ -11,8 +11,8 @@ enum flow_question {
 };
 
 struct flow {
-    bool *holds;      /* [count]: by expression; the caller frees both */
-    uint32_t *order;  /* those that are not regular in themselves, as they were found to hold: parts first */
+    bool *holds;     /* [count]: by expression; the caller frees both */
+    uint32_t *order; /* those that are not regular in themselves, as they were found to hold: parts first */
     size_t order_count, count;
 };
 

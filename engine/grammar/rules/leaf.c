@@ -137,9 +137,10 @@ static bool search(struct rules *r, leaf_state state) {
     while (!found && !rules_failed(r) && r->scratch_count > from) {
         found = search_step(r);
         if (++steps > RULES_SEARCH_MAX)
-            rules_fail(r, STATUS_LIMIT, "grammar",
-                       "whether an intersection or a difference matches anything takes more than %d steps to find",
-                       RULES_SEARCH_MAX);
+            rules_fail(
+                r, STATUS_LIMIT, "grammar",
+                "whether an intersection or a difference matches anything takes more than %d steps to find",
+                RULES_SEARCH_MAX);
         rules_tick(r);
     }
     settle_search(r, from, found);

@@ -46,8 +46,9 @@ static void refuse(struct rules *r, size_t from) {
         const struct expression *x = &r->expressions[r->scratch[i]];
         if (x->kind == EXPRESSION_CALL) name = rule_name(r, x->a);
     }
-    rules_fail(r, STATUS_INVALID_ARGUMENT, name,
-               "the rule calls itself before it takes a character (left recursion): write it as a repetition");
+    rules_fail(
+        r, STATUS_INVALID_ARGUMENT, name,
+        "the rule calls itself before it takes a character (left recursion): write it as a repetition");
 }
 
 static void walk(struct search *s, rules_expression start, bool refuse_circles) {

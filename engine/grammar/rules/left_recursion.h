@@ -1,3 +1,4 @@
+/* Rules that cannot be matched from left to right. */
 #pragma once
 
 #include "engine/grammar/rules/expression.h"

@@ -27,7 +27,8 @@ static void add_block(struct rules *r, uint32_t first, uint32_t last) {
     rules_expression made = RULES_EMPTY;
     for (int i = length - 1; i >= 0; i--) {
         struct byte_set set = {0};
-        for (unsigned byte = low[i]; byte <= high[i]; byte++) set.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
+        for (unsigned byte = low[i]; byte <= high[i]; byte++)
+            set.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
         made = expression_sequence(r, expression_bytes(r, &set), made);
     }
     if (made != RULES_NONE) scratch_push(r, made);
@@ -121,8 +122,10 @@ rules_expression rules_other_points(struct rules *r, const struct rules_range *r
     if (!ordered) return RULES_NONE;
     for (size_t i = 0; i < kept; i++) {
         if (ordered[i].first > next) add_without_surrogates(r, next, ordered[i].first - 1);
-        if (ordered[i].last > POINT_MAX) next = POINT_MAX + 1;
-        else next = ordered[i].last + 1;
+        if (ordered[i].last > POINT_MAX)
+            next = POINT_MAX + 1;
+        else
+            next = ordered[i].last + 1;
     }
     if (next <= POINT_MAX) add_without_surrogates(r, next, POINT_MAX);
     return finish_points(r, from, ordered);

@@ -7,7 +7,8 @@
 
 #define CHOICES_MAX (1u << 20)
 
-static enum status write_strings(struct rules *r, const json_t *list, rules_expression *parts, struct error *e) {
+static enum status write_strings(struct rules *r, const json_t *list, rules_expression *parts,
+                                 struct error *e) {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
         if (!json_is_string(item))
@@ -36,7 +37,8 @@ enum status choice_write(struct rules *r, struct engine_string source, const str
         json_file_parse_as(source.text, source.length, "choice", CHOICES_MAX, JSON_FILE_WITH_NULS, &list, e);
     (void)o;
     *out = RULES_NONE;
-    if (status == STATUS_MALFORMED) return error_set(e, STATUS_INVALID_ARGUMENT, "choice", "it is no JSON list");
+    if (status == STATUS_MALFORMED)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "choice", "it is no JSON list");
     if (status != STATUS_OK) return status;
     status = write_list(r, list, out, e);
     json_decref(list);

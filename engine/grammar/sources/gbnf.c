@@ -85,7 +85,8 @@ static struct named_rule *take_name(struct gbnf *g) {
     size_t start = in->at, length = gbnf_name(in);
     char name[NAME_MAX_BYTES + 1];
     if (length == 0 || length > NAME_MAX_BYTES) {
-        gbnf_refuse(in, "expected the name of a rule (letters, digits, '-', '_'; at most %d)", NAME_MAX_BYTES);
+        gbnf_refuse(in, "expected the name of a rule (letters, digits, '-', '_'; at most %d)",
+                    NAME_MAX_BYTES);
         return NULL;
     }
     if (g->named_count * 2 >= g->slot_count && !grow_names(g)) return NULL;
@@ -93,7 +94,8 @@ static struct named_rule *take_name(struct gbnf *g) {
     if (g->slots[slot] == UINT32_MAX) {
         memcpy(name, in->text + start, length);
         name[length] = 0;
-        g->named[g->named_count] = (struct named_rule){start, length, rules_declare(g->rules, name), start, false};
+        g->named[g->named_count] =
+            (struct named_rule){start, length, rules_declare(g->rules, name), start, false};
         g->slots[slot] = (uint32_t)g->named_count++;
     }
     in->at += length;
@@ -205,11 +207,16 @@ static rules_expression read_repeats(struct gbnf *g, rules_expression x, bool in
     struct gbnf_reader *in = &g->reader;
     for (;;) {
         gbnf_skip(in, in_group);
-        if (gbnf_take(in, "*")) x = rules_repeat(g->rules, x, 0, RULES_UNLIMITED);
-        else if (gbnf_take(in, "+")) x = rules_repeat(g->rules, x, 1, RULES_UNLIMITED);
-        else if (gbnf_take(in, "?")) x = rules_repeat(g->rules, x, 0, 1);
-        else if (gbnf_take(in, "{")) x = read_counts(g, x);
-        else return x;
+        if (gbnf_take(in, "*"))
+            x = rules_repeat(g->rules, x, 0, RULES_UNLIMITED);
+        else if (gbnf_take(in, "+"))
+            x = rules_repeat(g->rules, x, 1, RULES_UNLIMITED);
+        else if (gbnf_take(in, "?"))
+            x = rules_repeat(g->rules, x, 0, 1);
+        else if (gbnf_take(in, "{"))
+            x = read_counts(g, x);
+        else
+            return x;
     }
 }
 
@@ -266,8 +273,10 @@ static void check_rules(struct gbnf *g, rules_expression *out) {
     for (size_t i = 0; i < g->named_count && !gbnf_failed(in); i++) {
         const struct named_rule *n = &g->named[i];
         in->at = n->first_use;
-        if (!n->defined) gbnf_refuse(in, "the rule '%.*s' is not defined", (int)n->length, in->text + n->start);
-        if (n->length == 4 && memcmp(in->text + n->start, "root", 4) == 0) *out = rules_call(g->rules, n->rule);
+        if (!n->defined)
+            gbnf_refuse(in, "the rule '%.*s' is not defined", (int)n->length, in->text + n->start);
+        if (n->length == 4 && memcmp(in->text + n->start, "root", 4) == 0)
+            *out = rules_call(g->rules, n->rule);
     }
     in->at = in->length;
     if (!gbnf_failed(in) && !rules_failed(g->rules) && *out == RULES_NONE)

@@ -36,7 +36,8 @@ char gbnf_peek(const struct gbnf_reader *g) {
 
 bool gbnf_take(struct gbnf_reader *g, const char *word) {
     size_t length = strlen(word);
-    if (gbnf_failed(g) || g->length - g->at < length || memcmp(g->text + g->at, word, length) != 0) return false;
+    if (gbnf_failed(g) || g->length - g->at < length || memcmp(g->text + g->at, word, length) != 0)
+        return false;
     g->at += length;
     return true;
 }
@@ -46,7 +47,8 @@ void gbnf_skip(struct gbnf_reader *g, bool lines) {
         char c = g->text[g->at];
         if (c == '#')
             while (g->at + 1 < g->length && g->text[g->at + 1] != '\n' && g->text[g->at + 1] != '\r') g->at++;
-        else if (c != ' ' && c != '\t' && !(lines && (c == '\n' || c == '\r'))) return;
+        else if (c != ' ' && c != '\t' && !(lines && (c == '\n' || c == '\r')))
+            return;
     }
 }
 
@@ -76,7 +78,8 @@ static uint32_t hex_point(struct gbnf_reader *g, int digits) {
         }
         point = point << 4 | (uint32_t)digit;
     }
-    if (point > POINT_MAX || (point >= 0xD800 && point <= 0xDFFF)) gbnf_refuse(g, "no character has this number");
+    if (point > POINT_MAX || (point >= 0xD800 && point <= 0xDFFF))
+        gbnf_refuse(g, "no character has this number");
     return point;
 }
 

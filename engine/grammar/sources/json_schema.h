@@ -7,8 +7,8 @@
 #pragma once
 
 #include "engine/base/error.h"
-#include "engine/grammar/grammar.h"
 #include "engine/grammar/rules/rules.h"
+#include "engine/types/grammar.h"
 
 /* Limits of one schema. */
 enum {

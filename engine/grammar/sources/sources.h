@@ -1,8 +1,8 @@
 /* What can say what a text must look like, each with what writes it as rules. */
 #pragma once
 
-#include "engine/grammar/grammar.h"
 #include "engine/grammar/rules/rules.h"
+#include "engine/types/grammar.h"
 
 struct grammar_source {
     enum grammar_kind kind;

@@ -1,0 +1,20 @@
+/* In what languages a request may say what its answer must match, and within which bounds that is compiled. */
+#pragma once
+
+#include <stddef.h>
+
+#include "engine/types/request.h" /* struct engine_string: what a source is given as */
+
+enum grammar_kind {
+    GRAMMAR_JSON_OBJECT, /* source is empty: any JSON object */
+    GRAMMAR_JSON_SCHEMA, /* JSON */
+    GRAMMAR_REGEX,       /* the whole text matches it */
+    GRAMMAR_CHOICE,      /* a JSON list of strings */
+    GRAMMAR_GBNF,
+};
+
+struct grammar_options {
+    const char *whitespace_pattern; /* regular expression between JSON's elements; NULL: the default */
+    size_t bytes_max;               /* of rules, states and masks together */
+    double seconds_max;             /* of compiling; LIMIT beyond it */
+};

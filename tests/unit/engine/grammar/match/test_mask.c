@@ -1,0 +1,147 @@
+/* Masks: each bit along random walks is what stepping the token's bytes says. */
+#include "tests/unit/engine/grammar/grammar_fixture.h"
+
+static struct grammar_vocabulary *vocabulary;
+
+static const char json[] =
+    "root ::= object\n"
+    "value ::= object | array | string | number | \"true\" ws\n"
+    "object ::= \"{\" ws (string \":\" ws value (\",\" ws string \":\" ws value)*)? \"}\" ws\n"
+    "array ::= \"[\" ws (value (\",\" ws value)*)? \"]\" ws\n"
+    "string ::= \"\\\"\" ([^\"\\\\\\x00-\\x1f] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" [0-9a-fA-F]{4}))* \"\\\"\" "
+    "ws\n"
+    "number ::= \"-\"? [0-9]+ (\".\" [0-9]+)? ([eE] [-+]? [0-9]+)? ws\n"
+    "ws ::= [ \\n]{0,3}\n";
+
+static const char *const grammars[] = {
+    json,
+    "root ::= [^x]{0,40} \"x\"",
+    "root ::= [^\"]{35,70} \"\\\"}\"",
+    "root ::= (\"aa\" | \"ab\" | \"abc\"){1,40} | \"\\\"\" .* \"b\\\"}\"",
+    "root ::= [a-z]* (\" a\" | \"\\n\\n\")+ .{3,}",
+    "root ::= \"\xc3\xa9\"* [\\u20ac-\\u20af]{1,3} root?",
+    "root ::= \"a\" root \"b\" | [^ab]* \"!\"",
+    "root ::= ((\"a\" | .) \"b\"?){2,5} [^a]{0,40}",
+};
+
+/* Splitmix64. */
+static uint64_t next_random(uint64_t *seed) {
+    uint64_t x = *seed += 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
+
+static bool has_bit(const uint32_t *bits, size_t token) {
+    return (bits[token / 32] >> (token % 32)) & 1;
+}
+
+static grammar_state step_bytes(struct grammar *g, grammar_state at, struct engine_string text) {
+    struct error e;
+    for (size_t i = 0; i < text.length; i++)
+        assert_ok(grammar_accept(g, at, (unsigned char)text.text[i], &at, &e));
+    return at;
+}
+
+/* How many are allowed. */
+static size_t check_mask(struct grammar *g, grammar_state at, const uint32_t *bits) {
+    size_t allowed = 0;
+    struct error e;
+    for (size_t token = 0; token < FIXTURE_TOKENS; token++) {
+        struct engine_string text = fixture_text(token);
+        grammar_state behind = step_bytes(g, at, text), at_once;
+        bool expected = text.length > 0 && behind != GRAMMAR_DEAD;
+        if (has_bit(bits, token) != expected)
+            fail_msg("token %zu '%s': expected %d", token, text.text, expected);
+        assert_ok(grammar_accept(g, at, (int32_t)token, &at_once, &e));
+        assert_int_equal(at_once, expected ? behind : GRAMMAR_DEAD);
+        allowed += expected;
+    }
+    return allowed;
+}
+
+static size_t pick(const uint32_t *bits, uint64_t number) {
+    for (size_t token = number % FIXTURE_TOKENS;; token = (token + 1) % FIXTURE_TOKENS)
+        if (has_bit(bits, token)) return token;
+}
+
+static void walk(struct grammar *g, uint64_t seed, const char *name) {
+    grammar_state at = GRAMMAR_START;
+    struct error e;
+    for (int step = 0; step < 60; step++) {
+        uint32_t bits[FIXTURE_WORDS], again[FIXTURE_WORDS];
+        assert_ok(grammar_mask(g, at, bits, &e));
+        assert_ok(grammar_mask(g, at, again, &e));
+        assert_memory_equal(bits, again, sizeof bits);
+        size_t allowed = check_mask(g, at, bits);
+        if (allowed == 0 && !grammar_may_end(g, at)) fail_msg("%s: a dead end", name);
+        if (allowed == 0) return;
+        assert_ok(grammar_accept(g, at, (int32_t)pick(bits, next_random(&seed)), &at, &e));
+    }
+}
+
+static void masks_are_what_steps_say(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof grammars / sizeof *grammars; i++) {
+        struct grammar *g = fixture_compile(GRAMMAR_GBNF, grammars[i], vocabulary);
+        for (uint64_t seed = 1; seed <= 10; seed++) walk(g, seed, grammars[i]);
+        grammar_release(g);
+    }
+}
+
+/* A mask does not depend on what was asked before. */
+static void masks_are_the_same_in_any_order(void **state) {
+    struct error e;
+    (void)state;
+    for (size_t i = 0; i < sizeof grammars / sizeof *grammars; i++) {
+        struct grammar *g = fixture_compile(GRAMMAR_GBNF, grammars[i], vocabulary);
+        uint32_t first[FIXTURE_WORDS], later[FIXTURE_WORDS];
+        assert_ok(grammar_mask(g, GRAMMAR_START, first, &e));
+        grammar_release(g);
+        g = fixture_compile(GRAMMAR_GBNF, grammars[i], vocabulary);
+        walk(g, 5, grammars[i]);
+        assert_ok(grammar_mask(g, GRAMMAR_START, later, &e));
+        assert_memory_equal(first, later, sizeof first);
+        grammar_release(g);
+    }
+}
+
+static void nothing_follows_a_dead_state(void **state) {
+    uint32_t bits[FIXTURE_WORDS];
+    grammar_state to;
+    struct error e;
+    (void)state;
+    struct grammar *g = fixture_compile(GRAMMAR_GBNF, "root ::= \"a\"", vocabulary);
+    memset(bits, 0xFF, sizeof bits);
+    assert_ok(grammar_mask(g, GRAMMAR_DEAD, bits, &e));
+    for (size_t i = 0; i < FIXTURE_WORDS; i++) assert_int_equal(bits[i], 0);
+    assert_ok(grammar_accept(g, GRAMMAR_DEAD, 'a', &to, &e));
+    assert_int_equal(to, GRAMMAR_DEAD);
+    assert_ok(grammar_accept(g, GRAMMAR_START, -1, &to, &e));
+    assert_int_equal(to, GRAMMAR_DEAD);
+    assert_ok(grammar_accept(g, GRAMMAR_START, FIXTURE_TOKENS, &to, &e));
+    assert_int_equal(to, GRAMMAR_DEAD);
+    assert_false(grammar_may_end(g, GRAMMAR_DEAD));
+    grammar_release(g);
+}
+
+static int setup(void **state) {
+    (void)state;
+    vocabulary = fixture_vocabulary();
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    grammar_vocabulary_destroy(vocabulary);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(masks_are_what_steps_say),
+        cmocka_unit_test(masks_are_the_same_in_any_order),
+        cmocka_unit_test(nothing_follows_a_dead_state),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
