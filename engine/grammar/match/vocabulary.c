@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/match/byte_groups.h"
+
 /* A token while it is sorted: its first bytes as a number decide most comparisons. */
 struct sorted_token {
     uint64_t key;
@@ -76,6 +78,38 @@ static void fill_trie(struct token_trie *t, const struct sorted_token *sorted, u
     t->firsts[node] = (uint32_t)t->token_count;
 }
 
+/* What a node has to say to the one above it: valid[node] is the set of states of a reader of UTF-8 from which all that
+ * is below the node is UTF-8. */
+static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, uint32_t parent) {
+    unsigned byte = t->bytes[node], height = t->heights[node] + 1u, states = 0;
+    for (unsigned state = 0; state < UTF8_STATES; state++) {
+        enum utf8_state next = utf8_step_of((enum utf8_state)state, byte);
+        if (next != UTF8_REJECTED && ((valid[node] >> next) & 1)) states |= 1u << state;
+    }
+    valid[parent] &= (uint8_t)states;
+    t->below[parent] |= t->below[node] | (byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII);
+    if (height > UINT8_MAX) height = UINT8_MAX;
+    if (height > t->heights[parent]) t->heights[parent] = (uint8_t)height;
+}
+
+/* From the last node to the first, children before their parents. */
+static bool fill_below(struct token_trie *t) {
+    uint8_t *valid = malloc(t->count);
+    uint32_t *parents = calloc(t->count, sizeof *parents);
+    if (valid && parents) {
+        memset(valid, 0xFF, t->count);
+        for (uint32_t node = 0; node < t->count; node++)
+            for (uint32_t child = node + 1; child < t->ends[node]; child = t->ends[child]) parents[child] = node;
+        for (uint32_t node = (uint32_t)t->count; node-- > 1;) tell_parent(t, valid, node, parents[node]);
+        for (uint32_t node = 0; node < t->count; node++)
+            if (!((valid[node] >> UTF8_BOUNDARY) & 1)) t->below[node] |= GROUPS_NO_UTF8;
+    }
+    bool done = valid && parents;
+    free(valid);
+    free(parents);
+    return done;
+}
+
 static bool build_trie(struct grammar_vocabulary *v) {
     struct token_trie *t = &v->trie;
     struct sorted_token *sorted = sort_tokens(v, &t->token_count);
@@ -84,13 +118,17 @@ static bool build_trie(struct grammar_vocabulary *v) {
     t->bytes = calloc(t->count, 1);
     t->ends = calloc(t->count, sizeof *t->ends);
     t->firsts = calloc(t->count + 1, sizeof *t->firsts);
+    t->below = calloc(t->count, sizeof *t->below);
+    t->heights = calloc(t->count, 1);
     t->tokens = calloc(t->token_count + 1, sizeof *t->tokens);
     uint32_t *open = calloc(t->depth + 1, sizeof *open);
-    bool done = t->bytes && t->ends && t->firsts && t->tokens && open;
+    bool done = t->bytes && t->ends && t->firsts && t->below && t->heights && t->tokens && open;
     if (done) fill_trie(t, sorted, open);
+    done = done && fill_below(t);
     free(open);
     free(sorted);
-    v->memory += t->count * (1 + sizeof *t->ends + sizeof *t->firsts) + t->token_count * sizeof *t->tokens;
+    v->memory += t->count * (2 + sizeof *t->ends + sizeof *t->firsts + sizeof *t->below);
+    v->memory += t->token_count * sizeof *t->tokens;
     return done;
 }
 
@@ -130,6 +168,8 @@ void vocabulary_destroy(struct grammar_vocabulary *v) {
     free(v->trie.bytes);
     free(v->trie.ends);
     free(v->trie.firsts);
+    free(v->trie.below);
+    free(v->trie.heights);
     free(v->trie.tokens);
     free(v);
 }

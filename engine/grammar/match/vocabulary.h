@@ -15,6 +15,8 @@ struct token_trie {
     uint32_t *ends; /* [count]: behind the last node of the subtree */
     uint32_t *
         firsts; /* [count + 1]: the first token of the subtree; the node's own end where the next node's begin */
+    uint64_t *below;    /* [count]: the bytes below the node, in groups (byte_groups.h), from a character's start on */
+    uint8_t *heights;   /* [count]: bytes to the deepest node below; 255: so many or more */
     uint32_t *tokens;   /* ids, by bytes */
     size_t token_count; /* with a text */
     size_t depth;       /* bytes of the longest token */
