@@ -123,6 +123,7 @@ class Load:
     def __init__(self, port, clients):
         self.port, self.stopped, self.lock = port, threading.Event(), threading.Lock()
         self.answers, self.lost, self.texts, self.differing = collections.Counter(), [], {}, []
+        self.killed = None  # when; what began later cannot have been held by who was dead by then
         self.threads = [threading.Thread(target=self.client, args=(k,), daemon=True) for k in range(clients)]
         for thread in self.threads:
             thread.start()
@@ -144,6 +145,7 @@ class Load:
         while not self.stopped.is_set():
             number += 1
             fields, request_id = self.request(number), f"load-{who}-{number}"
+            began = time.monotonic()
             kind = ("stream" if "stream" in fields else "whole") + (", 100 KB" if "truncate_prompt_tokens" in fields else "")
             try:
                 status, _, body = ask(connection, fields, request_id)
@@ -152,9 +154,10 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 text, why = None, repr(error)
-            self.note(kind, fields["prompt"], text, (request_id, why))
+            self.note(kind, fields["prompt"], text, (request_id, why, began))
 
     def note(self, kind, prompt, text, loss):
+        """loss: id, why and when it began, should it be one."""
         with self.lock:
             if text is None:
                 self.lost.append((kind, *loss))
@@ -178,7 +181,7 @@ class Load:
 
 
 def depart(balancer, daemons, load, args):
-    """The daemons leave in three ways; returns after how many answers which one was killed."""
+    """The daemons leave in three ways."""
     def again(k):
         daemons[k] = start(args.program, args.model, *args.options, port=daemons[k].port)
         wait_for(lambda: balancer.states()[k] == "UP", f"server {k + 1} is back")
@@ -188,6 +191,7 @@ def depart(balancer, daemons, load, args):
     print(f"after {load.total()} answers: one is killed", flush=True)
     daemons[0].process.kill()
     daemons[0].process.wait()
+    load.killed = time.monotonic()
     load.wait(args.round)
     again(0)
     print(f"after {load.total()} answers: two gets SIGTERM", flush=True)
@@ -220,12 +224,12 @@ def departures(folder, args, changes):
 
 
 def judge(load, servers):
-    held = [loss for loss in load.lost if servers.get(loss[1], ("?",))[0] == "one"]
+    held = [loss for loss in load.lost if servers.get(loss[1], ("?",))[0] == "one" and loss[3] < load.killed]
     print(", ".join(f"{kind}: {count}" for kind, count in sorted(load.answers.items())))
     taken = collections.Counter(name for name, _ in servers.values())
     print("requests by server: " + ", ".join(f"{name} {count}" for name, count in sorted(taken.items())))
     print(f"answers {load.total()}, lost {len(load.lost)}, of them held by the killed one {len(held)} of at most {len(load.threads)}")
-    for kind, request_id, why in load.lost:
+    for kind, request_id, why, _ in load.lost:
         print(f"  {request_id} ({kind}), {' '.join(servers.get(request_id, ('not in the log',)))}: {why}")
     print(f"equal requests with different answers: {len(load.differing)}")
     return len(held) == len(load.lost) <= len(load.threads) and not load.differing
@@ -306,7 +310,8 @@ def arguments():
 def main():
     args = arguments()
     if not shutil.which("haproxy"):
-        raise SystemExit("haproxy is not installed (Debian package haproxy)")
+        print("haproxy is not installed (Debian package haproxy)")
+        return 77
     changes = [(rf"^( *){name} .*$", rf"\g<1>{name} {value}")
                for name, value in (("tune.bufsize", args.bufsize), ("retry-on", args.retry_on)) if value]
     good = True
