@@ -299,7 +299,7 @@ def main():
         print("neither kubectl nor kustomize is installed")
         return NOT_RUN
     with tempfile.TemporaryDirectory(prefix="prenorm-kubernetes-") as folder:
-        with_schemas = install(folder, {"yaml": "PyYAML", "kubernetes_validate": "kubernetes-validate"})
+        with_schemas = install(folder, {"yaml": "PyYAML", "kubernetes_validate": "kubernetes-validate"}, 300)
         if not with_schemas and not install(folder, {"yaml": "PyYAML"}):
             print("PyYAML is not to be had (Debian package python3-yaml)")
             return NOT_RUN
