@@ -7,9 +7,8 @@ import sys
 NOT_RUN = 77  # the exit code of a check that could not be run here
 
 
-def install(folder, packages, seconds=120):
-    """Whether the modules can be imported afterwards: by themselves, or from the folder. packages: by module, what pip is to install,
-    for so many seconds at most."""
+def install(folder, packages):
+    """Whether the modules can be imported afterwards: by themselves, or from the folder. packages: by module, what pip is to install."""
     def are_there():
         return all(importlib.util.find_spec(module) for module in packages)
 
@@ -18,7 +17,7 @@ def install(folder, packages, seconds=120):
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--target", folder,
                "--timeout", "5", "--retries", "0", *packages.values()]
     try:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=seconds, check=False)
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     sys.path.insert(0, folder)

