@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What takes hours: long fuzzing of every target, the static analyzer, soak and flood over HTTP, HAProxy, manifests, all families with other
+# What takes hours: long fuzzing of every target, the static analyzer, soak and flood over HTTP, all families with other
 # checkpoints, speed beside the bounds and the peers. Usage: nightly.sh [SECONDS_A_FUZZ_TARGET]
 # PRENORM_TRANSFORMERS: a python with torch, transformers and safetensors, which makes the other checkpoints; without it that
 # part is left out.
