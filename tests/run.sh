@@ -127,6 +127,8 @@ main() {
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
     step "package" bash "$root/tests/install/test_package.sh" "$root/build/test-plain"
     step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
+    step "kubernetes" python3 "$root/tests/deploy/test_kubernetes.py" "$root/build/test-plain/prenormd"
+    step "haproxy" python3 "$root/tests/deploy/test_haproxy.py" "$root/build/test-plain/prenormd"
     step "dashboard" python3 "$root/tests/deploy/test_dashboard.py" "$root/build/test-plain/prenormd"
     # Only where there is a browser: it takes longer to install than all of this to run. nightly.sh has one.
     step "page" python3 "$root/tests/page/test_page.py" "$root/build/test-plain/prenormd"

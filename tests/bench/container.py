@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The daemon in a container of 1 GiB, the limit of deploy/kubernetes/prenorm.yaml: every mix of large bodies, long answers
+"""The daemon in a container of 1 GiB, a small pod's limit: every mix of large bodies, long answers
 and readers that do not read must be answered with 200, 400, 413 or 429, and must not end it.
 
     tests/bench/container.py build/release/prenormd deploy/models/tales [--limit-mib 1024] [--starts 3] [OPTION...]

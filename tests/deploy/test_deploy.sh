@@ -24,7 +24,8 @@ check_metrics() {
 check_options() {
     local file variable known
     known=$("$program" serve --print-config | sed -nE 's/^ *"([a-z-]+)":.*/\1/p' | tr 'a-z-' 'A-Z_')
-    for file in Dockerfile deploy/compose/compose.yml deploy/kubernetes/prenorm.yaml deploy/README.md deploy/quickstart.sh; do
+    for file in Dockerfile deploy/compose/compose.yml deploy/kubernetes/base/options.env deploy/README.md deploy/quickstart.sh \
+        docs/operations.md docs/upgrade.md; do
         for variable in $(grep -ohE '\bPRENORM_[A-Z_]+' "$root/$file" | sort -u); do
             grep -qx "${variable#PRENORM_}" <<<"$known"$'\n'CONFIG || [[ $variable == PRENORM_TESTS ]] ||
                 complain "$file: no such option: $variable"
@@ -32,15 +33,13 @@ check_options() {
     done
 }
 
-# Whatever ends the daemon must give it longer than the drain it is configured for.
+# Whatever ends the daemon must give it longer than the drain it is configured for. Kubernetes: test_kubernetes.py.
 check_patience() {
     local drain
     drain=$("$program" serve --print-config | sed -nE 's/.*"drain-seconds": ([0-9]+).*/\1/p')
     drain=$((drain + 5)) # lame-duck-seconds of the manifests
     [[ $(sed -nE 's/^TimeoutStopSec=([0-9]+)$/\1/p' "$root/deploy/systemd/prenormd.service") -gt $drain ]] ||
         complain "the systemd unit kills before $drain s of draining are over"
-    [[ $(sed -nE 's/.*terminationGracePeriodSeconds: ([0-9]+).*/\1/p' "$root/deploy/kubernetes/prenorm.yaml") -gt $drain ]] ||
-        complain "Kubernetes kills before $drain s of draining are over"
     [[ $(sed -nE 's/.*stop_grace_period: ([0-9]+)s.*/\1/p' "$root/deploy/compose/compose.yml") -gt $drain ]] ||
         complain "compose kills before $drain s of draining are over"
 }
@@ -74,6 +73,16 @@ check_alerts() {
     done
 }
 
+# One version: that of CMakeLists.txt is what the program, the package and the archive say.
+check_version() {
+    local version
+    version=$(sed -nE 's/^project\(prenorm VERSION ([0-9.]+) .*/\1/p' "$root/CMakeLists.txt")
+    [[ $("$program" --version) == *"$version"* ]] || complain "$program --version does not say $version"
+    grep -qE "^    newTag: $version\$" "$root/deploy/kubernetes/base/kustomization.yaml" ||
+        complain "deploy/kubernetes/base/kustomization.yaml has another version than $version"
+    grep -qF "## [$version]" "$root/CHANGELOG.md" || complain "CHANGELOG.md says nothing of $version"
+}
+
 missing=()
 with_tool() {
     if ! command -v "$1" >/dev/null; then
@@ -88,6 +97,7 @@ check_options
 check_patience
 check_image
 check_alerts
+check_version
 cd "$root/deploy/prometheus" || exit 1
 with_tool promtool check rules rules.yml
 with_tool promtool check config prometheus.yml

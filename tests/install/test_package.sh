@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The Debian package of a build: what is in it, what lintian says, and its life: installed, served from, upgraded with an edited
-# configuration, removed, purged. That happens in a copy of this system that takes no file back (an overlay in a mount
+# configuration, taken back, removed, purged. That happens in a copy of this system that takes no file back (an overlay in a mount
 # namespace). Usage: test_package.sh BUILD_FOLDER. Exit code 77 where packages cannot be made or installed here.
 set -euo pipefail
 build=$(realpath "$1")
@@ -49,6 +49,10 @@ live() {
     dpkg -i --force-confold /package/new.deb
     [[ $(dpkg-query -W -f '${Version}' prenorm) == 99.0.0 ]] || complain "not upgraded"
     grep -q 8099 $config || complain "the upgrade took the configuration"
+    dpkg -i --force-confold /package/old.deb
+    [[ $(dpkg-query -W -f '${Version}' prenorm) != 99.0.0 ]] || complain "not taken back to the older version"
+    grep -q 8099 $config || complain "the way back took the configuration"
+    [[ -n $(prenormd generate --temperature 0 --max-tokens 4 "Once upon a time") ]] || complain "it generates nothing after the way back"
     dpkg -r prenorm
     [[ ! -e /usr/bin/prenormd && -e $config ]] || complain "removing leaves the program, or takes the configuration"
     dpkg -P prenorm
