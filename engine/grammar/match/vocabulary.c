@@ -92,20 +92,49 @@ static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, uin
     if (height > t->heights[parent]) t->heights[parent] = (uint8_t)height;
 }
 
+#define NOT_PLAIN UINT8_MAX
+
+/* Nodes below which (and on the way to which) everything is plain. states[d]: where a reader of UTF-8 is in the text of
+ * the node d bytes deep, NOT_PLAIN where that text is not plain. */
+static void fill_plain(struct token_trie *t, const uint8_t *valid, uint32_t *ends, uint8_t *states) {
+    const uint64_t plain = PLAIN_GROUPS;
+    size_t depth = 0;
+    ends[0] = (uint32_t)t->count;
+    states[0] = UTF8_BOUNDARY;
+    for (uint32_t node = 1; node < t->count; node++) {
+        while (node >= ends[depth]) depth--;
+        unsigned byte = t->bytes[node], state = states[depth++];
+        if (byte < 0x80 && !(byte_group(byte) & plain)) state = NOT_PLAIN;
+        if (state != NOT_PLAIN) state = utf8_step_of((enum utf8_state)state, byte);
+        if (state == UTF8_REJECTED) state = NOT_PLAIN;
+        states[depth] = (uint8_t)state;
+        ends[depth] = t->ends[node];
+        size_t length = depth + t->heights[node];
+        bool all = state != NOT_PLAIN && (t->below[node] & ~plain) == 0 && ((valid[node] >> state) & 1);
+        t->plain[node] = !all ? 0 : length < UINT8_MAX ? (uint8_t)length : UINT8_MAX;
+    }
+}
+
+static void fill_parents(const struct token_trie *t, uint32_t *parents) {
+    for (uint32_t node = 0; node < t->count; node++)
+        for (uint32_t child = node + 1; child < t->ends[node]; child = t->ends[child]) parents[child] = node;
+}
+
 /* From the last node to the first, children before their parents. */
-static bool fill_below(struct token_trie *t) {
-    uint8_t *valid = malloc(t->count);
+static bool fill_below(struct token_trie *t, uint32_t *open) {
+    uint8_t *valid = malloc(t->count), *states = malloc(t->depth + 1);
     uint32_t *parents = calloc(t->count, sizeof *parents);
-    if (valid && parents) {
+    bool done = valid && states && parents;
+    if (done) {
         memset(valid, 0xFF, t->count);
-        for (uint32_t node = 0; node < t->count; node++)
-            for (uint32_t child = node + 1; child < t->ends[node]; child = t->ends[child]) parents[child] = node;
+        fill_parents(t, parents);
         for (uint32_t node = (uint32_t)t->count; node-- > 1;) tell_parent(t, valid, node, parents[node]);
+        fill_plain(t, valid, open, states);
         for (uint32_t node = 0; node < t->count; node++)
             if (!((valid[node] >> UTF8_BOUNDARY) & 1)) t->below[node] |= GROUPS_NO_UTF8;
     }
-    bool done = valid && parents;
     free(valid);
+    free(states);
     free(parents);
     return done;
 }
@@ -120,16 +149,43 @@ static bool build_trie(struct grammar_vocabulary *v) {
     t->firsts = calloc(t->count + 1, sizeof *t->firsts);
     t->below = calloc(t->count, sizeof *t->below);
     t->heights = calloc(t->count, 1);
+    t->plain = calloc(t->count, 1);
     t->tokens = calloc(t->token_count + 1, sizeof *t->tokens);
     uint32_t *open = calloc(t->depth + 1, sizeof *open);
-    bool done = t->bytes && t->ends && t->firsts && t->below && t->heights && t->tokens && open;
+    bool done = t->bytes && t->ends && t->firsts && t->below && t->heights && t->plain && t->tokens && open;
     if (done) fill_trie(t, sorted, open);
-    done = done && fill_below(t);
+    done = done && fill_below(t, open);
     free(open);
     free(sorted);
-    v->memory += t->count * (2 + sizeof *t->ends + sizeof *t->firsts + sizeof *t->below);
+    v->memory += t->count * (3 + sizeof *t->ends + sizeof *t->firsts + sizeof *t->below);
     v->memory += t->token_count * sizeof *t->tokens;
     return done;
+}
+
+static bool is_plain(struct engine_string text) {
+    enum utf8_state state = UTF8_BOUNDARY;
+    for (size_t i = 0; i < text.length && state != UTF8_REJECTED; i++) {
+        unsigned byte = (unsigned char)text.text[i];
+        if (byte < 0x80 && !(byte_group(byte) & PLAIN_GROUPS)) return false;
+        state = utf8_step_of(state, byte);
+    }
+    return state != UTF8_REJECTED && text.length > 0;
+}
+
+static bool fill_slices(struct grammar_vocabulary *v) {
+    size_t words = vocabulary_words(v);
+    for (size_t i = 0; i < PLAIN_SLICES; i++) {
+        v->plain[i] = calloc(words + 1, sizeof *v->plain[i]);
+        if (!v->plain[i]) return false;
+        v->memory += words * sizeof *v->plain[i];
+    }
+    for (size_t id = 0; id < v->count; id++) {
+        struct engine_string text = vocabulary_text(v, id);
+        bool plain = is_plain(text);
+        for (size_t i = 0; plain && i < PLAIN_SLICES; i++)
+            if (text.length <= plain_slice_bytes[i]) v->plain[i][id / 32] |= (uint32_t)1 << (id % 32);
+    }
+    return true;
 }
 
 static bool copy_texts(struct grammar_vocabulary *v, const struct engine_string *texts) {
@@ -153,7 +209,7 @@ enum status vocabulary_create(const struct engine_string *texts, size_t count,
     struct grammar_vocabulary *v = calloc(1, sizeof *v);
     *out = NULL;
     if (v) v->count = count;
-    if (!v || !copy_texts(v, texts) || !build_trie(v)) {
+    if (!v || !copy_texts(v, texts) || !build_trie(v) || !fill_slices(v)) {
         vocabulary_destroy(v);
         return error_set(e, STATUS_NO_MEMORY, "vocabulary", "cannot allocate for %zu tokens", count);
     }
@@ -170,6 +226,8 @@ void vocabulary_destroy(struct grammar_vocabulary *v) {
     free(v->trie.firsts);
     free(v->trie.below);
     free(v->trie.heights);
+    free(v->trie.plain);
+    for (size_t i = 0; i < PLAIN_SLICES; i++) free(v->plain[i]);
     free(v->trie.tokens);
     free(v);
 }
