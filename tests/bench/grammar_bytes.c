@@ -1,6 +1,6 @@
 /* A grammar whose tokens are the 256 bytes, asked line by line over stdin, for scripts: tests/bench/schema_suite.py.
  *
- *     compile KIND HEX     schema, regex, object, choice or gbnf; HEX: the source -> "ok SECONDS", or "refused STATUS TEXT"
+ *     compile KIND HEX [S] within S seconds (10); schema, regex, object, choice or gbnf; HEX: the source -> "ok SECONDS", or "refused SECONDS STATUS: TEXT"
  *     check HEX            -> "yes": the text matches; "no OFFSET": the byte there may not come; "open": more must come
  *     walk SEED BYTES      -> "HEX": bytes that are drawn among those allowed; beyond BYTES those that close come first
  *
@@ -31,16 +31,20 @@ static void make_vocabulary(void) {
     if (grammar_vocabulary_create(texts, BYTES, &vocabulary, &e) != STATUS_OK) exit(2);
 }
 
+static int hex_digit(char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static size_t from_hex(const char *hex) {
     size_t length = 0;
-    unsigned byte;
-    for (; sscanf(hex, "%2x", &byte) == 1 && length < TEXT_MAX; hex += 2) text[length++] = (char)byte;
+    for (; hex_digit(hex[0]) >= 0 && hex_digit(hex[1]) >= 0 && length < TEXT_MAX; hex += 2)
+        text[length++] = (char)(hex_digit(hex[0]) * 16 + hex_digit(hex[1]));
     return length;
 }
 
-static void compile(const char *kind, const char *hex) {
+static void compile(const char *kind, const char *hex, const char *seconds_max) {
     static const char *const kinds[] = {"object", "schema", "regex", "choice", "gbnf"}; /* as in enum grammar_kind */
-    const struct grammar_options options = {.bytes_max = (size_t)256 << 20, .seconds_max = 10};
+    const struct grammar_options options = {.bytes_max = (size_t)256 << 20, .seconds_max = seconds_max ? strtod(seconds_max, NULL) : 10};
     struct engine_string source = {text, from_hex(hex)};
     struct error e;
     int number = 0;
@@ -48,10 +52,11 @@ static void compile(const char *kind, const char *hex) {
     grammar_release(grammar);
     double start = clock_seconds();
     enum status status = grammar_compile((enum grammar_kind)number, source, &options, vocabulary, &grammar, &e);
+    double seconds = clock_seconds() - start;
     if (status == STATUS_OK)
-        printf("ok %.6f\n", clock_seconds() - start);
+        printf("ok %.6f\n", seconds);
     else
-        printf("refused %s %s: %s\n", strchr(status_name(status), ' ') ? "invalid" : status_name(status), e.where, e.text);
+        printf("refused %.6f %s: %s: %s\n", seconds, status_name(status), e.where, e.text);
 }
 
 static void check(const char *hex) {
@@ -59,7 +64,10 @@ static void check(const char *hex) {
     grammar_state state = GRAMMAR_START;
     struct error e;
     for (; i < length; i++) {
-        if (grammar_accept(grammar, state, (unsigned char)text[i], &state, &e) != STATUS_OK) exit(3);
+        if (grammar_accept(grammar, state, (unsigned char)text[i], &state, &e) != STATUS_OK) {
+            printf("failed %s: %s\n", e.where, e.text);
+            return;
+        }
         if (state == GRAMMAR_DEAD) break;
     }
     if (i < length)
@@ -104,7 +112,10 @@ static void walk(uint64_t seed, size_t bytes) {
     for (size_t i = 0; i < LONGEST_WALK; i++) {
         bool may_end = grammar_may_end(grammar, state);
         if (may_end && (i > bytes || next_random(&seed) % 4 == 0)) break;
-        if (grammar_mask(grammar, state, bits, &e) != STATUS_OK) exit(3);
+        if (grammar_mask(grammar, state, bits, &e) != STATUS_OK) {
+            printf("!%s: %s\n", e.where, e.text);
+            return;
+        }
         int byte = draw(bits, &seed, i > bytes);
         if (byte < 0) {
             printf("%s\n", may_end ? "" : "!dead");
@@ -123,9 +134,9 @@ int main(void) {
     json_file_process_init();
     make_vocabulary();
     while (fgets(line, sizeof line, stdin)) {
-        char *fields[3] = {strtok(line, " \n"), strtok(NULL, " \n"), strtok(NULL, " \n")};
+        char *fields[4] = {strtok(line, " \n"), strtok(NULL, " \n"), strtok(NULL, " \n"), strtok(NULL, " \n")};
         if (fields[0] && fields[2] && strcmp(fields[0], "compile") == 0)
-            compile(fields[1], fields[2]);
+            compile(fields[1], fields[2], fields[3]);
         else if (fields[1] && grammar && strcmp(fields[0], "check") == 0)
             check(fields[1]);
         else if (fields[2] && grammar && strcmp(fields[0], "walk") == 0)
