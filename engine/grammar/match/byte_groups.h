@@ -9,14 +9,11 @@
 
 /* 0: small letters, 1: capital ones, 2: digits, 3: control characters; from 4 on each mark for itself. */
 static const uint8_t byte_group_numbers[128] = {
-     3,  3,  3,  3,  3,  3,  3,  3,  3,  5,  6,  3,  3,  7,  3,  3,
-     3,  3,  3,  3,  3,  3,  3,  3,  3,  3,  3,  3,  3,  3,  3,  3,
-     4,  8,  9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
-     2,  2,  2,  2,  2,  2,  2,  2,  2,  2, 23, 24, 25, 26, 27, 28,
-    29,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,
-     1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1, 30, 31, 32, 33, 34,
-    35,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
-     0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0, 36, 37, 38, 39,  3,
+    3, 3, 3, 3, 3, 3, 3,  3,  3,  5,  6,  3,  3,  7,  3,  3,  3,  3,  3,  3,  3,  3,  3,  3, 3, 3,
+    3, 3, 3, 3, 3, 3, 4,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 2,  2, 2, 2,
+    2, 2, 2, 2, 2, 2, 23, 24, 25, 26, 27, 28, 29, 1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  1,  1,  1,  30, 31, 32, 33, 34, 35, 0,  0,  0,  0,  0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  36, 37, 38, 39, 3,
 };
 
 /* The bit of an ASCII byte. */
@@ -30,7 +27,7 @@ static inline uint64_t byte_group(unsigned byte) {
 /* Where a reader of UTF-8 stands; each state is a bit in a set of states. */
 enum utf8_state {
     UTF8_BOUNDARY,
-    UTF8_ONE_MORE,   /* continuation bytes */
+    UTF8_ONE_MORE, /* continuation bytes */
     UTF8_TWO_MORE,
     UTF8_THREE_MORE,
     UTF8_AFTER_E0, /* those after which not every continuation byte may come */

@@ -59,7 +59,8 @@ static bool tail_groups(struct rules *r, rules_expression tail, uint64_t *groups
     const leaf_state *row = state == RULES_NONE ? NULL : leaf_row(r, state);
     if (!row) return false;
     for (unsigned byte = 0; byte < 256; byte++)
-        if (row[r->class_of[byte]] != LEAF_DEAD) *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII;
+        if (row[r->class_of[byte]] != LEAF_DEAD)
+            *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII;
     return true;
 }
 
@@ -78,7 +79,8 @@ bool loop_find(struct rules *r, leaf_state leaf, struct loop_part *last, struct 
     }
     if (!tail_groups(r, tail, &tail_set)) return false;
     out->groups = last->groups & ~tail_set;
-    out->bytes_max = repeat.c;
-    if (expression_is(r, tail, EXPRESSION_NULLABLE)) out->ends = repeat.b > 0 ? LOOP_ENDS_LATER : LOOP_ENDS_ALWAYS;
+    out->length_max = repeat.c;
+    if (expression_is(r, tail, EXPRESSION_NULLABLE))
+        out->ends = repeat.b > 0 ? LOOP_ENDS_LATER : LOOP_ENDS_ALWAYS;
     return true;
 }

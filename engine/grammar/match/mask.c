@@ -63,7 +63,8 @@ static bool add_exits(struct masks *s, uint32_t first, uint32_t end) {
 
 static bool find_loop(struct masks *s, leaf_state leaf) {
     if (leaf >= s->loop_count) {
-        if (!rules_grow(s->matcher->rules, &s->loops, &s->loop_capacity, leaf + 1, sizeof *s->loops)) return false;
+        if (!rules_grow(s->matcher->rules, &s->loops, &s->loop_capacity, leaf + 1, sizeof *s->loops))
+            return false;
         memset(s->loops + s->loop_count, 0, (s->loop_capacity - s->loop_count) * sizeof *s->loops);
         s->loop_count = s->loop_capacity;
     }
@@ -73,7 +74,7 @@ static bool find_loop(struct masks *s, leaf_state leaf) {
 /* Whether all that is below a node stays in the leaf's loop, and the exits in it can be told. */
 static bool is_whole(const struct masks *s, uint32_t node, const struct leaf_loop *loop) {
     const struct token_trie *t = &s->vocabulary->trie;
-    if ((t->below[node] & ~loop->groups) != 0 || t->heights[node] > loop->bytes_max) return false;
+    if ((t->below[node] & ~loop->groups) != 0 || t->heights[node] > loop->length_max) return false;
     if (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER) return true;
     return loop->ends == LOOP_ENDS_ALWAYS && !(t->below[node] & GROUPS_BEYOND_ASCII);
 }
@@ -98,12 +99,12 @@ static bool begin_mask(struct masks *s, leaf_state leaf) {
     if (!find_loop(s, leaf)) return false;
     const struct leaf_loop *loop = &s->loops[leaf];
     s->exit_count = 0;
-    s->plain_bytes = 0;
+    s->plain_length = 0;
     bool loops = (PLAIN_GROUPS & ~loop->groups) == 0 && (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER);
-    while (slice > 0 && plain_slice_bytes[slice - 1] > loop->bytes_max) slice--;
+    while (slice > 0 && plain_slice_lengths[slice - 1] > loop->length_max) slice--;
     if (loops && slice > 0) {
         memcpy(s->bits, v->plain[slice - 1], words * sizeof *s->bits);
-        s->plain_bytes = plain_slice_bytes[slice - 1];
+        s->plain_length = plain_slice_lengths[slice - 1];
     } else {
         memset(s->bits, 0, words * sizeof *s->bits);
     }
@@ -119,7 +120,7 @@ static bool walk_leaf(struct masks *s, leaf_state leaf) {
     if (!begin_mask(s, leaf)) return false;
     for (uint32_t node = 1; node < t->count;) {
         uint32_t end = t->ends[node];
-        if (t->plain[node] > 0 && t->plain[node] <= s->plain_bytes) {
+        if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
             node = end;
             continue;
         }
@@ -179,14 +180,15 @@ static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set 
 
 static bool make_leaf_mask(struct masks *s, leaf_state leaf) {
     struct rules *r = s->matcher->rules;
-    if (!walk_leaf(s, leaf) || !rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1,
-                                           sizeof *s->leaf_masks))
+    if (!walk_leaf(s, leaf) ||
+        !rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1, sizeof *s->leaf_masks))
         return false;
     struct leaf_mask *made = &s->leaf_masks[s->leaf_mask_count];
     *made = (struct leaf_mask){.exit_count = s->exit_count};
     s->leaf_mask_count++; /* so that what was made of it is freed */
     if (!keep_tokens(s, s->bits, &made->set)) return false;
-    if (s->exit_count > 0 && !(made->exits = copy_block(s, s->exits, s->exit_count * sizeof *s->exits))) return false;
+    if (s->exit_count > 0 && !(made->exits = copy_block(s, s->exits, s->exit_count * sizeof *s->exits)))
+        return false;
     s->leaf_mask_of[2 * leaf + s->wants_exits] = (uint32_t)s->leaf_mask_count - 1;
     return true;
 }
@@ -194,7 +196,8 @@ static bool make_leaf_mask(struct masks *s, leaf_state leaf) {
 static bool reserve_leaf(struct masks *s, leaf_state leaf) {
     size_t count = 2 * (size_t)leaf + 2;
     if (count <= s->leaf_mask_of_count) return true;
-    if (!rules_grow(s->matcher->rules, &s->leaf_mask_of, &s->leaf_mask_of_capacity, count, sizeof *s->leaf_mask_of))
+    if (!rules_grow(s->matcher->rules, &s->leaf_mask_of, &s->leaf_mask_of_capacity, count,
+                    sizeof *s->leaf_mask_of))
         return false;
     memset(s->leaf_mask_of + s->leaf_mask_of_count, 0xFF,
            (s->leaf_mask_of_capacity - s->leaf_mask_of_count) * sizeof *s->leaf_mask_of);
@@ -269,7 +272,8 @@ static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
 /* A mask is kept while there is room for it; where there is none it is worked out again, which is no failure. */
 static bool has_room(const struct masks *s) {
     const struct rules *r = s->matcher->rules;
-    size_t bytes = (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) + s->kept_capacity * sizeof *s->kept;
+    size_t bytes =
+        (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) + s->kept_capacity * sizeof *s->kept;
     return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
 }
 
