@@ -59,7 +59,8 @@ static bool tail_groups(struct rules *r, rules_expression tail, uint64_t *groups
     const leaf_state *row = state == RULES_NONE ? NULL : leaf_row(r, state);
     if (!row) return false;
     for (unsigned byte = 0; byte < 256; byte++)
-        if (row[r->class_of[byte]] != LEAF_DEAD) *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII;
+        if (row[r->class_of[byte]] != LEAF_DEAD)
+            *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII;
     return true;
 }
 
@@ -71,8 +72,6 @@ bool loop_find(struct rules *r, leaf_state leaf, struct loop_part *last, struct 
     uint64_t tail_set;
     *out = (struct leaf_loop){.known = true};
     if (repeat.kind != EXPRESSION_REPEAT || expression_is(r, repeat.a, EXPRESSION_NULLABLE)) return true;
-    bool tail_nullable = expression_is(r, tail, EXPRESSION_NULLABLE);
-    if (tail_nullable && repeat.b > 0) return true;
     if (last->part != repeat.a) {
         last->part = RULES_NONE;
         if (!part_groups(r, repeat.a, &last->groups)) return false;
@@ -80,9 +79,8 @@ bool loop_find(struct rules *r, leaf_state leaf, struct loop_part *last, struct 
     }
     if (!tail_groups(r, tail, &tail_set)) return false;
     out->groups = last->groups & ~tail_set;
-    /* Within a character it may not end. */
-    if (tail_nullable) out->groups &= ~GROUPS_BEYOND_ASCII;
-    out->bytes_max = repeat.c;
-    out->may_end = tail_nullable;
+    out->length_max = repeat.c;
+    if (expression_is(r, tail, EXPRESSION_NULLABLE))
+        out->ends = repeat.b > 0 ? LOOP_ENDS_LATER : LOOP_ENDS_ALWAYS;
     return true;
 }

@@ -4,11 +4,15 @@
 
 #include "engine/grammar/rules/leaf.h"
 
-/* Of one state: texts of the characters of `groups` (byte_groups.h), of at most bytes_max bytes, keep it alive. */
+/* When the leaf may end while it loops. */
+enum loop_ends { LOOP_ENDS_NEVER, LOOP_ENDS_ALWAYS, LOOP_ENDS_LATER };
+
+/* Of one state: texts of the characters of `groups` (byte_groups.h), at most length_max of them, keep it alive. */
 struct leaf_loop {
     uint64_t groups;
-    uint32_t bytes_max;
-    bool known, may_end; /* may_end: the leaf may end behind each of these characters; else behind none */
+    uint32_t length_max;
+    bool known;
+    enum loop_ends ends; /* between characters */
 };
 
 /* The last part of a repeat that was looked at, and its characters. */

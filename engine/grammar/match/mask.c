@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/match/byte_groups.h"
 #include "engine/grammar/match/clamp.h"
 
 #define NO_MASK UINT32_MAX
@@ -62,11 +63,20 @@ static bool add_exits(struct masks *s, uint32_t first, uint32_t end) {
 
 static bool find_loop(struct masks *s, leaf_state leaf) {
     if (leaf >= s->loop_count) {
-        if (!rules_grow(s->matcher->rules, &s->loops, &s->loop_capacity, leaf + 1, sizeof *s->loops)) return false;
+        if (!rules_grow(s->matcher->rules, &s->loops, &s->loop_capacity, leaf + 1, sizeof *s->loops))
+            return false;
         memset(s->loops + s->loop_count, 0, (s->loop_capacity - s->loop_count) * sizeof *s->loops);
         s->loop_count = s->loop_capacity;
     }
     return s->loops[leaf].known || loop_find(s->matcher->rules, leaf, &s->loop_part, &s->loops[leaf]);
+}
+
+/* Whether all that is below a node stays in the leaf's loop, and the exits in it can be told. */
+static bool is_whole(const struct masks *s, uint32_t node, const struct leaf_loop *loop) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    if ((t->below[node] & ~loop->groups) != 0 || t->heights[node] > loop->length_max) return false;
+    if (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER) return true;
+    return loop->ends == LOOP_ENDS_ALWAYS && !(t->below[node] & GROUPS_BEYOND_ASCII);
 }
 
 /* Notes a node that the leaf reaches in `state`; *whole: with all that is below it. */
@@ -75,27 +85,49 @@ static bool note_node(struct masks *s, uint32_t node, leaf_state state, bool *wh
     if (!find_loop(s, state)) return false;
     const struct leaf_loop *loop = &s->loops[state];
     uint32_t end = t->ends[node], first = t->firsts[node];
-    *whole = end == node + 1 || ((t->below[node] & ~loop->groups) == 0 && t->heights[node] <= loop->bytes_max);
+    *whole = end == node + 1 || is_whole(s, node, loop);
     set_tokens(s->bits, t->tokens + first, t->firsts[*whole ? end : node + 1] - first);
-    if (end == node + 1) return true;
-    if (*whole) return !loop->may_end || add_exits(s, node, end);
+    if (end == node + 1 || !s->wants_exits) return true;
+    if (*whole) return loop->ends == LOOP_ENDS_NEVER || add_exits(s, node, end);
     return !leaf_nullable(s->matcher->rules, state) || add_exits(s, node, node + 1);
+}
+
+/* A leaf that loops over plain characters takes all plain tokens that are not too long. */
+static bool begin_mask(struct masks *s, leaf_state leaf) {
+    const struct grammar_vocabulary *v = s->vocabulary;
+    size_t words = vocabulary_words(v), slice = PLAIN_SLICES;
+    if (!find_loop(s, leaf)) return false;
+    const struct leaf_loop *loop = &s->loops[leaf];
+    s->exit_count = 0;
+    s->plain_length = 0;
+    bool loops = (PLAIN_GROUPS & ~loop->groups) == 0 && (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER);
+    while (slice > 0 && plain_slice_lengths[slice - 1] > loop->length_max) slice--;
+    if (loops && slice > 0) {
+        memcpy(s->bits, v->plain[slice - 1], words * sizeof *s->bits);
+        s->plain_length = plain_slice_lengths[slice - 1];
+    } else {
+        memset(s->bits, 0, words * sizeof *s->bits);
+    }
+    s->states[0] = leaf;
+    s->ends[0] = (uint32_t)v->trie.count;
+    return true;
 }
 
 static bool walk_leaf(struct masks *s, leaf_state leaf) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct rules *r = s->matcher->rules;
     size_t depth = 0;
-    s->exit_count = 0;
-    memset(s->bits, 0, vocabulary_words(s->vocabulary) * sizeof *s->bits);
-    s->states[0] = leaf;
-    s->ends[0] = (uint32_t)t->count;
+    if (!begin_mask(s, leaf)) return false;
     for (uint32_t node = 1; node < t->count;) {
+        uint32_t end = t->ends[node];
+        if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
+            node = end;
+            continue;
+        }
         while (node >= s->ends[depth]) depth--;
         const leaf_state *row = leaf_row(r, s->states[depth]);
         if (!row) return false;
         leaf_state next = row[r->class_of[t->bytes[node]]];
-        uint32_t end = t->ends[node];
         bool whole = true;
         if (next != LEAF_DEAD && !note_node(s, node, next, &whole)) return false;
         if (!whole) {
@@ -148,21 +180,23 @@ static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set 
 
 static bool make_leaf_mask(struct masks *s, leaf_state leaf) {
     struct rules *r = s->matcher->rules;
-    if (!walk_leaf(s, leaf) || !rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1,
-                                           sizeof *s->leaf_masks))
+    if (!walk_leaf(s, leaf) ||
+        !rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1, sizeof *s->leaf_masks))
         return false;
     struct leaf_mask *made = &s->leaf_masks[s->leaf_mask_count];
     *made = (struct leaf_mask){.exit_count = s->exit_count};
     s->leaf_mask_count++; /* so that what was made of it is freed */
     if (!keep_tokens(s, s->bits, &made->set)) return false;
-    if (s->exit_count > 0 && !(made->exits = copy_block(s, s->exits, s->exit_count * sizeof *s->exits))) return false;
-    s->leaf_mask_of[leaf] = (uint32_t)s->leaf_mask_count - 1;
+    if (s->exit_count > 0 && !(made->exits = copy_block(s, s->exits, s->exit_count * sizeof *s->exits)))
+        return false;
+    s->leaf_mask_of[2 * leaf + s->wants_exits] = (uint32_t)s->leaf_mask_count - 1;
     return true;
 }
 
 static bool reserve_leaf(struct masks *s, leaf_state leaf) {
-    if (leaf < s->leaf_mask_of_count) return true;
-    if (!rules_grow(s->matcher->rules, &s->leaf_mask_of, &s->leaf_mask_of_capacity, leaf + 1,
+    size_t count = 2 * (size_t)leaf + 2;
+    if (count <= s->leaf_mask_of_count) return true;
+    if (!rules_grow(s->matcher->rules, &s->leaf_mask_of, &s->leaf_mask_of_capacity, count,
                     sizeof *s->leaf_mask_of))
         return false;
     memset(s->leaf_mask_of + s->leaf_mask_of_count, 0xFF,
@@ -172,15 +206,18 @@ static bool reserve_leaf(struct masks *s, leaf_state leaf) {
 }
 
 /* NULL: failed. Good until the next call. */
-static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf) {
+static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits) {
     if (!reserve_leaf(s, leaf)) return NULL;
-    if (s->leaf_mask_of[leaf] == NO_MASK) {
+    size_t place = 2 * (size_t)leaf + wants_exits;
+    if (s->leaf_mask_of[place] == NO_MASK) {
         leaf_state like = clamp_leaf(s->matcher->rules, leaf, (uint32_t)s->vocabulary->trie.depth);
         if (like == RULES_NONE || !reserve_leaf(s, like)) return NULL;
-        if (s->leaf_mask_of[like] == NO_MASK && !make_leaf_mask(s, like)) return NULL;
-        s->leaf_mask_of[leaf] = s->leaf_mask_of[like];
+        size_t like_place = 2 * (size_t)like + wants_exits;
+        s->wants_exits = wants_exits;
+        if (s->leaf_mask_of[like_place] == NO_MASK && !make_leaf_mask(s, like)) return NULL;
+        s->leaf_mask_of[place] = s->leaf_mask_of[like_place];
     }
-    return &s->leaf_masks[s->leaf_mask_of[leaf]];
+    return &s->leaf_masks[s->leaf_mask_of[place]];
 }
 
 /* ---- what comes behind it --------------------------------------------------------------------------------------- */
@@ -219,13 +256,11 @@ static void join_set(const struct masks *s, const struct token_set *set, uint32_
 
 static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
     struct matcher *m = s->matcher;
-    const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf);
-    if (!leaf) return false;
-    join_set(s, &leaf->set, bits);
-    if (leaf->exit_count == 0) return true;
     configuration behind = matcher_enter(m, item.cell);
     if (behind == CONFIGURATION_FAILED) return false;
-    if (m->configurations[behind].count == 0) return true;
+    const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf, m->configurations[behind].count > 0);
+    if (!leaf) return false;
+    join_set(s, &leaf->set, bits);
     for (size_t i = 0; i < leaf->exit_count; i++)
         for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)
             if (!walk_subtree(s, node, behind, bits)) return false;
@@ -237,7 +272,8 @@ static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
 /* A mask is kept while there is room for it; where there is none it is worked out again, which is no failure. */
 static bool has_room(const struct masks *s) {
     const struct rules *r = s->matcher->rules;
-    size_t bytes = (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) + s->kept_capacity * sizeof *s->kept;
+    size_t bytes =
+        (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) + s->kept_capacity * sizeof *s->kept;
     return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
 }
 

@@ -28,18 +28,20 @@ struct leaf_mask {
 struct masks {
     struct matcher *matcher; /* borrowed, as is */
     const struct grammar_vocabulary *vocabulary;
-    uint32_t *leaf_mask_of; /* by leaf; UINT32_MAX: none yet */
+    uint32_t *leaf_mask_of; /* by leaf, without exits and with them; UINT32_MAX: none yet */
     size_t leaf_mask_of_count, leaf_mask_of_capacity;
     struct leaf_mask *leaf_masks;
     size_t leaf_mask_count, leaf_mask_capacity;
     struct token_set *kept; /* of configurations */
     size_t kept_count, kept_capacity;
-    size_t kept_bytes; /* of masks; they stop at half of what the grammar may have */
+    size_t kept_bytes;       /* of masks; they stop at half of what the grammar may have */
     struct leaf_loop *loops; /* by leaf */
     size_t loop_count, loop_capacity;
     struct loop_part loop_part;
     /* The mask in the making. */
     uint32_t *bits; /* [words] */
+    bool wants_exits;
+    uint32_t plain_length; /* plain tokens up to this length are in it already; 0: none */
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
     uint32_t *states, *ends; /* [depth + 1]: of the walk */
