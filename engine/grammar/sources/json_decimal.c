@@ -21,8 +21,7 @@ size_t json_decimal_text(const json_t *number, char out[JSON_DECIMAL_TEXT_MAX]) 
     double value = json_real_value(number);
     int digits = 1;
     size_t length;
-    do
-        length = (size_t)snprintf(out, JSON_DECIMAL_TEXT_MAX, "%.*g", digits, value);
+    do length = (size_t)snprintf(out, JSON_DECIMAL_TEXT_MAX, "%.*g", digits, value);
     while (strtod(out, NULL) != value && digits++ < 17);
     if (!strpbrk(out, ".e")) length += (size_t)snprintf(out + length, JSON_DECIMAL_TEXT_MAX - length, ".0");
     return length;

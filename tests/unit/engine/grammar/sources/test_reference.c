@@ -25,8 +25,8 @@ static const struct {
 static const struct {
     const char *kind, *title;
 } kinds[] = {
-    {"ANY", "any value"},       {"STRING", "strings"},      {"NUMBER", "numbers"},
-    {"ARRAY", "lists"},         {"OBJECT", "objects"},      {"LOCATION", "names of schemas"},
+    {"ANY", "any value"},        {"STRING", "strings"},  {"NUMBER", "numbers"},
+    {"ARRAY", "lists"},          {"OBJECT", "objects"},  {"LOCATION", "names of schemas"},
     {"ANNOTATION", "no effect"}, {"REFUSED", "refused"},
 };
 
@@ -70,7 +70,8 @@ static void test_keywords(void **state) {
     (void)state;
     struct text_buffer table = {0};
     append(&table, "| of | keyword | |\n|---|---|---|\n");
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) append_kind(&table, kinds[i].kind, kinds[i].title);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        append_kind(&table, kinds[i].kind, kinds[i].title);
     check(&table, "<!-- keywords: begin -->\n", "<!-- keywords: end -->");
 }
 
