@@ -133,15 +133,25 @@ static size_t home_of(const struct json_schema_writer *w, const json_t *schema) 
     return 0;
 }
 
-/* %XX in place. */
+static int hex_value(char digit) {
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *found = digit ? strchr(digits, digit) : NULL;
+    if (!found) return -1;
+    int value = (int)(found - digits);
+    return value < 16 ? value : value - 6;
+}
+
+/* %XX in place; not of a zero. */
 static void decode_percent(char *text) {
     char *out = text;
     for (; *text; text++) {
-        char digits[3] = {text[0] == '%' ? text[1] : '\0', text[0] == '%' && text[1] ? text[2] : '\0'}, *end;
-        long byte = digits[0] ? strtol(digits, &end, 16) : 0;
-        bool is_coded = digits[0] && end == digits + 2 && byte > 0;
-        *out++ = is_coded ? (char)byte : *text;
-        if (is_coded) text += 2;
+        int high = text[0] == '%' ? hex_value(text[1]) : -1, low = high >= 0 ? hex_value(text[2]) : -1;
+        *out = *text;
+        if (low >= 0 && high + low > 0) {
+            *out = (char)(high * 16 + low);
+            text += 2;
+        }
+        out++;
     }
     *out = '\0';
 }
@@ -150,9 +160,12 @@ static void decode_percent(char *text) {
 static void decode_token(char *token) {
     char *out = token;
     for (; *token; token++) {
-        bool is_coded = token[0] == '~' && (token[1] == '0' || token[1] == '1');
-        *out++ = !is_coded ? *token : token[1] == '0' ? '~' : '/';
-        if (is_coded) token++;
+        *out = *token;
+        if (token[0] == '~' && (token[1] == '0' || token[1] == '1')) {
+            if (token[1] == '1') *out = '/';
+            token++;
+        }
+        out++;
     }
     *out = '\0';
 }
