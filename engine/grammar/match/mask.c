@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/match/byte_groups.h"
 #include "engine/grammar/match/clamp.h"
 
 #define NO_MASK UINT32_MAX
@@ -13,13 +14,16 @@ bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabul
     *s = (struct masks){.matcher = m, .vocabulary = v};
     if (!rules_grow(r, &s->states, &capacity, depth, sizeof *s->states)) return false;
     capacity = 0;
-    return rules_grow(r, &s->ends, &capacity, depth, sizeof *s->ends);
+    if (!rules_grow(r, &s->ends, &capacity, depth, sizeof *s->ends)) return false;
+    capacity = 0;
+    s->loop_part.part = RULES_NONE;
+    return rules_grow(r, &s->bits, &capacity, vocabulary_words(v) + 1, sizeof *s->bits);
 }
 
 void masks_deinit(struct masks *s) {
     for (size_t i = 0; i < s->leaf_mask_count; i++) {
-        free(s->leaf_masks[i].bits);
-        free(s->leaf_masks[i].tokens);
+        free(s->leaf_masks[i].set.bits);
+        free(s->leaf_masks[i].set.tokens);
         free(s->leaf_masks[i].exits);
     }
     for (size_t i = 0; i < s->kept_count; i++) {
@@ -29,8 +33,9 @@ void masks_deinit(struct masks *s) {
     free(s->leaf_mask_of);
     free(s->leaf_masks);
     free(s->kept);
-    free(s->tokens.numbers);
-    free(s->exits.numbers);
+    free(s->loops);
+    free(s->bits);
+    free(s->exits);
     free(s->states);
     free(s->ends);
 }
@@ -45,69 +50,131 @@ static void set_tokens(uint32_t *bits, const uint32_t *tokens, size_t count) {
 
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
 
-static bool append(struct rules *r, struct number_list *l, uint32_t number) {
-    if (l->count == l->capacity && !rules_grow(r, &l->numbers, &l->capacity, l->count + 1, sizeof number))
+static bool add_exits(struct masks *s, uint32_t first, uint32_t end) {
+    if (s->exit_count > 0 && s->exits[s->exit_count - 1].end == first) {
+        s->exits[s->exit_count - 1].end = end;
+        return true;
+    }
+    if (!rules_grow(s->matcher->rules, &s->exits, &s->exit_capacity, s->exit_count + 1, sizeof *s->exits))
         return false;
-    l->numbers[l->count++] = number;
+    s->exits[s->exit_count++] = (struct exit_range){first, end};
     return true;
 }
 
-/* Notes a node that the leaf reaches in `state`. */
-static bool note_node(struct masks *s, uint32_t node, leaf_state state) {
+static bool find_loop(struct masks *s, leaf_state leaf) {
+    if (leaf >= s->loop_count) {
+        if (!rules_grow(s->matcher->rules, &s->loops, &s->loop_capacity, leaf + 1, sizeof *s->loops))
+            return false;
+        memset(s->loops + s->loop_count, 0, (s->loop_capacity - s->loop_count) * sizeof *s->loops);
+        s->loop_count = s->loop_capacity;
+    }
+    return s->loops[leaf].known || loop_find(s->matcher->rules, leaf, &s->loop_part, &s->loops[leaf]);
+}
+
+/* Whether all that is below a node stays in the leaf's loop, and the exits in it can be told. */
+static bool is_whole(const struct masks *s, uint32_t node, const struct leaf_loop *loop) {
     const struct token_trie *t = &s->vocabulary->trie;
-    struct rules *r = s->matcher->rules;
-    for (uint32_t k = t->firsts[node]; k < t->firsts[node + 1]; k++)
-        if (!append(r, &s->tokens, t->tokens[k])) return false;
-    bool ends = t->ends[node] > node + 1 && leaf_nullable(r, state);
-    return !ends || append(r, &s->exits, node);
+    if ((t->below[node] & ~loop->groups) != 0 || t->heights[node] > loop->length_max) return false;
+    if (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER) return true;
+    return loop->ends == LOOP_ENDS_ALWAYS && !(t->below[node] & GROUPS_BEYOND_ASCII);
+}
+
+/* Notes a node that the leaf reaches in `state`; *whole: with all that is below it. */
+static bool note_node(struct masks *s, uint32_t node, leaf_state state, bool *whole) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    if (!find_loop(s, state)) return false;
+    const struct leaf_loop *loop = &s->loops[state];
+    uint32_t end = t->ends[node], first = t->firsts[node];
+    *whole = end == node + 1 || is_whole(s, node, loop);
+    set_tokens(s->bits, t->tokens + first, t->firsts[*whole ? end : node + 1] - first);
+    if (end == node + 1 || !s->wants_exits) return true;
+    if (*whole) return loop->ends == LOOP_ENDS_NEVER || add_exits(s, node, end);
+    return !leaf_nullable(s->matcher->rules, state) || add_exits(s, node, node + 1);
+}
+
+/* A leaf that loops over plain characters takes all plain tokens that are not too long. */
+static bool begin_mask(struct masks *s, leaf_state leaf) {
+    const struct grammar_vocabulary *v = s->vocabulary;
+    size_t words = vocabulary_words(v), slice = PLAIN_SLICES;
+    if (!find_loop(s, leaf)) return false;
+    const struct leaf_loop *loop = &s->loops[leaf];
+    s->exit_count = 0;
+    s->plain_length = 0;
+    bool loops = (PLAIN_GROUPS & ~loop->groups) == 0 && (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER);
+    while (slice > 0 && plain_slice_lengths[slice - 1] > loop->length_max) slice--;
+    if (loops && slice > 0) {
+        memcpy(s->bits, v->plain[slice - 1], words * sizeof *s->bits);
+        s->plain_length = plain_slice_lengths[slice - 1];
+    } else {
+        memset(s->bits, 0, words * sizeof *s->bits);
+    }
+    s->states[0] = leaf;
+    s->ends[0] = (uint32_t)v->trie.count;
+    return true;
 }
 
 static bool walk_leaf(struct masks *s, leaf_state leaf) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct rules *r = s->matcher->rules;
     size_t depth = 0;
-    s->tokens.count = s->exits.count = 0;
-    s->states[0] = leaf;
-    s->ends[0] = (uint32_t)t->count;
+    if (!begin_mask(s, leaf)) return false;
     for (uint32_t node = 1; node < t->count;) {
+        uint32_t end = t->ends[node];
+        if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
+            node = end;
+            continue;
+        }
         while (node >= s->ends[depth]) depth--;
         const leaf_state *row = leaf_row(r, s->states[depth]);
         if (!row) return false;
         leaf_state next = row[r->class_of[t->bytes[node]]];
-        uint32_t end = t->ends[node];
-        if (next != LEAF_DEAD) {
-            if (!note_node(s, node, next)) return false;
-            if (end > node + 1) {
-                s->states[++depth] = next;
-                s->ends[depth] = end;
-                end = node + 1;
-            }
+        bool whole = true;
+        if (next != LEAF_DEAD && !note_node(s, node, next, &whole)) return false;
+        if (!whole) {
+            s->states[++depth] = next;
+            s->ends[depth] = end;
+            end = node + 1;
         }
         node = end;
     }
     return true;
 }
 
-/* *block: a copy of `count` numbers, or NULL where there are none. */
-static bool copy_numbers(struct masks *s, const uint32_t *numbers, size_t count, uint32_t **block) {
+/* A copy, charged to the grammar. NULL: failed. */
+static void *copy_block(struct masks *s, const void *block, size_t bytes) {
     size_t capacity = 0;
-    *block = NULL;
-    if (count == 0) return true;
-    if (!rules_grow(s->matcher->rules, block, &capacity, count, sizeof *numbers)) return false;
-    memcpy(*block, numbers, count * sizeof *numbers);
-    s->kept_bytes += capacity * sizeof *numbers;
-    return true;
+    void *copy = NULL;
+    if (!rules_grow(s->matcher->rules, &copy, &capacity, bytes, 1)) return NULL;
+    memcpy(copy, block, bytes);
+    s->kept_bytes += capacity;
+    return copy;
+}
+
+static size_t count_bits(const struct masks *s, const uint32_t *bits) {
+    size_t count = 0;
+    for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++)
+        count += (size_t)__builtin_popcount(bits[i]);
+    return count;
+}
+
+static void list_bits(const struct masks *s, const uint32_t *bits, uint32_t *tokens) {
+    for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++)
+        for (uint32_t word = bits[i]; word != 0; word &= word - 1)
+            *tokens++ = (uint32_t)(i * 32) + (uint32_t)__builtin_ctz(word);
 }
 
 /* Many tokens are kept as bits, few as numbers. */
-static bool copy_tokens(struct masks *s, struct leaf_mask *to) {
+static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set *to) {
     size_t words = vocabulary_words(s->vocabulary), capacity = 0;
-    to->token_count = s->tokens.count;
-    if (s->tokens.count < words) return copy_numbers(s, s->tokens.numbers, s->tokens.count, &to->tokens);
-    if (!rules_grow(s->matcher->rules, &to->bits, &capacity, words, sizeof *to->bits)) return false;
-    memset(to->bits, 0, capacity * sizeof *to->bits);
-    s->kept_bytes += capacity * sizeof *to->bits;
-    set_tokens(to->bits, s->tokens.numbers, s->tokens.count);
+    *to = (struct token_set){.count = count_bits(s, bits)};
+    if (to->count == 0) return true;
+    if (to->count >= words / 2) {
+        to->bits = copy_block(s, bits, words * sizeof *bits);
+        return to->bits != NULL;
+    }
+    if (!rules_grow(s->matcher->rules, &to->tokens, &capacity, to->count, sizeof *to->tokens)) return false;
+    s->kept_bytes += capacity * sizeof *to->tokens;
+    list_bits(s, bits, to->tokens);
     return true;
 }
 
@@ -117,17 +184,19 @@ static bool make_leaf_mask(struct masks *s, leaf_state leaf) {
         !rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1, sizeof *s->leaf_masks))
         return false;
     struct leaf_mask *made = &s->leaf_masks[s->leaf_mask_count];
-    *made = (struct leaf_mask){.exit_count = s->exits.count};
+    *made = (struct leaf_mask){.exit_count = s->exit_count};
     s->leaf_mask_count++; /* so that what was made of it is freed */
-    if (!copy_tokens(s, made) || !copy_numbers(s, s->exits.numbers, s->exits.count, &made->exits))
+    if (!keep_tokens(s, s->bits, &made->set)) return false;
+    if (s->exit_count > 0 && !(made->exits = copy_block(s, s->exits, s->exit_count * sizeof *s->exits)))
         return false;
-    s->leaf_mask_of[leaf] = (uint32_t)s->leaf_mask_count - 1;
+    s->leaf_mask_of[2 * leaf + s->wants_exits] = (uint32_t)s->leaf_mask_count - 1;
     return true;
 }
 
 static bool reserve_leaf(struct masks *s, leaf_state leaf) {
-    if (leaf < s->leaf_mask_of_count) return true;
-    if (!rules_grow(s->matcher->rules, &s->leaf_mask_of, &s->leaf_mask_of_capacity, leaf + 1,
+    size_t count = 2 * (size_t)leaf + 2;
+    if (count <= s->leaf_mask_of_count) return true;
+    if (!rules_grow(s->matcher->rules, &s->leaf_mask_of, &s->leaf_mask_of_capacity, count,
                     sizeof *s->leaf_mask_of))
         return false;
     memset(s->leaf_mask_of + s->leaf_mask_of_count, 0xFF,
@@ -137,15 +206,18 @@ static bool reserve_leaf(struct masks *s, leaf_state leaf) {
 }
 
 /* NULL: failed. Good until the next call. */
-static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf) {
+static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits) {
     if (!reserve_leaf(s, leaf)) return NULL;
-    if (s->leaf_mask_of[leaf] == NO_MASK) {
+    size_t place = 2 * (size_t)leaf + wants_exits;
+    if (s->leaf_mask_of[place] == NO_MASK) {
         leaf_state like = clamp_leaf(s->matcher->rules, leaf, (uint32_t)s->vocabulary->trie.depth);
         if (like == RULES_NONE || !reserve_leaf(s, like)) return NULL;
-        if (s->leaf_mask_of[like] == NO_MASK && !make_leaf_mask(s, like)) return NULL;
-        s->leaf_mask_of[leaf] = s->leaf_mask_of[like];
+        size_t like_place = 2 * (size_t)like + wants_exits;
+        s->wants_exits = wants_exits;
+        if (s->leaf_mask_of[like_place] == NO_MASK && !make_leaf_mask(s, like)) return NULL;
+        s->leaf_mask_of[place] = s->leaf_mask_of[like_place];
     }
-    return &s->leaf_masks[s->leaf_mask_of[leaf]];
+    return &s->leaf_masks[s->leaf_mask_of[place]];
 }
 
 /* ---- what comes behind it --------------------------------------------------------------------------------------- */
@@ -175,57 +247,54 @@ static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_
     return true;
 }
 
+static void join_set(const struct masks *s, const struct token_set *set, uint32_t *bits) {
+    if (set->bits)
+        for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++) bits[i] |= set->bits[i];
+    else
+        set_tokens(bits, set->tokens, set->count);
+}
+
 static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
     struct matcher *m = s->matcher;
-    const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf);
-    if (!leaf) return false;
-    if (leaf->bits)
-        for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++) bits[i] |= leaf->bits[i];
-    else
-        set_tokens(bits, leaf->tokens, leaf->token_count);
-    if (leaf->exit_count == 0) return true;
     configuration behind = matcher_enter(m, item.cell);
     if (behind == CONFIGURATION_FAILED) return false;
-    for (size_t i = 0; i < leaf->exit_count && m->configurations[behind].count > 0; i++)
-        if (!walk_subtree(s, leaf->exits[i], behind, bits)) return false;
+    const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf, m->configurations[behind].count > 0);
+    if (!leaf) return false;
+    join_set(s, &leaf->set, bits);
+    for (size_t i = 0; i < leaf->exit_count; i++)
+        for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)
+            if (!walk_subtree(s, node, behind, bits)) return false;
     return true;
 }
 
 /* ---- masks that are kept ------------------------------------------------------------------------------------------ */
 
 /* A mask is kept while there is room for it; where there is none it is worked out again, which is no failure. */
-static void keep(struct masks *s, configuration c, const uint32_t *bits) {
+static bool has_room(const struct masks *s) {
+    const struct rules *r = s->matcher->rules;
+    size_t bytes =
+        (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) + s->kept_capacity * sizeof *s->kept;
+    return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
+}
+
+static bool keep(struct masks *s, configuration c, const uint32_t *bits) {
     struct rules *r = s->matcher->rules;
-    struct leaf_mask copy = {0};
-    size_t words = vocabulary_words(s->vocabulary);
-    if (s->kept_bytes + words * sizeof *bits > r->bytes_max / 2 || r->bytes_max - r->bytes < r->bytes_max / 4)
-        return;
-    s->tokens.count = 0;
-    for (size_t i = 0; i < words; i++)
-        for (uint32_t word = bits[i]; word != 0 && s->tokens.count < words; word &= word - 1)
-            if (!append(r, &s->tokens, (uint32_t)(i * 32) + (uint32_t)__builtin_ctz(word))) return;
-    if (!rules_grow(r, &s->kept, &s->kept_capacity, s->kept_count + 1, sizeof *s->kept)) return;
-    bool done = s->tokens.count < words ? copy_tokens(s, &copy) : copy_numbers(s, bits, words, &copy.bits);
-    if (!done) return;
-    s->kept[s->kept_count] = (struct kept_mask){copy.bits, copy.tokens, copy.token_count};
+    if (!has_room(s)) return true;
+    if (!rules_grow(r, &s->kept, &s->kept_capacity, s->kept_count + 1, sizeof *s->kept)) return false;
+    if (!keep_tokens(s, bits, &s->kept[s->kept_count])) return false;
     s->matcher->configurations[c].mask = (uint32_t)s->kept_count++;
+    return true;
 }
 
 bool masks_find(struct masks *s, configuration c, uint32_t *bits) {
     struct matcher *m = s->matcher;
-    size_t words = vocabulary_words(s->vocabulary);
     uint32_t mask = m->configurations[c].mask;
-    if (mask != NO_MASK && s->kept[mask].bits) {
-        memcpy(bits, s->kept[mask].bits, words * sizeof *bits);
-        return true;
-    }
-    memset(bits, 0, words * sizeof *bits);
+    memset(bits, 0, vocabulary_words(s->vocabulary) * sizeof *bits);
     if (mask != NO_MASK) {
-        set_tokens(bits, s->kept[mask].tokens, s->kept[mask].token_count);
+        join_set(s, &s->kept[mask], bits);
         return true;
     }
     for (uint32_t i = 0; i < m->configurations[c].count; i++)
         if (!add_item(s, m->items[m->configurations[c].first + i], bits)) return false;
-    keep(s, c, bits);
-    return true;
+    return keep(s, c, bits);
 }

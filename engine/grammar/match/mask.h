@@ -1,39 +1,49 @@
 /* Which tokens may come in a configuration. */
 #pragma once
 
+#include "engine/grammar/match/loop.h"
 #include "engine/grammar/match/matcher.h"
 #include "engine/grammar/match/vocabulary.h"
+
+/* Tokens, as bits or as numbers. */
+struct token_set {
+    uint32_t *bits; /* [words]; NULL: `tokens` has them */
+    uint32_t *tokens;
+    size_t count;
+};
+
+/* Nodes of the trie, from first to before end, at each of which a leaf may end. */
+struct exit_range {
+    uint32_t first, end;
+};
 
 /* What a state of a leaf decides by itself: tokens that stay within the leaf, and nodes of the trie where the leaf may
  * end, below which what comes behind it decides. */
 struct leaf_mask {
-    uint32_t *bits; /* [words]; NULL: `tokens` has them */
-    uint32_t *tokens;
-    uint32_t *exits;
-    size_t token_count, exit_count;
-};
-
-/* A configuration's tokens, worked out. */
-struct kept_mask {
-    uint32_t *bits; /* or */
-    uint32_t *tokens;
-    size_t token_count;
+    struct token_set set;
+    struct exit_range *exits;
+    size_t exit_count;
 };
 
 struct masks {
     struct matcher *matcher; /* borrowed, as is */
     const struct grammar_vocabulary *vocabulary;
-    uint32_t *leaf_mask_of; /* by leaf; UINT32_MAX: none yet */
+    uint32_t *leaf_mask_of; /* by leaf, without exits and with them; UINT32_MAX: none yet */
     size_t leaf_mask_of_count, leaf_mask_of_capacity;
     struct leaf_mask *leaf_masks;
     size_t leaf_mask_count, leaf_mask_capacity;
-    struct kept_mask *kept;
+    struct token_set *kept; /* of configurations */
     size_t kept_count, kept_capacity;
-    size_t kept_bytes; /* of masks; they stop at half of what the grammar may have */
-    struct number_list {
-        uint32_t *numbers;
-        size_t count, capacity;
-    } tokens, exits;         /* of the leaf mask in the making */
+    size_t kept_bytes;       /* of masks; they stop at half of what the grammar may have */
+    struct leaf_loop *loops; /* by leaf */
+    size_t loop_count, loop_capacity;
+    struct loop_part loop_part;
+    /* The mask in the making. */
+    uint32_t *bits; /* [words] */
+    bool wants_exits;
+    uint32_t plain_length; /* plain tokens up to this length are in it already; 0: none */
+    struct exit_range *exits;
+    size_t exit_count, exit_capacity;
     uint32_t *states, *ends; /* [depth + 1]: of the walk */
 };
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/match/byte_groups.h"
+
 /* A token while it is sorted: its first bytes as a number decide most comparisons. */
 struct sorted_token {
     uint64_t key;
@@ -76,6 +78,75 @@ static void fill_trie(struct token_trie *t, const struct sorted_token *sorted, u
     t->firsts[node] = (uint32_t)t->token_count;
 }
 
+static unsigned begins_character(unsigned byte) {
+    return (byte & 0xC0) != 0x80;
+}
+
+/* What a node has to say to the one above it: valid[node] is the set of states of a reader of UTF-8 from which all that
+ * is below the node is UTF-8. */
+static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, uint32_t parent) {
+    unsigned byte = t->bytes[node], height = t->heights[node] + begins_character(byte), states = 0;
+    for (unsigned state = 0; state < UTF8_STATES; state++) {
+        enum utf8_state next = utf8_step_of((enum utf8_state)state, byte);
+        if (next != UTF8_REJECTED && ((valid[node] >> next) & 1)) states |= 1u << state;
+    }
+    valid[parent] &= (uint8_t)states;
+    t->below[parent] |= t->below[node] | (byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII);
+    if (height > UINT8_MAX) height = UINT8_MAX;
+    if (height > t->heights[parent]) t->heights[parent] = (uint8_t)height;
+}
+
+#define NOT_PLAIN UINT8_MAX
+
+/* Nodes below which (and on the way to which) everything is plain. Of the node d bytes deep that is being looked into:
+ * states[d] is where a reader of UTF-8 is in its text, NOT_PLAIN where that is not plain; lengths[d] are its characters. */
+static void fill_plain(struct token_trie *t, const uint8_t *valid, uint32_t *ends, uint8_t *states,
+                       uint32_t *lengths) {
+    size_t depth = 0;
+    ends[0] = (uint32_t)t->count;
+    lengths[0] = 0;
+    states[0] = UTF8_BOUNDARY;
+    for (uint32_t node = 1; node < t->count; node++) {
+        while (node >= ends[depth]) depth--;
+        unsigned byte = t->bytes[node], state = states[depth++];
+        lengths[depth] = lengths[depth - 1] + begins_character(byte);
+        if (byte < 0x80 && !(byte_group(byte) & PLAIN_GROUPS)) state = NOT_PLAIN;
+        if (state != NOT_PLAIN) state = utf8_step_of((enum utf8_state)state, byte);
+        if (state == UTF8_REJECTED) state = NOT_PLAIN;
+        states[depth] = (uint8_t)state;
+        ends[depth] = t->ends[node];
+        size_t length = lengths[depth] + t->heights[node];
+        bool all =
+            state != NOT_PLAIN && (t->below[node] & ~PLAIN_GROUPS) == 0 && ((valid[node] >> state) & 1);
+        t->plain[node] = !all ? 0 : length < UINT8_MAX ? (uint8_t)length : UINT8_MAX;
+    }
+}
+
+static void fill_parents(const struct token_trie *t, uint32_t *parents) {
+    for (uint32_t node = 0; node < t->count; node++)
+        for (uint32_t child = node + 1; child < t->ends[node]; child = t->ends[child]) parents[child] = node;
+}
+
+/* From the last node to the first, children before their parents. */
+static bool fill_below(struct token_trie *t, uint32_t *open) {
+    uint8_t *valid = malloc(t->count), *states = malloc(t->depth + 1);
+    uint32_t *parents = calloc(t->count, sizeof *parents), *lengths = calloc(t->depth + 1, sizeof *lengths);
+    bool done = valid && states && parents && lengths;
+    if (done) {
+        memset(valid, 0xFF, t->count);
+        fill_parents(t, parents);
+        for (uint32_t node = (uint32_t)t->count; node-- > 1;) tell_parent(t, valid, node, parents[node]);
+        fill_plain(t, valid, open, states, lengths);
+        for (uint32_t node = 0; node < t->count; node++)
+            if (!((valid[node] >> UTF8_BOUNDARY) & 1)) t->below[node] |= GROUPS_NO_UTF8;
+    }
+    free(valid);
+    free(states);
+    free(parents);
+    free(lengths);
+    return done;
+}
+
 static bool build_trie(struct grammar_vocabulary *v) {
     struct token_trie *t = &v->trie;
     struct sorted_token *sorted = sort_tokens(v, &t->token_count);
@@ -84,14 +155,47 @@ static bool build_trie(struct grammar_vocabulary *v) {
     t->bytes = calloc(t->count, 1);
     t->ends = calloc(t->count, sizeof *t->ends);
     t->firsts = calloc(t->count + 1, sizeof *t->firsts);
+    t->below = calloc(t->count, sizeof *t->below);
+    t->heights = calloc(t->count, 1);
+    t->plain = calloc(t->count, 1);
     t->tokens = calloc(t->token_count + 1, sizeof *t->tokens);
     uint32_t *open = calloc(t->depth + 1, sizeof *open);
-    bool done = t->bytes && t->ends && t->firsts && t->tokens && open;
+    bool done = t->bytes && t->ends && t->firsts && t->below && t->heights && t->plain && t->tokens && open;
     if (done) fill_trie(t, sorted, open);
+    done = done && fill_below(t, open);
     free(open);
     free(sorted);
-    v->memory += t->count * (1 + sizeof *t->ends + sizeof *t->firsts) + t->token_count * sizeof *t->tokens;
+    v->memory += t->count * (3 + sizeof *t->ends + sizeof *t->firsts + sizeof *t->below);
+    v->memory += t->token_count * sizeof *t->tokens;
     return done;
+}
+
+/* Characters of a plain text, also a begun one; UINT32_MAX: it is not plain. */
+static uint32_t plain_length(struct engine_string text) {
+    enum utf8_state state = UTF8_BOUNDARY;
+    uint32_t length = 0;
+    for (size_t i = 0; i < text.length; i++) {
+        unsigned byte = (unsigned char)text.text[i];
+        state = utf8_step_of(state, byte);
+        if (state == UTF8_REJECTED || (byte < 0x80 && !(byte_group(byte) & PLAIN_GROUPS))) return UINT32_MAX;
+        length += begins_character(byte);
+    }
+    return length > 0 ? length : UINT32_MAX;
+}
+
+static bool fill_slices(struct grammar_vocabulary *v) {
+    size_t words = vocabulary_words(v);
+    for (size_t i = 0; i < PLAIN_SLICES; i++) {
+        v->plain[i] = calloc(words + 1, sizeof *v->plain[i]);
+        if (!v->plain[i]) return false;
+        v->memory += words * sizeof *v->plain[i];
+    }
+    for (size_t id = 0; id < v->count; id++) {
+        uint32_t length = plain_length(vocabulary_text(v, id));
+        for (size_t i = 0; length != UINT32_MAX && i < PLAIN_SLICES; i++)
+            if (length <= plain_slice_lengths[i]) v->plain[i][id / 32] |= (uint32_t)1 << (id % 32);
+    }
+    return true;
 }
 
 static bool copy_texts(struct grammar_vocabulary *v, const struct engine_string *texts) {
@@ -115,7 +219,7 @@ enum status vocabulary_create(const struct engine_string *texts, size_t count,
     struct grammar_vocabulary *v = calloc(1, sizeof *v);
     *out = NULL;
     if (v) v->count = count;
-    if (!v || !copy_texts(v, texts) || !build_trie(v)) {
+    if (!v || !copy_texts(v, texts) || !build_trie(v) || !fill_slices(v)) {
         vocabulary_destroy(v);
         return error_set(e, STATUS_NO_MEMORY, "vocabulary", "cannot allocate for %zu tokens", count);
     }
@@ -130,6 +234,10 @@ void vocabulary_destroy(struct grammar_vocabulary *v) {
     free(v->trie.bytes);
     free(v->trie.ends);
     free(v->trie.firsts);
+    free(v->trie.below);
+    free(v->trie.heights);
+    free(v->trie.plain);
+    for (size_t i = 0; i < PLAIN_SLICES; i++) free(v->plain[i]);
     free(v->trie.tokens);
     free(v);
 }

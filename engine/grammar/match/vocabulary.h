@@ -15,17 +15,28 @@ struct token_trie {
     uint32_t *ends; /* [count]: behind the last node of the subtree */
     uint32_t *
         firsts; /* [count + 1]: the first token of the subtree; the node's own end where the next node's begin */
+    uint64_t *
+        below; /* [count]: the bytes below the node, in groups (byte_groups.h), from a character's start on */
+    uint8_t *heights;   /* [count]: characters that begin below it, on the way that has most; 255: or more */
+    uint8_t *plain;     /* [count]: characters of the longest token below, where all are plain; else 0 */
     uint32_t *tokens;   /* ids, by bytes */
     size_t token_count; /* with a text */
     size_t depth;       /* bytes of the longest token */
 };
+
+/* Tokens of plain characters alone (byte_groups.h), by their length in characters: what a string takes that may be so
+ * long. */
+enum { PLAIN_SLICES = 14 };
+static const uint32_t plain_slice_lengths[PLAIN_SLICES] = {1,  2,  3,  4,  5,  6,  8,
+                                                           10, 12, 16, 24, 32, 48, UINT32_MAX};
 
 struct grammar_vocabulary {
     size_t count; /* ids */
     char *bytes;
     size_t *offsets; /* [count + 1] into bytes */
     struct token_trie trie;
-    size_t memory; /* bytes of all of it */
+    uint32_t *plain[PLAIN_SLICES]; /* [words]: tokens of at most plain_slice_lengths characters */
+    size_t memory;                 /* bytes of all of it */
 };
 
 /* As grammar_vocabulary_create has it. */

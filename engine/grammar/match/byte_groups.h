@@ -1,0 +1,67 @@
+/* What the bytes of a set of texts are, in one word: a bit for each group of ASCII bytes that grammars rarely tell apart
+ * (small letters, digits, each mark for itself), one for characters beyond ASCII, and one for what is no UTF-8. */
+#pragma once
+
+#include <stdint.h>
+
+#define GROUPS_BEYOND_ASCII ((uint64_t)1 << 62)
+#define GROUPS_NO_UTF8      ((uint64_t)1 << 63)
+
+/* 0: small letters, 1: capital ones, 2: digits, 3: control characters; from 4 on each mark for itself. */
+static const uint8_t byte_group_numbers[128] = {
+    3, 3, 3, 3, 3, 3, 3,  3,  3,  5,  6,  3,  3,  7,  3,  3,  3,  3,  3,  3,  3,  3,  3,  3, 3, 3,
+    3, 3, 3, 3, 3, 3, 4,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 2,  2, 2, 2,
+    2, 2, 2, 2, 2, 2, 23, 24, 25, 26, 27, 28, 29, 1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  1,  1,  1,  30, 31, 32, 33, 34, 35, 0,  0,  0,  0,  0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  36, 37, 38, 39, 3,
+};
+
+/* The bit of an ASCII byte. */
+static inline uint64_t byte_group(unsigned byte) {
+    return (uint64_t)1 << byte_group_numbers[byte];
+}
+
+/* Characters that a JSON string has as they are: but quotes, backslashes and control characters. */
+#define PLAIN_GROUPS ((uint64_t)0x400000FF7FFFFD17)
+
+/* Where a reader of UTF-8 stands; each state is a bit in a set of states. */
+enum utf8_state {
+    UTF8_BOUNDARY,
+    UTF8_ONE_MORE, /* continuation bytes */
+    UTF8_TWO_MORE,
+    UTF8_THREE_MORE,
+    UTF8_AFTER_E0, /* those after which not every continuation byte may come */
+    UTF8_AFTER_ED,
+    UTF8_AFTER_F0,
+    UTF8_AFTER_F4,
+    UTF8_STATES,
+    UTF8_REJECTED = UTF8_STATES,
+};
+
+static inline enum utf8_state utf8_lead(unsigned byte) {
+    if (byte < 0x80) return UTF8_BOUNDARY;
+    if (byte < 0xC2 || byte > 0xF4) return UTF8_REJECTED;
+    if (byte < 0xE0) return UTF8_ONE_MORE;
+    if (byte == 0xE0) return UTF8_AFTER_E0;
+    if (byte == 0xED) return UTF8_AFTER_ED;
+    if (byte < 0xF0) return UTF8_TWO_MORE;
+    if (byte == 0xF0) return UTF8_AFTER_F0;
+    return byte == 0xF4 ? UTF8_AFTER_F4 : UTF8_THREE_MORE;
+}
+
+/* first and last of the continuation bytes that may come, and where they lead. */
+struct utf8_step {
+    uint8_t first, last, next;
+};
+static const struct utf8_step utf8_steps[UTF8_STATES] = {
+    [UTF8_ONE_MORE] = {0x80, 0xBF, UTF8_BOUNDARY},   [UTF8_TWO_MORE] = {0x80, 0xBF, UTF8_ONE_MORE},
+    [UTF8_THREE_MORE] = {0x80, 0xBF, UTF8_TWO_MORE}, [UTF8_AFTER_E0] = {0xA0, 0xBF, UTF8_ONE_MORE},
+    [UTF8_AFTER_ED] = {0x80, 0x9F, UTF8_ONE_MORE},   [UTF8_AFTER_F0] = {0x90, 0xBF, UTF8_TWO_MORE},
+    [UTF8_AFTER_F4] = {0x80, 0x8F, UTF8_TWO_MORE},
+};
+
+static inline enum utf8_state utf8_step_of(enum utf8_state state, unsigned byte) {
+    if (state == UTF8_BOUNDARY) return utf8_lead(byte);
+    const struct utf8_step *step = &utf8_steps[state];
+    return byte >= step->first && byte <= step->last ? (enum utf8_state)step->next : UTF8_REJECTED;
+}

@@ -1,0 +1,25 @@
+/* Leaves that stay as they are over most characters, as strings do: a subtree of the vocabulary's trie that has only
+ * such characters is allowed as a whole, without a walk. */
+#pragma once
+
+#include "engine/grammar/rules/leaf.h"
+
+/* When the leaf may end while it loops. */
+enum loop_ends { LOOP_ENDS_NEVER, LOOP_ENDS_ALWAYS, LOOP_ENDS_LATER };
+
+/* Of one state: texts of the characters of `groups` (byte_groups.h), at most length_max of them, keep it alive. */
+struct leaf_loop {
+    uint64_t groups;
+    uint32_t length_max;
+    bool known;
+    enum loop_ends ends; /* between characters */
+};
+
+/* The last part of a repeat that was looked at, and its characters. */
+struct loop_part {
+    rules_expression part;
+    uint64_t groups;
+};
+
+/* False: failed. */
+bool loop_find(struct rules *r, leaf_state leaf, struct loop_part *last, struct leaf_loop *out);
