@@ -276,6 +276,7 @@ static rules_expression make_choice(struct rules *r, size_t from) {
 }
 
 rules_expression expression_choice(struct rules *r, size_t from) {
+    if (r->scratch_count == from) return RULES_NOTHING;
     rules_expression made = make_choice(r, from);
     r->scratch_count = from;
     return made;

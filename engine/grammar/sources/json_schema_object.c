@@ -78,12 +78,15 @@ static void add_pattern(struct object *o, size_t branch, const char *pattern, co
     char where[ERROR_WHERE_BYTES];
     const json_t *map = json_object_get(o->branches->items[branch], "patternProperties");
     if (o->pattern_count == JSON_SCHEMA_PATTERNS_MAX) {
-        json_schema_refuse(w, STATUS_LIMIT, map, "more than %d patterns that hold together", JSON_SCHEMA_PATTERNS_MAX);
+        json_schema_refuse(w, STATUS_LIMIT, map, "more than %d patterns that hold together",
+                           JSON_SCHEMA_PATTERNS_MAX);
         return;
     }
     json_schema_place_of(w, map, where, sizeof where);
-    const struct regex_style style = {.where = where, .spelling = REGEX_IN_JSON_STRING, .is_part = true, .is_ecma = true};
-    rules_expression content = regex_write_as(w->rules, (struct engine_string){pattern, strlen(pattern)}, &style);
+    const struct regex_style style = {
+        .where = where, .spelling = REGEX_IN_JSON_STRING, .is_part = true, .is_ecma = true};
+    rules_expression content =
+        regex_write_as(w->rules, (struct engine_string){pattern, strlen(pattern)}, &style);
     rules_expression quote = json_schema_word(w, "\"");
     o->patterns[o->pattern_count].schema = schema;
     o->patterns[o->pattern_count].branch = branch;
@@ -105,8 +108,9 @@ static void list_names(struct object *o) {
         const json_t *names = json_object_get(o->branches->items[i], "propertyNames");
         if (names) asked.items[asked.count++] = names;
     }
-    o->names = asked.count > 1 ? rules_both(o->w->rules, json_schema_any_key(o->w), json_schema_goal(o->w, &asked))
-                               : RULES_NONE;
+    o->names = asked.count > 1
+                   ? rules_both(o->w->rules, json_schema_any_key(o->w), json_schema_goal(o->w, &asked))
+                   : RULES_NONE;
 }
 
 /* ---- members ------------------------------------------------------------------------------------------------------ */
@@ -116,7 +120,8 @@ static void list_names(struct object *o) {
 static bool ask(const struct object *o, const char *name, unsigned patterns, struct json_schema_list *asked) {
     asked->count = 0;
     for (size_t i = 0; i < o->branches->count; i++) {
-        const json_t *own = name ? json_object_get(json_object_get(o->branches->items[i], "properties"), name) : NULL;
+        const json_t *own =
+            name ? json_object_get(json_object_get(o->branches->items[i], "properties"), name) : NULL;
         bool is_spoken_of = own != NULL;
         if (own) asked->items[asked->count++] = own;
         for (size_t k = 0; k < o->pattern_count; k++) {
@@ -125,7 +130,8 @@ static bool ask(const struct object *o, const char *name, unsigned patterns, str
             if (asked->count < JSON_SCHEMA_BRANCHES_MAX) asked->items[asked->count++] = o->patterns[k].schema;
         }
         const json_t *others = json_object_get(o->branches->items[i], "additionalProperties");
-        if (!is_spoken_of && others && asked->count < JSON_SCHEMA_BRANCHES_MAX) asked->items[asked->count++] = others;
+        if (!is_spoken_of && others && asked->count < JSON_SCHEMA_BRANCHES_MAX)
+            asked->items[asked->count++] = others;
     }
     return name || patterns != 0 || !o->is_closed;
 }
@@ -267,7 +273,8 @@ static rules_expression write_list(const struct object *o) {
     if (counted && o->most < t.counts) t.counts = o->most > 0 ? o->most : 1;
     if (counted && o->count > JSON_SCHEMA_COUNTED_MAX)
         return json_schema_refuse(w, STATUS_LIMIT, o->branches->items[0],
-                                  "minProperties or maxProperties beside more than %d properties", JSON_SCHEMA_COUNTED_MAX);
+                                  "minProperties or maxProperties beside more than %d properties",
+                                  JSON_SCHEMA_COUNTED_MAX);
     t.after = calloc(t.counts + 1, sizeof *t.after);
     rules_expression *firsts = calloc(o->count + 1, sizeof *firsts), all = RULES_NONE;
     if (!t.after || !firsts)
