@@ -56,6 +56,22 @@ static enum status make_matcher(enum grammar_kind kind, struct engine_string sou
     return status;
 }
 
+/* What comes first: a grammar that is too much for the memory, or that no token can begin, is known now. */
+static enum status try_start(struct grammar *g, double seconds_max, struct error *e) {
+    struct rules *r = g->matcher->rules;
+    size_t words = vocabulary_words(g->vocabulary);
+    uint32_t *bits = calloc(words + 1, sizeof *bits);
+    if (!bits) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu words", words);
+    rules_limit_time(r, seconds_max);
+    enum status status = masks_find(&g->masks, GRAMMAR_START, bits) ? STATUS_OK : rules_take_failure(r, e);
+    rules_limit_time(r, 0);
+    bool can_begin = g->matcher->configurations[GRAMMAR_START].may_end;
+    for (size_t i = 0; i < words && !can_begin; i++) can_begin = bits[i] != 0;
+    free(bits);
+    if (status != STATUS_OK || can_begin) return status;
+    return error_set(e, STATUS_INVALID_ARGUMENT, "grammar", "no token of this model can begin such a text");
+}
+
 enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
                             const struct grammar_options *options,
                             const struct grammar_vocabulary *vocabulary, struct grammar **out,
@@ -70,6 +86,7 @@ enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
     status = make_matcher(kind, source, options, &g->matcher, e);
     if (status == STATUS_OK && !masks_init(&g->masks, g->matcher, vocabulary))
         status = rules_take_failure(g->matcher->rules, e);
+    if (status == STATUS_OK) status = try_start(g, options->seconds_max, e);
     if (status == STATUS_OK)
         *out = g;
     else

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES = 16 };
+enum { PLACES_MIN = 2, PLACES_MAX = 64 };
+
+/* Of a grammar with its states and masks, which are half of it: of a vocabulary of 150,000 tokens some 200 that allow
+ * most of them, and any number of those that allow few. */
+#define PLACE_BYTES ((size_t)8 << 20)
 
 /* A usual schema takes some milliseconds; whoever waits for one to be compiled waits no longer than this. */
 #define COMPILE_SECONDS_MAX 0.1
@@ -25,8 +29,9 @@ struct grammar_cache {
     size_t bytes_max; /* of one */
     pthread_mutex_t lock;
     pthread_cond_t compiled; /* a place is no longer COMPILING */
-    struct place places[PLACES];
-    unsigned long count; /* of uses */
+    unsigned long count;     /* of uses */
+    size_t place_count;
+    struct place places[PLACES_MAX];
 };
 
 enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, size_t bytes_max,
@@ -35,7 +40,10 @@ enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, si
     *out = cache;
     if (!cache) return error_set(e, STATUS_NO_MEMORY, "grammars", "%zu bytes", sizeof *cache);
     cache->vocabulary = vocabulary;
-    cache->bytes_max = bytes_max / PLACES;
+    cache->place_count = bytes_max / PLACE_BYTES;
+    if (cache->place_count < PLACES_MIN) cache->place_count = PLACES_MIN;
+    if (cache->place_count > PLACES_MAX) cache->place_count = PLACES_MAX;
+    cache->bytes_max = bytes_max / cache->place_count;
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->compiled, NULL);
     return STATUS_OK;
@@ -52,7 +60,7 @@ static void clear(struct place *p) {
 
 void grammar_cache_destroy(struct grammar_cache *cache) {
     if (!cache) return;
-    for (size_t i = 0; i < PLACES; i++) clear(&cache->places[i]);
+    for (size_t i = 0; i < cache->place_count; i++) clear(&cache->places[i]);
     pthread_cond_destroy(&cache->compiled);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
@@ -63,7 +71,7 @@ static bool is_same(const char *a, size_t length, struct engine_string b) {
 }
 
 static struct place *find(struct grammar_cache *cache, const struct grammar_source *source) {
-    for (size_t i = 0; i < PLACES; i++) {
+    for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
         if (p->state != PLACE_FREE && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
             is_same(p->whitespace, p->whitespace_length, source->whitespace))
@@ -75,7 +83,7 @@ static struct place *find(struct grammar_cache *cache, const struct grammar_sour
 /* A place that is free now; NULL: each is held. */
 static struct place *make_room(struct grammar_cache *cache) {
     struct place *oldest = NULL;
-    for (size_t i = 0; i < PLACES; i++) {
+    for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
         if (p->state == PLACE_FREE) return p;
         if (p->state == PLACE_COMPILING || grammar_is_shared(p->grammar)) continue;
@@ -120,7 +128,7 @@ static enum status compile(struct grammar_cache *cache, struct place *p, struct 
 static enum status compile_new(struct grammar_cache *cache, const struct grammar_source *source,
                                struct grammar **out, struct error *e) {
     struct place *p = make_room(cache);
-    if (!p) return error_set(e, STATUS_BUSY, "grammars", "%d different ones are in use", PLACES);
+    if (!p) return error_set(e, STATUS_BUSY, "grammars", "%zu different ones are in use", cache->place_count);
     enum status status = claim(p, source, e);
     if (status != STATUS_OK) return status;
     pthread_mutex_unlock(&cache->lock);

@@ -12,10 +12,11 @@ static struct grammar_cache *cache;
 
 static int start(void **state) {
     (void)state;
-    static const struct engine_string texts[] = {{"a", 1}, {"b", 1}, {"ab", 2}, {"1", 1}};
+    static const struct engine_string texts[] = {{"a", 1}, {"b", 1}, {"ab", 2}, {"1", 1},
+                                                 {"[", 1}, {"]", 1}, {"{", 1},  {"}", 1}};
     struct error e;
-    return grammar_vocabulary_create(texts, 4, &vocabulary, &e) != STATUS_OK ||
-           grammar_cache_create(vocabulary, (size_t)PLACES << 20, &cache, &e) != STATUS_OK;
+    return grammar_vocabulary_create(texts, 8, &vocabulary, &e) != STATUS_OK ||
+           grammar_cache_create(vocabulary, (size_t)PLACES << 23, &cache, &e) != STATUS_OK;
 }
 
 static int stop(void **state) {
