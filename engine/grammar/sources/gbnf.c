@@ -293,9 +293,10 @@ enum status gbnf_write(struct rules *r, struct engine_string source, const struc
     g.reader.at = 0;
     gbnf_skip(&g.reader, true);
     while (!gbnf_failed(&g.reader) && !rules_failed(r) && g.reader.at < source.length) read_rule(&g);
-    check_rules(&g, out);
+    if (!rules_failed(r)) check_rules(&g, out);
     free(g.named);
     free(g.slots);
     free(g.stack);
-    return g.reader.status;
+    /* What r failed with comes first, and rules_finish says it. */
+    return rules_failed(r) ? STATUS_OK : g.reader.status;
 }
