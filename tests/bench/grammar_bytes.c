@@ -43,15 +43,18 @@ static size_t from_hex(const char *hex) {
 }
 
 static void compile(const char *kind, const char *hex, const char *seconds_max) {
-    static const char *const kinds[] = {"object", "schema", "regex", "choice", "gbnf"}; /* as in enum grammar_kind */
-    const struct grammar_options options = {.bytes_max = (size_t)256 << 20, .seconds_max = seconds_max ? strtod(seconds_max, NULL) : 10};
+    static const char *const kinds[] = {"object", "schema", "regex", "choice",
+                                        "gbnf"}; /* as in enum grammar_kind */
+    const struct grammar_options options = {.bytes_max = (size_t)256 << 20,
+                                            .seconds_max = seconds_max ? strtod(seconds_max, NULL) : 10};
     struct engine_string source = {text, from_hex(hex)};
     struct error e;
     int number = 0;
     while (number < 4 && strcmp(kinds[number], kind) != 0) number++;
     grammar_release(grammar);
     double start = clock_seconds();
-    enum status status = grammar_compile((enum grammar_kind)number, source, &options, vocabulary, &grammar, &e);
+    enum status status =
+        grammar_compile((enum grammar_kind)number, source, &options, vocabulary, &grammar, &e);
     double seconds = clock_seconds() - start;
     if (status == STATUS_OK)
         printf("ok %.6f\n", seconds);
@@ -134,7 +137,8 @@ int main(void) {
     json_file_process_init();
     make_vocabulary();
     while (fgets(line, sizeof line, stdin)) {
-        char *fields[4] = {strtok(line, " \n"), strtok(NULL, " \n"), strtok(NULL, " \n"), strtok(NULL, " \n")};
+        char *fields[4] = {strtok(line, " \n"), strtok(NULL, " \n"), strtok(NULL, " \n"),
+                           strtok(NULL, " \n")};
         if (fields[0] && fields[2] && strcmp(fields[0], "compile") == 0)
             compile(fields[1], fields[2], fields[3]);
         else if (fields[1] && grammar && strcmp(fields[0], "check") == 0)

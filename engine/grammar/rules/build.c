@@ -206,6 +206,7 @@ static bool flatten_choice(struct rules *r, size_t from) {
         }
     }
     size_t added = r->scratch_count - end;
+    if (kept == end) return true;
     memmove(r->scratch + kept, r->scratch + end, added * sizeof *r->scratch);
     r->scratch_count = kept + added;
     return true;
@@ -276,6 +277,7 @@ static rules_expression make_choice(struct rules *r, size_t from) {
 }
 
 rules_expression expression_choice(struct rules *r, size_t from) {
+    if (r->scratch_count == from) return RULES_NOTHING;
     rules_expression made = make_choice(r, from);
     r->scratch_count = from;
     return made;

@@ -55,7 +55,7 @@ static rules_expression change_one(struct change *c, rules_expression self) {
 }
 
 static bool change_init(struct change *c, struct rules *r, const struct flow *keep) {
-    *c = (struct change){.r = r, .count = r->expression_count, .keep = keep};
+    *c = (struct change){.r = r, .count = keep ? keep->count : r->expression_count, .keep = keep};
     c->becomes = calloc(c->count, sizeof *c->becomes);
     if (!c->becomes) {
         rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate for %zu expressions", c->count);

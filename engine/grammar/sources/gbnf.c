@@ -262,7 +262,8 @@ static void read_rule(struct gbnf *g) {
     gbnf_skip(in, false);
     if (!gbnf_take(in, "::=")) gbnf_refuse(in, "expected '::='");
     gbnf_skip(in, true);
-    rules_define(g->rules, rule, read_alternatives(g, false));
+    rules_expression meaning = read_alternatives(g, false);
+    if (!gbnf_failed(in)) rules_define(g->rules, rule, meaning);
     if (!gbnf_failed(in) && in->at < in->length && gbnf_peek(in) != '\n' && gbnf_peek(in) != '\r')
         gbnf_refuse(in, "expected a text, a set, a group, a rule, '|' or the end of the line");
     gbnf_skip(in, true);

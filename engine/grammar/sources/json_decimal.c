@@ -21,14 +21,18 @@ size_t json_decimal_text(const json_t *number, char out[JSON_DECIMAL_TEXT_MAX]) 
     double value = json_real_value(number);
     int digits = 1;
     size_t length;
-    do
-        length = (size_t)snprintf(out, JSON_DECIMAL_TEXT_MAX, "%.*g", digits, value);
+    do length = (size_t)snprintf(out, JSON_DECIMAL_TEXT_MAX, "%.*g", digits, value);
     while (strtod(out, NULL) != value && digits++ < 17);
     if (!strpbrk(out, ".e")) length += (size_t)snprintf(out + length, JSON_DECIMAL_TEXT_MAX - length, ".0");
     return length;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
+
+static char digit_at(const char *digits, int count, int i) {
+    if (i < 0 || i >= count) return '0';
+    return digits[i];
+}
 
 /* Digits without a point, which stands behind `point` of them (it may be outside). */
 static bool place_point(const char *digits, int point, struct json_decimal *out) {
@@ -40,9 +44,9 @@ static bool place_point(const char *digits, int point, struct json_decimal *out)
         return true;
     }
     if (count - point > JSON_DECIMAL_FRACTION_MAX) return false;
-    for (int i = 0; count > 0 && i < point; i++) out->whole[whole++] = i < count ? digits[i] : '0';
+    for (int i = 0; count > 0 && i < point; i++) out->whole[whole++] = digit_at(digits, count, i);
     if (whole == 0) out->whole[whole++] = '0';
-    for (int i = point; i < count; i++) out->fraction[fraction++] = i < 0 ? '0' : digits[i];
+    for (int i = point; i < count; i++) out->fraction[fraction++] = digit_at(digits, count, i);
     out->whole[whole] = out->fraction[fraction] = '\0';
     return true;
 }

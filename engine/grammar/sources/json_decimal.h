@@ -9,9 +9,9 @@
 enum { JSON_DECIMAL_WHOLE_MAX = 21, JSON_DECIMAL_FRACTION_MAX = 19, JSON_DECIMAL_SCALED_MAX = 36 };
 
 struct json_decimal {
-    bool negative;                                 /* not of zero */
-    char whole[JSON_DECIMAL_WHOLE_MAX + 1];        /* without leading zeros, but for "0" */
-    char fraction[JSON_DECIMAL_FRACTION_MAX + 1];  /* without trailing zeros; "": a whole number */
+    bool negative;                                /* not of zero */
+    char whole[JSON_DECIMAL_WHOLE_MAX + 1];       /* without leading zeros, but for "0" */
+    char fraction[JSON_DECIMAL_FRACTION_MAX + 1]; /* without trailing zeros; "": a whole number */
 };
 
 /* False: it has more digits behind the point. */

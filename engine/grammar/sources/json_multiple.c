@@ -37,8 +37,9 @@ static rules_expression digits(struct json_schema_writer *w, size_t least, size_
 /* Whole numbers whose last digits are `tail`; that number itself without its leading zeros is one, too. */
 static rules_expression wholes_ending(struct json_schema_writer *w, const char *tail) {
     const char *alone = tail + strspn(tail, "0");
-    rules_expression lead = json_schema_seq(w, rules_points(w->rules, &(const struct rules_range){'1', '9'}, 1),
-                                            digits(w, 0, DIGITS_MAX - 1 - strlen(tail)));
+    rules_expression lead =
+        json_schema_seq(w, rules_points(w->rules, &(const struct rules_range){'1', '9'}, 1),
+                        digits(w, 0, DIGITS_MAX - 1 - strlen(tail)));
     if (!*tail) return json_schema_or(w, json_schema_word(w, "0"), lead);
     return json_schema_or(w, json_schema_word(w, *alone ? alone : "0"),
                           json_schema_seq(w, lead, json_schema_word(w, tail)));
@@ -53,13 +54,15 @@ static rules_expression fractions(struct json_schema_writer *w, rules_expression
         char kept[TAIL_MAX + 2];
         snprintf(kept, sizeof kept, "%.*s", (int)length, tail);
         if (front_digits + length > 0)
-            all = json_schema_or(w, all, json_schema_seq(w, json_schema_word(w, "."), front, json_schema_word(w, kept)));
+            all = json_schema_or(
+                w, all, json_schema_seq(w, json_schema_word(w, "."), front, json_schema_word(w, kept)));
         if (length == 0 || tail[length - 1] != '0') break;
         length--;
     }
     if (length > 0) return all;
     if (front_digits > 1)
-        all = json_schema_or(w, all, json_schema_seq(w, json_schema_word(w, "."), digits(w, 1, front_digits)));
+        all =
+            json_schema_or(w, all, json_schema_seq(w, json_schema_word(w, "."), digits(w, 1, front_digits)));
     return json_schema_or(w, all, json_schema_word(w, ""));
 }
 
@@ -77,8 +80,8 @@ static void write_digits(uint64_t value, size_t count, char out[TAIL_MAX + 2]) {
     for (; count > 0; value /= 10) out[--count] = (char)('0' + value % 10);
 }
 
-static rules_expression by_last_digits(struct json_schema_writer *w, const struct json_multiple *m, size_t tail,
-                                       uint64_t power) {
+static rules_expression by_last_digits(struct json_schema_writer *w, const struct json_multiple *m,
+                                       size_t tail, uint64_t power) {
     rules_expression all = w->shared.nothing;
     for (uint64_t value = 0; value < power && !rules_failed(w->rules); value += (uint64_t)m->factor) {
         char last[TAIL_MAX + 2];
@@ -95,23 +98,26 @@ static __int128 floor_divide(__int128 a, __int128 b) {
 }
 
 /* Numbers of the first and the last multiple within the range; false: it has no ends, or too many digits. */
-static bool find_ends(const struct json_multiple *m, const struct json_range *range, __int128 *first, __int128 *last) {
-    size_t places = m->places, low_places = strlen(range->low.fraction), high_places = strlen(range->high.fraction);
+static bool find_ends(const struct json_multiple *m, const struct json_range *range, __int128 *first,
+                      __int128 *last) {
+    size_t places = m->places, low_places = strlen(range->low.fraction),
+           high_places = strlen(range->high.fraction);
     __int128 low, high, factor = m->factor;
     if (!range->has_low || !range->has_high) return false;
     if (low_places > places) places = low_places;
     if (high_places > places) places = high_places;
     for (size_t i = m->places; i < places; i++)
         if (__builtin_mul_overflow(factor, 10, &factor)) return false;
-    if (!json_decimal_scale(&range->low, places, &low) || !json_decimal_scale(&range->high, places, &high)) return false;
+    if (!json_decimal_scale(&range->low, places, &low) || !json_decimal_scale(&range->high, places, &high))
+        return false;
     *first = floor_divide(low + factor - (range->low_is_open ? 0 : 1), factor);
     *last = floor_divide(high - (range->high_is_open ? 1 : 0), factor);
     return true;
 }
 
 /* factor * number, with its point. */
-static rules_expression write_one(struct json_schema_writer *w, const struct json_multiple *m, __int128 number,
-                                  bool only_whole) {
+static rules_expression write_one(struct json_schema_writer *w, const struct json_multiple *m,
+                                  __int128 number, bool only_whole) {
     char text[64];
     size_t at = sizeof text - 1, places = m->places;
     __int128 value = number < 0 ? -number * m->factor : number * m->factor;
@@ -127,11 +133,12 @@ static rules_expression write_one(struct json_schema_writer *w, const struct jso
     return json_schema_word(w, text + at);
 }
 
-static rules_expression one_by_one(struct json_schema_writer *w, const struct json_multiple *m, __int128 first,
-                                   __int128 last, bool only_whole) {
+static rules_expression one_by_one(struct json_schema_writer *w, const struct json_multiple *m,
+                                   __int128 first, __int128 last, bool only_whole) {
     rules_expression all[JSON_SCHEMA_MULTIPLES_MAX];
     size_t count = 0;
-    for (__int128 number = first; number <= last; number++) all[count++] = write_one(w, m, number, only_whole);
+    for (__int128 number = first; number <= last; number++)
+        all[count++] = write_one(w, m, number, only_whole);
     return count > 0 ? rules_choice(w->rules, all, count) : w->shared.nothing;
 }
 

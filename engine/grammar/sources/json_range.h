@@ -15,7 +15,7 @@ struct json_range {
 };
 
 /* fraction_least: so many digits may stand behind the point in any case. */
-rules_expression json_range_write(struct json_schema_writer *w, const struct json_range *range, bool whole_numbers,
-                                  size_t fraction_least);
+rules_expression json_range_write(struct json_schema_writer *w, const struct json_range *range,
+                                  bool whole_numbers, size_t fraction_least);
 /* Whole numbers, as they stand in the texts: from low to high, both without leading zeros. */
 rules_expression json_range_digits(struct json_schema_writer *w, const char *low, const char *high);

@@ -8,7 +8,8 @@
 static rules_expression write_schema(struct json_schema_writer *w) {
     struct json_schema_list root = {.items = {w->root}, .count = 1};
     if (!json_is_object(w->root) && !json_is_boolean(w->root))
-        return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, w->root, "a schema is an object, true or false");
+        return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, w->root,
+                                  "a schema is an object, true or false");
     json_schema_refs_find(w);
     rules_expression whole = json_schema_goal(w, &root);
     json_schema_goals_define(w);
@@ -33,14 +34,15 @@ static enum status finish(struct rules *r, struct error *e) {
     return rules_failed(r) ? rules_finish(r, RULES_NONE, e) : STATUS_OK;
 }
 
-enum status json_schema_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
-                              rules_expression *out, struct error *e) {
+enum status json_schema_write(struct rules *r, struct engine_string source,
+                              const struct grammar_options *options, rules_expression *out, struct error *e) {
     json_t *root;
     enum status status = parse(source, &root, e);
     *out = RULES_NONE;
     if (status == STATUS_MALFORMED) return e->code = STATUS_INVALID_ARGUMENT;
     if (status != STATUS_OK) return status;
-    struct json_schema_writer w = {.rules = r, .root = root, .any_string = json_pack("{s:s}", "type", "string")};
+    struct json_schema_writer w = {
+        .rules = r, .root = root, .any_string = json_pack("{s:s}", "type", "string")};
     if (!w.any_string) rules_fail(r, STATUS_NO_MEMORY, "schema", "cannot allocate for a schema");
     json_schema_shared_init(&w, options->whitespace_pattern);
     if (!rules_failed(r)) *out = write_schema(&w);
@@ -51,8 +53,8 @@ enum status json_schema_write(struct rules *r, struct engine_string source, cons
     return finish(r, e);
 }
 
-enum status json_object_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
-                              rules_expression *out, struct error *e) {
+enum status json_object_write(struct rules *r, struct engine_string source,
+                              const struct grammar_options *options, rules_expression *out, struct error *e) {
     (void)source;
     struct json_schema_writer w = {.rules = r};
     json_schema_shared_init(&w, options->whitespace_pattern);

@@ -14,7 +14,7 @@
 enum {
     JSON_SCHEMA_BYTES_MAX = 1 << 20,
     JSON_SCHEMA_VALUES_MAX = 100000,
-    JSON_SCHEMA_GOALS_MAX = 4096,       /* different places of the text: sets of schemas that hold there together */
+    JSON_SCHEMA_GOALS_MAX = 4096, /* different places of the text: sets of schemas that hold there together */
     JSON_SCHEMA_BRANCHES_MAX = 256,     /* schemas that hold together at one place */
     JSON_SCHEMA_CHAIN_MAX = 64,         /* $ref and allOf behind each other */
     JSON_SCHEMA_ALTERNATIVES_MAX = 512, /* combinations of anyOf at one place */
@@ -25,9 +25,9 @@ enum {
 
 /* INVALID_ARGUMENT: no JSON, or no schema, or what is not understood, by name and with the JSON pointer of its place;
  * LIMIT, NO_MEMORY. options: whitespace_pattern alone is looked at. The source is read in full. */
-enum status json_schema_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
-                              rules_expression *out, struct error *e);
+enum status json_schema_write(struct rules *r, struct engine_string source,
+                              const struct grammar_options *options, rules_expression *out, struct error *e);
 
 /* Any JSON object; the source is not looked at. */
-enum status json_object_write(struct rules *r, struct engine_string source, const struct grammar_options *options,
-                              rules_expression *out, struct error *e);
+enum status json_object_write(struct rules *r, struct engine_string source,
+                              const struct grammar_options *options, rules_expression *out, struct error *e);

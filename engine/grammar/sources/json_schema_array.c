@@ -40,7 +40,8 @@ static rules_expression element(const struct array *a, size_t index) {
     if (index >= a->prefix && a->is_closed) return a->w->shared.nothing;
     for (size_t i = 0; i < a->branches->count; i++) {
         const json_t *prefix = prefix_of(a->branches->items[i]);
-        const json_t *schema = index < json_array_size(prefix) ? json_array_get(prefix, index) : rest_of(a->branches->items[i]);
+        const json_t *schema =
+            index < json_array_size(prefix) ? json_array_get(prefix, index) : rest_of(a->branches->items[i]);
         if (schema) asked.items[asked.count++] = schema;
     }
     return json_schema_goal(a->w, &asked);
@@ -67,21 +68,26 @@ static rules_expression elements(const struct array *a) {
                                                 : w->shared.space;
     for (size_t i = fixed; i-- > 1;) {
         rules_expression one = element(a, i);
-        rest = one == w->shared.nothing || rest == w->shared.nothing ? w->shared.nothing
-                                                                     : json_schema_seq(w, w->shared.comma, one, rest);
-        if (i >= a->least) rest = rest == w->shared.nothing ? w->shared.space : json_schema_or(w, rest, w->shared.space);
+        rest = one == w->shared.nothing || rest == w->shared.nothing
+                   ? w->shared.nothing
+                   : json_schema_seq(w, w->shared.comma, one, rest);
+        if (i >= a->least)
+            rest = rest == w->shared.nothing ? w->shared.space : json_schema_or(w, rest, w->shared.space);
     }
     rules_expression first = element(a, 0);
-    return first == w->shared.nothing || rest == w->shared.nothing ? w->shared.nothing : json_schema_seq(w, first, rest);
+    return first == w->shared.nothing || rest == w->shared.nothing ? w->shared.nothing
+                                                                   : json_schema_seq(w, first, rest);
 }
 
 /* Elements that are all alike. */
 static rules_expression alike(const struct array *a) {
     struct json_schema_writer *w = a->w;
     rules_expression one = element(a, 0), more = json_schema_seq(w, w->shared.comma, one);
-    size_t least = a->least > 0 ? a->least - 1 : 0, most = a->most == RULES_UNLIMITED ? RULES_UNLIMITED : a->most - 1;
+    size_t least = a->least > 0 ? a->least - 1 : 0,
+           most = a->most == RULES_UNLIMITED ? RULES_UNLIMITED : a->most - 1;
     if (one == w->shared.nothing) return one;
-    return json_schema_seq(w, one, rules_repeat(w->rules, more, (uint32_t)least, (uint32_t)most), w->shared.space);
+    return json_schema_seq(w, one, rules_repeat(w->rules, more, (uint32_t)least, (uint32_t)most),
+                           w->shared.space);
 }
 
 rules_expression json_schema_array(struct json_schema_writer *w, const struct json_schema_list *branches) {

@@ -61,7 +61,8 @@ static bool find_in_array(struct place *p, const json_t *from, const json_t *at)
 /* As deep as JSON_FILE_DEPTH_MAX. */
 static bool find(struct place *p, const json_t *from, const json_t *at) {
     if (from == at) return true;
-    return json_is_object(from) ? find_in_object(p, from, at) : json_is_array(from) && find_in_array(p, from, at);
+    return json_is_object(from) ? find_in_object(p, from, at)
+                                : json_is_array(from) && find_in_array(p, from, at);
 }
 
 void json_schema_place_of(const struct json_schema_writer *w, const json_t *at, char *out, size_t size) {

@@ -31,7 +31,8 @@ static unsigned type_of(const json_t *value) {
 static bool same(const json_t *a, const json_t *b) {
     if (json_is_number(a) && json_is_number(b)) {
         struct json_decimal x, y;
-        return json_decimal_read(a, &x) && json_decimal_read(b, &y) ? json_decimal_compare(&x, &y) == 0 : json_equal(a, b);
+        return json_decimal_read(a, &x) && json_decimal_read(b, &y) ? json_decimal_compare(&x, &y) == 0
+                                                                    : json_equal(a, b);
     }
     return json_equal(a, b);
 }
@@ -74,9 +75,11 @@ static rules_expression write_object(struct json_schema_writer *w, const json_t 
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)object, key, value) {
-        rules_expression name = json_schema_quoted(w, key, json_object_iter_key_len(json_object_key_to_iter(key)));
-        rules_expression before = key == json_object_iter_key(json_object_iter((json_t *)object)) ? json_schema_word(w, "")
-                                                                                                  : w->shared.comma;
+        rules_expression name =
+            json_schema_quoted(w, key, json_object_iter_key_len(json_object_key_to_iter(key)));
+        rules_expression before = key == json_object_iter_key(json_object_iter((json_t *)object))
+                                      ? json_schema_word(w, "")
+                                      : w->shared.comma;
         all = json_schema_seq(w, all, before, name, w->shared.colon, write_value(w, value));
     }
     if (json_object_size(object) > 0) all = json_schema_seq(w, all, w->shared.space);
@@ -111,9 +114,10 @@ static rules_expression write_container(struct json_schema_writer *w, const stru
                                         const json_t *value) {
     bool is_object = json_is_object(value);
     if (json_schema_has_kind(branches, is_object ? JSON_SCHEMA_OF_OBJECT : JSON_SCHEMA_OF_ARRAY))
-        return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, value,
-                                  "%s among the values of enum or const, beside keywords about %s, is not supported",
-                                  is_object ? "an object" : "a list", is_object ? "objects" : "lists");
+        return json_schema_refuse(
+            w, STATUS_INVALID_ARGUMENT, value,
+            "%s among the values of enum or const, beside keywords about %s, is not supported",
+            is_object ? "an object" : "a list", is_object ? "objects" : "lists");
     return write_value(w, value);
 }
 
@@ -129,8 +133,8 @@ static rules_expression write_if_valid(struct json_schema_writer *w, const struc
     return text;
 }
 
-static rules_expression write_list(struct json_schema_writer *w, const struct json_schema_list *branches, unsigned types,
-                                   const json_t *list) {
+static rules_expression write_list(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                   unsigned types, const json_t *list) {
     rules_expression *all = calloc(json_array_size(list) + 1, sizeof *all), one = RULES_NONE;
     size_t count = 0;
     if (!all) return rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for an enum");
@@ -143,8 +147,8 @@ static rules_expression write_list(struct json_schema_writer *w, const struct js
     return one;
 }
 
-rules_expression json_schema_fixed(struct json_schema_writer *w, const struct json_schema_list *branches, unsigned types,
-                                   bool *found) {
+rules_expression json_schema_fixed(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                   unsigned types, bool *found) {
     *found = true;
     for (size_t i = 0; i < branches->count; i++) {
         const json_t *constant = json_object_get(branches->items[i], "const"),

@@ -23,7 +23,8 @@ struct json_schema_goal {
     rules_expression expression; /* but for GOAL_OPEN */
 };
 
-static rules_expression find_or_write(struct json_schema_writer *w, const struct json_schema_list *schemas, size_t depth);
+static rules_expression find_or_write(struct json_schema_writer *w, const struct json_schema_list *schemas,
+                                      size_t depth);
 
 /* ---- one combination ------------------------------------------------------------------------------------------------ */
 
@@ -43,7 +44,8 @@ static void add_choice(struct json_schema_writer *w, struct choices *all, rules_
 
 /* Takes the list. */
 static rules_expression choose(struct json_schema_writer *w, struct choices *all) {
-    rules_expression one = all->count > 0 ? rules_choice(w->rules, all->items, all->count) : w->shared.nothing;
+    rules_expression one =
+        all->count > 0 ? rules_choice(w->rules, all->items, all->count) : w->shared.nothing;
     free(all->items);
     return one;
 }
@@ -54,8 +56,8 @@ static bool says_nothing(const struct json_schema_list *branches) {
     return json_schema_types(branches) == JSON_SCHEMA_ALL_TYPES;
 }
 
-static void write_scalars(struct json_schema_writer *w, const struct json_schema_list *branches, unsigned types,
-                          struct choices *all) {
+static void write_scalars(struct json_schema_writer *w, const struct json_schema_list *branches,
+                          unsigned types, struct choices *all) {
     unsigned numbers = types & (JSON_SCHEMA_INTEGER | JSON_SCHEMA_FRACTION);
     if (types & JSON_SCHEMA_NULL) add_choice(w, all, json_schema_word(w, "null"));
     if (types & JSON_SCHEMA_BOOLEAN) {
@@ -66,7 +68,8 @@ static void write_scalars(struct json_schema_writer *w, const struct json_schema
     if (types & JSON_SCHEMA_STRING) add_choice(w, all, json_schema_string(w, branches));
 }
 
-static void write_combination(struct json_schema_writer *w, const struct json_schema_list *branches, void *context) {
+static void write_combination(struct json_schema_writer *w, const struct json_schema_list *branches,
+                              void *context) {
     struct choices *all = context;
     unsigned types = json_schema_types(branches);
     bool is_fixed;
@@ -90,10 +93,12 @@ static rules_expression write(struct json_schema_writer *w, const json_t *const 
 }
 
 /* Whether a combination may be an object or a list with something in it that is asked of its parts. */
-static void look_for_containers(struct json_schema_writer *w, const struct json_schema_list *branches, void *context) {
+static void look_for_containers(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                void *context) {
     bool *found = context, is_fixed = false;
     for (size_t i = 0; i < branches->count && !is_fixed; i++)
-        is_fixed = json_object_get(branches->items[i], "enum") || json_object_get(branches->items[i], "const");
+        is_fixed =
+            json_object_get(branches->items[i], "enum") || json_object_get(branches->items[i], "const");
     (void)w;
     if (is_fixed || says_nothing(branches)) return;
     *found |= (json_schema_types(branches) & (JSON_SCHEMA_ARRAY | JSON_SCHEMA_OBJECT)) != 0;
@@ -120,7 +125,8 @@ static rules_expression find_single(struct json_schema_writer *w, const json_t *
     return find_or_write(w, &one, depth);
 }
 
-static rules_expression write_union(struct json_schema_writer *w, const json_t *schema, const char *keyword, size_t depth) {
+static rules_expression write_union(struct json_schema_writer *w, const json_t *schema, const char *keyword,
+                                    size_t depth) {
     const json_t *alternatives = json_object_get(schema, keyword);
     struct choices all = {0};
     for (size_t i = 0; i < json_array_size(alternatives) && !rules_failed(w->rules); i++)
@@ -129,17 +135,19 @@ static rules_expression write_union(struct json_schema_writer *w, const json_t *
 }
 
 /* A schema that is a reference or a union and nothing else shares the rules of what it leads to. */
-static bool is_transparent(struct json_schema_writer *w, const struct json_schema_list *schemas, const char **keyword) {
+static bool is_transparent(struct json_schema_writer *w, const struct json_schema_list *schemas,
+                           const char **keyword) {
     const json_t *schema = schemas->items[0];
     *keyword = schemas->count == 1 && json_is_object(schema) ? only_keyword(schema) : NULL;
-    if (!*keyword || (strcmp(*keyword, "$ref") != 0 && strcmp(*keyword, "anyOf") != 0 && strcmp(*keyword, "oneOf") != 0))
+    if (!*keyword ||
+        (strcmp(*keyword, "$ref") != 0 && strcmp(*keyword, "anyOf") != 0 && strcmp(*keyword, "oneOf") != 0))
         return false;
     json_schema_keywords_check(w, schema);
     return !rules_failed(w->rules);
 }
 
-static rules_expression write_transparent(struct json_schema_writer *w, const json_t *schema, const char *keyword,
-                                          size_t depth) {
+static rules_expression write_transparent(struct json_schema_writer *w, const json_t *schema,
+                                          const char *keyword, size_t depth) {
     if (strcmp(keyword, "$ref") != 0) return write_union(w, schema, keyword, depth);
     const json_t *target = json_schema_refs_target(w, schema);
     return target ? find_single(w, target, depth + 1) : RULES_NONE;
@@ -147,7 +155,8 @@ static rules_expression write_transparent(struct json_schema_writer *w, const js
 
 /* ---- the table --------------------------------------------------------------------------------------------------------- */
 
-static struct json_schema_goal *find_goal(struct json_schema_writer *w, const struct json_schema_list *schemas) {
+static struct json_schema_goal *find_goal(struct json_schema_writer *w,
+                                          const struct json_schema_list *schemas) {
     size_t bytes = schemas->count * sizeof *schemas->items;
     for (size_t i = 0; i < w->goal_count; i++)
         if (w->goals[i].count == schemas->count && memcmp(w->goals[i].schemas, schemas->items, bytes) == 0)
@@ -190,7 +199,8 @@ static rules_expression done(struct json_schema_writer *w, size_t number, rules_
     return expression;
 }
 
-static rules_expression write_new(struct json_schema_writer *w, const struct json_schema_list *schemas, size_t depth) {
+static rules_expression write_new(struct json_schema_writer *w, const struct json_schema_list *schemas,
+                                  size_t depth) {
     const char *keyword;
     bool has_containers = false;
     size_t number = add_goal(w, schemas);
@@ -203,7 +213,8 @@ static rules_expression write_new(struct json_schema_writer *w, const struct jso
     return done(w, number, write(w, schemas->items, schemas->count));
 }
 
-static rules_expression find_or_write(struct json_schema_writer *w, const struct json_schema_list *schemas, size_t depth) {
+static rules_expression find_or_write(struct json_schema_writer *w, const struct json_schema_list *schemas,
+                                      size_t depth) {
     struct json_schema_list all = {.count = 0};
     for (size_t i = 0; i < schemas->count; i++) {
         if (json_is_false(schemas->items[i])) return w->shared.nothing;
@@ -214,7 +225,8 @@ static rules_expression find_or_write(struct json_schema_writer *w, const struct
     const struct json_schema_goal *found = find_goal(w, &all);
     if (!found) return write_new(w, &all, depth);
     if (found->state != GOAL_OPEN) return found->expression;
-    return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, all.items[0], "leads back to itself without a value in between");
+    return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, all.items[0],
+                              "leads back to itself without a value in between");
 }
 
 rules_expression json_schema_goal(struct json_schema_writer *w, const struct json_schema_list *schemas) {

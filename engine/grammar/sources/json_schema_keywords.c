@@ -167,14 +167,16 @@ static const char *form_name(enum form form) {
     return names[form];
 }
 
-static void check_keyword(struct json_schema_writer *w, const json_t *schema, const char *name, const json_t *value) {
+static void check_keyword(struct json_schema_writer *w, const json_t *schema, const char *name,
+                          const json_t *value) {
     size_t i = find_keyword(name);
     if (i == KEYWORD_COUNT)
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'%s' is no keyword that is understood", name);
     else if (keywords[i].kind == JSON_SCHEMA_OF_REFUSED)
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'%s' is not supported", name);
     else if (!has_form(value, keywords[i].form))
-        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'%s': expected %s", name, form_name(keywords[i].form));
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'%s': expected %s", name,
+                           form_name(keywords[i].form));
 }
 
 /* Keywords that are understood for some values only. */
@@ -182,8 +184,9 @@ static void check_values(struct json_schema_writer *w, const json_t *schema) {
     const json_t *not = json_object_get(schema, "not");
     if (json_is_true(json_object_get(schema, "uniqueItems")))
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'uniqueItems': true is not supported");
-    if (json_is_object(not) && json_object_size(not) > 0)
-        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'not' is supported of true, false and {} only");
+    if (json_is_object(not ) && json_object_size(not ) > 0)
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
+                           "'not' is supported of true, false and {} only");
     if (json_object_get(schema, "$ref") && json_object_get(schema, "$id") && schema != w->root)
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
                            "'$ref' beside '$id' is not supported, for drafts differ in what it refers to");
@@ -210,7 +213,8 @@ bool json_schema_has_kind(const struct json_schema_list *branches, enum json_sch
     return false;
 }
 
-size_t json_schema_count(const struct json_schema_list *branches, const char *keyword, bool largest, size_t fallback) {
+size_t json_schema_count(const struct json_schema_list *branches, const char *keyword, bool largest,
+                         size_t fallback) {
     size_t found = fallback;
     bool is_first = true;
     for (size_t i = 0; i < branches->count; i++) {

@@ -2,7 +2,8 @@
 #include "engine/grammar/sources/json_range.h"
 #include "engine/grammar/sources/json_schema_writer.h"
 
-static bool read(struct json_schema_writer *w, const json_t *branch, const char *keyword, struct json_decimal *out) {
+static bool read(struct json_schema_writer *w, const json_t *branch, const char *keyword,
+                 struct json_decimal *out) {
     const json_t *value = json_object_get(branch, keyword);
     if (!value) return false;
     if (json_decimal_read(value, out)) return true;
@@ -42,23 +43,27 @@ static bool read_multiple(struct json_schema_writer *w, const json_t *branch, st
     struct json_decimal d;
     if (!read(w, branch, "multipleOf", &d)) return false;
     if (json_multiple_read(&d, out)) return true;
-    json_schema_refuse(w, STATUS_INVALID_ARGUMENT, branch, "'multipleOf': expected a number above 0, of at most %d digits",
+    json_schema_refuse(w, STATUS_INVALID_ARGUMENT, branch,
+                       "'multipleOf': expected a number above 0, of at most %d digits",
                        JSON_DECIMAL_SCALED_MAX);
     return false;
 }
 
-static rules_expression write_multiples(struct json_schema_writer *w, const json_t *branch, const struct json_multiple *m,
-                                        const struct json_range *range, bool only_whole) {
+static rules_expression write_multiples(struct json_schema_writer *w, const json_t *branch,
+                                        const struct json_multiple *m, const struct json_range *range,
+                                        bool only_whole) {
     bool found;
     rules_expression all = json_multiple_write(w, m, range, only_whole, &found);
     if (found) return all;
-    return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, branch,
-                              "'multipleOf' is supported of what divides a power of ten, with at most %d different endings, and "
-                              "where a minimum and a maximum leave at most %d multiples",
-                              JSON_SCHEMA_MULTIPLES_MAX, JSON_SCHEMA_MULTIPLES_MAX);
+    return json_schema_refuse(
+        w, STATUS_INVALID_ARGUMENT, branch,
+        "'multipleOf' is supported of what divides a power of ten, with at most %d different endings, and "
+        "where a minimum and a maximum leave at most %d multiples",
+        JSON_SCHEMA_MULTIPLES_MAX, JSON_SCHEMA_MULTIPLES_MAX);
 }
 
-rules_expression json_schema_number(struct json_schema_writer *w, const struct json_schema_list *branches, unsigned types) {
+rules_expression json_schema_number(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                    unsigned types) {
     bool only_whole = !(types & JSON_SCHEMA_FRACTION);
     struct json_multiple m;
     rules_expression all = RULES_NONE;
@@ -73,7 +78,8 @@ rules_expression json_schema_number(struct json_schema_writer *w, const struct j
     return only_whole ? json_schema_any_integer(w) : json_schema_any_number(w);
 }
 
-bool json_schema_number_allows(struct json_schema_writer *w, const struct json_schema_list *branches, const json_t *value) {
+bool json_schema_number_allows(struct json_schema_writer *w, const struct json_schema_list *branches,
+                               const json_t *value) {
     struct json_decimal d;
     struct json_multiple m;
     struct json_range range = range_of(w, branches);

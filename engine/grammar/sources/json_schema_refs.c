@@ -35,7 +35,9 @@ static size_t kept_of_base(const char *base, const char *relative) {
 /* relative in front of its fragment, seen from base. NULL: no memory, or too long. */
 static char *resolve(const char *base, const char *relative) {
     size_t length = strcspn(relative, "#");
-    size_t kept = is_absolute(relative, length) ? 0 : length == 0 ? strlen(base) : kept_of_base(base, relative);
+    size_t kept = is_absolute(relative, length) ? 0
+                  : length == 0                 ? strlen(base)
+                                                : kept_of_base(base, relative);
     if (kept + length > REFERENCE_BYTES_MAX) return NULL;
     char *uri = malloc(kept + length + 1);
     if (!uri) return NULL;
@@ -50,8 +52,8 @@ static char *resolve(const char *base, const char *relative) {
 /* Takes place.uri. Its number. */
 static size_t add_place(struct json_schema_writer *w, struct json_schema_place place) {
     if (w->place_count >= PLACES_MAX)
-        json_schema_refuse(w, STATUS_LIMIT, place.schema, "more than %d schemas with $anchor, or with or below an $id",
-                           PLACES_MAX);
+        json_schema_refuse(w, STATUS_LIMIT, place.schema,
+                           "more than %d schemas with $anchor, or with or below an $id", PLACES_MAX);
     else if (!array_reserve(&w->places, &w->place_capacity, w->place_count + 1))
         rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for references");
     if (rules_failed(w->rules)) {
@@ -82,7 +84,8 @@ static size_t find_id(struct json_schema_writer *w, const json_t *schema, size_t
 static void find_names(struct json_schema_writer *w, const json_t *schema, size_t resource);
 
 /* Schemas that a keyword has in it, or in a list or object of them. */
-static void find_in(struct json_schema_writer *w, const json_t *value, enum json_schema_holder holder, size_t resource) {
+static void find_in(struct json_schema_writer *w, const json_t *value, enum json_schema_holder holder,
+                    size_t resource) {
     const char *key;
     json_t *member;
     if (holder == JSON_SCHEMA_HOLDS_SCHEMAS && json_is_array(value)) {
@@ -100,9 +103,12 @@ static void find_names(struct json_schema_writer *w, const json_t *schema, size_
     json_t *value;
     if (!json_is_object(schema) || rules_failed(w->rules)) return;
     size_t home = find_id(w, schema, resource);
-    if (anchor) add_place(w, (struct json_schema_place){.schema = schema, .resource = home, .anchor = anchor});
-    if (home == resource && home != 0) add_place(w, (struct json_schema_place){.schema = schema, .resource = home});
-    json_object_foreach((json_t *)schema, name, value) find_in(w, value, json_schema_keyword_holder(name), home);
+    if (anchor)
+        add_place(w, (struct json_schema_place){.schema = schema, .resource = home, .anchor = anchor});
+    if (home == resource && home != 0)
+        add_place(w, (struct json_schema_place){.schema = schema, .resource = home});
+    json_object_foreach((json_t *)schema, name, value)
+        find_in(w, value, json_schema_keyword_holder(name), home);
 }
 
 void json_schema_refs_find(struct json_schema_writer *w) {
@@ -127,15 +133,25 @@ static size_t home_of(const struct json_schema_writer *w, const json_t *schema) 
     return 0;
 }
 
-/* %XX in place. */
+static int hex_value(char digit) {
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *found = digit ? strchr(digits, digit) : NULL;
+    if (!found) return -1;
+    int value = (int)(found - digits);
+    return value < 16 ? value : value - 6;
+}
+
+/* %XX in place; not of a zero. */
 static void decode_percent(char *text) {
     char *out = text;
     for (; *text; text++) {
-        char digits[3] = {text[0] == '%' ? text[1] : '\0', text[0] == '%' && text[1] ? text[2] : '\0'}, *end;
-        long byte = digits[0] ? strtol(digits, &end, 16) : 0;
-        bool is_coded = digits[0] && end == digits + 2 && byte > 0;
-        *out++ = is_coded ? (char)byte : *text;
-        if (is_coded) text += 2;
+        int high = text[0] == '%' ? hex_value(text[1]) : -1, low = high >= 0 ? hex_value(text[2]) : -1;
+        *out = *text;
+        if (low >= 0 && high + low > 0) {
+            *out = (char)(high * 16 + low);
+            text += 2;
+        }
+        out++;
     }
     *out = '\0';
 }
@@ -144,9 +160,12 @@ static void decode_percent(char *text) {
 static void decode_token(char *token) {
     char *out = token;
     for (; *token; token++) {
-        bool is_coded = token[0] == '~' && (token[1] == '0' || token[1] == '1');
-        *out++ = !is_coded ? *token : token[1] == '0' ? '~' : '/';
-        if (is_coded) token++;
+        *out = *token;
+        if (token[0] == '~' && (token[1] == '0' || token[1] == '1')) {
+            if (token[1] == '1') *out = '/';
+            token++;
+        }
+        out++;
     }
     *out = '\0';
 }
@@ -155,7 +174,8 @@ static const json_t *member(const json_t *value, const char *token) {
     char *end;
     if (json_is_object(value)) return json_object_get(value, token);
     unsigned long index = strtoul(token, &end, 10);
-    bool is_number = token[0] >= '0' && token[0] <= '9' && *end == '\0' && (token[0] != '0' || token[1] == '\0');
+    bool is_number =
+        token[0] >= '0' && token[0] <= '9' && *end == '\0' && (token[0] != '0' || token[1] == '\0');
     return is_number ? json_array_get(value, index) : NULL;
 }
 
@@ -174,7 +194,8 @@ static const json_t *follow_pointer(const json_t *value, char *pointer) {
 static const json_t *find_anchor(const struct json_schema_writer *w, size_t resource, const char *name) {
     for (size_t i = 0; i < w->place_count; i++) {
         const struct json_schema_place *place = &w->places[i];
-        if (place->anchor && place->resource == resource && strcmp(place->anchor, name) == 0) return place->schema;
+        if (place->anchor && place->resource == resource && strcmp(place->anchor, name) == 0)
+            return place->schema;
     }
     return NULL;
 }
@@ -205,10 +226,12 @@ const json_t *json_schema_refs_target(struct json_schema_writer *w, const json_t
     if (rules_failed(w->rules)) return NULL;
     if (strlen(reference) <= REFERENCE_BYTES_MAX) target = follow(w, home_of(w, schema), reference);
     if (!target)
-        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'$ref': '%.*s' leads to nothing within the schema",
-                           REFERENCE_BYTES_MAX / 4, reference);
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
+                           "'$ref': '%.*s' leads to nothing within the schema", REFERENCE_BYTES_MAX / 4,
+                           reference);
     else if (!json_is_object(target) && !json_is_boolean(target))
-        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'$ref': '%.*s' leads to something that is no schema",
-                           REFERENCE_BYTES_MAX / 4, reference);
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
+                           "'$ref': '%.*s' leads to something that is no schema", REFERENCE_BYTES_MAX / 4,
+                           reference);
     return target;
 }

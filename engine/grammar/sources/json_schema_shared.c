@@ -37,7 +37,8 @@ void json_schema_shared_init(struct json_schema_writer *w, const char *whitespac
 }
 
 rules_expression json_schema_digit(struct json_schema_writer *w) {
-    if (w->shared.digit == RULES_NONE) w->shared.digit = rules_points(w->rules, &(const struct rules_range){'0', '9'}, 1);
+    if (w->shared.digit == RULES_NONE)
+        w->shared.digit = rules_points(w->rules, &(const struct rules_range){'0', '9'}, 1);
     return w->shared.digit;
 }
 
@@ -46,8 +47,9 @@ rules_expression json_schema_digit(struct json_schema_writer *w) {
 /* Every spelling, but for surrogates that are no pair. */
 rules_expression json_schema_any_string(struct json_schema_writer *w) {
     if (w->shared.text == RULES_NONE)
-        w->shared.text = plain(w, "\"(?:[^\"\\\\\\x00-\\x1F]|\\\\(?:[\"\\\\/bfnrt]|u(?:[0-9a-cA-CefEF][0-9a-fA-F]{3}|"
-                                  "[dD][0-7][0-9a-fA-F]{2}|[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2})))*\"");
+        w->shared.text = plain(
+            w, "\"(?:[^\"\\\\\\x00-\\x1F]|\\\\(?:[\"\\\\/bfnrt]|u(?:[0-9a-cA-CefEF][0-9a-fA-F]{3}|"
+               "[dD][0-7][0-9a-fA-F]{2}|[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2})))*\"");
     return w->shared.text;
 }
 
@@ -80,8 +82,8 @@ rules_expression json_schema_any_integer(struct json_schema_writer *w) {
 
 rules_expression json_schema_any_number(struct json_schema_writer *w) {
     if (w->shared.number == RULES_NONE)
-        w->shared.number =
-            plain(w, "-?(?:0|[1-9][0-9]{0," DIGITS_MAX "})(?:\\.[0-9]{1," DIGITS_MAX "})?(?:[eE][+-]?[0-9]{1,2})?");
+        w->shared.number = plain(w, "-?(?:0|[1-9][0-9]{0," DIGITS_MAX "})(?:\\.[0-9]{1," DIGITS_MAX
+                                    "})?(?:[eE][+-]?[0-9]{1,2})?");
     return w->shared.number;
 }
 

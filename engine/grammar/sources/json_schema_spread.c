@@ -36,7 +36,8 @@ static bool is_branch(const struct spread *s, const json_t *schema) {
 static void add_group(struct spread *s, const json_t *alternatives, size_t owner) {
     if (!alternatives) return;
     if (s->group_count == GROUPS_MAX) {
-        json_schema_refuse(s->w, STATUS_LIMIT, alternatives, "more than %d of anyOf and oneOf that hold together", GROUPS_MAX);
+        json_schema_refuse(s->w, STATUS_LIMIT, alternatives,
+                           "more than %d of anyOf and oneOf that hold together", GROUPS_MAX);
         return;
     }
     s->groups[s->group_count].alternatives = alternatives;
@@ -54,14 +55,15 @@ static void add_what_it_leads_to(struct spread *s, const json_t *schema, size_t 
     for (size_t i = 0; i < json_array_size(all); i++) add(s, json_array_get(all, i), number);
     add_group(s, json_object_get(schema, "anyOf"), number);
     add_group(s, json_object_get(schema, "oneOf"), number);
-    if (not && !json_is_false(not)) s->false_count++;
+    if (not &&!json_is_false(not )) s->false_count++;
 }
 
 /* A schema object that is not among the branches yet. */
 static void add_branch(struct spread *s, const json_t *schema, size_t owner) {
     size_t number = s->branches.count, depth = owner == NO_OWNER ? 0 : s->depths[owner] + 1;
     if (number == JSON_SCHEMA_BRANCHES_MAX || depth > JSON_SCHEMA_CHAIN_MAX) {
-        json_schema_refuse(s->w, STATUS_LIMIT, schema, "more than %d schemas that hold together, or %d behind each other",
+        json_schema_refuse(s->w, STATUS_LIMIT, schema,
+                           "more than %d schemas that hold together, or %d behind each other",
                            JSON_SCHEMA_BRANCHES_MAX, JSON_SCHEMA_CHAIN_MAX);
         return;
     }
@@ -79,7 +81,8 @@ static void add(struct spread *s, const json_t *schema, size_t owner) {
     if (json_is_false(schema))
         s->false_count++;
     else if (is_among_owners(s, schema, owner))
-        json_schema_refuse(s->w, STATUS_INVALID_ARGUMENT, schema, "leads back to itself without a value in between");
+        json_schema_refuse(s->w, STATUS_INVALID_ARGUMENT, schema,
+                           "leads back to itself without a value in between");
     else if (!is_branch(s, schema))
         add_branch(s, schema, owner);
 }
@@ -100,19 +103,20 @@ static void decide(struct spread *s, size_t group) {
     if (rules_failed(s->w->rules) || s->false_count > 0) return;
     if (group < s->group_count) {
         const json_t *alternatives = s->groups[group].alternatives;
-        for (size_t i = 0; i < json_array_size(alternatives); i++) decide_by(s, group, json_array_get(alternatives, i));
+        for (size_t i = 0; i < json_array_size(alternatives); i++)
+            decide_by(s, group, json_array_get(alternatives, i));
         return;
     }
     if (++s->w->spread_count > JSON_SCHEMA_ALTERNATIVES_MAX) {
-        json_schema_refuse(s->w, STATUS_LIMIT, s->groups[0].alternatives, "more than %d combinations of alternatives",
-                           JSON_SCHEMA_ALTERNATIVES_MAX);
+        json_schema_refuse(s->w, STATUS_LIMIT, s->groups[0].alternatives,
+                           "more than %d combinations of alternatives", JSON_SCHEMA_ALTERNATIVES_MAX);
         return;
     }
     s->each(s->w, &s->branches, s->context);
 }
 
-void json_schema_spread(struct json_schema_writer *w, const json_t *const *schemas, size_t count, json_schema_each *each,
-                        void *context) {
+void json_schema_spread(struct json_schema_writer *w, const json_t *const *schemas, size_t count,
+                        json_schema_each *each, void *context) {
     struct spread *s = calloc(1, sizeof *s);
     if (!s) {
         rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate %zu bytes", sizeof *s);

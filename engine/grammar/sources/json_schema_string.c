@@ -16,8 +16,8 @@ static rules_expression both(struct json_schema_writer *w, rules_expression a, r
     return a == RULES_NONE ? b : rules_both(w->rules, a, b);
 }
 
-static rules_expression write_regex(struct json_schema_writer *w, const char *regex, size_t length, const char *where,
-                                    bool is_part) {
+static rules_expression write_regex(struct json_schema_writer *w, const char *regex, size_t length,
+                                    const char *where, bool is_part) {
     const struct regex_style style = {
         .where = where, .spelling = REGEX_IN_JSON_STRING, .is_part = is_part, .is_ecma = true};
     return regex_write_as(w->rules, (struct engine_string){regex, length}, &style);
@@ -50,8 +50,7 @@ static rules_expression write_content(struct json_schema_writer *w, const struct
     }
     if (least > most) return w->shared.nothing;
     if (least == 0 && most == RULES_UNLIMITED) return all;
-    return both(w, all,
-                rules_repeat(w->rules, json_spelling_any(w->rules), (uint32_t)least, (uint32_t)most));
+    return both(w, all, rules_repeat(w->rules, json_spelling_any(w->rules), (uint32_t)least, (uint32_t)most));
 }
 
 rules_expression json_schema_string(struct json_schema_writer *w, const struct json_schema_list *branches) {

@@ -94,16 +94,18 @@ void json_schema_keywords_check(struct json_schema_writer *w, const json_t *sche
 /* Whether a schema of the list has a keyword of this kind. */
 bool json_schema_has_kind(const struct json_schema_list *branches, enum json_schema_kind kind);
 /* The largest (or smallest) of a keyword's counts; `fallback` where no branch has it. */
-size_t json_schema_count(const struct json_schema_list *branches, const char *keyword, bool largest, size_t fallback);
+size_t json_schema_count(const struct json_schema_list *branches, const char *keyword, bool largest,
+                         size_t fallback);
 /* Types that all branches allow. */
 unsigned json_schema_types(const struct json_schema_list *branches);
 
 /* ---- json_schema_spread.c -------------------------------------------------------------------------------------------- */
 
 /* Called with the branches of each combination; context is the caller's. */
-typedef void json_schema_each(struct json_schema_writer *w, const struct json_schema_list *branches, void *context);
-void json_schema_spread(struct json_schema_writer *w, const json_t *const *schemas, size_t count, json_schema_each *each,
-                        void *context);
+typedef void json_schema_each(struct json_schema_writer *w, const struct json_schema_list *branches,
+                              void *context);
+void json_schema_spread(struct json_schema_writer *w, const json_t *const *schemas, size_t count,
+                        json_schema_each *each, void *context);
 
 /* ---- json_schema_goal.c ---------------------------------------------------------------------------------------------- */
 
@@ -117,14 +119,16 @@ void json_schema_goals_deinit(struct json_schema_writer *w);
 
 rules_expression json_schema_string(struct json_schema_writer *w, const struct json_schema_list *branches);
 /* types: JSON_SCHEMA_INTEGER, JSON_SCHEMA_FRACTION or both. */
-rules_expression json_schema_number(struct json_schema_writer *w, const struct json_schema_list *branches, unsigned types);
+rules_expression json_schema_number(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                    unsigned types);
 rules_expression json_schema_array(struct json_schema_writer *w, const struct json_schema_list *branches);
 rules_expression json_schema_object(struct json_schema_writer *w, const struct json_schema_list *branches);
 /* enum and const; *found: there is one. */
-rules_expression json_schema_fixed(struct json_schema_writer *w, const struct json_schema_list *branches, unsigned types,
-                                   bool *found);
+rules_expression json_schema_fixed(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                   unsigned types, bool *found);
 /* Whether a number of the document is within the bounds of all branches. */
-bool json_schema_number_allows(struct json_schema_writer *w, const struct json_schema_list *branches, const json_t *value);
+bool json_schema_number_allows(struct json_schema_writer *w, const struct json_schema_list *branches,
+                               const json_t *value);
 
 /* ---- json_schema_shared.c -------------------------------------------------------------------------------------------- */
 

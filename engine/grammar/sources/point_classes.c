@@ -95,7 +95,8 @@ static void add_wide(struct point_set *s, char letter) {
         add_categories(s, categories_of("L", 1) | categories_of("M", 1) | categories_of("N", 1) |
                               categories_of("Pc", 2) | categories_of("Cn", 2));
         /* joiners, and letters in circles and squares */
-        ADD(s, {0x200C, 0x200D}, {0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189});
+        ADD(s, {0x200C, 0x200D}, {0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169},
+            {0x1F170, 0x1F189});
     }
 }
 
@@ -116,9 +117,9 @@ void point_class_add_perl(struct point_set *s, char letter, enum point_class_siz
 static const struct {
     const char *name, *pairs;
 } posix[] = {
-    {"alnum", "09AZaz"},  {"alpha", "AZaz"}, {"blank", "\t\t  "},       {"digit", "09"},       {"graph", "!~"},
-    {"lower", "az"},      {"print", " ~"},   {"punct", "!/:@[`{~"},     {"space", "\t\r  "},   {"upper", "AZ"},
-    {"word", "09AZ__az"}, {"xdigit", "09AFaf"},
+    {"alnum", "09AZaz"}, {"alpha", "AZaz"}, {"blank", "\t\t  "},  {"digit", "09"},
+    {"graph", "!~"},     {"lower", "az"},   {"print", " ~"},      {"punct", "!/:@[`{~"},
+    {"space", "\t\r  "}, {"upper", "AZ"},   {"word", "09AZ__az"}, {"xdigit", "09AFaf"},
 };
 
 bool point_class_add_posix(struct point_set *s, const char *name, size_t length) {
@@ -159,10 +160,12 @@ void point_class_fold(struct point_set *s) {
     point_set_sort(s);
     size_t count = s->count;
     for (size_t i = 0; i < tables.cased_count; i++)
-        if (has(s, count, tables.cased[i].point)) point_set_add(s, tables.cased[i].folded, tables.cased[i].folded);
+        if (has(s, count, tables.cased[i].point))
+            point_set_add(s, tables.cased[i].folded, tables.cased[i].folded);
     point_set_sort(s);
     count = s->count;
     for (size_t i = 0; i < tables.cased_count; i++)
-        if (has(s, count, tables.cased[i].folded)) point_set_add(s, tables.cased[i].point, tables.cased[i].point);
+        if (has(s, count, tables.cased[i].folded))
+            point_set_add(s, tables.cased[i].point, tables.cased[i].point);
     point_set_sort(s);
 }

@@ -15,8 +15,10 @@ bool regex_fragment_is_plain(const struct regex_fragment *f) {
     return f->present[0] && !f->present[1] && !f->present[2] && !f->present[3];
 }
 
-static void add(struct rules *r, struct regex_fragment *f, unsigned place, rules_expression language, bool has_empty) {
-    if (f->present[place]) language = rules_choice(r, (const rules_expression[]){f->language[place], language}, 2);
+static void add(struct rules *r, struct regex_fragment *f, unsigned place, rules_expression language,
+                bool has_empty) {
+    if (f->present[place])
+        language = rules_choice(r, (const rules_expression[]){f->language[place], language}, 2);
     f->language[place] = language;
     f->present[place] = true;
     f->empty[place] |= has_empty;
@@ -28,7 +30,8 @@ static void join(struct rules *r, struct regex_fragment *out, const struct regex
     bool ends = x & REGEX_AT_END, begins = y & REGEX_AT_BEGIN, both = a->empty[x] && b->empty[y];
     unsigned place = x | y;
     if (!ends && !begins)
-        add(r, out, place, rules_sequence(r, (const rules_expression[]){a->language[x], b->language[y]}, 2), both);
+        add(r, out, place, rules_sequence(r, (const rules_expression[]){a->language[x], b->language[y]}, 2),
+            both);
     else if (ends && begins && both) /* the text is empty */
         add(r, out, place, rules_text(r, "", 0), true);
     else if (ends && !begins && b->empty[y])
@@ -52,7 +55,8 @@ struct regex_fragment regex_fragment_optional(struct rules *r, const struct rege
     return out;
 }
 
-rules_expression regex_fragment_texts(struct rules *r, const struct regex_fragment *f, const rules_expression *any) {
+rules_expression regex_fragment_texts(struct rules *r, const struct regex_fragment *f,
+                                      const rules_expression *any) {
     rules_expression choices[REGEX_LANGUAGES];
     size_t count = 0;
     for (unsigned place = 0; place < REGEX_LANGUAGES; place++) {

@@ -27,4 +27,5 @@ struct regex_fragment regex_fragment_join(struct rules *r, const struct regex_fr
 /* Adds the empty text, wherever it stands. */
 struct regex_fragment regex_fragment_optional(struct rules *r, const struct regex_fragment *f);
 /* The texts that match as a whole; with `any`, which matches any text: those of which a part does. */
-rules_expression regex_fragment_texts(struct rules *r, const struct regex_fragment *f, const rules_expression *any);
+rules_expression regex_fragment_texts(struct rules *r, const struct regex_fragment *f,
+                                      const rules_expression *any);

@@ -33,7 +33,8 @@ bool regex_reader_number(struct regex_reader *p, uint32_t *out) {
 }
 
 void regex_reader_refuse(struct regex_reader *p, size_t offset, const char *what) {
-    rules_fail(p->rules, STATUS_INVALID_ARGUMENT, p->style->where, "regular expression, offset %zu: %s", offset, what);
+    rules_fail(p->rules, STATUS_INVALID_ARGUMENT, p->style->where, "regular expression, offset %zu: %s",
+               offset, what);
     p->at = p->length;
 }
 

@@ -22,7 +22,8 @@ struct regex_reader {
     const char *text; /* well-formed UTF-8 */
     size_t length, at, depth;
     bool ignores_case, dot_is_all;
-    struct regex_expressions parts, choices[4]; /* of all sequences and alternatives that are not complete yet */
+    struct regex_expressions parts,
+        choices[4]; /* of all sequences and alternatives that are not complete yet */
 };
 
 bool regex_reader_ended(const struct regex_reader *p);

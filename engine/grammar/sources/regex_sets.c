@@ -90,7 +90,8 @@ static uint32_t escaped_point(struct regex_reader *p) {
     if (point == 'u') return hex_point(p, 4);
     if (point == 'c') return control_point(p);
     if (point == '0') return octal_point(p);
-    if (point >= '1' && point <= '9') regex_reader_refuse(p, start, "back-references are not supported");
+    if (point >= '1' && point <= '9')
+        regex_reader_refuse(p, start, "back-references are not supported");
     else if (point < 0x80 && is_letter_or_digit((int)point))
         regex_reader_refuse(p, start, "an escape that is not understood");
     return point;
@@ -113,8 +114,9 @@ static void add_property(struct regex_reader *p, struct point_set *set, bool neg
     }
     struct point_set found = {0};
     if (p->at > p->length || !point_class_add_category(&found, name, length))
-        regex_reader_refuse(p, start, "expected a general category, as \\p{Lu} or \\p{L}: scripts and other "
-                                      "properties are not supported");
+        regex_reader_refuse(p, start,
+                            "expected a general category, as \\p{Lu} or \\p{L}: scripts and other "
+                            "properties are not supported");
     if (negated) point_set_invert(&found);
     point_set_add_all(set, &found);
     point_set_deinit(&found);
@@ -131,7 +133,8 @@ static bool take_class(struct regex_reader *p, struct point_set *set, bool is_ke
         return true;
     }
     struct point_set found = {0};
-    point_class_add_perl(&found, (char)lower, negated ^ is_kept_out ? POINT_CLASS_WIDE : POINT_CLASS_NARROW);
+    bool is_wide = negated ^ is_kept_out ^ p->style->is_wide;
+    point_class_add_perl(&found, (char)lower, is_wide ? POINT_CLASS_WIDE : POINT_CLASS_NARROW);
     if (negated) point_set_invert(&found);
     point_set_add_all(set, &found);
     point_set_deinit(&found);
@@ -197,7 +200,8 @@ static void add_range(struct regex_reader *p, struct point_set *set) {
 }
 
 /* One element; those that case folds and those that it does not. */
-static void add_element(struct regex_reader *p, struct point_set *folding, struct point_set *set, bool negated) {
+static void add_element(struct regex_reader *p, struct point_set *folding, struct point_set *set,
+                        bool negated) {
     if (at_class(p)) {
         p->at++;
         take_class(p, set, negated);
@@ -212,7 +216,8 @@ void regex_sets_bracket(struct regex_reader *p, struct point_set *set) {
     bool negated = regex_reader_take(p, "^");
     if (p->style->is_ecma && regex_reader_peek(p, 0) == ']')
         regex_reader_refuse(p, start, "an empty set, which other dialects read as one that holds a ']'");
-    for (bool first = true; !regex_reader_ended(p) && (first || regex_reader_peek(p, 0) != ']'); first = false)
+    for (bool first = true; !regex_reader_ended(p) && (first || regex_reader_peek(p, 0) != ']');
+         first = false)
         add_element(p, &folding, set, negated);
     if (!regex_reader_take(p, "]")) regex_reader_refuse(p, start, "a [ without its ]");
     regex_sets_fold(p, &folding);

@@ -30,7 +30,8 @@ static bool keep_whitespace(struct regex_reader *p, struct point_set *set) {
 
 static rules_expression spell(struct regex_reader *p, struct point_set *set) {
     point_set_sort(set);
-    if (p->style->spelling == REGEX_IN_JSON_STRING) return json_spelling_points(p->rules, set->ranges, set->count);
+    if (p->style->spelling == REGEX_IN_JSON_STRING)
+        return json_spelling_points(p->rules, set->ranges, set->count);
     return rules_points(p->rules, set->ranges, set->count);
 }
 
@@ -38,7 +39,8 @@ static rules_expression spell(struct regex_reader *p, struct point_set *set) {
 static struct regex_fragment one_of(struct regex_reader *p, size_t start, struct point_set *set) {
     rules_expression language = RULES_NONE;
     if (p->style->spelling == REGEX_JSON_WHITESPACE && !keep_whitespace(p, set))
-        regex_reader_refuse(p, start, "only white space may stand between the elements of JSON: space, \\t, \\n, \\r");
+        regex_reader_refuse(p, start,
+                            "only white space may stand between the elements of JSON: space, \\t, \\n, \\r");
     if (set->failed)
         regex_reader_no_memory(p);
     else if (!rules_failed(p->rules))
@@ -51,8 +53,10 @@ static struct regex_fragment any_character(struct regex_reader *p, size_t start)
     struct point_set set = {0};
     if (!p->dot_is_all) {
         point_set_add(&set, '\n', '\n');
-        if (p->style->is_ecma) point_set_add(&set, '\r', '\r');
-        if (p->style->is_ecma) point_set_add(&set, 0x2028, 0x2029);
+        if (p->style->is_ecma && !p->style->is_wide) {
+            point_set_add(&set, '\r', '\r');
+            point_set_add(&set, 0x2028, 0x2029);
+        }
     }
     point_set_invert(&set);
     return one_of(p, start, &set);
@@ -93,7 +97,8 @@ static struct regex_fragment escape(struct regex_reader *p, size_t start) {
 /* "i", "-i", "s-i" up to ':' or ')'. */
 static void read_flags(struct regex_reader *p) {
     bool value = true;
-    for (; !regex_reader_ended(p) && regex_reader_peek(p, 0) != ':' && regex_reader_peek(p, 0) != ')'; p->at++) {
+    for (; !regex_reader_ended(p) && regex_reader_peek(p, 0) != ':' && regex_reader_peek(p, 0) != ')';
+         p->at++) {
         int flag = regex_reader_peek(p, 0);
         if (flag == '-')
             value = false;
@@ -102,7 +107,8 @@ static void read_flags(struct regex_reader *p) {
         else if (flag == 's')
             p->dot_is_all = value;
         else if (flag == 'm' && value)
-            regex_reader_refuse(p, p->at, "the flag m is not supported: ^ and $ are the ends of the whole text");
+            regex_reader_refuse(p, p->at,
+                                "the flag m is not supported: ^ and $ are the ends of the whole text");
         else if (flag != 'm' && flag != 'U') /* U: greedy and lazy change places, which changes no text */
             regex_reader_refuse(p, p->at, "a flag that is not understood");
     }
@@ -132,7 +138,8 @@ static bool read_group_kind(struct regex_reader *p, size_t start) {
     if (regex_reader_peek(p, 0) == '>') regex_reader_refuse(p, start, "atomic groups are not supported");
     read_flags(p);
     if (regex_reader_take(p, ")")) return false;
-    if (!regex_reader_take(p, ":") && !rules_failed(p->rules)) regex_reader_refuse(p, start, "a ( without its )");
+    if (!regex_reader_take(p, ":") && !rules_failed(p->rules))
+        regex_reader_refuse(p, start, "a ( without its )");
     return true;
 }
 
@@ -191,7 +198,8 @@ static struct regex_fragment read_atom(struct regex_reader *p) {
 static bool read_counts(struct regex_reader *p, uint32_t *least, uint32_t *most) {
     size_t start = p->at;
     if (regex_reader_peek(p, 1) == ',' && regex_reader_peek(p, 2) >= '0' && regex_reader_peek(p, 2) <= '9')
-        regex_reader_refuse(p, start, "{,n} is not supported, for dialects differ in what it means: say {0,n}");
+        regex_reader_refuse(p, start,
+                            "{,n} is not supported, for dialects differ in what it means: say {0,n}");
     p->at++;
     bool counts = regex_reader_number(p, least);
     *most = *least;
@@ -231,7 +239,8 @@ static struct regex_fragment repeated(struct regex_reader *p, const struct regex
         regex_reader_refuse(p, start, "^ or $ within what is repeated is not supported");
         return *f;
     }
-    return regex_fragment_plain(rules_repeat(p->rules, f->language[0], least, most), f->empty[0] || least == 0);
+    return regex_fragment_plain(rules_repeat(p->rules, f->language[0], least, most),
+                                f->empty[0] || least == 0);
 }
 
 static struct regex_fragment read_item(struct regex_reader *p) {
@@ -243,7 +252,8 @@ static struct regex_fragment read_item(struct regex_reader *p) {
     regex_reader_take(p, "?"); /* lazy */
     start = p->at;
     if (regex_reader_take(p, "+")) regex_reader_refuse(p, start, "possessive repeats are not supported");
-    if (read_repeat(p, &least, &most)) regex_reader_refuse(p, start, "a repeat of a repeat: put it into a group");
+    if (read_repeat(p, &least, &most))
+        regex_reader_refuse(p, start, "a repeat of a repeat: put it into a group");
     return f;
 }
 
@@ -340,12 +350,14 @@ static rules_expression read_whole(struct regex_reader *p) {
     return regex_fragment_texts(p->rules, &f, p->style->is_part ? &any : NULL);
 }
 
-rules_expression regex_write_as(struct rules *r, struct engine_string source, const struct regex_style *style) {
+rules_expression regex_write_as(struct rules *r, struct engine_string source,
+                                const struct regex_style *style) {
     struct regex_reader p = {.rules = r, .style = style, .text = source.text, .length = source.length};
     if (rules_failed(r)) return RULES_NONE;
     if (source.length > REGEX_SOURCE_BYTES_MAX)
-        return rules_fail(r, STATUS_LIMIT, style->where, "a regular expression of %zu bytes: at most %d are taken",
-                          source.length, REGEX_SOURCE_BYTES_MAX);
+        return rules_fail(r, STATUS_LIMIT, style->where,
+                          "a regular expression of %zu bytes: at most %d are taken", source.length,
+                          REGEX_SOURCE_BYTES_MAX);
     if (utf8_valid_prefix(source.text, source.length) < source.length)
         return rules_fail(r, STATUS_INVALID_ARGUMENT, style->where, "a regular expression that is not UTF-8");
     rules_expression whole = read_whole(&p);
@@ -354,8 +366,8 @@ rules_expression regex_write_as(struct rules *r, struct engine_string source, co
     return whole;
 }
 
-enum status regex_write(struct rules *r, struct engine_string source, const char *where, rules_expression *out,
-                        struct error *e) {
+enum status regex_write(struct rules *r, struct engine_string source, const char *where,
+                        rules_expression *out, struct error *e) {
     const struct regex_style style = {.where = where, .spelling = REGEX_PLAIN};
     *out = regex_write_as(r, source, &style);
     return rules_failed(r) ? rules_finish(r, RULES_NONE, e) : STATUS_OK;

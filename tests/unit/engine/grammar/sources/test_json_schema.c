@@ -87,11 +87,12 @@ static void test_any_object(void **state) {
     grammar_vocabulary_destroy(v);
 }
 
-static enum status compile_with_space(const char *pattern, const struct grammar_vocabulary *v, struct grammar **g,
-                                      struct error *e) {
+static enum status compile_with_space(const char *pattern, const struct grammar_vocabulary *v,
+                                      struct grammar **g, struct error *e) {
     struct grammar_options with = options;
     with.whitespace_pattern = pattern;
-    return grammar_compile(GRAMMAR_JSON_SCHEMA, (struct engine_string){"{\"type\":\"array\"}", 16}, &with, v, g, e);
+    return grammar_compile(GRAMMAR_JSON_SCHEMA, (struct engine_string){"{\"type\":\"array\"}", 16}, &with, v,
+                           g, e);
 }
 
 static void test_white_space_is_as_asked_for(void **state) {
