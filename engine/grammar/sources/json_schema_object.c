@@ -26,7 +26,7 @@ struct object {
     struct {
         const json_t *schema;
         size_t branch;
-        rules_expression keys; /* that match it, with quotes */
+        rules_expression keys, maybe; /* that match it, and that any dialect may say do; with quotes */
     } patterns[JSON_SCHEMA_PATTERNS_MAX];
     size_t pattern_count;
     rules_expression names; /* what propertyNames ask of keys; RULES_NONE: nothing */
@@ -73,24 +73,34 @@ static void list_required(struct object *o) {
     }
 }
 
-static void add_pattern(struct object *o, size_t branch, const char *pattern, const json_t *schema) {
+static rules_expression write_keys(struct object *o, const json_t *map, const char *pattern, bool is_wide) {
     struct json_schema_writer *w = o->w;
     char where[ERROR_WHERE_BYTES];
-    const json_t *map = json_object_get(o->branches->items[branch], "patternProperties");
-    if (o->pattern_count == JSON_SCHEMA_PATTERNS_MAX) {
-        json_schema_refuse(w, STATUS_LIMIT, map, "more than %d patterns that hold together",
-                           JSON_SCHEMA_PATTERNS_MAX);
-        return;
-    }
     json_schema_place_of(w, map, where, sizeof where);
-    const struct regex_style style = {
-        .where = where, .spelling = REGEX_IN_JSON_STRING, .is_part = true, .is_ecma = true};
+    const struct regex_style style = {.where = where,
+                                      .spelling = REGEX_IN_JSON_STRING,
+                                      .is_part = true,
+                                      .is_ecma = true,
+                                      .is_wide = is_wide};
     rules_expression content =
         regex_write_as(w->rules, (struct engine_string){pattern, strlen(pattern)}, &style);
     rules_expression quote = json_schema_word(w, "\"");
-    o->patterns[o->pattern_count].schema = schema;
-    o->patterns[o->pattern_count].branch = branch;
-    o->patterns[o->pattern_count++].keys = json_schema_seq(w, quote, content, quote);
+    return json_schema_seq(w, quote, content, quote);
+}
+
+static void add_pattern(struct object *o, size_t branch, const char *pattern, const json_t *schema) {
+    const json_t *map = json_object_get(o->branches->items[branch], "patternProperties");
+    size_t number = o->pattern_count;
+    if (number == JSON_SCHEMA_PATTERNS_MAX) {
+        json_schema_refuse(o->w, STATUS_LIMIT, map, "more than %d patterns that hold together",
+                           JSON_SCHEMA_PATTERNS_MAX);
+        return;
+    }
+    o->patterns[number].schema = schema;
+    o->patterns[number].branch = branch;
+    o->patterns[number].keys = write_keys(o, map, pattern, false);
+    o->patterns[number].maybe = write_keys(o, map, pattern, true);
+    o->pattern_count++;
 }
 
 static void list_patterns(struct object *o) {
@@ -140,7 +150,7 @@ static bool ask(const struct object *o, const char *name, unsigned patterns, str
 static rules_expression narrow_keys(const struct object *o, rules_expression keys, unsigned patterns) {
     for (size_t k = 0; k < o->pattern_count; k++)
         keys = patterns >> k & 1 ? rules_both(o->w->rules, keys, o->patterns[k].keys)
-                                 : rules_without(o->w->rules, keys, o->patterns[k].keys);
+                                 : rules_without(o->w->rules, keys, o->patterns[k].maybe);
     return keys;
 }
 

@@ -133,7 +133,8 @@ static bool take_class(struct regex_reader *p, struct point_set *set, bool is_ke
         return true;
     }
     struct point_set found = {0};
-    point_class_add_perl(&found, (char)lower, negated ^ is_kept_out ? POINT_CLASS_WIDE : POINT_CLASS_NARROW);
+    bool is_wide = negated ^ is_kept_out ^ p->style->is_wide;
+    point_class_add_perl(&found, (char)lower, is_wide ? POINT_CLASS_WIDE : POINT_CLASS_NARROW);
     if (negated) point_set_invert(&found);
     point_set_add_all(set, &found);
     point_set_deinit(&found);

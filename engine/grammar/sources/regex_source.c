@@ -53,8 +53,10 @@ static struct regex_fragment any_character(struct regex_reader *p, size_t start)
     struct point_set set = {0};
     if (!p->dot_is_all) {
         point_set_add(&set, '\n', '\n');
-        if (p->style->is_ecma) point_set_add(&set, '\r', '\r');
-        if (p->style->is_ecma) point_set_add(&set, 0x2028, 0x2029);
+        if (p->style->is_ecma && !p->style->is_wide) {
+            point_set_add(&set, '\r', '\r');
+            point_set_add(&set, 0x2028, 0x2029);
+        }
     }
     point_set_invert(&set);
     return one_of(p, start, &set);

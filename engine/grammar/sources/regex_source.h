@@ -29,6 +29,7 @@ struct regex_style {
     enum regex_spelling spelling;
     bool is_part; /* a part of the text has to match, as in JSON Schema */
     bool is_ecma; /* '.' matches no line end of ECMAScript, instead of no '\n' */
+    bool is_wide; /* classes are what any dialect takes for them, instead of what all do (point_classes.h) */
 };
 
 /* The same in the style of rules.h: RULES_NONE where it failed. */
