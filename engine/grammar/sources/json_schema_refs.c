@@ -115,7 +115,10 @@ void json_schema_refs_find(struct json_schema_writer *w) {
     const char *id = json_string_value(json_object_get(w->root, "$id"));
     if (json_is_object(w->root) && (!id || id[0] == '#')) {
         char *uri = resolve("", "");
-        if (uri) add_place(w, (struct json_schema_place){.schema = w->root, .uri = uri});
+        if (uri)
+            add_place(w, (struct json_schema_place){.schema = w->root, .uri = uri});
+        else
+            rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for references");
     }
     find_names(w, w->root, 0);
 }
