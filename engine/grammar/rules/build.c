@@ -206,6 +206,7 @@ static bool flatten_choice(struct rules *r, size_t from) {
         }
     }
     size_t added = r->scratch_count - end;
+    if (kept == end) return true;
     memmove(r->scratch + kept, r->scratch + end, added * sizeof *r->scratch);
     r->scratch_count = kept + added;
     return true;

@@ -262,7 +262,8 @@ static void read_rule(struct gbnf *g) {
     gbnf_skip(in, false);
     if (!gbnf_take(in, "::=")) gbnf_refuse(in, "expected '::='");
     gbnf_skip(in, true);
-    rules_define(g->rules, rule, read_alternatives(g, false));
+    rules_expression meaning = read_alternatives(g, false);
+    if (!gbnf_failed(in)) rules_define(g->rules, rule, meaning);
     if (!gbnf_failed(in) && in->at < in->length && gbnf_peek(in) != '\n' && gbnf_peek(in) != '\r')
         gbnf_refuse(in, "expected a text, a set, a group, a rule, '|' or the end of the line");
     gbnf_skip(in, true);
@@ -293,9 +294,10 @@ enum status gbnf_write(struct rules *r, struct engine_string source, const struc
     g.reader.at = 0;
     gbnf_skip(&g.reader, true);
     while (!gbnf_failed(&g.reader) && !rules_failed(r) && g.reader.at < source.length) read_rule(&g);
-    check_rules(&g, out);
+    if (!rules_failed(r)) check_rules(&g, out);
     free(g.named);
     free(g.slots);
     free(g.stack);
-    return g.reader.status;
+    /* What r failed with comes first, and rules_finish says it. */
+    return rules_failed(r) ? STATUS_OK : g.reader.status;
 }
