@@ -9,6 +9,9 @@
 #include "engine/grammar/match/mask.h"
 #include "engine/grammar/sources/sources.h"
 
+/* Of a mask, or of following a token: some tenths of a second, where a usual one takes a thousandth of that. */
+#define TOKEN_STEPS_MAX 1000000
+
 struct grammar {
     atomic_uint references;
     pthread_mutex_t lock; /* of the rest */
@@ -134,6 +137,7 @@ enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token,
     struct engine_string text = vocabulary_text(g->vocabulary, (size_t)token);
     if (text.length == 0) return STATUS_OK;
     pthread_mutex_lock(&g->lock);
+    rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     configuration at = step_text(g->matcher, from, text);
     if (at == CONFIGURATION_FAILED)
         status = rules_take_failure(g->matcher->rules, e);
@@ -154,6 +158,7 @@ bool grammar_may_end(struct grammar *g, grammar_state state) {
 size_t grammar_forced(struct grammar *g, grammar_state state, char *out, size_t most) {
     if (state == GRAMMAR_DEAD) return 0;
     pthread_mutex_lock(&g->lock);
+    rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     size_t count = matcher_forced(g->matcher, state, out, most);
     pthread_mutex_unlock(&g->lock);
     return count;
@@ -166,6 +171,7 @@ enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits,
         return STATUS_OK;
     }
     pthread_mutex_lock(&g->lock);
+    rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     if (!masks_find(&g->masks, state, bits)) status = rules_take_failure(g->matcher->rules, e);
     pthread_mutex_unlock(&g->lock);
     return status;

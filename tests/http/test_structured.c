@@ -172,7 +172,7 @@ static void drafts_change_no_byte(void **state) {
     (void)state;
     static const char *const fields[] = {
         "\"temperature\":0,\"logprobs\":3,\"guided_json\":" SCHEMA,
-        "\"temperature\":1,\"n\":3,\"stream\":true,\"response_format\":{\"type\":\"json_object\"}",
+        "\"temperature\":1,\"stream\":true,\"response_format\":{\"type\":\"json_object\"}",
         "\"temperature\":0,\"guided_regex\":\"(ab "
         "){20}\",\"prediction\":{\"type\":\"content\",\"content\":\"ab ab "
         "ab ab ab ab ab xx\"}",

@@ -8,6 +8,9 @@
 
 #define NO_MASK UINT32_MAX
 
+/* A node that is passed costs about a tenth of what a step of the matcher does. */
+#define NODES_A_STEP 10
+
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v) {
     struct rules *r = m->rules;
     size_t depth = v->trie.depth + 2, capacity = 0;
@@ -117,7 +120,7 @@ static bool walk_leaf(struct masks *s, leaf_state leaf) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct rules *r = s->matcher->rules;
     size_t depth = 0;
-    if (!begin_mask(s, leaf)) return false;
+    if (!begin_mask(s, leaf) || !rules_spend(r, t->count / NODES_A_STEP)) return false;
     for (uint32_t node = 1; node < t->count;) {
         uint32_t end = t->ends[node];
         if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
@@ -178,10 +181,19 @@ static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set 
     return true;
 }
 
-static bool make_leaf_mask(struct masks *s, leaf_state leaf) {
+/* A mask is kept while there is room for it; where there is none it is worked out again, which is no failure. */
+static bool has_room(const struct masks *s) {
+    const struct rules *r = s->matcher->rules;
+    size_t bytes = (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
+                   s->exit_count * sizeof *s->exits + s->kept_capacity * sizeof *s->kept +
+                   s->leaf_mask_capacity * sizeof *s->leaf_masks;
+    return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
+}
+
+/* Of what was walked last. */
+static bool keep_leaf_mask(struct masks *s, leaf_state leaf) {
     struct rules *r = s->matcher->rules;
-    if (!walk_leaf(s, leaf) ||
-        !rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1, sizeof *s->leaf_masks))
+    if (!rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1, sizeof *s->leaf_masks))
         return false;
     struct leaf_mask *made = &s->leaf_masks[s->leaf_mask_count];
     *made = (struct leaf_mask){.exit_count = s->exit_count};
@@ -205,6 +217,12 @@ static bool reserve_leaf(struct masks *s, leaf_state leaf) {
     return true;
 }
 
+/* What was walked last, where it lies. */
+static const struct leaf_mask *passing_leaf_mask(struct masks *s) {
+    s->passing = (struct leaf_mask){.set = {.bits = s->bits}, .exits = s->exits, .exit_count = s->exit_count};
+    return &s->passing;
+}
+
 /* NULL: failed. Good until the next call. */
 static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits) {
     if (!reserve_leaf(s, leaf)) return NULL;
@@ -214,7 +232,11 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bo
         if (like == RULES_NONE || !reserve_leaf(s, like)) return NULL;
         size_t like_place = 2 * (size_t)like + wants_exits;
         s->wants_exits = wants_exits;
-        if (s->leaf_mask_of[like_place] == NO_MASK && !make_leaf_mask(s, like)) return NULL;
+        if (s->leaf_mask_of[like_place] == NO_MASK) {
+            if (!walk_leaf(s, like)) return NULL;
+            if (!has_room(s)) return passing_leaf_mask(s);
+            if (!keep_leaf_mask(s, like)) return NULL;
+        }
         s->leaf_mask_of[place] = s->leaf_mask_of[like_place];
     }
     return &s->leaf_masks[s->leaf_mask_of[place]];
@@ -229,6 +251,7 @@ static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_
     size_t depth = 0;
     s->states[0] = c;
     s->ends[0] = t->ends[top];
+    if (!rules_spend(s->matcher->rules, 1 + (t->ends[top] - top) / NODES_A_STEP)) return false;
     for (uint32_t node = top + 1; node < t->ends[top];) {
         while (node >= s->ends[depth]) depth--;
         configuration next = matcher_step(s->matcher, s->states[depth], r->class_of[t->bytes[node]]);
@@ -268,14 +291,6 @@ static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
 }
 
 /* ---- masks that are kept ------------------------------------------------------------------------------------------ */
-
-/* A mask is kept while there is room for it; where there is none it is worked out again, which is no failure. */
-static bool has_room(const struct masks *s) {
-    const struct rules *r = s->matcher->rules;
-    size_t bytes =
-        (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) + s->kept_capacity * sizeof *s->kept;
-    return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
-}
 
 static bool keep(struct masks *s, configuration c, const uint32_t *bits) {
     struct rules *r = s->matcher->rules;

@@ -34,8 +34,9 @@ struct masks {
     size_t leaf_mask_count, leaf_mask_capacity;
     struct token_set *kept; /* of configurations */
     size_t kept_count, kept_capacity;
-    size_t kept_bytes;       /* of masks; they stop at half of what the grammar may have */
-    struct leaf_loop *loops; /* by leaf */
+    struct leaf_mask passing; /* one that is not kept, of what lies in bits and exits */
+    size_t kept_bytes;        /* of masks; they stop at half of what the grammar may have */
+    struct leaf_loop *loops;  /* by leaf */
     size_t loop_count, loop_capacity;
     struct loop_part loop_part;
     /* The mask in the making. */

@@ -66,6 +66,17 @@ void rules_limit_time(struct rules *r, double seconds_max) {
 bool rules_tick(struct rules *r) {
     if ((++r->steps & STEPS_MASK) == 0 && r->deadline > 0 && clock_seconds() > r->deadline)
         rules_fail(r, STATUS_LIMIT, "grammar", "compiling it takes longer than a grammar may take");
+    return rules_spend(r, 0);
+}
+
+void rules_limit_steps(struct rules *r, size_t steps_max) {
+    r->steps_end = steps_max > 0 ? r->steps + steps_max : 0;
+}
+
+bool rules_spend(struct rules *r, size_t steps) {
+    r->steps += steps;
+    if (r->steps_end > 0 && r->steps > r->steps_end)
+        rules_fail(r, STATUS_LIMIT, "grammar", "a token of it takes more steps than a grammar may take");
     return !rules_failed(r);
 }
 

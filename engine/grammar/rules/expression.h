@@ -76,8 +76,9 @@ struct linear_form;
 
 struct rules {
     size_t bytes, bytes_max;
-    double deadline; /* by clock_seconds; 0: none */
-    uint32_t steps;
+    double deadline;  /* by clock_seconds; 0: none */
+    size_t steps_end; /* 0: none */
+    size_t steps;
 
     struct expression *expressions;
     size_t expression_count, expression_capacity;
@@ -118,6 +119,10 @@ bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, si
 bool rules_charge(struct rules *r, size_t bytes);
 /* Compiling may take so long from now on; 0: as long as it takes. */
 void rules_limit_time(struct rules *r, double seconds_max);
+/* So many steps from now on, then every one fails with LIMIT: a bound that is the same on every machine. 0: none. */
+void rules_limit_steps(struct rules *r, size_t steps_max);
+/* Counts so many steps at once; false: failed. */
+bool rules_spend(struct rules *r, size_t steps);
 /* For loops: false when the time is over or something has failed. */
 bool rules_tick(struct rules *r);
 /* The failure, which is forgotten: what there was before it is still good. */
