@@ -104,7 +104,9 @@ static bool are_schemas(const json_t *list) {
 static bool is_map(const json_t *value) {
     const char *key;
     json_t *member;
-    json_object_foreach((json_t *)value, key, member) if (!is_schema(member)) return false;
+    json_object_foreach((json_t *)value, key, member) {
+        if (!is_schema(member)) return false;
+    }
     return json_is_object(value);
 }
 
@@ -197,7 +199,9 @@ static void check_values(struct json_schema_writer *w, const json_t *schema) {
 void json_schema_keywords_check(struct json_schema_writer *w, const json_t *schema) {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)schema, name, value) check_keyword(w, schema, name, value);
+    json_object_foreach((json_t *)schema, name, value) {
+        check_keyword(w, schema, name, value);
+    }
     if (!rules_failed(w->rules)) check_values(w, schema);
 }
 
@@ -207,8 +211,9 @@ bool json_schema_has_kind(const struct json_schema_list *branches, enum json_sch
     for (size_t i = 0; i < branches->count; i++) {
         const char *name;
         json_t *value;
-        json_object_foreach((json_t *)branches->items[i], name,
-                            value) if (json_schema_keyword_kind(name) == kind) return true;
+        json_object_foreach((json_t *)branches->items[i], name, value) {
+            if (json_schema_keyword_kind(name) == kind) return true;
+        }
     }
     return false;
 }
