@@ -218,6 +218,9 @@ bool json_schema_has_kind(const struct json_schema_list *branches, enum json_sch
     return false;
 }
 
+/* Of what a keyword may count: beyond it is as good as without end. */
+enum { COUNT_MAX = 0x7FFFFFFF };
+
 size_t json_schema_count(const struct json_schema_list *branches, const char *keyword, bool largest,
                          size_t fallback) {
     size_t found = fallback;
@@ -226,7 +229,7 @@ size_t json_schema_count(const struct json_schema_list *branches, const char *ke
         const json_t *value = json_object_get(branches->items[i], keyword);
         if (!value) continue;
         double number = json_number_value(value);
-        size_t count = number < RULES_UNLIMITED - 1 ? (size_t)number : RULES_UNLIMITED - 1;
+        size_t count = number < COUNT_MAX ? (size_t)number : COUNT_MAX;
         if (is_first || (largest ? count > found : count < found)) found = count;
         is_first = false;
     }
