@@ -1,5 +1,7 @@
 /* enum and const. */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "engine/grammar/sources/json_decimal.h"
 #include "engine/grammar/sources/json_schema_writer.h"
@@ -74,15 +76,13 @@ static rules_expression write_object(struct json_schema_writer *w, const json_t 
     rules_expression all = json_schema_word(w, "");
     const char *key;
     json_t *value;
+    size_t count = 0;
     json_object_foreach((json_t *)object, key, value) {
-        rules_expression name =
-            json_schema_quoted(w, key, json_object_iter_key_len(json_object_key_to_iter(key)));
-        rules_expression before = key == json_object_iter_key(json_object_iter((json_t *)object))
-                                      ? json_schema_word(w, "")
-                                      : w->shared.comma;
+        rules_expression before = count++ > 0 ? w->shared.comma : json_schema_word(w, "");
+        rules_expression name = json_schema_quoted(w, key, strlen(key));
         all = json_schema_seq(w, all, before, name, w->shared.colon, write_value(w, value));
     }
-    if (json_object_size(object) > 0) all = json_schema_seq(w, all, w->shared.space);
+    if (count > 0) all = json_schema_seq(w, all, w->shared.space);
     return json_schema_seq(w, json_schema_word(w, "{"), w->shared.space, all, json_schema_word(w, "}"));
 }
 

@@ -93,7 +93,9 @@ static void find_in(struct json_schema_writer *w, const json_t *value, enum json
     } else if (holder == JSON_SCHEMA_HOLDS_SCHEMAS) {
         find_names(w, value, resource);
     } else if (holder == JSON_SCHEMA_HOLDS_MAP) {
-        json_object_foreach((json_t *)value, key, member) find_names(w, member, resource);
+        json_object_foreach((json_t *)value, key, member) {
+            find_names(w, member, resource);
+        }
     }
 }
 
@@ -107,8 +109,9 @@ static void find_names(struct json_schema_writer *w, const json_t *schema, size_
         add_place(w, (struct json_schema_place){.schema = schema, .resource = home, .anchor = anchor});
     if (home == resource && home != 0)
         add_place(w, (struct json_schema_place){.schema = schema, .resource = home});
-    json_object_foreach((json_t *)schema, name, value)
+    json_object_foreach((json_t *)schema, name, value) {
         find_in(w, value, json_schema_keyword_holder(name), home);
+    }
 }
 
 void json_schema_refs_find(struct json_schema_writer *w) {
