@@ -70,7 +70,6 @@ struct number_table {
 struct leaf {
     rules_expression expression;
     uint8_t has_row, pruned, alive;
-    uint32_t looked_at_before;
 };
 
 struct linear_form;
@@ -107,7 +106,6 @@ struct rules {
     uint32_t *rows; /* [leaf][class]: leaf */
     size_t row_count, row_capacity;
     struct linear_form *form;
-    uint32_t last_looked_at; /* leaf */
 
     struct error error; /* code OK: nothing has failed */
 };

@@ -90,52 +90,69 @@ const uint32_t *leaf_any_row(struct rules *r, rules_expression x) {
 
 /* ---- does anything match ----------------------------------------------------------------------------------- */
 
-static bool is_known_alive(const struct rules *r, leaf_state state) {
-    rules_expression x = r->leaves[state].expression;
-    return r->leaves[state].alive == ALIVE || expression_is(r, x, EXPRESSION_NULLABLE) ||
-           (!expression_is(r, x, EXPRESSION_BOOLEAN) && x != RULES_NOTHING);
-}
-
-static void look_at(struct rules *r, leaf_state state) {
-    r->leaves[state].alive = ALIVE_LOOKED_AT;
-    r->leaves[state].looked_at_before = r->last_looked_at;
-    r->last_looked_at = state;
-    if (make_row(r, state) && scratch_push(r, state)) scratch_push(r, 0);
-}
-
-/* The states from `from` on in scratch are pairs of a state and the class that is next; goes one step on. Returns
- * whether a state that matches something was reached. */
-static bool search_step(struct rules *r) {
-    uint32_t *top = r->scratch + r->scratch_count - 2;
-    leaf_state state = top[0];
-    if (top[1] == r->class_count) {
-        r->scratch_count -= 2;
-        return false;
-    }
-    leaf_state next = r->rows[(size_t)state * r->class_count + top[1]++];
-    if (next == LEAF_DEAD || r->leaves[next].alive >= ALIVE_NOT) return false;
-    if (is_known_alive(r, next)) return true;
-    look_at(r, next);
+/* What shows without a search: so a search ends where an intersection has the empty text, whatever comes behind it.
+ * levels: of expressions within each other that are looked at. */
+static bool shows_alive(const struct rules *r, rules_expression x, unsigned levels) {
+    const struct expression *e = &r->expressions[x];
+    if (expression_is(r, x, EXPRESSION_NULLABLE)) return true;
+    if (!expression_is(r, x, EXPRESSION_BOOLEAN)) return x != RULES_NOTHING;
+    if (levels == 0) return false;
+    if (e->kind == EXPRESSION_SEQUENCE)
+        return shows_alive(r, e->a, levels - 1) && shows_alive(r, e->b, levels - 1);
+    if (e->kind == EXPRESSION_REPEAT) return shows_alive(r, e->a, levels - 1);
+    for (uint32_t i = 0; e->kind == EXPRESSION_CHOICE && i < e->b; i++)
+        if (shows_alive(r, r->members[e->a + i], levels - 1)) return true;
     return false;
 }
 
-/* Those from which the match was reached are alive; of the others nothing is known then, else they are dead. */
-static void settle_search(struct rules *r, size_t from, bool found) {
-    for (size_t i = from; found && i + 1 < r->scratch_count; i += 2) r->leaves[r->scratch[i]].alive = ALIVE;
-    r->scratch_count = from;
-    for (leaf_state i = r->last_looked_at; i != LEAF_DEAD; i = r->leaves[i].looked_at_before)
-        if (r->leaves[i].alive == ALIVE_LOOKED_AT)
-            r->leaves[i].alive = found || rules_failed(r) ? ALIVE_UNKNOWN : ALIVE_NOT;
-    r->last_looked_at = LEAF_DEAD;
+static bool is_known_alive(struct rules *r, leaf_state state) {
+    enum { LEVELS = 6 };
+    if (r->leaves[state].alive == ALIVE) return true;
+    if (!shows_alive(r, r->leaves[state].expression, LEVELS)) return false;
+    r->leaves[state].alive = ALIVE;
+    return true;
 }
 
-/* Goes through the states behind one of which nothing is known, deep first. */
+/* The states that a search looks at, near ones first: a queue in scratch, of pairs of a state and the place of the pair
+ * that led to it (RULES_NONE: none). */
+static void look_at(struct rules *r, leaf_state state, uint32_t from) {
+    r->leaves[state].alive = ALIVE_LOOKED_AT;
+    if (scratch_push(r, state)) scratch_push(r, from);
+}
+
+/* Looks at where the state at this place leads. Returns whether one that matches something is among that. */
+static bool search_step(struct rules *r, size_t place) {
+    leaf_state state = r->scratch[place];
+    if (!make_row(r, state)) return false;
+    for (uint32_t c = 0; c < r->class_count && !rules_failed(r); c++) {
+        leaf_state next = r->rows[(size_t)state * r->class_count + c];
+        if (next == LEAF_DEAD || r->leaves[next].alive >= ALIVE_NOT) continue;
+        if (is_known_alive(r, next)) return true;
+        look_at(r, next, (uint32_t)place);
+    }
+    return false;
+}
+
+/* Those on the way to the match are alive (it was reached from `place`); of the others nothing is known then, else they
+ * are dead. */
+static void settle_search(struct rules *r, size_t from, size_t place, bool found) {
+    bool is_over = !found && !rules_failed(r);
+    for (size_t at = place; found && at != RULES_NONE; at = r->scratch[at + 1])
+        r->leaves[r->scratch[at]].alive = ALIVE;
+    for (size_t at = from; at + 1 < r->scratch_count; at += 2)
+        if (r->leaves[r->scratch[at]].alive == ALIVE_LOOKED_AT)
+            r->leaves[r->scratch[at]].alive = is_over ? ALIVE_NOT : ALIVE_UNKNOWN;
+    r->scratch_count = from;
+}
+
+/* Goes through the states behind one of which nothing is known. */
 static bool search(struct rules *r, leaf_state state) {
-    size_t from = r->scratch_count, steps = 0;
+    size_t from = r->scratch_count, place = from, steps = 0;
     bool found = false;
-    look_at(r, state);
-    while (!found && !rules_failed(r) && r->scratch_count > from) {
-        found = search_step(r);
+    look_at(r, state, RULES_NONE);
+    for (; !rules_failed(r) && place + 1 < r->scratch_count; place += 2) {
+        found = search_step(r, place);
+        if (found) break;
         if (++steps > RULES_SEARCH_MAX)
             rules_fail(
                 r, STATUS_LIMIT, "grammar",
@@ -143,7 +160,7 @@ static bool search(struct rules *r, leaf_state state) {
                 RULES_SEARCH_MAX);
         rules_tick(r);
     }
-    settle_search(r, from, found);
+    settle_search(r, from, place, found);
     return found;
 }
 

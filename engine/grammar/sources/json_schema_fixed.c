@@ -1,5 +1,7 @@
 /* enum and const. */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "engine/grammar/sources/json_decimal.h"
 #include "engine/grammar/sources/json_schema_writer.h"
@@ -43,13 +45,13 @@ static bool is_in(const json_t *list, const json_t *value) {
     return false;
 }
 
-/* Whether each branch's enum and const have the value. */
-static bool is_in_all(const struct json_schema_list *branches, const json_t *value) {
+/* Whether each branch's enum and const have the value; it is one of those of `own`. */
+static bool is_in_all(const struct json_schema_list *branches, const json_t *value, const json_t *own) {
     for (size_t i = 0; i < branches->count; i++) {
         const json_t *constant = json_object_get(branches->items[i], "const"),
                      *list = json_object_get(branches->items[i], "enum");
         if (constant && !same(constant, value)) return false;
-        if (list && !is_in(list, value)) return false;
+        if (list && list != own && !is_in(list, value)) return false;
     }
     return true;
 }
@@ -74,15 +76,13 @@ static rules_expression write_object(struct json_schema_writer *w, const json_t 
     rules_expression all = json_schema_word(w, "");
     const char *key;
     json_t *value;
+    size_t count = 0;
     json_object_foreach((json_t *)object, key, value) {
-        rules_expression name =
-            json_schema_quoted(w, key, json_object_iter_key_len(json_object_key_to_iter(key)));
-        rules_expression before = key == json_object_iter_key(json_object_iter((json_t *)object))
-                                      ? json_schema_word(w, "")
-                                      : w->shared.comma;
+        rules_expression before = count++ > 0 ? w->shared.comma : json_schema_word(w, "");
+        rules_expression name = json_schema_quoted(w, key, strlen(key));
         all = json_schema_seq(w, all, before, name, w->shared.colon, write_value(w, value));
     }
-    if (json_object_size(object) > 0) all = json_schema_seq(w, all, w->shared.space);
+    if (count > 0) all = json_schema_seq(w, all, w->shared.space);
     return json_schema_seq(w, json_schema_word(w, "{"), w->shared.space, all, json_schema_word(w, "}"));
 }
 
@@ -121,30 +121,53 @@ static rules_expression write_container(struct json_schema_writer *w, const stru
     return write_value(w, value);
 }
 
-/* One value, if all branches hold for it. */
+/* One value, if all branches hold for it, but for what they ask of strings; own: the list that it is from, or NULL. */
 static rules_expression write_if_valid(struct json_schema_writer *w, const struct json_schema_list *branches,
-                                       unsigned types, const json_t *value) {
-    if (!(type_of(value) & types) || !is_in_all(branches, value)) return w->shared.nothing;
+                                       unsigned types, const json_t *value, const json_t *own) {
+    if (!(type_of(value) & types) || !is_in_all(branches, value, own)) return w->shared.nothing;
     if (json_is_object(value) || json_is_array(value)) return write_container(w, branches, value);
     if (json_is_number(value) && !json_schema_number_allows(w, branches, value)) return w->shared.nothing;
-    rules_expression text = write_value(w, value);
-    if (json_is_string(value) && json_schema_has_kind(branches, JSON_SCHEMA_OF_STRING))
-        return rules_both(w->rules, text, json_schema_string(w, branches));
-    return text;
+    return write_value(w, value);
 }
 
-static rules_expression write_list(struct json_schema_writer *w, const struct json_schema_list *branches,
-                                   unsigned types, const json_t *list) {
+/* Those of the list that are strings, or that are none. */
+static rules_expression write_some(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                   unsigned types, const json_t *list, bool strings) {
     rules_expression *all = calloc(json_array_size(list) + 1, sizeof *all), one = RULES_NONE;
     size_t count = 0;
     if (!all) return rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for an enum");
     for (size_t i = 0; i < json_array_size(list) && !rules_failed(w->rules); i++) {
-        one = write_if_valid(w, branches, types, json_array_get(list, i));
+        const json_t *value = json_array_get(list, i);
+        if (json_is_string(value) != strings) continue;
+        one = write_if_valid(w, branches, types, value, list);
         if (one != w->shared.nothing) all[count++] = one;
     }
     one = count > 0 ? rules_choice(w->rules, all, count) : w->shared.nothing;
     free(all);
     return one;
+}
+
+/* Strings of which the branches' other keywords hold. */
+static rules_expression narrow_strings(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                       rules_expression strings) {
+    if (rules_failed(w->rules) || strings == w->shared.nothing ||
+        !json_schema_has_kind(branches, JSON_SCHEMA_OF_STRING))
+        return strings;
+    return rules_both(w->rules, strings, json_schema_string(w, branches));
+}
+
+static rules_expression write_list(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                   unsigned types, const json_t *list) {
+    rules_expression strings = narrow_strings(w, branches, write_some(w, branches, types, list, true));
+    rules_expression others = write_some(w, branches, types, list, false);
+    if (others == w->shared.nothing) return strings;
+    return strings == w->shared.nothing ? others : json_schema_or(w, strings, others);
+}
+
+static rules_expression write_constant(struct json_schema_writer *w, const struct json_schema_list *branches,
+                                       unsigned types, const json_t *constant) {
+    rules_expression one = write_if_valid(w, branches, types, constant, NULL);
+    return json_is_string(constant) ? narrow_strings(w, branches, one) : one;
 }
 
 rules_expression json_schema_fixed(struct json_schema_writer *w, const struct json_schema_list *branches,
@@ -153,7 +176,7 @@ rules_expression json_schema_fixed(struct json_schema_writer *w, const struct js
     for (size_t i = 0; i < branches->count; i++) {
         const json_t *constant = json_object_get(branches->items[i], "const"),
                      *list = json_object_get(branches->items[i], "enum");
-        if (constant) return write_if_valid(w, branches, types, constant);
+        if (constant) return write_constant(w, branches, types, constant);
         if (list) return write_list(w, branches, types, list);
     }
     *found = false;

@@ -17,7 +17,7 @@ enum goal_state {
 
 struct json_schema_goal {
     const json_t **schemas;
-    size_t count;
+    size_t count, hash;
     enum goal_state state;
     rules_name rule;             /* GOAL_QUEUED */
     rules_expression expression; /* but for GOAL_OPEN */
@@ -155,12 +155,21 @@ static rules_expression write_transparent(struct json_schema_writer *w, const js
 
 /* ---- the table --------------------------------------------------------------------------------------------------------- */
 
+static size_t hash_of(const struct json_schema_list *schemas) {
+    size_t hash = schemas->count;
+    for (size_t i = 0; i < schemas->count; i++) hash = hash * 31 + (size_t)(uintptr_t)schemas->items[i];
+    return hash;
+}
+
 static struct json_schema_goal *find_goal(struct json_schema_writer *w,
                                           const struct json_schema_list *schemas) {
-    size_t bytes = schemas->count * sizeof *schemas->items;
-    for (size_t i = 0; i < w->goal_count; i++)
-        if (w->goals[i].count == schemas->count && memcmp(w->goals[i].schemas, schemas->items, bytes) == 0)
+    size_t bytes = schemas->count * sizeof *schemas->items, hash = hash_of(schemas);
+    for (size_t i = 0; i < w->goal_count; i++) {
+        const struct json_schema_goal *goal = &w->goals[i];
+        if (goal->hash == hash && goal->count == schemas->count &&
+            memcmp(goal->schemas, schemas->items, bytes) == 0)
             return &w->goals[i];
+    }
     return NULL;
 }
 
@@ -179,7 +188,8 @@ static size_t add_goal(struct json_schema_writer *w, const struct json_schema_li
         return 0;
     }
     memcpy(copy, schemas->items, bytes);
-    w->goals[w->goal_count] = (struct json_schema_goal){.schemas = copy, .count = schemas->count};
+    w->goals[w->goal_count] =
+        (struct json_schema_goal){.schemas = copy, .count = schemas->count, .hash = hash_of(schemas)};
     return w->goal_count++;
 }
 

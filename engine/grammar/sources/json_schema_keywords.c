@@ -104,7 +104,9 @@ static bool are_schemas(const json_t *list) {
 static bool is_map(const json_t *value) {
     const char *key;
     json_t *member;
-    json_object_foreach((json_t *)value, key, member) if (!is_schema(member)) return false;
+    json_object_foreach((json_t *)value, key, member) {
+        if (!is_schema(member)) return false;
+    }
     return json_is_object(value);
 }
 
@@ -197,7 +199,9 @@ static void check_values(struct json_schema_writer *w, const json_t *schema) {
 void json_schema_keywords_check(struct json_schema_writer *w, const json_t *schema) {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)schema, name, value) check_keyword(w, schema, name, value);
+    json_object_foreach((json_t *)schema, name, value) {
+        check_keyword(w, schema, name, value);
+    }
     if (!rules_failed(w->rules)) check_values(w, schema);
 }
 
@@ -207,11 +211,15 @@ bool json_schema_has_kind(const struct json_schema_list *branches, enum json_sch
     for (size_t i = 0; i < branches->count; i++) {
         const char *name;
         json_t *value;
-        json_object_foreach((json_t *)branches->items[i], name,
-                            value) if (json_schema_keyword_kind(name) == kind) return true;
+        json_object_foreach((json_t *)branches->items[i], name, value) {
+            if (json_schema_keyword_kind(name) == kind) return true;
+        }
     }
     return false;
 }
+
+/* Of what a keyword may count: beyond it is as good as without end. */
+enum { COUNT_MAX = 0x7FFFFFFF };
 
 size_t json_schema_count(const struct json_schema_list *branches, const char *keyword, bool largest,
                          size_t fallback) {
@@ -221,7 +229,7 @@ size_t json_schema_count(const struct json_schema_list *branches, const char *ke
         const json_t *value = json_object_get(branches->items[i], keyword);
         if (!value) continue;
         double number = json_number_value(value);
-        size_t count = number < RULES_UNLIMITED - 1 ? (size_t)number : RULES_UNLIMITED - 1;
+        size_t count = number < COUNT_MAX ? (size_t)number : COUNT_MAX;
         if (is_first || (largest ? count > found : count < found)) found = count;
         is_first = false;
     }

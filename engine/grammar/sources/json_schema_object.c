@@ -56,7 +56,9 @@ static void list_properties(struct object *o) {
     bool has_properties = false, has_others = false;
     for (size_t i = 0; i < o->branches->count; i++) {
         const json_t *properties = json_object_get(o->branches->items[i], "properties");
-        json_object_foreach((json_t *)properties, name, value) add_property(o, name);
+        json_object_foreach((json_t *)properties, name, value) {
+            add_property(o, name);
+        }
         has_properties |= properties != NULL;
         has_others |= json_object_get(o->branches->items[i], "additionalProperties") != NULL;
     }
@@ -106,9 +108,11 @@ static void add_pattern(struct object *o, size_t branch, const char *pattern, co
 static void list_patterns(struct object *o) {
     const char *pattern;
     json_t *schema;
-    for (size_t i = 0; i < o->branches->count; i++)
-        json_object_foreach(json_object_get(o->branches->items[i], "patternProperties"), pattern, schema)
+    for (size_t i = 0; i < o->branches->count; i++) {
+        json_object_foreach(json_object_get(o->branches->items[i], "patternProperties"), pattern, schema) {
             add_pattern(o, i, pattern, schema);
+        }
+    }
 }
 
 /* Keys are strings whatever else is asked of them. */

@@ -32,14 +32,17 @@ static size_t kept_of_base(const char *base, const char *relative) {
     return path ? (size_t)(path - base) : authority ? strlen(base) : 0;
 }
 
-/* relative in front of its fragment, seen from base. NULL: no memory, or too long. */
-static char *resolve(const char *base, const char *relative) {
+/* relative in front of its fragment, seen from base. NULL: refused. */
+static char *resolve(struct json_schema_writer *w, const json_t *at, const char *base, const char *relative) {
     size_t length = strcspn(relative, "#");
     size_t kept = is_absolute(relative, length) ? 0
                   : length == 0                 ? strlen(base)
                                                 : kept_of_base(base, relative);
-    if (kept + length > REFERENCE_BYTES_MAX) return NULL;
-    char *uri = malloc(kept + length + 1);
+    char *uri = kept + length > REFERENCE_BYTES_MAX ? NULL : malloc(kept + length + 1);
+    if (kept + length > REFERENCE_BYTES_MAX)
+        json_schema_refuse(w, STATUS_LIMIT, at, "'$id' or '$ref': longer than %d bytes", REFERENCE_BYTES_MAX);
+    else if (!uri)
+        rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for references");
     if (!uri) return NULL;
     memcpy(uri, base, kept);
     memcpy(uri + kept, relative, length);
@@ -73,11 +76,8 @@ static size_t find_id(struct json_schema_writer *w, const json_t *schema, size_t
         return resource;
     }
     if (schema == w->root) resource = 0;
-    char *uri = resolve(w->place_count > 0 ? w->places[resource].uri : "", id);
-    if (!uri) {
-        json_schema_refuse(w, STATUS_LIMIT, schema, "'$id': longer than %d bytes", REFERENCE_BYTES_MAX);
-        return resource;
-    }
+    char *uri = resolve(w, schema, w->place_count > 0 ? w->places[resource].uri : "", id);
+    if (!uri) return resource;
     return add_place(w, (struct json_schema_place){.schema = schema, .resource = w->place_count, .uri = uri});
 }
 
@@ -93,7 +93,9 @@ static void find_in(struct json_schema_writer *w, const json_t *value, enum json
     } else if (holder == JSON_SCHEMA_HOLDS_SCHEMAS) {
         find_names(w, value, resource);
     } else if (holder == JSON_SCHEMA_HOLDS_MAP) {
-        json_object_foreach((json_t *)value, key, member) find_names(w, member, resource);
+        json_object_foreach((json_t *)value, key, member) {
+            find_names(w, member, resource);
+        }
     }
 }
 
@@ -107,14 +109,15 @@ static void find_names(struct json_schema_writer *w, const json_t *schema, size_
         add_place(w, (struct json_schema_place){.schema = schema, .resource = home, .anchor = anchor});
     if (home == resource && home != 0)
         add_place(w, (struct json_schema_place){.schema = schema, .resource = home});
-    json_object_foreach((json_t *)schema, name, value)
+    json_object_foreach((json_t *)schema, name, value) {
         find_in(w, value, json_schema_keyword_holder(name), home);
+    }
 }
 
 void json_schema_refs_find(struct json_schema_writer *w) {
     const char *id = json_string_value(json_object_get(w->root, "$id"));
     if (json_is_object(w->root) && (!id || id[0] == '#')) {
-        char *uri = resolve("", "");
+        char *uri = resolve(w, w->root, "", "");
         if (uri) add_place(w, (struct json_schema_place){.schema = w->root, .uri = uri});
     }
     find_names(w, w->root, 0);
@@ -207,8 +210,9 @@ static size_t find_resource(const struct json_schema_writer *w, const char *uri)
     return PLACES_MAX;
 }
 
-static const json_t *follow(struct json_schema_writer *w, size_t home, const char *reference) {
-    char fragment[REFERENCE_BYTES_MAX + 1], *uri = resolve(w->places[home].uri, reference);
+static const json_t *follow(struct json_schema_writer *w, const json_t *schema, const char *reference) {
+    const char *base = w->places[home_of(w, schema)].uri;
+    char fragment[REFERENCE_BYTES_MAX + 1], *uri = resolve(w, schema, base, reference);
     size_t resource = uri ? find_resource(w, uri) : PLACES_MAX, length = strcspn(reference, "#");
     free(uri);
     if (resource == PLACES_MAX) return NULL;
@@ -224,7 +228,7 @@ const json_t *json_schema_refs_target(struct json_schema_writer *w, const json_t
     const char *reference = json_string_value(json_object_get(schema, "$ref"));
     const json_t *target = NULL;
     if (rules_failed(w->rules)) return NULL;
-    if (strlen(reference) <= REFERENCE_BYTES_MAX) target = follow(w, home_of(w, schema), reference);
+    if (strlen(reference) <= REFERENCE_BYTES_MAX) target = follow(w, schema, reference);
     if (!target)
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
                            "'$ref': '%.*s' leads to nothing within the schema", REFERENCE_BYTES_MAX / 4,

@@ -89,8 +89,9 @@ static void add_wide(struct point_set *s, char letter) {
     if (letter == 'd') {
         add_categories(s, categories_of("Nd", 2) | categories_of("Cn", 2));
     } else if (letter == 's') {
-        add_categories(s, categories_of("Z", 1));
-        ADD(s, {'\t', '\r'}, {0x1C, 0x1F}, {0x85, 0x85}, {0xFEFF, 0xFEFF});
+        /* The Z categories have not changed for long: no table of all characters is made for them. */
+        ADD(s, {'\t', '\r'}, {0x1C, ' '}, {0x85, 0x85}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x2000, 0x200A},
+            {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF});
     } else {
         add_categories(s, categories_of("L", 1) | categories_of("M", 1) | categories_of("N", 1) |
                               categories_of("Pc", 2) | categories_of("Cn", 2));

@@ -14,7 +14,8 @@ int regex_reader_peek(const struct regex_reader *p, size_t ahead) {
 
 bool regex_reader_take(struct regex_reader *p, const char *text) {
     size_t length = strlen(text);
-    if (length > p->length - p->at || memcmp(p->text + p->at, text, length) != 0) return false;
+    if (p->at > p->length || length > p->length - p->at || memcmp(p->text + p->at, text, length) != 0)
+        return false;
     p->at += length;
     return true;
 }

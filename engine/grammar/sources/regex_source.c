@@ -94,24 +94,27 @@ static struct regex_fragment escape(struct regex_reader *p, size_t start) {
 
 /* ---- groups ------------------------------------------------------------------------------------------------------ */
 
+/* One flag at the place; *value: what those behind a '-' become. */
+static void read_flag(struct regex_reader *p, bool *value) {
+    size_t start = p->at;
+    if (regex_reader_take(p, "-"))
+        *value = false;
+    else if (regex_reader_take(p, "i"))
+        p->ignores_case = *value;
+    else if (regex_reader_take(p, "s"))
+        p->dot_is_all = *value;
+    else if (regex_reader_take(p, "m") && *value)
+        regex_reader_refuse(p, start, "the flag m is not supported: ^ and $ are the ends of the whole text");
+    else if (p->at == start &&
+             !regex_reader_take(p, "U")) /* U: greedy and lazy change places: the same texts */
+        regex_reader_refuse(p, start, "a flag that is not understood");
+}
+
 /* "i", "-i", "s-i" up to ':' or ')'. */
 static void read_flags(struct regex_reader *p) {
     bool value = true;
-    for (; !regex_reader_ended(p) && regex_reader_peek(p, 0) != ':' && regex_reader_peek(p, 0) != ')';
-         p->at++) {
-        int flag = regex_reader_peek(p, 0);
-        if (flag == '-')
-            value = false;
-        else if (flag == 'i')
-            p->ignores_case = value;
-        else if (flag == 's')
-            p->dot_is_all = value;
-        else if (flag == 'm' && value)
-            regex_reader_refuse(p, p->at,
-                                "the flag m is not supported: ^ and $ are the ends of the whole text");
-        else if (flag != 'm' && flag != 'U') /* U: greedy and lazy change places, which changes no text */
-            regex_reader_refuse(p, p->at, "a flag that is not understood");
-    }
+    while (!regex_reader_ended(p) && regex_reader_peek(p, 0) != ':' && regex_reader_peek(p, 0) != ')')
+        read_flag(p, &value);
 }
 
 static void skip_name(struct regex_reader *p, size_t start) {
@@ -197,9 +200,11 @@ static struct regex_fragment read_atom(struct regex_reader *p) {
 /* "{n}", "{n,}", "{n,m}" at the place; anything else is characters. */
 static bool read_counts(struct regex_reader *p, uint32_t *least, uint32_t *most) {
     size_t start = p->at;
-    if (regex_reader_peek(p, 1) == ',' && regex_reader_peek(p, 2) >= '0' && regex_reader_peek(p, 2) <= '9')
+    if (regex_reader_peek(p, 1) == ',' && regex_reader_peek(p, 2) >= '0' && regex_reader_peek(p, 2) <= '9') {
         regex_reader_refuse(p, start,
                             "{,n} is not supported, for dialects differ in what it means: say {0,n}");
+        return false;
+    }
     p->at++;
     bool counts = regex_reader_number(p, least);
     *most = *least;
