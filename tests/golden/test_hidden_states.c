@@ -41,8 +41,8 @@ static void load(struct loaded_model *model, const char *path, enum norm_form fo
 }
 
 /* Rows [first, +count) of the sequence, alone in a step. */
-static void run_chunk(struct forward *f, struct kv_table *table, const struct golden_sequence *s, size_t first,
-                      size_t count, double *scratch, struct hidden *out) {
+static void run_chunk(struct forward *f, struct kv_table *table, const struct golden_sequence *s,
+                      size_t first, size_t count, double *scratch, struct hidden *out) {
     const struct step_entry entry = {.table = table,
                                      .tokens = s->ids + first,
                                      .first_position = first,
