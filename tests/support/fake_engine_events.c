@@ -85,7 +85,7 @@ static void lay_prompt(struct script *s) {
     for (size_t i = p->prompt_logprobs_from > 1 ? p->prompt_logprobs_from : 0; i < p->count; i++) {
         struct fake_event *e = &s->events[s->event_count++];
         e->event = (struct engine_event){.kind = ENGINE_EVENT_PROMPT, .id = p->ids[i], .text = ""};
-        if (i) set_logprobs(e, i, p->logprobs);
+        if (i) set_logprobs(e, i, p->logprobs > 0 ? p->logprobs : 0);
     }
 }
 
