@@ -227,6 +227,9 @@ static enum api_error_kind read_pass(struct api_params *p, enum api_endpoint end
                                      struct api_error *e) {
     bool is_mean;
     p->max_tokens = 0;
+    if (json_is_true(json_body_field(body, "stream")))
+        return api_error_set(e, API_INVALID, "stream",
+                             "'stream' is not possible here: the answer comes whole.");
     if (endpoint != API_EMBEDDINGS) return API_OK;
     if (read_word(body, "pooling", "last", "mean", &is_mean, e) != API_OK ||
         read_word(body, "encoding_format", "float", "base64", &p->is_base64, e) != API_OK)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/api/json_body.h"
+#include "server/completion/answer_shape.h"
 #include "server/json/write.h"
 
 static enum api_error_kind out_of_memory(struct api_error *e) {
@@ -233,14 +234,22 @@ static enum api_error_kind read_ids(struct prompt *p, const json_t *value, const
     return count ? API_OK : prompt_start_empty(p, e);
 }
 
+static enum api_error_kind too_many(const struct completion *c, size_t count, const struct api_limits *limits,
+                                    struct api_error *e) {
+    const char *field = prompt_field(c);
+    if (!c->shape->generates)
+        return api_error_set(e, API_INVALID, field,
+                             "'%s' makes %zu requests; at most %zu are allowed (--max-choices).", field,
+                             count, limits->choices_max);
+    return api_error_set(e, API_INVALID, field,
+                         "%zu prompts with %zu choices each are too many; at most %zu choices are allowed.",
+                         count, (size_t)c->params.best_of, limits->choices_max);
+}
+
 enum api_error_kind prompt_allocate(struct completion *c, size_t count, const struct api_limits *limits,
                                     struct api_error *e) {
     size_t choices = (size_t)c->params.best_of;
-    if (count > limits->choices_max / choices)
-        return api_error_set(
-            e, API_INVALID, prompt_field(c),
-            "%zu prompts with %zu choices each are too many; at most %zu choices are allowed.", count,
-            choices, limits->choices_max);
+    if (count > limits->choices_max / choices) return too_many(c, count, limits, e);
     c->prompts = calloc(count, sizeof *c->prompts);
     if (!c->prompts) return out_of_memory(e);
     c->prompt_count = count;

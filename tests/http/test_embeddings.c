@@ -89,6 +89,7 @@ static void test_bad_embeddings(void **state) {
         {"{\"input\":\"a\",\"normalize\":1}", "normalize", "true or false"},
         {"{\"input\":\"a\",\"user\":3}", "user", "a string"},
         {"{\"input\":\"a\",\"embd_normalize\":0}", "embd_normalize", "'normalize'"},
+        {"{\"input\":\"a\",\"stream\":true}", "stream", "comes whole"},
         {"{\"prompt\":\"a\"}", "prompt", "'input'"},
     };
     check_refusals("/v1/embeddings", rows, sizeof rows / sizeof *rows);
@@ -109,7 +110,7 @@ static void test_too_much(void **state) {
     strcpy(body + length, "]}");
     a = http_post(&d, "/v1/embeddings", body);
     assert_int_equal(a.status, 400);
-    assert_non_null(strstr(a.body, "1201 prompts"));
+    assert_non_null(strstr(a.body, "1201 requests"));
     assert_non_null(strstr(a.body, "\"input\""));
     answer_free(&a);
 }
