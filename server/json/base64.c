@@ -6,8 +6,10 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 static void write_group(struct bytes *out, const unsigned char *bytes, size_t count) {
     const unsigned group = (unsigned)bytes[0] << 16 | (count > 1 ? (unsigned)bytes[1] << 8 : 0) |
                            (count > 2 ? (unsigned)bytes[2] : 0);
-    const char text[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                          count > 1 ? digits[group >> 6 & 63] : '=', count > 2 ? digits[group & 63] : '='};
+    char text[4] = {digits[group >> 18], digits[group >> 12 & 63], digits[group >> 6 & 63],
+                    digits[group & 63]};
+    if (count < 3) text[3] = '=';
+    if (count < 2) text[2] = '=';
     bytes_append(out, text, sizeof text);
 }
 
