@@ -125,6 +125,7 @@ struct engine_info {
     enum kernel_isa isa;
     enum speculate_mode speculate;
     size_t context, vocabulary, layers, width, heads, threads;
+    size_t embedding_width; /* of a hidden state: width, unless a projection stands in front of the head */
     size_t own_context; /* that the model was made for; context may be less, or with extend_context more */
     uint64_t parameters;
     size_t weight_bytes, kv_bytes, kv_pages, kv_page_tokens;

@@ -86,7 +86,8 @@ static size_t step_bytes(const struct engine *engine, const struct batch_limits 
     const struct forward_limits forward = {
         .rows_max = limits->rows, .logit_rows_max = limits->logit_rows, .entries_max = limits->sequences};
     return forward_memory_bytes(&engine->model.packed, engine->workers, &forward) +
-           step_memory_bytes(limits, logprobs_max, workers_count(engine->workers), engine->info.vocabulary);
+           step_memory_bytes(limits, logprobs_max, workers_count(engine->workers), engine->info.vocabulary,
+                             forward_hidden_scratch(&engine->model.packed));
 }
 
 static const struct forward_limits draft_limits = {.rows_max = SELF_DRAFT_ROWS_MAX,
@@ -249,6 +250,7 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     info->vocabulary = d->vocabulary;
     info->layers = d->layers;
     info->width = d->width;
+    info->embedding_width = forward_hidden_width(&m->packed);
     info->heads = d->heads;
     info->parameters = m->views.parameters;
     info->weight_bytes = m->packed.memory_floats * sizeof(float);

@@ -314,6 +314,7 @@ static bool fold_head(struct folded_model *c, struct stream stream, struct error
         return false;
     add_part(&c->head, &views->head);
     c->head.weight_scale = c->head.bias_scale = d->logit_scale;
+    c->final_factor = !normed ? stream.gates : stream.gates < 0 ? -1 : 1;
     bool projected = views->project_out.weight.tensor != NULL;
     if (projected) add_part(&c->project_out, &views->project_out);
     make_input(c, projected ? &c->project_out : &c->head, normed ? &c->final_fold : NULL, stream);

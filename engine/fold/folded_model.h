@@ -94,6 +94,8 @@ struct folded_model {
      * gain and shift; where it is CRMS the dual stream is stored without its last entry, which is minus the
      * sum of the others. */
     struct folded_norm final_norm, final_fold;
+    double
+        final_factor; /* what the head reads is the stream times this: gates, or their sign in front of a norm */
     struct folded_linear project_out; /* between the final norm and the head; part_count 0: none */
     struct folded_linear head;
     /* Of the embedding: */
@@ -162,6 +164,12 @@ void folded_embedding(const struct folded_model *c, size_t token, size_t positio
 void folded_dual_embedding(const struct folded_model *c, const double *row, double *dual);
 
 size_t folded_embedding_scratch(const struct folded_model *c);
+
+/* The hidden state of a row as other implementations have it, in the model's own basis: what the final norm gives, with
+ * its gain and shift; the stream itself where there is none. (Where there is a projection behind it, that is not run.)
+ * row [width of the model]: the stream behind the last layer, in its first folded_stream_width() entries; the result is
+ * written there. dual [width of the model]: of residual_dual, the dual stream, which is destroyed; else NULL. */
+void folded_hidden(const struct folded_model *c, double *row, double *dual);
 
 /* One row in double precision: for the embedding norm and the reference pass. out may be x. */
 void folded_norm_apply(const struct folded_norm *norm, const double *x, double *out);

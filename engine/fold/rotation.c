@@ -157,3 +157,21 @@ void rotation_apply(const struct rotation *r, double *x, size_t stride, size_t f
         transform(r, start + (tail_of(r) - from) * stride, stride);
     }
 }
+
+static void flip_signs(double *x, size_t order) {
+    for (size_t i = 0; i < order; i++) x[i] *= sign_of(i);
+}
+
+/* A block is H S, whose inverse S H is S (H S) S: both are symmetric, and their own inverses. */
+static void undo_block(const struct rotation *r, double *x) {
+    flip_signs(x, r->order);
+    transform(r, x, 1);
+    flip_signs(x, r->order);
+}
+
+void rotation_undo(const struct rotation *r, double *x) {
+    if (!r->order) return;
+    assert(r->first == 0 && r->lanes == 1);
+    if (tail_of(r) < r->count) undo_block(r, x + tail_of(r));
+    for (size_t i = 0; i + r->order <= r->count; i += r->order) undo_block(r, x + i);
+}

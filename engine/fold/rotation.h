@@ -26,5 +26,8 @@ size_t rotation_order(size_t count);
  * depends on itself alone. */
 void rotation_cover(const struct rotation *r, size_t *first, size_t *end);
 
+/* Undoes it, of a whole axis of single entries that its holder begins with: x [count], in place. */
+void rotation_undo(const struct rotation *r, double *x);
+
 /* Rotates items [first, end) of the holder, a cover, in place: item i begins at x + (i - first) * stride. */
 void rotation_apply(const struct rotation *r, double *x, size_t stride, size_t first, size_t end);

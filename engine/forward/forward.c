@@ -74,6 +74,7 @@ static size_t lay_out_buffers(struct forward *f, float *base) {
         {&f->last_dual, dual ? logit_rows : 0, f->stream_stride},
         {&f->projected, logit_rows, f->projected_stride},
         {&f->logits, logit_rows, f->logits_stride},
+        {&f->hidden_states, f->projected_stride ? rows : 0, f->projected_stride},
         {&f->sums, sums_rows, stride_of(widest_linear(f->model))},
         {&f->lowp_rows, rows > logit_rows ? rows : logit_rows, f->lowp_stride},
     };
@@ -178,6 +179,10 @@ void forward_destroy(struct forward *f) {
     free(f);
 }
 
+const struct packed_model *forward_model(const struct forward *f) {
+    return f->model;
+}
+
 struct block_run {
     struct forward *forward;
     forward_rows_fn fn;
@@ -234,6 +239,7 @@ void forward_step(struct forward *f, const struct step_entry *entries, size_t co
     if (f->angle_stride) rotary_prepare(f);
     attention_plan(f);
     for (size_t i = 0; i < f->description->layers; i++) block_run(f, i);
+    hidden_run(f);
     head_run(f);
 }
 

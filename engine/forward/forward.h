@@ -19,6 +19,7 @@ struct step_entry {
     size_t first_position;
     size_t count;
     size_t logit_rows;    /* number of rows at the end that need logits; 0 .. count */
+    bool wants_hidden;    /* forward_hidden() is going to be asked for some of its rows */
     size_t rotary_length; /* forward_rotary_length() of the sequence, fixed at its admission */
 };
 
@@ -39,6 +40,7 @@ enum status forward_create(const struct packed_model *model, const struct kv_poo
                            const struct kernel_table *kernels, struct workers *workers,
                            const struct forward_limits *limits, struct forward **out, struct error *e);
 void forward_destroy(struct forward *f);
+const struct packed_model *forward_model(const struct forward *f);
 
 /* Writes keys and values of all rows into their pages, and computes the logits that were asked for. The sums
  * over the entries must be within the limits. */
@@ -50,6 +52,15 @@ float *forward_logits(struct forward *f, size_t i);
 
 /* Rows of the head: the length of a row of logits (padding of the vocabulary included). */
 size_t forward_vocabulary(const struct forward *f);
+
+/* Length of a hidden state of a model, and doubles that forward_hidden needs for one. */
+size_t forward_hidden_width(const struct packed_model *model);
+size_t forward_hidden_scratch(const struct packed_model *model);
+
+/* The hidden state of a row of an entry of the last step that wants_hidden, as the transformers library has it: what the
+ * model's head reads, in the model's own basis, whatever form runs. out: forward_hidden_scratch() doubles, of which the
+ * first forward_hidden_width() are the result. Between two steps any thread, and several at once. */
+void forward_hidden(const struct forward *f, size_t entry, size_t row, double *out);
 
 /* What the rotary frequencies of a sequence depend on that may grow to `length` positions (rotary_length() of
  * engine/model/rotary.h): equal values, equal keys in the cache. */

@@ -255,21 +255,10 @@ static void run_embedding(const struct run *run, const int32_t *ids) {
 
 /* ResiDual: dual_alpha * p + norm(q). The last entry of a compressed q is computed from the others. */
 static void join_dual(const struct run *run) {
-    const struct folded_model *c = run->model;
-    const struct folded_norm *norm = &c->final_norm;
-    size_t width = c->description->width;
-    for (size_t r = 0; r < run->rows; r++) {
-        double *q = run->dual + r * width, *p = run->stream + r * width;
-        struct folded_norm whole = *norm;
-        if (norm->kind == ROW_NORM_CRMS) {
-            q[width - 1] = 0;
-            for (size_t i = 0; i + 1 < width; i++) q[width - 1] -= q[i];
-            whole.kind = ROW_NORM_RMS;
-        }
-        folded_norm_apply(&whole, q, q);
-        for (size_t i = 0; i < width; i++)
-            run->normed[r * width + i] = c->description->dual_alpha * p[i] + q[i];
-    }
+    const size_t width = run->description->width;
+    for (size_t r = 0; r < run->rows; r++)
+        folded_hidden(run->model, run->stream + r * width, run->dual + r * width);
+    memcpy(run->normed, run->stream, run->rows * width * sizeof *run->normed);
 }
 
 static void run_deinit(struct run *run) {

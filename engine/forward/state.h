@@ -42,6 +42,7 @@ struct forward {
     float *last_dual;     /* [logit rows, width] */
     float *projected;     /* [logit rows, embedding width] where the head is behind a projection */
     float *logits;        /* [logit rows, vocabulary] */
+    float *hidden_states; /* [rows, embedding width] where the head is behind a projection, else NULL */
     float *sums;          /* [rows, widest out]: sums of MATMUL_OPENBLAS, before the epilogue */
     float *lowp_rows;     /* [rows, lowp_stride]: activations as low-precision kernels read them */
     double *embedding_scratch; /* [workers][embedding_stride] */
@@ -96,6 +97,9 @@ struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, f
 
 /* Normalises rows of stride stream_stride in place, with gain and bias. */
 void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows);
+
+/* What there is to compute of hidden states beside the stream itself. */
+void hidden_run(struct forward *f);
 
 /* Runs the head for the rows that need logits. */
 void head_run(struct forward *f);

@@ -12,6 +12,9 @@ struct backend {
     void (*step)(void *context, const struct step_entry *entries, size_t count);
     float *(*logits)(void *context, size_t i);
     size_t (*rotary_length)(void *context, size_t length); /* any thread */
+    /* As forward_hidden: of a row of an entry of the last step. Any thread while no step runs. */
+    void (*hidden)(void *context, size_t entry, size_t row, double *out);
+    size_t hidden_width, hidden_scratch; /* as forward_hidden_width, forward_hidden_scratch */
 };
 
 /* The model itself; forward outlives it. */

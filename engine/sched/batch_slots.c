@@ -138,13 +138,18 @@ struct prefix_match {
     size_t idle;  /* of which nobody holds: taking them takes what is available */
 };
 
-/* The last row is always computed: its logits are needed. Rows of a prompt that is scored are all needed. */
+/* Whether it has to compute all rows: those of a prompt that is scored, or whose mean is taken, from its start on. */
+static bool looks_nothing_up(const struct sequence *q) {
+    return (sequence_scores_prompt(q) || q->request->pooling == ENGINE_POOLING_MEAN) &&
+           !sequence_spare_rows(q);
+}
+
 static struct prefix_match match_prefix(struct scheduler *s, const struct sequence *q) {
     const struct kv_pool *pool = s->options.pool;
     struct prefix_match match = {0};
     match.cursor.salt = q->rotary_length;
-    if (!pool->prefix || sequence_scores_prompt(q)) return match;
-    size_t most = (sequence_target(q) - 1) / s->options.rules.page_tokens;
+    if (!pool->prefix || looks_nothing_up(q)) return match;
+    size_t most = sequence_spare_rows(q) / s->options.rules.page_tokens;
     match.pages = kv_prefix_match(pool->prefix, q->tokens, most, &match.cursor, s->matched);
     for (size_t i = 0; i < match.pages; i++) match.idle += pool->references[s->matched[i]] == 0;
     return match;
@@ -156,7 +161,7 @@ static void count_first_run(struct scheduler *s, struct sequence *q, uint64_t no
     q->cached_tokens = q->computed;
     histogram_observe(&s->stats.queue_time, sets_seconds(q->request->arrival_ns, now_ns));
     bool is_fork = q->request->leader && q->request->leader != q; /* looks nothing up */
-    if (!s->options.pool->prefix || sequence_scores_prompt(q) || is_fork) return;
+    if (!s->options.pool->prefix || looks_nothing_up(q) || is_fork) return;
     stats_add(&s->stats.prefix_queries_tokens, q->request->prompt_count);
     stats_add(&s->stats.prefix_hit_tokens, q->cached_tokens);
 }

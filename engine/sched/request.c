@@ -21,9 +21,20 @@ static enum status check_length(const struct request_rules *rules, const struct 
         rules->context, p->count + p->max_tokens, p->count, p->max_tokens);
 }
 
+/* A prompt that becomes an embedding is nothing else, and what is scored lies within it. */
+static enum status check_kind(const struct engine_prompt *p, struct error *e) {
+    if (p->pooling && (p->choices != 1 || p->max_tokens || p->prompt_logprobs))
+        return error_set(e, STATUS_INVALID_ARGUMENT, "pooling", "an embedding is made of a prompt alone");
+    if (p->prompt_logprobs && p->prompt_logprobs_from >= p->count && p->prompt_logprobs_from > 1)
+        return error_set(e, STATUS_INVALID_ARGUMENT, "prompt_logprobs",
+                         "there is no token %zu in a prompt of %zu", p->prompt_logprobs_from, p->count);
+    return STATUS_OK;
+}
+
 static enum status check_ids(const struct request_rules *rules, const struct engine_prompt *p,
                              struct error *e) {
     enum status status = check_length(rules, p, e);
+    if (status == STATUS_OK) status = check_kind(p, e);
     for (size_t i = 0; i < p->count && status == STATUS_OK; i++)
         if (p->ids[i] < 0 || (size_t)p->ids[i] >= rules->rows)
             status = error_set(e, STATUS_INVALID_ARGUMENT, "prompt", "token id %d is not in 0 .. %zu",
@@ -50,8 +61,13 @@ static enum status make_sequences(struct engine_request *r, const struct engine_
 /* What a choice keeps for its text: the stages of the decoder, and the pieces that they hold back. */
 #define CHOICE_TEXT_BYTES 4096
 
+/* Of an embedding there is but the end. */
+static size_t pending_events(const struct request_rules *rules, const struct engine_prompt *p) {
+    return p->pooling ? 1 : rules->max_pending_events;
+}
+
 static size_t event_ring_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
-    size_t tops = p->logprobs > 0 ? (size_t)p->logprobs : 1, queued = rules->max_pending_events + 1;
+    size_t tops = p->logprobs > 0 ? (size_t)p->logprobs : 1, queued = pending_events(rules, p) + 1;
     return queued * (sizeof(struct queued_event) + tops * sizeof(struct engine_top)) +
            sizeof(struct event_ring_choice);
 }
@@ -71,6 +87,7 @@ static size_t request_bytes(const struct request_rules *rules, const struct engi
     size_t pages = kv_pages_for(tokens, rules->page_tokens);
     size_t choice = sizeof(struct sequence) + tokens * sizeof(int32_t) + pages * sizeof(uint32_t) +
                     CHOICE_TEXT_BYTES + held_bytes(p) + event_ring_bytes(rules, p);
+    if (p->pooling) choice += pooling_bytes(rules->backend.hidden_width);
     return sizeof(struct engine_request) + sizeof(struct engine_request *) + p->choices * choice;
 }
 
@@ -106,6 +123,8 @@ static void set_scalars(struct engine_request *r, const struct engine_prompt *p)
     r->include_stop_text = p->include_stop_text;
     r->skip_special = p->skip_special;
     r->prompt_logprobs = p->prompt_logprobs;
+    r->scored_from = p->prompt_logprobs_from > 1 ? p->prompt_logprobs_from : 1;
+    r->pooling = p->pooling;
     r->logprobs = p->logprobs;
     r->seed = p->sampling.has_seed ? p->sampling.seed : generator_draw_seed();
     r->priority = p->priority;
@@ -134,7 +153,7 @@ static enum status create(const struct request_rules *rules, const struct engine
     atomic_init(&r->references, 1);
     atomic_init(&r->cancelled, false);
     set_scalars(r, prompt);
-    enum status status = event_ring_init(&r->ring, prompt->choices, rules->max_pending_events,
+    enum status status = event_ring_init(&r->ring, prompt->choices, pending_events(rules, prompt),
                                          prompt->logprobs > 0 ? (size_t)prompt->logprobs : 0, e);
     if (status == STATUS_OK) status = make_sequences(r, prompt, e);
     if (status != STATUS_OK) {

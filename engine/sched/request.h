@@ -33,6 +33,8 @@ struct engine_request {
     uint32_t min_tokens;
     size_t prompt_count;
     bool include_stop_text, skip_special, prompt_logprobs;
+    size_t scored_from; /* first token of the prompt whose log probability is given out */
+    enum engine_pooling pooling;
     int logprobs; /* -1: none */
     int64_t seed;
     int priority;

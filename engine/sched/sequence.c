@@ -28,6 +28,8 @@ enum status sequence_init(struct sequence *s, struct engine_request *request, ui
     memcpy(s->tokens, prompt, request->prompt_count * sizeof *prompt);
     s->rotary_length = rules->backend.rotary_length(rules->backend.context, length);
     enum status status = kv_table_init(&s->table, kv_pages_for(length, rules->page_tokens), e);
+    if (request->pooling)
+        return status == STATUS_OK ? pooling_init(&s->pooling, rules->backend.hidden_width, e) : status;
     if (status == STATUS_OK && rules->tokenizer) status = make_detokenizer(s, prompt, first, e);
     return status;
 }
@@ -36,6 +38,7 @@ void sequence_deinit(struct sequence *s) {
     if (s->detokenizer) detokenizer_destroy(s->detokenizer);
     stop_matcher_deinit(&s->matcher);
     kv_table_deinit(&s->table);
+    pooling_deinit(&s->pooling);
     free(s->ending.bytes);
     free(s->tokens);
     *s = (struct sequence){0};
@@ -61,8 +64,15 @@ void sequence_move(struct sequence *s, enum sequence_state state) {
 /* ---- what is to be computed ---------------------------------------------------------------------------- */
 
 size_t sequence_target(const struct sequence *s) {
-    if (s->request->max_tokens > 0) return s->count;
+    if (s->request->max_tokens > 0 || s->request->pooling) return s->count;
     return sequence_scores_prompt(s) ? s->count - 1 : 0;
+}
+
+/* The last row is always computed: it is what its logits or its hidden state are of. */
+size_t sequence_spare_rows(const struct sequence *s) {
+    if (sequence_scores_prompt(s)) return s->prompt_scored - 1;
+    if (s->request->pooling == ENGINE_POOLING_MEAN) return s->pooling.positions;
+    return sequence_target(s) - 1;
 }
 
 size_t sequence_plain_rows(const struct sequence *s) {
@@ -72,8 +82,8 @@ size_t sequence_plain_rows(const struct sequence *s) {
         size_t first = s->prompt_scored - 1;
         return first > s->computed ? first - s->computed : 0;
     }
-    size_t target = sequence_target(s);
-    return target > s->computed ? target - s->computed - 1 : 0;
+    size_t pending = sequence_target(s) > s->computed ? sequence_target(s) - s->computed : 0;
+    return pending > 0 && !s->request->pooling ? pending - 1 : pending;
 }
 
 size_t sequence_banned(const struct sequence *s, size_t count, const int32_t **ids) {

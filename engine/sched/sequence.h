@@ -16,6 +16,7 @@
 #include "engine/grammar/grammar.h"
 #include "engine/kv/kv_prefix.h"
 #include "engine/sched/follower.h"
+#include "engine/sched/pooling.h"
 #include "engine/sched/request.h"
 #include "engine/text/detokenizer.h"
 #include "engine/text/decode/stop_matcher.h"
@@ -64,6 +65,7 @@ struct sequence {
     struct stop_matcher matcher;     /* its set is NULL without stop strings */
     grammar_state grammar_state;     /* of the request's grammar, behind what was generated */
     struct ending_text ending;
+    struct pooling pooling;                               /* of a request that asks for an embedding */
     int64_t rank;                                         /* lower goes first; the request's at first */
     uint64_t order;                                       /* of admission: breaks ties of rank */
     uint64_t first_run_ns, first_token_ns, last_token_ns; /* 0: not yet */
@@ -90,6 +92,9 @@ void sequence_move(struct sequence *s, enum sequence_state state);
 
 /* Positions that it has to compute now: all of its tokens; of a prompt that is only scored, all but the last. */
 size_t sequence_target(const struct sequence *s);
+
+/* Of its positions, how many at the front need no row of its own: their keys and values do, whoever computed them. */
+size_t sequence_spare_rows(const struct sequence *s);
 
 /* Of the rows still to be computed, how many at the front need no logits. */
 size_t sequence_plain_rows(const struct sequence *s);

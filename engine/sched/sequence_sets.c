@@ -138,7 +138,10 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
     if (q->first_token_ns) {
         event.prefill_seconds = sets_seconds(q->first_run_ns, q->first_token_ns);
         event.decode_seconds = sets_seconds(q->first_token_ns, q->last_token_ns);
+    } else if (q->first_run_ns && q->request->max_tokens == 0) {
+        event.prefill_seconds = sets_seconds(q->first_run_ns, now_ns);
     }
+    if (q->request->pooling && progress->finish == ENGINE_FINISH_STOP) event.embedding = q->pooling.embedding;
     event.error = failure;
     enum status status = event_ring_post(&s->ready_list, &q->request->ring, &event);
     assert(status == STATUS_OK);
@@ -210,13 +213,14 @@ void sets_finish_all(struct scheduler *s) {
 /* ---- arrivals ------------------------------------------------------------------------------------------ */
 
 /* The first prompt token has no log probability: its event needs no row. an event ring that is new has room. */
-static void post_first_prompt_token(struct scheduler *s, struct sequence *q) {
+static void begin_scores(struct scheduler *s, struct sequence *q) {
+    q->prompt_scored = q->request->scored_from;
+    if (q->request->scored_from > 1) return;
     struct engine_event event = {
         .kind = ENGINE_EVENT_PROMPT, .choice = q->choice, .text = "", .id = q->tokens[0]};
     enum status status = event_ring_post(&s->ready_list, &q->request->ring, &event);
     assert(status == STATUS_OK);
     (void)status;
-    q->prompt_scored = 1;
 }
 
 static void enqueue(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
@@ -224,7 +228,7 @@ static void enqueue(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
     q->order = s->next_order++;
     queue_insert(&s->queues[QUEUE_WAITING], q);
     if (turns_are_on(&s->turns)) turns_add(&s->turns, q);
-    if (q->choice == 0 && q->request->prompt_logprobs) post_first_prompt_token(s, q);
+    if (q->choice == 0 && q->request->prompt_logprobs) begin_scores(s, q);
     if (sequence_target(q) == 0) finish_plainly(s, q, ENGINE_FINISH_LENGTH, now_ns);
 }
 

@@ -32,6 +32,7 @@ struct histogram {
     X(prefix_queries_tokens)                                                                                 \
     X(prefix_hit_tokens)                                                                                     \
     X(preemptions)                                                                                           \
+    X(embeddings)                                                                                            \
     X(spec_steps)                                                                                            \
     X(spec_drafts)                                                                                           \
     X(spec_draft_tokens)                                                                                     \

@@ -24,9 +24,12 @@ enum status step_init(struct step *step, const struct scheduler_options *options
     step->rows = memory_aligned(limits->logit_rows + limits->sequences, sizeof *step->rows, "step rows", e);
     step->top = memory_aligned(top_total, sizeof *step->top, "step logprobs", e);
     step->scratch = memory_aligned(step->scratch_count, sizeof *step->scratch, "sampler scratch", e);
-    enum status status = step->entries && step->sequences && step->rows && step->top && step->scratch
-                             ? STATUS_OK
-                             : STATUS_NO_MEMORY;
+    step->hidden = memory_aligned(step->scratch_count * options->rules.backend.hidden_scratch + 1,
+                                  sizeof *step->hidden, "hidden states", e);
+    enum status status =
+        step->entries && step->sequences && step->rows && step->top && step->hidden && step->scratch
+            ? STATUS_OK
+            : STATUS_NO_MEMORY;
     for (size_t i = 0; i < step->scratch_count && status == STATUS_OK; i++)
         status = sampler_scratch_init(&step->scratch[i], options->vocabulary.rows, e);
     if (status != STATUS_OK) step_deinit(step);
@@ -40,16 +43,18 @@ void step_deinit(struct step *step) {
     free(step->sequences);
     free(step->rows);
     free(step->top);
+    free(step->hidden);
     free(step->scratch);
     *step = (struct step){0};
 }
 
-size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers,
-                         size_t rows) {
+size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers, size_t rows,
+                         size_t hidden_scratch) {
     return limits->sequences * (sizeof(struct step_entry) + sizeof(struct sequence *)) +
            (limits->logit_rows + limits->sequences) * sizeof(struct step_row) +
            limits->logit_rows * logprobs_max * sizeof(struct engine_top) +
-           workers * (sizeof(struct sampler_scratch) + sampler_scratch_bytes(rows));
+           workers * (sizeof(struct sampler_scratch) + sampler_scratch_bytes(rows) +
+                      hidden_scratch * sizeof(double));
 }
 
 /* ---- what is computed ---------------------------------------------------------------------------------- */
@@ -67,6 +72,12 @@ static void add_rows(struct step *step, struct sequence *q, size_t end, size_t c
     }
 }
 
+/* Of a mean every row counts, else the last alone. */
+static bool wants_hidden(const struct sequence *q, size_t rows) {
+    return q->request->pooling == ENGINE_POOLING_MEAN ||
+           (q->request->pooling == ENGINE_POOLING_LAST && q->computed + rows == q->count);
+}
+
 static void add_entry(struct step *step, struct sequence *q, const struct batch_share *share) {
     step->sequences[step->entry_count] = q;
     step->entries[step->entry_count++] = (struct step_entry){.table = &q->table,
@@ -74,7 +85,9 @@ static void add_entry(struct step *step, struct sequence *q, const struct batch_
                                                              .first_position = q->computed,
                                                              .count = share->rows,
                                                              .logit_rows = share->logit_rows,
+                                                             .wants_hidden = wants_hidden(q, share->rows),
                                                              .rotary_length = q->rotary_length};
+    step->pools |= step->entries[step->entry_count - 1].wants_hidden;
     add_rows(step, q, q->computed + share->rows, share->logit_rows);
 }
 
@@ -97,6 +110,7 @@ static size_t mixed_prefill_rows(struct scheduler *s) {
 static size_t plan(struct scheduler *s) {
     struct step *step = &s->step;
     step->entry_count = step->row_count = step->fork_count = 0;
+    step->pools = false;
     slots_describe(s);
     struct batch_limits limits = s->options.limits;
     step->decode_rows = batch_decode_rows(s->needs, s->running_count);
@@ -259,6 +273,18 @@ void step_spread(struct scheduler *s, workers_fn fn, size_t count) {
     for (size_t i = 0; i < count; i++) fn(s, i, 0);
 }
 
+/* ---- embeddings ---------------------------------------------------------------------------------------- */
+
+static void pool_tile(void *context, size_t tile, size_t worker) {
+    struct scheduler *s = context;
+    const struct backend *backend = &s->options.rules.backend;
+    const struct step_entry *entry = &s->step.entries[tile];
+    struct sequence *q = s->step.sequences[tile];
+    if (entry->wants_hidden)
+        pooling_add(&q->pooling, q->request->pooling, backend, entry, tile, q->count,
+                    s->step.hidden + worker * backend->hidden_scratch);
+}
+
 /* ---- events -------------------------------------------------------------------------------------------- */
 
 static enum status post_row(struct scheduler *s, const struct step_row *row, enum engine_event_kind kind,
@@ -296,6 +322,28 @@ static void deliver_prompt(struct scheduler *s, const struct step_row *row, uint
     if (q->request->max_tokens > 0 || sequence_scores_prompt(q)) return;
     stats_add(&s->stats.prompt_tokens, q->request->prompt_count);
     sets_finish(s, q, progress, NULL, now_ns);
+}
+
+static void deliver_embedding(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    struct sequence_progress progress = {
+        .text = "", .finish = ENGINE_FINISH_STOP, .stop_string = -1, .stop_token = -1};
+    struct error error;
+    if (pooling_finish(&q->pooling, q->request->pooling)) {
+        stats_add(&s->stats.prompt_tokens, q->request->prompt_count);
+        stats_add(&s->stats.embeddings, 1);
+        sets_finish(s, q, progress, NULL, now_ns);
+        return;
+    }
+    error_set(&error, STATUS_MALFORMED, "hidden states", "the model computed values that are not numbers");
+    fail(s, q, STATUS_MALFORMED, &error, now_ns);
+}
+
+/* Before rows are delivered, which frees requests of other entries. */
+static void deliver_embeddings(struct scheduler *s, uint64_t now_ns) {
+    for (size_t i = 0; s->step.pools && i < s->step.entry_count; i++) {
+        struct sequence *q = s->step.sequences[i];
+        if (s->step.entries[i].wants_hidden && q->computed == q->count) deliver_embedding(s, q, now_ns);
+    }
 }
 
 static void count_token(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
@@ -401,7 +449,9 @@ bool step_run(struct scheduler *s) {
     fork_leaders(s, clock_ns());
     step_spread(s, evaluate_tile, s->step.row_count);
     step_spread(s, evaluate_fork, s->step.fork_count);
+    if (s->step.pools) step_spread(s, pool_tile, s->step.entry_count);
     uint64_t now_ns = clock_ns();
+    deliver_embeddings(s, now_ns);
     deliver(s, now_ns);
     double seconds = (double)(now_ns - start_ns) * 1e-9;
     observe(s, rows, seconds);

@@ -43,6 +43,8 @@ struct step {
     size_t fork_count;      /* rows behind those */
     struct engine_top *top; /* [limits.logit_rows][tops] */
     size_t tops;
+    double *hidden;                  /* [workers][hidden_scratch of the backend] */
+    bool pools;                      /* some entries need hidden states */
     struct sampler_scratch *scratch; /* [workers] */
     size_t scratch_count;
 };
@@ -50,8 +52,9 @@ struct step {
 enum status step_init(struct step *step, const struct scheduler_options *options, struct error *e);
 void step_deinit(struct step *step);
 
-/* Memory that step_init takes, on so many workers, with a head of so many rows. */
-size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers, size_t rows);
+/* Memory that step_init takes, on so many workers, with a head of so many rows and a backend with this hidden_scratch. */
+size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers, size_t rows,
+                         size_t hidden_scratch);
 
 /* Samples the row's next token into it, from logits that are sound and masked. Any worker, with its scratch. */
 void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch);

@@ -38,6 +38,13 @@ struct engine_string {
 
 struct grammar;
 
+/* What a prompt's hidden states become; of each of its tokens there is one, that the model's head would read. */
+enum engine_pooling {
+    ENGINE_POOLING_NONE, /* nothing: they are not given out */
+    ENGINE_POOLING_LAST, /* that of the last token */
+    ENGINE_POOLING_MEAN, /* the mean of all */
+};
+
 /* All pointers are borrowed for the call of engine_ticket_prepare or engine_submit only. */
 struct engine_prompt {
     const int32_t *ids; /* at least one, each below info.vocabulary */
@@ -53,13 +60,17 @@ struct engine_prompt {
     /* What the answer may be, for the most part: it is the same with it, and sooner where it is so. */
     const int32_t *prediction;
     size_t prediction_count;
-    struct grammar *grammar; /* that the answer matches; NULL: any text. A reference of it is taken */
-    bool ignore_end;         /* end tokens of the model do not end it */
-    bool include_stop_text;  /* the stop string that ended it is part of the text */
-    bool skip_special;       /* special tokens add no text */
-    int logprobs;            /* -1: none; else 0 .. logprobs_max alternatives per token */
-    bool prompt_logprobs;    /* PROMPT events for every prompt token too */
-    int priority;            /* lower first */
+    struct grammar *grammar;     /* that the answer matches; NULL: any text. A reference of it is taken */
+    bool ignore_end;             /* end tokens of the model do not end it */
+    bool include_stop_text;      /* the stop string that ended it is part of the text */
+    bool skip_special;           /* special tokens add no text */
+    int logprobs;                /* -1: none; else 0 .. logprobs_max alternatives per token */
+    bool prompt_logprobs;        /* PROMPT events for every prompt token too, */
+    size_t prompt_logprobs_from; /* or only for those from this one on, below count; 0 and 1: for all */
+    /* Not NONE: an embedding is made of the prompt, and given out with the FINISHED event; nothing is generated or scored
+     * (choices 1, max_tokens 0, no prompt_logprobs). */
+    enum engine_pooling pooling;
+    int priority;        /* lower first */
     uint64_t client;     /* whose it is, for fair shares: any number that is the same for the same client */
     uint32_t timeout_ms; /* 0: none */
     void *user;          /* engine_request_user gives it back */
@@ -72,7 +83,7 @@ enum engine_event_kind {
 };
 
 enum engine_finish {
-    ENGINE_FINISH_STOP,   /* end token, stop token or stop string */
+    ENGINE_FINISH_STOP,   /* end token, stop token or stop string; an embedding that is complete */
     ENGINE_FINISH_LENGTH, /* max_tokens or the context is used up */
     ENGINE_FINISH_CANCELLED,
     ENGINE_FINISH_TIMEOUT,
@@ -105,8 +116,11 @@ struct engine_event {
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
     uint32_t predicted_tokens; /* of the completion, that were the prediction's; at most its own */
     double queue_seconds;      /* from its admission to its first step; without one, to its end */
-    double prefill_seconds;    /* from its first step to its first token; 0 without one */
-    double decode_seconds;     /* from its first token to its last */
+    double
+        prefill_seconds; /* from its first step to its first token, or to its end where none was asked for; else 0 */
+    double decode_seconds; /* from its first token to its last */
+    const float *
+        embedding; /* [info.embedding_width], not normalised; borrowed until the request is released. NULL: none */
     const struct error
         *error; /* FAILED: why the first choice of the request that failed did; borrowed until the
                                   request is released. Else NULL */

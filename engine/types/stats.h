@@ -33,6 +33,7 @@ struct engine_stats {
     uint64_t finished_stop, finished_length, finished_cancelled, finished_timeout, finished_failed;
     uint64_t refused_queue;
     uint64_t prefix_queries_tokens, prefix_hit_tokens, preemptions;
+    uint64_t embeddings; /* prompts that became one */
     /* Speculation: steps that had drafts, drafts (of a sequence in a step), their tokens, of which were right. */
     uint64_t spec_steps, spec_drafts, spec_draft_tokens, spec_accepted_tokens;
     double busy_seconds; /* time spent in steps */

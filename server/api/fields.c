@@ -19,6 +19,7 @@
 #define MAX_TOKENS    "'max_tokens' is this field here"
 #define INFILL_ONLY   "POST /infill knows it; 'prompt' and 'suffix' of POST /v1/completions are the same"
 #define FLAT          "fields of the sampling stand in the body itself"
+#define SCORE_FIELDS  "a score is the log probability of a 'continuation' of a 'prompt', in POST /score"
 #define HARMLESS      "it changes no answer"
 
 static const struct api_foreign_field foreign_fields[] = {

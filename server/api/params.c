@@ -113,19 +113,23 @@ static enum api_error_kind read_stream_options(struct api_params *p, const json_
     return api_fields_check(options, "stream_options.", known, sizeof known / sizeof *known, limits, e);
 }
 
+/* A field that is one of two words. */
+static enum api_error_kind read_word(const json_t *body, const char *name, const char *first,
+                                     const char *second, bool *is_second, struct api_error *e) {
+    const json_t *value = json_body_field(body, name);
+    const char *text = json_string_value(value);
+    *is_second = text && strcmp(text, second) == 0;
+    if (!value || *is_second || (text && strcmp(text, first) == 0)) return API_OK;
+    return api_error_set(e, API_INVALID, name, "'%s' must be \"%s\" or \"%s\".", name, first, second);
+}
+
 static enum api_error_kind read_truncation(struct api_params *p, const json_t *body, struct api_error *e) {
     if (json_body_field(body, "truncate_prompt_tokens") && p->truncate_prompt_tokens == 0)
         return api_error_set(
             e, API_INVALID, "truncate_prompt_tokens",
             "'truncate_prompt_tokens' is 0; it must be at least 1, or -1 for as many as there "
             "is room for.");
-    const json_t *side = json_body_field(body, "truncation_side");
-    if (!side) return API_OK;
-    const char *text = json_string_value(side);
-    p->keeps_start = text && strcmp(text, "right") == 0;
-    if (p->keeps_start || (text && strcmp(text, "left") == 0)) return API_OK;
-    return api_error_set(e, API_INVALID, "truncation_side",
-                         "'truncation_side' must be \"left\" or \"right\".");
+    return read_word(body, "truncation_side", "left", "right", &p->keeps_start, e);
 }
 
 static enum api_error_kind read_request_id(struct api_params *p, const json_t *body, struct api_error *e) {
@@ -206,20 +210,45 @@ static enum api_error_kind check_ranges(struct api_params *p, const struct api_l
     return API_OK;
 }
 
+/* What the endpoints have that generate text. */
+static enum api_error_kind read_generation(struct api_params *p, enum api_endpoint endpoint,
+                                           const json_t *body, const struct api_limits *limits,
+                                           struct api_error *e) {
+    if (read_stream_options(p, body, limits, e) != API_OK || read_seed(p, body, e) != API_OK ||
+        api_param_lists_read(p, body, limits, e) != API_OK)
+        return e->kind;
+    if (limits->generation) apply_generation(p, body, limits->generation);
+    resolve_max_tokens(p, endpoint, body, limits);
+    return endpoint == API_CHAT ? resolve_chat(p, body, e) : API_OK;
+}
+
+/* What the others have, which run the model over what they are given, and no further. */
+static enum api_error_kind read_pass(struct api_params *p, enum api_endpoint endpoint, const json_t *body,
+                                     struct api_error *e) {
+    bool is_mean;
+    p->max_tokens = 0;
+    if (json_is_true(json_body_field(body, "stream")))
+        return api_error_set(e, API_INVALID, "stream",
+                             "'stream' is not possible here: the answer comes whole.");
+    if (endpoint != API_EMBEDDINGS) return API_OK;
+    if (read_word(body, "pooling", "last", "mean", &is_mean, e) != API_OK ||
+        read_word(body, "encoding_format", "float", "base64", &p->is_base64, e) != API_OK)
+        return e->kind;
+    p->pooling = is_mean ? ENGINE_POOLING_MEAN : ENGINE_POOLING_LAST;
+    return API_OK;
+}
+
 enum api_error_kind api_params_read(struct api_params *p, enum api_endpoint endpoint, const json_t *body,
                                     const struct api_limits *limits, struct api_error *e) {
     *p = (struct api_params){0};
     if (api_params_check_model(body, limits, e) != API_OK ||
         api_params_check_names(endpoint, body, limits, e) != API_OK ||
-        read_table(p, endpoint, body, limits, e) != API_OK ||
-        read_stream_options(p, body, limits, e) != API_OK || read_seed(p, body, e) != API_OK ||
-        read_truncation(p, body, e) != API_OK || read_request_id(p, body, e) != API_OK ||
-        api_param_lists_read(p, body, limits, e) != API_OK || check_user(body, e) != API_OK)
+        read_table(p, endpoint, body, limits, e) != API_OK || read_truncation(p, body, e) != API_OK ||
+        read_request_id(p, body, e) != API_OK || check_user(body, e) != API_OK)
         return e->kind;
-    if (limits->generation) apply_generation(p, body, limits->generation);
-    resolve_max_tokens(p, endpoint, body, limits);
-    if (endpoint == API_CHAT && resolve_chat(p, body, e) != API_OK) return e->kind;
-    return check_ranges(p, limits, e);
+    enum api_error_kind kind = endpoint & API_ANY_TEXT ? read_generation(p, endpoint, body, limits, e)
+                                                       : read_pass(p, endpoint, body, e);
+    return kind == API_OK ? check_ranges(p, limits, e) : kind;
 }
 
 void api_params_deinit(struct api_params *p) {

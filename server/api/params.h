@@ -1,4 +1,4 @@
-/* The fields of the endpoints that generate text, but for the prompt: numbers by the table params.def, and the few that
+/* The fields of the endpoints that run the model, but for the prompt: numbers by the table params.def, and the few that
  * are none by hand. Reads a parsed body into a struct; knows no connection and no engine. Pure: any thread. */
 #pragma once
 
@@ -17,7 +17,7 @@ struct unknown_fields;
 /* What a request may ask for here; from the configuration and the model. */
 struct api_limits {
     struct serving_memory *memory; /* that the request takes from; NULL: nothing is counted */
-    size_t context, vocabulary;
+    size_t context, vocabulary, embedding_width;
     size_t logprobs_max, n_max, choices_max, stops_max;
     size_t stop_bytes_max; /* of all stop strings together; 0: no limit of their own */
     const char *model;     /* the served name */
@@ -47,6 +47,8 @@ struct api_params {
     bool keeps_start;      /* truncation_side "right": a prompt that is cut keeps its first tokens */
     bool has_seed;
     int64_t seed;
+    enum engine_pooling pooling;                   /* not NONE: of embeddings */
+    bool is_base64;                                /* encoding_format of embeddings */
     char request_id[API_REQUEST_ID_BYTES_MAX + 1]; /* "": none */
     /* owned: */
     struct engine_string *stops; /* their texts too */
@@ -61,7 +63,7 @@ struct api_params {
     size_t bad_word_count;
 };
 
-/* Reads and checks all fields of an endpoint that generates text, and refuses those that are not known there. On failure
+/* Reads and checks all fields of an endpoint that runs the model, and refuses those that are not known there. On failure
  * *e names the field; api_params_deinit is needed either way. What an endpoint does not know has its default. In a chat
  * `logprobs` is what the two fields there say together, and max_tokens what its several names say. */
 enum api_error_kind api_params_read(struct api_params *p, enum api_endpoint endpoint, const json_t *body,

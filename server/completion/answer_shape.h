@@ -1,4 +1,4 @@
-/* What differs between the answers of the endpoints that generate text: names, and how a choice is written. The rest,
+/* What differs between the answers of the endpoints that run the model: names, and how a choice is written. The rest,
  * from reading a body to the end of a stream, is the same for all of them. */
 #pragma once
 
@@ -7,8 +7,12 @@
 struct answer_shape {
     const char *id_prefix;
     const char *object, *chunk_object; /* of a whole answer, of a part of a stream */
+    const char *list; /* name of the array that has the choices, or what there is in their place */
+    bool generates;   /* a choice is a text, which ends somehow and may be told as ids */
     /* One generated token with its log probability, into the choice's buffers. */
     void (*add_logprob)(struct prompt *p, struct choice *choice, const struct engine_event *event);
+    /* One scored token of the prompt; NULL: as `logprobs` and `prompt_logprobs` have it. */
+    void (*add_score)(struct prompt *p, const struct engine_event *event);
     /* Members of the answer that stand before "choices", each with a comma behind it; of a stream, for this choice. May
      * be NULL. */
     void (*write_members)(struct bytes *out, const struct prompt *p, const struct choice *choice);
@@ -18,7 +22,8 @@ struct answer_shape {
 
 const struct answer_shape *answer_shape_of(enum api_endpoint endpoint);
 
-extern const struct answer_shape answer_shape_text, answer_shape_infill, answer_shape_chat;
+extern const struct answer_shape answer_shape_text, answer_shape_infill, answer_shape_chat,
+    answer_shape_embedding, answer_shape_score;
 
 /* ---- what they share ----------------------------------------------------------------------------------- */
 

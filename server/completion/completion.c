@@ -12,7 +12,9 @@
 #include "server/completion/chat_prompt.h"
 #include "server/completion/infill.h"
 #include "server/completion/prediction.h"
+#include "server/completion/embedding.h"
 #include "server/completion/prompt.h"
+#include "server/completion/score.h"
 #include "server/completion/structured.h"
 
 struct completion *completion_create(struct engine *engine, enum api_endpoint endpoint, const char *model,
@@ -44,6 +46,7 @@ static void choice_deinit(struct choice *choice) {
     bytes_deinit(&choice->top_logprobs);
     bytes_deinit(&choice->text_offsets);
     bytes_deinit(&choice->token_ids);
+    bytes_deinit(&choice->embedding);
 }
 
 static size_t take_charge(size_t *charged) {
@@ -115,11 +118,12 @@ static enum api_error_kind take_memory(struct completion *c, struct budget *budg
     size_t bytes;
     if (!completion_admitted_bytes(c, &bytes))
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
-    if (bytes > budget->max)
+    const size_t whole = bytes + embedding_answers_bytes(c);
+    if (whole > budget->max)
         return api_error_set(e, API_BODY_TOO_LARGE, NULL,
                              "The request would take %zu KiB of memory while it runs; at most %zu KiB are "
                              "allowed. Send fewer prompts, choices or stop strings.",
-                             bytes >> 10, budget->max >> 10);
+                             whole >> 10, budget->max >> 10);
     if (!budget_take(budget, bytes))
         return api_error_set(e, API_QUEUE_FULL, NULL,
                              "The server is busy: its memory for requests is taken. Try again later.");
@@ -155,6 +159,8 @@ static enum api_error_kind read_prompts(struct completion *c, const json_t *body
                                         const struct api_limits *limits, struct api_error *e) {
     if (c->endpoint == API_CHAT) return chat_prompt_render(c, body, body_bytes, limits, e);
     if (c->endpoint == API_INFILL) return infill_read(c, body, limits, e);
+    if (c->endpoint == API_SCORE) return score_read(c, body, limits, e);
+    if (c->endpoint == API_EMBEDDINGS) return prompt_read(c, json_body_field(body, "input"), limits, e);
     const json_t *prompt = json_body_field(body, "prompt"), *suffix = json_body_field(body, "suffix");
     if (suffix && !json_is_string(suffix)) return api_field_wrong_type(e, "suffix", "a string", suffix);
     /* An empty one is what clients send that fill in nothing. */
@@ -165,6 +171,7 @@ static enum api_error_kind read_prompts(struct completion *c, const json_t *body
 enum api_error_kind completion_prepare(struct completion *c, const char *body, size_t length,
                                        const struct api_limits *limits, struct api_error *e) {
     struct json_body json;
+    c->embedding_width = limits->embedding_width;
     c->text_bytes_max = text_bytes_max(c->engine, limits, body, length);
     bool is_chat = c->endpoint == API_CHAT;
     size_t beside = is_chat ? engine_chat_bytes(length) : 0;
@@ -175,9 +182,9 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
         snprintf(c->id, sizeof c->id, "%s%s", c->shape->id_prefix, c->params.request_id);
     if (kind == API_OK) kind = check_texts(c, e);
     if (kind == API_OK) kind = read_prompts(c, json.root, length, limits, e);
-    if (kind == API_OK) kind = bad_words_read(c, e);
-    if (kind == API_OK) kind = prediction_read(c, json.root, limits, e);
-    if (kind == API_OK) kind = structured_read(c, json.root, limits, e);
+    if (kind == API_OK && c->shape->generates) kind = bad_words_read(c, e);
+    if (kind == API_OK && c->shape->generates) kind = prediction_read(c, json.root, limits, e);
+    if (kind == API_OK && c->shape->generates) kind = structured_read(c, json.root, limits, e);
     json_body_close(&json);
     /* A conversation is encoded when it is known how long its text is. */
     if (kind == API_OK && is_chat) kind = chat_prompt_encode(c, limits, e);
@@ -189,7 +196,8 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
 
 static size_t choice_weight(const struct choice *choice) {
     return choice->text.length + choice->tokens.length + choice->token_logprobs.length +
-           choice->top_logprobs.length + choice->text_offsets.length + choice->token_ids.length;
+           choice->top_logprobs.length + choice->text_offsets.length + choice->token_ids.length +
+           choice->embedding.length;
 }
 
 static size_t prompt_weight(const struct prompt *p, size_t choices) {

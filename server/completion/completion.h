@@ -1,4 +1,5 @@
-/* One request that generates text, POST /v1/completions, /v1/chat/completions or /infill: its parameters, its prompts,
+/* One request that runs the model, POST /v1/completions, /v1/chat/completions or /infill, which generate text,
+ * /v1/embeddings or /score: its parameters, its prompts,
  * and what has been generated for each choice and not yet been written out. Made on the loop thread; completion_prepare runs in the uv pool, and so may
  * completion_write, while nothing else touches the completion. Knows the engine's door and JSON, not
  * libmicrohttpd. */
@@ -22,10 +23,11 @@ struct choice {
     struct bytes text;
     struct bytes tokens, token_logprobs, top_logprobs, text_offsets;
     struct bytes token_ids;
-    size_t charged;     /* of the buffers: what the completion has taken for them */
-    size_t characters;  /* of text given out so far */
-    size_t next_offset; /* where the text of the next token starts, in characters */
-    double logprob_sum; /* for best_of */
+    struct bytes embedding; /* floats, as the engine has them; taken for at admission */
+    size_t charged;         /* of the buffers: what the completion has taken for them */
+    size_t characters;      /* of text given out so far */
+    size_t next_offset;     /* where the text of the next token starts, in characters */
+    double logprob_sum;     /* for best_of */
     uint32_t generated;
     bool begun, finished;
     bool written, ended; /* a chunk of it has been, the one that says how it ended */
@@ -50,6 +52,9 @@ struct prompt {
     size_t scored_bytes, scored_characters; /* of the echo: where the next scored token starts */
     struct engine_request *handle;          /* NULL before admission and after the end */
     struct choice *choices;                 /* params.best_of of them */
+    size_t scored_from;                     /* of a score: the first id of the continuation */
+    double score;                           /* sum of the log probabilities, as they are told */
+    bool is_not_greedy;                     /* another token would have been likelier somewhere */
     size_t finished;
     uint32_t cached_tokens, completion_tokens;
     uint32_t predicted_tokens; /* of these, that `prediction` had in their place */
@@ -64,7 +69,7 @@ struct completion_times {
 };
 
 struct completion {
-    enum api_endpoint endpoint;       /* which of the three generates; */
+    enum api_endpoint endpoint;       /* which of them it is; */
     const struct answer_shape *shape; /* how that one answers (answer_shape.h) */
     struct api_params params;
     struct api_chat chat; /* between rendering and encoding */
@@ -87,6 +92,7 @@ struct completion {
     bool stalled;             /* events were left untaken for want of room in the reply */
     struct api_error failure; /* kind API_OK: none */
     struct budget *budget;    /* of requests and answers; NULL: nothing is counted */
+    size_t embedding_width;   /* numbers of an embedding of the engine */
     size_t text_bytes_max;    /* of a prompt: memory to encode more was not taken */
     size_t taken; /* of the budget: what the engine keeps for it, ids, and what the buffers hold */
     void *owner;  /* the request, for delivery */

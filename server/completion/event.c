@@ -162,6 +162,9 @@ static void finish_choice(struct prompt *p, struct choice *choice, const struct 
     if (choice->generated || p->completion->params.echo)
         bytes_append(&choice->text, event->text, event->text_length);
     if (event->choice == 0) p->cached_tokens = event->cached_tokens;
+    if (event->embedding)
+        bytes_append(&choice->embedding, event->embedding,
+                     p->completion->embedding_width * sizeof *event->embedding);
     completion_count_times(p->completion, event);
     p->completion_tokens += event->completion_tokens;
     p->predicted_tokens += event->predicted_tokens;
@@ -199,8 +202,9 @@ static void charge_prompt(struct prompt *p) {
 }
 
 void completion_event(struct prompt *p, const struct engine_event *event) {
+    const struct answer_shape *shape = p->completion->shape;
     if (event->kind == ENGINE_EVENT_PROMPT) {
-        score_prompt_token(p, event);
+        (shape->add_score ? shape->add_score : score_prompt_token)(p, event);
         charge_prompt(p);
         return;
     }

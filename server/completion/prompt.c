@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/api/json_body.h"
+#include "server/completion/answer_shape.h"
 #include "server/json/write.h"
 
 static enum api_error_kind out_of_memory(struct api_error *e) {
@@ -15,7 +16,7 @@ static enum api_error_kind out_of_memory(struct api_error *e) {
 enum { ENCODE_CONTEXTS_MAX = 8 };
 
 const char *prompt_field(const struct completion *c) {
-    return c->endpoint == API_CHAT ? "messages" : "prompt";
+    return c->endpoint == API_CHAT ? "messages" : c->endpoint == API_EMBEDDINGS ? "input" : "prompt";
 }
 
 static enum api_error_kind too_long(const struct completion *c, struct api_error *e, size_t context,
@@ -66,10 +67,17 @@ enum api_error_kind prompt_check_bytes(const struct completion *c, size_t length
     return length > c->text_bytes_max ? longer_than_tokens(c, e, limits->context, length) : API_OK;
 }
 
+/* There is nothing to make an embedding of, whatever the tokenizer would put around it. */
+static enum api_error_kind refuse_empty(const struct prompt *p, struct api_error *e) {
+    const char *field = prompt_field(p->completion);
+    return api_error_set(e, API_INVALID, field, "'%s': element %zu is empty.", field, p->index);
+}
+
 /* An empty prompt starts from the token that stands for the start of a text. */
 enum api_error_kind prompt_start_empty(struct prompt *p, struct api_error *e) {
     const struct completion *c = p->completion;
     struct engine_info info;
+    if (c->endpoint == API_EMBEDDINGS) return refuse_empty(p, e);
     engine_info(c->engine, &info);
     if (info.start < 0)
         return api_error_set(e, API_INVALID, prompt_field(c),
@@ -188,14 +196,13 @@ static size_t most_before_cut(const struct api_limits *limits) {
     return limits->tokenize_ids_max > limits->context ? limits->tokenize_ids_max : limits->context;
 }
 
-static enum api_error_kind encode_text(struct prompt *p, const char *text, size_t length,
-                                       const struct api_limits *limits, struct api_error *e) {
+enum api_error_kind prompt_encode(struct prompt *p, const char *text, size_t length, bool special,
+                                  const struct api_limits *limits, struct api_error *e) {
     const struct completion *c = p->completion;
     struct error cause;
     size_t most = prompt_ids_max(c, limits);
     if (prompt_check_bytes(c, length, limits, e) != API_OK) return e->kind;
-    enum status status = engine_encode(c->engine, text, length, c->params.add_special_tokens, most, &p->ids,
-                                       &p->count, &cause);
+    enum status status = engine_encode(c->engine, text, length, special, most, &p->ids, &p->count, &cause);
     return status == STATUS_OK ? API_OK : prompt_encode_failure(c, limits, &cause, most, e);
 }
 
@@ -205,7 +212,8 @@ static enum api_error_kind read_text(struct prompt *p, const json_t *value, cons
     const char *text = json_string_value(value);
     size_t length = json_string_length(value);
     bool was_cut;
-    if (encode_text(p, text, length, limits, e) != API_OK ||
+    if (c->endpoint == API_EMBEDDINGS && !length) return refuse_empty(p, e);
+    if (prompt_encode(p, text, length, c->params.add_special_tokens, limits, e) != API_OK ||
         truncate_text(p, text, length, limits, &was_cut, e) != API_OK)
         return e->kind;
     if (prompt_check_count(p, limits, e) != API_OK) return e->kind;
@@ -218,22 +226,30 @@ static enum api_error_kind read_ids(struct prompt *p, const json_t *value, const
     const struct completion *c = p->completion;
     size_t count = json_array_size(value), most = most_ids(&c->params, count, limits);
     if (most > limits->context) return too_long(c, e, limits->context, "", most);
-    if (api_params_token_ids(value, "prompt", most_before_cut(limits), limits->vocabulary, &p->ids, &p->count,
-                             e) != API_OK)
+    if (api_params_token_ids(value, prompt_field(c), most_before_cut(limits), limits->vocabulary, &p->ids,
+                             &p->count, e) != API_OK)
         return e->kind;
     prompt_truncate(p, limits);
     if (c->params.echo && read_echo(p, NULL, 0, e) != API_OK) return e->kind;
     return count ? API_OK : prompt_start_empty(p, e);
 }
 
+static enum api_error_kind too_many(const struct completion *c, size_t count, const struct api_limits *limits,
+                                    struct api_error *e) {
+    const char *field = prompt_field(c);
+    if (!c->shape->generates)
+        return api_error_set(e, API_INVALID, field,
+                             "'%s' makes %zu requests; at most %zu are allowed (--max-choices).", field,
+                             count, limits->choices_max);
+    return api_error_set(e, API_INVALID, field,
+                         "%zu prompts with %zu choices each are too many; at most %zu choices are allowed.",
+                         count, (size_t)c->params.best_of, limits->choices_max);
+}
+
 enum api_error_kind prompt_allocate(struct completion *c, size_t count, const struct api_limits *limits,
                                     struct api_error *e) {
     size_t choices = (size_t)c->params.best_of;
-    if (count > limits->choices_max / choices)
-        return api_error_set(
-            e, API_INVALID, "prompt",
-            "%zu prompts with %zu choices each are too many; at most %zu choices are allowed.", count,
-            choices, limits->choices_max);
+    if (count > limits->choices_max / choices) return too_many(c, count, limits, e);
     c->prompts = calloc(count, sizeof *c->prompts);
     if (!c->prompts) return out_of_memory(e);
     c->prompt_count = count;
@@ -248,24 +264,37 @@ enum api_error_kind prompt_allocate(struct completion *c, size_t count, const st
 
 static enum api_error_kind read_element(struct prompt *p, const json_t *value,
                                         const struct api_limits *limits, struct api_error *e) {
+    const char *field = prompt_field(p->completion);
     if (json_is_string(value)) return read_text(p, value, limits, e);
     if (json_is_array(value) && json_array_size(value)) return read_ids(p, value, limits, e);
     if (json_is_array(value))
-        return api_error_set(e, API_INVALID, "prompt", "'prompt': element %zu is an empty array.", p->index);
+        return api_error_set(e, API_INVALID, field, "'%s': element %zu is an empty array.", field, p->index);
+    return prompt_wrong_type(field, p->index, value, e);
+}
+
+enum api_error_kind prompt_wrong_type(const char *field, size_t index, const json_t *value,
+                                      struct api_error *e) {
     return api_error_set(
-        e, API_INVALID, "prompt",
-        "'prompt' must be a string, an array of token ids, or an array of such; element %zu is %s.", p->index,
+        e, API_INVALID, field,
+        "'%s' must be a string, an array of token ids, or an array of such; element %zu is %s.", field, index,
         json_body_type_name(value));
+}
+
+enum api_error_kind prompt_check_type(const char *field, const json_t *value, struct api_error *e) {
+    if (!value) return api_error_set(e, API_INVALID, field, "'%s' is missing.", field);
+    if (json_is_string(value) || json_is_array(value)) return API_OK;
+    return api_error_set(e, API_INVALID, field, "'%s' must be a string or an array, not %s.", field,
+                         json_body_type_name(value));
+}
+
+bool prompt_is_one(const json_t *value) {
+    return json_is_string(value) || !json_array_size(value) || json_is_number(json_array_get(value, 0));
 }
 
 enum api_error_kind prompt_read(struct completion *c, const json_t *value, const struct api_limits *limits,
                                 struct api_error *e) {
-    if (!value) return api_error_set(e, API_INVALID, "prompt", "'prompt' is missing.");
-    if (!json_is_string(value) && !json_is_array(value))
-        return api_error_set(e, API_INVALID, "prompt", "'prompt' must be a string or an array, not %s.",
-                             json_body_type_name(value));
-    bool is_one =
-        json_is_string(value) || !json_array_size(value) || json_is_number(json_array_get(value, 0));
+    if (prompt_check_type(prompt_field(c), value, e) != API_OK) return e->kind;
+    bool is_one = prompt_is_one(value);
     if (prompt_allocate(c, is_one ? 1 : json_array_size(value), limits, e) != API_OK) return e->kind;
     if (json_is_string(value)) return read_text(&c->prompts[0], value, limits, e);
     if (is_one) return read_ids(&c->prompts[0], value, limits, e);

@@ -1,4 +1,4 @@
-/* The field `prompt` of a completion. Any thread that may wait: encoding is long. */
+/* The field `prompt` of a completion, `input` of embeddings. Any thread that may wait: encoding is long. */
 #pragma once
 
 #include "server/completion/completion.h"
@@ -28,6 +28,17 @@ enum api_error_kind prompt_check_count(const struct prompt *p, const struct api_
 /* Before it is turned into ids: its bytes. */
 enum api_error_kind prompt_check_bytes(const struct completion *c, size_t length,
                                        const struct api_limits *limits, struct api_error *e);
+
+/* Ids of a text; special: with what the tokenizer adds. */
+enum api_error_kind prompt_encode(struct prompt *p, const char *text, size_t length, bool special,
+                                  const struct api_limits *limits, struct api_error *e);
+
+/* A field in the form of prompts: whether it is there and a string or an array; whether it is one prompt or an array of
+ * them; and that an element is neither a text nor ids. */
+enum api_error_kind prompt_check_type(const char *field, const json_t *value, struct api_error *e);
+bool prompt_is_one(const json_t *value);
+enum api_error_kind prompt_wrong_type(const char *field, size_t index, const json_t *value,
+                                      struct api_error *e);
 
 /* All forms of it: a string, an array of ids, or an array that mixes both. Fills c->prompts; uses c->params.
  */

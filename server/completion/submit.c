@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/completion/completion.h"
+#include "server/completion/embedding.h"
 #include "server/completion/prompt.h"
 
 /* The engine has one number for the prompt and what is generated; event.c gives out of each what
@@ -48,7 +49,10 @@ static void describe(struct engine_prompt *to, struct prompt *p) {
         .include_stop_text = params->include_stop_str_in_output,
         .skip_special = params->skip_special_tokens,
         .logprobs = most_logprobs(params),
-        .prompt_logprobs = (params->echo && params->logprobs >= 0) || params->prompt_logprobs >= 0,
+        .prompt_logprobs =
+            (params->echo && params->logprobs >= 0) || params->prompt_logprobs >= 0 || p->scored_from > 0,
+        .prompt_logprobs_from = p->scored_from,
+        .pooling = params->pooling,
         .priority = (int)params->priority,
         .client = p->completion->client,
         .timeout_ms = (uint32_t)params->timeout_ms,
@@ -74,6 +78,8 @@ static enum api_error_kind refuse(struct api_error *e, const char *field, const 
     case STATUS_INVALID_ARGUMENT:
         if (strcmp(cause->where, "context") == 0)
             return api_error_set(e, API_CONTEXT_LENGTH, field, "%s", cause->text);
+        if (strcmp(cause->where, "prompt") == 0)
+            return api_error_set(e, API_INVALID, field, "'%s': %s.", field, cause->text);
         return api_error_set(e, API_INVALID, cause->where, "'%s': %s.", cause->where, cause->text);
     case STATUS_NO_MEMORY:
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
@@ -90,7 +96,7 @@ bool completion_admitted_bytes(struct completion *c, size_t *bytes) {
     free(prompts);
     for (size_t i = 0; i < c->prompt_count; i++)
         *bytes += sizeof c->prompts[i] + c->prompts[i].count * sizeof(int32_t) + c->prompts[i].echo_length +
-                  (size_t)c->params.best_of * sizeof(struct choice);
+                  (size_t)c->params.best_of * sizeof(struct choice) + embedding_bytes(c);
     const struct api_params *p = &c->params;
     for (size_t i = 0; i < p->stop_count; i++) *bytes += sizeof *p->stops + p->stops[i].length;
     for (size_t i = 0; i < c->ban_count; i++) *bytes += sizeof *c->bans + c->bans[i].count * sizeof(int32_t);

@@ -7,10 +7,13 @@
 #include "engine/types/limits.h"
 #include "server/completion/completion.h"
 #include "server/completion/answer_shape.h"
+#include "server/completion/embedding.h"
 #include "server/json/write.h"
 
 const struct answer_shape *answer_shape_of(enum api_endpoint endpoint) {
     if (endpoint == API_CHAT) return &answer_shape_chat;
+    if (endpoint == API_EMBEDDINGS) return &answer_shape_embedding;
+    if (endpoint == API_SCORE) return &answer_shape_score;
     return endpoint == API_INFILL ? &answer_shape_infill : &answer_shape_text;
 }
 
@@ -34,7 +37,7 @@ static void write_head(struct bytes *out, struct completion *c, const struct pro
     if (!c->head.length) make_head(&c->head, c);
     bytes_append_bytes(out, &c->head);
     if (choice && c->shape->write_members) c->shape->write_members(out, p, choice);
-    bytes_text(out, "\"choices\":[");
+    bytes_format(out, "\"%s\":[", c->shape->list);
 }
 
 /* What the answer had of the prediction, and what of the prediction it did not have, whether drafts were made of it or
@@ -123,11 +126,12 @@ static void write_finish(struct bytes *out, const struct api_params *params, con
 /* Writes what the choice's buffers hold and empties them. */
 static void write_choice(struct bytes *out, struct prompt *p, struct choice *choice, size_t index) {
     const struct api_params *params = &p->completion->params;
+    const struct answer_shape *shape = p->completion->shape;
     bytes_text(out, "{\"index\":");
     bytes_integer(out, (int64_t)index);
-    p->completion->shape->write_choice(out, p, choice);
-    write_finish(out, params, choice);
-    if (params->return_token_ids) {
+    shape->write_choice(out, p, choice);
+    if (shape->generates) write_finish(out, params, choice);
+    if (shape->generates && params->return_token_ids) {
         bytes_text(out, ",");
         answer_shape_write_array(out, "token_ids", NULL, &choice->token_ids);
     }
@@ -138,7 +142,8 @@ static void write_choice(struct bytes *out, struct prompt *p, struct choice *cho
 
 static bool choice_failed(const struct choice *choice) {
     return choice->text.failed || choice->tokens.failed || choice->token_logprobs.failed ||
-           choice->top_logprobs.failed || choice->text_offsets.failed || choice->token_ids.failed;
+           choice->top_logprobs.failed || choice->text_offsets.failed || choice->token_ids.failed ||
+           choice->embedding.failed;
 }
 
 /* ---- the whole answer ---------------------------------------------------------------------------------- */
@@ -191,8 +196,8 @@ static size_t choice_bytes(const struct completion *c, const struct prompt *p, c
                     p->text_offsets.length + p->prompt_logprobs.length;
     size_t ids = c->params.return_token_ids ? p->count * ID_BYTES : 0;
     return CHOICE_BYTES + 2 * choice->text.length + choice->tokens.length + choice->token_logprobs.length +
-           choice->top_logprobs.length + choice->text_offsets.length + choice->token_ids.length + scores +
-           ids;
+           choice->top_logprobs.length + choice->text_offsets.length + choice->token_ids.length +
+           embedding_answer_bytes(choice->embedding.length) + scores + ids;
 }
 
 size_t completion_answer_bytes(const struct completion *c) {

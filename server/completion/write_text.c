@@ -53,6 +53,8 @@ const struct answer_shape answer_shape_text = {
     .id_prefix = "cmpl-",
     .object = "text_completion",
     .chunk_object = "text_completion",
+    .list = "choices",
+    .generates = true,
     .add_logprob = text_logprobs_add,
     .write_choice = write_choice,
 };
@@ -61,6 +63,8 @@ const struct answer_shape answer_shape_infill = {
     .id_prefix = "cmpl-",
     .object = "text_completion",
     .chunk_object = "text_completion",
+    .list = "choices",
+    .generates = true,
     .add_logprob = text_logprobs_add,
     .write_members = write_content,
     .write_choice = write_choice,

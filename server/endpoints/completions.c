@@ -1,4 +1,4 @@
-/* POST /v1/completions, /v1/chat/completions and /infill: body → (uv pool) parameters, places in the queue, ids,
+/* POST /v1/completions, /v1/chat/completions, /infill, /v1/embeddings and /score: body → (uv pool) parameters, places in the queue, ids,
  * requests → admission → events → answer. */
 #include "server/endpoints/endpoints.h"
 #include "server/http/http_request.h"
@@ -46,4 +46,12 @@ void endpoint_infill(struct http_request *r) {
 
 void endpoint_chat(struct http_request *r) {
     begin(r, API_CHAT);
+}
+
+void endpoint_embeddings(struct http_request *r) {
+    begin(r, API_EMBEDDINGS);
+}
+
+void endpoint_score(struct http_request *r) {
+    begin(r, API_SCORE);
 }

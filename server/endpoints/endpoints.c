@@ -12,6 +12,10 @@ static const struct route routes[] = {
     {"POST", "/v1/infill", ROUTE_CLIENT | ROUTE_ALIAS, endpoint_infill, NULL, NULL},
     {"POST", "/v1/chat/completions", ROUTE_CLIENT, endpoint_chat, NULL, "Answers to conversations"},
     {"POST", "/chat/completions", ROUTE_CLIENT | ROUTE_ALIAS, endpoint_chat, NULL, NULL},
+    {"POST", "/v1/embeddings", ROUTE_CLIENT, endpoint_embeddings, NULL, "Embeddings of texts"},
+    {"POST", "/embeddings", ROUTE_CLIENT | ROUTE_ALIAS, endpoint_embeddings, NULL, NULL},
+    {"POST", "/score", ROUTE_CLIENT, endpoint_score, NULL, "Log probabilities of continuations of prompts"},
+    {"POST", "/v1/score", ROUTE_CLIENT | ROUTE_ALIAS, endpoint_score, NULL, NULL},
     {"POST", "/apply-template", 0, endpoint_apply_template, NULL, "A conversation as the model is given it"},
     {"POST", "/v1/apply-template", ROUTE_ALIAS, endpoint_apply_template, NULL, NULL},
     {"GET", "/v1/models", 0, endpoint_models, NULL, "The model that is served, as a list"},
@@ -43,9 +47,9 @@ static const struct route routes[] = {
 #define METRICS_INSTEAD  "GET /metrics has the figures."
 #define READY_INSTEAD    "GET /health says that the server works, GET /ready that it takes requests."
 #define ONE_MODEL        "One model is served, chosen when the server is started: --model, --lora."
-#define NO_EMBEDDINGS    "This server generates texts and makes no embeddings."
+#define EMBED_INSTEAD    "POST /v1/embeddings makes embeddings of texts."
+#define COMPARE_INSTEAD  "POST /v1/embeddings and POST /score have what texts can be compared by."
 #define TEXTS_ALONE      "This server generates texts."
-#define SCORE_INSTEAD    "POST /v1/completions with 'echo', 'logprobs' and 'max_tokens' 0 scores a text."
 #define BELOW_INSTEAD    "The API is below: POST /v1/completions, POST /v1/chat/completions, GET /v1/models."
 
 /* The first that fits counts. */
@@ -61,19 +65,15 @@ static const struct route_hint hints[] = {
     {"/v1/assistants*", CHAT_INSTEAD},
     {"/v1/threads*", CHAT_INSTEAD},
     {"/v1/conversations*", CHAT_INSTEAD},
-    {"/v1/embeddings", NO_EMBEDDINGS},
-    {"/embeddings", NO_EMBEDDINGS},
-    {"/embedding", NO_EMBEDDINGS},
-    {"/embed*", NO_EMBEDDINGS},
-    {"/encode", NO_EMBEDDINGS},
-    {"/api/embed*", NO_EMBEDDINGS},
-    {"/pooling", NO_EMBEDDINGS},
-    {"/classify", NO_EMBEDDINGS},
-    {"/v1/rerank*", NO_EMBEDDINGS},
-    {"/v2/rerank*", NO_EMBEDDINGS},
-    {"/rerank*", NO_EMBEDDINGS},
-    {"/v1/score", SCORE_INSTEAD},
-    {"/score", SCORE_INSTEAD},
+    {"/embedding", EMBED_INSTEAD},
+    {"/embed*", EMBED_INSTEAD},
+    {"/encode", EMBED_INSTEAD},
+    {"/api/embed*", EMBED_INSTEAD},
+    {"/pooling", EMBED_INSTEAD},
+    {"/classify", COMPARE_INSTEAD},
+    {"/v1/rerank*", COMPARE_INSTEAD},
+    {"/v2/rerank*", COMPARE_INSTEAD},
+    {"/rerank*", COMPARE_INSTEAD},
     {"/v1/images*", TEXTS_ALONE},
     {"/v1/audio*", TEXTS_ALONE},
     {"/v1/moderations", TEXTS_ALONE},

@@ -11,6 +11,8 @@ void endpoint_openapi(struct http_request *r);
 void endpoint_page(struct http_request *r);
 void endpoint_infill(struct http_request *r);
 void endpoint_chat(struct http_request *r);
+void endpoint_embeddings(struct http_request *r);
+void endpoint_score(struct http_request *r);
 void endpoint_apply_template(struct http_request *r);
 void endpoint_health(struct http_request *r);
 void endpoint_ready(struct http_request *r);

@@ -110,9 +110,12 @@ void json_write_text(struct bytes *out, const char *text) {
 }
 
 void json_write_logprob(struct bytes *out, float value) {
-    char text[40];
     if (!(value >= -9999.0f)) value = -9999.0f; /* -inf and NaN too */
-    if (value > 9999.0f) value = 9999.0f;
+    json_write_float(out, value > 9999.0f ? 9999.0f : value);
+}
+
+void json_write_float(struct bytes *out, float value) {
+    char text[40];
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, (double)value);
         if (strtof(text, NULL) == value) break;

@@ -15,6 +15,9 @@ size_t json_string_bytes(const char *text, size_t length);
 /* As json_write_string, of a C string; NULL is null. */
 void json_write_text(struct bytes *out, const char *text);
 
+/* The shortest of the usual forms that gives the same float back; of a finite value. */
+void json_write_float(struct bytes *out, float value);
+
 /* A log-probability: the shortest of the usual forms that gives the same float back; JSON has no infinities,
  * so anything below -9999 and NaN is -9999.0, as the OpenAI API has it. */
 void json_write_logprob(struct bytes *out, float value);

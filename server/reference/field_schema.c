@@ -26,6 +26,8 @@ static const struct {
     {"object of token ids and numbers",
      "{\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": \"number\"}}"},
     {"\"left\" or \"right\"", "{\"enum\": [\"left\", \"right\", null]}"},
+    {"\"last\" or \"mean\"", "{\"enum\": [\"last\", \"mean\", null]}"},
+    {"\"float\" or \"base64\"", "{\"enum\": [\"float\", \"base64\", null]}"},
     {"string of 1 to 128 letters, digits, '-', '_' and '.'",
      "{\"type\": [\"string\", \"null\"], \"pattern\": \"^[-A-Za-z0-9_.]{1,128}$\"}"},
 };

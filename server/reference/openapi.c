@@ -18,31 +18,71 @@ struct operation {
     const char *path, *id;
     enum api_endpoint endpoint; /* whose fields its body has; 0: it has none */
     const char *request;        /* name of its schema */
-    const char *required;       /* field that the body must have; NULL: none */
+    const char *required[2];    /* fields that the body must have; NULL: none */
     const char *answer, *type;  /* schema, NULL: none; media type */
     const char *chunk;          /* schema of an event of its stream; NULL: it has none */
 };
 
 static const struct operation operations[] = {
-    {"/v1/completions", "complete", API_COMPLETIONS, "CompletionRequest", "prompt", "Completion",
-     "application/json", "Completion"},
-    {"/v1/chat/completions", "chat", API_CHAT, "ChatRequest", "messages", "ChatCompletion",
-     "application/json", "ChatChunk"},
-    {"/infill", "infill", API_INFILL, "InfillRequest", NULL, "Infill", "application/json", "Infill"},
-    {"/apply-template", "applyTemplate", API_APPLY_TEMPLATE, "ApplyTemplateRequest", "messages", "Text",
-     "application/json", NULL},
-    {"/tokenize", "tokenize", API_TOKENIZE, "TokenizeRequest", NULL, "Tokens", "application/json", NULL},
-    {"/detokenize", "detokenize", API_DETOKENIZE, "DetokenizeRequest", "tokens", "Text", "application/json",
+    {"/v1/completions",
+     "complete",
+     API_COMPLETIONS,
+     "CompletionRequest",
+     {"prompt"},
+     "Completion",
+     "application/json",
+     "Completion"},
+    {"/v1/chat/completions",
+     "chat",
+     API_CHAT,
+     "ChatRequest",
+     {"messages"},
+     "ChatCompletion",
+     "application/json",
+     "ChatChunk"},
+    {"/infill", "infill", API_INFILL, "InfillRequest", {NULL}, "Infill", "application/json", "Infill"},
+    {"/v1/embeddings",
+     "embed",
+     API_EMBEDDINGS,
+     "EmbeddingRequest",
+     {"input"},
+     "Embeddings",
+     "application/json",
      NULL},
-    {"/v1/models", "models", 0, NULL, NULL, "Models", "application/json", NULL},
-    {"/v1/models/", "model", 0, NULL, NULL, "Model", "application/json", NULL},
-    {"/tokenizer_info", "tokenizerInfo", 0, NULL, NULL, "TokenizerInfo", "application/json", NULL},
-    {"/health", "health", 0, NULL, NULL, "Status", "application/json", NULL},
-    {"/ready", "ready", 0, NULL, NULL, "Status", "application/json", NULL},
-    {"/version", "version", 0, NULL, NULL, "Version", "application/json", NULL},
-    {"/metrics", "metrics", 0, NULL, NULL, NULL, "text/plain", NULL},
-    {"/openapi.json", "openapi", 0, NULL, NULL, NULL, "application/json", NULL},
-    {"/", "page", 0, NULL, NULL, NULL, "text/html", NULL},
+    {"/score",
+     "score",
+     API_SCORE,
+     "ScoreRequest",
+     {"prompt", "continuation"},
+     "Scores",
+     "application/json",
+     NULL},
+    {"/apply-template",
+     "applyTemplate",
+     API_APPLY_TEMPLATE,
+     "ApplyTemplateRequest",
+     {"messages"},
+     "Text",
+     "application/json",
+     NULL},
+    {"/tokenize", "tokenize", API_TOKENIZE, "TokenizeRequest", {NULL}, "Tokens", "application/json", NULL},
+    {"/detokenize",
+     "detokenize",
+     API_DETOKENIZE,
+     "DetokenizeRequest",
+     {"tokens"},
+     "Text",
+     "application/json",
+     NULL},
+    {"/v1/models", "models", 0, NULL, {NULL}, "Models", "application/json", NULL},
+    {"/v1/models/", "model", 0, NULL, {NULL}, "Model", "application/json", NULL},
+    {"/tokenizer_info", "tokenizerInfo", 0, NULL, {NULL}, "TokenizerInfo", "application/json", NULL},
+    {"/health", "health", 0, NULL, {NULL}, "Status", "application/json", NULL},
+    {"/ready", "ready", 0, NULL, {NULL}, "Status", "application/json", NULL},
+    {"/version", "version", 0, NULL, {NULL}, "Version", "application/json", NULL},
+    {"/metrics", "metrics", 0, NULL, {NULL}, NULL, "text/plain", NULL},
+    {"/openapi.json", "openapi", 0, NULL, {NULL}, NULL, "application/json", NULL},
+    {"/", "page", 0, NULL, {NULL}, NULL, "text/html", NULL},
 };
 
 enum { OPERATION_COUNT = sizeof operations / sizeof *operations };
@@ -135,7 +175,11 @@ static json_t *request_schema(const struct operation *o, const struct api_limits
     json_t *properties = json_object();
     openapi_each_field(o->endpoint, limits, add_property, properties);
     json_t *schema = json_pack("{s:s, s:o}", "type", "object", "properties", properties);
-    if (o->required) json_object_set_new(schema, "required", json_pack("[s]", o->required));
+    json_t *required = json_array();
+    for (size_t i = 0; i < sizeof o->required / sizeof *o->required && o->required[i]; i++)
+        json_array_append_new(required, json_string(o->required[i]));
+    if (json_array_size(required)) json_object_set(schema, "required", required);
+    json_decref(required);
     return schema;
 }
 
@@ -187,7 +231,8 @@ char *openapi_document(const struct route_table *routes, const struct api_limits
     json_t *root = json_pack(
         "{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:[{s:[]}, {}], s:o, s:o, s:o, s:o}", "openapi", "3.1.0",
         "info", "title", "prenormd", "version", version, "description",
-        "Text completion by Pre-Norm language models. Fields that are null count as absent. Fields that "
+        "Text completion, embeddings and scores by Pre-Norm language models. Fields that are null count as "
+        "absent. Fields that "
         "promise what is not done here are refused by name (x-refused-fields); other unknown ones are "
         "ignored, or refused with --strict.",
         "license", "name", "MIT", "identifier", "MIT", "security", "key", "paths", paths(routes),
@@ -214,7 +259,8 @@ static void describe_number(const struct number_row *row, enum api_endpoint endp
                             struct openapi_field *out) {
     bool is_bool = strcmp(row->type, "boolean") == 0;
     *out = (struct openapi_field){.name = row->name, .meaning = row->meaning, .type = row->type};
-    if (!is_bool) snprintf(out->range, sizeof out->range, "%.15g to %.15g", row->least, row->most);
+    const bool is_bounded = !is_bool && row->most >= row->least; /* by the model, where there is none yet */
+    if (is_bounded) snprintf(out->range, sizeof out->range, "%.15g to %.15g", row->least, row->most);
     if (row->initial < row->least || !has_default(row->name, endpoint)) return;
     if (is_bool)
         snprintf(out->initial, sizeof out->initial, row->initial > 0 ? "true" : "false");

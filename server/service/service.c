@@ -62,6 +62,7 @@ void service_set_limits(struct service *s) {
         .memory = &s->memory,
         .context = s->info.context,
         .vocabulary = s->info.vocabulary,
+        .embedding_width = s->info.embedding_width,
         .logprobs_max = s->info.logprobs_max,
         .n_max = config->max_n,
         .choices_max = config->max_choices,

@@ -92,6 +92,27 @@ class Checks:
         choice = answer.choices[0]
         assert len(choice.token_ids) == 8 and len(choice.prompt_token_ids) == len(choice.prompt_logprobs)
 
+    def embeddings(self):
+        # The package asks for base64 and decodes it by itself, unless it is told otherwise.
+        answer = self.client.embeddings.create(model=self.model, input=["Once upon a time", "The end."])
+        assert answer.object == "list" and [one.index for one in answer.data] == [0, 1]
+        for one in answer.data:
+            assert one.object == "embedding" and abs(sum(value * value for value in one.embedding) - 1) < 1e-5
+        assert answer.usage.total_tokens == answer.usage.prompt_tokens > 2
+        plain = self.client.embeddings.create(model=self.model, input="The end.", encoding_format="float").data[0].embedding
+        assert plain == answer.data[1].embedding or max(abs(a - b) for a, b in zip(plain, answer.data[1].embedding)) < 1e-7
+        short = self.client.embeddings.create(model=self.model, input=[[1, 2, 3]], dimensions=4,
+                                              extra_body={"pooling": "mean"}).data[0].embedding
+        assert len(short) == 4 and abs(sum(value * value for value in short) - 1) < 1e-5
+        self.refused(lambda **fields: self.client.embeddings.create(model=self.model, **fields), "input", input=[])
+
+    def scores(self):
+        answer = self.client.post("/score", body={"prompt": "Once upon a", "continuation": [" time", " king"]}, cast_to=dict)
+        likely, unlikely = answer["data"]
+        assert 0 > likely["score"] > unlikely["score"] and likely["is_greedy"]
+        echoed = self.complete(prompt="Once upon a king", echo=True, logprobs=0, max_tokens=0).choices[0].logprobs
+        assert unlikely["token_logprobs"] == echoed.token_logprobs[-1:]
+
     def refusals(self):
         self.refused(self.complete, "temperature", temperature=7)
         self.refused(self.complete, "guided_json", extra_body={"guided_json": {}})

@@ -155,6 +155,7 @@ static void set_up(uint8_t settings) {
     s->limits = (struct api_limits){.memory = &s->memory,
                                     .context = FAKE_CONTEXT,
                                     .vocabulary = FAKE_VOCABULARY,
+                                    .embedding_width = FAKE_EMBEDDING_WIDTH,
                                     .logprobs_max = 5,
                                     .n_max = 4,
                                     .choices_max = 6,

@@ -1,4 +1,4 @@
-/* The bits of a row's logits do not depend on how its sequence was cut into chunks, on what else is in the
+/* The bits of a row's logits and hidden state do not depend on how its sequence was cut into chunks, on what else is in the
  * step, on the number of threads or on the instruction set: for every golden model, type of weights and type
  * of cache, over the forward pass alone (the scheduler has the like in test_same_bits.c). */
 #include "engine/base/log.h"
@@ -67,13 +67,28 @@ static struct step_entry entry_of(struct stage *s, size_t sequence, const int32_
         .first_position = first,
         .count = count,
         .logit_rows = count,
+        .wants_hidden = true,
         .rotary_length = forward_rotary_length(s->forward, ROWS_MAX),
     };
 }
 
-/* Logits of ids [count] into out [count, vocabulary], in chunks, with company (0: alone) in front of them. */
+/* Floats of what is compared of a row: logits, and a hidden state in double precision. */
+static size_t row_floats(const struct stage *s) {
+    return forward_vocabulary(s->forward) + 2 * forward_hidden_width(&s->model.packed);
+}
+
+/* Row r of the last of so many entries, behind so many rows of the others. */
+static void take_row(const struct stage *s, size_t entry, size_t skipped, size_t r, float *out) {
+    const size_t vocabulary = forward_vocabulary(s->forward), width = forward_hidden_width(&s->model.packed);
+    double *hidden = malloc(forward_hidden_scratch(&s->model.packed) * sizeof *hidden);
+    forward_hidden(s->forward, entry, r, hidden);
+    memcpy(out, forward_logits(s->forward, skipped + r), vocabulary * sizeof *out);
+    memcpy(out + vocabulary, hidden, width * sizeof *hidden);
+    free(hidden);
+}
+
+/* Rows of ids [count] into out [count, row_floats()], in chunks, with company (0: alone) in front of them. */
 static void run(struct stage *s, const int32_t *ids, size_t count, size_t chunk, size_t company, float *out) {
-    size_t vocabulary = forward_vocabulary(s->forward);
     stage_reset(s);
     for (size_t first = 0; first < count; first += chunk) {
         size_t rows = count - first < chunk ? count - first : chunk, skipped = 0;
@@ -85,21 +100,19 @@ static void run(struct stage *s, const int32_t *ids, size_t count, size_t chunk,
         }
         entries[company] = entry_of(s, 0, ids, first, rows);
         forward_step(s->forward, entries, company + 1);
-        for (size_t r = 0; r < rows; r++)
-            memcpy(out + (first + r) * vocabulary, forward_logits(s->forward, skipped + r),
-                   vocabulary * sizeof *out);
+        for (size_t r = 0; r < rows; r++) take_row(s, company, skipped, r, out + (first + r) * row_floats(s));
     }
 }
 
 static void check_stage(struct stage *s, const struct golden_sequence *sequence, const float *expected,
                         const char *what) {
-    size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2,
-           vocabulary = forward_vocabulary(s->forward);
-    float *found = malloc(count * vocabulary * sizeof *found);
+    size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2;
+    const size_t bytes = count * row_floats(s) * sizeof(float);
+    float *found = malloc(bytes);
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)
         for (size_t company = COMPANY_MIN; company < SEQUENCES; company++) {
             run(s, sequence->ids, count, chunks[i], company, found);
-            if (memcmp(found, expected, count * vocabulary * sizeof *found) != 0)
+            if (memcmp(found, expected, bytes) != 0)
                 fail_msg("%s: other bits in chunks of %zu with %zu more sequences", what, chunks[i], company);
         }
     free(found);
@@ -120,22 +133,25 @@ static void check_type(const char *path, const char *name, const struct golden *
     size_t table_count = kernel_available(tables);
     const struct golden_sequence *sequence = longest(g);
     size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2;
-    float *expected = malloc(count * g->vocabulary * sizeof *expected);
+    float *expected = NULL;
     char what[128];
     snprintf(what, sizeof what, "%s in %s with a cache in %s", name, weight_type_name(type),
              kv_type_name(cache));
     struct stage s;
     for (size_t threads = 1; threads <= 3; threads += 2) {
         stage_init(&s, path, type, cache, threads, tables[table_count - 1]);
-        if (threads == 1) run(&s, sequence->ids, count, ROWS_MAX, 0, expected);
+        if (threads == 1) {
+            expected = malloc(count * row_floats(&s) * sizeof *expected);
+            run(&s, sequence->ids, count, ROWS_MAX, 0, expected);
+        }
         check_stage(&s, sequence, expected, what);
         stage_deinit(&s);
     }
     for (size_t i = 0; EVERY_TABLE && i + 1 < table_count; i++) {
-        float *found = malloc(count * g->vocabulary * sizeof *found);
         stage_init(&s, path, type, cache, 2, tables[i]);
+        float *found = malloc(count * row_floats(&s) * sizeof *found);
         run(&s, sequence->ids, count, 7, 1, found);
-        if (memcmp(found, expected, count * g->vocabulary * sizeof *found) != 0)
+        if (memcmp(found, expected, count * row_floats(&s) * sizeof *found) != 0)
             fail_msg("%s: other bits with %s kernels", what, tables[i]->name);
         stage_deinit(&s);
         free(found);

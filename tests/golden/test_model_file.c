@@ -1,5 +1,5 @@
-/* A model from its converted file is the model from its folder, bit for bit: packed weights, description and
- * logits, for every golden model, in the forms that it has and every weight type. */
+/* A model from its converted file is the model from its folder, bit for bit: packed weights, description,
+ * logits and hidden states, for every golden model, in the forms that it has and every weight type. */
 #include "engine/forward/forward.h"
 #include "engine/loaded/loaded_model.h"
 #include "tests/support/golden.h"
@@ -11,7 +11,7 @@
 static struct workers *workers;
 static const struct kernel_table *kernels;
 
-/* Logits of the first tokens of a sequence; the caller frees. */
+/* Logits of the first tokens of a sequence, then the hidden state of the last; the caller frees. */
 static float *logits_of(const struct loaded_model *model, const struct golden_sequence *s, size_t *count) {
     struct error e = {0};
     const struct model_description *d = &model->description;
@@ -30,11 +30,17 @@ static float *logits_of(const struct loaded_model *model, const struct golden_se
         .tokens = s->ids,
         .count = rows,
         .logit_rows = rows,
+        .wants_hidden = true,
         .rotary_length = forward_rotary_length(forward, rows),
     };
     forward_step(forward, &entry, 1);
-    *count = rows * d->vocabulary;
+    const size_t hidden = forward_hidden_width(&model->packed);
+    double *scratch = malloc(forward_hidden_scratch(&model->packed) * sizeof *scratch);
+    *count = rows * d->vocabulary + hidden;
     float *logits = malloc(*count * sizeof *logits);
+    forward_hidden(forward, 0, rows - 1, scratch);
+    for (size_t i = 0; i < hidden; i++) logits[rows * d->vocabulary + i] = (float)scratch[i];
+    free(scratch);
     for (size_t r = 0; r < rows; r++)
         memcpy(logits + r * d->vocabulary, forward_logits(forward, r), d->vocabulary * sizeof *logits);
     forward_destroy(forward);

@@ -27,7 +27,7 @@ static void test_unknown_paths(void **state) {
                                         "/v1/completions/",
                                         "/v1/models/",
                                         "/healthz",
-                                        "/v1/embeddings",
+                                        "/v1/rerank",
                                         "/%2e%2e/etc/passwd",
                                         "/health%00x",
                                         "/HEALTH",

@@ -1,5 +1,7 @@
 /* The bundled model through the whole daemon: greedy texts and ids of the reference implementation, in plain
  * answers, streams and scores. */
+#include <unistd.h>
+
 #include "tests/http/support_http.h"
 
 static struct daemon d;
@@ -150,6 +152,56 @@ static void test_no_token_left_to_sample(void **state) {
     assert_int_equal(a.status, 400);
     answer_free(&a);
     assert_true(metric(&d, "prenorm_http_answers_total{route=\"/v1/completions\",code=\"500\"}") == -1);
+}
+
+/* One of several, and beside texts, is the same as alone; and of length 1. */
+static void test_embeddings(void **state) {
+    (void)state;
+    json_t *alone = post_json(&d, "/v1/embeddings", "{\"input\":\"The king was old.\",\"pooling\":\"mean\"}");
+    const int text = raw_connect(&d);
+    raw_post(text, "{\"prompt\":\"Once\",\"max_tokens\":400,\"n\":4,\"ignore_eos\":true}");
+    json_t *beside =
+        post_json(&d, "/v1/embeddings",
+                  "{\"input\":[\"Once upon a time\",\"The king was old.\",[7,8,9]],\"pooling\":\"mean\"}");
+    close(text);
+    const json_t *data = json_object_get(alone, "data"), *more = json_object_get(beside, "data");
+    const json_t *one = json_object_get(json_array_get(data, 0), "embedding");
+    double squares = 0;
+    for (size_t i = 0; i < json_array_size(one); i++)
+        squares += json_number_value(json_array_get(one, i)) * json_number_value(json_array_get(one, i));
+    assert_int_equal(json_array_size(one), 256);
+    assert_true(squares > 1 - 1e-5 && squares < 1 + 1e-5);
+    assert_true(json_equal(one, json_object_get(json_array_get(more, 1), "embedding")));
+    assert_false(json_equal(one, json_object_get(json_array_get(more, 0), "embedding")));
+    json_decref(alone);
+    json_decref(beside);
+}
+
+/* The sum of what `echo` says of the same tokens; several continuations find their prompt in the cache, or not. */
+static void test_scores_of_continuations(void **state) {
+    (void)state;
+    const json_t *choice;
+    json_t *prompt = json_string("Once upon a time there was"),
+           *answer = ask(prompt, 0, "{\"logprobs\":0,\"echo\":true}", &choice);
+    const json_t *all = json_object_get(json_object_get(choice, "logprobs"), "token_logprobs");
+    const size_t count = json_array_size(all);
+    json_t *scores = post_json(
+        &d, "/score", "{\"prompt\":\"Once upon a time\",\"continuation\":[\" there was\",\" there\"]}");
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *one = json_array_get(json_object_get(scores, "data"), i);
+        const json_t *values = json_object_get(one, "token_logprobs");
+        assert_int_equal(json_array_size(values), 2 - i);
+        double sum = 0;
+        for (size_t k = 0; k < 2 - i; k++) {
+            assert_true(json_equal(json_array_get(values, k), json_array_get(all, count - 2 + k)));
+            sum += json_number_value(json_array_get(values, k));
+        }
+        const double difference = json_number_value(json_object_get(one, "score")) - sum;
+        assert_true(difference < 1e-6 && difference > -1e-6);
+    }
+    json_decref(scores);
+    json_decref(answer);
+    json_decref(prompt);
 }
 
 static void test_model_is_described(void **state) {
@@ -317,6 +369,8 @@ int main(void) {
         cmocka_unit_test(test_offsets_of_a_text),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_no_token_left_to_sample),
+        cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_scores_of_continuations),
         cmocka_unit_test(test_model_is_described),
         cmocka_unit_test(test_a_text_of_many_contexts_is_measured),
         cmocka_unit_test(test_half_a_character_of_the_prompt_comes_once),

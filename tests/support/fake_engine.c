@@ -145,6 +145,7 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
                                 .context = FAKE_CONTEXT,
                                 .own_context = FAKE_CONTEXT,
                                 .vocabulary = FAKE_VOCABULARY,
+                                .embedding_width = FAKE_EMBEDDING_WIDTH,
                                 .threads = 1,
                                 .kv_pages = 1024,
                                 .kv_page_tokens = FAKE_PAGE_TOKENS,

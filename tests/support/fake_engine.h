@@ -24,6 +24,9 @@
 
 enum { FAKE_END = 256, FAKE_VOCABULARY = 320, FAKE_CONTEXT = 2048, FAKE_PAGE_TOKENS = 16, FAKE_BEYOND = 318 };
 
+/* An embedding is of the last id, or of the mean of all, and then one, two and three more. */
+enum { FAKE_EMBEDDING_WIDTH = 4 };
+
 /* A chat is written "<role>content\n" for each message, then `tail` of chat_template_kwargs, then "<assistant>" where an
  * answer is to begin; a message of the role "raise" makes the template raise its content. Of its ids those of "<" and
  * ">" are control tokens where no client wrote them, the others bytes. */

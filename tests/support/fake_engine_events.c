@@ -82,10 +82,10 @@ static void give_text(struct script *s, struct fake_event *e, size_t to) {
 
 static void lay_prompt(struct script *s) {
     const struct engine_prompt *p = s->prompt;
-    for (size_t i = 0; i < p->count; i++) {
+    for (size_t i = p->prompt_logprobs_from > 1 ? p->prompt_logprobs_from : 0; i < p->count; i++) {
         struct fake_event *e = &s->events[s->event_count++];
         e->event = (struct engine_event){.kind = ENGINE_EVENT_PROMPT, .id = p->ids[i], .text = ""};
-        if (i) set_logprobs(e, i, p->logprobs);
+        if (i) set_logprobs(e, i, p->logprobs > 0 ? p->logprobs : 0);
     }
 }
 

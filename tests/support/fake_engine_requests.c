@@ -10,6 +10,15 @@
 
 static atomic_size_t requests_made;
 
+static void embed(const struct engine_prompt *p, struct fake_choice *choice) {
+    double sum = 0;
+    for (size_t i = 0; i < p->count; i++) sum += p->ids[i];
+    const double first = p->pooling == ENGINE_POOLING_MEAN ? sum / (double)p->count : p->ids[p->count - 1];
+    for (int i = 0; i < FAKE_EMBEDDING_WIDTH; i++) choice->embedding[i] = (float)(first + i);
+    choice->events[choice->count - 1].event.embedding = choice->embedding;
+    choice->events[choice->count - 1].event.finish = ENGINE_FINISH_STOP;
+}
+
 static struct engine_request *create_request(struct engine *engine, const struct engine_prompt *p) {
     struct engine_request *r = calloc(1, sizeof *r);
     size_t tokens = p->max_tokens < FAKE_CONTEXT ? p->max_tokens : FAKE_CONTEXT;
@@ -28,6 +37,7 @@ static struct engine_request *create_request(struct engine *engine, const struct
         r->choices[i].events = calloc(p->count + tokens + 1, sizeof *r->choices[i].events);
         assert(r->choices[i].events);
         r->choices[i].count = fake_choice_lay_down(engine, p, i, &sampling, ids, r->choices[i].events);
+        if (p->pooling) embed(p, &r->choices[i]);
     }
     free(ids);
     return r;

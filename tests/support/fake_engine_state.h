@@ -19,6 +19,7 @@ struct fake_choice {
     struct fake_event *events;
     size_t count, made, taken;
     bool finished;
+    float embedding[FAKE_EMBEDDING_WIDTH];
 };
 
 struct engine_request {

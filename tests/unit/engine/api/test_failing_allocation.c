@@ -107,6 +107,41 @@ static struct engine_prompt prompt(void) {
                                                .seed = 4}};
 }
 
+/* Everything that an embedding needs is made before it is admitted. */
+static void an_embedding_is_refused(void **state) {
+    (void)state;
+    struct engine *engine;
+    struct error e;
+    struct engine_options o = options();
+    struct engine_prompt one = prompt();
+    one.choices = 1, one.max_tokens = 0, one.logprobs = -1, one.pooling = ENGINE_POOLING_MEAN;
+    bool failed = true;
+    size_t refused = 0;
+    assert_ok(engine_open(&o, &engine, &e));
+    for (size_t n = 1; failed; n++) {
+        struct engine_request *request;
+        struct engine_event event = {0};
+        e = (struct error){0};
+        failing_malloc_arm(n);
+        enum status status = engine_submit(engine, &one, 1, &request, &e);
+        failed = failing_malloc_disarm();
+        if (status != STATUS_OK && (status != STATUS_NO_MEMORY || !e.text[0]))
+            fail_msg("allocation %zu: %s, '%s: %s'", n, status_name(status), e.where, e.text);
+        refused += status != STATUS_OK;
+        if (status != STATUS_OK) continue;
+        while (event.kind != ENGINE_EVENT_FINISHED) {
+            while (engine_next_ready(engine)) {
+            }
+            if (!engine_request_next_event(request, &event)) wait_for_ring();
+        }
+        assert_int_equal(event.finish, ENGINE_FINISH_STOP);
+        assert_non_null(event.embedding);
+        engine_request_release(request);
+    }
+    assert_true(refused > 8);
+    engine_close(engine);
+}
+
 static void a_request_is_refused_or_fails_alone(void **state) {
     (void)state;
     struct engine *engine;
@@ -146,6 +181,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_fails_cleanly_wherever_memory_ends),
         cmocka_unit_test(a_request_is_refused_or_fails_alone),
+        cmocka_unit_test(an_embedding_is_refused),
     };
     engine_process_init();
     log_set_level(LOG_LEVEL_ERROR);

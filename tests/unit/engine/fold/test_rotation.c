@@ -40,6 +40,20 @@ static void test_orthonormal(void **state) {
     }
 }
 
+/* Q' is the way back, at any width. */
+static void test_undone(void **state) {
+    (void)state;
+    for (size_t width = 0; width <= WIDTH_MAX; width += width < 140 ? 1 : 37) {
+        const struct rotation r = entries(width);
+        double x[WIDTH_MAX + 1], before[WIDTH_MAX + 1];
+        for (size_t i = 0; i <= width; i++) before[i] = x[i] = sin((double)(i * i + width));
+        rotation_apply(&r, x, 1, 0, width);
+        rotation_undo(&r, x);
+        for (size_t i = 0; i <= width; i++)
+            if (!(fabs(x[i] - before[i]) <= 1e-14)) fail_msg("width %zu, entry %zu", width, i);
+    }
+}
+
 static void test_an_outlier_is_spread(void **state) {
     (void)state;
     double x[576] = {0};
@@ -110,11 +124,9 @@ static void test_covers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orders),
-        cmocka_unit_test(test_orthonormal),
-        cmocka_unit_test(test_an_outlier_is_spread),
-        cmocka_unit_test(test_a_mean_is_spread),
-        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_orders),           cmocka_unit_test(test_undone),
+        cmocka_unit_test(test_orthonormal),      cmocka_unit_test(test_an_outlier_is_spread),
+        cmocka_unit_test(test_a_mean_is_spread), cmocka_unit_test(test_lanes),
         cmocka_unit_test(test_covers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,13 +13,14 @@
 #include "engine/kv/kv_prefix.h"
 #include "engine/sched/scheduler.h"
 
-enum { FAKE_VOCABULARY = 61, FAKE_ROWS = 64, FAKE_PAGE_TOKENS = 16 };
+enum { FAKE_VOCABULARY = 61, FAKE_ROWS = 64, FAKE_PAGE_TOKENS = 16, FAKE_HIDDEN = 5 };
 
 struct fake_model {
     struct kv_pool pool;
     struct kv_prefix prefix;
     size_t rows_max, logit_rows_max, entries_max;
-    float *logits; /* [logit_rows_max][FAKE_ROWS] */
+    float *logits;                    /* [logit_rows_max][FAKE_ROWS] */
+    const struct step_entry *entries; /* of the step */
     uint64_t steps, rows, draft_steps;
     int32_t nan_after;    /* a sequence whose last token is this one gets NaN; -1: none */
     size_t memory;        /* tokens that count for the next one; 0: all */
@@ -96,6 +97,7 @@ static void fake_step(void *context, const struct step_entry *entries, size_t co
             fake_row(m, &entries[e], entries[e].first_position + i, m->logits + logit_rows++ * FAKE_ROWS);
         }
     assert(rows <= m->rows_max && count <= m->entries_max);
+    m->entries = entries;
     m->steps++;
     m->rows += rows;
 }
@@ -127,6 +129,24 @@ static void fake_draft_step(void *context, const struct step_entry *entries, siz
     m->draft_steps++;
 }
 
+/* Numbers that depend on all tokens up to the position, and on nothing else. */
+static inline void fake_hidden_of(const int32_t *tokens, size_t position, double *out) {
+    uint64_t hash = 1;
+    for (size_t i = 0; i <= position; i++) hash = fake_mix(hash, tokens[i]);
+    for (int i = 0; i < FAKE_HIDDEN; i++) out[i] = (double)(fake_mix(hash, i) >> 40) / (1 << 24) - 0.5;
+}
+
+static void fake_hidden(void *context, size_t entry, size_t row, double *out) {
+    struct fake_model *m = context;
+    const struct step_entry *from = &m->entries[entry];
+    int32_t tokens[1024];
+    const size_t position = from->first_position + row;
+    assert(from->wants_hidden && row < from->count && position < sizeof tokens / sizeof *tokens);
+    for (size_t i = 0; i <= position; i++) memcpy(&tokens[i], fake_place(m, from->table, i), sizeof *tokens);
+    fake_hidden_of(tokens, position, out);
+    if (tokens[position] == m->nan_after) out[FAKE_HIDDEN - 1] = NAN;
+}
+
 static float *fake_logits_of(void *context, size_t i) {
     return ((struct fake_model *)context)->logits + i * FAKE_ROWS;
 }
@@ -156,7 +176,13 @@ static inline struct scheduler_options fake_model_init(struct fake_model *m, siz
                   .choices_max = 16,
                   .end_tokens = end_tokens,
                   .end_count = 1,
-                  .backend = {m, fake_step, fake_logits_of, fake_rotary_length}},
+                  .backend = {.context = m,
+                              .step = fake_step,
+                              .logits = fake_logits_of,
+                              .rotary_length = fake_rotary_length,
+                              .hidden = fake_hidden,
+                              .hidden_width = FAKE_HIDDEN,
+                              .hidden_scratch = FAKE_HIDDEN}},
         .vocabulary = {.rows = FAKE_ROWS, .sampleable = FAKE_VOCABULARY},
         .kernels = kernel_scalar(),
         .pool = &m->pool,
@@ -168,7 +194,8 @@ static inline struct scheduler_options fake_model_init(struct fake_model *m, siz
 }
 
 static inline struct backend fake_drafter(struct fake_model *m) {
-    return (struct backend){m, fake_draft_step, fake_logits_of, fake_rotary_length};
+    return (struct backend){
+        .context = m, .step = fake_draft_step, .logits = fake_logits_of, .rotary_length = fake_rotary_length};
 }
 
 static inline void fake_model_deinit(struct fake_model *m) {

@@ -30,7 +30,7 @@ static struct scheduler *scheduler;
 static struct job jobs[LIVE];
 static unsigned seed;
 static uint64_t ended, cancelled, given_back, joined, backpressured;
-static uint64_t draft_tokens, accepted_tokens, predicted_tokens;
+static uint64_t draft_tokens, accepted_tokens, predicted_tokens, embeddings;
 static int64_t turns_behind;
 
 static unsigned roll(unsigned sides) {
@@ -38,6 +38,14 @@ static unsigned roll(unsigned sides) {
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
+
+/* Now and then it is to become an embedding. */
+static void make_pooled(struct job *job) {
+    job->prompt.pooling = roll(2) ? ENGINE_POOLING_LAST : ENGINE_POOLING_MEAN;
+    job->prompt.choices = 1;
+    job->prompt.max_tokens = 0;
+    job->prompt.prompt_logprobs = false;
+}
 
 /* Few beginnings, so that prefixes are shared. */
 static void make_prompt(struct job *job) {
@@ -55,6 +63,7 @@ static void make_prompt(struct job *job) {
     job->prompt.client = roll(3) ? 0 : roll(CLIENTS); /* one has more than the others */
     job->stop = 1 + (int32_t)roll(60);
     if (roll(3) == 0) job->prompt.stop_tokens = &job->stop, job->prompt.stop_token_count = 1;
+    if (roll(8) == 0) make_pooled(job);
 }
 
 /* The answer itself with some tokens changed, left out or put in between. */
@@ -83,6 +92,20 @@ static void submit(struct job *job) {
     if (scheduler_submit(scheduler, &job->prompt, 1, &job->got.request, &e) != STATUS_OK) job->patience = 0;
 }
 
+static void check_embedding(const struct job *job, const struct engine_event *end) {
+    const bool is_mean = job->prompt.pooling == ENGINE_POOLING_MEAN;
+    const size_t count = job->prompt.count;
+    double row[FAKE_HIDDEN], sum[FAKE_HIDDEN] = {0};
+    for (size_t i = is_mean ? 0 : count - 1; i < count; i++) {
+        fake_hidden_of(job->ids, i, row);
+        for (int k = 0; k < FAKE_HIDDEN; k++) sum[k] += row[k];
+    }
+    assert_int_equal(end->finish, ENGINE_FINISH_STOP);
+    for (int k = 0; k < FAKE_HIDDEN; k++)
+        assert_true(end->embedding[k] == (float)(sum[k] / (is_mean ? (double)count : 1)));
+    embeddings++;
+}
+
 static void check_choice(const struct job *job, const struct collected_choice *choice) {
     int32_t tokens[PROMPT_MAX + ANSWER_MAX];
     size_t count = job->prompt.count;
@@ -95,6 +118,10 @@ static void check_choice(const struct job *job, const struct collected_choice *c
     assert_true(choice->end.predicted_tokens <= job->prompt.prediction_count);
     predicted_tokens += choice->end.predicted_tokens;
     if (job->cancelled) return;
+    if (job->prompt.pooling) {
+        check_embedding(job, &choice->end);
+        return;
+    }
     bool stopped =
         choice->count > 0 && ((!job->prompt.ignore_end && choice->ids[choice->count - 1] == 0) ||
                               (job->prompt.stop_token_count && choice->ids[choice->count - 1] == job->stop));
@@ -353,6 +380,7 @@ static void random_turns_keep_the_invariants(void **state) {
     print_message("%llu draft tokens, %llu accepted, %llu predicted\n", (unsigned long long)draft_tokens,
                   (unsigned long long)accepted_tokens, (unsigned long long)predicted_tokens);
     assert_true(accepted_tokens > 1000 && draft_tokens > accepted_tokens + 1000 && predicted_tokens > 1000);
+    assert_true(embeddings > 1000);
     assert_true(joined > 1000 && backpressured > 1000 && turns_behind > 1000);
     assert_true(ended > 1000 && cancelled > 100 && given_back > 100 && preemptions > 1000 && hits > 1000);
 }

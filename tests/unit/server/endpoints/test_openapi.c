@@ -22,6 +22,8 @@ static const struct {
 } bodies[] = {{API_COMPLETIONS, "POST /v1/completions", "CompletionRequest"},
               {API_CHAT, "POST /v1/chat/completions", "ChatRequest"},
               {API_INFILL, "POST /infill", "InfillRequest"},
+              {API_EMBEDDINGS, "POST /v1/embeddings", "EmbeddingRequest"},
+              {API_SCORE, "POST /score", "ScoreRequest"},
               {API_TOKENIZE, "POST /tokenize", "TokenizeRequest"},
               {API_DETOKENIZE, "POST /detokenize", "DetokenizeRequest"},
               {API_APPLY_TEMPLATE, "POST /apply-template", "ApplyTemplateRequest"}};
