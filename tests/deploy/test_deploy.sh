@@ -94,5 +94,6 @@ with_tool promtool check config prometheus.yml
 with_tool promtool test rules rules.test.yml
 with_tool haproxy -c -q -f "$root/deploy/haproxy/haproxy.cfg"
 cd "$root" || exit 1
-with_tool shellcheck -x -S warning deploy/quickstart.sh tests/run.sh tests/install/test_install.sh tests/deploy/test_deploy.sh
+with_tool shellcheck -x -S warning deploy/quickstart.sh tests/run.sh tests/install/test_install.sh tests/deploy/test_deploy.sh \
+    tests/deploy/test_systemd.sh
 ((failures == 0)) && echo "deployment files: ok${missing[*]:+ (not run, not installed: ${missing[*]})}"
