@@ -65,7 +65,7 @@ main() {
     part build-clang build clang
     part analyzer analyze
     part build-release build release
-    part soak python3 "$root/tests/bench/soak.py" "$root/build/release/prenormd" "$root/deploy/models/tales" --seconds 1800
+    part soak python3 "$root/tests/bench/soak.py" "$root/build/release/prenormd" "$root/deploy/models/tales"
     part flood python3 "$root/tests/bench/flood.py" "$root/build/release/prenormd" "$root/deploy/models/tales"
     [[ -z ${PRENORM_TRANSFORMERS:-} ]] || part families families "$PRENORM_TRANSFORMERS"
     part bench "$root/build/release/prenormd" bench --shape gpt2-124m
