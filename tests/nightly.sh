@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What takes hours: long fuzzing of every target, the static analyzer, soak and flood over HTTP, all families with other
+# What takes hours: long fuzzing of every target, the static analyzer, soak, load and flood over HTTP, all families with other
 # checkpoints, speed beside the bounds and the peers. Usage: nightly.sh [SECONDS_A_FUZZ_TARGET]
 # PRENORM_TRANSFORMERS: a python with torch, transformers and safetensors, which makes the other checkpoints; without it that
 # part is left out.
@@ -57,7 +57,7 @@ analyze() {
 
 main() {
     local source
-    install_packages build test gates browser
+    install_packages build test gates browser load
     mkdir -p "$logs"
     part tests "$root/tests/run.sh"
     part build-fuzz build fuzz
@@ -66,6 +66,7 @@ main() {
     part analyzer analyze
     part build-release build release
     part soak python3 "$root/tests/bench/soak.py" "$root/build/release/prenormd" "$root/deploy/models/tales"
+    part load python3 "$root/tests/bench/load/run" --program "$root/build/release/prenormd"
     part flood python3 "$root/tests/bench/flood.py" "$root/build/release/prenormd" "$root/deploy/models/tales"
     [[ -z ${PRENORM_TRANSFORMERS:-} ]] || part families families "$PRENORM_TRANSFORMERS"
     part bench "$root/build/release/prenormd" bench --shape gpt2-124m
