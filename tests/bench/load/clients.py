@@ -18,7 +18,17 @@ class Connection:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=STALL_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.settimeout(None)  # with one Python would wait for bytes where is_open() asks not to
         self.recording = None
+
+    def is_open(self):
+        """Whether the server has not closed it while nobody used it."""
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
 
 @dataclasses.dataclass
@@ -35,8 +45,16 @@ class Clients:
         self.selector = selectors.EpollSelector()
         self.idle, self.finished, self.broken = [], [], 0
 
+    def take(self):
+        while self.idle:
+            connection = self.idle.pop()
+            if connection.is_open():
+                return connection
+            connection.socket.close()
+        return Connection(self.port)
+
     def send(self, due):
-        connection = self.idle.pop() if self.idle else Connection(self.port)
+        connection = self.take()
         connection.recording = answers.Recording(due)
         connection.socket.sendall(self.requests.next_bytes())
         self.selector.register(connection.socket, selectors.EVENT_READ, connection)
