@@ -113,10 +113,13 @@ check_socket() {
     systemctl stop prenormd.socket $unit
 }
 
+has_failed() { [[ $(property ActiveState) == failed ]]; }
+
 # Another start would not help.
 check_bad_configuration() {
     echo '{"weights": "none"}' >/etc/prenorm/prenormd.json
     if systemctl start $unit 2>/dev/null; then complain "it starts with a wrong configuration"; fi
+    wait_for 60 has_failed || complain "a wrong configuration: $(property ActiveState)"
     [[ $(property ExecMainStatus) == 2 && $(property NRestarts) == 0 ]] ||
         complain "a wrong configuration: status $(property ExecMainStatus), $(property NRestarts) restarts"
 }
