@@ -65,12 +65,13 @@ is_below() {
     return 1
 }
 
-# Each alert is tested: there is a moment at which it fires.
+# Each alert is tested: there is a moment at which it fires. And the page for operators says what to do then.
 check_alerts() {
     local alert
     for alert in $(sed -nE 's/^ *- alert: (\w+)$/\1/p' "$root/deploy/prometheus/rules.yml"); do
         grep -A1 "alertname: $alert\$" "$root/deploy/prometheus/rules.test.yml" | grep -q 'exp_alerts:$' ||
             complain "no rule test lets $alert fire"
+        grep -q "^| .*\`$alert\`.* | " "$root/docs/operations.md" || complain "docs/operations.md does not say what to do on $alert"
     done
 }
 

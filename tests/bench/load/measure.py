@@ -44,7 +44,7 @@ class Subject:
                 raise answers.BadAnswer(f"{self.name} answers no request {SETTLE_S} s after a load has ended")
             time.sleep(0.1)
 
-    def length_of(self, seconds, workload, connections, before):
+    def length_of(self, seconds, connections, before):
         """Seconds of a point: longer where answers are slow."""
         expected = self.answer_s * connections / before if before else 0
         return min(max(seconds, ANSWERS_A_CONNECTION * expected), LENGTHENED_MAX * seconds)
@@ -83,7 +83,7 @@ def health(subject, connections, seconds):
 
 
 def closed(subject, workload, connections, seconds, seed):
-    """The last of the streaming client's connections stay as long as wrk's."""
+    """A share of the connections is the streaming client's, the others are wrk's, for as long."""
     streaming = max(1, connections // STREAMING_SHARE)
     requests = Requests(workload, subject.vocabulary, seed)
     counted, seconds = wrk.Counted(), max(1, round(seconds))

@@ -41,6 +41,11 @@ def draw(path, title, plots, data):
         raise Failed(f"gnuplot: {done.stderr}")
 
 
+def milliseconds(histogram, percent):
+    value = percentile(histogram, percent)
+    return None if value is None else value * 1e3
+
+
 def style(number):
     return f"lw 2 lc rgb '{COLOURS[number % len(COLOURS)]}'"
 
@@ -55,8 +60,7 @@ def over_load(path, title, series, load_name, is_closed):
     data, rates, latencies = [], [], []
     for number, (name, points) in enumerate(series):
         data.append(block(f"s{number}", [
-            (p.load, p.tokens_per_s, *(percentile(p.first, percent) and percentile(p.first, percent) * 1e3 for percent in (50, 99)))
-            for p in points]))
+            (p.load, p.tokens_per_s, milliseconds(p.first, 50), milliseconds(p.first, 99)) for p in points]))
         rates.append(f"$s{number} using 1:2 with linespoints pt 7 ps 0.6 {style(number)} title {quoted(name)}")
         for column, percent, dash in ((3, 50, 1), (4, 99, 2)):
             if any(percentile(p.first, percent) for p in points):

@@ -82,7 +82,8 @@ class Answers(unittest.TestCase):
         self.assertEqual(answers.read(record(HEAD + chunk(b'data: {"error":{"message":"x"}}\n\n') + LAST)).status, 500)
 
     def test_bad(self):
-        for data in (b"nonsense\r\n\r\n", HEAD + b"5\r\nab", HEAD + chunk(event(b"a")) + LAST, HEAD + chunk(USAGE + END) + LAST):
+        for data in (b"nonsense\r\n\r\n", HEAD + b"5\r\nab", HEAD + chunk(event(b"a")) + LAST,
+                     HEAD + chunk(USAGE + END) + LAST):
             with self.assertRaises(answers.BadAnswer):
                 answers.read(record(data))
 
@@ -186,12 +187,14 @@ def ask(one, count):
 @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
 class Pictures(unittest.TestCase):
     def test_pictures(self):
-        series = [("ours", [some_point(load=1), some_point(load=4)]), ("it's \"theirs\"", [some_point(load=1, first=[], gaps=[(0.0, 9)])])]
+        series = [("ours", [some_point(load=1), some_point(load=4)]),
+                  ("it's \"theirs\"", [some_point(load=1, first=[], gaps=[(0.0, 9)])])]
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder)
             pictures.over_load(path / "load.svg", "a title", series, "connections", True)
             pictures.distribution(path / "distribution.svg", "another", [(name, points[0]) for name, points in series])
-            for name, words in (("load.svg", ("a title", "tokens/s", "ours, p99")), ("distribution.svg", ("another", "percentile"))):
+            for name, words in (("load.svg", ("a title", "tokens/s", "ours, p99")),
+                                ("distribution.svg", ("another", "percentile"))):
                 text = (path / name).read_text()
                 self.assertTrue(text.startswith("<?xml") and text.rstrip().endswith("</svg>"))
                 for word in words:
