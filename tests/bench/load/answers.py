@@ -48,11 +48,6 @@ def header(head, name):
     return None
 
 
-def closes(data):
-    """Whether the server says that it closes the connection behind this answer."""
-    return (header(data[:max(0, head_end(data))], b"connection") or b"").lower() == b"close"
-
-
 def status_of(data):
     words = bytes(data[:64]).split(maxsplit=2)
     if len(words) < 2 or not words[1].isdigit():

@@ -1,5 +1,5 @@
 """Streaming clients that cost next to nothing, for they share the cores with the server that they measure: one thread, epoll,
-bytes are only collected while the clock runs. Closed loop: each connection sends its next request when the answer is there.
+bytes are only collected while the clock runs. Each stream has a connection of its own. Closed loop: each connection sends its next request when the answer is there.
 Open loop: requests are sent at times that were drawn before, whatever the server does; their times count from then on."""
 import dataclasses
 import random
@@ -15,20 +15,11 @@ STALL_S = 120  # nothing at all for so long is an error
 
 
 class Connection:
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=STALL_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.settimeout(None)  # with one Python would wait for bytes where is_open() asks not to
-        self.recording = None
+    """For one stream."""
 
-    def is_open(self):
-        """Whether the server has not closed it while nobody used it."""
-        try:
-            return self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+    def __init__(self, port, due):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=STALL_S)
+        self.recording = answers.Recording(due)
 
 
 @dataclasses.dataclass
@@ -43,19 +34,10 @@ class Clients:
     def __init__(self, port, requests):
         self.port, self.requests = port, requests
         self.selector = selectors.EpollSelector()
-        self.idle, self.finished, self.broken = [], [], 0
-
-    def take(self):
-        while self.idle:
-            connection = self.idle.pop()
-            if connection.is_open():
-                return connection
-            connection.socket.close()
-        return Connection(self.port)
+        self.finished, self.broken = [], 0
 
     def send(self, due):
-        connection = self.take()
-        connection.recording = answers.Recording(due)
+        connection = Connection(self.port, due)
         connection.socket.sendall(self.requests.next_bytes())
         self.selector.register(connection.socket, selectors.EVENT_READ, connection)
 
@@ -71,16 +53,13 @@ class Clients:
             if data:
                 connection.recording.add(data, time.perf_counter())
             if not data or answers.is_whole(connection.recording.data):
-                ended.append(self.end(connection, bool(data)))
+                ended.append(self.end(connection))
         return ended
 
-    def end(self, connection, is_open):
+    def end(self, connection):
         self.selector.unregister(connection.socket)
+        connection.socket.close()
         recording = connection.recording
-        if is_open and not answers.closes(recording.data):
-            self.idle.append(connection)
-        else:
-            connection.socket.close()
         if not answers.is_whole(recording.data):
             self.broken += 1
             return None
@@ -93,8 +72,6 @@ class Clients:
     def close(self):
         for key in list(self.selector.get_map().values()):
             key.fileobj.close()
-        for connection in self.idle:
-            connection.socket.close()
         self.selector.close()
 
     def seen(self, seconds, unfinished):

@@ -9,6 +9,7 @@ local function numbers(text)
 end
 
 local prompts, lengths, shared, prefixes, tail, first, last
+local headers = { ["Content-Type"] = "application/json" }
 
 local function one_of(list) return list[math.random(#list)] end
 
@@ -22,7 +23,10 @@ function init(args)
     prompts, lengths, shared = numbers(args[1]), numbers(args[2]), tonumber(args[3])
     first, last = tonumber(args[6]), tonumber(args[7])
     tail = ',"temperature":0,"ignore_eos":true'
-    if args[5] == "1" then tail = tail .. ',"stream":true,"stream_options":{"include_usage":true}' end
+    if args[5] == "1" then
+        tail = tail .. ',"stream":true,"stream_options":{"include_usage":true}'
+        headers["Connection"] = "close"
+    end
     tail = tail .. "}"
     math.randomseed(0) -- beginnings are the same in every run
     prefixes = {}
@@ -34,5 +38,5 @@ function request()
     local own = table.concat(ids(one_of(prompts) - shared), ",")
     local prompt = shared > 0 and one_of(prefixes) .. "," .. own or own
     local body = '{"prompt":[' .. prompt .. '],"max_tokens":' .. one_of(lengths) .. tail
-    return wrk.format("POST", "/v1/completions", { ["Content-Type"] = "application/json" }, body)
+    return wrk.format("POST", "/v1/completions", headers, body)
 end

@@ -53,4 +53,4 @@ class Requests:
     def next_bytes(self):
         body = self.next_body()
         return (b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                b"Content-Length: %d\r\n\r\n" % len(body)) + body
+                b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
