@@ -13,8 +13,9 @@ import wrk
 from workloads import Requests
 
 STREAMING_SHARE = 4  # one in so many connections is the streaming client's, the others are wrk's
-ANSWERS_A_CONNECTION = 6  # what has not ended with the time is lost for the figures: answers need room in it
-LENGTHENED_MAX = 5  # ... but a point takes no more than so many times its seconds
+ANSWERS_A_CONNECTION = 5  # what has not ended with the time is lost for the figures: answers need room in it
+LENGTHENED_MAX = 10  # ... but a point takes no more than so many times its seconds
+PATIENCE = 5  # an open loop waits for its last answers so many times its seconds
 SETTLE_S = 120
 HEALTH_SCRIPT, REQUESTS_SCRIPT = "health.lua", "requests.lua"
 
@@ -108,7 +109,7 @@ def open_loop(subject, workload, rate, seconds, seed):
     times = clients.poisson(rate, seconds, seed)
     with Clock(subject) as clock:
         seen = clients.open_loop(subject.port, Requests(workload, subject.vocabulary, seed), times, seconds,
-                                 LENGTHENED_MAX * seconds)
+                                 PATIENCE * seconds)
     told = figures.of_samples(seen.samples)
     told["lost"] += seen.unanswered
     point = figures.Point(subject.name, rate, seen.seconds, **told, **clock.facts())
