@@ -47,11 +47,12 @@ class Point:
 
     @property
     def requests_per_s(self):
-        return self.answers / self.seconds
+        """None where not one answer ended with the time: then nobody knows."""
+        return self.answers / self.seconds if self.answers else None
 
     @property
     def tokens_per_s(self):
-        return self.tokens / self.seconds
+        return self.tokens / self.seconds if self.answers else None
 
 
 def of_samples(samples):
@@ -94,6 +95,8 @@ def times(histogram):
 
 
 def rate(value):
+    if value is None:
+        return UNKNOWN
     return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
 
 

@@ -116,6 +116,7 @@ class Tables(unittest.TestCase):
         self.assertEqual(row.count("|"), head.count("|"))
         self.assertIn("| 4 | 5.00 | 160 | 1,000 / 1,800 / 1,980 / 1,998 |", row)
         self.assertNotIn("server |", head)
+        self.assertIn("| 4 | – | – |", figures.table([some_point(answers=0, tokens=0), some_point()], "connections"))
         self.assertIn("server |", figures.table([some_point(), some_point("other")], "connections").splitlines()[0])
 
     def test_refusals_do_not_count_as_quick_answers(self):
