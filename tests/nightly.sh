@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What takes hours: long fuzzing of every target, the static analyzer, soak and flood over HTTP, all families with other
+# What takes hours: long fuzzing of every target, the static analyzer, soak, load and flood over HTTP, all families with other
 # checkpoints, speed beside the bounds and the peers. Usage: nightly.sh [SECONDS_A_FUZZ_TARGET]
 # PRENORM_TRANSFORMERS: a python with torch, transformers and safetensors, which makes the other checkpoints; without it that
 # part is left out.
@@ -60,7 +60,7 @@ analyze() {
 
 main() {
     local source
-    install_packages build test gates browser
+    install_packages build test gates browser load
     mkdir -p "$logs"
     part tests "$root/tests/run.sh"
     part build-fuzz build fuzz
@@ -68,7 +68,8 @@ main() {
     part build-clang build clang
     part analyzer analyze
     part build-release build release
-    part soak python3 "$root/tests/bench/soak.py" "$root/build/release/prenormd" "$root/deploy/models/tales" --seconds 1800
+    part soak python3 "$root/tests/bench/soak.py" "$root/build/release/prenormd" "$root/deploy/models/tales"
+    part load python3 "$root/tests/bench/load/run" --program "$root/build/release/prenormd"
     part flood python3 "$root/tests/bench/flood.py" "$root/build/release/prenormd" "$root/deploy/models/tales"
     part manifests python3 "$root/tests/deploy/test_kubernetes.py" "$root/build/release/prenormd" --tools
     part haproxy python3 "$root/tests/bench/haproxy.py" "$root/build/release/prenormd" "$root/deploy/models/tales"

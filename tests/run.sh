@@ -126,6 +126,7 @@ main() {
     step "arm64" bash "$root/tests/arm64/run.sh"
     step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
     step "package" bash "$root/tests/install/test_package.sh" "$root/build/test-plain"
+    step "systemd" bash "$root/tests/deploy/test_systemd.sh" "$root/build/test-plain"
     step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
     step "kubernetes" python3 "$root/tests/deploy/test_kubernetes.py" "$root/build/test-plain/prenormd"
     step "haproxy" python3 "$root/tests/deploy/test_haproxy.py" "$root/build/test-plain/prenormd"

@@ -36,6 +36,9 @@ class Daemon:
         with open(f"/proc/{self.process.pid}/status") as status:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) / 1024
 
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
 
 async def get(port, path):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

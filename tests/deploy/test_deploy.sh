@@ -64,12 +64,13 @@ is_below() {
     return 1
 }
 
-# Each alert is tested: there is a moment at which it fires.
+# Each alert is tested: there is a moment at which it fires. And the page for operators says what to do then.
 check_alerts() {
     local alert
     for alert in $(sed -nE 's/^ *- alert: (\w+)$/\1/p' "$root/deploy/prometheus/rules.yml"); do
         grep -A1 "alertname: $alert\$" "$root/deploy/prometheus/rules.test.yml" | grep -q 'exp_alerts:$' ||
             complain "no rule test lets $alert fire"
+        grep -q "^| .*\`$alert\`.* | " "$root/docs/operations.md" || complain "docs/operations.md does not say what to do on $alert"
     done
 }
 
@@ -104,5 +105,6 @@ with_tool promtool check config prometheus.yml
 with_tool promtool test rules rules.test.yml
 with_tool haproxy -c -q -f "$root/deploy/haproxy/haproxy.cfg"
 cd "$root" || exit 1
-with_tool shellcheck -x -S warning deploy/quickstart.sh tests/run.sh tests/install/test_install.sh tests/deploy/test_deploy.sh
+with_tool shellcheck -x -S warning deploy/quickstart.sh tests/run.sh tests/install/test_install.sh tests/deploy/test_deploy.sh \
+    tests/deploy/test_systemd.sh
 ((failures == 0)) && echo "deployment files: ok${missing[*]:+ (not run, not installed: ${missing[*]})}"

@@ -35,6 +35,7 @@ run_clang_tidy() {
 check "house rules" "edit what is named; a well-founded exception goes to tests/tidy/exceptions.txt" \
     python3 tests/tidy/tidy.py
 check "includes" "move what two folders share below both" python3 tests/tidy/check_includes.py
+check "log lines" "add a row to docs/operations.md: what the line says, and what to do" python3 tests/tidy/check_log_lines.py
 check "format" "git ls-files '*.[ch]' | xargs clang-format -i" format
 check "cppcheck" "edit, or add a reason to tests/tidy/cppcheck_suppressions.txt" run_cppcheck
 check "clang-tidy" "clang-tidy --fix -p $build FILE" run_clang_tidy

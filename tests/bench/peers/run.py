@@ -15,7 +15,6 @@ import platform
 import random
 import shlex
 import statistics
-import subprocess
 import sys
 import time
 
@@ -23,37 +22,16 @@ import prepare
 import programs
 import servers
 import streams
+from machine import ROOT, cpu_name, default_threads, own_commit
 from prepare import say
 from shapes import SHAPES
 from work import WORKS, trial_works
 
-ROOT = prepare.HERE.parents[2]
 WEIGHTS = ("f32", "bf16", "int8", "int4")
 HTTP_WEIGHTS = "int8"
 HTTP_ROW = f"HTTP, {servers.CLIENTS} streams, {servers.PROMPT_TOKENS} tokens in, {servers.GENERATED_TOKENS} out"
 CHECKED_TOKENS = 24
 PEERS = {programs.LlamaCpp: prepare.prepare_llama_model, programs.CTranslate2: prepare.prepare_ctranslate2_model}
-
-
-def default_threads():
-    """Physical cores that this process may use."""
-    cores = set()
-    for cpu in os.sched_getaffinity(0):
-        siblings = pathlib.Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        cores.add(siblings.read_text() if siblings.exists() else str(cpu))
-    return len(cores)
-
-
-def cpu_name():
-    for line in pathlib.Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def own_commit():
-    found = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
 
 
 # ---- the same model ----

@@ -31,13 +31,14 @@ def free_port():
 class Server:
     """A server of one of the programs on a free port, up inside `with`."""
 
-    def __init__(self, program, weights, setting):
+    def __init__(self, program, weights, setting, slots=CLIENTS, context=CONTEXT):
         self.port = free_port()
         self.program, self.weights, self.setting = program, weights, setting
-        self.log = program.cache.folder / "server.log"
+        self.slots, self.context = slots, context
+        self.log = program.cache.folder / f"server-{program.name}.log"
 
     def __enter__(self):
-        command = self.program.serve(self.weights, self.setting, self.port, CLIENTS, CONTEXT)
+        command = self.program.serve(self.weights, self.setting, self.port, self.slots, self.context)
         self.process = self.program.machine.start(command, self.log)
         try:
             self.await_ready()

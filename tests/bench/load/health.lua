@@ -1,0 +1,2 @@
+-- GET /health, as fast as answers come.
+dofile("common.lua")
