@@ -8,6 +8,7 @@ and a daemon with the bundled model and a chat template in place of 127.0.0.1:80
 where commands begin with `$ `, what stands below is what they print, but for times and ids. An example whose program or package is not there is named, and not run."""
 import argparse
 import ast
+import concurrent.futures
 import glob
 import importlib.util
 import json
@@ -162,6 +163,14 @@ class Runner:
             return missing_module(example.text)
         return missing_program(re.sub(r"^\$ ", "", example.text), self.environment["PATH"])
 
+    def try_example(self, example):
+        """A line that says what became of it."""
+        missing = self.missing(example)
+        if missing:
+            return f"NOT RUN {example}: {missing} is not installed (tests/clients/pypi.py --all installs what examples use)"
+        self.run_example(example)
+        return f"passed  {example}"
+
     def run_example(self, example):
         if example.language == "python":
             self.run(example, [sys.executable, "-c"], example.text)
@@ -183,7 +192,7 @@ def sort_examples(program):
             used.add(key)
             check_flags(example, program, known)
         elif example.language in ("sh", "python"):
-            run.append(example)
+            run += [example] if example.text not in [other.text for other in run] else []
         else:
             assert not example.is_code(), f"{example} has commands: fence it as sh or python, or give examples_not_run.txt a reason"
     assert used == set(not_run), f"examples_not_run.txt has what no page has: {set(not_run) - used}"
@@ -195,25 +204,20 @@ def main():
     parser.add_argument("program")
     parser.add_argument("model", nargs="?", default=os.path.join(ROOT, "deploy", "models", "tales"))
     options = parser.parse_args()
-    kept, done, left = use_kept(), 0, 0
+    kept = use_kept()
     examples, others = sort_examples(options.program)
     daemon = Daemon(options.program, options.model, "--chat-template", os.path.join(HERE, "chat.jinja"))
     try:
         with tempfile.TemporaryDirectory() as folder:
             runner = Runner(options.program, folder, f"127.0.0.1:{daemon.port}", kept)
-            for example in examples:
-                missing = runner.missing(example)
-                if missing:
-                    left += 1
-                    print(f"NOT RUN {example}: {missing} is not installed (tests/clients/pypi.py installs what examples use)")
-                    continue
-                runner.run_example(example)
-                done += 1
-                print(f"passed  {example}")
+            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+                lines = list(pool.map(runner.try_example, examples))
     finally:
         code = daemon.stop()
     assert code == 0, f"the daemon ended with {code}"
-    print(f"{done} examples run, {left} not run for want of a package, {others} that say why not")
+    print("\n".join(lines))
+    done = sum(line.startswith("passed") for line in lines)
+    print(f"{done} examples run, {len(lines) - done} not run for want of a package, {others} that say why not")
     assert done, "no example was found"
     return 0
 
