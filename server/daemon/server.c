@@ -292,13 +292,16 @@ static void stop_listening(struct service *s) {
     client_rules_deinit(&s->client_rules);
 }
 
-enum status server_check(const struct config *config, char *url, size_t size, struct error *e) {
+enum status server_check(const struct config *config, struct engine_options *options, char *url, size_t size,
+                         struct error *e) {
     struct service *s = calloc(1, sizeof *s);
     if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
     s->config = config;
     s->listener.fd = -1;
     serving_memory_init(&s->memory, config, memory_available_bytes());
-    enum status status = listen_as_configured(s, e);
+    serving_memory_reserve(&s->memory, options);
+    enum status status = access_log_check(config->access_log, e);
+    if (status == STATUS_OK) status = listen_as_configured(s, e);
     if (status == STATUS_OK) snprintf(url, size, "%s", s->listener.url);
     stop_listening(s);
     free(s);
