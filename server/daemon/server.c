@@ -183,9 +183,7 @@ static void take_engine(struct service *s) {
     if (service_generation(s) && s->info.generation.unapplied[0])
         log_warn("generation-defaults: the model also says %s, which is not applied",
                  s->info.generation.unapplied);
-    snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s%s", PRENORM_VERSION,
-             norm_form_name(s->info.norm_form), weight_type_name(s->info.weights),
-             s->info.rotated ? "-rotated" : "");
+    service_fingerprint(&s->info, s->fingerprint, sizeof s->fingerprint);
     status = s->listener.is_shared ? http_start(s, &s->error) : STATUS_OK;
     if (status != STATUS_OK) {
         stop(s, status);
@@ -366,7 +364,7 @@ static void init(struct service *s, const struct config *config, struct engine_o
     s->admission.bytes_max = s->memory.bodies_bytes;
     options->wake = wake_from_engine;
     options->wake_context = &s->loop;
-    service_set_model_name(s, options->model);
+    service_model_name(config, options->model, s->model, sizeof s->model);
     notify_init(&s->notify);
     s->loaded_percent = -1;
     unknown_fields_init(&s->unknown_fields);

@@ -1,5 +1,6 @@
 /* The bundled model through the whole daemon: greedy texts and ids of the reference implementation, in plain
  * answers, streams and scores. */
+#include "tests/http/support_command.h"
 #include "tests/http/support_http.h"
 
 static struct daemon d;
@@ -310,6 +311,35 @@ static void test_nothing_to_sample_is_refused(void **state) {
     answer_free(&a);
 }
 
+/* generate --json says what the daemon says, but for what differs from one request to the next. */
+static void test_generate_writes_the_same_answer(void **state) {
+    (void)state;
+    static const struct {
+        const char *stop, *body;
+    } cases[] = {{"@@@", "{\"prompt\":\"Once upon a time\",\"max_tokens\":20,\"seed\":4,\"stop\":\"@@@\"}"},
+                 {"n", "{\"prompt\":\"Once upon a time\",\"max_tokens\":20,\"seed\":4,\"stop\":\"n\"}"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct command c = {.words = {PRENORMD, "generate", "--model",
+                                      test_source_path("deploy/models/tales"), "--json", "--max-tokens", "20",
+                                      "--seed", "4", "--temperature", "1", "--stop", cases[i].stop,
+                                      "Once upon a time"}};
+        assert_int_equal(command_run(&c), 0);
+        json_t *said = json_loads(c.output_text, 0, NULL), *answer = complete(&d, cases[i].body);
+        assert_memory_equal(json_string_value(json_object_get(said, "id")), "cmpl-", 5);
+        assert_int_equal(json_string_length(json_object_get(said, "id")),
+                         json_string_length(json_object_get(answer, "id")));
+        assert_true(json_integer_value(json_object_get(said, "created")) > 0);
+        for (size_t j = 0; j < 2; j++) {
+            json_object_del(j ? said : answer, "id");
+            json_object_del(j ? said : answer, "created");
+        }
+        if (!json_equal(said, answer)) fail_msg("%s", c.output_text);
+        json_decref(said);
+        json_decref(answer);
+        command_free(&c);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy),
@@ -323,6 +353,7 @@ int main(void) {
         cmocka_unit_test(test_prompt_logprobs_have_their_rank),
         cmocka_unit_test(test_bad_words_are_not_said),
         cmocka_unit_test(test_nothing_to_sample_is_refused),
+        cmocka_unit_test(test_generate_writes_the_same_answer),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
