@@ -137,6 +137,7 @@ main() {
     step "examples" python3 "$root/tests/clients/examples.py" "$root/build/test-plain/prenormd"
     step "description of the API" python3 "$root/tests/clients/openapi_document.py" "$root/build/test-plain/prenormd"
     step "clients" python3 "$root/tests/clients/openai_conformance.py" "$root/build/test-plain/prenormd"
+    step "other clients" python3 "$root/tests/clients/other_clients.py" "$root/build/test-plain/prenormd"
     step "lm_eval" python3 "$root/tests/clients/lm_eval_check.py" "$root/build/test-plain/prenormd"
     echo
     echo "== summary ($SECONDS s)"

@@ -7,6 +7,7 @@ Python has it. Where it can be had from nowhere the last line says "not run", an
 import json
 import os
 import sys
+import urllib.request
 
 # Before numpy: matrices of this size gain nothing from more threads, which busy machines make wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -105,25 +106,42 @@ def compare(model, reference, instance):
     return len(pairs), max(worst, abs(rolling - expected) / 10)
 
 
+def check_chat(chat, instance, json_chat, address):
+    """local-chat-completions: its text is that of a plain request."""
+    messages = [{"role": "user", "content": "Once upon a time"}]
+    body = json.dumps({"messages": messages, "max_tokens": 12, "temperature": 0, "stop": ["@@"]}).encode()
+    request = urllib.request.Request(address + "/v1/chat/completions", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        expected = json.load(answer)["choices"][0]["message"]["content"]
+    context = json_chat(json.dumps([{**messages[0], "type": "text"}]))
+    got = chat.generate_until([instance("generate_until", {}, (context, {"until": ["@@"], "max_gen_toks": 12}), 0)],
+                              disable_tqdm=True)
+    assert got == [expected] and expected, (got, expected)
+
+
 def main():
     if not want(["lm_eval", "tenacity"]):
         print("not run: the package lm_eval[api] is not installed, and PyPI cannot be reached")
         return NOT_RUN
     import numpy
     from lm_eval.api.instance import Instance
-    from lm_eval.models.openai_completions import LocalCompletionsAPI
-    daemon = Daemon(sys.argv[1], MODEL)
+    from lm_eval.models.api_models import JsonChatStr
+    from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
+    daemon = Daemon(sys.argv[1], MODEL, "--chat-template", os.path.join(ROOT, "tests", "clients", "chat.jinja"))
+    address = f"http://127.0.0.1:{daemon.port}"
     try:
         results = {}
         for concurrent in (1, 8):
-            model = LocalCompletionsAPI(model="tales", base_url=f"http://127.0.0.1:{daemon.port}/v1/completions",
+            model = LocalCompletionsAPI(model="tales", base_url=address + "/v1/completions",
                                         tokenizer_backend="remote", tokenized_requests=True, max_length=512,
                                         num_concurrent=concurrent, batch_size=1 if concurrent > 1 else 4, max_retries=1)
             results[concurrent] = compare(model, Gpt2(numpy, MODEL), Instance)
         assert results[1] == results[8], results
+        check_chat(LocalChatCompletion(model="tales", base_url=address + "/v1/chat/completions", max_retries=1), Instance,
+                   JsonChatStr, address)
     finally:
         assert daemon.stop() == 0
-    print("%d log likelihoods and a rolling one, within %.1e of float64" % results[1])
+    print("%d log likelihoods and a rolling one, within %.1e of float64; a chat" % results[1])
     return 0
 
 
