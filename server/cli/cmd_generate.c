@@ -16,6 +16,7 @@
 #include "server/cli/command.h"
 #include "server/cli/generation.h"
 #include "server/cli/session.h"
+#include "server/cli/token_options.h"
 #include "server/json/print.h"
 #include "server/service/service.h"
 
@@ -53,11 +54,15 @@ static json_t *usage_json(const struct engine_event *last) {
                      "prompt_tokens_details", "cached_tokens", (json_int_t)last->cached_tokens);
 }
 
-/* null, or the stop text that ended it. */
+/* null, or the stop text or the named token that ended it. */
 static json_t *stop_reason_json(const struct generation *g, const struct config *config) {
     int index = g->last.stop_string;
-    bool is_stop = index >= 0 && (size_t)index < config->stop.count;
-    return is_stop ? json_string(config->stop.items[index]) : json_null();
+    if (index >= 0 && (size_t)index < config->stop.count) return json_string(config->stop.items[index]);
+    for (size_t i = 0; i < config->stop_token_ids.count; i++)
+        if (g->last.stop_token >= 0 &&
+            strtol(config->stop_token_ids.items[i], NULL, 10) == g->last.stop_token)
+            return json_integer(g->last.stop_token);
+    return json_null();
 }
 
 /* What POST /v1/completions says. */
@@ -101,7 +106,11 @@ static enum status run(struct engine_setup *setup, const struct config *config, 
     char *text = NULL;
     size_t length = 0;
     bool is_session = !config->argument && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
-    enum status status = engine_options_check(&setup->options, e);
+    struct token_options tokens;
+    enum status status =
+        token_options_init(&tokens, config, e); /* now rather than when the model is loaded */
+    token_options_deinit(&tokens);
+    if (status == STATUS_OK) status = engine_options_check(&setup->options, e);
     if (status == STATUS_OK && !is_session) status = read_prompt(config, &text, &length, e);
     if (status == STATUS_OK) {
         status = generation_open(&g, setup, e);
