@@ -62,6 +62,7 @@ main() {
     local source
     install_packages build test gates browser load
     mkdir -p "$logs"
+    part packages python3 "$root/tests/clients/pypi.py" --all
     part tests "$root/tests/run.sh"
     part build-fuzz build fuzz
     for source in "$root"/tests/fuzz/fuzz_*.c; do part "$(basename "$source" .c)" fuzz "$(basename "$source" .c)"; done

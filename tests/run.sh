@@ -30,13 +30,15 @@ too_long='^test_(http_speculation|api_failing_allocation)$'
 # step NAME COMMAND...: runs it with its output in a log, which is shown where it fails. Status 77: it could not be run
 # here, as its last line says.
 step() {
-    local name=$1 start=$SECONDS log status=0
+    local name=$1 start=$SECONDS log status=0 left
     log=$logs/${name//[, ]/-}.log
     shift
     echo "== $name"
     "$@" >"$log" 2>&1 </dev/null || status=$?
     if ((status == 0)); then
-        results+=("passed  $name  ($((SECONDS - start)) s)")
+        # What a step leaves out for want of something it says by lines that begin so.
+        left=$(grep -c '^NOT RUN ' "$log")
+        results+=("passed  $name  ($((SECONDS - start)) s)$( ((left)) && echo ", but for $left that were NOT RUN, see $log")")
         count "$log" 1 0
     elif ((status == 77)); then
         results+=("NOT RUN $name: $(tail -n 1 "$log")")
@@ -133,8 +135,13 @@ main() {
     step "dashboard" python3 "$root/tests/deploy/test_dashboard.py" "$root/build/test-plain/prenormd"
     # Only where there is a browser: it takes longer to install than all of this to run. nightly.sh has one.
     step "page" python3 "$root/tests/page/test_page.py" "$root/build/test-plain/prenormd"
+    # Before those that need packages from PyPI; what it cannot fetch they say they miss.
+    step "packages of PyPI" python3 "$root/tests/clients/pypi.py"
+    step "examples" python3 "$root/tests/clients/examples.py" "$root/build/test-plain/prenormd"
     step "description of the API" python3 "$root/tests/clients/openapi_document.py" "$root/build/test-plain/prenormd"
     step "clients" python3 "$root/tests/clients/openai_conformance.py" "$root/build/test-plain/prenormd"
+    step "other clients" python3 "$root/tests/clients/other_clients.py" "$root/build/test-plain/prenormd"
+    step "lm_eval" python3 "$root/tests/clients/lm_eval_check.py" "$root/build/test-plain/prenormd"
     echo
     echo "== summary ($SECONDS s)"
     for line in "${results[@]}"; do echo "$line"; done

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "engine/base/log.h"
-#include "engine/text/sources/chat_source.h"
 
 /* Memory of a rendering beside what a chat's own size asks for, and for each byte of that. */
 #define CHAT_MEMORY_MIN      ((size_t)4 << 20)
@@ -16,77 +15,27 @@ static const char continue_tag[] = "CONTINUE_FINAL_MESSAGE_TAG ";
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
-static enum status read_source(const struct engine *engine, const struct engine_options *o, json_t **out,
-                               struct error *e) {
-    const struct model_file_texts *texts = &engine->model.file.texts;
-    if (!loaded_model_is_file(&engine->model)) return chat_source_load(o->model, out, e);
-    if (texts->chat) return chat_source_parse(texts->chat, texts->chat_length, out, e);
-    *out = json_object();
-    return *out ? STATUS_OK : error_set(e, STATUS_NO_MEMORY, "chat template", "no memory");
-}
-
-/* Only the option may name a file that is not there. */
-static enum status take_file(json_t *source, const struct engine_options *o, struct error *e) {
-    struct error cause = {0};
-    if (!o->chat_template || chat_source_set_file(source, o->chat_template, &cause) == STATUS_OK)
-        return STATUS_OK;
-    return error_set(e, STATUS_OPTION, "chat-template", "%s", cause.text);
-}
-
-static enum status compile(struct engine *engine, const json_t *source, struct error *e) {
-    const json_t *text = json_object_get(source, "template");
-    const char *name = json_string_value(json_object_get(source, "name"));
-    if (!text) return error_set(e, STATUS_NOT_FOUND, "", "the model has no chat template");
-    if (!json_is_string(text)) return error_set(e, STATUS_MALFORMED, "chat template", "expected a text");
-    enum status status =
-        template_create(json_string_value(text), json_string_length(text), &engine->chat_template, e);
-    if (status == STATUS_OK) log_info("chat template: %s", name ? name : "of the converted file");
-    return status;
-}
-
-static enum status take_variables(struct engine *engine, const json_t *source, struct error *e) {
-    const json_t *variables = json_object_get(source, "variables");
-    engine->chat_variables =
-        json_is_object(variables) ? json_copy((json_t *)(uintptr_t)variables) : json_object();
-    if (json_object_set_new(engine->chat_variables, "tools", json_null()) == 0 &&
-        json_object_set_new(engine->chat_variables, "documents", json_null()) == 0)
-        return STATUS_OK;
-    return error_set(e, STATUS_NO_MEMORY, "chat template", "no memory for its variables");
-}
-
-/* Whatever is wrong with the model's own files is told and leaves it without a template. */
 enum status engine_open_chat(struct engine *engine, const struct engine_options *o, struct error *e) {
-    struct error *why = &engine->no_chat_template;
-    json_t *source = NULL;
+    const struct loaded_chat_options options = {
+        .model = o->model, .file = o->chat_template, .has_tokenizer = engine->tokenizer != NULL};
+    const struct error *why = &engine->chat.why;
     engine->chat_control_tokens = o->chat_control_tokens;
-    enum status status = read_source(engine, o, &source, why);
-    if (!source && o->chat_template) source = json_object();
-    if (source && take_file(source, o, e) != STATUS_OK) {
-        json_decref(source);
-        return STATUS_OPTION;
-    }
-    if (status == STATUS_OK || (source && o->chat_template)) status = take_variables(engine, source, why);
-    if (status == STATUS_OK) status = compile(engine, source, why);
-    if (status == STATUS_OK && !engine->tokenizer)
-        status = error_set(why, STATUS_UNSUPPORTED, "", "the model has no tokenizer that is read");
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+    enum status status = loaded_chat_init(&engine->chat, &engine->model, &options, e);
+    if (status != STATUS_OK) return status;
+    if (engine->chat.template)
+        log_info("chat template: %s", engine->chat.name);
+    else if (why->code != STATUS_NOT_FOUND)
         log_warn("no chats: %s%s%s; completions are served all the same", why->where,
                  why->where[0] ? ": " : "", why->text);
-    if (status != STATUS_OK) {
-        template_destroy(engine->chat_template);
-        engine->chat_template = NULL;
-    }
-    json_decref(source);
     return STATUS_OK;
 }
 
 void engine_close_chat(struct engine *engine) {
-    template_destroy(engine->chat_template);
-    json_decref(engine->chat_variables);
+    loaded_chat_deinit(&engine->chat);
 }
 
 const char *engine_no_chat_template(const struct engine *engine) {
-    return engine->chat_template ? NULL : engine->no_chat_template.text;
+    return engine->chat.template ? NULL : engine->chat.why.text;
 }
 
 /* ---- what is asked for --------------------------------------------------------------------------------- */
@@ -251,8 +200,8 @@ static enum status render(const struct engine *engine, const struct engine_chat 
     json_t *client = NULL;
     enum status status = make_client(chat, messages, &client, e);
     const struct template_input input = {
-        .model = engine->chat_variables, .client = client, .memory_max = memory_of(chat->json_bytes)};
-    if (status == STATUS_OK) status = template_render(engine->chat_template, &input, out, e);
+        .model = engine->chat.variables, .client = client, .memory_max = memory_of(chat->json_bytes)};
+    if (status == STATUS_OK) status = template_render(engine->chat.template, &input, out, e);
     json_decref(client);
     return status;
 }
@@ -272,7 +221,7 @@ enum status engine_apply_chat_template(const struct engine *engine, const struct
                                        struct engine_chat_text *out, struct error *e) {
     struct template_text text = {0};
     *out = (struct engine_chat_text){0};
-    if (!engine->chat_template)
+    if (!engine->chat.template)
         return error_set(e, STATUS_UNSUPPORTED, "chat template", "%s", engine_no_chat_template(engine));
     enum status status = check_chat(chat, e);
     if (status == STATUS_OK)

@@ -221,15 +221,24 @@ enum status engine_encode_chat(const struct engine *engine, const struct engine_
  * tokens for filling in. */
 const int32_t *engine_infill_ends(const struct engine *engine, size_t *count);
 
+/* Another file, which stands before a gap. */
+struct engine_gap_file {
+    struct engine_string name, text;
+};
+
 /* Two texts, and a gap between them. */
 struct engine_gap {
     const char *prefix, *suffix;
     size_t prefix_length, suffix_length;
-    bool special; /* begin with what the tokenizer puts before a text (BOS) */
+    bool special;      /* begin with what the tokenizer puts before a text (BOS) */
+    bool suffix_first; /* the prompt ends with the prefix */
+    const struct engine_gap_file *files;
+    size_t file_count;
 };
 
 /* Ids of a prompt that is answered by what stands in the gap. Control tokens within the texts are text. Limits,
- * ownership and errors are those of engine_encode; STATUS_UNSUPPORTED: there are no tokens for it. */
+ * ownership and errors are those of engine_encode; STATUS_UNSUPPORTED: there are no tokens for it, or for files
+ * (where: "input_extra"), or models of its kind know no other order ("suffix_first"). */
 enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
                                  int32_t **ids, size_t *count, struct error *e);
 

@@ -44,12 +44,26 @@ enum status engine_isa_check(enum kernel_isa isa, struct error *e) {
     return kernel_select(isa, &unused, e);
 }
 
+/* A library that is not installed does not come by starting again. */
+static enum status check_blas(const struct engine_options *o, struct error *e) {
+    const struct blas *blas;
+    size_t threads = o->threads ? o->threads : workers_default_count();
+    struct error cause = {0};
+    if (o->matmul != MATMUL_OPENBLAS && !o->verify) return STATUS_OK;
+    enum status status = blas_open(threads, &blas, &cause);
+    if (status == STATUS_UNSUPPORTED)
+        return error_set(e, STATUS_OPTION, o->verify ? "verify" : "matmul", "%s", cause.text);
+    if (status != STATUS_OK && e) *e = cause;
+    return status;
+}
+
 enum status engine_options_check(const struct engine_options *o, struct error *e) {
     enum status status = norm_form_check(o->norm_form, e);
     if (status == STATUS_OK) status = matmul_check(o->matmul, o->weights, e);
     if (status == STATUS_OK) status = speculate_check(o->speculate, o->matmul, e);
     if (status == STATUS_OK) status = check_numbers(o, e);
     if (status == STATUS_OK) status = engine_isa_check(o->isa, e);
+    if (status == STATUS_OK) status = check_blas(o, e);
     if (status != STATUS_OK) return status;
     bool is_file = loaded_model_path_is_file(o->model);
     if (o->lora && is_file)
@@ -305,18 +319,6 @@ void engine_info(const struct engine *engine, struct engine_info *out) {
 
 /* ---- open, close --------------------------------------------------------------------------------------- */
 
-/* A library that is not installed does not come by starting again. */
-static enum status check_blas(const struct engine_options *o, size_t threads, struct error *e) {
-    const struct blas *blas;
-    struct error cause = {0};
-    if (o->matmul != MATMUL_OPENBLAS && !o->verify) return STATUS_OK;
-    enum status status = blas_open(threads, &blas, &cause);
-    if (status == STATUS_UNSUPPORTED)
-        return error_set(e, STATUS_OPTION, o->verify ? "verify" : "matmul", "%s", cause.text);
-    if (status != STATUS_OK && e) *e = cause;
-    return status;
-}
-
 static void report_drafts(void *context, double share) {
     const struct engine_options *o = context;
     if (o->progress) o->progress(o->progress_context, "packing drafts", share);
@@ -368,8 +370,6 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     if ((status = engine_options_check(o, e)) != STATUS_OK) return status;
     if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
     size_t threads = o->threads ? o->threads : workers_default_count();
-    /* Now rather than when the model has been read and packed. */
-    if ((status = check_blas(o, threads, e)) != STATUS_OK) return status;
     if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
     if ((status = prepare_texts(engine, e)) != STATUS_OK) return status;

@@ -5,10 +5,10 @@
 #include "engine/api/engine.h"
 #include "engine/forward/forward.h"
 #include "engine/kv/kv_prefix.h"
+#include "engine/loaded/loaded_chat.h"
 #include "engine/loaded/second_weights.h"
 #include "engine/sched/scheduler.h"
 #include "engine/text/fim.h"
-#include "engine/text/template/template.h"
 #include "engine/text/token_texts.h"
 #include "engine/text/tokenizer.h"
 
@@ -20,10 +20,8 @@ struct engine {
     struct error no_tokenizer;   /* and why */
     struct fim fim;              /* of the tokenizer, if it has such tokens */
     struct token_texts texts;
-    struct template *chat_template; /* NULL: none that we run, */
-    struct error no_chat_template;  /* and why */
-    json_t *chat_variables;         /* what the model's files give to it */
-    bool chat_control_tokens;       /* are found in clients' texts */
+    struct loaded_chat chat;
+    bool chat_control_tokens; /* are found in clients' texts */
     struct loaded_model model;
     struct kv_pool pool;
     struct kv_prefix prefix;
@@ -42,7 +40,7 @@ struct engine {
 enum status engine_verify(struct engine *engine, double bound, struct error *e);
 
 /* The chat template of the model, or of the file that the options name. That there is none, or none that we run, is no
- * failure (engine->no_chat_template says why). STATUS_OPTION: the named file cannot be read. */
+ * failure (engine->chat.why). STATUS_OPTION: the named file cannot be read. */
 enum status engine_open_chat(struct engine *engine, const struct engine_options *options, struct error *e);
 void engine_close_chat(struct engine *engine);
 

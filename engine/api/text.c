@@ -71,18 +71,33 @@ const int32_t *engine_infill_ends(const struct engine *engine, size_t *count) {
     return engine->fim.ends;
 }
 
+static struct fim_file file_of(const struct engine_gap_file *file) {
+    return (struct fim_file){file->name.text, file->text.text, file->name.length, file->text.length};
+}
+
 enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
                                  int32_t **ids, size_t *count, struct error *e) {
+    struct fim_file *files = calloc(gap->file_count + 1, sizeof *files);
     const struct fim_gap of_text = {.prefix = gap->prefix,
                                     .prefix_length = gap->prefix_length,
                                     .suffix = gap->suffix,
                                     .suffix_length = gap->suffix_length,
-                                    .special = gap->special};
+                                    .special = gap->special,
+                                    .suffix_first = gap->suffix_first,
+                                    .files = files,
+                                    .file_count = gap->file_count};
     struct token_list list = {0};
+    enum status status;
     *ids = NULL;
     *count = 0;
-    if (!engine->tokenizer) return refuse_text(engine, e);
-    enum status status = fim_encode(&engine->fim, engine->tokenizer, &of_text, tokens_max, &list, e);
+    for (size_t i = 0; files && i < gap->file_count; i++) files[i] = file_of(&gap->files[i]);
+    if (!engine->tokenizer)
+        status = refuse_text(engine, e);
+    else if (!files)
+        status = error_set(e, STATUS_NO_MEMORY, "input_extra", "%zu files", gap->file_count);
+    else
+        status = fim_encode(&engine->fim, engine->tokenizer, &of_text, tokens_max, &list, e);
+    free(files);
     if (status != STATUS_OK) {
         free(list.ids);
         return status;

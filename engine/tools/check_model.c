@@ -6,11 +6,9 @@
 #include "engine/base/memory.h"
 #include "engine/base/workers.h"
 #include "engine/kv/kv_plan.h"
+#include "engine/loaded/loaded_chat.h"
 #include "engine/loaded/loaded_model.h"
 #include "engine/tools/tools.h"
-
-/* The page that serving has by default: the size matters little for a whole context. */
-enum { PAGE_TOKENS = KV_PAGE_TOKENS_STEP };
 
 static void measure_weights(const struct loaded_model *m, const struct engine_options *o,
                             struct check_result *r) {
@@ -25,17 +23,44 @@ static void measure_weights(const struct loaded_model *m, const struct engine_op
         r->weight_bytes[type] = packed_model_bytes(&m->folded, o->matmul, type);
 }
 
+static size_t sum(size_t a, size_t b) {
+    size_t both;
+    return __builtin_add_overflow(a, b, &both) ? SIZE_MAX : both;
+}
+
+/* As serving plans it, but for what steps write, which depends on the packed model. */
 static void measure_cache(const struct loaded_model *m, const struct engine_options *o,
                           struct check_result *r) {
     const struct model_description *d = &m->description;
+    size_t pages;
     r->kv_type = kv_type_choose(o->kv_type, r->weights);
-    const struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, r->kv_type};
     r->context = o->context ? o->context : d->context;
-    r->context_bytes = kv_pages_for(r->context, PAGE_TOKENS) * kv_plan_page_bytes(&layout);
     r->available_bytes = memory_available_bytes();
-    size_t needed;
-    bool addressable = !__builtin_add_overflow(r->weight_bytes[r->weights], r->context_bytes, &needed);
-    r->fits = addressable && (r->available_bytes == 0 || needed <= r->available_bytes);
+    for (size_t i = 0; i < o->reserve_count; i++)
+        r->reserved_bytes = sum(r->reserved_bytes, o->reserves[i].bytes);
+    const struct kv_demand demand = {
+        .layout = {d->layers, d->kv_heads, d->head_dim, o->kv_page_tokens, r->kv_type},
+        .context = r->context,
+        .sequences = o->sequences_max,
+        .bytes_wanted = o->kv_cache_mib << 20,
+        .available_bytes = r->available_bytes,
+        .reserved_bytes = sum(r->weight_bytes[r->weights], r->reserved_bytes)};
+    r->context_bytes = kv_pages_for(r->context, o->kv_page_tokens) * kv_plan_page_bytes(&demand.layout);
+    (void)kv_plan_pages(&demand, &pages, &r->no_room);
+}
+
+/* Serving goes on without a template; only a file that was named and cannot be read is refused. */
+static enum status read_chat(const struct loaded_model *m, const struct engine_options *o,
+                             struct check_result *r, struct error *e) {
+    struct loaded_chat chat;
+    const struct loaded_chat_options options = {
+        .model = o->model, .file = o->chat_template, .has_tokenizer = r->has_tokenizer};
+    enum status status = loaded_chat_init(&chat, m, &options, e);
+    r->has_chat_template = chat.template != NULL;
+    memcpy(r->chat_template, chat.name, sizeof r->chat_template);
+    if (!chat.template) error_format(&chat.why, r->no_chat_template, sizeof r->no_chat_template);
+    loaded_chat_deinit(&chat);
+    return status;
 }
 
 static void fill(const struct loaded_model *m, const struct engine_options *o, struct check_result *r) {
@@ -80,6 +105,7 @@ enum status check_model(const struct engine_options *o, struct check_result *res
         fill(&model, o, result);
         result->has_tokenizer = tokenizer != NULL;
         if (!tokenizer) error_format(&no_tokenizer, result->no_tokenizer, sizeof result->no_tokenizer);
+        status = read_chat(&model, o, result, e);
         tokenizer_close(tokenizer);
         loaded_model_deinit(&model);
     }

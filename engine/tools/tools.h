@@ -183,13 +183,15 @@ struct check_result {
     size_t weight_bytes[WEIGHT_TYPE_COUNT]; /* packed, of each type; of a converted file only its own */
     bool is_file;                           /* its weights are mapped, not packed */
     size_t context_bytes;                   /* of the cache, for one sequence of the whole context */
+    size_t reserved_bytes;                  /* what the caller needs beside the engine */
     size_t available_bytes;                 /* memory that is left; 0: not known */
-    bool fits;                              /* the weights and that cache, into what is left */
-    bool has_tokenizer;
-    char no_tokenizer[512]; /* why not */
+    struct error no_room; /* why all that, and the cache that is asked for, do not fit; code OK: they do */
+    bool has_tokenizer, has_chat_template;
+    char no_tokenizer[512], no_chat_template[512]; /* why not */
+    char chat_template[256];                       /* where it is from */
 };
 
-/* Reads configuration, tokenizer and the headers of the weights, with all the checks of loading; no weights. Errors
+/* Reads configuration, tokenizer, chat template and the headers of the weights, with all the checks of loading; no weights. Errors
  * are those of loading. */
 enum status check_model(const struct engine_options *options, struct check_result *result, struct error *e);
 

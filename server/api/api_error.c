@@ -30,7 +30,8 @@ static const char *const meanings[API_ERROR_COUNT] = {
     [API_METHOD] = "The path has other methods; the header Allow names them.",
     [API_TIMEOUT] =
         "The request's time was over before anything was generated, or its body did not come in time.",
-    [API_BODY_TOO_LARGE] = "The body, its values or the memory that they take are more than is allowed.",
+    [API_BODY_TOO_LARGE] =
+        "The body, its values or the memory that the request or its answer takes are more than is allowed.",
     [API_TARGET_TOO_LONG] = "The path is longer than any that there is.",
     [API_CONTENT_TYPE] = "The body is said to be something else than JSON, or to be compressed.",
     [API_QUEUE_FULL] = "As much as can wait is waiting; the header Retry-After says when to come again.",

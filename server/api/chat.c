@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/api/api_memory.h"
 #include "server/api/chat_messages.h"
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
@@ -48,9 +49,8 @@ static enum api_error_kind take_text(struct api_chat *chat, struct serving_memor
                                      struct api_error *e) {
     size_t bytes = chat->text.length + chat->text.client_count * sizeof *chat->text.client;
     if (!memory) return API_OK;
-    if (!budget_take(&memory->answers, bytes))
-        return api_error_set(e, API_QUEUE_FULL, NULL,
-                             "The server is busy: its memory for requests is taken. Try again later.");
+    if (api_memory_take(&memory->answers, 0, bytes, "Send a shorter conversation.", e) != API_OK)
+        return e->kind;
     chat->memory = memory;
     chat->taken = bytes;
     return API_OK;
@@ -194,9 +194,8 @@ static enum api_error_kind render_body(struct api_chat *chat, const struct engin
 static enum api_error_kind write_text(const struct api_chat *chat, struct budget *budget, struct bytes *out,
                                       struct api_error *e) {
     size_t bytes = budget ? 2 * json_string_bytes(chat->text.text, chat->text.length) : 0;
-    if (budget && !budget_take(budget, bytes))
-        return api_error_set(e, API_QUEUE_FULL, NULL,
-                             "The server is busy: its memory for answers is taken. Try again later.");
+    if (budget && api_memory_take(budget, chat->taken, bytes, "Send a shorter conversation.", e) != API_OK)
+        return e->kind;
     bytes_text(out, "{\"prompt\":");
     json_write_string(out, chat->text.text, chat->text.length);
     bytes_text(out, "}");

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/api/api_memory.h"
 #include "server/api/chat.h"
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
@@ -167,14 +168,7 @@ static size_t text_memory(const struct engine *engine, const int32_t *ids, size_
 static enum api_error_kind write_counted_text(const struct engine *engine, const int32_t *ids, size_t count,
                                               struct budget *budget, struct bytes *out, struct api_error *e) {
     size_t bytes = budget ? text_memory(engine, ids, count) : 0;
-    if (budget && bytes > budget->max)
-        return api_error_set(e, API_BODY_TOO_LARGE, "tokens",
-                             "The text would take %zu KiB of memory; at most %zu KiB are allowed. Send fewer "
-                             "ids at once.",
-                             bytes >> 10, budget->max >> 10);
-    if (budget && !budget_take(budget, bytes))
-        return api_error_set(e, API_QUEUE_FULL, NULL,
-                             "The server is busy: its memory for answers is taken. Try again later.");
+    if (budget && api_memory_take(budget, 0, bytes, "Send fewer ids at once.", e) != API_OK) return e->kind;
     enum api_error_kind kind = write_text(engine, ids, count, out, e);
     if (budget) budget_give(budget, bytes);
     return kind;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/base/log.h"
+#include "server/cli/token_options.h"
 
 /* Of memory beside the engine: libraries, and the prompt while it is encoded. */
 #define PROGRAM_BYTES ((size_t)32 << 20)
@@ -84,7 +85,8 @@ static double setting(const struct config *config, enum option_id id, double val
 }
 
 static struct engine_sampling sampling_of(const struct config *config,
-                                          const struct generation_defaults *model) {
+                                          const struct generation_defaults *model,
+                                          const struct token_options *tokens) {
     return (struct engine_sampling){
         .temperature = setting(config, OPTION_temperature, config->temperature, &model->temperature),
         .top_p = setting(config, OPTION_top_p, config->top_p, &model->top_p),
@@ -95,6 +97,10 @@ static struct engine_sampling sampling_of(const struct config *config,
                                       &model->repetition_penalty),
         .presence_penalty = config->presence_penalty,
         .frequency_penalty = config->frequency_penalty,
+        .biases = tokens->biases,
+        .bias_count = tokens->bias_count,
+        .allowed = tokens->allowed,
+        .allowed_count = tokens->allowed_count,
         .has_seed = config_is_set(config, OPTION_seed),
         .seed = config->seed,
     };
@@ -107,7 +113,9 @@ static enum status submit(const struct generation *g, const struct config *confi
     for (size_t i = 0; i < config->stop.count; i++)
         stops[i] = (struct engine_string){config->stop.items[i], strlen(config->stop.items[i])};
     struct engine_info info;
+    struct token_options tokens;
     engine_info(g->engine, &info);
+    enum status status = token_options_init(&tokens, config, e);
     const struct engine_prompt prompt = {
         .ids = ids,
         .count = count,
@@ -115,15 +123,19 @@ static enum status submit(const struct generation *g, const struct config *confi
         .max_tokens = (uint32_t)setting(config, OPTION_max_tokens, (double)config->max_tokens,
                                         &info.generation.max_tokens),
         .min_tokens = (uint32_t)config->min_tokens,
-        .sampling = sampling_of(config, &info.generation),
+        .sampling = sampling_of(config, &info.generation, &tokens),
         .stops = stops,
         .stop_count = config->stop.count,
         .grammar = g->grammar,
+        .stop_tokens = tokens.stop,
+        .stop_token_count = tokens.stop_count,
         .ignore_end = config->ignore_eos,
-        .skip_special = true,
+        .include_stop_text = config->include_stop_str_in_output,
+        .skip_special = config->skip_special_tokens,
         .logprobs = -1,
     };
-    enum status status = engine_submit(g->engine, &prompt, 1, out, e);
+    if (status == STATUS_OK) status = engine_submit(g->engine, &prompt, 1, out, e);
+    token_options_deinit(&tokens);
     free(stops);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "server/api/api_memory.h"
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
 #include "server/completion/answer_shape.h"
@@ -118,15 +119,10 @@ static enum api_error_kind take_memory(struct completion *c, struct budget *budg
     size_t bytes;
     if (!completion_admitted_bytes(c, &bytes))
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
-    const size_t whole = bytes + embedding_answers_bytes(c);
-    if (whole > budget->max)
-        return api_error_set(e, API_BODY_TOO_LARGE, NULL,
-                             "The request would take %zu KiB of memory while it runs; at most %zu KiB are "
-                             "allowed. Send fewer prompts, choices or stop strings.",
-                             whole >> 10, budget->max >> 10);
-    if (!budget_take(budget, bytes))
-        return api_error_set(e, API_QUEUE_FULL, NULL,
-                             "The server is busy: its memory for requests is taken. Try again later.");
+    /* Embeddings are made all at once: what would not fit then is known now. */
+    size_t whole = bytes + embedding_answers_bytes(c);
+    if (whole > budget->max || !budget_take(budget, bytes))
+        return api_memory_refuse(budget, whole, "Send fewer prompts, choices or stop strings.", e);
     c->budget = budget;
     c->taken = bytes;
     return API_OK;

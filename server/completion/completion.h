@@ -140,6 +140,9 @@ void completion_release(struct completion *c);
  * where no choice has anything. Where the buffers find no room in the budget the completion fails. */
 void completion_event(struct prompt *p, const struct engine_event *event);
 
+/* What makes an answer take less memory (api_memory_refuse). */
+#define COMPLETION_MEMORY_ADVICE "Ask for fewer tokens, choices or log probabilities, or for a stream."
+
 /* ---- JSON of the answer (write.c) ---------------------------------------------------------------------- */
 
 /* The whole answer, after the last event: what it was made of is freed, and what was taken for that given

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/types/limits.h"
+#include "server/api/api_memory.h"
 #include "server/completion/completion.h"
 #include "server/completion/answer_shape.h"
 #include "server/completion/text_logprobs.h"
@@ -184,8 +185,7 @@ static void charge(struct completion *c, size_t *charged, size_t held) {
         c->taken += more;
         *charged = held;
     } else if (c->failure.kind == API_OK) {
-        api_error_set(&c->failure, API_QUEUE_FULL, NULL,
-                      "The server is busy: its memory for answers is taken. Try again later.");
+        api_memory_refuse(c->budget, c->taken + more, COMPLETION_MEMORY_ADVICE, &c->failure);
     }
 }
 

@@ -27,14 +27,24 @@ static enum api_error_kind use_tokens(struct completion *c, const char *field,
     return api_params_add_stop_tokens(&c->params, ends, count, limits->vocabulary, e);
 }
 
+static size_t gap_bytes(const struct engine_gap *gap) {
+    size_t bytes = gap->prefix_length + gap->suffix_length;
+    for (size_t i = 0; i < gap->file_count; i++)
+        bytes += gap->files[i].name.length + gap->files[i].text.length;
+    return bytes;
+}
+
 static enum api_error_kind encode(struct prompt *p, const struct engine_gap *gap,
                                   const struct api_limits *limits, struct api_error *e) {
     const struct completion *c = p->completion;
     struct error cause;
     size_t most = prompt_ids_max(c, limits);
-    if (prompt_check_bytes(c, gap->prefix_length + gap->suffix_length, limits, e) != API_OK) return e->kind;
-    if (engine_encode_infill(c->engine, gap, most, &p->ids, &p->count, &cause) != STATUS_OK)
-        return prompt_encode_failure(c, limits, &cause, most, e);
+    if (prompt_check_bytes(c, gap_bytes(gap), limits, e) != API_OK) return e->kind;
+    enum status status = engine_encode_infill(c->engine, gap, most, &p->ids, &p->count, &cause);
+    if (status == STATUS_UNSUPPORTED)
+        return api_error_set(e, API_INVALID, cause.where, "'%s' is not supported: %s.", cause.where,
+                             cause.text);
+    if (status != STATUS_OK) return prompt_encode_failure(c, limits, &cause, most, e);
     return prompt_check_count(p, limits, e);
 }
 
@@ -48,6 +58,41 @@ static enum api_error_kind read_text(const json_t *body, const char *name, bool 
     if (!value) return API_OK;
     if (!json_is_string(value)) return api_field_wrong_type(e, name, "a string", value);
     *out = (struct engine_string){json_string_value(value), json_string_length(value)};
+    return API_OK;
+}
+
+static enum api_error_kind wrong_file(size_t index, const char *what, struct api_error *e) {
+    return api_error_set(e, API_INVALID, "input_extra",
+                         "'input_extra' must be an array of objects with filename and text, both strings; "
+                         "element %zu %s.",
+                         index, what);
+}
+
+static bool read_member(const json_t *object, const char *name, struct engine_string *out) {
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_string(value)) return false;
+    *out = (struct engine_string){json_string_value(value), json_string_length(value)};
+    return true;
+}
+
+/* malloc'ed; its texts are those of the body. */
+static enum api_error_kind read_files(const json_t *body, struct engine_gap *gap,
+                                      struct engine_gap_file **files, struct api_error *e) {
+    const json_t *list = json_body_field(body, "input_extra"), *one;
+    size_t index;
+    *files = NULL;
+    if (!list) return API_OK;
+    if (!json_is_array(list)) return api_field_wrong_type(e, "input_extra", "an array of objects", list);
+    *files = calloc(json_array_size(list) + 1, sizeof **files);
+    if (!*files) return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
+    json_array_foreach(list, index, one) {
+        if (!json_is_object(one)) return wrong_file(index, "is none", e);
+        if (!read_member(one, "filename", &(*files)[index].name))
+            return wrong_file(index, "has no filename", e);
+        if (!read_member(one, "text", &(*files)[index].text)) return wrong_file(index, "has no text", e);
+    }
+    gap->files = *files;
+    gap->file_count = json_array_size(list);
     return API_OK;
 }
 
@@ -71,12 +116,16 @@ enum api_error_kind infill_read(struct completion *c, const json_t *body, const 
         return e->kind;
     char *joined = join(&prefix, &prompt);
     if (!joined) return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
-    const struct engine_gap gap = {.prefix = joined,
-                                   .prefix_length = prefix.length + prompt.length,
-                                   .suffix = suffix.text,
-                                   .suffix_length = suffix.length,
-                                   .special = c->params.add_special_tokens};
-    enum api_error_kind kind = encode(&c->prompts[0], &gap, limits, e);
+    struct engine_gap gap = {.prefix = joined,
+                             .prefix_length = prefix.length + prompt.length,
+                             .suffix = suffix.text,
+                             .suffix_length = suffix.length,
+                             .special = c->params.add_special_tokens,
+                             .suffix_first = c->params.suffix_first};
+    struct engine_gap_file *files;
+    enum api_error_kind kind = read_files(body, &gap, &files, e);
+    if (kind == API_OK) kind = encode(&c->prompts[0], &gap, limits, e);
+    free(files);
     free(joined);
     return kind;
 }

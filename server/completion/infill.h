@@ -3,7 +3,7 @@
 
 #include "server/completion/completion.h"
 
-/* input_prefix, input_suffix and prompt of /infill. Fills c->prompts; the tokens that end a middle become stop tokens. */
+/* input_prefix, input_suffix, input_extra, suffix_first and prompt of /infill. Fills c->prompts; the tokens that end a middle become stop tokens. */
 enum api_error_kind infill_read(struct completion *c, const json_t *body, const struct api_limits *limits,
                                 struct api_error *e);
 

@@ -183,9 +183,7 @@ static void take_engine(struct service *s) {
     if (service_generation(s) && s->info.generation.unapplied[0])
         log_warn("generation-defaults: the model also says %s, which is not applied",
                  s->info.generation.unapplied);
-    snprintf(s->fingerprint, sizeof s->fingerprint, "prenorm-%s-%s-%s%s", PRENORM_VERSION,
-             norm_form_name(s->info.norm_form), weight_type_name(s->info.weights),
-             s->info.rotated ? "-rotated" : "");
+    service_fingerprint(&s->info, s->fingerprint, sizeof s->fingerprint);
     status = s->listener.is_shared ? http_start(s, &s->error) : STATUS_OK;
     if (status != STATUS_OK) {
         stop(s, status);
@@ -292,13 +290,16 @@ static void stop_listening(struct service *s) {
     client_rules_deinit(&s->client_rules);
 }
 
-enum status server_check(const struct config *config, char *url, size_t size, struct error *e) {
+enum status server_check(const struct config *config, struct engine_options *options, char *url, size_t size,
+                         struct error *e) {
     struct service *s = calloc(1, sizeof *s);
     if (!s) return error_set(e, STATUS_NO_MEMORY, "server", "there is no memory to start it");
     s->config = config;
     s->listener.fd = -1;
     serving_memory_init(&s->memory, config, memory_available_bytes());
-    enum status status = listen_as_configured(s, e);
+    serving_memory_reserve(&s->memory, options);
+    enum status status = access_log_check(config->access_log, e);
+    if (status == STATUS_OK) status = listen_as_configured(s, e);
     if (status == STATUS_OK) snprintf(url, size, "%s", s->listener.url);
     stop_listening(s);
     free(s);
@@ -363,7 +364,7 @@ static void init(struct service *s, const struct config *config, struct engine_o
     s->admission.bytes_max = s->memory.bodies_bytes;
     options->wake = wake_from_engine;
     options->wake_context = &s->loop;
-    service_set_model_name(s, options->model);
+    service_model_name(config, options->model, s->model, sizeof s->model);
     notify_init(&s->notify);
     s->loaded_percent = -1;
     unknown_fields_init(&s->unknown_fields);

@@ -16,7 +16,8 @@
  * Sets SIGPIPE to be ignored. Call once in a process, on its main thread. */
 enum status server_run(const struct config *config, const struct engine_options *engine, struct error *e);
 
-/* Whether server_run would get as far as listening: keys, certificates and rules are read, the address is bound and
- * given back at once. url: what it would listen on; with port 0 the port that it was given this time. Errors are
- * those of server_run. */
-enum status server_check(const struct config *config, char *url, size_t size, struct error *e);
+/* Whether server_run would get as far as listening: the access log is opened, keys, certificates and rules are read, the
+ * address is bound and given back at once. url: what it would listen on; with port 0 the port that it was given this time.
+ * The options get what the server reserves. Errors are those of server_run. */
+enum status server_check(const struct config *config, struct engine_options *options, char *url, size_t size,
+                         struct error *e);

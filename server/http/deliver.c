@@ -74,7 +74,7 @@ static void end_plain(struct http_request *r) {
         http_request_fail(r);
     } else if (!http_request_take_for_answer(r, completion_answer_bytes(c))) {
         /* Both the buffers and the answer are there while it is written. */
-        http_request_fail_busy(r);
+        http_request_fail_memory(r, completion_answer_bytes(c));
     } else if (completion_weight(c) > WHOLE_ANSWER_BYTES_HERE) {
         http_request_write(r, write_answer, answer);
     } else {

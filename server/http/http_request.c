@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "server/api/api_memory.h"
 #include "server/http/client_request.h"
 #include "server/http/connection.h"
 #include "server/http/disposal.h"
@@ -186,7 +187,7 @@ void http_request_answer(struct http_request *r, unsigned status, const char *co
         return;
     }
     if (!take_for_answer(r)) {
-        http_request_fail_busy(r);
+        http_request_fail_memory(r, r->answer.capacity);
         return;
     }
     r->status = status;
@@ -205,10 +206,10 @@ void http_request_fail(struct http_request *r) {
     http_request_answer(r, api_error_status(r->error.kind), "application/json");
 }
 
-void http_request_fail_busy(struct http_request *r) {
+void http_request_fail_memory(struct http_request *r, size_t bytes) {
+    size_t held = r->completion ? r->completion->taken : 0;
     bytes_deinit(&r->answer);
-    api_error_set(&r->error, API_QUEUE_FULL, NULL,
-                  "The server is busy: its memory for answers is taken. Try again later.");
+    api_memory_refuse(&r->service->memory.answers, held + bytes, COMPLETION_MEMORY_ADVICE, &r->error);
     http_request_fail(r);
 }
 

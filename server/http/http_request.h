@@ -88,12 +88,13 @@ void http_request_write(struct http_request *r, void (*run)(struct http_request 
  * false: there is no room; nothing has changed then. */
 bool http_request_take_for_answer(struct http_request *r, size_t bytes);
 
-/* The answer is in r->answer; where there is no room for it now in the memory for answers, it is 429. */
+/* The answer is in r->answer; where there is no room for it in the memory for answers, it
+ * is refused. */
 void http_request_answer(struct http_request *r, unsigned status, const char *content_type);
 /* The answer is r->error. */
 void http_request_fail(struct http_request *r);
-/* The answer is that there is no memory for it now: 429. */
-void http_request_fail_busy(struct http_request *r);
+/* The answer is that there is no memory for one of so many bytes: 429, or 413 where there never is. */
+void http_request_fail_memory(struct http_request *r, size_t bytes);
 /* The answer begins, status 200, and continues in r->reply. */
 void http_request_stream(struct http_request *r);
 

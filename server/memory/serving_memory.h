@@ -4,8 +4,8 @@
  *   bodies       bytes of bodies while they come and wait (admission.h); past it 429
  *   reading      JSON trees and texts being encoded: requests wait for their turn; 413 for one that is beyond it
  *                alone
- *   answers      what admitted requests hold, whole answers, unsent bytes of streams; past it 429, and streams
- *                wait for their readers
+ *   answers      what admitted requests hold, whole answers, unsent bytes of streams; past it 429, 413
+ *                for what needs more alone, and streams wait for their readers
  *   connections  each has a buffer of libmicrohttpd, its request, and under TLS a session */
 #pragma once
 

@@ -13,10 +13,30 @@
 
 /* ---- the file ------------------------------------------------------------------------------------------ */
 
-int access_log_open_file(const char *path, struct error *e) {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, FILE_MODE);
+static int open_file(const char *path, int flags, struct error *e) {
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags, FILE_MODE);
     if (fd < 0) error_set(e, STATUS_IO, path, "cannot be opened for writing: %s", strerror(errno));
     return fd;
+}
+
+int access_log_open_file(const char *path, struct error *e) {
+    return open_file(path, O_CREAT, e);
+}
+
+static enum status refuse(const char *path, const struct error *cause, struct error *e) {
+    return error_set(e, STATUS_OPTION, "access-log", "%s %s", path, cause->text);
+}
+
+enum status access_log_check(const char *path, struct error *e) {
+    struct error cause;
+    if (!path || strcmp(path, "-") == 0) return STATUS_OK;
+    int fd = open_file(path, 0, &cause);
+    bool is_new = fd < 0 && errno == ENOENT;
+    if (is_new) fd = open_file(path, O_CREAT | O_EXCL, &cause);
+    if (fd < 0) return refuse(path, &cause, e);
+    close(fd);
+    if (is_new) unlink(path);
+    return STATUS_OK;
 }
 
 enum status access_log_open(struct access_log *log, const char *path, enum log_format format,
@@ -31,7 +51,7 @@ enum status access_log_open(struct access_log *log, const char *path, enum log_f
     int fd = access_log_open_file(path, &cause);
     if (fd < 0) {
         access_log_close(log);
-        return error_set(e, STATUS_OPTION, "access-log", "%s %s", path, cause.text);
+        return refuse(path, &cause, e);
     }
     access_log_use(log, fd);
     return STATUS_OK;

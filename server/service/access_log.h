@@ -36,6 +36,9 @@ enum status access_log_open(struct access_log *log, const char *path, enum log_f
                             struct error *e);
 void access_log_close(struct access_log *log);
 
+/* Whether access_log_open would succeed. A file that is not there is made, and removed again. */
+enum status access_log_check(const char *path, struct error *e);
+
 /* A descriptor of the file, for access_log_use; -1, and *e says why. May take long: any thread. */
 int access_log_open_file(const char *path, struct error *e);
 

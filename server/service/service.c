@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <version.h>
+
 #include "engine/base/clock.h"
 #include "server/service/hub_cache.h"
 
@@ -79,13 +81,15 @@ void service_set_limits(struct service *s) {
     };
 }
 
-void service_set_model_name(struct service *s, const char *folder) {
-    char *path = s->config->model_name ? NULL : realpath(folder, NULL);
+void service_model_name(const struct config *config, const char *folder, char *out, size_t size) {
+    char *path = config->model_name ? NULL : realpath(folder, NULL);
     const char *slash = path ? strrchr(path, '/') : NULL;
-    const char *name = s->config->model_name ? s->config->model_name
-                       : slash && slash[1]   ? slash + 1
-                                             : "model";
-    if (!path || !hub_cache_name_of(path, s->model, sizeof s->model))
-        snprintf(s->model, sizeof s->model, "%s", name);
+    const char *name = config->model_name ? config->model_name : slash && slash[1] ? slash + 1 : "model";
+    if (!path || !hub_cache_name_of(path, out, size)) snprintf(out, size, "%s", name);
     free(path);
+}
+
+void service_fingerprint(const struct engine_info *info, char *out, size_t size) {
+    snprintf(out, size, "prenorm-%s-%s-%s%s", PRENORM_VERSION, norm_form_name(info->norm_form),
+             weight_type_name(info->weights), info->rotated ? "-rotated" : "");
 }

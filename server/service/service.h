@@ -85,8 +85,11 @@ struct service {
     struct error error;
 };
 
-/* The name of the model's folder or file, unless another is configured. */
-void service_set_model_name(struct service *s, const char *model);
+/* What the model is called in answers: the name of its folder or file, unless another is configured. */
+void service_model_name(const struct config *config, const char *model, char *out, size_t size);
+
+/* `system_fingerprint` of answers: what their bits depend on. */
+void service_fingerprint(const struct engine_info *info, char *out, size_t size);
 
 /* The model's defaults of sampling where they apply (generation-defaults); NULL: the API's own do. */
 const struct generation_defaults *service_generation(const struct service *s);

@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
-"""OpenAI's own package against the daemon: tests/clients/openai_conformance.py PROGRAM [MODEL] [--openai REQUIREMENT]
+"""OpenAI's own package against the daemon: tests/clients/openai_conformance.py PROGRAM [MODEL]
 
-Installs the package from PyPI into a folder that is gone afterwards, unless this Python has it. Where it can be had from
-nowhere the last line says "not run", and the exit code is 77."""
+The package comes from PyPI (pypi.py), unless this Python has it. Where it can be had from nowhere the last line says "not run", and
+the exit code is 77."""
 import argparse
 import asyncio
 import os
 import sys
-import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 from client import Daemon  # noqa: E402 - the folder has just been named
-from pypi import NOT_RUN, install  # noqa: E402
+from pypi import NOT_RUN, want  # noqa: E402
 
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Once upon a time"}]
 
@@ -197,24 +196,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program")
     parser.add_argument("model", nargs="?", default=os.path.join(ROOT, "deploy", "models", "tales"))
-    parser.add_argument("--openai", default="openai", help="what pip is to install")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        if not install(folder, {"openai": options.openai}):
-            print("not run: the package openai is not installed, and PyPI cannot be reached")
-            return NOT_RUN
-        import openai  # pylint: disable=import-outside-toplevel
-        daemon = Daemon(options.program, options.model, "--chat-template", os.path.join(ROOT, "tests", "clients", "chat.jinja"))
-        try:
-            checks = Checks(openai, f"http://127.0.0.1:{daemon.port}/v1")
-            names = [name for name in Checks.__dict__ if name[0] != "_" and name not in ("complete", "chat", "refused")]
-            for name in names:
-                getattr(checks, name)()
-                print("passed ", name)
-        finally:
-            code = daemon.stop()
-        assert code == 0, f"the daemon ended with {code}"
-        print(f"{len(names)} checks with openai {openai.__version__}")
+    if not want(["openai"]):
+        print("not run: the package openai is not installed, and PyPI cannot be reached")
+        return NOT_RUN
+    import openai  # pylint: disable=import-outside-toplevel
+    daemon = Daemon(options.program, options.model, "--chat-template", os.path.join(ROOT, "tests", "clients", "chat.jinja"))
+    try:
+        checks = Checks(openai, f"http://127.0.0.1:{daemon.port}/v1")
+        names = [name for name in Checks.__dict__ if name[0] != "_" and name not in ("complete", "chat", "refused")]
+        for name in names:
+            getattr(checks, name)()
+            print("passed ", name)
+    finally:
+        code = daemon.stop()
+    assert code == 0, f"the daemon ended with {code}"
+    print(f"{len(names)} checks with openai {openai.__version__}")
     return 0
 
 

@@ -1,22 +1,20 @@
 #!/usr/bin/env python3
 """The description of the API against a validator and against real answers: tests/clients/openapi_document.py PROGRAM [MODEL]
 
-Installs openapi-spec-validator and jsonschema from PyPI into a folder that is gone afterwards, unless this Python has them.
-Where they can be had from nowhere the last line says "not run", and the exit code is 77."""
+openapi-spec-validator and jsonschema come from PyPI (pypi.py), unless this Python has them. Where they can be had from nowhere the
+last line says "not run", and the exit code is 77."""
 import argparse
 import json
 import os
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 from client import Daemon  # noqa: E402 - the folder has just been named
-from pypi import NOT_RUN, install  # noqa: E402
+from pypi import NOT_RUN, want  # noqa: E402
 
-PACKAGES = {"openapi_spec_validator": "openapi-spec-validator", "jsonschema": "jsonschema"}
 HELLO = [{"role": "user", "content": "Once upon a time"}]
 # Each route once, and what changes the shape of an answer.
 BODIES = [
@@ -114,20 +112,19 @@ def main():
     parser.add_argument("program")
     parser.add_argument("model", nargs="?", default=os.path.join(ROOT, "deploy", "models", "tales"))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        if not install(folder, PACKAGES):
-            print("not run: openapi-spec-validator and jsonschema are not installed, and PyPI cannot be reached")
-            return NOT_RUN
-        import openapi_spec_validator
-        template = os.path.join(ROOT, "tests", "clients", "chat.jinja")
-        daemon = Daemon(options.program, options.model, "--chat-template", template)
-        base = f"http://127.0.0.1:{daemon.port}"
-        try:
-            document = json.loads(ask(base, "/openapi.json", None)[2])
-            openapi_spec_validator.validate(document)
-            check_answers(base, Description(document).closed())
-        finally:
-            assert daemon.stop() == 0
+    if not want(["openapi_spec_validator", "jsonschema"]):
+        print("not run: openapi-spec-validator and jsonschema are not installed, and PyPI cannot be reached")
+        return NOT_RUN
+    import openapi_spec_validator
+    template = os.path.join(ROOT, "tests", "clients", "chat.jinja")
+    daemon = Daemon(options.program, options.model, "--chat-template", template)
+    base = f"http://127.0.0.1:{daemon.port}"
+    try:
+        document = json.loads(ask(base, "/openapi.json", None)[2])
+        openapi_spec_validator.validate(document)
+        check_answers(base, Description(document).closed())
+    finally:
+        assert daemon.stop() == 0
     print(f"{len(document['paths'])} paths, {len(document['components']['schemas'])} schemas: valid, and answers agree")
     return 0
 

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <netinet/in.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +34,8 @@ static void as_json(void **state) {
     assert_int_equal(json_integer_value(json_object_get(root, "context")), 512);
     assert_int_equal(json_object_size(json_object_get(root, "weight_bytes")), 4);
     assert_true(json_is_true(json_object_get(root, "tokenizer")));
+    assert_true(json_is_false(json_object_get(root, "chat_template")));
+    assert_true(json_integer_value(json_object_get(root, "reserved_bytes")) > 1 << 20);
     json_decref(root);
     command_free(&c);
 }
@@ -46,6 +49,10 @@ static void mistakes_end_with_2(void **state) {
         {"--api-key-file", "/nowhere", "--api-key-file /nowhere"},
         {"--context", "99999", "--context 99999|positions of the model's table"},
         {"--tls-priorities", "NOTHING", "tls-priorities"},
+        {"--tls-cert", "/nowhere", "--tls-cert"},
+        {"--access-log", "/nowhere/log", "--access-log /nowhere/log|cannot be opened for writing"},
+        {"--chat-template", "/nowhere", "--chat-template /nowhere|there is no such file"},
+        {"--trusted-proxy", "nobody", "--trusted-proxy nobody"},
     };
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         struct command c = CHECK("--model", MODEL, mistakes[i].option, mistakes[i].value);
@@ -54,6 +61,57 @@ static void mistakes_end_with_2(void **state) {
         assert_string_equal(c.output_text, "");
         command_free(&c);
     }
+}
+
+/* Beside the figures. */
+static void a_cache_that_is_too_small(void **state) {
+    (void)state;
+    struct command c = CHECK("--model", MODEL, "--kv-cache-mib", "1");
+    assert_int_equal(command_run(&c), 2);
+    assert_says(c.error_text, "--kv-cache-mib 1|one full context of 512 tokens");
+    assert_says(c.output_text, "one sequence of 512 tokens");
+    command_free(&c);
+}
+
+/* Serving goes on without a template that is not run, so it is no mistake; but it is said which construct it is. */
+static void chat_templates(void **state) {
+    (void)state;
+    char *folder = test_folder_create(), path[PATH_MAX];
+    static const char text[] = "{{ messages }}\n{% include 'other' %}";
+    test_file_write(folder, "chat.jinja", text, strlen(text));
+    snprintf(path, sizeof path, "%s/chat.jinja", folder);
+    struct command none = CHECK("--model", MODEL), refused = CHECK("--model", MODEL, "--chat-template", path),
+                   good = CHECK("--model", MODEL, "--chat-template",
+                                PRENORM_SOURCE_DIR "/tests/clients/chat.jinja");
+    assert_int_equal(command_run(&none) | command_run(&refused) | command_run(&good), 0);
+    assert_says(none.output_text, "chat template  none: the model has no chat template");
+    assert_says(refused.output_text,
+                "chat template  none: |line 2: the statement 'include' is not supported");
+    assert_says(good.output_text, "chat template  " PRENORM_SOURCE_DIR "/tests/clients/chat.jinja\n");
+    command_free(&none);
+    command_free(&refused);
+    command_free(&good);
+    test_folder_remove(folder);
+}
+
+/* Nothing that was not there is left behind, and nothing is written to what was. */
+static void access_logs_stay_as_they_were(void **state) {
+    (void)state;
+    char *folder = test_folder_create(), there[PATH_MAX], absent[PATH_MAX];
+    size_t length;
+    test_file_write(folder, "there", "a line", 6);
+    snprintf(there, sizeof there, "%s/there", folder);
+    snprintf(absent, sizeof absent, "%s/absent", folder);
+    struct command one = CHECK("--model", MODEL, "--access-log", there),
+                   other = CHECK("--model", MODEL, "--access-log", absent);
+    assert_int_equal(command_run(&one) | command_run(&other), 0);
+    char *text = test_file_read(folder, "there", &length);
+    assert_int_equal(length, 6);
+    assert_int_equal(access(absent, F_OK), -1);
+    free(text);
+    command_free(&one);
+    command_free(&other);
+    test_folder_remove(folder);
 }
 
 /* What the machine lacks, not the configuration. */
@@ -79,6 +137,9 @@ int main(void) {
         cmocka_unit_test(a_model_that_fits),
         cmocka_unit_test(as_json),
         cmocka_unit_test(mistakes_end_with_2),
+        cmocka_unit_test(a_cache_that_is_too_small),
+        cmocka_unit_test(chat_templates),
+        cmocka_unit_test(access_logs_stay_as_they_were),
         cmocka_unit_test(an_address_in_use_ends_with_1),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,16 @@ static void test_ids_of_a_gap(void **state) {
     json_decref(answer);
 }
 
+static void test_suffix_first(void **state) {
+    (void)state;
+    json_t *answer =
+        post_json(&d, "/infill",
+                  "{\"input_prefix\":\"a\",\"prompt\":\"b\",\"input_suffix\":\"c\",\"n_predict\":3,"
+                  "\"suffix_first\":true,\"return_token_ids\":true}");
+    expect_json(choice_value(answer, 0, "prompt_token_ids"), "[256,300,301,99,302,97,98]");
+    json_decref(answer);
+}
+
 /* An empty one is what clients send that fill in nothing. */
 static void test_empty_suffix_is_none(void **state) {
     (void)state;
@@ -141,18 +151,19 @@ static void copy_file(const char *from, const char *to, const char *name) {
     free(bytes);
 }
 
-/* Of a small model whose tables have rows for more tokens than its tokenizer has: three of them become those of
- * StarCoder's scheme, 320 to 322. */
+/* Of a small model whose tables have rows for more tokens than its tokenizer has: four of them become those of
+ * StarCoder2's scheme, 320 to 323. */
 static char *make_model(void) {
     static const char *const names[] = {"config.json", "model.safetensors", "tokenizer_config.json"},
-                             *const contents[] = {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"};
+                             *const contents[] = {"<fim_prefix>", "<fim_suffix>", "<fim_middle>",
+                                                  "<file_sep>"};
     const char *from = test_source_path("tests/golden/families/gpt_neox-odd-rotary");
     char *folder = test_folder_create();
     size_t length;
     for (size_t i = 0; i < 3; i++) copy_file(from, folder, names[i]);
     char *text = test_file_read(from, "tokenizer.json", &length);
     json_t *json = json_loadb(text, length, 0, NULL), *added = json_object_get(json, "added_tokens");
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         json_array_append_new(added, json_pack("{s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "id", 320 + (int)i, "content",
                                                contents[i], "single_word", 0, "lstrip", 0, "rstrip", 0,
                                                "normalized", 0, "special", 1));
@@ -177,6 +188,28 @@ static void append_ids(const struct daemon *of, const char *body, json_t *to) {
     json_t *answer = post_to(of, "/tokenize", body);
     json_array_extend(to, json_object_get(answer, "tokens"));
     json_decref(answer);
+}
+
+static void test_other_files(const struct daemon *of) {
+    json_t *expected = json_pack("[i]", 323), *answer;
+    append_ids(of, "{\"prompt\":\"a.py\\n\"}", expected);
+    append_ids(of, "{\"prompt\":\"<file_\"}", expected);
+    append_ids(of, "{\"prompt\":\"sep>\"}", expected);
+    json_array_append_new(expected, json_integer(323));
+    append_ids(of, "{\"prompt\":\"filename\\n\"}", expected);
+    json_array_append_new(expected, json_integer(320));
+    append_ids(of, "{\"prompt\":\"x\"}", expected);
+    json_array_append_new(expected, json_integer(321));
+    json_array_append_new(expected, json_integer(322));
+    answer =
+        post_to(of, "/infill",
+                "{\"input_prefix\":\"x\",\"input_suffix\":\"\",\"n_predict\":1,\"return_token_ids\":true,"
+                "\"input_extra\":[{\"filename\":\"a.py\",\"text\":\"<file_sep>\"}]}");
+    char *found = json_dumps(choice_value(answer, 0, "prompt_token_ids"), 0);
+    if (!json_equal(choice_value(answer, 0, "prompt_token_ids"), expected)) fail_msg("%s", found);
+    free(found);
+    json_decref(answer);
+    json_decref(expected);
 }
 
 /* Each text by itself between the tokens, which a text that has their names does not get. */
@@ -207,6 +240,7 @@ static void test_real_tokenizer(void **state) {
     json_decref(models);
     json_decref(filled);
     json_decref(expected);
+    test_other_files(&other);
     daemon_stop(&other);
     test_folder_remove(folder);
 }
@@ -214,6 +248,7 @@ static void test_real_tokenizer(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids_of_a_gap),
+        cmocka_unit_test(test_suffix_first),
         cmocka_unit_test(test_empty_suffix_is_none),
         cmocka_unit_test(test_infill_answers_as_a_suffix_does),
         cmocka_unit_test(test_default_length_is_the_room),

@@ -139,14 +139,21 @@ static void test_body_of_many_values(void **state) {
     daemon_stop(&d);
 }
 
-/* A whole answer that finds no memory is refused as busy; once others have gone there is some again. */
+/* A whole answer that needs more memory than there is for all of them is refused by its size, whether it grows beyond that
+ * or is written beyond it: coming again would not help. */
 static void test_memory_for_answers(void **state) {
     (void)state;
     static const char large[] =
         "{\"prompt\":\"a\",\"max_tokens\":2000,\"n\":8,\"logprobs\":20,\"ignore_eos\":true}";
+    /* Its buffers fit, and the answer beside them does not. */
+    static const char written[] =
+        "{\"prompt\":\"a\",\"max_tokens\":700,\"n\":3,\"logprobs\":20,\"ignore_eos\":true}";
     struct daemon d;
     daemon_start_fake(&d, "fake", "--answer-memory-mib", "1", NULL);
-    expect_refusal(http_post(&d, "/v1/completions", large), 429, "its memory for answers is taken");
+    struct answer a = http_post(&d, "/v1/completions", large);
+    assert_null(answer_header(&a, "Retry-After"));
+    expect_refusal(a, 413, "which this server has 1024 KiB (answer-memory-mib). Ask for fewer tokens");
+    expect_refusal(http_post(&d, "/v1/completions", written), 413, "of the memory for requests and answers");
     wait_metric(&d, "prenorm_answer_memory_bytes", 0);
     json_decref(complete(&d, "{\"prompt\":\"a\",\"max_tokens\":100,\"logprobs\":5}"));
     daemon_stop(&d);

@@ -56,6 +56,15 @@ static const struct {
     {"", "bench --kernels --log-level error --isa " FOREIGN, "prenormd: --isa " FOREIGN ": "},
     {"PRENORM_ISA=" FOREIGN, SERVE, "prenormd: --isa " FOREIGN " (set by PRENORM_ISA): "},
     {"", SERVE "--config isa.json", "prenormd: --isa " FOREIGN " (set by isa in isa.json): "},
+    /* ids and what belongs to them */
+    {"", GENERATE "--logit-bias 5", "prenormd: --logit-bias 5: '5' is not ID=BIAS"},
+    {"", GENERATE "--logit-bias 5=1e9", "prenormd: --logit-bias 5=1e9: '5=1e9' is not ID=BIAS"},
+    {"", GENERATE "--logit-bias 5=1 --logit-bias 05=2",
+     "prenormd: --logit-bias 5=1,05=2: token 5 is there twice"},
+    {"", GENERATE "--stop-token-ids -1", "prenormd: --stop-token-ids -1: '-1' is not a token id"},
+    {"PRENORM_ALLOWED_TOKEN_IDS=99999999999", GENERATE,
+     "prenormd: --allowed-token-ids 99999999999 (set by PRENORM_ALLOWED_TOKEN_IDS): '99999999999' is not a "
+     "token id"},
     /* openblas has f32 alone */
     {"", SERVE "--matmul openblas --weights int8", "prenormd: --weights int8: needs --matmul own"},
     {"", GENERATE "--matmul openblas --weights bf16", "prenormd: --weights bf16: needs --matmul own"},

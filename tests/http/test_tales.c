@@ -2,6 +2,7 @@
  * answers, streams and scores. */
 #include <unistd.h>
 
+#include "tests/http/support_command.h"
 #include "tests/http/support_http.h"
 
 static struct daemon d;
@@ -362,6 +363,45 @@ static void test_nothing_to_sample_is_refused(void **state) {
     answer_free(&a);
 }
 
+/* generate --json says what the daemon says, but for what differs from one request to the next: with each option that
+ * the API has as a field. */
+#define SEEDED "{\"prompt\":\"Once upon a time\",\"max_tokens\":20,\"seed\":4"
+
+static void compare_with_the_api(const char *body, const char *option, const char *value) {
+    struct command c = {.words = {PRENORMD, "generate", "--model", test_source_path("deploy/models/tales"),
+                                  "--json", "--max-tokens", "20", "--seed", "4", "--temperature", "1",
+                                  "Once upon a time", option, value}};
+    assert_int_equal(command_run(&c), 0);
+    json_t *said = json_loads(c.output_text, 0, NULL), *answer = complete(&d, body);
+    assert_memory_equal(json_string_value(json_object_get(said, "id")), "cmpl-", 5);
+    assert_int_equal(json_string_length(json_object_get(said, "id")),
+                     json_string_length(json_object_get(answer, "id")));
+    assert_true(json_integer_value(json_object_get(said, "created")) > 0);
+    for (size_t j = 0; j < 2; j++) {
+        json_object_del(j ? said : answer, "id");
+        json_object_del(j ? said : answer, "created");
+    }
+    if (!json_equal(said, answer)) fail_msg("%s %s: %s", option, value, c.output_text);
+    json_decref(said);
+    json_decref(answer);
+    command_free(&c);
+}
+
+static void test_generate_writes_the_same_answer(void **state) {
+    (void)state;
+    compare_with_the_api(SEEDED "}", "--no-ignore-eos", NULL);
+    compare_with_the_api(SEEDED ",\"stop\":\"n\"}", "--stop", "n");
+    compare_with_the_api(SEEDED ",\"stop\":\"n\",\"include_stop_str_in_output\":true}", "--stop=n",
+                         "--include-stop-str-in-output");
+    compare_with_the_api(SEEDED ",\"logit_bias\":{\"12\":50.5}}", "--logit-bias", "12=50.5");
+    compare_with_the_api(SEEDED ",\"logit_bias\":{\"12\":100},\"stop_token_ids\":[12]}",
+                         "--logit-bias=12=100", "--stop-token-ids=12");
+    compare_with_the_api(SEEDED ",\"allowed_token_ids\":[12,300]}", "--allowed-token-ids=12",
+                         "--allowed-token-ids=300");
+    compare_with_the_api(SEEDED ",\"logit_bias\":{\"0\":100},\"skip_special_tokens\":false}",
+                         "--logit-bias=0=100", "--no-skip-special-tokens");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy),
@@ -377,6 +417,7 @@ int main(void) {
         cmocka_unit_test(test_prompt_logprobs_have_their_rank),
         cmocka_unit_test(test_bad_words_are_not_said),
         cmocka_unit_test(test_nothing_to_sample_is_refused),
+        cmocka_unit_test(test_generate_writes_the_same_answer),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

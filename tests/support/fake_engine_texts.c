@@ -75,19 +75,26 @@ const int32_t *engine_infill_ends(const struct engine *engine, size_t *count) {
     return ends;
 }
 
+static void append_bytes(int32_t *ids, size_t *count, const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++) ids[(*count)++] = (unsigned char)text[i];
+}
+
 enum status engine_encode_infill(const struct engine *engine, const struct engine_gap *gap, size_t tokens_max,
                                  int32_t **ids, size_t *count, struct error *e) {
     (void)engine;
     *count = 0;
+    if (gap->file_count)
+        return error_set(e, STATUS_UNSUPPORTED, "input_extra", "this tokenizer has no token for files");
     if (tokens_max && gap->prefix_length + gap->suffix_length + 3 > tokens_max)
         return error_set(e, STATUS_LIMIT, "tokens", "the texts have more than %zu tokens", tokens_max);
     *ids = malloc((gap->prefix_length + gap->suffix_length + 4) * sizeof **ids);
     if (gap->special) (*ids)[(*count)++] = FAKE_END;
     (*ids)[(*count)++] = FAKE_FIM_PREFIX;
-    for (size_t i = 0; i < gap->prefix_length; i++) (*ids)[(*count)++] = (unsigned char)gap->prefix[i];
+    if (!gap->suffix_first) append_bytes(*ids, count, gap->prefix, gap->prefix_length);
     (*ids)[(*count)++] = FAKE_FIM_SUFFIX;
-    for (size_t i = 0; i < gap->suffix_length; i++) (*ids)[(*count)++] = (unsigned char)gap->suffix[i];
+    append_bytes(*ids, count, gap->suffix, gap->suffix_length);
     (*ids)[(*count)++] = FAKE_FIM_MIDDLE;
+    if (gap->suffix_first) append_bytes(*ids, count, gap->prefix, gap->prefix_length);
     return STATUS_OK;
 }
 

@@ -38,7 +38,11 @@ static void check(const char *json, const struct fim_gap *gap, const int32_t *id
     check(json, gap, (const int32_t[]){__VA_ARGS__}, sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t))
 
 static struct fim_gap between(const char *prefix, const char *suffix, bool special) {
-    return (struct fim_gap){prefix, suffix, strlen(prefix), strlen(suffix), special};
+    return (struct fim_gap){.prefix = prefix,
+                            .suffix = suffix,
+                            .prefix_length = strlen(prefix),
+                            .suffix_length = strlen(suffix),
+                            .special = special};
 }
 
 /* <fim_prefix> P <fim_suffix> S <fim_middle>, and those that differ from it by their names alone. The texts do not
@@ -112,6 +116,105 @@ static void test_code_llama(void **state) {
     expect_gap(file, &blank, 0, 10, 3, 2, 12, 4, 11);
     expect_gap(file, &bytes, 0, 10, 12, 9, 14, 11);
     expect_gap(file, &itself, 10, 12, 6, 7, 8, 11);
+    struct fim_gap suffix_first = letters;
+    suffix_first.suffix_first = true;
+    expect_gap(file, &suffix_first, 0, 10, 12, 5, 11, 4);
+}
+
+/* <PRE> <SUF> S <MID> P, as StarCoder and CodeLlama were trained in half of their texts. */
+static void test_suffix_first(void **state) {
+    (void)state;
+    static const char file[] = BPE_WITH(ADDED("4", "<s>") "," ADDED("5", "<fim_prefix>") "," ADDED(
+                                            "6", "<fim_suffix>") "," ADDED("7", "<fim_middle>"),
+                                        WITH_BOS);
+    struct fim_gap gap = between("a ab", "b", true), nothing = between("", "", true);
+    gap.suffix_first = nothing.suffix_first = true;
+    expect_gap(file, &gap, 4, 5, 6, 1, 7, 0, 3, 2);
+    expect_gap(file, &nothing, 4, 5, 6, 7);
+}
+
+/* StarCoder2's and Qwen2.5-Coder's: a repository's token and name, each file's token, its name with a line end, its text;
+ * the file with the gap has its token and a name too. What stands before a text comes first of all. */
+#define LINES_WITH(added, post)                                                                              \
+    "{'added_tokens': [" ADDED("4", "<s>") "," added "], " post                                              \
+                                           "'model': {'type': 'BPE', 'unk_token': '?', 'vocab': {'a': 0, "   \
+                                           "'b': 1, '\\n': 2, '?': 3}, 'merges': []}}"
+
+static void test_other_files(void **state) {
+    (void)state;
+    static const char *const files[] = {
+        LINES_WITH(ADDED("5", "<fim_prefix>") "," ADDED("6", "<fim_suffix>") "," ADDED(
+                       "7", "<fim_middle>") "," ADDED("8", "<file_sep>") "," ADDED("9", "<repo_name>"),
+                   ""),
+        LINES_WITH(ADDED("5", "<|fim_prefix|>") "," ADDED("6", "<|fim_suffix|>") "," ADDED(
+                       "7", "<|fim_middle|>") "," ADDED("8", "<|file_sep|>") "," ADDED("9", "<|repo_name|>"),
+                   "")};
+    static const char with_bos[] =
+        LINES_WITH(ADDED("5", "<fim_prefix>") "," ADDED("6", "<fim_suffix>") "," ADDED(
+                       "7", "<fim_middle>") "," ADDED("8", "<filename>"),
+                   WITH_BOS);
+    static const struct fim_file others[] = {{"b", "ab", 1, 2}, {"", "b<file_sep>", 0, 1}};
+    struct fim_gap gap = between("a", "b", true);
+    gap.files = others;
+    gap.file_count = 2;
+    /* "myproject" and "filename" have no letter of the vocabulary but the a of the second. */
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        expect_gap(files[i], &gap, 9, 3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 8, 1, 2, 0, 1, 8, 2, 1, 8, 3, 3, 3, 3, 3,
+                   0, 3, 3, 2, 5, 0, 6, 1, 7);
+    gap.file_count = 1;
+    gap.suffix_first = true;
+    expect_gap(with_bos, &gap, 4, 8, 1, 2, 0, 1, 8, 3, 3, 3, 3, 3, 0, 3, 3, 2, 5, 6, 1, 7, 0);
+}
+
+/* A file's text that names the token of files has letters. */
+static void test_control_tokens_in_files(void **state) {
+    (void)state;
+    static const char file[] = LINES_WITH(ADDED("5", "<fim_prefix>") "," ADDED("6", "<fim_suffix>") "," ADDED(
+                                              "7", "<fim_middle>") "," ADDED("8", "<file_sep>"),
+                                          "");
+    static const struct fim_file other = {"<file_sep>", "<fim_middle>", 10, 12};
+    struct fim_gap gap = between("", "", true);
+    struct tokenizer *t = build_tokenizer(file);
+    struct fim fim;
+    struct error e = {0};
+    struct token_list got = {0};
+    size_t controls = 0;
+    gap.files = &other;
+    gap.file_count = 1;
+    fim_init(&fim, t);
+    assert_ok(fim_encode(&fim, t, &gap, 0, &got, &e));
+    for (size_t i = 0; i < got.count; i++) controls += got.ids[i] >= 5;
+    assert_int_equal(controls, 2 + 3);
+    free(got.ids);
+    tokenizer_close(t);
+}
+
+static void refuse(const char *json, const struct fim_gap *gap, const char *where) {
+    struct tokenizer *t = build_tokenizer(json);
+    struct fim fim;
+    struct error e = {0};
+    struct token_list got = {0};
+    fim_init(&fim, t);
+    assert_int_equal(fim_encode(&fim, t, gap, 0, &got, &e), STATUS_UNSUPPORTED);
+    assert_string_equal(e.where, where);
+    assert_int_equal(got.count, 0);
+    tokenizer_close(t);
+}
+
+static void test_what_a_scheme_does_not_have(void **state) {
+    (void)state;
+    static const struct fim_file other = {"a", "b", 1, 1};
+    struct fim_gap first = between("a", "b", true), files = first;
+    first.suffix_first = true;
+    files.files = &other;
+    files.file_count = 1;
+    refuse(BPE_WITH(
+               ADDED("4", "<|fim_prefix|>") "," ADDED("5", "<|fim_suffix|>") "," ADDED("6", "<|fim_middle|>"),
+               ""),
+           &first, "suffix_first");
+    refuse(BPE_WITH(ADDED("4", "<fim-prefix>") "," ADDED("5", "<fim-suffix>") "," ADDED("6", "<fim-middle>"),
+                    ""),
+           &files, "input_extra");
 }
 
 static void test_joined_suffix_that_cannot_be_told_apart(void **state) {
@@ -185,6 +288,10 @@ int main(void) {
         cmocka_unit_test(test_control_tokens_in_texts),
         cmocka_unit_test(test_begins_with_what_stands_before_a_text),
         cmocka_unit_test(test_code_llama),
+        cmocka_unit_test(test_suffix_first),
+        cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_control_tokens_in_files),
+        cmocka_unit_test(test_what_a_scheme_does_not_have),
         cmocka_unit_test(test_joined_suffix_that_cannot_be_told_apart),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_without_tokens),

@@ -28,17 +28,25 @@ static void test_memory(void **state) {
     free_memory(m);
 }
 
-/* For the text itself there is no room: it may come again. Nothing is kept of it. */
+/* For the text itself there is no room: it may come again where others hold the rest. Nothing is kept of it. */
 static void test_no_room_for_the_text(void **state) {
     (void)state;
-    struct serving_memory *m = make_memory(16);
-    struct api_error e;
-    struct completion *c = prepare_chat(HELLO, m, &e);
-    assert_int_equal(e.kind, API_QUEUE_FULL);
-    assert_null(c->ticket);
-    assert_int_equal(gate_used(&m->reading), 0);
-    completion_destroy(c);
-    free_memory(m);
+    static const struct {
+        size_t max, of_others;
+        enum api_error_kind kind;
+    } cases[] = {{16, 0, API_BODY_TOO_LARGE}, {1 << 20, 1 << 20, API_QUEUE_FULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct serving_memory *m = make_memory(cases[i].max);
+        struct api_error e;
+        budget_force(&m->answers, cases[i].of_others);
+        struct completion *c = prepare_chat(HELLO, m, &e);
+        assert_int_equal(e.kind, cases[i].kind);
+        assert_null(c->ticket);
+        assert_int_equal(gate_used(&m->reading), 0);
+        completion_destroy(c);
+        budget_give(&m->answers, cases[i].of_others);
+        free_memory(m);
+    }
 }
 
 /* More than could ever be read. */

@@ -160,9 +160,9 @@ static void test_offsets_behind_replaced_bytes(void **state) {
     completion_destroy(c);
 }
 
-/* What its answer grows by is taken too; where there is no room it fails as busy. */
-static void test_answers_take_memory(void **state) {
-    (void)state;
+/* What its answer grows by is taken too; where there is no room it fails: as busy where others hold the rest,
+ * by its size where it alone holds all. */
+static void answer_until_full(size_t of_others, enum api_error_kind kind) {
     struct serving_memory *m = make_memory(1 << 20);
     struct api_error e;
     struct completion *c = prepare_within("{\"prompt\":\"a\",\"logprobs\":5,\"max_tokens\":2000}", m, &e);
@@ -170,14 +170,22 @@ static void test_answers_take_memory(void **state) {
     for (; made < 100; made++) token(&c->prompts[0], 0, 'x', "xyz", -1);
     assert_true(budget_used(&m->answers) > admitted + 100 * 10);
     assert_int_equal(c->failure.kind, API_OK);
+    budget_force(&m->answers, of_others);
     m->answers.max = budget_used(&m->answers);
     for (; made < 1000 && c->failure.kind == API_OK; made++) token(&c->prompts[0], 0, 'x', "xyz", -1);
-    assert_int_equal(c->failure.kind, API_QUEUE_FULL);
+    assert_int_equal(c->failure.kind, kind);
     assert_true(budget_used(&m->answers) <= m->answers.max);
     completion_drop_texts(&c->prompts[0]);
-    assert_int_equal(budget_used(&m->answers), admitted);
+    assert_int_equal(budget_used(&m->answers), admitted + of_others);
     completion_destroy(c);
+    budget_give(&m->answers, of_others);
     free_memory(m);
+}
+
+static void test_answers_take_memory(void **state) {
+    (void)state;
+    answer_until_full(0, API_BODY_TOO_LARGE);
+    answer_until_full(1 << 16, API_QUEUE_FULL);
 }
 
 int main(void) {

@@ -1,0 +1,17 @@
+/* Options of generate that name tokens by their ids: logit-bias, stop-token-ids, allowed-token-ids. */
+#pragma once
+
+#include "config/config.h"
+#include "engine/api/engine.h"
+
+struct token_options {
+    int32_t *stop, *allowed;
+    size_t stop_count, allowed_count;
+    struct engine_bias *biases; /* in the order of ids, each once */
+    size_t bias_count;
+};
+
+/* STATUS_OPTION names the option: its value is no id, no "ID=BIAS", or an id is there twice. Whether the model has such
+ * an id is for the engine to say. token_options_deinit is needed either way. */
+enum status token_options_init(struct token_options *t, const struct config *config, struct error *e);
+void token_options_deinit(struct token_options *t);
