@@ -1,5 +1,6 @@
 /* Requests, events and figures of the door: the scheduler's, by name. */
 #include "engine/api/state.h"
+#include "engine/grammar/grammar_cache.h"
 
 enum status engine_submit(struct engine *engine, const struct engine_prompt *prompts, size_t count,
                           struct engine_request **requests, struct error *e) {
@@ -63,6 +64,7 @@ unsigned engine_retry_after(const struct engine *engine) {
 
 void engine_stats(const struct engine *engine, struct engine_stats *out) {
     scheduler_stats(engine->scheduler, out);
+    grammar_cache_stats(engine->grammars, &out->grammars);
 }
 
 void engine_pulse(const struct engine *engine, struct engine_pulse *out) {

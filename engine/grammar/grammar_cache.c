@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/clock.h"
+
 enum { PLACES_MIN = 2, PLACES_MAX = 64 };
 
 /* Of a grammar with its states and masks, which are half of it: of a vocabulary of 150,000 tokens some 200 that allow
@@ -28,11 +30,18 @@ struct grammar_cache {
     const struct grammar_vocabulary *vocabulary;
     size_t bytes_max; /* of one */
     pthread_mutex_t lock;
-    pthread_cond_t compiled; /* a place is no longer COMPILING */
-    unsigned long count;     /* of uses */
+    pthread_cond_t compiled;    /* a place is no longer COMPILING */
+    unsigned long count;        /* of uses */
+    struct grammar_stats stats; /* but for what is so now */
     size_t place_count;
     struct place places[PLACES_MAX];
 };
+
+/* Seconds; the last is what a compilation may take. */
+static const double compile_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+                                        0.005,  0.01,    0.025,  0.05,  COMPILE_SECONDS_MAX};
+#define BOUND_COUNT (sizeof compile_bounds / sizeof *compile_bounds)
+_Static_assert(BOUND_COUNT <= ENGINE_HISTOGRAM_BUCKETS, "too many bounds");
 
 enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, size_t bytes_max,
                                  struct grammar_cache **out, struct error *e) {
@@ -113,6 +122,38 @@ static enum status claim(struct place *p, const struct grammar_source *source, s
     return error_set(e, STATUS_NO_MEMORY, "grammars", "%zu bytes", source->text.length);
 }
 
+/* ---- figures ------------------------------------------------------------------------------------------- */
+
+static void count_compiled(struct grammar_stats *stats, enum status status, double seconds) {
+    size_t bucket = 0;
+    while (bucket < BOUND_COUNT && seconds > compile_bounds[bucket]) bucket++;
+    stats->compile_time.counts[bucket]++;
+    stats->compile_time.sum += seconds;
+    stats->compiled += status == STATUS_OK;
+    stats->refused += status != STATUS_OK;
+}
+
+static void count_places(const struct grammar_cache *cache, struct grammar_stats *out) {
+    for (size_t i = 0; i < cache->place_count; i++) {
+        const struct place *p = &cache->places[i];
+        if (p->state != PLACE_READY) continue;
+        out->kept++;
+        out->in_use += grammar_is_shared(p->grammar);
+    }
+}
+
+void grammar_cache_stats(struct grammar_cache *cache, struct grammar_stats *out) {
+    *out = (struct grammar_stats){0};
+    if (cache) {
+        pthread_mutex_lock(&cache->lock);
+        *out = cache->stats;
+        count_places(cache, out);
+        pthread_mutex_unlock(&cache->lock);
+    }
+    out->compile_time.bounds = compile_bounds;
+    out->compile_time.bound_count = BOUND_COUNT;
+}
+
 /* ---- compiling ----------------------------------------------------------------------------------------- */
 
 /* Without the lock: nobody else changes a place that is COMPILING. */
@@ -128,12 +169,18 @@ static enum status compile(struct grammar_cache *cache, struct place *p, struct 
 static enum status compile_new(struct grammar_cache *cache, const struct grammar_source *source,
                                struct grammar **out, struct error *e) {
     struct place *p = make_room(cache);
-    if (!p) return error_set(e, STATUS_BUSY, "grammars", "%zu different ones are in use", cache->place_count);
+    if (!p) {
+        cache->stats.busy++;
+        return error_set(e, STATUS_BUSY, "grammars", "%zu different ones are in use", cache->place_count);
+    }
     enum status status = claim(p, source, e);
     if (status != STATUS_OK) return status;
     pthread_mutex_unlock(&cache->lock);
+    double start = clock_seconds();
     status = compile(cache, p, e);
+    double seconds = clock_seconds() - start;
     pthread_mutex_lock(&cache->lock);
+    count_compiled(&cache->stats, status, seconds);
     if (status == STATUS_OK) {
         p->state = PLACE_READY;
         p->used = ++cache->count;
@@ -154,6 +201,7 @@ enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_
     while ((p = find(cache, source)) && p->state == PLACE_COMPILING)
         pthread_cond_wait(&cache->compiled, &cache->lock);
     if (p) {
+        cache->stats.found++;
         p->used = ++cache->count;
         *out = grammar_retain(p->grammar);
     } else {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/grammar/grammar.h"
+#include "engine/types/stats.h"
 
 struct grammar_cache;
 
@@ -17,3 +18,6 @@ void grammar_cache_destroy(struct grammar_cache *cache);
  * is held; or what grammar_compile says. */
 enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_source *source,
                               struct grammar **out, struct error *e);
+
+/* Its figures; of NULL, zeros. */
+void grammar_cache_stats(struct grammar_cache *cache, struct grammar_stats *out);

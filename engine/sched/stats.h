@@ -36,7 +36,9 @@ struct histogram {
     X(spec_steps)                                                                                            \
     X(spec_drafts)                                                                                           \
     X(spec_draft_tokens)                                                                                     \
-    X(spec_accepted_tokens)
+    X(spec_accepted_tokens)                                                                                  \
+    X(masks)                                                                                                 \
+    X(mask_ns)
 
 #define STATS_GAUGES(X)                                                                                      \
     X(running)                                                                                               \

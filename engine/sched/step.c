@@ -192,13 +192,18 @@ static enum status sample_constrained(const struct scheduler *s, struct step_row
                                       struct sampler_scratch *scratch) {
     const struct sequence *q = row->sequence;
     size_t words = sampler_mask_words(s->options.vocabulary.rows);
+    uint64_t start_ns = clock_ns();
     grammar_state state;
     enum status status = constraint_state(q, row->position + 1, &state, NULL);
     if (status == STATUS_OK) status = constraint_mask(q, state, scratch->mask, words, NULL);
+    row->mask_ns = clock_ns() - start_ns;
     if (status != STATUS_OK) return status;
     sample(s, row, scratch->mask, scratch);
     if (row->status != STATUS_OK) return row->status;
-    return constraint_follow(q, state, row->id, scratch->mask, words, &row->next, &row->complete, NULL);
+    start_ns = clock_ns();
+    status = constraint_follow(q, state, row->id, scratch->mask, words, &row->next, &row->complete, NULL);
+    row->mask_ns += clock_ns() - start_ns;
+    return status;
 }
 
 void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
@@ -433,6 +438,15 @@ static void deliver(struct scheduler *s, uint64_t now_ns) {
     }
 }
 
+static void count_masks(struct scheduler *s) {
+    for (size_t i = 0; i < s->step.row_count + s->step.fork_count; i++) {
+        const struct step_row *row = &s->step.rows[i];
+        if (row->mask_ns == 0) continue;
+        stats_add(&s->stats.masks, 1);
+        stats_add(&s->stats.mask_ns, row->mask_ns);
+    }
+}
+
 /* A step with drafts is no measure of one without: the prefill budget sees none of it. */
 static void observe(struct scheduler *s, size_t rows, double seconds) {
     const struct step *step = &s->step;
@@ -451,6 +465,7 @@ bool step_run(struct scheduler *s) {
     step_spread(s, evaluate_fork, s->step.fork_count);
     if (s->step.pools) step_spread(s, pool_tile, s->step.entry_count);
     uint64_t now_ns = clock_ns();
+    count_masks(s);
     deliver_embeddings(s, now_ns);
     deliver(s, now_ns);
     double seconds = (double)(now_ns - start_ns) * 1e-9;

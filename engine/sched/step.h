@@ -24,6 +24,7 @@ struct step_row {
     int32_t id;         /* scored or sampled */
     grammar_state next; /* with a grammar: behind a sampled id, */
     bool complete;      /* where the text cannot go on */
+    uint64_t mask_ns;   /* and the time that both took */
     float logprob;
     uint32_t rank; /* of a scored id */
     size_t top_count;

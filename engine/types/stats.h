@@ -21,6 +21,15 @@ struct engine_pulse {
     bool has_work; /* there is something to do: requests that run or have arrived, or ends that are due */
 };
 
+/* Of what answers must match: zeros where the model has no structured output. */
+struct grammar_stats {
+    size_t kept, in_use; /* now: compiled ones; of these, those that requests hold */
+    /* since the start */
+    uint64_t compiled, found; /* requests whose grammar was made for them, or was there */
+    uint64_t refused, busy;   /* those that could not be compiled; those that no place was left for */
+    struct engine_histogram compile_time; /* seconds, also of what was refused */
+};
+
 struct engine_stats {
     /* now */
     size_t running, waiting, backpressured;
@@ -36,7 +45,8 @@ struct engine_stats {
     uint64_t embeddings; /* prompts that became one */
     /* Speculation: steps that had drafts, drafts (of a sequence in a step), their tokens, of which were right. */
     uint64_t spec_steps, spec_drafts, spec_draft_tokens, spec_accepted_tokens;
-    double busy_seconds; /* time spent in steps */
+    uint64_t masks, mask_ns; /* of grammars, one a row; their time on all workers */
+    double busy_seconds;     /* time spent in steps */
     /* seconds */
     struct engine_histogram time_to_first_token, inter_token, end_to_end, queue_time, prefill_time,
         decode_time;
@@ -50,4 +60,5 @@ struct engine_stats {
     struct engine_histogram request_max_tokens, request_choices;
     struct engine_histogram request_longest_tokens; /* of the choices of a request, the longest */
     struct engine_histogram step_budget;            /* tokens of a step over options.step_tokens */
+    struct grammar_stats grammars;
 };

@@ -57,12 +57,12 @@ def start_prometheus(folder, targets):
 
 
 def load(targets, stopped):
-    """Completions of the same prompt, streams, and one that is refused."""
+    """Completions of the same prompt, streams, one that is refused, and one of structured output."""
     body = {"prompt": "Once upon a time there was a little girl who lived near a forest with her mother and her dog",
             "max_tokens": 12, "ignore_eos": True}
     while not stopped.is_set():
         for target in targets:
-            for more in ({}, {"stream": True}, {"max_tokens": -1}):
+            for more in ({}, {"stream": True}, {"max_tokens": -1}, {"guided_regex": "[a-z ]+"}):
                 request = urllib.request.Request(f"http://{target}/v1/completions", json.dumps({**body, **more}).encode(),
                                                  {"Content-Type": "application/json"})
                 try:

@@ -215,6 +215,28 @@ static void what_is_not_understood_is_refused_by_name(void **state) {
     refused(&with, "\"guided_regex\":\"a\",\"guided_choice\":[\"b\"]", "only one of them");
 }
 
+static void figures_follow_what_was_asked(void **state) {
+    (void)state;
+    static const char fields[] = "\"temperature\":0,\"guided_regex\":\"[xyz]{5}\"";
+    double compiled = metric(&without, "prenorm_grammar_compiled_total"),
+           found = metric(&without, "prenorm_grammar_found_total"),
+           refused_before = metric(&without, "prenorm_grammar_refused_total"),
+           masks = metric(&without, "prenorm_grammar_masks_total"),
+           timed = metric(&without, "prenorm_grammar_compile_seconds_count");
+    char request[256];
+    snprintf(request, sizeof request, "{\"prompt\":\"a\",%s}", fields);
+    for (int i = 0; i < 3; i++) json_decref(complete(&without, request));
+    refused(&without, "\"guided_regex\":\"(\"", "guided_regex");
+    assert_true(metric(&without, "prenorm_grammar_compiled_total") == compiled + 1);
+    assert_true(metric(&without, "prenorm_grammar_found_total") == found + 2);
+    assert_true(metric(&without, "prenorm_grammar_refused_total") == refused_before + 1);
+    assert_true(metric(&without, "prenorm_grammar_compile_seconds_count") == timed + 2);
+    assert_true(metric(&without, "prenorm_grammars_kept") >= 1);
+    masks = metric(&without, "prenorm_grammar_masks_total") - masks;
+    assert_true(masks >= 3 && masks <= 15);
+    assert_true(metric(&without, "prenorm_grammar_mask_seconds_total") > 0);
+}
+
 static void it_can_be_switched_off(void **state) {
     (void)state;
     struct daemon off;
@@ -236,6 +258,7 @@ int main(void) {
         cmocka_unit_test(a_grammar_with_recursion_is_matched),
         cmocka_unit_test(drafts_change_no_byte),
         cmocka_unit_test(what_is_not_understood_is_refused_by_name),
+        cmocka_unit_test(figures_follow_what_was_asked),
         cmocka_unit_test(it_can_be_switched_off),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -96,6 +96,34 @@ static void what_is_not_understood_takes_no_place(void **state) {
     grammar_release(get(GRAMMAR_REGEX, "ab"));
 }
 
+/* Each request is one of: compiled, found, refused, without a place. */
+static void its_figures_say_what_became_of_requests(void **state) {
+    (void)state;
+    struct grammar *held[PLACES], *none;
+    struct grammar_stats stats;
+    struct error e;
+    for (size_t i = 0; i < PLACES; i++) held[i] = get(GRAMMAR_REGEX, numbered(i));
+    assert_int_equal(get_with(GRAMMAR_REGEX, "b", "", &none, &e), STATUS_BUSY);
+    grammar_release(get(GRAMMAR_REGEX, numbered(0)));
+    grammar_release(held[1]);
+    assert_int_equal(get_with(GRAMMAR_REGEX, "(", "", &none, &e), STATUS_INVALID_ARGUMENT);
+    grammar_cache_stats(cache, &stats);
+    assert_int_equal(stats.compiled, PLACES);
+    assert_int_equal(stats.found, 1);
+    assert_int_equal(stats.refused, 1);
+    assert_int_equal(stats.busy, 1);
+    assert_int_equal(stats.in_use, PLACES - 1);
+    assert_int_equal(stats.kept, PLACES - 1); /* the one that was let go made room for the refused one */
+    uint64_t timed = 0;
+    for (size_t i = 0; i <= stats.compile_time.bound_count; i++) timed += stats.compile_time.counts[i];
+    assert_int_equal(timed, PLACES + 1);
+    assert_true(stats.compile_time.sum > 0);
+    for (size_t i = 0; i < PLACES; i++)
+        if (i != 1) grammar_release(held[i]);
+    grammar_cache_stats(NULL, &stats);
+    assert_int_equal(stats.compiled + stats.kept + stats.in_use, 0);
+}
+
 static void *get_many(void *context) {
     struct grammar **got = context;
     for (size_t i = 0; i < 8; i++)
@@ -125,6 +153,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_was_compiled_is_found_again, start, stop),
         cmocka_unit_test_setup_teardown(what_is_held_stays_and_the_rest_gives_way, start, stop),
         cmocka_unit_test_setup_teardown(what_is_not_understood_takes_no_place, start, stop),
+        cmocka_unit_test_setup_teardown(its_figures_say_what_became_of_requests, start, stop),
         cmocka_unit_test_setup_teardown(threads_get_the_same, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
