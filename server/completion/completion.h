@@ -79,7 +79,8 @@ struct completion {
     size_t ban_count;
     int32_t *prediction; /* ids of that field */
     size_t prediction_count;
-    struct grammar *grammar; /* that the texts match; NULL: any will do */
+    struct grammar *grammar;   /* that the texts match; NULL: any will do */
+    const char *grammar_field; /* the field that says it; static */
     char id[COMPLETION_ID_SIZE];
     time_t created;
     const char *model, *fingerprint; /* borrowed from the service */

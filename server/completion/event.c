@@ -1,4 +1,5 @@
 /* Events of the engine into the buffers of the choices. Loop thread. */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/types/limits.h"
@@ -135,13 +136,47 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
     }
 }
 
+/* ---- failures ------------------------------------------------------------------------------------------ */
+
+/* The fields by which a request leaves tokens out, at most all of them; how many it has. */
+static size_t excluding_fields(const struct completion *c, const char *fields[4]) {
+    size_t count = 0;
+    if (c->params.allowed) fields[count++] = "allowed_token_ids";
+    if (c->ban_count) fields[count++] = "bad_words";
+    if (c->params.bias_count) fields[count++] = "logit_bias";
+    if (c->grammar) fields[count++] = c->grammar_field;
+    return count;
+}
+
+/* Each of a request's fields has left tokens, all together none. */
+static void fail_without_tokens(struct completion *c) {
+    const char *fields[4] = {NULL};
+    char names[256] = "";
+    size_t count = excluding_fields(c, fields);
+    for (size_t i = 0, length = 0; i < count; i++)
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s'%s'", i ? ", " : "", fields[i]);
+    api_error_set(&c->failure, API_INVALID, fields[0],
+                  "At a place of the text no token is left that may come: all are excluded by %s.",
+                  count ? names : "the request");
+}
+
+/* What went wrong by itself is the server's; what the request asks for in vain is the request's. */
+static void fail_generating(struct completion *c, const struct error *cause) {
+    if (cause->code == STATUS_INVALID_ARGUMENT)
+        fail_without_tokens(c);
+    else if (cause->code == STATUS_LIMIT && c->grammar)
+        api_error_set(&c->failure, API_INVALID, c->grammar_field, "'%s': with this text %s.",
+                      c->grammar_field, cause->text);
+    else
+        api_error_set(&c->failure, API_INTERNAL, NULL,
+                      "The server failed to generate; its log has the reason under the id of this request.");
+}
+
 static void fail(struct completion *c, const struct engine_event *event) {
     if (c->failure.kind != API_OK) return;
     if (event->finish == ENGINE_FINISH_CANCELLED)
         api_error_set(&c->failure, API_DRAINING, NULL, "The server is shutting down.");
-    if (event->finish == ENGINE_FINISH_FAILED)
-        api_error_set(&c->failure, API_INTERNAL, NULL,
-                      "The server failed to generate; its log has the reason under the id of this request.");
+    if (event->finish == ENGINE_FINISH_FAILED) fail_generating(c, event->error);
 }
 
 /* What was generated in time is an answer; where no choice has anything the time limit is a failure. */

@@ -31,6 +31,7 @@ enum api_error_kind structured_read(struct completion *c, const json_t *body, co
     if (kind == API_OK && s.field &&
         engine_grammar_get(c->engine, &s.source, &c->grammar, &cause) != STATUS_OK)
         kind = refuse(&s, &cause, e);
+    c->grammar_field = s.field;
     api_structured_deinit(&s);
     return kind;
 }

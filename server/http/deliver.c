@@ -97,12 +97,20 @@ static bool is_over(const struct completion *c) {
     return c->failure.kind != API_OK || c->finished == c->prompt_count;
 }
 
+/* An error is what is the server's own. */
+static void log_failure(const struct http_request *r, const struct error *cause) {
+    if (r->completion->failure.kind == API_INTERNAL)
+        log_error("request %s: %s: %s", r->id, cause->where, cause->text);
+    else
+        log_warn("request %s: %s: %s", r->id, cause->where, cause->text);
+}
+
 static void take_event(struct http_request *r, struct prompt *p, const struct engine_event *event) {
     r->service->stats.events++;
     request_record_event(r, event);
     completion_event(p, event);
     if (event->kind == ENGINE_EVENT_FINISHED && event->finish == ENGINE_FINISH_FAILED)
-        log_error("request %s: %s: %s", r->id, event->error->where, event->error->text);
+        log_failure(r, event->error);
     if (r->state != REQUEST_STREAMING) return;
     bool is_end = event->kind == ENGINE_EVENT_FINISHED,
          is_late = is_end && event->finish == ENGINE_FINISH_TIMEOUT;

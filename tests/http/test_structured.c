@@ -215,6 +215,23 @@ static void what_is_not_understood_is_refused_by_name(void **state) {
     refused(&with, "\"guided_regex\":\"a\",\"guided_choice\":[\"b\"]", "only one of them");
 }
 
+/* Each field alone leaves tokens, together they leave none: at once, or at a later token, of a stream too. */
+static void fields_that_exclude_each_other_are_named(void **state) {
+    (void)state;
+    refused(&with, "\"guided_choice\":[\"yes\"],\"allowed_token_ids\":[1]",
+            "all are excluded by 'allowed_token_ids', 'guided_choice'.\"");
+    refused(&with, "\"guided_regex\":\"[xyz]{3}!\",\"bad_words\":[\"!\"],\"logit_bias\":{\"1\":1}",
+            "excluded by 'bad_words', 'logit_bias', "
+            "'guided_regex'.\",\"type\":\"invalid_request_error\",\"param\":"
+            "\"bad_words\"");
+    struct answer a =
+        http_post(&with, "/v1/completions",
+                  "{\"prompt\":\"a\",\"stream\":true,\"guided_regex\":\"[xyz]{3}!\",\"bad_words\":[\"!\"]}");
+    assert_non_null(
+        strstr(a.body, "data: {\"error\":{\"message\":\"At a place of the text no token is left"));
+    answer_free(&a);
+}
+
 static void figures_follow_what_was_asked(void **state) {
     (void)state;
     static const char fields[] = "\"temperature\":0,\"guided_regex\":\"[xyz]{5}\"";
@@ -258,6 +275,7 @@ int main(void) {
         cmocka_unit_test(a_grammar_with_recursion_is_matched),
         cmocka_unit_test(drafts_change_no_byte),
         cmocka_unit_test(what_is_not_understood_is_refused_by_name),
+        cmocka_unit_test(fields_that_exclude_each_other_are_named),
         cmocka_unit_test(figures_follow_what_was_asked),
         cmocka_unit_test(it_can_be_switched_off),
     };
