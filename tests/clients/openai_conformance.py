@@ -5,8 +5,11 @@ The package comes from PyPI (pypi.py), unless this Python has it. Where it can b
 the exit code is 77."""
 import argparse
 import asyncio
+import json
 import os
+import re
 import sys
+import typing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
@@ -14,6 +17,11 @@ from client import Daemon  # noqa: E402 - the folder has just been named
 from pypi import NOT_RUN, want  # noqa: E402
 
 HELLO = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Once upon a time"}]
+
+
+PERSON = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 12},
+                                           "age": {"type": "integer", "minimum": 0, "maximum": 130}},
+          "required": ["name", "age"], "additionalProperties": False}
 
 
 class Checks:
@@ -106,7 +114,7 @@ class Checks:
         self.refused(lambda **fields: self.client.embeddings.create(model=self.model, **fields), "input", input=[])
 
     def scores(self):
-        answer = self.client.post("/score", body={"prompt": "Once upon a", "continuation": [" time", " king"]}, cast_to=dict)
+        answer = self.client.post("/score", body={"prompt": "Once upon a", "continuation": [" time", " king"]}, cast_to=dict[str, object])
         likely, unlikely = answer["data"]
         assert 0 > likely["score"] > unlikely["score"] and likely["is_greedy"]
         echoed = self.complete(prompt="Once upon a king", echo=True, logprobs=0, max_tokens=0).choices[0].logprobs
@@ -114,12 +122,52 @@ class Checks:
 
     def refusals(self):
         self.refused(self.complete, "temperature", temperature=7)
-        self.refused(self.complete, "guided_json", extra_body={"guided_json": {}})
+        self.refused(self.complete, "guided_json", extra_body={"guided_json": {"type": "thing"}})
+        self.refused(self.complete, "guided_regex", extra_body={"guided_regex": "a", "structured_outputs": {"choice": ["b"]}})
         self.refused(self.chat, "tools", tools=[{"type": "function", "function": {"name": "f"}}])
-        self.refused(self.chat, "response_format", response_format={"type": "json_object"})
+        self.refused(self.chat, "response_format", response_format={"type": "xml"})
         self.refused(self.chat, "messages",
                      messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}])
         self.refused(self.chat, "messages", messages=[])
+
+    def structured_outputs(self):
+        asked = {"structured_outputs": {"regex": "[0-9]{3}-[a-c]{2}"}}
+        assert re.fullmatch("[0-9]{3}-[a-c]{2}", self.complete(max_tokens=20, extra_body=asked).choices[0].text)
+        choice = self.complete(max_tokens=20, extra_body={"guided_choice": ["yes", "no"]}).choices[0]
+        assert choice.text in ("yes", "no") and choice.finish_reason == "stop"
+        choice = self.complete(max_tokens=20, extra_body={"guided_grammar": 'root ::= "<" [a-z] ">"'}).choices[0]
+        assert re.fullmatch("<[a-z]>", choice.text)
+        text = self.complete(max_tokens=400, extra_body={"guided_json": PERSON}).choices[0].text
+        assert set(json.loads(text)) == {"name", "age"}
+
+    def json_object(self):
+        closing = self.client.post("/tokenize", body={"prompt": "}", "add_special_tokens": False}, cast_to=dict[str, object])["tokens"][-1]
+        choice = self.chat(response_format={"type": "json_object"}, logit_bias={str(closing): 100}).choices[0]
+        assert choice.message.content == "{}" and choice.finish_reason == "stop"
+
+    def json_schema(self):
+        asked = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON, "strict": True}}
+        choice = self.chat(response_format=asked, max_tokens=400).choices[0]
+        person = json.loads(choice.message.content)
+        assert set(person) == {"name", "age"} and 0 <= person["age"] <= 130 and choice.finish_reason == "stop"
+        parts = self.chat(response_format=asked, max_tokens=400, stream=True)
+        assert "".join(part.choices[0].delta.content or "" for part in parts) == choice.message.content
+
+    def pydantic_models(self):
+        import pydantic  # pylint: disable=import-outside-toplevel - openai brings it
+
+        class Person(pydantic.BaseModel):
+            name: str = pydantic.Field(max_length=12)
+            age: int = pydantic.Field(ge=0, le=130)
+            mood: typing.Literal["glad", "sad"]
+
+        fields = {"model": self.model, "messages": HELLO, "max_tokens": 400, "temperature": 0, "response_format": Person}
+        parsed = self.client.chat.completions.parse(**fields).choices[0].message.parsed
+        assert isinstance(parsed, Person)
+        with self.client.chat.completions.stream(**fields) as stream:
+            for _ in stream:
+                pass
+            assert stream.get_final_completion().choices[0].message.parsed == parsed
 
     def request_id(self):
         raw = self.client.completions.with_raw_response.create(model=self.model, prompt="a", max_tokens=1,
@@ -135,7 +183,7 @@ class Checks:
         assert answer.usage.completion_tokens == 8
 
     def chat_is_what_its_prompt_is(self):
-        prompt = self.client.post("/apply-template", body={"messages": HELLO}, cast_to=dict)["prompt"]
+        prompt = self.client.post("/apply-template", body={"messages": HELLO}, cast_to=dict[str, object])["prompt"]
         assert prompt == "[system] Be brief.\n[user] Once upon a time\n[assistant]", prompt
         assert self.complete(prompt=prompt).choices[0].text == self.chat().choices[0].message.content
 

@@ -2,12 +2,15 @@
 """Libraries that speak OpenAI's protocol, against the daemon: tests/clients/other_clients.py PROGRAM
 
 Each is asked for a text, a conversation and a stream of both, as far as it has them, and the texts must be those of the plain
-answer. What is not installed (pypi.py --all installs all) is named, and not run; without any, the exit code is 77."""
+answer; and for an object of a schema, in its own way. What is not installed (pypi.py --all installs all) is named, and not run;
+without any, the exit code is 77."""
 import importlib.metadata
 import json
 import os
+import re
 import sys
 import urllib.request
+from typing import Literal
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
@@ -17,6 +20,20 @@ from pypi import NOT_RUN, has, use_kept  # noqa: E402
 PROMPT = "Once upon a time"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": PROMPT}]
 TOKENS = 12
+LONG_TOKENS = 400  # an object ends before
+PERSON = {"title": "person", "description": "Somebody.", "type": "object",
+          "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer", "minimum": 0, "maximum": 130}},
+          "required": ["name", "age"], "additionalProperties": False}
+SCHEMA_FORMAT = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON, "strict": True}}
+
+
+def person_model():
+    from pydantic import BaseModel, Field
+
+    class Person(BaseModel):
+        name: str = Field(max_length=12)
+        age: int = Field(ge=0, le=130)
+    return Person
 
 
 class Clients:
@@ -25,6 +42,7 @@ class Clients:
     def __init__(self, base):
         self.base = base
         self.text = self.ask("/completions", {"prompt": PROMPT})["choices"][0]["text"]
+        self.closing = self.ask("/tokenize", {"prompt": "}", "add_special_tokens": False})["tokens"][-1]
         self.reply = self.ask("/chat/completions", {"messages": MESSAGES})["choices"][0]["message"]["content"]
 
     def ask(self, path, fields):
@@ -46,6 +64,13 @@ class Clients:
         answer = chat.bind(logprobs=True, top_logprobs=2).invoke(MESSAGES)
         assert len(answer.response_metadata["logprobs"]["content"]) == TOKENS
         assert answer.usage_metadata["output_tokens"] == TOKENS
+        chat = ChatOpenAI(**{**settings, "max_tokens": LONG_TOKENS})
+        person = chat.with_structured_output(PERSON, method="json_schema").invoke(MESSAGES)
+        assert set(person) == {"name", "age"}, person
+        strict = chat.with_structured_output(PERSON, method="json_schema", strict=True)
+        assert strict.invoke(MESSAGES) == person and list(strict.stream(MESSAGES))[-1] == person
+        closed = ChatOpenAI(**settings, logit_bias={self.closing: 100})
+        assert closed.with_structured_output(PERSON, method="json_mode").invoke(MESSAGES) == {}
         return "langchain-openai"
 
     def litellm(self):
@@ -55,6 +80,9 @@ class Clients:
         for model in ("openai/tales", "hosted_vllm/tales"):
             answer = litellm.completion(model=model, messages=MESSAGES, **settings)
             assert answer.choices[0].message.content == self.reply and answer.usage.completion_tokens == TOKENS
+            answer = litellm.completion(model=model, messages=MESSAGES, **{**settings, "max_tokens": LONG_TOKENS},
+                                        response_format=SCHEMA_FORMAT)
+            assert set(json.loads(answer.choices[0].message.content)) == {"name", "age"}
             parts = litellm.completion(model=model, messages=MESSAGES, stream=True, **settings)
             assert "".join(part.choices[0].delta.content or "" for part in parts) == self.reply
         answer = litellm.text_completion(model="text-completion-openai/tales", prompt=PROMPT, **settings)
@@ -69,6 +97,15 @@ class Clients:
         chat = outlines.inputs.Chat(MESSAGES)
         assert model(chat, **settings) == self.reply
         assert "".join(model.stream(chat, **settings)) == self.reply
+        settings["max_tokens"] = LONG_TOKENS
+        schema = outlines.json_schema(PERSON)
+        person = model(chat, schema, **settings)
+        assert set(json.loads(person)) == {"name", "age"}
+        model = outlines.from_vllm(openai.OpenAI(base_url=self.base, api_key="none", max_retries=0), "tales")
+        assert model(chat, schema, **settings) == person and "".join(model.stream(chat, schema, **settings)) == person
+        assert model(chat, Literal["yes", "no"], **settings) in ("yes", "no")
+        assert re.fullmatch("[0-9]{3}-[a-c]{2}", model(chat, outlines.regex("[0-9]{3}-[a-c]{2}"), **settings))
+        assert re.fullmatch("<[a-z]>", model(chat, outlines.cfg('root ::= "<" [a-z] ">"'), **settings))
         return "outlines"
 
     def llama_index(self):
@@ -82,29 +119,39 @@ class Clients:
         assert "".join(part.delta for part in text.stream_complete(PROMPT)) == self.text
         assert chat.chat(messages).message.content == self.reply
         assert "".join(part.delta for part in chat.stream_chat(messages)) == self.reply
+        bound = OpenAILike(**{**settings, "max_tokens": LONG_TOKENS}, is_chat_model=True, should_use_structured_outputs=True)
+        assert 0 <= bound.as_structured_llm(person_model()).chat(messages).raw.age <= 130
         return "llama-index-llms-openai-like"
 
     def instructor(self):
         import instructor
         import openai
-        from pydantic import BaseModel
-
-        class Name(BaseModel):
-            name: str
-
+        person, ask = person_model(), {"model": "tales", "messages": MESSAGES, "max_retries": 0, "temperature": 0}
         client = openai.OpenAI(base_url=self.base, api_key="none", max_retries=0)
         tools = instructor.from_openai(client, mode=instructor.Mode.TOOLS)
         try:
-            tools.chat.completions.create(model="tales", messages=MESSAGES, response_model=Name, max_retries=0)
+            tools.chat.completions.create(response_model=person, **ask)
         except Exception as error:  # pylint: disable=broad-exception-caught - its kind depends on the version
             assert "400" in str(error) and "'tool" in str(error), error
         else:
             raise AssertionError("tools were not refused")
+        schema = instructor.from_openai(client, mode=instructor.Mode.JSON_SCHEMA)
+        assert 0 <= schema.chat.completions.create(response_model=person, max_tokens=LONG_TOKENS, **ask).age <= 130
         plain = instructor.from_openai(client, mode=instructor.Mode.MD_JSON)
         answer = plain.chat.completions.create(model="tales", messages=MESSAGES, response_model=None, max_tokens=TOKENS,
                                                temperature=0)
         assert answer.choices[0].message.content == self.reply
         return "instructor"
+
+    def guidance(self):
+        import guidance
+        model = guidance.models.OpenAI("tales", base_url=self.base, api_key="none", echo=False)
+        with guidance.user():
+            model += PROMPT
+        with guidance.assistant():
+            model += guidance.json("person", schema=PERSON, max_tokens=LONG_TOKENS)
+        assert set(json.loads(model["person"])) == {"name", "age"}
+        return "guidance"
 
 
 def main():
