@@ -28,8 +28,8 @@ foreach(row IN LISTS kernel_rows)
 endforeach()
 
 # The files that may take numbers for finite: without it the compiler makes no vectors of their minima and maxima.
-set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c
-  ${PROJECT_SOURCE_DIR}/engine/calibrate/round_panel.c PROPERTIES
+set(finite_files ${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c ${PROJECT_SOURCE_DIR}/engine/calibrate/round_panel.c)
+set_source_files_properties(${finite_files} PROPERTIES
   COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
 
 # The scalar microkernels of low-precision weights are plain loops: inlining around them gains nothing and takes most of a
@@ -42,7 +42,8 @@ set_property(SOURCE ${kernel_folder}/scalar/scalar.c APPEND PROPERTY COMPILE_OPT
 # or which unaligned loads do not need: inlined, or with these checks, a file takes minutes to compile. The thread
 # sanitizer is told of each operation as a whole (template/announce.h).
 if(PRENORM_SANITIZE STREQUAL "address")
-  set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size,pointer-overflow)
+  set_property(SOURCE ${kernel_files} ${finite_files} APPEND PROPERTY
+    COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size,pointer-overflow)
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
 elseif(PRENORM_SANITIZE STREQUAL "thread")
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=thread)

@@ -41,6 +41,7 @@ VECTOR_INLINE void announce_write_floats(float *to, size_t stride, size_t rows, 
 /* The epilogue of columns [first, end) of some rows. */
 VECTOR_INLINE void announce_epilogue(const struct gemm *m, size_t row, size_t rows, size_t first,
                                      size_t end) {
+    if (!ANNOUNCES) return;
     const size_t width = (end < m->n ? end : m->n) - first;
     announce_read_floats(m->row_scale ? m->row_scale + row : NULL, 0, 1, rows);
     announce_read_floats(m->bias ? m->bias + first : NULL, 0, 1, width);
@@ -55,6 +56,7 @@ VECTOR_INLINE void announce_panels(const void *panels, size_t panel_bytes, size_
 
 VECTOR_INLINE void announce_gemm_f32(const struct gemm *m, size_t row, size_t rows, size_t panel,
                                      size_t panels) {
+    if (!ANNOUNCES) return;
     announce_read_floats(m->x + row * m->x_stride, m->x_stride, rows, m->k);
     announce_panels(m->panels, kernel_panel_bytes(WEIGHT_TYPE_F32, m->k), panel, panels);
     announce_epilogue(m, row, rows, panel * KERNEL_PANEL, (panel + panels) * KERNEL_PANEL);
@@ -62,6 +64,7 @@ VECTOR_INLINE void announce_gemm_f32(const struct gemm *m, size_t row, size_t ro
 
 VECTOR_INLINE void announce_lowp_gemm(const struct lowp_gemm *m, enum weight_type type, size_t row,
                                       size_t rows, size_t panel, size_t panels) {
+    if (!ANNOUNCES) return;
     const size_t row_bytes = kernel_row_bytes(type, m->base.k);
     announce_read(m->x + row * row_bytes, row_bytes, rows, row_bytes);
     announce_panels(m->panels, kernel_panel_bytes(type, m->base.k), panel, panels);
@@ -70,6 +73,7 @@ VECTOR_INLINE void announce_lowp_gemm(const struct lowp_gemm *m, enum weight_typ
 
 VECTOR_INLINE void announce_conversion(const struct activation_rows *rows, enum weight_type type, size_t row,
                                        size_t count) {
+    if (!ANNOUNCES) return;
     const size_t bytes = kernel_row_bytes(type, rows->k);
     announce_read_floats(rows->x + row * rows->x_stride, rows->x_stride, count, rows->k);
     announce_read_floats(rows->smoothing, 0, 1, rows->k);
