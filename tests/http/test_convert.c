@@ -257,9 +257,16 @@ static void test_an_adapter_is_served(void **state) {
 
 /* ---- calibration ---- */
 
+/* Under a sanitizer the bundled model takes minutes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CALIBRATED SMALL
+#else
+#define CALIBRATED MODEL
+#endif
+
 #define HELD_OUT MODEL "/held-out.txt"
 #define CALIBRATE                                                                                            \
-    "convert --log-level error --model '" MODEL "' --weights int4 --calibrate-tokens 2048 --out '%s' "
+    "convert --log-level error --model '" CALIBRATED "' --weights int4 --calibrate-tokens 2048 --out '%s' "
 
 /* The second half of the held-out text, of which verify is asked about the beginning. Its SHA-256 into hash. */
 static void write_text(const struct place *place, char hash[65]) {
@@ -290,7 +297,7 @@ static json_t *verify_file(struct place *place, const json_t **converted, const 
     size_t i;
     json_t *row;
     assert_int_equal(run(place,
-                         "verify --log-level error --model '" MODEL "' --text '" HELD_OUT
+                         "verify --log-level error --model '" CALIBRATED "' --text '" HELD_OUT
                          "' --verify-tokens 512 --weights int4 --converted '%s' --json",
                          place->file),
                      0);
@@ -310,10 +317,6 @@ static json_t *verify_file(struct place *place, const json_t **converted, const 
 /* The text is said where the file is written, served and verified; and verify shows the gain on another one: less than
  * half of the divergence is left after as few tokens as this. */
 static void test_a_calibrated_file(void **state) {
-#if defined(__SANITIZE_THREAD__)
-    (void)state;
-    skip(); /* minutes there: its threads are those of packing, which the others run */
-#endif
     struct place *place = *state;
     char hash[65];
     const json_t *converted, *plain;
@@ -329,15 +332,17 @@ static void test_a_calibrated_file(void **state) {
     calibration = json_object_get(converted, "calibration");
     assert_string_equal(json_string_value(json_object_get(calibration, "text_sha256")), hash);
     assert_null(json_object_get(plain, "calibration"));
-    assert_true(json_real_value(json_object_get(converted, "kl_divergence")) <
-                0.5 * json_real_value(json_object_get(plain, "kl_divergence")));
+    const double left = json_real_value(json_object_get(converted, "kl_divergence")),
+                 before = json_real_value(json_object_get(plain, "kl_divergence"));
+    assert_true(left > 0 && before > 0);
+    if (strcmp(CALIBRATED, MODEL) == 0) assert_true(left < 0.5 * before); /* a random model's says nothing */
     json_decref(told);
 }
 
 static void test_a_file_without_calibration(void **state) {
     struct place *place = *state;
     const json_t *converted, *plain;
-    convert(place, MODEL, "--weights int4");
+    convert(place, CALIBRATED, "--weights int4");
     assert_null(strstr(place->output, "calibrated"));
     json_t *version = version_of(place->file);
     assert_true(json_is_null(json_object_get(json_object_get(version, "model"), "calibration")));
@@ -350,10 +355,6 @@ static void test_a_file_without_calibration(void **state) {
 }
 
 static void test_calibration_is_the_same_for_any_threads(void **state) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)state;
-    skip(); /* minutes there; tests/unit/engine/calibrate compares numbers of threads too */
-#endif
     struct place *place = *state;
     size_t length, other_length;
     assert_int_equal(run(place, CALIBRATE "--calibrate '" HELD_OUT "' --threads 1", place->file), 0);
