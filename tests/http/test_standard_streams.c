@@ -29,7 +29,7 @@ static char *get(struct command *c, const char *socket_path, const char *path) {
     size_t length;
     int fd;
     for (int i = 0; (fd = connect_unix(socket_path)) < 0; i++) {
-        assert_true(i < 6000);
+        assert_true(i < PATIENCE_SECONDS * 100);
         assert_int_equal(waitpid(c->pid, &c->status, WNOHANG), 0);
         sleep_ms(10);
     }
@@ -41,7 +41,7 @@ static char *get(struct command *c, const char *socket_path, const char *path) {
 }
 
 static void wait_ready(struct command *c, const char *socket_path) {
-    for (int i = 0; i < 6000; i++) {
+    for (int i = 0; i < PATIENCE_SECONDS * 100; i++) {
         char *answer = get(c, socket_path, "/ready");
         bool ready = strncmp(answer, "HTTP/1.1 200", 12) == 0;
         free(answer);
@@ -135,7 +135,7 @@ static double lines_told(const char *text) {
 static void drain(int fd, char *text, size_t size, bool to_end) {
     size_t length = strlen(text);
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    while (poll(&ready, 1, to_end ? 60000 : 0) == 1) {
+    while (poll(&ready, 1, to_end ? PATIENCE_SECONDS * 1000 : 0) == 1) {
         assert_true(length < size - 1);
         ssize_t got = read(fd, text + length, size - 1 - length);
         if (got <= 0) break;
