@@ -141,7 +141,8 @@ static void check_model(const char *path, const char *name, void *context) {
     struct all *all = context;
     struct error e = {0};
     struct scene s;
-    if ((all->seen++ + all->rotated) % OF_MODELS != 0) return;
+    const bool is_left_out = (all->seen++ + all->rotated) % OF_MODELS != 0;
+    if (is_left_out && strcmp(name, "residual-dual") != 0) return; /* the one that is refused */
     scene_init(&s, path, all->rotated, 2);
     const size_t head_bytes = packed_linear_bytes(&s.packed.head);
     void *head = malloc(head_bytes);
@@ -173,7 +174,7 @@ static void check_models(bool rotated) {
     const double mean = exp(all.logarithms / (double)all.models);
     print_message("%zu models, %zu refused: %.3f of the distance is left in the mean\n", all.models,
                   all.refused, mean);
-    assert_true(all.models > 50 / OF_MODELS && (all.refused > 0 || OF_MODELS > 1));
+    assert_true(all.models > 50 / OF_MODELS && all.refused > 0);
     assert_true(mean < 0.8);
 }
 
