@@ -19,6 +19,8 @@
 #define VECTOR_INLINE static inline __attribute__((always_inline, unused))
 #endif
 
+#define INNERMOST_INLINE static inline __attribute__((always_inline, unused))
+
 /* Of the registers that a vector_*.h defines, besides the sixteen lanes of struct vector: lanes of 32 bits,
  * that is columns of a panel. */
 #define REGISTER_BYTES  (REGISTER_LANES * 4)

@@ -13,6 +13,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/kernel/template/attention_places.h"
 #include "engine/kernel/template/vector_math.h"
 
 #ifndef ATTENTION_SCORE_ACCUMULATORS
@@ -68,11 +69,6 @@ struct attention_tile {
     struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
 };
 
-/* The first position that a query sees. */
-static size_t attention_oldest(const struct attention *a, size_t position) {
-    return a->window && position >= a->window ? position - a->window + 1 : 0;
-}
-
 static void attention_set_query(struct attention_query *query, const struct attention *a, size_t index) {
     size_t row = index / a->group, head = index % a->group;
     query->q = a->q + row * a->q_stride + head * a->head_dim;
@@ -92,15 +88,6 @@ static struct attention_view attention_view_of(const struct attention_query *que
     if (query->position + 1 < end) end = query->position + 1;
     if (first >= end) return (struct attention_view){0, 0};
     return (struct attention_view){first - start, end - start};
-}
-
-static const unsigned char *attention_page(const struct attention *a, size_t block) {
-    return a->pool + a->pages[block * KERNEL_LANES / a->page_tokens] * a->page_stride;
-}
-
-/* Bytes from the first keys (or values) of a page to those of a block of it. */
-static size_t attention_block_offset(const struct attention *a, size_t block) {
-    return block * KERNEL_LANES % a->page_tokens * a->head_dim * kv_type_bytes(a->cache.type);
 }
 
 /* What is read after this span: keys and values of the next one. */
@@ -483,6 +470,7 @@ static void attention_walk(struct attention_tile *t, bool cold) {
 
 void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, size_t row_count) {
     assert(a->group > 0 && a->page_tokens % KERNEL_LANES == 0);
+    attention_announce(a, row_first, row_count);
     struct attention_tile t;
     t.a = a;
     memset(t.factor, 0, sizeof t.factor); /* all of a vector is computed, also where there are few queries */
