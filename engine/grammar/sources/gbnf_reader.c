@@ -31,7 +31,7 @@ void gbnf_refuse(struct gbnf_reader *g, const char *format, ...) {
 }
 
 char gbnf_peek(const struct gbnf_reader *g) {
-    return g->at < g->length && !gbnf_failed(g) ? g->text[g->at] : 0;
+    return g->at < g->length && !gbnf_failed(g) ? g->text[g->at] : '\0';
 }
 
 bool gbnf_take(struct gbnf_reader *g, const char *word) {
