@@ -137,8 +137,8 @@ def explain(kind, ours, theirs, texts, matcher, text):
     more, less = [texts[i] for i in np.flatnonzero(ours & ~theirs)], [texts[i] for i in np.flatnonzero(theirs & ~ours)]
     if not less and matcher and matcher.compute_ff_bytes():
         return "llguidance allows the one tokenisation of forced bytes that its tokenizer would choose, ours all"
-    if kind == "schema" and not less and all(b"\x7f" in t or b"\\/" in t for t in more):
-        return "ours allows DEL and \\/ in strings, as JSON does"
+    if kind == "schema" and not less and all(b"\x7f" in t or b"\\" in t for t in more):
+        return "ours allows DEL and every escape in strings, as JSON does"
     if kind == "schema" and not less and re.search(rb"\\\\(u[0-9a-fA-F]{0,3})?$", text):
         return "ours allows every escape in strings, as JSON does"
     if less and all(t[:1] == b" " or t[:3] == b"\xe2\x96\x81" for t in less):

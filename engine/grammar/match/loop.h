@@ -11,7 +11,8 @@ enum loop_ends { LOOP_ENDS_NEVER, LOOP_ENDS_ALWAYS, LOOP_ENDS_LATER };
 struct leaf_loop {
     uint64_t groups;
     uint32_t length_max;
-    bool known;
+    leaf_state unlimited; /* does the same with texts that are no longer, and has no such limit */
+    bool known, is_loop;
     enum loop_ends ends; /* between characters */
 };
 

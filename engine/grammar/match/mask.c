@@ -74,43 +74,53 @@ static bool find_loop(struct masks *s, leaf_state leaf) {
     return s->loops[leaf].known || loop_find(s->matcher->rules, leaf, &s->loop_part, &s->loops[leaf]);
 }
 
+/* Whether nothing below a node is longer than the loop goes on. */
+static bool has_length(const struct masks *s, uint32_t node, const struct leaf_loop *loop) {
+    uint8_t height = s->vocabulary->trie.heights[node];
+    return loop->length_max == RULES_UNLIMITED || (height < UINT8_MAX && height <= loop->length_max);
+}
+
 /* Whether all that is below a node stays in the leaf's loop, and the exits in it can be told. */
 static bool is_whole(const struct masks *s, uint32_t node, const struct leaf_loop *loop) {
     const struct token_trie *t = &s->vocabulary->trie;
-    if ((t->below[node] & ~loop->groups) != 0 || t->heights[node] > loop->length_max) return false;
+    if ((t->below[node] & ~loop->groups) != 0 || !has_length(s, node, loop)) return false;
     if (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER) return true;
     return loop->ends == LOOP_ENDS_ALWAYS && !(t->below[node] & GROUPS_BEYOND_ASCII);
 }
 
-/* Notes a node that the leaf reaches in `state`; *whole: with all that is below it. */
-static bool note_node(struct masks *s, uint32_t node, leaf_state state, bool *whole) {
+/* Notes a node that the leaf reaches in *state; *whole: with all that is below it. Else *state becomes one that does the
+ * same below the node and has as few relatives as can be: counts that cannot be reached there are one. */
+static bool note_node(struct masks *s, uint32_t node, leaf_state *state, bool *whole) {
     const struct token_trie *t = &s->vocabulary->trie;
-    if (!find_loop(s, state)) return false;
-    const struct leaf_loop *loop = &s->loops[state];
+    if (!find_loop(s, *state)) return false;
+    const struct leaf_loop *loop = &s->loops[*state];
     uint32_t end = t->ends[node], first = t->firsts[node];
     *whole = end == node + 1 || is_whole(s, node, loop);
     set_tokens(s->bits, t->tokens + first, t->firsts[*whole ? end : node + 1] - first);
+    if (loop->is_loop && !*whole && has_length(s, node, loop)) *state = loop->unlimited;
     if (end == node + 1 || !s->wants_exits) return true;
     if (*whole) return loop->ends == LOOP_ENDS_NEVER || add_exits(s, node, end);
-    return !leaf_nullable(s->matcher->rules, state) || add_exits(s, node, node + 1);
+    return !leaf_nullable(s->matcher->rules, *state) || add_exits(s, node, node + 1);
 }
 
-/* A leaf that loops over plain characters takes all plain tokens that are not too long. */
+/* A leaf that loops over plain characters takes all plain tokens that are not too long; and no others, where there is a
+ * slice for its very length. */
 static bool begin_mask(struct masks *s, leaf_state leaf) {
     const struct grammar_vocabulary *v = s->vocabulary;
-    size_t words = vocabulary_words(v), slice = PLAIN_SLICES;
+    size_t words = vocabulary_words(v);
     if (!find_loop(s, leaf)) return false;
     const struct leaf_loop *loop = &s->loops[leaf];
+    uint32_t most = loop->length_max;
+    bool loops = loop->is_loop && (PLAIN_GROUPS & ~loop->groups) == 0 && most > 0 &&
+                 (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER);
+    bool exact = most == RULES_UNLIMITED || most <= PLAIN_LENGTH_MAX;
+    size_t slice = most == RULES_UNLIMITED ? PLAIN_LENGTH_MAX : (exact ? most : PLAIN_LENGTH_MAX) - 1;
     s->exit_count = 0;
-    s->plain_length = 0;
-    bool loops = (PLAIN_GROUPS & ~loop->groups) == 0 && (!s->wants_exits || loop->ends == LOOP_ENDS_NEVER);
-    while (slice > 0 && plain_slice_lengths[slice - 1] > loop->length_max) slice--;
-    if (loops && slice > 0) {
-        memcpy(s->bits, v->plain[slice - 1], words * sizeof *s->bits);
-        s->plain_length = plain_slice_lengths[slice - 1];
-    } else {
+    s->plain_length = !loops ? 0 : exact ? UINT8_MAX : PLAIN_LENGTH_MAX;
+    if (loops)
+        memcpy(s->bits, v->plain[slice], words * sizeof *s->bits);
+    else
         memset(s->bits, 0, words * sizeof *s->bits);
-    }
     s->states[0] = leaf;
     s->ends[0] = (uint32_t)v->trie.count;
     return true;
@@ -132,7 +142,7 @@ static bool walk_leaf(struct masks *s, leaf_state leaf) {
         if (!row) return false;
         leaf_state next = row[r->class_of[t->bytes[node]]];
         bool whole = true;
-        if (next != LEAF_DEAD && !note_node(s, node, next, &whole)) return false;
+        if (next != LEAF_DEAD && !note_node(s, node, &next, &whole)) return false;
         if (!whole) {
             s->states[++depth] = next;
             s->ends[depth] = end;
