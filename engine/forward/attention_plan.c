@@ -15,13 +15,15 @@
 #define SHARED_POSITIONS_MIN 64
 /* Where a step has fewer tiles for each thread, those of few rows are split by chunks. */
 #define TILES_PER_THREAD 4
+/* States of chunks beside those of one row of the longest context: of rows of drafts, and of other sequences. */
+#define MORE_STATES 64
 
 static size_t chunks_of(size_t positions) {
     return (positions + KERNEL_ATTENTION_CHUNK - 1) / KERNEL_ATTENTION_CHUNK;
 }
 
 size_t attention_states(const struct model_description *d, size_t threads) {
-    return threads > 1 ? chunks_of(d->context) + TILES_PER_THREAD * threads : 0;
+    return threads > 1 ? chunks_of(d->context) + MORE_STATES + TILES_PER_THREAD * threads : 0;
 }
 
 size_t attention_state_floats(const struct model_description *d) {
