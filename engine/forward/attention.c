@@ -84,7 +84,8 @@ static void store_block(struct forward *f, size_t first, size_t count, const voi
     (void)worker;
     size_t layer = *(const size_t *)context;
     for (size_t r = first; r < first + count; r++)
-        for (size_t h = 0; f->units[f->entry_unit[f->rows[r].entry]].stores_first && h < f->description->kv_heads; h++)
+        for (size_t h = 0;
+             f->units[f->entry_unit[f->rows[r].entry]].stores_first && h < f->description->kv_heads; h++)
             store_head(f, layer, r, h);
 }
 
@@ -188,7 +189,8 @@ static void merge_tile(void *context, size_t tile, size_t worker) {
     const struct attention_part part = {.unit = &f->units[tile / heads], .head = tile % heads};
     if (part.unit->chunks == 0) return;
     const struct attention a = attention_of(f, step->layer, &part);
-    f->kernels->attention_merge(&a, 0, part.unit->rows, 0, states_of(f, &a, &part), chunk_states(&a, part.unit));
+    f->kernels->attention_merge(&a, 0, part.unit->rows, 0, states_of(f, &a, &part),
+                                chunk_states(&a, part.unit));
 }
 
 /* Norms of whole projections, before these are split into heads. */

@@ -15,15 +15,15 @@ struct row_origin {
 
 /* Rows that attention takes together: those of one entry, or of several whose tables begin with the same pages. */
 struct attention_unit {
-    size_t first, rows;   /* of attention_rows */
-    size_t positions;     /* that some row of it sees, at most */
-    size_t shared;        /* positions whose pages all have; 0 where it has one entry */
-    size_t block_rows;    /* rows of a tile, unless its tiles are chunks */
-    size_t chunks;        /* 0, or tiles are (head, chunk of keys), by all rows */
-    size_t states;        /* then: where its states start; one is of all heads of a row and chunk */
-    size_t tile;          /* its first */
-    bool single_rows;     /* its entries have one row each */
-    bool stores_first;    /* keys and values of its rows are stored before any tile runs */
+    size_t first, rows; /* of attention_rows */
+    size_t positions;   /* that some row of it sees, at most */
+    size_t shared;      /* positions whose pages all have; 0 where it has one entry */
+    size_t block_rows;  /* rows of a tile, unless its tiles are chunks */
+    size_t chunks;      /* 0, or tiles are (head, chunk of keys), by all rows */
+    size_t states;      /* then: where its states start; one is of all heads of a row and chunk */
+    size_t tile;        /* its first */
+    bool single_rows;   /* its entries have one row each */
+    bool stores_first;  /* keys and values of its rows are stored before any tile runs */
 };
 
 struct forward {

@@ -212,9 +212,10 @@ struct attention_row {
 struct attention {
     const struct attention_row *rows;
     size_t column; /* of the first of these heads in q and out */
-    size_t shared; /* the first so many positions lie in the same pages for all rows: what they see of these is read
+    size_t
+        shared; /* the first so many positions lie in the same pages for all rows: what they see of these is read
                       once for several. A multiple of KERNEL_LANES; of no account where all rows are of one sequence */
-    size_t group;  /* query heads that read this key/value head */
+    size_t group; /* query heads that read this key/value head */
     size_t head_dim;
     size_t window; /* 0: the whole past */
     float scale;

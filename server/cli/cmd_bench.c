@@ -95,8 +95,9 @@ static void add_line(json_t *results, const struct bench_item *item, const char 
                   "tokens_per_s", line->tokens_per_s, "gb_per_s", line->bytes_per_s * 1e-9, "gflop_per_s",
                   line->flop_per_s * 1e-9, "share_of_bound", line->share);
     if (decode)
-        json_object_update_new(object, json_pack("{s:I, s:I, s:b}", "batch", (json_int_t)item->batch, "context",
-                                                 (json_int_t)item->context, "shared", item->shared));
+        json_object_update_new(object,
+                               json_pack("{s:I, s:I, s:b}", "batch", (json_int_t)item->batch, "context",
+                                         (json_int_t)item->context, "shared", item->shared));
     else
         json_object_set_new(object, "tokens", json_integer((json_int_t)item->tokens));
     json_array_append_new(results, object);

@@ -213,7 +213,8 @@ static void attention_init_tile(struct attention_tile *t, const struct attention
     assert(a->page_tokens % KERNEL_LANES == 0 && a->shared % KERNEL_LANES == 0);
     t->a = a;
     t->one_chunk = one_chunk;
-    memset(t->factor, 0, sizeof t->factor); /* all of a vector is computed, also where there are few queries */
+    memset(t->factor, 0,
+           sizeof t->factor); /* all of a vector is computed, also where there are few queries */
 }
 
 void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, size_t row_count) {

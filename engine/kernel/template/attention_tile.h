@@ -152,4 +152,3 @@ VECTOR_INLINE struct vector attention_load(enum kv_type type, const unsigned cha
     }
     return vector_load_first((const float *)(const void *)from + index, lanes);
 }
-

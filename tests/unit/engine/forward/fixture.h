@@ -26,7 +26,8 @@ struct fixture {
     struct forward *forward;
 };
 
-static inline void fixture_init_threads(struct fixture *f, const char *folder, enum norm_form form, size_t threads) {
+static inline void fixture_init_threads(struct fixture *f, const char *folder, enum norm_form form,
+                                        size_t threads) {
     struct error e = {0};
     const struct family *family;
     const struct kernel_table *kernels;

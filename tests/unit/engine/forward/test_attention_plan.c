@@ -21,8 +21,8 @@ static void share_pages(struct fixture *f, size_t shared) {
     }
 }
 
-static struct step_entry entry_of(const struct fixture *f, size_t sequence, const int32_t *tokens, size_t first,
-                                  size_t count) {
+static struct step_entry entry_of(const struct fixture *f, size_t sequence, const int32_t *tokens,
+                                  size_t first, size_t count) {
     return (struct step_entry){.table = &f->tables[sequence],
                                .tokens = tokens + first,
                                .first_position = first,
@@ -43,6 +43,7 @@ static void prefill(struct fixture *f, size_t sequence, const int32_t *tokens, s
 /* What a test does with the sequences: tokens of each, and logits [sequence][step]. */
 struct run {
     size_t shared;
+    bool drafts; /* some sequences have several rows in a step */
     int32_t tokens[ENTRIES_MAX][LENGTH_MAX];
     float *logits;
 };
@@ -51,8 +52,8 @@ static float *logits_of(const struct run *run, const struct fixture *f, size_t s
     return run->logits + (sequence * STEPS + step) * forward_vocabulary(f->forward);
 }
 
-static struct run run_create(const struct fixture *f, size_t shared) {
-    struct run run = {.shared = shared};
+static struct run run_create(const struct fixture *f, size_t shared, bool drafts) {
+    struct run run = {.shared = shared, .drafts = drafts};
     for (size_t i = 0; i < ENTRIES_MAX; i++)
         for (size_t p = 0; p < LENGTH_MAX; p++) run.tokens[i][p] = token_of(i, p, shared);
     run.logits = calloc(ENTRIES_MAX * STEPS * forward_vocabulary(f->forward), sizeof *run.logits);
@@ -60,9 +61,9 @@ static struct run run_create(const struct fixture *f, size_t shared) {
     return run;
 }
 
-/* Rows of a sequence in each step: some have drafts. */
-static size_t rows_of(size_t sequence) {
-    return 1 + sequence % 3;
+/* Rows of a sequence in each step. */
+static size_t rows_of(const struct run *run, size_t sequence) {
+    return run->drafts ? 1 + sequence % 3 : 1;
 }
 
 /* Each sequence by itself, in pages of its own. */
@@ -71,7 +72,7 @@ static void run_alone(struct fixture *f, struct run *run) {
     for (size_t i = 0; i < ENTRIES_MAX; i++) {
         prefill(f, i, run->tokens[i], 0, run->shared);
         for (size_t step = 0; step < STEPS; step++) {
-            size_t rows = rows_of(i);
+            size_t rows = rows_of(run, i);
             prefill(f, i, run->tokens[i], run->shared + step * rows, run->shared + (step + 1) * rows);
             memcpy(logits_of(run, f, i, step), forward_logits(f->forward, 0), vocabulary * sizeof(float));
         }
@@ -87,7 +88,8 @@ static void check_together(struct fixture *f, const struct run *run) {
     share_pages(f, run->shared);
     for (size_t step = 0; step < STEPS; step++) {
         for (size_t i = 0; i < ENTRIES_MAX; i++)
-            entries[i] = entry_of(f, i, run->tokens[i], run->shared + step * rows_of(i), rows_of(i));
+            entries[i] =
+                entry_of(f, i, run->tokens[i], run->shared + step * rows_of(run, i), rows_of(run, i));
         forward_step(f->forward, entries, ENTRIES_MAX);
         assert_int_equal(f->forward->unit_count, 1);
         assert_int_equal(unit->shared, run->shared);
@@ -113,11 +115,11 @@ static void check_threads(const char *folder, const struct run *run) {
 static void check_bits(const char *folder) {
     static const size_t shared[] = {KERNEL_ATTENTION_CHUNK - PAGE_TOKENS, KERNEL_ATTENTION_CHUNK,
                                     2 * KERNEL_ATTENTION_CHUNK - PAGE_TOKENS};
-    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+    for (size_t i = 0; i < 2 * (sizeof shared / sizeof *shared); i++) {
         struct fixture alone;
         fixture_init_threads(&alone, folder, NORM_FORM_CRMSNORM, 1);
         assert_true(alone.description.context >= LENGTH_MAX);
-        struct run run = run_create(&alone, shared[i]);
+        struct run run = run_create(&alone, shared[i / 2], i % 2);
         run_alone(&alone, &run);
         check_threads(folder, &run);
         free(run.logits);
