@@ -21,6 +21,8 @@ static const char *const grammars[] = {
     "root ::= [^\\x00-\\x1f\"\\\\]{1,33}",
     "root ::= \"a\" root \"!\" | [^\\x00-\\x1f\"\\\\!]{0,20}",
     "root ::= [^x]{0,40} \"x\"",
+    "root ::= .{3,9} tail\ntail ::= \"\\\"\" tail | \"}\" root? | [a-d] tail \"b\"",
+    "root ::= .* tail\ntail ::= \"\\\"\" tail \"}\" | \"a\"",
     "root ::= [^\"]{35,70} \"\\\"}\"",
     "root ::= (\"aa\" | \"ab\" | \"abc\"){1,40} | \"\\\"\" .* \"b\\\"}\"",
     "root ::= [a-z]* (\" a\" | \"\\n\\n\")+ .{3,}",
