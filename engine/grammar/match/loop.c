@@ -89,8 +89,7 @@ bool loop_find(struct rules *r, leaf_state leaf, struct loop_part *last, struct 
     out->length_max = repeat.c;
     out->unlimited = repeat.c == RULES_UNLIMITED ? leaf : without_limit(r, &repeat, tail);
     out->is_loop = true;
+    out->may_end = expression_is(r, tail, EXPRESSION_NULLABLE);
     if (out->unlimited == RULES_NONE) return false;
-    if (expression_is(r, tail, EXPRESSION_NULLABLE))
-        out->ends = repeat.b > 0 ? LOOP_ENDS_LATER : LOOP_ENDS_ALWAYS;
     return true;
 }
