@@ -28,19 +28,25 @@ foreach(row IN LISTS kernel_rows)
 endforeach()
 
 # The files that may take numbers for finite: without it the compiler makes no vectors of their minima and maxima.
-set_source_files_properties(${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c
-  ${PROJECT_SOURCE_DIR}/engine/calibrate/round_panel.c PROPERTIES
+set(finite_files ${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c ${PROJECT_SOURCE_DIR}/engine/calibrate/round_panel.c)
+set_source_files_properties(${finite_files} PROPERTIES
   COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
 
-# Under a sanitizer their many small functions stay functions, and four checks are left out, which the address sanitizer
-# makes too or which unaligned loads do not need: inlined, or with these checks, a file takes minutes to compile. Under the
-# thread sanitizer only the scalar ones do, and the others are faster inlined.
-if(PRENORM_SANITIZE)
-  set(outlined ${kernel_files})
-  if(PRENORM_SANITIZE STREQUAL "thread")
-    list(FILTER outlined INCLUDE REGEX "/scalar/")
-  else()
-    set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size,pointer-overflow)
-  endif()
-  set_property(SOURCE ${outlined} APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
+# The scalar microkernels of low-precision weights are plain loops: inlining around them gains nothing and takes most of a
+# minute to compile. Of the others it is the compiler's search for the store that a load reads, bounded here.
+set_property(SOURCE ${kernel_folder}/scalar/lowp_scalar.c APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
+set_property(SOURCE ${kernel_folder}/scalar/scalar.c APPEND PROPERTY COMPILE_OPTIONS
+  $<$<C_COMPILER_ID:GNU>:--param=sccvn-max-alias-queries-per-access=20>)
+
+# Under the address sanitizer their many small functions stay functions, and four checks are left out, which it makes itself
+# or which unaligned loads do not need: inlined, or with these checks, a file takes minutes to compile. The thread
+# sanitizer is told of each operation as a whole (template/announce.h).
+if(PRENORM_SANITIZE STREQUAL "address")
+  set_property(SOURCE ${kernel_files} ${finite_files} APPEND PROPERTY
+    COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size,pointer-overflow)
+  set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
+elseif(PRENORM_SANITIZE STREQUAL "thread")
+  set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=thread)
+  set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_ANNOUNCED)
+  set_property(SOURCE ${kernel_folder}/scalar/scalar.c APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
 endif()

@@ -1,12 +1,8 @@
-/* Attention of a step: rotate queries and keys, store keys and values in their pages, then attend. A tile is
- * (entry of the step, block of query rows, key/value head). A tile with all rows of its entry stores its own
- * keys and values; those of longer entries are stored before any tile runs. */
+/* Attention of a step: rotate queries and keys, store keys and values in their pages, then attend, by the tiles of
+ * attention_plan.c. A tile stores the keys and values of its own rows where no other tile reads them; others are stored
+ * before any tile runs. */
 #include "engine/forward/state.h"
 #include "engine/model/rotary.h"
-
-/* Query rows of a tile: enough to use a block of keys several times, few enough to split a prefill over the
- * threads. */
-#define TILE_ROWS 32
 
 static void clip_row(float *row, size_t count, float limit) {
     for (size_t i = 0; i < count; i++) {
@@ -84,44 +80,25 @@ static void store_head(const struct forward *f, size_t layer, size_t row, size_t
                          r.value);
 }
 
-static size_t row_blocks(const struct step_entry *entry) {
-    return (entry->count + TILE_ROWS - 1) / TILE_ROWS;
-}
-
-/* A tile has all rows of the entry. */
-static bool is_short(const struct step_entry *entry) {
-    return row_blocks(entry) == 1;
-}
-
 static void store_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     size_t layer = *(const size_t *)context;
     for (size_t r = first; r < first + count; r++)
-        for (size_t h = 0; !is_short(&f->entries[f->rows[r].entry]) && h < f->description->kv_heads; h++)
+        for (size_t h = 0;
+             f->units[f->entry_unit[f->rows[r].entry]].stores_first && h < f->description->kv_heads; h++)
             store_head(f, layer, r, h);
 }
 
-void attention_plan(struct forward *f) {
-    size_t tiles = 0;
-    f->has_long_entry = false;
-    for (size_t i = 0; i < f->entry_count; i++) {
-        f->has_long_entry |= !is_short(&f->entries[i]);
-        f->attention_tile[i] = tiles;
-        tiles += row_blocks(&f->entries[i]) * f->description->kv_heads;
-    }
-    f->attention_tile[f->entry_count] = tiles;
-}
-
-static size_t entry_of_tile(const struct forward *f, size_t tile) {
-    size_t low = 0, high = f->entry_count;
+static const struct attention_unit *unit_of_tile(const struct forward *f, size_t tile) {
+    size_t low = 0, high = f->unit_count;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
-        if (f->attention_tile[middle] <= tile)
+        if (f->units[middle].tile <= tile)
             low = middle;
         else
             high = middle;
     }
-    return low;
+    return &f->units[low];
 }
 
 struct attention_step {
@@ -129,44 +106,33 @@ struct attention_step {
     size_t layer;
 };
 
-/* A tile: rows [first, +rows) of an entry by a key/value head. All rows of a head before the next head, whose
- * keys and values then stay in a cache. */
+/* A tile: a part of a unit by a key/value head. All parts of a head before the next head, whose keys and values then stay
+ * in a cache. */
 struct attention_part {
-    const struct step_entry *entry;
-    size_t entry_row; /* of the entry's first row in the step */
-    size_t head, first, rows;
+    const struct attention_unit *unit;
+    size_t head, part;
 };
 
 static struct attention_part part_of(const struct forward *f, size_t tile) {
-    size_t i = entry_of_tile(f, tile), local = tile - f->attention_tile[i];
-    size_t blocks = row_blocks(&f->entries[i]), first = local % blocks * TILE_ROWS;
-    size_t left = f->entries[i].count - first;
-    return (struct attention_part){
-        .entry = &f->entries[i],
-        .entry_row = f->first_row[i],
-        .head = local / blocks,
-        .first = first,
-        .rows = left < TILE_ROWS ? left : TILE_ROWS,
-    };
+    const struct attention_unit *unit = unit_of_tile(f, tile);
+    size_t parts = attention_parts(unit), local = tile - unit->tile;
+    return (struct attention_part){.unit = unit, .head = local / parts, .part = local % parts};
 }
 
 static struct attention attention_of(const struct forward *f, size_t layer, const struct attention_part *p) {
     const struct model_description *d = f->description;
     const struct layer_traits *traits = &d->layer[layer];
-    size_t group = d->heads / d->kv_heads, column = p->head * group * d->head_dim;
+    size_t group = d->heads / d->kv_heads;
     return (struct attention){
-        .q = f->qkv + p->entry_row * f->qkv_stride + column,
-        .q_stride = f->qkv_stride,
-        .out = f->heads + p->entry_row * f->heads_stride + column,
-        .out_stride = f->heads_stride,
+        .rows = f->attention_rows + p->unit->first,
+        .column = p->head * group * d->head_dim,
+        .shared = p->unit->shared,
         .group = group,
         .head_dim = d->head_dim,
-        .first_position = p->entry->first_position,
         .window = traits->window,
         .scale = (float)traits->attention_scale,
         .score_cap = (float)d->score_cap,
         .pool = f->pool->memory,
-        .pages = p->entry->table->pages,
         .page_tokens = f->pool->layout.page_tokens,
         .page_stride = f->pool->page_bytes,
         .cache = kv_head_of(&f->pool->layout, layer, p->head),
@@ -176,20 +142,55 @@ static struct attention attention_of(const struct forward *f, size_t layer, cons
     };
 }
 
+/* States of one chunk of a unit's rows by one key/value head. */
+static size_t chunk_states(const struct attention *a, const struct attention_unit *unit) {
+    return unit->rows * a->group * kernel_attention_state(a->head_dim);
+}
+
+static float *states_of(const struct forward *f, const struct attention *a, const struct attention_part *p) {
+    return f->states + p->unit->states * attention_state_floats(f->description) +
+           p->head * p->unit->chunks * chunk_states(a, p->unit);
+}
+
+static void attend_block(const struct forward *f, const struct attention *a, const struct attention_part *p,
+                         size_t layer) {
+    const struct attention_unit *unit = p->unit;
+    size_t first = p->part * unit->block_rows, left = unit->rows - first;
+    size_t rows = left < unit->block_rows ? left : unit->block_rows;
+    for (size_t r = first; !unit->stores_first && r < first + rows; r++)
+        store_head(f, layer, f->attention_order[unit->first + r], p->head);
+    f->kernels->attention(a, first, rows);
+}
+
 static void attend_tile(void *context, size_t tile, size_t worker) {
     const struct attention_step *step = context;
     const struct forward *f = step->forward;
     const struct attention_part part = part_of(f, tile);
     struct attention a = attention_of(f, step->layer, &part), prefetch;
-    struct workers_share share = workers_share(f->workers, f->attention_tile[f->entry_count], worker);
+    struct workers_share share = workers_share(f->workers, f->attention_tiles, worker);
     if (tile >= share.first && tile + 1 < share.end) {
         const struct attention_part next = part_of(f, tile + 1);
         prefetch = attention_of(f, step->layer, &next);
-        if (next.first == 0) a.prefetch = &prefetch;
+        if (next.part == 0) a.prefetch = &prefetch;
     }
-    if (is_short(part.entry))
-        for (size_t r = 0; r < part.rows; r++) store_head(f, step->layer, part.entry_row + r, part.head);
-    f->kernels->attention(&a, part.first, part.rows);
+    if (part.unit->chunks)
+        f->kernels->attention_chunk(&a, 0, part.unit->rows, part.part,
+                                    states_of(f, &a, &part) + part.part * chunk_states(&a, part.unit));
+    else
+        attend_block(f, &a, &part, step->layer);
+}
+
+/* A unit by a key/value head: out of the states of its chunks. */
+static void merge_tile(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    const struct attention_step *step = context;
+    const struct forward *f = step->forward;
+    const size_t heads = f->description->kv_heads;
+    const struct attention_part part = {.unit = &f->units[tile / heads], .head = tile % heads};
+    if (part.unit->chunks == 0) return;
+    const struct attention a = attention_of(f, step->layer, &part);
+    f->kernels->attention_merge(&a, 0, part.unit->rows, 0, states_of(f, &a, &part),
+                                chunk_states(&a, part.unit));
 }
 
 /* Norms of whole projections, before these are split into heads. */
@@ -210,6 +211,7 @@ void attention_run(struct forward *f, size_t layer) {
     struct attention_step step = {.forward = f, .layer = layer};
     if (f->description->qk_norm == QK_NORM_WHOLE)
         forward_each_block(f, f->row_count, normalize_projections, &f->model->layers[layer]);
-    if (f->has_long_entry) forward_each_block(f, f->row_count, store_block, &layer);
-    workers_run(f->workers, attend_tile, &step, f->attention_tile[f->entry_count]);
+    if (f->any_stores_first) forward_each_block(f, f->row_count, store_block, &layer);
+    workers_run(f->workers, attend_tile, &step, f->attention_tiles);
+    if (f->any_chunks) workers_run(f->workers, merge_tile, &step, f->unit_count * f->description->kv_heads);
 }

@@ -34,7 +34,7 @@ static void raise_lowp_stride(void *context, const struct packed_linear *linear)
     if (stride > f->lowp_stride) f->lowp_stride = stride;
 }
 
-static void set_strides(struct forward *f) {
+static void set_strides(struct forward *f, size_t threads) {
     const struct model_description *d = f->description;
     f->embedding_stride = folded_embedding_scratch(f->model->folded) + 2 * d->width;
     f->stream_stride = stride_of(d->width);
@@ -46,6 +46,7 @@ static void set_strides(struct forward *f) {
     f->logits_stride = stride_of(d->vocabulary);
     f->local_angles = d->position == POSITION_ROTARY ? stride_of(d->rotary.dimensions / 2) : 0;
     f->angle_stride = f->local_angles + stride_of(d->local_rotary.dimensions / 2);
+    f->states_max = attention_states(d, threads);
     packed_model_each_linear(f->model, raise_lowp_stride, f);
 }
 
@@ -76,6 +77,7 @@ static size_t lay_out_buffers(struct forward *f, float *base) {
         {&f->logits, logit_rows, f->logits_stride},
         {&f->hidden_states, f->projected_stride ? rows : 0, f->projected_stride},
         {&f->sums, sums_rows, stride_of(widest_linear(f->model))},
+        {&f->states, f->states_max, attention_state_floats(f->description)},
         {&f->lowp_rows, rows > logit_rows ? rows : logit_rows, f->lowp_stride},
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
@@ -110,6 +112,16 @@ static bool make_order(struct forward *f, struct error *e) {
     return true;
 }
 
+static bool allocate_attention(struct forward *f, size_t entries, struct error *e) {
+    const size_t rows = f->limits.rows_max;
+    f->units = memory_aligned(entries, sizeof *f->units, "step buffers", e);
+    f->entry_unit = memory_aligned(entries, sizeof *f->entry_unit, "step buffers", e);
+    f->common_pages = memory_aligned(entries, sizeof *f->common_pages, "step buffers", e);
+    f->attention_rows = memory_aligned(rows, sizeof *f->attention_rows, "step buffers", e);
+    f->attention_order = memory_aligned(rows, sizeof *f->attention_order, "step buffers", e);
+    return f->units && f->entry_unit && f->common_pages && f->attention_rows && f->attention_order;
+}
+
 static bool allocate(struct forward *f, struct error *e) {
     const struct model_description *d = f->description;
     size_t entries = f->limits.entries_max + 1;
@@ -123,23 +135,22 @@ static bool allocate(struct forward *f, struct error *e) {
     f->frequencies = memory_aligned(entries * f->angle_stride, sizeof(double), "step buffers", e);
     f->rows = memory_aligned(f->limits.rows_max, sizeof *f->rows, "step buffers", e);
     f->first_row = memory_aligned(entries, sizeof *f->first_row, "step buffers", e);
-    f->attention_tile = memory_aligned(entries, sizeof *f->attention_tile, "step buffers", e);
-    return f->embedding_scratch && f->frequencies && f->rows && f->first_row && f->attention_tile &&
-           make_order(f, e);
+    return f->embedding_scratch && f->frequencies && f->rows && f->first_row &&
+           allocate_attention(f, entries, e) && make_order(f, e);
 }
 
 size_t forward_memory_bytes(const struct packed_model *model, const struct workers *workers,
                             const struct forward_limits *limits) {
     struct forward f = {.model = model, .description = model->description, .limits = *limits};
     const struct model_description *d = model->description;
-    set_strides(&f);
+    set_strides(&f, workers_count(workers));
     size_t floats = lay_out_buffers(&f, NULL), entries = limits->entries_max + 1;
     if (d->position == POSITION_ALIBI) floats += d->heads * d->context;
     size_t doubles = workers_count(workers) * f.embedding_stride + entries * f.angle_stride;
     size_t linears = d->layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     return sizeof f + floats * sizeof(float) + doubles * sizeof(double) +
-           limits->rows_max * sizeof(struct row_origin) + 2 * entries * sizeof(size_t) +
-           linears * sizeof *f.order;
+           limits->rows_max * (sizeof *f.rows + sizeof *f.attention_rows + sizeof *f.attention_order) +
+           entries * (sizeof *f.units + 3 * sizeof(size_t)) + linears * sizeof *f.order;
 }
 
 enum status forward_create(const struct packed_model *model, const struct kv_pool *pool,
@@ -154,7 +165,7 @@ enum status forward_create(const struct packed_model *model, const struct kv_poo
     f->kernels = kernels;
     f->workers = workers;
     f->limits = *limits;
-    set_strides(f);
+    set_strides(f, workers_count(workers));
     enum status status = STATUS_OK;
     if (model->matmul == MATMUL_OPENBLAS) status = blas_open(workers_count(workers), &f->blas, e);
     if (status == STATUS_OK && !allocate(f, e)) status = STATUS_NO_MEMORY;
@@ -174,7 +185,11 @@ void forward_destroy(struct forward *f) {
     free(f->alibi);
     free(f->rows);
     free(f->first_row);
-    free(f->attention_tile);
+    free(f->units);
+    free(f->entry_unit);
+    free(f->common_pages);
+    free(f->attention_rows);
+    free(f->attention_order);
     free(f->order);
     free(f);
 }

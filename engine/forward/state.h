@@ -13,6 +13,19 @@ struct row_origin {
     uint32_t position;
 };
 
+/* Rows that attention takes together: those of one entry, or of several whose tables begin with the same pages. */
+struct attention_unit {
+    size_t first, rows; /* of attention_rows */
+    size_t positions;   /* that some row of it sees, at most */
+    size_t shared;      /* positions whose pages all have; 0 where it has one entry */
+    size_t block_rows;  /* rows of a tile, unless its tiles are chunks */
+    size_t chunks;      /* 0, or tiles are (head, chunk of keys), by all rows */
+    size_t states;      /* then: where its states start; one is of all heads of a row and chunk */
+    size_t tile;        /* its first */
+    bool single_rows;   /* its entries have one row each */
+    bool stores_first;  /* keys and values of its rows are stored before any tile runs */
+};
+
 struct forward {
     const struct packed_model *model;
     const struct model_description *description;
@@ -25,6 +38,7 @@ struct forward {
     /* strides */
     size_t embedding_stride, stream_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
         projected_stride, logits_stride, angle_stride, alibi_stride, lowp_stride;
+    size_t states_max;   /* states of chunks of keys that a step may have at once */
     size_t local_angles; /* of a row of angles: where those of local layers start */
 
     float *stream;        /* [rows, stream_width]: the residual stream */
@@ -44,6 +58,7 @@ struct forward {
     float *logits;        /* [logit rows, vocabulary] */
     float *hidden_states; /* [rows, embedding width] where the head is behind a projection, else NULL */
     float *sums;          /* [rows, widest out]: sums of MATMUL_OPENBLAS, before the epilogue */
+    float *states;        /* [states_max, attention_state_floats()]: of chunks of keys */
     float *lowp_rows;     /* [rows, lowp_stride]: activations as low-precision kernels read them */
     double *embedding_scratch; /* [workers][embedding_stride] */
     float *alibi;              /* [heads, context] or NULL */
@@ -59,8 +74,15 @@ struct forward {
     size_t order_at;         /* of the linear that runs next */
     struct row_origin *rows; /* [rows_max] */
     size_t *first_row;       /* [entries_max + 1]: of each entry */
-    size_t *attention_tile;  /* [entries_max + 1]: first tile of each entry */
-    bool has_long_entry;     /* that attention stores before its tiles run */
+
+    /* attention_plan.c */
+    struct attention_unit *units;         /* [entries_max + 1] */
+    size_t *entry_unit;                   /* [entries_max + 1]: of each entry */
+    size_t *common_pages;                 /* [entries_max + 1] */
+    struct attention_row *attention_rows; /* [rows_max], unit by unit, all heads */
+    uint32_t *attention_order;            /* [rows_max]: row of the step that each of them is */
+    size_t unit_count, attention_tiles;
+    bool any_stores_first, any_chunks;
 
     forward_observe_fn observe; /* of forward_observe, or NULL */
     void *observe_context;
@@ -116,8 +138,13 @@ void rotary_prepare(struct forward *f);
 /* Rotates queries and keys, stores keys and values in the cache, attends into f->heads; f->qkv holds the
  * projections. */
 void attention_run(struct forward *f, size_t layer);
-/* Plans the tiles of the current step; called once for each step. */
+/* Plans units and tiles of the current step; called once for each step. */
 void attention_plan(struct forward *f);
+/* Tiles of a unit by each key/value head. */
+size_t attention_parts(const struct attention_unit *unit);
+/* States that a step may have at once with so many threads, and the floats of one. */
+size_t attention_states(const struct model_description *d, size_t threads);
+size_t attention_state_floats(const struct model_description *d);
 
 void block_run(struct forward *f, size_t layer);
 /* Its linears in the order in which they run, at most BLOCK_LINEARS; returns how many. */

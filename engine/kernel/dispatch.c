@@ -30,6 +30,8 @@ static const struct row {
                     .rotate = rotate_##vectors,                                                              \
                     .store_kv = store_kv_##vectors,                                                          \
                     .attention = attention_##vectors,                                                        \
+                    .attention_chunk = attention_chunk_##vectors,                                            \
+                    .attention_merge = attention_merge_##vectors,                                            \
                     .argmax = argmax_##vectors,                                                              \
                     .exp_sum = exp_sum_##vectors,                                                            \
                     .tile_rows = {KERNEL_ROWS_f32_##vectors, KERNEL_ROWS_bf16_##bf16,                        \

@@ -173,9 +173,24 @@ struct kv_head {
     size_t keys, values, key_scales, value_scales;
 };
 
-/* Attention of consecutive query rows of one sequence with one key/value head (and the query heads that share
- * it) over the paged cache, in one pass with a running maximum and sum, by blocks of 16 keys that start at
- * absolute positions 0, 16, 32, ... Keys and values of the rows' own positions are already stored.
+/* Keys that attention takes apart from others, at absolute positions 0, 256, 512, ...: so it can be split over
+ * threads. And elements of a head, at most. */
+#define KERNEL_ATTENTION_CHUNK 256
+#define KERNEL_HEAD_DIM_MAX    1024
+_Static_assert(KERNEL_ATTENTION_CHUNK % KERNEL_LANES == 0, "chunks are whole blocks of keys");
+
+/* A row of queries. */
+struct attention_row {
+    const float *q;        /* from `column` on [group][head_dim] */
+    float *out;            /* likewise; not q */
+    const uint32_t *pages; /* of its sequence: page of positions [i * page_tokens, (i+1) * page_tokens) */
+    size_t position;
+};
+
+/* Attention of query rows with one key/value head (and the query heads that share it) over the paged cache, in one pass
+ * with a running maximum and sum, by blocks of 16 keys that start at absolute positions 0, 16, 32, ... Rows of one
+ * sequence (those whose `pages` are equal) stand together, by ascending position. Keys and values of the rows' own
+ * positions are already stored.
  * k_j and v_j are what is stored: floats, halves widened, or integers q with the scales ks_j and vs_j.
  * For a query at position p and max(0, p - window + 1) <= j <= p,
  *   - score(p, j) = scale * (q . k_j), for int8 scale * ((q . k_j) * ks_j);
@@ -183,29 +198,30 @@ struct kv_head {
  *   - where there is alibi, + (alibi[s + j] - alibi[s + p]), s = alibi_last ? alibi_last - p : 0.
  * Memory of other positions is never used, whatever it holds.
  *
- * The order, for each query alone, whatever rows are computed with it. For each block of which it sees a key,
- * ascending, with m the largest score so far (-inf before the first):
+ * The order, for each query alone, whatever rows are computed with it. Each chunk of KERNEL_ATTENTION_CHUNK keys of which
+ * it sees some starts anew: m = -inf, l = 0, out = 0. For each block of the chunk of which it sees a key, ascending:
  *   - scores: (q . k_j) is one accumulator, by fused multiply-adds from 0; -inf for keys that it does not
  *     see;
  *   - m' is the larger of m and the block's largest score; f = exp(m - m'); weights w_j = exp(score - m');
  *   - lane sums l = l * f + w, not fused, lane = position mod 16;
  *   - out = out * f, then out = fma(w_j, v_j, out), for int8 fma(w_j * vs_j, v_j, out), for each key
  *     that it sees, ascending.
- * At last out = out * (1 / sum of the lanes). out may not be q. */
+ * The chunks are merged, ascending: (M, L, O) is (m, l, out) of the first; with each further one, M' is the larger of M
+ * and m; f = exp(M - M'), g = exp(m - M'); L = fma(l, g, L * f); O = fma(out, g, O * f). At last
+ * O = O * (1 / sum of the lanes of L). Where a maximum does not rise the factor is 1, also from -inf to -inf. */
 struct attention {
-    const float *q; /* [rows][group][head_dim]; row stride q_stride, heads contiguous */
-    size_t q_stride;
-    float *out; /* the same shape */
-    size_t out_stride;
+    const struct attention_row *rows;
+    size_t column; /* of the first of these heads in q and out */
+    size_t
+        shared; /* the first so many positions lie in the same pages for all rows: what they see of these is read
+                      once for several. A multiple of KERNEL_LANES; of no account where all rows are of one sequence */
     size_t group; /* query heads that read this key/value head */
     size_t head_dim;
-    size_t first_position; /* of row 0 */
-    size_t window;         /* 0: the whole past */
+    size_t window; /* 0: the whole past */
     float scale;
     float score_cap;           /* 0: none */
     const unsigned char *pool; /* the cache */
     struct kv_head cache;      /* of this layer and key/value head */
-    const uint32_t *pages;     /* page of positions [i * page_tokens, (i+1) * page_tokens) */
     size_t page_tokens;        /* a multiple of KERNEL_LANES */
     size_t page_stride;        /* bytes from one page to the next */
     const float *alibi;        /* [group][context], row stride alibi_stride, or NULL */
@@ -216,6 +232,11 @@ struct attention {
     const struct attention *prefetch; /* a hint: what this thread will most likely do next, from row 0. Its
                                          first keys and values may be prefetched; or NULL */
 };
+
+/* Floats of what attention_chunk leaves of a query: out, padded to KERNEL_LANES, the lane sums, m. */
+static inline size_t kernel_attention_state(size_t head_dim) {
+    return (head_dim + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES + 2 * KERNEL_LANES;
+}
 
 struct kernel_table {
     enum kernel_isa isa;
@@ -279,6 +300,14 @@ struct kernel_table {
 
     /* Rows [row_first, +row_count) of one key/value head. */
     void (*attention)(const struct attention *a, size_t row_first, size_t row_count);
+
+    /* The same in two steps, which may be split over threads: what rows make of one chunk, into
+     * states [rows][group][kernel_attention_state()]; then out from those of all chunks, the states of chunk c at
+     * states + (c - first_chunk) * stride, which are used up. */
+    void (*attention_chunk)(const struct attention *a, size_t row_first, size_t row_count, size_t chunk,
+                            float *states);
+    void (*attention_merge)(const struct attention *a, size_t row_first, size_t row_count, size_t first_chunk,
+                            float *states, size_t stride);
 
     /* Index of the largest of x[0 .. count-1], the lowest on ties; NaN never wins (0 where all are NaN).
      * count is not 0. */

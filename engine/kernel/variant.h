@@ -19,6 +19,8 @@
 #define VECTOR_INLINE static inline __attribute__((always_inline, unused))
 #endif
 
+#define INNERMOST_INLINE static inline __attribute__((always_inline, unused))
+
 /* Of the registers that a vector_*.h defines, besides the sixteen lanes of struct vector: lanes of 32 bits,
  * that is columns of a panel. */
 #define REGISTER_BYTES  (REGISTER_LANES * 4)
@@ -52,10 +54,11 @@
         KERNEL_DECLARE(gemm_f32, set) KERNEL_DECLARE(epilogue_rows, set) KERNEL_DECLARE(row_scales, set)     \
             KERNEL_DECLARE(normalize_rows, set) KERNEL_DECLARE(gate_rows, set) KERNEL_DECLARE(soft_cap, set) \
                 KERNEL_DECLARE(hadamard_rows, set) KERNEL_DECLARE(rotate, set) KERNEL_DECLARE(store_kv, set) \
-                    KERNEL_DECLARE(attention, set) KERNEL_DECLARE(argmax, set) KERNEL_DECLARE(exp_sum, set)  \
-                        KERNEL_DECLARE_CONVERSION(convert_int8_##set)                                        \
-                            KERNEL_DECLARE_CONVERSION(convert_int4_##set)                                    \
-                                KERNEL_DECLARE_PEAK(peak_f32_##set))
+                    KERNEL_DECLARE(attention, set) KERNEL_DECLARE(attention_chunk, set)                      \
+                        KERNEL_DECLARE(attention_merge, set) KERNEL_DECLARE(argmax, set)                     \
+                            KERNEL_DECLARE(exp_sum, set) KERNEL_DECLARE_CONVERSION(convert_int8_##set)       \
+                                KERNEL_DECLARE_CONVERSION(convert_int4_##set)                                \
+                                    KERNEL_DECLARE_PEAK(peak_f32_##set))
 #include "engine/kernel/kernels.def"
 
 #define KERNEL_CONVERSION_bf16(set) KERNEL_DECLARE_CONVERSION(convert_bf16_##set)

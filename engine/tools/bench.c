@@ -1,4 +1,5 @@
 /* Times steps of the forward pass as the scheduler would run them, without scheduler and sampling. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,11 @@ enum status bench_pool_init(struct bench_model *m, size_t pages, struct error *e
     return kv_pool_init(&m->pool, &layout, pages, e);
 }
 
+/* Positions in pages that all sequences have. */
+static size_t shared_positions(const struct bench_item *item) {
+    return item->shared ? item->context / BENCH_PAGE_TOKENS * BENCH_PAGE_TOKENS : 0;
+}
+
 /* A pool for `batch` sequences of `positions` each. */
 static enum status open_pool(struct bench_model *m, size_t batch, size_t positions, struct error *e) {
     size_t pages = kv_pages_for(positions, BENCH_PAGE_TOKENS);
@@ -126,6 +132,17 @@ static enum status open_pool(struct bench_model *m, size_t batch, size_t positio
         if (status == STATUS_OK) status = kv_table_reserve(&m->tables[i], &m->pool, positions);
     }
     return status == STATUS_OK ? fill_pool(m, e) : status;
+}
+
+/* Gives all sequences the first one's pages up to so many positions. */
+static void share_pages(struct bench_model *m, size_t batch, size_t positions, size_t shared) {
+    for (size_t i = 1; i < batch && shared > 0; i++) {
+        kv_table_shrink(&m->tables[i], &m->pool, 0);
+        kv_table_adopt(&m->tables[i], &m->pool, m->tables[0].pages, shared / BENCH_PAGE_TOKENS);
+        enum status status = kv_table_reserve(&m->tables[i], &m->pool, positions);
+        assert(status == STATUS_OK); /* it has given back more */
+        (void)status;
+    }
 }
 
 /* A step at hand, and what it costs. */
@@ -193,7 +210,8 @@ static double run_decode(struct bench_model *m, const struct bench_item *item, s
                 .rotary_length = forward_rotary_length(m->forward, item->context + item->tokens),
             };
         forward_step(m->forward, entries, item->batch);
-        add_step_cost(m, item->batch, item->batch, item->batch * (position + 1), cost);
+        size_t again = (item->batch - 1) * shared_positions(item);
+        add_step_cost(m, item->batch, item->batch, item->batch * (position + 1) - again, cost);
     }
     return clock_seconds() - start;
 }
@@ -208,6 +226,7 @@ enum status bench_run(struct bench_model *m, const struct bench_item *item, doub
                          batch, positions, BENCH_BATCH_MAX, m->loaded.description.context);
     enum status status = open_pool(m, batch, positions, e);
     if (status != STATUS_OK) return status;
+    share_pages(m, batch, positions, shared_positions(item));
     *cost = (struct bench_cost){0};
     *seconds = decode ? run_decode(m, item, cost) : run_prefill(m, batch, item->tokens, cost);
     return STATUS_OK;

@@ -130,17 +130,18 @@ static void run_store(struct bench_kernels *b, const struct kernel_table *k, con
 }
 
 static void run_attention(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {
-    const struct attention a = {.q = b->x,
-                                .q_stride = HEAD_DIM,
-                                .out = b->out,
-                                .out_stride = HEAD_DIM,
+    struct attention_row rows[ROWS_MAX];
+    for (size_t i = 0; i < w->rows; i++)
+        rows[i] = (struct attention_row){.q = b->x + i * HEAD_DIM,
+                                         .out = b->out + i * HEAD_DIM,
+                                         .pages = b->pages,
+                                         .position = CONTEXT - w->rows + i};
+    const struct attention a = {.rows = rows,
                                 .group = 1,
                                 .head_dim = HEAD_DIM,
-                                .first_position = CONTEXT - w->rows,
                                 .scale = 0.125f,
                                 .pool = next_copy(b),
                                 .cache = head_of(w),
-                                .pages = b->pages,
                                 .page_tokens = KERNEL_LANES,
                                 .page_stride = page_bytes(w)};
     k->attention(&a, 0, w->rows);

@@ -51,6 +51,10 @@ static const struct shape shapes[] = {
     {"opt-1.3b",
      "{\"model_type\": \"opt\", \"vocab_size\": 50272, \"hidden_size\": 2048, \"ffn_dim\": 8192, "
      "\"num_attention_heads\": 32, \"num_hidden_layers\": 24, \"max_position_embeddings\": 2048}"},
+    /* StarCoderBase: one key/value head for all */
+    {"starcoder-1b",
+     "{\"model_type\": \"gpt_bigcode\", \"vocab_size\": 49152, \"n_embd\": 2048, \"n_inner\": 8192, "
+     "\"n_layer\": 24, \"n_head\": 16, \"n_positions\": 8192, \"torch_dtype\": \"bfloat16\"}"},
     /* Brown et al. 2020, table 2.1, to the letter (heads times their dimension need not be the width): the
      * shapes that Jiang et al. 2023 time. */
     GPT3("gpt3-small", 12, 768, 12, 64, 3072),

@@ -66,6 +66,7 @@ struct bench_item {
     size_t tokens;  /* PREFILL: of the prompt; DECODE: decoded per sequence */
     size_t batch;   /* sequences side by side; 0: 1 */
     size_t context; /* DECODE: positions before the first decoded one */
+    bool shared;    /* DECODE: these are the same for all sequences, in the same pages */
 };
 
 /* Rows of a step, and so the longest prompt. */

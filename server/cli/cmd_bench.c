@@ -80,8 +80,9 @@ static void print_line(const struct bench_item *item, const char *weights, const
     if (item->work == BENCH_PREFILL)
         snprintf(work, sizeof work, "prefill %zu", item->tokens);
     else
-        snprintf(work, sizeof work, "decode batch %zu at %zu", item->batch, item->context);
-    printf("%-7s %-24s %10.1f %8.2f %8.1f %7.0f %%\n", weights, work, line->tokens_per_s,
+        snprintf(work, sizeof work, "decode batch %zu at %zu%s", item->batch, item->context,
+                 item->shared ? " shared" : "");
+    printf("%-7s %-27s %10.1f %8.2f %8.1f %7.0f %%\n", weights, work, line->tokens_per_s,
            line->bytes_per_s * 1e-9, line->flop_per_s * 1e-9, 100 * line->share);
     fflush(stdout);
 }
@@ -94,8 +95,9 @@ static void add_line(json_t *results, const struct bench_item *item, const char 
                   "tokens_per_s", line->tokens_per_s, "gb_per_s", line->bytes_per_s * 1e-9, "gflop_per_s",
                   line->flop_per_s * 1e-9, "share_of_bound", line->share);
     if (decode)
-        json_object_update_new(object, json_pack("{s:I, s:I}", "batch", (json_int_t)item->batch, "context",
-                                                 (json_int_t)item->context));
+        json_object_update_new(object,
+                               json_pack("{s:I, s:I, s:b}", "batch", (json_int_t)item->batch, "context",
+                                         (json_int_t)item->context, "shared", item->shared));
     else
         json_object_set_new(object, "tokens", json_integer((json_int_t)item->tokens));
     json_array_append_new(results, object);
@@ -159,7 +161,7 @@ static void print_heading(const struct bench_model *model, const struct bench_bo
            bench_norm_form(model));
     bench_bounds_print(bounds);
     bench_cache_print(bounds, bench_weight_bytes(model), packed_type(model));
-    printf("%-7s %-24s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
+    printf("%-7s %-27s %10s %8s %8s %9s\n", "weights", "work", "tokens/s", "GB/s", "GFLOP/s", "of bound");
 }
 
 static enum status print_json(const struct bench_model *model, const struct bench_bounds *bounds,

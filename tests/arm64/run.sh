@@ -98,6 +98,14 @@ install_packages arm64
 make_sysroot
 trap - EXIT
 build
-ctest --test-dir "$folder/tree" --parallel "$(nproc)" --output-on-failure --no-tests=error -R '^test_(kernels|panels)_'
-compare_tables
-try_old_processor
+# The program beside the tests, the last of which would leave the other processors idle.
+programs=$folder/programs.log
+{
+    compare_tables
+    try_old_processor
+} >"$programs" 2>&1 &
+status=0
+ctest --test-dir "$folder/tree" --parallel "$(nproc)" --output-on-failure --no-tests=error -R '^test_(kernels|panels)_' || status=$?
+wait $! || status=$?
+cat "$programs"
+exit "$status"

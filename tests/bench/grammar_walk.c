@@ -60,7 +60,8 @@ static void load(const char *path) {
     if (!texts || grammar_vocabulary_create(texts, count, &vocabulary, &e) != STATUS_OK)
         say_error(&e);
     else
-        printf("OK %llu %zu\n", (unsigned long long)(clock_thread_ns() - start), grammar_vocabulary_bytes(vocabulary));
+        printf("OK %llu %zu\n", (unsigned long long)(clock_thread_ns() - start),
+               grammar_vocabulary_bytes(vocabulary));
     free(texts);
     free(bytes);
 }
@@ -87,7 +88,8 @@ static void mask(unsigned state) {
     struct error e;
     uint64_t start = clock_thread_ns();
     if (bits && grammar_mask(grammar, state, bits, &e) == STATUS_OK) {
-        printf("OK %llu %d\n", (unsigned long long)(clock_thread_ns() - start), grammar_may_end(grammar, state));
+        printf("OK %llu %d\n", (unsigned long long)(clock_thread_ns() - start),
+               grammar_may_end(grammar, state));
         fwrite(bits, sizeof *bits, words, stdout);
     } else {
         say_error(&e);

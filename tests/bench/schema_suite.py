@@ -321,7 +321,7 @@ def try_document(grammar, document, rng, walks, counts):
 def run_schemas(grammar, count, walks, rng, verbose):
     counts, reasons, differences = collections.Counter(), collections.Counter(), 0
     for _ in range(count):
-        document = random_document(rng)
+        document = rng.choice([opened, lambda same: same])(random_document(rng))
         refused = grammar.compile("schema", json.dumps(document))
         counts["refused" if refused else "taken"] += 1
         if refused:

@@ -24,7 +24,8 @@ static struct grammar_vocabulary *make_vocabulary(void) {
         bytes[i] = (char)i;
         all[i] = (struct engine_string){&bytes[i], 1};
     }
-    for (size_t i = 256; i < TOKENS; i++) all[i] = (struct engine_string){texts[i - 256], strlen(texts[i - 256])};
+    for (size_t i = 256; i < TOKENS; i++)
+        all[i] = (struct engine_string){texts[i - 256], strlen(texts[i - 256])};
     return grammar_vocabulary_create(all, TOKENS, &v, &e) == STATUS_OK ? v : NULL;
 }
 
@@ -71,10 +72,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct error e;
     if (!vocabulary) vocabulary = make_vocabulary();
     if (!vocabulary || size == 0 || size > INPUT_MAX) return 0;
-    enum status status = grammar_compile(GRAMMAR_GBNF, (struct engine_string){(const char *)data, size}, &options,
-                                         vocabulary, &g, &e);
-    if (status == STATUS_OK) walk(g, data, size);
-    else assert((status == STATUS_INVALID_ARGUMENT || status == STATUS_LIMIT) && !g && strlen(e.where) > 0);
+    enum status status = grammar_compile(GRAMMAR_GBNF, (struct engine_string){(const char *)data, size},
+                                         &options, vocabulary, &g, &e);
+    if (status == STATUS_OK)
+        walk(g, data, size);
+    else
+        assert((status == STATUS_INVALID_ARGUMENT || status == STATUS_LIMIT) && !g && strlen(e.where) > 0);
     if (status == STATUS_OK) grammar_release(g);
     return 0;
 }

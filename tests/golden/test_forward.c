@@ -66,47 +66,59 @@ static double largest_difference(const double *a, const float *b, size_t count) 
 
 /* ---- double ---- */
 
-static double *double_logits(const char *path, enum norm_form form, bool rotated,
-                             const struct golden_sequence *s, size_t vocabulary) {
+/* Logits of each sequence, [count, vocabulary]; the caller frees them with free_logits(). */
+static double **double_logits(const char *path, enum norm_form form, bool rotated, const struct golden *g) {
     struct error e = {0};
     struct loaded_model model;
+    double **logits = malloc(g->sequence_count * sizeof *logits);
     load(&model, path, form, MATMUL_OWN, WEIGHT_TYPE_F32);
     if (rotated) folded_model_rotate(&model.folded);
-    double *logits = malloc(s->count * vocabulary * sizeof *logits);
-    assert_ok(reference_logits(&model.folded, s->ids, s->count, logits, &e));
+    for (size_t i = 0; i < g->sequence_count; i++) {
+        const struct golden_sequence *s = &g->sequences[i];
+        logits[i] = malloc(s->count * g->vocabulary * sizeof **logits);
+        assert_ok(reference_logits(&model.folded, s->ids, s->count, logits[i], &e));
+    }
     loaded_model_deinit(&model);
     return logits;
 }
 
+static void free_logits(double **logits, const struct golden *g) {
+    for (size_t i = 0; i < g->sequence_count; i++) free(logits[i]);
+    free(logits);
+}
+
 /* The conversion to a form, and a rotation behind it, in double. */
 static void check_conversion(const char *path, const char *name, const struct golden *g, enum norm_form form,
-                             bool rotated, size_t sequence, const double *untouched) {
-    const struct golden_sequence *s = &g->sequences[sequence];
-    double *folded = double_logits(path, form, rotated, s, g->vocabulary), largest = 0;
-    for (size_t k = 0; k < s->count * g->vocabulary; k++)
-        largest = fmax(largest, fabs(folded[k] - untouched[k]));
-    print_message("  %s sequence %zu: %s%s in double %.2g\n", name, sequence, norm_form_name(form),
-                  rotated ? " rotated" : "", largest / s->deviation);
-    assert_true(largest / s->deviation <= CONVERSION_BOUND);
-    free(folded);
+                             bool rotated, double *const *untouched) {
+    double **folded = double_logits(path, form, rotated, g);
+    for (size_t i = 0; i < g->sequence_count; i++) {
+        const struct golden_sequence *s = &g->sequences[i];
+        double largest = 0;
+        for (size_t k = 0; k < s->count * g->vocabulary; k++)
+            largest = fmax(largest, fabs(folded[i][k] - untouched[i][k]));
+        print_message("  %s sequence %zu: %s%s in double %.2g\n", name, i, norm_form_name(form),
+                      rotated ? " rotated" : "", largest / s->deviation);
+        assert_true(largest / s->deviation <= CONVERSION_BOUND);
+    }
+    free_logits(folded, g);
 }
 
 static void check_reference(const char *path, const char *name, const struct golden *g,
                             const struct model_description *d) {
+    double **untouched = double_logits(path, NORM_FORM_LAYERNORM, false, g);
     for (size_t i = 0; i < g->sequence_count; i++) {
         const struct golden_sequence *s = &g->sequences[i];
-        size_t n = s->count * g->vocabulary;
-        double *untouched = double_logits(path, NORM_FORM_LAYERNORM, false, s, g->vocabulary);
-        double difference = largest_difference(untouched, s->logits, n) / s->deviation;
+        double difference =
+            largest_difference(untouched[i], s->logits, s->count * g->vocabulary) / s->deviation;
         print_message("  %s sequence %zu: reference %.2g of the deviation\n", name, i, difference);
         assert_true(difference <= REFERENCE_BOUND);
-        for (enum norm_form form = NORM_FORM_LAYERNORM; form < NORM_FORM_COUNT; form++) {
-            if (norm_form_for(d, form) != form) continue;
-            if (form != NORM_FORM_LAYERNORM) check_conversion(path, name, g, form, false, i, untouched);
-            check_conversion(path, name, g, form, true, i, untouched);
-        }
-        free(untouched);
     }
+    for (enum norm_form form = NORM_FORM_LAYERNORM; form < NORM_FORM_COUNT; form++) {
+        if (norm_form_for(d, form) != form) continue;
+        if (form != NORM_FORM_LAYERNORM) check_conversion(path, name, g, form, false, untouched);
+        check_conversion(path, name, g, form, true, untouched);
+    }
+    free_logits(untouched, g);
 }
 
 /* ---- f32 ---- */

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_SECONDS = 240, POLLS_PER_SECOND = 50 };
+enum { POLLS_PER_SECOND = 50 };
 
 static void pause_shortly(void) {
     nanosleep(&(struct timespec){.tv_nsec = 1000000000 / POLLS_PER_SECOND}, NULL);

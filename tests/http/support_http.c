@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_SECONDS = 240, FLAGS_MAX = 40 };
+enum { FLAGS_MAX = 40 };
 
 void sleep_ms(unsigned ms) {
     struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
@@ -153,6 +153,20 @@ static size_t on_header(char *data, size_t size, size_t count, void *context) {
     return size * count;
 }
 
+/* Comments, which a stream has after seconds of silence: on a busy machine anywhere. */
+static void leave_pings_out(struct answer *a) {
+    static const char ping[] = ": ping\n\n";
+    for (char *at = a->body; at && (at = strstr(at, ping));) {
+        const char *rest = at + sizeof ping - 1;
+        if (at > a->body && at[-1] != '\n') {
+            at++;
+            continue;
+        }
+        memmove(at, rest, (size_t)(a->body + a->length - rest) + 1);
+        a->length -= sizeof ping - 1;
+    }
+}
+
 struct answer http_request(const struct daemon *d, const char *method, const char *path,
                            const char *const *headers, const char *body, size_t length) {
     struct answer a = {0};
@@ -183,6 +197,7 @@ struct answer http_request(const struct daemon *d, const char *method, const cha
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a.status);
     curl_easy_cleanup(curl);
     curl_slist_free_all(list);
+    leave_pings_out(&a);
     return a;
 }
 

@@ -34,7 +34,7 @@ void daemon_kill(struct daemon *d);
 struct answer {
     long status;
     char *headers; /* as they came */
-    char *body;
+    char *body;    /* of a stream without its pings */
     size_t length;
     int error; /* CURLcode: 0 when the whole answer came */
 };

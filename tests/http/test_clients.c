@@ -86,7 +86,7 @@ static void test_one_request_beside_a_flood(void **state) {
             fds[i] = post_from(&d, header, "{\"prompt\":\"Once\",\"max_tokens\":400,\"ignore_eos\":true}");
         }
         double waiting = 0;
-        for (int i = 0; i < 1000 && waiting < QUEUED_AT_LEAST; i++) {
+        for (int i = 0; i < PATIENCE_SECONDS * 100 && waiting < QUEUED_AT_LEAST; i++) {
             waiting = metric(&d, "prenorm_sequences_waiting");
             sleep_ms(10);
         }

@@ -8,6 +8,7 @@
 #include "tests/http/support_http.h"
 
 #define MODEL  PRENORM_SOURCE_DIR "/deploy/models/tales"
+#define SMALL  PRENORM_SOURCE_DIR "/tests/golden/families/gpt2" /* wherever any model does */
 #define GREEDY "generate --temperature 0 --max-tokens 32 --log-level error --model "
 
 struct place {
@@ -40,9 +41,9 @@ static void failed_with(const struct place *place, const char *words) {
     assert_says(place->errors, words);
 }
 
-static void convert(struct place *place, const char *options) {
+static void convert(struct place *place, const char *model, const char *options) {
     int code =
-        run(place, "convert --log-level error --model '" MODEL "' --out '%s' %s", place->file, options);
+        run(place, "convert --log-level error --model '%s' --out '%s' %s", model, place->file, options);
     if (code != 0) fail_msg("convert: %s", place->errors);
 }
 
@@ -74,7 +75,7 @@ static void test_it_says_what_it_wrote(void **state) {
     struct place *place = *state;
     struct stat info;
     char expected[1400];
-    convert(place, "");
+    convert(place, SMALL, "");
     assert_int_equal(stat(place->file, &info), 0);
     snprintf(expected, sizeof expected, "%s: %zu bytes, crmsnorm, f32, with its tokenizer; ", place->file,
              (size_t)info.st_size);
@@ -92,13 +93,13 @@ static void test_the_text_is_that_of_the_folder(void **state) {
                                           "--weights int8",        "--weights int4",
                                           "--norm-form layernorm", "--norm-form rmsnorm --weights int8"};
     for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        convert(place, choices[i]);
-        assert_int_equal(run(place, GREEDY "'" MODEL "' %s 'Once upon a time'", choices[i]), 0);
+        convert(place, SMALL, choices[i]);
+        assert_int_equal(run(place, GREEDY "'" SMALL "' %s 'w5 w6'", choices[i]), 0);
         char *expected = strdup(place->output);
-        assert_int_equal(run(place, GREEDY "'%s' 'Once upon a time'", place->file), 0);
+        assert_int_equal(run(place, GREEDY "'%s' 'w5 w6'", place->file), 0);
         assert_string_equal(place->output, expected);
         assert_string_equal(place->errors, "");
-        assert_int_equal(run(place, GREEDY "'%s' %s 'Once upon a time'", place->file, choices[i]), 0);
+        assert_int_equal(run(place, GREEDY "'%s' %s 'w5 w6'", place->file, choices[i]), 0);
         assert_string_equal(place->output, expected);
         free(expected);
     }
@@ -107,18 +108,18 @@ static void test_the_text_is_that_of_the_folder(void **state) {
 static void test_a_converted_file_is_replaced_and_no_other(void **state) {
     struct place *place = *state;
     size_t length;
-    convert(place, "");
-    convert(place, "--weights int8");
+    convert(place, SMALL, "");
+    convert(place, SMALL, "--weights int8");
     assert_int_equal(run(place, GREEDY "'%s' --weights int8 x", place->file), 0);
     test_file_write(place->folder, "precious.txt", "data", 4);
     assert_int_equal(
-        run(place, "convert --log-level error --model '" MODEL "' --out '%s/precious.txt'", place->folder),
+        run(place, "convert --log-level error --model '" SMALL "' --out '%s/precious.txt'", place->folder),
         1);
     failed_with(place, "precious.txt|not a converted model|left as it is");
     char *kept = test_file_read(place->folder, "precious.txt", &length);
     assert_string_equal(kept, "data");
     free(kept);
-    assert_int_equal(run(place, "convert --log-level error --model '" MODEL "' --out '%s'", place->folder),
+    assert_int_equal(run(place, "convert --log-level error --model '" SMALL "' --out '%s'", place->folder),
                      1);
     failed_with(place, "left as it is");
 }
@@ -127,19 +128,19 @@ static void test_a_converted_file_is_replaced_and_no_other(void **state) {
 
 static void test_mistakes(void **state) {
     struct place *place = *state;
-    assert_int_equal(run(place, "convert --log-level error --model '" MODEL "'"), 2);
+    assert_int_equal(run(place, "convert --log-level error --model '" SMALL "'"), 2);
     failed_with(place, "--out: is missing");
     assert_int_equal(run(place, "convert --log-level error --model /nowhere --out '%s'", place->file), 2);
     failed_with(place, "/nowhere");
     assert_int_equal(
-        run(place, "convert --log-level error --model '" MODEL "' --out '%s/nowhere/x'", place->folder), 1);
+        run(place, "convert --log-level error --model '" SMALL "' --out '%s/nowhere/x'", place->folder), 1);
     failed_with(place, "nowhere/x.part-0|cannot create");
     assert_int_equal(
-        run(place, "convert --log-level error --norm-form none --model '" MODEL "' --out '%s'", place->file),
+        run(place, "convert --log-level error --norm-form none --model '" SMALL "' --out '%s'", place->file),
         2);
     failed_with(place, "--norm-form none: |only for bench");
     assert_false(is_there(place->file));
-    convert(place, "");
+    convert(place, SMALL, "");
     assert_int_equal(
         run(place, "convert --log-level error --model '%s' --out '%s.2'", place->file, place->file), 2);
     failed_with(place, "--model|is a file");
@@ -165,7 +166,7 @@ static void test_no_room(void **state) {
 
 static void test_what_a_file_cannot_do(void **state) {
     struct place *place = *state;
-    convert(place, "");
+    convert(place, SMALL, "");
     assert_int_equal(run(place, "verify --log-level error --model '%s'", place->file), 2);
     failed_with(place, "is a converted file|checkpoint's folder");
     assert_int_equal(run(place, GREEDY "'%s' --verify x", place->file), 2);
@@ -181,7 +182,7 @@ static void test_what_a_file_cannot_do(void **state) {
 static void test_a_damaged_file_is_not_served(void **state) {
     struct place *place = *state;
     size_t length;
-    convert(place, "");
+    convert(place, MODEL, "");
     char *bytes = test_file_read(place->folder, "tales.prenorm", &length);
     bytes[length / 2] ^= 1;
     test_file_write(place->folder, "tales.prenorm", bytes, length);
@@ -196,7 +197,7 @@ static void test_a_damaged_file_is_not_served(void **state) {
 static void test_it_is_served(void **state) {
     struct place *place = *state;
     struct daemon d;
-    convert(place, "--weights int8");
+    convert(place, MODEL, "--weights int8");
     assert_int_equal(run(place, GREEDY "'" MODEL "' --weights int8 'Once upon a time'"), 0);
     daemon_start(
         &d, PRENORMD,
@@ -231,12 +232,12 @@ static void serve_adapted(const struct place *place, const char *const *flags) {
 
 static void test_an_adapter_is_served(void **state) {
     struct place *place = *state;
-    const char *model = PRENORM_SOURCE_DIR "/tests/golden/families/gpt2";
+    const char *model = SMALL;
     const char *adapter = PRENORM_SOURCE_DIR "/tests/golden/adapters/gpt2-c_attn";
-#define SMALL "generate --temperature 0 --max-tokens 8 --log-level error --model "
-    assert_int_equal(run(place, SMALL "'%s' 'w5 w6'", model), 0);
+#define GREEDY_8 "generate --temperature 0 --max-tokens 8 --log-level error --model "
+    assert_int_equal(run(place, GREEDY_8 "'%s' 'w5 w6'", model), 0);
     char *base = strdup(place->output);
-    assert_int_equal(run(place, SMALL "'%s' --lora '%s' 'w5 w6'", model, adapter), 0);
+    assert_int_equal(run(place, GREEDY_8 "'%s' --lora '%s' 'w5 w6'", model, adapter), 0);
     assert_string_not_equal(place->output, base);
     free(base);
     serve_adapted(place,
@@ -248,17 +249,24 @@ static void test_an_adapter_is_served(void **state) {
     free(place->output);
     place->output = output;
     serve_adapted(place, (const char *const[]){"serve", "--port", "0", "--model", place->file, NULL});
-    assert_int_equal(run(place, SMALL "'%s' --lora '%s' x", place->file, adapter), 2);
+    assert_int_equal(run(place, GREEDY_8 "'%s' --lora '%s' x", place->file, adapter), 2);
     failed_with(place, "--lora|converted file");
-    assert_int_equal(run(place, SMALL "'%s' x", adapter), 1);
+    assert_int_equal(run(place, GREEDY_8 "'%s' x", adapter), 1);
     failed_with(place, "needs its base|--lora");
 }
 
 /* ---- calibration ---- */
 
+/* Under a sanitizer the bundled model takes minutes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CALIBRATED SMALL
+#else
+#define CALIBRATED MODEL
+#endif
+
 #define HELD_OUT MODEL "/held-out.txt"
 #define CALIBRATE                                                                                            \
-    "convert --log-level error --model '" MODEL "' --weights int4 --calibrate-tokens 2048 --out '%s' "
+    "convert --log-level error --model '" CALIBRATED "' --weights int4 --calibrate-tokens 2048 --out '%s' "
 
 /* The second half of the held-out text, of which verify is asked about the beginning. Its SHA-256 into hash. */
 static void write_text(const struct place *place, char hash[65]) {
@@ -289,7 +297,7 @@ static json_t *verify_file(struct place *place, const json_t **converted, const 
     size_t i;
     json_t *row;
     assert_int_equal(run(place,
-                         "verify --log-level error --model '" MODEL "' --text '" HELD_OUT
+                         "verify --log-level error --model '" CALIBRATED "' --text '" HELD_OUT
                          "' --verify-tokens 512 --weights int4 --converted '%s' --json",
                          place->file),
                      0);
@@ -309,10 +317,6 @@ static json_t *verify_file(struct place *place, const json_t **converted, const 
 /* The text is said where the file is written, served and verified; and verify shows the gain on another one: less than
  * half of the divergence is left after as few tokens as this. */
 static void test_a_calibrated_file(void **state) {
-#if defined(__SANITIZE_THREAD__)
-    (void)state;
-    skip(); /* minutes there: its threads are those of packing, which the others run */
-#endif
     struct place *place = *state;
     char hash[65];
     const json_t *converted, *plain;
@@ -328,15 +332,17 @@ static void test_a_calibrated_file(void **state) {
     calibration = json_object_get(converted, "calibration");
     assert_string_equal(json_string_value(json_object_get(calibration, "text_sha256")), hash);
     assert_null(json_object_get(plain, "calibration"));
-    assert_true(json_real_value(json_object_get(converted, "kl_divergence")) <
-                0.5 * json_real_value(json_object_get(plain, "kl_divergence")));
+    const double left = json_real_value(json_object_get(converted, "kl_divergence")),
+                 before = json_real_value(json_object_get(plain, "kl_divergence"));
+    assert_true(left > 0 && before > 0);
+    if (strcmp(CALIBRATED, MODEL) == 0) assert_true(left < 0.5 * before); /* a random model's says nothing */
     json_decref(told);
 }
 
 static void test_a_file_without_calibration(void **state) {
     struct place *place = *state;
     const json_t *converted, *plain;
-    convert(place, "--weights int4");
+    convert(place, CALIBRATED, "--weights int4");
     assert_null(strstr(place->output, "calibrated"));
     json_t *version = version_of(place->file);
     assert_true(json_is_null(json_object_get(json_object_get(version, "model"), "calibration")));
@@ -349,10 +355,6 @@ static void test_a_file_without_calibration(void **state) {
 }
 
 static void test_calibration_is_the_same_for_any_threads(void **state) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)state;
-    skip(); /* minutes there; tests/unit/engine/calibrate compares numbers of threads too */
-#endif
     struct place *place = *state;
     size_t length, other_length;
     assert_int_equal(run(place, CALIBRATE "--calibrate '" HELD_OUT "' --threads 1", place->file), 0);
@@ -405,11 +407,7 @@ static void test_what_verify_compares(void **state) {
     struct place *place = *state;
     assert_int_equal(run(place, "verify --log-level error --model '" MODEL "' --converted '" MODEL "'"), 2);
     failed_with(place, "--converted|no file that convert has written");
-    assert_int_equal(run(place,
-                         "convert --log-level error --model '" PRENORM_SOURCE_DIR
-                         "/tests/golden/families/gpt2' --out '%s'",
-                         place->file),
-                     0);
+    assert_int_equal(run(place, "convert --log-level error --model '" SMALL "' --out '%s'", place->file), 0);
     assert_int_equal(run(place,
                          "verify --log-level error --model '" MODEL
                          "' --weights f32 --verify-tokens 16 --converted '%s'",

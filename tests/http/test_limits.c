@@ -163,12 +163,13 @@ static void test_memory_for_answers(void **state) {
     daemon_stop(&d);
 }
 
-/* The value of a sample once it does not change any more. */
+/* The value of a sample once it does not change any more, nor for a while in which a busy machine has let nothing run. */
 static double wait_until_still(const struct daemon *d, const char *name) {
     double last = -1, now = metric(d, name);
-    for (int i = 0; i < 50 && now != last; i++, now = metric(d, name)) {
+    for (int same = 0, i = 0; same < 3 && i < PATIENCE_SECONDS; i++, now = metric(d, name)) {
+        same = now == last ? same + 1 : 0;
         last = now;
-        sleep_ms(400);
+        sleep_ms(300);
     }
     return now;
 }
@@ -180,7 +181,7 @@ static void drain_streams(int fd, int streams) {
     size_t kept = 0;
     while (streams > 0) {
         struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        if (poll(&poll_fd, 1, 60000) != 1) fail_msg("%d streams do not go on", streams);
+        if (poll(&poll_fd, 1, PATIENCE_SECONDS * 1000) != 1) fail_msg("%d streams do not go on", streams);
         ssize_t got = read(fd, buffer + kept, sizeof buffer - 1 - kept);
         assert_true(got > 0);
         buffer[kept + (size_t)got] = '\0';

@@ -13,7 +13,7 @@
 
 #define MODEL PRENORM_SOURCE_DIR "/deploy/models/tales"
 
-enum { PATIENCE_SECONDS = 240, SAID_BYTES_MAX = 1 << 20 };
+enum { SAID_BYTES_MAX = 1 << 20 };
 
 struct terminal {
     pid_t pid;

@@ -49,7 +49,7 @@ static void client_open(struct client *c, const struct daemon *d, const char *pr
     assert_int_equal(gnutls_credentials_set(c->session, GNUTLS_CRD_CERTIFICATE, c->credentials), 0);
     assert_int_equal(gnutls_priority_set_direct(c->session, priorities, NULL), 0);
     gnutls_transport_set_int(c->session, c->fd);
-    gnutls_handshake_set_timeout(c->session, 60000);
+    gnutls_handshake_set_timeout(c->session, PATIENCE_SECONDS * 1000);
     do c->result = gnutls_handshake(c->session);
     while (c->result < 0 && !gnutls_error_is_fatal(c->result));
 }

@@ -1,165 +1,8 @@
 /* Attention: every table against the scalar one bit by bit, and the scalar one against a plain softmax in
  * double. Memory of positions that no query may see holds NaN throughout. `test_kernels_attention --time`
  * prints GFLOP/s instead. */
-#include "tests/kernels/kernel_test.h"
-
 #include "engine/base/clock.h"
-
-#define HEAD_DIM_MAX 512
-
-enum bias { BIAS_NONE, BIAS_BY_POSITION, BIAS_BY_DISTANCE, BIAS_COUNT };
-
-struct scene {
-    struct attention a;
-    size_t rows, context, page_count;
-    struct buffer q, out, pool, alibi;
-    uint32_t *pages;
-};
-
-/* Element `index` of a part of the page that holds a position, as it is read. */
-static float element_at(const struct scene *s, size_t position, size_t part, size_t index) {
-    const struct attention *a = &s->a;
-    const unsigned char *at = a->pool + s->pages[position / a->page_tokens] * a->page_stride + part +
-                              index * kv_type_bytes(a->cache.type);
-    float value;
-    uint16_t half;
-    if (a->cache.type == KV_TYPE_INT8) return (float)*(const int8_t *)at;
-    if (a->cache.type == KV_TYPE_F16) return kernel_f16_to_float(*(uint16_t *)memcpy(&half, at, sizeof half));
-    return *(float *)memcpy(&value, at, sizeof value);
-}
-
-static float key_at(const struct scene *s, size_t position, size_t d) {
-    const struct attention *a = &s->a;
-    size_t in_page = position % a->page_tokens;
-    return element_at(s, position, a->cache.keys,
-                      (in_page / KERNEL_LANES * a->head_dim + d) * KERNEL_LANES + in_page % KERNEL_LANES);
-}
-
-static float value_at(const struct scene *s, size_t position, size_t d) {
-    return element_at(s, position, s->a.cache.values, position % s->a.page_tokens * s->a.head_dim + d);
-}
-
-/* What the scores of a key, or the weights of a value, are multiplied by. */
-static float scale_at(const struct scene *s, size_t position, size_t part) {
-    const struct attention *a = &s->a;
-    float scale;
-    if (a->cache.type != KV_TYPE_INT8) return 1.0f;
-    memcpy(&scale,
-           a->pool + s->pages[position / a->page_tokens] * a->page_stride + part +
-               position % a->page_tokens * sizeof scale,
-           sizeof scale);
-    return scale;
-}
-
-static void store(struct scene *s, size_t position, const float *key, const float *value) {
-    unsigned char *page =
-        (unsigned char *)s->pool.data + s->pages[position / s->a.page_tokens] * s->a.page_stride;
-    kernel_scalar()->store_kv(&s->a.cache, page, position % s->a.page_tokens, s->a.head_dim, key, value);
-}
-
-static size_t oldest_of(const struct scene *s, size_t position) {
-    return s->a.window && position >= s->a.window ? position - s->a.window + 1 : 0;
-}
-
-/* Pages in no order; stored are only the positions that some row sees. All other bytes are those of a NaN. */
-static void scene_store(struct scene *s, struct random *r, float key_size) {
-    float key[HEAD_DIM_MAX], value[HEAD_DIM_MAX];
-    memset(s->pool.data, 0xff, s->pool.count * sizeof *s->pool.data);
-    size_t last = s->a.first_position + s->rows - 1;
-    for (size_t p = oldest_of(s, s->a.first_position); p <= last; p++) {
-        for (size_t d = 0; d < s->a.head_dim; d++) {
-            key[d] = random_float(r) * key_size;
-            value[d] = random_float(r);
-        }
-        store(s, p, key, value);
-    }
-}
-
-/* A head in the middle of its pages, whose parts have gaps between them; odd sizes give any alignment. */
-static struct kv_head scene_head(enum kv_type type, size_t page_tokens, size_t head_dim) {
-    size_t elements = page_tokens * head_dim * kv_type_bytes(type), scales = page_tokens * sizeof(float);
-    return (struct kv_head){.type = type,
-                            .keys = KERNEL_ALIGN,
-                            .values = 2 * KERNEL_ALIGN + elements,
-                            .key_scales = 3 * KERNEL_ALIGN + 2 * elements,
-                            .value_scales = 4 * KERNEL_ALIGN + 2 * elements + scales};
-}
-
-static struct scene scene_create(struct random *r, enum kv_type type, size_t rows, size_t first, size_t group,
-                                 size_t head_dim, size_t window, enum bias bias) {
-    struct scene s = {.rows = rows, .context = first + rows};
-    size_t page_tokens = KERNEL_LANES * random_between(r, 1, 4);
-    struct kv_head head = scene_head(type, page_tokens, head_dim);
-    size_t page_bytes = head.value_scales + page_tokens * sizeof(float) + KERNEL_ALIGN;
-    s.page_count = (s.context + page_tokens - 1) / page_tokens;
-    s.pages = malloc(s.page_count * sizeof *s.pages);
-    assert_non_null(s.pages);
-    for (size_t i = 0; i < s.page_count; i++) s.pages[i] = (uint32_t)(s.page_count - 1 - i);
-    s.q = buffer_create(rows * (group * head_dim + 3), 1);
-    random_fill(r, s.q.data, s.q.count);
-    s.out = buffer_create(rows * (group * head_dim + 5), random_below(r, 16));
-    s.pool = buffer_create(s.page_count * page_bytes / sizeof(float), 0);
-    s.alibi = buffer_create(group * (s.context + 1), 2);
-    for (size_t i = 0; i < s.alibi.count; i++)
-        s.alibi.data[i] = 0.1f * (float)(i / (s.context + 1) + 1) * (float)(i % (s.context + 1));
-    s.a = (struct attention){.q = s.q.data,
-                             .q_stride = group * head_dim + 3,
-                             .out = s.out.data,
-                             .out_stride = group * head_dim + 5,
-                             .group = group,
-                             .head_dim = head_dim,
-                             .first_position = first,
-                             .window = window,
-                             .scale = 1.0f / sqrtf((float)head_dim),
-                             .pool = (const unsigned char *)s.pool.data,
-                             .cache = head,
-                             .pages = s.pages,
-                             .page_tokens = page_tokens,
-                             .page_stride = page_bytes,
-                             .score_cap = random_below(r, 3) ? 0.0f : 2.0f,
-                             .alibi = bias != BIAS_NONE ? s.alibi.data : NULL,
-                             .alibi_stride = s.context + 1,
-                             .alibi_last = random_below(r, 2) ? s.context : 0};
-    scene_store(&s, r, 4.0f);
-    return s;
-}
-
-static struct scene scene_random(struct random *r) {
-    size_t window = random_below(r, 2) ? random_between(r, 1, 70) : 0;
-    size_t head_dim = random_below(r, 4) ? random_between(r, 1, 40) : 16 * random_between(r, 1, 6);
-    return scene_create(r, (enum kv_type)random_below(r, KV_TYPE_COUNT), random_between(r, 1, 20),
-                        random_below(r, 150), random_between(r, 1, 3), head_dim, window,
-                        (enum bias)random_below(r, BIAS_COUNT));
-}
-
-static void scene_destroy(struct scene *s) {
-    buffer_destroy(&s->q);
-    buffer_destroy(&s->out);
-    buffer_destroy(&s->pool);
-    buffer_destroy(&s->alibi);
-    free(s->pages);
-}
-
-static void scene_clear(struct scene *s) {
-    for (size_t i = 0; i < s->out.count; i++) s->out.data[i] = 12345.0f;
-}
-
-static void check_padding(const struct scene *s) {
-    for (size_t r = 0; r < s->rows; r++)
-        for (size_t i = s->a.group * s->a.head_dim; i < s->a.out_stride; i++)
-            assert_true(s->out.data[r * s->a.out_stride + i] == 12345.0f);
-    buffer_check(&s->out);
-}
-
-static float *scene_run(struct scene *s, const struct kernel_table *table) {
-    scene_clear(s);
-    table->attention(&s->a, 0, s->rows);
-    check_padding(s);
-    float *copy = malloc(s->out.count * sizeof(float));
-    assert_non_null(copy);
-    memcpy(copy, s->out.data, s->out.count * sizeof(float));
-    return copy;
-}
+#include "tests/kernels/attention_scene.h"
 
 static void compare_tables(struct scene *s) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
@@ -169,8 +12,8 @@ static void compare_tables(struct scene *s) {
         float *found = scene_run(s, tables[t]);
         assert_same_bits(expected, found, s->out.count,
                          "%s, %s, %zu rows from %zu, group %zu, head %zu, window %zu", tables[t]->name,
-                         kv_type_name(s->a.cache.type), s->rows, s->a.first_position, s->a.group,
-                         s->a.head_dim, s->a.window);
+                         kv_type_name(s->a.cache.type), s->rows, s->first, s->a.group, s->a.head_dim,
+                         s->a.window);
         free(found);
     }
     free(expected);
@@ -193,6 +36,7 @@ static void test_prefetch_changes_no_bit(void **state) {
     for (int i = 0; i < 100; i++) {
         struct scene s = scene_random(&r), other = scene_random(&r);
         float *expected = scene_run(&s, kernel_scalar());
+        scene_point(&other);
         s.a.prefetch = &other.a;
         compare_tables(&s);
         float *found = scene_run(&s, kernel_scalar());
@@ -227,7 +71,7 @@ static void test_same_bits_for_extreme_values(void **state) {
         random_fill(&r, key, s.a.head_dim);
         random_fill_extreme(&r, value, s.a.head_dim);
         if (i % 2) random_fill_extreme(&r, key, 1);
-        store(&s, s.a.first_position + s.rows - 1, key, value);
+        store(&s, s.first + s.rows - 1, key, value);
         compare_tables(&s);
         if (s.rows > 1) {
             float *row = scene_run(&s, kernel_scalar());
@@ -274,9 +118,7 @@ static void test_same_bits_for_any_chunks(void **state) {
             float *expected = scene_run(&s, tables[t]);
             scene_clear(&s);
             struct attention second = s.a;
-            second.q += first * s.a.q_stride;
-            second.out += first * s.a.out_stride;
-            second.first_position += first;
+            second.rows += first;
             tables[t]->attention(&second, 0, s.rows - first);
             tables[t]->attention(&s.a, 0, first);
             assert_same_bits(expected, s.out.data, s.out.count, "%s in chunks", tables[t]->name);
@@ -292,11 +134,11 @@ static float exp_of(float x) {
 /* The score of one key as kernel.h defines it. */
 static float defined_score(struct scene *s, size_t row, size_t head, size_t j) {
     const struct attention *a = &s->a;
-    const float *q = a->q + row * a->q_stride + head * a->head_dim;
+    const float *q = s->q.data + row * s->q_stride + head * a->head_dim;
     float dot = 0.0f;
     for (size_t d = 0; d < a->head_dim; d++) dot = fmaf(q[d], key_at(s, j, d), dot);
     const float *alibi = a->alibi + head * a->alibi_stride;
-    size_t position = a->first_position + row, shift = a->alibi_last ? a->alibi_last - position : 0;
+    size_t position = s->first + row, shift = a->alibi_last ? a->alibi_last - position : 0;
     if (a->cache.type == KV_TYPE_INT8) dot *= scale_at(s, j, a->cache.key_scales);
     dot *= a->scale;
     if (a->score_cap > 0) kernel_scalar()->soft_cap(&dot, 1, a->score_cap);
@@ -309,6 +151,10 @@ struct defined {
     float m, lanes[KERNEL_LANES], *out;
 };
 
+static float defined_factor(float before, float after) {
+    return exp_of(after > before ? before - after : 0.0f);
+}
+
 /* One block, keys first <= j < end (absolute). */
 static void defined_block(struct scene *s, size_t row, size_t head, size_t first, size_t end,
                           struct defined *state) {
@@ -317,7 +163,7 @@ static void defined_block(struct scene *s, size_t row, size_t head, size_t first
         scores[j % KERNEL_LANES] = defined_score(s, row, head, j);
         if (scores[j % KERNEL_LANES] > m) m = scores[j % KERNEL_LANES];
     }
-    float f = exp_of(state->m - m);
+    float f = defined_factor(state->m, m);
     for (size_t i = 0; i < KERNEL_LANES; i++) state->lanes[i] *= f;
     for (size_t d = 0; d < s->a.head_dim; d++) state->out[d] *= f;
     for (size_t j = first; j < end; j++) {
@@ -329,18 +175,38 @@ static void defined_block(struct scene *s, size_t row, size_t head, size_t first
     state->m = m;
 }
 
+/* Keys first <= j < end, of one chunk. */
+static void defined_chunk(struct scene *s, size_t row, size_t head, size_t first, size_t end,
+                          struct defined *state) {
+    state->m = -INFINITY;
+    memset(state->lanes, 0, sizeof state->lanes);
+    memset(state->out, 0, s->a.head_dim * sizeof *state->out);
+    for (size_t start = first / KERNEL_LANES * KERNEL_LANES; start < end; start += KERNEL_LANES)
+        defined_block(s, row, head, start > first ? start : first,
+                      start + KERNEL_LANES < end ? start + KERNEL_LANES : end, state);
+}
+
+static void defined_merge(struct defined *all, const struct defined *next, size_t head_dim) {
+    const float m = next->m > all->m ? next->m : all->m;
+    const float f = defined_factor(all->m, m), g = defined_factor(next->m, m);
+    for (size_t i = 0; i < KERNEL_LANES; i++) all->lanes[i] = fmaf(next->lanes[i], g, all->lanes[i] * f);
+    for (size_t d = 0; d < head_dim; d++) all->out[d] = fmaf(next->out[d], g, all->out[d] * f);
+    all->m = m;
+}
+
 static void defined_attention(struct scene *s, size_t row, size_t head, float *out) {
-    size_t position = s->a.first_position + row, oldest = oldest_of(s, position);
-    struct defined state = {.m = -INFINITY, .out = out};
-    memset(out, 0, s->a.head_dim * sizeof *out);
-    for (size_t block = oldest / KERNEL_LANES; block <= position / KERNEL_LANES; block++) {
-        size_t start = block * KERNEL_LANES, end = start + KERNEL_LANES;
-        defined_block(s, row, head, start > oldest ? start : oldest, end > position ? position + 1 : end,
-                      &state);
+    size_t position = s->first + row, oldest = oldest_of(s, position);
+    float values[HEAD_DIM_MAX];
+    struct defined all = {.out = out}, next = {.out = values};
+    for (size_t first = oldest, end; first <= position; first = end) {
+        end = (first / KERNEL_ATTENTION_CHUNK + 1) * KERNEL_ATTENTION_CHUNK;
+        if (end > position) end = position + 1;
+        defined_chunk(s, row, head, first, end, first == oldest ? &all : &next);
+        if (first != oldest) defined_merge(&all, &next, s->a.head_dim);
     }
     for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)
-        for (size_t i = 0; i < half; i++) state.lanes[i] += state.lanes[i + half];
-    for (size_t d = 0; d < s->a.head_dim; d++) out[d] *= 1.0f / state.lanes[0];
+        for (size_t i = 0; i < half; i++) all.lanes[i] += all.lanes[i + half];
+    for (size_t d = 0; d < s->a.head_dim; d++) out[d] *= 1.0f / all.lanes[0];
 }
 
 /* The order that kernel.h states, word by word. */
@@ -353,7 +219,7 @@ static void test_scalar_is_the_definition(void **state) {
         for (size_t row = 0; row < s.rows; row++)
             for (size_t head = 0; head < s.a.group; head++) {
                 defined_attention(&s, row, head, expected);
-                assert_same_bits(expected, found + row * s.a.out_stride + head * s.a.head_dim, s.a.head_dim,
+                assert_same_bits(expected, found + row * s.out_stride + head * s.a.head_dim, s.a.head_dim,
                                  "row %zu, head %zu", row, head);
             }
         free(found);
@@ -363,12 +229,12 @@ static void test_scalar_is_the_definition(void **state) {
 
 static double exact_score(struct scene *s, size_t row, size_t head, size_t j) {
     const struct attention *a = &s->a;
-    const float *q = a->q + row * a->q_stride + head * a->head_dim;
+    const float *q = s->q.data + row * s->q_stride + head * a->head_dim;
     double score = 0;
     for (size_t d = 0; d < a->head_dim; d++) score += (double)q[d] * (double)key_at(s, j, d);
     score *= (double)a->scale * (double)scale_at(s, j, a->cache.key_scales);
     if (a->score_cap > 0) score = (double)a->score_cap * tanh(score / (double)a->score_cap);
-    size_t position = a->first_position + row, shift = a->alibi_last ? a->alibi_last - position : 0;
+    size_t position = s->first + row, shift = a->alibi_last ? a->alibi_last - position : 0;
     const float *alibi = a->alibi + head * a->alibi_stride + shift;
     if (a->alibi) score += (double)alibi[j] - (double)alibi[position];
     return score;
@@ -376,7 +242,7 @@ static double exact_score(struct scene *s, size_t row, size_t head, size_t j) {
 
 /* Weighted values of one query in double precision. */
 static void exact_attention(struct scene *s, size_t row, size_t head, double *out) {
-    size_t position = s->a.first_position + row, oldest = oldest_of(s, position);
+    size_t position = s->first + row, oldest = oldest_of(s, position);
     double largest = -INFINITY, sum = 0;
     for (size_t j = oldest; j <= position; j++) largest = fmax(largest, exact_score(s, row, head, j));
     memset(out, 0, s->a.head_dim * sizeof *out);
@@ -402,7 +268,7 @@ static void test_scalar_against_double(void **state) {
         for (size_t row = 0; row < s.rows; row++)
             for (size_t head = 0; head < s.a.group; head++) {
                 exact_attention(&s, row, head, expected);
-                const float *out = found + row * s.a.out_stride + head * s.a.head_dim;
+                const float *out = found + row * s.out_stride + head * s.a.head_dim;
                 for (size_t d = 0; d < s.a.head_dim; d++)
                     if (!(fabs((double)out[d] - expected[d]) <= tolerance))
                         fail_msg("row %zu, head %zu, %zu: found %g, expected %g", row, head, d,
@@ -415,7 +281,8 @@ static void test_scalar_against_double(void **state) {
 
 /* GFLOP/s of one head of 64 in one thread; queries and keys of a row count twice: scores and values. */
 static double speed(struct scene *s, const struct kernel_table *table) {
-    double pairs = (double)s->rows * ((double)s->a.first_position + (double)(s->rows + 1) / 2), best = 1e9;
+    double pairs = (double)s->rows * ((double)s->first + (double)(s->rows + 1) / 2), best = 1e9;
+    scene_point(s);
     for (int repeat = 0; repeat < 300; repeat++) {
         double start = clock_seconds();
         table->attention(&s->a, 0, s->rows);

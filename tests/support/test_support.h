@@ -13,6 +13,9 @@
 
 #include "engine/base/error.h"
 
+/* For which a condition is waited for: what a loaded machine under a sanitizer does not reach. */
+enum { PATIENCE_SECONDS = 240 };
+
 /* Path below the source tree, e.g. test_source_path("tests/golden"). Static storage, valid until the next 8
  * calls. */
 const char *test_source_path(const char *relative);

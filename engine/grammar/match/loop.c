@@ -64,6 +64,13 @@ static bool tail_groups(struct rules *r, rules_expression tail, uint64_t *groups
     return true;
 }
 
+/* The same repeat without an upper limit, and what comes behind it. */
+static leaf_state without_limit(struct rules *r, const struct expression *repeat, rules_expression tail) {
+    rules_expression endless = rules_repeat(r, repeat->a, repeat->b, RULES_UNLIMITED);
+    rules_expression whole = expression_sequence(r, endless, tail);
+    return whole == RULES_NONE ? RULES_NONE : leaf_of(r, whole);
+}
+
 bool loop_find(struct rules *r, leaf_state leaf, struct loop_part *last, struct leaf_loop *out) {
     const struct expression *x = expression_at(r, r->leaves[leaf].expression);
     bool sequence = x->kind == EXPRESSION_SEQUENCE;
@@ -80,7 +87,9 @@ bool loop_find(struct rules *r, leaf_state leaf, struct loop_part *last, struct 
     if (!tail_groups(r, tail, &tail_set)) return false;
     out->groups = last->groups & ~tail_set;
     out->length_max = repeat.c;
-    if (expression_is(r, tail, EXPRESSION_NULLABLE))
-        out->ends = repeat.b > 0 ? LOOP_ENDS_LATER : LOOP_ENDS_ALWAYS;
+    out->unlimited = repeat.c == RULES_UNLIMITED ? leaf : without_limit(r, &repeat, tail);
+    out->is_loop = true;
+    out->may_end = expression_is(r, tail, EXPRESSION_NULLABLE);
+    if (out->unlimited == RULES_NONE) return false;
     return true;
 }

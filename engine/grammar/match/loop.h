@@ -4,15 +4,12 @@
 
 #include "engine/grammar/rules/leaf.h"
 
-/* When the leaf may end while it loops. */
-enum loop_ends { LOOP_ENDS_NEVER, LOOP_ENDS_ALWAYS, LOOP_ENDS_LATER };
-
 /* Of one state: texts of the characters of `groups` (byte_groups.h), at most length_max of them, keep it alive. */
 struct leaf_loop {
     uint64_t groups;
     uint32_t length_max;
-    bool known;
-    enum loop_ends ends; /* between characters */
+    leaf_state unlimited;         /* does the same with texts that are no longer, and has no such limit */
+    bool known, is_loop, may_end; /* may_end: nothing need come behind the loop */
 };
 
 /* The last part of a repeat that was looked at, and its characters. */

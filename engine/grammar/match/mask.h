@@ -42,7 +42,7 @@ struct masks {
     /* The mask in the making. */
     uint32_t *bits; /* [words] */
     bool wants_exits;
-    uint32_t plain_length; /* plain tokens up to this length are in it already; 0: none */
+    uint32_t plain_length; /* nodes whose plain tokens are so long at most are done with; 0: none */
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
     uint32_t *states, *ends; /* [depth + 1]: of the walk */

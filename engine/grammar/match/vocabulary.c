@@ -192,9 +192,11 @@ static bool fill_slices(struct grammar_vocabulary *v) {
     }
     for (size_t id = 0; id < v->count; id++) {
         uint32_t length = plain_length(vocabulary_text(v, id));
-        for (size_t i = 0; length != UINT32_MAX && i < PLAIN_SLICES; i++)
-            if (length <= plain_slice_lengths[i]) v->plain[i][id / 32] |= (uint32_t)1 << (id % 32);
+        size_t slice = length <= PLAIN_LENGTH_MAX ? length - 1 : PLAIN_LENGTH_MAX;
+        if (length != UINT32_MAX) v->plain[slice][id / 32] |= (uint32_t)1 << (id % 32);
     }
+    for (size_t i = 1; i < PLAIN_SLICES; i++)
+        for (size_t word = 0; word < words; word++) v->plain[i][word] |= v->plain[i - 1][word];
     return true;
 }
 

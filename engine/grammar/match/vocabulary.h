@@ -26,17 +26,16 @@ struct token_trie {
 
 /* Tokens of plain characters alone (byte_groups.h), by their length in characters: what a string takes that may be so
  * long. */
-enum { PLAIN_SLICES = 14 };
-static const uint32_t plain_slice_lengths[PLAIN_SLICES] = {1,  2,  3,  4,  5,  6,  8,
-                                                           10, 12, 16, 24, 32, 48, UINT32_MAX};
+enum { PLAIN_LENGTH_MAX = 32, PLAIN_SLICES = PLAIN_LENGTH_MAX + 1 };
 
 struct grammar_vocabulary {
     size_t count; /* ids */
     char *bytes;
     size_t *offsets; /* [count + 1] into bytes */
     struct token_trie trie;
-    uint32_t *plain[PLAIN_SLICES]; /* [words]: tokens of at most plain_slice_lengths characters */
-    size_t memory;                 /* bytes of all of it */
+    uint32_t
+        *plain[PLAIN_SLICES]; /* [words]: tokens of at most slice + 1 characters; the last: of any length */
+    size_t memory;            /* bytes of all of it */
 };
 
 /* As grammar_vocabulary_create has it. */

@@ -54,8 +54,9 @@ bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, si
         rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", wanted * size);
         return false;
     }
-    memcpy(block, &grown, sizeof grown);
+    memcpy(block, &grown, sizeof grown); /* the block is the caller's */
     *capacity = wanted;
+    /* cppcheck-suppress memleak */
     return true;
 }
 

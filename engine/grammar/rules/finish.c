@@ -81,6 +81,17 @@ static rules_expression change_finish(struct change *c, rules_expression start) 
     return changed;
 }
 
+/* What an intersection or a difference has become must be regular. */
+static void check_boolean(const struct change *c) {
+    for (size_t i = 0; i < c->count && !rules_failed(c->r); i++) {
+        const struct expression *x = &c->r->expressions[c->becomes[i]];
+        bool boolean = x->kind == EXPRESSION_BOTH || x->kind == EXPRESSION_WITHOUT;
+        if (boolean && !(x->flags & EXPRESSION_REGULAR))
+            rules_fail(c->r, STATUS_INVALID_ARGUMENT, "grammar",
+                       "an intersection or a difference of what leads to a call of itself");
+    }
+}
+
 /* Regular rules in the place of their calls. */
 static rules_expression put_rules_in(struct rules *r, rules_expression start) {
     struct flow regular;
@@ -96,6 +107,7 @@ static rules_expression put_rules_in(struct rules *r, rules_expression start) {
         c.becomes[regular.order[i]] = change_one(&c, regular.order[i]);
     flow_deinit(&regular);
     change_rest(&c);
+    check_boolean(&c);
     return change_finish(&c, start);
 }
 
@@ -135,23 +147,9 @@ static bool check_meanings(struct rules *r) {
     return true;
 }
 
-static bool check_boolean(struct rules *r, size_t from) {
-    for (size_t i = from; i < r->expression_count; i++) {
-        const struct expression *x = &r->expressions[i];
-        if ((x->kind == EXPRESSION_BOTH || x->kind == EXPRESSION_WITHOUT) &&
-            !(x->flags & EXPRESSION_REGULAR)) {
-            rules_fail(r, STATUS_INVALID_ARGUMENT, "grammar",
-                       "an intersection or a difference of what leads to a call of itself");
-            return false;
-        }
-    }
-    return true;
-}
-
 static rules_expression prepare(struct rules *r, rules_expression start) {
-    size_t from = r->expression_count;
     start = put_rules_in(r, start);
-    if (start == RULES_NONE || !check_boolean(r, from)) return RULES_NONE;
+    if (start == RULES_NONE) return RULES_NONE;
     leaves_freeze(r);
     start = drop_unproductive(r, start);
     if (start == RULES_NONE) return RULES_NONE;

@@ -31,7 +31,8 @@ void gbnf_refuse(struct gbnf_reader *g, const char *format, ...) {
 }
 
 char gbnf_peek(const struct gbnf_reader *g) {
-    return g->at < g->length && !gbnf_failed(g) ? g->text[g->at] : 0;
+    if (g->at >= g->length || gbnf_failed(g)) return 0;
+    return g->text[g->at];
 }
 
 bool gbnf_take(struct gbnf_reader *g, const char *word) {

@@ -5,50 +5,74 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* ---- tables of Unicode that are made once: a category is asked of every code point, which takes milliseconds ---------- */
+/* ---- tables of Unicode, each made once, when it is first needed: that takes some milliseconds ---------------------------- */
 
-/* Points from `first` up to the next element's have one category. Unicode has some 3,300 such runs. */
-enum { RUNS_MAX = 8192, CASED_MAX = 8192, CASED_LAST = 0x1FFFF };
+/* Points from `first` up to the next element's have one category. Unicode has some 3,300 such runs. In front of
+ * WHOLE_BLOCKS and behind OTHER_BLOCKS every point is looked at, between them a block of 256 is taken for what its ends are: they
+ * are planes that nothing is assigned in. */
+enum { RUNS_MAX = 8192, WHOLE_BLOCKS = 0x40000, OTHER_BLOCKS = 0xE0000, BLOCK = 256 };
+enum { CASED_MAX = 8192, CASED_LAST = 0x1FFFF };
 
 static struct {
     struct {
         uint32_t first;
         utf8proc_category_t category;
-    } runs[RUNS_MAX];
-    size_t run_count;
+    } items[RUNS_MAX];
+    size_t count;
+} runs;
+
+/* Points whose form without case is another, in ascending order. */
+static struct {
     struct {
         uint32_t point, folded;
-    } cased[CASED_MAX]; /* points whose lower-case form is another, in ascending order */
-    size_t cased_count;
-} tables;
-static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
+    } items[CASED_MAX];
+    size_t count;
+} cased;
+
+static pthread_once_t runs_once = PTHREAD_ONCE_INIT, cased_once = PTHREAD_ONCE_INIT;
+
+static utf8proc_category_t category_of(uint32_t point) {
+    return utf8proc_category((utf8proc_int32_t)point);
+}
+
+static uint32_t points_alike(uint32_t point) {
+    bool is_whole = point >= WHOLE_BLOCKS && point < OTHER_BLOCKS && point % BLOCK == 0;
+    return is_whole && category_of(point) == category_of(point + BLOCK - 1) ? BLOCK : 1;
+}
+
+static void make_runs(void) {
+    for (uint32_t point = 0; point <= POINT_MAX; point += points_alike(point)) {
+        utf8proc_category_t category = category_of(point);
+        size_t n = runs.count;
+        if ((n > 0 && runs.items[n - 1].category == category) || n == RUNS_MAX) continue;
+        runs.items[n].first = point;
+        runs.items[n].category = category;
+        runs.count++;
+    }
+}
 
 /* Upper case first: letters such as the long s and the Kelvin sign are one with what they share the capital with. */
 static uint32_t folded(uint32_t point) {
+    const utf8proc_property_t *property = utf8proc_get_property((utf8proc_int32_t)point);
+    if (property->uppercase_seqindex == UINT16_MAX && property->lowercase_seqindex == UINT16_MAX)
+        return point;
     return (uint32_t)utf8proc_tolower(utf8proc_toupper((utf8proc_int32_t)point));
 }
 
-static void make_tables(void) {
-    for (uint32_t point = 0; point <= POINT_MAX; point++) {
-        utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)point);
-        size_t n = tables.run_count;
-        if ((n == 0 || tables.runs[n - 1].category != category) && n < RUNS_MAX) {
-            tables.runs[n].first = point;
-            tables.runs[tables.run_count++].category = category;
-        }
-    }
-    for (uint32_t point = 0; point <= CASED_LAST; point++) {
-        if (folded(point) == point || tables.cased_count == CASED_MAX) continue;
-        tables.cased[tables.cased_count].point = point;
-        tables.cased[tables.cased_count++].folded = folded(point);
+static void make_cased(void) {
+    for (uint32_t point = 0; point <= CASED_LAST && cased.count < CASED_MAX; point++) {
+        uint32_t other = folded(point);
+        if (other == point) continue;
+        cased.items[cased.count].point = point;
+        cased.items[cased.count++].folded = other;
     }
 }
 
 static void add_categories(struct point_set *s, uint32_t categories) {
-    pthread_once(&tables_once, make_tables);
-    for (size_t i = 0; i < tables.run_count; i++) {
-        uint32_t end = i + 1 < tables.run_count ? tables.runs[i + 1].first : POINT_MAX + 1;
-        if (categories >> tables.runs[i].category & 1) point_set_add(s, tables.runs[i].first, end - 1);
+    pthread_once(&runs_once, make_runs);
+    for (size_t i = 0; i < runs.count; i++) {
+        uint32_t end = i + 1 < runs.count ? runs.items[i + 1].first : POINT_MAX + 1;
+        if (categories >> runs.items[i].category & 1) point_set_add(s, runs.items[i].first, end - 1);
     }
 }
 
@@ -157,16 +181,16 @@ static bool has(const struct point_set *s, size_t count, uint32_t point) {
 }
 
 void point_class_fold(struct point_set *s) {
-    pthread_once(&tables_once, make_tables);
+    pthread_once(&cased_once, make_cased);
     point_set_sort(s);
     size_t count = s->count;
-    for (size_t i = 0; i < tables.cased_count; i++)
-        if (has(s, count, tables.cased[i].point))
-            point_set_add(s, tables.cased[i].folded, tables.cased[i].folded);
+    for (size_t i = 0; i < cased.count; i++)
+        if (has(s, count, cased.items[i].point))
+            point_set_add(s, cased.items[i].folded, cased.items[i].folded);
     point_set_sort(s);
     count = s->count;
-    for (size_t i = 0; i < tables.cased_count; i++)
-        if (has(s, count, tables.cased[i].folded))
-            point_set_add(s, tables.cased[i].point, tables.cased[i].point);
+    for (size_t i = 0; i < cased.count; i++)
+        if (has(s, count, cased.items[i].folded))
+            point_set_add(s, cased.items[i].point, cased.items[i].point);
     point_set_sort(s);
 }

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/kernel/template/announce.h"
 #include "engine/kernel/template/vector_math.h"
 
 /* Columns i .. i + 15 of a row of k, zeros beyond it, times the smoothing scales where there are any. */
@@ -98,6 +99,7 @@ VECTOR_INLINE void convert_row_int4(const struct activation_rows *rows, const fl
 VECTOR_INLINE void convert_rows(const struct activation_rows *rows, size_t row_first, size_t row_count,
                                 enum weight_type type) {
     const size_t bytes = kernel_row_bytes(type, rows->k);
+    announce_conversion(rows, type, row_first, row_count);
     for (size_t r = row_first; r < row_first + row_count; r++) {
         const float *x = rows->x + r * rows->x_stride;
         if (type == WEIGHT_TYPE_INT8)
@@ -111,6 +113,7 @@ VECTOR_INLINE void convert_rows(const struct activation_rows *rows, size_t row_f
 VECTOR_INLINE void convert_rows_bf16(const struct activation_rows *rows, size_t row_first, size_t row_count,
                                      void (*store)(unsigned char *row, size_t i, struct vector v)) {
     const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_BF16, rows->k), padded = kernel_padded_k(rows->k);
+    announce_conversion(rows, WEIGHT_TYPE_BF16, row_first, row_count);
     for (size_t r = row_first; r < row_first + row_count; r++) {
         const float *x = rows->x + r * rows->x_stride;
         for (size_t i = 0; i < padded; i += KERNEL_LANES)

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "engine/kernel/template/announce.h"
 #include "engine/kernel/template/epilogue.h"
 #include "engine/kernel/template/prefetch.h"
 
@@ -83,6 +84,7 @@ static void gemm_row_block(const struct gemm *m, size_t row, size_t rows, size_t
 /* The loop over panels is outside that over rows: a panel comes from memory once, and from a cache after. */
 void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                                size_t panel_count) {
+    announce_gemm_f32(m, row_first, row_count, panel_first, panel_count);
     const size_t panel_end = panel_first + panel_count,
                  blocks_all = (row_count + GEMM_ROW_BLOCK - 1) / GEMM_ROW_BLOCK;
     for (size_t panel = panel_first; panel < panel_end; panel++) {
@@ -99,6 +101,8 @@ void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t ro
 /* Sums that another library has computed. */
 void KERNEL_FUNCTION(epilogue_rows)(const struct gemm *m, const float *sums, size_t sums_stride,
                                     size_t row_first, size_t row_count) {
+    announce_read_floats(sums + row_first * sums_stride, sums_stride, row_count, m->n);
+    announce_epilogue(m, row_first, row_count, 0, m->n);
     for (size_t row = row_first; row < row_first + row_count; row++)
         for (size_t n = 0; n < m->n; n += KERNEL_LANES)
             epilogue_sums(m, row, n, sums + row * sums_stride + n);

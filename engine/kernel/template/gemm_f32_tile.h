@@ -13,8 +13,8 @@
 #include "engine/kernel/template/row_switch.h"
 
 /* One step of k. rows and registers are constants where this is inlined, here and below. */
-VECTOR_INLINE void gemm_f32_step(const float *x, size_t stride, size_t rows, const float *w, size_t registers,
-                                 VECTOR_REGISTER (*sum)[PANEL_REGISTERS]) {
+INNERMOST_INLINE void gemm_f32_step(const float *x, size_t stride, size_t rows, const float *w,
+                                    size_t registers, VECTOR_REGISTER (*sum)[PANEL_REGISTERS]) {
     VECTOR_REGISTER weight[PANEL_REGISTERS], value[GEMM_ROWS];
     if (rows <= GEMM_FEW_ROWS) {
         KERNEL_EACH (r, rows) value[r] = register_splat(x + r * stride);
@@ -33,9 +33,9 @@ VECTOR_INLINE void gemm_f32_step(const float *x, size_t stride, size_t rows, con
 
 /* `rows` rows by `registers` registers of a panel from `column` on. Where a panel takes several such tiles,
  * each prefetches its share of the lines. */
-VECTOR_INLINE void gemm_f32_tile(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                 size_t column, size_t registers, float (*sums)[KERNEL_PANEL],
-                                 const struct gemm_prefetch *prefetch) {
+INNERMOST_INLINE void gemm_f32_tile(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                                    size_t column, size_t registers, float (*sums)[KERNEL_PANEL],
+                                    const struct gemm_prefetch *prefetch) {
     VECTOR_REGISTER sum[GEMM_ROWS][PANEL_REGISTERS];
     const size_t shares = PANEL_REGISTERS / registers, share = column / REGISTER_LANES / registers;
     const bool prefetches = GEMM_PREFETCHES && prefetch->period;
@@ -54,8 +54,8 @@ VECTOR_INLINE void gemm_f32_tile(const float *x, size_t stride, size_t rows, con
     }
 }
 
-VECTOR_INLINE void gemm_f32_panel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                  float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch) {
+INNERMOST_INLINE void gemm_f32_panel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                                     float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch) {
     const size_t registers = GEMM_REGISTERS(rows);
     for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
         gemm_f32_tile(x, stride, rows, w, k, column, registers, sums, prefetch);

@@ -43,6 +43,10 @@ void KERNEL_FUNCTION(store_kv)(const struct kv_head *head, unsigned char *page, 
     const size_t key_index = slot / KERNEL_LANES * head_dim * KERNEL_LANES + slot % KERNEL_LANES;
     const size_t value_index = slot * head_dim, bytes = kv_type_bytes(head->type);
     void *keys = page + head->keys + key_index * bytes, *values = page + head->values + value_index * bytes;
+    announce_read_floats(key, 0, 1, head_dim);
+    announce_read_floats(value, 0, 1, head_dim);
+    announce_write(keys, KERNEL_LANES * bytes, head_dim, bytes);
+    announce_write(values, 0, 1, head_dim * bytes);
     switch (head->type) {
     case KV_TYPE_F16:
         kv_store_f16(key, head_dim, keys, KERNEL_LANES);
@@ -51,6 +55,8 @@ void KERNEL_FUNCTION(store_kv)(const struct kv_head *head, unsigned char *page, 
     case KV_TYPE_INT8: {
         float *key_scales = (void *)(page + head->key_scales);
         float *value_scales = (void *)(page + head->value_scales);
+        announce_write_floats(key_scales + slot, 0, 1, 1);
+        announce_write_floats(value_scales + slot, 0, 1, 1);
         key_scales[slot] = kv_store_int8(key, head_dim, keys, KERNEL_LANES);
         value_scales[slot] = kv_store_int8(value, head_dim, values, 1);
         break;

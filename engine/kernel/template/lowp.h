@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/kernel/template/announce.h"
 #include "engine/kernel/template/convert.h"
 #include "engine/kernel/template/epilogue.h"
 #include "engine/kernel/template/prefetch.h"
@@ -183,6 +184,7 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
                              unsigned char *unpacked, float (*sums)[KERNEL_PANEL]) {
     const size_t panel_end = panel_first + panel_count,
                  panel_bytes = kernel_panel_bytes(kernel->type, m->base.k);
+    announce_lowp_gemm(m, kernel->type, row_first, row_count, panel_first, panel_count);
     for (size_t panel = panel_first; panel < panel_end; panel++) {
         struct lowp_block b = {
             .m = m, .panel = panel, .row = row_first, .row_bytes = kernel_row_bytes(kernel->type, m->base.k)};

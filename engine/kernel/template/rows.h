@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "engine/kernel/template/announce.h"
 #include "engine/kernel/template/vector_math.h"
 
 #define ROWS_ARGMAX_CHUNK 1024
@@ -41,6 +42,8 @@ VECTOR_INLINE float rows_scale(enum row_norm norm, float sum, float squares, flo
 
 void KERNEL_FUNCTION(row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width,
                                  float divisor, float eps, float *scale) {
+    announce_read_floats(x, stride, rows, width);
+    announce_write_floats(scale, 0, 1, rows);
     for (size_t r = 0; r < rows; r++) {
         float sum = 0.0f, squares = 0.0f;
         if (norm != ROW_NORM_NONE) rows_sums(x + r * stride, width, 0.0f, &sum, &squares);
@@ -65,6 +68,10 @@ VECTOR_INLINE void rows_normalize_lanes(const float *x, size_t i, size_t lanes, 
 void KERNEL_FUNCTION(normalize_rows)(enum row_norm norm, const float *x, size_t x_stride, size_t rows,
                                      size_t width, float divisor, float eps, const float *gain,
                                      const float *bias, float *out, size_t out_stride) {
+    announce_read_floats(x, x_stride, rows, width);
+    announce_read_floats(gain, 0, 1, width);
+    announce_read_floats(bias, 0, 1, width);
+    announce_write_floats(out, out_stride, rows, width);
     for (size_t r = 0; r < rows; r++) {
         const float *row = x + r * x_stride;
         float center = 0.0f, sum, squares;
@@ -83,6 +90,9 @@ void KERNEL_FUNCTION(normalize_rows)(enum row_norm norm, const float *x, size_t 
 
 void KERNEL_FUNCTION(gate_rows)(enum activation activation, const float *gate, const float *up, size_t stride,
                                 size_t rows, size_t width, float *out, size_t out_stride) {
+    announce_read_floats(gate, stride, rows, width);
+    announce_read_floats(up, stride, rows, width);
+    announce_write_floats(out, out_stride, rows, width);
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < width; i += KERNEL_LANES) {
             size_t lanes = rows_lanes(i, width);
@@ -137,6 +147,7 @@ VECTOR_INLINE void hadamard_block(float *x, size_t order, float scale) {
 }
 
 void KERNEL_FUNCTION(hadamard_rows)(float *x, size_t stride, size_t rows, size_t width) {
+    announce_write_floats(x, stride, rows, width);
     const size_t vectors = width / KERNEL_LANES;
     size_t order = 1;
     while (order * 2 <= vectors && order < KERNEL_HADAMARD_ORDER) order *= 2;
@@ -150,6 +161,7 @@ void KERNEL_FUNCTION(hadamard_rows)(float *x, size_t stride, size_t rows, size_t
 }
 
 void KERNEL_FUNCTION(soft_cap)(float *x, size_t count, float cap) {
+    announce_write_floats(x, 0, 1, count);
     const float inverse = 1.0f / cap;
     for (size_t i = 0; i < count; i += KERNEL_LANES) {
         size_t lanes = rows_lanes(i, count);
@@ -159,6 +171,9 @@ void KERNEL_FUNCTION(soft_cap)(float *x, size_t count, float cap) {
 
 void KERNEL_FUNCTION(rotate)(float *head, size_t pairs, bool interleaved, const float *cosine,
                              const float *sine) {
+    announce_read_floats(cosine, 0, 1, pairs);
+    announce_read_floats(sine, 0, 1, pairs);
+    announce_write_floats(head, 0, 1, 2 * pairs);
     size_t step = interleaved ? 2 : 1, apart = interleaved ? 1 : pairs;
     for (size_t i = 0; i < pairs; i++) {
         float *a = head + i * step, *b = a + apart;
@@ -180,6 +195,7 @@ VECTOR_INLINE float rows_largest(const float *x, size_t count) {
 
 /* By chunks, so that the search for the index, element by element, is of one of them. */
 size_t KERNEL_FUNCTION(argmax)(const float *x, size_t count) {
+    announce_read_floats(x, 0, 1, count);
     float largest = -INFINITY;
     size_t chunk = 0;
     for (size_t first = 0; first < count; first += ROWS_ARGMAX_CHUNK) {
@@ -193,6 +209,7 @@ size_t KERNEL_FUNCTION(argmax)(const float *x, size_t count) {
 }
 
 float KERNEL_FUNCTION(exp_sum)(const float *x, size_t count, float max, float factor) {
+    announce_read_floats(x, 0, 1, count);
     struct vector sums = vector_splat(0.0f);
     for (size_t i = 0; i < count; i += KERNEL_LANES) {
         size_t lanes = rows_lanes(i, count);

@@ -201,6 +201,7 @@ VECTOR_INLINE void gemm_chunks(const struct lowp_gemm *m, enum weight_type type,
     }                                                                                                        \
     static void name(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,      \
                      size_t panel_count) {                                                                   \
+        announce_lowp_gemm(m, type, row_first, row_count, panel_first, panel_count);                         \
         if (row_count <= 2 * TILE_ROWS)                                                                      \
             name##_single(m, row_first, row_count, panel_first, panel_count);                                \
         else                                                                                                 \

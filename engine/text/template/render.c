@@ -22,8 +22,8 @@ void render_set_error(struct render *r, enum status status, const char *format, 
 
 bool render_steps(struct render *r, size_t count) {
     r->steps += count;
-    if (r->steps <= TEMPLATE_STEPS_MAX) return true;
-    return render_fail(r, STATUS_LIMIT, "rendering takes more than %zu steps", TEMPLATE_STEPS_MAX);
+    if (r->steps <= r->steps_max) return true;
+    return render_fail(r, STATUS_LIMIT, "rendering takes more than %zu steps", r->steps_max);
 }
 
 bool render_enter(struct render *r) {

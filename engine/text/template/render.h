@@ -17,7 +17,7 @@ struct render {
     const struct template_input *input;
     struct value *variables; /* [symbols]: of the input and the globals; VALUE_MISSING: not looked for yet */
     struct builder *output;  /* where text goes now */
-    size_t steps, depth;
+    size_t steps, steps_max, depth;
     unsigned line; /* of the statement or expression that is under way */
     struct error *e;
     bool failed;

@@ -73,11 +73,15 @@ static enum status take_output(const struct builder *b, struct template_text *ou
     return STATUS_OK;
 }
 
+static size_t lower_limit(size_t asked, size_t limit) {
+    return asked > 0 && asked < limit ? asked : limit;
+}
+
 enum status template_render(const struct template *t, const struct template_input *input,
                             struct template_text *out, struct error *e) {
     struct error unused;
-    bool less = input->memory_max > 0 && input->memory_max < TEMPLATE_MEMORY_MAX;
-    struct render r = {.arena = {.bytes_max = less ? input->memory_max : TEMPLATE_MEMORY_MAX},
+    struct render r = {.arena = {.bytes_max = lower_limit(input->memory_max, TEMPLATE_MEMORY_MAX)},
+                       .steps_max = lower_limit(input->steps_max, TEMPLATE_STEPS_MAX),
                        .template = t,
                        .input = input,
                        .line = 1,

@@ -53,7 +53,8 @@ struct template_input {
     const json_t *model;  /* object: bos_token, ... */
     const json_t *client; /* object: messages, add_generation_prompt, ... */
     time_t now;           /* that strftime_now writes, in local time; 0: the clock's */
-    size_t memory_max;    /* in place of TEMPLATE_MEMORY_MAX, where it is less; 0: that */
+    /* In place of TEMPLATE_MEMORY_MAX and TEMPLATE_STEPS_MAX, where they are less; 0: those. */
+    size_t memory_max, steps_max;
 };
 
 struct template_text {

@@ -11,6 +11,14 @@
 
 enum { WINDOW = 32, WINDOWS = 6, TOKENS = WINDOW * WINDOWS };
 
+/* Under the sanitizers a third of the models, another third rotated: what differs from one to the next is the step, which
+ * tests/golden runs for all of them there. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { OF_MODELS = 3 };
+#else
+enum { OF_MODELS = 1 };
+#endif
+
 struct scene {
     struct model_description description;
     struct checkpoint *checkpoint;
@@ -125,7 +133,7 @@ static float *exact_logits(const char *path) {
 
 struct all {
     bool rotated;
-    size_t models, refused;
+    size_t seen, models, refused;
     double logarithms; /* of what is left of the distance */
 };
 
@@ -133,6 +141,8 @@ static void check_model(const char *path, const char *name, void *context) {
     struct all *all = context;
     struct error e = {0};
     struct scene s;
+    const bool is_left_out = (all->seen++ + all->rotated) % OF_MODELS != 0;
+    if (is_left_out && strcmp(name, "residual-dual") != 0) return; /* the one that is refused */
     scene_init(&s, path, all->rotated, 2);
     const size_t head_bytes = packed_linear_bytes(&s.packed.head);
     void *head = malloc(head_bytes);
@@ -164,7 +174,7 @@ static void check_models(bool rotated) {
     const double mean = exp(all.logarithms / (double)all.models);
     print_message("%zu models, %zu refused: %.3f of the distance is left in the mean\n", all.models,
                   all.refused, mean);
-    assert_true(all.models > 50 && all.refused > 0);
+    assert_true(all.models > 50 / OF_MODELS && all.refused > 0);
     assert_true(mean < 0.8);
 }
 

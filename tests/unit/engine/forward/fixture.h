@@ -26,7 +26,8 @@ struct fixture {
     struct forward *forward;
 };
 
-static inline void fixture_init(struct fixture *f, const char *folder, enum norm_form form) {
+static inline void fixture_init_threads(struct fixture *f, const char *folder, enum norm_form form,
+                                        size_t threads) {
     struct error e = {0};
     const struct family *family;
     const struct kernel_table *kernels;
@@ -36,7 +37,7 @@ static inline void fixture_init(struct fixture *f, const char *folder, enum norm
     assert_ok(checkpoint_open(path, &f->checkpoint, &e));
     assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
     assert_ok(folded_model_init(&f->folded, &f->views, form, &e));
-    assert_ok(workers_create(2, &f->workers, &e));
+    assert_ok(workers_create(threads, &f->workers, &e));
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
     assert_ok(
         packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
@@ -51,6 +52,10 @@ static inline void fixture_init(struct fixture *f, const char *folder, enum norm
     const struct forward_limits limits = {
         .rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = ENTRIES_MAX};
     assert_ok(forward_create(&f->packed, &f->pool, kernels, f->workers, &limits, &f->forward, &e));
+}
+
+static inline void fixture_init(struct fixture *f, const char *folder, enum norm_form form) {
+    fixture_init_threads(f, folder, form, 2);
 }
 
 static inline void fixture_deinit(struct fixture *f) {

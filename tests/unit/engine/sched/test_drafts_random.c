@@ -3,7 +3,14 @@
 #include "fake_model.h"
 #include "fake_grammars.h"
 
-enum { ROUNDS = 120, REQUESTS = 16, PROMPT_MAX = 40, ANSWER_MAX = 60, CHOICES_MAX = 3, TURNS_MAX = 50000 };
+/* Under a sanitizer a round takes ten times as long, and shows the same. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { ROUNDS = 40 };
+#else
+enum { ROUNDS = 120 };
+#endif
+
+enum { REQUESTS = 16, PROMPT_MAX = 40, ANSWER_MAX = 60, CHOICES_MAX = 3, TURNS_MAX = 50000 };
 
 struct said {
     uint64_t hash[ANSWER_MAX + 2]; /* of all events up to each, with all that is in them */
@@ -301,9 +308,11 @@ static void drafts_change_no_bit_of_any_answer(void **state) {
                   (unsigned long long)drafted, (unsigned long long)accepted, (unsigned long long)preemptions,
                   (unsigned long long)cancelled, (unsigned long long)stopped, (unsigned long long)failed,
                   (unsigned long long)predicted, (unsigned long long)draft_steps);
-    assert_true(accepted > 1000 && drafted > accepted + 1000 && preemptions > 100 && cancelled > 100);
+    const uint64_t many = 8 * ROUNDS, some = 3 * ROUNDS / 4;
+    assert_true(accepted > many && drafted > accepted + many && preemptions > some && cancelled > some);
+    assert_true(stopped > some && predicted > many && draft_steps > many);
     print_message("%llu matched a grammar\n", (unsigned long long)matched);
-    assert_true(stopped > 100 && predicted > 1000 && draft_steps > 1000 && matched > 100);
+    assert_true(matched > some);
     fake_grammars_deinit(&grammars);
 }
 

@@ -53,6 +53,14 @@ static void test_steps_of_a_random_model(void **state) {
     assert_ok(bench_run(model, &decode, &seconds, &cost, &e));
     assert_true(cost.flops[WEIGHT_TYPE_F32] < prefill_flops);
     assert_string_equal(bench_kv_type(model), "f32");
+    /* Of 40 positions two whole pages are common: read once. */
+    struct bench_item apart = {.work = BENCH_DECODE, .tokens = 2, .batch = 3, .context = 40}, shared = apart;
+    struct bench_cost shared_cost;
+    shared.shared = true;
+    assert_ok(bench_run(model, &apart, &seconds, &cost, &e));
+    assert_ok(bench_run(model, &shared, &seconds, &shared_cost, &e));
+    assert_true(seconds > 0 && shared_cost.flops[WEIGHT_TYPE_F32] == cost.flops[WEIGHT_TYPE_F32]);
+    assert_true(shared_cost.bytes < cost.bytes && shared_cost.bytes > 0.5 * cost.bytes);
     /* 9 prompts of 58 do not fit into one step. */
     struct bench_generation greedy = {.batch = 9, .prompt = 58, .tokens = 2, .top_p = 1};
     struct bench_generation sampled = {.batch = 3, .prompt = 7, .tokens = 20, .temperature = 1, .top_p = 0.9};

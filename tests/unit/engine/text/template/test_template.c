@@ -14,17 +14,22 @@ static struct template *compile(const char *text) {
 }
 
 /* json: the client's variables. */
-static enum status render(const char *source, const char *json, struct template_text *out, struct error *e) {
+static enum status render_within(size_t steps_max, const char *source, const char *json,
+                                 struct template_text *out, struct error *e) {
     struct template *t = compile(source);
     json_t *client = json_loads(json, JSON_ALLOW_NUL, NULL), *model = json_pack("{s:s}", "bos_token", "<s>");
     assert_non_null(client);
-    const struct template_input input = {.client = client, .model = model};
+    const struct template_input input = {.client = client, .model = model, .steps_max = steps_max};
     enum status status = template_render(t, &input, out, e);
     if (status != STATUS_OK) assert_null(out->text);
     json_decref(client);
     json_decref(model);
     template_destroy(t);
     return status;
+}
+
+static enum status render(const char *source, const char *json, struct template_text *out, struct error *e) {
+    return render_within(0, source, json, out, e);
 }
 
 /* ---- compiling ----------------------------------------------------------------------------------------- */
@@ -103,8 +108,10 @@ static void sources_have_limits(void **state) {
 
 /* ---- limits of a rendering ----------------------------------------------------------------------------- */
 
+/* Those that end by their steps, within a twentieth of what they have otherwise: some take a second. */
 static void hostile_templates_end_within_their_limits(void **state) {
     (void)state;
+    enum { STEPS = TEMPLATE_STEPS_MAX / 20 };
     static const struct {
         const char *source, *words;
     } cases[] = {
@@ -162,7 +169,8 @@ static void hostile_templates_end_within_their_limits(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct template_text text;
         struct error e;
-        if (render(cases[i].source, "{}", &text, &e) != STATUS_LIMIT)
+        const size_t steps = strstr(cases[i].words, "steps") ? STEPS : 0;
+        if (render_within(steps, cases[i].source, "{}", &text, &e) != STATUS_LIMIT)
             fail_msg("%s: %s", cases[i].source, e.text);
         bool said = false;
         char *words = strdup(cases[i].words), *rest = words;
@@ -170,6 +178,31 @@ static void hostile_templates_end_within_their_limits(void **state) {
         if (!said) fail_msg("%s: '%s' says none of %s", cases[i].source, e.text, cases[i].words);
         free(words);
     }
+}
+
+static void so_many_steps_are_allowed(void **state) {
+    (void)state;
+    struct template_text text;
+    struct error e;
+    assert_int_equal(
+        render("{% set r = range(99999) %}{% for i in r %}{% for j in r %}{% endfor %}{% endfor %}", "{}",
+               &text, &e),
+        STATUS_LIMIT);
+    assert_says(e.text, "more than 20971520 steps");
+}
+
+static void fewer_steps_may_be_allowed(void **state) {
+    (void)state;
+    struct template *t = compile("{% for i in range(100) %}{{ i }}{% endfor %}");
+    struct template_input input = {.steps_max = 100};
+    struct template_text text;
+    struct error e;
+    assert_int_equal(template_render(t, &input, &text, &e), STATUS_LIMIT);
+    assert_says(e.text, "more than 100 steps");
+    input.steps_max = SIZE_MAX;
+    assert_ok(template_render(t, &input, &text, &e));
+    template_text_deinit(&text);
+    template_destroy(t);
 }
 
 static void long_chains_are_evaluated_or_refused(void **state) {
@@ -392,6 +425,8 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_compiled_is_named_with_its_line),
         cmocka_unit_test(sources_have_limits),
         cmocka_unit_test(hostile_templates_end_within_their_limits),
+        cmocka_unit_test(so_many_steps_are_allowed),
+        cmocka_unit_test(fewer_steps_may_be_allowed),
         cmocka_unit_test(long_chains_are_evaluated_or_refused),
         cmocka_unit_test(whole_numbers_have_64_bits),
         cmocka_unit_test(the_ends_of_whole_numbers_are_arguments_like_others),

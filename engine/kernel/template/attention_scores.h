@@ -1,0 +1,157 @@
+/* The first two steps of a span (attention.h): scores of all queries, then the running softmax of each, block by block. */
+#pragma once
+
+#include "engine/kernel/template/attention_tile.h"
+#include "engine/kernel/template/vector_math.h"
+
+#ifndef ATTENTION_SCORE_ACCUMULATORS
+#error "define ATTENTION_SCORE_ACCUMULATORS: vectors of scores that are in registers at once (a power of two)"
+#endif
+
+/* Dot products of `queries` queries with the 16 keys of each of `blocks` blocks; these and the type are
+ * constants where this is inlined, so that all accumulators live in registers. */
+VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, size_t query, size_t queries,
+                                  size_t block, size_t blocks) {
+    const size_t head_dim = t->a->head_dim;
+    const float *q[ATTENTION_SCORE_ACCUMULATORS];
+    const unsigned char *keys[ATTENTION_SPAN];
+    struct vector sum[ATTENTION_SCORE_ACCUMULATORS];
+    KERNEL_EACH (i, queries) q[i] = t->query[query + i].q;
+    KERNEL_EACH (b, blocks) keys[b] = t->keys[block + b];
+    KERNEL_EACH (c, queries * blocks) sum[c] = vector_splat(0.0f);
+    for (size_t d = 0; d < head_dim; d++) {
+        if (d % ATTENTION_PREFETCH_STEPS == 0) attention_prefetch_lines(&t->prefetch);
+        KERNEL_EACH (b, blocks) {
+            const struct vector key = attention_load(type, keys[b], d * KERNEL_LANES, KERNEL_LANES);
+            KERNEL_EACH (i, queries) {
+                const size_t c = i * blocks + b;
+                sum[c] = vector_fma(vector_splat(q[i][d]), key, sum[c]);
+            }
+        }
+    }
+    KERNEL_EACH (i, queries) {
+        KERNEL_EACH (b, blocks) vector_store(t->weight[query + i][block + b], sum[i * blocks + b]);
+    }
+}
+
+/* As many queries and blocks at once as there are accumulators, in powers of two. */
+VECTOR_INLINE void attention_dots_blocks(struct attention_tile *t, enum kv_type type, size_t query,
+                                         size_t queries) {
+    const size_t together = ATTENTION_SCORE_ACCUMULATORS / queries < ATTENTION_SPAN
+                                ? ATTENTION_SCORE_ACCUMULATORS / queries
+                                : ATTENTION_SPAN;
+    size_t block = 0;
+    for (; block + together <= t->blocks; block += together)
+        attention_dots(t, type, query, queries, block, together);
+    for (; block < t->blocks; block++) attention_dots(t, type, query, queries, block, 1);
+}
+
+VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, size_t queries) {
+    switch (t->a->cache.type) {
+    case KV_TYPE_F16:
+        attention_dots_blocks(t, KV_TYPE_F16, query, queries);
+        break;
+    case KV_TYPE_INT8:
+        attention_dots_blocks(t, KV_TYPE_INT8, query, queries);
+        break;
+    case KV_TYPE_F32:
+    case KV_TYPE_COUNT:
+        attention_dots_blocks(t, KV_TYPE_F32, query, queries);
+        break;
+    }
+}
+
+/* Not inlined, so that each has all registers for itself. */
+#if ATTENTION_SCORE_ACCUMULATORS >= 16
+static __attribute__((noinline)) void attention_dots_of_8(struct attention_tile *t, size_t query) {
+    attention_dots_of(t, query, 8);
+}
+#endif
+
+static __attribute__((noinline)) void attention_dots_of_4(struct attention_tile *t, size_t query) {
+    attention_dots_of(t, query, 4);
+}
+
+static __attribute__((noinline)) void attention_dots_of_2(struct attention_tile *t, size_t query) {
+    attention_dots_of(t, query, 2);
+}
+
+static __attribute__((noinline)) void attention_dots_of_1(struct attention_tile *t, size_t query) {
+    attention_dots_of(t, query, 1);
+}
+
+static void attention_all_dots(struct attention_tile *t) {
+    size_t query = 0;
+#if ATTENTION_SCORE_ACCUMULATORS >= 16
+    /* More queries share the conversion of keys. */
+    for (; t->a->cache.type != KV_TYPE_F32 && query + 8 <= t->count; query += 8)
+        attention_dots_of_8(t, query);
+#endif
+    for (; query + 4 <= t->count; query += 4) attention_dots_of_4(t, query);
+    for (; query + 2 <= t->count; query += 2) attention_dots_of_2(t, query);
+    for (; query < t->count; query++) attention_dots_of_1(t, query);
+}
+
+/* From the dot products of a query and block to its scores: scales, bias, and -inf for keys that it does not
+ * see. */
+VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, size_t i, size_t b) {
+    const struct attention_query *query = &t->query[i];
+    struct attention_view view = t->view[i][b];
+    struct vector scores = vector_load(t->weight[i][b]);
+    if (t->key_scales[b]) scores = vector_multiply(scores, vector_load(t->key_scales[b]));
+    scores = vector_multiply(vector_splat(t->a->scale), scores);
+    if (t->a->score_cap > 0) scores = vector_soft_cap(scores, t->a->score_cap, 1.0f / t->a->score_cap);
+    if (query->alibi) {
+        struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
+        scores = vector_add(scores, vector_subtract(bias, vector_splat(query->alibi[query->position])));
+    }
+    return vector_select(mask_range(view.first, view.end), scores, vector_splat(-INFINITY));
+}
+
+/* From dot products to weights, in three steps for all queries of a tile, free of branches that depend on
+ * scores. First the scores and the running maximum block by block: `largest` is that of each block, factor
+ * what the maximum changes by, negative where it rises. */
+static void attention_set_maxima(struct attention_tile *t, size_t i, float *largest) {
+    float highest = t->query[i].chunk.largest;
+    for (size_t b = 0; b < ATTENTION_SPAN; b++) {
+        const float before = highest;
+        if (b < t->blocks && t->view[i][b].end > 0) {
+            const struct vector scores = attention_scores(t, i, b);
+            const float in_block = vector_largest(scores);
+            highest = in_block > highest ? in_block : highest;
+            vector_store(t->weight[i][b], scores);
+        }
+        /* Where nothing was seen yet both are -inf. */
+        t->factor[i][b] = highest > before ? before - highest : 0.0f;
+        largest[b] = highest;
+    }
+    t->query[i].chunk.largest = highest;
+}
+
+/* Then all factors at once: e^(old - new maximum), 1 where it did not rise. */
+static void attention_set_factors(struct attention_tile *t) {
+    float *factors = t->factor[0];
+    for (size_t i = 0; i < t->count * ATTENTION_SPAN; i += KERNEL_LANES)
+        vector_store(factors + i, vector_exp(vector_load(factors + i)));
+}
+
+/* At last the weights and their sums. */
+static void attention_weigh(struct attention_tile *t, size_t i, const float *largest) {
+    struct vector sums = t->query[i].chunk.sums;
+    for (size_t b = 0; b < t->blocks; b++) {
+        if (t->view[i][b].end == 0) continue;
+        struct vector scores = vector_load(t->weight[i][b]);
+        struct vector weights = vector_exp(vector_subtract(scores, vector_splat(largest[b])));
+        sums = vector_add(vector_multiply(sums, vector_splat(t->factor[i][b])), weights);
+        if (t->value_scales[b]) weights = vector_multiply(weights, vector_load(t->value_scales[b]));
+        vector_store(t->weight[i][b], weights);
+    }
+    t->query[i].chunk.sums = sums;
+}
+
+static __attribute__((noinline)) void attention_softmax(struct attention_tile *t) {
+    float largest[ATTENTION_QUERIES][ATTENTION_SPAN];
+    for (size_t i = 0; i < t->count; i++) attention_set_maxima(t, i, largest[i]);
+    attention_set_factors(t);
+    for (size_t i = 0; i < t->count; i++) attention_weigh(t, i, largest[i]);
+}

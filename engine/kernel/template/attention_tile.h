@@ -1,0 +1,154 @@
+/* A tile of queries of attention (attention.h), the span of keys that it is at, and what is prefetched. */
+#pragma once
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/kernel/variant.h"
+
+#define ATTENTION_QUERIES 8 /* of a tile */
+#define ATTENTION_SPAN    4 /* blocks of a span */
+
+/* The keys of one block that a query sees: lanes first <= lane < end; none when both are 0. */
+struct attention_view {
+    size_t first, end;
+};
+
+/* What a query has made of some keys: the largest score, lane sums of the weights, weighted values. */
+struct attention_state {
+    float largest;
+    struct vector sums;
+    float *values; /* [head_dim] */
+};
+
+struct attention_query {
+    const float *q;
+    float *out;
+    const float *alibi;    /* of its head, or NULL */
+    const uint32_t *pages; /* of its sequence */
+    size_t position;
+    size_t oldest;                        /* first position that it sees */
+    struct attention_state chunk, merged; /* of the chunk at hand, and of those before it */
+    bool has_merged;
+    float *spare; /* [head_dim]: values of a chunk while `out` has those of the chunks before */
+};
+
+/* Keys and values that will be read soon. Blocks lie anywhere, and the hardware prefetcher stops at the end
+ * of a page: a line of each is prefetched in turn, so that several streams are read at once, a few of them
+ * with each step of the inner loops, so that memory is never idle. */
+#define ATTENTION_PREFETCH_STEPS 4 /* of an inner loop, from one prefetch to the next */
+struct attention_prefetch {
+    const unsigned char *part[2 * ATTENTION_SPAN];
+    size_t parts, bytes; /* bytes of each */
+    size_t next, offset; /* part and byte of it that are prefetched next */
+    size_t lines;        /* to prefetch at a step */
+};
+
+struct attention_tile {
+    const struct attention *a;
+    struct attention_prefetch prefetch;
+    size_t index, count; /* of its first query, and queries */
+    struct attention_query query[ATTENTION_QUERIES];
+
+    size_t blocks; /* of this span */
+    size_t first_block;
+    bool one_chunk; /* states stay apart, for attention_merge */
+    const unsigned char *keys[ATTENTION_SPAN], *values[ATTENTION_SPAN];     /* of the cache's type */
+    const float *key_scales[ATTENTION_SPAN], *value_scales[ATTENTION_SPAN]; /* NULL but for int8 */
+    /* Per query and block: scores, then weights (with the values' scales in them); the factor that the values
+     * so far are to be multiplied by. */
+    _Alignas(KERNEL_ALIGN) float weight[ATTENTION_QUERIES][ATTENTION_SPAN][KERNEL_LANES];
+    _Alignas(KERNEL_ALIGN) float factor[ATTENTION_QUERIES][ATTENTION_SPAN];
+    struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
+};
+
+/* The first position that a query sees. */
+static size_t attention_oldest(const struct attention *a, size_t position) {
+    return a->window && position >= a->window ? position - a->window + 1 : 0;
+}
+
+static struct attention_view attention_view_of(const struct attention_query *query, size_t block) {
+    size_t start = block * KERNEL_LANES, end = start + KERNEL_LANES;
+    size_t first = query->oldest > start ? query->oldest : start;
+    if (query->position + 1 < end) end = query->position + 1;
+    if (first >= end) return (struct attention_view){0, 0};
+    return (struct attention_view){first - start, end - start};
+}
+
+static const unsigned char *attention_page(const struct attention *a, const uint32_t *pages, size_t block) {
+    return a->pool + pages[block * KERNEL_LANES / a->page_tokens] * a->page_stride;
+}
+
+/* Bytes from the first keys (or values) of a page to those of a block of it. */
+static size_t attention_block_offset(const struct attention *a, size_t block) {
+    return block * KERNEL_LANES % a->page_tokens * a->head_dim * kv_type_bytes(a->cache.type);
+}
+
+/* What is read after this span: keys and values of the next one. */
+static void attention_set_prefetch(struct attention_prefetch *prefetch, const struct attention *a,
+                                   const uint32_t *pages, size_t first_block, size_t blocks) {
+    for (size_t b = 0; b < blocks; b++) {
+        const unsigned char *page = attention_page(a, pages, first_block + b);
+        const size_t before = attention_block_offset(a, first_block + b);
+        prefetch->part[2 * b] = page + a->cache.keys + before;
+        prefetch->part[2 * b + 1] = page + a->cache.values + before;
+    }
+    prefetch->parts = 2 * blocks;
+    prefetch->bytes = KERNEL_LANES * a->head_dim * kv_type_bytes(a->cache.type);
+    prefetch->next = prefetch->offset = 0;
+}
+
+/* Distributes the lines over the steps that a span takes with one query. */
+static void attention_pace_prefetch(struct attention_prefetch *prefetch, size_t blocks, size_t head_dim) {
+    const size_t loops = blocks == ATTENTION_SPAN ? 1 : blocks;
+    const size_t steps = loops * head_dim + blocks * KERNEL_LANES;
+    const size_t lines = prefetch->parts * (prefetch->bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN;
+    prefetch->lines = (lines * ATTENTION_PREFETCH_STEPS + steps - 1) / steps;
+}
+
+/* With each step of a loop over elements of keys, or over values. */
+VECTOR_INLINE void attention_prefetch_lines(struct attention_prefetch *prefetch) {
+    for (size_t line = 0; line < prefetch->lines && prefetch->offset < prefetch->bytes; line++) {
+        __builtin_prefetch(prefetch->part[prefetch->next] + prefetch->offset, 0, 2);
+        if (++prefetch->next < prefetch->parts) continue;
+        prefetch->next = 0;
+        prefetch->offset += KERNEL_ALIGN;
+    }
+}
+
+/* Where the blocks of a span lie, and who sees what of them. */
+static void attention_set_span(struct attention_tile *t, const uint32_t *pages, size_t first_block,
+                               size_t blocks) {
+    const struct attention *a = t->a;
+    const struct kv_head *cache = &a->cache;
+    t->first_block = first_block;
+    t->blocks = blocks;
+    for (size_t b = 0; b < blocks; b++) {
+        size_t in_page = (first_block + b) * KERNEL_LANES % a->page_tokens;
+        const unsigned char *page = attention_page(a, pages, first_block + b);
+        t->keys[b] = page + cache->keys + attention_block_offset(a, first_block + b);
+        t->values[b] = page + cache->values + attention_block_offset(a, first_block + b);
+        t->key_scales[b] = t->value_scales[b] = NULL;
+        if (cache->type == KV_TYPE_INT8) {
+            t->key_scales[b] = (const float *)(const void *)(page + cache->key_scales) + in_page;
+            t->value_scales[b] = (const float *)(const void *)(page + cache->value_scales) + in_page;
+        }
+        for (size_t i = 0; i < t->count; i++)
+            t->view[i][b] = attention_view_of(&t->query[i], first_block + b);
+    }
+}
+
+/* The first `lanes` of sixteen cached elements from `index` on; type is a constant where this is inlined. */
+VECTOR_INLINE struct vector attention_load(enum kv_type type, const unsigned char *from, size_t index,
+                                           size_t lanes) {
+    switch (type) {
+    case KV_TYPE_F16:
+        return vector_load_half_first((const uint16_t *)(const void *)from + index, lanes);
+    case KV_TYPE_INT8:
+        return vector_load_int8_first((const int8_t *)from + index, lanes);
+    case KV_TYPE_F32:
+    case KV_TYPE_COUNT:
+        break;
+    }
+    return vector_load_first((const float *)(const void *)from + index, lanes);
+}
