@@ -102,7 +102,7 @@ static void log_failure(const struct http_request *r, const struct error *cause)
     if (r->completion->failure.kind == API_INTERNAL)
         log_error("request %s: %s: %s", r->id, cause->where, cause->text);
     else
-        log_warn("request %s: %s: %s", r->id, cause->where, cause->text);
+        log_info("request %s: %s: %s", r->id, cause->where, cause->text);
 }
 
 static void take_event(struct http_request *r, struct prompt *p, const struct engine_event *event) {
