@@ -14,6 +14,7 @@
 
 struct grammar {
     atomic_uint references;
+    atomic_bool full;
     pthread_mutex_t lock; /* of the rest */
     struct matcher *matcher;
     struct masks masks;
@@ -84,6 +85,7 @@ enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
     *out = NULL;
     if (!g) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *g);
     atomic_init(&g->references, 1);
+    atomic_init(&g->full, false);
     pthread_mutex_init(&g->lock, NULL);
     g->vocabulary = vocabulary;
     status = make_matcher(kind, source, options, &g->matcher, e);
@@ -122,6 +124,17 @@ size_t grammar_bytes(const struct grammar *g) {
     return bytes;
 }
 
+bool grammar_is_full(const struct grammar *g) {
+    return atomic_load_explicit(&g->full, memory_order_relaxed);
+}
+
+/* Masks leave a quarter of the memory to states; half of that may be gone. With the lock. */
+static void note_room(struct grammar *g, enum status status) {
+    const struct rules *r = g->matcher->rules;
+    if (status == STATUS_LIMIT || r->bytes > r->bytes_max / 8 * 7)
+        atomic_store_explicit(&g->full, true, memory_order_relaxed);
+}
+
 static configuration step_text(struct matcher *m, configuration at, struct engine_string text) {
     const struct rules *r = m->rules;
     for (size_t i = 0; i < text.length && at < CONFIGURATION_FAILED; i++)
@@ -143,6 +156,7 @@ enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token,
         status = rules_take_failure(g->matcher->rules, e);
     else
         *to = at;
+    note_room(g, status);
     pthread_mutex_unlock(&g->lock);
     return status;
 }
@@ -173,6 +187,7 @@ enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits,
     pthread_mutex_lock(&g->lock);
     rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     if (!masks_find(&g->masks, state, bits)) status = rules_take_failure(g->matcher->rules, e);
+    note_room(g, status);
     pthread_mutex_unlock(&g->lock);
     return status;
 }

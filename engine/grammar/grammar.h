@@ -33,6 +33,8 @@ void grammar_release(struct grammar *g);
 /* Whether there are references beside the asker's own. */
 bool grammar_is_shared(const struct grammar *g);
 size_t grammar_bytes(const struct grammar *g);
+/* Whether new states have hardly any room left, or had none: it is of no use to another text. Takes no lock. */
+bool grammar_is_full(const struct grammar *g);
 
 /* ---- matching: a state is a number, so that drafts and preemption copy it ---------------------------------- */
 

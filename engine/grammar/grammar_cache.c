@@ -79,10 +79,15 @@ static bool is_same(const char *a, size_t length, struct engine_string b) {
     return length == b.length && (length == 0 || memcmp(a, b.text, length) == 0);
 }
 
+/* One that is full stays with those who hold it, and is the first to give way after them. */
+static bool is_of_use(const struct place *p) {
+    return p->state == PLACE_COMPILING || (p->state == PLACE_READY && !grammar_is_full(p->grammar));
+}
+
 static struct place *find(struct grammar_cache *cache, const struct grammar_source *source) {
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
-        if (p->state != PLACE_FREE && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
+        if (is_of_use(p) && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
             is_same(p->whitespace, p->whitespace_length, source->whitespace))
             return p;
     }
@@ -96,6 +101,7 @@ static struct place *make_room(struct grammar_cache *cache) {
         struct place *p = &cache->places[i];
         if (p->state == PLACE_FREE) return p;
         if (p->state == PLACE_COMPILING || grammar_is_shared(p->grammar)) continue;
+        if (grammar_is_full(p->grammar)) p->used = 0;
         if (!oldest || p->used < oldest->used) oldest = p;
     }
     if (oldest) clear(oldest);

@@ -1,6 +1,7 @@
 /* Compiled grammars by what they were compiled from: requests say the same schema again and again, and what a grammar
  * has found out about the vocabulary is of use to all of them. A fixed number of places, each with its share of the
- * memory; those that nobody holds give way, the one that was not used for longest first. Any thread. */
+ * memory; those that nobody holds give way, the one that was not used for longest first. One whose states have used up
+ * its memory is compiled anew for who asks next. Any thread. */
 #pragma once
 
 #include "engine/grammar/grammar.h"

@@ -96,6 +96,40 @@ static void what_is_not_understood_takes_no_place(void **state) {
     grammar_release(get(GRAMMAR_REGEX, "ab"));
 }
 
+/* Along a text in which each place means a state of its own: whether all of it could be followed. */
+static bool follow_for_long(struct grammar *g) {
+    grammar_state state = GRAMMAR_START;
+    uint32_t random = 1;
+    for (int i = 0; i < 20000; i++) {
+        random = random * 1664525 + 1013904223;
+        enum status status = grammar_accept(g, state, random >> 31 ? 0 : 1, &state, NULL);
+        if (status == STATUS_LIMIT) return false;
+        assert_int_equal(status, STATUS_OK);
+    }
+    return true;
+}
+
+/* What one text has used up is not the next one's loss. */
+static void a_full_one_is_compiled_anew(void **state) {
+    (void)state;
+    static const char source[] = "[ab]*a[ab]{2000}";
+    struct grammar *full = get(GRAMMAR_REGEX, source), *fresh;
+    grammar_state next;
+    struct error e;
+    assert_false(grammar_is_full(full));
+    assert_false(follow_for_long(full));
+    assert_true(grammar_is_full(full));
+    fresh = get(GRAMMAR_REGEX, source);
+    assert_ptr_not_equal(fresh, full);
+    assert_false(grammar_is_full(fresh));
+    assert_ok(grammar_accept(fresh, GRAMMAR_START, 0, &next, &e));
+    grammar_release(full);
+    grammar_release(fresh);
+    full = get(GRAMMAR_REGEX, source); /* the one of both that has room */
+    assert_ptr_equal(full, fresh);
+    grammar_release(full);
+}
+
 /* Each request is one of: compiled, found, refused, without a place. */
 static void its_figures_say_what_became_of_requests(void **state) {
     (void)state;
@@ -153,6 +187,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_was_compiled_is_found_again, start, stop),
         cmocka_unit_test_setup_teardown(what_is_held_stays_and_the_rest_gives_way, start, stop),
         cmocka_unit_test_setup_teardown(what_is_not_understood_takes_no_place, start, stop),
+        cmocka_unit_test_setup_teardown(a_full_one_is_compiled_anew, start, stop),
         cmocka_unit_test_setup_teardown(its_figures_say_what_became_of_requests, start, stop),
         cmocka_unit_test_setup_teardown(threads_get_the_same, start, stop),
     };
