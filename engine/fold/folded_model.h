@@ -94,8 +94,8 @@ struct folded_model {
      * gain and shift; where it is CRMS the dual stream is stored without its last entry, which is minus the
      * sum of the others. */
     struct folded_norm final_norm, final_fold;
-    double
-        final_factor; /* what the head reads is the stream times this: gates, or their sign in front of a norm */
+    /* What the head reads is the stream times this: gates, or their sign in front of a norm. */
+    double final_factor;
     struct folded_linear project_out; /* between the final norm and the head; part_count 0: none */
     struct folded_linear head;
     /* Of the embedding: */

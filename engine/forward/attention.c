@@ -83,10 +83,10 @@ static void store_head(const struct forward *f, size_t layer, size_t row, size_t
 static void store_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     size_t layer = *(const size_t *)context;
-    for (size_t r = first; r < first + count; r++)
-        for (size_t h = 0;
-             f->units[f->entry_unit[f->rows[r].entry]].stores_first && h < f->description->kv_heads; h++)
-            store_head(f, layer, r, h);
+    for (size_t r = first; r < first + count; r++) {
+        if (!f->units[f->entry_unit[f->rows[r].entry]].stores_first) continue;
+        for (size_t h = 0; h < f->description->kv_heads; h++) store_head(f, layer, r, h);
+    }
 }
 
 static const struct attention_unit *unit_of_tile(const struct forward *f, size_t tile) {

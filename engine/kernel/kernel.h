@@ -173,10 +173,10 @@ struct kv_head {
     size_t keys, values, key_scales, value_scales;
 };
 
-/* Keys that attention takes apart from others, at absolute positions 0, 256, 512, ...: so it can be split over
- * threads. And elements of a head, at most. */
+/* Keys of a chunk, which attention computes apart from the others and then merges, so that it can be split over
+ * threads. Chunks start at absolute positions 0, 256, 512, ... */
 #define KERNEL_ATTENTION_CHUNK 256
-#define KERNEL_HEAD_DIM_MAX    1024
+#define KERNEL_HEAD_DIM_MAX    1024 /* elements of a head */
 _Static_assert(KERNEL_ATTENTION_CHUNK % KERNEL_LANES == 0, "chunks are whole blocks of keys");
 
 /* A row of queries. */
@@ -212,9 +212,9 @@ struct attention_row {
 struct attention {
     const struct attention_row *rows;
     size_t column; /* of the first of these heads in q and out */
-    size_t
-        shared; /* the first so many positions lie in the same pages for all rows: what they see of these is read
-                      once for several. A multiple of KERNEL_LANES; of no account where all rows are of one sequence */
+    /* The first so many positions lie in the same pages for all rows: what these see of them is read once for several.
+     * A multiple of KERNEL_LANES; of no account where all rows are of one sequence. */
+    size_t shared;
     size_t group; /* query heads that read this key/value head */
     size_t head_dim;
     size_t window; /* 0: the whole past */

@@ -19,6 +19,7 @@
 #define VECTOR_INLINE static inline __attribute__((always_inline, unused))
 #endif
 
+/* For what innermost loops are made of, which stays together in every build. */
 #define INNERMOST_INLINE static inline __attribute__((always_inline, unused))
 
 /* Of the registers that a vector_*.h defines, besides the sixteen lanes of struct vector: lanes of 32 bits,

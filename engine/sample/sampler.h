@@ -56,8 +56,7 @@ struct sampler_input {
     const struct engine_sampling *sampling;
     const int32_t *tokens; /* prompt, then generated */
     size_t prompt_count, count;
-    const uint32_t
-        *mask; /* a bit for each id that may be sampled here, id 0 the lowest of mask[0]; NULL: all may */
+    const uint32_t *mask;  /* ids that may be sampled here: bit id % 32 of mask[id / 32]; NULL: all */
     const int32_t *banned; /* not now: end and stop tokens before min_tokens */
     size_t banned_count;
     int64_t seed;

@@ -7,10 +7,12 @@
 #include "engine/sched/scheduler_state.h"
 
 #define FORCED_BYTES_MAX 96 /* of text that is looked ahead */
-#define PRIOR            0.8
-#define PRIOR_TRIALS     4
-#define TRIALS_MAX       128 /* then both counts are halved */
+/* How often such drafts are taken to hold at first, and how many trials that weighs as. */
+#define PRIOR        0.8
+#define PRIOR_TRIALS 4
+#define TRIALS_MAX   128 /* then both counts are halved, so that the latest weigh most */
 
+/* That a draft holds, when all before it do. */
 static double chance(const struct sequence *q) {
     return (q->forced_hits + PRIOR_TRIALS * PRIOR) / (q->forced_trials + PRIOR_TRIALS);
 }

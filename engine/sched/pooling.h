@@ -23,7 +23,8 @@ void pooling_deinit(struct pooling *p);
 /* Memory that pooling_init takes. */
 size_t pooling_bytes(size_t width);
 
-/* Adds the rows of an entry of the last step. scratch: backend->hidden_scratch doubles. Any worker. */
+/* Adds the rows of an entry of the last step, its entry number `index`; the sequence has `length` positions in all.
+ * scratch: backend->hidden_scratch doubles. Any worker. */
 void pooling_add(struct pooling *p, enum engine_pooling kind, const struct backend *backend,
                  const struct step_entry *entry, size_t index, size_t length, double *scratch);
 

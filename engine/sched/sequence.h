@@ -77,8 +77,8 @@ struct sequence {
     enum draft_source draft_source;
     struct follower own, prediction;
     uint32_t self_hits, self_trials;
-    uint32_t forced_hits, forced_trials;
-    struct turns_flow *flow; /* waits for the turn of its client there; NULL: does not */
+    uint32_t forced_hits, forced_trials; /* likewise, of its grammar's drafts */
+    struct turns_flow *flow;             /* waits for the turn of its client there; NULL: does not */
     struct sequence *flow_previous, *flow_next;
 };
 
@@ -93,7 +93,7 @@ void sequence_move(struct sequence *s, enum sequence_state state);
 /* Positions that it has to compute now: all of its tokens; of a prompt that is only scored, all but the last. */
 size_t sequence_target(const struct sequence *s);
 
-/* Of its positions, how many at the front need no row of its own: their keys and values do, whoever computed them. */
+/* Of its positions, how many at the front need no row of its own: keys and values that another has computed will do. */
 size_t sequence_spare_rows(const struct sequence *s);
 
 /* Of the rows still to be computed, how many at the front need no logits. */

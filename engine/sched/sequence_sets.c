@@ -212,7 +212,7 @@ void sets_finish_all(struct scheduler *s) {
 
 /* ---- arrivals ------------------------------------------------------------------------------------------ */
 
-/* The first prompt token has no log probability: its event needs no row. an event ring that is new has room. */
+/* The first prompt token has no log probability: its event needs no row. An event ring that is new has room. */
 static void begin_scores(struct scheduler *s, struct sequence *q) {
     q->prompt_scored = q->request->scored_from;
     if (q->request->scored_from > 1) return;

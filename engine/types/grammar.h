@@ -19,9 +19,9 @@ struct grammar_options {
     double seconds_max;             /* of compiling; LIMIT beyond it */
 };
 
+/* What a request says. Borrowed. */
 struct grammar_source {
     enum grammar_kind kind;
     struct engine_string text;
-    struct engine_string
-        whitespace; /* between JSON's elements, a regular expression; of length 0: the default */
+    struct engine_string whitespace; /* regular expression between JSON's elements; empty: the default */
 };

@@ -83,7 +83,8 @@ enum engine_event_kind {
 };
 
 enum engine_finish {
-    ENGINE_FINISH_STOP,   /* end token, stop token or stop string; an embedding that is complete */
+    /* End token, stop token or stop string; a text that its grammar lets nothing be added to; an embedding. */
+    ENGINE_FINISH_STOP,
     ENGINE_FINISH_LENGTH, /* max_tokens or the context is used up */
     ENGINE_FINISH_CANCELLED,
     ENGINE_FINISH_TIMEOUT,
@@ -116,11 +117,11 @@ struct engine_event {
     uint32_t prompt_tokens, cached_tokens, completion_tokens;
     uint32_t predicted_tokens; /* of the completion, that were the prediction's; at most its own */
     double queue_seconds;      /* from its admission to its first step; without one, to its end */
-    double
-        prefill_seconds; /* from its first step to its first token, or to its end where none was asked for; else 0 */
+    /* From its first step to its first token, or to its end where no token was asked for; 0 without either. */
+    double prefill_seconds;
     double decode_seconds; /* from its first token to its last */
-    const float *
-        embedding; /* [info.embedding_width], not normalised; borrowed until the request is released. NULL: none */
+    /* [info.embedding_width], not normalised; borrowed until the request is released. NULL: none. */
+    const float *embedding;
     const struct error
         *error; /* FAILED: why the first choice of the request that failed did; borrowed until the
                                   request is released. Else NULL */

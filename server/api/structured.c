@@ -13,8 +13,8 @@ static struct engine_string text_of(const json_t *string) {
     return (struct engine_string){json_string_value(string), json_string_length(string)};
 }
 
-static enum api_error_kind say(struct api_structured *s, const char *field, enum grammar_kind kind,
-                               struct engine_string text, struct api_error *e) {
+static enum api_error_kind set_source(struct api_structured *s, const char *field, enum grammar_kind kind,
+                                      struct engine_string text, struct api_error *e) {
     if (s->field)
         return api_error_set(e, API_INVALID, field,
                              "'%s' and '%s' each say what the text must match; only one of them can hold.",
@@ -25,16 +25,16 @@ static enum api_error_kind say(struct api_structured *s, const char *field, enum
     return API_OK;
 }
 
-static enum api_error_kind say_string(struct api_structured *s, const char *field, enum grammar_kind kind,
-                                      const json_t *value, struct api_error *e) {
+static enum api_error_kind read_string(struct api_structured *s, const char *field, enum grammar_kind kind,
+                                       const json_t *value, struct api_error *e) {
     if (!json_is_string(value)) return api_field_wrong_type(e, field, "a string", value);
-    return json_string_length(value) == 0 ? API_OK : say(s, field, kind, text_of(value), e);
+    return json_string_length(value) == 0 ? API_OK : set_source(s, field, kind, text_of(value), e);
 }
 
 /* A JSON value as text. Numbers keep all of their digits, members their order. */
-static enum api_error_kind say_value(struct api_structured *s, const char *field, enum grammar_kind kind,
-                                     const json_t *value, struct api_error *e) {
-    if (say(s, field, kind, (struct engine_string){NULL, 0}, e) != API_OK) return e->kind;
+static enum api_error_kind read_value(struct api_structured *s, const char *field, enum grammar_kind kind,
+                                      const json_t *value, struct api_error *e) {
+    if (set_source(s, field, kind, (struct engine_string){NULL, 0}, e) != API_OK) return e->kind;
     s->schema = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (!s->schema)
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
@@ -43,84 +43,84 @@ static enum api_error_kind say_value(struct api_structured *s, const char *field
 }
 
 /* A schema: a value of the body, or a string with its text, as vLLM takes them. */
-static enum api_error_kind say_schema(struct api_structured *s, const char *field, const json_t *value,
-                                      struct api_error *e) {
-    if (json_is_string(value)) return say_string(s, field, GRAMMAR_JSON_SCHEMA, value, e);
+static enum api_error_kind read_schema(struct api_structured *s, const char *field, const json_t *value,
+                                       struct api_error *e) {
+    if (json_is_string(value)) return read_string(s, field, GRAMMAR_JSON_SCHEMA, value, e);
     if (json_is_object(value) || json_is_boolean(value))
-        return say_value(s, field, GRAMMAR_JSON_SCHEMA, value, e);
+        return read_value(s, field, GRAMMAR_JSON_SCHEMA, value, e);
     return api_field_wrong_type(e, field, "a JSON schema", value);
 }
 
-static enum api_error_kind say_choice(struct api_structured *s, const char *field, const json_t *value,
-                                      struct api_error *e) {
+static enum api_error_kind read_choice(struct api_structured *s, const char *field, const json_t *value,
+                                       struct api_error *e) {
     if (!json_is_array(value)) return api_field_wrong_type(e, field, "an array of strings", value);
     for (size_t i = 0; i < json_array_size(value); i++)
         if (!json_is_string(json_array_get(value, i)))
             return api_field_wrong_type(e, field, "an array of strings", json_array_get(value, i));
-    return json_array_size(value) == 0 ? API_OK : say_value(s, field, GRAMMAR_CHOICE, value, e);
+    return json_array_size(value) == 0 ? API_OK : read_value(s, field, GRAMMAR_CHOICE, value, e);
 }
 
-static enum api_error_kind say_object(struct api_structured *s, const char *field, const json_t *value,
-                                      struct api_error *e) {
+static enum api_error_kind read_object(struct api_structured *s, const char *field, const json_t *value,
+                                       struct api_error *e) {
     if (!json_is_boolean(value)) return api_field_wrong_type(e, field, "true or false", value);
     if (json_is_false(value)) return API_OK;
-    return say(s, field, GRAMMAR_JSON_OBJECT, (struct engine_string){"", 0}, e);
+    return set_source(s, field, GRAMMAR_JSON_OBJECT, (struct engine_string){"", 0}, e);
 }
 
 /* ---- fields with one of them --------------------------------------------------------------------------- */
 
-enum form { FORM_SCHEMA, FORM_REGEX, FORM_CHOICE, FORM_GBNF, FORM_OBJECT, FORM_WHITESPACE };
+enum field_kind { FIELD_SCHEMA, FIELD_REGEX, FIELD_CHOICE, FIELD_GBNF, FIELD_OBJECT, FIELD_WHITESPACE };
 
-struct named_form {
-    const char *name, *field; /* within its object, and in messages */
-    enum form form;
+struct field {
+    const char *name, *place; /* within its object; in messages */
+    enum field_kind kind;
 };
 
-static const struct named_form in_body[] = {
-    {"guided_json", "guided_json", FORM_SCHEMA},
-    {"guided_regex", "guided_regex", FORM_REGEX},
-    {"guided_choice", "guided_choice", FORM_CHOICE},
-    {"guided_grammar", "guided_grammar", FORM_GBNF},
-    {"guided_json_object", "guided_json_object", FORM_OBJECT},
-    {"guided_whitespace_pattern", "guided_whitespace_pattern", FORM_WHITESPACE},
-    {"grammar", "grammar", FORM_GBNF},
-    {"json_schema", "json_schema", FORM_SCHEMA},
+static const struct field in_body[] = {
+    {"guided_json", "guided_json", FIELD_SCHEMA},
+    {"guided_regex", "guided_regex", FIELD_REGEX},
+    {"guided_choice", "guided_choice", FIELD_CHOICE},
+    {"guided_grammar", "guided_grammar", FIELD_GBNF},
+    {"guided_json_object", "guided_json_object", FIELD_OBJECT},
+    {"guided_whitespace_pattern", "guided_whitespace_pattern", FIELD_WHITESPACE},
+    {"grammar", "grammar", FIELD_GBNF},
+    {"json_schema", "json_schema", FIELD_SCHEMA},
 };
 
-static const struct named_form in_structured_outputs[] = {
-    {"json", "structured_outputs.json", FORM_SCHEMA},
-    {"regex", "structured_outputs.regex", FORM_REGEX},
-    {"choice", "structured_outputs.choice", FORM_CHOICE},
-    {"grammar", "structured_outputs.grammar", FORM_GBNF},
-    {"json_object", "structured_outputs.json_object", FORM_OBJECT},
-    {"whitespace_pattern", "structured_outputs.whitespace_pattern", FORM_WHITESPACE},
+static const struct field in_structured_outputs[] = {
+    {"json", "structured_outputs.json", FIELD_SCHEMA},
+    {"regex", "structured_outputs.regex", FIELD_REGEX},
+    {"choice", "structured_outputs.choice", FIELD_CHOICE},
+    {"grammar", "structured_outputs.grammar", FIELD_GBNF},
+    {"json_object", "structured_outputs.json_object", FIELD_OBJECT},
+    {"whitespace_pattern", "structured_outputs.whitespace_pattern", FIELD_WHITESPACE},
 };
 
-static enum api_error_kind read_form(struct api_structured *s, const struct named_form *form,
-                                     const json_t *value, struct api_error *e) {
-    switch (form->form) {
-    case FORM_SCHEMA:
-        return say_schema(s, form->field, value, e);
-    case FORM_REGEX:
-        return say_string(s, form->field, GRAMMAR_REGEX, value, e);
-    case FORM_CHOICE:
-        return say_choice(s, form->field, value, e);
-    case FORM_GBNF:
-        return say_string(s, form->field, GRAMMAR_GBNF, value, e);
-    case FORM_OBJECT:
-        return say_object(s, form->field, value, e);
-    case FORM_WHITESPACE:
-        if (!json_is_string(value)) return api_field_wrong_type(e, form->field, "a string", value);
+static enum api_error_kind read_field(struct api_structured *s, const struct field *field,
+                                      const json_t *value, struct api_error *e) {
+    switch (field->kind) {
+    case FIELD_SCHEMA:
+        return read_schema(s, field->place, value, e);
+    case FIELD_REGEX:
+        return read_string(s, field->place, GRAMMAR_REGEX, value, e);
+    case FIELD_CHOICE:
+        return read_choice(s, field->place, value, e);
+    case FIELD_GBNF:
+        return read_string(s, field->place, GRAMMAR_GBNF, value, e);
+    case FIELD_OBJECT:
+        return read_object(s, field->place, value, e);
+    case FIELD_WHITESPACE:
+        if (!json_is_string(value)) return api_field_wrong_type(e, field->place, "a string", value);
         s->source.whitespace = text_of(value);
     }
     return API_OK;
 }
 
-static enum api_error_kind read_forms(struct api_structured *s, const json_t *object,
-                                      const struct named_form *forms, size_t count, struct api_error *e) {
+static enum api_error_kind read_fields(struct api_structured *s, const json_t *object,
+                                       const struct field *fields, size_t count, struct api_error *e) {
     for (size_t i = 0; i < count; i++) {
-        const json_t *value = json_body_field(object, forms[i].name);
-        if (value && read_form(s, &forms[i], value, e) != API_OK) return e->kind;
+        const json_t *value = json_body_field(object, fields[i].name);
+        if (value && read_field(s, &fields[i], value, e) != API_OK) return e->kind;
     }
     return API_OK;
 }
@@ -134,7 +134,7 @@ static enum api_error_kind read_structured_outputs(struct api_structured *s, con
     for (size_t i = 0; i < COUNT(known); i++) known[i] = in_structured_outputs[i].name;
     if (api_fields_check(object, "structured_outputs.", known, COUNT(known), limits, e) != API_OK)
         return e->kind;
-    return read_forms(s, object, in_structured_outputs, COUNT(in_structured_outputs), e);
+    return read_fields(s, object, in_structured_outputs, COUNT(in_structured_outputs), e);
 }
 
 /* ---- response_format ----------------------------------------------------------------------------------- */
@@ -150,7 +150,7 @@ static enum api_error_kind read_json_schema(struct api_structured *s, const json
     if (!schema)
         return api_error_set(e, API_INVALID, "response_format",
                              "'response_format.json_schema' has no 'schema'.");
-    if (say_schema(s, "response_format", schema, e) != API_OK) return e->kind;
+    if (read_schema(s, "response_format", schema, e) != API_OK) return e->kind;
     return api_fields_check(object, "response_format.json_schema.", known, COUNT(known), limits, e);
 }
 
@@ -166,8 +166,8 @@ static enum api_error_kind read_response_format(struct api_structured *s, const 
     if (api_fields_check(object, "response_format.", known, COUNT(known), limits, e) != API_OK)
         return e->kind;
     if (strcmp(type, "text") == 0) return API_OK;
-    if (strcmp(type, "json_object") == 0 && !schema) return say_object(s, "response_format", json_true(), e);
-    if (strcmp(type, "json_object") == 0) return say_schema(s, "response_format", schema, e);
+    if (strcmp(type, "json_object") == 0 && !schema) return read_object(s, "response_format", json_true(), e);
+    if (strcmp(type, "json_object") == 0) return read_schema(s, "response_format", schema, e);
     if (strcmp(type, "json_schema") == 0)
         return read_json_schema(s, json_object_get(object, "json_schema"), limits, e);
     return api_error_set(e, API_INVALID, "response_format",
@@ -180,7 +180,7 @@ enum api_error_kind api_structured_read(struct api_structured *s, const json_t *
                                         const struct api_limits *limits, struct api_error *e) {
     if (read_response_format(s, body, limits, e) != API_OK) return e->kind;
     if (read_structured_outputs(s, body, limits, e) != API_OK) return e->kind;
-    return read_forms(s, body, in_body, COUNT(in_body), e);
+    return read_fields(s, body, in_body, COUNT(in_body), e);
 }
 
 void api_structured_deinit(struct api_structured *s) {

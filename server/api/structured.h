@@ -9,8 +9,7 @@
 struct api_structured {
     const char *field; /* the one that says it, static; NULL: none does, and any text will do */
     struct grammar_source source;
-    char *
-        schema; /* owned: the text of source, where that is a JSON value of the body; else it is the body's */
+    char *schema; /* owned: source.text, where it is a JSON value of the body; else NULL */
 };
 
 /* Reads and checks the fields; what a schema or a grammar means is not looked at. Two that say something are refused. The

@@ -12,13 +12,12 @@ struct generation {
     struct engine *engine;
     struct engine_event last; /* FINISHED; its text is gone */
     bool finished, cancelled;
-    bool is_silent;      /* standard output gets nothing */
-    bool output_closed;  /* the reader of standard output has gone: nobody wants the rest */
-    struct error output; /* any other failure to write; code OK while there is none */
-    char last_byte;      /* that was written */
-    struct grammar
-        *grammar; /* that texts match; NULL: any will do. A reference, given back by generation_close */
-    char *text;   /* of the last one, all of it; owned */
+    bool is_silent;          /* standard output gets nothing */
+    bool output_closed;      /* the reader of standard output has gone: nobody wants the rest */
+    struct error output;     /* any other failure to write; code OK while there is none */
+    char last_byte;          /* that was written */
+    struct grammar *grammar; /* that texts match; NULL: any will do. generation_close gives it back */
+    char *text;              /* of the last one, all of it; owned */
     size_t length;
 };
 

@@ -1,6 +1,7 @@
 /* A grammar whose tokens are the 256 bytes, asked line by line over stdin, for scripts: tests/bench/schema_suite.py.
  *
- *     compile KIND HEX [S] within S seconds (10); schema, regex, object, choice or gbnf; HEX: the source -> "ok SECONDS", or "refused SECONDS STATUS: TEXT"
+ *     compile KIND HEX [S] -> "ok SECONDS", or "refused SECONDS STATUS: TEXT". KIND: schema, regex, object, choice or gbnf;
+ *                          HEX: the source; S: seconds that it may take (10)
  *     check HEX            -> "yes": the text matches; "no OFFSET": the byte there may not come; "open": more must come
  *     walk SEED BYTES      -> "HEX": bytes that are drawn among those allowed; beyond BYTES those that close come first
  *

@@ -5,8 +5,8 @@
 
 Needs jsonschema from PyPI. Answers are sampled at temperature 1.5, several at a time, of schemas as people write them, of random
 ones (schema_suite.py) and of regular expressions. Where an answer ends by itself (`stop`) it is read and validated by jsonschema,
-or matched by Python's re; one that ends by its length is counted, and must be the beginning of nothing else than what it could
-become: that the tests of engine/grammar say. Exit code 1 where an answer is wrong.
+or matched by Python's re. One that was cut by its length is only counted: that it can be brought to an end is for the tests of
+engine/grammar. Exit code 1 where an answer is wrong.
 """
 import argparse
 import concurrent.futures

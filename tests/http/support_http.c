@@ -156,14 +156,15 @@ static size_t on_header(char *data, size_t size, size_t count, void *context) {
 /* Comments, which a stream has after seconds of silence: on a busy machine anywhere. */
 static void leave_pings_out(struct answer *a) {
     static const char ping[] = ": ping\n\n";
-    for (char *at = a->body; at && (at = strstr(at, ping));) {
+    char *at = a->body ? strstr(a->body, ping) : NULL;
+    while (at) {
+        const bool is_ping = at == a->body || at[-1] == '\n';
         const char *rest = at + sizeof ping - 1;
-        if (at > a->body && at[-1] != '\n') {
-            at++;
-            continue;
+        if (is_ping) {
+            memmove(at, rest, (size_t)(a->body + a->length - rest) + 1);
+            a->length -= sizeof ping - 1;
         }
-        memmove(at, rest, (size_t)(a->body + a->length - rest) + 1);
-        a->length -= sizeof ping - 1;
+        at = strstr(is_ping ? at : at + 1, ping);
     }
 }
 
