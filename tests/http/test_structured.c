@@ -232,6 +232,29 @@ static void fields_that_exclude_each_other_are_named(void **state) {
     answer_free(&a);
 }
 
+/* Nearly each text of this expression has states of its own: the request that they are too many for is told so, and the
+ * next ones have room again. */
+static void states_beyond_the_memory_are_said(void **state) {
+    (void)state;
+    static const char format[] = "{\"prompt\":\"Once\",\"max_tokens\":%d,\"temperature\":2,\"seed\":%d,"
+                                 "\"guided_regex\":\"[ab]*a[ab]{2000}c\"}";
+    bool is_refused = false;
+    char request[256];
+    for (int seed = 0; seed < 8 && !is_refused; seed++) {
+        snprintf(request, sizeof request, format, 450, seed);
+        struct answer a = http_post(&without, "/v1/completions", request);
+        is_refused = a.status == 400;
+        if (is_refused)
+            assert_non_null(strstr(a.body, "'guided_regex': with this text its states need more memory"));
+        else
+            assert_int_equal(a.status, 200);
+        answer_free(&a);
+    }
+    assert_true(is_refused);
+    snprintf(request, sizeof request, format, 4, 1);
+    json_decref(complete(&without, request));
+}
+
 static void figures_follow_what_was_asked(void **state) {
     (void)state;
     static const char fields[] = "\"temperature\":0,\"guided_regex\":\"[xyz]{5}\"";
@@ -276,6 +299,7 @@ int main(void) {
         cmocka_unit_test(drafts_change_no_byte),
         cmocka_unit_test(what_is_not_understood_is_refused_by_name),
         cmocka_unit_test(fields_that_exclude_each_other_are_named),
+        cmocka_unit_test(states_beyond_the_memory_are_said),
         cmocka_unit_test(figures_follow_what_was_asked),
         cmocka_unit_test(it_can_be_switched_off),
     };
