@@ -174,13 +174,23 @@ static enum api_error_kind read_response_format(struct api_structured *s, const 
                          "'response_format.type' must be \"text\", \"json_object\" or \"json_schema\".");
 }
 
+static bool is_json(enum grammar_kind kind) {
+    return kind == GRAMMAR_JSON_OBJECT || kind == GRAMMAR_JSON_SCHEMA;
+}
+
 /* ---- all ----------------------------------------------------------------------------------------------- */
 
 enum api_error_kind api_structured_read(struct api_structured *s, const json_t *body,
                                         const struct api_limits *limits, struct api_error *e) {
     if (read_response_format(s, body, limits, e) != API_OK) return e->kind;
     if (read_structured_outputs(s, body, limits, e) != API_OK) return e->kind;
-    return read_fields(s, body, in_body, COUNT(in_body), e);
+    if (read_fields(s, body, in_body, COUNT(in_body), e) != API_OK) return e->kind;
+    if (!s->field || s->source.whitespace.length == 0 || is_json(s->source.kind)) return API_OK;
+    return api_error_set(
+        e, API_INVALID, s->field,
+        "'%s' and a whitespace pattern: that one is for what may stand between the elements of "
+        "JSON, and nothing here is JSON.",
+        s->field);
 }
 
 void api_structured_deinit(struct api_structured *s) {

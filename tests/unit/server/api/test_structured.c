@@ -116,6 +116,8 @@ static void mistakes_are_named(void **state) {
     refused("{\"guided_json\":7}", "guided_json", "a JSON schema");
     refused("{\"guided_choice\":\"a\"}", "guided_choice", "an array of strings");
     refused("{\"guided_choice\":[\"a\",1]}", "guided_choice", "an array of strings");
+    refused("{\"guided_regex\":\"a\",\"guided_whitespace_pattern\":\" \"}", "guided_regex",
+            "nothing here is JSON");
     refused("{\"grammar\":{}}", "grammar", "a string");
     refused("{\"guided_json_object\":1}", "guided_json_object", "true or false");
     refused("{\"guided_whitespace_pattern\":1}", "guided_whitespace_pattern", "a string");

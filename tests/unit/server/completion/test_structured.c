@@ -4,9 +4,9 @@
 static void the_grammar_is_kept_with_the_completion(void **state) {
     (void)state;
     struct completion *c =
-        prepare("{\"prompt\":\"a\",\"guided_regex\":\"x+\",\"guided_whitespace_pattern\":\" \"}");
+        prepare("{\"prompt\":\"a\",\"guided_regex\":\"x+\",\"guided_whitespace_pattern\":\"\"}");
     char expected[32];
-    snprintf(expected, sizeof expected, "%d:x+: ", GRAMMAR_REGEX);
+    snprintf(expected, sizeof expected, "%d:x+:", GRAMMAR_REGEX);
     assert_string_equal(fake_engine_grammar_asked(), expected);
     assert_non_null(c->grammar);
     completion_destroy(c);
