@@ -32,6 +32,8 @@ struct grammar *grammar_retain(struct grammar *g);
 void grammar_release(struct grammar *g);
 /* Whether there are references beside the asker's own. */
 bool grammar_is_shared(const struct grammar *g);
+/* Whether its states have taken so much of bytes_max that who begins now had better compile it anew. */
+bool grammar_is_worn(const struct grammar *g);
 size_t grammar_bytes(const struct grammar *g);
 
 /* ---- matching: a state is a number, so that drafts and preemption copy it ---------------------------------- */

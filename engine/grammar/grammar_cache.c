@@ -70,14 +70,22 @@ static bool is_same(const char *a, size_t length, struct engine_string b) {
     return length == b.length && (length == 0 || memcmp(a, b.text, length) == 0);
 }
 
+static bool is_worn(const struct place *p) {
+    return p->state == PLACE_READY && grammar_is_worn(p->grammar);
+}
+
+/* One that is worn only where there is no other. */
 static struct place *find(struct grammar_cache *cache, const struct grammar_source *source) {
+    struct place *worn = NULL;
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
-        if (p->state != PLACE_FREE && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
-            is_same(p->whitespace, p->whitespace_length, source->whitespace))
-            return p;
+        if (p->state == PLACE_FREE || p->kind != source->kind || !is_same(p->text, p->length, source->text) ||
+            !is_same(p->whitespace, p->whitespace_length, source->whitespace))
+            continue;
+        if (!is_worn(p)) return p;
+        worn = p;
     }
-    return NULL;
+    return worn;
 }
 
 /* A place that is free now; NULL: each is held. */
@@ -87,6 +95,7 @@ static struct place *make_room(struct grammar_cache *cache) {
         struct place *p = &cache->places[i];
         if (p->state == PLACE_FREE) return p;
         if (p->state == PLACE_COMPILING || grammar_is_shared(p->grammar)) continue;
+        if (is_worn(p)) p->used = 0;
         if (!oldest || p->used < oldest->used) oldest = p;
     }
     if (oldest) clear(oldest);
@@ -126,8 +135,7 @@ static enum status compile(struct grammar_cache *cache, struct place *p, struct 
 }
 
 static enum status compile_new(struct grammar_cache *cache, const struct grammar_source *source,
-                               struct grammar **out, struct error *e) {
-    struct place *p = make_room(cache);
+                               struct place *p, struct grammar **out, struct error *e) {
     if (!p) return error_set(e, STATUS_BUSY, "grammars", "%zu different ones are in use", cache->place_count);
     enum status status = claim(p, source, e);
     if (status != STATUS_OK) return status;
@@ -153,11 +161,12 @@ enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_
     pthread_mutex_lock(&cache->lock);
     while ((p = find(cache, source)) && p->state == PLACE_COMPILING)
         pthread_cond_wait(&cache->compiled, &cache->lock);
-    if (p) {
+    struct place *room = !p || is_worn(p) ? make_room(cache) : NULL;
+    if (p && !room) {
         p->used = ++cache->count;
         *out = grammar_retain(p->grammar);
     } else {
-        status = compile_new(cache, source, out, e);
+        status = compile_new(cache, source, room, out, e);
     }
     pthread_mutex_unlock(&cache->lock);
     return status;

@@ -42,9 +42,16 @@ bool rules_charge(struct rules *r, size_t bytes) {
     return true;
 }
 
+/* Twice as many, and less where the memory ends before that. */
+static size_t grown_capacity(const struct rules *r, size_t capacity, size_t count, size_t size) {
+    size_t left = (r->bytes_max - r->bytes) / size, little = count + 8 + count / 16;
+    if (capacity * 2 <= count) return count + 8;
+    return capacity > left / 2 && little - capacity <= left ? little : capacity * 2;
+}
+
 bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size) {
     if (count <= *capacity) return !rules_failed(r);
-    size_t wanted = *capacity * 2 > count ? *capacity * 2 : count + 8;
+    size_t wanted = grown_capacity(r, *capacity, count, size);
     if (!rules_charge(r, (wanted - *capacity) * size)) return false;
     void *old, *grown;
     memcpy(&old, block, sizeof old);
@@ -60,11 +67,11 @@ bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, si
 }
 
 void rules_limit_time(struct rules *r, double seconds_max) {
-    r->deadline = seconds_max > 0 ? clock_seconds() + seconds_max : 0;
+    r->deadline = seconds_max > 0 ? clock_thread_ns() + (uint64_t)(seconds_max * 1e9) : 0;
 }
 
 bool rules_tick(struct rules *r) {
-    if ((++r->steps & STEPS_MASK) == 0 && r->deadline > 0 && clock_seconds() > r->deadline)
+    if ((++r->steps & STEPS_MASK) == 0 && r->deadline > 0 && clock_thread_ns() > r->deadline)
         rules_fail(r, STATUS_LIMIT, "grammar", "compiling it takes longer than a grammar may take");
     return rules_spend(r, 0);
 }
