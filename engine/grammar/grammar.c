@@ -9,8 +9,9 @@
 #include "engine/grammar/match/mask.h"
 #include "engine/grammar/sources/sources.h"
 
-/* Of a mask, or of following a token: some tenths of a second, where a usual one takes a thousandth of that. */
-#define TOKEN_STEPS_MAX 1000000
+/* Of a mask, or of following a token: some hundredths of a second, where a usual one takes a thousandth of that and one
+ * of a union of two hundred objects, over 150,000 tokens, half of it. */
+#define TOKEN_STEPS_MAX 400000
 
 /* States may take the whole memory of a grammar; the part of it behind which nobody begins with it any more. */
 #define WEAR_SHARE 4

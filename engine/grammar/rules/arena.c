@@ -8,7 +8,7 @@
 #include "engine/grammar/rules/leaf.h"
 
 /* The clock is looked at once in so many steps. */
-#define STEPS_MASK 0xFFF
+#define STEPS_A_LOOK 1024
 
 bool rules_failed(const struct rules *r) {
     return r->error.code != STATUS_OK;
@@ -71,9 +71,13 @@ void rules_limit_time(struct rules *r, double seconds_max) {
 }
 
 bool rules_tick(struct rules *r) {
-    if ((++r->steps & STEPS_MASK) == 0 && r->deadline > 0 && clock_thread_ns() > r->deadline)
+    return rules_spend(r, 1);
+}
+
+static void look_at_clock(struct rules *r) {
+    r->next_look = r->steps + STEPS_A_LOOK;
+    if (clock_thread_ns() > r->deadline)
         rules_fail(r, STATUS_LIMIT, "grammar", "compiling it takes longer than a grammar may take");
-    return rules_spend(r, 0);
 }
 
 void rules_limit_steps(struct rules *r, size_t steps_max) {
@@ -82,6 +86,7 @@ void rules_limit_steps(struct rules *r, size_t steps_max) {
 
 bool rules_spend(struct rules *r, size_t steps) {
     r->steps += steps;
+    if (r->deadline > 0 && r->steps >= r->next_look) look_at_clock(r);
     if (r->steps_end > 0 && r->steps > r->steps_end)
         rules_fail(r, STATUS_LIMIT, "grammar", "a token of it takes more steps than a grammar may take");
     return !rules_failed(r);

@@ -79,6 +79,7 @@ struct rules {
     size_t bytes, bytes_max;
     uint64_t deadline; /* by clock_thread_ns; 0: none */
     size_t steps_end;  /* 0: none */
+    size_t next_look;  /* at the clock: a number of steps */
     size_t steps;
 
     struct expression *expressions;
