@@ -51,7 +51,7 @@ static enum status make_matcher(enum grammar_kind kind, struct engine_string sou
                                 const struct grammar_options *o, struct matcher **m, struct error *e) {
     struct rules *r;
     rules_expression start = RULES_NONE;
-    enum status status = rules_create(o->bytes_max, &r, e);
+    enum status status = rules_create(o->bytes_max, o->budget, &r, e);
     if (status != STATUS_OK) return status;
     rules_limit_time(r, o->seconds_max);
     status = write_source(r, kind, source, o, &start, e);

@@ -135,13 +135,24 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
     }
 }
 
+/* A grammar that is too much is the client's fault, or that of all of them together. */
+static void explain_failure(struct completion *c, const struct error *cause) {
+    const enum status code = cause ? cause->code : STATUS_OK; /* not told */
+    if (code == STATUS_LIMIT)
+        api_error_set(&c->failure, API_INVALID, NULL, "'%s': %s.", cause->where, cause->text);
+    else if (code == STATUS_BUSY)
+        api_error_set(&c->failure, API_QUEUE_FULL, NULL, "The server is busy: %s. Try again later.",
+                      cause->text);
+    else
+        api_error_set(&c->failure, API_INTERNAL, NULL,
+                      "The server failed to generate; its log has the reason under the id of this request.");
+}
+
 static void fail(struct completion *c, const struct engine_event *event) {
     if (c->failure.kind != API_OK) return;
     if (event->finish == ENGINE_FINISH_CANCELLED)
         api_error_set(&c->failure, API_DRAINING, NULL, "The server is shutting down.");
-    if (event->finish == ENGINE_FINISH_FAILED)
-        api_error_set(&c->failure, API_INTERNAL, NULL,
-                      "The server failed to generate; its log has the reason under the id of this request.");
+    if (event->finish == ENGINE_FINISH_FAILED) explain_failure(c, event->error);
 }
 
 /* What was generated in time is an answer; where no choice has anything the time limit is a failure. */

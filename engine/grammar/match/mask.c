@@ -193,6 +193,9 @@ static bool has_room(const struct masks *s) {
     size_t bytes = (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
                    s->exit_count * sizeof *s->exits + s->kept_capacity * sizeof *s->kept +
                    s->leaf_mask_capacity * sizeof *s->leaf_masks;
+    if (r->budget &&
+        atomic_load_explicit(&r->budget->used, memory_order_relaxed) + bytes > r->budget->bytes_max / 4 * 3)
+        return false;
     return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
 }
 

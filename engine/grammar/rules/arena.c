@@ -31,6 +31,16 @@ enum status rules_take_failure(struct rules *r, struct error *e) {
     return code;
 }
 
+static bool take_of_budget(struct grammar_budget *budget, size_t bytes) {
+    if (!budget) return true;
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    do
+        if (bytes > budget->bytes_max || used > budget->bytes_max - bytes) return false;
+    while (!atomic_compare_exchange_weak_explicit(&budget->used, &used, used + bytes, memory_order_relaxed,
+                                                  memory_order_relaxed));
+    return true;
+}
+
 bool rules_charge(struct rules *r, size_t bytes) {
     if (rules_failed(r)) return false;
     if (bytes > r->bytes_max || r->bytes > r->bytes_max - bytes) {
@@ -38,8 +48,18 @@ bool rules_charge(struct rules *r, size_t bytes) {
                    r->bytes_max);
         return false;
     }
+    if (!take_of_budget(r->budget, bytes)) {
+        rules_fail(r, STATUS_BUSY, "grammar", "those in use leave too little of %zu bytes",
+                   r->budget->bytes_max);
+        return false;
+    }
     r->bytes += bytes;
     return true;
+}
+
+void rules_refund(struct rules *r, size_t bytes) {
+    r->bytes -= bytes;
+    if (r->budget) atomic_fetch_sub_explicit(&r->budget->used, bytes, memory_order_relaxed);
 }
 
 /* Twice as many, and less where the memory ends before that. */
@@ -57,7 +77,7 @@ bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, si
     memcpy(&old, block, sizeof old);
     grown = reallocarray(old, wanted, size);
     if (!grown) {
-        r->bytes -= (wanted - *capacity) * size;
+        rules_refund(r, (wanted - *capacity) * size);
         rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", wanted * size);
         return false;
     }
@@ -105,7 +125,7 @@ bool table_grow(struct rules *r, struct number_table *t, const void *hashes, siz
     if (!rules_charge(r, (capacity - t->capacity) * sizeof *t->slots)) return false;
     uint32_t *slots = malloc(capacity * sizeof *slots);
     if (!slots) {
-        r->bytes -= (capacity - t->capacity) * sizeof *t->slots;
+        rules_refund(r, (capacity - t->capacity) * sizeof *t->slots);
         rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", capacity * sizeof *slots);
         return false;
     }
@@ -124,11 +144,13 @@ bool table_grow(struct rules *r, struct number_table *t, const void *hashes, siz
     return true;
 }
 
-enum status rules_create(size_t bytes_max, struct rules **out, struct error *e) {
+enum status rules_create(size_t bytes_max, struct grammar_budget *budget, struct rules **out,
+                         struct error *e) {
     struct rules *r = calloc(1, sizeof *r);
     *out = NULL;
     if (!r) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *r);
     r->bytes_max = bytes_max;
+    r->budget = budget;
     expression_intern(r, EXPRESSION_NOTHING, 0, 0, 0);
     expression_intern(r, EXPRESSION_EMPTY, 0, 0, 0);
     if (rules_failed(r)) {
@@ -142,6 +164,7 @@ enum status rules_create(size_t bytes_max, struct rules **out, struct error *e) 
 
 void rules_destroy(struct rules *r) {
     if (!r) return;
+    rules_refund(r, r->bytes);
     leaves_deinit(r);
     free(r->expressions);
     free(r->expression_table.slots);

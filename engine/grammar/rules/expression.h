@@ -77,9 +77,10 @@ struct linear_form;
 
 struct rules {
     size_t bytes, bytes_max;
-    uint64_t deadline; /* by clock_thread_ns; 0: none */
-    size_t steps_end;  /* 0: none */
-    size_t next_look;  /* at the clock: a number of steps */
+    struct grammar_budget *budget; /* NULL: none */
+    uint64_t deadline;             /* by clock_thread_ns; 0: none */
+    size_t steps_end;              /* 0: none */
+    size_t next_look;              /* at the clock: a number of steps */
     size_t steps;
 
     struct expression *expressions;
@@ -119,6 +120,7 @@ struct rules {
 bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size);
 /* Of memory that r's owner holds beside it. */
 bool rules_charge(struct rules *r, size_t bytes);
+void rules_refund(struct rules *r, size_t bytes);
 /* Compiling may take the calling thread so long from now on, of its processor's time, so that a busy machine refuses
  * nothing more; 0: as long as it takes. */
 void rules_limit_time(struct rules *r, double seconds_max);

@@ -16,7 +16,7 @@ static int start(void **state) {
                                                  {"[", 1}, {"]", 1}, {"{", 1},  {"}", 1}};
     struct error e;
     return grammar_vocabulary_create(texts, 8, &vocabulary, &e) != STATUS_OK ||
-           grammar_cache_create(vocabulary, (size_t)PLACES << 23, &cache, &e) != STATUS_OK;
+           grammar_cache_create(vocabulary, (size_t)PLACES << 20, &cache, &e) != STATUS_OK;
 }
 
 static int stop(void **state) {
@@ -127,6 +127,27 @@ static void long_texts_use_up_a_grammar_for_nobody_else(void **state) {
     for (size_t i = 0; i < PLACES - 2; i++) grammar_release(held[i]);
 }
 
+/* Eight may take all that there is; then nobody else begins, and where they are given back there is room again. */
+static void all_together_take_no_more_than_there_is(void **state) {
+    (void)state;
+    struct grammar *held[PLACES], *more;
+    enum status status = STATUS_OK;
+    size_t count = 0;
+    struct error e;
+    for (; count < PLACES && status == STATUS_OK; count++) {
+        static char text[32];
+        snprintf(text, sizeof text, "a{%zu}", 100000 - count);
+        if (get_with(GRAMMAR_REGEX, text, "", &held[count], &e) != STATUS_OK) break;
+        grammar_state at = GRAMMAR_START;
+        while (status == STATUS_OK) status = grammar_accept(held[count], at, 0, &at, &e);
+        if (status == STATUS_LIMIT) status = STATUS_OK; /* its own part */
+    }
+    assert_in_range(count, 6, 9);
+    assert_int_equal(get_with(GRAMMAR_REGEX, "b+", "", &more, &e), STATUS_BUSY);
+    for (size_t i = 0; i < count; i++) grammar_release(held[i]);
+    grammar_release(get(GRAMMAR_REGEX, "b+"));
+}
+
 static void *get_many(void *context) {
     struct grammar **got = context;
     for (size_t i = 0; i < 8; i++)
@@ -157,6 +178,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_held_stays_and_the_rest_gives_way, start, stop),
         cmocka_unit_test_setup_teardown(what_is_not_understood_takes_no_place, start, stop),
         cmocka_unit_test_setup_teardown(long_texts_use_up_a_grammar_for_nobody_else, start, stop),
+        cmocka_unit_test_setup_teardown(all_together_take_no_more_than_there_is, start, stop),
         cmocka_unit_test_setup_teardown(threads_get_the_same, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
