@@ -180,6 +180,8 @@ size_t grammar_forced(struct grammar *g, grammar_state state, char *out, size_t 
     pthread_mutex_lock(&g->lock);
     rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     size_t count = matcher_forced(g->matcher, state, out, most);
+    rules_take_failure(g->matcher->rules, NULL); /* as far as it is known is good enough */
+    note_wear(g);
     pthread_mutex_unlock(&g->lock);
     return count;
 }

@@ -8,7 +8,8 @@ static struct grammar_vocabulary *vocabulary;
 
 static const char *const sources[] = {
     "root ::= \"{\" pair (\",\" pair)* \"}\"\n"
-    "pair ::= \"\\\"\" [^\"]{1,20} \"\\\":\" (root | [0-9]+ | list)\nlist ::= \"[\" (root (\",\" root)*)? \"]\"",
+    "pair ::= \"\\\"\" [^\"]{1,20} \"\\\":\" (root | [0-9]+ | list)\nlist ::= \"[\" (root (\",\" root)*)? "
+    "\"]\"",
     "root ::= (\"a\" | \"b\" root \"c\"){1,3} | [^x]* \"x\"",
 };
 
@@ -21,7 +22,8 @@ static enum status use(const char *source, struct error *e) {
     for (int step = 0; status == STATUS_OK && step < 6 && at != GRAMMAR_DEAD; step++) {
         status = grammar_mask(g, at, bits, e);
         size_t token = 0;
-        while (status == STATUS_OK && token < FIXTURE_TOKENS - 1 && !((bits[token / 32] >> (token % 32)) & 1)) token++;
+        while (status == STATUS_OK && token < FIXTURE_TOKENS - 1 && !((bits[token / 32] >> (token % 32)) & 1))
+            token++;
         if (status == STATUS_OK) status = grammar_accept(g, at, (int32_t)token, &at, e);
     }
     grammar_release(g);
@@ -120,8 +122,8 @@ static void memory_ends_while_walking(void **state) {
     struct error e;
     size_t steps = 0;
     (void)state;
-    assert_ok(grammar_compile(GRAMMAR_GBNF, (struct engine_string){"root ::= \"(\" root \")\" | \"x\"", 27}, &o, vocabulary,
-                              &g, &e));
+    assert_ok(grammar_compile(GRAMMAR_GBNF, (struct engine_string){"root ::= \"(\" root \")\" | \"x\"", 27},
+                              &o, vocabulary, &g, &e));
     while (grammar_accept(g, at, '(', &at, &e) == STATUS_OK) steps++;
     assert_int_equal(e.code, STATUS_LIMIT);
     assert_says(e.text, "60000 bytes");
@@ -143,7 +145,8 @@ static void threads_share_it(void **state) {
     struct grammar *g = fixture_compile(GRAMMAR_GBNF, sources[0], vocabulary);
     pthread_t threads[3];
     (void)state;
-    for (size_t i = 0; i < 3; i++) assert_int_equal(pthread_create(&threads[i], NULL, walk_often, grammar_retain(g)), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, walk_often, grammar_retain(g)), 0);
     grammar_release(g);
     for (size_t i = 0; i < 3; i++) {
         void *fine;
@@ -164,11 +167,39 @@ static int teardown(void **state) {
     return 0;
 }
 
+/* Looking ahead is no request of anybody's: where it fails, the next who asks hears nothing of it. */
+static void looking_ahead_in_vain_spoils_nothing(void **state) {
+    (void)state;
+    const struct grammar_options options = {.bytes_max = 256 << 10, .seconds_max = 100};
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    struct grammar *g;
+    struct error e;
+    char ahead[96];
+    grammar_state at = GRAMMAR_START, to;
+    enum status status;
+    assert_ok(grammar_compile(GRAMMAR_REGEX, (struct engine_string){"a{100000}", 9}, &options, v, &g, &e));
+    do {
+        grammar_state before = at;
+        status = grammar_accept(g, at, 'a', &at, &e);
+        if (status != STATUS_OK) at = before;
+    } while (status == STATUS_OK);
+    assert_int_equal(status, STATUS_LIMIT);
+    assert_int_equal(grammar_forced(g, at, ahead, sizeof ahead), 0);
+    assert_ok(grammar_accept(g, GRAMMAR_START, 'b', &to, &e));
+    assert_int_equal(to, GRAMMAR_DEAD);
+    grammar_release(g);
+    grammar_vocabulary_destroy(v);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_allocation_may_fail),         cmocka_unit_test(a_vocabulary_may_find_no_memory),
-        cmocka_unit_test(a_failure_leaves_what_was_there), cmocka_unit_test(limits_are_named),
-        cmocka_unit_test(memory_ends_while_walking),       cmocka_unit_test(threads_share_it),
+        cmocka_unit_test(any_allocation_may_fail),
+        cmocka_unit_test(a_vocabulary_may_find_no_memory),
+        cmocka_unit_test(a_failure_leaves_what_was_there),
+        cmocka_unit_test(limits_are_named),
+        cmocka_unit_test(memory_ends_while_walking),
+        cmocka_unit_test(threads_share_it),
+        cmocka_unit_test(looking_ahead_in_vain_spoils_nothing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
