@@ -9,16 +9,21 @@
 #include "engine/grammar/match/mask.h"
 #include "engine/grammar/sources/sources.h"
 
-/* Of a mask, or of following a token: some tenths of a second, where a usual one takes a thousandth of that. */
-#define TOKEN_STEPS_MAX 1000000
+/* Of a mask, or of following a token: some hundredths of a second, where a usual one takes a thousandth of that and one
+ * of a union of two hundred objects, over 150,000 tokens, half of it. */
+#define TOKEN_STEPS_MAX 400000
+
+/* States may take the whole memory of a grammar; the part of it behind which nobody begins with it any more. */
+#define WEAR_SHARE 4
 
 struct grammar {
     atomic_uint references;
-    atomic_bool full;
     pthread_mutex_t lock; /* of the rest */
     struct matcher *matcher;
     struct masks masks;
     const struct grammar_vocabulary *vocabulary;
+    size_t compiled_bytes; /* before there was more than the first state */
+    atomic_bool worn;
 };
 
 enum status grammar_vocabulary_create(const struct engine_string *texts, size_t count,
@@ -41,12 +46,12 @@ static enum status write_source(struct rules *r, enum grammar_kind kind, struct 
     return error_set(e, STATUS_UNSUPPORTED, "grammar", "there is no reader for this kind");
 }
 
-/* Writes the source's rules and takes them over into *m. */
+/* Writes the source's rules and takes them over into *m. The time that it may take runs on. */
 static enum status make_matcher(enum grammar_kind kind, struct engine_string source,
                                 const struct grammar_options *o, struct matcher **m, struct error *e) {
     struct rules *r;
     rules_expression start = RULES_NONE;
-    enum status status = rules_create(o->bytes_max, &r, e);
+    enum status status = rules_create(o->bytes_max, o->budget, &r, e);
     if (status != STATUS_OK) return status;
     rules_limit_time(r, o->seconds_max);
     status = write_source(r, kind, source, o, &start, e);
@@ -55,18 +60,15 @@ static enum status make_matcher(enum grammar_kind kind, struct engine_string sou
         rules_destroy(r);
         return status;
     }
-    status = matcher_create(r, m, e);
-    if (status == STATUS_OK) rules_limit_time(r, 0);
-    return status;
+    return matcher_create(r, m, e);
 }
 
 /* What comes first: a grammar that is too much for the memory, or that no token can begin, is known now. */
-static enum status try_start(struct grammar *g, double seconds_max, struct error *e) {
+static enum status try_start(struct grammar *g, struct error *e) {
     struct rules *r = g->matcher->rules;
     size_t words = vocabulary_words(g->vocabulary);
     uint32_t *bits = calloc(words + 1, sizeof *bits);
     if (!bits) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu words", words);
-    rules_limit_time(r, seconds_max);
     enum status status = masks_find(&g->masks, GRAMMAR_START, bits) ? STATUS_OK : rules_take_failure(r, e);
     rules_limit_time(r, 0);
     bool can_begin = g->matcher->configurations[GRAMMAR_START].may_end;
@@ -85,18 +87,20 @@ enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
     *out = NULL;
     if (!g) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *g);
     atomic_init(&g->references, 1);
-    atomic_init(&g->full, false);
+    atomic_init(&g->worn, false);
     pthread_mutex_init(&g->lock, NULL);
     g->vocabulary = vocabulary;
     status = make_matcher(kind, source, options, &g->matcher, e);
     if (status == STATUS_OK && !masks_init(&g->masks, g->matcher, vocabulary))
         status = rules_take_failure(g->matcher->rules, e);
-    if (status == STATUS_OK) status = try_start(g, options->seconds_max, e);
-    if (status == STATUS_OK)
-        *out = g;
-    else
+    if (status == STATUS_OK) status = try_start(g, e);
+    if (status != STATUS_OK) {
         grammar_release(g);
-    return status;
+        return status;
+    }
+    g->compiled_bytes = g->matcher->rules->bytes;
+    *out = g;
+    return STATUS_OK;
 }
 
 struct grammar *grammar_retain(struct grammar *g) {
@@ -116,23 +120,25 @@ bool grammar_is_shared(const struct grammar *g) {
     return atomic_load_explicit(&g->references, memory_order_acquire) > 1;
 }
 
+bool grammar_is_worn(const struct grammar *g) {
+    return atomic_load_explicit(&g->worn, memory_order_relaxed);
+}
+
+/* Masks stop by themselves; states do not. */
+static void note_wear(struct grammar *g) {
+    const struct rules *r = g->matcher->rules;
+    size_t made = r->bytes - g->compiled_bytes;
+    size_t states = made > g->masks.kept_bytes ? made - g->masks.kept_bytes : 0;
+    if (states > (r->bytes_max - g->compiled_bytes) / WEAR_SHARE)
+        atomic_store_explicit(&g->worn, true, memory_order_relaxed);
+}
+
 size_t grammar_bytes(const struct grammar *g) {
     struct grammar *locked = (struct grammar *)(uintptr_t)g;
     pthread_mutex_lock(&locked->lock);
     size_t bytes = g->matcher->rules->bytes + sizeof *g;
     pthread_mutex_unlock(&locked->lock);
     return bytes;
-}
-
-bool grammar_is_full(const struct grammar *g) {
-    return atomic_load_explicit(&g->full, memory_order_relaxed);
-}
-
-/* Masks leave a quarter of the memory to states; half of that may be gone. With the lock. */
-static void note_room(struct grammar *g, enum status status) {
-    const struct rules *r = g->matcher->rules;
-    if (status == STATUS_LIMIT || r->bytes > r->bytes_max / 8 * 7)
-        atomic_store_explicit(&g->full, true, memory_order_relaxed);
 }
 
 static configuration step_text(struct matcher *m, configuration at, struct engine_string text) {
@@ -156,7 +162,7 @@ enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token,
         status = rules_take_failure(g->matcher->rules, e);
     else
         *to = at;
-    note_room(g, status);
+    note_wear(g);
     pthread_mutex_unlock(&g->lock);
     return status;
 }
@@ -174,6 +180,8 @@ size_t grammar_forced(struct grammar *g, grammar_state state, char *out, size_t 
     pthread_mutex_lock(&g->lock);
     rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     size_t count = matcher_forced(g->matcher, state, out, most);
+    rules_take_failure(g->matcher->rules, NULL); /* as far as it is known is good enough */
+    note_wear(g);
     pthread_mutex_unlock(&g->lock);
     return count;
 }
@@ -187,7 +195,7 @@ enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits,
     pthread_mutex_lock(&g->lock);
     rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     if (!masks_find(&g->masks, state, bits)) status = rules_take_failure(g->matcher->rules, e);
-    note_room(g, status);
+    note_wear(g);
     pthread_mutex_unlock(&g->lock);
     return status;
 }

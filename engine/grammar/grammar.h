@@ -22,7 +22,7 @@ size_t grammar_vocabulary_bytes(const struct grammar_vocabulary *v);
 
 /* ---- compiling: in a pool, never on a loop --------------------------------------------------------------- */
 
-/* INVALID_ARGUMENT (what is not understood, by name and place), LIMIT, NO_MEMORY. The vocabulary is borrowed until
+/* INVALID_ARGUMENT (what is not understood, by name and place), LIMIT, BUSY (the budget), NO_MEMORY. The vocabulary is borrowed until
  * the last release. */
 enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
                             const struct grammar_options *options,
@@ -32,9 +32,9 @@ struct grammar *grammar_retain(struct grammar *g);
 void grammar_release(struct grammar *g);
 /* Whether there are references beside the asker's own. */
 bool grammar_is_shared(const struct grammar *g);
+/* Whether its states have taken so much of bytes_max that who begins now had better compile it anew. */
+bool grammar_is_worn(const struct grammar *g);
 size_t grammar_bytes(const struct grammar *g);
-/* Whether new states have hardly any room left, or had none: it is of no use to another text. Takes no lock. */
-bool grammar_is_full(const struct grammar *g);
 
 /* ---- matching: a state is a number, so that drafts and preemption copy it ---------------------------------- */
 
@@ -43,7 +43,8 @@ bool grammar_is_full(const struct grammar *g);
 typedef uint32_t grammar_state;
 enum { GRAMMAR_START = 0, GRAMMAR_DEAD = UINT32_MAX };
 
-/* The state behind a token; GRAMMAR_DEAD where it may not come. LIMIT: bytes_max is used up; NO_MEMORY. */
+/* The state behind a token; GRAMMAR_DEAD where it may not come. LIMIT: bytes_max is used up, or it
+ * takes too many steps; BUSY: the budget is used up; NO_MEMORY. */
 enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to,
                            struct error *e);
 /* Whether the text may end here. */

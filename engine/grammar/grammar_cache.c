@@ -8,9 +8,13 @@
 
 enum { PLACES_MIN = 2, PLACES_MAX = 64 };
 
-/* Of a grammar with its states and masks, which are half of it: of a vocabulary of 150,000 tokens some 200 that allow
- * most of them, and any number of those that allow few. */
-#define PLACE_BYTES ((size_t)8 << 20)
+/* Most grammars take less than this with their states and masks; few come near what one may take, a part of all. */
+#define PLACE_BYTES ((size_t)1 << 20)
+#define ONE_PART    8
+
+/* Of the memory of all: what idle ones may keep, so that others have room to grow, and beyond which no other begins. */
+#define IDLE_PART(bytes)  ((bytes) / 2)
+#define BEGIN_PART(bytes) ((bytes) / 4 * 3)
 
 /* A usual schema takes some milliseconds; whoever waits for one to be compiled waits no longer than this. */
 #define COMPILE_SECONDS_MAX 0.1
@@ -29,6 +33,7 @@ struct place {
 struct grammar_cache {
     const struct grammar_vocabulary *vocabulary;
     size_t bytes_max; /* of one */
+    struct grammar_budget budget;
     pthread_mutex_t lock;
     pthread_cond_t compiled;    /* a place is no longer COMPILING */
     unsigned long count;        /* of uses */
@@ -52,7 +57,9 @@ enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, si
     cache->place_count = bytes_max / PLACE_BYTES;
     if (cache->place_count < PLACES_MIN) cache->place_count = PLACES_MIN;
     if (cache->place_count > PLACES_MAX) cache->place_count = PLACES_MAX;
-    cache->bytes_max = bytes_max / cache->place_count;
+    cache->bytes_max = bytes_max / (cache->place_count < ONE_PART ? cache->place_count : ONE_PART);
+    atomic_init(&cache->budget.used, 0);
+    cache->budget.bytes_max = bytes_max;
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->compiled, NULL);
     return STATUS_OK;
@@ -79,33 +86,59 @@ static bool is_same(const char *a, size_t length, struct engine_string b) {
     return length == b.length && (length == 0 || memcmp(a, b.text, length) == 0);
 }
 
-/* One that is full stays with those who hold it, and is the first to give way after them. */
-static bool is_of_use(const struct place *p) {
-    return p->state == PLACE_COMPILING || (p->state == PLACE_READY && !grammar_is_full(p->grammar));
+static bool is_worn(const struct place *p) {
+    return p->state == PLACE_READY && grammar_is_worn(p->grammar);
 }
 
+/* One that is worn only where there is no other. */
 static struct place *find(struct grammar_cache *cache, const struct grammar_source *source) {
+    struct place *worn = NULL;
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
-        if (is_of_use(p) && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
-            is_same(p->whitespace, p->whitespace_length, source->whitespace))
-            return p;
+        if (p->state == PLACE_FREE || p->kind != source->kind || !is_same(p->text, p->length, source->text) ||
+            !is_same(p->whitespace, p->whitespace_length, source->whitespace))
+            continue;
+        if (!is_worn(p)) return p;
+        worn = p;
     }
-    return NULL;
+    return worn;
 }
 
-/* A place that is free now; NULL: each is held. */
-static struct place *make_room(struct grammar_cache *cache) {
+/* The one that nobody holds and that was not used for longest; NULL: there is none. */
+static struct place *find_idle(struct grammar_cache *cache) {
     struct place *oldest = NULL;
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
-        if (p->state == PLACE_FREE) return p;
-        if (p->state == PLACE_COMPILING || grammar_is_shared(p->grammar)) continue;
-        if (grammar_is_full(p->grammar)) p->used = 0;
+        if (p->state != PLACE_READY || grammar_is_shared(p->grammar)) continue;
+        if (is_worn(p)) p->used = 0;
         if (!oldest || p->used < oldest->used) oldest = p;
     }
-    if (oldest) clear(oldest);
     return oldest;
+}
+
+static struct place *find_free(struct grammar_cache *cache) {
+    for (size_t i = 0; i < cache->place_count; i++)
+        if (cache->places[i].state == PLACE_FREE) return &cache->places[i];
+    return NULL;
+}
+
+static size_t used_bytes(struct grammar_cache *cache) {
+    return atomic_load_explicit(&cache->budget.used, memory_order_relaxed);
+}
+
+/* A place that is free now; NULL: each is held, or those that are held have taken too much. */
+static struct place *make_room(struct grammar_cache *cache) {
+    struct place *idle;
+    while ((!find_free(cache) || used_bytes(cache) > IDLE_PART(cache->budget.bytes_max)) &&
+           (idle = find_idle(cache)))
+        clear(idle);
+    return used_bytes(cache) > BEGIN_PART(cache->budget.bytes_max) ? NULL : find_free(cache);
+}
+
+static size_t count_held(const struct grammar_cache *cache) {
+    size_t count = 0;
+    for (size_t i = 0; i < cache->place_count; i++) count += cache->places[i].state != PLACE_FREE;
+    return count;
 }
 
 static char *copy(struct engine_string s) {
@@ -167,17 +200,17 @@ static enum status compile(struct grammar_cache *cache, struct place *p, struct 
     const struct grammar_options options = {.whitespace_pattern =
                                                 p->whitespace_length > 0 ? p->whitespace : NULL,
                                             .bytes_max = cache->bytes_max,
+                                            .budget = &cache->budget,
                                             .seconds_max = COMPILE_SECONDS_MAX};
     return grammar_compile(p->kind, (struct engine_string){p->text, p->length}, &options, cache->vocabulary,
                            &p->grammar, e);
 }
 
 static enum status compile_new(struct grammar_cache *cache, const struct grammar_source *source,
-                               struct grammar **out, struct error *e) {
-    struct place *p = make_room(cache);
+                               struct place *p, struct grammar **out, struct error *e) {
     if (!p) {
         cache->stats.busy++;
-        return error_set(e, STATUS_BUSY, "grammars", "%zu different ones are in use", cache->place_count);
+        return error_set(e, STATUS_BUSY, "grammars", "%zu different ones are in use", count_held(cache));
     }
     enum status status = claim(p, source, e);
     if (status != STATUS_OK) return status;
@@ -206,12 +239,13 @@ enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_
     pthread_mutex_lock(&cache->lock);
     while ((p = find(cache, source)) && p->state == PLACE_COMPILING)
         pthread_cond_wait(&cache->compiled, &cache->lock);
-    if (p) {
+    struct place *room = !p || is_worn(p) ? make_room(cache) : NULL;
+    if (p && !room && p->state == PLACE_READY) { /* it may have made room */
         cache->stats.found++;
         p->used = ++cache->count;
         *out = grammar_retain(p->grammar);
     } else {
-        status = compile_new(cache, source, out, e);
+        status = compile_new(cache, source, room, out, e);
     }
     pthread_mutex_unlock(&cache->lock);
     return status;

@@ -412,7 +412,9 @@ static void explain_row(const struct step_row *row, struct error *e) {
         error_set(e, row->status, "logits", "the model computed values that are not numbers");
     else if (row->status == STATUS_LIMIT)
         error_set(e, row->status, "structured_outputs",
-                  "its states need more memory than a grammar may take");
+                  "its states need more memory, or a token more steps, than a grammar may take");
+    else if (row->status == STATUS_BUSY)
+        error_set(e, row->status, "structured_outputs", "all grammars together have used up their memory");
     else
         sampler_refuse(row->status, e);
 }

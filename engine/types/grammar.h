@@ -1,6 +1,7 @@
 /* In what languages a request may say what its answer must match, and within which bounds that is compiled. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "engine/types/request.h" /* struct engine_string: what a source is given as */
@@ -13,10 +14,18 @@ enum grammar_kind {
     GRAMMAR_GBNF,
 };
 
+/* Of several grammars together. */
+struct grammar_budget {
+    atomic_size_t used;
+    size_t bytes_max;
+};
+
 struct grammar_options {
     const char *whitespace_pattern; /* regular expression between JSON's elements; NULL: the default */
     size_t bytes_max;               /* of rules, states and masks together */
     double seconds_max;             /* of compiling; LIMIT beyond it */
+    struct grammar_budget
+        *budget; /* that it takes its bytes from; borrowed until the last release. NULL: none */
 };
 
 /* What a request says. Borrowed. */

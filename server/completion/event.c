@@ -167,6 +167,9 @@ static void fail_generating(struct completion *c, const struct error *cause) {
     else if (cause->code == STATUS_LIMIT && c->grammar)
         api_error_set(&c->failure, API_INVALID, c->grammar_field, "'%s': with this text %s.",
                       c->grammar_field, cause->text);
+    else if (cause->code == STATUS_BUSY)
+        api_error_set(&c->failure, API_QUEUE_FULL, NULL, "The server is busy: %s. Try again later.",
+                      cause->text);
     else
         api_error_set(&c->failure, API_INTERNAL, NULL,
                       "The server failed to generate; its log has the reason under the id of this request.");

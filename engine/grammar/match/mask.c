@@ -131,13 +131,19 @@ static bool begin_mask(struct masks *s, leaf_state leaf) {
     return true;
 }
 
+/* Counts one; false: there were too many steps. */
+static bool pass_node(struct rules *r, size_t *nodes) {
+    return ++*nodes % NODES_A_STEP != 0 || rules_spend(r, 1);
+}
+
 static bool walk_leaf(struct masks *s, leaf_state leaf) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct rules *r = s->matcher->rules;
-    size_t depth = 0;
-    if (!begin_mask(s, leaf) || !rules_spend(r, t->count / NODES_A_STEP)) return false;
+    size_t depth = 0, nodes = 0;
+    if (!begin_mask(s, leaf)) return false;
     for (uint32_t node = 1; node < t->count;) {
         uint32_t end = t->ends[node];
+        if (!pass_node(r, &nodes)) return false;
         if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
             node = end;
             continue;
@@ -202,6 +208,9 @@ static bool has_room(const struct masks *s) {
     size_t bytes = (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
                    s->exit_count * sizeof *s->exits + s->kept_capacity * sizeof *s->kept +
                    s->leaf_mask_capacity * sizeof *s->leaf_masks;
+    if (r->budget &&
+        atomic_load_explicit(&r->budget->used, memory_order_relaxed) + bytes > r->budget->bytes_max / 4 * 3)
+        return false;
     return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
 }
 
@@ -263,11 +272,12 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bo
 static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_t *bits) {
     const struct token_trie *t = &s->vocabulary->trie;
     const struct rules *r = s->matcher->rules;
-    size_t depth = 0;
+    size_t depth = 0, nodes = 0;
     s->states[0] = c;
     s->ends[0] = t->ends[top];
-    if (!rules_spend(s->matcher->rules, 1 + (t->ends[top] - top) / NODES_A_STEP)) return false;
+    if (!rules_spend(s->matcher->rules, 1)) return false;
     for (uint32_t node = top + 1; node < t->ends[top];) {
+        if (!pass_node(s->matcher->rules, &nodes)) return false;
         while (node >= s->ends[depth]) depth--;
         configuration next = matcher_step(s->matcher, s->states[depth], r->class_of[t->bytes[node]]);
         uint32_t end = t->ends[node];

@@ -9,6 +9,9 @@
 /* Members of a choice that are compared with each other. */
 #define ALIKE_MAX 256
 
+/* Members that are looked at for what a step costs. */
+#define MEMBERS_A_STEP 16
+
 /* ---- what is in the making --------------------------------------------------------------------------------- */
 
 static bool add_found(struct matcher *m, leaf_state leaf, uint32_t cell) {
@@ -17,7 +20,7 @@ static bool add_found(struct matcher *m, leaf_state leaf, uint32_t cell) {
     if (leaf == LEAF_DEAD) return true;
     if (!rules_grow(r, &m->found, &m->found_capacity, m->found_count + 1, sizeof *m->found)) return false;
     m->found[m->found_count++] = (struct item){leaf, cell};
-    return true;
+    return rules_spend(r, 1);
 }
 
 /* An expression and what comes behind it, once in each making. */
@@ -55,6 +58,7 @@ static bool open_alike(struct matcher *m, const struct expression *x, uint32_t a
     struct rules *r = m->rules;
     rules_expression member = r->members[x->a + at], first = first_of(r, member);
     size_t from = r->scratch_count;
+    if (!rules_spend(r, x->b / MEMBERS_A_STEP)) return false;
     for (uint32_t i = 0; i < x->b; i++) {
         rules_expression other = r->members[x->a + i];
         if (is_narrow(r, other) || first_of(r, other) != first) continue;
@@ -73,6 +77,7 @@ static bool open_alike(struct matcher *m, const struct expression *x, uint32_t a
 static bool open_choice(struct matcher *m, const struct expression *x, uint32_t cell) {
     struct rules *r = m->rules;
     size_t from = r->scratch_count;
+    if (!rules_spend(r, x->b / MEMBERS_A_STEP)) return false;
     for (uint32_t i = 0; i < x->b; i++)
         if (is_narrow(r, r->members[x->a + i]) && !scratch_push(r, r->members[x->a + i])) return false;
     rules_expression narrow = expression_choice(r, from);
@@ -221,7 +226,7 @@ static bool has_row(struct matcher *m, configuration from) {
 
 configuration matcher_find_step(struct matcher *m, configuration from, uint32_t class) {
     struct configuration_data data = m->configurations[from];
-    if (!has_row(m, from)) return CONFIGURATION_FAILED;
+    if (!has_row(m, from) || !rules_spend(m->rules, 1 + data.count)) return CONFIGURATION_FAILED;
     for (uint32_t i = 0; i < data.count; i++)
         if (!enter_behind(m, m->items[data.first + i], class)) return CONFIGURATION_FAILED;
     begin(m);

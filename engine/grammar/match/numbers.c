@@ -195,7 +195,7 @@ static bool grow_seen(struct matcher *m) {
     if (!seen || !seen_in) {
         free(seen);
         free(seen_in);
-        r->bytes -= (capacity - old_capacity) * (sizeof *old + sizeof *old_in);
+        rules_refund(r, (capacity - old_capacity) * (sizeof *old + sizeof *old_in));
         rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu places", capacity);
         return false;
     }

@@ -8,7 +8,7 @@
 #include "engine/grammar/rules/leaf.h"
 
 /* The clock is looked at once in so many steps. */
-#define STEPS_MASK 0xFFF
+#define STEPS_A_LOOK 1024
 
 bool rules_failed(const struct rules *r) {
     return r->error.code != STATUS_OK;
@@ -31,6 +31,16 @@ enum status rules_take_failure(struct rules *r, struct error *e) {
     return code;
 }
 
+static bool take_of_budget(struct grammar_budget *budget, size_t bytes) {
+    if (!budget) return true;
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    do
+        if (bytes > budget->bytes_max || used > budget->bytes_max - bytes) return false;
+    while (!atomic_compare_exchange_weak_explicit(&budget->used, &used, used + bytes, memory_order_relaxed,
+                                                  memory_order_relaxed));
+    return true;
+}
+
 bool rules_charge(struct rules *r, size_t bytes) {
     if (rules_failed(r)) return false;
     if (bytes > r->bytes_max || r->bytes > r->bytes_max - bytes) {
@@ -38,19 +48,36 @@ bool rules_charge(struct rules *r, size_t bytes) {
                    r->bytes_max);
         return false;
     }
+    if (!take_of_budget(r->budget, bytes)) {
+        rules_fail(r, STATUS_BUSY, "grammar", "those in use leave too little of %zu bytes",
+                   r->budget->bytes_max);
+        return false;
+    }
     r->bytes += bytes;
     return true;
 }
 
+void rules_refund(struct rules *r, size_t bytes) {
+    r->bytes -= bytes;
+    if (r->budget) atomic_fetch_sub_explicit(&r->budget->used, bytes, memory_order_relaxed);
+}
+
+/* Twice as many, and less where the memory ends before that. */
+static size_t grown_capacity(const struct rules *r, size_t capacity, size_t count, size_t size) {
+    size_t left = (r->bytes_max - r->bytes) / size, little = count + 8 + count / 16;
+    if (capacity * 2 <= count) return count + 8;
+    return capacity > left / 2 && little - capacity <= left ? little : capacity * 2;
+}
+
 bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size) {
     if (count <= *capacity) return !rules_failed(r);
-    size_t wanted = *capacity * 2 > count ? *capacity * 2 : count + 8;
+    size_t wanted = grown_capacity(r, *capacity, count, size);
     if (!rules_charge(r, (wanted - *capacity) * size)) return false;
     void *old, *grown;
     memcpy(&old, block, sizeof old);
     grown = reallocarray(old, wanted, size);
     if (!grown) {
-        r->bytes -= (wanted - *capacity) * size;
+        rules_refund(r, (wanted - *capacity) * size);
         rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", wanted * size);
         return false;
     }
@@ -61,13 +88,17 @@ bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, si
 }
 
 void rules_limit_time(struct rules *r, double seconds_max) {
-    r->deadline = seconds_max > 0 ? clock_seconds() + seconds_max : 0;
+    r->deadline = seconds_max > 0 ? clock_thread_ns() + (uint64_t)(seconds_max * 1e9) : 0;
 }
 
 bool rules_tick(struct rules *r) {
-    if ((++r->steps & STEPS_MASK) == 0 && r->deadline > 0 && clock_seconds() > r->deadline)
+    return rules_spend(r, 1);
+}
+
+static void look_at_clock(struct rules *r) {
+    r->next_look = r->steps + STEPS_A_LOOK;
+    if (clock_thread_ns() > r->deadline)
         rules_fail(r, STATUS_LIMIT, "grammar", "compiling it takes longer than a grammar may take");
-    return rules_spend(r, 0);
 }
 
 void rules_limit_steps(struct rules *r, size_t steps_max) {
@@ -76,6 +107,7 @@ void rules_limit_steps(struct rules *r, size_t steps_max) {
 
 bool rules_spend(struct rules *r, size_t steps) {
     r->steps += steps;
+    if (r->deadline > 0 && r->steps >= r->next_look) look_at_clock(r);
     if (r->steps_end > 0 && r->steps > r->steps_end)
         rules_fail(r, STATUS_LIMIT, "grammar", "a token of it takes more steps than a grammar may take");
     return !rules_failed(r);
@@ -94,7 +126,7 @@ bool table_grow(struct rules *r, struct number_table *t, const void *hashes, siz
     if (!rules_charge(r, (capacity - t->capacity) * sizeof *t->slots)) return false;
     uint32_t *slots = malloc(capacity * sizeof *slots);
     if (!slots) {
-        r->bytes -= (capacity - t->capacity) * sizeof *t->slots;
+        rules_refund(r, (capacity - t->capacity) * sizeof *t->slots);
         rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", capacity * sizeof *slots);
         return false;
     }
@@ -113,11 +145,13 @@ bool table_grow(struct rules *r, struct number_table *t, const void *hashes, siz
     return true;
 }
 
-enum status rules_create(size_t bytes_max, struct rules **out, struct error *e) {
+enum status rules_create(size_t bytes_max, struct grammar_budget *budget, struct rules **out,
+                         struct error *e) {
     struct rules *r = calloc(1, sizeof *r);
     *out = NULL;
     if (!r) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *r);
     r->bytes_max = bytes_max;
+    r->budget = budget;
     expression_intern(r, EXPRESSION_NOTHING, 0, 0, 0);
     expression_intern(r, EXPRESSION_EMPTY, 0, 0, 0);
     if (rules_failed(r)) {
@@ -131,6 +165,7 @@ enum status rules_create(size_t bytes_max, struct rules **out, struct error *e) 
 
 void rules_destroy(struct rules *r) {
     if (!r) return;
+    rules_refund(r, r->bytes);
     leaves_deinit(r);
     free(r->expressions);
     free(r->expression_table.slots);

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Members of a choice that are put in order for what a step costs. */
+#define MEMBERS_A_STEP 4
+
 static uint32_t hash_bytes_of(const void *data, size_t count) {
     const uint32_t *words = data;
     uint32_t hash = 0x811C9DC5u;
@@ -269,6 +272,7 @@ static rules_expression intern_choice(struct rules *r, size_t from) {
 static rules_expression make_choice(struct rules *r, size_t from) {
     if (r->scratch_count - from == 1) return r->scratch[from];
     if (!flatten_choice(r, from) || !join_bytes(r, from)) return RULES_NONE;
+    if (!rules_spend(r, (r->scratch_count - from) / MEMBERS_A_STEP)) return RULES_NONE;
     if (r->scratch_count == from) return RULES_NOTHING;
     order_choice(r, from);
     for (size_t i = from; i < r->scratch_count; i++)

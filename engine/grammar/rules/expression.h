@@ -69,15 +69,18 @@ struct number_table {
 /* A state of a leaf's automaton: an expression, and where each class of bytes leads. */
 struct leaf {
     rules_expression expression;
-    uint8_t has_row, pruned, alive;
+    uint32_t row; /* in rows; RULES_NONE: none yet */
+    uint8_t pruned, alive;
 };
 
 struct linear_form;
 
 struct rules {
     size_t bytes, bytes_max;
-    double deadline;  /* by clock_seconds; 0: none */
-    size_t steps_end; /* 0: none */
+    struct grammar_budget *budget; /* NULL: none */
+    uint64_t deadline;             /* by clock_thread_ns; 0: none */
+    size_t steps_end;              /* 0: none */
+    size_t next_look;              /* at the clock: a number of steps */
     size_t steps;
 
     struct expression *expressions;
@@ -104,7 +107,7 @@ struct rules {
     size_t leaf_count, leaf_capacity;
     uint32_t *leaf_of; /* of an expression; RULES_NONE: none yet */
     size_t leaf_of_count, leaf_of_capacity;
-    uint32_t *rows; /* [leaf][class]: leaf */
+    uint32_t *rows; /* [row][class]: leaf */
     size_t row_count, row_capacity;
     struct linear_form *form;
 
@@ -117,7 +120,9 @@ struct rules {
 bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size);
 /* Of memory that r's owner holds beside it. */
 bool rules_charge(struct rules *r, size_t bytes);
-/* Compiling may take so long from now on; 0: as long as it takes. */
+void rules_refund(struct rules *r, size_t bytes);
+/* Compiling may take the calling thread so long from now on, of its processor's time, so that a busy machine refuses
+ * nothing more; 0: as long as it takes. */
 void rules_limit_time(struct rules *r, double seconds_max);
 /* So many steps from now on, then every one fails with LIMIT: a bound that is the same on every machine. 0: none. */
 void rules_limit_steps(struct rules *r, size_t steps_max);

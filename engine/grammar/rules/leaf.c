@@ -5,6 +5,9 @@
 
 #include "engine/grammar/rules/linear_form.h"
 
+/* Entries of a row that cost what a step does. */
+#define ENTRIES_A_STEP 8
+
 enum { ALIVE_UNKNOWN, ALIVE, ALIVE_NOT, ALIVE_LOOKED_AT };
 
 /* ---- classes of bytes ------------------------------------------------------------------------------------ */
@@ -42,13 +45,8 @@ void leaves_deinit(struct rules *r) {
 /* ---- states ---------------------------------------------------------------------------------------------- */
 
 static bool add_leaf(struct rules *r, rules_expression x) {
-    size_t count = r->leaf_count, row = (size_t)r->class_count * (count + 1);
-    if (!rules_grow(r, &r->leaves, &r->leaf_capacity, count + 1, sizeof *r->leaves) ||
-        !rules_grow(r, &r->rows, &r->row_capacity, row, sizeof *r->rows))
-        return false;
-    r->leaves[count] = (struct leaf){.expression = x};
-    memset(r->rows + count * r->class_count, 0, r->class_count * sizeof *r->rows);
-    r->leaf_count++;
+    if (!rules_grow(r, &r->leaves, &r->leaf_capacity, r->leaf_count + 1, sizeof *r->leaves)) return false;
+    r->leaves[r->leaf_count++] = (struct leaf){.expression = x, .row = RULES_NONE};
     return true;
 }
 
@@ -69,34 +67,43 @@ static leaf_state leaf_number(struct rules *r, rules_expression x) {
     return r->leaf_of[x];
 }
 
-/* Where a state leads, those included from which nothing matches. */
+/* Its row, which has been made. */
+static uint32_t *leaf_entries(const struct rules *r, leaf_state state) {
+    return r->rows + (size_t)r->leaves[state].row * r->class_count;
+}
+
+/* Where a state leads, those included from which nothing matches. Most states are never asked. */
 static bool make_row(struct rules *r, leaf_state state) {
-    rules_expression targets[256];
-    if (r->leaves[state].has_row) return true;
+    uint32_t targets[256]; /* expressions, then their states */
+    size_t classes = r->class_count;
+    if (r->leaves[state].row != RULES_NONE) return true;
     if (!linear_form_targets(r, r->leaves[state].expression, targets)) return false;
-    for (uint32_t c = 0; c < r->class_count; c++) {
-        leaf_state target = leaf_number(r, targets[c]);
-        if (target == RULES_NONE) return false;
-        r->rows[(size_t)state * r->class_count + c] = target;
-    }
-    r->leaves[state].has_row = true;
+    size_t row = r->row_count; /* those of parts may have been made */
+    for (size_t c = 0; c < classes; c++)
+        if ((targets[c] = leaf_number(r, targets[c])) == RULES_NONE) return false;
+    if (!rules_spend(r, classes / ENTRIES_A_STEP) ||
+        !rules_grow(r, &r->rows, &r->row_capacity, (row + 1) * classes, sizeof *r->rows))
+        return false;
+    memcpy(r->rows + row * classes, targets, classes * sizeof *targets);
+    r->leaves[state].row = (uint32_t)row;
+    r->row_count++;
     return true;
 }
 
 const uint32_t *leaf_any_row(struct rules *r, rules_expression x) {
     leaf_state state = leaf_number(r, x);
-    return state != RULES_NONE && make_row(r, state) ? r->rows + (size_t)state * r->class_count : NULL;
+    return state != RULES_NONE && make_row(r, state) ? leaf_entries(r, state) : NULL;
 }
 
 /* ---- does anything match ----------------------------------------------------------------------------------- */
 
 /* What shows without a search: so a search ends where an intersection has the empty text, whatever comes behind it.
  * levels: of expressions within each other that are looked at. */
-static bool shows_alive(const struct rules *r, rules_expression x, unsigned levels) {
+static bool shows_alive(struct rules *r, rules_expression x, unsigned levels) {
     const struct expression *e = &r->expressions[x];
     if (expression_is(r, x, EXPRESSION_NULLABLE)) return true;
     if (!expression_is(r, x, EXPRESSION_BOOLEAN)) return x != RULES_NOTHING;
-    if (levels == 0) return false;
+    if (levels == 0 || !rules_tick(r)) return false;
     if (e->kind == EXPRESSION_SEQUENCE)
         return shows_alive(r, e->a, levels - 1) && shows_alive(r, e->b, levels - 1);
     if (e->kind == EXPRESSION_REPEAT) return shows_alive(r, e->a, levels - 1);
@@ -116,8 +123,9 @@ static bool is_known_alive(struct rules *r, leaf_state state) {
 /* The states that a search looks at, near ones first: a queue in scratch, of pairs of a state and the place of the pair
  * that led to it (RULES_NONE: none). */
 static void look_at(struct rules *r, leaf_state state, uint32_t from) {
+    if (!scratch_push(r, state)) return;
     r->leaves[state].alive = ALIVE_LOOKED_AT;
-    if (scratch_push(r, state)) scratch_push(r, from);
+    scratch_push(r, from);
 }
 
 /* Looks at where the state at this place leads. Returns whether one that matches something is among that. */
@@ -125,7 +133,7 @@ static bool search_step(struct rules *r, size_t place) {
     leaf_state state = r->scratch[place];
     if (!make_row(r, state)) return false;
     for (uint32_t c = 0; c < r->class_count && !rules_failed(r); c++) {
-        leaf_state next = r->rows[(size_t)state * r->class_count + c];
+        leaf_state next = leaf_entries(r, state)[c];
         if (next == LEAF_DEAD || r->leaves[next].alive >= ALIVE_NOT) continue;
         if (is_known_alive(r, next)) return true;
         look_at(r, next, (uint32_t)place);
@@ -139,7 +147,7 @@ static void settle_search(struct rules *r, size_t from, size_t place, bool found
     bool is_over = !found && !rules_failed(r);
     for (size_t at = place; found && at != RULES_NONE; at = r->scratch[at + 1])
         r->leaves[r->scratch[at]].alive = ALIVE;
-    for (size_t at = from; at + 1 < r->scratch_count; at += 2)
+    for (size_t at = from; at < r->scratch_count; at += 2)
         if (r->leaves[r->scratch[at]].alive == ALIVE_LOOKED_AT)
             r->leaves[r->scratch[at]].alive = is_over ? ALIVE_NOT : ALIVE_UNKNOWN;
     r->scratch_count = from;
@@ -185,9 +193,9 @@ leaf_state leaf_of(struct rules *r, rules_expression x) {
 bool leaf_expand(struct rules *r, leaf_state state) {
     if (!make_row(r, state)) return false;
     for (uint32_t c = 0; c < r->class_count; c++) {
-        size_t place = (size_t)state * r->class_count + c;
-        if (!leaf_alive(r, r->rows[place])) r->rows[place] = LEAF_DEAD;
+        bool alive = leaf_alive(r, leaf_entries(r, state)[c]);
         if (rules_failed(r)) return false;
+        if (!alive) leaf_entries(r, state)[c] = LEAF_DEAD;
     }
     r->leaves[state].pruned = true;
     return true;

@@ -21,7 +21,7 @@ bool leaf_expand(struct rules *r, leaf_state state);
  * next call. */
 static inline const leaf_state *leaf_row(struct rules *r, leaf_state state) {
     if (!r->leaves[state].pruned && !leaf_expand(r, state)) return NULL;
-    return r->rows + (size_t)state * r->class_count;
+    return r->rows + (size_t)r->leaves[state].row * r->class_count;
 }
 static inline bool leaf_nullable(const struct rules *r, leaf_state state) {
     return expression_is(r, r->leaves[state].expression, EXPRESSION_NULLABLE);

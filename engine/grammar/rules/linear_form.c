@@ -9,6 +9,10 @@
 /* One class instead of a set. */
 #define CLASS_BIT 0x80000000u
 #define NO_LINK   UINT32_MAX
+/* That a pair is sorted into, of what a step costs. */
+#define CLASSES_A_STEP 16
+/* Of choices whose rows are used: making one may make those of the choices in it, one call within the other. */
+#define SHARED_DEPTH_MAX 40
 
 struct pair {
     uint32_t set; /* or CLASS_BIT and a class */
@@ -64,11 +68,32 @@ static bool add_choice(struct rules *r, const struct expression *x) {
     return true;
 }
 
-static bool add_repeat(struct rules *r, const struct expression *x) {
+/* By its state's row, which is made once, whatever comes behind it: the characters of a string of bounded length are the
+ * same at each place. What is left of a choice stays a choice before the tail, so that few expressions are made. */
+static bool add_row_before(struct rules *r, rules_expression x, rules_expression tail) {
+    rules_expression last = RULES_NOTHING, made = RULES_NOTHING;
+    const uint32_t *row = leaf_any_row(r, x);
+    if (!row || tail == RULES_NONE) return false;
+    for (uint32_t c = 0; c < r->class_count; c++) {
+        rules_expression left = r->leaves[row[c]].expression;
+        if (left != last) made = expression_sequence(r, left, tail);
+        last = left;
+        if (!add_pair(r, CLASS_BIT | c, made)) return false;
+    }
+    return true;
+}
+
+static bool add_before(struct rules *r, rules_expression x, rules_expression tail) {
     size_t from = r->form->pair_count;
+    const struct expression *e = &r->expressions[x];
+    if (e->kind == EXPRESSION_CHOICE && e->depth <= SHARED_DEPTH_MAX) return add_row_before(r, x, tail);
+    return add_form(r, x) && append(r, from, tail);
+}
+
+static bool add_repeat(struct rules *r, const struct expression *x) {
     rules_expression part = x->a;
     uint32_t least = x->b > 0 ? x->b - 1 : 0, most = x->c == RULES_UNLIMITED ? x->c : x->c - 1;
-    return add_form(r, part) && append(r, from, rules_repeat(r, part, least, most));
+    return add_before(r, part, rules_repeat(r, part, least, most));
 }
 
 static rules_expression combine(struct rules *r, const struct expression *x, uint32_t class) {
@@ -92,7 +117,6 @@ static bool add_combined(struct rules *r, const struct expression *x) {
 static bool add_form(struct rules *r, rules_expression x) {
     for (;;) {
         struct expression now = r->expressions[x];
-        size_t from = r->form->pair_count;
         if (!rules_tick(r)) return false;
         switch ((enum expression_kind)now.kind) {
         case EXPRESSION_BYTES:
@@ -105,7 +129,7 @@ static bool add_form(struct rules *r, rules_expression x) {
         case EXPRESSION_WITHOUT:
             return add_combined(r, &now);
         case EXPRESSION_SEQUENCE:
-            if (!add_form(r, now.a) || !append(r, from, now.b)) return false;
+            if (!add_before(r, now.a, now.b)) return false;
             if (!expression_is(r, now.a, EXPRESSION_NULLABLE)) return true;
             x = now.b;
             break;
@@ -131,6 +155,7 @@ static bool sort_pairs(struct rules *r, size_t from, uint32_t heads[256]) {
             continue;
         }
         struct byte_set set = r->sets[pair.set];
+        if (!rules_spend(r, r->class_count / CLASSES_A_STEP)) return false;
         for (uint32_t c = 0; c < r->class_count; c++)
             if (byte_set_has(&set, r->class_byte[c]) && !add_link(r, &heads[c], pair.target)) return false;
     }

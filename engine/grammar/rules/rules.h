@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "engine/types/grammar.h"
 
 struct rules;
 
@@ -25,8 +26,10 @@ struct rules_range {
     uint32_t first, last;
 };
 
-/* bytes_max: memory of everything that is written. NO_MEMORY. */
-enum status rules_create(size_t bytes_max, struct rules **out, struct error *e);
+/* bytes_max: memory of everything that is written, which is taken from the budget too where there is one. NO_MEMORY,
+ * LIMIT, BUSY. */
+enum status rules_create(size_t bytes_max, struct grammar_budget *budget, struct rules **out,
+                         struct error *e);
 void rules_destroy(struct rules *r);
 
 /* ---- leaves -------------------------------------------------------------------------------------------- */

@@ -167,11 +167,39 @@ static int teardown(void **state) {
     return 0;
 }
 
+/* Looking ahead is no request of anybody's: where it fails, the next who asks hears nothing of it. */
+static void looking_ahead_in_vain_spoils_nothing(void **state) {
+    (void)state;
+    const struct grammar_options options = {.bytes_max = 256 << 10, .seconds_max = 100};
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    struct grammar *g;
+    struct error e;
+    char ahead[96];
+    grammar_state at = GRAMMAR_START, to;
+    enum status status;
+    assert_ok(grammar_compile(GRAMMAR_REGEX, (struct engine_string){"a{100000}", 9}, &options, v, &g, &e));
+    do {
+        grammar_state before = at;
+        status = grammar_accept(g, at, 'a', &at, &e);
+        if (status != STATUS_OK) at = before;
+    } while (status == STATUS_OK);
+    assert_int_equal(status, STATUS_LIMIT);
+    assert_int_equal(grammar_forced(g, at, ahead, sizeof ahead), 0);
+    assert_ok(grammar_accept(g, GRAMMAR_START, 'b', &to, &e));
+    assert_int_equal(to, GRAMMAR_DEAD);
+    grammar_release(g);
+    grammar_vocabulary_destroy(v);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_allocation_may_fail),         cmocka_unit_test(a_vocabulary_may_find_no_memory),
-        cmocka_unit_test(a_failure_leaves_what_was_there), cmocka_unit_test(limits_are_named),
-        cmocka_unit_test(memory_ends_while_walking),       cmocka_unit_test(threads_share_it),
+        cmocka_unit_test(any_allocation_may_fail),
+        cmocka_unit_test(a_vocabulary_may_find_no_memory),
+        cmocka_unit_test(a_failure_leaves_what_was_there),
+        cmocka_unit_test(limits_are_named),
+        cmocka_unit_test(memory_ends_while_walking),
+        cmocka_unit_test(threads_share_it),
+        cmocka_unit_test(looking_ahead_in_vain_spoils_nothing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -16,7 +16,7 @@ static int start(void **state) {
                                                  {"[", 1}, {"]", 1}, {"{", 1},  {"}", 1}};
     struct error e;
     return grammar_vocabulary_create(texts, 8, &vocabulary, &e) != STATUS_OK ||
-           grammar_cache_create(vocabulary, (size_t)PLACES << 23, &cache, &e) != STATUS_OK;
+           grammar_cache_create(vocabulary, (size_t)PLACES << 20, &cache, &e) != STATUS_OK;
 }
 
 static int stop(void **state) {
@@ -96,40 +96,6 @@ static void what_is_not_understood_takes_no_place(void **state) {
     grammar_release(get(GRAMMAR_REGEX, "ab"));
 }
 
-/* Along a text in which each place means a state of its own: whether all of it could be followed. */
-static bool follow_for_long(struct grammar *g) {
-    grammar_state state = GRAMMAR_START;
-    uint32_t random = 1;
-    for (int i = 0; i < 20000; i++) {
-        random = random * 1664525 + 1013904223;
-        enum status status = grammar_accept(g, state, random >> 31 ? 0 : 1, &state, NULL);
-        if (status == STATUS_LIMIT) return false;
-        assert_int_equal(status, STATUS_OK);
-    }
-    return true;
-}
-
-/* What one text has used up is not the next one's loss. */
-static void a_full_one_is_compiled_anew(void **state) {
-    (void)state;
-    static const char source[] = "[ab]*a[ab]{2000}";
-    struct grammar *full = get(GRAMMAR_REGEX, source), *fresh;
-    grammar_state next;
-    struct error e;
-    assert_false(grammar_is_full(full));
-    assert_false(follow_for_long(full));
-    assert_true(grammar_is_full(full));
-    fresh = get(GRAMMAR_REGEX, source);
-    assert_ptr_not_equal(fresh, full);
-    assert_false(grammar_is_full(fresh));
-    assert_ok(grammar_accept(fresh, GRAMMAR_START, 0, &next, &e));
-    grammar_release(full);
-    grammar_release(fresh);
-    full = get(GRAMMAR_REGEX, source); /* the one of both that has room */
-    assert_ptr_equal(full, fresh);
-    grammar_release(full);
-}
-
 /* Each request is one of: compiled, found, refused, without a place. */
 static void its_figures_say_what_became_of_requests(void **state) {
     (void)state;
@@ -156,6 +122,58 @@ static void its_figures_say_what_became_of_requests(void **state) {
         if (i != 1) grammar_release(held[i]);
     grammar_cache_stats(NULL, &stats);
     assert_int_equal(stats.compiled + stats.kept + stats.in_use, 0);
+}
+
+/* Each further a is a state. */
+static void wear_out(struct grammar *g) {
+    grammar_state at = GRAMMAR_START;
+    struct error e;
+    while (!grammar_is_worn(g)) assert_ok(grammar_accept(g, at, 0, &at, &e));
+}
+
+static void long_texts_use_up_a_grammar_for_nobody_else(void **state) {
+    (void)state;
+    static const char longest[] = "a{100000}";
+    struct grammar *old = get(GRAMMAR_REGEX, longest), *fresh, *held[PLACES - 2], *any;
+    assert_false(grammar_is_worn(old));
+    wear_out(old);
+    fresh = get(GRAMMAR_REGEX, longest);
+    assert_ptr_not_equal(fresh, old);
+    any = get(GRAMMAR_REGEX, longest);
+    assert_ptr_equal(any, fresh);
+    grammar_release(any);
+    wear_out(fresh);
+    for (size_t i = 0; i < PLACES - 2; i++) held[i] = get(GRAMMAR_REGEX, numbered(i));
+    any = get(GRAMMAR_REGEX, longest); /* no room: a worn one is better than none */
+    assert_true(any == old || any == fresh);
+    grammar_release(any);
+    grammar_release(old);
+    any = get(GRAMMAR_REGEX, longest);
+    assert_false(grammar_is_worn(any));
+    grammar_release(any);
+    grammar_release(fresh);
+    for (size_t i = 0; i < PLACES - 2; i++) grammar_release(held[i]);
+}
+
+/* Eight may take all that there is; then nobody else begins, and where they are given back there is room again. */
+static void all_together_take_no_more_than_there_is(void **state) {
+    (void)state;
+    struct grammar *held[PLACES], *more;
+    enum status status = STATUS_OK;
+    size_t count = 0;
+    struct error e;
+    for (; count < PLACES && status == STATUS_OK; count++) {
+        static char text[32];
+        snprintf(text, sizeof text, "a{%zu}", 100000 - count);
+        if (get_with(GRAMMAR_REGEX, text, "", &held[count], &e) != STATUS_OK) break;
+        grammar_state at = GRAMMAR_START;
+        while (status == STATUS_OK) status = grammar_accept(held[count], at, 0, &at, &e);
+        if (status == STATUS_LIMIT) status = STATUS_OK; /* its own part */
+    }
+    assert_in_range(count, 6, 9);
+    assert_int_equal(get_with(GRAMMAR_REGEX, "b+", "", &more, &e), STATUS_BUSY);
+    for (size_t i = 0; i < count; i++) grammar_release(held[i]);
+    grammar_release(get(GRAMMAR_REGEX, "b+"));
 }
 
 static void *get_many(void *context) {
@@ -187,8 +205,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_was_compiled_is_found_again, start, stop),
         cmocka_unit_test_setup_teardown(what_is_held_stays_and_the_rest_gives_way, start, stop),
         cmocka_unit_test_setup_teardown(what_is_not_understood_takes_no_place, start, stop),
-        cmocka_unit_test_setup_teardown(a_full_one_is_compiled_anew, start, stop),
         cmocka_unit_test_setup_teardown(its_figures_say_what_became_of_requests, start, stop),
+        cmocka_unit_test_setup_teardown(long_texts_use_up_a_grammar_for_nobody_else, start, stop),
+        cmocka_unit_test_setup_teardown(all_together_take_no_more_than_there_is, start, stop),
         cmocka_unit_test_setup_teardown(threads_get_the_same, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,25 @@ static void test_first_failure_counts(void **state) {
     completion_destroy(c);
 }
 
+static void test_a_grammar_that_is_too_much_is_no_fault_of_the_server(void **state) {
+    (void)state;
+    static const struct {
+        enum status code;
+        enum api_error_kind kind;
+    } cases[] = {
+        {STATUS_LIMIT, API_INVALID}, {STATUS_BUSY, API_QUEUE_FULL}, {STATUS_MALFORMED, API_INTERNAL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct completion *c = prepare("{\"prompt\":\"ab\"}");
+        struct error cause;
+        error_set(&cause, cases[i].code, "structured_outputs", "too much");
+        const struct engine_event event = {
+            .kind = ENGINE_EVENT_FINISHED, .text = "", .finish = ENGINE_FINISH_FAILED, .error = &cause};
+        completion_event(&c->prompts[0], &event);
+        assert_int_equal(c->failure.kind, cases[i].kind);
+        completion_destroy(c);
+    }
+}
+
 /* What was generated in time is the answer, whoever of the choices has it; nothing at all is a failure. */
 static void test_time_limit(void **state) {
     (void)state;
@@ -194,6 +213,7 @@ int main(void) {
         cmocka_unit_test(test_offsets_of_special_tokens),
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_first_failure_counts),
+        cmocka_unit_test(test_a_grammar_that_is_too_much_is_no_fault_of_the_server),
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_what_a_prompt_leaves_unfinished),
         cmocka_unit_test(test_offsets_behind_replaced_bytes),

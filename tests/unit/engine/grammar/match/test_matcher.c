@@ -142,7 +142,7 @@ static rules_expression write_node(struct rules *r, const struct node *n, rules_
 static enum status make(const struct node *n, struct matcher **m, struct error *out) {
     struct rules *r;
     struct error e;
-    assert_ok(rules_create((size_t)64 << 20, &r, &e));
+    assert_ok(rules_create((size_t)64 << 20, NULL, &r, &e));
     rules_name root = rules_declare(r, "root");
     rules_define(r, root, write_node(r, n, root));
     enum status status = rules_finish(r, rules_call(r, root), out);

@@ -10,7 +10,7 @@ static struct rules *rules;
 static int setup(void **state) {
     struct error e;
     (void)state;
-    return rules_create((size_t)1 << 24, &rules, &e) == STATUS_OK ? 0 : 1;
+    return rules_create((size_t)1 << 24, NULL, &rules, &e) == STATUS_OK ? 0 : 1;
 }
 
 static int teardown(void **state) {
@@ -180,8 +180,8 @@ static void memory_is_limited(void **state) {
     struct rules *small;
     struct error e;
     (void)state;
-    assert_int_equal(rules_create(100, &small, &e), STATUS_LIMIT);
-    assert_ok(rules_create(20000, &small, &e));
+    assert_int_equal(rules_create(100, NULL, &small, &e), STATUS_LIMIT);
+    assert_ok(rules_create(20000, NULL, &small, &e));
     for (uint32_t i = 0; i < 10000 && !rules_failed(small); i++) {
         const struct rules_range range = {i, i};
         rules_points(small, &range, 1);
