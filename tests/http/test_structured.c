@@ -240,9 +240,11 @@ static void states_beyond_the_memory_are_said(void **state) {
                                  "\"guided_regex\":\"[ab]*a[ab]{2000}c\"}";
     bool is_refused = false;
     char request[256];
+    struct daemon small;
+    start_one(&small, "--structured-outputs-mib", "1");
     for (int seed = 0; seed < 8 && !is_refused; seed++) {
         snprintf(request, sizeof request, format, 450, seed);
-        struct answer a = http_post(&without, "/v1/completions", request);
+        struct answer a = http_post(&small, "/v1/completions", request);
         is_refused = a.status == 400;
         if (is_refused)
             assert_non_null(strstr(a.body, "'guided_regex': with this text its states need more memory"));
@@ -252,7 +254,8 @@ static void states_beyond_the_memory_are_said(void **state) {
     }
     assert_true(is_refused);
     snprintf(request, sizeof request, format, 4, 1);
-    json_decref(complete(&without, request));
+    json_decref(complete(&small, request));
+    daemon_stop(&small);
 }
 
 static void figures_follow_what_was_asked(void **state) {
