@@ -21,6 +21,7 @@
 struct attention_range {
     const uint32_t *pages;
     size_t first, end;
+    const struct attention *of; /* whose cache they lie in: that of a hint is another head's, or layer's */
 };
 
 static struct attention_state attention_empty_state(float *values, size_t head_dim) {
@@ -120,7 +121,8 @@ static void attention_prefetch_next(struct attention_tile *t, const struct atten
         t->prefetch.lines = 0;
         return;
     }
-    attention_set_prefetch(&t->prefetch, t->a, range->pages, block, attention_span_blocks(block, range->end));
+    attention_set_prefetch(&t->prefetch, range->of, range->pages, block,
+                           attention_span_blocks(block, range->end));
     attention_pace_prefetch(&t->prefetch, t->blocks, t->a->head_dim);
 }
 
@@ -147,7 +149,8 @@ static struct attention_range attention_seen(const struct attention_tile *t, siz
         if (t->query[i].oldest < oldest) oldest = t->query[i].oldest;
         if (t->query[i].position > newest) newest = t->query[i].position;
     }
-    struct attention_range seen = {t->query[query].pages, oldest / KERNEL_LANES, newest / KERNEL_LANES + 1};
+    struct attention_range seen = {t->query[query].pages, oldest / KERNEL_LANES, newest / KERNEL_LANES + 1,
+                                   t->a};
     if (seen.first < within->first) seen.first = within->first;
     if (seen.end > within->end) seen.end = within->end;
     return seen;
@@ -165,7 +168,7 @@ static struct attention_range attention_hinted(const struct attention *next) {
     if (!next) return (struct attention_range){0};
     size_t position = next->rows->position;
     return (struct attention_range){next->rows->pages, attention_oldest(next, position) / KERNEL_LANES,
-                                    position / KERNEL_LANES + 1};
+                                    position / KERNEL_LANES + 1, next};
 }
 
 /* What each sequence of the tile has of its own, after what they share. */
@@ -221,7 +224,7 @@ static void attention_init_tile(struct attention_tile *t, const struct attention
 void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, size_t row_count) {
     struct attention_tile t;
     float spare[ATTENTION_QUERIES][KERNEL_HEAD_DIM_MAX];
-    const struct attention_range all = {NULL, 0, SIZE_MAX};
+    const struct attention_range all = {.end = SIZE_MAX};
     attention_announce(a, row_first, row_count);
     attention_init_tile(&t, a, false);
     const size_t end = (row_first + row_count) * a->group;
@@ -249,8 +252,8 @@ void KERNEL_FUNCTION(attention_chunk)(const struct attention *a, size_t row_firs
                                       size_t chunk, float *states) {
     struct attention_tile t;
     const size_t size = kernel_attention_state(a->head_dim), end = (row_first + row_count) * a->group;
-    const struct attention_range within = {NULL, chunk * ATTENTION_CHUNK_BLOCKS,
-                                           (chunk + 1) * ATTENTION_CHUNK_BLOCKS};
+    const struct attention_range within = {.first = chunk * ATTENTION_CHUNK_BLOCKS,
+                                           .end = (chunk + 1) * ATTENTION_CHUNK_BLOCKS};
     attention_announce_chunk(a, row_first, row_count, chunk, states);
     attention_init_tile(&t, a, true);
     for (size_t index = row_first * a->group; index < end; index += t.count) {
