@@ -16,6 +16,9 @@
 /* States may take the whole memory of a grammar; the part of it behind which nobody begins with it any more. */
 #define WEAR_SHARE 4
 
+/* A state is a configuration's number. */
+_Static_assert(GRAMMAR_START == 0 && GRAMMAR_DEAD == CONFIGURATION_DEAD, "states are configurations");
+
 struct grammar {
     atomic_uint references;
     pthread_mutex_t lock; /* of the rest */

@@ -25,7 +25,7 @@ enum status constraint_state(const struct sequence *q, size_t count, grammar_sta
 }
 
 /* A stop token that is to be in the text would spoil it. */
-static size_t harmless_enders(const struct engine_request *r) {
+static size_t allowed_enders(const struct engine_request *r) {
     return r->include_stop_text ? r->terms->model_enders : r->terms->ender_count;
 }
 
@@ -38,7 +38,7 @@ enum status constraint_mask(const struct sequence *q, grammar_state state, uint3
     }
     enum status status = grammar_mask(terms->grammar, state, mask, e);
     if (status != STATUS_OK || !grammar_may_end(terms->grammar, state)) return status;
-    for (size_t i = 0; i < harmless_enders(q->request); i++) {
+    for (size_t i = 0; i < allowed_enders(q->request); i++) {
         int32_t id = terms->enders[i];
         if (id >= 0 && (size_t)id / 32 < words) mask[id / 32] |= (uint32_t)1 << id % 32;
     }

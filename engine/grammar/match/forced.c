@@ -14,12 +14,12 @@ static void find_single_bytes(const struct rules *r, int *byte_of) {
 /* The only byte that leads on, and where to; BYTE_NONE or less: there is none, or more than one. */
 static int only_byte(struct matcher *m, configuration at, const int *byte_of, configuration *to) {
     int found = BYTE_NONE;
-    for (uint32_t class = 0; class < m->rules->class_count; class ++) {
-        configuration next = matcher_step(m, at, class);
+    for (uint32_t byte_class = 0; byte_class < m->rules->class_count; byte_class++) {
+        configuration next = matcher_step(m, at, byte_class);
         if (next == CONFIGURATION_FAILED) return BYTE_NONE;
         if (next == CONFIGURATION_DEAD) continue;
         if (found != BYTE_NONE) return BYTE_SEVERAL;
-        found = byte_of[class];
+        found = byte_of[byte_class];
         *to = next;
     }
     return found;

@@ -47,7 +47,7 @@ static unsigned pair_flags(const struct rules *r, const struct expression *x) {
     unsigned flags =
         (either_flags(r, x->a, x->b) & FLAGS_OF_ANY) | (both_flags(r, x->a, x->b) & FLAGS_OF_ALL);
     if (x->kind != EXPRESSION_SEQUENCE) flags |= EXPRESSION_BOOLEAN;
-    if (x->kind == EXPRESSION_WITHOUT)
+    if (x->kind == EXPRESSION_DIFFERENCE)
         flags |= expression_is(r, x->a, EXPRESSION_NULLABLE) && !expression_is(r, x->b, EXPRESSION_NULLABLE)
                      ? EXPRESSION_NULLABLE
                      : 0;
@@ -77,8 +77,8 @@ uint8_t expression_flags(const struct rules *r, const struct expression *x) {
     case EXPRESSION_CALL:
         return r->rules[x->a].nullable ? EXPRESSION_NULLABLE : 0;
     case EXPRESSION_SEQUENCE:
-    case EXPRESSION_BOTH:
-    case EXPRESSION_WITHOUT:
+    case EXPRESSION_INTERSECTION:
+    case EXPRESSION_DIFFERENCE:
         break;
     }
     return (uint8_t)pair_flags(r, x);
@@ -99,8 +99,8 @@ static unsigned depth_of(const struct rules *r, const struct expression *x) {
         unsigned a = r->expressions[x->a].depth + 1u, b = r->expressions[x->b].depth;
         return a > b ? a : b;
     }
-    case EXPRESSION_BOTH:
-    case EXPRESSION_WITHOUT: {
+    case EXPRESSION_INTERSECTION:
+    case EXPRESSION_DIFFERENCE: {
         unsigned a = r->expressions[x->a].depth, b = r->expressions[x->b].depth;
         return (a > b ? a : b) + RULES_BOOLEAN_LEVELS;
     }
@@ -379,22 +379,22 @@ static bool are_sets(const struct rules *r, rules_expression a, rules_expression
     return r->expressions[a].kind == EXPRESSION_BYTES && r->expressions[b].kind == EXPRESSION_BYTES;
 }
 
-rules_expression rules_both(struct rules *r, rules_expression a, rules_expression b) {
+rules_expression rules_intersection(struct rules *r, rules_expression a, rules_expression b) {
     if (rules_failed(r) || a == RULES_NONE || b == RULES_NONE) return RULES_NONE;
     if (a == RULES_NOTHING || b == RULES_NOTHING) return RULES_NOTHING;
     if (a == b || is_all(r, b)) return a;
     if (is_all(r, a)) return b;
     if (are_sets(r, a, b)) return combine_sets(r, a, b, false);
-    return a < b ? expression_intern(r, EXPRESSION_BOTH, a, b, 0)
-                 : expression_intern(r, EXPRESSION_BOTH, b, a, 0);
+    return a < b ? expression_intern(r, EXPRESSION_INTERSECTION, a, b, 0)
+                 : expression_intern(r, EXPRESSION_INTERSECTION, b, a, 0);
 }
 
-rules_expression rules_without(struct rules *r, rules_expression a, rules_expression b) {
+rules_expression rules_difference(struct rules *r, rules_expression a, rules_expression b) {
     if (rules_failed(r) || a == RULES_NONE || b == RULES_NONE) return RULES_NONE;
     if (a == RULES_NOTHING || a == b || is_all(r, b)) return RULES_NOTHING;
     if (b == RULES_NOTHING) return a;
     if (are_sets(r, a, b)) return combine_sets(r, a, b, true);
-    return expression_intern(r, EXPRESSION_WITHOUT, a, b, 0);
+    return expression_intern(r, EXPRESSION_DIFFERENCE, a, b, 0);
 }
 
 rules_expression rules_call(struct rules *r, rules_name rule) {

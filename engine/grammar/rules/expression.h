@@ -11,15 +11,15 @@
 #include "engine/grammar/rules/rules.h"
 
 enum expression_kind {
-    EXPRESSION_NOTHING,  /* matches no text */
-    EXPRESSION_EMPTY,    /* matches the empty text */
-    EXPRESSION_BYTES,    /* a: which set */
-    EXPRESSION_SEQUENCE, /* a, then b; a is no sequence, so that it is a list */
-    EXPRESSION_CHOICE,   /* b members from r->members[a], ascending, none of them a choice */
-    EXPRESSION_REPEAT,   /* a, from b to c times */
-    EXPRESSION_BOTH,     /* a and b */
-    EXPRESSION_WITHOUT,  /* a and not b */
-    EXPRESSION_CALL,     /* a: which rule */
+    EXPRESSION_NOTHING,      /* matches no text */
+    EXPRESSION_EMPTY,        /* matches the empty text */
+    EXPRESSION_BYTES,        /* a: which set */
+    EXPRESSION_SEQUENCE,     /* a, then b; a is no sequence, so that it is a list */
+    EXPRESSION_CHOICE,       /* b members from r->members[a], ascending, none of them a choice */
+    EXPRESSION_REPEAT,       /* a, from b to c times */
+    EXPRESSION_INTERSECTION, /* a and b */
+    EXPRESSION_DIFFERENCE,   /* a and not b */
+    EXPRESSION_CALL,         /* a: which rule */
 };
 
 enum {

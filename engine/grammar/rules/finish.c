@@ -45,10 +45,10 @@ static rules_expression change_one(struct change *c, rules_expression self) {
         return expression_sequence(r, c->becomes[x.a], c->becomes[x.b]);
     case EXPRESSION_REPEAT:
         return rules_repeat(r, c->becomes[x.a], x.b, x.c);
-    case EXPRESSION_BOTH:
-        return rules_both(r, c->becomes[x.a], c->becomes[x.b]);
-    case EXPRESSION_WITHOUT:
-        return rules_without(r, c->becomes[x.a], c->becomes[x.b]);
+    case EXPRESSION_INTERSECTION:
+        return rules_intersection(r, c->becomes[x.a], c->becomes[x.b]);
+    case EXPRESSION_DIFFERENCE:
+        return rules_difference(r, c->becomes[x.a], c->becomes[x.b]);
     default:
         return self;
     }
@@ -85,7 +85,7 @@ static rules_expression change_finish(struct change *c, rules_expression start) 
 static void check_boolean(const struct change *c) {
     for (size_t i = 0; i < c->count && !rules_failed(c->r); i++) {
         const struct expression *x = &c->r->expressions[c->becomes[i]];
-        bool boolean = x->kind == EXPRESSION_BOTH || x->kind == EXPRESSION_WITHOUT;
+        bool boolean = x->kind == EXPRESSION_INTERSECTION || x->kind == EXPRESSION_DIFFERENCE;
         if (boolean && !(x->flags & EXPRESSION_REGULAR))
             rules_fail(c->r, STATUS_INVALID_ARGUMENT, "grammar",
                        "an intersection or a difference of what leads to a call of itself");

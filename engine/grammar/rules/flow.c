@@ -24,8 +24,8 @@ static uint32_t part_count(const struct expression *x) {
     case EXPRESSION_CHOICE:
         return x->b;
     case EXPRESSION_SEQUENCE:
-    case EXPRESSION_BOTH:
-    case EXPRESSION_WITHOUT:
+    case EXPRESSION_INTERSECTION:
+    case EXPRESSION_DIFFERENCE:
         return 2;
     case EXPRESSION_REPEAT:
     case EXPRESSION_CALL:

@@ -104,7 +104,8 @@ static rules_expression combine(struct rules *r, const struct expression *x, uin
     const uint32_t *b = leaf_any_row(r, x->b);
     if (!b) return RULES_NONE;
     rules_expression right = r->leaves[b[class]].expression;
-    return x->kind == EXPRESSION_BOTH ? rules_both(r, left, right) : rules_without(r, left, right);
+    return x->kind == EXPRESSION_INTERSECTION ? rules_intersection(r, left, right)
+                                              : rules_difference(r, left, right);
 }
 
 static bool add_combined(struct rules *r, const struct expression *x) {
@@ -125,8 +126,8 @@ static bool add_form(struct rules *r, rules_expression x) {
             return add_choice(r, &now);
         case EXPRESSION_REPEAT:
             return add_repeat(r, &now);
-        case EXPRESSION_BOTH:
-        case EXPRESSION_WITHOUT:
+        case EXPRESSION_INTERSECTION:
+        case EXPRESSION_DIFFERENCE:
             return add_combined(r, &now);
         case EXPRESSION_SEQUENCE:
             if (!add_before(r, now.a, now.b)) return false;

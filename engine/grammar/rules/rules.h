@@ -49,8 +49,8 @@ rules_expression rules_choice(struct rules *r, const rules_expression *parts, si
 rules_expression rules_repeat(struct rules *r, rules_expression part, uint32_t least, uint32_t most);
 /* Texts that both match, and texts of `a` that `b` does not match. Both must be regular: without calls (those of rules
  * that lead to no call of themselves are put in their place). */
-rules_expression rules_both(struct rules *r, rules_expression a, rules_expression b);
-rules_expression rules_without(struct rules *r, rules_expression a, rules_expression b);
+rules_expression rules_intersection(struct rules *r, rules_expression a, rules_expression b);
+rules_expression rules_difference(struct rules *r, rules_expression a, rules_expression b);
 
 /* ---- rules --------------------------------------------------------------------------------------------- */
 

@@ -154,6 +154,7 @@ rules_expression json_multiple_write(struct json_schema_writer *w, const struct 
     *found = tail <= TAIL_MAX && power / (uint64_t)m->factor <= JSON_SCHEMA_MULTIPLES_MAX;
     if (!*found) return RULES_NONE;
     rules_expression all = by_last_digits(w, m, tail, power);
-    if (only_whole && m->places > 0) all = rules_both(w->rules, all, json_schema_any_integer(w));
-    return has_bounds ? rules_both(w->rules, all, json_range_write(w, range, only_whole, m->places)) : all;
+    if (only_whole && m->places > 0) all = rules_intersection(w->rules, all, json_schema_any_integer(w));
+    return has_bounds ? rules_intersection(w->rules, all, json_range_write(w, range, only_whole, m->places))
+                      : all;
 }

@@ -89,8 +89,8 @@ static rules_expression fraction_between(struct json_schema_writer *w, const str
     const char *low = range->low.fraction + at, *high = range->high.fraction + at;
     if (!*low && !range->low_is_open) return fraction_to(w, high, range->high_is_open, room);
     if (!*high || !*low)
-        return rules_both(w->rules, fraction_from(w, low, range->low_is_open, room),
-                          fraction_to(w, high, range->high_is_open, room));
+        return rules_intersection(w->rules, fraction_from(w, low, range->low_is_open, room),
+                                  fraction_to(w, high, range->high_is_open, room));
     if (*low == *high)
         return json_schema_seq(w, digit_range(w, *low, *low), fraction_between(w, range, at + 1, room - 1));
     return json_schema_or(
@@ -107,8 +107,8 @@ static rules_expression with_point(struct json_schema_writer *w, rules_expressio
                                    size_t room) {
     rules_expression some = w->shared.nothing, none = has_empty ? json_schema_word(w, "") : w->shared.nothing;
     if (room > 0)
-        some =
-            json_schema_seq(w, json_schema_word(w, "."), rules_both(w->rules, fraction, digits(w, 1, room)));
+        some = json_schema_seq(w, json_schema_word(w, "."),
+                               rules_intersection(w->rules, fraction, digits(w, 1, room)));
     return json_schema_or(w, none, some);
 }
 

@@ -153,7 +153,7 @@ static rules_expression narrow_strings(struct json_schema_writer *w, const struc
     if (rules_failed(w->rules) || strings == w->shared.nothing ||
         !json_schema_has_kind(branches, JSON_SCHEMA_OF_STRING))
         return strings;
-    return rules_both(w->rules, strings, json_schema_string(w, branches));
+    return rules_intersection(w->rules, strings, json_schema_string(w, branches));
 }
 
 static rules_expression write_list(struct json_schema_writer *w, const struct json_schema_list *branches,

@@ -71,7 +71,7 @@ rules_expression json_schema_number(struct json_schema_writer *w, const struct j
     for (size_t i = 0; i < branches->count; i++) {
         if (!read_multiple(w, branches->items[i], &m)) continue;
         rules_expression one = write_multiples(w, branches->items[i], &m, &range, only_whole);
-        all = all == RULES_NONE ? one : rules_both(w->rules, all, one);
+        all = all == RULES_NONE ? one : rules_intersection(w->rules, all, one);
     }
     if (rules_failed(w->rules) || all != RULES_NONE) return all;
     if (range.has_low || range.has_high) return json_range_write(w, &range, only_whole, 0);

@@ -122,9 +122,9 @@ static void list_names(struct object *o) {
         const json_t *names = json_object_get(o->branches->items[i], "propertyNames");
         if (names) asked.items[asked.count++] = names;
     }
-    o->names = asked.count > 1
-                   ? rules_both(o->w->rules, json_schema_any_key(o->w), json_schema_goal(o->w, &asked))
-                   : RULES_NONE;
+    o->names = asked.count > 1 ? rules_intersection(o->w->rules, json_schema_any_key(o->w),
+                                                    json_schema_goal(o->w, &asked))
+                               : RULES_NONE;
 }
 
 /* ---- members ------------------------------------------------------------------------------------------------------ */
@@ -153,8 +153,8 @@ static bool ask(const struct object *o, const char *name, unsigned patterns, str
 /* Those of the keys that match these patterns and no others. */
 static rules_expression narrow_keys(const struct object *o, rules_expression keys, unsigned patterns) {
     for (size_t k = 0; k < o->pattern_count; k++)
-        keys = patterns >> k & 1 ? rules_both(o->w->rules, keys, o->patterns[k].keys)
-                                 : rules_without(o->w->rules, keys, o->patterns[k].maybe);
+        keys = patterns >> k & 1 ? rules_intersection(o->w->rules, keys, o->patterns[k].keys)
+                                 : rules_difference(o->w->rules, keys, o->patterns[k].maybe);
     return keys;
 }
 
@@ -162,7 +162,7 @@ static rules_expression write_member(const struct object *o, const char *name, r
     struct json_schema_writer *w = o->w;
     rules_expression choices[1 << JSON_SCHEMA_PATTERNS_MAX];
     size_t count = 0;
-    if (o->names != RULES_NONE) keys = rules_both(w->rules, keys, o->names);
+    if (o->names != RULES_NONE) keys = rules_intersection(w->rules, keys, o->names);
     for (unsigned patterns = 0; patterns < 1u << o->pattern_count; patterns++) {
         struct json_schema_list asked;
         if (!ask(o, name, patterns, &asked)) continue;
@@ -185,7 +185,7 @@ static void write_members(struct object *o) {
         listed[i] = json_schema_quoted(w, p->name, strlen(p->name));
         p->member = write_member(o, p->name, listed[i]);
     }
-    if (o->count > 0) keys = rules_without(w->rules, keys, rules_choice(w->rules, listed, o->count));
+    if (o->count > 0) keys = rules_difference(w->rules, keys, rules_choice(w->rules, listed, o->count));
     o->other = o->is_closed && o->pattern_count == 0 ? w->shared.nothing : write_member(o, NULL, keys);
     free(listed);
 }

@@ -47,7 +47,7 @@ static void add_group(struct spread *s, const json_t *alternatives, size_t owner
 static void add(struct spread *s, const json_t *schema, size_t owner);
 
 static void add_what_it_leads_to(struct spread *s, const json_t *schema, size_t number) {
-    const json_t *all = json_object_get(schema, "allOf"), *not = json_object_get(schema, "not");
+    const json_t *all = json_object_get(schema, "allOf"), *negated = json_object_get(schema, "not");
     if (json_object_get(schema, "$ref")) {
         const json_t *target = json_schema_refs_target(s->w, schema);
         if (target) add(s, target, number);
@@ -55,7 +55,7 @@ static void add_what_it_leads_to(struct spread *s, const json_t *schema, size_t 
     for (size_t i = 0; i < json_array_size(all); i++) add(s, json_array_get(all, i), number);
     add_group(s, json_object_get(schema, "anyOf"), number);
     add_group(s, json_object_get(schema, "oneOf"), number);
-    if (not &&!json_is_false(not )) s->false_count++;
+    if (negated && !json_is_false(negated)) s->false_count++;
 }
 
 /* A schema object that is not among the branches yet. */

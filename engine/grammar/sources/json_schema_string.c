@@ -13,7 +13,7 @@ static const struct {
 };
 
 static rules_expression both(struct json_schema_writer *w, rules_expression a, rules_expression b) {
-    return a == RULES_NONE ? b : rules_both(w->rules, a, b);
+    return a == RULES_NONE ? b : rules_intersection(w->rules, a, b);
 }
 
 static rules_expression write_regex(struct json_schema_writer *w, const char *regex, size_t length,

@@ -128,9 +128,9 @@ static rules_expression write_node(struct rules *r, const struct node *n, rules_
         return rules_repeat(r, parts[0], (uint32_t)n->least,
                             n->most == SIZE_MAX ? RULES_UNLIMITED : (uint32_t)n->most);
     case BOTH:
-        return rules_both(r, parts[0], parts[1]);
+        return rules_intersection(r, parts[0], parts[1]);
     case WITHOUT:
-        return rules_without(r, parts[0], parts[1]);
+        return rules_difference(r, parts[0], parts[1]);
     default:
         parts[0] = rules_text(r, "(", 1);
         parts[1] = rules_call(r, root);

@@ -52,9 +52,10 @@ static void equal_ones_have_equal_numbers(void **state) {
     assert_int_equal(rules_choice(rules, NULL, 0), RULES_NOTHING);
     assert_int_equal(rules_points(rules, NULL, 0), RULES_NOTHING);
     assert_int_equal(sequence(text("x"), RULES_NOTHING), RULES_NOTHING);
-    assert_int_equal(rules_both(rules, star, star), star);
-    assert_int_equal(rules_without(rules, star, star), RULES_NOTHING);
-    assert_int_equal(rules_both(rules, text("ab"), star), rules_both(rules, star, text("ab")));
+    assert_int_equal(rules_intersection(rules, star, star), star);
+    assert_int_equal(rules_difference(rules, star, star), RULES_NOTHING);
+    assert_int_equal(rules_intersection(rules, text("ab"), star),
+                     rules_intersection(rules, star, text("ab")));
     assert_false(rules_failed(rules));
 }
 
@@ -118,7 +119,7 @@ static void the_first_failure_is_kept(void **state) {
     assert_true(rules_failed(rules));
     assert_int_equal(text("b"), RULES_NONE);
     assert_int_equal(rules_sequence(rules, &good, 1), RULES_NONE);
-    assert_int_equal(rules_both(rules, good, RULES_NONE), RULES_NONE);
+    assert_int_equal(rules_intersection(rules, good, RULES_NONE), RULES_NONE);
     assert_int_equal(rules_declare(rules, "x"), RULES_NONE);
     assert_int_equal(rules_finish(rules, good, &e), STATUS_INVALID_ARGUMENT);
     assert_string_equal(e.where, "field");
@@ -146,11 +147,11 @@ static void intersections_are_regular(void **state) {
     rules_define(rules, circle, choice(text("a"), sequence(text("("), rules_call(rules, circle))));
     rules_expression calls = sequence(rules_call(rules, plain), text("!"));
     rules_expression any = rules_repeat(rules, rules_other_points(rules, NULL, 0), 0, 5);
-    assert_ok(rules_finish(rules, rules_both(rules, calls, any), &e));
+    assert_ok(rules_finish(rules, rules_intersection(rules, calls, any), &e));
     leaf_state state_of = leaf_of(rules, rules->start);
     assert_true(takes(state_of, "abab!"));
     assert_false(takes(state_of, "ababab!"));
-    assert_int_equal(rules_finish(rules, rules_without(rules, any, rules_call(rules, circle)), &e),
+    assert_int_equal(rules_finish(rules, rules_difference(rules, any, rules_call(rules, circle)), &e),
                      STATUS_INVALID_ARGUMENT);
     assert_says(e.text, "call of itself");
 }
@@ -160,9 +161,10 @@ static void what_matches_nothing_is_refused(void **state) {
     (void)state;
     rules_expression five = rules_repeat(rules, text("a"), 5, 5),
                      three = rules_repeat(rules, text("aa"), 0, RULES_UNLIMITED);
-    assert_int_equal(rules_finish(rules, rules_both(rules, five, three), &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(rules_finish(rules, rules_intersection(rules, five, three), &e),
+                     STATUS_INVALID_ARGUMENT);
     assert_says(e.text, "no text");
-    assert_ok(rules_finish(rules, choice(rules_both(rules, five, three), text("b")), &e));
+    assert_ok(rules_finish(rules, choice(rules_intersection(rules, five, three), text("b")), &e));
     assert_int_equal(rules->start, text("b"));
 }
 
