@@ -17,7 +17,8 @@
 #define WEAR_SHARE 4
 
 /* A state is a configuration's number. */
-_Static_assert(GRAMMAR_START == 0 && GRAMMAR_DEAD == CONFIGURATION_DEAD, "states are configurations");
+_Static_assert(GRAMMAR_START == 0 && (uint32_t)GRAMMAR_DEAD == (uint32_t)CONFIGURATION_DEAD,
+               "states are configurations");
 
 struct grammar {
     atomic_uint references;
