@@ -6,6 +6,14 @@
 
 static struct daemon with, without; /* drafts */
 
+/* Texts of each kind; a sanitizer makes them some ten times as slow. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SEEDS = 2 };
+#else
+enum { SEEDS = 5 };
+#endif
+
+
 static void start_one(struct daemon *d, const char *option, const char *value) {
     daemon_start(d, PRENORMD,
                  (const char *const[]){"serve", "--port", "0", "--model",
@@ -70,7 +78,7 @@ static void an_answer_matches_its_schema(void **state) {
         "\"temperature\":0.7,\"json_schema\":" SCHEMA ",\"min_tokens\":5,\"frequency_penalty\":0.5",
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        for (unsigned seed = 0; seed < 5; seed++) {
+        for (unsigned seed = 0; seed < SEEDS; seed++) {
             json_t *answer = ask(fields[i], seed);
             expect_stop(answer, 0);
             check_person(choice_text(answer, 0));
@@ -91,7 +99,7 @@ static void choices_of_a_request_each_match(void **state) {
 /* Only where the model or its length ends it, is it no whole object. */
 static void an_object_is_an_object(void **state) {
     (void)state;
-    for (unsigned seed = 0; seed < 6; seed++) {
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
         json_t *answer = ask("\"temperature\":1,\"response_format\":{\"type\":\"json_object\"}", seed);
         const char *reason = json_string_value(choice_value(answer, 0, "finish_reason"));
         json_t *object = json_loads(choice_text(answer, 0), 0, NULL);
@@ -114,7 +122,7 @@ static void what_is_cut_says_so(void **state) {
 static void a_choice_is_one_of_its_strings(void **state) {
     (void)state;
     static const char *const texts[] = {"yes", "no", "perhaps not", "perhaps"};
-    for (unsigned seed = 0; seed < 8; seed++) {
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
         json_t *answer =
             ask("\"temperature\":2,\"guided_choice\":[\"yes\",\"no\",\"perhaps not\",\"perhaps\"]", seed);
         bool found = false;
@@ -127,7 +135,7 @@ static void a_choice_is_one_of_its_strings(void **state) {
 
 static void a_regular_expression_is_matched(void **state) {
     (void)state;
-    for (unsigned seed = 0; seed < 5; seed++) {
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
         json_t *answer =
             ask("\"temperature\":1.5,\"structured_outputs\":{\"regex\":\"[0-9]{3}-[a-c]{2,4}\"}", seed);
         const char *text = choice_text(answer, 0);
@@ -142,7 +150,7 @@ static void a_regular_expression_is_matched(void **state) {
 
 static void a_grammar_with_recursion_is_matched(void **state) {
     (void)state;
-    for (unsigned seed = 0; seed < 5; seed++) {
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
         json_t *answer =
             ask("\"temperature\":1,\"grammar\":\"root ::= \\\"(\\\" root \\\")\\\" | \\\"x\\\"\"", seed);
         const char *text = choice_text(answer, 0);
@@ -242,7 +250,7 @@ static void states_beyond_the_memory_are_said(void **state) {
     char request[256];
     struct daemon small;
     start_one(&small, "--structured-outputs-mib", "1");
-    for (int seed = 0; seed < 8 && !is_refused; seed++) {
+    for (int seed = 0; seed < SEEDS && !is_refused; seed++) {
         snprintf(request, sizeof request, format, 450, seed);
         struct answer a = http_post(&small, "/v1/completions", request);
         is_refused = a.status == 400;
