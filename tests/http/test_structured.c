@@ -13,7 +13,6 @@ enum { SEEDS = 2 };
 enum { SEEDS = 5 };
 #endif
 
-
 static void start_one(struct daemon *d, const char *option, const char *value) {
     daemon_start(d, PRENORMD,
                  (const char *const[]){"serve", "--port", "0", "--model",
