@@ -8,11 +8,8 @@
 #include <math.h>
 
 #include "engine/base/memory.h"
-#include "engine/base/log.h"
-#include "engine/forward/forward.h"
 #include "engine/forward/reference.h"
-#include "engine/loaded/loaded_model.h"
-#include "tests/support/golden.h"
+#include "tests/golden/golden_walk.h"
 
 /* In parts of the logits' standard deviation. f32 sums over a width of some thousand err by some 1e-6; the
  * golden data of families err by up to 2e-5 themselves (parts of that library run in float32 in any case). */
@@ -28,24 +25,6 @@ static const double mean_bounds[WEIGHT_TYPE_COUNT] = {F32_BOUND, 0.02, 0.05, 0.4
 
 #define PAGE_TOKENS 16
 #define CHUNK       7 /* prime to the page, so that chunks end anywhere in it */
-
-static struct workers *workers;
-static const struct kernel_table *kernels;
-
-/* The parts of a loaded model point at each other: it stays where it is loaded. */
-static void load(struct loaded_model *model, const char *path, enum norm_form form, enum matmul_kind matmul,
-                 enum weight_type type) {
-    struct error e = {0};
-    struct golden_place place;
-    golden_place(path, &place);
-    struct loaded_model_options options = {.model = place.model,
-                                           .lora = place.lora,
-                                           .form = form,
-                                           .exact_form = true,
-                                           .matmul = matmul,
-                                           .weights = type};
-    assert_ok(loaded_model_init(model, &options, workers, &e));
-}
 
 /* Only greedy answers that the reference itself is sure of count; ids without a token are never given out. */
 static size_t argmax(const float *logits, size_t count) {
@@ -71,7 +50,7 @@ static double **double_logits(const char *path, enum norm_form form, bool rotate
     struct error e = {0};
     struct loaded_model model;
     double **logits = malloc(g->sequence_count * sizeof *logits);
-    load(&model, path, form, MATMUL_OWN, WEIGHT_TYPE_F32);
+    walk_load(&model, path, form, MATMUL_OWN, WEIGHT_TYPE_F32);
     if (rotated) folded_model_rotate(&model.folded);
     for (size_t i = 0; i < g->sequence_count; i++) {
         const struct golden_sequence *s = &g->sequences[i];
@@ -134,7 +113,7 @@ struct fast {
 static void fast_init(struct fast *f, const char *path, enum norm_form form, enum matmul_kind matmul,
                       enum weight_type type, enum kv_type cache) {
     struct error e = {0};
-    load(&f->model, path, form, matmul, type);
+    walk_load(&f->model, path, form, matmul, type);
     const struct model_description *d = &f->model.description;
     struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, cache};
     size_t pages = (d->context + PAGE_TOKENS - 1) / PAGE_TOKENS;
@@ -260,7 +239,7 @@ static void check_model(const char *path, const char *name, void *context) {
     print_message("%s\n", name);
     golden_init(&g, path);
     struct loaded_model model;
-    load(&model, path, NORM_FORM_LAYERNORM, MATMUL_OWN, WEIGHT_TYPE_F32);
+    walk_load(&model, path, NORM_FORM_LAYERNORM, MATMUL_OWN, WEIGHT_TYPE_F32);
     const struct model_description *d = &model.description;
     check_reference(path, name, &g, d);
     for (enum norm_form form = 0; form < NORM_FORM_COUNT; form++)
@@ -287,14 +266,7 @@ static void test_all_adapters(void **state) {
 }
 
 int main(void) {
-    log_set_level(LOG_LEVEL_ERROR);
-    struct error e;
-    if (workers_create(2, &workers, &e) != STATUS_OK ||
-        kernel_select(KERNEL_ISA_AUTO, &kernels, &e) != STATUS_OK)
-        return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models),
                                        cmocka_unit_test(test_all_adapters)};
-    int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    workers_destroy(workers);
-    return failures;
+    return cmocka_run_group_tests(tests, walk_setup, walk_teardown);
 }

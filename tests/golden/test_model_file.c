@@ -1,15 +1,10 @@
 /* A model from its converted file is the model from its folder, bit for bit: packed weights, description,
  * logits and hidden states, for every golden model, in the forms that it has and every weight type. */
-#include "engine/forward/forward.h"
-#include "engine/loaded/loaded_model.h"
-#include "tests/support/golden.h"
+#include "tests/golden/golden_walk.h"
 #include "tests/unit/engine/modelfile/fixture.h"
 
 #define PAGE_TOKENS 16
 #define ROWS_MAX    48
-
-static struct workers *workers;
-static const struct kernel_table *kernels;
 
 /* Logits of the first tokens of a sequence, then the hidden state of the last; the caller frees. */
 static float *logits_of(const struct loaded_model *model, const struct golden_sequence *s, size_t *count) {
@@ -121,13 +116,7 @@ static void test_all_adapters(void **state) {
 }
 
 int main(void) {
-    struct error e;
-    if (workers_create(2, &workers, &e) != STATUS_OK ||
-        kernel_select(KERNEL_ISA_AUTO, &kernels, &e) != STATUS_OK)
-        return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models),
                                        cmocka_unit_test(test_all_adapters)};
-    int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    workers_destroy(workers);
-    return failures;
+    return cmocka_run_group_tests(tests, walk_setup, walk_teardown);
 }

@@ -1,0 +1,41 @@
+/* For tests that walk over every golden model: two workers and the best kernels for all of them, as setup and teardown for
+ * cmocka, and how a case is loaded. */
+#pragma once
+
+#include "engine/base/log.h"
+#include "engine/forward/forward.h"
+#include "engine/loaded/loaded_model.h"
+#include "tests/support/golden.h"
+
+static struct workers *workers;
+static const struct kernel_table *kernels;
+
+static inline int walk_setup(void **state) {
+    struct error e;
+    (void)state;
+    log_set_level(LOG_LEVEL_ERROR);
+    assert_ok(workers_create(2, &workers, &e));
+    assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
+    return 0;
+}
+
+static inline int walk_teardown(void **state) {
+    (void)state;
+    workers_destroy(workers);
+    return 0;
+}
+
+/* In exactly that form. The parts of a loaded model point at each other: it stays where it is loaded. */
+static inline void walk_load(struct loaded_model *model, const char *path, enum norm_form form,
+                             enum matmul_kind matmul, enum weight_type type) {
+    struct error e = {0};
+    struct golden_place place;
+    golden_place(path, &place);
+    const struct loaded_model_options options = {.model = place.model,
+                                                 .lora = place.lora,
+                                                 .form = form,
+                                                 .exact_form = true,
+                                                 .matmul = matmul,
+                                                 .weights = type};
+    assert_ok(loaded_model_init(model, &options, workers, &e));
+}
