@@ -7,21 +7,21 @@
 #include "engine/loaded/loaded_model.h"
 #include "tests/support/golden.h"
 
-static struct workers *workers;
-static const struct kernel_table *kernels;
+static struct workers *walk_workers;
+static const struct kernel_table *walk_kernels;
 
 static inline int walk_setup(void **state) {
     struct error e;
     (void)state;
     log_set_level(LOG_LEVEL_ERROR);
-    assert_ok(workers_create(2, &workers, &e));
-    assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
+    assert_ok(workers_create(2, &walk_workers, &e));
+    assert_ok(kernel_select(KERNEL_ISA_AUTO, &walk_kernels, &e));
     return 0;
 }
 
 static inline int walk_teardown(void **state) {
     (void)state;
-    workers_destroy(workers);
+    workers_destroy(walk_workers);
     return 0;
 }
 
@@ -37,5 +37,5 @@ static inline void walk_load(struct loaded_model *model, const char *path, enum 
                                                  .exact_form = true,
                                                  .matmul = matmul,
                                                  .weights = type};
-    assert_ok(loaded_model_init(model, &options, workers, &e));
+    assert_ok(loaded_model_init(model, &options, walk_workers, &e));
 }

@@ -120,7 +120,8 @@ static void fast_init(struct fast *f, const char *path, enum norm_form form, enu
     assert_ok(kv_pool_init(&f->pool, &layout, pages, &e));
     assert_ok(kv_table_init(&f->table, pages, &e));
     struct forward_limits limits = {.rows_max = CHUNK, .logit_rows_max = CHUNK, .entries_max = 1};
-    assert_ok(forward_create(&f->model.packed, &f->pool, kernels, workers, &limits, &f->forward, &e));
+    assert_ok(
+        forward_create(&f->model.packed, &f->pool, walk_kernels, walk_workers, &limits, &f->forward, &e));
 }
 
 static void fast_deinit(struct fast *f) {

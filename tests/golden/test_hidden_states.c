@@ -59,7 +59,7 @@ static struct hidden hidden_of(const char *path, const struct golden_sequence *s
     assert_ok(kv_pool_init(&pool, &layout, kv_pages_for(TOKENS, PAGE_TOKENS), &e));
     assert_ok(kv_table_init(&table, pool.page_count, &e));
     assert_ok(kv_table_reserve(&table, &pool, out.count));
-    assert_ok(forward_create(&model.packed, &pool, kernels, workers, &limits, &forward, &e));
+    assert_ok(forward_create(&model.packed, &pool, walk_kernels, walk_workers, &limits, &forward, &e));
     double *scratch = malloc(forward_hidden_scratch(&model.packed) * sizeof *scratch);
     out.rows = malloc(out.count * out.width * sizeof *out.rows);
     for (size_t first = 0; first < out.count; first += CHUNK)

@@ -18,7 +18,7 @@ static float *logits_of(const struct loaded_model *model, const struct golden_se
     size_t rows = s->count < ROWS_MAX ? s->count : ROWS_MAX, pages = ROWS_MAX / PAGE_TOKENS;
     assert_ok(kv_pool_init(&pool, &layout, pages, &e));
     assert_ok(kv_table_init(&table, pages, &e));
-    assert_ok(forward_create(&model->packed, &pool, kernels, workers, &limits, &forward, &e));
+    assert_ok(forward_create(&model->packed, &pool, walk_kernels, walk_workers, &limits, &forward, &e));
     assert_ok(kv_table_reserve(&table, &pool, rows));
     struct step_entry entry = {
         .table = &table,
@@ -66,11 +66,11 @@ static void check_type(const char *path, const char *file, const struct golden *
     golden_place(path, &place);
     struct loaded_model_options options = {
         .model = place.model, .lora = place.lora, .form = form, .weights = weights};
-    assert_ok(loaded_model_init(&folder, &options, workers, &e));
+    assert_ok(loaded_model_init(&folder, &options, walk_workers, &e));
     fixture_write(place.model, &folder.packed, file);
     options.model = file;
     options.lora = NULL;
-    assert_ok(loaded_model_init(&mapped, &options, workers, &e));
+    assert_ok(loaded_model_init(&mapped, &options, walk_workers, &e));
     assert_true(loaded_model_is_file(&mapped) && !loaded_model_is_file(&folder));
     assert_same_description(&folder, &mapped);
     assert_int_equal(mapped.packed.memory_floats, folder.packed.memory_floats);

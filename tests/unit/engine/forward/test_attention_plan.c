@@ -118,7 +118,7 @@ static void check_bits(const char *folder) {
     for (size_t i = 0; i < 2 * (sizeof shared / sizeof *shared); i++) {
         struct fixture alone;
         fixture_init_threads(&alone, folder, NORM_FORM_CRMSNORM, 1);
-        assert_true(alone.description.context >= LENGTH_MAX);
+        assert_true(alone.place.description.context >= LENGTH_MAX);
         struct run run = run_create(&alone, shared[i / 2], i % 2);
         run_alone(&alone, &run);
         check_threads(folder, &run);
