@@ -10,6 +10,19 @@
 static struct workers *walk_workers;
 static const struct kernel_table *walk_kernels;
 
+/* Models so far. */
+static size_t walk_models;
+
+/* Whether part of parts is run of this model: each is, but under a sanitizer, where kernels are some twenty times slower, one of
+ * them, another one for the next model. test_batch_bits.c runs all types of all models there. */
+static inline bool walk_runs(size_t part, size_t parts) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return walk_models % parts == part;
+#else
+    return part < parts;
+#endif
+}
+
 static inline int walk_setup(void **state) {
     struct error e;
     (void)state;
