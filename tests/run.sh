@@ -85,19 +85,26 @@ plain() {
         cmake --build "$folder" --parallel "$cores" && run_tests "$folder"
 }
 
-# Only built, and not to be fast: what the tests say of it gcc's build has said.
+# Only compiled, for its warnings: what linking and the tests say of it gcc's build has said. Debug: what the C library
+# checks in addition needs an optimisation.
 clang_build() {
     local folder=$root/build/test-clang
-    CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE="-O1" -DPRENORM_WERROR=ON &&
+    CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0" -DPRENORM_WERROR=ON \
+        -DCMAKE_C_LINKER_LAUNCHER=true &&
         cmake --build "$folder" --parallel "$cores"
 }
+
+# Of binutils, and twice as fast as the usual one, which has some 250 programs of five megabytes to link. The plain build, which is
+# what is shipped, has the usual one.
+linker=()
+if command -v ld.gold >/dev/null; then linker=(-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=gold); fi
 
 # Warnings are not errors here and below: what the sanitizers insert makes gcc see uninitialised variables.
 # One build and one run for both: counting lines changes nothing of what is checked.
 address_and_coverage() {
     local folder=$root/build/test-address
     configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_WERROR=OFF \
-        -DPRENORM_SANITIZE=address -DPRENORM_COVERAGE=ON &&
+        -DPRENORM_SANITIZE=address -DPRENORM_COVERAGE=ON "${linker[@]}" &&
         cmake --build "$folder" --parallel "$cores" || return
     # What an earlier run has counted.
     find "$folder" -name '*.gcda' -delete
@@ -109,7 +116,7 @@ address_and_coverage() {
 thread() {
     local folder=$root/build/test-thread targets
     configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_WERROR=OFF \
-        -DPRENORM_SANITIZE=thread || return
+        -DPRENORM_SANITIZE=thread "${linker[@]}" || return
     targets=$(ctest --test-dir "$folder" -N -R "$threaded" -E "$only_starts|$too_long" | sed -n 's/^ *Test *#[0-9]*: //p')
     [[ -n $targets ]] || return
     # shellcheck disable=SC2086 # one word a target
@@ -117,32 +124,78 @@ thread() {
     TSAN_OPTIONS=halt_on_error=1 run_tests "$folder" -R "$threaded" -E "$only_starts|$too_long"
 }
 
+# What is installed and deployed, one step after the other: each waits most of its time.
+installed() {
+    step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
+    step "package" bash "$root/tests/install/test_package.sh" "$root/build/test-plain"
+    step "systemd" bash "$root/tests/deploy/test_systemd.sh" "$root/build/test-plain"
+    step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
+}
+
+# What asks a daemon of the plain build.
+asked() {
+    local program=$root/build/test-plain/prenormd
+    step "kubernetes" python3 "$root/tests/deploy/test_kubernetes.py" "$program"
+    step "haproxy" python3 "$root/tests/deploy/test_haproxy.py" "$program"
+    step "dashboard" python3 "$root/tests/deploy/test_dashboard.py" "$program"
+    # Only where there is a browser: it takes longer to install than all of this to run. nightly.sh has one.
+    step "page" python3 "$root/tests/page/test_page.py" "$program"
+    # Before those that need packages from PyPI; what it cannot fetch they say they miss.
+    step "packages of PyPI" python3 "$root/tests/clients/pypi.py"
+    step "examples" python3 "$root/tests/clients/examples.py" "$program"
+    step "description of the API" python3 "$root/tests/clients/openapi_document.py" "$program"
+    step "clients" python3 "$root/tests/clients/openai_conformance.py" "$program"
+    step "other clients" python3 "$root/tests/clients/other_clients.py" "$program"
+    step "lm_eval" python3 "$root/tests/clients/lm_eval_check.py" "$program"
+}
+
+# lane NAME: the steps of that function, in a process of its own, which leaves what it counted in a file.
+lane() {
+    results=() failures=0 programs_passed=0 programs_failed=0
+    "$1"
+    declare -p results failures programs_passed programs_failed >"$logs/lane-$1"
+}
+
+# take_lane NAME: adds what it has counted; one that left nothing has failed.
+take_lane() {
+    local earlier=("${results[@]}") counted=("$failures" "$programs_passed" "$programs_failed")
+    results=("FAILED  $1, see $logs/lane-$1.out") failures=1 programs_passed=0 programs_failed=0
+    cat "$logs/lane-$1.out"
+    # shellcheck source=/dev/null # just written
+    if [[ -s $logs/lane-$1 ]]; then source <(sed 's/^declare -[-a]* //' "$logs/lane-$1"); fi
+    results=("${earlier[@]}" "${results[@]}")
+    failures=$((failures + counted[0]))
+    programs_passed=$((programs_passed + counted[1]))
+    programs_failed=$((programs_failed + counted[2]))
+}
+
+# beside NAME...: such functions at once; then what they say, one after the other.
+beside() {
+    local name
+    echo "== at once: $*"
+    rm -f "$logs"/lane-*
+    # A process in the background does not hear an interrupt.
+    trap 'trap - INT && kill 0' INT
+    for name in "$@"; do lane "$name" >"$logs/lane-$name.out" 2>&1 & done
+    wait
+    trap - INT
+    for name in "$@"; do take_lane "$name"; done
+}
+
+arm64() { step "arm64" bash "$root/tests/arm64/run.sh"; }
+
 main() {
     local line
     install_packages build test gates
+    # Before anything copies the system; where they cannot be had, the step says so.
+    (install_packages arm64) || true
     mkdir -p "$logs" || fail "cannot make $logs"
     step "plain" plain
     step "clang" clang_build
     step "sources" bash "$root/tests/tidy/check.sh" "$root/build/test-clang"
     step "address, undefined behaviour and coverage" address_and_coverage
     step "threads" thread
-    step "arm64" bash "$root/tests/arm64/run.sh"
-    step "installation" bash "$root/tests/install/test_install.sh" "$root/build/test-plain"
-    step "package" bash "$root/tests/install/test_package.sh" "$root/build/test-plain"
-    step "systemd" bash "$root/tests/deploy/test_systemd.sh" "$root/build/test-plain"
-    step "deployment files" bash "$root/tests/deploy/test_deploy.sh" "$root/build/test-plain/prenormd"
-    step "kubernetes" python3 "$root/tests/deploy/test_kubernetes.py" "$root/build/test-plain/prenormd"
-    step "haproxy" python3 "$root/tests/deploy/test_haproxy.py" "$root/build/test-plain/prenormd"
-    step "dashboard" python3 "$root/tests/deploy/test_dashboard.py" "$root/build/test-plain/prenormd"
-    # Only where there is a browser: it takes longer to install than all of this to run. nightly.sh has one.
-    step "page" python3 "$root/tests/page/test_page.py" "$root/build/test-plain/prenormd"
-    # Before those that need packages from PyPI; what it cannot fetch they say they miss.
-    step "packages of PyPI" python3 "$root/tests/clients/pypi.py"
-    step "examples" python3 "$root/tests/clients/examples.py" "$root/build/test-plain/prenormd"
-    step "description of the API" python3 "$root/tests/clients/openapi_document.py" "$root/build/test-plain/prenormd"
-    step "clients" python3 "$root/tests/clients/openai_conformance.py" "$root/build/test-plain/prenormd"
-    step "other clients" python3 "$root/tests/clients/other_clients.py" "$root/build/test-plain/prenormd"
-    step "lm_eval" python3 "$root/tests/clients/lm_eval_check.py" "$root/build/test-plain/prenormd"
+    beside arm64 installed asked
     echo
     echo "== summary ($SECONDS s)"
     for line in "${results[@]}"; do echo "$line"; done

@@ -1,16 +1,13 @@
 /* bench: what the model reaches on this machine beside what the machine could give, as a table or as JSON.
  * The figures of a line are medians over runs; forms that are compared run in turn, A B A B. */
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "engine/base/log.h"
 #include "engine/tools/tools.h"
+#include "server/bench/scratch_folder.h"
 #include "server/bench/tables.h"
 #include "server/bench/works.h"
 #include "server/cli/command.h"
@@ -19,30 +16,11 @@
 
 #define REPETITIONS 5
 
-/* ---- a folder with random weights ---- */
-
-struct scratch_folder {
-    char path[256];
-    bool made;
-};
-
-static enum status scratch_init(struct scratch_folder *s, const char *shape, struct error *e) {
-    const char *base = getenv("TMPDIR");
-    snprintf(s->path, sizeof s->path, "%.200s/prenorm-bench-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(s->path)) return error_set(e, STATUS_IO, s->path, "%s", strerror(errno));
-    s->made = true;
-    log_say("writing random weights of %s to %s", shape, s->path);
-    return bench_write_random(shape, s->path, e);
-}
-
-static void scratch_deinit(struct scratch_folder *s) {
-    static const char *const files[] = {"config.json", "model.safetensors"};
-    char path[320];
-    for (size_t i = 0; s->made && i < sizeof files / sizeof *files; i++) {
-        snprintf(path, sizeof path, "%s/%s", s->path, files[i]);
-        unlink(path);
-    }
-    if (s->made) rmdir(s->path);
+static enum status write_random(struct scratch_folder *scratch, const char *shape, struct error *e) {
+    enum status status = scratch_folder_make(scratch, e);
+    if (status != STATUS_OK) return status;
+    log_say("writing random weights of %s to %s", shape, scratch->path);
+    return bench_write_random(shape, scratch->path, e);
 }
 
 /* ---- measuring ---- */
@@ -213,12 +191,12 @@ enum exit_code cmd_bench(const struct config *config) {
         if (engine_setup_init(&setup, config, &e) != STATUS_OK) return command_fail(EXIT_CODE_USAGE, &e);
         folder = setup.model;
     } else {
-        status = scratch_init(&scratch, config->shape, &e);
+        status = write_random(&scratch, config->shape, &e);
     }
     if (status == STATUS_OK && config->norms)
         status = bench_norms(config, folder, config->model ? folder : config->shape, &e);
     else if (status == STATUS_OK)
         status = run_model(config, &choice, folder, &e);
-    scratch_deinit(&scratch);
+    scratch_folder_remove(&scratch);
     return status == STATUS_OK ? EXIT_CODE_OK : command_fail_run(config, &e);
 }

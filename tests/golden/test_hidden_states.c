@@ -6,11 +6,8 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "engine/base/log.h"
 #include "engine/checkpoint/safetensors.h"
-#include "engine/forward/forward.h"
-#include "engine/loaded/loaded_model.h"
-#include "tests/support/golden.h"
+#include "tests/golden/golden_walk.h"
 
 /* In parts of the standard deviation of the hidden states, as the logits' are in test_forward.c: the largest difference
  * with f32 weights, the mean one with others. */
@@ -22,23 +19,12 @@ static const double mean_bounds[WEIGHT_TYPE_COUNT] = {F32_BOUND, 0.02, 0.05, 0.4
 #define CHUNK       7 /* prime to the page */
 #define TOKENS      24
 
-static struct workers *workers;
-static const struct kernel_table *kernels;
 static size_t compared_with_library;
 
 struct hidden {
     size_t width, count, layers;
     double *rows; /* [count, width] */
 };
-
-static void load(struct loaded_model *model, const char *path, enum norm_form form, enum weight_type type) {
-    struct error e = {0};
-    struct golden_place place;
-    golden_place(path, &place);
-    const struct loaded_model_options options = {
-        .model = place.model, .lora = place.lora, .form = form, .exact_form = true, .weights = type};
-    assert_ok(loaded_model_init(model, &options, workers, &e));
-}
 
 /* Rows [first, +count) of the sequence, alone in a step. */
 static void run_chunk(struct forward *f, struct kv_table *table, const struct golden_sequence *s,
@@ -63,7 +49,7 @@ static struct hidden hidden_of(const char *path, const struct golden_sequence *s
     struct kv_pool pool;
     struct kv_table table;
     struct forward *forward;
-    load(&model, path, form, type);
+    walk_load(&model, path, form, MATMUL_OWN, type);
     const struct model_description *d = &model.description;
     const struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, KV_TYPE_F32};
     const struct forward_limits limits = {.rows_max = CHUNK, .logit_rows_max = 1, .entries_max = 1};
@@ -73,7 +59,7 @@ static struct hidden hidden_of(const char *path, const struct golden_sequence *s
     assert_ok(kv_pool_init(&pool, &layout, kv_pages_for(TOKENS, PAGE_TOKENS), &e));
     assert_ok(kv_table_init(&table, pool.page_count, &e));
     assert_ok(kv_table_reserve(&table, &pool, out.count));
-    assert_ok(forward_create(&model.packed, &pool, kernels, workers, &limits, &forward, &e));
+    assert_ok(forward_create(&model.packed, &pool, walk_kernels, walk_workers, &limits, &forward, &e));
     double *scratch = malloc(forward_hidden_scratch(&model.packed) * sizeof *scratch);
     out.rows = malloc(out.count * out.width * sizeof *out.rows);
     for (size_t first = 0; first < out.count; first += CHUNK)
@@ -156,7 +142,7 @@ static void check_model(const char *path, const char *name, void *context) {
     struct loaded_model model;
     golden_init(&g, path);
     const struct golden_sequence *s = &g.sequences[0];
-    load(&model, path, NORM_FORM_LAYERNORM, WEIGHT_TYPE_F32);
+    walk_load(&model, path, NORM_FORM_LAYERNORM, MATMUL_OWN, WEIGHT_TYPE_F32);
     struct hidden untouched = hidden_of(path, s, NORM_FORM_LAYERNORM, WEIGHT_TYPE_F32);
     double *library = library_hidden(path, &untouched);
     const double *expected = library ? library : untouched.rows;
@@ -168,10 +154,12 @@ static void check_model(const char *path, const char *name, void *context) {
     const enum norm_form form = norm_form_for(&model.description, NORM_FORM_ORTHONORMAL);
     loaded_model_deinit(&model);
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
-        check_form(path, name, s, form, type, expected);
+        if (walk_runs(type - WEIGHT_TYPE_BF16, WEIGHT_TYPE_COUNT - WEIGHT_TYPE_BF16))
+            check_form(path, name, s, form, type, expected);
     free(library);
     free(untouched.rows);
     golden_deinit(&g);
+    walk_models++;
 }
 
 static void test_all_models(void **state) {
@@ -186,14 +174,7 @@ static void test_all_adapters(void **state) {
 }
 
 int main(void) {
-    log_set_level(LOG_LEVEL_ERROR);
-    struct error e;
-    if (workers_create(2, &workers, &e) != STATUS_OK ||
-        kernel_select(KERNEL_ISA_AUTO, &kernels, &e) != STATUS_OK)
-        return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_models),
                                        cmocka_unit_test(test_all_adapters)};
-    int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    workers_destroy(workers);
-    return failures;
+    return cmocka_run_group_tests(tests, walk_setup, walk_teardown);
 }

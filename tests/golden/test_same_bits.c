@@ -9,11 +9,12 @@
 
 #include "engine/api/engine.h"
 
-/* Kernels are some twenty times slower there: half the requests, and the two ways that have threads and preemption. */
+/* Kernels are some twenty times slower there: half the requests, the two ways that have threads and preemption, and of the
+ * types the first, which drafts by itself, and the narrowest (test_batch_bits.c has all). */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { REQUESTS = 16, FIRST_WAY = 1, WAYS = 2 };
+enum { REQUESTS = 16, FIRST_WAY = 1, WAYS = 2, TYPE_STEP = 3 };
 #else
-enum { REQUESTS = 32, FIRST_WAY = 0, WAYS = 4 };
+enum { REQUESTS = 32, FIRST_WAY = 0, WAYS = 4, TYPE_STEP = 1 };
 #endif
 
 enum { TOKENS_MAX = 48, PROMPT_MAX = 200 };
@@ -275,12 +276,12 @@ static void company_chunks_threads_and_preemption_change_nothing(void **state) {
                  {WEIGHT_TYPE_INT8, KV_TYPE_INT8, 4},
                  {WEIGHT_TYPE_INT4, KV_TYPE_F16, 6}};
     size_t preemptions = 0;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    for (size_t i = 0; i < sizeof types / sizeof *types; i += TYPE_STEP)
         preemptions += check_types(types[i].weights, types[i].kv_type, types[i].small_mib);
     assert_true(preemptions > 0);
     print_message("%llu draft tokens accepted, %llu rejected\n", (unsigned long long)accepted,
                   (unsigned long long)rejected);
-    assert_true(accepted > 1000 && rejected > 500);
+    assert_true(accepted > 1000 / TYPE_STEP && rejected > 500 / TYPE_STEP);
 }
 
 int main(void) {

@@ -289,6 +289,17 @@ void wait_metric(const struct daemon *d, const char *name, double value) {
     fail_msg("%s is %g, not %g", name, found, value);
 }
 
+void wait_metric_above(const struct daemon *d, const char *name, double value) {
+    double found = -1, largest = -1;
+    for (int i = 0; i < PATIENCE_SECONDS * 50; i++) {
+        found = metric(d, name);
+        if (found > value) return;
+        if (found > largest) largest = found;
+        sleep_ms(20);
+    }
+    fail_msg("%s is %g, and was %g at most; expected more than %g", name, found, largest, value);
+}
+
 /* ---- sockets ---- */
 
 int raw_connect(const struct daemon *d) {

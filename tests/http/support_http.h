@@ -66,8 +66,9 @@ const char *choice_text(const json_t *answer, size_t index);
 /* A sample of /metrics by its name with labels as they are printed; -1 when there is none. */
 double metric(const struct daemon *d, const char *name);
 
-/* Waits up to ten seconds until the sample has the value. */
+/* Waits until the sample has the value, or is above it. */
 void wait_metric(const struct daemon *d, const char *name, double value);
+void wait_metric_above(const struct daemon *d, const char *name, double value);
 
 /* ---- sockets ---- */
 

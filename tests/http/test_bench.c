@@ -2,6 +2,8 @@
 #include "tests/http/support_command.h"
 
 #include <jansson.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #define BENCH_MODEL PRENORM_SOURCE_DIR "/tests/golden/families/falcon-rw-long"
 #define BENCH(...)                                                                                           \
@@ -89,8 +91,35 @@ static void test_bench_of_chosen_works(void **state) {
     command_free(&refused);
 }
 
+static void count(const char *path, const char *name, void *context) {
+    (void)path, (void)name;
+    ++*(size_t *)context;
+}
+
+/* Stopped while it writes its weights, it leaves none of them. */
+static void test_stopped_bench_leaves_nothing(void **state) {
+    (void)state;
+    static const int numbers[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char *base = test_folder_create(), setting[1200];
+        size_t folders = 0;
+        snprintf(setting, sizeof setting, "TMPDIR=%s", base);
+        struct command c = {.words = {PRENORMD, "bench", "--shape", "gpt2-1.5b"}, .setting = setting};
+        command_start(&c);
+        assert_true(command_wait_for(&c, "writing random weights"));
+        assert_int_equal(kill(c.pid, numbers[i]), 0);
+        command_wait(&c);
+        assert_true(WIFSIGNALED(c.status) && WTERMSIG(c.status) == numbers[i]);
+        test_each_folder(base, count, &folders);
+        assert_int_equal(folders, 0);
+        command_free(&c);
+        test_folder_remove(base);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_bench_as_json),
-                                       cmocka_unit_test(test_bench_of_chosen_works)};
+                                       cmocka_unit_test(test_bench_of_chosen_works),
+                                       cmocka_unit_test(test_stopped_bench_leaves_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,9 @@
 #include "engine/base/clock.h"
 #include "engine/files/json_file.h"
 
-#define MODEL      PRENORM_SOURCE_DIR "/deploy/models/tales"
+#define MODEL PRENORM_SOURCE_DIR "/deploy/models/tales"
+/* For what does not need a model that says something. */
+#define SMALL      PRENORM_SOURCE_DIR "/tests/golden/families/gpt2"
 #define WORDS(...) ((const char *const[]){PRENORMD, __VA_ARGS__, NULL})
 
 /* One run; its streams are files of the folder. */
@@ -287,7 +289,7 @@ static void test_rates_are_those_of_the_parts(void **state) {
 
 static void test_verify_says_what_passed(void **state) {
     struct run *run = *state;
-    assert_int_equal(run_words(run, WORDS("verify", "--model", MODEL, "--verify-tokens", "40", "--weights",
+    assert_int_equal(run_words(run, WORDS("verify", "--model", SMALL, "--verify-tokens", "40", "--weights",
                                           "f32", "--verify-rise-int4", "0")),
                      0);
     assert_non_null(strstr(run->output, "verdict: within the bounds: f32, double\n"));
@@ -300,7 +302,7 @@ static void test_verify_says_what_passed(void **state) {
 static void test_verify_says_what_did_not(void **state) {
     struct run *run = *state;
     const char *const all[] = {
-        PRENORMD, "verify", "--model", MODEL, "--verify-tokens", "40", "--json", "--verify-rise-int8",
+        PRENORMD, "verify", "--model", SMALL, "--verify-tokens", "40", "--json", "--verify-rise-int8",
         "1e-9",   NULL};
     assert_int_equal(run_words(run, all), 1);
     assert_one_line(run->errors, "prenormd: verify: more than its bound from the untouched model: ");
@@ -320,7 +322,7 @@ static void test_verify_says_what_did_not(void **state) {
     }
     assert_true(failed > 0);
     json_decref(json);
-    assert_int_equal(run_words(run, WORDS("verify", "--model", MODEL, "--verify-tokens", "40", "--weights",
+    assert_int_equal(run_words(run, WORDS("verify", "--model", SMALL, "--verify-tokens", "40", "--weights",
                                           "int8", "--verify-rise-int8", "1e-9")),
                      1);
     assert_non_null(strstr(run->output, "verdict: not within: int8\n"));

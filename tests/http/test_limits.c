@@ -209,7 +209,7 @@ static void test_streams_share_memory(void **state) {
         raw_post(fds[i], "{\"prompt\":\"Once\",\"max_tokens\":2000,\"ignore_eos\":true,\"logprobs\":20,"
                          "\"n\":8,\"stream\":true}");
     }
-    for (double used = 0; used < 1400000; sleep_ms(50)) used = metric(&d, "prenorm_answer_memory_bytes");
+    wait_metric_above(&d, "prenorm_answer_memory_bytes", 1400000);
     wait_until_still(&d, "prenorm_events_delivered_total");
     /* Three quarters, and what one buffer may grow by at once. */
     assert_true(metric(&d, "prenorm_answer_memory_bytes") < 3 << 20);

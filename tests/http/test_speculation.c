@@ -1,45 +1,10 @@
 /* Drafts over HTTP: two daemons with the bundled model, one of which has none, answer everything alike, byte by byte;
  * and what is told of predictions and counted of drafts. */
-#include "tests/http/support_http.h"
-
-static struct daemon with, without;
-
-static void start_one(struct daemon *d, const char *speculate) {
-    daemon_start(d, PRENORMD,
-                 (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
-                                       "--speculate", speculate, NULL});
-    daemon_wait_ready(d);
-}
-
-static int start(void **state) {
-    (void)state;
-    start_one(&with, "auto");
-    start_one(&without, "off");
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    daemon_stop(&with);
-    daemon_stop(&without);
-    return 0;
-}
+#include "tests/http/drafting_daemons.h"
 
 #define REPETITION                                                                                           \
     "The red fox ran to the mill. The red fox ran to the mill. The red fox ran to the mill. The red"
 #define ID "\"request_id\":\"one\""
-
-/* Ids of requests are given, times are taken out. */
-static char *body_of(const struct daemon *d, const char *request) {
-    struct answer a = http_post(d, "/v1/completions", request);
-    if (a.status != 200) fail_msg("%ld: %s", a.status, a.body);
-    char *body = strdup(a.body);
-    for (char *at = body; (at = strstr(at, "\"created\":"));)
-        for (at += strlen("\"created\":"); *at >= '0' && *at <= '9'; at++) *at = '0';
-    answer_free(&a);
-    return body;
-}
 
 static void answers_are_the_same_bytes(void **state) {
     (void)state;
@@ -63,10 +28,7 @@ static void answers_are_the_same_bytes(void **state) {
         char request[1024];
         snprintf(request, sizeof request, "{\"prompt\":\"" REPETITION "\",\"max_tokens\":120," ID ",%s}",
                  fields[i]);
-        char *a = body_of(&with, request), *b = body_of(&without, request);
-        assert_string_equal(a, b);
-        free(a);
-        free(b);
+        expect_same_body(request);
     }
 }
 
@@ -153,5 +115,5 @@ int main(void) {
         cmocka_unit_test(drafts_are_counted),
         cmocka_unit_test(version_says_the_mode),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, drafting_setup, drafting_teardown);
 }

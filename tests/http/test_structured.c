@@ -1,10 +1,8 @@
 /* Structured output over HTTP, from the bundled model: what comes matches what the request asked for, whole or as a
  * stream, at any temperature, with drafts and beside others; and what is not understood is refused. */
-#include "tests/http/support_http.h"
+#include "tests/http/drafting_daemons.h"
 
 #include <ctype.h>
-
-static struct daemon with, without; /* drafts */
 
 /* Texts of each kind; a sanitizer makes them some ten times as slow. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -12,28 +10,6 @@ enum { SEEDS = 2 };
 #else
 enum { SEEDS = 5 };
 #endif
-
-static void start_one(struct daemon *d, const char *option, const char *value) {
-    daemon_start(d, PRENORMD,
-                 (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
-                                       option, value, NULL});
-    daemon_wait_ready(d);
-}
-
-static int start(void **state) {
-    (void)state;
-    start_one(&with, "--speculate", "auto");
-    start_one(&without, "--speculate", "off");
-    return 0;
-}
-
-static int stop(void **state) {
-    (void)state;
-    daemon_stop(&with);
-    daemon_stop(&without);
-    return 0;
-}
 
 static json_t *ask(const char *fields, unsigned seed) {
     char request[2048];
@@ -164,17 +140,6 @@ static void a_grammar_with_recursion_is_matched(void **state) {
 
 /* ---- the same bytes ------------------------------------------------------------------------------------ */
 
-/* Ids of requests are given, times are taken out. */
-static char *body_of(const struct daemon *d, const char *request) {
-    struct answer a = http_post(d, "/v1/completions", request);
-    if (a.status != 200) fail_msg("%ld: %s", a.status, a.body);
-    char *body = strdup(a.body);
-    for (char *at = body; (at = strstr(at, "\"created\":"));)
-        for (at += strlen("\"created\":"); *at >= '0' && *at <= '9'; at++) *at = '0';
-    answer_free(&a);
-    return body;
-}
-
 static void drafts_change_no_byte(void **state) {
     (void)state;
     static const char *const fields[] = {
@@ -191,10 +156,7 @@ static void drafts_change_no_byte(void **state) {
             request, sizeof request,
             "{\"prompt\":\"The fox ran. The fox\",\"max_tokens\":100,\"seed\":5,\"request_id\":\"one\",%s}",
             fields[i]);
-        char *a = body_of(&with, request), *b = body_of(&without, request);
-        assert_string_equal(a, b);
-        free(a);
-        free(b);
+        expect_same_body(request);
     }
 }
 
@@ -248,7 +210,7 @@ static void states_beyond_the_memory_are_said(void **state) {
     bool is_refused = false;
     char request[256];
     struct daemon small;
-    start_one(&small, "--structured-outputs-mib", "1");
+    drafting_start(&small, "--structured-outputs-mib", "1");
     for (int seed = 0; seed < SEEDS && !is_refused; seed++) {
         snprintf(request, sizeof request, format, 450, seed);
         struct answer a = http_post(&small, "/v1/completions", request);
@@ -290,7 +252,7 @@ static void figures_follow_what_was_asked(void **state) {
 static void it_can_be_switched_off(void **state) {
     (void)state;
     struct daemon off;
-    start_one(&off, "--structured-outputs-mib", "0");
+    drafting_start(&off, "--structured-outputs-mib", "0");
     refused(&off, "\"guided_regex\":\"a\"", "switched off here");
     json_decref(
         complete(&off, "{\"prompt\":\"a\",\"max_tokens\":1,\"response_format\":{\"type\":\"text\"}}"));
@@ -313,5 +275,5 @@ int main(void) {
         cmocka_unit_test(figures_follow_what_was_asked),
         cmocka_unit_test(it_can_be_switched_off),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, drafting_setup, drafting_teardown);
 }

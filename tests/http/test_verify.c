@@ -5,8 +5,8 @@
 #include "tests/http/support_http.h"
 
 static void start(struct daemon *d, const char *const *more) {
-    const char *flags[16] = {"serve",   "--port", "0", "--model", test_source_path("deploy/models/tales"),
-                             "--verify"};
+    const char *flags[16] = {
+        "serve", "--port", "0", "--model", test_source_path("tests/golden/families/gpt2"), "--verify"};
     size_t count = 6;
     while (*more) flags[count++] = *more++;
     daemon_start(d, PRENORMD, flags);

@@ -20,7 +20,7 @@ check() {
 
 sources() { git ls-files --cached --others --exclude-standard "$@"; }
 
-format() { sources '*.c' '*.h' | xargs clang-format --dry-run -Werror; }
+format() { sources '*.c' '*.h' | xargs -P "$cores" -n 40 clang-format --dry-run -Werror; }
 
 run_cppcheck() {
     cppcheck --project="$build/compile_commands.json" --enable=warning,performance,portability --inline-suppr --quiet \

@@ -2,6 +2,7 @@
 """House rules that no compiler knows, over the files that git tracks. Prints each breach as FILE:LINE: what, and what to
 do about it; ends with 1 where there is any. Usage: tidy.py [--root DIR]"""
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -139,10 +140,9 @@ class Tidy:
     def check_named_files(self, name):
         """Sources that a page names are there; NAME stands for one that is still to be written."""
         text = (self.root / name).read_text()
-        there = {pathlib.PurePath(f).name for f in self.files}
         for match in re.finditer(r"`([\w./-]+\.(?:c|h|def))`", text):
             file = pathlib.PurePath(match.group(1)).name
-            if file not in there and "NAME" not in file:
+            if file not in self.names and "NAME" not in file:
                 line = text.count("\n", 0, match.start()) + 1
                 self.complain("named-file", name, line, f"names `{match.group(1)}`, which is not there")
 
@@ -170,6 +170,7 @@ class Tidy:
 
     def run(self):
         self.words = self.read_words()
+        self.names = {os.path.basename(f) for f in self.files}
         for name in self.files:
             if name.startswith("tests/tidy/"):
                 continue

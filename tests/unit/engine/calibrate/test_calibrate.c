@@ -5,9 +5,8 @@
 
 #include "engine/calibrate/calibrate.h"
 #include "engine/forward/forward.h"
-#include "engine/model/describe.h"
 #include "tests/support/failing_malloc.h"
-#include "tests/support/test_support.h"
+#include "tests/support/folded_place.h"
 
 enum { WINDOW = 32, WINDOWS = 6, TOKENS = WINDOW * WINDOWS };
 
@@ -20,10 +19,7 @@ enum { OF_MODELS = 1 };
 #endif
 
 struct scene {
-    struct model_description description;
-    struct checkpoint *checkpoint;
-    struct tensor_views views;
-    struct folded_model folded;
+    struct folded_place place;
     struct packed_model packed;
     struct workers *workers;
     int32_t ids[TOKENS];
@@ -38,30 +34,24 @@ static const struct kernel_table *fastest(void) {
 
 static void pack(struct scene *s, enum weight_type type, struct packed_model *packed) {
     struct error e = {0};
-    assert_ok(packed_model_init(packed, &s->folded, MATMUL_OWN, type, s->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(packed, &s->place.folded, MATMUL_OWN, type, s->workers, NULL, NULL, &e));
 }
 
 static void scene_init(struct scene *s, const char *folder, bool rotated, size_t threads) {
     struct error e = {0};
-    const struct family *family;
     *s = (struct scene){0};
-    assert_ok(describe_model(folder, &s->description, &family, &e));
-    assert_ok(checkpoint_open(folder, &s->checkpoint, &e));
-    assert_ok(tensor_views_init(&s->views, &s->description, family, s->checkpoint, &e));
-    assert_ok(folded_model_init(&s->folded, &s->views, NORM_FORM_ORTHONORMAL, &e));
-    if (rotated) folded_model_rotate(&s->folded);
+    folded_place_init(&s->place, folder, NORM_FORM_ORTHONORMAL);
+    if (rotated) folded_model_rotate(&s->place.folded);
     assert_ok(workers_create(threads, &s->workers, &e));
     pack(s, WEIGHT_TYPE_INT4, &s->packed);
     srand(5);
-    for (size_t i = 0; i < TOKENS; i++) s->ids[i] = (int32_t)((size_t)rand() % s->description.vocabulary);
+    for (size_t i = 0; i < TOKENS; i++)
+        s->ids[i] = (int32_t)((size_t)rand() % s->place.description.vocabulary);
 }
 
 static void scene_deinit(struct scene *s) {
     packed_model_deinit(&s->packed);
-    folded_model_deinit(&s->folded);
-    tensor_views_deinit(&s->views);
-    checkpoint_close(s->checkpoint);
-    description_deinit(&s->description);
+    folded_place_deinit(&s->place);
     workers_destroy(s->workers);
 }
 
@@ -71,7 +61,7 @@ static struct calibrate_text text_of(const struct scene *s) {
 
 static enum status calibrate(struct scene *s, const struct kernel_table *kernels, struct error *e) {
     const struct calibrate_text text = text_of(s);
-    return calibrate_model(&s->packed, &s->folded, &text, kernels, s->workers, NULL, NULL, e);
+    return calibrate_model(&s->packed, &s->place.folded, &text, kernels, s->workers, NULL, NULL, e);
 }
 
 /* ---- what the model computes ---- */
@@ -79,7 +69,7 @@ static enum status calibrate(struct scene *s, const struct kernel_table *kernels
 /* Logits [TOKENS, vocabulary]; caller frees. */
 static float *logits_of(const struct scene *s, const struct packed_model *packed) {
     struct error e = {0};
-    const struct model_description *d = &s->description;
+    const struct model_description *d = &s->place.description;
     const struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, 16, KV_TYPE_F32};
     const struct forward_limits limits = {.rows_max = WINDOW, .logit_rows_max = WINDOW, .entries_max = 1};
     struct kv_pool pool;
@@ -111,7 +101,7 @@ static float *logits_of(const struct scene *s, const struct packed_model *packed
 static double distance(const struct scene *s, const float *expected) {
     float *logits = logits_of(s, &s->packed);
     double sum = 0;
-    for (size_t i = 0; i < TOKENS * s->description.vocabulary; i++)
+    for (size_t i = 0; i < TOKENS * s->place.description.vocabulary; i++)
         sum += pow((double)logits[i] - (double)expected[i], 2);
     free(logits);
     return sqrt(sum);
@@ -147,7 +137,7 @@ static void check_model(const char *path, const char *name, void *context) {
     const size_t head_bytes = packed_linear_bytes(&s.packed.head);
     void *head = malloc(head_bytes);
     memcpy(head, s.packed.head.weights, head_bytes);
-    if (s.description.placement == PLACEMENT_RESIDUAL_DUAL) {
+    if (s.place.description.placement == PLACEMENT_RESIDUAL_DUAL) {
         assert_int_equal(calibrate(&s, fastest(), &e), STATUS_OPTION);
         assert_string_equal(e.where, "calibrate");
         assert_says(e.text, "residual_dual");

@@ -2,41 +2,15 @@
  * form gives, to the rounding of doubles. With whole models it is tests/golden/test_hidden_states.c. */
 #include <math.h>
 
-#include "engine/fold/folded_model.h"
-#include "engine/model/describe.h"
-#include "tests/support/test_support.h"
-
-struct place {
-    struct model_description description;
-    struct checkpoint *checkpoint;
-    struct tensor_views views;
-    struct folded_model folded;
-};
-
-static void place_init(struct place *p, const char *folder, enum norm_form form) {
-    struct error e = {0};
-    const struct family *family;
-    const char *path = test_source_path(folder);
-    assert_ok(describe_model(path, &p->description, &family, &e));
-    assert_ok(checkpoint_open(path, &p->checkpoint, &e));
-    assert_ok(tensor_views_init(&p->views, &p->description, family, p->checkpoint, &e));
-    assert_ok(folded_model_init(&p->folded, &p->views, form, &e));
-}
-
-static void place_deinit(struct place *p) {
-    folded_model_deinit(&p->folded);
-    tensor_views_deinit(&p->views);
-    checkpoint_close(p->checkpoint);
-    description_deinit(&p->description);
-}
+#include "tests/support/folded_place.h"
 
 enum { TOKENS = 20, WIDTH_MAX = 256 };
 
 /* What the head would read if there were no layers. */
 static void hidden_of_embeddings(const char *folder, enum norm_form form, bool rotated,
                                  double out[TOKENS][WIDTH_MAX], size_t *width) {
-    struct place p;
-    place_init(&p, folder, form);
+    struct folded_place p;
+    folded_place_init(&p, test_source_path(folder), form);
     if (rotated) folded_model_rotate(&p.folded);
     double *scratch = malloc(folded_embedding_scratch(&p.folded) * sizeof *scratch);
     *width = p.description.width;
@@ -47,7 +21,7 @@ static void hidden_of_embeddings(const char *folder, enum norm_form form, bool r
         folded_hidden(&p.folded, out[i], NULL);
     }
     free(scratch);
-    place_deinit(&p);
+    folded_place_deinit(&p);
 }
 
 static void check(const char *folder, enum norm_form form, bool rotated) {

@@ -1,7 +1,6 @@
 /* Which form a model runs in, and how its layers lie around the border between those that run as published and
  * those that are folded. That the numbers are right is checked by tests/golden/placements. */
-#include "engine/fold/folded_model.h"
-#include "engine/model/describe.h"
+#include "tests/support/folded_place.h"
 #include "tests/unit/engine/model/describe_text.h"
 
 #define SIZES                                                                                                \
@@ -41,36 +40,11 @@ static void test_forms(void **state) {
     }
 }
 
-/* A golden case in a form. */
-struct place {
-    struct model_description description;
-    struct checkpoint *checkpoint;
-    struct tensor_views views;
-    struct folded_model folded;
-};
-
-static void place_init(struct place *p, const char *folder, enum norm_form form) {
-    struct error e = {0};
-    const struct family *family;
-    const char *path = test_source_path(folder);
-    assert_ok(describe_model(path, &p->description, &family, &e));
-    assert_ok(checkpoint_open(path, &p->checkpoint, &e));
-    assert_ok(tensor_views_init(&p->views, &p->description, family, p->checkpoint, &e));
-    assert_ok(folded_model_init(&p->folded, &p->views, form, &e));
-}
-
-static void place_deinit(struct place *p) {
-    folded_model_deinit(&p->folded);
-    tensor_views_deinit(&p->views);
-    checkpoint_close(p->checkpoint);
-    description_deinit(&p->description);
-}
-
 /* post, deepnorm, pre, sandwich with GPAS: two layers as published, two folded, with gates that cost nothing. */
 static void test_layers_around_the_border(void **state) {
     (void)state;
-    struct place p;
-    place_init(&p, "tests/golden/placements/mix-layernorm", NORM_FORM_CRMSNORM);
+    struct folded_place p;
+    folded_place_init(&p, test_source_path("tests/golden/placements/mix-layernorm"), NORM_FORM_CRMSNORM);
     const struct folded_layer *layers = p.folded.layers;
     size_t width = p.description.width;
     assert_int_equal(p.folded.folded_from, 2);
@@ -85,11 +59,11 @@ static void test_layers_around_the_border(void **state) {
         assert_int_equal(layers[i].attention.residual_factor == 1, folded);
         assert_int_equal(layers[i].mlp.centre_post, i == 3);
     }
-    place_deinit(&p);
-    place_init(&p, "tests/golden/placements/mix-layernorm", NORM_FORM_LAYERNORM);
+    folded_place_deinit(&p);
+    folded_place_init(&p, test_source_path("tests/golden/placements/mix-layernorm"), NORM_FORM_LAYERNORM);
     assert_int_equal(p.folded.folded_from, 0);
     assert_true(p.folded.layers[2].attention.rescale != 1);
-    place_deinit(&p);
+    folded_place_deinit(&p);
 }
 
 /* A row of the border: centred, and short by its last entry or in the orthonormal basis. */
@@ -97,8 +71,8 @@ static void test_stream_convert(void **state) {
     (void)state;
     static const enum norm_form forms[] = {NORM_FORM_RMSNORM, NORM_FORM_CRMSNORM, NORM_FORM_ORTHONORMAL};
     for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
-        struct place p;
-        place_init(&p, "tests/golden/placements/mix-layernorm", forms[f]);
+        struct folded_place p;
+        folded_place_init(&p, test_source_path("tests/golden/placements/mix-layernorm"), forms[f]);
         double x[64], row[64], mean = 0, squares = 0, found = 0, sum = 0;
         size_t width = p.description.width;
         for (size_t i = 0; i < width; i++)
@@ -108,33 +82,35 @@ static void test_stream_convert(void **state) {
         for (size_t i = 0; i < p.folded.stream_width; i++) found += row[i] * row[i], sum += row[i];
         if (forms[f] == NORM_FORM_CRMSNORM) found += sum * sum;
         assert_true(fabs(found - squares) <= 1e-12 * squares);
-        place_deinit(&p);
+        folded_place_deinit(&p);
     }
 }
 
 /* residual_alpha 40 in eight sub-layers: the product leaves its range, and is applied there. */
 static void test_a_large_residual_alpha(void **state) {
     (void)state;
-    struct place p;
+    struct folded_place p;
     size_t applied = 0;
-    place_init(&p, "tests/golden/placements/residual-alpha-sub-ln-large", NORM_FORM_CRMSNORM);
+    folded_place_init(&p, test_source_path("tests/golden/placements/residual-alpha-sub-ln-large"),
+                      NORM_FORM_CRMSNORM);
     for (size_t i = 0; i < p.description.layers; i++) {
         assert_true(p.folded.layers[i].attention.residual_factor == 1);
         applied += p.folded.layers[i].attention.rescale != 1;
         applied += p.folded.layers[i].mlp.rescale != 1;
     }
     assert_int_equal(applied, 2); /* 40^4 > 2^20 */
-    place_deinit(&p);
+    folded_place_deinit(&p);
 }
 
 /* Without a final norm the head reads the stream itself, and gets the gates. */
 static void test_gates_without_a_final_norm(void **state) {
     (void)state;
-    struct place p;
-    place_init(&p, "tests/golden/placements/no-final-norm-rms-gpas", NORM_FORM_RMSNORM);
+    struct folded_place p;
+    folded_place_init(&p, test_source_path("tests/golden/placements/no-final-norm-rms-gpas"),
+                      NORM_FORM_RMSNORM);
     assert_int_equal(p.folded.final_norm.width, 0);
     assert_true(p.folded.head.weight_scale != 1 && p.folded.head.bias_scale == 1);
-    place_deinit(&p);
+    folded_place_deinit(&p);
 }
 
 int main(void) {

@@ -5,8 +5,7 @@
 #include <math.h>
 
 #include "engine/forward/state.h"
-#include "engine/model/describe.h"
-#include "tests/support/test_support.h"
+#include "tests/support/folded_place.h"
 
 /* Linears of a block of f32, where the values are in qkv. */
 #define F32_BLOCK_LINEARS (BLOCK_LINEARS - 1)
@@ -14,10 +13,7 @@
 enum { ROWS_MAX = 40, ENTRIES_MAX = 4, PAGE_TOKENS = 16 };
 
 struct fixture {
-    struct model_description description;
-    struct checkpoint *checkpoint;
-    struct tensor_views views;
-    struct folded_model folded;
+    struct folded_place place;
     struct packed_model packed;
     struct workers *workers;
     struct kv_pool pool;
@@ -29,19 +25,15 @@ struct fixture {
 static inline void fixture_init_threads(struct fixture *f, const char *folder, enum norm_form form,
                                         size_t threads) {
     struct error e = {0};
-    const struct family *family;
     const struct kernel_table *kernels;
     const char *path = test_source_path(folder);
     *f = (struct fixture){0};
-    assert_ok(describe_model(path, &f->description, &family, &e));
-    assert_ok(checkpoint_open(path, &f->checkpoint, &e));
-    assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
-    assert_ok(folded_model_init(&f->folded, &f->views, form, &e));
+    folded_place_init(&f->place, path, form);
     assert_ok(workers_create(threads, &f->workers, &e));
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
-    assert_ok(
-        packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
-    const struct model_description *d = &f->description;
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
+    const struct model_description *d = &f->place.description;
     const struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, KV_TYPE_F32};
     size_t pages = kv_pages_for(d->context, PAGE_TOKENS);
     assert_ok(kv_pool_init(&f->pool, &layout, pages * ENTRIES_MAX, &e));
@@ -66,10 +58,7 @@ static inline void fixture_deinit(struct fixture *f) {
     }
     kv_pool_deinit(&f->pool);
     packed_model_deinit(&f->packed);
-    folded_model_deinit(&f->folded);
-    tensor_views_deinit(&f->views);
-    checkpoint_close(f->checkpoint);
-    description_deinit(&f->description);
+    folded_place_deinit(&f->place);
     workers_destroy(f->workers);
 }
 

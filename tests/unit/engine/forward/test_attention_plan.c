@@ -17,7 +17,7 @@ static void share_pages(struct fixture *f, size_t shared) {
     for (size_t i = 1; i < ENTRIES_MAX; i++) {
         kv_table_shrink(&f->tables[i], &f->pool, 0);
         kv_table_adopt(&f->tables[i], &f->pool, f->tables[0].pages, shared / PAGE_TOKENS);
-        assert_int_equal(kv_table_reserve(&f->tables[i], &f->pool, f->description.context), STATUS_OK);
+        assert_int_equal(kv_table_reserve(&f->tables[i], &f->pool, f->place.description.context), STATUS_OK);
     }
 }
 
@@ -83,7 +83,7 @@ static void run_alone(struct fixture *f, struct run *run) {
 static void check_together(struct fixture *f, const struct run *run) {
     struct step_entry entries[ENTRIES_MAX];
     const struct attention_unit *unit = &f->forward->units[0];
-    const size_t threads = workers_count(f->workers), heads = f->description.kv_heads;
+    const size_t threads = workers_count(f->workers), heads = f->place.description.kv_heads;
     prefill(f, 0, run->tokens[0], 0, run->shared);
     share_pages(f, run->shared);
     for (size_t step = 0; step < STEPS; step++) {
@@ -118,7 +118,7 @@ static void check_bits(const char *folder) {
     for (size_t i = 0; i < 2 * (sizeof shared / sizeof *shared); i++) {
         struct fixture alone;
         fixture_init_threads(&alone, folder, NORM_FORM_CRMSNORM, 1);
-        assert_true(alone.description.context >= LENGTH_MAX);
+        assert_true(alone.place.description.context >= LENGTH_MAX);
         struct run run = run_create(&alone, shared[i / 2], i % 2);
         run_alone(&alone, &run);
         check_threads(folder, &run);
@@ -140,7 +140,7 @@ static void plan(struct fixture *f, const size_t *common, const size_t *rows) {
     for (size_t i = 0; i < ENTRIES_MAX; i++) {
         kv_table_shrink(&f->tables[i], &f->pool, 0);
         if (i > 0) kv_table_adopt(&f->tables[i], &f->pool, f->tables[0].pages, common[i]);
-        assert_int_equal(kv_table_reserve(&f->tables[i], &f->pool, f->description.context), STATUS_OK);
+        assert_int_equal(kv_table_reserve(&f->tables[i], &f->pool, f->place.description.context), STATUS_OK);
         entries[i] = entry_of(f, i, tokens, 0, rows[i]);
         entries[i].first_position = 400;
     }

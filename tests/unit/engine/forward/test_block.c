@@ -57,9 +57,9 @@ static void run_mlp(const struct model_description *d, struct folded_layer *laye
 }
 
 static void expected_block(struct fixture *f, struct row *row) {
-    const struct model_description *d = &f->description;
-    struct folded_layer *layer = &f->folded.layers[0];
-    size_t width = f->folded.stream_width;
+    const struct model_description *d = &f->place.description;
+    struct folded_layer *layer = &f->place.folded.layers[0];
+    size_t width = f->place.folded.stream_width;
     double added[512];
     normalize(&layer->attention.norm, width, row->stream, row->normed);
     add_attention(d, layer, row);
@@ -77,9 +77,11 @@ static void check_block(const char *folder, enum norm_form form) {
     struct fixture f;
     static struct row row;
     fixture_init(&f, folder, form);
-    size_t width = f.folded.stream_width;
-    assert_true(width <= 512 && f.description.mlp_width <= 2048 &&
-                (f.description.heads + 2 * f.description.kv_heads) * f.description.head_dim <= 2048);
+    size_t width = f.place.folded.stream_width;
+    assert_true(width <= 512 && f.place.description.mlp_width <= 2048 &&
+                (f.place.description.heads + 2 * f.place.description.kv_heads) *
+                        f.place.description.head_dim <=
+                    2048);
     fixture_plan(&f, 1, (size_t[]){0}, (size_t[]){1}, (size_t[]){1});
     for (size_t i = 0; i < width; i++) row.stream[i] = f.forward->stream[i] = fixture_number(i);
     if (f.forward->angle_stride) rotary_prepare(f.forward);
@@ -131,7 +133,7 @@ static void test_a_row_has_the_same_bits_in_company(void **state) {
     struct fixture f;
     static float alone[512];
     fixture_init(&f, "tests/golden/families/gpt_neox", NORM_FORM_CRMSNORM);
-    size_t width = f.folded.stream_width;
+    size_t width = f.place.folded.stream_width;
     for (size_t company = 0; company < 2; company++) {
         fixture_plan(&f, company ? 3 : 1, (size_t[]){0, 0, 0}, (size_t[]){1, 30, 4}, (size_t[]){0, 0, 0});
         for (size_t r = 0; r < f.forward->row_count; r++)

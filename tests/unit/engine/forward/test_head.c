@@ -9,17 +9,17 @@ static void fill_stream(const struct fixture *f) {
     for (size_t i = 0; i < forward->entry_count; i++)
         for (size_t r = forward->first_row[i]; r < forward->first_row[i + 1]; r++) {
             bool wanted = r >= forward->first_row[i + 1] - f->entries[i].logit_rows;
-            for (size_t k = 0; k < f->folded.stream_width; k++)
+            for (size_t k = 0; k < f->place.folded.stream_width; k++)
                 forward->stream[r * forward->stream_stride + k] = wanted ? fixture_number(r * 1000 + k) : NAN;
         }
 }
 
 static void expect_logits(struct fixture *f, size_t logit, size_t row) {
-    size_t width = f->folded.stream_width, rows = f->folded.head.out;
+    size_t width = f->place.folded.stream_width, rows = f->place.folded.head.out;
     double *x = calloc(width, sizeof *x), *expected = calloc(rows, sizeof *expected);
     for (size_t k = 0; k < width; k++) x[k] = f->forward->stream[row * f->forward->stream_stride + k];
-    if (f->folded.final_norm.width) folded_norm_apply(&f->folded.final_norm, x, x);
-    fixture_apply(&f->folded.head, x, expected);
+    if (f->place.folded.final_norm.width) folded_norm_apply(&f->place.folded.final_norm, x, x);
+    fixture_apply(&f->place.folded.head, x, expected);
     double difference = fixture_difference(forward_logits(f->forward, logit), expected, rows);
     assert_true(difference < 1e-5);
     free(x);
@@ -32,7 +32,7 @@ static void check_head(const char *folder, enum norm_form form) {
     assert_int_equal(f.packed.project_out.out, 0);
     fixture_plan(&f, 3, firsts, counts, logits);
     fill_stream(&f);
-    f.forward->order_at = f.description.layers * F32_BLOCK_LINEARS;
+    f.forward->order_at = f.place.description.layers * F32_BLOCK_LINEARS;
     head_run(f.forward);
     expect_logits(&f, 0, 4);
     expect_logits(&f, 1, 5);
@@ -54,11 +54,11 @@ static void test_no_rows_cost_nothing(void **state) {
     struct fixture f;
     fixture_init(&f, "tests/golden/families/gpt2", NORM_FORM_CRMSNORM);
     fixture_plan(&f, 2, firsts, counts, (size_t[]){0, 0});
-    f.forward->order_at = f.description.layers * F32_BLOCK_LINEARS;
+    f.forward->order_at = f.place.description.layers * F32_BLOCK_LINEARS;
     f.forward->logits[0] = 42;
     head_run(f.forward);
     assert_true(f.forward->logits[0] == 42);
-    assert_int_equal(f.forward->order_at, f.description.layers * F32_BLOCK_LINEARS);
+    assert_int_equal(f.forward->order_at, f.place.description.layers * F32_BLOCK_LINEARS);
     fixture_deinit(&f);
 }
 

@@ -8,12 +8,12 @@ static void check_entry_rows(const char *folder, enum norm_form form) {
     fixture_init(&f, folder, form);
     fixture_plan(&f, 3, firsts, counts, logits);
     const struct forward *forward = f.forward;
-    double *row = calloc(f.description.width, sizeof *row);
-    double *scratch = calloc(folded_embedding_scratch(&f.folded), sizeof *scratch);
+    double *row = calloc(f.place.description.width, sizeof *row);
+    double *scratch = calloc(folded_embedding_scratch(&f.place.folded), sizeof *scratch);
     embedding_run(f.forward);
     for (size_t r = 0; r < forward->row_count; r++) {
-        folded_embedding(&f.folded, forward->rows[r].token, forward->rows[r].position, row, scratch);
-        for (size_t i = 0; i < f.folded.stream_width; i++)
+        folded_embedding(&f.place.folded, forward->rows[r].token, forward->rows[r].position, row, scratch);
+        for (size_t i = 0; i < f.place.folded.stream_width; i++)
             assert_true(forward->stream[r * forward->stream_stride + i] == (float)row[i]);
     }
     free(row);
@@ -39,13 +39,13 @@ static void test_a_converted_row_has_no_mean(void **state) {
     embedding_run(f.forward);
     for (size_t r = 0; r < f.forward->row_count; r++) {
         double sum = 0, squares = 0;
-        for (size_t i = 0; i < f.description.width; i++) {
+        for (size_t i = 0; i < f.place.description.width; i++) {
             double x = f.forward->stream[r * f.forward->stream_stride + i];
             sum += x;
             squares += x * x;
         }
         assert_true(squares > 0);
-        assert_true(fabs(sum) <= 1e-5 * sqrt(squares * (double)f.description.width));
+        assert_true(fabs(sum) <= 1e-5 * sqrt(squares * (double)f.place.description.width));
     }
     fixture_deinit(&f);
 }
@@ -55,7 +55,7 @@ static void check_angles(const char *folder, double divisor) {
     fixture_init(&f, folder, NORM_FORM_CRMSNORM);
     fixture_plan(&f, 3, firsts, counts, logits);
     const struct forward *forward = f.forward;
-    const struct rotary *rotary = &f.description.rotary;
+    const struct rotary *rotary = &f.place.description.rotary;
     assert_true(rotary->dimensions > 0);
     rotary_prepare(f.forward);
     for (size_t r = 0; r < forward->row_count; r++)
@@ -81,8 +81,8 @@ static void test_linear_scaling_divides_the_position(void **state) {
     (void)state;
     struct fixture f;
     fixture_init(&f, "tests/golden/families/gpt_neox-linear-rope", NORM_FORM_CRMSNORM);
-    double factor = f.description.rotary.factor;
-    assert_true(f.description.rotary.scaling == ROTARY_SCALING_LINEAR && factor > 1);
+    double factor = f.place.description.rotary.factor;
+    assert_true(f.place.description.rotary.scaling == ROTARY_SCALING_LINEAR && factor > 1);
     fixture_deinit(&f);
     check_angles("tests/golden/families/gpt_neox-linear-rope", factor);
 }
@@ -92,7 +92,7 @@ static void test_two_bases(void **state) {
     (void)state;
     struct fixture f;
     fixture_init(&f, "tests/golden/families/gemma3_text-pattern", NORM_FORM_CRMSNORM);
-    const struct model_description *d = &f.description;
+    const struct model_description *d = &f.place.description;
     struct forward *forward = f.forward;
     fixture_plan(&f, 3, firsts, counts, logits);
     rotary_prepare(forward);
@@ -114,13 +114,13 @@ static void test_dynamic_scaling_is_a_sequence_s_own(void **state) {
     struct fixture f;
     fixture_init(&f, "tests/golden/families/gpt_neox-dynamic", NORM_FORM_CRMSNORM);
     size_t below = forward_rotary_length(f.forward, 1),
-           beyond = forward_rotary_length(f.forward, f.description.context);
-    assert_true(below == 0 && beyond == f.description.context);
+           beyond = forward_rotary_length(f.forward, f.place.description.context);
+    assert_true(below == 0 && beyond == f.place.description.context);
     fixture_plan(&f, 2, (size_t[]){7, 7}, (size_t[]){1, 1}, logits);
     f.entries[0].rotary_length = below;
     f.entries[1].rotary_length = beyond;
     rotary_prepare(f.forward);
-    size_t pair = f.description.rotary.dimensions / 2 - 1;
+    size_t pair = f.place.description.rotary.dimensions / 2 - 1;
     float first = f.forward->sine[pair], second = f.forward->sine[f.forward->angle_stride + pair];
     assert_true(first > second && second > 0);
     fixture_deinit(&f);

@@ -2,9 +2,7 @@
 #include <pthread.h>
 
 #include "tests/support/failing_malloc.h"
-#include "tests/unit/engine/grammar/grammar_fixture.h"
-
-static struct grammar_vocabulary *vocabulary;
+#include "tests/unit/engine/grammar/shared_vocabulary.h"
 
 static const char *const sources[] = {
     "root ::= \"{\" pair (\",\" pair)* \"}\"\n"
@@ -155,18 +153,6 @@ static void threads_share_it(void **state) {
     }
 }
 
-static int setup(void **state) {
-    (void)state;
-    vocabulary = fixture_vocabulary();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    grammar_vocabulary_destroy(vocabulary);
-    return 0;
-}
-
 /* Looking ahead is no request of anybody's: where it fails, the next who asks hears nothing of it. */
 static void looking_ahead_in_vain_spoils_nothing(void **state) {
     (void)state;
@@ -201,5 +187,5 @@ int main(void) {
         cmocka_unit_test(threads_share_it),
         cmocka_unit_test(looking_ahead_in_vain_spoils_nothing),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, vocabulary_setup, vocabulary_teardown);
 }

@@ -2,16 +2,12 @@
  * refused; and the factors that keep a loud channel from drowning the others. */
 #include <math.h>
 
-#include "engine/model/describe.h"
 #include "engine/pack/packed_model.h"
 #include "engine/pack/panels/panels.h"
-#include "tests/support/test_support.h"
+#include "tests/support/folded_place.h"
 
 struct fixture {
-    struct model_description description;
-    struct checkpoint *checkpoint;
-    struct tensor_views views;
-    struct folded_model folded;
+    struct folded_place place;
     struct packed_model packed;
     struct workers *workers;
     const struct kernel_table *kernels;
@@ -20,12 +16,8 @@ struct fixture {
 static int set_up_of(const char *path, void **state) {
     struct error e = {0};
     struct fixture *f = calloc(1, sizeof *f);
-    const struct family *family;
     const char *folder = test_source_path(path);
-    assert_ok(describe_model(folder, &f->description, &family, &e));
-    assert_ok(checkpoint_open(folder, &f->checkpoint, &e));
-    assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
-    assert_ok(folded_model_init(&f->folded, &f->views, NORM_FORM_ORTHONORMAL, &e));
+    folded_place_init(&f->place, folder, NORM_FORM_ORTHONORMAL);
     assert_ok(workers_create(2, &f->workers, &e));
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &f->kernels, &e));
     *state = f;
@@ -44,10 +36,7 @@ static int set_up_shared(void **state) {
 static int tear_down(void **state) {
     struct fixture *f = *state;
     packed_model_deinit(&f->packed);
-    folded_model_deinit(&f->folded);
-    tensor_views_deinit(&f->views);
-    checkpoint_close(f->checkpoint);
-    description_deinit(&f->description);
+    folded_place_deinit(&f->place);
     workers_destroy(f->workers);
     free(f);
     return 0;
@@ -56,7 +45,7 @@ static int tear_down(void **state) {
 static void pack(struct fixture *f, enum weight_type type) {
     struct error e = {0};
     packed_model_deinit(&f->packed);
-    assert_ok(packed_model_init(&f->packed, &f->folded, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
 }
 
 /* Rows of a linear as the conversion gives them, in double. */
@@ -107,7 +96,7 @@ static void test_products_are_those_of_the_folded_rows(void **state) {
         [WEIGHT_TYPE_BF16] = 4e-3, [WEIGHT_TYPE_INT8] = 1.5e-2, [WEIGHT_TYPE_INT4] = 0.1};
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++) {
         pack(f, type);
-        const struct folded_layer *from = &f->folded.layers[0];
+        const struct folded_layer *from = &f->place.folded.layers[0];
         const struct packed_layer *to = &f->packed.layers[0];
         const struct {
             const struct folded_linear *from;
@@ -116,7 +105,7 @@ static void test_products_are_those_of_the_folded_rows(void **state) {
                        {&from->attention.output, &to->attention.output},
                        {&from->up, &to->up},
                        {&from->mlp.output, &to->mlp.output},
-                       {&f->folded.head, &f->packed.head}};
+                       {&f->place.folded.head, &f->packed.head}};
         for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
             double error = product_error(f, linears[i].from, 0, linears[i].to, SIZE_MAX);
             if (!(error <= most[linears[i].to->type]))
@@ -135,9 +124,9 @@ static void test_int4_keeps_the_head_in_int8(void **state) {
 /* As many rows in all, the values' among them in a finer type, and as near to the folded ones as that type allows. */
 static void test_shared_values_are_finer(void **state) {
     struct fixture *f = *state;
-    const struct model_description *d = &f->description;
+    const struct model_description *d = &f->place.description;
     const size_t values = d->kv_heads * d->head_dim, before = (d->heads + d->kv_heads) * d->head_dim;
-    const struct folded_linear *from = &f->folded.layers[0].qkv;
+    const struct folded_linear *from = &f->place.folded.layers[0].qkv;
     const struct packed_layer *to;
     assert_true(d->heads >= 2 * d->kv_heads);
     pack(f, WEIGHT_TYPE_INT8);
@@ -160,7 +149,7 @@ static void test_bytes_are_planned(void **state) {
     struct fixture *f = *state;
     size_t last = SIZE_MAX;
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
-        size_t planned = packed_model_bytes(&f->folded, MATMUL_OWN, type);
+        size_t planned = packed_model_bytes(&f->place.folded, MATMUL_OWN, type);
         pack(f, type);
         assert_int_equal(planned, f->packed.memory_floats * sizeof(float));
         assert_true(planned < last);
@@ -186,16 +175,17 @@ static void test_every_byte_is_written(void **state) {
 static void test_refused(void **state) {
     struct fixture *f = *state;
     struct error e;
-    assert_int_equal(packed_model_init(&f->packed, &f->folded, MATMUL_OPENBLAS, WEIGHT_TYPE_INT8, f->workers,
-                                       NULL, NULL, &e),
+    assert_int_equal(packed_model_init(&f->packed, &f->place.folded, MATMUL_OPENBLAS, WEIGHT_TYPE_INT8,
+                                       f->workers, NULL, NULL, &e),
                      STATUS_OPTION);
     assert_non_null(strstr(e.text, "needs --matmul own"));
     packed_model_deinit(&f->packed);
     static const float little[16];
     _Alignas(KERNEL_ALIGN) float memory[16];
     memcpy(memory, little, sizeof memory);
-    assert_int_equal(packed_model_map(&f->packed, &f->folded, WEIGHT_TYPE_INT8, memory, sizeof memory, &e),
-                     STATUS_MALFORMED);
+    assert_int_equal(
+        packed_model_map(&f->packed, &f->place.folded, WEIGHT_TYPE_INT8, memory, sizeof memory, &e),
+        STATUS_MALFORMED);
 }
 
 /* A channel whose gain is a hundredth is a hundred times louder than the others once the gain is in the
@@ -203,16 +193,16 @@ static void test_refused(void **state) {
 static void test_loud_channel(void **state) {
     struct fixture *f = *state;
     enum { LOUD = 5 };
-    f->folded.layers[0].mlp.fold.gain[LOUD] /= 100;
+    f->place.folded.layers[0].mlp.fold.gain[LOUD] /= 100;
     pack(f, WEIGHT_TYPE_INT8);
     struct packed_linear up = f->packed.layers[0].up;
     assert_non_null(up.smoothing);
     for (size_t k = 0; k < up.in; k++) assert_true(k == LOUD || up.smoothing[k] > 1.5f * up.smoothing[LOUD]);
-    double with = product_error(f, &f->folded.layers[0].up, 0, &up, LOUD);
-    double *weights = folded(&f->folded.layers[0].up);
+    double with = product_error(f, &f->place.folded.layers[0].up, 0, &up, LOUD);
+    double *weights = folded(&f->place.folded.layers[0].up);
     panels_pack(WEIGHT_TYPE_INT8, weights, 0, up.out, up.in, up.weights);
     up.smoothing = NULL;
-    double without = product_error(f, &f->folded.layers[0].up, 0, &up, LOUD);
+    double without = product_error(f, &f->place.folded.layers[0].up, 0, &up, LOUD);
     free(weights);
     print_message("error with factors %.3g, without %.3g\n", with, without);
     assert_true(without > 2 * with);

@@ -1,18 +1,14 @@
 /* The check itself: it passes what is right, sees what is wrong, and its figures are what they say. */
 #include <math.h>
 
-#include "engine/model/describe.h"
 #include "engine/verify/verify.h"
-#include "tests/support/test_support.h"
+#include "tests/support/folded_place.h"
 
 #define COUNT  192
 #define WINDOW 16
 
 struct fixture {
-    struct model_description description;
-    struct checkpoint *checkpoint;
-    struct tensor_views views;
-    struct folded_model folded;
+    struct folded_place place;
     struct packed_model packed;
     struct workers *workers;
     const struct kernel_table *kernels;
@@ -23,16 +19,12 @@ struct fixture {
 static int set_up(void **state) {
     struct error e = {0};
     struct fixture *f = calloc(1, sizeof *f);
-    const struct family *family;
     const char *folder = test_source_path("tests/golden/placements/pre");
-    assert_ok(describe_model(folder, &f->description, &family, &e));
-    assert_ok(checkpoint_open(folder, &f->checkpoint, &e));
-    assert_ok(tensor_views_init(&f->views, &f->description, family, f->checkpoint, &e));
-    assert_ok(folded_model_init(&f->folded, &f->views, NORM_FORM_CRMSNORM, &e));
+    folded_place_init(&f->place, folder, NORM_FORM_CRMSNORM);
     assert_ok(workers_create(2, &f->workers, &e));
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &f->kernels, &e));
     for (int32_t i = 0; i < COUNT; i++) f->ids[i] = (i * 37 + 5) % 320;
-    assert_ok(verify_reference_init(&f->reference, &f->views, f->ids, COUNT, WINDOW, &e));
+    assert_ok(verify_reference_init(&f->reference, &f->place.views, f->ids, COUNT, WINDOW, &e));
     *state = f;
     return 0;
 }
@@ -41,10 +33,7 @@ static int tear_down(void **state) {
     struct fixture *f = *state;
     verify_reference_deinit(&f->reference);
     packed_model_deinit(&f->packed);
-    folded_model_deinit(&f->folded);
-    tensor_views_deinit(&f->views);
-    checkpoint_close(f->checkpoint);
-    description_deinit(&f->description);
+    folded_place_deinit(&f->place);
     workers_destroy(f->workers);
     free(f);
     return 0;
@@ -55,7 +44,7 @@ static void test_conversion_passes(void **state) {
     struct error e = {0};
     struct verify_figures figures;
     for (enum norm_form form = 0; form < NORM_FORM_COUNT; form++) {
-        assert_ok(verify_folded(&f->reference, &f->views, form, &figures, &e));
+        assert_ok(verify_folded(&f->reference, &f->place.views, form, &figures, &e));
         assert_true(figures.largest <= VERIFY_BOUND_DOUBLE && figures.mean <= figures.largest);
         assert_true(figures.agreement == 1 && fabs(figures.kl) < 1e-12);
         assert_true(fabs(figures.perplexity / f->reference.perplexity - 1) < 1e-9);
@@ -76,8 +65,8 @@ static struct verify_figures run_packed(struct fixture *f) {
 static void test_packed_model_passes(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(
-        packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > 0 && figures.largest <= VERIFY_BOUND_F32);
 }
@@ -86,8 +75,8 @@ static void test_packed_model_passes(void **state) {
 static void test_wrong_weight_is_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(
-        packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
     f->packed.memory[KERNEL_PANEL * 3 + 1] += 0.05f;
     assert_true(run_packed(f).largest > VERIFY_BOUND_F32);
 }
@@ -96,9 +85,10 @@ static void test_wrong_conversion_is_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
     /* As if the divisor were the compressed width. */
-    for (size_t i = 0; i < f->description.layers; i++) f->folded.layers[i].attention.norm.divisor--;
-    assert_ok(
-        packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
+    for (size_t i = 0; i < f->place.description.layers; i++)
+        f->place.folded.layers[i].attention.norm.divisor--;
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > VERIFY_BOUND_F32 && figures.kl > 0);
 }
@@ -108,8 +98,8 @@ static void test_narrow_caches_pass(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
     double mean = 0;
-    assert_ok(
-        packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
+                                NULL, &e));
     for (enum kv_type cache = 0; cache < KV_TYPE_COUNT; cache++) {
         enum weight_type type = verify_judged_as(WEIGHT_TYPE_F32, cache);
         struct verify_figures figures = run_cached(f, cache);
@@ -126,10 +116,11 @@ static void test_narrow_types_pass(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
     double kl = 0;
-    folded_model_deinit(&f->folded);
-    assert_ok(folded_model_init(&f->folded, &f->views, NORM_FORM_ORTHONORMAL, &e));
+    folded_model_deinit(&f->place.folded);
+    assert_ok(folded_model_init(&f->place.folded, &f->place.views, NORM_FORM_ORTHONORMAL, &e));
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++) {
-        assert_ok(packed_model_init(&f->packed, &f->folded, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
+        assert_ok(
+            packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
         struct verify_figures figures = run_packed(f);
         print_message("%s: KL %.2e, rise %.2e +- %.2e\n", weight_type_name(type), figures.kl, figures.rise,
                       figures.rise_error);
@@ -144,8 +135,8 @@ static void test_narrow_types_pass(void **state) {
 static void test_wrong_narrow_weights_are_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(
-        packed_model_init(&f->packed, &f->folded, MATMUL_OWN, WEIGHT_TYPE_INT4, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_INT4, f->workers, NULL,
+                                NULL, &e));
     memset(f->packed.head.weights, 0, packed_linear_bytes(&f->packed.head) / 2);
     struct verify_figures figures = run_packed(f);
     assert_false(verify_is_within(WEIGHT_TYPE_INT4, &figures, verify_default_bound(WEIGHT_TYPE_INT4)));

@@ -1,7 +1,5 @@
 /* Masks: each bit along random walks is what stepping the token's bytes says. */
-#include "tests/unit/engine/grammar/grammar_fixture.h"
-
-static struct grammar_vocabulary *vocabulary;
+#include "tests/unit/engine/grammar/shared_vocabulary.h"
 
 static const char json[] =
     "root ::= object\n"
@@ -132,23 +130,11 @@ static void nothing_follows_a_dead_state(void **state) {
     grammar_release(g);
 }
 
-static int setup(void **state) {
-    (void)state;
-    vocabulary = fixture_vocabulary();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    grammar_vocabulary_destroy(vocabulary);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masks_are_what_steps_say),
         cmocka_unit_test(masks_are_the_same_in_any_order),
         cmocka_unit_test(nothing_follows_a_dead_state),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, vocabulary_setup, vocabulary_teardown);
 }

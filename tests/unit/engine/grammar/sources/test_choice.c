@@ -1,7 +1,5 @@
 /* A choice of strings. */
-#include "tests/unit/engine/grammar/grammar_fixture.h"
-
-static struct grammar_vocabulary *vocabulary;
+#include "tests/unit/engine/grammar/shared_vocabulary.h"
 
 static void the_text_is_one_of_them(void **state) {
     (void)state;
@@ -48,23 +46,11 @@ static void many_are_fine(void **state) {
     free(source);
 }
 
-static int setup(void **state) {
-    (void)state;
-    vocabulary = fixture_vocabulary();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    grammar_vocabulary_destroy(vocabulary);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_is_one_of_them),
         cmocka_unit_test(others_are_refused),
         cmocka_unit_test(many_are_fine),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, vocabulary_setup, vocabulary_teardown);
 }

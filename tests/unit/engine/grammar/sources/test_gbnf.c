@@ -1,7 +1,5 @@
 /* GBNF: what its parts mean, and what is refused and where. */
-#include "tests/unit/engine/grammar/grammar_fixture.h"
-
-static struct grammar_vocabulary *vocabulary;
+#include "tests/unit/engine/grammar/shared_vocabulary.h"
 
 /* Texts are separated by '|'; those behind "!" do not match. */
 static const struct {
@@ -148,18 +146,6 @@ static void exponential_ways_are_one(void **state) {
     grammar_release(g);
 }
 
-static int setup(void **state) {
-    (void)state;
-    vocabulary = fixture_vocabulary();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    grammar_vocabulary_destroy(vocabulary);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_mean_what_they_say),
@@ -167,5 +153,5 @@ int main(void) {
         cmocka_unit_test(deep_and_long_ones_are_refused_or_fine),
         cmocka_unit_test(exponential_ways_are_one),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, vocabulary_setup, vocabulary_teardown);
 }
