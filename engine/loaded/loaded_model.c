@@ -7,6 +7,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
+#include "engine/files/regular_file.h"
 #include "engine/model/describe.h"
 
 static void report(const struct loaded_model_options *o, const char *stage, double share) {
@@ -242,8 +243,9 @@ enum status loaded_model_blame(enum status status, const char *option, const cha
     if (!e) return STATUS_OPTION;
     struct error cause = *e;
     bool is_path = strcmp(cause.where, path) == 0 || !cause.where[0];
-    return error_set(e, STATUS_OPTION, option, "%s%s%s", is_path ? "" : cause.where, is_path ? "" : ": ",
-                     cause.text);
+    bool is_none = status == STATUS_NOT_FOUND && !regular_file_is_in(path, "config.json");
+    return error_set(e, STATUS_OPTION, option, "%s%s%s%s", is_path ? "" : cause.where, is_path ? "" : ": ",
+                     cause.text, is_none ? model_file_folder_hint(path) : "");
 }
 
 enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_options *options,

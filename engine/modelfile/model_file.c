@@ -1,5 +1,6 @@
 #include "engine/modelfile/model_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -78,29 +79,45 @@ static enum status check_size(struct opening *o, const char *text, size_t length
 }
 
 /* What helps whoever names a file of another format, by its ending. */
-static const char *foreign_format_hint(const char *path) {
-    static const struct {
-        const char *ending, *hint;
-    } formats[] = {
-        {".safetensors", "; a checkpoint is named by the folder that it lies in, with its config.json"},
-        {".bin", "; a checkpoint is named by the folder that it lies in, with its config.json"},
-        {".gguf", "; GGUF is llama.cpp's format: name the Hugging Face folder that it was made from"},
-        {".onnx", "; ONNX is not read: name the Hugging Face folder that it was exported from"},
-    };
+static const struct foreign_format {
+    const char *ending, *hint;
+    bool is_checkpoint; /* of a format that is read, but not so */
+} foreign_formats[] = {
+    {".safetensors", "; a checkpoint is named by the folder that it lies in, with its config.json", true},
+    {".bin", "; a checkpoint is named by the folder that it lies in, with its config.json", true},
+    {".gguf", "; GGUF is llama.cpp's format: name the Hugging Face folder that it was made from", false},
+    {".onnx", "; ONNX is not read: name the Hugging Face folder that it was exported from", false},
+};
+
+static const struct foreign_format *find_format(const char *path) {
     size_t length = strlen(path);
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        size_t ending = strlen(formats[i].ending);
-        if (length > ending && strcmp(path + length - ending, formats[i].ending) == 0) return formats[i].hint;
+    for (size_t i = 0; i < sizeof foreign_formats / sizeof *foreign_formats; i++) {
+        size_t ending = strlen(foreign_formats[i].ending);
+        if (length > ending && strcmp(path + length - ending, foreign_formats[i].ending) == 0)
+            return &foreign_formats[i];
     }
-    return "";
+    return NULL;
+}
+
+const char *model_file_folder_hint(const char *folder) {
+    const char *hint = "";
+    DIR *listing = opendir(folder);
+    const struct dirent *entry;
+    while (listing && !*hint && (entry = readdir(listing))) {
+        const struct foreign_format *format = find_format(entry->d_name);
+        if (format && !format->is_checkpoint) hint = format->hint;
+    }
+    if (listing) closedir(listing);
+    return hint;
 }
 
 static enum status look_at_start(const char *path, const unsigned char *data, size_t size, struct error *e) {
     if (regular_file_is_lfs_pointer(data, size, path, e)) return STATUS_MALFORMED;
     if (has_start(data, size)) return STATUS_OK;
+    const struct foreign_format *format = find_format(path);
     return error_set(e, STATUS_MALFORMED, path,
                      "is neither a converted model of prenormd nor a folder with a checkpoint%s",
-                     foreign_format_hint(path));
+                     format ? format->hint : "");
 }
 
 enum status model_file_look(const char *path, struct error *e) {

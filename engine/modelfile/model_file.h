@@ -56,6 +56,9 @@ enum status model_file_check(const struct model_file *p, const struct tensor_vie
  * where its name tells of another format; STATUS_NOT_FOUND, STATUS_IO: it cannot be read. model_file_open asks too. */
 enum status model_file_look(const char *path, struct error *e);
 
+/* What to say of a folder that is no checkpoint: "", or "; " and what helps where a model of another format lies in it. */
+const char *model_file_folder_hint(const char *folder);
+
 /* What is written. */
 struct model_file_content {
     const struct packed_model *packed;              /* of MATMUL_OWN */

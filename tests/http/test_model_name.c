@@ -76,6 +76,7 @@ static void folders_that_are_no_model(void **state) {
         const char *name, *text, *words;
     } cases[] = {
         {"adapter_config.json", "{}", "--model|adapter_config.json|this is an adapter|--lora"},
+        {"a.Q4_K_M.gguf", "GGUF", "--model|config.json: there is no such file; GGUF is llama.cpp's format"},
         {"notes.txt", "", "--model|config.json: there is no such file"},
         {"config.json", "{\"model_type\":", "--model|config.json|line 1"},
         {"config.json", "{\"model_type\":\"resnet\"}", "--model|unknown model type \"resnet\"; supported"},
