@@ -30,7 +30,7 @@ static const char help_text[] =
 
 static void print_setting(void *context, const char *key, const char *value) {
     (void)context;
-    printf("  %-20s %s\n", key, *value ? value : "drawn for each text");
+    printf("  %-27s %s\n", key, *value ? value : "drawn for each text");
 }
 
 static void say_problem(const struct error *e) {
