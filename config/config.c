@@ -24,7 +24,7 @@ void config_deinit(struct config *c) {
 /* What can be changed while a program runs: nothing that is owned. */
 static bool is_setting(const struct option_row *row) {
     return strcmp(row->group, "Generation") == 0 && row->type != OPTION_TYPE_LIST &&
-           row->type != OPTION_TYPE_STRING;
+           row->type != OPTION_TYPE_STRING && row->type != OPTION_TYPE_PATH;
 }
 
 enum status config_set(struct config *c, const char *key, const char *value, struct error *e) {

@@ -83,6 +83,7 @@ const char *option_nearest(const char *key) {
     for (int id = 0; id < OPTION_COUNT; id++) {
         size_t distance = edit_distance(key, option_rows[id].key);
         if (distance > best || (nearest && distance == best)) continue;
+        if (distance >= strlen(option_rows[id].key)) continue; /* nothing of it is there */
         best = distance;
         nearest = option_rows[id].key;
     }

@@ -91,13 +91,13 @@ struct engine_options {
     void *progress_context;
 };
 
-/* What can be said about options without reading the model: whether they go together, and whether this machine
- * has the instruction set. STATUS_OPTION. engine_open asks too. */
+/* What can be said about options without reading the model: whether they go together, whether this machine has
+ * the instruction set, and whether the model's path may lead to one. STATUS_OPTION. engine_open asks too. */
 enum status engine_options_check(const struct engine_options *options, struct error *e);
 enum status engine_isa_check(enum kernel_isa isa, struct error *e);
 
 /* Loads, converts and starts the scheduler. *out is NULL on failure. STATUS_OPTION: an option that this model,
- * or this machine, cannot be run with (engine/base/error.h). STATUS_LIMIT: the cache does not fit into the
+ * or this machine, cannot be run with (engine/base/error.h), or a model that cannot be read or is none. STATUS_LIMIT: the cache does not fit into the
  * memory that is left beside the rest of the plan, which is then in the log. */
 enum status engine_open(const struct engine_options *options, struct engine **out, struct error *e);
 
@@ -173,6 +173,13 @@ enum status engine_decode(const struct engine *engine, const int32_t *ids, size_
  * bytes that are not text by themselves are written "bytes:\xe2\x80"; "" for an id without a token. Costs
  * nothing: the texts of all are made when the model is loaded. */
 const char *engine_token_text(const struct engine *engine, int32_t id, size_t *length);
+
+/* What engine_sampling.bans says for none of these words to come. The caller frees with engine_bans_destroy; nothing is
+ * left after an error. STATUS_INVALID_ARGUMENT: there is a word without a token, or of blanks alone, and e->text begins
+ * with "has"; no tokenizer. Words may be long: not on the loop. */
+enum status engine_bans_create(const struct engine *engine, const struct engine_string *words,
+                               size_t word_count, struct engine_ban **bans, size_t *count, struct error *e);
+void engine_bans_destroy(struct engine_ban *bans, size_t count); /* NULL is nothing */
 
 /* ---- chat ---------------------------------------------------------------------------------------------- */
 

@@ -64,8 +64,10 @@ enum status engine_options_check(const struct engine_options *o, struct error *e
     if (status == STATUS_OK) status = check_numbers(o, e);
     if (status == STATUS_OK) status = engine_isa_check(o->isa, e);
     if (status == STATUS_OK) status = check_blas(o, e);
-    if (status != STATUS_OK) return status;
     bool is_file = loaded_model_path_is_file(o->model);
+    if (status == STATUS_OK) status = loaded_model_path_check(o->model, e);
+    if (status == STATUS_OK && is_file) status = loaded_model_file_check(o->model, e);
+    if (status != STATUS_OK) return status;
     if (o->lora && is_file)
         return error_set(e, STATUS_OPTION, "lora",
                          "%s is a converted file: an adapter is merged as the model's folder is converted",
@@ -193,7 +195,8 @@ static enum status find_sampleable(struct engine *engine, struct sampler_vocabul
     }
     size_t tokens = tokenizer_vocabulary(engine->tokenizer);
     *vocabulary = (struct sampler_vocabulary){.rows = rows, .sampleable = tokens < rows ? tokens : rows};
-    if (vocabulary->sampleable == 0) return error_set(e, STATUS_MALFORMED, "tokenizer", "it has no tokens");
+    if (vocabulary->sampleable == 0)
+        return error_set(e, STATUS_OPTION, "model", "its tokenizer has no tokens");
     for (size_t i = 0; i < vocabulary->sampleable; i++)
         vocabulary->unused_id_count += !tokenizer_has(engine->tokenizer, (int32_t)i);
     engine->unused_ids = calloc(vocabulary->unused_id_count + 1, sizeof *engine->unused_ids);

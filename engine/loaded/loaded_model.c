@@ -7,6 +7,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
+#include "engine/files/regular_file.h"
 #include "engine/model/describe.h"
 
 static void report(const struct loaded_model_options *o, const char *stage, double share) {
@@ -95,7 +96,7 @@ static enum status bind(struct loaded_model *m, const struct loaded_model_option
     if (status == STATUS_OK)
         status = lora_bind(m->lora, &m->description, family, m->checkpoint, &m->views, e);
     if (status == STATUS_OK) m->adapter = *lora_identity(m->lora);
-    return status;
+    return loaded_model_blame(status, "lora", o->lora, e);
 }
 
 /* What opening a tokenizer came to; that there is none may be no failure. */
@@ -150,6 +151,10 @@ bool loaded_model_path_is_file(const char *model) {
 enum status loaded_model_path_check(const char *model, struct error *e) {
     if (access(model, R_OK) == 0) return STATUS_OK;
     return error_set(e, STATUS_OPTION, "model", "cannot be read: %s", strerror(errno));
+}
+
+enum status loaded_model_file_check(const char *model, struct error *e) {
+    return loaded_model_blame(model_file_look(model, e), "model", model, e);
 }
 
 /* Options that were fixed when the file was written may not ask for something else. */
@@ -233,6 +238,16 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
 
 /* ---- either ---- */
 
+enum status loaded_model_blame(enum status status, const char *option, const char *path, struct error *e) {
+    if (status == STATUS_OK || status == STATUS_NO_MEMORY || status == STATUS_OPTION) return status;
+    if (!e) return STATUS_OPTION;
+    struct error cause = *e;
+    bool is_path = strcmp(cause.where, path) == 0 || !cause.where[0];
+    bool is_none = status == STATUS_NOT_FOUND && !regular_file_is_in(path, "config.json");
+    return error_set(e, STATUS_OPTION, option, "%s%s%s%s", is_path ? "" : cause.where, is_path ? "" : ": ",
+                     cause.text, is_none ? model_file_folder_hint(path) : "");
+}
+
 enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_options *options,
                               struct workers *workers, struct error *e) {
     memset(m, 0, sizeof *m);
@@ -243,6 +258,7 @@ enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_
         status = loaded_model_path_is_file(options->model) ? load_file(m, options, workers, e)
                                                            : load_folder(m, options, workers, e);
     if (status == STATUS_OK) return status;
+    status = loaded_model_blame(status, options->option ? options->option : "model", options->model, e);
     loaded_model_deinit(m);
     if (options->tokenizer) {
         tokenizer_close(*options->tokenizer);

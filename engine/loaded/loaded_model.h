@@ -47,8 +47,9 @@ struct loaded_model_options {
     struct tokenizer *
         *tokenizer; /* opened too, before the weights are read; the caller closes it. May be NULL */
     struct error
-        *no_tokenizer; /* where there is none that is read: why, and *tokenizer is NULL; else code OK.
+        *no_tokenizer;  /* where there is none that is read: why, and *tokenizer is NULL; else code OK.
                                    NULL: it is needed */
+    const char *option; /* that named the model, for errors; NULL: "model" */
 };
 
 /* Whether the model is a converted file: a regular file, whatever is in it. */
@@ -58,8 +59,17 @@ bool loaded_model_path_is_file(const char *model);
  * loaded_model_init asks too. */
 enum status loaded_model_path_check(const char *model, struct error *e);
 
-/* On failure *m holds nothing. The caller ends with loaded_model_deinit. Refuses before packing when the
- * weights would not fit into the memory that is left. */
+/* The same for a file that is no converted one: of which format it may be, and what to name in its place. */
+enum status loaded_model_file_check(const char *model, struct error *e);
+
+/* What reading a model, or an adapter, came to: whatever is wrong with it but want of memory is a mistake of who named
+ * it. Turns such an error into STATUS_OPTION of that option, with the place in front of its text unless that is the path
+ * itself. Returns the status. */
+enum status loaded_model_blame(enum status status, const char *option, const char *path, struct error *e);
+
+/* On failure *m holds nothing, and the error is that of an option (loaded_model_blame) unless memory is wanting. The
+ * caller ends with loaded_model_deinit. Refuses before packing when the weights would not fit into the memory that is
+ * left. */
 enum status loaded_model_init(struct loaded_model *m, const struct loaded_model_options *options,
                               struct workers *workers, struct error *e);
 void loaded_model_deinit(struct loaded_model *m);

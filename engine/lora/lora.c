@@ -119,7 +119,7 @@ enum status lora_check_folder(const char *model, const char *lora, bool ignore, 
     if (!file) return STATUS_OK;
     if (!checkpoint_is_in(model))
         return error_set(
-            e, STATUS_NOT_FOUND, model,
+            e, STATUS_OPTION, "model",
             "has %s and no weights of a model: this is an adapter, which needs its base. Name the "
             "base's folder with --model, and this one with --lora",
             file);

@@ -31,5 +31,5 @@ enum status lora_bind(struct lora *l, const struct model_description *descriptio
                       struct error *e);
 
 /* An adapter that lies in the model's own folder is not passed over: STATUS_OPTION unless `ignore`, or `lora`
- * (NULL: no adapter is asked for) is that folder. STATUS_NOT_FOUND for a folder with an adapter and no base. */
+ * (NULL: no adapter is asked for) is that folder. STATUS_OPTION for a folder with an adapter and no base, too. */
 enum status lora_check_folder(const char *model, const char *lora, bool ignore, struct error *e);

@@ -1,5 +1,7 @@
 #include "engine/modelfile/model_file.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,16 +46,6 @@ static bool has_start(const unsigned char *data, size_t size) {
            memcmp(data + MODEL_FILE_LENGTH_BYTES, MODEL_FILE_START, length) == 0;
 }
 
-bool model_file_is_file(const char *path) {
-    unsigned char start[MODEL_FILE_LENGTH_BYTES + sizeof MODEL_FILE_START - 1];
-    size_t size;
-    int fd;
-    if (regular_file_open(path, &fd, &size, NULL) != STATUS_OK) return false;
-    ssize_t got = pread(fd, start, sizeof start, 0);
-    close(fd);
-    return got > 0 && has_start(start, (size_t)got);
-}
-
 /* Digits at text[*at], at most `most`; *at moves behind them. False where there are none. */
 static bool read_number(const char *text, size_t length, size_t most, size_t *at, uint64_t *value) {
     size_t first = *at;
@@ -87,32 +79,67 @@ static enum status check_size(struct opening *o, const char *text, size_t length
 }
 
 /* What helps whoever names a file of another format, by its ending. */
-static const char *foreign_format_hint(const char *path) {
-    static const struct {
-        const char *ending, *hint;
-    } formats[] = {
-        {".safetensors", "; a checkpoint is named by the folder that it lies in, with its config.json"},
-        {".bin", "; a checkpoint is named by the folder that it lies in, with its config.json"},
-        {".gguf", "; GGUF is llama.cpp's format: name the Hugging Face folder that it was made from"},
-        {".onnx", "; ONNX is not read: name the Hugging Face folder that it was exported from"},
-    };
+static const struct foreign_format {
+    const char *ending, *hint;
+    bool is_checkpoint; /* of a format that is read, but not so */
+} foreign_formats[] = {
+    {".safetensors", "; a checkpoint is named by the folder that it lies in, with its config.json", true},
+    {".bin", "; a checkpoint is named by the folder that it lies in, with its config.json", true},
+    {".gguf", "; GGUF is llama.cpp's format: name the Hugging Face folder that it was made from", false},
+    {".onnx", "; ONNX is not read: name the Hugging Face folder that it was exported from", false},
+};
+
+static const struct foreign_format *find_format(const char *path) {
     size_t length = strlen(path);
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        size_t ending = strlen(formats[i].ending);
-        if (length > ending && strcmp(path + length - ending, formats[i].ending) == 0) return formats[i].hint;
+    for (size_t i = 0; i < sizeof foreign_formats / sizeof *foreign_formats; i++) {
+        size_t ending = strlen(foreign_formats[i].ending);
+        if (length > ending && strcmp(path + length - ending, foreign_formats[i].ending) == 0)
+            return &foreign_formats[i];
     }
-    return "";
+    return NULL;
+}
+
+const char *model_file_folder_hint(const char *folder) {
+    const char *hint = "";
+    DIR *listing = opendir(folder);
+    const struct dirent *entry;
+    while (listing && !*hint && (entry = readdir(listing))) {
+        const struct foreign_format *format = find_format(entry->d_name);
+        if (format && !format->is_checkpoint) hint = format->hint;
+    }
+    if (listing) closedir(listing);
+    return hint;
+}
+
+static enum status look_at_start(const char *path, const unsigned char *data, size_t size, struct error *e) {
+    if (regular_file_is_lfs_pointer(data, size, path, e)) return STATUS_MALFORMED;
+    if (has_start(data, size)) return STATUS_OK;
+    const struct foreign_format *format = find_format(path);
+    return error_set(e, STATUS_MALFORMED, path,
+                     "is neither a converted model of prenormd nor a folder with a checkpoint%s",
+                     format ? format->hint : "");
+}
+
+enum status model_file_look(const char *path, struct error *e) {
+    unsigned char start[MODEL_FILE_LENGTH_BYTES + sizeof MODEL_FILE_START - 1];
+    size_t size;
+    int fd;
+    enum status status = regular_file_open(path, &fd, &size, e);
+    if (status != STATUS_OK) return status;
+    ssize_t got = pread(fd, start, sizeof start, 0);
+    int cause = errno;
+    close(fd);
+    if (got < 0) return error_set(e, STATUS_IO, path, "cannot read: %s", strerror(cause));
+    return look_at_start(path, start, (size_t)got, e);
 }
 
 static enum status check_start(struct opening *o) {
     const struct mapped_file *file = &o->file->file;
-    if (!has_start(file->data, file->size))
-        return error_set(o->e, STATUS_MALFORMED, o->path,
-                         "is neither a converted model of prenormd nor a folder with a checkpoint%s",
-                         foreign_format_hint(o->path));
+    enum status status = look_at_start(o->path, file->data, file->size, o->e);
+    if (status != STATUS_OK) return status;
     const char *text = (const char *)file->data;
     size_t at = MODEL_FILE_LENGTH_BYTES + sizeof MODEL_FILE_START - 1;
-    enum status status = check_version(o, text, file->size, &at);
+    status = check_version(o, text, file->size, &at);
     return status == STATUS_OK ? check_size(o, text, file->size, at) : status;
 }
 
@@ -311,8 +338,7 @@ enum status model_file_open(const char *path, struct workers *workers, model_fil
     *p = (struct model_file){0};
     enum status status = mapped_file_open(NULL, path, &p->file, e);
     if (status != STATUS_OK) return status;
-    bool is_pointer = regular_file_is_lfs_pointer(p->file.data, p->file.size, path, e);
-    status = is_pointer ? STATUS_MALFORMED : check_start(&o);
+    status = check_start(&o);
     if (status == STATUS_OK) status = check_sums(&o, workers, progress, context);
     if (status == STATUS_OK) status = safetensors_read_with_metadata(&p->file, &o.list, &o.metadata, e);
     if (status == STATUS_OK) status = read_metadata(&o);

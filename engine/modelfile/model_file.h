@@ -52,8 +52,12 @@ void model_file_close(struct model_file *p);
  * that will be read are there, and that no more weights are claimed than could be packed in the file. */
 enum status model_file_check(const struct model_file *p, const struct tensor_views *views, struct error *e);
 
-/* Whether the regular file at path begins like a converted file, of any version. */
-bool model_file_is_file(const char *path);
+/* Whether the regular file at path begins like a converted file, of any version. Else STATUS_MALFORMED, with what helps
+ * where its name tells of another format; STATUS_NOT_FOUND, STATUS_IO: it cannot be read. model_file_open asks too. */
+enum status model_file_look(const char *path, struct error *e);
+
+/* What to say of a folder that is no checkpoint: "", or "; " and what helps where a model of another format lies in it. */
+const char *model_file_folder_hint(const char *folder);
 
 /* What is written. */
 struct model_file_content {

@@ -61,7 +61,7 @@ static void free_texts(struct texts *t) {
 /* Only what can be made again is replaced. */
 static enum status check_target(const char *out, struct error *e) {
     struct stat info;
-    if (stat(out, &info) != 0 || model_file_is_file(out)) return STATUS_OK;
+    if (stat(out, &info) != 0 || model_file_look(out, NULL) == STATUS_OK) return STATUS_OK;
     return error_set(e, STATUS_INVALID_ARGUMENT, out,
                      "is there already and is not a converted model: it is left as it is");
 }
@@ -97,7 +97,7 @@ static enum status convert(const struct convert_options *o, struct loaded_model_
     struct tokenizer *tokenizer = NULL;
     struct token_list tokens = {0};
     struct texts texts = {0};
-    enum status status = read_texts(&texts, o->model, e);
+    enum status status = loaded_model_blame(read_texts(&texts, o->model, e), "model", o->model, e);
     if (texts.tokenizer) loader->tokenizer = &tokenizer;
     if (status == STATUS_OK && o->calibrate_text) status = calibrate_text_read(o, &tokens, e);
     if (status == STATUS_OK) status = loaded_model_init(&model, loader, workers, e);
@@ -134,8 +134,10 @@ static enum status check_options(const struct convert_options *o, struct loaded_
     if (status == STATUS_OK && o->calibrate_text) status = calibrate_weights_check(o->weights, e);
     if (status == STATUS_OK) status = loaded_model_path_check(o->model, e);
     if (status != STATUS_OK) return status;
-    if (loaded_model_path_is_file(o->model))
+    if (loaded_model_path_is_file(o->model)) {
+        if ((status = loaded_model_file_check(o->model, e)) != STATUS_OK) return status;
         return error_set(e, STATUS_OPTION, "model", "is a file: only a checkpoint's folder can be converted");
+    }
     status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e);
     return status == STATUS_OK ? check_target(o->out, e) : status;
 }

@@ -71,14 +71,15 @@ static enum status read_tokens(struct session *s, const struct model_description
         tokenizer_close(tokenizer);
     } else if (!o->text && tokenizer_is_missing(o->model, status)) {
         status = add_sample_ids(s, d, e);
-    } else if (e) {
-        *e = cause;
+    } else {
+        status = loaded_model_blame(status, "model", o->model, &cause);
+        if (e) *e = cause;
     }
     if (status != STATUS_OK) return status;
     if (s->tokens.count > o->tokens_max) s->tokens.count = o->tokens_max;
     for (size_t i = 0; i < s->tokens.count; i++)
         if ((size_t)s->tokens.ids[i] >= d->vocabulary)
-            return error_set(e, STATUS_MALFORMED, "tokenizer", "gives the id %d, the model has %zu",
+            return error_set(e, STATUS_OPTION, "model", "its tokenizer gives the id %d, the model has %zu",
                              s->tokens.ids[i], d->vocabulary);
     if (s->tokens.count < 2) return error_set(e, STATUS_OPTION, "text", "has fewer than 2 tokens");
     return STATUS_OK;
@@ -206,6 +207,7 @@ static enum status check_shape(const struct session *s, const struct model_descr
 static enum status check_converted(struct session *s, struct error *e) {
     struct loaded_model model;
     const struct loaded_model_options loader = {.model = s->options->converted,
+                                                .option = "converted",
                                                 .any_form = true,
                                                 .any_weights = true,
                                                 .allow_unknown_config_keys =
@@ -220,10 +222,13 @@ static enum status check_converted(struct session *s, struct error *e) {
 }
 
 static enum status check_paths(const struct verify_options *o, struct error *e) {
-    if (loaded_model_path_is_file(o->model))
+    if (loaded_model_path_is_file(o->model)) {
+        enum status status = loaded_model_file_check(o->model, e);
+        if (status != STATUS_OK) return status;
         return error_set(
             e, STATUS_OPTION, "model",
             "is a converted file: name the checkpoint's folder, which alone has the untouched model");
+    }
     if (o->converted && !loaded_model_path_is_file(o->converted))
         return error_set(e, STATUS_OPTION, "converted", "is no file that convert has written");
     return loaded_model_path_check(o->model, e);

@@ -39,9 +39,11 @@ static enum api_error_kind refuse(struct api_error *e, const struct error *cause
         return api_error_set(e, API_INVALID, "messages", "%s", cause->text);
     bool is_kwargs = strcmp(cause->where, "chat_template_kwargs") == 0;
     bool is_final = strcmp(cause->where, "continue_final_message") == 0;
+    size_t length = strlen(cause->text);
+    if (length && cause->text[length - 1] == '.') length--; /* Jinja's words have one, at times */
     return api_error_set(e, API_INVALID, is_kwargs || is_final ? cause->where : "messages",
-                         "The conversation cannot be written by the model's chat template: %s: %s.",
-                         cause->where, cause->text);
+                         "The conversation cannot be written by the model's chat template: %s: %.*s.",
+                         cause->where, (int)length, cause->text);
 }
 
 /* A text may be longer than the body that it comes from, and is held while it waits for its turn. */

@@ -1,16 +1,50 @@
 #include "server/api/json_body.h"
 
+#include <math.h>
+
 #include "engine/base/memory.h"
 #include "server/json/scan.h"
 
 /* A tree of this size is worth asking the heap to give its memory back. */
 #define LARGE_TREE_BYTES ((size_t)8 << 20)
 
+#define PARSE_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY)
+
+/* Of a value whose integers were read as floating point. Not deeper than JSON_BODY_DEPTH_MAX. */
+static bool has_too_large(const json_t *value) {
+    const char *key;
+    json_t *member;
+    size_t i;
+    if (json_is_real(value)) return fabs(json_real_value(value)) >= 0x1p63;
+    json_array_foreach(value, i, member) if (has_too_large(member)) return true;
+    json_object_foreach((json_t *)(uintptr_t)value, key, member) if (has_too_large(member)) return true;
+    return false;
+}
+
+/* JSON has no limits for numbers; we have. Says in which field, where that can be found out. */
+static enum api_error_kind refuse_number(const char *body, size_t length, const json_error_t *at,
+                                         struct api_error *e) {
+    json_t *value = json_loadb(body, length, PARSE_FLAGS | JSON_DECODE_INT_AS_REAL, NULL), *member;
+    const char *key, *found = NULL;
+    json_object_foreach(value, key, member) if (!found && has_too_large(member)) found = key;
+    if (found)
+        api_error_set(
+            e, API_INVALID, found,
+            "'%.60s' has a number that is too large: integers of up to 64 bits with a sign are read.", found);
+    else
+        api_error_set(e, API_INVALID, NULL, "The body has a number that is too large: line %d, column %d.",
+                      at->line, at->column);
+    json_decref(value);
+    return e->kind;
+}
+
 static enum api_error_kind parse(const char *body, size_t length, json_t **root, struct api_error *e) {
     json_error_t at;
-    json_t *value = json_loadb(body, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &at);
+    json_t *value = json_loadb(body, length, PARSE_FLAGS, &at);
     if (!value && json_error_code(&at) == json_error_out_of_memory)
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory to read the body.");
+    if (!value && json_error_code(&at) == json_error_numeric_overflow)
+        return refuse_number(body, length, &at, e);
     if (!value)
         return api_error_set(e, API_INVALID, NULL, "The body is not valid JSON: line %d, column %d: %s.",
                              at.line < 1 ? 1 : at.line, at.column < 1 ? 1 : at.column, at.text);

@@ -4,22 +4,18 @@
  * SIGINT and SIGTERM end the generation: its text so far stays, and then the process ends by that signal, so that a
  * shell's loop stops too. While the model loads a signal ends the process at once. */
 #include <errno.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "server/cli/answer.h"
 #include "server/cli/command.h"
 #include "server/cli/constraint.h"
 #include "server/cli/generation.h"
 #include "server/cli/session.h"
 #include "server/cli/token_options.h"
-#include "server/json/print.h"
-#include "server/service/service.h"
 
 #define PROMPT_BYTES_MAX ((size_t)16 << 20)
 
@@ -46,47 +42,6 @@ static enum status read_prompt(const struct config *config, char **text, size_t 
     return *text ? STATUS_OK : error_set(e, STATUS_NO_MEMORY, "PROMPT", "no memory for the prompt");
 }
 
-/* ---- answer ---- */
-
-static json_t *usage_json(const struct engine_event *last) {
-    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", (json_int_t)last->prompt_tokens,
-                     "completion_tokens", (json_int_t)last->completion_tokens, "total_tokens",
-                     (json_int_t)last->prompt_tokens + (json_int_t)last->completion_tokens,
-                     "prompt_tokens_details", "cached_tokens", (json_int_t)last->cached_tokens);
-}
-
-/* null, or the stop text or the named token that ended it. */
-static json_t *stop_reason_json(const struct generation *g, const struct config *config) {
-    int index = g->last.stop_string;
-    if (index >= 0 && (size_t)index < config->stop.count) return json_string(config->stop.items[index]);
-    for (size_t i = 0; i < config->stop_token_ids.count; i++)
-        if (g->last.stop_token >= 0 &&
-            strtol(config->stop_token_ids.items[i], NULL, 10) == g->last.stop_token)
-            return json_integer(g->last.stop_token);
-    return json_null();
-}
-
-/* What POST /v1/completions says. */
-static enum status print_json(const struct generation *g, const struct config *config, const char *model,
-                              struct error *e) {
-    char name[256], fingerprint[128], id[64];
-    unsigned long long random[2];
-    struct engine_info info;
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return error_set(e, STATUS_IO, "id", "the system has no random bytes");
-    engine_info(g->engine, &info);
-    service_model_name(config, model, name, sizeof name);
-    service_fingerprint(&info, fingerprint, sizeof fingerprint);
-    snprintf(id, sizeof id, "cmpl-%016llx%016llx", random[0], random[1]);
-    json_t *root = json_pack("{s:s, s:s, s:I, s:s, s:s, s:[{s:i, s:o, s:n, s:s, s:o, s:I}], s:o}", "id", id,
-                             "object", "text_completion", "created", (json_int_t)time(NULL), "model", name,
-                             "system_fingerprint", fingerprint, "choices", "index", 0, "text",
-                             json_stringn(g->text ? g->text : "", g->length), "logprobs", "finish_reason",
-                             generation_finish(g), "stop_reason", stop_reason_json(g, config), "seed",
-                             (json_int_t)g->last.seed, "usage", usage_json(&g->last));
-    return json_print(root, JSON_COMPACT, e);
-}
-
 /* ---- command ---- */
 
 static enum status answer_prompt(struct generation *g, const struct config *config, const char *model,
@@ -97,7 +52,7 @@ static enum status answer_prompt(struct generation *g, const struct config *conf
     enum status status = generation_encode(g, text, length, &ids, &count, e);
     if (status == STATUS_OK) status = generation_run(g, config, ids, count, e);
     if (status == STATUS_OK) generation_report(g);
-    if (status == STATUS_OK && config->json) status = print_json(g, config, model, e);
+    if (status == STATUS_OK && config->json) status = answer_print(g, config, model, e);
     free(ids);
     return status;
 }
@@ -115,7 +70,7 @@ static enum status run(struct engine_setup *setup, const struct config *config, 
     if (status == STATUS_OK && !is_session) status = read_prompt(config, &text, &length, e);
     if (status == STATUS_OK) {
         if (!constraint_is_set(config)) setup->options.structured_outputs_mib = 0;
-        status = generation_open(&g, setup, e);
+        status = generation_open(&g, setup, config, e);
         if (status == STATUS_OK) status = constraint_get(config, g.engine, &g.grammar, e);
         if (status == STATUS_OK)
             status = is_session ? session_run(&g, config, e)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,11 +33,15 @@ static void handle_signals(void) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-enum status generation_open(struct generation *g, struct engine_setup *setup, struct error *e) {
-    *g = (struct generation){0};
+enum status generation_open(struct generation *g, struct engine_setup *setup, const struct config *config,
+                            struct error *e) {
+    *g = (struct generation){.choices = calloc(CHOICES_OF_PROMPT_MAX, sizeof *g->choices)};
+    if (!g->choices) return error_set(e, STATUS_NO_MEMORY, "n", "no memory for the texts");
     setup->options.wake = on_wake;
-    setup->options.sequences_max = 1;
-    setup->options.queue_max = 1;
+    setup->options.sequences_max = config->n;
+    setup->options.queue_max = CHOICES_OF_PROMPT_MAX; /* a session may set n */
+    if (config->logprobs > (int64_t)setup->options.logprobs_max)
+        setup->options.logprobs_max = (size_t)config->logprobs;
     setup->options.reserves[setup->options.reserve_count++] =
         (struct engine_reserve){"program", PROGRAM_BYTES};
     sem_init(&ready, 0, 0);
@@ -49,7 +54,8 @@ enum status generation_open(struct generation *g, struct engine_setup *setup, st
 void generation_close(struct generation *g) {
     engine_grammar_release(g->grammar);
     if (g->engine) engine_close(g->engine);
-    free(g->text);
+    for (size_t i = 0; g->choices && i < CHOICES_OF_PROMPT_MAX; i++) choice_deinit(&g->choices[i]);
+    free(g->choices);
     sem_destroy(&ready);
 }
 
@@ -101,6 +107,8 @@ static struct engine_sampling sampling_of(const struct config *config,
         .bias_count = tokens->bias_count,
         .allowed = tokens->allowed,
         .allowed_count = tokens->allowed_count,
+        .bans = tokens->bans,
+        .ban_count = tokens->ban_count,
         .has_seed = config_is_set(config, OPTION_seed),
         .seed = config->seed,
     };
@@ -108,35 +116,31 @@ static struct engine_sampling sampling_of(const struct config *config,
 
 static enum status submit(const struct generation *g, const struct config *config, const int32_t *ids,
                           size_t count, struct engine_request **out, struct error *e) {
-    struct engine_string *stops = calloc(config->stop.count + 1, sizeof *stops);
-    if (!stops) return error_set(e, STATUS_NO_MEMORY, "stop", "no memory for the stop texts");
-    for (size_t i = 0; i < config->stop.count; i++)
-        stops[i] = (struct engine_string){config->stop.items[i], strlen(config->stop.items[i])};
     struct engine_info info;
     struct token_options tokens;
     engine_info(g->engine, &info);
     enum status status = token_options_init(&tokens, config, e);
+    if (status == STATUS_OK) status = token_options_encode(&tokens, config, g->engine, e);
     const struct engine_prompt prompt = {
         .ids = ids,
         .count = count,
-        .choices = 1,
+        .choices = (uint32_t)config->n,
         .max_tokens = (uint32_t)setting(config, OPTION_max_tokens, (double)config->max_tokens,
                                         &info.generation.max_tokens),
         .min_tokens = (uint32_t)config->min_tokens,
         .sampling = sampling_of(config, &info.generation, &tokens),
-        .stops = stops,
-        .stop_count = config->stop.count,
+        .stops = tokens.stops,
+        .stop_count = tokens.stop_string_count,
         .grammar = g->grammar,
         .stop_tokens = tokens.stop,
         .stop_token_count = tokens.stop_count,
         .ignore_end = config->ignore_eos,
         .include_stop_text = config->include_stop_str_in_output,
         .skip_special = config->skip_special_tokens,
-        .logprobs = -1,
+        .logprobs = (int)config->logprobs,
     };
     if (status == STATUS_OK) status = engine_submit(g->engine, &prompt, 1, out, e);
     token_options_deinit(&tokens);
-    free(stops);
     return status;
 }
 
@@ -157,84 +161,110 @@ static void write_text(struct generation *g, const char *text, size_t length) {
     }
 }
 
-static void keep_text(struct generation *g, const char *text, size_t length) {
-    char *larger = length ? realloc(g->text, g->length + length) : g->text;
-    if (!larger && length) {
-        error_set(&g->output, STATUS_NO_MEMORY, "text", "no memory for it");
-        return;
-    }
-    g->text = larger;
-    if (length) memcpy(g->text + g->length, text, length);
-    g->length += length;
+static void end_line(struct generation *g) {
+    if (g->last_byte != '\n') write_text(g, "\n", 1);
 }
 
-static void take_event(struct generation *g, const struct engine_event *event) {
-    keep_text(g, event->text, event->text_length);
-    if (!g->is_silent) write_text(g, event->text, event->text_length);
-    if (event->kind != ENGINE_EVENT_FINISHED) return;
-    g->last = *event;
-    g->finished = true;
+/* Several choices stand under lines that number them; a text alone stands alone. */
+static void write_heading(struct generation *g) {
+    char heading[48];
+    if (g->count == 1 || g->showing == g->count) return;
+    int length = snprintf(heading, sizeof heading, "== %zu of %zu ==\n", g->showing + 1, g->count);
+    write_text(g, heading, (size_t)length);
+}
+
+/* The first of the choices that have not ended grows as it comes; those behind it wait for their turn. */
+static void show(struct generation *g) {
+    while (g->showing < g->count) {
+        struct choice *c = &g->choices[g->showing];
+        if (c->text.length > c->shown) write_text(g, c->text.data + c->shown, c->text.length - c->shown);
+        c->shown = c->text.length;
+        if (!c->is_finished) return;
+        if (g->count > 1 || isatty(STDOUT_FILENO) == 1) end_line(g);
+        g->showing++;
+        write_heading(g);
+    }
+}
+
+static void take_event(struct generation *g, const struct config *config, const struct engine_event *event) {
+    struct choice *c = &g->choices[event->choice];
+    struct error cause;
+    if (choice_add(c, g->engine, config, event, &cause) != STATUS_OK && g->output.code == STATUS_OK)
+        g->output = cause;
+    g->finished += event->kind == ENGINE_EVENT_FINISHED;
+    if (!g->is_silent) show(g);
 }
 
 /* Until the engine says that the request has ended; a reason to stop becomes a cancel. */
-static void follow(struct generation *g, struct engine_request *mine) {
-    while (!g->finished) {
+static void follow(struct generation *g, const struct config *config, struct engine_request *mine) {
+    while (g->finished < g->count) {
         struct engine_request *request;
         struct engine_event event;
         sem_wait(&ready); /* an interruption is a signal: looked at below */
         /* To the end of what is ready: only then is the engine to wake us again, for the next text. */
         while ((request = engine_next_ready(g->engine)))
-            while (engine_request_next_event(request, &event)) take_event(g, &event);
+            while (engine_request_next_event(request, &event)) take_event(g, config, &event);
         bool unwanted = generation_signal || g->output_closed || g->output.code != STATUS_OK;
-        if (g->finished || g->cancelled || !unwanted) continue;
+        if (g->finished == g->count || g->cancelled || !unwanted) continue;
         g->cancelled = true;
         engine_request_cancel(mine);
     }
-    if (!g->is_silent && isatty(STDOUT_FILENO) == 1 && g->last_byte != '\n') write_text(g, "\n", 1);
+}
+
+/* What went wrong: with what was to be written, or with one of the texts. */
+static enum status find_failure(const struct generation *g, struct error *e) {
+    *e = g->output;
+    for (size_t i = 0; i < g->count && e->code == STATUS_OK; i++)
+        if (g->choices[i].last.finish == ENGINE_FINISH_FAILED) *e = *g->choices[i].last.error;
+    return e->code;
 }
 
 enum status generation_run(struct generation *g, const struct config *config, const int32_t *ids,
                            size_t count, struct error *e) {
     struct engine_request *request;
-    g->finished = g->cancelled = false;
-    g->length = 0;
     enum status status = submit(g, config, ids, count, &request, e);
+    g->cancelled = false;
+    g->finished = g->showing = 0;
+    g->count = config->n;
+    for (size_t i = 0; i < g->count; i++) choice_clear(&g->choices[i]);
     if (status != STATUS_OK) return status;
-    follow(g, request);
-    *e = (struct error){0};
-    if (g->output.code != STATUS_OK)
-        *e = g->output;
-    else if (g->last.finish == ENGINE_FINISH_FAILED)
-        *e = *g->last.error;
+    if (!g->is_silent) write_heading(g);
+    follow(g, config, request);
+    status = find_failure(g, e);
     engine_request_release(request);
-    return e->code;
-}
-
-const char *generation_finish(const struct generation *g) {
-    switch (g->last.finish) {
-    case ENGINE_FINISH_STOP:
-        return "stop";
-    case ENGINE_FINISH_CANCELLED:
-        return "cancelled";
-    default:
-        return "length";
-    }
+    return status;
 }
 
 static double rate(size_t tokens, double seconds) {
     return seconds > 0 ? (double)tokens / seconds : 0;
 }
 
+static void report_tables(const struct generation *g) {
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->count > 1 && g->choices[i].table.length) log_say("== %zu of %zu ==", i + 1, g->count);
+        choice_print_table(&g->choices[i]);
+    }
+}
+
 /* By the engine's clock: what a slow reader of standard output does to the events says nothing about the
- * model. The first token is the prompt's work; the others are those between it and the last. */
+ * model. The first token of a text is the prompt's work; the others are those between it and the last. */
 void generation_report(const struct generation *g) {
-    const struct engine_event *last = &g->last;
-    if (g->output_closed || !last->completion_tokens) return;
+    const struct engine_event *first = &g->choices[0].last;
+    double prefill = 0, decode = 0;
+    unsigned tokens = 0, after_first = 0;
+    if (g->output_closed) return;
+    report_tables(g);
+    for (size_t i = 0; i < g->count; i++) {
+        const struct engine_event *last = &g->choices[i].last;
+        tokens += last->completion_tokens;
+        after_first += last->completion_tokens ? last->completion_tokens - 1 : 0;
+        if (last->prefill_seconds > prefill) prefill = last->prefill_seconds;
+        if (last->decode_seconds > decode) decode = last->decode_seconds;
+    }
+    if (!tokens) return;
     log_info(
         "prompt: %u tokens in %.3f s, %.1f tokens/s; generation: %u tokens, %u after the first in %.3f s, "
         "%.1f tokens/s; seed %lld",
-        last->prompt_tokens, last->prefill_seconds,
-        rate(last->prompt_tokens - last->cached_tokens, last->prefill_seconds), last->completion_tokens,
-        last->completion_tokens - 1, last->decode_seconds,
-        rate(last->completion_tokens - 1, last->decode_seconds), (long long)last->seed);
+        first->prompt_tokens, prefill, rate(first->prompt_tokens - first->cached_tokens, prefill), tokens,
+        after_first, decode, rate(after_first, decode), (long long)first->seed);
 }

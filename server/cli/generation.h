@@ -6,28 +6,30 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "server/cli/choice.h"
 #include "server/cli/engine_setup.h"
 
 struct generation {
     struct engine *engine;
-    struct engine_event last; /* FINISHED; its text is gone */
-    bool finished, cancelled;
+    struct choice *choices; /* CHOICES_OF_PROMPT_MAX; of the last prompt the first `count` */
+    size_t count, finished;
+    size_t showing; /* the choice that standard output gets now: those before it are there */
+    bool cancelled;
     bool is_silent;          /* standard output gets nothing */
     bool output_closed;      /* the reader of standard output has gone: nobody wants the rest */
-    struct error output;     /* any other failure to write; code OK while there is none */
+    struct error output;     /* any other failure to write, or no memory; code OK while there is none */
     char last_byte;          /* that was written */
     struct grammar *grammar; /* that texts match; NULL: any will do. generation_close gives it back */
-    char *text;              /* of the last one, all of it; owned */
-    size_t length;
 };
 
 /* The signal that asked to stop, 0 while none has. It ends the text that grows. Whoever goes on afterwards puts 0
  * here. */
 extern volatile sig_atomic_t generation_signal;
 
-/* Opens the engine, with the setup changed: its wake, and room for one sequence. From then on SIGINT and SIGTERM are
+/* Opens the engine, with the setup changed: its wake, and room for the choices of one prompt. From then on SIGINT and SIGTERM are
  * told by generation_signal, and SIGPIPE is ignored. generation_close is needed after an error, too. */
-enum status generation_open(struct generation *g, struct engine_setup *setup, struct error *e);
+enum status generation_open(struct generation *g, struct engine_setup *setup, const struct config *config,
+                            struct error *e);
 void generation_close(struct generation *g);
 
 /* Ids of a prompt. An empty one starts from the token that stands before a text in training; STATUS_INVALID_ARGUMENT
@@ -35,13 +37,10 @@ void generation_close(struct generation *g);
 enum status generation_encode(const struct generation *g, const char *text, size_t length, int32_t **ids,
                               size_t *count, struct error *e);
 
-/* One text, from its beginning to its end, sampled as the configuration says; then g->last says how it ended. A signal
- * is no error. ids are borrowed for the call. */
+/* The texts of one prompt, from their beginning to their end, sampled as the configuration says; then the choices say how
+ * they ended. With several, each follows a line with its number. A signal is no error. ids are borrowed for the call. */
 enum status generation_run(struct generation *g, const struct config *config, const int32_t *ids,
                            size_t count, struct error *e);
 
-/* Rates of the last text, in the log. */
+/* What --logprobs asks for, and the rates of the last prompt, in the log. */
 void generation_report(const struct generation *g);
-
-/* "stop", "length", ... of the last text. */
-const char *generation_finish(const struct generation *g);

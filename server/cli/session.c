@@ -30,7 +30,7 @@ static const char help_text[] =
 
 static void print_setting(void *context, const char *key, const char *value) {
     (void)context;
-    printf("  %-20s %s\n", key, *value ? value : "drawn for each text");
+    printf("  %-27s %s\n", key, *value ? value : "drawn for each text");
 }
 
 static void say_problem(const struct error *e) {
@@ -107,7 +107,9 @@ static enum status answer(struct session *s, const char *line, struct error *e) 
                                     : generation_encode(g, line, strlen(line), &ids, &count, e);
     if (status == STATUS_OK) status = generation_run(g, &s->config, ids, count, e);
     free(ids);
-    if (status == STATUS_OK && s->is_chat) add_message(s, "assistant", g->text ? g->text : "", g->length);
+    const struct bytes *first = &g->choices[0].text; /* of several: the others were for looking at */
+    if (status == STATUS_OK && s->is_chat)
+        add_message(s, "assistant", first->length ? first->data : "", first->length);
     if (status == STATUS_OK) generation_report(g);
     if (g->output.code != STATUS_OK) return g->output.code;
     if (status == STATUS_OK) return STATUS_OK;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BIAS_MAX 100
 
@@ -62,16 +63,43 @@ static enum status read_biases(struct token_options *t, const struct config_list
     return STATUS_OK;
 }
 
+/* The texts of a list, borrowed. */
+static enum status borrow_texts(const char *option, const struct config_list *list,
+                                struct engine_string **texts, struct error *e) {
+    *texts = NULL;
+    if (!list->count) return STATUS_OK;
+    *texts = calloc(list->count, sizeof **texts);
+    if (!*texts) return error_set(e, STATUS_NO_MEMORY, option, "no memory for its texts");
+    for (size_t i = 0; i < list->count; i++)
+        (*texts)[i] = (struct engine_string){list->items[i], strlen(list->items[i])};
+    return STATUS_OK;
+}
+
 enum status token_options_init(struct token_options *t, const struct config *config, struct error *e) {
-    *t = (struct token_options){0};
+    *t = (struct token_options){.stop_string_count = config->stop.count};
     enum status status = read_ids("stop-token-ids", &config->stop_token_ids, &t->stop, &t->stop_count, e);
     if (status == STATUS_OK)
         status = read_ids("allowed-token-ids", &config->allowed_token_ids, &t->allowed, &t->allowed_count, e);
+    if (status == STATUS_OK) status = borrow_texts("stop", &config->stop, &t->stops, e);
     return status == STATUS_OK ? read_biases(t, &config->logit_bias, e) : status;
+}
+
+enum status token_options_encode(struct token_options *t, const struct config *config,
+                                 const struct engine *engine, struct error *e) {
+    struct engine_string *words;
+    struct error cause;
+    enum status status = borrow_texts("bad-words", &config->bad_words, &words, e);
+    if (status != STATUS_OK) return status;
+    status = engine_bans_create(engine, words, config->bad_words.count, &t->bans, &t->ban_count, &cause);
+    free(words);
+    if (status == STATUS_OK) return STATUS_OK;
+    return error_set(e, status == STATUS_NO_MEMORY ? status : STATUS_OPTION, "bad-words", "%s", cause.text);
 }
 
 void token_options_deinit(struct token_options *t) {
     free(t->stop);
     free(t->allowed);
     free(t->biases);
+    free(t->stops);
+    engine_bans_destroy(t->bans, t->ban_count);
 }

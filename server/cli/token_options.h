@@ -1,4 +1,4 @@
-/* Options of generate that name tokens by their ids: logit-bias, stop-token-ids, allowed-token-ids. */
+/* Options of generate about tokens and texts of them: logit-bias, stop-token-ids, allowed-token-ids, stop, bad-words. */
 #pragma once
 
 #include "config/config.h"
@@ -9,9 +9,16 @@ struct token_options {
     size_t stop_count, allowed_count;
     struct engine_bias *biases; /* in the order of ids, each once */
     size_t bias_count;
+    struct engine_string *stops; /* texts are the configuration's */
+    size_t stop_string_count;
+    struct engine_ban *bans;
+    size_t ban_count;
 };
 
 /* STATUS_OPTION names the option: its value is no id, no "ID=BIAS", or an id is there twice. Whether the model has such
  * an id is for the engine to say. token_options_deinit is needed either way. */
 enum status token_options_init(struct token_options *t, const struct config *config, struct error *e);
+/* Adds what takes a tokenizer: STATUS_OPTION where it has no token of a bad word. */
+enum status token_options_encode(struct token_options *t, const struct config *config,
+                                 const struct engine *engine, struct error *e);
 void token_options_deinit(struct token_options *t);

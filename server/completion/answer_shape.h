@@ -3,6 +3,7 @@
 #pragma once
 
 #include "server/completion/completion.h"
+#include "server/logprobs/token_name.h"
 
 struct answer_shape {
     const char *id_prefix;
@@ -26,6 +27,11 @@ extern const struct answer_shape answer_shape_text, answer_shape_infill, answer_
     answer_shape_embedding, answer_shape_score;
 
 /* ---- what they share ----------------------------------------------------------------------------------- */
+
+/* How the request wants tokens to be named. */
+static inline struct token_names answer_shape_token_names(const struct completion *c) {
+    return (struct token_names){c->engine, c->params.return_tokens_as_token_ids};
+}
 
 /* "name":[...] of elements, which are empty afterwards; before them those of the prompt, if it is not NULL. */
 void answer_shape_write_array(struct bytes *out, const char *name, const struct bytes *of_prompt,

@@ -9,7 +9,6 @@
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
 #include "server/completion/answer_shape.h"
-#include "server/completion/bad_words.h"
 #include "server/completion/chat_prompt.h"
 #include "server/completion/infill.h"
 #include "server/completion/prediction.h"
@@ -93,9 +92,8 @@ static void drop_prompts(struct completion *c) {
     for (size_t i = 0; i < c->prompt_count; i++) prompt_deinit(&c->prompts[i]);
     free(c->prompts);
     c->prompts = NULL, c->prompt_count = 0;
-    for (size_t i = 0; i < c->ban_count; i++) free((void *)c->bans[i].ids);
+    engine_bans_destroy(c->bans, c->ban_count);
     api_chat_deinit(&c->chat);
-    free(c->bans);
     c->bans = NULL, c->ban_count = 0;
     free(c->prediction);
     c->prediction = NULL, c->prediction_count = 0;
@@ -151,6 +149,17 @@ static enum api_error_kind check_texts(struct completion *c, struct api_error *e
         why);
 }
 
+static enum api_error_kind make_bans(struct completion *c, struct api_error *e) {
+    const struct api_params *params = &c->params;
+    struct error cause;
+    enum status status = engine_bans_create(c->engine, params->bad_words, params->bad_word_count, &c->bans,
+                                            &c->ban_count, &cause);
+    if (status == STATUS_OK) return API_OK;
+    if (status == STATUS_NO_MEMORY)
+        return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
+    return api_error_set(e, API_INVALID, "bad_words", "'bad_words' %s.", cause.text);
+}
+
 static enum api_error_kind read_prompts(struct completion *c, const json_t *body, size_t body_bytes,
                                         const struct api_limits *limits, struct api_error *e) {
     if (c->endpoint == API_CHAT) return chat_prompt_render(c, body, body_bytes, limits, e);
@@ -178,7 +187,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
         snprintf(c->id, sizeof c->id, "%s%s", c->shape->id_prefix, c->params.request_id);
     if (kind == API_OK) kind = check_texts(c, e);
     if (kind == API_OK) kind = read_prompts(c, json.root, length, limits, e);
-    if (kind == API_OK && c->shape->generates) kind = bad_words_read(c, e);
+    if (kind == API_OK && c->shape->generates) kind = make_bans(c, e);
     if (kind == API_OK && c->shape->generates) kind = prediction_read(c, json.root, limits, e);
     if (kind == API_OK && c->shape->generates) kind = structured_read(c, json.root, limits, e);
     json_body_close(&json);

@@ -6,9 +6,8 @@
 #include "server/api/api_memory.h"
 #include "server/completion/completion.h"
 #include "server/completion/answer_shape.h"
-#include "server/completion/text_logprobs.h"
-#include "server/completion/token_name.h"
 #include "server/json/write.h"
+#include "server/logprobs/text_logprobs.h"
 
 /* ---- prompt_logprobs ----------------------------------------------------------------------------------- */
 
@@ -92,6 +91,7 @@ static void pass_echo(struct prompt *p, size_t end) {
 
 static void score_prompt_token(struct prompt *p, const struct engine_event *event) {
     const struct completion *c = p->completion;
+    const struct token_names names = answer_shape_token_names(c);
     struct logprob_buffers to = {&p->tokens, &p->token_logprobs, &p->top_logprobs, &p->text_offsets};
     p->scored++;
     if (c->params.prompt_logprobs >= 0) write_prompt_logprob(p, event);
@@ -100,7 +100,7 @@ static void score_prompt_token(struct prompt *p, const struct engine_event *even
     const char *token = engine_token_text(c->engine, event->id, &length);
     struct span span = find_in_echo(p, p->scored_bytes, token, length);
     pass_echo(p, span.begin);
-    text_logprobs_write(to, c, event, p->scored_characters);
+    text_logprobs_write(to, &names, c->params.logprobs, event, p->scored_characters);
     pass_echo(p, span.end);
 }
 
@@ -113,14 +113,6 @@ static size_t longest_stop(const struct api_params *params) {
     return longest;
 }
 
-/* Where the next token's text starts. Without stop strings nothing but incomplete characters is held back, so
- * it is where the text ends; with them it may lie up to a stop string's length further. */
-static size_t offset_after(const struct api_params *params, const struct choice *choice) {
-    size_t offset = choice->next_offset, most = choice->characters + longest_stop(params);
-    if (offset < choice->characters) return choice->characters;
-    return offset < most ? offset : most;
-}
-
 static void add_token(struct prompt *p, struct choice *choice, const struct engine_event *event) {
     const struct completion *c = p->completion;
     const struct api_params *params = &c->params;
@@ -129,7 +121,8 @@ static void add_token(struct prompt *p, struct choice *choice, const struct engi
     choice->generated++;
     bytes_append(&choice->text, event->text, event->text_length);
     choice->characters += json_text_characters(event->text, event->text_length);
-    choice->next_offset = offset_after(params, choice);
+    choice->next_offset =
+        text_logprobs_next_offset(choice->next_offset, choice->characters, longest_stop(params));
     if (params->return_token_ids) {
         json_write_separator(&choice->token_ids);
         bytes_integer(&choice->token_ids, event->id);

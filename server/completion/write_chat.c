@@ -2,15 +2,16 @@
 #include "server/completion/answer_shape.h"
 
 #include "engine/types/limits.h"
-#include "server/completion/token_name.h"
 #include "server/json/write.h"
+#include "server/logprobs/token_name.h"
 
 /* Up to the brace that ends it. Bytes are those of the token, also where they are no text by themselves. */
 static void write_token(struct bytes *out, const struct completion *c, int32_t id, float logprob) {
+    const struct token_names names = answer_shape_token_names(c);
     char buffer[TOKEN_NAME_SIZE], bytes[TOKEN_TEXT_BYTES_MAX];
     size_t length, text_length;
     bool is_text;
-    const char *name = token_name(c, id, buffer, &length),
+    const char *name = token_name(&names, id, buffer, &length),
                *text = engine_token_text(c->engine, id, &text_length);
     bytes_text(out, "{\"token\":");
     json_write_string(out, name, length);

@@ -1,8 +1,16 @@
 /* The shapes of POST /v1/completions and of POST /infill, which has the text a second time, where llama-server has it. */
 #include "server/completion/answer_shape.h"
 
-#include "server/completion/text_logprobs.h"
 #include "server/json/write.h"
+#include "server/logprobs/text_logprobs.h"
+
+static void add_logprob(struct prompt *p, struct choice *choice, const struct engine_event *event) {
+    const struct token_names names = answer_shape_token_names(p->completion);
+    const struct logprob_buffers to = {&choice->tokens, &choice->token_logprobs, &choice->top_logprobs,
+                                       &choice->text_offsets};
+    text_logprobs_add(to, &names, p->completion->params.logprobs, event, choice->characters,
+                      &choice->next_offset);
+}
 
 static void write_logprobs(struct bytes *out, const struct prompt *p, struct choice *choice) {
     bool with_prompt = !choice->written;
@@ -55,7 +63,7 @@ const struct answer_shape answer_shape_text = {
     .chunk_object = "text_completion",
     .list = "choices",
     .generates = true,
-    .add_logprob = text_logprobs_add,
+    .add_logprob = add_logprob,
     .write_choice = write_choice,
 };
 
@@ -65,7 +73,7 @@ const struct answer_shape answer_shape_infill = {
     .chunk_object = "text_completion",
     .list = "choices",
     .generates = true,
-    .add_logprob = text_logprobs_add,
+    .add_logprob = add_logprob,
     .write_members = write_content,
     .write_choice = write_choice,
 };

@@ -50,6 +50,7 @@ static const struct route routes[] = {
 #define EMBED_INSTEAD    "POST /v1/embeddings makes embeddings of texts."
 #define COMPARE_INSTEAD  "POST /v1/embeddings and POST /score have what texts can be compared by."
 #define TEXTS_ALONE      "This server generates texts."
+#define PAGE_INSTEAD     "GET /openapi.json describes the API, GET / is a page to try it."
 #define BELOW_INSTEAD    "The API is below: POST /v1/completions, POST /v1/chat/completions, GET /v1/models."
 
 /* The first that fits counts. */
@@ -58,6 +59,7 @@ static const struct route_hint hints[] = {
     {"/v1/chat/completions/*", CHAT_INSTEAD},
     {"/v1/completions/*", COMPLETE_INSTEAD},
     {"/v1/engines/*", COMPLETE_INSTEAD},
+    {"/v1/engines", MODELS_INSTEAD},
     {"/v1/responses*", CHAT_INSTEAD},
     {"/responses*", CHAT_INSTEAD},
     {"/v1/messages*", CHAT_INSTEAD},
@@ -115,6 +117,14 @@ static const struct route_hint hints[] = {
     {"/readyz", READY_INSTEAD},
     {"/health_generate", READY_INSTEAD},
     {"/is_sleeping", READY_INSTEAD},
+    {"//*", "The path has a slash too many: the client's base address must not end with one."},
+    {"/docs*", PAGE_INSTEAD},
+    {"/redoc*", PAGE_INSTEAD},
+    {"/swagger*", PAGE_INSTEAD},
+    {"/playground*", PAGE_INSTEAD},
+    {"/ui*", PAGE_INSTEAD},
+    {"/index.html", PAGE_INSTEAD},
+    {"/openapi*", PAGE_INSTEAD},
     {"/v1", BELOW_INSTEAD},
     {"/v1/", BELOW_INSTEAD},
 };

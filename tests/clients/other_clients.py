@@ -153,6 +153,41 @@ class Clients:
         assert set(json.loads(model["person"])) == {"name", "age"}
         return "guidance"
 
+    def pydantic_ai(self):
+        import pydantic_ai
+        from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.providers.openai import OpenAIProvider
+        model = OpenAIChatModel("tales", provider=OpenAIProvider(base_url=self.base, api_key="none"))
+        settings = {"max_tokens": TOKENS, "temperature": 0}
+        plain = pydantic_ai.Agent(model, system_prompt=MESSAGES[0]["content"])
+        assert plain.run_sync(MESSAGES[1]["content"], model_settings=settings).output == self.reply
+        person = pydantic_ai.Agent(model, output_type=pydantic_ai.NativeOutput(person_model()))
+        answer = person.run_sync(PROMPT, model_settings={**settings, "max_tokens": LONG_TOKENS})
+        assert 0 <= answer.output.age <= 130
+        return "pydantic-ai-slim"
+
+    def haystack(self):
+        from haystack.components.generators.chat import OpenAIChatGenerator
+        from haystack.dataclasses import ChatMessage
+        from haystack.utils import Secret
+        parts = []
+        model = OpenAIChatGenerator(api_key=Secret.from_token("none"), model="tales", api_base_url=self.base, max_retries=0,
+                                    generation_kwargs={"max_tokens": TOKENS, "temperature": 0})
+        messages = [ChatMessage.from_system(MESSAGES[0]["content"]), ChatMessage.from_user(MESSAGES[1]["content"])]
+        assert model.run(messages)["replies"][0].text == self.reply
+        model.run(messages, streaming_callback=lambda part: parts.append(part.content))
+        assert "".join(parts) == self.reply
+        return "haystack-ai"
+
+    def llm(self):
+        from llm.default_plugins.openai_models import Chat, Completion
+        text = Completion("text", model_name="tales", api_base=self.base)
+        chat = Chat("chat", model_name="tales", api_base=self.base)
+        options = {"max_tokens": TOKENS, "temperature": 0}
+        assert text.prompt(PROMPT, key="none", **options).text() == self.text
+        assert chat.prompt(MESSAGES[1]["content"], system=MESSAGES[0]["content"], key="none", **options).text() == self.reply
+        return "llm"
+
 
 def main():
     use_kept()

@@ -17,7 +17,8 @@ KEPT = os.path.join(ROOT, "build", "pypi", f"python{sys.version_info[0]}.{sys.ve
 # By module. Together, so that their versions agree.
 USUAL = {"openai": "openai", "langchain_openai": "langchain-openai", "lm_eval": "lm_eval[api]", "tenacity": "tenacity",
          "openapi_spec_validator": "openapi-spec-validator", "jsonschema": "jsonschema"}
-OTHERS = ["litellm", "outlines", "llama-index-llms-openai-like>=0.8", "instructor", "guidance"]
+OTHERS = ["litellm", "outlines", "llama-index-llms-openai-like>=0.8", "instructor", "guidance",
+          "pydantic-ai-slim[openai]", "haystack-ai", "llm"]
 SECONDS_MAX = 300
 
 

@@ -142,7 +142,7 @@ static void refuse(const char *path, const char *name, void *context) {
     struct error e = {0};
     json_t *expect;
     assert_ok(json_file_load(path, "expect.json", 4096, &expect, &e));
-    assert_int_equal(run_words(run, WORDS("generate", "--model", path, "x")), 1);
+    assert_int_equal(run_words(run, WORDS("generate", "--model", path, "x")), 2);
     if (!strcasestr(run->errors, json_string_value(json_object_get(expect, "reason_contains"))))
         fail_msg("%s: %s", name, run->errors);
     json_decref(expect);
@@ -332,7 +332,7 @@ static void test_verify_says_what_did_not(void **state) {
 /* The table's head comes with its first row. */
 static void test_verify_prints_no_table_of_what_is_not_loaded(void **state) {
     struct run *run = *state;
-    assert_int_equal(run_words(run, WORDS("verify", "--model", run->folder)), 1);
+    assert_int_equal(run_words(run, WORDS("verify", "--model", run->folder)), 2);
     assert_string_equal(run->output, "");
     assert_one_line(run->errors, "prenormd: ");
 }

@@ -1,4 +1,4 @@
-/* Models that are named and not pathed, and files that are no models of ours. */
+/* Models that are named and not pathed, and what is no model of ours: a mistake of who named it, in every command. */
 #include "tests/http/support_command.h"
 
 #include <limits.h>
@@ -35,6 +35,24 @@ static void a_model_of_the_hub(void **state) {
     test_folder_remove(cache);
 }
 
+static void refused_by_all(const char *path, const char *words) {
+    char *folder = test_folder_create(), out[PATH_MAX];
+    snprintf(out, sizeof out, "%s/out", folder);
+    const char *const commands[][3] = {{"serve", "--port", "0"},  {"generate", "x"}, {"check"},
+                                       {"convert", "--out", out}, {"verify"},        {"bench"}};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        struct command c = {.words = {PRENORMD, commands[i][0], "--model", path, "--log-level", "error",
+                                      commands[i][1], commands[i][2]}};
+        int code = command_run(&c);
+        if (code != 2 || command_complaints(&c) != 1)
+            fail_msg("%s: %d: %s", commands[i][0], code, c.error_text);
+        assert_says(c.error_text, words);
+        command_free(&c);
+    }
+    assert_int_equal(access(out, F_OK), -1);
+    test_folder_remove(folder);
+}
+
 static void files_of_other_formats(void **state) {
     (void)state;
     static const struct {
@@ -46,16 +64,42 @@ static void files_of_other_formats(void **state) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         test_file_write(folder, files[i].name, "something else", 14);
         snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
-        struct command c = {.words = {PRENORMD, "generate", "--model", path, "x"}};
-        assert_int_equal(command_run(&c), 1);
-        assert_says(c.error_text, files[i].words);
-        command_free(&c);
+        refused_by_all(path, files[i].words);
     }
     test_folder_remove(folder);
 }
 
+/* Another start would not help with any of them. */
+static void folders_that_are_no_model(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *text, *words;
+    } cases[] = {
+        {"adapter_config.json", "{}", "--model|adapter_config.json|this is an adapter|--lora"},
+        {"a.Q4_K_M.gguf", "GGUF", "--model|config.json: there is no such file; GGUF is llama.cpp's format"},
+        {"notes.txt", "", "--model|config.json: there is no such file"},
+        {"config.json", "{\"model_type\":", "--model|config.json|line 1"},
+        {"config.json", "{\"model_type\":\"resnet\"}", "--model|unknown model type \"resnet\"; supported"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *folder = test_folder_create();
+        test_file_write(folder, cases[i].name, cases[i].text, strlen(cases[i].text));
+        refused_by_all(folder, cases[i].words);
+        test_folder_remove(folder);
+    }
+}
+
+static void an_adapter_that_is_none(void **state) {
+    (void)state;
+    struct command c = {.words = {PRENORMD, "generate", "--model", MODEL, "--lora", "/nowhere", "x"}};
+    assert_int_equal(command_run(&c), 2);
+    assert_says(c.error_text, "--lora /nowhere|adapter_config.json: there is no such file");
+    command_free(&c);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_model_of_the_hub),
-                                       cmocka_unit_test(files_of_other_formats)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_of_the_hub), cmocka_unit_test(files_of_other_formats),
+        cmocka_unit_test(folders_that_are_no_model), cmocka_unit_test(an_adapter_that_is_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

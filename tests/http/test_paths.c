@@ -53,26 +53,29 @@ static void test_other_servers_paths(void **state) {
     (void)state;
     static const struct {
         const char *method, *path, *part;
-    } cases[] = {{"POST", "/api/generate", "POST /v1/completions"},
-                 {"POST", "/api/chat", "POST /v1/chat/completions"},
-                 {"GET", "/api/tags", "GET /v1/models"},
-                 {"POST", "/completion", "POST /v1/completions"},
-                 {"POST", "/generate", "POST /v1/completions"},
-                 {"POST", "/generate_stream", "POST /v1/completions"},
-                 {"POST", "/v1/responses", "POST /v1/chat/completions"},
-                 {"POST", "/v1/rerank", "POST /v1/embeddings"},
-                 {"POST", "/api/embed", "POST /v1/embeddings"},
-                 {"GET", "/props", "GET /version"},
-                 {"GET", "/slots", "GET /metrics"},
-                 {"GET", "/healthz", "GET /health"},
-                 {"POST", "/v1/v1/completions", "/v1 twice"},
-                 {"GET", "/v1/models/", "but /v1/models."},
-                 {"GET", "/health/", "but /health."},
-                 {"POST", "/v1/completions/", "POST /v1/completions"},
-                 {"GET", "/v1", "below"},
-                 {"GET", "/frobnicate", "There is no /frobnicate here."},
-                 {"GET", "//", "There is no // here."},
-                 {"GET", "///", "There is no /// here."}};
+    } cases[] = {
+        {"POST", "/api/generate", "POST /v1/completions"},
+        {"POST", "/api/chat", "POST /v1/chat/completions"},
+        {"GET", "/api/tags", "GET /v1/models"},
+        {"POST", "/completion", "POST /v1/completions"},
+        {"POST", "/generate", "POST /v1/completions"},
+        {"POST", "/generate_stream", "POST /v1/completions"},
+        {"POST", "/v1/responses", "POST /v1/chat/completions"},
+        {"POST", "/v1/rerank", "POST /v1/embeddings"},
+        {"POST", "/api/embed", "POST /v1/embeddings"},
+        {"GET", "/props", "GET /version"},
+        {"GET", "/slots", "GET /metrics"},
+        {"GET", "/healthz", "GET /health"},
+        {"POST", "/v1/v1/completions", "/v1 twice"},
+        {"GET", "/v1/models/", "but /v1/models."},
+        {"GET", "/health/", "but /health."},
+        {"POST", "/v1/completions/", "POST /v1/completions"},
+        {"GET", "/v1", "below"},
+        {"POST", "//v1/completions", "There is no //v1/completions here. The path has a slash too many"},
+        {"GET", "/docs", "There is no /docs here. GET /openapi.json describes the API"},
+        {"GET", "/frobnicate", "There is no /frobnicate here."},
+        {"GET", "//", "There is no // here."},
+        {"GET", "///", "There is no /// here."}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool is_post = strcmp(cases[i].method, "POST") == 0;
         struct answer a =

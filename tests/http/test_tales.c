@@ -396,6 +396,10 @@ static void test_generate_writes_the_same_answer(void **state) {
     compare_with_the_api(SEEDED ",\"logit_bias\":{\"12\":50.5}}", "--logit-bias", "12=50.5");
     compare_with_the_api(SEEDED ",\"logit_bias\":{\"12\":100},\"stop_token_ids\":[12]}",
                          "--logit-bias=12=100", "--stop-token-ids=12");
+    compare_with_the_api(SEEDED ",\"bad_words\":[\"the\",\"a\"]}", "--bad-words=the", "--bad-words=a");
+    compare_with_the_api(SEEDED ",\"n\":3,\"stop\":\"n\"}", "--n=3", "--stop=n");
+    compare_with_the_api(SEEDED ",\"n\":2,\"logprobs\":4}", "--n=2", "--logprobs=4");
+    compare_with_the_api(SEEDED ",\"stop\":\" was\",\"logprobs\":0}", "--stop= was", "--logprobs=0");
     compare_with_the_api(SEEDED ",\"allowed_token_ids\":[12,300]}", "--allowed-token-ids=12",
                          "--allowed-token-ids=300");
     compare_with_the_api(SEEDED ",\"logit_bias\":{\"0\":100},\"skip_special_tokens\":false}",

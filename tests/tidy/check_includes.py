@@ -56,6 +56,7 @@ ORDER = [
     "config",
     "server/json",
     "server/memory",
+    "server/logprobs",
     "server/api",
     "server/completion",
     "server/loop",
@@ -81,8 +82,9 @@ ONLY = {
     "config": {"engine/base", "engine/types"},
     "server/json": {"engine/base"},
     "server/memory": DOOR | {"config"},
+    "server/logprobs": DOOR | {"server/json"},
     "server/api": DOOR | {"server/json", "server/memory"},
-    "server/completion": DOOR | {"server/json", "server/memory", "server/api"},
+    "server/completion": DOOR | {"server/json", "server/memory", "server/logprobs", "server/api"},
     "server/loop": DOOR,
     "server/clients": {"engine/base", "config"},
     "server/page": {"engine/base"},
@@ -93,7 +95,8 @@ ONLY = {
     "server/endpoints": SERVICE,
     "server/daemon": SERVICE,
     "server/bench": {"config", "engine/base", "engine/tools", "server/json"},
-    "server/cli": DOOR | {"config", "engine/tools", "server/json", "server/service", "server/daemon", "server/bench"},
+    "server/cli": DOOR | {"config", "engine/tools", "server/json", "server/logprobs", "server/service", "server/daemon",
+                          "server/bench"},
     "server": DOOR | {"config", "server/cli"},
 }
 

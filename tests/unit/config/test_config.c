@@ -104,6 +104,32 @@ static void test_help_looks_at_nothing_else(void **state) {
     assert_int_equal(f->config.action, CONFIG_HELP);
 }
 
+/* Each that is shown can be set: numbers and booleans, nothing that is owned or names a file. */
+static void set_as_it_is(void *context, const char *key, const char *value) {
+    struct config *config = context;
+    struct error e;
+    if (*value) assert_int_equal(config_set(config, key, value, &e), STATUS_OK);
+    assert_string_not_equal(key, "json-schema");
+    assert_string_not_equal(key, "grammar");
+}
+
+static void test_settings_of_a_session(void **state) {
+    struct fixture *f = *state;
+    static const char *const not_settings[] = {"stop",    "bad-words", "regex",   "json-schema",
+                                               "grammar", "port",      "nonsense"};
+    struct error e;
+    assert_int_equal(fixture_load(f, COMMAND_GENERATE, NO_WORDS, NO_WORDS), STATUS_OK);
+    config_each_setting(&f->config, set_as_it_is, &f->config);
+    for (size_t i = 0; i < sizeof not_settings / sizeof *not_settings; i++) {
+        assert_int_equal(config_set(&f->config, not_settings[i], "x", &e), STATUS_INVALID_ARGUMENT);
+        assert_string_equal(e.text, "is not a setting of the generation");
+    }
+    assert_int_equal(config_set(&f->config, "n", "3", &e), STATUS_OK);
+    assert_int_equal(f->config.n, 3);
+    assert_int_equal(config_set(&f->config, "n", "0", &e), STATUS_INVALID_ARGUMENT);
+    assert_int_equal(f->config.n, 3);
+}
+
 static void test_command_names(void **state) {
     (void)state;
     for (int command = 0; command < COMMAND_COUNT; command++)
@@ -121,6 +147,7 @@ int main(void) {
         CONFIG_TEST(test_rules_between_options),
         CONFIG_TEST(test_who_set_an_option),
         CONFIG_TEST(test_help_looks_at_nothing_else),
+        CONFIG_TEST(test_settings_of_a_session),
         cmocka_unit_test(test_command_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,8 +131,8 @@ static void test_a_git_lfs_pointer(void **state) {
     char path[1200], *folder = test_folder_create();
     test_file_write(folder, "model", pointer, sizeof pointer - 1);
     snprintf(path, sizeof path, "%s/model", folder);
-    refused(&(struct loaded_model_options){.model = path}, STATUS_MALFORMED,
-            "/model|Git LFS pointer|git lfs pull");
+    refused(&(struct loaded_model_options){.model = path}, STATUS_OPTION,
+            "model|Git LFS pointer|git lfs pull");
     test_folder_remove(folder);
 }
 
@@ -229,7 +229,7 @@ static void test_without_a_tokenizer(void **state) {
     json_object_set_new(place->draft.header, MODEL_FILE_GENERATION, text); /* any JSON will do */
     place_save(place);
     opens(&(struct loaded_model_options){.model = place->path, .any_form = true});
-    refused(&(struct loaded_model_options){.model = place->path, .any_form = true}, STATUS_NOT_FOUND,
+    refused(&(struct loaded_model_options){.model = place->path, .any_form = true}, STATUS_OPTION,
             "without a tokenizer");
     /* Who asks why there is none gets the model all the same. */
     struct tokenizer *tokenizer;
@@ -266,12 +266,12 @@ static void test_an_adapter_beside_the_model(void **state) {
             "adapter_config.json|--lora|--ignore-adapter");
     refused(&(struct loaded_model_options){.model = both, .lora = adapter}, STATUS_OPTION,
             "--ignore-adapter");
-    refused(&(struct loaded_model_options){.model = adapter}, STATUS_NOT_FOUND, "needs its base|--lora");
+    refused(&(struct loaded_model_options){.model = adapter}, STATUS_OPTION, "needs its base|--lora");
     opens(&(struct loaded_model_options){.model = both, .ignore_adapter = true});
     opens(&(struct loaded_model_options){.model = both, .lora = adapter, .ignore_adapter = true});
     opens(&(struct loaded_model_options){.model = both, .lora = both});
     opens(&(struct loaded_model_options){.model = model, .lora = adapter});
-    refused(&(struct loaded_model_options){.model = model, .lora = "/nowhere"}, STATUS_NOT_FOUND,
+    refused(&(struct loaded_model_options){.model = model, .lora = "/nowhere"}, STATUS_OPTION,
             "/nowhere/adapter_config.json");
     refused(
         &(struct loaded_model_options){
@@ -368,13 +368,13 @@ static void test_a_tensor_that_is_gone_or_new(void **state) {
     struct place *place = *state;
     json_t *up = json_incref(entry(place, "h.0.mlp.c_fc.weight"));
     json_object_set(place->draft.header, "h.9.mlp.c_fc.weight", up);
-    refused_draft(place, STATUS_UNSUPPORTED, "h.9.mlp.c_fc.weight");
+    refused_draft(place, STATUS_OPTION, "h.9.mlp.c_fc.weight");
     json_object_del(place->draft.header, "h.0.mlp.c_fc.weight");
-    refused_draft(place, STATUS_NOT_FOUND, "h.0.mlp.c_fc.weight");
+    refused_draft(place, STATUS_OPTION, "h.0.mlp.c_fc.weight");
     json_object_del(place->draft.header, "h.9.mlp.c_fc.weight");
     json_object_set_new(place->draft.header, "h.0.mlp.c_fc.weight", up);
     json_object_set_new(up, "shape", json_pack("[i, i, i]", 1 << 20, 1 << 20, 0));
-    refused_draft(place, STATUS_MALFORMED, "h.0.mlp.c_fc.weight|shape");
+    refused_draft(place, STATUS_OPTION, "h.0.mlp.c_fc.weight|shape");
 }
 
 /* A form, a type or a configuration that asks for other packed weights than there are. */
@@ -382,12 +382,12 @@ static void test_packed_weights_of_another_size(void **state) {
     struct place *place = *state;
     json_t *metadata = draft_metadata(&place->draft);
     json_object_set_new(metadata, "norm_form", json_string("layernorm"));
-    refused_draft(place, STATUS_MALFORMED, "packed weights|bytes");
+    refused_draft(place, STATUS_OPTION, "packed weights|bytes");
     json_object_set_new(metadata, "norm_form", json_string("rmsnorm"));
     json_object_set_new(metadata, "weights", json_string("f32"));
-    refused_draft(place, STATUS_MALFORMED, "packed weights|bytes");
+    refused_draft(place, STATUS_OPTION, "packed weights|bytes");
     json_object_set_new(metadata, "weights", json_string("int4"));
-    refused_draft(place, STATUS_MALFORMED, "packed weights|bytes");
+    refused_draft(place, STATUS_OPTION, "packed weights|bytes");
 }
 
 static void test_a_form_that_the_model_cannot_have(void **state) {
@@ -397,7 +397,7 @@ static void test_a_form_that_the_model_cannot_have(void **state) {
     draft_deinit(&place->draft);
     draft_open(&place->draft, place->path);
     json_object_set_new(draft_metadata(&place->draft), "norm_form", json_string("rmsnorm"));
-    refused_draft(place, STATUS_MALFORMED, "has no rmsnorm form");
+    refused_draft(place, STATUS_OPTION, "has no rmsnorm form");
 }
 
 static void set_shape(const struct place *place, const char *name, json_t *shape) {
@@ -424,24 +424,24 @@ static void test_more_weights_than_could_be_packed(void **state) {
         snprintf(name, sizeof name, "h.%d.mlp.c_proj.weight", layer);
         set_shape(place, name, json_pack("[I, i, i]", wide, 32, 0));
     }
-    refused_draft(place, STATUS_MALFORMED, "weights cannot be packed in");
+    refused_draft(place, STATUS_OPTION, "weights cannot be packed in");
 }
 
 static void test_texts_that_are_none(void **state) {
     struct place *place = *state;
     struct draft *d = &place->draft;
     draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": \"mixtral\"}");
-    refused_draft(place, STATUS_UNSUPPORTED, "mixtral");
+    refused_draft(place, STATUS_OPTION, "mixtral");
     draft_set_text(d, MODEL_FILE_CONFIG, "{\"model_type\": ");
-    refused_draft(place, STATUS_MALFORMED, "config.json|line 1");
+    refused_draft(place, STATUS_OPTION, "config.json|line 1");
     draft_set_text(d, MODEL_FILE_CONFIG, "{}");
-    refused_draft(place, STATUS_MALFORMED, "config.json|model_type");
+    refused_draft(place, STATUS_OPTION, "config.json|model_type");
 }
 
 static void test_a_tokenizer_that_is_none(void **state) {
     struct place *place = *state;
     draft_set_text(&place->draft, MODEL_FILE_TOKENIZER, "{\"model\": {\"type\": \"WordNet\"}}");
-    refused_draft(place, STATUS_UNSUPPORTED, "tokenizer.json|WordNet");
+    refused_draft(place, STATUS_OPTION, "tokenizer.json|WordNet");
 }
 
 int main(void) {

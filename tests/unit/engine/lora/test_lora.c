@@ -229,7 +229,7 @@ static void test_adapters_where_nobody_asked(void **state) {
     assert_ok(lora_check_folder(folder, NULL, true, &e));
     /* weights without the configuration are one too */
     test_file_write(other, "adapter_model.bin", "", 0);
-    assert_int_equal(lora_check_folder(other, NULL, true, &e), STATUS_NOT_FOUND);
+    assert_int_equal(lora_check_folder(other, NULL, true, &e), STATUS_OPTION);
     assert_non_null(strstr(e.text, "needs its base"));
     test_folder_remove(folder);
     test_folder_remove(other);

@@ -49,7 +49,7 @@ static void test_texts_and_form(void **state) {
     struct model_file p;
     fixture_convert(test_source_path("tests/golden/families/gpt2"), NORM_FORM_RMSNORM, WEIGHT_TYPE_INT8,
                     workers, place->path);
-    assert_true(model_file_is_file(place->path));
+    assert_int_equal(model_file_look(place->path, NULL), STATUS_OK);
     assert_ok(model_file_open(place->path, workers, NULL, NULL, &p, &e));
     assert_int_equal(p.form, NORM_FORM_RMSNORM);
     assert_int_equal(p.weights, WEIGHT_TYPE_INT8);
@@ -213,19 +213,19 @@ static void test_files_that_are_something_else(void **state) {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         test_file_write(place->folder, "model", others[i], strlen(others[i]));
         refused(place, STATUS_MALFORMED, "neither a converted model");
-        assert_false(model_file_is_file(place->path));
+        assert_int_not_equal(model_file_look(place->path, NULL), STATUS_OK);
     }
     size_t length;
     char *bytes =
         test_file_read(test_source_path("tests/golden/placements/pre"), "model.safetensors", &length);
     test_file_write(place->folder, "model", bytes, length);
     refused(place, STATUS_MALFORMED, "neither a converted model");
-    assert_false(model_file_is_file(place->path));
+    assert_int_not_equal(model_file_look(place->path, NULL), STATUS_OK);
     free(bytes);
     unlink(place->path);
     assert_int_equal(model_file_open(place->path, workers, NULL, NULL, &p, &e), STATUS_NOT_FOUND);
-    assert_false(model_file_is_file(place->path));
-    assert_false(model_file_is_file(place->folder));
+    assert_int_not_equal(model_file_look(place->path, NULL), STATUS_OK);
+    assert_int_not_equal(model_file_look(place->folder, NULL), STATUS_OK);
 }
 
 static void set(const struct place *place, const char *key, const char *value) {

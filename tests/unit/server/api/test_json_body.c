@@ -62,6 +62,24 @@ static void test_values(void **state) {
     gate_deinit(&m.reading);
 }
 
+static void expect_number_refused(const char *body, const char *field, const char *words) {
+    struct api_error e = {0};
+    struct json_body b;
+    assert_int_equal(json_body_open(&b, body, strlen(body), SIZE_MAX, 0, NULL, &e), API_INVALID);
+    assert_string_equal(e.param, field);
+    assert_says(e.message, words);
+}
+
+/* They are JSON all the same. */
+static void test_numbers_of_any_size(void **state) {
+    (void)state;
+    expect_number_refused("{\"n\":1,\"seed\":18446744073709551615}", "seed", "'seed' has a number|64 bits");
+    expect_number_refused("{\"prompt\":[[1],[9223372036854775808]]}", "prompt", "'prompt' has");
+    expect_number_refused("{\"logit_bias\":{\"5\":-99999999999999999999}}", "logit_bias", "'logit_bias' has");
+    expect_number_refused("{\n\"temperature\":1e999}", "", "too large|line 2, column");
+    expect_number_refused("[99999999999999999999]", "", "too large|line 1, column");
+}
+
 /* Empty objects of two bytes take over two hundred; the same number of bytes in a text does not. */
 static void test_memory(void **state) {
     (void)state;
@@ -115,9 +133,8 @@ static void test_malformed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_numbers_of_any_size),
+        cmocka_unit_test(test_memory),    cmocka_unit_test(test_depth),
         cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

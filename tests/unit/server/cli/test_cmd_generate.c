@@ -26,10 +26,7 @@ static int run_command(char **flags, size_t count) {
     return code;
 }
 
-/* prompt NULL: from standard input, which is closed. */
-static struct child start(const char *engine, const char *tokens, const char *prompt) {
-    char *flags[] = {"--model",      (char *)engine, "--seed", "1",
-                     "--max-tokens", (char *)tokens, "--",     (char *)prompt};
+static struct child start_flags(char **flags, size_t count) {
     int output[2], errors[2];
     assert_true(pipe(output) == 0 && pipe(errors) == 0);
     pid_t process = fork();
@@ -38,10 +35,17 @@ static struct child start(const char *engine, const char *tokens, const char *pr
         close(STDIN_FILENO);
         dup2(output[1], STDOUT_FILENO), dup2(errors[1], STDERR_FILENO);
         close(output[0]), close(output[1]), close(errors[0]), close(errors[1]);
-        _exit(run_command(flags, prompt ? 8 : 7));
+        _exit(run_command(flags, count));
     }
     close(output[1]), close(errors[1]);
     return (struct child){process, output[0], errors[0]};
+}
+
+/* prompt NULL: from standard input, which is closed. */
+static struct child start(const char *engine, const char *tokens, const char *prompt) {
+    char *flags[] = {"--model",      (char *)engine, "--seed", "1",
+                     "--max-tokens", (char *)tokens, "--",     (char *)prompt};
+    return start_flags(flags, prompt ? 8 : 7);
 }
 
 static void read_all(int from, char *out, size_t size) {
@@ -79,6 +83,64 @@ static void test_a_failure_in_the_middle_keeps_the_text_so_far(void **state) {
     assert_int_equal(strlen(text), 3);
     assert_int_equal(strncmp(whole, text, 3), 0);
     assert_string_equal(errors, "prenormd: fake: it was told to fail here\n");
+}
+
+static int run_flags(char **flags, size_t count, char text[4096], char errors[4096]) {
+    struct child child = start_flags(flags, count);
+    read_all(child.output, text, 4096);
+    read_all(child.errors, errors, 4096);
+    int status = wait_for(&child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* Each under its number, the first as it is alone, however they come. */
+static void test_several_texts(void **state) {
+    (void)state;
+    char alone[4096], text[4096], errors[4096], expected[8192];
+    char *flags[] = {"--model", "fake", "--seed", "1", "--max-tokens", "8", "a", "--n", "3"};
+    assert_int_equal(run_flags(flags, 7, alone, errors), 0);
+    assert_int_equal(run_flags(flags, 9, text, errors), 0);
+    assert_string_equal(errors, "");
+    snprintf(expected, sizeof expected, "== 1 of 3 ==\n%s\n== 2 of 3 ==\n", alone);
+    assert_int_equal(strncmp(text, expected, strlen(expected)), 0);
+    const char *third = strstr(text, "\n== 3 of 3 ==\n");
+    assert_non_null(third);
+    assert_true(strlen(third) > 16);
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    assert_null(strstr(text, "4 of 3"));
+}
+
+/* For people: the text alone on standard output, a line for each token beside it. */
+static void test_log_probabilities(void **state) {
+    (void)state;
+    char text[4096], errors[4096];
+    char *flags[] = {"--model", "fake", "--seed", "1", "--max-tokens", "4", "a", "--logprobs", "2"};
+    assert_int_equal(run_flags(flags, 9, text, errors), 0);
+    assert_int_equal(strlen(text), 4);
+    size_t lines = 0;
+    for (const char *at = errors; (at = strchr(at, '\n')); at++) lines++;
+    assert_int_equal(lines, 5);
+    assert_int_equal(strncmp(errors, "  logprob    share  token", 25), 0);
+    for (size_t i = 0; i < 4; i++) {
+        char token[8];
+        snprintf(token, sizeof token, "\"%c\"", text[i]);
+        assert_non_null(strstr(errors, token));
+    }
+    assert_non_null(strstr(errors, " %"));
+    flags[8] = "-1";
+    assert_int_equal(run_flags(flags, 9, text, errors), 0);
+    assert_string_equal(errors, "");
+}
+
+static void test_a_bad_word_that_is_none(void **state) {
+    (void)state;
+    char text[4096], errors[4096];
+    char *flags[] = {"--model", "fake", "a", "--bad-words", "no", "--bad-words", "  "};
+    assert_int_equal(run_flags(flags, 5, text, errors), 0);
+    assert_int_equal(run_flags(flags, 7, text, errors), 2);
+    assert_string_equal(text, "");
+    assert_string_equal(errors, "prenormd: --bad-words no,  : has a string of blanks alone\n");
 }
 
 static void test_loading_that_fails(void **state) {
@@ -153,6 +215,9 @@ static void test_standard_input_that_cannot_be_read(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_failure_in_the_middle_keeps_the_text_so_far),
+        cmocka_unit_test(test_several_texts),
+        cmocka_unit_test(test_log_probabilities),
+        cmocka_unit_test(test_a_bad_word_that_is_none),
         cmocka_unit_test(test_loading_that_fails),
         cmocka_unit_test(test_an_empty_prompt_needs_a_token_to_start_from),
         cmocka_unit_test(test_text_is_written_as_it_comes_and_a_signal_ends_it),

@@ -31,6 +31,22 @@ static void test_stop_bytes(void **state) {
     assert_non_null(strstr(e.message, "at most 4500"));
 }
 
+/* In ids: a byte is one, so that none is another behind a blank. */
+static void test_bad_words(void **state) {
+    (void)state;
+    struct api_error e = {0};
+    struct completion *c = prepare("{\"prompt\":\"a\",\"bad_words\":[\"no\",\"  x\"]}");
+    assert_int_equal(c->ban_count, 2);
+    assert_int_equal(c->bans[0].count, 2);
+    assert_int_equal(c->bans[0].ids[1], 'o');
+    assert_int_equal(c->bans[1].count, 1);
+    assert_int_equal(c->bans[1].ids[0], 'x');
+    completion_destroy(c);
+    assert_int_equal(prepare_refused("{\"prompt\":\"a\",\"bad_words\":[\"no\",\" \"]}", &e), API_INVALID);
+    assert_string_equal(e.param, "bad_words");
+    assert_string_equal(e.message, "'bad_words' has a string of blanks alone.");
+}
+
 /* As it comes from a client that sends none: no bytes at no address. */
 static void test_no_body(void **state) {
     (void)state;
@@ -83,6 +99,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges_are_the_configured_ones),
         cmocka_unit_test(test_stop_bytes),
+        cmocka_unit_test(test_bad_words),
         cmocka_unit_test(test_no_body),
         cmocka_unit_test(test_request_id),
         cmocka_unit_test(test_takes_memory_before_admission),

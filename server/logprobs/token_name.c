@@ -1,26 +1,27 @@
-#include "server/completion/token_name.h"
+#include "server/logprobs/token_name.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const char *token_name(const struct completion *c, int32_t id, char buffer[TOKEN_NAME_SIZE], size_t *length) {
-    if (!c->params.return_tokens_as_token_ids) return engine_token_text(c->engine, id, length);
+const char *token_name(const struct token_names *names, int32_t id, char buffer[TOKEN_NAME_SIZE],
+                       size_t *length) {
+    if (!names->as_ids) return engine_token_text(names->engine, id, length);
     *length = (size_t)snprintf(buffer, TOKEN_NAME_SIZE, "token_id:%d", (int)id);
     return buffer;
 }
 
-static bool have_same_name(const struct completion *c, int32_t a, int32_t b) {
+static bool have_same_name(const struct token_names *names, int32_t a, int32_t b) {
     size_t a_length, b_length;
-    if (a == b || c->params.return_tokens_as_token_ids) return a == b;
-    const char *a_text = engine_token_text(c->engine, a, &a_length);
-    const char *b_text = engine_token_text(c->engine, b, &b_length);
+    if (a == b || names->as_ids) return a == b;
+    const char *a_text = engine_token_text(names->engine, a, &a_length);
+    const char *b_text = engine_token_text(names->engine, b, &b_length);
     return a_length == b_length && memcmp(a_text, b_text, a_length) == 0;
 }
 
-bool token_name_is_among(const struct completion *c, const struct engine_event *event, size_t count,
+bool token_name_is_among(const struct token_names *names, const struct engine_event *event, size_t count,
                          int32_t id) {
     size_t i = 0;
-    while (i < count && !have_same_name(c, event->top[i].id, id)) i++;
+    while (i < count && !have_same_name(names, event->top[i].id, id)) i++;
     return i < count;
 }
 
