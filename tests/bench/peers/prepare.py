@@ -208,7 +208,8 @@ def prepare_openvino_model(cache):
     install(cache, "openvino-genai", "openvino-genai")
     for kind in OPENVINO_WEIGHTS:
         cache.make(cache.openvino(kind), f"converting it for OpenVINO, {kind}",
-                   lambda path, kind=kind: cache.script("convert_openvino.py", cache.model, path, "--weights", kind))
+                   lambda path, kind=kind: cache.script("convert_openvino.py", cache.model, path, "--weights", kind, *(
+                       () if kind == OPENVINO_WEIGHTS[0] else ("--near", cache.openvino(OPENVINO_WEIGHTS[0])))))
 
 
 def requirements_on_pypi(lines):
