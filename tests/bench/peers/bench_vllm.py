@@ -3,13 +3,9 @@
 The engine runs in this process, so that a step is a call. All prompts of a work fit in the first step, which computes the head for the
 last token of each; decode is the time of the steps behind it. The cache has the type of the weights: it has no f16 beside f32.
 """
-import contextlib
-import sys
 import time
 
-# What it says of itself goes to standard output, where the answer belongs.
-with contextlib.redirect_stdout(sys.stderr):
-    import vllm
+import vllm
 
 import bench_script
 
@@ -21,7 +17,8 @@ class Model:
         self.engine = vllm.LLM(
             model=str(options.model), dtype=options.setting.get("type", "float32"), skip_tokenizer_init=True, max_model_len=length,
             max_num_seqs=max(item.batch for item in options.works), max_num_batched_tokens=max(length, tokens),
-            enable_prefix_caching=False, enforce_eager=options.setting.get("eager", False), disable_log_stats=True).llm_engine
+            enable_prefix_caching=False, async_scheduling=False, enforce_eager=options.setting.get("eager", False),
+            disable_log_stats=True).llm_engine
         self.requests = 0
 
     def add(self, ids, length):
@@ -59,6 +56,4 @@ class Model:
 
 
 if __name__ == "__main__":
-    with contextlib.redirect_stdout(sys.stderr):
-        pass
     bench_script.main(Model)
