@@ -9,6 +9,7 @@
 const struct bench_named_work bench_works[BENCH_WORKS] = {
     {"prefill-128", {.work = BENCH_PREFILL, .tokens = 128}},
     {"prefill-512", {.work = BENCH_PREFILL, .tokens = 512}},
+    {"prefill-2048", {.work = BENCH_PREFILL, .tokens = 2048}},
     {"decode-1", {.work = BENCH_DECODE, .tokens = 32, .batch = 1, .context = 128}},
     {"decode-4", {.work = BENCH_DECODE, .tokens = 32, .batch = 4, .context = 128}},
     {"decode-8", {.work = BENCH_DECODE, .tokens = 16, .batch = 8, .context = 128}},

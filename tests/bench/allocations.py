@@ -7,7 +7,6 @@ and 20 log probabilities, whole and streamed; those of the loop thread, and thos
 Counted, not timed: the machine may do other things. Needs cc and glibc. The figure is the difference of two completions
 of different length, the least of some rounds, as ticks of timers allocate too.
 """
-import argparse
 import http.client
 import json
 import os
@@ -17,6 +16,7 @@ import subprocess
 import tempfile
 
 import client
+import command
 
 ROUNDS = 5
 SHORT = 8
@@ -59,10 +59,8 @@ class Counted:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("model")
-    parser.add_argument("--tokens", type=int, default=100)
+    parser = command.parser(__doc__)
+    parser.add_argument("--tokens", type=int, default=100, help="more of the longer completion")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         counted = Counted(arguments.program, arguments.model, folder)

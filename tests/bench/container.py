@@ -8,7 +8,6 @@ As root, with a memory cgroup (version 1 or 2) that lets itself be written; else
 is that of the resident memory. Further options are the daemon's. The start is repeated in the same group: each must find a
 cache of the same size. Standard library only.
 """
-import argparse
 import collections
 import concurrent.futures
 import http.client
@@ -21,6 +20,8 @@ import resource
 import socket
 import subprocess
 import time
+
+import command
 
 ALLOWED = {200, 400, 413, 429}
 BODY_BYTES = 4 << 20
@@ -234,11 +235,9 @@ def fill_cache(daemon, vocabulary):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="The daemon under a container's limit")
-    parser.add_argument("program")
-    parser.add_argument("model")
-    parser.add_argument("--limit-mib", type=int, default=1024)
-    parser.add_argument("--starts", type=int, default=3)
+    parser = command.parser(__doc__, further=True)
+    parser.add_argument("--limit-mib", type=int, default=1024, help="of the container")
+    parser.add_argument("--starts", type=int, default=3, help="of the daemon, on the machine as the one before left it; the last is put under load")
     parser.add_argument("--growth-mib", type=float, default=48, help="resident memory may have grown by so much in the end")
     parser.add_argument("--answer-tokens", type=int, default=200, help="tokens of each of 2,048 large answers")
     options, more = parser.parse_known_args()

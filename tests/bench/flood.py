@@ -4,13 +4,13 @@ the daemon must drain.
 
     tests/bench/flood.py build/release/prenormd deploy/models/tales [--connections 1000] [--rounds 3] [OPTION...]
 """
-import argparse
 import asyncio
 import collections
 import json
 import resource
 
 import client
+import command
 
 BODY = json.dumps({"prompt": "Once upon a time", "max_tokens": 16, "ignore_eos": True}).encode()
 
@@ -44,12 +44,10 @@ async def run(daemon, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Many connections against a short queue")
-    parser.add_argument("program")
-    parser.add_argument("model")
-    parser.add_argument("--connections", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--queue", type=int, default=64)
+    parser = command.parser(__doc__, further=True)
+    parser.add_argument("--connections", type=int, default=1000, help="at once")
+    parser.add_argument("--rounds", type=int, default=3, help="one after the other")
+    parser.add_argument("--queue", type=int, default=64, help="--max-queue of the daemon")
     options, more = parser.parse_known_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536), most))

@@ -24,6 +24,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
+import command  # noqa: E402
 from client import Daemon  # noqa: E402 - the folder has just been named
 
 CONFIG = os.path.join(ROOT, "deploy", "haproxy", "haproxy.cfg")
@@ -295,14 +296,12 @@ def affinity(folder, args):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program")
-    parser.add_argument("model")
-    parser.add_argument("--clients", type=int, default=16)
+    parser = command.parser(__doc__)
+    parser.add_argument("--clients", type=int, default=16, help="that ask at the same time")
     parser.add_argument("--round", type=int, default=200, help="answers between two departures")
     parser.add_argument("--bufsize", type=int, help="tune.bufsize instead of the file's")
     parser.add_argument("--retry-on", help="retry-on instead of the file's")
-    parser.add_argument("--without", choices=["departures", "affinity"], action="append", default=[])
+    parser.add_argument("--without", choices=["departures", "affinity"], action="append", default=[], help="leaves that part out")
     parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="more options of the daemons")
     return parser.parse_args()
 

@@ -12,7 +12,6 @@ thread by kind (/metrics). The clients run in processes of their own, so that th
 
 Meant for a machine that does nothing else.
 """
-import argparse
 import http.client
 import json
 import multiprocessing
@@ -20,6 +19,7 @@ import re
 import time
 
 import client
+import command
 
 STOPS = 16
 
@@ -119,13 +119,11 @@ def run(arguments, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("model")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--clients", type=int, default=16)
+    parser = command.parser(__doc__)
+    parser.add_argument("--seconds", type=float, default=10, help="of each kind of request")
+    parser.add_argument("--clients", type=int, default=16, help="that ask for much")
     parser.add_argument("--stop-bytes", type=int, default=16384, help="of all stop strings of a body")
-    parser.add_argument("--only", choices=["refused", "full", "parsed", "answers"])
+    parser.add_argument("--only", choices=["refused", "full", "parsed", "answers"], help="one kind of request")
     parser.add_argument("--option", action="append", default=[], help="passed to the daemon, as --option=--threads=1")
     arguments = parser.parse_args()
     for name in [arguments.only] if arguments.only else ["refused", "full", "parsed", "answers"]:

@@ -427,12 +427,12 @@ def run_regexes(grammar, count, walks, rng):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("--suite", type=pathlib.Path)
-    parser.add_argument("--schemas", type=int, default=500)
-    parser.add_argument("--walks", type=int, default=10000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("-v", dest="verbose", action="store_true")
+    parser.add_argument("program", help="build/tests/grammar_bytes")
+    parser.add_argument("--suite", type=pathlib.Path, help="the folder of the JSON-Schema-Test-Suite; without it, random schemas alone")
+    parser.add_argument("--schemas", type=int, default=500, help="random ones (default: %(default)s)")
+    parser.add_argument("--walks", type=int, default=10000, help="of random bytes that are allowed, in all (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of all that is random (default: %(default)s)")
+    parser.add_argument("-v", dest="verbose", action="store_true", help="tells why what was refused was")
     given = parser.parse_args()
     getcontext().prec = 300  # of remainders
     rng, grammar = random.Random(given.seed), Grammar(given.program)

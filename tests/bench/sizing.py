@@ -6,9 +6,10 @@ weights, by `prenormd bench`.
 
 llama-1b takes 5 GB of disk in TMPDIR and as much memory, and a minute for each type.
 """
-import argparse
 import json
 import subprocess
+
+import command
 
 SHAPES = ("gpt2-124m", "qwen2-0.5b", "llama-1b")
 WEIGHTS = ("f32", "bf16", "int8", "int4")
@@ -25,10 +26,10 @@ def measure(program, shape, weights, more):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Tokens a second by shape and weight type")
-    parser.add_argument("program")
-    parser.add_argument("--shapes", type=lambda text: text.split(","), default=SHAPES)
-    parser.add_argument("--weights", type=lambda text: text.split(","), default=WEIGHTS)
+    parser = command.parser(__doc__, model=False)
+    parser.epilog = "Further options go to prenormd bench."
+    parser.add_argument("--shapes", type=lambda text: text.split(","), default=",".join(SHAPES), help="of bench, separated by commas")
+    parser.add_argument("--weights", type=lambda text: text.split(","), default=",".join(WEIGHTS), help="likewise")
     options, more = parser.parse_known_args()
     print("| tokens/s | weights, MiB | " + " | ".join(name for name, _ in WORKS.values()) + " |\n" + "|---" * (2 + len(WORKS)) + "|")
     for shape in options.shapes:

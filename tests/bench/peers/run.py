@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prenorm beside llama.cpp and CTranslate2: the same random model, one alternating run, one table in Markdown.
+"""Prenorm beside llama.cpp, CTranslate2, OpenVINO GenAI and vLLM: the same random model, one alternating run, one table in Markdown.
 
     tests/bench/peers/run.py [--program build/release/prenormd] [--shape gpt2-124m] [--cache DIR] [--rounds 3] [--quick]
 
@@ -14,37 +14,47 @@ import pathlib
 import platform
 import random
 import shlex
-import statistics
 import sys
 import time
 
 import prepare
 import programs
+import report
+import scripted
 import servers
 import streams
-from machine import ROOT, cpu_name, default_threads, own_commit
+from machine import ROOT, cpu_name, default_threads, own_commit, pin
 from prepare import say
-from shapes import SHAPES
+from shapes import CONTEXT, SHAPES
 from work import WORKS, trial_works
 
 WEIGHTS = ("f32", "bf16", "int8", "int4")
 HTTP_WEIGHTS = "int8"
 HTTP_ROW = f"HTTP, {servers.CLIENTS} streams, {servers.PROMPT_TOKENS} tokens in, {servers.GENERATED_TOKENS} out"
 CHECKED_TOKENS = 24
-PEERS = {programs.LlamaCpp: prepare.prepare_llama_model, programs.CTranslate2: prepare.prepare_ctranslate2_model}
+PEERS = {programs.LlamaCpp: prepare.prepare_llama_model, scripted.CTranslate2: prepare.prepare_ctranslate2_model,
+         scripted.OpenVino: prepare.prepare_openvino_model, scripted.Vllm: prepare.prepare_vllm}
 
 
 # ---- the same model ----
 
 def check_same_model(ours, peers):
-    """Conversions that went wrong would still be fast: from the f32 weights all must choose the same tokens."""
+    """Conversions that went wrong would still be fast: from the f32 weights all must choose the same tokens. The peers that run here."""
     ids = servers.random_ids(random.Random(7), ours.cache.config()["vocab_size"])
-    found = {ours.name: servers.follow_prenorm(ours, ids, CHECKED_TOKENS)}
-    found |= {peer.name: peer.follow(ids, CHECKED_TOKENS) for peer in peers}
+    found, running = {ours.name: servers.follow_prenorm(ours, ids, CHECKED_TOKENS)}, []
+    for peer in peers:
+        try:
+            found[peer.name] = peer.follow(ids, CHECKED_TOKENS)
+            running.append(peer)
+        except programs.Failed as why:
+            say(f"{peer.name} is left out, since it does not run here:\n{why}")
     if len({tuple(tokens) for tokens in found.values()}) != 1:
         raise SystemExit("the programs do not run the same model; greedy tokens of one prompt:\n"
                          + "\n".join(f"{name:12} {tokens}" for name, tokens in found.items()))
+    if not running:
+        raise prepare.Unavailable("no other engine is left to compare with")
     say(f"{', '.join(found)} choose the same {CHECKED_TOKENS} tokens after a prompt")
+    return running
 
 
 # ---- the settings of the peers ----
@@ -100,24 +110,6 @@ def measure_program(program, weights, settings, options):
     return rates
 
 
-class Results:
-    """tokens/s of every round: (row, weights, program) -> list."""
-
-    def __init__(self):
-        self.rates = {}
-
-    def add(self, row, weights, program, rate):
-        self.rates.setdefault((row, weights, program), []).append(rate)
-
-    def median(self, row, weights, program):
-        rates = self.rates.get((row, weights, program))
-        return statistics.median(rates) if rates else None
-
-    def as_list(self):
-        return [{"work": row, "weights": weights, "program": program, "tokens_per_s": self.median(row, weights, program),
-                 "rounds": rates} for (row, weights, program), rates in self.rates.items()]
-
-
 def measure_round(results, ours, peers, settings, options):
     for weights in options.weights:
         for program in (ours, *peers):
@@ -139,30 +131,7 @@ def measure_http(results, ours, llama, llama_setting, seed):
             f"{100 * measured.client_seconds / measured.seconds:.1f} % of one core")
 
 
-# ---- the table ----
-
-def cell(results, row, weights, ours, peers):
-    """ours / theirs / theirs (ours to the best of theirs)."""
-    own = results.median(row, weights, ours.name)
-    theirs = [results.median(row, weights, peer.name) for peer in peers]
-    measured = [rate for rate in theirs if rate]
-    if own is None:
-        return ""
-    text = " / ".join("–" if rate is None else f"{rate:,.0f}" for rate in (own, *theirs))
-    return text + (f" ({own / max(measured):.2f}×)" if measured else "")
-
-
-def table(results, ours, peers, works, weights_list):
-    rows = [item.name for item in works]
-    if any(row == HTTP_ROW for row, _, _ in results.rates):
-        rows.append(HTTP_ROW)
-    heads = [" / ".join(program.types.get(weights, "–") for program in (ours, *peers)) for weights in weights_list]
-    lines = ["| tokens/s: " + " / ".join(program.name for program in (ours, *peers)) + " (to the best of theirs) | "
-             + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
-    for row in rows:
-        lines.append(f"| {row} | " + " | ".join(cell(results, row, weights, ours, peers) for weights in weights_list) + " |")
-    return "\n".join(lines)
-
+# ---- what is told ----
 
 def named_settings(settings, server_setting):
     named = {f"{peer} {weights}": {group: setting.name for group, setting in chosen.items()}
@@ -170,21 +139,20 @@ def named_settings(settings, server_setting):
     return named | ({"llama-server": server_setting.name} if server_setting else {})
 
 
-def facts(ours, peers, cache, options):
-    versions = {programs.LlamaCpp.name: lambda: next(cache.sdist.glob("*.tar.gz")).name.removesuffix(".tar.gz"),
-                programs.CTranslate2.name: lambda: cache.version("ctranslate2")}
+def facts(ours, peers, options, cores):
     return {
         "date": datetime.date.today().isoformat(), "command": shlex.join(["tests/bench/peers/run.py", *sys.argv[1:]]),
-        "shape": options.shape, "cpu": cpu_name(), "threads": options.threads, "kernel": platform.release(),
+        "shape": options.shape, "cpu": cpu_name(), "cores": cores, "threads": options.threads, "kernel": platform.release(),
         "rounds": options.rounds, "prenormd": {"commit": own_commit(), **ours.facts},
-        "peers": {peer.name: {"version": versions[peer.name](), **peer.facts} for peer in peers},
+        "peers": {peer.name: {"version": peer.version(), **peer.facts} for peer in peers},
     }
 
 
 def headline(told):
     rounds = "one round" if told["rounds"] == 1 else f"medians of {told['rounds']} rounds"
     peers = "".join(f", {name} {peer['version']}" for name, peer in told["peers"].items())
-    return (f"{told['shape']}, {told['cpu']}, {told['threads']} threads, {told['date']}, `{told['command']}`, {rounds}; "
+    machine = f"{told['cpu']}, {told['cores']} cores, {told['threads']} threads"
+    return (f"{told['shape']}, {machine}, {told['date']}, `{told['command']}`, {rounds}; "
             f"prenormd {told['prenormd']['commit']}{peers}:")
 
 
@@ -200,7 +168,7 @@ def choose_from(known):
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(description="Prenorm beside llama.cpp and CTranslate2",
+    parser = argparse.ArgumentParser(description="Prenorm beside llama.cpp, CTranslate2, OpenVINO GenAI and vLLM",
                                      epilog="The first run downloads and builds the peers; that takes about fifteen minutes.")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "prenormd",
                         help="default: %(default)s")
@@ -241,22 +209,27 @@ def prepare_all(options, cache):
 
 def compare(options, cache, kinds, with_http):
     started = time.monotonic()
+    cores = default_threads()
+    pin(options.threads)
     machine = programs.Machine(options.threads, options.run_with)
-    ours, peers = programs.Prenorm(machine, cache, options.program.resolve()), [kind(machine, cache) for kind in kinds]
-    check_same_model(ours, peers)
+    ours = programs.Prenorm(machine, cache, options.program.resolve())
+    peers = check_same_model(ours, [kind(machine, cache) for kind in kinds])
+    llama = next((peer for peer in peers if with_http and isinstance(peer, programs.LlamaCpp)), None)
     settings = choose_settings(peers, options)
-    server_setting = choose_server_setting(peers[0], options) if with_http else None
-    results = Results()
+    server_setting = choose_server_setting(llama, options) if llama else None
+    results = report.Results()
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")
         measure_round(results, ours, peers, settings, options)
-        if with_http:
-            measure_http(results, ours, peers[0], server_setting, number + 1)
-    told = facts(ours, peers, cache, options)
+        if llama:
+            measure_http(results, ours, llama, server_setting, number + 1)
+    told = facts(ours, peers, options, cores)
     told["settings"] = named_settings(settings, server_setting)
     file = options.json or cache.folder / "results.json"
     file.write_text(json.dumps({**told, "results": results.as_list()}, indent=1))
-    print(headline(told) + "\n\n" + table(results, ours, peers, options.works, options.weights))
+    rows = [item.name for item in options.works] + ([HTTP_ROW] if llama else [])
+    print("\n\n".join((headline(told), report.table(results, ours, peers, rows, options.weights),
+                       report.thinnest(results, ours.name, [peer.name for peer in peers], rows, options.weights))))
     say(f"all figures: {file}; measured in {time.monotonic() - started:.0f} s")
 
 
@@ -265,7 +238,8 @@ def main():
     if not options.prepare_only and not os.access(options.program, os.X_OK):
         raise SystemExit(f"{options.program} is not there: build it (cmake --build build/release --target prenormd) or name it "
                          "with --program")
-    cache = prepare.Cache(options.cache, options.shape)
+    # Models of another context are others.
+    cache = prepare.Cache(options.cache, f"{options.shape}-{CONTEXT}")
     try:
         kinds, with_http = prepare_all(options, cache)
         if not options.prepare_only:

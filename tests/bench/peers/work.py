@@ -37,6 +37,7 @@ class Work:
 WORKS = (
     Work("prefill", 128),
     Work("prefill", 512),
+    Work("prefill", 2048),
     Work("decode", 32, batch=1, context=128),
     Work("decode", 32, batch=4, context=128),
     Work("decode", 16, batch=8, context=128),
