@@ -41,15 +41,12 @@ set_property(SOURCE ${kernel_folder}/scalar/scalar.c APPEND PROPERTY COMPILE_OPT
 # Under the address sanitizer their many small functions stay functions, and four checks are left out, which it makes itself
 # or which unaligned loads do not need: inlined, or with these checks, a file takes minutes to compile. The thread
 # sanitizer is told of each operation as a whole (template/announce.h).
-if(NOT PRENORM_SANITIZE STREQUAL "")
-  # Registers of a function are given out at once, not loop by loop: gcc 12 spends nine tenths of the time of these files on
-  # that otherwise, 31 of the 35 s of lowp_scalar.c.
-  set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS $<$<C_COMPILER_ID:GNU>:-fira-region=one>)
-endif()
 if(PRENORM_SANITIZE STREQUAL "address")
   set_property(SOURCE ${kernel_files} ${finite_files} APPEND PROPERTY
     COMPILE_OPTIONS -fno-sanitize=null,alignment,object-size,pointer-overflow)
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_OUTLINED)
+  # Registers of a function are given out at once, not loop by loop: on that gcc 12 spends 31 of the 35 s of lowp_scalar.c.
+  set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS $<$<C_COMPILER_ID:GNU>:-fira-region=one>)
 elseif(PRENORM_SANITIZE STREQUAL "thread")
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=thread)
   set_property(SOURCE ${kernel_files} APPEND PROPERTY COMPILE_DEFINITIONS KERNEL_ANNOUNCED)
