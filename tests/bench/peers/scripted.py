@@ -88,7 +88,8 @@ class Vllm(Scripted):
         return self.cache.model
 
     def settings(self, weights):
-        return [Setting("compiled"), Setting("eager", (("eager", True),))]
+        # Compiled is what it does by itself; that takes a minute at each start with another shape, so a quick run does without.
+        return [Setting("eager", (("eager", True),)), Setting("compiled")]
 
     def variables(self):
         """In one process, with threads that the kernel places as it does those of the others; nothing from the network."""
