@@ -4,18 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Compiled for several instruction sets where the loader can choose between them: the same additions, so the same bits.
- * The thread sanitizer is not ready when it does. */
-#if defined __has_feature
-#if __has_feature(thread_sanitizer)
-#define ROTATION_NARROW
-#endif
-#endif
-#if defined __x86_64__ && defined __GLIBC__ && !defined __SANITIZE_THREAD__ && !defined ROTATION_NARROW
-#define WIDEST __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define WIDEST
-#endif
+#include "engine/base/widest.h"
 
 /* Columns that go through all levels together: a block of them stays in the first-level cache. */
 #define COLUMNS 16
@@ -51,6 +40,13 @@ void rotation_cover(const struct rotation *r, size_t *first, size_t *end) {
     }
     *first = lower(*first, r->first + from);
     *end = higher(*end, r->first + to);
+}
+
+size_t rotation_block_end(const struct rotation *r, size_t at, size_t step) {
+    if (!r->order || at >= r->first + r->count) return at + step;
+    if (at < r->first) return lower(at + step, r->first);
+    const size_t tail = tail_of(r), end = (at - r->first) / r->order * r->order + r->order;
+    return r->first + (end > tail ? r->count : end);
 }
 
 static double sign_of(size_t item) {
@@ -99,20 +95,42 @@ WIDEST static void transform_64_columns(double *x, size_t stride, double scale) 
     }
 }
 
+/* Four neighbours of a row, and the levels within them. */
+struct four {
+    double lanes __attribute__((vector_size(4 * sizeof(double))));
+};
+
+#if defined __clang__ || __GNUC__ >= 12
+#define SHUFFLE_FOUR(x, a, b, c, d) __builtin_shufflevector(x, x, a, b, c, d)
+#else
+#define SHUFFLE_FOUR(x, a, b, c, d) __builtin_shuffle(x, (__typeof__((x) > (x))){a, b, c, d})
+#endif
+
+WIDEST_INLINE void two_levels(struct four *x) {
+    static const struct four odd = {{1, -1, 1, -1}}, upper = {{1, 1, -1, -1}};
+    x->lanes = x->lanes * odd.lanes + SHUFFLE_FOUR(x->lanes, 1, 0, 3, 2);
+    x->lanes = x->lanes * upper.lanes + SHUFFLE_FOUR(x->lanes, 2, 3, 0, 1);
+}
+
 /* Of one column, whose items are neighbours. */
 WIDEST static void transform_64_row(double *x, double scale) {
-    struct eight items[8];
-    double turned[8][8];
-    for (size_t m = 0; m < 8; m++)
-        for (size_t i = 0; i < 8; i++) turned[i][m] = x[8 * m + i] * (sign_of(8 * m + i) * scale);
-    memcpy(items, turned, sizeof items);
-    three_levels(items);
-    memcpy(turned, items, sizeof items);
-    double rows[8][8];
-    for (size_t m = 0; m < 8; m++)
-        for (size_t i = 0; i < 8; i++) rows[m][i] = turned[i][m];
-    memcpy(items, rows, sizeof items);
-    three_levels(items);
+    struct four items[16];
+    double factors[64];
+    for (size_t i = 0; i < 64; i++) factors[i] = sign_of(i) * scale;
+    for (size_t i = 0; i < 16; i++) {
+        struct four factor;
+        memcpy(&items[i], x + 4 * i, sizeof *items);
+        memcpy(&factor, factors + 4 * i, sizeof factor);
+        items[i].lanes *= factor.lanes;
+        two_levels(&items[i]);
+    }
+    for (size_t h = 1; h < 16; h *= 2)
+        for (size_t at = 0; at < 16; at += 2 * h)
+            for (size_t i = at; i < at + h; i++) {
+                const struct four a = items[i];
+                items[i].lanes = a.lanes + items[i + h].lanes;
+                items[i + h].lanes = a.lanes - items[i + h].lanes;
+            }
     memcpy(x, items, sizeof items);
 }
 

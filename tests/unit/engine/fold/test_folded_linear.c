@@ -65,8 +65,7 @@ static void apply_plain(const struct linear *l, const double *x, double *out) {
 static void apply_folded(struct linear *l, size_t block, const double *x, double *out) {
     struct folded_linear *c = &l->folded;
     double *weights = malloc(block * (c->in + 1) * sizeof *weights), *bias = malloc(block * sizeof *bias);
-    double *scratch = malloc(block * (c->in + 1) * sizeof *scratch);
-    folded_linear_prepare(c, scratch, block);
+    folded_linear_prepare(c);
     for (size_t first = 0; first < c->out; first += block) {
         size_t count = c->out - first < block ? c->out - first : block;
         folded_linear_rows(c, first, count, weights, bias);
@@ -77,7 +76,6 @@ static void apply_folded(struct linear *l, size_t block, const double *x, double
     }
     free(weights);
     free(bias);
-    free(scratch);
 }
 
 static double mean_of(const double *x, size_t n) {

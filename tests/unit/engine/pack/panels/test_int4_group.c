@@ -4,6 +4,26 @@
 
 #include "tests/kernels/kernel_test.h"
 
+/* One row's group. */
+struct int4_group {
+    float x[KERNEL_INT4_GROUP];
+    int8_t q[KERNEL_INT4_GROUP], m, c;
+};
+
+/* Beside groups of other rows, which must make no difference. */
+static void int4_group_fit(struct int4_group *group) {
+    static struct random r = {77};
+    struct int4_groups groups;
+    const size_t row = random_below(&r, INT4_ROWS);
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) {
+        for (size_t n = 0; n < INT4_ROWS; n++) groups.x[i][n] = 127 * random_float(&r);
+        groups.x[i][row] = group->x[i];
+    }
+    int4_groups_fit(&groups);
+    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) group->q[i] = (int8_t)groups.q[i][row];
+    group->m = (int8_t)groups.m[row], group->c = (int8_t)groups.c[row];
+}
+
 static int value_of(const struct int4_group *group, size_t i) {
     return group->m * group->q[i] + group->c;
 }
