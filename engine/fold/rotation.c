@@ -53,52 +53,51 @@ static double sign_of(size_t item) {
     return KERNEL_HADAMARD_SIGNS >> item & 1 ? -1 : 1;
 }
 
-/* Eight numbers that are treated alike: in whatever registers there are. */
-struct eight {
-    double lanes __attribute__((vector_size(8 * sizeof(double))));
-};
+/* Four numbers in whatever registers there are, and where they lie in memory. */
+typedef double four __attribute__((vector_size(4 * sizeof(double))));
+typedef double four_in_memory __attribute__((vector_size(4 * sizeof(double)), aligned(sizeof(double)), may_alias));
+
+#define SUM_AND_DIFFERENCE(a, b)                                                                             \
+    do {                                                                                                     \
+        const four first = (a), second = (b);                                                                \
+        (a) = first + second;                                                                                \
+        (b) = first - second;                                                                                \
+    } while (0)
 
 /* Three levels at once, of eight items. */
-static inline void three_levels(struct eight *x) {
-    struct eight a[8];
-    for (size_t i = 0; i < 8; i += 2) {
-        a[i].lanes = x[i].lanes + x[i + 1].lanes;
-        a[i + 1].lanes = x[i].lanes - x[i + 1].lanes;
-    }
-    for (size_t i = 0; i < 8; i += 4)
-        for (size_t m = i; m < i + 2; m++) {
-            x[m].lanes = a[m].lanes + a[m + 2].lanes;
-            x[m + 2].lanes = a[m].lanes - a[m + 2].lanes;
-        }
-    for (size_t m = 0; m < 4; m++) {
-        a[m].lanes = x[m].lanes + x[m + 4].lanes;
-        a[m + 4].lanes = x[m].lanes - x[m + 4].lanes;
-    }
-    memcpy(x, a, sizeof a);
+WIDEST_INLINE void three_levels(four x[8]) {
+    SUM_AND_DIFFERENCE(x[0], x[1]);
+    SUM_AND_DIFFERENCE(x[2], x[3]);
+    SUM_AND_DIFFERENCE(x[4], x[5]);
+    SUM_AND_DIFFERENCE(x[6], x[7]);
+    SUM_AND_DIFFERENCE(x[0], x[2]);
+    SUM_AND_DIFFERENCE(x[1], x[3]);
+    SUM_AND_DIFFERENCE(x[4], x[6]);
+    SUM_AND_DIFFERENCE(x[5], x[7]);
+    SUM_AND_DIFFERENCE(x[0], x[4]);
+    SUM_AND_DIFFERENCE(x[1], x[5]);
+    SUM_AND_DIFFERENCE(x[2], x[6]);
+    SUM_AND_DIFFERENCE(x[3], x[7]);
 }
 
-/* Blocks of 64, which are nearly all, of eight columns: items i + 8 m of the first levels' i side by side. */
-WIDEST static void transform_64_columns(double *x, size_t stride, double scale) {
-    struct eight block[8][8];
+/* Blocks of 64, which are nearly all, of four columns: items i + 8 m of the first levels' i side by side. factors: of each
+ * item. */
+WIDEST static void transform_64_columns(double *x, size_t stride, const double factors[64]) {
+    four block[8][8];
     for (size_t m = 0; m < 8; m++) {
-        for (size_t i = 0; i < 8; i++) {
-            memcpy(&block[m][i], x + (8 * m + i) * stride, sizeof **block);
-            block[m][i].lanes *= sign_of(8 * m + i) * scale;
-        }
-        three_levels(block[m]);
+        four items[8];
+        for (size_t i = 0; i < 8; i++)
+            items[i] = *(const four_in_memory *)(x + (8 * m + i) * stride) * factors[8 * m + i];
+        three_levels(items);
+        for (size_t i = 0; i < 8; i++) block[m][i] = items[i];
     }
     for (size_t i = 0; i < 8; i++) {
-        struct eight items[8];
+        four items[8];
         for (size_t m = 0; m < 8; m++) items[m] = block[m][i];
         three_levels(items);
-        for (size_t m = 0; m < 8; m++) memcpy(x + (8 * m + i) * stride, &items[m], sizeof *items);
+        for (size_t m = 0; m < 8; m++) *(four_in_memory *)(x + (8 * m + i) * stride) = items[m];
     }
 }
-
-/* Four neighbours of a row, and the levels within them. */
-struct four {
-    double lanes __attribute__((vector_size(4 * sizeof(double))));
-};
 
 #if defined __clang__ || __GNUC__ >= 12
 #define SHUFFLE_FOUR(x, a, b, c, d) __builtin_shufflevector(x, x, a, b, c, d)
@@ -106,32 +105,30 @@ struct four {
 #define SHUFFLE_FOUR(x, a, b, c, d) __builtin_shuffle(x, (__typeof__((x) > (x))){a, b, c, d})
 #endif
 
-WIDEST_INLINE void two_levels(struct four *x) {
-    static const struct four odd = {{1, -1, 1, -1}}, upper = {{1, 1, -1, -1}};
-    x->lanes = x->lanes * odd.lanes + SHUFFLE_FOUR(x->lanes, 1, 0, 3, 2);
-    x->lanes = x->lanes * upper.lanes + SHUFFLE_FOUR(x->lanes, 2, 3, 0, 1);
+/* Levels within four neighbours. */
+WIDEST_INLINE void two_levels(four *x) {
+    const four odd = {1, -1, 1, -1}, upper = {1, 1, -1, -1};
+    *x = *x * odd + SHUFFLE_FOUR(*x, 1, 0, 3, 2);
+    *x = *x * upper + SHUFFLE_FOUR(*x, 2, 3, 0, 1);
 }
 
-/* Of one column, whose items are neighbours. */
-WIDEST static void transform_64_row(double *x, double scale) {
-    struct four items[16];
-    double factors[64];
-    for (size_t i = 0; i < 64; i++) factors[i] = sign_of(i) * scale;
-    for (size_t i = 0; i < 16; i++) {
-        struct four factor;
-        memcpy(&items[i], x + 4 * i, sizeof *items);
-        memcpy(&factor, factors + 4 * i, sizeof factor);
-        items[i].lanes *= factor.lanes;
-        two_levels(&items[i]);
+/* Of one column, whose items are neighbours: rows of two times eight fours, so that all fit into registers. */
+WIDEST static void transform_64_row(double *x, const double factors[64]) {
+    four half[2][8];
+    for (size_t h = 0; h < 2; h++) {
+        four items[8];
+        for (size_t i = 0; i < 8; i++) {
+            const size_t at = 32 * h + 4 * i;
+            items[i] = *(const four_in_memory *)(x + at) * *(const four_in_memory *)(factors + at);
+            two_levels(&items[i]);
+        }
+        three_levels(items);
+        for (size_t i = 0; i < 8; i++) half[h][i] = items[i];
     }
-    for (size_t h = 1; h < 16; h *= 2)
-        for (size_t at = 0; at < 16; at += 2 * h)
-            for (size_t i = at; i < at + h; i++) {
-                const struct four a = items[i];
-                items[i].lanes = a.lanes + items[i + h].lanes;
-                items[i + h].lanes = a.lanes - items[i + h].lanes;
-            }
-    memcpy(x, items, sizeof items);
+    for (size_t i = 0; i < 8; i++) {
+        *(four_in_memory *)(x + 4 * i) = half[0][i] + half[1][i];
+        *(four_in_memory *)(x + 32 + 4 * i) = half[0][i] - half[1][i];
+    }
 }
 
 static void transform_columns(double *x, size_t stride, size_t order, size_t columns, double scale) {
@@ -149,16 +146,22 @@ static void transform_columns(double *x, size_t stride, size_t order, size_t col
         for (size_t k = 0; k < columns; k++) x[i * stride + k] = block[i * columns + k];
 }
 
-static void transform(const struct rotation *r, double *x, size_t stride) {
-    const double scale = 1 / sqrt((double)r->order);
+/* Of a block of 64: what each item is multiplied by. */
+static void set_factors(double factors[64]) {
+    const double scale = 1 / sqrt(64.0);
+    for (size_t i = 0; i < 64; i++) factors[i] = sign_of(i) * scale;
+}
+
+/* factors: set_factors(). */
+static void transform(const struct rotation *r, double *x, size_t stride, const double factors[64]) {
     size_t k = 0;
     if (r->order == 64 && r->lanes == 1 && stride == 1) {
-        transform_64_row(x, scale);
+        transform_64_row(x, factors);
         return;
     }
-    for (; r->order == 64 && k + 8 <= r->lanes; k += 8) transform_64_columns(x + k, stride, scale);
+    for (; r->order == 64 && k + 4 <= r->lanes; k += 4) transform_64_columns(x + k, stride, factors);
     for (; k < r->lanes; k += COLUMNS)
-        transform_columns(x + k, stride, r->order, lower(COLUMNS, r->lanes - k), scale);
+        transform_columns(x + k, stride, r->order, lower(COLUMNS, r->lanes - k), 1 / sqrt((double)r->order));
 }
 
 void rotation_apply(const struct rotation *r, double *x, size_t stride, size_t first, size_t end) {
@@ -168,11 +171,13 @@ void rotation_apply(const struct rotation *r, double *x, size_t stride, size_t f
     if (from >= to) return;
     double *start = x + (r->first + from - first) * stride;
     assert(from % r->order == 0 && r->order <= ROTATION_ORDER_MAX);
+    double factors[64];
+    set_factors(factors);
     for (size_t i = from; i + r->order <= to; i += r->order)
-        transform(r, start + (i - from) * stride, stride);
+        transform(r, start + (i - from) * stride, stride, factors);
     if (to == r->count && tail_of(r) < r->count) {
         assert(from <= tail_of(r));
-        transform(r, start + (tail_of(r) - from) * stride, stride);
+        transform(r, start + (tail_of(r) - from) * stride, stride, factors);
     }
 }
 
@@ -182,8 +187,10 @@ static void flip_signs(double *x, size_t order) {
 
 /* A block is H S, whose inverse S H is S (H S) S: both are symmetric, and their own inverses. */
 static void undo_block(const struct rotation *r, double *x) {
+    double factors[64];
+    set_factors(factors);
     flip_signs(x, r->order);
-    transform(r, x, 1);
+    transform(r, x, 1, factors);
     flip_signs(x, r->order);
 }
 

@@ -53,26 +53,19 @@ static void pack_bf16(const struct piece *p) {
     }
 }
 
-/* The largest magnitude; NaN when one of them is not finite. By lanes, so that no number waits for the one before. */
+/* The largest magnitude; NaN when one of them is not finite. Magnitudes are in the order of their bits, and what is not
+ * finite is beyond all others; and maxima of integers become vectors. */
 WIDEST static double largest_of(const double *w, size_t count) {
-    const size_t whole = count - count % BLOCK;
-    double largest[BLOCK] = {0}, poison[BLOCK] = {0};
-    for (size_t first = 0; first < whole; first += BLOCK) {
-        for (size_t i = 0; i < BLOCK; i++) {
-            const double magnitude = fabs(w[first + i]);
-            largest[i] = magnitude > largest[i] ? magnitude : largest[i];
-            poison[i] += w[first + i] * 0;
-        }
+    int64_t largest = 0;
+    double magnitude;
+    for (size_t i = 0; i < count; i++) {
+        int64_t bits;
+        memcpy(&bits, w + i, sizeof bits);
+        bits &= INT64_MAX;
+        largest = bits > largest ? bits : largest;
     }
-    for (size_t i = whole; i < count; i++) {
-        largest[0] = fabs(w[i]) > largest[0] ? fabs(w[i]) : largest[0];
-        poison[0] += w[i] * 0;
-    }
-    for (size_t i = 1; i < BLOCK; i++) {
-        largest[0] = largest[i] > largest[0] ? largest[i] : largest[0];
-        poison[0] += poison[i];
-    }
-    return largest[0] + poison[0];
+    memcpy(&magnitude, &largest, sizeof magnitude);
+    return magnitude * 0 == 0 ? magnitude : NAN;
 }
 
 /* NaN for weights that are not finite, and q is 0: so are the results. */
@@ -85,14 +78,11 @@ static double inverse_of(float scale) {
     return fabsf(scale) >= FLT_MIN ? 1 / (double)scale : 0;
 }
 
-/* round(value) within [-127, 127], and 128 more. */
+/* Rounded, and 128 more. None is beyond 127: scales are rounded by less than what would take the largest there. */
 WIDEST static void quantize(const double *w, size_t count, double inverse, uint8_t *q) {
-    for (size_t i = 0; i < count; i++) {
-        double value = w[i] * inverse;
-        value = value < -127 ? -127 : value;
-        value = value > 127 ? 127 : value;
-        q[i] = (uint8_t)(int32_t)(value + 0x1.8p52 - 0x1.8p52 + 128);
-    }
+    int32_t whole[KERNEL_INT8_GROUP];
+    for (size_t i = 0; i < count; i++) whole[i] = (int32_t)(w[i] * inverse + 0x1.8p52 - 0x1.8p52);
+    for (size_t i = 0; i < count; i++) q[i] = (uint8_t)(whole[i] + 128);
 }
 
 /* A group of a row, from its first weight on; returns its scale. */
