@@ -67,8 +67,8 @@ static inline double load_f16(const unsigned char *src) {
 }
 
 #define DEFINE_READ(type, size)                                                                              \
-    WIDEST static void read_##type(const unsigned char *restrict src, size_t stride, size_t count,                  \
-                            double *restrict dst) {                                                          \
+    WIDEST static void read_##type(const unsigned char *restrict src, size_t stride, size_t count,           \
+                                   double *restrict dst) {                                                   \
         if (stride == 1) {                                                                                   \
             for (size_t i = 0; i < count; i++) dst[i] = load_##type(src + i * (size));                       \
             return;                                                                                          \

@@ -90,8 +90,7 @@ static void add_sums(const struct reading *read, size_t columns, struct whole_ro
 static void add_columns(const struct folded_linear *l, const struct matrix_part *part, struct reading *read,
                         struct whole_rows *rows) {
     for (size_t r = 0; r < part->count; r++) {
-        if (l->shift)
-            add_products(&rows[r].products, read->at[r], l->shift + part->column, part->columns);
+        if (l->shift) add_products(&rows[r].products, read->at[r], l->shift + part->column, part->columns);
         if (l->gain && l->compress_in) multiply(read->at[r], l->gain + part->column, part->columns);
     }
     if (l->compress_in) add_sums(read, part->columns, rows);
@@ -187,8 +186,7 @@ void folded_block_columns(const struct folded_block *b, size_t column, size_t co
         double *row = weights + r * stride;
         fold_row(l, l->compress_in ? b->dropped[r] : 0, l->out_scale ? l->out_scale[b->from + r] : 1, column,
                  columns, row);
-        if (in->order)
-            rotation_apply(in, row, in->lanes, column / in->lanes, (column + columns) / in->lanes);
+        if (in->order) rotation_apply(in, row, in->lanes, column / in->lanes, (column + columns) / in->lanes);
     }
     struct rotation rows = l->rotate_out;
     rows.lanes = columns;

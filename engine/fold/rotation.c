@@ -55,7 +55,8 @@ static double sign_of(size_t item) {
 
 /* Four numbers in whatever registers there are, and where they lie in memory. */
 typedef double four __attribute__((vector_size(4 * sizeof(double))));
-typedef double four_in_memory __attribute__((vector_size(4 * sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef double four_in_memory
+    __attribute__((vector_size(4 * sizeof(double)), aligned(sizeof(double)), may_alias));
 
 #define SUM_AND_DIFFERENCE(a, b)                                                                             \
     do {                                                                                                     \

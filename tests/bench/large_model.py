@@ -1,5 +1,5 @@
 """Folders with random weights in the shapes of large models, and with fewer layers than those have: what a start costs grows by the layer. Standard
-library only; uncommon ones are repeated, as no value counts for how long a start takes."""
+library only; the values are repeated, since none counts for how long a start takes."""
 import array
 import json
 import pathlib

@@ -7,7 +7,8 @@
 #include "engine/base/widest.h"
 
 #define SCALE_MAX 16 /* 15 of them from -127 to 127 */
-#define SUMS      8  /* of a group, of index modulo 8, then added one by one: the order that files were written with */
+#define SUMS                                                                                                 \
+    8 /* of a group, of index modulo 8, then added one by one: the order that files were written with */
 
 /* A number of each row. */
 struct lanes {
@@ -41,8 +42,7 @@ WIDEST_INLINE void squared_errors(const struct int4_groups *g, const struct lane
     EACH_ROW(n) inverse.at[n] = 1 / m->at[n];
     for (size_t first = 0; first < SUMS; first++) {
         struct lanes part = {{0}};
-        for (size_t i = first; i < KERNEL_INT4_GROUP; i += SUMS)
-            EACH_ROW(n) {
+        for (size_t i = first; i < KERNEL_INT4_GROUP; i += SUMS) EACH_ROW(n) {
                 const float level = level_of(g->x[i][n], inverse.at[n], c->at[n]);
                 const float error = g->x[i][n] - (m->at[n] * level + c->at[n]);
                 part.at[n] += error * error;
@@ -54,8 +54,7 @@ WIDEST_INLINE void squared_errors(const struct int4_groups *g, const struct lane
 
 WIDEST_INLINE void find_range(const struct int4_groups *g, struct lanes *low, struct lanes *high) {
     EACH_ROW(n) low->at[n] = high->at[n] = g->x[0][n];
-    for (size_t i = 1; i < KERNEL_INT4_GROUP; i++)
-        EACH_ROW(n) {
+    for (size_t i = 1; i < KERNEL_INT4_GROUP; i++) EACH_ROW(n) {
             low->at[n] = g->x[i][n] < low->at[n] ? g->x[i][n] : low->at[n];
             high->at[n] = g->x[i][n] > high->at[n] ? g->x[i][n] : high->at[n];
         }
