@@ -4,10 +4,10 @@ their memory by /proc/PID/smaps_rollup, where a page of two processes counts for
 
     tests/bench/start.py build/release/prenormd deploy/models/tales FILE... [--starts 5] [options of prenormd serve]
 
-Of a model that is too large for the disk at hand, from folders with fewer of its layers, and from converted files of them: what a layer costs, and what
-the whole would, by a straight line through the two. (Nothing else is measured then; the folders are removed.)
+Of a model that is too large for the disk at hand, from folders with fewer of its layers, and from converted files of them: what a layer costs, and
+what the whole would, by a straight line. (Nothing else is measured then; the folders are removed.)
 
-    tests/bench/start.py build/release/prenormd --shape gpt-neox-6.9b --layers 1,2 --weights int8 [--starts 5]
+    tests/bench/start.py build/release/prenormd --shape gpt-neox-6.9b --layers 1,4 --weights int8 [--starts 5]
 
 The files are in the page cache: the first start is not counted.
 """
@@ -62,8 +62,8 @@ def watch_anonymous(process, peak):
 
 
 def measure_conversion(program, model, out, more):
-    """Seconds, processor seconds and the peak of anonymous memory of a conversion: all of it but writing the file is what a start does."""
-    peak, started, before = [0, False], time.perf_counter(), os.times()
+    """Converts, and returns the peak of anonymous memory in MiB: all but writing the file is what a start does."""
+    peak = [0, False]
     with subprocess.Popen([program, "convert", "--model", model, "--out", out, "--log-level", "warn", *more], stdout=subprocess.DEVNULL) as process:
         watcher = threading.Thread(target=watch_anonymous, args=(process, peak))
         watcher.start()
@@ -71,23 +71,22 @@ def measure_conversion(program, model, out, more):
             raise SystemExit(f"{model} was not converted")
         peak[1] = True
         watcher.join()
-    after = os.times()
-    processor = after.children_user + after.children_system - before.children_user - before.children_system
-    return time.perf_counter() - started, processor, peak[0]
+    return peak[0]
 
 
 def median_start(program, model, starts, more):
-    """Seconds and processor seconds."""
+    """Seconds, the median, and processor seconds, the fewest: what is more is other programs'."""
     more = [*more, "--kv-cache-mib", "256"]
     measure_start(program, model, more)
-    return [statistics.median(column) for column in zip(*(measure_start(program, model, more) for _ in range(starts)))]
+    seconds, processor = zip(*(measure_start(program, model, more) for _ in range(starts)))
+    return statistics.median(seconds), min(processor)
 
 
 def measure_layers(options, layers, folder, more):
-    """Medians, and prints their row: processor seconds from the folder and from the file, by which lines are drawn."""
+    """Processor seconds from the folder and from the file, by which lines are drawn. Prints a row."""
     model, file = os.path.join(folder, "model"), os.path.join(folder, "converted")
     large_model.write_model(model, options.shape, layers)
-    _, _, peak = measure_conversion(options.program, model, file, more)
+    peak = measure_conversion(options.program, model, file, more)
     seconds, processor = median_start(options.program, model, options.starts, more)
     from_file, file_processor = median_start(options.program, file, options.starts, more)
     busy = processor / seconds / len(os.sched_getaffinity(0))
@@ -110,7 +109,8 @@ def measure_shape(options, more):
     for name, first, last in zip(("folder", "converted file"), rows[0], rows[-1]):
         layer = (last - first) / (counts[-1] - counts[0])
         total = first + layer * (whole - counts[0])
-        print(f"\nextrapolated, {name}: {layer:.3f} processor seconds a layer, {total:.1f} for {whole} layers: {total / cores:.1f} s on {cores} cores")
+        print(f"\nextrapolated, {name}: {layer:.3f} processor seconds a layer, {total:.1f} for {whole} layers: "
+              f"{total / cores:.1f} s on {cores} cores")
 
 
 def main():
@@ -119,7 +119,7 @@ def main():
     parser.add_argument("models", nargs="*", help="folders, or converted files")
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--shape", choices=large_model.SHAPES, help="in place of models: with random weights")
-    parser.add_argument("--layers", default="1,2", help="of that shape")
+    parser.add_argument("--layers", default="1,4", help="of that shape")
     options, more = parser.parse_known_args()
     if options.shape:
         measure_shape(options, more)
