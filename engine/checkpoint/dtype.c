@@ -1,11 +1,12 @@
-/* Widening of weights to double. The loops are written so that the compiler vectorises them at the baseline
- * instruction set: loads through memcpy (views into a mapped file may be unaligned), selects in place of
+/* Widening of weights to double. The loops are written so that the compiler vectorises them: loads through memcpy (views into a mapped file may be unaligned), selects in place of
  * branches, and the stride of 1 as a case of its own. */
 #include "engine/checkpoint/dtype.h"
 
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "engine/base/widest.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "checkpoints are read as little-endian memory");
 
@@ -66,8 +67,8 @@ static inline double load_f16(const unsigned char *src) {
 }
 
 #define DEFINE_READ(type, size)                                                                              \
-    static void read_##type(const unsigned char *restrict src, size_t stride, size_t count,                  \
-                            double *restrict dst) {                                                          \
+    WIDEST static void read_##type(const unsigned char *restrict src, size_t stride, size_t count,           \
+                                   double *restrict dst) {                                                   \
         if (stride == 1) {                                                                                   \
             for (size_t i = 0; i < count; i++) dst[i] = load_##type(src + i * (size));                       \
             return;                                                                                          \

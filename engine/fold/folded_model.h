@@ -127,13 +127,34 @@ void folded_model_rotate(struct folded_model *c);
  * are a mixture of (docs/decisions.md has figures); unless it is calibrated, which wins that back. */
 bool weight_type_is_rotated(enum weight_type weights);
 
-/* Computes the column means of an output projection, which folded_linear_rows needs (nothing to do for other
- * linears): one pass over the checkpoint's rows in order, `rows` at a time. scratch: folded_scratch(c, rows)
- * doubles. Different linears may be prepared by different threads. */
-void folded_linear_prepare(struct folded_linear *l, double *scratch, size_t rows);
+/* Computes the column means of an output projection, which folded_linear_rows needs (nothing to do for other linears). */
+void folded_linear_prepare(struct folded_linear *l);
+/* The same of columns [column, +columns) alone, those of the bias with the first; each may be done by another thread. */
+void folded_linear_prepare_columns(struct folded_linear *l, size_t column, size_t columns);
+
+/* Rows that are folded together, a stretch of columns at a time, so that they stay in a near cache; and what is known of
+ * whole rows. */
+struct folded_block {
+    const struct folded_linear *linear;
+    size_t first, count; /* those asked for */
+    size_t from, end;    /* with those that their rotation needs: count + ROTATION_COVER_MAX at most */
+    double *bias;        /* [end - from], folded; of the rows asked for from bias[first - from] on */
+    double *dropped;     /* [end - from]: what is subtracted from all columns as the last one is dropped */
+};
+
+/* Rows [first, +count): b->bias and b->dropped are the caller's. */
+void folded_block_begin(struct folded_block *b, const struct folded_linear *l, size_t first, size_t count);
+
+/* Columns [column, +columns) of the block, folded, its row `from` first, `stride` doubles apart. Both ends are where the
+ * rotation of the columns may be cut (folded_columns_end), or ends of the row. */
+void folded_block_columns(const struct folded_block *b, size_t column, size_t columns, double *weights,
+                          size_t stride);
+
+/* The end of a stretch of about `wanted` columns from `column` on. */
+size_t folded_columns_end(const struct folded_linear *l, size_t column, size_t wanted);
 
 /* Rows [first, +count), folded: weights [count, in] and bias [count] (zeros where there is none). weights has
- * room for count * (in + 1) doubles, and bias for count; where the rows are rotated (rotate_out.order), for
+ * room for folded_scratch(), and bias for count; where the rows are rotated (rotate_out.order), for
  * ROTATION_COVER_MAX rows more: rows of a block are read together. Cheapest by whole blocks. */
 void folded_linear_rows(const struct folded_linear *l, size_t first, size_t count, double *weights,
                         double *bias);

@@ -26,6 +26,10 @@ size_t rotation_order(size_t count);
  * depends on itself alone. */
 void rotation_cover(const struct rotation *r, size_t *first, size_t *end);
 
+/* The end of the items that are best rotated together with item `at` of the holder: its block, and what overlaps with
+ * that. Outside of the axis it is `at + step`, or where the axis begins. */
+size_t rotation_block_end(const struct rotation *r, size_t at, size_t step);
+
 /* Undoes it, of a whole axis of single entries that its holder begins with: x [count], in place. */
 void rotation_undo(const struct rotation *r, double *x);
 

@@ -4,12 +4,31 @@
 
 #include <stddef.h>
 
-/* The sum of a[i] b[i]: eight running sums (of i modulo 8), then added as a tree. */
-static inline double row_product(const double *a, const double *b, size_t count) {
-    double sums[8] = {0};
+#include "engine/base/widest.h"
+
+/* Eight running sums (of i modulo 8), which are added as a tree at last. */
+struct row_sums {
+    double at[8];
+};
+
+/* Goes on with `count` more elements: a multiple of 8, but for the last ones. */
+WIDEST_INLINE void row_sums_add(struct row_sums *s, const double *a, const double *b, size_t count) {
+    struct row_sums sums = *s;
     size_t i = 0;
     for (; i + 8 <= count; i += 8)
-        for (size_t k = 0; k < 8; k++) sums[k] += a[i + k] * b[i + k];
-    for (size_t k = 0; i + k < count; k++) sums[k] += a[i + k] * b[i + k];
-    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+        for (size_t k = 0; k < 8; k++) sums.at[k] += a[i + k] * b[i + k];
+    for (size_t k = 0; i + k < count; k++) sums.at[k] += a[i + k] * b[i + k];
+    *s = sums;
+}
+
+static inline double row_sums_total(const struct row_sums *s) {
+    const double *at = s->at;
+    return ((at[0] + at[4]) + (at[2] + at[6])) + ((at[1] + at[5]) + (at[3] + at[7]));
+}
+
+/* The sum of a[i] b[i]. */
+static inline double row_product(const double *a, const double *b, size_t count) {
+    struct row_sums sums = {{0}};
+    row_sums_add(&sums, a, b, count);
+    return row_sums_total(&sums);
 }

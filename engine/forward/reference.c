@@ -35,7 +35,7 @@ struct run {
 
 /* out = x W' + b, W and b folded from the checkpoint as they are needed. */
 static void apply_linear(const struct run *run, struct folded_linear *l, const double *x, double *out) {
-    folded_linear_prepare(l, run->weights, BLOCK_ROWS);
+    folded_linear_prepare(l);
     for (size_t first = 0; first < l->out; first += BLOCK_ROWS) {
         size_t count = l->out - first < BLOCK_ROWS ? l->out - first : BLOCK_ROWS;
         folded_linear_rows(l, first, count, run->weights, run->bias);

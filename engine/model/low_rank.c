@@ -13,8 +13,8 @@ static const char *element(const struct tensor *t, size_t row, size_t column) {
     return (const char *)t->data + (row * t->stride[0] + column * t->stride[1]) * dtype_size(t->dtype);
 }
 
-static void read_tile(const struct low_rank *l, size_t rank, size_t column, struct tile *tile) {
-    size_t ranks = l->right.shape[0] - rank, columns = l->right.shape[1] - column;
+static void read_tile(const struct low_rank *l, size_t rank, size_t column, size_t end, struct tile *tile) {
+    size_t ranks = l->right.shape[0] - rank, columns = end - column;
     tile->ranks = ranks < RANKS ? ranks : RANKS;
     tile->columns = columns < COLUMNS ? columns : COLUMNS;
     for (size_t j = 0; j < tile->ranks; j++)
@@ -36,20 +36,19 @@ static void add_tile(const struct tile *tile, const double *factors, double *res
         for (size_t k = 0; k < tile->columns; k++) out[k] += factors[j] * right[j][k];
 }
 
-void low_rank_add(const struct low_rank *l, const uint32_t *rows, size_t first_row, size_t count,
-                  double *out) {
-    size_t columns = l->right.shape[1];
+void low_rank_add(const struct low_rank *l, const struct low_rank_part *part, double *out, size_t stride) {
+    const size_t end = part->column + part->columns;
     struct tile tile;
-    for (size_t column = 0; column < columns; column += COLUMNS)
+    for (size_t column = part->column; column < end; column += COLUMNS)
         for (size_t rank = 0; rank < l->right.shape[0]; rank += RANKS) {
-            read_tile(l, rank, column, &tile);
-            for (size_t r = 0; r < count; r++) {
+            read_tile(l, rank, column, end, &tile);
+            for (size_t r = 0; r < part->count; r++) {
                 double factors[RANKS] = {0};
-                size_t row = rows ? rows[r] : first_row + r;
+                size_t row = part->rows ? part->rows[r] : part->first_row + r;
                 dtype_read(l->left.dtype, element(&l->left, row, rank), l->left.stride[1], tile.ranks,
                            factors);
                 for (size_t j = 0; j < RANKS; j++) factors[j] *= l->scale;
-                add_tile(&tile, factors, out + r * columns + column);
+                add_tile(&tile, factors, out + r * stride + (column - part->column));
             }
         }
 }

@@ -15,8 +15,12 @@ struct low_rank {
     double scale;
 };
 
-/* Adds the rows `rows[i]`, or first_row + i where rows is NULL, for i < count, to out [count, columns]. The
- * terms of an element are added one by one in the order of the ranks, whatever rows are read together. Any
- * thread. */
-void low_rank_add(const struct low_rank *l, const uint32_t *rows, size_t first_row, size_t count,
-                  double *out);
+/* Rows `rows[i]`, or first_row + i where rows is NULL, for i < count, and of them columns [column, +columns). */
+struct low_rank_part {
+    const uint32_t *rows;
+    size_t first_row, count, column, columns;
+};
+
+/* Adds the part to out, `stride` doubles from one row to the next. The terms of an element are added one by one in
+ * the order of the ranks, whatever is read together. Any thread. */
+void low_rank_add(const struct low_rank *l, const struct low_rank_part *part, double *out, size_t stride);

@@ -89,6 +89,13 @@ void tensor_views_each_matrix(struct tensor_views *b, void (*each)(void *context
  * precision. */
 void matrix_read(const struct matrix_view *m, size_t first, size_t count, double *out);
 
+/* Of those rows columns [column, +columns) alone, `stride` doubles from one row to the next. */
+struct matrix_part {
+    size_t first, count, column, columns;
+};
+void matrix_read_part(const struct matrix_view *m, const struct matrix_part *part, double *out,
+                      size_t stride);
+
 /* Entries [first, +count); zeros when the vector is absent. */
 void vector_read_part(const struct vector_view *v, size_t first, size_t count, double *out);
 

@@ -8,15 +8,15 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
-#include "engine/pack/panels/panels.h"
+#include "engine/pack/pack_rows.h"
 
-/* Rows that one tile folds and packs: whole panels, few enough that their doubles stay in the second-level
- * cache. */
+/* Rows that one tile folds and packs: whole panels. */
 #define BLOCK_ROWS KERNEL_PANEL
 /* Where rows are rotated: whole panels and whole blocks, so that each row is read once. */
 #define ROTATED_BLOCK_ROWS (4 * KERNEL_PANEL)
 _Static_assert(ROTATED_BLOCK_ROWS % ROTATION_ORDER_MAX == 0, "of whole blocks of a rotation");
-#define BIAS_ROWS         (ROTATED_BLOCK_ROWS + ROTATION_COVER_MAX)
+/* Columns of an output projection that one tile prepares. */
+#define PREPARE_COLUMNS   2048
 #define LAYER_LINEARS_MAX 5
 /* Part of the columns' mean square that is added to each, so that a column of zeros gets a scale too. */
 #define LEAST_SHARE  0x1p-12
@@ -165,13 +165,14 @@ struct job {
     size_t first_row;  /* of `from` */
     size_t first_tile; /* tiles of the jobs before it */
     size_t tile_rows;
+    size_t first_prepared; /* tiles of preparing the jobs before it */
 };
 
 struct packing {
     const struct packed_model *model;
     struct job *jobs;
-    size_t job_count, tile_count;
-    double *scratch; /* [workers][scratch_stride]: folded rows, then their biases */
+    size_t job_count, tile_count, prepare_count;
+    double *scratch; /* [workers][scratch_stride] */
     size_t scratch_stride;
     atomic_size_t done;
     pack_progress_fn progress;
@@ -181,9 +182,14 @@ struct packing {
 static void add_job(struct packing *p, struct folded_linear *from, size_t first_row,
                     struct packed_linear *to) {
     size_t rows = from->rotate_out.order ? ROTATED_BLOCK_ROWS : BLOCK_ROWS;
-    p->jobs[p->job_count++] = (struct job){
-        .from = from, .to = to, .first_row = first_row, .first_tile = p->tile_count, .tile_rows = rows};
+    p->jobs[p->job_count++] = (struct job){.from = from,
+                                           .to = to,
+                                           .first_row = first_row,
+                                           .first_tile = p->tile_count,
+                                           .tile_rows = rows,
+                                           .first_prepared = p->prepare_count};
     p->tile_count += (to->out + rows - 1) / rows;
+    if (from->centre_out) p->prepare_count += (from->in + PREPARE_COLUMNS - 1) / PREPARE_COLUMNS;
 }
 
 static const struct job *job_of_tile(const struct packing *p, size_t tile) {
@@ -233,25 +239,20 @@ static void set_smoothing(const struct folded_linear *from, float *smoothing) {
         set_input_smoothing(from, smoothing);
 }
 
-static void unsmooth_rows(const struct packed_linear *to, size_t count, double *rows) {
-    for (size_t r = 0; r < count; r++)
-        for (size_t k = 0; k < to->in; k++) rows[r * to->in + k] /= (double)to->smoothing[k];
-}
-
+/* A stretch of columns of an output projection. */
 static void prepare_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
-    folded_linear_prepare(p->jobs[tile].from, p->scratch + worker * p->scratch_stride, BLOCK_ROWS);
-    if (p->jobs[tile].to->smoothing) set_smoothing(p->jobs[tile].from, p->jobs[tile].to->smoothing);
+    const struct job *job = p->jobs;
+    (void)worker;
+    while (job + 1 < p->jobs + p->job_count && job[1].first_prepared <= tile) job++;
+    const size_t column = (tile - job->first_prepared) * PREPARE_COLUMNS, left = job->from->in - column;
+    folded_linear_prepare_columns(job->from, column, left < PREPARE_COLUMNS ? left : PREPARE_COLUMNS);
 }
 
-static void store_rows(const struct packing *p, const struct job *job, size_t first, size_t count,
-                       const double *rows) {
-    if (p->model->matmul == MATMUL_OWN) {
-        panels_pack(job->to->type, rows, first, count, job->to->in, job->to->weights);
-        return;
-    }
-    float *to = (float *)job->to->weights + first * job->to->in;
-    for (size_t i = 0; i < count * job->to->in; i++) to[i] = (float)rows[i];
+static void smooth_job(void *context, size_t job, size_t worker) {
+    struct packing *p = context;
+    (void)worker;
+    if (p->jobs[job].to->smoothing) set_smoothing(p->jobs[job].from, p->jobs[job].to->smoothing);
 }
 
 static void pack_tile(void *context, size_t tile, size_t worker) {
@@ -259,13 +260,7 @@ static void pack_tile(void *context, size_t tile, size_t worker) {
     const struct job *job = job_of_tile(p, tile);
     size_t first = (tile - job->first_tile) * job->tile_rows;
     size_t count = job->to->out - first < job->tile_rows ? job->to->out - first : job->tile_rows;
-    double *rows = p->scratch + worker * p->scratch_stride;
-    double *bias = rows + p->scratch_stride - BIAS_ROWS;
-    folded_linear_rows(job->from, job->first_row + first, count, rows, bias);
-    if (job->to->smoothing) unsmooth_rows(job->to, count, rows);
-    store_rows(p, job, first, count, rows);
-    if (job->to->bias)
-        for (size_t i = 0; i < count; i++) job->to->bias[first + i] = (float)bias[i];
+    pack_rows(job->from, job->first_row, job->to, first, count, p->scratch + worker * p->scratch_stride);
     size_t done = atomic_fetch_add_explicit(&p->done, 1, memory_order_relaxed) + 1;
     if (p->progress && worker == 0) p->progress(p->context, (double)done / (double)p->tile_count);
 }
@@ -325,14 +320,15 @@ static void release_checkpoint(const struct folded_model *c) {
 static enum status pack_all(struct packed_model *model, struct folded_model *c, struct workers *workers,
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
-    p.scratch_stride = folded_scratch(c, c->rotated ? ROTATED_BLOCK_ROWS : BLOCK_ROWS) + BIAS_ROWS;
+    p.scratch_stride = pack_rows_scratch(c);
     p.jobs = memory_aligned(c->description->layers * LAYER_LINEARS_MAX + 2, sizeof *p.jobs, "packing", e);
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
     enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         add_jobs(&p, c, model);
         pack_norms(c, model);
-        workers_run(workers, prepare_tile, &p, p.job_count);
+        workers_run(workers, prepare_tile, &p, p.prepare_count);
+        workers_run(workers, smooth_job, &p, p.job_count);
         workers_run(workers, pack_tile, &p, p.tile_count);
         release_checkpoint(c);
     }

@@ -6,19 +6,29 @@
 #include <float.h>
 #include <math.h>
 
+#include "engine/base/widest.h"
 #include "engine/pack/panels/int4_group.h"
 
-/* ---- one panel of each type: `rows` rows of w, zeros for the others ---- */
+/* Rows of a part that lie in one panel, `lane` the first. */
+struct piece {
+    const struct panels_part *part;
+    const double *w, *largest;
+    size_t lane, rows;
+    unsigned char *panel;
+};
 
 #define BLOCK 8 /* doubles of a cache line */
 
-static void pack_panel_f32(const double *w, size_t rows, size_t k, float *panel) {
-    for (size_t first = 0; first < k; first += BLOCK) {
-        const size_t end = first + BLOCK < k ? first + BLOCK : k;
-        for (size_t n = 0; n < rows; n++)
-            for (size_t i = first; i < end; i++) panel[i * KERNEL_PANEL + n] = (float)w[n * k + i];
-        for (size_t i = first; i < end; i++)
-            for (size_t n = rows; n < KERNEL_PANEL; n++) panel[i * KERNEL_PANEL + n] = 0.0f;
+/* ---- one panel of each type ---- */
+
+static void pack_f32(const struct piece *p) {
+    const size_t columns = p->part->columns;
+    float *to = (float *)(void *)p->panel + p->part->column * KERNEL_PANEL + p->lane;
+    for (size_t first = 0; first < columns; first += BLOCK) {
+        const size_t end = first + BLOCK < columns ? first + BLOCK : columns;
+        for (size_t n = 0; n < p->rows; n++)
+            for (size_t i = first; i < end; i++)
+                to[i * KERNEL_PANEL + n] = (float)p->w[n * p->part->stride + i];
     }
 }
 
@@ -33,38 +43,29 @@ static uint16_t bf16_of_double(double value) {
     return kernel_bf16_of((float)value); /* exact, or infinite */
 }
 
-static void pack_panel_bf16(const double *w, size_t rows, size_t k, uint16_t *panel) {
-    memset(panel, 0, kernel_panel_bytes(WEIGHT_TYPE_BF16, k));
-    for (size_t n = 0; n < rows; n++)
-        for (size_t i = 0; i < k; i++)
-            panel[(i / 2 * KERNEL_PANEL + n) * 2 + i % 2] = bf16_of_double(w[n * k + i]);
+static void pack_bf16(const struct piece *p) {
+    uint16_t *to = (uint16_t *)(void *)p->panel + p->part->column * KERNEL_PANEL + 2 * p->lane;
+    for (size_t first = 0; first < p->part->columns; first += BLOCK) {
+        const size_t end = first + BLOCK < p->part->columns ? first + BLOCK : p->part->columns;
+        for (size_t n = 0; n < p->rows; n++)
+            for (size_t i = first; i < end; i++)
+                to[(i / 2 * KERNEL_PANEL + n) * 2 + i % 2] = bf16_of_double(p->w[n * p->part->stride + i]);
+    }
 }
 
-/* The largest magnitude; NaN when one of them is not finite. By lanes, so that no number waits for the one before. */
-static double largest_of(const double *w, size_t count) {
-    const size_t whole = count - count % BLOCK;
-    double largest[BLOCK] = {0}, poison[BLOCK] = {0};
-    for (size_t first = 0; first < whole; first += BLOCK) {
-        for (size_t i = 0; i < BLOCK; i++) {
-            largest[i] = fabs(w[first + i]) > largest[i] ? fabs(w[first + i]) : largest[i];
-            poison[i] += w[first + i] * 0;
-        }
+/* The largest magnitude; NaN when one of them is not finite. Magnitudes are in the order of their bits, and what is not
+ * finite is beyond all others; and maxima of integers become vectors. */
+WIDEST static double largest_of(const double *w, size_t count) {
+    int64_t largest = 0;
+    double magnitude;
+    for (size_t i = 0; i < count; i++) {
+        int64_t bits;
+        memcpy(&bits, w + i, sizeof bits);
+        bits &= INT64_MAX;
+        largest = bits > largest ? bits : largest;
     }
-    for (size_t i = whole; i < count; i++) {
-        largest[0] = fabs(w[i]) > largest[0] ? fabs(w[i]) : largest[0];
-        poison[0] += w[i] * 0;
-    }
-    for (size_t i = 1; i < BLOCK; i++) {
-        largest[0] = largest[i] > largest[0] ? largest[i] : largest[0];
-        poison[0] += poison[i];
-    }
-    return largest[0] + poison[0];
-}
-
-/* round(value) within [least, most]. */
-static int quantized(double value, int least, int most) {
-    value = value < least ? least : value > most ? most : value;
-    return (int)(value + 0x1.8p52 - 0x1.8p52);
+    memcpy(&magnitude, &largest, sizeof magnitude);
+    return magnitude * 0 == 0 ? magnitude : NAN;
 }
 
 /* NaN for weights that are not finite, and q is 0: so are the results. */
@@ -77,80 +78,208 @@ static double inverse_of(float scale) {
     return fabsf(scale) >= FLT_MIN ? 1 / (double)scale : 0;
 }
 
+/* Rounded, and 128 more. None is beyond 127: scales are rounded by less than what would take the largest there. */
+WIDEST static void quantize(const double *w, size_t count, double inverse, uint8_t *q) {
+    int32_t whole[KERNEL_INT8_GROUP];
+    for (size_t i = 0; i < count; i++) whole[i] = (int32_t)(w[i] * inverse + 0x1.8p52 - 0x1.8p52);
+    for (size_t i = 0; i < count; i++) q[i] = (uint8_t)(whole[i] + 128);
+}
+
 /* A group of a row, from its first weight on; returns its scale. */
 static float pack_group_int8(const double *w, size_t count, uint8_t *packed) {
+    uint8_t q[KERNEL_INT8_GROUP];
     const float scale = scale_of(largest_of(w, count), 127);
     const double inverse = inverse_of(scale);
-    for (size_t i = 0; inverse != 0 && i < count; i++)
-        packed[i / 4 * KERNEL_PANEL * 4 + i % 4] = (uint8_t)(128 + quantized(w[i] * inverse, -127, 127));
+    if (inverse == 0) return scale;
+    quantize(w, count, inverse, q);
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) memcpy(packed + i * KERNEL_PANEL, q + i, 4);
+    memcpy(packed + i * KERNEL_PANEL, q + i, count - i);
     return scale;
 }
 
-static void pack_panel_int8(const double *w, size_t rows, size_t k, uint8_t *panel) {
-    const size_t padded = kernel_padded_k(k), group_k = kernel_int8_group_k(k);
-    float *scales = (float *)(void *)(panel + padded * KERNEL_PANEL);
-    memset(panel, 128, padded * KERNEL_PANEL);
-    for (size_t first = 0; first < padded; first += group_k, scales += KERNEL_PANEL) {
-        const size_t left = k > first ? k - first : 0, count = left < group_k ? left : group_k;
-        memset(scales, 0, KERNEL_PANEL * sizeof *scales);
-        for (size_t n = 0; n < rows; n++)
-            scales[n] = pack_group_int8(w + n * k + first, count, panel + first * KERNEL_PANEL + n * 4);
+static void pack_int8(const struct piece *p) {
+    const struct panels_part *part = p->part;
+    const size_t group_k = kernel_int8_group_k(part->k);
+    float *scales = (float *)(void *)(p->panel + kernel_padded_k(part->k) * KERNEL_PANEL) +
+                    part->column / group_k * KERNEL_PANEL + p->lane;
+    for (size_t first = 0; first < part->columns; first += group_k, scales += KERNEL_PANEL) {
+        const size_t left = part->columns - first, count = left < group_k ? left : group_k;
+        for (size_t n = 0; n < p->rows; n++)
+            scales[n] = pack_group_int8(p->w + n * part->stride + first, count,
+                                        p->panel + (part->column + first) * KERNEL_PANEL + (p->lane + n) * 4);
     }
 }
 
-/* ---- int4: a group of weights to 4 bits each ---- */
+/* ---- int4: groups of weights to 4 bits each ---- */
 
-/* `count` weights; those beyond, whose activations are 0, repeat them. */
-static void pack_group_int4(const double *w, size_t count, double inverse, uint8_t *packed,
-                            int8_t *scale_offset) {
-    struct int4_group group;
-    for (size_t i = 0; i < KERNEL_INT4_GROUP; i++) group.x[i] = (float)(w[i % count] * inverse);
-    int4_group_fit(&group);
-    for (size_t i = 0; i < KERNEL_INT4_GROUP / 2; i++)
-        packed[i / 4 * KERNEL_PANEL * 4 + i % 4] =
-            (uint8_t)(group.q[i] + 8 + (group.q[i + KERNEL_INT4_GROUP / 2] + 8) * 16);
-    scale_offset[0] = group.m;
-    scale_offset[1] = group.c;
+/* INT4_ROWS rows at most. */
+struct int4_rows {
+    const double *w[INT4_ROWS];
+    double inverse[INT4_ROWS];
+    float scale[INT4_ROWS];
+};
+
+static void find_rows(const struct piece *p, size_t first, size_t rows, struct int4_rows *out) {
+    for (size_t n = 0; n < INT4_ROWS; n++) {
+        const size_t row = first + (n < rows ? n : 0);
+        out->w[n] = p->w + row * p->part->stride;
+        out->scale[n] = scale_of(p->largest[row], 127);
+        out->inverse[n] = inverse_of(out->scale[n]);
+    }
 }
 
-static void pack_panel_int4(const double *w, size_t rows, size_t k, uint8_t *panel) {
-    const size_t padded = kernel_padded_k(k);
-    int8_t *groups = (int8_t *)panel + padded / 2 * KERNEL_PANEL;
-    float scales[KERNEL_PANEL] = {0};
-    memset(panel, 0x88, padded / 2 * KERNEL_PANEL);
-    memset(groups, 0, padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2);
-    for (size_t n = 0; n < rows; n++) {
-        const double *row = w + n * k;
-        scales[n] = scale_of(largest_of(row, k), 127);
-        const double inverse = inverse_of(scales[n]);
-        for (size_t first = 0; inverse != 0 && first < k; first += KERNEL_INT4_GROUP)
-            pack_group_int4(row + first, k - first < KERNEL_INT4_GROUP ? k - first : KERNEL_INT4_GROUP,
-                            inverse, panel + first / 2 * KERNEL_PANEL + n * 4,
-                            groups + (first / KERNEL_INT4_GROUP * KERNEL_PANEL + n) * 2);
+/* `count` weights of each row from `first` on; those beyond, whose activations are 0, repeat them. */
+static void read_groups(const struct int4_rows *rows, size_t first, size_t count,
+                        struct int4_groups *groups) {
+    for (size_t n = 0; n < INT4_ROWS; n++) {
+        const double *w = rows->w[n] + first, inverse = rows->inverse[n];
+        for (size_t i = 0; i < count; i++) groups->x[i][n] = inverse != 0 ? (float)(w[i] * inverse) : 0;
+        for (size_t i = count; i < KERNEL_INT4_GROUP; i++) groups->x[i][n] = groups->x[i - count][n];
     }
-    memcpy(groups + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2, scales, sizeof scales);
+}
+
+/* Four levels of the lower half of a group, and those of the upper one beside them. */
+WIDEST static void pack_levels(const struct int4_groups *groups, size_t first, uint32_t words[INT4_ROWS]) {
+    for (size_t n = 0; n < INT4_ROWS; n++) words[n] = 0;
+    for (size_t b = 0; b < 4; b++)
+        for (size_t n = 0; n < INT4_ROWS; n++) {
+            const int32_t low = (int32_t)groups->q[first + b][n] + 8;
+            const int32_t high = (int32_t)groups->q[first + b + KERNEL_INT4_GROUP / 2][n] + 8;
+            words[n] |= (uint32_t)(low + high * 16) << 8 * b;
+        }
+}
+
+/* Rows without a scale keep the zeros that the panel was cleared to. packed, scale_offset: of the first row. */
+static void write_groups(const struct int4_groups *groups, const struct int4_rows *rows, size_t count,
+                         uint8_t *packed, int8_t *scale_offset) {
+    for (size_t s = 0; s < KERNEL_INT4_GROUP / 2; s += 4) {
+        uint32_t words[INT4_ROWS];
+        pack_levels(groups, s, words);
+        for (size_t n = 0; n < count; n++)
+            if (rows->inverse[n] != 0) memcpy(packed + s * KERNEL_PANEL + 4 * n, &words[n], sizeof *words);
+    }
+    for (size_t n = 0; n < count; n++) {
+        if (rows->inverse[n] == 0) continue;
+        scale_offset[2 * n] = (int8_t)groups->m[n];
+        scale_offset[2 * n + 1] = (int8_t)groups->c[n];
+    }
+}
+
+static void pack_int4(const struct piece *p) {
+    const size_t padded = kernel_padded_k(p->part->k), columns = p->part->columns;
+    unsigned char *groups_at = p->panel + padded / 2 * KERNEL_PANEL;
+    float *scales = (float *)(void *)(groups_at + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2);
+    for (size_t n = 0, count; n < p->rows; n += count) {
+        struct int4_rows rows;
+        count = p->rows - n < INT4_ROWS ? p->rows - n : INT4_ROWS;
+        find_rows(p, n, count, &rows);
+        for (size_t i = 0; i < columns; i += KERNEL_INT4_GROUP) {
+            struct int4_groups groups;
+            const size_t at = p->part->column + i, lane = p->lane + n;
+            read_groups(&rows, i, columns - i < KERNEL_INT4_GROUP ? columns - i : KERNEL_INT4_GROUP, &groups);
+            int4_groups_fit(&groups);
+            write_groups(&groups, &rows, count, p->panel + at / 2 * KERNEL_PANEL + lane * 4,
+                         (int8_t *)groups_at + (at / KERNEL_INT4_GROUP * KERNEL_PANEL + lane) * 2);
+        }
+        memcpy(scales + p->lane + n, rows.scale, count * sizeof *scales);
+    }
+}
+
+/* ---- parts ---- */
+
+size_t panels_columns_step(enum weight_type type, size_t k) {
+    return type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(k) : KERNEL_LOWP_K;
+}
+
+void panels_measure(const struct panels_part *p, double *largest) {
+    for (size_t n = 0; n < p->rows; n++) {
+        const double found = largest_of(p->w + n * p->stride, p->columns);
+        if (!(found <= largest[n])) largest[n] = largest[n] != largest[n] ? largest[n] : found;
+    }
+}
+
+/* A panel's columns [column, end): what is there where no weight is. */
+static void clear(const struct panels_part *p, unsigned char *panel) {
+    const size_t padded = kernel_padded_k(p->k), step = panels_columns_step(p->type, p->k);
+    const bool last = p->column + p->columns == p->k;
+    const size_t end = last ? padded : p->column + p->columns;
+    const size_t groups = (end - p->column + step - 1) / step;
+    unsigned char *scales = panel + padded * KERNEL_PANEL, *offsets = panel + padded / 2 * KERNEL_PANEL;
+    switch (p->type) {
+    case WEIGHT_TYPE_BF16:
+        memset(panel + p->column * KERNEL_PANEL * 2, 0, (end - p->column) * KERNEL_PANEL * 2);
+        break;
+    case WEIGHT_TYPE_INT8:
+        memset(panel + p->column * KERNEL_PANEL, 128, (end - p->column) * KERNEL_PANEL);
+        memset(scales + p->column / step * KERNEL_PANEL * 4, 0, groups * KERNEL_PANEL * 4);
+        break;
+    case WEIGHT_TYPE_INT4:
+        memset(panel + p->column / 2 * KERNEL_PANEL, 0x88, (end - p->column) / 2 * KERNEL_PANEL);
+        memset(offsets + p->column / KERNEL_INT4_GROUP * KERNEL_PANEL * 2, 0,
+               (end - p->column) / KERNEL_INT4_GROUP * KERNEL_PANEL * 2);
+        memset(offsets + padded / KERNEL_INT4_GROUP * KERNEL_PANEL * 2, 0, KERNEL_PANEL * 4);
+        break;
+    case WEIGHT_TYPE_F32:
+    case WEIGHT_TYPE_COUNT:
+        memset(panel + p->column * KERNEL_PANEL * 4, 0, p->columns * KERNEL_PANEL * 4);
+        break;
+    }
+}
+
+static void pack_piece(const struct piece *p) {
+    if (p->lane == 0) clear(p->part, p->panel);
+    switch (p->part->type) {
+    case WEIGHT_TYPE_BF16:
+        pack_bf16(p);
+        break;
+    case WEIGHT_TYPE_INT8:
+        pack_int8(p);
+        break;
+    case WEIGHT_TYPE_INT4:
+        pack_int4(p);
+        break;
+    case WEIGHT_TYPE_F32:
+    case WEIGHT_TYPE_COUNT:
+        pack_f32(p);
+        break;
+    }
+}
+
+void panels_pack_part(const struct panels_part *part, void *panels) {
+    const size_t bytes = kernel_panel_bytes(part->type, part->k), end = part->row + part->rows;
+    assert(part->column % panels_columns_step(part->type, part->k) == 0 && end <= part->n);
+    for (size_t row = part->row, rows; row < end; row += rows) {
+        const size_t lane = row % KERNEL_PANEL;
+        rows = end - row < KERNEL_PANEL - lane ? end - row : KERNEL_PANEL - lane;
+        const struct piece piece = {
+            .part = part,
+            .w = part->w + (row - part->row) * part->stride,
+            .largest = part->largest ? part->largest + (row - part->row) : NULL,
+            .lane = lane,
+            .rows = rows,
+            .panel = (unsigned char *)panels + row / KERNEL_PANEL * bytes,
+        };
+        pack_piece(&piece);
+    }
 }
 
 void panels_pack(enum weight_type type, const double *w, size_t first, size_t count, size_t k, void *panels) {
     assert(first % KERNEL_PANEL == 0);
-    const size_t bytes = kernel_panel_bytes(type, k);
     for (size_t row = 0; row < count; row += KERNEL_PANEL) {
-        void *panel = (char *)panels + (first + row) / KERNEL_PANEL * bytes;
-        const size_t rows = count - row < KERNEL_PANEL ? count - row : KERNEL_PANEL;
-        switch (type) {
-        case WEIGHT_TYPE_BF16:
-            pack_panel_bf16(w + row * k, rows, k, panel);
-            break;
-        case WEIGHT_TYPE_INT8:
-            pack_panel_int8(w + row * k, rows, k, panel);
-            break;
-        case WEIGHT_TYPE_INT4:
-            pack_panel_int4(w + row * k, rows, k, panel);
-            break;
-        case WEIGHT_TYPE_F32:
-        case WEIGHT_TYPE_COUNT:
-            pack_panel_f32(w + row * k, rows, k, panel);
-            break;
-        }
+        double largest[KERNEL_PANEL] = {0};
+        const struct panels_part part = {
+            .type = type,
+            .n = first + count,
+            .k = k,
+            .row = first + row,
+            .rows = count - row < KERNEL_PANEL ? count - row : KERNEL_PANEL,
+            .columns = k,
+            .w = w + row * k,
+            .stride = k,
+            .largest = largest,
+        };
+        if (type == WEIGHT_TYPE_INT4) panels_measure(&part, largest);
+        panels_pack_part(&part, panels);
     }
 }

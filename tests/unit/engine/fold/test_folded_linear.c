@@ -65,8 +65,7 @@ static void apply_plain(const struct linear *l, const double *x, double *out) {
 static void apply_folded(struct linear *l, size_t block, const double *x, double *out) {
     struct folded_linear *c = &l->folded;
     double *weights = malloc(block * (c->in + 1) * sizeof *weights), *bias = malloc(block * sizeof *bias);
-    double *scratch = malloc(block * (c->in + 1) * sizeof *scratch);
-    folded_linear_prepare(c, scratch, block);
+    folded_linear_prepare(c);
     for (size_t first = 0; first < c->out; first += block) {
         size_t count = c->out - first < block ? c->out - first : block;
         folded_linear_rows(c, first, count, weights, bias);
@@ -77,7 +76,6 @@ static void apply_folded(struct linear *l, size_t block, const double *x, double
     }
     free(weights);
     free(bias);
-    free(scratch);
 }
 
 static double mean_of(const double *x, size_t n) {
@@ -200,6 +198,37 @@ static void test_blocks_give_the_same_bits(void **state) {
     linear_destroy(&l);
 }
 
+/* Nor on the stretch of columns. */
+static void test_stretches_give_the_same_bits(void **state) {
+    (void)state;
+    enum { IN = 1100, ROWS = 19, STRIDE = 700 };
+    struct linear l;
+    linear_create(&l, ROWS, IN);
+    static double gain[IN], shift[IN], whole[ROWS * IN], part[ROWS * STRIDE];
+    double bias[ROWS], part_bias[ROWS], dropped[ROWS];
+    for (size_t i = 0; i < IN; i++) gain[i] = random_value(), shift[i] = random_value();
+    l.folded.gain = gain;
+    l.folded.shift = shift;
+    l.folded.compress_in = true;
+    l.folded.last_share = 0.25;
+    l.folded.in = IN - 1;
+    l.folded.rotate_in = (struct rotation){.count = IN - 1, .lanes = 1, .order = 64};
+    folded_linear_rows(&l.folded, 0, ROWS, whole, bias);
+    for (size_t wanted = 64; wanted <= 512; wanted += 64)
+        for (size_t column = 0, end; column < IN - 1; column = end) {
+            struct folded_block block = {.bias = part_bias, .dropped = dropped};
+            end = folded_columns_end(&l.folded, column, wanted);
+            assert_true(end > column && end <= IN - 1 && end - column <= STRIDE);
+            folded_block_begin(&block, &l.folded, 0, ROWS);
+            folded_block_columns(&block, column, end - column, part, STRIDE);
+            assert_memory_equal(part_bias, bias, sizeof bias);
+            for (size_t r = 0; r < ROWS; r++)
+                assert_memory_equal(part + r * STRIDE, whole + r * (IN - 1) + column,
+                                    (end - column) * sizeof *part);
+        }
+    linear_destroy(&l);
+}
+
 /* q, k and v stacked: blocks that cross from one into the next. */
 static void test_stacked_parts(void **state) {
     (void)state;
@@ -228,6 +257,7 @@ int main(void) {
         cmocka_unit_test(test_output_with_scaled_input),
         cmocka_unit_test(test_output_that_is_scaled),
         cmocka_unit_test(test_blocks_give_the_same_bits),
+        cmocka_unit_test(test_stretches_give_the_same_bits),
         cmocka_unit_test(test_stacked_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

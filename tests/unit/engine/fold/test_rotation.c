@@ -122,12 +122,31 @@ static void test_covers(void **state) {
     }
 }
 
+/* Blocks after one another: each needs no rows but its own, and together they are all there is. */
+static void test_block_ends(void **state) {
+    (void)state;
+    enum { BEFORE = 70, AFTER = 50, STEP = 48 };
+    for (size_t count = 1; count <= 300; count++) {
+        struct rotation r = entries(count);
+        r.first = BEFORE;
+        size_t last = 0, at = 0;
+        for (; at < BEFORE + count + AFTER; at = last) {
+            size_t from = at, to = last = rotation_block_end(&r, at, STEP);
+            assert_true(last > at && last - at < 2 * ROTATION_ORDER_MAX);
+            rotation_cover(&r, &from, &to);
+            assert_true(from == at && to == last);
+        }
+    }
+    const struct rotation none = {0};
+    assert_int_equal(rotation_block_end(&none, 5, STEP), 5 + STEP);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orders),           cmocka_unit_test(test_undone),
         cmocka_unit_test(test_orthonormal),      cmocka_unit_test(test_an_outlier_is_spread),
         cmocka_unit_test(test_a_mean_is_spread), cmocka_unit_test(test_lanes),
-        cmocka_unit_test(test_covers),
+        cmocka_unit_test(test_covers),           cmocka_unit_test(test_block_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,13 +94,11 @@ static inline void fixture_plan(struct fixture *f, size_t entries, const size_t 
 /* out = W x + b in double, folded rows. */
 static inline void fixture_apply(struct folded_linear *l, const double *x, double *out) {
     double *weights = calloc(l->out * (l->in + 1) + 1, sizeof *weights);
-    double *scratch = calloc(l->out * (l->in + 1) + 1, sizeof *scratch);
-    folded_linear_prepare(l, scratch, l->out);
+    folded_linear_prepare(l);
     folded_linear_rows(l, 0, l->out, weights, out);
     for (size_t n = 0; n < l->out; n++)
         for (size_t k = 0; k < l->in; k++) out[n] += weights[n * l->in + k] * x[k];
     free(weights);
-    free(scratch);
 }
 
 /* A number of about 1 that depends on the seed alone. */

@@ -45,7 +45,8 @@ static void check(size_t rank, size_t columns, const uint32_t *rows, size_t firs
             for (size_t j = 0; j < rank; j++)
                 expected[r * columns + k] +=
                     element(&l.left, rows ? rows[r] : first + r, j) * l.scale * element(&l.right, j, k);
-    low_rank_add(&l, rows, first, count, found);
+    const struct low_rank_part part = {rows, first, count, 0, columns};
+    low_rank_add(&l, &part, found, columns);
     assert_memory_equal(found, expected, count * columns * sizeof *found);
 }
 
@@ -62,7 +63,7 @@ static void test_the_sum_term_by_term(void **state) {
             }
 }
 
-/* The same bits, whatever rows are read together. */
+/* The same bits, whatever rows and columns are read together. */
 static void test_rows_alone_and_together(void **state) {
     (void)state;
     struct low_rank l = {.left = matrix(left_values, ROWS_MAX, 6, false),
@@ -70,8 +71,14 @@ static void test_rows_alone_and_together(void **state) {
                          .scale = 1.0 / 3};
     memset(found, 0, sizeof found);
     memset(expected, 0, sizeof expected);
-    low_rank_add(&l, NULL, 0, ROWS_MAX, found);
-    for (size_t r = 0; r < ROWS_MAX; r++) low_rank_add(&l, NULL, r, 1, expected + r * 300);
+    const struct low_rank_part whole = {NULL, 0, ROWS_MAX, 0, 300};
+    low_rank_add(&l, &whole, found, 300);
+    for (size_t r = 0; r < ROWS_MAX; r++)
+        for (size_t column = 0; column < 300; column += 77) {
+            const size_t left = 300 - column;
+            const struct low_rank_part part = {NULL, r, 1, column, left < 77 ? left : 77};
+            low_rank_add(&l, &part, expected + r * 300 + column, 300);
+        }
     assert_memory_equal(found, expected, ROWS_MAX * 300 * sizeof *found);
     assert_true(found[0] != 0);
 }
