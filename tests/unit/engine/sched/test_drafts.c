@@ -419,6 +419,61 @@ static void a_drafter_that_is_wrong_is_left_alone(void **state) {
     stop();
 }
 
+/* It is sure where it is right, and doubts where it is not. */
+static void honest_step(void *context, const struct step_entry *entries, size_t count) {
+    struct fake_model *m = context;
+    fake_draft_step(context, entries, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct step_entry *entry = &entries[i];
+        float *logits = m->logits + i * FAKE_ROWS;
+        int32_t right =
+            fake_next_of(m->memory, entry->tokens - entry->first_position, entry->first_position + 1);
+        float factor = fake_best(logits) == right ? 20 : 0.1f;
+        for (size_t k = 0; k < FAKE_ROWS; k++) logits[k] *= k < FAKE_VOCABULARY ? factor : 0;
+    }
+}
+
+static void honest_drafter(struct scheduler_options *o) {
+    self_drafting(o);
+    o->self_drafts.step = honest_step;
+    o->draft_row_cost = 0.1;
+}
+
+/* Of the drafts of a step: whether one comes behind a doubtful one. */
+static bool goes_on_behind_doubts(const struct sequence *q, size_t drafts) {
+    for (size_t i = 0; q->draft_source == DRAFT_SOURCE_SELF && i + 1 < drafts; i++)
+        if (q->self_classes[i] == 0) return true;
+    return false;
+}
+
+/* So it goes on for as long as the drafter is sure, and a step ends with the token that it did not know. */
+static void nothing_is_drafted_behind_doubts(void **state) {
+    (void)state;
+    start_drafting(80, 600, honest_drafter);
+    model.memory = 0;
+    int32_t *ids = ids_of(5, 3);
+    struct engine_prompt prompt = endless(ids, 5, 550);
+    collect_start(scheduler, &got, &prompt);
+    const struct sequence *q = &got.request->sequences[0];
+    size_t longest = 0, behind_doubts = 0;
+    while (got.choices[0].count < 540) {
+        uint64_t before = figures().spec_draft_tokens;
+        scheduler_turn(scheduler);
+        size_t drafts = (size_t)(figures().spec_draft_tokens - before);
+        if (got.choices[0].count > 200 && goes_on_behind_doubts(q, drafts)) behind_doubts++;
+        longest = drafts > longest ? drafts : longest;
+        collect_ready(scheduler);
+    }
+    assert_true(longest > 5 && behind_doubts == 0);
+    const struct self_drafting *d = &scheduler->self_drafting;
+    assert_true(d->class_hits[0] == 0 && d->class_trials[0] > 20);
+    assert_true(d->class_hits[SELF_DRAFT_CLASSES - 1] == d->class_trials[SELF_DRAFT_CLASSES - 1]);
+    collect_until_end(scheduler, &got);
+    expect_text(&got.choices[0], ids, 5, 550);
+    collect_release(&got);
+    stop();
+}
+
 static void nan_step(void *context, const struct step_entry *entries, size_t count) {
     struct fake_model *m = context;
     fake_draft_step(context, entries, count);
@@ -462,6 +517,7 @@ int main(void) {
         cmocka_unit_test(a_drafter_is_asked_and_corrected),
         cmocka_unit_test(texts_go_before_the_drafter_where_they_say_more),
         cmocka_unit_test(a_drafter_that_is_wrong_is_left_alone),
+        cmocka_unit_test(nothing_is_drafted_behind_doubts),
         cmocka_unit_test(a_drafter_of_no_numbers_drafts_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
