@@ -103,8 +103,8 @@ struct bench_threads {
     double ideal;   /* and if cache lines cost nothing: what the split alone loses */
 };
 enum status bench_simulate_threads(struct bench_model *m, const struct bench_item *item,
-                                   const struct threads_costs *costs, size_t threads, struct bench_threads *out,
-                                   struct error *e);
+                                   const struct threads_costs *costs, size_t threads,
+                                   struct bench_threads *out, struct error *e);
 
 /* Sequences side by side as the scheduler runs them: forward pass, sampling and events. */
 struct bench_generation {

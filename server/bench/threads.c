@@ -53,9 +53,8 @@ static enum status run_work(struct bench_model *model, const struct bench_named_
 static void print_heading(const struct bench_model *model, const struct threads_costs *costs,
                           double barrier) {
     const struct threads_run two = {.tiles = 2};
-    printf("weights %s; a cache line from another core %.0f ns, one of many stores %.0f ns; an empty run of "
-           "two threads "
-           "%.2f us, %.2f us as simulated\n",
+    printf("weights %s; a cache line from another core %.0f ns, one of many stores %.0f ns; two threads "
+           "that only meet in a run %.2f us, %.2f us as simulated\n",
            bench_weights(model), 1e9 * costs->line, 1e9 * costs->store, 1e6 * barrier,
            1e6 * threads_model_run(costs, &two, 2));
     printf("%-18s %7s %10s %9s %9s %13s\n", "work", "threads", "ms a step", "split us", "pool us",
