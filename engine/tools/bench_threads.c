@@ -156,9 +156,11 @@ static enum status record_item(struct bench_model *m, const struct bench_item *i
 static void simulate(const struct recording *r, const struct threads_costs *costs, size_t threads,
                      double between, struct bench_threads *out) {
     const struct threads_costs free_lines = {0};
-    *out = (struct bench_threads){.runs = r->count, .alone = between, .seconds = between, .ideal = between};
+    *out = (struct bench_threads){
+        .runs = r->count, .serial = between, .alone = between, .seconds = between, .ideal = between};
     for (size_t i = 0; i < r->count; i++) {
         out->alone += r->runs[i].seconds;
+        out->serial += r->runs[i].tiles <= 1 ? r->runs[i].seconds : 0;
         out->seconds += threads_model_run(costs, &r->runs[i], threads);
         out->ideal += threads_model_run(&free_lines, &r->runs[i], threads);
     }

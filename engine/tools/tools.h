@@ -97,8 +97,10 @@ enum status bench_measure_threads(struct threads_costs *costs, double *barrier, 
 /* The item on so many threads, simulated: its runs are split as for these, timed one after another on this thread, and
  * laid side by side. */
 struct bench_threads {
-    size_t runs;    /* of tiles, that end with a barrier */
-    double alone;   /* seconds of all on one thread, */
+    size_t runs; /* of tiles, that end with a barrier */
+    double
+        serial; /* seconds that one thread works alone whatever their number: between runs, and in those of one tile */
+    double alone;   /* of all on one thread, */
     double seconds; /* on so many, */
     double ideal;   /* and if cache lines cost nothing: what the split alone loses */
 };

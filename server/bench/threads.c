@@ -16,18 +16,18 @@ static bool is_chosen(const struct config *config, const struct bench_choice *ch
 }
 
 static void print_line(const char *work, size_t threads, const struct bench_threads *t, double alone) {
-    printf("%-18s %7zu %10.3f %9.1f %9.1f %11.1f %%\n", work, threads, 1e3 * t->seconds,
-           1e6 * (t->ideal - alone / (double)threads), 1e6 * (t->seconds - t->ideal),
-           100 * alone / t->seconds / (double)threads);
+    printf("%-18s %7zu %10.3f %9.1f %9.1f %9.1f %11.1f %%\n", work, threads, 1e3 * t->seconds,
+           1e6 * t->serial, 1e6 * (t->ideal - t->serial - (alone - t->serial) / (double)threads),
+           1e6 * (t->seconds - t->ideal), 100 * alone / t->seconds / (double)threads);
     fflush(stdout);
 }
 
 static void add_line(json_t *rows, const char *work, size_t threads, const struct bench_threads *t,
                      double alone) {
-    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f}", "work", work, "threads",
+    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f}", "work", work, "threads",
                                           (json_int_t)threads, "runs", (json_int_t)t->runs, "seconds",
-                                          t->seconds, "seconds_without_pool", t->ideal, "efficiency",
-                                          alone / t->seconds / (double)threads));
+                                          t->seconds, "serial_seconds", t->serial, "seconds_without_pool",
+                                          t->ideal, "efficiency", alone / t->seconds / (double)threads));
 }
 
 /* A model whose context is shorter than the work needs passes it over. */
@@ -57,8 +57,8 @@ static void print_heading(const struct bench_model *model, const struct threads_
            "that only meet in a run %.2f us, %.2f us as simulated\n",
            bench_weights(model), 1e9 * costs->line, 1e9 * costs->store, 1e6 * barrier,
            1e6 * threads_model_run(costs, &two, 2));
-    printf("%-18s %7s %10s %9s %9s %13s\n", "work", "threads", "ms a step", "split us", "pool us",
-           "efficiency");
+    printf("%-18s %7s %10s %9s %9s %9s %13s\n", "work", "threads", "ms a step", "serial us", "split us",
+           "pool us", "efficiency");
 }
 
 static enum status print_json(const struct threads_costs *costs, double barrier, json_t *rows,
