@@ -12,6 +12,9 @@
 /* Rows that the workers take at a time where rows are independent; fewer than twice as many run on the
  * calling thread. */
 #define ROW_BLOCK 16
+/* Of few rows fewer: gates and conversions of sixteen take longer than a run of the pool, by far. */
+#define FEW_ROWS       32
+#define FEW_ROWS_BLOCK 4
 
 static size_t stride_of(size_t width) {
     return (width + STRIDE_FLOATS - 1) / STRIDE_FLOATS * STRIDE_FLOATS;
@@ -202,22 +205,26 @@ struct block_run {
     struct forward *forward;
     forward_rows_fn fn;
     const void *context;
-    size_t rows;
+    size_t rows, block;
 };
 
 static void run_block(void *context, size_t tile, size_t worker) {
     const struct block_run *run = context;
-    size_t first = tile * ROW_BLOCK, left = run->rows - first;
-    run->fn(run->forward, first, left < ROW_BLOCK ? left : ROW_BLOCK, run->context, worker);
+    size_t first = tile * run->block, left = run->rows - first;
+    run->fn(run->forward, first, left < run->block ? left : run->block, run->context, worker);
 }
 
 void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, const void *context) {
-    if (rows < 2 * ROW_BLOCK) {
+    if (rows < 2 * FEW_ROWS_BLOCK) {
         fn(f, 0, rows, context, 0);
         return;
     }
-    struct block_run run = {.forward = f, .fn = fn, .context = context, .rows = rows};
-    workers_run(f->workers, run_block, &run, (rows + ROW_BLOCK - 1) / ROW_BLOCK);
+    struct block_run run = {.forward = f,
+                            .fn = fn,
+                            .context = context,
+                            .rows = rows,
+                            .block = rows < FEW_ROWS ? FEW_ROWS_BLOCK : ROW_BLOCK};
+    workers_run(f->workers, run_block, &run, (rows + run.block - 1) / run.block);
 }
 
 /* Lists the rows of all entries of the step, and checks that the caller keeps the contract. */

@@ -122,14 +122,14 @@ static size_t add_of_texts(struct scheduler *s, size_t count) {
     return rows;
 }
 
-static size_t add_of_model(struct scheduler *s, size_t count, size_t depth) {
+static size_t add_of_model(struct scheduler *s, size_t count, size_t at_most, size_t rows_max) {
     const struct drafting *d = &s->drafting;
     size_t rows = 0;
-    self_drafts_begin(s);
+    self_drafts_begin(s, at_most, count, rows_max);
     for (size_t i = 0; i < count; i++) {
         struct sequence *q = s->running[d->running[i]];
         q->draft_source = DRAFT_SOURCE_SELF;
-        self_drafts_add(s, q, take_pages(s, q, smaller(d->most[i], depth)));
+        self_drafts_add(s, q, take_pages(s, q, smaller(d->most[i], at_most)));
     }
     self_drafts_run(s);
     for (size_t i = 0; i < count; i++) rows += add_rows(s, d->running[i]);
@@ -139,15 +139,15 @@ static size_t add_of_model(struct scheduler *s, size_t count, size_t depth) {
 /* By what is expected to say more in the same time. */
 static size_t add_best(struct scheduler *s, size_t count) {
     struct drafting *d = &s->drafting;
-    size_t rows_max = smaller(s->options.limits.rows, s->options.limits.logit_rows), depth = 0;
+    size_t rows_max = smaller(s->options.limits.rows, s->options.limits.logit_rows), depth = 0, at_most = 0;
     double text_rate, model_rate = 0;
     draft_plan(&d->cost, d->offers, count, rows_max, d->drafts, &text_rate);
     s->self_drafting.idle++;
     if (s->options.self_drafts.step)
-        depth = self_drafts_depth(s, s->self_drafting.offers, count, rows_max, &model_rate);
+        depth = self_drafts_depth(s, s->self_drafting.offers, count, rows_max, &at_most, &model_rate);
     if (depth == 0 || model_rate < text_rate) return add_of_texts(s, count);
     s->self_drafting.idle = 0;
-    return add_of_model(s, count, depth);
+    return add_of_model(s, count, at_most, rows_max);
 }
 
 size_t drafts_add(struct scheduler *s, size_t rows) {

@@ -2,8 +2,10 @@
 
 #define TRIALS_MAX   128 /* then both counts are halved: what is long ago counts less */
 #define PRIOR_TRIALS 4   /* so many are assumed at first, with these odds: */
-static const double own_priors[FOLLOWER_CLASSES] = {0.15, 0.3, 0.5, 0.8};
-static const double prediction_priors[FOLLOWER_CLASSES] = {0.5, 0.6, 0.7, 0.9};
+static const double own_priors[FOLLOWER_CLASSES] = {0.3, 0.15, 0.3, 0.5, 0.8};
+static const double prediction_priors[FOLLOWER_CLASSES] = {0.5, 0.5, 0.6, 0.7, 0.9};
+/* Tokens that agreed before one that did not: then the text may go on behind it as before. */
+#define RESUMED_LENGTH_MIN 4
 
 void follower_init(struct follower *f, bool is_prediction) {
     *f = (struct follower){.follows = is_prediction, .is_prediction = is_prediction};
@@ -11,8 +13,10 @@ void follower_init(struct follower *f, bool is_prediction) {
 
 /* ---- the odds ------------------------------------------------------------------------------------------ */
 
+/* The first class is of places behind a token that did not agree. */
 static size_t class_of(size_t length) {
-    size_t found = 0;
+    size_t found = 1;
+    if (length < FOLLOWER_LENGTH_MIN) return 0;
     for (size_t least = 2 * FOLLOWER_LENGTH_MIN; found + 1 < FOLLOWER_CLASSES && length >= least; least *= 2)
         found++;
     return found;
@@ -75,14 +79,23 @@ static void find_next(struct follower *f, const struct follower_text *text,
     }
 }
 
+/* One token was another: a number, a name. Unless a place is found that is as likely, it goes on behind it. */
+static bool resume(struct follower *f, const struct follower_text *text, size_t lost_at, size_t lost_length) {
+    if (lost_length < RESUMED_LENGTH_MIN || lost_at + 1 >= text->count) return false;
+    if (f->length >= FOLLOWER_LENGTH_MIN && chance(f, f->length) >= chance(f, 0)) return false;
+    f->at = lost_at + 1;
+    f->length = 0;
+    return true;
+}
+
 static void find(struct follower *f, const struct follower_text *text, const struct follower_text *said) {
-    size_t lost_at = f->at;
+    size_t lost_at = f->at, lost_length = f->follows ? f->length : 0;
     f->length = 0;
     if (f->is_prediction)
         find_next(f, text, said);
     else
         find_newest(f, text, said);
-    f->follows = f->length >= FOLLOWER_LENGTH_MIN;
+    f->follows = resume(f, text, lost_at, lost_length) || f->length >= FOLLOWER_LENGTH_MIN;
     if (!f->follows) f->at = lost_at;
 }
 

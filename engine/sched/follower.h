@@ -11,7 +11,7 @@
 
 #define FOLLOWER_LENGTH_MIN 2 /* tokens that must agree before one is guessed; a single one says too little */
 #define FOLLOWER_LENGTH_MAX 16 /* tokens that are compared: more hardly change the odds */
-#define FOLLOWER_CLASSES    4  /* of lengths, each twice the one before */
+#define FOLLOWER_CLASSES    5  /* of lengths: less than the least, then each twice the one before */
 /* Tokens of the text that are looked through when it was lost: some microseconds for a context of 4,096, and a bound
  * for prompts that are made to be slow to look through. */
 #define FOLLOWER_SEARCH_MAX 32768

@@ -15,6 +15,7 @@
 
 #include "engine/grammar/grammar.h"
 #include "engine/kv/kv_prefix.h"
+#include "engine/sched/draft_plan.h"
 #include "engine/sched/follower.h"
 #include "engine/sched/pooling.h"
 #include "engine/sched/request.h"
@@ -77,8 +78,10 @@ struct sequence {
     enum draft_source draft_source;
     struct follower own, prediction;
     uint32_t self_hits, self_trials;
-    uint32_t forced_hits, forced_trials; /* likewise, of its grammar's drafts */
-    struct turns_flow *flow;             /* waits for the turn of its client there; NULL: does not */
+    unsigned char self_classes[DRAFT_TOKENS_MAX]; /* of the drafts of the model itself (self_drafts.h), */
+    size_t self_counted;                          /* of which so many were seen to be right or not */
+    uint32_t forced_hits, forced_trials;          /* likewise, of its grammar's drafts */
+    struct turns_flow *flow;                      /* waits for the turn of its client there; NULL: does not */
     struct sequence *flow_previous, *flow_next;
 };
 

@@ -41,18 +41,22 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
     return status;
 }
 
+enum status bench_forward_create(const struct bench_model *m, struct workers *workers, struct forward **out,
+                                 struct error *e) {
+    struct forward_limits limits = {
+        .rows_max = BENCH_ROWS_MAX, .logit_rows_max = BENCH_BATCH_MAX, .entries_max = BENCH_BATCH_MAX};
+    return forward_create(&m->loaded.packed, &m->pool, m->kernels, workers, &limits, out, e);
+}
+
 enum status bench_open(const struct bench_options *options, struct bench_model **out, double *seconds,
                        struct error *e) {
     double start = clock_seconds();
     *out = NULL;
     struct bench_model *m = memory_aligned(1, sizeof *m, "bench", e);
     if (!m) return STATUS_NO_MEMORY;
-    struct forward_limits limits = {
-        .rows_max = BENCH_ROWS_MAX, .logit_rows_max = BENCH_BATCH_MAX, .entries_max = BENCH_BATCH_MAX};
     enum status status = load(m, options, e);
     *seconds = clock_seconds() - start;
-    if (status == STATUS_OK)
-        status = forward_create(&m->loaded.packed, &m->pool, m->kernels, m->workers, &limits, &m->forward, e);
+    if (status == STATUS_OK) status = bench_forward_create(m, m->workers, &m->forward, e);
     m->tokens = memory_aligned(BENCH_ROWS_MAX, sizeof *m->tokens, "bench", e);
     if (status == STATUS_OK && !m->tokens) status = STATUS_NO_MEMORY;
     if (status != STATUS_OK) {

@@ -1,4 +1,4 @@
-/* Inside of the bench: for bench.c and bench_generate.c alone. */
+/* Inside of the bench: for bench.c, bench_generate.c and bench_threads.c alone. */
 #pragma once
 
 #include "engine/forward/forward.h"
@@ -20,6 +20,10 @@ struct bench_model {
     enum kv_type kv_type;
     bool without_norms;
 };
+
+/* A forward pass over the model, of whatever pool it has when it runs. */
+enum status bench_forward_create(const struct bench_model *m, struct workers *workers, struct forward **out,
+                                 struct error *e);
 
 /* An empty pool in place of the one that is there. */
 enum status bench_pool_init(struct bench_model *m, size_t pages, struct error *e);

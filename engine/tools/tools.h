@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/types/calibration.h"
+#include "engine/tools/threads_model.h"
 #include "engine/types/choices.h"
 
 /* ---- bench --------------------------------------------------------------------------------------------- */
@@ -88,6 +89,24 @@ void bench_close(struct bench_model *m);
 /* The item once: seconds, and what it costs. Caches hold random numbers, so contexts need no prefill. */
 enum status bench_run(struct bench_model *m, const struct bench_item *item, double *seconds,
                       struct bench_cost *cost, struct error *e);
+
+/* What the simulation of many threads takes from this machine: the price of a cache line, measured between two threads,
+ * and beside it what a run of the pool takes on two threads when there is nothing to do. STATUS_LIMIT with one core. */
+enum status bench_measure_threads(struct threads_costs *costs, double *barrier, struct error *e);
+
+/* The item on so many threads, simulated: its runs are split as for these, timed one after another on this thread, and
+ * laid side by side. */
+struct bench_threads {
+    size_t runs; /* of tiles, that end with a barrier */
+    double
+        serial; /* seconds that one thread works alone whatever their number: between runs, and in those of one tile */
+    double alone;   /* of all on one thread, */
+    double seconds; /* on so many, */
+    double ideal;   /* and if cache lines cost nothing: what the split alone loses */
+};
+enum status bench_simulate_threads(struct bench_model *m, const struct bench_item *item,
+                                   const struct threads_costs *costs, size_t threads,
+                                   struct bench_threads *out, struct error *e);
 
 /* Sequences side by side as the scheduler runs them: forward pass, sampling and events. */
 struct bench_generation {

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "engine/base/error.h"
 #include "engine/tools/tools.h"
+#include "server/bench/works.h"
 
 /* Every kernel of every instruction set that runs here, beside the machine's bounds. --isa: of that set alone. */
 enum status bench_kernels_print(const struct config *config, struct error *e);
@@ -13,6 +14,10 @@ enum status bench_kernels_print(const struct config *config, struct error *e);
 /* The experiment of Jiang et al. 2023 on this engine: the same model, of folder, with LayerNorm, RMSNorm, CRMSNorm and
  * no norm. shape: its name, for the heading. */
 enum status bench_norms(const struct config *config, const char *folder, const char *shape, struct error *e);
+
+/* Steps on 1 to 64 threads, simulated with what cache lines cost here: those that --works chose, or some. */
+enum status bench_threads_print(const struct config *config, const struct bench_choice *choice,
+                                struct bench_model *model, struct error *e);
 
 /* What sampling costs: the same sequences greedy and sampled. Prints the lines of the table (rows NULL), or adds
  * them to rows. A model whose context is too short is passed over. */

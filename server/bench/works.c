@@ -16,6 +16,7 @@ const struct bench_named_work bench_works[BENCH_WORKS] = {
     {"decode-16", {.work = BENCH_DECODE, .tokens = 16, .batch = 16, .context = 128}},
     {"decode-32", {.work = BENCH_DECODE, .tokens = 8, .batch = 32, .context = 128}},
     {"decode-64", {.work = BENCH_DECODE, .tokens = 4, .batch = 64, .context = 128}},
+    {"decode-1-long", {.work = BENCH_DECODE, .tokens = 8, .batch = 1, .context = 984}},
     {"decode-8-long", {.work = BENCH_DECODE, .tokens = 4, .batch = 8, .context = 984}},
     {"decode-16-shared", {.work = BENCH_DECODE, .tokens = 4, .batch = 16, .context = 984, .shared = true}},
 };

@@ -153,6 +153,19 @@ static enum status print_json(const struct bench_model *model, const struct benc
     return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(BENCH_JSON_DIGITS), e);
 }
 
+/* Loaded with the threads that there are; simulated alone. */
+static enum status simulate_threads(const struct config *config, const struct bench_choice *choice,
+                                    const char *folder, struct error *e) {
+    struct bench_options options = options_of(config, folder);
+    struct bench_model *model;
+    double seconds;
+    enum status status = bench_open(&options, &model, &seconds, e);
+    if (status != STATUS_OK) return status;
+    status = bench_threads_print(config, choice, model, e);
+    bench_close(model);
+    return status;
+}
+
 static enum status run_model(const struct config *config, const struct bench_choice *choice,
                              const char *folder, struct error *e) {
     struct bench_bounds bounds;
@@ -195,6 +208,8 @@ enum exit_code cmd_bench(const struct config *config) {
     }
     if (status == STATUS_OK && config->norms)
         status = bench_norms(config, folder, config->model ? folder : config->shape, &e);
+    else if (status == STATUS_OK && config->threads_model)
+        status = simulate_threads(config, &choice, folder, &e);
     else if (status == STATUS_OK)
         status = run_model(config, &choice, folder, &e);
     scratch_folder_remove(&scratch);

@@ -45,7 +45,7 @@ static void check_each_tile_once(size_t threads, size_t tiles, size_t runs) {
 
 static void test_each_tile_once(void **state) {
     (void)state;
-    static const size_t threads[] = {1, 2, 3, 8}, tiles[] = {0, 1, 2, 3, 7, 64, 1000};
+    static const size_t threads[] = {1, 2, 3, 8, 9, 20}, tiles[] = {0, 1, 2, 3, 7, 64, 1000};
     for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++)
         for (size_t j = 0; j < sizeof tiles / sizeof tiles[0]; j++)
             check_each_tile_once(threads[i], tiles[j], 20);
@@ -169,6 +169,45 @@ static void test_all_threads_work(void **state) {
     workers_destroy(w);
 }
 
+/* More than a group of threads, and than cores; and what is left in one group is taken by others. */
+static void test_groups_work_together(void **state) {
+    (void)state;
+    enum { THREADS = 2 * WORKERS_GROUP + 3, RUNS = 300 };
+    struct workers *w = create(THREADS);
+    for (size_t tiles = 1; tiles < 3 * THREADS; tiles += 5) {
+        size_t sums[3 * THREADS] = {0};
+        for (size_t run = 0; run < RUNS; run++) workers_run(w, add_tile, sums, tiles);
+        for (size_t i = 0; i < tiles; i++) assert_int_equal(sums[i], RUNS);
+    }
+    workers_destroy(w);
+}
+
+/* The caller does all, split as for many; and every run is seen to begin and to end. */
+static void count_observed(void *context, size_t tiles, bool begins) {
+    size_t *seen = context;
+    seen[begins] += tiles;
+}
+
+static void test_a_pool_without_threads(void **state) {
+    (void)state;
+    enum { SHARES = 3 * WORKERS_GROUP };
+    struct workers *w = NULL;
+    struct error e;
+    size_t seen[2] = {0}, sums[100] = {0};
+    assert_ok(workers_create_alone(SHARES, &w, &e));
+    assert_int_equal(workers_count(w), SHARES);
+    assert_int_equal(workers_share(w, 100, SHARES - 1).end, 100);
+    workers_observe(w, count_observed, seen);
+    for (size_t tiles = 0; tiles <= 100; tiles++) workers_run(w, add_tile, sums, tiles);
+    for (size_t i = 0; i < 100; i++) assert_int_equal(sums[i], 100 - i);
+    assert_true(seen[0] == 5050 && seen[1] == 5050);
+    workers_observe(w, NULL, NULL);
+    workers_run(w, add_tile, sums, 1);
+    assert_int_equal(seen[1], 5050);
+    workers_destroy(w);
+    assert_int_equal(workers_create_alone(0, &w, &e), STATUS_INVALID_ARGUMENT);
+}
+
 static void check_signals(void *context, size_t tile, size_t worker) {
     (void)tile;
     sigset_t blocked;
@@ -264,6 +303,8 @@ int main(void) {
         cmocka_unit_test(test_runs_with_more_threads_than_cores),
         cmocka_unit_test(test_jobs_may_end_with_their_run),
         cmocka_unit_test(test_all_threads_work),
+        cmocka_unit_test(test_groups_work_together),
+        cmocka_unit_test(test_a_pool_without_threads),
         cmocka_unit_test(test_shares_are_all_tiles_in_order),
         cmocka_unit_test(test_share_of_a_slow_worker_is_taken),
         cmocka_unit_test(test_signals_go_to_other_threads),

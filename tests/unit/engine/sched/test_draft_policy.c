@@ -50,6 +50,13 @@ static void a_paragraph_again_and_again(void) {
         text[i] = uniform() < 0.01 ? any_word() : text[i - PROMPT];
 }
 
+/* As a log or a table: a line again and again, with other numbers in two places. */
+static void lines_with_other_numbers(void) {
+    random_words();
+    for (size_t i = PROMPT; i < PROMPT + TOKENS; i++)
+        if (i % 20 != 7 && i % 20 != 13) text[i] = text[i - 20];
+}
+
 /* Half and half: first ordinary, then copied. */
 static void ordinary_then_copied(void) {
     phrases();
@@ -130,8 +137,10 @@ static void what_is_not_said_twice_costs_next_to_nothing(void **state) {
 static void repetition_gains(void **state) {
     (void)state;
     static const double all[] = {6, 5.5, 4.5, 3.5, 2.3, 1.3, 0.97},
+                        lines[] = {5.2, 4.8, 4, 3.2, 2.2, 1.3, 0.97},
                         half[] = {1.6, 1.6, 1.5, 1.4, 1.2, 1.05, 0.97};
     expect("a paragraph again and again", a_paragraph_again_and_again, all);
+    expect("lines with other numbers", lines_with_other_numbers, lines);
     expect("ordinary, then copied", ordinary_then_copied, half);
 }
 

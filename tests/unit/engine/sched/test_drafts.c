@@ -1,45 +1,8 @@
 /* Drafts in the steps of the scheduler: when there are any, what they take and give back, and what is counted. A row
  * for a draft costs next to nothing here, so that all that may be tried are. */
-#include "scheduler_fixture.h"
+#include "drafting_fixture.h"
 
-#include "engine/sched/scheduler_state.h"
-
-static struct collected got, other;
-
-/* Greedy texts of a model that looks back one token only come to say the same few tokens again and again. */
-static void start_drafting(size_t pages, size_t context, void (*change)(struct scheduler_options *)) {
-    struct error e;
-    struct scheduler_options options = fake_model_init(&model, pages, context);
-    options.speculate = true;
-    options.draft_row_cost = 0.001;
-    if (change) change(&options);
-    model.memory = 1;
-    assert_ok(scheduler_create(&options, &scheduler, &e));
-}
-
-static struct engine_prompt endless(const int32_t *ids, size_t count, uint32_t max_tokens) {
-    struct engine_prompt prompt = fake_prompt(ids, count, max_tokens);
-    prompt.ignore_end = true;
-    return prompt;
-}
-
-/* What it must say. */
-static void expect_text(const struct collected_choice *choice, const int32_t *ids, size_t count,
-                        size_t length) {
-    int32_t tokens[2 * COLLECTED_MAX];
-    memcpy(tokens, ids, count * sizeof *tokens);
-    assert_int_equal(choice->count, length);
-    for (size_t i = 0; i < length; i++) {
-        tokens[count + i] = fake_next_of(model.memory, tokens, count + i);
-        assert_int_equal(choice->ids[i], tokens[count + i]);
-    }
-}
-
-static struct engine_stats figures(void) {
-    struct engine_stats stats;
-    scheduler_stats(scheduler, &stats);
-    return stats;
-}
+static struct collected other;
 
 static void off(struct scheduler_options *o) {
     o->speculate = false;
@@ -339,111 +302,6 @@ static void one_step_in_many_has_none(void **state) {
     stop();
 }
 
-static void self_drafting(struct scheduler_options *o) {
-    o->self_drafts = fake_drafter(&model);
-}
-
-/* The model never says the same again, so that nothing but its drafter knows anything; that is right three times of
- * four. */
-static void a_drafter_is_asked_and_corrected(void **state) {
-    (void)state;
-    start_drafting(40, 300, self_drafting);
-    model.memory = 0;
-    int32_t *ids = ids_of(5, 3);
-    struct engine_prompt prompt = endless(ids, 5, 200);
-    collect_start(scheduler, &got, &prompt);
-    const struct sequence *q = &got.request->sequences[0];
-    while (got.choices[0].count < 190) {
-        scheduler_turn(scheduler);
-        assert_true(q->table.count <= kv_pages_for(q->count, FAKE_PAGE_TOKENS));
-        collect_ready(scheduler);
-    }
-    double right = (double)q->self_hits / q->self_trials;
-    assert_true(right > 0.6 && right < 0.9);
-    collect_until_end(scheduler, &got);
-    expect_text(&got.choices[0], ids, 5, 200);
-    struct engine_stats stats = figures();
-    assert_int_equal(stats.steps + stats.spec_accepted_tokens, 200);
-    assert_true(stats.steps < 120 && model.draft_steps > 100);
-    collect_release(&got);
-    stop();
-}
-
-/* What was said before costs nothing to guess, and here is always right. */
-static void texts_go_before_the_drafter_where_they_say_more(void **state) {
-    (void)state;
-    start_drafting(40, 300, self_drafting);
-    int32_t *ids = ids_of(5, 3);
-    struct engine_prompt prompt = endless(ids, 5, 200);
-    collect_start(scheduler, &got, &prompt);
-    while (got.choices[0].count < 100) {
-        scheduler_turn(scheduler);
-        collect_ready(scheduler);
-    }
-    uint64_t steps = model.draft_steps;
-    collect_until_end(scheduler, &got);
-    expect_text(&got.choices[0], ids, 5, 200);
-    assert_true(model.draft_steps <= steps + 1);
-    collect_release(&got);
-    stop();
-}
-
-/* Every token of it becomes another: it is asked ever more seldom. */
-static void wrong_step(void *context, const struct step_entry *entries, size_t count) {
-    struct fake_model *m = context;
-    fake_draft_step(context, entries, count);
-    for (size_t i = 0; i < count; i++) fake_logits(i + m->draft_steps, m->logits + i * FAKE_ROWS);
-}
-
-static void wrong_drafter(struct scheduler_options *o) {
-    self_drafting(o);
-    o->self_drafts.step = wrong_step;
-}
-
-static void a_drafter_that_is_wrong_is_left_alone(void **state) {
-    (void)state;
-    start_drafting(80, 600, wrong_drafter);
-    model.memory = 0;
-    int32_t *ids = ids_of(5, 3);
-    struct engine_prompt prompt = endless(ids, 5, 550);
-    collect_start(scheduler, &got, &prompt);
-    while (got.choices[0].count < 200) {
-        scheduler_turn(scheduler);
-        collect_ready(scheduler);
-    }
-    uint64_t steps = model.draft_steps;
-    collect_until_end(scheduler, &got);
-    expect_text(&got.choices[0], ids, 5, 550);
-    assert_true(model.draft_steps - steps <= 6 && model.draft_steps > steps); /* one in 64 or so, to see */
-    collect_release(&got);
-    stop();
-}
-
-static void nan_step(void *context, const struct step_entry *entries, size_t count) {
-    struct fake_model *m = context;
-    fake_draft_step(context, entries, count);
-    for (size_t i = 0; i < count; i++) m->logits[i * FAKE_ROWS] = NAN;
-}
-
-static void nan_drafter(struct scheduler_options *o) {
-    self_drafting(o);
-    o->self_drafts.step = nan_step;
-}
-
-static void a_drafter_of_no_numbers_drafts_nothing(void **state) {
-    (void)state;
-    start_drafting(40, 300, nan_drafter);
-    model.memory = 0;
-    int32_t *ids = ids_of(5, 3);
-    struct engine_prompt prompt = endless(ids, 5, 100);
-    collect_start(scheduler, &got, &prompt);
-    collect_until_end(scheduler, &got);
-    expect_text(&got.choices[0], ids, 5, 100);
-    assert_int_equal(figures().spec_draft_tokens, 0);
-    collect_release(&got);
-    stop();
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(repetition_takes_fewer_steps_and_says_the_same),
@@ -459,10 +317,6 @@ int main(void) {
         cmocka_unit_test(rows_with_logits_are_not_more_than_there_are),
         cmocka_unit_test(measured_costs_change_no_text),
         cmocka_unit_test(one_step_in_many_has_none),
-        cmocka_unit_test(a_drafter_is_asked_and_corrected),
-        cmocka_unit_test(texts_go_before_the_drafter_where_they_say_more),
-        cmocka_unit_test(a_drafter_that_is_wrong_is_left_alone),
-        cmocka_unit_test(a_drafter_of_no_numbers_drafts_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

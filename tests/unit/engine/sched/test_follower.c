@@ -40,6 +40,11 @@ static const char *guesses(size_t most) {
     return text;
 }
 
+static double first_chance(void) {
+    double chances[1];
+    return follower_chances(&follower, &said, 1, chances) ? chances[0] : 0;
+}
+
 static void nothing_is_guessed_of_what_was_not_said(void **state) {
     (void)state;
     begin(false);
@@ -83,12 +88,38 @@ static void it_goes_on_while_it_is_right_and_looks_again_where_it_is_wrong(void 
     assert_true(right >= 8);
     say('d');
     assert_int_equal(follower.right, right);
+    assert_string_equal(guesses(4), "ime."); /* as if one letter were another */
+    say('x');
     assert_string_equal(guesses(4), "");
 }
 
-static double first_chance(void) {
-    double chances[1];
-    return follower_chances(&follower, &said, 1, chances) ? chances[0] : 0;
+/* A number or a name is another, and the text goes on behind it as it did before: if much had agreed, and if no place is
+ * found that has been right more often. */
+static void a_text_is_followed_behind_a_token_that_was_another(void **state) {
+    (void)state;
+    begin(false);
+    say_all("day 1: rain. day 2");
+    assert_string_equal(guesses(6), ": rain");
+    say_all(": rain. day 3: ");
+    assert_string_equal(guesses(5), "rain.");
+    begin(false);
+    say_all("abcd, xbce"); /* one token had agreed, or two */
+    assert_string_equal(guesses(4), "");
+}
+
+/* Where what comes behind such a token is never the same it is known soon. */
+static void odds_behind_such_a_token_are_counted_apart(void **state) {
+    (void)state;
+    begin(false);
+    for (int i = 0; i < 40; i++) {
+        say_all("the same ");
+        say(1000 + 2 * i);
+        if (i > 30) assert_true(follower.length == 0 && first_chance() < 0.1);
+        say(1001 + 2 * i);
+        say_all("end ");
+    }
+    assert_true(follower.hits[0] == 0 && follower.trials[0] > 10);
+    assert_true(follower.hits[3] > 0);
 }
 
 /* Whether it was right is counted without any draft. */
@@ -174,6 +205,8 @@ int main(void) {
         cmocka_unit_test(the_longest_place_is_followed_and_of_equals_the_newest),
         cmocka_unit_test(a_repetition_goes_on_beyond_its_end),
         cmocka_unit_test(it_goes_on_while_it_is_right_and_looks_again_where_it_is_wrong),
+        cmocka_unit_test(a_text_is_followed_behind_a_token_that_was_another),
+        cmocka_unit_test(odds_behind_such_a_token_are_counted_apart),
         cmocka_unit_test(the_odds_follow_what_came),
         cmocka_unit_test(old_odds_are_forgotten),
         cmocka_unit_test(a_prediction_is_expected_from_its_start),

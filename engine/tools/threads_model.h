@@ -1,0 +1,21 @@
+/* What a step would take on more threads than there are cores: its runs of tiles, simulated with the pool of
+ * engine/base/workers.c, whose cache lines have a price. Pure. docs/performance.md says what is left out. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct threads_costs {
+    double
+        line; /* seconds until a line that another core has written is here; of one that many ask for, each in turn */
+    double store; /* of each of many stores in a row to lines that others have */
+};
+
+/* Of a step: what workers_run was called with, split for as many threads as are simulated, and what it takes one. */
+struct threads_run {
+    size_t tiles;
+    double seconds;
+};
+
+/* Seconds of one run on 1 .. WORKERS_THREADS_MAX threads. */
+double threads_model_run(const struct threads_costs *costs, const struct threads_run *run, size_t threads);

@@ -1,0 +1,83 @@
+#include "server/bench/tables.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server/json/print.h"
+
+static const size_t thread_counts[] = {1, 2, 4, 8, 16, 32, 64};
+
+enum { COUNTS = sizeof thread_counts / sizeof *thread_counts };
+
+/* Where nobody chose: a step of one sequence has the least to share out, one of 16 is what servers run. */
+static bool is_chosen(const struct config *config, const struct bench_choice *choice, size_t i) {
+    const char *name = bench_works[i].name;
+    return config->works ? choice->works[i] : strcmp(name, "decode-1") == 0 || strcmp(name, "decode-16") == 0;
+}
+
+static void print_line(const char *work, size_t threads, const struct bench_threads *t, double alone) {
+    printf("%-18s %7zu %10.3f %9.1f %9.1f %9.1f %11.1f %%\n", work, threads, 1e3 * t->seconds,
+           1e6 * t->serial, 1e6 * (t->ideal - t->serial - (alone - t->serial) / (double)threads),
+           1e6 * (t->seconds - t->ideal), 100 * alone / t->seconds / (double)threads);
+    fflush(stdout);
+}
+
+static void add_line(json_t *rows, const char *work, size_t threads, const struct bench_threads *t,
+                     double alone) {
+    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f}", "work", work, "threads",
+                                          (json_int_t)threads, "runs", (json_int_t)t->runs, "seconds",
+                                          t->seconds, "serial_seconds", t->serial, "seconds_without_pool",
+                                          t->ideal, "efficiency", alone / t->seconds / (double)threads));
+}
+
+/* A model whose context is shorter than the work needs passes it over. */
+static enum status run_work(struct bench_model *model, const struct bench_named_work *work,
+                            const struct threads_costs *costs, json_t *rows, struct error *e) {
+    struct bench_item item = work->item;
+    double alone = 0;
+    if (item.work == BENCH_DECODE) item.tokens = 1;
+    for (size_t i = 0; i < COUNTS; i++) {
+        struct bench_threads t;
+        enum status status = bench_simulate_threads(model, &item, costs, thread_counts[i], &t, e);
+        if (status == STATUS_LIMIT && i == 0) return STATUS_OK;
+        if (status != STATUS_OK) return status;
+        if (i == 0) alone = t.alone;
+        if (rows)
+            add_line(rows, work->name, thread_counts[i], &t, alone);
+        else
+            print_line(work->name, thread_counts[i], &t, alone);
+    }
+    return STATUS_OK;
+}
+
+static void print_heading(const struct bench_model *model, const struct threads_costs *costs,
+                          double barrier) {
+    const struct threads_run two = {.tiles = 2};
+    printf("weights %s; a cache line from another core %.0f ns, one of many stores %.0f ns; two threads "
+           "that only meet in a run %.2f us, %.2f us as simulated\n",
+           bench_weights(model), 1e9 * costs->line, 1e9 * costs->store, 1e6 * barrier,
+           1e6 * threads_model_run(costs, &two, 2));
+    printf("%-18s %7s %10s %9s %9s %9s %13s\n", "work", "threads", "ms a step", "serial us", "split us",
+           "pool us", "efficiency");
+}
+
+static enum status print_json(const struct threads_costs *costs, double barrier, json_t *rows,
+                              struct error *e) {
+    json_t *root = json_pack("{s:f, s:f, s:f, s:O}", "line_seconds", costs->line, "store_seconds",
+                             costs->store, "barrier_seconds", barrier, "results", rows);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(BENCH_JSON_DIGITS), e);
+}
+
+enum status bench_threads_print(const struct config *config, const struct bench_choice *choice,
+                                struct bench_model *model, struct error *e) {
+    struct threads_costs costs;
+    double barrier;
+    json_t *rows = config->json ? json_array() : NULL;
+    enum status status = bench_measure_threads(&costs, &barrier, e);
+    if (status == STATUS_OK && !rows) print_heading(model, &costs, barrier);
+    for (size_t i = 0; i < BENCH_WORKS && status == STATUS_OK; i++)
+        if (is_chosen(config, choice, i)) status = run_work(model, &bench_works[i], &costs, rows, e);
+    if (status == STATUS_OK && rows) status = print_json(&costs, barrier, rows, e);
+    json_decref(rows);
+    return status;
+}
