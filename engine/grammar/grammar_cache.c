@@ -60,6 +60,8 @@ enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, si
     cache->bytes_max = bytes_max / (cache->place_count < ONE_PART ? cache->place_count : ONE_PART);
     atomic_init(&cache->budget.used, 0);
     cache->budget.bytes_max = bytes_max;
+    cache->budget.reserve = cache->bytes_max;
+    atomic_init(&cache->budget.is_taken, false);
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->compiled, NULL);
     return STATUS_OK;
@@ -86,22 +88,14 @@ static bool is_same(const char *a, size_t length, struct engine_string b) {
     return length == b.length && (length == 0 || memcmp(a, b.text, length) == 0);
 }
 
-static bool is_worn(const struct place *p) {
-    return p->state == PLACE_READY && grammar_is_worn(p->grammar);
-}
-
-/* One that is worn only where there is no other. */
 static struct place *find(struct grammar_cache *cache, const struct grammar_source *source) {
-    struct place *worn = NULL;
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
-        if (p->state == PLACE_FREE || p->kind != source->kind || !is_same(p->text, p->length, source->text) ||
-            !is_same(p->whitespace, p->whitespace_length, source->whitespace))
-            continue;
-        if (!is_worn(p)) return p;
-        worn = p;
+        if (p->state != PLACE_FREE && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
+            is_same(p->whitespace, p->whitespace_length, source->whitespace))
+            return p;
     }
-    return worn;
+    return NULL;
 }
 
 /* The one that nobody holds and that was not used for longest; NULL: there is none. */
@@ -110,7 +104,6 @@ static struct place *find_idle(struct grammar_cache *cache) {
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
         if (p->state != PLACE_READY || grammar_is_shared(p->grammar)) continue;
-        if (is_worn(p)) p->used = 0;
         if (!oldest || p->used < oldest->used) oldest = p;
     }
     return oldest;
@@ -239,13 +232,12 @@ enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_
     pthread_mutex_lock(&cache->lock);
     while ((p = find(cache, source)) && p->state == PLACE_COMPILING)
         pthread_cond_wait(&cache->compiled, &cache->lock);
-    struct place *room = !p || is_worn(p) ? make_room(cache) : NULL;
-    if (p && !room && p->state == PLACE_READY) { /* it may have made room */
+    if (p) {
         cache->stats.found++;
         p->used = ++cache->count;
         *out = grammar_retain(p->grammar);
     } else {
-        status = compile_new(cache, source, room, out, e);
+        status = compile_new(cache, source, make_room(cache), out, e);
     }
     pthread_mutex_unlock(&cache->lock);
     return status;

@@ -109,7 +109,7 @@ static unsigned depth_of(const struct rules *r, const struct expression *x) {
     }
 }
 
-static uint32_t hash_content(const struct rules *r, const struct expression *x) {
+uint32_t expression_hash(const struct rules *r, const struct expression *x) {
     if (x->kind == EXPRESSION_CHOICE) return hash_mix(hash_bytes_of(r->members + x->a, x->b), x->kind);
     return hash_mix(hash_mix(hash_mix(hash_mix(x->kind, x->a), x->b), x->c), 0x5bd1e995u);
 }
@@ -139,7 +139,7 @@ rules_expression expression_intern(struct rules *r, enum expression_kind kind, u
     if (!rules_tick(r) ||
         !table_grow(r, &r->expression_table, r->expressions ? &r->expressions->hash : NULL, sizeof x))
         return RULES_NONE;
-    x.hash = hash_content(r, &x);
+    x.hash = expression_hash(r, &x);
     size_t at = find_place(r, &x, &found);
     if (found) {
         if (kind == EXPRESSION_CHOICE) r->member_count -= b;

@@ -75,11 +75,18 @@ struct leaf {
 
 struct linear_form;
 
+/* What happens where steps have come to their end. It has set a new end when it returns true; false: what is at hand
+ * fails with CANCELLED. */
+typedef bool rules_pause(void *context);
+
 struct rules {
     size_t bytes, bytes_max;
     struct grammar_budget *budget; /* NULL: none */
+    bool has_reserve;              /* the budget's */
     uint64_t deadline;             /* by clock_thread_ns; 0: none */
     size_t steps_end;              /* 0: none */
+    rules_pause *pause;            /* at its steps' end, NULL: it fails there; */
+    void *pause_context;           /* of the asker */
     size_t next_look;              /* at the clock: a number of steps */
     size_t steps;
 
@@ -118,14 +125,18 @@ struct rules {
 
 /* Makes *block (of *capacity elements of `size` bytes) large enough for `count`; false: failed, said. */
 bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size);
+/* Gives back what an array has beyond `count`. */
+void rules_shrink(struct rules *r, void *block, size_t *capacity, size_t count, size_t size);
 /* Of memory that r's owner holds beside it. */
 bool rules_charge(struct rules *r, size_t bytes);
 void rules_refund(struct rules *r, size_t bytes);
 /* Compiling may take the calling thread so long from now on, of its processor's time, so that a busy machine refuses
  * nothing more; 0: as long as it takes. */
 void rules_limit_time(struct rules *r, double seconds_max);
-/* So many steps from now on, then every one fails with LIMIT: a bound that is the same on every machine. 0: none. */
+/* So many steps from now on, a bound that is the same on every machine; then every one fails with BUSY, or r->pause is
+ * asked where there is one. */
 void rules_limit_steps(struct rules *r, size_t steps_max);
+void rules_unlimit_steps(struct rules *r);
 /* Counts so many steps at once; false: failed. */
 bool rules_spend(struct rules *r, size_t steps);
 /* For loops: false when the time is over or something has failed. */
@@ -135,6 +146,9 @@ enum status rules_take_failure(struct rules *r, struct error *e);
 
 /* Makes room for one number more. The hash of number i stands i * stride behind `hashes`. */
 bool table_grow(struct rules *r, struct number_table *t, const void *hashes, size_t stride);
+/* Makes it anew, for the numbers from `first` on to before `count`, as small as can be. */
+void table_rebuild(struct rules *r, struct number_table *t, const void *hashes, size_t stride, uint32_t first,
+                   uint32_t count);
 static inline uint32_t hash_mix(uint32_t hash, uint32_t value) {
     hash = (hash ^ value) * 0x9E3779B1u;
     return hash ^ (hash >> 15);
@@ -160,6 +174,8 @@ rules_expression expression_choice(struct rules *r, size_t from);
 rules_expression expression_sequence(struct rules *r, rules_expression a, rules_expression b);
 rules_expression expression_bytes(struct rules *r, const struct byte_set *set);
 bool scratch_push(struct rules *r, uint32_t value);
+/* Of what an expression is made of. */
+uint32_t expression_hash(const struct rules *r, const struct expression *x);
 /* The flags of an expression from what it is made of now. */
 uint8_t expression_flags(const struct rules *r, const struct expression *x);
 /* The name of a rule, for messages. */
