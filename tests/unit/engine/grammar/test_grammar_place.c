@@ -109,7 +109,7 @@ static const struct {
     {GRAMMAR_REGEX, "[ab]*a[ab]{700}", 100000, true},
     {GRAMMAR_REGEX, "(a|b{3,90}|[a-c]{2,70}c)*", 400000, false},
     {GRAMMAR_GBNF, "root ::= \"(\" root \")\" | \"a\" root \"b\" | [x-z]+ (root | \"!\")", 200000, false},
-    {GRAMMAR_GBNF, "root ::= (\"a\" | \"aa\" | \"a\" root)* \"b\"", 300000, false},
+    {GRAMMAR_GBNF, "root ::= (\"a\" | \"aa\" | \"a\" root)* \"b\"", 300000, true},
     {GRAMMAR_JSON_SCHEMA,
      "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"maxLength\":300},\"b\":{\"$ref\":\"#\"},"
      "\"c\":{\"type\":\"string\",\"pattern\":\"^(a|ab)*c\",\"minLength\":9}},\"additionalProperties\":true}",
