@@ -137,8 +137,6 @@ void rules_limit_time(struct rules *r, double seconds_max);
  * asked where there is one. */
 void rules_limit_steps(struct rules *r, size_t steps_max);
 void rules_unlimit_steps(struct rules *r);
-/* Counts so many steps at once; false: failed. */
-bool rules_spend(struct rules *r, size_t steps);
 /* For loops: false when the time is over or something has failed. */
 bool rules_tick(struct rules *r);
 /* The failure, which is forgotten: what there was before it is still good. */
