@@ -211,6 +211,7 @@ void rules_destroy(struct rules *r) {
     free(r->expression_table.slots);
     free(r->members);
     free(r->sets);
+    free(r->texts);
     free(r->set_table.slots);
     free(r->rules);
     free(r->names);

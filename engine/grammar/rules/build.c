@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of a text that are looked at for what a step costs. */
+#define TEXT_BYTES_A_STEP 32
+
 /* Members of a choice that are put in order for what a step costs. */
 #define MEMBERS_A_STEP 4
 
@@ -70,6 +73,8 @@ uint8_t expression_flags(const struct rules *r, const struct expression *x) {
         return EXPRESSION_REGULAR | EXPRESSION_NULLABLE;
     case EXPRESSION_BYTES:
         return EXPRESSION_REGULAR | (set_size(&r->sets[x->a]) >= RULES_BROAD_FROM ? EXPRESSION_BROAD : 0);
+    case EXPRESSION_TEXT:
+        return EXPRESSION_REGULAR;
     case EXPRESSION_CHOICE:
         return (uint8_t)choice_flags(r, x);
     case EXPRESSION_REPEAT:
@@ -109,13 +114,26 @@ static unsigned depth_of(const struct rules *r, const struct expression *x) {
     }
 }
 
+static uint32_t hash_text(const char *text, size_t length) {
+    uint32_t hash = 0x5bd1e995u;
+    for (; length >= 4; text += 4, length -= 4) {
+        uint32_t word;
+        memcpy(&word, text, sizeof word);
+        hash = hash_mix(hash, word);
+    }
+    for (; length > 0; text++, length--) hash = hash_mix(hash, (unsigned char)*text);
+    return hash;
+}
+
 uint32_t expression_hash(const struct rules *r, const struct expression *x) {
+    if (x->kind == EXPRESSION_TEXT) return hash_text(r->texts + x->a, x->b);
     if (x->kind == EXPRESSION_CHOICE) return hash_mix(hash_bytes_of(r->members + x->a, x->b), x->kind);
     return hash_mix(hash_mix(hash_mix(hash_mix(x->kind, x->a), x->b), x->c), 0x5bd1e995u);
 }
 
 static bool same_content(const struct rules *r, const struct expression *x, const struct expression *y) {
     if (x->hash != y->hash || x->kind != y->kind || x->b != y->b || x->c != y->c) return false;
+    if (x->kind == EXPRESSION_TEXT) return memcmp(r->texts + x->a, r->texts + y->a, x->b) == 0;
     if (x->kind != EXPRESSION_CHOICE) return x->a == y->a;
     return memcmp(r->members + x->a, r->members + y->a, x->b * sizeof *r->members) == 0;
 }
@@ -316,16 +334,32 @@ rules_expression rules_sequence(struct rules *r, const rules_expression *parts, 
     return made;
 }
 
+static rules_expression one_byte(struct rules *r, unsigned byte) {
+    struct byte_set one = {0};
+    one.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
+    return expression_bytes(r, &one);
+}
+
+rules_expression expression_text(struct rules *r, uint32_t first, uint32_t length) {
+    if (length == 0) return RULES_EMPTY;
+    if (length == 1) return one_byte(r, (unsigned char)r->texts[first]);
+    if (!rules_spend(r, length / TEXT_BYTES_A_STEP)) return RULES_NONE;
+    return expression_intern(r, EXPRESSION_TEXT, first, length, 0);
+}
+
+/* Where the text is there already the one that was written behind the others goes again. */
 rules_expression rules_text(struct rules *r, const char *bytes, size_t length) {
-    rules_expression made = RULES_EMPTY;
+    size_t first = r->text_count;
     if (rules_failed(r)) return RULES_NONE;
-    for (size_t i = length; i-- > 0 && made != RULES_NONE;) {
-        struct byte_set one = {0};
-        unsigned byte = (unsigned char)bytes[i];
-        one.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
-        rules_expression first = expression_bytes(r, &one);
-        made = first == RULES_NONE ? RULES_NONE : put_before(r, first, made);
-    }
+    if (length > UINT32_MAX / 2 - first)
+        return rules_fail(r, STATUS_LIMIT, "grammar", "texts of more than %u bytes together", UINT32_MAX / 2);
+    if (!rules_grow(r, &r->texts, &r->text_capacity, first + length, 1)) return RULES_NONE;
+    if (length > 0) memcpy(r->texts + first, bytes, length);
+    r->text_count += length;
+    rules_expression made = expression_text(r, (uint32_t)first, (uint32_t)length);
+    bool is_kept = made != RULES_NONE && r->expressions[made].kind == EXPRESSION_TEXT &&
+                   r->expressions[made].a == first;
+    if (!is_kept) r->text_count = first;
     return made;
 }
 

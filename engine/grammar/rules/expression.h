@@ -14,6 +14,7 @@ enum expression_kind {
     EXPRESSION_NOTHING,      /* matches no text */
     EXPRESSION_EMPTY,        /* matches the empty text */
     EXPRESSION_BYTES,        /* a: which set */
+    EXPRESSION_TEXT,         /* b bytes from r->texts[a], two or more: so that a list of texts takes little beside them */
     EXPRESSION_SEQUENCE,     /* a, then b; a is no sequence, so that it is a list */
     EXPRESSION_CHOICE,       /* b members from r->members[a], ascending, none of them a choice */
     EXPRESSION_REPEAT,       /* a, from b to c times */
@@ -98,6 +99,8 @@ struct rules {
     struct byte_set *sets;
     size_t set_count, set_capacity;
     struct number_table set_table;
+    char *texts;
+    size_t text_count, text_capacity;
     struct rule *rules;
     size_t rule_count, rule_capacity;
     char *names;
@@ -171,6 +174,8 @@ rules_expression expression_intern(struct rules *r, enum expression_kind kind, u
 rules_expression expression_choice(struct rules *r, size_t from);
 rules_expression expression_sequence(struct rules *r, rules_expression a, rules_expression b);
 rules_expression expression_bytes(struct rules *r, const struct byte_set *set);
+/* Of r->texts. */
+rules_expression expression_text(struct rules *r, uint32_t first, uint32_t length);
 bool scratch_push(struct rules *r, uint32_t value);
 /* Of what an expression is made of. */
 uint32_t expression_hash(const struct rules *r, const struct expression *x);

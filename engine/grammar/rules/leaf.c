@@ -27,11 +27,23 @@ static uint32_t split_classes(uint8_t class_of[256], uint32_t count, const struc
     return count;
 }
 
+/* Each byte of a text is a class. */
+static void split_texts(struct rules *r) {
+    bool is_there[256] = {false};
+    for (size_t i = 0; i < r->text_count; i++) is_there[(unsigned char)r->texts[i]] = true;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        struct byte_set one = {0};
+        one.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
+        if (is_there[byte]) r->class_count = split_classes(r->class_of, r->class_count, &one);
+    }
+}
+
 void leaves_freeze(struct rules *r) {
     memset(r->class_of, 0, sizeof r->class_of);
     r->class_count = 1;
     for (size_t i = 0; i < r->set_count && r->class_count < 256; i++)
         r->class_count = split_classes(r->class_of, r->class_count, &r->sets[i]);
+    split_texts(r);
     for (unsigned byte = 256; byte-- > 0;) r->class_byte[r->class_of[byte]] = (uint8_t)byte;
 }
 

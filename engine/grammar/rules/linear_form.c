@@ -125,6 +125,9 @@ static bool add_form(struct rules *r, rules_expression x) {
         switch ((enum expression_kind)now.kind) {
         case EXPRESSION_BYTES:
             return add_pair(r, now.a, RULES_EMPTY);
+        case EXPRESSION_TEXT:
+            return add_pair(r, CLASS_BIT | r->class_of[(unsigned char)r->texts[now.a]],
+                            expression_text(r, now.a + 1, now.b - 1));
         case EXPRESSION_CHOICE:
             return add_choice(r, &now);
         case EXPRESSION_REPEAT:
