@@ -80,7 +80,8 @@ static enum status compile(struct grammar *g, enum grammar_kind kind, struct eng
     struct rules *r = g->matcher->rules;
     g->compiled_bytes = r->bytes - g->masks.kept_bytes;
     g->growth_max = GROWTH_PART(o->bytes_max);
-    if (r->bytes_max < r->bytes + ALONE_PART(o->bytes_max)) r->bytes_max = r->bytes + ALONE_PART(o->bytes_max);
+    if (r->bytes_max < r->bytes + ALONE_PART(o->bytes_max))
+        r->bytes_max = r->bytes + ALONE_PART(o->bytes_max);
     return STATUS_OK;
 }
 

@@ -39,8 +39,8 @@ size_t grammar_bytes(const struct grammar *g);
 /* How far a text has been read. It stands still in memory while it is one of the grammar's. */
 struct grammar_place {
     struct grammar *grammar;
-    size_t count;   /* tokens read, all of which fitted */
-    uint32_t state; /* behind them */
+    size_t count;                          /* tokens read, all of which fitted */
+    uint32_t state;                        /* behind them */
     struct grammar_place *previous, *next; /* of the same grammar */
 };
 
@@ -70,12 +70,14 @@ void grammar_place_leave(struct grammar_place *p);
  * vocabulary and tokens alone, whatever else is read, is also what else can come of it: LIMIT, where one token, or what may
  * come behind it, needs more memory by itself than a grammar may have, or has too many ways to be read. NO_MEMORY. Any
  * thread, each place by one at a time. */
-enum status grammar_place_read(struct grammar_place *p, const int32_t *tokens, size_t count, struct grammar_steps *steps,
-                               uint32_t *bits, struct grammar_outlook *out, struct error *e);
+enum status grammar_place_read(struct grammar_place *p, const int32_t *tokens, size_t count,
+                               struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out,
+                               struct error *e);
 /* The same of a text that may go on behind what has been read, with `more` behind it (none where it is negative): nothing is
  * remembered, and BUSY is the end of it. */
 enum status grammar_place_try(struct grammar_place *p, const int32_t *tokens, size_t count, int32_t more,
-                              struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out, struct error *e);
+                              struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out,
+                              struct error *e);
 /* How many of `count` tokens fit behind what has been read; as far as steps allow. */
 size_t grammar_place_fitting(struct grammar_place *p, const int32_t *tokens, size_t count,
                              struct grammar_steps *steps);

@@ -26,6 +26,7 @@ struct place {
     enum grammar_kind kind;
     char *text, *whitespace; /* owned, NUL-terminated; not of a free one */
     size_t length, whitespace_length;
+    bool is_compact, closes_objects;
     struct grammar *grammar; /* READY: a reference */
     unsigned long used;      /* when, by the cache's count */
 };
@@ -92,7 +93,8 @@ static struct place *find(struct grammar_cache *cache, const struct grammar_sour
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
         if (p->state != PLACE_FREE && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
-            is_same(p->whitespace, p->whitespace_length, source->whitespace))
+            is_same(p->whitespace, p->whitespace_length, source->whitespace) &&
+            p->is_compact == source->is_compact && p->closes_objects == source->closes_objects)
             return p;
     }
     return NULL;
@@ -148,7 +150,9 @@ static enum status claim(struct place *p, const struct grammar_source *source, s
                         .text = copy(source->text),
                         .length = source->text.length,
                         .whitespace = copy(source->whitespace),
-                        .whitespace_length = source->whitespace.length};
+                        .whitespace_length = source->whitespace.length,
+                        .is_compact = source->is_compact,
+                        .closes_objects = source->closes_objects};
     if (p->text && p->whitespace) return STATUS_OK;
     clear(p);
     return error_set(e, STATUS_NO_MEMORY, "grammars", "%zu bytes", source->text.length);
@@ -190,8 +194,9 @@ void grammar_cache_stats(struct grammar_cache *cache, struct grammar_stats *out)
 
 /* Without the lock: nobody else changes a place that is COMPILING. */
 static enum status compile(struct grammar_cache *cache, struct place *p, struct error *e) {
-    const struct grammar_options options = {.whitespace_pattern =
-                                                p->whitespace_length > 0 ? p->whitespace : NULL,
+    bool has_whitespace = p->is_compact || p->whitespace_length > 0;
+    const struct grammar_options options = {.whitespace_pattern = has_whitespace ? p->whitespace : NULL,
+                                            .closes_objects = p->closes_objects,
                                             .bytes_max = cache->bytes_max,
                                             .budget = &cache->budget,
                                             .seconds_max = COMPILE_SECONDS_MAX};

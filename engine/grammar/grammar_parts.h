@@ -31,7 +31,8 @@ struct grammar {
     const struct grammar_vocabulary *vocabulary;
     struct matcher_mark mark; /* what was compiled, and the first state */
     size_t compiled_bytes;
-    size_t growth_max; /* of states that texts share; where one alone takes more it has the grammar to itself */
+    size_t
+        growth_max; /* of states that texts share; where one alone takes more it has the grammar to itself */
     struct grammar_place *places;
     struct grammar_job *job; /* NULL: there was none yet */
 };

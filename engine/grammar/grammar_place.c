@@ -99,8 +99,7 @@ static enum status answer(struct grammar *g, configuration from, int32_t token, 
                           configuration *to, struct error *e) {
     struct rules *r = g->matcher->rules;
     *to = CONFIGURATION_DEAD;
-    if (token == THE_MASK)
-        return masks_find(&g->masks, from, bits) ? STATUS_OK : rules_take_failure(r, e);
+    if (token == THE_MASK) return masks_find(&g->masks, from, bits) ? STATUS_OK : rules_take_failure(r, e);
     if (token < 0 || (size_t)token >= g->vocabulary->count) return STATUS_OK;
     struct engine_string text = vocabulary_text(g->vocabulary, (size_t)token);
     if (text.length == 0) return STATUS_OK;
@@ -314,8 +313,9 @@ static void count_steps(struct grammar *g, size_t before, struct grammar_steps *
     rules_unlimit_steps(r);
 }
 
-enum status grammar_place_read(struct grammar_place *p, const int32_t *tokens, size_t count, struct grammar_steps *steps,
-                               uint32_t *bits, struct grammar_outlook *out, struct error *e) {
+enum status grammar_place_read(struct grammar_place *p, const int32_t *tokens, size_t count,
+                               struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out,
+                               struct error *e) {
     struct grammar *g = p->grammar;
     enum status status;
     pthread_mutex_lock(&g->lock);
@@ -335,7 +335,8 @@ static bool is_busy(const struct grammar *g) {
 }
 
 enum status grammar_place_try(struct grammar_place *p, const int32_t *tokens, size_t count, int32_t more,
-                              struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out, struct error *e) {
+                              struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out,
+                              struct error *e) {
     struct grammar *g = p->grammar;
     enum status status = STATUS_BUSY;
     pthread_mutex_lock(&g->lock);

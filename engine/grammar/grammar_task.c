@@ -47,7 +47,8 @@ enum status grammar_task_create(struct grammar_task **out, struct error *e) {
         pthread_cond_destroy(&t->changed);
         pthread_mutex_destroy(&t->lock);
         free(t);
-        return error_set(e, STATUS_NO_MEMORY, "grammar", "its thread cannot be started: %s", strerror(problem));
+        return error_set(e, STATUS_NO_MEMORY, "grammar", "its thread cannot be started: %s",
+                         strerror(problem));
     }
     *out = t;
     return STATUS_OK;

@@ -120,8 +120,7 @@ static void preempt_victims(struct scheduler *s) {
 /* Only those that decode can lack a page: the others got all of theirs when they were let in. */
 static void reserve_next_pages(struct scheduler *s) {
     for (size_t i = 0; i < s->running_count; i++)
-        if (!s->needs[i].joining)
-            reserve(s, s->running[i], sequence_target(s->running[i]));
+        if (!s->needs[i].joining) reserve(s, s->running[i], sequence_target(s->running[i]));
 }
 
 /* Those that wait for a leader that is in the batch no more: they come in again by their rank. */

@@ -115,9 +115,10 @@ static void give_steps(struct scheduler *s, size_t fresh) {
 
 static void explain(enum status status, struct error *e) {
     if (status == STATUS_LIMIT)
-        error_set(e, status, "structured_outputs",
-                  "what it needs for one token is more memory, or has more ways to be read, than a grammar may "
-                  "have");
+        error_set(
+            e, status, "structured_outputs",
+            "what it needs for one token is more memory, or has more ways to be read, than a grammar may "
+            "have");
     else
         error_set(e, status, "structured_outputs", "there is not enough memory for its grammar");
 }

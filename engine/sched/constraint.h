@@ -16,8 +16,9 @@ struct step_row;
 enum {
     CONSTRAINT_WAITING_STEPS = 8192, /* for all that sit out, together */
     CONSTRAINT_PIECE_STEPS = 1024,   /* of them to one at a time */
-    CONSTRAINT_ROW_STEPS = 512,      /* for each row that goes on, before it sits out; each draft, each look ahead */
-    CONSTRAINT_NEW_STEPS = 8192,     /* for those that go on, together, where one takes more than that */
+    CONSTRAINT_ROW_STEPS =
+        512, /* for each row that goes on, before it sits out; each draft, each look ahead */
+    CONSTRAINT_NEW_STEPS = 8192, /* for those that go on, together, where one takes more than that */
 };
 
 /* Makes the masks of those of the batch that have none, for as many as it takes little. Those that ended before, though

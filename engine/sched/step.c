@@ -27,10 +27,10 @@ enum status step_init(struct step *step, const struct scheduler_options *options
     step->scratch = memory_aligned(step->scratch_count, sizeof *step->scratch, "sampler scratch", e);
     step->hidden = memory_aligned(step->scratch_count * options->rules.backend.hidden_scratch + 1,
                                   sizeof *step->hidden, "hidden states", e);
-    enum status status =
-        step->entries && step->asked && step->sequences && step->rows && step->top && step->hidden && step->scratch
-            ? STATUS_OK
-            : STATUS_NO_MEMORY;
+    enum status status = step->entries && step->asked && step->sequences && step->rows && step->top &&
+                                 step->hidden && step->scratch
+                             ? STATUS_OK
+                             : STATUS_NO_MEMORY;
     for (size_t i = 0; i < step->scratch_count && status == STATUS_OK; i++)
         status = sampler_scratch_init(&step->scratch[i], options->vocabulary.rows, e);
     if (status != STATUS_OK) step_deinit(step);

@@ -24,9 +24,12 @@ struct grammar_budget {
 };
 
 struct grammar_options {
-    const char *whitespace_pattern; /* regular expression between JSON's elements; NULL: the default */
-    size_t bytes_max;               /* of rules, states and masks together; of states there may be half of it in any case */
-    double seconds_max;             /* of compiling; LIMIT beyond it */
+    const char *
+        whitespace_pattern; /* regular expression between JSON's elements; NULL: the default; "": there is none */
+    bool
+        closes_objects; /* where patternProperties say which keys there are there are no others, if nothing is said of these */
+    size_t bytes_max; /* of rules, states and masks together; of states there may be half of it in any case */
+    double seconds_max; /* of compiling; LIMIT beyond it */
     struct grammar_budget
         *budget; /* that it takes its bytes from; borrowed until the last release. NULL: none */
 };
@@ -35,5 +38,7 @@ struct grammar_options {
 struct grammar_source {
     enum grammar_kind kind;
     struct engine_string text;
-    struct engine_string whitespace; /* regular expression between JSON's elements; empty: the default */
+    struct engine_string whitespace; /* regular expression between JSON's elements; empty: the default, */
+    bool is_compact;                 /* or none */
+    bool closes_objects;             /* as in the options */
 };

@@ -246,7 +246,8 @@ static void states_beyond_the_memory_are_said(void **state) {
     static const char format[] = "{\"prompt\":\"Once\",\"max_tokens\":%d,\"temperature\":2,\"seed\":%d,"
                                  "%s}";
     static const char many[] = "\"guided_regex\":\"[ab]*a[ab]{2000}c\"";
-    static const char too_many[] = "\"guided_grammar\":\"root ::= (\\\"a\\\" | \\\"aa\\\" | \\\"a\\\" root){60,} \\\"b\\\"\"";
+    static const char too_many[] =
+        "\"guided_grammar\":\"root ::= (\\\"a\\\" | \\\"aa\\\" | \\\"a\\\" root){60,} \\\"b\\\"\"";
     bool is_refused = false;
     char request[256];
     struct daemon small;

@@ -357,8 +357,8 @@ rules_expression rules_text(struct rules *r, const char *bytes, size_t length) {
     if (length > 0) memcpy(r->texts + first, bytes, length);
     r->text_count += length;
     rules_expression made = expression_text(r, (uint32_t)first, (uint32_t)length);
-    bool is_kept = made != RULES_NONE && r->expressions[made].kind == EXPRESSION_TEXT &&
-                   r->expressions[made].a == first;
+    bool is_kept =
+        made != RULES_NONE && r->expressions[made].kind == EXPRESSION_TEXT && r->expressions[made].a == first;
     if (!is_kept) r->text_count = first;
     return made;
 }

@@ -11,10 +11,10 @@
 #include "engine/grammar/rules/rules.h"
 
 enum expression_kind {
-    EXPRESSION_NOTHING,      /* matches no text */
-    EXPRESSION_EMPTY,        /* matches the empty text */
-    EXPRESSION_BYTES,        /* a: which set */
-    EXPRESSION_TEXT,         /* b bytes from r->texts[a], two or more: so that a list of texts takes little beside them */
+    EXPRESSION_NOTHING, /* matches no text */
+    EXPRESSION_EMPTY,   /* matches the empty text */
+    EXPRESSION_BYTES,   /* a: which set */
+    EXPRESSION_TEXT, /* b bytes from r->texts[a], two or more: so that a list of texts takes little beside them */
     EXPRESSION_SEQUENCE,     /* a, then b; a is no sequence, so that it is a list */
     EXPRESSION_CHOICE,       /* b members from r->members[a], ascending, none of them a choice */
     EXPRESSION_REPEAT,       /* a, from b to c times */

@@ -60,8 +60,8 @@ static bool is_in(struct json_schema_writer *w, const json_t *list, const json_t
 }
 
 /* Whether each branch's enum and const have the value; it is one of those of `own`. */
-static bool is_in_all(struct json_schema_writer *w, const struct json_schema_list *branches, const json_t *value,
-                      const json_t *own) {
+static bool is_in_all(struct json_schema_writer *w, const struct json_schema_list *branches,
+                      const json_t *value, const json_t *own) {
     for (size_t i = 0; i < branches->count; i++) {
         const json_t *constant = json_object_get(branches->items[i], "const"),
                      *list = json_object_get(branches->items[i], "enum");

@@ -59,7 +59,8 @@ static void list_properties(struct object *o) {
         json_object_foreach((json_t *)properties, name, value) {
             if (rules_spend(o->w->rules, 1)) add_property(o, name);
         }
-        has_properties |= properties != NULL;
+        has_properties |= properties != NULL || (o->w->closes_objects &&
+                                                 json_object_get(o->branches->items[i], "patternProperties"));
         has_others |= json_object_get(o->branches->items[i], "additionalProperties") != NULL;
     }
     o->is_closed = has_properties && !has_others;

@@ -106,7 +106,8 @@ static void find_in(struct json_schema_writer *w, const json_t *value, enum json
     const char *key;
     json_t *member;
     if (holder == JSON_SCHEMA_HOLDS_SCHEMAS && json_is_array(value)) {
-        for (size_t i = 0; i < json_array_size(value) && rules_spend(w->rules, 1); i++) find_names(w, json_array_get(value, i), resource);
+        for (size_t i = 0; i < json_array_size(value) && rules_spend(w->rules, 1); i++)
+            find_names(w, json_array_get(value, i), resource);
     } else if (holder == JSON_SCHEMA_HOLDS_SCHEMAS) {
         find_names(w, value, resource);
     } else if (holder == JSON_SCHEMA_HOLDS_MAP) {

@@ -64,9 +64,10 @@ struct json_schema_writer {
     struct json_schema_goal *goals;
     size_t goal_count, goal_capacity, defined; /* goals before `defined` need nothing more */
     struct json_schema_index goal_index;
-    struct json_schema_place *places;          /* of $id and $anchor, and of what is below an $id */
+    struct json_schema_place *places; /* of $id and $anchor, and of what is below an $id */
     size_t place_count, place_capacity;
     struct json_schema_index places_by_schema, places_by_name;
+    bool closes_objects; /* struct grammar_options */
     size_t spread_count; /* alternatives of the goal at hand */
 };
 

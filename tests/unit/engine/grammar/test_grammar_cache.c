@@ -66,6 +66,22 @@ static void what_was_compiled_is_found_again(void **state) {
     grammar_release(spaced);
 }
 
+/* The same schema, with other things said of JSON, is another grammar. */
+static void what_is_said_of_json_counts(void **state) {
+    (void)state;
+    static const char schema[] = "{\"patternProperties\":{\"a\":{}}}";
+    struct grammar_source source = {.kind = GRAMMAR_JSON_SCHEMA, .text = {schema, sizeof schema - 1}};
+    struct grammar *g[3];
+    struct error e;
+    assert_ok(grammar_cache_get(cache, &source, &g[0], &e));
+    source.is_compact = true;
+    assert_ok(grammar_cache_get(cache, &source, &g[1], &e));
+    source.closes_objects = true;
+    assert_ok(grammar_cache_get(cache, &source, &g[2], &e));
+    assert_true(g[0] != g[1] && g[1] != g[2] && g[0] != g[2]);
+    for (size_t i = 0; i < 3; i++) grammar_release(g[i]);
+}
+
 static void what_is_held_stays_and_the_rest_gives_way(void **state) {
     (void)state;
     struct grammar *held[PLACES], *more;
@@ -172,6 +188,7 @@ static void threads_get_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_compiled_is_found_again, start, stop),
+        cmocka_unit_test_setup_teardown(what_is_said_of_json_counts, start, stop),
         cmocka_unit_test_setup_teardown(what_is_held_stays_and_the_rest_gives_way, start, stop),
         cmocka_unit_test_setup_teardown(what_is_not_understood_takes_no_place, start, stop),
         cmocka_unit_test_setup_teardown(its_figures_say_what_became_of_requests, start, stop),

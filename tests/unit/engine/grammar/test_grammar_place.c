@@ -28,8 +28,8 @@ static struct grammar *compile(enum grammar_kind kind, const char *source, size_
     const struct grammar_options options = {.bytes_max = bytes_max, .seconds_max = 100, .budget = budget};
     struct grammar *g;
     struct error e;
-    assert_ok(grammar_compile(kind, (struct engine_string){source, strlen(source)}, &options, vocabulary, &g,
-                              &e));
+    assert_ok(
+        grammar_compile(kind, (struct engine_string){source, strlen(source)}, &options, vocabulary, &g, &e));
     return g;
 }
 
@@ -56,8 +56,7 @@ static void note(struct text *t, const uint32_t *bits, const struct grammar_outl
 static void go_on(struct text *t, struct grammar_steps *steps) {
     uint32_t bits[FIXTURE_WORDS];
     struct grammar_outlook outlook;
-    enum status status =
-        grammar_place_read(&t->place, t->tokens, t->count, steps, bits, &outlook, &t->error);
+    enum status status = grammar_place_read(&t->place, t->tokens, t->count, steps, bits, &outlook, &t->error);
     if (status == STATUS_BUSY) return;
     t->is_over = status != STATUS_OK || t->count == TOKENS_MAX;
     t->status = status;
@@ -111,7 +110,8 @@ static const struct {
     {GRAMMAR_GBNF, "root ::= \"(\" root \")\" | \"a\" root \"b\" | [x-z]+ (root | \"!\")", 200000, false},
     {GRAMMAR_GBNF, "root ::= (\"a\" | \"aa\" | \"a\" root)* \"b\"", 300000, true},
     {GRAMMAR_JSON_SCHEMA,
-     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"maxLength\":300},\"b\":{\"$ref\":\"#\"},"
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"maxLength\":300},\"b\":{\"$ref\":\"#"
+     "\"},"
      "\"c\":{\"type\":\"string\",\"pattern\":\"^(a|ab)*c\",\"minLength\":9}},\"additionalProperties\":true}",
      700000, false},
 };

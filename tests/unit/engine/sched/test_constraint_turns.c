@@ -104,7 +104,8 @@ static bool have_all_ended(const struct said *all) {
 
 /* Of one turn, with so many rows. */
 static size_t steps_bound(size_t rows) {
-    return CONSTRAINT_WAITING_STEPS + 2 * CONSTRAINT_NEW_STEPS + rows * (4 * CONSTRAINT_ROW_STEPS + OVERSHOOT);
+    return CONSTRAINT_WAITING_STEPS + 2 * CONSTRAINT_NEW_STEPS +
+           rows * (4 * CONSTRAINT_ROW_STEPS + OVERSHOOT);
 }
 
 static void run_together(void (*change)(struct scheduler_options *), struct said *all) {

@@ -38,7 +38,8 @@ static void equal_ones_have_equal_numbers(void **state) {
     rules_expression star = rules_repeat(rules, text("ab"), 0, RULES_UNLIMITED);
     (void)state;
     assert_int_equal(text("abc"), text("abc"));
-    assert_int_equal(sequence(text("ab"), sequence(text("c"), star)), sequence(sequence(text("ab"), text("c")), star));
+    assert_int_equal(sequence(text("ab"), sequence(text("c"), star)),
+                     sequence(sequence(text("ab"), text("c")), star));
     assert_int_equal(sequence(sequence(text("a"), star), text("c")),
                      sequence(text("a"), sequence(star, text("c"))));
     assert_int_equal(choice(text("a"), choice(text("bc"), text("d"))),

@@ -113,6 +113,24 @@ static void test_white_space_is_as_asked_for(void **state) {
     grammar_vocabulary_destroy(v);
 }
 
+static void objects_can_be_closed(void **state) {
+    (void)state;
+    static const char source[] = "{\"type\":\"object\",\"patternProperties\":{\"^a\":{\"type\":\"null\"}}}";
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    struct grammar_options with = {.bytes_max = FIXTURE_MEMORY, .seconds_max = 100};
+    for (int closed = 0; closed < 2; closed++) {
+        struct grammar *g;
+        struct error e;
+        with.closes_objects = closed;
+        assert_ok(grammar_compile(GRAMMAR_JSON_SCHEMA, (struct engine_string){source, strlen(source)}, &with,
+                                  v, &g, &e));
+        assert_true(fixture_matches(g, "{\"ab\":null}"));
+        assert_int_equal(fixture_matches(g, "{\"ab\":null,\"b\":1}"), !closed);
+        grammar_release(g);
+    }
+    grammar_vocabulary_destroy(v);
+}
+
 /* Beyond the limits of json_schema.h and regex_source.h. */
 static void test_large_sources_are_refused(void **state) {
     (void)state;
@@ -155,6 +173,7 @@ int main(void) {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_any_object),
         cmocka_unit_test(test_white_space_is_as_asked_for),
+        cmocka_unit_test(objects_can_be_closed),
         cmocka_unit_test(test_large_sources_are_refused),
         cmocka_unit_test(test_many_definitions),
     };
