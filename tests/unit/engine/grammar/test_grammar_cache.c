@@ -28,7 +28,8 @@ static int stop(void **state) {
 
 static enum status get_with(enum grammar_kind kind, const char *text, const char *whitespace,
                             struct grammar **out, struct error *e) {
-    const struct grammar_source source = {kind, {text, strlen(text)}, {whitespace, strlen(whitespace)}};
+    const struct grammar_source source = {
+        .kind = kind, .text = {text, strlen(text)}, .whitespace = {whitespace, strlen(whitespace)}};
     return grammar_cache_get(cache, &source, out, e);
 }
 
