@@ -138,7 +138,6 @@ static void mistakes_are_named(void **state) {
             "structured_outputs.choice", "'disable_additional_properties': that one is for JSON");
     refused("{\"structured_outputs\":{\"json\":{},\"disable_fallback\":1}}",
             "structured_outputs.disable_fallback", "true or false");
-    refused("{\"disable_any_whitespace\":true}", "disable_any_whitespace", "'structured_outputs' has it");
     refused("{\"guided_json\":7}", "guided_json", "a JSON schema");
     refused("{\"guided_choice\":\"a\"}", "guided_choice", "an array of strings");
     refused("{\"guided_choice\":[\"a\",1]}", "guided_choice", "an array of strings");
