@@ -167,6 +167,12 @@ static inline bool byte_set_has(const struct byte_set *s, unsigned byte) {
     return (s->bits[byte >> 6] >> (byte & 63)) & 1;
 }
 
+static inline int byte_set_size(const struct byte_set *s) {
+    int size = 0;
+    for (int i = 0; i < 4; i++) size += __builtin_popcountll(s->bits[i]);
+    return size;
+}
+
 /* As it is, without simplification; flags and depth are worked out. */
 rules_expression expression_intern(struct rules *r, enum expression_kind kind, uint32_t a, uint32_t b,
                                    uint32_t c);

@@ -21,6 +21,9 @@ typedef uint32_t rules_name; /* of a rule, which may be called before it is defi
 
 enum { RULES_NONE = UINT32_MAX, RULES_UNLIMITED = UINT32_MAX };
 
+/* The last code point. */
+enum { RULES_POINT_MAX = 0x10FFFF };
+
 /* A range of code points, both inclusive. Surrogates are left out by themselves. */
 struct rules_range {
     uint32_t first, last;
