@@ -304,7 +304,7 @@ static size_t choose_kept(const struct matcher_mark *mark, configuration **kept,
         kept[k] = kept[moving];
         kept[moving++] = one;
     }
-    qsort(kept, moving, sizeof(configuration *), compare_kept);
+    if (moving > 1) qsort(kept, moving, sizeof(configuration *), compare_kept);
     return moving;
 }
 
