@@ -1,34 +1,20 @@
 #include "engine/grammar/grammar.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/grammar_parts.h"
 #include "engine/grammar/match/forced.h"
-#include "engine/grammar/match/mask.h"
 #include "engine/grammar/sources/sources.h"
 
-/* Of a mask, or of following a token: some hundredths of a second, where a usual one takes a thousandth of that and one
- * of a union of two hundred objects, over 150,000 tokens, half of it. */
-#define TOKEN_STEPS_MAX 400000
-
-/* States may take the whole memory of a grammar; the part of it behind which nobody begins with it any more. */
-#define WEAR_SHARE 4
+/* Of what states there may be: those that texts share, and those that one alone may need where it has to do without
+ * the others'. That is so much more that it suffices for whatever was found among the others. */
+#define GROWTH_PART(bytes) ((bytes) / 8)
+#define ALONE_PART(bytes)  ((bytes) / 2)
 
 /* A state is a configuration's number. */
 _Static_assert(GRAMMAR_START == 0 && (uint32_t)GRAMMAR_DEAD == (uint32_t)CONFIGURATION_DEAD,
                "states are configurations");
-
-struct grammar {
-    atomic_uint references;
-    pthread_mutex_t lock; /* of the rest */
-    struct matcher *matcher;
-    struct masks masks;
-    const struct grammar_vocabulary *vocabulary;
-    size_t compiled_bytes; /* before there was more than the first state */
-    atomic_bool worn;
-};
 
 enum status grammar_vocabulary_create(const struct engine_string *texts, size_t count,
                                       struct grammar_vocabulary **out, struct error *e) {
@@ -82,27 +68,38 @@ static enum status try_start(struct grammar *g, struct error *e) {
     return error_set(e, STATUS_INVALID_ARGUMENT, "grammar", "no token of this model can begin such a text");
 }
 
+static enum status compile(struct grammar *g, enum grammar_kind kind, struct engine_string source,
+                           const struct grammar_options *o, struct error *e) {
+    enum status status = make_matcher(kind, source, o, &g->matcher, e);
+    if (status == STATUS_OK && !masks_init(&g->masks, g->matcher, g->vocabulary))
+        status = rules_take_failure(g->matcher->rules, e);
+    if (status == STATUS_OK) status = try_start(g, e);
+    if (status == STATUS_OK && !matcher_mark(g->matcher, &g->mark))
+        status = rules_take_failure(g->matcher->rules, e);
+    if (status != STATUS_OK) return status;
+    struct rules *r = g->matcher->rules;
+    g->compiled_bytes = r->bytes - g->masks.kept_bytes;
+    g->growth_max = GROWTH_PART(o->bytes_max);
+    if (r->bytes_max < r->bytes + ALONE_PART(o->bytes_max))
+        r->bytes_max = r->bytes + ALONE_PART(o->bytes_max);
+    return STATUS_OK;
+}
+
 enum status grammar_compile(enum grammar_kind kind, struct engine_string source,
                             const struct grammar_options *options,
                             const struct grammar_vocabulary *vocabulary, struct grammar **out,
                             struct error *e) {
     struct grammar *g = calloc(1, sizeof *g);
-    enum status status;
     *out = NULL;
     if (!g) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *g);
     atomic_init(&g->references, 1);
-    atomic_init(&g->worn, false);
     pthread_mutex_init(&g->lock, NULL);
     g->vocabulary = vocabulary;
-    status = make_matcher(kind, source, options, &g->matcher, e);
-    if (status == STATUS_OK && !masks_init(&g->masks, g->matcher, vocabulary))
-        status = rules_take_failure(g->matcher->rules, e);
-    if (status == STATUS_OK) status = try_start(g, e);
+    enum status status = compile(g, kind, source, options, e);
     if (status != STATUS_OK) {
         grammar_release(g);
         return status;
     }
-    g->compiled_bytes = g->matcher->rules->bytes;
     *out = g;
     return STATUS_OK;
 }
@@ -114,7 +111,9 @@ struct grammar *grammar_retain(struct grammar *g) {
 
 void grammar_release(struct grammar *g) {
     if (!g || atomic_fetch_sub_explicit(&g->references, 1, memory_order_acq_rel) > 1) return;
+    grammar_job_destroy(g->job);
     masks_deinit(&g->masks);
+    matcher_mark_deinit(&g->mark);
     matcher_destroy(g->matcher);
     pthread_mutex_destroy(&g->lock);
     free(g);
@@ -122,19 +121,6 @@ void grammar_release(struct grammar *g) {
 
 bool grammar_is_shared(const struct grammar *g) {
     return atomic_load_explicit(&g->references, memory_order_acquire) > 1;
-}
-
-bool grammar_is_worn(const struct grammar *g) {
-    return atomic_load_explicit(&g->worn, memory_order_relaxed);
-}
-
-/* Masks stop by themselves; states do not. */
-static void note_wear(struct grammar *g) {
-    const struct rules *r = g->matcher->rules;
-    size_t made = r->bytes - g->compiled_bytes;
-    size_t states = made > g->masks.kept_bytes ? made - g->masks.kept_bytes : 0;
-    if (states > (r->bytes_max - g->compiled_bytes) / WEAR_SHARE)
-        atomic_store_explicit(&g->worn, true, memory_order_relaxed);
 }
 
 size_t grammar_bytes(const struct grammar *g) {
@@ -145,12 +131,7 @@ size_t grammar_bytes(const struct grammar *g) {
     return bytes;
 }
 
-static configuration step_text(struct matcher *m, configuration at, struct engine_string text) {
-    const struct rules *r = m->rules;
-    for (size_t i = 0; i < text.length && at < CONFIGURATION_FAILED; i++)
-        at = matcher_step(m, at, r->class_of[(unsigned char)text.text[i]]);
-    return at;
-}
+/* ---- single steps ------------------------------------------------------------------------------------------------- */
 
 enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token, grammar_state *to,
                            struct error *e) {
@@ -160,13 +141,11 @@ enum status grammar_accept(struct grammar *g, grammar_state from, int32_t token,
     struct engine_string text = vocabulary_text(g->vocabulary, (size_t)token);
     if (text.length == 0) return STATUS_OK;
     pthread_mutex_lock(&g->lock);
-    rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
-    configuration at = step_text(g->matcher, from, text);
+    configuration at = grammar_step_text(g->matcher, from, text);
     if (at == CONFIGURATION_FAILED)
         status = rules_take_failure(g->matcher->rules, e);
     else
         *to = at;
-    note_wear(g);
     pthread_mutex_unlock(&g->lock);
     return status;
 }
@@ -182,10 +161,8 @@ bool grammar_may_end(struct grammar *g, grammar_state state) {
 size_t grammar_forced(struct grammar *g, grammar_state state, char *out, size_t most) {
     if (state == GRAMMAR_DEAD) return 0;
     pthread_mutex_lock(&g->lock);
-    rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     size_t count = matcher_forced(g->matcher, state, out, most);
     rules_take_failure(g->matcher->rules, NULL); /* as far as it is known is good enough */
-    note_wear(g);
     pthread_mutex_unlock(&g->lock);
     return count;
 }
@@ -197,9 +174,7 @@ enum status grammar_mask(struct grammar *g, grammar_state state, uint32_t *bits,
         return STATUS_OK;
     }
     pthread_mutex_lock(&g->lock);
-    rules_limit_steps(g->matcher->rules, TOKEN_STEPS_MAX);
     if (!masks_find(&g->masks, state, bits)) status = rules_take_failure(g->matcher->rules, e);
-    note_wear(g);
     pthread_mutex_unlock(&g->lock);
     return status;
 }

@@ -26,6 +26,7 @@ struct place {
     enum grammar_kind kind;
     char *text, *whitespace; /* owned, NUL-terminated; not of a free one */
     size_t length, whitespace_length;
+    bool is_compact, closes_objects;
     struct grammar *grammar; /* READY: a reference */
     unsigned long used;      /* when, by the cache's count */
 };
@@ -60,6 +61,8 @@ enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, si
     cache->bytes_max = bytes_max / (cache->place_count < ONE_PART ? cache->place_count : ONE_PART);
     atomic_init(&cache->budget.used, 0);
     cache->budget.bytes_max = bytes_max;
+    cache->budget.reserve = cache->bytes_max;
+    atomic_init(&cache->budget.is_taken, false);
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->compiled, NULL);
     return STATUS_OK;
@@ -86,22 +89,15 @@ static bool is_same(const char *a, size_t length, struct engine_string b) {
     return length == b.length && (length == 0 || memcmp(a, b.text, length) == 0);
 }
 
-static bool is_worn(const struct place *p) {
-    return p->state == PLACE_READY && grammar_is_worn(p->grammar);
-}
-
-/* One that is worn only where there is no other. */
 static struct place *find(struct grammar_cache *cache, const struct grammar_source *source) {
-    struct place *worn = NULL;
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
-        if (p->state == PLACE_FREE || p->kind != source->kind || !is_same(p->text, p->length, source->text) ||
-            !is_same(p->whitespace, p->whitespace_length, source->whitespace))
-            continue;
-        if (!is_worn(p)) return p;
-        worn = p;
+        if (p->state != PLACE_FREE && p->kind == source->kind && is_same(p->text, p->length, source->text) &&
+            is_same(p->whitespace, p->whitespace_length, source->whitespace) &&
+            p->is_compact == source->is_compact && p->closes_objects == source->closes_objects)
+            return p;
     }
-    return worn;
+    return NULL;
 }
 
 /* The one that nobody holds and that was not used for longest; NULL: there is none. */
@@ -110,7 +106,6 @@ static struct place *find_idle(struct grammar_cache *cache) {
     for (size_t i = 0; i < cache->place_count; i++) {
         struct place *p = &cache->places[i];
         if (p->state != PLACE_READY || grammar_is_shared(p->grammar)) continue;
-        if (is_worn(p)) p->used = 0;
         if (!oldest || p->used < oldest->used) oldest = p;
     }
     return oldest;
@@ -155,7 +150,9 @@ static enum status claim(struct place *p, const struct grammar_source *source, s
                         .text = copy(source->text),
                         .length = source->text.length,
                         .whitespace = copy(source->whitespace),
-                        .whitespace_length = source->whitespace.length};
+                        .whitespace_length = source->whitespace.length,
+                        .is_compact = source->is_compact,
+                        .closes_objects = source->closes_objects};
     if (p->text && p->whitespace) return STATUS_OK;
     clear(p);
     return error_set(e, STATUS_NO_MEMORY, "grammars", "%zu bytes", source->text.length);
@@ -197,8 +194,9 @@ void grammar_cache_stats(struct grammar_cache *cache, struct grammar_stats *out)
 
 /* Without the lock: nobody else changes a place that is COMPILING. */
 static enum status compile(struct grammar_cache *cache, struct place *p, struct error *e) {
-    const struct grammar_options options = {.whitespace_pattern =
-                                                p->whitespace_length > 0 ? p->whitespace : NULL,
+    bool has_whitespace = p->is_compact || p->whitespace_length > 0;
+    const struct grammar_options options = {.whitespace_pattern = has_whitespace ? p->whitespace : NULL,
+                                            .closes_objects = p->closes_objects,
                                             .bytes_max = cache->bytes_max,
                                             .budget = &cache->budget,
                                             .seconds_max = COMPILE_SECONDS_MAX};
@@ -239,13 +237,12 @@ enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_
     pthread_mutex_lock(&cache->lock);
     while ((p = find(cache, source)) && p->state == PLACE_COMPILING)
         pthread_cond_wait(&cache->compiled, &cache->lock);
-    struct place *room = !p || is_worn(p) ? make_room(cache) : NULL;
-    if (p && !room && p->state == PLACE_READY) { /* it may have made room */
+    if (p) {
         cache->stats.found++;
         p->used = ++cache->count;
         *out = grammar_retain(p->grammar);
     } else {
-        status = compile_new(cache, source, room, out, e);
+        status = compile_new(cache, source, make_room(cache), out, e);
     }
     pthread_mutex_unlock(&cache->lock);
     return status;

@@ -1,7 +1,6 @@
 /* Compiled grammars by what they were compiled from: requests say the same schema again and again, and what a grammar
  * has found out about the vocabulary is of use to all of them. A fixed number of places in one memory,
- * of which one may take a part; those that nobody holds give way, the one that was not used for longest first. One whose states have taken much of its
- * share is compiled anew for those that come, where there is room, so that long texts use it up for nobody else. Any
+ * of which one may take a part; those that nobody holds give way, the one that was not used for longest first. Any
  * thread. */
 #pragma once
 

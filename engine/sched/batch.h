@@ -35,7 +35,8 @@ struct batch_sequence {
     size_t room;     /* events its event ring has room for; each row with logits makes one */
     size_t held;     /* pages that come free when it is preempted */
     bool needs_page; /* for its next row, which it cannot have without */
-    bool joining;    /* has a place and no rows yet: waits for a sibling that computes its prompt */
+    bool
+        joining; /* has a place and no rows yet: waits for a sibling that computes its prompt, or for its mask */
 };
 
 struct batch_share {

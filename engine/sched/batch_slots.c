@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "engine/sched/constraint.h"
 #include "engine/sched/sequence_sets.h"
 
 static size_t pages_for(const struct scheduler *s, size_t positions) {
@@ -29,7 +30,8 @@ static size_t exclusive_pages(const struct scheduler *s, const struct sequence *
 }
 
 static void describe(struct scheduler *s, struct sequence *q, struct batch_sequence *out) {
-    *out = (struct batch_sequence){.held = exclusive_pages(s, q), .joining = q->state == SEQUENCE_JOINING};
+    *out = (struct batch_sequence){.held = exclusive_pages(s, q),
+                                   .joining = q->state == SEQUENCE_JOINING || constraint_waits(q)};
     if (out->joining) return;
     size_t target = sequence_target(q);
     assert(target > q->computed);
@@ -118,8 +120,7 @@ static void preempt_victims(struct scheduler *s) {
 /* Only those that decode can lack a page: the others got all of theirs when they were let in. */
 static void reserve_next_pages(struct scheduler *s) {
     for (size_t i = 0; i < s->running_count; i++)
-        if (s->running[i]->state != SEQUENCE_JOINING)
-            reserve(s, s->running[i], sequence_target(s->running[i]));
+        if (!s->needs[i].joining) reserve(s, s->running[i], sequence_target(s->running[i]));
 }
 
 /* Those that wait for a leader that is in the batch no more: they come in again by their rank. */

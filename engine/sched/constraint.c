@@ -2,47 +2,14 @@
 
 #include <string.h>
 
+#include "engine/base/clock.h"
+#include "engine/sched/scheduler_state.h"
+#include "engine/sched/sequence_sets.h"
+
 static bool is_ender(const struct terms *terms, int32_t id) {
     for (size_t i = 0; i < terms->ender_count; i++)
         if (terms->enders[i] == id) return true;
     return false;
-}
-
-/* An end token ends the text: no state is behind it. */
-static enum status accept(const struct terms *terms, grammar_state from, int32_t token, grammar_state *to,
-                          struct error *e) {
-    *to = GRAMMAR_DEAD;
-    if (from == GRAMMAR_DEAD || is_ender(terms, token)) return STATUS_OK;
-    return grammar_accept(terms->grammar, from, token, to, e);
-}
-
-enum status constraint_state(const struct sequence *q, size_t count, grammar_state *state, struct error *e) {
-    enum status status = STATUS_OK;
-    *state = q->grammar_state;
-    for (size_t i = q->count; i < count && status == STATUS_OK; i++)
-        status = accept(q->request->terms, *state, q->tokens[i], state, e);
-    return status;
-}
-
-/* A stop token that is to be in the text would spoil it. */
-static size_t allowed_enders(const struct engine_request *r) {
-    return r->include_stop_text ? r->terms->model_enders : r->terms->ender_count;
-}
-
-enum status constraint_mask(const struct sequence *q, grammar_state state, uint32_t *mask, size_t words,
-                            struct error *e) {
-    const struct terms *terms = q->request->terms;
-    if (state == GRAMMAR_DEAD) {
-        memset(mask, 0, words * sizeof *mask);
-        return STATUS_OK;
-    }
-    enum status status = grammar_mask(terms->grammar, state, mask, e);
-    if (status != STATUS_OK || !grammar_may_end(terms->grammar, state)) return status;
-    for (size_t i = 0; i < allowed_enders(q->request); i++) {
-        int32_t id = terms->enders[i];
-        if (id >= 0 && (size_t)id / 32 < words) mask[id / 32] |= (uint32_t)1 << id % 32;
-    }
-    return STATUS_OK;
 }
 
 static bool is_empty(const uint32_t *mask, size_t words) {
@@ -51,23 +18,206 @@ static bool is_empty(const uint32_t *mask, size_t words) {
     return true;
 }
 
-enum status constraint_follow(const struct sequence *q, grammar_state from, int32_t token, uint32_t *mask,
-                              size_t words, grammar_state *to, bool *complete, struct error *e) {
-    struct grammar *grammar = q->request->terms->grammar;
-    *complete = false;
-    enum status status = accept(q->request->terms, from, token, to, e);
-    if (status != STATUS_OK || *to == GRAMMAR_DEAD || !grammar_may_end(grammar, *to)) return status;
-    status = grammar_mask(grammar, *to, mask, e);
-    *complete = status == STATUS_OK && is_empty(mask, words);
+/* Where the text may end the model's end tokens and the request's stop tokens may come, but for a stop token that is to be in
+ * the text: it would spoil it. */
+static void allow_enders(const struct engine_request *r, uint32_t *mask, size_t words) {
+    size_t count = r->include_stop_text ? r->terms->model_enders : r->terms->ender_count;
+    for (size_t i = 0; i < count; i++) {
+        int32_t id = r->terms->enders[i];
+        if (id >= 0 && (size_t)id / 32 < words) mask[id / 32] |= (uint32_t)1 << id % 32;
+    }
+}
+
+static const int32_t *generated(const struct sequence *q) {
+    return q->tokens + q->request->prompt_count;
+}
+
+static size_t mask_words(const struct scheduler *s) {
+    return sampler_mask_words(s->options.vocabulary.rows);
+}
+
+bool constraint_waits(const struct sequence *q) {
+    return q->request->terms->grammar && q->state != SEQUENCE_JOINING && q->mask_count != q->count;
+}
+
+void constraint_leave(struct sequence *q) {
+    if (!q->request->terms->grammar) return;
+    grammar_place_leave(&q->place);
+    q->waits_since = q->mask_steps = 0;
+}
+
+/* ---- before a turn ------------------------------------------------------------------------------------------- */
+
+/* The next mask of one, or a part of the work; any worker. */
+static void make_mask(void *context, size_t tile, size_t worker) {
+    struct scheduler *s = context;
+    struct sequence *q = s->step.asked[tile];
+    struct grammar_steps steps = {.left = q->steps_given};
+    struct grammar_outlook outlook;
+    size_t words = mask_words(s);
+    uint64_t start_ns = clock_ns();
+    (void)worker;
+    q->mask_status = STATUS_BUSY;
+    if (q->steps_given > 0)
+        q->mask_status = grammar_place_read(&q->place, generated(q), sequence_generated(q), &steps, q->mask,
+                                            &outlook, NULL);
+    q->mask_ns += clock_ns() - start_ns;
+    q->mask_steps += steps.used;
+    stats_add(&s->stats.mask_steps, steps.used);
+    if (q->mask_status != STATUS_OK) return;
+    q->mask_count = q->count;
+    q->is_complete = outlook.may_end && is_empty(q->mask, words);
+    if (outlook.may_end) allow_enders(q->request, q->mask, words);
+}
+
+/* Those that want a mask, in the order of rank; returns how many have not waited yet. */
+static size_t gather(struct scheduler *s, bool is_second) {
+    struct step *step = &s->step;
+    size_t fresh = 0;
+    step->asked_count = 0;
+    for (size_t i = 0; i < s->running_count; i++) {
+        struct sequence *q = s->running[i];
+        if (!constraint_waits(q) || (is_second && q->asked_in == step->asking)) continue;
+        q->asked_in = step->asking;
+        q->steps_given = 0;
+        step->asked[step->asked_count++] = q;
+        fresh += q->waits_since == 0;
+    }
+    return fresh;
+}
+
+static bool goes_before(const struct sequence *a, const struct sequence *b, bool by_age) {
+    size_t had_a = a->mask_steps + a->steps_given, had_b = b->mask_steps + b->steps_given;
+    if (by_age || had_a == had_b) return a->waits_since < b->waits_since;
+    return had_a < had_b;
+}
+
+static void give_pieces(struct scheduler *s, size_t steps, bool by_age) {
+    struct step *step = &s->step;
+    for (; steps >= CONSTRAINT_PIECE_STEPS; steps -= CONSTRAINT_PIECE_STEPS) {
+        struct sequence *next = NULL;
+        for (size_t i = 0; i < step->asked_count; i++) {
+            struct sequence *q = step->asked[i];
+            if (q->waits_since > 0 && (!next || goes_before(q, next, by_age))) next = q;
+        }
+        if (next) next->steps_given += CONSTRAINT_PIECE_STEPS;
+    }
+}
+
+static void give_steps(struct scheduler *s, size_t fresh) {
+    struct step *step = &s->step;
+    for (size_t i = 0; i < step->asked_count; i++)
+        if (step->asked[i]->waits_since == 0)
+            step->asked[i]->steps_given = CONSTRAINT_ROW_STEPS + CONSTRAINT_NEW_STEPS / fresh;
+    give_pieces(s, CONSTRAINT_WAITING_STEPS / 2, true);
+    give_pieces(s, CONSTRAINT_WAITING_STEPS / 2, false);
+}
+
+static void explain(enum status status, struct error *e) {
+    if (status == STATUS_LIMIT)
+        error_set(
+            e, status, "structured_outputs",
+            "what it needs for one token is more memory, or has more ways to be read, than a grammar may "
+            "have");
+    else
+        error_set(e, status, "structured_outputs", "there is not enough memory for its grammar");
+}
+
+/* It has ended with the token before, or with the last that it may have. */
+static void settle(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    struct sequence_progress progress = {
+        .text = "", .finished = true, .finish = ENGINE_FINISH_STOP, .stop_string = -1, .stop_token = -1};
+    bool ends = q->is_unsettled && (q->is_complete || q->is_at_length);
+    if (!q->is_complete) progress.finish = ENGINE_FINISH_LENGTH;
+    q->is_unsettled = false;
+    q->waits_since = q->mask_steps = 0;
+    if (ends) sets_finish(s, q, progress, NULL, now_ns);
+}
+
+static void take_answer(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
+    struct error error;
+    if (q->mask_status == STATUS_OK) {
+        settle(s, q, now_ns);
+    } else if (q->mask_status == STATUS_BUSY) {
+        stats_add(&s->stats.mask_waits, 1);
+        if (q->waits_since == 0) q->waits_since = ++s->step.wait_order;
+        s->step.any_waits = true;
+    } else {
+        explain(q->mask_status, &error);
+        sets_fail(s, q, q->mask_status, &error, now_ns);
+    }
+}
+
+void constraint_make_masks(struct scheduler *s, bool is_second, uint64_t now_ns) {
+    struct step *step = &s->step;
+    if (!is_second) step->asking++, step->any_waits = false;
+    size_t fresh = gather(s, is_second);
+    if (step->asked_count == 0) return;
+    give_steps(s, fresh);
+    step_spread(s, make_mask, step->asked_count);
+    for (size_t i = 0; i < step->asked_count; i++) take_answer(s, step->asked[i], now_ns);
+}
+
+/* ---- in a step ------------------------------------------------------------------------------------------------- */
+
+/* A draft that ends the text has nothing behind it. */
+static bool has_ender(const struct sequence *q, size_t count) {
+    for (size_t i = q->count; i < count; i++)
+        if (is_ender(q->request->terms, q->tokens[i])) return true;
+    return false;
+}
+
+static enum status try_mask(const struct scheduler *s, struct sequence *q, size_t count, uint32_t *mask,
+                            struct grammar_steps *steps) {
+    struct grammar_outlook outlook = {0};
+    size_t words = mask_words(s);
+    if (has_ender(q, count)) {
+        memset(mask, 0, words * sizeof *mask);
+        return STATUS_OK;
+    }
+    enum status status = grammar_place_try(&q->place, generated(q), count - q->request->prompt_count, -1,
+                                           steps, mask, &outlook, NULL);
+    if (status == STATUS_OK && outlook.may_end) allow_enders(q->request, mask, words);
     return status;
 }
 
-size_t constraint_fitting_drafts(const struct sequence *q, size_t drafts) {
-    grammar_state state = q->grammar_state;
+enum status constraint_mask(const struct scheduler *s, const struct step_row *row, uint32_t *scratch,
+                            const uint32_t **mask, struct grammar_steps *steps) {
+    const struct sequence *holder = row->leader ? row->leader->sequence : row->sequence;
+    size_t count = row->position + 1;
+    *mask = scratch;
+    if (holder->mask_count != count) return try_mask(s, row->sequence, count, scratch, steps);
+    *mask = holder->mask;
+    return STATUS_OK;
+}
+
+uint64_t constraint_take_ns(const struct step_row *row) {
+    struct sequence *q = row->sequence;
+    bool is_first = !row->leader && row->position + 1 == q->count;
+    uint64_t ns = is_first ? q->mask_ns : 0;
+    if (is_first) q->mask_ns = 0;
+    return ns;
+}
+
+enum status constraint_complete(const struct scheduler *s, const struct step_row *row, uint32_t *scratch,
+                                bool *complete, struct grammar_steps *steps) {
+    struct sequence *q = row->sequence;
+    struct grammar_outlook outlook;
+    size_t count = row->position + 1 - q->request->prompt_count;
+    *complete = false;
+    if (is_ender(q->request->terms, row->id)) return STATUS_OK;
+    enum status status =
+        grammar_place_try(&q->place, generated(q), count, row->id, steps, NULL, &outlook, NULL);
+    if (status != STATUS_OK || outlook.is_dead || !outlook.may_end) return status;
+    status = grammar_place_try(&q->place, generated(q), count, row->id, steps, scratch, &outlook, NULL);
+    *complete = status == STATUS_OK && is_empty(scratch, mask_words(s));
+    return status;
+}
+
+size_t constraint_fitting_drafts(struct sequence *q, size_t drafts) {
+    struct grammar_steps steps = {.left = CONSTRAINT_ROW_STEPS};
+    size_t count = 0;
     if (!q->request->terms->grammar) return drafts;
-    for (size_t i = 0; i < drafts; i++)
-        if (accept(q->request->terms, state, q->tokens[q->count + i], &state, NULL) != STATUS_OK ||
-            state == GRAMMAR_DEAD)
-            return i;
-    return drafts;
+    while (count < drafts && !is_ender(q->request->terms, q->tokens[q->count + count])) count++;
+    return grammar_place_fitting(&q->place, q->tokens + q->count, count, &steps);
 }

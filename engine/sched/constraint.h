@@ -1,21 +1,48 @@
-/* The grammar of a request along its sequences: which tokens may come at a row, and when the text is complete. A
- * function of the tokens alone; any worker. */
+/* The grammar of a request along its sequences: which tokens may come next, and when the text is complete. A function of
+ * the tokens alone. Before each turn every sequence's next mask is made, by the workers, within bounds that are counts of
+ * steps and no times: where one takes more, its sequence sits out the turn and goes on in the next, so that no text and no
+ * grammar holds up others. That changes no byte.
+ *
+ * Of a turn's steps for those that sit out half go to whoever has had fewest, so that one that takes little is not behind
+ * those that take much, and half to whoever has waited for longest, so that everyone gets on. */
 #pragma once
 
 #include "engine/sched/sequence.h"
 
-/* The state behind the first `count` tokens of a sequence that has a grammar; of those that are not drafts, behind all.
- * GRAMMAR_DEAD: a draft before does not fit, or ends the text, so that what comes there is of no use. */
-enum status constraint_state(const struct sequence *q, size_t count, grammar_state *state, struct error *e);
+struct scheduler;
+struct step_row;
 
-/* What may come in a state: the grammar's tokens; and the model's end tokens and the request's stop tokens, where the
- * text may end. */
-enum status constraint_mask(const struct sequence *q, grammar_state state, uint32_t *mask, size_t words,
-                            struct error *e);
+/* Steps of one turn; some 0.15 µs each. */
+enum {
+    CONSTRAINT_WAITING_STEPS = 8192, /* for all that sit out, together */
+    CONSTRAINT_PIECE_STEPS = 1024,   /* of them to one at a time */
+    CONSTRAINT_ROW_STEPS =
+        512, /* for each row that goes on, before it sits out; each draft, each look ahead */
+    CONSTRAINT_NEW_STEPS = 8192, /* for those that go on, together, where one takes more than that */
+};
 
-/* The state behind one more token, and whether the text is complete there: nothing can follow. mask: scratch. */
-enum status constraint_follow(const struct sequence *q, grammar_state from, int32_t token, uint32_t *mask,
-                              size_t words, grammar_state *to, bool *complete, struct error *e);
+/* Makes the masks of those of the batch that have none, for as many as it takes little. Those that ended before, though
+ * that was not known then, are finished; so is what fails. is_second: only those that came in since the first time. */
+void constraint_make_masks(struct scheduler *s, bool is_second, uint64_t now_ns);
 
-/* How many of the drafts behind a sequence's tokens can all be true. */
-size_t constraint_fitting_drafts(const struct sequence *q, size_t drafts);
+/* Whether a sequence has to sit out: its next mask is not there yet. */
+bool constraint_waits(const struct sequence *q);
+
+/* Nobody waits for its next mask for the time being. */
+void constraint_leave(struct sequence *q);
+
+/* The row's mask: the grammar's tokens, and the model's end tokens and the request's stop tokens, where the text may end. Of
+ * a draft it is made here. BUSY: that takes too much now. Any worker, with its scratch; good until the next call with
+ * that. */
+enum status constraint_mask(const struct scheduler *s, const struct step_row *row, uint32_t *scratch,
+                            const uint32_t **mask, struct grammar_steps *steps);
+
+/* Time that was spent on it before the step; once. */
+uint64_t constraint_take_ns(const struct step_row *row);
+
+/* Whether the text is complete behind the row's token: nothing can follow. BUSY: that is not known yet. */
+enum status constraint_complete(const struct scheduler *s, const struct step_row *row, uint32_t *scratch,
+                                bool *complete, struct grammar_steps *steps);
+
+/* How many of the drafts behind a sequence's tokens can all be true, as far as is known. */
+size_t constraint_fitting_drafts(struct sequence *q, size_t drafts);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/grammar/grammar.h"
+#include "engine/sched/constraint.h"
 #include "engine/sched/scheduler_state.h"
 
 #define FORCED_BYTES_MAX 96 /* of text that is looked ahead */
@@ -17,15 +17,15 @@ static double chance(const struct sequence *q) {
     return (q->forced_hits + PRIOR_TRIALS * PRIOR) / (q->forced_trials + PRIOR_TRIALS);
 }
 
-void forced_drafts_offer(const struct scheduler *s, const struct sequence *q, size_t most, int32_t *tokens,
+void forced_drafts_offer(const struct scheduler *s, struct sequence *q, size_t most, int32_t *tokens,
                          struct draft_offer *offer) {
     char text[FORCED_BYTES_MAX];
     struct token_list ids = {0};
-    struct grammar *grammar = q->request->terms->grammar;
+    struct grammar_steps steps = {.left = CONSTRAINT_ROW_STEPS};
     double all = 1, one = chance(q);
     offer->count = 0;
-    if (!grammar || !s->options.rules.tokenizer) return;
-    size_t length = grammar_forced(grammar, q->grammar_state, text, sizeof text);
+    if (!q->request->terms->grammar || !s->options.rules.tokenizer) return;
+    size_t length = grammar_place_forced(&q->place, &steps, text, sizeof text);
     if (length == 0 ||
         tokenizer_encode(s->options.rules.tokenizer, text, length, false, 0, &ids, NULL) != STATUS_OK)
         return;

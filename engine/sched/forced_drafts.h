@@ -12,7 +12,7 @@ struct scheduler;
 struct sequence;
 
 /* The tokens of the text that must come behind what the sequence has said, into tokens[most], and their odds. */
-void forced_drafts_offer(const struct scheduler *s, const struct sequence *q, size_t most, int32_t *tokens,
+void forced_drafts_offer(const struct scheduler *s, struct sequence *q, size_t most, int32_t *tokens,
                          struct draft_offer *offer);
 
 /* A draft of it was right, or not. */

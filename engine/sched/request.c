@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/sample/generator.h"
+#include "engine/sample/sampler.h"
 #include "engine/sched/sequence.h"
 
 /* ---- checks -------------------------------------------------------------------------------------------- */
@@ -87,6 +88,7 @@ static size_t request_bytes(const struct request_rules *rules, const struct engi
     size_t pages = kv_pages_for(tokens, rules->page_tokens);
     size_t choice = sizeof(struct sequence) + tokens * sizeof(int32_t) + pages * sizeof(uint32_t) +
                     CHOICE_TEXT_BYTES + held_bytes(p) + event_ring_bytes(rules, p);
+    if (p->grammar) choice += sampler_mask_words(rules->rows) * sizeof(uint32_t);
     if (p->pooling) choice += pooling_bytes(rules->backend.hidden_width);
     return sizeof(struct engine_request) + sizeof(struct engine_request *) + p->choices * choice;
 }

@@ -8,6 +8,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "engine/sched/batch_slots.h"
+#include "engine/sched/constraint.h"
 #include "engine/base/thread.h"
 #include "engine/sched/sequence_sets.h"
 #include "engine/sched/scheduler_state.h"
@@ -102,6 +103,7 @@ static bool turn(struct scheduler *s, struct engine_request *arrivals) {
     sets_take_arrivals(s, arrivals);
     uint64_t now_ns = clock_ns();
     sets_sweep(s, now_ns);
+    constraint_make_masks(s, false, now_ns);
     slots_make_room(s, now_ns);
     bool computed = step_run(s);
     sets_publish(s);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/sample/sampler.h"
+
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
 /* The prompt is decoded for the first choice; what it leaves behind is copied for the others. */
@@ -15,19 +17,30 @@ static enum status make_detokenizer(struct sequence *s, const int32_t *prompt, c
                               e);
 }
 
+static enum status make_mask(struct sequence *s, struct error *e) {
+    size_t words = sampler_mask_words(s->request->rules->rows);
+    if (!s->request->terms->grammar) return STATUS_OK;
+    s->mask = calloc(words, sizeof *s->mask);
+    if (!s->mask) return error_set(e, STATUS_NO_MEMORY, "request", "%zu words of a mask", words);
+    grammar_place_init(&s->place, s->request->terms->grammar);
+    return STATUS_OK;
+}
+
 enum status sequence_init(struct sequence *s, struct engine_request *request, uint32_t choice,
                           const int32_t *prompt, const struct sequence *first, struct error *e) {
     const struct request_rules *rules = request->rules;
     size_t length = request->prompt_count + request->max_tokens;
     *s = (struct sequence){.request = request, .choice = choice, .count = request->prompt_count};
+    enum status status = make_mask(s, e);
     follower_init(&s->own, false);
     follower_init(&s->prediction, request->terms->prediction_count > 0);
     if (request->terms->stops) stop_matcher_init(&s->matcher, request->terms->stops);
+    if (status != STATUS_OK) return status;
     s->tokens = calloc(length, sizeof *s->tokens);
     if (!s->tokens) return error_set(e, STATUS_NO_MEMORY, "request", "%zu tokens", length);
     memcpy(s->tokens, prompt, request->prompt_count * sizeof *prompt);
     s->rotary_length = rules->backend.rotary_length(rules->backend.context, length);
-    enum status status = kv_table_init(&s->table, kv_pages_for(length, rules->page_tokens), e);
+    status = kv_table_init(&s->table, kv_pages_for(length, rules->page_tokens), e);
     if (request->pooling)
         return status == STATUS_OK ? pooling_init(&s->pooling, rules->backend.hidden_width, e) : status;
     if (status == STATUS_OK && rules->tokenizer) status = make_detokenizer(s, prompt, first, e);
@@ -41,6 +54,8 @@ void sequence_deinit(struct sequence *s) {
     pooling_deinit(&s->pooling);
     free(s->ending.bytes);
     free(s->tokens);
+    grammar_place_deinit(&s->place);
+    free(s->mask);
     *s = (struct sequence){0};
 }
 

@@ -64,7 +64,18 @@ struct sequence {
     size_t indexed_pages;            /* of which the table has so many */
     struct detokenizer *detokenizer; /* NULL without a tokenizer */
     struct stop_matcher matcher;     /* its set is NULL without stop strings */
-    grammar_state grammar_state;     /* of the request's grammar, behind what was generated */
+    /* With a grammar (constraint.h): how far it has read what was generated, and the mask of the next token. */
+    struct grammar_place place;
+    uint32_t *mask;          /* [words] */
+    size_t mask_count;       /* tokens that it comes behind; 0: none */
+    enum status mask_status; /* what came of the last try; */
+    bool is_complete;        /* nothing can follow */
+    bool is_unsettled,
+        is_at_length;     /* whether it has ended is not known yet; if not by itself, it has by its length */
+    uint64_t waits_since; /* an order; 0: does not sit out */
+    uint64_t asked_in;    /* which turn */
+    size_t mask_steps, steps_given; /* of this mask until now; of this turn */
+    uint64_t mask_ns;               /* that the next mask took */
     struct ending_text ending;
     struct pooling pooling;                               /* of a request that asks for an embedding */
     int64_t rank;                                         /* lower goes first; the request's at first */

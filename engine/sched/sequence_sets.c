@@ -1,3 +1,4 @@
+#include "engine/sched/constraint.h"
 #include "engine/sched/sequence_sets.h"
 
 #include <assert.h>
@@ -55,6 +56,7 @@ void sets_give_slot(struct scheduler *s, struct sequence *q, enum sequence_state
 }
 
 void sets_set_aside(struct scheduler *s, struct sequence *q, enum sequence_state state, struct queue *queue) {
+    constraint_leave(q);
     sets_remove(s, q);
     sequence_move(q, state);
     queue_insert(queue, q);
@@ -151,6 +153,7 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
 void sets_finish(struct scheduler *s, struct sequence *q, struct sequence_progress progress,
                  const struct error *failure, uint64_t now_ns) {
     struct error flush_error;
+    constraint_leave(q);
     sets_remove(s, q);
     leave_submit_queue(s, q);
     sets_give_up_lead(q);
@@ -166,6 +169,15 @@ void sets_finish(struct scheduler *s, struct sequence *q, struct sequence_progre
     if (--request->unfinished > 0) return;
     count_choices(&s->stats, request);
     sched_request_release(request);
+}
+
+void sets_fail(struct scheduler *s, struct sequence *q, enum status code, const struct error *e,
+               uint64_t now_ns) {
+    struct sequence_progress progress = {
+        .finished = true, .finish = ENGINE_FINISH_FAILED, .stop_string = -1, .stop_token = -1};
+    struct error error = *e;
+    error.code = code;
+    sets_finish(s, q, progress, &error, now_ns);
 }
 
 static void finish_plainly(struct scheduler *s, struct sequence *q, enum engine_finish finish,

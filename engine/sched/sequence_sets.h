@@ -22,6 +22,10 @@ void sets_publish(struct scheduler *s);
 
 /* ---- for batch_slots.c -------------------------------------------------------------------------------------- */
 
+/* The same where it failed. */
+void sets_fail(struct scheduler *s, struct sequence *q, enum status code, const struct error *e,
+               uint64_t now_ns);
+
 /* From its queue into the batch, in a state of the batch. Where clients take turns, one that has never had a
  * slot has the turn, and takes the first turn of the queue. */
 void sets_give_slot(struct scheduler *s, struct sequence *q, enum sequence_state state);

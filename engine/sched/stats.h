@@ -38,7 +38,9 @@ struct histogram {
     X(spec_draft_tokens)                                                                                     \
     X(spec_accepted_tokens)                                                                                  \
     X(masks)                                                                                                 \
-    X(mask_ns)
+    X(mask_ns)                                                                                               \
+    X(mask_steps)                                                                                            \
+    X(mask_waits)
 
 #define STATS_GAUGES(X)                                                                                      \
     X(running)                                                                                               \

@@ -20,16 +20,17 @@ enum status step_init(struct step *step, const struct scheduler_options *options
     if (!memory_multiply(limits->logit_rows, tops ? tops : 1, &top_total))
         return error_set(e, STATUS_LIMIT, "logprobs_max", "%zu is too large", tops);
     step->entries = memory_aligned(limits->sequences, sizeof *step->entries, "step entries", e);
+    step->asked = memory_aligned(limits->sequences, sizeof *step->asked, "step entries", e);
     step->sequences = memory_aligned(limits->sequences, sizeof *step->sequences, "step entries", e);
     step->rows = memory_aligned(limits->logit_rows + limits->sequences, sizeof *step->rows, "step rows", e);
     step->top = memory_aligned(top_total, sizeof *step->top, "step logprobs", e);
     step->scratch = memory_aligned(step->scratch_count, sizeof *step->scratch, "sampler scratch", e);
     step->hidden = memory_aligned(step->scratch_count * options->rules.backend.hidden_scratch + 1,
                                   sizeof *step->hidden, "hidden states", e);
-    enum status status =
-        step->entries && step->sequences && step->rows && step->top && step->hidden && step->scratch
-            ? STATUS_OK
-            : STATUS_NO_MEMORY;
+    enum status status = step->entries && step->asked && step->sequences && step->rows && step->top &&
+                                 step->hidden && step->scratch
+                             ? STATUS_OK
+                             : STATUS_NO_MEMORY;
     for (size_t i = 0; i < step->scratch_count && status == STATUS_OK; i++)
         status = sampler_scratch_init(&step->scratch[i], options->vocabulary.rows, e);
     if (status != STATUS_OK) step_deinit(step);
@@ -41,6 +42,7 @@ void step_deinit(struct step *step) {
         sampler_scratch_deinit(&step->scratch[i]);
     free(step->entries);
     free(step->sequences);
+    free(step->asked);
     free(step->rows);
     free(step->top);
     free(step->hidden);
@@ -50,7 +52,7 @@ void step_deinit(struct step *step) {
 
 size_t step_memory_bytes(const struct batch_limits *limits, size_t logprobs_max, size_t workers, size_t rows,
                          size_t hidden_scratch) {
-    return limits->sequences * (sizeof(struct step_entry) + sizeof(struct sequence *)) +
+    return limits->sequences * (sizeof(struct step_entry) + 2 * sizeof(struct sequence *)) +
            (limits->logit_rows + limits->sequences) * sizeof(struct step_row) +
            limits->logit_rows * logprobs_max * sizeof(struct engine_top) +
            workers * (sizeof(struct sampler_scratch) + sampler_scratch_bytes(rows) +
@@ -190,20 +192,21 @@ static void sample(const struct scheduler *s, struct step_row *row, const uint32
 /* The same where the request has a grammar. */
 static enum status sample_constrained(const struct scheduler *s, struct step_row *row,
                                       struct sampler_scratch *scratch) {
-    const struct sequence *q = row->sequence;
-    size_t words = sampler_mask_words(s->options.vocabulary.rows);
+    struct grammar_steps steps = {.left = CONSTRAINT_ROW_STEPS};
+    const uint32_t *mask;
     uint64_t start_ns = clock_ns();
-    grammar_state state;
-    enum status status = constraint_state(q, row->position + 1, &state, NULL);
-    if (status == STATUS_OK) status = constraint_mask(q, state, scratch->mask, words, NULL);
-    row->mask_ns = clock_ns() - start_ns;
+    enum status status = constraint_mask(s, row, scratch->mask, &mask, &steps);
+    row->mask_ns = clock_ns() - start_ns + constraint_take_ns(row);
+    row->mask_steps = steps.used;
     if (status != STATUS_OK) return status;
-    sample(s, row, scratch->mask, scratch);
+    sample(s, row, mask, scratch);
     if (row->status != STATUS_OK) return row->status;
     start_ns = clock_ns();
-    status = constraint_follow(q, state, row->id, scratch->mask, words, &row->next, &row->complete, NULL);
+    status = constraint_complete(s, row, scratch->mask, &row->complete, &steps);
     row->mask_ns += clock_ns() - start_ns;
-    return status;
+    row->mask_steps = steps.used;
+    row->is_unsettled = status == STATUS_BUSY;
+    return row->is_unsettled ? STATUS_OK : status;
 }
 
 void step_sample(const struct scheduler *s, struct step_row *row, struct sampler_scratch *scratch) {
@@ -307,15 +310,6 @@ static enum status post_row(struct scheduler *s, const struct step_row *row, enu
     return event_ring_post(&s->ready_list, &row->sequence->request->ring, &event);
 }
 
-static void fail(struct scheduler *s, struct sequence *q, enum status code, const struct error *e,
-                 uint64_t now_ns) {
-    struct sequence_progress progress = {
-        .finished = true, .finish = ENGINE_FINISH_FAILED, .stop_string = -1, .stop_token = -1};
-    struct error error = *e;
-    error.code = code;
-    sets_finish(s, q, progress, &error, now_ns);
-}
-
 static void deliver_prompt(struct scheduler *s, const struct step_row *row, uint64_t now_ns) {
     struct sequence *q = row->sequence;
     struct sequence_progress progress = {
@@ -340,7 +334,7 @@ static void deliver_embedding(struct scheduler *s, struct sequence *q, uint64_t 
         return;
     }
     error_set(&error, STATUS_MALFORMED, "hidden states", "the model computed values that are not numbers");
-    fail(s, q, STATUS_MALFORMED, &error, now_ns);
+    sets_fail(s, q, STATUS_MALFORMED, &error, now_ns);
 }
 
 /* Before rows are delivered, which frees requests of other entries. */
@@ -371,13 +365,25 @@ static void hold_draft(struct scheduler *s, struct sequence *q) {
     index_pages(s, q);
 }
 
-/* A text to which nothing can be added has ended by itself, if not by a stop string. */
+/* A text to which nothing can be added has ended by itself, if not by a stop string. Where that is not known yet it is not
+ * known either whether it has ended by its length. */
 static void follow_grammar(struct sequence *q, const struct step_row *row,
                            struct sequence_progress *progress) {
-    q->grammar_state = row->next;
-    if (!row->complete) return;
-    progress->finished = true;
-    progress->finish = ENGINE_FINISH_STOP;
+    if (row->complete) {
+        progress->finished = true;
+        progress->finish = ENGINE_FINISH_STOP;
+    } else if (row->is_unsettled && !(progress->finished && progress->finish == ENGINE_FINISH_STOP)) {
+        q->is_unsettled = true;
+        q->is_at_length = progress->finished;
+        progress->finished = false;
+    }
+}
+
+/* Whether the draft behind the row is what it sampled, and that one's row is of use: it is not where its mask takes too much
+ * for now, or where the text may have ended. */
+static bool next_holds(const struct sequence *q, const struct step_row *row, bool *is_right) {
+    *is_right = row->drafts > 0 && q->tokens[q->count] == row->id;
+    return *is_right && !row->is_unsettled && row[1].status != STATUS_BUSY;
 }
 
 /* Whether the next row of the sequence holds. */
@@ -386,7 +392,7 @@ static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
     struct sequence_progress progress;
     struct error error;
     if (q->state == SEQUENCE_PREFILL) sequence_move(q, SEQUENCE_DECODE);
-    bool is_drafted = row->drafts > 0 && q->tokens[q->count] == row->id;
+    bool is_right, is_drafted = next_holds(q, row, &is_right);
     enum status status = sequence_accept(q, row->id, &progress, &error);
     if (status == STATUS_OK) {
         if (q->request->terms->grammar) follow_grammar(q, row, &progress);
@@ -396,13 +402,13 @@ static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
         if (status != STATUS_OK) error_set(&error, status, "text", "%zu bytes", progress.text_length);
     }
     if (status != STATUS_OK)
-        fail(s, q, status, &error, now_ns);
+        sets_fail(s, q, status, &error, now_ns);
     else if (progress.finished)
         sets_finish(s, q, progress, NULL, now_ns);
     else if (is_drafted)
         hold_draft(s, q);
     else
-        drafts_settle(s, q, row->drafts > 0);
+        drafts_settle(s, q, row->drafts > 0 && !is_right);
     return status == STATUS_OK && !progress.finished && is_drafted;
 }
 
@@ -410,11 +416,6 @@ static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
 static void explain_row(const struct step_row *row, struct error *e) {
     if (row->unsound)
         error_set(e, row->status, "logits", "the model computed values that are not numbers");
-    else if (row->status == STATUS_LIMIT)
-        error_set(e, row->status, "structured_outputs",
-                  "its states need more memory, or a token more steps, than a grammar may take");
-    else if (row->status == STATUS_BUSY)
-        error_set(e, row->status, "structured_outputs", "all grammars together have used up their memory");
     else
         sampler_refuse(row->status, e);
 }
@@ -431,7 +432,7 @@ static void deliver(struct scheduler *s, uint64_t now_ns) {
             struct error error;
             done = row->sequence;
             explain_row(row, &error);
-            fail(s, row->sequence, row->status, &error, now_ns);
+            sets_fail(s, row->sequence, row->status, &error, now_ns);
         } else if (row->samples) {
             if (!deliver_token(s, row, now_ns)) done = row->sequence;
         } else {
@@ -446,6 +447,7 @@ static void count_masks(struct scheduler *s) {
         if (row->mask_ns == 0) continue;
         stats_add(&s->stats.masks, 1);
         stats_add(&s->stats.mask_ns, row->mask_ns);
+        stats_add(&s->stats.mask_steps, row->mask_steps);
     }
 }
 
@@ -459,8 +461,9 @@ static void observe(struct scheduler *s, size_t rows, double seconds) {
 
 bool step_run(struct scheduler *s) {
     uint64_t start_ns = clock_ns();
+    constraint_make_masks(s, true, start_ns);
     size_t rows = plan(s);
-    if (rows == 0) return false;
+    if (rows == 0) return s->step.any_waits;
     compute(s);
     fork_leaders(s, clock_ns());
     step_spread(s, evaluate_tile, s->step.row_count);

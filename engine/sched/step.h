@@ -21,10 +21,11 @@ struct step_row {
     bool unsound; /* the logits are not numbers */
     bool has_logprob;
     double normaliser;
-    int32_t id;         /* scored or sampled */
-    grammar_state next; /* with a grammar: behind a sampled id, */
-    bool complete;      /* where the text cannot go on */
-    uint64_t mask_ns;   /* and the time that both took */
+    int32_t id;        /* scored or sampled */
+    bool complete;     /* with a grammar: behind a sampled id the text cannot go on, */
+    bool is_unsettled; /* or whether it can is not known yet; */
+    uint64_t mask_ns;  /* and the time that mask and that took */
+    size_t mask_steps;
     float logprob;
     uint32_t rank; /* of a scored id */
     size_t top_count;
@@ -36,13 +37,17 @@ struct step {
     struct step_entry *entries;  /* [limits.sequences] */
     struct sequence **sequences; /* of the entries */
     size_t entry_count;
-    size_t decode_rows;     /* of all rows, those that decode */
-    size_t draft_rows;      /* and those behind them for drafts */
-    bool is_burst;          /* batch_burst_rows beside them, not the prefill budget's */
-    struct step_row *rows;  /* [limits.logit_rows], and one for each sequence that may be forked */
-    size_t row_count;       /* without forks */
-    size_t fork_count;      /* rows behind those */
-    struct engine_top *top; /* [limits.logit_rows][tops] */
+    struct sequence **asked; /* [limits.sequences]: that want a mask now */
+    size_t asked_count;
+    uint64_t asking, wait_order; /* turns with a grammar; sequences that began to sit out */
+    bool any_waits;              /* sits out this turn */
+    size_t decode_rows;          /* of all rows, those that decode */
+    size_t draft_rows;           /* and those behind them for drafts */
+    bool is_burst;               /* batch_burst_rows beside them, not the prefill budget's */
+    struct step_row *rows;       /* [limits.logit_rows], and one for each sequence that may be forked */
+    size_t row_count;            /* without forks */
+    size_t fork_count;           /* rows behind those */
+    struct engine_top *top;      /* [limits.logit_rows][tops] */
     size_t tops;
     double *hidden;                  /* [workers][hidden_scratch of the backend] */
     bool pools;                      /* some entries need hidden states */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/types/request.h" /* struct engine_string: what a source is given as */
@@ -18,12 +19,17 @@ enum grammar_kind {
 struct grammar_budget {
     atomic_size_t used;
     size_t bytes_max;
+    size_t reserve;       /* of it, for the one that is let into it: where all are in need, one gets on */
+    atomic_bool is_taken; /* the reserve */
 };
 
 struct grammar_options {
-    const char *whitespace_pattern; /* regular expression between JSON's elements; NULL: the default */
-    size_t bytes_max;               /* of rules, states and masks together */
-    double seconds_max;             /* of compiling; LIMIT beyond it */
+    const char *
+        whitespace_pattern; /* regular expression between JSON's elements; NULL: the default; "": there is none */
+    bool
+        closes_objects; /* where patternProperties say which keys there are there are no others, if nothing is said of these */
+    size_t bytes_max; /* of rules, states and masks together; of states there may be half of it in any case */
+    double seconds_max; /* of compiling; LIMIT beyond it */
     struct grammar_budget
         *budget; /* that it takes its bytes from; borrowed until the last release. NULL: none */
 };
@@ -32,5 +38,7 @@ struct grammar_options {
 struct grammar_source {
     enum grammar_kind kind;
     struct engine_string text;
-    struct engine_string whitespace; /* regular expression between JSON's elements; empty: the default */
+    struct engine_string whitespace; /* regular expression between JSON's elements; empty: the default, */
+    bool is_compact;                 /* or none */
+    bool closes_objects;             /* as in the options */
 };

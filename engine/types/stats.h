@@ -45,7 +45,9 @@ struct engine_stats {
     uint64_t embeddings; /* prompts that became one */
     /* Speculation: steps that had drafts, drafts (of a sequence in a step), their tokens, of which were right. */
     uint64_t spec_steps, spec_drafts, spec_draft_tokens, spec_accepted_tokens;
-    uint64_t masks, mask_ns; /* of grammars, one a row; their time on all workers */
+    uint64_t masks, mask_ns; /* of grammars, one a row; their time on all workers, */
+    uint64_t mask_steps;     /* and what was worked for them */
+    uint64_t mask_waits;     /* turns that sequences sat out until theirs was made */
     double busy_seconds;     /* time spent in steps */
     /* seconds */
     struct engine_histogram time_to_first_token, inter_token, end_to_end, queue_time, prefill_time,

@@ -69,7 +69,17 @@ static enum api_error_kind read_object(struct api_structured *s, const char *fie
 
 /* ---- fields with one of them --------------------------------------------------------------------------- */
 
-enum field_kind { FIELD_SCHEMA, FIELD_REGEX, FIELD_CHOICE, FIELD_GBNF, FIELD_OBJECT, FIELD_WHITESPACE };
+enum field_kind {
+    FIELD_SCHEMA,
+    FIELD_REGEX,
+    FIELD_CHOICE,
+    FIELD_GBNF,
+    FIELD_OBJECT,
+    FIELD_WHITESPACE,
+    FIELD_COMPACT,
+    FIELD_CLOSED,
+    FIELD_FALLBACK, /* to another library than the one that was asked for: there is but one here */
+};
 
 struct field {
     const char *name, *place; /* within its object; in messages */
@@ -94,10 +104,20 @@ static const struct field in_structured_outputs[] = {
     {"grammar", "structured_outputs.grammar", FIELD_GBNF},
     {"json_object", "structured_outputs.json_object", FIELD_OBJECT},
     {"whitespace_pattern", "structured_outputs.whitespace_pattern", FIELD_WHITESPACE},
+    {"disable_any_whitespace", "structured_outputs.disable_any_whitespace", FIELD_COMPACT},
+    {"disable_additional_properties", "structured_outputs.disable_additional_properties", FIELD_CLOSED},
+    {"disable_fallback", "structured_outputs.disable_fallback", FIELD_FALLBACK},
 };
+
+static enum api_error_kind read_flag(const char *field, const json_t *value, bool *out, struct api_error *e) {
+    if (!json_is_boolean(value)) return api_field_wrong_type(e, field, "true or false", value);
+    *out = json_is_true(value);
+    return API_OK;
+}
 
 static enum api_error_kind read_field(struct api_structured *s, const struct field *field,
                                       const json_t *value, struct api_error *e) {
+    bool any;
     switch (field->kind) {
     case FIELD_SCHEMA:
         return read_schema(s, field->place, value, e);
@@ -112,6 +132,13 @@ static enum api_error_kind read_field(struct api_structured *s, const struct fie
     case FIELD_WHITESPACE:
         if (!json_is_string(value)) return api_field_wrong_type(e, field->place, "a string", value);
         s->source.whitespace = text_of(value);
+        return API_OK;
+    case FIELD_COMPACT:
+        return read_flag(field->place, value, &s->source.is_compact, e);
+    case FIELD_CLOSED:
+        return read_flag(field->place, value, &s->source.closes_objects, e);
+    case FIELD_FALLBACK:
+        return read_flag(field->place, value, &any, e);
     }
     return API_OK;
 }
@@ -178,6 +205,24 @@ static bool is_json(enum grammar_kind kind) {
     return kind == GRAMMAR_JSON_OBJECT || kind == GRAMMAR_JSON_SCHEMA;
 }
 
+/* What is said of JSON is about JSON, and one thing is said of its white space. */
+static enum api_error_kind check_json(const struct api_structured *s, struct api_error *e) {
+    const struct grammar_source *source = &s->source;
+    const char *what = source->whitespace.length > 0 ? "a whitespace pattern"
+                       : source->is_compact          ? "'disable_any_whitespace'"
+                       : source->closes_objects      ? "'disable_additional_properties'"
+                                                     : NULL;
+    if (!s->field || !what) return API_OK;
+    if (source->whitespace.length > 0 && source->is_compact)
+        return api_error_set(
+            e, API_INVALID, "structured_outputs.disable_any_whitespace",
+            "'structured_outputs.disable_any_whitespace' and a whitespace pattern: only one of "
+            "them can hold.");
+    if (is_json(source->kind)) return API_OK;
+    return api_error_set(e, API_INVALID, s->field,
+                         "'%s' and %s: that one is for JSON, and nothing here is JSON.", s->field, what);
+}
+
 /* ---- all ----------------------------------------------------------------------------------------------- */
 
 enum api_error_kind api_structured_read(struct api_structured *s, const json_t *body,
@@ -185,12 +230,7 @@ enum api_error_kind api_structured_read(struct api_structured *s, const json_t *
     if (read_response_format(s, body, limits, e) != API_OK) return e->kind;
     if (read_structured_outputs(s, body, limits, e) != API_OK) return e->kind;
     if (read_fields(s, body, in_body, COUNT(in_body), e) != API_OK) return e->kind;
-    if (!s->field || s->source.whitespace.length == 0 || is_json(s->source.kind)) return API_OK;
-    return api_error_set(
-        e, API_INVALID, s->field,
-        "'%s' and a whitespace pattern: that one is for what may stand between the elements of "
-        "JSON, and nothing here is JSON.",
-        s->field);
+    return check_json(s, e);
 }
 
 void api_structured_deinit(struct api_structured *s) {

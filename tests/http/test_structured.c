@@ -201,28 +201,33 @@ static void fields_that_exclude_each_other_are_named(void **state) {
     answer_free(&a);
 }
 
-/* Nearly each text of this expression has states of its own: the request that they are too many for is told so, and the
- * next ones have room again. */
+/* One token of this expression has more states than a small memory holds: the request is told so, and the next ones have
+ * room again. One that has many over its text has them one after the other. */
 static void states_beyond_the_memory_are_said(void **state) {
     (void)state;
     static const char format[] = "{\"prompt\":\"Once\",\"max_tokens\":%d,\"temperature\":2,\"seed\":%d,"
-                                 "\"guided_regex\":\"[ab]*a[ab]{2000}c\"}";
+                                 "%s}";
+    static const char many[] = "\"guided_regex\":\"[ab]*a[ab]{2000}c\"";
+    static const char too_many[] =
+        "\"guided_grammar\":\"root ::= (\\\"a\\\" | \\\"aa\\\" | \\\"a\\\" root){60,} \\\"b\\\"\"";
     bool is_refused = false;
     char request[256];
     struct daemon small;
     drafting_start(&small, "--structured-outputs-mib", "1");
     for (int seed = 0; seed < SEEDS && !is_refused; seed++) {
-        snprintf(request, sizeof request, format, 450, seed);
+        snprintf(request, sizeof request, format, 450, seed, too_many);
         struct answer a = http_post(&small, "/v1/completions", request);
         is_refused = a.status == 400;
         if (is_refused)
-            assert_non_null(strstr(a.body, "'guided_regex': with this text its states need more memory"));
+            assert_non_null(strstr(a.body, "'guided_grammar'"));
         else
             assert_int_equal(a.status, 200);
         answer_free(&a);
     }
     assert_true(is_refused);
-    snprintf(request, sizeof request, format, 4, 1);
+    snprintf(request, sizeof request, format, 4, 1, too_many);
+    json_decref(complete(&small, request));
+    snprintf(request, sizeof request, format, 450, 1, many);
     json_decref(complete(&small, request));
     daemon_stop(&small);
 }

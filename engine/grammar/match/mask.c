@@ -23,7 +23,7 @@ bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabul
     return rules_grow(r, &s->bits, &capacity, vocabulary_words(v) + 1, sizeof *s->bits);
 }
 
-void masks_deinit(struct masks *s) {
+static void free_kept(struct masks *s) {
     for (size_t i = 0; i < s->leaf_mask_count; i++) {
         free(s->leaf_masks[i].set.bits);
         free(s->leaf_masks[i].set.tokens);
@@ -33,6 +33,24 @@ void masks_deinit(struct masks *s) {
         free(s->kept[i].bits);
         free(s->kept[i].tokens);
     }
+}
+
+void masks_forget(struct masks *s) {
+    struct rules *r = s->matcher->rules;
+    free_kept(s);
+    rules_refund(r, s->kept_bytes);
+    s->leaf_mask_count = s->kept_count = s->leaf_mask_of_count = s->loop_count = s->kept_bytes = 0;
+    rules_shrink(r, &s->leaf_masks, &s->leaf_mask_capacity, 0, sizeof *s->leaf_masks);
+    rules_shrink(r, &s->kept, &s->kept_capacity, 0, sizeof *s->kept);
+    rules_shrink(r, &s->leaf_mask_of, &s->leaf_mask_of_capacity, 0, sizeof *s->leaf_mask_of);
+    rules_shrink(r, &s->loops, &s->loop_capacity, 0, sizeof *s->loops);
+    rules_shrink(r, &s->exits, &s->exit_capacity, 0, sizeof *s->exits);
+    s->exit_count = 0;
+    s->loop_part = (struct loop_part){.part = RULES_NONE};
+}
+
+void masks_deinit(struct masks *s) {
+    free_kept(s);
     free(s->leaf_mask_of);
     free(s->leaf_masks);
     free(s->kept);

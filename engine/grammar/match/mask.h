@@ -50,5 +50,7 @@ struct masks {
 
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v);
 void masks_deinit(struct masks *s);
+/* All that are kept, and what is known of leaves. */
+void masks_forget(struct masks *s);
 /* bits[words]. False: failed, as the rules say. */
 bool masks_find(struct masks *s, configuration c, uint32_t *bits);

@@ -10,13 +10,27 @@ bool numbers_init(struct matcher *m) {
     return true;
 }
 
+static uint32_t hash_stack(rules_expression rest, uint32_t next) {
+    return hash_mix(hash_mix(0x811C9DC5u, rest), next);
+}
+
+static uint32_t hash_either(const uint32_t *cells, uint32_t count) {
+    uint32_t hash = hash_mix(0x85EBCA6Bu, count);
+    for (uint32_t i = 0; i < count; i++) hash = hash_mix(hash, cells[i]);
+    return hash;
+}
+
+uint32_t numbers_cell_hash(const struct matcher *m, const struct cell *c) {
+    return c->rest == RULES_NONE ? hash_either(m->others + c->next, c->count) : hash_stack(c->rest, c->next);
+}
+
 uint32_t numbers_cell(struct matcher *m, rules_expression rest, uint32_t next) {
     struct rules *r = m->rules;
     if (rest == RULES_NONE || next == CELL_FAILED) return CELL_FAILED;
     if (rest == RULES_EMPTY) return next;
     if (!table_grow(r, &m->cell_table, m->cells ? &m->cells->hash : NULL, sizeof *m->cells))
         return CELL_FAILED;
-    uint32_t hash = hash_mix(hash_mix(0x811C9DC5u, rest), next);
+    uint32_t hash = hash_stack(rest, next);
     size_t mask = m->cell_table.capacity - 1, at = hash & mask;
     for (; m->cell_table.slots[at] != RULES_NONE; at = (at + 1) & mask) {
         const struct cell *c = &m->cells[m->cell_table.slots[at]];
@@ -80,10 +94,9 @@ static uint32_t add_either(struct matcher *m, const uint32_t *cells, uint32_t co
 }
 
 static uint32_t find_either(struct matcher *m, const uint32_t *cells, uint32_t count) {
-    uint32_t hash = hash_mix(0x85EBCA6Bu, count);
+    uint32_t hash = hash_either(cells, count);
     if (!table_grow(m->rules, &m->cell_table, m->cells ? &m->cells->hash : NULL, sizeof *m->cells))
         return CELL_FAILED;
-    for (uint32_t i = 0; i < count; i++) hash = hash_mix(hash, cells[i]);
     size_t mask = m->cell_table.capacity - 1, at = hash & mask;
     for (; m->cell_table.slots[at] != RULES_NONE; at = (at + 1) & mask) {
         const struct cell *c = &m->cells[m->cell_table.slots[at]];

@@ -31,11 +31,13 @@ enum status rules_take_failure(struct rules *r, struct error *e) {
     return code;
 }
 
-static bool take_of_budget(struct grammar_budget *budget, size_t bytes) {
+static bool take_of_budget(const struct rules *r, size_t bytes) {
+    struct grammar_budget *budget = r->budget;
     if (!budget) return true;
+    size_t most = budget->bytes_max - (r->has_reserve ? 0 : budget->reserve);
     size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
     do
-        if (bytes > budget->bytes_max || used > budget->bytes_max - bytes) return false;
+        if (bytes > most || used > most - bytes) return false;
     while (!atomic_compare_exchange_weak_explicit(&budget->used, &used, used + bytes, memory_order_relaxed,
                                                   memory_order_relaxed));
     return true;
@@ -48,7 +50,7 @@ bool rules_charge(struct rules *r, size_t bytes) {
                    r->bytes_max);
         return false;
     }
-    if (!take_of_budget(r->budget, bytes)) {
+    if (!take_of_budget(r, bytes)) {
         rules_fail(r, STATUS_BUSY, "grammar", "those in use leave too little of %zu bytes",
                    r->budget->bytes_max);
         return false;
@@ -87,6 +89,21 @@ bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, si
     return true;
 }
 
+void rules_shrink(struct rules *r, void *block, size_t *capacity, size_t count, size_t size) {
+    void *old, *kept;
+    memcpy(&old, block, sizeof old);
+    if (*capacity == count) return;
+    if (count == 0) {
+        free(old);
+        kept = NULL;
+    } else if (!(kept = reallocarray(old, count, size))) {
+        return; /* it stays as large as it is */
+    }
+    memcpy(block, &kept, sizeof kept);
+    rules_refund(r, (*capacity - count) * size);
+    *capacity = count;
+}
+
 void rules_limit_time(struct rules *r, double seconds_max) {
     r->deadline = seconds_max > 0 ? clock_thread_ns() + (uint64_t)(seconds_max * 1e9) : 0;
 }
@@ -102,14 +119,24 @@ static void look_at_clock(struct rules *r) {
 }
 
 void rules_limit_steps(struct rules *r, size_t steps_max) {
-    r->steps_end = steps_max > 0 ? r->steps + steps_max : 0;
+    r->steps_end = r->steps + (steps_max > 0 ? steps_max : 1);
+}
+
+void rules_unlimit_steps(struct rules *r) {
+    r->steps_end = 0;
+}
+
+static void end_steps(struct rules *r) {
+    if (!r->pause)
+        rules_fail(r, STATUS_BUSY, "grammar", "it takes more steps than there are now");
+    else if (!r->pause(r->pause_context))
+        rules_fail(r, STATUS_CANCELLED, "grammar", "nobody waits for it any more");
 }
 
 bool rules_spend(struct rules *r, size_t steps) {
     r->steps += steps;
     if (r->deadline > 0 && r->steps >= r->next_look) look_at_clock(r);
-    if (r->steps_end > 0 && r->steps > r->steps_end)
-        rules_fail(r, STATUS_LIMIT, "grammar", "a token of it takes more steps than a grammar may take");
+    if (r->steps_end > 0 && r->steps > r->steps_end && !rules_failed(r)) end_steps(r);
     return !rules_failed(r);
 }
 
@@ -118,6 +145,15 @@ bool scratch_push(struct rules *r, uint32_t value) {
         return false;
     r->scratch[r->scratch_count++] = value;
     return true;
+}
+
+/* slots[capacity] is empty. */
+static void put_number(uint32_t *slots, size_t capacity, const void *hashes, size_t stride, uint32_t number) {
+    uint32_t hash;
+    memcpy(&hash, (const char *)hashes + number * stride, sizeof hash);
+    size_t at = hash & (capacity - 1);
+    while (slots[at] != RULES_NONE) at = (at + 1) & (capacity - 1);
+    slots[at] = number;
 }
 
 bool table_grow(struct rules *r, struct number_table *t, const void *hashes, size_t stride) {
@@ -131,18 +167,22 @@ bool table_grow(struct rules *r, struct number_table *t, const void *hashes, siz
         return false;
     }
     memset(slots, 0xFF, capacity * sizeof *slots);
-    for (size_t i = 0; i < t->capacity; i++) {
-        uint32_t hash;
-        if (t->slots[i] == RULES_NONE) continue;
-        memcpy(&hash, (const char *)hashes + t->slots[i] * stride, sizeof hash);
-        size_t at = hash & (capacity - 1);
-        while (slots[at] != RULES_NONE) at = (at + 1) & (capacity - 1);
-        slots[at] = t->slots[i];
-    }
+    for (size_t i = 0; i < t->capacity; i++)
+        if (t->slots[i] != RULES_NONE) put_number(slots, capacity, hashes, stride, t->slots[i]);
     free(t->slots);
     t->slots = slots;
     t->capacity = capacity;
     return true;
+}
+
+void table_rebuild(struct rules *r, struct number_table *t, const void *hashes, size_t stride, uint32_t first,
+                   uint32_t count) {
+    size_t capacity = 64;
+    t->count = count - first;
+    while (capacity <= 2 * t->count) capacity *= 2;
+    if (capacity < t->capacity) rules_shrink(r, &t->slots, &t->capacity, capacity, sizeof *t->slots);
+    if (t->capacity > 0) memset(t->slots, 0xFF, t->capacity * sizeof *t->slots);
+    for (uint32_t i = first; i < count; i++) put_number(t->slots, t->capacity, hashes, stride, i);
 }
 
 enum status rules_create(size_t bytes_max, struct grammar_budget *budget, struct rules **out,
@@ -165,12 +205,13 @@ enum status rules_create(size_t bytes_max, struct grammar_budget *budget, struct
 
 void rules_destroy(struct rules *r) {
     if (!r) return;
-    rules_refund(r, r->bytes);
     leaves_deinit(r);
+    rules_refund(r, r->bytes);
     free(r->expressions);
     free(r->expression_table.slots);
     free(r->members);
     free(r->sets);
+    free(r->texts);
     free(r->set_table.slots);
     free(r->rules);
     free(r->names);

@@ -8,182 +8,6 @@
 /* Members of a choice that are put in order for what a step costs. */
 #define MEMBERS_A_STEP 4
 
-static uint32_t hash_bytes_of(const void *data, size_t count) {
-    const uint32_t *words = data;
-    uint32_t hash = 0x811C9DC5u;
-    for (size_t i = 0; i < count; i++) hash = hash_mix(hash, words[i]);
-    return hash;
-}
-
-static unsigned both_flags(const struct rules *r, rules_expression a, rules_expression b) {
-    return r->expressions[a].flags & r->expressions[b].flags;
-}
-
-static unsigned either_flags(const struct rules *r, rules_expression a, rules_expression b) {
-    return r->expressions[a].flags | r->expressions[b].flags;
-}
-
-#define FLAGS_OF_ALL (EXPRESSION_REGULAR)
-#define FLAGS_OF_ANY (EXPRESSION_BOOLEAN | EXPRESSION_BROAD | EXPRESSION_WIDE)
-
-static unsigned choice_flags(const struct rules *r, const struct expression *x) {
-    unsigned all = FLAGS_OF_ALL, any = 0;
-    for (uint32_t i = 0; i < x->b; i++) {
-        unsigned flags = r->expressions[r->members[x->a + i]].flags;
-        all &= flags;
-        any |= flags & (FLAGS_OF_ANY | EXPRESSION_NULLABLE);
-    }
-    return all | any;
-}
-
-static unsigned repeat_flags(const struct rules *r, const struct expression *x) {
-    unsigned flags = r->expressions[x->a].flags;
-    if (x->b == 0) flags |= EXPRESSION_NULLABLE;
-    if (x->c > 1 && (flags & EXPRESSION_BROAD)) flags |= EXPRESSION_WIDE;
-    return flags;
-}
-
-static unsigned pair_flags(const struct rules *r, const struct expression *x) {
-    unsigned flags =
-        (either_flags(r, x->a, x->b) & FLAGS_OF_ANY) | (both_flags(r, x->a, x->b) & FLAGS_OF_ALL);
-    if (x->kind != EXPRESSION_SEQUENCE) flags |= EXPRESSION_BOOLEAN;
-    if (x->kind == EXPRESSION_DIFFERENCE)
-        flags |= expression_is(r, x->a, EXPRESSION_NULLABLE) && !expression_is(r, x->b, EXPRESSION_NULLABLE)
-                     ? EXPRESSION_NULLABLE
-                     : 0;
-    else
-        flags |= both_flags(r, x->a, x->b) & EXPRESSION_NULLABLE;
-    return flags;
-}
-
-static int set_size(const struct byte_set *s) {
-    int size = 0;
-    for (int i = 0; i < 4; i++) size += __builtin_popcountll(s->bits[i]);
-    return size;
-}
-
-uint8_t expression_flags(const struct rules *r, const struct expression *x) {
-    switch ((enum expression_kind)x->kind) {
-    case EXPRESSION_NOTHING:
-        return EXPRESSION_REGULAR;
-    case EXPRESSION_EMPTY:
-        return EXPRESSION_REGULAR | EXPRESSION_NULLABLE;
-    case EXPRESSION_BYTES:
-        return EXPRESSION_REGULAR | (set_size(&r->sets[x->a]) >= RULES_BROAD_FROM ? EXPRESSION_BROAD : 0);
-    case EXPRESSION_CHOICE:
-        return (uint8_t)choice_flags(r, x);
-    case EXPRESSION_REPEAT:
-        return (uint8_t)repeat_flags(r, x);
-    case EXPRESSION_CALL:
-        return r->rules[x->a].nullable ? EXPRESSION_NULLABLE : 0;
-    case EXPRESSION_SEQUENCE:
-    case EXPRESSION_INTERSECTION:
-    case EXPRESSION_DIFFERENCE:
-        break;
-    }
-    return (uint8_t)pair_flags(r, x);
-}
-
-static unsigned depth_of(const struct rules *r, const struct expression *x) {
-    unsigned depth = 0;
-    switch ((enum expression_kind)x->kind) {
-    case EXPRESSION_CHOICE:
-        for (uint32_t i = 0; i < x->b; i++) {
-            unsigned member = r->expressions[r->members[x->a + i]].depth;
-            if (member > depth) depth = member;
-        }
-        return depth + 1;
-    case EXPRESSION_REPEAT:
-        return r->expressions[x->a].depth + 1u;
-    case EXPRESSION_SEQUENCE: {
-        unsigned a = r->expressions[x->a].depth + 1u, b = r->expressions[x->b].depth;
-        return a > b ? a : b;
-    }
-    case EXPRESSION_INTERSECTION:
-    case EXPRESSION_DIFFERENCE: {
-        unsigned a = r->expressions[x->a].depth, b = r->expressions[x->b].depth;
-        return (a > b ? a : b) + RULES_BOOLEAN_LEVELS;
-    }
-    default:
-        return 0;
-    }
-}
-
-static uint32_t hash_content(const struct rules *r, const struct expression *x) {
-    if (x->kind == EXPRESSION_CHOICE) return hash_mix(hash_bytes_of(r->members + x->a, x->b), x->kind);
-    return hash_mix(hash_mix(hash_mix(hash_mix(x->kind, x->a), x->b), x->c), 0x5bd1e995u);
-}
-
-static bool same_content(const struct rules *r, const struct expression *x, const struct expression *y) {
-    if (x->hash != y->hash || x->kind != y->kind || x->b != y->b || x->c != y->c) return false;
-    if (x->kind != EXPRESSION_CHOICE) return x->a == y->a;
-    return memcmp(r->members + x->a, r->members + y->a, x->b * sizeof *r->members) == 0;
-}
-
-/* The number of x where there is such a one, else the free place for it (*found false). */
-static size_t find_place(const struct rules *r, const struct expression *x, bool *found) {
-    const struct number_table *t = &r->expression_table;
-    size_t at = x->hash & (t->capacity - 1);
-    for (; t->slots[at] != RULES_NONE; at = (at + 1) & (t->capacity - 1)) {
-        *found = same_content(r, &r->expressions[t->slots[at]], x);
-        if (*found) return at;
-    }
-    *found = false;
-    return at;
-}
-
-rules_expression expression_intern(struct rules *r, enum expression_kind kind, uint32_t a, uint32_t b,
-                                   uint32_t c) {
-    struct expression x = {.kind = (uint8_t)kind, .a = a, .b = b, .c = c};
-    bool found;
-    if (!rules_tick(r) ||
-        !table_grow(r, &r->expression_table, r->expressions ? &r->expressions->hash : NULL, sizeof x))
-        return RULES_NONE;
-    x.hash = hash_content(r, &x);
-    size_t at = find_place(r, &x, &found);
-    if (found) {
-        if (kind == EXPRESSION_CHOICE) r->member_count -= b;
-        return r->expression_table.slots[at];
-    }
-    unsigned depth = depth_of(r, &x);
-    if (depth > RULES_DEPTH_MAX)
-        return rules_fail(r, STATUS_LIMIT, "grammar", "expressions within each other deeper than %d",
-                          RULES_DEPTH_MAX);
-    if (!rules_grow(r, &r->expressions, &r->expression_capacity, r->expression_count + 1, sizeof x))
-        return RULES_NONE;
-    x.depth = (uint16_t)depth;
-    x.flags = expression_flags(r, &x);
-    r->expressions[r->expression_count] = x;
-    r->expression_table.slots[at] = (uint32_t)r->expression_count;
-    r->expression_table.count++;
-    return (rules_expression)r->expression_count++;
-}
-
-static bool set_is_empty(const struct byte_set *s) {
-    return (s->bits[0] | s->bits[1] | s->bits[2] | s->bits[3]) == 0;
-}
-
-static bool same_set(const struct byte_set *a, const struct byte_set *b) {
-    return memcmp(a->bits, b->bits, sizeof a->bits) == 0;
-}
-
-rules_expression expression_bytes(struct rules *r, const struct byte_set *set) {
-    struct number_table *t = &r->set_table;
-    if (set_is_empty(set)) return RULES_NOTHING;
-    if (!table_grow(r, t, r->sets ? &r->sets->hash : NULL, sizeof *set)) return RULES_NONE;
-    uint32_t hash = hash_bytes_of(set->bits, sizeof set->bits / 4);
-    size_t at = hash & (t->capacity - 1);
-    for (; t->slots[at] != RULES_NONE; at = (at + 1) & (t->capacity - 1))
-        if (same_set(&r->sets[t->slots[at]], set))
-            return expression_intern(r, EXPRESSION_BYTES, t->slots[at], 0, 0);
-    if (!rules_grow(r, &r->sets, &r->set_capacity, r->set_count + 1, sizeof *set)) return RULES_NONE;
-    r->sets[r->set_count] = *set;
-    r->sets[r->set_count].hash = hash;
-    t->slots[at] = (uint32_t)r->set_count++;
-    t->count++;
-    return expression_intern(r, EXPRESSION_BYTES, t->slots[at], 0, 0);
-}
-
 /* ---- choices --------------------------------------------------------------------------------------------- */
 
 /* Whether x matches every text there is. */
@@ -191,7 +15,7 @@ static bool is_all(const struct rules *r, rules_expression x) {
     const struct expression *repeat = &r->expressions[x];
     if (repeat->kind != EXPRESSION_REPEAT || repeat->b != 0 || repeat->c != RULES_UNLIMITED) return false;
     const struct expression *part = &r->expressions[repeat->a];
-    return part->kind == EXPRESSION_BYTES && set_size(&r->sets[part->a]) == 256;
+    return part->kind == EXPRESSION_BYTES && byte_set_size(&r->sets[part->a]) == 256;
 }
 
 /* Members of members take their place. */
@@ -313,19 +137,6 @@ rules_expression rules_sequence(struct rules *r, const rules_expression *parts, 
     rules_expression made = RULES_EMPTY;
     if (rules_failed(r)) return RULES_NONE;
     for (size_t i = count; i-- > 0;) made = expression_sequence(r, parts[i], made);
-    return made;
-}
-
-rules_expression rules_text(struct rules *r, const char *bytes, size_t length) {
-    rules_expression made = RULES_EMPTY;
-    if (rules_failed(r)) return RULES_NONE;
-    for (size_t i = length; i-- > 0 && made != RULES_NONE;) {
-        struct byte_set one = {0};
-        unsigned byte = (unsigned char)bytes[i];
-        one.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
-        rules_expression first = expression_bytes(r, &one);
-        made = first == RULES_NONE ? RULES_NONE : put_before(r, first, made);
-    }
     return made;
 }
 

@@ -11,9 +11,10 @@
 #include "engine/grammar/rules/rules.h"
 
 enum expression_kind {
-    EXPRESSION_NOTHING,      /* matches no text */
-    EXPRESSION_EMPTY,        /* matches the empty text */
-    EXPRESSION_BYTES,        /* a: which set */
+    EXPRESSION_NOTHING, /* matches no text */
+    EXPRESSION_EMPTY,   /* matches the empty text */
+    EXPRESSION_BYTES,   /* a: which set */
+    EXPRESSION_TEXT, /* b bytes from r->texts[a], two or more: so that a list of texts takes little beside them */
     EXPRESSION_SEQUENCE,     /* a, then b; a is no sequence, so that it is a list */
     EXPRESSION_CHOICE,       /* b members from r->members[a], ascending, none of them a choice */
     EXPRESSION_REPEAT,       /* a, from b to c times */
@@ -75,11 +76,18 @@ struct leaf {
 
 struct linear_form;
 
+/* What happens where steps have come to their end. It has set a new end when it returns true; false: what is at hand
+ * fails with CANCELLED. */
+typedef bool rules_pause(void *context);
+
 struct rules {
     size_t bytes, bytes_max;
     struct grammar_budget *budget; /* NULL: none */
+    bool has_reserve;              /* the budget's */
     uint64_t deadline;             /* by clock_thread_ns; 0: none */
     size_t steps_end;              /* 0: none */
+    rules_pause *pause;            /* at its steps' end, NULL: it fails there; */
+    void *pause_context;           /* of the asker */
     size_t next_look;              /* at the clock: a number of steps */
     size_t steps;
 
@@ -91,6 +99,8 @@ struct rules {
     struct byte_set *sets;
     size_t set_count, set_capacity;
     struct number_table set_table;
+    char *texts;
+    size_t text_count, text_capacity;
     struct rule *rules;
     size_t rule_count, rule_capacity;
     char *names;
@@ -118,16 +128,18 @@ struct rules {
 
 /* Makes *block (of *capacity elements of `size` bytes) large enough for `count`; false: failed, said. */
 bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size);
+/* Gives back what an array has beyond `count`. */
+void rules_shrink(struct rules *r, void *block, size_t *capacity, size_t count, size_t size);
 /* Of memory that r's owner holds beside it. */
 bool rules_charge(struct rules *r, size_t bytes);
 void rules_refund(struct rules *r, size_t bytes);
 /* Compiling may take the calling thread so long from now on, of its processor's time, so that a busy machine refuses
  * nothing more; 0: as long as it takes. */
 void rules_limit_time(struct rules *r, double seconds_max);
-/* So many steps from now on, then every one fails with LIMIT: a bound that is the same on every machine. 0: none. */
+/* So many steps from now on, a bound that is the same on every machine; then every one fails with BUSY, or r->pause is
+ * asked where there is one. */
 void rules_limit_steps(struct rules *r, size_t steps_max);
-/* Counts so many steps at once; false: failed. */
-bool rules_spend(struct rules *r, size_t steps);
+void rules_unlimit_steps(struct rules *r);
 /* For loops: false when the time is over or something has failed. */
 bool rules_tick(struct rules *r);
 /* The failure, which is forgotten: what there was before it is still good. */
@@ -135,6 +147,9 @@ enum status rules_take_failure(struct rules *r, struct error *e);
 
 /* Makes room for one number more. The hash of number i stands i * stride behind `hashes`. */
 bool table_grow(struct rules *r, struct number_table *t, const void *hashes, size_t stride);
+/* Makes it anew, for the numbers from `first` on to before `count`, as small as can be. */
+void table_rebuild(struct rules *r, struct number_table *t, const void *hashes, size_t stride, uint32_t first,
+                   uint32_t count);
 static inline uint32_t hash_mix(uint32_t hash, uint32_t value) {
     hash = (hash ^ value) * 0x9E3779B1u;
     return hash ^ (hash >> 15);
@@ -152,6 +167,12 @@ static inline bool byte_set_has(const struct byte_set *s, unsigned byte) {
     return (s->bits[byte >> 6] >> (byte & 63)) & 1;
 }
 
+static inline int byte_set_size(const struct byte_set *s) {
+    int size = 0;
+    for (int i = 0; i < 4; i++) size += __builtin_popcountll(s->bits[i]);
+    return size;
+}
+
 /* As it is, without simplification; flags and depth are worked out. */
 rules_expression expression_intern(struct rules *r, enum expression_kind kind, uint32_t a, uint32_t b,
                                    uint32_t c);
@@ -159,7 +180,11 @@ rules_expression expression_intern(struct rules *r, enum expression_kind kind, u
 rules_expression expression_choice(struct rules *r, size_t from);
 rules_expression expression_sequence(struct rules *r, rules_expression a, rules_expression b);
 rules_expression expression_bytes(struct rules *r, const struct byte_set *set);
+/* Of r->texts. */
+rules_expression expression_text(struct rules *r, uint32_t first, uint32_t length);
 bool scratch_push(struct rules *r, uint32_t value);
+/* Of what an expression is made of. */
+uint32_t expression_hash(const struct rules *r, const struct expression *x);
 /* The flags of an expression from what it is made of now. */
 uint8_t expression_flags(const struct rules *r, const struct expression *x);
 /* The name of a rule, for messages. */

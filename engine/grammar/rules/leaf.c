@@ -27,11 +27,23 @@ static uint32_t split_classes(uint8_t class_of[256], uint32_t count, const struc
     return count;
 }
 
+/* Each byte of a text is a class. */
+static void split_texts(struct rules *r) {
+    bool is_there[256] = {false};
+    for (size_t i = 0; i < r->text_count; i++) is_there[(unsigned char)r->texts[i]] = true;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        struct byte_set one = {0};
+        one.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
+        if (is_there[byte]) r->class_count = split_classes(r->class_of, r->class_count, &one);
+    }
+}
+
 void leaves_freeze(struct rules *r) {
     memset(r->class_of, 0, sizeof r->class_of);
     r->class_count = 1;
     for (size_t i = 0; i < r->set_count && r->class_count < 256; i++)
         r->class_count = split_classes(r->class_of, r->class_count, &r->sets[i]);
+    split_texts(r);
     for (unsigned byte = 256; byte-- > 0;) r->class_byte[r->class_of[byte]] = (uint8_t)byte;
 }
 
@@ -39,7 +51,7 @@ void leaves_deinit(struct rules *r) {
     free(r->leaves);
     free(r->leaf_of);
     free(r->rows);
-    linear_form_destroy(r->form);
+    linear_form_destroy(r);
 }
 
 /* ---- states ---------------------------------------------------------------------------------------------- */
@@ -188,6 +200,37 @@ leaf_state leaf_of(struct rules *r, rules_expression x) {
     leaf_state state = leaf_number(r, x);
     if (state == RULES_NONE || leaf_alive(r, state)) return state;
     return rules_failed(r) ? RULES_NONE : LEAF_DEAD;
+}
+
+/* ---- forgetting ------------------------------------------------------------------------------------------- */
+
+uint8_t leaf_flags(const struct rules *r, leaf_state state) {
+    return (uint8_t)(r->leaves[state].pruned << 4 | r->leaves[state].alive);
+}
+
+void leaves_forget(struct rules *r, size_t count, size_t row_count, const uint8_t *flags) {
+    linear_form_destroy(r);
+    r->leaf_count = count;
+    r->row_count = row_count;
+    rules_shrink(r, &r->leaves, &r->leaf_capacity, count, sizeof *r->leaves);
+    rules_shrink(r, &r->rows, &r->row_capacity, row_count * r->class_count, sizeof *r->rows);
+    if (r->expression_count < r->leaf_of_count) r->leaf_of_count = r->expression_count;
+    rules_shrink(r, &r->leaf_of, &r->leaf_of_capacity, r->leaf_of_count, sizeof *r->leaf_of);
+    r->leaf_of_count = r->leaf_of_capacity;
+    if (r->leaf_of_count > 0) memset(r->leaf_of, 0xFF, r->leaf_of_count * sizeof *r->leaf_of);
+    for (size_t i = 0; i < count; i++) {
+        struct leaf *leaf = &r->leaves[i];
+        leaf->pruned = flags[i] >> 4;
+        leaf->alive = flags[i] & 15;
+        if (leaf->row != RULES_NONE && leaf->row >= row_count) leaf->row = RULES_NONE;
+        if (i != LEAF_DEAD) r->leaf_of[leaf->expression] = (leaf_state)i;
+    }
+}
+
+leaf_state leaf_restore(struct rules *r, rules_expression x) {
+    leaf_state state = leaf_number(r, x);
+    if (state != RULES_NONE && state != LEAF_DEAD) r->leaves[state].alive = ALIVE;
+    return state;
 }
 
 bool leaf_expand(struct rules *r, leaf_state state) {

@@ -13,6 +13,13 @@ enum { LEAF_DEAD = 0 };
 void leaves_freeze(struct rules *r);
 void leaves_deinit(struct rules *r);
 
+/* The states from `count` on are forgotten, and rows from `row_count` on; flags[i] of those that stay are as leaf_flags
+ * said. Expressions may have got other numbers, but for theirs. */
+void leaves_forget(struct rules *r, size_t count, size_t row_count, const uint8_t *flags);
+uint8_t leaf_flags(const struct rules *r, leaf_state state);
+/* The state of an expression that is known to match some text. RULES_NONE: failed. */
+leaf_state leaf_restore(struct rules *r, rules_expression x);
+
 /* The state of a regular expression; LEAF_DEAD where it matches no text. RULES_NONE: failed. */
 leaf_state leaf_of(struct rules *r, rules_expression x);
 /* Works out where the state leads; false: failed. */

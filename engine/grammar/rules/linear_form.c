@@ -32,11 +32,14 @@ struct linear_form {
     size_t link_count, link_capacity;
 };
 
-void linear_form_destroy(struct linear_form *f) {
+void linear_form_destroy(struct rules *r) {
+    struct linear_form *f = r->form;
     if (!f) return;
-    free(f->pairs);
-    free(f->links);
+    rules_shrink(r, &f->pairs, &f->pair_capacity, 0, sizeof *f->pairs);
+    rules_shrink(r, &f->links, &f->link_capacity, 0, sizeof *f->links);
+    rules_refund(r, sizeof *f);
     free(f);
+    r->form = NULL;
 }
 
 static bool add_pair(struct rules *r, uint32_t set, rules_expression target) {
@@ -122,6 +125,9 @@ static bool add_form(struct rules *r, rules_expression x) {
         switch ((enum expression_kind)now.kind) {
         case EXPRESSION_BYTES:
             return add_pair(r, now.a, RULES_EMPTY);
+        case EXPRESSION_TEXT:
+            return add_pair(r, CLASS_BIT | r->class_of[(unsigned char)r->texts[now.a]],
+                            expression_text(r, now.a + 1, now.b - 1));
         case EXPRESSION_CHOICE:
             return add_choice(r, &now);
         case EXPRESSION_REPEAT:
@@ -186,7 +192,8 @@ static bool find_targets(struct rules *r, rules_expression x, rules_expression t
 }
 
 bool linear_form_targets(struct rules *r, rules_expression x, rules_expression targets[256]) {
-    if (!r->form && rules_charge(r, sizeof *r->form)) r->form = calloc(1, sizeof *r->form);
+    if (!r->form && rules_charge(r, sizeof *r->form) && !(r->form = calloc(1, sizeof *r->form)))
+        rules_refund(r, sizeof *r->form);
     if (!r->form) {
         rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *r->form);
         return false;

@@ -4,7 +4,7 @@
 #include "engine/grammar/rules/expression.h"
 
 /* Working memory, in struct rules. */
-void linear_form_destroy(struct linear_form *f);
+void linear_form_destroy(struct rules *r);
 
 /* targets[class]: what is left of x (which is regular) behind a byte of that class. */
 bool linear_form_targets(struct rules *r, rules_expression x, rules_expression targets[256]);

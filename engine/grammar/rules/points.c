@@ -4,30 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POINT_MAX        0x10FFFFu
+#include "engine/text/unicode/unicode.h"
+
 #define SURROGATES_FIRST 0xD800u
 #define SURROGATES_LAST  0xDFFFu
 
-static int encode(uint32_t point, unsigned char out[4]) {
-    if (point < 0x80) {
-        out[0] = (unsigned char)point;
-        return 1;
-    }
-    int length = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    for (int i = length - 1; i > 0; i--, point >>= 6) out[i] = (unsigned char)(0x80 | (point & 0x3F));
-    out[0] = (unsigned char)((0xF00 >> length) | point);
-    return length;
-}
-
 /* Points of one length, whose bytes vary each for itself. */
 static void add_block(struct rules *r, uint32_t first, uint32_t last) {
-    unsigned char low[4], high[4];
-    int length = encode(first, low);
-    encode(last, high);
+    char low[UTF8_BYTES_MAX], high[UTF8_BYTES_MAX];
+    size_t length = utf8_encode((int32_t)first, low);
+    utf8_encode((int32_t)last, high);
     rules_expression made = RULES_EMPTY;
-    for (int i = length - 1; i >= 0; i--) {
+    for (size_t i = length; i-- > 0;) {
         struct byte_set set = {0};
-        for (unsigned byte = low[i]; byte <= high[i]; byte++)
+        for (unsigned byte = (unsigned char)low[i]; byte <= (unsigned char)high[i]; byte++)
             set.bits[byte >> 6] |= (uint64_t)1 << (byte & 63);
         made = expression_sequence(r, expression_bytes(r, &set), made);
     }
@@ -36,7 +26,7 @@ static void add_block(struct rules *r, uint32_t first, uint32_t last) {
 
 /* Where the block that begins at `first` ends at the latest: it grows by whole bytes only. */
 static uint32_t block_end(uint32_t first, uint32_t last) {
-    static const uint32_t length_ends[] = {0x7F, 0x7FF, 0xFFFF, POINT_MAX};
+    static const uint32_t length_ends[] = {0x7F, 0x7FF, 0xFFFF, RULES_POINT_MAX};
     for (int i = 0; i < 4; i++)
         if (first <= length_ends[i] && last > length_ends[i]) last = length_ends[i];
     if (first < 0x80) return last;
@@ -59,7 +49,7 @@ static void add_range(struct rules *r, uint32_t first, uint32_t last) {
 }
 
 static void add_without_surrogates(struct rules *r, uint32_t first, uint32_t last) {
-    if (last > POINT_MAX) last = POINT_MAX;
+    if (last > RULES_POINT_MAX) last = RULES_POINT_MAX;
     if (first > last) return;
     if (first < SURROGATES_FIRST) add_range(r, first, last < SURROGATES_FIRST ? last : SURROGATES_FIRST - 1);
     if (last > SURROGATES_LAST) add_range(r, first > SURROGATES_LAST ? first : SURROGATES_LAST + 1, last);
@@ -122,11 +112,11 @@ rules_expression rules_other_points(struct rules *r, const struct rules_range *r
     if (!ordered) return RULES_NONE;
     for (size_t i = 0; i < kept; i++) {
         if (ordered[i].first > next) add_without_surrogates(r, next, ordered[i].first - 1);
-        if (ordered[i].last > POINT_MAX)
-            next = POINT_MAX + 1;
+        if (ordered[i].last > RULES_POINT_MAX)
+            next = RULES_POINT_MAX + 1;
         else
             next = ordered[i].last + 1;
     }
-    if (next <= POINT_MAX) add_without_surrogates(r, next, POINT_MAX);
+    if (next <= RULES_POINT_MAX) add_without_surrogates(r, next, RULES_POINT_MAX);
     return finish_points(r, from, ordered);
 }

@@ -21,6 +21,9 @@ typedef uint32_t rules_name; /* of a rule, which may be called before it is defi
 
 enum { RULES_NONE = UINT32_MAX, RULES_UNLIMITED = UINT32_MAX };
 
+/* The last code point. */
+enum { RULES_POINT_MAX = 0x10FFFF };
+
 /* A range of code points, both inclusive. Surrogates are left out by themselves. */
 struct rules_range {
     uint32_t first, last;
@@ -66,6 +69,9 @@ rules_expression rules_call(struct rules *r, rules_name rule);
 rules_expression rules_fail(struct rules *r, enum status status, const char *where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 bool rules_failed(const struct rules *r);
+/* Work of a writer's own, of some 0.1 µs a step, which counts like the rest: false when the time is over or something has
+ * failed. */
+bool rules_spend(struct rules *r, size_t steps);
 /* The whole text matches `start`. INVALID_ARGUMENT: a rule without a meaning, one that calls itself before it takes a
  * byte (left recursion, by its name), a start that matches no text; LIMIT: bytes_max; or what rules_fail was told. */
 enum status rules_finish(struct rules *r, rules_expression start, struct error *e);

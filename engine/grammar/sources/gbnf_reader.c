@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/grammar/rules/rules.h"
 #include "engine/text/unicode/unicode.h"
 
-#define POINT_MAX  0x10FFFFu
 #define NUMBER_MAX 1000000000u
 
 bool gbnf_failed(const struct gbnf_reader *g) {
@@ -79,7 +79,7 @@ static uint32_t hex_point(struct gbnf_reader *g, int digits) {
         }
         point = point << 4 | (uint32_t)digit;
     }
-    if (point > POINT_MAX || (point >= 0xD800 && point <= 0xDFFF))
+    if (point > RULES_POINT_MAX || (point >= 0xD800 && point <= 0xDFFF))
         gbnf_refuse(g, "no character has this number");
     return point;
 }

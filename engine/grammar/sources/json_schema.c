@@ -41,8 +41,10 @@ enum status json_schema_write(struct rules *r, struct engine_string source,
     *out = RULES_NONE;
     if (status == STATUS_MALFORMED) return e->code = STATUS_INVALID_ARGUMENT;
     if (status != STATUS_OK) return status;
-    struct json_schema_writer w = {
-        .rules = r, .root = root, .any_string = json_pack("{s:s}", "type", "string")};
+    struct json_schema_writer w = {.rules = r,
+                                   .root = root,
+                                   .closes_objects = options->closes_objects,
+                                   .any_string = json_pack("{s:s}", "type", "string")};
     if (!w.any_string) rules_fail(r, STATUS_NO_MEMORY, "schema", "cannot allocate for a schema");
     json_schema_shared_init(&w, options->whitespace_pattern);
     if (!rules_failed(r)) *out = write_schema(&w);

@@ -24,7 +24,7 @@ enum {
 };
 
 /* INVALID_ARGUMENT: no JSON, or no schema, or what is not understood, by name and with the JSON pointer of its place;
- * LIMIT, NO_MEMORY. options: whitespace_pattern alone is looked at. The source is read in full. */
+ * LIMIT, NO_MEMORY. options: whitespace_pattern and closes_objects alone are looked at. The source is read in full. */
 enum status json_schema_write(struct rules *r, struct engine_string source,
                               const struct grammar_options *options, rules_expression *out, struct error *e);
 

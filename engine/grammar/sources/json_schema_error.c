@@ -7,11 +7,14 @@
 #include "engine/files/json_file.h"
 #include "engine/grammar/sources/json_schema_writer.h"
 
+/* That are looked at for what a step costs. */
+#define VALUES_A_STEP 4
+
 enum { PLACE_BYTES_MAX = 256, TEXT_BYTES_MAX_OF_REFUSAL = 512 };
 
 struct place {
     char *out;
-    size_t size, length;
+    size_t size, length, looked_at;
 };
 
 static void append(struct place *p, const char *text, size_t length) {
@@ -60,16 +63,18 @@ static bool find_in_array(struct place *p, const json_t *from, const json_t *at)
 
 /* As deep as JSON_FILE_DEPTH_MAX. */
 static bool find(struct place *p, const json_t *from, const json_t *at) {
+    p->looked_at++;
     if (from == at) return true;
     return json_is_object(from) ? find_in_object(p, from, at)
                                 : json_is_array(from) && find_in_array(p, from, at);
 }
 
-void json_schema_place_of(const struct json_schema_writer *w, const json_t *at, char *out, size_t size) {
+size_t json_schema_place_of(const struct json_schema_writer *w, const json_t *at, char *out, size_t size) {
     struct place place = {.out = out, .size = size};
     append(&place, "schema#", 7);
     find(&place, w->root, at);
     out[place.length] = '\0';
+    return place.looked_at / VALUES_A_STEP;
 }
 
 rules_expression json_schema_refuse(struct json_schema_writer *w, enum status status, const json_t *at,

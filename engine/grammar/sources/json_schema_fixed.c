@@ -39,19 +39,34 @@ static bool same(const json_t *a, const json_t *b) {
     return json_equal(a, b);
 }
 
-static bool is_in(const json_t *list, const json_t *value) {
-    for (size_t i = 0; i < json_array_size(list); i++)
+/* What it takes to compare it: its own values, whatever the other has; a number is read anew each time. */
+static size_t steps_of(const json_t *value) {
+    enum { NUMBER_STEPS = 8 };
+    size_t steps = json_is_number(value) ? NUMBER_STEPS : 1;
+    const char *key;
+    json_t *part;
+    for (size_t i = 0; i < json_array_size(value); i++) steps += steps_of(json_array_get(value, i));
+    json_object_foreach((json_t *)value, key, part) {
+        steps += steps_of(part);
+    }
+    return steps;
+}
+
+static bool is_in(struct json_schema_writer *w, const json_t *list, const json_t *value) {
+    size_t steps = steps_of(value);
+    for (size_t i = 0; i < json_array_size(list) && rules_spend(w->rules, steps); i++)
         if (same(json_array_get(list, i), value)) return true;
     return false;
 }
 
 /* Whether each branch's enum and const have the value; it is one of those of `own`. */
-static bool is_in_all(const struct json_schema_list *branches, const json_t *value, const json_t *own) {
+static bool is_in_all(struct json_schema_writer *w, const struct json_schema_list *branches,
+                      const json_t *value, const json_t *own) {
     for (size_t i = 0; i < branches->count; i++) {
         const json_t *constant = json_object_get(branches->items[i], "const"),
                      *list = json_object_get(branches->items[i], "enum");
         if (constant && !same(constant, value)) return false;
-        if (list && list != own && !is_in(list, value)) return false;
+        if (list && list != own && !is_in(w, list, value)) return false;
     }
     return true;
 }
@@ -124,7 +139,7 @@ static rules_expression write_container(struct json_schema_writer *w, const stru
 /* One value, if all branches hold for it, but for what they ask of strings; own: the list that it is from, or NULL. */
 static rules_expression write_if_valid(struct json_schema_writer *w, const struct json_schema_list *branches,
                                        unsigned types, const json_t *value, const json_t *own) {
-    if (!(type_of(value) & types) || !is_in_all(branches, value, own)) return w->shared.nothing;
+    if (!(type_of(value) & types) || !is_in_all(w, branches, value, own)) return w->shared.nothing;
     if (json_is_object(value) || json_is_array(value)) return write_container(w, branches, value);
     if (json_is_number(value) && !json_schema_number_allows(w, branches, value)) return w->shared.nothing;
     return write_value(w, value);

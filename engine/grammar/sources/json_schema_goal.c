@@ -157,14 +157,16 @@ static rules_expression write_transparent(struct json_schema_writer *w, const js
 
 static size_t hash_of(const struct json_schema_list *schemas) {
     size_t hash = schemas->count;
-    for (size_t i = 0; i < schemas->count; i++) hash = hash * 31 + (size_t)(uintptr_t)schemas->items[i];
+    for (size_t i = 0; i < schemas->count; i++)
+        hash = json_schema_index_hash(hash, (uintptr_t)schemas->items[i]);
     return hash;
 }
 
 static struct json_schema_goal *find_goal(struct json_schema_writer *w,
                                           const struct json_schema_list *schemas) {
     size_t bytes = schemas->count * sizeof *schemas->items, hash = hash_of(schemas);
-    for (size_t i = 0; i < w->goal_count; i++) {
+    for (uint32_t i = json_schema_index_first(&w->goal_index, hash); i != JSON_SCHEMA_INDEX_NONE;
+         i = json_schema_index_next(&w->goal_index, i)) {
         const struct json_schema_goal *goal = &w->goals[i];
         if (goal->hash == hash && goal->count == schemas->count &&
             memcmp(goal->schemas, schemas->items, bytes) == 0)
@@ -182,7 +184,8 @@ static size_t add_goal(struct json_schema_writer *w, const struct json_schema_li
         return 0;
     }
     const json_t **copy = malloc(bytes);
-    if (!copy || !array_reserve(&w->goals, &w->goal_capacity, w->goal_count + 1)) {
+    if (!copy || !array_reserve(&w->goals, &w->goal_capacity, w->goal_count + 1) ||
+        !json_schema_index_add(&w->goal_index, hash_of(schemas))) {
         free(copy);
         rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for %zu schemas", schemas->count);
         return 0;
@@ -253,4 +256,5 @@ void json_schema_goals_define(struct json_schema_writer *w) {
 void json_schema_goals_deinit(struct json_schema_writer *w) {
     for (size_t i = 0; i < w->goal_count; i++) free(w->goals[i].schemas);
     free(w->goals);
+    json_schema_index_deinit(&w->goal_index);
 }

@@ -196,10 +196,15 @@ static void check_values(struct json_schema_writer *w, const json_t *schema) {
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'prefixItems' beside a list of 'items'");
 }
 
+static size_t size_of(const json_t *value) {
+    return json_is_array(value) ? json_array_size(value) : json_object_size(value);
+}
+
 void json_schema_keywords_check(struct json_schema_writer *w, const json_t *schema) {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)schema, name, value) {
+        if (!rules_spend(w->rules, 2 + size_of(value) / 8)) return;
         check_keyword(w, schema, name, value);
     }
     if (!rules_failed(w->rules)) check_values(w, schema);

@@ -57,9 +57,10 @@ static void list_properties(struct object *o) {
     for (size_t i = 0; i < o->branches->count; i++) {
         const json_t *properties = json_object_get(o->branches->items[i], "properties");
         json_object_foreach((json_t *)properties, name, value) {
-            add_property(o, name);
+            if (rules_spend(o->w->rules, 1)) add_property(o, name);
         }
-        has_properties |= properties != NULL;
+        has_properties |= properties != NULL || (o->w->closes_objects &&
+                                                 json_object_get(o->branches->items[i], "patternProperties"));
         has_others |= json_object_get(o->branches->items[i], "additionalProperties") != NULL;
     }
     o->is_closed = has_properties && !has_others;
@@ -68,7 +69,7 @@ static void list_properties(struct object *o) {
 static void list_required(struct object *o) {
     for (size_t i = 0; i < o->branches->count; i++) {
         const json_t *required = json_object_get(o->branches->items[i], "required");
-        for (size_t k = 0; k < json_array_size(required); k++) {
+        for (size_t k = 0; k < json_array_size(required) && rules_spend(o->w->rules, 1); k++) {
             struct property *p = add_property(o, json_string_value(json_array_get(required, k)));
             if (p) p->is_required = true;
         }
@@ -78,7 +79,7 @@ static void list_required(struct object *o) {
 static rules_expression write_keys(struct object *o, const json_t *map, const char *pattern, bool is_wide) {
     struct json_schema_writer *w = o->w;
     char where[ERROR_WHERE_BYTES];
-    json_schema_place_of(w, map, where, sizeof where);
+    rules_spend(w->rules, json_schema_place_of(w, map, where, sizeof where));
     const struct regex_style style = {.where = where,
                                       .spelling = REGEX_IN_JSON_STRING,
                                       .is_part = true,
@@ -133,6 +134,7 @@ static void list_names(struct object *o) {
  * False: no such key is allowed. */
 static bool ask(const struct object *o, const char *name, unsigned patterns, struct json_schema_list *asked) {
     asked->count = 0;
+    if (!rules_spend(o->w->rules, o->branches->count)) return false;
     for (size_t i = 0; i < o->branches->count; i++) {
         const json_t *own =
             name ? json_object_get(json_object_get(o->branches->items[i], "properties"), name) : NULL;

@@ -52,12 +52,29 @@ static char *resolve(struct json_schema_writer *w, const json_t *at, const char 
 
 /* ---- what has a name ----------------------------------------------------------------------------------------------- */
 
+/* A resource by its URI, an anchor by its resource too; what has no name is not looked for by one. */
+static size_t hash_name(size_t resource, const char *name) {
+    return json_schema_index_hash_text(resource + 1, name);
+}
+
+static size_t hash_schema(const json_t *schema) {
+    return json_schema_index_hash(1, (uintptr_t)schema);
+}
+
+static bool index_place(struct json_schema_writer *w, const struct json_schema_place *place) {
+    size_t name = place->uri      ? hash_name(0, place->uri)
+                  : place->anchor ? hash_name(place->resource + 1, place->anchor)
+                                  : hash_schema(place->schema);
+    return json_schema_index_add(&w->places_by_schema, hash_schema(place->schema)) &&
+           json_schema_index_add(&w->places_by_name, name);
+}
+
 /* Takes place.uri. Its number. */
 static size_t add_place(struct json_schema_writer *w, struct json_schema_place place) {
     if (w->place_count >= PLACES_MAX)
         json_schema_refuse(w, STATUS_LIMIT, place.schema,
                            "more than %d schemas with $anchor, or with or below an $id", PLACES_MAX);
-    else if (!array_reserve(&w->places, &w->place_capacity, w->place_count + 1))
+    else if (!array_reserve(&w->places, &w->place_capacity, w->place_count + 1) || !index_place(w, &place))
         rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for references");
     if (rules_failed(w->rules)) {
         free(place.uri);
@@ -89,11 +106,13 @@ static void find_in(struct json_schema_writer *w, const json_t *value, enum json
     const char *key;
     json_t *member;
     if (holder == JSON_SCHEMA_HOLDS_SCHEMAS && json_is_array(value)) {
-        for (size_t i = 0; i < json_array_size(value); i++) find_names(w, json_array_get(value, i), resource);
+        for (size_t i = 0; i < json_array_size(value) && rules_spend(w->rules, 1); i++)
+            find_names(w, json_array_get(value, i), resource);
     } else if (holder == JSON_SCHEMA_HOLDS_SCHEMAS) {
         find_names(w, value, resource);
     } else if (holder == JSON_SCHEMA_HOLDS_MAP) {
         json_object_foreach((json_t *)value, key, member) {
+            if (!rules_spend(w->rules, 1)) return;
             find_names(w, member, resource);
         }
     }
@@ -103,7 +122,7 @@ static void find_in(struct json_schema_writer *w, const json_t *value, enum json
 static void find_names(struct json_schema_writer *w, const json_t *schema, size_t resource) {
     const char *name, *anchor = json_string_value(json_object_get(schema, "$anchor"));
     json_t *value;
-    if (!json_is_object(schema) || rules_failed(w->rules)) return;
+    if (!json_is_object(schema) || !rules_spend(w->rules, 1 + json_object_size(schema))) return;
     size_t home = find_id(w, schema, resource);
     if (anchor)
         add_place(w, (struct json_schema_place){.schema = schema, .resource = home, .anchor = anchor});
@@ -126,14 +145,23 @@ void json_schema_refs_find(struct json_schema_writer *w) {
 void json_schema_refs_deinit(struct json_schema_writer *w) {
     for (size_t i = 0; i < w->place_count; i++) free(w->places[i].uri);
     free(w->places);
+    json_schema_index_deinit(&w->places_by_schema);
+    json_schema_index_deinit(&w->places_by_name);
 }
 
 /* ---- where a $ref leads -------------------------------------------------------------------------------------------- */
 
+#define EACH_PLACE(i, index, hash)                                                                           \
+    uint32_t i = json_schema_index_first(index, hash);                                                       \
+    i != JSON_SCHEMA_INDEX_NONE;                                                                             \
+    i = json_schema_index_next(index, i)
+
+/* The first place of several says it. */
 static size_t home_of(const struct json_schema_writer *w, const json_t *schema) {
-    for (size_t i = 0; i < w->place_count; i++)
-        if (w->places[i].schema == schema) return w->places[i].resource;
-    return 0;
+    size_t home = 0;
+    for (EACH_PLACE(i, &w->places_by_schema, hash_schema(schema)))
+        if (w->places[i].schema == schema) home = w->places[i].resource;
+    return home;
 }
 
 static int hex_value(char digit) {
@@ -194,20 +222,26 @@ static const json_t *follow_pointer(const json_t *value, char *pointer) {
     return value;
 }
 
-static const json_t *find_anchor(const struct json_schema_writer *w, size_t resource, const char *name) {
-    for (size_t i = 0; i < w->place_count; i++) {
+/* Of several the first. */
+static const json_t *find_anchor(struct json_schema_writer *w, size_t resource, const char *name) {
+    const json_t *found = NULL;
+    for (EACH_PLACE(i, &w->places_by_name, hash_name(resource + 1, name))) {
         const struct json_schema_place *place = &w->places[i];
+        if (!rules_spend(w->rules, 1)) break;
         if (place->anchor && place->resource == resource && strcmp(place->anchor, name) == 0)
-            return place->schema;
+            found = place->schema;
     }
-    return NULL;
+    return found;
 }
 
-/* The number of the resource with this URI; PLACES_MAX: there is none. */
-static size_t find_resource(const struct json_schema_writer *w, const char *uri) {
-    for (size_t i = 0; i < w->place_count; i++)
-        if (w->places[i].uri && strcmp(w->places[i].uri, uri) == 0) return i;
-    return PLACES_MAX;
+/* The number of the resource with this URI, of several the first; PLACES_MAX: there is none. */
+static size_t find_resource(struct json_schema_writer *w, const char *uri) {
+    size_t found = PLACES_MAX;
+    for (EACH_PLACE(i, &w->places_by_name, hash_name(0, uri))) {
+        if (!rules_spend(w->rules, 1)) break;
+        if (w->places[i].uri && strcmp(w->places[i].uri, uri) == 0) found = i;
+    }
+    return found;
 }
 
 static const json_t *follow(struct json_schema_writer *w, const json_t *schema, const char *reference) {

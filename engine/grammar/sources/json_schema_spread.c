@@ -77,7 +77,7 @@ static void add_branch(struct spread *s, const json_t *schema, size_t owner) {
 }
 
 static void add(struct spread *s, const json_t *schema, size_t owner) {
-    if (rules_failed(s->w->rules) || json_is_true(schema)) return;
+    if (!rules_spend(s->w->rules, 1 + s->branches.count / 8) || json_is_true(schema)) return;
     if (json_is_false(schema))
         s->false_count++;
     else if (is_among_owners(s, schema, owner))
@@ -100,7 +100,7 @@ static void decide_by(struct spread *s, size_t group, const json_t *alternative)
 
 /* Groups before `group` are decided. As deep as GROUPS_MAX. */
 static void decide(struct spread *s, size_t group) {
-    if (rules_failed(s->w->rules) || s->false_count > 0) return;
+    if (!rules_spend(s->w->rules, 1) || s->false_count > 0) return;
     if (group < s->group_count) {
         const json_t *alternatives = s->groups[group].alternatives;
         for (size_t i = 0; i < json_array_size(alternatives); i++)

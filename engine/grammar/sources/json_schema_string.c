@@ -33,7 +33,7 @@ static rules_expression write_format(struct json_schema_writer *w, const json_t 
 /* "pattern" lies in the schema, and its errors have its own place. */
 static rules_expression write_pattern(struct json_schema_writer *w, const json_t *pattern) {
     char where[ERROR_WHERE_BYTES];
-    json_schema_place_of(w, pattern, where, sizeof where);
+    rules_spend(w->rules, json_schema_place_of(w, pattern, where, sizeof where));
     return write_regex(w, json_string_value(pattern), json_string_length(pattern), where, true);
 }
 

@@ -14,6 +14,7 @@
 
 #include "engine/grammar/rules/rules.h"
 #include "engine/grammar/sources/json_schema.h"
+#include "engine/grammar/sources/json_schema_index.h"
 
 enum json_schema_type {
     JSON_SCHEMA_NULL = 1,
@@ -62,8 +63,11 @@ struct json_schema_writer {
     struct json_schema_shared shared;
     struct json_schema_goal *goals;
     size_t goal_count, goal_capacity, defined; /* goals before `defined` need nothing more */
-    struct json_schema_place *places;          /* of $id and $anchor, and of what is below an $id */
+    struct json_schema_index goal_index;
+    struct json_schema_place *places; /* of $id and $anchor, and of what is below an $id */
     size_t place_count, place_capacity;
+    struct json_schema_index places_by_schema, places_by_name;
+    bool closes_objects; /* struct grammar_options */
     size_t spread_count; /* alternatives of the goal at hand */
 };
 
@@ -72,8 +76,8 @@ struct json_schema_writer {
 /* "#/properties/a: ..." of a schema (or any other value) of the document. Returns RULES_NONE. */
 rules_expression json_schema_refuse(struct json_schema_writer *w, enum status status, const json_t *at,
                                     const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* "schema#/properties/a" for the place of an error below. */
-void json_schema_place_of(const struct json_schema_writer *w, const json_t *at, char *out, size_t size);
+/* "schema#/properties/a" for the place of an error below. Returns the steps that it took, for who asks often. */
+size_t json_schema_place_of(const struct json_schema_writer *w, const json_t *at, char *out, size_t size);
 
 /* ---- json_schema_refs.c -------------------------------------------------------------------------------------------- */
 

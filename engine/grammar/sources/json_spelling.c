@@ -30,7 +30,8 @@ static rules_expression escaped(struct rules *r, uint32_t point) {
 }
 
 static void add_raw(struct point_set *raw, const struct rules_range *ranges, size_t count) {
-    static const struct rules_range allowed[] = {{0x20, '"' - 1}, {'"' + 1, '\\' - 1}, {'\\' + 1, POINT_MAX}};
+    static const struct rules_range allowed[] = {
+        {0x20, '"' - 1}, {'"' + 1, '\\' - 1}, {'\\' + 1, RULES_POINT_MAX}};
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < 3; k++) {
             uint32_t first = ranges[i].first > allowed[k].first ? ranges[i].first : allowed[k].first;
@@ -53,7 +54,7 @@ rules_expression json_spelling_points(struct rules *r, const struct rules_range 
 }
 
 rules_expression json_spelling_any(struct rules *r) {
-    return json_spelling_points(r, &(const struct rules_range){0, POINT_MAX}, 1);
+    return json_spelling_points(r, &(const struct rules_range){0, RULES_POINT_MAX}, 1);
 }
 
 void json_spelling_append(struct text_buffer *out, const char *text, size_t length) {

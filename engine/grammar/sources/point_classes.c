@@ -41,7 +41,7 @@ static uint32_t points_alike(uint32_t point) {
 }
 
 static void make_runs(void) {
-    for (uint32_t point = 0; point <= POINT_MAX; point += points_alike(point)) {
+    for (uint32_t point = 0; point <= RULES_POINT_MAX; point += points_alike(point)) {
         utf8proc_category_t category = category_of(point);
         size_t n = runs.count;
         if ((n > 0 && runs.items[n - 1].category == category) || n == RUNS_MAX) continue;
@@ -71,7 +71,7 @@ static void make_cased(void) {
 static void add_categories(struct point_set *s, uint32_t categories) {
     pthread_once(&runs_once, make_runs);
     for (size_t i = 0; i < runs.count; i++) {
-        uint32_t end = i + 1 < runs.count ? runs.items[i + 1].first : POINT_MAX + 1;
+        uint32_t end = i + 1 < runs.count ? runs.items[i + 1].first : RULES_POINT_MAX + 1;
         if (categories >> runs.items[i].category & 1) point_set_add(s, runs.items[i].first, end - 1);
     }
 }

@@ -59,7 +59,7 @@ void point_set_invert(struct point_set *s) {
         if (s->ranges[i].first > from) point_set_add(&rest, from, s->ranges[i].first - 1);
         from = s->ranges[i].last + 1;
     }
-    point_set_add(&rest, from, POINT_MAX);
+    point_set_add(&rest, from, RULES_POINT_MAX);
     point_set_deinit(s);
     *s = rest;
 }

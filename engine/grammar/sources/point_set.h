@@ -8,8 +8,6 @@
 
 #include "engine/grammar/rules/rules.h"
 
-enum { POINT_MAX = 0x10FFFF };
-
 struct point_set {
     struct rules_range *ranges;
     size_t count, capacity;

@@ -48,7 +48,7 @@ static uint32_t hex_point(struct regex_reader *p, size_t digits) {
         found = read_hex(p, 4, &low) && low >= 0xDC00 && low < 0xE000;
         if (found) point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
     }
-    if (found && point <= POINT_MAX && (point < 0xD800 || point > 0xDFFF)) return point;
+    if (found && point <= RULES_POINT_MAX && (point < 0xD800 || point > 0xDFFF)) return point;
     regex_reader_refuse(p, start, "expected the number of a character in hexadecimal digits");
     return 0;
 }

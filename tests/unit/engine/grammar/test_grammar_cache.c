@@ -28,7 +28,8 @@ static int stop(void **state) {
 
 static enum status get_with(enum grammar_kind kind, const char *text, const char *whitespace,
                             struct grammar **out, struct error *e) {
-    const struct grammar_source source = {kind, {text, strlen(text)}, {whitespace, strlen(whitespace)}};
+    const struct grammar_source source = {
+        .kind = kind, .text = {text, strlen(text)}, .whitespace = {whitespace, strlen(whitespace)}};
     return grammar_cache_get(cache, &source, out, e);
 }
 
@@ -64,6 +65,22 @@ static void what_was_compiled_is_found_again(void **state) {
     grammar_release(other);
     grammar_release(json);
     grammar_release(spaced);
+}
+
+/* The same schema, with other things said of JSON, is another grammar. */
+static void what_is_said_of_json_counts(void **state) {
+    (void)state;
+    static const char schema[] = "{\"patternProperties\":{\"a\":{}}}";
+    struct grammar_source source = {.kind = GRAMMAR_JSON_SCHEMA, .text = {schema, sizeof schema - 1}};
+    struct grammar *g[3];
+    struct error e;
+    assert_ok(grammar_cache_get(cache, &source, &g[0], &e));
+    source.is_compact = true;
+    assert_ok(grammar_cache_get(cache, &source, &g[1], &e));
+    source.closes_objects = true;
+    assert_ok(grammar_cache_get(cache, &source, &g[2], &e));
+    assert_true(g[0] != g[1] && g[1] != g[2] && g[0] != g[2]);
+    for (size_t i = 0; i < 3; i++) grammar_release(g[i]);
 }
 
 static void what_is_held_stays_and_the_rest_gives_way(void **state) {
@@ -124,37 +141,6 @@ static void its_figures_say_what_became_of_requests(void **state) {
     assert_int_equal(stats.compiled + stats.kept + stats.in_use, 0);
 }
 
-/* Each further a is a state. */
-static void wear_out(struct grammar *g) {
-    grammar_state at = GRAMMAR_START;
-    struct error e;
-    while (!grammar_is_worn(g)) assert_ok(grammar_accept(g, at, 0, &at, &e));
-}
-
-static void long_texts_use_up_a_grammar_for_nobody_else(void **state) {
-    (void)state;
-    static const char longest[] = "a{100000}";
-    struct grammar *old = get(GRAMMAR_REGEX, longest), *fresh, *held[PLACES - 2], *any;
-    assert_false(grammar_is_worn(old));
-    wear_out(old);
-    fresh = get(GRAMMAR_REGEX, longest);
-    assert_ptr_not_equal(fresh, old);
-    any = get(GRAMMAR_REGEX, longest);
-    assert_ptr_equal(any, fresh);
-    grammar_release(any);
-    wear_out(fresh);
-    for (size_t i = 0; i < PLACES - 2; i++) held[i] = get(GRAMMAR_REGEX, numbered(i));
-    any = get(GRAMMAR_REGEX, longest); /* no room: a worn one is better than none */
-    assert_true(any == old || any == fresh);
-    grammar_release(any);
-    grammar_release(old);
-    any = get(GRAMMAR_REGEX, longest);
-    assert_false(grammar_is_worn(any));
-    grammar_release(any);
-    grammar_release(fresh);
-    for (size_t i = 0; i < PLACES - 2; i++) grammar_release(held[i]);
-}
-
 /* Eight may take all that there is; then nobody else begins, and where they are given back there is room again. */
 static void all_together_take_no_more_than_there_is(void **state) {
     (void)state;
@@ -203,10 +189,10 @@ static void threads_get_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_compiled_is_found_again, start, stop),
+        cmocka_unit_test_setup_teardown(what_is_said_of_json_counts, start, stop),
         cmocka_unit_test_setup_teardown(what_is_held_stays_and_the_rest_gives_way, start, stop),
         cmocka_unit_test_setup_teardown(what_is_not_understood_takes_no_place, start, stop),
         cmocka_unit_test_setup_teardown(its_figures_say_what_became_of_requests, start, stop),
-        cmocka_unit_test_setup_teardown(long_texts_use_up_a_grammar_for_nobody_else, start, stop),
         cmocka_unit_test_setup_teardown(all_together_take_no_more_than_there_is, start, stop),
         cmocka_unit_test_setup_teardown(threads_get_the_same, start, stop),
     };

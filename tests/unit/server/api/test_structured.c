@@ -53,6 +53,10 @@ static void every_spelling_says_the_same(void **state) {
            GRAMMAR_GBNF, "root ::= \"a\"", "");
     expect("{\"structured_outputs\":{\"json_object\":true}}", "structured_outputs.json_object",
            GRAMMAR_JSON_OBJECT, "", "");
+    expect(
+        "{\"structured_outputs\":{\"regex\":\"a\",\"disable_fallback\":true,\"disable_any_whitespace\":false,"
+        "\"disable_additional_properties\":false}}",
+        "structured_outputs.regex", GRAMMAR_REGEX, "a", "");
     expect("{\"guided_json\":true,\"guided_whitespace_pattern\":\"x\"}", "guided_json", GRAMMAR_JSON_SCHEMA,
            "true", "x");
     expect("{\"guided_regex\":\"b\"}", "guided_regex", GRAMMAR_REGEX, "b", "");
@@ -60,6 +64,20 @@ static void every_spelling_says_the_same(void **state) {
     expect("{\"guided_grammar\":\"g\"}", "guided_grammar", GRAMMAR_GBNF, "g", "");
     expect("{\"grammar\":\"g\",\"json_schema\":null}", "grammar", GRAMMAR_GBNF, "g", "");
     expect("{\"json_schema\":{\"z\":1,\"a\":0.25}}", "json_schema", GRAMMAR_JSON_SCHEMA, schema, "");
+}
+
+static void what_is_said_of_json_is_kept(void **state) {
+    (void)state;
+    struct api_structured s;
+    struct api_error e = {0};
+    json_t *json;
+    assert_int_equal(read("{\"structured_outputs\":{\"json\":{},\"disable_any_whitespace\":true,"
+                          "\"disable_additional_properties\":true}}",
+                          &s, &json, &e),
+                     API_OK);
+    assert_true(s.source.is_compact && s.source.closes_objects);
+    api_structured_deinit(&s);
+    json_decref(json);
 }
 
 static void what_asks_for_nothing_is_absent(void **state) {
@@ -111,8 +129,15 @@ static void mistakes_are_named(void **state) {
     refused("{\"structured_outputs\":[]}", "structured_outputs", "an object");
     refused("{\"structured_outputs\":{\"structural_tag\":\"x\"}}", "structured_outputs.structural_tag",
             "structural_tag");
-    refused("{\"structured_outputs\":{\"json\":\"{}\",\"disable_any_whitespace\":true}}",
-            "structured_outputs.disable_any_whitespace", "'whitespace_pattern' says");
+    refused("{\"structured_outputs\":{\"json\":\"{}\",\"disable_any_whitespace\":true,\"whitespace_pattern\":"
+            "\" \"}}",
+            "structured_outputs.disable_any_whitespace", "only one of them");
+    refused("{\"structured_outputs\":{\"regex\":\"a\",\"disable_any_whitespace\":true}}",
+            "structured_outputs.regex", "'disable_any_whitespace': that one is for JSON");
+    refused("{\"structured_outputs\":{\"choice\":[\"a\"],\"disable_additional_properties\":true}}",
+            "structured_outputs.choice", "'disable_additional_properties': that one is for JSON");
+    refused("{\"structured_outputs\":{\"json\":{},\"disable_fallback\":1}}",
+            "structured_outputs.disable_fallback", "true or false");
     refused("{\"guided_json\":7}", "guided_json", "a JSON schema");
     refused("{\"guided_choice\":\"a\"}", "guided_choice", "an array of strings");
     refused("{\"guided_choice\":[\"a\",1]}", "guided_choice", "an array of strings");
@@ -126,6 +151,7 @@ static void mistakes_are_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_spelling_says_the_same),
+        cmocka_unit_test(what_is_said_of_json_is_kept),
         cmocka_unit_test(what_asks_for_nothing_is_absent),
         cmocka_unit_test(mistakes_are_named),
     };

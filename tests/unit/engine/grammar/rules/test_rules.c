@@ -37,7 +37,9 @@ static void equal_ones_have_equal_numbers(void **state) {
     const struct rules_range letters[] = {{'a', 'm'}, {'n', 'z'}}, all[] = {{'a', 'z'}};
     rules_expression star = rules_repeat(rules, text("ab"), 0, RULES_UNLIMITED);
     (void)state;
-    assert_int_equal(sequence(text("ab"), text("c")), text("abc"));
+    assert_int_equal(text("abc"), text("abc"));
+    assert_int_equal(sequence(text("ab"), sequence(text("c"), star)),
+                     sequence(sequence(text("ab"), text("c")), star));
     assert_int_equal(sequence(sequence(text("a"), star), text("c")),
                      sequence(text("a"), sequence(star, text("c"))));
     assert_int_equal(choice(text("a"), choice(text("bc"), text("d"))),

@@ -113,6 +113,76 @@ static void test_white_space_is_as_asked_for(void **state) {
     grammar_vocabulary_destroy(v);
 }
 
+static void objects_can_be_closed(void **state) {
+    (void)state;
+    static const char source[] = "{\"type\":\"object\",\"patternProperties\":{\"^a\":{\"type\":\"null\"}}}";
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    struct grammar_options with = {.bytes_max = FIXTURE_MEMORY, .seconds_max = 100};
+    for (int closed = 0; closed < 2; closed++) {
+        struct grammar *g;
+        struct error e;
+        with.closes_objects = closed;
+        assert_ok(grammar_compile(GRAMMAR_JSON_SCHEMA, (struct engine_string){source, strlen(source)}, &with,
+                                  v, &g, &e));
+        assert_true(fixture_matches(g, "{\"ab\":null}"));
+        assert_int_equal(fixture_matches(g, "{\"ab\":null,\"b\":1}"), !closed);
+        grammar_release(g);
+    }
+    grammar_vocabulary_destroy(v);
+}
+
+/* Work of the writer counts: without that these go on for ever, or nearly so. */
+static void the_writer_ends_too(void **state) {
+    (void)state;
+    enum { GROUPS = 62, VALUES = 5000 };
+    const struct grammar_options hasty = {.bytes_max = FIXTURE_MEMORY, .seconds_max = 0.05};
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    struct grammar *g;
+    struct error e;
+    char *source = malloc(40 * GROUPS + 16 * VALUES), *at = source;
+    at += sprintf(at, "{\"allOf\":[");
+    for (int i = 0; i < GROUPS; i++) at += sprintf(at, "{\"anyOf\":[{},{\"title\":\"\"}]},");
+    sprintf(at, "{\"anyOf\":[false]}]}");
+    assert_int_equal(grammar_compile(GRAMMAR_JSON_SCHEMA, (struct engine_string){source, strlen(source)},
+                                     &hasty, v, &g, &e),
+                     STATUS_LIMIT);
+    assert_says(e.text, "longer");
+    at = source + sprintf(source, "{\"allOf\":[{\"enum\":[0");
+    for (int i = 1; i < VALUES; i++) at += sprintf(at, ",%d", 2 * i);
+    at += sprintf(at, "]},{\"enum\":[1");
+    for (int i = 1; i < VALUES; i++) at += sprintf(at, ",%d", 2 * i + 1);
+    sprintf(at, "]}]}");
+    assert_int_equal(grammar_compile(GRAMMAR_JSON_SCHEMA, (struct engine_string){source, strlen(source)},
+                                     &hasty, v, &g, &e),
+                     STATUS_LIMIT);
+    assert_says(e.text, "longer");
+    free(source);
+    grammar_vocabulary_destroy(v);
+}
+
+/* Within the memory that a grammar has by default. */
+static void twenty_thousand_values_are_taken(void **state) {
+    (void)state;
+    enum { VALUES = 20000 };
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    char *source = malloc(40 * VALUES), *at = source + sprintf(source, "{\"enum\":[\"\"");
+    for (int i = 0; i < VALUES; i++) at += sprintf(at, ",\"%x or value %d\"", (unsigned)i * 2654435761u, i);
+    sprintf(at, "]}");
+    struct grammar *g = fixture_compile(GRAMMAR_JSON_SCHEMA, source, v);
+    assert_true(fixture_matches(g, "\"0 or value 0\""));
+    assert_true(fixture_matches(g, "\"9e3779b1 or value 1\""));
+    assert_false(fixture_matches(g, "\"9e3779b1 or value 2\""));
+    grammar_release(g);
+    at = source + strlen("{\"enum\":");
+    source[strlen(source) - 1] = '\0';
+    g = fixture_compile(GRAMMAR_CHOICE, at, v);
+    assert_true(fixture_matches(g, "9e3779b1 or value 1"));
+    assert_false(fixture_matches(g, "9e3779b1 or value"));
+    grammar_release(g);
+    free(source);
+    grammar_vocabulary_destroy(v);
+}
+
 /* Beyond the limits of json_schema.h and regex_source.h. */
 static void test_large_sources_are_refused(void **state) {
     (void)state;
@@ -155,6 +225,9 @@ int main(void) {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_any_object),
         cmocka_unit_test(test_white_space_is_as_asked_for),
+        cmocka_unit_test(objects_can_be_closed),
+        cmocka_unit_test(the_writer_ends_too),
+        cmocka_unit_test(twenty_thousand_values_are_taken),
         cmocka_unit_test(test_large_sources_are_refused),
         cmocka_unit_test(test_many_definitions),
     };

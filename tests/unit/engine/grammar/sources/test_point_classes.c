@@ -21,13 +21,13 @@ static void test_sets(void **state) {
     assert_int_equal(a.count, 2);
     assert_int_equal(a.ranges[0].last, 12);
     point_set_add(&b, 0, 6);
-    point_set_add(&b, 25, POINT_MAX);
+    point_set_add(&b, 25, RULES_POINT_MAX);
     point_set_intersect(&a, &b);
     assert_int_equal(a.count, 2);
     assert_true(has(&a, 5) && has(&a, 6) && has(&a, 25) && has(&a, 30));
     assert_false(has(&a, 7) || has(&a, 24) || has(&a, 31));
     point_set_invert(&a);
-    assert_true(has(&a, 0) && has(&a, 7) && has(&a, POINT_MAX));
+    assert_true(has(&a, 0) && has(&a, 7) && has(&a, RULES_POINT_MAX));
     assert_false(has(&a, 5) || has(&a, 30));
     point_set_deinit(&a);
     point_set_deinit(&b);
@@ -71,7 +71,7 @@ static void test_categories(void **state) {
     assert_true(point_class_add_category(&letters, "L", 1));
     assert_true(point_class_add_category(&any, "Any", 3));
     assert_true(has(&upper, 0xC9) && !has(&upper, 0xE9) && has(&letters, 0xE9) && !has(&letters, '1'));
-    assert_true(has(&any, 0) && has(&any, POINT_MAX) && has(&any, 0x378));
+    assert_true(has(&any, 0) && has(&any, RULES_POINT_MAX) && has(&any, 0x378));
     assert_false(point_class_add_category(&none, "Greek", 5) || point_class_add_category(&none, "X", 1) ||
                  point_class_add_category(&none, "", 0) || point_class_add_category(&none, "lu", 2));
     assert_int_equal(none.count, 0);
