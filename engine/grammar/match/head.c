@@ -1,11 +1,25 @@
 #include "engine/grammar/match/head.h"
 
+/* Of a choice that are looked at. */
+#define MEMBERS_MAX 8
+
+/* Whether any text of a broad set of characters fills x, but for its length: one behind the other is such a text, too. */
+static bool is_filled(const struct rules *r, rules_expression x) {
+    const struct expression *e = &r->expressions[x];
+    if (!(e->flags & EXPRESSION_WIDE)) return (e->flags & EXPRESSION_BROAD) != 0;
+    if (e->kind == EXPRESSION_REPEAT) return is_filled(r, e->a);
+    if (e->kind == EXPRESSION_SEQUENCE) return is_filled(r, e->a) && is_filled(r, e->b);
+    for (uint32_t i = 0; e->kind == EXPRESSION_CHOICE && i < e->b && i < MEMBERS_MAX; i++)
+        if (is_filled(r, r->members[e->a + i])) return true;
+    return false;
+}
+
 /* Whether something wide stands in x in such a way that x must be looked into. */
 static bool is_open(const struct rules *r, rules_expression x) {
     const struct expression *e = &r->expressions[x];
     if (!(e->flags & EXPRESSION_REGULAR)) return true;
     if (!(e->flags & EXPRESSION_WIDE)) return false;
-    if (e->kind == EXPRESSION_REPEAT) return expression_is(r, e->a, EXPRESSION_WIDE);
+    if (e->kind == EXPRESSION_REPEAT) return expression_is(r, e->a, EXPRESSION_WIDE) && !is_filled(r, e->a);
     return e->kind == EXPRESSION_CHOICE || e->kind == EXPRESSION_SEQUENCE;
 }
 
