@@ -95,7 +95,7 @@ async def turn(port, given, schemas, seed):
     grown = {name: after[name] - before.get(name, 0) for name in after}
     seconds, steps = grown["prenorm_step_duration_seconds_sum"], grown["prenorm_step_duration_seconds_count"]
     masks = grown.get("prenorm_grammar_masks_total", 0)
-    return {"tokens": grown["prenorm_generation_tokens_total"], "seconds": seconds, "steps": steps, "masks": masks,
+    return {"tokens": grown["prenorm_generated_tokens_total"], "seconds": seconds, "steps": steps, "masks": masks,
             "mask_seconds": grown.get("prenorm_grammar_mask_seconds_total", 0)}
 
 
@@ -133,8 +133,10 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     given, options = parser.parse_known_args()
     daemon = client.Daemon(given.program, given.model, "--max-sequences", str(given.sequences), *options)
-    found = asyncio.run(run(daemon.port, given))
-    code = daemon.stop()
+    try:
+        found = asyncio.run(run(daemon.port, given))
+    finally:
+        code = daemon.stop()
     median = {what: statistics.median(map(tokens_a_second, results)) for what, results in found.items()}
     share = statistics.median(r["mask_seconds"] / r["seconds"] for r in found["with"])
     print(json.dumps({"tokens_a_second": median, "mask_part": round(share, 5)}))

@@ -9,6 +9,10 @@
 #define NO_MASK UINT32_MAX
 #define NO_LOOP UINT32_MAX
 
+/* From so many characters on a counted loop's mask is made from that of the loop without a limit: few nodes are higher.
+ * Of plain characters from fewer on, since what is longer is known. */
+enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
+
 /* A node that is passed costs about a tenth of what a step of the matcher does. */
 #define NODES_A_STEP 10
 
@@ -50,16 +54,23 @@ static void set_tokens(uint32_t *bits, const uint32_t *tokens, size_t count) {
     for (size_t i = 0; i < count; i++) set_bit(bits, tokens[i]);
 }
 
+static void join_set(const struct masks *s, const struct token_set *set, uint32_t *bits) {
+    if (set->bits)
+        for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++) bits[i] |= set->bits[i];
+    else
+        set_tokens(bits, set->tokens, set->count);
+}
+
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
 
-static bool add_exit(struct masks *s, uint32_t node) {
-    if (s->exit_count > 0 && s->exits[s->exit_count - 1].end == node) {
-        s->exits[s->exit_count - 1].end = node + 1;
+static bool add_exits(struct masks *s, uint32_t first, uint32_t end) {
+    if (s->exit_count > 0 && s->exits[s->exit_count - 1].end == first) {
+        s->exits[s->exit_count - 1].end = end;
         return true;
     }
     if (!rules_grow(s->matcher->rules, &s->exits, &s->exit_capacity, s->exit_count + 1, sizeof *s->exits))
         return false;
-    s->exits[s->exit_count++] = (struct exit_range){node, node + 1};
+    s->exits[s->exit_count++] = (struct exit_range){first, end};
     return true;
 }
 
@@ -124,12 +135,15 @@ static uint32_t plain_run(const struct runs *runs) {
     return length;
 }
 
+static bool is_plain_loop(const struct leaf_loop *loop) {
+    return loop->is_loop && (PLAIN_GROUPS & ~loop->groups) == 0 && loop->length_max > 0;
+}
+
 /* Nodes whose plain tokens are so long at most need no walk, where there is a slice for those of `length`. Where a loop
  * takes as many and no more longer ones are not allowed, unless they go on behind the leaf. */
 static uint32_t plain_length(const struct masks *s, const struct leaf_loop *loop, uint32_t length) {
     bool goes_on = s->wants_exits && loop->may_end;
-    bool ends = loop->is_loop && (PLAIN_GROUPS & ~loop->groups) == 0 && loop->length_max == length;
-    return ends && !goes_on ? UINT8_MAX : length;
+    return is_plain_loop(loop) && loop->length_max == length && !goes_on ? UINT8_MAX : length;
 }
 
 /* A leaf that takes plain characters, whichever they are, takes all plain tokens that are not too long. */
@@ -162,7 +176,7 @@ static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level)
     const struct token_trie *t = &s->vocabulary->trie;
     struct rules *r = s->matcher->rules;
     struct mask_level *above = *level;
-    if (above->exits && !add_exit(s, above->node)) return false;
+    if (above->exits && !add_exits(s, above->node, above->node + 1)) return false;
     above->exits = false;
     const leaf_state *row = leaf_row(r, above->state);
     if (!row) return false;
@@ -192,6 +206,96 @@ static bool walk_leaf(struct masks *s, leaf_state leaf) {
         }
         const struct mask_level *above = level;
         if (!step_leaf(s, node, &level)) return false;
+        node = level == above ? end : node + 1;
+    }
+    return true;
+}
+
+/* ---- a mask out of another ------------------------------------------------------------------------------------ */
+
+/* Of the nodes from first to before end; *next: the range to begin with, those before it are over. */
+static bool copy_exits(struct masks *s, const struct leaf_mask *from, size_t *next, uint32_t first,
+                       uint32_t end) {
+    while (*next < from->exit_count && from->exits[*next].end <= first) ++*next;
+    for (size_t i = *next; i < from->exit_count && from->exits[i].first < end; i++) {
+        struct exit_range range = from->exits[i];
+        if (range.first < first) range.first = first;
+        if (range.end > end) range.end = end;
+        if (!add_exits(s, range.first, range.end)) return false;
+    }
+    return true;
+}
+
+/* Whether a node and what is below it is the same to the leaf and to the one without a limit. */
+static bool is_shared(const struct masks *s, uint32_t node, const struct mask_level *level) {
+    const struct leaf_loop *loop = &s->loops[level->loop];
+    return level->state == level->like || (loop->is_loop && loop->unlimited == level->like &&
+                                           has_length(&s->vocabulary->trie, node, 1, loop->length_max));
+}
+
+static void clear_tokens(uint32_t *bits, const uint32_t *tokens, size_t count) {
+    for (size_t i = 0; i < count; i++) bits[tokens[i] >> 5] &= ~((uint32_t)1 << (tokens[i] & 31));
+}
+
+/* As step_leaf, of a node that is not shared. */
+static bool step_shared(struct masks *s, uint32_t node, struct mask_level **level) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    struct rules *r = s->matcher->rules;
+    struct mask_level above = **level;
+    uint32_t end = t->ends[node];
+    const leaf_state *row = leaf_row(r, above.state);
+    if (!row) return false;
+    leaf_state next = row[r->class_of[t->bytes[node]]];
+    if (next == LEAF_DEAD) clear_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
+    if (next == LEAF_DEAD || end == node + 1) return true;
+    if (!(row = leaf_row(r, above.like))) return false;
+    leaf_state like = row[r->class_of[t->bytes[node]]];
+    uint32_t loop = find_loop(s, next);
+    if (loop == NO_LOOP) return false;
+    *++*level = (struct mask_level){.node = node, .end = end, .state = next, .loop = loop, .like = like};
+    return !s->wants_exits || !leaf_nullable(r, next) || add_exits(s, node, node + 1);
+}
+
+/* Where longer plain tokens than there is a slice for are not allowed: those that are no longer, in place of all. Then
+ * s->plain_length is not 0, and their nodes need no walk. */
+static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
+    const struct grammar_vocabulary *v = s->vocabulary;
+    uint32_t length = loop->length_max;
+    s->plain_length = 0;
+    if (length > PLAIN_LENGTH_MAX || !is_plain_loop(loop) || plain_length(s, loop, length) != UINT8_MAX) return;
+    const uint32_t *all = v->plain[PLAIN_LENGTH_MAX], *slice = v->plain[length - 1];
+    for (size_t i = 0, words = vocabulary_words(v); i < words; i++)
+        s->bits[i] = (s->bits[i] & ~all[i]) | slice[i];
+    s->plain_length = UINT8_MAX;
+}
+
+/* The mask of a loop with a limit out of that of the same loop without one: they differ in nodes that go on for longer
+ * than the limit. */
+static bool walk_shared(struct masks *s, leaf_state leaf, leaf_state unlimited, const struct leaf_mask *from) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    struct mask_level *level = s->levels;
+    size_t words = vocabulary_words(s->vocabulary), nodes = 0, next = 0;
+    memset(s->bits, 0, words * sizeof *s->bits);
+    join_set(s, &from->set, s->bits);
+    cut_plain(s, &s->loops[s->loop_of[leaf]]);
+    s->exit_count = 0;
+    *level = (struct mask_level){
+        .end = (uint32_t)t->count, .state = leaf, .loop = s->loop_of[leaf], .like = unlimited};
+    for (uint32_t node = 1; node < t->count;) {
+        uint32_t end = t->ends[node];
+        if (!pass_node(s->matcher->rules, &nodes)) return false;
+        if (t->plain[node] > 0 && s->plain_length > 0) {
+            node = end;
+            continue;
+        }
+        while (node >= level->end) level--;
+        if (is_shared(s, node, level)) {
+            if (!copy_exits(s, from, &next, node, end)) return false;
+            node = end;
+            continue;
+        }
+        const struct mask_level *above = level;
+        if (!step_shared(s, node, &level)) return false;
         node = level == above ? end : node + 1;
     }
     return true;
@@ -288,6 +392,21 @@ static const struct leaf_mask *passing_leaf_mask(struct masks *s) {
     return &s->passing;
 }
 
+static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits);
+
+static bool make_leaf_mask(struct masks *s, leaf_state leaf, bool wants_exits) {
+    uint32_t place = find_loop(s, leaf);
+    if (place == NO_LOOP) return false;
+    const struct leaf_loop *loop = &s->loops[place];
+    leaf_state unlimited = loop->unlimited;
+    uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
+    bool shares = loop->is_loop && unlimited != leaf && loop->length_max >= least;
+    const struct leaf_mask *from = shares ? leaf_mask_of(s, unlimited, wants_exits) : NULL;
+    if (shares && !from) return false;
+    s->wants_exits = wants_exits;
+    return from && from != &s->passing ? walk_shared(s, leaf, unlimited, from) : walk_leaf(s, leaf);
+}
+
 /* NULL: failed. Good until the next call. */
 static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits) {
     if (!reserve_leaf(s, leaf)) return NULL;
@@ -296,9 +415,8 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bo
         leaf_state like = clamp_leaf(s->matcher->rules, leaf, (uint32_t)s->vocabulary->trie.depth);
         if (like == RULES_NONE || !reserve_leaf(s, like)) return NULL;
         size_t like_place = 2 * (size_t)like + wants_exits;
-        s->wants_exits = wants_exits;
         if (s->leaf_mask_of[like_place] == NO_MASK) {
-            if (!walk_leaf(s, like)) return NULL;
+            if (!make_leaf_mask(s, like, wants_exits)) return NULL;
             if (!has_room(s)) return passing_leaf_mask(s);
             if (!keep_leaf_mask(s, like)) return NULL;
         }
@@ -333,13 +451,6 @@ static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_
         node = end;
     }
     return true;
-}
-
-static void join_set(const struct masks *s, const struct token_set *set, uint32_t *bits) {
-    if (set->bits)
-        for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++) bits[i] |= set->bits[i];
-    else
-        set_tokens(bits, set->tokens, set->count);
 }
 
 static bool add_item(struct masks *s, struct item item, uint32_t *bits) {

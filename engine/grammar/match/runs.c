@@ -123,6 +123,16 @@ static bool is_unsure(const struct search *s, rules_expression x) {
     return expression_is(s->rules, x, EXPRESSION_BOOLEAN);
 }
 
+static bool is_single_byte(const struct byte_set *set) {
+    uint64_t bits = 0;
+    bool others = false;
+    for (int i = 0; i < 4; i++) {
+        others |= bits != 0 && set->bits[i] != 0;
+        bits |= set->bits[i];
+    }
+    return !others && (bits & (bits - 1)) == 0;
+}
+
 static bool add_class(struct search *s, rules_expression x, struct runs *out) {
     struct class_groups class;
     if (!class_groups_find(s->rules, s->table, x, &class)) return false;
@@ -177,8 +187,8 @@ static bool find(struct search *s, rules_expression x, unsigned levels, struct r
     s->looks--;
     if (expression_is(s->rules, x, EXPRESSION_NULLABLE)) add_run(out, (struct run){ALL_GROUPS, 0, 0, 0});
     switch ((enum expression_kind)e.kind) {
-    case EXPRESSION_BYTES:
-        return add_class(s, x, out);
+    case EXPRESSION_BYTES: /* texts that are given say nothing */
+        return is_single_byte(&s->rules->sets[e.a]) || add_class(s, x, out);
     case EXPRESSION_CHOICE:
         return (is_unsure(s, x) || add_class(s, x, out)) && add_members(s, e, levels - 1, out);
     case EXPRESSION_REPEAT:
