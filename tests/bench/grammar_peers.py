@@ -2,9 +2,10 @@
 """Masks beside llguidance's, token by token, and what a mask costs beside llguidance and XGrammar, in one run.
 
     tests/bench/grammar_peers.py build/tests/grammar_walk [--tokenizers FOLDER] [--ranks FILE --sizes 50257,151936]
-        [--schemas N] [--regexes N] [--walks N] [--steps N] [--seed N] [--no-xgrammar] [-v]
+        [--schemas N] [--documents N] [--suite FOLDER] [--regexes N] [--walks N] [--steps N] [--seed N] [--no-xgrammar] [-v]
 
-Needs llguidance, xgrammar and numpy from PyPI. Vocabularies: each FOLDER/*/tokenizer.json, and of FILE (tiktoken's format, for
+Needs llguidance, xgrammar and numpy from PyPI. --documents adds the random schemas of schema_suite.py and those of
+grammar_step.py, --suite those of the JSON-Schema-Test-Suite (schema_suite.py says where it is), both of which need jsonschema, too. Vocabularies: each FOLDER/*/tokenizer.json, and of FILE (tiktoken's format, for
 example dashscope/resources/qwen.tiktoken of the package dashscope) the first tokens of each size. Random schemas, regular
 expressions and GBNF grammars are compiled by all, random walks take tokens that all allow, and each mask of a walk is compared.
 Exit code 1 where a difference is none of those that explain() names. Times of ours are processor time within the program,
@@ -298,6 +299,22 @@ def vocabularies(arguments):
             encoder=ranks, special_tokens={"<|endoftext|>": len(ranks)}, pattern=SPLIT, eos_token=len(ranks), n_vocab=size)
 
 
+def further_schemas(arguments):
+    """Each once, in order."""
+    schemas = []
+    if arguments.documents:
+        import grammar_step
+        import schema_suite
+        rng = random.Random(arguments.seed)
+        schemas += grammar_step.SCHEMAS + [schema_suite.random_document(rng) for _ in range(arguments.documents)]
+    if arguments.suite:
+        import schema_suite
+        for draft in ("draft2020-12", "draft7"):
+            for file in sorted((arguments.suite / draft).glob("*.json")):
+                schemas += [schema_suite.opened(group["schema"]) for group in json.loads(file.read_text())]
+    return list(dict.fromkeys(json.dumps(schema) for schema in schemas))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("program")
@@ -306,11 +323,14 @@ def main():
     parser.add_argument("--sizes", default="50257,151936")
     for name, default in (("schemas", 200), ("regexes", 100), ("walks", 1), ("steps", 40), ("seed", 1)):
         parser.add_argument("--" + name, type=int, default=default)
+    parser.add_argument("--documents", type=int, default=0)
+    parser.add_argument("--suite", type=pathlib.Path)
     parser.add_argument("--no-xgrammar", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     cases = [("schema", json.dumps(random_schema(rng))) for _ in range(arguments.schemas)]
+    cases += [("schema", source) for source in further_schemas(arguments)]
     cases += [("regex", regex) for regex in FIXED_REGEXES + [random_regex(rng) for _ in range(arguments.regexes)]]
     cases += [("gbnf", grammar) for grammar in ([] if arguments.no_xgrammar else FIXED_GBNF)]
     unknown = 0

@@ -2,13 +2,13 @@
 
 #include "engine/grammar/match/byte_groups.h"
 
-/* Expressions that are looked at, those within each other, and members of a choice. */
-enum { LOOKS_MAX = 48, LEVELS_MAX = 8, MEMBERS_MAX = 8 };
+/* Expressions that are looked at, those within each other, members of a choice, and expressions that are measured. */
+enum { LOOKS_MAX = 48, LEVELS_MAX = 8, MEMBERS_MAX = 8, LENGTHS_MAX = 500 };
 
 struct search {
     struct rules *rules;
     struct class_groups_table *table;
-    unsigned looks;
+    unsigned looks, lengths;
 };
 
 /* What is no UTF-8 has no characters that can be counted. */
@@ -114,6 +114,16 @@ static void add_common(const struct runs *a, const struct runs *b, struct runs *
         }
 }
 
+/* Without texts of more than `longest` characters: what is longer is all there. */
+static void add_longer(const struct runs *a, uint32_t longest, struct runs *to) {
+    for (size_t i = 0; i < a->count && longest < RULES_UNLIMITED; i++) {
+        struct run run = a->list[i];
+        if (run.least <= longest) run.least = longest + 1;
+        run.length = run.most;
+        if (has_lengths(&run)) add_run(to, run);
+    }
+}
+
 /* ---- expressions ------------------------------------------------------------------------------------------ */
 
 static bool find(struct search *s, rules_expression x, unsigned levels, struct runs *out);
@@ -165,6 +175,43 @@ static bool find_repeat(struct search *s, struct expression x, unsigned levels, 
     return true;
 }
 
+/* Characters of the longest text that matches, at most; RULES_UNLIMITED: not known. */
+static uint32_t longest(struct search *s, rules_expression x, unsigned levels) {
+    const struct rules *r = s->rules;
+    const struct expression *e = &r->expressions[x];
+    uint32_t most = 0;
+    if (levels == 0 || s->lengths == 0) return RULES_UNLIMITED;
+    s->lengths--;
+    switch ((enum expression_kind)e->kind) {
+    case EXPRESSION_NOTHING:
+    case EXPRESSION_EMPTY:
+        return 0;
+    case EXPRESSION_BYTES:
+        return 1;
+    case EXPRESSION_REPEAT:
+        return product(e->c, longest(s, e->a, levels - 1));
+    case EXPRESSION_SEQUENCE:
+        for (; r->expressions[x].kind == EXPRESSION_SEQUENCE; x = r->expressions[x].b)
+            most = sum(most, longest(s, r->expressions[x].a, levels - 1));
+        return sum(most, longest(s, x, levels - 1));
+    case EXPRESSION_CHOICE:
+        for (uint32_t i = 0; i < e->b && most < RULES_UNLIMITED; i++) {
+            uint32_t member = longest(s, r->members[e->a + i], levels - 1);
+            if (member > most) most = member;
+        }
+        return most;
+    default:
+        return RULES_UNLIMITED;
+    }
+}
+
+static bool find_difference(struct search *s, struct expression x, unsigned levels, struct runs *out) {
+    struct runs a;
+    if (!find(s, x.a, levels, &a)) return false;
+    add_longer(&a, longest(s, x.b, LEVELS_MAX), out);
+    return true;
+}
+
 /* Elements from the first on, as long as what was seen of them may be followed by more. */
 static bool find_pair(struct search *s, struct expression x, unsigned levels, struct runs *out) {
     struct runs a, b = {0};
@@ -196,12 +243,14 @@ static bool find(struct search *s, rules_expression x, unsigned levels, struct r
     case EXPRESSION_SEQUENCE:
     case EXPRESSION_INTERSECTION:
         return find_pair(s, e, levels - 1, out);
+    case EXPRESSION_DIFFERENCE:
+        return find_difference(s, e, levels - 1, out);
     default:
         return true;
     }
 }
 
 bool runs_find(struct rules *r, struct class_groups_table *t, rules_expression x, struct runs *out) {
-    struct search s = {.rules = r, .table = t, .looks = LOOKS_MAX};
+    struct search s = {.rules = r, .table = t, .looks = LOOKS_MAX, .lengths = LENGTHS_MAX};
     return find(&s, x, LEVELS_MAX, out);
 }
