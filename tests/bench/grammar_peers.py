@@ -140,8 +140,11 @@ def explain(kind, ours, theirs, texts, matcher, text):
         return "llguidance allows the one tokenisation of forced bytes that its tokenizer would choose, ours all"
     if kind == "schema" and not less and all(b"\x7f" in t or b"\\" in t for t in more):
         return "ours allows DEL and every escape in strings, as JSON does"
-    if kind == "schema" and not less and re.search(rb"\\\\(u[0-9a-fA-F]{0,3})?$", text):
+    in_escape = re.search(rb"\\(u[0-9a-fA-F]{0,3})?$", text)
+    if kind == "schema" and not less and in_escape:
         return "ours allows every escape in strings, as JSON does"
+    if kind == "schema" and not more and (in_escape or all(b"\\" in t for t in less)):
+        return "ours has one spelling of characters in keys, and where something is asked of a string"
     if (not less and not text) or (less and all(t[:1] == b" " or t[:3] == b"\xe2\x96\x81" for t in less)):
         return "llguidance begins with the space that the tokenizer puts in front of a text"
     if kind == "schema" and not more and all(t[:1] in b"0123456789" for t in less) and text[-1:].isdigit():
@@ -241,7 +244,7 @@ class Comparison:
                 allowed = allowed & theirs
             if other:
                 self.timed("XGrammar", lambda: other.fill_next_token_bitmask(self.xgrammar_mask))
-            if other and not matcher:
+            if other and kind == "gbnf":
                 theirs = to_bits(self.xgrammar_mask.numpy().view(np.uint32)[0], self.count)
                 if text[-1:] != b"\xed":  # XGrammar lets surrogates through
                     self.compare(kind, source, ours, theirs, None, text, "XGrammar")

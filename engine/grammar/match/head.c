@@ -1,16 +1,14 @@
 #include "engine/grammar/match/head.h"
 
-/* Of a choice that are looked at. */
-#define MEMBERS_MAX 8
-
-/* Whether any text of a broad set of characters fills x, but for its length: one behind the other is such a text, too. */
+/* Whether any text of a broad set of characters fills x, but for its length, which is fixed: one behind the other is such
+ * a text, too. Of texts whose lengths differ there would be many ways to divide what was read, and a state for each set
+ * of them. */
 static bool is_filled(const struct rules *r, rules_expression x) {
     const struct expression *e = &r->expressions[x];
-    if (!(e->flags & EXPRESSION_WIDE)) return (e->flags & EXPRESSION_BROAD) != 0;
-    if (e->kind == EXPRESSION_REPEAT) return is_filled(r, e->a);
-    if (e->kind == EXPRESSION_SEQUENCE) return is_filled(r, e->a) && is_filled(r, e->b);
-    for (uint32_t i = 0; e->kind == EXPRESSION_CHOICE && i < e->b && i < MEMBERS_MAX; i++)
-        if (is_filled(r, r->members[e->a + i])) return true;
+    while (e->kind == EXPRESSION_REPEAT && (e->b == e->c || e->c == 1)) {
+        e = &r->expressions[e->a];
+        if (!(e->flags & EXPRESSION_WIDE)) return (e->flags & EXPRESSION_BROAD) != 0;
+    }
     return false;
 }
 

@@ -22,6 +22,17 @@ static leaf_state without_limit(struct rules *r, const struct expression *repeat
     return whole == RULES_NONE ? RULES_NONE : leaf_of(r, whole);
 }
 
+static bool find_runs(struct rules *r, rules_expression x, struct class_groups_table *t,
+                      struct leaf_loop *out) {
+    struct runs runs;
+    if (!runs_find(r, t, x, &runs)) return false;
+    for (size_t i = 0; i < runs.count; i++) {
+        out->run_groups[i] = runs.list[i].groups;
+        out->run_lengths[i] = runs.list[i].length;
+    }
+    return true;
+}
+
 bool loop_find(struct rules *r, leaf_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
     rules_expression whole = r->leaves[leaf].expression;
     const struct expression *x = expression_at(r, whole);
@@ -31,7 +42,7 @@ bool loop_find(struct rules *r, leaf_state leaf, struct class_groups_table *t, s
     struct class_groups class;
     uint64_t tail_set;
     *out = (struct leaf_loop){0};
-    if (!runs_find(r, t, whole, &out->runs)) return false;
+    if (!find_runs(r, whole, t, out)) return false;
     if (repeat.kind != EXPRESSION_REPEAT || expression_is(r, repeat.a, EXPRESSION_NULLABLE)) return true;
     if (!class_groups_find(r, t, repeat.a, &class) || !tail_groups(r, tail, &tail_set)) return false;
     out->groups = class.exact & ~tail_set;

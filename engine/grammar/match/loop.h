@@ -8,10 +8,11 @@
  * characters of `groups` (byte_groups.h), at most length_max of them, stay in it, and none that is longer. */
 struct leaf_loop {
     uint64_t groups;
+    uint64_t run_groups[RUNS_MAX]; /* texts of these keep it alive, so many characters at most; 0: of none */
+    uint32_t run_lengths[RUNS_MAX];
     uint32_t length_max;
     leaf_state unlimited;  /* does the same with texts that are no longer, and has no such limit */
     bool is_loop, may_end; /* may_end: nothing need come behind the loop */
-    struct runs runs;
 };
 
 /* False: failed. */

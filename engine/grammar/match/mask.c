@@ -101,9 +101,9 @@ static bool has_length(const struct token_trie *t, uint32_t node, unsigned more,
 
 /* Whether a node and all that is below it is taken, whatever comes then. Where the leaf may end in there is no matter:
  * all these tokens are allowed as it is. */
-static bool is_whole(const struct token_trie *t, uint32_t node, const struct runs *runs) {
-    for (size_t i = 0; i < runs->count; i++)
-        if ((t->groups[node] & ~runs->list[i].groups) == 0 && has_length(t, node, 1, runs->list[i].length))
+static bool is_whole(const struct token_trie *t, uint32_t node, const struct leaf_loop *loop) {
+    for (size_t i = 0; i < RUNS_MAX; i++)
+        if ((t->groups[node] & ~loop->run_groups[i]) == 0 && has_length(t, node, 1, loop->run_lengths[i]))
             return true;
     return false;
 }
@@ -127,11 +127,11 @@ static bool enter_node(struct masks *s, uint32_t node, leaf_state state, struct 
 }
 
 /* Characters of the plain tokens that the state takes, at most; 0: none, or not all of them. */
-static uint32_t plain_run(const struct runs *runs) {
+static uint32_t plain_run(const struct leaf_loop *loop) {
     uint32_t length = 0;
-    for (size_t i = 0; i < runs->count; i++)
-        if ((PLAIN_GROUPS & ~runs->list[i].groups) == 0 && runs->list[i].length > length)
-            length = runs->list[i].length;
+    for (size_t i = 0; i < RUNS_MAX; i++)
+        if ((PLAIN_GROUPS & ~loop->run_groups[i]) == 0 && loop->run_lengths[i] > length)
+            length = loop->run_lengths[i];
     return length;
 }
 
@@ -153,7 +153,7 @@ static bool begin_mask(struct masks *s, leaf_state leaf) {
     uint32_t place = find_loop(s, leaf);
     if (place == NO_LOOP) return false;
     const struct leaf_loop *loop = &s->loops[place];
-    uint32_t most = plain_run(&loop->runs), length = most <= PLAIN_LENGTH_MAX ? most : PLAIN_LENGTH_MAX;
+    uint32_t most = plain_run(loop), length = most <= PLAIN_LENGTH_MAX ? most : PLAIN_LENGTH_MAX;
     size_t slice = most == RULES_UNLIMITED ? PLAIN_LENGTH_MAX : length - 1;
     s->exit_count = 0;
     s->plain_length = most == RULES_UNLIMITED ? UINT8_MAX : most == 0 ? 0 : plain_length(s, loop, length);
@@ -199,7 +199,7 @@ static bool walk_leaf(struct masks *s, leaf_state leaf) {
             continue;
         }
         while (node >= level->end) level--;
-        if (is_whole(t, node, &s->loops[level->loop].runs)) {
+        if (is_whole(t, node, &s->loops[level->loop])) {
             set_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
             node = end;
             continue;
