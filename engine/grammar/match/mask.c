@@ -246,7 +246,8 @@ static bool step_shared(struct masks *s, uint32_t node, struct mask_level **leve
     const leaf_state *row = leaf_row(r, above.state);
     if (!row) return false;
     leaf_state next = row[r->class_of[t->bytes[node]]];
-    if (next == LEAF_DEAD) clear_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
+    if (next == LEAF_DEAD)
+        clear_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
     if (next == LEAF_DEAD || end == node + 1) return true;
     if (!(row = leaf_row(r, above.like))) return false;
     leaf_state like = row[r->class_of[t->bytes[node]]];
@@ -262,7 +263,8 @@ static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
     const struct grammar_vocabulary *v = s->vocabulary;
     uint32_t length = loop->length_max;
     s->plain_length = 0;
-    if (length > PLAIN_LENGTH_MAX || !is_plain_loop(loop) || plain_length(s, loop, length) != UINT8_MAX) return;
+    if (length > PLAIN_LENGTH_MAX || !is_plain_loop(loop) || plain_length(s, loop, length) != UINT8_MAX)
+        return;
     const uint32_t *all = v->plain[PLAIN_LENGTH_MAX], *slice = v->plain[length - 1];
     for (size_t i = 0, words = vocabulary_words(v); i < words; i++)
         s->bits[i] = (s->bits[i] & ~all[i]) | slice[i];
@@ -271,7 +273,8 @@ static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
 
 /* The mask of a loop with a limit out of that of the same loop without one: they differ in nodes that go on for longer
  * than the limit. */
-static bool walk_shared(struct masks *s, leaf_state leaf, leaf_state unlimited, const struct leaf_mask *from) {
+static bool walk_shared(struct masks *s, leaf_state leaf, leaf_state unlimited,
+                        const struct leaf_mask *from) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct mask_level *level = s->levels;
     size_t words = vocabulary_words(s->vocabulary), nodes = 0, next = 0;

@@ -63,7 +63,8 @@ static void characters_are_counted(void **state) {
     rules_expression three = rules_repeat(rules, any(), 3, 3);
     assert_int_equal(length_of(rules_repeat(rules, three, 2, 4), MANY), 12);
     assert_int_equal(length_of(rules_repeat(rules, three, 1, RULES_UNLIMITED), MANY), RULES_UNLIMITED);
-    assert_int_equal(length_of(pair(three, pair(rules_repeat(rules, letter(), 0, 5), text(","))), LETTERS), 8);
+    assert_int_equal(length_of(pair(three, pair(rules_repeat(rules, letter(), 0, 5), text(","))), LETTERS),
+                     8);
     assert_int_equal(length_of(pair(three, pair(rules_repeat(rules, letter(), 0, 5), text(","))), MANY), 3);
     assert_int_equal(length_of(three, byte_group(',')), 0);
 }
@@ -85,7 +86,8 @@ static void intersections_and_differences_have_both_bounds(void **state) {
     rules_expression few = rules_repeat(rules, any(), 0, 20);
     assert_int_equal(length_of(rules_intersection(rules, letters, few), LETTERS), 20);
     assert_int_equal(length_of(rules_difference(rules, few, text("name")), MANY), 20);
-    assert_int_equal(length_of(rules_difference(rules, rules_repeat(rules, any(), 0, 4), text("name")), MANY), 0);
+    assert_int_equal(length_of(rules_difference(rules, rules_repeat(rules, any(), 0, 4), text("name")), MANY),
+                     0);
     assert_int_equal(length_of(rules_difference(rules, few, letters), LETTERS), 0);
 }
 
