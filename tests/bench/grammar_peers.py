@@ -2,9 +2,10 @@
 """Masks beside llguidance's, token by token, and what a mask costs beside llguidance and XGrammar, in one run.
 
     tests/bench/grammar_peers.py build/tests/grammar_walk [--tokenizers FOLDER] [--ranks FILE --sizes 50257,151936]
-        [--schemas N] [--regexes N] [--walks N] [--steps N] [--seed N] [--no-xgrammar] [-v]
+        [--schemas N] [--documents N] [--suite FOLDER] [--regexes N] [--walks N] [--steps N] [--seed N] [--no-xgrammar] [-v]
 
-Needs llguidance, xgrammar and numpy from PyPI. Vocabularies: each FOLDER/*/tokenizer.json, and of FILE (tiktoken's format, for
+Needs llguidance, xgrammar and numpy from PyPI. --documents adds the random schemas of schema_suite.py and those of
+grammar_step.py, --suite those of the JSON-Schema-Test-Suite (schema_suite.py says where it is), both of which need jsonschema, too. Vocabularies: each FOLDER/*/tokenizer.json, and of FILE (tiktoken's format, for
 example dashscope/resources/qwen.tiktoken of the package dashscope) the first tokens of each size. Random schemas, regular
 expressions and GBNF grammars are compiled by all, random walks take tokens that all allow, and each mask of a walk is compared.
 Exit code 1 where a difference is none of those that explain() names. Times of ours are processor time within the program,
@@ -132,15 +133,18 @@ def random_regex(rng, depth=3):
 # ---- walks -----------------------------------------------------------------------------------------------------------
 
 
-def explain(kind, ours, theirs, texts, matcher, text):
+def explain(kind, source, ours, theirs, texts, matcher, text):
     """Why the masks may differ; None: no known reason."""
     more, less = [texts[i] for i in np.flatnonzero(ours & ~theirs)], [texts[i] for i in np.flatnonzero(theirs & ~ours)]
     if not less and matcher and matcher.compute_ff_bytes():
         return "llguidance allows the one tokenisation of forced bytes that its tokenizer would choose, ours all"
-    if kind == "schema" and not less and all(b"\x7f" in t or b"\\" in t for t in more):
-        return "ours allows DEL and every escape in strings, as JSON does"
-    if kind == "schema" and not less and re.search(rb"\\\\(u[0-9a-fA-F]{0,3})?$", text):
-        return "ours allows every escape in strings, as JSON does"
+    if kind == "schema" and re.search(r'"format": *"(email|hostname|uri|ipv6|duration|time|date-time)"', source):
+        return "formats: ours take the core of what the RFCs say, with bounds (docs/structured-output.md)"
+    if kind == "schema" and re.search(r"\\\\[wWdDsS]", source):
+        return "ours take of \\w, \\d, \\s and their opposites what ECMAScript, RE2 and Python agree on"
+    in_escape = re.search(rb"\\(u[0-9a-fA-F]{0,3})?$", text)
+    if kind == "schema" and (in_escape or all(b"\x7f" in t or b"\\" in t for t in more + less)):
+        return "ours has DEL and every escape in free strings, and one spelling in keys and where something is asked of a string"
     if (not less and not text) or (less and all(t[:1] == b" " or t[:3] == b"\xe2\x96\x81" for t in less)):
         return "llguidance begins with the space that the tokenizer puts in front of a text"
     if kind == "schema" and not more and all(t[:1] in b"0123456789" for t in less) and text[-1:].isdigit():
@@ -215,7 +219,7 @@ class Comparison:
         self.masks += 1
         if not np.any((ours != theirs) & self.has_text):
             return
-        reason = explain(kind, ours & self.has_text, theirs & self.has_text, self.texts, matcher, text)
+        reason = explain(kind, source, ours & self.has_text, theirs & self.has_text, self.texts, matcher, text)
         if not matcher and not reason and self.contradicts_itself(source, ours, theirs, text):
             reason = "XGrammar, given the bytes instead of the token, says what ours says"
         self.reasons[reason or "unexplained"] += 1
@@ -230,7 +234,11 @@ class Comparison:
         matcher, other = self.peer(kind, source), self.compile_xgrammar(kind, source)
         state, text = 0, b""
         for _ in range(self.arguments.steps):
-            ns, _, ours = self.ours.mask(state)
+            try:
+                ns, _, ours = self.ours.mask(state)
+            except ValueError as error:
+                self.reasons[f"(no mask) {error}"] += 1
+                return
             self.times["ours"].append(ns)
             allowed = ours & self.has_text
             if matcher:
@@ -240,7 +248,7 @@ class Comparison:
                 allowed = allowed & theirs
             if other:
                 self.timed("XGrammar", lambda: other.fill_next_token_bitmask(self.xgrammar_mask))
-            if other and not matcher:
+            if other and kind == "gbnf":
                 theirs = to_bits(self.xgrammar_mask.numpy().view(np.uint32)[0], self.count)
                 if text[-1:] != b"\xed":  # XGrammar lets surrogates through
                     self.compare(kind, source, ours, theirs, None, text, "XGrammar")
@@ -298,6 +306,22 @@ def vocabularies(arguments):
             encoder=ranks, special_tokens={"<|endoftext|>": len(ranks)}, pattern=SPLIT, eos_token=len(ranks), n_vocab=size)
 
 
+def further_schemas(arguments):
+    """Each once, in order."""
+    schemas = []
+    if arguments.documents:
+        import grammar_step
+        import schema_suite
+        rng = random.Random(arguments.seed)
+        schemas += grammar_step.SCHEMAS + [schema_suite.opened(schema_suite.random_document(rng)) for _ in range(arguments.documents)]
+    if arguments.suite:
+        import schema_suite
+        for draft in ("draft2020-12", "draft7"):
+            for file in sorted((arguments.suite / draft).glob("*.json")):
+                schemas += [schema_suite.opened(group["schema"]) for group in json.loads(file.read_text())]
+    return list(dict.fromkeys(json.dumps(schema) for schema in schemas if isinstance(schema, dict)))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("program")
@@ -306,11 +330,14 @@ def main():
     parser.add_argument("--sizes", default="50257,151936")
     for name, default in (("schemas", 200), ("regexes", 100), ("walks", 1), ("steps", 40), ("seed", 1)):
         parser.add_argument("--" + name, type=int, default=default)
+    parser.add_argument("--documents", type=int, default=0)
+    parser.add_argument("--suite", type=pathlib.Path)
     parser.add_argument("--no-xgrammar", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     cases = [("schema", json.dumps(random_schema(rng))) for _ in range(arguments.schemas)]
+    cases += [("schema", source) for source in further_schemas(arguments)]
     cases += [("regex", regex) for regex in FIXED_REGEXES + [random_regex(rng) for _ in range(arguments.regexes)]]
     cases += [("gbnf", grammar) for grammar in ([] if arguments.no_xgrammar else FIXED_GBNF)]
     unknown = 0

@@ -1,11 +1,23 @@
 #include "engine/grammar/match/head.h"
 
+/* Whether any text of a broad set of characters fills x, but for its length, which is fixed: one behind the other is such
+ * a text, too. Of texts whose lengths differ there would be many ways to divide what was read, and a state for each set
+ * of them. */
+static bool is_filled(const struct rules *r, rules_expression x) {
+    const struct expression *e = &r->expressions[x];
+    while (e->kind == EXPRESSION_REPEAT && (e->b == e->c || e->c == 1)) {
+        e = &r->expressions[e->a];
+        if (!(e->flags & EXPRESSION_WIDE)) return (e->flags & EXPRESSION_BROAD) != 0;
+    }
+    return false;
+}
+
 /* Whether something wide stands in x in such a way that x must be looked into. */
 static bool is_open(const struct rules *r, rules_expression x) {
     const struct expression *e = &r->expressions[x];
     if (!(e->flags & EXPRESSION_REGULAR)) return true;
     if (!(e->flags & EXPRESSION_WIDE)) return false;
-    if (e->kind == EXPRESSION_REPEAT) return expression_is(r, e->a, EXPRESSION_WIDE);
+    if (e->kind == EXPRESSION_REPEAT) return expression_is(r, e->a, EXPRESSION_WIDE) && !is_filled(r, e->a);
     return e->kind == EXPRESSION_CHOICE || e->kind == EXPRESSION_SEQUENCE;
 }
 

@@ -1,22 +1,19 @@
-/* Leaves that stay as they are over most characters, as strings do: a subtree of the vocabulary's trie that has only
- * such characters is allowed as a whole, without a walk. */
+/* What the states of a leaf take, in characters: a subtree of the vocabulary's trie that has only such characters is
+ * allowed as a whole, without a walk. */
 #pragma once
 
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/match/runs.h"
 
-/* Of one state: texts of the characters of `groups` (byte_groups.h), at most length_max of them, keep it alive. */
+/* Texts of a state; and where it is a loop, one that stays as it is over most characters, as strings do: texts of the
+ * characters of `groups` (byte_groups.h), at most length_max of them, stay in it, and none that is longer. */
 struct leaf_loop {
     uint64_t groups;
+    uint64_t run_groups[RUNS_MAX]; /* texts of these keep it alive, so many characters at most; 0: of none */
+    uint32_t run_lengths[RUNS_MAX];
     uint32_t length_max;
-    leaf_state unlimited;         /* does the same with texts that are no longer, and has no such limit */
-    bool known, is_loop, may_end; /* may_end: nothing need come behind the loop */
-};
-
-/* The last part of a repeat that was looked at, and its characters. */
-struct loop_part {
-    rules_expression part;
-    uint64_t groups;
+    leaf_state unlimited;  /* does the same with texts that are no longer, and has no such limit */
+    bool is_loop, may_end; /* may_end: nothing need come behind the loop */
 };
 
 /* False: failed. */
-bool loop_find(struct rules *r, leaf_state leaf, struct loop_part *last, struct leaf_loop *out);
+bool loop_find(struct rules *r, leaf_state leaf, struct class_groups_table *t, struct leaf_loop *out);

@@ -7,19 +7,22 @@
 #include "engine/grammar/match/clamp.h"
 
 #define NO_MASK UINT32_MAX
+#define NO_LOOP UINT32_MAX
+
+/* From so many characters on a counted loop's mask is made from that of the loop without a limit: few nodes are higher.
+ * Of plain characters from fewer on, since what is longer is known. */
+enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
 
 /* A node that is passed costs about a tenth of what a step of the matcher does. */
 #define NODES_A_STEP 10
 
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v) {
     struct rules *r = m->rules;
-    size_t depth = v->trie.depth + 2, capacity = 0;
+    size_t capacity = 0;
     *s = (struct masks){.matcher = m, .vocabulary = v};
-    if (!rules_grow(r, &s->states, &capacity, depth, sizeof *s->states)) return false;
+    if (!rules_grow(r, &s->levels, &capacity, v->trie.depth + 2, sizeof *s->levels)) return false;
     capacity = 0;
-    if (!rules_grow(r, &s->ends, &capacity, depth, sizeof *s->ends)) return false;
-    capacity = 0;
-    s->loop_part.part = RULES_NONE;
+    class_groups_clear(&s->classes);
     return rules_grow(r, &s->bits, &capacity, vocabulary_words(v) + 1, sizeof *s->bits);
 }
 
@@ -54,11 +57,11 @@ void masks_deinit(struct masks *s) {
     free(s->leaf_mask_of);
     free(s->leaf_masks);
     free(s->kept);
+    free(s->loop_of);
     free(s->loops);
     free(s->bits);
     free(s->exits);
-    free(s->states);
-    free(s->ends);
+    free(s->levels);
 }
 
 static void set_bit(uint32_t *bits, uint32_t token) {
@@ -67,6 +70,13 @@ static void set_bit(uint32_t *bits, uint32_t token) {
 
 static void set_tokens(uint32_t *bits, const uint32_t *tokens, size_t count) {
     for (size_t i = 0; i < count; i++) set_bit(bits, tokens[i]);
+}
+
+static void join_set(const struct masks *s, const struct token_set *set, uint32_t *bits) {
+    if (set->bits)
+        for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++) bits[i] |= set->bits[i];
+    else
+        set_tokens(bits, set->tokens, set->count);
 }
 
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
@@ -82,70 +92,94 @@ static bool add_exits(struct masks *s, uint32_t first, uint32_t end) {
     return true;
 }
 
-static bool find_loop(struct masks *s, leaf_state leaf) {
-    if (leaf >= s->loop_count) {
-        if (!rules_grow(s->matcher->rules, &s->loops, &s->loop_capacity, leaf + 1, sizeof *s->loops))
-            return false;
-        memset(s->loops + s->loop_count, 0, (s->loop_capacity - s->loop_count) * sizeof *s->loops);
-        s->loop_count = s->loop_capacity;
+static bool reserve_loop(struct masks *s, leaf_state leaf) {
+    struct rules *r = s->matcher->rules;
+    if (!rules_grow(r, &s->loops, &s->loop_capacity, s->loop_count + 1, sizeof *s->loops)) return false;
+    if (leaf < s->loop_of_count) return true;
+    if (!rules_grow(r, &s->loop_of, &s->loop_of_capacity, leaf + 1, sizeof *s->loop_of)) return false;
+    memset(s->loop_of + s->loop_of_count, 0xFF,
+           (s->loop_of_capacity - s->loop_of_count) * sizeof *s->loop_of);
+    s->loop_of_count = s->loop_of_capacity;
+    return true;
+}
+
+/* Its place among the loops; NO_LOOP: failed. */
+static uint32_t find_loop(struct masks *s, leaf_state leaf) {
+    if (leaf < s->loop_of_count && s->loop_of[leaf] != NO_LOOP) return s->loop_of[leaf];
+    if (!reserve_loop(s, leaf)) return NO_LOOP;
+    if (!loop_find(s->matcher->rules, leaf, &s->classes, &s->loops[s->loop_count])) return NO_LOOP;
+    return s->loop_of[leaf] = (uint32_t)s->loop_count++;
+}
+
+/* Whether nothing in so many characters, and those that begin below the node, is longer. */
+static bool has_length(const struct token_trie *t, uint32_t node, unsigned more, uint32_t length) {
+    uint8_t height = t->heights[node];
+    return length == RULES_UNLIMITED || (height < UINT8_MAX && height + more <= length);
+}
+
+/* Whether a node and all that is below it is taken, whatever comes then. Where the leaf may end in there is no matter:
+ * all these tokens are allowed as it is. */
+static bool is_whole(const struct token_trie *t, uint32_t node, const struct leaf_loop *loop) {
+    for (size_t i = 0; i < RUNS_MAX; i++)
+        if ((t->groups[node] & ~loop->run_groups[i]) == 0 && has_length(t, node, 1, loop->run_lengths[i]))
+            return true;
+    return false;
+}
+
+/* Goes below a node that the leaf reaches in this state, or one that does the same below it and has as few relatives as
+ * can be: counts that cannot be reached there are one. */
+static bool enter_node(struct masks *s, uint32_t node, leaf_state state, struct mask_level *level) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    uint32_t loop = find_loop(s, state);
+    if (loop == NO_LOOP) return false;
+    if (s->loops[loop].is_loop && has_length(t, node, 0, s->loops[loop].length_max)) {
+        state = s->loops[loop].unlimited;
+        loop = find_loop(s, state);
     }
-    return s->loops[leaf].known || loop_find(s->matcher->rules, leaf, &s->loop_part, &s->loops[leaf]);
+    *level = (struct mask_level){.node = node,
+                                 .end = t->ends[node],
+                                 .state = state,
+                                 .loop = loop,
+                                 .exits = s->wants_exits && leaf_nullable(s->matcher->rules, state)};
+    return loop != NO_LOOP;
 }
 
-/* Whether nothing below a node is longer than the loop goes on. */
-static bool has_length(const struct masks *s, uint32_t node, const struct leaf_loop *loop) {
-    uint8_t height = s->vocabulary->trie.heights[node];
-    return loop->length_max == RULES_UNLIMITED || (height < UINT8_MAX && height <= loop->length_max);
+/* Characters of the plain tokens that the state takes, at most; 0: none, or not all of them. */
+static uint32_t plain_run(const struct leaf_loop *loop) {
+    uint32_t length = 0;
+    for (size_t i = 0; i < RUNS_MAX; i++)
+        if ((PLAIN_GROUPS & ~loop->run_groups[i]) == 0 && loop->run_lengths[i] > length)
+            length = loop->run_lengths[i];
+    return length;
 }
 
-/* Whether all that is below a node stays in the leaf's loop. Where the leaf may end in there is no matter: all these
- * tokens are allowed as it is. */
-static bool is_whole(const struct masks *s, uint32_t node, const struct leaf_loop *loop) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    return t->ends[node] == node + 1 || ((t->below[node] & ~loop->groups) == 0 && has_length(s, node, loop));
+static bool is_plain_loop(const struct leaf_loop *loop) {
+    return loop->is_loop && (PLAIN_GROUPS & ~loop->groups) == 0 && loop->length_max > 0;
 }
 
-/* Notes a node that the leaf reaches in *state; *whole: with all that is below it. Else *state becomes one that does the
- * same below the node and has as few relatives as can be: counts that cannot be reached there are one. */
-static bool note_node(struct masks *s, uint32_t node, leaf_state *state, bool *whole) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    if (!find_loop(s, *state)) return false;
-    const struct leaf_loop *loop = &s->loops[*state];
-    uint32_t end = t->ends[node], first = t->firsts[node];
-    *whole = is_whole(s, node, loop);
-    set_tokens(s->bits, t->tokens + first, t->firsts[*whole ? end : node + 1] - first);
-    if (*whole) return true;
-    if (loop->is_loop && has_length(s, node, loop)) *state = loop->unlimited;
-    bool may_end = s->wants_exits && leaf_nullable(s->matcher->rules, *state);
-    return !may_end || add_exits(s, node, node + 1);
-}
-
-/* Nodes whose plain tokens are so long at most need no walk, where `most` characters are taken and there is a slice for
- * those of `length`. Where that is the same number longer ones are not allowed, unless they go on behind the leaf. */
+/* Nodes whose plain tokens are so long at most need no walk, where there is a slice for those of `length`. Where a loop
+ * takes as many and no more longer ones are not allowed, unless they go on behind the leaf. */
 static uint32_t plain_length(const struct masks *s, const struct leaf_loop *loop, uint32_t length) {
     bool goes_on = s->wants_exits && loop->may_end;
-    return loop->length_max == RULES_UNLIMITED || (loop->length_max == length && !goes_on) ? UINT8_MAX
-                                                                                           : length;
+    return is_plain_loop(loop) && loop->length_max == length && !goes_on ? UINT8_MAX : length;
 }
 
-/* A leaf that loops over plain characters takes all plain tokens that are not too long. */
+/* A leaf that takes plain characters, whichever they are, takes all plain tokens that are not too long. */
 static bool begin_mask(struct masks *s, leaf_state leaf) {
     const struct grammar_vocabulary *v = s->vocabulary;
     size_t words = vocabulary_words(v);
-    if (!find_loop(s, leaf)) return false;
-    const struct leaf_loop *loop = &s->loops[leaf];
-    uint32_t most = loop->length_max;
-    bool loops = loop->is_loop && (PLAIN_GROUPS & ~loop->groups) == 0 && most > 0;
-    uint32_t length = most <= PLAIN_LENGTH_MAX ? most : PLAIN_LENGTH_MAX;
+    uint32_t place = find_loop(s, leaf);
+    if (place == NO_LOOP) return false;
+    const struct leaf_loop *loop = &s->loops[place];
+    uint32_t most = plain_run(loop), length = most <= PLAIN_LENGTH_MAX ? most : PLAIN_LENGTH_MAX;
     size_t slice = most == RULES_UNLIMITED ? PLAIN_LENGTH_MAX : length - 1;
     s->exit_count = 0;
-    s->plain_length = loops ? plain_length(s, loop, length) : 0;
-    if (loops)
+    s->plain_length = most == RULES_UNLIMITED ? UINT8_MAX : most == 0 ? 0 : plain_length(s, loop, length);
+    if (most > 0)
         memcpy(s->bits, v->plain[slice], words * sizeof *s->bits);
     else
         memset(s->bits, 0, words * sizeof *s->bits);
-    s->states[0] = leaf;
-    s->ends[0] = (uint32_t)v->trie.count;
+    s->levels[0] = (struct mask_level){.end = (uint32_t)v->trie.count, .state = leaf, .loop = place};
     return true;
 }
 
@@ -154,30 +188,136 @@ static bool pass_node(struct rules *r, size_t *nodes) {
     return ++*nodes % NODES_A_STEP != 0 || rules_spend(r, 1);
 }
 
-static bool walk_leaf(struct masks *s, leaf_state leaf) {
+/* A node that the state above it does not take as a whole. *level: of the node above; one more where the walk goes on
+ * below this node. */
+static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct rules *r = s->matcher->rules;
-    size_t depth = 0, nodes = 0;
+    struct mask_level *above = *level;
+    if (above->exits && !add_exits(s, above->node, above->node + 1)) return false;
+    above->exits = false;
+    const leaf_state *row = leaf_row(r, above->state);
+    if (!row) return false;
+    leaf_state next = row[r->class_of[t->bytes[node]]];
+    if (next == LEAF_DEAD) return true;
+    set_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
+    return t->ends[node] == node + 1 || enter_node(s, node, next, ++*level);
+}
+
+static bool walk_leaf(struct masks *s, leaf_state leaf) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    struct mask_level *level = s->levels;
+    size_t nodes = 0;
     if (!begin_mask(s, leaf)) return false;
     for (uint32_t node = 1; node < t->count;) {
         uint32_t end = t->ends[node];
-        if (!pass_node(r, &nodes)) return false;
+        if (!pass_node(s->matcher->rules, &nodes)) return false;
         if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
             node = end;
             continue;
         }
-        while (node >= s->ends[depth]) depth--;
-        const leaf_state *row = leaf_row(r, s->states[depth]);
-        if (!row) return false;
-        leaf_state next = row[r->class_of[t->bytes[node]]];
-        bool whole = true;
-        if (next != LEAF_DEAD && !note_node(s, node, &next, &whole)) return false;
-        if (!whole) {
-            s->states[++depth] = next;
-            s->ends[depth] = end;
-            end = node + 1;
+        while (node >= level->end) level--;
+        if (is_whole(t, node, &s->loops[level->loop])) {
+            set_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
+            node = end;
+            continue;
         }
-        node = end;
+        const struct mask_level *above = level;
+        if (!step_leaf(s, node, &level)) return false;
+        node = level == above ? end : node + 1;
+    }
+    return true;
+}
+
+/* ---- a mask out of another ------------------------------------------------------------------------------------ */
+
+/* Of the nodes from first to before end; *next: the range to begin with, those before it are over. */
+static bool copy_exits(struct masks *s, const struct leaf_mask *from, size_t *next, uint32_t first,
+                       uint32_t end) {
+    while (*next < from->exit_count && from->exits[*next].end <= first) ++*next;
+    for (size_t i = *next; i < from->exit_count && from->exits[i].first < end; i++) {
+        struct exit_range range = from->exits[i];
+        if (range.first < first) range.first = first;
+        if (range.end > end) range.end = end;
+        if (!add_exits(s, range.first, range.end)) return false;
+    }
+    return true;
+}
+
+/* Whether a node and what is below it is the same to the leaf and to the one without a limit. */
+static bool is_shared(const struct masks *s, uint32_t node, const struct mask_level *level) {
+    const struct leaf_loop *loop = &s->loops[level->loop];
+    return level->state == level->like || (loop->is_loop && loop->unlimited == level->like &&
+                                           has_length(&s->vocabulary->trie, node, 1, loop->length_max));
+}
+
+static void clear_tokens(uint32_t *bits, const uint32_t *tokens, size_t count) {
+    for (size_t i = 0; i < count; i++) bits[tokens[i] >> 5] &= ~((uint32_t)1 << (tokens[i] & 31));
+}
+
+/* As step_leaf, of a node that is not shared. */
+static bool step_shared(struct masks *s, uint32_t node, struct mask_level **level) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    struct rules *r = s->matcher->rules;
+    struct mask_level above = **level;
+    uint32_t end = t->ends[node];
+    const leaf_state *row = leaf_row(r, above.state);
+    if (!row) return false;
+    leaf_state next = row[r->class_of[t->bytes[node]]];
+    if (next == LEAF_DEAD)
+        clear_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
+    if (next == LEAF_DEAD || end == node + 1) return true;
+    if (!(row = leaf_row(r, above.like))) return false;
+    leaf_state like = row[r->class_of[t->bytes[node]]];
+    uint32_t loop = find_loop(s, next);
+    if (loop == NO_LOOP) return false;
+    *++*level = (struct mask_level){.node = node, .end = end, .state = next, .loop = loop, .like = like};
+    return !s->wants_exits || !leaf_nullable(r, next) || add_exits(s, node, node + 1);
+}
+
+/* Where longer plain tokens than there is a slice for are not allowed: those that are no longer, in place of all. Then
+ * s->plain_length is not 0, and their nodes need no walk. */
+static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
+    const struct grammar_vocabulary *v = s->vocabulary;
+    uint32_t length = loop->length_max;
+    s->plain_length = 0;
+    if (length > PLAIN_LENGTH_MAX || !is_plain_loop(loop) || plain_length(s, loop, length) != UINT8_MAX)
+        return;
+    const uint32_t *all = v->plain[PLAIN_LENGTH_MAX], *slice = v->plain[length - 1];
+    for (size_t i = 0, words = vocabulary_words(v); i < words; i++)
+        s->bits[i] = (s->bits[i] & ~all[i]) | slice[i];
+    s->plain_length = UINT8_MAX;
+}
+
+/* The mask of a loop with a limit out of that of the same loop without one: they differ in nodes that go on for longer
+ * than the limit. */
+static bool walk_shared(struct masks *s, leaf_state leaf, leaf_state unlimited,
+                        const struct leaf_mask *from) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    struct mask_level *level = s->levels;
+    size_t words = vocabulary_words(s->vocabulary), nodes = 0, next = 0;
+    memset(s->bits, 0, words * sizeof *s->bits);
+    join_set(s, &from->set, s->bits);
+    cut_plain(s, &s->loops[s->loop_of[leaf]]);
+    s->exit_count = 0;
+    *level = (struct mask_level){
+        .end = (uint32_t)t->count, .state = leaf, .loop = s->loop_of[leaf], .like = unlimited};
+    for (uint32_t node = 1; node < t->count;) {
+        uint32_t end = t->ends[node];
+        if (!pass_node(s->matcher->rules, &nodes)) return false;
+        if (t->plain[node] > 0 && s->plain_length > 0) {
+            node = end;
+            continue;
+        }
+        while (node >= level->end) level--;
+        if (is_shared(s, node, level)) {
+            if (!copy_exits(s, from, &next, node, end)) return false;
+            node = end;
+            continue;
+        }
+        const struct mask_level *above = level;
+        if (!step_shared(s, node, &level)) return false;
+        node = level == above ? end : node + 1;
     }
     return true;
 }
@@ -192,10 +332,17 @@ static void *copy_block(struct masks *s, const void *block, size_t bytes) {
     return copy;
 }
 
-static size_t count_bits(const struct masks *s, const uint32_t *bits) {
+static unsigned count_bits(uint32_t word) {
+    word -= (word >> 1) & 0x55555555u;
+    word = (word & 0x33333333u) + ((word >> 2) & 0x33333333u);
+    return (((word + (word >> 4)) & 0x0F0F0F0Fu) * 0x01010101u) >> 24;
+}
+
+/* At most `most`: where there are more of them it is no matter how many. */
+static size_t count_tokens(const struct masks *s, const uint32_t *bits, size_t most) {
     size_t count = 0;
-    for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++)
-        count += (size_t)__builtin_popcount(bits[i]);
+    for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words && count < most; i++)
+        if (bits[i] != 0) count += count_bits(bits[i]);
     return count;
 }
 
@@ -208,9 +355,10 @@ static void list_bits(const struct masks *s, const uint32_t *bits, uint32_t *tok
 /* Many tokens are kept as bits, few as numbers. */
 static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set *to) {
     size_t words = vocabulary_words(s->vocabulary), capacity = 0;
-    *to = (struct token_set){.count = count_bits(s, bits)};
+    size_t many = words / 2 > 0 ? words / 2 : 1;
+    *to = (struct token_set){.count = count_tokens(s, bits, many)};
     if (to->count == 0) return true;
-    if (to->count >= words / 2) {
+    if (to->count >= many) {
         to->bits = copy_block(s, bits, words * sizeof *bits);
         return to->bits != NULL;
     }
@@ -265,6 +413,21 @@ static const struct leaf_mask *passing_leaf_mask(struct masks *s) {
     return &s->passing;
 }
 
+static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits);
+
+static bool make_leaf_mask(struct masks *s, leaf_state leaf, bool wants_exits) {
+    uint32_t place = find_loop(s, leaf);
+    if (place == NO_LOOP) return false;
+    const struct leaf_loop *loop = &s->loops[place];
+    leaf_state unlimited = loop->unlimited;
+    uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
+    bool shares = loop->is_loop && unlimited != leaf && loop->length_max >= least;
+    const struct leaf_mask *from = shares ? leaf_mask_of(s, unlimited, wants_exits) : NULL;
+    if (shares && !from) return false;
+    s->wants_exits = wants_exits;
+    return from && from != &s->passing ? walk_shared(s, leaf, unlimited, from) : walk_leaf(s, leaf);
+}
+
 /* NULL: failed. Good until the next call. */
 static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits) {
     if (!reserve_leaf(s, leaf)) return NULL;
@@ -273,9 +436,8 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bo
         leaf_state like = clamp_leaf(s->matcher->rules, leaf, (uint32_t)s->vocabulary->trie.depth);
         if (like == RULES_NONE || !reserve_leaf(s, like)) return NULL;
         size_t like_place = 2 * (size_t)like + wants_exits;
-        s->wants_exits = wants_exits;
         if (s->leaf_mask_of[like_place] == NO_MASK) {
-            if (!walk_leaf(s, like)) return NULL;
+            if (!make_leaf_mask(s, like, wants_exits)) return NULL;
             if (!has_room(s)) return passing_leaf_mask(s);
             if (!keep_leaf_mask(s, like)) return NULL;
         }
@@ -290,34 +452,26 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bo
 static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_t *bits) {
     const struct token_trie *t = &s->vocabulary->trie;
     const struct rules *r = s->matcher->rules;
-    size_t depth = 0, nodes = 0;
-    s->states[0] = c;
-    s->ends[0] = t->ends[top];
+    struct mask_level *level = s->levels;
+    size_t nodes = 0;
+    *level = (struct mask_level){.end = t->ends[top], .state = c};
     if (!rules_spend(s->matcher->rules, 1)) return false;
     for (uint32_t node = top + 1; node < t->ends[top];) {
         if (!pass_node(s->matcher->rules, &nodes)) return false;
-        while (node >= s->ends[depth]) depth--;
-        configuration next = matcher_step(s->matcher, s->states[depth], r->class_of[t->bytes[node]]);
+        while (node >= level->end) level--;
+        configuration next = matcher_step(s->matcher, level->state, r->class_of[t->bytes[node]]);
         uint32_t end = t->ends[node];
         if (next == CONFIGURATION_FAILED) return false;
         if (next != CONFIGURATION_DEAD) {
             set_tokens(bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
             if (end > node + 1) {
-                s->states[++depth] = next;
-                s->ends[depth] = end;
+                *++level = (struct mask_level){.end = end, .state = next};
                 end = node + 1;
             }
         }
         node = end;
     }
     return true;
-}
-
-static void join_set(const struct masks *s, const struct token_set *set, uint32_t *bits) {
-    if (set->bits)
-        for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++) bits[i] |= set->bits[i];
-    else
-        set_tokens(bits, set->tokens, set->count);
 }
 
 static bool add_item(struct masks *s, struct item item, uint32_t *bits) {

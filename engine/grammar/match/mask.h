@@ -25,6 +25,14 @@ struct leaf_mask {
     size_t exit_count;
 };
 
+/* A node of the trie that a walk is below, in a state of a leaf, or a configuration. */
+struct mask_level {
+    uint32_t node, end, state;
+    uint32_t loop;   /* of the leaf's state */
+    leaf_state like; /* that of the leaf whose mask is gone by */
+    bool exits;      /* the leaf may end here, which is not noted yet */
+};
+
 struct masks {
     struct matcher *matcher; /* borrowed, as is */
     const struct grammar_vocabulary *vocabulary;
@@ -36,16 +44,18 @@ struct masks {
     size_t kept_count, kept_capacity;
     struct leaf_mask passing; /* one that is not kept, of what lies in bits and exits */
     size_t kept_bytes;        /* of masks; they stop at half of what the grammar may have */
-    struct leaf_loop *loops;  /* by leaf */
+    uint32_t *loop_of;        /* by leaf; UINT32_MAX: none yet */
+    size_t loop_of_count, loop_of_capacity;
+    struct leaf_loop *loops;
     size_t loop_count, loop_capacity;
-    struct loop_part loop_part;
+    struct class_groups_table classes;
     /* The mask in the making. */
     uint32_t *bits; /* [words] */
     bool wants_exits;
     uint32_t plain_length; /* nodes whose plain tokens are so long at most are done with; 0: none */
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
-    uint32_t *states, *ends; /* [depth + 1]: of the walk */
+    struct mask_level *levels; /* [depth + 2]: of the walk */
 };
 
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v);

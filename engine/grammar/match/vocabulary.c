@@ -82,16 +82,26 @@ static unsigned begins_character(unsigned byte) {
     return (byte & 0xC0) != 0x80;
 }
 
-/* What a node has to say to the one above it: valid[node] is the set of states of a reader of UTF-8 from which all that
- * is below the node is UTF-8. */
-static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, uint32_t parent) {
-    unsigned byte = t->bytes[node], height = t->heights[node] + begins_character(byte), states = 0;
+static uint64_t group_of(unsigned byte) {
+    return byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII;
+}
+
+/* The states of a reader of UTF-8 from which all of a node and below it is UTF-8; valid[node] is the set of those behind
+ * the node's own byte. */
+static uint8_t valid_before(const struct token_trie *t, const uint8_t *valid, uint32_t node) {
+    unsigned states = 0;
     for (unsigned state = 0; state < UTF8_STATES; state++) {
-        enum utf8_state next = utf8_step_of((enum utf8_state)state, byte);
+        enum utf8_state next = utf8_step_of((enum utf8_state)state, t->bytes[node]);
         if (next != UTF8_REJECTED && ((valid[node] >> next) & 1)) states |= 1u << state;
     }
-    valid[parent] &= (uint8_t)states;
-    t->below[parent] |= t->below[node] | (byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII);
+    return (uint8_t)states;
+}
+
+/* What a node has to say to the one above it. */
+static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, uint32_t parent) {
+    unsigned byte = t->bytes[node], height = t->heights[node] + begins_character(byte);
+    valid[parent] &= valid_before(t, valid, node);
+    t->groups[parent] |= t->groups[node] | group_of(byte);
     if (height > UINT8_MAX) height = UINT8_MAX;
     if (height > t->heights[parent]) t->heights[parent] = (uint8_t)height;
 }
@@ -117,7 +127,7 @@ static void fill_plain(struct token_trie *t, const uint8_t *valid, uint32_t *end
         ends[depth] = t->ends[node];
         size_t length = lengths[depth] + t->heights[node];
         bool all =
-            state != NOT_PLAIN && (t->below[node] & ~PLAIN_GROUPS) == 0 && ((valid[node] >> state) & 1);
+            state != NOT_PLAIN && (t->groups[node] & ~PLAIN_GROUPS) == 0 && ((valid[node] >> state) & 1);
         t->plain[node] = !all ? 0 : length < UINT8_MAX ? (uint8_t)length : UINT8_MAX;
     }
 }
@@ -128,7 +138,7 @@ static void fill_parents(const struct token_trie *t, uint32_t *parents) {
 }
 
 /* From the last node to the first, children before their parents. */
-static bool fill_below(struct token_trie *t, uint32_t *open) {
+static bool fill_groups(struct token_trie *t, uint32_t *open) {
     uint8_t *valid = malloc(t->count), *states = malloc(t->depth + 1);
     uint32_t *parents = calloc(t->count, sizeof *parents), *lengths = calloc(t->depth + 1, sizeof *lengths);
     bool done = valid && states && parents && lengths;
@@ -137,8 +147,10 @@ static bool fill_below(struct token_trie *t, uint32_t *open) {
         fill_parents(t, parents);
         for (uint32_t node = (uint32_t)t->count; node-- > 1;) tell_parent(t, valid, node, parents[node]);
         fill_plain(t, valid, open, states, lengths);
-        for (uint32_t node = 0; node < t->count; node++)
-            if (!((valid[node] >> UTF8_BOUNDARY) & 1)) t->below[node] |= GROUPS_NO_UTF8;
+        for (uint32_t node = 1; node < t->count; node++) {
+            bool begins = (valid_before(t, valid, node) >> UTF8_BOUNDARY) & 1;
+            t->groups[node] |= group_of(t->bytes[node]) | (begins ? 0 : GROUPS_NO_UTF8);
+        }
     }
     free(valid);
     free(states);
@@ -155,17 +167,17 @@ static bool build_trie(struct grammar_vocabulary *v) {
     t->bytes = calloc(t->count, 1);
     t->ends = calloc(t->count, sizeof *t->ends);
     t->firsts = calloc(t->count + 1, sizeof *t->firsts);
-    t->below = calloc(t->count, sizeof *t->below);
+    t->groups = calloc(t->count, sizeof *t->groups);
     t->heights = calloc(t->count, 1);
     t->plain = calloc(t->count, 1);
     t->tokens = calloc(t->token_count + 1, sizeof *t->tokens);
     uint32_t *open = calloc(t->depth + 1, sizeof *open);
-    bool done = t->bytes && t->ends && t->firsts && t->below && t->heights && t->plain && t->tokens && open;
+    bool done = t->bytes && t->ends && t->firsts && t->groups && t->heights && t->plain && t->tokens && open;
     if (done) fill_trie(t, sorted, open);
-    done = done && fill_below(t, open);
+    done = done && fill_groups(t, open);
     free(open);
     free(sorted);
-    v->memory += t->count * (3 + sizeof *t->ends + sizeof *t->firsts + sizeof *t->below);
+    v->memory += t->count * (3 + sizeof *t->ends + sizeof *t->firsts + sizeof *t->groups);
     v->memory += t->token_count * sizeof *t->tokens;
     return done;
 }
@@ -236,7 +248,7 @@ void vocabulary_destroy(struct grammar_vocabulary *v) {
     free(v->trie.bytes);
     free(v->trie.ends);
     free(v->trie.firsts);
-    free(v->trie.below);
+    free(v->trie.groups);
     free(v->trie.heights);
     free(v->trie.plain);
     for (size_t i = 0; i < PLAIN_SLICES; i++) free(v->plain[i]);

@@ -16,7 +16,7 @@ struct token_trie {
     uint32_t *
         firsts; /* [count + 1]: the first token of the subtree; the node's own end where the next node's begin */
     uint64_t *
-        below; /* [count]: the bytes below the node, in groups (byte_groups.h), from a character's start on */
+        groups; /* [count]: the bytes of the node and below it, in groups (byte_groups.h), which begin a character */
     uint8_t *heights;   /* [count]: characters that begin below it, on the way that has most; 255: or more */
     uint8_t *plain;     /* [count]: characters of the longest token below, where all are plain; else 0 */
     uint32_t *tokens;   /* ids, by bytes */

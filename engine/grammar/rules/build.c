@@ -150,20 +150,48 @@ rules_expression rules_choice(struct rules *r, const rules_expression *parts, si
 
 /* ---- repeats --------------------------------------------------------------------------------------------- */
 
+/* Whether the lengths of least and more times a part of x{inner_least, inner_most} leave no gap between one number of
+ * times and the next. */
+static bool has_no_gap(const struct expression *inner, uint32_t least, uint32_t most) {
+    if (least == most || inner->c == RULES_UNLIMITED) return least > 0 || inner->b <= 1;
+    return ((uint64_t)least + 1) * inner->b <= (uint64_t)least * inner->c + 1;
+}
+
+static bool count_product(uint32_t a, uint32_t b, uint32_t *out) {
+    uint64_t product = (uint64_t)a * b;
+    bool unlimited = a == RULES_UNLIMITED || b == RULES_UNLIMITED;
+    *out = unlimited ? RULES_UNLIMITED : (uint32_t)product;
+    return unlimited || product < RULES_UNLIMITED;
+}
+
 /* A repeat of a repeat that is one repeat. */
 static bool join_repeats(const struct rules *r, rules_expression *part, uint32_t *least, uint32_t *most) {
     const struct expression *inner = &r->expressions[*part];
-    if (inner->kind != EXPRESSION_REPEAT || inner->b > 1) return false;
-    if (inner->c == RULES_UNLIMITED) {
-        *least *= inner->b;
-        *most = RULES_UNLIMITED;
-    } else if (inner->c == 1) {
-        *least = 0; /* inner->b is 0: {1,1} is no repeat */
-    } else {
+    uint32_t joined_least, joined_most;
+    if (inner->kind != EXPRESSION_REPEAT || !has_no_gap(inner, *least, *most)) return false;
+    if (!count_product(*least, inner->b, &joined_least) || !count_product(*most, inner->c, &joined_most))
         return false;
-    }
     *part = inner->a;
+    *least = joined_least;
+    *most = joined_most;
     return true;
+}
+
+/* A choice that has the empty text, without it; else as it is. */
+static rules_expression without_empty(struct rules *r, rules_expression x) {
+    const struct expression *e = &r->expressions[x];
+    size_t from = r->scratch_count;
+    uint32_t first = e->a, count = e->b;
+    if (e->kind != EXPRESSION_CHOICE || r->members[first] != RULES_EMPTY) return x;
+    for (uint32_t i = 1; i < count; i++)
+        if (!scratch_push(r, r->members[first + i])) return RULES_NONE;
+    return expression_choice(r, from);
+}
+
+/* x{0,n} where x{1,n} is one repeat and x{0,n} is not: that one, or nothing. */
+static bool is_optional(const struct rules *r, rules_expression part, uint32_t least, uint32_t most) {
+    const struct expression *inner = &r->expressions[part];
+    return inner->kind == EXPRESSION_REPEAT && least == 0 && most > 1 && has_no_gap(inner, 1, most);
 }
 
 rules_expression rules_repeat(struct rules *r, rules_expression part, uint32_t least, uint32_t most) {
@@ -171,9 +199,18 @@ rules_expression rules_repeat(struct rules *r, rules_expression part, uint32_t l
     if (least > most) return RULES_NOTHING;
     if (most == 0 || part == RULES_EMPTY) return RULES_EMPTY;
     if (part == RULES_NOTHING) return least == 0 ? RULES_EMPTY : RULES_NOTHING;
+    if (expression_is(r, part, EXPRESSION_NULLABLE)) {
+        least = 0;
+        part = without_empty(r, part);
+        if (part == RULES_NONE) return RULES_NONE;
+    }
     while (join_repeats(r, &part, &least, &most)) continue;
     if (least == 1 && most == 1) return part;
-    if (expression_is(r, part, EXPRESSION_NULLABLE)) least = 0;
+    if (is_optional(r, part, least, most)) {
+        part = rules_repeat(r, part, 1, most);
+        if (part == RULES_NONE) return RULES_NONE;
+        most = 1;
+    }
     return expression_intern(r, EXPRESSION_REPEAT, part, least, most);
 }
 

@@ -27,6 +27,28 @@ static const char *const grammars[] = {
     "root ::= \"\xc3\xa9\"* [\\u20ac-\\u20af]{1,3} root?",
     "root ::= \"a\" root \"b\" | [^ab]* \"!\"",
     "root ::= ((\"a\" | .) \"b\"?){2,5} [^a]{0,40}",
+    "root ::= [a-d]{0,60} \"!\" | [a-d]{20,33} root?",
+    "root ::= [^\\x00-\\x1f\"\\\\]{0,60} (\"b\" root)? \"\\\"\"",
+    "root ::= (.{3}){2,4} | \"c\"{40,90} \"}\" [ -~]{0,35} root?",
+};
+
+static const char *const regexes[] = {
+    "(.{3}){2,4}",
+    "((([a-z]|[^,])){2,4}){2,30}",
+    "(((.){2,4})?){3,20}b*",
+    "((([^,]){3})?)+",
+    "(a[a-z]*|.{2,35})*b.*c",
+    "[\\x00-\\x7f]{5,40}d",
+    "([^,]([\xc3\xa9])*)*[^b]{2,9}",
+    "[a-z]{0,12}(\\.[a-z]{0,40}){1,3}",
+};
+
+static const char *const schemas[] = {
+    "{\"type\": \"string\", \"pattern\": \"^a[^\\\\r\\\\n]*c$\", \"maxLength\": 45}",
+    "{\"type\": \"string\", \"pattern\": \"c+\", \"minLength\": 3}",
+    "{\"type\": \"array\", \"items\": {\"type\": \"string\", \"maxLength\": 101}}",
+    "{\"properties\": {\"aa\": true, \"abc\": {\"type\": \"null\"}}, \"additionalProperties\": true,"
+    " \"propertyNames\": {\"maxLength\": 31}}",
 };
 
 /* Splitmix64. */
@@ -85,13 +107,19 @@ static void walk(struct grammar *g, uint64_t seed, const char *name) {
     }
 }
 
-static void masks_are_what_steps_say(void **state) {
-    (void)state;
-    for (size_t i = 0; i < sizeof grammars / sizeof *grammars; i++) {
-        struct grammar *g = fixture_compile(GRAMMAR_GBNF, grammars[i], vocabulary);
-        for (uint64_t seed = 1; seed <= 10; seed++) walk(g, seed, grammars[i]);
+static void walk_all(enum grammar_kind kind, const char *const *sources, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct grammar *g = fixture_compile(kind, sources[i], vocabulary);
+        for (uint64_t seed = 1; seed <= 10; seed++) walk(g, seed, sources[i]);
         grammar_release(g);
     }
+}
+
+static void masks_are_what_steps_say(void **state) {
+    (void)state;
+    walk_all(GRAMMAR_GBNF, grammars, sizeof grammars / sizeof *grammars);
+    walk_all(GRAMMAR_REGEX, regexes, sizeof regexes / sizeof *regexes);
+    walk_all(GRAMMAR_JSON_SCHEMA, schemas, sizeof schemas / sizeof *schemas);
 }
 
 /* A mask does not depend on what was asked before. */

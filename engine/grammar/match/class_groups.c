@@ -1,0 +1,90 @@
+#include "engine/grammar/match/class_groups.h"
+
+#include "engine/grammar/match/byte_groups.h"
+
+static rules_expression target(const struct rules *r, const leaf_state *row, unsigned byte) {
+    return r->leaves[row[r->class_of[byte]]].expression;
+}
+
+static void look_at_ascii(const struct rules *r, const leaf_state *row, struct class_groups *out) {
+    for (unsigned byte = 0; byte < 0x80; byte++) {
+        rules_expression left = target(r, row, byte);
+        if (left == RULES_EMPTY) continue;
+        out->exact &= ~byte_group(byte);
+        if (!expression_is(r, left, EXPRESSION_NULLABLE)) out->matching &= ~byte_group(byte);
+    }
+}
+
+/* Where all bytes of a range lead, LEAF_DEAD where they lead to different states. RULES_NONE: failed. */
+static leaf_state common_target(struct rules *r, leaf_state state, unsigned first, unsigned last) {
+    const leaf_state *row = leaf_row(r, state);
+    if (!row) return RULES_NONE;
+    leaf_state common = row[r->class_of[first]];
+    for (unsigned byte = first + 1; byte <= last; byte++)
+        if (row[r->class_of[byte]] != common) return LEAF_DEAD;
+    return common;
+}
+
+/* What is left behind each character that begins with `lead`, where it is the same; LEAF_DEAD: it is not. RULES_NONE:
+ * failed. */
+static leaf_state behind_characters(struct rules *r, leaf_state state, unsigned lead) {
+    enum utf8_state at = utf8_lead(lead);
+    const leaf_state *row = leaf_row(r, state);
+    if (!row) return RULES_NONE;
+    state = row[r->class_of[lead]];
+    while (at != UTF8_BOUNDARY && state != LEAF_DEAD && state != RULES_NONE) {
+        state = common_target(r, state, utf8_steps[at].first, utf8_steps[at].last);
+        at = (enum utf8_state)utf8_steps[at].next;
+    }
+    return state;
+}
+
+static bool look_beyond_ascii(struct rules *r, leaf_state state, struct class_groups *out) {
+    bool matching = true, exact = true;
+    for (unsigned lead = 0xC2; lead <= 0xF4 && matching; lead++) {
+        leaf_state left = behind_characters(r, state, lead);
+        if (left == RULES_NONE) return false;
+        matching = left != LEAF_DEAD && leaf_nullable(r, left);
+        exact &= matching && r->leaves[left].expression == RULES_EMPTY;
+    }
+    if (!matching) out->matching &= ~GROUPS_BEYOND_ASCII;
+    if (!matching || !exact) out->exact &= ~GROUPS_BEYOND_ASCII;
+    return true;
+}
+
+/* A set of bytes needs no state. */
+static void look_at_set(const struct byte_set *set, struct class_groups *out) {
+    for (unsigned byte = 0; byte < 0x80; byte++)
+        if (!byte_set_has(set, byte)) out->exact &= ~byte_group(byte);
+    out->exact &= ~GROUPS_BEYOND_ASCII;
+    out->matching = out->exact;
+}
+
+static bool look(struct rules *r, rules_expression x, struct class_groups *out) {
+    *out = (struct class_groups){.expression = x, .matching = ~GROUPS_NO_UTF8, .exact = ~GROUPS_NO_UTF8};
+    if (r->expressions[x].kind == EXPRESSION_BYTES) {
+        look_at_set(&r->sets[r->expressions[x].a], out);
+        return true;
+    }
+    leaf_state state = leaf_of(r, x);
+    const leaf_state *row = state == RULES_NONE ? NULL : leaf_row(r, state);
+    if (!row) return false;
+    look_at_ascii(r, row, out);
+    return look_beyond_ascii(r, state, out);
+}
+
+void class_groups_clear(struct class_groups_table *t) {
+    for (size_t i = 0; i < CLASS_GROUPS_KEPT; i++) t->kept[i].expression = RULES_NONE;
+}
+
+bool class_groups_find(struct rules *r, struct class_groups_table *t, rules_expression x,
+                       struct class_groups *out) {
+    struct class_groups *kept = &t->kept[x % CLASS_GROUPS_KEPT];
+    if (kept->expression != x) {
+        kept->expression = RULES_NONE;
+        if (!look(r, x, out)) return false;
+        *kept = *out;
+    }
+    *out = *kept;
+    return true;
+}

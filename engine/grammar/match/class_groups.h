@@ -1,0 +1,22 @@
+/* Which characters make up a whole text of an expression, in groups (byte_groups.h). */
+#pragma once
+
+#include "engine/grammar/rules/leaf.h"
+
+/* Groups each character of which matches by itself, and of these those that leave nothing else to come: no longer text
+ * of the expression begins with one. */
+struct class_groups {
+    rules_expression expression; /* RULES_NONE: nothing is kept here */
+    uint64_t matching, exact;
+};
+
+/* The expressions of characters that a grammar repeats are few; those that were looked at last, by their numbers. */
+enum { CLASS_GROUPS_KEPT = 64 };
+struct class_groups_table {
+    struct class_groups kept[CLASS_GROUPS_KEPT];
+};
+
+void class_groups_clear(struct class_groups_table *t);
+/* False: failed. Expressions without a text that matches have no groups. */
+bool class_groups_find(struct rules *r, struct class_groups_table *t, rules_expression x,
+                       struct class_groups *out);

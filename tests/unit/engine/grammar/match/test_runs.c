@@ -1,0 +1,119 @@
+/* What is found of texts that are taken whatever they are; that it is so is checked by test_mask.c. */
+#include "tests/support/test_support.h"
+
+#include "engine/grammar/match/byte_groups.h"
+#include "engine/grammar/match/runs.h"
+
+static struct rules *rules;
+static struct class_groups_table table;
+
+static int teardown(void **state) {
+    (void)state;
+    rules_destroy(rules);
+    return 0;
+}
+
+static rules_expression text(const char *bytes) {
+    return rules_text(rules, bytes, strlen(bytes));
+}
+
+static rules_expression pair(rules_expression a, rules_expression b) {
+    const rules_expression parts[] = {a, b};
+    return rules_sequence(rules, parts, 2);
+}
+
+/* Any character but a comma; and small letters. */
+static rules_expression any(void) {
+    return rules_other_points(rules, &(struct rules_range){',', ','}, 1);
+}
+
+static rules_expression letter(void) {
+    return rules_points(rules, &(struct rules_range){'a', 'z'}, 1);
+}
+
+/* All sets of bytes are made before the first is finished, so that each finish has the same classes of bytes. */
+static int setup(void **state) {
+    struct error e;
+    (void)state;
+    class_groups_clear(&table);
+    if (rules_create((size_t)1 << 24, NULL, &rules, &e) != STATUS_OK) return 1;
+    any();
+    letter();
+    text("abname,xz\"");
+    return 0;
+}
+
+/* Characters of these groups that the whole of x takes, at most. */
+static uint32_t length_of(rules_expression x, uint64_t groups) {
+    struct runs runs;
+    struct error e;
+    uint32_t most = 0;
+    assert_ok(rules_finish(rules, x, &e));
+    assert_true(runs_find(rules, &table, rules->start, &runs));
+    for (size_t i = 0; i < runs.count; i++)
+        if ((groups & ~runs.list[i].groups) == 0 && runs.list[i].length > most) most = runs.list[i].length;
+    return most;
+}
+
+#define LETTERS (byte_group('a'))
+#define MANY    (byte_group('a') | byte_group('"') | GROUPS_BEYOND_ASCII)
+
+static void characters_are_counted(void **state) {
+    (void)state;
+    rules_expression three = rules_repeat(rules, any(), 3, 3);
+    assert_int_equal(length_of(rules_repeat(rules, three, 2, 4), MANY), 12);
+    assert_int_equal(length_of(rules_repeat(rules, three, 1, RULES_UNLIMITED), MANY), RULES_UNLIMITED);
+    assert_int_equal(length_of(pair(three, pair(rules_repeat(rules, letter(), 0, 5), text(","))), LETTERS),
+                     8);
+    assert_int_equal(length_of(pair(three, pair(rules_repeat(rules, letter(), 0, 5), text(","))), MANY), 3);
+    assert_int_equal(length_of(three, byte_group(',')), 0);
+}
+
+static void what_comes_behind_may_begin_alike(void **state) {
+    const rules_expression both[] = {text("ab"), letter()};
+    (void)state;
+    rules_expression star = rules_repeat(rules, any(), 0, RULES_UNLIMITED);
+    assert_int_equal(length_of(pair(star, text("z\"")), MANY), RULES_UNLIMITED);
+    assert_int_equal(
+        length_of(rules_repeat(rules, rules_choice(rules, both, 2), 1, RULES_UNLIMITED), LETTERS),
+        RULES_UNLIMITED);
+    assert_int_equal(length_of(pair(text("\""), star), MANY), 0);
+}
+
+static void intersections_and_differences_have_both_bounds(void **state) {
+    (void)state;
+    rules_expression letters = rules_repeat(rules, letter(), 1, RULES_UNLIMITED);
+    rules_expression few = rules_repeat(rules, any(), 0, 20);
+    assert_int_equal(length_of(rules_intersection(rules, letters, few), LETTERS), 20);
+    assert_int_equal(length_of(rules_difference(rules, few, text("name")), MANY), 20);
+    assert_int_equal(length_of(rules_difference(rules, rules_repeat(rules, any(), 0, 4), text("name")), MANY),
+                     0);
+    assert_int_equal(length_of(rules_difference(rules, few, letters), LETTERS), 0);
+}
+
+/* Repeats of repeats whose lengths have no gap are one. */
+static void repeats_of_repeats_are_one(void **state) {
+    (void)state;
+    rules_expression x = text("x"), some = rules_repeat(rules, x, 2, 4), three = rules_repeat(rules, x, 3, 3);
+    const rules_expression optional[] = {RULES_EMPTY, some};
+    assert_int_equal(rules_repeat(rules, some, 2, 4), rules_repeat(rules, x, 4, 16));
+    assert_int_equal(rules_repeat(rules, three, 2, 2), rules_repeat(rules, x, 6, 6));
+    assert_int_not_equal(rules_repeat(rules, three, 1, 2), rules_repeat(rules, x, 3, 6));
+    assert_int_equal(rules_repeat(rules, rules_choice(rules, optional, 2), 3, 3),
+                     rules_repeat(rules, rules_repeat(rules, x, 2, 12), 0, 1));
+    rules_expression huge = rules_repeat(rules, x, 1u << 31, 1u << 31);
+    assert_int_not_equal(rules_repeat(rules, huge, 4, 4), huge);
+    assert_int_equal(rules_repeat(rules, rules_repeat(rules, x, 2, RULES_UNLIMITED), 3, 5),
+                     rules_repeat(rules, x, 6, RULES_UNLIMITED));
+    assert_false(rules_failed(rules));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(characters_are_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_comes_behind_may_begin_alike, setup, teardown),
+        cmocka_unit_test_setup_teardown(intersections_and_differences_have_both_bounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(repeats_of_repeats_are_one, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
