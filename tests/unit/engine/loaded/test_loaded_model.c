@@ -95,20 +95,18 @@ static void test_the_head_of_a_file(void **state) {
     const struct place *place = *state;
     struct error e = {0};
     for (enum head_weights head = HEAD_WEIGHTS_INT8; head < HEAD_WEIGHTS_COUNT; head++) {
-        const enum head_weights other = head == HEAD_WEIGHTS_INT8 ? HEAD_WEIGHTS_INT4 : HEAD_WEIGHTS_INT8;
-        struct loaded_model_options options = {
-            .model = place->model, .weights = WEIGHT_TYPE_INT4, .head = head};
+        const enum head_weights other = HEAD_WEIGHTS_INT8 + HEAD_WEIGHTS_INT4 - head;
+        struct loaded_model_options o = {.model = place->model, .weights = WEIGHT_TYPE_INT4, .head = head};
         struct loaded_model folder;
-        assert_ok(loaded_model_init(&folder, &options, workers, &e));
+        assert_ok(loaded_model_init(&folder, &o, workers, &e));
         fixture_write(place->model, &folder.packed, place->path);
         loaded_model_deinit(&folder);
-        options = (struct loaded_model_options){.model = place->path, .any_form = true, .any_weights = true};
-        opens(&options);
-        options.head = head;
-        opens(&options);
-        options.head = other;
-        refused(&options, STATUS_OPTION,
-                head == HEAD_WEIGHTS_INT8 ? "head-weights|head in int8|with int4" : "head in int4|with int8");
+        o = (struct loaded_model_options){.model = place->path, .any_form = true, .any_weights = true};
+        opens(&o);
+        o.head = head;
+        opens(&o);
+        o.head = other;
+        refused(&o, STATUS_OPTION, head_weights_name(other));
     }
     refused(&(struct loaded_model_options){.model = place->model, .head = HEAD_WEIGHTS_INT8}, STATUS_OPTION,
             "head-weights|int4|f32");
