@@ -28,7 +28,10 @@ foreach(row IN LISTS kernel_rows)
 endforeach()
 
 # The files that may take numbers for finite: without it the compiler makes no vectors of their minima and maxima.
-set(finite_files ${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c ${PROJECT_SOURCE_DIR}/engine/calibrate/round_panel.c)
+set(finite_files ${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c)
+foreach(name panel int4 int8)
+  list(APPEND finite_files ${PROJECT_SOURCE_DIR}/engine/calibrate/round_${name}.c)
+endforeach()
 set_source_files_properties(${finite_files} PROPERTIES
   COMPILE_OPTIONS "-ffinite-math-only;-fno-signed-zeros;-fno-trapping-math")
 

@@ -38,20 +38,21 @@ struct config_list {
 };
 
 /* C types of the option types of options.def. Texts are owned by the struct; NULL where not set. */
-#define CONFIG_STRING      char *
-#define CONFIG_PATH        char *
-#define CONFIG_CHOICE      char *
-#define CONFIG_SIZE        size_t
-#define CONFIG_INTEGER     int64_t
-#define CONFIG_REAL        double
-#define CONFIG_BOOL        bool
-#define CONFIG_LIST        struct config_list
-#define CONFIG_NORM_FORM   enum norm_form
-#define CONFIG_WEIGHT_TYPE enum weight_type
-#define CONFIG_KV_TYPE     enum kv_type
-#define CONFIG_MATMUL      enum matmul_kind
-#define CONFIG_KERNEL_ISA  enum kernel_isa
-#define CONFIG_SPECULATE   enum speculate_mode
+#define CONFIG_STRING       char *
+#define CONFIG_PATH         char *
+#define CONFIG_CHOICE       char *
+#define CONFIG_SIZE         size_t
+#define CONFIG_INTEGER      int64_t
+#define CONFIG_REAL         double
+#define CONFIG_BOOL         bool
+#define CONFIG_LIST         struct config_list
+#define CONFIG_NORM_FORM    enum norm_form
+#define CONFIG_WEIGHT_TYPE  enum weight_type
+#define CONFIG_KV_TYPE      enum kv_type
+#define CONFIG_MATMUL       enum matmul_kind
+#define CONFIG_KERNEL_ISA   enum kernel_isa
+#define CONFIG_SPECULATE    enum speculate_mode
+#define CONFIG_HEAD_WEIGHTS enum head_weights
 
 enum option_id {
 #define OPTION(type, field, ...) OPTION_##field,

@@ -117,9 +117,10 @@ const char *option_origin(const struct config *c, enum option_id id, enum option
 
 const struct named_value *option_values(enum option_type type) {
     static const struct named_value *const values[OPTION_TYPE_COUNT] = {
-        [OPTION_TYPE_NORM_FORM] = norm_form_choices,   [OPTION_TYPE_WEIGHT_TYPE] = weight_type_choices,
-        [OPTION_TYPE_KV_TYPE] = kv_type_choices,       [OPTION_TYPE_MATMUL] = matmul_choices,
-        [OPTION_TYPE_KERNEL_ISA] = kernel_isa_choices, [OPTION_TYPE_SPECULATE] = speculate_choices,
+        [OPTION_TYPE_NORM_FORM] = norm_form_choices,       [OPTION_TYPE_WEIGHT_TYPE] = weight_type_choices,
+        [OPTION_TYPE_KV_TYPE] = kv_type_choices,           [OPTION_TYPE_MATMUL] = matmul_choices,
+        [OPTION_TYPE_KERNEL_ISA] = kernel_isa_choices,     [OPTION_TYPE_SPECULATE] = speculate_choices,
+        [OPTION_TYPE_HEAD_WEIGHTS] = head_weights_choices,
     };
     return values[type];
 }

@@ -56,6 +56,7 @@ struct engine_options {
     bool chat_control_tokens;  /* control tokens are found in what clients write in chats, too */
     enum norm_form norm_form;  /* not NONE */
     enum weight_type weights;
+    enum head_weights head;         /* beside int4 weights; a converted file has to have it, but for AUTO */
     bool any_form, any_weights;     /* a converted file may have others than these two */
     bool allow_unknown_config_keys; /* keys of config.json that the family does not know are passed over */
     enum kv_type kv_type;
@@ -118,8 +119,8 @@ struct engine_info {
     char unknown_config_keys[CONFIG_UNKNOWN_BYTES_MAX]; /* that were passed over; "": none */
     /* What runs: no AUTO, no NONE. */
     enum norm_form norm_form;
-    enum weight_type weights;
-    bool rotated; /* other coordinates, for integer weights (docs/equivalence.md) */
+    enum weight_type weights, head; /* of the linears, and of the head */
+    bool rotated;                   /* other coordinates, for integer weights (docs/equivalence.md) */
     enum kv_type kv_type;
     enum matmul_kind matmul;
     enum kernel_isa isa;

@@ -72,7 +72,8 @@ enum status engine_options_check(const struct engine_options *o, struct error *e
         return error_set(e, STATUS_OPTION, "lora",
                          "%s is a converted file: an adapter is merged as the model's folder is converted",
                          o->model);
-    if (!is_file) status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e);
+    if (!is_file) status = head_weights_check(o->head, o->weights, e);
+    if (status == STATUS_OK && !is_file) status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e);
     if (status != STATUS_OK) return status;
     if (o->speculate == SPECULATE_INT4 &&
         (status = second_weights_check(is_file, o->weights, e)) != STATUS_OK)
@@ -297,9 +298,11 @@ static void describe_options(struct engine_info *info, const struct engine_optio
                  m->folded.folded_from - 1, norm_form_name(info->norm_form), m->folded.folded_from,
                  m->description.layers - 1);
     info->weights = m->packed.weights;
-    log_info("model: %s, norm placement %s, in the %s form with %s weights", m->description.family,
+    info->head = m->packed.head.type;
+    log_info("model: %s, norm placement %s, in the %s form with %s weights%s", m->description.family,
              placement_name(m->description.placement), norm_form_name(info->norm_form),
-             weight_type_name(info->weights));
+             weight_type_name(info->weights),
+             info->head == WEIGHT_TYPE_INT4 ? ", those of the head too" : "");
     info->rotated = m->folded.rotated;
     if (info->rotated)
         log_info("%s weights: the model is rotated%s", weight_type_name(info->weights),
@@ -345,6 +348,7 @@ static struct loaded_model_options loader_of(struct engine *engine, const struct
                                          .form = o->norm_form,
                                          .matmul = o->matmul,
                                          .weights = o->weights,
+                                         .head = o->head,
                                          .any_form = o->any_form,
                                          .form_asked = !o->any_form,
                                          .any_weights = o->any_weights,

@@ -10,14 +10,16 @@
 #include "engine/forward/forward.h"
 #include "engine/kv/kv_pool.h"
 
-#define LINEARS     4 /* of a layer */
+#define LINEARS     5  /* of a layer, at most */
+#define HEAD_ROWS   64 /* that the head reads at a time: a row of its logits is long */
 #define PAGE_TOKENS KV_PAGE_TOKENS_STEP
 
-/* A linear that is to be rounded: all its rows, or the first of `from`, where values are packed apart in a type that is not
- * rounded anew. */
+/* A linear that is to be rounded: rows of `from`, all or some. */
 struct job {
     const struct folded_linear *from;
     const struct packed_linear *to;
+    size_t first_row;
+    bool has_inputs_before; /* those of the job before: its factor serves both */
 };
 
 struct calibration {
@@ -65,10 +67,10 @@ enum status calibrate_choose(const struct model_description *d, int32_t *ids, si
 }
 
 enum status calibrate_weights_check(enum weight_type weights, struct error *e) {
-    if (weights == WEIGHT_TYPE_INT4) return STATUS_OK;
+    if (round_panel_rounds(weights)) return STATUS_OK;
     return error_set(
         e, STATUS_OPTION, "calibrate",
-        "only int4 weights can be calibrated: what %s loses is not in how its weights are rounded",
+        "only int8 and int4 weights can be calibrated: what %s loses is not in how its weights are rounded",
         weight_type_name(weights));
 }
 
@@ -81,13 +83,25 @@ enum status calibrate_check(const struct packed_model *model, struct error *e) {
     return STATUS_OK;
 }
 
-static void list_jobs(const struct calibration *c, size_t layer, struct job jobs[LINEARS]) {
+static size_t list_jobs(const struct calibration *c, size_t layer, struct job jobs[LINEARS]) {
     const struct folded_layer *from = &c->folded->layers[layer];
     const struct packed_layer *to = &c->model->layers[layer];
-    jobs[0] = (struct job){&from->qkv, &to->qkv};
-    jobs[1] = (struct job){&from->attention.output, &to->attention.output};
-    jobs[2] = (struct job){&from->up, &to->up};
-    jobs[3] = (struct job){&from->mlp.output, &to->mlp.output};
+    size_t count = 0;
+    jobs[count++] = (struct job){.from = &from->qkv, .to = &to->qkv};
+    if (to->values.out && round_panel_rounds(to->values.type))
+        jobs[count++] = (struct job){&from->qkv, &to->values, to->qkv.out, true};
+    jobs[count++] = (struct job){.from = &from->attention.output, .to = &to->attention.output};
+    jobs[count++] = (struct job){.from = &from->up, .to = &to->up};
+    jobs[count++] = (struct job){.from = &from->mlp.output, .to = &to->mlp.output};
+    return count;
+}
+
+static size_t list_head_jobs(const struct calibration *c, struct job jobs[LINEARS]) {
+    size_t count = 0;
+    if (c->model->project_out.out)
+        jobs[count++] = (struct job){.from = &c->folded->project_out, .to = &c->model->project_out};
+    jobs[count++] = (struct job){.from = &c->folded->head, .to = &c->model->head};
+    return count;
 }
 
 /* Rows that are folded together: of a panel, or where rows are rotated, of whole blocks of the rotation too. */
@@ -108,6 +122,10 @@ struct sizes {
     struct forward_limits limits;
 };
 
+static size_t head_rows(const struct calibrate_text *text) {
+    return text->window < HEAD_ROWS ? text->window : HEAD_ROWS;
+}
+
 static void raise_in(void *context, const struct packed_linear *linear) {
     size_t *in_max = context;
     if (linear->in > *in_max) *in_max = linear->in;
@@ -115,9 +133,10 @@ static void raise_in(void *context, const struct packed_linear *linear) {
 
 static struct sizes sizes_of(const struct packed_model *model, const struct calibrate_text *text) {
     const struct model_description *d = model->description;
-    struct sizes s = {.layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS,
-                                 kv_type_choose(KV_TYPE_AUTO, model->weights)},
-                      .limits = {.rows_max = text->window, .logit_rows_max = 1, .entries_max = 1}};
+    struct sizes s = {
+        .layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS,
+                   kv_type_choose(KV_TYPE_AUTO, model->weights)},
+        .limits = {.rows_max = text->window, .logit_rows_max = head_rows(text), .entries_max = 1}};
     packed_model_each_linear(model, raise_in, &s.in_max);
     const bool rotated = model->folded->rotated;
     s.rows_stride =
@@ -250,6 +269,17 @@ static void run_layer(struct calibration *c, size_t layer, bool observed) {
     }
 }
 
+/* What the head and a projection in front of it read. */
+static void run_head(struct calibration *c) {
+    const size_t rows = head_rows(c->text);
+    forward_observe(c->forward, observe, c);
+    for (size_t first = 0; first < c->text->count; first += rows) {
+        struct step_entry entry = window_at(c, first);
+        entry.count = entry.logit_rows = rows < c->text->count - first ? rows : c->text->count - first;
+        forward_head(c->forward, &entry, c->stream + first * c->stream_stride);
+    }
+}
+
 /* ---- a linear ---- */
 
 static void round_tile(void *context, size_t tile, size_t worker) {
@@ -260,43 +290,52 @@ static void round_tile(void *context, size_t tile, size_t worker) {
                  left = to->out - first;
     const size_t count = left < tile_rows ? left : tile_rows;
     double *rows = c->rows + worker * c->rows_stride;
-    folded_linear_rows(from, first, count, rows, rows + c->rows_stride - BIAS_ROWS);
+    folded_linear_rows(from, c->job->first_row + first, count, rows, rows + c->rows_stride - BIAS_ROWS);
     for (size_t r = 0; to->smoothing && r < count; r++)
         for (size_t k = 0; k < to->in; k++) rows[r * to->in + k] /= (double)to->smoothing[k];
     for (size_t r = 0; r < count; r += KERNEL_PANEL) {
         const size_t panel = (first + r) / KERNEL_PANEL, panel_left = count - r;
-        round_panel(&c->factor, c->kernels, rows + r * to->in,
+        round_panel(&c->factor, c->kernels, to->type, rows + r * to->in,
                     panel_left < KERNEL_PANEL ? panel_left : KERNEL_PANEL,
                     (char *)to->weights + panel * kernel_panel_bytes(to->type, to->in),
                     c->scratch + worker * c->scratch_stride);
     }
 }
 
-static enum status round_linear(struct calibration *c, size_t layer, const struct job *job, struct error *e) {
-    c->job = job;
-    hessian_begin(&c->hessian, job->to->in);
-    run_layer(c, layer, true);
-    enum status status = factor_make(&c->factor, &c->hessian, c->workers, e);
-    const size_t panels = kernel_panels(job->to->out), together = tile_panels(job->from);
-    if (status == STATUS_OK) workers_run(c->workers, round_tile, c, (panels + together - 1) / together);
-    return status;
+/* layer: that it is of, or how many there are for the head. */
+static enum status find_factor(struct calibration *c, size_t layer, struct error *e) {
+    hessian_begin(&c->hessian, c->job->to->in);
+    if (layer < c->model->description->layers)
+        run_layer(c, layer, true);
+    else
+        run_head(c);
+    return factor_make(&c->factor, &c->hessian, c->workers, e);
+}
+
+static enum status round_linears(struct calibration *c, size_t layer, const struct job *jobs, size_t count,
+                                 struct error *e) {
+    const size_t stages = c->model->description->layers + 1;
+    for (size_t i = 0; i < count; i++) {
+        const size_t panels = kernel_panels(jobs[i].to->out), together = tile_panels(jobs[i].from);
+        c->job = &jobs[i];
+        enum status status = jobs[i].has_inputs_before ? STATUS_OK : find_factor(c, layer, e);
+        if (status != STATUS_OK) return status;
+        workers_run(c->workers, round_tile, c, (panels + together - 1) / together);
+        if (c->progress) c->progress(c->context, (double)(layer * count + i + 1) / (double)(stages * count));
+    }
+    return STATUS_OK;
 }
 
 static enum status run(struct calibration *c, struct error *e) {
     const size_t layers = c->model->description->layers;
+    struct job jobs[LINEARS];
     embed(c);
     for (size_t layer = 0; layer < layers; layer++) {
-        struct job jobs[LINEARS];
-        list_jobs(c, layer, jobs);
-        for (size_t i = 0; i < LINEARS; i++) {
-            enum status status = round_linear(c, layer, &jobs[i], e);
-            if (status != STATUS_OK) return status;
-            if (c->progress)
-                c->progress(c->context, (double)(layer * LINEARS + i + 1) / (double)(layers * LINEARS));
-        }
+        enum status status = round_linears(c, layer, jobs, list_jobs(c, layer, jobs), e);
+        if (status != STATUS_OK) return status;
         run_layer(c, layer, false);
     }
-    return STATUS_OK;
+    return round_linears(c, layers, jobs, list_head_jobs(c, jobs), e);
 }
 
 enum status calibrate_model(struct packed_model *model, const struct folded_model *folded,

@@ -1,6 +1,6 @@
-/* int4 weights chosen by what a text makes of the model: each linear of a packed model is rounded again with error
- * feedback (factor.h) over the inputs that it has on that text, in a forward pass whose linears in front of it have been
- * rounded so already. What is packed in other ways (the head in int8, a projection in front of it) stays as it is.
+/* int8 and int4 weights chosen by what a text makes of the model: each linear of a packed model is rounded again with
+ * error feedback (factor.h) over the inputs that it has on that text, in a forward pass whose linears in front of it have
+ * been rounded so already; the head comes last. What is packed in other types (values in bf16) stays as it is.
  *
  * The inputs are the floats that the forward pass hands to a linear, times the norm's scale and the smoothing scales:
  * what is quantized to int8 then. All of that pass is the one that serving runs, int8 activations and f16 cache
@@ -37,7 +37,7 @@ size_t calibrate_bytes(const struct packed_model *model, const struct workers *w
 enum status calibrate_weights_check(enum weight_type weights, struct error *e);
 enum status calibrate_check(const struct packed_model *model, struct error *e);
 
-/* folded: what model was packed from. model: of int4, by calibrate_check; its panels are rewritten, each by one thread.
+/* folded: what model was packed from. model: of int8 or int4, by calibrate_check; its panels are rewritten, each by one thread.
  * STATUS_OPTION ("calibrate-tokens") where the memory that is left is less than calibrate_bytes; STATUS_MALFORMED where
  * the model computes values that are not finite on this text. */
 enum status calibrate_model(struct packed_model *model, const struct folded_model *folded,

@@ -294,6 +294,15 @@ void forward_layer(struct forward *f, const struct step_entry *entry, size_t lay
     memcpy(stream, f->stream, bytes);
 }
 
+void forward_head(struct forward *f, const struct step_entry *entry, const float *stream) {
+    const struct packed_linear *first = f->model->project_out.out ? &f->model->project_out : &f->model->head;
+    assert(!f->dual);
+    plan_rows(f, entry, 1);
+    while (f->order[f->order_at] != first) f->order_at++;
+    memcpy(f->stream, stream, entry->count * f->stream_stride * sizeof *stream);
+    head_run(f);
+}
+
 float *forward_logits(struct forward *f, size_t i) {
     assert(i < f->logit_count);
     return f->logits + i * f->logits_stride;

@@ -93,3 +93,6 @@ void forward_embed(struct forward *f, const struct step_entry *entry, float *str
 /* One layer alone: rows of the stream become what the next layer reads, in place. Keys and values go into the entry's
  * pages. Not for models with a dual stream, which is no part of `stream`. */
 void forward_layer(struct forward *f, const struct step_entry *entry, size_t layer, float *stream);
+
+/* The head alone, for an entry's rows of the stream behind the last layer that need logits. */
+void forward_head(struct forward *f, const struct step_entry *entry, const float *stream);

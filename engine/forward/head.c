@@ -82,5 +82,5 @@ void head_run(struct forward *f) {
     call.out = f->logits;
     call.out_stride = f->logits_stride;
     linear_run(f, &call);
-    if (f->description->logit_cap > 0) forward_each_block(f, rows, cap_block, NULL);
+    if (f->description->logit_cap > 0 && !f->halted) forward_each_block(f, rows, cap_block, NULL);
 }

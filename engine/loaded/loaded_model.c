@@ -59,11 +59,12 @@ static enum status check_form(const struct model_description *d, const struct lo
 }
 
 /* "; in bf16 12 MiB, in int8 6 MiB": the types that take less. */
-static void name_smaller_types(const struct loaded_model *m, size_t needed, char *out, size_t size) {
+static void name_smaller_types(const struct loaded_model *m, const struct loaded_model_options *o,
+                               size_t needed, char *out, size_t size) {
     size_t used = 0;
     *out = '\0';
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
-        size_t bytes = packed_model_bytes(&m->folded, MATMUL_OWN, type);
+        size_t bytes = packed_model_bytes(&m->folded, MATMUL_OWN, packed_types_of(type, o->head));
         if (bytes >= needed || used >= size) continue;
         used += (size_t)snprintf(out + used, size - used, "%s%s %zu MiB", used ? ", in " : "; in ",
                                  weight_type_name(type), bytes >> 20);
@@ -72,10 +73,11 @@ static void name_smaller_types(const struct loaded_model *m, size_t needed, char
 
 static enum status check_memory(const struct loaded_model *m, const struct loaded_model_options *o,
                                 struct error *e) {
-    size_t needed = packed_model_bytes(&m->folded, o->matmul, o->weights), left = memory_available_bytes();
+    size_t needed = packed_model_bytes(&m->folded, o->matmul, packed_types_of(o->weights, o->head)),
+           left = memory_available_bytes();
     char smaller[128];
     if (left == 0 || needed <= left) return STATUS_OK;
-    name_smaller_types(m, needed, smaller, sizeof smaller);
+    name_smaller_types(m, o, needed, smaller, sizeof smaller);
     return error_set(e, STATUS_NO_MEMORY, "model",
                      "its packed weights take %zu MiB in %s, and %zu MiB of memory are left%s", needed >> 20,
                      weight_type_name(o->weights), left >> 20, smaller);
@@ -122,6 +124,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     const struct family *family = NULL;
     enum status status;
     report(o, "reading", 0);
+    if ((status = head_weights_check(o->head, o->weights, e)) != STATUS_OK) return status;
     if ((status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e)) != STATUS_OK) return status;
     const struct describe_options describing = {.allow_unknown_config_keys = o->allow_unknown_config_keys};
     status = describe_model_with(o->model, &describing, &m->description, &family, e);
@@ -137,8 +140,8 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     if (o->plan_only) return STATUS_OK;
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
     report(o, "converting", 0);
-    return packed_model_init(&m->packed, &m->folded, o->matmul, o->weights, workers, report_folding,
-                             (void *)(uintptr_t)o, e);
+    return packed_model_init(&m->packed, &m->folded, o->matmul, packed_types_of(o->weights, o->head), workers,
+                             report_folding, (void *)(uintptr_t)o, e);
 }
 
 /* ---- a converted file ---- */
@@ -172,6 +175,12 @@ static enum status check_choices(const struct loaded_model *m, const struct load
         return error_set(e, STATUS_OPTION, "weights",
                          "%s was converted to %s; to run with %s convert it again", o->model,
                          weight_type_name(p->weights), weight_type_name(o->weights));
+    enum status status = head_weights_check(o->head, p->weights, e);
+    if (status != STATUS_OK) return status;
+    if (o->head != HEAD_WEIGHTS_AUTO && packed_types_of(p->weights, o->head).head != p->head)
+        return error_set(e, STATUS_OPTION, "head-weights",
+                         "%s was converted with its head in %s; to run with %s convert it again", o->model,
+                         weight_type_name(p->head), head_weights_name(o->head));
     if (norm_form_for(&m->description, p->form) != p->form)
         return error_set(e, STATUS_MALFORMED, o->model, "a model of this configuration has no %s form",
                          norm_form_name(p->form));
@@ -233,7 +242,8 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
     if (p->rotated) folded_model_rotate(&m->folded);
     m->adapter = p->adapter;
     m->calibration = p->calibration;
-    return packed_model_map(&m->packed, &m->folded, p->weights, p->packed, p->packed_bytes, e);
+    return packed_model_map(&m->packed, &m->folded, (struct packed_types){p->weights, p->head}, p->packed,
+                            p->packed_bytes, e);
 }
 
 /* ---- either ---- */

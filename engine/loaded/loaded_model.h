@@ -30,6 +30,7 @@ struct loaded_model_options {
     enum norm_form form;
     enum matmul_kind matmul;
     enum weight_type weights;   /* f32 when left out */
+    enum head_weights head;     /* a converted file has to have it, but for AUTO */
     bool rotate;                /* a folder's model, whatever the type of weights (folded_model_rotate) */
     bool exact_form;            /* else CRMSNorm with weights other than f32 runs in its orthonormal basis */
     bool any_form, any_weights; /* a converted file may have others */

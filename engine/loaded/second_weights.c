@@ -21,7 +21,8 @@ static enum norm_form form_of(const struct loaded_model *m) {
 }
 
 static enum status check_memory(const struct second_weights *s, enum weight_type weights, struct error *e) {
-    size_t needed = packed_model_bytes(&s->folded, MATMUL_OWN, weights), left = memory_available_bytes();
+    size_t needed = packed_model_bytes(&s->folded, MATMUL_OWN, packed_types_of(weights, HEAD_WEIGHTS_AUTO)),
+           left = memory_available_bytes();
     if (left == 0 || needed <= left) return STATUS_OK;
     return error_set(e, STATUS_NO_MEMORY, "speculate",
                      "its weights in %s take %zu MiB, and %zu MiB of memory are left",
@@ -37,7 +38,8 @@ enum status second_weights_init(struct second_weights *s, const struct loaded_mo
     if (status == STATUS_OK) status = check_memory(s, weights, e);
     if (status == STATUS_OK)
         status =
-            packed_model_init(&s->packed, &s->folded, MATMUL_OWN, weights, workers, progress, context, e);
+            packed_model_init(&s->packed, &s->folded, MATMUL_OWN, packed_types_of(weights, HEAD_WEIGHTS_AUTO),
+                              workers, progress, context, e);
     if (status != STATUS_OK) second_weights_deinit(s);
     return status;
 }

@@ -234,16 +234,25 @@ static void read_calibration(struct opening *o) {
     calibration->tokens = count;
 }
 
+/* False for a layout that is not ours. */
+static bool read_layout(const char *layout, bool *rotated, bool *head4) {
+    *rotated = strncmp(layout, PACKED_LAYOUT_ROTATED, strlen(PACKED_LAYOUT_ROTATED)) == 0;
+    const char *base = *rotated ? PACKED_LAYOUT_ROTATED : PACKED_LAYOUT, *rest = layout + strlen(base);
+    if (strncmp(layout, base, strlen(base)) != 0) return false;
+    *head4 = strcmp(rest, PACKED_LAYOUT_HEAD4) == 0;
+    return *head4 || !*rest;
+}
+
 static enum status read_metadata(struct opening *o) {
     const char *layout = metadata_text(o, "layout"), *form = metadata_text(o, "norm_form");
     const char *weights = metadata_text(o, "weights");
     struct model_file *p = o->file;
-    p->rotated = strcmp(layout, PACKED_LAYOUT_ROTATED) == 0;
-    if (!p->rotated && strcmp(layout, PACKED_LAYOUT) != 0)
+    bool head4 = false;
+    if (!read_layout(layout, &p->rotated, &head4))
         return error_set(o->e, STATUS_UNSUPPORTED, o->path,
-                         "its weights are in the layout '%.40s', this program reads '%s' and '%s': convert "
-                         "the model again",
-                         layout, PACKED_LAYOUT, PACKED_LAYOUT_ROTATED);
+                         "its weights are in the layout '%.40s', this program reads '%s' and '%s', with '%s' "
+                         "behind them or not: convert the model again",
+                         layout, PACKED_LAYOUT, PACKED_LAYOUT_ROTATED, PACKED_LAYOUT_HEAD4);
     if (!norm_form_from_name(form, &p->form))
         return error_set(o->e, STATUS_UNSUPPORTED, o->path, "its form of the norms is '%.40s'", form);
     if (!weight_type_from_name(weights, &p->weights))
@@ -251,6 +260,10 @@ static enum status read_metadata(struct opening *o) {
     if (p->rotated && p->weights != WEIGHT_TYPE_INT8 && p->weights != WEIGHT_TYPE_INT4)
         return error_set(o->e, STATUS_MALFORMED, o->path,
                          "rotated weights in %s: only int8 and int4 are rotated", weights);
+    if (head4 && p->weights != WEIGHT_TYPE_INT4)
+        return error_set(o->e, STATUS_MALFORMED, o->path,
+                         "a head in int4 beside weights in %s: only int4 weights have one", weights);
+    p->head = packed_types_of(p->weights, head4 ? HEAD_WEIGHTS_INT4 : HEAD_WEIGHTS_AUTO).head;
     read_adapter(o);
     read_calibration(o);
     return STATUS_OK;

@@ -29,7 +29,7 @@ struct model_file_texts {
 struct model_file {
     struct mapped_file file;
     enum norm_form form;
-    enum weight_type weights;
+    enum weight_type weights, head;  /* of its linears, and of the head */
     bool rotated;                    /* the model was (folded_model_rotate), as its layout says */
     struct adapter_identity adapter; /* that was merged; name "": none */
     struct calibration_identity calibration;

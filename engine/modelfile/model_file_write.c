@@ -129,7 +129,10 @@ static json_t *make_header(const struct layout *l, const struct model_file_conte
     snprintf(bytes, sizeof bytes, "%0*zu", MODEL_FILE_SIZE_DIGITS, l->file_bytes);
     snprintf(version, sizeof version, "%d", MODEL_FILE_VERSION);
     const struct folded_model *folded = content->packed->folded;
-    const char *packed_layout = folded->rotated ? PACKED_LAYOUT_ROTATED : PACKED_LAYOUT;
+    const bool head4 = content->packed->head.type == WEIGHT_TYPE_INT4;
+    char packed_layout[sizeof PACKED_LAYOUT_ROTATED PACKED_LAYOUT_HEAD4];
+    snprintf(packed_layout, sizeof packed_layout, "%s%s",
+             folded->rotated ? PACKED_LAYOUT_ROTATED : PACKED_LAYOUT, head4 ? PACKED_LAYOUT_HEAD4 : "");
     json_t *header = json_pack(
         "{s:{s:s, s:s, s:s, s:s, s:s, s:s, s:s}}", "__metadata__", "format", "prenorm", "version", version,
         "bytes", bytes, "layout", packed_layout, "norm_form", norm_form_name(folded->form), "weights",

@@ -30,7 +30,7 @@ struct arena {
     size_t used;
     bool fresh; /* the memory is uninitialised: pieces that packing does not write in full are set to zero */
     enum matmul_kind matmul;
-    enum weight_type weights;
+    enum weight_type weights, head;
 };
 
 static float *arena_reserve_unset(struct arena *arena, size_t floats) {
@@ -77,6 +77,12 @@ static void reserve_rows(struct arena *arena, const struct folded_linear *from, 
 static void reserve_linear(struct arena *arena, const struct folded_linear *from, enum weight_type type,
                            struct packed_linear *to) {
     reserve_rows(arena, from, from->out, type, to);
+}
+
+/* A head in int4 too raises the perplexity by a quarter more (docs/decisions.md), so it is only asked for. */
+struct packed_types packed_types_of(enum weight_type weights, enum head_weights asked) {
+    const bool narrowed = weights == WEIGHT_TYPE_INT4 && asked != HEAD_WEIGHTS_INT4;
+    return (struct packed_types){.linears = weights, .head = narrowed ? WEIGHT_TYPE_INT8 : weights};
 }
 
 /* docs/decisions.md has figures. */
@@ -145,13 +151,11 @@ static void reserve_all(struct arena *arena, const struct folded_model *c, struc
         reserve_layer(arena, c, i, p->layers ? &p->layers[i] : &unused);
     reserve_norm(arena, &c->final_norm, 1, &p->final_norm);
     if (c->project_out.part_count) reserve_linear(arena, &c->project_out, arena->weights, &p->project_out);
-    /* A head in int4 too raises the perplexity by a quarter more (tales: +2.9 % in place of +2.3 %). */
-    reserve_linear(arena, &c->head, arena->weights == WEIGHT_TYPE_INT4 ? WEIGHT_TYPE_INT8 : arena->weights,
-                   &p->head);
+    reserve_linear(arena, &c->head, arena->head, &p->head);
 }
 
-size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, enum weight_type weights) {
-    struct arena arena = {.matmul = matmul, .weights = weights};
+size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, struct packed_types types) {
+    struct arena arena = {.matmul = matmul, .weights = types.linears, .head = types.head};
     struct packed_model size_only = {0};
     reserve_all(&arena, c, &size_only);
     return arena.used * sizeof(float);
@@ -356,9 +360,10 @@ static enum status check_types(const struct packed_model *p, struct error *e) {
 }
 
 /* Lays everything out in memory, which is written by the caller or was before (not fresh). */
-static enum status reserve_model(struct packed_model *p, const struct folded_model *c, bool fresh,
-                                 struct error *e) {
-    struct arena arena = {.base = p->memory, .fresh = fresh, .matmul = p->matmul, .weights = p->weights};
+static enum status reserve_model(struct packed_model *p, const struct folded_model *c,
+                                 struct packed_types types, bool fresh, struct error *e) {
+    struct arena arena = {
+        .base = p->memory, .fresh = fresh, .matmul = p->matmul, .weights = types.linears, .head = types.head};
     p->layers = memory_aligned(c->description->layers, sizeof *p->layers, "packed layers", e);
     if (!p->layers) return STATUS_NO_MEMORY;
     reserve_all(&arena, c, p);
@@ -366,29 +371,29 @@ static enum status reserve_model(struct packed_model *p, const struct folded_mod
 }
 
 enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
-                              enum weight_type weights, struct workers *workers, pack_progress_fn progress,
+                              struct packed_types types, struct workers *workers, pack_progress_fn progress,
                               void *context, struct error *e) {
     *p = (struct packed_model){
-        .folded = c, .description = c->description, .matmul = matmul, .weights = weights};
-    p->memory_floats = packed_model_bytes(c, matmul, weights) / sizeof(float);
+        .folded = c, .description = c->description, .matmul = matmul, .weights = types.linears};
+    p->memory_floats = packed_model_bytes(c, matmul, types) / sizeof(float);
     p->memory = memory_aligned_unset(p->memory_floats, sizeof(float), "packed weights", e);
     if (!p->memory) return STATUS_NO_MEMORY;
-    enum status status = reserve_model(p, c, true, e);
+    enum status status = reserve_model(p, c, types, true, e);
     return status == STATUS_OK ? pack_all(p, c, workers, progress, context, e) : status;
 }
 
-enum status packed_model_map(struct packed_model *p, const struct folded_model *c, enum weight_type weights,
+enum status packed_model_map(struct packed_model *p, const struct folded_model *c, struct packed_types types,
                              const void *memory, size_t bytes, struct error *e) {
     *p = (struct packed_model){
-        .folded = c, .description = c->description, .weights = weights, .borrowed = true};
-    size_t expected = packed_model_bytes(c, MATMUL_OWN, weights);
+        .folded = c, .description = c->description, .weights = types.linears, .borrowed = true};
+    size_t expected = packed_model_bytes(c, MATMUL_OWN, types);
     assert((uintptr_t)memory % KERNEL_ALIGN == 0);
     if (bytes != expected)
         return error_set(e, STATUS_MALFORMED, "packed weights",
                          "%zu bytes; a model of this configuration has %zu", bytes, expected);
     p->memory = (float *)(uintptr_t)memory;
     p->memory_floats = bytes / sizeof(float);
-    return reserve_model(p, c, false, e);
+    return reserve_model(p, c, types, false, e);
 }
 
 void packed_model_each_linear(const struct packed_model *p,

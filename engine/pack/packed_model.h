@@ -16,6 +16,16 @@
 #define PACKED_LAYOUT "panels48-4"
 /* The same of a rotated model (folded_model_rotate); change it whenever rotations change. */
 #define PACKED_LAYOUT_ROTATED "panels48-4-hadamard64"
+/* Behind either of them, where an int4 model's head is in int4 too. */
+#define PACKED_LAYOUT_HEAD4 "-head4"
+
+/* Types of a model's linears, but for its values (packed_values_type), and of its head. */
+struct packed_types {
+    enum weight_type linears, head;
+};
+
+/* asked: int8 for AUTO; means nothing beside other weights than int4. */
+struct packed_types packed_types_of(enum weight_type weights, enum head_weights asked);
 
 struct packed_linear {
     size_t out, in;
@@ -61,8 +71,7 @@ struct packed_model {
     const struct folded_model *folded; /* for the embedding rows */
     const struct model_description *description;
     enum matmul_kind matmul;
-    enum weight_type
-        weights; /* of all linears but values, and except that the head of an int4 model is int8 */
+    enum weight_type weights; /* of all linears but values and the head, which have types of their own */
     struct packed_layer *layers;
     struct packed_norm final_norm;
     struct packed_linear project_out; /* out 0: none */
@@ -80,18 +89,18 @@ typedef void (*pack_progress_fn)(void *context, double share);
 enum weight_type packed_values_type(const struct model_description *d, enum weight_type weights);
 
 /* Bytes that packed_model_init will allocate, to plan memory before anything is packed. */
-size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, enum weight_type weights);
+size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, struct packed_types types);
 
 /* Borrows c (and the checkpoint under it) until packed_model_deinit. STATUS_OPTION: MATMUL_OPENBLAS with
  * other weights than f32, or a linear too wide for integer sums (KERNEL_INT4_K_MAX). */
 enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
-                              enum weight_type weights, struct workers *workers, pack_progress_fn progress,
+                              struct packed_types types, struct workers *workers, pack_progress_fn progress,
                               void *context, struct error *e);
 
-/* The same over memory that already holds a packed model of this folded model and type, in PACKED_LAYOUT;
+/* The same over memory that already holds a packed model of this folded model and these types, in PACKED_LAYOUT;
  * only pointers are set. Borrows c and memory (aligned to KERNEL_ALIGN) until packed_model_deinit.
  * STATUS_MALFORMED when bytes is not the size of such a model. */
-enum status packed_model_map(struct packed_model *p, const struct folded_model *c, enum weight_type weights,
+enum status packed_model_map(struct packed_model *p, const struct folded_model *c, struct packed_types types,
                              const void *memory, size_t bytes, struct error *e);
 void packed_model_deinit(struct packed_model *p);
 

@@ -28,6 +28,7 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
                                           .form = none ? NORM_FORM_CRMSNORM : o->norm_form,
                                           .matmul = o->matmul,
                                           .weights = o->weights,
+                                          .head = o->head,
                                           .any_form = o->any_form,
                                           .form_asked = !o->any_form && !none,
                                           .any_weights = o->any_weights,

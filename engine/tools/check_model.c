@@ -20,7 +20,7 @@ static void measure_weights(const struct loaded_model *m, const struct engine_op
     }
     r->weights = o->weights;
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
-        r->weight_bytes[type] = packed_model_bytes(&m->folded, o->matmul, type);
+        r->weight_bytes[type] = packed_model_bytes(&m->folded, o->matmul, packed_types_of(type, o->head));
 }
 
 static size_t sum(size_t a, size_t b) {
@@ -88,6 +88,7 @@ enum status check_model(const struct engine_options *o, struct check_result *res
         .form = o->norm_form,
         .matmul = o->matmul,
         .weights = o->weights,
+        .head = o->head,
         .any_form = o->any_form,
         .any_weights = o->any_weights,
         .form_asked = !o->any_form,

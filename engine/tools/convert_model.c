@@ -99,6 +99,7 @@ static enum status convert(const struct convert_options *o, struct loaded_model_
     struct texts texts = {0};
     enum status status = loaded_model_blame(read_texts(&texts, o->model, e), "model", o->model, e);
     if (texts.tokenizer) loader->tokenizer = &tokenizer;
+    if (status == STATUS_OK) status = head_weights_check(o->head, o->weights, e);
     if (status == STATUS_OK && o->calibrate_text) status = calibrate_text_read(o, &tokens, e);
     if (status == STATUS_OK) status = loaded_model_init(&model, loader, workers, e);
     if (status == STATUS_OK) {
@@ -125,12 +126,14 @@ static enum status check_options(const struct convert_options *o, struct loaded_
         .form = o->norm_form,
         .form_asked = !o->any_form,
         .weights = o->weights,
+        .head = o->head,
         .rotate = o->calibrate_text != NULL, /* see docs/decisions.md */
         .allow_unknown_config_keys = o->allow_unknown_config_keys,
         .progress = o->progress,
         .progress_context = o->progress_context,
     };
     enum status status = norm_form_check(o->norm_form, e);
+    if (status == STATUS_OK) status = head_weights_check(o->head, o->weights, e);
     if (status == STATUS_OK && o->calibrate_text) status = calibrate_weights_check(o->weights, e);
     if (status == STATUS_OK) status = loaded_model_path_check(o->model, e);
     if (status != STATUS_OK) return status;

@@ -52,6 +52,7 @@ struct bench_options {
     bool ignore_adapter;
     enum norm_form norm_form; /* NONE: the norms of crmsnorm left out, only to see what they cost */
     enum weight_type weights;
+    enum head_weights head; /* as in engine_options; so in the other commands */
     enum matmul_kind matmul;
     enum kernel_isa isa;
     enum kv_type kv_type;
@@ -165,7 +166,8 @@ struct convert_options {
     enum norm_form norm_form; /* not NONE */
     bool any_form;            /* it is the default, not asked for by name */
     enum weight_type weights;
-    /* A text that int4 weights are calibrated with; NULL: none. Of the text calibrate_tokens at most are used, in
+    enum head_weights head;
+    /* A text that int8 or int4 weights are calibrated with; NULL: none. Of the text calibrate_tokens at most are used, in
      * windows spread over it. The hash is written down as it is given. */
     const char *calibrate_text;
     size_t calibrate_length, calibrate_tokens;
@@ -230,6 +232,7 @@ struct verify_options {
     enum kv_type kv_type; /* AUTO: as serving would take for each type of weights */
     bool has_weights;     /* one type is asked about, else all */
     enum weight_type weights;
+    enum head_weights head; /* of int4 weights */
     size_t threads;
     const char *text; /* NULL: a short text of our own */
     size_t text_length;
@@ -244,6 +247,7 @@ struct verify_options {
 struct verify_row {
     const char *form;    /* "layernorm", ... */
     const char *weights; /* "f32", ...; "double": the conversion alone */
+    bool has_head4;      /* int4 weights with the head in int4 too */
     const char *cache;   /* type of the keys and values; "double" too */
     bool is_reference;   /* the untouched model itself: only its perplexity says something */
     bool is_converted;   /* the file of verify_options.converted */

@@ -136,6 +136,7 @@ static enum status check_packed(struct session *s, enum norm_form form, enum wei
     struct verify_row row = {
         .form = norm_form_name(form),
         .weights = weight_type_name(type),
+        .has_head4 = s->model->packed.head.type == WEIGHT_TYPE_INT4,
         .cache = kv_type_name(cache),
         .is_converted = loaded_model_is_file(s->model),
         .calibration = s->model->calibration,
@@ -158,6 +159,8 @@ static enum status check_form(struct session *s, enum norm_form form, enum weigh
                                           .form = form,
                                           .exact_form = true,
                                           .weights = type,
+                                          .head =
+                                              type == WEIGHT_TYPE_INT4 ? s->options->head : HEAD_WEIGHTS_AUTO,
                                           .allow_unknown_config_keys = s->options->allow_unknown_config_keys};
     enum status status = loaded_model_init(&model, &loader, s->workers, e);
     if (status != STATUS_OK) return status;

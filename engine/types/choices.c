@@ -18,6 +18,13 @@ const struct named_value weight_type_choices[] = {
     {0},
 };
 
+const struct named_value head_weights_choices[] = {
+    {"auto", HEAD_WEIGHTS_AUTO},
+    {"int8", HEAD_WEIGHTS_INT8},
+    {"int4", HEAD_WEIGHTS_INT4},
+    {0},
+};
+
 const struct named_value kv_type_choices[] = {
     {"auto", KV_TYPE_AUTO}, {"f32", KV_TYPE_F32}, {"f16", KV_TYPE_F16}, {"int8", KV_TYPE_INT8}, {0},
 };
@@ -87,6 +94,13 @@ enum status norm_form_check(enum norm_form form, struct error *e) {
 enum status matmul_check(enum matmul_kind kind, enum weight_type weights, struct error *e) {
     if (kind == MATMUL_OWN || weights == WEIGHT_TYPE_F32) return STATUS_OK;
     return error_set(e, STATUS_OPTION, "weights", "needs --matmul own: openblas has f32 alone");
+}
+
+enum status head_weights_check(enum head_weights head, enum weight_type weights, struct error *e) {
+    if (head == HEAD_WEIGHTS_AUTO || weights == WEIGHT_TYPE_INT4) return STATUS_OK;
+    return error_set(e, STATUS_OPTION, "head-weights",
+                     "is for weights in int4: beside those in %s the head is of their type",
+                     weight_type_name(weights));
 }
 
 enum status kv_page_tokens_check(size_t page_tokens, struct error *e) {

@@ -30,6 +30,14 @@ enum norm_form {
 /* Of the packed weights. */
 enum weight_type { WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8, WEIGHT_TYPE_INT4, WEIGHT_TYPE_COUNT };
 
+/* Of the head of a model with int4 weights. */
+enum head_weights {
+    HEAD_WEIGHTS_AUTO, /* int8, or what a converted file has */
+    HEAD_WEIGHTS_INT8,
+    HEAD_WEIGHTS_INT4,
+    HEAD_WEIGHTS_COUNT
+};
+
 /* Of the cached keys and values. */
 enum kv_type {
     KV_TYPE_F32,
@@ -69,7 +77,7 @@ struct named_value {
     int value;
 };
 extern const struct named_value norm_form_choices[], weight_type_choices[], kv_type_choices[],
-    matmul_choices[], kernel_isa_choices[], speculate_choices[];
+    matmul_choices[], kernel_isa_choices[], speculate_choices[], head_weights_choices[];
 
 /* False when the list has no such name. */
 bool choice_find(const struct named_value *list, const char *name, int *value);
@@ -81,6 +89,9 @@ const char *choice_name(const struct named_value *list, int value);
 const char *norm_form_name(enum norm_form form);
 static inline const char *weight_type_name(enum weight_type type) {
     return choice_name(weight_type_choices, (int)type);
+}
+static inline const char *head_weights_name(enum head_weights head) {
+    return choice_name(head_weights_choices, (int)head);
 }
 static inline const char *kv_type_name(enum kv_type type) {
     return choice_name(kv_type_choices, (int)type);
@@ -104,6 +115,8 @@ bool weight_type_from_name(const char *name, enum weight_type *out);
 /* NONE is for bench alone. */
 enum status norm_form_check(enum norm_form form, struct error *e);
 enum status matmul_check(enum matmul_kind kind, enum weight_type weights, struct error *e);
+/* A head of its own type beside other weights than int4. */
+enum status head_weights_check(enum head_weights head, enum weight_type weights, struct error *e);
 enum status kv_page_tokens_check(size_t page_tokens, struct error *e);
 
 /* Drafts beside matrix products whose bits depend on the rows. */

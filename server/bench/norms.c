@@ -45,6 +45,7 @@ static enum status open_models(struct models *m, const struct config *config, co
             .ignore_adapter = config->ignore_adapter,
             .norm_form = forms[v],
             .weights = config->weights,
+            .head = config->head_weights,
             .allow_unknown_config_keys = config->allow_unknown_config_keys,
             .kv_type = config->kv_type,
             .matmul = config->matmul,

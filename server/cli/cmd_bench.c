@@ -122,6 +122,7 @@ static struct bench_options options_of(const struct config *config, const char *
         .ignore_adapter = config->ignore_adapter,
         .norm_form = config->norm_form,
         .weights = config->weights,
+        .head = config->head_weights,
         .kv_type = config->kv_type,
         .any_form = !config_is_set(config, OPTION_norm_form),
         .any_weights = !config_is_set(config, OPTION_weights),

@@ -52,6 +52,7 @@ static enum status convert(const struct config *config, struct engine_setup *set
         .norm_form = config->norm_form,
         .any_form = !config_is_set(config, OPTION_norm_form),
         .weights = config->weights,
+        .head = config->head_weights,
         .calibrate_tokens = config->calibrate_tokens,
         .threads = config->threads,
         .progress = progress_report,

@@ -93,8 +93,9 @@ static void print_verdict(const struct report *report) {
     putchar('\n');
 }
 
-/* What is special about the row of a converted file. */
-static void print_file(const struct verify_row *row) {
+/* What is special about a row's head, and about the row of a converted file. */
+static void print_special(const struct verify_row *row) {
+    if (row->has_head4) printf(", head in int4");
     if (!row->is_converted) return;
     printf(", the converted file");
     if (row->calibration.tokens)
@@ -116,7 +117,7 @@ static void print_row(const struct verify_row *row) {
                row->weights, row->cache, row->largest, row->mean, row->kl, 100 * row->agreement,
                row->perplexity, 100 * row->rise, row->passed ? "ok" : "TOO FAR",
                row->bounds_rise ? "rise" : "largest", row->bound);
-        print_file(row);
+        print_special(row);
         putchar('\n');
     }
     fflush(stdout);
@@ -140,6 +141,7 @@ static void add_row(struct report *report, const struct verify_row *row) {
                                          json_finite(row->allowance), "kl_bound", row->kl_bound, "bound_of",
                                          row->bounds_rise ? "perplexity_rise" : "largest_difference", "bound",
                                          row->bound, "passed", row->passed));
+    if (row->has_head4) json_object_set_new(object, "head_weights", json_string("int4"));
     if (row->is_converted) json_object_set_new(object, "converted", json_true());
     if (row->calibration.tokens)
         json_object_set_new(object, "calibration",
@@ -180,6 +182,7 @@ static enum status run(const struct config *config, const char *model, const cha
         .kv_type = config->kv_type,
         .has_weights = config_is_set(config, OPTION_weights),
         .weights = config->weights,
+        .head = config->head_weights,
         .threads = config->threads,
         .text = text,
         .text_length = length,

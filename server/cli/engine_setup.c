@@ -63,6 +63,7 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .chat_control_tokens = config->chat_control_tokens_in_content,
         .norm_form = config->norm_form,
         .weights = config->weights,
+        .head = config->head_weights,
         .any_form = !config_is_set(config, OPTION_norm_form),
         .any_weights = !config_is_set(config, OPTION_weights),
         .allow_unknown_config_keys = config->allow_unknown_config_keys,

@@ -43,6 +43,7 @@ static void write_model(struct bytes *out, const struct service *s) {
     write_field(out, "family", info->family);
     write_field(out, "norm_form", norm_form_name(info->norm_form));
     write_field(out, "weights", weight_type_name(info->weights));
+    write_field(out, "head_weights", weight_type_name(info->head));
     bytes_text(out, info->rotated ? ",\"rotation\":true" : ",\"rotation\":false");
     write_field(out, "kv_type", kv_type_name(info->kv_type));
     write_field(out, "matmul", matmul_name(info->matmul));

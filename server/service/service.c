@@ -90,6 +90,7 @@ void service_model_name(const struct config *config, const char *folder, char *o
 }
 
 void service_fingerprint(const struct engine_info *info, char *out, size_t size) {
-    snprintf(out, size, "prenorm-%s-%s-%s%s", PRENORM_VERSION, norm_form_name(info->norm_form),
-             weight_type_name(info->weights), info->rotated ? "-rotated" : "");
+    snprintf(out, size, "prenorm-%s-%s-%s%s%s", PRENORM_VERSION, norm_form_name(info->norm_form),
+             weight_type_name(info->weights), info->head == WEIGHT_TYPE_INT4 ? "-head4" : "",
+             info->rotated ? "-rotated" : "");
 }

@@ -54,18 +54,19 @@ static void assert_same_description(const struct loaded_model *a, const struct l
     assert_int_equal(a->folded.form, b->folded.form);
     assert_int_equal(a->folded.rotated, b->folded.rotated);
     assert_int_equal(a->packed.weights, b->packed.weights);
+    assert_int_equal(a->packed.head.type, b->packed.head.type);
     assert_true(a->views.parameters >= b->views.parameters); /* but for a stored copy of a tied head */
 }
 
 static void check_type(const char *path, const char *file, const struct golden *g, enum norm_form form,
-                       enum weight_type weights) {
+                       enum weight_type weights, enum head_weights head) {
     struct error e = {0};
     struct loaded_model folder, mapped;
     size_t count, mapped_count;
     struct golden_place place;
     golden_place(path, &place);
     struct loaded_model_options options = {
-        .model = place.model, .lora = place.lora, .form = form, .weights = weights};
+        .model = place.model, .lora = place.lora, .form = form, .weights = weights, .head = head};
     assert_ok(loaded_model_init(&folder, &options, walk_workers, &e));
     fixture_write(place.model, &folder.packed, file);
     options.model = file;
@@ -94,9 +95,11 @@ static void check_model(const char *path, const char *name, void *context) {
     print_message("%s\n", name);
     golden_init(&g, path);
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
-        if (walk_runs(type / 2, WEIGHT_TYPE_COUNT / 2)) check_type(path, file, &g, NORM_FORM_CRMSNORM, type);
-    if (walk_runs(0, 2)) check_type(path, file, &g, NORM_FORM_LAYERNORM, WEIGHT_TYPE_F32);
-    if (walk_runs(1, 2)) check_type(path, file, &g, NORM_FORM_RMSNORM, WEIGHT_TYPE_F32);
+        if (walk_runs(type / 2, WEIGHT_TYPE_COUNT / 2))
+            check_type(path, file, &g, NORM_FORM_CRMSNORM, type, HEAD_WEIGHTS_AUTO);
+    if (walk_runs(0, 2)) check_type(path, file, &g, NORM_FORM_LAYERNORM, WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO);
+    if (walk_runs(1, 2)) check_type(path, file, &g, NORM_FORM_RMSNORM, WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO);
+    if (walk_runs(0, 2)) check_type(path, file, &g, NORM_FORM_CRMSNORM, WEIGHT_TYPE_INT4, HEAD_WEIGHTS_INT4);
     golden_deinit(&g);
     walk_models++;
 }

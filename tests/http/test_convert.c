@@ -265,8 +265,10 @@ static void test_an_adapter_is_served(void **state) {
 #endif
 
 #define HELD_OUT MODEL "/held-out.txt"
-#define CALIBRATE                                                                                            \
-    "convert --log-level error --model '" CALIBRATED "' --weights int4 --calibrate-tokens 2048 --out '%s' "
+#define CALIBRATE_AS(types)                                                                                  \
+    "convert --log-level error --model '" CALIBRATED "' --weights " types                                    \
+    " --calibrate-tokens 2048 --out '%s' "
+#define CALIBRATE CALIBRATE_AS("int4")
 
 /* The second half of the held-out text, of which verify is asked about the beginning. Its SHA-256 into hash. */
 static void write_text(const struct place *place, char hash[65]) {
@@ -293,13 +295,14 @@ static json_t *version_of(const char *model) {
 }
 
 /* The row of a converted file in the JSON of verify, and one of the same form and type from the folder. */
-static json_t *verify_file(struct place *place, const json_t **converted, const json_t **plain) {
+static json_t *verify_file_as(struct place *place, const char *types, const json_t **converted,
+                              const json_t **plain) {
     size_t i;
     json_t *row;
     assert_int_equal(run(place,
                          "verify --log-level error --model '" CALIBRATED "' --text '" HELD_OUT
-                         "' --verify-tokens 512 --weights int4 --converted '%s' --json",
-                         place->file),
+                         "' --verify-tokens 512 --weights %s --converted '%s' --json",
+                         types, place->file),
                      0);
     json_t *told = json_loads(place->output, 0, NULL);
     *converted = *plain = NULL;
@@ -312,6 +315,10 @@ static json_t *verify_file(struct place *place, const json_t **converted, const 
     assert_non_null(*converted);
     assert_non_null(*plain);
     return told;
+}
+
+static json_t *verify_file(struct place *place, const json_t **converted, const json_t **plain) {
+    return verify_file_as(place, "int4", converted, plain);
 }
 
 /* The text is said where the file is written, served and verified; and verify shows the gain on another one: less than
@@ -337,6 +344,57 @@ static void test_a_calibrated_file(void **state) {
     assert_true(left > 0 && before > 0);
     if (strcmp(CALIBRATED, MODEL) == 0) assert_true(left < 0.5 * before); /* a random model's says nothing */
     json_decref(told);
+}
+
+/* int8 loses most by its activations, which no rounding of weights changes. */
+static void test_a_calibrated_file_in_int8(void **state) {
+    struct place *place = *state;
+    char hash[65];
+    const json_t *converted, *plain;
+    write_text(place, hash);
+    assert_int_equal(run(place, CALIBRATE_AS("int8") "--calibrate '%s/text.txt'", place->file, place->folder),
+                     0);
+    assert_says(place->output, "orthonormal, int8 calibrated with 2048 tokens, with its tokenizer");
+    json_t *told = verify_file_as(place, "int8", &converted, &plain);
+    const json_t *calibration = json_object_get(converted, "calibration");
+    assert_string_equal(json_string_value(json_object_get(calibration, "text_sha256")), hash);
+    const double left = json_real_value(json_object_get(converted, "kl_divergence")),
+                 before = json_real_value(json_object_get(plain, "kl_divergence"));
+    assert_true(left > 0 && before > 0);
+    if (strcmp(CALIBRATED, MODEL) == 0) assert_true(left < 0.95 * before);
+    json_decref(told);
+}
+
+/* The head is in int4 where that is asked for, and is calibrated too; the file, the server and verify say so. */
+static void test_a_head_in_int4(void **state) {
+    struct place *place = *state;
+    char hash[65];
+    const json_t *converted, *plain;
+    write_text(place, hash);
+    assert_int_equal(run(place, CALIBRATE_AS("int4 --head-weights int4") "--calibrate '%s/text.txt'",
+                         place->file, place->folder),
+                     0);
+    json_t *version = version_of(place->file);
+    const json_t *model = json_object_get(version, "model");
+    assert_string_equal(json_string_value(json_object_get(model, "weights")), "int4");
+    assert_string_equal(json_string_value(json_object_get(model, "head_weights")), "int4");
+    json_decref(version);
+    json_t *told = verify_file_as(place, "int4 --head-weights int4", &converted, &plain);
+    assert_string_equal(json_string_value(json_object_get(converted, "head_weights")), "int4");
+    assert_string_equal(json_string_value(json_object_get(plain, "head_weights")), "int4");
+    const double left = json_real_value(json_object_get(converted, "kl_divergence")),
+                 before = json_real_value(json_object_get(plain, "kl_divergence"));
+    if (strcmp(CALIBRATED, MODEL) == 0) assert_true(left < 0.6 * before);
+    json_decref(told);
+    told = verify_file(place, &converted, &plain);
+    assert_null(json_object_get(plain, "head_weights"));
+    json_decref(told);
+    assert_int_equal(run(place,
+                         "convert --log-level error --model '" MODEL
+                         "' --weights int8 --head-weights int4 --out '%s.2'",
+                         place->file),
+                     2);
+    failed_with(place, "--head-weights|weights in int4|int8");
 }
 
 static void test_a_file_without_calibration(void **state) {
@@ -394,8 +452,8 @@ static void test_texts_that_cannot_be_used(void **state) {
     test_file_write(place->folder, "text.txt", large, size);
     free(large);
     refuse_calibration(place, MODEL, "int4", text, "--calibrate|more than 16777216 bytes");
-    refuse_calibration(place, MODEL, "int8", HELD_OUT, "--calibrate|only int4|int8");
-    refuse_calibration(place, MODEL, "f32", HELD_OUT, "--calibrate|only int4|f32");
+    refuse_calibration(place, MODEL, "bf16", HELD_OUT, "--calibrate|only int8 and int4|bf16");
+    refuse_calibration(place, MODEL, "f32", HELD_OUT, "--calibrate|only int8 and int4|f32");
     snprintf(folder, sizeof folder, "%s/model", place->folder);
     snprintf(line, sizeof line, "cp -r '%s' '%s' && rm '%s/tokenizer.json' '%s/tokenizer_config.json'", MODEL,
              folder, folder, folder);
@@ -428,6 +486,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_it_is_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_adapter_is_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_calibrated_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_calibrated_file_in_int8, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_head_in_int4, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_file_without_calibration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calibration_is_the_same_for_any_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_texts_that_cannot_be_used, setup, teardown),

@@ -42,14 +42,16 @@ void masks_forget(struct masks *s) {
     struct rules *r = s->matcher->rules;
     free_kept(s);
     rules_refund(r, s->kept_bytes);
-    s->leaf_mask_count = s->kept_count = s->leaf_mask_of_count = s->loop_count = s->kept_bytes = 0;
+    s->leaf_mask_count = s->kept_count = s->leaf_mask_of_count = s->kept_bytes = 0;
+    s->loop_count = s->loop_of_count = 0;
     rules_shrink(r, &s->leaf_masks, &s->leaf_mask_capacity, 0, sizeof *s->leaf_masks);
     rules_shrink(r, &s->kept, &s->kept_capacity, 0, sizeof *s->kept);
     rules_shrink(r, &s->leaf_mask_of, &s->leaf_mask_of_capacity, 0, sizeof *s->leaf_mask_of);
     rules_shrink(r, &s->loops, &s->loop_capacity, 0, sizeof *s->loops);
+    rules_shrink(r, &s->loop_of, &s->loop_of_capacity, 0, sizeof *s->loop_of);
     rules_shrink(r, &s->exits, &s->exit_capacity, 0, sizeof *s->exits);
     s->exit_count = 0;
-    s->loop_part = (struct loop_part){.part = RULES_NONE};
+    class_groups_clear(&s->classes);
 }
 
 void masks_deinit(struct masks *s) {
@@ -62,21 +64,6 @@ void masks_deinit(struct masks *s) {
     free(s->bits);
     free(s->exits);
     free(s->levels);
-}
-
-static void set_bit(uint32_t *bits, uint32_t token) {
-    bits[token >> 5] |= (uint32_t)1 << (token & 31);
-}
-
-static void set_tokens(uint32_t *bits, const uint32_t *tokens, size_t count) {
-    for (size_t i = 0; i < count; i++) set_bit(bits, tokens[i]);
-}
-
-static void join_set(const struct masks *s, const struct token_set *set, uint32_t *bits) {
-    if (set->bits)
-        for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++) bits[i] |= set->bits[i];
-    else
-        set_tokens(bits, set->tokens, set->count);
 }
 
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
@@ -200,7 +187,7 @@ static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level)
     if (!row) return false;
     leaf_state next = row[r->class_of[t->bytes[node]]];
     if (next == LEAF_DEAD) return true;
-    set_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
+    token_bits_add(s->bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
     return t->ends[node] == node + 1 || enter_node(s, node, next, ++*level);
 }
 
@@ -218,7 +205,7 @@ static bool walk_leaf(struct masks *s, leaf_state leaf) {
         }
         while (node >= level->end) level--;
         if (is_whole(t, node, &s->loops[level->loop])) {
-            set_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
+            token_bits_add(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
             node = end;
             continue;
         }
@@ -251,10 +238,6 @@ static bool is_shared(const struct masks *s, uint32_t node, const struct mask_le
                                            has_length(&s->vocabulary->trie, node, 1, loop->length_max));
 }
 
-static void clear_tokens(uint32_t *bits, const uint32_t *tokens, size_t count) {
-    for (size_t i = 0; i < count; i++) bits[tokens[i] >> 5] &= ~((uint32_t)1 << (tokens[i] & 31));
-}
-
 /* As step_leaf, of a node that is not shared. */
 static bool step_shared(struct masks *s, uint32_t node, struct mask_level **level) {
     const struct token_trie *t = &s->vocabulary->trie;
@@ -265,7 +248,7 @@ static bool step_shared(struct masks *s, uint32_t node, struct mask_level **leve
     if (!row) return false;
     leaf_state next = row[r->class_of[t->bytes[node]]];
     if (next == LEAF_DEAD)
-        clear_tokens(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
+        token_bits_remove(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
     if (next == LEAF_DEAD || end == node + 1) return true;
     if (!(row = leaf_row(r, above.like))) return false;
     leaf_state like = row[r->class_of[t->bytes[node]]];
@@ -297,7 +280,7 @@ static bool walk_shared(struct masks *s, leaf_state leaf, leaf_state unlimited,
     struct mask_level *level = s->levels;
     size_t words = vocabulary_words(s->vocabulary), nodes = 0, next = 0;
     memset(s->bits, 0, words * sizeof *s->bits);
-    join_set(s, &from->set, s->bits);
+    token_bits_join(s->bits, vocabulary_words(s->vocabulary), &from->set);
     cut_plain(s, &s->loops[s->loop_of[leaf]]);
     s->exit_count = 0;
     *level = (struct mask_level){
@@ -332,31 +315,11 @@ static void *copy_block(struct masks *s, const void *block, size_t bytes) {
     return copy;
 }
 
-static unsigned count_bits(uint32_t word) {
-    word -= (word >> 1) & 0x55555555u;
-    word = (word & 0x33333333u) + ((word >> 2) & 0x33333333u);
-    return (((word + (word >> 4)) & 0x0F0F0F0Fu) * 0x01010101u) >> 24;
-}
-
-/* At most `most`: where there are more of them it is no matter how many. */
-static size_t count_tokens(const struct masks *s, const uint32_t *bits, size_t most) {
-    size_t count = 0;
-    for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words && count < most; i++)
-        if (bits[i] != 0) count += count_bits(bits[i]);
-    return count;
-}
-
-static void list_bits(const struct masks *s, const uint32_t *bits, uint32_t *tokens) {
-    for (size_t i = 0, words = vocabulary_words(s->vocabulary); i < words; i++)
-        for (uint32_t word = bits[i]; word != 0; word &= word - 1)
-            *tokens++ = (uint32_t)(i * 32) + (uint32_t)__builtin_ctz(word);
-}
-
 /* Many tokens are kept as bits, few as numbers. */
 static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set *to) {
     size_t words = vocabulary_words(s->vocabulary), capacity = 0;
     size_t many = words / 2 > 0 ? words / 2 : 1;
-    *to = (struct token_set){.count = count_tokens(s, bits, many)};
+    *to = (struct token_set){.count = token_bits_count(bits, words, many)};
     if (to->count == 0) return true;
     if (to->count >= many) {
         to->bits = copy_block(s, bits, words * sizeof *bits);
@@ -364,7 +327,7 @@ static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set 
     }
     if (!rules_grow(s->matcher->rules, &to->tokens, &capacity, to->count, sizeof *to->tokens)) return false;
     s->kept_bytes += capacity * sizeof *to->tokens;
-    list_bits(s, bits, to->tokens);
+    token_bits_list(bits, words, to->tokens);
     return true;
 }
 
@@ -463,7 +426,7 @@ static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_
         uint32_t end = t->ends[node];
         if (next == CONFIGURATION_FAILED) return false;
         if (next != CONFIGURATION_DEAD) {
-            set_tokens(bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
+            token_bits_add(bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
             if (end > node + 1) {
                 *++level = (struct mask_level){.end = end, .state = next};
                 end = node + 1;
@@ -480,7 +443,7 @@ static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
     if (behind == CONFIGURATION_FAILED) return false;
     const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf, m->configurations[behind].count > 0);
     if (!leaf) return false;
-    join_set(s, &leaf->set, bits);
+    token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
     for (size_t i = 0; i < leaf->exit_count; i++)
         for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)
             if (!walk_subtree(s, node, behind, bits)) return false;
@@ -503,7 +466,7 @@ bool masks_find(struct masks *s, configuration c, uint32_t *bits) {
     uint32_t mask = m->configurations[c].mask;
     memset(bits, 0, vocabulary_words(s->vocabulary) * sizeof *bits);
     if (mask != NO_MASK) {
-        join_set(s, &s->kept[mask], bits);
+        token_bits_join(bits, vocabulary_words(s->vocabulary), &s->kept[mask]);
         return true;
     }
     for (uint32_t i = 0; i < m->configurations[c].count; i++)

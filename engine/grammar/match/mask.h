@@ -3,14 +3,8 @@
 
 #include "engine/grammar/match/loop.h"
 #include "engine/grammar/match/matcher.h"
+#include "engine/grammar/match/token_set.h"
 #include "engine/grammar/match/vocabulary.h"
-
-/* Tokens, as bits or as numbers. */
-struct token_set {
-    uint32_t *bits; /* [words]; NULL: `tokens` has them */
-    uint32_t *tokens;
-    size_t count;
-};
 
 /* Nodes of the trie, from first to before end, at each of which a leaf may end. */
 struct exit_range {

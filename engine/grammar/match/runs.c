@@ -150,7 +150,7 @@ static bool add_class(struct search *s, rules_expression x, struct runs *out) {
     return true;
 }
 
-/* Members that are sets of bytes, or begin with one, say no more by themselves than the whole does. */
+/* Members that are sets of bytes or texts, or begin with one, say no more by themselves than the whole does. */
 static bool add_members(struct search *s, struct expression x, unsigned levels, struct runs *out) {
     struct rules *r = s->rules;
     size_t looked_at = 0;
@@ -159,7 +159,8 @@ static bool add_members(struct search *s, struct expression x, unsigned levels, 
         rules_expression m = r->members[x.a + i];
         const struct expression *e = &r->expressions[m];
         rules_expression first = e->kind == EXPRESSION_SEQUENCE ? e->a : m;
-        if (r->expressions[first].kind == EXPRESSION_BYTES || is_unsure(s, m)) continue;
+        uint8_t kind = r->expressions[first].kind;
+        if (kind == EXPRESSION_BYTES || kind == EXPRESSION_TEXT || is_unsure(s, m)) continue;
         looked_at++;
         if (!find(s, m, levels, &member)) return false;
         for (size_t k = 0; k < member.count; k++) add_run(out, member.list[k]);
@@ -188,6 +189,8 @@ static uint32_t longest(struct search *s, rules_expression x, unsigned levels) {
         return 0;
     case EXPRESSION_BYTES:
         return 1;
+    case EXPRESSION_TEXT: /* bytes, of which a character has one or more */
+        return e->b;
     case EXPRESSION_REPEAT:
         return product(e->c, longest(s, e->a, levels - 1));
     case EXPRESSION_SEQUENCE:

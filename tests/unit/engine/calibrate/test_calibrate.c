@@ -1,5 +1,5 @@
-/* Whole models: every golden one is calibrated and comes nearer to its unquantized self on the whole; what is no int4
- * stays as it is; the same bytes for any number of threads and on every instruction set; what is refused; and that
+/* Whole models: every golden one is calibrated and comes nearer to its unquantized self on the whole, its head too; what
+ * is in bf16 stays as it is; the same bytes for any number of threads and on every instruction set; what is refused; and that
  * memory may end anywhere. */
 #include <math.h>
 
@@ -34,16 +34,18 @@ static const struct kernel_table *fastest(void) {
 
 static void pack(struct scene *s, enum weight_type type, struct packed_model *packed) {
     struct error e = {0};
-    assert_ok(packed_model_init(packed, &s->place.folded, MATMUL_OWN, type, s->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(packed, &s->place.folded, MATMUL_OWN, packed_types_of(type, HEAD_WEIGHTS_AUTO),
+                                s->workers, NULL, NULL, &e));
 }
 
-static void scene_init(struct scene *s, const char *folder, bool rotated, size_t threads) {
+static void scene_init(struct scene *s, const char *folder, enum weight_type type, bool rotated,
+                       size_t threads) {
     struct error e = {0};
     *s = (struct scene){0};
     folded_place_init(&s->place, folder, NORM_FORM_ORTHONORMAL);
     if (rotated) folded_model_rotate(&s->place.folded);
     assert_ok(workers_create(threads, &s->workers, &e));
-    pack(s, WEIGHT_TYPE_INT4, &s->packed);
+    pack(s, type, &s->packed);
     srand(5);
     for (size_t i = 0; i < TOKENS; i++)
         s->ids[i] = (int32_t)((size_t)rand() % s->place.description.vocabulary);
@@ -111,7 +113,7 @@ static double distance(const struct scene *s, const float *expected) {
 static float *exact_logits(const char *path) {
     struct scene s;
     struct packed_model exact;
-    scene_init(&s, path, false, 2);
+    scene_init(&s, path, WEIGHT_TYPE_INT4, false, 2);
     pack(&s, WEIGHT_TYPE_F32, &exact);
     float *logits = logits_of(&s, &exact);
     packed_model_deinit(&exact);
@@ -122,10 +124,27 @@ static float *exact_logits(const char *path) {
 /* ---- every model ---- */
 
 struct all {
+    enum weight_type type;
     bool rotated;
-    size_t seen, models, refused;
-    double logarithms; /* of what is left of the distance */
+    size_t seen, models, heads, refused; /* heads: that are other now */
+    double logarithms;                   /* of what is left of the distance */
 };
+
+struct copy {
+    size_t count;
+    void *bytes;
+};
+
+static struct copy copy_of(const struct packed_linear *l) {
+    struct copy copy = {.count = l->out ? packed_linear_bytes(l) : 0};
+    copy.bytes = malloc(copy.count + 1);
+    if (copy.count) memcpy(copy.bytes, l->weights, copy.count);
+    return copy;
+}
+
+static bool is_unchanged(const struct copy *copy, const struct packed_linear *l) {
+    return copy->count == 0 || memcmp(copy->bytes, l->weights, copy->count) == 0;
+}
 
 static void check_model(const char *path, const char *name, void *context) {
     struct all *all = context;
@@ -133,10 +152,8 @@ static void check_model(const char *path, const char *name, void *context) {
     struct scene s;
     const bool is_left_out = (all->seen++ + all->rotated) % OF_MODELS != 0;
     if (is_left_out && strcmp(name, "residual-dual") != 0) return; /* the one that is refused */
-    scene_init(&s, path, all->rotated, 2);
-    const size_t head_bytes = packed_linear_bytes(&s.packed.head);
-    void *head = malloc(head_bytes);
-    memcpy(head, s.packed.head.weights, head_bytes);
+    scene_init(&s, path, all->type, all->rotated, 2);
+    struct copy head = copy_of(&s.packed.head), values = copy_of(&s.packed.layers[0].values);
     if (s.place.description.placement == PLACEMENT_RESIDUAL_DUAL) {
         assert_int_equal(calibrate(&s, fastest(), &e), STATUS_OPTION);
         assert_string_equal(e.where, "calibrate");
@@ -148,34 +165,44 @@ static void check_model(const char *path, const char *name, void *context) {
         assert_ok(calibrate(&s, fastest(), &e));
         const double left = distance(&s, expected) / before;
         if (!(left < 1.1)) fail_msg("%s: %.3f of the distance before", name, left);
-        assert_memory_equal(head, s.packed.head.weights, head_bytes);
+        all->heads += !is_unchanged(&head, &s.packed.head);
+        if (s.packed.layers[0].values.type == WEIGHT_TYPE_BF16)
+            assert_true(is_unchanged(&values, &s.packed.layers[0].values));
         all->logarithms += log(left);
         all->models++;
         free(expected);
     }
-    free(head);
+    free(head.bytes);
+    free(values.bytes);
     scene_deinit(&s);
 }
 
-static void check_models(bool rotated) {
-    struct all all = {.rotated = rotated};
+/* most: of the distance before that may be left in the mean. Of int8 what activations lose stays. */
+static void check_models(enum weight_type type, bool rotated, double most) {
+    struct all all = {.type = type, .rotated = rotated};
     test_each_folder(test_source_path("tests/golden/placements"), check_model, &all);
     test_each_folder(test_source_path("tests/golden/families"), check_model, &all);
     const double mean = exp(all.logarithms / (double)all.models);
     print_message("%zu models, %zu refused: %.3f of the distance is left in the mean\n", all.models,
                   all.refused, mean);
     assert_true(all.models > 50 / OF_MODELS && all.refused > 0);
-    assert_true(mean < 0.8);
+    assert_true(all.heads > 0.9 * (double)all.models);
+    assert_true(mean < most);
 }
 
 static void test_every_model_comes_nearer(void **state) {
     (void)state;
-    check_models(false);
+    check_models(WEIGHT_TYPE_INT4, false, 0.8);
 }
 
 static void test_so_does_every_rotated_model(void **state) {
     (void)state;
-    check_models(true);
+    check_models(WEIGHT_TYPE_INT4, true, 0.8);
+}
+
+static void test_so_does_every_model_in_int8(void **state) {
+    (void)state;
+    check_models(WEIGHT_TYPE_INT8, true, 0.97);
 }
 
 /* ---- the same bytes ---- */
@@ -185,14 +212,16 @@ static void test_threads_and_sets_change_no_byte(void **state) {
     static const char *const folders[] = {"tests/golden/placements/pre", "tests/golden/families/llama-biases",
                                           "tests/golden/families/opt-proj"};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
-    const size_t count = kernel_available(tables);
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+    const size_t count = kernel_available(tables), all = sizeof folders / sizeof *folders;
+    for (size_t i = 0; i < 2 * all; i++) {
+        const char *folder = test_source_path(folders[i % all]);
+        const enum weight_type type = i < all ? WEIGHT_TYPE_INT4 : WEIGHT_TYPE_INT8;
         struct error e = {0};
         struct scene first, other;
-        scene_init(&first, test_source_path(folders[i]), i % 2, 1);
+        scene_init(&first, folder, type, i % 2, 1);
         assert_ok(calibrate(&first, kernel_scalar(), &e));
         for (size_t t = 0; t < count; t++) {
-            scene_init(&other, test_source_path(folders[i]), i % 2, 1 + t % 3);
+            scene_init(&other, folder, type, i % 2, 1 + t % 3);
             assert_ok(calibrate(&other, tables[t], &e));
             assert_memory_equal(other.packed.memory, first.packed.memory,
                                 first.packed.memory_floats * sizeof(float));
@@ -251,7 +280,7 @@ static void test_other_types_are_refused(void **state) {
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
         struct error e = {0};
         struct packed_model model = {.weights = type};
-        if (type == WEIGHT_TYPE_INT4) continue;
+        if (type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4) continue;
         assert_int_equal(calibrate_check(&model, &e), STATUS_OPTION);
         assert_string_equal(e.where, "calibrate");
         assert_says(e.text, weight_type_name(type));
@@ -260,7 +289,7 @@ static void test_other_types_are_refused(void **state) {
 
 static void check_plan(bool rotated) {
     struct scene s;
-    scene_init(&s, test_source_path("tests/golden/placements/pre"), rotated, 2);
+    scene_init(&s, test_source_path("tests/golden/placements/pre"), WEIGHT_TYPE_INT4, rotated, 2);
     struct calibrate_text text = text_of(&s);
     const size_t bytes = calibrate_bytes(&s.packed, s.workers, &text);
     text.count *= 1024;
@@ -282,7 +311,7 @@ static void test_memory_may_end_anywhere(void **state) {
     for (size_t n = 1; failed; n++) {
         struct error e = {0};
         struct scene s;
-        scene_init(&s, test_source_path("tests/golden/placements/pre"), true, 1);
+        scene_init(&s, test_source_path("tests/golden/placements/pre"), WEIGHT_TYPE_INT4, true, 1);
         failing_malloc_arm(n);
         enum status status = calibrate(&s, fastest(), &e);
         failed = failing_malloc_disarm();
@@ -301,6 +330,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_model_comes_nearer),
         cmocka_unit_test(test_so_does_every_rotated_model),
+        cmocka_unit_test(test_so_does_every_model_in_int8),
         cmocka_unit_test(test_threads_and_sets_change_no_byte),
         cmocka_unit_test(test_windows_are_spread_over_the_text),
         cmocka_unit_test(test_all_of_a_short_text_is_used),

@@ -11,6 +11,7 @@
 enum { IN_MAX = 300, TOKENS = 512, STRETCH = 2 * HESSIAN_STRETCH_STEP };
 
 struct scene {
+    enum weight_type type;
     size_t in, count, stretch_max;
     float *x;        /* [TOKENS, in] */
     double *weights; /* [count, in] */
@@ -44,16 +45,16 @@ static void make_weights(struct scene *s) {
     if (s->count > 4) s->weights[4 * s->in] = NAN;
 }
 
-static void scene_init(struct scene *s, size_t in, size_t count, size_t stretch_max) {
+static void scene_init(struct scene *s, enum weight_type type, size_t in, size_t count, size_t stretch_max) {
     struct error e = {0};
-    const size_t bytes = kernel_panel_bytes(WEIGHT_TYPE_INT4, in);
-    *s = (struct scene){.in = in, .count = count, .stretch_max = stretch_max};
+    const size_t bytes = kernel_panel_bytes(type, in);
+    *s = (struct scene){.type = type, .in = in, .count = count, .stretch_max = stretch_max};
     srand(11);
     make_inputs(s);
     make_weights(s);
     s->before = aligned_alloc(KERNEL_ALIGN, bytes);
     s->after = aligned_alloc(KERNEL_ALIGN, bytes);
-    panels_pack(WEIGHT_TYPE_INT4, s->weights, 0, count, in, s->before);
+    panels_pack(type, s->weights, 0, count, in, s->before);
     assert_ok(workers_create(2, &s->workers, &e));
     assert_ok(hessian_init(&s->hessian, in, stretch_max, TOKENS, &e));
     assert_ok(factor_init(&s->factor, in, stretch_max, &e));
@@ -75,26 +76,36 @@ static void scene_deinit(struct scene *s) {
 
 static size_t round_with(struct scene *s, const struct kernel_table *kernels) {
     float *scratch = aligned_alloc(KERNEL_ALIGN, round_panel_scratch(s->in) * sizeof *scratch);
-    memcpy(s->after, s->before, kernel_panel_bytes(WEIGHT_TYPE_INT4, s->in));
-    size_t changed = round_panel(&s->factor, kernels, s->weights, s->count, s->after, scratch);
+    memcpy(s->after, s->before, kernel_panel_bytes(s->type, s->in));
+    size_t changed = round_panel(&s->factor, kernels, s->type, s->weights, s->count, s->after, scratch);
     free(scratch);
     return changed;
 }
 
-static double scale_of(const void *panel, size_t in, size_t n) {
-    const char *end = (const char *)panel + kernel_panel_bytes(WEIGHT_TYPE_INT4, in);
-    return (double)((const float *)(const void *)end)[(ptrdiff_t)n - KERNEL_PANEL];
+/* Of weight k of row n. */
+static double scale_of(const struct scene *s, const void *panel, size_t k, size_t n) {
+    const bool is_int8 = s->type == WEIGHT_TYPE_INT8;
+    const char *end =
+        (const char *)panel + (is_int8 ? kernel_padded_k(s->in) * KERNEL_PANEL
+                                       : kernel_panel_bytes(s->type, s->in) - KERNEL_PANEL * sizeof(float));
+    const size_t group = is_int8 ? k / kernel_int8_group_k(s->in) : 0;
+    return (double)((const float *)(const void *)end)[group * KERNEL_PANEL + n];
 }
 
 /* A weight as the kernels read it, by the layout in kernel.h. */
-static double stored(const void *panel, size_t in, size_t k, size_t n) {
+static double stored(const struct scene *s, const void *panel, size_t k, size_t n) {
+    if (s->type == WEIGHT_TYPE_INT8) {
+        const int q = ((const uint8_t *)panel)[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128;
+        assert_in_range(q + 127, 0, 254);
+        return q * scale_of(s, panel, k, n);
+    }
     const size_t g = k / 32, low = k % 16;
     const uint8_t byte = ((const uint8_t *)panel)[((g * 4 + low / 4) * KERNEL_PANEL + n) * 4 + low % 4];
-    const int8_t *groups = (const int8_t *)panel + kernel_padded_k(in) / 2 * KERNEL_PANEL;
+    const int8_t *groups = (const int8_t *)panel + kernel_padded_k(s->in) / 2 * KERNEL_PANEL;
     const int q = (k % 32 < 16 ? byte & 15 : byte >> 4) - 8;
     const int value = groups[(g * KERNEL_PANEL + n) * 2] * q + groups[(g * KERNEL_PANEL + n) * 2 + 1];
     assert_in_range(value + 127, 0, 254);
-    return value * scale_of(panel, in, n);
+    return value * scale_of(s, panel, k, n);
 }
 
 /* ||X (w - q)||^2, in each stretch by itself. */
@@ -112,7 +123,7 @@ static double cost_of(const struct scene *s, const double *errors) {
 
 static double row_cost(const struct scene *s, const void *panel, size_t n) {
     double errors[IN_MAX];
-    for (size_t k = 0; k < s->in; k++) errors[k] = s->weights[n * s->in + k] - stored(panel, s->in, k, n);
+    for (size_t k = 0; k < s->in; k++) errors[k] = s->weights[n * s->in + k] - stored(s, panel, k, n);
     return cost_of(s, errors);
 }
 
@@ -127,9 +138,10 @@ static const struct {
              {97, 5, HESSIAN_STRETCH_STEP}};
 
 static void each_case(void (*check)(struct scene *s)) {
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+        const enum weight_type type = i % 2 ? WEIGHT_TYPE_INT8 : WEIGHT_TYPE_INT4;
         struct scene s;
-        scene_init(&s, cases[i].in, cases[i].count, cases[i].stretch_max);
+        scene_init(&s, type, cases[i / 2].in, cases[i / 2].count, cases[i / 2].stretch_max);
         check(&s);
         scene_deinit(&s);
     }
@@ -146,7 +158,8 @@ static void check_rows(struct scene *s) {
         before += was;
         after += is;
     }
-    print_message("%zu inputs: %.3g of the error before\n", s->in, after / before);
+    print_message("%s, %zu inputs: %.3g of the error before\n", weight_type_name(s->type), s->in,
+                  after / before);
     if (s->in >= 64) assert_true(after < 0.6 * before);
 }
 
@@ -158,11 +171,12 @@ static void test_no_row_is_worse(void **state) {
 static void check_others(struct scene *s) {
     round_with(s, kernel_scalar());
     for (size_t n = 0; n < KERNEL_PANEL; n++) {
-        const double scale = scale_of(s->before, s->in, n);
-        assert_memory_equal(&scale, &(double){scale_of(s->after, s->in, n)}, sizeof scale);
-        if (n < s->count && has_scale(n)) continue;
-        for (size_t k = 0; k < kernel_padded_k(s->in) && scale == 0; k++)
-            assert_true(stored(s->after, s->in, k, n) == stored(s->before, s->in, k, n));
+        for (size_t k = 0; k < s->in; k++) {
+            const double scale = scale_of(s, s->before, k, n);
+            assert_memory_equal(&scale, &(double){scale_of(s, s->after, k, n)}, sizeof scale);
+            if ((n < s->count && has_scale(n)) || scale != scale) continue;
+            assert_true(stored(s, s->after, k, n) == stored(s, s->before, k, n));
+        }
     }
 }
 
@@ -173,7 +187,7 @@ static void test_scales_and_other_rows_stay(void **state) {
 
 static void check_sets(struct scene *s) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
-    const size_t count = kernel_available(tables), bytes = kernel_panel_bytes(WEIGHT_TYPE_INT4, s->in);
+    const size_t count = kernel_available(tables), bytes = kernel_panel_bytes(s->type, s->in);
     void *expected = malloc(bytes);
     round_with(s, kernel_scalar());
     memcpy(expected, s->after, bytes);
@@ -249,9 +263,21 @@ static void plain_fit(const struct scene *s, const struct plain *p, const double
     plain_group(s, p, w, first, end, best_m, best_c, errors);
 }
 
+static double plain_cost_int8(const struct scene *s, const struct plain *p, size_t n) {
+    double errors[IN_MAX] = {0};
+    for (size_t k = s->in; k-- > 0;) {
+        const double w = s->weights[n * s->in + k], scale = scale_of(s, s->before, k, n);
+        double x = w;
+        for (size_t j = k + 1; j < s->in; j++) x += errors[j] * p->l[j][k];
+        errors[k] = w - scale * fmax(-127, fmin(127, rint(x / scale)));
+    }
+    return cost_of(s, errors);
+}
+
 static double plain_cost(const struct scene *s, const struct plain *p, size_t n) {
     double w[IN_MAX], errors[IN_MAX] = {0};
-    const double scale = scale_of(s->before, s->in, n);
+    const double scale = scale_of(s, s->before, 0, n);
+    if (s->type == WEIGHT_TYPE_INT8) return plain_cost_int8(s, p, n);
     for (size_t k = 0; k < s->in; k++) w[k] = s->weights[n * s->in + k] / scale;
     for (size_t first = (s->in - 1) / 32 * 32 + 32; first > 0; first -= 32)
         plain_fit(s, p, w, first - 32, errors);
@@ -262,10 +288,11 @@ static double plain_cost(const struct scene *s, const struct plain *p, size_t n)
 static void test_it_is_the_method(void **state) {
     (void)state;
     struct plain *p = malloc(sizeof *p);
-    for (size_t in = 60; in <= 300; in += 80) {
+    for (size_t i = 0; i < 8; i++) {
+        const size_t in = 60 + i / 2 * 80;
         struct scene s;
         double expected = 0, found = 0;
-        scene_init(&s, in, 48, HESSIAN_STRETCH_MAX);
+        scene_init(&s, i % 2 ? WEIGHT_TYPE_INT8 : WEIGHT_TYPE_INT4, in, 48, HESSIAN_STRETCH_MAX);
         plain_factor(&s, p);
         for (size_t k = 0; k < in; k++) {
             assert_true(fabs((double)s.factor.weight[k] / p->d[k] - 1) < 1e-3);
@@ -289,7 +316,7 @@ static void test_inputs_that_are_not_finite(void **state) {
     (void)state;
     struct error e = {0};
     struct scene s;
-    scene_init(&s, 64, 8, HESSIAN_STRETCH_MAX);
+    scene_init(&s, WEIGHT_TYPE_INT8, 64, 8, HESSIAN_STRETCH_MAX);
     s.x[70] = INFINITY;
     const struct hessian_rows rows = {.x = s.x, .stride = 64, .rows = TOKENS};
     hessian_begin(&s.hessian, 64);

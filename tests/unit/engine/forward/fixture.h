@@ -31,8 +31,9 @@ static inline void fixture_init_threads(struct fixture *f, const char *folder, e
     folded_place_init(&f->place, path, form);
     assert_ok(workers_create(threads, &f->workers, &e));
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
-    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
-                                NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
+                                &e));
     const struct model_description *d = &f->place.description;
     const struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, KV_TYPE_F32};
     size_t pages = kv_pages_for(d->context, PAGE_TOKENS);

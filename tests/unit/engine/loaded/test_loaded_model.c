@@ -83,7 +83,33 @@ static void test_what_may_be_chosen(void **state) {
         &(struct loaded_model_options){
             .model = path, .any_form = true, .any_weights = true, .context = 1u << 20},
         STATUS_OPTION, "context");
+    refused(
+        &(struct loaded_model_options){
+            .model = path, .any_form = true, .any_weights = true, .head = HEAD_WEIGHTS_INT4},
+        STATUS_OPTION, "head-weights|beside those in int8");
     refused(&(struct loaded_model_options){.model = "/nowhere"}, STATUS_OPTION, "model");
+}
+
+/* A file keeps the type that it has; asked for by name it has to be that. */
+static void test_the_head_of_a_file(void **state) {
+    const struct place *place = *state;
+    struct error e = {0};
+    for (enum head_weights head = HEAD_WEIGHTS_INT8; head < HEAD_WEIGHTS_COUNT; head++) {
+        const enum head_weights other = HEAD_WEIGHTS_INT8 + HEAD_WEIGHTS_INT4 - head;
+        struct loaded_model_options o = {.model = place->model, .weights = WEIGHT_TYPE_INT4, .head = head};
+        struct loaded_model folder;
+        assert_ok(loaded_model_init(&folder, &o, workers, &e));
+        fixture_write(place->model, &folder.packed, place->path);
+        loaded_model_deinit(&folder);
+        o = (struct loaded_model_options){.model = place->path, .any_form = true, .any_weights = true};
+        opens(&o);
+        o.head = head;
+        opens(&o);
+        o.head = other;
+        refused(&o, STATUS_OPTION, head_weights_name(other));
+    }
+    refused(&(struct loaded_model_options){.model = place->model, .head = HEAD_WEIGHTS_INT8}, STATUS_OPTION,
+            "head-weights|int4|f32");
 }
 
 /* From a folder int8 is rotated, and nothing else; where the stream may not be, the rest is. A file of int8 that was
@@ -451,6 +477,7 @@ int main(void) {
         cmocka_unit_test(test_context),
         cmocka_unit_test(test_a_git_lfs_pointer),
         cmocka_unit_test_setup_teardown(test_what_is_rotated, setup_gpt2, teardown),
+        cmocka_unit_test_setup_teardown(test_the_head_of_a_file, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_be_chosen, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_another_form_of_rmsnorm, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_the_nearest_form, setup, teardown),

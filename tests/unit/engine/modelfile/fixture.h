@@ -53,7 +53,8 @@ static inline void fixture_convert(const char *folder, enum norm_form form, enum
     assert_ok(checkpoint_open(folder, &checkpoint, &e));
     assert_ok(tensor_views_init(&views, &description, family, checkpoint, &e));
     assert_ok(folded_model_init(&folded, &views, form, &e));
-    assert_ok(packed_model_init(&packed, &folded, MATMUL_OWN, weights, workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&packed, &folded, MATMUL_OWN, packed_types_of(weights, HEAD_WEIGHTS_AUTO),
+                                workers, NULL, NULL, &e));
     fixture_write(folder, &packed, path);
     packed_model_deinit(&packed);
     folded_model_deinit(&folded);

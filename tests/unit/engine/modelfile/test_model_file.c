@@ -275,6 +275,10 @@ static void test_other_versions_and_layouts(void **state) {
     set(place, "layout", PACKED_LAYOUT_ROTATED);
     set(place, "weights", "f32");
     refused_draft(place, STATUS_MALFORMED, "rotated weights in f32|only int8 and int4 are");
+    set(place, "layout", PACKED_LAYOUT PACKED_LAYOUT_HEAD4);
+    refused_draft(place, STATUS_MALFORMED, "head in int4|weights in f32|only int4");
+    set(place, "layout", PACKED_LAYOUT PACKED_LAYOUT_HEAD4 "2");
+    refused_draft(place, STATUS_UNSUPPORTED, "'" PACKED_LAYOUT PACKED_LAYOUT_HEAD4 "2'|convert");
     json_object_del(draft_metadata(&place->draft), "layout");
     refused_draft(place, STATUS_UNSUPPORTED, "layout ''");
     set(place, "layout", PACKED_LAYOUT);

@@ -42,10 +42,14 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static void pack(struct fixture *f, enum weight_type type) {
+static void pack_types(struct fixture *f, struct packed_types types) {
     struct error e = {0};
     packed_model_deinit(&f->packed);
-    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, types, f->workers, NULL, NULL, &e));
+}
+
+static void pack(struct fixture *f, enum weight_type type) {
+    pack_types(f, packed_types_of(type, HEAD_WEIGHTS_AUTO));
 }
 
 /* Rows of a linear as the conversion gives them, in double. */
@@ -121,6 +125,35 @@ static void test_int4_keeps_the_head_in_int8(void **state) {
     assert_int_equal(f->packed.layers[0].up.type, WEIGHT_TYPE_INT4);
 }
 
+/* Its product is that of the folded rows to 4 bits; nothing else changes; and it is what a file's memory is read as. */
+static void test_the_head_may_be_in_int4(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    struct packed_model mapped;
+    const struct packed_types types = packed_types_of(WEIGHT_TYPE_INT4, HEAD_WEIGHTS_INT4);
+    pack(f, WEIGHT_TYPE_INT4);
+    const size_t in_int8 = f->packed.memory_floats * sizeof(float);
+    pack_types(f, types);
+    const size_t bytes = f->packed.memory_floats * sizeof(float);
+    assert_int_equal(packed_model_bytes(&f->place.folded, MATMUL_OWN, types), bytes);
+    assert_int_equal(f->packed.head.type, WEIGHT_TYPE_INT4);
+    const struct packed_linear in_int8_head = {
+        .out = f->packed.head.out, .in = f->packed.head.in, .type = WEIGHT_TYPE_INT8};
+    assert_int_equal(in_int8 - bytes,
+                     packed_linear_bytes(&in_int8_head) - packed_linear_bytes(&f->packed.head));
+    const double error = product_error(f, &f->place.folded.head, 0, &f->packed.head, SIZE_MAX);
+    assert_true(error > 1.5e-2 && error <= 0.1);
+    assert_ok(packed_model_map(&mapped, &f->place.folded, types, f->packed.memory, bytes, &e));
+    assert_int_equal(mapped.head.type, WEIGHT_TYPE_INT4);
+    assert_ptr_equal(mapped.head.weights, f->packed.head.weights);
+    packed_model_deinit(&mapped);
+    const struct packed_types others = packed_types_of(WEIGHT_TYPE_INT4, HEAD_WEIGHTS_INT8);
+    assert_int_equal(packed_model_map(&mapped, &f->place.folded, others, f->packed.memory, bytes, &e),
+                     STATUS_MALFORMED);
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_INT4; type++)
+        assert_int_equal(packed_types_of(type, HEAD_WEIGHTS_INT4).head, type);
+}
+
 /* As many rows in all, the values' among them in a finer type, and as near to the folded ones as that type allows. */
 static void test_shared_values_are_finer(void **state) {
     struct fixture *f = *state;
@@ -149,7 +182,7 @@ static void test_bytes_are_planned(void **state) {
     struct fixture *f = *state;
     size_t last = SIZE_MAX;
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
-        size_t planned = packed_model_bytes(&f->place.folded, MATMUL_OWN, type);
+        size_t planned = packed_model_bytes(&f->place.folded, MATMUL_OWN, packed_types_of(type, HEAD_WEIGHTS_AUTO));
         pack(f, type);
         assert_int_equal(planned, f->packed.memory_floats * sizeof(float));
         assert_true(planned < last);
@@ -175,17 +208,19 @@ static void test_every_byte_is_written(void **state) {
 static void test_refused(void **state) {
     struct fixture *f = *state;
     struct error e;
-    assert_int_equal(packed_model_init(&f->packed, &f->place.folded, MATMUL_OPENBLAS, WEIGHT_TYPE_INT8,
-                                       f->workers, NULL, NULL, &e),
+    assert_int_equal(packed_model_init(&f->packed, &f->place.folded, MATMUL_OPENBLAS,
+                                       packed_types_of(WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO), f->workers, NULL,
+                                       NULL, &e),
                      STATUS_OPTION);
     assert_non_null(strstr(e.text, "needs --matmul own"));
     packed_model_deinit(&f->packed);
     static const float little[16];
     _Alignas(KERNEL_ALIGN) float memory[16];
     memcpy(memory, little, sizeof memory);
-    assert_int_equal(
-        packed_model_map(&f->packed, &f->place.folded, WEIGHT_TYPE_INT8, memory, sizeof memory, &e),
-        STATUS_MALFORMED);
+    assert_int_equal(packed_model_map(&f->packed, &f->place.folded,
+                                      packed_types_of(WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO), memory,
+                                      sizeof memory, &e),
+                     STATUS_MALFORMED);
 }
 
 /* A channel whose gain is a hundredth is a hundred times louder than the others once the gain is in the
@@ -212,6 +247,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_products_are_those_of_the_folded_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_int4_keeps_the_head_in_int8, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_head_may_be_in_int4, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shared_values_are_finer, set_up_shared, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_are_planned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_are_planned, set_up_shared, tear_down),

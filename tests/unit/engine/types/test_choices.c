@@ -47,6 +47,7 @@ static void names_and_values_are_one_to_one(void **state) {
     check_list(matmul_choices, MATMUL_COUNT);
     check_list(kernel_isa_choices, KERNEL_ISA_COUNT);
     check_list(speculate_choices, SPECULATE_COUNT + 1); /* and "auto" */
+    check_list(head_weights_choices, HEAD_WEIGHTS_COUNT);
     assert_string_equal(kernel_isa_name(KERNEL_ISA_AUTO), "auto");
     assert_string_equal(kernel_isa_name(KERNEL_ISA_avx512vnni), "avx512vnni");
     assert_string_equal(kv_type_name(KV_TYPE_AUTO), "auto");
@@ -89,6 +90,12 @@ static void what_does_not_go_together(void **state) {
     assert_ok(matmul_check(MATMUL_OPENBLAS, WEIGHT_TYPE_F32, &e));
     for (enum norm_form f = 0; f < NORM_FORM_COUNT; f++) assert_ok(norm_form_check(f, &e));
     assert_int_equal(norm_form_check(NORM_FORM_NONE, &e), STATUS_OPTION);
+    for (enum weight_type w = 0; w < WEIGHT_TYPE_COUNT; w++) {
+        assert_ok(head_weights_check(HEAD_WEIGHTS_AUTO, w, &e));
+        for (enum head_weights h = HEAD_WEIGHTS_INT8; h < HEAD_WEIGHTS_COUNT; h++)
+            assert_int_equal(head_weights_check(h, w, &e), w == WEIGHT_TYPE_INT4 ? STATUS_OK : STATUS_OPTION);
+    }
+    assert_string_equal(e.where, "head-weights");
     assert_ok(kv_page_tokens_check(16, &e));
     assert_ok(kv_page_tokens_check(48, &e));
     assert_int_equal(kv_page_tokens_check(0, &e), STATUS_OPTION);

@@ -65,8 +65,9 @@ static struct verify_figures run_packed(struct fixture *f) {
 static void test_packed_model_passes(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
-                                NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
+                                &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > 0 && figures.largest <= VERIFY_BOUND_F32);
 }
@@ -75,8 +76,9 @@ static void test_packed_model_passes(void **state) {
 static void test_wrong_weight_is_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
-                                NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
+                                &e));
     f->packed.memory[KERNEL_PANEL * 3 + 1] += 0.05f;
     assert_true(run_packed(f).largest > VERIFY_BOUND_F32);
 }
@@ -85,10 +87,10 @@ static void test_wrong_conversion_is_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
     /* As if the divisor were the compressed width. */
-    for (size_t i = 0; i < f->place.description.layers; i++)
-        f->place.folded.layers[i].attention.norm.divisor--;
-    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
-                                NULL, &e));
+    for (size_t i = 0; i < f->place.description.layers; i++) f->place.folded.layers[i].attention.norm.divisor--;
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
+                                &e));
     struct verify_figures figures = run_packed(f);
     assert_true(figures.largest > VERIFY_BOUND_F32 && figures.kl > 0);
 }
@@ -98,8 +100,9 @@ static void test_narrow_caches_pass(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
     double mean = 0;
-    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_F32, f->workers, NULL,
-                                NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
+                                &e));
     for (enum kv_type cache = 0; cache < KV_TYPE_COUNT; cache++) {
         enum weight_type type = verify_judged_as(WEIGHT_TYPE_F32, cache);
         struct verify_figures figures = run_cached(f, cache);
@@ -119,8 +122,8 @@ static void test_narrow_types_pass(void **state) {
     folded_model_deinit(&f->place.folded);
     assert_ok(folded_model_init(&f->place.folded, &f->place.views, NORM_FORM_ORTHONORMAL, &e));
     for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++) {
-        assert_ok(
-            packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, type, f->workers, NULL, NULL, &e));
+        assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                    packed_types_of(type, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL, &e));
         struct verify_figures figures = run_packed(f);
         print_message("%s: KL %.2e, rise %.2e +- %.2e\n", weight_type_name(type), figures.kl, figures.rise,
                       figures.rise_error);
@@ -135,8 +138,9 @@ static void test_narrow_types_pass(void **state) {
 static void test_wrong_narrow_weights_are_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
-    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN, WEIGHT_TYPE_INT4, f->workers, NULL,
-                                NULL, &e));
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_INT4, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
+                                &e));
     memset(f->packed.head.weights, 0, packed_linear_bytes(&f->packed.head) / 2);
     struct verify_figures figures = run_packed(f);
     assert_false(verify_is_within(WEIGHT_TYPE_INT4, &figures, verify_default_bound(WEIGHT_TYPE_INT4)));
