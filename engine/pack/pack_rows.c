@@ -113,7 +113,7 @@ static void pack_block(struct block *b, const struct folded_linear *from, size_t
 }
 
 void pack_rows(const struct folded_linear *from, size_t first_row, const struct packed_linear *to,
-               size_t first, size_t count, double *scratch) {
+               size_t first, size_t count, double *scratch) { // NOLINT(readability-non-const-parameter)
     struct block block = {.to = to, .first_row = first_row, .weights = scratch};
     const size_t end = first_row + first + count;
     block.folded.bias = block.bias;

@@ -39,8 +39,9 @@ static void publish(struct simulation *s, size_t tiles) {
         };
         s->unfinished[group] += t->end - t->first;
     }
-    for (size_t i = 0; i <= (s->count - 1) / WORKERS_GROUP; i++) s->groups += s->unfinished[i] > 0;
-    s->threads[0].at = shares + line * (double)((s->count - 1) / WORKERS_GROUP + 1);
+    const size_t groups = (s->count + WORKERS_GROUP - 1) / WORKERS_GROUP;
+    for (size_t i = 0; i < groups; i++) s->groups += s->unfinished[i] > 0;
+    s->threads[0].at = shares + line * (double)groups;
 }
 
 /* Who does something next; NULL: all are done. */

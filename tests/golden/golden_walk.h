@@ -14,12 +14,21 @@ static const struct kernel_table *walk_kernels;
 static size_t walk_models;
 
 /* Whether part of parts is run of this model: each is, but under a sanitizer, where kernels are some twenty times slower, one of
- * them, another one for the next model. test_batch_bits.c runs all types of all models there. */
+ * them, another one for the next model. */
 static inline bool walk_runs(size_t part, size_t parts) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     return walk_models % parts == part;
 #else
     return part < parts;
+#endif
+}
+
+/* Whether this model's turn is passed over: under a sanitizer that of each second pair of them. */
+static inline bool walk_skips(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return walk_models % 4 >= 2;
+#else
+    return false;
 #endif
 }
 

@@ -237,6 +237,10 @@ static void check_cache(const char *path, const char *name, const struct golden 
 static void check_model(const char *path, const char *name, void *context) {
     (void)context;
     struct golden g;
+    if (walk_skips()) { /* test_batch_bits.c has all models there */
+        walk_models++;
+        return;
+    }
     print_message("%s\n", name);
     golden_init(&g, path);
     struct loaded_model model;

@@ -28,6 +28,13 @@ static void wait_for_ring(void) {
     pthread_mutex_unlock(&mutex);
 }
 
+/* Every third allocation of opening under the sanitizers, where it is some fifty times slower. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STRIDE = 3 };
+#else
+enum { STRIDE = 1 };
+#endif
+
 static struct engine_options options(void) {
     struct engine_options o = fixture_options("tests/golden/placements/pre");
     o.kv_cache_mib = 1;
@@ -43,7 +50,7 @@ static void opening_fails_cleanly_wherever_memory_ends(void **state) {
     while (failed) {
         struct engine *engine;
         struct error e = {0};
-        failing_malloc_arm(++n);
+        failing_malloc_arm(n += STRIDE);
         enum status status = engine_open(&o, &engine, &e);
         failed = failing_malloc_disarm();
         assert_true(status == STATUS_OK || failed);
@@ -57,7 +64,7 @@ static void opening_fails_cleanly_wherever_memory_ends(void **state) {
         if (!is_memory || e.code != status || !e.text[0])
             fail_msg("allocation %zu: %s, '%s: %s'", n, status_name(status), e.where, e.text);
     }
-    assert_true(refused > 100);
+    assert_true(refused > 100 / STRIDE);
 }
 
 /* Takes all events of a request; the tokens that were said, and how many of its choices failed. */
