@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* In seconds. */
 struct threads_costs {
-    double
-        line; /* seconds until a line that another core has written is here; of one that many ask for, each in turn */
+    double line;  /* until a line that another core has written is here; of one that many ask for, each in turn */
     double store; /* of each of many stores in a row to lines that others have */
 };
 
-/* Of a step: what workers_run was called with, split for as many threads as are simulated, and what it takes one. */
+/* A run of tiles of a step: how many there are, split for as many threads as are simulated, and how long all take one. */
 struct threads_run {
     size_t tiles;
     double seconds;
