@@ -16,7 +16,7 @@ _Static_assert(KERNEL_PANEL <= BLOCK_ROWS, "a panel's rows are a block");
 struct block {
     struct folded_block folded;
     const struct packed_linear *to;
-    size_t first_row; /* of `from`: the first of `to` */
+    size_t first_row;           /* of `from`: the first of `to` */
     double largest[BLOCK_ROWS]; /* as struct panels_part has it */
     double bias[COVER_ROWS], dropped[COVER_ROWS];
     double *weights; /* [COVER_ROWS][stride]: of the stretch at hand */

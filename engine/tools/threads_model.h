@@ -7,7 +7,8 @@
 
 /* In seconds. */
 struct threads_costs {
-    double line;  /* until a line that another core has written is here; of one that many ask for, each in turn */
+    double
+        line; /* until a line that another core has written is here; of one that many ask for, each in turn */
     double store; /* of each of many stores in a row to lines that others have */
 };
 

@@ -45,7 +45,8 @@ size_t token_name_bytes(const char *text, size_t length, char *out, bool *is_tex
     }
     size_t count = 0;
     unsigned byte;
-    for (size_t at = BYTES_PREFIX_LENGTH; at + 4 <= length && sscanf(text + at, "\\x%2x", &byte) == 1; at += 4)
+    for (size_t at = BYTES_PREFIX_LENGTH; at + 4 <= length && sscanf(text + at, "\\x%2x", &byte) == 1;
+         at += 4)
         out[count++] = (char)byte;
     return count;
 }

@@ -34,8 +34,8 @@ static const struct kernel_table *fastest(void) {
 
 static void pack(struct scene *s, enum weight_type type, struct packed_model *packed) {
     struct error e = {0};
-    assert_ok(packed_model_init(packed, &s->place.folded, MATMUL_OWN, packed_types_of(type, HEAD_WEIGHTS_AUTO),
-                                s->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(packed, &s->place.folded, MATMUL_OWN,
+                                packed_types_of(type, HEAD_WEIGHTS_AUTO), s->workers, NULL, NULL, &e));
 }
 
 static void scene_init(struct scene *s, const char *folder, enum weight_type type, bool rotated,

@@ -182,7 +182,8 @@ static void test_bytes_are_planned(void **state) {
     struct fixture *f = *state;
     size_t last = SIZE_MAX;
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
-        size_t planned = packed_model_bytes(&f->place.folded, MATMUL_OWN, packed_types_of(type, HEAD_WEIGHTS_AUTO));
+        size_t planned =
+            packed_model_bytes(&f->place.folded, MATMUL_OWN, packed_types_of(type, HEAD_WEIGHTS_AUTO));
         pack(f, type);
         assert_int_equal(planned, f->packed.memory_floats * sizeof(float));
         assert_true(planned < last);

@@ -87,7 +87,8 @@ static void test_wrong_conversion_is_seen(void **state) {
     struct fixture *f = *state;
     struct error e = {0};
     /* As if the divisor were the compressed width. */
-    for (size_t i = 0; i < f->place.description.layers; i++) f->place.folded.layers[i].attention.norm.divisor--;
+    for (size_t i = 0; i < f->place.description.layers; i++)
+        f->place.folded.layers[i].attention.norm.divisor--;
     assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
                                 packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
                                 &e));
