@@ -1,5 +1,5 @@
-/* How a run works. The caller publishes the job (function, context) and then each worker's share of unclaimed
- * tiles; whoever makes a share shorter by one owns a tile, and only an owner reads the job. Workers take the
+/* How a run works. The caller publishes the job (function, context; a copy for each group) and then each worker's share of
+ * unclaimed tiles; whoever makes a share shorter by one owns a tile, and only an owner reads the job. Workers take the
  * first tile of their own share or the last of another's. The caller returns when the number of unfinished
  * tiles is zero, so no owner is left when it publishes the next job, and a worker that wakes late finds
  * nothing to claim and has touched nothing. A run never waits for a worker that has no tile.
@@ -11,7 +11,7 @@
  * worker that is still looking when the next run begins lets it be, and takes its own share of that. What a run costs by
  * its threads: docs/performance.md.
  *
- * Sleeping. Two futex words: `runs` counts runs and wakes workers, the last count to become zero wakes the caller. Each
+ * Sleeping. Two kinds of futex words: a group's `runs` wakes its workers, the last count to become zero wakes the caller. Each
  * sleeper first announces itself and then lets the kernel compare the word; each waker first changes the word
  * and then looks for announced sleepers. All four are sequentially consistent, so at least one of the two
  * sees the other. */

@@ -45,8 +45,7 @@ void workers_observe(struct workers *w, workers_observe_fn observe, void *contex
  * is computed. Any thread, without locks. */
 uint64_t workers_progress(const struct workers *w);
 
-/* Tiles [first, end), in ascending order, that a worker takes in a run of so many unless another is faster.
- */
+/* Tiles [first, end), in ascending order, that a worker takes in a run of so many unless another is faster. */
 struct workers_share {
     size_t first, end;
 };

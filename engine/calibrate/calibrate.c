@@ -89,7 +89,8 @@ static size_t list_jobs(const struct calibration *c, size_t layer, struct job jo
     size_t count = 0;
     jobs[count++] = (struct job){.from = &from->qkv, .to = &to->qkv};
     if (to->values.out && round_panel_rounds(to->values.type))
-        jobs[count++] = (struct job){&from->qkv, &to->values, to->qkv.out, true};
+        jobs[count++] = (struct job){
+            .from = &from->qkv, .to = &to->values, .first_row = to->qkv.out, .has_inputs_before = true};
     jobs[count++] = (struct job){.from = &from->attention.output, .to = &to->attention.output};
     jobs[count++] = (struct job){.from = &from->up, .to = &to->up};
     jobs[count++] = (struct job){.from = &from->mlp.output, .to = &to->mlp.output};

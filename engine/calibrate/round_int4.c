@@ -52,7 +52,7 @@ static void begin(const struct work *w, const void *panel, double inverse[LANES]
 /* ---- a group ---- */
 
 /* Rounds the group with one scale and offset for each row; errors: of its weights, which is what feedback goes on
- * with; sum: of what they cost. feedback: of the group's own, rows `stride` apart. */
+ * with; sum: of what they cost. */
 static void round_group(const struct work *w, const struct lanes *weights, const struct group *g,
                         const struct lanes *m, const struct lanes *c, size_t stretch, size_t at,
                         struct lanes *restrict errors, struct lanes *restrict sum) {
@@ -61,11 +61,8 @@ static void round_group(const struct work *w, const struct lanes *weights, const
     for (size_t n = 0; n < LANES; n++) inverse.at[n] = 1 / m->at[n];
     memset(sum, 0, sizeof *sum);
     for (size_t k = GROUP; k-- > 0;) {
-        const float *feedback = f->feedback + (stretch * f->width + at + k) * f->width + at;
         const float weight = f->weight[stretch * f->width + at + k];
-        struct lanes x = g->target[k];
-        for (size_t j = k + 1; j < GROUP; j++)
-            for (size_t n = 0; n < LANES; n++) x.at[n] += feedback[j] * errors[j].at[n];
+        const struct lanes x = round_moved(w, stretch, at, k, &g->target[k], errors);
         for (size_t n = 0; n < LANES; n++) {
             const float level = rounded(clamped((x.at[n] - c->at[n]) * inverse.at[n], -8, 7));
             const float value = m->at[n] * level + c->at[n];

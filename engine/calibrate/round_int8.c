@@ -48,10 +48,7 @@ static void fit(const struct work *w, size_t stretch, size_t at) {
     round_move_group(w, stretch, at, w->weights + first, target);
     for (size_t n = 0; n < LANES; n++) inverse.at[n] = scale->at[n] > 0 ? 1 / scale->at[n] : 0;
     for (size_t k = GROUP; k-- > 0;) {
-        const float *feedback = f->feedback + (stretch * f->width + at + k) * f->width + at;
-        struct lanes x = target[k];
-        for (size_t j = k + 1; j < GROUP; j++)
-            for (size_t n = 0; n < LANES; n++) x.at[n] += feedback[j] * errors[j].at[n];
+        const struct lanes x = round_moved(w, stretch, at, k, &target[k], errors);
         for (size_t n = 0; n < LANES; n++) {
             const float level = rounded(clamped(x.at[n] * inverse.at[n], -LEVEL_MAX, LEVEL_MAX));
             errors[k].at[n] = w->weights[first + k].at[n] - scale->at[n] * level;

@@ -73,11 +73,8 @@ static void add_cost(const struct work *w, size_t stretch, size_t at, double cos
     struct lanes moved[GROUP];
     round_move_group(w, stretch, at, errors, moved);
     for (size_t k = 0; k < GROUP && first + k < f->in; k++) {
-        const float *feedback = f->feedback + (stretch * f->width + at + k) * f->width + at;
         const double weight = (double)f->weight[stretch * f->width + at + k], ridge = f->ridge[stretch];
-        struct lanes x = moved[k];
-        for (size_t j = k + 1; j < GROUP; j++)
-            for (size_t n = 0; n < LANES; n++) x.at[n] += feedback[j] * errors[j].at[n];
+        const struct lanes x = round_moved(w, stretch, at, k, &moved[k], errors);
         for (size_t n = 0; n < LANES; n++) {
             const double y = (double)x.at[n], error = (double)errors[k].at[n];
             cost[n] += weight * (y * y) - ridge * (error * error);

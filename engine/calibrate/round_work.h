@@ -20,15 +20,14 @@ struct work {
     const struct factor *factor;
     const struct kernel_table *kernels;
     struct lanes *weights, *errors; /* [padded in]: in units of their rows' scales */
-    struct lanes *scales,
-        *offsets; /* [groups]: of int4, each group's; int8 has scales alone, for each group of int8, in
-                                       the same units */
+    /* [groups], in the same units: of int4 each group's; int8 has scales alone, one for each group of int8. */
+    struct lanes *scales, *offsets;
 };
 
 /* What a type does. */
 struct rounding {
-    bool
-        repeats; /* weights of a group beyond the last input are its first ones again, as where panels are packed; else 0 */
+    /* Weights of a group beyond the last input are its first ones again, as where panels are packed; else 0. */
+    bool repeats;
     /* Of each row 1 / its unit, or 0 where it stays as it is; sets the scales of the work where they do not change. */
     void (*begin)(const struct work *w, const void *panel, double inverse[LANES]);
     float (*stored)(const struct work *w, const void *panel, size_t k, size_t n);
@@ -58,6 +57,19 @@ bool round_is_finite(float scale);
 /* 0 for a scale that is 0, subnormal, infinite or NaN; else 1 / scale. */
 double round_inverse_of(float scale);
 
-/* A group plus what the groups behind it leave: errors [from, width of the stretch) by the factor. */
+/* Group `at` of a stretch plus what the groups behind it leave, which is their errors by the factor. residual, out:
+ * [GROUP]. */
 void round_move_group(const struct work *w, size_t stretch, size_t at, const struct lanes *residual,
                       struct lanes *out);
+
+/* Weight k of group `at` of a stretch, which is moved as far as that, plus what the weights behind it in its own group
+ * leave. errors: [GROUP]. */
+static inline struct lanes round_moved(const struct work *w, size_t stretch, size_t at, size_t k,
+                                       const struct lanes *moved, const struct lanes *errors) {
+    const struct factor *f = w->factor;
+    const float *feedback = f->feedback + (stretch * f->width + at + k) * f->width + at;
+    struct lanes x = *moved;
+    for (size_t j = k + 1; j < GROUP; j++)
+        for (size_t n = 0; n < LANES; n++) x.at[n] += feedback[j] * errors[j].at[n];
+    return x;
+}

@@ -16,9 +16,10 @@ _Static_assert(KERNEL_PANEL <= BLOCK_ROWS, "a panel's rows are a block");
 struct block {
     struct folded_block folded;
     const struct packed_linear *to;
-    size_t first_row; /* of `from`: the first of `to` */
-    double largest[BLOCK_ROWS], bias[COVER_ROWS], dropped[COVER_ROWS];
-    double *weights; /* [COVER_ROWS][stride] */
+    size_t first_row;           /* of `from`: the first of `to` */
+    double largest[BLOCK_ROWS]; /* as struct panels_part has it */
+    double bias[COVER_ROWS], dropped[COVER_ROWS];
+    double *weights; /* [COVER_ROWS][stride]: of the stretch at hand */
     size_t stride;
 };
 
@@ -79,7 +80,12 @@ static struct panels_part read_part(const struct block *b, size_t column, size_t
     };
 }
 
-static void store_part(const struct panels_part *part, const struct packed_linear *to) {
+static void measure_part(struct block *b, const struct panels_part *part) {
+    panels_measure(part, b->largest);
+}
+
+static void store_part(struct block *b, const struct panels_part *part) {
+    const struct packed_linear *to = b->to;
     if (to->matmul == MATMUL_OWN) {
         panels_pack_part(part, to->weights);
         return;
@@ -89,25 +95,26 @@ static void store_part(const struct panels_part *part, const struct packed_linea
         for (size_t k = 0; k < part->columns; k++) row[k] = (float)part->w[r * part->stride + k];
 }
 
-/* int4 needs to know the largest weight of a whole row before it packs the first: folding twice is less than keeping the
- * rows, which then are in no near cache. */
-static void pack_block(struct block *b, const struct folded_linear *from, size_t first, size_t count) {
+/* Folds the block, and hands each of its stretches of columns to `take`. */
+static void each_part(struct block *b, void (*take)(struct block *b, const struct panels_part *part)) {
+    const struct folded_linear *from = b->folded.linear;
     const size_t wanted = wanted_columns(b->to);
-    folded_block_begin(&b->folded, from, first, count);
-    assert(b->folded.end - b->folded.from <= COVER_ROWS && count <= BLOCK_ROWS);
-    memset(b->largest, 0, sizeof b->largest);
-    for (size_t column = 0, end; b->to->type == WEIGHT_TYPE_INT4 && column < from->in; column = end) {
-        end = folded_columns_end(from, column, wanted);
-        b->stride = stride_of(end - column);
-        const struct panels_part part = read_part(b, column, end - column);
-        panels_measure(&part, b->largest);
-    }
     for (size_t column = 0, end; column < from->in; column = end) {
         end = folded_columns_end(from, column, wanted);
         b->stride = stride_of(end - column);
         const struct panels_part part = read_part(b, column, end - column);
-        store_part(&part, b->to);
+        take(b, &part);
     }
+}
+
+/* int4 needs to know the largest weight of a whole row before it packs the first: folding twice is less than keeping the
+ * rows, which then are in no near cache. */
+static void pack_block(struct block *b, const struct folded_linear *from, size_t first, size_t count) {
+    folded_block_begin(&b->folded, from, first, count);
+    assert(b->folded.end - b->folded.from <= COVER_ROWS && count <= BLOCK_ROWS);
+    memset(b->largest, 0, sizeof b->largest);
+    if (b->to->type == WEIGHT_TYPE_INT4) each_part(b, measure_part);
+    each_part(b, store_part);
     for (size_t r = 0; b->to->bias && r < count; r++)
         b->to->bias[first - b->first_row + r] = (float)b->bias[first - b->folded.from + r];
 }

@@ -117,7 +117,7 @@ static bool end_unlikely(struct scheduler *s, size_t depth, double rate) {
         step_seconds(s, count) + step_cost_of(cost, d->row_count + count) - step_cost_of(cost, d->row_count);
     for (size_t i = 0; i < d->count; i++) {
         if (!goes_on(d, i, depth)) continue;
-        if (d->all[i] * chance(d, d->sequences[i]) > rate * more / (double)count) continue;
+        if (d->all_right[i] * chance(d, d->sequences[i]) > rate * more / (double)count) continue;
         ended = d->done[i] = true;
     }
     return ended;
@@ -149,7 +149,7 @@ void self_drafts_begin(struct scheduler *s, size_t deepest, size_t rows, size_t 
 
 void self_drafts_add(struct scheduler *s, struct sequence *q, size_t target) {
     struct self_drafting *d = &s->self_drafting;
-    d->all[d->count] = 1;
+    d->all_right[d->count] = 1;
     d->done[d->count] = false;
     d->sequences[d->count] = q;
     d->targets[d->count++] = target;
@@ -194,7 +194,7 @@ static void take(struct self_drafting *d, const struct step_row *row, size_t pla
     size_t of = class_of(row);
     q->self_classes[q->drafts] = (unsigned char)of;
     q->tokens[q->count + q->drafts++] = row->id;
-    d->tokens += d->all[place] *= class_chance(d, of);
+    d->tokens += d->all_right[place] *= class_chance(d, of);
     d->row_count++;
 }
 

@@ -24,12 +24,12 @@ struct self_drafting {
     double seconds;                            /* that the drafts of the step at hand took */
     size_t count, targets[STEP_COST_ROWS_MAX]; /* sequences that are drafted for, and how far at most */
     struct sequence *sequences[STEP_COST_ROWS_MAX];
-    double all[STEP_COST_ROWS_MAX];    /* the odds that every draft that it has is right */
-    bool done[STEP_COST_ROWS_MAX];     /* a further one would not pay */
-    size_t deepest;                    /* drafts of each, at most */
-    size_t row_count, rows_max;        /* of the step that decides, with the drafts that are made */
-    double tokens, planned_seconds;    /* that are expected of these; that making them takes */
-    size_t places[STEP_COST_ROWS_MAX]; /* of each row, its sequence among those */
+    double all_right[STEP_COST_ROWS_MAX]; /* the probability that every draft that it has is right */
+    bool done[STEP_COST_ROWS_MAX];        /* a further one would not pay */
+    size_t deepest;                       /* drafts of each, at most */
+    size_t row_count, rows_max;           /* of the step that decides, with the drafts that are made */
+    double tokens, planned_seconds;       /* that are expected of these; that making them takes */
+    size_t places[STEP_COST_ROWS_MAX];    /* of each row, its sequence among those */
     struct step_entry entries[STEP_COST_ROWS_MAX];
     struct step_row rows[STEP_COST_ROWS_MAX];
     struct draft_offer offers[STEP_COST_ROWS_MAX];

@@ -5,13 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* In seconds. */
 struct threads_costs {
-    double
-        line; /* seconds until a line that another core has written is here; of one that many ask for, each in turn */
-    double store; /* of each of many stores in a row to lines that others have */
+    /* Until a line that another core has written is here. Of those who ask for it at once each waits for the one before. */
+    double line;
+    /* Of each of many stores in a row to lines that others have. */
+    double store;
 };
 
-/* Of a step: what workers_run was called with, split for as many threads as are simulated, and what it takes one. */
+/* A run of tiles of a step: how many there are, split for as many threads as are simulated, and how long all take one. */
 struct threads_run {
     size_t tiles;
     double seconds;

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/types/calibration.h"
 #include "engine/tools/threads_model.h"
+#include "engine/types/calibration.h"
 #include "engine/types/choices.h"
 
 /* ---- bench --------------------------------------------------------------------------------------------- */
@@ -99,11 +99,11 @@ enum status bench_measure_threads(struct threads_costs *costs, double *barrier, 
  * laid side by side. */
 struct bench_threads {
     size_t runs; /* of tiles, that end with a barrier */
-    double
-        serial; /* seconds that one thread works alone whatever their number: between runs, and in those of one tile */
-    double alone;   /* of all on one thread, */
+    /* Seconds that one thread works alone whatever their number: between runs, and in those of one tile. */
+    double serial;
+    double alone;   /* seconds of the item on one thread, */
     double seconds; /* on so many, */
-    double ideal;   /* and if cache lines cost nothing: what the split alone loses */
+    double ideal;   /* and on so many if cache lines cost nothing */
 };
 enum status bench_simulate_threads(struct bench_model *m, const struct bench_item *item,
                                    const struct threads_costs *costs, size_t threads,

@@ -89,7 +89,7 @@ enum status choice_add(struct choice *c, const struct engine *engine, const stru
 
 /* ---- how it is told ---- */
 
-const char *choice_finish(const struct choice *c) {
+static const char *finish_name(const struct choice *c) {
     switch (c->last.finish) {
     case ENGINE_FINISH_STOP:
         return "stop";
@@ -142,7 +142,7 @@ void choice_write_json(struct bytes *out, const struct choice *c, const struct c
         write_logprobs(out, c);
     else
         bytes_text(out, "null");
-    bytes_format(out, ",\"finish_reason\":\"%s\",\"stop_reason\":", choice_finish(c));
+    bytes_format(out, ",\"finish_reason\":\"%s\",\"stop_reason\":", finish_name(c));
     write_stop_reason(out, c, config);
     bytes_format(out, ",\"seed\":%lld}", (long long)c->last.seed);
 }

@@ -27,9 +27,6 @@ void choice_deinit(struct choice *c);
 enum status choice_add(struct choice *c, const struct engine *engine, const struct config *config,
                        const struct engine_event *event, struct error *e);
 
-/* "stop", "length", "cancelled". */
-const char *choice_finish(const struct choice *c);
-
 /* As an element of "choices" in the answer of POST /v1/completions. */
 void choice_write_json(struct bytes *out, const struct choice *c, const struct config *config);
 

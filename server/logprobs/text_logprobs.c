@@ -62,7 +62,7 @@ void text_logprobs_add(struct logprob_buffers to, const struct token_names *name
                        const struct engine_event *event, size_t characters, size_t *offset) {
     size_t length;
     const char *token = engine_token_text(names->engine, event->id, &length);
-    bool is_text = length < 6 || memcmp(token, "bytes:", 6) != 0;
+    bool is_text = token_name_is_text(token, length);
     size_t start = is_text ? find_start(event, token, length, characters, *offset) : *offset;
     text_logprobs_write(to, names, alternatives, event, start);
     *offset = start + (is_text ? json_text_characters(token, length) : 0);

@@ -1,4 +1,4 @@
-/* `logprobs` as the completions have it: four lists of equal length. One thread for a list. */
+/* `logprobs` as the completions have it: four lists of equal length, as JSON. A list is one thread's. */
 #pragma once
 
 #include "server/json/bytes.h"

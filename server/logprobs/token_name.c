@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BYTES_PREFIX        "bytes:"
+#define BYTES_PREFIX_LENGTH (sizeof BYTES_PREFIX - 1)
+
 const char *token_name(const struct token_names *names, int32_t id, char buffer[TOKEN_NAME_SIZE],
                        size_t *length) {
     if (!names->as_ids) return engine_token_text(names->engine, id, length);
@@ -30,15 +33,20 @@ size_t token_name_alternatives(const struct engine_event *event, int64_t wanted)
     return event->top_count < most ? event->top_count : most;
 }
 
-size_t token_name_bytes(const char *token, size_t length, char *out, bool *is_text) {
-    *is_text = length < 6 || memcmp(token, "bytes:", 6) != 0;
+bool token_name_is_text(const char *text, size_t length) {
+    return length < BYTES_PREFIX_LENGTH || memcmp(text, BYTES_PREFIX, BYTES_PREFIX_LENGTH) != 0;
+}
+
+size_t token_name_bytes(const char *text, size_t length, char *out, bool *is_text) {
+    *is_text = token_name_is_text(text, length);
     if (*is_text) {
-        memcpy(out, token, length);
+        memcpy(out, text, length);
         return length;
     }
     size_t count = 0;
     unsigned byte;
-    for (size_t at = 6; at + 4 <= length && sscanf(token + at, "\\x%2x", &byte) == 1; at += 4)
+    for (size_t at = BYTES_PREFIX_LENGTH; at + 4 <= length && sscanf(text + at, "\\x%2x", &byte) == 1;
+         at += 4)
         out[count++] = (char)byte;
     return count;
 }

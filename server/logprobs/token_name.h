@@ -20,6 +20,9 @@ struct token_names {
 const char *token_name(const struct token_names *names, int32_t id, char buffer[TOKEN_NAME_SIZE],
                        size_t *length);
 
+/* Whether engine_token_text has said a text; else it is "bytes:\xe2\x80", of a token that is none by itself. */
+bool token_name_is_text(const char *text, size_t length);
+
 /* Bytes that a token has in a text: what engine_token_text says, or what "bytes:\xe2\x80" there stands for; *is_text
  * tells which. out has room for TOKEN_TEXT_BYTES_MAX. */
 size_t token_name_bytes(const char *text, size_t length, char *out, bool *is_text);

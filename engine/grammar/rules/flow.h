@@ -1,4 +1,4 @@
-/* Questions to a graph of expressions that calls itself, answered from the leaves up. */
+/* Questions to a graph of expressions that calls itself: the least fixed point, from parts to what they are parts of. */
 #pragma once
 
 #include "engine/grammar/rules/expression.h"

@@ -1,4 +1,4 @@
-/* Expressions by their content, each once, with what is known of it; and the leaves: sets of bytes, and texts. */
+/* Expressions by their content, each once, with what is known of it; and those without parts: sets of bytes, and texts. */
 #include "engine/grammar/rules/expression.h"
 
 #include <stdlib.h>

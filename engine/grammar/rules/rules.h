@@ -35,7 +35,7 @@ enum status rules_create(size_t bytes_max, struct grammar_budget *budget, struct
                          struct error *e);
 void rules_destroy(struct rules *r);
 
-/* ---- leaves -------------------------------------------------------------------------------------------- */
+/* ---- bytes and characters ------------------------------------------------------------------------------ */
 
 /* These bytes; none: the empty text. */
 rules_expression rules_text(struct rules *r, const char *bytes, size_t length);
