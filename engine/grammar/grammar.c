@@ -111,7 +111,7 @@ struct grammar *grammar_retain(struct grammar *g) {
 
 void grammar_release(struct grammar *g) {
     if (!g || atomic_fetch_sub_explicit(&g->references, 1, memory_order_acq_rel) > 1) return;
-    grammar_job_destroy(g->job);
+    grammar_task_destroy(g->job.task);
     masks_deinit(&g->masks);
     matcher_mark_deinit(&g->mark);
     matcher_destroy(g->matcher);

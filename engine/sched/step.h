@@ -40,7 +40,7 @@ struct step {
     struct sequence **asked; /* [limits.sequences]: that want a mask now */
     size_t asked_count;
     uint64_t asking, wait_order; /* turns with a grammar; sequences that began to sit out */
-    bool any_waits;              /* sits out this turn */
+    bool goes_on;                /* whatever is computed now: somebody sits out, or has made room for others */
     size_t decode_rows;          /* of all rows, those that decode */
     size_t draft_rows;           /* and those behind them for drafts */
     bool is_burst;               /* batch_burst_rows beside them, not the prefill budget's */

@@ -16,6 +16,9 @@ enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
 /* A node that is passed costs about a tenth of what a step of the matcher does. */
 #define NODES_A_STEP 10
 
+/* So do as many words of a mask that is joined, copied or counted. */
+#define WORDS_A_STEP 256
+
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v) {
     struct rules *r = m->rules;
     size_t capacity = 0;
@@ -149,6 +152,10 @@ static bool is_plain_loop(const struct leaf_loop *loop) {
 static uint32_t plain_length(const struct masks *s, const struct leaf_loop *loop, uint32_t length) {
     bool goes_on = s->wants_exits && loop->may_end;
     return is_plain_loop(loop) && loop->length_max == length && !goes_on ? UINT8_MAX : length;
+}
+
+static bool spend_words(struct masks *s) {
+    return rules_spend(s->matcher->rules, vocabulary_words(s->vocabulary) / WORDS_A_STEP);
 }
 
 /* A leaf that takes plain characters, whichever they are, takes all plain tokens that are not too long. */
@@ -380,7 +387,7 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bo
 
 static bool make_leaf_mask(struct masks *s, leaf_state leaf, bool wants_exits) {
     uint32_t place = find_loop(s, leaf);
-    if (place == NO_LOOP) return false;
+    if (place == NO_LOOP || !spend_words(s)) return false;
     const struct leaf_loop *loop = &s->loops[place];
     leaf_state unlimited = loop->unlimited;
     uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
@@ -442,7 +449,7 @@ static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
     configuration behind = matcher_enter(m, item.cell);
     if (behind == CONFIGURATION_FAILED) return false;
     const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf, m->configurations[behind].count > 0);
-    if (!leaf) return false;
+    if (!leaf || !spend_words(s)) return false;
     token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
     for (size_t i = 0; i < leaf->exit_count; i++)
         for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)

@@ -43,8 +43,8 @@ void matcher_mark_deinit(struct matcher_mark *mark) {
     free(mark->leaf_flags);
 }
 
-static void spend(struct reset *s, size_t numbers) {
-    rules_spend(s->r, 1 + numbers / NUMBERS_A_STEP);
+size_t matcher_reset_steps(const struct matcher *m) {
+    return 1 + (m->rules->expression_count + m->cell_count + m->configuration_count) / NUMBERS_A_STEP;
 }
 
 /* ---- what stays -------------------------------------------------------------------------------------------- */
@@ -318,7 +318,6 @@ void matcher_reset(struct matcher *m, const struct matcher_mark *mark, configura
                       .sets = r->set_table.slots,
                       .cells = m->cell_table.slots ? m->cell_table.slots : only_end};
     count = choose_kept(mark, kept, count);
-    spend(&s, r->expression_count + m->cell_count + m->configuration_count);
     unmark(s.expressions, mark->expressions, r->expression_count);
     if (s.sets) unmark(s.sets, mark->sets, r->set_count);
     unmark(s.cells, mark->cells, m->cell_count);

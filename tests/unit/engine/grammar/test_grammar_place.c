@@ -1,5 +1,6 @@
 /* Texts read in a grammar that others read in: what comes of one depends on nothing but itself, not on what the others
  * have taken of memory and time. */
+#include "engine/grammar/grammar_parts.h"
 #include "tests/support/failing_malloc.h"
 #include "tests/unit/engine/grammar/grammar_fixture.h"
 
@@ -14,6 +15,7 @@ struct text {
     uint64_t seed;
     enum status status; /* how it ended */
     struct error error;
+    uint32_t bits[FIXTURE_WORDS];
     uint32_t hash; /* of its masks */
     bool is_over;
 };
@@ -54,7 +56,7 @@ static void note(struct text *t, const uint32_t *bits, const struct grammar_outl
 
 /* Goes on by one token, if there are steps enough. */
 static void go_on(struct text *t, struct grammar_steps *steps) {
-    uint32_t bits[FIXTURE_WORDS];
+    uint32_t *bits = t->bits;
     struct grammar_outlook outlook;
     enum status status = grammar_place_read(&t->place, t->tokens, t->count, steps, bits, &outlook, &t->error);
     if (status == STATUS_BUSY) return;
@@ -239,6 +241,81 @@ static void who_leaves_holds_up_nobody(void **state) {
     grammar_release(g);
 }
 
+/* Those that need the grammar to themselves have it in the order in which they were told to wait. */
+static void who_waited_first_goes_first(void **state) {
+    (void)state;
+    struct grammar *g = compile(GRAMMAR_REGEX, "[ab]*a[ab]{1000}", 8 << 20, NULL);
+    static struct text texts[TEXTS];
+    struct grammar_steps steps = {.left = 1}, all = {.left = 100000000};
+    for (size_t i = 0; i < TEXTS; i++) begin(&texts[i], g, i);
+    for (size_t i = 0; i < TEXTS; i++) go_on(&texts[i], &steps); /* what comes first is known */
+    for (size_t i = 0; i < TEXTS; i++) assert_false(grammar_place_is_behind(&texts[i].place));
+    for (size_t i = 0; i < TEXTS; i++) go_on(&texts[i], &steps);
+    for (size_t turn = 0; turn < 4 * TEXTS; turn++) {
+        struct text *first = &texts[turn % TEXTS];
+        size_t count = first->count;
+        for (size_t i = 0; i < TEXTS; i++)
+            assert_int_equal(grammar_place_is_behind(&texts[i].place), &texts[i] != first);
+        go_on(first, &all);
+        assert_int_equal(first->count, count + 1);
+        go_on(first, &all); /* its next token has to wait, though nobody is at it */
+        assert_int_equal(first->count, count + 1);
+        assert_true(grammar_place_is_behind(&first->place));
+        go_on(&texts[(turn + 1) % TEXTS], &steps);
+    }
+    grammar_place_leave(&texts[0].place); /* which makes room in the line */
+    for (size_t i = 0; i < TEXTS; i++) assert_int_equal(grammar_place_is_behind(&texts[i].place), i == 2);
+    for (size_t i = 0; i < TEXTS; i++) grammar_place_deinit(&texts[i].place);
+    grammar_release(g);
+}
+
+/* Nobody works at what somebody has asked for and then left, whether it was begun or not. */
+static void what_is_left_is_not_done(void **state) {
+    (void)state;
+    enum { STEPS = 50, ONE_OPERATION = 300 };
+    struct grammar *g = compile(GRAMMAR_REGEX, "[ab]*a[ab]{1000}", 8 << 20, NULL);
+    static struct text t;
+    begin(&t, g, 1);
+    for (size_t pieces = 0; pieces < 6; pieces++) {
+        struct grammar_steps all = {.left = 100000000};
+        for (size_t count = t.count; t.count == count;) go_on(&t, &all);
+        for (size_t i = 0; i <= pieces; i++) {
+            struct grammar_steps few = {.left = STEPS};
+            go_on(&t, &few);
+        }
+        size_t before = g->matcher->rules->steps;
+        assert_ptr_equal(g->job.owner, &t.place);
+        grammar_place_leave(&t.place);
+        assert_in_range(g->matcher->rules->steps - before, 0, ONE_OPERATION);
+    }
+    grammar_place_deinit(&t.place);
+    grammar_release(g);
+}
+
+/* Wherever the work of one text rests others come and go. */
+static void places_come_and_go_meanwhile(void **state) {
+    (void)state;
+    struct grammar *g = compile(GRAMMAR_REGEX, "[ab]*a[ab]{500}", 200000, NULL);
+    static struct text slow;
+    struct text *passing = NULL;
+    begin(&slow, g, 2);
+    while (!slow.is_over && slow.count < 12) {
+        struct grammar_steps few = {.left = 50}, more = {.left = 5000};
+        go_on(&slow, &few);
+        if (passing) grammar_place_deinit(&passing->place);
+        free(passing);
+        passing = malloc(sizeof *passing);
+        assert_non_null(passing);
+        begin(passing, g, slow.count);
+        for (size_t i = 0; i < 3; i++) go_on(passing, &more);
+    }
+    assert_int_equal(slow.status, STATUS_OK);
+    grammar_place_deinit(&passing->place);
+    free(passing);
+    grammar_place_deinit(&slow.place);
+    grammar_release(g);
+}
+
 /* What a text that may come leads to, without reading it. */
 static void ahead_of_a_text(void **state) {
     (void)state;
@@ -312,6 +389,9 @@ int main(void) {
         cmocka_unit_test(all_get_on_where_memory_is_short),
         cmocka_unit_test(no_more_is_done_than_there_are_steps),
         cmocka_unit_test(who_leaves_holds_up_nobody),
+        cmocka_unit_test(who_waited_first_goes_first),
+        cmocka_unit_test(what_is_left_is_not_done),
+        cmocka_unit_test(places_come_and_go_meanwhile),
         cmocka_unit_test(ahead_of_a_text),
         cmocka_unit_test(any_allocation_may_fail),
     };
