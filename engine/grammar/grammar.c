@@ -78,10 +78,10 @@ static enum status compile(struct grammar *g, enum grammar_kind kind, struct eng
         status = rules_take_failure(g->matcher->rules, e);
     if (status != STATUS_OK) return status;
     struct rules *r = g->matcher->rules;
-    g->compiled_bytes = r->bytes - g->masks.kept_bytes;
+    g->compiled_bytes = r->bytes - r->kept_bytes;
     g->growth_max = GROWTH_PART(o->bytes_max);
-    if (r->bytes_max < r->bytes + ALONE_PART(o->bytes_max))
-        r->bytes_max = r->bytes + ALONE_PART(o->bytes_max);
+    if (r->bytes_max < g->compiled_bytes + ALONE_PART(o->bytes_max))
+        r->bytes_max = g->compiled_bytes + ALONE_PART(o->bytes_max);
     return STATUS_OK;
 }
 

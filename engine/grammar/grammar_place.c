@@ -58,7 +58,7 @@ static void read_again(struct grammar_place *p) {
 /* ---- memory -------------------------------------------------------------------------------------------------------- */
 
 static bool has_room(const struct grammar *g) {
-    size_t states = g->matcher->rules->bytes - g->masks.kept_bytes;
+    size_t states = g->matcher->rules->bytes - g->matcher->rules->kept_bytes;
     return states < g->compiled_bytes || states - g->compiled_bytes <= g->growth_max;
 }
 

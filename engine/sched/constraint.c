@@ -46,6 +46,10 @@ void constraint_leave(struct sequence *q) {
     q->waits_since = q->mask_steps = 0;
 }
 
+void constraint_end(struct sequence *q) {
+    grammar_place_deinit(&q->place);
+}
+
 /* ---- before a turn ------------------------------------------------------------------------------------------- */
 
 /* The next mask of one, or a part of the work; any worker. */

@@ -44,8 +44,8 @@ static void free_kept(struct masks *s) {
 void masks_forget(struct masks *s) {
     struct rules *r = s->matcher->rules;
     free_kept(s);
-    rules_refund(r, s->kept_bytes);
-    s->leaf_mask_count = s->kept_count = s->leaf_mask_of_count = s->kept_bytes = 0;
+    rules_refund_kept(r);
+    s->leaf_mask_count = s->kept_count = s->leaf_mask_of_count = 0;
     s->loop_count = s->loop_of_count = 0;
     rules_shrink(r, &s->leaf_masks, &s->leaf_mask_capacity, 0, sizeof *s->leaf_masks);
     rules_shrink(r, &s->kept, &s->kept_capacity, 0, sizeof *s->kept);
@@ -314,17 +314,14 @@ static bool walk_shared(struct masks *s, leaf_state leaf, leaf_state unlimited,
 
 /* A copy, charged to the grammar. NULL: failed. */
 static void *copy_block(struct masks *s, const void *block, size_t bytes) {
-    size_t capacity = 0;
-    void *copy = NULL;
-    if (!rules_grow(s->matcher->rules, &copy, &capacity, bytes, 1)) return NULL;
-    memcpy(copy, block, bytes);
-    s->kept_bytes += capacity;
+    void *copy = rules_keep(s->matcher->rules, bytes);
+    if (copy) memcpy(copy, block, bytes);
     return copy;
 }
 
 /* Many tokens are kept as bits, few as numbers. */
 static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set *to) {
-    size_t words = vocabulary_words(s->vocabulary), capacity = 0;
+    size_t words = vocabulary_words(s->vocabulary);
     size_t many = words / 2 > 0 ? words / 2 : 1;
     *to = (struct token_set){.count = token_bits_count(bits, words, many)};
     if (to->count == 0) return true;
@@ -332,13 +329,15 @@ static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set 
         to->bits = copy_block(s, bits, words * sizeof *bits);
         return to->bits != NULL;
     }
-    if (!rules_grow(s->matcher->rules, &to->tokens, &capacity, to->count, sizeof *to->tokens)) return false;
-    s->kept_bytes += capacity * sizeof *to->tokens;
+    to->tokens = rules_keep(s->matcher->rules, to->count * sizeof *to->tokens);
+    if (!to->tokens) return false;
     token_bits_list(bits, words, to->tokens);
     return true;
 }
 
-/* A mask is kept while there is room for it; where there is none it is worked out again, which is no failure. */
+/* A mask is kept while there is room for it, up to half of what the grammar may have; where there is none it is worked out
+ * again, which is no failure. What others leave of the budget decides about that, so masks that are kept count for nothing
+ * where it is decided whether a grammar needs too much. */
 static bool has_room(const struct masks *s) {
     const struct rules *r = s->matcher->rules;
     size_t bytes = (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
@@ -347,7 +346,7 @@ static bool has_room(const struct masks *s) {
     if (r->budget &&
         atomic_load_explicit(&r->budget->used, memory_order_relaxed) + bytes > r->budget->bytes_max / 4 * 3)
         return false;
-    return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
+    return r->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
 }
 
 /* Of what was walked last. */

@@ -310,6 +310,8 @@ static size_t choose_kept(const struct matcher_mark *mark, configuration **kept,
 
 void matcher_reset(struct matcher *m, const struct matcher_mark *mark, configuration **kept, size_t count) {
     struct rules *r = m->rules;
+    size_t steps_end = r->steps_end;
+    r->steps_end = 0; /* no pause */
     uint32_t only_end[1] = {CELL_END};
     struct reset s = {.m = m,
                       .r = r,
@@ -331,4 +333,5 @@ void matcher_reset(struct matcher *m, const struct matcher_mark *mark, configura
     forget_scratch(m);
     restore_all(&s, kept, count);
     shrink(&s);
+    r->steps_end = steps_end;
 }

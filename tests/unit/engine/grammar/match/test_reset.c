@@ -25,7 +25,7 @@ static const struct source sources[] = {
      "{\"properties\": {\"aa\": {\"type\": \"string\", \"maxLength\": 101}, \"abc\": {\"$ref\": \"#\"}},"
      " \"additionalProperties\": {\"enum\": [\"true\", \"x\\u20ac\", 12345]}, \"propertyNames\": {\"maxLength\": 31}}"},
     {GRAMMAR_JSON_SCHEMA,
-     "{\"type\": \"object\", \"required\": [\"a\"], \"properties\": {\"a\": {\"type\": \"integer\", \"multipleOf\": 7},"
+     "{\"type\": \"object\", \"required\": [\"a\"], \"properties\": {\"a\": {\"type\": \"integer\", \"multipleOf\": 25},"
      " \"b\": {\"type\": \"string\", \"format\": \"date\"}}, \"patternProperties\": {\"^c+\": {\"type\": \"number\"}}}"},
 };
 
