@@ -85,12 +85,13 @@ struct rules {
     size_t kept_bytes; /* of them what can be given back at any time: of bytes_max they take nothing */
     struct grammar_budget *budget; /* NULL: none */
     bool has_reserve;              /* the budget's */
-    uint32_t hash_seed; /* unknown to those who write grammars: nobody can choose what stands in line in a table */
-    uint64_t deadline;  /* by clock_thread_ns; 0: none */
-    size_t steps_end;              /* 0: none */
-    rules_pause *pause;            /* at its steps' end, NULL: it fails there; */
-    void *pause_context;           /* of the asker */
-    size_t next_look;              /* at the clock: a number of steps */
+    uint32_t
+        hash_seed; /* unknown to those who write grammars: nobody can choose what stands in line in a table */
+    uint64_t deadline;   /* by clock_thread_ns; 0: none */
+    size_t steps_end;    /* 0: none */
+    rules_pause *pause;  /* at its steps' end, NULL: it fails there; */
+    void *pause_context; /* of the asker */
+    size_t next_look;    /* at the clock: a number of steps */
     size_t steps;
 
     struct expression *expressions;

@@ -129,7 +129,7 @@ static void texts_do_not_know_of_each_other(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         static struct text alone[TEXTS], together[TEXTS];
-        size_t failed = 0, steps[] = {4000, 200000};
+        size_t failed = 0, steps[] = {40000, 4000};
         for (size_t t = 0; t < TEXTS; t++) {
             struct grammar *g = compile(cases[i].kind, cases[i].source, cases[i].bytes_max, NULL);
             run_alone(&alone[t], g, 100 + t);
@@ -409,7 +409,8 @@ static enum status read_with_failures(size_t n, bool *failed) {
 static void any_allocation_may_fail(void **state) {
     (void)state;
     bool failed = true;
-    for (size_t n = 1; failed; n += 1 + n / FAILURES_A_DOUBLING) assert_int_equal(read_with_failures(n, &failed), STATUS_OK);
+    for (size_t n = 1; failed; n += 1 + n / FAILURES_A_DOUBLING)
+        assert_int_equal(read_with_failures(n, &failed), STATUS_OK);
 }
 
 static int setup(void **state) {

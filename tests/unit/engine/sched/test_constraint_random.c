@@ -12,7 +12,15 @@ enum { ROUNDS = 4 };
 enum { ROUNDS = 12 };
 #endif
 
-enum { REQUESTS = 7, CHOICES_MAX = 3, LENGTH_MAX = 70, PROMPT = 20, CONTEXT = 100, GRAMMARS = 3, TURNS_MAX = 60000 };
+enum {
+    REQUESTS = 7,
+    CHOICES_MAX = 3,
+    LENGTH_MAX = 70,
+    PROMPT = 20,
+    CONTEXT = 100,
+    GRAMMARS = 3,
+    TURNS_MAX = 60000
+};
 
 static const char *const grammar_texts[] = {
     "root ::= (([A-C]{2,70} [AC]){1,50} [A-C]{1,40} \"A\"?){200} \"!\"",
@@ -193,7 +201,8 @@ static void each_says_what_it_says_alone(void **state) {
     print_message("%llu preemptions, %llu waits, %llu cancelled, %llu ended by their grammar\n",
                   (unsigned long long)preemptions, (unsigned long long)waits, (unsigned long long)cancelled,
                   (unsigned long long)matched);
-    assert_true(preemptions >= ROUNDS / 4 && waits > 100 * ROUNDS && cancelled >= ROUNDS / 4 && matched > ROUNDS);
+    assert_true(preemptions >= ROUNDS / 4 && waits > 100 * ROUNDS && cancelled >= ROUNDS / 4 &&
+                matched > ROUNDS);
 }
 
 static int open_all(void **state) {

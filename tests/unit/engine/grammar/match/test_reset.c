@@ -19,14 +19,16 @@ static const struct source sources[] = {
     {GRAMMAR_REGEX, "(\xc3\xa9[^,]*|(aaaa|aab|\xe2\x82\xac){1,20})+"},
     {GRAMMAR_JSON_OBJECT, ""},
     {GRAMMAR_JSON_SCHEMA, "{\"type\": \"string\", \"pattern\": \"^a[^\\\\r\\\\n]*c$\", \"maxLength\": 45}"},
-    {GRAMMAR_JSON_SCHEMA,
-     "{\"type\": \"array\", \"items\": {\"enum\": [\"abc\", \"aaaaaaaaaa\", 1234, null, {\"a\": [true]}, \"\"]}}"},
+    {GRAMMAR_JSON_SCHEMA, "{\"type\": \"array\", \"items\": {\"enum\": [\"abc\", \"aaaaaaaaaa\", 1234, null, "
+                          "{\"a\": [true]}, \"\"]}}"},
     {GRAMMAR_JSON_SCHEMA,
      "{\"properties\": {\"aa\": {\"type\": \"string\", \"maxLength\": 101}, \"abc\": {\"$ref\": \"#\"}},"
-     " \"additionalProperties\": {\"enum\": [\"true\", \"x\\u20ac\", 12345]}, \"propertyNames\": {\"maxLength\": 31}}"},
-    {GRAMMAR_JSON_SCHEMA,
-     "{\"type\": \"object\", \"required\": [\"a\"], \"properties\": {\"a\": {\"type\": \"integer\", \"multipleOf\": 25},"
-     " \"b\": {\"type\": \"string\", \"format\": \"date\"}}, \"patternProperties\": {\"^c+\": {\"type\": \"number\"}}}"},
+     " \"additionalProperties\": {\"enum\": [\"true\", \"x\\u20ac\", 12345]}, \"propertyNames\": "
+     "{\"maxLength\": 31}}"},
+    {GRAMMAR_JSON_SCHEMA, "{\"type\": \"object\", \"required\": [\"a\"], \"properties\": {\"a\": {\"type\": "
+                          "\"integer\", \"multipleOf\": 25},"
+                          " \"b\": {\"type\": \"string\", \"format\": \"date\"}}, \"patternProperties\": "
+                          "{\"^c+\": {\"type\": \"number\"}}}"},
 };
 
 static uint64_t next_random(uint64_t *seed) {
@@ -114,7 +116,8 @@ static void lists_of_strings_too(void **state) {
     static char list[STRINGS * 20], schema[STRINGS * 20 + 100];
     (void)state;
     assert_true(write_strings(list, sizeof list) < sizeof list);
-    snprintf(schema, sizeof schema, "{\"type\": \"array\", \"minItems\": 2, \"items\": {\"enum\": %s}}", list);
+    snprintf(schema, sizeof schema, "{\"type\": \"array\", \"minItems\": 2, \"items\": {\"enum\": %s}}",
+             list);
     check(&(struct source){GRAMMAR_CHOICE, list});
     check(&(struct source){GRAMMAR_JSON_SCHEMA, schema});
 }
