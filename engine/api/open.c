@@ -122,8 +122,10 @@ static void plan_memory(struct engine *engine, const struct engine_options *o,
     if (engine->drafts.packed.memory)
         memory_plan_add(plan, "scratch of drafts",
                         forward_memory_bytes(&engine->drafts.packed, engine->workers, &draft_limits));
-    if (engine->grammars)
+    if (engine->grammars) {
         memory_plan_add(plan, "grammars (structured-outputs-mib)", o->structured_outputs_mib << 20);
+        memory_plan_add(plan, "threads of grammars", grammar_cache_threads_bytes(engine->grammars));
+    }
     memory_plan_add(plan, "compute threads", (workers_count(engine->workers) + 1) * memory_thread_bytes());
     for (size_t i = 0; i < o->reserve_count; i++)
         memory_plan_add(plan, o->reserves[i].name, o->reserves[i].bytes);

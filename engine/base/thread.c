@@ -16,11 +16,21 @@ static void signals_from_outside(sigset_t *set) {
 }
 
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *context), void *context) {
+    return thread_start_small(thread, name, 0, run, context);
+}
+
+int thread_start_small(pthread_t *thread, const char *name, size_t stack_bytes, void *(*run)(void *context),
+                       void *context) {
     sigset_t outside, before;
+    pthread_attr_t attributes;
+    int problem = pthread_attr_init(&attributes);
+    if (problem) return problem;
+    if (stack_bytes > 0) problem = pthread_attr_setstacksize(&attributes, stack_bytes);
     signals_from_outside(&outside);
     pthread_sigmask(SIG_SETMASK, &outside, &before);
-    int problem = pthread_create(thread, NULL, run, context);
+    if (!problem) problem = pthread_create(thread, &attributes, run, context);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
     if (!problem && name) pthread_setname_np(*thread, name);
     return problem;
 }

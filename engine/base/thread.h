@@ -10,6 +10,9 @@
  * upon itself (SIGBUS, SIGSEGV, ...) are not: blocked, they would end the process without a word, past every
  * handler. */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *context), void *context);
+/* The same with a stack of so many bytes, for those of which there may be many; 0: as others have. */
+int thread_start_small(pthread_t *thread, const char *name, size_t stack_bytes, void *(*run)(void *context),
+                       void *context);
 
 /* Lets go of a thread that works on when the process ends. From then on the process must end without what
  * exit() runs, which would take away what the thread still uses: see thread_any_abandoned. */

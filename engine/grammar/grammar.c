@@ -78,10 +78,10 @@ static enum status compile(struct grammar *g, enum grammar_kind kind, struct eng
         status = rules_take_failure(g->matcher->rules, e);
     if (status != STATUS_OK) return status;
     struct rules *r = g->matcher->rules;
-    g->compiled_bytes = r->bytes - g->masks.kept_bytes;
+    g->compiled_bytes = r->bytes - r->kept_bytes;
     g->growth_max = GROWTH_PART(o->bytes_max);
-    if (r->bytes_max < r->bytes + ALONE_PART(o->bytes_max))
-        r->bytes_max = r->bytes + ALONE_PART(o->bytes_max);
+    if (r->bytes_max < g->compiled_bytes + ALONE_PART(o->bytes_max))
+        r->bytes_max = g->compiled_bytes + ALONE_PART(o->bytes_max);
     return STATUS_OK;
 }
 
@@ -111,7 +111,7 @@ struct grammar *grammar_retain(struct grammar *g) {
 
 void grammar_release(struct grammar *g) {
     if (!g || atomic_fetch_sub_explicit(&g->references, 1, memory_order_acq_rel) > 1) return;
-    grammar_job_destroy(g->job);
+    grammar_task_destroy(g->job.task);
     masks_deinit(&g->masks);
     matcher_mark_deinit(&g->mark);
     matcher_destroy(g->matcher);

@@ -41,6 +41,8 @@ struct grammar_place {
     struct grammar *grammar;
     size_t count;                          /* tokens read, all of which fitted */
     uint32_t state;                        /* behind them */
+    uint64_t in_line;                      /* an order; 0: does not wait for the grammar */
+    bool wants_reserve;                    /* of the budget, which another grammar had */
     struct grammar_place *previous, *next; /* of the same grammar */
 };
 
@@ -60,13 +62,17 @@ void grammar_place_init(struct grammar_place *p, struct grammar *g);
 void grammar_place_deinit(struct grammar_place *p);
 /* Nobody waits for what is being worked out for it. */
 void grammar_place_leave(struct grammar_place *p);
+/* Whether steps are of no use to it now: another text has the grammar, or stands before it in the line of those that need
+ * it to themselves. */
+bool grammar_place_is_behind(const struct grammar_place *p);
 
 /* Reads tokens[0 .. count) as far as they have not been read yet, and says what comes behind them. bits: one bit an id,
  * id 0 the lowest of bits[0]: it may come next, and from there the text can be brought to an end; those of end tokens are not
  * set here, that is may_end's. (rows + 31) / 32 words, of the vocabulary's count. NULL: they are not asked for.
  *
- * steps: what may be worked now. NULL: as many as it takes. BUSY: it takes more, or another text's
- * question to this grammar goes first: ask the same again, with more; what was done is not lost. A function of grammar,
+ * steps: what may be worked now. NULL: as many as it takes. BUSY: it takes more, or another text's question to this grammar
+ * goes first: ask the same again, with more. What was done is not lost: it goes on in tokens and bits, which stay there until
+ * there is an answer or the place is left. Who was told so first has the grammar to itself first. A function of grammar,
  * vocabulary and tokens alone, whatever else is read, is also what else can come of it: LIMIT, where one token, or what may
  * come behind it, needs more memory by itself than a grammar may have, or has too many ways to be read. NO_MEMORY. Any
  * thread, each place by one at a time. */

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/memory.h"
+#include "engine/grammar/grammar_task.h"
 
 enum { PLACES_MIN = 2, PLACES_MAX = 64 };
 
@@ -66,6 +68,11 @@ enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, si
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->compiled, NULL);
     return STATUS_OK;
+}
+
+size_t grammar_cache_threads_bytes(const struct grammar_cache *cache) {
+    size_t one = memory_thread_bytes();
+    return cache->place_count * (one < GRAMMAR_TASK_STACK_BYTES ? one : GRAMMAR_TASK_STACK_BYTES);
 }
 
 /* ---- places -------------------------------------------------------------------------------------------- */

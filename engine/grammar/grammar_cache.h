@@ -15,6 +15,9 @@ enum status grammar_cache_create(const struct grammar_vocabulary *vocabulary, si
 /* Every grammar must have been released. NULL is nothing. */
 void grammar_cache_destroy(struct grammar_cache *cache);
 
+/* Memory beside that: of the threads that the grammars may come to have. */
+size_t grammar_cache_threads_bytes(const struct grammar_cache *cache);
+
 /* A reference of it. Long where it has to be compiled, or is being compiled by another thread. STATUS_BUSY: every place
  * is held; or what grammar_compile says. */
 enum status grammar_cache_get(struct grammar_cache *cache, const struct grammar_source *source,

@@ -11,13 +11,11 @@
 
 /* A question that takes more than one piece. */
 struct grammar_job {
-    struct grammar *grammar;
-    struct grammar_task *task;
-    struct grammar_place *owner; /* NULL: there is none */
-    int32_t *tokens;             /* all of its text, a copy */
+    struct grammar_task *task;   /* NULL: there was none yet */
+    struct grammar_place *owner; /* NULL: there is no question */
+    const int32_t *tokens;       /* the asker's: all of its text, */
     size_t count;
-    bool wants_mask;
-    uint32_t *bits; /* [words of a mask] */
+    uint32_t *bits; /* and where its mask goes; NULL: it wants none */
     struct grammar_outlook outlook;
     enum status status;
     struct error error;
@@ -34,7 +32,8 @@ struct grammar {
     size_t
         growth_max; /* of states that texts share; where one alone takes more it has the grammar to itself */
     struct grammar_place *places;
-    struct grammar_job *job; /* NULL: there was none yet */
+    uint64_t line; /* numbers that those got who stood in line */
+    struct grammar_job job;
 };
 
 /* Behind a text, byte by byte. CONFIGURATION_DEAD, CONFIGURATION_FAILED. */
@@ -45,5 +44,3 @@ static inline configuration grammar_step_text(struct matcher *m, configuration a
         at = matcher_step(m, at, r->class_of[(unsigned char)text.text[i]]);
     return at;
 }
-
-void grammar_job_destroy(struct grammar_job *job);

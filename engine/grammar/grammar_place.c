@@ -44,6 +44,12 @@ void grammar_place_deinit(struct grammar_place *p) {
     *p = (struct grammar_place){0};
 }
 
+/* Its question is answered, or nobody asks it any more. */
+static void leave_line(struct grammar_place *p) {
+    p->in_line = 0;
+    p->wants_reserve = false;
+}
+
 static void read_again(struct grammar_place *p) {
     p->state = GRAMMAR_START;
     p->count = 0;
@@ -52,8 +58,13 @@ static void read_again(struct grammar_place *p) {
 /* ---- memory -------------------------------------------------------------------------------------------------------- */
 
 static bool has_room(const struct grammar *g) {
-    size_t states = g->matcher->rules->bytes - g->masks.kept_bytes;
+    size_t states = g->matcher->rules->bytes - g->matcher->rules->kept_bytes;
     return states < g->compiled_bytes || states - g->compiled_bytes <= g->growth_max;
+}
+
+/* What forgetting takes. There may be a pause in that, in which other places come and go: so before they are looked at. */
+static bool spend_forgetting(struct grammar *g) {
+    return rules_spend(g->matcher->rules, matcher_reset_steps(g->matcher));
 }
 
 /* Forgets states, but for those of all places; or of `only` alone: the others are read again. */
@@ -78,7 +89,6 @@ static void forget(struct grammar *g, struct grammar_place *only) {
 
 static bool take_reserve(struct rules *r) {
     bool is_taken = false;
-    if (!r->budget || r->has_reserve) return false;
     r->has_reserve = atomic_compare_exchange_strong_explicit(&r->budget->is_taken, &is_taken, true,
                                                              memory_order_relaxed, memory_order_relaxed);
     return r->has_reserve;
@@ -91,6 +101,8 @@ static void give_back_reserve(struct grammar *g, struct grammar_place *p) {
     rules_take_failure(r, NULL);
     r->has_reserve = false;
     atomic_store_explicit(&r->budget->is_taken, false, memory_order_relaxed);
+    spend_forgetting(g);
+    rules_take_failure(r, NULL);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------------------- */
@@ -121,6 +133,7 @@ static enum status answer_at_once(struct grammar *g, struct grammar_place *p, in
 static enum status try_alone(struct grammar *g, struct grammar_place *p, int32_t token, uint32_t *bits,
                              configuration *to, struct error *e) {
     size_t read = p->count;
+    if (!spend_forgetting(g)) return rules_take_failure(g->matcher->rules, e);
     forget(g, p);
     enum status status = rules_take_failure(g->matcher->rules, e);
     if (status == STATUS_OK && p->count == read) return answer(g, p->state, token, bits, to, e);
@@ -131,7 +144,9 @@ static enum status answer_alone(struct grammar *g, struct grammar_place *p, int3
                                 configuration *to, struct error *e) {
     size_t read = p->count;
     enum status status = try_alone(g, p, token, bits, to, e);
-    if (status != STATUS_BUSY || !take_reserve(g->matcher->rules) || p->count != read) return status;
+    if (status != STATUS_BUSY || !g->matcher->rules->budget || g->matcher->rules->has_reserve) return status;
+    p->wants_reserve = !take_reserve(g->matcher->rules);
+    if (p->wants_reserve || p->count != read) return status;
     return try_alone(g, p, token, bits, to, e);
 }
 
@@ -146,6 +161,7 @@ static enum status answer_in_any_case(struct grammar *g, struct grammar_place *p
     size_t read = p->count;
     if (has_room(g)) status = answer(g, p->state, token, bits, to, e);
     if (is_settled(g, status)) return status;
+    if (!spend_forgetting(g)) return rules_take_failure(g->matcher->rules, e);
     forget(g, NULL);
     status = rules_take_failure(g->matcher->rules, e);
     if (p->count != read) return status == STATUS_OK ? STATUS_BUSY : status;
@@ -186,113 +202,116 @@ static enum status read_text(struct grammar_place *p, const int32_t *tokens, siz
 
 /* ---- what takes more than one piece -------------------------------------------------------------------------------- */
 
-void grammar_job_destroy(struct grammar_job *job) {
-    if (!job) return;
-    grammar_task_destroy(job->task);
-    free(job->tokens);
-    free(job->bits);
-    free(job);
-}
-
-static enum status make_job(struct grammar *g, struct error *e) {
-    if (g->job) return STATUS_OK;
-    size_t words = vocabulary_words(g->vocabulary);
-    struct grammar_job *job = calloc(1, sizeof *job);
-    if (job) job->bits = calloc(words + 1, sizeof *job->bits);
-    enum status status = job && job->bits
-                             ? grammar_task_create(&job->task, e)
-                             : error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu words", words);
-    if (status != STATUS_OK) {
-        grammar_job_destroy(job);
-        return status;
-    }
-    job->grammar = g;
-    g->job = job;
-    return STATUS_OK;
-}
-
 static bool pause_job(void *context) {
     return grammar_task_pause(context);
 }
 
 static void run_job(void *context) {
-    struct grammar_job *job = context;
-    struct grammar *g = job->grammar;
+    struct grammar *g = context;
+    struct grammar_job *job = &g->job;
     struct rules *r = g->matcher->rules;
     r->pause = pause_job;
     r->pause_context = job->task;
-    job->status = read_text(job->owner, job->tokens, job->count, job->wants_mask ? job->bits : NULL,
-                            answer_in_any_case, &job->outlook, &job->error);
+    job->status = read_text(job->owner, job->tokens, job->count, job->bits, answer_in_any_case, &job->outlook,
+                            &job->error);
     give_back_reserve(g, job->owner);
     r->pause = NULL;
 }
 
 /* From where the place is. */
-static enum status begin_job(struct grammar_place *p, const int32_t *tokens, size_t count, bool wants_mask,
+static enum status begin_job(struct grammar_place *p, const int32_t *tokens, size_t count, uint32_t *bits,
                              struct error *e) {
-    struct grammar *g = p->grammar;
-    enum status status = make_job(g, e);
+    struct grammar_job *job = &p->grammar->job;
+    enum status status = job->task ? STATUS_OK : grammar_task_create(&job->task, e);
     if (status != STATUS_OK) return status;
-    struct grammar_job *job = g->job;
-    free(job->tokens);
-    job->tokens = malloc((count + 1) * sizeof *tokens);
-    if (!job->tokens) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu tokens", count);
-    if (count > 0) memcpy(job->tokens, tokens, count * sizeof *tokens);
-    job->count = count;
-    job->wants_mask = wants_mask;
     job->owner = p;
-    grammar_task_begin(job->task, run_job, job);
+    job->tokens = tokens;
+    job->count = count;
+    job->bits = bits;
+    p->wants_reserve = false;
+    grammar_task_begin(job->task, run_job, p->grammar);
     return error_set(e, STATUS_BUSY, "grammar", "it takes more than can be done at once");
 }
 
 static void give_up_job(struct grammar *g) {
-    grammar_task_give_up(g->job->task);
-    g->job->owner = NULL;
+    grammar_task_give_up(g->job.task);
+    g->job.owner = NULL;
 }
 
 void grammar_place_leave(struct grammar_place *p) {
     struct grammar *g = p->grammar;
     if (!g) return;
     pthread_mutex_lock(&g->lock);
-    if (g->job && g->job->owner == p) give_up_job(g);
+    if (g->job.owner == p) give_up_job(g);
+    leave_line(p);
     pthread_mutex_unlock(&g->lock);
 }
 
 /* Goes on with the job at hand. */
-static enum status go_on(struct grammar *g, uint32_t *bits, struct grammar_outlook *out, struct error *e) {
-    struct grammar_job *job = g->job;
+static enum status go_on(struct grammar *g, struct grammar_outlook *out, struct error *e) {
+    struct grammar_job *job = &g->job;
     if (!grammar_task_run(job->task))
         return error_set(e, STATUS_BUSY, "grammar", "it takes more than can be done at once");
     job->owner = NULL;
     *out = job->outlook;
-    if (bits) memcpy(bits, job->bits, vocabulary_words(g->vocabulary) * sizeof *bits);
     if (job->status != STATUS_OK && e) *e = job->error;
     return job->status;
 }
 
-static bool is_at_hand(const struct grammar_job *job, const struct grammar_place *p, size_t count,
+static bool is_at_hand(const struct grammar_job *job, const int32_t *tokens, size_t count,
                        const uint32_t *bits) {
-    return job->owner == p && job->count == count && job->wants_mask == (bits != NULL);
+    return job->tokens == tokens && job->count == count && job->bits == bits;
+}
+
+/* ---- the line -------------------------------------------------------------------------------------------------------- */
+
+static void stand_in_line(struct grammar_place *p) {
+    if (p->in_line == 0) p->in_line = ++p->grammar->line;
+}
+
+/* Whether another's question is at hand, or one stands before it. */
+static bool is_another_first(const struct grammar *g, const struct grammar_place *p) {
+    if (g->job.owner) return g->job.owner != p;
+    for (const struct grammar_place *other = g->places; other; other = other->next)
+        if (other->in_line > 0 && other->in_line < p->in_line) return true;
+    return false;
+}
+
+/* Whether another grammar has the reserve without which it did not get on. */
+static bool waits_for_reserve(const struct grammar *g, const struct grammar_place *p) {
+    const struct rules *r = g->matcher->rules;
+    return p->wants_reserve && !r->has_reserve &&
+           atomic_load_explicit(&r->budget->is_taken, memory_order_relaxed);
+}
+
+bool grammar_place_is_behind(const struct grammar_place *p) {
+    struct grammar *g = p->grammar;
+    pthread_mutex_lock(&g->lock);
+    bool is_behind = p->in_line > 0 && (is_another_first(g, p) || waits_for_reserve(g, p));
+    pthread_mutex_unlock(&g->lock);
+    return is_behind;
 }
 
 /* ---- questions --------------------------------------------------------------------------------------------------------- */
 
+/* What takes little is read at once, whoever stands in line. */
 static enum status ask(struct grammar_place *p, const int32_t *tokens, size_t count, uint32_t *bits,
                        struct grammar_outlook *out, struct error *e) {
     struct grammar *g = p->grammar;
-    if (g->job && g->job->owner) {
-        if (is_at_hand(g->job, p, count, bits)) return go_on(g, bits, out, e);
-        if (g->job->owner != p) return error_set(e, STATUS_BUSY, "grammar", "another text goes first");
-        give_up_job(g);
-    }
-    enum status status = read_text(p, tokens, count, bits, answer_at_once, out, e);
-    return status == STATUS_BUSY ? begin_job(p, tokens, count, bits != NULL, e) : status;
+    enum status status = STATUS_BUSY;
+    if (g->job.owner == p && is_at_hand(&g->job, tokens, count, bits)) return go_on(g, out, e);
+    if (g->job.owner == p) give_up_job(g);
+    if (!g->job.owner) status = read_text(p, tokens, count, bits, answer_at_once, out, e);
+    if (status != STATUS_BUSY) return status;
+    stand_in_line(p);
+    if (is_another_first(g, p)) return error_set(e, STATUS_BUSY, "grammar", "another text goes first");
+    return begin_job(p, tokens, count, bits, e);
 }
 
 static enum status ask_to_the_end(struct grammar_place *p, const int32_t *tokens, size_t count,
                                   uint32_t *bits, struct grammar_outlook *out, struct error *e) {
     struct grammar *g = p->grammar;
-    if (g->job && g->job->owner) give_up_job(g);
+    if (g->job.owner) give_up_job(g);
     rules_unlimit_steps(g->matcher->rules);
     enum status status = read_text(p, tokens, count, bits, answer_in_any_case, out, e);
     give_back_reserve(g, p);
@@ -326,12 +345,9 @@ enum status grammar_place_read(struct grammar_place *p, const int32_t *tokens, s
     } else {
         status = ask_to_the_end(p, tokens, count, bits, out, e);
     }
+    if (status != STATUS_BUSY) leave_line(p);
     pthread_mutex_unlock(&g->lock);
     return status;
-}
-
-static bool is_busy(const struct grammar *g) {
-    return g->job && g->job->owner;
 }
 
 enum status grammar_place_try(struct grammar_place *p, const int32_t *tokens, size_t count, int32_t more,
@@ -342,7 +358,7 @@ enum status grammar_place_try(struct grammar_place *p, const int32_t *tokens, si
     pthread_mutex_lock(&g->lock);
     struct grammar_place ahead = *p;
     size_t before = begin_steps(g, steps);
-    if (!is_busy(g)) {
+    if (!g->job.owner) {
         bool goes_on = more >= 0;
         status = read_text(&ahead, tokens, count, goes_on ? NULL : bits, answer_at_once, out, e);
         if (goes_on && status == STATUS_OK && !out->is_dead) {
@@ -364,7 +380,7 @@ size_t grammar_place_fitting(struct grammar_place *p, const int32_t *tokens, siz
     struct grammar_place ahead = *p;
     ahead.count = 0;
     size_t before = begin_steps(g, steps);
-    if (!is_busy(g)) {
+    if (!g->job.owner) {
         read_text(&ahead, tokens, count, NULL, answer_at_once, &outlook, NULL);
         fitting = ahead.count;
     }
@@ -378,7 +394,7 @@ size_t grammar_place_forced(struct grammar_place *p, struct grammar_steps *steps
     size_t count = 0;
     pthread_mutex_lock(&g->lock);
     size_t before = begin_steps(g, steps);
-    if (!is_busy(g) && has_room(g)) count = matcher_forced(g->matcher, p->state, out, most);
+    if (!g->job.owner && has_room(g)) count = matcher_forced(g->matcher, p->state, out, most);
     rules_take_failure(g->matcher->rules, NULL); /* as far as it is known is good enough */
     count_steps(g, before, steps);
     pthread_mutex_unlock(&g->lock);

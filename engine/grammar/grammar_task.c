@@ -13,7 +13,7 @@ struct grammar_task {
     grammar_task_fn *fn; /* NULL: idle */
     void *context;
     bool runs; /* its thread may work; else the caller */
-    bool given_up, closing;
+    bool has_begun, given_up, closing;
 };
 
 static void *work(void *context) {
@@ -25,6 +25,7 @@ static void *work(void *context) {
             continue;
         }
         grammar_task_fn *fn = t->fn;
+        t->has_begun = true;
         pthread_mutex_unlock(&t->lock);
         fn(t->context);
         pthread_mutex_lock(&t->lock);
@@ -42,7 +43,7 @@ enum status grammar_task_create(struct grammar_task **out, struct error *e) {
     if (!t) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *t);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
-    int problem = thread_start(&t->thread, "prenorm-grammar", work, t);
+    int problem = thread_start_small(&t->thread, "prenorm-grammar", GRAMMAR_TASK_STACK_BYTES, work, t);
     if (problem) {
         pthread_cond_destroy(&t->changed);
         pthread_mutex_destroy(&t->lock);
@@ -70,7 +71,7 @@ void grammar_task_begin(struct grammar_task *t, grammar_task_fn *fn, void *conte
     pthread_mutex_lock(&t->lock);
     t->fn = fn;
     t->context = context;
-    t->given_up = false;
+    t->has_begun = t->given_up = false;
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -87,6 +88,7 @@ bool grammar_task_run(struct grammar_task *t) {
 void grammar_task_give_up(struct grammar_task *t) {
     pthread_mutex_lock(&t->lock);
     t->given_up = true;
+    if (!t->has_begun) t->fn = NULL; /* it has no pause in which it could see it */
     pthread_mutex_unlock(&t->lock);
     grammar_task_run(t);
 }

@@ -9,6 +9,9 @@
 
 struct grammar_task;
 
+/* Of its thread's stack: calls within each other are as deep as expressions and choices may be. */
+#define GRAMMAR_TASK_STACK_BYTES ((size_t)1 << 20)
+
 typedef void grammar_task_fn(void *context);
 
 /* NO_MEMORY: its thread cannot be started. */
@@ -20,7 +23,7 @@ void grammar_task_destroy(struct grammar_task *t);
 void grammar_task_begin(struct grammar_task *t, grammar_task_fn *fn, void *context);
 /* Lets it go on to its next pause or its end; true: that was its end, and it is idle. */
 bool grammar_task_run(struct grammar_task *t);
-/* The same up to its end: its pauses are none, and say so. */
+/* The same up to its end: its pauses are none, and say so. What has not begun never does. */
 void grammar_task_give_up(struct grammar_task *t);
 
 /* By fn: the piece is over. False: it is given up, and fn should come to its end. */

@@ -46,6 +46,10 @@ void constraint_leave(struct sequence *q) {
     q->waits_since = q->mask_steps = 0;
 }
 
+void constraint_end(struct sequence *q) {
+    grammar_place_deinit(&q->place);
+}
+
 /* ---- before a turn ------------------------------------------------------------------------------------------- */
 
 /* The next mask of one, or a part of the work; any worker. */
@@ -80,6 +84,7 @@ static size_t gather(struct scheduler *s, bool is_second) {
         if (!constraint_waits(q) || (is_second && q->asked_in == step->asking)) continue;
         q->asked_in = step->asking;
         q->steps_given = 0;
+        q->is_behind = grammar_place_is_behind(&q->place);
         step->asked[step->asked_count++] = q;
         fresh += q->waits_since == 0;
     }
@@ -92,13 +97,15 @@ static bool goes_before(const struct sequence *a, const struct sequence *b, bool
     return had_a < had_b;
 }
 
+/* Not to those that could do nothing with them: then whoever they wait for would have none, and none would get on. */
 static void give_pieces(struct scheduler *s, size_t steps, bool by_age) {
     struct step *step = &s->step;
     for (; steps >= CONSTRAINT_PIECE_STEPS; steps -= CONSTRAINT_PIECE_STEPS) {
         struct sequence *next = NULL;
         for (size_t i = 0; i < step->asked_count; i++) {
             struct sequence *q = step->asked[i];
-            if (q->waits_since > 0 && (!next || goes_before(q, next, by_age))) next = q;
+            bool may_have = q->waits_since > 0 && !q->is_behind;
+            if (may_have && (!next || goes_before(q, next, by_age))) next = q;
         }
         if (next) next->steps_given += CONSTRAINT_PIECE_STEPS;
     }
@@ -131,6 +138,7 @@ static void settle(struct scheduler *s, struct sequence *q, uint64_t now_ns) {
     if (!q->is_complete) progress.finish = ENGINE_FINISH_LENGTH;
     q->is_unsettled = false;
     q->waits_since = q->mask_steps = 0;
+    s->step.goes_on |= ends;
     if (ends) sets_finish(s, q, progress, NULL, now_ns);
 }
 
@@ -141,8 +149,9 @@ static void take_answer(struct scheduler *s, struct sequence *q, uint64_t now_ns
     } else if (q->mask_status == STATUS_BUSY) {
         stats_add(&s->stats.mask_waits, 1);
         if (q->waits_since == 0) q->waits_since = ++s->step.wait_order;
-        s->step.any_waits = true;
+        s->step.goes_on = true;
     } else {
+        s->step.goes_on = true;
         explain(q->mask_status, &error);
         sets_fail(s, q, q->mask_status, &error, now_ns);
     }
@@ -150,7 +159,7 @@ static void take_answer(struct scheduler *s, struct sequence *q, uint64_t now_ns
 
 void constraint_make_masks(struct scheduler *s, bool is_second, uint64_t now_ns) {
     struct step *step = &s->step;
-    if (!is_second) step->asking++, step->any_waits = false;
+    if (!is_second) step->asking++, step->goes_on = false;
     size_t fresh = gather(s, is_second);
     if (step->asked_count == 0) return;
     give_steps(s, fresh);

@@ -30,6 +30,8 @@ bool constraint_waits(const struct sequence *q);
 
 /* Nobody waits for its next mask for the time being. */
 void constraint_leave(struct sequence *q);
+/* Nor ever again: its place is nobody's any more, whenever its reader lets go of it. */
+void constraint_end(struct sequence *q);
 
 /* The row's mask: the grammar's tokens, and the model's end tokens and the request's stop tokens, where the text may end. Of
  * a draft it is made here. BUSY: that takes too much now. Any worker, with its scratch; good until the next call with

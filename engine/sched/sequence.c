@@ -53,8 +53,8 @@ void sequence_deinit(struct sequence *s) {
     kv_table_deinit(&s->table);
     pooling_deinit(&s->pooling);
     free(s->ending.bytes);
+    grammar_place_deinit(&s->place); /* which reads tokens and writes the mask */
     free(s->tokens);
-    grammar_place_deinit(&s->place);
     free(s->mask);
     *s = (struct sequence){0};
 }

@@ -75,6 +75,7 @@ struct sequence {
     uint64_t waits_since; /* an order; 0: does not sit out */
     uint64_t asked_in;    /* which turn */
     size_t mask_steps, steps_given; /* of this mask until now; of this turn */
+    bool is_behind;                 /* another goes before it in its grammar: steps are of no use to it */
     uint64_t mask_ns;               /* that the next mask took */
     struct ending_text ending;
     struct pooling pooling;                               /* of a request that asks for an embedding */

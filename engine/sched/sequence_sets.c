@@ -153,7 +153,7 @@ static void post_finished(struct scheduler *s, const struct sequence *q,
 void sets_finish(struct scheduler *s, struct sequence *q, struct sequence_progress progress,
                  const struct error *failure, uint64_t now_ns) {
     struct error flush_error;
-    constraint_leave(q);
+    constraint_end(q);
     sets_remove(s, q);
     leave_submit_queue(s, q);
     sets_give_up_lead(q);

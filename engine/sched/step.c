@@ -463,7 +463,7 @@ bool step_run(struct scheduler *s) {
     uint64_t start_ns = clock_ns();
     constraint_make_masks(s, true, start_ns);
     size_t rows = plan(s);
-    if (rows == 0) return s->step.any_waits;
+    if (rows == 0) return s->step.goes_on;
     compute(s);
     fork_leaders(s, clock_ns());
     step_spread(s, evaluate_tile, s->step.row_count);

@@ -40,14 +40,14 @@ struct step {
     struct sequence **asked; /* [limits.sequences]: that want a mask now */
     size_t asked_count;
     uint64_t asking, wait_order; /* turns with a grammar; sequences that began to sit out */
-    bool any_waits;              /* sits out this turn */
-    size_t decode_rows;          /* of all rows, those that decode */
-    size_t draft_rows;           /* and those behind them for drafts */
-    bool is_burst;               /* batch_burst_rows beside them, not the prefill budget's */
-    struct step_row *rows;       /* [limits.logit_rows], and one for each sequence that may be forked */
-    size_t row_count;            /* without forks */
-    size_t fork_count;           /* rows behind those */
-    struct engine_top *top;      /* [limits.logit_rows][tops] */
+    bool goes_on;           /* whatever is computed now: somebody sits out, or has made room for others */
+    size_t decode_rows;     /* of all rows, those that decode */
+    size_t draft_rows;      /* and those behind them for drafts */
+    bool is_burst;          /* batch_burst_rows beside them, not the prefill budget's */
+    struct step_row *rows;  /* [limits.logit_rows], and one for each sequence that may be forked */
+    size_t row_count;       /* without forks */
+    size_t fork_count;      /* rows behind those */
+    struct engine_top *top; /* [limits.logit_rows][tops] */
     size_t tops;
     double *hidden;                  /* [workers][hidden_scratch of the backend] */
     bool pools;                      /* some entries need hidden states */

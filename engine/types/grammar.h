@@ -28,7 +28,9 @@ struct grammar_options {
         whitespace_pattern; /* regular expression between JSON's elements; NULL: the default; "": there is none */
     bool
         closes_objects; /* where patternProperties say which keys there are there are no others, if nothing is said of these */
-    size_t bytes_max; /* of rules, states and masks together; of states there may be half of it in any case */
+    size_t
+        bytes_max; /* of rules and states; of states there may be half of it in any case. Masks are kept beside them
+                         while all takes less than three quarters of it */
     double seconds_max; /* of compiling; LIMIT beyond it */
     struct grammar_budget
         *budget; /* that it takes its bytes from; borrowed until the last release. NULL: none */

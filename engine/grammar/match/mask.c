@@ -16,6 +16,9 @@ enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
 /* A node that is passed costs about a tenth of what a step of the matcher does. */
 #define NODES_A_STEP 10
 
+/* So do as many words of a mask that is joined, copied or counted. */
+#define WORDS_A_STEP 256
+
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v) {
     struct rules *r = m->rules;
     size_t capacity = 0;
@@ -41,8 +44,8 @@ static void free_kept(struct masks *s) {
 void masks_forget(struct masks *s) {
     struct rules *r = s->matcher->rules;
     free_kept(s);
-    rules_refund(r, s->kept_bytes);
-    s->leaf_mask_count = s->kept_count = s->leaf_mask_of_count = s->kept_bytes = 0;
+    rules_refund_kept(r);
+    s->leaf_mask_count = s->kept_count = s->leaf_mask_of_count = 0;
     s->loop_count = s->loop_of_count = 0;
     rules_shrink(r, &s->leaf_masks, &s->leaf_mask_capacity, 0, sizeof *s->leaf_masks);
     rules_shrink(r, &s->kept, &s->kept_capacity, 0, sizeof *s->kept);
@@ -149,6 +152,10 @@ static bool is_plain_loop(const struct leaf_loop *loop) {
 static uint32_t plain_length(const struct masks *s, const struct leaf_loop *loop, uint32_t length) {
     bool goes_on = s->wants_exits && loop->may_end;
     return is_plain_loop(loop) && loop->length_max == length && !goes_on ? UINT8_MAX : length;
+}
+
+static bool spend_words(struct masks *s) {
+    return rules_spend(s->matcher->rules, vocabulary_words(s->vocabulary) / WORDS_A_STEP);
 }
 
 /* A leaf that takes plain characters, whichever they are, takes all plain tokens that are not too long. */
@@ -307,17 +314,14 @@ static bool walk_shared(struct masks *s, leaf_state leaf, leaf_state unlimited,
 
 /* A copy, charged to the grammar. NULL: failed. */
 static void *copy_block(struct masks *s, const void *block, size_t bytes) {
-    size_t capacity = 0;
-    void *copy = NULL;
-    if (!rules_grow(s->matcher->rules, &copy, &capacity, bytes, 1)) return NULL;
-    memcpy(copy, block, bytes);
-    s->kept_bytes += capacity;
+    void *copy = rules_keep(s->matcher->rules, bytes);
+    if (copy) memcpy(copy, block, bytes);
     return copy;
 }
 
 /* Many tokens are kept as bits, few as numbers. */
 static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set *to) {
-    size_t words = vocabulary_words(s->vocabulary), capacity = 0;
+    size_t words = vocabulary_words(s->vocabulary);
     size_t many = words / 2 > 0 ? words / 2 : 1;
     *to = (struct token_set){.count = token_bits_count(bits, words, many)};
     if (to->count == 0) return true;
@@ -325,13 +329,15 @@ static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set 
         to->bits = copy_block(s, bits, words * sizeof *bits);
         return to->bits != NULL;
     }
-    if (!rules_grow(s->matcher->rules, &to->tokens, &capacity, to->count, sizeof *to->tokens)) return false;
-    s->kept_bytes += capacity * sizeof *to->tokens;
+    to->tokens = rules_keep(s->matcher->rules, to->count * sizeof *to->tokens);
+    if (!to->tokens) return false;
     token_bits_list(bits, words, to->tokens);
     return true;
 }
 
-/* A mask is kept while there is room for it; where there is none it is worked out again, which is no failure. */
+/* A mask is kept while there is room for it, up to half of what the grammar may have; where there is none it is worked out
+ * again, which is no failure. What others leave of the budget decides about that, so masks that are kept count for nothing
+ * where it is decided whether a grammar needs too much. */
 static bool has_room(const struct masks *s) {
     const struct rules *r = s->matcher->rules;
     size_t bytes = (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
@@ -340,7 +346,7 @@ static bool has_room(const struct masks *s) {
     if (r->budget &&
         atomic_load_explicit(&r->budget->used, memory_order_relaxed) + bytes > r->budget->bytes_max / 4 * 3)
         return false;
-    return s->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
+    return r->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
 }
 
 /* Of what was walked last. */
@@ -380,7 +386,7 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bo
 
 static bool make_leaf_mask(struct masks *s, leaf_state leaf, bool wants_exits) {
     uint32_t place = find_loop(s, leaf);
-    if (place == NO_LOOP) return false;
+    if (place == NO_LOOP || !spend_words(s)) return false;
     const struct leaf_loop *loop = &s->loops[place];
     leaf_state unlimited = loop->unlimited;
     uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
@@ -442,7 +448,7 @@ static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
     configuration behind = matcher_enter(m, item.cell);
     if (behind == CONFIGURATION_FAILED) return false;
     const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf, m->configurations[behind].count > 0);
-    if (!leaf) return false;
+    if (!leaf || !spend_words(s)) return false;
     token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
     for (size_t i = 0; i < leaf->exit_count; i++)
         for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)

@@ -37,7 +37,6 @@ struct masks {
     struct token_set *kept; /* of configurations */
     size_t kept_count, kept_capacity;
     struct leaf_mask passing; /* one that is not kept, of what lies in bits and exits */
-    size_t kept_bytes;        /* of masks; they stop at half of what the grammar may have */
     uint32_t *loop_of;        /* by leaf; UINT32_MAX: none yet */
     size_t loop_of_count, loop_of_capacity;
     struct leaf_loop *loops;

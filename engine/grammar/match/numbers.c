@@ -10,18 +10,19 @@ bool numbers_init(struct matcher *m) {
     return true;
 }
 
-static uint32_t hash_stack(rules_expression rest, uint32_t next) {
-    return hash_mix(hash_mix(0x811C9DC5u, rest), next);
+static uint32_t hash_stack(const struct matcher *m, rules_expression rest, uint32_t next) {
+    return hash_mix(hash_mix(m->rules->hash_seed, rest), next);
 }
 
-static uint32_t hash_either(const uint32_t *cells, uint32_t count) {
-    uint32_t hash = hash_mix(0x85EBCA6Bu, count);
+static uint32_t hash_either(const struct matcher *m, const uint32_t *cells, uint32_t count) {
+    uint32_t hash = hash_mix(~m->rules->hash_seed, count);
     for (uint32_t i = 0; i < count; i++) hash = hash_mix(hash, cells[i]);
     return hash;
 }
 
 uint32_t numbers_cell_hash(const struct matcher *m, const struct cell *c) {
-    return c->rest == RULES_NONE ? hash_either(m->others + c->next, c->count) : hash_stack(c->rest, c->next);
+    return c->rest == RULES_NONE ? hash_either(m, m->others + c->next, c->count)
+                                 : hash_stack(m, c->rest, c->next);
 }
 
 uint32_t numbers_cell(struct matcher *m, rules_expression rest, uint32_t next) {
@@ -30,7 +31,7 @@ uint32_t numbers_cell(struct matcher *m, rules_expression rest, uint32_t next) {
     if (rest == RULES_EMPTY) return next;
     if (!table_grow(r, &m->cell_table, m->cells ? &m->cells->hash : NULL, sizeof *m->cells))
         return CELL_FAILED;
-    uint32_t hash = hash_stack(rest, next);
+    uint32_t hash = hash_stack(m, rest, next);
     size_t mask = m->cell_table.capacity - 1, at = hash & mask;
     for (; m->cell_table.slots[at] != RULES_NONE; at = (at + 1) & mask) {
         const struct cell *c = &m->cells[m->cell_table.slots[at]];
@@ -94,7 +95,7 @@ static uint32_t add_either(struct matcher *m, const uint32_t *cells, uint32_t co
 }
 
 static uint32_t find_either(struct matcher *m, const uint32_t *cells, uint32_t count) {
-    uint32_t hash = hash_either(cells, count);
+    uint32_t hash = hash_either(m, cells, count);
     if (!table_grow(m->rules, &m->cell_table, m->cells ? &m->cells->hash : NULL, sizeof *m->cells))
         return CELL_FAILED;
     size_t mask = m->cell_table.capacity - 1, at = hash & mask;
@@ -113,7 +114,8 @@ static uint32_t either_of(struct matcher *m, const struct item *items, size_t co
     size_t from = r->scratch_count, kept = from;
     for (size_t i = 0; i < count; i++)
         if (!push_flat(m, items[i].cell)) return CELL_FAILED;
-    qsort(r->scratch + from, r->scratch_count - from, sizeof *r->scratch, compare_cells);
+    if (!rules_sort(r, r->scratch + from, r->scratch_count - from, sizeof *r->scratch, compare_cells))
+        return CELL_FAILED;
     for (size_t i = from; i < r->scratch_count; i++)
         if (kept == from || r->scratch[kept - 1] != r->scratch[i]) r->scratch[kept++] = r->scratch[i];
     r->scratch_count = from;
@@ -126,7 +128,7 @@ static uint32_t either_of(struct matcher *m, const struct item *items, size_t co
 /* By leaf, each leaf once. */
 static bool order_found(struct matcher *m) {
     size_t kept = 0;
-    if (m->found_count > 1) qsort(m->found, m->found_count, sizeof *m->found, compare_items);
+    if (!rules_sort(m->rules, m->found, m->found_count, sizeof *m->found, compare_items)) return false;
     for (size_t i = 0, end; i < m->found_count; i = end) {
         struct item item = m->found[i];
         for (end = i + 1; end < m->found_count && m->found[end].leaf == item.leaf;) end++;
@@ -141,7 +143,7 @@ static bool order_found(struct matcher *m) {
 /* ---- configurations -------------------------------------------------------------------------------------------- */
 
 static uint32_t hash_found(const struct matcher *m) {
-    uint32_t hash = m->found_end;
+    uint32_t hash = hash_mix(m->rules->hash_seed, m->found_end);
     for (size_t i = 0; i < m->found_count; i++)
         hash = hash_mix(hash_mix(hash, m->found[i].leaf), m->found[i].cell);
     return hash;
@@ -191,7 +193,7 @@ configuration numbers_configuration(struct matcher *m) {
 }
 
 static size_t seen_place(const struct matcher *m, rules_expression x, uint32_t cell) {
-    size_t mask = m->seen_capacity - 1, at = hash_mix(hash_mix(0x9747b28cu, x), cell) & mask;
+    size_t mask = m->seen_capacity - 1, at = hash_mix(hash_mix(m->rules->hash_seed, x), cell) & mask;
     while (m->seen_in[at] == m->making && (m->seen[at].leaf != x || m->seen[at].cell != cell))
         at = (at + 1) & mask;
     return at;

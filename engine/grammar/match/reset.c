@@ -43,8 +43,8 @@ void matcher_mark_deinit(struct matcher_mark *mark) {
     free(mark->leaf_flags);
 }
 
-static void spend(struct reset *s, size_t numbers) {
-    rules_spend(s->r, 1 + numbers / NUMBERS_A_STEP);
+size_t matcher_reset_steps(const struct matcher *m) {
+    return 1 + (m->rules->expression_count + m->cell_count + m->configuration_count) / NUMBERS_A_STEP;
 }
 
 /* ---- what stays -------------------------------------------------------------------------------------------- */
@@ -310,6 +310,8 @@ static size_t choose_kept(const struct matcher_mark *mark, configuration **kept,
 
 void matcher_reset(struct matcher *m, const struct matcher_mark *mark, configuration **kept, size_t count) {
     struct rules *r = m->rules;
+    size_t steps_end = r->steps_end;
+    r->steps_end = 0; /* no pause */
     uint32_t only_end[1] = {CELL_END};
     struct reset s = {.m = m,
                       .r = r,
@@ -318,7 +320,6 @@ void matcher_reset(struct matcher *m, const struct matcher_mark *mark, configura
                       .sets = r->set_table.slots,
                       .cells = m->cell_table.slots ? m->cell_table.slots : only_end};
     count = choose_kept(mark, kept, count);
-    spend(&s, r->expression_count + m->cell_count + m->configuration_count);
     unmark(s.expressions, mark->expressions, r->expression_count);
     if (s.sets) unmark(s.sets, mark->sets, r->set_count);
     unmark(s.cells, mark->cells, m->cell_count);
@@ -332,4 +333,5 @@ void matcher_reset(struct matcher *m, const struct matcher_mark *mark, configura
     forget_scratch(m);
     restore_all(&s, kept, count);
     shrink(&s);
+    r->steps_end = steps_end;
 }

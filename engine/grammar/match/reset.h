@@ -17,5 +17,7 @@ void matcher_mark_deinit(struct matcher_mark *mark);
 
 /* Forgets what came behind the mark, but for these configurations, which get new numbers; each stands there once or more
  * often. The list is put in order. CONFIGURATION_UNKNOWN becomes of one for which there is no memory (the rules hold the
- * failure). Masks of configurations and of leaves must be forgotten with it. Spends steps. */
+ * failure). Masks of configurations and of leaves must be forgotten with it. There is no pause in it: its steps are spent by
+ * whoever calls it. */
 void matcher_reset(struct matcher *m, const struct matcher_mark *mark, configuration **kept, size_t count);
+size_t matcher_reset_steps(const struct matcher *m);

@@ -3,12 +3,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "engine/base/clock.h"
 #include "engine/grammar/rules/leaf.h"
 
 /* The clock is looked at once in so many steps. */
 #define STEPS_A_LOOK 1024
+/* Items of a list that are compared for what a step costs. */
+#define COMPARED_A_STEP 16
 
 bool rules_failed(const struct rules *r) {
     return r->error.code != STATUS_OK;
@@ -43,13 +46,7 @@ static bool take_of_budget(const struct rules *r, size_t bytes) {
     return true;
 }
 
-bool rules_charge(struct rules *r, size_t bytes) {
-    if (rules_failed(r)) return false;
-    if (bytes > r->bytes_max || r->bytes > r->bytes_max - bytes) {
-        rules_fail(r, STATUS_LIMIT, "grammar", "it needs more than the %zu bytes that a grammar may have",
-                   r->bytes_max);
-        return false;
-    }
+static bool take(struct rules *r, size_t bytes) {
     if (!take_of_budget(r, bytes)) {
         rules_fail(r, STATUS_BUSY, "grammar", "those in use leave too little of %zu bytes",
                    r->budget->bytes_max);
@@ -59,14 +56,45 @@ bool rules_charge(struct rules *r, size_t bytes) {
     return true;
 }
 
+static size_t needed_bytes(const struct rules *r) {
+    return r->bytes - r->kept_bytes;
+}
+
+bool rules_charge(struct rules *r, size_t bytes) {
+    if (rules_failed(r)) return false;
+    if (bytes > r->bytes_max || needed_bytes(r) > r->bytes_max - bytes) {
+        rules_fail(r, STATUS_LIMIT, "grammar", "it needs more than the %zu bytes that a grammar may have",
+                   r->bytes_max);
+        return false;
+    }
+    return take(r, bytes);
+}
+
 void rules_refund(struct rules *r, size_t bytes) {
     r->bytes -= bytes;
     if (r->budget) atomic_fetch_sub_explicit(&r->budget->used, bytes, memory_order_relaxed);
 }
 
+void *rules_keep(struct rules *r, size_t bytes) {
+    if (rules_failed(r) || !take(r, bytes)) return NULL;
+    void *block = malloc(bytes);
+    if (block) {
+        r->kept_bytes += bytes;
+        return block;
+    }
+    rules_refund(r, bytes);
+    rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", bytes);
+    return NULL;
+}
+
+void rules_refund_kept(struct rules *r) {
+    rules_refund(r, r->kept_bytes);
+    r->kept_bytes = 0;
+}
+
 /* Twice as many, and less where the memory ends before that. */
 static size_t grown_capacity(const struct rules *r, size_t capacity, size_t count, size_t size) {
-    size_t left = (r->bytes_max - r->bytes) / size, little = count + 8 + count / 16;
+    size_t left = (r->bytes_max - needed_bytes(r)) / size, little = count + 8 + count / 16;
     if (capacity * 2 <= count) return count + 8;
     return capacity > left / 2 && little - capacity <= left ? little : capacity * 2;
 }
@@ -147,6 +175,25 @@ bool scratch_push(struct rules *r, uint32_t value) {
     return true;
 }
 
+struct sorting {
+    struct rules *rules;
+    size_t compared;
+    int (*compare)(const void *a, const void *b);
+};
+
+static int compare_and_count(const void *a, const void *b, void *context) {
+    struct sorting *s = context;
+    if (++s->compared % COMPARED_A_STEP == 0) rules_spend(s->rules, 1);
+    return s->compare(a, b);
+}
+
+bool rules_sort(struct rules *r, void *items, size_t count, size_t size,
+                int (*compare)(const void *a, const void *b)) {
+    struct sorting sorting = {.rules = r, .compare = compare};
+    if (count > 1) qsort_r(items, count, size, compare_and_count, &sorting);
+    return !rules_failed(r);
+}
+
 /* slots[capacity] is empty. */
 static void put_number(uint32_t *slots, size_t capacity, const void *hashes, size_t stride, uint32_t number) {
     uint32_t hash;
@@ -192,6 +239,8 @@ enum status rules_create(size_t bytes_max, struct grammar_budget *budget, struct
     if (!r) return error_set(e, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *r);
     r->bytes_max = bytes_max;
     r->budget = budget;
+    if (getrandom(&r->hash_seed, sizeof r->hash_seed, GRND_NONBLOCK) != (ssize_t)sizeof r->hash_seed)
+        r->hash_seed = (uint32_t)clock_ns();
     expression_intern(r, EXPRESSION_NOTHING, 0, 0, 0);
     expression_intern(r, EXPRESSION_EMPTY, 0, 0, 0);
     if (rules_failed(r)) {

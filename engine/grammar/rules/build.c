@@ -66,10 +66,11 @@ static int compare_numbers(const void *a, const void *b) {
 }
 
 /* Ascending, each once; the empty text goes where another member has it. */
-static void order_choice(struct rules *r, size_t from) {
+static bool order_choice(struct rules *r, size_t from) {
     size_t kept = from;
     bool nullable = false;
-    qsort(r->scratch + from, r->scratch_count - from, sizeof *r->scratch, compare_numbers);
+    if (!rules_sort(r, r->scratch + from, r->scratch_count - from, sizeof *r->scratch, compare_numbers))
+        return false;
     for (size_t i = from; i < r->scratch_count; i++) {
         if (r->scratch[i] != RULES_EMPTY) nullable |= expression_is(r, r->scratch[i], EXPRESSION_NULLABLE);
         if (kept == from || r->scratch[kept - 1] != r->scratch[i]) r->scratch[kept++] = r->scratch[i];
@@ -79,6 +80,7 @@ static void order_choice(struct rules *r, size_t from) {
         memmove(r->scratch + from, r->scratch + from + 1, (kept - from) * sizeof *r->scratch);
     }
     r->scratch_count = kept;
+    return true;
 }
 
 static rules_expression intern_choice(struct rules *r, size_t from) {
@@ -98,7 +100,7 @@ static rules_expression make_choice(struct rules *r, size_t from) {
     if (!flatten_choice(r, from) || !join_bytes(r, from)) return RULES_NONE;
     if (!rules_spend(r, (r->scratch_count - from) / MEMBERS_A_STEP)) return RULES_NONE;
     if (r->scratch_count == from) return RULES_NOTHING;
-    order_choice(r, from);
+    if (!order_choice(r, from)) return RULES_NONE;
     for (size_t i = from; i < r->scratch_count; i++)
         if (is_all(r, r->scratch[i])) return r->scratch[i];
     return r->scratch_count - from == 1 ? r->scratch[from] : intern_choice(r, from);

@@ -82,13 +82,16 @@ typedef bool rules_pause(void *context);
 
 struct rules {
     size_t bytes, bytes_max;
+    size_t kept_bytes; /* of them what can be given back at any time: of bytes_max they take nothing */
     struct grammar_budget *budget; /* NULL: none */
     bool has_reserve;              /* the budget's */
-    uint64_t deadline;             /* by clock_thread_ns; 0: none */
-    size_t steps_end;              /* 0: none */
-    rules_pause *pause;            /* at its steps' end, NULL: it fails there; */
-    void *pause_context;           /* of the asker */
-    size_t next_look;              /* at the clock: a number of steps */
+    uint32_t
+        hash_seed; /* unknown to those who write grammars: nobody can choose what stands in line in a table */
+    uint64_t deadline;   /* by clock_thread_ns; 0: none */
+    size_t steps_end;    /* 0: none */
+    rules_pause *pause;  /* at its steps' end, NULL: it fails there; */
+    void *pause_context; /* of the asker */
+    size_t next_look;    /* at the clock: a number of steps */
     size_t steps;
 
     struct expression *expressions;
@@ -133,6 +136,10 @@ void rules_shrink(struct rules *r, void *block, size_t *capacity, size_t count, 
 /* Of memory that r's owner holds beside it. */
 bool rules_charge(struct rules *r, size_t bytes);
 void rules_refund(struct rules *r, size_t bytes);
+/* A block of what is kept as long as there is room. NULL: failed. */
+void *rules_keep(struct rules *r, size_t bytes);
+/* All such blocks are gone. */
+void rules_refund_kept(struct rules *r);
 /* Compiling may take the calling thread so long from now on, of its processor's time, so that a busy machine refuses
  * nothing more; 0: as long as it takes. */
 void rules_limit_time(struct rules *r, double seconds_max);
@@ -183,6 +190,9 @@ rules_expression expression_bytes(struct rules *r, const struct byte_set *set);
 /* Of r->texts. */
 rules_expression expression_text(struct rules *r, uint32_t first, uint32_t length);
 bool scratch_push(struct rules *r, uint32_t value);
+/* As qsort; what is compared takes steps, and there may be a pause in it. False: failed, and the order is anything. */
+bool rules_sort(struct rules *r, void *items, size_t count, size_t size,
+                int (*compare)(const void *a, const void *b));
 /* Of what an expression is made of. */
 uint32_t expression_hash(const struct rules *r, const struct expression *x);
 /* The flags of an expression from what it is made of now. */

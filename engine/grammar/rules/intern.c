@@ -7,9 +7,8 @@
 /* Bytes of a text that are looked at for what a step costs. */
 #define TEXT_BYTES_A_STEP 32
 
-static uint32_t hash_bytes_of(const void *data, size_t count) {
+static uint32_t hash_words(uint32_t hash, const void *data, size_t count) {
     const uint32_t *words = data;
-    uint32_t hash = 0x811C9DC5u;
     for (size_t i = 0; i < count; i++) hash = hash_mix(hash, words[i]);
     return hash;
 }
@@ -105,8 +104,7 @@ static unsigned depth_of(const struct rules *r, const struct expression *x) {
     }
 }
 
-static uint32_t hash_text(const char *text, size_t length) {
-    uint32_t hash = 0x5bd1e995u;
+static uint32_t hash_text(uint32_t hash, const char *text, size_t length) {
     for (; length >= 4; text += 4, length -= 4) {
         uint32_t word;
         memcpy(&word, text, sizeof word);
@@ -117,9 +115,10 @@ static uint32_t hash_text(const char *text, size_t length) {
 }
 
 uint32_t expression_hash(const struct rules *r, const struct expression *x) {
-    if (x->kind == EXPRESSION_TEXT) return hash_text(r->texts + x->a, x->b);
-    if (x->kind == EXPRESSION_CHOICE) return hash_mix(hash_bytes_of(r->members + x->a, x->b), x->kind);
-    return hash_mix(hash_mix(hash_mix(hash_mix(x->kind, x->a), x->b), x->c), 0x5bd1e995u);
+    uint32_t hash = hash_mix(r->hash_seed, x->kind);
+    if (x->kind == EXPRESSION_TEXT) return hash_text(hash, r->texts + x->a, x->b);
+    if (x->kind == EXPRESSION_CHOICE) return hash_words(hash, r->members + x->a, x->b);
+    return hash_mix(hash_mix(hash_mix(hash_mix(hash, x->a), x->b), x->c), 0x5bd1e995u);
 }
 
 static bool same_content(const struct rules *r, const struct expression *x, const struct expression *y) {
@@ -180,7 +179,7 @@ rules_expression expression_bytes(struct rules *r, const struct byte_set *set) {
     struct number_table *t = &r->set_table;
     if (set_is_empty(set)) return RULES_NOTHING;
     if (!table_grow(r, t, r->sets ? &r->sets->hash : NULL, sizeof *set)) return RULES_NONE;
-    uint32_t hash = hash_bytes_of(set->bits, sizeof set->bits / 4);
+    uint32_t hash = hash_words(r->hash_seed, set->bits, sizeof set->bits / 4);
     size_t at = hash & (t->capacity - 1);
     for (; t->slots[at] != RULES_NONE; at = (at + 1) & (t->capacity - 1))
         if (same_set(&r->sets[t->slots[at]], set))

@@ -45,6 +45,24 @@ static void test_signals_and_name(void **state) {
     sem_destroy(&go);
 }
 
+static void *measure_stack(void *context) {
+    pthread_attr_t attributes;
+    pthread_getattr_np(pthread_self(), &attributes);
+    pthread_attr_getstacksize(&attributes, context);
+    pthread_attr_destroy(&attributes);
+    return NULL;
+}
+
+static void test_small_stack(void **state) {
+    (void)state;
+    pthread_t thread;
+    size_t bytes = 0;
+    assert_int_equal(thread_start_small(&thread, "small", (size_t)1 << 20, measure_stack, &bytes), 0);
+    pthread_join(thread, NULL);
+    assert_in_range(bytes, 1 << 20, (1 << 20) + (64 << 10));
+    assert_int_not_equal(thread_start_small(&thread, "smaller", 1, measure_stack, &bytes), 0);
+}
+
 /* With a stack larger than the address space no thread can be started. */
 static void forbid_threads(void) {
     struct rlimit stack = {(rlim_t)1 << 30, (rlim_t)1 << 30}, space = {(rlim_t)512 << 20, (rlim_t)512 << 20};
@@ -93,6 +111,7 @@ static void test_abandon(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signals_and_name),
+        cmocka_unit_test(test_small_stack),
         cmocka_unit_test(test_try),
         cmocka_unit_test(test_abandon),
     };
