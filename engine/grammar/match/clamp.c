@@ -36,11 +36,11 @@ static rules_expression clamp_choice(struct rules *r, rules_expression x, uint32
     return expression_choice(r, from);
 }
 
-leaf_state clamp_leaf(struct rules *r, leaf_state leaf, uint32_t bytes) {
-    rules_expression x = r->leaves[leaf].expression;
+dfa_state clamp_leaf(struct rules *r, dfa_state leaf, uint32_t bytes) {
+    rules_expression x = r->dfa_states[leaf].expression;
     if (expression_is(r, x, EXPRESSION_BOOLEAN)) return leaf;
     bool choice = r->expressions[x].kind == EXPRESSION_CHOICE;
     rules_expression clamped = choice ? clamp_choice(r, x, bytes) : clamp_sequence(r, x, bytes);
     if (clamped == x) return leaf;
-    return clamped == RULES_NONE ? RULES_NONE : leaf_of(r, clamped);
+    return clamped == RULES_NONE ? RULES_NONE : dfa_state_of(r, clamped);
 }

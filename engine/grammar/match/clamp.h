@@ -1,8 +1,8 @@
 /* Leaves that count: states that differ in how often something may still come, beyond what a token can tell. */
 #pragma once
 
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/rules/dfa.h"
 
 /* A state that does the same as `leaf` with every text of at most `bytes` bytes, and is the same one for all counts
  * that are beyond that: a string of at most 1,000 characters has one mask for most of its length. RULES_NONE: failed. */
-leaf_state clamp_leaf(struct rules *r, leaf_state leaf, uint32_t bytes);
+dfa_state clamp_leaf(struct rules *r, dfa_state leaf, uint32_t bytes);

@@ -2,11 +2,11 @@
 
 #include "engine/grammar/match/byte_groups.h"
 
-static rules_expression target(const struct rules *r, const leaf_state *row, unsigned byte) {
-    return r->leaves[row[r->class_of[byte]]].expression;
+static rules_expression target(const struct rules *r, const dfa_state *row, unsigned byte) {
+    return r->dfa_states[row[r->class_of[byte]]].expression;
 }
 
-static void look_at_ascii(const struct rules *r, const leaf_state *row, struct class_groups *out) {
+static void look_at_ascii(const struct rules *r, const dfa_state *row, struct class_groups *out) {
     for (unsigned byte = 0; byte < 0x80; byte++) {
         rules_expression left = target(r, row, byte);
         if (left == RULES_EMPTY) continue;
@@ -15,37 +15,37 @@ static void look_at_ascii(const struct rules *r, const leaf_state *row, struct c
     }
 }
 
-/* Where all bytes of a range lead, LEAF_DEAD where they lead to different states. RULES_NONE: failed. */
-static leaf_state common_target(struct rules *r, leaf_state state, unsigned first, unsigned last) {
-    const leaf_state *row = leaf_row(r, state);
+/* Where all bytes of a range lead, DFA_DEAD where they lead to different states. RULES_NONE: failed. */
+static dfa_state common_target(struct rules *r, dfa_state state, unsigned first, unsigned last) {
+    const dfa_state *row = dfa_row(r, state);
     if (!row) return RULES_NONE;
-    leaf_state common = row[r->class_of[first]];
+    dfa_state common = row[r->class_of[first]];
     for (unsigned byte = first + 1; byte <= last; byte++)
-        if (row[r->class_of[byte]] != common) return LEAF_DEAD;
+        if (row[r->class_of[byte]] != common) return DFA_DEAD;
     return common;
 }
 
-/* What is left behind each character that begins with `lead`, where it is the same; LEAF_DEAD: it is not. RULES_NONE:
+/* What is left behind each character that begins with `lead`, where it is the same; DFA_DEAD: it is not. RULES_NONE:
  * failed. */
-static leaf_state behind_characters(struct rules *r, leaf_state state, unsigned lead) {
+static dfa_state behind_characters(struct rules *r, dfa_state state, unsigned lead) {
     enum utf8_state at = utf8_lead(lead);
-    const leaf_state *row = leaf_row(r, state);
+    const dfa_state *row = dfa_row(r, state);
     if (!row) return RULES_NONE;
     state = row[r->class_of[lead]];
-    while (at != UTF8_BOUNDARY && state != LEAF_DEAD && state != RULES_NONE) {
+    while (at != UTF8_BOUNDARY && state != DFA_DEAD && state != RULES_NONE) {
         state = common_target(r, state, utf8_steps[at].first, utf8_steps[at].last);
         at = (enum utf8_state)utf8_steps[at].next;
     }
     return state;
 }
 
-static bool look_beyond_ascii(struct rules *r, leaf_state state, struct class_groups *out) {
+static bool look_beyond_ascii(struct rules *r, dfa_state state, struct class_groups *out) {
     bool matching = true, exact = true;
     for (unsigned lead = 0xC2; lead <= 0xF4 && matching; lead++) {
-        leaf_state left = behind_characters(r, state, lead);
+        dfa_state left = behind_characters(r, state, lead);
         if (left == RULES_NONE) return false;
-        matching = left != LEAF_DEAD && leaf_nullable(r, left);
-        exact &= matching && r->leaves[left].expression == RULES_EMPTY;
+        matching = left != DFA_DEAD && dfa_nullable(r, left);
+        exact &= matching && r->dfa_states[left].expression == RULES_EMPTY;
     }
     if (!matching) out->matching &= ~GROUPS_BEYOND_ASCII;
     if (!matching || !exact) out->exact &= ~GROUPS_BEYOND_ASCII;
@@ -66,8 +66,8 @@ static bool look(struct rules *r, rules_expression x, struct class_groups *out) 
         look_at_set(&r->sets[r->expressions[x].a], out);
         return true;
     }
-    leaf_state state = leaf_of(r, x);
-    const leaf_state *row = state == RULES_NONE ? NULL : leaf_row(r, state);
+    dfa_state state = dfa_state_of(r, x);
+    const dfa_state *row = state == RULES_NONE ? NULL : dfa_row(r, state);
     if (!row) return false;
     look_at_ascii(r, row, out);
     return look_beyond_ascii(r, state, out);

@@ -1,7 +1,7 @@
 /* Which characters make up a whole text of an expression, in groups (byte_groups.h). */
 #pragma once
 
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/rules/dfa.h"
 
 /* Groups each character of which matches by itself, and of these those that leave nothing else to come: no longer text
  * of the expression begins with one. */

@@ -6,20 +6,20 @@
 static bool tail_groups(struct rules *r, rules_expression tail, uint64_t *groups) {
     *groups = 0;
     if (tail == RULES_EMPTY) return true;
-    leaf_state state = leaf_of(r, tail);
-    const leaf_state *row = state == RULES_NONE ? NULL : leaf_row(r, state);
+    dfa_state state = dfa_state_of(r, tail);
+    const dfa_state *row = state == RULES_NONE ? NULL : dfa_row(r, state);
     if (!row) return false;
     for (unsigned byte = 0; byte < 256; byte++)
-        if (row[r->class_of[byte]] != LEAF_DEAD)
+        if (row[r->class_of[byte]] != DFA_DEAD)
             *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII;
     return true;
 }
 
 /* The same repeat without an upper limit, and what comes behind it. */
-static leaf_state without_limit(struct rules *r, const struct expression *repeat, rules_expression tail) {
+static dfa_state without_limit(struct rules *r, const struct expression *repeat, rules_expression tail) {
     rules_expression endless = rules_repeat(r, repeat->a, repeat->b, RULES_UNLIMITED);
     rules_expression whole = expression_sequence(r, endless, tail);
-    return whole == RULES_NONE ? RULES_NONE : leaf_of(r, whole);
+    return whole == RULES_NONE ? RULES_NONE : dfa_state_of(r, whole);
 }
 
 static bool find_runs(struct rules *r, rules_expression x, struct class_groups_table *t,
@@ -33,8 +33,8 @@ static bool find_runs(struct rules *r, rules_expression x, struct class_groups_t
     return true;
 }
 
-bool loop_find(struct rules *r, leaf_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
-    rules_expression whole = r->leaves[leaf].expression;
+bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
+    rules_expression whole = r->dfa_states[leaf].expression;
     const struct expression *x = expression_at(r, whole);
     bool sequence = x->kind == EXPRESSION_SEQUENCE;
     rules_expression tail = sequence ? x->b : RULES_EMPTY;

@@ -11,9 +11,9 @@ struct leaf_loop {
     uint64_t run_groups[RUNS_MAX]; /* texts of these keep it alive, so many characters at most; 0: of none */
     uint32_t run_lengths[RUNS_MAX];
     uint32_t length_max;
-    leaf_state unlimited;  /* does the same with texts that are no longer, and has no such limit */
+    dfa_state unlimited;   /* does the same with texts that are no longer, and has no such limit */
     bool is_loop, may_end; /* may_end: nothing need come behind the loop */
 };
 
 /* False: failed. */
-bool loop_find(struct rules *r, leaf_state leaf, struct class_groups_table *t, struct leaf_loop *out);
+bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out);

@@ -82,7 +82,7 @@ static bool add_exits(struct masks *s, uint32_t first, uint32_t end) {
     return true;
 }
 
-static bool reserve_loop(struct masks *s, leaf_state leaf) {
+static bool reserve_loop(struct masks *s, dfa_state leaf) {
     struct rules *r = s->matcher->rules;
     if (!rules_grow(r, &s->loops, &s->loop_capacity, s->loop_count + 1, sizeof *s->loops)) return false;
     if (leaf < s->loop_of_count) return true;
@@ -94,7 +94,7 @@ static bool reserve_loop(struct masks *s, leaf_state leaf) {
 }
 
 /* Its place among the loops; NO_LOOP: failed. */
-static uint32_t find_loop(struct masks *s, leaf_state leaf) {
+static uint32_t find_loop(struct masks *s, dfa_state leaf) {
     if (leaf < s->loop_of_count && s->loop_of[leaf] != NO_LOOP) return s->loop_of[leaf];
     if (!reserve_loop(s, leaf)) return NO_LOOP;
     if (!loop_find(s->matcher->rules, leaf, &s->classes, &s->loops[s->loop_count])) return NO_LOOP;
@@ -118,7 +118,7 @@ static bool is_whole(const struct token_trie *t, uint32_t node, const struct lea
 
 /* Goes below a node that the leaf reaches in this state, or one that does the same below it and has as few relatives as
  * can be: counts that cannot be reached there are one. */
-static bool enter_node(struct masks *s, uint32_t node, leaf_state state, struct mask_level *level) {
+static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct mask_level *level) {
     const struct token_trie *t = &s->vocabulary->trie;
     uint32_t loop = find_loop(s, state);
     if (loop == NO_LOOP) return false;
@@ -130,7 +130,7 @@ static bool enter_node(struct masks *s, uint32_t node, leaf_state state, struct 
                                  .end = t->ends[node],
                                  .state = state,
                                  .loop = loop,
-                                 .exits = s->wants_exits && leaf_nullable(s->matcher->rules, state)};
+                                 .exits = s->wants_exits && dfa_nullable(s->matcher->rules, state)};
     return loop != NO_LOOP;
 }
 
@@ -159,7 +159,7 @@ static bool spend_words(struct masks *s) {
 }
 
 /* A leaf that takes plain characters, whichever they are, takes all plain tokens that are not too long. */
-static bool begin_mask(struct masks *s, leaf_state leaf) {
+static bool begin_mask(struct masks *s, dfa_state leaf) {
     const struct grammar_vocabulary *v = s->vocabulary;
     size_t words = vocabulary_words(v);
     uint32_t place = find_loop(s, leaf);
@@ -190,15 +190,15 @@ static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level)
     struct mask_level *above = *level;
     if (above->exits && !add_exits(s, above->node, above->node + 1)) return false;
     above->exits = false;
-    const leaf_state *row = leaf_row(r, above->state);
+    const dfa_state *row = dfa_row(r, above->state);
     if (!row) return false;
-    leaf_state next = row[r->class_of[t->bytes[node]]];
-    if (next == LEAF_DEAD) return true;
+    dfa_state next = row[r->class_of[t->bytes[node]]];
+    if (next == DFA_DEAD) return true;
     token_bits_add(s->bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
     return t->ends[node] == node + 1 || enter_node(s, node, next, ++*level);
 }
 
-static bool walk_leaf(struct masks *s, leaf_state leaf) {
+static bool walk_leaf(struct masks *s, dfa_state leaf) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct mask_level *level = s->levels;
     size_t nodes = 0;
@@ -251,18 +251,18 @@ static bool step_shared(struct masks *s, uint32_t node, struct mask_level **leve
     struct rules *r = s->matcher->rules;
     struct mask_level above = **level;
     uint32_t end = t->ends[node];
-    const leaf_state *row = leaf_row(r, above.state);
+    const dfa_state *row = dfa_row(r, above.state);
     if (!row) return false;
-    leaf_state next = row[r->class_of[t->bytes[node]]];
-    if (next == LEAF_DEAD)
+    dfa_state next = row[r->class_of[t->bytes[node]]];
+    if (next == DFA_DEAD)
         token_bits_remove(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
-    if (next == LEAF_DEAD || end == node + 1) return true;
-    if (!(row = leaf_row(r, above.like))) return false;
-    leaf_state like = row[r->class_of[t->bytes[node]]];
+    if (next == DFA_DEAD || end == node + 1) return true;
+    if (!(row = dfa_row(r, above.like))) return false;
+    dfa_state like = row[r->class_of[t->bytes[node]]];
     uint32_t loop = find_loop(s, next);
     if (loop == NO_LOOP) return false;
     *++*level = (struct mask_level){.node = node, .end = end, .state = next, .loop = loop, .like = like};
-    return !s->wants_exits || !leaf_nullable(r, next) || add_exits(s, node, node + 1);
+    return !s->wants_exits || !dfa_nullable(r, next) || add_exits(s, node, node + 1);
 }
 
 /* Where longer plain tokens than there is a slice for are not allowed: those that are no longer, in place of all. Then
@@ -281,8 +281,7 @@ static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
 
 /* The mask of a loop with a limit out of that of the same loop without one: they differ in nodes that go on for longer
  * than the limit. */
-static bool walk_shared(struct masks *s, leaf_state leaf, leaf_state unlimited,
-                        const struct leaf_mask *from) {
+static bool walk_shared(struct masks *s, dfa_state leaf, dfa_state unlimited, const struct leaf_mask *from) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct mask_level *level = s->levels;
     size_t words = vocabulary_words(s->vocabulary), nodes = 0, next = 0;
@@ -350,7 +349,7 @@ static bool has_room(const struct masks *s) {
 }
 
 /* Of what was walked last. */
-static bool keep_leaf_mask(struct masks *s, leaf_state leaf) {
+static bool keep_leaf_mask(struct masks *s, dfa_state leaf) {
     struct rules *r = s->matcher->rules;
     if (!rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1, sizeof *s->leaf_masks))
         return false;
@@ -364,7 +363,7 @@ static bool keep_leaf_mask(struct masks *s, leaf_state leaf) {
     return true;
 }
 
-static bool reserve_leaf(struct masks *s, leaf_state leaf) {
+static bool reserve_leaf(struct masks *s, dfa_state leaf) {
     size_t count = 2 * (size_t)leaf + 2;
     if (count <= s->leaf_mask_of_count) return true;
     if (!rules_grow(s->matcher->rules, &s->leaf_mask_of, &s->leaf_mask_of_capacity, count,
@@ -382,13 +381,13 @@ static const struct leaf_mask *passing_leaf_mask(struct masks *s) {
     return &s->passing;
 }
 
-static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits);
+static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, bool wants_exits);
 
-static bool make_leaf_mask(struct masks *s, leaf_state leaf, bool wants_exits) {
+static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
     uint32_t place = find_loop(s, leaf);
     if (place == NO_LOOP || !spend_words(s)) return false;
     const struct leaf_loop *loop = &s->loops[place];
-    leaf_state unlimited = loop->unlimited;
+    dfa_state unlimited = loop->unlimited;
     uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
     bool shares = loop->is_loop && unlimited != leaf && loop->length_max >= least;
     const struct leaf_mask *from = shares ? leaf_mask_of(s, unlimited, wants_exits) : NULL;
@@ -398,11 +397,11 @@ static bool make_leaf_mask(struct masks *s, leaf_state leaf, bool wants_exits) {
 }
 
 /* NULL: failed. Good until the next call. */
-static const struct leaf_mask *leaf_mask_of(struct masks *s, leaf_state leaf, bool wants_exits) {
+static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, bool wants_exits) {
     if (!reserve_leaf(s, leaf)) return NULL;
     size_t place = 2 * (size_t)leaf + wants_exits;
     if (s->leaf_mask_of[place] == NO_MASK) {
-        leaf_state like = clamp_leaf(s->matcher->rules, leaf, (uint32_t)s->vocabulary->trie.depth);
+        dfa_state like = clamp_leaf(s->matcher->rules, leaf, (uint32_t)s->vocabulary->trie.depth);
         if (like == RULES_NONE || !reserve_leaf(s, like)) return NULL;
         size_t like_place = 2 * (size_t)like + wants_exits;
         if (s->leaf_mask_of[like_place] == NO_MASK) {

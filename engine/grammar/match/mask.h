@@ -22,9 +22,9 @@ struct leaf_mask {
 /* A node of the trie that a walk is below, in a state of a leaf, or a configuration. */
 struct mask_level {
     uint32_t node, end, state;
-    uint32_t loop;   /* of the leaf's state */
-    leaf_state like; /* that of the leaf whose mask is gone by */
-    bool exits;      /* the leaf may end here, which is not noted yet */
+    uint32_t loop;  /* of the leaf's state */
+    dfa_state like; /* that of the leaf whose mask is gone by */
+    bool exits;     /* the leaf may end here, which is not noted yet */
 };
 
 struct masks {

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/grammar/match/head.h"
-#include "engine/grammar/match/numbers.h"
+#include "engine/grammar/match/leading.h"
+#include "engine/grammar/match/intern.h"
 
 /* Members of a choice that are compared with each other. */
 #define ALIKE_MAX 256
@@ -14,10 +14,10 @@
 
 /* ---- what is in the making --------------------------------------------------------------------------------- */
 
-static bool add_found(struct matcher *m, leaf_state leaf, uint32_t cell) {
+static bool add_found(struct matcher *m, dfa_state leaf, uint32_t cell) {
     struct rules *r = m->rules;
     if (leaf == RULES_NONE) return false;
-    if (leaf == LEAF_DEAD) return true;
+    if (leaf == DFA_DEAD) return true;
     if (!rules_grow(r, &m->found, &m->found_capacity, m->found_count + 1, sizeof *m->found)) return false;
     m->found[m->found_count++] = (struct item){leaf, cell};
     return rules_spend(r, 1);
@@ -29,7 +29,7 @@ static bool add_open(struct matcher *m, rules_expression x, uint32_t cell) {
     bool fresh;
     if (x == RULES_NONE || cell == CELL_FAILED) return false;
     if (x == RULES_EMPTY || x == RULES_NOTHING) return true;
-    if (!numbers_see(m, x, cell, &fresh)) return false;
+    if (!intern_pair(m, x, cell, &fresh)) return false;
     if (!fresh) return true;
     if (m->seen_count > MATCHER_EXPANSIONS_MAX) {
         rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to go on from one place",
@@ -94,11 +94,11 @@ static bool open_choice(struct matcher *m, const struct expression *x, uint32_t 
 static bool open_repeat(struct matcher *m, const struct expression *x, uint32_t cell) {
     uint32_t least = x->b > 0 ? x->b - 1 : 0, most = x->c == RULES_UNLIMITED ? x->c : x->c - 1;
     rules_expression part = x->a, again = rules_repeat(m->rules, part, least, most);
-    return again != RULES_NONE && add_open(m, part, numbers_cell(m, again, cell));
+    return again != RULES_NONE && add_open(m, part, intern_cell(m, again, cell));
 }
 
-static bool look_into(struct matcher *m, rules_expression head, uint32_t cell) {
-    const struct expression x = m->rules->expressions[head];
+static bool look_into(struct matcher *m, rules_expression leading, uint32_t cell) {
+    const struct expression x = m->rules->expressions[leading];
     switch ((enum expression_kind)x.kind) {
     case EXPRESSION_CHOICE:
         return open_choice(m, &x, cell);
@@ -107,21 +107,22 @@ static bool look_into(struct matcher *m, rules_expression head, uint32_t cell) {
     case EXPRESSION_CALL:
         return add_open(m, m->rules->rules[x.a].meaning, cell);
     default: /* a sequence */
-        return add_open(m, head, cell);
+        return add_open(m, leading, cell);
     }
 }
 
 /* The items of an expression before a cell that take a byte. */
 static bool expand_one(struct matcher *m, rules_expression x, uint32_t cell) {
     struct rules *r = m->rules;
-    rules_expression head, rest;
-    enum head_kind kind = head_split(r, x, &head, &rest);
-    if (kind == HEAD_FAILED) return false;
-    uint32_t behind = numbers_cell(m, rest, cell);
+    rules_expression leading, rest;
+    enum leading_kind kind = leading_split(r, x, &leading, &rest);
+    if (kind == LEADING_FAILED) return false;
+    uint32_t behind = intern_cell(m, rest, cell);
     if (behind == CELL_FAILED) return false;
-    if (rest != RULES_EMPTY && expression_is(r, head, EXPRESSION_NULLABLE) && !add_open(m, rest, cell))
+    if (rest != RULES_EMPTY && expression_is(r, leading, EXPRESSION_NULLABLE) && !add_open(m, rest, cell))
         return false;
-    return kind == HEAD_LEAF ? add_found(m, leaf_of(r, head), behind) : look_into(m, head, behind);
+    return kind == LEADING_LEAF ? add_found(m, dfa_state_of(r, leading), behind)
+                                : look_into(m, leading, behind);
 }
 
 static bool expand(struct matcher *m, rules_expression x, uint32_t cell) {
@@ -145,7 +146,7 @@ static bool add_all(struct matcher *m, configuration from) {
 
 static bool add_popping(struct matcher *m, uint32_t cell) {
     bool fresh;
-    if (!numbers_see(m, RULES_NONE, cell, &fresh)) return false;
+    if (!intern_pair(m, RULES_NONE, cell, &fresh)) return false;
     if (!fresh) return true;
     if (!rules_grow(m->rules, &m->popping, &m->popping_capacity, m->popping_count + 1, sizeof *m->popping))
         return false;
@@ -187,7 +188,7 @@ configuration matcher_enter(struct matcher *m, uint32_t cell) {
     if (m->cells[cell].entry != CONFIGURATION_UNKNOWN) return m->cells[cell].entry;
     begin(m);
     if (!pop(m, cell)) return CONFIGURATION_FAILED;
-    configuration made = numbers_configuration(m);
+    configuration made = intern_configuration(m);
     if (made != CONFIGURATION_FAILED) m->cells[cell].entry = made;
     return made;
 }
@@ -196,20 +197,20 @@ configuration matcher_enter(struct matcher *m, uint32_t cell) {
 
 static bool step_item(struct matcher *m, struct item item, uint32_t class) {
     struct rules *r = m->rules;
-    const leaf_state *row = leaf_row(r, item.leaf);
+    const dfa_state *row = dfa_row(r, item.leaf);
     if (!row) return false;
-    leaf_state next = row[class];
-    if (next == LEAF_DEAD) return true;
-    if (r->leaves[next].expression != RULES_EMPTY && !add_found(m, next, item.cell)) return false;
-    if (!leaf_nullable(r, next)) return true;
+    dfa_state next = row[class];
+    if (next == DFA_DEAD) return true;
+    if (r->dfa_states[next].expression != RULES_EMPTY && !add_found(m, next, item.cell)) return false;
+    if (!dfa_nullable(r, next)) return true;
     return add_all(m, m->cells[item.cell].entry);
 }
 
 /* What begins behind the leaf of an item that may end with this byte: each cell's is worked out once. */
 static bool enter_behind(struct matcher *m, struct item item, uint32_t class) {
-    const leaf_state *row = leaf_row(m->rules, item.leaf);
+    const dfa_state *row = dfa_row(m->rules, item.leaf);
     if (!row) return false;
-    return row[class] == LEAF_DEAD || !leaf_nullable(m->rules, row[class]) ||
+    return row[class] == DFA_DEAD || !dfa_nullable(m->rules, row[class]) ||
            matcher_enter(m, item.cell) != CONFIGURATION_FAILED;
 }
 
@@ -232,7 +233,7 @@ configuration matcher_find_step(struct matcher *m, configuration from, uint32_t 
     begin(m);
     for (uint32_t i = 0; i < data.count; i++)
         if (!step_item(m, m->items[data.first + i], class)) return CONFIGURATION_FAILED;
-    configuration to = m->found_count == 0 && !m->found_end ? CONFIGURATION_DEAD : numbers_configuration(m);
+    configuration to = m->found_count == 0 && !m->found_end ? CONFIGURATION_DEAD : intern_configuration(m);
     if (to != CONFIGURATION_FAILED)
         m->rows[(size_t)m->configurations[from].row * m->rules->class_count + class] = to;
     return to;
@@ -242,11 +243,11 @@ configuration matcher_find_step(struct matcher *m, configuration from, uint32_t 
 
 static bool start(struct matcher *m) {
     uint32_t cell;
-    if (!numbers_init(m)) return false;
+    if (!intern_init(m)) return false;
     begin(m);
-    cell = numbers_cell(m, m->rules->start, CELL_END);
+    cell = intern_cell(m, m->rules->start, CELL_END);
     if (cell == CELL_FAILED || !pop(m, cell)) return false;
-    return numbers_configuration(m) != CONFIGURATION_FAILED;
+    return intern_configuration(m) != CONFIGURATION_FAILED;
 }
 
 enum status matcher_create(struct rules *r, struct matcher **out, struct error *e) {

@@ -6,7 +6,7 @@
  * the items too. */
 #pragma once
 
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/rules/dfa.h"
 
 /* Limits. */
 enum {
@@ -32,7 +32,7 @@ struct cell {
 };
 
 struct item {
-    leaf_state leaf;
+    dfa_state leaf;
     uint32_t cell;
 };
 
@@ -48,14 +48,14 @@ struct matcher {
     struct rules *rules; /* owned */
     struct cell *cells;
     size_t cell_count, cell_capacity;
-    struct number_table cell_table;
+    struct intern_table cell_table;
     uint32_t *others;
     size_t other_count, other_capacity;
     struct item *items;
     size_t item_count, item_capacity;
     struct configuration_data *configurations;
     size_t configuration_count, configuration_capacity;
-    struct number_table configuration_table;
+    struct intern_table configuration_table;
     configuration *rows; /* [row][class] */
     size_t row_count, row_capacity;
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/grammar/match/numbers.h"
+#include "engine/grammar/match/intern.h"
 
 /* Numbers that are looked at for what a step costs. */
 #define NUMBERS_A_STEP 16
@@ -27,20 +27,20 @@ bool matcher_mark(struct matcher *m, struct matcher_mark *mark) {
     *mark = (struct matcher_mark){.expressions = (uint32_t)r->expression_count,
                                   .members = (uint32_t)r->member_count,
                                   .sets = (uint32_t)r->set_count,
-                                  .leaves = (uint32_t)r->leaf_count,
-                                  .leaf_rows = (uint32_t)r->row_count,
+                                  .dfa_states = (uint32_t)r->dfa_state_count,
+                                  .dfa_rows = (uint32_t)r->row_count,
                                   .cells = (uint32_t)m->cell_count,
                                   .others = (uint32_t)m->other_count,
                                   .items = (uint32_t)m->item_count,
                                   .configurations = (uint32_t)m->configuration_count,
                                   .rows = (uint32_t)m->row_count};
-    if (!rules_grow(r, &mark->leaf_flags, &mark->leaf_capacity, mark->leaves + 1, 1)) return false;
-    for (uint32_t i = 0; i < mark->leaves; i++) mark->leaf_flags[i] = leaf_flags(r, i);
+    if (!rules_grow(r, &mark->dfa_flags, &mark->dfa_state_capacity, mark->dfa_states + 1, 1)) return false;
+    for (uint32_t i = 0; i < mark->dfa_states; i++) mark->dfa_flags[i] = dfa_flags(r, i);
     return true;
 }
 
 void matcher_mark_deinit(struct matcher_mark *mark) {
-    free(mark->leaf_flags);
+    free(mark->dfa_flags);
 }
 
 size_t matcher_reset_steps(const struct matcher *m) {
@@ -103,7 +103,7 @@ static void mark_all(struct reset *s, configuration **kept, size_t count) {
         for (uint32_t i = 0; i < c->count; i++) {
             mark_one(s->cells, s->mark->cells, m->items[c->first + i].cell);
             mark_one(s->expressions, s->mark->expressions,
-                     s->r->leaves[m->items[c->first + i].leaf].expression);
+                     s->r->dfa_states[m->items[c->first + i].leaf].expression);
         }
     }
     mark_cells(s);
@@ -183,7 +183,7 @@ static void move_cells(struct reset *s) {
             c.next = other;
             other += c.count;
         }
-        c.hash = numbers_cell_hash(m, &c);
+        c.hash = intern_cell_hash(m, &c);
         m->cells[next] = c;
         s->cells[i] = next++;
     }
@@ -254,11 +254,11 @@ static configuration restore(struct reset *s, const struct configuration_data *o
         return CONFIGURATION_FAILED;
     for (uint32_t i = 0; i < old->count; i++) {
         struct item item = m->items[old->first + i];
-        leaf_state leaf = leaf_restore(s->r, s->expressions[item.leaf]);
+        dfa_state leaf = dfa_restore(s->r, s->expressions[item.leaf]);
         if (leaf == RULES_NONE) return CONFIGURATION_FAILED;
         m->found[m->found_count++] = (struct item){leaf, s->cells[item.cell]};
     }
-    return numbers_configuration(m);
+    return intern_configuration(m);
 }
 
 /* Leaves get new numbers, so for the time being items have their expressions' instead. */
@@ -269,7 +269,7 @@ static void name_leaves(struct reset *s, configuration **kept, size_t count) {
         if (k > 0 && *kept[k] == *kept[k - 1]) continue;
         for (uint32_t i = 0; i < c->count; i++) {
             struct item *item = &m->items[c->first + i];
-            item->leaf = s->r->leaves[item->leaf].expression;
+            item->leaf = s->r->dfa_states[item->leaf].expression;
         }
     }
 }
@@ -328,7 +328,7 @@ void matcher_reset(struct matcher *m, const struct matcher_mark *mark, configura
     move_sets(&s);
     move_expressions(&s);
     move_cells(&s);
-    leaves_forget(r, mark->leaves, mark->leaf_rows, mark->leaf_flags);
+    dfa_forget(r, mark->dfa_states, mark->dfa_rows, mark->dfa_flags);
     forget_steps(&s);
     forget_scratch(m);
     restore_all(&s, kept, count);

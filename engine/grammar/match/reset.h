@@ -6,9 +6,9 @@
 
 /* How much there was of everything. */
 struct matcher_mark {
-    uint32_t expressions, members, sets, leaves, leaf_rows, cells, others, items, configurations, rows;
-    uint8_t *leaf_flags; /* [leaves] */
-    size_t leaf_capacity;
+    uint32_t expressions, members, sets, dfa_states, dfa_rows, cells, others, items, configurations, rows;
+    uint8_t *dfa_flags; /* [dfa_states] */
+    size_t dfa_state_capacity;
 };
 
 /* Everything that is there now stays for ever. False: failed. */

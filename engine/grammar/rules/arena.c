@@ -6,7 +6,7 @@
 #include <sys/random.h>
 
 #include "engine/base/clock.h"
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/rules/dfa.h"
 
 /* The clock is looked at once in so many steps. */
 #define STEPS_A_LOOK 1024
@@ -203,7 +203,7 @@ static void put_number(uint32_t *slots, size_t capacity, const void *hashes, siz
     slots[at] = number;
 }
 
-bool table_grow(struct rules *r, struct number_table *t, const void *hashes, size_t stride) {
+bool table_grow(struct rules *r, struct intern_table *t, const void *hashes, size_t stride) {
     if (t->count * 2 < t->capacity) return !rules_failed(r);
     size_t capacity = t->capacity ? t->capacity * 2 : 64;
     if (!rules_charge(r, (capacity - t->capacity) * sizeof *t->slots)) return false;
@@ -222,7 +222,7 @@ bool table_grow(struct rules *r, struct number_table *t, const void *hashes, siz
     return true;
 }
 
-void table_rebuild(struct rules *r, struct number_table *t, const void *hashes, size_t stride, uint32_t first,
+void table_rebuild(struct rules *r, struct intern_table *t, const void *hashes, size_t stride, uint32_t first,
                    uint32_t count) {
     size_t capacity = 64;
     t->count = count - first;
@@ -254,7 +254,7 @@ enum status rules_create(size_t bytes_max, struct grammar_budget *budget, struct
 
 void rules_destroy(struct rules *r) {
     if (!r) return;
-    leaves_deinit(r);
+    dfa_deinit(r);
     rules_refund(r, r->bytes);
     free(r->expressions);
     free(r->expression_table.slots);

@@ -62,13 +62,13 @@ struct rule {
 };
 
 /* Open addressing over numbers; RULES_NONE is a free place. */
-struct number_table {
+struct intern_table {
     uint32_t *slots;
     size_t capacity, count;
 };
 
 /* A state of a leaf's automaton: an expression, and where each class of bytes leads. */
-struct leaf {
+struct dfa_state_data {
     rules_expression expression;
     uint32_t row; /* in rows; RULES_NONE: none yet */
     uint8_t pruned, alive;
@@ -96,12 +96,12 @@ struct rules {
 
     struct expression *expressions;
     size_t expression_count, expression_capacity;
-    struct number_table expression_table;
+    struct intern_table expression_table;
     uint32_t *members;
     size_t member_count, member_capacity;
     struct byte_set *sets;
     size_t set_count, set_capacity;
-    struct number_table set_table;
+    struct intern_table set_table;
     char *texts;
     size_t text_count, text_capacity;
     struct rule *rules;
@@ -115,11 +115,11 @@ struct rules {
     rules_expression start;
     uint32_t class_count; /* of bytes that no set tells apart */
     uint8_t class_of[256];
-    uint8_t class_byte[256]; /* one of each class */
-    struct leaf *leaves;     /* 0 matches nothing */
-    size_t leaf_count, leaf_capacity;
-    uint32_t *leaf_of; /* of an expression; RULES_NONE: none yet */
-    size_t leaf_of_count, leaf_of_capacity;
+    uint8_t class_byte[256];           /* one of each class */
+    struct dfa_state_data *dfa_states; /* 0 matches nothing */
+    size_t dfa_state_count, dfa_state_capacity;
+    uint32_t *dfa_state_of; /* of an expression; RULES_NONE: none yet */
+    size_t dfa_state_of_count, dfa_state_of_capacity;
     uint32_t *rows; /* [row][class]: leaf */
     size_t row_count, row_capacity;
     struct linear_form *form;
@@ -153,9 +153,9 @@ bool rules_tick(struct rules *r);
 enum status rules_take_failure(struct rules *r, struct error *e);
 
 /* Makes room for one number more. The hash of number i stands i * stride behind `hashes`. */
-bool table_grow(struct rules *r, struct number_table *t, const void *hashes, size_t stride);
+bool table_grow(struct rules *r, struct intern_table *t, const void *hashes, size_t stride);
 /* Makes it anew, for the numbers from `first` on to before `count`, as small as can be. */
-void table_rebuild(struct rules *r, struct number_table *t, const void *hashes, size_t stride, uint32_t first,
+void table_rebuild(struct rules *r, struct intern_table *t, const void *hashes, size_t stride, uint32_t first,
                    uint32_t count);
 static inline uint32_t hash_mix(uint32_t hash, uint32_t value) {
     hash = (hash ^ value) * 0x9E3779B1u;

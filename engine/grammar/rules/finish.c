@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/grammar/rules/flow.h"
+#include "engine/grammar/rules/fixpoint.h"
 #include "engine/grammar/rules/left_recursion.h"
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/rules/dfa.h"
 
 /* What each expression that was there at the start becomes. */
 struct change {
     struct rules *r;
     rules_expression *becomes; /* RULES_NONE: not worked out yet */
     size_t count;
-    const struct flow *keep; /* others become nothing; NULL: all are kept */
+    const struct fixpoint *keep; /* others become nothing; NULL: all are kept */
 };
 
 static rules_expression change_choice(struct change *c, const struct expression *x) {
@@ -54,7 +54,7 @@ static rules_expression change_one(struct change *c, rules_expression self) {
     }
 }
 
-static bool change_init(struct change *c, struct rules *r, const struct flow *keep) {
+static bool change_init(struct change *c, struct rules *r, const struct fixpoint *keep) {
     *c = (struct change){.r = r, .count = keep ? keep->count : r->expression_count, .keep = keep};
     c->becomes = calloc(c->count, sizeof *c->becomes);
     if (!c->becomes) {
@@ -94,18 +94,18 @@ static void check_boolean(const struct change *c) {
 
 /* Regular rules in the place of their calls. */
 static rules_expression put_rules_in(struct rules *r, rules_expression start) {
-    struct flow regular;
+    struct fixpoint regular;
     struct change c;
-    if (!flow_solve(r, FLOW_REGULAR, &regular)) return RULES_NONE;
+    if (!fixpoint_solve(r, FIXPOINT_REGULAR, &regular)) return RULES_NONE;
     if (!change_init(&c, r, NULL)) {
-        flow_deinit(&regular);
+        fixpoint_deinit(&regular);
         return RULES_NONE;
     }
     for (uint32_t i = 0; i < c.count; i++)
         if (expression_is(r, i, EXPRESSION_REGULAR)) c.becomes[i] = i;
     for (size_t i = 0; i < regular.order_count && rules_tick(r); i++)
         c.becomes[regular.order[i]] = change_one(&c, regular.order[i]);
-    flow_deinit(&regular);
+    fixpoint_deinit(&regular);
     change_rest(&c);
     check_boolean(&c);
     return change_finish(&c, start);
@@ -113,27 +113,27 @@ static rules_expression put_rules_in(struct rules *r, rules_expression start) {
 
 /* What matches no text becomes nothing. */
 static rules_expression drop_unproductive(struct rules *r, rules_expression start) {
-    struct flow productive;
+    struct fixpoint productive;
     struct change c;
-    if (!flow_solve(r, FLOW_PRODUCTIVE, &productive)) return RULES_NONE;
+    if (!fixpoint_solve(r, FIXPOINT_PRODUCTIVE, &productive)) return RULES_NONE;
     if (!change_init(&c, r, &productive)) {
-        flow_deinit(&productive);
+        fixpoint_deinit(&productive);
         return RULES_NONE;
     }
     change_rest(&c);
     rules_expression changed = change_finish(&c, start);
-    flow_deinit(&productive);
+    fixpoint_deinit(&productive);
     return changed;
 }
 
 /* Rules know whether they are nullable now, and with them everything that calls them. */
 static bool mark_nullable(struct rules *r) {
-    struct flow nullable;
-    if (!flow_solve(r, FLOW_NULLABLE, &nullable)) return false;
+    struct fixpoint nullable;
+    if (!fixpoint_solve(r, FIXPOINT_NULLABLE, &nullable)) return false;
     for (size_t i = 0; i < r->rule_count; i++) r->rules[i].nullable = nullable.holds[r->rules[i].meaning];
     for (size_t i = 0; i < r->expression_count; i++)
         r->expressions[i].flags = expression_flags(r, &r->expressions[i]);
-    flow_deinit(&nullable);
+    fixpoint_deinit(&nullable);
     return true;
 }
 
@@ -150,7 +150,7 @@ static bool check_meanings(struct rules *r) {
 static rules_expression prepare(struct rules *r, rules_expression start) {
     start = put_rules_in(r, start);
     if (start == RULES_NONE) return RULES_NONE;
-    leaves_freeze(r);
+    dfa_freeze(r);
     start = drop_unproductive(r, start);
     if (start == RULES_NONE) return RULES_NONE;
     if (start == RULES_NOTHING)

@@ -130,7 +130,7 @@ static bool same_content(const struct rules *r, const struct expression *x, cons
 
 /* The number of x where there is such a one, else the free place for it (*found false). */
 static size_t find_place(const struct rules *r, const struct expression *x, bool *found) {
-    const struct number_table *t = &r->expression_table;
+    const struct intern_table *t = &r->expression_table;
     size_t at = x->hash & (t->capacity - 1);
     for (; t->slots[at] != RULES_NONE; at = (at + 1) & (t->capacity - 1)) {
         *found = same_content(r, &r->expressions[t->slots[at]], x);
@@ -176,7 +176,7 @@ static bool same_set(const struct byte_set *a, const struct byte_set *b) {
 }
 
 rules_expression expression_bytes(struct rules *r, const struct byte_set *set) {
-    struct number_table *t = &r->set_table;
+    struct intern_table *t = &r->set_table;
     if (set_is_empty(set)) return RULES_NOTHING;
     if (!table_grow(r, t, r->sets ? &r->sets->hash : NULL, sizeof *set)) return RULES_NONE;
     uint32_t hash = hash_words(r->hash_seed, set->bits, sizeof set->bits / 4);

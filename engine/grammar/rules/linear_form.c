@@ -75,10 +75,10 @@ static bool add_choice(struct rules *r, const struct expression *x) {
  * same at each place. What is left of a choice stays a choice before the tail, so that few expressions are made. */
 static bool add_row_before(struct rules *r, rules_expression x, rules_expression tail) {
     rules_expression last = RULES_NOTHING, made = RULES_NOTHING;
-    const uint32_t *row = leaf_any_row(r, x);
+    const uint32_t *row = dfa_any_row(r, x);
     if (!row || tail == RULES_NONE) return false;
     for (uint32_t c = 0; c < r->class_count; c++) {
-        rules_expression left = r->leaves[row[c]].expression;
+        rules_expression left = r->dfa_states[row[c]].expression;
         if (left != last) made = expression_sequence(r, left, tail);
         last = left;
         if (!add_pair(r, CLASS_BIT | c, made)) return false;
@@ -100,13 +100,13 @@ static bool add_repeat(struct rules *r, const struct expression *x) {
 }
 
 static rules_expression combine(struct rules *r, const struct expression *x, uint32_t class) {
-    const uint32_t *a = leaf_any_row(r, x->a);
+    const uint32_t *a = dfa_any_row(r, x->a);
     if (!a) return RULES_NONE;
-    rules_expression left = r->leaves[a[class]].expression;
+    rules_expression left = r->dfa_states[a[class]].expression;
     if (left == RULES_NOTHING) return RULES_NOTHING;
-    const uint32_t *b = leaf_any_row(r, x->b);
+    const uint32_t *b = dfa_any_row(r, x->b);
     if (!b) return RULES_NONE;
-    rules_expression right = r->leaves[b[class]].expression;
+    rules_expression right = r->dfa_states[b[class]].expression;
     return x->kind == EXPRESSION_INTERSECTION ? rules_intersection(r, left, right)
                                               : rules_difference(r, left, right);
 }

@@ -3,7 +3,7 @@
 #include "tests/support/test_support.h"
 
 #include "engine/grammar/rules/expression.h"
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/rules/dfa.h"
 
 static struct rules *rules;
 
@@ -62,14 +62,14 @@ static void equal_ones_have_equal_numbers(void **state) {
 }
 
 /* Whether the characters' automaton takes the bytes, and nothing more. */
-static bool takes(leaf_state state, const char *bytes) {
+static bool takes(dfa_state state, const char *bytes) {
     for (; *bytes; bytes++) {
-        const leaf_state *row = leaf_row(rules, state);
+        const dfa_state *row = dfa_row(rules, state);
         assert_non_null(row);
         state = row[rules->class_of[(unsigned char)*bytes]];
-        if (state == LEAF_DEAD) return false;
+        if (state == DFA_DEAD) return false;
     }
-    return leaf_nullable(rules, state);
+    return dfa_nullable(rules, state);
 }
 
 static void points_are_utf8(void **state) {
@@ -102,7 +102,7 @@ static void points_are_utf8(void **state) {
     (void)state;
     rules_expression inside = rules_points(rules, ranges, 5), outside = rules_other_points(rules, ranges, 5);
     assert_ok(rules_finish(rules, choice(inside, outside), &e));
-    leaf_state a = leaf_of(rules, inside), b = leaf_of(rules, outside);
+    dfa_state a = dfa_state_of(rules, inside), b = dfa_state_of(rules, outside);
     for (size_t i = 0; i < sizeof in / sizeof *in; i++) {
         if (!takes(a, in[i]) || takes(b, in[i])) fail_msg("character %zu is one of them", i);
     }
@@ -150,7 +150,7 @@ static void intersections_are_regular(void **state) {
     rules_expression calls = sequence(rules_call(rules, plain), text("!"));
     rules_expression any = rules_repeat(rules, rules_other_points(rules, NULL, 0), 0, 5);
     assert_ok(rules_finish(rules, rules_intersection(rules, calls, any), &e));
-    leaf_state state_of = leaf_of(rules, rules->start);
+    dfa_state state_of = dfa_state_of(rules, rules->start);
     assert_true(takes(state_of, "abab!"));
     assert_false(takes(state_of, "ababab!"));
     assert_int_equal(rules_finish(rules, rules_difference(rules, any, rules_call(rules, circle)), &e),

@@ -1,4 +1,4 @@
-#include "engine/grammar/match/head.h"
+#include "engine/grammar/match/leading.h"
 
 /* Whether any text of a broad set of characters fills x, but for its length, which is fixed: one behind the other is such
  * a text, too. Of texts whose lengths differ there would be many ways to divide what was read, and a state for each set
@@ -55,19 +55,19 @@ static rules_expression take(struct rules *r, rules_expression x, size_t count) 
     return made;
 }
 
-enum head_kind head_split(struct rules *r, rules_expression x, rules_expression *head,
-                          rules_expression *rest) {
+enum leading_kind leading_split(struct rules *r, rules_expression x, rules_expression *leading,
+                                rules_expression *rest) {
     const struct expression *e = &r->expressions[x];
-    *head = x;
+    *leading = x;
     *rest = RULES_EMPTY;
-    if (!is_open(r, x)) return HEAD_LEAF;
-    if (e->kind != EXPRESSION_SEQUENCE) return HEAD_OPEN;
+    if (!is_open(r, x)) return LEADING_LEAF;
+    if (e->kind != EXPRESSION_SEQUENCE) return LEADING_OPEN;
     size_t count = count_leading(r, x, rest);
     if (count == 0) {
-        *head = e->a;
+        *leading = e->a;
         *rest = e->b;
-        return HEAD_OPEN;
+        return LEADING_OPEN;
     }
-    *head = *rest == RULES_EMPTY ? x : take(r, x, count);
-    return *head == RULES_NONE ? HEAD_FAILED : HEAD_LEAF;
+    *leading = *rest == RULES_EMPTY ? x : take(r, x, count);
+    return *leading == RULES_NONE ? LEADING_FAILED : LEADING_LEAF;
 }

@@ -1,4 +1,4 @@
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/rules/dfa.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static void split_texts(struct rules *r) {
     }
 }
 
-void leaves_freeze(struct rules *r) {
+void dfa_freeze(struct rules *r) {
     memset(r->class_of, 0, sizeof r->class_of);
     r->class_count = 1;
     for (size_t i = 0; i < r->set_count && r->class_count < 256; i++)
@@ -47,64 +47,66 @@ void leaves_freeze(struct rules *r) {
     for (unsigned byte = 256; byte-- > 0;) r->class_byte[r->class_of[byte]] = (uint8_t)byte;
 }
 
-void leaves_deinit(struct rules *r) {
-    free(r->leaves);
-    free(r->leaf_of);
+void dfa_deinit(struct rules *r) {
+    free(r->dfa_states);
+    free(r->dfa_state_of);
     free(r->rows);
     linear_form_destroy(r);
 }
 
 /* ---- states ---------------------------------------------------------------------------------------------- */
 
-static bool add_leaf(struct rules *r, rules_expression x) {
-    if (!rules_grow(r, &r->leaves, &r->leaf_capacity, r->leaf_count + 1, sizeof *r->leaves)) return false;
-    r->leaves[r->leaf_count++] = (struct leaf){.expression = x, .row = RULES_NONE};
+static bool add_state(struct rules *r, rules_expression x) {
+    if (!rules_grow(r, &r->dfa_states, &r->dfa_state_capacity, r->dfa_state_count + 1, sizeof *r->dfa_states))
+        return false;
+    r->dfa_states[r->dfa_state_count++] = (struct dfa_state_data){.expression = x, .row = RULES_NONE};
     return true;
 }
 
 /* The number of an expression's state, whether it matches any text or not. */
-static leaf_state leaf_number(struct rules *r, rules_expression x) {
+static dfa_state dfa_number(struct rules *r, rules_expression x) {
     if (x == RULES_NONE || rules_failed(r)) return RULES_NONE;
-    if (x == RULES_NOTHING) return LEAF_DEAD;
-    if (x >= r->leaf_of_count) {
-        if (!rules_grow(r, &r->leaf_of, &r->leaf_of_capacity, x + 1, sizeof *r->leaf_of)) return RULES_NONE;
-        memset(r->leaf_of + r->leaf_of_count, 0xFF,
-               (r->leaf_of_capacity - r->leaf_of_count) * sizeof *r->leaf_of);
-        r->leaf_of_count = r->leaf_of_capacity;
+    if (x == RULES_NOTHING) return DFA_DEAD;
+    if (x >= r->dfa_state_of_count) {
+        if (!rules_grow(r, &r->dfa_state_of, &r->dfa_state_of_capacity, x + 1, sizeof *r->dfa_state_of))
+            return RULES_NONE;
+        memset(r->dfa_state_of + r->dfa_state_of_count, 0xFF,
+               (r->dfa_state_of_capacity - r->dfa_state_of_count) * sizeof *r->dfa_state_of);
+        r->dfa_state_of_count = r->dfa_state_of_capacity;
     }
-    if (r->leaf_of[x] != RULES_NONE) return r->leaf_of[x];
-    if (r->leaf_count == 0 && !add_leaf(r, RULES_NOTHING)) return RULES_NONE;
-    if (!add_leaf(r, x)) return RULES_NONE;
-    r->leaf_of[x] = (leaf_state)(r->leaf_count - 1);
-    return r->leaf_of[x];
+    if (r->dfa_state_of[x] != RULES_NONE) return r->dfa_state_of[x];
+    if (r->dfa_state_count == 0 && !add_state(r, RULES_NOTHING)) return RULES_NONE;
+    if (!add_state(r, x)) return RULES_NONE;
+    r->dfa_state_of[x] = (dfa_state)(r->dfa_state_count - 1);
+    return r->dfa_state_of[x];
 }
 
 /* Its row, which has been made. */
-static uint32_t *leaf_entries(const struct rules *r, leaf_state state) {
-    return r->rows + (size_t)r->leaves[state].row * r->class_count;
+static uint32_t *dfa_entries(const struct rules *r, dfa_state state) {
+    return r->rows + (size_t)r->dfa_states[state].row * r->class_count;
 }
 
 /* Where a state leads, those included from which nothing matches. Most states are never asked. */
-static bool make_row(struct rules *r, leaf_state state) {
+static bool make_row(struct rules *r, dfa_state state) {
     uint32_t targets[256]; /* expressions, then their states */
     size_t classes = r->class_count;
-    if (r->leaves[state].row != RULES_NONE) return true;
-    if (!linear_form_targets(r, r->leaves[state].expression, targets)) return false;
+    if (r->dfa_states[state].row != RULES_NONE) return true;
+    if (!linear_form_targets(r, r->dfa_states[state].expression, targets)) return false;
     size_t row = r->row_count; /* those of parts may have been made */
     for (size_t c = 0; c < classes; c++)
-        if ((targets[c] = leaf_number(r, targets[c])) == RULES_NONE) return false;
+        if ((targets[c] = dfa_number(r, targets[c])) == RULES_NONE) return false;
     if (!rules_spend(r, classes / ENTRIES_A_STEP) ||
         !rules_grow(r, &r->rows, &r->row_capacity, (row + 1) * classes, sizeof *r->rows))
         return false;
     memcpy(r->rows + row * classes, targets, classes * sizeof *targets);
-    r->leaves[state].row = (uint32_t)row;
+    r->dfa_states[state].row = (uint32_t)row;
     r->row_count++;
     return true;
 }
 
-const uint32_t *leaf_any_row(struct rules *r, rules_expression x) {
-    leaf_state state = leaf_number(r, x);
-    return state != RULES_NONE && make_row(r, state) ? leaf_entries(r, state) : NULL;
+const uint32_t *dfa_any_row(struct rules *r, rules_expression x) {
+    dfa_state state = dfa_number(r, x);
+    return state != RULES_NONE && make_row(r, state) ? dfa_entries(r, state) : NULL;
 }
 
 /* ---- does anything match ----------------------------------------------------------------------------------- */
@@ -124,29 +126,29 @@ static bool shows_alive(struct rules *r, rules_expression x, unsigned levels) {
     return false;
 }
 
-static bool is_known_alive(struct rules *r, leaf_state state) {
+static bool is_known_alive(struct rules *r, dfa_state state) {
     enum { LEVELS = 6 };
-    if (r->leaves[state].alive == ALIVE) return true;
-    if (!shows_alive(r, r->leaves[state].expression, LEVELS)) return false;
-    r->leaves[state].alive = ALIVE;
+    if (r->dfa_states[state].alive == ALIVE) return true;
+    if (!shows_alive(r, r->dfa_states[state].expression, LEVELS)) return false;
+    r->dfa_states[state].alive = ALIVE;
     return true;
 }
 
 /* The states that a search looks at, near ones first: a queue in scratch, of pairs of a state and the place of the pair
  * that led to it (RULES_NONE: none). */
-static void look_at(struct rules *r, leaf_state state, uint32_t from) {
+static void look_at(struct rules *r, dfa_state state, uint32_t from) {
     if (!scratch_push(r, state)) return;
-    r->leaves[state].alive = ALIVE_LOOKED_AT;
+    r->dfa_states[state].alive = ALIVE_LOOKED_AT;
     scratch_push(r, from);
 }
 
 /* Looks at where the state at this place leads. Returns whether one that matches something is among that. */
 static bool search_step(struct rules *r, size_t place) {
-    leaf_state state = r->scratch[place];
+    dfa_state state = r->scratch[place];
     if (!make_row(r, state)) return false;
     for (uint32_t c = 0; c < r->class_count && !rules_failed(r); c++) {
-        leaf_state next = leaf_entries(r, state)[c];
-        if (next == LEAF_DEAD || r->leaves[next].alive >= ALIVE_NOT) continue;
+        dfa_state next = dfa_entries(r, state)[c];
+        if (next == DFA_DEAD || r->dfa_states[next].alive >= ALIVE_NOT) continue;
         if (is_known_alive(r, next)) return true;
         look_at(r, next, (uint32_t)place);
     }
@@ -158,15 +160,15 @@ static bool search_step(struct rules *r, size_t place) {
 static void settle_search(struct rules *r, size_t from, size_t place, bool found) {
     bool is_over = !found && !rules_failed(r);
     for (size_t at = place; found && at != RULES_NONE; at = r->scratch[at + 1])
-        r->leaves[r->scratch[at]].alive = ALIVE;
+        r->dfa_states[r->scratch[at]].alive = ALIVE;
     for (size_t at = from; at < r->scratch_count; at += 2)
-        if (r->leaves[r->scratch[at]].alive == ALIVE_LOOKED_AT)
-            r->leaves[r->scratch[at]].alive = is_over ? ALIVE_NOT : ALIVE_UNKNOWN;
+        if (r->dfa_states[r->scratch[at]].alive == ALIVE_LOOKED_AT)
+            r->dfa_states[r->scratch[at]].alive = is_over ? ALIVE_NOT : ALIVE_UNKNOWN;
     r->scratch_count = from;
 }
 
 /* Goes through the states behind one of which nothing is known. */
-static bool search(struct rules *r, leaf_state state) {
+static bool search(struct rules *r, dfa_state state) {
     size_t from = r->scratch_count, place = from, steps = 0;
     bool found = false;
     look_at(r, state, RULES_NONE);
@@ -184,62 +186,64 @@ static bool search(struct rules *r, leaf_state state) {
     return found;
 }
 
-static bool leaf_alive(struct rules *r, leaf_state state) {
-    if (state == LEAF_DEAD || r->leaves[state].alive == ALIVE_NOT) return false;
+static bool dfa_alive(struct rules *r, dfa_state state) {
+    if (state == DFA_DEAD || r->dfa_states[state].alive == ALIVE_NOT) return false;
     return is_known_alive(r, state) || search(r, state);
 }
 
 bool expression_alive(struct rules *r, rules_expression x) {
-    leaf_state state;
+    dfa_state state;
     if (!expression_is(r, x, EXPRESSION_BOOLEAN)) return x != RULES_NOTHING;
-    state = leaf_number(r, x);
-    return state != RULES_NONE && leaf_alive(r, state);
+    state = dfa_number(r, x);
+    return state != RULES_NONE && dfa_alive(r, state);
 }
 
-leaf_state leaf_of(struct rules *r, rules_expression x) {
-    leaf_state state = leaf_number(r, x);
-    if (state == RULES_NONE || leaf_alive(r, state)) return state;
-    return rules_failed(r) ? RULES_NONE : LEAF_DEAD;
+dfa_state dfa_state_of(struct rules *r, rules_expression x) {
+    dfa_state state = dfa_number(r, x);
+    if (state == RULES_NONE || dfa_alive(r, state)) return state;
+    return rules_failed(r) ? RULES_NONE : DFA_DEAD;
 }
 
 /* ---- forgetting ------------------------------------------------------------------------------------------- */
 
-uint8_t leaf_flags(const struct rules *r, leaf_state state) {
-    return (uint8_t)(r->leaves[state].pruned << 4 | r->leaves[state].alive);
+uint8_t dfa_flags(const struct rules *r, dfa_state state) {
+    return (uint8_t)(r->dfa_states[state].pruned << 4 | r->dfa_states[state].alive);
 }
 
-void leaves_forget(struct rules *r, size_t count, size_t row_count, const uint8_t *flags) {
+void dfa_forget(struct rules *r, size_t count, size_t row_count, const uint8_t *flags) {
     linear_form_destroy(r);
-    r->leaf_count = count;
+    r->dfa_state_count = count;
     r->row_count = row_count;
-    rules_shrink(r, &r->leaves, &r->leaf_capacity, count, sizeof *r->leaves);
+    rules_shrink(r, &r->dfa_states, &r->dfa_state_capacity, count, sizeof *r->dfa_states);
     rules_shrink(r, &r->rows, &r->row_capacity, row_count * r->class_count, sizeof *r->rows);
-    if (r->expression_count < r->leaf_of_count) r->leaf_of_count = r->expression_count;
-    rules_shrink(r, &r->leaf_of, &r->leaf_of_capacity, r->leaf_of_count, sizeof *r->leaf_of);
-    r->leaf_of_count = r->leaf_of_capacity;
-    if (r->leaf_of_count > 0) memset(r->leaf_of, 0xFF, r->leaf_of_count * sizeof *r->leaf_of);
+    if (r->expression_count < r->dfa_state_of_count) r->dfa_state_of_count = r->expression_count;
+    rules_shrink(r, &r->dfa_state_of, &r->dfa_state_of_capacity, r->dfa_state_of_count,
+                 sizeof *r->dfa_state_of);
+    r->dfa_state_of_count = r->dfa_state_of_capacity;
+    if (r->dfa_state_of_count > 0)
+        memset(r->dfa_state_of, 0xFF, r->dfa_state_of_count * sizeof *r->dfa_state_of);
     for (size_t i = 0; i < count; i++) {
-        struct leaf *leaf = &r->leaves[i];
-        leaf->pruned = flags[i] >> 4;
-        leaf->alive = flags[i] & 15;
-        if (leaf->row != RULES_NONE && leaf->row >= row_count) leaf->row = RULES_NONE;
-        if (i != LEAF_DEAD) r->leaf_of[leaf->expression] = (leaf_state)i;
+        struct dfa_state_data *state = &r->dfa_states[i];
+        state->pruned = flags[i] >> 4;
+        state->alive = flags[i] & 15;
+        if (state->row != RULES_NONE && state->row >= row_count) state->row = RULES_NONE;
+        if (i != DFA_DEAD) r->dfa_state_of[state->expression] = (dfa_state)i;
     }
 }
 
-leaf_state leaf_restore(struct rules *r, rules_expression x) {
-    leaf_state state = leaf_number(r, x);
-    if (state != RULES_NONE && state != LEAF_DEAD) r->leaves[state].alive = ALIVE;
+dfa_state dfa_restore(struct rules *r, rules_expression x) {
+    dfa_state state = dfa_number(r, x);
+    if (state != RULES_NONE && state != DFA_DEAD) r->dfa_states[state].alive = ALIVE;
     return state;
 }
 
-bool leaf_expand(struct rules *r, leaf_state state) {
+bool dfa_expand(struct rules *r, dfa_state state) {
     if (!make_row(r, state)) return false;
     for (uint32_t c = 0; c < r->class_count; c++) {
-        bool alive = leaf_alive(r, leaf_entries(r, state)[c]);
+        bool alive = dfa_alive(r, dfa_entries(r, state)[c]);
         if (rules_failed(r)) return false;
-        if (!alive) leaf_entries(r, state)[c] = LEAF_DEAD;
+        if (!alive) dfa_entries(r, state)[c] = DFA_DEAD;
     }
-    r->leaves[state].pruned = true;
+    r->dfa_states[state].pruned = true;
     return true;
 }

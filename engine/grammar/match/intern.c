@@ -1,9 +1,9 @@
-#include "engine/grammar/match/numbers.h"
+#include "engine/grammar/match/intern.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-bool numbers_init(struct matcher *m) {
+bool intern_init(struct matcher *m) {
     if (!rules_grow(m->rules, &m->cells, &m->cell_capacity, 1, sizeof *m->cells)) return false;
     m->cells[0] = (struct cell){.rest = RULES_EMPTY, .entry = CONFIGURATION_UNKNOWN};
     m->cell_count = 1;
@@ -20,12 +20,12 @@ static uint32_t hash_either(const struct matcher *m, const uint32_t *cells, uint
     return hash;
 }
 
-uint32_t numbers_cell_hash(const struct matcher *m, const struct cell *c) {
+uint32_t intern_cell_hash(const struct matcher *m, const struct cell *c) {
     return c->rest == RULES_NONE ? hash_either(m, m->others + c->next, c->count)
                                  : hash_stack(m, c->rest, c->next);
 }
 
-uint32_t numbers_cell(struct matcher *m, rules_expression rest, uint32_t next) {
+uint32_t intern_cell(struct matcher *m, rules_expression rest, uint32_t next) {
     struct rules *r = m->rules;
     if (rest == RULES_NONE || next == CELL_FAILED) return CELL_FAILED;
     if (rest == RULES_EMPTY) return next;
@@ -174,9 +174,9 @@ static configuration add_configuration(struct matcher *m, uint32_t hash, size_t 
     return (configuration)m->configuration_count++;
 }
 
-configuration numbers_configuration(struct matcher *m) {
+configuration intern_configuration(struct matcher *m) {
     struct rules *r = m->rules;
-    struct number_table *t = &m->configuration_table;
+    struct intern_table *t = &m->configuration_table;
     if (!order_found(m)) return CONFIGURATION_FAILED;
     if (m->found_count > MATCHER_ITEMS_MAX) {
         rules_fail(r, STATUS_LIMIT, "grammar", "more than %d ways to read the text so far",
@@ -228,7 +228,7 @@ static bool grow_seen(struct matcher *m) {
     return true;
 }
 
-bool numbers_see(struct matcher *m, rules_expression x, uint32_t cell, bool *fresh) {
+bool intern_pair(struct matcher *m, rules_expression x, uint32_t cell, bool *fresh) {
     if (m->seen_count * 2 >= m->seen_capacity && !grow_seen(m)) return false;
     size_t at = seen_place(m, x, cell);
     *fresh = m->seen_in[at] != m->making;

@@ -1,9 +1,9 @@
-#include "engine/grammar/rules/flow.h"
+#include "engine/grammar/rules/fixpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/grammar/rules/leaf.h"
+#include "engine/grammar/rules/dfa.h"
 
 /* Arrows from a part to what it is part of, [count] lists one behind the other. */
 struct arrows {
@@ -14,8 +14,8 @@ struct arrows {
 
 struct walk {
     struct rules *r;
-    enum flow_question question;
-    struct flow *flow;
+    enum fixpoint_question question;
+    struct fixpoint *fixpoint;
     struct arrows arrows;
 };
 
@@ -42,8 +42,8 @@ static rules_expression part_at(const struct rules *r, const struct expression *
 }
 
 /* How many of its parts must hold. */
-static uint32_t needed_of(enum flow_question question, const struct expression *x) {
-    if (question == FLOW_REGULAR) return part_count(x);
+static uint32_t needed_of(enum fixpoint_question question, const struct expression *x) {
+    if (question == FIXPOINT_REGULAR) return part_count(x);
     if (x->kind == EXPRESSION_CHOICE) return 1;
     if (x->kind == EXPRESSION_REPEAT) return x->b > 0;
     return part_count(x);
@@ -51,20 +51,20 @@ static uint32_t needed_of(enum flow_question question, const struct expression *
 
 static bool holds_by_itself(struct walk *w, rules_expression x) {
     if (!expression_is(w->r, x, EXPRESSION_REGULAR)) return false;
-    if (w->question == FLOW_NULLABLE) return expression_is(w->r, x, EXPRESSION_NULLABLE);
-    return w->question == FLOW_REGULAR || expression_alive(w->r, x);
+    if (w->question == FIXPOINT_NULLABLE) return expression_is(w->r, x, EXPRESSION_NULLABLE);
+    return w->question == FIXPOINT_REGULAR || expression_alive(w->r, x);
 }
 
 static void found(struct walk *w, rules_expression x) {
-    if (w->flow->holds[x]) return;
-    w->flow->holds[x] = true;
-    w->flow->order[w->flow->order_count++] = x;
+    if (w->fixpoint->holds[x]) return;
+    w->fixpoint->holds[x] = true;
+    w->fixpoint->order[w->fixpoint->order_count++] = x;
 }
 
 /* Counts the arrows of each part (put false), or writes them. */
 static void each_arrow(struct walk *w, bool put) {
     const struct rules *r = w->r;
-    for (uint32_t i = 0; i < w->flow->count; i++) {
+    for (uint32_t i = 0; i < w->fixpoint->count; i++) {
         const struct expression *x = &r->expressions[i];
         uint32_t parts = x->flags & EXPRESSION_REGULAR ? 0 : part_count(x);
         for (uint32_t k = 0; k < parts; k++) {
@@ -79,7 +79,7 @@ static void each_arrow(struct walk *w, bool put) {
 
 static bool make_arrows(struct walk *w) {
     struct arrows *a = &w->arrows;
-    size_t count = w->flow->count, sum = 0;
+    size_t count = w->fixpoint->count, sum = 0;
     a->first = calloc(count + 1, sizeof *a->first);
     a->needed = calloc(count, sizeof *a->needed);
     if (!a->first || !a->needed) return false;
@@ -95,7 +95,7 @@ static bool make_arrows(struct walk *w) {
 }
 
 static void settle(struct walk *w) {
-    struct flow *f = w->flow;
+    struct fixpoint *f = w->fixpoint;
     const struct rules *r = w->r;
     for (uint32_t i = 0; i < f->count; i++) {
         w->arrows.needed[i] = needed_of(w->question, &r->expressions[i]);
@@ -118,9 +118,9 @@ static void settle(struct walk *w) {
     f->order_count = kept;
 }
 
-bool flow_solve(struct rules *r, enum flow_question question, struct flow *out) {
-    struct walk w = {.r = r, .question = question, .flow = out};
-    *out = (struct flow){.count = r->expression_count};
+bool fixpoint_solve(struct rules *r, enum fixpoint_question question, struct fixpoint *out) {
+    struct walk w = {.r = r, .question = question, .fixpoint = out};
+    *out = (struct fixpoint){.count = r->expression_count};
     out->holds = calloc(out->count, sizeof *out->holds);
     out->order = calloc(out->count, sizeof *out->order);
     bool made = out->holds && out->order && make_arrows(&w);
@@ -132,12 +132,12 @@ bool flow_solve(struct rules *r, enum flow_question question, struct flow *out) 
     free(w.arrows.to);
     free(w.arrows.needed);
     if (!rules_failed(r)) return true;
-    flow_deinit(out);
+    fixpoint_deinit(out);
     return false;
 }
 
-void flow_deinit(struct flow *f) {
+void fixpoint_deinit(struct fixpoint *f) {
     free(f->holds);
     free(f->order);
-    *f = (struct flow){0};
+    *f = (struct fixpoint){0};
 }

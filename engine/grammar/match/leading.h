@@ -5,11 +5,11 @@
 
 #include "engine/grammar/rules/expression.h"
 
-enum head_kind {
-    HEAD_LEAF, /* *head is a leaf, *rest comes behind it */
-    HEAD_OPEN, /* a choice, a repeat or a call, to be looked into; *rest comes behind it */
-    HEAD_FAILED,
+enum leading_kind {
+    LEADING_LEAF, /* *leading is a leaf, *rest comes behind it */
+    LEADING_OPEN, /* a choice, a repeat or a call, to be looked into; *rest comes behind it */
+    LEADING_FAILED,
 };
 /* x is not the empty text. */
-enum head_kind head_split(struct rules *r, rules_expression x, rules_expression *head,
-                          rules_expression *rest);
+enum leading_kind leading_split(struct rules *r, rules_expression x, rules_expression *leading,
+                                rules_expression *rest);
