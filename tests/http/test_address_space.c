@@ -81,7 +81,8 @@ static void test_verify(void **state) {
 static void test_bench(void **state) {
     (void)state;
     SKIP_UNDER_SANITIZERS();
-    const struct command c = {.words = {PRENORMD, "bench", "--model", MODEL, "--works", "decode-1", "--json"}};
+    const struct command c = {
+        .words = {PRENORMD, "bench", "--model", MODEL, "--works", "decode-1", "--json"}};
     for (size_t space = LEAST; space < 512 * MIB; space += 48 * MIB) assert_false(check(&c, space));
     assert_true(check(&c, 4096 * MIB));
 }
