@@ -129,7 +129,7 @@ static void texts_do_not_know_of_each_other(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         static struct text alone[TEXTS], together[TEXTS];
-        size_t failed = 0, steps[] = {40000, 4000};
+        size_t failed = 0, steps[] = {100000, 4000};
         for (size_t t = 0; t < TEXTS; t++) {
             struct grammar *g = compile(cases[i].kind, cases[i].source, cases[i].bytes_max, NULL);
             run_alone(&alone[t], g, 100 + t);
