@@ -6,12 +6,12 @@
 
 /* Under a sanitizer it takes ten times as long, and shows the same. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STEP_BOUNDS = 1, FAILURES_A_DOUBLING = 1 };
+enum { STEP_BOUNDS = 1, FAILURES_A_DOUBLING = 1, TOKENS_MAX = 20 };
 #else
-enum { STEP_BOUNDS = 2, FAILURES_A_DOUBLING = 4 };
+enum { STEP_BOUNDS = 2, FAILURES_A_DOUBLING = 4, TOKENS_MAX = 30 };
 #endif
 
-enum { TEXTS = 3, TOKENS_MAX = 30, TURNS_MAX = 2000000 };
+enum { TEXTS = 3, TURNS_MAX = 2000000 };
 
 static struct grammar_vocabulary *vocabulary;
 
@@ -129,7 +129,7 @@ static void texts_do_not_know_of_each_other(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         static struct text alone[TEXTS], together[TEXTS];
-        size_t failed = 0, steps[] = {40000, 4000};
+        size_t failed = 0, steps[] = {100000, 4000};
         for (size_t t = 0; t < TEXTS; t++) {
             struct grammar *g = compile(cases[i].kind, cases[i].source, cases[i].bytes_max, NULL);
             run_alone(&alone[t], g, 100 + t);
@@ -272,7 +272,7 @@ static void who_leaves_holds_up_nobody(void **state) {
 
 /* With a beginning of its own, so that behind it no state is known that another has met. */
 static void begin_differently(struct text *t, struct grammar *g, unsigned number) {
-    enum { BITS = 6 };
+    enum { BITS = 4 };
     begin(t, g, number);
     for (t->count = 0; t->count < 3 * BITS; t->count++)
         t->tokens[t->count] = number >> t->count % BITS & 1 ? 'a' : 'b';
