@@ -1,6 +1,6 @@
 /* The bits of a row's logits and hidden state do not depend on how its sequence was cut into chunks, on what else is in the
- * step, on the number of threads or on the instruction set: for every golden model, type of weights and type
- * of cache, over the forward pass alone (the scheduler has the like in test_same_bits.c). */
+ * step, on the number of threads or on the instruction set: for every golden model, type of weights and of
+ * the head and type of cache, over the forward pass alone (the scheduler has the like in test_same_bits.c). */
 #include "engine/base/log.h"
 #include "engine/forward/forward.h"
 #include "engine/loaded/loaded_model.h"
@@ -20,6 +20,21 @@ static const size_t chunks[] = {1, 5, 16, ROWS_MAX};
 enum { COMPANY_MIN = 0, EVERY_TABLE = true, OF_TYPES = 1 };
 #endif
 
+struct types {
+    enum weight_type weights;
+    enum head_weights head;
+    enum kv_type cache;
+};
+
+static const struct types all_types[] = {
+    {WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO, KV_TYPE_F32},  {WEIGHT_TYPE_BF16, HEAD_WEIGHTS_AUTO, KV_TYPE_F32},
+    {WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO, KV_TYPE_F32}, {WEIGHT_TYPE_INT4, HEAD_WEIGHTS_AUTO, KV_TYPE_F32},
+    {WEIGHT_TYPE_INT4, HEAD_WEIGHTS_INT4, KV_TYPE_F32}, {WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO, KV_TYPE_F16},
+    {WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO, KV_TYPE_INT8},
+};
+enum { TYPES = sizeof all_types / sizeof *all_types };
+_Static_assert(WEIGHT_TYPE_COUNT == 4 && TYPES % 3 != 0, "all of them, and others for the next model");
+
 /* Sequences 0 .. on caches of their own, one forward pass. */
 struct stage {
     struct workers *workers;
@@ -29,14 +44,15 @@ struct stage {
     struct forward *forward;
 };
 
-static void stage_init(struct stage *s, const char *path, enum weight_type type, enum kv_type cache,
-                       size_t threads, const struct kernel_table *kernels) {
+static void stage_init(struct stage *s, const char *path, const struct types *types, size_t threads,
+                       const struct kernel_table *kernels) {
     struct error e = {0};
-    struct loaded_model_options options = {.model = path, .form = NORM_FORM_CRMSNORM, .weights = type};
+    struct loaded_model_options options = {
+        .model = path, .form = NORM_FORM_CRMSNORM, .weights = types->weights, .head = types->head};
     assert_ok(workers_create(threads, &s->workers, &e));
     assert_ok(loaded_model_init(&s->model, &options, s->workers, &e));
     const struct model_description *d = &s->model.description;
-    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, cache};
+    struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, types->cache};
     size_t pages = (ROWS_MAX + PAGE_TOKENS - 1) / PAGE_TOKENS;
     assert_ok(kv_pool_init(&s->pool, &layout, pages * SEQUENCES, &e));
     struct forward_limits limits = {
@@ -127,19 +143,19 @@ static const struct golden_sequence *longest(const struct golden *g) {
     return found;
 }
 
-static void check_type(const char *path, const char *name, const struct golden *g, enum weight_type type,
-                       enum kv_type cache) {
+static void check_types(const char *path, const char *name, const struct golden *g,
+                        const struct types *types) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t table_count = kernel_available(tables);
     const struct golden_sequence *sequence = longest(g);
     size_t count = sequence->count < ROWS_MAX / 2 ? sequence->count : ROWS_MAX / 2;
     float *expected = NULL;
     char what[128];
-    snprintf(what, sizeof what, "%s in %s with a cache in %s", name, weight_type_name(type),
-             kv_type_name(cache));
+    snprintf(what, sizeof what, "%s in %s, head %s, with a cache in %s", name,
+             weight_type_name(types->weights), head_weights_name(types->head), kv_type_name(types->cache));
     struct stage s;
     for (size_t threads = 1; threads <= 3; threads += 2) {
-        stage_init(&s, path, type, cache, threads, tables[table_count - 1]);
+        stage_init(&s, path, types, threads, tables[table_count - 1]);
         if (threads == 1) {
             expected = malloc(count * row_floats(&s) * sizeof *expected);
             run(&s, sequence->ids, count, ROWS_MAX, 0, expected);
@@ -148,7 +164,7 @@ static void check_type(const char *path, const char *name, const struct golden *
         stage_deinit(&s);
     }
     for (size_t i = 0; EVERY_TABLE && i + 1 < table_count; i++) {
-        stage_init(&s, path, type, cache, 2, tables[i]);
+        stage_init(&s, path, types, 2, tables[i]);
         float *found = malloc(count * row_floats(&s) * sizeof *found);
         run(&s, sequence->ids, count, 7, 1, found);
         if (memcmp(found, expected, count * row_floats(&s) * sizeof *found) != 0)
@@ -163,11 +179,8 @@ static void check_model(const char *path, const char *name, void *context) {
     size_t *turn = context;
     struct golden g;
     golden_init(&g, path);
-    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
-        if (++*turn % OF_TYPES == 0) check_type(path, name, &g, type, KV_TYPE_F32);
-    for (enum kv_type cache = KV_TYPE_F16; cache < KV_TYPE_COUNT; cache++)
-        if (++*turn % OF_TYPES == 0) check_type(path, name, &g, WEIGHT_TYPE_F32, cache);
-    ++*turn;
+    for (size_t i = 0; i < TYPES; i++)
+        if (++*turn % OF_TYPES == 0) check_types(path, name, &g, &all_types[i]);
     golden_deinit(&g);
 }
 

@@ -12,7 +12,7 @@
 /* Kernels are some twenty times slower there: half the requests, the two ways that have threads and preemption, and of the
  * types the narrowest (test_batch_bits.c has all). */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { REQUESTS = 16, FIRST_WAY = 1, WAYS = 2, FIRST_TYPE = 3, DRAFTS_MIN = 50 };
+enum { REQUESTS = 16, FIRST_WAY = 1, WAYS = 2, FIRST_TYPE = 4, DRAFTS_MIN = 50 };
 #else
 enum { REQUESTS = 32, FIRST_WAY = 0, WAYS = 4, FIRST_TYPE = 0, DRAFTS_MIN = 500 };
 #endif
@@ -44,13 +44,15 @@ static void wait_for_notice(void) {
     pthread_mutex_unlock(&notice.mutex);
 }
 
-static struct engine *open_engine(enum weight_type weights, enum kv_type kv_type, size_t threads,
-                                  size_t step_tokens, size_t kv_cache_mib, enum speculate_mode speculate) {
+static struct engine *open_engine(enum weight_type weights, enum head_weights head, enum kv_type kv_type,
+                                  size_t threads, size_t step_tokens, size_t kv_cache_mib,
+                                  enum speculate_mode speculate) {
     struct error e;
     struct engine *engine;
     struct engine_options options = {.model = test_source_path("deploy/models/tales"),
                                      .norm_form = NORM_FORM_CRMSNORM,
                                      .weights = weights,
+                                     .head = head,
                                      .kv_type = kv_type,
                                      .matmul = MATMUL_OWN,
                                      .isa = KERNEL_ISA_AUTO,
@@ -161,7 +163,8 @@ static void greedy_texts_are_those_of_the_reference(void **state) {
     json_error_t problem;
     json_t *reference = json_load_file(test_source_path("deploy/models/tales/reference.json"), 0, &problem);
     assert_non_null(reference);
-    struct engine *engine = open_engine(WEIGHT_TYPE_F32, KV_TYPE_AUTO, 0, 256, 0, SPECULATE_NGRAM);
+    struct engine *engine =
+        open_engine(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO, KV_TYPE_AUTO, 0, 256, 0, SPECULATE_NGRAM);
     size_t i;
     json_t *expect;
     json_array_foreach(json_object_get(reference, "cases"), i, expect) check_case(engine, expect);
@@ -221,12 +224,13 @@ static void expect_same(const struct result *a, const struct result *b) {
 }
 
 /* Returns how often a request was preempted. */
-static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t small_mib) {
+static size_t check_types(enum weight_type weights, enum head_weights head, enum kv_type kv_type,
+                          size_t small_mib) {
     static struct result alone[REQUESTS], together[REQUESTS];
     static struct engine_prompt prompts[REQUESTS];
     static int32_t predictions[REQUESTS][TOKENS_MAX];
     make_prompts(prompts);
-    struct engine *engine = open_engine(weights, kv_type, 1, 256, 0, SPECULATE_OFF);
+    struct engine *engine = open_engine(weights, head, kv_type, 1, 256, 0, SPECULATE_OFF);
     for (size_t i = 0; i < REQUESTS; i++) {
         run_requests(engine, &prompts[i], &alone[i], 1);
         if (i % 2) predict(&prompts[i], &alone[i], predictions[i]);
@@ -245,8 +249,8 @@ static size_t check_types(enum weight_type weights, enum kv_type kv_type, size_t
     uint64_t accepted_before = accepted;
     size_t preemptions = 0;
     for (size_t w = FIRST_WAY; w < FIRST_WAY + WAYS; w++) {
-        engine = open_engine(weights, kv_type, ways[w].threads, ways[w].step_tokens, ways[w].kv_cache_mib,
-                             ways[w].speculate);
+        engine = open_engine(weights, head, kv_type, ways[w].threads, ways[w].step_tokens,
+                             ways[w].kv_cache_mib, ways[w].speculate);
         run_requests(engine, prompts, together, REQUESTS);
         for (size_t i = 0; i < REQUESTS; i++) expect_same(&alone[i], &together[i]);
         /* Once more, over what the cache has kept. */
@@ -269,15 +273,17 @@ static void company_chunks_threads_and_preemption_change_nothing(void **state) {
     (void)state;
     static const struct {
         enum weight_type weights;
+        enum head_weights head;
         enum kv_type kv_type;
         size_t small_mib;
-    } types[] = {{WEIGHT_TYPE_F32, KV_TYPE_AUTO, 12},
-                 {WEIGHT_TYPE_BF16, KV_TYPE_AUTO, 6},
-                 {WEIGHT_TYPE_INT8, KV_TYPE_INT8, 4},
-                 {WEIGHT_TYPE_INT4, KV_TYPE_F16, 6}};
+    } types[] = {{WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO, KV_TYPE_AUTO, 12},
+                 {WEIGHT_TYPE_BF16, HEAD_WEIGHTS_AUTO, KV_TYPE_AUTO, 6},
+                 {WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO, KV_TYPE_INT8, 4},
+                 {WEIGHT_TYPE_INT4, HEAD_WEIGHTS_AUTO, KV_TYPE_F16, 6},
+                 {WEIGHT_TYPE_INT4, HEAD_WEIGHTS_INT4, KV_TYPE_F16, 6}};
     size_t preemptions = 0;
     for (size_t i = FIRST_TYPE; i < sizeof types / sizeof *types; i++)
-        preemptions += check_types(types[i].weights, types[i].kv_type, types[i].small_mib);
+        preemptions += check_types(types[i].weights, types[i].head, types[i].kv_type, types[i].small_mib);
     assert_true(preemptions > 0);
     print_message("%llu draft tokens accepted, %llu rejected\n", (unsigned long long)accepted,
                   (unsigned long long)rejected);

@@ -45,7 +45,7 @@ static void check_each_tile_once(size_t threads, size_t tiles, size_t runs) {
 
 static void test_each_tile_once(void **state) {
     (void)state;
-    static const size_t threads[] = {1, 2, 3, 8, 9, 20}, tiles[] = {0, 1, 2, 3, 7, 64, 1000};
+    static const size_t threads[] = {1, 2, 3, 7, 8, 9, 17, 64}, tiles[] = {0, 1, 2, 3, 7, 64, 1000};
     for (size_t i = 0; i < sizeof threads / sizeof threads[0]; i++)
         for (size_t j = 0; j < sizeof tiles / sizeof tiles[0]; j++)
             check_each_tile_once(threads[i], tiles[j], 20);
