@@ -2,6 +2,8 @@
  * them. The same operations, none of them fused, so the same bits. */
 #pragma once
 
+#include <stdint.h> /* __GLIBC__ */
+
 /* The thread sanitizer is not ready when the loader chooses. */
 #if defined __has_feature
 #if __has_feature(thread_sanitizer)

@@ -3,6 +3,9 @@
 #include "engine/calibrate/round_work.h"
 
 #define LEVEL_MAX 127
+/* Scales of a row that are less than this part of its largest are taken for 0: their inverses might be infinite, and what
+ * their weights say is lost in the sums in any case. */
+#define RATIO_MIN 0x1p-100
 
 static uint8_t *byte_of(const void *panel, size_t k, size_t n) {
     return (uint8_t *)(uintptr_t)panel + (k / 4 * LANES + n) * 4 + k % 4;
@@ -14,7 +17,7 @@ static const float *scales_of(const void *panel, size_t in) {
 }
 
 /* A row's unit is its largest scale, and it stays as it is where one of them is infinite or NaN. Weights of a group whose
- * scale is 0 or subnormal stay 0. */
+ * scale is 0 or subnormal, or next to nothing beside the unit, stay as they are too. */
 static void begin(const struct work *w, const void *panel, double inverse[LANES]) {
     const size_t in = w->factor->in, groups = kernel_int8_groups(in);
     const float *scales = scales_of(panel, in);
@@ -29,8 +32,9 @@ static void begin(const struct work *w, const void *panel, double inverse[LANES]
         inverse[n] = finite ? least : 0;
         for (size_t g = 0; g < groups; g++) {
             const float scale = scales[g * LANES + n];
-            w->scales[g].at[n] =
-                inverse[n] != 0 && round_inverse_of(scale) != 0 ? (float)((double)scale * inverse[n]) : 0;
+            const double ratio =
+                inverse[n] != 0 && round_inverse_of(scale) != 0 ? (double)scale * inverse[n] : 0;
+            w->scales[g].at[n] = ratio >= RATIO_MIN ? (float)ratio : 0;
         }
     }
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Cross-compiles for AArch64 in build/arm64, and runs under qemu-user: the tests of the kernels, which compare NEON with
-# the scalar table bit by bit, and prenormd itself with both. What it needs of AArch64's libraries is unpacked into a
-# folder of its own; of the system, only the cross compiler and qemu are installed.
+# the scalar table bit by bit, and of what packs for them, and prenormd itself with both. What it needs of AArch64's
+# libraries is unpacked into a folder of its own; of the system, only the cross compiler and qemu are installed.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$root/build/arm64
 sysroot=$folder/sysroot
 libraries=$sysroot/usr/lib/aarch64-linux-gnu
+# Of packing and folding those whose loops are written for vectors.
+tests='^test_(kernels_|pack_(panels|packed_model)$|fold_(rotation|folded_linear)$)'
 emulator=(qemu-aarch64 -L "$sysroot")
 # shellcheck source=deploy/packages/install.sh
 source "$root/deploy/packages/install.sh"
@@ -51,7 +53,7 @@ build() {
     cmake -G Ninja -S "$root" -B "$folder/tree" -DPRENORM_WERROR=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
         -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_SYSROOT="$sysroot" \
         -DCMAKE_CROSSCOMPILING_EMULATOR="$(IFS=';' && echo "${emulation[*]}")"
-    targets=$(ctest --test-dir "$folder/tree" -N -R '^test_(kernels|panels)_' | sed -n 's/^ *Test *#[0-9]*: //p')
+    targets=$(ctest --test-dir "$folder/tree" -N -R "$tests" | sed -n 's/^ *Test *#[0-9]*: //p')
     [[ -n $targets ]] || fail "no tests of the kernels"
     # shellcheck disable=SC2086 # one word a target
     cmake --build "$folder/tree" --parallel "$(nproc)" --target prenormd $targets
@@ -105,7 +107,7 @@ programs=$folder/programs.log
     try_old_processor
 } >"$programs" 2>&1 &
 status=0
-ctest --test-dir "$folder/tree" --parallel "$(nproc)" --output-on-failure --no-tests=error -R '^test_(kernels|panels)_' || status=$?
+ctest --test-dir "$folder/tree" --parallel "$(nproc)" --output-on-failure --no-tests=error -R "$tests" || status=$?
 wait $! || status=$?
 cat "$programs"
 exit "$status"

@@ -326,12 +326,29 @@ static void test_inputs_that_are_not_finite(void **state) {
     scene_deinit(&s);
 }
 
+/* Groups of a row whose scales are so far apart that their ratio is no normal float: the small ones stay as they are. */
+static void test_groups_that_are_far_apart(void **state) {
+    (void)state;
+    struct scene s;
+    scene_init(&s, WEIGHT_TYPE_INT8, 300, 4, HESSIAN_STRETCH_MAX);
+    const size_t group = kernel_int8_group_k(s.in);
+    for (size_t i = 0; i < s.count * s.in; i++)
+        s.weights[i] = ldexp(s.weights[i], i % s.in < group ? 65 : -65);
+    panels_pack(s.type, s.weights, 0, s.count, s.in, s.before);
+    round_with(&s, kernel_scalar());
+    for (size_t n = 0; n < s.count; n++)
+        for (size_t k = group; k < s.in; k++)
+            assert_true(stored(&s, s.after, k, n) == stored(&s, s.before, k, n));
+    scene_deinit(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_row_is_worse),
         cmocka_unit_test(test_scales_and_other_rows_stay),
         cmocka_unit_test(test_every_set_gives_the_same_bytes),
         cmocka_unit_test(test_it_is_the_method),
+        cmocka_unit_test(test_groups_that_are_far_apart),
         cmocka_unit_test(test_inputs_that_are_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
