@@ -47,8 +47,8 @@ static const char *const schemas[] = {
     "{\"type\": \"string\", \"pattern\": \"^a[^\\\\r\\\\n]*c$\", \"maxLength\": 45}",
     "{\"type\": \"string\", \"pattern\": \"c+\", \"minLength\": 3}",
     "{\"type\": \"array\", \"items\": {\"type\": \"string\", \"maxLength\": 101}}",
-    "{\"properties\": {\"aa\": true, \"abc\": {\"type\": \"null\"}}, \"additionalProperties\": true,"
-    " \"propertyNames\": {\"maxLength\": 31}}",
+    ("{\"properties\": {\"aa\": true, \"abc\": {\"type\": \"null\"}}, \"additionalProperties\": true,"
+     " \"propertyNames\": {\"maxLength\": 31}}"),
 };
 
 /* Splitmix64. */
