@@ -160,14 +160,19 @@ static void with_drafts_too(void **state) {
     check(drafting);
 }
 
+/* Those that take much, some way into their masks. */
+static void begin_hostile(struct said *all) {
+    begin(plain);
+    memset(all, 0, REQUESTS * sizeof *all);
+    for (size_t i = 0; i < HOSTILE; i++) submit(i, &all[i]);
+    for (int turns = 0; turns < 60; turns++) turn(all, REQUESTS);
+}
+
 /* One that takes little is served before those that take much, whenever it comes. */
 static void who_takes_little_waits_little(void **state) {
     (void)state;
     static struct said all[REQUESTS];
-    begin(plain);
-    memset(all, 0, sizeof all);
-    for (size_t i = 0; i < HOSTILE; i++) submit(i, &all[i]);
-    for (int turns = 0; turns < 60; turns++) turn(all, REQUESTS);
+    begin_hostile(all);
     submit(LIGHT, &all[LIGHT]);
     for (size_t turns = 0; !all[LIGHT].has_ended; turns++) {
         assert_true(turns < 2 * LENGTH);
@@ -180,10 +185,7 @@ static void who_takes_little_waits_little(void **state) {
 static void they_can_be_cancelled(void **state) {
     (void)state;
     static struct said all[REQUESTS];
-    begin(plain);
-    memset(all, 0, sizeof all);
-    for (size_t i = 0; i < HOSTILE; i++) submit(i, &all[i]);
-    for (int turns = 0; turns < 60; turns++) turn(all, REQUESTS);
+    begin_hostile(all);
     for (size_t i = 0; i < HOSTILE; i++) assert_false(all[i].has_ended);
     for (size_t i = 0; i < HOSTILE; i++) scheduler_cancel(all[i].request);
     for (int turns = 0; turns < 3; turns++) turn(all, REQUESTS);
