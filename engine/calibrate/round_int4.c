@@ -5,11 +5,6 @@
 
 #include "engine/calibrate/round_work.h"
 
-/* As in int4_group.c. */
-#define SCALE_MAX  16
-#define WIDER_MOST 1 /* scales beside the one that spans the group */
-#define SHIFT_MOST 2 /* and offsets beside its middle, by a quarter of the scale */
-
 struct group {
     struct lanes target[GROUP]; /* moved by what is behind the group */
     struct lanes m, c;
@@ -81,19 +76,6 @@ static void range_of(const struct lanes *x, struct lanes *low, struct lanes *hig
         }
 }
 
-/* The candidates of int4_group_fit, as this one moves the range. */
-static void set_candidate(const struct lanes *low, const struct lanes *high, int wider, int by,
-                          struct lanes *m, struct lanes *c) {
-    for (size_t n = 0; n < LANES; n++) {
-        const float spanning = rounded(0.95f * (high->at[n] - low->at[n]) / 15);
-        const float scale = clamped(spanning + (float)wider, 1, SCALE_MAX);
-        const float middle = rounded((low->at[n] + high->at[n] + scale) / 2);
-        const float shift = scale < 4 ? 1 : rounded(scale / 4);
-        m->at[n] = scale;
-        c->at[n] = clamped(middle + shift * (float)by, 8 * scale - 127, 127 - 7 * scale);
-    }
-}
-
 static void choose(struct group *g, const struct lanes *m, const struct lanes *c, const struct lanes *error) {
     for (size_t n = 0; n < LANES; n++) {
         const bool better = error->at[n] < g->error.at[n];
@@ -111,9 +93,10 @@ static void fit(const struct work *w, size_t stretch, size_t at) {
     round_move_group(w, stretch, at, w->weights + first, g->target);
     range_of(g->target, &low, &high);
     for (size_t n = 0; n < LANES; n++) g->error.at[n] = FLT_MAX, g->m.at[n] = 1, g->c.at[n] = 0;
-    for (int wider = -WIDER_MOST; wider <= WIDER_MOST; wider++)
-        for (int by = -SHIFT_MOST; by <= SHIFT_MOST; by++) {
-            set_candidate(&low, &high, wider, by, &m, &c);
+    for (int wider = -INT4_WIDER_MOST; wider <= INT4_WIDER_MOST; wider++)
+        for (int by = -INT4_SHIFT_MOST; by <= INT4_SHIFT_MOST; by++) {
+            for (size_t n = 0; n < LANES; n++)
+                int4_candidate(low.at[n], high.at[n], wider, by, &m.at[n], &c.at[n]);
             round_group(w, w->weights + first, g, &m, &c, stretch, at, errors, &error);
             choose(g, &m, &c, &error);
         }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/calibrate/factor.h"
+#include "engine/pack/panels/rounding.h"
 
 #define GROUP KERNEL_INT4_GROUP /* of k, that is moved and rounded together */
 #define LANES KERNEL_PANEL
@@ -37,15 +38,6 @@ struct rounding {
 };
 
 extern const struct rounding round_int4, round_int8;
-
-static inline float clamped(float value, float least, float most) {
-    value = value < least ? least : value;
-    return value > most ? most : value;
-}
-
-static inline float rounded(float value) {
-    return value + KERNEL_ROUNDING_SHIFT - KERNEL_ROUNDING_SHIFT;
-}
 
 static inline size_t round_padded(size_t in) {
     return (in + GROUP - 1) / GROUP * GROUP;

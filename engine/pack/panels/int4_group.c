@@ -4,11 +4,10 @@
 
 #include <float.h>
 
-#include "engine/base/widest.h"
+#include "engine/pack/panels/rounding.h"
 
-#define SCALE_MAX 16 /* 15 of them from -127 to 127 */
-#define SUMS                                                                                                 \
-    8 /* of a group, of index modulo 8, then added one by one: the order that files were written with */
+/* Sums of a group, of index modulo 8, which are then added one by one: the order that files were written with. */
+#define SUMS 8
 
 /* A number of each row. */
 struct lanes {
@@ -21,15 +20,6 @@ struct lanes {
 #else
 #define EACH_ROW(n) _Pragma("GCC unroll 1") for (size_t n = 0; n < INT4_ROWS; n++)
 #endif
-
-WIDEST_INLINE float clamped(float value, float least, float most) {
-    value = value < least ? least : value;
-    return value > most ? most : value;
-}
-
-WIDEST_INLINE float rounded(float value) {
-    return value + KERNEL_ROUNDING_SHIFT - KERNEL_ROUNDING_SHIFT;
-}
 
 /* The nearest level of x, before it is multiplied by m and moved by c. */
 WIDEST_INLINE float level_of(float x, float inverse_m, float c) {
@@ -60,28 +50,14 @@ WIDEST_INLINE void find_range(const struct int4_groups *g, struct lanes *low, st
         }
 }
 
-/* Candidates are scales with which sixteen levels span about the whole group, and offsets about its middle,
- * half a scale to either side: where the levels fall matters more than that they reach the extremes. */
-WIDEST_INLINE void set_candidate(const struct lanes *low, const struct lanes *high, int wider, int by,
-                                 struct lanes *m, struct lanes *c) {
-    EACH_ROW(n) {
-        const float spanning = rounded(0.95f * (high->at[n] - low->at[n]) / 15);
-        const float scale = clamped(spanning + (float)wider, 1, SCALE_MAX);
-        const float middle = rounded((low->at[n] + high->at[n] + scale) / 2);
-        const float shift = scale < 4 ? 1 : rounded(scale / 4);
-        m->at[n] = scale;
-        c->at[n] = clamped(middle + shift * (float)by, 8 * scale - 127, 127 - 7 * scale);
-    }
-}
-
 WIDEST void int4_groups_fit(struct int4_groups *groups) {
     struct lanes low, high, least, best_m, best_c;
     find_range(groups, &low, &high);
     EACH_ROW(n) least.at[n] = FLT_MAX, best_m.at[n] = 1, best_c.at[n] = 0;
-    for (int wider = -1; wider <= 1; wider++)
-        for (int by = -2; by <= 2; by++) {
+    for (int wider = -INT4_WIDER_MOST; wider <= INT4_WIDER_MOST; wider++)
+        for (int by = -INT4_SHIFT_MOST; by <= INT4_SHIFT_MOST; by++) {
             struct lanes m, c, error;
-            set_candidate(&low, &high, wider, by, &m, &c);
+            EACH_ROW(n) int4_candidate(low.at[n], high.at[n], wider, by, &m.at[n], &c.at[n]);
             squared_errors(groups, &m, &c, &error);
             EACH_ROW(n) {
                 const _Bool better = error.at[n] < least.at[n];
