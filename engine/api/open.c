@@ -12,6 +12,7 @@
 #include "engine/files/mapped_file.h"
 #include "engine/grammar/grammar_cache.h"
 #include "engine/kv/kv_plan.h"
+#include "engine/api/loader_options.h"
 #include "engine/api/memory_plan.h"
 #include "engine/sched/self_drafts.h"
 #include "engine/sched/step.h"
@@ -344,23 +345,12 @@ static enum status load_drafts(struct engine *engine, const struct engine_option
 }
 
 static struct loaded_model_options loader_of(struct engine *engine, const struct engine_options *o) {
-    return (struct loaded_model_options){.model = o->model,
-                                         .lora = o->lora,
-                                         .ignore_adapter = o->ignore_adapter,
-                                         .form = o->norm_form,
-                                         .matmul = o->matmul,
-                                         .weights = o->weights,
-                                         .head = o->head,
-                                         .any_form = o->any_form,
-                                         .form_asked = !o->any_form,
-                                         .any_weights = o->any_weights,
-                                         .allow_unknown_config_keys = o->allow_unknown_config_keys,
-                                         .tokenizer = &engine->tokenizer,
-                                         .no_tokenizer = &engine->no_tokenizer,
-                                         .context = o->context,
-                                         .extend_context = o->extend_context,
-                                         .progress = o->progress,
-                                         .progress_context = o->progress_context};
+    struct loaded_model_options loader = loader_options(o);
+    loader.tokenizer = &engine->tokenizer;
+    loader.no_tokenizer = &engine->no_tokenizer;
+    loader.progress = o->progress;
+    loader.progress_context = o->progress_context;
+    return loader;
 }
 
 /* What is made of the tokenizer that was loaded, if there is one. */

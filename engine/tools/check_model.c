@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/api/engine.h"
+#include "engine/api/loader_options.h"
 #include "engine/base/memory.h"
 #include "engine/base/workers.h"
 #include "engine/kv/kv_plan.h"
@@ -81,24 +82,10 @@ enum status check_model(const struct engine_options *o, struct check_result *res
     struct tokenizer *tokenizer = NULL;
     struct error no_tokenizer = {0};
     struct workers *workers = NULL;
-    const struct loaded_model_options loader = {
-        .model = o->model,
-        .lora = o->lora,
-        .ignore_adapter = o->ignore_adapter,
-        .form = o->norm_form,
-        .matmul = o->matmul,
-        .weights = o->weights,
-        .head = o->head,
-        .any_form = o->any_form,
-        .any_weights = o->any_weights,
-        .form_asked = !o->any_form,
-        .allow_unknown_config_keys = o->allow_unknown_config_keys,
-        .context = o->context,
-        .extend_context = o->extend_context,
-        .plan_only = true,
-        .tokenizer = &tokenizer,
-        .no_tokenizer = &no_tokenizer,
-    };
+    struct loaded_model_options loader = loader_options(o);
+    loader.plan_only = true;
+    loader.tokenizer = &tokenizer;
+    loader.no_tokenizer = &no_tokenizer;
     *result = (struct check_result){0};
     enum status status = workers_create(1, &workers, e);
     if (status == STATUS_OK) status = loaded_model_init(&model, &loader, workers, e);

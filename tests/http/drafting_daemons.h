@@ -8,11 +8,7 @@ static struct daemon with, without; /* drafts */
 
 /* One more of them, with an option of its own; daemon_stop it. */
 static inline void drafting_start(struct daemon *d, const char *option, const char *value) {
-    daemon_start(d, PRENORMD,
-                 (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
-                                       option, value, NULL});
-    daemon_wait_ready(d);
+    daemon_start_tales(d, option, value, NULL);
 }
 
 static inline int drafting_setup(void **state) {

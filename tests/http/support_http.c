@@ -83,17 +83,32 @@ void daemon_wait_ready(const struct daemon *d) {
     fail_msg("the daemon does not get ready");
 }
 
-void daemon_start_fake(struct daemon *d, const char *settings, ...) {
-    const char *flags[FLAGS_MAX + 1] = {"--port", "0", "--model", settings, "--model-name", "tales"};
-    int count = 6;
-    va_list args;
-    va_start(args, settings);
-    for (const char *flag; (flag = va_arg(args, const char *));) {
+/* Behind those there are. */
+static void add_flags(const char **flags, int count, va_list more) {
+    for (const char *flag; (flag = va_arg(more, const char *));) {
         assert_true(count < FLAGS_MAX);
         flags[count++] = flag;
     }
+}
+
+void daemon_start_fake(struct daemon *d, const char *settings, ...) {
+    const char *flags[FLAGS_MAX + 1] = {"--port", "0", "--model", settings, "--model-name", "tales"};
+    va_list args;
+    va_start(args, settings);
+    add_flags(flags, 6, args);
     va_end(args);
     daemon_start(d, PRENORMD_FAKE, flags);
+    daemon_wait_ready(d);
+}
+
+void daemon_start_tales(struct daemon *d, ...) {
+    const char *flags[FLAGS_MAX + 1] = {
+        "serve", "--port", "0", "--model", test_source_path("deploy/models/tales"), "--kv-cache-mib", "64"};
+    va_list args;
+    va_start(args, d);
+    add_flags(flags, 7, args);
+    va_end(args);
+    daemon_start(d, PRENORMD, flags);
     daemon_wait_ready(d);
 }
 

@@ -20,6 +20,8 @@ struct daemon {
  * ready. */
 void daemon_start(struct daemon *d, const char *program, const char *const *flags);
 void daemon_start_fake(struct daemon *d, const char *settings, ...) __attribute__((sentinel));
+/* With the bundled model, when it is ready. */
+void daemon_start_tales(struct daemon *d, ...) __attribute__((sentinel));
 void daemon_wait_ready(const struct daemon *d);
 
 /* Sends SIGTERM and waits; fails unless the exit code is 0. */

@@ -13,11 +13,7 @@ static struct daemon start(const char *folder, const char *template, const char 
     char path[256];
     snprintf(path, sizeof path, "%s/chat.jinja", folder);
     test_file_write(folder, "chat.jinja", template, strlen(template));
-    daemon_start(&d, PRENORMD,
-                 (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
-                                       "--chat-template", path, flag, NULL});
-    daemon_wait_ready(&d);
+    daemon_start_tales(&d, "--chat-template", path, flag, NULL);
     return d;
 }
 
@@ -190,11 +186,7 @@ static void test_template_that_cannot_be_run(void **state) {
 static void test_model_without_template(void **state) {
     (void)state;
     struct daemon d;
-    daemon_start(&d, PRENORMD,
-                 (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
-                                       NULL});
-    daemon_wait_ready(&d);
+    daemon_start_tales(&d, NULL);
     json_t *error = post(&d, "/v1/chat/completions", "{" STORY "}", 400);
     assert_non_null(strstr(message_of(error), "has no chat template"));
     assert_non_null(strstr(message_of(error), "/v1/completions"));

@@ -117,11 +117,7 @@ static void test_fake(void **state) {
 static void test_model(void **state) {
     (void)state;
     struct daemon d;
-    daemon_start(&d, PRENORMD,
-                 (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
-                                       NULL});
-    daemon_wait_ready(&d);
+    daemon_start_tales(&d, NULL);
     check_daemon(&d);
     daemon_stop(&d);
 }

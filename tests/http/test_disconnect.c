@@ -139,11 +139,7 @@ static void test_model(void **state) {
     static const char *const bodies[] = {
         "{\"prompt\":\"Once upon a time\",\"max_tokens\":450,\"ignore_eos\":true,\"stream\":true}",
         "{\"prompt\":\"Once upon a time\",\"max_tokens\":450,\"ignore_eos\":true}"};
-    daemon_start(&model, PRENORMD,
-                 (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
-                                       "--max-sequences", "1", NULL});
-    daemon_wait_ready(&model);
+    daemon_start_tales(&model, "--max-sequences", "1", NULL);
     for (int i = 0; i < 2; i++) {
         int running = raw_connect(&model), waiting = raw_connect(&model);
         raw_post(running, bodies[i]);

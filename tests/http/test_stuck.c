@@ -13,12 +13,7 @@
 enum { WAITS_MAX = 2400, WAIT_MS = 50 };
 
 static void start_daemon(struct daemon *d, const char *seconds) {
-    const char *const flags[] = {
-        "serve",          "--port", "0",         "--model", test_source_path("deploy/models/tales"),
-        "--kv-cache-mib", "64",     "--threads", "2",       "--stuck-seconds",
-        seconds,          NULL};
-    daemon_start(d, PRENORMD, flags);
-    daemon_wait_ready(d);
+    daemon_start_tales(d, "--threads", "2", "--stuck-seconds", seconds, NULL);
 }
 
 static pid_t find_thread(pid_t pid, const char *name) {

@@ -12,11 +12,7 @@ static int start(void **state) {
     (void)state;
     reference = json_load_file(test_source_path("deploy/models/tales/reference.json"), 0, NULL);
     assert_non_null(reference);
-    daemon_start(&d, PRENORMD,
-                 (const char *const[]){"serve", "--port", "0", "--model",
-                                       test_source_path("deploy/models/tales"), "--kv-cache-mib", "64",
-                                       NULL});
-    daemon_wait_ready(&d);
+    daemon_start_tales(&d, NULL);
     return 0;
 }
 

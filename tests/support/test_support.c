@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <limits.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 const char *test_source_path(const char *relative) {
     static char paths[8][1024];
@@ -36,6 +38,18 @@ void test_file_write(const char *folder, const char *name, const void *bytes, si
     FILE *file = fopen(path, "wb");
     if (!file || fwrite(bytes, 1, length, file) != length || fclose(file) != 0)
         fail_msg("cannot write %s", path);
+}
+
+char *test_folder_of_tales(void) {
+    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json",
+                                        "tokenizer_config.json"};
+    char *folder = test_folder_create(), from[PATH_MAX], to[PATH_MAX];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(from, sizeof from, "%s/%s", test_source_path("deploy/models/tales"), names[i]);
+        snprintf(to, sizeof to, "%s/%s", folder, names[i]);
+        assert_int_equal(symlink(from, to), 0);
+    }
+    return folder;
 }
 
 char *test_file_read(const char *folder, const char *name, size_t *length) {

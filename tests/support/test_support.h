@@ -25,6 +25,9 @@ const char *test_source_path(const char *relative);
 char *test_folder_create(void);
 void test_folder_remove(char *folder);
 
+/* Such a folder with links to the files of the bundled model, so that more can lie beside them. */
+char *test_folder_of_tales(void);
+
 /* Writes length bytes to folder/name; fails the test if it cannot. */
 void test_file_write(const char *folder, const char *name, const void *bytes, size_t length);
 

@@ -2,7 +2,6 @@
 #include "tests/unit/engine/api/fixture.h"
 
 #include <limits.h>
-#include <unistd.h>
 
 static const char plain[] = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}"
                             "{% if add_generation_prompt %}<assistant>{% endif %}{{ more }}";
@@ -11,19 +10,6 @@ struct fixture {
     char *folder;
     struct engine *engine;
 };
-
-/* The bundled model, with links to its files, so that more can lie beside them. */
-static char *model_folder(void) {
-    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json",
-                                        "tokenizer_config.json"};
-    char *folder = test_folder_create(), from[PATH_MAX], to[PATH_MAX];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(from, sizeof from, "%s/%s", test_source_path("deploy/models/tales"), names[i]);
-        snprintf(to, sizeof to, "%s/%s", folder, names[i]);
-        assert_int_equal(symlink(from, to), 0);
-    }
-    return folder;
-}
 
 static struct engine *open_folder(const char *folder, const char *option, bool controls) {
     struct engine_options o = fixture_options("");
@@ -38,7 +24,7 @@ static struct engine *open_folder(const char *folder, const char *option, bool c
 }
 
 static struct fixture open_with(const char *template) {
-    struct fixture f = {.folder = model_folder()};
+    struct fixture f = {.folder = test_folder_of_tales()};
     if (template) test_file_write(f.folder, "chat_template.jinja", template, strlen(template));
     f.engine = open_folder(f.folder, NULL, false);
     return f;

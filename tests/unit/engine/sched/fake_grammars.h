@@ -44,3 +44,14 @@ static inline void fake_grammars_deinit(struct fake_grammars *g) {
     }
     grammar_vocabulary_destroy(g->vocabulary);
 }
+
+/* Ways to change a scheduler's options: what a grammar needs of them, and drafts too. */
+static inline void plain(struct scheduler_options *o) {
+    o->rules.tokenizer = tokenizer;
+}
+
+static inline void drafting(struct scheduler_options *o) {
+    plain(o);
+    o->speculate = true;
+    o->draft_row_cost = 0.001;
+}

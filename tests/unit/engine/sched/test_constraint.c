@@ -22,16 +22,6 @@ static int close_all(void **state) {
     return close_tokenizer(state);
 }
 
-static void plain(struct scheduler_options *o) {
-    o->rules.tokenizer = tokenizer;
-}
-
-static void drafting(struct scheduler_options *o) {
-    plain(o);
-    o->speculate = true;
-    o->draft_row_cost = 0.001;
-}
-
 static char said[512];
 static struct engine_event end;
 

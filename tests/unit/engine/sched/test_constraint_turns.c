@@ -35,16 +35,6 @@ static int close_all(void **state) {
     return close_tokenizer(state);
 }
 
-static void plain(struct scheduler_options *o) {
-    o->rules.tokenizer = tokenizer;
-}
-
-static void drafting(struct scheduler_options *o) {
-    plain(o);
-    o->speculate = true;
-    o->draft_row_cost = 0.001;
-}
-
 static void submit(size_t number, struct said *out) {
     struct engine_prompt prompt = fake_prompt(ids_of(5, 3 + (unsigned)number), 5, LENGTH);
     struct error e;

@@ -2,24 +2,11 @@
 #include "tests/support/test_support.h"
 
 #include <limits.h>
-#include <unistd.h>
 
 #include "engine/api/engine.h"
 #include "engine/tools/tools.h"
 
 static const char template[] = "{{ bos_token }}{% for m in messages %}({{ m.content }}){% endfor %}";
-
-static char *model_folder(void) {
-    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json",
-                                        "tokenizer_config.json"};
-    char *folder = test_folder_create(), from[PATH_MAX], to[PATH_MAX];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(from, sizeof from, "%s/%s", test_source_path("deploy/models/tales"), names[i]);
-        snprintf(to, sizeof to, "%s/%s", folder, names[i]);
-        assert_int_equal(symlink(from, to), 0);
-    }
-    return folder;
-}
 
 static struct engine *open_file(const char *file) {
     const struct engine_options options = {.model = file,
@@ -60,7 +47,7 @@ static struct engine *convert(const char *folder) {
 
 static void with_a_template(void **state) {
     (void)state;
-    char *folder = model_folder();
+    char *folder = test_folder_of_tales();
     test_file_write(folder, "chat_template.jinja", template, strlen(template));
     struct engine *engine = convert(folder);
     json_t *messages = json_pack("[{s:s}]", "content", "Hi");
@@ -77,7 +64,7 @@ static void with_a_template(void **state) {
 
 static void without_one(void **state) {
     (void)state;
-    char *folder = model_folder();
+    char *folder = test_folder_of_tales();
     struct engine *engine = convert(folder);
     assert_says(engine_no_chat_template(engine), "no chat template");
     engine_close(engine);

@@ -1,26 +1,10 @@
 /* What is found of texts that are taken whatever they are; that it is so is checked by test_mask.c. */
-#include "tests/support/test_support.h"
+#include "tests/unit/engine/grammar/rules_fixture.h"
 
 #include "engine/grammar/match/byte_groups.h"
 #include "engine/grammar/match/runs.h"
 
-static struct rules *rules;
 static struct class_groups_table table;
-
-static int teardown(void **state) {
-    (void)state;
-    rules_destroy(rules);
-    return 0;
-}
-
-static rules_expression text(const char *bytes) {
-    return rules_text(rules, bytes, strlen(bytes));
-}
-
-static rules_expression pair(rules_expression a, rules_expression b) {
-    const rules_expression parts[] = {a, b};
-    return rules_sequence(rules, parts, 2);
-}
 
 /* Any character but a comma; and small letters. */
 static rules_expression any(void) {
@@ -33,10 +17,8 @@ static rules_expression letter(void) {
 
 /* All sets of bytes are made before the first is finished, so that each finish has the same classes of bytes. */
 static int setup(void **state) {
-    struct error e;
-    (void)state;
     class_groups_clear(&table);
-    if (rules_create((size_t)1 << 24, NULL, &rules, &e) != STATUS_OK) return 1;
+    if (rules_setup(state) != 0) return 1;
     any();
     letter();
     text("abname,xz\"");
@@ -63,9 +45,10 @@ static void characters_are_counted(void **state) {
     rules_expression three = rules_repeat(rules, any(), 3, 3);
     assert_int_equal(length_of(rules_repeat(rules, three, 2, 4), MANY), 12);
     assert_int_equal(length_of(rules_repeat(rules, three, 1, RULES_UNLIMITED), MANY), RULES_UNLIMITED);
-    assert_int_equal(length_of(pair(three, pair(rules_repeat(rules, letter(), 0, 5), text(","))), LETTERS),
-                     8);
-    assert_int_equal(length_of(pair(three, pair(rules_repeat(rules, letter(), 0, 5), text(","))), MANY), 3);
+    assert_int_equal(
+        length_of(sequence(three, sequence(rules_repeat(rules, letter(), 0, 5), text(","))), LETTERS), 8);
+    assert_int_equal(
+        length_of(sequence(three, sequence(rules_repeat(rules, letter(), 0, 5), text(","))), MANY), 3);
     assert_int_equal(length_of(three, byte_group(',')), 0);
 }
 
@@ -73,11 +56,11 @@ static void what_comes_behind_may_begin_alike(void **state) {
     const rules_expression both[] = {text("ab"), letter()};
     (void)state;
     rules_expression star = rules_repeat(rules, any(), 0, RULES_UNLIMITED);
-    assert_int_equal(length_of(pair(star, text("z\"")), MANY), RULES_UNLIMITED);
+    assert_int_equal(length_of(sequence(star, text("z\"")), MANY), RULES_UNLIMITED);
     assert_int_equal(
         length_of(rules_repeat(rules, rules_choice(rules, both, 2), 1, RULES_UNLIMITED), LETTERS),
         RULES_UNLIMITED);
-    assert_int_equal(length_of(pair(text("\""), star), MANY), 0);
+    assert_int_equal(length_of(sequence(text("\""), star), MANY), 0);
 }
 
 static void intersections_and_differences_have_both_bounds(void **state) {
@@ -110,10 +93,11 @@ static void repeats_of_repeats_are_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(characters_are_counted, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_comes_behind_may_begin_alike, setup, teardown),
-        cmocka_unit_test_setup_teardown(intersections_and_differences_have_both_bounds, setup, teardown),
-        cmocka_unit_test_setup_teardown(repeats_of_repeats_are_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(characters_are_counted, setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(what_comes_behind_may_begin_alike, setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(intersections_and_differences_have_both_bounds, setup,
+                                        rules_teardown),
+        cmocka_unit_test_setup_teardown(repeats_of_repeats_are_one, setup, rules_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,36 +1,12 @@
 /* Rules as they are written: simplifications that keep states few, failures that are kept, limits. What texts they match
  * is the matter of match/test_matcher.c. */
-#include "tests/support/test_support.h"
+#include "tests/unit/engine/grammar/rules_fixture.h"
 
-#include "engine/grammar/rules/expression.h"
 #include "engine/grammar/rules/dfa.h"
-
-static struct rules *rules;
-
-static int setup(void **state) {
-    struct error e;
-    (void)state;
-    return rules_create((size_t)1 << 24, NULL, &rules, &e) == STATUS_OK ? 0 : 1;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    rules_destroy(rules);
-    return 0;
-}
-
-static rules_expression text(const char *bytes) {
-    return rules_text(rules, bytes, strlen(bytes));
-}
 
 static rules_expression choice(rules_expression a, rules_expression b) {
     const rules_expression parts[] = {a, b};
     return rules_choice(rules, parts, 2);
-}
-
-static rules_expression sequence(rules_expression a, rules_expression b) {
-    const rules_expression parts[] = {a, b};
-    return rules_sequence(rules, parts, 2);
 }
 
 static void equal_ones_have_equal_numbers(void **state) {
@@ -197,14 +173,14 @@ static void memory_is_limited(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(equal_ones_have_equal_numbers, setup, teardown),
-        cmocka_unit_test_setup_teardown(points_are_utf8, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_first_failure_is_kept, setup, teardown),
-        cmocka_unit_test_setup_teardown(rules_must_be_defined_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(intersections_are_regular, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_matches_nothing_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(depth_is_limited, setup, teardown),
-        cmocka_unit_test_setup_teardown(memory_is_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(equal_ones_have_equal_numbers, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(points_are_utf8, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(the_first_failure_is_kept, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(rules_must_be_defined_once, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(intersections_are_regular, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(what_matches_nothing_is_refused, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(depth_is_limited, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(memory_is_limited, rules_setup, rules_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
