@@ -176,7 +176,7 @@ class Comparison:
         except RuntimeError:
             return None
         self.times[f"XGrammar compiles, {case.origin}"].append(time.thread_time_ns() - start)
-        return xgrammar.GrammarMatcher(compiled)
+        return compiled
 
     def peer(self, case):
         if case.kind == "gbnf":
@@ -286,8 +286,9 @@ class Comparison:
                 return None
         return other
 
-    def walk(self, rng, case, judge, whole):
-        matcher, other = self.peer(case), self.compile_xgrammar(case)
+    def walk(self, rng, case, judge, compiled, whole):
+        import xgrammar
+        matcher, other = self.peer(case), compiled and xgrammar.GrammarMatcher(compiled)
         text, token = b"", -1
         self.ours.begin()
         self.walks += 1
@@ -335,11 +336,12 @@ class Comparison:
                 continue
             self.times[f"ours compiles, {case.origin}"].append(took)
             judge = None if case.kind == "gbnf" else grammar_judge.Judge(self.bytes, case.kind, case.source, case.draft)
+            compiled = self.compile_xgrammar(case)  # once, as it takes seconds
             for number in range(self.arguments.walks):
                 if number:
                     self.ours.compile(case.kind, case.source)
                 try:
-                    self.walk(rng, case, judge, self.drawn(rng, case) if number % 2 else None)
+                    self.walk(rng, case, judge, compiled, self.drawn(rng, case) if number % 2 else None)
                 except ValueError as error:
                     print(f"  (no mask) {case.name}: {error}")
         self.report(cases, refused)
@@ -452,7 +454,8 @@ def all_cases(arguments, rng):
         cases += [schema_case("usual schemas", schema) for schema in grammar_step.SCHEMAS]
         cases += [schema_case("random schemas", schema_suite.random_document(rng)) for _ in range(arguments.documents)]
     cases += suite_schemas(arguments.suite) if arguments.suite else []
-    cases += real_schemas(arguments.real) if arguments.real else []
+    real = list(real_schemas(arguments.real)) if arguments.real else []
+    cases += rng.sample(real, min(len(real), arguments.reals))
     cases += [Case("expressions", "regex", regex) for regex in FIXED_REGEXES + [random_regex(rng) for _ in range(arguments.regexes)]]
     cases += [Case("GBNF", "gbnf", grammar) for grammar in FIXED_GBNF]
     return list({(case.kind, case.source, case.draft): case for case in cases}.values())
@@ -467,7 +470,7 @@ def main():
     for name, default, what in (("schemas", 200, "random ones"), ("regexes", 100, "random ones"), ("documents", 0, "random ones that say much"),
                                 ("walks", 2, "for each grammar"), ("steps", 40, "of a walk"), ("seed", 1, "of all that is random"),
                                 ("tokens", 400, "of a difference that are looked into"), ("examples", 0, "of each reason that are shown"),
-                                ("width", 200, "of a schema that is shown")):
+                                ("reals", 10000, "of the real schemas, by chance"), ("width", 200, "of a schema that is shown")):
         parser.add_argument("--" + name, type=int, default=default, help=what + " (default: %(default)s)")
     parser.add_argument("--suite", type=pathlib.Path)
     parser.add_argument("--real", type=pathlib.Path)

@@ -32,6 +32,7 @@ enum { KEYWORD_COUNT = sizeof keywords / sizeof keywords[0] };
 
 static size_t find_keyword(const char *name) {
     size_t i = 0;
+    if (strncmp(name, "x-", 2) == 0) name = "x-"; /* one for all */
     while (i < KEYWORD_COUNT && strcmp(keywords[i].name, name) != 0) i++;
     return i;
 }
@@ -192,6 +193,8 @@ static void check_values(struct json_schema_writer *w, const json_t *schema) {
     if (json_object_get(schema, "$ref") && json_object_get(schema, "$id") && schema != w->root)
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
                            "'$ref' beside '$id' is not supported, for drafts differ in what it refers to");
+    if (json_object_get(schema, "id") && schema != w->root)
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'id' is supported at the root only");
     if (json_object_get(schema, "prefixItems") && json_is_array(json_object_get(schema, "items")))
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'prefixItems' beside a list of 'items'");
 }
