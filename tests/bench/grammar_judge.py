@@ -123,10 +123,6 @@ def without(*keys):
     return change
 
 
-def alternatives(part):
-    return {"anyOf" if key == "oneOf" and "anyOf" not in part else key: value for key, value in part.items()}
-
-
 def alone(part):
     return {key: value for key, value in part.items() if key in ("$ref", "definitions", "$defs")} if isinstance(part.get("$ref"), str) else part
 
@@ -218,7 +214,7 @@ class Judge:
             return f"ours is right, as its texts are valid: llguidance refuses {place}"
         if self.kind == "schema" and "oneOf" in self.source:
             if not self.without_one_of:
-                self.without_one_of = grammar_opinion.SchemaOpinion(grammar_opinion.each_schema(self.schema, alternatives), self.draft)
+                self.without_one_of = grammar_opinion.SchemaOpinion(grammar_opinion.each_schema(self.schema, schema_suite.one_of_as_any_of), self.draft)
             if all(self.without_one_of.answers(end) == {True} for end in ends):
                 return "ours reads oneOf as anyOf"
         wrong = next(end for end in ends if self.opinion.answers(end) != {True})

@@ -429,17 +429,6 @@ def schema_case(origin, schema, draft=None, name=""):
     return Case(origin, "schema", json.dumps(schema_suite.opened(schema)), draft, name, json.dumps(schema))
 
 
-def real_schemas(folder):
-    for path in sorted(folder.glob("**/*.json")):
-        try:
-            schema = json.loads(path.read_text(encoding="utf-8-sig"))
-        except ValueError:
-            continue
-        if isinstance(schema, dict) and path.stat().st_size < 2**20:
-            old = jsonschema.validators.validator_for(schema, jsonschema.Draft7Validator).META_SCHEMA["$schema"] < "https"
-            yield schema_case("real schemas", schema, jsonschema.Draft7Validator if old else None, path.name)
-
-
 def suite_schemas(folder):
     for draft, validator in DRAFTS.items():
         for file in sorted((folder / draft).glob("*.json")) + sorted((folder / draft / "optional" / "format").glob("*.json")):
@@ -454,7 +443,8 @@ def all_cases(arguments, rng):
         cases += [schema_case("usual schemas", schema) for schema in grammar_step.SCHEMAS]
         cases += [schema_case("random schemas", schema_suite.random_document(rng)) for _ in range(arguments.documents)]
     cases += suite_schemas(arguments.suite) if arguments.suite else []
-    real = list(real_schemas(arguments.real)) if arguments.real else []
+    real = [schema_case("real schemas", schema, draft, name) for name, schema, draft in
+            (schema_suite.real_schemas(arguments.real) if arguments.real else [])]
     cases += rng.sample(real, min(len(real), arguments.reals))
     cases += [Case("expressions", "regex", regex) for regex in FIXED_REGEXES + [random_regex(rng) for _ in range(arguments.regexes)]]
     cases += [Case("GBNF", "gbnf", grammar) for grammar in FIXED_GBNF]
