@@ -391,7 +391,9 @@ def read_tokenizer(folder):
     """None: there is no structured output with it, as its tokens change each other's texts."""
     if not (folder / "tokenizer.json").is_file():
         import tokenizers
-        text = tokenizers.ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).to_str()
+        tokenizer = tokenizers.ByteLevelBPETokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+        tokenizer.add_special_tokens([json.loads((folder / "tokenizer_config.json").read_text())["eos_token"]])
+        text = tokenizer.to_str()
     else:
         text = (folder / "tokenizer.json").read_text()
     if json.loads(text)["model"].get("type") in ("WordLevel", "WordPiece"):
