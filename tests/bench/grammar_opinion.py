@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation, getcontext
 import jsonschema
 import jsonschema._keywords
 import jsonschema._utils
+import jsonschema_specifications
 import regex
 
 # Of \d, \w, \s and what . leaves out.
@@ -80,12 +81,14 @@ class SchemaOpinion:
     def __init__(self, schema, draft=jsonschema.Draft202012Validator):
         readings = list(READINGS) if "attern" in json.dumps(schema) and has_class(json.dumps(schema)) else ["Python"]
         doubles = jsonschema.validators.extend(draft, {"multipleOf": lambda *_: None})
+        if isinstance(schema, dict) and isinstance(schema.get("id"), str):
+            schema = {"$id": schema["id"], **schema}  # draft 4's, which later ones do not look at
+        given = {"format_checker": draft.FORMAT_CHECKER, "registry": jsonschema_specifications.REGISTRY}  # and nothing is loaded
         self.validators = []
         for reading in readings:
             read = with_patterns(schema, reading)
             exact = json.loads(json.dumps(read), parse_float=Decimal)
-            self.validators += [(draft(exact, format_checker=draft.FORMAT_CHECKER), Decimal),
-                                (doubles(read, format_checker=draft.FORMAT_CHECKER), float)]
+            self.validators += [(draft(exact, **given), Decimal), (doubles(read, **given), float)]
 
     def answers(self, text):
         """A set of True and False, one for each reading; empty where the numbers are too large to say."""

@@ -160,7 +160,7 @@ def run_suite(grammar, folder, verbose):
 # ---- 2: random schemas ------------------------------------------------------------------------------------------------
 
 PATTERNS = [r"^[a-z]{2,5}$", r"\d+", r"^a|b$", r"^(foo|bar)+", r"[^\s\"]x$", r"^\w+\s\S*$", r"^.{1,3}$", r"\\", r"^\W\D$", r"é|ß|\u20ac", r"^$"]
-FORMATS = ["date", "time", "date-time", "email", "uuid", "ipv4", "ipv6", "hostname", "uri", "duration"]
+FORMATS = ["date", "time", "date-time", "email", "uuid", "ipv4", "ipv6", "hostname", "uri", "uri-reference", "duration"]
 NAMES = ["a", "b", "id", "name", "x y", "q\"t", "été", "z\\", "\nn", "list", "child"]
 
 

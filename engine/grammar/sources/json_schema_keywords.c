@@ -185,6 +185,9 @@ static void check_keyword(struct json_schema_writer *w, const json_t *schema, co
 /* Keywords that are understood for some values only. */
 static void check_values(struct json_schema_writer *w, const json_t *schema) {
     const json_t *not = json_object_get(schema, "not");
+    const char *format = json_string_value(json_object_get(schema, "format"));
+    if (format && !json_schema_string_has_format(format) && !json_schema_number_has_format(format))
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'format': '%s' is not supported", format);
     if (json_is_true(json_object_get(schema, "uniqueItems")))
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'uniqueItems': true is not supported");
     if (json_is_object(not ) && json_object_size(not ) > 0)
