@@ -205,10 +205,12 @@ class Judge:
         return self.kind == "schema" and self.opinion.answers(end) != {True} and schema_suite.has_a_key_twice(end)
 
     def of_ours(self, text, token, decides):
+        if self.ours.fitting(self.kind, self.source, text + token) < len(text + token):
+            return UNKNOWN + ": ours takes the token and not its bytes"
         ends = [self.end_of_ours(text + token) for _ in range(ENDS)]
         ends = [end for end in ends if end is not None and not self.is_twice(end)]
         if not ends:
-            return "undecided: ours came to no end"
+            return UNKNOWN + ": ours came to no end"
         if all(self.opinion.answers(end) == {True} for end in ends):
             place = where(text, decides) if self.kind == "schema" else "an expression"
             return f"ours is right, as its texts are valid: llguidance refuses {place}"
@@ -226,7 +228,7 @@ class Judge:
         answers = [(self.opinion.answers(end), end) for end in ends if end is not None]
         answers = [(answer, end) for answer, end in answers if answer]
         if not answers:
-            return "undecided: llguidance came to no end"
+            return UNKNOWN + ": llguidance came to no end"
         end = next((end for answer, end in answers if answer == {True}), None)
         if end is not None:
             return self.restriction(text, decides, end)
