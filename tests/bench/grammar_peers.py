@@ -2,7 +2,8 @@
 """Masks beside llguidance's, token by token, and what a mask costs beside llguidance and XGrammar, in one run.
 
     tests/bench/grammar_peers.py build/tests/grammar_walk [--tokenizers FOLDER] [--ranks FILE --sizes 50257,151936] [--real FOLDER]
-        [--schemas N] [--documents N] [--suite FOLDER] [--regexes N] [--walks N] [--steps N] [--seed N] [--examples N] [-v]
+        [--schemas N] [--documents N] [--suite FOLDER] [--regexes N] [--walks N] [--steps N] [--seed N] [--reals N]
+        [--tokens N] [--examples N] [--no-xgrammar] [-v]
 
 Needs llguidance, xgrammar, numpy, regex and jsonschema[format-nongpl] from PyPI. --documents adds the random schemas of schema_suite.py and
 those of grammar_step.py, --suite those of the JSON-Schema-Test-Suite (schema_suite.py says where it is), --real each file of a
@@ -157,7 +158,7 @@ class Comparison:
         self.times, self.slow = collections.defaultdict(list), []
         self.masks_of, self.tokens_of, self.groups_of = collections.Counter(), collections.Counter(), collections.Counter()
         self.unknown = self.masks = self.differ = self.walks = self.steps = 0
-        self.xgrammar = self.make_xgrammar()
+        self.xgrammar = None if arguments.no_xgrammar else self.make_xgrammar()
 
     def make_xgrammar(self):
         import xgrammar
@@ -168,7 +169,8 @@ class Comparison:
         return xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
 
     def compile_xgrammar(self, case):
-        import xgrammar
+        if not self.xgrammar:
+            return None
         start = time.thread_time_ns()
         try:
             compiled = (self.xgrammar.compile_json_schema(case.source, any_whitespace=True, strict_mode=False) if case.kind == "schema" else
@@ -177,6 +179,10 @@ class Comparison:
             return None
         self.times[f"XGrammar compiles, {case.origin}"].append(time.thread_time_ns() - start)
         return compiled
+
+    def matcher_of_xgrammar(self, compiled):
+        import xgrammar
+        return xgrammar.GrammarMatcher(compiled)
 
     def peer(self, case):
         if case.kind == "gbnf":
@@ -287,8 +293,7 @@ class Comparison:
         return other
 
     def walk(self, rng, case, judge, compiled, whole):
-        import xgrammar
-        matcher, other = self.peer(case), compiled and xgrammar.GrammarMatcher(compiled)
+        matcher, other = self.peer(case), compiled and self.matcher_of_xgrammar(compiled)
         text, token = b"", -1
         self.ours.begin()
         self.walks += 1
@@ -449,7 +454,7 @@ def all_cases(arguments, rng):
             (schema_suite.real_schemas(arguments.real) if arguments.real else [])]
     cases += rng.sample(real, min(len(real), arguments.reals))
     cases += [Case("expressions", "regex", regex) for regex in FIXED_REGEXES + [random_regex(rng) for _ in range(arguments.regexes)]]
-    cases += [Case("GBNF", "gbnf", grammar) for grammar in FIXED_GBNF]
+    cases += [Case("GBNF", "gbnf", grammar) for grammar in ([] if arguments.no_xgrammar else FIXED_GBNF)]
     return list({(case.kind, case.source, case.draft): case for case in cases}.values())
 
 
@@ -466,6 +471,7 @@ def main():
         parser.add_argument("--" + name, type=int, default=default, help=what + " (default: %(default)s)")
     parser.add_argument("--suite", type=pathlib.Path)
     parser.add_argument("--real", type=pathlib.Path)
+    parser.add_argument("--no-xgrammar", action="store_true", help="which takes seconds to compile a real schema, and alone compares GBNF")
     parser.add_argument("-v", "--verbose", action="store_true")
     arguments = parser.parse_args()
     cases = all_cases(arguments, random.Random(arguments.seed))
