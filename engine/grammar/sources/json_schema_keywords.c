@@ -32,6 +32,7 @@ enum { KEYWORD_COUNT = sizeof keywords / sizeof keywords[0] };
 
 static size_t find_keyword(const char *name) {
     size_t i = 0;
+    if (strncmp(name, "x-", 2) == 0) name = "x-"; /* one for all */
     while (i < KEYWORD_COUNT && strcmp(keywords[i].name, name) != 0) i++;
     return i;
 }
@@ -184,6 +185,9 @@ static void check_keyword(struct json_schema_writer *w, const json_t *schema, co
 /* Keywords that are understood for some values only. */
 static void check_values(struct json_schema_writer *w, const json_t *schema) {
     const json_t *not = json_object_get(schema, "not");
+    const char *format = json_string_value(json_object_get(schema, "format"));
+    if (format && !json_schema_string_has_format(format) && !json_schema_number_has_format(format))
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'format': '%s' is not supported", format);
     if (json_is_true(json_object_get(schema, "uniqueItems")))
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'uniqueItems': true is not supported");
     if (json_is_object(not ) && json_object_size(not ) > 0)
@@ -192,6 +196,8 @@ static void check_values(struct json_schema_writer *w, const json_t *schema) {
     if (json_object_get(schema, "$ref") && json_object_get(schema, "$id") && schema != w->root)
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
                            "'$ref' beside '$id' is not supported, for drafts differ in what it refers to");
+    if (json_object_get(schema, "id") && schema != w->root)
+        json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'id' is supported at the root only");
     if (json_object_get(schema, "prefixItems") && json_is_array(json_object_get(schema, "items")))
         json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'prefixItems' beside a list of 'items'");
 }

@@ -1,6 +1,43 @@
+#include <string.h>
+
 #include "engine/grammar/sources/json_multiple.h"
 #include "engine/grammar/sources/json_range.h"
 #include "engine/grammar/sources/json_schema_writer.h"
+
+static const struct number_format {
+    const char *name;
+    bool is_whole;
+    struct json_decimal low, high;
+} formats[] = {
+#define FORMAT(name, note, expression)
+#define NUMBER_FORMAT(name, note, is_whole, is_signed, low, high)                                            \
+    {name, is_whole, {is_signed, low, ""}, {false, high, ""}},
+#include "engine/grammar/sources/json_schema_formats.def"
+#undef FORMAT
+#undef NUMBER_FORMAT
+};
+
+static const struct number_format *find_format(const char *name) {
+    for (size_t i = 0; name && i < sizeof formats / sizeof formats[0]; i++)
+        if (strcmp(formats[i].name, name) == 0) return &formats[i];
+    return NULL;
+}
+
+bool json_schema_number_has_format(const char *name) {
+    return find_format(name) != NULL;
+}
+
+/* The format of whole numbers that a branch asks for; NULL: none. */
+static const struct number_format *whole_format(const json_t *branch) {
+    const struct number_format *format = find_format(json_string_value(json_object_get(branch, "format")));
+    return format && format->is_whole ? format : NULL;
+}
+
+static bool has_whole_format(const struct json_schema_list *branches) {
+    bool found = false;
+    for (size_t i = 0; i < branches->count; i++) found |= whole_format(branches->items[i]) != NULL;
+    return found;
+}
 
 static bool read(struct json_schema_writer *w, const json_t *branch, const char *keyword,
                  struct json_decimal *out) {
@@ -31,6 +68,9 @@ static struct json_range range_of(struct json_schema_writer *w, const struct jso
     struct json_decimal d;
     for (size_t i = 0; i < branches->count; i++) {
         const json_t *branch = branches->items[i];
+        const struct number_format *format = whole_format(branch);
+        if (format) raise_low(&range, &format->low, false);
+        if (format) lower_high(&range, &format->high, false);
         if (read(w, branch, "minimum", &d)) raise_low(&range, &d, false);
         if (read(w, branch, "exclusiveMinimum", &d)) raise_low(&range, &d, true);
         if (read(w, branch, "maximum", &d)) lower_high(&range, &d, false);
@@ -64,7 +104,7 @@ static rules_expression write_multiples(struct json_schema_writer *w, const json
 
 rules_expression json_schema_number(struct json_schema_writer *w, const struct json_schema_list *branches,
                                     unsigned types) {
-    bool only_whole = !(types & JSON_SCHEMA_FRACTION);
+    bool only_whole = !(types & JSON_SCHEMA_FRACTION) || has_whole_format(branches);
     struct json_multiple m;
     rules_expression all = RULES_NONE;
     struct json_range range = range_of(w, branches);
@@ -83,8 +123,9 @@ bool json_schema_number_allows(struct json_schema_writer *w, const struct json_s
     struct json_decimal d;
     struct json_multiple m;
     struct json_range range = range_of(w, branches);
-    if (!json_schema_has_kind(branches, JSON_SCHEMA_OF_NUMBER)) return true;
-    if (!json_decimal_read(value, &d)) return false;
+    bool is_whole = has_whole_format(branches);
+    if (!is_whole && !json_schema_has_kind(branches, JSON_SCHEMA_OF_NUMBER)) return true;
+    if (!json_decimal_read(value, &d) || (is_whole && d.fraction[0])) return false;
     int low = range.has_low ? json_decimal_compare(&d, &range.low) : 1;
     int high = range.has_high ? json_decimal_compare(&d, &range.high) : -1;
     bool holds = low >= (range.low_is_open ? 1 : 0) && high <= (range.high_is_open ? -1 : 0);

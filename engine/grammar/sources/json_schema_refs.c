@@ -84,9 +84,15 @@ static size_t add_place(struct json_schema_writer *w, struct json_schema_place p
     return w->place_count++;
 }
 
+/* Draft 4 has another name for it. Below the root that is refused. NULL: there is none. */
+static const char *id_of(const struct json_schema_writer *w, const json_t *schema) {
+    const char *id = json_string_value(json_object_get(schema, "$id"));
+    return id || schema != w->root ? id : json_string_value(json_object_get(schema, "id"));
+}
+
 /* The number of the resource that begins here, else the one that it lies in. */
 static size_t find_id(struct json_schema_writer *w, const json_t *schema, size_t resource) {
-    const char *id = json_string_value(json_object_get(schema, "$id"));
+    const char *id = id_of(w, schema);
     if (!id) return resource;
     if (id[0] == '#') { /* the anchor of drafts 6 and 7 */
         add_place(w, (struct json_schema_place){.schema = schema, .resource = resource, .anchor = id + 1});
@@ -134,7 +140,7 @@ static void find_names(struct json_schema_writer *w, const json_t *schema, size_
 }
 
 void json_schema_refs_find(struct json_schema_writer *w) {
-    const char *id = json_string_value(json_object_get(w->root, "$id"));
+    const char *id = id_of(w, w->root);
     if (json_is_object(w->root) && (!id || id[0] == '#')) {
         char *uri = resolve(w, w->root, "", "");
         if (uri) add_place(w, (struct json_schema_place){.schema = w->root, .uri = uri});

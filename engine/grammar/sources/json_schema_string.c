@@ -8,8 +8,10 @@ static const struct {
     const char *name, *expression;
 } formats[] = {
 #define FORMAT(name, note, expression) {name, expression},
+#define NUMBER_FORMAT(name, note, is_whole, is_signed, low, high)
 #include "engine/grammar/sources/json_schema_formats.def"
 #undef FORMAT
+#undef NUMBER_FORMAT
 };
 
 static rules_expression both(struct json_schema_writer *w, rules_expression a, rules_expression b) {
@@ -23,11 +25,22 @@ static rules_expression write_regex(struct json_schema_writer *w, const char *re
     return regex_write_as(w->rules, (struct engine_string){regex, length}, &style);
 }
 
-static rules_expression write_format(struct json_schema_writer *w, const json_t *schema, const char *name) {
+/* NULL: there is none of this name. */
+static const char *format_expression(const char *name) {
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-        if (strcmp(formats[i].name, name) == 0)
-            return write_regex(w, formats[i].expression, strlen(formats[i].expression), name, false);
-    return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema, "'format': '%s' is not supported", name);
+        if (strcmp(formats[i].name, name) == 0) return formats[i].expression;
+    return NULL;
+}
+
+bool json_schema_string_has_format(const char *name) {
+    return format_expression(name) != NULL;
+}
+
+static rules_expression write_format(struct json_schema_writer *w, const json_t *schema, const char *name) {
+    const char *expression = format_expression(name);
+    if (expression) return write_regex(w, expression, strlen(expression), name, false);
+    return json_schema_refuse(w, STATUS_INVALID_ARGUMENT, schema,
+                              "'format': '%s' is not supported of strings", name);
 }
 
 /* "pattern" lies in the schema, and its errors have its own place. */

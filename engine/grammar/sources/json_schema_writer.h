@@ -122,6 +122,9 @@ void json_schema_goals_deinit(struct json_schema_writer *w);
 /* ---- values of one type, of which all branches hold ------------------------------------------------------------------ */
 
 rules_expression json_schema_string(struct json_schema_writer *w, const struct json_schema_list *branches);
+/* Whether a format of this name says something of strings; of numbers. */
+bool json_schema_string_has_format(const char *name);
+bool json_schema_number_has_format(const char *name);
 /* types: JSON_SCHEMA_INTEGER, JSON_SCHEMA_FRACTION or both. */
 rules_expression json_schema_number(struct json_schema_writer *w, const struct json_schema_list *branches,
                                     unsigned types);

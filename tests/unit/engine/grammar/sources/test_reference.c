@@ -17,9 +17,11 @@ static const struct {
 static const struct {
     const char *name, *note;
 } formats[] = {
-#define FORMAT(name, note, expression) {name, note},
+#define FORMAT(name, note, expression)                            {name, note},
+#define NUMBER_FORMAT(name, note, is_whole, is_signed, low, high) {name, "of numbers: " note},
 #include "engine/grammar/sources/json_schema_formats.def"
 #undef FORMAT
+#undef NUMBER_FORMAT
 };
 
 static const struct {
