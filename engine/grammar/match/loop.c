@@ -33,22 +33,66 @@ static bool find_runs(struct rules *r, rules_expression x, struct class_groups_t
     return true;
 }
 
-bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
+/* What any text that is no longer is a run of is a run of the leaf with the limit, too, up to it. */
+static bool take_runs(struct rules *r, rules_expression endless, struct class_groups_table *t,
+                      struct leaf_loop *out) {
+    struct leaf_loop other = {0};
+    if (!find_runs(r, endless, t, &other)) return false;
+    for (size_t i = 0; i < RUNS_MAX; i++) {
+        out->run_groups[i] = other.run_groups[i];
+        out->run_lengths[i] =
+            other.run_lengths[i] < out->like_length ? other.run_lengths[i] : out->like_length;
+    }
+    return true;
+}
+
+/* Of x and so many parts at most, as maxLength beside a pattern is: as long as more are left than a text that has begun needs
+ * to its end, the leaf does the same as without that. */
+static bool find_limited(struct rules *r, rules_expression x, rules_expression parts, rules_expression tail,
+                         struct class_groups_table *t, struct completions *c, struct leaf_loop *out) {
+    const struct expression limit = *expression_at(r, parts);
+    uint32_t needed;
+    if (limit.kind != EXPRESSION_REPEAT || limit.b != 0 || limit.c == RULES_UNLIMITED ||
+        expression_is(r, limit.a, EXPRESSION_NULLABLE))
+        return true;
+    if (!completion_find(r, c, x, limit.a, &needed)) return false;
+    if (needed >= limit.c) return true;
+    rules_expression endless = expression_sequence(r, x, tail);
+    out->unlimited = endless == RULES_NONE ? RULES_NONE : dfa_state_of(r, endless);
+    out->like_length = limit.c - needed;
+    return out->unlimited != RULES_NONE && take_runs(r, endless, t, out);
+}
+
+/* Either of the two may be the limit. */
+static bool find_intersection(struct rules *r, const struct expression *both, rules_expression tail,
+                              struct class_groups_table *t, struct completions *c, struct leaf_loop *out) {
+    return find_limited(r, both->a, both->b, tail, t, c, out) &&
+           (out->like_length > 0 || find_limited(r, both->b, both->a, tail, t, c, out));
+}
+
+static bool find_repeat(struct rules *r, struct expression repeat, rules_expression tail,
+                        struct class_groups_table *t, struct leaf_loop *out) {
+    struct class_groups class;
+    uint64_t tail_set;
+    if (!class_groups_find(r, t, repeat.a, &class) || !tail_groups(r, tail, &tail_set)) return false;
+    out->groups = class.exact & ~tail_set;
+    out->length_max = out->like_length = repeat.c;
+    if (repeat.c != RULES_UNLIMITED) out->unlimited = without_limit(r, &repeat, tail);
+    out->is_loop = true;
+    out->may_end = expression_is(r, tail, EXPRESSION_NULLABLE);
+    return out->unlimited != RULES_NONE;
+}
+
+bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct completions *c,
+               struct leaf_loop *out) {
     rules_expression whole = r->dfa_states[leaf].expression;
     const struct expression *x = expression_at(r, whole);
     bool sequence = x->kind == EXPRESSION_SEQUENCE;
     rules_expression tail = sequence ? x->b : RULES_EMPTY;
-    const struct expression repeat = sequence ? *expression_at(r, x->a) : *x;
-    struct class_groups class;
-    uint64_t tail_set;
-    *out = (struct leaf_loop){0};
+    const struct expression first = sequence ? *expression_at(r, x->a) : *x;
+    *out = (struct leaf_loop){.unlimited = leaf};
     if (!find_runs(r, whole, t, out)) return false;
-    if (repeat.kind != EXPRESSION_REPEAT || expression_is(r, repeat.a, EXPRESSION_NULLABLE)) return true;
-    if (!class_groups_find(r, t, repeat.a, &class) || !tail_groups(r, tail, &tail_set)) return false;
-    out->groups = class.exact & ~tail_set;
-    out->length_max = repeat.c;
-    out->unlimited = repeat.c == RULES_UNLIMITED ? leaf : without_limit(r, &repeat, tail);
-    out->is_loop = true;
-    out->may_end = expression_is(r, tail, EXPRESSION_NULLABLE);
-    return out->unlimited != RULES_NONE;
+    if (first.kind == EXPRESSION_INTERSECTION) return find_intersection(r, &first, tail, t, c, out);
+    if (first.kind != EXPRESSION_REPEAT || expression_is(r, first.a, EXPRESSION_NULLABLE)) return true;
+    return find_repeat(r, first, tail, t, out);
 }

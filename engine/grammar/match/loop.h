@@ -2,6 +2,7 @@
  * allowed as a whole, without a walk. */
 #pragma once
 
+#include "engine/grammar/match/completion.h"
 #include "engine/grammar/match/runs.h"
 
 /* Texts of a state; and where it is a loop, one that stays as it is over most characters, as strings do: texts of the
@@ -11,9 +12,12 @@ struct leaf_loop {
     uint64_t run_groups[RUNS_MAX]; /* texts of these keep it alive, so many characters at most; 0: of none */
     uint32_t run_lengths[RUNS_MAX];
     uint32_t length_max;
-    dfa_state unlimited;   /* does the same with texts that are no longer, and has no such limit */
+    dfa_state
+        unlimited; /* does the same with texts of at most like_length characters, and has no such limit; else the leaf */
+    uint32_t like_length;  /* of a loop length_max */
     bool is_loop, may_end; /* may_end: nothing need come behind the loop */
 };
 
 /* False: failed. */
-bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out);
+bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct completions *c,
+               struct leaf_loop *out);

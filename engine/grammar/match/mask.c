@@ -22,7 +22,7 @@ enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v) {
     struct rules *r = m->rules;
     size_t capacity = 0;
-    *s = (struct masks){.matcher = m, .vocabulary = v};
+    *s = (struct masks){.matcher = m, .vocabulary = v, .completions.part = RULES_NONE};
     if (!rules_grow(r, &s->levels, &capacity, v->trie.depth + 2, sizeof *s->levels)) return false;
     capacity = 0;
     class_groups_clear(&s->classes);
@@ -55,6 +55,7 @@ void masks_forget(struct masks *s) {
     rules_shrink(r, &s->exits, &s->exit_capacity, 0, sizeof *s->exits);
     s->exit_count = 0;
     class_groups_clear(&s->classes);
+    completions_clear(r, &s->completions);
 }
 
 void masks_deinit(struct masks *s) {
@@ -64,6 +65,7 @@ void masks_deinit(struct masks *s) {
     free(s->kept);
     free(s->loop_of);
     free(s->loops);
+    completions_deinit(&s->completions);
     free(s->bits);
     free(s->exits);
     free(s->levels);
@@ -97,7 +99,8 @@ static bool reserve_loop(struct masks *s, dfa_state leaf) {
 static uint32_t find_loop(struct masks *s, dfa_state leaf) {
     if (leaf < s->loop_of_count && s->loop_of[leaf] != NO_LOOP) return s->loop_of[leaf];
     if (!reserve_loop(s, leaf)) return NO_LOOP;
-    if (!loop_find(s->matcher->rules, leaf, &s->classes, &s->loops[s->loop_count])) return NO_LOOP;
+    if (!loop_find(s->matcher->rules, leaf, &s->classes, &s->completions, &s->loops[s->loop_count]))
+        return NO_LOOP;
     return s->loop_of[leaf] = (uint32_t)s->loop_count++;
 }
 
@@ -122,7 +125,7 @@ static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct m
     const struct token_trie *t = &s->vocabulary->trie;
     uint32_t loop = find_loop(s, state);
     if (loop == NO_LOOP) return false;
-    if (s->loops[loop].is_loop && has_length(t, node, 0, s->loops[loop].length_max)) {
+    if (s->loops[loop].unlimited != state && has_length(t, node, 0, s->loops[loop].like_length)) {
         state = s->loops[loop].unlimited;
         loop = find_loop(s, state);
     }
@@ -241,8 +244,8 @@ static bool copy_exits(struct masks *s, const struct leaf_mask *from, size_t *ne
 /* Whether a node and what is below it is the same to the leaf and to the one without a limit. */
 static bool is_shared(const struct masks *s, uint32_t node, const struct mask_level *level) {
     const struct leaf_loop *loop = &s->loops[level->loop];
-    return level->state == level->like || (loop->is_loop && loop->unlimited == level->like &&
-                                           has_length(&s->vocabulary->trie, node, 1, loop->length_max));
+    return level->state == level->like ||
+           (loop->unlimited == level->like && has_length(&s->vocabulary->trie, node, 1, loop->like_length));
 }
 
 /* As step_leaf, of a node that is not shared. */
@@ -389,7 +392,7 @@ static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
     const struct leaf_loop *loop = &s->loops[place];
     dfa_state unlimited = loop->unlimited;
     uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
-    bool shares = loop->is_loop && unlimited != leaf && loop->length_max >= least;
+    bool shares = unlimited != leaf && loop->like_length >= least;
     const struct leaf_mask *from = shares ? leaf_mask_of(s, unlimited, wants_exits) : NULL;
     if (shares && !from) return false;
     s->wants_exits = wants_exits;
