@@ -1,6 +1,7 @@
 #include "engine/grammar/match/loop.h"
 
 #include "engine/grammar/match/byte_groups.h"
+#include "engine/grammar/rules/completion.h"
 
 /* Groups that may begin what comes behind the repeat. */
 static bool tail_groups(struct rules *r, rules_expression tail, uint64_t *groups) {
@@ -48,26 +49,24 @@ static bool take_runs(struct rules *r, rules_expression endless, struct class_gr
 
 /* Of x and so many parts at most, as maxLength beside a pattern is: as long as more are left than a text that has begun needs
  * to its end, the leaf does the same as without that. */
-static bool find_limited(struct rules *r, rules_expression x, rules_expression parts, rules_expression tail,
-                         struct class_groups_table *t, struct completions *c, struct leaf_loop *out) {
-    const struct expression limit = *expression_at(r, parts);
+static bool find_limited(struct rules *r, const struct limited *limited, rules_expression tail,
+                         struct class_groups_table *t, struct leaf_loop *out) {
     uint32_t needed;
-    if (limit.kind != EXPRESSION_REPEAT || limit.b != 0 || limit.c == RULES_UNLIMITED ||
-        expression_is(r, limit.a, EXPRESSION_NULLABLE))
-        return true;
-    if (!completion_find(r, c, x, limit.a, &needed)) return false;
-    if (needed >= limit.c) return true;
-    rules_expression endless = expression_sequence(r, x, tail);
+    if (!completion_find(r, limited->x, limited->part, &needed)) return false;
+    if (needed >= limited->most) return true;
+    rules_expression endless = expression_sequence(r, limited->x, tail);
     out->unlimited = endless == RULES_NONE ? RULES_NONE : dfa_state_of(r, endless);
-    out->like_length = limit.c - needed;
+    out->like_length = limited->most - needed;
     return out->unlimited != RULES_NONE && take_runs(r, endless, t, out);
 }
 
-/* Either of the two may be the limit. */
-static bool find_intersection(struct rules *r, const struct expression *both, rules_expression tail,
-                              struct class_groups_table *t, struct completions *c, struct leaf_loop *out) {
-    return find_limited(r, both->a, both->b, tail, t, c, out) &&
-           (out->like_length > 0 || find_limited(r, both->b, both->a, tail, t, c, out));
+static bool find_intersection(struct rules *r, rules_expression both, rules_expression tail,
+                              struct class_groups_table *t, struct leaf_loop *out) {
+    struct limited limited;
+    for (unsigned i = 0; i < 2 && out->like_length == 0; i++)
+        if (completion_limited(r, both, i, &limited) && !find_limited(r, &limited, tail, t, out))
+            return false;
+    return true;
 }
 
 static bool find_repeat(struct rules *r, struct expression repeat, rules_expression tail,
@@ -83,16 +82,15 @@ static bool find_repeat(struct rules *r, struct expression repeat, rules_express
     return out->unlimited != RULES_NONE;
 }
 
-bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct completions *c,
-               struct leaf_loop *out) {
+bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
     rules_expression whole = r->dfa_states[leaf].expression;
     const struct expression *x = expression_at(r, whole);
     bool sequence = x->kind == EXPRESSION_SEQUENCE;
-    rules_expression tail = sequence ? x->b : RULES_EMPTY;
-    const struct expression first = sequence ? *expression_at(r, x->a) : *x;
+    rules_expression first = sequence ? x->a : whole, tail = sequence ? x->b : RULES_EMPTY;
+    const struct expression repeat = *expression_at(r, first);
     *out = (struct leaf_loop){.unlimited = leaf};
     if (!find_runs(r, whole, t, out)) return false;
-    if (first.kind == EXPRESSION_INTERSECTION) return find_intersection(r, &first, tail, t, c, out);
-    if (first.kind != EXPRESSION_REPEAT || expression_is(r, first.a, EXPRESSION_NULLABLE)) return true;
-    return find_repeat(r, first, tail, t, out);
+    if (repeat.kind == EXPRESSION_INTERSECTION) return find_intersection(r, first, tail, t, out);
+    if (repeat.kind != EXPRESSION_REPEAT || expression_is(r, repeat.a, EXPRESSION_NULLABLE)) return true;
+    return find_repeat(r, repeat, tail, t, out);
 }

@@ -2,7 +2,6 @@
  * allowed as a whole, without a walk. */
 #pragma once
 
-#include "engine/grammar/match/completion.h"
 #include "engine/grammar/match/runs.h"
 
 /* Texts of a state; and where it is a loop, one that stays as it is over most characters, as strings do: texts of the
@@ -19,5 +18,4 @@ struct leaf_loop {
 };
 
 /* False: failed. */
-bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct completions *c,
-               struct leaf_loop *out);
+bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out);

@@ -22,7 +22,7 @@ enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v) {
     struct rules *r = m->rules;
     size_t capacity = 0;
-    *s = (struct masks){.matcher = m, .vocabulary = v, .completions.part = RULES_NONE};
+    *s = (struct masks){.matcher = m, .vocabulary = v};
     if (!rules_grow(r, &s->levels, &capacity, v->trie.depth + 2, sizeof *s->levels)) return false;
     capacity = 0;
     class_groups_clear(&s->classes);
@@ -55,7 +55,6 @@ void masks_forget(struct masks *s) {
     rules_shrink(r, &s->exits, &s->exit_capacity, 0, sizeof *s->exits);
     s->exit_count = 0;
     class_groups_clear(&s->classes);
-    completions_clear(r, &s->completions);
 }
 
 void masks_deinit(struct masks *s) {
@@ -65,7 +64,6 @@ void masks_deinit(struct masks *s) {
     free(s->kept);
     free(s->loop_of);
     free(s->loops);
-    completions_deinit(&s->completions);
     free(s->bits);
     free(s->exits);
     free(s->levels);
@@ -99,8 +97,7 @@ static bool reserve_loop(struct masks *s, dfa_state leaf) {
 static uint32_t find_loop(struct masks *s, dfa_state leaf) {
     if (leaf < s->loop_of_count && s->loop_of[leaf] != NO_LOOP) return s->loop_of[leaf];
     if (!reserve_loop(s, leaf)) return NO_LOOP;
-    if (!loop_find(s->matcher->rules, leaf, &s->classes, &s->completions, &s->loops[s->loop_count]))
-        return NO_LOOP;
+    if (!loop_find(s->matcher->rules, leaf, &s->classes, &s->loops[s->loop_count])) return NO_LOOP;
     return s->loop_of[leaf] = (uint32_t)s->loop_count++;
 }
 

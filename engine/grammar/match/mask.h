@@ -42,7 +42,6 @@ struct masks {
     struct leaf_loop *loops;
     size_t loop_count, loop_capacity;
     struct class_groups_table classes;
-    struct completions completions;
     /* The mask in the making. */
     uint32_t *bits; /* [words] */
     bool wants_exits;

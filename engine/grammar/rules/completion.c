@@ -1,13 +1,22 @@
-#include "engine/grammar/match/completion.h"
+#include "engine/grammar/rules/completion.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* Of a search: patterns of schemas have few states; what counts has many, and is not looked at for ever. */
-enum { PAIRS_MAX = 255, EDGES_MAX = 4096, SLOTS = 512, SEARCHES_MAX = 16 };
+enum { PAIRS_MAX = 255, EDGES_MAX = 4096, SLOTS = 512, SEARCHES_MAX = 16, LEVELS_MAX = 4 };
 
 /* Edges that are gone along for what a step costs. */
 #define EDGES_A_STEP 16
+
+/* What was found, by state of the automaton. */
+struct completions {
+    rules_expression part; /* that the texts are divided into */
+    uint32_t *known;       /* [count]: as completion_find says, and 1 more; 0: not known yet */
+    size_t count, capacity;
+    unsigned searches; /* that have not come to an end */
+    unsigned levels;   /* of searches within each other */
+};
 
 /* Pairs of a state of x and one of the repeated part, each of which is reached by the same text. */
 struct search {
@@ -24,14 +33,13 @@ struct search {
     bool is_over; /* there are too many, or a text is none of parts */
 };
 
-void completions_clear(struct rules *r, struct completions *c) {
+void completion_forget(struct rules *r) {
+    struct completions *c = r->completions;
+    if (!c) return;
     rules_shrink(r, &c->known, &c->capacity, 0, sizeof *c->known);
-    c->count = c->searches = 0;
-    c->part = RULES_NONE;
-}
-
-void completions_deinit(struct completions *c) {
-    free(c->known);
+    rules_refund(r, sizeof *c);
+    free(c);
+    r->completions = NULL;
 }
 
 /* Its number, which is new where it has not been met. PAIRS_MAX: there are too many. */
@@ -126,19 +134,61 @@ static bool remember(struct completions *c, const struct search *s, uint32_t mos
     return true;
 }
 
-bool completion_find(struct rules *r, struct completions *c, rules_expression x, rules_expression part,
-                     uint32_t *out) {
-    struct search s = {.rules = r};
-    dfa_state state = dfa_state_of(r, x);
-    s.parts = dfa_state_of(r, rules_repeat(r, part, 0, RULES_UNLIMITED));
-    if (state == RULES_NONE || s.parts == RULES_NONE) return false;
-    if (c->part != part) completions_clear(r, c);
-    c->part = part;
-    *out = RULES_UNLIMITED;
-    uint32_t known = state < c->count ? c->known[state] : 0;
-    if (known > 0 && known < RULES_UNLIMITED) *out = known - 1;
-    if (known > 0 || state == DFA_DEAD || c->searches >= SEARCHES_MAX) return true;
+static bool measure_new(struct rules *r, dfa_state state, dfa_state parts, uint32_t *out) {
+    struct search s = {.rules = r, .parts = parts};
     if (!run(&s, state)) return false;
     if (!s.is_over) *out = measure(&s);
-    return remember(c, &s, *out);
+    return remember(r->completions, &s, *out);
+}
+
+/* Of texts that are divided into these parts. NULL: failed. */
+static struct completions *completions_of(struct rules *r, rules_expression part) {
+    struct completions *c = r->completions;
+    if (!c) {
+        if (!rules_charge(r, sizeof *c)) return NULL;
+        c = r->completions = calloc(1, sizeof *c);
+        if (!c) {
+            rules_refund(r, sizeof *c);
+            rules_fail(r, STATUS_NO_MEMORY, "grammar", "cannot allocate %zu bytes", sizeof *c);
+            return NULL;
+        }
+    }
+    if (c->part != part && c->count > 0) memset(c->known, 0, c->count * sizeof *c->known);
+    c->part = part;
+    return c;
+}
+
+/* As completion_find says, and 1 more; 0: not known. */
+static uint32_t known_of(const struct completions *c, dfa_state state) {
+    return state < c->count ? c->known[state] : 0;
+}
+
+uint32_t completion_known(const struct rules *r, rules_expression x, rules_expression part) {
+    const struct completions *c = r->completions;
+    bool has_state = c && c->part == part && x < r->dfa_state_of_count && r->dfa_state_of[x] != RULES_NONE;
+    uint32_t known = has_state ? known_of(c, r->dfa_state_of[x]) : 0;
+    return known == 0 || known == RULES_UNLIMITED ? RULES_UNLIMITED : known - 1;
+}
+
+bool completion_find(struct rules *r, rules_expression x, rules_expression part, uint32_t *out) {
+    struct completions *c = completions_of(r, part);
+    dfa_state state = dfa_state_of(r, x);
+    dfa_state parts = dfa_state_of(r, rules_repeat(r, part, 0, RULES_UNLIMITED));
+    *out = completion_known(r, x, part);
+    if (!c || state == RULES_NONE || parts == RULES_NONE) return false;
+    if (state == DFA_DEAD || known_of(c, state) > 0) return true;
+    if (c->searches >= SEARCHES_MAX || c->levels >= LEVELS_MAX) return true;
+    c->levels++;
+    bool done = measure_new(r, state, parts, out);
+    c->levels--;
+    return done;
+}
+
+bool completion_limited(const struct rules *r, rules_expression both, unsigned i, struct limited *out) {
+    const struct expression *e = &r->expressions[both];
+    if (e->kind != EXPRESSION_INTERSECTION) return false;
+    const struct expression *limit = &r->expressions[i == 0 ? e->b : e->a];
+    *out = (struct limited){.x = i == 0 ? e->a : e->b, .part = limit->a, .most = limit->c};
+    return limit->kind == EXPRESSION_REPEAT && limit->b == 0 && limit->c != RULES_UNLIMITED &&
+           !expression_is(r, limit->a, EXPRESSION_NULLABLE);
 }
