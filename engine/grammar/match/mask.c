@@ -16,6 +16,9 @@ enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
 /* A node that is passed costs about a tenth of what a step of the matcher does. */
 #define NODES_A_STEP 10
 
+/* So does it to look up as many tokens. */
+#define TOKENS_A_STEP 64
+
 /* So do as many words of a mask that is joined, copied or counted. */
 #define WORDS_A_STEP 256
 
@@ -53,6 +56,7 @@ void masks_forget(struct masks *s) {
     rules_shrink(r, &s->loops, &s->loop_capacity, 0, sizeof *s->loops);
     rules_shrink(r, &s->loop_of, &s->loop_of_capacity, 0, sizeof *s->loop_of);
     rules_shrink(r, &s->exits, &s->exit_capacity, 0, sizeof *s->exits);
+    rules_shrink(r, &s->missing, &s->missing_capacity, 0, sizeof *s->missing);
     s->exit_count = 0;
     class_groups_clear(&s->classes);
 }
@@ -67,6 +71,7 @@ void masks_deinit(struct masks *s) {
     free(s->bits);
     free(s->exits);
     free(s->levels);
+    free(s->missing);
 }
 
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
@@ -416,22 +421,65 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, boo
 
 /* ---- what comes behind it --------------------------------------------------------------------------------------- */
 
+/* Nodes below exits from which on it is looked for what is missing. */
+static size_t many_nodes(const struct masks *s) {
+    return s->vocabulary->trie.count / 16;
+}
+
+/* Which tokens are not allowed yet, in the order of the trie. */
+static bool list_missing(struct masks *s, const uint32_t *bits) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    size_t words = (t->token_count + 31) / 32;
+    if (!rules_grow(s->matcher->rules, &s->missing, &s->missing_capacity, words + 1, sizeof *s->missing) ||
+        !rules_spend(s->matcher->rules, t->token_count / TOKENS_A_STEP))
+        return false;
+    memset(s->missing, 0, words * sizeof *s->missing);
+    for (size_t i = 0; i < t->token_count; i++) {
+        uint32_t is_allowed = bits[t->tokens[i] >> 5] >> (t->tokens[i] & 31) & 1;
+        s->missing[i >> 5] |= (is_allowed ^ 1) << (i & 31);
+    }
+    return true;
+}
+
+/* Whether one of these is missing. */
+static bool are_missing(const struct masks *s, uint32_t first, uint32_t end) {
+    if (!s->knows_missing) return true;
+    if (first == end) return false;
+    uint32_t low = UINT32_MAX << (first & 31), high = UINT32_MAX >> (31 - ((end - 1) & 31));
+    size_t word = first >> 5, last = (end - 1) >> 5;
+    if (word == last) return (s->missing[word] & low & high) != 0;
+    if (s->missing[word] & low) return true;
+    while (++word < last)
+        if (s->missing[word]) return true;
+    return (s->missing[last] & high) != 0;
+}
+
+/* The tokens of a node, which are missing no longer. */
+static void allow_node(struct masks *s, uint32_t node, uint32_t *bits) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    token_bits_add(bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
+    for (uint32_t i = t->firsts[node]; s->knows_missing && i < t->firsts[node + 1]; i++)
+        s->missing[i >> 5] &= ~((uint32_t)1 << (i & 31));
+}
+
 /* The subtree of a node that was reached in configuration c. */
-static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_t *bits) {
+static bool walk_subtree(struct masks *s, uint32_t top, configuration c, size_t *nodes, uint32_t *bits) {
     const struct token_trie *t = &s->vocabulary->trie;
     const struct rules *r = s->matcher->rules;
     struct mask_level *level = s->levels;
-    size_t nodes = 0;
     *level = (struct mask_level){.end = t->ends[top], .state = c};
-    if (!rules_spend(s->matcher->rules, 1)) return false;
     for (uint32_t node = top + 1; node < t->ends[top];) {
-        if (!pass_node(s->matcher->rules, &nodes)) return false;
-        while (node >= level->end) level--;
-        configuration next = matcher_step(s->matcher, level->state, r->class_of[t->bytes[node]]);
         uint32_t end = t->ends[node];
+        if (!pass_node(s->matcher->rules, nodes)) return false;
+        while (node >= level->end) level--;
+        if (!are_missing(s, t->firsts[node], t->firsts[end])) {
+            node = end;
+            continue;
+        }
+        configuration next = matcher_step(s->matcher, level->state, r->class_of[t->bytes[node]]);
         if (next == CONFIGURATION_FAILED) return false;
         if (next != CONFIGURATION_DEAD) {
-            token_bits_add(bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
+            allow_node(s, node, bits);
             if (end > node + 1) {
                 *++level = (struct mask_level){.end = end, .state = next};
                 end = node + 1;
@@ -442,16 +490,53 @@ static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_
     return true;
 }
 
-static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
-    struct matcher *m = s->matcher;
-    configuration behind = matcher_enter(m, item.cell);
-    if (behind == CONFIGURATION_FAILED) return false;
-    const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf, m->configurations[behind].count > 0);
-    if (!leaf || !spend_words(s)) return false;
-    token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
+/* All that are below exits; where one is below another they count for both. */
+static size_t count_below(const struct masks *s, const struct leaf_mask *leaf) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    size_t nodes = 0;
     for (size_t i = 0; i < leaf->exit_count; i++)
         for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)
-            if (!walk_subtree(s, node, behind, bits)) return false;
+            nodes += t->ends[node] - node - 1;
+    return nodes;
+}
+
+static bool add_behind(struct masks *s, const struct leaf_mask *leaf, configuration behind, uint32_t *bits) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    size_t nodes = 0;
+    s->knows_missing = count_below(s, leaf) >= many_nodes(s);
+    if (s->knows_missing && !list_missing(s, bits)) return false;
+    for (size_t i = 0; i < leaf->exit_count; i++)
+        for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++) {
+            if (!pass_node(s->matcher->rules, &nodes)) return false;
+            if (!are_missing(s, t->firsts[node + 1], t->firsts[t->ends[node]])) continue;
+            if (!walk_subtree(s, node, behind, &nodes, bits)) return false;
+        }
+    return true;
+}
+
+/* What the leaf of an item decides. NULL: failed. Good until the next call. */
+static const struct leaf_mask *item_mask(struct masks *s, struct item item, configuration *behind) {
+    *behind = matcher_enter(s->matcher, item.cell);
+    if (*behind == CONFIGURATION_FAILED) return NULL;
+    return leaf_mask_of(s, item.leaf, s->matcher->configurations[*behind].count > 0);
+}
+
+/* First what leaves decide, so that little is missing when it is looked behind them. */
+static bool add_items(struct masks *s, configuration c, uint32_t *bits) {
+    const struct configuration_data data = s->matcher->configurations[c];
+    const struct leaf_mask *leaf = NULL;
+    configuration behind;
+    bool has_exits = false;
+    for (uint32_t i = 0; i < data.count; i++) {
+        leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
+        if (!leaf || !spend_words(s)) return false;
+        token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
+        has_exits |= leaf->exit_count > 0;
+    }
+    for (uint32_t i = 0; i < data.count && has_exits; i++) {
+        if (data.count > 1) leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
+        if (!leaf || !add_behind(s, leaf, behind, bits)) return false;
+    }
     return true;
 }
 
@@ -474,7 +559,5 @@ bool masks_find(struct masks *s, configuration c, uint32_t *bits) {
         token_bits_join(bits, vocabulary_words(s->vocabulary), &s->kept[mask]);
         return true;
     }
-    for (uint32_t i = 0; i < m->configurations[c].count; i++)
-        if (!add_item(s, m->items[m->configurations[c].first + i], bits)) return false;
-    return keep(s, c, bits);
+    return add_items(s, c, bits) && keep(s, c, bits);
 }

@@ -49,6 +49,9 @@ struct masks {
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
     struct mask_level *levels; /* [depth + 2]: of the walk */
+    uint32_t *missing;         /* bits: tokens in the order of the trie that are not allowed yet, */
+    size_t missing_capacity;
+    bool knows_missing; /* where it pays */
 };
 
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v);
