@@ -429,14 +429,14 @@ static size_t many_nodes(const struct masks *s) {
 /* Which tokens are not allowed yet, in the order of the trie. */
 static bool list_missing(struct masks *s, const uint32_t *bits) {
     const struct token_trie *t = &s->vocabulary->trie;
+    struct rules *r = s->matcher->rules;
     size_t words = (t->token_count + 31) / 32;
-    if (!rules_grow(s->matcher->rules, &s->missing, &s->missing_capacity, words + 1, sizeof *s->missing) ||
-        !rules_spend(s->matcher->rules, t->token_count / TOKENS_A_STEP))
-        return false;
+    if (!rules_grow(r, &s->missing, &s->missing_capacity, words + 1, sizeof *s->missing)) return false;
     memset(s->missing, 0, words * sizeof *s->missing);
     for (size_t i = 0; i < t->token_count; i++) {
         uint32_t is_allowed = bits[t->tokens[i] >> 5] >> (t->tokens[i] & 31) & 1;
         s->missing[i >> 5] |= (is_allowed ^ 1) << (i & 31);
+        if (i % TOKENS_A_STEP == 0 && !rules_spend(r, 1)) return false;
     }
     return true;
 }
