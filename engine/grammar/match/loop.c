@@ -90,6 +90,8 @@ bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, st
     const struct expression repeat = *expression_at(r, first);
     *out = (struct leaf_loop){.unlimited = leaf};
     if (!find_runs(r, whole, t, out)) return false;
+    if (expression_is(r, whole, EXPRESSION_BOOLEAN) && !class_groups_staying(r, leaf, &out->stay_groups))
+        return false;
     if (repeat.kind == EXPRESSION_INTERSECTION) return find_intersection(r, first, tail, t, out);
     if (repeat.kind != EXPRESSION_REPEAT || expression_is(r, repeat.a, EXPRESSION_NULLABLE)) return true;
     return find_repeat(r, repeat, tail, t, out);

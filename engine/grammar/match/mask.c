@@ -115,6 +115,7 @@ static bool has_length(const struct token_trie *t, uint32_t node, unsigned more,
 /* Whether a node and all that is below it is taken, whatever comes then. Where the leaf may end in there is no matter:
  * all these tokens are allowed as it is. */
 static bool is_whole(const struct token_trie *t, uint32_t node, const struct leaf_loop *loop) {
+    if ((t->groups[node] & ~loop->stay_groups) == 0) return true;
     for (size_t i = 0; i < RUNS_MAX; i++)
         if ((t->groups[node] & ~loop->run_groups[i]) == 0 && has_length(t, node, 1, loop->run_lengths[i]))
             return true;
