@@ -82,17 +82,21 @@ static bool find_repeat(struct rules *r, struct expression repeat, rules_express
     return out->unlimited != RULES_NONE;
 }
 
-bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
+static bool find_kind(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
     rules_expression whole = r->dfa_states[leaf].expression;
     const struct expression *x = expression_at(r, whole);
     bool sequence = x->kind == EXPRESSION_SEQUENCE;
     rules_expression first = sequence ? x->a : whole, tail = sequence ? x->b : RULES_EMPTY;
     const struct expression repeat = *expression_at(r, first);
-    *out = (struct leaf_loop){.unlimited = leaf};
-    if (!find_runs(r, whole, t, out)) return false;
-    if (expression_is(r, whole, EXPRESSION_BOOLEAN) && !class_groups_staying(r, leaf, &out->stay_groups))
-        return false;
     if (repeat.kind == EXPRESSION_INTERSECTION) return find_intersection(r, first, tail, t, out);
     if (repeat.kind != EXPRESSION_REPEAT || expression_is(r, repeat.a, EXPRESSION_NULLABLE)) return true;
     return find_repeat(r, repeat, tail, t, out);
+}
+
+bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
+    rules_expression whole = r->dfa_states[leaf].expression;
+    *out = (struct leaf_loop){.unlimited = leaf};
+    if (!find_runs(r, whole, t, out) || !find_kind(r, leaf, t, out)) return false;
+    bool is_known = out->unlimited != leaf || !expression_is(r, whole, EXPRESSION_BOOLEAN);
+    return is_known || class_groups_staying(r, leaf, &out->stay_groups);
 }

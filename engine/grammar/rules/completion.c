@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Of a search: patterns of schemas have few states; what counts has many, and is not looked at for ever. */
-enum { PAIRS_MAX = 255, EDGES_MAX = 4096, SLOTS = 512, SEARCHES_MAX = 16, LEVELS_MAX = 4 };
+enum { PAIRS_MAX = 450, EDGES_MAX = 4000, SLOTS = 1024, SEARCHES_MAX = 4, LEVELS_MAX = 3 };
 
 /* Edges that are gone along for what a step costs. */
 #define EDGES_A_STEP 16
@@ -26,9 +26,9 @@ struct search {
         dfa_state x, part;
     } pairs[PAIRS_MAX];
     uint16_t first_edges[PAIRS_MAX + 1];
-    uint8_t edges[EDGES_MAX];   /* to which pair */
+    uint16_t edges[EDGES_MAX];  /* to which pair */
     uint32_t needed[PAIRS_MAX]; /* parts that have not begun yet, to the nearest end */
-    uint8_t slots[SLOTS];       /* by pair; PAIRS_MAX: free */
+    uint16_t slots[SLOTS];      /* by pair; PAIRS_MAX: free */
     size_t pair_count, edge_count;
     bool is_over; /* there are too many, or a text is none of parts */
 };
@@ -50,7 +50,7 @@ static size_t number_of(struct search *s, struct item pair) {
         if (other->x == pair.x && other->part == pair.part) return s->slots[at];
     }
     if (s->pair_count == PAIRS_MAX) return PAIRS_MAX;
-    s->slots[at] = (uint8_t)s->pair_count;
+    s->slots[at] = (uint16_t)s->pair_count;
     s->pairs[s->pair_count] = pair;
     return s->pair_count++;
 }
@@ -61,7 +61,7 @@ static void add_edge(struct search *s, size_t from, struct item pair) {
     for (size_t i = s->edge_count; i-- > first;)
         if (s->edges[i] == number) return;
     s->is_over |= number == PAIRS_MAX || s->edge_count == EDGES_MAX;
-    if (!s->is_over) s->edges[s->edge_count++] = (uint8_t)number;
+    if (!s->is_over) s->edges[s->edge_count++] = (uint16_t)number;
 }
 
 /* Where a pair leads. False: failed. */
@@ -113,7 +113,7 @@ static uint32_t measure(struct search *s) {
 }
 
 static bool run(struct search *s, dfa_state x) {
-    memset(s->slots, PAIRS_MAX, sizeof s->slots);
+    for (size_t i = 0; i < SLOTS; i++) s->slots[i] = PAIRS_MAX;
     number_of(s, (struct item){x, s->parts});
     for (size_t i = 0; i < s->pair_count && !s->is_over; i++)
         if (!look_at(s, i)) return false;
