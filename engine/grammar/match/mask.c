@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/match/behind.h"
 #include "engine/grammar/match/byte_groups.h"
 #include "engine/grammar/match/clamp.h"
 
@@ -13,13 +14,7 @@
  * Of plain characters from fewer on, since what is longer is known. */
 enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
 
-/* A node that is passed costs about a tenth of what a step of the matcher does. */
-#define NODES_A_STEP 10
-
-/* So does it to look up as many tokens. */
-#define TOKENS_A_STEP 64
-
-/* So do as many words of a mask that is joined, copied or counted. */
+/* Words of a mask that are joined, copied or counted for what a step costs. */
 #define WORDS_A_STEP 256
 
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v) {
@@ -183,11 +178,6 @@ static bool begin_mask(struct masks *s, dfa_state leaf) {
     return true;
 }
 
-/* Counts one; false: there were too many steps. */
-static bool pass_node(struct rules *r, size_t *nodes) {
-    return ++*nodes % NODES_A_STEP != 0 || rules_spend(r, 1);
-}
-
 /* A node that the state above it does not take as a whole. *level: of the node above; one more where the walk goes on
  * below this node. */
 static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level) {
@@ -211,7 +201,7 @@ static bool walk_leaf(struct masks *s, dfa_state leaf) {
     if (!begin_mask(s, leaf)) return false;
     for (uint32_t node = 1; node < t->count;) {
         uint32_t end = t->ends[node];
-        if (!pass_node(s->matcher->rules, &nodes)) return false;
+        if (!mask_pass_node(s, &nodes)) return false;
         if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
             node = end;
             continue;
@@ -299,7 +289,7 @@ static bool walk_shared(struct masks *s, dfa_state leaf, dfa_state unlimited, co
         .end = (uint32_t)t->count, .state = leaf, .loop = s->loop_of[leaf], .like = unlimited};
     for (uint32_t node = 1; node < t->count;) {
         uint32_t end = t->ends[node];
-        if (!pass_node(s->matcher->rules, &nodes)) return false;
+        if (!mask_pass_node(s, &nodes)) return false;
         if (t->plain[node] > 0 && s->plain_length > 0) {
             node = end;
             continue;
@@ -422,99 +412,6 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, boo
 
 /* ---- what comes behind it --------------------------------------------------------------------------------------- */
 
-/* Nodes below exits from which on it is looked for what is missing. */
-static size_t many_nodes(const struct masks *s) {
-    return s->vocabulary->trie.count / 16;
-}
-
-/* Which tokens are not allowed yet, in the order of the trie. */
-static bool list_missing(struct masks *s, const uint32_t *bits) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    struct rules *r = s->matcher->rules;
-    size_t words = (t->token_count + 31) / 32;
-    if (!rules_grow(r, &s->missing, &s->missing_capacity, words + 1, sizeof *s->missing)) return false;
-    memset(s->missing, 0, words * sizeof *s->missing);
-    for (size_t i = 0; i < t->token_count; i++) {
-        uint32_t is_allowed = bits[t->tokens[i] >> 5] >> (t->tokens[i] & 31) & 1;
-        s->missing[i >> 5] |= (is_allowed ^ 1) << (i & 31);
-        if (i % TOKENS_A_STEP == 0 && !rules_spend(r, 1)) return false;
-    }
-    return true;
-}
-
-/* Whether one of these is missing. */
-static bool are_missing(const struct masks *s, uint32_t first, uint32_t end) {
-    if (!s->knows_missing) return true;
-    if (first == end) return false;
-    uint32_t low = UINT32_MAX << (first & 31), high = UINT32_MAX >> (31 - ((end - 1) & 31));
-    size_t word = first >> 5, last = (end - 1) >> 5;
-    if (word == last) return (s->missing[word] & low & high) != 0;
-    if (s->missing[word] & low) return true;
-    while (++word < last)
-        if (s->missing[word]) return true;
-    return (s->missing[last] & high) != 0;
-}
-
-/* The tokens of a node, which are missing no longer. */
-static void allow_node(struct masks *s, uint32_t node, uint32_t *bits) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    token_bits_add(bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
-    for (uint32_t i = t->firsts[node]; s->knows_missing && i < t->firsts[node + 1]; i++)
-        s->missing[i >> 5] &= ~((uint32_t)1 << (i & 31));
-}
-
-/* The subtree of a node that was reached in configuration c. */
-static bool walk_subtree(struct masks *s, uint32_t top, configuration c, size_t *nodes, uint32_t *bits) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    const struct rules *r = s->matcher->rules;
-    struct mask_level *level = s->levels;
-    *level = (struct mask_level){.end = t->ends[top], .state = c};
-    for (uint32_t node = top + 1; node < t->ends[top];) {
-        uint32_t end = t->ends[node];
-        if (!pass_node(s->matcher->rules, nodes)) return false;
-        while (node >= level->end) level--;
-        if (!are_missing(s, t->firsts[node], t->firsts[end])) {
-            node = end;
-            continue;
-        }
-        configuration next = matcher_step(s->matcher, level->state, r->class_of[t->bytes[node]]);
-        if (next == CONFIGURATION_FAILED) return false;
-        if (next != CONFIGURATION_DEAD) {
-            allow_node(s, node, bits);
-            if (end > node + 1) {
-                *++level = (struct mask_level){.end = end, .state = next};
-                end = node + 1;
-            }
-        }
-        node = end;
-    }
-    return true;
-}
-
-/* All that are below exits; where one is below another they count for both. */
-static size_t count_below(const struct masks *s, const struct leaf_mask *leaf) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    size_t nodes = 0;
-    for (size_t i = 0; i < leaf->exit_count; i++)
-        for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)
-            nodes += t->ends[node] - node - 1;
-    return nodes;
-}
-
-static bool add_behind(struct masks *s, const struct leaf_mask *leaf, configuration behind, uint32_t *bits) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    size_t nodes = 0;
-    s->knows_missing = count_below(s, leaf) >= many_nodes(s);
-    if (s->knows_missing && !list_missing(s, bits)) return false;
-    for (size_t i = 0; i < leaf->exit_count; i++)
-        for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++) {
-            if (!pass_node(s->matcher->rules, &nodes)) return false;
-            if (!are_missing(s, t->firsts[node + 1], t->firsts[t->ends[node]])) continue;
-            if (!walk_subtree(s, node, behind, &nodes, bits)) return false;
-        }
-    return true;
-}
-
 /* What the leaf of an item decides. NULL: failed. Good until the next call. */
 static const struct leaf_mask *item_mask(struct masks *s, struct item item, configuration *behind) {
     *behind = matcher_enter(s->matcher, item.cell);
@@ -536,7 +433,7 @@ static bool add_items(struct masks *s, configuration c, uint32_t *bits) {
     }
     for (uint32_t i = 0; i < data.count && has_exits; i++) {
         if (data.count > 1) leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
-        if (!leaf || !add_behind(s, leaf, behind, bits)) return false;
+        if (!leaf || !masks_add_behind(s, leaf, behind, bits)) return false;
     }
     return true;
 }

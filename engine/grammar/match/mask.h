@@ -54,6 +54,13 @@ struct masks {
     bool knows_missing; /* where it pays */
 };
 
+/* A node that a walk passes costs about a tenth of what a step of the matcher does. */
+enum { MASK_NODES_A_STEP = 10 };
+/* Counts one; false: there were too many steps. */
+static inline bool mask_pass_node(struct masks *s, size_t *nodes) {
+    return ++*nodes % MASK_NODES_A_STEP != 0 || rules_spend(s->matcher->rules, 1);
+}
+
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v);
 void masks_deinit(struct masks *s);
 /* All that are kept, and what is known of leaves. */
