@@ -5,9 +5,9 @@
 /* Tokens that are looked up for what a step costs. */
 #define TOKENS_A_STEP 64
 
-/* Nodes below exits from which on it is looked for what is missing. */
+/* Nodes that were passed until it is looked for what is missing. */
 static size_t many_nodes(const struct masks *s) {
-    return s->vocabulary->trie.count / 16;
+    return s->vocabulary->trie.count / 8;
 }
 
 /* Which tokens are not allowed yet, in the order of the trie. */
@@ -22,6 +22,7 @@ static bool list_missing(struct masks *s, const uint32_t *bits) {
         s->missing[i >> 5] |= (is_allowed ^ 1) << (i & 31);
         if (i % TOKENS_A_STEP == 0 && !rules_spend(r, 1)) return false;
     }
+    s->knows_missing = true;
     return true;
 }
 
@@ -74,26 +75,16 @@ static bool walk_subtree(struct masks *s, uint32_t top, configuration c, size_t 
     return true;
 }
 
-/* All that are below exits; where one is below another they count for both. */
-static size_t count_below(const struct masks *s, const struct leaf_mask *leaf) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    size_t nodes = 0;
-    for (size_t i = 0; i < leaf->exit_count; i++)
-        for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)
-            nodes += t->ends[node] - node - 1;
-    return nodes;
-}
-
+/* A walk from each exit, which mostly ends soon; where it does not it is worth while to know what is missing. */
 bool masks_add_behind(struct masks *s, const struct leaf_mask *leaf, configuration behind, uint32_t *bits) {
     const struct token_trie *t = &s->vocabulary->trie;
-    size_t nodes = 0;
-    s->knows_missing = count_below(s, leaf) >= many_nodes(s);
-    if (s->knows_missing && !list_missing(s, bits)) return false;
+    size_t *nodes = &s->nodes_behind;
     for (size_t i = 0; i < leaf->exit_count; i++)
         for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++) {
-            if (!mask_pass_node(s, &nodes)) return false;
+            if (!s->knows_missing && *nodes > many_nodes(s) && !list_missing(s, bits)) return false;
+            if (!mask_pass_node(s, nodes)) return false;
             if (!are_missing(s, t->firsts[node + 1], t->firsts[t->ends[node]])) continue;
-            if (!walk_subtree(s, node, behind, &nodes, bits)) return false;
+            if (!walk_subtree(s, node, behind, nodes, bits)) return false;
         }
     return true;
 }

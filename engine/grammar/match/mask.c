@@ -425,6 +425,8 @@ static bool add_items(struct masks *s, configuration c, uint32_t *bits) {
     const struct leaf_mask *leaf = NULL;
     configuration behind;
     bool has_exits = false;
+    s->knows_missing = false;
+    s->nodes_behind = 0;
     for (uint32_t i = 0; i < data.count; i++) {
         leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
         if (!leaf || !spend_words(s)) return false;

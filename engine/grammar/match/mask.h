@@ -51,7 +51,8 @@ struct masks {
     struct mask_level *levels; /* [depth + 2]: of the walk */
     uint32_t *missing;         /* bits: tokens in the order of the trie that are not allowed yet, */
     size_t missing_capacity;
-    bool knows_missing; /* where it pays */
+    bool knows_missing;  /* where it pays */
+    size_t nodes_behind; /* that were passed below exits */
 };
 
 /* A node that a walk passes costs about a tenth of what a step of the matcher does. */
