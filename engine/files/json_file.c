@@ -38,8 +38,8 @@ static void scan_structure(struct scan *s, char byte) {
     }
 }
 
-static enum status check_limits(const char *text, size_t length, const char *where, size_t values_max,
-                                struct error *e) {
+enum status json_file_check(const char *text, size_t length, const char *where, size_t values_max,
+                            struct error *e) {
     struct scan s = {.line = 1};
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '\n') s.line++, s.line_start = i + 1;
@@ -96,14 +96,14 @@ static enum status parse(const char *text, size_t length, const char *where, enu
 
 enum status json_file_parse(const char *text, size_t length, const char *where, size_t values_max,
                             json_t **out, struct error *e) {
-    enum status status = check_limits(text, length, where, values_max, e);
+    enum status status = json_file_check(text, length, where, values_max, e);
     return status == STATUS_OK ? parse(text, length, where, JSON_FILE_STRICT, out, e) : status;
 }
 
 /* text is the caller's, and is repaired in place. */
 static enum status repair_and_parse(char *text, size_t length, const char *where, size_t values_max,
                                     enum json_file_rules rules, json_t **out, struct error *e) {
-    enum status status = check_limits(text, length, where, values_max, e);
+    enum status status = json_file_check(text, length, where, values_max, e);
     if (status == STATUS_OK && rules != JSON_FILE_STRICT)
         status = json_repair(text, length, rules == JSON_FILE_WITH_NULS, where, e);
     return status == STATUS_OK ? parse(text, length, where, rules, out, e) : status;

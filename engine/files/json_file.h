@@ -44,3 +44,7 @@ enum status json_file_parse(const char *text, size_t length, const char *where, 
 /* The same by other rules. */
 enum status json_file_parse_as(const char *text, size_t length, const char *where, size_t values_max,
                                enum json_file_rules rules, json_t **out, struct error *e);
+
+/* Whether a text is within the limits of those, which is seen without parsing it. */
+enum status json_file_check(const char *text, size_t length, const char *where, size_t values_max,
+                            struct error *e);

@@ -15,6 +15,8 @@ enum grammar_kind {
     GRAMMAR_GBNF,
 };
 
+struct json_t; /* jansson's */
+
 /* Of several grammars together. */
 struct grammar_budget {
     atomic_size_t used;
@@ -31,7 +33,8 @@ struct grammar_options {
     size_t
         bytes_max; /* of rules and states; of states there may be half of it in any case. Masks are kept beside them
                          while all takes less than three quarters of it */
-    double seconds_max; /* of compiling; LIMIT beyond it */
+    double seconds_max;            /* of compiling; LIMIT beyond it */
+    const struct json_t *document; /* as in the source */
     struct grammar_budget
         *budget; /* that it takes its bytes from; borrowed until the last release. NULL: none */
 };
@@ -40,6 +43,7 @@ struct grammar_options {
 struct grammar_source {
     enum grammar_kind kind;
     struct engine_string text;
+    const struct json_t *document; /* what a text of JSON says, where the asker has it; NULL: it is parsed */
     struct engine_string whitespace; /* regular expression between JSON's elements; empty: the default, */
     bool is_compact;                 /* or none */
     bool closes_objects;             /* as in the options */

@@ -39,6 +39,7 @@ static enum api_error_kind read_value(struct api_structured *s, const char *fiel
     if (!s->schema)
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
     s->source.text = (struct engine_string){s->schema, strlen(s->schema)};
+    s->source.document = value;
     return API_OK;
 }
 

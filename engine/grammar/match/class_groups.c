@@ -52,6 +52,22 @@ static bool look_beyond_ascii(struct rules *r, dfa_state state, struct class_gro
     return true;
 }
 
+bool class_groups_staying(struct rules *r, dfa_state state, uint64_t *groups) {
+    const dfa_state *row = dfa_row(r, state);
+    if (!row) return false;
+    *groups = ~(GROUPS_NO_UTF8 | GROUPS_BEYOND_ASCII);
+    for (unsigned byte = 0; byte < 0x80; byte++)
+        if (row[r->class_of[byte]] != state) *groups &= ~byte_group(byte);
+    bool stays = *groups != 0;
+    for (unsigned lead = 0xC2; lead <= 0xF4 && stays; lead++) {
+        dfa_state left = behind_characters(r, state, lead);
+        if (left == RULES_NONE) return false;
+        stays = left == state;
+    }
+    if (stays) *groups |= GROUPS_BEYOND_ASCII;
+    return true;
+}
+
 /* A set of bytes needs no state. */
 static void look_at_set(const struct byte_set *set, struct class_groups *out) {
     for (unsigned byte = 0; byte < 0x80; byte++)

@@ -17,6 +17,8 @@ struct class_groups_table {
 };
 
 void class_groups_clear(struct class_groups_table *t);
+/* Groups each character of which leaves a state as it is. False: failed. */
+bool class_groups_staying(struct rules *r, dfa_state state, uint64_t *groups);
 /* False: failed. Expressions without a text that matches have no groups. */
 bool class_groups_find(struct rules *r, struct class_groups_table *t, rules_expression x,
                        struct class_groups *out);

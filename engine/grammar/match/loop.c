@@ -1,6 +1,7 @@
 #include "engine/grammar/match/loop.h"
 
 #include "engine/grammar/match/byte_groups.h"
+#include "engine/grammar/rules/completion.h"
 
 /* Groups that may begin what comes behind the repeat. */
 static bool tail_groups(struct rules *r, rules_expression tail, uint64_t *groups) {
@@ -33,22 +34,69 @@ static bool find_runs(struct rules *r, rules_expression x, struct class_groups_t
     return true;
 }
 
-bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
-    rules_expression whole = r->dfa_states[leaf].expression;
-    const struct expression *x = expression_at(r, whole);
-    bool sequence = x->kind == EXPRESSION_SEQUENCE;
-    rules_expression tail = sequence ? x->b : RULES_EMPTY;
-    const struct expression repeat = sequence ? *expression_at(r, x->a) : *x;
+/* What any text that is no longer is a run of is a run of the leaf with the limit, too, up to it. */
+static bool take_runs(struct rules *r, rules_expression endless, struct class_groups_table *t,
+                      struct leaf_loop *out) {
+    struct leaf_loop other = {0};
+    if (!find_runs(r, endless, t, &other)) return false;
+    for (size_t i = 0; i < RUNS_MAX; i++) {
+        out->run_groups[i] = other.run_groups[i];
+        out->run_lengths[i] =
+            other.run_lengths[i] < out->like_length ? other.run_lengths[i] : out->like_length;
+    }
+    return true;
+}
+
+/* Of x and so many parts at most, as maxLength beside a pattern is: as long as more are left than a text that has begun needs
+ * to its end, the leaf does the same as without that. */
+static bool find_limited(struct rules *r, const struct limited *limited, rules_expression tail,
+                         struct class_groups_table *t, struct leaf_loop *out) {
+    uint32_t needed;
+    if (!completion_find(r, limited->x, limited->part, &needed)) return false;
+    if (needed >= limited->most) return true;
+    rules_expression endless = expression_sequence(r, limited->x, tail);
+    out->unlimited = endless == RULES_NONE ? RULES_NONE : dfa_state_of(r, endless);
+    out->like_length = limited->most - needed;
+    return out->unlimited != RULES_NONE && take_runs(r, endless, t, out);
+}
+
+static bool find_intersection(struct rules *r, rules_expression both, rules_expression tail,
+                              struct class_groups_table *t, struct leaf_loop *out) {
+    struct limited limited;
+    for (unsigned i = 0; i < 2 && out->like_length == 0; i++)
+        if (completion_limited(r, both, i, &limited) && !find_limited(r, &limited, tail, t, out))
+            return false;
+    return true;
+}
+
+static bool find_repeat(struct rules *r, struct expression repeat, rules_expression tail,
+                        struct class_groups_table *t, struct leaf_loop *out) {
     struct class_groups class;
     uint64_t tail_set;
-    *out = (struct leaf_loop){0};
-    if (!find_runs(r, whole, t, out)) return false;
-    if (repeat.kind != EXPRESSION_REPEAT || expression_is(r, repeat.a, EXPRESSION_NULLABLE)) return true;
     if (!class_groups_find(r, t, repeat.a, &class) || !tail_groups(r, tail, &tail_set)) return false;
     out->groups = class.exact & ~tail_set;
-    out->length_max = repeat.c;
-    out->unlimited = repeat.c == RULES_UNLIMITED ? leaf : without_limit(r, &repeat, tail);
+    out->length_max = out->like_length = repeat.c;
+    if (repeat.c != RULES_UNLIMITED) out->unlimited = without_limit(r, &repeat, tail);
     out->is_loop = true;
     out->may_end = expression_is(r, tail, EXPRESSION_NULLABLE);
     return out->unlimited != RULES_NONE;
+}
+
+static bool find_kind(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
+    rules_expression whole = r->dfa_states[leaf].expression;
+    const struct expression *x = expression_at(r, whole);
+    bool sequence = x->kind == EXPRESSION_SEQUENCE;
+    rules_expression first = sequence ? x->a : whole, tail = sequence ? x->b : RULES_EMPTY;
+    const struct expression repeat = *expression_at(r, first);
+    if (repeat.kind == EXPRESSION_INTERSECTION) return find_intersection(r, first, tail, t, out);
+    if (repeat.kind != EXPRESSION_REPEAT || expression_is(r, repeat.a, EXPRESSION_NULLABLE)) return true;
+    return find_repeat(r, repeat, tail, t, out);
+}
+
+bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
+    rules_expression whole = r->dfa_states[leaf].expression;
+    *out = (struct leaf_loop){.unlimited = leaf};
+    if (!find_runs(r, whole, t, out) || !find_kind(r, leaf, t, out)) return false;
+    bool is_known = out->unlimited != leaf || !expression_is(r, whole, EXPRESSION_BOOLEAN);
+    return is_known || class_groups_staying(r, leaf, &out->stay_groups);
 }

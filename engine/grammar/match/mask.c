@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/match/behind.h"
 #include "engine/grammar/match/byte_groups.h"
 #include "engine/grammar/match/clamp.h"
 
@@ -13,10 +14,7 @@
  * Of plain characters from fewer on, since what is longer is known. */
 enum { SHARED_LENGTH_MIN = 12, SHARED_PLAIN_MIN = 2 };
 
-/* A node that is passed costs about a tenth of what a step of the matcher does. */
-#define NODES_A_STEP 10
-
-/* So do as many words of a mask that is joined, copied or counted. */
+/* Words of a mask that are joined, copied or counted for what a step costs. */
 #define WORDS_A_STEP 256
 
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v) {
@@ -53,6 +51,7 @@ void masks_forget(struct masks *s) {
     rules_shrink(r, &s->loops, &s->loop_capacity, 0, sizeof *s->loops);
     rules_shrink(r, &s->loop_of, &s->loop_of_capacity, 0, sizeof *s->loop_of);
     rules_shrink(r, &s->exits, &s->exit_capacity, 0, sizeof *s->exits);
+    rules_shrink(r, &s->missing, &s->missing_capacity, 0, sizeof *s->missing);
     s->exit_count = 0;
     class_groups_clear(&s->classes);
 }
@@ -67,6 +66,7 @@ void masks_deinit(struct masks *s) {
     free(s->bits);
     free(s->exits);
     free(s->levels);
+    free(s->missing);
 }
 
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
@@ -110,6 +110,7 @@ static bool has_length(const struct token_trie *t, uint32_t node, unsigned more,
 /* Whether a node and all that is below it is taken, whatever comes then. Where the leaf may end in there is no matter:
  * all these tokens are allowed as it is. */
 static bool is_whole(const struct token_trie *t, uint32_t node, const struct leaf_loop *loop) {
+    if ((t->groups[node] & ~loop->stay_groups) == 0) return true;
     for (size_t i = 0; i < RUNS_MAX; i++)
         if ((t->groups[node] & ~loop->run_groups[i]) == 0 && has_length(t, node, 1, loop->run_lengths[i]))
             return true;
@@ -122,7 +123,7 @@ static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct m
     const struct token_trie *t = &s->vocabulary->trie;
     uint32_t loop = find_loop(s, state);
     if (loop == NO_LOOP) return false;
-    if (s->loops[loop].is_loop && has_length(t, node, 0, s->loops[loop].length_max)) {
+    if (s->loops[loop].unlimited != state && has_length(t, node, 0, s->loops[loop].like_length)) {
         state = s->loops[loop].unlimited;
         loop = find_loop(s, state);
     }
@@ -177,11 +178,6 @@ static bool begin_mask(struct masks *s, dfa_state leaf) {
     return true;
 }
 
-/* Counts one; false: there were too many steps. */
-static bool pass_node(struct rules *r, size_t *nodes) {
-    return ++*nodes % NODES_A_STEP != 0 || rules_spend(r, 1);
-}
-
 /* A node that the state above it does not take as a whole. *level: of the node above; one more where the walk goes on
  * below this node. */
 static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level) {
@@ -205,7 +201,7 @@ static bool walk_leaf(struct masks *s, dfa_state leaf) {
     if (!begin_mask(s, leaf)) return false;
     for (uint32_t node = 1; node < t->count;) {
         uint32_t end = t->ends[node];
-        if (!pass_node(s->matcher->rules, &nodes)) return false;
+        if (!mask_pass_node(s, &nodes)) return false;
         if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
             node = end;
             continue;
@@ -241,8 +237,8 @@ static bool copy_exits(struct masks *s, const struct leaf_mask *from, size_t *ne
 /* Whether a node and what is below it is the same to the leaf and to the one without a limit. */
 static bool is_shared(const struct masks *s, uint32_t node, const struct mask_level *level) {
     const struct leaf_loop *loop = &s->loops[level->loop];
-    return level->state == level->like || (loop->is_loop && loop->unlimited == level->like &&
-                                           has_length(&s->vocabulary->trie, node, 1, loop->length_max));
+    return level->state == level->like ||
+           (loop->unlimited == level->like && has_length(&s->vocabulary->trie, node, 1, loop->like_length));
 }
 
 /* As step_leaf, of a node that is not shared. */
@@ -293,7 +289,7 @@ static bool walk_shared(struct masks *s, dfa_state leaf, dfa_state unlimited, co
         .end = (uint32_t)t->count, .state = leaf, .loop = s->loop_of[leaf], .like = unlimited};
     for (uint32_t node = 1; node < t->count;) {
         uint32_t end = t->ends[node];
-        if (!pass_node(s->matcher->rules, &nodes)) return false;
+        if (!mask_pass_node(s, &nodes)) return false;
         if (t->plain[node] > 0 && s->plain_length > 0) {
             node = end;
             continue;
@@ -389,7 +385,7 @@ static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
     const struct leaf_loop *loop = &s->loops[place];
     dfa_state unlimited = loop->unlimited;
     uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
-    bool shares = loop->is_loop && unlimited != leaf && loop->length_max >= least;
+    bool shares = unlimited != leaf && loop->like_length >= least;
     const struct leaf_mask *from = shares ? leaf_mask_of(s, unlimited, wants_exits) : NULL;
     if (shares && !from) return false;
     s->wants_exits = wants_exits;
@@ -416,42 +412,31 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, boo
 
 /* ---- what comes behind it --------------------------------------------------------------------------------------- */
 
-/* The subtree of a node that was reached in configuration c. */
-static bool walk_subtree(struct masks *s, uint32_t top, configuration c, uint32_t *bits) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    const struct rules *r = s->matcher->rules;
-    struct mask_level *level = s->levels;
-    size_t nodes = 0;
-    *level = (struct mask_level){.end = t->ends[top], .state = c};
-    if (!rules_spend(s->matcher->rules, 1)) return false;
-    for (uint32_t node = top + 1; node < t->ends[top];) {
-        if (!pass_node(s->matcher->rules, &nodes)) return false;
-        while (node >= level->end) level--;
-        configuration next = matcher_step(s->matcher, level->state, r->class_of[t->bytes[node]]);
-        uint32_t end = t->ends[node];
-        if (next == CONFIGURATION_FAILED) return false;
-        if (next != CONFIGURATION_DEAD) {
-            token_bits_add(bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
-            if (end > node + 1) {
-                *++level = (struct mask_level){.end = end, .state = next};
-                end = node + 1;
-            }
-        }
-        node = end;
-    }
-    return true;
+/* What the leaf of an item decides. NULL: failed. Good until the next call. */
+static const struct leaf_mask *item_mask(struct masks *s, struct item item, configuration *behind) {
+    *behind = matcher_enter(s->matcher, item.cell);
+    if (*behind == CONFIGURATION_FAILED) return NULL;
+    return leaf_mask_of(s, item.leaf, s->matcher->configurations[*behind].count > 0);
 }
 
-static bool add_item(struct masks *s, struct item item, uint32_t *bits) {
-    struct matcher *m = s->matcher;
-    configuration behind = matcher_enter(m, item.cell);
-    if (behind == CONFIGURATION_FAILED) return false;
-    const struct leaf_mask *leaf = leaf_mask_of(s, item.leaf, m->configurations[behind].count > 0);
-    if (!leaf || !spend_words(s)) return false;
-    token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
-    for (size_t i = 0; i < leaf->exit_count; i++)
-        for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++)
-            if (!walk_subtree(s, node, behind, bits)) return false;
+/* First what leaves decide, so that little is missing when it is looked behind them. */
+static bool add_items(struct masks *s, configuration c, uint32_t *bits) {
+    const struct configuration_data data = s->matcher->configurations[c];
+    const struct leaf_mask *leaf = NULL;
+    configuration behind;
+    bool has_exits = false;
+    s->knows_missing = false;
+    s->nodes_behind = 0;
+    for (uint32_t i = 0; i < data.count; i++) {
+        leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
+        if (!leaf || !spend_words(s)) return false;
+        token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
+        has_exits |= leaf->exit_count > 0;
+    }
+    for (uint32_t i = 0; i < data.count && has_exits; i++) {
+        if (data.count > 1) leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
+        if (!leaf || !masks_add_behind(s, leaf, behind, bits)) return false;
+    }
     return true;
 }
 
@@ -474,7 +459,5 @@ bool masks_find(struct masks *s, configuration c, uint32_t *bits) {
         token_bits_join(bits, vocabulary_words(s->vocabulary), &s->kept[mask]);
         return true;
     }
-    for (uint32_t i = 0; i < m->configurations[c].count; i++)
-        if (!add_item(s, m->items[m->configurations[c].first + i], bits)) return false;
-    return keep(s, c, bits);
+    return add_items(s, c, bits) && keep(s, c, bits);
 }

@@ -49,7 +49,18 @@ struct masks {
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
     struct mask_level *levels; /* [depth + 2]: of the walk */
+    uint32_t *missing;         /* bits: tokens in the order of the trie that are not allowed yet, */
+    size_t missing_capacity;
+    bool knows_missing;  /* where it pays */
+    size_t nodes_behind; /* that were passed below exits */
 };
+
+/* A node that a walk passes costs about a tenth of what a step of the matcher does. */
+enum { MASK_NODES_A_STEP = 10 };
+/* Counts one; false: there were too many steps. */
+static inline bool mask_pass_node(struct masks *s, size_t *nodes) {
+    return ++*nodes % MASK_NODES_A_STEP != 0 || rules_spend(s->matcher->rules, 1);
+}
 
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v);
 void masks_deinit(struct masks *s);

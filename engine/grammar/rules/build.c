@@ -115,11 +115,40 @@ rules_expression expression_choice(struct rules *r, size_t from) {
 
 /* ---- sequences ------------------------------------------------------------------------------------------- */
 
+/* x as so many times a part; of what is no repeat, once. */
+static struct expression as_repeat(const struct rules *r, rules_expression x) {
+    const struct expression *e = &r->expressions[x];
+    return e->kind == EXPRESSION_REPEAT ? *e : (struct expression){.a = x, .b = 1, .c = 1};
+}
+
+static bool count_sum(uint32_t a, uint32_t b, uint32_t *out) {
+    uint64_t sum = (uint64_t)a + b;
+    bool unlimited = a == RULES_UNLIMITED || b == RULES_UNLIMITED;
+    *out = unlimited ? RULES_UNLIMITED : (uint32_t)sum;
+    return unlimited || sum < RULES_UNLIMITED;
+}
+
+/* Repeats of the same part one behind the other are one, so that it is no matter which of them took what was read.
+ * RULES_NOTHING: they are not. */
+static rules_expression join_neighbours(struct rules *r, rules_expression a, rules_expression b) {
+    struct expression x = as_repeat(r, a), y = as_repeat(r, b);
+    bool is_one = r->expressions[a].kind == EXPRESSION_REPEAT || r->expressions[b].kind == EXPRESSION_REPEAT;
+    uint32_t least, most;
+    if (!is_one || x.a != y.a || !count_sum(x.b, y.b, &least) || !count_sum(x.c, y.c, &most))
+        return RULES_NOTHING;
+    return rules_repeat(r, x.a, least, most);
+}
+
 static rules_expression put_before(struct rules *r, rules_expression a, rules_expression b) {
     if (a == RULES_NOTHING || b == RULES_NOTHING) return RULES_NOTHING;
     if (a == RULES_EMPTY) return b;
     if (b == RULES_EMPTY) return a;
-    return expression_intern(r, EXPRESSION_SEQUENCE, a, b, 0);
+    bool sequence = r->expressions[b].kind == EXPRESSION_SEQUENCE;
+    rules_expression behind = sequence ? r->expressions[b].b : RULES_EMPTY;
+    rules_expression joined = join_neighbours(r, a, sequence ? r->expressions[b].a : b);
+    if (joined == RULES_NOTHING) return expression_intern(r, EXPRESSION_SEQUENCE, a, b, 0);
+    if (joined == RULES_NONE || !sequence) return joined;
+    return expression_intern(r, EXPRESSION_SEQUENCE, joined, behind, 0);
 }
 
 rules_expression expression_sequence(struct rules *r, rules_expression a, rules_expression b) {

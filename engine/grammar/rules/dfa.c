@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/grammar/rules/completion.h"
 #include "engine/grammar/rules/linear_form.h"
 
 /* Entries of a row that cost what a step does. */
@@ -52,6 +53,7 @@ void dfa_deinit(struct rules *r) {
     free(r->dfa_state_of);
     free(r->rows);
     linear_form_destroy(r);
+    completion_forget(r);
 }
 
 /* ---- states ---------------------------------------------------------------------------------------------- */
@@ -111,6 +113,16 @@ const uint32_t *dfa_any_row(struct rules *r, rules_expression x) {
 
 /* ---- does anything match ----------------------------------------------------------------------------------- */
 
+/* Whether more parts are left than x needs to its end, as far as that has been found. */
+static bool is_long_enough(const struct rules *r, rules_expression both) {
+    struct limited limited;
+    for (unsigned i = 0; i < 2; i++)
+        if (completion_limited(r, both, i, &limited) &&
+            completion_known(r, limited.x, limited.part) <= limited.most)
+            return true;
+    return false;
+}
+
 /* What shows without a search: so a search ends where an intersection has the empty text, whatever comes behind it.
  * levels: of expressions within each other that are looked at. */
 static bool shows_alive(struct rules *r, rules_expression x, unsigned levels) {
@@ -121,6 +133,7 @@ static bool shows_alive(struct rules *r, rules_expression x, unsigned levels) {
     if (e->kind == EXPRESSION_SEQUENCE)
         return shows_alive(r, e->a, levels - 1) && shows_alive(r, e->b, levels - 1);
     if (e->kind == EXPRESSION_REPEAT) return shows_alive(r, e->a, levels - 1);
+    if (e->kind == EXPRESSION_INTERSECTION) return is_long_enough(r, x);
     for (uint32_t i = 0; e->kind == EXPRESSION_CHOICE && i < e->b; i++)
         if (shows_alive(r, r->members[e->a + i], levels - 1)) return true;
     return false;
@@ -186,9 +199,21 @@ static bool search(struct rules *r, dfa_state state) {
     return found;
 }
 
+/* Finds out what shows afterwards of an intersection with a limit; not within a search, for there are searches in it. */
+static bool measure_limited(struct rules *r, dfa_state state) {
+    rules_expression x = r->dfa_states[state].expression;
+    struct limited limited;
+    uint32_t needed;
+    if (r->expressions[x].kind == EXPRESSION_SEQUENCE) x = r->expressions[x].a;
+    for (unsigned i = 0; i < 2; i++)
+        if (completion_limited(r, x, i, &limited) && !completion_find(r, limited.x, limited.part, &needed))
+            return false;
+    return is_known_alive(r, state);
+}
+
 static bool dfa_alive(struct rules *r, dfa_state state) {
     if (state == DFA_DEAD || r->dfa_states[state].alive == ALIVE_NOT) return false;
-    return is_known_alive(r, state) || search(r, state);
+    return is_known_alive(r, state) || measure_limited(r, state) || search(r, state);
 }
 
 bool expression_alive(struct rules *r, rules_expression x) {
@@ -212,6 +237,7 @@ uint8_t dfa_flags(const struct rules *r, dfa_state state) {
 
 void dfa_forget(struct rules *r, size_t count, size_t row_count, const uint8_t *flags) {
     linear_form_destroy(r);
+    completion_forget(r);
     r->dfa_state_count = count;
     r->row_count = row_count;
     rules_shrink(r, &r->dfa_states, &r->dfa_state_capacity, count, sizeof *r->dfa_states);

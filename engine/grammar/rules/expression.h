@@ -75,6 +75,7 @@ struct dfa_state_data {
 };
 
 struct linear_form;
+struct completions;
 
 /* What happens where steps have come to their end. It has set a new end when it returns true; false: what is at hand
  * fails with CANCELLED. */
@@ -123,6 +124,7 @@ struct rules {
     uint32_t *rows; /* [row][class]: leaf */
     size_t row_count, row_capacity;
     struct linear_form *form;
+    struct completions *completions;
 
     struct error error; /* code OK: nothing has failed */
 };

@@ -32,15 +32,15 @@ static enum status write_list(struct rules *r, const json_t *list, rules_express
 
 enum status choice_write(struct rules *r, struct engine_string source, const struct grammar_options *o,
                          rules_expression *out, struct error *e) {
-    json_t *list;
-    enum status status =
-        json_file_parse_as(source.text, source.length, "choice", CHOICES_MAX, JSON_FILE_WITH_NULS, &list, e);
-    (void)o;
+    json_t *parsed = NULL;
+    enum status status = o->document ? json_file_check(source.text, source.length, "choice", CHOICES_MAX, e)
+                                     : json_file_parse_as(source.text, source.length, "choice", CHOICES_MAX,
+                                                          JSON_FILE_WITH_NULS, &parsed, e);
     *out = RULES_NONE;
     if (status == STATUS_MALFORMED)
         return error_set(e, STATUS_INVALID_ARGUMENT, "choice", "it is no JSON list");
     if (status != STATUS_OK) return status;
-    status = write_list(r, list, out, e);
-    json_decref(list);
+    status = write_list(r, parsed ? parsed : o->document, out, e);
+    json_decref(parsed);
     return status;
 }

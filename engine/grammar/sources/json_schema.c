@@ -16,18 +16,30 @@ static rules_expression write_schema(struct json_schema_writer *w) {
     return whole;
 }
 
-/* Scalars alone are no JSON text for jansson, so true and false are told apart here. */
-static enum status parse(struct engine_string source, json_t **out, struct error *e) {
+/* Whether a string of the text may have a zero in it, which a schema is not taken with. */
+static bool has_zero(struct engine_string source) {
+    return memmem(source.text, source.length, "\\u0000", 6) != NULL;
+}
+
+/* Scalars alone are no JSON text for jansson, so true and false are told apart here. *out: the asker's document, or a reference
+ * in *parsed. */
+static enum status parse(struct engine_string source, const json_t *document, const json_t **out,
+                         json_t **parsed, struct error *e) {
     if (source.length > JSON_SCHEMA_BYTES_MAX)
         return error_set(e, STATUS_LIMIT, "schema", "%zu bytes: at most %d are taken", source.length,
                          JSON_SCHEMA_BYTES_MAX);
+    if (document && !has_zero(source)) {
+        *out = document;
+        return json_file_check(source.text, source.length, "schema", JSON_SCHEMA_VALUES_MAX, e);
+    }
     if (source.length == 4 && memcmp(source.text, "true", 4) == 0)
-        *out = json_true();
+        *parsed = json_true();
     else if (source.length == 5 && memcmp(source.text, "false", 5) == 0)
-        *out = json_false();
+        *parsed = json_false();
     else
-        return json_file_parse(source.text, source.length, "schema", JSON_SCHEMA_VALUES_MAX, out, e);
-    return STATUS_OK;
+        json_file_parse(source.text, source.length, "schema", JSON_SCHEMA_VALUES_MAX, parsed, e);
+    *out = *parsed;
+    return *parsed ? STATUS_OK : e->code;
 }
 
 static enum status finish(struct rules *r, struct error *e) {
@@ -36,8 +48,9 @@ static enum status finish(struct rules *r, struct error *e) {
 
 enum status json_schema_write(struct rules *r, struct engine_string source,
                               const struct grammar_options *options, rules_expression *out, struct error *e) {
-    json_t *root;
-    enum status status = parse(source, &root, e);
+    const json_t *root = NULL;
+    json_t *parsed = NULL;
+    enum status status = parse(source, options->document, &root, &parsed, e);
     *out = RULES_NONE;
     if (status == STATUS_MALFORMED) return e->code = STATUS_INVALID_ARGUMENT;
     if (status != STATUS_OK) return status;
@@ -51,7 +64,7 @@ enum status json_schema_write(struct rules *r, struct engine_string source,
     json_schema_goals_deinit(&w);
     json_schema_refs_deinit(&w);
     json_decref(w.any_string);
-    json_decref(root);
+    json_decref(parsed);
     return finish(r, e);
 }
 

@@ -116,16 +116,14 @@ static void list_patterns(struct object *o) {
     }
 }
 
-/* Keys are strings whatever else is asked of them. */
+/* Keys are strings whatever else is asked of them, in the spelling of keys. */
 static void list_names(struct object *o) {
     struct json_schema_list asked = {.items = {o->w->any_string}, .count = 1};
     for (size_t i = 0; i < o->branches->count && asked.count < JSON_SCHEMA_BRANCHES_MAX; i++) {
         const json_t *names = json_object_get(o->branches->items[i], "propertyNames");
         if (names) asked.items[asked.count++] = names;
     }
-    o->names = asked.count > 1 ? rules_intersection(o->w->rules, json_schema_any_key(o->w),
-                                                    json_schema_goal(o->w, &asked))
-                               : RULES_NONE;
+    o->names = asked.count > 1 ? json_schema_goal(o->w, &asked) : RULES_NONE;
 }
 
 /* ---- members ------------------------------------------------------------------------------------------------------ */
@@ -164,7 +162,6 @@ static rules_expression write_member(const struct object *o, const char *name, r
     struct json_schema_writer *w = o->w;
     rules_expression choices[1 << JSON_SCHEMA_PATTERNS_MAX];
     size_t count = 0;
-    if (o->names != RULES_NONE) keys = rules_intersection(w->rules, keys, o->names);
     for (unsigned patterns = 0; patterns < 1u << o->pattern_count; patterns++) {
         struct json_schema_list asked;
         if (!ask(o, name, patterns, &asked)) continue;
@@ -177,7 +174,8 @@ static rules_expression write_member(const struct object *o, const char *name, r
 
 static void write_members(struct object *o) {
     struct json_schema_writer *w = o->w;
-    rules_expression *listed = calloc(o->count + 1, sizeof *listed), keys = json_schema_any_key(w);
+    rules_expression *listed = calloc(o->count + 1, sizeof *listed);
+    rules_expression keys = o->names != RULES_NONE ? o->names : json_schema_any_key(w);
     if (!listed) {
         rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for %zu properties", o->count);
         return;
@@ -185,7 +183,9 @@ static void write_members(struct object *o) {
     for (size_t i = 0; i < o->count && !rules_failed(w->rules); i++) {
         struct property *p = &o->properties[i];
         listed[i] = json_schema_quoted(w, p->name, strlen(p->name));
-        p->member = write_member(o, p->name, listed[i]);
+        bool is_narrowed = o->names != RULES_NONE;
+        p->member = write_member(o, p->name,
+                                 is_narrowed ? rules_intersection(w->rules, listed[i], o->names) : listed[i]);
     }
     if (o->count > 0) keys = rules_difference(w->rules, keys, rules_choice(w->rules, listed, o->count));
     o->other = o->is_closed && o->pattern_count == 0 ? w->shared.nothing : write_member(o, NULL, keys);

@@ -66,9 +66,15 @@ static rules_expression write_content(struct json_schema_writer *w, const struct
     return both(w, all, rules_repeat(w->rules, json_spelling_any(w->rules), (uint32_t)least, (uint32_t)most));
 }
 
+/* Of which nothing is asked: keys have one spelling, and goals of keys begin with any_string. */
+static rules_expression any_string(struct json_schema_writer *w, const struct json_schema_list *branches) {
+    bool is_key = branches->count > 0 && branches->items[0] == w->any_string;
+    return is_key ? json_schema_any_key(w) : json_schema_any_string(w);
+}
+
 rules_expression json_schema_string(struct json_schema_writer *w, const struct json_schema_list *branches) {
-    if (!json_schema_has_kind(branches, JSON_SCHEMA_OF_STRING)) return json_schema_any_string(w);
+    if (!json_schema_has_kind(branches, JSON_SCHEMA_OF_STRING)) return any_string(w, branches);
     rules_expression content = write_content(w, branches), quote = json_schema_word(w, "\"");
     if (rules_failed(w->rules)) return RULES_NONE;
-    return content == RULES_NONE ? json_schema_any_string(w) : json_schema_seq(w, quote, content, quote);
+    return content == RULES_NONE ? any_string(w, branches) : json_schema_seq(w, quote, content, quote);
 }

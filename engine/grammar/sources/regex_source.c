@@ -239,7 +239,7 @@ static struct regex_fragment repeated(struct regex_reader *p, const struct regex
                                       uint32_t least, uint32_t most) {
     if (most == 0) return nothing_left(p);
     if (least == 1 && most == 1) return *f;
-    if (least == 0 && most == 1) return regex_fragment_optional(p->rules, f);
+    if (least == 0 && most == 1 && !regex_fragment_is_plain(f)) return regex_fragment_optional(p->rules, f);
     if (!regex_fragment_is_plain(f)) {
         regex_reader_refuse(p, start, "^ or $ within what is repeated is not supported");
         return *f;

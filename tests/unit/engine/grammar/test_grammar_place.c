@@ -208,7 +208,7 @@ static void all_get_on_where_memory_is_short(void **state) {
 static void kept_masks_are_not_in_the_way(void **state) {
     (void)state;
     size_t failed = 0, ended = 0;
-    for (size_t bytes = 70000; bytes < 190000; bytes += 12000) {
+    for (size_t bytes = 45000; bytes < 115000; bytes += 5000) {
         static struct text keeping, without;
         struct grammar_budget free_budget = {.bytes_max = 64 << 20}, used_budget = {.bytes_max = 64 << 20};
         atomic_init(&free_budget.used, 0);

@@ -1,4 +1,5 @@
 /* Masks: each bit along random walks is what stepping the token's bytes says. */
+#include "engine/grammar/grammar_parts.h"
 #include "tests/unit/engine/grammar/shared_vocabulary.h"
 
 static const char json[] =
@@ -41,12 +42,26 @@ static const char *const regexes[] = {
     "[\\x00-\\x7f]{5,40}d",
     "([^,]([\xc3\xa9])*)*[^b]{2,9}",
     "[a-z]{0,12}(\\.[a-z]{0,40}){1,3}",
+    "(.{0,40}\\n?){1,4}",
+    "(.{1,3}|.{2,5})*d",
+    "((.{1,10} ){1,5}\\n){1,5}",
+    "(.?.?){0,20}b.{3}.{0,7}",
+    "(a|ab|abc|b|bc|c)*d?",
 };
 
 static const char *const schemas[] = {
     "{\"type\": \"string\", \"pattern\": \"^a[^\\\\r\\\\n]*c$\", \"maxLength\": 45}",
     "{\"type\": \"string\", \"pattern\": \"c+\", \"minLength\": 3}",
     "{\"type\": \"array\", \"items\": {\"type\": \"string\", \"maxLength\": 101}}",
+    "{\"type\": \"string\", \"pattern\": \"^\\\\S+b\\\\S+c\\\\S+$\", \"maxLength\": 40}",
+    "{\"type\": \"string\", \"pattern\": \"ab.*d\", \"maxLength\": 12}",
+    "{\"type\": \"string\", \"pattern\": \"^[a-d]*$\", \"maxLength\": 33}",
+    "{\"type\": \"string\", \"pattern\": \"c\", \"format\": \"uri\", \"maxLength\": 20}",
+    "{\"patternProperties\": {\"ab\": {\"type\": \"null\"}, \"c$\": true}}",
+    "{\"propertyNames\": {\"minLength\": 2, \"maxLength\": 40}, \"additionalProperties\": {\"type\": "
+    "\"null\"}}",
+    "{\"propertyNames\": {\"pattern\": \"b\", \"maxLength\": 9}, \"patternProperties\": {\"a\": {\"type\": "
+    "\"null\"}}}",
     ("{\"properties\": {\"aa\": true, \"abc\": {\"type\": \"null\"}}, \"additionalProperties\": true,"
      " \"propertyNames\": {\"maxLength\": 31}}"),
 };
@@ -139,6 +154,44 @@ static void masks_are_the_same_in_any_order(void **state) {
     }
 }
 
+/* Steps of the first mask behind a text, over tokens of one character each more than the one before. */
+static size_t steps_of_mask(enum grammar_kind kind, const char *source, const char *behind) {
+    enum { LONGEST = 250 };
+    char longest[LONGEST + 1];
+    struct engine_string texts[LONGEST + 2] = {{"\"", 1}, {"\n", 1}};
+    struct grammar_vocabulary *v;
+    grammar_state at = GRAMMAR_START;
+    uint32_t bits[LONGEST / 32 + 2];
+    struct error e;
+    memset(longest, 'c', LONGEST);
+    for (size_t i = 1; i <= LONGEST; i++) texts[i + 1] = (struct engine_string){longest, i};
+    assert_ok(grammar_vocabulary_create(texts, LONGEST + 2, &v, &e));
+    struct grammar *g = fixture_compile(kind, source, v);
+    for (; *behind; behind++)
+        assert_ok(grammar_accept(g, at, *behind == '"' ? 0 : *behind == 'c' ? 2 : 1, &at, &e));
+    size_t before = g->matcher->rules->steps;
+    assert_ok(grammar_mask(g, at, bits, &e));
+    size_t steps = g->matcher->rules->steps - before;
+    grammar_release(g);
+    grammar_vocabulary_destroy(v);
+    return steps;
+}
+
+/* Where a leaf may end anywhere it is not looked behind each place for what is allowed anyway. */
+static void ends_everywhere_take_few_steps(void **state) {
+    (void)state;
+    assert_in_range(steps_of_mask(GRAMMAR_REGEX, "(.{0,200}\\n?){1,3}", "c"), 1, 4000);
+}
+
+/* A limit that is far off counts for nothing. */
+static void far_limits_take_few_steps(void **state) {
+    (void)state;
+    assert_in_range(
+        steps_of_mask(GRAMMAR_JSON_SCHEMA,
+                      "{\"type\": \"string\", \"pattern\": \"^\\\\S+@\\\\S+$\", \"maxLength\": 300}", "\"c"),
+        1, 4000);
+}
+
 static void nothing_follows_a_dead_state(void **state) {
     uint32_t bits[FIXTURE_WORDS];
     grammar_state to;
@@ -160,8 +213,8 @@ static void nothing_follows_a_dead_state(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(masks_are_what_steps_say),
-        cmocka_unit_test(masks_are_the_same_in_any_order),
+        cmocka_unit_test(masks_are_what_steps_say),       cmocka_unit_test(masks_are_the_same_in_any_order),
+        cmocka_unit_test(ends_everywhere_take_few_steps), cmocka_unit_test(far_limits_take_few_steps),
         cmocka_unit_test(nothing_follows_a_dead_state),
     };
     return cmocka_run_group_tests(tests, vocabulary_setup, vocabulary_teardown);

@@ -74,6 +74,33 @@ static void intersections_and_differences_have_both_bounds(void **state) {
     assert_int_equal(length_of(rules_difference(rules, few, letters), LETTERS), 0);
 }
 
+/* What one took the other could have taken. */
+static void neighbours_are_one(void **state) {
+    (void)state;
+    rules_expression x = letter(), y = any();
+    assert_int_equal(sequence(rules_repeat(rules, x, 1, 3), rules_repeat(rules, x, 2, 4)),
+                     rules_repeat(rules, x, 3, 7));
+    assert_int_equal(sequence(x, rules_repeat(rules, x, 0, RULES_UNLIMITED)),
+                     rules_repeat(rules, x, 1, RULES_UNLIMITED));
+    assert_int_equal(sequence(rules_repeat(rules, x, 0, 2), sequence(x, y)),
+                     sequence(rules_repeat(rules, x, 1, 3), y));
+    assert_int_not_equal(sequence(rules_repeat(rules, x, 0, 2), rules_repeat(rules, y, 0, 2)),
+                         rules_repeat(rules, x, 0, 4));
+}
+
+/* Characters that lead from a difference to itself. */
+static void what_stays_is_found(void **state) {
+    uint64_t groups;
+    struct error e;
+    (void)state;
+    rules_expression all = rules_repeat(rules, any(), 0, RULES_UNLIMITED);
+    rules_expression named = sequence(all, sequence(text("name"), all));
+    assert_ok(rules_finish(rules, rules_difference(rules, all, named), &e));
+    assert_true(class_groups_staying(rules, dfa_state_of(rules, rules->start), &groups));
+    assert_true(groups & byte_group('b') && groups & byte_group('"') && groups & GROUPS_BEYOND_ASCII);
+    assert_false(groups & (byte_group('n') | byte_group(',')));
+}
+
 /* Repeats of repeats whose lengths have no gap are one. */
 static void repeats_of_repeats_are_one(void **state) {
     (void)state;
@@ -97,6 +124,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_comes_behind_may_begin_alike, setup, rules_teardown),
         cmocka_unit_test_setup_teardown(intersections_and_differences_have_both_bounds, setup,
                                         rules_teardown),
+        cmocka_unit_test_setup_teardown(neighbours_are_one, setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(what_stays_is_found, setup, rules_teardown),
         cmocka_unit_test_setup_teardown(repeats_of_repeats_are_one, setup, rules_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

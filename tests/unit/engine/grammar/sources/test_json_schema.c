@@ -1,6 +1,8 @@
 /* JSON schemas and regular expressions: the cases of tests/cases/grammar, a list in each file. A case has a "schema", a "text"
  * that stands for one, or a "regex"; texts that are "accepted" and "refused", or the "error" that it must give (a part of
  * its line). */
+#include <jansson.h>
+
 #include <dirent.h>
 
 #include "tests/unit/engine/grammar/grammar_fixture.h"
@@ -160,6 +162,57 @@ static void the_writer_ends_too(void **state) {
     grammar_vocabulary_destroy(v);
 }
 
+/* What has been parsed is not parsed again, but where it may have a zero in it. */
+static void documents_are_as_good_as_their_text(void **state) {
+    static const char *const sources[] = {"{\"enum\":[\"a\",1.0,{\"b\":[null]}]}", "true",
+                                          "{\"properties\":{\"b\":{\"type\":\"null\"}}}"};
+    static const char *const texts[] = {"\"a\"", "1.0", "{\"b\":null}", "{}", "[3]"};
+    (void)state;
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    struct grammar_options with = options;
+    struct grammar *g;
+    struct error e;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        json_t *document = json_loads(sources[i], JSON_DECODE_ANY, NULL);
+        struct engine_string source = {sources[i], strlen(sources[i])};
+        struct grammar *parsed = fixture_compile(GRAMMAR_JSON_SCHEMA, sources[i], v);
+        with.document = document;
+        assert_ok(grammar_compile(GRAMMAR_JSON_SCHEMA, source, &with, v, &g, &e));
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            assert_int_equal(fixture_matches(g, texts[k]), fixture_matches(parsed, texts[k]));
+        grammar_release(parsed);
+        grammar_release(g);
+        json_decref(document);
+    }
+    static const char zero[] = "{\"const\":\"a\\u0000b\"}";
+    json_t *document = json_loads(zero, JSON_ALLOW_NUL, NULL);
+    with.document = document;
+    assert_int_equal(
+        grammar_compile(GRAMMAR_JSON_SCHEMA, (struct engine_string){zero, strlen(zero)}, &with, v, &g, &e),
+        STATUS_INVALID_ARGUMENT);
+    json_decref(document);
+    grammar_vocabulary_destroy(v);
+}
+
+/* Keys have one spelling whatever is asked of them. */
+static void names_are_in_the_spelling_of_keys(void **state) {
+    static const char *const asked[] = {"{}", "{\"minLength\":1}", "{\"pattern\":\"b\"}",
+                                        "{\"enum\":[\"b\\n\",1]}",
+                                        "{\"anyOf\":[{\"const\":\"b\\n\"},{\"type\":\"string\"}]}"};
+    (void)state;
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        char source[128];
+        snprintf(source, sizeof source, "{\"type\":\"object\",\"propertyNames\":%s}", asked[i]);
+        struct grammar *g = fixture_compile(GRAMMAR_JSON_SCHEMA, source, v);
+        assert_true(fixture_matches(g, "{\"b\\n\":1}"));
+        assert_false(fixture_matches(g, "{\"b\\u000a\":1}"));
+        assert_false(fixture_matches(g, "{1:1}"));
+        grammar_release(g);
+    }
+    grammar_vocabulary_destroy(v);
+}
+
 /* Within the memory that a grammar has by default. */
 static void twenty_thousand_values_are_taken(void **state) {
     (void)state;
@@ -227,6 +280,8 @@ int main(void) {
         cmocka_unit_test(test_white_space_is_as_asked_for),
         cmocka_unit_test(objects_can_be_closed),
         cmocka_unit_test(the_writer_ends_too),
+        cmocka_unit_test(documents_are_as_good_as_their_text),
+        cmocka_unit_test(names_are_in_the_spelling_of_keys),
         cmocka_unit_test(twenty_thousand_values_are_taken),
         cmocka_unit_test(test_large_sources_are_refused),
         cmocka_unit_test(test_many_definitions),
