@@ -6,6 +6,7 @@
 #define KERNEL_SET neon
 /* bf16 has two accumulators a sum, int4 two registers of activations a row. */
 #define BF16_ROWS            3
+#define BF16_BLOCK_ROWS      BF16_ROWS
 #define BF16_REGISTERS(rows) (PANEL_REGISTERS / (rows))
 #define BF16_ROW_BYTES       sizeof(float)
 #define INT8_ROWS            6

@@ -1,6 +1,7 @@
 /* GEMM of bf16 weights in registers, once for every instruction set that has them. The including file defines
  * KERNEL_SET, VECTOR_REGISTER and its functions in its vector_*.h, and
  *   - BF16_ROWS: rows of the largest tile, a literal;
+ *   - BF16_BLOCK_ROWS: rows that bf16_block() takes, at most;
  *   - BF16_REGISTERS(rows): registers of a panel that a tile of so many rows takes at once;
  *   - BF16_ROW_BYTES: bytes of an activation in a converted row;
  *   - bf16_store(row, i, v): converts sixteen activations, to column i of a row;
@@ -19,13 +20,25 @@ void KERNEL_FUNCTION(convert_bf16)(const struct activation_rows *rows, size_t ro
 VECTOR_INLINE void bf16_add_block(const unsigned char *x, size_t row_bytes, size_t rows,
                                   const unsigned char *w, size_t column, size_t registers,
                                   float (*sums)[KERNEL_PANEL]) {
-    VECTOR_REGISTER even[BF16_ROWS][PANEL_REGISTERS], odd[BF16_ROWS][PANEL_REGISTERS];
+    VECTOR_REGISTER even[BF16_BLOCK_ROWS][PANEL_REGISTERS], odd[BF16_BLOCK_ROWS][PANEL_REGISTERS];
     bf16_block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, even, odd);
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) {
             float *to = sums[r] + column + v * REGISTER_LANES;
             register_store(to, register_add(register_load(to), register_add(even[r][v], odd[r][v])));
         }
+    }
+}
+
+/* A block by all rows of the tile, in runs of nearly the same height. */
+VECTOR_INLINE void bf16_add_rows(const unsigned char *x, size_t row_bytes, size_t rows,
+                                 const unsigned char *w, size_t column, size_t registers,
+                                 float (*sums)[KERNEL_PANEL]) {
+    const size_t runs = (rows + BF16_BLOCK_ROWS - 1) / BF16_BLOCK_ROWS, height = (rows + runs - 1) / runs;
+    KERNEL_EACH (run, runs) {
+        const size_t r = run * height;
+        bf16_add_block(x + r * row_bytes, row_bytes, rows - r < height ? rows - r : height, w, column,
+                       registers, sums + r);
     }
 }
 
@@ -41,7 +54,7 @@ VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t ro
         prefetch_burst(&pace, SIZE_MAX, 1);
         for (end = blocks - block < pace.period ? blocks : block + pace.period; block < end; block++) {
             for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
-                bf16_add_block(x, row_bytes, rows, w, column, registers, sums);
+                bf16_add_rows(x, row_bytes, rows, w, column, registers, sums);
             x += KERNEL_BF16_BLOCK * BF16_ROW_BYTES;
             w += KERNEL_BF16_BLOCK * KERNEL_PANEL * sizeof(uint16_t);
         }

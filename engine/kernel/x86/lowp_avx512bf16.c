@@ -2,12 +2,14 @@
  * and takes subnormals for 0 on both ends: kernel.h sees to it that there are none. Both halves must be of
  * one accumulator, so pairs of even and of odd k are made here of the pairs of neighbours that a panel holds. */
 #include "engine/kernel/x86/int_avx512.h"
-#include "engine/kernel/x86/bf16_parity.h"
 
 #define KERNEL_SET           avx512bf16
 #define BF16_ROWS            8
+#define BF16_BLOCK_ROWS      4
 #define BF16_REGISTERS(rows) PANEL_REGISTERS
 #define BF16_ROW_BYTES       sizeof(uint16_t)
+#define LINE_BYTES           (KERNEL_PANEL * 4) /* of a panel: two of k */
+#define LOWER_HALVES         0x55555555         /* of pairs of 16 bits */
 
 /* Fours (k, k+1, k+2, k+3) as (k+2, k, k+3, k+1): a pair of one parity, its earlier number in the upper half,
  * which the instruction takes first. */
@@ -25,33 +27,39 @@ VECTOR_INLINE void add_dot(__m512 *sum, __m512i weights, __m512i pair) {
     __asm__("vdpbf16ps %2, %1, %0" : "+v"(*sum) : "v"(weights), "v"(pair));
 }
 
-/* Of two rows of pairs, (k, k+1) and (k+2, k+3): (k+2, k) or (k+3, k+1), as bf16_store() has them. */
-VECTOR_INLINE __m512i pair_of(__m512i first, __m512i second, enum parity parity) {
-    const __mmask32 lower = 0x55555555;
-    return parity == EVEN ? _mm512_mask_blend_epi16(lower, _mm512_slli_epi32(first, 16), second)
-                          : _mm512_mask_blend_epi16(lower, first, _mm512_srli_epi32(second, 16));
+/* Of two rows of pairs, (k, k+1) and (k+2, k+3): (k+2, k), as bf16_store() has them. */
+VECTOR_INLINE __m512i even_pair(__m512i first, __m512i second) {
+    return _mm512_mask_blend_epi16(LOWER_HALVES, _mm512_slli_epi32(first, 16), second);
 }
 
-/* rows and registers are constants where this is inlined. */
-VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, size_t rows,
-                                   const unsigned char *w, size_t registers, enum parity parity,
-                                   __m512 (*sum)[PANEL_REGISTERS]) {
+/* (k+3, k+1) */
+VECTOR_INLINE __m512i odd_pair(__m512i first, __m512i second) {
+    return _mm512_mask_blend_epi16(LOWER_HALVES, first, _mm512_srli_epi32(second, 16));
+}
+
+/* Accumulators of both parities are in registers at once: where one waits in memory for the other's pass, gcc 12 spills
+ * both. rows and registers are constants where this is inlined. */
+VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              size_t registers, __m512 (*even)[PANEL_REGISTERS],
+                              __m512 (*odd)[PANEL_REGISTERS]) {
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, registers) sum[r][v] = register_zero();
+        KERNEL_EACH (v, registers) even[r][v] = odd[r][v] = register_zero();
     }
-    for (size_t k = 0; k < KERNEL_BF16_BLOCK; k += 4, w += 2 * KERNEL_PANEL * 4) {
-        __m512i weight[PANEL_REGISTERS];
+    for (size_t k = 0; k < KERNEL_BF16_BLOCK; k += 4, w += 2 * LINE_BYTES) {
+        __m512i evens[PANEL_REGISTERS], odds[PANEL_REGISTERS];
         KERNEL_EACH (v, registers) {
-            const unsigned char *first = w + v * REGISTER_BYTES, *second = first + KERNEL_PANEL * 4;
-            if (parity == EVEN) {
-                prefetch_weights(first);
-                prefetch_weights(second);
-            }
-            weight[v] = pair_of(load_bytes(first), load_bytes(second), parity);
+            const unsigned char *from = w + v * REGISTER_BYTES;
+            prefetch_weights(from);
+            prefetch_weights(from + LINE_BYTES);
+            const __m512i first = load_bytes(from), second = load_bytes(from + LINE_BYTES);
+            evens[v] = even_pair(first, second);
+            odds[v] = odd_pair(first, second);
         }
         KERNEL_EACH (r, rows) {
-            const __m512i pair = splat_bytes(x + r * row_bytes + (k + 2 * parity) * sizeof(uint16_t));
-            KERNEL_EACH (v, registers) add_dot(&sum[r][v], weight[v], pair);
+            const unsigned char *four = x + r * row_bytes + k * sizeof(uint16_t);
+            const __m512i even_x = splat_bytes(four), odd_x = splat_bytes(four + 2 * sizeof(uint16_t));
+            KERNEL_EACH (v, registers) add_dot(&even[r][v], evens[v], even_x);
+            KERNEL_EACH (v, registers) add_dot(&odd[r][v], odds[v], odd_x);
         }
     }
 }
