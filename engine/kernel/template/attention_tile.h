@@ -59,6 +59,8 @@ struct attention_tile {
      * so far are to be multiplied by. */
     _Alignas(KERNEL_ALIGN) float weight[ATTENTION_QUERIES][ATTENTION_SPAN][KERNEL_LANES];
     _Alignas(KERNEL_ALIGN) float factor[ATTENTION_QUERIES][ATTENTION_SPAN];
+    /* The largest score before and after each block. */
+    float before[ATTENTION_QUERIES][ATTENTION_SPAN], largest[ATTENTION_QUERIES][ATTENTION_SPAN];
     struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
 };
 
