@@ -5,8 +5,9 @@
  *   - BF16_REGISTERS(rows): registers of a panel that a tile of so many rows takes at once;
  *   - BF16_ROW_BYTES: bytes of an activation in a converted row;
  *   - bf16_store(row, i, v): converts sixteen activations, to column i of a row;
- *   - bf16_block(x, row_bytes, rows, w, registers, even, odd): the two accumulators of a block of k, of even
- *     and of odd k, of rows x, by `registers` registers of the panel from w on. */
+ *   - bf16_block(x, row_bytes, rows, w, registers, first, even, odd): the two accumulators of a block of k, of even
+ *     and of odd k, of rows x, by `registers` registers of the panel from w on. first: no other rows of the tile have
+ *     read these weights. */
 #pragma once
 
 #include "engine/kernel/template/lowp.h"
@@ -18,10 +19,10 @@ void KERNEL_FUNCTION(convert_bf16)(const struct activation_rows *rows, size_t ro
 
 /* rows and registers are constants where this is inlined, here and below. */
 VECTOR_INLINE void bf16_add_block(const unsigned char *x, size_t row_bytes, size_t rows,
-                                  const unsigned char *w, size_t column, size_t registers,
+                                  const unsigned char *w, size_t column, size_t registers, bool first,
                                   float (*sums)[KERNEL_PANEL]) {
     VECTOR_REGISTER even[BF16_BLOCK_ROWS][PANEL_REGISTERS], odd[BF16_BLOCK_ROWS][PANEL_REGISTERS];
-    bf16_block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, even, odd);
+    bf16_block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, first, even, odd);
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) {
             float *to = sums[r] + column + v * REGISTER_LANES;
@@ -38,7 +39,7 @@ VECTOR_INLINE void bf16_add_rows(const unsigned char *x, size_t row_bytes, size_
     KERNEL_EACH (run, runs) {
         const size_t r = run * height;
         bf16_add_block(x + r * row_bytes, row_bytes, rows - r < height ? rows - r : height, w, column,
-                       registers, sums + r);
+                       registers, run == 0, sums + r);
     }
 }
 

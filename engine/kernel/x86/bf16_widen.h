@@ -29,8 +29,9 @@ VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, siz
 }
 
 VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, VECTOR_REGISTER (*even)[PANEL_REGISTERS],
+                              size_t registers, bool first, VECTOR_REGISTER (*even)[PANEL_REGISTERS],
                               VECTOR_REGISTER (*odd)[PANEL_REGISTERS]) {
+    (void)first;
     bf16_accumulate(x, row_bytes, rows, w, registers, EVEN, even);
     bf16_accumulate(x, row_bytes, rows, w, registers, ODD, odd);
 }

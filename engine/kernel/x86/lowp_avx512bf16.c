@@ -40,7 +40,7 @@ VECTOR_INLINE __m512i odd_pair(__m512i first, __m512i second) {
 /* Accumulators of both parities are in registers at once: where one waits in memory for the other's pass, gcc 12 spills
  * both. rows and registers are constants where this is inlined. */
 VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, __m512 (*even)[PANEL_REGISTERS],
+                              size_t registers, bool first, __m512 (*even)[PANEL_REGISTERS],
                               __m512 (*odd)[PANEL_REGISTERS]) {
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) even[r][v] = odd[r][v] = register_zero();
@@ -49,11 +49,13 @@ VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t r
         __m512i evens[PANEL_REGISTERS], odds[PANEL_REGISTERS];
         KERNEL_EACH (v, registers) {
             const unsigned char *from = w + v * REGISTER_BYTES;
-            prefetch_weights(from);
-            prefetch_weights(from + LINE_BYTES);
-            const __m512i first = load_bytes(from), second = load_bytes(from + LINE_BYTES);
-            evens[v] = even_pair(first, second);
-            odds[v] = odd_pair(first, second);
+            if (first) {
+                prefetch_weights(from);
+                prefetch_weights(from + LINE_BYTES);
+            }
+            const __m512i near = load_bytes(from), far = load_bytes(from + LINE_BYTES);
+            evens[v] = even_pair(near, far);
+            odds[v] = odd_pair(near, far);
         }
         KERNEL_EACH (r, rows) {
             const unsigned char *four = x + r * row_bytes + k * sizeof(uint16_t);
