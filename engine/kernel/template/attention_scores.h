@@ -105,6 +105,7 @@ VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, siz
         struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
         scores = vector_add(scores, vector_subtract(bias, vector_splat(query->alibi[query->position])));
     }
+    if (attention_sees_all(view)) return scores;
     return vector_select(mask_range(view.first, view.end), scores, vector_splat(-INFINITY));
 }
 
