@@ -112,13 +112,6 @@ VECTOR_INLINE void lowp_epilogue(const struct lowp_gemm *m, size_t row, size_t n
     epilogue_lanes(&m->base, row, n, lanes, vector_multiply(sums, vector_splat(scale)));
 }
 
-VECTOR_INLINE void lowp_epilogue_row(const struct lowp_gemm *m, size_t row, size_t panel, float scale,
-                                     const float *sums) {
-    const size_t first = panel * KERNEL_PANEL;
-    for (size_t c = 0; c < KERNEL_PANEL && first + c < m->base.n; c += KERNEL_LANES)
-        lowp_epilogue(m, row, first + c, scale, vector_load(sums + c));
-}
-
 /* Rows and panel of the output that parts of k add up to. */
 struct lowp_block {
     const struct lowp_gemm *m;
@@ -131,7 +124,7 @@ VECTOR_INLINE void lowp_block_epilogue(const struct lowp_block *b, enum weight_t
     for (size_t r = first; r < first + rows; r++) {
         const unsigned char *x = b->m->x + (b->row + r) * b->row_bytes;
         const float scale = type == WEIGHT_TYPE_INT4 ? lowp_row_scale(x, padded) : 1.0f;
-        lowp_epilogue_row(b->m, b->row + r, b->panel, scale, sums[r]);
+        epilogue_panel_sums(&b->m->base, b->row + r, b->panel * KERNEL_PANEL, scale, sums[r]);
     }
 }
 
