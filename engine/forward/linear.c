@@ -109,9 +109,12 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
         .smoothing = call->linear->smoothing,
         .out = (unsigned char *)f->lowp_rows,
     };
-    if (call->linear->rotates_rows)
-        f->kernels->hadamard_rows(call->x + first * call->x_stride, call->x_stride, count, rows.k);
-    f->kernels->convert_activations[call->linear->type](&rows, first, count);
+    /* Row by row: what is rotated is converted out of the nearest cache. */
+    for (size_t r = first; r < first + count; r++) {
+        if (call->linear->rotates_rows)
+            f->kernels->hadamard_rows(call->x + r * call->x_stride, call->x_stride, 1, rows.k);
+        f->kernels->convert_activations[call->linear->type](&rows, r, 1);
+    }
 }
 
 static void run_own(struct forward *f, const struct linear_call *call, const struct packed_linear *next) {

@@ -6,6 +6,7 @@
 #define KERNEL_SET neon
 /* bf16 has two accumulators a sum, int4 two registers of activations a row. */
 #define BF16_ROWS            3
+#define BF16_BLOCK_ROWS      BF16_ROWS
 #define BF16_REGISTERS(rows) (PANEL_REGISTERS / (rows))
 #define BF16_ROW_BYTES       sizeof(float)
 #define INT8_ROWS            6
@@ -35,8 +36,9 @@ static void bf16_store(unsigned char *row, size_t i, struct vector v) {
 /* Even and odd k at once: a multiplication by a lane takes either of two activations. rows and registers are
  * constants where this is inlined, here and below. */
 VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, float32x4_t (*even)[PANEL_REGISTERS],
+                              size_t registers, bool first, float32x4_t (*even)[PANEL_REGISTERS],
                               float32x4_t (*odd)[PANEL_REGISTERS]) {
+    (void)first;
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) even[r][v] = odd[r][v] = register_zero();
     }

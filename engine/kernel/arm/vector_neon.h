@@ -168,11 +168,27 @@ VECTOR_INLINE float vector_sum(struct vector v) {
     return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 
+/* The largest of lanes i, i + 4, i + 8, i + 12. */
+VECTOR_INLINE float32x4_t vector_largest_fours(struct vector v) {
+    return vector_max_part(vector_max_part(v.part[0], v.part[2]), vector_max_part(v.part[1], v.part[3]));
+}
+
 VECTOR_INLINE float vector_largest(struct vector v) {
-    const float32x4_t four =
-        vector_max_part(vector_max_part(v.part[0], v.part[2]), vector_max_part(v.part[1], v.part[3]));
+    const float32x4_t four = vector_largest_fours(v);
     const float32x4_t two = vector_max_part(four, vextq_f32(four, four, 2));
     return vgetq_lane_f32(vector_max_part(two, vextq_f32(two, two, 1)), 0);
+}
+
+/* Of two such quarters: the largest of each one's lanes i and i + 2. */
+VECTOR_INLINE float32x4_t vector_largest_twos(float32x4_t a, float32x4_t b) {
+    return vector_max_part(vcombine_f32(vget_low_f32(a), vget_low_f32(b)),
+                           vcombine_f32(vget_high_f32(a), vget_high_f32(b)));
+}
+
+VECTOR_INLINE void vector_largest_of_four(const struct vector *v, float *largest) {
+    const float32x4_t ab = vector_largest_twos(vector_largest_fours(v[0]), vector_largest_fours(v[1])),
+                      cd = vector_largest_twos(vector_largest_fours(v[2]), vector_largest_fours(v[3]));
+    vst1q_f32(largest, vector_max_part(vuzp1q_f32(ab, cd), vuzp2q_f32(ab, cd)));
 }
 
 /* ---- one register, for the microkernels of GEMMs ---- */

@@ -165,4 +165,9 @@ VECTOR_INLINE float vector_largest(struct vector v) {
     return v.lane[0];
 }
 
+/* That of each of four vectors. */
+VECTOR_INLINE void vector_largest_of_four(const struct vector *v, float *largest) {
+    for (size_t i = 0; i < 4; i++) largest[i] = vector_largest(v[i]);
+}
+
 #undef EACH_LANE

@@ -171,13 +171,21 @@ static struct attention_range attention_hinted(const struct attention *next) {
                                     position / KERNEL_LANES + 1, next};
 }
 
+static void attention_init_tile(struct attention_tile *t, const struct attention *a, bool one_chunk) {
+    assert(a->group > 0 && a->head_dim <= KERNEL_HEAD_DIM_MAX);
+    assert(a->page_tokens % KERNEL_LANES == 0 && a->shared % KERNEL_LANES == 0);
+    t->a = a;
+    t->one_chunk = one_chunk;
+    /* All of a vector is computed, also where there are few queries. */
+    memset(t->before, 0, sizeof t->before);
+    memset(t->largest, 0, sizeof t->largest);
+}
+
 /* What each sequence of the tile has of its own, after what they share. */
 static void attention_walk_own(struct attention_tile *t, const struct attention_range *own,
                                const struct attention_range *next) {
     struct attention_tile part;
-    part.a = t->a;
-    part.one_chunk = t->one_chunk;
-    memset(part.factor, 0, sizeof part.factor);
+    attention_init_tile(&part, t->a, t->one_chunk);
     for (size_t i = 0; i < t->count; i += part.count) {
         part.count = attention_of_sequence(t, i);
         memcpy(part.query, t->query + i, part.count * sizeof *part.query);
@@ -210,15 +218,6 @@ static void attention_walk_all(struct attention_tile *t, const struct attention_
 static void attention_begin_tile(struct attention_tile *t, size_t index, size_t end) {
     t->index = index;
     t->count = end - index < ATTENTION_QUERIES ? end - index : ATTENTION_QUERIES;
-}
-
-static void attention_init_tile(struct attention_tile *t, const struct attention *a, bool one_chunk) {
-    assert(a->group > 0 && a->head_dim <= KERNEL_HEAD_DIM_MAX);
-    assert(a->page_tokens % KERNEL_LANES == 0 && a->shared % KERNEL_LANES == 0);
-    t->a = a;
-    t->one_chunk = one_chunk;
-    memset(t->factor, 0,
-           sizeof t->factor); /* all of a vector is computed, also where there are few queries */
 }
 
 void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, size_t row_count) {

@@ -105,43 +105,51 @@ VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, siz
         struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
         scores = vector_add(scores, vector_subtract(bias, vector_splat(query->alibi[query->position])));
     }
+    if (attention_sees_all(view)) return scores;
     return vector_select(mask_range(view.first, view.end), scores, vector_splat(-INFINITY));
 }
 
 /* From dot products to weights, in three steps for all queries of a tile, free of branches that depend on
- * scores. First the scores and the running maximum block by block: `largest` is that of each block, factor
- * what the maximum changes by, negative where it rises. */
-static void attention_set_maxima(struct attention_tile *t, size_t i, float *largest) {
-    float highest = t->query[i].chunk.largest;
-    for (size_t b = 0; b < ATTENTION_SPAN; b++) {
-        const float before = highest;
+ * scores. */
+/* First the scores, and the running maximum before and after each block. */
+static void attention_set_maxima(struct attention_tile *t, size_t i) {
+    struct vector scores[ATTENTION_SPAN];
+    float in_block[ATTENTION_SPAN], highest = t->query[i].chunk.largest;
+    KERNEL_EACH (b, ATTENTION_SPAN) {
+        scores[b] = vector_splat(-INFINITY);
         if (b < t->blocks && t->view[i][b].end > 0) {
-            const struct vector scores = attention_scores(t, i, b);
-            const float in_block = vector_largest(scores);
-            highest = in_block > highest ? in_block : highest;
-            vector_store(t->weight[i][b], scores);
+            scores[b] = attention_scores(t, i, b);
+            vector_store(t->weight[i][b], scores[b]);
         }
-        /* Where nothing was seen yet both are -inf. */
-        t->factor[i][b] = highest > before ? before - highest : 0.0f;
-        largest[b] = highest;
+    }
+    vector_largest_of_four(scores, in_block);
+    KERNEL_EACH (b, ATTENTION_SPAN) {
+        t->before[i][b] = highest;
+        highest = in_block[b] > highest ? in_block[b] : highest;
+        t->largest[i][b] = highest;
     }
     t->query[i].chunk.largest = highest;
 }
 
-/* Then all factors at once: e^(old - new maximum), 1 where it did not rise. */
+/* Then all factors at once: e^(old - new maximum), 1 where it did not rise: where nothing was seen yet both are -inf. */
 static void attention_set_factors(struct attention_tile *t) {
+    const float *largest = t->largest[0], *before = t->before[0];
     float *factors = t->factor[0];
-    for (size_t i = 0; i < t->count * ATTENTION_SPAN; i += KERNEL_LANES)
-        vector_store(factors + i, vector_exp(vector_load(factors + i)));
+    for (size_t i = 0; i < t->count * ATTENTION_SPAN; i += KERNEL_LANES) {
+        const struct vector now = vector_load(largest + i), then = vector_load(before + i);
+        const struct vector fall = vector_subtract(then, now);
+        vector_store(factors + i,
+                     vector_exp(vector_select(vector_greater(now, then), fall, vector_splat(0.0f))));
+    }
 }
 
 /* At last the weights and their sums. */
-static void attention_weigh(struct attention_tile *t, size_t i, const float *largest) {
+static void attention_weigh(struct attention_tile *t, size_t i) {
     struct vector sums = t->query[i].chunk.sums;
     for (size_t b = 0; b < t->blocks; b++) {
         if (t->view[i][b].end == 0) continue;
         struct vector scores = vector_load(t->weight[i][b]);
-        struct vector weights = vector_exp(vector_subtract(scores, vector_splat(largest[b])));
+        struct vector weights = vector_exp(vector_subtract(scores, vector_splat(t->largest[i][b])));
         sums = vector_add(vector_multiply(sums, vector_splat(t->factor[i][b])), weights);
         if (t->value_scales[b]) weights = vector_multiply(weights, vector_load(t->value_scales[b]));
         vector_store(t->weight[i][b], weights);
@@ -149,9 +157,10 @@ static void attention_weigh(struct attention_tile *t, size_t i, const float *lar
     t->query[i].chunk.sums = sums;
 }
 
+_Static_assert(ATTENTION_SPAN == 4, "as vector_largest_of_four takes them");
+
 static __attribute__((noinline)) void attention_softmax(struct attention_tile *t) {
-    float largest[ATTENTION_QUERIES][ATTENTION_SPAN];
-    for (size_t i = 0; i < t->count; i++) attention_set_maxima(t, i, largest[i]);
+    for (size_t i = 0; i < t->count; i++) attention_set_maxima(t, i);
     attention_set_factors(t);
-    for (size_t i = 0; i < t->count; i++) attention_weigh(t, i, largest[i]);
+    for (size_t i = 0; i < t->count; i++) attention_weigh(t, i);
 }

@@ -59,6 +59,8 @@ struct attention_tile {
      * so far are to be multiplied by. */
     _Alignas(KERNEL_ALIGN) float weight[ATTENTION_QUERIES][ATTENTION_SPAN][KERNEL_LANES];
     _Alignas(KERNEL_ALIGN) float factor[ATTENTION_QUERIES][ATTENTION_SPAN];
+    /* The largest score before and after each block. */
+    float before[ATTENTION_QUERIES][ATTENTION_SPAN], largest[ATTENTION_QUERIES][ATTENTION_SPAN];
     struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
 };
 
@@ -73,6 +75,20 @@ static struct attention_view attention_view_of(const struct attention_query *que
     if (query->position + 1 < end) end = query->position + 1;
     if (first >= end) return (struct attention_view){0, 0};
     return (struct attention_view){first - start, end - start};
+}
+
+static bool attention_sees_all(struct attention_view view) {
+    return view.end - view.first == KERNEL_LANES;
+}
+
+/* What a query sees of the span; all of it, mostly. */
+static void attention_set_views(struct attention_tile *t, size_t i) {
+    const struct attention_query *query = &t->query[i];
+    const size_t start = t->first_block * KERNEL_LANES, end = start + t->blocks * KERNEL_LANES;
+    const bool all = query->oldest <= start && query->position + 1 >= end;
+    for (size_t b = 0; b < t->blocks; b++)
+        t->view[i][b] =
+            all ? (struct attention_view){0, KERNEL_LANES} : attention_view_of(query, t->first_block + b);
 }
 
 static const unsigned char *attention_page(const struct attention *a, const uint32_t *pages, size_t block) {
@@ -133,9 +149,8 @@ static void attention_set_span(struct attention_tile *t, const uint32_t *pages, 
             t->key_scales[b] = (const float *)(const void *)(page + cache->key_scales) + in_page;
             t->value_scales[b] = (const float *)(const void *)(page + cache->value_scales) + in_page;
         }
-        for (size_t i = 0; i < t->count; i++)
-            t->view[i][b] = attention_view_of(&t->query[i], first_block + b);
     }
+    for (size_t i = 0; i < t->count; i++) attention_set_views(t, i);
 }
 
 /* The first `lanes` of sixteen cached elements from `index` on; type is a constant where this is inlined. */

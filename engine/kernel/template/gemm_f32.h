@@ -54,10 +54,7 @@ static void gemm_k_block(const struct gemm *m, size_t row, size_t rows, const fl
 
 static void gemm_epilogue(const struct gemm *m, size_t row, size_t rows, size_t panel,
                           float (*sums)[KERNEL_PANEL]) {
-    size_t first = panel * KERNEL_PANEL;
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < KERNEL_PANEL && first + c < m->n; c += KERNEL_LANES)
-            epilogue_sums(m, row + r, first + c, sums[r] + c);
+    for (size_t r = 0; r < rows; r++) epilogue_panel_sums(m, row + r, panel * KERNEL_PANEL, 1.0f, sums[r]);
 }
 
 /* Which block of the rows of a panel this is. The first brings the panel's blocks of k from memory. */

@@ -15,7 +15,6 @@
  * panel in a cache. */
 #define LOWP_PART_BYTES ((size_t)96 << 10) /* of weights, at most */
 #define LOWP_NEAR_ROWS  64                 /* 12 KiB of sums on the stack */
-#define LOWP_MANY_TILES 2                  /* of more than these the weights are worth unpacking */
 #define LOWP_BLOCK_ROWS 512                /* 96 KiB of sums on the stack */
 
 /* The scale of a row of int4. */
@@ -97,12 +96,14 @@ typedef void lowp_microkernel_fn(const unsigned char *x, size_t row_bytes, size_
 /* Weights of a part as another microkernel reads them. */
 typedef void lowp_unpack_fn(const struct lowp_part *part, unsigned char *to);
 
-/* How a set multiplies. unpack: NULL, or what fills part_k * 48 bytes before the rows pass. */
+/* How a set multiplies. unpack: NULL, or what fills LOWP_PART_BYTES at most before the rows pass; it is worth it for more
+ * than few_rows. */
 struct lowp_kernel {
     enum weight_type type;
     lowp_microkernel_fn *microkernel;
     lowp_unpack_fn *unpack;
     size_t tile_rows, part_k; /* part_k: SIZE_MAX for all k at once */
+    size_t few_rows;
 };
 
 /* Up to sixteen sums of a row from column n on, the weights' scales included; scale: of the row, where it has one. */
@@ -110,13 +111,6 @@ VECTOR_INLINE void lowp_epilogue(const struct lowp_gemm *m, size_t row, size_t n
                                  struct vector sums) {
     const size_t lanes = m->base.n - n < KERNEL_LANES ? m->base.n - n : KERNEL_LANES;
     epilogue_lanes(&m->base, row, n, lanes, vector_multiply(sums, vector_splat(scale)));
-}
-
-VECTOR_INLINE void lowp_epilogue_row(const struct lowp_gemm *m, size_t row, size_t panel, float scale,
-                                     const float *sums) {
-    const size_t first = panel * KERNEL_PANEL;
-    for (size_t c = 0; c < KERNEL_PANEL && first + c < m->base.n; c += KERNEL_LANES)
-        lowp_epilogue(m, row, first + c, scale, vector_load(sums + c));
 }
 
 /* Rows and panel of the output that parts of k add up to. */
@@ -131,7 +125,7 @@ VECTOR_INLINE void lowp_block_epilogue(const struct lowp_block *b, enum weight_t
     for (size_t r = first; r < first + rows; r++) {
         const unsigned char *x = b->m->x + (b->row + r) * b->row_bytes;
         const float scale = type == WEIGHT_TYPE_INT4 ? lowp_row_scale(x, padded) : 1.0f;
-        lowp_epilogue_row(b->m, b->row + r, b->panel, scale, sums[r]);
+        epilogue_panel_sums(&b->m->base, b->row + r, b->panel * KERNEL_PANEL, scale, sums[r]);
     }
 }
 
@@ -197,8 +191,8 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
     }
 }
 
-/* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or `many` for more
- * than LOWP_MANY_TILES, which unpacks so many bytes (1: it does not). What needs a large stack stands apart:
+/* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or for more rows
+ * `many`, which unpacks so many bytes (1: it does not). What needs a large stack stands apart:
  * to touch its pages takes longer than few rows may. */
 #define LOWP_DEFINE_GEMM(type, few, many, unpacked_bytes)                                                    \
     static __attribute__((noinline)) void type##_tiles(const struct lowp_gemm *m, size_t row_first,          \
@@ -211,7 +205,7 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
     void KERNEL_FUNCTION(gemm_##type)(const struct lowp_gemm *m, size_t row_first, size_t row_count,         \
                                       size_t panel_first, size_t panel_count) {                              \
         _Alignas(KERNEL_ALIGN) float sums[LOWP_NEAR_ROWS][KERNEL_PANEL];                                     \
-        const bool unpacks = (many).unpack && row_count > LOWP_MANY_TILES * (few).tile_rows;                 \
+        const bool unpacks = (many).unpack && row_count > (many).few_rows;                                   \
         if (unpacks || row_count > LOWP_NEAR_ROWS)                                                           \
             type##_tiles(m, row_first, row_count, panel_first, panel_count);                                 \
         else                                                                                                 \

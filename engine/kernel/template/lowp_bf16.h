@@ -1,11 +1,15 @@
 /* GEMM of bf16 weights in registers, once for every instruction set that has them. The including file defines
  * KERNEL_SET, VECTOR_REGISTER and its functions in its vector_*.h, and
  *   - BF16_ROWS: rows of the largest tile, a literal;
+ *   - BF16_BLOCK_ROWS: rows that bf16_block() takes, at most;
  *   - BF16_REGISTERS(rows): registers of a panel that a tile of so many rows takes at once;
  *   - BF16_ROW_BYTES: bytes of an activation in a converted row;
  *   - bf16_store(row, i, v): converts sixteen activations, to column i of a row;
- *   - bf16_block(x, row_bytes, rows, w, registers, even, odd): the two accumulators of a block of k, of even
- *     and of odd k, of rows x, by `registers` registers of the panel from w on. */
+ *   - bf16_block(x, row_bytes, rows, w, registers, first, even, odd): the two accumulators of a block of k, of even
+ *     and of odd k, of rows x, by `registers` registers of the panel from w on. first: no other rows of the tile have
+ *     read these weights;
+ *   - BF16_UNPACK, if it pays to arrange the weights once for more than BF16_FEW_ROWS rows: a lowp_unpack_fn, as many
+ *     bytes as before, and bf16_unpacked_block(), which reads what it leaves. */
 #pragma once
 
 #include "engine/kernel/template/lowp.h"
@@ -15,12 +19,16 @@ void KERNEL_FUNCTION(convert_bf16)(const struct activation_rows *rows, size_t ro
     convert_rows_bf16(rows, row_first, row_count, bf16_store);
 }
 
+typedef void bf16_block_fn(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                           size_t registers, bool first, VECTOR_REGISTER (*even)[PANEL_REGISTERS],
+                           VECTOR_REGISTER (*odd)[PANEL_REGISTERS]);
+
 /* rows and registers are constants where this is inlined, here and below. */
-VECTOR_INLINE void bf16_add_block(const unsigned char *x, size_t row_bytes, size_t rows,
-                                  const unsigned char *w, size_t column, size_t registers,
+VECTOR_INLINE void bf16_add_block(bf16_block_fn *block, const unsigned char *x, size_t row_bytes, size_t rows,
+                                  const unsigned char *w, size_t column, size_t registers, bool first,
                                   float (*sums)[KERNEL_PANEL]) {
-    VECTOR_REGISTER even[BF16_ROWS][PANEL_REGISTERS], odd[BF16_ROWS][PANEL_REGISTERS];
-    bf16_block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, even, odd);
+    VECTOR_REGISTER even[BF16_BLOCK_ROWS][PANEL_REGISTERS], odd[BF16_BLOCK_ROWS][PANEL_REGISTERS];
+    block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, first, even, odd);
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) {
             float *to = sums[r] + column + v * REGISTER_LANES;
@@ -29,7 +37,19 @@ VECTOR_INLINE void bf16_add_block(const unsigned char *x, size_t row_bytes, size
     }
 }
 
-VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t rows,
+/* A block by all rows of the tile, in runs of nearly the same height. */
+VECTOR_INLINE void bf16_add_rows(bf16_block_fn *block, const unsigned char *x, size_t row_bytes, size_t rows,
+                                 const unsigned char *w, size_t column, size_t registers,
+                                 float (*sums)[KERNEL_PANEL]) {
+    const size_t runs = (rows + BF16_BLOCK_ROWS - 1) / BF16_BLOCK_ROWS, height = (rows + runs - 1) / runs;
+    KERNEL_EACH (run, runs) {
+        const size_t r = run * height;
+        bf16_add_block(block, x + r * row_bytes, row_bytes, rows - r < height ? rows - r : height, w, column,
+                       registers, run == 0, sums + r);
+    }
+}
+
+VECTOR_INLINE void bf16_part(bf16_block_fn *multiply, const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     const size_t registers = BF16_REGISTERS(rows), blocks = (part->end - part->first) / KERNEL_BF16_BLOCK;
@@ -41,24 +61,40 @@ VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t ro
         prefetch_burst(&pace, SIZE_MAX, 1);
         for (end = blocks - block < pace.period ? blocks : block + pace.period; block < end; block++) {
             for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
-                bf16_add_block(x, row_bytes, rows, w, column, registers, sums);
+                bf16_add_rows(multiply, x, row_bytes, rows, w, column, registers, sums);
             x += KERNEL_BF16_BLOCK * BF16_ROW_BYTES;
             w += KERNEL_BF16_BLOCK * KERNEL_PANEL * sizeof(uint16_t);
         }
     }
 }
 
-#define BF16_CALL(n) bf16_part(x, row_bytes, n, part, sums, prefetch)
+#define BF16_CALL(n) bf16_part(bf16_block, x, row_bytes, n, part, sums, prefetch)
 static void bf16_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     ROW_SWITCH(BF16_ROWS, rows, BF16_CALL)
 }
 
+#define BF16_PART_K (LOWP_PART_BYTES / (KERNEL_PANEL * sizeof(uint16_t)))
+
 static const struct lowp_kernel bf16_kernel = {
-    .type = WEIGHT_TYPE_BF16,
-    .microkernel = bf16_microkernel,
-    .tile_rows = BF16_ROWS,
-    .part_k = LOWP_PART_BYTES / (KERNEL_PANEL * sizeof(uint16_t)),
-};
+    .type = WEIGHT_TYPE_BF16, .microkernel = bf16_microkernel, .tile_rows = BF16_ROWS, .part_k = BF16_PART_K};
+
+#ifdef BF16_UNPACK
+#define BF16_UNPACKED_CALL(n) bf16_part(bf16_unpacked_block, x, row_bytes, n, part, sums, prefetch)
+static void bf16_unpacked_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
+                                      const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                                      const struct weight_prefetch *prefetch) {
+    ROW_SWITCH(BF16_ROWS, rows, BF16_UNPACKED_CALL)
+}
+
+static const struct lowp_kernel bf16_unpacked_kernel = {.type = WEIGHT_TYPE_BF16,
+                                                        .microkernel = bf16_unpacked_microkernel,
+                                                        .unpack = BF16_UNPACK,
+                                                        .tile_rows = BF16_ROWS,
+                                                        .part_k = BF16_PART_K,
+                                                        .few_rows = BF16_FEW_ROWS};
+LOWP_DEFINE_GEMM(bf16, bf16_kernel, bf16_unpacked_kernel, LOWP_PART_BYTES)
+#else
 LOWP_DEFINE_GEMM(bf16, bf16_kernel, bf16_kernel, 1)
+#endif

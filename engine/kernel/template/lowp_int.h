@@ -237,7 +237,8 @@ static const struct lowp_kernel int4_unpacked_kernel = {.type = WEIGHT_TYPE_INT4
                                                         .microkernel = int4_unpacked_microkernel,
                                                         .unpack = INT4_UNPACK,
                                                         .tile_rows = INT8_ROWS,
-                                                        .part_k = INT_PART_K};
+                                                        .part_k = INT_PART_K,
+                                                        .few_rows = 2 * INT4_ROWS};
 LOWP_DEFINE_GEMM(int4, int4_kernel, int4_unpacked_kernel, LOWP_PART_BYTES)
 #else
 LOWP_DEFINE_GEMM(int4, int4_kernel, int4_kernel, 1)

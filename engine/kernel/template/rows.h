@@ -169,18 +169,37 @@ void KERNEL_FUNCTION(soft_cap)(float *x, size_t count, float cap) {
     }
 }
 
+/* Pairs (i, i + pairs). */
+static void rotate_halves(float *head, size_t pairs, const float *cosine, const float *sine) {
+    float *other = head + pairs;
+    for (size_t i = 0; i < pairs; i += KERNEL_LANES) {
+        const size_t lanes = rows_lanes(i, pairs);
+        const struct vector x = vector_load_first(head + i, lanes), y = vector_load_first(other + i, lanes);
+        const struct vector c = vector_load_first(cosine + i, lanes), s = vector_load_first(sine + i, lanes);
+        const struct vector turned = vector_multiply(vector_multiply(y, s), vector_splat(-1.0f));
+        vector_store_first(head + i, vector_fma(x, c, turned), lanes);
+        vector_store_first(other + i, vector_fma(y, c, vector_multiply(x, s)), lanes);
+    }
+}
+
+/* Pairs (2i, 2i + 1). */
+static void rotate_neighbours(float *head, size_t pairs, const float *cosine, const float *sine) {
+    for (size_t i = 0; i < pairs; i++) {
+        const float x = head[2 * i], y = head[2 * i + 1];
+        head[2 * i] = fmaf(x, cosine[i], -(y * sine[i]));
+        head[2 * i + 1] = fmaf(y, cosine[i], x * sine[i]);
+    }
+}
+
 void KERNEL_FUNCTION(rotate)(float *head, size_t pairs, bool interleaved, const float *cosine,
                              const float *sine) {
     announce_read_floats(cosine, 0, 1, pairs);
     announce_read_floats(sine, 0, 1, pairs);
     announce_write_floats(head, 0, 1, 2 * pairs);
-    size_t step = interleaved ? 2 : 1, apart = interleaved ? 1 : pairs;
-    for (size_t i = 0; i < pairs; i++) {
-        float *a = head + i * step, *b = a + apart;
-        float x = *a, y = *b;
-        *a = fmaf(x, cosine[i], -(y * sine[i]));
-        *b = fmaf(y, cosine[i], x * sine[i]);
-    }
+    if (interleaved)
+        rotate_neighbours(head, pairs, cosine, sine);
+    else
+        rotate_halves(head, pairs, cosine, sine);
 }
 
 VECTOR_INLINE float rows_largest(const float *x, size_t count) {

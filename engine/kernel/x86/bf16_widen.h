@@ -1,13 +1,16 @@
-/* bf16 without instructions for it: weights are widened to floats; activations are stored as floats already.
- * The including file defines bf16_widen(from, parity): the weights of even or of odd k among as many pairs as
- * a register has lanes. */
+/* bf16 without instructions for it: weights are widened to floats; activations are stored as floats already. A block
+ * takes two passes, over even and over odd k: half as many accumulators at a time. The including file defines
+ * bf16_widen(from, parity): the weights of even or of odd k among as many pairs as a register has lanes. */
 #pragma once
 
-#include "engine/kernel/x86/bf16_parity.h"
+#include "engine/kernel/variant.h"
+
+enum parity { EVEN, ODD };
 
 VECTOR_INLINE VECTOR_REGISTER bf16_widen(const unsigned char *from, enum parity parity);
 
-/* rows and registers are constants where this is inlined. */
+/* The accumulators of even or of odd k of one block. rows and registers are constants where this is inlined, here and
+ * below. */
 VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, size_t rows,
                                    const unsigned char *w, size_t registers, enum parity parity,
                                    VECTOR_REGISTER (*sum)[PANEL_REGISTERS]) {
@@ -23,4 +26,12 @@ VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, siz
             KERNEL_EACH (v, registers) sum[r][v] = register_fma(value, weight[v], sum[r][v]);
         }
     }
+}
+
+VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              size_t registers, bool first, VECTOR_REGISTER (*even)[PANEL_REGISTERS],
+                              VECTOR_REGISTER (*odd)[PANEL_REGISTERS]) {
+    (void)first;
+    bf16_accumulate(x, row_bytes, rows, w, registers, EVEN, even);
+    bf16_accumulate(x, row_bytes, rows, w, registers, ODD, odd);
 }

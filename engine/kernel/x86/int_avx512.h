@@ -18,6 +18,11 @@ VECTOR_INLINE void prefetch_weights(const unsigned char *from) {
     _mm_prefetch((const char *)from + PREFETCH_L2_DISTANCE, _MM_HINT_T0);
 }
 
+/* What was unpacked a moment ago lies in the second-level cache. */
+VECTOR_INLINE void prefetch_unpacked(const unsigned char *from) {
+    _mm_prefetch((const char *)from + PREFETCH_L2_DISTANCE, _MM_HINT_T0);
+}
+
 /* Four bytes of a row of activations, in every lane. */
 VECTOR_INLINE __m512i splat_bytes(const unsigned char *from) {
     int32_t four;

@@ -5,6 +5,7 @@
 
 #define KERNEL_SET           avx2
 #define BF16_ROWS            4
+#define BF16_BLOCK_ROWS      BF16_ROWS
 #define BF16_REGISTERS(rows) (PANEL_REGISTERS / 2)
 #define BF16_ROW_BYTES       sizeof(float)
 #define INT8_ROWS            1

@@ -4,6 +4,7 @@
 
 #define KERNEL_SET           avx512
 #define BF16_ROWS            8
+#define BF16_BLOCK_ROWS      BF16_ROWS
 #define BF16_REGISTERS(rows) PANEL_REGISTERS
 #define BF16_ROW_BYTES       sizeof(float)
 #define INT8_ROWS            4

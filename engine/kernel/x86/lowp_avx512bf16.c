@@ -2,12 +2,16 @@
  * and takes subnormals for 0 on both ends: kernel.h sees to it that there are none. Both halves must be of
  * one accumulator, so pairs of even and of odd k are made here of the pairs of neighbours that a panel holds. */
 #include "engine/kernel/x86/int_avx512.h"
-#include "engine/kernel/x86/bf16_parity.h"
+
+#include "engine/kernel/template/lowp.h"
 
 #define KERNEL_SET           avx512bf16
 #define BF16_ROWS            8
+#define BF16_BLOCK_ROWS      4
 #define BF16_REGISTERS(rows) PANEL_REGISTERS
 #define BF16_ROW_BYTES       sizeof(uint16_t)
+#define LINE_BYTES           (KERNEL_PANEL * 4) /* of a panel: two of k */
+#define LOWER_HALVES         0x55555555         /* of pairs of 16 bits */
 
 /* Fours (k, k+1, k+2, k+3) as (k+2, k, k+3, k+1): a pair of one parity, its earlier number in the upper half,
  * which the instruction takes first. */
@@ -25,36 +29,86 @@ VECTOR_INLINE void add_dot(__m512 *sum, __m512i weights, __m512i pair) {
     __asm__("vdpbf16ps %2, %1, %0" : "+v"(*sum) : "v"(weights), "v"(pair));
 }
 
-/* Of two rows of pairs, (k, k+1) and (k+2, k+3): (k+2, k) or (k+3, k+1), as bf16_store() has them. */
-VECTOR_INLINE __m512i pair_of(__m512i first, __m512i second, enum parity parity) {
-    const __mmask32 lower = 0x55555555;
-    return parity == EVEN ? _mm512_mask_blend_epi16(lower, _mm512_slli_epi32(first, 16), second)
-                          : _mm512_mask_blend_epi16(lower, first, _mm512_srli_epi32(second, 16));
+/* Of two rows of pairs, (k, k+1) and (k+2, k+3): (k+2, k), as bf16_store() has them. */
+VECTOR_INLINE __m512i even_pair(__m512i first, __m512i second) {
+    return _mm512_mask_blend_epi16(LOWER_HALVES, _mm512_slli_epi32(first, 16), second);
 }
 
-/* rows and registers are constants where this is inlined. */
-VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, size_t rows,
-                                   const unsigned char *w, size_t registers, enum parity parity,
-                                   __m512 (*sum)[PANEL_REGISTERS]) {
-    KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, registers) sum[r][v] = register_zero();
+/* (k+3, k+1) */
+VECTOR_INLINE __m512i odd_pair(__m512i first, __m512i second) {
+    return _mm512_mask_blend_epi16(LOWER_HALVES, first, _mm512_srli_epi32(second, 16));
+}
+
+/* A register of a panel, four k: pairs of one parity. */
+struct four {
+    __m512i even, odd;
+};
+
+/* unpacked: made by bf16_unpack(); else of a panel. */
+VECTOR_INLINE struct four load_four(const unsigned char *from, bool unpacked) {
+    const __m512i first = load_bytes(from), second = load_bytes(from + LINE_BYTES);
+    if (unpacked) return (struct four){first, second};
+    return (struct four){even_pair(first, second), odd_pair(first, second)};
+}
+
+VECTOR_INLINE void prefetch_four(const unsigned char *from, bool unpacked) {
+    KERNEL_EACH (line, 2) {
+        if (unpacked)
+            prefetch_unpacked(from + line * LINE_BYTES);
+        else
+            prefetch_weights(from + line * LINE_BYTES);
     }
-    for (size_t k = 0; k < KERNEL_BF16_BLOCK; k += 4, w += 2 * KERNEL_PANEL * 4) {
-        __m512i weight[PANEL_REGISTERS];
+}
+
+/* Accumulators of both parities are in registers at once: where one waits in memory for the other's pass, gcc 12 spills
+ * both. rows, registers, first and unpacked are constants where this is inlined. */
+VECTOR_INLINE void multiply_block(const unsigned char *x, size_t row_bytes, size_t rows,
+                                  const unsigned char *w, size_t registers, bool first, bool unpacked,
+                                  __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
+    KERNEL_EACH (r, rows) {
+        KERNEL_EACH (v, registers) even[r][v] = odd[r][v] = register_zero();
+    }
+    for (size_t k = 0; k < KERNEL_BF16_BLOCK; k += 4, w += 2 * LINE_BYTES) {
+        struct four weights[PANEL_REGISTERS];
         KERNEL_EACH (v, registers) {
-            const unsigned char *first = w + v * REGISTER_BYTES, *second = first + KERNEL_PANEL * 4;
-            if (parity == EVEN) {
-                prefetch_weights(first);
-                prefetch_weights(second);
-            }
-            weight[v] = pair_of(load_bytes(first), load_bytes(second), parity);
+            if (first) prefetch_four(w + v * REGISTER_BYTES, unpacked);
+            weights[v] = load_four(w + v * REGISTER_BYTES, unpacked);
         }
         KERNEL_EACH (r, rows) {
-            const __m512i pair = splat_bytes(x + r * row_bytes + (k + 2 * parity) * sizeof(uint16_t));
-            KERNEL_EACH (v, registers) add_dot(&sum[r][v], weight[v], pair);
+            const unsigned char *four = x + r * row_bytes + k * sizeof(uint16_t);
+            const __m512i even_x = splat_bytes(four), odd_x = splat_bytes(four + 2 * sizeof(uint16_t));
+            KERNEL_EACH (v, registers) add_dot(&even[r][v], weights[v].even, even_x);
+            KERNEL_EACH (v, registers) add_dot(&odd[r][v], weights[v].odd, odd_x);
         }
     }
 }
+
+VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              size_t registers, bool first, __m512 (*even)[PANEL_REGISTERS],
+                              __m512 (*odd)[PANEL_REGISTERS]) {
+    multiply_block(x, row_bytes, rows, w, registers, first, false, even, odd);
+}
+
+/* Pairs of one parity made once for all tiles of a part. */
+static void bf16_unpack(const struct lowp_part *part, unsigned char *to) {
+    const unsigned char *from = part->weights;
+    for (size_t k = part->first; k < part->end; k += 4, from += 2 * LINE_BYTES, to += 2 * LINE_BYTES) {
+        KERNEL_EACH (v, PANEL_REGISTERS) {
+            prefetch_four(from + v * REGISTER_BYTES, false);
+            const struct four weights = load_four(from + v * REGISTER_BYTES, false);
+            _mm512_store_si512((void *)(to + v * REGISTER_BYTES), weights.even);
+            _mm512_store_si512((void *)(to + v * REGISTER_BYTES + LINE_BYTES), weights.odd);
+        }
+    }
+}
+
+VECTOR_INLINE void bf16_unpacked_block(const unsigned char *x, size_t row_bytes, size_t rows,
+                                       const unsigned char *w, size_t registers, bool first,
+                                       __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
+    multiply_block(x, row_bytes, rows, w, registers, first, true, even, odd);
+}
+#define BF16_UNPACK   bf16_unpack
+#define BF16_FEW_ROWS 64
 
 #include "engine/kernel/template/lowp_bf16.h"
 

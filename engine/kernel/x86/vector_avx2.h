@@ -155,6 +155,16 @@ VECTOR_INLINE float vector_largest(struct vector v) {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
+VECTOR_INLINE void vector_largest_of_four(const struct vector *v, float *largest) {
+    const __m256 a = _mm256_max_ps(v[0].low, v[0].high), b = _mm256_max_ps(v[1].low, v[1].high),
+                 c = _mm256_max_ps(v[2].low, v[2].high), d = _mm256_max_ps(v[3].low, v[3].high);
+    const __m256 ab = _mm256_max_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)),
+                 cd = _mm256_max_ps(_mm256_permute2f128_ps(c, d, 0x20), _mm256_permute2f128_ps(c, d, 0x31));
+    const __m256 two = _mm256_max_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+    const __m256 one = _mm256_max_ps(_mm256_shuffle_ps(two, two, 0x88), _mm256_shuffle_ps(two, two, 0xdd));
+    _mm_storeu_ps(largest, _mm_unpacklo_ps(_mm256_castps256_ps128(one), _mm256_extractf128_ps(one, 1)));
+}
+
 /* ---- one register, for the microkernels of GEMMs ---- */
 
 #define VECTOR_REGISTER __m256

@@ -126,6 +126,18 @@ VECTOR_INLINE float vector_largest(struct vector v) {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* The quarters are exchanged first, so that all four share the steps. */
+VECTOR_INLINE void vector_largest_of_four(const struct vector *v, float *largest) {
+    const __m512i each_quarter = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+    const __m512 a = v[0].lanes, b = v[1].lanes, c = v[2].lanes, d = v[3].lanes;
+    const __m512 ab = _mm512_max_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    const __m512 cd = _mm512_max_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    const __m512 four = _mm512_max_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+    const __m512 two = _mm512_max_ps(four, _mm512_permute_ps(four, 0x4e));
+    const __m512 one = _mm512_max_ps(two, _mm512_permute_ps(two, 0xb1));
+    _mm_storeu_ps(largest, _mm512_castps512_ps128(_mm512_permutexvar_ps(each_quarter, one)));
+}
+
 /* ---- one register, for the microkernels of GEMMs ---- */
 
 #define VECTOR_REGISTER __m512
