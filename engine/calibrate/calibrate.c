@@ -94,9 +94,10 @@ static size_t list_jobs(const struct calibration *c, size_t layer, struct job jo
     size_t count = 0;
     add_job(jobs, &count, (struct job){.from = &from->qkv, .to = &to->qkv});
     if (to->values.out)
-        add_job(jobs, &count,
-                (struct job){
-                    .from = &from->qkv, .to = &to->values, .first_row = to->qkv.out, .has_inputs_before = true});
+        add_job(
+            jobs, &count,
+            (struct job){
+                .from = &from->qkv, .to = &to->values, .first_row = to->qkv.out, .has_inputs_before = true});
     add_job(jobs, &count, (struct job){.from = &from->attention.output, .to = &to->attention.output});
     add_job(jobs, &count, (struct job){.from = &from->up, .to = &to->up});
     add_job(jobs, &count, (struct job){.from = &from->mlp.output, .to = &to->mlp.output});
@@ -108,8 +109,7 @@ static size_t list_head_jobs(const struct calibration *c, struct job jobs[LINEAR
     if (c->model->project_out.out)
         add_job(jobs, &count, (struct job){.from = &c->folded->project_out, .to = &c->model->project_out});
     add_job(jobs, &count,
-            (struct job){
-                .from = &c->folded->head, .to = &c->model->head, .first_row = c->model->common.out});
+            (struct job){.from = &c->folded->head, .to = &c->model->head, .first_row = c->model->common.out});
     return count;
 }
 

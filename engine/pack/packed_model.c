@@ -99,8 +99,7 @@ enum weight_type packed_values_type(const struct model_description *d, enum weig
 }
 
 enum weight_type packed_mlp_type(const struct model_description *d, enum weight_type weights, size_t layer) {
-    const bool finer =
-        weights == WEIGHT_TYPE_INT8 && d->layers >= FINER_MLP_LAYERS && layer + 1 == d->layers;
+    const bool finer = weights == WEIGHT_TYPE_INT8 && d->layers >= FINER_MLP_LAYERS && layer + 1 == d->layers;
     return finer ? WEIGHT_TYPE_BF16 : weights;
 }
 
@@ -348,7 +347,8 @@ static enum status pack_all(struct packed_model *model, struct folded_model *c, 
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
     p.scratch_stride = pack_rows_scratch(c);
-    p.jobs = memory_aligned(c->description->layers * LAYER_LINEARS_MAX + END_LINEARS_MAX, sizeof *p.jobs, "packing", e);
+    p.jobs = memory_aligned(c->description->layers * LAYER_LINEARS_MAX + END_LINEARS_MAX, sizeof *p.jobs,
+                            "packing", e);
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
     enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {

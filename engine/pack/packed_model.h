@@ -72,7 +72,8 @@ struct packed_model {
     const struct folded_model *folded; /* for the embedding rows */
     const struct model_description *description;
     enum matmul_kind matmul;
-    enum weight_type weights; /* of all linears but the finer ones and the head, which have types of their own */
+    enum weight_type
+        weights; /* of all linears but the finer ones and the head, which have types of their own */
     struct packed_layer *layers;
     struct packed_norm final_norm;
     struct packed_linear project_out; /* out 0: none */
