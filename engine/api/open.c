@@ -310,6 +310,12 @@ static void describe_options(struct engine_info *info, const struct engine_optio
     if (info->rotated)
         log_info("%s weights: the model is rotated%s", weight_type_name(info->weights),
                  m->folded.stream.order ? "" : ", all but its residual stream");
+    if (m->packed.common.out)
+        log_info("%s weights: in bf16 are %zu rows of the head, those of common tokens%s",
+                 weight_type_name(info->weights), m->packed.common.out,
+                 packed_mlp_type(&m->description, info->weights, m->description.layers - 1) != info->weights
+                     ? ", and the last layer's MLP"
+                     : "");
     if (m->calibration.tokens)
         log_info("%s weights: calibrated with %zu tokens of the text with the SHA-256 %s",
                  weight_type_name(info->weights), m->calibration.tokens, m->calibration.text_sha256);

@@ -83,25 +83,33 @@ enum status calibrate_check(const struct packed_model *model, struct error *e) {
     return STATUS_OK;
 }
 
+/* But for what is of a finer type. */
+static void add_job(struct job *jobs, size_t *count, struct job job) {
+    if (round_panel_rounds(job.to->type)) jobs[(*count)++] = job;
+}
+
 static size_t list_jobs(const struct calibration *c, size_t layer, struct job jobs[LINEARS]) {
     const struct folded_layer *from = &c->folded->layers[layer];
     const struct packed_layer *to = &c->model->layers[layer];
     size_t count = 0;
-    jobs[count++] = (struct job){.from = &from->qkv, .to = &to->qkv};
-    if (to->values.out && round_panel_rounds(to->values.type))
-        jobs[count++] = (struct job){
-            .from = &from->qkv, .to = &to->values, .first_row = to->qkv.out, .has_inputs_before = true};
-    jobs[count++] = (struct job){.from = &from->attention.output, .to = &to->attention.output};
-    jobs[count++] = (struct job){.from = &from->up, .to = &to->up};
-    jobs[count++] = (struct job){.from = &from->mlp.output, .to = &to->mlp.output};
+    add_job(jobs, &count, (struct job){.from = &from->qkv, .to = &to->qkv});
+    if (to->values.out)
+        add_job(
+            jobs, &count,
+            (struct job){
+                .from = &from->qkv, .to = &to->values, .first_row = to->qkv.out, .has_inputs_before = true});
+    add_job(jobs, &count, (struct job){.from = &from->attention.output, .to = &to->attention.output});
+    add_job(jobs, &count, (struct job){.from = &from->up, .to = &to->up});
+    add_job(jobs, &count, (struct job){.from = &from->mlp.output, .to = &to->mlp.output});
     return count;
 }
 
 static size_t list_head_jobs(const struct calibration *c, struct job jobs[LINEARS]) {
     size_t count = 0;
     if (c->model->project_out.out)
-        jobs[count++] = (struct job){.from = &c->folded->project_out, .to = &c->model->project_out};
-    jobs[count++] = (struct job){.from = &c->folded->head, .to = &c->model->head};
+        add_job(jobs, &count, (struct job){.from = &c->folded->project_out, .to = &c->model->project_out});
+    add_job(jobs, &count,
+            (struct job){.from = &c->folded->head, .to = &c->model->head, .first_row = c->model->common.out});
     return count;
 }
 

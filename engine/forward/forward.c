@@ -295,10 +295,11 @@ void forward_layer(struct forward *f, const struct step_entry *entry, size_t lay
 }
 
 void forward_head(struct forward *f, const struct step_entry *entry, const float *stream) {
-    const struct packed_linear *first = f->model->project_out.out ? &f->model->project_out : &f->model->head;
+    const struct packed_linear *linears[HEAD_LINEARS];
+    head_order(f, linears);
     assert(!f->dual);
     plan_rows(f, entry, 1);
-    while (f->order[f->order_at] != first) f->order_at++;
+    while (f->order[f->order_at] != linears[0]) f->order_at++;
     memcpy(f->stream, stream, entry->count * f->stream_stride * sizeof *stream);
     head_run(f);
 }

@@ -50,6 +50,7 @@ static struct norm_output final_norm(struct forward *f, size_t rows) {
 
 void head_order(const struct forward *f, const struct packed_linear **order) {
     if (f->model->project_out.out) *order++ = &f->model->project_out;
+    if (f->model->common.out) *order++ = &f->model->common;
     *order = &f->model->head;
 }
 
@@ -79,8 +80,14 @@ void head_run(struct forward *f) {
         call = (struct linear_call){
             .linear = &m->head, .x = f->projected, .x_stride = f->projected_stride, .rows = rows};
     }
-    call.out = f->logits;
     call.out_stride = f->logits_stride;
+    if (m->common.out) {
+        call.linear = &m->common;
+        call.out = f->logits;
+        linear_run(f, &call);
+    }
+    call.linear = &m->head;
+    call.out = f->logits + m->common.out;
     linear_run(f, &call);
     if (f->description->logit_cap > 0 && !f->halted) forward_each_block(f, rows, cap_block, NULL);
 }

@@ -126,7 +126,7 @@ void hidden_run(struct forward *f);
 /* Runs the head for the rows that need logits. */
 void head_run(struct forward *f);
 /* Its linears in the order in which they run: at most HEAD_LINEARS. */
-#define HEAD_LINEARS 2
+#define HEAD_LINEARS 3
 void head_order(const struct forward *f, const struct packed_linear **order);
 
 /* Fills the residual stream with the embedding rows of the step's tokens. */

@@ -18,6 +18,11 @@ _Static_assert(ROTATED_BLOCK_ROWS % ROTATION_ORDER_MAX == 0, "of whole blocks of
 /* Columns of an output projection that one tile prepares. */
 #define PREPARE_COLUMNS   2048
 #define LAYER_LINEARS_MAX 5
+#define END_LINEARS_MAX   3
+/* Layers from which on the last one's MLP is finer: it is 1/36 of the layers' weights at most. */
+#define FINER_MLP_LAYERS 24
+/* The part of the head's rows that is finer. */
+#define COMMON_PART 16
 /* Part of the columns' mean square that is added to each, so that a column of zeros gets a scale too. */
 #define LEAST_SHARE  0x1p-12
 #define ALIGN_FLOATS (KERNEL_ALIGN / sizeof(float))
@@ -93,6 +98,16 @@ enum weight_type packed_values_type(const struct model_description *d, enum weig
                                          : weights;
 }
 
+enum weight_type packed_mlp_type(const struct model_description *d, enum weight_type weights, size_t layer) {
+    const bool finer = weights == WEIGHT_TYPE_INT8 && d->layers >= FINER_MLP_LAYERS && layer + 1 == d->layers;
+    return finer ? WEIGHT_TYPE_BF16 : weights;
+}
+
+size_t packed_common_rows(const struct model_description *d, struct packed_types types) {
+    const size_t rows = kernel_panels(d->vocabulary / COMMON_PART) * KERNEL_PANEL;
+    return types.linears == WEIGHT_TYPE_INT8 && rows < d->vocabulary / 2 ? rows : 0;
+}
+
 /* heads: how many share a norm of one head's width (1 for other norms). */
 static void reserve_norm(struct arena *arena, const struct folded_norm *from, size_t heads,
                          struct packed_norm *to) {
@@ -113,7 +128,8 @@ static size_t norm_heads(const struct model_description *d, size_t heads) {
 }
 
 static void reserve_sublayer(struct arena *arena, const struct folded_model *c,
-                             const struct folded_sublayer *from, struct packed_sublayer *to) {
+                             const struct folded_sublayer *from, enum weight_type type,
+                             struct packed_sublayer *to) {
     *to = (struct packed_sublayer){
         .residual_factor = (float)from->residual_factor,
         .rescale = (float)from->rescale,
@@ -124,22 +140,23 @@ static void reserve_sublayer(struct arena *arena, const struct folded_model *c,
     reserve_norm(arena, &from->outer_norm, 1, &to->outer_norm);
     reserve_norm(arena, &from->inner_norm, 1, &to->inner_norm);
     reserve_norm(arena, &from->post_norm, 1, &to->post_norm);
-    reserve_linear(arena, &from->output, arena->weights, &to->output);
+    reserve_linear(arena, &from->output, type, &to->output);
     if (from->residual_scale) to->residual_scale = arena_reserve(arena, c->description->width);
 }
 
 static void reserve_layer(struct arena *arena, const struct folded_model *c, size_t i,
                           struct packed_layer *to) {
     const struct folded_layer *from = &c->layers[i];
-    reserve_sublayer(arena, c, &from->attention, &to->attention);
-    reserve_sublayer(arena, c, &from->mlp, &to->mlp);
+    const enum weight_type mlp = packed_mlp_type(c->description, arena->weights, i);
+    reserve_sublayer(arena, c, &from->attention, arena->weights, &to->attention);
+    reserve_sublayer(arena, c, &from->mlp, mlp, &to->mlp);
     reserve_norm(arena, &from->query_norm, norm_heads(c->description, c->description->heads),
                  &to->query_norm);
     reserve_norm(arena, &from->key_norm, norm_heads(c->description, c->description->kv_heads), &to->key_norm);
     const enum weight_type values = packed_values_type(c->description, arena->weights);
     const size_t apart = values == arena->weights ? 0 : c->description->kv_heads * c->description->head_dim;
     reserve_rows(arena, &from->qkv, from->qkv.out - apart, arena->weights, &to->qkv);
-    reserve_linear(arena, &from->up, arena->weights, &to->up);
+    reserve_linear(arena, &from->up, mlp, &to->up);
     to->values = (struct packed_linear){0};
     if (apart) reserve_rows(arena, &from->qkv, apart, values, &to->values);
 }
@@ -151,7 +168,11 @@ static void reserve_all(struct arena *arena, const struct folded_model *c, struc
         reserve_layer(arena, c, i, p->layers ? &p->layers[i] : &unused);
     reserve_norm(arena, &c->final_norm, 1, &p->final_norm);
     if (c->project_out.part_count) reserve_linear(arena, &c->project_out, arena->weights, &p->project_out);
-    reserve_linear(arena, &c->head, arena->head, &p->head);
+    const size_t common = packed_common_rows(
+        c->description, (struct packed_types){.linears = arena->weights, .head = arena->head});
+    p->common = (struct packed_linear){0};
+    if (common) reserve_rows(arena, &c->head, common, WEIGHT_TYPE_BF16, &p->common);
+    reserve_rows(arena, &c->head, c->head.out - common, arena->head, &p->head);
 }
 
 size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, struct packed_types types) {
@@ -310,7 +331,8 @@ static void add_jobs(struct packing *p, struct folded_model *c, struct packed_mo
         add_job(p, &c->layers[i].mlp.output, 0, &model->layers[i].mlp.output);
     }
     if (c->project_out.part_count) add_job(p, &c->project_out, 0, &model->project_out);
-    add_job(p, &c->head, 0, &model->head);
+    if (model->common.out) add_job(p, &c->head, 0, &model->common);
+    add_job(p, &c->head, model->common.out, &model->head);
 }
 
 /* The checkpoint's pages are not needed any more; rows of the embedding are read again when they are looked
@@ -325,7 +347,8 @@ static enum status pack_all(struct packed_model *model, struct folded_model *c, 
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
     p.scratch_stride = pack_rows_scratch(c);
-    p.jobs = memory_aligned(c->description->layers * LAYER_LINEARS_MAX + 2, sizeof *p.jobs, "packing", e);
+    p.jobs = memory_aligned(c->description->layers * LAYER_LINEARS_MAX + END_LINEARS_MAX, sizeof *p.jobs,
+                            "packing", e);
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
     enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
@@ -408,6 +431,7 @@ void packed_model_each_linear(const struct packed_model *p,
         each(context, &layer->mlp.output);
     }
     if (p->project_out.out) each(context, &p->project_out);
+    if (p->common.out) each(context, &p->common);
     each(context, &p->head);
 }
 

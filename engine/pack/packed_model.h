@@ -13,13 +13,14 @@
 /* Version of the layout of packed_model.memory for MATMUL_OWN, which is the same on every machine and for
  * every instruction set. Change it whenever lay_out_all() or the panels (engine/kernel/kernel.h) change, so
  * that a file with another layout is refused. */
-#define PACKED_LAYOUT "panels48-4"
+#define PACKED_LAYOUT "panels48-5"
 /* The same of a rotated model (folded_model_rotate); change it whenever rotations change. */
-#define PACKED_LAYOUT_ROTATED "panels48-4-hadamard64"
+#define PACKED_LAYOUT_ROTATED "panels48-5-hadamard64"
 /* Behind either of them, where an int4 model's head is in int4 too. */
 #define PACKED_LAYOUT_HEAD4 "-head4"
 
-/* Types of a model's linears, but for its values (packed_values_type), and of its head. */
+/* Types of a model's linears, but for those that are finer (packed_values_type, packed_mlp_type), and of its head, but for
+ * its first rows (packed_common_rows). */
 struct packed_types {
     enum weight_type linears, head;
 };
@@ -71,10 +72,13 @@ struct packed_model {
     const struct folded_model *folded; /* for the embedding rows */
     const struct model_description *description;
     enum matmul_kind matmul;
-    enum weight_type weights; /* of all linears but values and the head, which have types of their own */
+    enum weight_type
+        weights; /* of all linears but the finer ones and the head, which have types of their own */
     struct packed_layer *layers;
     struct packed_norm final_norm;
     struct packed_linear project_out; /* out 0: none */
+    /* The head's first rows in bf16 (packed_common_rows): head then begins behind them. out 0: they are in head. */
+    struct packed_linear common;
     struct packed_linear head;
     float *memory; /* of everything above */
     size_t memory_floats;
@@ -87,6 +91,15 @@ typedef void (*pack_progress_fn)(void *context, double share);
 /* The type of the values' projection in a model of such weights. Where several query heads share a value head its errors
  * count once for each, and most of all; and it is the smallest of the projections. So there it is of a finer type. */
 enum weight_type packed_values_type(const struct model_description *d, enum weight_type weights);
+
+/* The type of a layer's MLP. What the last layer's gets wrong goes into the logits as it is, and is several times what
+ * another's costs. So beside int8 it is bf16, where there are so many layers that it is a small part of all. */
+enum weight_type packed_mlp_type(const struct model_description *d, enum weight_type weights, size_t layer);
+
+/* How many of the head's first rows are packed apart, in bf16. Tokenizers number tokens by how often they are, or by
+ * merges, which comes to the same: so these few are most of what is ever likely, and an error of a logit counts as its
+ * token is likely. 0 beside other weights than int8. */
+size_t packed_common_rows(const struct model_description *d, struct packed_types types);
 
 /* Bytes that packed_model_init will allocate, to plan memory before anything is packed. */
 size_t packed_model_bytes(const struct folded_model *c, enum matmul_kind matmul, struct packed_types types);
@@ -107,7 +120,8 @@ void packed_model_deinit(struct packed_model *p);
 /* Bytes of a linear's packed weights, as a GEMM reads them. */
 size_t packed_linear_bytes(const struct packed_linear *l);
 
-/* Calls each for every linear of the model: of the layers, of the projection if there is one, of the head. */
+/* Calls each for every linear of the model: of the layers, of the projection if there is one, of the head in
+ * one or two parts. */
 void packed_model_each_linear(const struct packed_model *p,
                               void (*each)(void *context, const struct packed_linear *linear), void *context);
 

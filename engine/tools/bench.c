@@ -160,7 +160,7 @@ struct step_cost {
 static void add_linear(void *context, const struct packed_linear *linear) {
     const struct step_cost *step = context;
     const struct packed_model *p = &step->m->loaded.packed;
-    bool at_end = linear == &p->head || linear == &p->project_out;
+    bool at_end = linear == &p->head || linear == &p->common || linear == &p->project_out;
     double flops =
         2 * (double)linear->in * (double)linear->out * (double)(at_end ? step->logit_rows : step->rows);
     step->cost->bytes += (double)packed_linear_bytes(linear);

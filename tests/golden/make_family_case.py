@@ -136,6 +136,8 @@ VARIANTS = {
     "ctrl-odd-width": ("ctrl", dict(n_embd=35, n_head=5, layer_norm_epsilon=1e-2)),
     "ctrl-untied": ("ctrl", dict(tie_word_embeddings=False)),
     "llama-biases": ("llama", dict(attention_bias=True, mlp_bias=True, head_dim=12, num_key_value_heads=1, rms_norm_eps=1e-2)),
+    # As many layers as it takes for int8 to keep the last one's MLP finer, and columns of it that are rotated.
+    "llama-deep": ("llama", dict(num_hidden_layers=24, num_key_value_heads=2, intermediate_size=64)),
     "llama-linear-tied": ("llama", dict(rope_scaling=ROPE_LINEAR, tie_word_embeddings=True, hidden_act="gelu")),
     "llama-dynamic": ("llama", dict(max_position_embeddings=26, rope_scaling=ROPE_DYNAMIC)),
     "llama-llama3": ("llama", dict(rope_scaling=ROPE_LLAMA3, rope_theta=500.0)),

@@ -74,6 +74,10 @@ static void test_order_of_linears(void **state) {
     fixture_init(&f, "tests/golden/families/gpt2", NORM_FORM_CRMSNORM);
     head_order(f.forward, order);
     assert_ptr_equal(order[0], &f.packed.head);
+    f.packed.common.out = KERNEL_PANEL; /* beside int8 */
+    head_order(f.forward, order);
+    assert_ptr_equal(order[0], &f.packed.common);
+    assert_ptr_equal(order[1], &f.packed.head);
     fixture_deinit(&f);
 }
 

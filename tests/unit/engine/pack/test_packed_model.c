@@ -105,16 +105,56 @@ static void test_products_are_those_of_the_folded_rows(void **state) {
         const struct {
             const struct folded_linear *from;
             const struct packed_linear *to;
-        } linears[] = {{&from->qkv, &to->qkv},
-                       {&from->attention.output, &to->attention.output},
-                       {&from->up, &to->up},
-                       {&from->mlp.output, &to->mlp.output},
-                       {&f->place.folded.head, &f->packed.head}};
+            size_t first;
+        } linears[] = {{&from->qkv, &to->qkv, 0},
+                       {&from->attention.output, &to->attention.output, 0},
+                       {&from->up, &to->up, 0},
+                       {&from->mlp.output, &to->mlp.output, 0},
+                       {&f->place.folded.head, &f->packed.head, f->packed.common.out}};
         for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
-            double error = product_error(f, linears[i].from, 0, linears[i].to, SIZE_MAX);
+            double error = product_error(f, linears[i].from, linears[i].first, linears[i].to, SIZE_MAX);
             if (!(error <= most[linears[i].to->type]))
                 fail_msg("%s, linear %zu: %g", weight_type_name(type), i, error);
         }
+    }
+}
+
+static size_t common_rows(size_t vocabulary, enum weight_type type) {
+    const struct model_description d = {.vocabulary = vocabulary};
+    return packed_common_rows(&d, packed_types_of(type, HEAD_WEIGHTS_AUTO));
+}
+
+/* Of int8 alone: the head's first rows, whole panels of them, and the others behind them. */
+static void test_rows_of_common_tokens_are_finer(void **state) {
+    struct fixture *f = *state;
+    const struct folded_linear *from = &f->place.folded.head;
+    pack(f, WEIGHT_TYPE_INT8);
+    assert_int_equal(f->packed.common.type, WEIGHT_TYPE_BF16);
+    assert_int_equal(f->packed.common.out, KERNEL_PANEL);
+    assert_int_equal(f->packed.common.out + f->packed.head.out, f->place.description.vocabulary);
+    assert_true(product_error(f, from, 0, &f->packed.common, SIZE_MAX) <= 4e-3);
+    assert_int_equal(common_rows(49152, WEIGHT_TYPE_INT8), 3072);
+    assert_int_equal(common_rows(50257, WEIGHT_TYPE_INT8), 66 * KERNEL_PANEL);
+    assert_int_equal(common_rows(97, WEIGHT_TYPE_INT8), 0); /* there would be more of them than others */
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
+        if (type == WEIGHT_TYPE_INT8) continue;
+        assert_int_equal(common_rows(49152, type), 0);
+        pack(f, type);
+        assert_int_equal(f->packed.common.out, 0);
+        assert_int_equal(f->packed.head.out, f->place.description.vocabulary);
+    }
+}
+
+/* In a model of many layers, beside int8. */
+static void test_the_last_mlp_is_finer(void **state) {
+    (void)state;
+    const struct model_description deep = {.layers = 24}, flat = {.layers = 23};
+    for (size_t i = 0; i < deep.layers; i++) {
+        assert_int_equal(packed_mlp_type(&deep, WEIGHT_TYPE_INT8, i),
+                         i == 23 ? WEIGHT_TYPE_BF16 : WEIGHT_TYPE_INT8);
+        assert_int_equal(packed_mlp_type(&flat, WEIGHT_TYPE_INT8, i), WEIGHT_TYPE_INT8);
+        assert_int_equal(packed_mlp_type(&deep, WEIGHT_TYPE_INT4, i), WEIGHT_TYPE_INT4);
+        assert_int_equal(packed_mlp_type(&deep, WEIGHT_TYPE_F32, i), WEIGHT_TYPE_F32);
     }
 }
 
@@ -247,6 +287,8 @@ static void test_loud_channel(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_products_are_those_of_the_folded_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rows_of_common_tokens_are_finer, set_up, tear_down),
+        cmocka_unit_test(test_the_last_mlp_is_finer),
         cmocka_unit_test_setup_teardown(test_int4_keeps_the_head_in_int8, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_head_may_be_in_int4, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shared_values_are_finer, set_up_shared, tear_down),
