@@ -29,7 +29,8 @@ only_starts='^test_http_(bench|command_line|check|convert|model_name|option_mist
 too_long='^test_api_failing_allocation$'
 # Those that start no thread (strace -f -e trace=clone,clone3): nothing races there.
 without_threads='^test_(api_memory_plan|base_(cgroup|error|log|memory|name_list|printable))$'
-without_threads+='|^test_sched_(batch|batch_slots|constraint|draft_.*|drafts|drafts_random|event_ring|fair_share|follower|pooling|prefill_budget)$'
+without_threads+='|^test_sched_(batch|batch_slots|constraint|draft_.*|drafts|drafts_random|event_ring|fair_share|follower)$'
+without_threads+='|^test_sched_(pooling|prefill_budget)$'
 without_threads+='|^test_sched_(queue|request|scheduler.*|self_drafts|sequence|sequence_sets|simulation|step|step_cost|ticket)$'
 without_threads+='|^test_server_(api_(api_error|chat_messages|fields|params|structured|unknown_fields)|bench_.*|cli_progress|clients_.*)$'
 without_threads+='|^test_server_(endpoints_.*|json_.*|logprobs_.*|memory_(admission|serving_memory)|metrics_answers|service_.*)$'
@@ -74,11 +75,12 @@ count() {
 }
 
 # Ninja: with make, a fifth of the time of a build goes to a process for each of its two hundred targets. A folder that
-# make was configured for is begun anew.
+# make or another compiler was configured for is begun anew.
 configure() {
-    local folder=$1
+    local folder=$1 cache=$1/CMakeCache.txt
     shift
-    if ! grep -qsx 'CMAKE_GENERATOR:INTERNAL=Ninja' "$folder/CMakeCache.txt"; then rm -rf "$folder"; fi
+    if ! grep -qsx 'CMAKE_GENERATOR:INTERNAL=Ninja' "$cache" ||
+        { [[ -n ${CC:-} ]] && ! grep -qs "^CMAKE_C_COMPILER:[A-Z]*=.*/${CC##*/}$" "$cache"; }; then rm -rf "$folder"; fi
     cmake -G Ninja -S "$root" -B "$folder" -DPRENORM_TESTS=ON -DPRENORM_WHOLE="${PRENORM_WHOLE:-OFF}" "$@"
 }
 
