@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain with warnings as errors by
-# gcc and clang, the checks of the sources (tests/tidy), under ASan and UBSan with coverage against its floors, the threaded
-# ones under TSan, the kernels' for AArch64, then the installation and the files of deploy/,
-# and clients from PyPI where that can be reached.
+# Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain by gcc, with warnings as errors;
+# then beside each other: all under ASan and UBSan with coverage against its floors, the threaded ones under TSan by clang, with
+# warnings as errors, and the checks of the sources (tests/tidy); the kernels' for AArch64; the installation and the files of
+# deploy/; and clients from PyPI where that can be reached.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
@@ -27,6 +27,16 @@ threaded='^test_(base_|forward_|sched_|api_|server_|http_)'
 only_starts='^test_http_(bench|command_line|check|convert|model_name|option_mistakes|address_space|cut_files)$'
 # A minute of the same few threads, while each allocation in turn fails, which the other sanitizers see as well.
 too_long='^test_api_failing_allocation$'
+# Those that start no thread (strace -f -e trace=clone,clone3): nothing races there.
+without_threads='^test_(api_memory_plan|base_(cgroup|error|log|memory|name_list|printable))$'
+without_threads+='|^test_sched_(batch|batch_slots|constraint|draft_.*|drafts|drafts_random|event_ring|fair_share|follower)$'
+without_threads+='|^test_sched_(pooling|prefill_budget)$'
+without_threads+='|^test_sched_(queue|request|scheduler.*|self_drafts|sequence|sequence_sets|simulation|step|step_cost|ticket)$'
+without_threads+='|^test_server_(api_(api_error|chat_messages|fields|params|structured|unknown_fields)|bench_.*|cli_progress|clients_.*)$'
+without_threads+='|^test_server_(endpoints_.*|json_.*|logprobs_.*|memory_(admission|serving_memory)|metrics_answers|service_.*)$'
+not_threaded="$only_starts|$too_long|$without_threads"
+# nightly.sh leaves out none of these.
+[[ -z ${PRENORM_WHOLE:-} ]] || not_threaded='^$'
 
 # step NAME COMMAND...: runs it with its output in a log, which is shown where it fails. Status 77: it could not be run
 # here, as its last line says.
@@ -65,12 +75,13 @@ count() {
 }
 
 # Ninja: with make, a fifth of the time of a build goes to a process for each of its two hundred targets. A folder that
-# make was configured for is begun anew.
+# make or another compiler was configured for is begun anew.
 configure() {
-    local folder=$1
+    local folder=$1 cache=$1/CMakeCache.txt
     shift
-    if ! grep -qsx 'CMAKE_GENERATOR:INTERNAL=Ninja' "$folder/CMakeCache.txt"; then rm -rf "$folder"; fi
-    cmake -G Ninja -S "$root" -B "$folder" -DPRENORM_TESTS=ON "$@"
+    if ! grep -qsx 'CMAKE_GENERATOR:INTERNAL=Ninja' "$cache" ||
+        { [[ -n ${CC:-} ]] && ! grep -qs "^CMAKE_C_COMPILER:[A-Z]*=.*/${CC##*/}$" "$cache"; }; then rm -rf "$folder"; fi
+    cmake -G Ninja -S "$root" -B "$folder" -DPRENORM_TESTS=ON -DPRENORM_WHOLE="${PRENORM_WHOLE:-OFF}" "$@"
 }
 
 run_tests() {
@@ -85,21 +96,12 @@ plain() {
         cmake --build "$folder" --parallel "$cores" && run_tests "$folder"
 }
 
-# Only compiled, for its warnings: what linking and the tests say of it gcc's build has said. Debug: what the C library
-# checks in addition needs an optimisation.
-clang_build() {
-    local folder=$root/build/test-clang
-    CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O0" -DPRENORM_WERROR=ON \
-        -DCMAKE_C_LINKER_LAUNCHER=true &&
-        cmake --build "$folder" --parallel "$cores"
-}
-
 # Of binutils, and twice as fast as the usual one, which has some 250 programs of five megabytes to link. The plain build, which is
 # what is shipped, has the usual one.
 linker=()
 if command -v ld.gold >/dev/null; then linker=(-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=gold); fi
 
-# Warnings are not errors here and below: what the sanitizers insert makes gcc see uninitialised variables.
+# Warnings are not errors here: what the sanitizers insert makes gcc see uninitialised variables.
 # One build and one run for both: counting lines changes nothing of what is checked.
 address_and_coverage() {
     local folder=$root/build/test-address
@@ -112,16 +114,37 @@ address_and_coverage() {
         bash "$root/tests/tidy/coverage.sh" "$folder"
 }
 
-# Only the programs that are run are built.
-thread() {
-    local folder=$root/build/test-thread targets
-    configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_WERROR=OFF \
+threaded_tests=(-R "$threaded" -E "$not_threaded")
+
+# By clang, whose warnings are errors: every file is compiled for them, and of the programs only those linked that "threads" runs.
+# What the thread sanitizer needs costs hardly more than the compiling alone, and its runs less than those of gcc's.
+clang_build() {
+    local folder=$root/build/test-thread programs objects linker=()
+    # gold does not read what clang writes of lines.
+    if command -v ld.lld >/dev/null; then linker=(-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld); fi
+    CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_WERROR=ON \
         -DPRENORM_SANITIZE=thread "${linker[@]}" || return
-    targets=$(ctest --test-dir "$folder" -N -R "$threaded" -E "$only_starts|$too_long" | sed -n 's/^ *Test *#[0-9]*: //p')
-    [[ -n $targets ]] || return
+    programs=$(ctest --test-dir "$folder" -N "${threaded_tests[@]}" | sed -n 's/^ *Test *#[0-9]*: //p')
+    objects=$(ninja -C "$folder" -t targets all | sed -n 's/^\(.*\.c\.o\): C_COMPILER.*/\1/p')
+    [[ -n $programs && -n $objects ]] || return
     # shellcheck disable=SC2086 # one word a target
-    cmake --build "$folder" --parallel "$cores" --target $targets || return
-    TSAN_OPTIONS=halt_on_error=1 run_tests "$folder" -R "$threaded" -E "$only_starts|$too_long"
+    ninja -C "$folder" -j "$cores" $programs $objects
+}
+
+thread() { TSAN_OPTIONS=halt_on_error=1 run_tests "$root/build/test-thread" "${threaded_tests[@]}"; }
+
+# Only configured: what the checks read is how each file is compiled, by clang and without what a sanitizer changes.
+sources() {
+    local folder=$root/build/test-clang
+    CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Debug && bash "$root/tests/tidy/check.sh" "$folder"
+}
+
+# What keeps every processor busy, one step after the other.
+sanitized() {
+    step "address, undefined behaviour and coverage" address_and_coverage
+    step "clang" clang_build
+    step "threads" thread
+    step "sources" sources
 }
 
 # What is installed and deployed, one step after the other: each waits most of its time.
@@ -191,11 +214,8 @@ main() {
     (install_packages arm64) || true
     mkdir -p "$logs" || fail "cannot make $logs"
     step "plain" plain
-    step "clang" clang_build
-    step "sources" bash "$root/tests/tidy/check.sh" "$root/build/test-clang"
-    step "address, undefined behaviour and coverage" address_and_coverage
-    step "threads" thread
-    beside arm64 installed asked
+    # The last three wait most of their time, in which the first goes on.
+    beside sanitized arm64 installed asked
     echo
     echo "== summary ($SECONDS s)"
     for line in "${results[@]}"; do echo "$line"; done

@@ -173,9 +173,14 @@ static enum status run_model(const struct config *config, const struct bench_cho
     struct bench_options options = options_of(config, folder);
     struct bench_model *model;
     double seconds;
-    enum status status = bench_measure_bounds(config->threads, config->isa, &bounds, e);
-    if (status == STATUS_OK) status = bench_open(&options, &model, &seconds, e);
+    /* The model first: what is wrong with it is said before the seconds that the machine is measured. */
+    enum status status = bench_open(&options, &model, &seconds, e);
     if (status != STATUS_OK) return status;
+    status = bench_measure_bounds(config->threads, config->isa, &bounds, e);
+    if (status != STATUS_OK) {
+        bench_close(model);
+        return status;
+    }
     json_t *results = config->json ? json_array() : NULL, *sampling = config->json ? json_array() : NULL;
     if (!config->json) print_heading(model, &bounds, seconds);
     status = run_items(model, choice, &bounds, results, e);

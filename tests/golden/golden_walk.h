@@ -25,11 +25,7 @@ static inline bool walk_runs(size_t part, size_t parts) {
 
 /* Whether this model's turn is passed over: under a sanitizer that of each second pair of them. */
 static inline bool walk_skips(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return walk_models % 4 >= 2;
-#else
-    return false;
-#endif
+    return TEST_SHARE && walk_models % 4 >= 2;
 }
 
 static inline int walk_setup(void **state) {

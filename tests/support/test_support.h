@@ -16,6 +16,13 @@
 /* For which a condition is waited for: what a loaded machine under a sanitizer does not reach. */
 enum { PATIENCE_SECONDS = 240 };
 
+/* Whether what only repeats itself is done in part: under a sanitizer, but for tests/nightly.sh. */
+#if (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)) && !defined(PRENORM_WHOLE)
+enum { TEST_SHARE = true };
+#else
+enum { TEST_SHARE = false };
+#endif
+
 /* Path below the source tree, e.g. test_source_path("tests/golden"). Static storage, valid until the next 8
  * calls. */
 const char *test_source_path(const char *relative);

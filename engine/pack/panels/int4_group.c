@@ -50,7 +50,7 @@ WIDEST_INLINE void find_range(const struct int4_groups *g, struct lanes *low, st
         }
 }
 
-WIDEST void int4_groups_fit(struct int4_groups *groups) {
+WIDEST static void fit(struct int4_groups *groups) {
     struct lanes low, high, least, best_m, best_c;
     find_range(groups, &low, &high);
     EACH_ROW(n) least.at[n] = FLT_MAX, best_m.at[n] = 1, best_c.at[n] = 0;
@@ -69,4 +69,9 @@ WIDEST void int4_groups_fit(struct int4_groups *groups) {
     for (size_t i = 0; i < KERNEL_INT4_GROUP; i++)
         EACH_ROW(n) groups->q[i][n] = level_of(groups->x[i][n], 1 / best_m.at[n], best_c.at[n]);
     EACH_ROW(n) groups->m[n] = best_m.at[n], groups->c[n] = best_c.at[n];
+}
+
+/* A function of its own: clang knows the choice of the loader only within a file. */
+void int4_groups_fit(struct int4_groups *groups) {
+    fit(groups);
 }
