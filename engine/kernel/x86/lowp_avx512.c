@@ -1,6 +1,5 @@
 /* GEMMs of low-precision weights with AVX-512 (F, BW, DQ, VL) alone, in tiles by a whole panel. */
 #include "engine/kernel/x86/int_avx512.h"
-#include "engine/kernel/x86/bf16_widen.h"
 
 #define KERNEL_SET           avx512
 #define BF16_ROWS            8
@@ -12,6 +11,7 @@
 #define INT8_COMPENSATION    0
 #define INT4_ROWS            1
 #define INT4_REGISTERS(rows) PANEL_REGISTERS
+#include "engine/kernel/x86/bf16_widen.h"
 
 /* ---- bf16 ---- */
 

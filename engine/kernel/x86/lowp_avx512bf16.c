@@ -2,12 +2,12 @@
  * and takes subnormals for 0 on both ends: kernel.h sees to it that there are none. Both halves must be of
  * one accumulator, so pairs of even and of odd k are made here of the pairs of neighbours that a panel holds. */
 #include "engine/kernel/x86/int_avx512.h"
-#include "engine/kernel/x86/bf16_parity.h"
 
 #define KERNEL_SET           avx512bf16
 #define BF16_ROWS            8
 #define BF16_REGISTERS(rows) PANEL_REGISTERS
 #define BF16_ROW_BYTES       sizeof(uint16_t)
+#include "engine/kernel/x86/bf16_parity.h"
 
 /* Fours (k, k+1, k+2, k+3) as (k+2, k, k+3, k+1): a pair of one parity, its earlier number in the upper half,
  * which the instruction takes first. */
