@@ -4,7 +4,7 @@
  *   - BF16_REGISTERS(rows): registers of a panel that a tile of so many rows takes at once;
  *   - BF16_ROW_BYTES: bytes of an activation in a converted row;
  *   - bf16_store(row, i, v): converts sixteen activations, to column i of a row;
- *   - bf16_block(x, row_bytes, rows, w, registers, even, odd): the two accumulators of a block of k, of even
+ *   - bf16_block(x, row_bytes, rows, w, registers, prefetch, even, odd): the two accumulators of a block of k, of even
  *     and of odd k, of rows x, by `registers` registers of the panel from w on. */
 #pragma once
 
@@ -18,9 +18,9 @@ void KERNEL_FUNCTION(convert_bf16)(const struct activation_rows *rows, size_t ro
 /* rows and registers are constants where this is inlined, here and below. */
 VECTOR_INLINE void bf16_add_block(const unsigned char *x, size_t row_bytes, size_t rows,
                                   const unsigned char *w, size_t column, size_t registers,
-                                  float (*sums)[KERNEL_PANEL]) {
+                                  const struct weight_prefetch *prefetch, float (*sums)[KERNEL_PANEL]) {
     VECTOR_REGISTER even[BF16_ROWS][PANEL_REGISTERS], odd[BF16_ROWS][PANEL_REGISTERS];
-    bf16_block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, even, odd);
+    bf16_block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, prefetch, even, odd);
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) {
             float *to = sums[r] + column + v * REGISTER_LANES;
@@ -33,7 +33,8 @@ VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t ro
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     const size_t registers = BF16_REGISTERS(rows), blocks = (part->end - part->first) / KERNEL_BF16_BLOCK;
-    struct prefetch_pace pace = prefetch_pace_of(prefetch, blocks, SIZE_MAX, 0, 1);
+    const struct weight_prefetch own = weight_prefetch_of_tile(prefetch, rows, BF16_ROWS);
+    struct prefetch_pace pace = prefetch_pace_of(&own, blocks, SIZE_MAX, 0, 1);
     const unsigned char *w = part->weights;
     if (part->first == 0) memset(sums, 0, rows * sizeof sums[0]);
     x += part->first * BF16_ROW_BYTES;
@@ -41,7 +42,7 @@ VECTOR_INLINE void bf16_part(const unsigned char *x, size_t row_bytes, size_t ro
         prefetch_burst(&pace, SIZE_MAX, 1);
         for (end = blocks - block < pace.period ? blocks : block + pace.period; block < end; block++) {
             for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
-                bf16_add_block(x, row_bytes, rows, w, column, registers, sums);
+                bf16_add_block(x, row_bytes, rows, w, column, registers, &own, sums);
             x += KERNEL_BF16_BLOCK * BF16_ROW_BYTES;
             w += KERNEL_BF16_BLOCK * KERNEL_PANEL * sizeof(uint16_t);
         }

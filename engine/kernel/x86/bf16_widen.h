@@ -10,12 +10,14 @@ VECTOR_INLINE VECTOR_REGISTER bf16_widen(const unsigned char *from, enum parity 
 /* rows and registers are constants where this is inlined. */
 VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, size_t rows,
                                    const unsigned char *w, size_t registers, enum parity parity,
+                                   const struct weight_prefetch *prefetch,
                                    VECTOR_REGISTER (*sum)[PANEL_REGISTERS]) {
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) sum[r][v] = register_zero();
     }
     for (size_t k = parity; k < KERNEL_BF16_BLOCK; k += 2, w += KERNEL_PANEL * 4) {
         VECTOR_REGISTER weight[PANEL_REGISTERS];
+        if (parity == EVEN) weight_prefetch_alone(prefetch, w, registers * REGISTER_BYTES);
         KERNEL_EACH (v, registers) weight[v] = bf16_widen(w + v * REGISTER_BYTES, parity);
         KERNEL_EACH (r, rows) {
             const VECTOR_REGISTER value =

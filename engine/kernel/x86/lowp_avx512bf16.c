@@ -35,7 +35,7 @@ VECTOR_INLINE __m512i pair_of(__m512i first, __m512i second, enum parity parity)
 /* rows and registers are constants where this is inlined. */
 VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, size_t rows,
                                    const unsigned char *w, size_t registers, enum parity parity,
-                                   __m512 (*sum)[PANEL_REGISTERS]) {
+                                   const struct weight_prefetch *prefetch, __m512 (*sum)[PANEL_REGISTERS]) {
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) sum[r][v] = register_zero();
     }
@@ -44,8 +44,10 @@ VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, siz
         KERNEL_EACH (v, registers) {
             const unsigned char *first = w + v * REGISTER_BYTES, *second = first + KERNEL_PANEL * 4;
             if (parity == EVEN) {
-                prefetch_weights(first);
-                prefetch_weights(second);
+                weight_prefetch_alone(prefetch, first, REGISTER_BYTES);
+                weight_prefetch_alone(prefetch, second, REGISTER_BYTES);
+                prefetch_from_cache(first);
+                prefetch_from_cache(second);
             }
             weight[v] = pair_of(load_bytes(first), load_bytes(second), parity);
         }
