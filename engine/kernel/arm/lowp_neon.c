@@ -2,6 +2,7 @@
  * Tiles take a whole panel for few rows, and a part of it for more, so that all accumulators live in the 32
  * registers. */
 #include "engine/kernel/arm/vector_neon.h"
+#include "engine/kernel/template/prefetch.h"
 
 #define KERNEL_SET neon
 /* bf16 has two accumulators a sum, int4 two registers of activations a row. */
