@@ -110,30 +110,32 @@ static size_t attention_span_blocks(size_t block, size_t end) {
     return end - block < blocks ? end - block : blocks;
 }
 
-/* The span at `block` of the range; behind its end, the first of what this thread does next. */
-static void attention_prefetch_next(struct attention_tile *t, const struct attention_range *range,
-                                    size_t block, const struct attention_range *next) {
-    if (block >= range->end) {
-        range = next;
-        block = next->first;
+/* As many blocks as the span has, ATTENTION_AHEAD of them ahead; behind the end of the range, the first of what this thread
+ * does next. So memory is as busy with the short span at the end of a range as with the others. */
+static void attention_look_ahead(struct attention_tile *t, const struct attention_range *range,
+                                 const struct attention_range *next) {
+    size_t block = t->first_block + ATTENTION_AHEAD;
+    const size_t end = block + t->blocks;
+    if (t->first_block == range->first && block > range->end) block = range->end;
+    for (; block < end; block++) {
+        const struct attention_range *in = block < range->end ? range : next;
+        const size_t index = block < range->end ? block : next->first + (block - range->end);
+        if (index < in->end) attention_add_ahead(t, in->of, in->pages, index);
     }
-    if (block >= range->end) {
-        t->prefetch.lines = 0;
-        return;
+    for (size_t i = t->blocks; i < t->ahead_count; i++) { /* where the range is short */
+        attention_prefetch_block(t->ahead[i].keys, attention_block_bytes(t->a));
+        attention_prefetch_block(t->ahead[i].values, attention_block_bytes(t->a));
     }
-    attention_set_prefetch(&t->prefetch, range->of, range->pages, block,
-                           attention_span_blocks(block, range->end));
-    attention_pace_prefetch(&t->prefetch, t->blocks, t->a->head_dim);
 }
 
 /* All spans of a range. cold: they are not in a cache yet. */
 static void attention_walk(struct attention_tile *t, const struct attention_range *range,
                            const struct attention_range *next, bool cold) {
-    t->prefetch.lines = 0;
     for (size_t block = range->first; block < range->end; block += t->blocks) {
         attention_set_span(t, range->pages, block, attention_span_blocks(block, range->end));
         size_t end = block + t->blocks;
-        if (cold) attention_prefetch_next(t, range, end, next);
+        t->ahead_count = 0;
+        if (cold) attention_look_ahead(t, range, next);
         attention_span(t);
         if (end % ATTENTION_CHUNK_BLOCKS == 0 && !t->one_chunk) attention_end_chunk(t, end * KERNEL_LANES);
     }

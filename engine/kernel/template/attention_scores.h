@@ -14,14 +14,19 @@ VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, s
                                   size_t block, size_t blocks) {
     const size_t head_dim = t->a->head_dim;
     const float *q[ATTENTION_SCORE_ACCUMULATORS];
-    const unsigned char *keys[ATTENTION_SPAN];
+    const size_t line = KERNEL_ALIGN / (KERNEL_LANES * kv_type_bytes(type)); /* elements of it */
+    const unsigned char *keys[ATTENTION_SPAN], *ahead[ATTENTION_SPAN];
     struct vector sum[ATTENTION_SCORE_ACCUMULATORS];
     KERNEL_EACH (i, queries) q[i] = t->query[query + i].q;
-    KERNEL_EACH (b, blocks) keys[b] = t->keys[block + b];
+    KERNEL_EACH (b, blocks) {
+        keys[b] = t->keys[block + b];
+        ahead[b] = query == 0 && block + b < t->ahead_count ? t->ahead[block + b].keys : keys[b];
+    }
     KERNEL_EACH (c, queries * blocks) sum[c] = vector_splat(0.0f);
     for (size_t d = 0; d < head_dim; d++) {
-        if (d % ATTENTION_PREFETCH_STEPS == 0) attention_prefetch_lines(&t->prefetch);
+        const size_t at = d * KERNEL_LANES * kv_type_bytes(type);
         KERNEL_EACH (b, blocks) {
+            if (d % line == 0) __builtin_prefetch(ahead[b] + at, 0, 3);
             const struct vector key = attention_load(type, keys[b], d * KERNEL_LANES, KERNEL_LANES);
             KERNEL_EACH (i, queries) {
                 const size_t c = i * blocks + b;

@@ -54,7 +54,6 @@ VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, s
         attention_add_alone(t->weight[query + i][b], c, view.first, end, sums[i]);
     }
     for (size_t j = common.first; j < common.end; j++) {
-        if (j % ATTENTION_PREFETCH_STEPS == 0) attention_prefetch_lines(&t->prefetch);
         struct vector value[ATTENTION_VALUE_VECTORS];
         KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
         KERNEL_EACH (i, queries) {
@@ -76,6 +75,8 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type 
         KERNEL_EACH (v, vectors) sums[i][v] = vector_load_first(out + v * KERNEL_LANES, lanes);
     }
     for (size_t b = 0; b < t->blocks; b++) {
+        if (query == 0 && column == 0 && b < t->ahead_count)
+            attention_prefetch_block(t->ahead[b].values, attention_block_bytes(t->a));
         KERNEL_EACH (i, queries) {
             const struct vector factor = vector_splat(t->factor[query + i][b]);
             KERNEL_EACH (v, vectors) sums[i][v] = vector_multiply(sums[i][v], factor);

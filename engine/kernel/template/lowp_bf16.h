@@ -5,9 +5,9 @@
  *   - BF16_REGISTERS(rows): registers of a panel that a tile of so many rows takes at once;
  *   - BF16_ROW_BYTES: bytes of an activation in a converted row;
  *   - bf16_store(row, i, v): converts sixteen activations, to column i of a row;
- *   - bf16_block(x, row_bytes, rows, w, registers, first, even, odd): the two accumulators of a block of k, of even
- *     and of odd k, of rows x, by `registers` registers of the panel from w on. first: no other rows of the tile have
- *     read these weights;
+ *   - bf16_block(x, row_bytes, rows, w, registers, prefetch, even, odd): the two accumulators of a block of k, of even
+ *     and of odd k, of rows x, by `registers` registers of the panel from w on. prefetch is NULL where other rows of the
+ *     tile have read these weights;
  *   - BF16_UNPACK, if it pays to arrange the weights once for more than BF16_FEW_ROWS rows: a lowp_unpack_fn, as many
  *     bytes as before, and bf16_unpacked_block(), which reads what it leaves. */
 #pragma once
@@ -20,15 +20,15 @@ void KERNEL_FUNCTION(convert_bf16)(const struct activation_rows *rows, size_t ro
 }
 
 typedef void bf16_block_fn(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                           size_t registers, bool first, VECTOR_REGISTER (*even)[PANEL_REGISTERS],
-                           VECTOR_REGISTER (*odd)[PANEL_REGISTERS]);
+                           size_t registers, const struct weight_prefetch *prefetch,
+                           VECTOR_REGISTER (*even)[PANEL_REGISTERS], VECTOR_REGISTER (*odd)[PANEL_REGISTERS]);
 
 /* rows and registers are constants where this is inlined, here and below. */
 VECTOR_INLINE void bf16_add_block(bf16_block_fn *block, const unsigned char *x, size_t row_bytes, size_t rows,
-                                  const unsigned char *w, size_t column, size_t registers, bool first,
-                                  float (*sums)[KERNEL_PANEL]) {
+                                  const unsigned char *w, size_t column, size_t registers,
+                                  const struct weight_prefetch *prefetch, float (*sums)[KERNEL_PANEL]) {
     VECTOR_REGISTER even[BF16_BLOCK_ROWS][PANEL_REGISTERS], odd[BF16_BLOCK_ROWS][PANEL_REGISTERS];
-    block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, first, even, odd);
+    block(x, row_bytes, rows, w + column * 2 * sizeof(uint16_t), registers, prefetch, even, odd);
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) {
             float *to = sums[r] + column + v * REGISTER_LANES;
@@ -40,12 +40,12 @@ VECTOR_INLINE void bf16_add_block(bf16_block_fn *block, const unsigned char *x, 
 /* A block by all rows of the tile, in runs of nearly the same height. */
 VECTOR_INLINE void bf16_add_rows(bf16_block_fn *block, const unsigned char *x, size_t row_bytes, size_t rows,
                                  const unsigned char *w, size_t column, size_t registers,
-                                 float (*sums)[KERNEL_PANEL]) {
+                                 const struct weight_prefetch *prefetch, float (*sums)[KERNEL_PANEL]) {
     const size_t runs = (rows + BF16_BLOCK_ROWS - 1) / BF16_BLOCK_ROWS, height = (rows + runs - 1) / runs;
     KERNEL_EACH (run, runs) {
         const size_t r = run * height;
         bf16_add_block(block, x + r * row_bytes, row_bytes, rows - r < height ? rows - r : height, w, column,
-                       registers, run == 0, sums + r);
+                       registers, run == 0 ? prefetch : NULL, sums + r);
     }
 }
 
@@ -53,7 +53,8 @@ VECTOR_INLINE void bf16_part(bf16_block_fn *multiply, const unsigned char *x, si
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     const size_t registers = BF16_REGISTERS(rows), blocks = (part->end - part->first) / KERNEL_BF16_BLOCK;
-    struct prefetch_pace pace = prefetch_pace_of(prefetch, blocks, SIZE_MAX, 0, 1);
+    const struct weight_prefetch own = weight_prefetch_of_tile(prefetch, rows, BF16_ROWS);
+    struct prefetch_pace pace = prefetch_pace_of(&own, blocks, SIZE_MAX, 0, 1);
     const unsigned char *w = part->weights;
     if (part->first == 0) memset(sums, 0, rows * sizeof sums[0]);
     x += part->first * BF16_ROW_BYTES;
@@ -61,7 +62,7 @@ VECTOR_INLINE void bf16_part(bf16_block_fn *multiply, const unsigned char *x, si
         prefetch_burst(&pace, SIZE_MAX, 1);
         for (end = blocks - block < pace.period ? blocks : block + pace.period; block < end; block++) {
             for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
-                bf16_add_rows(multiply, x, row_bytes, rows, w, column, registers, sums);
+                bf16_add_rows(multiply, x, row_bytes, rows, w, column, registers, &own, sums);
             x += KERNEL_BF16_BLOCK * BF16_ROW_BYTES;
             w += KERNEL_BF16_BLOCK * KERNEL_PANEL * sizeof(uint16_t);
         }

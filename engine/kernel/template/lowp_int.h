@@ -50,10 +50,11 @@ VECTOR_INLINE void int_store_sums(INT_REGISTER (*sum)[PANEL_REGISTERS], size_t r
  * where this is inlined, here and below. */
 VECTOR_INLINE void int8_steps(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
                               size_t registers, size_t steps, INT_REGISTER (*sum)[PANEL_REGISTERS],
-                              struct prefetch_pace *pace) {
+                              const struct weight_prefetch *prefetch, struct prefetch_pace *pace) {
     for (size_t i = 0, end; i < steps;) {
         prefetch_burst(pace, 1, PANEL_REGISTERS / registers);
         for (end = steps - i < pace->period ? steps : i + pace->period; i < end; i++) {
+            weight_prefetch_alone(prefetch, w, INT8_STEP * registers * REGISTER_LANES);
             int8_step(x, row_bytes, rows, w, registers, sum);
             x += INT8_STEP, w += INT8_STEP * KERNEL_PANEL;
         }
@@ -95,6 +96,7 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
                              const struct lowp_part *part, size_t first, size_t registers,
                              float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
     INT_REGISTER sum[INT8_ROWS][PANEL_REGISTERS];
+    const struct weight_prefetch own = weight_prefetch_of_tile(prefetch, rows, INT8_ROWS);
     const size_t group_k = kernel_int8_group_k(part->padded), shares = PANEL_REGISTERS / registers;
     const unsigned char *w = part->weights + first * REGISTER_BYTES;
     struct prefetch_pace pace =
@@ -106,7 +108,7 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
         /* They lie behind the panel's weights, which are read later. */
         prefetch_near(group.weight_scales + first * REGISTER_LANES, registers * REGISTER_BYTES);
         int8_start_group(x, row_bytes, rows, part->padded, group, registers, sum);
-        int8_steps(x + k, row_bytes, rows, w, registers, count / INT8_STEP, sum, &pace);
+        int8_steps(x + k, row_bytes, rows, w, registers, count / INT8_STEP, sum, &own, &pace);
         int8_end_group(x, row_bytes, rows, part->padded, group, first, registers, sum, sums);
         w += count * KERNEL_PANEL;
         group.index++, group.weight_scales += KERNEL_PANEL;
@@ -131,7 +133,7 @@ VECTOR_INLINE void int4_unpacked_tile(const unsigned char *x, size_t row_bytes, 
         int_load_sums((const float(*)[KERNEL_PANEL])sums, rows, first, registers, sum);
     }
     int8_steps(x + part->first, row_bytes, rows, part->weights + first * REGISTER_BYTES, registers, steps,
-               sum, &pace);
+               sum, prefetch, &pace);
     int_store_sums(sum, rows, first, registers, part, sums);
 }
 #endif

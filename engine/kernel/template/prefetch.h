@@ -5,6 +5,7 @@
  * busy all the time, however many rows there are. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,12 +28,35 @@ VECTOR_INLINE void prefetch_near(const void *from, size_t bytes) {
 struct weight_prefetch {
     uintptr_t line;        /* the first of the first stream */
     size_t lines, spacing; /* lines of each stream (0: nothing is prefetched); bytes from stream to stream */
+    bool alone;            /* there is one tile, which brings its weights from memory itself */
 };
 
 /* That of the first of so many tiles; `next` may be NULL. */
 VECTOR_INLINE struct weight_prefetch weight_prefetch_of(const void *next, size_t bytes, size_t tiles) {
     const size_t lines = next ? bytes / CACHE_LINE / tiles / PREFETCH_STREAMS : 0;
-    return (struct weight_prefetch){.line = (uintptr_t)next, .lines = lines, .spacing = lines * CACHE_LINE};
+    return (struct weight_prefetch){
+        .line = (uintptr_t)next, .lines = lines, .spacing = lines * CACHE_LINE, .alone = tiles == 1};
+}
+
+/* Weights that a tile is at. Those of several tiles are in a cache, and what comes from memory meanwhile is the next part:
+ * prefetches of lines that are there took a sixth of a GEMM of 16 rows. */
+VECTOR_INLINE void weight_prefetch_alone(const struct weight_prefetch *p, const unsigned char *weights,
+                                         size_t bytes) {
+    (void)p, (void)weights, (void)bytes;
+#ifdef PREFETCH_MEMORY_DISTANCE
+    if (!p->alone) return;
+    for (size_t i = 0; i < bytes; i += CACHE_LINE)
+        __builtin_prefetch(weights + PREFETCH_MEMORY_DISTANCE + i, 0, 2);
+#endif
+}
+
+/* As a tile of so many rows sees it: of several tiles none has less than half of the rows of the largest. Both numbers are
+ * constants where this is inlined. */
+VECTOR_INLINE struct weight_prefetch weight_prefetch_of_tile(const struct weight_prefetch *p, size_t rows,
+                                                             size_t rows_max) {
+    struct weight_prefetch tile = *p;
+    if (rows < (rows_max + 1) / 2) tile.alone = true;
+    return tile;
 }
 
 VECTOR_INLINE void weight_prefetch_next_tile(struct weight_prefetch *p) {

@@ -13,14 +13,13 @@ VECTOR_INLINE __m512i load_bytes(const unsigned char *from) {
     return _mm512_loadu_si512((const void *)from);
 }
 
-VECTOR_INLINE void prefetch_weights(const unsigned char *from) {
-    _mm_prefetch((const char *)from + PREFETCH_MEMORY_DISTANCE, _MM_HINT_T1);
+VECTOR_INLINE void prefetch_from_cache(const unsigned char *from) {
     _mm_prefetch((const char *)from + PREFETCH_L2_DISTANCE, _MM_HINT_T0);
 }
 
-/* What was unpacked a moment ago lies in the second-level cache. */
-VECTOR_INLINE void prefetch_unpacked(const unsigned char *from) {
-    _mm_prefetch((const char *)from + PREFETCH_L2_DISTANCE, _MM_HINT_T0);
+VECTOR_INLINE void prefetch_weights(const unsigned char *from) {
+    _mm_prefetch((const char *)from + PREFETCH_MEMORY_DISTANCE, _MM_HINT_T1);
+    prefetch_from_cache(from);
 }
 
 /* Four bytes of a row of activations, in every lane. */

@@ -1,7 +1,6 @@
 /* GEMMs of low-precision weights with AVX2 and FMA. Tiles: of bf16 up to 4 rows by half a panel, of integers
  * a row by a panel. */
 #include "engine/kernel/x86/int_avx2.h"
-#include "engine/kernel/x86/bf16_widen.h"
 
 #define KERNEL_SET           avx2
 #define BF16_ROWS            4
@@ -14,6 +13,7 @@
 #define INT8_COMPENSATION    0
 #define INT4_ROWS            1
 #define INT4_REGISTERS(rows) PANEL_REGISTERS
+#include "engine/kernel/x86/bf16_widen.h"
 
 /* ---- bf16 ---- */
 

@@ -1,6 +1,5 @@
 /* GEMMs of low-precision weights with AVX-512 (F, BW, DQ, VL) alone, in tiles by a whole panel. */
 #include "engine/kernel/x86/int_avx512.h"
-#include "engine/kernel/x86/bf16_widen.h"
 
 #define KERNEL_SET           avx512
 #define BF16_ROWS            8
@@ -13,6 +12,7 @@
 #define INT8_COMPENSATION    0
 #define INT4_ROWS            1
 #define INT4_REGISTERS(rows) PANEL_REGISTERS
+#include "engine/kernel/x86/bf16_widen.h"
 
 /* ---- bf16 ---- */
 
@@ -26,7 +26,7 @@ static void bf16_store(unsigned char *row, size_t i, struct vector v) {
 }
 
 VECTOR_INLINE __m512 bf16_widen(const unsigned char *from, enum parity parity) {
-    if (parity == EVEN) prefetch_weights(from);
+    if (parity == EVEN) prefetch_from_cache(from);
     const __m512i pairs = load_bytes(from);
     return _mm512_castsi512_ps(parity == ODD ? _mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000u))
                                              : _mm512_slli_epi32(pairs, 16));
@@ -40,7 +40,7 @@ VECTOR_INLINE void int8_step(const unsigned char *x, size_t row_bytes, size_t ro
                              size_t registers, __m512i (*sum)[PANEL_REGISTERS]) {
     const __m512i sign_bit = _mm512_set1_epi8((char)0x80), ones = _mm512_set1_epi16(1);
     KERNEL_EACH (v, registers) {
-        prefetch_weights(w + v * REGISTER_BYTES);
+        prefetch_from_cache(w + v * REGISTER_BYTES);
         const __m512i weight = _mm512_xor_si512(load_bytes(w + v * REGISTER_BYTES), sign_bit);
         const __m512i magnitude = _mm512_abs_epi8(weight);
         const __mmask64 negative = _mm512_movepi8_mask(weight);

@@ -51,19 +51,20 @@ VECTOR_INLINE struct four load_four(const unsigned char *from, bool unpacked) {
     return (struct four){even_pair(first, second), odd_pair(first, second)};
 }
 
-VECTOR_INLINE void prefetch_four(const unsigned char *from, bool unpacked) {
+/* What was unpacked a moment ago lies in the second-level cache. */
+VECTOR_INLINE void prefetch_four(const unsigned char *from, const struct weight_prefetch *prefetch,
+                                 bool unpacked) {
     KERNEL_EACH (line, 2) {
-        if (unpacked)
-            prefetch_unpacked(from + line * LINE_BYTES);
-        else
-            prefetch_weights(from + line * LINE_BYTES);
+        if (!unpacked) weight_prefetch_alone(prefetch, from + line * LINE_BYTES, REGISTER_BYTES);
+        prefetch_from_cache(from + line * LINE_BYTES);
     }
 }
 
 /* Accumulators of both parities are in registers at once: where one waits in memory for the other's pass, gcc 12 spills
- * both. rows, registers, first and unpacked are constants where this is inlined. */
+ * both. rows, registers, prefetch (NULL or not) and unpacked are constants where this is inlined. */
 VECTOR_INLINE void multiply_block(const unsigned char *x, size_t row_bytes, size_t rows,
-                                  const unsigned char *w, size_t registers, bool first, bool unpacked,
+                                  const unsigned char *w, size_t registers,
+                                  const struct weight_prefetch *prefetch, bool unpacked,
                                   __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) even[r][v] = odd[r][v] = register_zero();
@@ -71,7 +72,7 @@ VECTOR_INLINE void multiply_block(const unsigned char *x, size_t row_bytes, size
     for (size_t k = 0; k < KERNEL_BF16_BLOCK; k += 4, w += 2 * LINE_BYTES) {
         struct four weights[PANEL_REGISTERS];
         KERNEL_EACH (v, registers) {
-            if (first) prefetch_four(w + v * REGISTER_BYTES, unpacked);
+            if (prefetch) prefetch_four(w + v * REGISTER_BYTES, prefetch, unpacked);
             weights[v] = load_four(w + v * REGISTER_BYTES, unpacked);
         }
         KERNEL_EACH (r, rows) {
@@ -84,9 +85,9 @@ VECTOR_INLINE void multiply_block(const unsigned char *x, size_t row_bytes, size
 }
 
 VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, bool first, __m512 (*even)[PANEL_REGISTERS],
-                              __m512 (*odd)[PANEL_REGISTERS]) {
-    multiply_block(x, row_bytes, rows, w, registers, first, false, even, odd);
+                              size_t registers, const struct weight_prefetch *prefetch,
+                              __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
+    multiply_block(x, row_bytes, rows, w, registers, prefetch, false, even, odd);
 }
 
 /* Pairs of one parity made once for all tiles of a part. */
@@ -94,7 +95,7 @@ static void bf16_unpack(const struct lowp_part *part, unsigned char *to) {
     const unsigned char *from = part->weights;
     for (size_t k = part->first; k < part->end; k += 4, from += 2 * LINE_BYTES, to += 2 * LINE_BYTES) {
         KERNEL_EACH (v, PANEL_REGISTERS) {
-            prefetch_four(from + v * REGISTER_BYTES, false);
+            KERNEL_EACH (line, 2) prefetch_weights(from + v * REGISTER_BYTES + line * LINE_BYTES);
             const struct four weights = load_four(from + v * REGISTER_BYTES, false);
             _mm512_store_si512((void *)(to + v * REGISTER_BYTES), weights.even);
             _mm512_store_si512((void *)(to + v * REGISTER_BYTES + LINE_BYTES), weights.odd);
@@ -103,9 +104,10 @@ static void bf16_unpack(const struct lowp_part *part, unsigned char *to) {
 }
 
 VECTOR_INLINE void bf16_unpacked_block(const unsigned char *x, size_t row_bytes, size_t rows,
-                                       const unsigned char *w, size_t registers, bool first,
+                                       const unsigned char *w, size_t registers,
+                                       const struct weight_prefetch *prefetch,
                                        __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
-    multiply_block(x, row_bytes, rows, w, registers, first, true, even, odd);
+    multiply_block(x, row_bytes, rows, w, registers, prefetch, true, even, odd);
 }
 #define BF16_UNPACK   bf16_unpack
 #define BF16_FEW_ROWS 64

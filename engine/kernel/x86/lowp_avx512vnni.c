@@ -36,7 +36,7 @@ VECTOR_INLINE void int8_step(const unsigned char *x, size_t row_bytes, size_t ro
                              size_t registers, __m512i (*sum)[PANEL_REGISTERS]) {
     __m512i weight[PANEL_REGISTERS];
     KERNEL_EACH (v, registers) {
-        prefetch_weights(w + v * REGISTER_BYTES);
+        prefetch_from_cache(w + v * REGISTER_BYTES);
         weight[v] = load_bytes(w + v * REGISTER_BYTES);
     }
     add_products(x, row_bytes, rows, weight, registers, sum);
