@@ -9,7 +9,7 @@
 #include "engine/calibrate/hessian.h"
 
 /* As many equal uses count as much as the whole text. */
-#define REFINE_SHRINKING 200
+#define REFINE_SHRINKING 100
 
 struct refining {
     size_t in, stretch, stretches, positions;
