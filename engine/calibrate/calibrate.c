@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/calibrate/refine_row.h"
 #include "engine/calibrate/round_panel.h"
 #include "engine/forward/forward.h"
 #include "engine/kv/kv_pool.h"
@@ -43,7 +44,11 @@ struct calibration {
     float *rotated; /* [window][in]: inputs of a linear that rotates its rows; NULL where there is none */
     float *scratch; /* [workers][scratch_stride] */
     size_t scratch_stride;
-    const struct job *job; /* at work */
+    const struct job *job;    /* at work */
+    struct refining refining; /* of a head in int4 */
+    struct head_uses uses;
+    size_t first_position; /* of the rows that the head reads */
+    bool refines;          /* the head's rows, in their second round */
 };
 
 /* ---- what there is to do ---- */
@@ -131,6 +136,10 @@ struct sizes {
     struct forward_limits limits;
 };
 
+static bool is_refined(const struct packed_linear *head) {
+    return head->type == WEIGHT_TYPE_INT4;
+}
+
 static size_t head_rows(const struct calibrate_text *text) {
     return text->window < HEAD_ROWS ? text->window : HEAD_ROWS;
 }
@@ -153,10 +162,17 @@ static struct sizes sizes_of(const struct packed_model *model, const struct cali
         BIAS_ROWS;
     s.rotated_floats = rotated ? text->window * s.in_max : 0;
     s.scratch_stride = round_panel_scratch(s.in_max);
+    const size_t refined = is_refined(&model->head) ? refine_row_scratch(model->head.in, text->count) : 0;
+    if (refined > s.scratch_stride) s.scratch_stride = refined;
     s.stream_floats =
         (text->count + text->window) * ((d->width + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES);
     s.pages = kv_pages_for(text->window, PAGE_TOKENS);
     return s;
+}
+
+static size_t refining_bytes(const struct packed_model *model, const struct calibrate_text *text) {
+    if (!is_refined(&model->head)) return 0;
+    return refine_bytes(model->head.in, text->count) + head_uses_bytes(text->count, model->head.out);
 }
 
 size_t calibrate_bytes(const struct packed_model *model, const struct workers *workers,
@@ -167,7 +183,8 @@ size_t calibrate_bytes(const struct packed_model *model, const struct workers *w
     if (kv_page_bytes(&s.layout, &page, &unused) != STATUS_OK) return SIZE_MAX;
     return (s.stream_floats + s.rotated_floats) * sizeof(float) + s.pages * page +
            hessian_bytes(s.in_max, HESSIAN_STRETCH_MAX, text->window) +
-           factor_bytes(s.in_max, HESSIAN_STRETCH_MAX) + forward_memory_bytes(model, workers, &s.limits) +
+           factor_bytes(s.in_max, HESSIAN_STRETCH_MAX) + refining_bytes(model, text) +
+           forward_memory_bytes(model, workers, &s.limits) +
            workers_count(workers) * (s.rows_stride * sizeof(double) + s.scratch_stride * sizeof(float));
 }
 
@@ -191,6 +208,12 @@ static enum status open_forward(struct calibration *c, const struct sizes *s, st
     return kv_table_reserve(&c->table, &c->pool, c->text->window);
 }
 
+static enum status refining_open(struct calibration *c, struct error *e) {
+    const struct packed_linear *head = &c->model->head;
+    const enum status status = refining_init(&c->refining, head->in, c->text->count, e);
+    return status == STATUS_OK ? head_uses_init(&c->uses, c->text->count, head->out, e) : status;
+}
+
 static enum status calibration_init(struct calibration *c, struct error *e) {
     const struct sizes s = sizes_of(c->model, c->text);
     const size_t workers = workers_count(c->workers);
@@ -207,6 +230,8 @@ static enum status calibration_init(struct calibration *c, struct error *e) {
     c->scratch = memory_aligned(workers * s.scratch_stride, sizeof *c->scratch, "calibration", e);
     if (!c->stream || !c->rows || !c->scratch) return STATUS_NO_MEMORY;
     c->window = c->stream + c->text->count * c->stream_stride;
+    if (is_refined(&c->model->head)) status = refining_open(c, e);
+    if (status != STATUS_OK) return status;
     if (!s.rotated_floats) return STATUS_OK;
     c->rotated = memory_aligned(s.rotated_floats, sizeof *c->rotated, "calibration", e);
     return c->rotated ? STATUS_OK : STATUS_NO_MEMORY;
@@ -219,6 +244,8 @@ static void calibration_deinit(struct calibration *c) {
     if (c->pool.memory) kv_pool_deinit(&c->pool);
     hessian_deinit(&c->hessian);
     factor_deinit(&c->factor);
+    refining_deinit(&c->refining);
+    head_uses_deinit(&c->uses);
     free(c->stream);
     free(c->rows);
     free(c->scratch);
@@ -253,15 +280,20 @@ static void rotate_rows(struct calibration *c, struct hessian_rows *rows) {
     rows->stride = in;
 }
 
-static bool observe(void *context, const struct forward_input *input) {
-    struct calibration *c = context;
-    if (input->linear != c->job->to) return true;
+static struct hessian_rows rows_of(struct calibration *c, const struct forward_input *input) {
     struct hessian_rows rows = {.x = input->x,
                                 .stride = input->stride,
                                 .rows = input->rows,
                                 .row_scale = input->row_scale,
                                 .smoothing = input->linear->smoothing};
     if (input->linear->rotates_rows) rotate_rows(c, &rows);
+    return rows;
+}
+
+static bool observe(void *context, const struct forward_input *input) {
+    struct calibration *c = context;
+    if (input->linear != c->job->to) return true;
+    const struct hessian_rows rows = rows_of(c, input);
     hessian_add(&c->hessian, &rows, c->kernels, c->workers);
     return false;
 }
@@ -278,18 +310,50 @@ static void run_layer(struct calibration *c, size_t layer, bool observed) {
     }
 }
 
-/* What the head and a projection in front of it read. */
+/* The inputs of the head, which then computes logits of them. */
+static bool keep_inputs(void *context, const struct forward_input *input) {
+    struct calibration *c = context;
+    const size_t in = input->linear->in;
+    if (input->linear != &c->model->head) return true;
+    const struct hessian_rows rows = rows_of(c, input);
+    for (size_t r = 0; r < rows.rows; r++) {
+        const float scale = rows.row_scale ? rows.row_scale[r] : 1;
+        float *out = c->refining.inputs + (c->first_position + r) * refine_padded(in);
+        for (size_t k = 0; k < in; k++) {
+            out[k] = rows.x[r * rows.stride + k] * scale;
+            if (rows.smoothing) out[k] *= rows.smoothing[k];
+        }
+    }
+    return true;
+}
+
+static void add_uses(struct calibration *c, size_t rows) {
+    for (size_t r = 0; r < rows; r++)
+        head_uses_add(&c->uses, c->kernels, c->first_position + r, forward_logits(c->forward, r),
+                      c->model->head.out);
+}
+
+/* What the head and a projection in front of it read; or when the head is refined, what it gives too. */
 static void run_head(struct calibration *c) {
     const size_t rows = head_rows(c->text);
-    forward_observe(c->forward, observe, c);
+    forward_observe(c->forward, c->refines ? keep_inputs : observe, c);
     for (size_t first = 0; first < c->text->count; first += rows) {
         struct step_entry entry = window_at(c, first);
         entry.count = entry.logit_rows = rows < c->text->count - first ? rows : c->text->count - first;
+        c->first_position = first;
         forward_head(c->forward, &entry, c->stream + first * c->stream_stride);
+        if (c->refines) add_uses(c, entry.count);
     }
 }
 
 /* ---- a linear ---- */
+
+static void refine_panel(struct calibration *c, const double *rows, size_t first, size_t count, void *panel,
+                         float *scratch) {
+    for (size_t r = 0; r < count; r++)
+        refine_row(&c->refining, &c->uses, c->uses.last[first + r], rows + r * c->job->to->in, panel, r,
+                   scratch);
+}
 
 static void round_tile(void *context, size_t tile, size_t worker) {
     struct calibration *c = context;
@@ -303,11 +367,13 @@ static void round_tile(void *context, size_t tile, size_t worker) {
     for (size_t r = 0; to->smoothing && r < count; r++)
         for (size_t k = 0; k < to->in; k++) rows[r * to->in + k] /= (double)to->smoothing[k];
     for (size_t r = 0; r < count; r += KERNEL_PANEL) {
-        const size_t panel = (first + r) / KERNEL_PANEL, panel_left = count - r;
-        round_panel(&c->factor, c->kernels, to->type, rows + r * to->in,
-                    panel_left < KERNEL_PANEL ? panel_left : KERNEL_PANEL,
-                    (char *)to->weights + panel * kernel_panel_bytes(to->type, to->in),
-                    c->scratch + worker * c->scratch_stride);
+        const size_t panel_rows = count - r < KERNEL_PANEL ? count - r : KERNEL_PANEL;
+        void *panel = (char *)to->weights + (first + r) / KERNEL_PANEL * kernel_panel_bytes(to->type, to->in);
+        float *scratch = c->scratch + worker * c->scratch_stride;
+        if (c->refines)
+            refine_panel(c, rows + r * to->in, first + r, panel_rows, panel, scratch);
+        else
+            round_panel(&c->factor, c->kernels, to->type, rows + r * to->in, panel_rows, panel, scratch);
     }
 }
 
@@ -318,18 +384,30 @@ static enum status find_factor(struct calibration *c, size_t layer, struct error
         run_layer(c, layer, true);
     else
         run_head(c);
+    if (c->job->to == &c->model->head && is_refined(c->job->to)) refining_take(&c->refining, &c->hessian);
     return factor_make(&c->factor, &c->hessian, c->workers, e);
+}
+
+static void run_tiles(struct calibration *c) {
+    const size_t panels = kernel_panels(c->job->to->out), together = tile_panels(c->job->from);
+    workers_run(c->workers, round_tile, c, (panels + together - 1) / together);
+}
+
+/* By the probabilities that it gives when it is rounded. */
+static void refine_head(struct calibration *c) {
+    c->refines = true;
+    run_head(c);
+    run_tiles(c);
 }
 
 static enum status round_linears(struct calibration *c, size_t layer, const struct job *jobs, size_t count,
                                  struct error *e) {
     const size_t stages = c->model->description->layers + 1;
     for (size_t i = 0; i < count; i++) {
-        const size_t panels = kernel_panels(jobs[i].to->out), together = tile_panels(jobs[i].from);
         c->job = &jobs[i];
         enum status status = jobs[i].has_inputs_before ? STATUS_OK : find_factor(c, layer, e);
         if (status != STATUS_OK) return status;
-        workers_run(c->workers, round_tile, c, (panels + together - 1) / together);
+        run_tiles(c);
         if (c->progress) c->progress(c->context, (double)(layer * count + i + 1) / (double)(stages * count));
     }
     return STATUS_OK;
@@ -344,7 +422,9 @@ static enum status run(struct calibration *c, struct error *e) {
         if (status != STATUS_OK) return status;
         run_layer(c, layer, false);
     }
-    return round_linears(c, layers, jobs, list_head_jobs(c, jobs), e);
+    enum status status = round_linears(c, layers, jobs, list_head_jobs(c, jobs), e);
+    if (status == STATUS_OK && is_refined(&c->model->head)) refine_head(c);
+    return status;
 }
 
 enum status calibrate_model(struct packed_model *model, const struct folded_model *folded,

@@ -1,6 +1,7 @@
 /* int8 and int4 weights chosen by what a text makes of the model: each linear of a packed model is rounded again with
  * error feedback (factor.h) over the inputs that it has on that text, in a forward pass whose linears in front of it have
- * been rounded so already; the head comes last. What is packed in other types (values in bf16) stays as it is.
+ * been rounded so already; the head comes last, and one in int4 once more, by the probabilities that it then gives
+ * (refine_row.h). What is packed in other types (values in bf16) stays as it is.
  *
  * The inputs are the floats that the forward pass hands to a linear, times the norm's scale and the smoothing scales:
  * what is quantized to int8 then. All of that pass is the one that serving runs, int8 activations and f16 cache

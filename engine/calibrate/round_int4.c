@@ -3,6 +3,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "engine/calibrate/int4_panel.h"
 #include "engine/calibrate/round_work.h"
 
 struct group {
@@ -11,36 +12,12 @@ struct group {
     struct lanes error; /* the least so far */
 };
 
-/* ---- a panel as it lies in memory ---- */
-
-static uint8_t *byte_of(const void *panel, size_t k, size_t n) {
-    return (uint8_t *)(uintptr_t)panel + ((k / GROUP * 4 + k % (GROUP / 2) / 4) * LANES + n) * 4 + k % 4;
-}
-
-static int8_t *scale_offset_of(const void *panel, size_t in, size_t k, size_t n) {
-    return (int8_t *)(uintptr_t)panel + kernel_padded_k(in) / 2 * LANES + (k / GROUP * LANES + n) * 2;
-}
-
-static const float *scales_of(const void *panel, size_t in) {
-    const char *end = (const char *)panel + kernel_panel_bytes(WEIGHT_TYPE_INT4, in);
-    return (const float *)(const void *)end - LANES;
-}
-
 static float stored(const struct work *w, const void *panel, size_t k, size_t n) {
-    const int q = (*byte_of(panel, k, n) >> (k % GROUP < GROUP / 2 ? 0 : 4) & 15) - 8;
-    const int8_t *group = scale_offset_of(panel, w->factor->in, k, n);
-    return (float)(group[0] * q + group[1]);
-}
-
-static void store(void *panel, size_t in, size_t k, size_t n, float value) {
-    uint8_t *byte = byte_of(panel, k, n);
-    const int8_t *group = scale_offset_of(panel, in, k, n);
-    const int q = ((int)rounded(value) - group[1]) / group[0] + 8, shift = k % GROUP < GROUP / 2 ? 0 : 4;
-    *byte = (uint8_t)((*byte & ~(15 << shift)) | q << shift);
+    return (float)int4_value_of(panel, w->factor->in, k, n);
 }
 
 static void begin(const struct work *w, const void *panel, double inverse[LANES]) {
-    const float *scales = scales_of(panel, w->factor->in);
+    const float *scales = int4_scales_of(panel, w->factor->in);
     for (size_t n = 0; n < LANES; n++) inverse[n] = round_inverse_of(scales[n]);
 }
 
@@ -108,10 +85,10 @@ static void fit(const struct work *w, size_t stretch, size_t at) {
 static void write_row(const struct work *w, size_t n, void *panel) {
     const size_t in = w->factor->in;
     for (size_t k = 0; k < round_padded(in); k++) {
-        int8_t *group = scale_offset_of(panel, in, k, n);
+        int8_t *group = int4_scale_offset_of(panel, in, k, n);
         group[0] = (int8_t)w->scales[k / GROUP].at[n];
         group[1] = (int8_t)w->offsets[k / GROUP].at[n];
-        store(panel, in, k, n, w->weights[k].at[n] - w->errors[k].at[n]);
+        int4_store(panel, in, k, n, (int)rounded(w->weights[k].at[n] - w->errors[k].at[n]));
     }
 }
 

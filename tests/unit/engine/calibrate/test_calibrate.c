@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "engine/calibrate/calibrate.h"
+#include "engine/calibrate/head_uses.h"
 #include "engine/forward/forward.h"
 #include "tests/support/failing_malloc.h"
 #include "tests/support/folded_place.h"
@@ -32,23 +33,29 @@ static const struct kernel_table *fastest(void) {
     return kernels;
 }
 
-static void pack(struct scene *s, enum weight_type type, struct packed_model *packed) {
+static void pack(struct scene *s, enum weight_type type, enum head_weights head,
+                 struct packed_model *packed) {
     struct error e = {0};
-    assert_ok(packed_model_init(packed, &s->place.folded, MATMUL_OWN,
-                                packed_types_of(type, HEAD_WEIGHTS_AUTO), s->workers, NULL, NULL, &e));
+    assert_ok(packed_model_init(packed, &s->place.folded, MATMUL_OWN, packed_types_of(type, head), s->workers,
+                                NULL, NULL, &e));
 }
 
-static void scene_init(struct scene *s, const char *folder, enum weight_type type, bool rotated,
-                       size_t threads) {
+static void scene_init_as(struct scene *s, const char *folder, enum weight_type type, enum head_weights head,
+                          bool rotated, size_t threads) {
     struct error e = {0};
     *s = (struct scene){0};
     folded_place_init(&s->place, folder, NORM_FORM_ORTHONORMAL);
     if (rotated) folded_model_rotate(&s->place.folded);
     assert_ok(workers_create(threads, &s->workers, &e));
-    pack(s, type, &s->packed);
+    pack(s, type, head, &s->packed);
     srand(5);
     for (size_t i = 0; i < TOKENS; i++)
         s->ids[i] = (int32_t)((size_t)rand() % s->place.description.vocabulary);
+}
+
+static void scene_init(struct scene *s, const char *folder, enum weight_type type, bool rotated,
+                       size_t threads) {
+    scene_init_as(s, folder, type, HEAD_WEIGHTS_AUTO, rotated, threads);
 }
 
 static void scene_deinit(struct scene *s) {
@@ -114,7 +121,7 @@ static float *exact_logits(const char *path) {
     struct scene s;
     struct packed_model exact;
     scene_init(&s, path, WEIGHT_TYPE_INT4, false, 2);
-    pack(&s, WEIGHT_TYPE_F32, &exact);
+    pack(&s, WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO, &exact);
     float *logits = logits_of(&s, &exact);
     packed_model_deinit(&exact);
     scene_deinit(&s);
@@ -125,6 +132,7 @@ static float *exact_logits(const char *path) {
 
 struct all {
     enum weight_type type;
+    enum head_weights head;
     bool rotated;
     size_t seen, models, heads, refused; /* heads: that are other now */
     double logarithms;                   /* of what is left of the distance */
@@ -152,7 +160,7 @@ static void check_model(const char *path, const char *name, void *context) {
     struct scene s;
     const bool is_left_out = (all->seen++ + all->rotated) % OF_MODELS != 0;
     if (is_left_out && strcmp(name, "residual-dual") != 0) return; /* the one that is refused */
-    scene_init(&s, path, all->type, all->rotated, 2);
+    scene_init_as(&s, path, all->type, all->head, all->rotated, 2);
     struct copy head = copy_of(&s.packed.head), values = copy_of(&s.packed.layers[0].values);
     if (s.place.description.placement == PLACEMENT_RESIDUAL_DUAL) {
         assert_int_equal(calibrate(&s, fastest(), &e), STATUS_OPTION);
@@ -178,8 +186,8 @@ static void check_model(const char *path, const char *name, void *context) {
 }
 
 /* most: of the distance before that may be left in the mean. Of int8 what activations lose stays. */
-static void check_models(enum weight_type type, bool rotated, double most) {
-    struct all all = {.type = type, .rotated = rotated};
+static void check_models(enum weight_type type, enum head_weights head, bool rotated, double most) {
+    struct all all = {.type = type, .head = head, .rotated = rotated};
     test_each_folder(test_source_path("tests/golden/placements"), check_model, &all);
     test_each_folder(test_source_path("tests/golden/families"), check_model, &all);
     const double mean = exp(all.logarithms / (double)all.models);
@@ -192,17 +200,23 @@ static void check_models(enum weight_type type, bool rotated, double most) {
 
 static void test_every_model_comes_nearer(void **state) {
     (void)state;
-    check_models(WEIGHT_TYPE_INT4, false, 0.8);
+    check_models(WEIGHT_TYPE_INT4, HEAD_WEIGHTS_AUTO, false, 0.8);
 }
 
 static void test_so_does_every_rotated_model(void **state) {
     (void)state;
-    check_models(WEIGHT_TYPE_INT4, true, 0.8);
+    check_models(WEIGHT_TYPE_INT4, HEAD_WEIGHTS_AUTO, true, 0.8);
+}
+
+/* Its head is rounded for where it matters, which is not all of the distance. */
+static void test_so_does_every_model_with_its_head_in_int4(void **state) {
+    (void)state;
+    check_models(WEIGHT_TYPE_INT4, HEAD_WEIGHTS_INT4, true, 0.85);
 }
 
 static void test_so_does_every_model_in_int8(void **state) {
     (void)state;
-    check_models(WEIGHT_TYPE_INT8, true, 0.97);
+    check_models(WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO, true, 0.97);
 }
 
 /* ---- the same bytes ---- */
@@ -213,15 +227,16 @@ static void test_threads_and_sets_change_no_byte(void **state) {
                                           "tests/golden/families/opt-proj"};
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     const size_t count = kernel_available(tables), all = sizeof folders / sizeof *folders;
-    for (size_t i = 0; i < 2 * all; i++) {
+    for (size_t i = 0; i < 3 * all; i++) {
         const char *folder = test_source_path(folders[i % all]);
-        const enum weight_type type = i < all ? WEIGHT_TYPE_INT4 : WEIGHT_TYPE_INT8;
+        const enum weight_type type = i / all == 1 ? WEIGHT_TYPE_INT8 : WEIGHT_TYPE_INT4;
+        const enum head_weights head = i / all == 2 ? HEAD_WEIGHTS_INT4 : HEAD_WEIGHTS_AUTO;
         struct error e = {0};
         struct scene first, other;
-        scene_init(&first, folder, type, i % 2, 1);
+        scene_init_as(&first, folder, type, head, i % 2, 1);
         assert_ok(calibrate(&first, kernel_scalar(), &e));
         for (size_t t = 0; t < count; t++) {
-            scene_init(&other, folder, type, i % 2, 1 + t % 3);
+            scene_init_as(&other, folder, type, head, i % 2, 1 + t % 3);
             assert_ok(calibrate(&other, tables[t], &e));
             assert_memory_equal(other.packed.memory, first.packed.memory,
                                 first.packed.memory_floats * sizeof(float));
@@ -287,21 +302,26 @@ static void test_other_types_are_refused(void **state) {
     }
 }
 
-static void check_plan(bool rotated) {
+/* more: bytes of each token beside the stream. */
+static void check_plan(enum head_weights head, bool rotated, size_t more) {
     struct scene s;
-    scene_init(&s, test_source_path("tests/golden/placements/pre"), WEIGHT_TYPE_INT4, rotated, 2);
+    scene_init_as(&s, test_source_path("tests/golden/placements/pre"), WEIGHT_TYPE_INT4, head, rotated, 2);
     struct calibrate_text text = text_of(&s);
     const size_t bytes = calibrate_bytes(&s.packed, s.workers, &text);
     text.count *= 1024;
-    const size_t stream = 1023 * (size_t)TOKENS * 48 * sizeof(float); /* rows of 40 floats are 48 apart */
-    assert_int_equal(calibrate_bytes(&s.packed, s.workers, &text) - bytes, stream);
+    const size_t each = 48 * sizeof(float) + more; /* rows of 40 floats are 48 apart */
+    assert_in_range(calibrate_bytes(&s.packed, s.workers, &text) - bytes, 1023 * (size_t)TOKENS * each,
+                    1023 * (size_t)TOKENS * (each + (more ? 2 * sizeof(float) : 0)));
     scene_deinit(&s);
 }
 
 static void test_memory_is_planned(void **state) {
     (void)state;
-    check_plan(false);
-    check_plan(true);
+    /* A refined head's inputs, and where it is used; and of each thread a float at most. */
+    const size_t refined = 64 * sizeof(float) + HEAD_USES_MOST * sizeof(struct head_use);
+    check_plan(HEAD_WEIGHTS_AUTO, false, 0);
+    check_plan(HEAD_WEIGHTS_AUTO, true, 0);
+    check_plan(HEAD_WEIGHTS_INT4, true, refined);
 }
 
 static void test_memory_may_end_anywhere(void **state) {
@@ -311,7 +331,8 @@ static void test_memory_may_end_anywhere(void **state) {
     for (size_t n = 1; failed; n++) {
         struct error e = {0};
         struct scene s;
-        scene_init(&s, test_source_path("tests/golden/placements/pre"), WEIGHT_TYPE_INT4, true, 1);
+        scene_init_as(&s, test_source_path("tests/golden/placements/pre"), WEIGHT_TYPE_INT4,
+                      HEAD_WEIGHTS_INT4, true, 1);
         failing_malloc_arm(n);
         enum status status = calibrate(&s, fastest(), &e);
         failed = failing_malloc_disarm();
@@ -330,6 +351,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_model_comes_nearer),
         cmocka_unit_test(test_so_does_every_rotated_model),
+        cmocka_unit_test(test_so_does_every_model_with_its_head_in_int4),
         cmocka_unit_test(test_so_does_every_model_in_int8),
         cmocka_unit_test(test_threads_and_sets_change_no_byte),
         cmocka_unit_test(test_windows_are_spread_over_the_text),
