@@ -47,6 +47,10 @@ static const char *const regexes[] = {
     "((.{1,10} ){1,5}\\n){1,5}",
     "(.?.?){0,20}b.{3}.{0,7}",
     "(a|ab|abc|b|bc|c)*d?",
+    "[^\xe2\x80\xa8\xe2\x80\xa9]{2,40}d?",
+    "([^\xe2\x80\xa8]{1,3}){2,9}",
+    "[a\xe2\x80\xa6-\xe2\x80\xa9]+b?",
+    "[^\xe2\x80\x90-\xe2\x80\xa7]*",
 };
 
 static const char *const schemas[] = {
@@ -58,6 +62,12 @@ static const char *const schemas[] = {
     "{\"type\": \"string\", \"pattern\": \"^[a-d]*$\", \"maxLength\": 33}",
     "{\"type\": \"string\", \"pattern\": \"c\", \"format\": \"uri\", \"maxLength\": 20}",
     "{\"patternProperties\": {\"ab\": {\"type\": \"null\"}, \"c$\": true}}",
+    "{\"patternProperties\": {\"^.*$\": {\"type\": \"null\"}}}",
+    "{\"patternProperties\": {\".+\": {\"type\": \"null\"}}, \"additionalProperties\": false}",
+    ("{\"patternProperties\": {\"^a.*\": {\"type\": \"null\"}, \".{3}\": true}, \"properties\": {\"aa\": "
+     "true},"
+     " \"propertyNames\": {\"maxLength\": 25}}"),
+    "{\"type\": \"string\", \"pattern\": \"^.{2,30}$\"}",
     "{\"propertyNames\": {\"minLength\": 2, \"maxLength\": 40}, \"additionalProperties\": {\"type\": "
     "\"null\"}}",
     "{\"propertyNames\": {\"pattern\": \"b\", \"maxLength\": 9}, \"patternProperties\": {\"a\": {\"type\": "
