@@ -1,19 +1,22 @@
 /* What the bytes of a set of texts are, in one word: a bit for each group of ASCII bytes that grammars rarely tell apart
- * (capital letters, digits, each small letter and mark for itself), one for characters beyond ASCII, and one for what is no UTF-8. */
+ * (capital letters, digits, each small letter and mark for itself), one for characters beyond ASCII, one for the line ends among
+ * these (U+2028 and U+2029, which a `.` of ECMAScript does not take), and one for what is no UTF-8. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#define GROUPS_BEYOND_ASCII ((uint64_t)1 << 62)
+#define GROUPS_LINE_ENDS    ((uint64_t)1 << 57)
+#define GROUPS_BEYOND_ASCII ((uint64_t)1 << 62) /* but for these */
 #define GROUPS_NO_UTF8      ((uint64_t)1 << 63)
 
 /* From 0 on each small letter, the rarest ones together; then capital letters, digits, control characters, and from 26 on each
- * mark for itself. */
+ * mark for itself, but for ^ and `. */
 static const uint8_t byte_group_numbers[128] = {
     25, 25, 25, 25, 25, 25, 25, 25, 25, 26, 27, 25, 25, 28, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25,
     25, 25, 25, 25, 25, 25, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 24, 24, 24, 24,
     24, 24, 24, 24, 24, 24, 45, 46, 47, 48, 49, 50, 51, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23,
-    23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 52, 53, 54, 55, 56, 57, 0,  1,  2,  3,  4,  5,  6,
+    23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 52, 53, 54, 55, 56, 55, 0,  1,  2,  3,  4,  5,  6,
     7,  8,  22, 9,  10, 11, 12, 13, 14, 22, 15, 16, 17, 18, 19, 20, 22, 21, 22, 58, 59, 60, 61, 25};
 
 /* The bit of an ASCII byte. */
@@ -21,8 +24,18 @@ static inline uint64_t byte_group(unsigned byte) {
     return (uint64_t)1 << byte_group_numbers[byte];
 }
 
-/* Characters that a JSON string has as they are: but quotes, backslashes and control characters. */
-#define PLAIN_GROUPS ((uint64_t)0x7FDFFFFF61FFFFFF)
+/* Characters that a JSON string has as they are: but quotes, backslashes and control characters;
+ * without line ends beyond ASCII, so that what a `.` takes is plain. */
+#define PLAIN_GROUPS ((uint64_t)0x7DDFFFFF61FFFFFF)
+
+/* The bytes of line ends beyond ASCII. */
+#define LINE_END_FIRST  0xE2
+#define LINE_END_SECOND 0x80
+#define LINE_END_LAST   0xA8 /* and the byte behind it */
+
+static inline bool is_line_end(unsigned first, unsigned second, unsigned last) {
+    return first == LINE_END_FIRST && second == LINE_END_SECOND && (last & 0xFE) == LINE_END_LAST;
+}
 
 /* Where a reader of UTF-8 stands; each state is a bit in a set of states. */
 enum utf8_state {

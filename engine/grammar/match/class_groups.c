@@ -25,14 +25,41 @@ static dfa_state common_target(struct rules *r, dfa_state state, unsigned first,
     return common;
 }
 
-/* What is left behind each character that begins with `lead`, where it is the same; DFA_DEAD: it is not. RULES_NONE:
- * failed. */
+static bool is_state(dfa_state state) {
+    return state != DFA_DEAD && state != RULES_NONE;
+}
+
+/* Where one byte leads. RULES_NONE: failed. */
+static dfa_state step(struct rules *r, dfa_state state, unsigned byte) {
+    return is_state(state) ? common_target(r, state, byte, byte) : state;
+}
+
+/* What is left behind a line end beyond ASCII, whichever it is; DFA_DEAD and RULES_NONE as below. */
+static dfa_state behind_line_end(struct rules *r, dfa_state state) {
+    dfa_state left = step(r, step(r, state, LINE_END_FIRST), LINE_END_SECOND);
+    return is_state(left) ? common_target(r, left, LINE_END_LAST, LINE_END_LAST + 1) : left;
+}
+
+/* Of the characters whose first byte, which has been taken, is that of line ends: what is left behind all but these. */
+static dfa_state beside_line_ends(struct rules *r, dfa_state state) {
+    dfa_state others = common_target(r, state, LINE_END_SECOND + 1, 0xBF);
+    dfa_state second = step(r, state, LINE_END_SECOND);
+    if (!is_state(others) || !is_state(second))
+        return others == RULES_NONE ? others : second == RULES_NONE ? second : DFA_DEAD;
+    dfa_state left = common_target(r, others, 0x80, 0xBF);
+    dfa_state before = common_target(r, second, 0x80, LINE_END_LAST - 1);
+    dfa_state behind = common_target(r, second, LINE_END_LAST + 2, 0xBF);
+    if (left == RULES_NONE || before == RULES_NONE || behind == RULES_NONE) return RULES_NONE;
+    return left == before && left == behind ? left : DFA_DEAD;
+}
+
+/* What is left behind each character that begins with `lead` and is no line end, where it is the same; DFA_DEAD: it is not.
+ * RULES_NONE: failed. */
 static dfa_state behind_characters(struct rules *r, dfa_state state, unsigned lead) {
     enum utf8_state at = utf8_lead(lead);
-    const dfa_state *row = dfa_row(r, state);
-    if (!row) return RULES_NONE;
-    state = row[r->class_of[lead]];
-    while (at != UTF8_BOUNDARY && state != DFA_DEAD && state != RULES_NONE) {
+    state = step(r, state, lead);
+    if (lead == LINE_END_FIRST && is_state(state)) return beside_line_ends(r, state);
+    while (at != UTF8_BOUNDARY && is_state(state)) {
         state = common_target(r, state, utf8_steps[at].first, utf8_steps[at].last);
         at = (enum utf8_state)utf8_steps[at].next;
     }
@@ -52,10 +79,19 @@ static bool look_beyond_ascii(struct rules *r, dfa_state state, struct class_gro
     return true;
 }
 
+static bool look_at_line_ends(struct rules *r, dfa_state state, struct class_groups *out) {
+    dfa_state left = behind_line_end(r, state);
+    if (left == RULES_NONE) return false;
+    bool matching = left != DFA_DEAD && dfa_nullable(r, left);
+    if (!matching) out->matching &= ~GROUPS_LINE_ENDS;
+    if (!matching || r->dfa_states[left].expression != RULES_EMPTY) out->exact &= ~GROUPS_LINE_ENDS;
+    return true;
+}
+
 bool class_groups_staying(struct rules *r, dfa_state state, uint64_t *groups) {
     const dfa_state *row = dfa_row(r, state);
     if (!row) return false;
-    *groups = ~(GROUPS_NO_UTF8 | GROUPS_BEYOND_ASCII);
+    *groups = ~(GROUPS_NO_UTF8 | GROUPS_BEYOND_ASCII | GROUPS_LINE_ENDS);
     for (unsigned byte = 0; byte < 0x80; byte++)
         if (row[r->class_of[byte]] != state) *groups &= ~byte_group(byte);
     bool stays = *groups != 0;
@@ -64,15 +100,18 @@ bool class_groups_staying(struct rules *r, dfa_state state, uint64_t *groups) {
         if (left == RULES_NONE) return false;
         stays = left == state;
     }
-    if (stays) *groups |= GROUPS_BEYOND_ASCII;
-    return true;
+    if (!stays) return true;
+    *groups |= GROUPS_BEYOND_ASCII;
+    dfa_state left = behind_line_end(r, state);
+    if (left == state) *groups |= GROUPS_LINE_ENDS;
+    return left != RULES_NONE;
 }
 
 /* A set of bytes needs no state. */
 static void look_at_set(const struct byte_set *set, struct class_groups *out) {
     for (unsigned byte = 0; byte < 0x80; byte++)
         if (!byte_set_has(set, byte)) out->exact &= ~byte_group(byte);
-    out->exact &= ~GROUPS_BEYOND_ASCII;
+    out->exact &= ~(GROUPS_BEYOND_ASCII | GROUPS_LINE_ENDS);
     out->matching = out->exact;
 }
 
@@ -86,7 +125,7 @@ static bool look(struct rules *r, rules_expression x, struct class_groups *out) 
     const dfa_state *row = state == RULES_NONE ? NULL : dfa_row(r, state);
     if (!row) return false;
     look_at_ascii(r, row, out);
-    return look_beyond_ascii(r, state, out);
+    return look_beyond_ascii(r, state, out) && look_at_line_ends(r, state, out);
 }
 
 void class_groups_clear(struct class_groups_table *t) {

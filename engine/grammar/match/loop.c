@@ -12,7 +12,7 @@ static bool tail_groups(struct rules *r, rules_expression tail, uint64_t *groups
     if (!row) return false;
     for (unsigned byte = 0; byte < 256; byte++)
         if (row[r->class_of[byte]] != DFA_DEAD)
-            *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII;
+            *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII | GROUPS_LINE_ENDS;
     return true;
 }
 

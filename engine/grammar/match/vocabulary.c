@@ -82,8 +82,13 @@ static unsigned begins_character(unsigned byte) {
     return (byte & 0xC0) != 0x80;
 }
 
-static uint64_t group_of(unsigned byte) {
-    return byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII;
+/* That of a node's byte. */
+static uint64_t group_of(const struct token_trie *t, const uint32_t *parents, uint32_t node) {
+    unsigned byte = t->bytes[node];
+    uint32_t second = parents[node], first = parents[second];
+    if (byte < 0x80) return byte_group(byte);
+    bool ends_line = second > 0 && first > 0 && is_line_end(t->bytes[first], t->bytes[second], byte);
+    return ends_line ? GROUPS_LINE_ENDS : GROUPS_BEYOND_ASCII;
 }
 
 /* The states of a reader of UTF-8 from which all of a node and below it is UTF-8; valid[node] is the set of those behind
@@ -98,10 +103,11 @@ static uint8_t valid_before(const struct token_trie *t, const uint8_t *valid, ui
 }
 
 /* What a node has to say to the one above it. */
-static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, uint32_t parent) {
+static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, const uint32_t *parents) {
+    uint32_t parent = parents[node];
     unsigned byte = t->bytes[node], height = t->heights[node] + begins_character(byte);
     valid[parent] &= valid_before(t, valid, node);
-    t->groups[parent] |= t->groups[node] | group_of(byte);
+    t->groups[parent] |= t->groups[node] | group_of(t, parents, node);
     if (height > UINT8_MAX) height = UINT8_MAX;
     if (height > t->heights[parent]) t->heights[parent] = (uint8_t)height;
 }
@@ -110,8 +116,8 @@ static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, uin
 
 /* Nodes below which (and on the way to which) everything is plain. Of the node d bytes deep that is being looked into:
  * states[d] is where a reader of UTF-8 is in its text, NOT_PLAIN where that is not plain; lengths[d] are its characters. */
-static void fill_plain(struct token_trie *t, const uint8_t *valid, uint32_t *ends, uint8_t *states,
-                       uint32_t *lengths) {
+static void fill_plain(struct token_trie *t, const uint8_t *valid, const uint32_t *parents, uint32_t *ends,
+                       uint8_t *states, uint32_t *lengths) {
     size_t depth = 0;
     ends[0] = (uint32_t)t->count;
     lengths[0] = 0;
@@ -120,7 +126,7 @@ static void fill_plain(struct token_trie *t, const uint8_t *valid, uint32_t *end
         while (node >= ends[depth]) depth--;
         unsigned byte = t->bytes[node], state = states[depth++];
         lengths[depth] = lengths[depth - 1] + begins_character(byte);
-        if (byte < 0x80 && !(byte_group(byte) & PLAIN_GROUPS)) state = NOT_PLAIN;
+        if (!(group_of(t, parents, node) & PLAIN_GROUPS)) state = NOT_PLAIN;
         if (state != NOT_PLAIN) state = utf8_step_of((enum utf8_state)state, byte);
         if (state == UTF8_REJECTED) state = NOT_PLAIN;
         states[depth] = (uint8_t)state;
@@ -145,11 +151,11 @@ static bool fill_groups(struct token_trie *t, uint32_t *open) {
     if (done) {
         memset(valid, 0xFF, t->count);
         fill_parents(t, parents);
-        for (uint32_t node = (uint32_t)t->count; node-- > 1;) tell_parent(t, valid, node, parents[node]);
-        fill_plain(t, valid, open, states, lengths);
+        for (uint32_t node = (uint32_t)t->count; node-- > 1;) tell_parent(t, valid, node, parents);
+        fill_plain(t, valid, parents, open, states, lengths);
         for (uint32_t node = 1; node < t->count; node++) {
             bool begins = (valid_before(t, valid, node) >> UTF8_BOUNDARY) & 1;
-            t->groups[node] |= group_of(t->bytes[node]) | (begins ? 0 : GROUPS_NO_UTF8);
+            t->groups[node] |= group_of(t, parents, node) | (begins ? 0 : GROUPS_NO_UTF8);
         }
     }
     free(valid);
@@ -190,6 +196,8 @@ static uint32_t plain_length(struct engine_string text) {
         unsigned byte = (unsigned char)text.text[i];
         state = utf8_step_of(state, byte);
         if (state == UTF8_REJECTED || (byte < 0x80 && !(byte_group(byte) & PLAIN_GROUPS))) return UINT32_MAX;
+        if (i > 1 && is_line_end((unsigned char)text.text[i - 2], (unsigned char)text.text[i - 1], byte))
+            return UINT32_MAX;
         length += begins_character(byte);
     }
     return length > 0 ? length : UINT32_MAX;

@@ -258,7 +258,7 @@ static bool are_sets(const struct rules *r, rules_expression a, rules_expression
     return r->expressions[a].kind == EXPRESSION_BYTES && r->expressions[b].kind == EXPRESSION_BYTES;
 }
 
-rules_expression rules_intersection(struct rules *r, rules_expression a, rules_expression b) {
+rules_expression expression_intersection(struct rules *r, rules_expression a, rules_expression b) {
     if (rules_failed(r) || a == RULES_NONE || b == RULES_NONE) return RULES_NONE;
     if (a == RULES_NOTHING || b == RULES_NOTHING) return RULES_NOTHING;
     if (a == b || is_all(r, b)) return a;
@@ -268,12 +268,55 @@ rules_expression rules_intersection(struct rules *r, rules_expression a, rules_e
                  : expression_intern(r, EXPRESSION_INTERSECTION, b, a, 0);
 }
 
-rules_expression rules_difference(struct rules *r, rules_expression a, rules_expression b) {
+rules_expression expression_difference(struct rules *r, rules_expression a, rules_expression b) {
     if (rules_failed(r) || a == RULES_NONE || b == RULES_NONE) return RULES_NONE;
     if (a == RULES_NOTHING || a == b || is_all(r, b)) return RULES_NOTHING;
     if (b == RULES_NOTHING) return a;
     if (are_sets(r, a, b)) return combine_sets(r, a, b, true);
     return expression_intern(r, EXPRESSION_DIFFERENCE, a, b, 0);
+}
+
+/* The first and the last element of a sequence where these are sets of bytes, and what is between them. */
+struct ends {
+    rules_expression first, last, between;
+};
+
+/* How many elements such a sequence has at most. */
+enum { ENDED_MAX = 16 };
+
+static bool find_ends(struct rules *r, rules_expression x, struct ends *out) {
+    size_t from = r->scratch_count, count = 0;
+    for (; r->expressions[x].kind == EXPRESSION_SEQUENCE && count < ENDED_MAX;
+         x = r->expressions[x].b, count++)
+        if (!scratch_push(r, r->expressions[x].a)) return false;
+    *out = (struct ends){.first = count > 0 ? r->scratch[from] : x, .last = x, .between = RULES_EMPTY};
+    bool found = count > 0 && r->expressions[out->first].kind == EXPRESSION_BYTES &&
+                 r->expressions[x].kind == EXPRESSION_BYTES;
+    for (; found && count > 1; count--)
+        out->between = expression_sequence(r, r->scratch[from + count - 1], out->between);
+    r->scratch_count = from;
+    return found;
+}
+
+/* Texts that begin and end alike differ between these ends: so that of keys in quotes the quote is no part of what is to be
+ * looked at as a whole, nor is what comes behind them. */
+static rules_expression combine(struct rules *r, rules_expression a, rules_expression b,
+                                rules_expression (*make)(struct rules *, rules_expression,
+                                                         rules_expression)) {
+    struct ends x, y;
+    if (rules_failed(r) || a == RULES_NONE || b == RULES_NONE) return RULES_NONE;
+    if (!find_ends(r, a, &x) || !find_ends(r, b, &y) || x.first != y.first || x.last != y.last)
+        return make(r, a, b);
+    const rules_expression parts[] = {x.first, make(r, x.between, y.between), x.last};
+    return rules_sequence(r, parts, 3);
+}
+
+rules_expression rules_intersection(struct rules *r, rules_expression a, rules_expression b) {
+    return combine(r, a, b, expression_intersection);
+}
+
+rules_expression rules_difference(struct rules *r, rules_expression a, rules_expression b) {
+    return combine(r, a, b, expression_difference);
 }
 
 rules_expression rules_call(struct rules *r, rules_name rule) {

@@ -188,6 +188,9 @@ rules_expression expression_intern(struct rules *r, enum expression_kind kind, u
 /* The members are r->scratch from `from` on, which are taken off. */
 rules_expression expression_choice(struct rules *r, size_t from);
 rules_expression expression_sequence(struct rules *r, rules_expression a, rules_expression b);
+/* Of texts that are not looked into for ends that are alike. */
+rules_expression expression_intersection(struct rules *r, rules_expression a, rules_expression b);
+rules_expression expression_difference(struct rules *r, rules_expression a, rules_expression b);
 rules_expression expression_bytes(struct rules *r, const struct byte_set *set);
 /* Of r->texts. */
 rules_expression expression_text(struct rules *r, uint32_t first, uint32_t length);

@@ -107,8 +107,8 @@ static rules_expression combine(struct rules *r, const struct expression *x, uin
     const uint32_t *b = dfa_any_row(r, x->b);
     if (!b) return RULES_NONE;
     rules_expression right = r->dfa_states[b[class]].expression;
-    return x->kind == EXPRESSION_INTERSECTION ? rules_intersection(r, left, right)
-                                              : rules_difference(r, left, right);
+    return x->kind == EXPRESSION_INTERSECTION ? expression_intersection(r, left, right)
+                                              : expression_difference(r, left, right);
 }
 
 static bool add_combined(struct rules *r, const struct expression *x) {

@@ -50,6 +50,10 @@ rules_expression rules_sequence(struct rules *r, const rules_expression *parts, 
 rules_expression rules_choice(struct rules *r, const rules_expression *parts, size_t count);
 /* part{least,most}; most may be RULES_UNLIMITED. Not unrolled: a count of a million costs what 2 does. */
 rules_expression rules_repeat(struct rules *r, rules_expression part, uint32_t least, uint32_t most);
+/* Some of the texts of x, so many that each one begins (ends) with one of them: enough of x where any text may stand behind
+ * (in front of) it. */
+rules_expression rules_trim_end(struct rules *r, rules_expression x);
+rules_expression rules_trim_begin(struct rules *r, rules_expression x);
 /* Texts that both match, and texts of `a` that `b` does not match. Both must be regular: without calls (those of rules
  * that lead to no call of themselves are put in their place). */
 rules_expression rules_intersection(struct rules *r, rules_expression a, rules_expression b);

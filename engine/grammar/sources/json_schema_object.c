@@ -29,10 +29,11 @@ struct object {
         rules_expression keys, maybe; /* that match it, and that any dialect may say do; with quotes */
     } patterns[JSON_SCHEMA_PATTERNS_MAX];
     size_t pattern_count;
-    rules_expression names; /* what propertyNames ask of keys; RULES_NONE: nothing */
-    bool is_closed;         /* keys that no one speaks of are not allowed */
-    rules_expression other; /* key, colon and value of the others; `nothing`: there are none */
-    size_t least, most;     /* properties */
+    rules_expression names;  /* what propertyNames ask of keys; RULES_NONE: nothing */
+    rules_expression listed; /* keys that are listed; RULES_NONE: there are none */
+    bool is_closed;          /* keys that no one speaks of are not allowed */
+    rules_expression other;  /* key, colon and value of the others; `nothing`: there are none */
+    size_t least, most;      /* properties */
 };
 
 /* ---- what there is ----------------------------------------------------------------------------------------------- */
@@ -150,15 +151,42 @@ static bool ask(const struct object *o, const char *name, unsigned patterns, str
     return name || patterns != 0 || !o->is_closed;
 }
 
-/* Those of the keys that match these patterns and no others. */
-static rules_expression narrow_keys(const struct object *o, rules_expression keys, unsigned patterns) {
+static rules_expression both(const struct object *o, rules_expression a, rules_expression b) {
+    return a == RULES_NONE ? b : rules_intersection(o->w->rules, a, b);
+}
+
+/* Those of the keys that match these patterns; NONE: there are no patterns, and all are. */
+static rules_expression matching_keys(const struct object *o, rules_expression keys, unsigned patterns) {
     for (size_t k = 0; k < o->pattern_count; k++)
-        keys = patterns >> k & 1 ? rules_intersection(o->w->rules, keys, o->patterns[k].keys)
-                                 : rules_difference(o->w->rules, keys, o->patterns[k].maybe);
+        if (patterns >> k & 1) keys = both(o, keys, o->patterns[k].keys);
     return keys;
 }
 
-static rules_expression write_member(const struct object *o, const char *name, rules_expression keys) {
+static rules_expression without_others(const struct object *o, rules_expression keys, unsigned patterns) {
+    for (size_t k = 0; k < o->pattern_count; k++)
+        if (!(patterns >> k & 1)) keys = rules_difference(o->w->rules, keys, o->patterns[k].maybe);
+    return keys;
+}
+
+/* Keys that are not listed and match these patterns and no others. A key that matches a pattern is a key without saying so;
+ * what is asked of names stands behind all else, where a limit of their length is seen. */
+static rules_expression other_keys(const struct object *o, unsigned patterns) {
+    bool names_first = o->names != RULES_NONE && o->pattern_count == 0;
+    rules_expression keys = names_first ? o->names : matching_keys(o, RULES_NONE, patterns);
+    if (keys == RULES_NONE) keys = json_schema_any_key(o->w);
+    keys = without_others(o, keys, patterns);
+    if (o->listed != RULES_NONE) keys = rules_difference(o->w->rules, keys, o->listed);
+    return names_first || o->names == RULES_NONE ? keys : both(o, keys, o->names);
+}
+
+static rules_expression listed_key(const struct object *o, const char *name, unsigned patterns) {
+    rules_expression key = json_schema_quoted(o->w, name, strlen(name));
+    if (o->names != RULES_NONE) key = both(o, key, o->names);
+    return without_others(o, matching_keys(o, key, patterns), patterns);
+}
+
+/* name NULL: those that no branch lists. */
+static rules_expression write_member(const struct object *o, const char *name) {
     struct json_schema_writer *w = o->w;
     rules_expression choices[1 << JSON_SCHEMA_PATTERNS_MAX];
     size_t count = 0;
@@ -167,29 +195,33 @@ static rules_expression write_member(const struct object *o, const char *name, r
         if (!ask(o, name, patterns, &asked)) continue;
         rules_expression value = json_schema_goal(w, &asked);
         if (value != w->shared.nothing)
-            choices[count++] = json_schema_seq(w, narrow_keys(o, keys, patterns), w->shared.colon, value);
+            choices[count++] = json_schema_seq(
+                w, name ? listed_key(o, name, patterns) : other_keys(o, patterns), w->shared.colon, value);
     }
     return count == 0 ? w->shared.nothing : rules_choice(w->rules, choices, count);
 }
 
+/* The keys that are listed, with their quotes; NONE: there are none, or it failed. */
+static rules_expression write_listed(const struct object *o) {
+    struct json_schema_writer *w = o->w;
+    rules_expression *listed = calloc(o->count + 1, sizeof *listed), all, quote = json_schema_word(w, "\"");
+    if (!listed)
+        return rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for %zu properties",
+                          o->count);
+    for (size_t i = 0; i < o->count && !rules_failed(w->rules); i++)
+        listed[i] = json_schema_unquoted(w, o->properties[i].name, strlen(o->properties[i].name));
+    all = rules_choice(w->rules, listed, o->count);
+    free(listed);
+    return o->count > 0 ? json_schema_seq(w, quote, all, quote) : RULES_NONE;
+}
+
 static void write_members(struct object *o) {
     struct json_schema_writer *w = o->w;
-    rules_expression *listed = calloc(o->count + 1, sizeof *listed);
-    rules_expression keys = o->names != RULES_NONE ? o->names : json_schema_any_key(w);
-    if (!listed) {
-        rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for %zu properties", o->count);
-        return;
-    }
-    for (size_t i = 0; i < o->count && !rules_failed(w->rules); i++) {
-        struct property *p = &o->properties[i];
-        listed[i] = json_schema_quoted(w, p->name, strlen(p->name));
-        bool is_narrowed = o->names != RULES_NONE;
-        p->member = write_member(o, p->name,
-                                 is_narrowed ? rules_intersection(w->rules, listed[i], o->names) : listed[i]);
-    }
-    if (o->count > 0) keys = rules_difference(w->rules, keys, rules_choice(w->rules, listed, o->count));
-    o->other = o->is_closed && o->pattern_count == 0 ? w->shared.nothing : write_member(o, NULL, keys);
-    free(listed);
+    bool has_others = !o->is_closed || o->pattern_count > 0;
+    for (size_t i = 0; i < o->count && !rules_failed(w->rules); i++)
+        o->properties[i].member = write_member(o, o->properties[i].name);
+    o->listed = has_others ? write_listed(o) : RULES_NONE;
+    o->other = has_others ? write_member(o, NULL) : w->shared.nothing;
 }
 
 /* ---- the list of members ------------------------------------------------------------------------------------------ */

@@ -61,18 +61,27 @@ rules_expression json_schema_any_key(struct json_schema_writer *w) {
     return w->shared.key;
 }
 
-rules_expression json_schema_quoted(struct json_schema_writer *w, const char *text, size_t length) {
-    struct text_buffer spelled = {0};
-    text_buffer_append_byte(&spelled, '"');
-    json_spelling_append(&spelled, text, length);
-    text_buffer_append_byte(&spelled, '"');
-    rules_expression quoted = RULES_NONE;
-    if (spelled.failed)
-        rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for a text of %zu bytes", length);
+static rules_expression spelled(struct json_schema_writer *w, struct engine_string text, const char *quote) {
+    struct text_buffer spelling = {0};
+    rules_expression made = RULES_NONE;
+    text_buffer_append(&spelling, quote, strlen(quote));
+    json_spelling_append(&spelling, text.text, text.length);
+    text_buffer_append(&spelling, quote, strlen(quote));
+    if (spelling.failed)
+        rules_fail(w->rules, STATUS_NO_MEMORY, "schema", "cannot allocate for a text of %zu bytes",
+                   text.length);
     else
-        quoted = rules_text(w->rules, spelled.bytes, spelled.length);
-    text_buffer_deinit(&spelled);
-    return quoted;
+        made = rules_text(w->rules, spelling.bytes, spelling.length);
+    text_buffer_deinit(&spelling);
+    return made;
+}
+
+rules_expression json_schema_quoted(struct json_schema_writer *w, const char *text, size_t length) {
+    return spelled(w, (struct engine_string){text, length}, "\"");
+}
+
+rules_expression json_schema_unquoted(struct json_schema_writer *w, const char *text, size_t length) {
+    return spelled(w, (struct engine_string){text, length}, "");
 }
 
 rules_expression json_schema_any_integer(struct json_schema_writer *w) {

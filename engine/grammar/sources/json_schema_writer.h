@@ -152,6 +152,8 @@ rules_expression json_schema_any_array(struct json_schema_writer *w);
 rules_expression json_schema_any_object(struct json_schema_writer *w);
 /* A text as a JSON string in the canonical spelling, with its quotes. */
 rules_expression json_schema_quoted(struct json_schema_writer *w, const char *text, size_t length);
+/* What lies between the quotes. */
+rules_expression json_schema_unquoted(struct json_schema_writer *w, const char *text, size_t length);
 /* Short forms of what rules.h has. */
 rules_expression json_schema_word(struct json_schema_writer *w, const char *text);
 rules_expression json_schema_optional(struct json_schema_writer *w, rules_expression x);

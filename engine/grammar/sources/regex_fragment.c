@@ -61,11 +61,14 @@ rules_expression regex_fragment_texts(struct rules *r, const struct regex_fragme
     size_t count = 0;
     for (unsigned place = 0; place < REGEX_LANGUAGES; place++) {
         if (!f->present[place]) continue;
-        rules_expression parts[3];
+        rules_expression parts[3], language = f->language[place];
         size_t n = 0;
-        if (any && !(place & REGEX_AT_BEGIN)) parts[n++] = *any;
-        parts[n++] = f->language[place];
-        if (any && !(place & REGEX_AT_END)) parts[n++] = *any;
+        bool opens = any && !(place & REGEX_AT_BEGIN), goes_on = any && !(place & REGEX_AT_END);
+        if (goes_on) language = rules_trim_end(r, language);
+        if (opens) language = rules_trim_begin(r, language);
+        if (opens) parts[n++] = *any;
+        parts[n++] = language;
+        if (goes_on) parts[n++] = *any;
         choices[count++] = rules_sequence(r, parts, n);
     }
     return count > 0 ? rules_choice(r, choices, count) : rules_points(r, NULL, 0);

@@ -22,6 +22,7 @@ struct regex_reader {
     const char *text; /* well-formed UTF-8 */
     size_t length, at, depth;
     bool ignores_case, dot_is_all;
+    rules_expression last_character; /* that was read, of a set */
     struct regex_expressions parts,
         choices[4]; /* of all sequences and alternatives that are not complete yet */
 };

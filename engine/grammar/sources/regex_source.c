@@ -46,6 +46,7 @@ static struct regex_fragment one_of(struct regex_reader *p, size_t start, struct
     else if (!rules_failed(p->rules))
         language = spell(p, set);
     point_set_deinit(set);
+    p->last_character = language;
     return regex_fragment_plain(language, false);
 }
 
@@ -342,22 +343,37 @@ static struct regex_fragment read_choice(struct regex_reader *p) {
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
+static rules_expression any_text(struct regex_reader *p, rules_expression character) {
+    return rules_repeat(p->rules, character, 0, RULES_UNLIMITED);
+}
+
+/* Texts a part of which matches. Of a pattern that one character matches these are all texts but those without such a character:
+ * so there are not many ways to divide them. */
+static rules_expression around(struct regex_reader *p, const struct regex_fragment *f) {
+    struct rules *r = p->rules;
+    rules_expression any =
+        p->style->spelling == REGEX_IN_JSON_STRING ? json_spelling_any(r) : rules_other_points(r, NULL, 0);
+    rules_expression texts = any_text(p, any);
+    if (regex_fragment_is_plain(f) &&
+        rules_trim_begin(r, rules_trim_end(r, f->language[0])) == p->last_character)
+        return rules_difference(r, texts, any_text(p, rules_difference(r, any, p->last_character)));
+    return regex_fragment_texts(r, f, &texts);
+}
+
 static rules_expression read_whole(struct regex_reader *p) {
-    rules_expression any = RULES_NONE;
     struct regex_fragment f = read_choice(p);
     if (p->at < p->length && !rules_failed(p->rules)) regex_reader_refuse(p, p->at, "a ) without its (");
     if (rules_failed(p->rules)) return RULES_NONE;
-    if (p->style->is_part) {
-        bool in_json = p->style->spelling == REGEX_IN_JSON_STRING;
-        any = in_json ? json_spelling_any(p->rules) : rules_other_points(p->rules, NULL, 0);
-        any = rules_repeat(p->rules, any, 0, RULES_UNLIMITED);
-    }
-    return regex_fragment_texts(p->rules, &f, p->style->is_part ? &any : NULL);
+    return p->style->is_part ? around(p, &f) : regex_fragment_texts(p->rules, &f, NULL);
 }
 
 rules_expression regex_write_as(struct rules *r, struct engine_string source,
                                 const struct regex_style *style) {
-    struct regex_reader p = {.rules = r, .style = style, .text = source.text, .length = source.length};
+    struct regex_reader p = {.rules = r,
+                             .style = style,
+                             .text = source.text,
+                             .length = source.length,
+                             .last_character = RULES_NONE};
     if (rules_failed(r)) return RULES_NONE;
     if (source.length > REGEX_SOURCE_BYTES_MAX)
         return rules_fail(r, STATUS_LIMIT, style->where,

@@ -40,6 +40,12 @@ static const char *const fixture_texts[] = {
     TEN("    ") "\n",
     TEN("ddd"),
     TEN("ddd") "\xc3",
+    "a\xe2\x80\xa8",
+    "\xe2\x80\xa9"
+    "bb",
+    "cc\xe2\x80",
+    "d\xe2\x80\xa7\xe2\x81\xa8",
+    "\x80\xa9",
     "b\"}",
     "\": {\"",
     "",

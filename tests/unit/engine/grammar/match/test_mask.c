@@ -47,6 +47,10 @@ static const char *const regexes[] = {
     "((.{1,10} ){1,5}\\n){1,5}",
     "(.?.?){0,20}b.{3}.{0,7}",
     "(a|ab|abc|b|bc|c)*d?",
+    "[^\xe2\x80\xa8\xe2\x80\xa9]{2,40}d?",
+    "([^\xe2\x80\xa8]{1,3}){2,9}",
+    "[a\xe2\x80\xa6-\xe2\x80\xa9]+b?",
+    "[^\xe2\x80\x90-\xe2\x80\xa7]*",
 };
 
 static const char *const schemas[] = {
@@ -58,6 +62,12 @@ static const char *const schemas[] = {
     "{\"type\": \"string\", \"pattern\": \"^[a-d]*$\", \"maxLength\": 33}",
     "{\"type\": \"string\", \"pattern\": \"c\", \"format\": \"uri\", \"maxLength\": 20}",
     "{\"patternProperties\": {\"ab\": {\"type\": \"null\"}, \"c$\": true}}",
+    "{\"patternProperties\": {\"^.*$\": {\"type\": \"null\"}}}",
+    "{\"patternProperties\": {\".+\": {\"type\": \"null\"}}, \"additionalProperties\": false}",
+    ("{\"patternProperties\": {\"^a.*\": {\"type\": \"null\"}, \".{3}\": true}, \"properties\": {\"aa\": "
+     "true},"
+     " \"propertyNames\": {\"maxLength\": 25}}"),
+    "{\"type\": \"string\", \"pattern\": \"^.{2,30}$\"}",
     "{\"propertyNames\": {\"minLength\": 2, \"maxLength\": 40}, \"additionalProperties\": {\"type\": "
     "\"null\"}}",
     "{\"propertyNames\": {\"pattern\": \"b\", \"maxLength\": 9}, \"patternProperties\": {\"a\": {\"type\": "
@@ -158,17 +168,20 @@ static void masks_are_the_same_in_any_order(void **state) {
 static size_t steps_of_mask(enum grammar_kind kind, const char *source, const char *behind) {
     enum { LONGEST = 250 };
     char longest[LONGEST + 1];
-    struct engine_string texts[LONGEST + 2] = {{"\"", 1}, {"\n", 1}};
+    static const char marks[] = "\"\n{c"; /* the last one is the first of the longer ones */
+    enum { MARKS = 3 };
+    struct engine_string texts[LONGEST + MARKS];
     struct grammar_vocabulary *v;
     grammar_state at = GRAMMAR_START;
-    uint32_t bits[LONGEST / 32 + 2];
+    uint32_t bits[(LONGEST + MARKS) / 32 + 1];
     struct error e;
     memset(longest, 'c', LONGEST);
-    for (size_t i = 1; i <= LONGEST; i++) texts[i + 1] = (struct engine_string){longest, i};
-    assert_ok(grammar_vocabulary_create(texts, LONGEST + 2, &v, &e));
+    for (size_t i = 0; i < MARKS; i++) texts[i] = (struct engine_string){&marks[i], 1};
+    for (size_t i = 1; i <= LONGEST; i++) texts[MARKS + i - 1] = (struct engine_string){longest, i};
+    assert_ok(grammar_vocabulary_create(texts, LONGEST + MARKS, &v, &e));
     struct grammar *g = fixture_compile(kind, source, v);
     for (; *behind; behind++)
-        assert_ok(grammar_accept(g, at, *behind == '"' ? 0 : *behind == 'c' ? 2 : 1, &at, &e));
+        assert_ok(grammar_accept(g, at, (int32_t)(strchr(marks, *behind) - marks), &at, &e));
     size_t before = g->matcher->rules->steps;
     assert_ok(grammar_mask(g, at, bits, &e));
     size_t steps = g->matcher->rules->steps - before;
@@ -192,6 +205,19 @@ static void far_limits_take_few_steps(void **state) {
         1, 4000);
 }
 
+/* There are not many ways to divide a key that only a part of has to match, and a limit of its length is seen. */
+static void keys_of_patterns_take_few_steps(void **state) {
+    static const char *const sources[] = {
+        "{\"patternProperties\": {\".+\": {\"type\": \"integer\"}}}",
+        "{\"patternProperties\": {\"^c.+\": {\"type\": \"integer\"}}, \"additionalProperties\": false}",
+        "{\"patternProperties\": {\"^.*$\": {\"type\": \"integer\"}}, \"propertyNames\": {\"maxLength\": "
+        "300}}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        assert_in_range(steps_of_mask(GRAMMAR_JSON_SCHEMA, sources[i], "{\"c"), 1, 700);
+}
+
 static void nothing_follows_a_dead_state(void **state) {
     uint32_t bits[FIXTURE_WORDS];
     grammar_state to;
@@ -213,9 +239,9 @@ static void nothing_follows_a_dead_state(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(masks_are_what_steps_say),       cmocka_unit_test(masks_are_the_same_in_any_order),
-        cmocka_unit_test(ends_everywhere_take_few_steps), cmocka_unit_test(far_limits_take_few_steps),
-        cmocka_unit_test(nothing_follows_a_dead_state),
+        cmocka_unit_test(masks_are_what_steps_say),        cmocka_unit_test(masks_are_the_same_in_any_order),
+        cmocka_unit_test(ends_everywhere_take_few_steps),  cmocka_unit_test(far_limits_take_few_steps),
+        cmocka_unit_test(keys_of_patterns_take_few_steps), cmocka_unit_test(nothing_follows_a_dead_state),
     };
     return cmocka_run_group_tests(tests, vocabulary_setup, vocabulary_teardown);
 }

@@ -21,6 +21,9 @@ static int setup(void **state) {
     if (rules_setup(state) != 0) return 1;
     any();
     letter();
+    for (uint32_t first = 0x2027; first <= 0x2028; first++)
+        for (uint32_t last = 0x2028; last <= 0x2029; last++)
+            rules_other_points(rules, &(struct rules_range){first, last}, 1);
     text("abname,xz\"");
     return 0;
 }
@@ -101,6 +104,19 @@ static void what_stays_is_found(void **state) {
     assert_false(groups & (byte_group('n') | byte_group(',')));
 }
 
+/* So that what a `.` of ECMAScript takes is known, but for these few. */
+static void line_ends_beyond_ascii_are_told_apart(void **state) {
+    const struct rules_range ends = {0x2028, 0x2029}, more = {0x2027, 0x2029}, one = {0x2028, 0x2028};
+    (void)state;
+    rules_expression dots = rules_repeat(rules, rules_other_points(rules, &ends, 1), 0, 7);
+    assert_int_equal(length_of(dots, MANY), 7);
+    assert_int_equal(length_of(dots, GROUPS_LINE_ENDS), 0);
+    assert_int_equal(length_of(any(), GROUPS_LINE_ENDS), 1);
+    assert_int_equal(length_of(rules_other_points(rules, &one, 1), GROUPS_LINE_ENDS), 0);
+    assert_int_equal(length_of(rules_other_points(rules, &one, 1), MANY), 1);
+    assert_int_equal(length_of(rules_other_points(rules, &more, 1), MANY), 0);
+}
+
 /* Repeats of repeats whose lengths have no gap are one. */
 static void repeats_of_repeats_are_one(void **state) {
     (void)state;
@@ -126,6 +142,7 @@ int main(void) {
                                         rules_teardown),
         cmocka_unit_test_setup_teardown(neighbours_are_one, setup, rules_teardown),
         cmocka_unit_test_setup_teardown(what_stays_is_found, setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(line_ends_beyond_ascii_are_told_apart, setup, rules_teardown),
         cmocka_unit_test_setup_teardown(repeats_of_repeats_are_one, setup, rules_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

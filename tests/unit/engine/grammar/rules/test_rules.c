@@ -116,6 +116,45 @@ static void rules_must_be_defined_once(void **state) {
     assert_says(e.text, "twice");
 }
 
+/* Keys in quotes differ between the quotes. */
+static void ends_that_are_alike_stand_outside(void **state) {
+    (void)state;
+    rules_expression x = rules_repeat(rules, text("ab"), 0, 7), y = choice(text("abab"), text("c"));
+    rules_expression mark = text("'"), a = sequence(mark, sequence(x, mark)),
+                     b = sequence(mark, sequence(y, mark));
+    assert_int_equal(rules_intersection(rules, a, b),
+                     sequence(mark, sequence(rules_intersection(rules, x, y), mark)));
+    assert_int_equal(rules_difference(rules, a, b),
+                     sequence(mark, sequence(rules_difference(rules, x, y), mark)));
+    assert_int_equal(rules_difference(rules, a, a), RULES_NOTHING);
+    assert_int_equal(rules_difference(rules, a, sequence(mark, mark)),
+                     sequence(mark, sequence(rules_difference(rules, x, RULES_EMPTY), mark)));
+    assert_int_not_equal(rules_intersection(rules, a, sequence(mark, y)), RULES_NOTHING);
+    assert_false(rules_failed(rules));
+}
+
+static void what_any_text_stands_for_is_left_out(void **state) {
+    (void)state;
+    rules_expression x = text("ab"), some = rules_repeat(rules, x, 2, 5),
+                     maybe = rules_repeat(rules, text("c"), 0, 3);
+    assert_int_equal(rules_trim_end(rules, some), rules_repeat(rules, x, 2, 2));
+    assert_int_equal(rules_trim_begin(rules, some), rules_repeat(rules, x, 2, 2));
+    assert_int_equal(rules_trim_end(rules, maybe), RULES_EMPTY);
+    assert_int_equal(rules_trim_end(rules, sequence(maybe, sequence(some, maybe))),
+                     sequence(maybe, rules_repeat(rules, x, 2, 2)));
+    assert_int_equal(rules_trim_begin(rules, sequence(maybe, sequence(some, maybe))),
+                     sequence(rules_repeat(rules, x, 2, 2), maybe));
+    assert_int_equal(rules_trim_end(rules, rules_repeat(rules, sequence(x, maybe), 2, 4)),
+                     sequence(x, sequence(maybe, x)));
+    assert_int_equal(rules_trim_begin(rules, rules_repeat(rules, sequence(maybe, x), 2, 4)),
+                     sequence(x, sequence(maybe, x)));
+    assert_int_equal(rules_trim_end(rules, choice(some, sequence(text("d"), maybe))),
+                     choice(rules_repeat(rules, x, 2, 2), text("d")));
+    assert_int_equal(rules_trim_begin(rules, RULES_NOTHING), RULES_NOTHING);
+    assert_int_equal(rules_trim_end(rules, RULES_NONE), RULES_NONE);
+    assert_false(rules_failed(rules));
+}
+
 /* An intersection of what calls itself is refused; of what only calls others it is not. */
 static void intersections_are_regular(void **state) {
     struct error e;
@@ -177,6 +216,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(points_are_utf8, rules_setup, rules_teardown),
         cmocka_unit_test_setup_teardown(the_first_failure_is_kept, rules_setup, rules_teardown),
         cmocka_unit_test_setup_teardown(rules_must_be_defined_once, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(ends_that_are_alike_stand_outside, rules_setup, rules_teardown),
+        cmocka_unit_test_setup_teardown(what_any_text_stands_for_is_left_out, rules_setup, rules_teardown),
         cmocka_unit_test_setup_teardown(intersections_are_regular, rules_setup, rules_teardown),
         cmocka_unit_test_setup_teardown(what_matches_nothing_is_refused, rules_setup, rules_teardown),
         cmocka_unit_test_setup_teardown(depth_is_limited, rules_setup, rules_teardown),
