@@ -123,7 +123,8 @@ static bool make_order(struct forward *f, struct error *e) {
     size_t layers = f->description->layers, count = layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     f->order = memory_aligned(count, sizeof *f->order, "step buffers", e);
     f->joins = memory_aligned(count, sizeof *f->joins, "step buffers", e);
-    if (!f->order || !f->joins) return false;
+    f->tilings = memory_aligned(count, sizeof *f->tilings, "step buffers", e);
+    if (!f->order || !f->joins || !f->tilings) return false;
     const struct packed_linear **next = f->order;
     for (size_t i = 0; i < layers; i++) {
         f->joins[next - f->order + 1] =
@@ -172,7 +173,8 @@ size_t forward_memory_bytes(const struct packed_model *model, const struct worke
     size_t linears = d->layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     return sizeof f + floats * sizeof(float) + doubles * sizeof(double) +
            limits->rows_max * (sizeof *f.rows + sizeof *f.attention_rows + sizeof *f.attention_order) +
-           entries * (sizeof *f.units + 3 * sizeof(size_t)) + linears * sizeof *f.order;
+           entries * (sizeof *f.units + 3 * sizeof(size_t)) +
+           linears * (sizeof *f.order + sizeof *f.tilings + sizeof *f.joins);
 }
 
 enum status forward_create(const struct packed_model *model, const struct kv_pool *pool,
@@ -214,6 +216,7 @@ void forward_destroy(struct forward *f) {
     free(f->attention_order);
     free(f->order);
     free(f->joins);
+    free(f->tilings);
     free(f);
 }
 

@@ -12,10 +12,6 @@
 #define RUN_PANELS       4 /* of low-precision weights: a panel's epilogue overlaps the next */
 #define TILES_PER_WORKER 4 /* with fewer tiles, rows are split into more blocks */
 
-struct tiling {
-    size_t panels, runs, block_rows, tiles;
-};
-
 static size_t divide_up(size_t a, size_t b) {
     return (a + b - 1) / b;
 }
@@ -36,12 +32,22 @@ static size_t longest_run(const struct packed_linear *linear) {
 
 static struct tiling tiling_of(const struct forward *f, const struct packed_linear *linear, size_t rows) {
     const size_t threads = workers_count(f->workers), tiles_min = threads * TILES_PER_WORKER;
-    struct tiling tiling = {.panels = kernel_panels(linear->out)};
+    struct tiling tiling = {.rows = rows,
+                            .panels = kernel_panels(linear->out),
+                            .panel_bytes = kernel_panel_bytes(linear->type, linear->in)};
     const size_t runs = divide_up(tiling.panels, threads * longest_run(linear)) * threads;
     tiling.runs = lower(tiling.panels, higher(runs, tiles_min));
     const size_t blocks = higher(1, lower(divide_up(tiles_min, tiling.runs), rows / BLOCK_ROWS));
     tiling.block_rows = divide_up(divide_up(rows, blocks), KERNEL_LANES) * KERNEL_LANES;
     tiling.tiles = tiling.runs * divide_up(rows, tiling.block_rows);
+    return tiling;
+}
+
+/* Of the linear at a place in the order. It is kept, since most steps have as many rows as the one before, and all threads wait
+ * while the caller works it out. */
+static const struct tiling *tiling_at(const struct forward *f, size_t place, size_t rows) {
+    struct tiling *tiling = &f->tilings[place];
+    if (tiling->rows != rows) *tiling = tiling_of(f, f->order[place], rows);
     return tiling;
 }
 
@@ -54,9 +60,8 @@ static size_t run_start(const struct tiling *tiling, size_t run) {
 #define JOINED_MAX 2
 struct gemm_part {
     const struct packed_linear *linear;
-    struct tiling tiling;
-    size_t tile;           /* its first */
-    struct lowp_gemm gemm; /* of f32: only the base */
+    const struct tiling *tiling;
+    size_t tile; /* its first */
 };
 
 struct gemm_parts {
@@ -66,26 +71,27 @@ struct gemm_parts {
 
 struct tiled_gemm {
     const struct forward *forward;
-    struct gemm_parts now, next; /* next: perhaps none */
+    struct gemm_parts now, next;       /* next: perhaps none */
+    struct lowp_gemm gemm[JOINED_MAX]; /* of each part that runs now; of f32: only the base */
     size_t rows;
 };
 
-static void add_part(const struct forward *f, const struct packed_linear *linear, size_t rows,
-                     struct gemm_parts *parts) {
-    const struct tiling tiling = tiling_of(f, linear, rows);
-    parts->part[parts->count++] =
-        (struct gemm_part){.linear = linear, .tiling = tiling, .tile = parts->tiles};
-    parts->tiles += tiling.tiles;
+/* So many linears from a place in the order on. */
+static void set_parts(const struct forward *f, size_t place, size_t count, size_t rows,
+                      struct gemm_parts *parts) {
+    parts->count = parts->tiles = 0;
+    for (; parts->count < count; parts->count++, place++) {
+        const struct tiling *tiling = tiling_at(f, place, rows);
+        parts->part[parts->count] =
+            (struct gemm_part){.linear = f->order[place], .tiling = tiling, .tile = parts->tiles};
+        parts->tiles += tiling->tiles;
+    }
 }
 
-/* What runs from f->order_at on. */
-static struct gemm_parts parts_of_next(const struct forward *f, size_t rows) {
-    struct gemm_parts parts = {0};
-    const struct packed_linear *const *order = f->order + f->order_at;
-    if (!order[0]) return parts;
-    add_part(f, order[0], rows, &parts);
-    if (f->joins[f->order_at + 1]) add_part(f, order[1], rows, &parts);
-    return parts;
+/* Linears that run together from a place in the order on. */
+static size_t parts_at(const struct forward *f, size_t place) {
+    if (!f->order[place]) return 0;
+    return f->joins[place + 1] ? JOINED_MAX : 1;
 }
 
 static const struct gemm_part *part_of(const struct gemm_parts *parts, size_t tile) {
@@ -97,8 +103,8 @@ static const struct gemm_part *part_of(const struct gemm_parts *parts, size_t ti
 /* The first weights of a tile. */
 static const void *tile_weights(const struct gemm_parts *parts, size_t tile) {
     const struct gemm_part *p = part_of(parts, tile);
-    const size_t panel = run_start(&p->tiling, (tile - p->tile) % p->tiling.runs);
-    return (const char *)p->linear->weights + panel * kernel_panel_bytes(p->linear->type, p->linear->in);
+    const size_t panel = run_start(p->tiling, (tile - p->tile) % p->tiling->runs);
+    return (const char *)p->linear->weights + panel * p->tiling->panel_bytes;
 }
 
 /* What the worker reads after a tile: the next of its share; behind it, its share of the next GEMM. */
@@ -114,11 +120,12 @@ static void run_tile(void *context, size_t tile, size_t worker) {
     const struct tiled_gemm *g = context;
     const struct kernel_table *kernels = g->forward->kernels;
     const struct gemm_part *p = part_of(&g->now, tile);
-    size_t run = (tile - p->tile) % p->tiling.runs, panel = run_start(&p->tiling, run),
-           panels = run_start(&p->tiling, run + 1) - panel,
-           row = (tile - p->tile) / p->tiling.runs * p->tiling.block_rows;
-    size_t rows = lower(g->rows - row, p->tiling.block_rows);
-    struct lowp_gemm m = p->gemm;
+    const struct tiling *tiling = p->tiling;
+    size_t run = (tile - p->tile) % tiling->runs, panel = run_start(tiling, run),
+           panels = run_start(tiling, run + 1) - panel,
+           row = (tile - p->tile) / tiling->runs * tiling->block_rows;
+    size_t rows = lower(g->rows - row, tiling->block_rows);
+    struct lowp_gemm m = g->gemm[p - g->now.part];
     m.base.prefetch = weights_after(g, tile, worker);
     if (p->linear->type == WEIGHT_TYPE_F32)
         kernels->gemm_f32(&m.base, row, rows, panel, panels);
@@ -177,16 +184,20 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
 
 static void run_own(struct forward *f, const struct linear_call *const *call, size_t count) {
     const size_t rows = call[0]->rows;
-    struct joined_calls calls = {.count = count};
-    struct tiled_gemm g = {.forward = f, .rows = rows, .next = parts_of_next(f, rows)};
+    struct joined_calls calls;
+    struct tiled_gemm g;
+    g.forward = f;
+    g.rows = rows;
+    calls.count = count;
+    set_parts(f, f->order_at - count, count, rows, &g.now);
+    set_parts(f, f->order_at, parts_at(f, f->order_at), rows, &g.next);
     unsigned char *at = (unsigned char *)f->lowp_rows;
     bool converts = false;
     for (size_t i = 0; i < count; i++) {
         const struct packed_linear *linear = call[i]->linear;
         calls.call[i] = call[i];
         calls.rows[i] = at;
-        add_part(f, linear, rows, &g.now);
-        g.now.part[i].gemm = (struct lowp_gemm){.base = gemm_of(call[i]), .x = at, .panels = linear->weights};
+        g.gemm[i] = (struct lowp_gemm){.base = gemm_of(call[i]), .x = at, .panels = linear->weights};
         at += divide_up(rows * kernel_row_bytes(linear->type, linear->in), KERNEL_ALIGN) * KERNEL_ALIGN;
         converts |= linear->type != WEIGHT_TYPE_F32;
     }

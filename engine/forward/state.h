@@ -27,6 +27,12 @@ struct attention_unit {
     bool stores_first;  /* keys and values of its rows are stored before any tile runs */
 };
 
+/* How a linear is split into tiles: runs of panels by blocks of rows (linear.c). */
+struct tiling {
+    size_t rows; /* that it is for; 0: it is not there yet */
+    size_t panels, panel_bytes, runs, block_rows, tiles;
+};
+
 struct forward {
     const struct packed_model *model;
     const struct model_description *description;
@@ -67,7 +73,8 @@ struct forward {
     double *frequencies;       /* [entries, rotary pairs]: as the rows of cosine */
     /* The linears of a step as they run, then NULL: the weights of the next are prefetched. */
     const struct packed_linear **order;
-    bool *joins; /* by its place in the order: a linear runs together with the one before */
+    struct tiling *tilings; /* of each, as of the last step */
+    bool *joins;            /* by its place in the order: a linear runs together with the one before */
     float *memory;
 
     /* the current step */
