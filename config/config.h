@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "engine/base/error.h"
+#include "engine/base/workers.h"
 #include "engine/types/choices.h"
 
 /* id, name on the command line, the one argument that it may have besides options ("": none), help */
@@ -53,6 +54,7 @@ struct config_list {
 #define CONFIG_KERNEL_ISA   enum kernel_isa
 #define CONFIG_SPECULATE    enum speculate_mode
 #define CONFIG_HEAD_WEIGHTS enum head_weights
+#define CONFIG_PIN_THREADS  enum pin_threads
 
 enum option_id {
 #define OPTION(type, field, ...) OPTION_##field,

@@ -120,7 +120,7 @@ const struct named_value *option_values(enum option_type type) {
         [OPTION_TYPE_NORM_FORM] = norm_form_choices,       [OPTION_TYPE_WEIGHT_TYPE] = weight_type_choices,
         [OPTION_TYPE_KV_TYPE] = kv_type_choices,           [OPTION_TYPE_MATMUL] = matmul_choices,
         [OPTION_TYPE_KERNEL_ISA] = kernel_isa_choices,     [OPTION_TYPE_SPECULATE] = speculate_choices,
-        [OPTION_TYPE_HEAD_WEIGHTS] = head_weights_choices,
+        [OPTION_TYPE_HEAD_WEIGHTS] = head_weights_choices, [OPTION_TYPE_PIN_THREADS] = pin_threads_choices,
     };
     return values[type];
 }
@@ -280,7 +280,8 @@ static enum status list_append(struct config_list *list, const char *text, struc
 /* Enums are as wide as an int in every ABI that we build for; the table's fields are written as one. */
 _Static_assert(sizeof(enum norm_form) == sizeof(int) && sizeof(enum weight_type) == sizeof(int) &&
                    sizeof(enum kv_type) == sizeof(int) && sizeof(enum matmul_kind) == sizeof(int) &&
-                   sizeof(enum kernel_isa) == sizeof(int) && sizeof(enum speculate_mode) == sizeof(int),
+                   sizeof(enum kernel_isa) == sizeof(int) && sizeof(enum speculate_mode) == sizeof(int) &&
+                   sizeof(enum pin_threads) == sizeof(int),
                "an option's enum is written as an int");
 
 static bool set_enum(const struct named_value *values, void *field, const char *text) {

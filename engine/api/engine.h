@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "engine/base/workers.h"
 #include "engine/types/adapter.h"
 #include "engine/types/calibration.h"
 #include "engine/types/choices.h"
@@ -63,16 +64,17 @@ struct engine_options {
     enum matmul_kind matmul;
     enum kernel_isa isa;
     enum speculate_mode speculate; /* where drafts come from */
-    double draft_row_cost;     /* for tests: of each further row, in steps of one row; 0: it is measured */
-    size_t threads;            /* compute threads; 0: one a usable core */
-    size_t context;            /* tokens a sequence may have; 0: the model's own */
-    bool extend_context;       /* it may be more than that, where positions are not a learned table */
-    size_t kv_cache_mib;       /* 0: from the memory that is left */
-    size_t kv_page_tokens;     /* positions in a cache page, a multiple of 16 */
-    bool prefix_cache;         /* prompts find what others with the same beginning have computed */
-    size_t sequences_max;      /* that run at once */
-    size_t queue_max;          /* choices that wait */
-    size_t queue_tokens_max;   /* prompt tokens that wait; 0: no limit of its own */
+    double draft_row_cost;        /* for tests: of each further row, in steps of one row; 0: it is measured */
+    size_t threads;               /* compute threads; 0: one a usable core */
+    enum pin_threads pin_threads; /* what these are bound to */
+    size_t context;               /* tokens a sequence may have; 0: the model's own */
+    bool extend_context;          /* it may be more than that, where positions are not a learned table */
+    size_t kv_cache_mib;          /* 0: from the memory that is left */
+    size_t kv_page_tokens;        /* positions in a cache page, a multiple of 16 */
+    bool prefix_cache;            /* prompts find what others with the same beginning have computed */
+    size_t sequences_max;         /* that run at once */
+    size_t queue_max;             /* choices that wait */
+    size_t queue_tokens_max;      /* prompt tokens that wait; 0: no limit of its own */
     size_t suspended_max;      /* sequences beside those, set aside for slow readers or want of pages, before
                                    new ones have to wait */
     bool fair_share;           /* clients of the same priority take turns, a sequence each */

@@ -376,7 +376,8 @@ static enum status load(struct engine *engine, const struct engine_options *o, s
     if ((status = engine_options_check(o, e)) != STATUS_OK) return status;
     if ((status = kernel_select(o->isa, &engine->kernels, e)) != STATUS_OK) return status;
     size_t threads = o->threads ? o->threads : workers_default_count();
-    if ((status = workers_create(threads, &engine->workers, e)) != STATUS_OK) return status;
+    if ((status = workers_create_pinned(threads, o->pin_threads, "", &engine->workers, e)) != STATUS_OK)
+        return status;
     if ((status = loaded_model_init(&engine->model, &loader, engine->workers, e)) != STATUS_OK) return status;
     if ((status = prepare_texts(engine, e)) != STATUS_OK) return status;
     if ((status = engine_open_chat(engine, o, e)) != STATUS_OK) return status;

@@ -80,13 +80,37 @@ static void store_head(const struct forward *f, size_t layer, size_t row, size_t
                          r.value);
 }
 
+/* Of a row, heads [first, end). */
+static void store_row(const struct forward *f, size_t layer, size_t row, size_t first, size_t end) {
+    if (!f->units[f->entry_unit[f->rows[row].entry]].stores_first) return;
+    for (size_t h = first; h < end; h++) store_head(f, layer, row, h);
+}
+
 static void store_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
-    size_t layer = *(const size_t *)context;
-    for (size_t r = first; r < first + count; r++) {
-        if (!f->units[f->entry_unit[f->rows[r].entry]].stores_first) continue;
-        for (size_t h = 0; h < f->description->kv_heads; h++) store_head(f, layer, r, h);
-    }
+    for (size_t r = first; r < first + count; r++)
+        store_row(f, *(const size_t *)context, r, 0, f->description->kv_heads);
+}
+
+struct attention_step {
+    struct forward *forward;
+    size_t layer;
+};
+
+static void store_head_tile(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    const struct attention_step *step = context;
+    for (size_t r = 0; r < step->forward->row_count; r++)
+        store_row(step->forward, step->layer, r, tile, tile + 1);
+}
+
+/* Few rows are not split; their heads are. */
+static void store_rows(struct attention_step *step) {
+    struct forward *f = step->forward;
+    if (f->row_count < ROWS_MIN)
+        workers_run(f->workers, store_head_tile, step, f->description->kv_heads);
+    else
+        forward_each_block(f, f->row_count, store_block, &step->layer);
 }
 
 static const struct attention_unit *unit_of_tile(const struct forward *f, size_t tile) {
@@ -101,31 +125,30 @@ static const struct attention_unit *unit_of_tile(const struct forward *f, size_t
     return &f->units[low];
 }
 
-struct attention_step {
-    struct forward *forward;
-    size_t layer;
-};
-
-/* A tile: a part of a unit by a key/value head. All parts of a head before the next head, whose keys and values then stay
- * in a cache. */
+/* A tile: a part of a unit by a key/value head, or by a split of it. All parts of a head before the next head, whose keys and
+ * values then stay in a cache. */
 struct attention_part {
     const struct attention_unit *unit;
-    size_t head, part;
+    size_t head, split, splits, part;
 };
 
 static struct attention_part part_of(const struct forward *f, size_t tile) {
     const struct attention_unit *unit = unit_of_tile(f, tile);
     size_t parts = attention_parts(unit), local = tile - unit->tile;
-    return (struct attention_part){.unit = unit, .head = local / parts, .part = local % parts};
+    return (struct attention_part){.unit = unit,
+                                   .head = local / parts / unit->splits,
+                                   .split = local / parts % unit->splits,
+                                   .splits = unit->splits,
+                                   .part = local % parts};
 }
 
 static struct attention attention_of(const struct forward *f, size_t layer, const struct attention_part *p) {
     const struct model_description *d = f->description;
     const struct layer_traits *traits = &d->layer[layer];
-    size_t group = d->heads / d->kv_heads;
+    size_t group = d->heads / d->kv_heads / p->splits, first_query = (p->head * p->splits + p->split) * group;
     return (struct attention){
         .rows = f->attention_rows + p->unit->first,
-        .column = p->head * group * d->head_dim,
+        .column = first_query * d->head_dim,
         .shared = p->unit->shared,
         .group = group,
         .head_dim = d->head_dim,
@@ -136,20 +159,20 @@ static struct attention attention_of(const struct forward *f, size_t layer, cons
         .page_tokens = f->pool->layout.page_tokens,
         .page_stride = f->pool->page_bytes,
         .cache = kv_head_of(&f->pool->layout, layer, p->head),
-        .alibi = f->alibi ? f->alibi + p->head * group * f->alibi_stride : NULL,
+        .alibi = f->alibi ? f->alibi + first_query * f->alibi_stride : NULL,
         .alibi_stride = f->alibi_stride,
         .alibi_last = f->alibi_last,
     };
 }
 
-/* States of one chunk of a unit's rows by one key/value head. */
+/* States of one chunk of a unit's rows by the query heads of a tile. */
 static size_t chunk_states(const struct attention *a, const struct attention_unit *unit) {
     return unit->rows * a->group * kernel_attention_state(a->head_dim);
 }
 
 static float *states_of(const struct forward *f, const struct attention *a, const struct attention_part *p) {
     return f->states + p->unit->states * attention_state_floats(f->description) +
-           p->head * p->unit->chunks * chunk_states(a, p->unit);
+           (p->head * p->unit->splits + p->split) * p->unit->chunks * chunk_states(a, p->unit);
 }
 
 static void attend_block(const struct forward *f, const struct attention *a, const struct attention_part *p,
@@ -180,17 +203,41 @@ static void attend_tile(void *context, size_t tile, size_t worker) {
         attend_block(f, &a, &part, step->layer);
 }
 
-/* A unit by a key/value head: out of the states of its chunks. */
+/* Out of the states of a unit's chunks by so many of a tile's query heads. Where they are not all of them, the states of a row
+ * are not beside those of the next: a row at a time. */
+static void merge_queries(const struct forward *f, size_t layer, const struct attention_part *p, size_t first,
+                          size_t count) {
+    struct attention a = attention_of(f, layer, p);
+    const size_t stride = chunk_states(&a, p->unit), group = a.group,
+                 state = kernel_attention_state(a.head_dim);
+    float *states = states_of(f, &a, p) + first * state;
+    a.column += first * a.head_dim;
+    a.group = count;
+    if (a.alibi) a.alibi += first * a.alibi_stride;
+    if (count == group) {
+        f->kernels->attention_merge(&a, 0, p->unit->rows, 0, states, stride);
+        return;
+    }
+    for (size_t r = 0; r < p->unit->rows; r++, a.rows++)
+        f->kernels->attention_merge(&a, 0, 1, 0, states + r * group * state, stride);
+}
+
 static void merge_tile(void *context, size_t tile, size_t worker) {
     (void)worker;
     const struct attention_step *step = context;
     const struct forward *f = step->forward;
-    const size_t heads = f->description->kv_heads;
-    const struct attention_part part = {.unit = &f->units[tile / heads], .head = tile % heads};
-    if (part.unit->chunks == 0) return;
-    const struct attention a = attention_of(f, step->layer, &part);
-    f->kernels->attention_merge(&a, 0, part.unit->rows, 0, states_of(f, &a, &part),
-                                chunk_states(&a, part.unit));
+    const size_t merges = attention_merges(f), heads = f->description->kv_heads;
+    const struct attention_unit *unit = &f->units[tile / merges / heads];
+    if (unit->chunks == 0) return;
+    struct attention_part part = {.unit = unit, .head = tile / merges % heads, .splits = unit->splits};
+    const size_t group = f->description->heads / heads, first = tile % merges * (group / merges),
+                 own = group / unit->splits;
+    for (size_t at = first, count; at < first + group / merges; at += count) {
+        const size_t left = first + group / merges - at, to_split = own - at % own;
+        count = left < to_split ? left : to_split;
+        part.split = at / own;
+        merge_queries(f, step->layer, &part, at % own, count);
+    }
 }
 
 /* Norms of whole projections, before these are split into heads. */
@@ -211,7 +258,9 @@ void attention_run(struct forward *f, size_t layer) {
     struct attention_step step = {.forward = f, .layer = layer};
     if (f->description->qk_norm == QK_NORM_WHOLE)
         forward_each_block(f, f->row_count, normalize_projections, &f->model->layers[layer]);
-    if (f->any_stores_first) forward_each_block(f, f->row_count, store_block, &layer);
+    if (f->any_stores_first) store_rows(&step);
     workers_run(f->workers, attend_tile, &step, f->attention_tiles);
-    if (f->any_chunks) workers_run(f->workers, merge_tile, &step, f->unit_count * f->description->kv_heads);
+    if (f->any_chunks)
+        workers_run(f->workers, merge_tile, &step,
+                    f->unit_count * f->description->kv_heads * attention_merges(f));
 }

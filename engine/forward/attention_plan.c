@@ -1,7 +1,8 @@
 /* Which rows of a step attention takes together, and its tiles. Entries whose page tables begin alike are a unit, so
  * that their common keys and values are read once for several of them; any other entry is a unit by itself. A unit's
  * tiles are (key/value head, block of rows), or, where a step has few tiles for its threads, (key/value head, chunk of
- * keys). No bit of a result depends on any of this. */
+ * keys). Where these are still fewer than threads, the query heads that share a key/value head are split too, so that
+ * several threads read its keys and values. No bit of a result depends on any of this. */
 #include <assert.h>
 
 #include "engine/forward/state.h"
@@ -103,7 +104,8 @@ static void make_units(struct forward *f) {
     for (size_t i = 0; i < f->entry_count; i++) {
         if (!is_free(f, i)) continue;
         struct attention_unit *unit = &f->units[f->unit_count];
-        *unit = (struct attention_unit){.first = rows, .block_rows = TILE_ROWS, .single_rows = true};
+        *unit =
+            (struct attention_unit){.first = rows, .block_rows = TILE_ROWS, .splits = 1, .single_rows = true};
         add_entry(f, unit, i);
         if (is_short(&f->entries[i])) add_joining(f, unit, i);
         rows += unit->rows;
@@ -122,7 +124,7 @@ static size_t number_tiles(struct forward *f) {
     size_t tiles = 0;
     for (size_t i = 0; i < f->unit_count; i++) {
         f->units[i].tile = tiles;
-        tiles += attention_parts(&f->units[i]) * f->description->kv_heads;
+        tiles += attention_parts(&f->units[i]) * f->units[i].splits * f->description->kv_heads;
     }
     return f->attention_tiles = tiles;
 }
@@ -140,15 +142,36 @@ static void split_units(struct forward *f) {
     }
 }
 
+/* The fewest parts of equal size of a group of query heads that make `tiles` tiles at least `wanted`, or all of them. */
+static size_t splits_for(size_t group, size_t tiles, size_t wanted) {
+    size_t splits = 1;
+    while (splits < group && (group % splits != 0 || tiles * splits < wanted)) splits++;
+    return splits;
+}
+
+static size_t group_of(const struct forward *f) {
+    return f->description->heads / f->description->kv_heads;
+}
+
+static void split_groups(struct forward *f, size_t threads) {
+    const size_t splits = splits_for(group_of(f), number_tiles(f), threads);
+    for (size_t i = 0; i < f->unit_count; i++) f->units[i].splits = splits;
+}
+
+size_t attention_merges(const struct forward *f) {
+    return splits_for(group_of(f), f->unit_count * f->description->kv_heads, workers_count(f->workers));
+}
+
 /* A row's keys and values can be stored by its tile where no other tile reads them. */
 static bool must_store_first(const struct attention_unit *unit) {
-    return unit->chunks || (attention_parts(unit) > 1 && !unit->single_rows);
+    return unit->chunks || unit->splits > 1 || (attention_parts(unit) > 1 && !unit->single_rows);
 }
 
 void attention_plan(struct forward *f) {
     const size_t threads = workers_count(f->workers);
     make_units(f);
     if (threads > 1 && number_tiles(f) < TILES_PER_THREAD * threads) split_units(f);
+    if (threads > 1 && number_tiles(f) < threads) split_groups(f, threads);
     number_tiles(f);
     f->any_stores_first = f->any_chunks = false;
     for (size_t i = 0; i < f->unit_count; i++) {

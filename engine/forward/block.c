@@ -3,41 +3,76 @@
  * epilogue; else the output goes to f->output first. */
 #include "engine/forward/state.h"
 
+/* Columns of a gate that a thread takes, and threads from which on that takes less than a run of the pool. */
+#define GATE_COLUMNS     1024
+#define GATE_THREADS_MIN 4
+
 /* ---- input projections ---- */
 
-static void run_input(struct forward *f, const struct packed_linear *linear, struct norm_output normed,
-                      enum activation activation, float *out, size_t out_stride) {
-    linear_run(f, &(struct linear_call){
-                      .linear = linear,
-                      .x = normed.x,
-                      .x_stride = normed.stride,
-                      .rows = f->row_count,
-                      .row_scale = normed.row_scale,
-                      .activation = activation,
-                      .out = out,
-                      .out_stride = out_stride,
-                  });
+static struct linear_call input_call(const struct forward *f, const struct packed_linear *linear,
+                                     struct norm_output normed, float *out, size_t out_stride) {
+    return (struct linear_call){
+        .linear = linear,
+        .x = normed.x,
+        .x_stride = normed.stride,
+        .rows = f->row_count,
+        .row_scale = normed.row_scale,
+        .out = out,
+        .out_stride = out_stride,
+    };
 }
 
 static void run_qkv(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
-    run_input(f, &layer->qkv, normed, ACTIVATION_NONE, f->qkv, f->qkv_stride);
+    const struct linear_call qkv = input_call(f, &layer->qkv, normed, f->qkv, f->qkv_stride),
+                             values = input_call(f, &layer->values, normed, f->qkv + layer->qkv.out,
+                                                 f->qkv_stride);
     if (layer->values.out)
-        run_input(f, &layer->values, normed, ACTIVATION_NONE, f->qkv + layer->qkv.out, f->qkv_stride);
+        linear_run_joined(f, &qkv, &values);
+    else
+        linear_run(f, &qkv);
+}
+
+/* Columns [column, +width) of rows [first, +count). */
+static void gate_part(const struct forward *f, size_t first, size_t count, size_t column, size_t width) {
+    const float *gate = f->hidden + first * f->hidden_stride + column;
+    f->kernels->gate_rows(f->description->activation, gate, gate + f->description->mlp_width,
+                          f->hidden_stride, count, width, f->gated + first * f->gated_stride + column,
+                          f->gated_stride);
 }
 
 static void gate_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context, (void)worker;
-    const float *gate = f->hidden + first * f->hidden_stride;
-    f->kernels->gate_rows(f->description->activation, gate, gate + f->description->mlp_width,
-                          f->hidden_stride, count, f->description->mlp_width,
-                          f->gated + first * f->gated_stride, f->gated_stride);
+    gate_part(f, first, count, 0, f->description->mlp_width);
+}
+
+static size_t gate_columns(const struct forward *f) {
+    return (f->description->mlp_width + GATE_COLUMNS - 1) / GATE_COLUMNS;
+}
+
+/* A stretch of columns of one row. */
+static void gate_tile(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    const struct forward *f = context;
+    const size_t columns = gate_columns(f), column = tile % columns * GATE_COLUMNS,
+                 left = f->description->mlp_width - column;
+    gate_part(f, tile / columns, 1, column, left < GATE_COLUMNS ? left : GATE_COLUMNS);
+}
+
+/* Where rows are fewer than threads, and wide, their columns are split too. */
+static void run_gate(struct forward *f) {
+    const size_t threads = workers_count(f->workers), columns = gate_columns(f);
+    if (threads < GATE_THREADS_MIN || f->row_count >= threads || columns < GATE_THREADS_MIN)
+        forward_each_block(f, f->row_count, gate_block, NULL);
+    else
+        workers_run(f->workers, gate_tile, f, f->row_count * columns);
 }
 
 static void run_up(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
     bool gated = f->description->gated;
-    run_input(f, &layer->up, normed, gated ? ACTIVATION_NONE : f->description->activation, f->hidden,
-              f->hidden_stride);
-    if (gated) forward_each_block(f, f->row_count, gate_block, NULL);
+    struct linear_call call = input_call(f, &layer->up, normed, f->hidden, f->hidden_stride);
+    call.activation = gated ? ACTIVATION_NONE : f->description->activation;
+    linear_run(f, &call);
+    if (gated) run_gate(f);
 }
 
 /* ---- output projections ---- */

@@ -9,12 +9,13 @@
 #include "engine/model/rotary.h"
 
 #define STRIDE_FLOATS (KERNEL_ALIGN / sizeof(float))
-/* Rows that the workers take at a time where rows are independent; fewer than twice as many run on the
- * calling thread. */
-#define ROW_BLOCK 16
-/* Of few rows fewer: gates and conversions of sixteen take longer than a run of the pool, by far. */
+/* Rows that the workers take at a time where rows are independent, at most; of few rows fewer, since gates and conversions of
+ * sixteen take longer than a run of the pool, by far. */
+#define ROW_BLOCK      16
 #define FEW_ROWS       32
 #define FEW_ROWS_BLOCK 4
+/* Where there are many threads blocks are smaller, so that each thread has so many. */
+#define BLOCKS_PER_THREAD 2
 
 static size_t stride_of(size_t width) {
     return (width + STRIDE_FLOATS - 1) / STRIDE_FLOATS * STRIDE_FLOATS;
@@ -31,10 +32,22 @@ static size_t widest_linear(const struct packed_model *m) {
     return widest;
 }
 
+static size_t row_floats(const struct packed_linear *linear) {
+    return kernel_row_bytes(linear->type, linear->in) / sizeof(float);
+}
+
 static void raise_lowp_stride(void *context, const struct packed_linear *linear) {
     struct forward *f = context;
-    size_t stride = kernel_row_bytes(linear->type, linear->in) / sizeof(float);
-    if (stride > f->lowp_stride) f->lowp_stride = stride;
+    if (row_floats(linear) > f->lowp_stride) f->lowp_stride = row_floats(linear);
+}
+
+/* Rows of qkv and of values are there together, each aligned. */
+static void raise_lowp_stride_joined(struct forward *f) {
+    for (size_t i = 0; i < f->description->layers; i++) {
+        const struct packed_layer *layer = &f->model->layers[i];
+        const size_t stride = row_floats(&layer->qkv) + row_floats(&layer->values) + STRIDE_FLOATS;
+        if (layer->values.out && stride > f->lowp_stride) f->lowp_stride = stride;
+    }
 }
 
 static void set_strides(struct forward *f, size_t threads) {
@@ -51,6 +64,7 @@ static void set_strides(struct forward *f, size_t threads) {
     f->angle_stride = f->local_angles + stride_of(d->local_rotary.dimensions / 2);
     f->states_max = attention_states(d, threads);
     packed_model_each_linear(f->model, raise_lowp_stride, f);
+    raise_lowp_stride_joined(f);
 }
 
 /* All float buffers in one allocation: without a base the sizes are added up, with one the pointers are
@@ -108,9 +122,15 @@ static float *make_alibi(struct forward *f, struct error *e) {
 static bool make_order(struct forward *f, struct error *e) {
     size_t layers = f->description->layers, count = layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     f->order = memory_aligned(count, sizeof *f->order, "step buffers", e);
-    if (!f->order) return false;
+    f->joins = memory_aligned(count, sizeof *f->joins, "step buffers", e);
+    f->tilings = memory_aligned(count, sizeof *f->tilings, "step buffers", e);
+    if (!f->order || !f->joins || !f->tilings) return false;
     const struct packed_linear **next = f->order;
-    for (size_t i = 0; i < layers; i++) next += block_order(f, i, next);
+    for (size_t i = 0; i < layers; i++) {
+        f->joins[next - f->order + 1] =
+            f->model->layers[i].values.out > 0 && workers_nodes(f->workers) == 1; /* behind qkv, its first */
+        next += block_order(f, i, next);
+    }
     head_order(f, next);
     return true;
 }
@@ -153,7 +173,8 @@ size_t forward_memory_bytes(const struct packed_model *model, const struct worke
     size_t linears = d->layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     return sizeof f + floats * sizeof(float) + doubles * sizeof(double) +
            limits->rows_max * (sizeof *f.rows + sizeof *f.attention_rows + sizeof *f.attention_order) +
-           entries * (sizeof *f.units + 3 * sizeof(size_t)) + linears * sizeof *f.order;
+           entries * (sizeof *f.units + 3 * sizeof(size_t)) +
+           linears * (sizeof *f.order + sizeof *f.tilings + sizeof *f.joins);
 }
 
 enum status forward_create(const struct packed_model *model, const struct kv_pool *pool,
@@ -194,6 +215,8 @@ void forward_destroy(struct forward *f) {
     free(f->attention_rows);
     free(f->attention_order);
     free(f->order);
+    free(f->joins);
+    free(f->tilings);
     free(f);
 }
 
@@ -214,16 +237,19 @@ static void run_block(void *context, size_t tile, size_t worker) {
     run->fn(run->forward, first, left < run->block ? left : run->block, run->context, worker);
 }
 
+static size_t rows_of_block(const struct forward *f, size_t rows) {
+    const size_t most = rows < FEW_ROWS ? FEW_ROWS_BLOCK : ROW_BLOCK,
+                 blocks = BLOCKS_PER_THREAD * workers_count(f->workers), even = (rows + blocks - 1) / blocks;
+    return even < most ? even : most;
+}
+
 void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, const void *context) {
-    if (rows < 2 * FEW_ROWS_BLOCK) {
+    if (rows < ROWS_MIN) {
         fn(f, 0, rows, context, 0);
         return;
     }
-    struct block_run run = {.forward = f,
-                            .fn = fn,
-                            .context = context,
-                            .rows = rows,
-                            .block = rows < FEW_ROWS ? FEW_ROWS_BLOCK : ROW_BLOCK};
+    struct block_run run = {
+        .forward = f, .fn = fn, .context = context, .rows = rows, .block = rows_of_block(f, rows)};
     workers_run(f->workers, run_block, &run, (rows + run.block - 1) / run.block);
 }
 

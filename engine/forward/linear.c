@@ -6,23 +6,11 @@
 /* A GEMM is split into runs of panels, each by all rows of the step: every panel comes from memory
  * once, and how a tile stays in the caches is the kernel's affair. Tiles are numbered along the panels, so
  * that each worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the
- * slowest worker at the end. */
+ * slowest worker at the end. Runs are as even as whole panels can be, and as many for each worker. */
 #define BLOCK_ROWS       64                 /* at least, where rows are split */
 #define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: claiming a tile has a cost */
 #define RUN_PANELS       4 /* of low-precision weights: a panel's epilogue overlaps the next */
 #define TILES_PER_WORKER 4 /* with fewer tiles, rows are split into more blocks */
-
-struct tiling {
-    size_t panels, run_panels, runs, block_rows, tiles;
-};
-
-struct tiled_gemm {
-    const struct forward *forward;
-    const struct packed_linear *linear, *next; /* next: or NULL */
-    struct lowp_gemm gemm;                     /* of f32: only the base */
-    size_t rows;
-    struct tiling tiling, next_tiling;
-};
 
 static size_t divide_up(size_t a, size_t b) {
     return (a + b - 1) / b;
@@ -36,45 +24,109 @@ static size_t higher(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
+/* Panels of a run where there are many for each worker. */
+static size_t longest_run(const struct packed_linear *linear) {
+    if (linear->type != WEIGHT_TYPE_F32) return RUN_PANELS;
+    return higher(1, RUN_BYTES / kernel_panel_bytes(linear->type, linear->in));
+}
+
 static struct tiling tiling_of(const struct forward *f, const struct packed_linear *linear, size_t rows) {
-    const size_t tiles_min = workers_count(f->workers) * TILES_PER_WORKER;
-    struct tiling tiling = {.panels = kernel_panels(linear->out)};
-    tiling.run_panels = linear->type == WEIGHT_TYPE_F32
-                            ? RUN_BYTES / kernel_panel_bytes(linear->type, linear->in)
-                            : RUN_PANELS;
-    tiling.run_panels = higher(1, lower(tiling.run_panels, tiling.panels / tiles_min));
-    tiling.runs = divide_up(tiling.panels, tiling.run_panels);
+    const size_t threads = workers_count(f->workers), tiles_min = threads * TILES_PER_WORKER;
+    struct tiling tiling = {.rows = rows,
+                            .panels = kernel_panels(linear->out),
+                            .panel_bytes = kernel_panel_bytes(linear->type, linear->in)};
+    const size_t runs = divide_up(tiling.panels, threads * longest_run(linear)) * threads;
+    tiling.runs = lower(tiling.panels, higher(runs, tiles_min));
     const size_t blocks = higher(1, lower(divide_up(tiles_min, tiling.runs), rows / BLOCK_ROWS));
     tiling.block_rows = divide_up(divide_up(rows, blocks), KERNEL_LANES) * KERNEL_LANES;
     tiling.tiles = tiling.runs * divide_up(rows, tiling.block_rows);
     return tiling;
 }
 
+/* Of the linear at a place in the order. It is kept, since most steps have as many rows as the one before, and all threads wait
+ * while the caller works it out. */
+static const struct tiling *tiling_at(const struct forward *f, size_t place, size_t rows) {
+    struct tiling *tiling = &f->tilings[place];
+    if (tiling->rows != rows) *tiling = tiling_of(f, f->order[place], rows);
+    return tiling;
+}
+
+/* The first panel of a run, and the end of the last. */
+static size_t run_start(const struct tiling *tiling, size_t run) {
+    return tiling->panels * run / tiling->runs;
+}
+
+/* Linears that run together, one or JOINED_MAX, which read the same rows; all tiles of the first before those of the next. */
+#define JOINED_MAX 2
+struct gemm_part {
+    const struct packed_linear *linear;
+    const struct tiling *tiling;
+    size_t tile; /* its first */
+};
+
+struct gemm_parts {
+    struct gemm_part part[JOINED_MAX];
+    size_t count, tiles;
+};
+
+struct tiled_gemm {
+    const struct forward *forward;
+    struct gemm_parts now, next;       /* next: perhaps none */
+    struct lowp_gemm gemm[JOINED_MAX]; /* of each part that runs now; of f32: only the base */
+    size_t rows;
+};
+
+/* So many linears from a place in the order on. */
+static void set_parts(const struct forward *f, size_t place, size_t count, size_t rows,
+                      struct gemm_parts *parts) {
+    parts->count = parts->tiles = 0;
+    for (; parts->count < count; parts->count++, place++) {
+        const struct tiling *tiling = tiling_at(f, place, rows);
+        parts->part[parts->count] =
+            (struct gemm_part){.linear = f->order[place], .tiling = tiling, .tile = parts->tiles};
+        parts->tiles += tiling->tiles;
+    }
+}
+
+/* Linears that run together from a place in the order on. */
+static size_t parts_at(const struct forward *f, size_t place) {
+    if (!f->order[place]) return 0;
+    return f->joins[place + 1] ? JOINED_MAX : 1;
+}
+
+static const struct gemm_part *part_of(const struct gemm_parts *parts, size_t tile) {
+    size_t i = parts->count - 1;
+    while (parts->part[i].tile > tile) i--;
+    return &parts->part[i];
+}
+
 /* The first weights of a tile. */
-static const void *tile_weights(const struct packed_linear *linear, const struct tiling *tiling,
-                                size_t tile) {
-    size_t panel = tile % tiling->runs * tiling->run_panels;
-    return (const char *)linear->weights + panel * kernel_panel_bytes(linear->type, linear->in);
+static const void *tile_weights(const struct gemm_parts *parts, size_t tile) {
+    const struct gemm_part *p = part_of(parts, tile);
+    const size_t panel = run_start(p->tiling, (tile - p->tile) % p->tiling->runs);
+    return (const char *)p->linear->weights + panel * p->tiling->panel_bytes;
 }
 
 /* What the worker reads after a tile: the next of its share; behind it, its share of the next GEMM. */
-static const void *weights_after(const struct tiled_gemm *p, size_t tile, size_t worker) {
-    const struct workers *w = p->forward->workers;
-    struct workers_share share = workers_share(w, p->tiling.tiles, worker);
-    if (tile >= share.first && tile + 1 < share.end) return tile_weights(p->linear, &p->tiling, tile + 1);
-    if (!p->next) return NULL;
-    return tile_weights(p->next, &p->next_tiling, workers_share(w, p->next_tiling.tiles, worker).first);
+static const void *weights_after(const struct tiled_gemm *g, size_t tile, size_t worker) {
+    const struct workers *w = g->forward->workers;
+    struct workers_share share = workers_share(w, g->now.tiles, worker);
+    if (tile >= share.first && tile + 1 < share.end) return tile_weights(&g->now, tile + 1);
+    share = workers_share(w, g->next.tiles, worker);
+    return share.first < share.end ? tile_weights(&g->next, share.first) : NULL;
 }
 
 static void run_tile(void *context, size_t tile, size_t worker) {
-    const struct tiled_gemm *p = context;
-    const struct kernel_table *kernels = p->forward->kernels;
-    size_t panel = tile % p->tiling.runs * p->tiling.run_panels,
-           row = tile / p->tiling.runs * p->tiling.block_rows;
-    size_t panels = lower(p->tiling.panels - panel, p->tiling.run_panels);
-    size_t rows = lower(p->rows - row, p->tiling.block_rows);
-    struct lowp_gemm m = p->gemm;
-    m.base.prefetch = weights_after(p, tile, worker);
+    const struct tiled_gemm *g = context;
+    const struct kernel_table *kernels = g->forward->kernels;
+    const struct gemm_part *p = part_of(&g->now, tile);
+    const struct tiling *tiling = p->tiling;
+    size_t run = (tile - p->tile) % tiling->runs, panel = run_start(tiling, run),
+           panels = run_start(tiling, run + 1) - panel,
+           row = (tile - p->tile) / tiling->runs * tiling->block_rows;
+    size_t rows = lower(g->rows - row, tiling->block_rows);
+    struct lowp_gemm m = g->gemm[p - g->now.part];
+    m.base.prefetch = weights_after(g, tile, worker);
     if (p->linear->type == WEIGHT_TYPE_F32)
         kernels->gemm_f32(&m.base, row, rows, panel, panels);
     else
@@ -98,17 +150,24 @@ static struct gemm gemm_of(const struct linear_call *call) {
     };
 }
 
+/* Linears that run together, and where the rows that each reads are. */
+struct joined_calls {
+    const struct linear_call *call[JOINED_MAX];
+    unsigned char *rows[JOINED_MAX];
+    size_t count;
+};
+
 /* The activations as low-precision weights need them. */
-static void convert_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
-    (void)worker;
-    const struct linear_call *call = context;
+static void convert_call(const struct forward *f, const struct linear_call *call, unsigned char *out,
+                         size_t first, size_t count) {
     const struct activation_rows rows = {
         .x = call->x,
         .x_stride = call->x_stride,
         .k = call->linear->in,
         .smoothing = call->linear->smoothing,
-        .out = (unsigned char *)f->lowp_rows,
+        .out = out,
     };
+    if (call->linear->type == WEIGHT_TYPE_F32) return;
     /* Row by row: what is rotated is converted out of the nearest cache. */
     for (size_t r = first; r < first + count; r++) {
         if (call->linear->rotates_rows)
@@ -117,19 +176,33 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
     }
 }
 
-static void run_own(struct forward *f, const struct linear_call *call, const struct packed_linear *next) {
-    const struct packed_linear *linear = call->linear;
-    struct tiled_gemm p = {
-        .forward = f,
-        .linear = linear,
-        .next = next,
-        .rows = call->rows,
-        .gemm = {.base = gemm_of(call), .x = (const unsigned char *)f->lowp_rows, .panels = linear->weights},
-        .tiling = tiling_of(f, linear, call->rows),
-    };
-    if (next) p.next_tiling = tiling_of(f, next, call->rows);
-    if (linear->type != WEIGHT_TYPE_F32) forward_each_block(f, call->rows, convert_block, call);
-    workers_run(f->workers, run_tile, &p, p.tiling.tiles);
+static void convert_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+    (void)worker;
+    const struct joined_calls *calls = context;
+    for (size_t i = 0; i < calls->count; i++) convert_call(f, calls->call[i], calls->rows[i], first, count);
+}
+
+static void run_own(struct forward *f, const struct linear_call *const *call, size_t count) {
+    const size_t rows = call[0]->rows;
+    struct joined_calls calls;
+    struct tiled_gemm g;
+    g.forward = f;
+    g.rows = rows;
+    calls.count = count;
+    set_parts(f, f->order_at - count, count, rows, &g.now);
+    set_parts(f, f->order_at, parts_at(f, f->order_at), rows, &g.next);
+    unsigned char *at = (unsigned char *)f->lowp_rows;
+    bool converts = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct packed_linear *linear = call[i]->linear;
+        calls.call[i] = call[i];
+        calls.rows[i] = at;
+        g.gemm[i] = (struct lowp_gemm){.base = gemm_of(call[i]), .x = at, .panels = linear->weights};
+        at += divide_up(rows * kernel_row_bytes(linear->type, linear->in), KERNEL_ALIGN) * KERNEL_ALIGN;
+        converts |= linear->type != WEIGHT_TYPE_F32;
+    }
+    if (converts) forward_each_block(f, rows, convert_block, &calls);
+    workers_run(f->workers, run_tile, &g, g.now.tiles);
 }
 
 struct epilogue_call {
@@ -163,16 +236,33 @@ static bool observe(struct forward *f, const struct linear_call *call) {
     return f->observe(f->observe_context, &input);
 }
 
-void linear_run(struct forward *f, const struct linear_call *call) {
-    assert(f->order[f->order_at] == call->linear);
-    assert(!call->linear->rotates_rows || (call->may_rotate && call->linear->type != WEIGHT_TYPE_F32));
-    const struct packed_linear *next = f->order[++f->order_at];
-    if (f->observe && !f->halted) f->halted = !observe(f, call);
+static void run_joined(struct forward *f, const struct linear_call *const *call, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const struct packed_linear *linear = call[i]->linear;
+        assert(f->order[f->order_at] == linear);
+        assert(!linear->rotates_rows || (call[i]->may_rotate && linear->type != WEIGHT_TYPE_F32));
+        f->order_at++;
+        if (f->observe && !f->halted) f->halted = !observe(f, call[i]);
+    }
     if (f->halted) return;
     if (f->model->matmul == MATMUL_OWN)
-        run_own(f, call, next);
+        run_own(f, call, count);
     else
-        run_openblas(f, call);
+        for (size_t i = 0; i < count; i++) run_openblas(f, call[i]);
+}
+
+void linear_run(struct forward *f, const struct linear_call *call) {
+    run_joined(f, &call, 1);
+}
+
+void linear_run_joined(struct forward *f, const struct linear_call *first, const struct linear_call *second) {
+    assert(first->rows == second->rows);
+    if (f->joins[f->order_at + 1]) {
+        run_joined(f, (const struct linear_call *[]){first, second}, 2);
+        return;
+    }
+    linear_run(f, first);
+    linear_run(f, second);
 }
 
 struct norm_call {

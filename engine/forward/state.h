@@ -20,10 +20,17 @@ struct attention_unit {
     size_t shared;      /* positions whose pages all have; 0 where it has one entry */
     size_t block_rows;  /* rows of a tile, unless its tiles are chunks */
     size_t chunks;      /* 0, or tiles are (head, chunk of keys), by all rows */
+    size_t splits;      /* its query heads of a key/value head are so many tiles; 1 as a rule */
     size_t states;      /* then: where its states start; one is of all heads of a row and chunk */
     size_t tile;        /* its first */
     bool single_rows;   /* its entries have one row each */
     bool stores_first;  /* keys and values of its rows are stored before any tile runs */
+};
+
+/* How a linear is split into tiles: runs of panels by blocks of rows (linear.c). */
+struct tiling {
+    size_t rows; /* that it is for; 0: it is not there yet */
+    size_t panels, panel_bytes, runs, block_rows, tiles;
 };
 
 struct forward {
@@ -66,6 +73,8 @@ struct forward {
     double *frequencies;       /* [entries, rotary pairs]: as the rows of cosine */
     /* The linears of a step as they run, then NULL: the weights of the next are prefetched. */
     const struct packed_linear **order;
+    struct tiling *tilings; /* of each, as of the last step */
+    bool *joins;            /* by its place in the order: a linear runs together with the one before */
     float *memory;
 
     /* the current step */
@@ -89,7 +98,9 @@ struct forward {
     bool halted; /* it has said no in this step */
 };
 
-/* Calls fn for blocks of rows: on the calling thread when they are few, else over the workers. */
+/* Calls fn for blocks of rows: on the calling thread when they are fewer than ROWS_MIN, else over the workers, where many are blocks
+ * of few rows. */
+#define ROWS_MIN 8
 typedef void (*forward_rows_fn)(struct forward *f, size_t first, size_t count, const void *context,
                                 size_t worker);
 void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, const void *context);
@@ -107,6 +118,9 @@ struct linear_call {
     bool may_rotate; /* nobody reads x afterwards: a linear that rotates its rows does so in place */
 };
 void linear_run(struct forward *f, const struct linear_call *call);
+/* A layer's qkv and its values, which read the same rows: in one run, unless each worker is to keep to the weights in the
+ * memory of its node, which each linear has by itself (packed_model.c). */
+void linear_run_joined(struct forward *f, const struct linear_call *first, const struct linear_call *second);
 
 /* The input of a linear that reads the output of `norm`: the rows themselves with one scale each (folded
  * norms), or normalised copies. */
@@ -140,8 +154,10 @@ void rotary_prepare(struct forward *f);
 void attention_run(struct forward *f, size_t layer);
 /* Plans units and tiles of the current step; called once for each step. */
 void attention_plan(struct forward *f);
-/* Tiles of a unit by each key/value head. */
+/* Tiles of a unit by each split of each key/value head. */
 size_t attention_parts(const struct attention_unit *unit);
+/* Tiles that each key/value head of a unit's entry is split into when states of its chunks are merged. */
+size_t attention_merges(const struct forward *f);
 /* States that a step may have at once with so many threads, and the floats of one. */
 size_t attention_states(const struct model_description *d, size_t threads);
 size_t attention_state_floats(const struct model_description *d);

@@ -10,6 +10,7 @@
 #include "engine/base/memory.h"
 #include "engine/pack/pack_rows.h"
 
+#define PAGE_BYTES 4096 /* the smallest that a system has */
 /* Rows that one tile folds and packs: whole panels. */
 #define BLOCK_ROWS KERNEL_PANEL
 /* Where rows are rotated: whole panels and whole blocks, so that each row is read once. */
@@ -343,6 +344,39 @@ static void release_checkpoint(const struct folded_model *c) {
         checkpoint_release(checkpoint, checkpoint_at(checkpoint, i));
 }
 
+/* A worker writes to each page of the panels that it is going to read, so that they lie in the memory of its node: of every
+ * linear its share of the panels, which is what a GEMM gives it (engine/forward/linear.c), but for a panel at the ends. */
+struct placing {
+    const struct packed_model *model;
+    const struct workers *workers;
+};
+
+struct placing_worker {
+    const struct workers *workers;
+    size_t worker;
+};
+
+static void touch_linear(void *context, const struct packed_linear *l) {
+    const struct placing_worker *p = context;
+    const size_t bytes = kernel_panel_bytes(l->type, l->in);
+    const struct workers_share share = workers_share(p->workers, kernel_panels(l->out), p->worker);
+    volatile unsigned char *weights = l->weights;
+    for (size_t i = share.first * bytes; i < share.end * bytes; i += PAGE_BYTES) weights[i] = 0;
+}
+
+static void touch_own(void *context, size_t tile, size_t worker) {
+    const struct placing *p = context;
+    struct placing_worker own = {.workers = p->workers, .worker = tile};
+    (void)worker;
+    packed_model_each_linear(p->model, touch_linear, &own);
+}
+
+static void place_weights(const struct packed_model *model, struct workers *workers) {
+    struct placing placing = {.model = model, .workers = workers};
+    if (workers_nodes(workers) > 1 && model->matmul == MATMUL_OWN)
+        workers_run_each(workers, touch_own, &placing);
+}
+
 static enum status pack_all(struct packed_model *model, struct folded_model *c, struct workers *workers,
                             pack_progress_fn progress, void *context, struct error *e) {
     struct packing p = {.model = model, .progress = progress, .context = context};
@@ -352,6 +386,7 @@ static enum status pack_all(struct packed_model *model, struct folded_model *c, 
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
     enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
+        place_weights(model, workers);
         add_jobs(&p, c, model);
         pack_norms(c, model);
         workers_run(workers, prepare_tile, &p, p.prepare_count);

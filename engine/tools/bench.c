@@ -35,7 +35,8 @@ static enum status load(struct bench_model *m, const struct bench_options *o, st
                                           .allow_unknown_config_keys = o->allow_unknown_config_keys};
     enum status status = kernel_select(o->isa, &m->kernels, e);
     if (status == STATUS_OK)
-        status = workers_create(o->threads ? o->threads : workers_default_count(), &m->workers, e);
+        status = workers_create_pinned(o->threads ? o->threads : workers_default_count(), o->pin_threads, "",
+                                       &m->workers, e);
     if (status == STATUS_OK) status = loaded_model_init(&m->loaded, &loader, m->workers, e);
     if (status == STATUS_OK) m->kv_type = kv_type_choose(o->kv_type, m->loaded.packed.weights);
     if (status == STATUS_OK && none) bench_run_norms(m, false);

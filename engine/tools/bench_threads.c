@@ -1,7 +1,9 @@
 /* What the simulation of many threads needs of this machine: the price of a cache line, and the runs of a step. */
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "engine/base/clock.h"
@@ -12,7 +14,7 @@
 #define TRIALS      50 /* the least counts: other work on the machine only adds to it */
 #define EXCHANGES   2000
 #define MEETINGS    200
-#define STORE_LINES 64
+#define LINES       64
 #define REPETITIONS 5
 
 /* ---- cache lines --------------------------------------------------------------------------------------- */
@@ -22,7 +24,7 @@ struct line {
 };
 
 struct exchange {
-    struct line turn, lines[STORE_LINES];
+    struct line turn, lines[LINES];
     double seconds;
 };
 
@@ -43,16 +45,31 @@ static void exchange_tile(void *context, size_t tile, size_t worker) {
     if (tile == 0) x->seconds = (clock_seconds() - start) / (2 * EXCHANGES);
 }
 
-/* One writes all lines, then the other does, for which the time is taken. */
-static void store_tile(void *context, size_t tile, size_t worker) {
-    struct exchange *x = context;
-    (void)worker;
-    wait_for(&x->turn, (uint32_t)tile);
+/* One writes all lines, then the other does, or reads them, for which the time is taken. The first waits for the second to
+ * be there, or one thread would do both. Ends by a barrier, or stores would still be under way. */
+static void many_lines(struct exchange *x, size_t tile, bool reads) {
+    uint32_t sum = 0;
+    if (tile == 1) atomic_store(&x->turn.word, 1);
+    wait_for(&x->turn, (uint32_t)tile + 1);
     double start = clock_seconds();
-    for (size_t i = 0; i < STORE_LINES; i++)
-        atomic_store_explicit(&x->lines[i].word, (uint32_t)tile, memory_order_release);
-    atomic_fetch_add(&x->turn.word, 1);
-    if (tile == 1) x->seconds = (clock_seconds() - start) / STORE_LINES;
+    for (size_t i = 0; i < LINES; i++) {
+        if (tile == 1 && reads)
+            sum += atomic_load_explicit(&x->lines[i].word, memory_order_acquire);
+        else
+            atomic_store_explicit(&x->lines[i].word, (uint32_t)tile, memory_order_release);
+    }
+    atomic_fetch_add(&x->turn.word, 1 + sum); /* each line has 0, which only the processor does not know */
+    if (tile == 1) x->seconds = (clock_seconds() - start) / LINES;
+}
+
+static void store_tile(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    many_lines(context, tile, false);
+}
+
+static void load_tile(void *context, size_t tile, size_t worker) {
+    (void)worker;
+    many_lines(context, tile, true);
 }
 
 static double least_of(struct workers *workers, workers_fn fn, struct exchange *x) {
@@ -98,6 +115,7 @@ enum status bench_measure_threads(struct threads_costs *costs, double *barrier, 
     if (status == STATUS_OK) {
         costs->line = least_of(workers, exchange_tile, x);
         costs->store = least_of(workers, store_tile, x);
+        costs->load = least_of(workers, load_tile, x);
         *barrier = barrier_seconds(workers, x);
     }
     workers_destroy(workers);
@@ -107,14 +125,15 @@ enum status bench_measure_threads(struct threads_costs *costs, double *barrier, 
 
 /* ---- the runs of a step -------------------------------------------------------------------------------- */
 
-/* The most that a step has: some ten a layer. */
-#define RUNS_MAX 8192
-
+/* Times of the runs of an item. The first time it only counts them; then there is room for all. */
 struct recording {
-    struct threads_run runs[RUNS_MAX];
-    size_t count;
-    double start, end; /* of the run at hand, of the last one */
-    double between;    /* seconds from run to run, of this repetition */
+    struct threads_run *runs;
+    double *tiles; /* [tile_count]: seconds of each, run by run, the least of all repetitions */
+    size_t run_count, tile_count;
+    size_t run, tile; /* at hand */
+    double last;      /* when the last event was */
+    double between;   /* seconds from run to run, of this repetition */
+    double clock;     /* what asking for the time takes */
 };
 
 /* Of this thread alone: what others do on its core meanwhile is left out. */
@@ -124,41 +143,87 @@ static double thread_seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static void record(void *context, size_t tiles, bool begins) {
+/* It is a system call, which would count as work of every tile. */
+static double clock_cost(void) {
+    double least = INFINITY;
+    for (size_t i = 0; i < 100 * TRIALS; i++) {
+        double start = thread_seconds(), seconds = thread_seconds() - start;
+        if (seconds < least) least = seconds;
+    }
+    return least;
+}
+
+static double since_last(struct recording *r) {
+    double now = thread_seconds(), seconds = now - r->last - r->clock;
+    r->last = now;
+    return seconds > 0 ? seconds : 0;
+}
+
+static void record(void *context, size_t tiles, enum workers_event event) {
     struct recording *r = context;
-    double now = thread_seconds(), seconds = now - r->start;
-    if (begins && r->count > 0) r->between += now - r->end;
-    if (begins) r->start = now;
-    if (begins || r->count == RUNS_MAX) return;
-    struct threads_run *run = &r->runs[r->count++];
-    r->end = now;
-    run->tiles = tiles;
-    if (run->seconds <= 0 || seconds < run->seconds) run->seconds = seconds;
+    double seconds = since_last(r);
+    switch (event) {
+    case WORKERS_RUN_BEGINS:
+        if (r->run > 0) r->between += seconds;
+        if (r->runs)
+            r->runs[r->run] = (struct threads_run){.tiles = tiles, .tile_seconds = r->tiles + r->tile};
+        break;
+    case WORKERS_TILE_ENDS:
+        if (r->tiles && seconds < r->tiles[r->tile]) r->tiles[r->tile] = seconds;
+        r->tile++;
+        break;
+    case WORKERS_RUN_ENDS:
+        r->run++;
+        break;
+    }
+}
+
+static enum status run_once(struct bench_model *m, const struct bench_item *item, struct recording *r,
+                            struct error *e) {
+    double seconds;
+    struct bench_cost cost;
+    r->run = r->tile = 0;
+    r->between = 0;
+    return bench_run(m, item, &seconds, &cost, e);
+}
+
+static enum status make_room(struct recording *r, struct error *e) {
+    r->run_count = r->run;
+    r->tile_count = r->tile;
+    r->runs = memory_aligned(r->run_count + 1, sizeof *r->runs, "bench", e);
+    r->tiles = memory_aligned(r->tile_count + 1, sizeof *r->tiles, "bench", e);
+    if (!r->runs || !r->tiles) return STATUS_NO_MEMORY;
+    for (size_t i = 0; i < r->tile_count; i++) r->tiles[i] = INFINITY;
+    return STATUS_OK;
+}
+
+static void add_tiles(struct recording *r) {
+    for (size_t i = 0; i < r->run_count; i++)
+        for (size_t t = 0; t < r->runs[i].tiles; t++) r->runs[i].seconds += r->runs[i].tile_seconds[t];
 }
 
 /* The item again and again; *between: what its thread does between the runs. */
 static enum status record_item(struct bench_model *m, const struct bench_item *item, struct recording *r,
                                double *between, struct error *e) {
+    r->clock = clock_cost();
+    enum status status = run_once(m, item, r, e);
+    if (status == STATUS_OK) status = make_room(r, e);
     *between = INFINITY;
-    for (size_t i = 0; i < REPETITIONS; i++) {
-        double seconds;
-        struct bench_cost cost;
-        r->count = 0;
-        r->between = 0;
-        enum status status = bench_run(m, item, &seconds, &cost, e);
-        if (status != STATUS_OK) return status;
+    for (size_t i = 0; i < REPETITIONS && status == STATUS_OK; i++) {
+        status = run_once(m, item, r, e);
+        assert(status != STATUS_OK || (r->run == r->run_count && r->tile == r->tile_count));
         if (r->between < *between) *between = r->between;
     }
-    if (r->count < RUNS_MAX) return STATUS_OK;
-    return error_set(e, STATUS_LIMIT, "bench", "a step of more than %d runs", RUNS_MAX - 1);
+    if (status == STATUS_OK) add_tiles(r);
+    return status;
 }
 
 static void simulate(const struct recording *r, const struct threads_costs *costs, size_t threads,
                      double between, struct bench_threads *out) {
     const struct threads_costs free_lines = {0};
     *out = (struct bench_threads){
-        .runs = r->count, .serial = between, .alone = between, .seconds = between, .ideal = between};
-    for (size_t i = 0; i < r->count; i++) {
+        .runs = r->run_count, .serial = between, .alone = between, .seconds = between, .ideal = between};
+    for (size_t i = 0; i < r->run_count; i++) {
         out->alone += r->runs[i].seconds;
         out->serial += r->runs[i].tiles <= 1 ? r->runs[i].seconds : 0;
         out->seconds += threads_model_run(costs, &r->runs[i], threads);
@@ -172,20 +237,20 @@ enum status bench_simulate_threads(struct bench_model *m, const struct bench_ite
                                    struct bench_threads *out, struct error *e) {
     struct workers *workers = NULL;
     struct forward *forward = NULL, *kept = m->forward;
+    struct recording r = {0};
     double between;
-    struct recording *r = memory_aligned(1, sizeof *r, "bench", e);
-    if (!r) return STATUS_NO_MEMORY;
     enum status status = workers_create_alone(threads, &workers, e);
     if (status == STATUS_OK) status = bench_forward_create(m, workers, &forward, e);
     if (status == STATUS_OK) {
-        workers_observe(workers, record, r);
+        workers_observe(workers, record, &r);
         m->forward = forward;
-        status = record_item(m, item, r, &between, e);
+        status = record_item(m, item, &r, &between, e);
         m->forward = kept;
     }
-    if (status == STATUS_OK) simulate(r, costs, threads, between, out);
+    if (status == STATUS_OK) simulate(&r, costs, threads, between, out);
     forward_destroy(forward);
     workers_destroy(workers);
-    free(r);
+    free(r.runs);
+    free(r.tiles);
     return status;
 }

@@ -9,14 +9,15 @@
 struct threads_costs {
     /* Until a line that another core has written is here. Of those who ask for it at once each waits for the one before. */
     double line;
-    /* Of each of many stores in a row to lines that others have. */
-    double store;
+    /* Of each of many stores in a row to lines that others have, and of each of many loads. */
+    double store, load;
 };
 
 /* A run of tiles of a step: how many there are, split for as many threads as are simulated, and how long all take one. */
 struct threads_run {
     size_t tiles;
     double seconds;
+    const double *tile_seconds; /* [tiles]; NULL: all take the same */
 };
 
 /* Seconds of one run on 1 .. WORKERS_THREADS_MAX threads. */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
+#include "engine/base/workers.h"
 #include "engine/tools/threads_model.h"
 #include "engine/types/calibration.h"
 #include "engine/types/choices.h"
@@ -59,6 +60,7 @@ struct bench_options {
     bool any_form, any_weights; /* a converted file may have others */
     bool allow_unknown_config_keys;
     size_t threads;
+    enum pin_threads pin_threads;
 };
 
 enum bench_work { BENCH_PREFILL, BENCH_DECODE };

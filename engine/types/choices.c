@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/base/workers.h"
+
 #include "engine/types/limits.h"
 
 const struct named_value norm_form_choices[] = {
@@ -35,6 +37,13 @@ const struct named_value kernel_isa_choices[] = {
     {"auto", KERNEL_ISA_AUTO},
 #define KERNEL_ISA(architecture, name, ...) {#name, KERNEL_ISA_##name},
 #include "engine/kernel/kernels.def"
+    {0},
+};
+
+const struct named_value pin_threads_choices[] = {
+    {"auto", PIN_THREADS_AUTO},
+    {"on", PIN_THREADS_ON},
+    {"off", PIN_THREADS_OFF},
     {0},
 };
 

@@ -77,7 +77,8 @@ struct named_value {
     int value;
 };
 extern const struct named_value norm_form_choices[], weight_type_choices[], kv_type_choices[],
-    matmul_choices[], kernel_isa_choices[], speculate_choices[], head_weights_choices[];
+    matmul_choices[], kernel_isa_choices[], speculate_choices[], head_weights_choices[],
+    pin_threads_choices[];
 
 /* False when the list has no such name. */
 bool choice_find(const struct named_value *list, const char *name, int *value);

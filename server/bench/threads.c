@@ -30,7 +30,7 @@ static void add_line(json_t *rows, const char *work, size_t threads, const struc
                                           t->ideal, "efficiency", alone / t->seconds / (double)threads));
 }
 
-/* A model whose context is shorter than the work needs passes it over. */
+/* A model whose context is shorter than the work needs passes it over, and says so. */
 static enum status run_work(struct bench_model *model, const struct bench_named_work *work,
                             const struct threads_costs *costs, json_t *rows, struct error *e) {
     struct bench_item item = work->item;
@@ -39,7 +39,10 @@ static enum status run_work(struct bench_model *model, const struct bench_named_
     for (size_t i = 0; i < COUNTS; i++) {
         struct bench_threads t;
         enum status status = bench_simulate_threads(model, &item, costs, thread_counts[i], &t, e);
-        if (status == STATUS_LIMIT && i == 0) return STATUS_OK;
+        if (status == STATUS_LIMIT && i == 0) {
+            if (!rows) printf("%-18s left out: %s\n", work->name, e->text);
+            return STATUS_OK;
+        }
         if (status != STATUS_OK) return status;
         if (i == 0) alone = t.alone;
         if (rows)
@@ -50,21 +53,28 @@ static enum status run_work(struct bench_model *model, const struct bench_named_
     return STATUS_OK;
 }
 
+/* A run in which two threads only meet, as simulated: they meet at a line that one writes, then the other, then the first one
+ * sees it. */
+static double simulated_barrier(const struct threads_costs *costs) {
+    const struct threads_run two = {.tiles = 2};
+    return threads_model_run(costs, &two, 2) + 2 * costs->line;
+}
+
 static void print_heading(const struct bench_model *model, const struct threads_costs *costs,
                           double barrier) {
-    const struct threads_run two = {.tiles = 2};
-    printf("weights %s; a cache line from another core %.0f ns, one of many stores %.0f ns; two threads "
-           "that only meet in a run %.2f us, %.2f us as simulated\n",
-           bench_weights(model), 1e9 * costs->line, 1e9 * costs->store, 1e6 * barrier,
-           1e6 * threads_model_run(costs, &two, 2));
+    printf("weights %s; a cache line from another core %.0f ns, one of many stores %.1f ns, of many loads "
+           "%.1f ns; two threads that only meet in a run %.2f us, %.2f us as simulated\n",
+           bench_weights(model), 1e9 * costs->line, 1e9 * costs->store, 1e9 * costs->load, 1e6 * barrier,
+           1e6 * simulated_barrier(costs));
     printf("%-18s %7s %10s %9s %9s %9s %13s\n", "work", "threads", "ms a step", "serial us", "split us",
            "pool us", "efficiency");
 }
 
 static enum status print_json(const struct threads_costs *costs, double barrier, json_t *rows,
                               struct error *e) {
-    json_t *root = json_pack("{s:f, s:f, s:f, s:O}", "line_seconds", costs->line, "store_seconds",
-                             costs->store, "barrier_seconds", barrier, "results", rows);
+    json_t *root =
+        json_pack("{s:f, s:f, s:f, s:f, s:O}", "line_seconds", costs->line, "store_seconds", costs->store,
+                  "load_seconds", costs->load, "barrier_seconds", barrier, "results", rows);
     return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(BENCH_JSON_DIGITS), e);
 }
 

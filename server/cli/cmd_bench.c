@@ -130,6 +130,7 @@ static struct bench_options options_of(const struct config *config, const char *
         .matmul = config->matmul,
         .isa = config->isa,
         .threads = config->threads,
+        .pin_threads = config->pin_threads,
     };
 }
 

@@ -72,6 +72,7 @@ enum status engine_setup_init(struct engine_setup *s, const struct config *confi
         .isa = config->isa,
         .speculate = config->speculate,
         .threads = config->threads,
+        .pin_threads = config->pin_threads,
         .context = config->context,
         .extend_context = config->extend_context,
         .kv_cache_mib = config->kv_cache_mib,

@@ -1,7 +1,7 @@
 /* Compute threads. Meant to run under ThreadSanitizer too. */
 #include "engine/base/workers.h"
 
-#include "tests/support/test_support.h"
+#include "tests/support/fake_system.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -169,10 +169,10 @@ static void test_all_threads_work(void **state) {
     workers_destroy(w);
 }
 
-/* More than a group of threads, and than cores; and what is left in one group is taken by others. */
-static void test_groups_work_together(void **state) {
+/* More threads than cores by far; now few of them have a share, now all. */
+static void test_many_threads_work_together(void **state) {
     (void)state;
-    enum { THREADS = 2 * WORKERS_GROUP + 3, RUNS = 300 };
+    enum { THREADS = 19, RUNS = 300 };
     struct workers *w = create(THREADS);
     for (size_t tiles = 1; tiles < 3 * THREADS; tiles += 5) {
         size_t sums[3 * THREADS] = {0};
@@ -182,30 +182,78 @@ static void test_groups_work_together(void **state) {
     workers_destroy(w);
 }
 
-/* The caller does all, split as for many; and every run is seen to begin and to end. */
-static void count_observed(void *context, size_t tiles, bool begins) {
+/* The caller does all, split as for many; and every run is seen to begin and to end, and each of its tiles. */
+static void count_observed(void *context, size_t tiles, enum workers_event event) {
     size_t *seen = context;
-    seen[begins] += tiles;
+    seen[event] += event == WORKERS_TILE_ENDS ? 1 : tiles;
+}
+
+/* Each share as the worker that it belongs to, in order. */
+struct order {
+    const struct workers *workers;
+    size_t tiles, next;
+};
+
+static void check_order(void *context, size_t tile, size_t worker) {
+    struct order *o = context;
+    const struct workers_share share = workers_share(o->workers, o->tiles, worker);
+    assert_int_equal(tile, o->next++);
+    assert_true(tile >= share.first && tile < share.end);
 }
 
 static void test_a_pool_without_threads(void **state) {
     (void)state;
-    enum { SHARES = 3 * WORKERS_GROUP };
+    enum { SHARES = 24, TILES = 100 };
     struct workers *w = NULL;
     struct error e;
-    size_t seen[2] = {0}, sums[100] = {0};
+    size_t seen[3] = {0}, sums[TILES] = {0};
     assert_ok(workers_create_alone(SHARES, &w, &e));
     assert_int_equal(workers_count(w), SHARES);
-    assert_int_equal(workers_share(w, 100, SHARES - 1).end, 100);
+    assert_int_equal(workers_share(w, TILES, SHARES - 1).end, TILES);
     workers_observe(w, count_observed, seen);
-    for (size_t tiles = 0; tiles <= 100; tiles++) workers_run(w, add_tile, sums, tiles);
-    for (size_t i = 0; i < 100; i++) assert_int_equal(sums[i], 100 - i);
-    assert_true(seen[0] == 5050 && seen[1] == 5050);
+    for (size_t tiles = 0; tiles <= TILES; tiles++) workers_run(w, add_tile, sums, tiles);
+    for (size_t i = 0; i < TILES; i++) assert_int_equal(sums[i], TILES - i);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(seen[i], TILES * (TILES + 1) / 2);
     workers_observe(w, NULL, NULL);
-    workers_run(w, add_tile, sums, 1);
-    assert_int_equal(seen[1], 5050);
+    for (size_t tiles = 0; tiles <= TILES; tiles++) {
+        struct order order = {.workers = w, .tiles = tiles};
+        workers_run(w, check_order, &order, tiles);
+        assert_int_equal(order.next, tiles);
+    }
+    assert_int_equal(seen[WORKERS_RUN_ENDS], TILES * (TILES + 1) / 2);
     workers_destroy(w);
     assert_int_equal(workers_create_alone(0, &w, &e), STATUS_INVALID_ARGUMENT);
+}
+
+/* Of CPUs that this machine does not have: threads that may not be there run anywhere. */
+static void check_places(const char *root, enum pin_threads pin, size_t threads, size_t nodes) {
+    struct workers *w = NULL;
+    struct error e;
+    size_t sums[150] = {0};
+    assert_ok(workers_create_pinned(threads, pin, root, &w, &e));
+    assert_int_equal(workers_count(w), threads);
+    assert_int_equal(workers_nodes(w), nodes);
+    for (size_t tiles = 0; tiles <= 150; tiles += 25) workers_run(w, add_tile, sums, tiles);
+    for (size_t i = 0; i < 150; i++) assert_int_equal(sums[i], 6 - i / 25);
+    for (size_t run = 0; run < 3; run++) workers_run_each(w, add_tile, sums);
+    for (size_t i = 0; i < 150; i++) assert_int_equal(sums[i], 6 - i / 25 + (i < threads ? 3 : 0));
+    workers_destroy(w);
+}
+
+/* Four nodes of eight cores of two threads. */
+static void test_places_on_nodes(void **state) {
+    (void)state;
+    char *root = test_folder_create();
+    fake_system_cpus(root, 4, 8, 2, "4096-4100");
+    check_places(root, PIN_THREADS_ON, 5, 1); /* the system says nothing of their nodes */
+    fake_system_cpus(root, 4, 8, 2, "0-63");
+    for (size_t threads = 1; threads <= 65; threads++) {
+        const size_t needed = threads > 32 ? 4 : (threads + 7) / 8;
+        check_places(root, PIN_THREADS_OFF, threads, 1);
+        check_places(root, PIN_THREADS_AUTO, threads, threads >= 32 && threads <= 64 ? 4 : 1);
+        check_places(root, PIN_THREADS_ON, threads, threads <= 64 ? needed : 1);
+    }
+    test_folder_remove(root);
 }
 
 static void check_signals(void *context, size_t tile, size_t worker) {
@@ -303,8 +351,9 @@ int main(void) {
         cmocka_unit_test(test_runs_with_more_threads_than_cores),
         cmocka_unit_test(test_jobs_may_end_with_their_run),
         cmocka_unit_test(test_all_threads_work),
-        cmocka_unit_test(test_groups_work_together),
+        cmocka_unit_test(test_many_threads_work_together),
         cmocka_unit_test(test_a_pool_without_threads),
+        cmocka_unit_test(test_places_on_nodes),
         cmocka_unit_test(test_shares_are_all_tiles_in_order),
         cmocka_unit_test(test_share_of_a_slow_worker_is_taken),
         cmocka_unit_test(test_signals_go_to_other_threads),

@@ -22,18 +22,17 @@ struct fixture {
     struct forward *forward;
 };
 
-static inline void fixture_init_threads(struct fixture *f, const char *folder, enum norm_form form,
-                                        size_t threads) {
+/* workers: the fixture's from now on. */
+static inline void fixture_init_workers(struct fixture *f, const char *folder, enum norm_form form,
+                                        enum weight_type weights, struct workers *workers) {
     struct error e = {0};
     const struct kernel_table *kernels;
-    const char *path = test_source_path(folder);
-    *f = (struct fixture){0};
+    const char *path = folder[0] == '/' ? folder : test_source_path(folder);
+    *f = (struct fixture){.workers = workers};
     folded_place_init(&f->place, path, form);
-    assert_ok(workers_create(threads, &f->workers, &e));
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
     assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
-                                packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
-                                &e));
+                                packed_types_of(weights, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL, &e));
     const struct model_description *d = &f->place.description;
     const struct kv_layout layout = {d->layers, d->kv_heads, d->head_dim, PAGE_TOKENS, KV_TYPE_F32};
     size_t pages = kv_pages_for(d->context, PAGE_TOKENS);
@@ -45,6 +44,14 @@ static inline void fixture_init_threads(struct fixture *f, const char *folder, e
     const struct forward_limits limits = {
         .rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = ENTRIES_MAX};
     assert_ok(forward_create(&f->packed, &f->pool, kernels, f->workers, &limits, &f->forward, &e));
+}
+
+static inline void fixture_init_threads(struct fixture *f, const char *folder, enum norm_form form,
+                                        size_t threads) {
+    struct workers *workers = NULL;
+    struct error e = {0};
+    assert_ok(workers_create(threads, &workers, &e));
+    fixture_init_workers(f, folder, form, WEIGHT_TYPE_F32, workers);
 }
 
 static inline void fixture_init(struct fixture *f, const char *folder, enum norm_form form) {

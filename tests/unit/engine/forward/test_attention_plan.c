@@ -102,7 +102,7 @@ static void check_together(struct fixture *f, const struct run *run) {
 }
 
 static void check_threads(const char *folder, const struct run *run) {
-    static const size_t threads[] = {1, 2, 3, 5};
+    static const size_t threads[] = {1, 2, 3, 5, 17, 40};
     for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
         struct fixture f;
         fixture_init_threads(&f, folder, NORM_FORM_CRMSNORM, threads[t]);

@@ -1,0 +1,105 @@
+/* However many threads there are, and wherever they are bound to: the same packed weights, the same logits. */
+#include "engine/tools/tools.h"
+#include "tests/support/fake_system.h"
+#include "tests/unit/engine/forward/fixture.h"
+
+/* One key/value head for all; several that query heads share, gated, whose values are of a finer type. */
+#define ONE_HEAD "tests/golden/families/falcon-7b"
+#define GROUPS   "tests/golden/families/llama-llama3"
+
+enum { THREADS_MAX = 65, PREFILL = 35, STEPS = 2 };
+
+struct result {
+    float *logits; /* [STEPS][vocabulary] */
+    void *weights;
+    size_t vocabulary, bytes;
+};
+
+static struct result run(const char *folder, enum weight_type weights, struct workers *workers) {
+    static int32_t tokens[PREFILL + 2 * STEPS];
+    struct fixture f;
+    fixture_init_workers(&f, folder, NORM_FORM_CRMSNORM, weights, workers);
+    struct result r = {.vocabulary = forward_vocabulary(f.forward),
+                       .bytes = f.packed.memory_floats * sizeof(float)};
+    r.logits = calloc(STEPS * r.vocabulary, sizeof *r.logits);
+    r.weights = malloc(r.bytes);
+    assert_true(r.logits && r.weights);
+    memcpy(r.weights, f.packed.memory, r.bytes);
+    for (size_t i = 0; i < PREFILL + 2 * STEPS; i++) tokens[i] = (int32_t)(i * 7 % 90);
+    for (size_t step = 0, first = 0, count = PREFILL; step < STEPS; step++, first += count, count = 1) {
+        const struct step_entry entry = {.table = &f.tables[0],
+                                         .tokens = tokens + first,
+                                         .first_position = first,
+                                         .count = count,
+                                         .logit_rows = 1,
+                                         .rotary_length = forward_rotary_length(f.forward, PREFILL + STEPS)};
+        forward_step(f.forward, &entry, 1);
+        memcpy(r.logits + step * r.vocabulary, forward_logits(f.forward, 0), r.vocabulary * sizeof(float));
+    }
+    fixture_deinit(&f);
+    return r;
+}
+
+static void free_result(struct result *r) {
+    free(r->logits);
+    free(r->weights);
+}
+
+static void check(const char *folder, enum weight_type weights, struct workers *workers,
+                  const struct result *expected) {
+    struct result r = run(folder, weights, workers);
+    assert_memory_equal(r.weights, expected->weights, r.bytes);
+    assert_memory_equal(r.logits, expected->logits, STEPS * r.vocabulary * sizeof(float));
+    free_result(&r);
+}
+
+/* Nodes of cores of threads that this machine does not have. */
+static void check_all(const char *folder, enum weight_type weights) {
+    static const unsigned machines[][3] = {{2, 32, 2}, {8, 8, 1}, {3, 5, 5}};
+    struct workers *workers = NULL;
+    struct error e;
+    char *roots[3];
+    for (size_t i = 0; i < 3; i++) {
+        const unsigned *m = machines[i];
+        char allowed[32];
+        snprintf(allowed, sizeof allowed, "0-%u", m[0] * m[1] * m[2] - 1);
+        fake_system_cpus(roots[i] = test_folder_create(), m[0], m[1], m[2], allowed);
+    }
+    assert_ok(workers_create(1, &workers, &e));
+    struct result expected = run(folder, weights, workers);
+    for (size_t threads = 2; threads <= THREADS_MAX; threads++) {
+        const enum pin_threads pin = threads % 4 ? PIN_THREADS_ON : PIN_THREADS_AUTO;
+        assert_ok(workers_create_pinned(threads, pin, roots[threads % 3], &workers, &e));
+        check(folder, weights, workers, &expected);
+    }
+    free_result(&expected);
+    for (size_t i = 0; i < 3; i++) test_folder_remove(roots[i]);
+}
+
+static void test_threads_and_places_change_no_bit(void **state) {
+    (void)state;
+    check_all(ONE_HEAD, WEIGHT_TYPE_F32);
+    check_all(GROUPS, WEIGHT_TYPE_INT8);
+}
+
+/* Wide enough for gates whose columns are split; the last are few. */
+static void test_wide_gates(void **state) {
+    (void)state;
+    char *folder = test_folder_create();
+    struct error e;
+    assert_ok(bench_write_config("{\"model_type\": \"llama\", \"vocab_size\": 100, \"hidden_size\": 64, "
+                                 "\"intermediate_size\": 4112, \"num_attention_heads\": 4, "
+                                 "\"num_key_value_heads\": 1, \"num_hidden_layers\": 1, "
+                                 "\"max_position_embeddings\": 64, \"tie_word_embeddings\": true}",
+                                 folder, &e));
+    check_all(folder, WEIGHT_TYPE_INT8);
+    test_folder_remove(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads_and_places_change_no_bit),
+        cmocka_unit_test(test_wide_gates),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
