@@ -3,6 +3,8 @@
  * registers. */
 #include "engine/kernel/arm/vector_neon.h"
 
+#include "engine/kernel/template/prefetch.h"
+
 #define KERNEL_SET neon
 /* bf16 has two accumulators a sum, int4 two registers of activations a row. */
 #define BF16_ROWS            3

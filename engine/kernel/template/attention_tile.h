@@ -8,7 +8,9 @@
 
 #define ATTENTION_QUERIES 8 /* of a tile */
 #define ATTENTION_SPAN    4 /* blocks of a span */
-#define ATTENTION_AHEAD   4 /* blocks from what is computed to what is prefetched; a span at most */
+#define ATTENTION_AHEAD   4 /* blocks from what is computed to what is prefetched */
+_Static_assert(ATTENTION_AHEAD >= ATTENTION_SPAN,
+               "room for a span's, and none of what the span reads itself");
 
 /* The keys of one block that a query sees: lanes first <= lane < end; none when both are 0. */
 struct attention_view {

@@ -106,13 +106,6 @@ struct lowp_kernel {
     size_t few_rows;
 };
 
-/* Up to sixteen sums of a row from column n on, the weights' scales included; scale: of the row, where it has one. */
-VECTOR_INLINE void lowp_epilogue(const struct lowp_gemm *m, size_t row, size_t n, float scale,
-                                 struct vector sums) {
-    const size_t lanes = m->base.n - n < KERNEL_LANES ? m->base.n - n : KERNEL_LANES;
-    epilogue_lanes(&m->base, row, n, lanes, vector_multiply(sums, vector_splat(scale)));
-}
-
 /* Rows and panel of the output that parts of k add up to. */
 struct lowp_block {
     const struct lowp_gemm *m;
@@ -191,9 +184,9 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
     }
 }
 
-/* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or for more rows
- * `many`, which unpacks so many bytes (1: it does not). What needs a large stack stands apart:
- * to touch its pages takes longer than few rows may. */
+/* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or by `many` for more
+ * rows than its few_rows, which unpacks so many bytes (1: it does not). What needs a large stack stands apart: to
+ * touch its pages takes longer than few rows may. */
 #define LOWP_DEFINE_GEMM(type, few, many, unpacked_bytes)                                                    \
     static __attribute__((noinline)) void type##_tiles(const struct lowp_gemm *m, size_t row_first,          \
                                                        size_t row_count, size_t panel_first,                 \

@@ -38,7 +38,8 @@ VECTOR_INLINE struct weight_prefetch weight_prefetch_of(const void *next, size_t
         .line = (uintptr_t)next, .lines = lines, .spacing = lines * CACHE_LINE, .alone = tiles == 1};
 }
 
-/* Weights that a tile is at. Those of several tiles are in a cache, and what comes from memory meanwhile is the next part:
+/* Ahead of the weights that a single tile is at, where the header of a set that was included before has a
+ * PREFETCH_MEMORY_DISTANCE. Those of several tiles are in a cache, and what comes from memory meanwhile is the next part:
  * prefetches of lines that are there took a sixth of a GEMM of 16 rows. */
 VECTOR_INLINE void weight_prefetch_alone(const struct weight_prefetch *p, const unsigned char *weights,
                                          size_t bytes) {

@@ -153,10 +153,12 @@ VECTOR_INLINE void pass_epilogue(const struct lowp_gemm *m, enum weight_type typ
         const int32_t *sums = p->sums[in_first ? p->row - p->first : TILE_ROWS + p->row - p->second];
         const float scale = integers ? lowp_row_scale(m->x + p->row * row_bytes, padded) : 1.0f;
         for (size_t c = 0; c < KERNEL_PANEL && p->column + c < m->base.n; c += KERNEL_LANES) {
+            const size_t n = p->column + c,
+                         lanes = m->base.n - n < KERNEL_LANES ? m->base.n - n : KERNEL_LANES;
             const __m512i sum = _mm512_load_si512(sums + c);
             const struct vector v = {integers ? int_scaled(sum, p->weight_scales + c)
                                               : _mm512_castsi512_ps(sum)};
-            lowp_epilogue(m, p->row, p->column + c, scale, v);
+            epilogue_lanes(&m->base, p->row, n, lanes, vector_multiply(v, vector_splat(scale)));
         }
     }
 }

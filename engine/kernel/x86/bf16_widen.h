@@ -1,6 +1,7 @@
 /* bf16 without instructions for it: weights are widened to floats; activations are stored as floats already. A block
- * takes two passes, over even and over odd k: half as many accumulators at a time. The including file defines BF16_ROWS
- * before, and bf16_widen(from, parity): the weights of even or of odd k among as many pairs as a register has lanes. */
+ * takes two passes, over even and over odd k: half as many accumulators at a time. The including file defines
+ * BF16_BLOCK_ROWS before, and bf16_widen(from, parity): the weights of even or of odd k among as many pairs as a
+ * register has lanes. */
 #pragma once
 
 #include "engine/kernel/template/prefetch.h"
@@ -20,7 +21,7 @@ VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, siz
     }
     for (size_t k = parity; k < KERNEL_BF16_BLOCK; k += 2, w += KERNEL_PANEL * 4) {
         VECTOR_REGISTER weight[PANEL_REGISTERS];
-        if (parity == EVEN) weight_prefetch_alone(prefetch, w, registers * REGISTER_BYTES);
+        if (parity == EVEN && prefetch) weight_prefetch_alone(prefetch, w, registers * REGISTER_BYTES);
         KERNEL_EACH (v, registers) weight[v] = bf16_widen(w + v * REGISTER_BYTES, parity);
         KERNEL_EACH (r, rows) {
             const VECTOR_REGISTER value =
@@ -34,7 +35,7 @@ VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t r
                               size_t registers, const struct weight_prefetch *prefetch,
                               VECTOR_REGISTER (*even)[PANEL_REGISTERS],
                               VECTOR_REGISTER (*odd)[PANEL_REGISTERS]) {
-    VECTOR_REGISTER sum[BF16_ROWS][PANEL_REGISTERS];
+    VECTOR_REGISTER sum[BF16_BLOCK_ROWS][PANEL_REGISTERS];
     bf16_accumulate(x, row_bytes, rows, w, registers, EVEN, prefetch, sum);
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) {
