@@ -24,7 +24,9 @@ bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabul
     if (!rules_grow(r, &s->levels, &capacity, v->trie.depth + 2, sizeof *s->levels)) return false;
     capacity = 0;
     class_groups_clear(&s->classes);
-    return rules_grow(r, &s->bits, &capacity, vocabulary_words(v) + 1, sizeof *s->bits);
+    if (!rules_grow(r, &s->bits, &capacity, vocabulary_words(v) + 1, sizeof *s->bits)) return false;
+    capacity = 0;
+    return rules_grow(r, &s->aside_bits, &capacity, vocabulary_words(v) + 1, sizeof *s->aside_bits);
 }
 
 static void free_kept(struct masks *s) {
@@ -37,20 +39,24 @@ static void free_kept(struct masks *s) {
         free(s->kept[i].bits);
         free(s->kept[i].tokens);
     }
+    free(s->leaf_masks);
+    free(s->kept);
 }
 
 void masks_forget(struct masks *s) {
     struct rules *r = s->matcher->rules;
     free_kept(s);
     rules_refund_kept(r);
+    s->leaf_masks = NULL;
+    s->kept = NULL;
     s->leaf_mask_count = s->kept_count = s->leaf_mask_of_count = 0;
+    s->leaf_mask_capacity = s->kept_capacity = 0;
     s->loop_count = s->loop_of_count = 0;
-    rules_shrink(r, &s->leaf_masks, &s->leaf_mask_capacity, 0, sizeof *s->leaf_masks);
-    rules_shrink(r, &s->kept, &s->kept_capacity, 0, sizeof *s->kept);
     rules_shrink(r, &s->leaf_mask_of, &s->leaf_mask_of_capacity, 0, sizeof *s->leaf_mask_of);
     rules_shrink(r, &s->loops, &s->loop_capacity, 0, sizeof *s->loops);
     rules_shrink(r, &s->loop_of, &s->loop_of_capacity, 0, sizeof *s->loop_of);
     rules_shrink(r, &s->exits, &s->exit_capacity, 0, sizeof *s->exits);
+    rules_shrink(r, &s->aside_exits, &s->aside_capacity, 0, sizeof *s->aside_exits);
     rules_shrink(r, &s->missing, &s->missing_capacity, 0, sizeof *s->missing);
     s->exit_count = 0;
     class_groups_clear(&s->classes);
@@ -59,12 +65,12 @@ void masks_forget(struct masks *s) {
 void masks_deinit(struct masks *s) {
     free_kept(s);
     free(s->leaf_mask_of);
-    free(s->leaf_masks);
-    free(s->kept);
     free(s->loop_of);
     free(s->loops);
     free(s->bits);
     free(s->exits);
+    free(s->aside_bits);
+    free(s->aside_exits);
     free(s->levels);
     free(s->missing);
 }
@@ -347,7 +353,8 @@ static bool has_room(const struct masks *s) {
 /* Of what was walked last. */
 static bool keep_leaf_mask(struct masks *s, dfa_state leaf) {
     struct rules *r = s->matcher->rules;
-    if (!rules_grow(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1, sizeof *s->leaf_masks))
+    if (!rules_keep_array(r, &s->leaf_masks, &s->leaf_mask_capacity, s->leaf_mask_count + 1,
+                          sizeof *s->leaf_masks))
         return false;
     struct leaf_mask *made = &s->leaf_masks[s->leaf_mask_count];
     *made = (struct leaf_mask){.exit_count = s->exit_count};
@@ -377,6 +384,20 @@ static const struct leaf_mask *passing_leaf_mask(struct masks *s) {
     return &s->passing;
 }
 
+/* The mask out of which another is made, beside that. There is memory for it where it is kept, too, so that a grammar needs
+ * the same whether masks are kept or not. */
+static bool set_aside(struct masks *s, const struct leaf_mask *from) {
+    if (!rules_grow(s->matcher->rules, &s->aside_exits, &s->aside_capacity, from->exit_count,
+                    sizeof *s->aside_exits))
+        return false;
+    if (from != &s->passing) return true;
+    memcpy(s->aside_bits, s->bits, vocabulary_words(s->vocabulary) * sizeof *s->bits);
+    if (from->exit_count > 0) memcpy(s->aside_exits, s->exits, from->exit_count * sizeof *s->exits);
+    s->passing.set.bits = s->aside_bits;
+    s->passing.exits = s->aside_exits;
+    return true;
+}
+
 static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, bool wants_exits);
 
 static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
@@ -387,9 +408,9 @@ static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
     uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
     bool shares = unlimited != leaf && loop->like_length >= least;
     const struct leaf_mask *from = shares ? leaf_mask_of(s, unlimited, wants_exits) : NULL;
-    if (shares && !from) return false;
+    if (shares && (!from || !set_aside(s, from))) return false;
     s->wants_exits = wants_exits;
-    return from && from != &s->passing ? walk_shared(s, leaf, unlimited, from) : walk_leaf(s, leaf);
+    return shares ? walk_shared(s, leaf, unlimited, from) : walk_leaf(s, leaf);
 }
 
 /* NULL: failed. Good until the next call. */
@@ -445,7 +466,7 @@ static bool add_items(struct masks *s, configuration c, uint32_t *bits) {
 static bool keep(struct masks *s, configuration c, const uint32_t *bits) {
     struct rules *r = s->matcher->rules;
     if (!has_room(s)) return true;
-    if (!rules_grow(r, &s->kept, &s->kept_capacity, s->kept_count + 1, sizeof *s->kept)) return false;
+    if (!rules_keep_array(r, &s->kept, &s->kept_capacity, s->kept_count + 1, sizeof *s->kept)) return false;
     if (!keep_tokens(s, bits, &s->kept[s->kept_count])) return false;
     s->matcher->configurations[c].mask = (uint32_t)s->kept_count++;
     return true;

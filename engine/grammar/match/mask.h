@@ -36,7 +36,7 @@ struct masks {
     size_t leaf_mask_count, leaf_mask_capacity;
     struct token_set *kept; /* of configurations */
     size_t kept_count, kept_capacity;
-    struct leaf_mask passing; /* one that is not kept, of what lies in bits and exits */
+    struct leaf_mask passing; /* one that is not kept, of what lies in bits and exits, or aside */
     uint32_t *loop_of;        /* by leaf; UINT32_MAX: none yet */
     size_t loop_of_count, loop_of_capacity;
     struct leaf_loop *loops;
@@ -48,6 +48,9 @@ struct masks {
     uint32_t plain_length; /* nodes whose plain tokens are so long at most are done with; 0: none */
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
+    uint32_t *aside_bits; /* [words]: of the mask out of which it is made, where that is not kept */
+    struct exit_range *aside_exits;
+    size_t aside_capacity;
     struct mask_level *levels; /* [depth + 2]: of the walk */
     uint32_t *missing;         /* bits: tokens in the order of the trie that are not allowed yet, */
     size_t missing_capacity;

@@ -99,10 +99,8 @@ static size_t grown_capacity(const struct rules *r, size_t capacity, size_t coun
     return capacity > left / 2 && little - capacity <= left ? little : capacity * 2;
 }
 
-bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size) {
-    if (count <= *capacity) return !rules_failed(r);
-    size_t wanted = grown_capacity(r, *capacity, count, size);
-    if (!rules_charge(r, (wanted - *capacity) * size)) return false;
+/* What is charged already. */
+static bool enlarge(struct rules *r, void *block, size_t *capacity, size_t wanted, size_t size) {
     void *old, *grown;
     memcpy(&old, block, sizeof old);
     grown = reallocarray(old, wanted, size);
@@ -114,6 +112,20 @@ bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, si
     memcpy(block, &grown, sizeof grown); /* the block is the caller's */
     *capacity = wanted;
     /* cppcheck-suppress memleak */
+    return true;
+}
+
+bool rules_grow(struct rules *r, void *block, size_t *capacity, size_t count, size_t size) {
+    if (count <= *capacity) return !rules_failed(r);
+    size_t wanted = grown_capacity(r, *capacity, count, size);
+    return rules_charge(r, (wanted - *capacity) * size) && enlarge(r, block, capacity, wanted, size);
+}
+
+bool rules_keep_array(struct rules *r, void *block, size_t *capacity, size_t count, size_t size) {
+    if (count <= *capacity) return !rules_failed(r);
+    size_t wanted = count + 8 + *capacity, more = (wanted - *capacity) * size;
+    if (rules_failed(r) || !take(r, more) || !enlarge(r, block, capacity, wanted, size)) return false;
+    r->kept_bytes += more;
     return true;
 }
 

@@ -140,6 +140,8 @@ bool rules_charge(struct rules *r, size_t bytes);
 void rules_refund(struct rules *r, size_t bytes);
 /* A block of what is kept as long as there is room. NULL: failed. */
 void *rules_keep(struct rules *r, size_t bytes);
+/* As rules_grow, of an array of such. False: failed. */
+bool rules_keep_array(struct rules *r, void *block, size_t *capacity, size_t count, size_t size);
 /* All such blocks are gone. */
 void rules_refund_kept(struct rules *r);
 /* Compiling may take the calling thread so long from now on, of its processor's time, so that a busy machine refuses
