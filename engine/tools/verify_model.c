@@ -183,16 +183,23 @@ static enum status check_types(struct session *s, enum norm_form form, bool orth
     return status;
 }
 
+/* Forms in which the model is served, by default or when asked: one of RMSNorm has a single one, not its untouched
+ * layers. */
+static bool is_served_in(const struct model_description *d, enum norm_form form) {
+    if (norm_form_for(d, NORM_FORM_CRMSNORM) == NORM_FORM_RMSNORM) return form == NORM_FORM_RMSNORM;
+    return norm_form_for(d, form) == form;
+}
+
 static enum status check_forms(struct session *s, struct error *e) {
-    enum status status = check_types(s, NORM_FORM_LAYERNORM, false, e);
-    if (status != STATUS_OK) return status;
     struct model_description d;
     const struct family *family;
     const struct describe_options describing = {s->options->allow_unknown_config_keys};
-    status = describe_model_with(s->options->model, &describing, &d, &family, e);
+    const char *model = s->options->model;
+    enum status status =
+        loaded_model_blame(describe_model_with(model, &describing, &d, &family, e), "model", model, e);
     bool orthonormal = norm_form_for(&d, NORM_FORM_ORTHONORMAL) == NORM_FORM_ORTHONORMAL;
-    for (enum norm_form form = NORM_FORM_RMSNORM; form < NORM_FORM_COUNT && status == STATUS_OK; form++)
-        if (norm_form_for(&d, form) == form) status = check_types(s, form, orthonormal, e);
+    for (enum norm_form form = 0; form < NORM_FORM_COUNT && status == STATUS_OK; form++)
+        if (is_served_in(&d, form)) status = check_types(s, form, orthonormal, e);
     description_deinit(&d);
     return status;
 }
