@@ -1,12 +1,14 @@
 /* Opening and closing: what is made from what, in which order, and how much memory it may take. */
 #include "engine/api/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
+#include "engine/base/name_list.h"
 #include "engine/blas/blas.h"
 #include "engine/files/json_file.h"
 #include "engine/files/mapped_file.h"
@@ -285,6 +287,21 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
 }
 
+/* What of a model in int8 is not. */
+static void log_finer(const struct loaded_model *m) {
+    const struct model_description *d = &m->description;
+    const enum weight_type weights = m->packed.weights;
+    char names[128] = "", rows[64];
+    if (weights != WEIGHT_TYPE_INT8) return;
+    snprintf(rows, sizeof rows, "%zu rows of the head, those of common tokens", m->packed.common.out);
+    if (m->packed.common.out) name_list_add(names, sizeof names, rows);
+    if (packed_mlp_type(d, weights, d->layers - 1) != weights)
+        name_list_add(names, sizeof names, "the last layer's MLP");
+    if (packed_values_type(d, weights) != weights)
+        name_list_add(names, sizeof names, "values that query heads share");
+    if (names[0]) log_info("%s weights: in bf16 are %s", weight_type_name(weights), names);
+}
+
 static void describe_options(struct engine_info *info, const struct engine_options *o,
                              const struct loaded_model *m) {
     bool by_file = loaded_model_is_file(m) && o->any_form;
@@ -310,12 +327,7 @@ static void describe_options(struct engine_info *info, const struct engine_optio
     if (info->rotated)
         log_info("%s weights: the model is rotated%s", weight_type_name(info->weights),
                  m->folded.stream.order ? "" : ", all but its residual stream");
-    if (m->packed.common.out)
-        log_info("%s weights: in bf16 are %zu rows of the head, those of common tokens%s",
-                 weight_type_name(info->weights), m->packed.common.out,
-                 packed_mlp_type(&m->description, info->weights, m->description.layers - 1) != info->weights
-                     ? ", and the last layer's MLP"
-                     : "");
+    log_finer(m);
     if (m->calibration.tokens)
         log_info("%s weights: calibrated with %zu tokens of the text with the SHA-256 %s",
                  weight_type_name(info->weights), m->calibration.tokens, m->calibration.text_sha256);

@@ -188,6 +188,13 @@ size_t calibrate_bytes(const struct packed_model *model, const struct workers *w
            workers_count(workers) * (s.rows_stride * sizeof(double) + s.scratch_stride * sizeof(float));
 }
 
+static enum status check_positions(const struct calibration *c, struct error *e) {
+    if (!is_refined(&c->model->head) || c->text->count <= HEAD_USES_POSITIONS) return STATUS_OK;
+    return error_set(e, STATUS_OPTION, "calibrate-tokens",
+                     "%zu are more than %u, the most for a head in int4", c->text->count,
+                     (unsigned)HEAD_USES_POSITIONS);
+}
+
 static enum status check_memory(const struct calibration *c, struct error *e) {
     const size_t needed = calibrate_bytes(c->model, c->workers, c->text), left = memory_available_bytes();
     if (!left || needed <= left) return STATUS_OK;
@@ -219,7 +226,8 @@ static enum status calibration_init(struct calibration *c, struct error *e) {
     const size_t workers = workers_count(c->workers);
     c->rows_stride = s.rows_stride;
     c->scratch_stride = s.scratch_stride;
-    enum status status = check_memory(c, e);
+    enum status status = check_positions(c, e);
+    if (status == STATUS_OK) status = check_memory(c, e);
     if (status == STATUS_OK) status = open_forward(c, &s, e);
     if (status == STATUS_OK)
         status = hessian_init(&c->hessian, s.in_max, HESSIAN_STRETCH_MAX, c->text->window, e);
@@ -398,11 +406,12 @@ static void refine_head(struct calibration *c) {
     c->refines = true;
     run_head(c);
     run_tiles(c);
+    if (c->progress) c->progress(c->context, 1);
 }
 
 static enum status round_linears(struct calibration *c, size_t layer, const struct job *jobs, size_t count,
                                  struct error *e) {
-    const size_t stages = c->model->description->layers + 1;
+    const size_t stages = c->model->description->layers + (is_refined(&c->model->head) ? 2 : 1);
     for (size_t i = 0; i < count; i++) {
         c->job = &jobs[i];
         enum status status = jobs[i].has_inputs_before ? STATUS_OK : find_factor(c, layer, e);

@@ -25,7 +25,8 @@ struct head_uses {
     uint32_t *last; /* [rows]: index of the last use of each row, or HEAD_USES_END */
 };
 
-/* Positions: fewer than 2^24. */
+/* Positions: HEAD_USES_POSITIONS at most, for uses have numbers of 32 bits. */
+#define HEAD_USES_POSITIONS ((UINT32_MAX - 1) / HEAD_USES_MOST)
 size_t head_uses_bytes(size_t positions, size_t rows);
 enum status head_uses_init(struct head_uses *u, size_t positions, size_t rows, struct error *e);
 void head_uses_deinit(struct head_uses *u);

@@ -28,7 +28,7 @@ void refining_take(struct refining *r, const struct hessian *h);
 /* Floats of scratch. */
 size_t refine_row_scratch(size_t in, size_t positions);
 
-/* last: index of the row's last use. row [in]: row n of the panel as it should be, divided by the smoothing scales. panel: of int4, where it is refined in place. Returns how many groups
- * have changed. Any thread, with its own scratch. */
+/* last: index of the row's last use. row [in]: row n of the panel as it should be, divided by the smoothing scales.
+ * panel: of int4, where it is refined in place. Returns how many groups have changed. Any thread, with its own scratch. */
 size_t refine_row(const struct refining *r, const struct head_uses *uses, uint32_t last, const double *row,
                   void *panel, size_t n, float *scratch);

@@ -20,7 +20,8 @@ _Static_assert(ROTATED_BLOCK_ROWS % ROTATION_ORDER_MAX == 0, "of whole blocks of
 #define PREPARE_COLUMNS   2048
 #define LAYER_LINEARS_MAX 5
 #define END_LINEARS_MAX   3
-/* Layers from which on the last one's MLP is finer: it is 1/36 of the layers' weights at most. */
+/* Layers from which on the last one's MLP is finer: it is 1/36 of their weights where an MLP is two thirds of a layer,
+ * and less than 1/24 in any. */
 #define FINER_MLP_LAYERS 24
 /* The part of the head's rows that is finer. */
 #define COMMON_PART 16

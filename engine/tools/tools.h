@@ -266,8 +266,8 @@ struct verify_row {
 
 typedef void (*verify_row_fn)(void *context, const struct verify_row *row);
 
-/* Calls each for every form and weight type that the model has and that is asked about, and for the converted file, as
- * its figures come in. Each is judged by the bound of its own type; STATUS_MISMATCH, with their names, when some are above it.
+/* Calls each for every form that the model can be served in and every weight type that is asked about, and for the
+ * converted file, as its figures come in. Each is judged by the bound of its own type; STATUS_MISMATCH, with their names, when some are above it.
  * *tokens: how many were compared. */
 enum status verify_model(const struct verify_options *options, verify_row_fn each, void *context,
                          size_t *tokens, struct error *e);

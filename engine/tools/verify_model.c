@@ -7,6 +7,7 @@
 #include "engine/base/name_list.h"
 #include "engine/blas/blas.h"
 #include "engine/loaded/loaded_model.h"
+#include "engine/lora/lora.h"
 #include "engine/model/describe.h"
 #include "engine/text/tokenizer.h"
 #include "engine/tools/tools.h"
@@ -183,16 +184,29 @@ static enum status check_types(struct session *s, enum norm_form form, bool orth
     return status;
 }
 
-static enum status check_forms(struct session *s, struct error *e) {
-    enum status status = check_types(s, NORM_FORM_LAYERNORM, false, e);
-    if (status != STATUS_OK) return status;
-    struct model_description d;
+/* Forms in which the model is served, by default or when asked: one of RMSNorm has a single one, not its untouched
+ * layers. */
+static bool is_served_in(const struct model_description *d, enum norm_form form) {
+    if (norm_form_for(d, NORM_FORM_CRMSNORM) == NORM_FORM_RMSNORM) return form == NORM_FORM_RMSNORM;
+    return norm_form_for(d, form) == form;
+}
+
+/* As loading does first. */
+static enum status describe(const struct verify_options *o, struct model_description *d, struct error *e) {
     const struct family *family;
-    const struct describe_options describing = {s->options->allow_unknown_config_keys};
-    status = describe_model_with(s->options->model, &describing, &d, &family, e);
+    const struct describe_options describing = {o->allow_unknown_config_keys};
+    enum status status = lora_check_folder(o->model, o->lora, o->ignore_adapter, e);
+    if (status == STATUS_OK) status = describe_model_with(o->model, &describing, d, &family, e);
+    return loaded_model_blame(status, "model", o->model, e);
+}
+
+static enum status check_forms(struct session *s, struct error *e) {
+    struct model_description d;
+    description_init(&d);
+    enum status status = describe(s->options, &d, e);
     bool orthonormal = norm_form_for(&d, NORM_FORM_ORTHONORMAL) == NORM_FORM_ORTHONORMAL;
-    for (enum norm_form form = NORM_FORM_RMSNORM; form < NORM_FORM_COUNT && status == STATUS_OK; form++)
-        if (norm_form_for(&d, form) == form) status = check_types(s, form, orthonormal, e);
+    for (enum norm_form form = 0; form < NORM_FORM_COUNT && status == STATUS_OK; form++)
+        if (is_served_in(&d, form)) status = check_types(s, form, orthonormal, e);
     description_deinit(&d);
     return status;
 }

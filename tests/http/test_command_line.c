@@ -16,6 +16,7 @@
 #define MODEL PRENORM_SOURCE_DIR "/deploy/models/tales"
 /* For what does not need a model that says something. */
 #define SMALL      PRENORM_SOURCE_DIR "/tests/golden/families/gpt2"
+#define RMSNORM    PRENORM_SOURCE_DIR "/tests/golden/families/llama-biases"
 #define WORDS(...) ((const char *const[]){PRENORMD, __VA_ARGS__, NULL})
 
 /* One run; its streams are files of the folder. */
@@ -297,6 +298,23 @@ static void test_verify_says_what_passed(void **state) {
     assert_null(strstr(run->output, "int4"));
 }
 
+/* A model of RMSNorm is served in one form: how its layers as published would be in int8 fails nobody. */
+static void test_verify_leaves_out_what_is_not_served(void **state) {
+    struct run *run = *state;
+    assert_int_equal(run_words(run, WORDS("verify", "--model", RMSNORM, "--verify-tokens", "40", "--json")),
+                     0);
+    json_t *json = json_loads(run->output, 0, NULL), *row;
+    assert_non_null(json);
+    size_t index, served = 0;
+    json_array_foreach(json_object_get(json, "forms"), index, row) {
+        if (json_is_true(json_object_get(row, "reference"))) continue;
+        assert_string_equal(json_string_value(json_object_get(row, "norm_form")), "rmsnorm");
+        served++;
+    }
+    assert_int_equal(served, 5); /* in double precision and each type */
+    json_decref(json);
+}
+
 /* One type out of its bound fails the run that asks about all, and says which; the others are judged by their
  * own. */
 static void test_verify_says_what_did_not(void **state) {
@@ -425,6 +443,7 @@ int main(void) {
         RUN_TEST(test_rates_stand_on_stderr),
         RUN_TEST(test_rates_are_those_of_the_parts),
         RUN_TEST(test_verify_says_what_passed),
+        RUN_TEST(test_verify_leaves_out_what_is_not_served),
         RUN_TEST(test_verify_says_what_did_not),
         RUN_TEST(test_verify_prints_no_table_of_what_is_not_loaded),
         RUN_TEST(test_a_prompt_longer_than_the_context),

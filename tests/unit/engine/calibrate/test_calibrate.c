@@ -315,6 +315,51 @@ static void check_plan(enum head_weights head, bool rotated, size_t more) {
     scene_deinit(&s);
 }
 
+/* Before anything of the text is looked at. */
+static void test_more_tokens_than_uses_have_numbers_for(void **state) {
+    (void)state;
+    struct error e = {0};
+    struct scene s;
+    const size_t most = HEAD_USES_POSITIONS / WINDOW * WINDOW;
+    const struct calibrate_text text = {.ids = NULL, .count = most + WINDOW, .window = WINDOW};
+    assert_true(HEAD_USES_POSITIONS * HEAD_USES_MOST < HEAD_USES_END);
+    scene_init_as(&s, test_source_path("tests/golden/placements/pre"), WEIGHT_TYPE_INT4, HEAD_WEIGHTS_INT4,
+                  true, 1);
+    assert_int_equal(calibrate_model(&s.packed, &s.place.folded, &text, fastest(), s.workers, NULL, NULL, &e),
+                     STATUS_OPTION);
+    assert_string_equal(e.where, "calibrate-tokens");
+    scene_deinit(&s);
+}
+
+struct shares {
+    double last, before; /* what was told, and in front of that */
+};
+
+static void note_share(void *context, double share) {
+    struct shares *shares = context;
+    assert_true(share > shares->last);
+    shares->before = shares->last;
+    shares->last = share;
+}
+
+/* The head's second round is not behind the end. */
+static void test_progress_ends_with_the_work(void **state) {
+    (void)state;
+    for (enum head_weights head = HEAD_WEIGHTS_AUTO; head <= HEAD_WEIGHTS_INT4; head++) {
+        struct error e = {0};
+        struct scene s;
+        struct shares shares = {0};
+        scene_init_as(&s, test_source_path("tests/golden/placements/pre"), WEIGHT_TYPE_INT4, head, true, 1);
+        const struct calibrate_text text = text_of(&s);
+        const double stage = 1 / ((double)s.place.description.layers + (head == HEAD_WEIGHTS_INT4 ? 2 : 1));
+        assert_ok(calibrate_model(&s.packed, &s.place.folded, &text, fastest(), s.workers, note_share,
+                                  &shares, &e));
+        assert_float_equal((float)shares.last, 1, 1e-6f);
+        assert_float_equal((float)shares.before, (float)(1 - stage), 1e-6f);
+        scene_deinit(&s);
+    }
+}
+
 static void test_memory_is_planned(void **state) {
     (void)state;
     /* A refined head's inputs, and where it is used; and of each thread a float at most. */
@@ -358,6 +403,8 @@ int main(void) {
         cmocka_unit_test(test_all_of_a_short_text_is_used),
         cmocka_unit_test(test_too_short_a_text),
         cmocka_unit_test(test_other_types_are_refused),
+        cmocka_unit_test(test_more_tokens_than_uses_have_numbers_for),
+        cmocka_unit_test(test_progress_ends_with_the_work),
         cmocka_unit_test(test_memory_is_planned),
         cmocka_unit_test(test_memory_may_end_anywhere),
     };

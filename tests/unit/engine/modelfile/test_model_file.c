@@ -1,4 +1,5 @@
 /* What a converted file gives back, and that nothing of it can be changed, cut or claimed unnoticed. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -350,10 +351,31 @@ static void test_weights_out_of_line(void **state) {
     refused_draft(place, STATUS_MALFORMED, "starts at byte|multiple of 64");
 }
 
+/* Else the fuzz target sees one refusal again and again: tests/fuzz/make_model_seeds.py makes them anew. */
+static void test_seeds_of_the_fuzz_target_have_the_layout(void **state) {
+    (void)state;
+    static const char start[] = "\"layout\":\"" PACKED_LAYOUT;
+    const char *folder = test_source_path("tests/fuzz/corpus/fuzz_model_file");
+    size_t seeds = 0, length;
+    DIR *corpus = opendir(folder);
+    assert_non_null(corpus);
+    for (const struct dirent *entry; (entry = readdir(corpus));) {
+        if (entry->d_name[0] == '.') continue;
+        char *bytes = fixture_text(folder, entry->d_name, &length);
+        assert_non_null(bytes);
+        if (!memmem(bytes, length, start, sizeof start - 1)) fail_msg("%s has another layout", entry->d_name);
+        free(bytes);
+        seeds++;
+    }
+    closedir(corpus);
+    assert_true(seeds >= 5);
+}
+
 int main(void) {
     struct error e;
     if (workers_create(2, &workers, &e) != STATUS_OK) return 1;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seeds_of_the_fuzz_target_have_the_layout),
         cmocka_unit_test_setup_teardown(test_texts_and_form, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tensors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_it_is_a_safetensors_file, setup, teardown),
