@@ -41,8 +41,7 @@ static const char *const fixture_texts[] = {
     TEN("ddd"),
     TEN("ddd") "\xc3",
     "a\xe2\x80\xa8",
-    "\xe2\x80\xa9"
-    "bb",
+    "\xe2\x80\251bb",
     "cc\xe2\x80",
     "d\xe2\x80\xa7\xe2\x81\xa8",
     "\x80\xa9",

@@ -210,8 +210,8 @@ static void keys_of_patterns_take_few_steps(void **state) {
     static const char *const sources[] = {
         "{\"patternProperties\": {\".+\": {\"type\": \"integer\"}}}",
         "{\"patternProperties\": {\"^c.+\": {\"type\": \"integer\"}}, \"additionalProperties\": false}",
-        "{\"patternProperties\": {\"^.*$\": {\"type\": \"integer\"}}, \"propertyNames\": {\"maxLength\": "
-        "300}}",
+        ("{\"patternProperties\": {\"^.*$\": {\"type\": \"integer\"}},"
+         " \"propertyNames\": {\"maxLength\": 300}}"),
     };
     (void)state;
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
