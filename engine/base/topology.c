@@ -65,7 +65,7 @@ static void mark(void *context, unsigned cpu) {
 
 static void count_sibling(void *context, unsigned cpu) {
     struct cpus *c = context;
-    c->siblings += c->allowed[cpu] && cpu < c->at;
+    c->siblings += cpu < c->at && c->allowed[cpu];
 }
 
 static void mark_node(void *context, unsigned node) {

@@ -130,7 +130,7 @@ WIDEST_INLINE void add_errors(const struct work *w, size_t at, size_t count, con
 /* The moments of the group's inputs for this row, and by `slope` those of all errors with each of them. */
 WIDEST_INLINE void find_moments(const struct work *w, struct group *g, float *slope) {
     for (size_t i = 0; i < GROUP; i++)
-        for (size_t j = 0; j < GROUP; j++) g->block[i][j] = i == j;
+        for (size_t j = 0; j < GROUP; j++) g->block[i][j] = i == j ? 1.0f : 0.0f;
     for (size_t i = 0; i < g->count; i++) {
         const float *row = moments_at(w->r, g->first + i) + g->first % w->r->stretch;
         for (size_t j = 0; j < g->count; j++) g->block[i][j] = w->general * row[j];

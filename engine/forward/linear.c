@@ -158,14 +158,15 @@ struct joined_calls {
 };
 
 /* The activations as low-precision weights need them. */
-static void convert_call(const struct forward *f, const struct linear_call *call, unsigned char *out,
+static void convert_call(const struct forward *f, const struct joined_calls *calls, size_t index,
                          size_t first, size_t count) {
+    const struct linear_call *call = calls->call[index];
     const struct activation_rows rows = {
         .x = call->x,
         .x_stride = call->x_stride,
         .k = call->linear->in,
         .smoothing = call->linear->smoothing,
-        .out = out,
+        .out = calls->rows[index],
     };
     if (call->linear->type == WEIGHT_TYPE_F32) return;
     /* Row by row: what is rotated is converted out of the nearest cache. */
@@ -179,7 +180,7 @@ static void convert_call(const struct forward *f, const struct linear_call *call
 static void convert_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     const struct joined_calls *calls = context;
-    for (size_t i = 0; i < calls->count; i++) convert_call(f, calls->call[i], calls->rows[i], first, count);
+    for (size_t i = 0; i < calls->count; i++) convert_call(f, calls, i, first, count);
 }
 
 static void run_own(struct forward *f, const struct linear_call *const *call, size_t count) {
