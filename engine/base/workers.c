@@ -207,8 +207,8 @@ static void work(struct workers *w, size_t worker, uint32_t run) {
 static void sleep_until_run(struct workers *w, struct worker *self, uint32_t seen) {
     atomic_store_explicit(&self->sleeps, true, memory_order_relaxed);
     atomic_fetch_add(&w->sleepers, 1);
-    (void)atomic_load(
-        &w->runs); /* whoever has changed it by now has written `run` before; else it sees the sleeper */
+    /* Whoever has changed it by now has written `run` before; else it sees the sleeper. */
+    (void)atomic_load(&w->runs);
     while (atomic_load_explicit(&self->run, memory_order_acquire) == seen) futex_wait(&self->run, seen);
     atomic_fetch_sub(&w->sleepers, 1);
     atomic_store_explicit(&self->sleeps, false, memory_order_relaxed);

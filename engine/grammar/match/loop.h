@@ -10,12 +10,12 @@ struct leaf_loop {
     uint64_t groups;
     uint64_t run_groups[RUNS_MAX]; /* texts of these keep it alive, so many characters at most; 0: of none */
     uint32_t run_lengths[RUNS_MAX];
-    uint64_t
-        stay_groups; /* any text of these leaves the state as it is; of intersections and differences, for which there are few runs */
+    /* Any text of these leaves the state as it is; of intersections and differences, for which there are few runs. */
+    uint64_t stay_groups;
     uint32_t length_max;
-    dfa_state
-        unlimited; /* does the same with texts of at most like_length characters, and has no such limit; else the leaf */
-    uint32_t like_length;  /* of a loop length_max */
+    /* Does the same with texts of at most like_length characters (of a loop length_max), and has no such limit; else the leaf. */
+    dfa_state unlimited;
+    uint32_t like_length;
     bool is_loop, may_end; /* may_end: nothing need come behind the loop */
 };
 
