@@ -46,7 +46,7 @@ static void drain(struct service *s) {
     service_set_phase(s, SERVICE_DRAINING);
     s->drain_ns = s->phase_ns;
     engine_drain(s->engine);
-    service_request_ended(s);
+    service_end_drain(s);
 }
 
 /* Balancers see /ready fail before anybody is refused, and clients that keep their connections are told to close them. */
@@ -72,7 +72,7 @@ static void cut_short(struct service *s) {
         next = r->next;
         deliver_cut(r);
     }
-    service_request_ended(s);
+    service_end_drain(s);
 }
 
 static void on_signal(void *context, int number) {
@@ -154,6 +154,8 @@ static void go_on_ending(struct service *s) {
         cut_short(s);
     else if (s->phase == SERVICE_STOPPING && is_over(s->phase_ns, FAREWELL_SECONDS))
         loop_stop(&s->loop);
+    else
+        service_end_drain(s);
 }
 
 static void on_tick(void *context) {

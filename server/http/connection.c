@@ -87,12 +87,19 @@ struct connection *connection_create(struct service *s, int fd) {
     c->next = s->connections;
     if (c->next) c->next->previous = c;
     s->connections = c;
+    s->newcomers++;
     s->stats.connections++;
     s->stats.connections_opened++;
     c->poll.data = c;
     c->has_poll = uv_poll_init(&s->loop.uv, &c->poll, fd) == 0;
     if (c->has_poll) watch(c, UV_DISCONNECT);
     return c;
+}
+
+void connection_ask(struct connection *c, struct http_request *r) {
+    c->request = r;
+    if (!c->has_asked) c->service->newcomers--;
+    c->has_asked = true;
 }
 
 static void on_poll_closed(uv_handle_t *handle) {
@@ -115,6 +122,8 @@ void connection_destroy(struct connection *c) {
     else
         s->connections = c->next;
     s->stats.connections--;
+    if (!c->has_asked) s->newcomers--;
+    service_end_drain(s);
     loop_http_again(&s->loop);
     if (c->has_poll)
         uv_close((uv_handle_t *)&c->poll, on_poll_closed);
@@ -175,7 +184,7 @@ static void sweep_stream(struct connection *c, uint64_t now) {
 uint64_t connection_oldest_handshake(const struct service *s) {
     uint64_t oldest_ns = UINT64_MAX;
     for (const struct connection *c = s->connections; c; c = c->next)
-        if (!c->request && c->since_ns == c->opened_ns && c->opened_ns < oldest_ns) oldest_ns = c->opened_ns;
+        if (!c->has_asked && c->opened_ns < oldest_ns) oldest_ns = c->opened_ns;
     return oldest_ns;
 }
 

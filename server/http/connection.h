@@ -17,6 +17,7 @@ struct connection {
     int fd;
     int watched;                      /* events of uv_poll_t */
     bool has_poll, has_ended, is_cut; /* has_ended: the client sends no more */
+    bool has_asked;                   /* else it is a newcomer */
     bool is_watched, looks_again;     /* for the end of TLS; once more at the next sweep */
     bool is_unheard;                  /* what the client sends is no longer read */
     bool must_linger;                 /* the client may be sending when the server closes */
@@ -29,6 +30,9 @@ struct connection {
  * when there is no memory. */
 struct connection *connection_create(struct service *s, int fd);
 void connection_destroy(struct connection *c);
+
+/* A request begins. */
+void connection_ask(struct connection *c, struct http_request *r);
 
 /* Under TLS: while the request waits, looks at what the client sends, since libmicrohttpd does not: an
  * orderly end counts as the end of file does. connection_rest: the request is over, libmicrohttpd reads

@@ -50,7 +50,7 @@ static enum MHD_Result begin(struct service *s, struct MHD_Connection *mhd, cons
     struct http_request *r = connection ? http_request_create(s, connection, mhd) : NULL;
     if (!r) return MHD_NO;
     *context = r;
-    connection->request = r;
+    connection_ask(connection, r);
     connection->line.method = method;
     snprintf(r->method, sizeof r->method, "%s", method);
     snprintf(r->path, sizeof r->path, "%s", target);

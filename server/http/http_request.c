@@ -68,7 +68,7 @@ void http_request_release(struct http_request *r) {
     bytes_deinit(&r->answer);
     free(r->tail);
     free(r);
-    service_request_ended(s);
+    service_end_drain(s);
 }
 
 /* ---- work in the pool ---------------------------------------------------------------------------------- */

@@ -11,6 +11,10 @@
 
 enum { RETRY_AFTER_SECONDS = 5 };
 
+/* From where draining begins: whose connection has been accepted is about to send its request, or has, and would find it
+ * closed without an answer. Others are silent for ever. */
+static const uint64_t newcomer_ns = 1000000000;
+
 unsigned service_retry_after(const struct service *s, enum api_error_kind kind) {
     bool is_full = kind == API_QUEUE_FULL || kind == API_CLIENT_LIMIT;
     return is_full && s->engine ? engine_retry_after(s->engine) : RETRY_AFTER_SECONDS;
@@ -25,8 +29,12 @@ void service_set_phase(struct service *s, enum service_phase phase) {
     s->phase_ns = clock_ns();
 }
 
-void service_request_ended(struct service *s) {
-    if (s->phase >= SERVICE_DRAINING && !s->requests) loop_stop(&s->loop);
+static bool awaits_newcomers(const struct service *s) {
+    return s->phase == SERVICE_DRAINING && s->newcomers && clock_ns() - s->phase_ns < newcomer_ns;
+}
+
+void service_end_drain(struct service *s) {
+    if (s->phase >= SERVICE_DRAINING && !s->requests && !awaits_newcomers(s)) loop_stop(&s->loop);
 }
 
 enum api_error_kind service_check_alive(const struct service *s, struct api_error *e) {

@@ -73,6 +73,7 @@ struct service {
     struct access_log access_log;
     struct unknown_fields unknown_fields;
     struct connection *connections;  /* all that are open */
+    size_t newcomers;                /* of these, those that have not asked for anything yet */
     struct http_request *requests;   /* all whose answer is not complete */
     struct prompt *delivering;       /* whose events were not all taken for want of time; NULL: none */
     struct linger_socket *lingering; /* see linger.h */
@@ -119,5 +120,6 @@ static inline bool service_is_leaving(const struct service *s) {
     return s->leave_ns || s->phase >= SERVICE_DRAINING;
 }
 
-/* After a request has ended: a drain may be complete. */
-void service_request_ended(struct service *s);
+/* Ends a drain that is complete: no request runs, and newcomers have asked, have left, or have had the time for it. To be
+ * called when that may have become so. */
+void service_end_drain(struct service *s);
