@@ -42,8 +42,9 @@ static bool are_missing(const struct masks *s, uint32_t first, uint32_t end) {
 /* The tokens of a node, which are missing no longer. */
 static void allow_node(struct masks *s, uint32_t node, uint32_t *bits) {
     const struct token_trie *t = &s->vocabulary->trie;
-    token_bits_add(bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
-    for (uint32_t i = t->firsts[node]; s->knows_missing && i < t->firsts[node + 1]; i++)
+    const struct trie_node *at = &t->nodes[node];
+    token_bits_add(bits, t->tokens + at->first, at[1].first - at->first);
+    for (uint32_t i = at->first; s->knows_missing && i < at[1].first; i++)
         s->missing[i >> 5] &= ~((uint32_t)1 << (i & 31));
 }
 
@@ -52,16 +53,17 @@ static bool walk_subtree(struct masks *s, uint32_t top, configuration c, size_t 
     const struct token_trie *t = &s->vocabulary->trie;
     const struct rules *r = s->matcher->rules;
     struct mask_level *level = s->levels;
-    *level = (struct mask_level){.end = t->ends[top], .state = c};
-    for (uint32_t node = top + 1; node < t->ends[top];) {
-        uint32_t end = t->ends[node];
+    *level = (struct mask_level){.end = t->nodes[top].end, .state = c};
+    for (uint32_t node = top + 1; node < t->nodes[top].end;) {
+        const struct trie_node *at = &t->nodes[node];
+        uint32_t end = at->end;
         if (!mask_pass_node(s, nodes)) return false;
         while (node >= level->end) level--;
-        if (!are_missing(s, t->firsts[node], t->firsts[end])) {
+        if (!are_missing(s, at->first, t->nodes[end].first)) {
             node = end;
             continue;
         }
-        configuration next = matcher_step(s->matcher, level->state, r->class_of[t->bytes[node]]);
+        configuration next = matcher_step(s->matcher, level->state, r->class_of[at->byte]);
         if (next == CONFIGURATION_FAILED) return false;
         if (next != CONFIGURATION_DEAD) {
             allow_node(s, node, bits);
@@ -83,7 +85,7 @@ bool masks_add_behind(struct masks *s, const struct leaf_mask *leaf, configurati
         for (uint32_t node = leaf->exits[i].first; node < leaf->exits[i].end; node++) {
             if (!s->knows_missing && *nodes > many_nodes(s) && !list_missing(s, bits)) return false;
             if (!mask_pass_node(s, nodes)) return false;
-            if (!are_missing(s, t->firsts[node + 1], t->firsts[t->ends[node]])) continue;
+            if (!are_missing(s, t->nodes[node + 1].first, t->nodes[t->nodes[node].end].first)) continue;
             if (!walk_subtree(s, node, behind, nodes, bits)) return false;
         }
     return true;

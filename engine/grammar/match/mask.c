@@ -36,8 +36,9 @@ static void free_kept(struct masks *s) {
         free(s->leaf_masks[i].exits);
     }
     for (size_t i = 0; i < s->kept_count; i++) {
-        free(s->kept[i].bits);
-        free(s->kept[i].tokens);
+        if (s->kept[i].is_leafs) continue;
+        free(s->kept[i].set.bits);
+        free(s->kept[i].set.tokens);
     }
     free(s->leaf_masks);
     free(s->kept);
@@ -108,33 +109,31 @@ static uint32_t find_loop(struct masks *s, dfa_state leaf) {
 }
 
 /* Whether nothing in so many characters, and those that begin below the node, is longer. */
-static bool has_length(const struct token_trie *t, uint32_t node, unsigned more, uint32_t length) {
-    uint8_t height = t->heights[node];
-    return length == RULES_UNLIMITED || (height < UINT8_MAX && height + more <= length);
+static bool has_length(const struct trie_node *at, unsigned more, uint32_t length) {
+    return length == RULES_UNLIMITED || (at->height < UINT8_MAX && at->height + more <= length);
 }
 
 /* Whether a node and all that is below it is taken, whatever comes then. Where the leaf may end in there is no matter:
  * all these tokens are allowed as it is. */
-static bool is_whole(const struct token_trie *t, uint32_t node, const struct leaf_loop *loop) {
-    if ((t->groups[node] & ~loop->stay_groups) == 0) return true;
+static bool is_whole(const struct trie_node *at, const struct leaf_loop *loop) {
+    if ((at->groups & ~loop->stay_groups) == 0) return true;
     for (size_t i = 0; i < RUNS_MAX; i++)
-        if ((t->groups[node] & ~loop->run_groups[i]) == 0 && has_length(t, node, 1, loop->run_lengths[i]))
-            return true;
+        if ((at->groups & ~loop->run_groups[i]) == 0 && has_length(at, 1, loop->run_lengths[i])) return true;
     return false;
 }
 
 /* Goes below a node that the leaf reaches in this state, or one that does the same below it and has as few relatives as
  * can be: counts that cannot be reached there are one. */
 static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct mask_level *level) {
-    const struct token_trie *t = &s->vocabulary->trie;
+    const struct trie_node *at = &s->vocabulary->trie.nodes[node];
     uint32_t loop = find_loop(s, state);
     if (loop == NO_LOOP) return false;
-    if (s->loops[loop].unlimited != state && has_length(t, node, 0, s->loops[loop].like_length)) {
+    if (s->loops[loop].unlimited != state && has_length(at, 0, s->loops[loop].like_length)) {
         state = s->loops[loop].unlimited;
         loop = find_loop(s, state);
     }
     *level = (struct mask_level){.node = node,
-                                 .end = t->ends[node],
+                                 .end = at->end,
                                  .state = state,
                                  .loop = loop,
                                  .exits = s->wants_exits && dfa_nullable(s->matcher->rules, state)};
@@ -188,39 +187,54 @@ static bool begin_mask(struct masks *s, dfa_state leaf) {
  * below this node. */
 static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level) {
     const struct token_trie *t = &s->vocabulary->trie;
+    const struct trie_node *at = &t->nodes[node];
     struct rules *r = s->matcher->rules;
     struct mask_level *above = *level;
     if (above->exits && !add_exits(s, above->node, above->node + 1)) return false;
     above->exits = false;
     const dfa_state *row = dfa_row(r, above->state);
     if (!row) return false;
-    dfa_state next = row[r->class_of[t->bytes[node]]];
+    dfa_state next = row[r->class_of[at->byte]];
     if (next == DFA_DEAD) return true;
-    token_bits_add(s->bits, t->tokens + t->firsts[node], t->firsts[node + 1] - t->firsts[node]);
-    return t->ends[node] == node + 1 || enter_node(s, node, next, ++*level);
+    token_bits_add(s->bits, t->tokens + at->first, at[1].first - at->first);
+    return at->end == node + 1 || enter_node(s, node, next, ++*level);
 }
 
-static bool walk_leaf(struct masks *s, dfa_state leaf) {
+/* The nodes from first to before end, which are below the root. */
+static bool walk_leaf_below(struct masks *s, uint32_t first, uint32_t end, size_t *nodes) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct mask_level *level = s->levels;
-    size_t nodes = 0;
-    if (!begin_mask(s, leaf)) return false;
-    for (uint32_t node = 1; node < t->count;) {
-        uint32_t end = t->ends[node];
-        if (!mask_pass_node(s, &nodes)) return false;
-        if (t->plain[node] > 0 && t->plain[node] <= s->plain_length) {
-            node = end;
+    for (uint32_t node = first; node < end;) {
+        const struct trie_node *at = &t->nodes[node];
+        if (!mask_pass_node(s, nodes)) return false;
+        if (at->plain > 0 && at->plain <= s->plain_length) {
+            node = at->end;
             continue;
         }
         while (node >= level->end) level--;
-        if (is_whole(t, node, &s->loops[level->loop])) {
-            token_bits_add(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
-            node = end;
+        if (is_whole(at, &s->loops[level->loop])) {
+            token_bits_add(s->bits, t->tokens + at->first, t->nodes[at->end].first - at->first);
+            node = at->end;
             continue;
         }
         const struct mask_level *above = level;
         if (!step_leaf(s, node, &level)) return false;
-        node = level == above ? end : node + 1;
+        node = level == above ? at->end : node + 1;
+    }
+    return true;
+}
+
+/* Most leaves take few of the bytes that a token may begin with. */
+static bool walk_leaf(struct masks *s, dfa_state leaf) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    struct rules *r = s->matcher->rules;
+    size_t nodes = 0;
+    if (!begin_mask(s, leaf)) return false;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        const dfa_state *row = dfa_row(r, leaf);
+        if (!row) return false;
+        bool is_dead = row[r->class_of[byte]] == DFA_DEAD;
+        if (!is_dead && !walk_leaf_below(s, t->tops[byte], t->tops[byte + 1], &nodes)) return false;
     }
     return true;
 }
@@ -244,26 +258,28 @@ static bool copy_exits(struct masks *s, const struct leaf_mask *from, size_t *ne
 static bool is_shared(const struct masks *s, uint32_t node, const struct mask_level *level) {
     const struct leaf_loop *loop = &s->loops[level->loop];
     return level->state == level->like ||
-           (loop->unlimited == level->like && has_length(&s->vocabulary->trie, node, 1, loop->like_length));
+           (loop->unlimited == level->like &&
+            has_length(&s->vocabulary->trie.nodes[node], 1, loop->like_length));
 }
 
 /* As step_leaf, of a node that is not shared. */
 static bool step_shared(struct masks *s, uint32_t node, struct mask_level **level) {
     const struct token_trie *t = &s->vocabulary->trie;
+    const struct trie_node *at = &t->nodes[node];
     struct rules *r = s->matcher->rules;
     struct mask_level above = **level;
-    uint32_t end = t->ends[node];
-    const dfa_state *row = dfa_row(r, above.state);
+    const dfa_state *row = dfa_row(r, above.like);
     if (!row) return false;
-    dfa_state next = row[r->class_of[t->bytes[node]]];
+    dfa_state like = row[r->class_of[at->byte]];
+    if (like == DFA_DEAD) return true;
+    if (!(row = dfa_row(r, above.state))) return false;
+    dfa_state next = row[r->class_of[at->byte]];
     if (next == DFA_DEAD)
-        token_bits_remove(s->bits, t->tokens + t->firsts[node], t->firsts[end] - t->firsts[node]);
-    if (next == DFA_DEAD || end == node + 1) return true;
-    if (!(row = dfa_row(r, above.like))) return false;
-    dfa_state like = row[r->class_of[t->bytes[node]]];
+        token_bits_remove(s->bits, t->tokens + at->first, t->nodes[at->end].first - at->first);
+    if (next == DFA_DEAD || at->end == node + 1) return true;
     uint32_t loop = find_loop(s, next);
     if (loop == NO_LOOP) return false;
-    *++*level = (struct mask_level){.node = node, .end = end, .state = next, .loop = loop, .like = like};
+    *++*level = (struct mask_level){.node = node, .end = at->end, .state = next, .loop = loop, .like = like};
     return !s->wants_exits || !dfa_nullable(r, next) || add_exits(s, node, node + 1);
 }
 
@@ -281,34 +297,47 @@ static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
     s->plain_length = UINT8_MAX;
 }
 
-/* The mask of a loop with a limit out of that of the same loop without one: they differ in nodes that go on for longer
- * than the limit. */
-static bool walk_shared(struct masks *s, dfa_state leaf, dfa_state unlimited, const struct leaf_mask *from) {
+/* The nodes from first to before end, which are below the root; *next as copy_exits has it. */
+static bool walk_shared_below(struct masks *s, uint32_t first, uint32_t end, const struct leaf_mask *from,
+                              size_t *next, size_t *nodes) {
     const struct token_trie *t = &s->vocabulary->trie;
     struct mask_level *level = s->levels;
-    size_t words = vocabulary_words(s->vocabulary), nodes = 0, next = 0;
-    memset(s->bits, 0, words * sizeof *s->bits);
-    token_bits_join(s->bits, vocabulary_words(s->vocabulary), &from->set);
-    cut_plain(s, &s->loops[s->loop_of[leaf]]);
-    s->exit_count = 0;
-    *level = (struct mask_level){
-        .end = (uint32_t)t->count, .state = leaf, .loop = s->loop_of[leaf], .like = unlimited};
-    for (uint32_t node = 1; node < t->count;) {
-        uint32_t end = t->ends[node];
-        if (!mask_pass_node(s, &nodes)) return false;
-        if (t->plain[node] > 0 && s->plain_length > 0) {
-            node = end;
+    for (uint32_t node = first; node < end;) {
+        const struct trie_node *at = &t->nodes[node];
+        if (!mask_pass_node(s, nodes)) return false;
+        if (at->plain > 0 && s->plain_length > 0) {
+            node = at->end;
             continue;
         }
         while (node >= level->end) level--;
         if (is_shared(s, node, level)) {
-            if (!copy_exits(s, from, &next, node, end)) return false;
-            node = end;
+            if (!copy_exits(s, from, next, node, at->end)) return false;
+            node = at->end;
             continue;
         }
         const struct mask_level *above = level;
         if (!step_shared(s, node, &level)) return false;
-        node = level == above ? end : node + 1;
+        node = level == above ? at->end : node + 1;
+    }
+    return true;
+}
+
+/* The mask of a loop with a limit out of that of the same loop without one: they differ in nodes that go on for longer
+ * than the limit. */
+static bool walk_shared(struct masks *s, dfa_state leaf, dfa_state unlimited, const struct leaf_mask *from) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    struct rules *r = s->matcher->rules;
+    size_t nodes = 0, next = 0;
+    token_bits_copy(s->bits, vocabulary_words(s->vocabulary), &from->set);
+    cut_plain(s, &s->loops[s->loop_of[leaf]]);
+    s->exit_count = 0;
+    s->levels[0] = (struct mask_level){
+        .end = (uint32_t)t->count, .state = leaf, .loop = s->loop_of[leaf], .like = unlimited};
+    for (unsigned byte = 0; byte < 256; byte++) {
+        const dfa_state *row = dfa_row(r, unlimited);
+        if (!row) return false;
+        if (row[r->class_of[byte]] == DFA_DEAD) continue;
+        if (!walk_shared_below(s, t->tops[byte], t->tops[byte + 1], from, &next, &nodes)) return false;
     }
     return true;
 }
@@ -440,12 +469,14 @@ static const struct leaf_mask *item_mask(struct masks *s, struct item item, conf
     return leaf_mask_of(s, item.leaf, s->matcher->configurations[*behind].count > 0);
 }
 
-/* First what leaves decide, so that little is missing when it is looked behind them. */
-static bool add_items(struct masks *s, configuration c, uint32_t *bits) {
+/* First what leaves decide, so that little is missing when it is looked behind them. *only: the leaf that decides about
+ * all of it, where that is kept; else NULL. */
+static bool add_items(struct masks *s, configuration c, uint32_t *bits, const struct leaf_mask **only) {
     const struct configuration_data data = s->matcher->configurations[c];
     const struct leaf_mask *leaf = NULL;
     configuration behind;
     bool has_exits = false;
+    *only = NULL;
     s->knows_missing = false;
     s->nodes_behind = 0;
     for (uint32_t i = 0; i < data.count; i++) {
@@ -454,6 +485,7 @@ static bool add_items(struct masks *s, configuration c, uint32_t *bits) {
         token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
         has_exits |= leaf->exit_count > 0;
     }
+    if (data.count == 1 && !has_exits && leaf != &s->passing) *only = leaf;
     for (uint32_t i = 0; i < data.count && has_exits; i++) {
         if (data.count > 1) leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
         if (!leaf || !masks_add_behind(s, leaf, behind, bits)) return false;
@@ -463,11 +495,16 @@ static bool add_items(struct masks *s, configuration c, uint32_t *bits) {
 
 /* ---- masks that are kept ------------------------------------------------------------------------------------------ */
 
-static bool keep(struct masks *s, configuration c, const uint32_t *bits) {
+static bool keep(struct masks *s, configuration c, const uint32_t *bits, const struct leaf_mask *only) {
     struct rules *r = s->matcher->rules;
     if (!has_room(s)) return true;
     if (!rules_keep_array(r, &s->kept, &s->kept_capacity, s->kept_count + 1, sizeof *s->kept)) return false;
-    if (!keep_tokens(s, bits, &s->kept[s->kept_count])) return false;
+    struct kept_mask *kept = &s->kept[s->kept_count];
+    *kept = (struct kept_mask){.is_leafs = only != NULL};
+    if (only)
+        kept->set = only->set;
+    else if (!keep_tokens(s, bits, &kept->set))
+        return false;
     s->matcher->configurations[c].mask = (uint32_t)s->kept_count++;
     return true;
 }
@@ -475,10 +512,11 @@ static bool keep(struct masks *s, configuration c, const uint32_t *bits) {
 bool masks_find(struct masks *s, configuration c, uint32_t *bits) {
     struct matcher *m = s->matcher;
     uint32_t mask = m->configurations[c].mask;
-    memset(bits, 0, vocabulary_words(s->vocabulary) * sizeof *bits);
+    const struct leaf_mask *only;
     if (mask != NO_MASK) {
-        token_bits_join(bits, vocabulary_words(s->vocabulary), &s->kept[mask]);
+        token_bits_copy(bits, vocabulary_words(s->vocabulary), &s->kept[mask].set);
         return true;
     }
-    return add_items(s, c, bits) && keep(s, c, bits);
+    memset(bits, 0, vocabulary_words(s->vocabulary) * sizeof *bits);
+    return add_items(s, c, bits, &only) && keep(s, c, bits, only);
 }

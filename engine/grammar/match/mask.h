@@ -19,6 +19,12 @@ struct leaf_mask {
     size_t exit_count;
 };
 
+/* What a configuration decides. */
+struct kept_mask {
+    struct token_set set;
+    bool is_leafs; /* borrowed of the mask of its only leaf, behind which nothing comes in a token */
+};
+
 /* A node of the trie that a walk is below, in a state of a leaf, or a configuration. */
 struct mask_level {
     uint32_t node, end, state;
@@ -34,7 +40,7 @@ struct masks {
     size_t leaf_mask_of_count, leaf_mask_of_capacity;
     struct leaf_mask *leaf_masks;
     size_t leaf_mask_count, leaf_mask_capacity;
-    struct token_set *kept; /* of configurations */
+    struct kept_mask *kept;
     size_t kept_count, kept_capacity;
     struct leaf_mask passing; /* one that is not kept, of what lies in bits and exits, or aside */
     uint32_t *loop_of;        /* by leaf; UINT32_MAX: none yet */

@@ -1,11 +1,22 @@
 #include "engine/grammar/match/token_set.h"
 
+#include <string.h>
+
 void token_bits_add(uint32_t *bits, const uint32_t *tokens, size_t count) {
     for (size_t i = 0; i < count; i++) bits[tokens[i] >> 5] |= (uint32_t)1 << (tokens[i] & 31);
 }
 
 void token_bits_remove(uint32_t *bits, const uint32_t *tokens, size_t count) {
     for (size_t i = 0; i < count; i++) bits[tokens[i] >> 5] &= ~((uint32_t)1 << (tokens[i] & 31));
+}
+
+void token_bits_copy(uint32_t *bits, size_t words, const struct token_set *set) {
+    if (set->bits) {
+        memcpy(bits, set->bits, words * sizeof *bits);
+        return;
+    }
+    memset(bits, 0, words * sizeof *bits);
+    token_bits_add(bits, set->tokens, set->count);
 }
 
 void token_bits_join(uint32_t *bits, size_t words, const struct token_set *set) {

@@ -14,7 +14,8 @@ struct token_set {
 /* Tokens that are added to a set of bits, and taken out of it. */
 void token_bits_add(uint32_t *bits, const uint32_t *tokens, size_t count);
 void token_bits_remove(uint32_t *bits, const uint32_t *tokens, size_t count);
-/* All tokens of a set of either kind. */
+/* All tokens of a set of either kind: in place of what there is, and beside it. */
+void token_bits_copy(uint32_t *bits, size_t words, const struct token_set *set);
 void token_bits_join(uint32_t *bits, size_t words, const struct token_set *set);
 /* At most about `most`: where there are more of them it is no matter how many. */
 size_t token_bits_count(const uint32_t *bits, size_t words, size_t most);

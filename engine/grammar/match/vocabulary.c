@@ -63,19 +63,28 @@ static size_t count_nodes(const struct sorted_token *sorted, size_t count, size_
 static void fill_trie(struct token_trie *t, const struct sorted_token *sorted, uint32_t *open) {
     size_t node = 1, depth = 0;
     open[0] = 0;
-    t->firsts[0] = 0;
+    t->nodes[0].first = 0;
     for (size_t i = 0; i < t->token_count; i++) {
         size_t shared = i > 0 ? common_prefix(&sorted[i - 1], &sorted[i]) : 0;
-        for (; depth > shared; depth--) t->ends[open[depth]] = (uint32_t)node;
+        for (; depth > shared; depth--) t->nodes[open[depth]].end = (uint32_t)node;
         for (; depth < sorted[i].length; node++) {
-            t->bytes[node] = (uint8_t)sorted[i].text[depth];
-            t->firsts[node] = (uint32_t)i;
+            t->nodes[node].byte = (uint8_t)sorted[i].text[depth];
+            t->nodes[node].first = (uint32_t)i;
             open[++depth] = (uint32_t)node;
         }
         t->tokens[i] = sorted[i].id;
     }
-    for (size_t d = depth + 1; d-- > 0;) t->ends[open[d]] = (uint32_t)node;
-    t->firsts[node] = (uint32_t)t->token_count;
+    for (size_t d = depth + 1; d-- > 0;) t->nodes[open[d]].end = (uint32_t)node;
+    t->nodes[node].first = (uint32_t)t->token_count;
+}
+
+static void fill_tops(struct token_trie *t) {
+    uint32_t node = 1;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        t->tops[byte] = node;
+        if (node < t->count && t->nodes[node].byte == byte) node = t->nodes[node].end;
+    }
+    t->tops[256] = (uint32_t)t->count;
 }
 
 static unsigned begins_character(unsigned byte) {
@@ -84,10 +93,10 @@ static unsigned begins_character(unsigned byte) {
 
 /* That of a node's byte. */
 static uint64_t group_of(const struct token_trie *t, const uint32_t *parents, uint32_t node) {
-    unsigned byte = t->bytes[node];
+    unsigned byte = t->nodes[node].byte;
     uint32_t second = parents[node], first = parents[second];
     if (byte < 0x80) return byte_group(byte);
-    bool ends_line = second > 0 && first > 0 && is_line_end(t->bytes[first], t->bytes[second], byte);
+    bool ends_line = second > 0 && first > 0 && is_line_end(t->nodes[first].byte, t->nodes[second].byte, byte);
     return ends_line ? GROUPS_LINE_ENDS : GROUPS_BEYOND_ASCII;
 }
 
@@ -96,7 +105,7 @@ static uint64_t group_of(const struct token_trie *t, const uint32_t *parents, ui
 static uint8_t valid_before(const struct token_trie *t, const uint8_t *valid, uint32_t node) {
     unsigned states = 0;
     for (unsigned state = 0; state < UTF8_STATES; state++) {
-        enum utf8_state next = utf8_step_of((enum utf8_state)state, t->bytes[node]);
+        enum utf8_state next = utf8_step_of((enum utf8_state)state, t->nodes[node].byte);
         if (next != UTF8_REJECTED && ((valid[node] >> next) & 1)) states |= 1u << state;
     }
     return (uint8_t)states;
@@ -105,11 +114,11 @@ static uint8_t valid_before(const struct token_trie *t, const uint8_t *valid, ui
 /* What a node has to say to the one above it. */
 static void tell_parent(struct token_trie *t, uint8_t *valid, uint32_t node, const uint32_t *parents) {
     uint32_t parent = parents[node];
-    unsigned byte = t->bytes[node], height = t->heights[node] + begins_character(byte);
+    unsigned byte = t->nodes[node].byte, height = t->nodes[node].height + begins_character(byte);
     valid[parent] &= valid_before(t, valid, node);
-    t->groups[parent] |= t->groups[node] | group_of(t, parents, node);
+    t->nodes[parent].groups |= t->nodes[node].groups | group_of(t, parents, node);
     if (height > UINT8_MAX) height = UINT8_MAX;
-    if (height > t->heights[parent]) t->heights[parent] = (uint8_t)height;
+    if (height > t->nodes[parent].height) t->nodes[parent].height = (uint8_t)height;
 }
 
 #define NOT_PLAIN UINT8_MAX
@@ -124,23 +133,23 @@ static void fill_plain(struct token_trie *t, const uint8_t *valid, const uint32_
     states[0] = UTF8_BOUNDARY;
     for (uint32_t node = 1; node < t->count; node++) {
         while (node >= ends[depth]) depth--;
-        unsigned byte = t->bytes[node], state = states[depth++];
+        unsigned byte = t->nodes[node].byte, state = states[depth++];
         lengths[depth] = lengths[depth - 1] + begins_character(byte);
         if (!(group_of(t, parents, node) & PLAIN_GROUPS)) state = NOT_PLAIN;
         if (state != NOT_PLAIN) state = utf8_step_of((enum utf8_state)state, byte);
         if (state == UTF8_REJECTED) state = NOT_PLAIN;
         states[depth] = (uint8_t)state;
-        ends[depth] = t->ends[node];
-        size_t length = lengths[depth] + t->heights[node];
+        ends[depth] = t->nodes[node].end;
+        size_t length = lengths[depth] + t->nodes[node].height;
         bool all =
-            state != NOT_PLAIN && (t->groups[node] & ~PLAIN_GROUPS) == 0 && ((valid[node] >> state) & 1);
-        t->plain[node] = !all ? 0 : length < UINT8_MAX ? (uint8_t)length : UINT8_MAX;
+            state != NOT_PLAIN && (t->nodes[node].groups & ~PLAIN_GROUPS) == 0 && ((valid[node] >> state) & 1);
+        t->nodes[node].plain = !all ? 0 : length < UINT8_MAX ? (uint8_t)length : UINT8_MAX;
     }
 }
 
 static void fill_parents(const struct token_trie *t, uint32_t *parents) {
     for (uint32_t node = 0; node < t->count; node++)
-        for (uint32_t child = node + 1; child < t->ends[node]; child = t->ends[child]) parents[child] = node;
+        for (uint32_t child = node + 1; child < t->nodes[node].end; child = t->nodes[child].end) parents[child] = node;
 }
 
 /* From the last node to the first, children before their parents. */
@@ -155,7 +164,7 @@ static bool fill_groups(struct token_trie *t, uint32_t *open) {
         fill_plain(t, valid, parents, open, states, lengths);
         for (uint32_t node = 1; node < t->count; node++) {
             bool begins = (valid_before(t, valid, node) >> UTF8_BOUNDARY) & 1;
-            t->groups[node] |= group_of(t, parents, node) | (begins ? 0 : GROUPS_NO_UTF8);
+            t->nodes[node].groups |= group_of(t, parents, node) | (begins ? 0 : GROUPS_NO_UTF8);
         }
     }
     free(valid);
@@ -170,20 +179,16 @@ static bool build_trie(struct grammar_vocabulary *v) {
     struct sorted_token *sorted = sort_tokens(v, &t->token_count);
     if (!sorted) return false;
     t->count = count_nodes(sorted, t->token_count, &t->depth);
-    t->bytes = calloc(t->count, 1);
-    t->ends = calloc(t->count, sizeof *t->ends);
-    t->firsts = calloc(t->count + 1, sizeof *t->firsts);
-    t->groups = calloc(t->count, sizeof *t->groups);
-    t->heights = calloc(t->count, 1);
-    t->plain = calloc(t->count, 1);
+    t->nodes = calloc(t->count + 1, sizeof *t->nodes);
     t->tokens = calloc(t->token_count + 1, sizeof *t->tokens);
     uint32_t *open = calloc(t->depth + 1, sizeof *open);
-    bool done = t->bytes && t->ends && t->firsts && t->groups && t->heights && t->plain && t->tokens && open;
+    bool done = t->nodes && t->tokens && open;
     if (done) fill_trie(t, sorted, open);
+    if (done) fill_tops(t);
     done = done && fill_groups(t, open);
     free(open);
     free(sorted);
-    v->memory += t->count * (3 + sizeof *t->ends + sizeof *t->firsts + sizeof *t->groups);
+    v->memory += (t->count + 1) * sizeof *t->nodes;
     v->memory += t->token_count * sizeof *t->tokens;
     return done;
 }
@@ -253,12 +258,7 @@ void vocabulary_destroy(struct grammar_vocabulary *v) {
     if (!v) return;
     free(v->bytes);
     free(v->offsets);
-    free(v->trie.bytes);
-    free(v->trie.ends);
-    free(v->trie.firsts);
-    free(v->trie.groups);
-    free(v->trie.heights);
-    free(v->trie.plain);
+    free(v->trie.nodes);
     for (size_t i = 0; i < PLAIN_SLICES; i++) free(v->plain[i]);
     free(v->trie.tokens);
     free(v);

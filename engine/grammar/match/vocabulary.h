@@ -9,16 +9,21 @@
 #include "engine/base/error.h"
 #include "engine/types/request.h" /* struct engine_string */
 
+/* A walk looks at most of it together: so it is one entry. */
+struct trie_node {
+    uint64_t
+        groups;     /* the bytes of the node and below it, in groups (byte_groups.h), which begin a character */
+    uint32_t end;   /* behind the last node of the subtree */
+    uint32_t first; /* token of the subtree; the node's own end where the next node's begin */
+    uint8_t byte;   /* that leads to the node */
+    uint8_t height; /* characters that begin below it, on the way that has most; 255: or more */
+    uint8_t plain;  /* characters of the longest token below, where all are plain; else 0 */
+};
+
 struct token_trie {
-    size_t count;   /* nodes; 0 is the root */
-    uint8_t *bytes; /* [count]: that lead to the node */
-    uint32_t *ends; /* [count]: behind the last node of the subtree */
-    uint32_t *
-        firsts; /* [count + 1]: the first token of the subtree; the node's own end where the next node's begin */
-    uint64_t *
-        groups; /* [count]: the bytes of the node and below it, in groups (byte_groups.h), which begin a character */
-    uint8_t *heights;   /* [count]: characters that begin below it, on the way that has most; 255: or more */
-    uint8_t *plain;     /* [count]: characters of the longest token below, where all are plain; else 0 */
+    struct trie_node *nodes; /* [count + 1]; 0 is the root; the last has but the end of the tokens */
+    size_t count;
+    uint32_t tops[257]; /* by byte: the node below the root; where there is none, that of the next byte */
     uint32_t *tokens;   /* ids, by bytes */
     size_t token_count; /* with a text */
     size_t depth;       /* bytes of the longest token */
