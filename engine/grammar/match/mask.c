@@ -42,6 +42,7 @@ static void free_kept(struct masks *s) {
     }
     free(s->leaf_masks);
     free(s->kept);
+    slices_free(&s->slices);
 }
 
 void masks_forget(struct masks *s) {
@@ -74,6 +75,25 @@ void masks_deinit(struct masks *s) {
     free(s->aside_exits);
     free(s->levels);
     free(s->missing);
+}
+
+/* ---- room -------------------------------------------------------------------------------------------------------- */
+
+/* A mask is kept while there is room for it, up to half of what the grammar may have; where there is none it is worked out
+ * again, which is no failure. What others leave of the budget decides about that, so masks that are kept count for nothing
+ * where it is decided whether a grammar needs too much. */
+static bool has_room_for(const struct masks *s, size_t bytes) {
+    const struct rules *r = s->matcher->rules;
+    if (r->budget &&
+        atomic_load_explicit(&r->budget->used, memory_order_relaxed) + bytes > r->budget->bytes_max / 4 * 3)
+        return false;
+    return r->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
+}
+
+static bool has_room(const struct masks *s) {
+    return has_room_for(s, (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
+                               s->exit_count * sizeof *s->exits + s->kept_capacity * sizeof *s->kept +
+                               s->leaf_mask_capacity * sizeof *s->leaf_masks);
 }
 
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
@@ -136,6 +156,7 @@ static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct m
                                  .end = at->end,
                                  .state = state,
                                  .loop = loop,
+                                 .sliced = level->sliced,
                                  .exits = s->wants_exits && dfa_nullable(s->matcher->rules, state)};
     return loop != NO_LOOP;
 }
@@ -164,23 +185,62 @@ static bool spend_words(struct masks *s) {
     return rules_spend(s->matcher->rules, vocabulary_words(s->vocabulary) / WORDS_A_STEP);
 }
 
+/* Of a leaf that does not take all plain characters: those of some groups that it takes. */
+static bool begin_with_slice(struct masks *s, dfa_state leaf, const struct leaf_loop *loop) {
+    struct rules *r = s->matcher->rules;
+    size_t words = vocabulary_words(s->vocabulary);
+    uint32_t length;
+    uint64_t groups;
+    bool is_all = false;
+    const struct token_slices *slices = NULL;
+    if (slices_run(loop, &groups, &length)) {
+        slices = slices_find(&s->slices, groups);
+        bool has_place = s->slices.count < SLICES_KEPT && has_room_for(s, slices_bytes(s->vocabulary));
+        if (!slices && has_place && !slices_make(r, &s->slices, s->vocabulary, groups)) return false;
+        if (!slices && has_place) slices = slices_find(&s->slices, groups);
+    }
+    if (!slices) {
+        memset(s->bits, 0, words * sizeof *s->bits);
+        return true;
+    }
+    slices_copy(slices, length, s->bits, words);
+    if (length <= PLAIN_LENGTH_MAX && !slices_are_all(r, leaf, groups, length, !s->wants_exits, &is_all))
+        return false;
+    s->slice_groups = groups;
+    s->slice_length = is_all || length == RULES_UNLIMITED ? UINT32_MAX
+                      : length <= PLAIN_LENGTH_MAX        ? length
+                                                          : PLAIN_LENGTH_MAX;
+    return true;
+}
+
 /* A leaf that takes plain characters, whichever they are, takes all plain tokens that are not too long. */
 static bool begin_mask(struct masks *s, dfa_state leaf) {
     const struct grammar_vocabulary *v = s->vocabulary;
-    size_t words = vocabulary_words(v);
     uint32_t place = find_loop(s, leaf);
     if (place == NO_LOOP) return false;
     const struct leaf_loop *loop = &s->loops[place];
     uint32_t most = plain_run(loop), length = most <= PLAIN_LENGTH_MAX ? most : PLAIN_LENGTH_MAX;
     size_t slice = most == RULES_UNLIMITED ? PLAIN_LENGTH_MAX : length - 1;
     s->exit_count = 0;
+    s->slice_groups = 0;
     s->plain_length = most == RULES_UNLIMITED ? UINT8_MAX : most == 0 ? 0 : plain_length(s, loop, length);
     if (most > 0)
-        memcpy(s->bits, v->plain[slice], words * sizeof *s->bits);
-    else
-        memset(s->bits, 0, words * sizeof *s->bits);
+        memcpy(s->bits, v->plain[slice], vocabulary_words(v) * sizeof *s->bits);
+    else if (!begin_with_slice(s, leaf, loop))
+        return false;
     s->levels[0] = (struct mask_level){.end = (uint32_t)v->trie.count, .state = leaf, .loop = place};
     return true;
+}
+
+/* Whether all that it has is what the slice says. */
+static bool is_sliced(const struct masks *s, const struct trie_node *at, const struct mask_level *above) {
+    if ((at->groups & ~s->slice_groups) != 0 || above->sliced == UINT32_MAX) return false;
+    return s->slice_length == UINT32_MAX || has_length(at, above->sliced + 1, s->slice_length);
+}
+
+static uint32_t sliced_below(const struct masks *s, const struct trie_node *at, uint32_t above) {
+    bool goes_on = above < UINT32_MAX && at->byte < 0x80 && (byte_group(at->byte) & s->slice_groups) != 0;
+    return goes_on ? above + 1 : UINT32_MAX;
 }
 
 /* A node that the state above it does not take as a whole. *level: of the node above; one more where the walk goes on
@@ -197,7 +257,9 @@ static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level)
     dfa_state next = row[r->class_of[at->byte]];
     if (next == DFA_DEAD) return true;
     token_bits_add(s->bits, t->tokens + at->first, at[1].first - at->first);
-    return at->end == node + 1 || enter_node(s, node, next, ++*level);
+    if (at->end == node + 1) return true;
+    (*level)[1].sliced = sliced_below(s, at, above->sliced);
+    return enter_node(s, node, next, ++*level);
 }
 
 /* The nodes from first to before end, which are below the root. */
@@ -212,6 +274,10 @@ static bool walk_leaf_below(struct masks *s, uint32_t first, uint32_t end, size_
             continue;
         }
         while (node >= level->end) level--;
+        if (is_sliced(s, at, level)) {
+            node = at->end;
+            continue;
+        }
         if (is_whole(at, &s->loops[level->loop])) {
             token_bits_add(s->bits, t->tokens + at->first, t->nodes[at->end].first - at->first);
             node = at->end;
@@ -363,20 +429,6 @@ static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set 
     if (!to->tokens) return false;
     token_bits_list(bits, words, to->tokens);
     return true;
-}
-
-/* A mask is kept while there is room for it, up to half of what the grammar may have; where there is none it is worked out
- * again, which is no failure. What others leave of the budget decides about that, so masks that are kept count for nothing
- * where it is decided whether a grammar needs too much. */
-static bool has_room(const struct masks *s) {
-    const struct rules *r = s->matcher->rules;
-    size_t bytes = (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
-                   s->exit_count * sizeof *s->exits + s->kept_capacity * sizeof *s->kept +
-                   s->leaf_mask_capacity * sizeof *s->leaf_masks;
-    if (r->budget &&
-        atomic_load_explicit(&r->budget->used, memory_order_relaxed) + bytes > r->budget->bytes_max / 4 * 3)
-        return false;
-    return r->kept_bytes + bytes <= r->bytes_max / 2 && r->bytes + bytes <= r->bytes_max / 4 * 3;
 }
 
 /* Of what was walked last. */

@@ -3,6 +3,7 @@
 
 #include "engine/grammar/match/loop.h"
 #include "engine/grammar/match/matcher.h"
+#include "engine/grammar/match/slices.h"
 #include "engine/grammar/match/token_set.h"
 #include "engine/grammar/match/vocabulary.h"
 
@@ -30,7 +31,8 @@ struct mask_level {
     uint32_t node, end, state;
     uint32_t loop;  /* of the leaf's state */
     dfa_state like; /* that of the leaf whose mask is gone by */
-    bool exits;     /* the leaf may end here, which is not noted yet */
+    uint32_t sliced; /* characters to the node, all of s->slice_groups; UINT32_MAX: not all are */
+    bool exits;      /* the leaf may end here, which is not noted yet */
 };
 
 struct masks {
@@ -48,10 +50,13 @@ struct masks {
     struct leaf_loop *loops;
     size_t loop_count, loop_capacity;
     struct class_groups_table classes;
+    struct slices_table slices;
     /* The mask in the making. */
     uint32_t *bits; /* [words] */
     bool wants_exits;
     uint32_t plain_length; /* nodes whose plain tokens are so long at most are done with; 0: none */
+    uint64_t slice_groups; /* so are nodes whose tokens have these groups alone and are so long at most; 0: none */
+    uint32_t slice_length;
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
     uint32_t *aside_bits; /* [words]: of the mask out of which it is made, where that is not kept */

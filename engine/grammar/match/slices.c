@@ -1,0 +1,165 @@
+#include "engine/grammar/match/slices.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/grammar/match/byte_groups.h"
+#include "engine/grammar/match/token_set.h"
+
+/* Of fewer groups there are few tokens. */
+enum { GROUPS_MIN = 12 };
+
+#define ASCII_GROUPS (~(GROUPS_LINE_ENDS | GROUPS_BEYOND_ASCII | GROUPS_NO_UTF8))
+
+/* Nodes that are looked at for what a step costs. */
+#define NODES_A_STEP 10
+
+bool slices_run(const struct leaf_loop *loop, uint64_t *groups, uint32_t *length) {
+    *length = 0;
+    for (size_t i = 0; i < RUNS_MAX; i++) {
+        uint64_t ascii = loop->run_groups[i] & ASCII_GROUPS;
+        if (__builtin_popcountll(ascii) < GROUPS_MIN || loop->run_lengths[i] <= *length) continue;
+        *groups = ascii;
+        *length = loop->run_lengths[i];
+    }
+    return *length > 0;
+}
+
+/* ---- making them ------------------------------------------------------------------------------------------------ */
+
+static bool collect(struct rules *r, const struct grammar_vocabulary *v, uint64_t groups, uint32_t *bits) {
+    const struct token_trie *t = &v->trie;
+    size_t nodes = 0;
+    for (uint32_t node = 1; node < t->count; nodes++) {
+        const struct trie_node *at = &t->nodes[node];
+        bool is_one = at->byte < 0x80 && (byte_group(at->byte) & groups);
+        if (is_one) token_bits_add(bits, t->tokens + at->first, at[1].first - at->first);
+        node = is_one ? node + 1 : at->end;
+    }
+    return rules_spend(r, nodes / NODES_A_STEP);
+}
+
+static size_t slice_of(const struct grammar_vocabulary *v, size_t token) {
+    size_t length = vocabulary_text(v, token).length;
+    return length <= PLAIN_LENGTH_MAX ? length : PLAIN_LENGTH_MAX + 1;
+}
+
+static void count_lengths(const struct grammar_vocabulary *v, struct token_slices *out) {
+    for (size_t i = 0; i < vocabulary_words(v); i++)
+        for (uint32_t word = out->bits[i]; word != 0; word &= word - 1)
+            out->ends[slice_of(v, 32 * i + (size_t)__builtin_ctz(word))]++;
+    for (size_t i = 1; i < PLAIN_LENGTH_MAX + 2; i++) out->ends[i] += out->ends[i - 1];
+}
+
+static void sort_by_length(const struct grammar_vocabulary *v, struct token_slices *out) {
+    uint32_t next[PLAIN_LENGTH_MAX + 2] = {0};
+    memcpy(next + 1, out->ends, sizeof next - sizeof *next);
+    for (size_t i = 0; i < vocabulary_words(v); i++)
+        for (uint32_t word = out->bits[i]; word != 0; word &= word - 1) {
+            size_t token = 32 * i + (size_t)__builtin_ctz(word);
+            out->tokens[next[slice_of(v, token)]++] = (uint32_t)token;
+        }
+}
+
+static bool make(struct rules *r, const struct grammar_vocabulary *v, uint64_t groups,
+                 struct token_slices *out) {
+    size_t words = vocabulary_words(v);
+    *out = (struct token_slices){.groups = groups, .bits = rules_keep(r, words * sizeof *out->bits)};
+    if (!out->bits) return false;
+    memset(out->bits, 0, words * sizeof *out->bits);
+    if (!collect(r, v, groups, out->bits)) return false;
+    count_lengths(v, out);
+    uint32_t count = out->ends[PLAIN_LENGTH_MAX + 1];
+    out->tokens = rules_keep(r, (count + 1) * sizeof *out->tokens);
+    if (out->tokens) sort_by_length(v, out);
+    return out->tokens && rules_spend(r, count / NODES_A_STEP);
+}
+
+size_t slices_bytes(const struct grammar_vocabulary *v) {
+    return (vocabulary_words(v) + v->trie.token_count + 1) * sizeof(uint32_t);
+}
+
+const struct token_slices *slices_find(const struct slices_table *t, uint64_t groups) {
+    for (size_t i = 0; i < t->count; i++)
+        if (t->kept[i].groups == groups) return &t->kept[i];
+    return NULL;
+}
+
+bool slices_make(struct rules *r, struct slices_table *t, const struct grammar_vocabulary *v,
+                 uint64_t groups) {
+    struct token_slices *made = &t->kept[t->count];
+    t->count++; /* so that what was made of it is freed */
+    bool done = make(r, v, groups, made);
+    if (!done) made->groups = 0;
+    return done;
+}
+
+void slices_free(struct slices_table *t) {
+    for (size_t i = 0; i < t->count; i++) {
+        free(t->kept[i].bits);
+        free(t->kept[i].tokens);
+    }
+    t->count = 0;
+}
+
+/* From none of them, or from all: whatever is less to do. */
+void slices_copy(const struct token_slices *slices, uint32_t length, uint32_t *bits, size_t words) {
+    uint32_t count = slices->ends[PLAIN_LENGTH_MAX + 1];
+    uint32_t end = length <= PLAIN_LENGTH_MAX ? slices->ends[length] : count;
+    if (end > count / 2) {
+        memcpy(bits, slices->bits, words * sizeof *bits);
+        token_bits_remove(bits, slices->tokens + end, count - end);
+    } else {
+        memset(bits, 0, words * sizeof *bits);
+        token_bits_add(bits, slices->tokens, end);
+    }
+}
+
+/* ---- whether they are all --------------------------------------------------------------------------------------- */
+
+/* States in which texts of the same length may be. */
+enum { STATES_MAX = 8 };
+
+struct states {
+    dfa_state list[STATES_MAX];
+    size_t count;
+};
+
+static bool add_state(struct states *to, dfa_state state) {
+    for (size_t i = 0; i < to->count; i++)
+        if (to->list[i] == state) return true;
+    if (to->count == STATES_MAX) return false;
+    to->list[to->count++] = state;
+    return true;
+}
+
+/* Those behind one more character. *is_known false: there are too many. False: failed. */
+static bool step_states(struct rules *r, const struct states *from, uint64_t groups, struct states *to,
+                        bool *is_known) {
+    to->count = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        const dfa_state *row = dfa_row(r, from->list[i]);
+        if (!row) return false;
+        dfa_state last = DFA_DEAD;
+        for (unsigned byte = 0; byte < 0x80 && *is_known; byte++) {
+            dfa_state next = row[r->class_of[byte]];
+            if (next == DFA_DEAD || next == last || !(byte_group(byte) & groups)) continue;
+            *is_known = add_state(to, next);
+            last = next;
+        }
+    }
+    return rules_spend(r, from->count);
+}
+
+bool slices_are_all(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end,
+                    bool *out) {
+    struct states now = {.list = {leaf}, .count = 1}, next;
+    *out = true;
+    for (uint32_t i = 0; i <= length && *out; i++) {
+        if (!step_states(r, &now, groups, &next, out)) return false;
+        now = next;
+        for (size_t k = 0; k < now.count && !may_end; k++) *out &= !dfa_nullable(r, now.list[k]);
+    }
+    *out &= now.count == 0;
+    return true;
+}
