@@ -107,6 +107,16 @@ bool class_groups_staying(struct rules *r, dfa_state state, uint64_t *groups) {
     return left != RULES_NONE;
 }
 
+bool class_groups_first(struct rules *r, dfa_state state, uint64_t *groups) {
+    const dfa_state *row = dfa_row(r, state);
+    if (!row) return false;
+    *groups = 0;
+    for (unsigned byte = 0; byte < 256; byte++)
+        if (row[r->class_of[byte]] != DFA_DEAD)
+            *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII | GROUPS_LINE_ENDS;
+    return true;
+}
+
 /* A set of bytes needs no state. */
 static void look_at_set(const struct byte_set *set, struct class_groups *out) {
     for (unsigned byte = 0; byte < 0x80; byte++)
@@ -130,6 +140,7 @@ static bool look(struct rules *r, rules_expression x, struct class_groups *out) 
 
 void class_groups_clear(struct class_groups_table *t) {
     for (size_t i = 0; i < CLASS_GROUPS_KEPT; i++) t->kept[i].expression = RULES_NONE;
+    for (size_t i = 0; i < CLASS_CODES_KEPT; i++) t->codes[i].expression = RULES_NONE;
 }
 
 bool class_groups_find(struct rules *r, struct class_groups_table *t, rules_expression x,
@@ -139,6 +150,49 @@ bool class_groups_find(struct rules *r, struct class_groups_table *t, rules_expr
         kept->expression = RULES_NONE;
         if (!look(r, x, out)) return false;
         *kept = *out;
+    }
+    *out = *kept;
+    return true;
+}
+
+/* ---- how texts are divided ---------------------------------------------------------------------------------------- */
+
+/* States of an expression that are looked at. */
+enum { STATES_MAX = 48 };
+
+static bool add_state(dfa_state *states, size_t *count, dfa_state state) {
+    for (size_t i = 0; i < *count; i++)
+        if (states[i] == state) return true;
+    if (*count == STATES_MAX) return false;
+    states[(*count)++] = state;
+    return true;
+}
+
+/* Whether nothing goes on behind a text that matches. *out false also where there are too many states. False: failed. */
+static bool find_code(struct rules *r, dfa_state state, bool *out) {
+    dfa_state states[STATES_MAX];
+    size_t count = 0;
+    *out = !dfa_nullable(r, state) && add_state(states, &count, state);
+    for (size_t i = 0; i < count && *out; i++) {
+        const dfa_state *row = dfa_row(r, states[i]);
+        if (!row) return false;
+        for (uint32_t class = 0; class < r->class_count && *out; class ++) {
+            dfa_state next = row[class];
+            if (next == DFA_DEAD) continue;
+            *out = !dfa_nullable(r, states[i]) && add_state(states, &count, next);
+        }
+    }
+    return rules_spend(r, count);
+}
+
+bool class_code_find(struct rules *r, struct class_groups_table *t, rules_expression x, struct class_code *out) {
+    struct class_code *kept = &t->codes[x % CLASS_CODES_KEPT];
+    if (kept->expression != x) {
+        dfa_state state = dfa_state_of(r, x);
+        kept->expression = RULES_NONE;
+        if (state == RULES_NONE || !class_groups_first(r, state, &kept->first)) return false;
+        if (!find_code(r, state, &kept->is_code)) return false;
+        kept->expression = x;
     }
     *out = *kept;
     return true;

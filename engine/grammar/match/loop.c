@@ -8,12 +8,7 @@ static bool tail_groups(struct rules *r, rules_expression tail, uint64_t *groups
     *groups = 0;
     if (tail == RULES_EMPTY) return true;
     dfa_state state = dfa_state_of(r, tail);
-    const dfa_state *row = state == RULES_NONE ? NULL : dfa_row(r, state);
-    if (!row) return false;
-    for (unsigned byte = 0; byte < 256; byte++)
-        if (row[r->class_of[byte]] != DFA_DEAD)
-            *groups |= byte < 0x80 ? byte_group(byte) : GROUPS_BEYOND_ASCII | GROUPS_LINE_ENDS;
-    return true;
+    return state != RULES_NONE && class_groups_first(r, state, groups);
 }
 
 /* The same repeat without an upper limit, and what comes behind it. */
@@ -69,6 +64,16 @@ static bool find_intersection(struct rules *r, rules_expression both, rules_expr
     return true;
 }
 
+/* Texts of the part, and what comes behind them, are told apart by their first bytes. */
+static bool find_part(struct rules *r, const struct expression *repeat, uint64_t tail_set,
+                      struct class_groups_table *t, struct leaf_loop *out) {
+    struct class_code code;
+    if (repeat->c == RULES_UNLIMITED) return true;
+    if (!class_code_find(r, t, repeat->a, &code)) return false;
+    if (code.is_code && (code.first & tail_set) == 0) out->part = repeat->a;
+    return true;
+}
+
 static bool find_repeat(struct rules *r, struct expression repeat, rules_expression tail,
                         struct class_groups_table *t, struct leaf_loop *out) {
     struct class_groups class;
@@ -79,7 +84,7 @@ static bool find_repeat(struct rules *r, struct expression repeat, rules_express
     if (repeat.c != RULES_UNLIMITED) out->unlimited = without_limit(r, &repeat, tail);
     out->is_loop = true;
     out->may_end = expression_is(r, tail, EXPRESSION_NULLABLE);
-    return out->unlimited != RULES_NONE;
+    return out->unlimited != RULES_NONE && find_part(r, &repeat, tail_set, t, out);
 }
 
 static bool find_kind(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
@@ -95,8 +100,12 @@ static bool find_kind(struct rules *r, dfa_state leaf, struct class_groups_table
 
 bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out) {
     rules_expression whole = r->dfa_states[leaf].expression;
-    *out = (struct leaf_loop){.unlimited = leaf};
+    *out = (struct leaf_loop){.unlimited = leaf, .part = RULES_NONE};
     if (!find_runs(r, whole, t, out) || !find_kind(r, leaf, t, out)) return false;
     bool is_known = out->unlimited != leaf || !expression_is(r, whole, EXPRESSION_BOOLEAN);
     return is_known || class_groups_staying(r, leaf, &out->stay_groups);
+}
+
+bool loop_is_plain(const struct leaf_loop *loop) {
+    return loop->is_loop && (PLAIN_GROUPS & ~loop->groups) == 0 && loop->length_max > 0;
 }

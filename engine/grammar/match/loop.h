@@ -16,8 +16,14 @@ struct leaf_loop {
     /* Does the same with texts of at most like_length characters (of a loop length_max), and has no such limit; else the leaf. */
     dfa_state unlimited;
     uint32_t like_length;
+    /* Of a loop with a limit: what is repeated, where each text is divided into it, and what comes behind, in one way; else
+     * RULES_NONE. */
+    rules_expression part;
     bool is_loop, may_end; /* may_end: nothing need come behind the loop */
 };
 
 /* False: failed. */
 bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, struct leaf_loop *out);
+
+/* Whether plain characters (byte_groups.h), and what is longer than it takes of them, do nothing but stay in it and leave it dead. */
+bool loop_is_plain(const struct leaf_loop *loop);

@@ -6,6 +6,7 @@
 #include "engine/grammar/match/behind.h"
 #include "engine/grammar/match/byte_groups.h"
 #include "engine/grammar/match/clamp.h"
+#include "engine/grammar/match/counts.h"
 
 #define NO_MASK UINT32_MAX
 #define NO_LOOP UINT32_MAX
@@ -34,6 +35,8 @@ static void free_kept(struct masks *s) {
         free(s->leaf_masks[i].set.bits);
         free(s->leaf_masks[i].set.tokens);
         free(s->leaf_masks[i].exits);
+        free(s->leaf_masks[i].counted);
+        free(s->leaf_masks[i].exit_counts);
     }
     for (size_t i = 0; i < s->kept_count; i++) {
         if (s->kept[i].is_leafs) continue;
@@ -82,7 +85,7 @@ void masks_deinit(struct masks *s) {
 /* A mask is kept while there is room for it, up to half of what the grammar may have; where there is none it is worked out
  * again, which is no failure. What others leave of the budget decides about that, so masks that are kept count for nothing
  * where it is decided whether a grammar needs too much. */
-static bool has_room_for(const struct masks *s, size_t bytes) {
+bool masks_have_room(const struct masks *s, size_t bytes) {
     const struct rules *r = s->matcher->rules;
     if (r->budget &&
         atomic_load_explicit(&r->budget->used, memory_order_relaxed) + bytes > r->budget->bytes_max / 4 * 3)
@@ -91,14 +94,14 @@ static bool has_room_for(const struct masks *s, size_t bytes) {
 }
 
 static bool has_room(const struct masks *s) {
-    return has_room_for(s, (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
+    return masks_have_room(s, (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
                                s->exit_count * sizeof *s->exits + s->kept_capacity * sizeof *s->kept +
                                s->leaf_mask_capacity * sizeof *s->leaf_masks);
 }
 
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
 
-static bool add_exits(struct masks *s, uint32_t first, uint32_t end) {
+bool masks_add_exits(struct masks *s, uint32_t first, uint32_t end) {
     if (s->exit_count > 0 && s->exits[s->exit_count - 1].end == first) {
         s->exits[s->exit_count - 1].end = end;
         return true;
@@ -156,7 +159,7 @@ static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct m
                                  .end = at->end,
                                  .state = state,
                                  .loop = loop,
-                                 .sliced = level->sliced,
+                                 .count = level->count,
                                  .exits = s->wants_exits && dfa_nullable(s->matcher->rules, state)};
     return loop != NO_LOOP;
 }
@@ -170,15 +173,11 @@ static uint32_t plain_run(const struct leaf_loop *loop) {
     return length;
 }
 
-static bool is_plain_loop(const struct leaf_loop *loop) {
-    return loop->is_loop && (PLAIN_GROUPS & ~loop->groups) == 0 && loop->length_max > 0;
-}
-
 /* Nodes whose plain tokens are so long at most need no walk, where there is a slice for those of `length`. Where a loop
  * takes as many and no more longer ones are not allowed, unless they go on behind the leaf. */
 static uint32_t plain_length(const struct masks *s, const struct leaf_loop *loop, uint32_t length) {
     bool goes_on = s->wants_exits && loop->may_end;
-    return is_plain_loop(loop) && loop->length_max == length && !goes_on ? UINT8_MAX : length;
+    return loop_is_plain(loop) && loop->length_max == length && !goes_on ? UINT8_MAX : length;
 }
 
 static bool spend_words(struct masks *s) {
@@ -195,7 +194,7 @@ static bool begin_with_slice(struct masks *s, dfa_state leaf, const struct leaf_
     const struct token_slices *slices = NULL;
     if (slices_run(loop, &groups, &length)) {
         slices = slices_find(&s->slices, groups);
-        bool has_place = s->slices.count < SLICES_KEPT && has_room_for(s, slices_bytes(s->vocabulary));
+        bool has_place = s->slices.count < SLICES_KEPT && masks_have_room(s, slices_bytes(s->vocabulary));
         if (!slices && has_place && !slices_make(r, &s->slices, s->vocabulary, groups)) return false;
         if (!slices && has_place) slices = slices_find(&s->slices, groups);
     }
@@ -234,8 +233,8 @@ static bool begin_mask(struct masks *s, dfa_state leaf) {
 
 /* Whether all that it has is what the slice says. */
 static bool is_sliced(const struct masks *s, const struct trie_node *at, const struct mask_level *above) {
-    if ((at->groups & ~s->slice_groups) != 0 || above->sliced == UINT32_MAX) return false;
-    return s->slice_length == UINT32_MAX || has_length(at, above->sliced + 1, s->slice_length);
+    if ((at->groups & ~s->slice_groups) != 0 || above->count == UINT32_MAX) return false;
+    return s->slice_length == UINT32_MAX || has_length(at, above->count + 1, s->slice_length);
 }
 
 static uint32_t sliced_below(const struct masks *s, const struct trie_node *at, uint32_t above) {
@@ -250,7 +249,7 @@ static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level)
     const struct trie_node *at = &t->nodes[node];
     struct rules *r = s->matcher->rules;
     struct mask_level *above = *level;
-    if (above->exits && !add_exits(s, above->node, above->node + 1)) return false;
+    if (above->exits && !masks_add_exits(s, above->node, above->node + 1)) return false;
     above->exits = false;
     const dfa_state *row = dfa_row(r, above->state);
     if (!row) return false;
@@ -258,7 +257,7 @@ static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level)
     if (next == DFA_DEAD) return true;
     token_bits_add(s->bits, t->tokens + at->first, at[1].first - at->first);
     if (at->end == node + 1) return true;
-    (*level)[1].sliced = sliced_below(s, at, above->sliced);
+    (*level)[1].count = sliced_below(s, at, above->count);
     return enter_node(s, node, next, ++*level);
 }
 
@@ -315,7 +314,7 @@ static bool copy_exits(struct masks *s, const struct leaf_mask *from, size_t *ne
         struct exit_range range = from->exits[i];
         if (range.first < first) range.first = first;
         if (range.end > end) range.end = end;
-        if (!add_exits(s, range.first, range.end)) return false;
+        if (!masks_add_exits(s, range.first, range.end)) return false;
     }
     return true;
 }
@@ -346,7 +345,7 @@ static bool step_shared(struct masks *s, uint32_t node, struct mask_level **leve
     uint32_t loop = find_loop(s, next);
     if (loop == NO_LOOP) return false;
     *++*level = (struct mask_level){.node = node, .end = at->end, .state = next, .loop = loop, .like = like};
-    return !s->wants_exits || !dfa_nullable(r, next) || add_exits(s, node, node + 1);
+    return !s->wants_exits || !dfa_nullable(r, next) || masks_add_exits(s, node, node + 1);
 }
 
 /* Where longer plain tokens than there is a slice for are not allowed: those that are no longer, in place of all. Then
@@ -355,7 +354,7 @@ static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
     const struct grammar_vocabulary *v = s->vocabulary;
     uint32_t length = loop->length_max;
     s->plain_length = 0;
-    if (length > PLAIN_LENGTH_MAX || !is_plain_loop(loop) || plain_length(s, loop, length) != UINT8_MAX)
+    if (length > PLAIN_LENGTH_MAX || !loop_is_plain(loop) || plain_length(s, loop, length) != UINT8_MAX)
         return;
     const uint32_t *all = v->plain[PLAIN_LENGTH_MAX], *slice = v->plain[length - 1];
     for (size_t i = 0, words = vocabulary_words(v); i < words; i++)
@@ -486,11 +485,13 @@ static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
     if (place == NO_LOOP || !spend_words(s)) return false;
     const struct leaf_loop *loop = &s->loops[place];
     dfa_state unlimited = loop->unlimited;
-    uint32_t least = is_plain_loop(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
+    bool is_told = counts_tell(loop, wants_exits);
+    uint32_t least = is_told ? 1 : loop_is_plain(loop) ? SHARED_PLAIN_MIN : SHARED_LENGTH_MIN;
     bool shares = unlimited != leaf && loop->like_length >= least;
     const struct leaf_mask *from = shares ? leaf_mask_of(s, unlimited, wants_exits) : NULL;
     if (shares && (!from || !set_aside(s, from))) return false;
     s->wants_exits = wants_exits;
+    if (shares && is_told) return counts_make_mask(s, &s->loops[place], from);
     return shares ? walk_shared(s, leaf, unlimited, from) : walk_leaf(s, leaf);
 }
 

@@ -12,12 +12,23 @@ struct exit_range {
     uint32_t first, end;
 };
 
+/* How often the part of a loop is begun in a token. */
+struct counted_token {
+    uint32_t token, count;
+};
+
 /* What a state of a leaf decides by itself: tokens that stay within the leaf, and nodes of the trie where the leaf may
  * end, below which what comes behind it decides. */
 struct leaf_mask {
     struct token_set set;
     struct exit_range *exits;
     size_t exit_count;
+    /* Of a loop without a limit, where one of the same loop with a limit has been made (counts.h): */
+    bool has_counts;
+    struct counted_token *counted; /* the fewest times first; without short plain ones, and those of which it is not begun */
+    size_t counted_count, counted_capacity;
+    uint32_t *exit_counts; /* by nodes of the exits */
+    size_t exit_counts_count, exit_counts_capacity;
 };
 
 /* What a configuration decides. */
@@ -30,8 +41,8 @@ struct kept_mask {
 struct mask_level {
     uint32_t node, end, state;
     uint32_t loop;  /* of the leaf's state */
-    dfa_state like; /* that of the leaf whose mask is gone by */
-    uint32_t sliced; /* characters to the node, all of s->slice_groups; UINT32_MAX: not all are */
+    dfa_state like; /* that of the leaf whose mask is gone by; or of the part that is counted */
+    uint32_t count; /* of characters to the node, all of s->slice_groups, UINT32_MAX: not all are; or of parts */
     bool exits;      /* the leaf may end here, which is not noted yet */
 };
 
@@ -75,6 +86,11 @@ enum { MASK_NODES_A_STEP = 10 };
 static inline bool mask_pass_node(struct masks *s, size_t *nodes) {
     return ++*nodes % MASK_NODES_A_STEP != 0 || rules_spend(s->matcher->rules, 1);
 }
+
+/* Nodes at which the leaf whose mask is in the making may end. False: failed. */
+bool masks_add_exits(struct masks *s, uint32_t first, uint32_t end);
+/* Whether so many bytes may be kept. */
+bool masks_have_room(const struct masks *s, size_t bytes);
 
 bool masks_init(struct masks *s, struct matcher *m, const struct grammar_vocabulary *v);
 void masks_deinit(struct masks *s);
