@@ -46,6 +46,7 @@ static void free_kept(struct masks *s) {
     free(s->leaf_masks);
     free(s->kept);
     slices_free(&s->slices);
+    subtrees_free(&s->subtrees);
 }
 
 void masks_forget(struct masks *s) {
@@ -289,17 +290,27 @@ static bool walk_leaf_below(struct masks *s, uint32_t first, uint32_t end, size_
     return true;
 }
 
+/* Of the tokens that begin with a byte, which leads to `next`. */
+static bool walk_leaf_top(struct masks *s, unsigned byte, dfa_state next, size_t *nodes) {
+    const struct token_trie *t = &s->vocabulary->trie;
+    bool is_found = false, is_kept = subtrees_are_kept(s, byte);
+    size_t first_exit = s->exit_count;
+    if (is_kept && !subtrees_take(s, byte, next, &is_found)) return false;
+    if (is_found) return true;
+    if (!walk_leaf_below(s, t->tops[byte], t->tops[byte + 1], nodes)) return false;
+    return !is_kept || subtrees_keep(s, byte, next, first_exit);
+}
+
 /* Most leaves take few of the bytes that a token may begin with. */
 static bool walk_leaf(struct masks *s, dfa_state leaf) {
-    const struct token_trie *t = &s->vocabulary->trie;
     struct rules *r = s->matcher->rules;
     size_t nodes = 0;
     if (!begin_mask(s, leaf)) return false;
     for (unsigned byte = 0; byte < 256; byte++) {
         const dfa_state *row = dfa_row(r, leaf);
         if (!row) return false;
-        bool is_dead = row[r->class_of[byte]] == DFA_DEAD;
-        if (!is_dead && !walk_leaf_below(s, t->tops[byte], t->tops[byte + 1], &nodes)) return false;
+        dfa_state next = row[r->class_of[byte]];
+        if (next != DFA_DEAD && !walk_leaf_top(s, byte, next, &nodes)) return false;
     }
     return true;
 }

@@ -4,6 +4,7 @@
 #include "engine/grammar/match/loop.h"
 #include "engine/grammar/match/matcher.h"
 #include "engine/grammar/match/slices.h"
+#include "engine/grammar/match/subtrees.h"
 #include "engine/grammar/match/token_set.h"
 #include "engine/grammar/match/vocabulary.h"
 
@@ -62,6 +63,7 @@ struct masks {
     size_t loop_count, loop_capacity;
     struct class_groups_table classes;
     struct slices_table slices;
+    struct subtrees_table subtrees;
     /* The mask in the making. */
     uint32_t *bits; /* [words] */
     bool wants_exits;

@@ -87,6 +87,11 @@ void *rules_keep(struct rules *r, size_t bytes) {
     return NULL;
 }
 
+void rules_give_back(struct rules *r, size_t bytes) {
+    rules_refund(r, bytes);
+    r->kept_bytes -= bytes;
+}
+
 void rules_refund_kept(struct rules *r) {
     rules_refund(r, r->kept_bytes);
     r->kept_bytes = 0;

@@ -142,7 +142,8 @@ void rules_refund(struct rules *r, size_t bytes);
 void *rules_keep(struct rules *r, size_t bytes);
 /* As rules_grow, of an array of such. False: failed. */
 bool rules_keep_array(struct rules *r, void *block, size_t *capacity, size_t count, size_t size);
-/* All such blocks are gone. */
+/* Of such blocks so many bytes, and all of them, are gone. */
+void rules_give_back(struct rules *r, size_t bytes);
 void rules_refund_kept(struct rules *r);
 /* Compiling may take the calling thread so long from now on, of its processor's time, so that a busy machine refuses
  * nothing more; 0: as long as it takes. */
