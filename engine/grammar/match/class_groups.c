@@ -185,7 +185,8 @@ static bool find_code(struct rules *r, dfa_state state, bool *out) {
     return rules_spend(r, count);
 }
 
-bool class_code_find(struct rules *r, struct class_groups_table *t, rules_expression x, struct class_code *out) {
+bool class_code_find(struct rules *r, struct class_groups_table *t, rules_expression x,
+                     struct class_code *out) {
     struct class_code *kept = &t->codes[x % CLASS_CODES_KEPT];
     if (kept->expression != x) {
         dfa_state state = dfa_state_of(r, x);

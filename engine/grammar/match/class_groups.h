@@ -14,7 +14,8 @@ struct class_groups {
 struct class_code {
     rules_expression expression; /* RULES_NONE: nothing is kept here */
     uint64_t first;              /* groups that a text may begin with; those beyond ASCII are all or none */
-    bool is_code; /* in one way: no text begins another one, and none is empty; false also where that is not known */
+    bool
+        is_code; /* in one way: no text begins another one, and none is empty; false also where that is not known */
 };
 
 /* The expressions of characters that a grammar repeats are few; those that were looked at last, by their numbers. */
@@ -33,4 +34,5 @@ bool class_groups_staying(struct rules *r, dfa_state state, uint64_t *groups);
 bool class_groups_find(struct rules *r, struct class_groups_table *t, rules_expression x,
                        struct class_groups *out);
 /* False: failed. */
-bool class_code_find(struct rules *r, struct class_groups_table *t, rules_expression x, struct class_code *out);
+bool class_code_find(struct rules *r, struct class_groups_table *t, rules_expression x,
+                     struct class_code *out);

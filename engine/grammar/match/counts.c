@@ -115,8 +115,7 @@ static bool walk(struct walk *w, dfa_state unlimited) {
     const struct token_trie *t = &w->s->vocabulary->trie;
     struct rules *r = w->s->matcher->rules;
     size_t nodes = 0;
-    w->s->levels[0] =
-        (struct mask_level){.end = (uint32_t)t->count, .state = unlimited, .like = w->part};
+    w->s->levels[0] = (struct mask_level){.end = (uint32_t)t->count, .state = unlimited, .like = w->part};
     for (unsigned byte = 0; byte < 256; byte++) {
         const dfa_state *row = dfa_row(r, unlimited);
         if (!row) return false;
@@ -184,6 +183,7 @@ bool counts_make_mask(struct masks *s, const struct leaf_loop *loop, const struc
     bool is_kept = from != &s->passing;
     if (is_kept && !from->has_counts && masks_have_room(s, bytes_at_most(s, from))) {
         w.out = &s->leaf_masks[from - s->leaf_masks];
+        w.out->counted_count = w.out->exit_counts_count = 0; /* if it failed before */
         if (!walk(&w, unlimited)) return false;
         if (!sort_counts(r, w.out->counted, w.out->counted_count)) return false;
         w.out->has_counts = true;

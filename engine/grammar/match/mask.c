@@ -7,9 +7,9 @@
 #include "engine/grammar/match/byte_groups.h"
 #include "engine/grammar/match/clamp.h"
 #include "engine/grammar/match/counts.h"
+#include "engine/grammar/match/shared.h"
 
 #define NO_MASK UINT32_MAX
-#define NO_LOOP UINT32_MAX
 
 /* From so many characters on a counted loop's mask is made from that of the loop without a limit: few nodes are higher.
  * Of plain characters from fewer on, since what is longer is known. */
@@ -96,8 +96,8 @@ bool masks_have_room(const struct masks *s, size_t bytes) {
 
 static bool has_room(const struct masks *s) {
     return masks_have_room(s, (vocabulary_words(s->vocabulary) + 64) * sizeof(uint32_t) +
-                               s->exit_count * sizeof *s->exits + s->kept_capacity * sizeof *s->kept +
-                               s->leaf_mask_capacity * sizeof *s->leaf_masks);
+                                  s->exit_count * sizeof *s->exits + s->kept_capacity * sizeof *s->kept +
+                                  s->leaf_mask_capacity * sizeof *s->leaf_masks);
 }
 
 /* ---- what a leaf decides ------------------------------------------------------------------------------------- */
@@ -124,17 +124,11 @@ static bool reserve_loop(struct masks *s, dfa_state leaf) {
     return true;
 }
 
-/* Its place among the loops; NO_LOOP: failed. */
-static uint32_t find_loop(struct masks *s, dfa_state leaf) {
-    if (leaf < s->loop_of_count && s->loop_of[leaf] != NO_LOOP) return s->loop_of[leaf];
-    if (!reserve_loop(s, leaf)) return NO_LOOP;
-    if (!loop_find(s->matcher->rules, leaf, &s->classes, &s->loops[s->loop_count])) return NO_LOOP;
+uint32_t masks_find_loop(struct masks *s, dfa_state leaf) {
+    if (leaf < s->loop_of_count && s->loop_of[leaf] != MASKS_NO_LOOP) return s->loop_of[leaf];
+    if (!reserve_loop(s, leaf)) return MASKS_NO_LOOP;
+    if (!loop_find(s->matcher->rules, leaf, &s->classes, &s->loops[s->loop_count])) return MASKS_NO_LOOP;
     return s->loop_of[leaf] = (uint32_t)s->loop_count++;
-}
-
-/* Whether nothing in so many characters, and those that begin below the node, is longer. */
-static bool has_length(const struct trie_node *at, unsigned more, uint32_t length) {
-    return length == RULES_UNLIMITED || (at->height < UINT8_MAX && at->height + more <= length);
 }
 
 /* Whether a node and all that is below it is taken, whatever comes then. Where the leaf may end in there is no matter:
@@ -142,7 +136,8 @@ static bool has_length(const struct trie_node *at, unsigned more, uint32_t lengt
 static bool is_whole(const struct trie_node *at, const struct leaf_loop *loop) {
     if ((at->groups & ~loop->stay_groups) == 0) return true;
     for (size_t i = 0; i < RUNS_MAX; i++)
-        if ((at->groups & ~loop->run_groups[i]) == 0 && has_length(at, 1, loop->run_lengths[i])) return true;
+        if ((at->groups & ~loop->run_groups[i]) == 0 && node_has_length(at, 1, loop->run_lengths[i]))
+            return true;
     return false;
 }
 
@@ -150,11 +145,11 @@ static bool is_whole(const struct trie_node *at, const struct leaf_loop *loop) {
  * can be: counts that cannot be reached there are one. */
 static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct mask_level *level) {
     const struct trie_node *at = &s->vocabulary->trie.nodes[node];
-    uint32_t loop = find_loop(s, state);
-    if (loop == NO_LOOP) return false;
-    if (s->loops[loop].unlimited != state && has_length(at, 0, s->loops[loop].like_length)) {
+    uint32_t loop = masks_find_loop(s, state);
+    if (loop == MASKS_NO_LOOP) return false;
+    if (s->loops[loop].unlimited != state && node_has_length(at, 0, s->loops[loop].like_length)) {
         state = s->loops[loop].unlimited;
-        loop = find_loop(s, state);
+        loop = masks_find_loop(s, state);
     }
     *level = (struct mask_level){.node = node,
                                  .end = at->end,
@@ -162,7 +157,7 @@ static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct m
                                  .loop = loop,
                                  .count = level->count,
                                  .exits = s->wants_exits && dfa_nullable(s->matcher->rules, state)};
-    return loop != NO_LOOP;
+    return loop != MASKS_NO_LOOP;
 }
 
 /* Characters of the plain tokens that the state takes, at most; 0: none, or not all of them. */
@@ -174,9 +169,7 @@ static uint32_t plain_run(const struct leaf_loop *loop) {
     return length;
 }
 
-/* Nodes whose plain tokens are so long at most need no walk, where there is a slice for those of `length`. Where a loop
- * takes as many and no more longer ones are not allowed, unless they go on behind the leaf. */
-static uint32_t plain_length(const struct masks *s, const struct leaf_loop *loop, uint32_t length) {
+uint32_t masks_plain_length(const struct masks *s, const struct leaf_loop *loop, uint32_t length) {
     bool goes_on = s->wants_exits && loop->may_end;
     return loop_is_plain(loop) && loop->length_max == length && !goes_on ? UINT8_MAX : length;
 }
@@ -188,42 +181,34 @@ static bool spend_words(struct masks *s) {
 /* Of a leaf that does not take all plain characters: those of some groups that it takes. */
 static bool begin_with_slice(struct masks *s, dfa_state leaf, const struct leaf_loop *loop) {
     struct rules *r = s->matcher->rules;
-    size_t words = vocabulary_words(s->vocabulary);
-    uint32_t length;
-    uint64_t groups;
-    bool is_all = false;
-    const struct token_slices *slices = NULL;
-    if (slices_run(loop, &groups, &length)) {
-        slices = slices_find(&s->slices, groups);
-        bool has_place = s->slices.count < SLICES_KEPT && masks_have_room(s, slices_bytes(s->vocabulary));
-        if (!slices && has_place && !slices_make(r, &s->slices, s->vocabulary, groups)) return false;
-        if (!slices && has_place) slices = slices_find(&s->slices, groups);
-    }
-    if (!slices) {
-        memset(s->bits, 0, words * sizeof *s->bits);
+    const struct grammar_vocabulary *v = s->vocabulary;
+    uint32_t length, most;
+    bool is_all = false, has_room = masks_have_room(s, slices_bytes(v));
+    if (!slices_run(loop, &s->slice_groups, &length)) {
+        memset(s->bits, 0, vocabulary_words(v) * sizeof *s->bits);
         return true;
     }
-    slices_copy(slices, length, s->bits, words);
-    if (length <= PLAIN_LENGTH_MAX && !slices_are_all(r, leaf, groups, length, !s->wants_exits, &is_all))
+    most = length <= PLAIN_LENGTH_MAX || length == RULES_UNLIMITED ? length : PLAIN_LENGTH_MAX;
+    if (most == length && length < RULES_UNLIMITED &&
+        !slices_are_all(r, leaf, s->slice_groups, length, !s->wants_exits, &is_all))
         return false;
-    s->slice_groups = groups;
-    s->slice_length = is_all || length == RULES_UNLIMITED ? UINT32_MAX
-                      : length <= PLAIN_LENGTH_MAX        ? length
-                                                          : PLAIN_LENGTH_MAX;
-    return true;
+    s->slice_length = is_all ? UINT32_MAX : most;
+    return slices_begin(r, &s->slices, v, s->slice_groups, most, has_room, s->bits);
 }
 
 /* A leaf that takes plain characters, whichever they are, takes all plain tokens that are not too long. */
 static bool begin_mask(struct masks *s, dfa_state leaf) {
     const struct grammar_vocabulary *v = s->vocabulary;
-    uint32_t place = find_loop(s, leaf);
-    if (place == NO_LOOP) return false;
+    uint32_t place = masks_find_loop(s, leaf);
+    if (place == MASKS_NO_LOOP) return false;
     const struct leaf_loop *loop = &s->loops[place];
     uint32_t most = plain_run(loop), length = most <= PLAIN_LENGTH_MAX ? most : PLAIN_LENGTH_MAX;
     size_t slice = most == RULES_UNLIMITED ? PLAIN_LENGTH_MAX : length - 1;
     s->exit_count = 0;
     s->slice_groups = 0;
-    s->plain_length = most == RULES_UNLIMITED ? UINT8_MAX : most == 0 ? 0 : plain_length(s, loop, length);
+    s->plain_length = most == RULES_UNLIMITED ? UINT8_MAX
+                      : most == 0             ? 0
+                                              : masks_plain_length(s, loop, length);
     if (most > 0)
         memcpy(s->bits, v->plain[slice], vocabulary_words(v) * sizeof *s->bits);
     else if (!begin_with_slice(s, leaf, loop))
@@ -235,7 +220,7 @@ static bool begin_mask(struct masks *s, dfa_state leaf) {
 /* Whether all that it has is what the slice says. */
 static bool is_sliced(const struct masks *s, const struct trie_node *at, const struct mask_level *above) {
     if ((at->groups & ~s->slice_groups) != 0 || above->count == UINT32_MAX) return false;
-    return s->slice_length == UINT32_MAX || has_length(at, above->count + 1, s->slice_length);
+    return s->slice_length == UINT32_MAX || node_has_length(at, above->count + 1, s->slice_length);
 }
 
 static uint32_t sliced_below(const struct masks *s, const struct trie_node *at, uint32_t above) {
@@ -315,108 +300,7 @@ static bool walk_leaf(struct masks *s, dfa_state leaf) {
     return true;
 }
 
-/* ---- a mask out of another ------------------------------------------------------------------------------------ */
-
-/* Of the nodes from first to before end; *next: the range to begin with, those before it are over. */
-static bool copy_exits(struct masks *s, const struct leaf_mask *from, size_t *next, uint32_t first,
-                       uint32_t end) {
-    while (*next < from->exit_count && from->exits[*next].end <= first) ++*next;
-    for (size_t i = *next; i < from->exit_count && from->exits[i].first < end; i++) {
-        struct exit_range range = from->exits[i];
-        if (range.first < first) range.first = first;
-        if (range.end > end) range.end = end;
-        if (!masks_add_exits(s, range.first, range.end)) return false;
-    }
-    return true;
-}
-
-/* Whether a node and what is below it is the same to the leaf and to the one without a limit. */
-static bool is_shared(const struct masks *s, uint32_t node, const struct mask_level *level) {
-    const struct leaf_loop *loop = &s->loops[level->loop];
-    return level->state == level->like ||
-           (loop->unlimited == level->like &&
-            has_length(&s->vocabulary->trie.nodes[node], 1, loop->like_length));
-}
-
-/* As step_leaf, of a node that is not shared. */
-static bool step_shared(struct masks *s, uint32_t node, struct mask_level **level) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    const struct trie_node *at = &t->nodes[node];
-    struct rules *r = s->matcher->rules;
-    struct mask_level above = **level;
-    const dfa_state *row = dfa_row(r, above.like);
-    if (!row) return false;
-    dfa_state like = row[r->class_of[at->byte]];
-    if (like == DFA_DEAD) return true;
-    if (!(row = dfa_row(r, above.state))) return false;
-    dfa_state next = row[r->class_of[at->byte]];
-    if (next == DFA_DEAD)
-        token_bits_remove(s->bits, t->tokens + at->first, t->nodes[at->end].first - at->first);
-    if (next == DFA_DEAD || at->end == node + 1) return true;
-    uint32_t loop = find_loop(s, next);
-    if (loop == NO_LOOP) return false;
-    *++*level = (struct mask_level){.node = node, .end = at->end, .state = next, .loop = loop, .like = like};
-    return !s->wants_exits || !dfa_nullable(r, next) || masks_add_exits(s, node, node + 1);
-}
-
-/* Where longer plain tokens than there is a slice for are not allowed: those that are no longer, in place of all. Then
- * s->plain_length is not 0, and their nodes need no walk. */
-static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
-    const struct grammar_vocabulary *v = s->vocabulary;
-    uint32_t length = loop->length_max;
-    s->plain_length = 0;
-    if (length > PLAIN_LENGTH_MAX || !loop_is_plain(loop) || plain_length(s, loop, length) != UINT8_MAX)
-        return;
-    const uint32_t *all = v->plain[PLAIN_LENGTH_MAX], *slice = v->plain[length - 1];
-    for (size_t i = 0, words = vocabulary_words(v); i < words; i++)
-        s->bits[i] = (s->bits[i] & ~all[i]) | slice[i];
-    s->plain_length = UINT8_MAX;
-}
-
-/* The nodes from first to before end, which are below the root; *next as copy_exits has it. */
-static bool walk_shared_below(struct masks *s, uint32_t first, uint32_t end, const struct leaf_mask *from,
-                              size_t *next, size_t *nodes) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    struct mask_level *level = s->levels;
-    for (uint32_t node = first; node < end;) {
-        const struct trie_node *at = &t->nodes[node];
-        if (!mask_pass_node(s, nodes)) return false;
-        if (at->plain > 0 && s->plain_length > 0) {
-            node = at->end;
-            continue;
-        }
-        while (node >= level->end) level--;
-        if (is_shared(s, node, level)) {
-            if (!copy_exits(s, from, next, node, at->end)) return false;
-            node = at->end;
-            continue;
-        }
-        const struct mask_level *above = level;
-        if (!step_shared(s, node, &level)) return false;
-        node = level == above ? at->end : node + 1;
-    }
-    return true;
-}
-
-/* The mask of a loop with a limit out of that of the same loop without one: they differ in nodes that go on for longer
- * than the limit. */
-static bool walk_shared(struct masks *s, dfa_state leaf, dfa_state unlimited, const struct leaf_mask *from) {
-    const struct token_trie *t = &s->vocabulary->trie;
-    struct rules *r = s->matcher->rules;
-    size_t nodes = 0, next = 0;
-    token_bits_copy(s->bits, vocabulary_words(s->vocabulary), &from->set);
-    cut_plain(s, &s->loops[s->loop_of[leaf]]);
-    s->exit_count = 0;
-    s->levels[0] = (struct mask_level){
-        .end = (uint32_t)t->count, .state = leaf, .loop = s->loop_of[leaf], .like = unlimited};
-    for (unsigned byte = 0; byte < 256; byte++) {
-        const dfa_state *row = dfa_row(r, unlimited);
-        if (!row) return false;
-        if (row[r->class_of[byte]] == DFA_DEAD) continue;
-        if (!walk_shared_below(s, t->tops[byte], t->tops[byte + 1], from, &next, &nodes)) return false;
-    }
-    return true;
-}
+/* ---- masks of leaves that are kept ------------------------------------------------------------------------------ */
 
 /* A copy, charged to the grammar. NULL: failed. */
 static void *copy_block(struct masks *s, const void *block, size_t bytes) {
@@ -492,8 +376,8 @@ static bool set_aside(struct masks *s, const struct leaf_mask *from) {
 static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, bool wants_exits);
 
 static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
-    uint32_t place = find_loop(s, leaf);
-    if (place == NO_LOOP || !spend_words(s)) return false;
+    uint32_t place = masks_find_loop(s, leaf);
+    if (place == MASKS_NO_LOOP || !spend_words(s)) return false;
     const struct leaf_loop *loop = &s->loops[place];
     dfa_state unlimited = loop->unlimited;
     bool is_told = counts_tell(loop, wants_exits);
@@ -503,7 +387,7 @@ static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
     if (shares && (!from || !set_aside(s, from))) return false;
     s->wants_exits = wants_exits;
     if (shares && is_told) return counts_make_mask(s, &s->loops[place], from);
-    return shares ? walk_shared(s, leaf, unlimited, from) : walk_leaf(s, leaf);
+    return shares ? shared_make_mask(s, leaf, unlimited, from) : walk_leaf(s, leaf);
 }
 
 /* NULL: failed. Good until the next call. */

@@ -14,6 +14,10 @@ enum { GROUPS_MIN = 12 };
 /* Nodes that are looked at for what a step costs. */
 #define NODES_A_STEP 10
 
+size_t slices_bytes(const struct grammar_vocabulary *v) {
+    return (vocabulary_words(v) + v->trie.token_count + 1) * sizeof(uint32_t);
+}
+
 bool slices_run(const struct leaf_loop *loop, uint64_t *groups, uint32_t *length) {
     *length = 0;
     for (size_t i = 0; i < RUNS_MAX; i++) {
@@ -27,13 +31,17 @@ bool slices_run(const struct leaf_loop *loop, uint64_t *groups, uint32_t *length
 
 /* ---- making them ------------------------------------------------------------------------------------------------ */
 
-static bool collect(struct rules *r, const struct grammar_vocabulary *v, uint64_t groups, uint32_t *bits) {
+/* Tokens of at most `length` characters, which are all of these groups. */
+static bool collect(struct rules *r, const struct grammar_vocabulary *v, uint64_t groups, uint32_t length,
+                    uint32_t *bits) {
     const struct token_trie *t = &v->trie;
     size_t nodes = 0;
     for (uint32_t node = 1; node < t->count; nodes++) {
         const struct trie_node *at = &t->nodes[node];
+        uint32_t count = at[1].first - at->first;
         bool is_one = at->byte < 0x80 && (byte_group(at->byte) & groups);
-        if (is_one) token_bits_add(bits, t->tokens + at->first, at[1].first - at->first);
+        if (is_one && count > 0 && vocabulary_text(v, t->tokens[at->first]).length <= length)
+            token_bits_add(bits, t->tokens + at->first, count);
         node = is_one ? node + 1 : at->end;
     }
     return rules_spend(r, nodes / NODES_A_STEP);
@@ -67,7 +75,7 @@ static bool make(struct rules *r, const struct grammar_vocabulary *v, uint64_t g
     *out = (struct token_slices){.groups = groups, .bits = rules_keep(r, words * sizeof *out->bits)};
     if (!out->bits) return false;
     memset(out->bits, 0, words * sizeof *out->bits);
-    if (!collect(r, v, groups, out->bits)) return false;
+    if (!collect(r, v, groups, RULES_UNLIMITED, out->bits)) return false;
     count_lengths(v, out);
     uint32_t count = out->ends[PLAIN_LENGTH_MAX + 1];
     out->tokens = rules_keep(r, (count + 1) * sizeof *out->tokens);
@@ -75,35 +83,24 @@ static bool make(struct rules *r, const struct grammar_vocabulary *v, uint64_t g
     return out->tokens && rules_spend(r, count / NODES_A_STEP);
 }
 
-size_t slices_bytes(const struct grammar_vocabulary *v) {
-    return (vocabulary_words(v) + v->trie.token_count + 1) * sizeof(uint32_t);
-}
-
-const struct token_slices *slices_find(const struct slices_table *t, uint64_t groups) {
+static const struct token_slices *find(const struct slices_table *t, uint64_t groups) {
     for (size_t i = 0; i < t->count; i++)
         if (t->kept[i].groups == groups) return &t->kept[i];
     return NULL;
 }
 
-bool slices_make(struct rules *r, struct slices_table *t, const struct grammar_vocabulary *v,
-                 uint64_t groups) {
-    struct token_slices *made = &t->kept[t->count];
-    t->count++; /* so that what was made of it is freed */
-    bool done = make(r, v, groups, made);
-    if (!done) made->groups = 0;
-    return done;
+static void free_one(struct token_slices *one) {
+    free(one->bits);
+    free(one->tokens);
 }
 
 void slices_free(struct slices_table *t) {
-    for (size_t i = 0; i < t->count; i++) {
-        free(t->kept[i].bits);
-        free(t->kept[i].tokens);
-    }
+    for (size_t i = 0; i < t->count; i++) free_one(&t->kept[i]);
     t->count = 0;
 }
 
 /* From none of them, or from all: whatever is less to do. */
-void slices_copy(const struct token_slices *slices, uint32_t length, uint32_t *bits, size_t words) {
+static void copy(const struct token_slices *slices, uint32_t length, uint32_t *bits, size_t words) {
     uint32_t count = slices->ends[PLAIN_LENGTH_MAX + 1];
     uint32_t end = length <= PLAIN_LENGTH_MAX ? slices->ends[length] : count;
     if (end > count / 2) {
@@ -113,6 +110,33 @@ void slices_copy(const struct token_slices *slices, uint32_t length, uint32_t *b
         memset(bits, 0, words * sizeof *bits);
         token_bits_add(bits, slices->tokens, end);
     }
+}
+
+/* Keeps another one. False: failed. */
+static bool add(struct rules *r, struct slices_table *t, const struct grammar_vocabulary *v,
+                uint64_t groups) {
+    size_t before = r->kept_bytes;
+    struct token_slices *one = &t->kept[t->count];
+    if (make(r, v, groups, one)) {
+        t->count++;
+        return true;
+    }
+    rules_give_back(r, r->kept_bytes - before);
+    free_one(one);
+    return false;
+}
+
+bool slices_begin(struct rules *r, struct slices_table *t, const struct grammar_vocabulary *v,
+                  uint64_t groups, uint32_t length, bool has_room, uint32_t *bits) {
+    size_t words = vocabulary_words(v);
+    if (!find(t, groups) && has_room && t->count < SLICES_KEPT && !add(r, t, v, groups)) return false;
+    const struct token_slices *slices = find(t, groups);
+    if (slices) {
+        copy(slices, length, bits, words);
+        return true;
+    }
+    memset(bits, 0, words * sizeof *bits);
+    return collect(r, v, groups, length, bits);
 }
 
 /* ---- whether they are all --------------------------------------------------------------------------------------- */

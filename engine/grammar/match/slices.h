@@ -7,10 +7,11 @@
 #include "engine/grammar/match/vocabulary.h"
 
 struct token_slices {
-    uint64_t groups;                     /* byte_groups.h */
-    uint32_t *bits;                      /* [words]: all of these tokens, */
-    uint32_t *tokens;                    /* and their ids, the shortest first */
-    uint32_t ends[PLAIN_LENGTH_MAX + 2]; /* behind those of at most so many characters; the last: of any length */
+    uint64_t groups;  /* byte_groups.h */
+    uint32_t *bits;   /* [words]: all of these tokens, */
+    uint32_t *tokens; /* and their ids, the shortest first */
+    uint32_t
+        ends[PLAIN_LENGTH_MAX + 2]; /* behind those of at most so many characters; the last: of any length */
 };
 
 enum { SLICES_KEPT = 8 };
@@ -21,17 +22,15 @@ struct slices_table {
 
 /* The run with whose slice a mask begins: the longest one of many groups, without what is not ASCII. False: there is none. */
 bool slices_run(const struct leaf_loop *loop, uint64_t *groups, uint32_t *length);
-/* NULL: they have not been made. Good until others are. */
-const struct token_slices *slices_find(const struct slices_table *t, uint64_t groups);
-/* Where fewer than SLICES_KEPT are kept. False: failed. */
-bool slices_make(struct rules *r, struct slices_table *t, const struct grammar_vocabulary *v,
-                 uint64_t groups);
-/* What making them takes at most. */
+/* What keeping one more takes at most. */
 size_t slices_bytes(const struct grammar_vocabulary *v);
-/* bits: the tokens of at most `length` characters, and no others. */
-void slices_copy(const struct token_slices *slices, uint32_t length, uint32_t *bits, size_t words);
+/* bits: the tokens of these groups that have at most `length` characters, and no others. has_room: their slices may be kept.
+ * False: failed. */
+bool slices_begin(struct rules *r, struct slices_table *t, const struct grammar_vocabulary *v,
+                  uint64_t groups, uint32_t length, bool has_room, uint32_t *bits);
 void slices_free(struct slices_table *t);
 
 /* *out: no text of more than `length` characters of these groups is let through by a leaf, nor (unless may_end) is one all that it
  * takes; false also where that is not known. False: failed. */
-bool slices_are_all(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end, bool *out);
+bool slices_are_all(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end,
+                    bool *out);

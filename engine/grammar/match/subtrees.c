@@ -32,15 +32,26 @@ bool subtrees_are_kept(const struct masks *s, unsigned byte) {
 bool subtrees_take(struct masks *s, unsigned byte, dfa_state state, bool *found) {
     *found = false;
     for (size_t i = 0; i < SUBTREES_KEPT && !*found; i++) {
-        const struct subtree_mask *one = &s->subtrees.kept[i];
+        struct subtree_mask *one = &s->subtrees.kept[i];
         if (one->state != state || one->byte != byte || one->has_exits != s->wants_exits) continue;
-        *found = true;
+        *found = one->was_found = true;
         token_bits_add(s->bits, one->set.tokens, one->set.count);
         for (size_t k = 0; k < one->exit_count; k++)
             if (!masks_add_exits(s, one->exits[k].first, one->exits[k].end)) return false;
         return rules_spend(s->matcher->rules, one->set.count / TOKENS_A_STEP);
     }
     return true;
+}
+
+/* One that has not been found since it was last asked. */
+static struct subtree_mask *choose_old(struct subtrees_table *t) {
+    struct subtree_mask *one = &t->kept[t->next];
+    for (; one->was_found; one = &t->kept[t->next]) {
+        one->was_found = false;
+        t->next = (t->next + 1) % SUBTREES_KEPT;
+    }
+    t->next = (t->next + 1) % SUBTREES_KEPT;
+    return one;
 }
 
 static bool copy_tokens(struct masks *s, uint32_t first, uint32_t end, struct subtree_mask *to) {
@@ -73,10 +84,9 @@ bool subtrees_keep(struct masks *s, unsigned byte, dfa_state state, size_t first
     const struct token_trie *t = &s->vocabulary->trie;
     uint32_t node = t->tops[byte], end = t->tops[byte + 1];
     uint32_t first = t->nodes[node].first, last = t->nodes[end].first;
-    struct subtree_mask *one = &s->subtrees.kept[s->subtrees.next];
-    size_t bytes = (last - first + 1) * sizeof *one->set.tokens + (s->exit_count + 1) * sizeof *one->exits;
+    size_t bytes = (last - first + 1) * sizeof *t->tokens + (s->exit_count + 1) * sizeof *s->exits;
     if (!masks_have_room(s, bytes)) return true;
-    s->subtrees.next = (s->subtrees.next + 1) % SUBTREES_KEPT;
+    struct subtree_mask *one = choose_old(&s->subtrees);
     rules_give_back(s->matcher->rules, one->bytes);
     free_one(one);
     bool done = copy_tokens(s, first, last, one) && copy_exits(s, node, first_exit, one);

@@ -12,6 +12,7 @@ struct subtree_mask {
     dfa_state state; /* behind the byte; DFA_DEAD: nothing is kept here */
     uint8_t byte;
     bool has_exits; /* they were looked for */
+    bool was_found; /* of late */
     struct token_set set;
     struct exit_range *exits;
     size_t exit_count, bytes;

@@ -96,7 +96,8 @@ static uint64_t group_of(const struct token_trie *t, const uint32_t *parents, ui
     unsigned byte = t->nodes[node].byte;
     uint32_t second = parents[node], first = parents[second];
     if (byte < 0x80) return byte_group(byte);
-    bool ends_line = second > 0 && first > 0 && is_line_end(t->nodes[first].byte, t->nodes[second].byte, byte);
+    bool ends_line =
+        second > 0 && first > 0 && is_line_end(t->nodes[first].byte, t->nodes[second].byte, byte);
     return ends_line ? GROUPS_LINE_ENDS : GROUPS_BEYOND_ASCII;
 }
 
@@ -141,15 +142,16 @@ static void fill_plain(struct token_trie *t, const uint8_t *valid, const uint32_
         states[depth] = (uint8_t)state;
         ends[depth] = t->nodes[node].end;
         size_t length = lengths[depth] + t->nodes[node].height;
-        bool all =
-            state != NOT_PLAIN && (t->nodes[node].groups & ~PLAIN_GROUPS) == 0 && ((valid[node] >> state) & 1);
+        bool all = state != NOT_PLAIN && (t->nodes[node].groups & ~PLAIN_GROUPS) == 0 &&
+                   ((valid[node] >> state) & 1);
         t->nodes[node].plain = !all ? 0 : length < UINT8_MAX ? (uint8_t)length : UINT8_MAX;
     }
 }
 
 static void fill_parents(const struct token_trie *t, uint32_t *parents) {
     for (uint32_t node = 0; node < t->count; node++)
-        for (uint32_t child = node + 1; child < t->nodes[node].end; child = t->nodes[child].end) parents[child] = node;
+        for (uint32_t child = node + 1; child < t->nodes[node].end; child = t->nodes[child].end)
+            parents[child] = node;
 }
 
 /* From the last node to the first, children before their parents. */

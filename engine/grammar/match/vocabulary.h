@@ -3,6 +3,7 @@
  * a range. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,8 +13,8 @@
 /* A walk looks at most of it together: so it is one entry. */
 struct trie_node {
     uint64_t
-        groups;     /* the bytes of the node and below it, in groups (byte_groups.h), which begin a character */
-    uint32_t end;   /* behind the last node of the subtree */
+        groups;   /* the bytes of the node and below it, in groups (byte_groups.h), which begin a character */
+    uint32_t end; /* behind the last node of the subtree */
     uint32_t first; /* token of the subtree; the node's own end where the next node's begin */
     uint8_t byte;   /* that leads to the node */
     uint8_t height; /* characters that begin below it, on the way that has most; 255: or more */
@@ -54,4 +55,8 @@ static inline struct engine_string vocabulary_text(const struct grammar_vocabula
 /* 32-bit words of a mask. */
 static inline size_t vocabulary_words(const struct grammar_vocabulary *v) {
     return (v->count + 31) / 32;
+}
+/* Whether nothing in so many characters, and those that begin below the node, is longer. */
+static inline bool node_has_length(const struct trie_node *at, unsigned more, uint32_t length) {
+    return length == UINT32_MAX || (at->height < UINT8_MAX && at->height + more <= length);
 }
