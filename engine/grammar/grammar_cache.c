@@ -19,11 +19,10 @@ enum { PLACES_MIN = 2, PLACES_MAX = 64 };
 #define BEGIN_PART(bytes) ((bytes) / 4 * 3)
 
 /* A usual schema takes some milliseconds; whoever waits for one to be compiled waits no longer than this. That has to
- * suffice for all that a request has of it: for its body to be read and for giving all of it back, too, which take the longer the
- * longer the text is. */
-#define COMPILE_SECONDS_MAX  0.1
-#define SECONDS_BESIDE       0.01
-#define SECONDS_BESIDE_A_MIB 0.06
+ * suffice for all that a request has of it: for its body to be read, which is over, for giving that back, which takes as long at
+ * most, and for what is beside these. */
+#define COMPILE_SECONDS_MAX 0.1
+#define SECONDS_BESIDE      0.01
 
 enum place_state { PLACE_FREE, PLACE_COMPILING, PLACE_READY };
 
@@ -203,21 +202,22 @@ void grammar_cache_stats(struct grammar_cache *cache, struct grammar_stats *out)
 
 /* ---- compiling ----------------------------------------------------------------------------------------- */
 
-static double seconds_for(size_t length) {
-    double seconds = COMPILE_SECONDS_MAX - SECONDS_BESIDE - SECONDS_BESIDE_A_MIB * (double)length / (1 << 20);
+/* At least as many as nearly every schema takes. */
+static double seconds_for(double spent) {
+    double seconds = COMPILE_SECONDS_MAX - SECONDS_BESIDE - 2 * spent;
     return seconds > SECONDS_BESIDE ? seconds : SECONDS_BESIDE;
 }
 
 /* Without the lock: nobody else changes a place that is COMPILING. */
-static enum status compile(struct grammar_cache *cache, struct place *p, const struct json_t *document,
+static enum status compile(struct grammar_cache *cache, struct place *p, const struct grammar_source *source,
                            struct error *e) {
     bool has_whitespace = p->is_compact || p->whitespace_length > 0;
     const struct grammar_options options = {.whitespace_pattern = has_whitespace ? p->whitespace : NULL,
                                             .closes_objects = p->closes_objects,
                                             .bytes_max = cache->bytes_max,
                                             .budget = &cache->budget,
-                                            .document = document,
-                                            .seconds_max = seconds_for(p->length)};
+                                            .document = source->document,
+                                            .seconds_max = seconds_for(source->seconds_spent)};
     return grammar_compile(p->kind, (struct engine_string){p->text, p->length}, &options, cache->vocabulary,
                            &p->grammar, e);
 }
@@ -232,7 +232,7 @@ static enum status compile_new(struct grammar_cache *cache, const struct grammar
     if (status != STATUS_OK) return status;
     pthread_mutex_unlock(&cache->lock);
     double start = clock_seconds();
-    status = compile(cache, p, source->document, e);
+    status = compile(cache, p, source, e);
     double seconds = clock_seconds() - start;
     pthread_mutex_lock(&cache->lock);
     count_compiled(&cache->stats, status, seconds);

@@ -47,4 +47,5 @@ struct grammar_source {
     struct engine_string whitespace; /* regular expression between JSON's elements; empty: the default, */
     bool is_compact;                 /* or none */
     bool closes_objects;             /* as in the options */
+    double seconds_spent; /* of the processor time that a grammar may take, on reading what it stands in */
 };

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/memory.h"
 #include "server/json/scan.h"
 
@@ -82,6 +83,7 @@ enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t
                                    size_t text_bytes_max, size_t beside, struct serving_memory *memory,
                                    struct api_error *e) {
     struct json_scan scan;
+    uint64_t start = clock_thread_ns();
     *b = (struct json_body){.memory = memory};
     if (!length) return api_error_set(e, API_INVALID, NULL, "The body is empty; a JSON object was expected.");
     json_scan(body, length, &scan);
@@ -93,9 +95,12 @@ enum api_error_kind json_body_open(struct json_body *b, const char *body, size_t
     if (check_size(&scan, bytes, memory, e) != API_OK) return e->kind;
     if (memory) gate_enter(&memory->reading, bytes);
     b->taken = bytes;
-    if (parse(body, length, &b->root, e) == API_OK) return API_OK;
-    json_body_close(b);
-    return e->kind;
+    if (parse(body, length, &b->root, e) != API_OK) {
+        json_body_close(b);
+        return e->kind;
+    }
+    b->seconds = (double)(clock_thread_ns() - start) * 1e-9;
+    return API_OK;
 }
 
 void json_body_close(struct json_body *b) {

@@ -10,7 +10,8 @@
 struct json_body {
     json_t *root; /* an object */
     struct serving_memory *memory;
-    size_t taken; /* of memory->reading */
+    size_t taken;   /* of memory->reading */
+    double seconds; /* of the thread's processor time that it took */
 };
 
 /* Nesting of arrays and objects; no field needs more than 3. */

@@ -1,9 +1,10 @@
 #include "server/api/structured.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/api/json_body.h"
+#include "server/json/scan.h"
+#include "server/json/write.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -35,10 +36,10 @@ static enum api_error_kind read_string(struct api_structured *s, const char *fie
 static enum api_error_kind read_value(struct api_structured *s, const char *field, enum grammar_kind kind,
                                       const json_t *value, struct api_error *e) {
     if (set_source(s, field, kind, (struct engine_string){NULL, 0}, e) != API_OK) return e->kind;
-    s->schema = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!s->schema)
+    json_write_value(&s->json, value);
+    if (s->json.failed)
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory for this request.");
-    s->source.text = (struct engine_string){s->schema, strlen(s->schema)};
+    s->source.text = (struct engine_string){s->json.data, s->json.length};
     s->source.document = value;
     return API_OK;
 }
@@ -224,6 +225,53 @@ static enum api_error_kind check_json(const struct api_structured *s, struct api
                          "'%s' and %s: that one is for JSON, and nothing here is JSON.", s->field, what);
 }
 
+/* ---- before the body is parsed ------------------------------------------------------------------------- */
+
+/* A value or a key has a byte, and another one behind it. */
+#define SHORTEST_BODY_WITH_TOO_MANY ((size_t)2 * API_STRUCTURED_VALUES_MAX)
+
+/* A key with escapes may be any. */
+static bool is_named(const struct json_scan_member *member, const char *name) {
+    if (memchr(member->key, '\\', member->key_length)) return true;
+    return member->key_length == strlen(name) && memcmp(member->key, name, member->key_length) == 0;
+}
+
+/* The name in messages of the field that a member of the body is; NULL: it says nothing of the text. */
+static const char *name_of(const struct json_scan_member *member) {
+    static const char *const with_more[] = {"response_format", "structured_outputs"};
+    for (size_t i = 0; i < COUNT(with_more); i++)
+        if (is_named(member, with_more[i])) return with_more[i];
+    for (size_t i = 0; i < COUNT(in_body); i++)
+        if (is_named(member, in_body[i].name)) return in_body[i].name;
+    return NULL;
+}
+
+static enum api_error_kind check_member(const char *field, const struct json_scan_member *member,
+                                        struct api_error *e) {
+    struct json_scan scan;
+    if (member->value_length > API_STRUCTURED_BYTES_MAX)
+        return api_error_set(e, API_INVALID, field, "'%s' has %zu bytes; at most %d are allowed.", field,
+                             member->value_length, API_STRUCTURED_BYTES_MAX);
+    json_scan(member->value, member->value_length, &scan);
+    size_t count = json_scan_values(&scan) + scan.keys;
+    if (count > API_STRUCTURED_VALUES_MAX)
+        return api_error_set(e, API_INVALID, field,
+                             "'%s' has %zu JSON values and keys; at most %d are allowed.", field, count,
+                             API_STRUCTURED_VALUES_MAX);
+    return API_OK;
+}
+
+enum api_error_kind api_structured_check(const char *body, size_t length, struct api_error *e) {
+    struct json_scan_member member;
+    size_t at = 0;
+    if (length < SHORTEST_BODY_WITH_TOO_MANY) return API_OK;
+    while (json_scan_next(body, length, &at, &member)) {
+        const char *field = name_of(&member);
+        if (field && check_member(field, &member, e) != API_OK) return e->kind;
+    }
+    return API_OK;
+}
+
 /* ---- all ----------------------------------------------------------------------------------------------- */
 
 enum api_error_kind api_structured_read(struct api_structured *s, const json_t *body,
@@ -235,6 +283,6 @@ enum api_error_kind api_structured_read(struct api_structured *s, const json_t *
 }
 
 void api_structured_deinit(struct api_structured *s) {
-    free(s->schema);
+    bytes_deinit(&s->json);
     *s = (struct api_structured){0};
 }

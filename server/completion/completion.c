@@ -15,6 +15,7 @@
 #include "server/completion/embedding.h"
 #include "server/completion/prompt.h"
 #include "server/completion/score.h"
+#include "server/api/structured.h"
 #include "server/completion/structured.h"
 
 struct completion *completion_create(struct engine *engine, enum api_endpoint endpoint, const char *model,
@@ -180,6 +181,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     c->text_bytes_max = text_bytes_max(c->engine, limits, body, length);
     bool is_chat = c->endpoint == API_CHAT;
     size_t beside = is_chat ? engine_chat_bytes(length) : 0;
+    if (c->shape->generates && api_structured_check(body, length, e) != API_OK) return e->kind;
     if (json_body_open(&json, body, length, c->text_bytes_max, beside, limits->memory, e) != API_OK)
         return e->kind;
     enum api_error_kind kind = api_params_read(&c->params, c->endpoint, json.root, limits, e);
@@ -189,7 +191,7 @@ enum api_error_kind completion_prepare(struct completion *c, const char *body, s
     if (kind == API_OK) kind = read_prompts(c, json.root, length, limits, e);
     if (kind == API_OK && c->shape->generates) kind = make_bans(c, e);
     if (kind == API_OK && c->shape->generates) kind = prediction_read(c, json.root, limits, e);
-    if (kind == API_OK && c->shape->generates) kind = structured_read(c, json.root, limits, e);
+    if (kind == API_OK && c->shape->generates) kind = structured_read(c, &json, limits, e);
     json_body_close(&json);
     /* A conversation is encoded when it is known how long its text is. */
     if (kind == API_OK && is_chat) kind = chat_prompt_encode(c, limits, e);

@@ -1,5 +1,6 @@
 #include "server/completion/structured.h"
 
+#include "engine/base/clock.h"
 #include "server/api/structured.h"
 
 static enum api_error_kind refuse(const struct api_structured *s, const struct error *cause,
@@ -23,11 +24,13 @@ static enum api_error_kind refuse(const struct api_structured *s, const struct e
     }
 }
 
-enum api_error_kind structured_read(struct completion *c, const json_t *body, const struct api_limits *limits,
-                                    struct api_error *e) {
+enum api_error_kind structured_read(struct completion *c, const struct json_body *body,
+                                    const struct api_limits *limits, struct api_error *e) {
     struct api_structured s = {0};
     struct error cause;
-    enum api_error_kind kind = api_structured_read(&s, body, limits, e);
+    uint64_t start = clock_thread_ns();
+    enum api_error_kind kind = api_structured_read(&s, body->root, limits, e);
+    s.source.seconds_spent = body->seconds + (double)(clock_thread_ns() - start) * 1e-9;
     if (kind == API_OK && s.field &&
         engine_grammar_get(c->engine, &s.source, &c->grammar, &cause) != STATUS_OK)
         kind = refuse(&s, &cause, e);

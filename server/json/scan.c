@@ -109,3 +109,32 @@ size_t json_scan_tree_bytes(const struct json_scan *s) {
            s->numbers * NUMBER_BYTES + s->literals * LITERAL_BYTES + s->keys * KEY_BYTES +
            (s->string_bytes + s->longest_scalar) * STRING_COPIES;
 }
+
+/* Offset of the comma or bracket behind the value from `at` on, or the length. */
+static size_t end_of_value(const char *text, size_t length, size_t at) {
+    for (size_t depth = 0; at < length; at++) {
+        enum kind kind = kind_of(text[at]);
+        if (kind == QUOTE) at = end_of_string(text, length, at + 1);
+        if (depth == 0 && (kind == COMMA || kind == CLOSE)) return at;
+        if (kind == OPEN_ARRAY || kind == OPEN_OBJECT) depth++;
+        if (kind == CLOSE) depth--;
+    }
+    return length;
+}
+
+bool json_scan_next(const char *text, size_t length, size_t *at, struct json_scan_member *out) {
+    size_t key = *at, key_end, value, end;
+    while (key < length && text[key] != '"') key++;
+    if (key >= length) return false;
+    key_end = end_of_string(text, length, key + 1);
+    value = key_end;
+    while (value < length && text[value] != ':') value++;
+    if (value >= length) return false;
+    end = end_of_value(text, length, value + 1);
+    *out = (struct json_scan_member){.key = text + key + 1,
+                                     .key_length = key_end - key - 1,
+                                     .value = text + value + 1,
+                                     .value_length = end - value - 1};
+    *at = end;
+    return true;
+}

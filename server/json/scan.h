@@ -3,6 +3,7 @@
  * of its recursion. Pure, iterative, any thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Counts are exact for every text that jansson accepts; of any other they are bounds for what jansson makes
@@ -22,3 +23,13 @@ size_t json_scan_values(const struct json_scan *s);
 
 /* Memory that jansson takes for such a tree at its peak, at most. */
 size_t json_scan_tree_bytes(const struct json_scan *s);
+
+/* A member of the text's outermost object, as it stands there: the key without its quotes, its escapes not read. */
+struct json_scan_member {
+    const char *key, *value;
+    size_t key_length, value_length;
+};
+
+/* The one from offset *at on, which is set behind it; 0 is the first. False: there is no more. Of what is no object, or not
+ * well-formed, members are whatever looks like them. */
+bool json_scan_next(const char *text, size_t length, size_t *at, struct json_scan_member *out);

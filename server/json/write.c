@@ -39,6 +39,8 @@ size_t json_text_characters(const char *text, size_t length) {
 }
 
 static void write_escape(struct bytes *out, unsigned char byte) {
+    static const char digits[] = "0123456789abcdef";
+    const char escape[] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]};
     switch (byte) {
     case '"':
         bytes_text(out, "\\\"");
@@ -56,7 +58,7 @@ static void write_escape(struct bytes *out, unsigned char byte) {
         bytes_text(out, "\\t");
         return;
     default:
-        bytes_format(out, "\\u%04x", byte);
+        bytes_append(out, escape, sizeof escape);
     }
 }
 
@@ -128,4 +130,62 @@ void json_write_separator(struct bytes *out) {
     if (!out->length) return;
     char last = out->data[out->length - 1];
     if (last != '[' && last != '{') bytes_append(out, ",", 1);
+}
+
+/* In jansson's own words, which say the same double again. */
+static void write_number(struct bytes *out, const json_t *value) {
+    char text[40];
+    if (json_is_integer(value))
+        bytes_integer(out, json_integer_value(value));
+    else
+        bytes_append(out, text, json_dumpb(value, text, sizeof text, JSON_ENCODE_ANY));
+}
+
+static void write_array(struct bytes *out, const json_t *array) {
+    bytes_append(out, "[", 1);
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        json_write_separator(out);
+        json_write_value(out, json_array_get(array, i));
+    }
+    bytes_append(out, "]", 1);
+}
+
+static void write_object(struct bytes *out, const json_t *object) {
+    const char *key;
+    size_t length;
+    json_t *member;
+    bytes_append(out, "{", 1);
+    json_object_keylen_foreach((json_t *)(uintptr_t)object, key, length, member) {
+        json_write_separator(out);
+        json_write_string(out, key, length);
+        bytes_append(out, ":", 1);
+        json_write_value(out, member);
+    }
+    bytes_append(out, "}", 1);
+}
+
+void json_write_value(struct bytes *out, const json_t *value) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        write_object(out, value);
+        break;
+    case JSON_ARRAY:
+        write_array(out, value);
+        break;
+    case JSON_STRING:
+        json_write_string(out, json_string_value(value), json_string_length(value));
+        break;
+    case JSON_INTEGER:
+    case JSON_REAL:
+        write_number(out, value);
+        break;
+    case JSON_TRUE:
+        bytes_text(out, "true");
+        break;
+    case JSON_FALSE:
+        bytes_text(out, "false");
+        break;
+    case JSON_NULL:
+        bytes_text(out, "null");
+    }
 }

@@ -2,6 +2,7 @@
  * of a well-formed sequence becomes U+FFFD. Text may contain NUL. */
 #pragma once
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "server/json/bytes.h"
@@ -21,6 +22,9 @@ void json_write_float(struct bytes *out, float value);
 /* A log-probability: the shortest of the usual forms that gives the same float back; JSON has no infinities,
  * so anything below -9999 and NaN is -9999.0, as the OpenAI API has it. */
 void json_write_logprob(struct bytes *out, float value);
+
+/* A whole value, without white space; members in their order, real numbers with all of their digits. As deep as the value is. */
+void json_write_value(struct bytes *out, const json_t *value);
 
 /* A comma unless the value is the first after the '[' or '{' that stands last in out. */
 void json_write_separator(struct bytes *out);

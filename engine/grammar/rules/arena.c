@@ -153,6 +153,10 @@ void rules_limit_time(struct rules *r, double seconds_max) {
     r->deadline = seconds_max > 0 ? clock_thread_ns() + (uint64_t)(seconds_max * 1e9) : 0;
 }
 
+void rules_reserve_time(struct rules *r, uint64_t ns) {
+    if (r->deadline > 0) r->deadline -= ns;
+}
+
 bool rules_tick(struct rules *r) {
     return rules_spend(r, 1);
 }

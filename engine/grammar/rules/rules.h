@@ -76,6 +76,8 @@ bool rules_failed(const struct rules *r);
 /* Work of a writer's own, of some 0.1 µs a step, which counts like the rest: false when the time is over or something has
  * failed. */
 bool rules_spend(struct rules *r, size_t steps);
+/* So much less of the time is left, of the calling thread's processor time: a writer needs it behind the end. */
+void rules_reserve_time(struct rules *r, uint64_t ns);
 /* The whole text matches `start`. INVALID_ARGUMENT: a rule without a meaning, one that calls itself before it takes a
  * byte (left recursion, by its name), a start that matches no text; LIMIT: bytes_max; or what rules_fail was told. */
 enum status rules_finish(struct rules *r, rules_expression start, struct error *e);

@@ -8,7 +8,8 @@
 #include "engine/text/unicode/unicode.h"
 
 /* Parentheses within each other. */
-#define GROUPS_MAX 100
+#define GROUPS_MAX     100
+#define GBNF_BYTES_MAX (1 << 20)
 /* Characters of a rule's name. */
 #define NAME_MAX_BYTES 100
 
@@ -289,6 +290,9 @@ enum status gbnf_write(struct rules *r, struct engine_string source, const struc
     struct gbnf g = {.reader = {.text = source.text, .length = source.length, .error = e}, .rules = r};
     (void)o;
     *out = RULES_NONE;
+    if (source.length > GBNF_BYTES_MAX)
+        return error_set(e, STATUS_LIMIT, "grammar", "%zu bytes: at most %d are taken", source.length,
+                         GBNF_BYTES_MAX);
     g.reader.at = utf8_valid_prefix(source.text, source.length);
     if (g.reader.at < source.length) gbnf_refuse(&g.reader, "it is not UTF-8");
     g.reader.at = 0;

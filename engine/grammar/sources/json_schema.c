@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/base/clock.h"
 #include "engine/files/json_file.h"
 #include "engine/grammar/sources/json_schema_writer.h"
 
@@ -50,7 +51,10 @@ enum status json_schema_write(struct rules *r, struct engine_string source,
                               const struct grammar_options *options, rules_expression *out, struct error *e) {
     const json_t *root = NULL;
     json_t *parsed = NULL;
+    uint64_t start = clock_thread_ns();
     enum status status = parse(source, options->document, &root, &parsed, e);
+    /* As much again, for giving it back. */
+    if (parsed) rules_reserve_time(r, clock_thread_ns() - start);
     *out = RULES_NONE;
     if (status == STATUS_MALFORMED) return e->code = STATUS_INVALID_ARGUMENT;
     if (status != STATUS_OK) return status;

@@ -13,7 +13,7 @@
 /* Limits of one schema. */
 enum {
     JSON_SCHEMA_BYTES_MAX = 1 << 20,
-    JSON_SCHEMA_VALUES_MAX = 100000,
+    JSON_SCHEMA_VALUES_MAX = 65536,
     JSON_SCHEMA_GOALS_MAX = 4096, /* different places of the text: sets of schemas that hold there together */
     JSON_SCHEMA_BRANCHES_MAX = 256,     /* schemas that hold together at one place */
     JSON_SCHEMA_CHAIN_MAX = 64,         /* $ref and allOf behind each other */

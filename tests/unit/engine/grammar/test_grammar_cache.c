@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "engine/base/clock.h"
 #include "engine/grammar/grammar_cache.h"
 
 enum { PLACES = 16, THREADS = 4 };
@@ -162,6 +163,29 @@ static void all_together_take_no_more_than_there_is(void **state) {
     grammar_release(get(GRAMMAR_REGEX, "b+"));
 }
 
+/* Whoever has read long for it leaves it less, and never nothing: this one is never done. */
+static void what_was_spent_on_reading_counts(void **state) {
+    (void)state;
+    static const double spent[] = {0, 0.03, 100};
+    struct grammar_source source = {.kind = GRAMMAR_JSON_SCHEMA};
+    char text[2048] = "{\"allOf\":[";
+    double seconds[3];
+    for (int i = 0; i < 62; i++) strcat(text, "{\"anyOf\":[{},{\"title\":\"\"}]},");
+    strcat(text, "{\"anyOf\":[false]}]}");
+    source.text = (struct engine_string){text, strlen(text)};
+    for (int i = 0; i < 3; i++) {
+        struct grammar *g;
+        struct error e;
+        uint64_t start = clock_thread_ns();
+        source.seconds_spent = spent[i];
+        assert_int_equal(grammar_cache_get(cache, &source, &g, &e), STATUS_LIMIT);
+        assert_says(e.text, "longer");
+        seconds[i] = (double)(clock_thread_ns() - start) * 1e-9;
+    }
+    assert_true(seconds[0] > 0.08 && seconds[1] > 0.025 && seconds[2] > 0.008);
+    assert_true(seconds[1] < seconds[0] && seconds[2] < seconds[1]);
+}
+
 static void *get_many(void *context) {
     struct grammar **got = context;
     for (size_t i = 0; i < 8; i++)
@@ -194,6 +218,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_not_understood_takes_no_place, start, stop),
         cmocka_unit_test_setup_teardown(its_figures_say_what_became_of_requests, start, stop),
         cmocka_unit_test_setup_teardown(all_together_take_no_more_than_there_is, start, stop),
+        cmocka_unit_test_setup_teardown(what_was_spent_on_reading_counts, start, stop),
         cmocka_unit_test_setup_teardown(threads_get_the_same, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

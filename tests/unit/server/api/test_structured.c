@@ -148,12 +148,62 @@ static void mistakes_are_named(void **state) {
     refused("{\"guided_whitespace_pattern\":1}", "guided_whitespace_pattern", "a string");
 }
 
+/* ---- before anything is parsed --------------------------------------------------------------------------------- */
+
+/* {"FIELD":BEGIN part,part,..,part END}, of `count` parts. */
+static enum api_error_kind check(const char *field, const char *begin, const char *part, size_t count,
+                                 const char *end, struct api_error *e) {
+    struct bytes body = {0};
+    bytes_format(&body, "{\"prompt\":\"a\",\"%s\":%s", field, begin);
+    for (size_t i = 0; i < count; i++) {
+        if (i) bytes_text(&body, ",");
+        bytes_text(&body, part);
+    }
+    bytes_format(&body, "%s}", end);
+    enum api_error_kind kind = api_structured_check(body.data, body.length, e);
+    bytes_deinit(&body);
+    return kind;
+}
+
+static void too_much_is_refused_by_its_bytes(void **state) {
+    (void)state;
+    enum { MOST = API_STRUCTURED_VALUES_MAX };
+    static const char *const fields[] = {"json_schema",     "guided_json",        "guided_choice",
+                                         "response_format", "structured_outputs", "grammar"};
+    struct api_error e = {0};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        assert_int_equal(check(fields[i], "[", "0", MOST - 1, "]", &e), API_OK);
+        assert_int_equal(check(fields[i], "[", "0", MOST, "]", &e), API_INVALID);
+        assert_string_equal(e.param, fields[i]);
+        assert_non_null(strstr(e.message, "has 65537 JSON values and keys; at most 65536 are allowed."));
+    }
+    /* Keys count, and what is not closed. */
+    assert_int_equal(check("json_schema", "{", "\"a\":{}", (MOST - 1) / 2, "}", &e), API_OK);
+    assert_int_equal(check("json_schema", "{", "\"a\":{}", MOST / 2, "}", &e), API_INVALID);
+    assert_int_equal(check("json_schema", "[", "[", MOST + 1, "", &e), API_INVALID);
+    /* A key that may be the field's in another spelling; another one; more than one. */
+    assert_int_equal(check("json\\u005fschema", "[", "0", MOST, "]", &e), API_INVALID);
+    assert_int_equal(check("logit_bias", "{", "\"a\":0", MOST, "}", &e), API_OK);
+    assert_int_equal(check("stop\":[],\"json_schema", "[", "0", MOST, "]", &e), API_INVALID);
+}
+
+static void what_is_long_is_refused_by_its_bytes(void **state) {
+    (void)state;
+    struct api_error e = {0};
+    assert_int_equal(check("grammar", "\"", "", API_STRUCTURED_BYTES_MAX - 1, "\"", &e), API_OK);
+    assert_int_equal(check("grammar", "\"", "", API_STRUCTURED_BYTES_MAX, "\"", &e), API_INVALID);
+    assert_non_null(strstr(e.message, "has 2097153 bytes; at most 2097152 are allowed."));
+    assert_int_equal(check("suffix", "\"", "", API_STRUCTURED_BYTES_MAX, "\"", &e), API_OK);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_spelling_says_the_same),
         cmocka_unit_test(what_is_said_of_json_is_kept),
         cmocka_unit_test(what_asks_for_nothing_is_absent),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(too_much_is_refused_by_its_bytes),
+        cmocka_unit_test(what_is_long_is_refused_by_its_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,6 +175,35 @@ static void test_long_scalars(void **state) {
     }
 }
 
+/* ---- members ------------------------------------------------------------------------------------------- */
+
+static void check_members(const char *text, const char *expected) {
+    struct bytes found = {0};
+    struct json_scan_member member;
+    for (size_t at = 0; json_scan_next(text, strlen(text), &at, &member);)
+        bytes_format(&found, "%.*s=%.*s;", (int)member.key_length, member.key, (int)member.value_length,
+                     member.value);
+    bytes_append(&found, "", 1);
+    assert_string_equal(found.data, expected);
+    bytes_deinit(&found);
+}
+
+static void test_members(void **state) {
+    (void)state;
+    check_members("{}", "");
+    check_members("", "");
+    check_members("{\"a\":1}", "a=1;");
+    check_members(" { \"a\" : [1,{\"b\":2}] ,\n\"c:d\":\"}\\\",\", \"\":{}}",
+                  "a= [1,{\"b\":2}] ;c:d=\"}\\\",\";={};");
+    check_members("{\"a\\\"b\":0}", "a\\\"b=0;");
+    /* What is not well-formed. */
+    check_members("{\"a\"}", "");
+    check_members("{\"a\":[[1,2", "a=[[1,2;");
+    check_members("{\"a\":\"x", "a=\"x;");
+    check_members("{\"a", "");
+    check_members("[\"a\":1,\"b\":2]", "a=1;b=2;");
+}
+
 /* ---- random texts -------------------------------------------------------------------------------------- */
 
 static void write_random(struct bytes *out, unsigned *seed, int depth) {
@@ -198,6 +227,16 @@ static void write_random(struct bytes *out, unsigned *seed, int depth) {
     bytes_text(out, blanks[rand_r(seed) % 6]);
 }
 
+/* Whatever the text, members lie within it, one behind the other. */
+static void check_members_hold(const char *text, size_t length) {
+    struct json_scan_member member;
+    const char *end = text;
+    for (size_t at = 0; json_scan_next(text, length, &at, &member); end = member.value + member.value_length)
+        if (member.key <= end || member.value <= member.key + member.key_length ||
+            member.value + member.value_length > text + length)
+            fail_msg("%.*s", (int)length, text);
+}
+
 static void test_random(void **state) {
     (void)state;
     static const char marks[] = "{}[],:\"\\ 1atn\0\xff";
@@ -212,6 +251,7 @@ static void test_random(void **state) {
                 marks[(size_t)rand_r(&seed) % (sizeof marks - 1)];
         accepted += check(text.data, text.length);
         accepted += check(text.data, (size_t)rand_r(&seed) % text.length);
+        check_members_hold(text.data, text.length);
         bytes_deinit(&text);
     }
     assert_true(accepted > 100);
@@ -221,7 +261,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hand_made),       cmocka_unit_test(test_kinds_are_told_apart),
         cmocka_unit_test(test_promised_memory), cmocka_unit_test(test_long_scalars),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_members),         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, count_memory, NULL);
 }

@@ -86,6 +86,39 @@ static void test_logprobs(void **state) {
     }
 }
 
+/* As jansson writes it. */
+static void check_value(const json_t *value) {
+    char *expected = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    struct bytes out = {0};
+    json_write_value(&out, value);
+    bytes_append(&out, "", 1);
+    assert_string_equal(out.data, expected);
+    bytes_deinit(&out);
+    free(expected);
+}
+
+static void test_values(void **state) {
+    (void)state;
+    static const char *const texts[] = {"null",
+                                        "true",
+                                        "false",
+                                        "-9223372036854775808",
+                                        "0.1",
+                                        "-1e300",
+                                        "5e-324",
+                                        "2.0",
+                                        "\"a\\\"\\\\b\"",
+                                        "{}",
+                                        "[]",
+                                        "{\"z\":[1,[],{}],\"a\":{\"\":null,\"b\":[true,false]},\"{\":\"[\"}"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        json_t *value = json_loads(texts[i], JSON_DECODE_ANY, NULL);
+        assert_non_null(value);
+        check_value(value);
+        json_decref(value);
+    }
+}
+
 static void test_separators(void **state) {
     (void)state;
     struct bytes out = {0};
@@ -104,9 +137,9 @@ static void test_separators(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strings),    cmocka_unit_test(test_invalid_utf8),
-        cmocka_unit_test(test_any_bytes),  cmocka_unit_test(test_logprobs),
-        cmocka_unit_test(test_separators),
+        cmocka_unit_test(test_strings),   cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_logprobs),
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_separators),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,9 @@ static void deep_and_long_ones_are_refused_or_fine(void **state) {
     assert_ok(compile_built(repeat_text("root ::= \"x\"", "{2}{3}", 1000, ""), &e));
     assert_int_equal(compile_built(repeat_text("root ::= \"x\"", "{2}{3}", 10000, ""), &e), STATUS_LIMIT);
     assert_says(e.text, "deeper");
+    assert_ok(compile_built(repeat_text("root ::= \"x\"", " ", (1 << 20) - 12, ""), &e));
+    assert_int_equal(compile_built(repeat_text("root ::= \"x\"", " ", (1 << 20) - 11, ""), &e), STATUS_LIMIT);
+    assert_says(e.text, "at most 1048576");
 }
 
 /* A rule that calls the next one twice, 60 times, before a byte is taken; and one that doubles with each parenthesis. */
