@@ -5,6 +5,8 @@
  *     check HEX            -> "yes": the text matches; "no OFFSET": the byte there may not come; "open": more must come
  *     walk SEED BYTES [HEX] -> "HEX": bytes that are drawn among those allowed, behind those given; beyond BYTES those that
  *                          close come first
+ *     end HEX              -> "HEX": the fewest bytes behind those given that end the text; "!long": none was
+ *                          found among many
  *
  * An empty HEX is "-". */
 #include <inttypes.h>
@@ -16,7 +18,7 @@
 #include "engine/files/json_file.h"
 #include "engine/grammar/grammar.h"
 
-enum { BYTES = 256, TEXT_MAX = 1 << 20, LONGEST_WALK = 4000 };
+enum { BYTES = 256, TEXT_MAX = 1 << 20, LONGEST_WALK = 4000, STEPS_MAX = 1 << 20 };
 
 static struct grammar_vocabulary *vocabulary;
 static struct grammar *grammar;
@@ -149,6 +151,81 @@ static void walk(uint64_t seed, size_t bytes, const char *behind) {
     puts(grammar_may_end(grammar, state) ? "" : "!long");
 }
 
+/* ---- the shortest end, by breadth ---------------------------------------------------------------------------- */
+
+struct step {
+    grammar_state state;
+    uint32_t before; /* the step, or itself */
+    unsigned char byte;
+};
+
+struct search {
+    struct step *steps; /* STEPS_MAX */
+    size_t count;
+    unsigned char *seen; /* by state */
+    size_t seen_capacity;
+};
+
+static void add_step(struct search *s, grammar_state state, size_t before, int byte) {
+    if (state >= s->seen_capacity) {
+        size_t capacity = 2 * (size_t)state + 1024;
+        s->seen = realloc(s->seen, capacity);
+        if (!s->seen) exit(2);
+        memset(s->seen + s->seen_capacity, 0, capacity - s->seen_capacity);
+        s->seen_capacity = capacity;
+    }
+    if (s->seen[state] || s->count == STEPS_MAX) return;
+    s->seen[state] = 1;
+    s->steps[s->count++] =
+        (struct step){.state = state, .before = (uint32_t)before, .byte = (unsigned char)byte};
+}
+
+static void print_steps(const struct search *s, size_t last) {
+    size_t length = 0;
+    for (; last > 0 && length < TEXT_MAX; last = s->steps[last].before)
+        text[length++] = (char)s->steps[last].byte;
+    while (length > 0) printf("%02x", (unsigned char)text[--length]);
+    puts("");
+}
+
+/* White space, escapes, characters beyond ASCII, and what opens a value where there may be another one: they lead to no end that others do
+ * not lead to, and to ever more states. */
+static bool is_detour(int byte) {
+    return byte >= 128 || strchr(" \t\r\n\\[{", byte) != NULL;
+}
+
+/* False: there is nothing more to look at, or something failed. */
+static bool look_behind(struct search *s, size_t at) {
+    uint32_t bits[BYTES / 32];
+    grammar_state next;
+    struct error e;
+    bool goes_straight = false;
+    if (grammar_mask(grammar, s->steps[at].state, bits, &e) != STATUS_OK) return false;
+    for (int byte = 1; byte < 128; byte++) goes_straight |= is_set(bits, byte) && !is_detour(byte);
+    for (int byte = 0; byte < BYTES; byte++) {
+        if (!is_set(bits, byte) || (goes_straight && is_detour(byte))) continue;
+        if (grammar_accept(grammar, s->steps[at].state, byte, &next, &e) != STATUS_OK) return false;
+        if (next != GRAMMAR_DEAD) add_step(s, next, at, byte);
+    }
+    return true;
+}
+
+static void find_end(const char *behind) {
+    struct search s = {.steps = calloc(STEPS_MAX, sizeof *s.steps)};
+    grammar_state state = read_text(from_hex(behind));
+    size_t at = 0;
+    if (!s.steps) exit(2);
+    if (state != GRAMMAR_DEAD) add_step(&s, state, 0, 0);
+    while (at < s.count && !grammar_may_end(grammar, s.steps[at].state))
+        at = look_behind(&s, at) ? at + 1 : s.count;
+    if (at < s.count)
+        print_steps(&s, at);
+    else
+        puts(state == GRAMMAR_DEAD ? "!refused" : "!long");
+    free(s.steps);
+    free(s.seen);
+}
+
 int main(void) {
     json_file_process_init();
     make_vocabulary();
@@ -161,6 +238,8 @@ int main(void) {
             check(fields[1]);
         else if (fields[2] && grammar && strcmp(fields[0], "walk") == 0)
             walk(strtoull(fields[1], NULL, 10), strtoull(fields[2], NULL, 10), fields[3]);
+        else if (fields[1] && grammar && strcmp(fields[0], "end") == 0)
+            find_end(fields[1]);
         else
             puts("what?");
         fflush(stdout);

@@ -89,6 +89,11 @@ class Ours:
         drawn, _, wrong = self.ask(kind, source, f"walk {rng.getrandbits(60)} 0 {text.hex() or '-'}").partition("!")
         return None if wrong or drawn == "refused" else text + bytes.fromhex(drawn)
 
+    def shortest_end(self, kind, source, text):
+        """The fewest bytes more: where walks by chance find none, as through keys that have to match an expression."""
+        drawn, _, wrong = self.ask(kind, source, f"end {text.hex() or '-'}").partition("!")
+        return None if wrong or drawn == "refused" else text + bytes.fromhex(drawn)
+
     def in_order(self, source, value, before=b"", tries=None):
         """The text before it and the value, its members in an order that ours takes; None: there is none, or none was found."""
         tries = tries if tries is not None else [500]
@@ -210,7 +215,10 @@ class Judge:
         ends = [self.end_of_ours(text + token) for _ in range(ENDS)]
         ends = [end for end in ends if end is not None and not self.is_twice(end)]
         if not ends:
-            return UNKNOWN + ": ours came to no end"
+            end = self.ours.shortest_end(self.kind, self.source, text + token)
+            if end is None or self.is_twice(end):
+                return UNKNOWN + ": ours came to no end"
+            ends = [end]
         if all(self.opinion.answers(end) == {True} for end in ends):
             place = where(text, decides) if self.kind == "schema" else "an expression"
             return f"ours is right, as its texts are valid: llguidance refuses {place}"
@@ -237,12 +245,17 @@ class Judge:
         self.examples[(text, decides)] = answers[0][1]
         return f"ours is right, as llguidance's texts are not valid: {self.opinion.complaint(answers[0][1])}"
 
-    def other_words(self, source, end):
+    def other_words(self, source, end, before):
         """What has to be written otherwise so that ours takes the same value."""
-        for label, numbers in (("strings", False), ("numbers", True)):
+        for label, numbers in (("strings", None), ("numbers", grammar_opinion.plain)):
             other = grammar_opinion.rewritten(end, numbers)
             if other and self.ours.takes("schema", source, other):
                 return f"one spelling of {label}"
+        # Numbers elsewhere in the text may have more digits than ours writes, which is not the token's fault.
+        if before[-1:] not in b"0123456789.eE+-":
+            other = grammar_opinion.rewritten(end, grammar_opinion.short)
+            if other and self.opinion.answers(other) == {True} and self.ours.takes("schema", source, other):
+                return "one spelling of strings"
         value = schema_suite.in_order(grammar_opinion.read(end), schema_suite.property_names(self.schema, []))
         return "one order of members" if value is not None and self.ours.in_order(source, value) else None
 
@@ -265,7 +278,7 @@ class Judge:
             return "ours is narrower: surrogates that are no pair"
         # The rest of the text may have another format's spelling, which is not the token's fault.
         for source in (self.source, json.dumps(grammar_opinion.each_schema(self.schema, without("format")))):
-            label = self.other_words(source, end)
+            label = self.other_words(source, end, whole)
             if label:
                 return f"ours is narrower: {label}"
         self.examples[(text, decides)] = end

@@ -158,17 +158,22 @@ def compact(value):
     return value.text if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
 
 
-def read(text, numbers=True):
-    """The value, its numbers in plain digits or as they stand. None: it is no text."""
-    parse = (lambda digits: Number(plain(digits))) if numbers else Number
+def short(text):
+    """A number that anybody writes in place of one with many digits."""
+    return text if len(text) < 16 and "e" not in text.lower() else "0"
+
+
+def read(text, numbers=plain):
+    """The value, its numbers as numbers() writes them, or as they stand. None: it is no text."""
+    parse = (lambda digits: Number(numbers(digits))) if numbers else Number
     try:
         return json.loads(text.decode(), parse_float=parse, parse_int=parse)
     except (ValueError, InvalidOperation):
         return None
 
 
-def rewritten(text, numbers=True):
-    """The same value with strings as json.dumps writes them, numbers in plain digits, and without white space. None: no text."""
+def rewritten(text, numbers=plain):
+    """The same value with strings as json.dumps writes them, numbers by numbers(), and without white space. None: no text."""
     try:
         return compact(read(text, numbers)).encode()
     except UnicodeEncodeError:
