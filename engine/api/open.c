@@ -287,16 +287,28 @@ static void describe_model_in(struct engine_info *info, const struct loaded_mode
     memcpy(info->end_tokens, d->end_tokens, sizeof info->end_tokens);
 }
 
+/* How many MLPs have massive activations, of those that are not in bf16 as a whole. */
+static void name_massive(const struct loaded_model *m, char *names, size_t size) {
+    const enum weight_type weights = m->packed.weights;
+    size_t count = 0;
+    char name[96];
+    for (size_t i = 0; i < m->description.layers; i++)
+        count += m->folded.layers[i].mlp.massive && packed_mlp_type(&m->description, weights, i) == weights;
+    snprintf(name, sizeof name, "the outputs of %zu MLPs with massive activations", count);
+    if (count) name_list_add(names, size, name);
+}
+
 /* What of a model in int8 is not. */
 static void log_finer(const struct loaded_model *m) {
     const struct model_description *d = &m->description;
     const enum weight_type weights = m->packed.weights;
-    char names[128] = "", rows[64];
+    char names[256] = "", rows[64];
     if (weights != WEIGHT_TYPE_INT8) return;
     snprintf(rows, sizeof rows, "%zu rows of the head, those of common tokens", m->packed.common.out);
     if (m->packed.common.out) name_list_add(names, sizeof names, rows);
     if (packed_mlp_type(d, weights, d->layers - 1) != weights)
         name_list_add(names, sizeof names, "the last layer's MLP");
+    name_massive(m, names, sizeof names);
     if (packed_values_type(d, weights) != weights)
         name_list_add(names, sizeof names, "values that query heads share");
     if (names[0]) log_info("%s weights: in bf16 are %s", weight_type_name(weights), names);

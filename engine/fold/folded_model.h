@@ -63,6 +63,7 @@ struct folded_sublayer {
                              output; owned */
     struct folded_norm post_norm, outer_norm;
     bool centre_post;                /* what post_norm gives is centred before it is added */
+    bool massive;                    /* an MLP with massive activations (massive.h), if it was looked for */
     size_t stream_width;             /* of the rows it reads and adds to */
     double *residual_scale;          /* [width] or NULL; owned */
     double residual_factor, rescale; /* 1: no effect */

@@ -8,6 +8,7 @@
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
 #include "engine/files/regular_file.h"
+#include "engine/fold/massive.h"
 #include "engine/model/describe.h"
 
 static void report(const struct loaded_model_options *o, const char *stage, double share) {
@@ -137,7 +138,11 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
     if ((status = folded_model_init(&m->folded, &m->views, form_for(o, o->weights), e)) != STATUS_OK)
         return status;
     if (o->rotate || weight_type_is_rotated(o->weights)) folded_model_rotate(&m->folded);
-    if (o->plan_only) return STATUS_OK;
+    if (o->plan_only) {
+        folded_model_assume_massive(&m->folded);
+        return STATUS_OK;
+    }
+    if (o->weights == WEIGHT_TYPE_INT8) folded_model_find_massive(&m->folded, workers);
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
     report(o, "converting", 0);
     return packed_model_init(&m->packed, &m->folded, o->matmul, packed_types_of(o->weights, o->head), workers,
@@ -219,6 +224,17 @@ static void report_checking(void *context, double share) {
     report(context, "checking", share);
 }
 
+static enum status set_massive(struct loaded_model *m, struct error *e) {
+    for (size_t i = 0; i < MODEL_LAYERS_MAX; i++) {
+        if (!m->file.massive[i]) continue;
+        if (i >= m->description.layers)
+            return error_set(e, STATUS_MALFORMED, m->file.file.path,
+                             "layer %zu has massive activations, of %zu layers", i, m->description.layers);
+        m->folded.layers[i].mlp.massive = true;
+    }
+    return STATUS_OK;
+}
+
 /* Everything but the packed weights is built as from a folder, so that nothing else in the file has to be
  * trusted. */
 static enum status load_file(struct loaded_model *m, const struct loaded_model_options *o,
@@ -240,6 +256,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
     if ((status = model_file_check(p, &m->views, e)) != STATUS_OK) return status;
     if ((status = folded_model_init(&m->folded, &m->views, p->form, e)) != STATUS_OK) return status;
     if (p->rotated) folded_model_rotate(&m->folded);
+    if ((status = set_massive(m, e)) != STATUS_OK) return status;
     m->adapter = p->adapter;
     m->calibration = p->calibration;
     return packed_model_map(&m->packed, &m->folded, (struct packed_types){p->weights, p->head}, p->packed,

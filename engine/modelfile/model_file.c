@@ -20,6 +20,7 @@
 
 #define VERSION_DIGITS_MAX 9
 #define TOKENS_DIGITS_MAX  18
+#define LAYER_DIGITS_MAX   4
 #define SUM_BYTES          sizeof(uint64_t)
 /* Packed weights have at least 4 bits each. */
 #define WEIGHTS_OF_A_BYTE_MAX 2
@@ -243,6 +244,21 @@ static bool read_layout(const char *layout, bool *rotated, bool *head4) {
     return *head4 || !*rest;
 }
 
+/* Numbers of layers, ascending, with commas between them; absent: none. */
+static bool read_massive(const char *text, bool massive[MODEL_LAYERS_MAX]) {
+    const size_t length = strlen(text);
+    size_t least = 0;
+    for (size_t at = 0; at < length; at++) {
+        uint64_t layer;
+        if (!read_number(text, length, LAYER_DIGITS_MAX, &at, &layer)) return false;
+        if (layer < least || layer >= MODEL_LAYERS_MAX) return false;
+        if (at < length && (text[at] != ',' || at + 1 == length)) return false;
+        massive[layer] = true;
+        least = (size_t)layer + 1;
+    }
+    return true;
+}
+
 static enum status read_metadata(struct opening *o) {
     const char *layout = metadata_text(o, "layout"), *form = metadata_text(o, "norm_form");
     const char *weights = metadata_text(o, "weights");
@@ -263,6 +279,12 @@ static enum status read_metadata(struct opening *o) {
     if (head4 && p->weights != WEIGHT_TYPE_INT4)
         return error_set(o->e, STATUS_MALFORMED, o->path,
                          "a head in int4 beside weights in %s: only int4 weights have one", weights);
+    const char *massive = metadata_text(o, "massive_mlps");
+    if (!read_massive(massive, p->massive) || (*massive && p->weights != WEIGHT_TYPE_INT8))
+        return error_set(
+            o->e, STATUS_MALFORMED, o->path,
+            "its layers with massive activations are '%.40s': they are ascending numbers, beside int8 alone",
+            massive);
     p->head = packed_types_of(p->weights, head4 ? HEAD_WEIGHTS_INT4 : HEAD_WEIGHTS_AUTO).head;
     read_adapter(o);
     read_calibration(o);

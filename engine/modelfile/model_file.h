@@ -4,8 +4,8 @@
  *
  * A checksum finds damage, not malice, so whatever the file claims is checked as well. And it claims little:
  * the description, tensor views and folded view are built from the stored texts, vectors and shapes by the
- * code that does so for a checkpoint. The layout of the packed weights follows from that and is not read from
- * the file.
+ * code that does so for a checkpoint. The layout of the packed weights follows from that, and from which layers are said to
+ * be massive.
  *
  * Used by the loading thread; an open file is only read. */
 #pragma once
@@ -29,8 +29,10 @@ struct model_file_texts {
 struct model_file {
     struct mapped_file file;
     enum norm_form form;
-    enum weight_type weights, head;  /* of its linears, and of the head */
-    bool rotated;                    /* the model was (folded_model_rotate), as its layout says */
+    enum weight_type weights, head; /* of its linears, and of the head */
+    bool rotated;                   /* the model was (folded_model_rotate), as its layout says */
+    bool massive
+        [MODEL_LAYERS_MAX]; /* int8: the layers of MLPs with massive activations (engine/fold/massive.h) */
     struct adapter_identity adapter; /* that was merged; name "": none */
     struct calibration_identity calibration;
     struct model_file_texts texts;

@@ -123,6 +123,17 @@ static void add_calibration(json_t *metadata, const struct calibration_identity 
     json_object_set_new(metadata, "calibration_tokens", json_string(tokens));
 }
 
+/* Which MLPs of a model in int8 have massive activations: "2,11,27". */
+static void add_massive(json_t *metadata, const struct packed_model *packed) {
+    char list[MODEL_LAYERS_MAX * sizeof "1023"];
+    size_t used = 0;
+    if (packed->weights != WEIGHT_TYPE_INT8) return;
+    for (size_t i = 0; i < packed->description->layers; i++)
+        if (packed->folded->layers[i].mlp.massive)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%zu", used ? "," : "", i);
+    if (used) json_object_set_new(metadata, "massive_mlps", json_string(list));
+}
+
 /* Entries without bytes have the offset 0, where another entry may begin too. The checksums come last. */
 static json_t *make_header(const struct layout *l, const struct model_file_content *content) {
     char bytes[MODEL_FILE_SIZE_DIGITS + 1], version[16];
@@ -139,6 +150,7 @@ static json_t *make_header(const struct layout *l, const struct model_file_conte
         weight_type_name(content->packed->weights), "written_by", "prenormd " PRENORM_VERSION);
     add_adapter(json_object_get(header, "__metadata__"), content->adapter);
     add_calibration(json_object_get(header, "__metadata__"), content->calibration);
+    add_massive(json_object_get(header, "__metadata__"), content->packed);
     size_t offset = 0;
     for (size_t i = 0; i < l->count; i++) {
         const struct item *item = &l->items[i];

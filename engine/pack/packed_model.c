@@ -105,6 +105,12 @@ enum weight_type packed_mlp_type(const struct model_description *d, enum weight_
     return finer ? WEIGHT_TYPE_BF16 : weights;
 }
 
+enum weight_type packed_mlp_output_type(const struct folded_model *c, enum weight_type weights,
+                                        size_t layer) {
+    if (weights == WEIGHT_TYPE_INT8 && c->layers[layer].mlp.massive) return WEIGHT_TYPE_BF16;
+    return packed_mlp_type(c->description, weights, layer);
+}
+
 size_t packed_common_rows(const struct model_description *d, struct packed_types types) {
     const size_t rows = kernel_panels(d->vocabulary / COMMON_PART) * KERNEL_PANEL;
     return types.linears == WEIGHT_TYPE_INT8 && rows < d->vocabulary / 2 ? rows : 0;
@@ -151,7 +157,7 @@ static void reserve_layer(struct arena *arena, const struct folded_model *c, siz
     const struct folded_layer *from = &c->layers[i];
     const enum weight_type mlp = packed_mlp_type(c->description, arena->weights, i);
     reserve_sublayer(arena, c, &from->attention, arena->weights, &to->attention);
-    reserve_sublayer(arena, c, &from->mlp, mlp, &to->mlp);
+    reserve_sublayer(arena, c, &from->mlp, packed_mlp_output_type(c, arena->weights, i), &to->mlp);
     reserve_norm(arena, &from->query_norm, norm_heads(c->description, c->description->heads),
                  &to->query_norm);
     reserve_norm(arena, &from->key_norm, norm_heads(c->description, c->description->kv_heads), &to->key_norm);

@@ -19,7 +19,7 @@
 /* Behind either of them, where an int4 model's head is in int4 too. */
 #define PACKED_LAYOUT_HEAD4 "-head4"
 
-/* Types of a model's linears, but for those that are finer (packed_values_type, packed_mlp_type), and of its head, but for
+/* Types of a model's linears, but for those that are finer (packed_values_type, packed_mlp_type, packed_mlp_output_type), and of its head, but for
  * its first rows (packed_common_rows). */
 struct packed_types {
     enum weight_type linears, head;
@@ -95,6 +95,10 @@ enum weight_type packed_values_type(const struct model_description *d, enum weig
 /* The type of a layer's MLP. What the last layer's gets wrong goes into the logits as it is, and is several times what
  * another's costs. So beside int8 it is bf16, where there are so many layers that it is a small part of all. */
 enum weight_type packed_mlp_type(const struct model_description *d, enum weight_type weights, size_t layer);
+
+/* The type of an MLP's output projection: beside int8 it is bf16 too where the input has massive activations
+ * (engine/fold/massive.h). */
+enum weight_type packed_mlp_output_type(const struct folded_model *c, enum weight_type weights, size_t layer);
 
 /* How many of the head's first rows are packed apart, in bf16. Tokenizers number tokens by how often they are, or by
  * merges, which comes to the same: so these few are most of what is ever likely, and an error of a logit counts as its

@@ -262,6 +262,28 @@ static void test_calibration(void **state) {
     }
 }
 
+/* Ascending numbers of layers, beside int8 alone. */
+static void test_massive_layers(void **state) {
+    struct place *place = *state;
+    static const char *const refused_lists[] = {"x",  ",1",  "1,",  "1,,2", "1 ,2",
+                                                "-1", "2,1", "1,1", "1024", "00001"};
+    struct error e = {0};
+    struct model_file p;
+    set(place, "massive_mlps", "1");
+    refused_draft(place, STATUS_MALFORMED, "massive activations|'1'|int8 alone");
+    set(place, "weights", "int8");
+    for (size_t i = 0; i < sizeof refused_lists / sizeof *refused_lists; i++) {
+        set(place, "massive_mlps", refused_lists[i]);
+        refused_draft(place, STATUS_MALFORMED, "massive activations|ascending numbers");
+    }
+    set(place, "massive_mlps", "0,2,1023");
+    place_save(place);
+    assert_ok(model_file_open(place->path, workers, NULL, NULL, &p, &e));
+    for (size_t i = 0; i < MODEL_LAYERS_MAX; i++)
+        assert_int_equal(p.massive[i], i == 0 || i == 2 || i == 1023);
+    model_file_close(&p);
+}
+
 static void test_other_versions_and_layouts(void **state) {
     struct place *place = *state;
     set(place, "version", "2");
@@ -385,6 +407,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_file_that_is_cut_short, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_that_are_something_else, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calibration, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_massive_layers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_versions_and_layouts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_false_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_parts, setup, teardown),

@@ -158,6 +158,40 @@ static void test_the_last_mlp_is_finer(void **state) {
     }
 }
 
+static struct packed_linear *output_of(struct fixture *f, enum weight_type type) {
+    pack(f, type);
+    return &f->packed.layers[0].mlp.output;
+}
+
+/* A unit a hundred times the others leaves them few steps of 8 bits; beside int8 the layers that are told to have such ones
+ * have that linear in bf16, and no other type changes. A file's memory is read as what it is said to be. */
+static void test_outputs_of_massive_activations_are_finer(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    struct packed_model mapped;
+    const struct packed_types types = packed_types_of(WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO);
+    struct folded_layer *from = &f->place.folded.layers[0];
+    const double before = product_error(f, &from->mlp.output, 0, output_of(f, WEIGHT_TYPE_INT8), 5);
+    const size_t bytes = f->packed.memory_floats * sizeof(float);
+    from->mlp.massive = true;
+    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++) {
+        const bool finer = type == WEIGHT_TYPE_INT8;
+        assert_int_equal(output_of(f, type)->type, finer ? WEIGHT_TYPE_BF16 : type);
+        assert_int_equal(f->packed.layers[0].up.type, type);
+        assert_int_equal(f->packed.layers[1].mlp.output.type, type);
+    }
+    assert_true(product_error(f, &from->mlp.output, 0, output_of(f, WEIGHT_TYPE_INT8), 5) < before / 2);
+    const size_t finer = f->packed.memory_floats * sizeof(float);
+    assert_int_equal(packed_model_bytes(&f->place.folded, MATMUL_OWN, types), finer);
+    assert_true(finer > bytes);
+    assert_ok(packed_model_map(&mapped, &f->place.folded, types, f->packed.memory, finer, &e));
+    assert_int_equal(mapped.layers[0].mlp.output.type, WEIGHT_TYPE_BF16);
+    packed_model_deinit(&mapped);
+    from->mlp.massive = false;
+    assert_int_equal(packed_model_map(&mapped, &f->place.folded, types, f->packed.memory, finer, &e),
+                     STATUS_MALFORMED);
+}
+
 static void test_int4_keeps_the_head_in_int8(void **state) {
     struct fixture *f = *state;
     pack(f, WEIGHT_TYPE_INT4);
@@ -289,6 +323,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_products_are_those_of_the_folded_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows_of_common_tokens_are_finer, set_up, tear_down),
         cmocka_unit_test(test_the_last_mlp_is_finer),
+        cmocka_unit_test_setup_teardown(test_outputs_of_massive_activations_are_finer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_int4_keeps_the_head_in_int8, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_head_may_be_in_int4, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shared_values_are_finer, set_up_shared, tear_down),

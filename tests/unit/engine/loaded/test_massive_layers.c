@@ -1,0 +1,78 @@
+/* Which MLPs of a converted file have massive activations: what its maker found is what it says, and what its memory is read
+ * as; what the description has no room for is refused. */
+#include "engine/loaded/loaded_model.h"
+
+#include "tests/support/folded_place.h"
+#include "tests/unit/engine/modelfile/fixture.h"
+
+enum { MASSIVE = 1 };
+
+static struct workers *workers;
+
+/* Made in int8, with one such layer. */
+static int setup(void **state) {
+    struct place *place = place_create(test_source_path("tests/golden/families/gpt2"), NORM_FORM_RMSNORM,
+                                       WEIGHT_TYPE_INT8, workers);
+    struct error e = {0};
+    struct folded_place from;
+    struct packed_model packed;
+    folded_place_init(&from, place->model, NORM_FORM_RMSNORM);
+    from.folded.layers[MASSIVE].mlp.massive = true;
+    assert_ok(packed_model_init(&packed, &from.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO), workers, NULL, NULL,
+                                &e));
+    fixture_write(place->model, &packed, place->path);
+    packed_model_deinit(&packed);
+    folded_place_deinit(&from);
+    draft_deinit(&place->draft);
+    draft_open(&place->draft, place->path);
+    *state = place;
+    return 0;
+}
+
+static int teardown(void **state) {
+    place_destroy(*state);
+    return 0;
+}
+
+static enum status load(const struct place *place, struct loaded_model *model, struct error *e) {
+    const struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
+    return loaded_model_init(model, &options, workers, e);
+}
+
+static void test_they_are_those_that_were_found(void **state) {
+    struct error e = {0};
+    struct loaded_model model;
+    assert_ok(load(*state, &model, &e));
+    for (size_t i = 0; i < model.description.layers; i++)
+        assert_int_equal(model.packed.layers[i].mlp.output.type,
+                         i == MASSIVE ? WEIGHT_TYPE_BF16 : WEIGHT_TYPE_INT8);
+    loaded_model_deinit(&model);
+}
+
+static void refused(struct place *place, const char *layers, const char *words) {
+    struct error e = {0};
+    struct loaded_model model;
+    json_object_set_new(draft_metadata(&place->draft), "massive_mlps", json_string(layers));
+    place_save(place);
+    assert_int_equal(load(place, &model, &e), STATUS_OPTION);
+    assert_says(e.text, words);
+}
+
+static void test_false_claims(void **state) {
+    refused(*state, "1,999", "layer 999|massive activations");
+    refused(*state, "", "packed weights|bytes");
+    refused(*state, "0,1", "packed weights|bytes");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_they_are_those_that_were_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_false_claims, setup, teardown),
+    };
+    struct error e = {0};
+    assert_ok(workers_create(2, &workers, &e));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    workers_destroy(workers);
+    return failed;
+}
