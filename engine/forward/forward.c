@@ -41,13 +41,11 @@ static void raise_lowp_stride(void *context, const struct packed_linear *linear)
     if (row_floats(linear) > f->lowp_stride) f->lowp_stride = row_floats(linear);
 }
 
-/* Rows of qkv and of values are there together, each aligned. */
-static void raise_lowp_stride_joined(struct forward *f) {
-    for (size_t i = 0; i < f->description->layers; i++) {
-        const struct packed_layer *layer = &f->model->layers[i];
-        const size_t stride = row_floats(&layer->qkv) + row_floats(&layer->values) + STRIDE_FLOATS;
-        if (layer->values.out && stride > f->lowp_stride) f->lowp_stride = stride;
-    }
+/* Rows of two linears that may run together are there together, each aligned. */
+static void raise_lowp_stride_joined(struct forward *f, const struct packed_linear *first,
+                                     const struct packed_linear *second) {
+    const size_t stride = row_floats(first) + row_floats(second) + STRIDE_FLOATS;
+    if (first->out && second->out && stride > f->lowp_stride) f->lowp_stride = stride;
 }
 
 static void set_strides(struct forward *f, size_t threads) {
@@ -64,7 +62,9 @@ static void set_strides(struct forward *f, size_t threads) {
     f->angle_stride = f->local_angles + stride_of(d->local_rotary.dimensions / 2);
     f->states_max = attention_states(d, threads);
     packed_model_each_linear(f->model, raise_lowp_stride, f);
-    raise_lowp_stride_joined(f);
+    for (size_t i = 0; i < d->layers; i++)
+        raise_lowp_stride_joined(f, &f->model->layers[i].qkv, &f->model->layers[i].values);
+    raise_lowp_stride_joined(f, &f->model->common, &f->model->head);
 }
 
 /* All float buffers in one allocation: without a base the sizes are added up, with one the pointers are
@@ -125,13 +125,16 @@ static bool make_order(struct forward *f, struct error *e) {
     f->joins = memory_aligned(count, sizeof *f->joins, "step buffers", e);
     f->tilings = memory_aligned(count, sizeof *f->tilings, "step buffers", e);
     if (!f->order || !f->joins || !f->tilings) return false;
+    const bool may_join = workers_nodes(f->workers) == 1;
     const struct packed_linear **next = f->order;
     for (size_t i = 0; i < layers; i++) {
         f->joins[next - f->order + 1] =
-            f->model->layers[i].values.out > 0 && workers_nodes(f->workers) == 1; /* behind qkv, its first */
+            may_join && f->model->layers[i].values.out > 0; /* behind qkv, its first */
         next += block_order(f, i, next);
     }
     head_order(f, next);
+    for (; *next; next++)
+        f->joins[next - f->order] = may_join && next > f->order && next[-1] == &f->model->common;
     return true;
 }
 

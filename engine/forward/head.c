@@ -81,13 +81,14 @@ void head_run(struct forward *f) {
             .linear = &m->head, .x = f->projected, .x_stride = f->projected_stride, .rows = rows};
     }
     call.out_stride = f->logits_stride;
+    call.out = f->logits + m->common.out;
     if (m->common.out) {
-        call.linear = &m->common;
-        call.out = f->logits;
+        struct linear_call common = call;
+        common.linear = &m->common;
+        common.out = f->logits;
+        linear_run_joined(f, &common, &call);
+    } else {
         linear_run(f, &call);
     }
-    call.linear = &m->head;
-    call.out = f->logits + m->common.out;
-    linear_run(f, &call);
     if (f->description->logit_cap > 0 && !f->halted) forward_each_block(f, rows, cap_block, NULL);
 }

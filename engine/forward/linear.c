@@ -3,10 +3,13 @@
 
 #include "engine/forward/state.h"
 
-/* A GEMM is split into runs of panels, each by all rows of the step: every panel comes from memory
- * once, and how a tile stays in the caches is the kernel's affair. Tiles are numbered along the panels, so
- * that each worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the
- * slowest worker at the end. Runs are as even as whole panels can be, and as many for each worker. */
+/* GEMMs that run together, one or JOINED_MAX, which read the same rows, are split into runs of panels, each by all rows of the
+ * step: every panel comes from memory once, and how a tile stays in the caches is the kernel's affair. Tiles are numbered
+ * along the panels, so that each worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the
+ * slowest worker at the end. Runs are as even as whole panels can be, by their bytes, and as many for each worker. With few
+ * panels for each worker that is not even enough: runs are then of strips, sixteen columns each. */
+#define PANEL_STRIPS     (KERNEL_PANEL / KERNEL_LANES)
+#define STRIP_BYTES      (KERNEL_LANES * 4) /* from strip to strip in a panel's first line, whatever the type */
 #define BLOCK_ROWS       64                 /* at least, where rows are split */
 #define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: claiming a tile has a cost */
 #define RUN_PANELS       4 /* of low-precision weights: a panel's epilogue overlaps the next */
@@ -30,62 +33,56 @@ static size_t longest_run(const struct packed_linear *linear) {
     return higher(1, RUN_BYTES / kernel_panel_bytes(linear->type, linear->in));
 }
 
-static struct tiling tiling_of(const struct forward *f, const struct packed_linear *linear, size_t rows) {
-    const size_t threads = workers_count(f->workers), tiles_min = threads * TILES_PER_WORKER;
-    struct tiling tiling = {.rows = rows,
-                            .panels = kernel_panels(linear->out),
-                            .panel_bytes = kernel_panel_bytes(linear->type, linear->in)};
-    const size_t runs = divide_up(tiling.panels, threads * longest_run(linear)) * threads;
-    tiling.runs = lower(tiling.panels, higher(runs, tiles_min));
-    const size_t blocks = higher(1, lower(divide_up(tiles_min, tiling.runs), rows / BLOCK_ROWS));
+/* Whether strips let the slowest worker be done earlier, by more than they cost: a strip reads a third of each line of a
+ * panel. Rows of more than one block are split instead. */
+static bool takes_strips(const struct forward *f, const struct packed_linear *const *linear, size_t count,
+                         size_t rows) {
+    const size_t threads = workers_count(f->workers);
+    size_t panels = 0, strips = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (rows > f->kernels->strip_rows[linear[i]->type]) return false;
+        panels += kernel_panels(linear[i]->out);
+        strips += divide_up(linear[i]->out, KERNEL_LANES);
+    }
+    const size_t by_panels = lower(strips, divide_up(panels, threads) * PANEL_STRIPS),
+                 by_strips = divide_up(strips, threads);
+    return rows < 2 * BLOCK_ROWS && by_panels * 8 > by_strips * 9;
+}
+
+/* Runs of whole panels. */
+static size_t panel_runs(const struct packed_linear *const *linear, size_t count, size_t threads) {
+    size_t panels = 0, runs = 0;
+    for (size_t i = 0; i < count; i++) {
+        panels += kernel_panels(linear[i]->out);
+        runs += divide_up(kernel_panels(linear[i]->out), threads * longest_run(linear[i])) * threads;
+    }
+    return lower(panels, higher(runs, threads * TILES_PER_WORKER));
+}
+
+/* So many for each worker that a run has the strips of a panel, if it can. */
+static size_t strip_runs(const struct tiling *tiling, size_t threads) {
+    size_t strips = 0;
+    for (size_t i = 0; i < tiling->parts; i++) strips += tiling->units[i];
+    const size_t each = lower(TILES_PER_WORKER, higher(1, strips / (threads * PANEL_STRIPS)));
+    return lower(strips, threads * each);
+}
+
+static struct tiling tiling_of(const struct forward *f, const struct packed_linear *const *linear,
+                               size_t count, size_t rows) {
+    const size_t threads = workers_count(f->workers);
+    const bool strips = takes_strips(f, linear, count, rows);
+    struct tiling tiling = {.rows = rows, .parts = count, .strips = strips ? 1 : PANEL_STRIPS};
+    for (size_t i = 0; i < count; i++) {
+        tiling.units[i] = strips ? divide_up(linear[i]->out, KERNEL_LANES) : kernel_panels(linear[i]->out);
+        tiling.bytes[i] = kernel_panel_bytes(linear[i]->type, linear[i]->in) * tiling.strips / PANEL_STRIPS;
+        tiling.all_bytes += tiling.units[i] * tiling.bytes[i];
+    }
+    tiling.runs = strips ? strip_runs(&tiling, threads) : panel_runs(linear, count, threads);
+    const size_t blocks =
+        higher(1, lower(divide_up(threads * TILES_PER_WORKER, tiling.runs), rows / BLOCK_ROWS));
     tiling.block_rows = divide_up(divide_up(rows, blocks), KERNEL_LANES) * KERNEL_LANES;
     tiling.tiles = tiling.runs * divide_up(rows, tiling.block_rows);
     return tiling;
-}
-
-/* Of the linear at a place in the order. It is kept, since most steps have as many rows as the one before, and all threads wait
- * while the caller works it out. */
-static const struct tiling *tiling_at(const struct forward *f, size_t place, size_t rows) {
-    struct tiling *tiling = &f->tilings[place];
-    if (tiling->rows != rows) *tiling = tiling_of(f, f->order[place], rows);
-    return tiling;
-}
-
-/* The first panel of a run, and the end of the last. */
-static size_t run_start(const struct tiling *tiling, size_t run) {
-    return tiling->panels * run / tiling->runs;
-}
-
-/* Linears that run together, one or JOINED_MAX, which read the same rows; all tiles of the first before those of the next. */
-#define JOINED_MAX 2
-struct gemm_part {
-    const struct packed_linear *linear;
-    const struct tiling *tiling;
-    size_t tile; /* its first */
-};
-
-struct gemm_parts {
-    struct gemm_part part[JOINED_MAX];
-    size_t count, tiles;
-};
-
-struct tiled_gemm {
-    const struct forward *forward;
-    struct gemm_parts now, next;       /* next: perhaps none */
-    struct lowp_gemm gemm[JOINED_MAX]; /* of each part that runs now; of f32: only the base */
-    size_t rows;
-};
-
-/* So many linears from a place in the order on. */
-static void set_parts(const struct forward *f, size_t place, size_t count, size_t rows,
-                      struct gemm_parts *parts) {
-    parts->count = parts->tiles = 0;
-    for (; parts->count < count; parts->count++, place++) {
-        const struct tiling *tiling = tiling_at(f, place, rows);
-        parts->part[parts->count] =
-            (struct gemm_part){.linear = f->order[place], .tiling = tiling, .tile = parts->tiles};
-        parts->tiles += tiling->tiles;
-    }
 }
 
 /* Linears that run together from a place in the order on. */
@@ -94,43 +91,111 @@ static size_t parts_at(const struct forward *f, size_t place) {
     return f->joins[place + 1] ? JOINED_MAX : 1;
 }
 
-static const struct gemm_part *part_of(const struct gemm_parts *parts, size_t tile) {
-    size_t i = parts->count - 1;
-    while (parts->part[i].tile > tile) i--;
-    return &parts->part[i];
+/* Of so many linears from a place in the order on; NULL of none. It is kept, since most steps have as many rows as the one
+ * before, and all threads wait while the caller works it out. */
+static const struct tiling *tiling_at(const struct forward *f, size_t place, size_t count, size_t rows) {
+    struct tiling *tiling = &f->tilings[place];
+    if (count == 0) return NULL;
+    if (tiling->rows != rows || tiling->parts != count) *tiling = tiling_of(f, f->order + place, count, rows);
+    return tiling;
+}
+
+/* The first strip of a part that belongs to a run or to a later one: where that part of all bytes has been passed, rounded
+ * to whole units. */
+static size_t run_start(const struct tiling *tiling, size_t run, size_t part) {
+    size_t bytes = (size_t)((uint64_t)tiling->all_bytes * run / tiling->runs);
+    for (size_t i = 0; i < part; i++) {
+        const size_t before = tiling->units[i] * tiling->bytes[i];
+        bytes = bytes < before ? 0 : bytes - before;
+    }
+    const size_t unit = (bytes + tiling->bytes[part] / 2) / tiling->bytes[part];
+    return lower(unit, tiling->units[part]) * tiling->strips;
+}
+
+struct tiled_gemm {
+    const struct forward *forward;
+    const struct packed_linear *const *linears, *const *next_linears; /* of each part */
+    const struct tiling *now, *next;                                  /* next: NULL: none */
+    struct lowp_gemm gemm[JOINED_MAX]; /* of each part that runs now; of f32: only the base */
+};
+
+static const void *strip_weights(const struct packed_linear *linear, size_t strip) {
+    return (const char *)linear->weights +
+           strip / PANEL_STRIPS * kernel_panel_bytes(linear->type, linear->in) +
+           strip % PANEL_STRIPS * STRIP_BYTES;
 }
 
 /* The first weights of a tile. */
-static const void *tile_weights(const struct gemm_parts *parts, size_t tile) {
-    const struct gemm_part *p = part_of(parts, tile);
-    const size_t panel = run_start(p->tiling, (tile - p->tile) % p->tiling->runs);
-    return (const char *)p->linear->weights + panel * p->tiling->panel_bytes;
+static const void *tile_weights(const struct packed_linear *const *linear, const struct tiling *tiling,
+                                size_t tile) {
+    const size_t run = tile % tiling->runs;
+    for (size_t i = 0; i < tiling->parts; i++) {
+        const size_t first = run_start(tiling, run, i);
+        if (first < run_start(tiling, run + 1, i)) return strip_weights(linear[i], first);
+    }
+    return NULL;
 }
 
 /* What the worker reads after a tile: the next of its share; behind it, its share of the next GEMM. */
 static const void *weights_after(const struct tiled_gemm *g, size_t tile, size_t worker) {
     const struct workers *w = g->forward->workers;
-    struct workers_share share = workers_share(w, g->now.tiles, worker);
-    if (tile >= share.first && tile + 1 < share.end) return tile_weights(&g->now, tile + 1);
-    share = workers_share(w, g->next.tiles, worker);
-    return share.first < share.end ? tile_weights(&g->next, share.first) : NULL;
+    struct workers_share share = workers_share(w, g->now->tiles, worker);
+    if (tile >= share.first && tile + 1 < share.end) return tile_weights(g->linears, g->now, tile + 1);
+    if (!g->next) return NULL;
+    share = workers_share(w, g->next->tiles, worker);
+    return share.first < share.end ? tile_weights(g->next_linears, g->next, share.first) : NULL;
+}
+
+/* What a tile takes of a linear: strips [first, end), of rows [row, +rows). */
+struct gemm_piece {
+    const struct packed_linear *linear;
+    struct lowp_gemm gemm;
+    size_t row, rows, first, end;
+};
+
+static void run_panels(const struct forward *f, const struct gemm_piece *p, size_t panel, size_t panels) {
+    const enum weight_type type = p->linear->type;
+    if (type == WEIGHT_TYPE_F32)
+        f->kernels->gemm_f32(&p->gemm.base, p->row, p->rows, panel, panels);
+    else
+        f->kernels->gemm_lowp[type](&p->gemm, p->row, p->rows, panel, panels);
+}
+
+/* As many whole panels as there are, and strips before and behind them, one at a time. prefetch: what is read next. */
+static void run_strips(const struct forward *f, struct gemm_piece *p, const void *prefetch) {
+    for (size_t strip = p->first, count; strip < p->end; strip += count) {
+        const size_t column = strip % PANEL_STRIPS * KERNEL_LANES, panels = (p->end - strip) / PANEL_STRIPS;
+        const bool whole = column == 0 && panels > 0;
+        count = whole ? panels * PANEL_STRIPS : 1;
+        p->gemm.base.columns =
+            whole ? (struct panel_columns){0} : (struct panel_columns){column, column + KERNEL_LANES};
+        p->gemm.base.prefetch = whole                    ? NULL
+                                : strip + count < p->end ? strip_weights(p->linear, strip + count)
+                                                         : prefetch;
+        run_panels(f, p, strip / PANEL_STRIPS, whole ? panels : 1);
+    }
 }
 
 static void run_tile(void *context, size_t tile, size_t worker) {
     const struct tiled_gemm *g = context;
-    const struct kernel_table *kernels = g->forward->kernels;
-    const struct gemm_part *p = part_of(&g->now, tile);
-    const struct tiling *tiling = p->tiling;
-    size_t run = (tile - p->tile) % tiling->runs, panel = run_start(tiling, run),
-           panels = run_start(tiling, run + 1) - panel,
-           row = (tile - p->tile) / tiling->runs * tiling->block_rows;
-    size_t rows = lower(g->rows - row, tiling->block_rows);
-    struct lowp_gemm m = g->gemm[p - g->now.part];
-    m.base.prefetch = weights_after(g, tile, worker);
-    if (p->linear->type == WEIGHT_TYPE_F32)
-        kernels->gemm_f32(&m.base, row, rows, panel, panels);
-    else
-        kernels->gemm_lowp[p->linear->type](&m, row, rows, panel, panels);
+    const struct tiling *tiling = g->now;
+    const size_t run = tile % tiling->runs, row = tile / tiling->runs * tiling->block_rows;
+    const void *prefetch = weights_after(g, tile, worker);
+    for (size_t i = 0; i < tiling->parts; i++) {
+        struct gemm_piece p = {.linear = g->linears[i],
+                               .gemm = g->gemm[i],
+                               .row = row,
+                               .rows = lower(tiling->rows - row, tiling->block_rows),
+                               .first = run_start(tiling, run, i),
+                               .end = run_start(tiling, run + 1, i)};
+        if (p.first == p.end) continue;
+        if (tiling->strips < PANEL_STRIPS) {
+            run_strips(g->forward, &p, prefetch);
+        } else {
+            p.gemm.base.prefetch = prefetch;
+            run_panels(g->forward, &p, p.first / PANEL_STRIPS, (p.end - p.first) / PANEL_STRIPS);
+        }
+    }
 }
 
 static struct gemm gemm_of(const struct linear_call *call) {
@@ -185,13 +250,15 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
 
 static void run_own(struct forward *f, const struct linear_call *const *call, size_t count) {
     const size_t rows = call[0]->rows;
+    const size_t place = f->order_at - count;
     struct joined_calls calls;
     struct tiled_gemm g;
     g.forward = f;
-    g.rows = rows;
+    g.linears = f->order + place;
+    g.next_linears = f->order + f->order_at;
+    g.now = tiling_at(f, place, count, rows);
+    g.next = tiling_at(f, f->order_at, parts_at(f, f->order_at), rows);
     calls.count = count;
-    set_parts(f, f->order_at - count, count, rows, &g.now);
-    set_parts(f, f->order_at, parts_at(f, f->order_at), rows, &g.next);
     unsigned char *at = (unsigned char *)f->lowp_rows;
     bool converts = false;
     for (size_t i = 0; i < count; i++) {
@@ -203,7 +270,7 @@ static void run_own(struct forward *f, const struct linear_call *const *call, si
         converts |= linear->type != WEIGHT_TYPE_F32;
     }
     if (converts) forward_each_block(f, rows, convert_block, &calls);
-    workers_run(f->workers, run_tile, &g, g.now.tiles);
+    workers_run(f->workers, run_tile, &g, g.now->tiles);
 }
 
 struct epilogue_call {

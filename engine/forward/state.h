@@ -27,10 +27,14 @@ struct attention_unit {
     bool stores_first;  /* keys and values of its rows are stored before any tile runs */
 };
 
-/* How a linear is split into tiles: runs of panels by blocks of rows (linear.c). */
+/* How linears that run together are split into tiles: runs of panels, or of strips, by blocks of rows (linear.c). */
+#define JOINED_MAX 2
 struct tiling {
-    size_t rows; /* that it is for; 0: it is not there yet */
-    size_t panels, panel_bytes, runs, block_rows, tiles;
+    size_t rows;                                 /* that it is for; 0: it is not there yet */
+    size_t parts;                                /* linears */
+    size_t units[JOINED_MAX], bytes[JOINED_MAX]; /* of each: panels or strips, and the bytes of one */
+    size_t strips;                               /* of a unit: 1, or those of a panel */
+    size_t all_bytes, runs, block_rows, tiles;
 };
 
 struct forward {
@@ -73,7 +77,7 @@ struct forward {
     double *frequencies;       /* [entries, rotary pairs]: as the rows of cosine */
     /* The linears of a step as they run, then NULL: the weights of the next are prefetched. */
     const struct packed_linear **order;
-    struct tiling *tilings; /* of each, as of the last step */
+    struct tiling *tilings; /* of each, and of those that run together with it, as of the last step */
     bool *joins;            /* by its place in the order: a linear runs together with the one before */
     float *memory;
 
@@ -118,8 +122,8 @@ struct linear_call {
     bool may_rotate; /* nobody reads x afterwards: a linear that rotates its rows does so in place */
 };
 void linear_run(struct forward *f, const struct linear_call *call);
-/* A layer's qkv and its values, which read the same rows: in one run, unless each worker is to keep to the weights in the
- * memory of its node, which each linear has by itself (packed_model.c). */
+/* A layer's qkv and its values, or the two parts of the head, which read the same rows: in one run, unless each worker is to
+ * keep to the weights in the memory of its node, which each linear has by itself (packed_model.c). */
 void linear_run_joined(struct forward *f, const struct linear_call *first, const struct linear_call *second);
 
 /* The input of a linear that reads the output of `norm`: the rows themselves with one scale each (folded

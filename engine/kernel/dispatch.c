@@ -36,6 +36,8 @@ static const struct row {
                     .exp_sum = exp_sum_##vectors,                                                            \
                     .tile_rows = {KERNEL_ROWS_f32_##vectors, KERNEL_ROWS_bf16_##bf16,                        \
                                   KERNEL_ROWS_int8_##int8, KERNEL_ROWS_int4_##int4},                         \
+                    .strip_rows = {KERNEL_MANY_ROWS, KERNEL_STRIP_ROWS_bf16_##bf16,                          \
+                                   KERNEL_STRIP_ROWS_int8_##int8, KERNEL_STRIP_ROWS_int4_##int4},            \
                     .peak = {peak_f32_##vectors, peak_bf16_##bf16, peak_int8_##int8, peak_int8_##int4},      \
                 },                                                                                           \
             .needed = features,                                                                              \

@@ -52,6 +52,11 @@ enum activation {
     ACTIVATION_COUNT
 };
 
+/* Columns of a panel, multiples of KERNEL_LANES; end 0: all of them. */
+struct panel_columns {
+    size_t first, end;
+};
+
 /* A GEMM with its epilogue. out[r][n] = activation(row_scale[r] * sum_k x[r][k] w[n][k] + bias[n]) +
  * residual[r][n], with the operations in this order: a multiplication by row_scale (if any), an addition of
  * bias (if any), the activation, an addition of residual (if any). residual may be out itself; x may not. */
@@ -67,8 +72,10 @@ struct gemm {
     size_t residual_stride;
     float *out; /* [rows, n]; nothing beyond column n is written */
     size_t out_stride;
-    const void *prefetch; /* a hint: the panel that this thread will most likely read after those of the
-                             tile. It may be prefetched, never read; or NULL */
+    struct panel_columns columns; /* of each panel of a tile only these */
+    /* A hint: the panel, or where a tile takes some columns the first of these in it, that this thread will most likely read
+     * next. It may be prefetched, never read; or NULL. */
+    const void *prefetch;
 };
 
 /* ---- low-precision weights ----
@@ -243,6 +250,8 @@ struct kernel_table {
     const char *name; /* of its row in kernels.def */
     /* By weight type: rows of the largest tile that is computed at once. What results are does not depend on it. */
     unsigned tile_rows[WEIGHT_TYPE_COUNT];
+    /* By weight type: up to so many rows, some columns of a panel take less time than all of them. */
+    unsigned strip_rows[WEIGHT_TYPE_COUNT];
     /* By weight type, for measuring: so many rounds of the instructions that multiply it, on registers alone. Returns the
      * operations that they were; a multiplication and its addition are two. */
     double (*peak[WEIGHT_TYPE_COUNT])(size_t rounds);
@@ -338,6 +347,15 @@ const char *activation_name(enum activation activation);
 /* Number of panels of n output rows. */
 static inline size_t kernel_panels(size_t n) {
     return (n + KERNEL_PANEL - 1) / KERNEL_PANEL;
+}
+
+/* The columns that a tile takes of each panel. */
+static inline struct panel_columns kernel_columns(const struct gemm *m) {
+    return m->columns.end ? m->columns : (struct panel_columns){.end = KERNEL_PANEL};
+}
+
+static inline bool kernel_columns_are_all(struct panel_columns columns) {
+    return columns.end - columns.first == KERNEL_PANEL;
 }
 
 static inline float kernel_bf16_to_float(uint16_t narrow) {

@@ -69,14 +69,16 @@
 #define KERNEL_PEAK_bf16(set) KERNEL_DECLARE_PEAK(peak_bf16_##set)
 #define KERNEL_PEAK_int8(set) KERNEL_DECLARE_PEAK(peak_int8_##set)
 #define KERNEL_PEAK_int4(set)
-#define KERNEL_GEMM(architecture, type, set, rows)                                                           \
+#define KERNEL_GEMM(architecture, type, set, rows, strip_rows)                                               \
     KERNEL_ON_##architecture(KERNEL_DECLARE_GEMM(gemm_##type##_##set) KERNEL_CONVERSION_##type(set)          \
                                  KERNEL_PEAK_##type(set))
 #include "engine/kernel/kernels.def"
 
-/* The column rows. */
+/* The columns rows and strip_rows. */
 enum {
-#define KERNEL_VECTORS(architecture, set, rows)    KERNEL_ROWS_f32_##set = rows,
-#define KERNEL_GEMM(architecture, type, set, rows) KERNEL_ROWS_##type##_##set = rows,
+#define KERNEL_MANY_ROWS                        0x7fffffff
+#define KERNEL_VECTORS(architecture, set, rows) KERNEL_ROWS_f32_##set = rows,
+#define KERNEL_GEMM(architecture, type, set, rows, strip_rows)                                               \
+    KERNEL_ROWS_##type##_##set = rows, KERNEL_STRIP_ROWS_##type##_##set = strip_rows,
 #include "engine/kernel/kernels.def"
 };

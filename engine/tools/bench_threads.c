@@ -129,10 +129,10 @@ enum status bench_measure_threads(struct threads_costs *costs, double *barrier, 
 struct recording {
     struct threads_run *runs;
     double *tiles; /* [tile_count]: seconds of each, run by run, the least of all repetitions */
+    double *gaps;  /* [run_count]: likewise before each run but the first */
     size_t run_count, tile_count;
     size_t run, tile; /* at hand */
     double last;      /* when the last event was */
-    double between;   /* seconds from run to run, of this repetition */
     double clock;     /* what asking for the time takes */
 };
 
@@ -164,7 +164,7 @@ static void record(void *context, size_t tiles, enum workers_event event) {
     double seconds = since_last(r);
     switch (event) {
     case WORKERS_RUN_BEGINS:
-        if (r->run > 0) r->between += seconds;
+        if (r->run > 0 && r->gaps && seconds < r->gaps[r->run]) r->gaps[r->run] = seconds;
         if (r->runs)
             r->runs[r->run] = (struct threads_run){.tiles = tiles, .tile_seconds = r->tiles + r->tile};
         break;
@@ -183,7 +183,6 @@ static enum status run_once(struct bench_model *m, const struct bench_item *item
     double seconds;
     struct bench_cost cost;
     r->run = r->tile = 0;
-    r->between = 0;
     return bench_run(m, item, &seconds, &cost, e);
 }
 
@@ -192,8 +191,10 @@ static enum status make_room(struct recording *r, struct error *e) {
     r->tile_count = r->tile;
     r->runs = memory_aligned(r->run_count + 1, sizeof *r->runs, "bench", e);
     r->tiles = memory_aligned(r->tile_count + 1, sizeof *r->tiles, "bench", e);
-    if (!r->runs || !r->tiles) return STATUS_NO_MEMORY;
+    r->gaps = memory_aligned(r->run_count + 1, sizeof *r->gaps, "bench", e);
+    if (!r->runs || !r->tiles || !r->gaps) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < r->tile_count; i++) r->tiles[i] = INFINITY;
+    for (size_t i = 0; i < r->run_count; i++) r->gaps[i] = INFINITY;
     return STATUS_OK;
 }
 
@@ -208,13 +209,14 @@ static enum status record_item(struct bench_model *m, const struct bench_item *i
     r->clock = clock_cost();
     enum status status = run_once(m, item, r, e);
     if (status == STATUS_OK) status = make_room(r, e);
-    *between = INFINITY;
     for (size_t i = 0; i < REPETITIONS && status == STATUS_OK; i++) {
         status = run_once(m, item, r, e);
         assert(status != STATUS_OK || (r->run == r->run_count && r->tile == r->tile_count));
-        if (r->between < *between) *between = r->between;
     }
-    if (status == STATUS_OK) add_tiles(r);
+    if (status != STATUS_OK) return status;
+    add_tiles(r);
+    *between = 0;
+    for (size_t i = 1; i < r->run_count; i++) *between += r->gaps[i];
     return status;
 }
 
@@ -238,7 +240,7 @@ enum status bench_simulate_threads(struct bench_model *m, const struct bench_ite
     struct workers *workers = NULL;
     struct forward *forward = NULL, *kept = m->forward;
     struct recording r = {0};
-    double between;
+    double between = 0;
     enum status status = workers_create_alone(threads, &workers, e);
     if (status == STATUS_OK) status = bench_forward_create(m, workers, &forward, e);
     if (status == STATUS_OK) {
@@ -252,5 +254,6 @@ enum status bench_simulate_threads(struct bench_model *m, const struct bench_ite
     workers_destroy(workers);
     free(r.runs);
     free(r.tiles);
+    free(r.gaps);
     return status;
 }

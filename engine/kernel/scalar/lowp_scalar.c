@@ -21,7 +21,7 @@ static void bf16_microkernel(const unsigned char *row, size_t row_bytes, size_t 
     (void)row_bytes, (void)rows, (void)prefetch;
     const float *x = (const float *)(const void *)row;
     const uint16_t *w = (const uint16_t *)(const void *)part->weights;
-    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+    for (size_t n = part->columns.first; n < part->columns.end; n++) {
         sums[0][n] = 0.0f;
         for (size_t block = 0; block < part->padded; block += KERNEL_BF16_BLOCK) {
             float even_odd[2] = {0.0f, 0.0f};
@@ -44,7 +44,7 @@ static void int8_microkernel(const unsigned char *row, size_t row_bytes, size_t 
     for (size_t group = 0; group * group_k < part->padded; group++) {
         const size_t first = group * group_k, left = part->padded - first;
         const float scale = lowp_group_scale(row, part->padded, group);
-        for (size_t n = 0; n < KERNEL_PANEL; n++) {
+        for (size_t n = part->columns.first; n < part->columns.end; n++) {
             int32_t sum = 0;
             for (size_t k = first; k < first + (left < group_k ? left : group_k); k++)
                 sum += q[k] * (part->weights[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
@@ -58,7 +58,7 @@ static void int4_microkernel(const unsigned char *row, size_t row_bytes, size_t 
                              const struct weight_prefetch *prefetch) {
     (void)row_bytes, (void)rows, (void)prefetch;
     const int8_t *x = (const int8_t *)row;
-    for (size_t n = 0; n < KERNEL_PANEL; n++) {
+    for (size_t n = part->columns.first; n < part->columns.end; n++) {
         int32_t sum = 0;
         for (size_t k = 0; k < part->padded; k++) {
             const size_t g = k / KERNEL_INT4_GROUP, half = k % KERNEL_INT4_GROUP / (KERNEL_INT4_GROUP / 2);

@@ -9,10 +9,11 @@
 #include "engine/kernel/template/operations.h"
 
 static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                 float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch) {
+                                 struct panel_columns columns, float (*sums)[KERNEL_PANEL],
+                                 const struct gemm_prefetch *prefetch) {
     (void)prefetch;
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < k; i++)
-            for (size_t n = 0; n < KERNEL_PANEL; n++)
+            for (size_t n = columns.first; n < columns.end; n++)
                 sums[r][n] = fmaf(x[r * stride + i], w[i * KERNEL_PANEL + n], sums[r][n]);
 }

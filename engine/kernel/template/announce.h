@@ -50,6 +50,16 @@ VECTOR_INLINE void announce_epilogue(const struct gemm *m, size_t row, size_t ro
     announce_write_floats(m->out + row * m->out_stride + first, m->out_stride, rows, width);
 }
 
+/* The same of the tile's columns of some panels. */
+VECTOR_INLINE void announce_epilogue_panels(const struct gemm *m, size_t row, size_t rows, size_t panel,
+                                            size_t panels) {
+    const struct panel_columns columns = kernel_columns(m);
+    if (!ANNOUNCES) return;
+    for (size_t first = panel * KERNEL_PANEL; panels-- > 0; first += KERNEL_PANEL)
+        if (first + columns.first < m->n)
+            announce_epilogue(m, row, rows, first + columns.first, first + columns.end);
+}
+
 VECTOR_INLINE void announce_panels(const void *panels, size_t panel_bytes, size_t first, size_t count) {
     announce_read((const char *)panels + first * panel_bytes, panel_bytes, count, sizeof(uint64_t));
 }
@@ -59,7 +69,7 @@ VECTOR_INLINE void announce_gemm_f32(const struct gemm *m, size_t row, size_t ro
     if (!ANNOUNCES) return;
     announce_read_floats(m->x + row * m->x_stride, m->x_stride, rows, m->k);
     announce_panels(m->panels, kernel_panel_bytes(WEIGHT_TYPE_F32, m->k), panel, panels);
-    announce_epilogue(m, row, rows, panel * KERNEL_PANEL, (panel + panels) * KERNEL_PANEL);
+    announce_epilogue_panels(m, row, rows, panel, panels);
 }
 
 VECTOR_INLINE void announce_lowp_gemm(const struct lowp_gemm *m, enum weight_type type, size_t row,
@@ -68,7 +78,7 @@ VECTOR_INLINE void announce_lowp_gemm(const struct lowp_gemm *m, enum weight_typ
     const size_t row_bytes = kernel_row_bytes(type, m->base.k);
     announce_read(m->x + row * row_bytes, row_bytes, rows, row_bytes);
     announce_panels(m->panels, kernel_panel_bytes(type, m->base.k), panel, panels);
-    announce_epilogue(&m->base, row, rows, panel * KERNEL_PANEL, (panel + panels) * KERNEL_PANEL);
+    announce_epilogue_panels(&m->base, row, rows, panel, panels);
 }
 
 VECTOR_INLINE void announce_conversion(const struct activation_rows *rows, enum weight_type type, size_t row,

@@ -41,21 +41,28 @@ VECTOR_INLINE void epilogue_panel(const struct gemm *m, size_t row, size_t n, st
     KERNEL_EACH (i, EPILOGUE_VECTORS) epilogue_store(out + i * KERNEL_LANES, v[i], KERNEL_LANES);
 }
 
-/* A row's sums by a panel from column n on, times `scale`. */
+VECTOR_INLINE size_t epilogue_lanes_from(const struct gemm *m, size_t n) {
+    return m->n - n < KERNEL_LANES ? m->n - n : KERNEL_LANES;
+}
+
+/* A row's sums by the tile's columns of a panel that starts at column n, times `scale`. */
 VECTOR_INLINE void epilogue_panel_sums(const struct gemm *m, size_t row, size_t n, float scale,
                                        const float *sums) {
-    struct vector v[EPILOGUE_VECTORS];
-    KERNEL_EACH (i, EPILOGUE_VECTORS)
-        v[i] = vector_multiply(vector_load(sums + i * KERNEL_LANES), vector_splat(scale));
-    if (n + KERNEL_PANEL <= m->n) {
+    const struct panel_columns columns = kernel_columns(m);
+    const struct vector factor = vector_splat(scale);
+    if (kernel_columns_are_all(columns) && n + KERNEL_PANEL <= m->n) {
+        struct vector v[EPILOGUE_VECTORS];
+        KERNEL_EACH (i, EPILOGUE_VECTORS)
+            v[i] = vector_multiply(vector_load(sums + i * KERNEL_LANES), factor);
         epilogue_panel(m, row, n, v);
         return;
     }
-    for (size_t i = 0; n < m->n; i++, n += KERNEL_LANES)
-        epilogue_lanes(m, row, n, m->n - n < KERNEL_LANES ? m->n - n : KERNEL_LANES, v[i]);
+    for (size_t c = columns.first; c < columns.end && n + c < m->n; c += KERNEL_LANES)
+        epilogue_lanes(m, row, n + c, epilogue_lanes_from(m, n + c),
+                       vector_multiply(vector_load(sums + c), factor));
 }
 
 VECTOR_INLINE void epilogue_sums(const struct gemm *m, size_t row, size_t n, const float *sums) {
-    size_t lanes = m->n - n < KERNEL_LANES ? m->n - n : KERNEL_LANES;
+    const size_t lanes = epilogue_lanes_from(m, n);
     epilogue_lanes(m, row, n, lanes, vector_load_first(sums, lanes));
 }

@@ -2,10 +2,11 @@
  * including file defines GEMM_ROWS and
  *
  *     void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
- *                               float (*sums)[48], const struct gemm_prefetch *prefetch)
+ *                               struct panel_columns columns, float (*sums)[48],
+ *                               const struct gemm_prefetch *prefetch)
  *
- * which goes on with the accumulators of 1 .. GEMM_ROWS rows of x over the k steps of a panel that start at
- * w; it may come from gemm_f32_tile.h. */
+ * which goes on with the accumulators of 1 .. GEMM_ROWS rows of x by some columns of a panel over the k steps that start
+ * at w; it may come from gemm_f32_tile.h. */
 #pragma once
 
 #include <string.h>
@@ -28,7 +29,8 @@ struct gemm_prefetch {
 };
 
 static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                 float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch);
+                                 struct panel_columns columns, float (*sums)[KERNEL_PANEL],
+                                 const struct gemm_prefetch *prefetch);
 
 /* The streams of the first row tile; those of the next start at line + PREFETCH_STREAMS * spacing. */
 static struct gemm_prefetch gemm_prefetch_of(const void *next, size_t k, size_t tiles) {
@@ -38,17 +40,28 @@ static struct gemm_prefetch gemm_prefetch_of(const void *next, size_t k, size_t 
         .line = (uintptr_t)next, .period = k / lines, .spacing = lines * CACHE_LINE};
 }
 
+/* Of a strip, for the first row tile: streams side by side, ahead of what it reads. None for the others. */
+static struct gemm_prefetch gemm_prefetch_of_strip(const float *line) {
+    return (struct gemm_prefetch){.line = (uintptr_t)line + STRIP_AHEAD * STRIP_SPACING,
+                                  .period = PREFETCH_STREAMS,
+                                  .spacing = STRIP_SPACING};
+}
+
 /* A block of k of a panel by a block of rows, in tiles of nearly the same height. */
 static void gemm_k_block(const struct gemm *m, size_t row, size_t rows, const float *w, size_t first,
                          size_t k, const void *next, float (*sums)[KERNEL_PANEL]) {
     size_t tiles = (rows + GEMM_ROWS - 1) / GEMM_ROWS;
-    struct gemm_prefetch prefetch = gemm_prefetch_of(next, k, tiles);
+    const struct panel_columns columns = kernel_columns(m);
+    const bool whole = kernel_columns_are_all(columns);
+    struct gemm_prefetch prefetch = whole ? gemm_prefetch_of(next, k, tiles)
+                                          : gemm_prefetch_of_strip(w + first * KERNEL_PANEL + columns.first);
     const float *x = m->x + row * m->x_stride + first;
     for (size_t r = 0, height; r < rows; r += height, tiles--) {
         height = (rows - r + tiles - 1) / tiles;
-        gemm_f32_microkernel(x + r * m->x_stride, m->x_stride, height, w + first * KERNEL_PANEL, k, sums + r,
-                             &prefetch);
+        gemm_f32_microkernel(x + r * m->x_stride, m->x_stride, height, w + first * KERNEL_PANEL, k, columns,
+                             sums + r, &prefetch);
         prefetch.line += PREFETCH_STREAMS * prefetch.spacing;
+        if (!whole) prefetch.period = 0;
     }
 }
 
@@ -81,18 +94,22 @@ static void gemm_row_block(const struct gemm *m, size_t row, size_t rows, size_t
 /* The loop over panels is outside that over rows: a panel comes from memory once, and from a cache after. */
 void KERNEL_FUNCTION(gemm_f32)(const struct gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                                size_t panel_count) {
+    const struct panel_columns columns = kernel_columns(m);
+    const bool whole = kernel_columns_are_all(columns);
     announce_gemm_f32(m, row_first, row_count, panel_first, panel_count);
     const size_t panel_end = panel_first + panel_count,
                  blocks_all = (row_count + GEMM_ROW_BLOCK - 1) / GEMM_ROW_BLOCK;
     for (size_t panel = panel_first; panel < panel_end; panel++) {
         const void *next =
             panel + 1 < panel_end ? m->panels + (panel + 1) * m->k * KERNEL_PANEL : m->prefetch;
+        if (!whole) strip_prefetch_first(m->panels + panel * m->k * KERNEL_PANEL + columns.first);
         for (size_t r = 0, rows, blocks = blocks_all; r < row_count; r += rows, blocks--) {
             rows = (row_count - r + blocks - 1) / blocks;
             gemm_row_block(m, row_first + r, rows, panel,
                            (struct gemm_turn){.first = r == 0, .last = blocks == 1}, next);
         }
     }
+    if (!whole && m->prefetch) strip_prefetch_first(m->prefetch);
 }
 
 /* Sums that another library has computed. */

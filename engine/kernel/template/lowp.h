@@ -58,8 +58,9 @@ VECTOR_INLINE struct lowp_int4 lowp_int4(const unsigned char *panel, size_t padd
     };
 }
 
-/* A part of the k of a panel. Sums start with the first and are complete with the last. */
+/* A part of the k of a panel, by some of its columns. Sums start with the first and are complete with the last. */
 struct lowp_part {
+    struct panel_columns columns;
     const unsigned char *weights; /* from its first k on */
     const int8_t *groups;         /* of int4: likewise */
     const float *scales;          /* of int8 [groups of the part][48], of int4 [48] */
@@ -125,11 +126,14 @@ VECTOR_INLINE void lowp_block_epilogue(const struct lowp_block *b, enum weight_t
 /* A part of k by a block of rows, in tiles of nearly the same height; meanwhile the next part, of as many
  * bytes, is prefetched. A single tile prefetches on its own. */
 VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp_kernel *kernel,
-                                   const struct lowp_part *part, const void *next, size_t next_bytes,
+                                   const struct lowp_part *part, const void *next, size_t bytes,
                                    float (*sums)[KERNEL_PANEL]) {
     size_t tiles = (b->rows + kernel->tile_rows - 1) / kernel->tile_rows;
     const unsigned char *x = b->m->x + b->row * b->row_bytes;
-    struct weight_prefetch prefetch = weight_prefetch_of(tiles > 1 ? next : NULL, next_bytes, tiles);
+    const bool whole = kernel_columns_are_all(part->columns);
+    struct weight_prefetch prefetch =
+        whole ? weight_prefetch_of(tiles > 1 ? next : NULL, bytes, tiles)
+              : weight_prefetch_of_strip(part->weights + part->columns.first * 4, bytes);
     for (size_t r = 0, height; r < b->rows; r += height, tiles--) {
         height = (b->rows - r + tiles - 1) / tiles;
         kernel->microkernel(x + r * b->row_bytes, b->row_bytes, height, part, sums + r, &prefetch);
@@ -154,6 +158,7 @@ VECTOR_INLINE void lowp_block_run(const struct lowp_block *b, const struct lowp_
     for (size_t k = 0, count; k < padded; k += count) {
         count = padded - k < step ? padded - k : step;
         struct lowp_part part = lowp_part_of(kernel->type, panel, padded, k, count);
+        part.columns = kernel_columns(&b->m->base);
         const unsigned char *next = lowp_part_of(kernel->type, panel, padded, k + count, 0).weights;
         const size_t bytes = (size_t)(next - part.weights);
         const bool last = part.end == padded;
@@ -182,6 +187,8 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
             lowp_block_run(&b, kernel, left == row_count, blocks == 1 ? after : NULL, unpacked, sums);
         }
     }
+    if (m->base.prefetch && !kernel_columns_are_all(kernel_columns(&m->base)))
+        strip_prefetch_first(m->base.prefetch);
 }
 
 /* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or by `many` for more

@@ -14,6 +14,7 @@
 
 #include "engine/kernel/template/lowp.h"
 #include "engine/kernel/template/row_switch.h"
+#include "engine/kernel/template/strip.h"
 
 void KERNEL_FUNCTION(convert_bf16)(const struct activation_rows *rows, size_t row_first, size_t row_count) {
     convert_rows_bf16(rows, row_first, row_count, bf16_store);
@@ -49,24 +50,37 @@ VECTOR_INLINE void bf16_add_rows(bf16_block_fn *block, const unsigned char *x, s
     }
 }
 
-VECTOR_INLINE void bf16_part(bf16_block_fn *multiply, const unsigned char *x, size_t row_bytes, size_t rows,
-                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
-                             const struct weight_prefetch *prefetch) {
-    const size_t registers = BF16_REGISTERS(rows), blocks = (part->end - part->first) / KERNEL_BF16_BLOCK;
+VECTOR_INLINE void bf16_columns(bf16_block_fn *multiply, const unsigned char *x, size_t row_bytes,
+                                size_t rows, const struct lowp_part *part, struct panel_columns columns,
+                                size_t registers, float (*sums)[KERNEL_PANEL],
+                                const struct weight_prefetch *prefetch) {
+    const size_t blocks = (part->end - part->first) / KERNEL_BF16_BLOCK;
     const struct weight_prefetch own = weight_prefetch_of_tile(prefetch, rows, BF16_ROWS);
     struct prefetch_pace pace = prefetch_pace_of(&own, blocks, SIZE_MAX, 0, 1);
     const unsigned char *w = part->weights;
     if (part->first == 0) memset(sums, 0, rows * sizeof sums[0]);
     x += part->first * BF16_ROW_BYTES;
     for (size_t block = 0, end; block < blocks;) {
-        prefetch_burst(&pace, SIZE_MAX, 1);
+        prefetch_burst(&pace, SIZE_MAX);
         for (end = blocks - block < pace.period ? blocks : block + pace.period; block < end; block++) {
-            for (size_t column = 0; column < KERNEL_PANEL; column += registers * REGISTER_LANES)
+            for (size_t column = columns.first; column < columns.end; column += registers * REGISTER_LANES)
                 bf16_add_rows(multiply, x, row_bytes, rows, w, column, registers, &own, sums);
             x += KERNEL_BF16_BLOCK * BF16_ROW_BYTES;
             w += KERNEL_BF16_BLOCK * KERNEL_PANEL * sizeof(uint16_t);
         }
     }
+}
+
+VECTOR_INLINE void bf16_part(bf16_block_fn *multiply, const unsigned char *x, size_t row_bytes, size_t rows,
+                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
+                             const struct weight_prefetch *prefetch) {
+    const size_t registers = BF16_REGISTERS(rows);
+    if (kernel_columns_are_all(part->columns))
+        bf16_columns(multiply, x, row_bytes, rows, part, (struct panel_columns){.end = KERNEL_PANEL},
+                     registers, sums, prefetch);
+    else
+        bf16_columns(multiply, x, row_bytes, rows, part, part->columns, strip_registers(registers), sums,
+                     prefetch);
 }
 
 #define BF16_CALL(n) bf16_part(bf16_block, x, row_bytes, n, part, sums, prefetch)

@@ -23,6 +23,7 @@
 
 #include "engine/kernel/template/lowp.h"
 #include "engine/kernel/template/row_switch.h"
+#include "engine/kernel/template/strip.h"
 
 VECTOR_INLINE void int_load_sums(const float (*sums)[KERNEL_PANEL], size_t rows, size_t first,
                                  size_t registers, INT_REGISTER (*sum)[PANEL_REGISTERS]) {
@@ -52,7 +53,7 @@ VECTOR_INLINE void int8_steps(const unsigned char *x, size_t row_bytes, size_t r
                               size_t registers, size_t steps, INT_REGISTER (*sum)[PANEL_REGISTERS],
                               const struct weight_prefetch *prefetch, struct prefetch_pace *pace) {
     for (size_t i = 0, end; i < steps;) {
-        prefetch_burst(pace, 1, PANEL_REGISTERS / registers);
+        prefetch_burst(pace, 1);
         for (end = steps - i < pace->period ? steps : i + pace->period; i < end; i++) {
             weight_prefetch_alone(prefetch, w, INT8_STEP * registers * REGISTER_LANES);
             int8_step(x, row_bytes, rows, w, registers, sum);
@@ -175,27 +176,49 @@ VECTOR_INLINE void int4_tile(const unsigned char *x, size_t row_bytes, size_t ro
         int_load_sums((const float(*)[KERNEL_PANEL])sums, rows, first, registers, total);
     }
     for (size_t g = 0, end; g < count;) {
-        prefetch_burst(&pace, 1, shares);
+        prefetch_burst(&pace, 1);
         for (end = count - g < pace.period ? count : g + pace.period; g < end; g++)
             int4_step(x, row_bytes, rows, part, g, first, registers, total);
     }
     int_store_sums(total, rows, first, registers, part, sums);
 }
 
+VECTOR_INLINE void int8_columns(const unsigned char *x, size_t row_bytes, size_t rows,
+                                const struct lowp_part *part, struct panel_columns columns, size_t registers,
+                                float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+    for (size_t first = columns.first / REGISTER_LANES; first < columns.end / REGISTER_LANES;
+         first += registers)
+        int8_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
+}
+
 VECTOR_INLINE void int8_part(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     const size_t registers = INT8_REGISTERS(rows);
-    for (size_t first = 0; first < PANEL_REGISTERS; first += registers)
-        int8_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
+    if (kernel_columns_are_all(part->columns))
+        int8_columns(x, row_bytes, rows, part, (struct panel_columns){.end = KERNEL_PANEL}, registers, sums,
+                     prefetch);
+    else
+        int8_columns(x, row_bytes, rows, part, part->columns, strip_registers(registers), sums, prefetch);
+}
+
+VECTOR_INLINE void int4_columns(const unsigned char *x, size_t row_bytes, size_t rows,
+                                const struct lowp_part *part, struct panel_columns columns, size_t registers,
+                                float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+    for (size_t first = columns.first / REGISTER_LANES; first < columns.end / REGISTER_LANES;
+         first += registers)
+        int4_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
 }
 
 VECTOR_INLINE void int4_part(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     const size_t registers = INT4_REGISTERS(rows);
-    for (size_t first = 0; first < PANEL_REGISTERS; first += registers)
-        int4_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
+    if (kernel_columns_are_all(part->columns))
+        int4_columns(x, row_bytes, rows, part, (struct panel_columns){.end = KERNEL_PANEL}, registers, sums,
+                     prefetch);
+    else
+        int4_columns(x, row_bytes, rows, part, part->columns, strip_registers(registers), sums, prefetch);
 }
 
 #define INT8_CALL(n) int8_part(x, row_bytes, n, part, sums, prefetch)
@@ -211,12 +234,25 @@ static void int4_microkernel(const unsigned char *x, size_t row_bytes, size_t ro
                              const struct weight_prefetch *prefetch){ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)}
 
 #ifdef INT4_UNPACK
+VECTOR_INLINE
+    void int4_unpacked_columns(const unsigned char *x, size_t row_bytes, size_t rows,
+                               const struct lowp_part *part, struct panel_columns columns, size_t registers,
+                               float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+    for (size_t first = columns.first / REGISTER_LANES; first < columns.end / REGISTER_LANES;
+         first += registers)
+        int4_unpacked_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
+}
+
 VECTOR_INLINE void int4_unpacked_part(const unsigned char *x, size_t row_bytes, size_t rows,
                                       const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                                       const struct weight_prefetch *prefetch) {
     const size_t registers = INT8_REGISTERS(rows);
-    for (size_t first = 0; first < PANEL_REGISTERS; first += registers)
-        int4_unpacked_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
+    if (kernel_columns_are_all(part->columns))
+        int4_unpacked_columns(x, row_bytes, rows, part, (struct panel_columns){.end = KERNEL_PANEL},
+                              registers, sums, prefetch);
+    else
+        int4_unpacked_columns(x, row_bytes, rows, part, part->columns, strip_registers(registers), sums,
+                              prefetch);
 }
 
 #define INT4_UNPACKED_CALL(n) int4_unpacked_part(x, row_bytes, n, part, sums, prefetch)

@@ -24,18 +24,43 @@ VECTOR_INLINE void prefetch_near(const void *from, size_t bytes) {
     for (size_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i, 0, 3);
 }
 
+/* A strip, sixteen columns of a panel, has a line of each of these rows of a panel, whatever the type of weights. Nothing
+ * brings them by itself: the hardware would bring the lines of other strips too. */
+#define STRIP_SPACING (KERNEL_PANEL * 4) /* bytes from line to line */
+#define STRIP_AHEAD   ((size_t)24)       /* lines */
+
+VECTOR_INLINE void strip_prefetch_first(const void *line) {
+    for (size_t i = 0; i < STRIP_AHEAD; i++) __builtin_prefetch((const char *)line + i * STRIP_SPACING, 0, 3);
+}
+
 /* The share of one tile. */
 struct weight_prefetch {
     uintptr_t line;        /* the first of the first stream */
     size_t lines, spacing; /* lines of each stream (0: nothing is prefetched); bytes from stream to stream */
+    size_t step;           /* bytes from a line of a stream to the next */
     bool alone;            /* there is one tile, which brings its weights from memory itself */
 };
 
 /* That of the first of so many tiles; `next` may be NULL. */
 VECTOR_INLINE struct weight_prefetch weight_prefetch_of(const void *next, size_t bytes, size_t tiles) {
     const size_t lines = next ? bytes / CACHE_LINE / tiles / PREFETCH_STREAMS : 0;
-    return (struct weight_prefetch){
-        .line = (uintptr_t)next, .lines = lines, .spacing = lines * CACHE_LINE, .alone = tiles == 1};
+    return (struct weight_prefetch){.line = (uintptr_t)next,
+                                    .lines = lines,
+                                    .spacing = lines * CACHE_LINE,
+                                    .step = CACHE_LINE,
+                                    .alone = tiles == 1};
+}
+
+/* That of the first tile of a strip whose first line is at `line`: streams side by side, ahead of what it reads. */
+VECTOR_INLINE struct weight_prefetch weight_prefetch_of_strip(const unsigned char *line, size_t bytes) {
+    const size_t lines = bytes / STRIP_SPACING;
+    strip_prefetch_first(line);
+    return (struct weight_prefetch){.line = (uintptr_t)line + STRIP_AHEAD * STRIP_SPACING,
+                                    .lines =
+                                        lines > STRIP_AHEAD ? (lines - STRIP_AHEAD) / PREFETCH_STREAMS : 0,
+                                    .spacing = STRIP_SPACING,
+                                    .step = PREFETCH_STREAMS * STRIP_SPACING,
+                                    .alone = true};
 }
 
 /* Ahead of the weights that a single tile is at, where the header of a set that was included before has a
@@ -62,16 +87,18 @@ VECTOR_INLINE struct weight_prefetch weight_prefetch_of_tile(const struct weight
 
 VECTOR_INLINE void weight_prefetch_next_tile(struct weight_prefetch *p) {
     p->line += PREFETCH_STREAMS * p->spacing;
+    if (p->step != CACHE_LINE) *p = (struct weight_prefetch){0}; /* the first has brought a strip */
 }
 
 /* A tile's lines spread over its steps of k: every `period` steps `burst` lines of each stream. */
 struct prefetch_pace {
     uintptr_t line;
-    size_t spacing, period, burst;
+    size_t spacing, step, advance; /* advance: bytes from burst to burst */
+    size_t period, burst;
 };
 
-/* Where a panel takes several loops over its steps, each has its share. Lines beyond burst_max at a time are
- * left to the hardware. */
+/* Where a panel takes several loops over its steps, each has its share; a strip takes one, or goes on as if it did. Lines beyond
+ * burst_max at a time are left to the hardware. */
 VECTOR_INLINE struct prefetch_pace prefetch_pace_of(const struct weight_prefetch *p, size_t steps,
                                                     size_t burst_max, size_t share, size_t shares) {
     if (p->lines == 0) return (struct prefetch_pace){.period = steps};
@@ -80,19 +107,22 @@ VECTOR_INLINE struct prefetch_pace prefetch_pace_of(const struct weight_prefetch
         burst = burst_max;
     else
         period = steps * burst / p->lines;
+    if (p->step != CACHE_LINE) share = 0, shares = 1;
     return (struct prefetch_pace){
         .line = p->line + share * burst * CACHE_LINE,
         .spacing = p->spacing,
+        .step = p->step,
+        .advance = shares * burst * p->step,
         .period = shares * period,
         .burst = burst,
     };
 }
 
-/* burst_max and shares as above; constants, so that what stays in registers is little. */
-VECTOR_INLINE void prefetch_burst(struct prefetch_pace *pace, size_t burst_max, size_t shares) {
+/* burst_max as above; a constant, so that what stays in registers is little. */
+VECTOR_INLINE void prefetch_burst(struct prefetch_pace *pace, size_t burst_max) {
     if (pace->burst == 0) return;
     prefetch_lines((const void *)pace->line, pace->spacing);
     for (size_t i = 1; burst_max > 1 && i < pace->burst; i++)
-        prefetch_lines((const char *)pace->line + i * CACHE_LINE, pace->spacing);
-    pace->line += shares * (burst_max > 1 ? pace->burst : 1) * CACHE_LINE;
+        prefetch_lines((const char *)pace->line + i * pace->step, pace->spacing);
+    pace->line += pace->advance;
 }

@@ -143,16 +143,17 @@ static void start_sums(const struct pass *p, const struct slice *slice, bool bot
         load_sums((const int32_t(*)[KERNEL_PANEL])p->sums, both);
 }
 
-/* The epilogue of the next rows of a pass. */
+/* The epilogue of the next rows of a pass. Of some columns all were computed, and only those are stored. */
 VECTOR_INLINE void pass_epilogue(const struct lowp_gemm *m, enum weight_type type, struct pass *p,
                                  size_t count) {
     const size_t padded = kernel_padded_k(m->base.k), row_bytes = kernel_row_bytes(type, m->base.k);
+    const struct panel_columns columns = kernel_columns(&m->base);
     const bool integers = type == WEIGHT_TYPE_INT4;
     for (; count > 0 && p->row < p->end; count--, p->row++) {
         const bool in_first = p->row < p->first + TILE_ROWS;
         const int32_t *sums = p->sums[in_first ? p->row - p->first : TILE_ROWS + p->row - p->second];
         const float scale = integers ? lowp_row_scale(m->x + p->row * row_bytes, padded) : 1.0f;
-        for (size_t c = 0; c < KERNEL_PANEL && p->column + c < m->base.n; c += KERNEL_LANES) {
+        for (size_t c = columns.first; c < columns.end && p->column + c < m->base.n; c += KERNEL_LANES) {
             const size_t n = p->column + c,
                          lanes = m->base.n - n < KERNEL_LANES ? m->base.n - n : KERNEL_LANES;
             const __m512i sum = _mm512_load_si512(sums + c);

@@ -2,7 +2,7 @@
  * lives between calls. */
 #include "engine/kernel/x86/amx_pass.h"
 
-/* Fewer rows leave most of a tile empty: VNNI is faster. */
+/* Fewer rows leave most of a tile empty: VNNI is faster. Tiles take whole panels: VNNI takes some columns too. */
 #define INTEGER_ROWS_MIN 5
 
 static void bf16_store(unsigned char *row, size_t i, struct vector v) {
@@ -216,9 +216,13 @@ void gemm_bf16_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count
     gemm_bf16(m, row_first, row_count, panel_first, panel_count);
 }
 
+static bool is_for_vnni(const struct lowp_gemm *m, size_t rows) {
+    return rows < INTEGER_ROWS_MIN || !kernel_columns_are_all(kernel_columns(&m->base));
+}
+
 void gemm_int8_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                    size_t panel_count) {
-    if (row_count < INTEGER_ROWS_MIN)
+    if (is_for_vnni(m, row_count))
         gemm_int8_avx512vnni(m, row_first, row_count, panel_first, panel_count);
     else
         gemm_int8(m, row_first, row_count, panel_first, panel_count);
@@ -226,7 +230,7 @@ void gemm_int8_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count
 
 void gemm_int4_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,
                    size_t panel_count) {
-    if (row_count < INTEGER_ROWS_MIN)
+    if (is_for_vnni(m, row_count))
         gemm_int4_avx512vnni(m, row_first, row_count, panel_first, panel_count);
     else
         gemm_int4(m, row_first, row_count, panel_first, panel_count);
