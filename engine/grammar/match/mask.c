@@ -310,9 +310,13 @@ static void *copy_block(struct masks *s, const void *block, size_t bytes) {
 }
 
 /* Many tokens are kept as bits, few as numbers. */
-static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set *to) {
+static size_t many_tokens(const struct masks *s) {
     size_t words = vocabulary_words(s->vocabulary);
-    size_t many = words / 2 > 0 ? words / 2 : 1;
+    return words / 2 > 0 ? words / 2 : 1;
+}
+
+static bool keep_tokens(struct masks *s, const uint32_t *bits, struct token_set *to) {
+    size_t words = vocabulary_words(s->vocabulary), many = many_tokens(s);
     *to = (struct token_set){.count = token_bits_count(bits, words, many)};
     if (to->count == 0) return true;
     if (to->count >= many) {
@@ -375,6 +379,15 @@ static bool set_aside(struct masks *s, const struct leaf_mask *from) {
 
 static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, bool wants_exits);
 
+/* Whether there is so little to count that it pays for a few limits: plain tokens need not be counted. */
+static bool is_little_to_count(const struct masks *s, const struct leaf_loop *loop,
+                               const struct leaf_mask *from) {
+    size_t many = many_tokens(s);
+    bool is_list = !from->set.bits;
+    return loop_is_plain(loop) || is_list ||
+           token_bits_count(from->set.bits, vocabulary_words(s->vocabulary), many) < many;
+}
+
 static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
     uint32_t place = masks_find_loop(s, leaf);
     if (place == MASKS_NO_LOOP || !spend_words(s)) return false;
@@ -386,7 +399,9 @@ static bool make_leaf_mask(struct masks *s, dfa_state leaf, bool wants_exits) {
     const struct leaf_mask *from = shares ? leaf_mask_of(s, unlimited, wants_exits) : NULL;
     if (shares && (!from || !set_aside(s, from))) return false;
     s->wants_exits = wants_exits;
-    if (shares && is_told) return counts_make_mask(s, &s->loops[place], from);
+    loop = &s->loops[place];
+    if (shares && is_told && is_little_to_count(s, loop, from)) return counts_make_mask(s, loop, from);
+    shares &= !is_told || loop->like_length >= SHARED_LENGTH_MIN;
     return shares ? shared_make_mask(s, leaf, unlimited, from) : walk_leaf(s, leaf);
 }
 
