@@ -8,6 +8,7 @@
 #include "engine/grammar/match/clamp.h"
 #include "engine/grammar/match/counts.h"
 #include "engine/grammar/match/shared.h"
+#include "engine/grammar/match/intern.h"
 
 #define NO_MASK UINT32_MAX
 
@@ -426,10 +427,16 @@ static const struct leaf_mask *leaf_mask_of(struct masks *s, dfa_state leaf, boo
 /* ---- what comes behind it --------------------------------------------------------------------------------------- */
 
 /* What the leaf of an item decides. NULL: failed. Good until the next call. */
-static const struct leaf_mask *item_mask(struct masks *s, struct item item, configuration *behind) {
-    *behind = matcher_enter(s->matcher, item.cell);
-    if (*behind == CONFIGURATION_FAILED) return NULL;
-    return leaf_mask_of(s, item.leaf, s->matcher->configurations[*behind].count > 0);
+static const struct leaf_mask *item_mask(struct masks *s, struct item item) {
+    return leaf_mask_of(s, item.leaf, item.cell != CELL_END);
+}
+
+/* What comes behind the leaf of an item is worked out where a token may reach it: of a key with a hundred others behind it
+ * mostly none does. */
+static bool add_behind(struct masks *s, struct item item, const struct leaf_mask *leaf, uint32_t *bits) {
+    if (leaf->exit_count == 0) return true;
+    configuration behind = matcher_enter(s->matcher, item.cell);
+    return behind != CONFIGURATION_FAILED && masks_add_behind(s, leaf, behind, bits);
 }
 
 /* First what leaves decide, so that little is missing when it is looked behind them. *only: the leaf that decides about
@@ -437,21 +444,21 @@ static const struct leaf_mask *item_mask(struct masks *s, struct item item, conf
 static bool add_items(struct masks *s, configuration c, uint32_t *bits, const struct leaf_mask **only) {
     const struct configuration_data data = s->matcher->configurations[c];
     const struct leaf_mask *leaf = NULL;
-    configuration behind;
     bool has_exits = false;
     *only = NULL;
     s->knows_missing = false;
     s->nodes_behind = 0;
     for (uint32_t i = 0; i < data.count; i++) {
-        leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
+        leaf = item_mask(s, s->matcher->items[data.first + i]);
         if (!leaf || !spend_words(s)) return false;
         token_bits_join(bits, vocabulary_words(s->vocabulary), &leaf->set);
         has_exits |= leaf->exit_count > 0;
     }
     if (data.count == 1 && !has_exits && leaf != &s->passing) *only = leaf;
     for (uint32_t i = 0; i < data.count && has_exits; i++) {
-        if (data.count > 1) leaf = item_mask(s, s->matcher->items[data.first + i], &behind);
-        if (!leaf || !masks_add_behind(s, leaf, behind, bits)) return false;
+        struct item item = s->matcher->items[data.first + i];
+        if (data.count > 1) leaf = item_mask(s, item);
+        if (!leaf || !add_behind(s, item, leaf, bits)) return false;
     }
     return true;
 }
