@@ -1,5 +1,6 @@
 #include "engine/grammar/match/token_set.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 void token_bits_add(uint32_t *bits, const uint32_t *tokens, size_t count) {
@@ -33,15 +34,33 @@ static unsigned count_bits(uint32_t word) {
     return (((word + (word >> 4)) & 0x0F0F0F0Fu) * 0x01010101u) >> 24;
 }
 
+/* Words that are looked at together, as a leaf that is a text allows a few tokens in all the vocabulary. */
+enum { BLOCK_WORDS = 8 };
+
+static bool is_empty_block(const uint32_t *bits, size_t words) {
+    uint32_t any = 0;
+    if (words < BLOCK_WORDS) return false;
+    for (size_t i = 0; i < BLOCK_WORDS; i++) any |= bits[i];
+    return any == 0;
+}
+
 size_t token_bits_count(const uint32_t *bits, size_t words, size_t most) {
     size_t count = 0;
     for (size_t i = 0; i < words && count < most; i++)
-        if (bits[i] != 0) count += count_bits(bits[i]);
+        if (i % BLOCK_WORDS == 0 && is_empty_block(bits + i, words - i))
+            i += BLOCK_WORDS - 1;
+        else if (bits[i] != 0)
+            count += count_bits(bits[i]);
     return count;
 }
 
 void token_bits_list(const uint32_t *bits, size_t words, uint32_t *tokens) {
-    for (size_t i = 0; i < words; i++)
+    for (size_t i = 0; i < words; i++) {
+        if (i % BLOCK_WORDS == 0 && is_empty_block(bits + i, words - i)) {
+            i += BLOCK_WORDS - 1;
+            continue;
+        }
         for (uint32_t word = bits[i]; word != 0; word &= word - 1)
             *tokens++ = (uint32_t)(i * 32) + (uint32_t)__builtin_ctz(word);
+    }
 }
