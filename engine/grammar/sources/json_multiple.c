@@ -91,6 +91,54 @@ static rules_expression by_last_digits(struct json_schema_writer *w, const struc
     return json_schema_seq(w, json_schema_optional(w, json_schema_word(w, "-")), all);
 }
 
+/* ---- whole ones, digit by digit ------------------------------------------------------------------------------------------ */
+
+/* Each digit with what comes behind it. Those before the same are one set. */
+static rules_expression join_digits(struct json_schema_writer *w, rules_expression behind[10]) {
+    rules_expression all = w->shared.nothing;
+    for (uint32_t digit = 0; digit < 10; digit++) {
+        struct rules_range ranges[10];
+        size_t count = 0;
+        rules_expression same = behind[digit];
+        for (uint32_t other = digit; other < 10 && same != w->shared.nothing; other++) {
+            if (behind[other] != same) continue;
+            ranges[count++] = (struct rules_range){'0' + other, '0' + other};
+            behind[other] = w->shared.nothing;
+        }
+        if (count > 0)
+            all = json_schema_or(w, all, json_schema_seq(w, rules_points(w->rules, ranges, count), same));
+    }
+    return all;
+}
+
+/* `count` digits, the first one from `least` on, that make a multiple behind others that leave `rest`; `nothing` where there are
+ * none. There are about as many expressions as remainders, and not one for each ending. As deep as TAIL_MAX. */
+static rules_expression last_digits(struct json_schema_writer *w, uint64_t factor, size_t count,
+                                    uint64_t rest, uint32_t least) {
+    rules_expression behind[10];
+    uint64_t power = 1;
+    if (count == 0) return rest == 0 ? json_schema_word(w, "") : w->shared.nothing;
+    for (size_t i = 1; i < count; i++) power *= 10;
+    for (uint32_t digit = 0; digit < 10; digit++) {
+        uint64_t left = (rest + digit * power) % factor;
+        /* The least that may be missing to a multiple has to fit into the digits that are to come. */
+        bool leads_on = digit >= least && (factor - left) % factor < power && rules_spend(w->rules, 1);
+        behind[digit] = leads_on ? last_digits(w, factor, count - 1, left, 0) : w->shared.nothing;
+    }
+    return join_digits(w, behind);
+}
+
+static rules_expression wholes(struct json_schema_writer *w, uint64_t factor, size_t tail) {
+    const struct rules_range not_zero = {'1', '9'};
+    rules_expression lead = json_schema_seq(w, rules_points(w->rules, &not_zero, 1),
+                                            digits(w, 0, DIGITS_MAX - 1 - tail)),
+                     all = json_schema_or(w, json_schema_word(w, "0"),
+                                          json_schema_seq(w, lead, last_digits(w, factor, tail, 0, 0)));
+    for (size_t count = 1; count <= tail; count++)
+        all = json_schema_or(w, all, last_digits(w, factor, count, 0, 1));
+    return json_schema_seq(w, json_schema_optional(w, json_schema_word(w, "-")), all);
+}
+
 /* ---- one by one ---------------------------------------------------------------------------------------------------------- */
 
 static __int128 floor_divide(__int128 a, __int128 b) {
@@ -153,7 +201,8 @@ rules_expression json_multiple_write(struct json_schema_writer *w, const struct 
         return one_by_one(w, m, first, last, only_whole);
     *found = tail <= TAIL_MAX && power / (uint64_t)m->factor <= JSON_SCHEMA_MULTIPLES_MAX;
     if (!*found) return RULES_NONE;
-    rules_expression all = by_last_digits(w, m, tail, power);
+    rules_expression all =
+        m->places == 0 ? wholes(w, (uint64_t)m->factor, tail) : by_last_digits(w, m, tail, power);
     if (only_whole && m->places > 0) all = rules_intersection(w->rules, all, json_schema_any_integer(w));
     return has_bounds ? rules_intersection(w->rules, all, json_range_write(w, range, only_whole, m->places))
                       : all;
