@@ -8,12 +8,17 @@
 #define GEMM_ROWS                    KERNEL_ROWS_f32_scalar
 #include "engine/kernel/template/operations.h"
 
+static size_t gemm_f32_width(size_t rows, bool strip) {
+    (void)rows;
+    return strip ? KERNEL_LANES : KERNEL_PANEL;
+}
+
 static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                 struct panel_columns columns, float (*sums)[KERNEL_PANEL],
+                                 size_t width, float (*sums)[KERNEL_PANEL],
                                  const struct gemm_prefetch *prefetch) {
     (void)prefetch;
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < k; i++)
-            for (size_t n = columns.first; n < columns.end; n++)
+            for (size_t n = 0; n < width; n++)
                 sums[r][n] = fmaf(x[r * stride + i], w[i * KERNEL_PANEL + n], sums[r][n]);
 }

@@ -3,7 +3,7 @@
  * vector_*.h, and
  *   - GEMM_ROWS: rows of the largest tile, a literal;
  *   - GEMM_REGISTERS(rows): registers of a panel that a tile of so many rows takes at once; its accumulators,
- *     rows times registers, and their operands must fit;
+ *     rows times registers, and their operands must fit. No more for more rows;
  *   - GEMM_FEW_ROWS: up to so many rows stay in registers while the weights of a step of k pass; of more rows
  *     each passes while the weights stay;
  *   - GEMM_PREFETCHES: whether it prefetches. */
@@ -32,52 +32,50 @@ INNERMOST_INLINE void gemm_f32_step(const float *x, size_t stride, size_t rows, 
     }
 }
 
-/* `rows` rows by `registers` registers of a panel from `column` on. Where a panel takes several such tiles,
- * each prefetches its share of the lines; of a strip the first does all. strip is a constant too. */
+/* `rows` rows by `registers` registers of a panel; w and sums start with the first of its columns. */
 INNERMOST_INLINE void gemm_f32_tile(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                    size_t column, size_t registers, bool strip, float (*sums)[KERNEL_PANEL],
+                                    size_t registers, float (*sums)[KERNEL_PANEL],
                                     const struct gemm_prefetch *prefetch) {
     VECTOR_REGISTER sum[GEMM_ROWS][PANEL_REGISTERS];
-    const size_t shares = strip ? 1 : PANEL_REGISTERS / registers,
-                 share = strip ? 0 : column / REGISTER_LANES / registers,
-                 advance = strip ? PREFETCH_STREAMS * STRIP_SPACING : shares * CACHE_LINE;
     const bool prefetches = GEMM_PREFETCHES && prefetch->period;
-    const size_t period = prefetches ? shares * prefetch->period : k;
-    uintptr_t line = prefetch->line + share * CACHE_LINE;
+    const size_t period = prefetches ? prefetch->period : k;
+    uintptr_t line = prefetch->line;
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, registers) sum[r][v] = register_load(sums[r] + column + v * REGISTER_LANES);
+        KERNEL_EACH (v, registers) sum[r][v] = register_load(sums[r] + v * REGISTER_LANES);
     }
-    for (size_t i = 0, end; i < k; line += advance) {
-        if (prefetches) prefetch_lines((const void *)line, prefetch->spacing);
+    for (size_t i = 0, end; i < k; line += prefetch->step) {
+        if (prefetches) gemm_prefetch_lines(line, prefetch);
         for (end = k - i < period ? k : i + period; i < end; i++, w += KERNEL_PANEL)
-            gemm_f32_step(x + i, stride, rows, w + column, registers, sum);
+            gemm_f32_step(x + i, stride, rows, w, registers, sum);
     }
     KERNEL_EACH (r, rows) {
-        KERNEL_EACH (v, registers) register_store(sums[r] + column + v * REGISTER_LANES, sum[r][v]);
+        KERNEL_EACH (v, registers) register_store(sums[r] + v * REGISTER_LANES, sum[r][v]);
     }
 }
 
-INNERMOST_INLINE void gemm_f32_columns(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                       struct panel_columns columns, size_t registers, bool strip,
-                                       float (*sums)[KERNEL_PANEL], const struct gemm_prefetch *prefetch) {
-    for (size_t column = columns.first; column < columns.end; column += registers * REGISTER_LANES)
-        gemm_f32_tile(x, stride, rows, w, k, column, registers, strip, sums, prefetch);
-}
-
-INNERMOST_INLINE void gemm_f32_panel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                     struct panel_columns columns, float (*sums)[KERNEL_PANEL],
-                                     const struct gemm_prefetch *prefetch) {
+static size_t gemm_f32_width(size_t rows, bool strip) {
+    (void)rows;
     const size_t registers = GEMM_REGISTERS(rows);
-    if (kernel_columns_are_all(columns))
-        gemm_f32_columns(x, stride, rows, w, k, (struct panel_columns){.end = KERNEL_PANEL}, registers, false,
-                         sums, prefetch);
-    else
-        gemm_f32_columns(x, stride, rows, w, k, columns, strip_registers(registers), true, sums, prefetch);
+    return (strip ? strip_registers(registers) : registers) * REGISTER_LANES;
 }
 
-#define GEMM_F32_CALL(n) gemm_f32_panel(x, stride, n, w, k, columns, sums, prefetch)
+/* The columns are as many as suit the tallest tile of a block of rows, which has at most one row more than this. */
+INNERMOST_INLINE void gemm_f32_columns(const float *x, size_t stride, size_t rows, const float *w, size_t k,
+                                       size_t width, float (*sums)[KERNEL_PANEL],
+                                       const struct gemm_prefetch *prefetch) {
+    const size_t alone = GEMM_REGISTERS(rows), beside_taller = GEMM_REGISTERS(rows + 1),
+                 of_strip = strip_registers(alone);
+    if (alone == of_strip || width == alone * REGISTER_LANES)
+        gemm_f32_tile(x, stride, rows, w, k, alone, sums, prefetch);
+    else if (beside_taller != of_strip && width == beside_taller * REGISTER_LANES)
+        gemm_f32_tile(x, stride, rows, w, k, beside_taller, sums, prefetch);
+    else
+        gemm_f32_tile(x, stride, rows, w, k, of_strip, sums, prefetch);
+}
+
+#define GEMM_F32_CALL(n) gemm_f32_columns(x, stride, n, w, k, width, sums, prefetch)
 static void gemm_f32_microkernel(const float *x, size_t stride, size_t rows, const float *w, size_t k,
-                                 struct panel_columns columns, float (*sums)[KERNEL_PANEL],
+                                 size_t width, float (*sums)[KERNEL_PANEL],
                                  const struct gemm_prefetch *prefetch) {
     ROW_SWITCH(GEMM_ROWS, rows, GEMM_F32_CALL)
 }
