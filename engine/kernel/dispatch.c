@@ -38,7 +38,7 @@ static const struct row {
                                   KERNEL_ROWS_int8_##int8, KERNEL_ROWS_int4_##int4},                         \
                     .strip_rows = {KERNEL_MANY_ROWS, KERNEL_STRIP_ROWS_bf16_##bf16,                          \
                                    KERNEL_STRIP_ROWS_int8_##int8, KERNEL_STRIP_ROWS_int4_##int4},            \
-                    .peak = {peak_f32_##vectors, peak_bf16_##bf16, peak_int8_##int8, peak_int8_##int4},      \
+                    .peak = {peak_f32_##vectors, peak_bf16_##bf16, peak_int8_##int8, peak_int4_##int4},      \
                 },                                                                                           \
             .needed = features,                                                                              \
             .preferred = wanted,                                                                             \

@@ -65,10 +65,9 @@
 #define KERNEL_CONVERSION_bf16(set) KERNEL_DECLARE_CONVERSION(convert_bf16_##set)
 #define KERNEL_CONVERSION_int8(set)
 #define KERNEL_CONVERSION_int4(set)
-/* int4 is multiplied by the instructions of int8. */
 #define KERNEL_PEAK_bf16(set) KERNEL_DECLARE_PEAK(peak_bf16_##set)
 #define KERNEL_PEAK_int8(set) KERNEL_DECLARE_PEAK(peak_int8_##set)
-#define KERNEL_PEAK_int4(set)
+#define KERNEL_PEAK_int4(set) KERNEL_DECLARE_PEAK(peak_int4_##set)
 #define KERNEL_GEMM(architecture, type, set, rows, strip_rows)                                               \
     KERNEL_ON_##architecture(KERNEL_DECLARE_GEMM(gemm_##type##_##set) KERNEL_CONVERSION_##type(set)          \
                                  KERNEL_PEAK_##type(set))

@@ -151,6 +151,25 @@ static void test_largest_sums(void **state) {
         }
 }
 
+/* Whatever bytes a panel of int8 has, also such as no weight is packed to, by the largest activations. */
+static void test_any_bytes(void **state) {
+    (void)state;
+    static const size_t rows[] = {1, 4, 17, 20};
+    struct random r = {16};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int ends = 0; ends < 2; ends++) {
+            struct gemm_case p = case_create(&r, WEIGHT_TYPE_INT8, rows[i], 600, 96, false);
+            unsigned char *panels = (unsigned char *)p.panels.data;
+            case_strip(&p);
+            for (size_t x = 0; x < p.x.count; x++) p.x.data[x] = random_below(&r, 2) ? 1.0f : -1.0f;
+            for (size_t panel = 0; panel < 2; panel++, panels += kernel_panel_bytes(WEIGHT_TYPE_INT8, 600))
+                for (size_t b = 0; b < kernel_padded_k(600) * KERNEL_PANEL; b++)
+                    panels[b] = (unsigned char)(ends ? random_below(&r, 2) * 255 : random_below(&r, 256));
+            compare_tables(&p);
+            case_destroy(&p);
+        }
+}
+
 /* The largest sums of a group that int4 has: levels of -8 with the largest scale. */
 static void test_largest_groups(void **state) {
     (void)state;
@@ -432,6 +451,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_same_bits_over_parts_of_k),
         cmocka_unit_test(test_same_bits_about_tiles_of_the_table),
         cmocka_unit_test(test_same_bits_for_any_group),
+        cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_largest_groups),
         cmocka_unit_test(test_nothing_without_rows_or_panels),
         cmocka_unit_test(test_same_bits_for_long_sums),

@@ -16,6 +16,7 @@
 #define INT8_STEP            16 /* a register of a row of activations */
 #define INT8_COMPENSATION    0
 #define INT4_ROWS            4
+#define INT4_COMPENSATION    8
 #define INT4_REGISTERS(rows) (PANEL_REGISTERS / (rows))
 #define LINE_BYTES           (KERNEL_PANEL * 4) /* of a panel: 2 of k for bf16, 4 for int8, 8 for int4 */
 #define DOTS                 4                  /* fours of k in a register of activations */

@@ -14,3 +14,4 @@ VECTOR_INLINE void add_dot(int32x4_t *sum) {
 PEAK_FUNCTION(peak_f32, float32x4_t, multiply_add, 2.0 * 4)
 PEAK_AS_F32(peak_bf16)
 PEAK_FUNCTION(peak_int8, int32x4_t, add_dot, 2.0 * 16)
+PEAK_AS_INT8(peak_int4)

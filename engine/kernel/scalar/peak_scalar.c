@@ -13,3 +13,4 @@ VECTOR_INLINE void multiply_add(struct vector *sum) {
 PEAK_FUNCTION(peak_f32, struct vector, multiply_add, 2.0 * KERNEL_LANES)
 PEAK_AS_F32(peak_bf16)
 PEAK_AS_F32(peak_int8)
+PEAK_AS_F32(peak_int4)

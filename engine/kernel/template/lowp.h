@@ -17,6 +17,11 @@
 #define LOWP_NEAR_ROWS  64                 /* 12 KiB of sums on the stack */
 #define LOWP_BLOCK_ROWS 512                /* 96 KiB of sums on the stack */
 
+/* Rows that a single tile takes, with all k at once. More rows are at least two tiles, which prefetch for each other. */
+#ifndef LOWP_SINGLE_ROWS
+#define LOWP_SINGLE_ROWS(kernel) ((kernel)->tile_rows)
+#endif
+
 /* The scale of a row of int4. */
 VECTOR_INLINE float lowp_row_scale(const unsigned char *row, size_t padded) {
     float scale;
@@ -131,6 +136,7 @@ VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp
     size_t tiles = (b->rows + kernel->tile_rows - 1) / kernel->tile_rows;
     const unsigned char *x = b->m->x + b->row * b->row_bytes;
     const bool whole = kernel_columns_are_all(part->columns);
+    if (whole && tiles == 1 && b->rows > LOWP_SINGLE_ROWS(kernel)) tiles = 2;
     struct weight_prefetch prefetch =
         whole ? weight_prefetch_of(tiles > 1 ? next : NULL, bytes, tiles)
               : weight_prefetch_of_strip(part->weights + part->columns.first * 4, bytes);
@@ -144,7 +150,7 @@ VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp
 
 /* k of the parts of a panel: all of it for a single tile, which reads each weight once; whole groups. */
 VECTOR_INLINE size_t lowp_part_k(const struct lowp_kernel *kernel, size_t padded, size_t rows) {
-    if (rows <= kernel->tile_rows && !kernel->unpack) return padded;
+    if (rows <= LOWP_SINGLE_ROWS(kernel) && !kernel->unpack) return padded;
     const size_t parts = padded / kernel->part_k + (padded % kernel->part_k != 0);
     const size_t unit = kernel->type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(padded) : KERNEL_LOWP_K;
     return ((padded + parts - 1) / parts + unit - 1) / unit * unit;

@@ -13,8 +13,11 @@
  *   - int_store(sum, scales, sums): sums as floats, times the scales of the weights;
  *   - int_add_scaled(sum, scales, scale, starts, sums): sums += those, times scale, fused; from 0 where it starts;
  *   - int8_step(x, row_bytes, rows, w, registers, sum): adds INT8_STEP products to each sum;
+ *   - INT4_COMPENSATION: 8, or 0 where int4_add_group() takes the 8 away itself;
  *   - int4_group(x, row_bytes, rows, w, registers, sum): adds the products of a group, of weights with 8
- *     added, to each sum;
+ *     added, to each sum (or makes what int4_add_group() takes for it, where that is 0 before);
+ *   - INT8_MANY, INT4_MANY: where more rows than their few_rows are multiplied in another way, a struct
+ *     lowp_kernel; and INT8_MANY_BYTES, INT4_MANY_BYTES, which it unpacks at most;
  *   - INT4_UNPACK, if it pays to unpack int4 for several tiles: a lowp_unpack_fn to the bytes of a part of int8;
  *   - struct int4_scales, int4_load_scales(groups): scales and offsets of the groups of a register's columns;
  *   - int4_add_group(total, sum, scales, sum_of_x): total + scale * sum + offset * sum_of_x, where sum and
@@ -147,7 +150,8 @@ VECTOR_INLINE void int4_step(const unsigned char *x, size_t row_bytes, size_t ro
     const size_t at = part->first / KERNEL_INT4_GROUP + g;
     const int8_t *groups = part->groups + (g * KERNEL_PANEL + first * REGISTER_LANES) * 2;
     KERNEL_EACH (r, rows) {
-        const INT_REGISTER start = int_splat(-8 * lowp_row_sum(x + r * row_bytes, part->padded, 1 + at));
+        const INT_REGISTER start =
+            int_splat(-INT4_COMPENSATION * lowp_row_sum(x + r * row_bytes, part->padded, 1 + at));
         KERNEL_EACH (v, registers) sum[r][v] = start;
     }
     int4_group(x + at * KERNEL_INT4_GROUP, row_bytes, rows,
@@ -269,7 +273,11 @@ static const struct lowp_kernel int8_kernel = {
     .type = WEIGHT_TYPE_INT8, .microkernel = int8_microkernel, .tile_rows = INT8_ROWS, .part_k = INT_PART_K};
 static const struct lowp_kernel int4_kernel = {
     .type = WEIGHT_TYPE_INT4, .microkernel = int4_microkernel, .tile_rows = INT4_ROWS, .part_k = INT_PART_K};
+#ifdef INT8_MANY
+LOWP_DEFINE_GEMM(int8, int8_kernel, INT8_MANY, INT8_MANY_BYTES)
+#else
 LOWP_DEFINE_GEMM(int8, int8_kernel, int8_kernel, 1)
+#endif
 #ifdef INT4_UNPACK
 static const struct lowp_kernel int4_unpacked_kernel = {.type = WEIGHT_TYPE_INT4,
                                                         .microkernel = int4_unpacked_microkernel,
@@ -278,6 +286,8 @@ static const struct lowp_kernel int4_unpacked_kernel = {.type = WEIGHT_TYPE_INT4
                                                         .part_k = INT_PART_K,
                                                         .few_rows = 2 * INT4_ROWS};
 LOWP_DEFINE_GEMM(int4, int4_kernel, int4_unpacked_kernel, LOWP_PART_BYTES)
+#elif defined(INT4_MANY)
+LOWP_DEFINE_GEMM(int4, int4_kernel, INT4_MANY, INT4_MANY_BYTES)
 #else
 LOWP_DEFINE_GEMM(int4, int4_kernel, int4_kernel, 1)
 #endif

@@ -22,3 +22,9 @@ enum { PEAK_CHAINS = 12 };
     double KERNEL_FUNCTION(name)(size_t rounds) {                                                            \
         return KERNEL_FUNCTION(peak_f32)(rounds);                                                            \
     }
+
+/* int4 that is multiplied by the instructions of int8. */
+#define PEAK_AS_INT8(name)                                                                                   \
+    double KERNEL_FUNCTION(name)(size_t rounds) {                                                            \
+        return KERNEL_FUNCTION(peak_int8)(rounds);                                                           \
+    }

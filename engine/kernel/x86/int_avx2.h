@@ -7,6 +7,10 @@ VECTOR_INLINE __m256i load_bytes(const unsigned char *from) {
     return _mm256_loadu_si256((const __m256i *)(const void *)from);
 }
 
+VECTOR_INLINE void store_bytes(unsigned char *to, __m256i bytes) {
+    _mm256_storeu_si256((__m256i *)(void *)to, bytes);
+}
+
 /* Four bytes of a row of activations, in every lane. */
 VECTOR_INLINE __m256i splat_bytes(const unsigned char *from) {
     int32_t four;
@@ -37,17 +41,4 @@ VECTOR_INLINE void int_store(__m256i whole, const float *scales, float *sums) {
 VECTOR_INLINE void int_add_scaled(__m256i whole, const float *scales, float scale, bool starts, float *sums) {
     const __m256 sum = starts ? _mm256_setzero_ps() : _mm256_loadu_ps(sums);
     _mm256_storeu_ps(sums, _mm256_fmadd_ps(int_scaled(whole, scales), _mm256_set1_ps(scale), sum));
-}
-
-/* Of eight columns, as pairs of 16 bits; they multiply the group's sums over q * x and over x. */
-struct int4_scales {
-    __m256i pairs;
-};
-
-VECTOR_INLINE struct int4_scales int4_load_scales(const int8_t *groups) {
-    return (struct int4_scales){_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)groups))};
-}
-
-VECTOR_INLINE __m256i int4_pair_sums(__m256i sums, int32_t sum_of_x) {
-    return _mm256_blend_epi16(sums, _mm256_set1_epi16((short)sum_of_x), 0xaa);
 }

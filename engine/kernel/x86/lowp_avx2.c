@@ -1,20 +1,26 @@
-/* GEMMs of low-precision weights with AVX2 and FMA. Tiles: of bf16 up to 6 rows by a third of a panel, in runs of
- * up to 3; of integers a row by a panel. */
+/* GEMMs of low-precision weights with AVX2 and FMA. Tiles: of bf16 up to 6 rows by a third of a panel, in runs of up to 3;
+ * of few integers up to 4 rows by half a panel, of many those of int8_winograd.h and int4_bytes.h. */
+/* From memory two rows in two tiles are 1.5 times as fast as in one: the hardware alone prefetches too little. */
+#define LOWP_SINGLE_ROWS(kernel) ((kernel)->type == WEIGHT_TYPE_BF16 ? (kernel)->tile_rows : 1)
 #define PREFETCH_MEMORY_DISTANCE                                                                             \
     3072 /* bytes from the weights at hand to those that come from memory: a page's worth */
-#include "engine/kernel/x86/int_avx2.h"
+
+#include "engine/kernel/x86/int4_avx2.h"
+#include "engine/kernel/x86/int4_bytes.h"
+#include "engine/kernel/x86/int8_winograd.h"
 
 #define KERNEL_SET           avx2
 #define BF16_ROWS            6
 #define BF16_BLOCK_ROWS      3
 #define BF16_REGISTERS(rows) (PANEL_REGISTERS / ((rows) < BF16_BLOCK_ROWS ? (rows) : BF16_BLOCK_ROWS))
 #define BF16_ROW_BYTES       sizeof(float)
-#define INT8_ROWS            1
-#define INT8_REGISTERS(rows) PANEL_REGISTERS
+#define INT8_ROWS            4
+#define INT8_REGISTERS(rows) ((rows) == 1 ? PANEL_REGISTERS : PANEL_REGISTERS / 2)
 #define INT8_STEP            4
 #define INT8_COMPENSATION    0
-#define INT4_ROWS            1
-#define INT4_REGISTERS(rows) PANEL_REGISTERS
+#define INT4_ROWS            4
+#define INT4_REGISTERS(rows) INT8_REGISTERS(rows)
+#define INT4_COMPENSATION    0
 #include "engine/kernel/template/prefetch.h"
 
 /* ---- bf16 ---- */
@@ -72,47 +78,44 @@ VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t r
 
 /* ---- integers ---- */
 
-/* vpmaddubsw adds two products in 16 bits and saturates: with both factors at most 127 it never does. So the
- * magnitude of the weight is one factor, and its sign goes to the other. */
-VECTOR_INLINE __m256i add_products(__m256i sum, __m256i weights, __m256i q) {
-    const __m256i w = _mm256_xor_si256(weights, _mm256_set1_epi8((char)0x80));
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
-
+/* vpmaddubsw adds two products in 16 bits and saturates: with both factors at most 127 it never does. So the magnitude of
+ * the weight is one factor, and its sign goes to the other. rows and registers are constants where this is inlined, here
+ * and below. */
 VECTOR_INLINE void int8_step(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
                              size_t registers, __m256i (*sum)[PANEL_REGISTERS]) {
-    KERNEL_EACH (r, rows) {
-        const __m256i q = splat_bytes(x + r * row_bytes);
-        KERNEL_EACH (v, registers) sum[r][v] = add_products(sum[r][v], load_bytes(w + v * REGISTER_BYTES), q);
+    KERNEL_EACH (v, registers) {
+        const __m256i weight =
+            _mm256_xor_si256(load_bytes(w + v * REGISTER_BYTES), _mm256_set1_epi8((char)0x80));
+        KERNEL_EACH (r, rows) {
+            const __m256i q = splat_bytes(x + r * row_bytes);
+            const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weight), _mm256_sign_epi8(q, weight));
+            sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        }
     }
 }
 
-/* Eight pairs of products of at most 15 * 127 fit into 16 bits. */
-VECTOR_INLINE __m256i group_sum(const unsigned char *x, const unsigned char *w) {
-    const __m256i low_half = _mm256_set1_epi8(15);
-    __m256i pairs = _mm256_setzero_si256();
-    KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
-        const __m256i packed = load_bytes(w + s * KERNEL_PANEL * 4);
-        const __m256i low = _mm256_and_si256(packed, low_half);
-        const __m256i high = _mm256_and_si256(_mm256_srli_epi16(packed, 4), low_half);
-        const __m256i q_low = splat_bytes(x + 4 * s), q_high = splat_bytes(x + KERNEL_INT4_GROUP / 2 + 4 * s);
-        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(low, q_low));
-        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(high, q_high));
-    }
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-}
-
+/* Sums of a group in pairs of 16 bits, as in int4_bytes.h. */
 VECTOR_INLINE void int4_group(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
                               size_t registers, __m256i (*sum)[PANEL_REGISTERS]) {
     KERNEL_EACH (v, registers) {
-        KERNEL_EACH (r, rows)
-            sum[r][v] = _mm256_add_epi32(sum[r][v], group_sum(x + r * row_bytes, w + v * REGISTER_BYTES));
+        KERNEL_EACH (s, KERNEL_INT4_GROUP / 8) {
+            const __m256i packed = load_bytes(w + s * KERNEL_PANEL * 4 + v * REGISTER_BYTES);
+            const __m256i lower = int4_lower(packed), upper = int4_upper(packed);
+            const unsigned char *q = x + 4 * s;
+            KERNEL_EACH (r, rows)
+                int4_add_products(&sum[r][v], lower, splat_bytes(q + r * row_bytes), s == 0);
+            q += KERNEL_INT4_GROUP / 2;
+            KERNEL_EACH (r, rows) int4_add_products(&sum[r][v], upper, splat_bytes(q + r * row_bytes), false);
+        }
     }
 }
 
+/* m * (sum + -8 * sum_of_x) + c * sum_of_x */
 VECTOR_INLINE void int4_add_group(__m256i *total, __m256i sum, struct int4_scales scales, int32_t sum_of_x) {
-    *total = _mm256_add_epi32(*total, _mm256_madd_epi16(int4_pair_sums(sum, sum_of_x), scales.pairs));
+    const __m256i factors = int_splat((int32_t)((uint32_t)sum_of_x << 16 | (uint16_t)(-8 * sum_of_x)));
+    const __m256i share =
+        _mm256_add_epi32(_mm256_madd_epi16(sum, scales.twice), _mm256_madd_epi16(scales.pairs, factors));
+    *total = _mm256_add_epi32(*total, share);
 }
 
 #include "engine/kernel/template/lowp_bf16.h"

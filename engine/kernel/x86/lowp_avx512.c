@@ -11,6 +11,7 @@
 #define INT8_STEP            4
 #define INT8_COMPENSATION    0
 #define INT4_ROWS            1
+#define INT4_COMPENSATION    8
 #define INT4_REGISTERS(rows) PANEL_REGISTERS
 #include "engine/kernel/x86/bf16_widen.h"
 

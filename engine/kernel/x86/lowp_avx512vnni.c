@@ -10,6 +10,7 @@
 #define INT8_STEP            4
 #define INT8_COMPENSATION    128
 #define INT4_ROWS            8
+#define INT4_COMPENSATION    8
 #define INT4_REGISTERS(rows) PANEL_REGISTERS
 
 /* sum += weights (unsigned) . q (signed), by fours. In assembly, because gcc 12 copies every accumulator from

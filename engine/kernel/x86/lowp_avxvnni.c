@@ -10,6 +10,7 @@
 #define INT8_STEP            4
 #define INT8_COMPENSATION    128
 #define INT4_ROWS            4
+#define INT4_COMPENSATION    8
 #define INT4_REGISTERS(rows) INT8_REGISTERS(rows)
 
 /* sum += weights (unsigned) . q (signed), by fours. In assembly, because gcc 12 copies every accumulator from
@@ -64,6 +65,19 @@ VECTOR_INLINE void int4_group(const unsigned char *x, size_t row_bytes, size_t r
         add_step(LOWER, q, row_bytes, rows, packed, registers, sum);
         add_step(UPPER, q + KERNEL_INT4_GROUP / 2, row_bytes, rows, packed, registers, sum);
     }
+}
+
+/* Of eight columns, as pairs of 16 bits; they multiply the group's sums over q * x and over x. */
+struct int4_scales {
+    __m256i pairs;
+};
+
+VECTOR_INLINE struct int4_scales int4_load_scales(const int8_t *groups) {
+    return (struct int4_scales){_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)groups))};
+}
+
+VECTOR_INLINE __m256i int4_pair_sums(__m256i sums, int32_t sum_of_x) {
+    return _mm256_blend_epi16(sums, _mm256_set1_epi16((short)sum_of_x), 0xaa);
 }
 
 VECTOR_INLINE void int4_add_group(__m256i *total, __m256i sum, struct int4_scales scales, int32_t sum_of_x) {

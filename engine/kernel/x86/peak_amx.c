@@ -58,3 +58,5 @@ double peak_bf16_amx(size_t rounds) {
     _tile_release();
     return int8_products * SUMS * (double)rounds;
 }
+
+PEAK_AS_INT8(peak_int4)

@@ -17,3 +17,4 @@ VECTOR_INLINE void add_dot(__m512i *sum) {
 PEAK_FUNCTION(peak_f32, __m512, multiply_add, 2.0 * 16)
 PEAK_AS_F32(peak_bf16)
 PEAK_FUNCTION(peak_int8, __m512i, add_dot, 2.0 * 64)
+PEAK_AS_INT8(peak_int4)

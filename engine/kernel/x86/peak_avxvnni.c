@@ -8,3 +8,4 @@ VECTOR_INLINE void add_dot(__m256i *sum) {
 }
 
 PEAK_FUNCTION(peak_int8, __m256i, add_dot, 2.0 * 32)
+PEAK_AS_INT8(peak_int4)
