@@ -6,7 +6,7 @@
  * each, as int8 has them; two of (m, m), pairs of 16 bits, one of each group; and one of c - 8 m of both. */
 #pragma once
 
-#include "engine/kernel/x86/int_avx2.h"
+#include "engine/kernel/x86/int4_avx2.h"
 
 #include "engine/kernel/template/lowp.h"
 #include "engine/kernel/template/row_switch.h"

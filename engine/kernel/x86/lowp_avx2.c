@@ -1,11 +1,11 @@
 /* GEMMs of low-precision weights with AVX2 and FMA. Tiles: of bf16 up to 6 rows by a third of a panel, in runs of up to 3;
  * of few integers up to 4 rows by half a panel, of many those of int8_winograd.h and int4_bytes.h. */
+
 /* From memory two rows in two tiles are 1.5 times as fast as in one: the hardware alone prefetches too little. */
 #define LOWP_SINGLE_ROWS(kernel) ((kernel)->type == WEIGHT_TYPE_BF16 ? (kernel)->tile_rows : 1)
 #define PREFETCH_MEMORY_DISTANCE                                                                             \
     3072 /* bytes from the weights at hand to those that come from memory: a page's worth */
 
-#include "engine/kernel/x86/int4_avx2.h"
 #include "engine/kernel/x86/int4_bytes.h"
 #include "engine/kernel/x86/int8_winograd.h"
 
