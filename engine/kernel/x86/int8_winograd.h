@@ -13,7 +13,6 @@
 
 #include "engine/kernel/template/lowp.h"
 #include "engine/kernel/template/row_switch.h"
-#include "engine/kernel/template/strip.h"
 
 #define WINOGRAD_ROWS      3
 #define WINOGRAD_REGISTERS 3
@@ -85,10 +84,10 @@ VECTOR_INLINE void winograd_unpack_rows(const unsigned char *x, size_t row_bytes
 }
 
 /* Four of k. */
-VECTOR_INLINE void winograd_step(const int16_t *q, size_t rows, const unsigned char *w, size_t registers,
+VECTOR_INLINE void winograd_step(const int16_t *q, size_t rows, const unsigned char *w,
                                  __m256i (*sum)[WINOGRAD_REGISTERS]) {
     __m256i even[WINOGRAD_REGISTERS], odd[WINOGRAD_REGISTERS];
-    KERNEL_EACH (v, registers) {
+    KERNEL_EACH (v, WINOGRAD_REGISTERS) {
         even[v] = load_bytes(w + v * REGISTER_BYTES);
         odd[v] = load_bytes(w + WINOGRAD_LINE + v * REGISTER_BYTES);
     }
@@ -96,7 +95,7 @@ VECTOR_INLINE void winograd_step(const int16_t *q, size_t rows, const unsigned c
         const int16_t *row = q + r * (sizeof((struct winograd_rows *)0)->pairs[0] / sizeof *q);
         const __m256i q_even = splat_bytes((const unsigned char *)row);
         const __m256i q_odd = splat_bytes((const unsigned char *)(row + 2 * WINOGRAD_STEPS_MAX));
-        KERNEL_EACH (v, registers) {
+        KERNEL_EACH (v, WINOGRAD_REGISTERS) {
             const __m256i products =
                 _mm256_madd_epi16(_mm256_add_epi16(q_even, odd[v]), _mm256_add_epi16(q_odd, even[v]));
             sum[r][v] = _mm256_add_epi32(sum[r][v], products);
@@ -106,27 +105,26 @@ VECTOR_INLINE void winograd_step(const int16_t *q, size_t rows, const unsigned c
 
 VECTOR_INLINE void winograd_tile(const unsigned char *x, size_t row_bytes, size_t rows,
                                  const struct lowp_part *part, const struct winograd_rows *q, size_t first,
-                                 size_t registers, float (*sums)[KERNEL_PANEL],
-                                 const struct weight_prefetch *prefetch) {
-    const size_t steps = (part->end - part->first) / 4, shares = PANEL_REGISTERS / registers;
+                                 float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+    const size_t steps = (part->end - part->first) / 4, shares = PANEL_REGISTERS / WINOGRAD_REGISTERS;
     const unsigned char *w = part->weights + first * REGISTER_BYTES;
     const int16_t *pair = q->pairs[0];
-    struct prefetch_pace pace = prefetch_pace_of(prefetch, steps, 1, first / registers, shares);
+    struct prefetch_pace pace = prefetch_pace_of(prefetch, steps, 1, first / WINOGRAD_REGISTERS, shares);
     __m256i sum[WINOGRAD_ROWS][WINOGRAD_REGISTERS];
-    KERNEL_EACH (v, registers) {
+    KERNEL_EACH (v, WINOGRAD_REGISTERS) {
         const __m256i start = load_bytes(w + steps * 2 * WINOGRAD_LINE + v * REGISTER_BYTES);
         KERNEL_EACH (r, rows) sum[r][v] = _mm256_add_epi32(start, int_splat(q->start[r]));
     }
     for (size_t i = 0, end; i < steps;) {
         prefetch_burst(&pace, 1);
         for (end = steps - i < pace.period ? steps : i + pace.period; i < end; i++) {
-            winograd_step(pair, rows, w, registers, sum);
+            winograd_step(pair, rows, w, sum);
             pair += 2, w += 2 * WINOGRAD_LINE;
         }
     }
     KERNEL_EACH (r, rows) {
         const float scale = lowp_group_scale(x + r * row_bytes, part->padded, part->group);
-        KERNEL_EACH (v, registers) {
+        KERNEL_EACH (v, WINOGRAD_REGISTERS) {
             const size_t column = (first + v) * REGISTER_LANES;
             int_add_scaled(sum[r][v], part->scales + column, scale, part->group == 0, sums[r] + column);
         }
@@ -138,15 +136,9 @@ VECTOR_INLINE void winograd_part(const unsigned char *x, size_t row_bytes, size_
                                  const struct weight_prefetch *prefetch) {
     struct winograd_rows q;
     winograd_unpack_rows(x, row_bytes, rows, part, &q);
-    if (kernel_columns_are_all(part->columns)) {
-        for (size_t first = 0; first < PANEL_REGISTERS; first += WINOGRAD_REGISTERS)
-            winograd_tile(x, row_bytes, rows, part, &q, first, WINOGRAD_REGISTERS, sums, prefetch);
-        return;
-    }
-    const size_t registers = strip_registers(WINOGRAD_REGISTERS);
-    for (size_t first = part->columns.first / REGISTER_LANES; first < part->columns.end / REGISTER_LANES;
-         first += registers)
-        winograd_tile(x, row_bytes, rows, part, &q, first, registers, sums, prefetch);
+    /* Also where a strip is asked for, which is not worth it for so many rows. */
+    for (size_t first = 0; first < PANEL_REGISTERS; first += WINOGRAD_REGISTERS)
+        winograd_tile(x, row_bytes, rows, part, &q, first, sums, prefetch);
 }
 
 #define WINOGRAD_CALL(n) winograd_part(x, row_bytes, n, part, sums, prefetch)
