@@ -150,14 +150,14 @@ static void write_array(struct bytes *out, const json_t *array) {
     bytes_append(out, "]", 1);
 }
 
+/* Keys have no NUL, which jansson refuses in them, and before 2.14 it tells no lengths of keys. */
 static void write_object(struct bytes *out, const json_t *object) {
     const char *key;
-    size_t length;
     json_t *member;
     bytes_append(out, "{", 1);
-    json_object_keylen_foreach((json_t *)(uintptr_t)object, key, length, member) {
+    json_object_foreach((json_t *)(uintptr_t)object, key, member) {
         json_write_separator(out);
-        json_write_string(out, key, length);
+        json_write_text(out, key);
         bytes_append(out, ":", 1);
         json_write_value(out, member);
     }
