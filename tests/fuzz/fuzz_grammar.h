@@ -34,11 +34,23 @@ static const char *const fuzz_texts[] = {
     "\xf0\x9f",     "\x98\x80\"",
     "\x7f\x01",     "",
 };
-enum { FUZZ_BYTES = 256, FUZZ_TOKENS = FUZZ_BYTES + sizeof fuzz_texts / sizeof *fuzz_texts };
+enum { FUZZ_BYTES = 256, FUZZ_TEXTS = sizeof fuzz_texts / sizeof *fuzz_texts };
+/* As many nodes of the trie as are worth keeping below one byte (engine/grammar/match/subtrees.h). */
+enum { FUZZ_LABELS = 26, FUZZ_LABEL_BYTES = 12 };
+enum { FUZZ_TOKENS = FUZZ_BYTES + FUZZ_TEXTS + FUZZ_LABELS };
 enum { FUZZ_STEPS = 64, FUZZ_COMPARED = 8 };
 
+/* A dot, a letter and others, a hyphen and a quote at the end of some. */
+static inline void fuzz_label(unsigned number, char label[FUZZ_LABEL_BYTES]) {
+    for (unsigned i = 0; i < FUZZ_LABEL_BYTES; i++) label[i] = (char)('a' + (number * (i + 1)) % 26);
+    label[0] = '.';
+    label[1] = (char)('a' + number);
+    if (number % 3 == 0) label[FUZZ_LABEL_BYTES - 2] = '-';
+    if (number % 4 == 0) label[FUZZ_LABEL_BYTES - 1] = '"';
+}
+
 static inline struct grammar_vocabulary *fuzz_vocabulary(void) {
-    static char bytes[FUZZ_BYTES];
+    static char bytes[FUZZ_BYTES], labels[FUZZ_LABELS][FUZZ_LABEL_BYTES];
     struct engine_string texts[FUZZ_TOKENS];
     struct grammar_vocabulary *v;
     struct error e;
@@ -46,9 +58,11 @@ static inline struct grammar_vocabulary *fuzz_vocabulary(void) {
         bytes[i] = (char)i;
         texts[i] = (struct engine_string){&bytes[i], 1};
     }
-    for (int i = FUZZ_BYTES; i < FUZZ_TOKENS; i++) {
-        const char *text = fuzz_texts[i - FUZZ_BYTES];
-        texts[i] = (struct engine_string){text, strlen(text)};
+    for (int i = 0; i < (int)FUZZ_TEXTS; i++)
+        texts[FUZZ_BYTES + i] = (struct engine_string){fuzz_texts[i], strlen(fuzz_texts[i])};
+    for (unsigned i = 0; i < FUZZ_LABELS; i++) {
+        fuzz_label(i, labels[i]);
+        texts[FUZZ_BYTES + FUZZ_TEXTS + i] = (struct engine_string){labels[i], FUZZ_LABEL_BYTES};
     }
     assert(grammar_vocabulary_create(texts, FUZZ_TOKENS, &v, &e) == STATUS_OK);
     return v;
