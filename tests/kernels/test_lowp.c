@@ -151,20 +151,43 @@ static void test_largest_sums(void **state) {
         }
 }
 
-/* Whatever bytes a panel of int8 has, also such as no weight is packed to, by the largest activations. */
+/* ends: only the largest and the smallest. */
+static unsigned char any_byte(struct random *r, bool ends) {
+    return (unsigned char)(ends ? random_below(r, 2) * 255 : random_below(r, 256));
+}
+
+/* Every scale and offset that keep weights within 127. */
+static void fill_panel_int4(struct random *r, bool ends, size_t padded, unsigned char *panel) {
+    int8_t *groups = (int8_t *)panel + padded / 2 * KERNEL_PANEL;
+    for (size_t i = 0; i < padded / KERNEL_INT4_GROUP * KERNEL_PANEL; i++, groups += 2) {
+        const int scale = ends ? (int)random_below(r, 2) * 16 : (int)random_below(r, 17);
+        const int least = 8 * scale - 127, most = 127 - 7 * scale;
+        groups[0] = (int8_t)scale;
+        groups[1] = (int8_t)(ends ? random_below(r, 2) ? least : most
+                                  : least + (int)random_below(r, (uint64_t)(most - least + 1)));
+    }
+    for (size_t b = 0; b < padded / 2 * KERNEL_PANEL; b++) panel[b] = any_byte(r, ends);
+}
+
+static void fill_panel_int8(struct random *r, bool ends, size_t padded, unsigned char *panel) {
+    for (size_t b = 0; b < padded * KERNEL_PANEL; b++) panel[b] = any_byte(r, ends);
+}
+
+/* Whatever bytes a panel of integers has, also such as no weight is packed to, by the largest activations. */
 static void test_any_bytes(void **state) {
     (void)state;
-    static const size_t rows[] = {1, 4, 17, 20};
+    static const size_t rows[] = {1, 4, 9, 17, 20};
+    const size_t k = 600, padded = kernel_padded_k(k);
     struct random r = {16};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++)
         for (int ends = 0; ends < 2; ends++) {
-            struct gemm_case p = case_create(&r, WEIGHT_TYPE_INT8, rows[i], 600, 96, false);
+            const enum weight_type type = i % 2 ? WEIGHT_TYPE_INT4 : WEIGHT_TYPE_INT8;
+            struct gemm_case p = case_create(&r, type, rows[i / 2], k, 96, false);
             unsigned char *panels = (unsigned char *)p.panels.data;
             case_strip(&p);
             for (size_t x = 0; x < p.x.count; x++) p.x.data[x] = random_below(&r, 2) ? 1.0f : -1.0f;
-            for (size_t panel = 0; panel < 2; panel++, panels += kernel_panel_bytes(WEIGHT_TYPE_INT8, 600))
-                for (size_t b = 0; b < kernel_padded_k(600) * KERNEL_PANEL; b++)
-                    panels[b] = (unsigned char)(ends ? random_below(&r, 2) * 255 : random_below(&r, 256));
+            for (size_t panel = 0; panel < 2; panel++, panels += kernel_panel_bytes(type, k))
+                (type == WEIGHT_TYPE_INT4 ? fill_panel_int4 : fill_panel_int8)(&r, ends, padded, panels);
             compare_tables(&p);
             case_destroy(&p);
         }

@@ -187,79 +187,48 @@ VECTOR_INLINE void int4_tile(const unsigned char *x, size_t row_bytes, size_t ro
     int_store_sums(total, rows, first, registers, part, sums);
 }
 
-VECTOR_INLINE void int8_columns(const unsigned char *x, size_t row_bytes, size_t rows,
-                                const struct lowp_part *part, struct panel_columns columns, size_t registers,
-                                float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
+/* A part of k by `registers` registers of a panel from the first on, as int8_tile(). */
+typedef void int_tile_fn(const unsigned char *x, size_t row_bytes, size_t rows, const struct lowp_part *part,
+                         size_t first, size_t registers, float (*sums)[KERNEL_PANEL],
+                         const struct weight_prefetch *prefetch);
+
+VECTOR_INLINE void int_columns(int_tile_fn *tile, const unsigned char *x, size_t row_bytes, size_t rows,
+                               const struct lowp_part *part, struct panel_columns columns, size_t registers,
+                               float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
     for (size_t first = columns.first / REGISTER_LANES; first < columns.end / REGISTER_LANES;
          first += registers)
-        int8_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
+        tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
 }
 
-VECTOR_INLINE void int8_part(const unsigned char *x, size_t row_bytes, size_t rows,
-                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
-                             const struct weight_prefetch *prefetch) {
-    const size_t registers = INT8_REGISTERS(rows);
+/* By all columns of a panel, so many registers at once, or by a strip. */
+VECTOR_INLINE void int_part(int_tile_fn *tile, const unsigned char *x, size_t row_bytes, size_t rows,
+                            const struct lowp_part *part, size_t registers, float (*sums)[KERNEL_PANEL],
+                            const struct weight_prefetch *prefetch) {
     if (kernel_columns_are_all(part->columns))
-        int8_columns(x, row_bytes, rows, part, (struct panel_columns){.end = KERNEL_PANEL}, registers, sums,
-                     prefetch);
+        int_columns(tile, x, row_bytes, rows, part, (struct panel_columns){.end = KERNEL_PANEL}, registers,
+                    sums, prefetch);
     else
-        int8_columns(x, row_bytes, rows, part, part->columns, strip_registers(registers), sums, prefetch);
+        int_columns(tile, x, row_bytes, rows, part, part->columns, strip_registers(registers), sums,
+                    prefetch);
 }
 
-VECTOR_INLINE void int4_columns(const unsigned char *x, size_t row_bytes, size_t rows,
-                                const struct lowp_part *part, struct panel_columns columns, size_t registers,
-                                float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
-    for (size_t first = columns.first / REGISTER_LANES; first < columns.end / REGISTER_LANES;
-         first += registers)
-        int4_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
-}
-
-VECTOR_INLINE void int4_part(const unsigned char *x, size_t row_bytes, size_t rows,
-                             const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
-                             const struct weight_prefetch *prefetch) {
-    const size_t registers = INT4_REGISTERS(rows);
-    if (kernel_columns_are_all(part->columns))
-        int4_columns(x, row_bytes, rows, part, (struct panel_columns){.end = KERNEL_PANEL}, registers, sums,
-                     prefetch);
-    else
-        int4_columns(x, row_bytes, rows, part, part->columns, strip_registers(registers), sums, prefetch);
-}
-
-#define INT8_CALL(n) int8_part(x, row_bytes, n, part, sums, prefetch)
+#define INT8_CALL(n) int_part(int8_tile, x, row_bytes, n, part, INT8_REGISTERS(n), sums, prefetch)
 static void int8_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     ROW_SWITCH(INT8_ROWS, rows, INT8_CALL)
 }
 
-#define INT4_CALL(n) int4_part(x, row_bytes, n, part, sums, prefetch)
+#define INT4_CALL(n) int_part(int4_tile, x, row_bytes, n, part, INT4_REGISTERS(n), sums, prefetch)
 static void int4_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
-                             const struct weight_prefetch *prefetch){ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)}
+                             const struct weight_prefetch *prefetch) {
+    ROW_SWITCH(INT4_ROWS, rows, INT4_CALL)
+}
 
 #ifdef INT4_UNPACK
-VECTOR_INLINE
-    void int4_unpacked_columns(const unsigned char *x, size_t row_bytes, size_t rows,
-                               const struct lowp_part *part, struct panel_columns columns, size_t registers,
-                               float (*sums)[KERNEL_PANEL], const struct weight_prefetch *prefetch) {
-    for (size_t first = columns.first / REGISTER_LANES; first < columns.end / REGISTER_LANES;
-         first += registers)
-        int4_unpacked_tile(x, row_bytes, rows, part, first, registers, sums, prefetch);
-}
-
-VECTOR_INLINE void int4_unpacked_part(const unsigned char *x, size_t row_bytes, size_t rows,
-                                      const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
-                                      const struct weight_prefetch *prefetch) {
-    const size_t registers = INT8_REGISTERS(rows);
-    if (kernel_columns_are_all(part->columns))
-        int4_unpacked_columns(x, row_bytes, rows, part, (struct panel_columns){.end = KERNEL_PANEL},
-                              registers, sums, prefetch);
-    else
-        int4_unpacked_columns(x, row_bytes, rows, part, part->columns, strip_registers(registers), sums,
-                              prefetch);
-}
-
-#define INT4_UNPACKED_CALL(n) int4_unpacked_part(x, row_bytes, n, part, sums, prefetch)
+#define INT4_UNPACKED_CALL(n)                                                                                \
+    int_part(int4_unpacked_tile, x, row_bytes, n, part, INT8_REGISTERS(n), sums, prefetch)
 static void int4_unpacked_microkernel(const unsigned char *x, size_t row_bytes, size_t rows,
                                       const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                                       const struct weight_prefetch *prefetch) {

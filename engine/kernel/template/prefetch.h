@@ -14,14 +14,18 @@
 #define PREFETCH_STREAMS 6
 #define CACHE_LINE       64 /* bytes */
 
-/* One line of each stream. They may lie beyond what was allocated: nothing is read. */
+/* So many bytes behind `from`, as an address and no pointer: it may lie beyond what was allocated. Nothing is read. */
+#define PREFETCH_BEHIND(from, bytes, locality)                                                               \
+    __builtin_prefetch((const void *)((uintptr_t)(from) + (bytes)), 0, locality)
+
+/* One line of each stream. */
 VECTOR_INLINE void prefetch_lines(const void *line, size_t spacing) {
-    KERNEL_EACH (i, PREFETCH_STREAMS) __builtin_prefetch((const char *)line + i * spacing, 0, 2);
+    KERNEL_EACH (i, PREFETCH_STREAMS) PREFETCH_BEHIND(line, i * spacing, 2);
 }
 
 /* Bytes that are read soon, into the first-level cache. */
 VECTOR_INLINE void prefetch_near(const void *from, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += CACHE_LINE) __builtin_prefetch((const char *)from + i, 0, 3);
+    for (size_t i = 0; i < bytes; i += CACHE_LINE) PREFETCH_BEHIND(from, i, 3);
 }
 
 /* A strip, sixteen columns of a panel, has a line of each of these rows of a panel, whatever the type of weights. Nothing
@@ -30,7 +34,7 @@ VECTOR_INLINE void prefetch_near(const void *from, size_t bytes) {
 #define STRIP_AHEAD   ((size_t)24)       /* lines */
 
 VECTOR_INLINE void strip_prefetch_first(const void *line) {
-    for (size_t i = 0; i < STRIP_AHEAD; i++) __builtin_prefetch((const char *)line + i * STRIP_SPACING, 0, 3);
+    for (size_t i = 0; i < STRIP_AHEAD; i++) PREFETCH_BEHIND(line, i * STRIP_SPACING, 3);
 }
 
 /* The share of one tile. */
@@ -71,8 +75,7 @@ VECTOR_INLINE void weight_prefetch_alone(const struct weight_prefetch *p, const 
     (void)p, (void)weights, (void)bytes;
 #ifdef PREFETCH_MEMORY_DISTANCE
     if (!p->alone) return;
-    for (size_t i = 0; i < bytes; i += CACHE_LINE)
-        __builtin_prefetch(weights + PREFETCH_MEMORY_DISTANCE + i, 0, 2);
+    for (size_t i = 0; i < bytes; i += CACHE_LINE) PREFETCH_BEHIND(weights, PREFETCH_MEMORY_DISTANCE + i, 2);
 #endif
 }
 
@@ -123,6 +126,6 @@ VECTOR_INLINE void prefetch_burst(struct prefetch_pace *pace, size_t burst_max) 
     if (pace->burst == 0) return;
     prefetch_lines((const void *)pace->line, pace->spacing);
     for (size_t i = 1; burst_max > 1 && i < pace->burst; i++)
-        prefetch_lines((const char *)pace->line + i * pace->step, pace->spacing);
+        prefetch_lines((const void *)(pace->line + i * pace->step), pace->spacing);
     pace->line += pace->advance;
 }

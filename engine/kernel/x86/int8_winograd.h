@@ -56,7 +56,7 @@ VECTOR_INLINE __m256i winograd_unpack_row(const unsigned char *q, size_t k, size
                                           int16_t *odd) {
     __m256i sums = _mm256_setzero_si256();
     for (size_t i = 0; i < k; i += KERNEL_LOWP_K) {
-        prefetch_near(q + next + i, KERNEL_LOWP_K);
+        PREFETCH_BEHIND(q, next + i, 3);
         KERNEL_EACH (half, KERNEL_LOWP_K / REGISTER_BYTES) {
             const size_t at = i + half * REGISTER_BYTES;
             const __m256i bytes = load_bytes(q + at);
