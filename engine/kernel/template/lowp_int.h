@@ -15,7 +15,8 @@
  *   - int8_step(x, row_bytes, rows, w, registers, sum): adds INT8_STEP products to each sum;
  *   - INT4_COMPENSATION: 8, or 0 where int4_add_group() takes the 8 away itself;
  *   - int4_group(x, row_bytes, rows, w, registers, sum): adds the products of a group, of weights with 8
- *     added, to each sum (or makes what int4_add_group() takes for it, where that is 0 before);
+ *     added, to each sum; with an INT4_COMPENSATION of 0, where sums start at 0, it may leave them in any form
+ *     that int4_add_group() takes;
  *   - INT8_MANY, INT4_MANY: where more rows than their few_rows are multiplied in another way, a struct
  *     lowp_kernel; and INT8_MANY_BYTES, INT4_MANY_BYTES, which it unpacks at most;
  *   - INT4_UNPACK, if it pays to unpack int4 for several tiles: a lowp_unpack_fn to the bytes of a part of int8;
