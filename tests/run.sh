@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing (Debian packages), builds in build/test-*, and runs every test: plain by gcc, with warnings as errors;
 # then beside each other: all under ASan and UBSan with coverage against its floors, the threaded ones under TSan by clang, with
-# warnings as errors, and the checks of the sources (tests/tidy); the kernels' for AArch64; the installation and the files of
-# deploy/; and clients from PyPI where that can be reached.
+# warnings as errors, and the checks of the sources (tests/tidy); the kernels' for AArch64, and with PRENORM_WHOLE=yes for
+# every set of x86; the installation and the files of deploy/; and clients from PyPI where that can be reached.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 logs=$root/build/logs
@@ -207,6 +207,9 @@ beside() {
 
 arm64() { step "arm64" bash "$root/tests/arm64/run.sh"; }
 
+# Minutes, most of them of the compiler: nightly.sh has it.
+emulated() { [[ -z ${PRENORM_WHOLE:-} ]] || step "emulated" bash "$root/tests/emulated/run.sh"; }
+
 main() {
     local line
     install_packages build test gates
@@ -214,8 +217,8 @@ main() {
     (install_packages arm64) || true
     mkdir -p "$logs" || fail "cannot make $logs"
     step "plain" plain
-    # The last three wait most of their time, in which the first goes on.
-    beside sanitized arm64 installed asked
+    # Those of arm64, installed and asked wait most of their time, in which the first goes on.
+    beside sanitized arm64 emulated installed asked
     echo
     echo "== summary ($SECONDS s)"
     for line in "${results[@]}"; do echo "$line"; done
