@@ -24,10 +24,13 @@ static void remove_all(void) {
     rmdir(folder_path);
 }
 
-/* SA_RESETHAND: raised again, the signal does what it does by itself. */
+/* SA_RESETHAND: raised again, the signal does what it does by itself. A file that is not there yet sets errno, which is not
+ * the handler's. */
 static void on_signal(int number) {
+    const int before_signal = errno;
     remove_all();
     raise(number);
+    errno = before_signal;
 }
 
 static void catch_signals(void) {
