@@ -31,8 +31,8 @@ struct model_file {
     enum norm_form form;
     enum weight_type weights, head; /* of its linears, and of the head */
     bool rotated;                   /* the model was (folded_model_rotate), as its layout says */
-    bool massive
-        [MODEL_LAYERS_MAX]; /* int8: the layers of MLPs with massive activations (engine/fold/massive.h) */
+    /* int8: the layers of MLPs with massive activations (engine/fold/massive.h). */
+    bool massive[MODEL_LAYERS_MAX];
     struct adapter_identity adapter; /* that was merged; name "": none */
     struct calibration_identity calibration;
     struct model_file_texts texts;

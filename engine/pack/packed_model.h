@@ -19,8 +19,8 @@
 /* Behind either of them, where an int4 model's head is in int4 too. */
 #define PACKED_LAYOUT_HEAD4 "-head4"
 
-/* Types of a model's linears, but for those that are finer (packed_values_type, packed_mlp_type, packed_mlp_output_type), and of its head, but for
- * its first rows (packed_common_rows). */
+/* Types of a model's linears, but for those that are finer (packed_values_type, packed_mlp_type, packed_mlp_output_type),
+ * and of its head, but for its first rows (packed_common_rows). */
 struct packed_types {
     enum weight_type linears, head;
 };

@@ -8,6 +8,7 @@
 #include "server/api/api_memory.h"
 #include "server/api/fields.h"
 #include "server/api/json_body.h"
+#include "server/api/structured.h"
 #include "server/completion/answer_shape.h"
 #include "server/completion/chat_prompt.h"
 #include "server/completion/infill.h"
@@ -15,7 +16,6 @@
 #include "server/completion/embedding.h"
 #include "server/completion/prompt.h"
 #include "server/completion/score.h"
-#include "server/api/structured.h"
 #include "server/completion/structured.h"
 
 struct completion *completion_create(struct engine *engine, enum api_endpoint endpoint, const char *model,

@@ -23,7 +23,8 @@ void json_write_float(struct bytes *out, float value);
  * so anything below -9999 and NaN is -9999.0, as the OpenAI API has it. */
 void json_write_logprob(struct bytes *out, float value);
 
-/* A whole value, without white space; members in their order, real numbers with all of their digits. As deep as the value is. */
+/* A whole value, without white space; members in their order, real numbers with all of their digits. As deep as the value is.
+ * In place of json_dumps, which looks for circles by a table of printed addresses: the dearest part of reading a large schema. */
 void json_write_value(struct bytes *out, const json_t *value);
 
 /* A comma unless the value is the first after the '[' or '{' that stands last in out. */

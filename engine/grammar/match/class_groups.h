@@ -14,8 +14,8 @@ struct class_groups {
 struct class_code {
     rules_expression expression; /* RULES_NONE: nothing is kept here */
     uint64_t first;              /* groups that a text may begin with; those beyond ASCII are all or none */
-    bool
-        is_code; /* in one way: no text begins another one, and none is empty; false also where that is not known */
+    /* In one way: no text begins another one, and none is empty; false also where that is not known. */
+    bool is_code;
 };
 
 /* The expressions of characters that a grammar repeats are few; those that were looked at last, by their numbers. */

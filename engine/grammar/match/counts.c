@@ -162,14 +162,6 @@ static bool apply(struct masks *s, const struct leaf_mask *from, uint32_t most) 
     return true;
 }
 
-/* Plain tokens have as many parts as characters. */
-static void cut_plain(struct masks *s, uint32_t most) {
-    const struct grammar_vocabulary *v = s->vocabulary;
-    const uint32_t *all = v->plain[PLAIN_LENGTH_MAX], *slice = v->plain[most - 1];
-    for (size_t i = 0, words = vocabulary_words(v); i < words; i++)
-        s->bits[i] = (s->bits[i] & ~all[i]) | slice[i];
-}
-
 bool counts_make_mask(struct masks *s, const struct leaf_loop *loop, const struct leaf_mask *from) {
     struct rules *r = s->matcher->rules;
     struct walk w = {.s = s, .skips_plain = loop_is_plain(loop), .most = loop->length_max};
@@ -177,7 +169,8 @@ bool counts_make_mask(struct masks *s, const struct leaf_loop *loop, const struc
     w.part = dfa_state_of(r, loop->part);
     if (w.part == RULES_NONE) return false;
     token_bits_copy(s->bits, vocabulary_words(s->vocabulary), &from->set);
-    if (w.skips_plain && w.most <= PLAIN_LENGTH_MAX) cut_plain(s, w.most);
+    /* Plain tokens have as many parts as characters. */
+    if (w.skips_plain && w.most <= PLAIN_LENGTH_MAX) masks_cut_plain(s, w.most);
     s->exit_count = 0;
     begin_exits(&w.cursor, from);
     bool is_kept = from != &s->passing;

@@ -175,6 +175,13 @@ uint32_t masks_plain_length(const struct masks *s, const struct leaf_loop *loop,
     return loop_is_plain(loop) && loop->length_max == length && !goes_on ? UINT8_MAX : length;
 }
 
+void masks_cut_plain(struct masks *s, uint32_t length) {
+    const struct grammar_vocabulary *v = s->vocabulary;
+    const uint32_t *all = v->plain[PLAIN_LENGTH_MAX], *slice = v->plain[length - 1];
+    for (size_t i = 0, words = vocabulary_words(v); i < words; i++)
+        s->bits[i] = (s->bits[i] & ~all[i]) | slice[i];
+}
+
 static bool spend_words(struct masks *s) {
     return rules_spend(s->matcher->rules, vocabulary_words(s->vocabulary) / WORDS_A_STEP);
 }

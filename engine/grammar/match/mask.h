@@ -26,8 +26,8 @@ struct leaf_mask {
     size_t exit_count;
     /* Of a loop without a limit, where one of the same loop with a limit has been made (counts.h): */
     bool has_counts;
-    struct counted_token
-        *counted; /* the fewest times first; without short plain ones, and those of which it is not begun */
+    /* The fewest times first; without short plain ones, and those in which it is not begun. */
+    struct counted_token *counted;
     size_t counted_count, counted_capacity;
     uint32_t *exit_counts; /* by nodes of the exits */
     size_t exit_counts_count, exit_counts_capacity;
@@ -44,8 +44,8 @@ struct mask_level {
     uint32_t node, end, state;
     uint32_t loop;  /* of the leaf's state */
     dfa_state like; /* that of the leaf whose mask is gone by; or of the part that is counted */
-    uint32_t
-        count;  /* of characters to the node, all of s->slice_groups, UINT32_MAX: not all are; or of parts */
+    /* Of characters to the node, all of s->slice_groups, UINT32_MAX: not all are; or of parts. */
+    uint32_t count;
     bool exits; /* the leaf may end here, which is not noted yet */
 };
 
@@ -70,8 +70,8 @@ struct masks {
     uint32_t *bits; /* [words] */
     bool wants_exits;
     uint32_t plain_length; /* nodes whose plain tokens are so long at most are done with; 0: none */
-    uint64_t
-        slice_groups; /* so are nodes whose tokens have these groups alone and are so long at most; 0: none */
+    /* So are nodes whose tokens have these groups alone and are so long at most; 0: none. */
+    uint64_t slice_groups;
     uint32_t slice_length;
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
@@ -98,6 +98,9 @@ uint32_t masks_find_loop(struct masks *s, dfa_state leaf);
 /* Nodes whose plain tokens are so long at most need no walk, where there is a slice for those of `length`. Where a loop
  * takes as many and no more longer ones are not allowed, unless they go on behind the leaf. */
 uint32_t masks_plain_length(const struct masks *s, const struct leaf_loop *loop, uint32_t length);
+/* Puts the plain tokens of at most so many characters, 1 to PLAIN_LENGTH_MAX, into the mask in the making, in place of all plain
+ * ones that it has. */
+void masks_cut_plain(struct masks *s, uint32_t length);
 /* Nodes at which the leaf whose mask is in the making may end. False: failed. */
 bool masks_add_exits(struct masks *s, uint32_t first, uint32_t end);
 /* Whether so many bytes may be kept. */

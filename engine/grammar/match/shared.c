@@ -45,14 +45,11 @@ static bool step_shared(struct masks *s, uint32_t node, struct mask_level **leve
 /* Where longer plain tokens than there is a slice for are not allowed: those that are no longer, in place of all. Then
  * s->plain_length is not 0, and their nodes need no walk. */
 static void cut_plain(struct masks *s, const struct leaf_loop *loop) {
-    const struct grammar_vocabulary *v = s->vocabulary;
     uint32_t length = loop->length_max;
     s->plain_length = 0;
     if (length > PLAIN_LENGTH_MAX || !loop_is_plain(loop) || masks_plain_length(s, loop, length) != UINT8_MAX)
         return;
-    const uint32_t *all = v->plain[PLAIN_LENGTH_MAX], *slice = v->plain[length - 1];
-    for (size_t i = 0, words = vocabulary_words(v); i < words; i++)
-        s->bits[i] = (s->bits[i] & ~all[i]) | slice[i];
+    masks_cut_plain(s, length);
     s->plain_length = UINT8_MAX;
 }
 

@@ -10,8 +10,8 @@ struct token_slices {
     uint64_t groups;  /* byte_groups.h */
     uint32_t *bits;   /* [words]: all of these tokens, */
     uint32_t *tokens; /* and their ids, the shortest first */
-    uint32_t
-        ends[PLAIN_LENGTH_MAX + 2]; /* behind those of at most so many characters; the last: of any length */
+    /* Behind those of at most so many characters; the last: of any length. */
+    uint32_t ends[PLAIN_LENGTH_MAX + 2];
 };
 
 enum { SLICES_KEPT = 8 };

@@ -12,9 +12,9 @@
 
 /* A walk looks at most of it together: so it is one entry. */
 struct trie_node {
-    uint64_t
-        groups;   /* the bytes of the node and below it, in groups (byte_groups.h), which begin a character */
-    uint32_t end; /* behind the last node of the subtree */
+    /* The bytes of the node and below it, in groups (byte_groups.h), which begin a character. */
+    uint64_t groups;
+    uint32_t end;   /* behind the last node of the subtree */
     uint32_t first; /* token of the subtree; the node's own end where the next node's begin */
     uint8_t byte;   /* that leads to the node */
     uint8_t height; /* characters that begin below it, on the way that has most; 255: or more */

@@ -1,6 +1,7 @@
 /* int4 of many rows with AVX2. Eight pairs of products of at most 15 * 127 fit into 16 bits: a group is summed there, in two
- * instructions for 32 products, and only its sum is widened, by a multiplication by its scale m. A weight is m * (q + 8) + (c - 8 m), where q + 8 is what is
- * stored: the second term is multiplied by the sum of the group's activations, for two groups at once.
+ * instructions for 32 products, and only its sum is widened, by a multiplication by its scale m. A weight is
+ * m * (q + 8) + (c - 8 m), where q + 8 is what is stored: the second term is multiplied by the sum of the group's activations,
+ * for two groups at once.
  *
  * Weights are unpacked to bytes. Of two groups of a panel there are, in lines of 48 columns: sixteen of bytes, for four of k
  * each, as int8 has them; two of (m, m), pairs of 16 bits, one of each group; and one of c - 8 m of both. */
