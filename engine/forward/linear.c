@@ -7,10 +7,14 @@
  * step: every panel comes from memory once, and how a tile stays in the caches is the kernel's affair. Tiles are numbered
  * along the panels, so that each worker streams one contiguous part of the weights. Smaller tiles mean less waiting for the
  * slowest worker at the end. Runs are as even as whole panels can be, by their bytes, and as many for each worker. With few
- * panels for each worker that is not even enough: runs are then of strips, sixteen columns each. */
+ * panels for each worker that is not even enough: runs are then of strips, sixteen columns each, or of some rows of a panel or
+ * a strip. Those of the same weights are next to each other in a run, so that neighbours read them, two as a rule. */
 #define PANEL_STRIPS     (KERNEL_PANEL / KERNEL_LANES)
 #define STRIP_BYTES      (KERNEL_LANES * 4) /* from strip to strip in a panel's first line, whatever the type */
-#define BLOCK_ROWS       64                 /* at least, where rows are split */
+#define BLOCK_ROWS       64                 /* at least, of tiles of panels by blocks of rows */
+#define FEW_UNIT_ROWS    4                  /* likewise of some rows of a panel or strip, and */
+#define MANY_UNIT_ROWS   16                 /* where there are rows of two blocks or more */
+#define READ_ROWS        4                  /* rows whose sums take about as long as reading the weights */
 #define RUN_BYTES        ((size_t)32 << 10) /* of weights, at least: claiming a tile has a cost */
 #define RUN_PANELS       4 /* of low-precision weights: a panel's epilogue overlaps the next */
 #define TILES_PER_WORKER 4 /* with fewer tiles, rows are split into more blocks */
@@ -33,55 +37,122 @@ static size_t longest_run(const struct packed_linear *linear) {
     return higher(1, RUN_BYTES / kernel_panel_bytes(linear->type, linear->in));
 }
 
-/* Whether strips let the slowest worker be done earlier, by more than they cost: a strip reads a third of each line of a
- * panel. Rows of more than one block are split instead. */
-static bool takes_strips(const struct forward *f, const struct packed_linear *const *linear, size_t count,
-                         size_t rows) {
-    const size_t threads = workers_count(f->workers);
-    size_t panels = 0, strips = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (rows > f->kernels->strip_rows[linear[i]->type]) return false;
-        panels += kernel_panels(linear[i]->out);
-        strips += divide_up(linear[i]->out, KERNEL_LANES);
-    }
-    const size_t by_panels = lower(strips, divide_up(panels, threads) * PANEL_STRIPS),
-                 by_strips = divide_up(strips, threads);
-    return rows < 2 * BLOCK_ROWS && by_panels * 8 > by_strips * 9;
+static size_t panels_of(const struct packed_linear *const *linear, size_t count) {
+    size_t panels = 0;
+    for (size_t i = 0; i < count; i++) panels += kernel_panels(linear[i]->out);
+    return panels;
 }
 
-/* Runs of whole panels. */
-static size_t panel_runs(const struct packed_linear *const *linear, size_t count, size_t threads) {
-    size_t panels = 0, runs = 0;
+static size_t strips_of(const struct packed_linear *const *linear, size_t count) {
+    size_t strips = 0;
+    for (size_t i = 0; i < count; i++) strips += divide_up(linear[i]->out, KERNEL_LANES);
+    return strips;
+}
+
+/* Else a strip takes as long as its panel. */
+static bool may_take_strips(const struct forward *f, const struct packed_linear *const *linear, size_t count,
+                            size_t rows) {
+    for (size_t i = 0; i < count; i++)
+        if (rows > f->kernels->strip_rows[linear[i]->type]) return false;
+    return true;
+}
+
+/* What runs are made of: `strips` of a panel, all or one, by the rows of one of so many blocks. */
+struct unit {
+    size_t strips, blocks, rows;
+};
+
+/* The smallest block of rows; where a kernel takes more of them at once than that, it has those. */
+static size_t least_rows(const struct forward *f, const struct packed_linear *const *linear, size_t count,
+                         size_t rows) {
+    size_t least = rows < 2 * BLOCK_ROWS ? FEW_UNIT_ROWS : MANY_UNIT_ROWS;
     for (size_t i = 0; i < count; i++) {
-        panels += kernel_panels(linear[i]->out);
-        runs += divide_up(kernel_panels(linear[i]->out), threads * longest_run(linear[i])) * threads;
+        const size_t at_once = f->kernels->tile_rows[linear[i]->type];
+        if (at_once > 2 * least) least = at_once;
     }
+    return least;
+}
+
+/* Of the worker that has most units, in no unit of time. Strips take longer, since they read a third of each line of a panel,
+ * and blocks have to save something. */
+static size_t slowest(const struct unit *unit, size_t units, size_t threads) {
+    const size_t own = divide_up(units, threads);
+    size_t reads = own / unit->blocks + 2; /* of weights: the first and the last by some of their blocks */
+    if (own % unit->blocks == 0) reads = own / unit->blocks;
+    if (unit->blocks % own == 0) reads = 1;
+    const size_t eighths = 8 + (unit->strips == 1) + (unit->blocks > 1);
+    return unit->strips * (own * unit->rows + reads * READ_ROWS) * eighths;
+}
+
+/* Those with which the slowest worker is done first. */
+static struct unit choose_unit(const struct forward *f, const struct packed_linear *const *linear,
+                               size_t count, size_t rows) {
+    const size_t panels = panels_of(linear, count), strips = strips_of(linear, count),
+                 blocks = divide_up(rows, least_rows(f, linear, count, rows)),
+                 block_rows = divide_up(rows, blocks);
+    const struct unit choices[] = {
+        {PANEL_STRIPS, 1, rows}, {1, 1, rows}, {PANEL_STRIPS, blocks, block_rows}, {1, blocks, block_rows}};
+    const size_t kinds = sizeof choices / sizeof *choices;
+    size_t best = 0, least = SIZE_MAX;
+    for (size_t i = 0; i < kinds; i++) {
+        const struct unit *unit = &choices[i];
+        if (unit->strips == 1 && !may_take_strips(f, linear, count, rows)) continue;
+        const size_t units = (unit->strips == 1 ? strips : panels) * unit->blocks,
+                     time = slowest(unit, units, workers_count(f->workers));
+        if (time < least) least = time, best = i;
+    }
+    return choices[best];
+}
+
+/* Runs of whole panels by all rows. */
+static size_t panel_runs(const struct packed_linear *const *linear, size_t count, size_t threads) {
+    const size_t panels = panels_of(linear, count);
+    size_t runs = 0;
+    for (size_t i = 0; i < count; i++)
+        runs += divide_up(kernel_panels(linear[i]->out), threads * longest_run(linear[i])) * threads;
     return lower(panels, higher(runs, threads * TILES_PER_WORKER));
 }
 
-/* So many for each worker that a run has the strips of a panel, if it can. */
-static size_t strip_runs(const struct tiling *tiling, size_t threads) {
-    size_t strips = 0;
-    for (size_t i = 0; i < tiling->parts; i++) strips += tiling->units[i];
-    const size_t each = lower(TILES_PER_WORKER, higher(1, strips / (threads * PANEL_STRIPS)));
-    return lower(strips, threads * each);
+/* Runs of smaller units: so many for each worker that a run is worth a panel, if it can. */
+static size_t unit_runs(const struct tiling *tiling, size_t threads) {
+    const size_t panel = PANEL_STRIPS * lower(tiling->rows, BLOCK_ROWS);
+    size_t units = 0;
+    for (size_t i = 0; i < tiling->parts; i++) units += tiling->units[i];
+    const size_t worth = units * tiling->strips * tiling->unit_rows / (threads * panel);
+    return lower(units, threads * lower(TILES_PER_WORKER, higher(1, worth)));
+}
+
+/* Of panels by all rows, or where there are many by blocks of them. */
+static void make_panel_tiles(struct tiling *tiling, size_t runs, size_t threads) {
+    const size_t wanted = divide_up(threads * TILES_PER_WORKER, runs),
+                 blocks = higher(1, lower(wanted, tiling->rows / BLOCK_ROWS));
+    tiling->runs = runs;
+    tiling->block_rows = divide_up(divide_up(tiling->rows, blocks), KERNEL_LANES) * KERNEL_LANES;
+    tiling->tiles = runs * divide_up(tiling->rows, tiling->block_rows);
 }
 
 static struct tiling tiling_of(const struct forward *f, const struct packed_linear *const *linear,
                                size_t count, size_t rows) {
-    const size_t threads = workers_count(f->workers);
-    const bool strips = takes_strips(f, linear, count, rows);
-    struct tiling tiling = {.rows = rows, .parts = count, .strips = strips ? 1 : PANEL_STRIPS};
+    const size_t threads = workers_count(f->workers), runs = panel_runs(linear, count, threads);
+    struct unit unit = {PANEL_STRIPS, 1, rows};
+    if (runs * (rows / BLOCK_ROWS) < threads * TILES_PER_WORKER) unit = choose_unit(f, linear, count, rows);
+    struct tiling tiling = {.rows = rows,
+                            .parts = count,
+                            .strips = unit.strips,
+                            .blocks = unit.blocks,
+                            .unit_rows = unit.rows,
+                            .block_rows = rows};
     for (size_t i = 0; i < count; i++) {
-        tiling.units[i] = strips ? divide_up(linear[i]->out, KERNEL_LANES) : kernel_panels(linear[i]->out);
-        tiling.bytes[i] = kernel_panel_bytes(linear[i]->type, linear[i]->in) * tiling.strips / PANEL_STRIPS;
+        const size_t panels = kernel_panels(linear[i]->out), strips = divide_up(linear[i]->out, KERNEL_LANES),
+                     bytes = kernel_panel_bytes(linear[i]->type, linear[i]->in) * unit.strips / PANEL_STRIPS;
+        tiling.units[i] = (unit.strips == 1 ? strips : panels) * unit.blocks;
+        tiling.bytes[i] = bytes / unit.blocks;
         tiling.all_bytes += tiling.units[i] * tiling.bytes[i];
     }
-    tiling.runs = strips ? strip_runs(&tiling, threads) : panel_runs(linear, count, threads);
-    const size_t blocks =
-        higher(1, lower(divide_up(threads * TILES_PER_WORKER, tiling.runs), rows / BLOCK_ROWS));
-    tiling.block_rows = divide_up(divide_up(rows, blocks), KERNEL_LANES) * KERNEL_LANES;
-    tiling.tiles = tiling.runs * divide_up(rows, tiling.block_rows);
+    if (unit.strips == PANEL_STRIPS && unit.blocks == 1)
+        make_panel_tiles(&tiling, runs, threads);
+    else
+        tiling.tiles = tiling.runs = unit_runs(&tiling, threads);
     return tiling;
 }
 
@@ -100,16 +171,14 @@ static const struct tiling *tiling_at(const struct forward *f, size_t place, siz
     return tiling;
 }
 
-/* The first strip of a part that belongs to a run or to a later one: where that part of all bytes has been passed, rounded
- * to whole units. */
+/* The first unit of a part that belongs to a run or to a later one: where that part of all bytes has been passed, rounded. */
 static size_t run_start(const struct tiling *tiling, size_t run, size_t part) {
     size_t bytes = (size_t)((uint64_t)tiling->all_bytes * run / tiling->runs);
     for (size_t i = 0; i < part; i++) {
         const size_t before = tiling->units[i] * tiling->bytes[i];
         bytes = bytes < before ? 0 : bytes - before;
     }
-    const size_t unit = (bytes + tiling->bytes[part] / 2) / tiling->bytes[part];
-    return lower(unit, tiling->units[part]) * tiling->strips;
+    return lower((bytes + tiling->bytes[part] / 2) / tiling->bytes[part], tiling->units[part]);
 }
 
 struct tiled_gemm {
@@ -131,7 +200,8 @@ static const void *tile_weights(const struct packed_linear *const *linear, const
     const size_t run = tile % tiling->runs;
     for (size_t i = 0; i < tiling->parts; i++) {
         const size_t first = run_start(tiling, run, i);
-        if (first < run_start(tiling, run + 1, i)) return strip_weights(linear[i], first);
+        if (first < run_start(tiling, run + 1, i))
+            return strip_weights(linear[i], first / tiling->blocks * tiling->strips);
     }
     return NULL;
 }
@@ -176,26 +246,43 @@ static void run_strips(const struct forward *f, struct gemm_piece *p, const void
     }
 }
 
+static void run_piece(const struct tiled_gemm *g, struct gemm_piece *p, const void *prefetch) {
+    if (g->now->strips < PANEL_STRIPS) {
+        run_strips(g->forward, p, prefetch);
+        return;
+    }
+    p->gemm.base.prefetch = prefetch;
+    run_panels(g->forward, p, p->first / PANEL_STRIPS, (p->end - p->first) / PANEL_STRIPS);
+}
+
+/* Units [first, end) of a part, as many as there are by all rows together; before and behind them those of the same weights. */
+static void run_units(const struct tiled_gemm *g, size_t part, size_t row, size_t first, size_t end,
+                      const void *prefetch) {
+    const struct tiling *tiling = g->now;
+    const size_t blocks = tiling->blocks;
+    for (size_t unit = first, count; unit < end; unit += count) {
+        const size_t block = unit % blocks, left = end - unit, strip = unit / blocks * tiling->strips,
+                     own_row = row + block * tiling->unit_rows;
+        const bool whole = block == 0 && left >= blocks;
+        count = whole ? left / blocks * blocks : lower(left, blocks - block);
+        const size_t own_rows = whole ? tiling->block_rows : count * tiling->unit_rows;
+        struct gemm_piece p = {.linear = g->linears[part],
+                               .gemm = g->gemm[part],
+                               .row = own_row,
+                               .rows = lower(tiling->rows - own_row, own_rows),
+                               .first = strip,
+                               .end = strip + divide_up(count, blocks) * tiling->strips};
+        const void *next = strip_weights(p.linear, (unit + count) / blocks * tiling->strips);
+        run_piece(g, &p, unit + count < end ? next : prefetch);
+    }
+}
+
 static void run_tile(void *context, size_t tile, size_t worker) {
     const struct tiled_gemm *g = context;
-    const struct tiling *tiling = g->now;
-    const size_t run = tile % tiling->runs, row = tile / tiling->runs * tiling->block_rows;
+    const size_t run = tile % g->now->runs, row = tile / g->now->runs * g->now->block_rows;
     const void *prefetch = weights_after(g, tile, worker);
-    for (size_t i = 0; i < tiling->parts; i++) {
-        struct gemm_piece p = {.linear = g->linears[i],
-                               .gemm = g->gemm[i],
-                               .row = row,
-                               .rows = lower(tiling->rows - row, tiling->block_rows),
-                               .first = run_start(tiling, run, i),
-                               .end = run_start(tiling, run + 1, i)};
-        if (p.first == p.end) continue;
-        if (tiling->strips < PANEL_STRIPS) {
-            run_strips(g->forward, &p, prefetch);
-        } else {
-            p.gemm.base.prefetch = prefetch;
-            run_panels(g->forward, &p, p.first / PANEL_STRIPS, (p.end - p.first) / PANEL_STRIPS);
-        }
-    }
+    for (size_t i = 0; i < g->now->parts; i++)
+        run_units(g, i, row, run_start(g->now, run, i), run_start(g->now, run + 1, i), prefetch);
 }
 
 static struct gemm gemm_of(const struct linear_call *call) {

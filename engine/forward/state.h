@@ -27,13 +27,16 @@ struct attention_unit {
     bool stores_first;  /* keys and values of its rows are stored before any tile runs */
 };
 
-/* How linears that run together are split into tiles: runs of panels, or of strips, by blocks of rows (linear.c). */
+/* How linears that run together are split into tiles: runs of units, by blocks of rows where there are many (linear.c). A unit
+ * is a panel or a strip by some rows, and those of the same weights come one after the other. */
 #define JOINED_MAX 2
 struct tiling {
-    size_t rows;                                 /* that it is for; 0: it is not there yet */
-    size_t parts;                                /* linears */
-    size_t units[JOINED_MAX], bytes[JOINED_MAX]; /* of each: panels or strips, and the bytes of one */
-    size_t strips;                               /* of a unit: 1, or those of a panel */
+    size_t rows;  /* that it is for; 0: it is not there yet */
+    size_t parts; /* linears */
+    size_t units[JOINED_MAX],
+        bytes[JOINED_MAX];    /* of each; bytes: of one, its share of them where rows are split */
+    size_t strips;            /* of a unit: 1, or those of a panel */
+    size_t blocks, unit_rows; /* units of the same weights, and rows of each: one as a rule */
     size_t all_bytes, runs, block_rows, tiles;
 };
 

@@ -96,10 +96,38 @@ static void test_wide_gates(void **state) {
     test_folder_remove(folder);
 }
 
+static void count_run(void *context, size_t tiles, enum workers_event event) {
+    size_t *runs = context;
+    if (event == WORKERS_RUN_BEGINS) runs[tiles]++;
+}
+
+/* Of 24 and 72 strips of a layer each of 64 threads has a tile, since they are split by rows too. */
+static void test_few_strips_are_split_by_rows(void **state) {
+    (void)state;
+    enum { THREADS = 64, ROWS = 32, LAYER_LINEARS = 4, TILES_MAX = 10000 };
+    static size_t runs[TILES_MAX];
+    char *folder = test_folder_create();
+    struct workers *workers = NULL;
+    struct fixture f;
+    struct error e;
+    assert_ok(bench_write_config("{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"n_embd\": 384, "
+                                 "\"n_inner\": 384, \"n_head\": 4, \"n_layer\": 1, \"n_positions\": 64}",
+                                 folder, &e));
+    assert_ok(workers_create_alone(THREADS, &workers, &e));
+    fixture_init_workers(&f, folder, NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32, workers);
+    workers_observe(workers, count_run, runs);
+    fixture_plan(&f, 1, (size_t[]){0}, (size_t[]){ROWS}, (size_t[]){0});
+    forward_step(f.forward, f.entries, 1);
+    assert_int_equal(runs[THREADS], LAYER_LINEARS);
+    fixture_deinit(&f);
+    test_folder_remove(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_and_places_change_no_bit),
         cmocka_unit_test(test_wide_gates),
+        cmocka_unit_test(test_few_strips_are_split_by_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
