@@ -1,6 +1,6 @@
 /* exp and the activations over the whole range of floats: every table against the scalar one bit by bit, and
- * the scalar one against double precision. exp is reached as exp_sum of one number, an activation as a gate
- * with up = 1. */
+ * the scalar one against double precision. exp is reached as exp_sum of one number, and as the weights of
+ * attention; an activation as a gate with up = 1. */
 #include "tests/kernels/kernel_test.h"
 
 /* Under a sanitizer, which sees memory and no rounding, a part of the numbers. */
@@ -157,6 +157,60 @@ static void test_same_bits_in_every_table(void **state) {
     sweep(15013, compare_block, NULL);
 }
 
+/* The lane sums that attention leaves of one block: e^(score - largest) of each key. Scores are those of keys of one
+ * dimension by a query of 1. */
+static void attention_weights(const struct kernel_table *table, const float *keys, float *weights) {
+    float memory[2 * KERNEL_LANES] = {0}, state[3 * KERNEL_LANES], out;
+    const float one = 1.0f;
+    const uint32_t page = 0;
+    const struct attention_row row = {.q = &one, .out = &out, .pages = &page, .position = KERNEL_LANES - 1};
+    const struct attention a = {.rows = &row,
+                                .group = 1,
+                                .head_dim = 1,
+                                .scale = 1.0f,
+                                .pool = (const unsigned char *)memory,
+                                .cache = {.type = KV_TYPE_F32, .values = KERNEL_LANES * sizeof(float)},
+                                .page_tokens = KERNEL_LANES,
+                                .page_stride = sizeof memory};
+    memcpy(memory, keys, KERNEL_LANES * sizeof *keys);
+    assert_int_equal(kernel_attention_state(1), 3 * KERNEL_LANES);
+    table->attention_chunk(&a, 0, 1, 0, state);
+    memcpy(weights, state + KERNEL_LANES, KERNEL_LANES * sizeof *weights);
+}
+
+/* Of 0 and numbers below, which attention takes in fewer operations than exp_sum. */
+static void compare_attention(const float *x, void *context) {
+    (void)context;
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    const size_t count = kernel_available(tables);
+    for (size_t i = 0; i + KERNEL_LANES <= BLOCK; i += KERNEL_LANES) {
+        float keys[KERNEL_LANES], expected[KERNEL_LANES], found[KERNEL_LANES];
+        for (size_t j = 0; j < KERNEL_LANES; j++) {
+            keys[j] = isnan(x[i + j]) || j == 0 ? 0.0f : -fabsf(x[i + j]);
+            expected[j] = exp_of(keys[j]);
+        }
+        for (size_t t = 0; t < count; t++) {
+            attention_weights(tables[t], keys, found);
+            assert_same_bits(expected, found, KERNEL_LANES, "%s weights of attention", tables[t]->name);
+        }
+    }
+}
+
+static void test_weights_of_attention_are_exp(void **state) {
+    (void)state;
+    sweep(2003, compare_attention, NULL);
+}
+
+static void test_weights_of_attention_at_the_ends(void **state) {
+    (void)state;
+    const float keys[KERNEL_LANES] = {0.0f,    -0.0f,   -1e-45f,   -0x1p-126f, -0.34657f, -0.34658f,
+                                      -86.99f, -87.0f,  -87.2999f, -87.3f,     -87.31f,   -88.8f,
+                                      -89.0f,  -104.0f, -3e38f,    -INFINITY};
+    float x[BLOCK] = {0};
+    memcpy(x, keys, sizeof keys);
+    compare_attention(x, NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exp_within_one_ulp),
@@ -164,6 +218,8 @@ int main(void) {
         cmocka_unit_test(test_activations_against_double),
         cmocka_unit_test(test_activations_of_special_values),
         cmocka_unit_test(test_same_bits_in_every_table),
+        cmocka_unit_test(test_weights_of_attention_are_exp),
+        cmocka_unit_test(test_weights_of_attention_at_the_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,6 +162,14 @@ VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector
     return v;
 }
 
+VECTOR_INLINE struct vector vector_scale_down(struct vector v, struct vector shifted) {
+    EACH_PART {
+        const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(shifted.part[i]), 23);
+        v.part[i] = vmulq_f32(v.part[i], vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(0x3f800000))));
+    }
+    return v;
+}
+
 VECTOR_INLINE float vector_sum(struct vector v) {
     const float32x4_t four = vaddq_f32(vaddq_f32(v.part[0], v.part[2]), vaddq_f32(v.part[1], v.part[3]));
     const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));

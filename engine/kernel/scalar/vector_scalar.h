@@ -150,6 +150,16 @@ VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector
     return v;
 }
 
+/* The same for n <= 0, by one multiplication. NaN where v is NaN; else, where n < -126, of no account. */
+VECTOR_INLINE struct vector vector_scale_down(struct vector v, struct vector shifted) {
+    EACH_LANE {
+        uint32_t bits;
+        memcpy(&bits, &shifted.lane[i], sizeof bits);
+        v.lane[i] *= vector_bits_to_float((int32_t)((bits << 23) + 0x3f800000u));
+    }
+    return v;
+}
+
 /* The lanes added pairwise: lane i += lane i+8, then +4, +2, +1. */
 VECTOR_INLINE float vector_sum(struct vector v) {
     for (size_t half = KERNEL_LANES / 2; half > 0; half /= 2)

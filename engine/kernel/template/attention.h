@@ -53,7 +53,7 @@ static void attention_add_state(struct attention_state *state, const struct atte
     const bool rises = next->largest > state->largest, falls = state->largest > next->largest;
     /* The factor of the lower one; that of the other is 1, as both are where both maxima are -inf. */
     const float gap = rises ? state->largest - next->largest : falls ? next->largest - state->largest : 0.0f;
-    const struct vector one = vector_splat(1.0f), lower = vector_exp(vector_splat(gap));
+    const struct vector one = vector_splat(1.0f), lower = vector_exp_of_fall(vector_splat(gap));
     const struct vector f = rises ? lower : one, g = falls ? lower : one;
     state->sums = vector_fma(next->sums, g, vector_multiply(state->sums, f));
     for (size_t i = 0; i < head_dim; i += KERNEL_LANES) {

@@ -144,7 +144,7 @@ static void attention_set_factors(struct attention_tile *t) {
         const struct vector now = vector_load(largest + i), then = vector_load(before + i);
         const struct vector fall = vector_subtract(then, now);
         vector_store(factors + i,
-                     vector_exp(vector_select(vector_greater(now, then), fall, vector_splat(0.0f))));
+                     vector_exp_of_fall(vector_select(vector_greater(now, then), fall, vector_splat(0.0f))));
     }
 }
 
@@ -154,7 +154,7 @@ static void attention_weigh(struct attention_tile *t, size_t i) {
     for (size_t b = 0; b < t->blocks; b++) {
         if (t->view[i][b].end == 0) continue;
         struct vector scores = vector_load(t->weight[i][b]);
-        struct vector weights = vector_exp(vector_subtract(scores, vector_splat(t->largest[i][b])));
+        struct vector weights = vector_exp_of_fall(vector_subtract(scores, vector_splat(t->largest[i][b])));
         sums = vector_add(vector_multiply(sums, vector_splat(t->factor[i][b])), weights);
         if (t->value_scales[b]) weights = vector_multiply(weights, vector_load(t->value_scales[b]));
         vector_store(t->weight[i][b], weights);

@@ -2,15 +2,16 @@
  * included before. Coefficients: minimax fits of relative error, made for this file. */
 #pragma once
 
-/* e^x. x = n ln 2 + r with |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r), q of degree 4 (relative error 4e-9).
- * Within 1 ulp of the true value; inf above 88.73, NaN for NaN, and 0 below -87.3: what would be subnormal
- * there is below 1.3e-38, and CPUs take a hundred cycles for each subnormal result, which masked scores and
- * saturated activations would pay. */
-VECTOR_INLINE struct vector vector_exp(struct vector x) {
-    const struct vector lowest = vector_splat(-87.3f);
-    const struct mask vanishes = vector_greater(lowest, x);
-    /* NaN passes through: min and max return their second operand. */
-    x = vector_max(lowest, vector_min(vector_splat(89.0f), x));
+#define EXP_LOWEST (-87.3f)
+
+/* e^x = e^r 2^n: x = n ln 2 + r with |r| <= ln 2 / 2. */
+struct exp_parts {
+    struct vector of_r;
+    struct vector shifted; /* n, as vector_scale_by_power() takes it */
+};
+
+/* e^r = 1 + r + r^2 q(r), q of degree 4 (relative error 4e-9). */
+VECTOR_INLINE struct exp_parts vector_exp_parts(struct vector x) {
     const struct vector shift = vector_splat(KERNEL_ROUNDING_SHIFT);
     struct vector shifted = vector_fma(x, vector_splat(0x1.715476p0f), shift);
     struct vector n = vector_subtract(shifted, shift);
@@ -22,8 +23,26 @@ VECTOR_INLINE struct vector vector_exp(struct vector x) {
     q = vector_fma(q, r, vector_splat(0x1.55548ap-3f));
     q = vector_fma(q, r, vector_splat(0x1.fffffcp-2f));
     struct vector tail = vector_fma(vector_multiply(r, r), q, r);
-    struct vector power = vector_scale_by_power(vector_add(vector_splat(1.0f), tail), shifted);
+    return (struct exp_parts){vector_add(vector_splat(1.0f), tail), shifted};
+}
+
+/* e^x. Within 1 ulp of the true value; inf above 88.73, NaN for NaN, and 0 below -87.3: what would be subnormal
+ * there is below 1.3e-38, and CPUs take a hundred cycles for each subnormal result, which masked scores and
+ * saturated activations would pay. */
+VECTOR_INLINE struct vector vector_exp(struct vector x) {
+    const struct vector lowest = vector_splat(EXP_LOWEST);
+    const struct mask vanishes = vector_greater(lowest, x);
+    /* NaN passes through: min and max return their second operand. */
+    const struct exp_parts parts = vector_exp_parts(vector_max(lowest, vector_min(vector_splat(89.0f), x)));
+    const struct vector power = vector_scale_by_power(parts.of_r, parts.shifted);
     return vector_select(vanishes, vector_splat(0.0f), power);
+}
+
+/* The same of an x that is at most 0, or NaN, in fewer operations. What they make of an x below the lowest is not used. */
+VECTOR_INLINE struct vector vector_exp_of_fall(struct vector x) {
+    const struct mask vanishes = vector_greater(vector_splat(EXP_LOWEST), x);
+    const struct exp_parts parts = vector_exp_parts(x);
+    return vector_select(vanishes, vector_splat(0.0f), vector_scale_down(parts.of_r, parts.shifted));
 }
 
 /* 1 / (1 + e^-x) */

@@ -141,6 +141,16 @@ VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector
     return (struct vector){vector_scale_part(v.low, shifted.low), vector_scale_part(v.high, shifted.high)};
 }
 
+VECTOR_INLINE __m256 vector_scale_down_part(__m256 v, __m256 shifted) {
+    const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_mul_ps(v, _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(0x3f800000))));
+}
+
+VECTOR_INLINE struct vector vector_scale_down(struct vector v, struct vector shifted) {
+    return (struct vector){vector_scale_down_part(v.low, shifted.low),
+                           vector_scale_down_part(v.high, shifted.high)};
+}
+
 VECTOR_INLINE float vector_sum(struct vector v) {
     __m256 eight = _mm256_add_ps(v.low, v.high);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

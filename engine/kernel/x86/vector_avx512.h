@@ -108,6 +108,10 @@ VECTOR_INLINE struct vector vector_scale_by_power(struct vector v, struct vector
     return (struct vector){_mm512_scalef_ps(v.lanes, n)};
 }
 
+VECTOR_INLINE struct vector vector_scale_down(struct vector v, struct vector shifted) {
+    return vector_scale_by_power(v, shifted);
+}
+
 VECTOR_INLINE __m256 vector_upper_half(struct vector v) {
     return _mm512_extractf32x8_ps(v.lanes, 1);
 }
