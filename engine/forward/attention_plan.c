@@ -10,7 +10,7 @@
 /* Rows of a tile of one entry: enough to use a block of keys several times, few enough to split a prefill over the
  * threads. Entries of more are not joined to others. */
 #define TILE_ROWS 32
-/* Queries of a tile of several entries: what a kernel takes at once. */
+/* Queries of a tile of several entries: what any kernel takes at once. */
 #define TILE_QUERIES 8
 /* Positions in common that are worth a unit. */
 #define SHARED_POSITIONS_MIN 64

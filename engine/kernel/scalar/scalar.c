@@ -1,11 +1,11 @@
 /* The scalar kernels: what every other set must equal, bit for bit. */
 #include "engine/kernel/scalar/vector_scalar.h"
 
-#define KERNEL_SET                   scalar
-#define ATTENTION_SCORE_ACCUMULATORS 4
-#define ATTENTION_VALUE_QUERIES      1
-#define ATTENTION_VALUE_VECTORS      1
-#define GEMM_ROWS                    KERNEL_ROWS_f32_scalar
+#define KERNEL_SET                       scalar
+#define ATTENTION_SCORE_ACCUMULATORS     4
+#define ATTENTION_VALUE_QUERIES          1
+#define ATTENTION_VALUE_VECTORS(queries) 1
+#define GEMM_ROWS                        KERNEL_ROWS_f32_scalar
 #include "engine/kernel/template/operations.h"
 
 static size_t gemm_f32_width(size_t rows, bool strip) {

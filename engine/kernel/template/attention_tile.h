@@ -6,9 +6,11 @@
 
 #include "engine/kernel/variant.h"
 
-#define ATTENTION_QUERIES 8 /* of a tile */
-#define ATTENTION_SPAN    4 /* blocks of a span */
-#define ATTENTION_AHEAD   4 /* blocks from what is computed to what is prefetched */
+#ifndef ATTENTION_QUERIES
+#define ATTENTION_QUERIES 8 /* of a tile, at most; a multiple of 4 */
+#endif
+#define ATTENTION_SPAN  4 /* blocks of a span */
+#define ATTENTION_AHEAD 4 /* blocks from what is computed to what is prefetched */
 _Static_assert(ATTENTION_AHEAD >= ATTENTION_SPAN,
                "room for a span's, and none of what the span reads itself");
 
@@ -52,7 +54,8 @@ struct attention_tile {
 
     size_t blocks; /* of this span */
     size_t first_block;
-    bool one_chunk; /* states stay apart, for attention_merge */
+    bool all_see[ATTENTION_SPAN]; /* each query sees all keys of the block */
+    bool one_chunk;               /* states stay apart, for attention_merge */
     const unsigned char *keys[ATTENTION_SPAN], *values[ATTENTION_SPAN];     /* of the cache's type */
     const float *key_scales[ATTENTION_SPAN], *value_scales[ATTENTION_SPAN]; /* NULL but for int8 */
     /* Per query and block: scores, then weights (with the values' scales in them); the factor that the values
@@ -86,9 +89,11 @@ static void attention_set_views(struct attention_tile *t, size_t i) {
     const struct attention_query *query = &t->query[i];
     const size_t start = t->first_block * KERNEL_LANES, end = start + t->blocks * KERNEL_LANES;
     const bool all = query->oldest <= start && query->position + 1 >= end;
-    for (size_t b = 0; b < t->blocks; b++)
+    for (size_t b = 0; b < t->blocks; b++) {
         t->view[i][b] =
             all ? (struct attention_view){0, KERNEL_LANES} : attention_view_of(query, t->first_block + b);
+        t->all_see[b] &= attention_sees_all(t->view[i][b]);
+    }
 }
 
 static const unsigned char *attention_page(const struct attention *a, const uint32_t *pages, size_t block) {
@@ -138,6 +143,7 @@ static void attention_set_span(struct attention_tile *t, const uint32_t *pages, 
         t->keys[b] = page + cache->keys + attention_block_offset(a, first_block + b);
         t->values[b] = page + cache->values + attention_block_offset(a, first_block + b);
         t->key_scales[b] = t->value_scales[b] = NULL;
+        t->all_see[b] = true;
         if (cache->type == KV_TYPE_INT8) {
             t->key_scales[b] = (const float *)(const void *)(page + cache->key_scales) + in_page;
             t->value_scales[b] = (const float *)(const void *)(page + cache->value_scales) + in_page;

@@ -4,8 +4,10 @@
 #include "engine/kernel/template/attention_tile.h"
 
 #ifndef ATTENTION_VALUE_QUERIES
-#error "define ATTENTION_VALUE_QUERIES and ATTENTION_VALUE_VECTORS: the register tile of the weighted values"
+#error                                                                                                       \
+    "define ATTENTION_VALUE_QUERIES, and ATTENTION_VALUE_VECTORS(queries): the register tiles of weighted values"
 #endif
+#define ATTENTION_VALUE_VECTORS_MAX 4
 
 /* Some columns of a block's values: `vectors` vectors from `column` on, the last with `lanes` lanes (16 but
  * for vectors = 1). The type and the number are constants where this is inlined. */
@@ -40,12 +42,26 @@ VECTOR_INLINE struct attention_view attention_common_view(const struct attention
     return common;
 }
 
+/* Keys first <= j < end of a block, which all of the queries see. */
+VECTOR_INLINE void attention_add_together(const float *weight, size_t queries,
+                                          const struct attention_columns *c, size_t first, size_t end,
+                                          struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
+    for (size_t j = first; j < end; j++) {
+        struct vector value[ATTENTION_VALUE_VECTORS_MAX];
+        KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
+        KERNEL_EACH (i, queries) {
+            const struct vector own = vector_splat(weight[i * ATTENTION_SPAN * KERNEL_LANES + j]);
+            KERNEL_EACH (v, c->vectors) sums[i][v] = vector_fma(own, value[v], sums[i][v]);
+        }
+    }
+}
+
 /* Adds block b's weighted values to the sums of some queries: for each its own oldest keys, then together
  * those that all see, then its own newest; so in ascending order for each, and never a key that it does not
  * see. */
 VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, size_t queries, size_t b,
                                        const struct attention_columns *c,
-                                       struct vector (*sums)[ATTENTION_VALUE_VECTORS]) {
+                                       struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
     struct attention_view common = attention_common_view(t, query, queries, b);
     if (common.end <= common.first) common.first = common.end = KERNEL_LANES;
     KERNEL_EACH (i, queries) {
@@ -53,14 +69,7 @@ VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, s
         size_t end = view.end < common.first ? view.end : common.first;
         attention_add_alone(t->weight[query + i][b], c, view.first, end, sums[i]);
     }
-    for (size_t j = common.first; j < common.end; j++) {
-        struct vector value[ATTENTION_VALUE_VECTORS];
-        KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
-        KERNEL_EACH (i, queries) {
-            const struct vector weight = vector_splat(t->weight[query + i][b][j]);
-            KERNEL_EACH (v, c->vectors) sums[i][v] = vector_fma(weight, value[v], sums[i][v]);
-        }
-    }
+    attention_add_together(t->weight[query][b], queries, c, common.first, common.end, sums);
     KERNEL_EACH (i, queries) {
         attention_add_alone(t->weight[query + i][b], c, common.end, t->view[query + i][b].end, sums[i]);
     }
@@ -69,7 +78,7 @@ VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, s
 /* The span's weighted values in some columns. */
 VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type type, size_t query,
                                          size_t queries, size_t column, size_t vectors, size_t lanes) {
-    struct vector sums[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS];
+    struct vector sums[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX];
     KERNEL_EACH (i, queries) {
         const float *out = t->query[query + i].chunk.values + column;
         KERNEL_EACH (v, vectors) sums[i][v] = vector_load_first(out + v * KERNEL_LANES, lanes);
@@ -82,7 +91,10 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type 
             KERNEL_EACH (v, vectors) sums[i][v] = vector_multiply(sums[i][v], factor);
         }
         const struct attention_columns c = {type, t->values[b], t->a->head_dim, column, vectors, lanes};
-        attention_add_block(t, query, queries, b, &c, sums);
+        if (t->all_see[b])
+            attention_add_together(t->weight[query][b], queries, &c, 0, KERNEL_LANES, sums);
+        else
+            attention_add_block(t, query, queries, b, &c, sums);
     }
     KERNEL_EACH (i, queries) {
         float *out = t->query[query + i].chunk.values + column;
@@ -92,10 +104,11 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type 
 
 VECTOR_INLINE void attention_add_values(struct attention_tile *t, enum kv_type type, size_t query,
                                         size_t queries) {
-    const size_t width = t->a->head_dim, wide = ATTENTION_VALUE_VECTORS * KERNEL_LANES;
+    const size_t vectors = ATTENTION_VALUE_VECTORS(queries), wide = vectors * KERNEL_LANES;
+    const size_t width = t->a->head_dim;
     size_t column = 0;
     for (; column + wide <= width; column += wide)
-        attention_add_columns(t, type, query, queries, column, ATTENTION_VALUE_VECTORS, KERNEL_LANES);
+        attention_add_columns(t, type, query, queries, column, vectors, KERNEL_LANES);
     for (; column + KERNEL_LANES <= width; column += KERNEL_LANES)
         attention_add_columns(t, type, query, queries, column, 1, KERNEL_LANES);
     if (column < width) attention_add_columns(t, type, query, queries, column, 1, width - column);
@@ -105,6 +118,12 @@ VECTOR_INLINE void attention_values_of(struct attention_tile *t, enum kv_type ty
     size_t query = 0;
     for (; query + ATTENTION_VALUE_QUERIES <= t->count; query += ATTENTION_VALUE_QUERIES)
         attention_add_values(t, type, query, ATTENTION_VALUE_QUERIES);
+#if ATTENTION_VALUE_QUERIES > 4
+    for (; query + 4 <= t->count; query += 4) attention_add_values(t, type, query, 4);
+#endif
+#if ATTENTION_VALUE_QUERIES > 2
+    for (; query + 2 <= t->count; query += 2) attention_add_values(t, type, query, 2);
+#endif
     for (; query < t->count; query++) attention_add_values(t, type, query, 1);
 }
 

@@ -2,14 +2,14 @@
  * accumulators. */
 #include "engine/kernel/x86/vector_avx512.h"
 
-#define KERNEL_SET                   avx512
-#define ATTENTION_SCORE_ACCUMULATORS 16
-#define ATTENTION_VALUE_QUERIES      4
-#define ATTENTION_VALUE_VECTORS      4
-#define GEMM_ROWS                    8
-#define GEMM_FEW_ROWS                0
-#define GEMM_REGISTERS(rows)         PANEL_REGISTERS
-#define GEMM_PREFETCHES              true
+#define KERNEL_SET                       avx512
+#define ATTENTION_SCORE_ACCUMULATORS     16
+#define ATTENTION_VALUE_QUERIES          4
+#define ATTENTION_VALUE_VECTORS(queries) 4
+#define GEMM_ROWS                        8
+#define GEMM_FEW_ROWS                    0
+#define GEMM_REGISTERS(rows)             PANEL_REGISTERS
+#define GEMM_PREFETCHES                  true
 #include "engine/kernel/template/gemm_f32_tile.h"
 #include "engine/kernel/template/operations.h"
 
