@@ -78,9 +78,21 @@ static void copy_row(const struct sampler_vocabulary *vocabulary, const struct e
         if (s->allowed[i] >= 0 && (size_t)s->allowed[i] < count) out[s->allowed[i]] = row[s->allowed[i]];
 }
 
-static void apply_mask(const uint32_t *mask, size_t count, float *row) {
-    for (size_t i = 0; i < count; i++)
-        if (!(mask[i / 32] >> i % 32 & 1)) row[i] = -INFINITY;
+/* One word's ids; out may be the row. A choice between two values, which compilers know how to make for several ids at once. */
+static void mask_word(uint32_t word, const float *row, float *out) {
+    for (unsigned bit = 0; bit < 32; bit++) out[bit] = word & (uint32_t)1 << bit ? row[bit] : -INFINITY;
+}
+
+/* The row with only the ids of the mask left; out may be the row. Of words without any the row is not read. */
+static void copy_masked(const uint32_t *mask, size_t count, const float *row, float *out) {
+    size_t words = count / 32;
+    for (size_t i = 0; i < words; i++) {
+        if (mask[i] == 0)
+            for (size_t bit = 0; bit < 32; bit++) out[32 * i + bit] = -INFINITY;
+        else
+            mask_word(mask[i], row + 32 * i, out + 32 * i);
+    }
+    for (size_t i = 32 * words; i < count; i++) out[i] = mask[i / 32] >> i % 32 & 1 ? row[i] : -INFINITY;
 }
 
 static void penalise(const struct engine_sampling *s, float *logit, uint32_t generated) {
@@ -136,8 +148,8 @@ static const float *prepare_row(const struct sampler_vocabulary *vocabulary, str
     const struct engine_sampling *s = input->sampling;
     size_t count = vocabulary->sampleable;
     float *out = scratch->row;
-    copy_row(vocabulary, s, row, out);
-    if (input->mask) apply_mask(input->mask, count, out);
+    if (!input->mask || s->allowed) copy_row(vocabulary, s, row, out);
+    if (input->mask) copy_masked(input->mask, count, s->allowed ? out : row, out);
     for (size_t i = 0; i < s->bias_count; i++)
         if (s->biases[i].token >= 0 && (size_t)s->biases[i].token < count)
             out[s->biases[i].token] += s->biases[i].bias;
@@ -172,7 +184,8 @@ bool sampler_leaves_token(const struct sampler_vocabulary *vocabulary, const str
 struct distribution {
     const struct kernel_table *kernels;
     const float *row;
-    size_t count, best; /* best: the id that is drawn at temperature 0 */
+    const uint32_t *mask; /* NULL: none */
+    size_t count, best;   /* best: the id that is drawn at temperature 0 */
     float max, factor;
     struct sampler_scratch *scratch;
     size_t kept; /* candidates with weights in scratch */
@@ -372,11 +385,21 @@ static struct segment whole_row(const struct distribution *d) {
     return (struct segment){0, d->count};
 }
 
+/* Whether the mask leaves none of a block: it has no weight, whatever goes before `end`. */
+static bool is_masked(const struct distribution *d, struct segment block) {
+    uint32_t any = 0;
+    if (!d->mask) return false;
+    for (size_t i = block.first / 32; i < (block.first + block.count + 31) / 32; i++) any |= d->mask[i];
+    return any == 0;
+}
+
 /* Weights of all blocks into scratch; returns their sum. */
 static double weigh_blocks(const struct distribution *d, struct candidate end) {
     double total = 0;
-    for (size_t i = 0; i < piece_count(whole_row(d), DRAW_BLOCK); i++)
-        total += d->scratch->weights[i] = weight_before(d, piece(whole_row(d), i, DRAW_BLOCK), end);
+    for (size_t i = 0; i < piece_count(whole_row(d), DRAW_BLOCK); i++) {
+        struct segment block = piece(whole_row(d), i, DRAW_BLOCK);
+        total += d->scratch->weights[i] = is_masked(d, block) ? 0 : weight_before(d, block, end);
+    }
     return total;
 }
 
@@ -453,6 +476,7 @@ enum status sampler_pick(const struct kernel_table *kernels, const struct sample
     if (s->temperature < TEMPERATURE_GREEDY) return STATUS_OK;
     struct distribution d = {.kernels = kernels,
                              .row = prepared,
+                             .mask = input->mask,
                              .count = count,
                              .best = best,
                              .max = prepared[best],

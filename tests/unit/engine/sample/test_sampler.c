@@ -286,15 +286,15 @@ static void a_mask_is_the_same_as_a_list_of_ids(void **state) {
         s.top_p = round % 4 ? 1 : 0.5;
         s.temperature = round % 5 ? 1 : 0;
         s.repetition_penalty = round % 2 ? 1 : 1.3;
+        s.allowed = allowed;
         struct engine_sampling unlisted = s;
-        unlisted.allowed = NULL, unlisted.allowed_count = 0;
+        if (round % 7) unlisted.allowed = NULL, unlisted.allowed_count = 0; /* or both */
         struct sampler_input input = {.sampling = &unlisted,
                                       .tokens = tokens,
                                       .prompt_count = 2,
                                       .count = 4,
                                       .mask = mask,
                                       .seed = s.seed};
-        s.allowed = allowed;
         if (allowed[0] >= ROWS_MAX - 7) continue; /* nothing but padding */
         assert_ok(sampler_pick(best_kernels(), &b.vocabulary, &b.scratch, &input, b.row, &by_mask, &e));
         assert_int_equal(by_mask, pick(&b, &s, tokens, 2, 2));
