@@ -109,3 +109,10 @@ bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, st
 bool loop_is_plain(const struct leaf_loop *loop) {
     return loop->is_loop && (PLAIN_GROUPS & ~loop->groups) == 0 && loop->length_max > 0;
 }
+
+bool loop_counts_bytes(const struct rules *r, const struct leaf_loop *loop) {
+    if (loop->part == RULES_NONE) return false;
+    const struct expression *part = expression_at(r, loop->part);
+    const struct byte_set *set = &r->sets[part->kind == EXPRESSION_BYTES ? part->a : 0];
+    return part->kind == EXPRESSION_BYTES && (set->bits[2] | set->bits[3]) == 0;
+}

@@ -27,3 +27,6 @@ bool loop_find(struct rules *r, dfa_state leaf, struct class_groups_table *t, st
 
 /* Whether plain characters (byte_groups.h), and what is longer than it takes of them, do nothing but stay in it and leave it dead. */
 bool loop_is_plain(const struct leaf_loop *loop);
+
+/* Whether each time of a loop with a limit is one byte, which is ASCII: so what is left of it can be counted along a walk. */
+bool loop_counts_bytes(const struct rules *r, const struct leaf_loop *loop);

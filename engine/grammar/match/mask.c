@@ -10,7 +10,8 @@
 #include "engine/grammar/match/shared.h"
 #include "engine/grammar/match/intern.h"
 
-#define NO_MASK UINT32_MAX
+#define NO_MASK   UINT32_MAX
+#define NONE_LEFT (RULES_UNLIMITED - 1)
 
 /* From so many characters on a counted loop's mask is made from that of the loop without a limit: few nodes are higher.
  * Of plain characters from fewer on, since what is longer is known. */
@@ -142,21 +143,36 @@ static bool is_whole(const struct trie_node *at, const struct leaf_loop *loop) {
     return false;
 }
 
+/* Whether all that is below a node takes no more of a counted loop than is left of it. `more` of the node itself. */
+static bool is_within(const struct trie_node *at, unsigned more, uint32_t left) {
+    return left == RULES_UNLIMITED || node_has_length(at, more, left);
+}
+
 /* Goes below a node that the leaf reaches in this state, or one that does the same below it and has as few relatives as
- * can be: counts that cannot be reached there are one. */
+ * can be: counts that cannot be reached there are one, and bytes are counted beside the state. level->left: of the loop in
+ * which it is already. */
 static bool enter_node(struct masks *s, uint32_t node, dfa_state state, struct mask_level *level) {
     const struct trie_node *at = &s->vocabulary->trie.nodes[node];
-    uint32_t loop = masks_find_loop(s, state);
+    uint32_t loop = masks_find_loop(s, state), left = level->left;
     if (loop == MASKS_NO_LOOP) return false;
-    if (s->loops[loop].unlimited != state && node_has_length(at, 0, s->loops[loop].like_length)) {
-        state = s->loops[loop].unlimited;
-        loop = masks_find_loop(s, state);
+    if (s->loops[loop].unlimited != state) {
+        const struct leaf_loop *limited = &s->loops[loop];
+        bool is_far = node_has_length(at, 0, limited->like_length);
+        if (is_far || loop_counts_bytes(s->matcher->rules, limited)) {
+            left = is_far ? RULES_UNLIMITED : limited->length_max;
+            if (!is_far) level->counted = expression_at(s->matcher->rules, limited->part)->a;
+            state = limited->unlimited;
+            loop = masks_find_loop(s, state);
+        }
     }
+    if (is_within(at, 0, left)) left = RULES_UNLIMITED;
     *level = (struct mask_level){.node = node,
                                  .end = at->end,
                                  .state = state,
                                  .loop = loop,
                                  .count = level->count,
+                                 .left = left,
+                                 .counted = level->counted,
                                  .exits = s->wants_exits && dfa_nullable(s->matcher->rules, state)};
     return loop != MASKS_NO_LOOP;
 }
@@ -190,17 +206,17 @@ static bool spend_words(struct masks *s) {
 static bool begin_with_slice(struct masks *s, dfa_state leaf, const struct leaf_loop *loop) {
     struct rules *r = s->matcher->rules;
     const struct grammar_vocabulary *v = s->vocabulary;
+    struct slice_end end;
     uint32_t length, most;
-    bool is_all = false, has_room = masks_have_room(s, slices_bytes(v));
+    bool has_room = masks_have_room(s, slices_bytes(v));
     if (!slices_run(loop, &s->slice_groups, &length)) {
         memset(s->bits, 0, vocabulary_words(v) * sizeof *s->bits);
         return true;
     }
     most = length <= PLAIN_LENGTH_MAX || length == RULES_UNLIMITED ? length : PLAIN_LENGTH_MAX;
-    if (most == length && length < RULES_UNLIMITED &&
-        !slices_are_all(r, leaf, s->slice_groups, length, !s->wants_exits, &is_all))
-        return false;
-    s->slice_length = is_all ? UINT32_MAX : most;
+    if (!slices_find_end(r, leaf, s->slice_groups, length, !s->wants_exits, &end)) return false;
+    s->slice_length = end.is_all ? UINT32_MAX : most;
+    s->slice_dead = end.dead;
     return slices_begin(r, &s->slices, v, s->slice_groups, most, has_room, s->bits);
 }
 
@@ -213,7 +229,7 @@ static bool begin_mask(struct masks *s, dfa_state leaf) {
     uint32_t most = plain_run(loop), length = most <= PLAIN_LENGTH_MAX ? most : PLAIN_LENGTH_MAX;
     size_t slice = most == RULES_UNLIMITED ? PLAIN_LENGTH_MAX : length - 1;
     s->exit_count = 0;
-    s->slice_groups = 0;
+    s->slice_groups = s->slice_dead = 0;
     s->plain_length = most == RULES_UNLIMITED ? UINT8_MAX
                       : most == 0             ? 0
                                               : masks_plain_length(s, loop, length);
@@ -221,19 +237,28 @@ static bool begin_mask(struct masks *s, dfa_state leaf) {
         memcpy(s->bits, v->plain[slice], vocabulary_words(v) * sizeof *s->bits);
     else if (!begin_with_slice(s, leaf, loop))
         return false;
-    s->levels[0] = (struct mask_level){.end = (uint32_t)v->trie.count, .state = leaf, .loop = place};
+    s->levels[0] = (struct mask_level){
+        .end = (uint32_t)v->trie.count, .state = leaf, .loop = place, .left = RULES_UNLIMITED};
     return true;
 }
 
-/* Whether all that it has is what the slice says. */
+/* Whether what the slice has of it is all that is allowed. */
 static bool is_sliced(const struct masks *s, const struct trie_node *at, const struct mask_level *above) {
-    if ((at->groups & ~s->slice_groups) != 0 || above->count == UINT32_MAX) return false;
+    if ((at->groups & ~(s->slice_groups | s->slice_dead)) != 0 || above->count == UINT32_MAX) return false;
     return s->slice_length == UINT32_MAX || node_has_length(at, above->count + 1, s->slice_length);
 }
 
 static uint32_t sliced_below(const struct masks *s, const struct trie_node *at, uint32_t above) {
     bool goes_on = above < UINT32_MAX && at->byte < 0x80 && (byte_group(at->byte) & s->slice_groups) != 0;
     return goes_on ? above + 1 : UINT32_MAX;
+}
+
+/* Of the counted loop above, behind one more byte; NONE_LEFT: it takes none. */
+static uint32_t left_behind(const struct masks *s, const struct mask_level *above, uint8_t byte) {
+    const struct rules *r = s->matcher->rules;
+    if (above->left == RULES_UNLIMITED) return RULES_UNLIMITED;
+    if (!byte_set_has(&r->sets[above->counted], byte)) return RULES_UNLIMITED;
+    return above->left > 0 ? above->left - 1 : NONE_LEFT;
 }
 
 /* A node that the state above it does not take as a whole. *level: of the node above; one more where the walk goes on
@@ -248,10 +273,13 @@ static bool step_leaf(struct masks *s, uint32_t node, struct mask_level **level)
     const dfa_state *row = dfa_row(r, above->state);
     if (!row) return false;
     dfa_state next = row[r->class_of[at->byte]];
-    if (next == DFA_DEAD) return true;
+    uint32_t left = left_behind(s, above, at->byte);
+    if (next == DFA_DEAD || left == NONE_LEFT) return true;
     token_bits_add(s->bits, t->tokens + at->first, at[1].first - at->first);
     if (at->end == node + 1) return true;
     (*level)[1].count = sliced_below(s, at, above->count);
+    (*level)[1].left = left;
+    (*level)[1].counted = above->counted;
     return enter_node(s, node, next, ++*level);
 }
 
@@ -271,7 +299,7 @@ static bool walk_leaf_below(struct masks *s, uint32_t first, uint32_t end, size_
             node = at->end;
             continue;
         }
-        if (is_whole(at, &s->loops[level->loop])) {
+        if (is_within(at, 1, level->left) && is_whole(at, &s->loops[level->loop])) {
             token_bits_add(s->bits, t->tokens + at->first, t->nodes[at->end].first - at->first);
             node = at->end;
             continue;

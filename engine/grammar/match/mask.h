@@ -46,6 +46,9 @@ struct mask_level {
     dfa_state like; /* that of the leaf whose mask is gone by; or of the part that is counted */
     /* Of characters to the node, all of s->slice_groups, UINT32_MAX: not all are; or of parts. */
     uint32_t count;
+    uint32_t
+        left; /* bytes of the set `counted` that the state still takes; RULES_UNLIMITED: as many as it says */
+    uint32_t counted;
     bool exits; /* the leaf may end here, which is not noted yet */
 };
 
@@ -73,6 +76,7 @@ struct masks {
     /* So are nodes whose tokens have these groups alone and are so long at most; 0: none. */
     uint64_t slice_groups;
     uint32_t slice_length;
+    uint64_t slice_dead; /* groups whose characters may not come behind any of these texts */
     struct exit_range *exits;
     size_t exit_count, exit_capacity;
     uint32_t *aside_bits; /* [words]: of the mask out of which it is made, where that is not kept */

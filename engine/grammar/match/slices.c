@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/grammar/match/byte_groups.h"
+#include "engine/grammar/match/clamp.h"
 #include "engine/grammar/match/token_set.h"
 
 /* Of fewer groups there are few tokens. */
@@ -139,10 +140,10 @@ bool slices_begin(struct rules *r, struct slices_table *t, const struct grammar_
     return collect(r, v, groups, length, bits);
 }
 
-/* ---- whether they are all --------------------------------------------------------------------------------------- */
+/* ---- what comes behind them ------------------------------------------------------------------------------------- */
 
-/* States in which texts of the same length may be. */
-enum { STATES_MAX = 8 };
+/* States in which texts of the same length may be, and lengths without limits that are looked at. */
+enum { STATES_MAX = 8, LENGTHS_MAX = 4 };
 
 struct states {
     dfa_state list[STATES_MAX];
@@ -157,10 +158,9 @@ static bool add_state(struct states *to, dfa_state state) {
     return true;
 }
 
-/* Those behind one more character. *is_known false: there are too many. False: failed. */
+/* Those behind one more character are added. *is_known false: there are too many. False: failed. */
 static bool step_states(struct rules *r, const struct states *from, uint64_t groups, struct states *to,
                         bool *is_known) {
-    to->count = 0;
     for (size_t i = 0; i < from->count; i++) {
         const dfa_state *row = dfa_row(r, from->list[i]);
         if (!row) return false;
@@ -175,15 +175,59 @@ static bool step_states(struct rules *r, const struct states *from, uint64_t gro
     return rules_spend(r, from->count);
 }
 
-bool slices_are_all(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end,
+static bool may_end_in(const struct rules *r, const struct states *states) {
+    for (size_t i = 0; i < states->count; i++)
+        if (dfa_nullable(r, states->list[i])) return true;
+    return false;
+}
+
+static bool are_all(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end,
                     bool *out) {
-    struct states now = {.list = {leaf}, .count = 1}, next;
-    *out = true;
+    struct states now = {.list = {leaf}, .count = 1};
+    *out = length <= PLAIN_LENGTH_MAX;
     for (uint32_t i = 0; i <= length && *out; i++) {
+        struct states next = {.count = 0};
         if (!step_states(r, &now, groups, &next, out)) return false;
         now = next;
-        for (size_t k = 0; k < now.count && !may_end; k++) *out &= !dfa_nullable(r, now.list[k]);
+        if (!may_end) *out &= !may_end_in(r, &now);
     }
     *out &= now.count == 0;
     return true;
+}
+
+/* Groups that a text of one of the states may begin with. What is not ASCII is one. */
+static bool first_groups(struct rules *r, const struct states *states, uint64_t *groups) {
+    *groups = 0;
+    for (size_t i = 0; i < states->count; i++) {
+        const dfa_state *row = dfa_row(r, states->list[i]);
+        if (!row) return false;
+        for (unsigned byte = 0; byte < 256; byte++)
+            if (row[r->class_of[byte]] != DFA_DEAD) *groups |= byte < 0x80 ? byte_group(byte) : ~ASCII_GROUPS;
+    }
+    return true;
+}
+
+/* Looked for without the limits, where there are few states. */
+static bool find_dead(struct rules *r, dfa_state leaf, uint64_t groups, bool may_end, uint64_t *dead) {
+    dfa_state lifted = clamp_lift(r, leaf);
+    struct states all = {.list = {lifted}, .count = 1};
+    bool is_known = true;
+    size_t before = 0;
+    *dead = 0;
+    if (lifted == RULES_NONE) return false;
+    for (size_t i = 0; i < LENGTHS_MAX && before < all.count && is_known; i++) {
+        struct states from = all;
+        before = all.count;
+        if (!step_states(r, &from, groups, &all, &is_known)) return false;
+    }
+    if (!is_known || before < all.count || (!may_end && may_end_in(r, &all))) return true;
+    if (!first_groups(r, &all, dead)) return false;
+    *dead = ~*dead;
+    return true;
+}
+
+bool slices_find_end(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end,
+                     struct slice_end *out) {
+    return are_all(r, leaf, groups, length, may_end, &out->is_all) &&
+           find_dead(r, leaf, groups, may_end, &out->dead);
 }

@@ -30,7 +30,13 @@ bool slices_begin(struct rules *r, struct slices_table *t, const struct grammar_
                   uint64_t groups, uint32_t length, bool has_room, uint32_t *bits);
 void slices_free(struct slices_table *t);
 
-/* *out: no text of more than `length` characters of these groups is let through by a leaf, nor (unless may_end) is one all that it
- * takes; false also where that is not known. False: failed. */
-bool slices_are_all(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end,
-                    bool *out);
+/* What comes of a leaf behind texts of some groups alone. */
+struct slice_end {
+    bool
+        is_all; /* no text of these of more than `length` characters is let through; false also where that is not known */
+    uint64_t dead; /* groups that are sure not to come behind any of these, nor at first */
+};
+/* may_end: nothing comes behind the leaf in a token; else both say nothing where one of these texts may be all that it takes.
+ * length: as the slice has it, or more than there are slices for. False: failed. */
+bool slices_find_end(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end,
+                     struct slice_end *out);

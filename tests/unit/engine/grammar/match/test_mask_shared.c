@@ -29,6 +29,13 @@ static const struct source {
      "{\"type\": \"object\", \"properties\": {\"ab\": {\"type\": \"integer\"}, \"ac\": {\"type\": "
      "\"string\", \"maxLength\": 5}},"
      " \"required\": [\"ab\", \"ac\"]}"},
+    {GRAMMAR_REGEX, NOTHING, "( {0,32}|\t{0,8})x"},
+    {GRAMMAR_REGEX, NOTHING, "(\n( {0,12}|\t{0,3})| ?)\"a\"( {0,7}[a-z]){1,9}"},
+    {GRAMMAR_REGEX, NOTHING, "(a|b {2,9}|c {0,30}d? {0,4})*-"},
+    {GRAMMAR_REGEX, SLICES, "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?(\\.[a-z]{1,40})*@"},
+    {GRAMMAR_JSON_SCHEMA, SLICES,
+     "{\"type\": \"array\", \"items\": {\"type\": \"string\", \"pattern\": \"^[a-z]{1,40}\\\\.?[a-z]*$\"}}"},
+    {GRAMMAR_GBNF, SLICES, "root ::= [a-z]{0,40} tail\ntail ::= \"\\\"\" root | \"-\""},
     {GRAMMAR_REGEX, SLICES, "[a-z]{0,9}"},
     {GRAMMAR_REGEX, SLICES, "[a-z]{3,40}([a-f]{2,5}|\\.[a-z]{1,7})*"},
     {GRAMMAR_REGEX, SLICES, "([a-z]{1,7}\\.)?([a-z]{2,5}|[b-y]{3,9})x"},
