@@ -79,6 +79,10 @@ bool grammar_place_is_behind(const struct grammar_place *p);
 enum status grammar_place_read(struct grammar_place *p, const int32_t *tokens, size_t count,
                                struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out,
                                struct error *e);
+/* The same where it takes little, whoever was told so before: BUSY is no question, and the place has read as far as it got. */
+enum status grammar_place_read_on(struct grammar_place *p, const int32_t *tokens, size_t count,
+                                  struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out,
+                                  struct error *e);
 /* The same of a text that may go on behind what has been read, with `more` behind it (none where it is negative): nothing is
  * remembered, and BUSY is the end of it. */
 enum status grammar_place_try(struct grammar_place *p, const int32_t *tokens, size_t count, int32_t more,

@@ -350,6 +350,19 @@ enum status grammar_place_read(struct grammar_place *p, const int32_t *tokens, s
     return status;
 }
 
+enum status grammar_place_read_on(struct grammar_place *p, const int32_t *tokens, size_t count,
+                                  struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out,
+                                  struct error *e) {
+    struct grammar *g = p->grammar;
+    enum status status = STATUS_BUSY;
+    pthread_mutex_lock(&g->lock);
+    size_t before = begin_steps(g, steps);
+    if (!g->job.owner) status = read_text(p, tokens, count, bits, answer_at_once, out, e);
+    count_steps(g, before, steps);
+    pthread_mutex_unlock(&g->lock);
+    return status;
+}
+
 enum status grammar_place_try(struct grammar_place *p, const int32_t *tokens, size_t count, int32_t more,
                               struct grammar_steps *steps, uint32_t *bits, struct grammar_outlook *out,
                               struct error *e) {

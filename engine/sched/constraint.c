@@ -208,17 +208,41 @@ uint64_t constraint_take_ns(const struct step_row *row) {
     return ns;
 }
 
+/* The next mask, while what it is made of is at hand: it does not wait for the next turn. */
+static enum status make_next(const struct scheduler *s, struct sequence *q, struct grammar_steps *steps,
+                             bool *complete) {
+    struct grammar_outlook outlook;
+    size_t words = mask_words(s);
+    enum status status = grammar_place_read_on(&q->place, generated(q), sequence_generated(q) + 1, steps,
+                                               q->mask, &outlook, NULL);
+    q->mask_count = 0;
+    if (status != STATUS_OK) return status;
+    q->mask_status = STATUS_OK;
+    q->mask_count = q->count + 1;
+    q->is_complete = *complete = outlook.may_end && is_empty(q->mask, words);
+    if (outlook.may_end) allow_enders(q->request, q->mask, words);
+    return STATUS_OK;
+}
+
 enum status constraint_complete(const struct scheduler *s, const struct step_row *row, uint32_t *scratch,
                                 bool *complete, struct grammar_steps *steps) {
     struct sequence *q = row->sequence;
     struct grammar_outlook outlook;
     size_t count = row->position + 1 - q->request->prompt_count;
+    int32_t more = row->id;
+    enum status status = STATUS_BUSY;
     *complete = false;
     if (is_ender(q->request->terms, row->id)) return STATUS_OK;
-    enum status status =
-        grammar_place_try(&q->place, generated(q), count, row->id, steps, NULL, &outlook, NULL);
+    if (row->is_last && s->step.fork_count == 0) { /* forks need the mask before it */
+        q->tokens[q->count] = row->id;
+        status = make_next(s, q, steps, complete);
+        if (status != STATUS_BUSY) return status;
+        count++;
+        more = -1;
+    }
+    status = grammar_place_try(&q->place, generated(q), count, more, steps, NULL, &outlook, NULL);
     if (status != STATUS_OK || outlook.is_dead || !outlook.may_end) return status;
-    status = grammar_place_try(&q->place, generated(q), count, row->id, steps, scratch, &outlook, NULL);
+    status = grammar_place_try(&q->place, generated(q), count, more, steps, scratch, &outlook, NULL);
     *complete = status == STATUS_OK && is_empty(scratch, mask_words(s));
     return status;
 }

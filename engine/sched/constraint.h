@@ -42,7 +42,8 @@ enum status constraint_mask(const struct scheduler *s, const struct step_row *ro
 /* Time that was spent on it before the step; once. */
 uint64_t constraint_take_ns(const struct step_row *row);
 
-/* Whether the text is complete behind the row's token: nothing can follow. BUSY: that is not known yet. */
+/* Whether the text is complete behind the row's token: nothing can follow. Where the row is the last of its sequence the next mask is
+ * made at once, if it takes little. BUSY: it is not known yet. */
 enum status constraint_complete(const struct scheduler *s, const struct step_row *row, uint32_t *scratch,
                                 bool *complete, struct grammar_steps *steps);
 

@@ -70,6 +70,7 @@ static void add_rows(struct step *step, struct sequence *q, size_t end, size_t c
                                  .position = position,
                                  .samples = samples,
                                  .drafts = samples ? q->count + q->drafts - position - 1 : 0,
+                                 .is_last = q->drafts == 0 && position + 1 == q->count,
                                  .top = top};
     }
 }

@@ -17,6 +17,7 @@ struct step_row {
     size_t position;
     bool samples;
     size_t drafts; /* rows behind it that hold only if it samples the draft that they begin with */
+    bool is_last;  /* what it samples is said in any case, and there is no row behind it */
     /* Results. */
     bool unsound; /* the logits are not numbers */
     bool has_logprob;

@@ -412,6 +412,32 @@ static void ahead_of_a_text(void **state) {
     grammar_release(g);
 }
 
+/* Where it takes little it is read, else there is no question that others would wait for. */
+static void reading_on_asks_nothing(void **state) {
+    (void)state;
+    struct grammar *g = compile(GRAMMAR_REGEX, "ab[cd]{3}", 1 << 20, NULL);
+    struct grammar_place p, other;
+    struct grammar_outlook outlook;
+    struct grammar_steps none = {.left = 0}, steps = {.left = 100000};
+    uint32_t bits[FIXTURE_WORDS];
+    struct error e;
+    const int32_t tokens[] = {'a', 'b', 'c'};
+    grammar_place_init(&p, g);
+    grammar_place_init(&other, g);
+    assert_int_equal(grammar_place_read_on(&p, tokens, 3, &none, bits, &outlook, &e), STATUS_BUSY);
+    assert_false(grammar_place_is_behind(&p));
+    assert_int_equal(grammar_place_read(&other, tokens, 3, &none, bits, &outlook, &e), STATUS_BUSY);
+    assert_int_equal(grammar_place_read_on(&p, tokens, 3, &steps, bits, &outlook, &e),
+                     STATUS_BUSY); /* other's */
+    grammar_place_leave(&other);
+    assert_ok(grammar_place_read_on(&p, tokens, 3, &steps, bits, &outlook, &e));
+    assert_int_equal(p.count, 3);
+    assert_int_equal(pick(bits, 0), 'c');
+    grammar_place_deinit(&other);
+    grammar_place_deinit(&p);
+    grammar_release(g);
+}
+
 static enum status read_with_failures(size_t n, bool *failed) {
     struct grammar *g = compile(GRAMMAR_REGEX, "[ab]*a[ab]{30}", 70000, NULL);
     static struct text t;
@@ -460,6 +486,7 @@ int main(void) {
         cmocka_unit_test(what_is_left_is_not_done),
         cmocka_unit_test(places_come_and_go_meanwhile),
         cmocka_unit_test(ahead_of_a_text),
+        cmocka_unit_test(reading_on_asks_nothing),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

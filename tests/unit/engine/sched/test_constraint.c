@@ -2,6 +2,7 @@
 #include "tests/support/test_support.h"
 
 #include "fake_grammars.h"
+#include "engine/sched/scheduler_state.h"
 #include "scheduler_fixture.h"
 
 static struct fake_grammars grammars;
@@ -72,6 +73,23 @@ static void a_text_to_which_nothing_can_be_added_ends(void **state) {
 }
 
 /* It may go on for ever, and end anywhere but at its beginning. */
+static void the_next_mask_is_made_beside_the_token(void **state) {
+    (void)state;
+    struct engine_prompt prompt = constrained(1, 20);
+    struct engine_request *request;
+    struct error e;
+    start(16, 200, NULL);
+    assert_ok(scheduler_submit(scheduler, &prompt, 1, &request, &e));
+    for (int turns = 0; turns < 5; turns++) scheduler_turn(scheduler);
+    assert_int_equal(scheduler->running_count, 1);
+    assert_true(scheduler->running[0]->count > 5);
+    assert_int_equal(scheduler->running[0]->mask_count, scheduler->running[0]->count);
+    scheduler_cancel(request);
+    scheduler_turn(scheduler);
+    scheduler_release(request);
+    stop();
+}
+
 static void an_end_token_may_come_where_the_text_may_end(void **state) {
     (void)state;
     struct engine_stats stats;
@@ -118,6 +136,7 @@ static void what_is_certain_takes_fewer_steps(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_to_which_nothing_can_be_added_ends),
+        cmocka_unit_test(the_next_mask_is_made_beside_the_token),
         cmocka_unit_test(an_end_token_may_come_where_the_text_may_end),
         cmocka_unit_test(what_is_certain_takes_fewer_steps),
     };
