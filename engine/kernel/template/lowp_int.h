@@ -17,6 +17,8 @@
  *   - int4_group(x, row_bytes, rows, w, registers, sum): adds the products of a group, of weights with 8
  *     added, to each sum; with an INT4_COMPENSATION of 0, where sums start at 0, it may leave them in any form
  *     that int4_add_group() takes;
+ *   - INT4_PREFETCHES_ALONE, if a row that is alone prefetches its weights from memory here, a group at a time, and not in
+ *     int4_group(): true;
  *   - INT8_MANY, INT4_MANY: where more rows than their few_rows are multiplied in another way, a struct
  *     lowp_kernel; and INT8_MANY_BYTES, INT4_MANY_BYTES, which it unpacks at most;
  *   - INT4_UNPACK, if it pays to unpack int4 for several tiles: a lowp_unpack_fn to the bytes of a part of int8;
@@ -28,6 +30,10 @@
 #include "engine/kernel/template/lowp.h"
 #include "engine/kernel/template/row_switch.h"
 #include "engine/kernel/template/strip.h"
+
+#ifndef INT4_PREFETCHES_ALONE
+#define INT4_PREFETCHES_ALONE false
+#endif
 
 VECTOR_INLINE void int_load_sums(const float (*sums)[KERNEL_PANEL], size_t rows, size_t first,
                                  size_t registers, INT_REGISTER (*sum)[PANEL_REGISTERS]) {
@@ -143,10 +149,12 @@ VECTOR_INLINE void int4_unpacked_tile(const unsigned char *x, size_t row_bytes, 
 }
 #endif
 
-/* The sums over group g of a part, and their share of the totals. */
+#define INT4_GROUP_BYTES (KERNEL_INT4_GROUP / 2 * KERNEL_PANEL) /* of weights of a panel */
+
+/* The sums over group g of a part, and their share of the totals. w: the group's weights of the first register. */
 VECTOR_INLINE void int4_step(const unsigned char *x, size_t row_bytes, size_t rows,
-                             const struct lowp_part *part, size_t g, size_t first, size_t registers,
-                             INT_REGISTER (*total)[PANEL_REGISTERS]) {
+                             const struct lowp_part *part, size_t g, const unsigned char *w, size_t first,
+                             size_t registers, INT_REGISTER (*total)[PANEL_REGISTERS]) {
     INT_REGISTER sum[INT4_ROWS][PANEL_REGISTERS];
     const size_t at = part->first / KERNEL_INT4_GROUP + g;
     const int8_t *groups = part->groups + (g * KERNEL_PANEL + first * REGISTER_LANES) * 2;
@@ -155,9 +163,7 @@ VECTOR_INLINE void int4_step(const unsigned char *x, size_t row_bytes, size_t ro
             int_splat(-INT4_COMPENSATION * lowp_row_sum(x + r * row_bytes, part->padded, 1 + at));
         KERNEL_EACH (v, registers) sum[r][v] = start;
     }
-    int4_group(x + at * KERNEL_INT4_GROUP, row_bytes, rows,
-               part->weights + g * KERNEL_INT4_GROUP / 2 * KERNEL_PANEL + first * REGISTER_BYTES, registers,
-               sum);
+    int4_group(x + at * KERNEL_INT4_GROUP, row_bytes, rows, w, registers, sum);
     KERNEL_EACH (v, registers) {
         const struct int4_scales scales = int4_load_scales(groups + v * REGISTER_LANES * 2);
         KERNEL_EACH (r, rows)
@@ -172,6 +178,7 @@ VECTOR_INLINE void int4_tile(const unsigned char *x, size_t row_bytes, size_t ro
     INT_REGISTER total[INT4_ROWS][PANEL_REGISTERS];
     const size_t count = (part->end - part->first) / KERNEL_INT4_GROUP;
     const size_t shares = PANEL_REGISTERS / registers;
+    const unsigned char *w = part->weights + first * REGISTER_BYTES;
     struct prefetch_pace pace = prefetch_pace_of(prefetch, count, 1, first / registers, shares);
     if (part->first == 0) {
         KERNEL_EACH (r, rows) {
@@ -182,8 +189,11 @@ VECTOR_INLINE void int4_tile(const unsigned char *x, size_t row_bytes, size_t ro
     }
     for (size_t g = 0, end; g < count;) {
         prefetch_burst(&pace, 1);
-        for (end = count - g < pace.period ? count : g + pace.period; g < end; g++)
-            int4_step(x, row_bytes, rows, part, g, first, registers, total);
+        for (end = count - g < pace.period ? count : g + pace.period; g < end; g++) {
+            if (INT4_PREFETCHES_ALONE && shares == 1) weight_prefetch_alone(prefetch, w, INT4_GROUP_BYTES);
+            int4_step(x, row_bytes, rows, part, g, w, first, registers, total);
+            w += INT4_GROUP_BYTES;
+        }
     }
     int_store_sums(total, rows, first, registers, part, sums);
 }

@@ -21,6 +21,8 @@
 #define INT4_ROWS            4
 #define INT4_REGISTERS(rows) INT8_REGISTERS(rows)
 #define INT4_COMPENSATION    0
+/* From memory a row is a third to a half faster for it, and from a cache as fast as before. */
+#define INT4_PREFETCHES_ALONE true
 #include "engine/kernel/template/prefetch.h"
 
 /* ---- bf16 ---- */
