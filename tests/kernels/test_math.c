@@ -198,7 +198,7 @@ static void compare_attention(const float *x, void *context) {
 
 static void test_weights_of_attention_are_exp(void **state) {
     (void)state;
-    sweep(2003, compare_attention, NULL);
+    sweep(5003, compare_attention, NULL);
 }
 
 static void test_weights_of_attention_at_the_ends(void **state) {
