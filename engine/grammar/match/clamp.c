@@ -90,6 +90,8 @@ static rules_expression lift(struct rules *r, rules_expression x, unsigned level
 }
 
 dfa_state clamp_lift(struct rules *r, dfa_state leaf) {
-    rules_expression lifted = lift(r, r->dfa_states[leaf].expression, LEVELS_MAX);
+    rules_expression x = r->dfa_states[leaf].expression;
+    if (expression_is(r, x, EXPRESSION_BOOLEAN)) return leaf;
+    rules_expression lifted = lift(r, x, LEVELS_MAX);
     return lifted == RULES_NONE ? RULES_NONE : dfa_state_of(r, lifted);
 }

@@ -8,5 +8,5 @@
 dfa_state clamp_leaf(struct rules *r, dfa_state leaf, uint32_t bytes);
 
 /* A state with all texts that `leaf` has, and those that it had without the limits of what a text of it may begin in: one for all
- * that differ in these. RULES_NONE: failed. */
+ * that differ in these. The leaf itself where it has intersections or differences. RULES_NONE: failed. */
 dfa_state clamp_lift(struct rules *r, dfa_state leaf);

@@ -1,6 +1,7 @@
 #include "engine/grammar/match/class_groups.h"
 
 #include "engine/grammar/match/byte_groups.h"
+#include "engine/grammar/match/state_list.h"
 
 static rules_expression target(const struct rules *r, const dfa_state *row, unsigned byte) {
     return r->dfa_states[row[r->class_of[byte]]].expression;
@@ -157,32 +158,20 @@ bool class_groups_find(struct rules *r, struct class_groups_table *t, rules_expr
 
 /* ---- how texts are divided ---------------------------------------------------------------------------------------- */
 
-/* States of an expression that are looked at. */
-enum { STATES_MAX = 48 };
-
-static bool add_state(dfa_state *states, size_t *count, dfa_state state) {
-    for (size_t i = 0; i < *count; i++)
-        if (states[i] == state) return true;
-    if (*count == STATES_MAX) return false;
-    states[(*count)++] = state;
-    return true;
-}
-
 /* Whether nothing goes on behind a text that matches. *out false also where there are too many states. False: failed. */
 static bool find_code(struct rules *r, dfa_state state, bool *out) {
-    dfa_state states[STATES_MAX];
-    size_t count = 0;
-    *out = !dfa_nullable(r, state) && add_state(states, &count, state);
-    for (size_t i = 0; i < count && *out; i++) {
-        const dfa_state *row = dfa_row(r, states[i]);
+    struct state_list met = {.count = 0};
+    *out = !dfa_nullable(r, state) && state_list_add(&met, state, STATE_LIST_MAX);
+    for (size_t i = 0; i < met.count && *out; i++) {
+        const dfa_state *row = dfa_row(r, met.states[i]);
         if (!row) return false;
         for (uint32_t class = 0; class < r->class_count && *out; class ++) {
             dfa_state next = row[class];
             if (next == DFA_DEAD) continue;
-            *out = !dfa_nullable(r, states[i]) && add_state(states, &count, next);
+            *out = !dfa_nullable(r, met.states[i]) && state_list_add(&met, next, STATE_LIST_MAX);
         }
     }
-    return rules_spend(r, count);
+    return rules_spend(r, met.count);
 }
 
 bool class_code_find(struct rules *r, struct class_groups_table *t, rules_expression x,

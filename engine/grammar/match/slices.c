@@ -5,6 +5,7 @@
 
 #include "engine/grammar/match/byte_groups.h"
 #include "engine/grammar/match/clamp.h"
+#include "engine/grammar/match/state_list.h"
 #include "engine/grammar/match/token_set.h"
 
 /* Of fewer groups there are few tokens. */
@@ -145,48 +146,35 @@ bool slices_begin(struct rules *r, struct slices_table *t, const struct grammar_
 /* States in which texts of the same length may be, and lengths without limits that are looked at. */
 enum { STATES_MAX = 8, LENGTHS_MAX = 4 };
 
-struct states {
-    dfa_state list[STATES_MAX];
-    size_t count;
-};
-
-static bool add_state(struct states *to, dfa_state state) {
-    for (size_t i = 0; i < to->count; i++)
-        if (to->list[i] == state) return true;
-    if (to->count == STATES_MAX) return false;
-    to->list[to->count++] = state;
-    return true;
-}
-
 /* Those behind one more character are added. *is_known false: there are too many. False: failed. */
-static bool step_states(struct rules *r, const struct states *from, uint64_t groups, struct states *to,
-                        bool *is_known) {
+static bool step_states(struct rules *r, const struct state_list *from, uint64_t groups,
+                        struct state_list *to, bool *is_known) {
     for (size_t i = 0; i < from->count; i++) {
-        const dfa_state *row = dfa_row(r, from->list[i]);
+        const dfa_state *row = dfa_row(r, from->states[i]);
         if (!row) return false;
         dfa_state last = DFA_DEAD;
         for (unsigned byte = 0; byte < 0x80 && *is_known; byte++) {
             dfa_state next = row[r->class_of[byte]];
             if (next == DFA_DEAD || next == last || !(byte_group(byte) & groups)) continue;
-            *is_known = add_state(to, next);
+            *is_known = state_list_add(to, next, STATES_MAX);
             last = next;
         }
     }
     return rules_spend(r, from->count);
 }
 
-static bool may_end_in(const struct rules *r, const struct states *states) {
-    for (size_t i = 0; i < states->count; i++)
-        if (dfa_nullable(r, states->list[i])) return true;
+static bool may_end_in(const struct rules *r, const struct state_list *at) {
+    for (size_t i = 0; i < at->count; i++)
+        if (dfa_nullable(r, at->states[i])) return true;
     return false;
 }
 
 static bool are_all(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t length, bool may_end,
                     bool *out) {
-    struct states now = {.list = {leaf}, .count = 1};
+    struct state_list now = {.states = {leaf}, .count = 1};
     *out = length <= PLAIN_LENGTH_MAX;
     for (uint32_t i = 0; i <= length && *out; i++) {
-        struct states next = {.count = 0};
+        struct state_list next = {.count = 0};
         if (!step_states(r, &now, groups, &next, out)) return false;
         now = next;
         if (!may_end) *out &= !may_end_in(r, &now);
@@ -196,10 +184,10 @@ static bool are_all(struct rules *r, dfa_state leaf, uint64_t groups, uint32_t l
 }
 
 /* Groups that a text of one of the states may begin with. What is not ASCII is one. */
-static bool first_groups(struct rules *r, const struct states *states, uint64_t *groups) {
+static bool first_groups(struct rules *r, const struct state_list *at, uint64_t *groups) {
     *groups = 0;
-    for (size_t i = 0; i < states->count; i++) {
-        const dfa_state *row = dfa_row(r, states->list[i]);
+    for (size_t i = 0; i < at->count; i++) {
+        const dfa_state *row = dfa_row(r, at->states[i]);
         if (!row) return false;
         for (unsigned byte = 0; byte < 256; byte++)
             if (row[r->class_of[byte]] != DFA_DEAD) *groups |= byte < 0x80 ? byte_group(byte) : ~ASCII_GROUPS;
@@ -210,13 +198,13 @@ static bool first_groups(struct rules *r, const struct states *states, uint64_t 
 /* Looked for without the limits, where there are few states. */
 static bool find_dead(struct rules *r, dfa_state leaf, uint64_t groups, bool may_end, uint64_t *dead) {
     dfa_state lifted = clamp_lift(r, leaf);
-    struct states all = {.list = {lifted}, .count = 1};
+    struct state_list all = {.states = {lifted}, .count = 1};
     bool is_known = true;
     size_t before = 0;
     *dead = 0;
     if (lifted == RULES_NONE) return false;
     for (size_t i = 0; i < LENGTHS_MAX && before < all.count && is_known; i++) {
-        struct states from = all;
+        struct state_list from = all;
         before = all.count;
         if (!step_states(r, &from, groups, &all, &is_known)) return false;
     }
