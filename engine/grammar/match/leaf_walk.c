@@ -5,7 +5,7 @@
 #include "engine/grammar/match/byte_groups.h"
 
 /* Of a counted loop: it takes no more. */
-#define NONE_LEFT (RULES_UNLIMITED - 1)
+#define NONE_LEFT (UINT32_MAX - 1)
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
