@@ -3,10 +3,6 @@
  * epilogue; else the output goes to f->output first. */
 #include "engine/forward/state.h"
 
-/* Columns of a gate that a thread takes, and threads from which on that takes less than a run of the pool. */
-#define GATE_COLUMNS     1024
-#define GATE_THREADS_MIN 4
-
 /* ---- input projections ---- */
 
 static struct linear_call input_call(const struct forward *f, const struct packed_linear *linear,
@@ -32,8 +28,14 @@ static void run_qkv(struct forward *f, const struct packed_layer *layer, struct 
         linear_run(f, &qkv);
 }
 
-/* Columns [column, +width) of rows [first, +count). */
-static void gate_part(const struct forward *f, size_t first, size_t count, size_t column, size_t width) {
+static void run_up(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
+    struct linear_call call = input_call(f, &layer->up, normed, f->hidden, f->hidden_stride);
+    call.activation = f->description->gated ? ACTIVATION_NONE : f->description->activation;
+    linear_run(f, &call);
+}
+
+/* Columns [column, +width) of rows [first, +count) of f->gated. */
+static void gate_columns(const struct forward *f, size_t first, size_t count, size_t column, size_t width) {
     const float *gate = f->hidden + first * f->hidden_stride + column;
     f->kernels->gate_rows(f->description->activation, gate, gate + f->description->mlp_width,
                           f->hidden_stride, count, width, f->gated + first * f->gated_stride + column,
@@ -42,47 +44,25 @@ static void gate_part(const struct forward *f, size_t first, size_t count, size_
 
 static void gate_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)context, (void)worker;
-    gate_part(f, first, count, 0, f->description->mlp_width);
-}
-
-static size_t gate_columns(const struct forward *f) {
-    return (f->description->mlp_width + GATE_COLUMNS - 1) / GATE_COLUMNS;
-}
-
-/* A stretch of columns of one row. */
-static void gate_tile(void *context, size_t tile, size_t worker) {
-    (void)worker;
-    const struct forward *f = context;
-    const size_t columns = gate_columns(f), column = tile % columns * GATE_COLUMNS,
-                 left = f->description->mlp_width - column;
-    gate_part(f, tile / columns, 1, column, left < GATE_COLUMNS ? left : GATE_COLUMNS);
-}
-
-/* Where rows are fewer than threads, and wide, their columns are split too. */
-static void run_gate(struct forward *f) {
-    const size_t threads = workers_count(f->workers), columns = gate_columns(f);
-    if (threads < GATE_THREADS_MIN || f->row_count >= threads || columns < GATE_THREADS_MIN)
-        forward_each_block(f, f->row_count, gate_block, NULL);
-    else
-        workers_run(f->workers, gate_tile, f, f->row_count * columns);
-}
-
-static void run_up(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
-    bool gated = f->description->gated;
-    struct linear_call call = input_call(f, &layer->up, normed, f->hidden, f->hidden_stride);
-    call.activation = gated ? ACTIVATION_NONE : f->description->activation;
-    linear_run(f, &call);
-    if (gated) run_gate(f);
+    gate_columns(f, first, count, 0, f->description->mlp_width);
 }
 
 /* ---- output projections ---- */
 
-static void run_output(struct forward *f, const struct packed_linear *linear, float *x, size_t x_stride,
+/* What an output projection reads. */
+struct output_input {
+    float *x;
+    size_t stride;
+    forward_columns_fn make; /* of x; or NULL: it is there */
+};
+
+static void run_output(struct forward *f, const struct packed_linear *linear, const struct output_input *in,
                        const float *residual, float *out) {
     linear_run(f, &(struct linear_call){
                       .linear = linear,
-                      .x = x,
-                      .x_stride = x_stride,
+                      .x = in->x,
+                      .x_stride = in->stride,
+                      .make = in->make,
                       .rows = f->row_count,
                       .residual = residual,
                       .out = out,
@@ -109,7 +89,7 @@ static float centre_of(const struct forward *f, const float *row) {
  * with a mean: it is subtracted before the output is added to a centred stream. */
 static void join_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
-    const struct packed_sublayer *s = context;
+    const struct packed_sublayer *s = *(const struct packed_sublayer *const *)context;
     size_t width = s->stream_width;
     if (s->post_norm.width) norm_rows(f, &s->post_norm, f->output + first * f->stream_stride, count);
     for (size_t r = first; r < first + count; r++) {
@@ -135,17 +115,17 @@ static void rescale_block(struct forward *f, size_t first, size_t count, const v
 
 static void rescale(struct forward *f, const struct packed_sublayer *s, float factor) {
     const struct rescaling rescaling = {.factor = factor, .width = s->stream_width};
-    if (factor != 1) forward_each_block(f, f->row_count, rescale_block, &rescaling);
+    if (factor != 1) forward_later(f, f->row_count, rescale_block, &rescaling, sizeof rescaling);
 }
 
 static void norm_stream_block(struct forward *f, size_t first, size_t count, const void *context,
                               size_t worker) {
     (void)worker;
-    norm_rows(f, context, f->stream + first * f->stream_stride, count);
+    norm_rows(f, *(const struct packed_norm *const *)context, f->stream + first * f->stream_stride, count);
 }
 
-/* The input of an output projection, and the norm in front of it. */
-struct output_input {
+/* The norm in front of an output projection. */
+struct inner_norm {
     const struct packed_norm *norm;
     float *x;
     size_t stride;
@@ -154,11 +134,11 @@ struct output_input {
 static void norm_inner_block(struct forward *f, size_t first, size_t count, const void *context,
                              size_t worker) {
     (void)worker;
-    const struct output_input *input = context;
-    const struct packed_norm *norm = input->norm;
-    float *x = input->x + first * input->stride;
-    f->kernels->normalize_rows(norm->kind, x, input->stride, count, norm->width, norm->divisor, norm->eps,
-                               norm->gain, norm->bias, x, input->stride);
+    const struct inner_norm *inner = context;
+    const struct packed_norm *norm = inner->norm;
+    float *x = inner->x + first * inner->stride;
+    f->kernels->normalize_rows(norm->kind, x, inner->stride, count, norm->width, norm->divisor, norm->eps,
+                               norm->gain, norm->bias, x, inner->stride);
 }
 
 /* q <- q + dual_scale * output, p <- p + output. */
@@ -175,35 +155,46 @@ static void dual_block(struct forward *f, size_t first, size_t count, const void
 }
 
 /* x <- outer_norm(rescale * (residual_factor * residual_scale . x + post_norm(output))) */
-static void add_output(struct forward *f, const struct packed_sublayer *s, float *x, size_t x_stride) {
+static void add_output(struct forward *f, const struct packed_sublayer *s, const struct output_input *in) {
+    const struct packed_norm *outer = &s->outer_norm;
     rescale(f, s, s->residual_factor);
     if (f->dual || s->post_norm.width || s->residual_scale) {
-        run_output(f, &s->output, x, x_stride, NULL, f->output);
-        forward_each_block(f, f->row_count, f->dual ? dual_block : join_block, s);
+        run_output(f, &s->output, in, NULL, f->output);
+        forward_later(f, f->row_count, f->dual ? dual_block : join_block, &s, sizeof s);
     } else {
-        run_output(f, &s->output, x, x_stride, f->stream, f->stream);
+        run_output(f, &s->output, in, f->stream, f->stream);
     }
     rescale(f, s, s->rescale);
-    if (s->outer_norm.width) forward_each_block(f, f->row_count, norm_stream_block, &s->outer_norm);
+    if (outer->width) forward_later(f, f->row_count, norm_stream_block, &outer, sizeof outer);
 }
 
-static void finish(struct forward *f, const struct packed_sublayer *s, float *x, size_t x_stride) {
-    struct output_input input = {.norm = &s->inner_norm, .x = x, .stride = x_stride};
-    if (s->inner_norm.width) forward_each_block(f, f->row_count, norm_inner_block, &input);
-    add_output(f, s, x, x_stride);
+static void norm_inner(struct forward *f, const struct packed_sublayer *s, const struct output_input *in) {
+    const struct inner_norm inner = {.norm = &s->inner_norm, .x = in->x, .stride = in->stride};
+    if (s->inner_norm.width) forward_later(f, f->row_count, norm_inner_block, &inner, sizeof inner);
+}
+
+static void finish_attention(struct forward *f, const struct packed_layer *layer) {
+    const struct output_input in = {.x = f->heads, .stride = f->heads_stride};
+    norm_inner(f, &layer->attention, &in);
+    add_output(f, &layer->attention, &in);
 }
 
 static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
+    struct output_input in = {.x = f->hidden, .stride = f->hidden_stride};
     if (f->description->gated)
-        finish(f, &layer->mlp, f->gated, f->gated_stride);
-    else
-        finish(f, &layer->mlp, f->hidden, f->hidden_stride);
+        in = (struct output_input){.x = f->gated, .stride = f->gated_stride, .make = gate_columns};
+    if (in.make && layer->mlp.inner_norm.width) { /* which needs whole rows */
+        forward_later(f, f->row_count, gate_block, NULL, 0);
+        in.make = NULL;
+    }
+    norm_inner(f, &layer->mlp, &in);
+    add_output(f, &layer->mlp, &in);
 }
 
 /* The input of a sub-layer's input projection. */
 static struct norm_output input_of(struct forward *f, const struct packed_sublayer *s) {
     if (!s->norm.width) return (struct norm_output){.x = f->stream, .stride = f->stream_stride};
-    return norm_run(f, &s->norm, f->stream, f->row_count);
+    return norm_later(f, &s->norm, f->stream, f->row_count);
 }
 
 /* A row as published becomes one as the form has it. */
@@ -219,7 +210,7 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
 static void convert_stream(struct forward *f, size_t layer) {
     const struct folded_model *c = f->model->folded;
     if (layer == 0 || layer != c->folded_from || !folded_model_is_centred(c)) return;
-    forward_each_block(f, f->row_count, convert_block, NULL);
+    forward_later(f, f->row_count, convert_block, NULL, 0);
 }
 
 size_t block_order(const struct forward *f, size_t index, const struct packed_linear **order) {
@@ -245,7 +236,7 @@ void block_run(struct forward *f, size_t index) {
     if (residual == RESIDUAL_PARALLEL_TWO_NORMS) normed = input_of(f, &layer->mlp);
     if (residual != RESIDUAL_SEQUENTIAL) run_up(f, layer, normed);
     attention_run(f, index);
-    finish(f, &layer->attention, f->heads, f->heads_stride);
+    finish_attention(f, layer);
     if (residual == RESIDUAL_SEQUENTIAL) run_up(f, layer, input_of(f, &layer->mlp));
     finish_mlp(f, layer);
 }

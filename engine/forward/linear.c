@@ -1,4 +1,4 @@
-/* The linears of a step, split into tiles for the workers, and the norms in front of them. */
+/* The linears of a step, split into tiles for the workers. */
 #include <assert.h>
 
 #include "engine/forward/state.h"
@@ -302,61 +302,25 @@ static struct gemm gemm_of(const struct linear_call *call) {
     };
 }
 
-/* Linears that run together, and where the rows that each reads are. */
-struct joined_calls {
-    const struct linear_call *call[JOINED_MAX];
-    unsigned char *rows[JOINED_MAX];
-    size_t count;
-};
-
-/* The activations as low-precision weights need them. */
-static void convert_call(const struct forward *f, const struct joined_calls *calls, size_t index,
-                         size_t first, size_t count) {
-    const struct linear_call *call = calls->call[index];
-    const struct activation_rows rows = {
-        .x = call->x,
-        .x_stride = call->x_stride,
-        .k = call->linear->in,
-        .smoothing = call->linear->smoothing,
-        .out = calls->rows[index],
-    };
-    if (call->linear->type == WEIGHT_TYPE_F32) return;
-    /* Row by row: what is rotated is converted out of the nearest cache. */
-    for (size_t r = first; r < first + count; r++) {
-        if (call->linear->rotates_rows)
-            f->kernels->hadamard_rows(call->x + r * call->x_stride, call->x_stride, 1, rows.k);
-        f->kernels->convert_activations[call->linear->type](&rows, r, 1);
-    }
-}
-
-static void convert_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
-    (void)worker;
-    const struct joined_calls *calls = context;
-    for (size_t i = 0; i < calls->count; i++) convert_call(f, calls, i, first, count);
-}
-
-static void run_own(struct forward *f, const struct linear_call *const *call, size_t count) {
+static void run_own(struct forward *f, const struct linear_call *const *call, size_t count, bool made) {
     const size_t rows = call[0]->rows;
     const size_t place = f->order_at - count;
-    struct joined_calls calls;
+    struct linear_inputs inputs = {.count = count, .made = made};
     struct tiled_gemm g;
     g.forward = f;
     g.linears = f->order + place;
     g.next_linears = f->order + f->order_at;
     g.now = tiling_at(f, place, count, rows);
     g.next = tiling_at(f, f->order_at, parts_at(f, f->order_at), rows);
-    calls.count = count;
     unsigned char *at = (unsigned char *)f->lowp_rows;
-    bool converts = false;
     for (size_t i = 0; i < count; i++) {
         const struct packed_linear *linear = call[i]->linear;
-        calls.call[i] = call[i];
-        calls.rows[i] = at;
+        inputs.call[i] = call[i];
+        inputs.rows[i] = at;
         g.gemm[i] = (struct lowp_gemm){.base = gemm_of(call[i]), .x = at, .panels = linear->weights};
         at += divide_up(rows * kernel_row_bytes(linear->type, linear->in), KERNEL_ALIGN) * KERNEL_ALIGN;
-        converts |= linear->type != WEIGHT_TYPE_F32;
     }
-    if (converts) forward_each_block(f, rows, convert_block, &calls);
+    inputs_prepare(f, &inputs);
     workers_run(f->workers, run_tile, &g, g.now->tiles);
 }
 
@@ -392,16 +356,21 @@ static bool observe(struct forward *f, const struct linear_call *call) {
 }
 
 static void run_joined(struct forward *f, const struct linear_call *const *call, size_t count) {
+    const bool own = f->model->matmul == MATMUL_OWN, observed = f->observe && !f->halted;
+    if (observed || !own) inputs_make(f, call[0]);
     for (size_t i = 0; i < count; i++) {
         const struct packed_linear *linear = call[i]->linear;
         assert(f->order[f->order_at] == linear);
         assert(!linear->rotates_rows || (call[i]->may_rotate && linear->type != WEIGHT_TYPE_F32));
         f->order_at++;
-        if (f->observe && !f->halted) f->halted = !observe(f, call[i]);
+        if (observed && !f->halted) f->halted = !observe(f, call[i]);
     }
-    if (f->halted) return;
-    if (f->model->matmul == MATMUL_OWN)
-        run_own(f, call, count);
+    if (f->halted) {
+        f->work_count = 0;
+        return;
+    }
+    if (own)
+        run_own(f, call, count, observed);
     else
         for (size_t i = 0; i < count; i++) run_openblas(f, call[i]);
 }
@@ -418,45 +387,4 @@ void linear_run_joined(struct forward *f, const struct linear_call *first, const
     }
     linear_run(f, first);
     linear_run(f, second);
-}
-
-struct norm_call {
-    const struct packed_norm *norm;
-    const float *x;
-};
-
-static void scale_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
-    (void)worker;
-    const struct norm_call *call = context;
-    f->kernels->row_scales(call->norm->kind, call->x + first * f->stream_stride, f->stream_stride, count,
-                           call->norm->width, call->norm->divisor, call->norm->eps, f->row_scales + first);
-}
-
-static void normalize_block(struct forward *f, size_t first, size_t count, const void *context,
-                            size_t worker) {
-    (void)worker;
-    const struct norm_call *call = context;
-    const struct packed_norm *norm = call->norm;
-    f->kernels->normalize_rows(norm->kind, call->x + first * f->stream_stride, f->stream_stride, count,
-                               norm->width, norm->divisor, norm->eps, norm->gain, norm->bias,
-                               f->normed + first * f->stream_stride, f->stream_stride);
-}
-
-// NOLINTNEXTLINE(readability-non-const-parameter): the linear behind it may rotate it
-struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
-    struct norm_call call = {.norm = norm, .x = x};
-    if (!norm->folded) {
-        forward_each_block(f, rows, normalize_block, &call);
-        return (struct norm_output){.x = f->normed, .stride = f->stream_stride};
-    }
-    struct norm_output output = {.x = x, .stride = f->stream_stride};
-    if (norm->kind == ROW_NORM_NONE) return output;
-    forward_each_block(f, rows, scale_block, &call);
-    output.row_scale = f->row_scales;
-    return output;
-}
-
-void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
-    f->kernels->normalize_rows(norm->kind, x, f->stream_stride, rows, norm->width, norm->divisor, norm->eps,
-                               norm->gain, norm->bias, x, f->stream_stride);
 }

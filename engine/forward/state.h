@@ -40,6 +40,16 @@ struct tiling {
     size_t all_bytes, runs, block_rows, tiles;
 };
 
+/* Works on rows [first, +count), each by itself. */
+typedef void (*forward_rows_fn)(struct forward *f, size_t first, size_t count, const void *context,
+                                size_t worker);
+/* One that is put off; the context is a copy. */
+#define ROW_WORKS_MAX 8
+struct row_work {
+    forward_rows_fn fn;
+    _Alignas(max_align_t) unsigned char context[32];
+};
+
 struct forward {
     const struct packed_model *model;
     const struct model_description *description;
@@ -91,6 +101,9 @@ struct forward {
     struct row_origin *rows; /* [rows_max] */
     size_t *first_row;       /* [entries_max + 1]: of each entry */
 
+    struct row_work works[ROW_WORKS_MAX]; /* that are put off, of work_rows rows: forward_later() */
+    size_t work_count, work_rows;
+
     /* attention_plan.c */
     struct attention_unit *units;         /* [entries_max + 1] */
     size_t *entry_unit;                   /* [entries_max + 1]: of each entry */
@@ -108,15 +121,23 @@ struct forward {
 /* Calls fn for blocks of rows: on the calling thread when they are fewer than ROWS_MIN, else over the workers, where many are blocks
  * of few rows. */
 #define ROWS_MIN 8
-typedef void (*forward_rows_fn)(struct forward *f, size_t first, size_t count, const void *context,
-                                size_t worker);
 void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, const void *context);
+
+/* The same, put off until the next linear runs, which reads as many rows, or until forward_now(); then all that was put off is
+ * done to a row after the other, in this order. The context, of so many bytes, is copied. */
+void forward_later(struct forward *f, size_t rows, forward_rows_fn fn, const void *context, size_t bytes);
+void forward_now(struct forward *f);
+
+/* Makes columns [column, +columns) of rows [row, +rows) of what a linear reads. */
+typedef void (*forward_columns_fn)(const struct forward *f, size_t row, size_t rows, size_t column,
+                                   size_t columns);
 
 /* out = activation(scale * x W' + bias) + residual, over all workers; in the order of forward->order. */
 struct linear_call {
     const struct packed_linear *linear;
-    float *x; /* only read, but for what may_rotate says */
+    float *x; /* only read, but for what make and may_rotate say */
     size_t x_stride, rows;
+    forward_columns_fn make; /* of x; or NULL: it is there, but for what was put off */
     const float *row_scale;
     enum activation activation;
     const float *residual;
@@ -129,14 +150,26 @@ void linear_run(struct forward *f, const struct linear_call *call);
  * keep to the weights in the memory of its node, which each linear has by itself (packed_model.c). */
 void linear_run_joined(struct forward *f, const struct linear_call *first, const struct linear_call *second);
 
+/* The linears that run together, and where the rows that each reads, of low-precision weights, are converted to. */
+struct linear_inputs {
+    const struct linear_call *call[JOINED_MAX];
+    unsigned char *rows[JOINED_MAX];
+    size_t count;
+    bool made; /* inputs_make() has been called */
+};
+/* Does what was put off, makes x and converts it. */
+void inputs_prepare(struct forward *f, struct linear_inputs *inputs);
+/* The same without the conversion: for who reads x itself. */
+void inputs_make(struct forward *f, const struct linear_call *call);
+
 /* The input of a linear that reads the output of `norm`: the rows themselves with one scale each (folded
- * norms), or normalised copies. */
+ * norms), or normalised copies. They are there when the linear runs. */
 struct norm_output {
     float *x;
     size_t stride;
     const float *row_scale;
 };
-struct norm_output norm_run(struct forward *f, const struct packed_norm *norm, float *x, size_t rows);
+struct norm_output norm_later(struct forward *f, const struct packed_norm *norm, float *x, size_t rows);
 
 /* Normalises rows of stride stream_stride in place, with gain and bias. */
 void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows);

@@ -125,6 +125,11 @@ static inline size_t kernel_int8_group_k(size_t k) {
     return group;
 }
 
+/* Columns of a row of activations that are converted by themselves: so many, or 0: all or none. */
+static inline size_t kernel_conversion_step(enum weight_type type, size_t k) {
+    return type == WEIGHT_TYPE_BF16 ? KERNEL_LOWP_K : type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(k) : 0;
+}
+
 /* Bytes from one panel of weights to the next. Panels start with the weights, in this order:
  *   f32   float [k][48]
  *   bf16  uint16_t [k/2][48][2]
@@ -144,6 +149,8 @@ struct activation_rows {
     size_t k;
     const float *smoothing; /* [k]: smoothing scales, which x is multiplied by first; or NULL */
     unsigned char *out;     /* aligned; a row each kernel_row_bytes() */
+    /* Only columns [first, end); end 0: all. first is a multiple of kernel_conversion_step(), end is k or one too. */
+    size_t first, end;
 };
 
 /* A GEMM of converted activations. */

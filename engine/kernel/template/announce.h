@@ -84,8 +84,13 @@ VECTOR_INLINE void announce_lowp_gemm(const struct lowp_gemm *m, enum weight_typ
 VECTOR_INLINE void announce_conversion(const struct activation_rows *rows, enum weight_type type, size_t row,
                                        size_t count) {
     if (!ANNOUNCES) return;
-    const size_t bytes = kernel_row_bytes(type, rows->k);
-    announce_read_floats(rows->x + row * rows->x_stride, rows->x_stride, count, rows->k);
-    announce_read_floats(rows->smoothing, 0, 1, rows->k);
-    announce_write(rows->out + row * bytes, bytes, count, bytes);
+    const size_t bytes = kernel_row_bytes(type, rows->k), first = rows->first,
+                 width = (rows->end ? rows->end : rows->k) - first,
+                 element = type == WEIGHT_TYPE_BF16 ? sizeof(uint16_t) : sizeof(int8_t);
+    announce_read_floats(rows->x + row * rows->x_stride + first, rows->x_stride, count, width);
+    announce_read_floats(rows->smoothing ? rows->smoothing + first : NULL, 0, 1, width);
+    if (rows->end == 0)
+        announce_write(rows->out + row * bytes, bytes, count, bytes);
+    else /* by what an element has at least; scales and sums stand elsewhere */
+        announce_write(rows->out + row * bytes + first * element, bytes, count, width * element);
 }

@@ -70,11 +70,18 @@ VECTOR_INLINE int32_t convert_columns(const struct activation_rows *rows, const 
     return (int32_t)vector_sum(sums);
 }
 
+/* Behind the last column that is converted: that of the padded row where it is the row's. */
+VECTOR_INLINE size_t convert_end(const struct activation_rows *rows) {
+    return rows->end == 0 || rows->end == rows->k ? kernel_padded_k(rows->k) : rows->end;
+}
+
 VECTOR_INLINE void convert_row_int8(const struct activation_rows *rows, const float *x, unsigned char *out) {
-    const size_t padded = kernel_padded_k(rows->k), group = kernel_int8_group_k(rows->k);
-    unsigned char *scales = out + padded, *sums = scales + kernel_int8_groups(rows->k) * sizeof(float);
-    for (size_t i = 0; i < padded; i += group, scales += sizeof(float), sums += sizeof(int32_t)) {
-        const size_t end = padded - i < group ? padded : i + group;
+    const size_t padded = kernel_padded_k(rows->k), group = kernel_int8_group_k(rows->k),
+                 last = convert_end(rows);
+    unsigned char *scales = out + padded + rows->first / group * sizeof(float),
+                  *sums = scales + kernel_int8_groups(rows->k) * sizeof(float);
+    for (size_t i = rows->first; i < last; i += group, scales += sizeof(float), sums += sizeof(int32_t)) {
+        const size_t end = last - i < group ? last : i + group;
         const struct quantization q = quantization_of(convert_largest(x, rows->smoothing, rows->k, i, end));
         const int32_t sum = convert_columns(rows, x, i, end, q, (int8_t *)out);
         memcpy(scales, &q.scale, sizeof q.scale);
@@ -112,11 +119,11 @@ VECTOR_INLINE void convert_rows(const struct activation_rows *rows, size_t row_f
 /* store: sixteen numbers to column i of a row, rounded; those that count as 0 are 0 already. */
 VECTOR_INLINE void convert_rows_bf16(const struct activation_rows *rows, size_t row_first, size_t row_count,
                                      void (*store)(unsigned char *row, size_t i, struct vector v)) {
-    const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_BF16, rows->k), padded = kernel_padded_k(rows->k);
+    const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_BF16, rows->k), end = convert_end(rows);
     announce_conversion(rows, WEIGHT_TYPE_BF16, row_first, row_count);
     for (size_t r = row_first; r < row_first + row_count; r++) {
         const float *x = rows->x + r * rows->x_stride;
-        for (size_t i = 0; i < padded; i += KERNEL_LANES)
+        for (size_t i = rows->first; i < end; i += KERNEL_LANES)
             store(rows->out + r * bytes, i, convert_flush(convert_load(x, rows->smoothing, rows->k, i)));
     }
 }

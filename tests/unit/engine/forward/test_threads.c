@@ -101,11 +101,9 @@ static void count_run(void *context, size_t tiles, enum workers_event event) {
     if (event == WORKERS_RUN_BEGINS) runs[tiles]++;
 }
 
-/* Of 24 and 72 strips of a layer each of 64 threads has a tile, since they are split by rows too. */
-static void test_few_strips_are_split_by_rows(void **state) {
-    (void)state;
-    enum { THREADS = 64, ROWS = 32, LAYER_LINEARS = 4, TILES_MAX = 10000 };
-    static size_t runs[TILES_MAX];
+/* Runs of a step of one layer, by their tiles. */
+static void count_runs(enum weight_type weights, size_t threads, size_t *runs) {
+    enum { ROWS = 32 };
     char *folder = test_folder_create();
     struct workers *workers = NULL;
     struct fixture f;
@@ -113,14 +111,34 @@ static void test_few_strips_are_split_by_rows(void **state) {
     assert_ok(bench_write_config("{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"n_embd\": 384, "
                                  "\"n_inner\": 384, \"n_head\": 4, \"n_layer\": 1, \"n_positions\": 64}",
                                  folder, &e));
-    assert_ok(workers_create_alone(THREADS, &workers, &e));
-    fixture_init_workers(&f, folder, NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32, workers);
+    assert_ok(workers_create_alone(threads, &workers, &e));
+    fixture_init_workers(&f, folder, NORM_FORM_CRMSNORM, weights, workers);
     workers_observe(workers, count_run, runs);
     fixture_plan(&f, 1, (size_t[]){0}, (size_t[]){ROWS}, (size_t[]){0});
     forward_step(f.forward, f.entries, 1);
-    assert_int_equal(runs[THREADS], LAYER_LINEARS);
     fixture_deinit(&f);
     test_folder_remove(folder);
+}
+
+enum { TILES_MAX = 10000, LAYER_LINEARS = 4 };
+
+/* Of 24 and 72 strips of a layer each of 64 threads has a tile, since they are split by rows too. */
+static void test_few_strips_are_split_by_rows(void **state) {
+    (void)state;
+    enum { THREADS = 64 };
+    static size_t runs[TILES_MAX];
+    count_runs(WEIGHT_TYPE_F32, THREADS, runs);
+    assert_int_equal(runs[THREADS], LAYER_LINEARS);
+}
+
+/* Beside embeddings, attention and a layer's linears: what each of these reads is made in one run, norms and conversions. */
+static void test_what_a_linear_reads_is_one_run(void **state) {
+    (void)state;
+    static size_t runs[TILES_MAX];
+    size_t all = 0;
+    count_runs(WEIGHT_TYPE_INT8, 2, runs);
+    for (size_t i = 0; i < TILES_MAX; i++) all += runs[i];
+    assert_int_equal(all, 2 + 2 * LAYER_LINEARS);
 }
 
 int main(void) {
@@ -128,6 +146,7 @@ int main(void) {
         cmocka_unit_test(test_threads_and_places_change_no_bit),
         cmocka_unit_test(test_wide_gates),
         cmocka_unit_test(test_few_strips_are_split_by_rows),
+        cmocka_unit_test(test_what_a_linear_reads_is_one_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
