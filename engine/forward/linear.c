@@ -73,15 +73,16 @@ static size_t least_rows(const struct forward *f, const struct packed_linear *co
     return least;
 }
 
-/* Of the worker that has most units, in no unit of time. Strips take longer, since they read a third of each line of a panel,
- * and blocks have to save something. */
-static size_t slowest(const struct unit *unit, size_t units, size_t threads) {
+/* Of the worker that has most units, of `all` strips, in no unit of time. Strips take longer, since they read a third of each
+ * line of a panel, and blocks have to save something. */
+static size_t slowest(const struct unit *unit, size_t units, size_t all, size_t threads) {
     const size_t own = divide_up(units, threads);
     size_t reads = own / unit->blocks + 2; /* of weights: the first and the last by some of their blocks */
     if (own % unit->blocks == 0) reads = own / unit->blocks;
     if (unit->blocks % own == 0) reads = 1;
-    const size_t eighths = 8 + (unit->strips == 1) + (unit->blocks > 1);
-    return unit->strips * (own * unit->rows + reads * READ_ROWS) * eighths;
+    const size_t sums = lower(own * unit->strips, all * unit->blocks) * unit->rows,
+                 read = lower(reads * unit->strips, all) * READ_ROWS;
+    return (sums + read) * (8 + (unit->strips == 1) + (unit->blocks > 1));
 }
 
 /* Those with which the slowest worker is done first. */
@@ -98,7 +99,7 @@ static struct unit choose_unit(const struct forward *f, const struct packed_line
         const struct unit *unit = &choices[i];
         if (unit->strips == 1 && !may_take_strips(f, linear, count, rows)) continue;
         const size_t units = (unit->strips == 1 ? strips : panels) * unit->blocks,
-                     time = slowest(unit, units, workers_count(f->workers));
+                     time = slowest(unit, units, strips, workers_count(f->workers));
         if (time < least) least = time, best = i;
     }
     return choices[best];
