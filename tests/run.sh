@@ -139,11 +139,16 @@ sources() {
     CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Debug && bash "$root/tests/tidy/check.sh" "$folder"
 }
 
-# What keeps every processor busy, one step after the other.
+# The longest row, one step after the other.
 sanitized() {
     step "address, undefined behaviour and coverage" address_and_coverage
     step "clang" clang_build
     step "threads" thread
+}
+
+# Ends before that one, whose last programs wait for most of their time.
+arm64() {
+    step "arm64" bash "$root/tests/arm64/run.sh"
     step "sources" sources
 }
 
@@ -205,8 +210,6 @@ beside() {
     for name in "$@"; do take_lane "$name"; done
 }
 
-arm64() { step "arm64" bash "$root/tests/arm64/run.sh"; }
-
 # Minutes, most of them of the compiler: nightly.sh has it.
 emulated() { [[ -z ${PRENORM_WHOLE:-} ]] || step "emulated" bash "$root/tests/emulated/run.sh"; }
 
@@ -217,7 +220,7 @@ main() {
     (install_packages arm64) || true
     mkdir -p "$logs" || fail "cannot make $logs"
     step "plain" plain
-    # Those of arm64, installed and asked wait most of their time, in which the first goes on.
+    # Those of installed and asked wait most of their time, in which the others go on.
     beside sanitized arm64 emulated installed asked
     echo
     echo "== summary ($SECONDS s)"

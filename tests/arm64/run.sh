@@ -50,7 +50,8 @@ build() {
     export PKG_CONFIG_LIBDIR=$libraries/pkgconfig:$libraries/openblas-pthread/pkgconfig:$sysroot/usr/share/pkgconfig
     export PKG_CONFIG_SYSROOT_DIR=$sysroot
     [[ -f $folder/tree/build.ninja ]] || rm -rf "$folder/tree"
-    cmake -G Ninja -S "$root" -B "$folder/tree" -DPRENORM_WERROR=ON -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+    cmake -G Ninja -S "$root" -B "$folder/tree" -DPRENORM_WHOLE="${PRENORM_WHOLE:-OFF}" -DPRENORM_WERROR=ON \
+        -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
         -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_SYSROOT="$sysroot" \
         -DCMAKE_CROSSCOMPILING_EMULATOR="$(IFS=';' && echo "${emulation[*]}")"
     targets=$(ctest --test-dir "$folder/tree" -N -R "$tests" | sed -n 's/^ *Test *#[0-9]*: //p')

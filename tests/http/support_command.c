@@ -26,6 +26,9 @@ static void open_as(const struct command *c, const char *name, int as) {
 static void run_child(const struct command *c) {
     struct rlimit space = {c->address_space, c->address_space};
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves nothing behind */
+    /* What a shell in the background has its commands ignore. */
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
     int input = open("/dev/null", O_RDONLY);
     dup2(input, STDIN_FILENO);
     open_as(c, "out", STDOUT_FILENO);

@@ -1,10 +1,10 @@
-/* 32 clients at once, each with another prompt, streaming and not, get exactly the bytes that each gets
+/* Many clients at once, each with another prompt, streaming and not, get exactly the bytes that each gets
  * alone, but for what names the answer: id and created, and how much of the prompt was found in the cache. */
 #include <pthread.h>
 
 #include "tests/http/support_http.h"
 
-enum { CLIENTS = 32 };
+enum { CLIENTS = TEST_SHARE ? 16 : 32 };
 
 struct client {
     const struct daemon *daemon;

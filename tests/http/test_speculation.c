@@ -6,6 +6,8 @@
     "The red fox ran to the mill. The red fox ran to the mill. The red fox ran to the mill. The red"
 #define ID "\"request_id\":\"one\""
 
+enum { ANSWER_TOKENS = TEST_SHARE ? 40 : 120 };
+
 static void answers_are_the_same_bytes(void **state) {
     (void)state;
     static const char *const fields[] = {
@@ -26,8 +28,8 @@ static void answers_are_the_same_bytes(void **state) {
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char request[1024];
-        snprintf(request, sizeof request, "{\"prompt\":\"" REPETITION "\",\"max_tokens\":120," ID ",%s}",
-                 fields[i]);
+        snprintf(request, sizeof request, "{\"prompt\":\"" REPETITION "\",\"max_tokens\":%d," ID ",%s}",
+                 ANSWER_TOKENS, fields[i]);
         expect_same_body(request);
     }
 }

@@ -16,8 +16,10 @@
 /* For which a condition is waited for: what a loaded machine under a sanitizer does not reach. */
 enum { PATIENCE_SECONDS = 240 };
 
-/* Whether what only repeats itself is done in part: under a sanitizer, but for tests/nightly.sh. */
-#if (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)) && !defined(PRENORM_WHOLE)
+/* Whether what only repeats itself is done in part: under a sanitizer, or where a processor is emulated; but for
+ * tests/nightly.sh. */
+#if (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(PRENORM_CROSS_COMPILED)) &&    \
+    !defined(PRENORM_WHOLE)
 enum { TEST_SHARE = true };
 #else
 enum { TEST_SHARE = false };
