@@ -294,7 +294,8 @@ static void name_massive(const struct loaded_model *m, char *names, size_t size)
     char name[96];
     for (size_t i = 0; i < m->description.layers; i++)
         count += m->folded.layers[i].mlp.massive && packed_mlp_type(&m->description, weights, i) == weights;
-    snprintf(name, sizeof name, "the outputs of %zu MLPs with massive activations", count);
+    snprintf(name, sizeof name, "the outputs of %zu MLP%s with massive activations", count,
+             count == 1 ? "" : "s");
     if (count) name_list_add(names, size, name);
 }
 

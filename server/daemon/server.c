@@ -38,10 +38,9 @@ static void stop(struct service *s, enum status status) {
 }
 
 static void drain(struct service *s) {
-    log_info("draining: new requests are refused, %zu are still running, at most %zu s",
-             (size_t)s->stats.requests, s->config->drain_seconds);
-    notify_send(&s->notify, "STOPPING=1\nSTATUS=Draining, %zu requests are running",
-                (size_t)s->stats.requests);
+    log_info("draining: new requests are refused, for at most %zu s; still running: %zu",
+             s->config->drain_seconds, (size_t)s->stats.requests);
+    notify_send(&s->notify, "STOPPING=1\nSTATUS=Draining, requests running: %zu", (size_t)s->stats.requests);
     if (s->listener.is_shared && !s->leave_ns) http_stop_listening(s);
     service_set_phase(s, SERVICE_DRAINING);
     s->drain_ns = s->phase_ns;
@@ -66,7 +65,7 @@ static void begin_end(struct service *s) {
 
 static void cut_short(struct service *s) {
     s->cut_requests = (size_t)s->stats.requests;
-    log_warn("stopping with %zu requests unfinished", s->cut_requests);
+    log_warn("stopping, requests unfinished: %zu", s->cut_requests);
     service_set_phase(s, SERVICE_STOPPING);
     for (struct http_request *r = s->requests, *next; r; r = next) {
         next = r->next;
@@ -334,7 +333,7 @@ static void tell_end(const struct service *s) {
     if (s->status != STATUS_OK || !s->drain_ns) return;
     double seconds = (double)(clock_ns() - s->drain_ns) * 1e-9;
     if (s->cut_requests)
-        log_warn("stopped after draining for %.1f s: %zu requests were cut short", seconds, s->cut_requests);
+        log_warn("stopped after draining for %.1f s, requests cut short: %zu", seconds, s->cut_requests);
     else
         log_info("stopped: drained in %.1f s, nothing was left", seconds);
 }

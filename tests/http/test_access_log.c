@@ -182,7 +182,7 @@ static void test_cancelled(void **state) {
     check_text(line, "outcome", "cancelled");
     check_text(line, "reason", "shutdown");
     json_decref(line);
-    assert_non_null(strstr(log, ": 1 requests were cut short"));
+    assert_non_null(strstr(log, ", requests cut short: 1"));
     free(log);
 }
 
