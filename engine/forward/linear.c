@@ -144,10 +144,9 @@ static struct tiling tiling_of(const struct forward *f, const struct packed_line
                             .unit_rows = unit.rows,
                             .block_rows = rows};
     for (size_t i = 0; i < count; i++) {
-        const size_t panels = kernel_panels(linear[i]->out), strips = divide_up(linear[i]->out, KERNEL_LANES),
-                     bytes = kernel_panel_bytes(linear[i]->type, linear[i]->in) * unit.strips / PANEL_STRIPS;
+        const size_t panels = kernel_panels(linear[i]->out), strips = divide_up(linear[i]->out, KERNEL_LANES);
         tiling.units[i] = (unit.strips == 1 ? strips : panels) * unit.blocks;
-        tiling.bytes[i] = bytes / unit.blocks;
+        tiling.bytes[i] = kernel_panel_bytes(linear[i]->type, linear[i]->in) * unit.strips / PANEL_STRIPS;
         tiling.all_bytes += tiling.units[i] * tiling.bytes[i];
     }
     if (unit.strips == PANEL_STRIPS && unit.blocks == 1)

@@ -31,13 +31,14 @@ struct attention_unit {
  * is a panel or a strip by some rows, and those of the same weights come one after the other. */
 #define JOINED_MAX 2
 struct tiling {
-    size_t rows;  /* that it is for; 0: it is not there yet */
-    size_t parts; /* linears */
-    size_t units[JOINED_MAX],
-        bytes[JOINED_MAX];    /* of each; bytes: of one, its share of them where rows are split */
+    size_t rows;              /* that it is for; 0: it is not there yet */
+    size_t parts;             /* linears */
+    size_t units[JOINED_MAX]; /* of each */
+    size_t bytes[JOINED_MAX]; /* weights that one of them reads */
     size_t strips;            /* of a unit: 1, or those of a panel */
-    size_t blocks, unit_rows; /* units of the same weights, and rows of each: one as a rule */
-    size_t all_bytes, runs, block_rows, tiles;
+    size_t blocks, unit_rows; /* units of the same weights, one as a rule; and rows of each */
+    size_t all_bytes;         /* that all units read: those of the same weights one after the other */
+    size_t runs, block_rows, tiles;
 };
 
 /* Works on rows [first, +count), each by itself. */

@@ -141,12 +141,43 @@ static void test_what_a_linear_reads_is_one_run(void **state) {
     assert_int_equal(all, 2 + 2 * LAYER_LINEARS);
 }
 
+/* Weights of a strip have fewer bytes than there are blocks of rows. */
+static void test_more_blocks_of_rows_than_bytes(void **state) {
+    (void)state;
+    enum { ROWS = 1040, THREADS = 64 };
+    static int32_t tokens[ROWS];
+    const struct forward_limits limits = {.rows_max = ROWS, .logit_rows_max = 1, .entries_max = 1};
+    const struct kernel_table *kernels;
+    char *folder = test_folder_create();
+    struct workers *workers = NULL;
+    struct fixture f;
+    struct error e;
+    assert_ok(bench_write_config("{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"n_embd\": 384, "
+                                 "\"n_inner\": 1, \"n_head\": 4, \"n_layer\": 1, \"n_positions\": 1040}",
+                                 folder, &e));
+    assert_ok(workers_create_alone(THREADS, &workers, &e));
+    fixture_init_workers(&f, folder, NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32, workers);
+    forward_destroy(f.forward);
+    assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
+    assert_ok(forward_create(&f.packed, &f.pool, kernels, f.workers, &limits, &f.forward, &e));
+    const struct step_entry entry = {.table = &f.tables[0],
+                                     .tokens = tokens,
+                                     .count = ROWS,
+                                     .logit_rows = 1,
+                                     .rotary_length = forward_rotary_length(f.forward, ROWS)};
+    forward_step(f.forward, &entry, 1);
+    assert_true(isfinite(forward_logits(f.forward, 0)[0]));
+    fixture_deinit(&f);
+    test_folder_remove(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_and_places_change_no_bit),
         cmocka_unit_test(test_wide_gates),
         cmocka_unit_test(test_few_strips_are_split_by_rows),
         cmocka_unit_test(test_what_a_linear_reads_is_one_run),
+        cmocka_unit_test(test_more_blocks_of_rows_than_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
