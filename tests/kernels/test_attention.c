@@ -137,7 +137,7 @@ static float defined_score(struct scene *s, size_t row, size_t head, size_t j) {
     const float *q = s->q.data + row * s->q_stride + head * a->head_dim;
     float dot = 0.0f;
     for (size_t d = 0; d < a->head_dim; d++) dot = fmaf(q[d], key_at(s, j, d), dot);
-    const float *alibi = a->alibi + head * a->alibi_stride;
+    const float *alibi = a->alibi ? a->alibi + head * a->alibi_stride : NULL;
     size_t position = s->first + row, shift = a->alibi_last ? a->alibi_last - position : 0;
     if (a->cache.type == KV_TYPE_INT8) dot *= scale_at(s, j, a->cache.key_scales);
     dot *= a->scale;
@@ -235,7 +235,7 @@ static double exact_score(struct scene *s, size_t row, size_t head, size_t j) {
     score *= (double)a->scale * (double)scale_at(s, j, a->cache.key_scales);
     if (a->score_cap > 0) score = (double)a->score_cap * tanh(score / (double)a->score_cap);
     size_t position = s->first + row, shift = a->alibi_last ? a->alibi_last - position : 0;
-    const float *alibi = a->alibi + head * a->alibi_stride + shift;
+    const float *alibi = a->alibi ? a->alibi + head * a->alibi_stride + shift : NULL;
     if (a->alibi) score += (double)alibi[j] - (double)alibi[position];
     return score;
 }

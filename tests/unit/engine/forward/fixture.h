@@ -30,6 +30,7 @@ static inline void fixture_init_workers(struct fixture *f, const char *folder, e
     const char *path = folder[0] == '/' ? folder : test_source_path(folder);
     *f = (struct fixture){.workers = workers};
     folded_place_init(&f->place, path, form);
+    if (weight_type_is_rotated(weights)) folded_model_rotate(&f->place.folded);
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
     assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
                                 packed_types_of(weights, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL, &e));

@@ -82,7 +82,8 @@ static void test_threads_and_places_change_no_bit(void **state) {
     check_all(GROUPS, WEIGHT_TYPE_INT8);
 }
 
-/* Wide enough for gates whose columns are split; the last are few. */
+/* Wide enough for gates whose columns are split, and with them their conversion; the last part is longer. In int8 rows are
+ * rotated as well, and the last block of that overlaps the one before. */
 static void test_wide_gates(void **state) {
     (void)state;
     char *folder = test_folder_create();
@@ -92,6 +93,7 @@ static void test_wide_gates(void **state) {
                                  "\"num_key_value_heads\": 1, \"num_hidden_layers\": 1, "
                                  "\"max_position_embeddings\": 64, \"tie_word_embeddings\": true}",
                                  folder, &e));
+    check_all(folder, WEIGHT_TYPE_BF16);
     check_all(folder, WEIGHT_TYPE_INT8);
     test_folder_remove(folder);
 }
