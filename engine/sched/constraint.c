@@ -36,6 +36,15 @@ static size_t mask_words(const struct scheduler *s) {
     return sampler_mask_words(s->options.vocabulary.rows);
 }
 
+/* q->mask, which the grammar has written, is the one behind `count` tokens. */
+static void keep_mask(const struct scheduler *s, struct sequence *q, size_t count,
+                      const struct grammar_outlook *outlook) {
+    size_t words = mask_words(s);
+    q->mask_count = count;
+    q->is_complete = outlook->may_end && is_empty(q->mask, words);
+    if (outlook->may_end) allow_enders(q->request, q->mask, words);
+}
+
 bool constraint_waits(const struct sequence *q) {
     return q->request->terms->grammar && q->state != SEQUENCE_JOINING && q->mask_count != q->count;
 }
@@ -58,7 +67,6 @@ static void make_mask(void *context, size_t tile, size_t worker) {
     struct sequence *q = s->step.asked[tile];
     struct grammar_steps steps = {.left = q->steps_given};
     struct grammar_outlook outlook;
-    size_t words = mask_words(s);
     uint64_t start_ns = clock_ns();
     (void)worker;
     q->mask_status = STATUS_BUSY;
@@ -68,10 +76,7 @@ static void make_mask(void *context, size_t tile, size_t worker) {
     q->mask_ns += clock_ns() - start_ns;
     q->mask_steps += steps.used;
     stats_add(&s->stats.mask_steps, steps.used);
-    if (q->mask_status != STATUS_OK) return;
-    q->mask_count = q->count;
-    q->is_complete = outlook.may_end && is_empty(q->mask, words);
-    if (outlook.may_end) allow_enders(q->request, q->mask, words);
+    if (q->mask_status == STATUS_OK) keep_mask(s, q, q->count, &outlook);
 }
 
 /* Those that want a mask, in the order of rank; returns how many have not waited yet. */
@@ -212,15 +217,12 @@ uint64_t constraint_take_ns(const struct step_row *row) {
 static enum status make_next(const struct scheduler *s, struct sequence *q, struct grammar_steps *steps,
                              bool *complete) {
     struct grammar_outlook outlook;
-    size_t words = mask_words(s);
     enum status status = grammar_place_read_on(&q->place, generated(q), sequence_generated(q) + 1, steps,
                                                q->mask, &outlook, NULL);
     q->mask_count = 0;
     if (status != STATUS_OK) return status;
-    q->mask_status = STATUS_OK;
-    q->mask_count = q->count + 1;
-    q->is_complete = *complete = outlook.may_end && is_empty(q->mask, words);
-    if (outlook.may_end) allow_enders(q->request, q->mask, words);
+    keep_mask(s, q, q->count + 1, &outlook);
+    *complete = q->is_complete;
     return STATUS_OK;
 }
 

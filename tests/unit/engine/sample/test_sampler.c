@@ -262,8 +262,6 @@ static void only_the_allowed_are_drawn(void **state) {
     sampler_scratch_deinit(&b.scratch);
 }
 
-/* Rows of several blocks whose values come many times: the nucleus ends within a tie, and no token behind it
- * comes. */
 /* Whatever else the request asks for. */
 static void a_mask_is_the_same_as_a_list_of_ids(void **state) {
     (void)state;
@@ -303,6 +301,8 @@ static void a_mask_is_the_same_as_a_list_of_ids(void **state) {
     sampler_scratch_deinit(&b.scratch);
 }
 
+/* Rows of several blocks whose values come many times: the nucleus ends within a tie, and no token behind it
+ * comes. */
 static void nucleus_ends_at_the_lowest_ids_of_a_tie(void **state) {
     (void)state;
     static struct bench b;

@@ -1,8 +1,8 @@
 /* A sequence with a grammar: what it may say, where it ends, and drafts of text that is the only way on. */
 #include "tests/support/test_support.h"
 
-#include "fake_grammars.h"
 #include "engine/sched/scheduler_state.h"
+#include "fake_grammars.h"
 #include "scheduler_fixture.h"
 
 static struct fake_grammars grammars;
@@ -72,7 +72,6 @@ static void a_text_to_which_nothing_can_be_added_ends(void **state) {
     assert_int_equal(end.completion_tokens, 1);
 }
 
-/* It may go on for ever, and end anywhere but at its beginning. */
 static void the_next_mask_is_made_beside_the_token(void **state) {
     (void)state;
     struct engine_prompt prompt = constrained(1, 20);
@@ -90,6 +89,7 @@ static void the_next_mask_is_made_beside_the_token(void **state) {
     stop();
 }
 
+/* It may go on for ever, and end anywhere but at its beginning. */
 static void an_end_token_may_come_where_the_text_may_end(void **state) {
     (void)state;
     struct engine_stats stats;
