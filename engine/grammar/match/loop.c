@@ -113,6 +113,7 @@ bool loop_is_plain(const struct leaf_loop *loop) {
 bool loop_counts_bytes(const struct rules *r, const struct leaf_loop *loop) {
     if (loop->part == RULES_NONE) return false;
     const struct expression *part = expression_at(r, loop->part);
-    const struct byte_set *set = &r->sets[part->kind == EXPRESSION_BYTES ? part->a : 0];
-    return part->kind == EXPRESSION_BYTES && (set->bits[2] | set->bits[3]) == 0;
+    if (part->kind != EXPRESSION_BYTES) return false;
+    const struct byte_set *set = &r->sets[part->a];
+    return (set->bits[2] | set->bits[3]) == 0;
 }

@@ -46,9 +46,8 @@ struct mask_level {
     dfa_state like; /* that of the leaf whose mask is gone by; or of the part that is counted */
     /* Of characters to the node, all of s->slice_groups, UINT32_MAX: not all are; or of parts. */
     uint32_t count;
-    uint32_t
-        left; /* bytes of the set `counted` that the state still takes; RULES_UNLIMITED: as many as it says */
-    uint32_t counted;
+    /* Bytes of the set `counted` that the state still takes; RULES_UNLIMITED: as many as it says. */
+    uint32_t left, counted;
     bool exits; /* the leaf may end here, which is not noted yet */
 };
 

@@ -32,8 +32,8 @@ void slices_free(struct slices_table *t);
 
 /* What comes of a leaf behind texts of some groups alone. */
 struct slice_end {
-    bool
-        is_all; /* no text of these of more than `length` characters is let through; false also where that is not known */
+    /* No text of these of more than `length` characters is let through. False also where that is not known. */
+    bool is_all;
     uint64_t dead; /* groups that are sure not to come behind any of these, nor at first */
 };
 /* may_end: nothing comes behind the leaf in a token; else both say nothing where one of these texts may be all that it takes.
