@@ -115,7 +115,7 @@ static void rescale_block(struct forward *f, size_t first, size_t count, const v
 
 static void rescale(struct forward *f, const struct packed_sublayer *s, float factor) {
     const struct rescaling rescaling = {.factor = factor, .width = s->stream_width};
-    if (factor != 1) forward_later(f, f->row_count, rescale_block, &rescaling, sizeof rescaling);
+    if (factor != 1) forward_defer(f, f->row_count, rescale_block, &rescaling, sizeof rescaling);
 }
 
 static void norm_stream_block(struct forward *f, size_t first, size_t count, const void *context,
@@ -160,17 +160,17 @@ static void add_output(struct forward *f, const struct packed_sublayer *s, const
     rescale(f, s, s->residual_factor);
     if (f->dual || s->post_norm.width || s->residual_scale) {
         run_output(f, &s->output, in, NULL, f->output);
-        forward_later(f, f->row_count, f->dual ? dual_block : join_block, &s, sizeof s);
+        forward_defer(f, f->row_count, f->dual ? dual_block : join_block, &s, sizeof s);
     } else {
         run_output(f, &s->output, in, f->stream, f->stream);
     }
     rescale(f, s, s->rescale);
-    if (outer->width) forward_later(f, f->row_count, norm_stream_block, &outer, sizeof outer);
+    if (outer->width) forward_defer(f, f->row_count, norm_stream_block, &outer, sizeof outer);
 }
 
 static void norm_inner(struct forward *f, const struct packed_sublayer *s, const struct output_input *in) {
     const struct inner_norm inner = {.norm = &s->inner_norm, .x = in->x, .stride = in->stride};
-    if (s->inner_norm.width) forward_later(f, f->row_count, norm_inner_block, &inner, sizeof inner);
+    if (s->inner_norm.width) forward_defer(f, f->row_count, norm_inner_block, &inner, sizeof inner);
 }
 
 static void finish_attention(struct forward *f, const struct packed_layer *layer) {
@@ -184,7 +184,7 @@ static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
     if (f->description->gated)
         in = (struct output_input){.x = f->gated, .stride = f->gated_stride, .make = gate_columns};
     if (in.make && layer->mlp.inner_norm.width) { /* which needs whole rows */
-        forward_later(f, f->row_count, gate_block, NULL, 0);
+        forward_defer(f, f->row_count, gate_block, NULL, 0);
         in.make = NULL;
     }
     norm_inner(f, &layer->mlp, &in);
@@ -194,7 +194,7 @@ static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
 /* The input of a sub-layer's input projection. */
 static struct norm_output input_of(struct forward *f, const struct packed_sublayer *s) {
     if (!s->norm.width) return (struct norm_output){.x = f->stream, .stride = f->stream_stride};
-    return norm_later(f, &s->norm, f->stream, f->row_count);
+    return norm_defer(f, &s->norm, f->stream, f->row_count);
 }
 
 /* A row as published becomes one as the form has it. */
@@ -210,7 +210,7 @@ static void convert_block(struct forward *f, size_t first, size_t count, const v
 static void convert_stream(struct forward *f, size_t layer) {
     const struct folded_model *c = f->model->folded;
     if (layer == 0 || layer != c->folded_from || !folded_model_is_centred(c)) return;
-    forward_later(f, f->row_count, convert_block, NULL, 0);
+    forward_defer(f, f->row_count, convert_block, NULL, 0);
 }
 
 size_t block_order(const struct forward *f, size_t index, const struct packed_linear **order) {

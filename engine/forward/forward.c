@@ -261,7 +261,7 @@ static void plan_rows(struct forward *f, const struct step_entry *entries, size_
     assert(count <= f->limits.entries_max);
     f->entries = entries;
     f->entry_count = count;
-    f->row_count = f->logit_count = f->order_at = f->work_count = 0;
+    f->row_count = f->logit_count = f->order_at = f->deferred_count = 0;
     f->halted = false;
     for (size_t i = 0; i < count; i++) {
         const struct step_entry *entry = &entries[i];
@@ -290,7 +290,7 @@ void forward_step(struct forward *f, const struct step_entry *entries, size_t co
     if (f->angle_stride) rotary_prepare(f);
     attention_plan(f);
     for (size_t i = 0; i < f->description->layers; i++) block_run(f, i);
-    forward_now(f);
+    forward_flush(f);
     hidden_run(f);
     head_run(f);
 }
@@ -321,7 +321,7 @@ void forward_layer(struct forward *f, const struct step_entry *entry, size_t lay
     while (f->order[f->order_at] != &f->model->layers[layer].qkv) f->order_at++; /* a block begins with it */
     memcpy(f->stream, stream, bytes);
     block_run(f, layer);
-    forward_now(f);
+    forward_flush(f);
     memcpy(stream, f->stream, bytes);
 }
 

@@ -45,7 +45,7 @@ static struct norm_output final_norm(struct forward *f, size_t rows) {
     struct norm_output plain = {.x = f->last, .stride = f->stream_stride};
     if (f->dual) join_dual(f, rows);
     if (f->dual || !f->model->final_norm.width) return plain;
-    return norm_later(f, &f->model->final_norm, f->last, rows);
+    return norm_defer(f, &f->model->final_norm, f->last, rows);
 }
 
 void head_order(const struct forward *f, const struct packed_linear **order) {

@@ -16,7 +16,7 @@ void hidden_run(struct forward *f) {
     if (!m->project_out.out || !is_wanted(f)) return;
     struct norm_output normed = {.x = f->stream, .stride = f->stream_stride};
     assert(!f->dual);
-    if (m->final_norm.width) normed = norm_later(f, &m->final_norm, f->stream, f->row_count);
+    if (m->final_norm.width) normed = norm_defer(f, &m->final_norm, f->stream, f->row_count);
     const size_t order_at = f->order_at;
     linear_run(f, &(struct linear_call){.linear = &m->project_out,
                                         .x = normed.x,

@@ -1,4 +1,4 @@
-/* What linears read: works on rows, such as norms, which are put off until a linear reads the rows, and the conversion of these.
+/* What linears read: operations on rows, such as norms, deferred until a linear reads the rows, and the conversion of these.
  * A row goes through all of it at once, out of the nearest cache, and the workers have one run for it. */
 #include <assert.h>
 #include <string.h>
@@ -10,29 +10,31 @@
 #define PARTS_MIN        3 /* of a step that would have no run else: with fewer it takes longer */
 #define PART_THREADS_MIN 4
 
-/* ---- works that are put off ---- */
+/* ---- deferred operations ---- */
 
-static void do_works(struct forward *f, size_t row, size_t worker) {
-    for (size_t i = 0; i < f->work_count; i++) f->works[i].fn(f, row, 1, f->works[i].context, worker);
+static void run_deferred(struct forward *f, size_t row, size_t worker) {
+    for (size_t i = 0; i < f->deferred_count; i++)
+        f->deferred[i].fn(f, row, 1, f->deferred[i].context, worker);
 }
 
-static void works_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
+static void deferred_block(struct forward *f, size_t first, size_t count, const void *context,
+                           size_t worker) {
     (void)context;
-    for (size_t r = first; r < first + count; r++) do_works(f, r, worker);
+    for (size_t r = first; r < first + count; r++) run_deferred(f, r, worker);
 }
 
-void forward_now(struct forward *f) {
-    if (f->work_count > 0) forward_each_block(f, f->work_rows, works_block, NULL);
-    f->work_count = 0;
+void forward_flush(struct forward *f) {
+    if (f->deferred_count > 0) forward_each_block(f, f->deferred_rows, deferred_block, NULL);
+    f->deferred_count = 0;
 }
 
-void forward_later(struct forward *f, size_t rows, forward_rows_fn fn, const void *context, size_t bytes) {
-    assert(f->work_count == 0 || f->work_rows == rows);
-    assert(f->work_count < ROW_WORKS_MAX && bytes <= sizeof f->works->context);
-    struct row_work *work = &f->works[f->work_count++];
-    f->work_rows = rows;
-    work->fn = fn;
-    if (bytes > 0) memcpy(work->context, context, bytes);
+void forward_defer(struct forward *f, size_t rows, forward_rows_fn fn, const void *context, size_t bytes) {
+    assert(f->deferred_count == 0 || f->deferred_rows == rows);
+    assert(f->deferred_count < DEFERRED_MAX && bytes <= sizeof f->deferred->context);
+    struct deferred_op *op = &f->deferred[f->deferred_count++];
+    f->deferred_rows = rows;
+    op->fn = fn;
+    if (bytes > 0) memcpy(op->context, context, bytes);
 }
 
 /* ---- norms ---- */
@@ -60,14 +62,14 @@ static void normalize_block(struct forward *f, size_t first, size_t count, const
 }
 
 // NOLINTNEXTLINE(readability-non-const-parameter): the linear behind it may rotate it
-struct norm_output norm_later(struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
+struct norm_output norm_defer(struct forward *f, const struct packed_norm *norm, float *x, size_t rows) {
     const struct norm_call call = {.norm = norm, .x = x};
     struct norm_output output = {.x = x, .stride = f->stream_stride};
     if (!norm->folded) {
-        forward_later(f, rows, normalize_block, &call, sizeof call);
+        forward_defer(f, rows, normalize_block, &call, sizeof call);
         output.x = f->normed;
     } else if (norm->kind != ROW_NORM_NONE) {
-        forward_later(f, rows, scale_block, &call, sizeof call);
+        forward_defer(f, rows, scale_block, &call, sizeof call);
         output.row_scale = f->row_scales;
     }
     return output;
@@ -111,7 +113,7 @@ static void prepare_block(struct forward *f, size_t first, size_t count, const v
     const struct linear_inputs *inputs = context;
     for (size_t r = first; r < first + count; r++) {
         const struct linear_call *call = inputs->call[0];
-        do_works(f, r, worker);
+        run_deferred(f, r, worker);
         if (!inputs->made) call->make(f, r, 1, 0, call->linear->in);
         for (size_t i = 0; i < inputs->count; i++)
             convert_columns(f, inputs, i, r, 0, inputs->call[i]->linear->in);
@@ -155,8 +157,8 @@ void inputs_prepare(struct forward *f, struct linear_inputs *inputs) {
     const struct linear_call *call = inputs->call[0];
     const struct packed_linear *linear = call->linear;
     const size_t step = kernel_conversion_step(linear->type, linear->in);
-    const bool converting = converts(inputs), by_columns = f->work_count == 0 && inputs->count == 1;
-    assert(f->work_count == 0 || f->work_rows == call->rows);
+    const bool converting = converts(inputs), by_columns = f->deferred_count == 0 && inputs->count == 1;
+    assert(f->deferred_count == 0 || f->deferred_rows == call->rows);
     assert(!call->make || inputs->count == 1);
     inputs->made |= !call->make;
     size_t parts = by_columns && converting ? parts_of(f, call->rows, linear->in, step) : 1;
@@ -169,9 +171,9 @@ void inputs_prepare(struct forward *f, struct linear_inputs *inputs) {
         prepare_parts(f, inputs, parts, false);
         inputs->made = true;
     }
-    if (f->work_count > 0 || !inputs->made || converting)
+    if (f->deferred_count > 0 || !inputs->made || converting)
         forward_each_block(f, call->rows, prepare_block, inputs);
-    f->work_count = 0;
+    f->deferred_count = 0;
 }
 
 static void make_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
@@ -181,6 +183,6 @@ static void make_block(struct forward *f, size_t first, size_t count, const void
 }
 
 void inputs_make(struct forward *f, const struct linear_call *call) {
-    forward_now(f);
+    forward_flush(f);
     if (call->make) forward_each_block(f, call->rows, make_block, call);
 }

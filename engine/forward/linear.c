@@ -73,7 +73,7 @@ static size_t least_rows(const struct forward *f, const struct packed_linear *co
     return least;
 }
 
-/* Of the worker that has most units, of `all` strips, in no unit of time. Strips take longer, since they read a third of each
+/* Relative time of the worker that has most units, of `all` strips. Strips take longer, since they read a third of each
  * line of a panel, and blocks have to save something. */
 static size_t slowest(const struct unit *unit, size_t units, size_t all, size_t threads) {
     const size_t own = divide_up(units, threads);
@@ -366,7 +366,7 @@ static void run_joined(struct forward *f, const struct linear_call *const *call,
         if (observed && !f->halted) f->halted = !observe(f, call[i]);
     }
     if (f->halted) {
-        f->work_count = 0;
+        f->deferred_count = 0;
         return;
     }
     if (own)

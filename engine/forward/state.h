@@ -44,9 +44,9 @@ struct tiling {
 /* Works on rows [first, +count), each by itself. */
 typedef void (*forward_rows_fn)(struct forward *f, size_t first, size_t count, const void *context,
                                 size_t worker);
-/* One that is put off; the context is a copy. */
-#define ROW_WORKS_MAX 8
-struct row_work {
+/* A deferred one; the context is a copy. */
+#define DEFERRED_MAX 8
+struct deferred_op {
     forward_rows_fn fn;
     _Alignas(max_align_t) unsigned char context[32];
 };
@@ -102,8 +102,8 @@ struct forward {
     struct row_origin *rows; /* [rows_max] */
     size_t *first_row;       /* [entries_max + 1]: of each entry */
 
-    struct row_work works[ROW_WORKS_MAX]; /* that are put off, of work_rows rows: forward_later() */
-    size_t work_count, work_rows;
+    struct deferred_op deferred[DEFERRED_MAX]; /* of deferred_rows rows: forward_defer() */
+    size_t deferred_count, deferred_rows;
 
     /* attention_plan.c */
     struct attention_unit *units;         /* [entries_max + 1] */
@@ -124,10 +124,10 @@ struct forward {
 #define ROWS_MIN 8
 void forward_each_block(struct forward *f, size_t rows, forward_rows_fn fn, const void *context);
 
-/* The same, put off until the next linear runs, which reads as many rows, or until forward_now(); then all that was put off is
+/* The same, deferred until the next linear runs, which reads as many rows, or until forward_flush(); then all that was deferred is
  * done to a row after the other, in this order. The context, of so many bytes, is copied. */
-void forward_later(struct forward *f, size_t rows, forward_rows_fn fn, const void *context, size_t bytes);
-void forward_now(struct forward *f);
+void forward_defer(struct forward *f, size_t rows, forward_rows_fn fn, const void *context, size_t bytes);
+void forward_flush(struct forward *f);
 
 /* Makes columns [column, +columns) of rows [row, +rows) of what a linear reads. */
 typedef void (*forward_columns_fn)(const struct forward *f, size_t row, size_t rows, size_t column,
@@ -138,7 +138,7 @@ struct linear_call {
     const struct packed_linear *linear;
     float *x; /* only read, but for what make and may_rotate say */
     size_t x_stride, rows;
-    forward_columns_fn make; /* of x; or NULL: it is there, but for what was put off */
+    forward_columns_fn make; /* of x; or NULL: it is there, but for what was deferred */
     const float *row_scale;
     enum activation activation;
     const float *residual;
@@ -156,9 +156,9 @@ struct linear_inputs {
     const struct linear_call *call[JOINED_MAX];
     unsigned char *rows[JOINED_MAX];
     size_t count;
-    bool made; /* inputs_make() has been called */
+    bool made; /* x is there: it needs no making, or inputs_make() was called */
 };
-/* Does what was put off, makes x and converts it. */
+/* Does what was deferred, makes x and converts it. */
 void inputs_prepare(struct forward *f, struct linear_inputs *inputs);
 /* The same without the conversion: for who reads x itself. */
 void inputs_make(struct forward *f, const struct linear_call *call);
@@ -170,7 +170,7 @@ struct norm_output {
     size_t stride;
     const float *row_scale;
 };
-struct norm_output norm_later(struct forward *f, const struct packed_norm *norm, float *x, size_t rows);
+struct norm_output norm_defer(struct forward *f, const struct packed_norm *norm, float *x, size_t rows);
 
 /* Normalises rows of stride stream_stride in place, with gain and bias. */
 void norm_rows(const struct forward *f, const struct packed_norm *norm, float *x, size_t rows);

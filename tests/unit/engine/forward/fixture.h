@@ -1,5 +1,4 @@
-/* A small model of tests/golden, packed in f32, with a forward pass over it whose stages a test drives one by
- * one. */
+/* A small model of tests/golden, packed, with a forward pass over it whose stages a test drives one by one. */
 #pragma once
 
 #include <math.h>
