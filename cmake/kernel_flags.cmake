@@ -28,7 +28,7 @@ foreach(row IN LISTS kernel_rows)
 endforeach()
 
 # The files that may take numbers for finite: without it the compiler makes no vectors of their minima and maxima.
-set(finite_files ${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c)
+set(finite_files ${PROJECT_SOURCE_DIR}/engine/pack/panels/int4_group.c ${PROJECT_SOURCE_DIR}/engine/pack/panels/feedback.c)
 foreach(name panel int4 int8)
   list(APPEND finite_files ${PROJECT_SOURCE_DIR}/engine/calibrate/round_${name}.c)
 endforeach()

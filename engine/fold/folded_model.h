@@ -21,6 +21,8 @@
 #include "engine/fold/rotation.h"
 #include "engine/model/tensor_views.h"
 
+#define LOUD_CHANNELS_MAX 64
+
 /* A norm as it runs. A folded norm is one scale for each row of the residual stream; any other writes
  * normalised rows. */
 struct folded_norm {
@@ -48,6 +50,7 @@ struct folded_linear {
     /* Of its columns, as its input is rotated; and of its rows (those of the stacked parts). */
     struct rotation rotate_in, rotate_out;
     bool rotates_rows; /* its input is not rotated yet: each row is, before the GEMM */
+    bool reads_stream; /* its input is the residual stream, rotated */
 };
 
 /* Attention or MLP. F is the sub-layer without the norms around it: input projection, heads or hidden layer,
@@ -90,6 +93,9 @@ struct folded_model {
     double last_share;
     bool rotated;           /* by folded_model_rotate */
     struct rotation stream; /* of the residual stream; order 0: none */
+    /* Loud channels of a stream that is rotated (loud.h), if they were looked for: entries of a row of the published
+     * model, the loudest first. */
+    size_t loud[LOUD_CHANNELS_MAX], loud_count;
     struct folded_layer *layers;
     /* The norm in front of the head. width 0: there is none. residual_dual: the norm of the dual stream, with
      * gain and shift; where it is CRMS the dual stream is stored without its last entry, which is minus the

@@ -31,6 +31,11 @@ static bool stream_is_plain(const struct folded_model *c) {
     return true;
 }
 
+static void read_stream(struct folded_linear *l, struct rotation stream) {
+    l->rotate_in = stream;
+    l->reads_stream = true;
+}
+
 /* Every form of these has centred rows, or none has: an orthonormal map keeps their sizes, and with them what the
  * norms divide by. */
 static void rotate_stream(struct folded_model *c) {
@@ -38,10 +43,11 @@ static void rotate_stream(struct folded_model *c) {
         (struct rotation){.count = c->stream_width, .lanes = 1, .order = rotation_order(c->stream_width)};
     for (size_t i = 0; i < c->description->layers; i++) {
         struct folded_layer *layer = &c->layers[i];
-        layer->qkv.rotate_in = layer->up.rotate_in = c->stream;
+        read_stream(&layer->qkv, c->stream);
+        read_stream(&layer->up, c->stream);
         layer->attention.output.rotate_out = layer->mlp.output.rotate_out = c->stream;
     }
-    *(c->project_out.part_count ? &c->project_out.rotate_in : &c->head.rotate_in) = c->stream;
+    read_stream(c->project_out.part_count ? &c->project_out : &c->head, c->stream);
 }
 
 /* Attention gives sums of values, so a map of all values of a head comes out again, and goes into the output

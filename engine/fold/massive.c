@@ -2,18 +2,13 @@
 
 #include <assert.h>
 
-#include "engine/base/widest.h"
-#include "engine/fold/row_product.h"
+#include "engine/fold/row_squares.h"
 
 /* Of a layer's units the largest over the root mean square. Where MLPs are known to have massive activations it is 9 to 32, in
  * the other layers of the same model 4 at most (docs/decisions.md). */
 #define MASSIVE_RATIO 6
 /* The part of the layers that may be massive. */
 #define MASSIVE_PART 8
-/* The part of a row's columns that is read, its first: enough to tell a row's size. */
-#define READ_PART    4
-#define READ_ROWS    8
-#define READ_COLUMNS 256
 
 struct search {
     struct folded_model *model;
@@ -24,24 +19,6 @@ static size_t lower(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-WIDEST static void add_square(struct row_sums *sums, const double *row, size_t count) {
-    row_sums_add(sums, row, row, count);
-}
-
-/* Squares of the sizes of rows [first, +count), READ_ROWS at most. */
-static void read_squares(const struct matrix_view *m, size_t first, size_t count, double *squares) {
-    const size_t columns = (m->in + READ_PART - 1) / READ_PART;
-    double rows[READ_ROWS * READ_COLUMNS];
-    struct row_sums sums[READ_ROWS] = {0};
-    struct matrix_part part = {.first = first, .count = count};
-    for (; part.column < columns; part.column += part.columns) {
-        part.columns = lower(columns - part.column, READ_COLUMNS);
-        matrix_read_part(m, &part, rows, READ_COLUMNS);
-        for (size_t r = 0; r < count; r++) add_square(&sums[r], rows + r * READ_COLUMNS, part.columns);
-    }
-    for (size_t r = 0; r < count; r++) squares[r] = row_sums_total(&sums[r]);
-}
-
 static void measure_layer(void *context, size_t layer, size_t worker) {
     struct search *s = context;
     const struct layer_views *views = &s->model->views->layers[layer];
@@ -49,10 +26,10 @@ static void measure_layer(void *context, size_t layer, size_t worker) {
     double largest = 0, sum = 0;
     (void)worker;
     for (size_t unit = 0, count; unit < units; unit += count) {
-        double gate[READ_ROWS], up[READ_ROWS];
-        count = lower(units - unit, READ_ROWS);
-        read_squares(&views->gate.weight, unit, count, gate);
-        read_squares(&views->up.weight, unit, count, up);
+        double gate[ROW_SQUARES_ROWS], up[ROW_SQUARES_ROWS];
+        count = lower(units - unit, ROW_SQUARES_ROWS);
+        row_squares_read(&views->gate.weight, unit, count, gate);
+        row_squares_read(&views->up.weight, unit, count, up);
         for (size_t i = 0; i < count; i++) {
             const double square = gate[i] * up[i];
             largest = square > largest ? square : largest;

@@ -8,6 +8,7 @@
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
 #include "engine/files/regular_file.h"
+#include "engine/fold/loud.h"
 #include "engine/fold/massive.h"
 #include "engine/model/describe.h"
 
@@ -143,6 +144,9 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
         return STATUS_OK;
     }
     if (o->weights == WEIGHT_TYPE_INT8) folded_model_find_massive(&m->folded, workers);
+    if (o->weights == WEIGHT_TYPE_INT8 &&
+        (status = folded_model_find_loud(&m->folded, workers, e)) != STATUS_OK)
+        return status;
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
     report(o, "converting", 0);
     return packed_model_init(&m->packed, &m->folded, o->matmul, packed_types_of(o->weights, o->head), workers,

@@ -16,6 +16,7 @@ _Static_assert(KERNEL_PANEL <= BLOCK_ROWS, "a panel's rows are a block");
 struct block {
     struct folded_block folded;
     const struct packed_linear *to;
+    const struct feedback_block *feedback;
     size_t first_row;           /* of `from`: the first of `to` */
     double largest[BLOCK_ROWS]; /* as struct panels_part has it */
     double bias[COVER_ROWS], dropped[COVER_ROWS];
@@ -77,6 +78,7 @@ static struct panels_part read_part(const struct block *b, size_t column, size_t
         .w = weights,
         .stride = b->stride,
         .largest = b->largest,
+        .feedback = b->folded.linear->reads_stream ? b->feedback : NULL,
     };
 }
 
@@ -120,8 +122,9 @@ static void pack_block(struct block *b, const struct folded_linear *from, size_t
 }
 
 void pack_rows(const struct folded_linear *from, size_t first_row, const struct packed_linear *to,
-               size_t first, size_t count, double *scratch) { // NOLINT(readability-non-const-parameter)
-    struct block block = {.to = to, .first_row = first_row, .weights = scratch};
+               size_t first, size_t count, const struct feedback_block *feedback,
+               double *scratch) { // NOLINT(readability-non-const-parameter)
+    struct block block = {.to = to, .feedback = feedback, .first_row = first_row, .weights = scratch};
     const size_t end = first_row + first + count;
     block.folded.bias = block.bias;
     block.folded.dropped = block.dropped;

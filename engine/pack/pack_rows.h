@@ -3,11 +3,13 @@
 #pragma once
 
 #include "engine/pack/packed_model.h"
+#include "engine/pack/panels/feedback.h"
 
 /* Doubles of scratch for any linear of the model. */
 size_t pack_rows_scratch(const struct folded_model *c);
 
 /* Rows [first, +count) of `to`, and their biases, which are those of `from` from first_row + first on. first is a multiple of
- * KERNEL_PANEL; count too, but for the last rows. scratch: pack_rows_scratch() doubles. Any thread, with its own scratch. */
+ * KERNEL_PANEL; count too, but for the last rows. feedback: of the stream's blocks, for int8 weights of a linear that reads it, or
+ * NULL. scratch: pack_rows_scratch() doubles. Any thread, with its own scratch. */
 void pack_rows(const struct folded_linear *from, size_t first_row, const struct packed_linear *to,
-               size_t first, size_t count, double *scratch);
+               size_t first, size_t count, const struct feedback_block *feedback, double *scratch);

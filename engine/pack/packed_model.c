@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/memory.h"
+#include "engine/pack/loud_feedback.h"
 #include "engine/pack/pack_rows.h"
 
 #define PAGE_BYTES 4096 /* the smallest that a system has */
@@ -205,7 +206,8 @@ struct packing {
     const struct packed_model *model;
     struct job *jobs;
     size_t job_count, tile_count, prepare_count;
-    double *scratch; /* [workers][scratch_stride] */
+    struct feedback_block *feedback; /* of the stream's blocks, or NULL */
+    double *scratch;                 /* [workers][scratch_stride] */
     size_t scratch_stride;
     atomic_size_t done;
     pack_progress_fn progress;
@@ -293,7 +295,8 @@ static void pack_tile(void *context, size_t tile, size_t worker) {
     const struct job *job = job_of_tile(p, tile);
     size_t first = (tile - job->first_tile) * job->tile_rows;
     size_t count = job->to->out - first < job->tile_rows ? job->to->out - first : job->tile_rows;
-    pack_rows(job->from, job->first_row, job->to, first, count, p->scratch + worker * p->scratch_stride);
+    pack_rows(job->from, job->first_row, job->to, first, count, p->feedback,
+              p->scratch + worker * p->scratch_stride);
     size_t done = atomic_fetch_add_explicit(&p->done, 1, memory_order_relaxed) + 1;
     if (p->progress && worker == 0) p->progress(p->context, (double)done / (double)p->tile_count);
 }
@@ -391,7 +394,7 @@ static enum status pack_all(struct packed_model *model, struct folded_model *c, 
     p.jobs = memory_aligned(c->description->layers * LAYER_LINEARS_MAX + END_LINEARS_MAX, sizeof *p.jobs,
                             "packing", e);
     p.scratch = memory_aligned(workers_count(workers) * p.scratch_stride, sizeof *p.scratch, "packing", e);
-    enum status status = p.jobs && p.scratch ? STATUS_OK : STATUS_NO_MEMORY;
+    enum status status = p.jobs && p.scratch ? loud_feedback_create(c, &p.feedback, e) : STATUS_NO_MEMORY;
     if (status == STATUS_OK) {
         place_weights(model, workers);
         add_jobs(&p, c, model);
@@ -402,6 +405,7 @@ static enum status pack_all(struct packed_model *model, struct folded_model *c, 
         release_checkpoint(c);
     }
     free(p.jobs);
+    free(p.feedback);
     free(p.scratch);
     return status;
 }

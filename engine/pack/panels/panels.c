@@ -98,6 +98,44 @@ static float pack_group_int8(const double *w, size_t count, uint8_t *packed) {
     return scale;
 }
 
+/* The first `columns` of a block of rows [row, +count), in units of their scales; zeros are those beyond, and rows that have no
+ * scale. */
+static void read_block(const struct piece *p, size_t row, size_t count, size_t column, size_t columns,
+                       const float *scales, struct feedback_rows *rows) {
+    if (count < FEEDBACK_ROWS || columns < FEEDBACK_COLUMNS) memset(rows, 0, sizeof *rows);
+    for (size_t n = 0; n < count; n++) {
+        const double *w = p->w + (row + n) * p->part->stride + column, inverse = inverse_of(scales[row + n]);
+        for (size_t i = 0; i < columns; i++) rows->at[i][n] = inverse != 0 ? (float)(w[i] * inverse) : 0;
+    }
+}
+
+/* Four columns of a block. */
+WIDEST static void pack_four(const struct feedback_rows *rows, size_t first, uint32_t words[FEEDBACK_ROWS]) {
+    for (size_t n = 0; n < FEEDBACK_ROWS; n++) words[n] = 0;
+    for (size_t b = 0; b < 4; b++)
+        for (size_t n = 0; n < FEEDBACK_ROWS; n++)
+            words[n] |= (uint32_t)((int32_t)rows->at[first + b][n] + 128) << 8 * b;
+}
+
+/* A block of all rows, which were rounded to the nearest before. column: of the part. */
+static void pack_block_with_feedback(const struct piece *p, const struct feedback_block *block, size_t column,
+                                     const float *scales) {
+    const struct panels_part *part = p->part;
+    const size_t left = part->columns - column, columns = left < FEEDBACK_COLUMNS ? left : FEEDBACK_COLUMNS;
+    uint8_t *packed = p->panel + (part->column + column) * KERNEL_PANEL + p->lane * 4;
+    for (size_t row = 0, count; row < p->rows; row += count) {
+        struct feedback_rows rows;
+        uint32_t words[FEEDBACK_ROWS];
+        count = p->rows - row < FEEDBACK_ROWS ? p->rows - row : FEEDBACK_ROWS;
+        read_block(p, row, count, column, columns, scales, &rows);
+        feedback_round(block, &rows);
+        for (size_t i = 0; i < columns; i += 4) {
+            pack_four(&rows, i, words);
+            memcpy(packed + i * KERNEL_PANEL + row * 4, words, count * sizeof *words);
+        }
+    }
+}
+
 static void pack_int8(const struct piece *p) {
     const struct panels_part *part = p->part;
     const size_t group_k = kernel_int8_group_k(part->k);
@@ -108,6 +146,10 @@ static void pack_int8(const struct piece *p) {
         for (size_t n = 0; n < p->rows; n++)
             scales[n] = pack_group_int8(p->w + n * part->stride + first, count,
                                         p->panel + (part->column + first) * KERNEL_PANEL + (p->lane + n) * 4);
+        for (size_t i = first; part->feedback && i < first + count; i += FEEDBACK_COLUMNS) {
+            const struct feedback_block *block = part->feedback + (part->column + i) / FEEDBACK_COLUMNS;
+            if (block->rank) pack_block_with_feedback(p, block, i, scales);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
  * Needs the kernels' types alone, nothing of a model. */
 #pragma once
 
-#include "engine/kernel/kernel.h"
+#include "engine/pack/panels/feedback.h"
 
 /* A part of a [n, k] matrix: rows [row, +rows) and of them columns [column, +columns), row * stride apart in w. column
  * and columns are multiples of panels_columns_step(), but where the part ends with the row. */
@@ -13,6 +13,8 @@ struct panels_part {
     const double *w;
     size_t stride;
     const double *largest; /* int4: [rows], of whole rows, by panels_measure */
+    /* int8: [(k + FEEDBACK_COLUMNS - 1) / FEEDBACK_COLUMNS], of the whole row; or NULL: all weights are rounded to the nearest. */
+    const struct feedback_block *feedback;
 };
 
 /* Columns that are packed with each other, since they share a scale. */

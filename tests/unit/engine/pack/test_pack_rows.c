@@ -13,6 +13,7 @@ struct linear {
     double *gain, *shift, *scale;
     float *smoothing;
     struct folded_linear folded;
+    struct feedback_block *feedback; /* of int8, or NULL */
 };
 
 static double random_value(void) {
@@ -58,6 +59,7 @@ static void linear_destroy(struct linear *l) {
     free(l->shift);
     free(l->scale);
     free(l->smoothing);
+    free(l->feedback);
     free(l->folded.column_mean);
     free(l->folded.column_rms);
 }
@@ -94,7 +96,18 @@ static void pack_whole(const struct linear *l, size_t skipped, const struct pack
     folded_linear_rows(&l->folded, skipped, to->out, weights, biases);
     for (size_t r = 0; to->smoothing && r < to->out; r++)
         for (size_t k = 0; k < in; k++) weights[r * in + k] /= (double)to->smoothing[k];
-    panels_pack(to->type, weights, 0, to->out, in, panels);
+    const struct panels_part part = {.type = to->type,
+                                     .n = to->out,
+                                     .k = in,
+                                     .rows = to->out,
+                                     .columns = in,
+                                     .w = weights,
+                                     .stride = in,
+                                     .feedback = l->folded.reads_stream ? l->feedback : NULL};
+    if (to->type == WEIGHT_TYPE_INT8)
+        panels_pack_part(&part, panels);
+    else
+        panels_pack(to->type, weights, 0, to->out, in, panels);
     for (size_t r = 0; r < to->out; r++) bias[r] = (float)biases[r];
     free(weights);
     free(biases);
@@ -124,7 +137,7 @@ static void assert_packed(struct linear *l, size_t skipped, size_t together, boo
         pack_whole(l, skipped, &to, expected, expected_bias);
         for (size_t first = 0; first < to.out; first += together)
             pack_rows(from, skipped, &to, first, to.out - first < together ? to.out - first : together,
-                      scratch);
+                      l->feedback, scratch);
         assert_memory_equal(bias, expected_bias, to.out * sizeof *bias);
         if (memcmp(to.weights, expected, bytes) != 0)
             fail_msg("%s, %zu x %zu", weight_type_name(type), to.out, to.in);
@@ -176,6 +189,31 @@ static void test_rotated_values(void **state) {
         }
 }
 
+/* Of a block and of the last one, which is not whole in most. */
+static void make_loud(struct linear *l) {
+    const size_t blocks = (l->folded.in + FEEDBACK_COLUMNS - 1) / FEEDBACK_COLUMNS;
+    double direction[1][FEEDBACK_COLUMNS];
+    for (size_t i = 0; i < FEEDBACK_COLUMNS; i++) direction[0][i] = i % 3 ? 0.125 : -0.125;
+    l->feedback = calloc(blocks, sizeof *l->feedback);
+    feedback_block_set(&l->feedback[blocks / 2], 1, (const double(*)[FEEDBACK_COLUMNS])direction, 99);
+    feedback_block_set(&l->feedback[blocks - 1], 1, (const double(*)[FEEDBACK_COLUMNS])direction, 99);
+}
+
+/* The linears that read the stream, and no other. */
+static void test_inputs_with_feedback(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+        for (int reads = 0; reads < 2; reads++) {
+            struct linear l;
+            linear_create(&l, 131, widths[i], false);
+            make_input(&l);
+            l.folded.rotate_in = axis(0, l.folded.in, 1);
+            l.folded.reads_stream = reads;
+            make_loud(&l);
+            assert_packed(&l, 0, KERNEL_PANEL, false);
+        }
+}
+
 /* Rows of zeros, and rows with what is no number, among others. */
 static void test_rows_without_a_scale(void **state) {
     (void)state;
@@ -192,6 +230,7 @@ static void test_rows_without_a_scale(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_inputs_with_feedback),
         cmocka_unit_test(test_rotated_outputs),
         cmocka_unit_test(test_rotated_values),
         cmocka_unit_test(test_rows_without_a_scale),

@@ -91,12 +91,58 @@ static void test_largest_of_int8(void **state) {
     }
 }
 
+/* Its bytes of int8 with what is rounded with feedback in the second block of three. */
+static void pack_with_feedback(const double *w, size_t rows, size_t k, size_t rank, unsigned char *panel) {
+    double directions[1][FEEDBACK_COLUMNS];
+    struct feedback_block blocks[3] = {{0}};
+    for (size_t i = 0; i < FEEDBACK_COLUMNS; i++) directions[0][i] = i % 5 ? 0.125 : -0.125;
+    feedback_block_set(&blocks[1], rank, (const double(*)[FEEDBACK_COLUMNS])directions, 99);
+    const struct panels_part part = {.type = WEIGHT_TYPE_INT8,
+                                     .n = rows,
+                                     .k = k,
+                                     .rows = rows,
+                                     .columns = k,
+                                     .w = w,
+                                     .stride = k,
+                                     .feedback = blocks};
+    panels_pack_part(&part, panel);
+}
+
+/* Scales are those of rounding to the nearest, and so are levels of blocks without a direction, and of rows without a scale. */
+static void test_feedback_of_int8(void **state) {
+    (void)state;
+    enum { ROWS = 41, K = 160, BLOCK = FEEDBACK_COLUMNS * KERNEL_PANEL, LEVELS = 3 * BLOCK };
+    static unsigned char nearest[LEVELS + KERNEL_PANEL * sizeof(float)] __attribute__((aligned(64)));
+    static unsigned char packed[sizeof nearest] __attribute__((aligned(64)));
+    static double w[ROWS * K];
+    struct random r = {8};
+    for (size_t i = 0; i < ROWS * K; i++) w[i] = (double)random_float(&r);
+    memset(w + 3 * K, 0, K * sizeof *w);
+    w[30 * K + 70] = (double)NAN;
+    w[31 * K + 1] = (double)INFINITY;
+    panels_pack(WEIGHT_TYPE_INT8, w, 0, ROWS, K, nearest);
+    pack_with_feedback(w, ROWS, K, 0, packed);
+    assert_memory_equal(packed, nearest, sizeof packed);
+    pack_with_feedback(w, ROWS, K, 1, packed);
+    assert_memory_equal(packed, nearest, BLOCK);
+    assert_memory_equal(packed + 2 * BLOCK, nearest + 2 * BLOCK, sizeof packed - 2 * BLOCK);
+    size_t changed = 0;
+    for (size_t i = BLOCK; i < (size_t)2 * BLOCK; i++) {
+        const size_t row = i / 4 % KERNEL_PANEL;
+        if (row == 3 || row == 30 || row == 31 || row >= ROWS) assert_int_equal(packed[i], 128);
+        assert_in_range(packed[i] + 1 - nearest[i], 0, 2);
+        changed += packed[i] != nearest[i];
+    }
+    assert_in_range(changed, ROWS, BLOCK / 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pack),
         cmocka_unit_test(test_pack_rounds_once),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_largest_of_int8),
+        cmocka_unit_test(test_feedback_of_int8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
