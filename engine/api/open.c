@@ -341,6 +341,10 @@ static void describe_options(struct engine_info *info, const struct engine_optio
         log_info("%s weights: the model is rotated%s", weight_type_name(info->weights),
                  m->folded.stream.order ? "" : ", all but its residual stream");
     log_finer(m);
+    if (m->folded.loud_count)
+        log_info("%s weights: rounded with error feedback along the loud channels of the residual stream, "
+                 "%zu of %zu",
+                 weight_type_name(info->weights), m->folded.loud_count, m->description.width);
     if (m->calibration.tokens)
         log_info("%s weights: calibrated with %zu tokens of the text with the SHA-256 %s",
                  weight_type_name(info->weights), m->calibration.tokens, m->calibration.text_sha256);

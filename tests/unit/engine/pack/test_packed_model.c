@@ -2,6 +2,7 @@
  * refused; and the factors that keep a loud channel from drowning the others. */
 #include <math.h>
 
+#include "engine/fold/loud.h"
 #include "engine/pack/packed_model.h"
 #include "engine/pack/panels/panels.h"
 #include "tests/support/folded_place.h"
@@ -192,6 +193,57 @@ static void test_outputs_of_massive_activations_are_finer(void **state) {
                      STATUS_MALFORMED);
 }
 
+/* The sum of squares of what the rows of a linear in int8 get wrong along a direction of their input. */
+static double error_along(const struct folded_linear *from, const struct packed_linear *to,
+                          const double *direction) {
+    const size_t bytes = kernel_panel_bytes(to->type, to->in), group = kernel_int8_group_k(to->in);
+    double *weights = folded(from), squares = 0;
+    assert_int_equal(to->type, WEIGHT_TYPE_INT8);
+    for (size_t n = 0; n < to->out; n++) {
+        const unsigned char *panel = (unsigned char *)to->weights + n / KERNEL_PANEL * bytes;
+        const float *scales = (const float *)(const void *)(panel + kernel_padded_k(to->in) * KERNEL_PANEL);
+        const size_t lane = n % KERNEL_PANEL;
+        double sum = 0;
+        for (size_t k = 0; k < to->in; k++) {
+            const int level = panel[(k / 4 * KERNEL_PANEL + lane) * 4 + k % 4] - 128;
+            sum += (level * (double)scales[k / group * KERNEL_PANEL + lane] - weights[n * to->in + k]) *
+                   direction[k];
+        }
+        squares += sum * sum;
+    }
+    free(weights);
+    return squares;
+}
+
+/* In int8, of the linears that read the stream. */
+static void errors_along(struct fixture *f, const double *direction, double errors[3]) {
+    const struct folded_model *c = &f->place.folded;
+    pack(f, WEIGHT_TYPE_INT8);
+    errors[0] = error_along(&c->layers[1].qkv, &f->packed.layers[1].qkv, direction);
+    errors[1] = error_along(&c->layers[1].up, &f->packed.layers[1].up, direction);
+    errors[2] = error_along(&c->head, &f->packed.head, direction);
+}
+
+/* They get next to nothing wrong along a loud channel; what reads something else keeps its bytes. */
+static void test_errors_are_kept_out_of_loud_channels(void **state) {
+    struct fixture *f = *state;
+    struct folded_model *c = &f->place.folded;
+    double *direction = calloc(c->description->width, sizeof *direction), before[3], after[3];
+    folded_model_rotate(c);
+    c->loud[0] = 5;
+    folded_stream_direction(c, c->loud[0], direction);
+    errors_along(f, direction, before);
+    const size_t bytes = packed_linear_bytes(&f->packed.layers[1].attention.output);
+    void *output = malloc(bytes);
+    memcpy(output, f->packed.layers[1].attention.output.weights, bytes);
+    c->loud_count = 1;
+    errors_along(f, direction, after);
+    assert_memory_equal(output, f->packed.layers[1].attention.output.weights, bytes);
+    for (size_t i = 0; i < 3; i++) assert_true(after[i] < 0.1 * before[i]);
+    free(output);
+    free(direction);
+}
+
 static void test_int4_keeps_the_head_in_int8(void **state) {
     struct fixture *f = *state;
     pack(f, WEIGHT_TYPE_INT4);
@@ -325,6 +377,7 @@ int main(void) {
         cmocka_unit_test(test_the_last_mlp_is_finer),
         cmocka_unit_test_setup_teardown(test_outputs_of_massive_activations_are_finer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_int4_keeps_the_head_in_int8, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_errors_are_kept_out_of_loud_channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_head_may_be_in_int4, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shared_values_are_finer, set_up_shared, tear_down),
         cmocka_unit_test_setup_teardown(test_bytes_are_planned, set_up, tear_down),
