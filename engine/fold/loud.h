@@ -7,9 +7,10 @@
 #include "engine/fold/folded_model.h"
 
 /* Sets c->loud of a model whose stream is rotated, and leaves it empty in any other, whose linears have nothing to win by it.
- * Only the weights are read, a quarter of the output projections: a channel is loud by what writes it. The squares of its rows
- * of all output projections, summed, are then far beyond the median channel's. A part of the channels is taken at most,
- * those that stand out most. The same on any machine and for any number of workers. STATUS_NO_MEMORY. */
+ * Only the weights are read, a quarter of the output projections: a channel is loud by what writes it. Its size is the root mean
+ * square, over all of these, of its row's square; loud are those that are beyond the median channel's by a tenth, of the
+ * stream's channels one of 64 at most, rounded up, the largest. The same on any machine and for any number of workers.
+ * Allocates two rows of the stream in double meanwhile: STATUS_NO_MEMORY. */
 enum status folded_model_find_loud(struct folded_model *c, struct workers *workers, struct error *e);
 
 /* The direction of a channel in the stream as linears read it: of a unit that is added to the channel, as the form and the

@@ -6,21 +6,36 @@
 
 #include "tests/support/folded_place.h"
 
-enum { WIDTH = 32, LAYERS = 24, CHANNEL = 11, NAN_EXPONENT = 16 };
+enum { WIDTH = 32, LAYERS = 24, CHANNEL = 11 };
+enum { ONE = 0x3c00, ONE_AND_A_HALF = 0x3e00, TWO = 0x4000, THREE = 0x4200, NOT_A_NUMBER = 0x7e00 };
 
-/* A model of 24 layers; matrices that are changed are copies. */
+/* A model of 24 layers whose output projections' entries are all 1: [layer][attention, MLP]. */
 struct fixture {
     struct folded_place place;
-    struct tensor tensors[2 * LAYERS];
-    uint16_t *copies[2 * LAYERS];
-    size_t count;
+    struct tensor tensors[LAYERS][2];
+    uint16_t *entries[LAYERS][2];
 };
+
+static void flatten(struct folded_linear *output, struct tensor *tensor, uint16_t **entries) {
+    struct matrix_view *view = &output->part[0].weight;
+    const size_t count = view->out * view->in;
+    assert_int_equal(view->tensor->dtype, DTYPE_F16);
+    *entries = malloc(count * sizeof **entries);
+    for (size_t i = 0; i < count; i++) (*entries)[i] = ONE;
+    *tensor = *view->tensor;
+    tensor->data = *entries;
+    view->tensor = tensor;
+}
 
 static int set_up(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
     folded_place_init(&f->place, test_source_path("tests/golden/families/llama-deep"), NORM_FORM_RMSNORM);
     assert_int_equal(f->place.description.layers, LAYERS);
     assert_int_equal(f->place.description.width, WIDTH);
+    for (size_t i = 0; i < LAYERS; i++) {
+        flatten(&f->place.folded.layers[i].attention.output, &f->tensors[i][0], &f->entries[i][0]);
+        flatten(&f->place.folded.layers[i].mlp.output, &f->tensors[i][1], &f->entries[i][1]);
+    }
     *state = f;
     return 0;
 }
@@ -28,26 +43,16 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     struct fixture *f = *state;
     folded_place_deinit(&f->place);
-    for (size_t i = 0; i < f->count; i++) free(f->copies[i]);
+    for (size_t i = 0; i < LAYERS; i++) free(f->entries[i][0]), free(f->entries[i][1]);
     free(f);
     return 0;
 }
 
-/* A row of an output projection times a power of two, as exponents of f16 have it; NaN for one beyond all. */
-static void scale_row(struct fixture *f, struct folded_linear *output, size_t row, unsigned exponent) {
-    struct matrix_view *view = &output->part[0].weight;
-    const size_t bytes = view->out * view->in * sizeof(uint16_t);
-    uint16_t *copy = malloc(bytes);
-    assert_int_equal(view->tensor->dtype, DTYPE_F16);
-    memcpy(copy, view->tensor->data, bytes);
-    for (size_t k = 0; k < view->in; k++) {
-        uint16_t *entry = &copy[row * view->in + k];
-        *entry = exponent < NAN_EXPONENT ? (uint16_t)(*entry + (exponent << 10)) : 0x7e00;
-    }
-    f->tensors[f->count] = *view->tensor;
-    f->tensors[f->count].data = copy;
-    view->tensor = &f->tensors[f->count];
-    f->copies[f->count++] = copy;
+/* A row of a layer's attention output (0) or MLP output (1). entry: as f16. */
+static void set_row(struct fixture *f, size_t layer, size_t output, size_t row, uint16_t entry) {
+    const size_t in = f->tensors[layer][output].shape[1];
+    assert_int_equal(f->tensors[layer][output].shape[0], WIDTH);
+    for (size_t k = 0; k < in; k++) f->entries[layer][output][row * in + k] = entry;
 }
 
 static void find(struct fixture *f, size_t threads) {
@@ -61,6 +66,7 @@ static void find(struct fixture *f, size_t threads) {
 static void test_in_an_ordinary_model_none_is(void **state) {
     struct fixture *f = *state;
     folded_model_rotate(&f->place.folded);
+    set_row(f, 5, 0, CHANNEL, ONE_AND_A_HALF);
     find(f, 1);
     assert_int_equal(f->place.folded.loud_count, 0);
 }
@@ -69,14 +75,14 @@ static void test_in_an_ordinary_model_none_is(void **state) {
 static void test_a_channel_that_is_written_loudly(void **state) {
     struct fixture *f = *state;
     folded_model_rotate(&f->place.folded);
-    scale_row(f, &f->place.folded.layers[5].attention.output, CHANNEL, 3);
+    set_row(f, 5, 0, CHANNEL, THREE);
     for (size_t threads = 1; threads <= 3; threads++) {
         f->place.folded.loud_count = 99;
         find(f, threads);
         assert_int_equal(f->place.folded.loud_count, 1);
         assert_int_equal(f->place.folded.loud[0], CHANNEL);
     }
-    scale_row(f, &f->place.folded.layers[20].mlp.output, CHANNEL + 1, 4);
+    set_row(f, 20, 1, CHANNEL + 1, THREE);
     find(f, 2);
     assert_int_equal(f->place.folded.loud_count, 1); /* of 32 */
     assert_int_equal(f->place.folded.loud[0], CHANNEL + 1);
@@ -85,10 +91,10 @@ static void test_a_channel_that_is_written_loudly(void **state) {
 static void test_what_is_not_finite_is_not(void **state) {
     struct fixture *f = *state;
     folded_model_rotate(&f->place.folded);
-    scale_row(f, &f->place.folded.layers[5].mlp.output, CHANNEL, NAN_EXPONENT);
+    set_row(f, 5, 1, CHANNEL, NOT_A_NUMBER);
     find(f, 1);
     assert_int_equal(f->place.folded.loud_count, 0);
-    scale_row(f, &f->place.folded.layers[6].mlp.output, CHANNEL + 1, 4);
+    set_row(f, 6, 1, CHANNEL + 1, TWO);
     find(f, 1);
     assert_int_equal(f->place.folded.loud_count, 1);
     assert_int_equal(f->place.folded.loud[0], CHANNEL + 1);
@@ -97,7 +103,7 @@ static void test_what_is_not_finite_is_not(void **state) {
 /* Nothing is mixed with a channel of a stream that is not rotated. */
 static void test_in_a_stream_that_is_not_rotated_none_is(void **state) {
     struct fixture *f = *state;
-    scale_row(f, &f->place.folded.layers[5].attention.output, CHANNEL, 4);
+    set_row(f, 5, 0, CHANNEL, THREE);
     find(f, 1);
     assert_int_equal(f->place.folded.loud_count, 0);
 }

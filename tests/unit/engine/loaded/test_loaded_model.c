@@ -473,7 +473,7 @@ static void test_a_tokenizer_that_is_none(void **state) {
 /* Of a small model that has a loud channel by chance: looked for in int8 alone, and not where nothing is packed. */
 static void test_loud_channels(void **state) {
     (void)state;
-    const char *folder = test_source_path("tests/golden/families/bloom");
+    const char *folder = test_source_path("tests/golden/families/gpt_neox-tf5");
     for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
         for (int plan_only = 0; plan_only < 2; plan_only++) {
             struct error e = {0};
