@@ -85,16 +85,26 @@ WIDEST static void quantize(const double *w, size_t count, double inverse, uint8
     for (size_t i = 0; i < count; i++) q[i] = (uint8_t)(whole[i] + 128);
 }
 
-/* A group of a row, from its first weight on; returns its scale. */
-static float pack_group_int8(const double *w, size_t count, uint8_t *packed) {
+/* Weights of a row to where they lie. */
+static void round_to_nearest(const double *w, size_t count, double inverse, uint8_t *packed) {
     uint8_t q[KERNEL_INT8_GROUP];
-    const float scale = scale_of(largest_of(w, count), 127);
-    const double inverse = inverse_of(scale);
-    if (inverse == 0) return scale;
     quantize(w, count, inverse, q);
     size_t i = 0;
     for (; i + 4 <= count; i += 4) memcpy(packed + i * KERNEL_PANEL, q + i, 4);
     memcpy(packed + i * KERNEL_PANEL, q + i, count - i);
+}
+
+/* A group of a row, from its first weight on, but for blocks that are rounded with feedback; returns its scale. feedback: of the
+ * group's first block, or NULL. */
+static float pack_group_int8(const double *w, size_t count, const struct feedback_block *feedback,
+                             uint8_t *packed) {
+    const float scale = scale_of(largest_of(w, count), 127);
+    const double inverse = inverse_of(scale);
+    const size_t step = feedback ? FEEDBACK_COLUMNS : count;
+    for (size_t i = 0; inverse != 0 && i < count; i += step) {
+        if (feedback && feedback[i / FEEDBACK_COLUMNS].rank) continue;
+        round_to_nearest(w + i, count - i < step ? count - i : step, inverse, packed + i * KERNEL_PANEL);
+    }
     return scale;
 }
 
@@ -117,7 +127,7 @@ WIDEST static void pack_four(const struct feedback_rows *rows, size_t first, uin
             words[n] |= (uint32_t)((int32_t)rows->at[first + b][n] + 128) << 8 * b;
 }
 
-/* A block of all rows, which were rounded to the nearest before. column: of the part. */
+/* A block of all rows. column: of the part. */
 static void pack_block_with_feedback(const struct piece *p, const struct feedback_block *block, size_t column,
                                      const float *scales) {
     const struct panels_part *part = p->part;
@@ -143,13 +153,14 @@ static void pack_int8(const struct piece *p) {
                     part->column / group_k * KERNEL_PANEL + p->lane;
     for (size_t first = 0; first < part->columns; first += group_k, scales += KERNEL_PANEL) {
         const size_t left = part->columns - first, count = left < group_k ? left : group_k;
+        const struct feedback_block *feedback =
+            part->feedback ? part->feedback + (part->column + first) / FEEDBACK_COLUMNS : NULL;
         for (size_t n = 0; n < p->rows; n++)
-            scales[n] = pack_group_int8(p->w + n * part->stride + first, count,
+            scales[n] = pack_group_int8(p->w + n * part->stride + first, count, feedback,
                                         p->panel + (part->column + first) * KERNEL_PANEL + (p->lane + n) * 4);
-        for (size_t i = first; part->feedback && i < first + count; i += FEEDBACK_COLUMNS) {
-            const struct feedback_block *block = part->feedback + (part->column + i) / FEEDBACK_COLUMNS;
-            if (block->rank) pack_block_with_feedback(p, block, i, scales);
-        }
+        for (size_t i = 0; feedback && i < count; i += FEEDBACK_COLUMNS)
+            if (feedback[i / FEEDBACK_COLUMNS].rank)
+                pack_block_with_feedback(p, &feedback[i / FEEDBACK_COLUMNS], first + i, scales);
     }
 }
 

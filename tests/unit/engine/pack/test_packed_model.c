@@ -193,8 +193,9 @@ static void test_outputs_of_massive_activations_are_finer(void **state) {
                      STATUS_MALFORMED);
 }
 
-/* The sum of squares of what the rows of a linear in int8 get wrong along a direction of their input. */
-static double error_along(const struct folded_linear *from, const struct packed_linear *to,
+/* The sum of squares of what rows of a linear in int8 get wrong along a direction of their input. to: from's rows from `first`
+ * on. */
+static double error_along(const struct folded_linear *from, size_t first, const struct packed_linear *to,
                           const double *direction) {
     const size_t bytes = kernel_panel_bytes(to->type, to->in), group = kernel_int8_group_k(to->in);
     double *weights = folded(from), squares = 0;
@@ -206,7 +207,8 @@ static double error_along(const struct folded_linear *from, const struct packed_
         double sum = 0;
         for (size_t k = 0; k < to->in; k++) {
             const int level = panel[(k / 4 * KERNEL_PANEL + lane) * 4 + k % 4] - 128;
-            sum += (level * (double)scales[k / group * KERNEL_PANEL + lane] - weights[n * to->in + k]) *
+            sum += (level * (double)scales[k / group * KERNEL_PANEL + lane] -
+                    weights[(first + n) * to->in + k]) *
                    direction[k];
         }
         squares += sum * sum;
@@ -219,9 +221,9 @@ static double error_along(const struct folded_linear *from, const struct packed_
 static void errors_along(struct fixture *f, const double *direction, double errors[3]) {
     const struct folded_model *c = &f->place.folded;
     pack(f, WEIGHT_TYPE_INT8);
-    errors[0] = error_along(&c->layers[1].qkv, &f->packed.layers[1].qkv, direction);
-    errors[1] = error_along(&c->layers[1].up, &f->packed.layers[1].up, direction);
-    errors[2] = error_along(&c->head, &f->packed.head, direction);
+    errors[0] = error_along(&c->layers[1].qkv, 0, &f->packed.layers[1].qkv, direction);
+    errors[1] = error_along(&c->layers[1].up, 0, &f->packed.layers[1].up, direction);
+    errors[2] = error_along(&c->head, f->packed.common.out, &f->packed.head, direction);
 }
 
 /* They get next to nothing wrong along a loud channel; what reads something else keeps its bytes. */
