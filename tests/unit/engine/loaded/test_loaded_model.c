@@ -470,22 +470,6 @@ static void test_a_tokenizer_that_is_none(void **state) {
     refused_draft(place, STATUS_OPTION, "tokenizer.json|WordNet");
 }
 
-/* Of a small model that has a loud channel by chance: looked for in int8 alone, and not where nothing is packed. */
-static void test_loud_channels(void **state) {
-    (void)state;
-    const char *folder = test_source_path("tests/golden/families/gpt_neox-tf5");
-    for (enum weight_type type = 0; type < WEIGHT_TYPE_COUNT; type++)
-        for (int plan_only = 0; plan_only < 2; plan_only++) {
-            struct error e = {0};
-            struct loaded_model model;
-            const struct loaded_model_options options = {
-                .model = folder, .weights = type, .form = NORM_FORM_ORTHONORMAL, .plan_only = plan_only};
-            assert_ok(loaded_model_init(&model, &options, workers, &e));
-            assert_int_equal(model.folded.loud_count, type == WEIGHT_TYPE_INT8 && !plan_only);
-            loaded_model_deinit(&model);
-        }
-}
-
 int main(void) {
     struct error e;
     if (workers_create(2, &workers, &e) != STATUS_OK) return 1;
@@ -493,7 +477,6 @@ int main(void) {
         cmocka_unit_test(test_context),
         cmocka_unit_test(test_a_git_lfs_pointer),
         cmocka_unit_test_setup_teardown(test_what_is_rotated, setup_gpt2, teardown),
-        cmocka_unit_test(test_loud_channels),
         cmocka_unit_test_setup_teardown(test_the_head_of_a_file, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_what_may_be_chosen, setup_gpt2, teardown),
         cmocka_unit_test_setup_teardown(test_another_form_of_rmsnorm, setup_gpt2, teardown),
