@@ -67,7 +67,7 @@ static void check_all(const char *folder, enum weight_type weights) {
     }
     assert_ok(workers_create(1, &workers, &e));
     struct result expected = run(folder, weights, workers);
-    for (size_t threads = 2; threads <= THREADS_MAX; threads++) {
+    for (size_t threads = 2; threads <= THREADS_MAX; threads += TEST_SHARE ? 7 : 1) {
         const enum pin_threads pin = threads % 4 ? PIN_THREADS_ON : PIN_THREADS_AUTO;
         assert_ok(workers_create_pinned(threads, pin, roots[threads % 3], &workers, &e));
         check(folder, weights, workers, &expected);
