@@ -103,23 +103,30 @@ static void count_run(void *context, size_t tiles, enum workers_event event) {
     if (event == WORKERS_RUN_BEGINS) runs[tiles]++;
 }
 
+/* A GPT-2 of one layer of random weights, with so many units in its MLP. */
+static void init_gpt2(struct fixture *f, unsigned inner, enum weight_type weights, size_t threads) {
+    char *folder = test_folder_create(), config[192];
+    struct workers *workers = NULL;
+    struct error e;
+    snprintf(config, sizeof config,
+             "{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"n_embd\": 384, \"n_inner\": %u, "
+             "\"n_head\": 4, \"n_layer\": 1, \"n_positions\": 1040}",
+             inner);
+    assert_ok(bench_write_config(config, folder, &e));
+    assert_ok(workers_create_alone(threads, &workers, &e));
+    fixture_init_workers(f, folder, NORM_FORM_CRMSNORM, weights, workers);
+    test_folder_remove(folder);
+}
+
 /* Runs of a step of one layer, by their tiles. */
 static void count_runs(enum weight_type weights, size_t threads, size_t *runs) {
     enum { ROWS = 32 };
-    char *folder = test_folder_create();
-    struct workers *workers = NULL;
     struct fixture f;
-    struct error e;
-    assert_ok(bench_write_config("{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"n_embd\": 384, "
-                                 "\"n_inner\": 384, \"n_head\": 4, \"n_layer\": 1, \"n_positions\": 64}",
-                                 folder, &e));
-    assert_ok(workers_create_alone(threads, &workers, &e));
-    fixture_init_workers(&f, folder, NORM_FORM_CRMSNORM, weights, workers);
-    workers_observe(workers, count_run, runs);
+    init_gpt2(&f, 384, weights, threads);
+    workers_observe(f.workers, count_run, runs);
     fixture_plan(&f, 1, (size_t[]){0}, (size_t[]){ROWS}, (size_t[]){0});
     forward_step(f.forward, f.entries, 1);
     fixture_deinit(&f);
-    test_folder_remove(folder);
 }
 
 enum { TILES_MAX = 10000, LAYER_LINEARS = 4 };
@@ -150,15 +157,9 @@ static void test_more_blocks_of_rows_than_bytes(void **state) {
     static int32_t tokens[ROWS];
     const struct forward_limits limits = {.rows_max = ROWS, .logit_rows_max = 1, .entries_max = 1};
     const struct kernel_table *kernels;
-    char *folder = test_folder_create();
-    struct workers *workers = NULL;
     struct fixture f;
     struct error e;
-    assert_ok(bench_write_config("{\"model_type\": \"gpt2\", \"vocab_size\": 100, \"n_embd\": 384, "
-                                 "\"n_inner\": 1, \"n_head\": 4, \"n_layer\": 1, \"n_positions\": 1040}",
-                                 folder, &e));
-    assert_ok(workers_create_alone(THREADS, &workers, &e));
-    fixture_init_workers(&f, folder, NORM_FORM_CRMSNORM, WEIGHT_TYPE_F32, workers);
+    init_gpt2(&f, 1, WEIGHT_TYPE_F32, THREADS);
     forward_destroy(f.forward);
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
     assert_ok(forward_create(&f.packed, &f.pool, kernels, f.workers, &limits, &f.forward, &e));
@@ -170,7 +171,6 @@ static void test_more_blocks_of_rows_than_bytes(void **state) {
     forward_step(f.forward, &entry, 1);
     assert_true(isfinite(forward_logits(f.forward, 0)[0]));
     fixture_deinit(&f);
-    test_folder_remove(folder);
 }
 
 int main(void) {
