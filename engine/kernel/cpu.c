@@ -18,6 +18,8 @@
 #define bit_AMX_INT8 (1u << 25)
 #endif
 
+#define BIT_AVX512_FP16 (1u << 23) /* of EDX, leaf 7 */
+
 /* Register state that the system saves, by bits of XCR0. */
 #define XCR0_AVX    0x06u /* xmm, upper halves of ymm */
 #define XCR0_AVX512 0xe6u /* and the mask registers, upper halves of zmm, zmm 16 to 31 */
@@ -55,6 +57,14 @@ static bool cpuid_has(unsigned leaf, unsigned subleaf, enum cpuid_register in, u
     return __get_cpuid_count(leaf, subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) && r[in] & bit;
 }
 
+/* Golden Cove and later: of Intel's CPUs with AVX512-BF16 only Cooper Lake is older. A hypervisor that hides AMX leaves
+ * this. */
+static bool is_intel_with_fp16(void) {
+    unsigned highest, vendor[3];
+    return __get_cpuid(0, &highest, &vendor[0], &vendor[2], &vendor[1]) &&
+           memcmp(vendor, "GenuineIntel", sizeof vendor) == 0 && cpuid_has(7, 0, EDX, BIT_AVX512_FP16);
+}
+
 static unsigned saved_state(void) {
     unsigned low, high;
     if (!cpuid_has(1, 0, ECX, bit_OSXSAVE)) return 0;
@@ -69,7 +79,7 @@ unsigned cpu_features(void) {
         if ((state & rows[i].state) == rows[i].state &&
             cpuid_has(rows[i].leaf, rows[i].subleaf, rows[i].in, rows[i].bit))
             found |= rows[i].feature;
-    if (found & CPU_AVX512_BF16 && !cpuid_has(7, 0, EDX, bit_AMX_BF16)) found |= CPU_FAST_BF16;
+    if (found & CPU_AVX512_BF16 && !is_intel_with_fp16()) found |= CPU_FAST_BF16;
     if ((found & CPU_AMX_SET) == CPU_AMX_SET &&
         syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILE_DATA) != 0)
         found &= ~(unsigned)CPU_AMX_SET;

@@ -20,8 +20,9 @@ enum cpu_feature {
     CPU_AMX_BF16 = 1u << 12,
     CPU_ASIMD = 1u << 13,
     CPU_ASIMDDP = 1u << 14,
-    /* Vector instructions for bf16 at twice the rate of fused multiply-adds. CPUs with tiles for bf16 (AMX)
-     * run them at half that rate, so that widening to f32 is faster there. */
+    /* Vector instructions for bf16 at twice the rate of fused multiply-adds. Intel's cores since Golden Cove, which have
+     * tiles for bf16 (AMX), run them at half that rate, so that widening to f32 is faster there, and where a hypervisor
+     * hides the tiles as well. */
     CPU_FAST_BF16 = 1u << 15,
 };
 
