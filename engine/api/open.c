@@ -315,6 +315,11 @@ static void log_finer(const struct loaded_model *m) {
     if (names[0]) log_info("%s weights: in bf16 are %s", weight_type_name(weights), names);
 }
 
+/* crmsnorm beside other weights than f32 is in its orthonormal basis. */
+static bool is_form(enum norm_form form, enum norm_form asked) {
+    return form == asked || (form == NORM_FORM_ORTHONORMAL && asked == NORM_FORM_CRMSNORM);
+}
+
 static void describe_options(struct engine_info *info, const struct engine_options *o,
                              const struct loaded_model *m) {
     bool by_file = loaded_model_is_file(m) && o->any_form;
@@ -322,7 +327,7 @@ static void describe_options(struct engine_info *info, const struct engine_optio
     bool own =
         o->any_form && (info->norm_form == NORM_FORM_OUTPUT || info->norm_form == NORM_FORM_CRMSNORM_NATIVE ||
                         m->description.norm_type == NORM_TYPE_RMSNORM);
-    if (!by_file && !own && info->norm_form != o->norm_form)
+    if (!by_file && !own && !is_form(info->norm_form, o->norm_form))
         log_warn("this model has no %s form: it runs in the %s form, with the same results",
                  norm_form_name(o->norm_form), norm_form_name(info->norm_form));
     if (m->folded.folded_from)

@@ -65,6 +65,14 @@ static void assert_logged(const struct daemon *d, const char *words) {
     free(text);
 }
 
+static void assert_not_logged(const struct daemon *d, const char *words) {
+    size_t length;
+    char *text = read_log(d, &length);
+    if (memmem(text, length, words, strlen(words)))
+        fail_msg("'%s' is in the log: %.*s", words, (int)length, text);
+    free(text);
+}
+
 static void test_unknown_keys(void **state) {
     (void)state;
     struct daemon d;
@@ -115,6 +123,19 @@ static void test_rotation(void **state) {
         daemon_stop(&d);
     }
     test_folder_remove(folder);
+}
+
+/* The default form beside int8 is what it says of itself; a model that has none of its kind is worth a warning. */
+static void test_a_form_that_there_is_not(void **state) {
+    (void)state;
+    struct daemon d;
+    start(&d, test_source_path("tests/golden/families/gpt2"), FLAGS("--weights", "int8"));
+    assert_logged(&d, "in the orthonormal form with int8 weights");
+    assert_not_logged(&d, "this model has no");
+    daemon_stop(&d);
+    start(&d, test_source_path("tests/golden/placements/deepnorm"), FLAGS(NULL));
+    assert_logged(&d, "this model has no crmsnorm form: it runs in the layernorm form");
+    daemon_stop(&d);
 }
 
 static void complete_to_the_end(const struct daemon *d, json_t **ids) {
@@ -242,6 +263,7 @@ static void test_commands_and_unknown_keys(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_a_form_that_there_is_not),
         cmocka_unit_test(test_unknown_keys),
         cmocka_unit_test(test_a_longer_context),
         cmocka_unit_test(test_defaults_of_the_model),
