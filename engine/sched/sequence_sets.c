@@ -94,6 +94,12 @@ static void count_choices(struct stats *stats, const struct engine_request *r) {
     histogram_observe(&stats->request_longest_tokens, (double)longest);
 }
 
+/* Since the end before, or since it came where nothing was there to end. */
+static double finish_interval(const struct scheduler *s, const struct sequence *q, uint64_t now_ns) {
+    uint64_t arrival_ns = q->request->arrival_ns;
+    return sets_seconds(arrival_ns > s->last_finish_ns ? arrival_ns : s->last_finish_ns, now_ns);
+}
+
 static void count_finish(struct scheduler *s, const struct sequence *q, enum engine_finish finish,
                          uint64_t now_ns) {
     _Atomic uint64_t *counters[] = {[ENGINE_FINISH_STOP] = &s->stats.finished_stop,
@@ -107,7 +113,7 @@ static void count_finish(struct scheduler *s, const struct sequence *q, enum eng
         count_sizes(&s->stats, q);
     }
     if (s->last_finish_ns) {
-        double interval = sets_seconds(s->last_finish_ns, now_ns);
+        double interval = finish_interval(s, q, now_ns);
         double smoothed = atomic_load_explicit(&s->stats.finish_interval, memory_order_relaxed);
         smoothed = smoothed > 0 ? smoothed + FINISH_INTERVAL_WEIGHT * (interval - smoothed) : interval;
         atomic_store_explicit(&s->stats.finish_interval, smoothed, memory_order_relaxed);

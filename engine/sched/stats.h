@@ -83,7 +83,8 @@ struct stats {
     STATS_HISTOGRAMS(X)
 #undef X
     _Atomic double busy_seconds;
-    _Atomic double finish_interval; /* seconds between ends of choices, smoothed; 0 before the second */
+    /* Seconds between ends of choices, idle time apart, smoothed; 0 before the second. */
+    _Atomic double finish_interval;
 };
 
 void stats_init(struct stats *stats);

@@ -3,6 +3,7 @@
 #include "scheduler_fixture.h"
 
 #include "engine/base/clock.h"
+#include "engine/sched/scheduler_state.h"
 
 /* Cancelled while queued, in the middle of its prompt, while it decodes, and while preempted. */
 static void cancel_works_in_every_state(void **state) {
@@ -159,6 +160,21 @@ static void destroying_ends_what_is_there(void **state) {
     fake_model_deinit(&model);
 }
 
+/* Retry-After would be that of a queue that takes as long. */
+static void idle_time_is_no_interval_between_ends(void **state) {
+    (void)state;
+    static struct collected c;
+    start(8, 120, NULL);
+    struct engine_prompt prompt = fake_prompt(ids_of(30, 4), 30, 2);
+    const uint64_t before_ns = clock_ns();
+    scheduler->last_finish_ns = 1; /* when the machine was started */
+    collect_start(scheduler, &c, &prompt);
+    collect_until_end(scheduler, &c);
+    assert_true(scheduler->stats.finish_interval <= (double)(clock_ns() - before_ns) * 1e-9);
+    collect_release(&c);
+    stop();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cancel_works_in_every_state),
@@ -168,6 +184,7 @@ int main(void) {
         cmocka_unit_test(slow_readers_do_not_keep_the_others_out),
         cmocka_unit_test(values_that_are_no_numbers_fail_one_request),
         cmocka_unit_test(destroying_ends_what_is_there),
+        cmocka_unit_test(idle_time_is_no_interval_between_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
