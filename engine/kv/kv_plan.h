@@ -23,6 +23,6 @@ struct kv_demand {
  * accepts. */
 size_t kv_plan_page_bytes(const struct kv_layout *layout);
 
-/* STATUS_LIMIT: not enough for one full context (where: the option "kv_cache_mib" or "memory"), or an option
- * that asks for more than is left; as kv_pool_init. */
+/* STATUS_OPTION ("kv-cache-mib"): bytes_wanted are too few for one full context, or more than is left. STATUS_LIMIT ("memory"):
+ * what is left is too little for one full context. STATUS_INVALID_ARGUMENT as kv_pool_init. */
 enum status kv_plan_pages(const struct kv_demand *demand, size_t *pages, struct error *e);

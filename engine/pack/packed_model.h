@@ -11,7 +11,7 @@
 #include "engine/kernel/kernel.h"
 
 /* Version of the layout of packed_model.memory for MATMUL_OWN, which is the same on every machine and for
- * every instruction set. Change it whenever lay_out_all() or the panels (engine/kernel/kernel.h) change, so
+ * every instruction set. Change it whenever reserve_all() in packed_model.c or the panels (engine/kernel/kernel.h) change, so
  * that a file with another layout is refused. */
 #define PACKED_LAYOUT "panels48-5"
 /* The same of a rotated model (folded_model_rotate); change it whenever rotations change. */

@@ -78,7 +78,7 @@ static void resume_fed(struct scheduler *s) {
     while (ready_list_next_fed(&s->ready_list, &ring, &choice)) {
         struct sequence *q = &sched_request_of(ring)->sequences[choice];
         if (q->state != SEQUENCE_BACKPRESSURED)
-            continue; /* it backpressured, and had rows to compute without events */
+            continue; /* it had no room, and rows to compute that need none */
         if (q->table.count > 0)
             sets_set_aside(s, q, SEQUENCE_RESUMED, &s->queues[QUEUE_RESUMED]);
         else

@@ -1,5 +1,5 @@
-/* Inside of the scheduler: for scheduler.c, sequence_sets.c, batch_slots.c and step.c alone. Scheduler thread, but for
- * submission queue, ready list and stats, which have their own rules. */
+/* Inside of the scheduler: for the files of this folder that are parts of a turn, and for ticket.c. Scheduler thread, but
+ * for submission queue, ready list and stats, which have their own rules, and what constraint.h and step.h give to workers. */
 #pragma once
 
 #include <pthread.h>

@@ -58,7 +58,7 @@ struct sequence {
     size_t computed;      /* positions whose keys and values are in the cache */
     size_t prompt_scored; /* PROMPT events posted */
     size_t cached_tokens; /* prompt positions found in the cache when it first ran */
-    size_t rotary_length;
+    size_t rotary_length; /* as in struct step_entry */
     struct kv_table table;
     struct kv_prefix_cursor cursor;  /* behind the pages that the prefix index knows, */
     size_t indexed_pages;            /* of which the table has so many */
