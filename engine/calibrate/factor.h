@@ -19,6 +19,7 @@ struct factor {
     double *ridge;                 /* [stretches]: that was added */
 };
 
+/* For a hessian that was made for the same sizes. On failure *f holds nothing. */
 enum status factor_init(struct factor *f, size_t in_max, size_t stretch_max, struct error *e);
 void factor_deinit(struct factor *f);
 size_t factor_bytes(size_t in_max, size_t stretch_max);

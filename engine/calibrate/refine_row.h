@@ -17,7 +17,7 @@ struct refining {
     float *inputs;  /* [positions][refine_padded(in)]: that the head reads; zeros beyond `in` */
 };
 
-size_t refine_padded(size_t in);
+size_t refine_padded(size_t in); /* in, up to a whole group */
 size_t refine_bytes(size_t in, size_t positions);
 enum status refining_init(struct refining *r, size_t in, size_t positions, struct error *e);
 void refining_deinit(struct refining *r);

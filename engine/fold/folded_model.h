@@ -116,7 +116,8 @@ struct folded_model {
  * Models of placement output, and those trained as CRMSNorm, have a form of their own, and no other has it. */
 enum norm_form norm_form_for(const struct model_description *d, enum norm_form wanted);
 
-/* Borrows views until folded_model_deinit. The form that runs is norm_form_for(form). */
+/* Borrows views until folded_model_deinit. The form that runs is norm_form_for(form). STATUS_NO_MEMORY; deinit also after a
+ * failure. */
 enum status folded_model_init(struct folded_model *c, const struct tensor_views *views, enum norm_form form,
                               struct error *e);
 void folded_model_deinit(struct folded_model *c);

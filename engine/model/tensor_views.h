@@ -74,7 +74,7 @@ struct tensor_views {
 };
 
 /* Errors name the tensor: missing, of another shape than expected, of an unreadable type, or not known to the
- * family (its buffers apart). Borrows description and checkpoint until tensor_views_deinit. */
+ * family (its buffers apart). Borrows description and checkpoint until tensor_views_deinit, also after a failure. */
 enum status tensor_views_init(struct tensor_views *b, const struct model_description *description,
                               const struct family *family, const struct checkpoint *checkpoint,
                               struct error *e);

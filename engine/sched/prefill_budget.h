@@ -28,5 +28,6 @@ struct prefill_budget {
 /* For a step with so many decode rows, at least 1. */
 size_t prefill_budget_prefill_rows(const struct prefill_budget *budget, size_t decode_rows);
 
+/* After each step without drafts. */
 void prefill_budget_observe(struct prefill_budget *budget, size_t decode_rows, size_t prefill_rows,
                             double seconds);

@@ -141,10 +141,9 @@ enum status verify_reference_init(struct verify_reference *r, const struct tenso
     *r = (struct verify_reference){.ids = ids, .count = count, .window = window};
     r->vocabulary = views->description->vocabulary;
     r->logits = memory_aligned(count * r->vocabulary, sizeof(double), "logits of the reference", e);
-    struct folded_model untouched;
+    struct folded_model untouched = {0};
     enum status status =
         r->logits ? folded_model_init(&untouched, views, NORM_FORM_LAYERNORM, e) : STATUS_NO_MEMORY;
-    if (status != STATUS_OK) return status;
     for (size_t first = 0; first < count && status == STATUS_OK; first += window)
         status = reference_logits(&untouched, ids + first, window_at(r, first),
                                   r->logits + first * r->vocabulary, e);
@@ -164,20 +163,18 @@ void verify_reference_deinit(struct verify_reference *r) {
 
 enum status verify_folded(const struct verify_reference *r, const struct tensor_views *views,
                           enum norm_form form, struct verify_figures *out, struct error *e) {
-    struct folded_model folded;
+    struct folded_model folded = {0};
+    struct sums sums = {0};
     double *logits = memory_aligned(r->window * r->vocabulary, sizeof *logits, "logits", e);
     enum status status = logits ? folded_model_init(&folded, views, form, e) : STATUS_NO_MEMORY;
-    if (status == STATUS_OK) {
-        struct sums sums = {0};
-        for (size_t first = 0; first < r->count && status == STATUS_OK; first += r->window) {
-            size_t rows = window_at(r, first);
-            status = reference_logits(&folded, r->ids + first, rows, logits, e);
-            for (size_t i = 0; i < rows && status == STATUS_OK; i++)
-                compare_row(r, first + i, logits + i * r->vocabulary, &sums);
-        }
-        if (status == STATUS_OK) *out = figures_of(r, &sums);
-        folded_model_deinit(&folded);
+    for (size_t first = 0; first < r->count && status == STATUS_OK; first += r->window) {
+        size_t rows = window_at(r, first);
+        status = reference_logits(&folded, r->ids + first, rows, logits, e);
+        for (size_t i = 0; i < rows && status == STATUS_OK; i++)
+            compare_row(r, first + i, logits + i * r->vocabulary, &sums);
     }
+    if (status == STATUS_OK) *out = figures_of(r, &sums);
+    folded_model_deinit(&folded);
     free(logits);
     return status;
 }

@@ -45,23 +45,24 @@ double verify_default_bound(enum weight_type type);
 struct verify_reference {
     const int32_t *ids; /* borrowed */
     size_t count, window, vocabulary;
-    double *logits; /* [count, vocabulary] */
-    double deviation;
+    double *logits;   /* [count, vocabulary] */
+    double deviation; /* of the logits */
     double perplexity;
 };
 
 /* Bytes that verify_reference_init will need. */
 size_t verify_reference_bytes(const struct model_description *d, size_t count);
 
+/* The reference pass over ids in windows of `window`, which r borrows; long. STATUS_NO_MEMORY; deinit also after a failure. */
 enum status verify_reference_init(struct verify_reference *r, const struct tensor_views *views,
                                   const int32_t *ids, size_t count, size_t window, struct error *e);
 void verify_reference_deinit(struct verify_reference *r);
 
-/* Folding alone: the reference pass in another form. */
+/* Folding alone: the reference pass in another form, as long as that. STATUS_NO_MEMORY. */
 enum status verify_folded(const struct verify_reference *r, const struct tensor_views *views,
                           enum norm_form form, struct verify_figures *out, struct error *e);
 
-/* What serving runs: packed weights, kernels, cache pages of a type. */
+/* What serving runs: packed weights, kernels, cache pages of a type. STATUS_NO_MEMORY, or as kv_pool_init. */
 enum status verify_packed(const struct verify_reference *r, const struct packed_model *model,
                           enum kv_type cache, const struct kernel_table *kernels, struct workers *workers,
                           struct verify_figures *out, struct error *e);

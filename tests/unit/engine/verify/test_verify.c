@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "engine/verify/verify.h"
+#include "tests/support/failing_malloc.h"
 #include "tests/support/folded_place.h"
 
 #define COUNT  192
@@ -159,6 +160,36 @@ static void test_bounds_of_types(void **state) {
     assert_false(verify_is_within(WEIGHT_TYPE_INT8, &far, 0.002));
 }
 
+static enum status check_all(struct fixture *f, struct error *e) {
+    struct verify_reference r;
+    struct verify_figures figures;
+    enum status status = verify_reference_init(&r, &f->place.views, f->ids, WINDOW, WINDOW, e);
+    if (status == STATUS_OK) status = verify_folded(&r, &f->place.views, NORM_FORM_CRMSNORM, &figures, e);
+    if (status == STATUS_OK)
+        status = verify_packed(&r, &f->packed, KV_TYPE_F32, f->kernels, f->workers, &figures, e);
+    verify_reference_deinit(&r);
+    return status;
+}
+
+/* The leak checker looks at what is left. */
+static void test_memory_may_end_anywhere(void **state) {
+    struct fixture *f = *state;
+    struct error e = {0};
+    size_t refused = 0;
+    bool failed = true;
+    assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL,
+                                &e));
+    for (size_t n = 1; failed; n++) {
+        failing_malloc_arm(n);
+        enum status status = check_all(f, &e);
+        failed = failing_malloc_disarm();
+        assert_int_equal(status, failed ? STATUS_NO_MEMORY : STATUS_OK);
+        refused += failed;
+    }
+    assert_true(refused > 10);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_conversion_passes, set_up, tear_down),
@@ -168,6 +199,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_narrow_types_pass, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_narrow_caches_pass, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_narrow_weights_are_seen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_memory_may_end_anywhere, set_up, tear_down),
         cmocka_unit_test(test_bounds_of_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
