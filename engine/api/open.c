@@ -230,6 +230,7 @@ static enum status make_scheduler(struct engine *engine, const struct engine_opt
                   .rows = vocabulary.rows,
                   .page_tokens = o->kv_page_tokens,
                   .max_pending_events = o->max_pending_events,
+                  .token_bytes_max = token_texts_longest(&engine->texts),
                   .logprobs_max = o->logprobs_max,
                   .choices_max = o->queue_max,
                   .tokenizer = engine->tokenizer,

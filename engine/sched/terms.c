@@ -174,9 +174,6 @@ static enum status check_choice(const struct request_rules *rules, const struct 
 
 /* ---- memory -------------------------------------------------------------------------------------------- */
 
-/* What the heap adds to a block, at most. */
-#define HEAP_BLOCK_BYTES 32
-
 static size_t ban_bytes(const struct engine_sampling *s) {
     size_t bytes = s->ban_count * sizeof *s->bans;
     for (size_t i = 0; i < s->ban_count; i++) bytes += s->bans[i].count * sizeof(int32_t) + HEAP_BLOCK_BYTES;

@@ -143,6 +143,13 @@ size_t token_texts_bytes(const struct token_texts *texts) {
     return length + texts->count * (sizeof *texts->ends + sizeof *texts->kinds);
 }
 
+size_t token_texts_longest(const struct token_texts *texts) {
+    size_t longest = 0;
+    for (size_t i = 0, start = 0; i < texts->count; start = texts->ends[i++])
+        if (texts->ends[i] - start > longest + 1) longest = texts->ends[i] - start - 1;
+    return longest;
+}
+
 enum status token_texts_init(struct token_texts *texts, const struct tokenizer *tokenizer,
                              struct workers *workers, struct error *e) {
     size_t count = tokenizer_vocabulary(tokenizer), tiles = (count + TILE_IDS - 1) / TILE_IDS;

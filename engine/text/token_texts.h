@@ -34,6 +34,9 @@ void token_texts_deinit(struct token_texts *texts);
 /* Memory that they hold. */
 size_t token_texts_bytes(const struct token_texts *texts);
 
+/* Bytes of the longest. */
+size_t token_texts_longest(const struct token_texts *texts);
+
 /* Valid UTF-8, NUL-terminated, borrowed; "" for an id without a token. The text is that behind the token
  * itself: there it keeps the blank before it that decoders strip at the start of a text. Bytes that are no
  * text by themselves are written "bytes:\xe2\x80". length may be NULL. */

@@ -304,6 +304,42 @@ static void check_one_and_many(struct engine_prompt prompt) {
     check_bytes(prompts, PROMPTS);
 }
 
+/* As many pieces of the longest text as events may wait, of each choice. */
+static void post_long_texts(struct ready_list *list, struct engine_request *r) {
+    static char text[TOKEN_TEXT_BYTES_MAX];
+    memset(text, 'x', sizeof text);
+    struct engine_event event = {
+        .kind = ENGINE_EVENT_TOKEN, .text = text, .text_length = rules.token_bytes_max};
+    for (; event.choice < r->choices; event.choice++)
+        for (size_t i = 0; i < rules.max_pending_events; i++)
+            assert_int_equal(event_ring_post(list, &r->ring, &event), STATUS_OK);
+}
+
+static void long_texts_that_nobody_reads_are_in_what_is_said(void **state) {
+    (void)state;
+    if (!OWN_MALLOC) skip();
+    struct error e;
+    struct engine_request *request;
+    struct ready_list list;
+    struct engine_prompt prompt = full_prompt();
+    const size_t lengths[] = {EVENT_RING_TEXT_BYTES, EVENT_RING_TEXT_BYTES + 1, 300, TOKEN_TEXT_BYTES_MAX};
+    rules.max_pending_events = 1000;
+    ready_list_init(&list, NULL, NULL);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        rules.token_bytes_max = lengths[i];
+        size_t before = heap_bytes();
+        assert_ok(sched_requests_create(&rules, &prompt, 1, &request, &e));
+        post_long_texts(&list, request);
+        size_t taken = heap_bytes() - before, promised = sched_requests_bytes(&rules, &prompt, 1);
+        if (taken > promised)
+            fail_msg("texts of %zu bytes: %zu bytes taken, %zu promised", lengths[i], taken, promised);
+        event_ring_close(&list, &request->ring);
+        sched_request_release(request);
+    }
+    ready_list_deinit(&list);
+    set_rules();
+}
+
 /* What is promised is enough, and not many times too much: what prompts share is counted once. */
 static void a_request_takes_no_more_memory_than_is_said(void **state) {
     (void)state;
@@ -345,6 +381,7 @@ static void a_request_takes_no_more_memory_than_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_takes_no_more_memory_than_is_said),
+        cmocka_unit_test(long_texts_that_nobody_reads_are_in_what_is_said),
         cmocka_unit_test(a_request_owns_copies_of_all_it_was_given),
         cmocka_unit_test(lists_are_kept_once_for_all_prompts),
         cmocka_unit_test(some_token_must_be_left_to_sample),

@@ -99,7 +99,7 @@ static void a_vocabulary_of_many_tiles(void **state) {
     assert_ok(token_texts_init(&t.texts, t.tokenizer, t.workers, &e));
     assert_int_equal(t.texts.count, tokenizer_vocabulary(t.tokenizer));
     assert_true(t.texts.count > 2048);
-    size_t bytes = t.texts.count * (sizeof(size_t) + 1);
+    size_t bytes = t.texts.count * (sizeof(size_t) + 1), longest = 0;
     for (int32_t id = 0; (size_t)id < t.texts.count; id++) {
         size_t length;
         const char *text = token_texts_get(&t.texts, id, &length);
@@ -107,7 +107,9 @@ static void a_vocabulary_of_many_tiles(void **state) {
         assert_int_equal(text[length], '\0');
         assert_int_equal(utf8_valid_prefix(text, length), length);
         bytes += length + 1;
+        if (length > longest) longest = length;
     }
+    assert_int_equal(token_texts_longest(&t.texts), longest);
     assert_int_equal(token_texts_bytes(&t.texts), bytes);
     close_table(&t);
 }
