@@ -16,8 +16,10 @@ static enum status read_source(const struct loaded_model *model, const char *fol
 /* Only the option may name a file that is not there. */
 static enum status take_file(json_t *source, const char *file, struct error *e) {
     struct error cause = {0};
-    if (!file || chat_source_set_file(source, file, &cause) == STATUS_OK) return STATUS_OK;
-    return error_set(e, STATUS_OPTION, "chat-template", "%s", cause.text);
+    enum status status = file ? chat_source_set_file(source, file, &cause) : STATUS_OK;
+    if (status == STATUS_OK) return STATUS_OK;
+    return error_set(e, status == STATUS_NO_MEMORY ? status : STATUS_OPTION, "chat-template", "%s",
+                     cause.text);
 }
 
 static enum status compile(struct loaded_chat *chat, const json_t *source, struct error *e) {
@@ -45,9 +47,10 @@ enum status loaded_chat_init(struct loaded_chat *chat, const struct loaded_model
     *chat = (struct loaded_chat){0};
     enum status status = read_source(model, o->model, &source, why);
     if (!source && o->file) source = json_object();
-    if (source && take_file(source, o->file, e) != STATUS_OK) {
+    enum status of_file = source ? take_file(source, o->file, e) : STATUS_OK;
+    if (of_file != STATUS_OK) {
         json_decref(source);
-        return STATUS_OPTION;
+        return of_file;
     }
     if (status == STATUS_OK || (source && o->file)) status = take_variables(chat, source, why);
     if (status == STATUS_OK) status = compile(chat, source, why);

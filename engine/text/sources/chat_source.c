@@ -8,6 +8,7 @@
 #include "engine/text/containers/text_buffer.h"
 #include "engine/text/sources/side_files.h"
 #include "engine/text/sources/tokenizer_class.h"
+#include "engine/text/unicode/unicode.h"
 
 /* Bytes of the small files beside it; tokenizer_config.json of some models lists thousands of added tokens. */
 #define SIDE_BYTES_MAX ((size_t)64 << 20)
@@ -38,9 +39,10 @@ static enum status load_text(json_t *source, const char *folder, const char *nam
     if (status != STATUS_OK) return status;
     *found = true;
     json_t *text = json_stringn(bytes, length);
+    bool is_text = text || utf8_valid_prefix(bytes, length) == length;
     free(bytes);
-    if (!text) return error_set(e, STATUS_MALFORMED, name, "is no text: it is not UTF-8");
-    return set_template(source, name, text, e);
+    if (!is_text) return error_set(e, STATUS_MALFORMED, name, "is no text: it is not UTF-8");
+    return text ? set_template(source, name, text, e) : text_no_memory(e);
 }
 
 /* "default" of [{"name", "template"}] or {name: template}. */

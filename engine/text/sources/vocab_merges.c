@@ -33,10 +33,10 @@ static enum status split_lines(const char *text, size_t length, json_t *lines, s
         size_t end = newline ? (size_t)(newline - text) : length, stop = end;
         if (stop > start && text[stop - 1] == '\r') stop--;
         bool skipped = stop == start || (stop - start >= 8 && memcmp(text + start, "#version", 8) == 0);
-        json_t *item = skipped ? NULL : json_stringn(text + start, stop - start);
-        if (!skipped && !item)
+        if (!skipped && utf8_valid_prefix(text + start, stop - start) != stop - start)
             return error_set(e, STATUS_MALFORMED, FILE_NAME_MERGES, "line %zu is not UTF-8", line);
-        if (item && json_array_append_new(lines, item) != 0) return vocab_merges_no_memory(e);
+        json_t *item = skipped ? NULL : json_stringn(text + start, stop - start);
+        if (!skipped && json_array_append_new(lines, item) != 0) return vocab_merges_no_memory(e);
         start = end + 1;
     }
     return STATUS_OK;

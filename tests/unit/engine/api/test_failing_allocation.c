@@ -41,6 +41,7 @@ static struct engine_options options(void) {
 static void opening_fails_cleanly_wherever_memory_ends(void **state) {
     (void)state;
     struct engine_options o = options();
+    o.chat_template = test_source_path("tests/clients/chat.jinja");
     bool failed = true;
     size_t n = 0, refused = 0;
     while (failed) {
