@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/json_memory.h"
 #include "engine/base/log.h"
 #include "engine/files/json_repair.h"
 #include "engine/files/regular_file.h"
@@ -59,17 +60,8 @@ enum status json_file_check(const char *text, size_t length, const char *where, 
     return STATUS_OK;
 }
 
-/* Where jansson has no memory it complains about the syntax, or drops bytes of a string and goes on. */
-static _Thread_local bool out_of_memory;
-
-static void *allocate_for_jansson(size_t size) {
-    void *block = malloc(size);
-    if (!block) out_of_memory = true;
-    return block;
-}
-
 void json_file_process_init(void) {
-    json_set_alloc_funcs(allocate_for_jansson, free);
+    json_set_alloc_funcs(json_memory_take, free);
 }
 
 /* rules are those of jansson's flags alone: the text is repaired. */
@@ -77,7 +69,7 @@ static enum status parse(const char *text, size_t length, const char *where, enu
                          json_t **out, struct error *e) {
     size_t nuls = rules == JSON_FILE_WITH_NULS ? JSON_ALLOW_NUL : 0;
     json_error_t cause;
-    out_of_memory = false;
+    json_memory_begin();
     *out = json_loadb(text, length, JSON_REJECT_DUPLICATES | nuls, &cause);
     if (!*out && rules != JSON_FILE_STRICT && json_error_code(&cause) == json_error_duplicate_key) {
         if (rules != JSON_FILE_AS_PYTHON_AGAIN)
@@ -85,10 +77,11 @@ static enum status parse(const char *text, size_t length, const char *where, enu
                      cause.column, cause.text);
         *out = json_loadb(text, length, nuls, &cause);
     }
-    if (*out && !out_of_memory) return STATUS_OK;
+    bool is_whole = json_memory_end();
+    if (*out && is_whole) return STATUS_OK;
     json_decref(*out);
     *out = NULL;
-    if (out_of_memory || !cause.text[0])
+    if (!is_whole || !cause.text[0])
         return error_set(e, STATUS_NO_MEMORY, where, "cannot allocate for %zu bytes of JSON", length);
     return error_set(e, STATUS_MALFORMED, where, "line %d, column %d: %s", cause.line, cause.column,
                      cause.text);

@@ -13,7 +13,8 @@
 #define JSON_FILE_VALUES_MAX (4u << 20)
 
 /* For main, once, before jansson is used: from then on a text that jansson has no memory for is
- * STATUS_NO_MEMORY; without it such a text may be taken for a malformed one, or lose a part. */
+ * STATUS_NO_MEMORY; without it such a text may be taken for a malformed one, lose a part, or end the process
+ * (engine/base/json_memory.h). */
 void json_file_process_init(void);
 
 /* How much of what is not strictly JSON is accepted. */

@@ -5,6 +5,7 @@
 
 #include "server/api/json_body.h"
 #include "server/api/unknown_fields.h"
+#include "server/json/read.h"
 
 /* What there is instead, where many fields share it. */
 #define STRUCTURED    "POST /v1/completions and POST /v1/chat/completions keep a text to it"
@@ -60,7 +61,7 @@ static bool is_neutral(const json_t *value, const char *neutral) {
     if (*neutral == '*') return true;
     bool is_exact = *neutral == '=';
     if (!is_exact && is_empty(value)) return true;
-    json_t *list = json_loads(neutral + is_exact, 0, NULL);
+    json_t *list = json_read(neutral + is_exact, strlen(neutral + is_exact), 0, NULL);
     bool found = false;
     for (size_t i = 0; i < json_array_size(list) && !found; i++)
         found = is_equal(value, json_array_get(list, i));

@@ -4,6 +4,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/memory.h"
+#include "server/json/read.h"
 #include "server/json/scan.h"
 
 /* A tree of this size is worth asking the heap to give its memory back. */
@@ -25,7 +26,7 @@ static bool has_too_large(const json_t *value) {
 /* JSON has no limits for numbers; we have. Says in which field, where that can be found out. */
 static enum api_error_kind refuse_number(const char *body, size_t length, const json_error_t *at,
                                          struct api_error *e) {
-    json_t *value = json_loadb(body, length, PARSE_FLAGS | JSON_DECODE_INT_AS_REAL, NULL), *member;
+    json_t *value = json_read(body, length, PARSE_FLAGS | JSON_DECODE_INT_AS_REAL, NULL), *member;
     const char *key, *found = NULL;
     json_object_foreach(value, key, member) if (!found && has_too_large(member)) found = key;
     if (found)
@@ -41,7 +42,7 @@ static enum api_error_kind refuse_number(const char *body, size_t length, const 
 
 static enum api_error_kind parse(const char *body, size_t length, json_t **root, struct api_error *e) {
     json_error_t at;
-    json_t *value = json_loadb(body, length, PARSE_FLAGS, &at);
+    json_t *value = json_read(body, length, PARSE_FLAGS, &at);
     if (!value && json_error_code(&at) == json_error_out_of_memory)
         return api_error_set(e, API_INTERNAL, NULL, "There is not enough memory to read the body.");
     if (!value && json_error_code(&at) == json_error_numeric_overflow)

@@ -1,3 +1,4 @@
+#include "tests/support/failing_malloc.h"
 #include "tests/support/test_support.h"
 
 #include "engine/files/json_file.h"
@@ -97,12 +98,37 @@ static void test_files(void **state) {
     test_folder_remove(folder);
 }
 
+/* jansson's buffer for a string grows at powers of 2: also at its last byte, and at the quote behind it. */
+static void test_memory_may_end_in_a_string(void **state) {
+    (void)state;
+    char text[300];
+    for (int length = 1; length < 140; length++) {
+        bool failed = true;
+        size_t refused = 0;
+        snprintf(text, sizeof text, "[\"%0*d\", \"next\"]", length, 7);
+        for (size_t n = 1; failed; n++) {
+            struct error e = {0};
+            json_t *json = NULL;
+            failing_malloc_arm(n);
+            enum status status = json_file_parse(text, strlen(text), "a text", 10, &json, &e);
+            failed = failing_malloc_disarm();
+            assert_int_equal(status, failed ? STATUS_NO_MEMORY : STATUS_OK);
+            assert_int_equal(json_string_length(json_array_get(json, 0)), failed ? 0 : length);
+            json_decref(json);
+            refused += failed;
+        }
+        assert_true(refused > 4);
+    }
+}
+
 int main(void) {
+    json_file_process_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_text_without_end),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_memory_may_end_in_a_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

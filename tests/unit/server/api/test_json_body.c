@@ -1,6 +1,10 @@
 /* Bodies that are refused before they are parsed, and what the others take. */
+#include "tests/support/failing_malloc.h"
 #include "tests/support/test_support.h"
 
+#include <stdlib.h>
+
+#include "engine/base/json_memory.h"
 #include "server/api/json_body.h"
 #include "server/json/bytes.h"
 #include "tests/support/fake_engine.h"
@@ -131,11 +135,33 @@ static void test_malformed(void **state) {
     gate_deinit(&m.reading);
 }
 
+static void a_text_is_read_as_a_whole_or_not_at_all(void **state) {
+    (void)state;
+    char text[300];
+    json_set_alloc_funcs(json_memory_take, free);
+    for (int length = 1; length < 140; length++) {
+        bool failed = true;
+        snprintf(text, sizeof text, "{\"prompt\":\"%0*d\"}", length, 7);
+        for (size_t n = 1; failed; n++) {
+            struct json_body b;
+            struct api_error e = {0};
+            failing_malloc_arm(n);
+            enum api_error_kind kind = json_body_open(&b, text, strlen(text), SIZE_MAX, 0, NULL, &e);
+            failed = failing_malloc_disarm();
+            assert_int_equal(kind, failed ? API_INTERNAL : API_OK);
+            if (failed) continue;
+            assert_int_equal(json_string_length(json_body_field(b.root, "prompt")), length);
+            json_body_close(&b);
+        }
+    }
+    json_set_alloc_funcs(malloc, free);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),    cmocka_unit_test(test_numbers_of_any_size),
         cmocka_unit_test(test_memory),    cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_malformed), cmocka_unit_test(a_text_is_read_as_a_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
