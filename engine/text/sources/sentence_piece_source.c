@@ -14,7 +14,7 @@
 
 /* jansson takes ownership, or nothing is left. */
 static bool set(json_t *object, const char *key, json_t *value) {
-    return value && object && json_object_set_new(object, key, value) == 0;
+    return value && json_object_set_new(object, key, value) == 0; /* object may be NULL too */
 }
 
 static json_t *encode_base64(const char *bytes, size_t length) {

@@ -1,0 +1,54 @@
+/* Whichever allocation fails while a tokenizer is opened, it is said, and nothing is lost (the leak checker looks at that):
+ * every golden tokenizer, of whatever files it is. */
+#include "tests/support/failing_malloc.h"
+#include "tests/support/test_support.h"
+
+#include "engine/base/log.h"
+#include "engine/files/json_file.h"
+#include "engine/text/tokenizer.h"
+
+/* Of the allocations of one folder so many are tried, spread over all; the next folder has others. */
+enum { TRIED = TEST_SHARE ? 15 : 60 };
+
+/* Opens with the n-th allocation failing; false: there are fewer. */
+static bool open_without(const char *path, size_t n) {
+    struct error e = {0};
+    struct tokenizer *tokenizer = NULL;
+    failing_malloc_arm(n);
+    enum status status = tokenizer_open(path, &tokenizer, &e);
+    bool failed = failing_malloc_disarm();
+    if (status == STATUS_OK)
+        tokenizer_close(tokenizer);
+    else if (!failed || status != STATUS_NO_MEMORY || e.code != status || !e.text[0])
+        fail_msg("%s, allocation %zu: %s, '%s: %s'", path, n, status_name(status), e.where, e.text);
+    return failed;
+}
+
+static size_t count_allocations(const char *path) {
+    size_t count = 0;
+    for (size_t step = (size_t)1 << 24; step > 0; step /= 2)
+        if (open_without(path, count + step)) count += step;
+    return count;
+}
+
+static void try_folder(const char *path, const char *name, void *context) {
+    size_t *folders = context, count = count_allocations(path), stride = count / TRIED + 1;
+    (void)name;
+    for (size_t n = 1 + *folders % stride; n <= count; n += stride) open_without(path, n);
+    assert_true(count > 10);
+    ++*folders;
+}
+
+static void memory_may_end_anywhere(void **state) {
+    (void)state;
+    size_t folders = 0;
+    test_each_folder(test_source_path("tests/golden/tokenizers"), try_folder, &folders);
+    assert_true(folders > 50);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(memory_may_end_anywhere)};
+    json_file_process_init();
+    log_set_level(LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
