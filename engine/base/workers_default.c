@@ -9,7 +9,7 @@
 #include "engine/base/workers.h"
 
 /* Size of the affinity mask; the mask must be as large as the kernel's, which may know more than CPU_SETSIZE
- * CPUs. */
+ * CPUs. Asked of the kernel and not of topology.h: that reads /proc, which a sandbox may not have. */
 static size_t affinity_count(void) {
     for (int cpus = CPU_SETSIZE; cpus <= 1 << 16; cpus *= 2) {
         cpu_set_t *set = CPU_ALLOC(cpus);
