@@ -21,14 +21,14 @@ static size_t stride_of(size_t width) {
     return (width + STRIDE_FLOATS - 1) / STRIDE_FLOATS * STRIDE_FLOATS;
 }
 
+static void raise_widest(void *context, const struct packed_linear *linear) {
+    size_t *widest = context;
+    if (linear->out > *widest) *widest = linear->out;
+}
+
 static size_t widest_linear(const struct packed_model *m) {
-    size_t widest = m->head.out;
-    for (size_t i = 0; i < m->description->layers; i++) {
-        const struct packed_layer *layer = &m->layers[i];
-        if (layer->qkv.out > widest) widest = layer->qkv.out;
-        if (layer->up.out > widest) widest = layer->up.out;
-        if (layer->mlp.output.out > widest) widest = layer->mlp.output.out;
-    }
+    size_t widest = 0;
+    packed_model_each_linear(m, raise_widest, &widest);
     return widest;
 }
 

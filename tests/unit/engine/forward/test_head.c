@@ -81,11 +81,39 @@ static void test_order_of_linears(void **state) {
     fixture_deinit(&f);
 }
 
+/* Of the sums that OpenBLAS leaves to the epilogue, which own kernels need none of. */
+static size_t sums_bytes(struct fixture *f) {
+    const struct forward_limits limits = {
+        .rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = ENTRIES_MAX};
+    f->packed.matmul = MATMUL_OPENBLAS;
+    size_t bytes = forward_memory_bytes(&f->packed, f->workers, &limits);
+    f->packed.matmul = MATMUL_OWN;
+    return bytes - forward_memory_bytes(&f->packed, f->workers, &limits);
+}
+
+static void test_sums_have_room_for_the_widest_linear(void **state) {
+    (void)state;
+    enum { WIDE = 4096 };
+    struct fixture f;
+    fixture_init(&f, "tests/golden/families/opt-wide-embedding", NORM_FORM_CRMSNORM);
+    struct packed_layer *last = &f.packed.layers[f.place.description.layers - 1];
+    struct packed_linear *const linears[] = {&last->qkv,        &last->attention.output, &last->up,
+                                             &last->mlp.output, &f.packed.project_out,   &f.packed.head};
+    for (size_t i = 0; i < sizeof linears / sizeof *linears; i++) {
+        const size_t out = linears[i]->out;
+        linears[i]->out = WIDE;
+        assert_int_equal(sums_bytes(&f), ROWS_MAX * WIDE * sizeof(float));
+        linears[i]->out = out;
+    }
+    fixture_deinit(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_rows_that_were_asked_for),
         cmocka_unit_test(test_no_rows_cost_nothing),
         cmocka_unit_test(test_order_of_linears),
+        cmocka_unit_test(test_sums_have_room_for_the_widest_linear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
