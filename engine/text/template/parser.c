@@ -77,7 +77,7 @@ bool parser_enter(struct parser *p) {
 
 /* ---- making nodes -------------------------------------------------------------------------------------- */
 
-static void *take(struct parser *p, size_t count, size_t size) {
+void *parser_take(struct parser *p, size_t count, size_t size) {
     void *taken = arena_take_array(&p->t->arena, count, size);
     if (!taken && p->status == STATUS_OK) p->status = template_no_memory(p->e, &p->t->arena);
     return taken;
@@ -88,7 +88,7 @@ struct node *parser_node(struct parser *p, enum node_kind kind, unsigned line) {
         parser_fail(p, STATUS_LIMIT, line, "more than %zu nodes", TEMPLATE_NODES_MAX);
         return NULL;
     }
-    struct node *node = take(p, 1, sizeof *node);
+    struct node *node = parser_take(p, 1, sizeof *node);
     if (node) *node = (struct node){.kind = kind, .line = line};
     return node;
 }
@@ -96,7 +96,7 @@ struct node *parser_node(struct parser *p, enum node_kind kind, unsigned line) {
 const struct string template_empty_string = STRING_LITERAL("");
 
 const struct string *parser_string(struct parser *p, const char *text, size_t length) {
-    struct string *s = take(p, 1, sizeof *s);
+    struct string *s = parser_take(p, 1, sizeof *s);
     if (s)
         *s = (struct string){
             .bytes = text, .length = length, .characters = length ? utf8_count(text, length) : 0};
@@ -120,7 +120,7 @@ bool parser_symbol(struct parser *p, const struct string *name, unsigned *symbol
         return parser_fail(p, STATUS_LIMIT, p->token.line, "more than %d different names", SYMBOLS_MAX);
     if (s->count == s->capacity) {
         size_t capacity = s->capacity ? 2 * s->capacity : 32;
-        const struct string **names = take(p, capacity, sizeof *names);
+        const struct string **names = parser_take(p, capacity, sizeof *names);
         if (!names) return false;
         if (s->count) memcpy(names, s->names, s->count * sizeof *names);
         s->names = names;
@@ -135,7 +135,7 @@ bool node_list_add(struct parser *p, struct node_list *list, struct node *node) 
     if (!node) return false;
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? 2 * list->capacity : 4;
-        struct node **items = take(p, capacity, sizeof *items);
+        struct node **items = parser_take(p, capacity, sizeof *items);
         if (!items) return false;
         if (list->count) memcpy(items, list->items, list->count * sizeof *items);
         list->items = items;
@@ -284,7 +284,7 @@ static bool parse_for_head(struct parser *p, struct node *node) {
 }
 
 static struct node *parse_for(struct parser *p, struct node *node) {
-    node->items = take(p, 2, sizeof(struct node *));
+    node->items = parser_take(p, 2, sizeof(struct node *));
     if (!node->items || !parse_for_head(p, node)) return NULL;
     bool within = p->within_loop;
     p->within_loop = true;

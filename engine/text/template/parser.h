@@ -40,6 +40,8 @@ bool parser_is(const struct parser *p, enum token_kind kind, const char *text);
 /* Takes the next token where it is that one. */
 bool parser_skip(struct parser *p, enum token_kind kind, const char *text);
 bool parser_expect(struct parser *p, enum token_kind kind, const char *text);
+/* Zeroes, of the template's arena. */
+void *parser_take(struct parser *p, size_t count, size_t size);
 struct node *parser_node(struct parser *p, enum node_kind kind, unsigned line);
 const struct string *parser_string(struct parser *p, const char *text, size_t length);
 /* The name at hand, which is taken. */

@@ -224,8 +224,7 @@ static bool parse_argument(struct parser *p, struct call *call, struct call_list
 
 static bool keep_names(struct parser *p, struct call *call, const struct node_list *names) {
     if (names->count == 0) return true;
-    call->names = arena_take_array(&p->t->arena, names->count, sizeof *call->names);
-    if (!call->names) p->status = template_no_memory(p->e, &p->t->arena);
+    call->names = parser_take(p, names->count, sizeof *call->names);
     for (size_t i = 0; call->names && i < names->count; i++) call->names[i] = names->items[i]->name;
     return call->names != NULL;
 }
@@ -252,8 +251,7 @@ static struct node *call_node(struct parser *p, enum node_kind kind, unsigned li
     struct node *node = parser_node(p, kind, line);
     if (!node) return NULL;
     node->a = a;
-    node->call = arena_take(&p->t->arena, sizeof *node->call);
-    if (!node->call) p->status = template_no_memory(p->e, &p->t->arena);
+    node->call = parser_take(p, 1, sizeof *node->call);
     return node->call ? node : NULL;
 }
 
@@ -375,8 +373,8 @@ static bool slice_part_is_empty(const struct parser *p) {
 /* From the first colon on. */
 static struct node *parse_slice(struct parser *p, struct node *value, struct node *start, unsigned line) {
     struct node *node = parser_node(p, NODE_SLICE, line);
-    struct node **parts = node ? arena_take_array(&p->t->arena, 3, sizeof *parts) : NULL;
-    if (!parts) return parser_failed(p, "no memory for a slice");
+    struct node **parts = node ? parser_take(p, 3, sizeof *parts) : NULL;
+    if (!parts) return NULL;
     node->a = value;
     node->items = parts;
     parts[0] = start;

@@ -98,8 +98,8 @@ static struct node *parse_comparison(struct parser *p) {
         if (!node_list_add(p, &list, parse_sum(p))) return NULL;
     if (!first || list.count == 0) return p->status == STATUS_OK ? first : NULL;
     struct node *node = parser_items(p, NODE_COMPARE, line, &list);
-    unsigned char *kept = (unsigned char *)arena_take_bytes(&p->t->arena, list.count);
-    if (!node || !kept) return parser_failed(p, "no memory for a comparison");
+    unsigned char *kept = parser_take(p, list.count, sizeof *kept);
+    if (!node || !kept) return NULL;
     memcpy(kept, operators, list.count);
     node->a = first;
     node->operators = kept;

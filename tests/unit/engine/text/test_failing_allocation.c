@@ -1,10 +1,11 @@
-/* Whichever allocation fails while a tokenizer is opened, it is said, and nothing is lost (the leak checker looks at that):
- * every golden tokenizer, of whatever files it is. */
+/* Whichever allocation fails while a tokenizer is opened or a chat template compiled, it is said, and nothing is lost (the
+ * leak checker looks at that): every golden tokenizer, of whatever files it is. */
 #include "tests/support/failing_malloc.h"
 #include "tests/support/test_support.h"
 
 #include "engine/base/log.h"
 #include "engine/files/json_file.h"
+#include "engine/text/template/template.h"
 #include "engine/text/tokenizer.h"
 
 /* Of the allocations of one folder so many are tried, spread over all; the next folder has others. */
@@ -46,8 +47,40 @@ static void memory_may_end_anywhere(void **state) {
     assert_true(folders > 50);
 }
 
+/* Nodes are taken from a few large allocations: which of them meets the end of one is by what stands before. */
+static void compile_without_memory(size_t padding, const char *part) {
+    enum { PARTS = 200 };
+    char *text = calloc(5 * padding + PARTS * strlen(part) + 1, 1), *at = text;
+    struct template *t = NULL;
+    struct error e = {0};
+    bool failed = true;
+    for (size_t i = 0; i < padding; i++) at = stpcpy(at, "{{a}}");
+    for (size_t i = 0; i < PARTS; i++) at = stpcpy(at, part);
+    for (size_t n = 1; failed; n++) {
+        failing_malloc_arm(n);
+        enum status status = template_create(text, (size_t)(at - text), &t, &e);
+        failed = failing_malloc_disarm();
+        if (status != (failed ? STATUS_NO_MEMORY : STATUS_OK) || (failed && e.code != status))
+            fail_msg("%zu of padding, allocation %zu: %s, '%s'", padding, n, status_name(status), e.text);
+    }
+    template_destroy(t);
+    free(text);
+}
+
+static void memory_may_end_in_any_part_of_a_chat_template(void **state) {
+    (void)state;
+    static const char *const parts[] = {
+        "{{a[1:2]}}",    "{{a<b<c<d<e}}", "{{a.b('c',d=e)|join(f)}}",  "{{'a' 'b'}}",
+        "{%set a,b=c%}", "{{[a,{b:c}]}}", "{%if a is in b%}{%endif%}", "{%for a in b%}{%endfor%}"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        for (size_t padding = 0; padding < 60; padding++) compile_without_memory(padding, parts[i]);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(memory_may_end_anywhere)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_may_end_anywhere),
+        cmocka_unit_test(memory_may_end_in_any_part_of_a_chat_template),
+    };
     json_file_process_init();
     log_set_level(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
