@@ -13,8 +13,6 @@
 #include "engine/tools/calibrate_text.h"
 #include "engine/tools/tools.h"
 
-/* As describe_model reads them. */
-
 /* Texts of the folder; those that are there are ours to free. */
 struct texts {
     char *config, *generation, *tokenizer, *chat;
@@ -28,10 +26,18 @@ static enum status read_text(const char *folder, const char *name, char **text, 
     return status == STATUS_OK ? regular_file_read(path, CONFIG_BYTES_MAX, text, length, e) : status;
 }
 
+/* Where it cannot be read it is passed over, as when a model is described. */
+static enum status read_generation(struct texts *t, const char *folder, struct error *e) {
+    enum status status =
+        read_text(folder, "generation_config.json", &t->generation, &t->generation_length, e);
+    return status == STATUS_NO_MEMORY ? status : STATUS_OK;
+}
+
 /* A template that cannot be read is passed over, as when a model is opened. */
 static enum status read_chat(struct texts *t, const char *folder, struct error *e) {
     json_t *source;
-    if (chat_source_load(folder, &source, NULL) != STATUS_OK) return STATUS_OK;
+    enum status status = chat_source_load(folder, &source, e);
+    if (status != STATUS_OK) return status == STATUS_NO_MEMORY ? status : STATUS_OK;
     if (json_object_get(source, "template")) t->chat = json_dumps(source, JSON_COMPACT);
     bool failed = json_object_get(source, "template") && !t->chat;
     json_decref(source);
@@ -42,10 +48,8 @@ static enum status read_chat(struct texts *t, const char *folder, struct error *
 
 static enum status read_texts(struct texts *t, const char *folder, struct error *e) {
     enum status status = read_text(folder, "config.json", &t->config, &t->config_length, e);
+    if (status == STATUS_OK) status = read_generation(t, folder, e);
     if (status != STATUS_OK) return status;
-    /* Where it cannot be read it is passed over, as when a model is described. */
-    if (read_text(folder, "generation_config.json", &t->generation, &t->generation_length, NULL) != STATUS_OK)
-        t->generation = NULL;
     status = tokenizer_read_text(folder, &t->tokenizer, &t->tokenizer_length, e);
     if (status != STATUS_OK) return tokenizer_is_missing(folder, status) ? STATUS_OK : status;
     return read_chat(t, folder, e);

@@ -98,11 +98,12 @@ static enum status set_more_tokens(json_t *variables, const struct side_files *s
     const json_t *written = entry_of(side, key);
     json_t *list = json_array(), *extra = json_object_get(side->config, "extra_special_tokens"), *entry;
     const char *name;
-    for (size_t i = 0; list && i < json_array_size(written); i++) {
+    enum status status = list ? STATUS_OK : text_no_memory(e);
+    for (size_t i = 0; status == STATUS_OK && i < json_array_size(written); i++) {
         const char *content = side_files_content(json_array_get(written, i));
-        if (content) json_array_append_new(list, json_string(content));
+        if (content && json_array_append_new(list, json_string(content)) != 0) status = text_no_memory(e);
     }
-    enum status status = json_array_size(list) > 0 ? set(variables, key, json_incref(list), e) : STATUS_OK;
+    if (status == STATUS_OK && json_array_size(list) > 0) status = set(variables, key, json_incref(list), e);
     json_decref(list);
     json_object_foreach(extra, name, entry) {
         if (status == STATUS_OK) status = set_token(variables, name, entry, NULL, e);

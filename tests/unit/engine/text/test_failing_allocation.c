@@ -5,6 +5,7 @@
 
 #include "engine/base/log.h"
 #include "engine/files/json_file.h"
+#include "engine/text/sources/chat_source.h"
 #include "engine/text/template/template.h"
 #include "engine/text/tokenizer.h"
 
@@ -47,6 +48,27 @@ static void memory_may_end_anywhere(void **state) {
     assert_true(folders > 50);
 }
 
+/* What a template is given is all there, or an error. */
+static void memory_may_end_in_the_variables_of_a_chat(void **state) {
+    (void)state;
+    const char *folder = test_source_path("tests/golden/tokenizers/hf-more-specials");
+    struct error e = {0};
+    json_t *whole, *source;
+    bool failed = true;
+    assert_ok(chat_source_load(folder, &whole, &e));
+    assert_true(json_array_size(
+                    json_object_get(json_object_get(whole, "variables"), "additional_special_tokens")) == 2);
+    for (size_t n = 1; failed; n++) {
+        failing_malloc_arm(n);
+        enum status status = chat_source_load(folder, &source, &e);
+        failed = failing_malloc_disarm();
+        if (status == STATUS_OK ? !json_equal(source, whole) : status != STATUS_NO_MEMORY || e.code != status)
+            fail_msg("allocation %zu: %s, '%s'", n, status_name(status), e.text);
+        json_decref(source);
+    }
+    json_decref(whole);
+}
+
 /* Nodes are taken from a few large allocations: which of them meets the end of one is by what stands before. */
 static void compile_without_memory(size_t padding, const char *part) {
     enum { PARTS = 200 };
@@ -79,6 +101,7 @@ static void memory_may_end_in_any_part_of_a_chat_template(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_may_end_anywhere),
+        cmocka_unit_test(memory_may_end_in_the_variables_of_a_chat),
         cmocka_unit_test(memory_may_end_in_any_part_of_a_chat_template),
     };
     json_file_process_init();

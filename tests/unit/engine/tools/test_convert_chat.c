@@ -1,4 +1,5 @@
-/* A converted file keeps the chat template of its folder. */
+/* A converted file keeps the chat template of its folder, or is none where there is no memory for that. */
+#include "tests/support/failing_malloc.h"
 #include "tests/support/test_support.h"
 
 #include <limits.h>
@@ -30,18 +31,22 @@ static struct engine *open_file(const char *file) {
     return engine;
 }
 
-static struct engine *convert(const char *folder) {
-    char out[PATH_MAX];
+static enum status convert_to(const char *folder, const char *out, struct error *e) {
     struct convert_result result;
-    struct error e;
-    snprintf(out, sizeof out, "%s/model.prenorm", folder);
     const struct convert_options options = {.model = folder,
                                             .out = out,
                                             .norm_form = NORM_FORM_CRMSNORM,
                                             .any_form = true,
                                             .weights = WEIGHT_TYPE_F32,
                                             .threads = 1};
-    assert_ok(convert_model(&options, &result, &e));
+    return convert_model(&options, &result, e);
+}
+
+static struct engine *convert(const char *folder) {
+    char out[PATH_MAX];
+    struct error e;
+    snprintf(out, sizeof out, "%s/model.prenorm", folder);
+    assert_ok(convert_to(folder, out, &e));
     return open_file(out);
 }
 
@@ -71,7 +76,42 @@ static void without_one(void **state) {
     test_folder_remove(folder);
 }
 
+/* Texts are read before anything else: each of the first allocations, of which they take fewer. */
+static void whole_or_not_at_all(void **state) {
+    (void)state;
+    enum { TRIED = 300 };
+    static const char generation[] = "{\"temperature\": 0.25}";
+    char *folder = test_folder_of_tales(), out[PATH_MAX], again[PATH_MAX];
+    size_t length, found, failures = 0;
+    struct error e;
+    test_file_write(folder, "chat_template.jinja", template, strlen(template));
+    test_file_write(folder, "generation_config.json", generation, strlen(generation));
+    snprintf(out, sizeof out, "%s/model.prenorm", folder);
+    snprintf(again, sizeof again, "%s/again.prenorm", folder);
+    assert_ok(convert_to(folder, out, &e));
+    char *whole = test_file_read(folder, "model.prenorm", &length);
+    for (size_t n = 1; n <= TRIED; n++) {
+        failing_malloc_arm(n);
+        enum status status = convert_to(folder, again, &e);
+        failing_malloc_disarm();
+        if (status != STATUS_OK) {
+            if (status != STATUS_NO_MEMORY || e.code != status)
+                fail_msg("allocation %zu: %s, '%s'", n, status_name(status), e.text);
+            failures++;
+            continue;
+        }
+        char *bytes = test_file_read(folder, "again.prenorm", &found);
+        if (found != length || memcmp(bytes, whole, length) != 0) fail_msg("allocation %zu: another file", n);
+        free(bytes);
+    }
+    assert_true(failures > TRIED / 2);
+    free(whole);
+    test_folder_remove(folder);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(with_a_template), cmocka_unit_test(without_one)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(with_a_template), cmocka_unit_test(without_one),
+                                       cmocka_unit_test(whole_or_not_at_all)};
+    engine_process_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
