@@ -281,7 +281,7 @@ static enum status list_append(struct config_list *list, const char *text, struc
 _Static_assert(sizeof(enum norm_form) == sizeof(int) && sizeof(enum weight_type) == sizeof(int) &&
                    sizeof(enum kv_type) == sizeof(int) && sizeof(enum matmul_kind) == sizeof(int) &&
                    sizeof(enum kernel_isa) == sizeof(int) && sizeof(enum speculate_mode) == sizeof(int) &&
-                   sizeof(enum pin_threads) == sizeof(int),
+                   sizeof(enum head_weights) == sizeof(int) && sizeof(enum pin_threads) == sizeof(int),
                "an option's enum is written as an int");
 
 static bool set_enum(const struct named_value *values, void *field, const char *text) {

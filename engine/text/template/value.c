@@ -329,7 +329,7 @@ static bool in_string(struct render *r, const struct value *a, const struct stri
 
 bool value_in(struct render *r, const struct value *a, const struct value *b, bool *found) {
     struct list *list;
-    struct value unused;
+    struct value unused = {0};
     *found = false;
     if (b->kind == VALUE_STRING) return in_string(r, a, b->string, found);
     if (b->kind == VALUE_DICT) {
