@@ -66,7 +66,9 @@ static enum api_error_kind read_tokenize(struct tokenize *t, const struct engine
     static const char *const names[] = {"messages", "content", "prompt"};
     const json_t *value = NULL;
     size_t given = 0;
-    if (api_params_check_names(API_TOKENIZE, body, limits, e) != API_OK) return e->kind;
+    if (api_params_check_model(body, limits, e) != API_OK ||
+        api_params_check_names(API_TOKENIZE, body, limits, e) != API_OK)
+        return e->kind;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const json_t *found = json_body_field(body, names[i]);
         if (found) given++, value = found, t->param = names[i];
@@ -146,7 +148,9 @@ static enum api_error_kind write_text(const struct engine *engine, const int32_t
 static enum api_error_kind read_tokens(const json_t *body, const struct api_limits *limits, int32_t **ids,
                                        size_t *count, struct api_error *e) {
     const json_t *tokens = json_body_field(body, "tokens");
-    if (api_params_check_names(API_DETOKENIZE, body, limits, e) != API_OK) return e->kind;
+    if (api_params_check_model(body, limits, e) != API_OK ||
+        api_params_check_names(API_DETOKENIZE, body, limits, e) != API_OK)
+        return e->kind;
     if (!tokens) return api_error_set(e, API_INVALID, "tokens", "'tokens' is missing.");
     return api_params_token_ids(tokens, "tokens", limits->tokenize_ids_max, limits->vocabulary, ids, count,
                                 e);
