@@ -39,9 +39,9 @@ static void bf16_store(unsigned char *row, size_t i, struct vector v) {
 /* Even and odd k at once: a multiplication by a lane takes either of two activations. rows and registers are
  * constants where this is inlined, here and below. */
 VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, const struct weight_prefetch *prefetch,
+                              size_t registers, unsigned char *keep, const struct weight_prefetch *prefetch,
                               float32x4_t (*even)[PANEL_REGISTERS], float32x4_t (*odd)[PANEL_REGISTERS]) {
-    (void)prefetch;
+    (void)keep, (void)prefetch;
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) even[r][v] = odd[r][v] = register_zero();
     }

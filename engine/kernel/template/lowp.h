@@ -72,6 +72,7 @@ struct lowp_part {
     size_t group;                 /* of int8: its first */
     /* Its k, multiples of KERNEL_LOWP_K, of int8 of groups; and that of the panel. */
     size_t first, end, padded;
+    unsigned char *kept; /* the weights as `first` of a struct lowp_kernel leaves them */
 };
 
 VECTOR_INLINE struct lowp_part lowp_part_of(enum weight_type type, const unsigned char *panel, size_t padded,
@@ -102,11 +103,12 @@ typedef void lowp_microkernel_fn(const unsigned char *x, size_t row_bytes, size_
 /* Weights of a part as another microkernel reads them. */
 typedef void lowp_unpack_fn(const struct lowp_part *part, unsigned char *to);
 
-/* How a set multiplies. unpack: NULL, or what fills LOWP_PART_BYTES at most before the rows pass; it is worth it for more
- * than few_rows. */
+/* How a set multiplies. unpack: NULL, or what fills LOWP_PART_BYTES at most before the rows pass. first: NULL, or what
+ * multiplies the first tile of rows and keeps the weights of the part as `microkernel` reads them for the others. Either is
+ * worth it for more than few_rows. */
 struct lowp_kernel {
     enum weight_type type;
-    lowp_microkernel_fn *microkernel;
+    lowp_microkernel_fn *microkernel, *first;
     lowp_unpack_fn *unpack;
     size_t tile_rows, part_k; /* part_k: SIZE_MAX for all k at once */
     size_t few_rows;
@@ -142,7 +144,8 @@ VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp
               : weight_prefetch_of_strip(part->weights + part->columns.first * 4, bytes);
     for (size_t r = 0, height; r < b->rows; r += height, tiles--) {
         height = (b->rows - r + tiles - 1) / tiles;
-        kernel->microkernel(x + r * b->row_bytes, b->row_bytes, height, part, sums + r, &prefetch);
+        lowp_microkernel_fn *multiply = r == 0 && kernel->first ? kernel->first : kernel->microkernel;
+        multiply(x + r * b->row_bytes, b->row_bytes, height, part, sums + r, &prefetch);
         weight_prefetch_next_tile(&prefetch);
         if (part->end == part->padded) lowp_block_epilogue(b, kernel->type, r, height, sums);
     }
@@ -150,7 +153,7 @@ VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp
 
 /* k of the parts of a panel: all of it for a single tile, which reads each weight once; whole groups. */
 VECTOR_INLINE size_t lowp_part_k(const struct lowp_kernel *kernel, size_t padded, size_t rows) {
-    if (rows <= LOWP_SINGLE_ROWS(kernel) && !kernel->unpack) return padded;
+    if (rows <= LOWP_SINGLE_ROWS(kernel) && !kernel->unpack && !kernel->first) return padded;
     const size_t parts = padded / kernel->part_k + (padded % kernel->part_k != 0);
     const size_t unit = kernel->type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(padded) : KERNEL_LOWP_K;
     return ((padded + parts - 1) / parts + unit - 1) / unit * unit;
@@ -165,6 +168,7 @@ VECTOR_INLINE void lowp_block_run(const struct lowp_block *b, const struct lowp_
         count = padded - k < step ? padded - k : step;
         struct lowp_part part = lowp_part_of(kernel->type, panel, padded, k, count);
         part.columns = kernel_columns(&b->m->base);
+        if (kernel->first) part.kept = unpacked;
         const unsigned char *next = lowp_part_of(kernel->type, panel, padded, k + count, 0).weights;
         const size_t bytes = (size_t)(next - part.weights);
         const bool last = part.end == padded;
@@ -198,7 +202,7 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
 }
 
 /* The GEMM of a type (bf16, int8 or int4) for KERNEL_SET, by the struct lowp_kernel `few`, or by `many` for more
- * rows than its few_rows, which unpacks so many bytes (1: it does not). What needs a large stack stands apart: to
+ * rows than its few_rows, which unpacks or keeps so many bytes (1: it does not). What needs a large stack stands apart: to
  * touch its pages takes longer than few rows may. */
 #define LOWP_DEFINE_GEMM(type, few, many, unpacked_bytes)                                                    \
     static __attribute__((noinline)) void type##_tiles(const struct lowp_gemm *m, size_t row_first,          \
@@ -211,7 +215,7 @@ VECTOR_INLINE void lowp_gemm(const struct lowp_gemm *m, const struct lowp_kernel
     void KERNEL_FUNCTION(gemm_##type)(const struct lowp_gemm *m, size_t row_first, size_t row_count,         \
                                       size_t panel_first, size_t panel_count) {                              \
         _Alignas(KERNEL_ALIGN) float sums[LOWP_NEAR_ROWS][KERNEL_PANEL];                                     \
-        const bool unpacks = (many).unpack && row_count > (many).few_rows;                                   \
+        const bool unpacks = ((many).unpack || (many).first) && row_count > (many).few_rows;                 \
         if (unpacks || row_count > LOWP_NEAR_ROWS)                                                           \
             type##_tiles(m, row_first, row_count, panel_first, panel_count);                                 \
         else                                                                                                 \

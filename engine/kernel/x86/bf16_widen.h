@@ -10,11 +10,11 @@ enum parity { EVEN, ODD };
 
 VECTOR_INLINE VECTOR_REGISTER bf16_widen(const unsigned char *from, enum parity parity);
 
-/* The accumulators of even or of odd k of one block. rows and registers are constants where this is inlined, here and
- * below. */
+/* The accumulators of even or of odd k of one block. kept: w are floats that were kept; else they go to `keep`, unless that
+ * is NULL. rows, registers, keep (NULL or not) and kept are constants where this is inlined, here and below. */
 VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, size_t rows,
                                    const unsigned char *w, size_t registers, enum parity parity,
-                                   const struct weight_prefetch *prefetch,
+                                   unsigned char *keep, bool kept, const struct weight_prefetch *prefetch,
                                    VECTOR_REGISTER (*sum)[PANEL_REGISTERS]) {
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) sum[r][v] = register_zero();
@@ -22,7 +22,12 @@ VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, siz
     for (size_t k = parity; k < KERNEL_BF16_BLOCK; k += 2, w += KERNEL_PANEL * 4) {
         VECTOR_REGISTER weight[PANEL_REGISTERS];
         if (parity == EVEN && prefetch) weight_prefetch_alone(prefetch, w, registers * REGISTER_BYTES);
-        KERNEL_EACH (v, registers) weight[v] = bf16_widen(w + v * REGISTER_BYTES, parity);
+        KERNEL_EACH (v, registers) {
+            const unsigned char *from = w + v * REGISTER_BYTES;
+            weight[v] = kept ? register_load((const float *)(const void *)from) : bf16_widen(from, parity);
+            if (keep) register_store((float *)(void *)(keep + v * REGISTER_BYTES), weight[v]);
+        }
+        if (keep) keep += KERNEL_PANEL * sizeof(float);
         KERNEL_EACH (r, rows) {
             const VECTOR_REGISTER value =
                 register_splat((const float *)(const void *)(x + r * row_bytes) + k);
@@ -31,12 +36,19 @@ VECTOR_INLINE void bf16_accumulate(const unsigned char *x, size_t row_bytes, siz
     }
 }
 
-VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, const struct weight_prefetch *prefetch,
-                              VECTOR_REGISTER (*even)[PANEL_REGISTERS],
-                              VECTOR_REGISTER (*odd)[PANEL_REGISTERS]) {
+/* Of what is kept of a block: floats of even k, then of odd k. */
+#define BF16_KEPT_HALF (KERNEL_BF16_BLOCK / 2 * KERNEL_PANEL * sizeof(float))
+
+VECTOR_INLINE void bf16_both_parities(const unsigned char *x, size_t row_bytes, size_t rows,
+                                      const unsigned char *w, size_t registers, unsigned char *keep,
+                                      bool kept, const struct weight_prefetch *prefetch,
+                                      VECTOR_REGISTER (*even)[PANEL_REGISTERS],
+                                      VECTOR_REGISTER (*odd)[PANEL_REGISTERS]) {
     VECTOR_REGISTER sum[BF16_BLOCK_ROWS][PANEL_REGISTERS];
-    bf16_accumulate(x, row_bytes, rows, w, registers, EVEN, prefetch, sum);
+    /* Sums stay in memory between blocks: else gcc moves them to other places on the stack for as long as the loop over
+     * blocks takes, and loads, adds and stores wait for each other (6 % of a GEMM). */
+    __asm__ volatile("" : : : "memory");
+    bf16_accumulate(x, row_bytes, rows, w, registers, EVEN, keep, kept, prefetch, sum);
     KERNEL_EACH (r, rows) {
         KERNEL_EACH (v, registers) {
             even[r][v] = sum[r][v];
@@ -45,5 +57,22 @@ VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t r
             __asm__("" : "+m"(even[r][v]));
         }
     }
-    bf16_accumulate(x, row_bytes, rows, w, registers, ODD, prefetch, odd);
+    bf16_accumulate(x, row_bytes, rows, kept ? w + BF16_KEPT_HALF : w, registers, ODD,
+                    keep ? keep + BF16_KEPT_HALF : NULL, kept, prefetch, odd);
+}
+
+VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
+                              size_t registers, unsigned char *keep, const struct weight_prefetch *prefetch,
+                              VECTOR_REGISTER (*even)[PANEL_REGISTERS],
+                              VECTOR_REGISTER (*odd)[PANEL_REGISTERS]) {
+    bf16_both_parities(x, row_bytes, rows, w, registers, keep, false, prefetch, even, odd);
+}
+
+VECTOR_INLINE void bf16_kept_block(const unsigned char *x, size_t row_bytes, size_t rows,
+                                   const unsigned char *w, size_t registers, unsigned char *keep,
+                                   const struct weight_prefetch *prefetch,
+                                   VECTOR_REGISTER (*even)[PANEL_REGISTERS],
+                                   VECTOR_REGISTER (*odd)[PANEL_REGISTERS]) {
+    (void)keep, (void)prefetch;
+    bf16_both_parities(x, row_bytes, rows, w, registers, NULL, true, NULL, even, odd);
 }

@@ -85,8 +85,9 @@ VECTOR_INLINE void multiply_block(const unsigned char *x, size_t row_bytes, size
 }
 
 VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
-                              size_t registers, const struct weight_prefetch *prefetch,
+                              size_t registers, unsigned char *keep, const struct weight_prefetch *prefetch,
                               __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
+    (void)keep;
     multiply_block(x, row_bytes, rows, w, registers, prefetch, false, even, odd);
 }
 
@@ -104,9 +105,10 @@ static void bf16_unpack(const struct lowp_part *part, unsigned char *to) {
 }
 
 VECTOR_INLINE void bf16_unpacked_block(const unsigned char *x, size_t row_bytes, size_t rows,
-                                       const unsigned char *w, size_t registers,
+                                       const unsigned char *w, size_t registers, unsigned char *keep,
                                        const struct weight_prefetch *prefetch,
                                        __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
+    (void)keep;
     multiply_block(x, row_bytes, rows, w, registers, prefetch, true, even, odd);
 }
 #define BF16_UNPACK   bf16_unpack
