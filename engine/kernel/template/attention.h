@@ -95,12 +95,42 @@ static void attention_divide(const struct attention_state *state, size_t head_di
 
 /* ---- spans ---------------------------------------------------------------------------------------------- */
 
+static bool attention_widens(const struct attention_tile *t) {
+    return t->wide && t->count >= ATTENTION_WIDENS && t->a->cache.type != KV_TYPE_F32;
+}
+
+VECTOR_INLINE void attention_widen_block(enum kv_type type, const unsigned char *from, size_t elements,
+                                         float *to) {
+    for (size_t i = 0; i < elements; i += KERNEL_LANES)
+        vector_store(to + i, attention_load(type, from, i, KERNEL_LANES));
+}
+
+/* Keys or values of the span become floats, which all queries then read. What is ahead is prefetched meanwhile. */
+static void attention_widen(struct attention_tile *t, const unsigned char **blocks,
+                            const unsigned char **ahead) {
+    const enum kv_type type = t->a->cache.type;
+    const size_t elements = KERNEL_LANES * t->a->head_dim;
+    for (size_t b = 0; b < t->blocks; b++) {
+        float *to = t->wide + b * elements;
+        if (b < t->ahead_count) attention_prefetch_block(type, ahead[b], attention_block_bytes(t->a));
+        if (type == KV_TYPE_F16)
+            attention_widen_block(KV_TYPE_F16, blocks[b], elements, to);
+        else
+            attention_widen_block(KV_TYPE_INT8, blocks[b], elements, to);
+        blocks[b] = (const unsigned char *)to;
+    }
+    t->type = KV_TYPE_F32;
+}
+
 static void attention_span(struct attention_tile *t) {
     static void (*const add_values[KV_TYPE_COUNT])(struct attention_tile * t) = {
         attention_values_f32, attention_values_f16, attention_values_int8};
+    const bool widens = attention_widens(t);
+    if (widens) attention_widen(t, t->keys, t->ahead_keys);
     attention_all_dots(t);
     attention_softmax(t);
-    add_values[t->a->cache.type](t);
+    if (widens) attention_widen(t, t->values, t->ahead_values);
+    add_values[t->type](t);
 }
 
 /* Blocks of the span that starts with `block`, in a range that ends before `end`: a span is of one chunk. */
@@ -123,8 +153,8 @@ static void attention_look_ahead(struct attention_tile *t, const struct attentio
         if (index < in->end) attention_add_ahead(t, in->of, in->pages, index);
     }
     for (size_t i = t->blocks; i < t->ahead_count; i++) { /* where the range is short */
-        attention_prefetch_block(t->ahead[i].keys, attention_block_bytes(t->a));
-        attention_prefetch_block(t->ahead[i].values, attention_block_bytes(t->a));
+        attention_prefetch_block(t->a->cache.type, t->ahead_keys[i], attention_block_bytes(t->a));
+        attention_prefetch_block(t->a->cache.type, t->ahead_values[i], attention_block_bytes(t->a));
     }
 }
 
@@ -173,21 +203,14 @@ static struct attention_range attention_hinted(const struct attention *next) {
                                     position / KERNEL_LANES + 1, next};
 }
 
-static void attention_init_tile(struct attention_tile *t, const struct attention *a, bool one_chunk) {
-    assert(a->group > 0 && a->head_dim <= KERNEL_HEAD_DIM_MAX);
-    assert(a->page_tokens % KERNEL_LANES == 0 && a->shared % KERNEL_LANES == 0);
-    t->a = a;
-    t->one_chunk = one_chunk;
-    /* All of a vector is computed, also where there are few queries. */
-    memset(t->before, 0, sizeof t->before);
-    memset(t->largest, 0, sizeof t->largest);
-}
-
 /* What each sequence of the tile has of its own, after what they share. */
-static void attention_walk_own(struct attention_tile *t, const struct attention_range *own,
-                               const struct attention_range *next) {
+static __attribute__((noinline)) void attention_walk_own(struct attention_tile *t,
+                                                         const struct attention_range *own,
+                                                         const struct attention_range *next) {
     struct attention_tile part;
-    attention_init_tile(&part, t->a, t->one_chunk);
+    part.a = t->a;
+    part.one_chunk = t->one_chunk;
+    part.wide = t->wide;
     for (size_t i = 0; i < t->count; i += part.count) {
         part.count = attention_of_sequence(t, i);
         memcpy(part.query, t->query + i, part.count * sizeof *part.query);
@@ -217,30 +240,39 @@ static void attention_walk_all(struct attention_tile *t, const struct attention_
 
 /* ---- the operations ------------------------------------------------------------------------------------- */
 
-static void attention_begin_tile(struct attention_tile *t, size_t index, size_t end) {
-    t->index = index;
-    t->count = end - index < ATTENTION_QUERIES ? end - index : ATTENTION_QUERIES;
+/* Of attention, or of attention_chunk, which has states. */
+struct attention_call {
+    const struct attention *a;
+    size_t first, end; /* queries */
+    size_t chunk;
+    float *states;
+};
+
+static struct attention_call attention_call_of(const struct attention *a, size_t row_first,
+                                               size_t row_count) {
+    assert(a->group > 0 && a->head_dim <= KERNEL_HEAD_DIM_MAX);
+    assert(a->page_tokens % KERNEL_LANES == 0 && a->shared % KERNEL_LANES == 0);
+    return (struct attention_call){
+        .a = a, .first = row_first * a->group, .end = (row_first + row_count) * a->group};
 }
 
-void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, size_t row_count) {
-    struct attention_tile t;
-    float spare[ATTENTION_QUERIES][KERNEL_HEAD_DIM_MAX];
+static size_t attention_padded(size_t head_dim) {
+    return (head_dim + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
+}
+
+/* What a tile sees in all its chunks. */
+static void attention_whole_tile(struct attention_tile *t, float *spare, bool cold) {
     const struct attention_range all = {.end = SIZE_MAX};
-    attention_announce(a, row_first, row_count);
-    attention_init_tile(&t, a, false);
-    const size_t end = (row_first + row_count) * a->group;
-    for (size_t index = row_first * a->group; index < end; index += t.count) {
-        attention_begin_tile(&t, index, end);
-        for (size_t i = 0; i < t.count; i++) {
-            attention_set_query(&t.query[i], a, index + i, NULL);
-            t.query[i].spare = spare[i];
-        }
-        attention_walk_all(&t, &all, index == 0);
-        for (size_t i = 0; i < t.count; i++) {
-            struct attention_query *query = &t.query[i];
-            if (query->has_merged) attention_add_state(&query->merged, &query->chunk, a->head_dim);
-            attention_divide(query->has_merged ? &query->merged : &query->chunk, a->head_dim);
-        }
+    const size_t head_dim = t->a->head_dim;
+    for (size_t i = 0; i < t->count; i++) {
+        attention_set_query(&t->query[i], t->a, t->index + i, NULL);
+        t->query[i].spare = spare + i * attention_padded(head_dim);
+    }
+    attention_walk_all(t, &all, cold);
+    for (size_t i = 0; i < t->count; i++) {
+        struct attention_query *query = &t->query[i];
+        if (query->has_merged) attention_add_state(&query->merged, &query->chunk, head_dim);
+        attention_divide(query->has_merged ? &query->merged : &query->chunk, head_dim);
     }
 }
 
@@ -249,25 +281,74 @@ static float *attention_sums_of(float *state, size_t head_dim) {
     return state + kernel_attention_state(head_dim) - 2 * KERNEL_LANES;
 }
 
-void KERNEL_FUNCTION(attention_chunk)(const struct attention *a, size_t row_first, size_t row_count,
-                                      size_t chunk, float *states) {
-    struct attention_tile t;
-    const size_t size = kernel_attention_state(a->head_dim), end = (row_first + row_count) * a->group;
+/* What a tile sees in one chunk. */
+static void attention_chunk_tile(struct attention_tile *t, size_t chunk, float *states, bool cold) {
     const struct attention_range within = {.first = chunk * ATTENTION_CHUNK_BLOCKS,
                                            .end = (chunk + 1) * ATTENTION_CHUNK_BLOCKS};
-    attention_announce_chunk(a, row_first, row_count, chunk, states);
-    attention_init_tile(&t, a, true);
-    for (size_t index = row_first * a->group; index < end; index += t.count) {
-        attention_begin_tile(&t, index, end);
-        for (size_t i = 0; i < t.count; i++)
-            attention_set_query(&t.query[i], a, index + i, states + (index + i) * size);
-        attention_walk_all(&t, &within, index == 0);
-        for (size_t i = 0; i < t.count; i++) {
-            float *sums = attention_sums_of(states + (index + i) * size, a->head_dim);
-            vector_store(sums, t.query[i].chunk.sums);
-            sums[KERNEL_LANES] = t.query[i].chunk.largest;
-        }
+    const size_t size = kernel_attention_state(t->a->head_dim);
+    states += t->index * size;
+    for (size_t i = 0; i < t->count; i++)
+        attention_set_query(&t->query[i], t->a, t->index + i, states + i * size);
+    attention_walk_all(t, &within, cold);
+    for (size_t i = 0; i < t->count; i++) {
+        float *sums = attention_sums_of(states + i * size, t->a->head_dim);
+        vector_store(sums, t->query[i].chunk.sums);
+        sums[KERNEL_LANES] = t->query[i].chunk.largest;
     }
+}
+
+/* In tiles of so many queries at most. */
+static void attention_tiles(struct attention_tile *t, const struct attention_call *call, size_t most,
+                            float *spare) {
+    t->a = call->a;
+    t->one_chunk = call->states != NULL;
+    for (size_t index = call->first; index < call->end; index += t->count) {
+        t->index = index;
+        t->count = call->end - index < most ? call->end - index : most;
+        if (call->states)
+            attention_chunk_tile(t, call->chunk, call->states, index == 0);
+        else
+            attention_whole_tile(t, spare, index == 0);
+    }
+}
+
+/* Frames of their own, since all of a frame is touched: a few queries take a small one. */
+static __attribute__((noinline)) void attention_few(const struct attention_call *call) {
+    float spare[ATTENTION_FEW * ATTENTION_NARROW];
+    struct attention_tile t;
+    t.wide = NULL;
+    attention_tiles(&t, call, ATTENTION_FEW, spare);
+}
+
+static __attribute__((noinline)) void attention_many(const struct attention_call *call) {
+    _Alignas(KERNEL_ALIGN) float wide[ATTENTION_WIDE_FLOATS], spare[ATTENTION_FEW * KERNEL_HEAD_DIM_MAX];
+    const size_t head_dim = call->a->head_dim,
+                 room = sizeof spare / sizeof *spare / attention_padded(head_dim);
+    struct attention_tile t;
+    t.wide = head_dim <= ATTENTION_NARROW ? wide : NULL;
+    attention_tiles(&t, call, room < ATTENTION_QUERIES ? room : ATTENTION_QUERIES, spare);
+}
+
+static void attention_run(const struct attention_call *call) {
+    if (call->end - call->first <= ATTENTION_FEW && call->a->head_dim <= ATTENTION_NARROW)
+        attention_few(call);
+    else
+        attention_many(call);
+}
+
+void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, size_t row_count) {
+    const struct attention_call call = attention_call_of(a, row_first, row_count);
+    attention_announce(a, row_first, row_count);
+    attention_run(&call);
+}
+
+void KERNEL_FUNCTION(attention_chunk)(const struct attention *a, size_t row_first, size_t row_count,
+                                      size_t chunk, float *states) {
+    struct attention_call call = attention_call_of(a, row_first, row_count);
+    call.chunk = chunk;
+    call.states = states;
+    attention_announce_chunk(a, row_first, row_count, chunk, states);
+    attention_run(&call);
 }
 
 static void attention_merge_query(const struct attention *a, size_t index, size_t first_chunk, float *states,
@@ -279,7 +360,7 @@ static void attention_merge_query(const struct attention *a, size_t index, size_
     for (size_t chunk = query.oldest / KERNEL_ATTENTION_CHUNK; chunk <= last; chunk++) {
         float *values = states + (chunk - first_chunk) * stride;
         const float *sums = attention_sums_of(values, a->head_dim);
-        query.chunk = (struct attention_state){sums[KERNEL_LANES], vector_load(sums), values};
+        query.chunk = (struct attention_state){vector_load(sums), sums[KERNEL_LANES], values};
         attention_close_chunk(&query, a->head_dim);
     }
     attention_divide(&query.merged, a->head_dim);

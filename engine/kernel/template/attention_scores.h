@@ -17,16 +17,17 @@ VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, s
     const size_t line = KERNEL_ALIGN / (KERNEL_LANES * kv_type_bytes(type)); /* elements of it */
     const unsigned char *keys[ATTENTION_SPAN], *ahead[ATTENTION_SPAN];
     struct vector sum[ATTENTION_SCORE_ACCUMULATORS];
+    const bool prefetches = query == 0 && t->type == t->a->cache.type; /* else widening did */
     KERNEL_EACH (i, queries) q[i] = t->query[query + i].q;
     KERNEL_EACH (b, blocks) {
         keys[b] = t->keys[block + b];
-        ahead[b] = query == 0 && block + b < t->ahead_count ? t->ahead[block + b].keys : keys[b];
+        ahead[b] = prefetches && block + b < t->ahead_count ? t->ahead_keys[block + b] : keys[b];
     }
     KERNEL_EACH (c, queries * blocks) sum[c] = vector_splat(0.0f);
     for (size_t d = 0; d < head_dim; d++) {
         const size_t at = d * KERNEL_LANES * kv_type_bytes(type);
         KERNEL_EACH (b, blocks) {
-            if (d % line == 0) __builtin_prefetch(ahead[b] + at, 0, 3);
+            if (d % line == 0) attention_prefetch_line(type, ahead[b] + at);
             const struct vector key = attention_load(type, keys[b], d * KERNEL_LANES, KERNEL_LANES);
             KERNEL_EACH (i, queries) {
                 const size_t c = i * blocks + b;
@@ -45,14 +46,15 @@ VECTOR_INLINE void attention_dots_blocks(struct attention_tile *t, enum kv_type 
     const size_t together = ATTENTION_SCORE_ACCUMULATORS / queries < ATTENTION_SPAN
                                 ? ATTENTION_SCORE_ACCUMULATORS / queries
                                 : ATTENTION_SPAN;
-    size_t block = 0;
-    for (; block + together <= t->blocks; block += together)
+    const struct attention_blocks seen = attention_blocks_of(t, query, queries);
+    size_t block = seen.first;
+    for (; block + together <= seen.end; block += together)
         attention_dots(t, type, query, queries, block, together);
-    for (; block < t->blocks; block++) attention_dots(t, type, query, queries, block, 1);
+    for (; block < seen.end; block++) attention_dots(t, type, query, queries, block, 1);
 }
 
 VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, size_t queries) {
-    switch (t->a->cache.type) {
+    switch (t->type) {
     case KV_TYPE_F16:
         attention_dots_blocks(t, KV_TYPE_F16, query, queries);
         break;
@@ -88,9 +90,7 @@ static __attribute__((noinline)) void attention_dots_of_1(struct attention_tile 
 static void attention_all_dots(struct attention_tile *t) {
     size_t query = 0;
 #if ATTENTION_SCORE_ACCUMULATORS >= 16
-    /* More queries share the conversion of keys. */
-    for (; t->a->cache.type != KV_TYPE_F32 && query + 8 <= t->count; query += 8)
-        attention_dots_of_8(t, query);
+    for (; query + 8 <= t->count; query += 8) attention_dots_of_8(t, query);
 #endif
     for (; query + 4 <= t->count; query += 4) attention_dots_of_4(t, query);
     for (; query + 2 <= t->count; query += 2) attention_dots_of_2(t, query);
@@ -98,13 +98,14 @@ static void attention_all_dots(struct attention_tile *t) {
 }
 
 /* From the dot products of a query and block to its scores: scales, bias, and -inf for keys that it does not
- * see. */
-VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, size_t i, size_t b) {
+ * see. plain: it sees all, and there is neither cap nor bias. */
+VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, size_t i, size_t b, bool plain) {
     const struct attention_query *query = &t->query[i];
     struct attention_view view = t->view[i][b];
     struct vector scores = vector_load(t->weight[i][b]);
     if (t->key_scales[b]) scores = vector_multiply(scores, vector_load(t->key_scales[b]));
     scores = vector_multiply(vector_splat(t->a->scale), scores);
+    if (plain) return scores;
     if (t->a->score_cap > 0) scores = vector_soft_cap(scores, t->a->score_cap, 1.0f / t->a->score_cap);
     if (query->alibi) {
         struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
@@ -117,13 +118,13 @@ VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, siz
 /* From dot products to weights, in three steps for all queries of a tile, free of branches that depend on
  * scores. */
 /* First the scores, and the running maximum before and after each block. */
-static void attention_set_maxima(struct attention_tile *t, size_t i) {
+VECTOR_INLINE void attention_set_maxima(struct attention_tile *t, size_t i, bool plain) {
     struct vector scores[ATTENTION_SPAN];
     float in_block[ATTENTION_SPAN], highest = t->query[i].chunk.largest;
     KERNEL_EACH (b, ATTENTION_SPAN) {
         scores[b] = vector_splat(-INFINITY);
-        if (b < t->blocks && t->view[i][b].end > 0) {
-            scores[b] = attention_scores(t, i, b);
+        if (plain || (b < t->blocks && t->view[i][b].end > 0)) {
+            scores[b] = attention_scores(t, i, b, plain);
             vector_store(t->weight[i][b], scores[b]);
         }
     }
@@ -138,6 +139,8 @@ static void attention_set_maxima(struct attention_tile *t, size_t i) {
 
 /* Then all factors at once: e^(old - new maximum), 1 where it did not rise: where nothing was seen yet both are -inf. */
 static void attention_set_factors(struct attention_tile *t) {
+    for (size_t i = t->count; i % (KERNEL_LANES / ATTENTION_SPAN) != 0; i++) /* all of a vector is computed */
+        KERNEL_EACH (b, ATTENTION_SPAN) t->before[i][b] = t->largest[i][b] = 0.0f;
     const float *largest = t->largest[0], *before = t->before[0];
     float *factors = t->factor[0];
     for (size_t i = 0; i < t->count * ATTENTION_SPAN; i += KERNEL_LANES) {
@@ -149,10 +152,10 @@ static void attention_set_factors(struct attention_tile *t) {
 }
 
 /* At last the weights and their sums. */
-static void attention_weigh(struct attention_tile *t, size_t i) {
+VECTOR_INLINE void attention_weigh(struct attention_tile *t, size_t i, bool plain) {
     struct vector sums = t->query[i].chunk.sums;
-    for (size_t b = 0; b < t->blocks; b++) {
-        if (t->view[i][b].end == 0) continue;
+    KERNEL_EACH (b, ATTENTION_SPAN) {
+        if (!plain && (b >= t->blocks || t->view[i][b].end == 0)) continue;
         struct vector scores = vector_load(t->weight[i][b]);
         struct vector weights = vector_exp_of_fall(vector_subtract(scores, vector_splat(t->largest[i][b])));
         sums = vector_add(vector_multiply(sums, vector_splat(t->factor[i][b])), weights);
@@ -164,8 +167,23 @@ static void attention_weigh(struct attention_tile *t, size_t i) {
 
 _Static_assert(ATTENTION_SPAN == 4, "as vector_largest_of_four takes them");
 
+/* Most queries see all of most spans. */
+static bool attention_is_plain(const struct attention_tile *t, size_t i) {
+    return t->sees_all[i] == (1u << ATTENTION_SPAN) - 1 && !(t->a->score_cap > 0) && !t->query[i].alibi;
+}
+
 static __attribute__((noinline)) void attention_softmax(struct attention_tile *t) {
-    for (size_t i = 0; i < t->count; i++) attention_set_maxima(t, i);
+    for (size_t i = 0; i < t->count; i++) {
+        if (attention_is_plain(t, i))
+            attention_set_maxima(t, i, true);
+        else
+            attention_set_maxima(t, i, false);
+    }
     attention_set_factors(t);
-    for (size_t i = 0; i < t->count; i++) attention_weigh(t, i);
+    for (size_t i = 0; i < t->count; i++) {
+        if (attention_is_plain(t, i))
+            attention_weigh(t, i, true);
+        else
+            attention_weigh(t, i, false);
+    }
 }

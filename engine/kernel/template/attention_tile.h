@@ -6,23 +6,34 @@
 
 #include "engine/kernel/variant.h"
 
+#define ATTENTION_FEW 8 /* queries that go together in every set; a multiple of 4 */
 #ifndef ATTENTION_QUERIES
-#define ATTENTION_QUERIES 8 /* of a tile, at most; a multiple of 4 */
+#define ATTENTION_QUERIES ATTENTION_FEW /* of a tile, at most; a multiple of 4 */
 #endif
-#define ATTENTION_SPAN  4 /* blocks of a span */
-#define ATTENTION_AHEAD 4 /* blocks from what is computed to what is prefetched */
+#ifndef ATTENTION_WIDENS
+#define ATTENTION_WIDENS                                                                                     \
+    SIZE_MAX /* so many queries, and more, have narrower keys and values made floats once for all */
+#endif
+#ifndef ATTENTION_FLOATS_FAR
+#define ATTENTION_FLOATS_FAR false /* floats are prefetched into the second-level cache */
+#endif
+#define ATTENTION_NARROW 256 /* elements of a head that is not a wide one */
+#define ATTENTION_SPAN   4   /* blocks of a span */
+#define ATTENTION_AHEAD  4   /* blocks from what is computed to what is prefetched */
+#define ATTENTION_WIDE_FLOATS                                                                                \
+    (ATTENTION_WIDENS <= ATTENTION_QUERIES ? ATTENTION_SPAN * KERNEL_LANES * ATTENTION_NARROW : KERNEL_LANES)
 _Static_assert(ATTENTION_AHEAD >= ATTENTION_SPAN,
                "room for a span's, and none of what the span reads itself");
 
 /* The keys of one block that a query sees: lanes first <= lane < end; none when both are 0. */
 struct attention_view {
-    size_t first, end;
+    uint8_t first, end;
 };
 
 /* What a query has made of some keys: the largest score, lane sums of the weights, weighted values. */
 struct attention_state {
-    float largest;
     struct vector sums;
+    float largest;
     float *values; /* [head_dim] */
 };
 
@@ -38,25 +49,22 @@ struct attention_query {
     float *spare; /* [head_dim]: values of a chunk while `out` has those of the chunks before */
 };
 
-/* A block that will be read soon. Blocks lie anywhere, and the hardware prefetcher stops at the end of a page: each block of
- * a span prefetches one that comes ATTENTION_AHEAD blocks later, its keys along with its own, its values in front of its
- * own. Where lines of a span were counted and dealt out over all its loops, the counting took a fifth of the time. */
-struct attention_ahead {
-    const unsigned char *keys, *values;
-};
-
 struct attention_tile {
     const struct attention *a;
-    struct attention_ahead ahead[ATTENTION_AHEAD]; /* prefetched during this span */
+    /* Blocks that will be read soon. Blocks lie anywhere, and the hardware prefetcher stops at the end of a page: each block
+     * of a span prefetches one that comes ATTENTION_AHEAD blocks later, its keys along with its own, its values in front of
+     * its own. Where lines of a span were counted and dealt out over all its loops, the counting took a fifth of the time. */
+    const unsigned char *ahead_keys[ATTENTION_AHEAD], *ahead_values[ATTENTION_AHEAD];
     size_t ahead_count;
     size_t index, count; /* of its first query, and queries */
     struct attention_query query[ATTENTION_QUERIES];
 
     size_t blocks; /* of this span */
     size_t first_block;
-    bool all_see[ATTENTION_SPAN]; /* each query sees all keys of the block */
-    bool one_chunk;               /* states stay apart, for attention_merge */
-    const unsigned char *keys[ATTENTION_SPAN], *values[ATTENTION_SPAN];     /* of the cache's type */
+    bool one_chunk;    /* states stay apart, for attention_merge */
+    float *wide;       /* room for the keys or the values of a span as floats, or NULL */
+    enum kv_type type; /* as what they are read */
+    const unsigned char *keys[ATTENTION_SPAN], *values[ATTENTION_SPAN];
     const float *key_scales[ATTENTION_SPAN], *value_scales[ATTENTION_SPAN]; /* NULL but for int8 */
     /* Per query and block: scores, then weights (with the values' scales in them); the factor that the values
      * so far are to be multiplied by. */
@@ -65,6 +73,8 @@ struct attention_tile {
     /* The largest score before and after each block. */
     float before[ATTENTION_QUERIES][ATTENTION_SPAN], largest[ATTENTION_QUERIES][ATTENTION_SPAN];
     struct attention_view view[ATTENTION_QUERIES][ATTENTION_SPAN];
+    /* Bit b: it sees some keys, or all, of block b of the span. */
+    uint8_t sees_some[ATTENTION_QUERIES], sees_all[ATTENTION_QUERIES];
 };
 
 /* The first position that a query sees. */
@@ -77,7 +87,7 @@ static struct attention_view attention_view_of(const struct attention_query *que
     size_t first = query->oldest > start ? query->oldest : start;
     if (query->position + 1 < end) end = query->position + 1;
     if (first >= end) return (struct attention_view){0, 0};
-    return (struct attention_view){first - start, end - start};
+    return (struct attention_view){(uint8_t)(first - start), (uint8_t)(end - start)};
 }
 
 static bool attention_sees_all(struct attention_view view) {
@@ -87,13 +97,40 @@ static bool attention_sees_all(struct attention_view view) {
 /* What a query sees of the span; all of it, mostly. */
 static void attention_set_views(struct attention_tile *t, size_t i) {
     const struct attention_query *query = &t->query[i];
-    const size_t start = t->first_block * KERNEL_LANES, end = start + t->blocks * KERNEL_LANES;
-    const bool all = query->oldest <= start && query->position + 1 >= end;
-    for (size_t b = 0; b < t->blocks; b++) {
-        t->view[i][b] =
-            all ? (struct attention_view){0, KERNEL_LANES} : attention_view_of(query, t->first_block + b);
-        t->all_see[b] &= attention_sees_all(t->view[i][b]);
+    const size_t blocks = t->blocks, start = t->first_block * KERNEL_LANES,
+                 end = start + blocks * KERNEL_LANES;
+    struct attention_view view[ATTENTION_SPAN];
+    unsigned some = (1u << blocks) - 1, all = some;
+    KERNEL_EACH (b, ATTENTION_SPAN) view[b] = (struct attention_view){0, KERNEL_LANES};
+    if (query->oldest > start || query->position + 1 < end) {
+        some = all = 0;
+        for (size_t b = 0; b < blocks; b++) {
+            view[b] = attention_view_of(query, t->first_block + b);
+            some |= (unsigned)(view[b].end > 0) << b;
+            all |= (unsigned)attention_sees_all(view[b]) << b;
+        }
     }
+    memcpy(t->view[i], view, sizeof view);
+    t->sees_some[i] = (uint8_t)some;
+    t->sees_all[i] = (uint8_t)all;
+}
+
+/* Blocks of the span: first <= b < end; none where both are 0. */
+struct attention_blocks {
+    size_t first, end;
+    unsigned seen_by_all; /* bit b: each of the queries sees all keys of block b */
+};
+
+/* Those of which some of the queries see a key. */
+VECTOR_INLINE struct attention_blocks attention_blocks_of(const struct attention_tile *t, size_t query,
+                                                          size_t queries) {
+    unsigned some = 0, all = ~0u;
+    KERNEL_EACH (i, queries) {
+        some |= t->sees_some[query + i];
+        all &= t->sees_all[query + i];
+    }
+    if (some == 0) return (struct attention_blocks){0};
+    return (struct attention_blocks){(size_t)__builtin_ctz(some), 32 - (size_t)__builtin_clz(some), all};
 }
 
 static const unsigned char *attention_page(const struct attention *a, const uint32_t *pages, size_t block) {
@@ -105,9 +142,17 @@ static size_t attention_block_offset(const struct attention *a, size_t block) {
     return block * KERNEL_LANES % a->page_tokens * a->head_dim * kv_type_bytes(a->cache.type);
 }
 
+/* A line of a block that is ahead. A span of floats takes half of a first-level cache and more. */
+VECTOR_INLINE void attention_prefetch_line(enum kv_type type, const unsigned char *from) {
+    if (ATTENTION_FLOATS_FAR && type == KV_TYPE_F32)
+        __builtin_prefetch(from, 0, 2);
+    else
+        __builtin_prefetch(from, 0, 3);
+}
+
 /* Keys, or values, of a block. */
-VECTOR_INLINE void attention_prefetch_block(const unsigned char *from, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += KERNEL_ALIGN) __builtin_prefetch(from + i, 0, 3);
+VECTOR_INLINE void attention_prefetch_block(enum kv_type type, const unsigned char *from, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += KERNEL_ALIGN) attention_prefetch_line(type, from + i);
 }
 
 /* Bytes of the keys of a block; of its values too. */
@@ -120,9 +165,8 @@ static void attention_add_ahead(struct attention_tile *t, const struct attention
                                 size_t block) {
     const unsigned char *page = attention_page(a, pages, block);
     const size_t before = attention_block_offset(a, block);
-    struct attention_ahead *ahead = &t->ahead[t->ahead_count++];
-    ahead->keys = page + a->cache.keys + before;
-    ahead->values = page + a->cache.values + before;
+    t->ahead_keys[t->ahead_count] = page + a->cache.keys + before;
+    t->ahead_values[t->ahead_count++] = page + a->cache.values + before;
     if (a->cache.type == KV_TYPE_INT8) {
         const size_t scale = block * KERNEL_LANES % a->page_tokens * sizeof(float);
         __builtin_prefetch(page + a->cache.key_scales + scale, 0, 3);
@@ -137,13 +181,13 @@ static void attention_set_span(struct attention_tile *t, const uint32_t *pages, 
     const struct kv_head *cache = &a->cache;
     t->first_block = first_block;
     t->blocks = blocks;
+    t->type = cache->type;
     for (size_t b = 0; b < blocks; b++) {
         size_t in_page = (first_block + b) * KERNEL_LANES % a->page_tokens;
         const unsigned char *page = attention_page(a, pages, first_block + b);
         t->keys[b] = page + cache->keys + attention_block_offset(a, first_block + b);
         t->values[b] = page + cache->values + attention_block_offset(a, first_block + b);
         t->key_scales[b] = t->value_scales[b] = NULL;
-        t->all_see[b] = true;
         if (cache->type == KV_TYPE_INT8) {
             t->key_scales[b] = (const float *)(const void *)(page + cache->key_scales) + in_page;
             t->value_scales[b] = (const float *)(const void *)(page + cache->value_scales) + in_page;

@@ -79,19 +79,21 @@ VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, s
 VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type type, size_t query,
                                          size_t queries, size_t column, size_t vectors, size_t lanes) {
     struct vector sums[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX];
+    const struct attention_blocks seen = attention_blocks_of(t, query, queries);
+    const bool prefetches = query == 0 && t->type == t->a->cache.type; /* else widening did */
     KERNEL_EACH (i, queries) {
         const float *out = t->query[query + i].chunk.values + column;
         KERNEL_EACH (v, vectors) sums[i][v] = vector_load_first(out + v * KERNEL_LANES, lanes);
     }
-    for (size_t b = 0; b < t->blocks; b++) {
-        if (query == 0 && column == 0 && b < t->ahead_count)
-            attention_prefetch_block(t->ahead[b].values, attention_block_bytes(t->a));
+    for (size_t b = seen.first; b < seen.end; b++) {
+        if (prefetches && column == 0 && b < t->ahead_count)
+            attention_prefetch_block(type, t->ahead_values[b], attention_block_bytes(t->a));
         KERNEL_EACH (i, queries) {
             const struct vector factor = vector_splat(t->factor[query + i][b]);
             KERNEL_EACH (v, vectors) sums[i][v] = vector_multiply(sums[i][v], factor);
         }
         const struct attention_columns c = {type, t->values[b], t->a->head_dim, column, vectors, lanes};
-        if (t->all_see[b])
+        if (seen.seen_by_all >> b & 1)
             attention_add_together(t->weight[query][b], queries, &c, 0, KERNEL_LANES, sums);
         else
             attention_add_block(t, query, queries, b, &c, sums);

@@ -4,6 +4,9 @@
 
 #define KERNEL_SET                       avx512
 #define ATTENTION_SCORE_ACCUMULATORS     16
+#define ATTENTION_QUERIES                32
+#define ATTENTION_WIDENS                 24
+#define ATTENTION_FLOATS_FAR             true
 #define ATTENTION_VALUE_QUERIES          4
 #define ATTENTION_VALUE_VECTORS(queries) 4
 #define GEMM_ROWS                        8
