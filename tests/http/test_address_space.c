@@ -12,11 +12,10 @@
 #define MIB   ((size_t)1 << 20)
 
 /* The sanitizers' own maps are larger than any such limit. */
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SKIP_UNDER_SANITIZERS() skip()
-#else
-#define SKIP_UNDER_SANITIZERS() (void)0
-#endif
+#define SKIP_UNDER_SANITIZERS()                                                                              \
+    do {                                                                                                     \
+        if (SANITIZED) skip();                                                                               \
+    } while (0)
 
 /* Less than this does not hold the libraries that the program is linked with: the system refuses to start it. */
 #define LEAST (24 * MIB)

@@ -258,7 +258,7 @@ static void test_an_adapter_is_served(void **state) {
 /* ---- calibration ---- */
 
 /* Under a sanitizer the bundled model takes minutes. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if TEST_SHARE
 #define CALIBRATED SMALL
 #else
 #define CALIBRATED MODEL

@@ -16,13 +16,27 @@
 /* For which a condition is waited for: what a loaded machine under a sanitizer does not reach. */
 enum { PATIENCE_SECONDS = 240 };
 
+/* Whether the program has a sanitizer in it: its heap and its maps are not the system's, and what a kernel does takes some
+ * twenty times as long. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 /* Whether what only repeats itself is done in part: under a sanitizer, or where a processor is emulated; but for
  * tests/nightly.sh. */
-#if (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(PRENORM_CROSS_COMPILED)) &&    \
-    !defined(PRENORM_WHOLE)
-enum { TEST_SHARE = true };
+#if (SANITIZED || defined(PRENORM_CROSS_COMPILED)) && !defined(PRENORM_WHOLE)
+#define TEST_SHARE 1
 #else
-enum { TEST_SHARE = false };
+#define TEST_SHARE 0
+#endif
+
+/* Whether every combination is tried, where else each choice is, with others in turn: tests/nightly.sh does. */
+#ifdef PRENORM_WHOLE
+#define TEST_WHOLE 1
+#else
+#define TEST_WHOLE 0
 #endif
 
 /* Path below the source tree, e.g. test_source_path("tests/golden"). Static storage, valid until the next 8

@@ -168,9 +168,7 @@ static void what_is_reserved_is_not_for_the_cache(void **state) {
     (void)state;
     int status;
     size_t limit = (size_t)1 << 30;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* the shadow memory counts */
-#endif
+    if (SANITIZED) skip(); /* the shadow memory counts */
     if (memory_available_bytes() < 2 * limit) skip();
     pid_t child = fork();
     assert_true(child >= 0);

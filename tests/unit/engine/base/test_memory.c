@@ -96,9 +96,7 @@ static void check_limit(int resource, const char *used_key, size_t mib, size_t l
 
 static void test_limits_of_the_process(void **state) {
     (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* the shadow memory counts */
-#endif
+    if (SANITIZED) skip(); /* the shadow memory counts */
     check_limit(RLIMIT_AS, "VmSize:", 64, 60, 64);
     check_limit(RLIMIT_DATA, "VmData:", 64, 60, 64);
 }
@@ -107,9 +105,7 @@ static void test_limits_of_the_process(void **state) {
 static void test_freed_memory_is_given_back(void **state) {
     (void)state;
     enum { BLOCKS = 400000, BYTES = 100 };
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* another heap */
-#endif
+    if (SANITIZED) skip(); /* another heap */
     void **blocks = calloc(BLOCKS, sizeof *blocks);
     memory_process_init();
     size_t before = memory_anonymous_bytes();

@@ -64,7 +64,7 @@ static void test_small_stack(void **state) {
 }
 
 /* A sanitizer's own maps are larger than any such limit. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
 /* With a stack larger than the address space no thread can be started. */
 static void forbid_threads(void) {
     struct rlimit stack = {(rlim_t)1 << 30, (rlim_t)1 << 30}, space = {(rlim_t)512 << 20, (rlim_t)512 << 20};

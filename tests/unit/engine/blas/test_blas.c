@@ -30,11 +30,7 @@ static enum status open_within(size_t space, size_t threads) {
     return (enum status)WEXITSTATUS(status);
 }
 
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-enum { LIMITS = 0 }; /* the sanitizers' own maps are larger than any such limit */
-#else
-enum { LIMITS = 1 };
-#endif
+enum { LIMITS = !SANITIZED }; /* the sanitizers' own maps are larger than any such limit */
 
 /* Whatever the limit, it opens or says that it cannot; and where it says that there is room, there is. */
 static void test_address_space(void **state) {

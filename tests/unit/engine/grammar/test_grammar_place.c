@@ -5,11 +5,11 @@
 #include "tests/unit/engine/grammar/grammar_fixture.h"
 
 /* Under a sanitizer it takes ten times as long, and shows the same. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STEP_BOUNDS = 1, FAILURES_A_DOUBLING = 1, TOKENS_MAX = 20 };
-#else
-enum { STEP_BOUNDS = 2, FAILURES_A_DOUBLING = 4, TOKENS_MAX = 30 };
-#endif
+enum {
+    STEP_BOUNDS = TEST_SHARE ? 1 : 2,
+    FAILURES_A_DOUBLING = TEST_SHARE ? 1 : 4,
+    TOKENS_MAX = TEST_SHARE ? 20 : 30
+};
 
 enum { TEXTS = 3, TURNS_MAX = 2000000 };
 

@@ -7,11 +7,7 @@
 #include "engine/sample/sampler.h"
 
 /* Under a sanitizer a quarter of the draws, with wider bounds by what they may be off. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { DRAWS = 250, DRAWS_MAX = 2500 };
-#else
-enum { DRAWS = 1000, DRAWS_MAX = 10000 };
-#endif
+enum { DRAWS = TEST_SHARE ? 250 : 1000, DRAWS_MAX = 10 * DRAWS };
 
 enum {
     ROWS_MAX = 5000,

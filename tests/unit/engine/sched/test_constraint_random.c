@@ -6,11 +6,7 @@
 #include "scheduler_fixture.h"
 
 /* Under a sanitizer a round takes ten times as long, and shows the same. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { ROUNDS = 4 };
-#else
-enum { ROUNDS = 12 };
-#endif
+enum { ROUNDS = TEST_SHARE ? 4 : 12 };
 
 enum {
     REQUESTS = 7,

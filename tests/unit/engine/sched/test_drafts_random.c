@@ -4,11 +4,7 @@
 #include "fake_grammars.h"
 
 /* Under a sanitizer a round takes ten times as long, and shows the same. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { ROUNDS = 40 };
-#else
-enum { ROUNDS = 120 };
-#endif
+enum { ROUNDS = TEST_SHARE ? 40 : 120 };
 
 enum { REQUESTS = 16, PROMPT_MAX = 40, ANSWER_MAX = 60, CHOICES_MAX = 3, TURNS_MAX = 50000 };
 

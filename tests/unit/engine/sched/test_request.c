@@ -8,12 +8,6 @@
 #include "engine/sched/request.h"
 #include "engine/sched/sequence.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_MALLOC 0
-#else
-#define OWN_MALLOC 1
-#endif
-
 static const int32_t end_tokens[] = {0};
 static const struct sampler_vocabulary whole = {.rows = 4096, .sampleable = 4000};
 static struct request_rules rules;
@@ -177,7 +171,7 @@ static void a_bad_prompt_fails_all(void **state) {
     assert_string_equal(e.where, "context");
 }
 
-#if OWN_MALLOC
+#if !SANITIZED
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
@@ -343,7 +337,7 @@ static void long_texts_that_nobody_reads_are_in_what_is_said(void **state) {
 /* What is promised is enough, and not many times too much: what prompts share is counted once. */
 static void a_request_takes_no_more_memory_than_is_said(void **state) {
     (void)state;
-    if (!OWN_MALLOC) skip();
+    if (SANITIZED) skip();
     enum { TOKENS = 50000, STOPS = 16, STOP_BYTES = 4096 };
     static char text[STOP_BYTES];
     static int32_t ids[TOKENS];
@@ -387,7 +381,7 @@ int main(void) {
         cmocka_unit_test(some_token_must_be_left_to_sample),
         cmocka_unit_test(stop_tokens_may_not_be_everything_before_min_tokens),
         cmocka_unit_test(a_bad_prompt_fails_all),
-#if OWN_MALLOC
+#if !SANITIZED
         cmocka_unit_test(each_allocation_that_fails_is_a_clean_error),
 #endif
         cmocka_unit_test(a_request_that_may_be_left_without_a_token_is_refused),

@@ -283,9 +283,7 @@ static void *watch_memory(void *context) {
  * whole. */
 static void test_peak_of_memory(void **state) {
     (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    skip(); /* their shadow is anonymous memory too */
-#endif
+    if (SANITIZED) skip(); /* its shadow is anonymous memory too */
     struct error e = {0};
     char *folder = test_folder_create();
     struct workers *workers;

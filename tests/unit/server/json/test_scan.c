@@ -8,11 +8,8 @@
 #include "server/json/bytes.h"
 #include "server/json/scan.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { HEADER_BYTES = 0 }; /* a block's usable size is what was asked for */
-#else
-enum { HEADER_BYTES = sizeof(size_t) };
-#endif
+/* A sanitizer says as the usable size of a block what was asked for. */
+enum { HEADER_BYTES = SANITIZED ? 0 : sizeof(size_t) };
 
 /* ---- what jansson takes -------------------------------------------------------------------------------- */
 
