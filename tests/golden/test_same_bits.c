@@ -9,10 +9,10 @@
 
 #include "engine/api/engine.h"
 
-/* Kernels are some twenty times slower under a sanitizer: half the requests, and of the types the narrowest
+/* Kernels are some twenty times slower under a sanitizer: fewer requests, and of the types the narrowest
  * (test_batch_bits.c has all). */
 #if TEST_SHARE
-enum { REQUESTS = 16, FIRST_TYPE = 4, DRAFTS_MIN = 50 };
+enum { REQUESTS = 10, FIRST_TYPE = 4, DRAFTS_MIN = 25 };
 #else
 enum { REQUESTS = 24, FIRST_TYPE = 0, DRAFTS_MIN = 250 };
 #endif

@@ -72,7 +72,8 @@ static void test_convert(void **state) {
 static void test_verify(void **state) {
     (void)state;
     SKIP_UNDER_SANITIZERS();
-    const struct command c = {.words = {PRENORMD, "verify", "--model", MODEL, "--verify-tokens", "8"}};
+    const struct command c = {
+        .words = {PRENORMD, "verify", "--model", MODEL, "--verify-tokens", "8", "--weights", "f32"}};
     check_ladder(&c, 512 * MIB, 24 * MIB);
 }
 

@@ -13,7 +13,8 @@
 #include "engine/sched/sequence_sets.h"
 
 enum { CLIENTS = 3, PRIORITIES = 3, SEQUENCES_MAX = 8 };
-enum { ROUNDS = 100, TURNS = 1000, LIVE = 24, PROMPT_MAX = 60, ANSWER_MAX = 30, TURNS_TO_WAIT_MAX = 8000 };
+enum { ROUNDS = TEST_SHARE ? 40 : 100, TURNS = 1000, TURNS_TO_WAIT_MAX = 8000 };
+enum { LIVE = 24, PROMPT_MAX = 60, ANSWER_MAX = 30 };
 
 struct job {
     struct collected got;
