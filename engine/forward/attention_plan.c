@@ -10,8 +10,10 @@
 /* Rows of a tile of one entry: enough to use a block of keys several times, few enough to split a prefill over the
  * threads. Entries of more are not joined to others. */
 #define TILE_ROWS 32
-/* Queries of a tile of several entries: what any kernel takes at once. */
-#define TILE_QUERIES 8
+/* Queries of a tile of several entries: what makes reading keys once worth it, and what some kernels take at once, where
+ * there are tiles enough. */
+#define TILE_QUERIES      8
+#define TILE_QUERIES_MANY 32
 /* Positions in common that are worth a unit. */
 #define SHARED_POSITIONS_MIN 64
 /* Where a step has fewer tiles for each thread, those of few rows are split by chunks. */
@@ -93,8 +95,6 @@ static void add_joining(struct forward *f, struct attention_unit *unit, size_t l
     unit->shared = pages * f->pool->layout.page_tokens;
     for (size_t i = leader + 1; i < f->entry_count; i++)
         if (f->common_pages[i] >= pages) add_entry(f, unit, i);
-    size_t group = f->description->heads / f->description->kv_heads;
-    if (unit->single_rows) unit->block_rows = (TILE_QUERIES + group - 1) / group;
 }
 
 static void make_units(struct forward *f) {
@@ -129,6 +129,17 @@ static size_t number_tiles(struct forward *f) {
     return f->attention_tiles = tiles;
 }
 
+static size_t group_of(const struct forward *f) {
+    return f->description->heads / f->description->kv_heads;
+}
+
+/* Tiles of several entries have so many queries. */
+static void set_tile_queries(struct forward *f, size_t queries) {
+    for (size_t i = 0; i < f->unit_count; i++)
+        if (f->units[i].shared && f->units[i].single_rows)
+            f->units[i].block_rows = (queries + group_of(f) - 1) / group_of(f);
+}
+
 /* Units that have more than one chunk, as long as there is memory for their states. */
 static void split_units(struct forward *f) {
     size_t left = f->states_max;
@@ -149,10 +160,6 @@ static size_t splits_for(size_t group, size_t tiles, size_t wanted) {
     return splits;
 }
 
-static size_t group_of(const struct forward *f) {
-    return f->description->heads / f->description->kv_heads;
-}
-
 static void split_groups(struct forward *f, size_t threads) {
     const size_t splits = splits_for(group_of(f), number_tiles(f), threads);
     for (size_t i = 0; i < f->unit_count; i++) f->units[i].splits = splits;
@@ -170,6 +177,8 @@ static bool must_store_first(const struct attention_unit *unit) {
 void attention_plan(struct forward *f) {
     const size_t threads = workers_count(f->workers);
     make_units(f);
+    set_tile_queries(f, TILE_QUERIES_MANY);
+    if (number_tiles(f) < TILES_PER_THREAD * threads) set_tile_queries(f, TILE_QUERIES);
     if (threads > 1 && number_tiles(f) < TILES_PER_THREAD * threads) split_units(f);
     if (threads > 1 && number_tiles(f) < threads) split_groups(f, threads);
     number_tiles(f);
