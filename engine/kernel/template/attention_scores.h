@@ -8,26 +8,25 @@
 #error "define ATTENTION_SCORE_ACCUMULATORS: vectors of scores that are in registers at once (a power of two)"
 #endif
 
-/* Dot products of `queries` queries with the 16 keys of each of `blocks` blocks; these and the type are
- * constants where this is inlined, so that all accumulators live in registers. */
+/* Dot products of `queries` queries with the 16 keys of each of `blocks` blocks; these, the type and whether it
+ * prefetches are constants where this is inlined, so that all accumulators live in registers. */
 VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, size_t query, size_t queries,
-                                  size_t block, size_t blocks) {
+                                  size_t block, size_t blocks, bool prefetches) {
     const size_t head_dim = t->a->head_dim;
     const float *q[ATTENTION_SCORE_ACCUMULATORS];
     const size_t line = KERNEL_ALIGN / (KERNEL_LANES * kv_type_bytes(type)); /* elements of it */
     const unsigned char *keys[ATTENTION_SPAN], *ahead[ATTENTION_SPAN];
     struct vector sum[ATTENTION_SCORE_ACCUMULATORS];
-    const bool prefetches = query == 0 && t->type == t->a->cache.type; /* else widening did */
     KERNEL_EACH (i, queries) q[i] = t->query[query + i].q;
     KERNEL_EACH (b, blocks) {
         keys[b] = t->keys[block + b];
-        ahead[b] = prefetches && block + b < t->ahead_count ? t->ahead_keys[block + b] : keys[b];
+        ahead[b] = block + b < t->ahead_count ? t->ahead_keys[block + b] : keys[b];
     }
     KERNEL_EACH (c, queries * blocks) sum[c] = vector_splat(0.0f);
     for (size_t d = 0; d < head_dim; d++) {
         const size_t at = d * KERNEL_LANES * kv_type_bytes(type);
         KERNEL_EACH (b, blocks) {
-            if (d % line == 0) attention_prefetch_line(type, ahead[b] + at);
+            if (prefetches && d % line == 0) attention_prefetch_line(type, ahead[b] + at);
             const struct vector key = attention_load(type, keys[b], d * KERNEL_LANES, KERNEL_LANES);
             KERNEL_EACH (i, queries) {
                 const size_t c = i * blocks + b;
@@ -42,28 +41,36 @@ VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, s
 
 /* As many queries and blocks at once as there are accumulators, in powers of two. */
 VECTOR_INLINE void attention_dots_blocks(struct attention_tile *t, enum kv_type type, size_t query,
-                                         size_t queries) {
+                                         size_t queries, bool prefetches) {
     const size_t together = ATTENTION_SCORE_ACCUMULATORS / queries < ATTENTION_SPAN
                                 ? ATTENTION_SCORE_ACCUMULATORS / queries
                                 : ATTENTION_SPAN;
     const struct attention_blocks seen = attention_blocks_of(t, query, queries);
     size_t block = seen.first;
     for (; block + together <= seen.end; block += together)
-        attention_dots(t, type, query, queries, block, together);
-    for (; block < seen.end; block++) attention_dots(t, type, query, queries, block, 1);
+        attention_dots(t, type, query, queries, block, together, prefetches);
+    for (; block < seen.end; block++) attention_dots(t, type, query, queries, block, 1, prefetches);
+}
+
+VECTOR_INLINE void attention_dots_from(struct attention_tile *t, enum kv_type type, size_t query,
+                                       size_t queries) {
+    if (attention_prefetches(t, query))
+        attention_dots_blocks(t, type, query, queries, true);
+    else
+        attention_dots_blocks(t, type, query, queries, false);
 }
 
 VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, size_t queries) {
     switch (t->type) {
     case KV_TYPE_F16:
-        attention_dots_blocks(t, KV_TYPE_F16, query, queries);
+        attention_dots_from(t, KV_TYPE_F16, query, queries);
         break;
     case KV_TYPE_INT8:
-        attention_dots_blocks(t, KV_TYPE_INT8, query, queries);
+        attention_dots_from(t, KV_TYPE_INT8, query, queries);
         break;
     case KV_TYPE_F32:
     case KV_TYPE_COUNT:
-        attention_dots_blocks(t, KV_TYPE_F32, query, queries);
+        attention_dots_from(t, KV_TYPE_F32, query, queries);
         break;
     }
 }

@@ -174,6 +174,11 @@ static void attention_add_ahead(struct attention_tile *t, const struct attention
     }
 }
 
+/* Whether a query, and those that go with it, prefetch what is ahead: the first ones, where widening did not. */
+static bool attention_prefetches(const struct attention_tile *t, size_t query) {
+    return query == 0 && t->ahead_count > 0 && t->type == t->a->cache.type;
+}
+
 /* Where the blocks of a span lie, and who sees what of them. */
 static void attention_set_span(struct attention_tile *t, const uint32_t *pages, size_t first_block,
                                size_t blocks) {

@@ -80,13 +80,13 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type 
                                          size_t queries, size_t column, size_t vectors, size_t lanes) {
     struct vector sums[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX];
     const struct attention_blocks seen = attention_blocks_of(t, query, queries);
-    const bool prefetches = query == 0 && t->type == t->a->cache.type; /* else widening did */
+    const bool prefetches = column == 0 && attention_prefetches(t, query);
     KERNEL_EACH (i, queries) {
         const float *out = t->query[query + i].chunk.values + column;
         KERNEL_EACH (v, vectors) sums[i][v] = vector_load_first(out + v * KERNEL_LANES, lanes);
     }
     for (size_t b = seen.first; b < seen.end; b++) {
-        if (prefetches && column == 0 && b < t->ahead_count)
+        if (prefetches && b < t->ahead_count)
             attention_prefetch_block(type, t->ahead_values[b], attention_block_bytes(t->a));
         KERNEL_EACH (i, queries) {
             const struct vector factor = vector_splat(t->factor[query + i][b]);
