@@ -1,5 +1,5 @@
 /* AVX-512 (F, BW, DQ, VL), 32 registers of sixteen lanes. A tile of gemm_f32 is up to 8 rows by a panel: 24
- * accumulators. */
+ * accumulators. Attention has 16: scores of 8 queries by 2 blocks, or of 4 by 4; values of 4 queries by 4 vectors. */
 #include "engine/kernel/x86/vector_avx512.h"
 
 #define KERNEL_SET                       avx512
