@@ -5,9 +5,11 @@
 #include "engine/kernel/x86/vector_avx512.h"
 
 /* Prefetch distances in bytes: from memory, and from the second-level cache. Without them a few rows reach
- * half of the memory's speed. */
+ * half of the memory's speed. A set may have another distance from memory. */
+#ifndef PREFETCH_MEMORY_DISTANCE
 #define PREFETCH_MEMORY_DISTANCE 3072
-#define PREFETCH_L2_DISTANCE     768
+#endif
+#define PREFETCH_L2_DISTANCE 768
 
 VECTOR_INLINE __m512i load_bytes(const unsigned char *from) {
     return _mm512_loadu_si512((const void *)from);
