@@ -19,9 +19,10 @@ static inline bool walk_runs(size_t part, size_t parts) {
     return !TEST_SHARE || walk_models % parts == part;
 }
 
-/* Whether this model's turn is passed over: under a sanitizer that of all but each fourth pair of them. */
-static inline bool walk_skips(void) {
-    return TEST_SHARE && walk_models % 8 >= 2;
+/* Whether this model's turn is passed over: under a sanitizer that of all but each fourth pair of them, and of the bundled
+ * one, which is a hundred times larger than the others. */
+static inline bool walk_skips(const char *name) {
+    return TEST_SHARE && (walk_models % 8 >= 2 || strcmp(name, "tales") == 0);
 }
 
 static inline int walk_setup(void **state) {
