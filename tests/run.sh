@@ -20,23 +20,15 @@ programs_failed=0
 # shellcheck source=deploy/packages/install.sh
 source "$root/deploy/packages/install.sh"
 
-# What has threads of its own, or talks to such a thing; but for programs that start the daemon dozens of times only to
-# see it refuse something, or one command after another: each start is the same few seconds of loading, which
-# test_http_loading and test_api_open go through as well.
-threaded='^test_(base_|forward_|sched_|api_|server_|http_)'
+# What talks to a daemon, which has threads; but for programs that start one dozens of times only to see it refuse something,
+# or one command after another: each start is the same few seconds of loading, which test_http_loading and test_api_open go
+# through as well. And of what may have threads of its own those that have started one in the plain run
+# (tests/support/note_threads.c): where there is none nothing races.
+may_have_threads='^test_(base_|forward_|sched_|api_|server_|http_)'
 only_starts='^test_http_(bench|command_line|check|convert|model_name|option_mistakes|address_space|cut_files)$'
 # A minute of the same few threads, while each allocation in turn fails, which the other sanitizers see as well.
 too_long='^test_api_failing_allocation$'
-# Those that start no thread (strace -f -e trace=clone,clone3): nothing races there.
-without_threads='^test_(api_memory_plan|base_(cgroup|error|log|memory|name_list|printable))$'
-without_threads+='|^test_sched_(batch|batch_slots|constraint|draft_.*|drafts|drafts_random|event_ring|fair_share|follower)$'
-without_threads+='|^test_sched_(pooling|prefill_budget)$'
-without_threads+='|^test_sched_(queue|request|scheduler.*|self_drafts|sequence|sequence_sets|simulation|step|step_cost|ticket)$'
-without_threads+='|^test_server_(api_(api_error|chat_messages|fields|params|structured|unknown_fields)|bench_.*|cli_progress|clients_.*)$'
-without_threads+='|^test_server_(endpoints_.*|json_.*|logprobs_.*|memory_(admission|serving_memory)|metrics_answers|service_.*)$'
-not_threaded="$only_starts|$too_long|$without_threads"
-# nightly.sh leaves out none of these.
-[[ -z ${PRENORM_WHOLE:-} ]] || not_threaded='^$'
+threads_noted=$root/build/test-plain/threads_noted
 
 # step NAME COMMAND...: runs it with its output in a log, which is shown where it fails. Status 77: it could not be run
 # here, as its last line says.
@@ -93,7 +85,9 @@ run_tests() {
 plain() {
     local folder=$root/build/test-plain
     configure "$folder" -DCMAKE_BUILD_TYPE=Release -DPRENORM_WERROR=ON &&
-        cmake --build "$folder" --parallel "$cores" && run_tests "$folder"
+        cmake --build "$folder" --parallel "$cores" || return
+    rm -f "$threads_noted"
+    PRENORM_THREADS_NOTED=$threads_noted run_tests "$folder"
 }
 
 # Of binutils, and twice as fast as the usual one, which has some 250 programs of five megabytes to link. The plain build, which is
@@ -114,12 +108,25 @@ address_and_coverage() {
         bash "$root/tests/tidy/coverage.sh" "$folder"
 }
 
-threaded_tests=(-R "$threaded" -E "$not_threaded")
+# Sets threaded_tests, which ctest takes. nightly.sh leaves out none.
+choose_threaded() {
+    local noted
+    threaded_tests=(-R "$may_have_threads")
+    [[ -z ${PRENORM_WHOLE:-} ]] || return 0
+    noted=$(sort -u "$threads_noted" | grep -E "$may_have_threads" | paste -sd '|')
+    # It joins all that it starts.
+    if [[ "|$noted|" != *'|test_base_workers|'* ]]; then
+        echo "what starts threads is not known: $threads_noted has '$noted'"
+        return 1
+    fi
+    threaded_tests=(-R "^(test_http_.*|$noted)$" -E "$only_starts|$too_long")
+}
 
 # By clang, whose warnings are errors: every file is compiled for them, and of the programs only those linked that "threads" runs.
 # What the thread sanitizer needs costs hardly more than the compiling alone, and its runs less than those of gcc's.
 clang_build() {
-    local folder=$root/build/test-thread programs objects linker=()
+    local folder=$root/build/test-thread programs objects linker=() threaded_tests
+    choose_threaded || return
     # gold does not read what clang writes of lines.
     if command -v ld.lld >/dev/null; then linker=(-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld); fi
     CC=clang configure "$folder" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DPRENORM_WERROR=ON \
@@ -131,7 +138,11 @@ clang_build() {
     ninja -C "$folder" -j "$cores" $programs $objects
 }
 
-thread() { TSAN_OPTIONS=halt_on_error=1 run_tests "$root/build/test-thread" "${threaded_tests[@]}"; }
+thread() {
+    local threaded_tests
+    choose_threaded || return
+    TSAN_OPTIONS=halt_on_error=1 run_tests "$root/build/test-thread" "${threaded_tests[@]}"
+}
 
 # Only configured: what the checks read is how each file is compiled, by clang and without what a sanitizer changes.
 sources() {
