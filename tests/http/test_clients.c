@@ -25,7 +25,7 @@ static int post_from(const struct daemon *d, const char *header, const char *bod
 /* ---- turns --------------------------------------------------------------------------------------------- */
 
 /* Requests of so many tokens that few of them end while the others come: tokens are slow under a sanitizer. */
-enum { FLOOD = 200, QUEUED_AT_LEAST = 150, FLOOD_TOKENS = TEST_SHARE ? 100 : 400 };
+enum { FLOOD = 200, QUEUED_AT_LEAST = 150, FLOOD_TOKENS = TEST_SHARE ? 200 : 400 };
 
 /* Answers to requests named flood-N that the log has before the one to `other`. */
 static size_t answers_before_other(const struct daemon *d) {
