@@ -157,6 +157,7 @@ void folded_block_begin(struct folded_block *b, const struct folded_linear *l, s
 WIDEST static void fold_row(const struct folded_linear *l, double dropped, double scale, size_t column,
                             size_t columns, double *restrict row) {
     const double *restrict gain = l->gain ? l->gain + column : NULL;
+    const double *restrict quiet = l->quiet ? l->quiet + column : NULL;
     const double *restrict mean = l->centre_out ? l->column_mean + column : NULL;
     const double weight_scale = l->weight_scale;
     for (size_t k = 0; gain && k < columns; k++) row[k] *= gain[k];
@@ -164,6 +165,7 @@ WIDEST static void fold_row(const struct folded_linear *l, double dropped, doubl
     for (size_t k = 0; l->out_scale && k < columns; k++) row[k] *= scale;
     for (size_t k = 0; mean && k < columns; k++) row[k] -= mean[k];
     for (size_t k = 0; weight_scale != 1 && k < columns; k++) row[k] *= weight_scale;
+    for (size_t k = 0; quiet && k < columns; k++) row[k] /= quiet[k];
 }
 
 size_t folded_columns_end(const struct folded_linear *l, size_t column, size_t wanted) {

@@ -104,6 +104,7 @@ static bool fold_stream_norm(const struct folded_model *c, const struct norm_vie
 static void free_norm(struct folded_norm *norm) {
     free(norm->gain);
     free(norm->shift);
+    free(norm->quiet);
 }
 
 /* The values of all views, one after the other. */

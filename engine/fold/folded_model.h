@@ -32,6 +32,9 @@ struct folded_norm {
     size_t divisor; /* width of the original model */
     double eps;
     double *gain, *shift; /* [width] or NULL; owned */
+    /* Of a folded one whose stream has loud channels, or NULL: what it multiplies each entry of the stream by, as it was
+     * before the rotation (quiet.h): 1 but for those; owned. */
+    double *quiet; /* [stream_width] */
 };
 
 /* One or more linears of the checkpoint that read the same input, stacked (q, k, v; gate, up). */
@@ -40,7 +43,8 @@ struct folded_linear {
     size_t part_count;
     size_t out, in;             /* after folding */
     const double *gain, *shift; /* folded at the input side; [in of the checkpoint] or NULL; borrowed */
-    const double *out_scale;    /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
+    const double *quiet; /* of the norm it reads: its columns are divided by these; [in] or NULL; borrowed */
+    const double *out_scale; /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
     double last_share;   /* as in struct folded_model */
@@ -96,6 +100,8 @@ struct folded_model {
     /* Loud channels of a stream that is rotated (loud.h), if they were looked for: entries of a row of the published
      * model, the loudest first. */
     size_t loud[LOUD_CHANNELS_MAX], loud_count;
+    /* Those of them that norms of the stream quieten (quiet.h), if they were looked for. */
+    size_t quiet[LOUD_CHANNELS_MAX], quiet_count;
     struct folded_layer *layers;
     /* The norm in front of the head. width 0: there is none. residual_dual: the norm of the dual stream, with
      * gain and shift; where it is CRMS the dual stream is stored without its last entry, which is minus the

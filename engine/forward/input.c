@@ -47,8 +47,13 @@ struct norm_call {
 static void scale_block(struct forward *f, size_t first, size_t count, const void *context, size_t worker) {
     (void)worker;
     const struct norm_call *call = context;
-    f->kernels->row_scales(call->norm->kind, call->x + first * f->stream_stride, f->stream_stride, count,
-                           call->norm->width, call->norm->divisor, call->norm->eps, f->row_scales + first);
+    const struct packed_norm *norm = call->norm;
+    const float *x = call->x + first * f->stream_stride;
+    f->kernels->row_scales(norm->kind, x, f->stream_stride, count, norm->width, norm->divisor, norm->eps,
+                           f->row_scales + first);
+    if (norm->quiet)
+        f->kernels->scale_directions(&f->model->quiet.directions, x, f->stream_stride, count, norm->width,
+                                     norm->quiet, f->normed + first * f->stream_stride, f->stream_stride);
 }
 
 static void normalize_block(struct forward *f, size_t first, size_t count, const void *context,
@@ -70,6 +75,7 @@ struct norm_output norm_defer(struct forward *f, const struct packed_norm *norm,
         output.x = f->normed;
     } else if (norm->kind != ROW_NORM_NONE) {
         forward_defer(f, rows, scale_block, &call, sizeof call);
+        if (norm->quiet) output.x = f->normed;
         output.row_scale = f->row_scales;
     }
     return output;

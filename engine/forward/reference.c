@@ -6,6 +6,7 @@
 
 #include "engine/base/memory.h"
 #include "engine/blas/blas.h"
+#include "engine/fold/quiet.h"
 #include "engine/model/alibi.h"
 #include "engine/model/rotary.h"
 
@@ -53,6 +54,12 @@ static void apply_norms(const struct run *run, const struct folded_norm *norm, s
     if (!norm->width && out != x) memcpy(out, x, run->rows * width * sizeof *out);
     for (size_t r = 0; norm->width && r < run->rows; r++)
         folded_norm_apply(norm, x + r * width, out + r * width);
+}
+
+/* run->normed of run->stream. */
+static void apply_stream_norm(const struct run *run, const struct folded_norm *norm, size_t width) {
+    apply_norms(run, norm, width, run->stream, run->normed);
+    for (size_t r = 0; r < run->rows; r++) folded_norm_quieten(run->model, norm, run->normed + r * width);
 }
 
 /* Rotary embedding (Su et al. 2021) of one head's vector. */
@@ -211,7 +218,7 @@ static void finish(const struct run *run, struct folded_sublayer *s, double *x) 
 }
 
 static void norm_input(const struct run *run, const struct folded_sublayer *s) {
-    apply_norms(run, &s->norm, s->stream_width, run->stream, run->normed);
+    apply_stream_norm(run, &s->norm, s->stream_width);
 }
 
 /* The border between layers that run as published and those that are folded: rows become centred and, where
@@ -311,8 +318,7 @@ enum status reference_logits(struct folded_model *c, const int32_t *ids, size_t 
         if (run.dual)
             join_dual(&run);
         else
-            apply_norms(&run, &c->final_norm, folded_stream_width(c, c->description->layers), run.stream,
-                        run.normed);
+            apply_stream_norm(&run, &c->final_norm, folded_stream_width(c, c->description->layers));
         bool projected = c->project_out.part_count > 0;
         if (projected) apply_linear(&run, &c->project_out, run.normed, run.hidden);
         apply_linear(&run, &c->head, projected ? run.hidden : run.normed, logits);

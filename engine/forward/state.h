@@ -67,7 +67,7 @@ struct forward {
     size_t local_angles; /* of a row of angles: where those of local layers start */
 
     float *stream;        /* [rows, stream_width]: the residual stream */
-    float *normed;        /* [rows, stream_width]: only where a norm is not folded */
+    float *normed;        /* [rows, stream_width]: where a norm is not folded, or quietens channels */
     float *row_scales;    /* [rows] */
     float *output;        /* [rows, width]: output of a sub-layer where a norm or scale follows before it is
                           added */

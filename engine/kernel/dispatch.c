@@ -23,6 +23,7 @@ static const struct row {
                     .gemm_lowp = {NULL, gemm_bf16_##bf16, gemm_int8_##int8, gemm_int4_##int4},               \
                     .epilogue_rows = epilogue_rows_##vectors,                                                \
                     .row_scales = row_scales_##vectors,                                                      \
+                    .scale_directions = scale_directions_##vectors,                                          \
                     .normalize_rows = normalize_rows_##vectors,                                              \
                     .gate_rows = gate_rows_##vectors,                                                        \
                     .hadamard_rows = hadamard_rows_##vectors,                                                \

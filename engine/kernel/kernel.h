@@ -159,6 +159,13 @@ struct lowp_gemm {
     const unsigned char *x, *panels;
 };
 
+/* Directions in rows, unit vectors: direction i is 0 but for columns [first[i], first[i] + columns). */
+struct row_directions {
+    size_t count, columns;
+    const size_t *first;  /* [count] */
+    const float *entries; /* [count][columns] */
+};
+
 enum row_norm {
     ROW_NORM_NONE,      /* scale 1: only to measure what norms cost */
     ROW_NORM_RMS,       /* 1 / sqrt(q / divisor + eps); q = sum x^2, each lane by q = fma(x, x, q) */
@@ -283,6 +290,11 @@ struct kernel_table {
      * LAYERNORM. */
     void (*row_scales)(enum row_norm norm, const float *x, size_t stride, size_t rows, size_t width,
                        float divisor, float eps, float *scale);
+
+    /* out = x, but for its parts along some directions d: out = fma(t, d, out), one direction after the other, with
+     * t = factors[i] * sum of d x, whose lanes are q = fma(d, x, q), from the direction's first column on. x is not out. */
+    void (*scale_directions)(const struct row_directions *d, const float *x, size_t x_stride, size_t rows,
+                             size_t width, const float *factors, float *out, size_t out_stride);
 
     /* out = fma(n, gain, bias) (n * gain, n + bias or n where one or both are NULL), n = (x - mean) * scale,
      * by rows; LAYERNORM (mean, then biased variance about it; divisor = width), RMS or CRMS. gain, bias:

@@ -10,6 +10,7 @@
 #include "engine/files/regular_file.h"
 #include "engine/fold/loud.h"
 #include "engine/fold/massive.h"
+#include "engine/fold/quiet.h"
 #include "engine/model/describe.h"
 
 static void report(const struct loaded_model_options *o, const char *stage, double share) {
@@ -121,6 +122,14 @@ static enum status open_folder_tokenizer(const struct loaded_model_options *o, s
     return accept_tokenizer(o, status, tokenizer_is_missing(o->model, status), &cause, e);
 }
 
+/* What int8 makes of the model, by its weights. */
+static enum status prepare_int8(struct folded_model *c, struct workers *workers, struct error *e) {
+    folded_model_find_massive(c, workers);
+    enum status status = folded_model_find_loud(c, workers, e);
+    if (status == STATUS_OK) status = folded_model_find_quiet(c, e);
+    return status == STATUS_OK ? folded_model_quieten(c, workers, e) : status;
+}
+
 static enum status load_folder(struct loaded_model *m, const struct loaded_model_options *o,
                                struct workers *workers, struct error *e) {
     const struct family *family = NULL;
@@ -143,9 +152,7 @@ static enum status load_folder(struct loaded_model *m, const struct loaded_model
         folded_model_assume_massive(&m->folded);
         return STATUS_OK;
     }
-    if (o->weights == WEIGHT_TYPE_INT8) folded_model_find_massive(&m->folded, workers);
-    if (o->weights == WEIGHT_TYPE_INT8 &&
-        (status = folded_model_find_loud(&m->folded, workers, e)) != STATUS_OK)
+    if (o->weights == WEIGHT_TYPE_INT8 && (status = prepare_int8(&m->folded, workers, e)) != STATUS_OK)
         return status;
     if ((status = check_memory(m, o, e)) != STATUS_OK) return status;
     report(o, "converting", 0);
@@ -239,6 +246,18 @@ static enum status set_massive(struct loaded_model *m, struct error *e) {
     return STATUS_OK;
 }
 
+static enum status set_quiet(struct loaded_model *m, struct error *e) {
+    struct folded_model *c = &m->folded;
+    for (size_t i = 0; i < m->file.quiet_count; i++) {
+        if (!c->stream.order || m->file.quiet[i] >= c->stream_width)
+            return error_set(e, STATUS_MALFORMED, m->file.file.path,
+                             "channel %zu is quiet, of a stream of %zu that is %srotated", m->file.quiet[i],
+                             c->stream_width, c->stream.order ? "" : "not ");
+        c->quiet[c->quiet_count++] = m->file.quiet[i];
+    }
+    return STATUS_OK;
+}
+
 /* Everything but the packed weights is built as from a folder, so that nothing else in the file has to be
  * trusted. */
 static enum status load_file(struct loaded_model *m, const struct loaded_model_options *o,
@@ -261,6 +280,7 @@ static enum status load_file(struct loaded_model *m, const struct loaded_model_o
     if ((status = folded_model_init(&m->folded, &m->views, p->form, e)) != STATUS_OK) return status;
     if (p->rotated) folded_model_rotate(&m->folded);
     if ((status = set_massive(m, e)) != STATUS_OK) return status;
+    if ((status = set_quiet(m, e)) != STATUS_OK) return status;
     m->adapter = p->adapter;
     m->calibration = p->calibration;
     return packed_model_map(&m->packed, &m->folded, (struct packed_types){p->weights, p->head}, p->packed,

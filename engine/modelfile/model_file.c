@@ -21,6 +21,7 @@
 #define VERSION_DIGITS_MAX 9
 #define TOKENS_DIGITS_MAX  18
 #define LAYER_DIGITS_MAX   4
+#define CHANNEL_DIGITS_MAX 5
 #define SUM_BYTES          sizeof(uint64_t)
 /* Packed weights have at least 4 bits each. */
 #define WEIGHTS_OF_A_BYTE_MAX 2
@@ -244,19 +245,58 @@ static bool read_layout(const char *layout, bool *rotated, bool *head4) {
     return *head4 || !*rest;
 }
 
-/* Numbers of layers, ascending, with commas between them; absent: none. */
-static bool read_massive(const char *text, bool massive[MODEL_LAYERS_MAX]) {
+/* Numbers with commas between them, `most` of them; absent: none. */
+static bool read_numbers(const char *text, size_t digits, size_t most, uint64_t *numbers, size_t *count) {
     const size_t length = strlen(text);
-    size_t least = 0;
+    *count = 0;
     for (size_t at = 0; at < length; at++) {
-        uint64_t layer;
-        if (!read_number(text, length, LAYER_DIGITS_MAX, &at, &layer)) return false;
-        if (layer < least || layer >= MODEL_LAYERS_MAX) return false;
+        if (*count == most || !read_number(text, length, digits, &at, &numbers[*count])) return false;
         if (at < length && (text[at] != ',' || at + 1 == length)) return false;
-        massive[layer] = true;
-        least = (size_t)layer + 1;
+        ++*count;
     }
     return true;
+}
+
+/* Layers, ascending. */
+static bool read_massive(const char *text, bool massive[MODEL_LAYERS_MAX]) {
+    uint64_t layers[MODEL_LAYERS_MAX];
+    size_t count;
+    if (!read_numbers(text, LAYER_DIGITS_MAX, MODEL_LAYERS_MAX, layers, &count)) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (layers[i] >= MODEL_LAYERS_MAX || (i > 0 && layers[i] <= layers[i - 1])) return false;
+        massive[layers[i]] = true;
+    }
+    return true;
+}
+
+/* Channels, each once. */
+static bool read_quiet(const char *text, struct model_file *p) {
+    uint64_t channels[LOUD_CHANNELS_MAX];
+    if (!read_numbers(text, CHANNEL_DIGITS_MAX, LOUD_CHANNELS_MAX, channels, &p->quiet_count)) return false;
+    for (size_t i = 0; i < p->quiet_count; i++) {
+        p->quiet[i] = (size_t)channels[i];
+        for (size_t other = 0; other < i; other++)
+            if (channels[other] == channels[i]) return false;
+    }
+    return true;
+}
+
+/* What only a model in int8 has. */
+static enum status read_int8(struct opening *o) {
+    const char *massive = metadata_text(o, "massive_mlps"), *quiet = metadata_text(o, "quiet_channels");
+    struct model_file *p = o->file;
+    const bool is_int8 = p->weights == WEIGHT_TYPE_INT8;
+    if (!read_massive(massive, p->massive) || (*massive && !is_int8))
+        return error_set(
+            o->e, STATUS_MALFORMED, o->path,
+            "its layers with massive activations are '%.40s': they are ascending numbers, beside int8 alone",
+            massive);
+    if (!read_quiet(quiet, p) || (*quiet && !(is_int8 && p->rotated)))
+        return error_set(o->e, STATUS_MALFORMED, o->path,
+                         "its quiet channels are '%.40s': they are %d different numbers at most, beside int8 "
+                         "that is rotated alone",
+                         quiet, LOUD_CHANNELS_MAX);
+    return STATUS_OK;
 }
 
 static enum status read_metadata(struct opening *o) {
@@ -279,12 +319,8 @@ static enum status read_metadata(struct opening *o) {
     if (head4 && p->weights != WEIGHT_TYPE_INT4)
         return error_set(o->e, STATUS_MALFORMED, o->path,
                          "a head in int4 beside weights in %s: only int4 weights have one", weights);
-    const char *massive = metadata_text(o, "massive_mlps");
-    if (!read_massive(massive, p->massive) || (*massive && p->weights != WEIGHT_TYPE_INT8))
-        return error_set(
-            o->e, STATUS_MALFORMED, o->path,
-            "its layers with massive activations are '%.40s': they are ascending numbers, beside int8 alone",
-            massive);
+    enum status status = read_int8(o);
+    if (status != STATUS_OK) return status;
     p->head = packed_types_of(p->weights, head4 ? HEAD_WEIGHTS_INT4 : HEAD_WEIGHTS_AUTO).head;
     read_adapter(o);
     read_calibration(o);

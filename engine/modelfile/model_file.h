@@ -5,7 +5,7 @@
  * A checksum finds damage, not malice, so whatever the file claims is checked as well. And it claims little:
  * the description, tensor views and folded view are built from the stored texts, vectors and shapes by the
  * code that does so for a checkpoint. The layout of the packed weights follows from that, and from which layers are said to
- * be massive.
+ * be massive, and which channels quiet.
  *
  * Used by the loading thread; an open file is only read. */
 #pragma once
@@ -33,6 +33,8 @@ struct model_file {
     bool rotated;                   /* the model was (folded_model_rotate), as its layout says */
     /* int8: the layers of MLPs with massive activations (engine/fold/massive.h). */
     bool massive[MODEL_LAYERS_MAX];
+    /* int8: the channels of the stream that its norms quieten (engine/fold/quiet.h). */
+    size_t quiet[LOUD_CHANNELS_MAX], quiet_count;
     struct adapter_identity adapter; /* that was merged; name "": none */
     struct calibration_identity calibration;
     struct model_file_texts texts;

@@ -134,6 +134,16 @@ static void add_massive(json_t *metadata, const struct packed_model *packed) {
     if (used) json_object_set_new(metadata, "massive_mlps", json_string(list));
 }
 
+/* Which channels of its stream are quiet: "507,247". */
+static void add_quiet(json_t *metadata, const struct packed_model *packed) {
+    const struct folded_model *folded = packed->folded;
+    char list[LOUD_CHANNELS_MAX * sizeof "65535"];
+    size_t used = 0;
+    for (size_t i = 0; i < folded->quiet_count; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%zu", used ? "," : "", folded->quiet[i]);
+    if (used) json_object_set_new(metadata, "quiet_channels", json_string(list));
+}
+
 /* Entries without bytes have the offset 0, where another entry may begin too. The checksums come last. */
 static json_t *make_header(const struct layout *l, const struct model_file_content *content) {
     char bytes[MODEL_FILE_SIZE_DIGITS + 1], version[16];
@@ -151,6 +161,7 @@ static json_t *make_header(const struct layout *l, const struct model_file_conte
     add_adapter(json_object_get(header, "__metadata__"), content->adapter);
     add_calibration(json_object_get(header, "__metadata__"), content->calibration);
     add_massive(json_object_get(header, "__metadata__"), content->packed);
+    add_quiet(json_object_get(header, "__metadata__"), content->packed);
     size_t offset = 0;
     for (size_t i = 0; i < l->count; i++) {
         const struct item *item = &l->items[i];

@@ -1,7 +1,6 @@
 #include "engine/pack/packed_model.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "engine/base/memory.h"
 #include "engine/pack/loud_feedback.h"
 #include "engine/pack/pack_rows.h"
+#include "engine/pack/smoothing.h"
 
 #define PAGE_BYTES 4096 /* the smallest that a system has */
 /* Rows that one tile folds and packs: whole panels. */
@@ -25,9 +25,7 @@ _Static_assert(ROTATED_BLOCK_ROWS % ROTATION_ORDER_MAX == 0, "of whole blocks of
  * and less than 1/24 in any. */
 #define FINER_MLP_LAYERS 24
 /* The part of the head's rows that is finer. */
-#define COMMON_PART 16
-/* Part of the columns' mean square that is added to each, so that a column of zeros gets a scale too. */
-#define LEAST_SHARE  0x1p-12
+#define COMMON_PART  16
 #define ALIGN_FLOATS (KERNEL_ALIGN / sizeof(float))
 
 /* ---- layout of the one allocation ---- */
@@ -39,6 +37,7 @@ struct arena {
     bool fresh; /* the memory is uninitialised: pieces that packing does not write in full are set to zero */
     enum matmul_kind matmul;
     enum weight_type weights, head;
+    size_t quiet; /* channels of the stream */
 };
 
 static float *arena_reserve_unset(struct arena *arena, size_t floats) {
@@ -59,16 +58,6 @@ size_t packed_linear_bytes(const struct packed_linear *l) {
     return kernel_panels(l->out) * kernel_panel_bytes(l->type, l->in);
 }
 
-/* Whether activations are divided between channels by smoothing scales before they become integers: at output
- * projections, and at input projections with a folded gain. Not in the paper's basis, where every column
- * contains the dropped one; nor where a rotation has spread all channels. */
-static bool has_smoothing(const struct folded_linear *from, enum weight_type type) {
-    bool whole = type == WEIGHT_TYPE_INT8 || type == WEIGHT_TYPE_INT4;
-    if (from->rotate_in.order) return false;
-    if (from->column_rms) return whole;
-    return whole && from->gain && !(from->compress_in && from->last_share == 0);
-}
-
 /* rows: of `from`, that it has. */
 static void reserve_rows(struct arena *arena, const struct folded_linear *from, size_t rows,
                          enum weight_type type, struct packed_linear *to) {
@@ -79,7 +68,7 @@ static void reserve_rows(struct arena *arena, const struct folded_linear *from, 
                                  .rotates_rows = from->rotates_rows};
     to->weights = arena_reserve_unset(arena, packed_linear_bytes(to) / sizeof(float));
     if (folded_linear_has_bias(from)) to->bias = arena_reserve(arena, kernel_panels(rows) * KERNEL_PANEL);
-    if (has_smoothing(from, type)) to->smoothing = arena_reserve(arena, from->in);
+    if (smoothing_is_used(from, type)) to->smoothing = arena_reserve(arena, from->in);
 }
 
 static void reserve_linear(struct arena *arena, const struct folded_linear *from, enum weight_type type,
@@ -130,6 +119,7 @@ static void reserve_norm(struct arena *arena, const struct folded_norm *from, si
     };
     if (from->gain) to->gain = arena_reserve(arena, from->width * heads);
     if (from->shift) to->bias = arena_reserve(arena, from->width * heads);
+    if (from->folded && arena->quiet) to->quiet = arena_reserve(arena, arena->quiet);
 }
 
 static size_t norm_heads(const struct model_description *d, size_t heads) {
@@ -173,6 +163,7 @@ static void reserve_layer(struct arena *arena, const struct folded_model *c, siz
 /* Everything of the model; p->layers may be NULL when only the size matters. */
 static void reserve_all(struct arena *arena, const struct folded_model *c, struct packed_model *p) {
     struct packed_layer unused;
+    arena->quiet = c->quiet_count;
     for (size_t i = 0; i < c->description->layers; i++)
         reserve_layer(arena, c, i, p->layers ? &p->layers[i] : &unused);
     reserve_norm(arena, &c->final_norm, 1, &p->final_norm);
@@ -239,41 +230,6 @@ static const struct job *job_of_tile(const struct packing *p, size_t tile) {
     return &p->jobs[low];
 }
 
-/* Smoothing scales. One scale quantizes a whole row of activations, so its largest channel decides the step;
- * but how much a channel matters is its size times that of its column of weights. So a channel is multiplied
- * by the size of its column relative to the mean, and the column is divided by it. folded_linear_prepare has
- * measured the columns of output projections. */
-static void set_output_smoothing(const struct folded_linear *from, float *smoothing) {
-    double squares = 0;
-    for (size_t k = 0; k < from->in; k++) squares += from->column_rms[k] * from->column_rms[k];
-    const double mean_square = squares / (double)from->in, least = mean_square * LEAST_SHARE;
-    for (size_t k = 0; k < from->in; k++) {
-        double relative = (from->column_rms[k] * from->column_rms[k] + least) / mean_square;
-        smoothing[k] = mean_square > 0 ? (float)sqrt(relative) : 1.0f;
-    }
-}
-
-/* The size of a column of an input projection is estimated from the folded gain, and from what the
- * orthonormal basis adds to every column: a share of the dropped one and the rows' mean. (A channel with a
- * small gain is often large: the gain compensated for that, and is in the weights now.) */
-static void set_input_smoothing(const struct folded_linear *from, float *smoothing) {
-    const size_t width = from->in + (from->compress_in ? 1 : 0);
-    double squares = 0, last = from->compress_in ? from->last_share * from->gain[width - 1] : 0;
-    for (size_t k = 0; k < width; k++) squares += from->gain[k] * from->gain[k];
-    const double mean_square = squares / (double)width, least = last * last + mean_square / (double)width;
-    for (size_t k = 0; k < from->in; k++) {
-        double relative = (from->gain[k] * from->gain[k] + least) / mean_square;
-        smoothing[k] = mean_square > 0 ? (float)sqrt(relative) : 1.0f;
-    }
-}
-
-static void set_smoothing(const struct folded_linear *from, float *smoothing) {
-    if (from->column_rms)
-        set_output_smoothing(from, smoothing);
-    else
-        set_input_smoothing(from, smoothing);
-}
-
 /* A stretch of columns of an output projection. */
 static void prepare_tile(void *context, size_t tile, size_t worker) {
     struct packing *p = context;
@@ -287,7 +243,7 @@ static void prepare_tile(void *context, size_t tile, size_t worker) {
 static void smooth_job(void *context, size_t job, size_t worker) {
     struct packing *p = context;
     (void)worker;
-    if (p->jobs[job].to->smoothing) set_smoothing(p->jobs[job].from, p->jobs[job].to->smoothing);
+    if (p->jobs[job].to->smoothing) smoothing_set(p->jobs[job].from, p->jobs[job].to->smoothing);
 }
 
 static void pack_tile(void *context, size_t tile, size_t worker) {
@@ -313,6 +269,7 @@ static void pack_norm(const struct folded_norm *from, size_t heads, const struct
 static void pack_sublayer_norms(const struct folded_model *c, const struct folded_sublayer *from,
                                 const struct packed_sublayer *to) {
     pack_norm(&from->norm, 1, &to->norm);
+    quiet_factors_set(c, &from->norm, to->norm.quiet);
     pack_norm(&from->outer_norm, 1, &to->outer_norm);
     pack_norm(&from->inner_norm, 1, &to->inner_norm);
     pack_norm(&from->post_norm, 1, &to->post_norm);
@@ -330,6 +287,7 @@ static void pack_norms(const struct folded_model *c, const struct packed_model *
         pack_norm(&from->key_norm, norm_heads(d, d->kv_heads), &to->key_norm);
     }
     pack_norm(&c->final_norm, 1, &p->final_norm);
+    quiet_factors_set(c, &c->final_norm, p->final_norm.quiet);
 }
 
 static void add_jobs(struct packing *p, struct folded_model *c, struct packed_model *model) {
@@ -436,7 +394,8 @@ static enum status reserve_model(struct packed_model *p, const struct folded_mod
     p->layers = memory_aligned(c->description->layers, sizeof *p->layers, "packed layers", e);
     if (!p->layers) return STATUS_NO_MEMORY;
     reserve_all(&arena, c, p);
-    return check_types(p, e);
+    enum status status = quiet_directions_init(&p->quiet, c, e);
+    return status == STATUS_OK ? check_types(p, e) : status;
 }
 
 enum status packed_model_init(struct packed_model *p, struct folded_model *c, enum matmul_kind matmul,
@@ -494,6 +453,7 @@ void packed_model_run_norms(struct packed_model *p, bool run) {
 }
 
 void packed_model_deinit(struct packed_model *p) {
+    quiet_directions_deinit(&p->quiet);
     free(p->layers);
     if (!p->borrowed) free(p->memory);
     *p = (struct packed_model){0};

@@ -9,6 +9,7 @@
 #include "engine/base/workers.h"
 #include "engine/fold/folded_model.h"
 #include "engine/kernel/kernel.h"
+#include "engine/pack/quiet_directions.h"
 
 /* Version of the layout of packed_model.memory for MATMUL_OWN, which is the same on every machine and for
  * every instruction set. Change it whenever reserve_all() in packed_model.c or the panels (engine/kernel/kernel.h) change, so
@@ -46,6 +47,7 @@ struct packed_norm {
     size_t width; /* 0: there is no such norm */
     float divisor, eps;
     float *gain, *bias; /* [width] or NULL; of a head's norm [head_dim] or [heads, head_dim] */
+    float *quiet; /* [quiet channels] or NULL: what it multiplies them by, less 1 (engine/fold/quiet.h) */
     size_t gain_stride; /* of a head's norm: from one head's gain to the next; 0 when all share it */
 };
 
@@ -80,7 +82,8 @@ struct packed_model {
     /* The head's first rows in bf16 (packed_common_rows): head then begins behind them. out 0: they are in head. */
     struct packed_linear common;
     struct packed_linear head;
-    float *memory; /* of everything above */
+    struct quiet_directions quiet; /* of the channels that norms of the stream quieten */
+    float *memory;                 /* of everything above but the directions */
     size_t memory_floats;
     bool borrowed; /* memory belongs to the caller and is only read */
 };

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "engine/base/memory.h"
+#include "engine/fold/quiet.h"
 #include "engine/forward/reference.h"
 #include "tests/golden/golden_walk.h"
 
@@ -45,13 +46,27 @@ static double largest_difference(const double *a, const float *b, size_t count) 
 
 /* ---- double ---- */
 
+/* With quiet channels, where the stream is rotated. */
+static void rotate(struct folded_model *c) {
+    struct error e = {0};
+    struct workers *workers;
+    folded_model_rotate(c);
+    if (!c->stream.order) return;
+    c->quiet[0] = c->stream_width - 1;
+    c->quiet[1] = c->stream_width / 2;
+    c->quiet_count = 2;
+    assert_ok(workers_create(1, &workers, &e));
+    assert_ok(folded_model_quieten(c, workers, &e));
+    workers_destroy(workers);
+}
+
 /* Logits of each sequence, [count, vocabulary]; the caller frees them with free_logits(). */
 static double **double_logits(const char *path, enum norm_form form, bool rotated, const struct golden *g) {
     struct error e = {0};
     struct loaded_model model;
     double **logits = malloc(g->sequence_count * sizeof *logits);
     walk_load(&model, path, form, MATMUL_OWN, WEIGHT_TYPE_F32);
-    if (rotated) folded_model_rotate(&model.folded);
+    if (rotated) rotate(&model.folded);
     for (size_t i = 0; i < g->sequence_count; i++) {
         const struct golden_sequence *s = &g->sequences[i];
         logits[i] = malloc(s->count * g->vocabulary * sizeof **logits);

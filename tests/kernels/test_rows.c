@@ -98,6 +98,65 @@ static void test_row_scales_lane_order(void **state) {
     }
 }
 
+/* Directions that overlap, at the end of the row too. */
+struct directions {
+    size_t first[5];
+    float entries[5 * 64], factors[5];
+    struct row_directions all;
+};
+
+static void random_directions(struct random *r, size_t width, struct directions *d) {
+    d->all = (struct row_directions){.count = random_between(r, 1, 5),
+                                     .columns = random_between(r, 1, width < 64 ? width : 64),
+                                     .first = d->first,
+                                     .entries = d->entries};
+    random_fill(r, d->entries, d->all.count * d->all.columns);
+    random_fill(r, d->factors, d->all.count);
+    for (size_t i = 0; i < d->all.count; i++) d->first[i] = random_below(r, width - d->all.columns + 1);
+}
+
+/* Of a row, within rounding. */
+static void check_directions(const struct directions *d, const float *x, size_t width, const float *found) {
+    double expected[200], largest = 1;
+    for (size_t k = 0; k < width; k++) expected[k] = (double)x[k];
+    for (size_t i = 0; i < d->all.count; i++) {
+        const float *entries = d->entries + i * d->all.columns;
+        double product = 0;
+        for (size_t k = 0; k < d->all.columns; k++)
+            product += (double)entries[k] * (double)x[d->first[i] + k];
+        for (size_t k = 0; k < d->all.columns; k++)
+            expected[d->first[i] + k] += (double)d->factors[i] * product * (double)entries[k];
+        largest = fmax(largest, fabs(product));
+    }
+    for (size_t k = 0; k < width; k++) assert_true(fabs((double)found[k] - expected[k]) <= 1e-5 * largest);
+}
+
+static void test_scale_directions(void **state) {
+    (void)state;
+    struct random r = {9};
+    for (int i = 0; i < 400; i++) {
+        const struct shape s = random_shape(&r);
+        const bool extreme = i % 4 == 0;
+        struct directions d;
+        struct buffer x = random_rows(&r, s, extreme), expected = marked_rows(s);
+        random_directions(&r, s.width, &d);
+        EACH_TABLE {
+            struct buffer found = marked_rows(s);
+            tables[t]->scale_directions(&d.all, x.data, s.stride, s.rows, s.width, d.factors, found.data,
+                                        s.stride);
+            check_padding(&found, s);
+            if (t == 0) memcpy(expected.data, found.data, found.count * sizeof(float));
+            assert_same_bits(expected.data, found.data, found.count, "%s, width %zu", tables[t]->name,
+                             s.width);
+            buffer_destroy(&found);
+        }
+        for (size_t row = 0; row < s.rows && !extreme; row++)
+            check_directions(&d, x.data + row * s.stride, s.width, expected.data + row * s.stride);
+        buffer_destroy(&expected);
+        buffer_destroy(&x);
+    }
+}
+
 static double exact_mean(const float *x, size_t width) {
     double sum = 0;
     for (size_t i = 0; i < width; i++) sum += (double)x[i];
@@ -379,6 +438,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_row_scales),
         cmocka_unit_test(test_row_scales_lane_order),
+        cmocka_unit_test(test_scale_directions),
         cmocka_unit_test(test_normalize_rows),
         cmocka_unit_test(test_gate_rows),
         cmocka_unit_test(test_hadamard_rows),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <math.h>
+#include <string.h>
 
 #include "engine/kernel/template/announce.h"
 #include "engine/kernel/template/vector_math.h"
@@ -48,6 +49,44 @@ void KERNEL_FUNCTION(row_scales)(enum row_norm norm, const float *x, size_t stri
         float sum = 0.0f, squares = 0.0f;
         if (norm != ROW_NORM_NONE) rows_sums(x + r * stride, width, 0.0f, &sum, &squares);
         scale[r] = rows_scale(norm, sum, squares, divisor, eps);
+    }
+}
+
+/* x . direction */
+VECTOR_INLINE float rows_product(const float *x, const float *direction, size_t columns) {
+    struct vector sums = vector_splat(0.0f);
+    for (size_t i = 0; i < columns; i += KERNEL_LANES) {
+        const size_t lanes = rows_lanes(i, columns);
+        sums = vector_fma(vector_load_first(direction + i, lanes), vector_load_first(x + i, lanes), sums);
+    }
+    return vector_sum(sums);
+}
+
+/* out += t * direction */
+VECTOR_INLINE void rows_add_direction(float t, const float *direction, size_t columns, float *out) {
+    const struct vector factor = vector_splat(t);
+    for (size_t i = 0; i < columns; i += KERNEL_LANES) {
+        const size_t lanes = rows_lanes(i, columns);
+        const struct vector d = vector_load_first(direction + i, lanes),
+                            o = vector_load_first(out + i, lanes);
+        vector_store_first(out + i, vector_fma(factor, d, o), lanes);
+    }
+}
+
+void KERNEL_FUNCTION(scale_directions)(const struct row_directions *d, const float *x, size_t x_stride,
+                                       size_t rows, size_t width, const float *factors, float *out,
+                                       size_t out_stride) {
+    announce_read_floats(x, x_stride, rows, width);
+    announce_read_floats(d->entries, 0, 1, d->count * d->columns);
+    announce_read_floats(factors, 0, 1, d->count);
+    announce_write_floats(out, out_stride, rows, width);
+    for (size_t r = 0; r < rows; r++, x += x_stride, out += out_stride) {
+        memcpy(out, x, width * sizeof *out);
+        for (size_t i = 0; i < d->count; i++) {
+            const float *direction = d->entries + i * d->columns;
+            const float product = rows_product(x + d->first[i], direction, d->columns);
+            rows_add_direction(factors[i] * product, direction, d->columns, out + d->first[i]);
+        }
     }
 }
 

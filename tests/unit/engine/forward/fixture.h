@@ -21,15 +21,17 @@ struct fixture {
     struct forward *forward;
 };
 
-/* workers: the fixture's from now on. */
-static inline void fixture_init_workers(struct fixture *f, const char *folder, enum norm_form form,
-                                        enum weight_type weights, struct workers *workers) {
+/* workers: the fixture's from now on. prepare: of the model before it is packed, or NULL. */
+static inline void fixture_init_prepared(struct fixture *f, const char *folder, enum norm_form form,
+                                         enum weight_type weights, struct workers *workers,
+                                         void (*prepare)(struct fixture *f)) {
     struct error e = {0};
     const struct kernel_table *kernels;
     const char *path = folder[0] == '/' ? folder : test_source_path(folder);
     *f = (struct fixture){.workers = workers};
     folded_place_init(&f->place, path, form);
     if (weight_type_is_rotated(weights)) folded_model_rotate(&f->place.folded);
+    if (prepare) prepare(f);
     assert_ok(kernel_select(KERNEL_ISA_AUTO, &kernels, &e));
     assert_ok(packed_model_init(&f->packed, &f->place.folded, MATMUL_OWN,
                                 packed_types_of(weights, HEAD_WEIGHTS_AUTO), f->workers, NULL, NULL, &e));
@@ -44,6 +46,11 @@ static inline void fixture_init_workers(struct fixture *f, const char *folder, e
     const struct forward_limits limits = {
         .rows_max = ROWS_MAX, .logit_rows_max = ROWS_MAX, .entries_max = ENTRIES_MAX};
     assert_ok(forward_create(&f->packed, &f->pool, kernels, f->workers, &limits, &f->forward, &e));
+}
+
+static inline void fixture_init_workers(struct fixture *f, const char *folder, enum norm_form form,
+                                        enum weight_type weights, struct workers *workers) {
+    fixture_init_prepared(f, folder, form, weights, workers, NULL);
 }
 
 static inline void fixture_init_threads(struct fixture *f, const char *folder, enum norm_form form,

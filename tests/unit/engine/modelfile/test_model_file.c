@@ -287,6 +287,29 @@ static void test_massive_layers(void **state) {
     model_file_close(&p);
 }
 
+/* Different numbers, beside int8 that is rotated. */
+static void test_quiet_channels(void **state) {
+    struct place *place = *state;
+    static const char *const refused_lists[] = {"x", ",1", "1,", "1,,2", "1 ,2", "-1", "2,1,2", "000001"};
+    struct error e = {0};
+    struct model_file p;
+    set(place, "quiet_channels", "1");
+    refused_draft(place, STATUS_MALFORMED, "quiet channels|'1'|int8");
+    set(place, "weights", "int8");
+    refused_draft(place, STATUS_MALFORMED, "quiet channels|'1'|rotated");
+    set(place, "layout", PACKED_LAYOUT_ROTATED);
+    for (size_t i = 0; i < sizeof refused_lists / sizeof *refused_lists; i++) {
+        set(place, "quiet_channels", refused_lists[i]);
+        refused_draft(place, STATUS_MALFORMED, "quiet channels|different numbers");
+    }
+    set(place, "quiet_channels", "507,0,99999");
+    place_save(place);
+    assert_ok(model_file_open(place->path, workers, NULL, NULL, &p, &e));
+    assert_int_equal(p.quiet_count, 3);
+    assert_true(p.quiet[0] == 507 && p.quiet[1] == 0 && p.quiet[2] == 99999);
+    model_file_close(&p);
+}
+
 static void test_other_versions_and_layouts(void **state) {
     struct place *place = *state;
     set(place, "version", "2");
@@ -411,6 +434,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_files_that_are_something_else, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calibration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_massive_layers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_quiet_channels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_versions_and_layouts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_false_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_parts, setup, teardown),

@@ -1,0 +1,95 @@
+/* Which channels of a converted file are quiet: what its maker found is what it says, with the same directions and factors; what
+ * the stream does not have is refused. */
+#include "engine/fold/quiet.h"
+#include "engine/loaded/loaded_model.h"
+#include "tests/support/folded_place.h"
+#include "tests/unit/engine/modelfile/fixture.h"
+
+static struct workers *workers;
+
+/* Made in int8, with two such channels. */
+struct fixture {
+    struct place *place;
+    struct folded_place from;
+    struct packed_model packed;
+};
+
+static int setup(void **state) {
+    struct fixture *f = calloc(1, sizeof *f);
+    struct error e = {0};
+    struct folded_model *c = &f->from.folded;
+    f->place = place_create(test_source_path("tests/golden/families/gpt2"), NORM_FORM_RMSNORM,
+                            WEIGHT_TYPE_INT8, workers);
+    folded_place_init(&f->from, f->place->model, NORM_FORM_RMSNORM);
+    folded_model_rotate(c);
+    c->quiet[0] = 7;
+    c->quiet[1] = 2;
+    c->quiet_count = 2;
+    assert_ok(folded_model_quieten(c, workers, &e));
+    assert_ok(packed_model_init(&f->packed, c, MATMUL_OWN,
+                                packed_types_of(WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO), workers, NULL, NULL,
+                                &e));
+    fixture_write(f->place->model, &f->packed, f->place->path);
+    draft_deinit(&f->place->draft);
+    draft_open(&f->place->draft, f->place->path);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *f = *state;
+    packed_model_deinit(&f->packed);
+    folded_place_deinit(&f->from);
+    place_destroy(f->place);
+    free(f);
+    return 0;
+}
+
+static enum status load(const struct place *place, struct loaded_model *model, struct error *e) {
+    const struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
+    return loaded_model_init(model, &options, workers, e);
+}
+
+static void test_they_are_those_that_were_found(void **state) {
+    const struct fixture *f = *state;
+    const struct row_directions *made = &f->packed.quiet.directions;
+    struct error e = {0};
+    struct loaded_model model;
+    assert_ok(load(f->place, &model, &e));
+    const struct row_directions *found = &model.packed.quiet.directions;
+    const struct packed_norm *norm = &model.packed.layers[1].mlp.norm;
+    assert_int_equal(found->count, 2);
+    assert_int_equal(found->columns, made->columns);
+    assert_memory_equal(found->first, made->first, 2 * sizeof *made->first);
+    assert_memory_equal(found->entries, made->entries, 2 * made->columns * sizeof *made->entries);
+    assert_memory_equal(norm->quiet, f->packed.layers[1].mlp.norm.quiet, 2 * sizeof *norm->quiet);
+    assert_true(norm->quiet[0] < 0 && norm->quiet[0] > -1);
+    loaded_model_deinit(&model);
+}
+
+static void refused(struct place *place, const char *channels, const char *words) {
+    struct error e = {0};
+    struct loaded_model model;
+    json_object_set_new(draft_metadata(&place->draft), "quiet_channels", json_string(channels));
+    place_save(place);
+    assert_int_equal(load(place, &model, &e), STATUS_OPTION);
+    assert_says(e.text, words);
+}
+
+static void test_false_claims(void **state) {
+    struct place *place = ((struct fixture *)*state)->place;
+    refused(place, "1,9999", "channel 9999|rotated");
+    refused(place, "", "packed weights|bytes");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_they_are_those_that_were_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_false_claims, setup, teardown),
+    };
+    struct error e = {0};
+    assert_ok(workers_create(2, &workers, &e));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    workers_destroy(workers);
+    return failed;
+}
