@@ -165,7 +165,7 @@ WIDEST static void fold_row(const struct folded_linear *l, double dropped, doubl
     for (size_t k = 0; l->out_scale && k < columns; k++) row[k] *= scale;
     for (size_t k = 0; mean && k < columns; k++) row[k] -= mean[k];
     for (size_t k = 0; weight_scale != 1 && k < columns; k++) row[k] *= weight_scale;
-    for (size_t k = 0; quiet && k < columns; k++) row[k] /= quiet[k];
+    for (size_t k = 0; quiet && k < columns; k++) row[k] *= quiet[k];
 }
 
 size_t folded_columns_end(const struct folded_linear *l, size_t column, size_t wanted) {

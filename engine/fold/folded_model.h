@@ -34,7 +34,7 @@ struct folded_norm {
     double *gain, *shift; /* [width] or NULL; owned */
     /* Of a folded one whose stream has loud channels, or NULL: what it multiplies each entry of the stream by, as it was
      * before the rotation (quiet.h): 1 but for those; owned. */
-    double *quiet; /* [stream_width] */
+    double *quiet; /* [stream_width], and behind them 1 over each */
 };
 
 /* One or more linears of the checkpoint that read the same input, stacked (q, k, v; gate, up). */
@@ -43,7 +43,8 @@ struct folded_linear {
     size_t part_count;
     size_t out, in;             /* after folding */
     const double *gain, *shift; /* folded at the input side; [in of the checkpoint] or NULL; borrowed */
-    const double *quiet; /* of the norm it reads: its columns are divided by these; [in] or NULL; borrowed */
+    const double
+        *quiet; /* of the norm it reads: its columns are multiplied by these; [in] or NULL; borrowed */
     const double *out_scale; /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
     bool compress_in, centre_out;
     double weight_scale, bias_scale;

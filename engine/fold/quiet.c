@@ -10,9 +10,9 @@
  * 0.77 to 0.98 of five; of those that a small model has by chance, 0.3 at most (docs/decisions.md). */
 #define LEAST_PART 0.5
 #define TOKENS     512 /* that are looked at, or so: as far apart as there are tokens */
-/* What a quiet channel's mean square is taken to be beside the others', as in engine/pack/loud_feedback.c: the factors are
- * fourth roots, so it need not be exact. */
-#define LOUDNESS 100
+/* What a quiet channel's mean square is taken to be beside the others'. The factors are fourth roots, so it need not be exact: by
+ * docs/decisions.md 10, 30 and 100 do the same. */
+#define LOUDNESS 30
 /* Of a channel whose columns are next to nothing. */
 #define LEAST_FACTOR 0.125
 /* Rows of each matrix that are read, or so. */
@@ -77,9 +77,9 @@ static struct reading reading_at(struct folded_model *c, size_t index) {
     return (struct reading){&layer->attention.norm, {&layer->qkv, &layer->up}, one_norm ? 2 : 1};
 }
 
-/* Of columns: those of the quiet channels, and the mean of all. */
+/* Of columns: those of the quiet channels, and the sum of all. */
 struct column_squares {
-    double quiet[LOUD_CHANNELS_MAX], mean;
+    double quiet[LOUD_CHANNELS_MAX], all;
 };
 
 static void add_row(const struct folded_model *c, const struct folded_linear *l, const struct matrix_view *m,
@@ -92,7 +92,7 @@ static void add_row(const struct folded_model *c, const struct folded_linear *l,
         for (size_t k = 0; k < columns; k++) {
             const double weight = at[k] * (l->gain ? l->gain[column + k] : 1);
             at[k] = weight * weight;
-            squares->mean += at[k] / (double)c->stream_width;
+            squares->all += at[k];
         }
         for (size_t i = 0; i < c->quiet_count; i++)
             if (c->quiet[i] >= column && c->quiet[i] - column < columns)
@@ -120,14 +120,15 @@ static double factor_of(double square, double mean) {
 static void set_factors(void *context, size_t index, size_t worker) {
     struct folded_model *c = context;
     const struct reading reading = reading_at(c, index);
-    struct column_squares squares = {.mean = 0};
-    double *quiet = reading.norm->quiet;
+    struct column_squares squares = {.all = 0};
+    double *quiet = reading.norm->quiet, *columns = quiet ? quiet + c->stream_width : NULL;
     (void)worker;
     for (size_t i = 0; i < reading.count; i++) add_linear(c, reading.linears[i], &squares);
     for (size_t i = 0; reading.count && i < c->stream_width; i++) quiet[i] = 1;
     for (size_t i = 0; reading.count && i < c->quiet_count; i++)
-        quiet[c->quiet[i]] = factor_of(squares.quiet[i], squares.mean);
-    for (size_t i = 0; i < reading.count; i++) reading.linears[i]->quiet = quiet;
+        quiet[c->quiet[i]] = factor_of(squares.quiet[i], squares.all / (double)c->stream_width);
+    for (size_t i = 0; reading.count && i < c->stream_width; i++) columns[i] = 1 / quiet[i];
+    for (size_t i = 0; i < reading.count; i++) reading.linears[i]->quiet = columns;
 }
 
 enum status folded_model_quieten(struct folded_model *c, struct workers *workers, struct error *e) {
@@ -136,7 +137,7 @@ enum status folded_model_quieten(struct folded_model *c, struct workers *workers
     for (size_t i = 0; i < readings; i++) {
         const struct reading reading = reading_at(c, i);
         if (!reading.count) continue;
-        reading.norm->quiet = memory_aligned(c->stream_width, sizeof(double), "quiet channels", e);
+        reading.norm->quiet = memory_aligned(2 * c->stream_width, sizeof(double), "quiet channels", e);
         if (!reading.norm->quiet) return STATUS_NO_MEMORY;
     }
     workers_run(workers, set_factors, c, readings);

@@ -82,6 +82,15 @@ static void run_row_scales(struct bench_kernels *b, const struct kernel_table *k
     k->row_scales(ROW_NORM_CRMS, b->x, WIDTH, w->rows, WIDTH, WIDTH + 1, 1e-5f, b->out);
 }
 
+/* Of a few channels, one block of a rotation each. */
+static void run_directions(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {
+    enum { COLUMNS = KERNEL_HADAMARD_ORDER };
+    static const size_t first[] = {0, COLUMNS, 2 * COLUMNS, 3 * COLUMNS, 4 * COLUMNS};
+    const struct row_directions d = {
+        .count = sizeof first / sizeof *first, .columns = COLUMNS, .first = first, .entries = b->x};
+    k->scale_directions(&d, b->x, WIDTH, w->rows, WIDTH, b->x, b->out, WIDTH);
+}
+
 static void run_normalize(struct bench_kernels *b, const struct kernel_table *k, const struct work *w) {
     k->normalize_rows(ROW_NORM_LAYERNORM, b->x, WIDTH, w->rows, WIDTH, WIDTH, 1e-5f, NULL, NULL, b->out,
                       WIDTH);
@@ -166,6 +175,7 @@ static const struct work works[] = {
     {"convert", WEIGHT_TYPE_INT8, 16, run_convert},
     {"epilogue", WEIGHT_TYPE_F32, 16, run_epilogue},
     {"row_scales", WEIGHT_TYPE_F32, 16, run_row_scales},
+    {"directions", WEIGHT_TYPE_F32, 16, run_directions},
     {"normalize", WEIGHT_TYPE_F32, 16, run_normalize},
     {"gate", WEIGHT_TYPE_F32, 16, run_gate},
     {"hadamard", WEIGHT_TYPE_F32, 16, run_hadamard},
