@@ -110,7 +110,8 @@ static void gemm_k_block(const struct gemm *m, size_t row, size_t rows, const fl
 
 static void gemm_epilogue(const struct gemm *m, size_t row, size_t rows, size_t panel,
                           float (*sums)[KERNEL_PANEL]) {
-    for (size_t r = 0; r < rows; r++) epilogue_panel_sums(m, row + r, panel * KERNEL_PANEL, 1.0f, sums[r]);
+    for (size_t r = 0; r < rows; r++)
+        epilogue_panel_sums(m, row + r, panel * KERNEL_PANEL, 1.0f, sums[r], true);
 }
 
 /* Which block of the rows of a panel this is. The first brings the panel's blocks of k from memory. */

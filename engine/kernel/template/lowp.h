@@ -112,6 +112,7 @@ struct lowp_kernel {
     lowp_unpack_fn *unpack;
     size_t tile_rows, part_k; /* part_k: SIZE_MAX for all k at once */
     size_t few_rows;
+    bool prefetches_output; /* of more than LOWP_NEAR_ROWS: of fewer the second-level cache may have it */
 };
 
 /* Rows and panel of the output that parts of k add up to. */
@@ -121,12 +122,12 @@ struct lowp_block {
 };
 
 VECTOR_INLINE void lowp_block_epilogue(const struct lowp_block *b, enum weight_type type, size_t first,
-                                       size_t rows, float (*sums)[KERNEL_PANEL]) {
+                                       size_t rows, float (*sums)[KERNEL_PANEL], bool prefetched) {
     const size_t padded = kernel_padded_k(b->m->base.k);
     for (size_t r = first; r < first + rows; r++) {
         const unsigned char *x = b->m->x + (b->row + r) * b->row_bytes;
         const float scale = type == WEIGHT_TYPE_INT4 ? lowp_row_scale(x, padded) : 1.0f;
-        epilogue_panel_sums(&b->m->base, b->row + r, b->panel * KERNEL_PANEL, scale, sums[r]);
+        epilogue_panel_sums(&b->m->base, b->row + r, b->panel * KERNEL_PANEL, scale, sums[r], !prefetched);
     }
 }
 
@@ -142,12 +143,20 @@ VECTOR_INLINE void lowp_block_part(const struct lowp_block *b, const struct lowp
     struct weight_prefetch prefetch =
         whole ? weight_prefetch_of(tiles > 1 ? next : NULL, bytes, tiles)
               : weight_prefetch_of_strip(part->weights + part->columns.first * 4, bytes);
+    const bool complete = part->end == part->padded,
+               ahead = complete && kernel->prefetches_output && b->rows > LOWP_NEAR_ROWS;
     for (size_t r = 0, height; r < b->rows; r += height, tiles--) {
         height = (b->rows - r + tiles - 1) / tiles;
+        struct output_prefetch output;
+        if (ahead) {
+            output = output_prefetch_of(&b->m->base, b->row + r, height, b->panel * KERNEL_PANEL,
+                                        part->end - part->first);
+            prefetch.output = &output;
+        }
         lowp_microkernel_fn *multiply = r == 0 && kernel->first ? kernel->first : kernel->microkernel;
         multiply(x + r * b->row_bytes, b->row_bytes, height, part, sums + r, &prefetch);
         weight_prefetch_next_tile(&prefetch);
-        if (part->end == part->padded) lowp_block_epilogue(b, kernel->type, r, height, sums);
+        if (complete) lowp_block_epilogue(b, kernel->type, r, height, sums, ahead);
     }
 }
 

@@ -57,6 +57,11 @@ VECTOR_INLINE void int_store_sums(INT_REGISTER (*sum)[PANEL_REGISTERS], size_t r
     }
 }
 
+/* Whether a tile prefetches what it writes: a large one that takes all columns at once. Both numbers are constants. */
+VECTOR_INLINE bool int8_prefetches_output(size_t rows, size_t registers) {
+    return 2 * rows > INT8_ROWS && registers == PANEL_REGISTERS;
+}
+
 /* Adds the products of so many steps of k: `rows` rows by `registers` registers of a panel; both numbers are constants
  * where this is inlined, here and below. */
 VECTOR_INLINE void int8_steps(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
@@ -64,10 +69,16 @@ VECTOR_INLINE void int8_steps(const unsigned char *x, size_t row_bytes, size_t r
                               const struct weight_prefetch *prefetch, struct prefetch_pace *pace) {
     for (size_t i = 0, end; i < steps;) {
         prefetch_burst(pace, 1);
-        for (end = steps - i < pace->period ? steps : i + pace->period; i < end; i++) {
-            weight_prefetch_alone(prefetch, w, INT8_STEP * registers * REGISTER_LANES);
-            int8_step(x, row_bytes, rows, w, registers, sum);
-            x += INT8_STEP, w += INT8_STEP * KERNEL_PANEL;
+        end = steps - i < pace->period ? steps : i + pace->period;
+        while (i < end) {
+            const size_t most = int8_prefetches_output(rows, registers)
+                                    ? output_prefetch_row(prefetch->output) / INT8_STEP
+                                    : SIZE_MAX;
+            for (const size_t stop = end - i < most ? end : i + most; i < stop; i++) {
+                weight_prefetch_alone(prefetch, w, INT8_STEP * registers * REGISTER_LANES);
+                int8_step(x, row_bytes, rows, w, registers, sum);
+                x += INT8_STEP, w += INT8_STEP * KERNEL_PANEL;
+            }
         }
     }
 }
@@ -247,10 +258,14 @@ static void int4_unpacked_microkernel(const unsigned char *x, size_t row_bytes, 
 }
 #endif
 
-#define INT_PART_K (LOWP_PART_BYTES / KERNEL_PANEL)
+#define INT8_PREFETCHES_OUTPUT (INT8_REGISTERS(INT8_ROWS) == PANEL_REGISTERS)
+#define INT_PART_K             (LOWP_PART_BYTES / KERNEL_PANEL)
 
-static const struct lowp_kernel int8_kernel = {
-    .type = WEIGHT_TYPE_INT8, .microkernel = int8_microkernel, .tile_rows = INT8_ROWS, .part_k = INT_PART_K};
+static const struct lowp_kernel int8_kernel = {.type = WEIGHT_TYPE_INT8,
+                                               .microkernel = int8_microkernel,
+                                               .tile_rows = INT8_ROWS,
+                                               .part_k = INT_PART_K,
+                                               .prefetches_output = INT8_PREFETCHES_OUTPUT};
 static const struct lowp_kernel int4_kernel = {
     .type = WEIGHT_TYPE_INT4, .microkernel = int4_microkernel, .tile_rows = INT4_ROWS, .part_k = INT_PART_K};
 #ifdef INT8_MANY
@@ -263,6 +278,7 @@ static const struct lowp_kernel int4_unpacked_kernel = {.type = WEIGHT_TYPE_INT4
                                                         .microkernel = int4_unpacked_microkernel,
                                                         .unpack = INT4_UNPACK,
                                                         .tile_rows = INT8_ROWS,
+                                                        .prefetches_output = INT8_PREFETCHES_OUTPUT,
                                                         .part_k = INT_PART_K,
                                                         .few_rows = 2 * INT4_ROWS};
 LOWP_DEFINE_GEMM(int4, int4_kernel, int4_unpacked_kernel, LOWP_PART_BYTES)
