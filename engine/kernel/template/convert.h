@@ -75,17 +75,25 @@ VECTOR_INLINE size_t convert_end(const struct activation_rows *rows) {
     return rows->end == 0 || rows->end == rows->k ? kernel_padded_k(rows->k) : rows->end;
 }
 
+/* The largest of all groups first, which stand where the scales go: a group's columns wait for its largest, and would wait for
+ * each in turn. */
 VECTOR_INLINE void convert_row_int8(const struct activation_rows *rows, const float *x, unsigned char *out) {
     const size_t padded = kernel_padded_k(rows->k), group = kernel_int8_group_k(rows->k),
-                 last = convert_end(rows);
-    unsigned char *scales = out + padded + rows->first / group * sizeof(float),
-                  *sums = scales + kernel_int8_groups(rows->k) * sizeof(float);
-    for (size_t i = rows->first; i < last; i += group, scales += sizeof(float), sums += sizeof(int32_t)) {
+                 last = convert_end(rows), bytes = kernel_int8_groups(rows->k) * sizeof(float);
+    unsigned char *scale = out + padded + rows->first / group * sizeof(float);
+    for (size_t i = rows->first, g = 0; i < last; i += group, g += sizeof(float)) {
         const size_t end = last - i < group ? last : i + group;
-        const struct quantization q = quantization_of(convert_largest(x, rows->smoothing, rows->k, i, end));
+        const float largest = convert_largest(x, rows->smoothing, rows->k, i, end);
+        memcpy(scale + g, &largest, sizeof largest);
+    }
+    for (size_t i = rows->first; i < last; i += group, scale += sizeof(float)) {
+        const size_t end = last - i < group ? last : i + group;
+        float largest;
+        memcpy(&largest, scale, sizeof largest);
+        const struct quantization q = quantization_of(largest);
         const int32_t sum = convert_columns(rows, x, i, end, q, (int8_t *)out);
-        memcpy(scales, &q.scale, sizeof q.scale);
-        memcpy(sums, &sum, sizeof sum);
+        memcpy(scale, &q.scale, sizeof q.scale);
+        memcpy(scale + bytes, &sum, sizeof sum);
     }
 }
 
