@@ -255,6 +255,7 @@ static void normalize_projections(struct forward *f, size_t first, size_t count,
 
 void attention_run(struct forward *f, size_t layer) {
     if (f->halted) return;
+    f->stage = FORWARD_STAGE_ATTENTION;
     struct attention_step step = {.forward = f, .layer = layer};
     if (f->description->qk_norm == QK_NORM_WHOLE)
         forward_each_block(f, f->row_count, normalize_projections, &f->model->layers[layer]);

@@ -5,10 +5,12 @@
 
 /* ---- input projections ---- */
 
-static struct linear_call input_call(const struct forward *f, const struct packed_linear *linear,
-                                     struct norm_output normed, float *out, size_t out_stride) {
+static struct linear_call input_call(const struct forward *f, enum forward_stage stage,
+                                     const struct packed_linear *linear, struct norm_output normed,
+                                     float *out, size_t out_stride) {
     return (struct linear_call){
         .linear = linear,
+        .stage = stage,
         .x = normed.x,
         .x_stride = normed.stride,
         .rows = f->row_count,
@@ -19,9 +21,10 @@ static struct linear_call input_call(const struct forward *f, const struct packe
 }
 
 static void run_qkv(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
-    const struct linear_call qkv = input_call(f, &layer->qkv, normed, f->qkv, f->qkv_stride),
-                             values = input_call(f, &layer->values, normed, f->qkv + layer->qkv.out,
-                                                 f->qkv_stride);
+    const struct linear_call qkv =
+                                 input_call(f, FORWARD_STAGE_QKV, &layer->qkv, normed, f->qkv, f->qkv_stride),
+                             values = input_call(f, FORWARD_STAGE_QKV, &layer->values, normed,
+                                                 f->qkv + layer->qkv.out, f->qkv_stride);
     if (layer->values.out)
         linear_run_joined(f, &qkv, &values);
     else
@@ -29,7 +32,8 @@ static void run_qkv(struct forward *f, const struct packed_layer *layer, struct 
 }
 
 static void run_up(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
-    struct linear_call call = input_call(f, &layer->up, normed, f->hidden, f->hidden_stride);
+    struct linear_call call =
+        input_call(f, FORWARD_STAGE_MLP_INPUT, &layer->up, normed, f->hidden, f->hidden_stride);
     call.activation = f->description->gated ? ACTIVATION_NONE : f->description->activation;
     linear_run(f, &call);
 }
@@ -51,6 +55,7 @@ static void gate_block(struct forward *f, size_t first, size_t count, const void
 
 /* What an output projection reads. */
 struct output_input {
+    enum forward_stage stage; /* of the projection */
     float *x;
     size_t stride;
     forward_columns_fn make; /* of x; or NULL: it is there */
@@ -60,6 +65,7 @@ static void run_output(struct forward *f, const struct packed_linear *linear, co
                        const float *residual, float *out) {
     linear_run(f, &(struct linear_call){
                       .linear = linear,
+                      .stage = in->stage,
                       .x = in->x,
                       .x_stride = in->stride,
                       .make = in->make,
@@ -174,15 +180,19 @@ static void norm_inner(struct forward *f, const struct packed_sublayer *s, const
 }
 
 static void finish_attention(struct forward *f, const struct packed_layer *layer) {
-    const struct output_input in = {.x = f->heads, .stride = f->heads_stride};
+    const struct output_input in = {
+        .stage = FORWARD_STAGE_ATTENTION_OUTPUT, .x = f->heads, .stride = f->heads_stride};
     norm_inner(f, &layer->attention, &in);
     add_output(f, &layer->attention, &in);
 }
 
 static void finish_mlp(struct forward *f, const struct packed_layer *layer) {
-    struct output_input in = {.x = f->hidden, .stride = f->hidden_stride};
-    if (f->description->gated)
-        in = (struct output_input){.x = f->gated, .stride = f->gated_stride, .make = gate_columns};
+    struct output_input in = {.stage = FORWARD_STAGE_MLP_OUTPUT, .x = f->hidden, .stride = f->hidden_stride};
+    if (f->description->gated) {
+        in.x = f->gated;
+        in.stride = f->gated_stride;
+        in.make = gate_columns;
+    }
     if (in.make && layer->mlp.inner_norm.width) { /* which needs whole rows */
         forward_defer(f, f->row_count, gate_block, NULL, 0);
         in.make = NULL;

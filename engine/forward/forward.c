@@ -263,6 +263,7 @@ static void plan_rows(struct forward *f, const struct step_entry *entries, size_
     f->entry_count = count;
     f->row_count = f->logit_count = f->order_at = f->deferred_count = 0;
     f->halted = false;
+    f->stage = FORWARD_STAGE_BEGIN;
     for (size_t i = 0; i < count; i++) {
         const struct step_entry *entry = &entries[i];
         size_t end = entry->first_position + entry->count;
@@ -293,6 +294,10 @@ void forward_step(struct forward *f, const struct step_entry *entries, size_t co
     forward_flush(f);
     hidden_run(f);
     head_run(f);
+}
+
+enum forward_stage forward_stage(const struct forward *f) {
+    return f->stage;
 }
 
 /* ---- a layer at a time ---- */

@@ -62,6 +62,20 @@ size_t forward_hidden_scratch(const struct packed_model *model);
  * first forward_hidden_width() are the result. Between two steps any thread, and several at once. */
 void forward_hidden(const struct forward *f, size_t entry, size_t row, double *out);
 
+/* What a step is at: for who observes its workers. Conversions and norms in front of a linear are its inputs. */
+enum forward_stage {
+    FORWARD_STAGE_BEGIN, /* embeddings and angles */
+    FORWARD_STAGE_INPUTS,
+    FORWARD_STAGE_QKV,
+    FORWARD_STAGE_ATTENTION,
+    FORWARD_STAGE_ATTENTION_OUTPUT,
+    FORWARD_STAGE_MLP_INPUT,
+    FORWARD_STAGE_MLP_OUTPUT,
+    FORWARD_STAGE_HEAD,
+    FORWARD_STAGE_COUNT
+};
+enum forward_stage forward_stage(const struct forward *f);
+
 /* What the rotary frequencies of a sequence depend on that may grow to `length` positions (rotary_length() of
  * engine/model/rotary.h): equal values, equal keys in the cache. */
 size_t forward_rotary_length(const struct forward *f, size_t length);

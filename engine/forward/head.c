@@ -68,6 +68,7 @@ void head_run(struct forward *f) {
     if (f->dual) gather(f, f->dual, f->last_dual);
     struct norm_output normed = final_norm(f, rows);
     struct linear_call call = {.linear = &m->head,
+                               .stage = FORWARD_STAGE_HEAD,
                                .x = normed.x,
                                .x_stride = normed.stride,
                                .row_scale = normed.row_scale,
@@ -77,8 +78,11 @@ void head_run(struct forward *f) {
         call.out = f->projected;
         call.out_stride = f->projected_stride;
         linear_run(f, &call);
-        call = (struct linear_call){
-            .linear = &m->head, .x = f->projected, .x_stride = f->projected_stride, .rows = rows};
+        call = (struct linear_call){.linear = &m->head,
+                                    .stage = FORWARD_STAGE_HEAD,
+                                    .x = f->projected,
+                                    .x_stride = f->projected_stride,
+                                    .rows = rows};
     }
     call.out_stride = f->logits_stride;
     call.out = f->logits + m->common.out;

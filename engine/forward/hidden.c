@@ -19,6 +19,7 @@ void hidden_run(struct forward *f) {
     if (m->final_norm.width) normed = norm_defer(f, &m->final_norm, f->stream, f->row_count);
     const size_t order_at = f->order_at;
     linear_run(f, &(struct linear_call){.linear = &m->project_out,
+                                        .stage = FORWARD_STAGE_HEAD,
                                         .x = normed.x,
                                         .x_stride = normed.stride,
                                         .row_scale = normed.row_scale,

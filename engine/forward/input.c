@@ -166,6 +166,7 @@ void inputs_prepare(struct forward *f, struct linear_inputs *inputs) {
     const bool converting = converts(inputs), by_columns = f->deferred_count == 0 && inputs->count == 1;
     assert(f->deferred_count == 0 || f->deferred_rows == call->rows);
     assert(!call->make || inputs->count == 1);
+    f->stage = FORWARD_STAGE_INPUTS;
     inputs->made |= !call->make;
     size_t parts = by_columns && converting ? parts_of(f, call->rows, linear->in, step) : 1;
     if (parts > 1) {

@@ -321,6 +321,7 @@ static void run_own(struct forward *f, const struct linear_call *const *call, si
         at += divide_up(rows * kernel_row_bytes(linear->type, linear->in), KERNEL_ALIGN) * KERNEL_ALIGN;
     }
     inputs_prepare(f, &inputs);
+    f->stage = call[0]->stage;
     workers_run(f->workers, run_tile, &g, g.now->tiles);
 }
 

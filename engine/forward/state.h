@@ -98,7 +98,8 @@ struct forward {
     /* the current step */
     const struct step_entry *entries;
     size_t entry_count, row_count, logit_count;
-    size_t order_at;         /* of the linear that runs next */
+    size_t order_at; /* of the linear that runs next */
+    enum forward_stage stage;
     struct row_origin *rows; /* [rows_max] */
     size_t *first_row;       /* [entries_max + 1]: of each entry */
 
@@ -136,6 +137,7 @@ typedef void (*forward_columns_fn)(const struct forward *f, size_t row, size_t r
 /* out = activation(scale * x W' + bias) + residual, over all workers; in the order of forward->order. */
 struct linear_call {
     const struct packed_linear *linear;
+    enum forward_stage stage;
     float *x; /* only read, but for what make and may_rotate say */
     size_t x_stride, rows;
     forward_columns_fn make; /* of x; or NULL: it is there, but for what was deferred */

@@ -123,13 +123,21 @@ enum status bench_measure_threads(struct threads_costs *costs, double *barrier, 
     return status;
 }
 
+/* Of enum forward_stage. */
+const char *const bench_stage_names[BENCH_STAGES] = {
+    "embeddings",       "norms, conversions", "qkv",        "attention",
+    "attention output", "MLP input",          "MLP output", "head"};
+_Static_assert(BENCH_STAGES == FORWARD_STAGE_COUNT, "each has a name");
+
 /* ---- the runs of a step -------------------------------------------------------------------------------- */
 
 /* Times of the runs of an item. The first time it only counts them; then there is room for all. */
 struct recording {
+    const struct forward *forward;
     struct threads_run *runs;
-    double *tiles; /* [tile_count]: seconds of each, run by run, the least of all repetitions */
-    double *gaps;  /* [run_count]: likewise before each run but the first */
+    enum forward_stage *stages; /* [run_count] */
+    double *tiles;              /* [tile_count]: seconds of each, run by run, the least of all repetitions */
+    double *gaps;               /* [run_count]: likewise before each run but the first */
     size_t run_count, tile_count;
     size_t run, tile; /* at hand */
     double last;      /* when the last event was */
@@ -167,6 +175,7 @@ static void record(void *context, size_t tiles, enum workers_event event) {
         if (r->run > 0 && r->gaps && seconds < r->gaps[r->run]) r->gaps[r->run] = seconds;
         if (r->runs)
             r->runs[r->run] = (struct threads_run){.tiles = tiles, .tile_seconds = r->tiles + r->tile};
+        if (r->stages) r->stages[r->run] = forward_stage(r->forward);
         break;
     case WORKERS_TILE_ENDS:
         if (r->tiles && seconds < r->tiles[r->tile]) r->tiles[r->tile] = seconds;
@@ -192,7 +201,8 @@ static enum status make_room(struct recording *r, struct error *e) {
     r->runs = memory_aligned(r->run_count + 1, sizeof *r->runs, "bench", e);
     r->tiles = memory_aligned(r->tile_count + 1, sizeof *r->tiles, "bench", e);
     r->gaps = memory_aligned(r->run_count + 1, sizeof *r->gaps, "bench", e);
-    if (!r->runs || !r->tiles || !r->gaps) return STATUS_NO_MEMORY;
+    r->stages = memory_aligned(r->run_count + 1, sizeof *r->stages, "bench", e);
+    if (!r->runs || !r->tiles || !r->gaps || !r->stages) return STATUS_NO_MEMORY;
     for (size_t i = 0; i < r->tile_count; i++) r->tiles[i] = INFINITY;
     for (size_t i = 0; i < r->run_count; i++) r->gaps[i] = INFINITY;
     return STATUS_OK;
@@ -203,9 +213,9 @@ static void add_tiles(struct recording *r) {
         for (size_t t = 0; t < r->runs[i].tiles; t++) r->runs[i].seconds += r->runs[i].tile_seconds[t];
 }
 
-/* The item again and again; *between: what its thread does between the runs. */
+/* The item again and again. */
 static enum status record_item(struct bench_model *m, const struct bench_item *item, struct recording *r,
-                               double *between, struct error *e) {
+                               struct error *e) {
     r->clock = clock_cost();
     enum status status = run_once(m, item, r, e);
     if (status == STATUS_OK) status = make_room(r, e);
@@ -213,24 +223,42 @@ static enum status record_item(struct bench_model *m, const struct bench_item *i
         status = run_once(m, item, r, e);
         assert(status != STATUS_OK || (r->run == r->run_count && r->tile == r->tile_count));
     }
-    if (status != STATUS_OK) return status;
-    add_tiles(r);
-    *between = 0;
-    for (size_t i = 1; i < r->run_count; i++) *between += r->gaps[i];
+    if (status == STATUS_OK) add_tiles(r);
     return status;
 }
 
+static void add_part(struct bench_threads_part *to, const struct bench_threads_part *part) {
+    to->runs += part->runs;
+    to->serial += part->serial;
+    to->alone += part->alone;
+    to->seconds += part->seconds;
+    to->ideal += part->ideal;
+}
+
+/* In front of a linear rows are made that it reads. */
+static enum forward_stage stage_before(enum forward_stage stage) {
+    return stage == FORWARD_STAGE_BEGIN || stage == FORWARD_STAGE_ATTENTION ? stage : FORWARD_STAGE_INPUTS;
+}
+
 static void simulate(const struct recording *r, const struct threads_costs *costs, size_t threads,
-                     double between, struct bench_threads *out) {
+                     struct bench_threads *out) {
     const struct threads_costs free_lines = {0};
-    *out = (struct bench_threads){
-        .runs = r->run_count, .serial = between, .alone = between, .seconds = between, .ideal = between};
+    *out = (struct bench_threads){0};
     for (size_t i = 0; i < r->run_count; i++) {
-        out->alone += r->runs[i].seconds;
-        out->serial += r->runs[i].tiles <= 1 ? r->runs[i].seconds : 0;
-        out->seconds += threads_model_run(costs, &r->runs[i], threads);
-        out->ideal += threads_model_run(&free_lines, &r->runs[i], threads);
+        const struct threads_run *run = &r->runs[i];
+        const double gap = i > 0 ? r->gaps[i] : 0;
+        const struct bench_threads_part before = {.serial = gap, .alone = gap, .seconds = gap, .ideal = gap};
+        const struct bench_threads_part part = {
+            .runs = 1,
+            .serial = run->tiles <= 1 ? run->seconds : 0,
+            .alone = run->seconds,
+            .seconds = threads_model_run(costs, run, threads),
+            .ideal = threads_model_run(&free_lines, run, threads),
+        };
+        add_part(&out->stage[stage_before(r->stages[i])], &before);
+        add_part(&out->stage[r->stages[i]], &part);
     }
+    for (size_t i = 0; i < BENCH_STAGES; i++) add_part(&out->all, &out->stage[i]);
 }
 
 /* With a forward pass of its own, whose scratch is for so many workers. */
@@ -240,19 +268,20 @@ enum status bench_simulate_threads(struct bench_model *m, const struct bench_ite
     struct workers *workers = NULL;
     struct forward *forward = NULL, *kept = m->forward;
     struct recording r = {0};
-    double between = 0;
     enum status status = workers_create_alone(threads, &workers, e);
     if (status == STATUS_OK) status = bench_forward_create(m, workers, &forward, e);
     if (status == STATUS_OK) {
         workers_observe(workers, record, &r);
         m->forward = forward;
-        status = record_item(m, item, &r, &between, e);
+        r.forward = forward;
+        status = record_item(m, item, &r, e);
         m->forward = kept;
     }
-    if (status == STATUS_OK) simulate(&r, costs, threads, between, out);
+    if (status == STATUS_OK) simulate(&r, costs, threads, out);
     forward_destroy(forward);
     workers_destroy(workers);
     free(r.runs);
+    free(r.stages);
     free(r.tiles);
     free(r.gaps);
     return status;

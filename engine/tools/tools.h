@@ -99,14 +99,20 @@ enum status bench_measure_threads(struct threads_costs *costs, double *barrier, 
 
 /* The item on so many threads, simulated: its runs are split as for these, timed one after another on this thread, and
  * laid side by side. */
-struct bench_threads {
+struct bench_threads_part {
     size_t runs; /* of tiles, that end with a barrier */
     /* Seconds that one thread works alone whatever their number: between runs, and in those of one tile. */
     double serial;
-    double alone;   /* seconds of the item on one thread, */
+    double alone;   /* seconds on one thread, */
     double seconds; /* on so many, */
     double ideal;   /* and on so many if cache lines cost nothing */
 };
+/* A step, and what it is made of. */
+#define BENCH_STAGES 8
+struct bench_threads {
+    struct bench_threads_part all, stage[BENCH_STAGES];
+};
+extern const char *const bench_stage_names[BENCH_STAGES];
 enum status bench_simulate_threads(struct bench_model *m, const struct bench_item *item,
                                    const struct threads_costs *costs, size_t threads,
                                    struct bench_threads *out, struct error *e);

@@ -7,7 +7,7 @@
 
 static const size_t thread_counts[] = {1, 2, 4, 8, 16, 32, 64};
 
-enum { COUNTS = sizeof thread_counts / sizeof *thread_counts };
+enum { COUNTS = sizeof thread_counts / sizeof *thread_counts, STAGE_THREADS_MIN = 16 };
 
 /* Where nobody chose: a step of one sequence has the least to share out, one of 16 is what servers run. */
 static bool is_chosen(const struct config *config, const struct bench_choice *choice, size_t i) {
@@ -15,41 +15,88 @@ static bool is_chosen(const struct config *config, const struct bench_choice *ch
     return config->works ? choice->works[i] : strcmp(name, "decode-1") == 0 || strcmp(name, "decode-16") == 0;
 }
 
-static void print_line(const char *work, size_t threads, const struct bench_threads *t, double alone) {
-    printf("%-18s %7zu %10.3f %9.1f %9.1f %9.1f %11.1f %%\n", work, threads, 1e3 * t->seconds,
-           1e6 * t->serial, 1e6 * (t->ideal - t->serial - (alone - t->serial) / (double)threads),
-           1e6 * (t->seconds - t->ideal), 100 * alone / t->seconds / (double)threads);
+/* A step, or a stage of it, and what it takes one thread. */
+struct line {
+    const char *name;
+    size_t threads;
+    struct bench_threads_part part;
+    double alone;
+};
+
+static void print_line(const struct line *l) {
+    const struct bench_threads_part *p = &l->part;
+    const double even = (l->alone - p->serial) / (double)l->threads;
+    printf("%-18s %7zu %10.3f %9.1f %9.1f %9.1f %11.1f %%\n", l->name, l->threads, 1e3 * p->seconds,
+           1e6 * p->serial, 1e6 * (p->ideal - p->serial - even), 1e6 * (p->seconds - p->ideal),
+           100 * l->alone / p->seconds / (double)l->threads);
     fflush(stdout);
 }
 
-static void add_line(json_t *rows, const char *work, size_t threads, const struct bench_threads *t,
-                     double alone) {
-    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f}", "work", work, "threads",
-                                          (json_int_t)threads, "runs", (json_int_t)t->runs, "seconds",
-                                          t->seconds, "serial_seconds", t->serial, "seconds_without_pool",
-                                          t->ideal, "efficiency", alone / t->seconds / (double)threads));
+static json_t *json_line(const char *key, const struct line *l) {
+    const struct bench_threads_part *p = &l->part;
+    return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f}", key, l->name, "threads", (json_int_t)l->threads,
+                     "runs", (json_int_t)p->runs, "seconds", p->seconds, "serial_seconds", p->serial,
+                     "seconds_without_pool", p->ideal, "efficiency",
+                     l->alone / p->seconds / (double)l->threads);
+}
+
+/* Of a work, by threads; the first is of one. */
+struct work_lines {
+    const char *work;
+    struct bench_threads of[COUNTS];
+};
+
+static struct line line_of(const struct work_lines *w, size_t i) {
+    return (struct line){w->work, thread_counts[i], w->of[i].all, w->of[0].all.alone};
+}
+
+static struct line stage_line_of(const struct work_lines *w, size_t i, size_t stage) {
+    return (struct line){bench_stage_names[stage], thread_counts[i], w->of[i].stage[stage],
+                         w->of[0].stage[stage].alone};
+}
+
+/* Where the time goes with many threads. */
+static void print_stages(const struct work_lines *w) {
+    for (size_t i = 0; i < COUNTS; i++) {
+        if (thread_counts[i] < STAGE_THREADS_MIN) continue;
+        for (size_t stage = 0; stage < BENCH_STAGES; stage++) {
+            const struct line line = stage_line_of(w, i, stage);
+            if (line.part.seconds > 0) print_line(&line);
+        }
+    }
+}
+
+static json_t *json_work_line(const struct work_lines *w, size_t i) {
+    const struct line line = line_of(w, i);
+    json_t *row = json_line("work", &line), *stages = json_array();
+    for (size_t stage = 0; stage < BENCH_STAGES; stage++) {
+        const struct line part = stage_line_of(w, i, stage);
+        if (part.part.seconds > 0) json_array_append_new(stages, json_line("stage", &part));
+    }
+    json_object_set_new(row, "stages", stages);
+    return row;
 }
 
 /* A model whose context is shorter than the work needs passes it over, and says so. */
 static enum status run_work(struct bench_model *model, const struct bench_named_work *work,
                             const struct threads_costs *costs, json_t *rows, struct error *e) {
     struct bench_item item = work->item;
-    double alone = 0;
+    struct work_lines lines = {.work = work->name};
     if (item.work == BENCH_DECODE) item.tokens = 1;
     for (size_t i = 0; i < COUNTS; i++) {
-        struct bench_threads t;
-        enum status status = bench_simulate_threads(model, &item, costs, thread_counts[i], &t, e);
+        enum status status = bench_simulate_threads(model, &item, costs, thread_counts[i], &lines.of[i], e);
         if (status == STATUS_LIMIT && i == 0) {
             if (!rows) printf("%-18s left out: %s\n", work->name, e->text);
             return STATUS_OK;
         }
         if (status != STATUS_OK) return status;
-        if (i == 0) alone = t.alone;
+        const struct line line = line_of(&lines, i);
         if (rows)
-            add_line(rows, work->name, thread_counts[i], &t, alone);
+            json_array_append_new(rows, json_work_line(&lines, i));
         else
-            print_line(work->name, thread_counts[i], &t, alone);
+            print_line(&line);
     }
+    if (!rows) print_stages(&lines);
     return STATUS_OK;
 }
 
