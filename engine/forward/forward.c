@@ -61,6 +61,7 @@ static void set_strides(struct forward *f, size_t threads) {
     f->local_angles = d->position == POSITION_ROTARY ? stride_of(d->rotary.dimensions / 2) : 0;
     f->angle_stride = f->local_angles + stride_of(d->local_rotary.dimensions / 2);
     f->states_max = attention_states(d, threads);
+    f->products_floats = linear_groups_floats(f->model, threads);
     packed_model_each_linear(f->model, raise_lowp_stride, f);
     for (size_t i = 0; i < d->layers; i++)
         raise_lowp_stride_joined(f, &f->model->layers[i].qkv, &f->model->layers[i].values);
@@ -95,6 +96,7 @@ static size_t lay_out_buffers(struct forward *f, float *base) {
         {&f->hidden_states, f->projected_stride ? rows : 0, f->projected_stride},
         {&f->sums, sums_rows, stride_of(widest_linear(f->model))},
         {&f->states, f->states_max, attention_state_floats(f->description)},
+        {&f->products, 1, stride_of(f->products_floats)},
         {&f->lowp_rows, rows > logit_rows ? rows : logit_rows, f->lowp_stride},
     };
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
@@ -124,7 +126,8 @@ static bool make_order(struct forward *f, struct error *e) {
     f->order = memory_aligned(count, sizeof *f->order, "step buffers", e);
     f->joins = memory_aligned(count, sizeof *f->joins, "step buffers", e);
     f->tilings = memory_aligned(count, sizeof *f->tilings, "step buffers", e);
-    if (!f->order || !f->joins || !f->tilings) return false;
+    f->done = memory_aligned(workers_count(f->workers), sizeof *f->done, "step buffers", e);
+    if (!f->order || !f->joins || !f->tilings || !f->done) return false;
     const bool may_join = workers_nodes(f->workers) == 1;
     const struct packed_linear **next = f->order;
     for (size_t i = 0; i < layers; i++) {
@@ -176,7 +179,7 @@ size_t forward_memory_bytes(const struct packed_model *model, const struct worke
     size_t linears = d->layers * BLOCK_LINEARS + HEAD_LINEARS + 1;
     return sizeof f + floats * sizeof(float) + doubles * sizeof(double) +
            limits->rows_max * (sizeof *f.rows + sizeof *f.attention_rows + sizeof *f.attention_order) +
-           entries * (sizeof *f.units + 3 * sizeof(size_t)) +
+           entries * (sizeof *f.units + 3 * sizeof(size_t)) + workers_count(workers) * sizeof *f.done +
            linears * (sizeof *f.order + sizeof *f.tilings + sizeof *f.joins);
 }
 
@@ -220,6 +223,7 @@ void forward_destroy(struct forward *f) {
     free(f->order);
     free(f->joins);
     free(f->tilings);
+    free(f->done);
     free(f);
 }
 

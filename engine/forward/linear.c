@@ -123,6 +123,12 @@ static size_t unit_runs(const struct tiling *tiling, size_t threads) {
     return lower(units, threads * lower(TILES_PER_WORKER, higher(1, worth)));
 }
 
+/* Bytes of weights that the worker with most units reads, as if of panels: by strips an eighth longer. */
+static size_t slowest_bytes(const struct tiling *tiling, const struct unit *unit, size_t threads) {
+    const size_t bytes = divide_up(tiling->units[0], threads) * tiling->bytes[0];
+    return unit->strips == 1 ? bytes * 9 / 8 : bytes;
+}
+
 /* Of panels by all rows, or where there are many by blocks of them. */
 static void make_panel_tiles(struct tiling *tiling, size_t runs, size_t threads) {
     const size_t wanted = divide_up(threads * TILES_PER_WORKER, runs),
@@ -149,7 +155,11 @@ static struct tiling tiling_of(const struct forward *f, const struct packed_line
         tiling.bytes[i] = kernel_panel_bytes(linear[i]->type, linear[i]->in) * unit.strips / PANEL_STRIPS;
         tiling.all_bytes += tiling.units[i] * tiling.bytes[i];
     }
-    if (unit.strips == PANEL_STRIPS && unit.blocks == 1)
+    if (rows == 1 && count == 1)
+        tiling.groups = linear_groups(f, linear[0], slowest_bytes(&tiling, &unit, threads));
+    if (tiling.groups)
+        tiling.tiles = tiling.runs = linear_groups_tiles(linear[0], tiling.groups);
+    else if (unit.strips == PANEL_STRIPS && unit.blocks == 1)
         make_panel_tiles(&tiling, runs, threads);
     else
         tiling.tiles = tiling.runs = unit_runs(&tiling, threads);
@@ -197,6 +207,7 @@ static const void *strip_weights(const struct packed_linear *linear, size_t stri
 /* The first weights of a tile. */
 static const void *tile_weights(const struct packed_linear *const *linear, const struct tiling *tiling,
                                 size_t tile) {
+    if (tiling->groups) return linear_groups_weights(linear[0], tiling->groups, tile);
     const size_t run = tile % tiling->runs;
     for (size_t i = 0; i < tiling->parts; i++) {
         const size_t first = run_start(tiling, run, i);
@@ -285,6 +296,13 @@ static void run_tile(void *context, size_t tile, size_t worker) {
         run_units(g, i, row, run_start(g->now, run, i), run_start(g->now, run + 1, i), prefetch);
 }
 
+static void run_groups(void *context, size_t tile, size_t worker) {
+    const struct tiled_gemm *g = context;
+    struct lowp_gemm gemm = g->gemm[0];
+    gemm.base.prefetch = weights_after(g, tile, worker);
+    linear_groups_tile(g->forward, g->linears[0], &gemm, g->now->groups, tile);
+}
+
 static struct gemm gemm_of(const struct linear_call *call) {
     return (struct gemm){
         .x = call->x,
@@ -322,7 +340,7 @@ static void run_own(struct forward *f, const struct linear_call *const *call, si
     }
     inputs_prepare(f, &inputs);
     f->stage = call[0]->stage;
-    workers_run(f->workers, run_tile, &g, g.now->tiles);
+    workers_run(f->workers, g.now->groups ? run_groups : run_tile, &g, g.now->tiles);
 }
 
 struct epilogue_call {

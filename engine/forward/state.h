@@ -39,6 +39,12 @@ struct tiling {
     size_t blocks, unit_rows; /* units of the same weights, one as a rule; and rows of each */
     size_t all_bytes;         /* that all units read: those of the same weights one after the other */
     size_t runs, block_rows, tiles;
+    size_t groups; /* 0; else tiles are a panel by so many groups of k (linear_groups.c) */
+};
+
+/* A word that several threads change, in a cache line of its own. */
+struct counter {
+    _Alignas(KERNEL_ALIGN) _Atomic uint32_t count;
 };
 
 /* Works on rows [first, +count), each by itself. */
@@ -63,8 +69,9 @@ struct forward {
     /* strides */
     size_t embedding_stride, stream_stride, qkv_stride, heads_stride, hidden_stride, gated_stride,
         projected_stride, logits_stride, angle_stride, alibi_stride, lowp_stride;
-    size_t states_max;   /* states of chunks of keys that a step may have at once */
-    size_t local_angles; /* of a row of angles: where those of local layers start */
+    size_t states_max;      /* states of chunks of keys that a step may have at once */
+    size_t products_floats; /* of products */
+    size_t local_angles;    /* of a row of angles: where those of local layers start */
 
     float *stream;        /* [rows, stream_width]: the residual stream */
     float *normed;        /* [rows, stream_width]: where a norm is not folded, or quietens channels */
@@ -84,6 +91,7 @@ struct forward {
     float *hidden_states; /* [rows, embedding width] where the head is behind a projection, else NULL */
     float *sums;          /* [rows, widest out]: sums of MATMUL_OPENBLAS, before the epilogue */
     float *states;        /* [states_max, attention_state_floats()]: of chunks of keys */
+    float *products;      /* [panels, groups, KERNEL_PANEL]: of a linear whose groups of k are split */
     float *lowp_rows;     /* [rows, lowp_stride]: activations as low-precision kernels read them */
     double *embedding_scratch; /* [workers][embedding_stride] */
     float *alibi;              /* [heads, context] or NULL */
@@ -93,6 +101,7 @@ struct forward {
     const struct packed_linear **order;
     struct tiling *tilings; /* of each, and of those that run together with it, as of the last step */
     bool *joins;            /* by its place in the order: a linear runs together with the one before */
+    struct counter *done;   /* [threads]: parts of a panel, where its groups are split */
     float *memory;
 
     /* the current step */
@@ -149,6 +158,17 @@ struct linear_call {
     bool may_rotate; /* nobody reads x afterwards: a linear that rotates its rows does so in place */
 };
 void linear_run(struct forward *f, const struct linear_call *call);
+
+/* linear_groups.c. Groups of k that a tile of a linear of one row takes; 0: tiles by all k, of which the slowest worker reads so
+ * many bytes of weights, are as good. */
+size_t linear_groups(const struct forward *f, const struct packed_linear *linear, size_t bytes);
+/* Floats of the products of the model's linears that may be split so. */
+size_t linear_groups_floats(const struct packed_model *model, size_t threads);
+size_t linear_groups_tiles(const struct packed_linear *linear, size_t groups);
+const void *linear_groups_weights(const struct packed_linear *linear, size_t groups, size_t tile);
+void linear_groups_tile(const struct forward *f, const struct packed_linear *linear,
+                        const struct lowp_gemm *gemm, size_t groups, size_t tile);
+
 /* A layer's qkv and its values, or the two parts of the head, which read the same rows: in one run, unless each worker is to
  * keep to the weights in the memory of its node, which each linear has by itself (packed_model.c). */
 void linear_run_joined(struct forward *f, const struct linear_call *first, const struct linear_call *second);

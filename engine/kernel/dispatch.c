@@ -21,6 +21,8 @@ static const struct row {
                     .convert_activations = {NULL, convert_bf16_##bf16, convert_int8_##vectors,               \
                                             convert_int4_##vectors},                                         \
                     .gemm_lowp = {NULL, gemm_bf16_##bf16, gemm_int8_##int8, gemm_int4_##int4},               \
+                    .gemm_int8_groups = gemm_int8_groups_##int8,                                             \
+                    .join_int8_groups = join_int8_groups_##vectors,                                          \
                     .epilogue_rows = epilogue_rows_##vectors,                                                \
                     .row_scales = row_scales_##vectors,                                                      \
                     .scale_directions = scale_directions_##vectors,                                          \

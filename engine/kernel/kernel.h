@@ -281,6 +281,13 @@ struct kernel_table {
     void (*gemm_lowp[WEIGHT_TYPE_COUNT])(const struct lowp_gemm *m, size_t row_first, size_t row_count,
                                          size_t panel_first, size_t panel_count);
 
+    /* int8 in two steps, so that k can be split over threads: of a row by a panel, what the sums of groups [first, end) are as
+     * floats times the scales of the weights, to products [end - first][48]; then from those of all groups what gemm_lowp
+     * gives. */
+    void (*gemm_int8_groups)(const struct lowp_gemm *m, size_t row, size_t panel, size_t first, size_t end,
+                             float *products);
+    void (*join_int8_groups)(const struct lowp_gemm *m, size_t row, size_t panel, const float *products);
+
     /* The epilogue alone, of sums that another library has computed: sums [rows, n]. x and panels
      * are not read. */
     void (*epilogue_rows)(const struct gemm *m, const float *sums, size_t sums_stride, size_t row_first,

@@ -52,20 +52,19 @@
 
 #define KERNEL_VECTORS(architecture, set, rows)                                                              \
     KERNEL_ON_##architecture(                                                                                \
-        KERNEL_DECLARE(gemm_f32, set) KERNEL_DECLARE(epilogue_rows, set) KERNEL_DECLARE(row_scales, set)     \
-            KERNEL_DECLARE(scale_directions, set) KERNEL_DECLARE(normalize_rows, set)                        \
-                KERNEL_DECLARE(gate_rows, set) KERNEL_DECLARE(soft_cap, set)                                 \
-                    KERNEL_DECLARE(hadamard_rows, set) KERNEL_DECLARE(rotate, set)                           \
-                        KERNEL_DECLARE(store_kv, set) KERNEL_DECLARE(attention, set)                         \
-                            KERNEL_DECLARE(attention_chunk, set) KERNEL_DECLARE(attention_merge, set)        \
-                                KERNEL_DECLARE(argmax, set) KERNEL_DECLARE(exp_sum, set)                     \
-                                    KERNEL_DECLARE_CONVERSION(convert_int8_##set)                            \
-                                        KERNEL_DECLARE_CONVERSION(convert_int4_##set)                        \
-                                            KERNEL_DECLARE_PEAK(peak_f32_##set))
+        KERNEL_DECLARE(gemm_f32, set) KERNEL_DECLARE(epilogue_rows, set) KERNEL_DECLARE(                     \
+            join_int8_groups, set) KERNEL_DECLARE(row_scales, set) KERNEL_DECLARE(scale_directions, set)     \
+            KERNEL_DECLARE(normalize_rows, set) KERNEL_DECLARE(gate_rows, set) KERNEL_DECLARE(soft_cap, set) \
+                KERNEL_DECLARE(hadamard_rows, set) KERNEL_DECLARE(rotate, set) KERNEL_DECLARE(store_kv, set) \
+                    KERNEL_DECLARE(attention, set) KERNEL_DECLARE(attention_chunk, set)                      \
+                        KERNEL_DECLARE(attention_merge, set) KERNEL_DECLARE(argmax, set)                     \
+                            KERNEL_DECLARE(exp_sum, set) KERNEL_DECLARE_CONVERSION(convert_int8_##set)       \
+                                KERNEL_DECLARE_CONVERSION(convert_int4_##set)                                \
+                                    KERNEL_DECLARE_PEAK(peak_f32_##set))
 #include "engine/kernel/kernels.def"
 
 #define KERNEL_CONVERSION_bf16(set) KERNEL_DECLARE_CONVERSION(convert_bf16_##set)
-#define KERNEL_CONVERSION_int8(set)
+#define KERNEL_CONVERSION_int8(set) KERNEL_DECLARE(gemm_int8_groups, set)
 #define KERNEL_CONVERSION_int4(set)
 #define KERNEL_PEAK_bf16(set) KERNEL_DECLARE_PEAK(peak_bf16_##set)
 #define KERNEL_PEAK_int8(set) KERNEL_DECLARE_PEAK(peak_int8_##set)

@@ -52,7 +52,8 @@ static void test_tables_are_complete(void **state) {
         const struct kernel_table *k = tables[t];
         assert_true(k->name && k->gemm_f32 && k->epilogue_rows && k->row_scales && k->scale_directions &&
                     k->normalize_rows && k->gate_rows && k->hadamard_rows && k->rotate && k->store_kv &&
-                    k->attention && k->attention_chunk && k->attention_merge && k->argmax && k->exp_sum);
+                    k->attention && k->gemm_int8_groups && k->join_int8_groups && k->attention_chunk &&
+                    k->attention_merge && k->argmax && k->exp_sum);
         assert_true(k->tile_rows[WEIGHT_TYPE_F32] != 0);
         for (enum weight_type type = WEIGHT_TYPE_BF16; type < WEIGHT_TYPE_COUNT; type++)
             assert_true(k->gemm_lowp[type] && k->convert_activations[type] && k->tile_rows[type]);

@@ -34,23 +34,41 @@ static void bf16_microkernel(const unsigned char *row, size_t row_bytes, size_t 
     }
 }
 
+/* The sum of a group of a column. */
+static int32_t int8_sum(const int8_t *q, const unsigned char *weights, size_t padded, size_t group,
+                        size_t n) {
+    const size_t group_k = kernel_int8_group_k(padded), first = group * group_k, left = padded - first;
+    int32_t sum = 0;
+    for (size_t k = first; k < first + (left < group_k ? left : group_k); k++)
+        sum += q[k] * (weights[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
+    return sum;
+}
+
 static void int8_microkernel(const unsigned char *row, size_t row_bytes, size_t rows,
                              const struct lowp_part *part, float (*sums)[KERNEL_PANEL],
                              const struct weight_prefetch *prefetch) {
     (void)row_bytes, (void)rows, (void)prefetch;
-    const int8_t *q = (const int8_t *)row;
-    const size_t group_k = kernel_int8_group_k(part->padded);
     memset(sums[0], 0, sizeof sums[0]);
-    for (size_t group = 0; group * group_k < part->padded; group++) {
-        const size_t first = group * group_k, left = part->padded - first;
+    for (size_t group = 0; group < kernel_int8_groups(part->padded); group++) {
         const float scale = lowp_group_scale(row, part->padded, group);
         for (size_t n = part->columns.first; n < part->columns.end; n++) {
-            int32_t sum = 0;
-            for (size_t k = first; k < first + (left < group_k ? left : group_k); k++)
-                sum += q[k] * (part->weights[(k / 4 * KERNEL_PANEL + n) * 4 + k % 4] - 128);
+            const int32_t sum = int8_sum((const int8_t *)row, part->weights, part->padded, group, n);
             sums[0][n] = fmaf((float)sum * part->scales[group * KERNEL_PANEL + n], scale, sums[0][n]);
         }
     }
+}
+
+void gemm_int8_groups_scalar(const struct lowp_gemm *m, size_t row, size_t panel, size_t first, size_t end,
+                             float *products) {
+    const size_t k = m->base.k, padded = kernel_padded_k(k);
+    const unsigned char *x = m->x + row * kernel_row_bytes(WEIGHT_TYPE_INT8, k),
+                        *weights = m->panels + panel * kernel_panel_bytes(WEIGHT_TYPE_INT8, k);
+    const struct lowp_part part = lowp_part_of(WEIGHT_TYPE_INT8, weights, padded, 0, padded);
+    announce_int8_groups(m, row, panel, end - first, products);
+    for (size_t group = first; group < end; group++, products += KERNEL_PANEL)
+        for (size_t n = 0; n < KERNEL_PANEL; n++)
+            products[n] = (float)int8_sum((const int8_t *)x, weights, padded, group, n) *
+                          part.scales[group * KERNEL_PANEL + n];
 }
 
 static void int4_microkernel(const unsigned char *row, size_t row_bytes, size_t rows,

@@ -81,6 +81,22 @@ VECTOR_INLINE void announce_lowp_gemm(const struct lowp_gemm *m, enum weight_typ
     announce_epilogue_panels(&m->base, row, rows, panel, panels);
 }
 
+VECTOR_INLINE void announce_int8_groups(const struct lowp_gemm *m, size_t row, size_t panel, size_t groups,
+                                        float *products) {
+    if (!ANNOUNCES) return;
+    const size_t row_bytes = kernel_row_bytes(WEIGHT_TYPE_INT8, m->base.k);
+    announce_read(m->x + row * row_bytes, row_bytes, 1, row_bytes);
+    announce_panels(m->panels, kernel_panel_bytes(WEIGHT_TYPE_INT8, m->base.k), panel, 1);
+    announce_write_floats(products, 0, 1, groups * KERNEL_PANEL);
+}
+
+VECTOR_INLINE void announce_int8_join(const struct lowp_gemm *m, size_t row, size_t panel, size_t groups,
+                                      const float *products) {
+    if (!ANNOUNCES) return;
+    announce_read_floats(products, 0, 1, groups * KERNEL_PANEL);
+    announce_epilogue_panels(&m->base, row, 1, panel, 1);
+}
+
 VECTOR_INLINE void announce_conversion(const struct activation_rows *rows, enum weight_type type, size_t row,
                                        size_t count) {
     if (!ANNOUNCES) return;

@@ -137,6 +137,44 @@ VECTOR_INLINE void int8_tile(const unsigned char *x, size_t row_bytes, size_t ro
     }
 }
 
+/* Groups of a row by registers of a panel; part: from the first of them on. */
+VECTOR_INLINE void int8_groups_columns(const unsigned char *x, const struct lowp_part *part, size_t first,
+                                       size_t registers, const struct weight_prefetch *prefetch,
+                                       float *products) {
+    INT_REGISTER sum[1][PANEL_REGISTERS];
+    const size_t group_k = kernel_int8_group_k(part->padded);
+    const unsigned char *w = part->weights + first * REGISTER_BYTES;
+    struct prefetch_pace pace = prefetch_pace_of(prefetch, SIZE_MAX, 1, 0, 1);
+    struct int8_group group = {
+        .index = part->group, .groups = kernel_int8_groups(part->padded), .weight_scales = part->scales};
+    for (size_t k = part->first, count; k < part->end; k += count, products += KERNEL_PANEL) {
+        count = part->end - k < group_k ? part->end - k : group_k;
+        int8_start_group(x, 0, 1, part->padded, group, registers, sum);
+        int8_steps(x + k, 0, 1, w, registers, count / INT8_STEP, sum, prefetch, &pace);
+        KERNEL_EACH (v, registers) {
+            const size_t column = (first + v) * REGISTER_LANES;
+            int_store(sum[0][v], group.weight_scales + column, products + column);
+        }
+        w += count * KERNEL_PANEL;
+        group.index++, group.weight_scales += KERNEL_PANEL;
+    }
+}
+
+void KERNEL_FUNCTION(gemm_int8_groups)(const struct lowp_gemm *m, size_t row, size_t panel, size_t first,
+                                       size_t end, float *products) {
+    const size_t k = m->base.k, padded = kernel_padded_k(k), group_k = kernel_int8_group_k(padded),
+                 from = first * group_k, to = end * group_k < padded ? end * group_k : padded;
+    const struct lowp_part part =
+        lowp_part_of(WEIGHT_TYPE_INT8, m->panels + panel * kernel_panel_bytes(WEIGHT_TYPE_INT8, k), padded,
+                     from, to - from);
+    const struct weight_prefetch prefetch = weight_prefetch_of(NULL, 0, 1);
+    announce_int8_groups(m, row, panel, end - first, products);
+    for (size_t i = 0; i < PANEL_REGISTERS; i += INT8_REGISTERS(1))
+        int8_groups_columns(m->x + row * kernel_row_bytes(WEIGHT_TYPE_INT8, k), &part, i, INT8_REGISTERS(1),
+                            &prefetch, products);
+    if (m->base.prefetch) strip_prefetch_first(m->base.prefetch);
+}
+
 #ifdef INT4_UNPACK
 /* A part of int4 that has been unpacked: one sum over all k. */
 VECTOR_INLINE void int4_unpacked_tile(const unsigned char *x, size_t row_bytes, size_t rows,

@@ -5,6 +5,7 @@
 #include "engine/kernel/template/attention.h"
 #include "engine/kernel/template/convert.h"
 #include "engine/kernel/template/gemm_f32.h"
+#include "engine/kernel/template/join.h"
 #include "engine/kernel/template/kv_store.h"
 #include "engine/kernel/template/rows.h"
 

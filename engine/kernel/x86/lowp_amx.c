@@ -235,3 +235,8 @@ void gemm_int4_amx(const struct lowp_gemm *m, size_t row_first, size_t row_count
     else
         gemm_int4(m, row_first, row_count, panel_first, panel_count);
 }
+
+void gemm_int8_groups_amx(const struct lowp_gemm *m, size_t row, size_t panel, size_t first, size_t end,
+                          float *products) {
+    gemm_int8_groups_avx512vnni(m, row, panel, first, end, products);
+}

@@ -140,6 +140,25 @@ static void test_few_strips_are_split_by_rows(void **state) {
     assert_int_equal(runs[THREADS], LAYER_LINEARS);
 }
 
+/* Of int8 the sum over k of an MLP's output has 12 groups: with 64 threads each has 2 of them of a panel, or one. With AMX too, which
+ * knows no strips of more than a few rows. */
+static void test_one_row_is_split_by_groups(void **state) {
+    (void)state;
+    enum { THREADS = 64, PANELS = 8, INNER = 3072 };
+    static size_t runs[TILES_MAX];
+    struct fixture f;
+    init_gpt2(&f, INNER, WEIGHT_TYPE_INT8, THREADS);
+    workers_observe(f.workers, count_run, runs);
+    fixture_plan(&f, 1, (size_t[]){0}, (size_t[]){1}, (size_t[]){1});
+    forward_step(f.forward, f.entries, 1);
+    const struct tiling *output = &f.forward->tilings[LAYER_LINEARS - 1];
+    assert_int_equal(output->groups, 2);
+    assert_int_equal(output->tiles, PANELS * 12 / 2);
+    assert_int_equal(runs[output->tiles], 1);
+    for (size_t i = 0; i < THREADS; i++) assert_int_equal(f.forward->done[i].count, 0);
+    fixture_deinit(&f);
+}
+
 /* Beside embeddings, attention and a layer's linears: what each of these reads is made in one run, norms and conversions. */
 static void test_what_a_linear_reads_is_one_run(void **state) {
     (void)state;
@@ -178,6 +197,7 @@ int main(void) {
         cmocka_unit_test(test_threads_and_places_change_no_bit),
         cmocka_unit_test(test_wide_gates),
         cmocka_unit_test(test_few_strips_are_split_by_rows),
+        cmocka_unit_test(test_one_row_is_split_by_groups),
         cmocka_unit_test(test_what_a_linear_reads_is_one_run),
         cmocka_unit_test(test_more_blocks_of_rows_than_bytes),
     };
