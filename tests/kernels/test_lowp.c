@@ -105,45 +105,6 @@ static void test_same_bits_for_any_group(void **state) {
         }
 }
 
-/* Some groups at a time, the last first. */
-static void run_by_groups(struct gemm_case *p, const struct kernel_table *table, size_t together) {
-    const size_t groups = kernel_int8_groups(p->m.base.k);
-    case_clear(p);
-    case_convert(p, table);
-    for (size_t row = 0; row < p->row_count; row++)
-        for (size_t panel = 0; panel < kernel_panels(p->m.base.n); panel++) {
-            struct buffer products = buffer_create(groups * KERNEL_PANEL, 0);
-            for (size_t end = groups, first; end > 0; end = first) {
-                first = end > together ? end - together : 0;
-                table->gemm_int8_groups(&p->m, row, panel, first, end, products.data + first * KERNEL_PANEL);
-            }
-            table->join_int8_groups(&p->m, row, panel, products.data);
-            buffer_check(&products);
-            buffer_destroy(&products);
-        }
-    check_padding(p);
-}
-
-static void test_same_bits_by_groups_of_int8(void **state) {
-    (void)state;
-    const struct kernel_table *tables[KERNEL_ISA_COUNT];
-    const size_t count = kernel_available(tables);
-    struct random r = {16};
-    for (int i = 0; i < 40; i += EVERY) {
-        struct gemm_case p =
-            case_create(&r, WEIGHT_TYPE_INT8, random_between(&r, 1, 2),
-                        random_between(&r, 1, i % 4 ? 1100 : 4200), random_between(&r, 1, 150), i % 3 == 0);
-        const size_t together = random_between(&r, 1, kernel_int8_groups(p.m.base.k));
-        float *expected = case_run(&p, kernel_scalar());
-        for (size_t t = 0; t < count; t++) {
-            run_by_groups(&p, tables[t], together);
-            assert_same_bits(expected, p.out.data, p.out.count, "%s by groups", tables[t]->name);
-        }
-        free(expected);
-        case_destroy(&p);
-    }
-}
-
 static void test_nothing_without_rows_or_panels(void **state) {
     (void)state;
     struct random r = {11};
@@ -519,7 +480,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_same_bits_for_any_group),
         cmocka_unit_test(test_any_bytes),
         cmocka_unit_test(test_largest_groups),
-        cmocka_unit_test(test_same_bits_by_groups_of_int8),
         cmocka_unit_test(test_nothing_without_rows_or_panels),
         cmocka_unit_test(test_same_bits_for_long_sums),
         cmocka_unit_test(test_largest_sums),
