@@ -67,15 +67,17 @@ static size_t pending_events(const struct request_rules *rules, const struct eng
     return p->pooling ? 1 : rules->max_pending_events;
 }
 
-/* A piece of text for which an event allocates. */
-static size_t long_text_bytes(const struct request_rules *rules) {
-    return rules->token_bytes_max > EVENT_RING_TEXT_BYTES ? rules->token_bytes_max + HEAP_BLOCK_BYTES : 0;
+/* A piece of text for which an event allocates. What stop strings hold back comes at once, with the text of several tokens that
+ * are short by themselves. */
+static size_t long_text_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
+    const bool may_be_long = rules->token_bytes_max > EVENT_RING_TEXT_BYTES || p->stop_count > 0;
+    return may_be_long && rules->token_bytes_max > 0 ? rules->token_bytes_max + HEAP_BLOCK_BYTES : 0;
 }
 
 static size_t event_ring_bytes(const struct request_rules *rules, const struct engine_prompt *p) {
     size_t tops = p->logprobs > 0 ? (size_t)p->logprobs : 1, queued = pending_events(rules, p) + 1;
     return queued *
-               (sizeof(struct queued_event) + tops * sizeof(struct engine_top) + long_text_bytes(rules)) +
+               (sizeof(struct queued_event) + tops * sizeof(struct engine_top) + long_text_bytes(rules, p)) +
            sizeof(struct event_ring_choice);
 }
 

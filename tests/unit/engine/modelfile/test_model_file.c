@@ -139,10 +139,10 @@ static void test_progress_is_reported(void **state) {
 
 /* ---- damage ---- */
 
-/* Every byte of the header and of the checksums, and every 257th of the rest. */
 /* Of the bytes of a file: in part some, in each of its parts. */
 enum { EVERY = TEST_SHARE ? 7 : 1 };
 
+/* Every byte of the header and of the checksums, and every 257th of the rest. */
 static void test_a_changed_byte(void **state) {
     const struct place *place = *state;
     size_t length, changed = 0;

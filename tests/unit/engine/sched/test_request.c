@@ -298,39 +298,48 @@ static void check_one_and_many(struct engine_prompt prompt) {
     check_bytes(prompts, PROMPTS);
 }
 
-/* As many pieces of the longest text as events may wait, of each choice. */
-static void post_long_texts(struct ready_list *list, struct engine_request *r) {
-    static char text[TOKEN_TEXT_BYTES_MAX];
+/* As many pieces of the longest text as events may wait, of each choice; where stop strings hold pieces back, those of so many
+ * tokens at once. */
+static void post_long_texts(struct ready_list *list, struct engine_request *r, size_t together) {
+    enum { TOGETHER_MAX = 3 };
+    static char text[TOGETHER_MAX * TOKEN_TEXT_BYTES_MAX];
+    assert_true(together <= TOGETHER_MAX);
     memset(text, 'x', sizeof text);
-    struct engine_event event = {
-        .kind = ENGINE_EVENT_TOKEN, .text = text, .text_length = rules.token_bytes_max};
+    struct engine_event event = {.kind = ENGINE_EVENT_TOKEN, .text = text};
     for (; event.choice < r->choices; event.choice++)
-        for (size_t i = 0; i < rules.max_pending_events; i++)
+        for (size_t i = 1; i <= rules.max_pending_events; i++) {
+            event.text_length = i % together ? 0 : together * rules.token_bytes_max;
             assert_int_equal(event_ring_post(list, &r->ring, &event), STATUS_OK);
+        }
+}
+
+static void check_long_texts(size_t bytes, size_t together) {
+    struct error e;
+    struct engine_request *request;
+    struct ready_list list;
+    struct engine_prompt prompt = full_prompt();
+    rules.max_pending_events = 1000;
+    rules.token_bytes_max = bytes;
+    ready_list_init(&list, NULL, NULL);
+    size_t before = heap_bytes();
+    assert_ok(sched_requests_create(&rules, &prompt, 1, &request, &e));
+    post_long_texts(&list, request, together);
+    size_t taken = heap_bytes() - before, promised = sched_requests_bytes(&rules, &prompt, 1);
+    if (taken > promised)
+        fail_msg("texts of %zu bytes, %zu together: %zu bytes taken, %zu promised", bytes, together, taken,
+                 promised);
+    event_ring_close(&list, &request->ring);
+    sched_request_release(request);
+    ready_list_deinit(&list);
 }
 
 static void long_texts_that_nobody_reads_are_in_what_is_said(void **state) {
     (void)state;
     if (SANITIZED) skip();
-    struct error e;
-    struct engine_request *request;
-    struct ready_list list;
-    struct engine_prompt prompt = full_prompt();
-    const size_t lengths[] = {EVENT_RING_TEXT_BYTES, EVENT_RING_TEXT_BYTES + 1, 300, TOKEN_TEXT_BYTES_MAX};
-    rules.max_pending_events = 1000;
-    ready_list_init(&list, NULL, NULL);
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        rules.token_bytes_max = lengths[i];
-        size_t before = heap_bytes();
-        assert_ok(sched_requests_create(&rules, &prompt, 1, &request, &e));
-        post_long_texts(&list, request);
-        size_t taken = heap_bytes() - before, promised = sched_requests_bytes(&rules, &prompt, 1);
-        if (taken > promised)
-            fail_msg("texts of %zu bytes: %zu bytes taken, %zu promised", lengths[i], taken, promised);
-        event_ring_close(&list, &request->ring);
-        sched_request_release(request);
-    }
-    ready_list_deinit(&list);
+    const size_t lengths[] = {EVENT_RING_TEXT_BYTES / 2 + 1, EVENT_RING_TEXT_BYTES, EVENT_RING_TEXT_BYTES + 1,
+                              300, TOKEN_TEXT_BYTES_MAX};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (size_t together = 1; together <= 3; together++) check_long_texts(lengths[i], together);
     set_rules();
 }
 
