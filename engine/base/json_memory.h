@@ -9,6 +9,7 @@
 /* In place of malloc, for json_set_alloc_funcs. */
 void *json_memory_take(size_t bytes);
 
+/* Also of trees that are made otherwise, where nothing asks for each part whether there was memory for it. */
 void json_memory_begin(void);
 /* false: there was not enough, so whatever was read is not what the text says. */
 bool json_memory_end(void);

@@ -3,9 +3,11 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/embed.h"
+#include "engine/base/json_memory.h"
 #include "server/api/api_error.h"
 #include "server/api/fields.h"
 #include "server/reference/field_schema.h"
@@ -226,9 +228,8 @@ static json_t *refused_fields(void) {
     return out;
 }
 
-char *openapi_document(const struct route_table *routes, const struct api_limits *limits,
-                       const char *version) {
-    json_t *root = json_pack(
+static json_t *whole(const struct route_table *routes, const struct api_limits *limits, const char *version) {
+    return json_pack(
         "{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:[{s:[]}, {}], s:o, s:o, s:o, s:o}", "openapi", "3.1.0",
         "info", "title", "prenormd", "version", version, "description",
         "Text completion, embeddings and scores by Pre-Norm language models. Fields that are null count as "
@@ -237,9 +238,18 @@ char *openapi_document(const struct route_table *routes, const struct api_limits
         "ignored, or refused with --strict.",
         "license", "name", "MIT", "identifier", "MIT", "security", "key", "paths", paths(routes),
         "components", components(limits), "x-errors", errors(), "x-refused-fields", refused_fields());
+}
+
+/* As of a parse: of all that it is made of nothing asks whether there was memory for it. */
+char *openapi_document(const struct route_table *routes, const struct api_limits *limits,
+                       const char *version) {
+    json_memory_begin();
+    json_t *root = whole(routes, limits, version);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
-    return text;
+    if (json_memory_end()) return text;
+    free(text);
+    return NULL;
 }
 
 /* ---- fields ---- */

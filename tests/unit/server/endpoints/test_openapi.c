@@ -1,11 +1,13 @@
 /* The description of the API says what the tables say, and docs/api.md what it says. Whether it is valid OpenAPI is for a
  * validator from PyPI to say (tests/clients). */
+#include "tests/support/failing_malloc.h"
 #include "tests/support/generated_section.h"
 #include "tests/support/test_support.h"
 
 #include <jansson.h>
 #include <stdio.h>
 
+#include "engine/base/json_memory.h"
 #include "server/api/api_error.h"
 #include "server/api/fields.h"
 #include "server/endpoints/endpoints.h"
@@ -216,12 +218,37 @@ static void the_page_of_the_api_agrees(void **state) {
     check_part("refused fields", print_refused, 0);
 }
 
+/* Of the allocations that it takes: some, in part fewer. */
+enum { STRIDE = TEST_SHARE ? 97 : 7 };
+
+static void it_is_whole_or_none_wherever_memory_ends(void **state) {
+    (void)state;
+    char *whole = openapi_document(&endpoints, &limits, "1.2.3");
+    bool failed = true;
+    size_t refused = 0;
+    assert_non_null(whole);
+    json_set_alloc_funcs(json_memory_take, free);
+    for (size_t n = 1; failed; n += STRIDE) {
+        failing_malloc_arm(n);
+        char *text = openapi_document(&endpoints, &limits, "1.2.3");
+        failed = failing_malloc_disarm();
+        if (failed && text) fail_msg("allocation %zu: %zu bytes of %zu", n, strlen(text), strlen(whole));
+        if (!failed) assert_string_equal(text, whole);
+        refused += failed;
+        free(text);
+    }
+    json_set_alloc_funcs(malloc, free);
+    assert_true(refused > 1000 / STRIDE);
+    free(whole);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_in_it),
         cmocka_unit_test(every_field_has_type_range_default_and_meaning),
         cmocka_unit_test(references_lead_somewhere),
         cmocka_unit_test(the_page_of_the_api_agrees),
+        cmocka_unit_test(it_is_whole_or_none_wherever_memory_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
