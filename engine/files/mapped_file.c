@@ -76,6 +76,7 @@ enum status mapped_file_open(const char *folder, const char *name, struct mapped
     close(fd); /* the mapping holds on to the file */
     if (status != STATUS_OK) {
         free(m->path);
+        m->path = NULL;
         return status;
     }
     const char *slash = strrchr(m->path, '/');

@@ -18,7 +18,8 @@ struct mapped_file {
     size_t slot;      /* of the registry that the handler looks in */
 };
 
-/* Maps folder/name read-only. Regular files only; STATUS_NOT_FOUND where there is none. */
+/* Maps folder/name read-only. Regular files only; STATUS_NOT_FOUND where there is none. After a failure m->path is NULL, or as it
+ * was, and nothing is to be closed. */
 enum status mapped_file_open(const char *folder, const char *name, struct mapped_file *m, struct error *e);
 void mapped_file_close(struct mapped_file *m);
 

@@ -2,6 +2,7 @@
  * the stream does not have is refused. */
 #include "engine/fold/quiet.h"
 #include "engine/loaded/loaded_model.h"
+#include "tests/support/failing_malloc.h"
 #include "tests/support/folded_place.h"
 #include "tests/unit/engine/modelfile/fixture.h"
 
@@ -82,10 +83,53 @@ static void test_false_claims(void **state) {
     refused(place, "", "packed weights|bytes");
 }
 
+static void test_loading_wherever_memory_ends(void **state) {
+    const struct fixture *f = *state;
+    bool failed = true;
+    size_t refused = 0;
+    for (size_t n = 1; failed; n++) {
+        struct error e = {0};
+        struct loaded_model model;
+        failing_malloc_arm(n);
+        const enum status status = load(f->place, &model, &e);
+        failed = failing_malloc_disarm();
+        assert_int_equal(status, failed ? STATUS_NO_MEMORY : STATUS_OK);
+        refused += failed;
+        if (status == STATUS_OK) loaded_model_deinit(&model);
+    }
+    assert_true(refused > 20);
+}
+
+/* Its factors and directions: what was made by then is freed with the model. */
+static void test_making_wherever_memory_ends(void **state) {
+    const struct fixture *f = *state;
+    bool failed = true;
+    size_t n = 1;
+    for (; failed; n++) {
+        struct error e = {0};
+        struct folded_place made;
+        struct quiet_directions directions = {0};
+        folded_place_init(&made, f->place->model, NORM_FORM_RMSNORM);
+        folded_model_rotate(&made.folded);
+        made.folded.quiet[0] = 7;
+        made.folded.quiet_count = 1;
+        failing_malloc_arm(n);
+        enum status status = folded_model_quieten(&made.folded, workers, &e);
+        if (status == STATUS_OK) status = quiet_directions_init(&directions, &made.folded, &e);
+        failed = failing_malloc_disarm();
+        assert_int_equal(status, failed ? STATUS_NO_MEMORY : STATUS_OK);
+        quiet_directions_deinit(&directions);
+        folded_place_deinit(&made);
+    }
+    assert_true(n > 2 * f->from.description.layers + 1 + 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_they_are_those_that_were_found, setup, teardown),
         cmocka_unit_test_setup_teardown(test_false_claims, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_loading_wherever_memory_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_making_wherever_memory_ends, setup, teardown),
     };
     struct error e = {0};
     assert_ok(workers_create(2, &workers, &e));
