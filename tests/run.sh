@@ -87,7 +87,7 @@ plain() {
     configure "$folder" -DCMAKE_BUILD_TYPE=Release -DPRENORM_WERROR=ON &&
         cmake --build "$folder" --parallel "$cores" || return
     rm -f "$threads_noted"
-    PRENORM_THREADS_NOTED=$threads_noted run_tests "$folder"
+    TEST_THREADS_NOTED=$threads_noted run_tests "$folder"
 }
 
 # Of binutils, and twice as fast as the usual one, which has some 250 programs of five megabytes to link. The plain build, which is

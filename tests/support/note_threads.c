@@ -11,7 +11,7 @@ static const bool __libc_single_threaded = false; /* it may have */
 #endif
 
 __attribute__((destructor)) static void note_threads(void) {
-    const char *name = getenv("PRENORM_THREADS_NOTED");
+    const char *name = getenv("TEST_THREADS_NOTED");
     if (!name || __libc_single_threaded) return; /* the C library clears it once and for all */
     FILE *file = fopen(name, "ae");
     if (!file) return;
