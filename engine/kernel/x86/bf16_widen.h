@@ -68,11 +68,13 @@ VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t r
     bf16_both_parities(x, row_bytes, rows, w, registers, keep, false, prefetch, even, odd);
 }
 
+// NOLINTBEGIN(readability-non-const-parameter): others write to keep
 VECTOR_INLINE void bf16_kept_block(const unsigned char *x, size_t row_bytes, size_t rows,
                                    const unsigned char *w, size_t registers, unsigned char *keep,
                                    const struct weight_prefetch *prefetch,
                                    VECTOR_REGISTER (*even)[PANEL_REGISTERS],
                                    VECTOR_REGISTER (*odd)[PANEL_REGISTERS]) {
+    // NOLINTEND(readability-non-const-parameter)
     (void)keep, (void)prefetch;
     bf16_both_parities(x, row_bytes, rows, w, registers, NULL, true, NULL, even, odd);
 }

@@ -61,9 +61,11 @@ VECTOR_INLINE void bf16_add_products(const unsigned char *x, size_t row_bytes, s
 
 /* Accumulators of both parities are in registers at once: a pass over each of them alone, with twice as many rows, spent a
  * tenth of the time between the passes. */
+// NOLINTBEGIN(readability-non-const-parameter): others write to keep
 VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
                               size_t registers, unsigned char *keep, const struct weight_prefetch *prefetch,
                               __m256 (*even)[PANEL_REGISTERS], __m256 (*odd)[PANEL_REGISTERS]) {
+    // NOLINTEND(readability-non-const-parameter)
     (void)keep;
     const __m256 upper = _mm256_castsi256_ps(_mm256_set1_epi32((int)0xffff0000u));
     KERNEL_EACH (r, rows) {

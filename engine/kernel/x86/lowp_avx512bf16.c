@@ -84,9 +84,11 @@ VECTOR_INLINE void multiply_block(const unsigned char *x, size_t row_bytes, size
     }
 }
 
+// NOLINTBEGIN(readability-non-const-parameter): others write to keep
 VECTOR_INLINE void bf16_block(const unsigned char *x, size_t row_bytes, size_t rows, const unsigned char *w,
                               size_t registers, unsigned char *keep, const struct weight_prefetch *prefetch,
                               __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
+    // NOLINTEND(readability-non-const-parameter)
     (void)keep;
     multiply_block(x, row_bytes, rows, w, registers, prefetch, false, even, odd);
 }
@@ -104,10 +106,12 @@ static void bf16_unpack(const struct lowp_part *part, unsigned char *to) {
     }
 }
 
+// NOLINTBEGIN(readability-non-const-parameter): others write to keep
 VECTOR_INLINE void bf16_unpacked_block(const unsigned char *x, size_t row_bytes, size_t rows,
                                        const unsigned char *w, size_t registers, unsigned char *keep,
                                        const struct weight_prefetch *prefetch,
                                        __m512 (*even)[PANEL_REGISTERS], __m512 (*odd)[PANEL_REGISTERS]) {
+    // NOLINTEND(readability-non-const-parameter)
     (void)keep;
     multiply_block(x, row_bytes, rows, w, registers, prefetch, true, even, odd);
 }
