@@ -43,9 +43,8 @@ struct folded_linear {
     size_t part_count;
     size_t out, in;             /* after folding */
     const double *gain, *shift; /* folded at the input side; [in of the checkpoint] or NULL; borrowed */
-    const double
-        *quiet; /* of the norm it reads: its columns are multiplied by these; [in] or NULL; borrowed */
-    const double *out_scale; /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
+    const double *quiet;        /* multiplies its columns, by the norm it reads; [in] or NULL; borrowed */
+    const double *out_scale;    /* folded at the output side; [out of the checkpoint] or NULL; borrowed */
     bool compress_in, centre_out;
     double weight_scale, bias_scale;
     double last_share;   /* as in struct folded_model */
