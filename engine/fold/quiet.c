@@ -121,13 +121,14 @@ static void set_factors(void *context, size_t index, size_t worker) {
     struct folded_model *c = context;
     const struct reading reading = reading_at(c, index);
     struct column_squares squares = {.all = 0};
-    double *quiet = reading.norm->quiet, *columns = quiet ? quiet + c->stream_width : NULL;
     (void)worker;
+    if (!reading.count) return;
+    double *quiet = reading.norm->quiet, *columns = quiet + c->stream_width;
     for (size_t i = 0; i < reading.count; i++) add_linear(c, reading.linears[i], &squares);
-    for (size_t i = 0; reading.count && i < c->stream_width; i++) quiet[i] = 1;
-    for (size_t i = 0; reading.count && i < c->quiet_count; i++)
+    for (size_t i = 0; i < c->stream_width; i++) quiet[i] = 1;
+    for (size_t i = 0; i < c->quiet_count; i++)
         quiet[c->quiet[i]] = factor_of(squares.quiet[i], squares.all / (double)c->stream_width);
-    for (size_t i = 0; reading.count && i < c->stream_width; i++) columns[i] = 1 / quiet[i];
+    for (size_t i = 0; i < c->stream_width; i++) columns[i] = 1 / quiet[i];
     for (size_t i = 0; i < reading.count; i++) reading.linears[i]->quiet = columns;
 }
 

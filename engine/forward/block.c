@@ -21,10 +21,10 @@ static struct linear_call input_call(const struct forward *f, enum forward_stage
 }
 
 static void run_qkv(struct forward *f, const struct packed_layer *layer, struct norm_output normed) {
-    const struct linear_call qkv =
-                                 input_call(f, FORWARD_STAGE_QKV, &layer->qkv, normed, f->qkv, f->qkv_stride),
-                             values = input_call(f, FORWARD_STAGE_QKV, &layer->values, normed,
-                                                 f->qkv + layer->qkv.out, f->qkv_stride);
+    const enum forward_stage stage = FORWARD_STAGE_QKV;
+    float *values_out = f->qkv + layer->qkv.out;
+    const struct linear_call qkv = input_call(f, stage, &layer->qkv, normed, f->qkv, f->qkv_stride),
+                             values = input_call(f, stage, &layer->values, normed, values_out, f->qkv_stride);
     if (layer->values.out)
         linear_run_joined(f, &qkv, &values);
     else

@@ -3,11 +3,9 @@
 #include "engine/loaded/loaded_model.h"
 
 #include "tests/support/folded_place.h"
-#include "tests/unit/engine/modelfile/fixture.h"
+#include "tests/unit/engine/loaded/converted.h"
 
 enum { MASSIVE = 1 };
-
-static struct workers *workers;
 
 /* Made in int8, with one such layer. */
 static int setup(void **state) {
@@ -35,11 +33,6 @@ static int teardown(void **state) {
     return 0;
 }
 
-static enum status load(const struct place *place, struct loaded_model *model, struct error *e) {
-    const struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
-    return loaded_model_init(model, &options, workers, e);
-}
-
 static void test_they_are_those_that_were_found(void **state) {
     struct error e = {0};
     struct loaded_model model;
@@ -50,19 +43,10 @@ static void test_they_are_those_that_were_found(void **state) {
     loaded_model_deinit(&model);
 }
 
-static void refused(struct place *place, const char *layers, const char *words) {
-    struct error e = {0};
-    struct loaded_model model;
-    json_object_set_new(draft_metadata(&place->draft), "massive_mlps", json_string(layers));
-    place_save(place);
-    assert_int_equal(load(place, &model, &e), STATUS_OPTION);
-    assert_says(e.text, words);
-}
-
 static void test_false_claims(void **state) {
-    refused(*state, "1,999", "layer 999|massive activations");
-    refused(*state, "", "packed weights|bytes");
-    refused(*state, "0,1", "packed weights|bytes");
+    claim_refused(*state, "massive_mlps", "1,999", "layer 999|massive activations");
+    claim_refused(*state, "massive_mlps", "", "packed weights|bytes");
+    claim_refused(*state, "massive_mlps", "0,1", "packed weights|bytes");
 }
 
 int main(void) {

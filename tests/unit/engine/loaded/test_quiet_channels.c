@@ -4,9 +4,7 @@
 #include "engine/loaded/loaded_model.h"
 #include "tests/support/failing_malloc.h"
 #include "tests/support/folded_place.h"
-#include "tests/unit/engine/modelfile/fixture.h"
-
-static struct workers *workers;
+#include "tests/unit/engine/loaded/converted.h"
 
 /* Made in int8, with two such channels. */
 struct fixture {
@@ -46,11 +44,6 @@ static int teardown(void **state) {
     return 0;
 }
 
-static enum status load(const struct place *place, struct loaded_model *model, struct error *e) {
-    const struct loaded_model_options options = {.model = place->path, .any_form = true, .any_weights = true};
-    return loaded_model_init(model, &options, workers, e);
-}
-
 static void test_they_are_those_that_were_found(void **state) {
     const struct fixture *f = *state;
     const struct row_directions *made = &f->packed.quiet.directions;
@@ -68,19 +61,10 @@ static void test_they_are_those_that_were_found(void **state) {
     loaded_model_deinit(&model);
 }
 
-static void refused(struct place *place, const char *channels, const char *words) {
-    struct error e = {0};
-    struct loaded_model model;
-    json_object_set_new(draft_metadata(&place->draft), "quiet_channels", json_string(channels));
-    place_save(place);
-    assert_int_equal(load(place, &model, &e), STATUS_OPTION);
-    assert_says(e.text, words);
-}
-
 static void test_false_claims(void **state) {
     struct place *place = ((struct fixture *)*state)->place;
-    refused(place, "1,9999", "channel 9999|rotated");
-    refused(place, "", "packed weights|bytes");
+    claim_refused(place, "quiet_channels", "1,9999", "channel 9999|rotated");
+    claim_refused(place, "quiet_channels", "", "packed weights|bytes");
 }
 
 static void test_loading_wherever_memory_ends(void **state) {
