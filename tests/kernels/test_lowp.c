@@ -40,8 +40,9 @@ static void compare_shape(struct random *r, size_t rows, size_t k, size_t n, con
 static void test_same_bits_about_tiles(void **state) {
     (void)state;
     static const size_t rows[] = {4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65};
-    static const size_t larger[][3] = {{33, 1100, 100}, {48, 2113, 50}, {65, 1025, 150}, {145, 577, 50},
-                                       {511, 70, 50},   {512, 40, 100}, {513, 130, 50},  {545, 33, 100}};
+    static const size_t larger[][3] = {{33, 1100, 100}, {48, 2113, 50}, {65, 1025, 150},
+                                       {145, 577, 50},  {511, 70, 50},  {512, 40, 100},
+                                       {513, 130, 50},  {545, 33, 100}, {256, 300, 300}};
     const void *const prefetch = (const void *)(uintptr_t)KERNEL_ALIGN;
     struct random r = {10};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

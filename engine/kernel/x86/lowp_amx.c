@@ -36,11 +36,11 @@ struct group {
     const unsigned char *after; /* weights that are read after the group's, or NULL */
 };
 
-/* Sums of a group; the epilogue of the pass before may run when the next group has begun. */
+/* Passes of a group that have sums: two while slices are all of k, and a third of int8, whose epilogue begins later. */
 struct sums {
     struct pass *passes;
-    size_t count, next; /* of the ring */
-    struct pass *complete;
+    size_t room, ring, next; /* passes that there is room for; that go round; the next of these */
+    struct pipeline pipeline;
 };
 
 static const unsigned char *panel_of(const struct group *g, size_t panel) {
@@ -53,7 +53,7 @@ static size_t slice_blocks(const struct group *g) {
     const size_t unit = g->type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(g->padded) / TILE_BYTES : 1;
     size_t most = SLICE_ROWS_BYTES / (g->passes * 2 * TILE_ROWS * TILE_BYTES);
     if (most > SLICE_BLOCKS_MAX) most = SLICE_BLOCKS_MAX;
-    if (g->type == WEIGHT_TYPE_INT4) most = SLICE_BLOCKS;
+    if (g->type == WEIGHT_TYPE_INT4) most = UNPACKED_BLOCKS;
     const size_t slices = (g->blocks + most - 1) / most;
     return ((g->blocks + slices - 1) / slices + unit - 1) / unit * unit;
 }
@@ -118,44 +118,45 @@ static const float *weight_scales(const struct group *g, size_t panel) {
     return (const float *)(const void *)(panel_of(g, panel) + g->padded * KERNEL_PANEL);
 }
 
-VECTOR_INLINE void run_pass(const struct group *g, size_t panel, size_t pass, const struct slice *slice,
-                            struct sums *sums, struct unpacked *unpacked) {
-    struct run run = {.m = g->m, .slice = *slice, .due = sums->complete};
-    run.now = &sums->passes[(sums->next + panel * g->passes + pass) % sums->count];
-    run.prefetch = prefetch_of(g, panel, slice, pass);
-    if (slice->first == 0) {
-        pass_init(run.now, g->row_first, g->row_end, g->row_first + pass * 2 * TILE_ROWS);
-        run.now->column = (g->panel_first + panel) * KERNEL_PANEL;
-        if (g->type != WEIGHT_TYPE_BF16) run.now->weight_scales = weight_scales(g, panel);
+VECTOR_INLINE void run_slice(const struct group *g, size_t panel, const struct slice *slice,
+                             struct sums *sums, struct unpacked *unpacked) {
+    struct unit unit = {.slice = slice,
+                        .waits = g->type == WEIGHT_TYPE_BF16 && g->passes == 1,
+                        .unpacked = unpacked,
+                        .ring = g->passes == 1 ? RING_BLOCKS : UNPACKED_BLOCKS};
+    for (size_t pass = 0; pass < g->passes; pass++) {
+        unit.pass = &sums->passes[(sums->next + panel * g->passes + pass) % sums->ring];
+        unit.unpacks = pass == 0;
+        if (slice->first == 0) {
+            pass_init(unit.pass, g->row_first, g->row_end, g->row_first + pass * 2 * TILE_ROWS);
+            unit.pass->column = (g->panel_first + panel) * KERNEL_PANEL;
+            if (g->type != WEIGHT_TYPE_BF16) unit.pass->weight_scales = weight_scales(g, panel);
+        }
+        run_pass(&sums->pipeline, g->type, &unit, prefetch_of(g, panel, slice, pass));
     }
-    /* A single pass over bf16 waits for memory: stores in between would only delay its prefetches. */
-    const bool at_last = g->type == WEIGHT_TYPE_BF16 && g->passes == 1;
-    if (run.due && !at_last)
-        run.rows_a_block = (run.due->end - run.due->row + slice->blocks - 1) / slice->blocks;
-    if (g->type == WEIGHT_TYPE_BF16)
-        run_bf16(&run);
-    else if (g->type == WEIGHT_TYPE_INT8)
-        run_int8(&run);
-    else
-        run_int4(&run, unpacked, pass == 0, g->passes == 1 ? RING_BLOCKS : SLICE_BLOCKS);
-    sums->complete = slice->ends ? run.now : NULL;
 }
 
 VECTOR_INLINE void run_group(const struct group *g, struct sums *sums, struct unpacked *unpacked) {
     for (size_t block = 0; block < g->blocks; block += g->slice_blocks)
         for (size_t panel = 0; panel < g->panels; panel++) {
             const struct slice slice = slice_of(g, panel, block);
-            for (size_t pass = 0; pass < g->passes; pass++) run_pass(g, panel, pass, &slice, sums, unpacked);
+            run_slice(g, panel, &slice, sums, unpacked);
         }
-    sums->next = (sums->next + g->panels * g->passes) % sums->count;
+    sums->next = (sums->next + g->panels * g->passes) % sums->ring;
 }
 
 /* Rows of a chunk by all panels. */
 VECTOR_INLINE void gemm_chunk(struct group *g, size_t panel_first, size_t panel_count,
                               const unsigned char *after, struct sums *sums, struct unpacked *unpacked) {
     const size_t panel_end = panel_first + panel_count, rows = g->row_end - g->row_first;
-    const size_t most = (sums->count - 1) / g->passes;
-    sums->complete = NULL;
+    const size_t few = g->type == WEIGHT_TYPE_INT8 ? 3 : 2, most = (sums->room - few + 1) / g->passes;
+    struct pipeline *p = &sums->pipeline;
+    p->m = g->m;
+    p->padded = g->padded;
+    p->row_bytes = kernel_row_bytes(g->type, g->padded);
+    p->held = NULL;
+    p->ended = p->due = p->group.pass = NULL;
+    sums->ring = g->slice_blocks == g->blocks ? few : sums->room;
     sums->next = 0;
     configure_tiles(rows < TILE_ROWS ? rows : TILE_ROWS);
     for (g->panel_first = panel_first; g->panel_first < panel_end; g->panel_first += g->panels) {
@@ -164,8 +165,7 @@ VECTOR_INLINE void gemm_chunk(struct group *g, size_t panel_first, size_t panel_
         g->after = g->panels < left ? panel_of(g, g->panels) : after;
         run_group(g, sums, unpacked);
     }
-    _tile_release();
-    if (sums->complete) pass_epilogue(g->m, g->type, sums->complete, SIZE_MAX);
+    finish_pipeline(p, g->type);
 }
 
 /* Chunks follow one another by the same panels. */
@@ -186,17 +186,17 @@ VECTOR_INLINE void gemm_chunks(const struct lowp_gemm *m, enum weight_type type,
     static __attribute__((noinline)) void name##_single(const struct lowp_gemm *m, size_t row_first,         \
                                                         size_t row_count, size_t panel_first,                \
                                                         size_t panel_count) {                                \
-        struct pass passes[2];                                                                               \
+        struct pass passes[3];                                                                               \
         struct unpacked unpacked;                                                                            \
-        struct sums sums = {.passes = passes, .count = 2};                                                   \
+        struct sums sums = {.passes = passes, .room = 3};                                                    \
         gemm_chunks(m, type, row_first, row_count, panel_first, panel_count, &sums, &unpacked);              \
     }                                                                                                        \
     static __attribute__((noinline)) void name##_several(const struct lowp_gemm *m, size_t row_first,        \
                                                          size_t row_count, size_t panel_first,               \
                                                          size_t panel_count) {                               \
-        struct pass passes[GROUP_PASSES + 1];                                                                \
+        struct pass passes[GROUP_PASSES + 2];                                                                \
         struct unpacked unpacked;                                                                            \
-        struct sums sums = {.passes = passes, .count = GROUP_PASSES + 1};                                    \
+        struct sums sums = {.passes = passes, .room = GROUP_PASSES + 2};                                     \
         gemm_chunks(m, type, row_first, row_count, panel_first, panel_count, &sums, &unpacked);              \
     }                                                                                                        \
     static void name(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,      \
