@@ -33,7 +33,7 @@ _Static_assert(KERNEL_LANES == KV_PAGE_TOKENS_STEP, "pages are whole blocks of k
 
 /* Of a Hadamard transform: items together, at most; and by its bit i, whether item i has its sign changed first. Bit i is
  * set where i has an odd number of neighbouring pairs of ones in binary (Rudin-Shapiro): so what all items have in
- * common is spread too, and a second transform does not undo the first. */
+ * common is spread too, and a second transform does not undo the first. hadamard_rows() builds on what these signs are. */
 #define KERNEL_HADAMARD_ORDER 64
 #define KERNEL_HADAMARD_SIGNS UINT64_C(0xb8b7b8484748b848)
 
@@ -316,8 +316,11 @@ struct kernel_table {
 
     /* Rotates rows [rows, width] in place. A row is n = width / KERNEL_LANES vectors, width a multiple of KERNEL_LANES.
      * Blocks of `order` vectors, the largest power of two that is not more than n and KERNEL_HADAMARD_ORDER, go
-     * through a Hadamard transform: those of KERNEL_HADAMARD_SIGNS are negated; for h = 1, 2, 4 .. order/2 each pair
-     * of vectors (a, b) that are h apart becomes (a + b, a - b); then all are multiplied by 1 / sqrt(order), rounded.
+     * through a Hadamard transform of which those of KERNEL_HADAMARD_SIGNS have been negated. That takes no negation: for
+     * h = 1, 2, 4 .. order/2 each pair of vectors (a, b) that are h apart becomes (a + b, a - b), but (a - b, a + b) in
+     * every second part of 2 h vectors, since there the second half has the opposite of the signs that it has in the other
+     * parts. (Where all of a part's signs are opposite, it is itself such a second half.) Then all are multiplied by
+     * 1 / sqrt(order), rounded.
      * Where order does not divide n, the last `order` vectors then go through it once more. */
     void (*hadamard_rows)(float *x, size_t stride, size_t rows, size_t width);
 

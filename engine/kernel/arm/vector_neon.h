@@ -199,6 +199,44 @@ VECTOR_INLINE void vector_largest_of_four(const struct vector *v, float *largest
     vst1q_f32(largest, vector_max_part(vuzp1q_f32(ab, cd), vuzp2q_f32(ab, cd)));
 }
 
+VECTOR_INLINE struct vector vector_larger_magnitude(struct vector v, struct vector largest) {
+    EACH_PART {
+        const uint32x4_t magnitude = vreinterpretq_u32_f32(vabsq_f32(v.part[i]));
+        largest.part[i] = vreinterpretq_f32_u32(vmaxq_u32(magnitude, vreinterpretq_u32_f32(largest.part[i])));
+    }
+    return largest;
+}
+
+VECTOR_INLINE float vector_largest_magnitude(struct vector v) {
+    uint32x4_t part[VECTOR_PARTS];
+    EACH_PART part[i] = vreinterpretq_u32_f32(v.part[i]);
+    const uint32x4_t two[] = {vmaxq_u32(part[0], part[1]), vmaxq_u32(part[2], part[3])};
+    const uint32x4_t largest = vdupq_n_u32(vmaxvq_u32(vmaxq_u32(two[0], two[1])));
+    return vgetq_lane_f32(vreinterpretq_f32_u32(largest), 0);
+}
+
+VECTOR_INLINE struct vector vector_add_integers(struct vector a, struct vector b) {
+    EACH_PART a.part[i] =
+        vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a.part[i]), vreinterpretq_u32_f32(b.part[i])));
+    return a;
+}
+
+VECTOR_INLINE uint32x4_t vector_four_integers(struct vector v) {
+    uint32x4_t part[VECTOR_PARTS];
+    EACH_PART part[i] = vreinterpretq_u32_f32(v.part[i]);
+    return vaddq_u32(vaddq_u32(part[0], part[1]), vaddq_u32(part[2], part[3]));
+}
+
+VECTOR_INLINE uint32_t vector_sum_integers(struct vector v) {
+    return vaddvq_u32(vector_four_integers(v));
+}
+
+VECTOR_INLINE void vector_sum_integers_of_four(const struct vector *v, uint32_t *sums) {
+    const uint32x4_t ab = vpaddq_u32(vector_four_integers(v[0]), vector_four_integers(v[1])),
+                     cd = vpaddq_u32(vector_four_integers(v[2]), vector_four_integers(v[3]));
+    vst1q_u32(sums, vpaddq_u32(ab, cd));
+}
+
 /* ---- one register, for the microkernels of GEMMs ---- */
 
 #define VECTOR_REGISTER float32x4_t

@@ -180,4 +180,46 @@ VECTOR_INLINE void vector_largest_of_four(const struct vector *v, float *largest
     for (size_t i = 0; i < 4; i++) largest[i] = vector_largest(v[i]);
 }
 
+VECTOR_INLINE uint32_t vector_float_to_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* By lanes the larger of the magnitude of v and of `largest`, a magnitude, in the order of their bits: beyond all others is
+ * infinity, and NaN beyond that. */
+VECTOR_INLINE struct vector vector_larger_magnitude(struct vector v, struct vector largest) {
+    EACH_LANE {
+        const uint32_t magnitude = vector_float_to_bits(v.lane[i]) & 0x7fffffffu;
+        if (magnitude > vector_float_to_bits(largest.lane[i]))
+            largest.lane[i] = vector_bits_to_float((int32_t)magnitude);
+    }
+    return largest;
+}
+
+/* The largest lane of magnitudes, in the same order. */
+VECTOR_INLINE float vector_largest_magnitude(struct vector v) {
+    uint32_t largest = 0;
+    EACH_LANE if (vector_float_to_bits(v.lane[i]) > largest) largest = vector_float_to_bits(v.lane[i]);
+    return vector_bits_to_float((int32_t)largest);
+}
+
+/* Lanes as integers of 32 bits, modulo 2^32. */
+VECTOR_INLINE struct vector vector_add_integers(struct vector a, struct vector b) {
+    EACH_LANE a.lane[i] =
+        vector_bits_to_float((int32_t)(vector_float_to_bits(a.lane[i]) + vector_float_to_bits(b.lane[i])));
+    return a;
+}
+
+VECTOR_INLINE uint32_t vector_sum_integers(struct vector v) {
+    uint32_t sum = 0;
+    EACH_LANE sum += vector_float_to_bits(v.lane[i]);
+    return sum;
+}
+
+/* Of each of four vectors. */
+VECTOR_INLINE void vector_sum_integers_of_four(const struct vector *v, uint32_t *sums) {
+    for (size_t i = 0; i < 4; i++) sums[i] = vector_sum_integers(v[i]);
+}
+
 #undef EACH_LANE

@@ -14,6 +14,12 @@
 #include "engine/kernel/template/announce.h"
 #include "engine/kernel/template/vector_math.h"
 
+/* Columns of a loop without conditions. */
+#define CONVERT_STEP (4 * KERNEL_LANES)
+
+/* KERNEL_ROUNDING_SHIFT as a float of 32 bits. */
+#define CONVERT_SHIFT_BITS UINT32_C(0x4b400000)
+
 /* Columns i .. i + 15 of a row of k, zeros beyond it, times the smoothing scales where there are any. */
 VECTOR_INLINE struct vector convert_load(const float *x, const float *smoothing, size_t k, size_t i) {
     size_t lanes = k - i < KERNEL_LANES ? k - i : KERNEL_LANES;
@@ -22,17 +28,31 @@ VECTOR_INLINE struct vector convert_load(const float *x, const float *smoothing,
     return smoothing ? vector_multiply(v, vector_load_first(smoothing + i, lanes)) : v;
 }
 
+/* The same of columns that are all there. */
+VECTOR_INLINE struct vector convert_load_whole(const float *x, const float *smoothing, size_t i) {
+    const struct vector v = vector_load(x + i);
+    return smoothing ? vector_multiply(v, vector_load(smoothing + i)) : v;
+}
+
+/* Where the whole vectors of columns up to end of a row of k end. */
+VECTOR_INLINE size_t convert_whole(size_t k, size_t end) {
+    return (end < k ? end : k) / KERNEL_LANES * KERNEL_LANES;
+}
+
 /* The largest magnitude of columns [first, end); NaN when one of them is not finite. */
 VECTOR_INLINE float convert_largest(const float *x, const float *smoothing, size_t k, size_t first,
                                     size_t end) {
-    const struct vector zero = vector_splat(0.0f);
-    struct vector largest = zero, poison = zero;
-    for (size_t i = first; i < end && i < k; i += KERNEL_LANES) {
-        struct vector v = convert_load(x, smoothing, k, i);
-        largest = vector_max(vector_max(v, vector_subtract(zero, v)), largest);
-        poison = vector_fma(v, zero, poison);
-    }
-    return vector_largest(largest) + vector_sum(poison);
+    const size_t whole = convert_whole(k, end);
+    struct vector largest = vector_splat(0.0f);
+    size_t i = first;
+    for (; i + CONVERT_STEP <= whole; i += CONVERT_STEP)
+        KERNEL_EACH (v, CONVERT_STEP / KERNEL_LANES)
+            largest =
+                vector_larger_magnitude(convert_load_whole(x, smoothing, i + v * KERNEL_LANES), largest);
+    for (; i < end && i < k; i += KERNEL_LANES)
+        largest = vector_larger_magnitude(convert_load(x, smoothing, k, i), largest);
+    const float magnitude = vector_largest_magnitude(largest);
+    return magnitude + magnitude * 0.0f; /* which makes a NaN of infinity */
 }
 
 VECTOR_INLINE struct vector convert_flush(struct vector v) {
@@ -54,20 +74,32 @@ VECTOR_INLINE struct quantization quantization_of(float largest) {
     return q;
 }
 
-/* Columns [first, end) as integers; the sum of those. */
-VECTOR_INLINE int32_t convert_columns(const struct activation_rows *rows, const float *x, size_t first,
-                                      size_t end, struct quantization q, int8_t *out) {
-    const struct vector shift = vector_splat(KERNEL_ROUNDING_SHIFT);
+VECTOR_INLINE void convert_vector(struct vector v, float inverse, int8_t *out, struct vector *sums) {
+    const struct vector shifted = vector_fma(v, vector_splat(inverse), vector_splat(KERNEL_ROUNDING_SHIFT));
+    vector_store_int8(out, shifted);
+    *sums = vector_add_integers(*sums, shifted);
+}
+
+/* Columns [first, end) as integers, `step` at a time. Returns the sums of those by lanes, which hold CONVERT_SHIFT_BITS for
+ * each too. */
+VECTOR_INLINE struct vector convert_columns(const struct activation_rows *rows, const float *x, size_t first,
+                                            size_t end, size_t step, float inverse, int8_t *out) {
+    const size_t whole = convert_whole(rows->k, end);
     struct vector sums = vector_splat(0.0f);
-    for (size_t i = first; i < end; i += KERNEL_LANES) {
-        struct vector shifted = shift;
-        if (q.scalable)
-            shifted =
-                vector_fma(convert_load(x, rows->smoothing, rows->k, i), vector_splat(q.inverse), shift);
-        vector_store_int8(out + i, shifted);
-        sums = vector_add(sums, vector_subtract(shifted, shift));
-    }
-    return (int32_t)vector_sum(sums);
+    size_t i = first;
+    for (; i + step <= whole; i += step)
+        KERNEL_EACH (v, step / KERNEL_LANES) {
+            const size_t column = i + v * KERNEL_LANES;
+            convert_vector(convert_load_whole(x, rows->smoothing, column), inverse, out + column, &sums);
+        }
+    for (; i < end; i += KERNEL_LANES)
+        convert_vector(convert_load(x, rows->smoothing, rows->k, i), inverse, out + i, &sums);
+    return sums;
+}
+
+/* Out of the sum of so many, which are a multiple of KERNEL_LANES. */
+VECTOR_INLINE int32_t convert_sum(uint32_t sum, size_t columns) {
+    return (int32_t)(sum - (uint32_t)columns * CONVERT_SHIFT_BITS);
 }
 
 /* Behind the last column that is converted: that of the padded row where it is the row's. */
@@ -91,21 +123,51 @@ VECTOR_INLINE void convert_row_int8(const struct activation_rows *rows, const fl
         float largest;
         memcpy(&largest, scale, sizeof largest);
         const struct quantization q = quantization_of(largest);
-        const int32_t sum = convert_columns(rows, x, i, end, q, (int8_t *)out);
+        int32_t sum = 0;
+        if (q.scalable)
+            sum = convert_sum(
+                vector_sum_integers(convert_columns(rows, x, i, end, CONVERT_STEP, q.inverse, (int8_t *)out)),
+                end - i);
+        else
+            memset(out + i, 0, end - i);
         memcpy(scale, &q.scale, sizeof q.scale);
         memcpy(scale + bytes, &sum, sizeof sum);
     }
 }
 
+/* Groups of int4, 2 or 4, from column i on, and the sum of each; returns that of all. */
+VECTOR_INLINE int32_t convert_groups_int4(const struct activation_rows *rows, const float *x, size_t i,
+                                          size_t groups, float inverse, int8_t *out, unsigned char *sums) {
+    struct vector lanes[4];
+    uint32_t sum[4];
+    int32_t own[4], all = 0;
+    KERNEL_EACH (g, 4) {
+        const size_t first = i + g * KERNEL_INT4_GROUP;
+        lanes[g] = vector_splat(0.0f);
+        if (g < groups)
+            lanes[g] =
+                convert_columns(rows, x, first, first + KERNEL_INT4_GROUP, KERNEL_INT4_GROUP, inverse, out);
+    }
+    vector_sum_integers_of_four(lanes, sum);
+    KERNEL_EACH (g, groups) all += own[g] = convert_sum(sum[g], KERNEL_INT4_GROUP);
+    memcpy(sums, own, groups * sizeof *own);
+    return all;
+}
+
 VECTOR_INLINE void convert_row_int4(const struct activation_rows *rows, const float *x, unsigned char *out) {
-    const size_t padded = kernel_padded_k(rows->k);
+    const size_t padded = kernel_padded_k(rows->k), step = 4 * KERNEL_INT4_GROUP;
     const struct quantization q = quantization_of(convert_largest(x, rows->smoothing, rows->k, 0, padded));
+    int8_t *numbers = (int8_t *)out;
     unsigned char *sums = out + padded + sizeof q.scale + sizeof(int32_t);
     int32_t total = 0;
-    for (size_t i = 0; i < padded; i += KERNEL_INT4_GROUP, sums += sizeof(int32_t)) {
-        const int32_t sum = convert_columns(rows, x, i, i + KERNEL_INT4_GROUP, q, (int8_t *)out);
-        memcpy(sums, &sum, sizeof sum);
-        total += sum;
+    if (q.scalable) {
+        size_t i = 0;
+        for (; i + step <= padded; i += step, sums += 4 * sizeof total)
+            total += convert_groups_int4(rows, x, i, 4, q.inverse, numbers, sums);
+        if (i < padded) total += convert_groups_int4(rows, x, i, 2, q.inverse, numbers, sums);
+    } else {
+        memset(numbers, 0, padded);
+        memset(sums, 0, padded / KERNEL_INT4_GROUP * sizeof total);
     }
     memcpy(out + padded, &q.scale, sizeof q.scale);
     memcpy(out + padded + sizeof q.scale, &total, sizeof total);
@@ -127,11 +189,15 @@ VECTOR_INLINE void convert_rows(const struct activation_rows *rows, size_t row_f
 /* store: sixteen numbers to column i of a row, rounded; those that count as 0 are 0 already. */
 VECTOR_INLINE void convert_rows_bf16(const struct activation_rows *rows, size_t row_first, size_t row_count,
                                      void (*store)(unsigned char *row, size_t i, struct vector v)) {
-    const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_BF16, rows->k), end = convert_end(rows);
+    const size_t bytes = kernel_row_bytes(WEIGHT_TYPE_BF16, rows->k), end = convert_end(rows),
+                 whole = convert_whole(rows->k, end);
     announce_conversion(rows, WEIGHT_TYPE_BF16, row_first, row_count);
     for (size_t r = row_first; r < row_first + row_count; r++) {
         const float *x = rows->x + r * rows->x_stride;
-        for (size_t i = rows->first; i < end; i += KERNEL_LANES)
+        size_t i = rows->first;
+        for (; i < whole; i += KERNEL_LANES)
+            store(rows->out + r * bytes, i, convert_flush(convert_load_whole(x, rows->smoothing, i)));
+        for (; i < end; i += KERNEL_LANES)
             store(rows->out + r * bytes, i, convert_flush(convert_load(x, rows->smoothing, rows->k, i)));
     }
 }

@@ -8,6 +8,7 @@
 #include "engine/kernel/template/vector_math.h"
 
 #define ROWS_ARGMAX_CHUNK 1024
+#define HADAMARD_ITEMS    8 /* vectors that go through three levels at once */
 
 /* Lanes that remain from column i on. */
 VECTOR_INLINE size_t rows_lanes(size_t i, size_t width) {
@@ -141,48 +142,49 @@ void KERNEL_FUNCTION(gate_rows)(enum activation activation, const float *gate, c
         }
 }
 
-/* Vector i of a block as the first level reads it. */
-VECTOR_INLINE struct vector hadamard_load(const float *block, size_t i, bool first) {
-    const struct vector v = vector_load(block + i * KERNEL_LANES);
-    if (!first) return v;
-    return vector_multiply(v, vector_splat(KERNEL_HADAMARD_SIGNS >> i & 1 ? -1.0f : 1.0f));
-}
-
-/* Two levels at once, of vectors that are h and 2 h apart; all times scale. */
-VECTOR_INLINE void hadamard_two_levels(float *x, size_t order, size_t h, float scale) {
-    const size_t step = h * KERNEL_LANES;
-    const struct vector s = vector_splat(scale);
-    const bool first = h == 1;
-    for (size_t block = 0; block < order; block += 4 * h)
-        for (size_t i = block; i < block + h; i++) {
-            float *p = x + i * KERNEL_LANES;
-            struct vector a = hadamard_load(x, i, first), b = hadamard_load(x, i + h, first),
-                          c = hadamard_load(x, i + 2 * h, first), d = hadamard_load(x, i + 3 * h, first);
-            struct vector sum = vector_add(a, b), difference = vector_subtract(a, b);
-            struct vector sum2 = vector_add(c, d), difference2 = vector_subtract(c, d);
-            vector_store(p, vector_multiply(vector_add(sum, sum2), s));
-            vector_store(p + step, vector_multiply(vector_add(difference, difference2), s));
-            vector_store(p + 2 * step, vector_multiply(vector_subtract(sum, sum2), s));
-            vector_store(p + 3 * step, vector_multiply(vector_subtract(difference, difference2), s));
-        }
-}
-
-/* The level that is left where their number is odd. The signs of a block of two are none. */
-VECTOR_INLINE void hadamard_last_level(float *x, size_t order, float scale) {
-    const struct vector s = vector_splat(scale);
-    for (size_t i = 0; i < order / 2; i++) {
-        float *p = x + i * KERNEL_LANES, *q = p + order / 2 * KERNEL_LANES;
-        struct vector a = vector_load(p), b = vector_load(q);
-        vector_store(p, vector_multiply(vector_add(a, b), s));
-        vector_store(q, vector_multiply(vector_subtract(a, b), s));
+/* One level of items, those of a pair so far apart. */
+VECTOR_INLINE void hadamard_level(struct vector *item, size_t items, size_t apart) {
+    KERNEL_EACH (i, items / 2) {
+        const size_t block = i / apart, first = block * 2 * apart + i % apart;
+        const struct vector a = item[first], b = item[first + apart], sum = vector_add(a, b),
+                            difference = vector_subtract(a, b);
+        item[first] = block % 2 ? difference : sum;
+        item[first + apart] = block % 2 ? sum : difference;
     }
 }
 
-/* A multiplication by 1 changes nothing: the scale comes with the last levels. */
+/* The levels of h, 2 h .. items / 2 * h, of items that are h apart and stay in registers meanwhile. scale: 0 where other levels
+ * follow, else what all are multiplied by. */
+VECTOR_INLINE void hadamard_levels(float *x, size_t order, size_t h, size_t items, float scale) {
+    const size_t step = h * KERNEL_LANES, half = items / 2;
+    for (size_t block = 0; block * items * h < order; block++) {
+        /* hadamard_level() takes each of these for the first: of the others every second is stored with halves exchanged. */
+        float *from = x + block * items * step, *sums = block % 2 ? from + half * step : from,
+              *differences = block % 2 ? from : from + half * step;
+        for (size_t i = 0; i < step; i += KERNEL_LANES) {
+            struct vector item[HADAMARD_ITEMS];
+            KERNEL_EACH (k, items) item[k] = vector_load(from + k * step + i);
+            for (size_t apart = 1; apart < items; apart *= 2) hadamard_level(item, items, apart);
+            if (scale != 0.0f)
+                KERNEL_EACH (k, items) item[k] = vector_multiply(item[k], vector_splat(scale));
+            KERNEL_EACH (k, half) {
+                vector_store(sums + k * step + i, item[k]);
+                vector_store(differences + k * step + i, item[half + k]);
+            }
+        }
+    }
+}
+
 VECTOR_INLINE void hadamard_block(float *x, size_t order, float scale) {
     size_t h = 1;
-    for (; h * 4 <= order; h *= 4) hadamard_two_levels(x, order, h, h * 4 == order ? scale : 1.0f);
-    if (h < order) hadamard_last_level(x, order, scale);
+    for (; h * HADAMARD_ITEMS < order; h *= HADAMARD_ITEMS)
+        hadamard_levels(x, order, h, HADAMARD_ITEMS, 0.0f);
+    if (h * 8 == order)
+        hadamard_levels(x, order, h, 8, scale);
+    else if (h * 4 == order)
+        hadamard_levels(x, order, h, 4, scale);
+    else if (h * 2 == order)
+        hadamard_levels(x, order, h, 2, scale);
 }
 
 void KERNEL_FUNCTION(hadamard_rows)(float *x, size_t stride, size_t rows, size_t width) {

@@ -175,6 +175,50 @@ VECTOR_INLINE void vector_largest_of_four(const struct vector *v, float *largest
     _mm_storeu_ps(largest, _mm_unpacklo_ps(_mm256_castps256_ps128(one), _mm256_extractf128_ps(one, 1)));
 }
 
+VECTOR_INLINE __m256 vector_larger_magnitude_part(__m256 v, __m256 largest) {
+    const __m256i magnitude = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x7fffffff));
+    return _mm256_castsi256_ps(_mm256_max_epu32(magnitude, _mm256_castps_si256(largest)));
+}
+
+VECTOR_INLINE struct vector vector_larger_magnitude(struct vector v, struct vector largest) {
+    return (struct vector){vector_larger_magnitude_part(v.low, largest.low),
+                           vector_larger_magnitude_part(v.high, largest.high)};
+}
+
+VECTOR_INLINE float vector_largest_magnitude(struct vector v) {
+    const __m256i eight = _mm256_max_epu32(_mm256_castps_si256(v.low), _mm256_castps_si256(v.high));
+    const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_max_epu32(four, _mm_unpackhi_epi64(four, four));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epu32(two, _mm_srli_epi64(two, 32))));
+}
+
+VECTOR_INLINE __m256 vector_add_integers_part(__m256 a, __m256 b) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+VECTOR_INLINE struct vector vector_add_integers(struct vector a, struct vector b) {
+    return (struct vector){vector_add_integers_part(a.low, b.low), vector_add_integers_part(a.high, b.high)};
+}
+
+VECTOR_INLINE __m256i vector_eight_integers(struct vector v) {
+    return _mm256_add_epi32(_mm256_castps_si256(v.low), _mm256_castps_si256(v.high));
+}
+
+VECTOR_INLINE uint32_t vector_sum_integers(struct vector v) {
+    const __m256i eight = vector_eight_integers(v);
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_add_epi32(two, _mm_srli_epi64(two, 32)));
+}
+
+VECTOR_INLINE void vector_sum_integers_of_four(const struct vector *v, uint32_t *sums) {
+    const __m256i ab = _mm256_hadd_epi32(vector_eight_integers(v[0]), vector_eight_integers(v[1])),
+                  cd = _mm256_hadd_epi32(vector_eight_integers(v[2]), vector_eight_integers(v[3])),
+                  two = _mm256_hadd_epi32(ab, cd);
+    _mm_storeu_si128((void *)sums,
+                     _mm_add_epi32(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1)));
+}
+
 /* ---- one register, for the microkernels of GEMMs ---- */
 
 #define VECTOR_REGISTER __m256

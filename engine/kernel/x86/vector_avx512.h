@@ -142,6 +142,52 @@ VECTOR_INLINE void vector_largest_of_four(const struct vector *v, float *largest
     _mm_storeu_ps(largest, _mm512_castps512_ps128(_mm512_permutexvar_ps(each_quarter, one)));
 }
 
+VECTOR_INLINE struct vector vector_larger_magnitude(struct vector v, struct vector largest) {
+    const __m512i magnitude = _mm512_and_si512(_mm512_castps_si512(v.lanes), _mm512_set1_epi32(0x7fffffff));
+    return (struct vector){
+        _mm512_castsi512_ps(_mm512_max_epu32(magnitude, _mm512_castps_si512(largest.lanes)))};
+}
+
+VECTOR_INLINE float vector_largest_magnitude(struct vector v) {
+    const __m256i eight = _mm256_max_epu32(_mm256_castps_si256(_mm512_castps512_ps256(v.lanes)),
+                                           _mm256_castps_si256(vector_upper_half(v)));
+    const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_max_epu32(four, _mm_unpackhi_epi64(four, four));
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epu32(two, _mm_srli_epi64(two, 32))));
+}
+
+VECTOR_INLINE __m512 vector_add_integer_lanes(__m512 a, __m512 b) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+
+VECTOR_INLINE struct vector vector_add_integers(struct vector a, struct vector b) {
+    return (struct vector){vector_add_integer_lanes(a.lanes, b.lanes)};
+}
+
+VECTOR_INLINE uint32_t vector_sum_integers(struct vector v) {
+    const __m256i eight = _mm256_add_epi32(_mm256_castps_si256(_mm512_castps512_ps256(v.lanes)),
+                                           _mm256_castps_si256(vector_upper_half(v)));
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_add_epi32(two, _mm_srli_epi64(two, 32)));
+}
+
+/* As vector_largest_of_four. */
+VECTOR_INLINE void vector_sum_integers_of_four(const struct vector *v, uint32_t *sums) {
+    const __m512i each_quarter = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+    const __m512 a = v[0].lanes, b = v[1].lanes, c = v[2].lanes, d = v[3].lanes;
+    const __m512 ab =
+        vector_add_integer_lanes(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    const __m512 cd =
+        vector_add_integer_lanes(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    const __m512 four =
+        vector_add_integer_lanes(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+    const __m512 two = vector_add_integer_lanes(four, _mm512_permute_ps(four, 0x4e));
+    const __m512 one = vector_add_integer_lanes(two, _mm512_permute_ps(two, 0xb1));
+    _mm_storeu_si128((void *)sums,
+                     _mm_castps_si128(_mm512_castps512_ps128(_mm512_permutexvar_ps(each_quarter, one))));
+}
+
 /* ---- one register, for the microkernels of GEMMs ---- */
 
 #define VECTOR_REGISTER __m512
