@@ -177,18 +177,37 @@ enum row_norm {
  * What is stored is what is read, also for the positions of the step at hand.
  *   f32   The numbers themselves.
  *   f16   IEEE half precision, to nearest even; magnitudes of 65,520 and more become infinite.
+ *   bf16  As activations beside bf16 weights: to nearest even, magnitudes below KERNEL_BF16_MIN count as 0.
  *   int8  A key has one scale, a value another: scale = largest |x| / 127, q = round(x * (127 / largest |x|))
  *         to nearest even, each operation rounded but the multiplication within round(), which is exact.
  * Where 127 / largest |x| is not finite, scale and q are 0; where some x is not finite, q is 0 and scale NaN. */
 /* Bytes of an element. */
 static inline size_t kv_type_bytes(enum kv_type type) {
-    return type == KV_TYPE_F32 ? sizeof(float) : type == KV_TYPE_F16 ? sizeof(uint16_t) : sizeof(int8_t);
+    switch (type) {
+    case KV_TYPE_F16:
+    case KV_TYPE_BF16:
+        return sizeof(uint16_t);
+    case KV_TYPE_INT8:
+        return sizeof(int8_t);
+    case KV_TYPE_F32:
+    case KV_TYPE_COUNT:
+        break;
+    }
+    return sizeof(float);
+}
+
+/* Elements that a key takes, and a value: bf16 stands in pairs, so of an odd head one more. */
+static inline size_t kv_stored_dim(enum kv_type type, size_t head_dim) {
+    return type == KV_TYPE_BF16 ? head_dim + head_dim % 2 : head_dim;
 }
 
 /* Where one layer's key/value head lies in every page of page_tokens positions, in bytes from the page's
  * start: elements keys [page_tokens/16][head_dim][16] and values [page_tokens][head_dim]; for int8 floats
  * key_scales [page_tokens] and value_scales [page_tokens] too. Floats and halves need their own alignment
- * only. */
+ * only.
+ * bf16: with dim = kv_stored_dim(), keys [page_tokens/16][dim/2][16][2], pairs of dimensions, and values
+ * [page_tokens/2][dim][2], pairs of positions, as the instruction for tiles of bf16 reads them. What a key has beyond head_dim
+ * is 0, what a value has there is never used. A pair of positions is written one by one. */
 struct kv_head {
     enum kv_type type;
     size_t keys, values, key_scales, value_scales;
@@ -229,7 +248,16 @@ struct attention_row {
  *     that it sees, ascending.
  * The chunks are merged, ascending: (M, L, O) is (m, l, out) of the first; with each further one, M' is the larger of M
  * and m; f = exp(M - M'), g = exp(m - M'); L = fma(l, g, L * f); O = fma(out, g, O * f). At last
- * O = O * (1 / sum of the lanes of L). Where a maximum does not rise the factor is 1, also from -inf to -inf. */
+ * O = O * (1 / sum of the lanes of L). Where a maximum does not rise the factor is 1, also from -inf to -inf.
+ *
+ * A chunk of bf16 has one maximum, and its sums the order of bf16 GEMMs; all else is as above:
+ *   - q is rounded as keys are. (q . k_j) starts at 0 and takes the dimensions in blocks of KERNEL_BF16_BLOCK, ascending (the
+ *     last may be shorter): two accumulators from 0, of even and of odd dimensions, by fused multiply-adds in
+ *     ascending order, then (q . k_j) + (even + odd);
+ *   - m is the largest score of the chunk's keys that the query sees; weights w_j = exp(score - m), rounded as keys
+ *     are; lane sums l = l + w from 0, ascending;
+ *   - out = 0, then for each block of 16 keys of which it sees some, ascending: two accumulators from 0, of even and of
+ *     odd positions, by fused multiply-adds of w_j and v_j for each key that it sees, ascending; out = out + (even + odd). */
 struct attention {
     const struct attention_row *rows;
     size_t column; /* of the first of these heads in q and out */

@@ -22,6 +22,9 @@
 /* For what innermost loops are made of, which stays together in every build. */
 #define INNERMOST_INLINE static inline __attribute__((always_inline, unused))
 
+/* Of a pair of bf16, or of what is summed in pairs: the first, or the second. */
+enum parity { EVEN, ODD };
+
 /* Of the registers that a vector_*.h defines, besides the sixteen lanes of struct vector: lanes of 32 bits,
  * that is columns of a panel. */
 #define REGISTER_BYTES  (REGISTER_LANES * 4)

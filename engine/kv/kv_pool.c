@@ -21,7 +21,7 @@ static size_t aligned(size_t bytes) {
 
 /* Bytes of the keys or of the values of one head. */
 static size_t elements_bytes(const struct kv_layout *l) {
-    return aligned(l->page_tokens * l->head_dim * kv_type_bytes(l->type));
+    return aligned(l->page_tokens * kv_stored_dim(l->type, l->head_dim) * kv_type_bytes(l->type));
 }
 
 static size_t scales_bytes(const struct kv_layout *l) {

@@ -2,7 +2,8 @@
  *
  * One page holds `page_tokens` positions of every layer and key/value head:
  *   [layer][kv_head] { keys [page_tokens / 16][head_dim][16], values [page_tokens][head_dim] }
- * in the type of the layout; behind int8 stand the scales of keys and of values, float [page_tokens] each.
+ * in the type of the layout; behind int8 stand the scales of keys and of values, float [page_tokens] each, and bf16 goes
+ * in pairs (struct kv_head).
  * Each part starts at a multiple of KERNEL_ALIGN bytes. Keys lie transposed in blocks of 16 positions, so
  * that the scores of a block are one vector. Scales belong to one position, so that what a position holds
  * does not depend on what shares its page.

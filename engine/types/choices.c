@@ -28,7 +28,8 @@ const struct named_value head_weights_choices[] = {
 };
 
 const struct named_value kv_type_choices[] = {
-    {"auto", KV_TYPE_AUTO}, {"f32", KV_TYPE_F32}, {"f16", KV_TYPE_F16}, {"int8", KV_TYPE_INT8}, {0},
+    {"auto", KV_TYPE_AUTO}, {"f32", KV_TYPE_F32},   {"f16", KV_TYPE_F16},
+    {"bf16", KV_TYPE_BF16}, {"int8", KV_TYPE_INT8}, {0},
 };
 
 const struct named_value matmul_choices[] = {{"own", MATMUL_OWN}, {"openblas", MATMUL_OPENBLAS}, {0}};

@@ -42,6 +42,7 @@ enum head_weights {
 enum kv_type {
     KV_TYPE_F32,
     KV_TYPE_F16,
+    KV_TYPE_BF16,
     KV_TYPE_INT8,
     KV_TYPE_COUNT,
     KV_TYPE_AUTO = KV_TYPE_COUNT, /* by the weights: kv_type_choose */

@@ -101,7 +101,7 @@ static struct verify_figures figures_of(const struct verify_reference *r, const 
 
 enum weight_type verify_judged_as(enum weight_type weights, enum kv_type cache) {
     static const enum weight_type as_narrow[KV_TYPE_COUNT] = {WEIGHT_TYPE_F32, WEIGHT_TYPE_BF16,
-                                                              WEIGHT_TYPE_INT8};
+                                                              WEIGHT_TYPE_BF16, WEIGHT_TYPE_INT8};
     return as_narrow[cache] > weights ? as_narrow[cache] : weights;
 }
 

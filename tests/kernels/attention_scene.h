@@ -26,18 +26,25 @@ static inline float element_at(const struct scene *s, size_t position, size_t pa
     uint16_t half;
     if (a->cache.type == KV_TYPE_INT8) return (float)*(const int8_t *)at;
     if (a->cache.type == KV_TYPE_F16) return kernel_f16_to_float(*(uint16_t *)memcpy(&half, at, sizeof half));
+    if (a->cache.type == KV_TYPE_BF16)
+        return kernel_bf16_to_float(*(uint16_t *)memcpy(&half, at, sizeof half));
     return *(float *)memcpy(&value, at, sizeof value);
 }
 
 static inline float key_at(const struct scene *s, size_t position, size_t d) {
     const struct attention *a = &s->a;
-    size_t in_page = position % a->page_tokens;
-    return element_at(s, position, a->cache.keys,
-                      (in_page / KERNEL_LANES * a->head_dim + d) * KERNEL_LANES + in_page % KERNEL_LANES);
+    size_t in_page = position % a->page_tokens, block = in_page / KERNEL_LANES, lane = in_page % KERNEL_LANES;
+    size_t index = (block * a->head_dim + d) * KERNEL_LANES + lane;
+    if (a->cache.type == KV_TYPE_BF16)
+        index = ((block * ((a->head_dim + 1) / 2) + d / 2) * KERNEL_LANES + lane) * 2 + d % 2;
+    return element_at(s, position, a->cache.keys, index);
 }
 
 static inline float value_at(const struct scene *s, size_t position, size_t d) {
-    return element_at(s, position, s->a.cache.values, position % s->a.page_tokens * s->a.head_dim + d);
+    size_t in_page = position % s->a.page_tokens, index = in_page * s->a.head_dim + d;
+    if (s->a.cache.type == KV_TYPE_BF16)
+        index = (in_page / 2 * ((s->a.head_dim + 1) / 2 * 2) + d) * 2 + in_page % 2;
+    return element_at(s, position, s->a.cache.values, index);
 }
 
 /* What the scores of a key, or the weights of a value, are multiplied by. */
@@ -78,7 +85,8 @@ static inline void scene_store(struct scene *s, struct random *r, float key_size
 
 /* A head in the middle of its pages, whose parts have gaps between them; odd sizes give any alignment. */
 static inline struct kv_head scene_head(enum kv_type type, size_t page_tokens, size_t head_dim) {
-    size_t elements = page_tokens * head_dim * kv_type_bytes(type), scales = page_tokens * sizeof(float);
+    size_t elements = page_tokens * kv_stored_dim(type, head_dim) * kv_type_bytes(type),
+           scales = page_tokens * sizeof(float);
     return (struct kv_head){.type = type,
                             .keys = KERNEL_ALIGN,
                             .values = 2 * KERNEL_ALIGN + elements,

@@ -132,12 +132,35 @@ static float exp_of(float x) {
     return kernel_scalar()->exp_sum(&x, 1, 0.0f, 1.0f);
 }
 
+/* As bf16 has it. */
+static float rounded(float x) {
+    return fabsf(x) < 0x1p-56f ? 0.0f : kernel_bf16_to_float(kernel_bf16_of(x));
+}
+
+static float defined_dot(struct scene *s, const float *q, size_t j) {
+    float dot = 0.0f;
+    for (size_t d = 0; d < s->a.head_dim; d++) dot = fmaf(q[d], key_at(s, j, d), dot);
+    return dot;
+}
+
+static float defined_bf16_dot(struct scene *s, const float *q, size_t j) {
+    float dot = 0.0f;
+    for (size_t first = 0; first < s->a.head_dim; first += 32) {
+        float even = 0.0f, odd = 0.0f;
+        for (size_t d = first; d < first + 32 && d < s->a.head_dim; d++) {
+            float *sum = d % 2 ? &odd : &even;
+            *sum = fmaf(rounded(q[d]), key_at(s, j, d), *sum);
+        }
+        dot = dot + (even + odd);
+    }
+    return dot;
+}
+
 /* The score of one key as kernel.h defines it. */
 static float defined_score(struct scene *s, size_t row, size_t head, size_t j) {
     const struct attention *a = &s->a;
     const float *q = s->q.data + row * s->q_stride + head * a->head_dim;
-    float dot = 0.0f;
-    for (size_t d = 0; d < a->head_dim; d++) dot = fmaf(q[d], key_at(s, j, d), dot);
+    float dot = a->cache.type == KV_TYPE_BF16 ? defined_bf16_dot(s, q, j) : defined_dot(s, q, j);
     const float *alibi = a->alibi ? a->alibi + head * a->alibi_stride : NULL;
     size_t position = s->first + row, shift = a->alibi_last ? a->alibi_last - position : 0;
     if (a->cache.type == KV_TYPE_INT8) dot *= scale_at(s, j, a->cache.key_scales);
@@ -176,12 +199,40 @@ static void defined_block(struct scene *s, size_t row, size_t head, size_t first
     state->m = m;
 }
 
+/* A chunk of bf16: one maximum, and pairs. */
+static void defined_bf16_chunk(struct scene *s, size_t row, size_t head, size_t first, size_t end,
+                               struct defined *state) {
+    float weights[KERNEL_ATTENTION_CHUNK];
+    for (size_t j = first; j < end; j++) {
+        float *score = &weights[j % KERNEL_ATTENTION_CHUNK];
+        *score = defined_score(s, row, head, j);
+        if (*score > state->m) state->m = *score;
+    }
+    for (size_t j = first; j < end; j++) {
+        float *weight = &weights[j % KERNEL_ATTENTION_CHUNK];
+        *weight = rounded(exp_of(*weight - state->m));
+        state->lanes[j % KERNEL_LANES] += *weight;
+    }
+    for (size_t block = first / KERNEL_LANES; block * KERNEL_LANES < end; block++)
+        for (size_t d = 0; d < s->a.head_dim; d++) {
+            float sums[2] = {0.0f, 0.0f};
+            for (size_t j = block * KERNEL_LANES; j < (block + 1) * KERNEL_LANES && j < end; j++)
+                if (j >= first)
+                    sums[j % 2] = fmaf(weights[j % KERNEL_ATTENTION_CHUNK], value_at(s, j, d), sums[j % 2]);
+            state->out[d] = state->out[d] + (sums[0] + sums[1]);
+        }
+}
+
 /* Keys first <= j < end, of one chunk. */
 static void defined_chunk(struct scene *s, size_t row, size_t head, size_t first, size_t end,
                           struct defined *state) {
     state->m = -INFINITY;
     memset(state->lanes, 0, sizeof state->lanes);
     memset(state->out, 0, s->a.head_dim * sizeof *state->out);
+    if (s->a.cache.type == KV_TYPE_BF16) {
+        defined_bf16_chunk(s, row, head, first, end, state);
+        return;
+    }
     for (size_t start = first / KERNEL_LANES * KERNEL_LANES; start < end; start += KERNEL_LANES)
         defined_block(s, row, head, start > first ? start : first,
                       start + KERNEL_LANES < end ? start + KERNEL_LANES : end, state);
@@ -257,13 +308,13 @@ static void exact_attention(struct scene *s, size_t row, size_t head, double *ou
 }
 
 /* |values| <= 1 and scores up to about 20: an error of a score of 20 * 2^-22 moves a weight by as much of
- * itself. */
+ * itself. bf16 rounds a query by up to 2^-9 of itself, so a score by up to 20 * 2^-9, and then weights. */
 static void test_scalar_against_double(void **state) {
     (void)state;
-    const double tolerance = 2e-5;
     struct random r = {6};
     for (int i = 0; i < 90; i++) {
         struct scene s = scene_random(&r);
+        const double tolerance = s.a.cache.type == KV_TYPE_BF16 ? 0.05 : 2e-5;
         float *found = scene_run(&s, kernel_scalar());
         double expected[HEAD_DIM_MAX];
         for (size_t row = 0; row < s.rows; row++)

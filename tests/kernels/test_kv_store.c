@@ -48,7 +48,7 @@ struct page {
 };
 
 static struct kv_head head_of(enum kv_type type, size_t head_dim) {
-    size_t elements = (PAGE_TOKENS * head_dim + 3) * kv_type_bytes(type) / 4 * 4;
+    size_t elements = (PAGE_TOKENS * kv_stored_dim(type, head_dim) + 3) * kv_type_bytes(type) / 4 * 4;
     return (struct kv_head){.type = type,
                             .keys = 4,
                             .values = 8 + elements,
@@ -61,6 +61,9 @@ static void define_element(enum kv_type type, unsigned char *part, size_t index,
         memcpy(part + index * sizeof x, &x, sizeof x);
     } else if (type == KV_TYPE_F16) {
         uint16_t half = kernel_f16_of(x);
+        memcpy(part + index * sizeof half, &half, sizeof half);
+    } else if (type == KV_TYPE_BF16) {
+        uint16_t half = fabsf(x) < 0x1p-56f ? 0 : kernel_bf16_of(x);
         memcpy(part + index * sizeof half, &half, sizeof half);
     } else {
         part[index] = (unsigned char)(int)nearbyint((double)x * (double)inverse); /* the product is exact */
@@ -80,9 +83,26 @@ static float define_scale(const float *x, size_t count, float *scale) {
     return scalable ? 127.0f / largest : 0.0f;
 }
 
+/* Pairs of dimensions of a key, with a 0 behind an odd one; pairs of positions of values. */
+static void define_pairs(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
+                         const float *key, const float *value) {
+    const size_t pairs = (head_dim + 1) / 2;
+    for (size_t d = 0; d < 2 * pairs; d++) {
+        size_t at = ((slot / KERNEL_LANES * pairs + d / 2) * KERNEL_LANES + slot % KERNEL_LANES) * 2 + d % 2;
+        define_element(KV_TYPE_BF16, page + head->keys, at, d < head_dim ? key[d] : 0.0f, 0);
+    }
+    for (size_t d = 0; d < head_dim; d++)
+        define_element(KV_TYPE_BF16, page + head->values, (slot / 2 * 2 * pairs + d) * 2 + slot % 2, value[d],
+                       0);
+}
+
 static void define(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
                    const float *key, const float *value) {
     float key_scale, value_scale;
+    if (head->type == KV_TYPE_BF16) {
+        define_pairs(head, page, slot, head_dim, key, value);
+        return;
+    }
     float key_inverse = define_scale(key, head_dim, &key_scale),
           value_inverse = define_scale(value, head_dim, &value_scale);
     for (size_t d = 0; d < head_dim; d++) {
@@ -105,8 +125,9 @@ static void settle_nans(struct page *page, enum kv_type type) {
         float value;
         memcpy(&half, page->bytes + i, sizeof half);
         if (type == KV_TYPE_F16 && (half & 0x7fff) > 0x7c00) half = 0x7e00;
+        if (type == KV_TYPE_BF16 && (half & 0x7fff) > 0x7f80) half = 0x7fc0;
         memcpy(page->bytes + i, &half, sizeof half);
-        if (type == KV_TYPE_F16 || i % 4) continue;
+        if (type == KV_TYPE_F16 || type == KV_TYPE_BF16 || i % 4) continue;
         memcpy(&value, page->bytes + i, sizeof value);
         if (isnan(value)) memset(page->bytes + i, 0x7f, sizeof value);
     }

@@ -23,17 +23,8 @@
 
 /* ---- bf16 ---- */
 
-/* To nearest even on the upper half of the bits; NaN stays as it is. */
-VECTOR_INLINE float32x4_t round_bf16(float32x4_t v) {
-    const uint32x4_t bits = vreinterpretq_u32_f32(v), odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
-    const uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
-    const uint32x4_t upper = vandq_u32(rounded, vdupq_n_u32(0xffff0000u));
-    return vbslq_f32(vceqq_f32(v, v), vreinterpretq_f32_u32(upper), v);
-}
-
 static void bf16_store(unsigned char *row, size_t i, struct vector v) {
-    KERNEL_EACH (p, VECTOR_PARTS) v.part[p] = round_bf16(v.part[p]);
-    vector_store((float *)(void *)row + i, v);
+    vector_store((float *)(void *)row + i, vector_round_bf16(v));
 }
 
 /* Even and odd k at once: a multiplication by a lane takes either of two activations. rows and registers are

@@ -84,6 +84,31 @@ VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t co
                             vcvtq_f32_s32(vmovl_high_s16(high))}};
 }
 
+VECTOR_INLINE struct vector vector_load_bf16_first(const uint16_t *from, enum parity parity, size_t pairs) {
+    uint16_t few[2 * KERNEL_LANES] = {0};
+    if (pairs < KERNEL_LANES) from = memcpy(few, from, pairs * 2 * sizeof *few);
+    struct vector v;
+    EACH_PART {
+        const uint32x4_t both = vreinterpretq_u32_u16(vld1q_u16(from + i * 2 * REGISTER_LANES));
+        v.part[i] = vreinterpretq_f32_u32(parity == ODD ? vandq_u32(both, vdupq_n_u32(0xffff0000u))
+                                                        : vshlq_n_u32(both, 16));
+    }
+    return v;
+}
+
+/* On the upper half of the bits; NaN stays as it is. */
+VECTOR_INLINE float32x4_t vector_round_bf16_part(float32x4_t v) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(v), odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+    const uint32x4_t upper = vandq_u32(rounded, vdupq_n_u32(0xffff0000u));
+    return vbslq_f32(vceqq_f32(v, v), vreinterpretq_f32_u32(upper), v);
+}
+
+VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
+    EACH_PART v.part[i] = vector_round_bf16_part(v.part[i]);
+    return v;
+}
+
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     EACH_PART vst1_u16(to + i * REGISTER_LANES, vreinterpret_u16_f16(vcvt_f16_f32(v.part[i])));
 }

@@ -6,9 +6,7 @@
 #include "engine/kernel/template/lowp.h"
 
 static void bf16_store(unsigned char *row, size_t i, struct vector v) {
-    for (size_t lane = 0; lane < KERNEL_LANES; lane++)
-        v.lane[lane] = kernel_bf16_to_float(kernel_bf16_of(v.lane[lane]));
-    vector_store((float *)(void *)row + i, v);
+    vector_store((float *)(void *)row + i, vector_round_bf16(v));
 }
 
 void convert_bf16_scalar(const struct activation_rows *rows, size_t row_first, size_t row_count) {

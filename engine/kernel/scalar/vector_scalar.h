@@ -61,6 +61,19 @@ VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t co
     return v;
 }
 
+/* One half of each pair of bf16, as floats. */
+VECTOR_INLINE struct vector vector_load_bf16_first(const uint16_t *from, enum parity parity, size_t pairs) {
+    struct vector v;
+    EACH_LANE v.lane[i] = i < pairs ? kernel_bf16_to_float(from[2 * i + parity]) : 0.0f;
+    return v;
+}
+
+/* Rounded to what bf16 has, to nearest even; NaN stays NaN. */
+VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
+    EACH_LANE v.lane[i] = kernel_bf16_to_float(kernel_bf16_of(v.lane[i]));
+    return v;
+}
+
 /* All lanes, rounded to nearest even. */
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     EACH_LANE to[i] = kernel_f16_of(v.lane[i]);

@@ -6,22 +6,24 @@
  * of blocks, and each span is done in three steps: scores of all, the running softmax of each query block by
  * block, weighted values of all. What is computed for a query, and in which order, does not depend on its tile:
  * blocks and chunks start at absolute positions, a block where a query sees no key is skipped for it, and a key
- * that it does not see is not added. The running state stands on the stack and in the rows of `out`. */
+ * that it does not see is not added. The running state stands on the stack and in the rows of `out`.
+ *
+ * A cache of bf16 has one softmax for a chunk: the tile goes over the chunk's spans for scores, then again for values. */
 #pragma once
 
 #include <assert.h>
 
 #include "engine/kernel/template/attention_announce.h"
+#include "engine/kernel/template/attention_bf16.h"
 #include "engine/kernel/template/attention_scores.h"
 #include "engine/kernel/template/attention_values.h"
-
-#define ATTENTION_CHUNK_BLOCKS (KERNEL_ATTENTION_CHUNK / KERNEL_LANES)
 
 /* Blocks [first, end) of a sequence. */
 struct attention_range {
     const uint32_t *pages;
     size_t first, end;
     const struct attention *of; /* whose cache they lie in: that of a hint is another head's, or layer's */
+    enum attention_sweep sweep;
 };
 
 static struct attention_state attention_empty_state(float *values, size_t head_dim) {
@@ -105,15 +107,24 @@ VECTOR_INLINE void attention_widen_block(enum kv_type type, const unsigned char 
         vector_store(to + i, attention_load(type, from, i, KERNEL_LANES));
 }
 
+VECTOR_INLINE void attention_widen_pairs(const unsigned char *from, size_t pairs, float *to) {
+    for (size_t i = 0; i < pairs; i += KERNEL_LANES) {
+        vector_store(to + i, attention_load_half(KV_TYPE_BF16, from, pairs, i, EVEN, KERNEL_LANES));
+        vector_store(to + pairs + i, attention_load_half(KV_TYPE_BF16, from, pairs, i, ODD, KERNEL_LANES));
+    }
+}
+
 /* Keys or values of the span become floats, which all queries then read. What is ahead is prefetched meanwhile. */
 static void attention_widen(struct attention_tile *t, const unsigned char **blocks,
                             const unsigned char **ahead) {
     const enum kv_type type = t->a->cache.type;
-    const size_t elements = KERNEL_LANES * t->a->head_dim;
+    const size_t elements = KERNEL_LANES * kv_stored_dim(type, t->a->head_dim);
     for (size_t b = 0; b < t->blocks; b++) {
         float *to = t->wide + b * elements;
         if (b < t->ahead_count) attention_prefetch_block(type, ahead[b], attention_block_bytes(t->a));
-        if (type == KV_TYPE_F16)
+        if (type == KV_TYPE_BF16)
+            attention_widen_pairs(blocks[b], attention_block_pairs(t->a), to);
+        else if (type == KV_TYPE_F16)
             attention_widen_block(KV_TYPE_F16, blocks[b], elements, to);
         else
             attention_widen_block(KV_TYPE_INT8, blocks[b], elements, to);
@@ -122,15 +133,37 @@ static void attention_widen(struct attention_tile *t, const unsigned char **bloc
     t->type = KV_TYPE_F32;
 }
 
+static void attention_add_all_values(struct attention_tile *t) {
+    switch (t->type) {
+    case KV_TYPE_F16:
+        attention_values_f16(t);
+        break;
+    case KV_TYPE_INT8:
+        attention_values_int8(t);
+        break;
+    case KV_TYPE_F32:
+    case KV_TYPE_BF16: /* attention_add_pair_values */
+    case KV_TYPE_COUNT:
+        attention_values_f32(t);
+        break;
+    }
+}
+
 static void attention_span(struct attention_tile *t) {
-    static void (*const add_values[KV_TYPE_COUNT])(struct attention_tile * t) = {
-        attention_values_f32, attention_values_f16, attention_values_int8};
-    const bool widens = attention_widens(t);
-    if (widens) attention_widen(t, t->keys, t->ahead_keys);
-    attention_all_dots(t);
-    attention_softmax(t);
-    if (widens) attention_widen(t, t->values, t->ahead_values);
-    add_values[t->type](t);
+    const bool widens = attention_widens(t), keys = t->sweep != ATTENTION_VALUES,
+               values = t->sweep != ATTENTION_SCORES;
+    if (widens && keys) attention_widen(t, t->keys, t->ahead_keys);
+    if (t->sweep == ATTENTION_ALL) {
+        attention_all_dots(t);
+        attention_softmax(t);
+    } else if (keys) {
+        attention_all_pair_dots(t);
+    }
+    if (widens && values) attention_widen(t, t->values, t->ahead_values);
+    if (t->sweep == ATTENTION_ALL)
+        attention_add_all_values(t);
+    else if (values)
+        attention_all_pair_values(t);
 }
 
 /* Blocks of the span that starts with `block`, in a range that ends before `end`: a span is of one chunk. */
@@ -150,24 +183,27 @@ static void attention_look_ahead(struct attention_tile *t, const struct attentio
     for (; block < end; block++) {
         const struct attention_range *in = block < range->end ? range : next;
         const size_t index = block < range->end ? block : next->first + (block - range->end);
-        if (index < in->end) attention_add_ahead(t, in->of, in->pages, index);
+        if (index < in->end) attention_add_ahead(t, in->of, in->pages, index, in->sweep);
     }
     for (size_t i = t->blocks; i < t->ahead_count; i++) { /* where the range is short */
         attention_prefetch_block(t->a->cache.type, t->ahead_keys[i], attention_block_bytes(t->a));
-        attention_prefetch_block(t->a->cache.type, t->ahead_values[i], attention_block_bytes(t->a));
+        if (t->sweep == ATTENTION_ALL)
+            attention_prefetch_block(t->a->cache.type, t->ahead_values[i], attention_block_bytes(t->a));
     }
 }
 
 /* All spans of a range. cold: they are not in a cache yet. */
 static void attention_walk(struct attention_tile *t, const struct attention_range *range,
                            const struct attention_range *next, bool cold) {
+    t->sweep = range->sweep;
     for (size_t block = range->first; block < range->end; block += t->blocks) {
         attention_set_span(t, range->pages, block, attention_span_blocks(block, range->end));
         size_t end = block + t->blocks;
         t->ahead_count = 0;
         if (cold) attention_look_ahead(t, range, next);
         attention_span(t);
-        if (end % ATTENTION_CHUNK_BLOCKS == 0 && !t->one_chunk) attention_end_chunk(t, end * KERNEL_LANES);
+        if (end % ATTENTION_CHUNK_BLOCKS == 0 && !t->one_chunk && t->sweep == ATTENTION_ALL)
+            attention_end_chunk(t, end * KERNEL_LANES);
     }
 }
 
@@ -182,7 +218,7 @@ static struct attention_range attention_seen(const struct attention_tile *t, siz
         if (t->query[i].position > newest) newest = t->query[i].position;
     }
     struct attention_range seen = {t->query[query].pages, oldest / KERNEL_LANES, newest / KERNEL_LANES + 1,
-                                   t->a};
+                                   t->a, within->sweep};
     if (seen.first < within->first) seen.first = within->first;
     if (seen.end > within->end) seen.end = within->end;
     return seen;
@@ -195,12 +231,16 @@ static size_t attention_of_sequence(const struct attention_tile *t, size_t query
     return count;
 }
 
+static enum attention_sweep attention_first_sweep(const struct attention *a) {
+    return a->cache.type == KV_TYPE_BF16 ? ATTENTION_SCORES : ATTENTION_ALL;
+}
+
 /* What a thread reads after a call. */
 static struct attention_range attention_hinted(const struct attention *next) {
     if (!next) return (struct attention_range){0};
     size_t position = next->rows->position;
     return (struct attention_range){next->rows->pages, attention_oldest(next, position) / KERNEL_LANES,
-                                    position / KERNEL_LANES + 1, next};
+                                    position / KERNEL_LANES + 1, next, attention_first_sweep(next)};
 }
 
 /* What each sequence of the tile has of its own, after what they share. */
@@ -223,9 +263,9 @@ static __attribute__((noinline)) void attention_walk_own(struct attention_tile *
     }
 }
 
-/* All that the tile sees of blocks [within->first, within->end). */
-static void attention_walk_all(struct attention_tile *t, const struct attention_range *within, bool cold) {
-    const struct attention_range hinted = attention_hinted(t->a->prefetch);
+/* All that the tile sees of blocks [within->first, within->end), in one sweep; `next` is read after it. */
+static void attention_sweep_all(struct attention_tile *t, const struct attention_range *within,
+                                const struct attention_range *next, bool cold) {
     const size_t count = attention_of_sequence(t, 0), shared = t->a->shared / KERNEL_LANES;
     struct attention_range common = *within, own = *within;
     if (count < t->count) {
@@ -233,9 +273,39 @@ static void attention_walk_all(struct attention_tile *t, const struct attention_
         if (shared > own.first) own.first = shared;
     }
     const struct attention_range range = attention_seen(t, 0, t->count, &common);
-    const struct attention_range after = count < t->count ? attention_seen(t, 0, count, &own) : hinted;
+    const struct attention_range after = count < t->count ? attention_seen(t, 0, count, &own) : *next;
     attention_walk(t, &range, &after, cold);
-    if (count < t->count) attention_walk_own(t, &own, &hinted);
+    if (count < t->count) attention_walk_own(t, &own, next);
+}
+
+/* The first chunk of bf16 of those of a range; the others, if there are some, or `next` are read after it. Returns where
+ * they begin. */
+static size_t attention_sweep_chunk(struct attention_tile *t, const struct attention_range *range,
+                                    const struct attention_range *next, bool cold) {
+    const size_t end = (range->first / ATTENTION_CHUNK_BLOCKS + 1) * ATTENTION_CHUNK_BLOCKS,
+                 of_first = attention_of_sequence(t, 0);
+    struct attention_range scores = *range, others = *range;
+    if (end < range->end) scores.end = end;
+    others.first = scores.end;
+    struct attention_range values = scores;
+    values.sweep = ATTENTION_VALUES;
+    const struct attention_range first_values = attention_seen(t, 0, of_first, &values),
+                                 first_others = attention_seen(t, 0, of_first, &others);
+    attention_sweep_all(t, &scores, &first_values, cold);
+    attention_softmax_chunk(t, scores.first, scores.end);
+    attention_sweep_all(t, &values, first_others.first < first_others.end ? &first_others : next, cold);
+    if (!t->one_chunk) attention_end_chunk(t, end * KERNEL_LANES);
+    return scores.end;
+}
+
+static void attention_walk_all(struct attention_tile *t, const struct attention_range *within, bool cold) {
+    const struct attention_range hinted = attention_hinted(t->a->prefetch);
+    if (within->sweep == ATTENTION_ALL) {
+        attention_sweep_all(t, within, &hinted, cold);
+        return;
+    }
+    struct attention_range seen = attention_seen(t, 0, t->count, within);
+    while (seen.first < seen.end) seen.first = attention_sweep_chunk(t, &seen, &hinted, cold);
 }
 
 /* ---- the operations ------------------------------------------------------------------------------------- */
@@ -260,14 +330,30 @@ static size_t attention_padded(size_t head_dim) {
     return (head_dim + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
 }
 
+/* Room that the queries of a tile share out. */
+struct attention_room {
+    float *spare;             /* [queries][attention_padded()] */
+    float *rounded, *weights; /* of bf16, or NULL: the queries, likewise; [queries][KERNEL_ATTENTION_CHUNK] */
+};
+
+/* values: as of attention_set_query. */
+static void attention_take_query(struct attention_tile *t, size_t i, const struct attention_room *room,
+                                 float *values) {
+    struct attention_query *query = &t->query[i];
+    const size_t at = i * attention_padded(t->a->head_dim);
+    attention_set_query(query, t->a, t->index + i, values);
+    query->spare = room->spare + at;
+    if (!room->rounded) return;
+    attention_round_query(query->q, t->a->head_dim, room->rounded + at);
+    query->q = room->rounded + at;
+    query->weights = room->weights + i * KERNEL_ATTENTION_CHUNK;
+}
+
 /* What a tile sees in all its chunks. */
-static void attention_whole_tile(struct attention_tile *t, float *spare, bool cold) {
-    const struct attention_range all = {.end = SIZE_MAX};
+static void attention_whole_tile(struct attention_tile *t, const struct attention_room *room, bool cold) {
+    const struct attention_range all = {.end = SIZE_MAX, .sweep = attention_first_sweep(t->a)};
     const size_t head_dim = t->a->head_dim;
-    for (size_t i = 0; i < t->count; i++) {
-        attention_set_query(&t->query[i], t->a, t->index + i, NULL);
-        t->query[i].spare = spare + i * attention_padded(head_dim);
-    }
+    for (size_t i = 0; i < t->count; i++) attention_take_query(t, i, room, NULL);
     attention_walk_all(t, &all, cold);
     for (size_t i = 0; i < t->count; i++) {
         struct attention_query *query = &t->query[i];
@@ -282,13 +368,14 @@ static float *attention_sums_of(float *state, size_t head_dim) {
 }
 
 /* What a tile sees in one chunk. */
-static void attention_chunk_tile(struct attention_tile *t, size_t chunk, float *states, bool cold) {
+static void attention_chunk_tile(struct attention_tile *t, const struct attention_room *room, size_t chunk,
+                                 float *states, bool cold) {
     const struct attention_range within = {.first = chunk * ATTENTION_CHUNK_BLOCKS,
-                                           .end = (chunk + 1) * ATTENTION_CHUNK_BLOCKS};
+                                           .end = (chunk + 1) * ATTENTION_CHUNK_BLOCKS,
+                                           .sweep = attention_first_sweep(t->a)};
     const size_t size = kernel_attention_state(t->a->head_dim);
     states += t->index * size;
-    for (size_t i = 0; i < t->count; i++)
-        attention_set_query(&t->query[i], t->a, t->index + i, states + i * size);
+    for (size_t i = 0; i < t->count; i++) attention_take_query(t, i, room, states + i * size);
     attention_walk_all(t, &within, cold);
     for (size_t i = 0; i < t->count; i++) {
         float *sums = attention_sums_of(states + i * size, t->a->head_dim);
@@ -299,41 +386,71 @@ static void attention_chunk_tile(struct attention_tile *t, size_t chunk, float *
 
 /* In tiles of so many queries at most. */
 static void attention_tiles(struct attention_tile *t, const struct attention_call *call, size_t most,
-                            float *spare) {
+                            const struct attention_room *room) {
     t->a = call->a;
     t->one_chunk = call->states != NULL;
     for (size_t index = call->first; index < call->end; index += t->count) {
         t->index = index;
         t->count = call->end - index < most ? call->end - index : most;
         if (call->states)
-            attention_chunk_tile(t, call->chunk, call->states, index == 0);
+            attention_chunk_tile(t, room, call->chunk, call->states, index == 0);
         else
-            attention_whole_tile(t, spare, index == 0);
+            attention_whole_tile(t, room, index == 0);
     }
 }
 
-/* Frames of their own, since all of a frame is touched: a few queries take a small one. */
+/* Frames of their own, since all of a frame is touched: a few queries take a small one, and bf16 one with its weights. */
+#define ATTENTION_FEW_FLOATS  (ATTENTION_FEW * ATTENTION_NARROW)
+#define ATTENTION_MANY_FLOATS (ATTENTION_FEW * KERNEL_HEAD_DIM_MAX)
+
 static __attribute__((noinline)) void attention_few(const struct attention_call *call) {
-    float spare[ATTENTION_FEW * ATTENTION_NARROW];
+    float spare[ATTENTION_FEW_FLOATS];
+    const struct attention_room room = {.spare = spare};
     struct attention_tile t;
     t.wide = NULL;
-    attention_tiles(&t, call, ATTENTION_FEW, spare);
+    attention_tiles(&t, call, ATTENTION_FEW, &room);
+}
+
+static __attribute__((noinline)) void attention_few_bf16(const struct attention_call *call) {
+    _Alignas(KERNEL_ALIGN) float spare[ATTENTION_FEW_FLOATS], rounded[ATTENTION_FEW_FLOATS],
+        weights[ATTENTION_FEW * KERNEL_ATTENTION_CHUNK];
+    const struct attention_room room = {spare, rounded, weights};
+    struct attention_tile t;
+    t.wide = NULL;
+    attention_tiles(&t, call, ATTENTION_FEW, &room);
+}
+
+/* So many queries have room in ATTENTION_MANY_FLOATS. */
+static size_t attention_most_queries(size_t head_dim) {
+    const size_t room = ATTENTION_MANY_FLOATS / attention_padded(head_dim);
+    return room < ATTENTION_QUERIES ? room : ATTENTION_QUERIES;
 }
 
 static __attribute__((noinline)) void attention_many(const struct attention_call *call) {
-    _Alignas(KERNEL_ALIGN) float wide[ATTENTION_WIDE_FLOATS], spare[ATTENTION_FEW * KERNEL_HEAD_DIM_MAX];
-    const size_t head_dim = call->a->head_dim,
-                 room = sizeof spare / sizeof *spare / attention_padded(head_dim);
+    _Alignas(KERNEL_ALIGN) float wide[ATTENTION_WIDE_FLOATS], spare[ATTENTION_MANY_FLOATS];
+    const size_t head_dim = call->a->head_dim;
+    const struct attention_room room = {.spare = spare};
     struct attention_tile t;
     t.wide = head_dim <= ATTENTION_NARROW ? wide : NULL;
-    attention_tiles(&t, call, room < ATTENTION_QUERIES ? room : ATTENTION_QUERIES, spare);
+    attention_tiles(&t, call, attention_most_queries(head_dim), &room);
+}
+
+static __attribute__((noinline)) void attention_many_bf16(const struct attention_call *call) {
+    _Alignas(KERNEL_ALIGN) float wide[ATTENTION_WIDE_FLOATS], spare[ATTENTION_MANY_FLOATS],
+        rounded[ATTENTION_MANY_FLOATS], weights[ATTENTION_QUERIES * KERNEL_ATTENTION_CHUNK];
+    const size_t head_dim = call->a->head_dim;
+    const struct attention_room room = {spare, rounded, weights};
+    struct attention_tile t;
+    t.wide = head_dim <= ATTENTION_NARROW ? wide : NULL;
+    attention_tiles(&t, call, attention_most_queries(head_dim), &room);
 }
 
 static void attention_run(const struct attention_call *call) {
-    if (call->end - call->first <= ATTENTION_FEW && call->a->head_dim <= ATTENTION_NARROW)
-        attention_few(call);
+    const bool few = call->end - call->first <= ATTENTION_FEW && call->a->head_dim <= ATTENTION_NARROW;
+    if (call->a->cache.type == KV_TYPE_BF16)
+        few ? attention_few_bf16(call) : attention_many_bf16(call);
     else
-        attention_many(call);
+        few ? attention_few(call) : attention_many(call);
 }
 
 void KERNEL_FUNCTION(attention)(const struct attention *a, size_t row_first, size_t row_count) {

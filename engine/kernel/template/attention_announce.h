@@ -14,6 +14,14 @@ static void attention_announce_cache(const struct attention *a, const uint32_t *
         const size_t start = block * KERNEL_LANES, before = attention_block_offset(a, block);
         const size_t count = end - start < KERNEL_LANES ? end - start : KERNEL_LANES;
         const size_t scales = start % a->page_tokens * sizeof(float);
+        if (cache->type == KV_TYPE_BF16) {
+            const unsigned char *values = page + cache->values + before;
+            const size_t pairs = kv_stored_dim(cache->type, a->head_dim) * 2 * bytes;
+            announce_read(page + cache->keys + before, 0, 1, count * 2 * bytes);
+            announce_read(values, pairs, (count + 1) / 2, bytes);
+            announce_read(values + bytes, pairs, count / 2, bytes);
+            continue;
+        }
         announce_read(page + cache->keys + before, 0, 1, count * bytes);
         announce_read(page + cache->values + before, a->head_dim * bytes, count, bytes);
         if (cache->type != KV_TYPE_INT8) continue;

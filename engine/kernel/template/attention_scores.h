@@ -39,25 +39,29 @@ VECTOR_INLINE void attention_dots(struct attention_tile *t, enum kv_type type, s
     }
 }
 
-/* As many queries and blocks at once as there are accumulators, in powers of two. */
-VECTOR_INLINE void attention_dots_blocks(struct attention_tile *t, enum kv_type type, size_t query,
-                                         size_t queries, bool prefetches) {
+/* As many queries and blocks at once as there are accumulators, in powers of two. dots: attention_dots, or what takes its
+ * place; a constant too. */
+typedef void attention_dots_fn(struct attention_tile *t, enum kv_type type, size_t query, size_t queries,
+                               size_t block, size_t blocks, bool prefetches);
+
+VECTOR_INLINE void attention_dots_blocks(struct attention_tile *t, attention_dots_fn *dots, enum kv_type type,
+                                         size_t query, size_t queries, bool prefetches) {
     const size_t together = ATTENTION_SCORE_ACCUMULATORS / queries < ATTENTION_SPAN
                                 ? ATTENTION_SCORE_ACCUMULATORS / queries
                                 : ATTENTION_SPAN;
     const struct attention_blocks seen = attention_blocks_of(t, query, queries);
     size_t block = seen.first;
     for (; block + together <= seen.end; block += together)
-        attention_dots(t, type, query, queries, block, together, prefetches);
-    for (; block < seen.end; block++) attention_dots(t, type, query, queries, block, 1, prefetches);
+        dots(t, type, query, queries, block, together, prefetches);
+    for (; block < seen.end; block++) dots(t, type, query, queries, block, 1, prefetches);
 }
 
 VECTOR_INLINE void attention_dots_from(struct attention_tile *t, enum kv_type type, size_t query,
                                        size_t queries) {
     if (attention_prefetches(t, query))
-        attention_dots_blocks(t, type, query, queries, true);
+        attention_dots_blocks(t, attention_dots, type, query, queries, true);
     else
-        attention_dots_blocks(t, type, query, queries, false);
+        attention_dots_blocks(t, attention_dots, type, query, queries, false);
 }
 
 VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, size_t queries) {
@@ -69,6 +73,7 @@ VECTOR_INLINE void attention_dots_of(struct attention_tile *t, size_t query, siz
         attention_dots_from(t, KV_TYPE_INT8, query, queries);
         break;
     case KV_TYPE_F32:
+    case KV_TYPE_BF16: /* attention_bf16.h */
     case KV_TYPE_COUNT:
         attention_dots_from(t, KV_TYPE_F32, query, queries);
         break;
@@ -104,18 +109,16 @@ static void attention_all_dots(struct attention_tile *t) {
     for (; query < t->count; query++) attention_dots_of_1(t, query);
 }
 
-/* From the dot products of a query and block to its scores: scales, bias, and -inf for keys that it does not
+/* From the dot products of a query and a block to its scores: scale, bias, and -inf for keys that it does not
  * see. plain: it sees all, and there is neither cap nor bias. */
-VECTOR_INLINE struct vector attention_scores(const struct attention_tile *t, size_t i, size_t b, bool plain) {
-    const struct attention_query *query = &t->query[i];
-    struct attention_view view = t->view[i][b];
-    struct vector scores = vector_load(t->weight[i][b]);
-    if (t->key_scales[b]) scores = vector_multiply(scores, vector_load(t->key_scales[b]));
-    scores = vector_multiply(vector_splat(t->a->scale), scores);
+VECTOR_INLINE struct vector attention_scores(const struct attention *a, const struct attention_query *query,
+                                             size_t block, struct attention_view view, struct vector dots,
+                                             bool plain) {
+    struct vector scores = vector_multiply(vector_splat(a->scale), dots);
     if (plain) return scores;
-    if (t->a->score_cap > 0) scores = vector_soft_cap(scores, t->a->score_cap, 1.0f / t->a->score_cap);
+    if (a->score_cap > 0) scores = vector_soft_cap(scores, a->score_cap, 1.0f / a->score_cap);
     if (query->alibi) {
-        struct vector bias = vector_load_first(query->alibi + (t->first_block + b) * KERNEL_LANES, view.end);
+        struct vector bias = vector_load_first(query->alibi + block * KERNEL_LANES, view.end);
         scores = vector_add(scores, vector_subtract(bias, vector_splat(query->alibi[query->position])));
     }
     if (attention_sees_all(view)) return scores;
@@ -131,7 +134,9 @@ VECTOR_INLINE void attention_set_maxima(struct attention_tile *t, size_t i, bool
     KERNEL_EACH (b, ATTENTION_SPAN) {
         scores[b] = vector_splat(-INFINITY);
         if (plain || (b < t->blocks && t->view[i][b].end > 0)) {
-            scores[b] = attention_scores(t, i, b, plain);
+            struct vector dots = vector_load(t->weight[i][b]);
+            if (t->key_scales[b]) dots = vector_multiply(dots, vector_load(t->key_scales[b]));
+            scores[b] = attention_scores(t->a, &t->query[i], t->first_block + b, t->view[i][b], dots, plain);
             vector_store(t->weight[i][b], scores[b]);
         }
     }

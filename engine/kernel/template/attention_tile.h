@@ -17,9 +17,10 @@
 #ifndef ATTENTION_FLOATS_FAR
 #define ATTENTION_FLOATS_FAR false /* floats are prefetched into the second-level cache */
 #endif
-#define ATTENTION_NARROW 256 /* elements of a head that is not a wide one */
-#define ATTENTION_SPAN   4   /* blocks of a span */
-#define ATTENTION_AHEAD  4   /* blocks from what is computed to what is prefetched */
+#define ATTENTION_NARROW       256 /* elements of a head that is not a wide one */
+#define ATTENTION_SPAN         4   /* blocks of a span */
+#define ATTENTION_AHEAD        4   /* blocks from what is computed to what is prefetched */
+#define ATTENTION_CHUNK_BLOCKS (KERNEL_ATTENTION_CHUNK / KERNEL_LANES)
 #define ATTENTION_WIDE_FLOATS                                                                                \
     (ATTENTION_WIDENS <= ATTENTION_QUERIES ? ATTENTION_SPAN * KERNEL_LANES * ATTENTION_NARROW : KERNEL_LANES)
 _Static_assert(ATTENTION_AHEAD >= ATTENTION_SPAN,
@@ -47,7 +48,13 @@ struct attention_query {
     struct attention_state chunk, merged; /* of the chunk at hand, and of those before it */
     bool has_merged;
     float *spare; /* [head_dim]: values of a chunk while `out` has those of the chunks before */
+    /* [KERNEL_ATTENTION_CHUNK], of bf16 alone: scores of the chunk's keys, then weights; those of the tile's next query are
+     * behind. */
+    float *weights;
 };
+
+/* What is done with a span: all, or one of two sweeps over the spans of a chunk, between which its softmax is. */
+enum attention_sweep { ATTENTION_ALL, ATTENTION_SCORES, ATTENTION_VALUES };
 
 struct attention_tile {
     const struct attention *a;
@@ -59,6 +66,7 @@ struct attention_tile {
     size_t index, count; /* of its first query, and queries */
     struct attention_query query[ATTENTION_QUERIES];
 
+    enum attention_sweep sweep;
     size_t blocks; /* of this span */
     size_t first_block;
     bool one_chunk;    /* states stay apart, for attention_merge */
@@ -139,7 +147,8 @@ static const unsigned char *attention_page(const struct attention *a, const uint
 
 /* Bytes from the first keys (or values) of a page to those of a block of it. */
 static size_t attention_block_offset(const struct attention *a, size_t block) {
-    return block * KERNEL_LANES % a->page_tokens * a->head_dim * kv_type_bytes(a->cache.type);
+    return block * KERNEL_LANES % a->page_tokens * kv_stored_dim(a->cache.type, a->head_dim) *
+           kv_type_bytes(a->cache.type);
 }
 
 /* A line of a block that is ahead. A span of floats takes half of a first-level cache and more. */
@@ -157,16 +166,17 @@ VECTOR_INLINE void attention_prefetch_block(enum kv_type type, const unsigned ch
 
 /* Bytes of the keys of a block; of its values too. */
 static size_t attention_block_bytes(const struct attention *a) {
-    return KERNEL_LANES * a->head_dim * kv_type_bytes(a->cache.type);
+    return KERNEL_LANES * kv_stored_dim(a->cache.type, a->head_dim) * kv_type_bytes(a->cache.type);
 }
 
-/* Another block that is prefetched during this span. */
+/* Another block that is prefetched during this span: what the sweep that it comes in reads of it. */
 static void attention_add_ahead(struct attention_tile *t, const struct attention *a, const uint32_t *pages,
-                                size_t block) {
+                                size_t block, enum attention_sweep sweep) {
     const unsigned char *page = attention_page(a, pages, block);
     const size_t before = attention_block_offset(a, block);
-    t->ahead_keys[t->ahead_count] = page + a->cache.keys + before;
-    t->ahead_values[t->ahead_count++] = page + a->cache.values + before;
+    const unsigned char *keys = page + a->cache.keys + before, *values = page + a->cache.values + before;
+    t->ahead_keys[t->ahead_count] = sweep == ATTENTION_VALUES ? values : keys;
+    t->ahead_values[t->ahead_count++] = sweep == ATTENTION_SCORES ? keys : values;
     if (a->cache.type == KV_TYPE_INT8) {
         const size_t scale = block * KERNEL_LANES % a->page_tokens * sizeof(float);
         __builtin_prefetch(page + a->cache.key_scales + scale, 0, 3);
@@ -210,8 +220,23 @@ VECTOR_INLINE struct vector attention_load(enum kv_type type, const unsigned cha
     case KV_TYPE_INT8:
         return vector_load_int8_first((const int8_t *)from + index, lanes);
     case KV_TYPE_F32:
+    case KV_TYPE_BF16: /* attention_load_half */
     case KV_TYPE_COUNT:
         break;
     }
     return vector_load_first((const float *)(const void *)from + index, lanes);
+}
+
+/* Of a block of bf16 one half of each of sixteen pairs, the first of which is `index`. As floats (KV_TYPE_F32) a block has the
+ * even halves of all its pairs, then the odd ones. */
+VECTOR_INLINE struct vector attention_load_half(enum kv_type type, const unsigned char *from, size_t pairs,
+                                                size_t index, enum parity parity, size_t lanes) {
+    if (type == KV_TYPE_BF16)
+        return vector_load_bf16_first((const uint16_t *)(const void *)from + 2 * index, parity, lanes);
+    return vector_load_first((const float *)(const void *)from + parity * pairs + index, lanes);
+}
+
+/* Pairs of a block of bf16: of keys [dim / 2][16], of values [8][dim]. */
+static size_t attention_block_pairs(const struct attention *a) {
+    return KERNEL_LANES / 2 * kv_stored_dim(KV_TYPE_BF16, a->head_dim);
 }

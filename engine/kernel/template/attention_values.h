@@ -10,21 +10,46 @@
 #define ATTENTION_VALUE_VECTORS_MAX 4
 
 /* Some columns of a block's values: `vectors` vectors from `column` on, the last with `lanes` lanes (16 but
- * for vectors = 1). The type and the number are constants where this is inlined. */
+ * for vectors = 1). paired: a block of bf16, whose keys of one parity alone are added. Columns are constants where this is
+ * inlined, but for the values and their place. */
 struct attention_columns {
     enum kv_type type;
     const unsigned char *values;
-    size_t head_dim, column, vectors, lanes;
+    size_t dim, column, vectors, lanes;
+    bool paired;
+    enum parity parity;
 };
 
 VECTOR_INLINE struct vector attention_value(const struct attention_columns *c, size_t j, size_t v) {
-    return attention_load(c->type, c->values, j * c->head_dim + c->column + v * KERNEL_LANES, c->lanes);
+    const size_t column = c->column + v * KERNEL_LANES;
+    if (c->paired)
+        return attention_load_half(c->type, c->values, KERNEL_LANES / 2 * c->dim, j / 2 * c->dim + column,
+                                   c->parity, c->lanes);
+    return attention_load(c->type, c->values, j * c->dim + column, c->lanes);
+}
+
+/* Of keys from `first` on the first that is added, and how far the next one is. */
+VECTOR_INLINE size_t attention_first_added(const struct attention_columns *c, size_t first) {
+    return c->paired ? first + (first + c->parity) % 2 : first;
+}
+VECTOR_INLINE size_t attention_step(const struct attention_columns *c) {
+    return c->paired ? 2 : 1;
+}
+
+/* A query's weights in block b of the span; those of the next query are attention_weight_stride() behind. */
+VECTOR_INLINE const float *attention_weights(const struct attention_tile *t, bool paired, size_t query,
+                                             size_t b) {
+    if (!paired) return t->weight[query][b];
+    return t->query[query].weights + (t->first_block % ATTENTION_CHUNK_BLOCKS + b) * KERNEL_LANES;
+}
+VECTOR_INLINE size_t attention_weight_stride(bool paired) {
+    return paired ? KERNEL_ATTENTION_CHUNK : ATTENTION_SPAN * KERNEL_LANES;
 }
 
 /* Adds the values of keys first <= j < end to the sums of one query. */
 VECTOR_INLINE void attention_add_alone(const float *weight, const struct attention_columns *c, size_t first,
                                        size_t end, struct vector *sums) {
-    for (size_t j = first; j < end; j++) {
+    for (size_t j = attention_first_added(c, first); j < end; j += attention_step(c)) {
         KERNEL_EACH (v, c->vectors)
             sums[v] = vector_fma(vector_splat(weight[j]), attention_value(c, j, v), sums[v]);
     }
@@ -46,11 +71,11 @@ VECTOR_INLINE struct attention_view attention_common_view(const struct attention
 VECTOR_INLINE void attention_add_together(const float *weight, size_t queries,
                                           const struct attention_columns *c, size_t first, size_t end,
                                           struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
-    for (size_t j = first; j < end; j++) {
+    for (size_t j = attention_first_added(c, first); j < end; j += attention_step(c)) {
         struct vector value[ATTENTION_VALUE_VECTORS_MAX];
         KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
         KERNEL_EACH (i, queries) {
-            const struct vector own = vector_splat(weight[i * ATTENTION_SPAN * KERNEL_LANES + j]);
+            const struct vector own = vector_splat(weight[i * attention_weight_stride(c->paired) + j]);
             KERNEL_EACH (v, c->vectors) sums[i][v] = vector_fma(own, value[v], sums[i][v]);
         }
     }
@@ -59,20 +84,32 @@ VECTOR_INLINE void attention_add_together(const float *weight, size_t queries,
 /* Adds block b's weighted values to the sums of some queries: for each its own oldest keys, then together
  * those that all see, then its own newest; so in ascending order for each, and never a key that it does not
  * see. */
-VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, size_t queries, size_t b,
-                                       const struct attention_columns *c,
-                                       struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
+VECTOR_INLINE void attention_add_partly_seen(struct attention_tile *t, size_t query, size_t queries, size_t b,
+                                             const struct attention_columns *c,
+                                             struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
     struct attention_view common = attention_common_view(t, query, queries, b);
     if (common.end <= common.first) common.first = common.end = KERNEL_LANES;
     KERNEL_EACH (i, queries) {
         struct attention_view view = t->view[query + i][b];
         size_t end = view.end < common.first ? view.end : common.first;
-        attention_add_alone(t->weight[query + i][b], c, view.first, end, sums[i]);
+        attention_add_alone(attention_weights(t, c->paired, query + i, b), c, view.first, end, sums[i]);
     }
-    attention_add_together(t->weight[query][b], queries, c, common.first, common.end, sums);
+    attention_add_together(attention_weights(t, c->paired, query, b), queries, c, common.first, common.end,
+                           sums);
     KERNEL_EACH (i, queries) {
-        attention_add_alone(t->weight[query + i][b], c, common.end, t->view[query + i][b].end, sums[i]);
+        attention_add_alone(attention_weights(t, c->paired, query + i, b), c, common.end,
+                            t->view[query + i][b].end, sums[i]);
     }
+}
+
+/* seen: by all of the queries. */
+VECTOR_INLINE void attention_add_block(struct attention_tile *t, size_t query, size_t queries, size_t b,
+                                       bool seen, const struct attention_columns *c,
+                                       struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
+    if (seen)
+        attention_add_together(attention_weights(t, c->paired, query, b), queries, c, 0, KERNEL_LANES, sums);
+    else
+        attention_add_partly_seen(t, query, queries, b, c, sums);
 }
 
 /* The span's weighted values in some columns. */
@@ -92,11 +129,9 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type 
             const struct vector factor = vector_splat(t->factor[query + i][b]);
             KERNEL_EACH (v, vectors) sums[i][v] = vector_multiply(sums[i][v], factor);
         }
-        const struct attention_columns c = {type, t->values[b], t->a->head_dim, column, vectors, lanes};
-        if (seen.seen_by_all >> b & 1)
-            attention_add_together(t->weight[query][b], queries, &c, 0, KERNEL_LANES, sums);
-        else
-            attention_add_block(t, query, queries, b, &c, sums);
+        const struct attention_columns c = {type,    t->values[b], t->a->head_dim, column,
+                                            vectors, lanes,        false,          EVEN};
+        attention_add_block(t, query, queries, b, seen.seen_by_all >> b & 1, &c, sums);
     }
     KERNEL_EACH (i, queries) {
         float *out = t->query[query + i].chunk.values + column;
@@ -104,39 +139,44 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type 
     }
 }
 
-VECTOR_INLINE void attention_add_values(struct attention_tile *t, enum kv_type type, size_t query,
-                                        size_t queries) {
+/* add_columns: attention_add_columns, or what takes its place; a constant, as the type is. */
+typedef void attention_add_fn(struct attention_tile *t, enum kv_type type, size_t query, size_t queries,
+                              size_t column, size_t vectors, size_t lanes);
+
+VECTOR_INLINE void attention_add_values(struct attention_tile *t, attention_add_fn *add_columns,
+                                        enum kv_type type, size_t query, size_t queries) {
     const size_t vectors = ATTENTION_VALUE_VECTORS(queries), wide = vectors * KERNEL_LANES;
     const size_t width = t->a->head_dim;
     size_t column = 0;
     for (; column + wide <= width; column += wide)
-        attention_add_columns(t, type, query, queries, column, vectors, KERNEL_LANES);
+        add_columns(t, type, query, queries, column, vectors, KERNEL_LANES);
     for (; column + KERNEL_LANES <= width; column += KERNEL_LANES)
-        attention_add_columns(t, type, query, queries, column, 1, KERNEL_LANES);
-    if (column < width) attention_add_columns(t, type, query, queries, column, 1, width - column);
+        add_columns(t, type, query, queries, column, 1, KERNEL_LANES);
+    if (column < width) add_columns(t, type, query, queries, column, 1, width - column);
 }
 
-VECTOR_INLINE void attention_values_of(struct attention_tile *t, enum kv_type type) {
+VECTOR_INLINE void attention_values_of(struct attention_tile *t, attention_add_fn *add_columns,
+                                       enum kv_type type) {
     size_t query = 0;
     for (; query + ATTENTION_VALUE_QUERIES <= t->count; query += ATTENTION_VALUE_QUERIES)
-        attention_add_values(t, type, query, ATTENTION_VALUE_QUERIES);
+        attention_add_values(t, add_columns, type, query, ATTENTION_VALUE_QUERIES);
 #if ATTENTION_VALUE_QUERIES > 4
-    for (; query + 4 <= t->count; query += 4) attention_add_values(t, type, query, 4);
+    for (; query + 4 <= t->count; query += 4) attention_add_values(t, add_columns, type, query, 4);
 #endif
 #if ATTENTION_VALUE_QUERIES > 2
-    for (; query + 2 <= t->count; query += 2) attention_add_values(t, type, query, 2);
+    for (; query + 2 <= t->count; query += 2) attention_add_values(t, add_columns, type, query, 2);
 #endif
-    for (; query < t->count; query++) attention_add_values(t, type, query, 1);
+    for (; query < t->count; query++) attention_add_values(t, add_columns, type, query, 1);
 }
 
 static __attribute__((noinline)) void attention_values_f32(struct attention_tile *t) {
-    attention_values_of(t, KV_TYPE_F32);
+    attention_values_of(t, attention_add_columns, KV_TYPE_F32);
 }
 
 static __attribute__((noinline)) void attention_values_f16(struct attention_tile *t) {
-    attention_values_of(t, KV_TYPE_F16);
+    attention_values_of(t, attention_add_columns, KV_TYPE_F16);
 }
 
 static __attribute__((noinline)) void attention_values_int8(struct attention_tile *t) {
-    attention_values_of(t, KV_TYPE_INT8);
+    attention_values_of(t, attention_add_columns, KV_TYPE_INT8);
 }

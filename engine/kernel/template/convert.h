@@ -60,6 +60,11 @@ VECTOR_INLINE struct vector convert_flush(struct vector v) {
     return vector_select(vector_greater(vector_splat(KERNEL_BF16_MIN), magnitude), vector_splat(0.0f), v);
 }
 
+/* As bf16 has it, in floats. */
+VECTOR_INLINE struct vector convert_bf16(struct vector v) {
+    return vector_round_bf16(convert_flush(v));
+}
+
 /* How columns with this largest magnitude become integers. Where there is nothing to scale, or nothing that a scale can
  * tell, q is 0, and a NaN stands in the scale. */
 struct quantization {

@@ -22,6 +22,21 @@ static void kv_store_f16(const float *x, size_t count, uint16_t *to, size_t stri
     }
 }
 
+/* A row of keys goes two by two, its pairs a block apart; of values the pairs are those of two positions. What stands beside
+ * them is left alone. */
+static void kv_store_bf16(const float *x, size_t count, uint16_t *to, size_t together, size_t stride) {
+    const size_t stored = (count + together - 1) / together * together;
+    for (size_t i = 0; i < stored; i += KERNEL_LANES) {
+        float rounded[KERNEL_LANES];
+        vector_store(rounded, convert_bf16(vector_load_first(x + i, kv_store_lanes(count, i))));
+        for (size_t k = i; k < i + kv_store_lanes(stored, i); k++) {
+            uint32_t bits;
+            memcpy(&bits, &rounded[k - i], sizeof bits);
+            to[k / together * stride + k % together] = (uint16_t)(bits >> 16);
+        }
+    }
+}
+
 /* Returns the scale. */
 static float kv_store_int8(const float *x, size_t count, int8_t *to, size_t stride) {
     const struct vector zero = vector_splat(0.0f), shift = vector_splat(KERNEL_ROUNDING_SHIFT);
@@ -38,6 +53,18 @@ static float kv_store_int8(const float *x, size_t count, int8_t *to, size_t stri
     return largest == largest ? 0.0f : largest;
 }
 
+static void kv_store_pairs(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
+                           const float *key, const float *value) {
+    const size_t dim = kv_stored_dim(KV_TYPE_BF16, head_dim);
+    uint16_t *keys = (void *)(page + head->keys), *values = (void *)(page + head->values);
+    keys += (slot / KERNEL_LANES * (dim / 2) * KERNEL_LANES + slot % KERNEL_LANES) * 2;
+    values += slot / 2 * dim * 2 + slot % 2;
+    announce_write(keys, KERNEL_LANES * 2 * sizeof *keys, dim / 2, 2 * sizeof *keys);
+    announce_write(values, 2 * sizeof *values, head_dim, sizeof *values);
+    kv_store_bf16(key, head_dim, keys, 2, 2 * (size_t)KERNEL_LANES);
+    kv_store_bf16(value, head_dim, values, 1, 2);
+}
+
 void KERNEL_FUNCTION(store_kv)(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
                                const float *key, const float *value) {
     const size_t key_index = slot / KERNEL_LANES * head_dim * KERNEL_LANES + slot % KERNEL_LANES;
@@ -45,6 +72,10 @@ void KERNEL_FUNCTION(store_kv)(const struct kv_head *head, unsigned char *page, 
     void *keys = page + head->keys + key_index * bytes, *values = page + head->values + value_index * bytes;
     announce_read_floats(key, 0, 1, head_dim);
     announce_read_floats(value, 0, 1, head_dim);
+    if (head->type == KV_TYPE_BF16) {
+        kv_store_pairs(head, page, slot, head_dim, key, value);
+        return;
+    }
     announce_write(keys, KERNEL_LANES * bytes, head_dim, bytes);
     announce_write(values, 0, 1, head_dim * bytes);
     switch (head->type) {
@@ -62,6 +93,7 @@ void KERNEL_FUNCTION(store_kv)(const struct kv_head *head, unsigned char *page, 
         break;
     }
     case KV_TYPE_F32:
+    case KV_TYPE_BF16:
     case KV_TYPE_COUNT:
         kv_store_f32(key, head_dim, keys, KERNEL_LANES);
         kv_store_f32(value, head_dim, values, 1);

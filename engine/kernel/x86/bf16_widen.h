@@ -6,8 +6,6 @@
 
 #include "engine/kernel/template/prefetch.h"
 
-enum parity { EVEN, ODD };
-
 VECTOR_INLINE VECTOR_REGISTER bf16_widen(const unsigned char *from, enum parity parity);
 
 /* The accumulators of even or of odd k of one block. kept: w are floats that were kept; else they go to `keep`, unless that

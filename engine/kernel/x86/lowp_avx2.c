@@ -27,16 +27,8 @@
 
 /* ---- bf16 ---- */
 
-/* To nearest even on the upper half of the bits; NaN stays as it is. */
-VECTOR_INLINE __m256 round_bf16(__m256 v) {
-    __m256i bits = _mm256_castps_si256(v), odd = _mm256_srli_epi32(_mm256_slli_epi32(bits, 15), 31);
-    __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
-    rounded = _mm256_and_si256(rounded, _mm256_set1_epi32((int)0xffff0000u));
-    return _mm256_blendv_ps(_mm256_castsi256_ps(rounded), v, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-}
-
 static void bf16_store(unsigned char *row, size_t i, struct vector v) {
-    vector_store((float *)(void *)row + i, (struct vector){round_bf16(v.low), round_bf16(v.high)});
+    vector_store((float *)(void *)row + i, vector_round_bf16(v));
 }
 
 VECTOR_INLINE __m256 bf16_even(const unsigned char *from) {

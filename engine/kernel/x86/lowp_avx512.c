@@ -22,13 +22,8 @@
 
 /* ---- bf16 ---- */
 
-/* To nearest even on the upper half of the bits; NaN stays as it is. */
 static void bf16_store(unsigned char *row, size_t i, struct vector v) {
-    __m512i bits = _mm512_castps_si512(v.lanes), odd = _mm512_srli_epi32(_mm512_slli_epi32(bits, 15), 31);
-    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    rounded = _mm512_and_si512(rounded, _mm512_set1_epi32((int)0xffff0000u));
-    rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v.lanes, v.lanes, _CMP_UNORD_Q), bits);
-    vector_store((float *)(void *)row + i, (struct vector){_mm512_castsi512_ps(rounded)});
+    vector_store((float *)(void *)row + i, vector_round_bf16(v));
 }
 
 VECTOR_INLINE __m512 bf16_widen(const unsigned char *from, enum parity parity) {

@@ -74,6 +74,30 @@ VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t co
         _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(from + 8))))};
 }
 
+VECTOR_INLINE __m256 vector_bf16_part(__m256i both, enum parity parity) {
+    return _mm256_castsi256_ps(parity == ODD ? _mm256_and_si256(both, _mm256_set1_epi32((int)0xffff0000u))
+                                             : _mm256_slli_epi32(both, 16));
+}
+
+VECTOR_INLINE struct vector vector_load_bf16_first(const uint16_t *from, enum parity parity, size_t pairs) {
+    uint16_t few[2 * KERNEL_LANES] = {0};
+    if (pairs < KERNEL_LANES) from = memcpy(few, from, pairs * 2 * sizeof *few);
+    return (struct vector){vector_bf16_part(_mm256_loadu_si256((const void *)from), parity),
+                           vector_bf16_part(_mm256_loadu_si256((const void *)(from + KERNEL_LANES)), parity)};
+}
+
+/* On the upper half of the bits; NaN stays as it is. */
+VECTOR_INLINE __m256 vector_round_bf16_part(__m256 v) {
+    __m256i bits = _mm256_castps_si256(v), odd = _mm256_srli_epi32(_mm256_slli_epi32(bits, 15), 31);
+    __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    rounded = _mm256_and_si256(rounded, _mm256_set1_epi32((int)0xffff0000u));
+    return _mm256_blendv_ps(_mm256_castsi256_ps(rounded), v, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+}
+
+VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
+    return (struct vector){vector_round_bf16_part(v.low), vector_round_bf16_part(v.high)};
+}
+
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     _mm_storeu_si128((void *)to, _mm256_cvtps_ph(v.low, _MM_FROUND_TO_NEAREST_INT));
     _mm_storeu_si128((void *)(to + 8), _mm256_cvtps_ph(v.high, _MM_FROUND_TO_NEAREST_INT));

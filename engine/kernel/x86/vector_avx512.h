@@ -57,6 +57,23 @@ VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t co
     return (struct vector){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
 }
 
+VECTOR_INLINE struct vector vector_load_bf16_first(const uint16_t *from, enum parity parity, size_t pairs) {
+    const __m512i both = pairs >= KERNEL_LANES ? _mm512_loadu_si512(from)
+                                               : _mm512_maskz_loadu_epi32(mask_range(0, pairs).lanes, from);
+    return (struct vector){
+        _mm512_castsi512_ps(parity == ODD ? _mm512_and_si512(both, _mm512_set1_epi32((int)0xffff0000u))
+                                          : _mm512_slli_epi32(both, 16))};
+}
+
+/* On the upper half of the bits; NaN stays as it is. */
+VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
+    __m512i bits = _mm512_castps_si512(v.lanes), odd = _mm512_srli_epi32(_mm512_slli_epi32(bits, 15), 31);
+    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    rounded = _mm512_and_si512(rounded, _mm512_set1_epi32((int)0xffff0000u));
+    rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v.lanes, v.lanes, _CMP_UNORD_Q), bits);
+    return (struct vector){_mm512_castsi512_ps(rounded)};
+}
+
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     _mm256_storeu_si256((void *)to, _mm512_cvtps_ph(v.lanes, _MM_FROUND_TO_NEAREST_INT));
 }

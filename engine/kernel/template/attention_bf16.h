@@ -1,0 +1,205 @@
+/* Attention over a cache of bf16 (attention.h): sums in the order of bf16 GEMMs, and one softmax for all keys of a chunk. Its
+ * spans are gone over twice, for scores and for values. Even and odd halves of pairs are summed one after the other: both
+ * at once would take half as many queries. */
+#pragma once
+
+#include "engine/kernel/template/attention_scores.h"
+#include "engine/kernel/template/attention_values.h"
+#include "engine/kernel/template/convert.h"
+
+/* A query as scores take it: [kv_stored_dim()], with zeros up to whole vectors. */
+static void attention_round_query(const float *q, size_t head_dim, float *to) {
+    for (size_t i = 0; i < head_dim; i += KERNEL_LANES) {
+        const size_t lanes = head_dim - i < KERNEL_LANES ? head_dim - i : KERNEL_LANES;
+        vector_store(to + i, convert_bf16(vector_load_first(q + i, lanes)));
+    }
+}
+
+/* ---- scores --------------------------------------------------------------------------------------------- */
+
+/* What dot products read: queries, and keys of some blocks. */
+struct attention_operands {
+    enum kv_type type;
+    size_t queries, blocks, pairs;
+    bool prefetches;
+    const float *q[ATTENTION_SCORE_ACCUMULATORS];
+    const unsigned char *keys[ATTENTION_SPAN], *ahead[ATTENTION_SPAN];
+};
+
+/* Dot products of dimensions first <= d < end of one parity. */
+VECTOR_INLINE void attention_half_dots(const struct attention_operands *o, size_t first, size_t end,
+                                       enum parity parity, struct vector *sum) {
+    KERNEL_EACH (c, o->queries * o->blocks) sum[c] = vector_splat(0.0f);
+    for (size_t d = first; d < end; d += 2) {
+        const size_t pair = d / 2 * KERNEL_LANES;
+        KERNEL_EACH (b, o->blocks) {
+            if (o->prefetches && parity == EVEN)
+                attention_prefetch_line(o->type, o->ahead[b] + pair * 2 * sizeof(uint16_t));
+            const struct vector key =
+                attention_load_half(o->type, o->keys[b], o->pairs, pair, parity, KERNEL_LANES);
+            KERNEL_EACH (i, o->queries) {
+                const size_t c = i * o->blocks + b;
+                sum[c] = vector_fma(vector_splat(o->q[i][d + parity]), key, sum[c]);
+            }
+        }
+    }
+}
+
+/* As attention_dots. */
+VECTOR_INLINE void attention_pair_dots(struct attention_tile *t, enum kv_type type, size_t query,
+                                       size_t queries, size_t block, size_t blocks, bool prefetches) {
+    const size_t dim = kv_stored_dim(KV_TYPE_BF16, t->a->head_dim);
+    struct attention_operands o = {.type = type,
+                                   .queries = queries,
+                                   .blocks = blocks,
+                                   .pairs = attention_block_pairs(t->a),
+                                   .prefetches = prefetches};
+    struct vector even[ATTENTION_SCORE_ACCUMULATORS], odd[ATTENTION_SCORE_ACCUMULATORS];
+    float *dots = t->query[query].weights + (t->first_block % ATTENTION_CHUNK_BLOCKS + block) * KERNEL_LANES;
+    KERNEL_EACH (i, queries) o.q[i] = t->query[query + i].q;
+    KERNEL_EACH (b, blocks) {
+        o.keys[b] = t->keys[block + b];
+        o.ahead[b] = block + b < t->ahead_count ? t->ahead_keys[block + b] : o.keys[b];
+    }
+    for (size_t first = 0; first < dim; first += KERNEL_BF16_BLOCK) {
+        const size_t end = dim - first < KERNEL_BF16_BLOCK ? dim : first + KERNEL_BF16_BLOCK;
+        attention_half_dots(&o, first, end, EVEN, even);
+        attention_half_dots(&o, first, end, ODD, odd);
+        KERNEL_EACH (i, queries) {
+            KERNEL_EACH (b, blocks) {
+                float *to = dots + i * KERNEL_ATTENTION_CHUNK + b * KERNEL_LANES;
+                const struct vector before = first == 0 ? vector_splat(0.0f) : vector_load(to);
+                const size_t c = i * blocks + b;
+                vector_store(to, vector_add(before, vector_add(even[c], odd[c])));
+            }
+        }
+    }
+}
+
+VECTOR_INLINE void attention_pair_dots_of(struct attention_tile *t, size_t query, size_t queries) {
+    if (t->type == KV_TYPE_F32)
+        attention_dots_blocks(t, attention_pair_dots, KV_TYPE_F32, query, queries, false);
+    else if (attention_prefetches(t, query))
+        attention_dots_blocks(t, attention_pair_dots, KV_TYPE_BF16, query, queries, true);
+    else
+        attention_dots_blocks(t, attention_pair_dots, KV_TYPE_BF16, query, queries, false);
+}
+
+#if ATTENTION_SCORE_ACCUMULATORS >= 16
+static __attribute__((noinline)) void attention_pair_dots_of_8(struct attention_tile *t, size_t query) {
+    attention_pair_dots_of(t, query, 8);
+}
+#endif
+
+static __attribute__((noinline)) void attention_pair_dots_of_4(struct attention_tile *t, size_t query) {
+    attention_pair_dots_of(t, query, 4);
+}
+
+static __attribute__((noinline)) void attention_pair_dots_of_2(struct attention_tile *t, size_t query) {
+    attention_pair_dots_of(t, query, 2);
+}
+
+static __attribute__((noinline)) void attention_pair_dots_of_1(struct attention_tile *t, size_t query) {
+    attention_pair_dots_of(t, query, 1);
+}
+
+static void attention_all_pair_dots(struct attention_tile *t) {
+    size_t query = 0;
+#if ATTENTION_SCORE_ACCUMULATORS >= 16
+    for (; query + 8 <= t->count; query += 8) attention_pair_dots_of_8(t, query);
+#endif
+    for (; query + 4 <= t->count; query += 4) attention_pair_dots_of_4(t, query);
+    for (; query + 2 <= t->count; query += 2) attention_pair_dots_of_2(t, query);
+    for (; query < t->count; query++) attention_pair_dots_of_1(t, query);
+}
+
+/* ---- softmax -------------------------------------------------------------------------------------------- */
+
+/* From dot products to weights, of blocks [first, end) of a chunk, of which the query sees some keys each. */
+static void attention_weigh_chunk(const struct attention *a, struct attention_query *query, size_t first,
+                                  size_t end) {
+    const bool plain = !(a->score_cap > 0) && !query->alibi;
+    float *weights = query->weights + first % ATTENTION_CHUNK_BLOCKS * KERNEL_LANES;
+    struct vector largest = vector_splat(-INFINITY), sums = query->chunk.sums;
+    for (size_t block = first; block < end; block++) {
+        float *at = weights + (block - first) * KERNEL_LANES;
+        const struct attention_view view = attention_view_of(query, block);
+        const struct vector scores =
+            attention_scores(a, query, block, view, vector_load(at), plain && attention_sees_all(view));
+        vector_store(at, scores);
+        largest = vector_max(scores, largest);
+    }
+    query->chunk.largest = vector_largest(largest);
+    const struct vector most = vector_splat(query->chunk.largest);
+    for (float *at = weights; at < weights + (end - first) * KERNEL_LANES; at += KERNEL_LANES) {
+        const struct vector weight = convert_bf16(vector_exp_of_fall(vector_subtract(vector_load(at), most)));
+        sums = vector_add(sums, weight);
+        vector_store(at, weight);
+    }
+    query->chunk.sums = sums;
+}
+
+/* Of the blocks that each query sees of blocks [first, end), which are of one chunk. */
+static __attribute__((noinline)) void attention_softmax_chunk(struct attention_tile *t, size_t first,
+                                                              size_t end) {
+    for (size_t i = 0; i < t->count; i++) {
+        struct attention_query *query = &t->query[i];
+        const size_t oldest = query->oldest / KERNEL_LANES, behind = query->position / KERNEL_LANES + 1;
+        const size_t from = oldest > first ? oldest : first, to = behind < end ? behind : end;
+        if (from < to) attention_weigh_chunk(t->a, query, from, to);
+    }
+}
+
+/* ---- values --------------------------------------------------------------------------------------------- */
+
+/* The values of a block's even or odd positions. */
+VECTOR_INLINE void attention_add_half(struct attention_tile *t, size_t query, size_t queries, size_t b,
+                                      bool seen, struct attention_columns c, enum parity parity,
+                                      struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
+    c.parity = parity;
+    KERNEL_EACH (i, queries) {
+        KERNEL_EACH (v, c.vectors) sums[i][v] = vector_splat(0.0f);
+    }
+    attention_add_block(t, query, queries, b, seen, &c, sums);
+}
+
+/* As attention_add_columns. */
+VECTOR_INLINE void attention_add_pair_columns(struct attention_tile *t, enum kv_type type, size_t query,
+                                              size_t queries, size_t column, size_t vectors, size_t lanes) {
+    struct vector even[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX],
+        odd[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX];
+    const struct attention_blocks seen = attention_blocks_of(t, query, queries);
+    const bool prefetches = column == 0 && attention_prefetches(t, query);
+    const size_t dim = kv_stored_dim(KV_TYPE_BF16, t->a->head_dim);
+    for (size_t b = seen.first; b < seen.end; b++) {
+        const bool all = seen.seen_by_all >> b & 1;
+        if (prefetches && b < t->ahead_count)
+            attention_prefetch_block(type, t->ahead_values[b], attention_block_bytes(t->a));
+        const struct attention_columns c = {type, t->values[b], dim, column, vectors, lanes, true, EVEN};
+        attention_add_half(t, query, queries, b, all, c, EVEN, even);
+        attention_add_half(t, query, queries, b, all, c, ODD, odd);
+        KERNEL_EACH (i, queries) {
+            float *out = t->query[query + i].chunk.values + column;
+            KERNEL_EACH (v, vectors) {
+                float *to = out + v * KERNEL_LANES;
+                const struct vector both = vector_add(even[i][v], odd[i][v]);
+                vector_store_first(to, vector_add(vector_load_first(to, lanes), both), lanes);
+            }
+        }
+    }
+}
+
+static __attribute__((noinline)) void attention_values_bf16(struct attention_tile *t) {
+    attention_values_of(t, attention_add_pair_columns, KV_TYPE_BF16);
+}
+
+static __attribute__((noinline)) void attention_values_widened_bf16(struct attention_tile *t) {
+    attention_values_of(t, attention_add_pair_columns, KV_TYPE_F32);
+}
+
+static void attention_all_pair_values(struct attention_tile *t) {
+    if (t->type == KV_TYPE_BF16)
+        attention_values_bf16(t);
+    else
+        attention_values_widened_bf16(t);
+}
