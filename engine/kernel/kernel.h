@@ -254,8 +254,8 @@ struct attention_row {
  *   - q is rounded as keys are. (q . k_j) starts at 0 and takes the dimensions in blocks of KERNEL_BF16_BLOCK, ascending (the
  *     last may be shorter): two accumulators from 0, of even and of odd dimensions, by fused multiply-adds in
  *     ascending order, then (q . k_j) + (even + odd);
- *   - m is the largest score of the chunk's keys that the query sees; weights w_j = exp(score - m), rounded as keys
- *     are; lane sums l = l + w from 0, ascending;
+ *   - m is the largest score of the chunk's keys that the query sees; weights w_j = exp(score - m), numbers of bf16, by
+ *     vector_exp_bf16() of vector_math.h; lane sums l = l + w from 0, ascending;
  *   - out = 0, then for each block of 16 keys of which it sees some, ascending: two accumulators from 0, of even and of
  *     odd positions, by fused multiply-adds of w_j and v_j for each key that it sees, ascending; out = out + (even + odd). */
 struct attention {

@@ -137,6 +137,15 @@ static float rounded(float x) {
     return fabsf(x) < 0x1p-56f ? 0.0f : kernel_bf16_to_float(kernel_bf16_of(x));
 }
 
+/* The weights of bf16. */
+static float exp_bf16_of(float x) {
+    const float t = fmaf(x, 0x1.715476p0f, -0.5f), n = nearbyintf(t), g = t - n;
+    if (x < -38.8f) return 0.0f;
+    const float power =
+        fmaf(fmaf(fmaf(0x1.3f96a4p-4f, g, 0x1.5f56a4p-2f), g, 0x1.f5f97ep-1f), g, 0x1.6a033cp0f);
+    return ldexpf(nearbyintf(power * 128) / 128, (int)n);
+}
+
 static float defined_dot(struct scene *s, const float *q, size_t j) {
     float dot = 0.0f;
     for (size_t d = 0; d < s->a.head_dim; d++) dot = fmaf(q[d], key_at(s, j, d), dot);
@@ -210,7 +219,7 @@ static void defined_bf16_chunk(struct scene *s, size_t row, size_t head, size_t 
     }
     for (size_t j = first; j < end; j++) {
         float *weight = &weights[j % KERNEL_ATTENTION_CHUNK];
-        *weight = rounded(exp_of(*weight - state->m));
+        *weight = exp_bf16_of(*weight - state->m);
         state->lanes[j % KERNEL_LANES] += *weight;
     }
     for (size_t block = first / KERNEL_LANES; block * KERNEL_LANES < end; block++)

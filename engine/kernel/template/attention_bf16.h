@@ -132,7 +132,7 @@ static void attention_weigh_chunk(const struct attention *a, struct attention_qu
     query->chunk.largest = vector_largest(largest);
     const struct vector most = vector_splat(query->chunk.largest);
     for (float *at = weights; at < weights + (end - first) * KERNEL_LANES; at += KERNEL_LANES) {
-        const struct vector weight = convert_bf16(vector_exp_of_fall(vector_subtract(vector_load(at), most)));
+        const struct vector weight = vector_exp_bf16(vector_subtract(vector_load(at), most));
         sums = vector_add(sums, weight);
         vector_store(at, weight);
     }

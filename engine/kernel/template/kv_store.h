@@ -27,13 +27,10 @@ static void kv_store_f16(const float *x, size_t count, uint16_t *to, size_t stri
 static void kv_store_bf16(const float *x, size_t count, uint16_t *to, size_t together, size_t stride) {
     const size_t stored = (count + together - 1) / together * together;
     for (size_t i = 0; i < stored; i += KERNEL_LANES) {
-        float rounded[KERNEL_LANES];
-        vector_store(rounded, convert_bf16(vector_load_first(x + i, kv_store_lanes(count, i))));
-        for (size_t k = i; k < i + kv_store_lanes(stored, i); k++) {
-            uint32_t bits;
-            memcpy(&bits, &rounded[k - i], sizeof bits);
-            to[k / together * stride + k % together] = (uint16_t)(bits >> 16);
-        }
+        float flushed[KERNEL_LANES];
+        vector_store(flushed, convert_flush(vector_load_first(x + i, kv_store_lanes(count, i))));
+        for (size_t k = i; k < i + kv_store_lanes(stored, i); k++)
+            to[k / together * stride + k % together] = kernel_bf16_of(flushed[k - i]);
     }
 }
 

@@ -2,7 +2,8 @@
  * included before. Coefficients: minimax fits of relative error, made for this file. */
 #pragma once
 
-#define EXP_LOWEST (-87.3f)
+#define EXP_LOWEST      (-87.3f)
+#define EXP_BF16_LOWEST (-38.8f)
 
 /* e^x = e^r 2^n: x = n ln 2 + r with |r| <= ln 2 / 2. */
 struct exp_parts {
@@ -43,6 +44,23 @@ VECTOR_INLINE struct vector vector_exp_of_fall(struct vector x) {
     const struct mask vanishes = vector_greater(vector_splat(EXP_LOWEST), x);
     const struct exp_parts parts = vector_exp_parts(x);
     return vector_select(vanishes, vector_splat(0.0f), vector_scale_down(parts.of_r, parts.shifted));
+}
+
+/* e^x of an x that is at most 0, or NaN, as a number of bf16: within 0.52 of its last place, and 0 below -38.8, where
+ * KERNEL_BF16_MIN is near. x log2 e = n + 1/2 + g with |g| <= 1/2; 2^(g + 1/2) is of degree 3 (relative error 7.5e-5) and from
+ * 1 to 2, where numbers of bf16 are 2^-7 apart, as all floats are about 2^16. */
+VECTOR_INLINE struct vector vector_exp_bf16(struct vector x) {
+    const struct vector shift = vector_splat(KERNEL_ROUNDING_SHIFT), places = vector_splat(0x1.8p16f);
+    const struct mask vanishes = vector_greater(vector_splat(EXP_BF16_LOWEST), x);
+    const struct vector t = vector_fma(x, vector_splat(0x1.715476p0f), vector_splat(-0.5f));
+    const struct vector shifted = vector_add(t, shift),
+                        g = vector_subtract(t, vector_subtract(shifted, shift));
+    struct vector p = vector_splat(0x1.3f96a4p-4f);
+    p = vector_fma(p, g, vector_splat(0x1.5f56a4p-2f));
+    p = vector_fma(p, g, vector_splat(0x1.f5f97ep-1f));
+    p = vector_fma(p, g, vector_splat(0x1.6a033cp0f));
+    p = vector_subtract(vector_add(p, places), places);
+    return vector_select(vanishes, vector_splat(0.0f), vector_scale_down(p, shifted));
 }
 
 /* 1 / (1 + e^-x) */
