@@ -26,20 +26,19 @@ struct attention_operands {
     const unsigned char *keys[ATTENTION_SPAN], *ahead[ATTENTION_SPAN];
 };
 
-/* Dot products of dimensions first <= d < end of one parity. */
+/* Dot products of one half of pairs [first, end). */
 VECTOR_INLINE void attention_half_dots(const struct attention_operands *o, size_t first, size_t end,
                                        enum parity parity, struct vector *sum) {
     KERNEL_EACH (c, o->queries * o->blocks) sum[c] = vector_splat(0.0f);
-    for (size_t d = first; d < end; d += 2) {
-        const size_t pair = d / 2 * KERNEL_LANES;
+    for (size_t pair = first; pair < end; pair++) {
         KERNEL_EACH (b, o->blocks) {
             if (o->prefetches && parity == EVEN)
-                attention_prefetch_line(o->type, o->ahead[b] + pair * 2 * sizeof(uint16_t));
+                attention_prefetch_line(o->type, o->ahead[b] + pair * KERNEL_ALIGN);
             const struct vector key =
-                attention_load_half(o->type, o->keys[b], o->pairs, pair, parity, KERNEL_LANES);
+                attention_load_half(o->type, o->keys[b], o->pairs, pair * KERNEL_LANES, parity, KERNEL_LANES);
             KERNEL_EACH (i, o->queries) {
                 const size_t c = i * o->blocks + b;
-                sum[c] = vector_fma(vector_splat(o->q[i][d + parity]), key, sum[c]);
+                sum[c] = vector_fma(vector_splat(o->q[i][2 * pair + parity]), key, sum[c]);
             }
         }
     }
@@ -48,7 +47,7 @@ VECTOR_INLINE void attention_half_dots(const struct attention_operands *o, size_
 /* As attention_dots. */
 VECTOR_INLINE void attention_pair_dots(struct attention_tile *t, enum kv_type type, size_t query,
                                        size_t queries, size_t block, size_t blocks, bool prefetches) {
-    const size_t dim = kv_stored_dim(KV_TYPE_BF16, t->a->head_dim);
+    const size_t pairs = kv_stored_dim(KV_TYPE_BF16, t->a->head_dim) / 2;
     struct attention_operands o = {.type = type,
                                    .queries = queries,
                                    .blocks = blocks,
@@ -61,8 +60,8 @@ VECTOR_INLINE void attention_pair_dots(struct attention_tile *t, enum kv_type ty
         o.keys[b] = t->keys[block + b];
         o.ahead[b] = block + b < t->ahead_count ? t->ahead_keys[block + b] : o.keys[b];
     }
-    for (size_t first = 0; first < dim; first += KERNEL_BF16_BLOCK) {
-        const size_t end = dim - first < KERNEL_BF16_BLOCK ? dim : first + KERNEL_BF16_BLOCK;
+    for (size_t first = 0; first < pairs; first += KERNEL_BF16_BLOCK / 2) {
+        const size_t end = pairs - first < KERNEL_BF16_BLOCK / 2 ? pairs : first + KERNEL_BF16_BLOCK / 2;
         attention_half_dots(&o, first, end, EVEN, even);
         attention_half_dots(&o, first, end, ODD, odd);
         KERNEL_EACH (i, queries) {
@@ -115,26 +114,40 @@ static void attention_all_pair_dots(struct attention_tile *t) {
 
 /* ---- softmax -------------------------------------------------------------------------------------------- */
 
-/* From dot products to weights, of blocks [first, end) of a chunk, of which the query sees some keys each. */
-static void attention_weigh_chunk(const struct attention *a, struct attention_query *query, size_t first,
-                                  size_t end) {
+/* From dot products to scores, of blocks [first, end) of a chunk, of which the query sees some keys each; returns the largest.
+ * Most blocks are seen as a whole, and their view need not be looked at. */
+static struct vector attention_score_chunk(const struct attention *a, const struct attention_query *query,
+                                           size_t first, size_t end, float *weights) {
     const bool plain = !(a->score_cap > 0) && !query->alibi;
-    float *weights = query->weights + first % ATTENTION_CHUNK_BLOCKS * KERNEL_LANES;
-    struct vector largest = vector_splat(-INFINITY), sums = query->chunk.sums;
-    for (size_t block = first; block < end; block++) {
-        float *at = weights + (block - first) * KERNEL_LANES;
-        const struct attention_view view = attention_view_of(query, block);
-        const struct vector scores =
-            attention_scores(a, query, block, view, vector_load(at), plain && attention_sees_all(view));
-        vector_store(at, scores);
+    const size_t whole = plain ? (query->oldest + KERNEL_LANES - 1) / KERNEL_LANES : end,
+                 behind = (query->position + 1) / KERNEL_LANES;
+    struct vector largest = vector_splat(-INFINITY);
+    for (size_t block = first; block < end; block++, weights += KERNEL_LANES) {
+        const struct vector dots = vector_load(weights);
+        struct vector scores;
+        if (block >= whole && block < behind) {
+            scores = attention_scores(a, query, block, (struct attention_view){0, KERNEL_LANES}, dots, true);
+        } else {
+            scores = attention_scores(a, query, block, attention_view_of(query, block), dots, false);
+        }
+        vector_store(weights, scores);
         largest = vector_max(scores, largest);
     }
-    query->chunk.largest = vector_largest(largest);
-    const struct vector most = vector_splat(query->chunk.largest);
-    for (float *at = weights; at < weights + (end - first) * KERNEL_LANES; at += KERNEL_LANES) {
-        const struct vector weight = vector_exp_bf16(vector_subtract(vector_load(at), most));
+    return largest;
+}
+
+/* From those to weights. */
+static void attention_weigh_chunk(const struct attention *a, struct attention_query *query, size_t first,
+                                  size_t end) {
+    float *weights = query->weights + first % ATTENTION_CHUNK_BLOCKS * KERNEL_LANES,
+          *behind = weights + (end - first) * KERNEL_LANES;
+    query->chunk.largest = vector_largest(attention_score_chunk(a, query, first, end, weights));
+    const struct vector largest = vector_splat(query->chunk.largest);
+    struct vector sums = query->chunk.sums;
+    for (; weights < behind; weights += KERNEL_LANES) {
+        const struct vector weight = vector_exp_bf16(vector_subtract(vector_load(weights), largest));
         sums = vector_add(sums, weight);
-        vector_store(at, weight);
+        vector_store(weights, weight);
     }
     query->chunk.sums = sums;
 }

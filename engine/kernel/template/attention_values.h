@@ -20,20 +20,19 @@ struct attention_columns {
     enum parity parity;
 };
 
-VECTOR_INLINE struct vector attention_value(const struct attention_columns *c, size_t j, size_t v) {
-    const size_t column = c->column + v * KERNEL_LANES;
-    if (c->paired)
-        return attention_load_half(c->type, c->values, KERNEL_LANES / 2 * c->dim, j / 2 * c->dim + column,
-                                   c->parity, c->lanes);
-    return attention_load(c->type, c->values, j * c->dim + column, c->lanes);
+/* Rows of values are those of a key each, or of two, of which one is added. So many rows come before that of key j, and this
+ * is the key of a row. */
+VECTOR_INLINE size_t attention_rows_before(const struct attention_columns *c, size_t j) {
+    return c->paired ? (j + 1 - c->parity) / 2 : j;
+}
+VECTOR_INLINE size_t attention_key_of_row(const struct attention_columns *c, size_t row) {
+    return c->paired ? 2 * row + c->parity : row;
 }
 
-/* Of keys from `first` on the first that is added, and how far the next one is. */
-VECTOR_INLINE size_t attention_first_added(const struct attention_columns *c, size_t first) {
-    return c->paired ? first + (first + c->parity) % 2 : first;
-}
-VECTOR_INLINE size_t attention_step(const struct attention_columns *c) {
-    return c->paired ? 2 : 1;
+VECTOR_INLINE struct vector attention_value(const struct attention_columns *c, size_t row, size_t v) {
+    const size_t index = row * c->dim + c->column + v * KERNEL_LANES;
+    if (!c->paired) return attention_load(c->type, c->values, index, c->lanes);
+    return attention_load_half(c->type, c->values, KERNEL_LANES / 2 * c->dim, index, c->parity, c->lanes);
 }
 
 /* A query's weights in block b of the span; those of the next query are attention_weight_stride() behind. */
@@ -49,9 +48,10 @@ VECTOR_INLINE size_t attention_weight_stride(bool paired) {
 /* Adds the values of keys first <= j < end to the sums of one query. */
 VECTOR_INLINE void attention_add_alone(const float *weight, const struct attention_columns *c, size_t first,
                                        size_t end, struct vector *sums) {
-    for (size_t j = attention_first_added(c, first); j < end; j += attention_step(c)) {
-        KERNEL_EACH (v, c->vectors)
-            sums[v] = vector_fma(vector_splat(weight[j]), attention_value(c, j, v), sums[v]);
+    const size_t last = attention_rows_before(c, end);
+    for (size_t row = attention_rows_before(c, first); row < last; row++) {
+        const struct vector own = vector_splat(weight[attention_key_of_row(c, row)]);
+        KERNEL_EACH (v, c->vectors) sums[v] = vector_fma(own, attention_value(c, row, v), sums[v]);
     }
 }
 
@@ -71,9 +71,11 @@ VECTOR_INLINE struct attention_view attention_common_view(const struct attention
 VECTOR_INLINE void attention_add_together(const float *weight, size_t queries,
                                           const struct attention_columns *c, size_t first, size_t end,
                                           struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
-    for (size_t j = attention_first_added(c, first); j < end; j += attention_step(c)) {
+    const size_t last = attention_rows_before(c, end);
+    for (size_t row = attention_rows_before(c, first); row < last; row++) {
+        const size_t j = attention_key_of_row(c, row);
         struct vector value[ATTENTION_VALUE_VECTORS_MAX];
-        KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, j, v);
+        KERNEL_EACH (v, c->vectors) value[v] = attention_value(c, row, v);
         KERNEL_EACH (i, queries) {
             const struct vector own = vector_splat(weight[i * attention_weight_stride(c->paired) + j]);
             KERNEL_EACH (v, c->vectors) sums[i][v] = vector_fma(own, value[v], sums[i][v]);
