@@ -286,7 +286,7 @@ static void company_chunks_threads_and_preemption_change_nothing(void **state) {
         enum kv_type kv_type;
         size_t small_mib;
     } types[] = {{WEIGHT_TYPE_F32, HEAD_WEIGHTS_AUTO, KV_TYPE_AUTO, 12},
-                 {WEIGHT_TYPE_BF16, HEAD_WEIGHTS_AUTO, KV_TYPE_AUTO, 6},
+                 {WEIGHT_TYPE_BF16, HEAD_WEIGHTS_AUTO, KV_TYPE_BF16, 6},
                  {WEIGHT_TYPE_INT8, HEAD_WEIGHTS_AUTO, KV_TYPE_INT8, 4},
                  {WEIGHT_TYPE_INT4, HEAD_WEIGHTS_AUTO, KV_TYPE_F16, 6},
                  {WEIGHT_TYPE_INT4, HEAD_WEIGHTS_INT4, KV_TYPE_F16, 6}};

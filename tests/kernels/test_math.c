@@ -153,10 +153,11 @@ static void test_same_bits_in_every_table(void **state) {
     sweep(15013, compare_block, NULL);
 }
 
-/* The lane sums that attention leaves of one block: e^(score - largest) of each key. Scores are those of keys of one
- * dimension by a query of 1. */
-static void attention_weights(const struct kernel_table *table, const float *keys, float *weights) {
-    float memory[2 * KERNEL_LANES] = {0}, state[3 * KERNEL_LANES], out;
+/* The lane sums that attention leaves of one block: e^(score - largest) of each key. Scores are those of ALiBi alone; the last
+ * is 0. */
+static void attention_weights(const struct kernel_table *table, enum kv_type type, const float *scores,
+                              float *weights) {
+    float memory[4 * KERNEL_LANES] = {0}, state[3 * KERNEL_LANES], out;
     const float one = 1.0f;
     const uint32_t page = 0;
     const struct attention_row row = {.q = &one, .out = &out, .pages = &page, .position = KERNEL_LANES - 1};
@@ -165,13 +166,25 @@ static void attention_weights(const struct kernel_table *table, const float *key
                                 .head_dim = 1,
                                 .scale = 1.0f,
                                 .pool = (const unsigned char *)memory,
-                                .cache = {.type = KV_TYPE_F32, .values = KERNEL_LANES * sizeof(float)},
+                                .cache = {.type = type, .values = 2 * KERNEL_LANES * sizeof(float)},
                                 .page_tokens = KERNEL_LANES,
-                                .page_stride = sizeof memory};
-    memcpy(memory, keys, KERNEL_LANES * sizeof *keys);
+                                .page_stride = sizeof memory,
+                                .alibi = scores};
     assert_int_equal(kernel_attention_state(1), 3 * KERNEL_LANES);
     table->attention_chunk(&a, 0, 1, 0, state);
     memcpy(weights, state + KERNEL_LANES, KERNEL_LANES * sizeof *weights);
+}
+
+/* e^x as a number of bf16, 0 where it is below KERNEL_BF16_MIN, or nearly. */
+static void check_bf16_weight(float x, float found) {
+    if (x < -38.8f) {
+        assert_true(found == 0.0f);
+        return;
+    }
+    const double expected = exp((double)x), place = unit_in_last_place(expected) * 0x1p16;
+    assert_true(found == kernel_bf16_to_float(kernel_bf16_of(found)) && found >= KERNEL_BF16_MIN);
+    if (!(fabs((double)found - expected) <= 0.52 * place))
+        fail_msg("weight of bf16, exp(%a): found %a, expected %a", (double)x, (double)found, expected);
 }
 
 /* Of 0 and numbers below, which attention takes in fewer operations than exp_sum. */
@@ -180,14 +193,18 @@ static void compare_attention(const float *x, void *context) {
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     const size_t count = kernel_available(tables);
     for (size_t i = 0; i + KERNEL_LANES <= BLOCK; i += KERNEL_LANES) {
-        float keys[KERNEL_LANES], expected[KERNEL_LANES], found[KERNEL_LANES];
+        float scores[KERNEL_LANES], expected[KERNEL_LANES], bf16[KERNEL_LANES], found[KERNEL_LANES];
         for (size_t j = 0; j < KERNEL_LANES; j++) {
-            keys[j] = isnan(x[i + j]) || j == 0 ? 0.0f : -fabsf(x[i + j]);
-            expected[j] = exp_of(keys[j]);
+            scores[j] = isnan(x[i + j]) || j == KERNEL_LANES - 1 ? 0.0f : -fabsf(x[i + j]);
+            expected[j] = exp_of(scores[j]);
         }
+        attention_weights(kernel_scalar(), KV_TYPE_BF16, scores, bf16);
+        for (size_t j = 0; j < KERNEL_LANES; j++) check_bf16_weight(scores[j], bf16[j]);
         for (size_t t = 0; t < count; t++) {
-            attention_weights(tables[t], keys, found);
+            attention_weights(tables[t], KV_TYPE_F32, scores, found);
             assert_same_bits(expected, found, KERNEL_LANES, "%s weights of attention", tables[t]->name);
+            attention_weights(tables[t], KV_TYPE_BF16, scores, found);
+            assert_same_bits(bf16, found, KERNEL_LANES, "%s weights of bf16", tables[t]->name);
         }
     }
 }
@@ -199,11 +216,11 @@ static void test_weights_of_attention_are_exp(void **state) {
 
 static void test_weights_of_attention_at_the_ends(void **state) {
     (void)state;
-    const float keys[KERNEL_LANES] = {0.0f,    -0.0f,   -1e-45f,   -0x1p-126f, -0.34657f, -0.34658f,
-                                      -86.99f, -87.0f,  -87.2999f, -87.3f,     -87.31f,   -88.8f,
-                                      -89.0f,  -104.0f, -3e38f,    -INFINITY};
+    const float scores[] = {-0.0f,     -1e-45f, -0x1p-126f, -0.34657f, -0.34658f, -86.99f,  -87.0f,
+                            -87.2999f, -87.3f,  -87.31f,    -88.8f,    -89.0f,    -104.0f,  -3e38f,
+                            -INFINITY, 0.0f,    -38.7999f,  -38.8f,    -38.8001f, -0.6931f, -0.6932f};
     float x[BLOCK] = {0};
-    memcpy(x, keys, sizeof keys);
+    memcpy(x, scores, sizeof scores);
     compare_attention(x, NULL);
 }
 

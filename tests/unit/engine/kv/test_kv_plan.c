@@ -32,7 +32,7 @@ static void an_option_says_how_much(void **state) {
     assert_int_equal(pages_of(&d), 10);
 }
 
-/* f16: half of it; int8: a quarter, and two scales of four bytes for each position and head. */
+/* f16 and bf16: half of it, but bf16 stands in pairs; int8: a quarter, and two scales of four bytes for each position and head. */
 static void narrower_types_have_more_pages(void **state) {
     (void)state;
     struct kv_demand d = demand();
@@ -40,6 +40,11 @@ static void narrower_types_have_more_pages(void **state) {
     d.sequences = 100;
     d.layout.type = KV_TYPE_F16;
     assert_int_equal(pages_of(&d), 20);
+    d.layout.type = KV_TYPE_BF16;
+    assert_int_equal(pages_of(&d), 20);
+    d.layout.head_dim--;
+    assert_int_equal(pages_of(&d), 20);
+    d.layout.head_dim++;
     d.layout.type = KV_TYPE_INT8;
     assert_int_equal(pages_of(&d), 10 * 4096 / (1024 + 2 * 2 * 16 * 8));
 }

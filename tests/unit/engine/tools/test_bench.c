@@ -107,14 +107,16 @@ static void test_a_model_without_numbers_is_refused(void **state) {
     test_folder_remove(folder);
 }
 
-/* A decode step at a long context, in bytes of the cache: f16 has half of those of f32. */
+/* A decode step at a long context, in bytes of the cache: f16 and bf16 have half of those of f32. */
 static void test_cost_counts_the_type_of_the_cache(void **state) {
     (void)state;
     static const struct {
         enum kv_type type;
         double bytes; /* of a position: 2 layers, 4 heads, keys and values of 12 */
-    } types[] = {
-        {KV_TYPE_F32, 2 * 4 * 24 * 4}, {KV_TYPE_F16, 2 * 4 * 24 * 2}, {KV_TYPE_INT8, 2 * 4 * (24 + 8)}};
+    } types[] = {{KV_TYPE_F32, 2 * 4 * 24 * 4},
+                 {KV_TYPE_F16, 2 * 4 * 24 * 2},
+                 {KV_TYPE_BF16, 2 * 4 * 24 * 2},
+                 {KV_TYPE_INT8, 2 * 4 * (24 + 8)}};
     struct error e = {0};
     char *folder = test_folder_create();
     assert_ok(bench_write_config(SMALL_MODEL, folder, &e));
