@@ -165,49 +165,12 @@ static __attribute__((noinline)) void attention_softmax_chunk(struct attention_t
 
 /* ---- values --------------------------------------------------------------------------------------------- */
 
-/* The values of a block's even or odd positions. */
-VECTOR_INLINE void attention_add_half(struct attention_tile *t, size_t query, size_t queries, size_t b,
-                                      bool seen, struct attention_columns c, enum parity parity,
-                                      struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
-    c.parity = parity;
-    KERNEL_EACH (i, queries) {
-        KERNEL_EACH (v, c.vectors) sums[i][v] = vector_splat(0.0f);
-    }
-    attention_add_block(t, query, queries, b, seen, &c, sums);
-}
-
-/* As attention_add_columns. */
-VECTOR_INLINE void attention_add_pair_columns(struct attention_tile *t, enum kv_type type, size_t query,
-                                              size_t queries, size_t column, size_t vectors, size_t lanes) {
-    struct vector even[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX],
-        odd[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX];
-    const struct attention_blocks seen = attention_blocks_of(t, query, queries);
-    const bool prefetches = column == 0 && attention_prefetches(t, query);
-    const size_t dim = kv_stored_dim(KV_TYPE_BF16, t->a->head_dim);
-    for (size_t b = seen.first; b < seen.end; b++) {
-        const bool all = seen.seen_by_all >> b & 1;
-        if (prefetches && b < t->ahead_count)
-            attention_prefetch_block(type, t->ahead_values[b], attention_block_bytes(t->a));
-        const struct attention_columns c = {type, t->values[b], dim, column, vectors, lanes, true, EVEN};
-        attention_add_half(t, query, queries, b, all, c, EVEN, even);
-        attention_add_half(t, query, queries, b, all, c, ODD, odd);
-        KERNEL_EACH (i, queries) {
-            float *out = t->query[query + i].chunk.values + column;
-            KERNEL_EACH (v, vectors) {
-                float *to = out + v * KERNEL_LANES;
-                const struct vector both = vector_add(even[i][v], odd[i][v]);
-                vector_store_first(to, vector_add(vector_load_first(to, lanes), both), lanes);
-            }
-        }
-    }
-}
-
 static __attribute__((noinline)) void attention_values_bf16(struct attention_tile *t) {
-    attention_values_of(t, attention_add_pair_columns, KV_TYPE_BF16);
+    attention_values_of(t, KV_TYPE_BF16, true);
 }
 
 static __attribute__((noinline)) void attention_values_widened_bf16(struct attention_tile *t) {
-    attention_values_of(t, attention_add_pair_columns, KV_TYPE_F32);
+    attention_values_of(t, KV_TYPE_F32, true);
 }
 
 static void attention_all_pair_values(struct attention_tile *t) {

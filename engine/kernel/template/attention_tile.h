@@ -102,21 +102,26 @@ static bool attention_sees_all(struct attention_view view) {
     return view.end - view.first == KERNEL_LANES;
 }
 
+/* Bits of blocks [first, end) of the span. */
+static unsigned attention_block_bits(const struct attention_tile *t, size_t first, size_t end) {
+    first = first > t->first_block ? first - t->first_block : 0;
+    end = end > t->first_block ? end - t->first_block : 0;
+    if (end > t->blocks) end = t->blocks;
+    return first < end ? (1u << end) - (1u << first) : 0;
+}
+
 /* What a query sees of the span; all of it, mostly. */
 static void attention_set_views(struct attention_tile *t, size_t i) {
     const struct attention_query *query = &t->query[i];
-    const size_t blocks = t->blocks, start = t->first_block * KERNEL_LANES,
-                 end = start + blocks * KERNEL_LANES;
+    const size_t oldest = query->oldest, behind = query->position + 1, start = t->first_block * KERNEL_LANES,
+                 end = start + t->blocks * KERNEL_LANES;
     struct attention_view view[ATTENTION_SPAN];
-    unsigned some = (1u << blocks) - 1, all = some;
+    unsigned some = (1u << t->blocks) - 1, all = some;
     KERNEL_EACH (b, ATTENTION_SPAN) view[b] = (struct attention_view){0, KERNEL_LANES};
-    if (query->oldest > start || query->position + 1 < end) {
-        some = all = 0;
-        for (size_t b = 0; b < blocks; b++) {
-            view[b] = attention_view_of(query, t->first_block + b);
-            some |= (unsigned)(view[b].end > 0) << b;
-            all |= (unsigned)attention_sees_all(view[b]) << b;
-        }
+    if (oldest > start || behind < end) {
+        some = attention_block_bits(t, oldest / KERNEL_LANES, (behind + KERNEL_LANES - 1) / KERNEL_LANES);
+        all = attention_block_bits(t, (oldest + KERNEL_LANES - 1) / KERNEL_LANES, behind / KERNEL_LANES);
+        KERNEL_EACH (b, ATTENTION_SPAN) view[b] = attention_view_of(query, t->first_block + b);
     }
     memcpy(t->view[i], view, sizeof view);
     t->sees_some[i] = (uint8_t)some;

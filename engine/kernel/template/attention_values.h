@@ -84,8 +84,8 @@ VECTOR_INLINE void attention_add_together(const float *weight, size_t queries,
 }
 
 /* Adds block b's weighted values to the sums of some queries: for each its own oldest keys, then together
- * those that all see, then its own newest; so in ascending order for each, and never a key that it does not
- * see. */
+ * those that all see, then its own newest; so in ascending order for each, and never a key that it
+ * does not see. */
 VECTOR_INLINE void attention_add_partly_seen(struct attention_tile *t, size_t query, size_t queries, size_t b,
                                              const struct attention_columns *c,
                                              struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
@@ -141,44 +141,85 @@ VECTOR_INLINE void attention_add_columns(struct attention_tile *t, enum kv_type 
     }
 }
 
-/* add_columns: attention_add_columns, or what takes its place; a constant, as the type is. */
-typedef void attention_add_fn(struct attention_tile *t, enum kv_type type, size_t query, size_t queries,
-                              size_t column, size_t vectors, size_t lanes);
+/* The values of a block's even or odd positions. */
+VECTOR_INLINE void attention_add_half(struct attention_tile *t, size_t query, size_t queries, size_t b,
+                                      bool seen, struct attention_columns c, enum parity parity,
+                                      struct vector (*sums)[ATTENTION_VALUE_VECTORS_MAX]) {
+    c.parity = parity;
+    KERNEL_EACH (i, queries) {
+        KERNEL_EACH (v, c.vectors) sums[i][v] = vector_splat(0.0f);
+    }
+    attention_add_block(t, query, queries, b, seen, &c, sums);
+}
 
-VECTOR_INLINE void attention_add_values(struct attention_tile *t, attention_add_fn *add_columns,
-                                        enum kv_type type, size_t query, size_t queries) {
+/* As attention_add_columns. */
+VECTOR_INLINE void attention_add_pair_columns(struct attention_tile *t, enum kv_type type, size_t query,
+                                              size_t queries, size_t column, size_t vectors, size_t lanes) {
+    struct vector even[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX],
+        odd[ATTENTION_VALUE_QUERIES][ATTENTION_VALUE_VECTORS_MAX];
+    const struct attention_blocks seen = attention_blocks_of(t, query, queries);
+    const bool prefetches = column == 0 && attention_prefetches(t, query);
+    const size_t dim = kv_stored_dim(KV_TYPE_BF16, t->a->head_dim);
+    for (size_t b = seen.first; b < seen.end; b++) {
+        const bool all = seen.seen_by_all >> b & 1;
+        if (prefetches && b < t->ahead_count)
+            attention_prefetch_block(type, t->ahead_values[b], attention_block_bytes(t->a));
+        const struct attention_columns c = {type, t->values[b], dim, column, vectors, lanes, true, EVEN};
+        attention_add_half(t, query, queries, b, all, c, EVEN, even);
+        attention_add_half(t, query, queries, b, all, c, ODD, odd);
+        KERNEL_EACH (i, queries) {
+            float *out = t->query[query + i].chunk.values + column;
+            KERNEL_EACH (v, vectors) {
+                float *to = out + v * KERNEL_LANES;
+                const struct vector both = vector_add(even[i][v], odd[i][v]);
+                vector_store_first(to, vector_add(vector_load_first(to, lanes), both), lanes);
+            }
+        }
+    }
+}
+
+/* vectors: as of attention_add_columns; a constant, as the type is and whether it is bf16, in pairs. */
+VECTOR_INLINE void attention_add_some(struct attention_tile *t, enum kv_type type, bool paired, size_t query,
+                                      size_t queries, size_t column, size_t vectors, size_t lanes) {
+    if (paired)
+        attention_add_pair_columns(t, type, query, queries, column, vectors, lanes);
+    else
+        attention_add_columns(t, type, query, queries, column, vectors, lanes);
+}
+
+VECTOR_INLINE void attention_add_values(struct attention_tile *t, enum kv_type type, bool paired,
+                                        size_t query, size_t queries) {
     const size_t vectors = ATTENTION_VALUE_VECTORS(queries), wide = vectors * KERNEL_LANES;
     const size_t width = t->a->head_dim;
     size_t column = 0;
     for (; column + wide <= width; column += wide)
-        add_columns(t, type, query, queries, column, vectors, KERNEL_LANES);
+        attention_add_some(t, type, paired, query, queries, column, vectors, KERNEL_LANES);
     for (; column + KERNEL_LANES <= width; column += KERNEL_LANES)
-        add_columns(t, type, query, queries, column, 1, KERNEL_LANES);
-    if (column < width) add_columns(t, type, query, queries, column, 1, width - column);
+        attention_add_some(t, type, paired, query, queries, column, 1, KERNEL_LANES);
+    if (column < width) attention_add_some(t, type, paired, query, queries, column, 1, width - column);
 }
 
-VECTOR_INLINE void attention_values_of(struct attention_tile *t, attention_add_fn *add_columns,
-                                       enum kv_type type) {
+VECTOR_INLINE void attention_values_of(struct attention_tile *t, enum kv_type type, bool paired) {
     size_t query = 0;
     for (; query + ATTENTION_VALUE_QUERIES <= t->count; query += ATTENTION_VALUE_QUERIES)
-        attention_add_values(t, add_columns, type, query, ATTENTION_VALUE_QUERIES);
+        attention_add_values(t, type, paired, query, ATTENTION_VALUE_QUERIES);
 #if ATTENTION_VALUE_QUERIES > 4
-    for (; query + 4 <= t->count; query += 4) attention_add_values(t, add_columns, type, query, 4);
+    for (; query + 4 <= t->count; query += 4) attention_add_values(t, type, paired, query, 4);
 #endif
 #if ATTENTION_VALUE_QUERIES > 2
-    for (; query + 2 <= t->count; query += 2) attention_add_values(t, add_columns, type, query, 2);
+    for (; query + 2 <= t->count; query += 2) attention_add_values(t, type, paired, query, 2);
 #endif
-    for (; query < t->count; query++) attention_add_values(t, add_columns, type, query, 1);
+    for (; query < t->count; query++) attention_add_values(t, type, paired, query, 1);
 }
 
 static __attribute__((noinline)) void attention_values_f32(struct attention_tile *t) {
-    attention_values_of(t, attention_add_columns, KV_TYPE_F32);
+    attention_values_of(t, KV_TYPE_F32, false);
 }
 
 static __attribute__((noinline)) void attention_values_f16(struct attention_tile *t) {
-    attention_values_of(t, attention_add_columns, KV_TYPE_F16);
+    attention_values_of(t, KV_TYPE_F16, false);
 }
 
 static __attribute__((noinline)) void attention_values_int8(struct attention_tile *t) {
-    attention_values_of(t, attention_add_columns, KV_TYPE_INT8);
+    attention_values_of(t, KV_TYPE_INT8, false);
 }

@@ -58,8 +58,9 @@ VECTOR_INLINE struct vector vector_load_int8_first(const int8_t *from, size_t co
 }
 
 VECTOR_INLINE struct vector vector_load_bf16_first(const uint16_t *from, enum parity parity, size_t pairs) {
-    const __m512i both = pairs >= KERNEL_LANES ? _mm512_loadu_si512(from)
-                                               : _mm512_maskz_loadu_epi32(mask_range(0, pairs).lanes, from);
+    const __m512i both = pairs >= KERNEL_LANES
+                             ? _mm512_loadu_si512(from)
+                             : _mm512_castps_si512(_mm512_maskz_loadu_ps(mask_range(0, pairs).lanes, from));
     return (struct vector){
         _mm512_castsi512_ps(parity == ODD ? _mm512_and_si512(both, _mm512_set1_epi32((int)0xffff0000u))
                                           : _mm512_slli_epi32(both, 16))};
