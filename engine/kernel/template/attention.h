@@ -142,7 +142,7 @@ static void attention_add_all_values(struct attention_tile *t) {
         attention_values_int8(t);
         break;
     case KV_TYPE_F32:
-    case KV_TYPE_BF16: /* attention_add_pair_values */
+    case KV_TYPE_BF16: /* attention_all_pair_values */
     case KV_TYPE_COUNT:
         attention_values_f32(t);
         break;
