@@ -26,11 +26,6 @@ struct attention_range {
     enum attention_sweep sweep;
 };
 
-static struct attention_state attention_empty_state(float *values, size_t head_dim) {
-    memset(values, 0, head_dim * sizeof(float));
-    return (struct attention_state){.largest = -INFINITY, .sums = vector_splat(0.0f), .values = values};
-}
-
 /* values: where those of its first chunk go. */
 static void attention_set_query(struct attention_query *query, const struct attention *a, size_t index,
                                 float *values) {
@@ -49,24 +44,6 @@ static void attention_set_query(struct attention_query *query, const struct atte
 
 /* ---- chunks --------------------------------------------------------------------------------------------- */
 
-/* The state of all keys before, with that of the next chunk. */
-static void attention_add_state(struct attention_state *state, const struct attention_state *next,
-                                size_t head_dim) {
-    const bool rises = next->largest > state->largest, falls = state->largest > next->largest;
-    /* The factor of the lower one; that of the other is 1, as both are where both maxima are -inf. */
-    const float gap = rises ? state->largest - next->largest : falls ? next->largest - state->largest : 0.0f;
-    const struct vector one = vector_splat(1.0f), lower = vector_exp_of_fall(vector_splat(gap));
-    const struct vector f = rises ? lower : one, g = falls ? lower : one;
-    state->sums = vector_fma(next->sums, g, vector_multiply(state->sums, f));
-    for (size_t i = 0; i < head_dim; i += KERNEL_LANES) {
-        size_t lanes = head_dim - i < KERNEL_LANES ? head_dim - i : KERNEL_LANES;
-        struct vector before = vector_multiply(vector_load_first(state->values + i, lanes), f);
-        struct vector both = vector_fma(vector_load_first(next->values + i, lanes), g, before);
-        vector_store_first(state->values + i, both, lanes);
-    }
-    if (rises) state->largest = next->largest;
-}
-
 /* The chunk joins those before it. */
 static void attention_close_chunk(struct attention_query *query, size_t head_dim) {
     if (query->has_merged)
@@ -83,15 +60,6 @@ static void attention_end_chunk(struct attention_tile *t, size_t end) {
         if (query->oldest >= end || query->position < end) continue;
         attention_close_chunk(query, t->a->head_dim);
         query->chunk = attention_empty_state(query->spare, t->a->head_dim);
-    }
-}
-
-static void attention_divide(const struct attention_state *state, size_t head_dim) {
-    const struct vector factor = vector_splat(1.0f / vector_sum(state->sums));
-    for (size_t i = 0; i < head_dim; i += KERNEL_LANES) {
-        size_t lanes = head_dim - i < KERNEL_LANES ? head_dim - i : KERNEL_LANES;
-        vector_store_first(state->values + i,
-                           vector_multiply(vector_load_first(state->values + i, lanes), factor), lanes);
     }
 }
 
@@ -326,10 +294,6 @@ static struct attention_call attention_call_of(const struct attention *a, size_t
         .a = a, .first = row_first * a->group, .end = (row_first + row_count) * a->group};
 }
 
-static size_t attention_padded(size_t head_dim) {
-    return (head_dim + KERNEL_LANES - 1) / KERNEL_LANES * KERNEL_LANES;
-}
-
 /* Room that the queries of a tile share out. */
 struct attention_room {
     float *spare;             /* [queries][attention_padded()] */
@@ -360,11 +324,6 @@ static void attention_whole_tile(struct attention_tile *t, const struct attentio
         if (query->has_merged) attention_add_state(&query->merged, &query->chunk, head_dim);
         attention_divide(query->has_merged ? &query->merged : &query->chunk, head_dim);
     }
-}
-
-/* A state in memory: values, lane sums, and the largest score. */
-static float *attention_sums_of(float *state, size_t head_dim) {
-    return state + kernel_attention_state(head_dim) - 2 * KERNEL_LANES;
 }
 
 /* What a tile sees in one chunk. */

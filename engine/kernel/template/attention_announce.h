@@ -2,11 +2,11 @@
 #pragma once
 
 #include "engine/kernel/template/announce.h"
-#include "engine/kernel/template/attention_tile.h"
+#include "engine/kernel/template/attention_state.h"
 
 /* Of each position the first element of its key and of its value, and the scales that it has. */
-static void attention_announce_cache(const struct attention *a, const uint32_t *pages, size_t first,
-                                     size_t end) {
+VECTOR_INLINE void attention_announce_cache(const struct attention *a, const uint32_t *pages, size_t first,
+                                            size_t end) {
     const struct kv_head *cache = &a->cache;
     const size_t bytes = kv_type_bytes(cache->type);
     for (size_t block = first / KERNEL_LANES; block * KERNEL_LANES < end; block++) {
@@ -31,8 +31,8 @@ static void attention_announce_cache(const struct attention *a, const uint32_t *
 }
 
 /* What a row sees of positions [begin, end) that the row before it has not announced. */
-static void attention_announce_keys(const struct attention *a, size_t row, bool is_first, size_t begin,
-                                    size_t end) {
+VECTOR_INLINE void attention_announce_keys(const struct attention *a, size_t row, bool is_first, size_t begin,
+                                           size_t end) {
     const struct attention_row *r = &a->rows[row];
     size_t first = attention_oldest(a, r->position), behind = r->position + 1;
     if (!is_first && r->pages == r[-1].pages) first = r[-1].position + 1;
@@ -45,42 +45,42 @@ static void attention_announce_keys(const struct attention *a, size_t row, bool 
 }
 
 /* Queries, and the keys and values that they see of positions [begin, end). */
-static void attention_announce_inputs(const struct attention *a, size_t row_first, size_t row_count,
-                                      size_t begin, size_t end) {
+VECTOR_INLINE void attention_announce_inputs(const struct attention *a, size_t row_first, size_t row_count,
+                                             size_t begin, size_t end) {
     for (size_t i = row_first; i < row_first + row_count; i++) {
         announce_read_floats(a->rows[i].q + a->column, 0, 1, a->group * a->head_dim);
         attention_announce_keys(a, i, i == row_first, begin, end);
     }
 }
 
-static void attention_announce_outputs(const struct attention *a, size_t row_first, size_t row_count) {
+VECTOR_INLINE void attention_announce_outputs(const struct attention *a, size_t row_first, size_t row_count) {
     for (size_t i = row_first; i < row_first + row_count; i++)
         announce_write_floats(a->rows[i].out + a->column, 0, 1, a->group * a->head_dim);
 }
 
 /* States of so many chunks, of all queries of the rows. */
-static void attention_announce_states(const struct attention *a, size_t row_first, size_t row_count,
-                                      float *states, size_t stride, size_t chunks) {
+VECTOR_INLINE void attention_announce_states(const struct attention *a, size_t row_first, size_t row_count,
+                                             float *states, size_t stride, size_t chunks) {
     const size_t row = a->group * kernel_attention_state(a->head_dim);
     announce_write_floats(states + row_first * row, stride, chunks, row_count * row);
 }
 
-static void attention_announce(const struct attention *a, size_t row_first, size_t row_count) {
+VECTOR_INLINE void attention_announce(const struct attention *a, size_t row_first, size_t row_count) {
     if (!ANNOUNCES) return;
     attention_announce_inputs(a, row_first, row_count, 0, SIZE_MAX);
     attention_announce_outputs(a, row_first, row_count);
 }
 
-static void attention_announce_chunk(const struct attention *a, size_t row_first, size_t row_count,
-                                     size_t chunk, float *states) {
+VECTOR_INLINE void attention_announce_chunk(const struct attention *a, size_t row_first, size_t row_count,
+                                            size_t chunk, float *states) {
     if (!ANNOUNCES) return;
     attention_announce_inputs(a, row_first, row_count, chunk * KERNEL_ATTENTION_CHUNK,
                               (chunk + 1) * KERNEL_ATTENTION_CHUNK);
     attention_announce_states(a, row_first, row_count, states, 0, 1);
 }
 
-static void attention_announce_merge(const struct attention *a, size_t row_first, size_t row_count,
-                                     size_t first_chunk, float *states, size_t stride) {
+VECTOR_INLINE void attention_announce_merge(const struct attention *a, size_t row_first, size_t row_count,
+                                            size_t first_chunk, float *states, size_t stride) {
     if (!ANNOUNCES) return;
     for (size_t i = row_first; i < row_first + row_count; i++) {
         const size_t position = a->rows[i].position;

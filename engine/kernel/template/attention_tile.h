@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/kernel/variant.h"
+#include "engine/kernel/template/attention_state.h"
 
 #define ATTENTION_FEW 8 /* queries that go together in every set; a multiple of 4 */
 #ifndef ATTENTION_QUERIES
@@ -17,10 +17,9 @@
 #ifndef ATTENTION_FLOATS_FAR
 #define ATTENTION_FLOATS_FAR false /* floats are prefetched into the second-level cache */
 #endif
-#define ATTENTION_NARROW       256 /* elements of a head that is not a wide one */
-#define ATTENTION_SPAN         4   /* blocks of a span */
-#define ATTENTION_AHEAD        4   /* blocks from what is computed to what is prefetched */
-#define ATTENTION_CHUNK_BLOCKS (KERNEL_ATTENTION_CHUNK / KERNEL_LANES)
+#define ATTENTION_NARROW 256 /* elements of a head that is not a wide one */
+#define ATTENTION_SPAN   4   /* blocks of a span */
+#define ATTENTION_AHEAD  4   /* blocks from what is computed to what is prefetched */
 #define ATTENTION_WIDE_FLOATS                                                                                \
     (ATTENTION_WIDENS <= ATTENTION_QUERIES ? ATTENTION_SPAN * KERNEL_LANES * ATTENTION_NARROW : KERNEL_LANES)
 _Static_assert(ATTENTION_AHEAD >= ATTENTION_SPAN,
@@ -29,13 +28,6 @@ _Static_assert(ATTENTION_AHEAD >= ATTENTION_SPAN,
 /* The keys of one block that a query sees: lanes first <= lane < end; none when both are 0. */
 struct attention_view {
     uint8_t first, end;
-};
-
-/* What a query has made of some keys: the largest score, lane sums of the weights, weighted values. */
-struct attention_state {
-    struct vector sums;
-    float largest;
-    float *values; /* [head_dim] */
 };
 
 struct attention_query {
@@ -84,11 +76,6 @@ struct attention_tile {
     /* Bit b: it sees some keys, or all, of block b of the span. */
     uint8_t sees_some[ATTENTION_QUERIES], sees_all[ATTENTION_QUERIES];
 };
-
-/* The first position that a query sees. */
-static size_t attention_oldest(const struct attention *a, size_t position) {
-    return a->window && position >= a->window ? position - a->window + 1 : 0;
-}
 
 static struct attention_view attention_view_of(const struct attention_query *query, size_t block) {
     size_t start = block * KERNEL_LANES, end = start + KERNEL_LANES;
@@ -146,16 +133,6 @@ VECTOR_INLINE struct attention_blocks attention_blocks_of(const struct attention
     return (struct attention_blocks){(size_t)__builtin_ctz(some), 32 - (size_t)__builtin_clz(some), all};
 }
 
-static const unsigned char *attention_page(const struct attention *a, const uint32_t *pages, size_t block) {
-    return a->pool + pages[block * KERNEL_LANES / a->page_tokens] * a->page_stride;
-}
-
-/* Bytes from the first keys (or values) of a page to those of a block of it. */
-static size_t attention_block_offset(const struct attention *a, size_t block) {
-    return block * KERNEL_LANES % a->page_tokens * kv_stored_dim(a->cache.type, a->head_dim) *
-           kv_type_bytes(a->cache.type);
-}
-
 /* A line of a block that is ahead. A span of floats takes half of a first-level cache and more. */
 VECTOR_INLINE void attention_prefetch_line(enum kv_type type, const unsigned char *from) {
     if (ATTENTION_FLOATS_FAR && type == KV_TYPE_F32)
@@ -167,11 +144,6 @@ VECTOR_INLINE void attention_prefetch_line(enum kv_type type, const unsigned cha
 /* Keys, or values, of a block. */
 VECTOR_INLINE void attention_prefetch_block(enum kv_type type, const unsigned char *from, size_t bytes) {
     for (size_t i = 0; i < bytes; i += KERNEL_ALIGN) attention_prefetch_line(type, from + i);
-}
-
-/* Bytes of the keys of a block; of its values too. */
-static size_t attention_block_bytes(const struct attention *a) {
-    return KERNEL_LANES * kv_stored_dim(a->cache.type, a->head_dim) * kv_type_bytes(a->cache.type);
 }
 
 /* Another block that is prefetched during this span: what the sweep that it comes in reads of it. */

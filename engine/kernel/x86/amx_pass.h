@@ -4,34 +4,14 @@
  * bytes before). */
 #pragma once
 
+#include "engine/kernel/x86/amx_tiles.h"
 #include "engine/kernel/x86/int4_unpack.h"
 
 #include "engine/kernel/template/lowp.h"
 #include "engine/kernel/template/prefetch.h"
 
-#define TILE_ROWS   16
-#define TILE_BYTES  64                       /* of a row of a tile */
 #define LINE_BYTES  (KERNEL_PANEL * 4)       /* from one row of the tiles of a panel to the next */
 #define BLOCK_BYTES (TILE_ROWS * LINE_BYTES) /* of a panel, for 64 bytes of a row of activations */
-/* What LDTILECFG reads. */
-struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-};
-
-/* gcc 12 takes the loading of a tile for an instruction that reads no memory: stores for it must be complete
- * before, and must not be moved ahead of it. */
-VECTOR_INLINE void tile_barrier(void) {
-    __asm__ volatile("" : : : "memory");
-}
-
-/* In assembly, because the intrinsic of gcc 12 declares that 8 bytes are read, and the stores of the others
- * are dropped. */
-static void configure(const struct tile_config *config) {
-    tile_barrier();
-    __asm__ volatile("ldtilecfg %0" : : "m"(*config));
-}
 
 /* ---- prefetching weights and activations ----
  * One pass over a panel prefetches at PREFETCH_MEMORY_DISTANCE. Where rows take several passes, memory would
@@ -115,7 +95,7 @@ struct slice {
 /* Tiles 0 to 2 are the sums of the first rows, 3 to 5 those of the second, 6 activations, 7 weights. */
 static void configure_tiles(size_t rows) {
     struct tile_config config = {.palette = 1};
-    for (size_t tile = 0; tile < 8; tile++) {
+    for (size_t tile = 0; tile < TILE_COUNT; tile++) {
         config.row_bytes[tile] = TILE_BYTES;
         config.rows[tile] = tile == 7 ? TILE_ROWS : (uint8_t)rows;
     }
