@@ -10,7 +10,7 @@ static const struct row {
     struct kernel_table table;
     unsigned needed, preferred; /* bits of enum cpu_feature */
 } rows[] = {
-#define KERNEL_ISA(architecture, set, vectors, bf16, int8, int4, features, wanted)                           \
+#define KERNEL_ISA(architecture, set, vectors, own_attention, bf16, int8, int4, features, wanted)            \
     KERNEL_ON_##architecture(                                                                                \
         {                                                                                                    \
             .table =                                                                                         \
@@ -32,8 +32,8 @@ static const struct row {
                     .soft_cap = soft_cap_##vectors,                                                          \
                     .rotate = rotate_##vectors,                                                              \
                     .store_kv = store_kv_##vectors,                                                          \
-                    .attention = attention_##vectors,                                                        \
-                    .attention_chunk = attention_chunk_##vectors,                                            \
+                    .attention = attention_##own_attention,                                                  \
+                    .attention_chunk = attention_chunk_##own_attention,                                      \
                     .attention_merge = attention_merge_##vectors,                                            \
                     .argmax = argmax_##vectors,                                                              \
                     .exp_sum = exp_sum_##vectors,                                                            \

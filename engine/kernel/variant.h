@@ -77,6 +77,10 @@ enum parity { EVEN, ODD };
                                  KERNEL_PEAK_##type(set))
 #include "engine/kernel/kernels.def"
 
+#define KERNEL_ATTENTION(architecture, set)                                                                  \
+    KERNEL_ON_##architecture(KERNEL_DECLARE(attention, set) KERNEL_DECLARE(attention_chunk, set))
+#include "engine/kernel/kernels.def"
+
 /* The columns rows and strip_rows. */
 enum {
 #define KERNEL_MANY_ROWS                        0x7fffffff

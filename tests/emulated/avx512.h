@@ -173,6 +173,20 @@ EMULATED void emulated_mm512_mask_storeu_ps(void *to, __mmask16 mask, __m512 a) 
         if (mask >> i & 1) memcpy((float *)to + i, v.f32 + i, sizeof(float));
 }
 
+EMULATED __m512i emulated_mm512_maskz_loadu_epi32(__mmask16 mask, const void *from) {
+    union emulated v = {.i32 = {0}};
+    for (size_t i = 0; i < 16; i++)
+        if (mask >> i & 1) memcpy(v.i32 + i, (const int32_t *)from + i, sizeof(int32_t));
+    return v.ints;
+}
+
+EMULATED __m512i emulated_mm512_maskz_loadu_epi16(__mmask32 mask, const void *from) {
+    union emulated v = {.i32 = {0}};
+    for (size_t i = 0; i < 32; i++)
+        if (mask >> i & 1) memcpy(v.i16 + i, (const int16_t *)from + i, sizeof(int16_t));
+    return v.ints;
+}
+
 EMULATED __m256i emulated_mm256_maskz_loadu_epi16(__mmask16 mask, const void *from) {
     uint16_t lanes[16] = {0};
     for (size_t i = 0; i < 16; i++)
@@ -197,6 +211,13 @@ EMULATED __mmask16 emulated_mm512_cmp_ps_mask(__m512 a, __m512 b, int how) {
     if (how != _CMP_UNORD_Q) abort();
     return (__mmask16)(_mm256_movemask_ps(_mm256_cmp_ps(x.half[0], y.half[0], _CMP_UNORD_Q)) |
                        _mm256_movemask_ps(_mm256_cmp_ps(x.half[1], y.half[1], _CMP_UNORD_Q)) << 8);
+}
+
+EMULATED __mmask32 emulated_mm512_cmpeq_epi16_mask(__m512i a, __m512i b) {
+    const union emulated x = {.ints = a}, y = {.ints = b};
+    uint32_t mask = 0;
+    for (size_t i = 0; i < 32; i++) mask |= (uint32_t)(x.i16[i] == y.i16[i]) << i;
+    return mask;
 }
 
 EMULATED __mmask64 emulated_mm512_movepi8_mask(__m512i a) {
@@ -273,6 +294,13 @@ EMULATED __m512 emulated_mm512_permutexvar_ps(__m512i which, __m512 a) {
     union emulated to;
     for (size_t i = 0; i < 16; i++) to.f32[i] = x.f32[w.u32[i] % 16];
     return to.floats;
+}
+
+EMULATED __m512i emulated_mm512_permutex2var_epi16(__m512i a, __m512i which, __m512i b) {
+    const union emulated x[2] = {{.ints = a}, {.ints = b}}, w = {.ints = which};
+    union emulated to;
+    for (size_t i = 0; i < 32; i++) to.u16[i] = x[w.u16[i] / 32 % 2].u16[w.u16[i] % 32];
+    return to.ints;
 }
 
 /* ---- conversions ---- */
@@ -405,93 +433,4 @@ EMULATED_DOT(emulated_vpdpwssd)
 #define emulated_vpdpbusd(sum, a, b) EMULATED_BY_SIZE(emulated_vpdpbusd, sum)(sum, a, b)
 #define emulated_vpdpwssd(sum, a, b) EMULATED_BY_SIZE(emulated_vpdpwssd, sum)(sum, a, b)
 
-/* ---- AMX ---- */
-
-/* As LDTILECFG reads it. */
-struct emulated_layout {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-};
-
-static _Thread_local struct {
-    struct emulated_layout layout;
-    union emulated tiles[8][16];
-} emulated_amx;
-
-EMULATED void emulated_ldtilecfg(const void *layout) {
-    memset(&emulated_amx, 0, sizeof emulated_amx);
-    memcpy(&emulated_amx.layout, layout, sizeof emulated_amx.layout);
-    if (emulated_amx.layout.palette != 1) abort();
-    for (size_t t = 0; t < 8; t++)
-        if (emulated_amx.layout.row_bytes[t] > 64 || emulated_amx.layout.rows[t] > 16) abort();
-}
-
-EMULATED void emulated_tile_release(void) {
-    memset(&emulated_amx, 0, sizeof emulated_amx);
-}
-
-/* The rows of a tile that is in use. */
-EMULATED size_t emulated_tile_rows(size_t tile) {
-    if (emulated_amx.layout.palette == 0 || emulated_amx.layout.rows[tile] == 0) abort();
-    return emulated_amx.layout.rows[tile];
-}
-
-EMULATED void emulated_tile_zero(size_t tile) {
-    emulated_tile_rows(tile);
-    memset(emulated_amx.tiles[tile], 0, sizeof emulated_amx.tiles[tile]);
-}
-
-EMULATED void emulated_tile_loadd(size_t tile, const void *from, size_t stride) {
-    emulated_tile_zero(tile);
-    for (size_t r = 0; r < emulated_tile_rows(tile); r++)
-        memcpy(emulated_amx.tiles[tile] + r, (const char *)from + r * stride,
-               emulated_amx.layout.row_bytes[tile]);
-}
-
-EMULATED void emulated_tile_stored(size_t tile, void *to, size_t stride) {
-    for (size_t r = 0; r < emulated_tile_rows(tile); r++)
-        memcpy((char *)to + r * stride, emulated_amx.tiles[tile] + r, emulated_amx.layout.row_bytes[tile]);
-}
-
-/* The shapes that a multiplication takes; others trap. */
-EMULATED void emulated_tile_shapes(size_t sums, size_t a, size_t b) {
-    const struct emulated_layout *l = &emulated_amx.layout;
-    if (emulated_tile_rows(sums) != emulated_tile_rows(a) || l->row_bytes[a] != 4 * emulated_tile_rows(b) ||
-        l->row_bytes[sums] != l->row_bytes[b])
-        abort();
-}
-
-/* Products of four bytes of a row of a by a row of b. */
-EMULATED void emulated_tile_add_bytes(size_t sums, size_t a, size_t b, bool b_is_signed) {
-    emulated_tile_shapes(sums, a, b);
-    for (size_t r = 0; r < emulated_tile_rows(sums); r++) {
-        union emulated *to = &emulated_amx.tiles[sums][r];
-        for (size_t k = 0; k < emulated_tile_rows(b); k++) {
-            const __m256i four = _mm256_set1_epi32(emulated_amx.tiles[a][r].i32[k]);
-            const union emulated *row = &emulated_amx.tiles[b][k];
-            to->int_half[0] = emulated_add_bytes(to->int_half[0], row->int_half[0], four, b_is_signed);
-            to->int_half[1] = emulated_add_bytes(to->int_half[1], row->int_half[1], four, b_is_signed);
-        }
-    }
-}
-
-#define emulated_tile_dpbssd(sums, a, b) emulated_tile_add_bytes(sums, a, b, true)
-#define emulated_tile_dpbsud(sums, a, b) emulated_tile_add_bytes(sums, a, b, false)
-
-/* The sums over even and over odd k begin at 0; then both are added to what was there. */
-EMULATED void emulated_tile_dpbf16ps(size_t sums, size_t a, size_t b) {
-    emulated_tile_shapes(sums, a, b);
-    for (size_t r = 0; r < emulated_tile_rows(sums); r++)
-        for (size_t half = 0; half < 2; half++) {
-            __m256 *to = &emulated_amx.tiles[sums][r].half[half], even = _mm256_setzero_ps(), odd = even;
-            for (size_t k = 0; k < emulated_tile_rows(b); k++) {
-                const __m256i pair = _mm256_set1_epi32(emulated_amx.tiles[a][r].i32[k]);
-                const __m256i row = emulated_amx.tiles[b][k].int_half[half];
-                even = emulated_add_products(even, pair, row, false);
-                odd = emulated_add_products(odd, pair, row, true);
-            }
-            const __m256 sum = emulated_flush_eight(_mm256_add_ps(even, odd));
-            *to = emulated_flush_eight(_mm256_add_ps(emulated_flush_eight(*to), sum));
-        }
-}
+#include "tests/emulated/amx.h"

@@ -1,6 +1,8 @@
 /* Attention: every table against the scalar one bit by bit, and the scalar one against a plain softmax in
  * double. Memory of positions that no query may see holds NaN throughout. `test_kernels_attention --time`
  * prints GFLOP/s instead. */
+#include <float.h>
+
 #include "engine/base/clock.h"
 #include "tests/kernels/attention_scene.h"
 
@@ -15,6 +17,26 @@ static void compare_tables(struct scene *s) {
                          kv_type_name(s->a.cache.type), s->rows, s->first, s->a.group, s->a.head_dim,
                          s->a.window);
         free(found);
+    }
+    free(expected);
+}
+
+/* The scene's first rows, where they stand. */
+static void compare_rows(struct scene *s, size_t rows) {
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    size_t count = kernel_available(tables);
+    float *expected = malloc(s->out.count * sizeof *expected);
+    assert_non_null(expected);
+    scene_clear(s);
+    kernel_scalar()->attention(&s->a, 0, rows);
+    memcpy(expected, s->out.data, s->out.count * sizeof *expected);
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < s->a.group * s->a.head_dim; i++)
+            assert_true(isfinite(expected[row * s->out_stride + i]));
+    for (size_t t = 1; t < count; t++) {
+        scene_clear(s);
+        tables[t]->attention(&s->a, 0, rows);
+        assert_same_bits(expected, s->out.data, s->out.count, "%s, window %zu", tables[t]->name, s->a.window);
     }
     free(expected);
 }
@@ -62,6 +84,45 @@ static void test_same_bits_for_common_heads(void **state) {
     }
 }
 
+/* What tiles of queries take: as many rows as two calls of a step and more, any number of heads beside one another, chunks and
+ * windows that begin and end within a tile. */
+static void test_same_bits_for_many_queries(void **state) {
+    (void)state;
+    static const size_t head_dims[] = {15, 16, 17, 33, 48, 64, 80, 96, 128, 250, 256},
+                        groups[] = {1, 1, 2, 3, 4, 5, 8, 12, 32, 33};
+    struct random r = {12};
+    for (int i = 0; i < 120; i++) {
+        const size_t group = groups[random_below(&r, sizeof groups / sizeof *groups)];
+        const size_t head_dim = head_dims[random_below(&r, sizeof head_dims / sizeof *head_dims)];
+        const size_t rows = random_between(&r, 1, group > 8 ? 10 : 70), first = random_below(&r, 600);
+        const size_t window = random_below(&r, 2) ? random_between(&r, 1, 300) : 0;
+        struct scene s = scene_create(&r, KV_TYPE_BF16, rows, first, group, head_dim, window,
+                                      i % 2 ? BIAS_NONE : (enum bias)(i / 2 % BIAS_COUNT));
+        if (i % 3) s.a.score_cap = 0;
+        if (i % 7 == 0) s.a.scale = -s.a.scale;
+        compare_tables(&s);
+        scene_destroy(&s);
+    }
+}
+
+/* Rows of one sequence need not follow one another; nobody sees what lies between two windows. */
+static void test_same_bits_for_rows_apart(void **state) {
+    (void)state;
+    struct random r = {13};
+    float nothing[16];
+    for (size_t d = 0; d < 16; d++) nothing[d] = NAN;
+    for (size_t window = 0; window < 24; window++) {
+        struct scene s = scene_create(&r, KV_TYPE_BF16, 64, 300, 2, 16, window, BIAS_NONE);
+        const size_t rows = 15, before = 5, gap = 30;
+        for (size_t p = s.first + before; window && p + window <= s.first + before + gap; p++)
+            store(&s, p, nothing, nothing);
+        scene_point(&s);
+        for (size_t row = before; row < rows; row++) s.row[row].position += gap;
+        compare_rows(&s, rows);
+        scene_destroy(&s);
+    }
+}
+
 /* Values at the ends of the range: those that a later position brings must not reach an earlier query. */
 static void test_same_bits_for_extreme_values(void **state) {
     (void)state;
@@ -79,6 +140,34 @@ static void test_same_bits_for_extreme_values(void **state) {
             for (size_t j = 0; j < s.a.group * s.a.head_dim; j++) assert_true(isfinite(row[j]));
             free(row);
         }
+        scene_destroy(&s);
+    }
+}
+
+/* The same of many queries, of one position among those that some of them see and others do not: behind a diagonal, or as a
+ * window leaves it. Of NaN and infinity each once, since others may hide them. */
+static void test_values_reach_who_sees_them_alone(void **state) {
+    (void)state;
+    struct random r = {14};
+    static const float values[] = {NAN, INFINITY, -INFINITY, FLT_MAX};
+    for (size_t i = 0; i < 64; i++) {
+        const size_t rows = random_between(&r, 8, 40), first = random_between(&r, 100, 300),
+                     head_dim = 16 * random_between(&r, 1, 5), window = i % 2 ? random_between(&r, 1, 70) : 0;
+        struct scene s = scene_create(&r, KV_TYPE_BF16, rows, first, 1, head_dim, window, BIAS_NONE);
+        float key[HEAD_DIM_MAX], value[HEAD_DIM_MAX];
+        const size_t oldest = oldest_of(&s, first);
+        const size_t position = (window ? oldest : first) + random_below(&r, (uint32_t)rows);
+        random_fill(&r, key, head_dim);
+        random_fill(&r, value, head_dim);
+        value[random_below(&r, (uint32_t)head_dim)] = values[i / 4 % 4];
+        store(&s, position, key, value);
+        compare_tables(&s);
+        float *out = scene_run(&s, kernel_scalar());
+        for (size_t row = 0; row < rows; row++)
+            for (size_t d = 0; d < head_dim; d++)
+                if (position > first + row || position < oldest_of(&s, first + row))
+                    assert_true(isfinite(out[row * s.out_stride + d]));
+        free(out);
         scene_destroy(&s);
     }
 }
@@ -375,7 +464,10 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_same_bits_in_every_table),
         cmocka_unit_test(test_prefetch_changes_no_bit),
         cmocka_unit_test(test_same_bits_for_common_heads),
+        cmocka_unit_test(test_same_bits_for_many_queries),
+        cmocka_unit_test(test_same_bits_for_rows_apart),
         cmocka_unit_test(test_same_bits_for_extreme_values),
+        cmocka_unit_test(test_values_reach_who_sees_them_alone),
         cmocka_unit_test(test_same_bits_for_any_tiling),
         cmocka_unit_test(test_same_bits_for_any_chunks),
         cmocka_unit_test(test_scalar_is_the_definition),

@@ -79,7 +79,8 @@ static unsigned needed_by(const char *isa) {
         const char *isa;
         unsigned features;
     } rows[] = {
-#define KERNEL_ISA(architecture, name, vectors, bf16, int8, int4, features, preferred) {#name, features},
+#define KERNEL_ISA(architecture, name, vectors, attention, bf16, int8, int4, features, preferred)            \
+    {#name, features},
 #include "engine/kernel/kernels.def"
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -108,7 +109,7 @@ static void test_tables_are_those_of_the_features(void **state) {
     (void)state;
     const struct kernel_table *tables[KERNEL_ISA_COUNT];
     size_t count = kernel_available(tables), expected = 0;
-#define KERNEL_ISA(architecture, name, vectors, bf16, int8, int4, needed, preferred)                         \
+#define KERNEL_ISA(architecture, name, vectors, attention, bf16, int8, int4, needed, preferred)              \
     expected += (cpu_features() & (needed)) == (needed);
 #include "engine/kernel/kernels.def"
     assert_int_equal(count, expected);
