@@ -22,15 +22,29 @@ static void kv_store_f16(const float *x, size_t count, uint16_t *to, size_t stri
     }
 }
 
-/* A row of keys goes two by two, its pairs a block apart; of values the pairs are those of two positions. What stands beside
- * them is left alone. */
-static void kv_store_bf16(const float *x, size_t count, uint16_t *to, size_t together, size_t stride) {
-    const size_t stored = (count + together - 1) / together * together;
-    for (size_t i = 0; i < stored; i += KERNEL_LANES) {
-        float flushed[KERNEL_LANES];
-        vector_store(flushed, convert_flush(vector_load_first(x + i, kv_store_lanes(count, i))));
-        for (size_t k = i; k < i + kv_store_lanes(stored, i); k++)
-            to[k / together * stride + k % together] = kernel_bf16_of(flushed[k - i]);
+/* Sixteen elements from the i'th on, with zeros behind the last: in a loop that compilers make vectors of. */
+static void kv_round_bf16(const float *x, size_t count, size_t i, uint16_t *rounded) {
+    float flushed[KERNEL_LANES];
+    vector_store(flushed, convert_flush(vector_load_first(x + i, kv_store_lanes(count, i))));
+    for (size_t lane = 0; lane < KERNEL_LANES; lane++) rounded[lane] = kernel_bf16_of(flushed[lane]);
+}
+
+/* A key goes two by two, its pairs a line of a block apart. */
+static void kv_store_bf16_key(const float *x, size_t count, uint16_t *to) {
+    uint16_t rounded[KERNEL_LANES];
+    for (size_t i = 0; i < count; i += KERNEL_LANES) {
+        kv_round_bf16(x, count, i, rounded);
+        for (size_t lane = 0; lane < kv_store_lanes(count, i); lane += 2, to += 2 * (size_t)KERNEL_LANES)
+            memcpy(to, rounded + lane, 2 * sizeof *to);
+    }
+}
+
+/* Of a value the pairs are those of two positions: what stands beside its elements is left alone. */
+static void kv_store_bf16_value(const float *x, size_t count, uint16_t *to) {
+    uint16_t rounded[KERNEL_LANES];
+    for (size_t i = 0; i < count; i += KERNEL_LANES) {
+        kv_round_bf16(x, count, i, rounded);
+        for (size_t lane = 0; lane < kv_store_lanes(count, i); lane++, to += 2) *to = rounded[lane];
     }
 }
 
@@ -58,8 +72,8 @@ static void kv_store_pairs(const struct kv_head *head, unsigned char *page, size
     values += slot / 2 * dim * 2 + slot % 2;
     announce_write(keys, KERNEL_LANES * 2 * sizeof *keys, dim / 2, 2 * sizeof *keys);
     announce_write(values, 2 * sizeof *values, head_dim, sizeof *values);
-    kv_store_bf16(key, head_dim, keys, 2, 2 * (size_t)KERNEL_LANES);
-    kv_store_bf16(value, head_dim, values, 1, 2);
+    kv_store_bf16_key(key, head_dim, keys);
+    kv_store_bf16_value(value, head_dim, values);
 }
 
 void KERNEL_FUNCTION(store_kv)(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,
