@@ -180,6 +180,12 @@ EMULATED __m512i emulated_mm512_maskz_loadu_epi32(__mmask16 mask, const void *fr
     return v.ints;
 }
 
+EMULATED void emulated_mm512_mask_storeu_epi16(void *to, __mmask32 mask, __m512i a) {
+    const union emulated x = {.ints = a};
+    for (size_t i = 0; i < 32; i++)
+        if (mask >> i & 1) memcpy((uint16_t *)to + i, &x.i16[i], sizeof x.i16[i]);
+}
+
 EMULATED __m512i emulated_mm512_maskz_loadu_epi16(__mmask32 mask, const void *from) {
     union emulated v = {.i32 = {0}};
     for (size_t i = 0; i < 32; i++)

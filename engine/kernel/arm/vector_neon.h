@@ -109,6 +109,14 @@ VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
     return v;
 }
 
+VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, struct vector v, size_t count) {
+    uint32_t bits[KERNEL_LANES];
+    vector_store((float *)(void *)bits, v);
+    for (size_t i = 0; i < KERNEL_LANES; i++)
+        bits[i] |= ((bits[i] & 0x7fffffff) > 0x7f800000) << 22; /* quiet */
+    for (size_t i = 0; i < count; i++) to[2 * i + parity] = (uint16_t)(bits[i] >> 16);
+}
+
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     EACH_PART vst1_u16(to + i * REGISTER_LANES, vreinterpret_u16_f16(vcvt_f16_f32(v.part[i])));
 }

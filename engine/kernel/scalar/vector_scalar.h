@@ -68,6 +68,11 @@ VECTOR_INLINE struct vector vector_load_bf16_first(const uint16_t *from, enum pa
     return v;
 }
 
+/* The upper halves of floats to one half of each of `count` pairs of bf16; NaN stays NaN. */
+VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, struct vector v, size_t count) {
+    EACH_LANE if (i < count) to[2 * i + parity] = kernel_bf16_of(v.lane[i]);
+}
+
 /* Rounded to what bf16 has, to nearest even; NaN stays NaN. */
 VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
     EACH_LANE v.lane[i] = kernel_bf16_to_float(kernel_bf16_of(v.lane[i]));

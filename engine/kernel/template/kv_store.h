@@ -22,29 +22,24 @@ static void kv_store_f16(const float *x, size_t count, uint16_t *to, size_t stri
     }
 }
 
-/* Sixteen elements from the i'th on, with zeros behind the last: in a loop that compilers make vectors of. */
-static void kv_round_bf16(const float *x, size_t count, size_t i, uint16_t *rounded) {
-    float flushed[KERNEL_LANES];
-    vector_store(flushed, convert_flush(vector_load_first(x + i, kv_store_lanes(count, i))));
-    for (size_t lane = 0; lane < KERNEL_LANES; lane++) rounded[lane] = kernel_bf16_of(flushed[lane]);
-}
-
 /* A key goes two by two, its pairs a line of a block apart. */
 static void kv_store_bf16_key(const float *x, size_t count, uint16_t *to) {
-    uint16_t rounded[KERNEL_LANES];
     for (size_t i = 0; i < count; i += KERNEL_LANES) {
-        kv_round_bf16(x, count, i, rounded);
-        for (size_t lane = 0; lane < kv_store_lanes(count, i); lane += 2, to += 2 * (size_t)KERNEL_LANES)
-            memcpy(to, rounded + lane, 2 * sizeof *to);
+        const size_t lanes = kv_store_lanes(count, i);
+        uint16_t spread[2 * KERNEL_LANES];
+        vector_store_bf16_first(spread, EVEN, convert_bf16(vector_load_first(x + i, lanes)), KERNEL_LANES);
+        for (size_t lane = 0; lane < lanes; lane += 2, to += 2 * (size_t)KERNEL_LANES) {
+            const uint16_t pair[] = {spread[2 * lane], spread[2 * lane + 2]};
+            memcpy(to, pair, sizeof pair);
+        }
     }
 }
 
 /* Of a value the pairs are those of two positions: what stands beside its elements is left alone. */
-static void kv_store_bf16_value(const float *x, size_t count, uint16_t *to) {
-    uint16_t rounded[KERNEL_LANES];
+static void kv_store_bf16_value(const float *x, size_t count, uint16_t *to, enum parity parity) {
     for (size_t i = 0; i < count; i += KERNEL_LANES) {
-        kv_round_bf16(x, count, i, rounded);
-        for (size_t lane = 0; lane < kv_store_lanes(count, i); lane++, to += 2) *to = rounded[lane];
+        const size_t lanes = kv_store_lanes(count, i);
+        vector_store_bf16_first(to + 2 * i, parity, convert_bf16(vector_load_first(x + i, lanes)), lanes);
     }
 }
 
@@ -69,11 +64,11 @@ static void kv_store_pairs(const struct kv_head *head, unsigned char *page, size
     const size_t dim = kv_stored_dim(KV_TYPE_BF16, head_dim);
     uint16_t *keys = (void *)(page + head->keys), *values = (void *)(page + head->values);
     keys += (slot / KERNEL_LANES * (dim / 2) * KERNEL_LANES + slot % KERNEL_LANES) * 2;
-    values += slot / 2 * dim * 2 + slot % 2;
+    values += slot / 2 * dim * 2;
     announce_write(keys, KERNEL_LANES * 2 * sizeof *keys, dim / 2, 2 * sizeof *keys);
-    announce_write(values, 2 * sizeof *values, head_dim, sizeof *values);
+    announce_write(values + slot % 2, 2 * sizeof *values, head_dim, sizeof *values);
     kv_store_bf16_key(key, head_dim, keys);
-    kv_store_bf16_value(value, head_dim, values);
+    kv_store_bf16_value(value, head_dim, values, slot % 2 ? ODD : EVEN);
 }
 
 void KERNEL_FUNCTION(store_kv)(const struct kv_head *head, unsigned char *page, size_t slot, size_t head_dim,

@@ -188,7 +188,8 @@ VECTOR_INLINE void gemm_chunks(const struct lowp_gemm *m, enum weight_type type,
                                                         size_t panel_count) {                                \
         struct pass passes[3];                                                                               \
         struct unpacked unpacked;                                                                            \
-        struct sums sums = {.passes = passes, .room = 3};                                                    \
+        struct sums sums;                                                                                    \
+        sums.passes = passes, sums.room = 3;                                                                 \
         gemm_chunks(m, type, row_first, row_count, panel_first, panel_count, &sums, &unpacked);              \
     }                                                                                                        \
     static __attribute__((noinline)) void name##_several(const struct lowp_gemm *m, size_t row_first,        \
@@ -196,7 +197,8 @@ VECTOR_INLINE void gemm_chunks(const struct lowp_gemm *m, enum weight_type type,
                                                          size_t panel_count) {                               \
         struct pass passes[GROUP_PASSES + 2];                                                                \
         struct unpacked unpacked;                                                                            \
-        struct sums sums = {.passes = passes, .room = GROUP_PASSES + 2};                                     \
+        struct sums sums;                                                                                    \
+        sums.passes = passes, sums.room = GROUP_PASSES + 2;                                                  \
         gemm_chunks(m, type, row_first, row_count, panel_first, panel_count, &sums, &unpacked);              \
     }                                                                                                        \
     static void name(const struct lowp_gemm *m, size_t row_first, size_t row_count, size_t panel_first,      \

@@ -98,6 +98,14 @@ VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
     return (struct vector){vector_round_bf16_part(v.low), vector_round_bf16_part(v.high)};
 }
 
+VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, struct vector v, size_t count) {
+    uint32_t bits[KERNEL_LANES];
+    vector_store((float *)(void *)bits, v);
+    for (size_t i = 0; i < KERNEL_LANES; i++)
+        bits[i] |= ((bits[i] & 0x7fffffff) > 0x7f800000) << 22; /* quiet */
+    for (size_t i = 0; i < count; i++) to[2 * i + parity] = (uint16_t)(bits[i] >> 16);
+}
+
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     _mm_storeu_si128((void *)to, _mm256_cvtps_ph(v.low, _MM_FROUND_TO_NEAREST_INT));
     _mm_storeu_si128((void *)(to + 8), _mm256_cvtps_ph(v.high, _MM_FROUND_TO_NEAREST_INT));

@@ -75,6 +75,15 @@ VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
     return (struct vector){_mm512_castsi512_ps(rounded)};
 }
 
+VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, struct vector v, size_t count) {
+    const __mmask16 nan = _mm512_cmp_ps_mask(v.lanes, v.lanes, _CMP_UNORD_Q);
+    const __m512i halves =
+        _mm512_mask_mov_epi32(_mm512_castps_si512(v.lanes), nan, _mm512_set1_epi32(0x7fc00000));
+    const __mmask32 all = parity == ODD ? 0xaaaaaaaa : 0x55555555,
+                    mask = count < KERNEL_LANES ? all & ((UINT32_C(1) << 2 * count) - 1) : all;
+    _mm512_mask_storeu_epi16(to, mask, parity == ODD ? halves : _mm512_srli_epi32(halves, 16));
+}
+
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
     _mm256_storeu_si256((void *)to, _mm512_cvtps_ph(v.lanes, _MM_FROUND_TO_NEAREST_INT));
 }
