@@ -149,7 +149,7 @@ VECTOR_INLINE void run_epilogue(const struct pipeline *p, enum weight_type type,
         int32_t *sums = due->sums[pass_place(due, row)];
         if (type == WEIGHT_TYPE_INT4)
             for (size_t c = 0; c < KERNEL_PANEL; c += KERNEL_LANES)
-                _mm512_store_ps(sums + c, int_scaled(_mm512_load_si512(sums + c), due->weight_scales + c));
+                _mm512_storeu_ps(sums + c, int_scaled(_mm512_load_si512(sums + c), due->weight_scales + c));
         epilogue_panel_sums(&p->m->base, row, due->column,
                             type == WEIGHT_TYPE_INT4 ? lowp_row_scale(x, p->padded) : 1.0f,
                             (const float *)(const void *)sums, true);
@@ -180,13 +180,13 @@ VECTOR_INLINE void add_group_tile(const struct pipeline *p, size_t row, size_t e
             /* Minus the sum, so that what is loaded is an operand of the subtraction. */
             const __m512i minus = _mm512_sub_epi32(compensation, _mm512_load_si512(*now + i * KERNEL_LANES));
             const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(minus), weight_scale[i]);
-            const __m512 before = starts ? _mm512_setzero_ps() : _mm512_load_ps(*sums + i * KERNEL_LANES);
+            const __m512 before = starts ? _mm512_setzero_ps() : _mm512_loadu_ps(*sums + i * KERNEL_LANES);
             v[i].lanes = _mm512_fnmadd_ps(scaled, scale, before);
         }
         if (ends) {
             epilogue_panel(m, row, column, v, true);
         } else {
-            KERNEL_EACH (i, EPILOGUE_VECTORS) _mm512_store_ps(*sums + i * KERNEL_LANES, v[i].lanes);
+            KERNEL_EACH (i, EPILOGUE_VECTORS) _mm512_storeu_ps(*sums + i * KERNEL_LANES, v[i].lanes);
         }
     }
 }
