@@ -37,6 +37,33 @@ static void test_same_bits_by_chunks(void **state) {
     }
 }
 
+/* What tiles take, of which a chunk holds a part: with a value at its ends that is not finite, which some of them see. */
+static void test_same_bits_by_chunks_of_many_queries(void **state) {
+    (void)state;
+    struct random r = {15};
+    const struct kernel_table *tables[KERNEL_ISA_COUNT];
+    size_t count = kernel_available(tables);
+    for (int i = 0; i < 60; i++) {
+        const size_t rows = random_between(&r, 4, 40), head_dim = random_between(&r, 16, 80),
+                     first = KERNEL_ATTENTION_CHUNK * random_between(&r, 1, 3) - random_below(&r, 40),
+                     window = i % 2 ? random_between(&r, 1, 400) : 0;
+        struct scene s = scene_create(&r, KV_TYPE_BF16, rows, first, random_between(&r, 1, 5), head_dim,
+                                      window, i % 3 ? BIAS_NONE : (enum bias)random_below(&r, BIAS_COUNT));
+        float key[HEAD_DIM_MAX], value[HEAD_DIM_MAX];
+        random_fill(&r, key, head_dim);
+        random_fill_extreme(&r, value, head_dim);
+        if (i % 4) store(&s, (i % 4 == 1 ? oldest_of(&s, first) : first) + rows / 2, key, value);
+        float *expected = scene_run(&s, kernel_scalar());
+        for (size_t t = 0; t < count; t++) {
+            run_by_chunks(&s, rows, random_between(&r, 1, rows), tables[t]);
+            check_padding(&s);
+            assert_same_bits(expected, s.out.data, s.out.count, "%s by chunks", tables[t]->name);
+        }
+        free(expected);
+        scene_destroy(&s);
+    }
+}
+
 /* ---- sequences that share pages ---- */
 
 /* Some rows of several sequences whose first pages are the same. */
@@ -142,6 +169,7 @@ static void test_same_bits_for_sequences_that_share_pages(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_by_chunks),
+        cmocka_unit_test(test_same_bits_by_chunks_of_many_queries),
         cmocka_unit_test(test_same_bits_for_sequences_that_share_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,15 +113,22 @@ static __attribute__((noinline)) void compute(const struct call *c, size_t row_f
     leave_to_vectors(c, left, end - left);
 }
 
-/* Whether there can be rows for tiles. */
-static bool takes(const struct attention *a, size_t row_count) {
-    return a->cache.type == KV_TYPE_BF16 && a->head_dim >= HEAD_DIM_MIN && a->head_dim <= HEAD_DIM_MAX &&
-           a->group <= QUERIES_MAX && row_count * a->group >= QUERIES_MIN;
+/* Whether there are rows for tiles: without, what these need is not set up. */
+static bool takes(const struct attention *a, size_t row_first, size_t row_count) {
+    const size_t end = row_first + row_count;
+    if (a->cache.type != KV_TYPE_BF16 || a->head_dim < HEAD_DIM_MIN || a->head_dim > HEAD_DIM_MAX ||
+        a->group > QUERIES_MAX)
+        return false;
+    for (size_t row = row_first, rows; row < end; row += rows) {
+        rows = rows_of_sequence(a, row, end);
+        if (rows * a->group >= QUERIES_MIN) return true;
+    }
+    return false;
 }
 
 void attention_amx(const struct attention *a, size_t row_first, size_t row_count) {
     const struct call call = {.a = a};
-    if (!takes(a, row_count)) {
+    if (!takes(a, row_first, row_count)) {
         attention_avx512(a, row_first, row_count);
         return;
     }
@@ -132,7 +139,7 @@ void attention_amx(const struct attention *a, size_t row_first, size_t row_count
 void attention_chunk_amx(const struct attention *a, size_t row_first, size_t row_count, size_t chunk,
                          float *states) {
     const struct call call = {a, chunk, states};
-    if (!takes(a, row_count)) {
+    if (!takes(a, row_first, row_count)) {
         attention_chunk_avx512(a, row_first, row_count, chunk, states);
         return;
     }
