@@ -15,8 +15,8 @@
 /* From this size on a block is worth whole huge pages: weights are streamed at memory speed, and with small
  * pages the walks of the page table cost a good part of it. */
 #define MEMORY_HUGE_FROM (4 * MEMORY_HUGE_PAGE)
-/* Of its stack a thread uses so much at most (the deepest are GEMMs of many rows: they have their sums
- * there). */
+/* Of its stack a thread uses so much at most. The deepest is attention over bf16 with AMX, with the vectors that some of its
+ * rows are left to (340 KiB); GEMMs of many rows have their sums there. */
 #define MEMORY_THREAD_BYTES ((size_t)384 << 10)
 #define MEMORY_STACK_BYTES  ((size_t)8 << 20)
 /* Heaps of glibc: beside the main one, one for the pool that reads requests and one for the rest. */
