@@ -94,13 +94,6 @@ EMULATED __m512 emulated_mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
         .floats;
 }
 
-EMULATED __m512 emulated_mm512_fnmadd_ps(__m512 a, __m512 b, __m512 c) {
-    const union emulated x = {.floats = a}, y = {.floats = b}, z = {.floats = c};
-    return (union emulated){.half = {_mm256_fnmadd_ps(x.half[0], y.half[0], z.half[0]),
-                                     _mm256_fnmadd_ps(x.half[1], y.half[1], z.half[1])}}
-        .floats;
-}
-
 /* ---- constants, memory ---- */
 
 EMULATED __m512 emulated_mm512_set1_ps(float value) {

@@ -1,4 +1,5 @@
-/* A GEMM of int8 by some groups of k at a time, joined at last: the bits of the whole, in every table. */
+/* Groups of int8: a GEMM by some groups of k at a time, joined at last, has the bits of the whole, in every table; so have
+ * groups that add nothing. */
 #include "tests/kernels/gemm_scene.h"
 
 /* Some groups at a time, the last first. */
@@ -40,9 +41,26 @@ static void test_same_bits_by_groups_of_int8(void **state) {
     }
 }
 
+/* The first group's products are below what a float has, the others are 0: no table leaves another sign of zero. */
+static void test_groups_that_vanish(void **state) {
+    (void)state;
+    const size_t rows = 20, k = 600, n = 100; /* rows for tiles; whole panels, and a part of one */
+    struct random r = {17};
+    struct gemm_case p = case_create(&r, WEIGHT_TYPE_INT8, rows, k, n, false);
+    case_strip(&p);
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < k; i++)
+            p.x.data[row * p.rows.x_stride + i] *= i < kernel_int8_group_k(k) ? 1e-36f : 0.0f;
+    for (size_t i = 0; i < n * k; i++) p.w[i] *= 1e-12;
+    panels_pack(p.type, p.w, 0, n, k, p.panels.data);
+    compare_tables(&p);
+    case_destroy(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_by_groups_of_int8),
+        cmocka_unit_test(test_groups_that_vanish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

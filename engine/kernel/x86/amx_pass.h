@@ -108,7 +108,8 @@ static void configure_tiles(size_t rows) {
  * blocks after that, a few rows each, int8 adds the group to the sums of its pass, and a pass that is complete goes through
  * the epilogue. */
 
-/* The integer sums of a group. Weights are stored with 128 added: the compensation is 128 times the sum of the row's group. */
+/* The integer sums of a group. Weights are stored with 128 added: the compensation is -128 times the sum of the activations of
+ * the row's group. */
 struct group_sums {
     struct pass *pass; /* or NULL */
     size_t group, row; /* rows from `row` on are due, to the end of the pass */
@@ -173,15 +174,14 @@ VECTOR_INLINE void add_group_tile(const struct pipeline *p, size_t row, size_t e
     for (; row < end; row++, at += row_bytes, now++, sums++) {
         int32_t sum_of_x;
         memcpy(&sum_of_x, at + sum_bytes, sizeof sum_of_x);
-        const __m512i compensation = _mm512_set1_epi32(128 * sum_of_x);
+        const __m512i compensation = _mm512_set1_epi32(-128 * sum_of_x);
         const __m512 scale = _mm512_set1_ps(lowp_group_scale(at, 0, 0));
         struct vector v[EPILOGUE_VECTORS];
         KERNEL_EACH (i, EPILOGUE_VECTORS) {
-            /* Minus the sum, so that what is loaded is an operand of the subtraction. */
-            const __m512i minus = _mm512_sub_epi32(compensation, _mm512_load_si512(*now + i * KERNEL_LANES));
-            const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(minus), weight_scale[i]);
+            const __m512i sum = _mm512_add_epi32(compensation, _mm512_load_si512(*now + i * KERNEL_LANES));
+            const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), weight_scale[i]);
             const __m512 before = starts ? _mm512_setzero_ps() : _mm512_loadu_ps(*sums + i * KERNEL_LANES);
-            v[i].lanes = _mm512_fnmadd_ps(scaled, scale, before);
+            v[i].lanes = _mm512_fmadd_ps(scaled, scale, before);
         }
         if (ends) {
             epilogue_panel(m, row, column, v, true);
@@ -317,7 +317,8 @@ VECTOR_INLINE void prefetch_for_block(struct pass_prefetch *prefetch, const unsi
     } while (0)
 #define GO_ON(tile, row, column) (void)0
 
-/* One block of k by one tile of rows, or by two: each load of weights but two serves both. */
+/* One block of k by one tile of rows, or by two. The second begins with the weights that the first ended with: three loads of
+ * weights for the first, two for the second. */
 #define MULTIPLY_FIRST(start)                                                                                \
     do {                                                                                                     \
         _tile_loadd(6, x, row_bytes);                                                                        \

@@ -47,7 +47,7 @@ static const unsigned char *panel_of(const struct group *g, size_t panel) {
     return g->m->panels + (g->panel_first + panel) * g->panel_bytes;
 }
 
-/* Whole groups of int8. */
+/* Whole groups of int8, so that a slice of all k may be longer than that: the last group may be shorter. */
 static size_t slice_blocks(const struct group *g) {
     if (g->passes == 1) return g->blocks;
     const size_t unit = g->type == WEIGHT_TYPE_INT8 ? kernel_int8_group_k(g->padded) / TILE_BYTES : 1;
@@ -156,7 +156,7 @@ VECTOR_INLINE void gemm_chunk(struct group *g, size_t panel_first, size_t panel_
     p->row_bytes = kernel_row_bytes(g->type, g->padded);
     p->held = NULL;
     p->ended = p->due = p->group.pass = NULL;
-    sums->ring = g->slice_blocks == g->blocks ? few : sums->room;
+    sums->ring = g->slice_blocks >= g->blocks ? few : sums->room;
     sums->next = 0;
     configure_tiles(rows < TILE_ROWS ? rows : TILE_ROWS);
     for (g->panel_first = panel_first; g->panel_first < panel_end; g->panel_first += g->panels) {
