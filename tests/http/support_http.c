@@ -315,6 +315,23 @@ void wait_metric_above(const struct daemon *d, const char *name, double value) {
     fail_msg("%s is %g, and was %g at most; expected more than %g", name, found, largest, value);
 }
 
+bool has_logged(const struct daemon *d, const char *text) {
+    FILE *file = fopen(d->log, "re");
+    char line[400];
+    bool is_there = false;
+    while (file && fgets(line, sizeof line, file)) is_there |= strstr(line, text) != NULL;
+    if (file) fclose(file);
+    return is_there;
+}
+
+void wait_logged(const struct daemon *d, const char *text) {
+    for (int i = 0; i < PATIENCE_SECONDS * 50; i++) {
+        if (has_logged(d, text)) return;
+        sleep_ms(20);
+    }
+    fail_msg("the log has no \"%s\"", text);
+}
+
 /* ---- sockets ---- */
 
 int raw_connect(const struct daemon *d) {

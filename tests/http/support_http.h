@@ -72,6 +72,10 @@ double metric(const struct daemon *d, const char *name);
 void wait_metric(const struct daemon *d, const char *name, double value);
 void wait_metric_above(const struct daemon *d, const char *name, double value);
 
+/* Whether its log has a text; until it does. */
+bool has_logged(const struct daemon *d, const char *text);
+void wait_logged(const struct daemon *d, const char *text);
+
 /* ---- sockets ---- */
 
 int raw_connect(const struct daemon *d);

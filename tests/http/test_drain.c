@@ -125,14 +125,6 @@ static void test_idle_connection(void **state) {
     close(half);
 }
 
-static void wait_draining(const struct daemon *d) {
-    for (bool says = false; !says; sleep_ms(1)) {
-        char *log = test_file_read("", d->log, NULL);
-        says = strstr(log, "draining: ") != NULL;
-        free(log);
-    }
-}
-
 /* Whether a connection that was there before the signal has an answer to what it asks behind it. Another is silent, and does not
  * hold the end up for ever. */
 static bool newcomer_is_answered(void) {
@@ -143,7 +135,7 @@ static bool newcomer_is_answered(void) {
     int asks = raw_connect(&d), silent = raw_connect(&d);
     wait_metric(&d, "prenorm_http_connections", 3);
     kill(d.pid, SIGTERM);
-    wait_draining(&d);
+    wait_logged(&d, "draining: ");
     sleep_ms(50); /* in which it would have stopped */
     send(asks, question, strlen(question), MSG_NOSIGNAL);
     char *text = raw_read_all(asks, &length);

@@ -57,15 +57,6 @@ static void test_other_settings(void **state) {
     free(log);
 }
 
-static bool has_logged(const struct daemon *d, const char *text) {
-    FILE *file = fopen(d->log, "re");
-    char line[400];
-    bool is_there = false;
-    while (file && fgets(line, sizeof line, file)) is_there |= strstr(line, text) != NULL;
-    if (file) fclose(file);
-    return is_there;
-}
-
 /* ---- sockets that the manager holds -------------------------------------------------------------------- */
 
 static int listen_somewhere(void) {
@@ -130,10 +121,7 @@ static void test_draining_leaves_the_socket_alone(void **state) {
     raw_post(running, "{\"prompt\":\"a\",\"max_tokens\":400,\"ignore_eos\":true,\"stream\":true}");
     raw_read_until(running, "data: {");
     kill(first.pid, SIGTERM);
-    for (int i = 0; !has_logged(&first, "draining: "); i++) {
-        assert_true(i < 2400);
-        sleep_ms(25);
-    }
+    wait_logged(&first, "draining: ");
     int waiting = raw_connect(&known);
     raw_post(waiting, "{\"prompt\":\"a\",\"max_tokens\":7,\"ignore_eos\":true}");
     raw_read_until(running, "[DONE]");

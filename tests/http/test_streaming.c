@@ -239,10 +239,11 @@ static void test_header_and_ping_while_silent(void **state) {
     raw_post(fd, "{\"prompt\":\"a\",\"max_tokens\":3,\"stream\":true}"); /* waits its turn */
     raw_read_until(fd, "text/event-stream");
     raw_read_until(fd, ": ping\n\n");
-    close(fd);
     kill(silent.pid, SIGTERM);
-    kill(silent.pid, SIGTERM);
+    wait_logged(&silent, "draining: ");
+    kill(silent.pid, SIGTERM); /* a token takes 17 seconds: what still runs is cut short */
     daemon_wait(&silent, NULL);
+    close(fd);
 }
 
 int main(void) {
