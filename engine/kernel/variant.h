@@ -25,6 +25,16 @@
 /* Of a pair of bf16, or of what is summed in pairs: the first, or the second. */
 enum parity { EVEN, ODD };
 
+/* For sets that have no masked stores of 16 bits: vector_store_bf16_first() of what vector_store() has left. */
+static inline void kernel_store_bf16_first(uint16_t *to, enum parity parity, const float *floats,
+                                           size_t count) {
+    uint32_t bits[KERNEL_LANES];
+    memcpy(bits, floats, sizeof bits);
+    for (size_t i = 0; i < KERNEL_LANES; i++)
+        bits[i] |= ((bits[i] & 0x7fffffff) > 0x7f800000) << 22; /* NaN, whose upper half could be infinity */
+    for (size_t i = 0; i < count; i++) to[2 * i + parity] = (uint16_t)(bits[i] >> 16);
+}
+
 /* Of the registers that a vector_*.h defines, besides the sixteen lanes of struct vector: lanes of 32 bits,
  * that is columns of a panel. */
 #define REGISTER_BYTES  (REGISTER_LANES * 4)

@@ -100,12 +100,8 @@ VECTOR_INLINE struct vector vector_round_bf16(struct vector v) {
 
 VECTOR_INLINE void vector_store_bf16_first(uint16_t *to, enum parity parity, struct vector v, size_t count) {
     float floats[KERNEL_LANES];
-    uint32_t bits[KERNEL_LANES];
     vector_store(floats, v);
-    memcpy(bits, floats, sizeof bits);
-    for (size_t i = 0; i < KERNEL_LANES; i++)
-        bits[i] |= ((bits[i] & 0x7fffffff) > 0x7f800000) << 22; /* NaN, whose upper half could be infinity */
-    for (size_t i = 0; i < count; i++) to[2 * i + parity] = (uint16_t)(bits[i] >> 16);
+    kernel_store_bf16_first(to, parity, floats, count);
 }
 
 VECTOR_INLINE void vector_store_half(uint16_t *to, struct vector v) {
