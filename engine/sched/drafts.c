@@ -58,10 +58,12 @@ static void describe(struct scheduler *s, size_t place, size_t at) {
     if (s->options.self_drafts.step) self_drafts_offer(s, q, d->most[at], &s->self_drafting.offers[at]);
 }
 
-/* false: somebody computes a prompt, or there are too many. */
+/* false: somebody computes a prompt, or there are too many. Who only waits, for a mask or for who computes its prompt, has no
+ * part in the step. */
 static bool make_offers(struct scheduler *s, size_t *count) {
     *count = 0;
     for (size_t i = 0; i < s->running_count; i++) {
+        if (s->needs[i].joining) continue;
         if (!s->needs[i].decoding) return false;
         if (s->shares[i].rows == 0) continue;
         if (*count == STEP_COST_ROWS_MAX) return false;

@@ -3,10 +3,20 @@
 #include "tests/support/test_support.h"
 
 #include "engine/sched/constraint.h"
+#include "engine/sched/scheduler_state.h"
 #include "fake_grammars.h"
 #include "scheduler_fixture.h"
 
-enum { HOSTILE = 3, TURNS_MAX = 20000, LENGTH = 40, TEXT_MAX = 512, LIGHT = HOSTILE, PLAIN, REQUESTS };
+enum {
+    HOSTILE = 3,
+    TURNS_MAX = 20000,
+    LENGTH = 40,
+    LONG = 150,
+    TEXT_MAX = 512,
+    LIGHT = HOSTILE,
+    PLAIN,
+    REQUESTS
+};
 
 /* The last operation of a piece: a row of so many ways. */
 enum { OVERSHOOT = 3000 };
@@ -171,6 +181,39 @@ static void who_takes_little_waits_little(void **state) {
     end(all, REQUESTS);
 }
 
+/* Of those that take much: which have had no token in a turn, for want of a mask. */
+static size_t count_sitting_out(const struct said *all, const size_t *tokens_before) {
+    size_t count = 0;
+    for (size_t i = 0; i < HOSTILE; i++)
+        count += !all[i].has_ended && all[i].tokens == tokens_before[i] &&
+                 constraint_waits(&all[i].request->sequences[0]);
+    return count;
+}
+
+/* Who sits out computes no prompt: the others have drafts as if it were not there. */
+static void others_have_drafts_meanwhile(void **state) {
+    (void)state;
+    static struct said all[REQUESTS];
+    struct error e;
+    size_t drafted = 0, tokens[HOSTILE];
+    begin(drafting);
+    model.memory = 1; /* greedy texts say the same again and again */
+    memset(all, 0, sizeof all);
+    for (size_t i = 0; i < HOSTILE; i++) submit(i, &all[i]);
+    for (int turns = 0; turns < 60; turns++) turn(all, REQUESTS);
+    struct engine_prompt prompt = fake_prompt(ids_of(5, 3), 5, LONG);
+    prompt.ignore_end = true;
+    assert_ok(scheduler_submit(scheduler, &prompt, 1, &all[PLAIN].request, &e));
+    for (size_t turns = 0; !all[PLAIN].has_ended; turns++) {
+        assert_true(turns < 2 * LONG);
+        for (size_t i = 0; i < HOSTILE; i++) tokens[i] = all[i].tokens;
+        turn(all, REQUESTS);
+        drafted += count_sitting_out(all, tokens) > 0 && scheduler->step.draft_rows > 0;
+    }
+    assert_true(drafted > 0);
+    end(all, REQUESTS);
+}
+
 /* While their masks are in the making. */
 static void they_can_be_cancelled(void **state) {
     (void)state;
@@ -185,9 +228,8 @@ static void they_can_be_cancelled(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_turn_has_its_steps),
-        cmocka_unit_test(with_drafts_too),
-        cmocka_unit_test(who_takes_little_waits_little),
+        cmocka_unit_test(each_turn_has_its_steps),       cmocka_unit_test(with_drafts_too),
+        cmocka_unit_test(who_takes_little_waits_little), cmocka_unit_test(others_have_drafts_meanwhile),
         cmocka_unit_test(they_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
