@@ -458,8 +458,8 @@ static int32_t draw_row(const struct distribution *d, const struct sampler_input
     }
 }
 
-enum status sampler_refuse(enum status status, struct error *e) {
-    return error_set(e, status, "sampling", "no token is left that may be sampled");
+enum status sampler_refuse(struct error *e) {
+    return error_set(e, STATUS_INVALID_ARGUMENT, "sampling", "no token is left that may be sampled");
 }
 
 enum status sampler_pick(const struct kernel_table *kernels, const struct sampler_vocabulary *vocabulary,
@@ -470,8 +470,7 @@ enum status sampler_pick(const struct kernel_table *kernels, const struct sample
     assert(count > 0 && count <= vocabulary->rows);
     const float *prepared = prepare_row(vocabulary, scratch, input, row);
     size_t best = kernels->argmax(prepared, count);
-    if (!(prepared[best] > -INFINITY && prepared[best] < INFINITY))
-        return sampler_refuse(STATUS_INVALID_ARGUMENT, e);
+    if (!(prepared[best] > -INFINITY && prepared[best] < INFINITY)) return sampler_refuse(e);
     *id = (int32_t)best;
     if (s->temperature < TEMPERATURE_GREEDY) return STATUS_OK;
     struct distribution d = {.kernels = kernels,

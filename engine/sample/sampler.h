@@ -73,8 +73,8 @@ void sampler_mask_unused_ids(const struct sampler_vocabulary *vocabulary, float 
 bool sampler_leaves_token(const struct sampler_vocabulary *vocabulary, const struct engine_sampling *sampling,
                           const int32_t *banned, size_t banned_count, unsigned char *marks);
 
-/* What sampler_pick says when it fails with this status. Returns status. */
-enum status sampler_refuse(enum status status, struct error *e);
+/* What sampler_pick says when it fails. Returns its status. */
+enum status sampler_refuse(struct error *e);
 
 /* row: sound (logprobs_row_is_sound), unused ids masked; it is not changed. STATUS_INVALID_ARGUMENT when nothing
  * may be sampled: masks, biases and the model left no token of more than probability 0. */

@@ -125,7 +125,7 @@ static void give_steps(struct scheduler *s, size_t fresh) {
     give_pieces(s, CONSTRAINT_WAITING_STEPS / 2, false);
 }
 
-static void explain(enum status status, struct error *e) {
+void constraint_explain(enum status status, struct error *e) {
     if (status == STATUS_LIMIT)
         error_set(
             e, status, "structured_outputs",
@@ -157,7 +157,7 @@ static void take_answer(struct scheduler *s, struct sequence *q, uint64_t now_ns
         s->step.goes_on = true;
     } else {
         s->step.goes_on = true;
-        explain(q->mask_status, &error);
+        constraint_explain(q->mask_status, &error);
         sets_fail(s, q, q->mask_status, &error, now_ns);
     }
 }

@@ -47,5 +47,8 @@ uint64_t constraint_take_ns(const struct step_row *row);
 enum status constraint_complete(const struct scheduler *s, const struct step_row *row, uint32_t *scratch,
                                 bool *complete, struct grammar_steps *steps);
 
+/* Why there is no mask: LIMIT or NO_MEMORY. */
+void constraint_explain(enum status status, struct error *e);
+
 /* How many of the drafts behind a sequence's tokens can all be true, as far as is known. */
 size_t constraint_fitting_drafts(struct sequence *q, size_t drafts);

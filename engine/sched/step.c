@@ -417,8 +417,10 @@ static bool deliver_token(struct scheduler *s, struct step_row *row, uint64_t no
 static void explain_row(const struct step_row *row, struct error *e) {
     if (row->unsound)
         error_set(e, row->status, "logits", "the model computed values that are not numbers");
+    else if (row->status == STATUS_INVALID_ARGUMENT)
+        sampler_refuse(e);
     else
-        sampler_refuse(row->status, e);
+        constraint_explain(row->status, e);
 }
 
 /* In the order of the rows, which is that of rank and, in a sequence, of position. A request may be freed by

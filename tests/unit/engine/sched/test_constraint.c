@@ -1,4 +1,5 @@
 /* A sequence with a grammar: what it may say, where it ends, and drafts of text that is the only way on. */
+#include "tests/support/failing_malloc.h"
 #include "tests/support/test_support.h"
 
 #include "engine/sched/scheduler_state.h"
@@ -133,12 +134,51 @@ static void what_is_certain_takes_fewer_steps(void **state) {
     assert_true(model.steps < steps / 2);
 }
 
+/* A grammar that nobody has read yet, of which an allocation fails. false: all have been. */
+static bool fails_for_want_of_memory(size_t allocation, size_t *of_grammar) {
+    struct fake_grammars fresh;
+    struct engine_request *request;
+    struct engine_event event;
+    struct error e;
+    bool ended = false;
+    fake_grammars_init(&fresh, grammar_texts, 3);
+    start(16, 200, plain);
+    struct engine_prompt prompt = constrained(1, 12);
+    prompt.grammar = fresh.items[1];
+    assert_ok(scheduler_submit(scheduler, &prompt, 1, &request, &e));
+    failing_malloc_arm(allocation);
+    for (int turns = 0; !ended && turns < 1000; turns++) {
+        scheduler_turn(scheduler);
+        while (scheduler_next_event(request, &event)) ended = event.kind == ENGINE_EVENT_FINISHED;
+    }
+    bool has_failed = failing_malloc_disarm();
+    assert_true(ended);
+    if (event.finish == ENGINE_FINISH_FAILED) {
+        assert_true(has_failed);
+        assert_int_equal(event.error->code, STATUS_NO_MEMORY);
+        assert_string_not_equal(event.error->where, "sampling");
+        *of_grammar += strcmp(event.error->where, "structured_outputs") == 0;
+    }
+    scheduler_release(request);
+    stop();
+    fake_grammars_deinit(&fresh);
+    return has_failed;
+}
+
+static void want_of_memory_is_told_as_such(void **state) {
+    (void)state;
+    size_t allocation = 1, of_grammar = 0;
+    while (fails_for_want_of_memory(allocation, &of_grammar)) allocation++;
+    assert_true(of_grammar > 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_to_which_nothing_can_be_added_ends),
         cmocka_unit_test(the_next_mask_is_made_beside_the_token),
         cmocka_unit_test(an_end_token_may_come_where_the_text_may_end),
         cmocka_unit_test(what_is_certain_takes_fewer_steps),
+        cmocka_unit_test(want_of_memory_is_told_as_such),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
