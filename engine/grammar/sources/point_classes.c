@@ -21,13 +21,20 @@ static struct {
     size_t count;
 } runs;
 
-/* Points whose form without case is another, in ascending order. */
+struct cased_point {
+    uint32_t point, folded;
+};
+
+/* Points whose form without case is another; for some, which stand behind the `agreed` others, not everywhere. */
 static struct {
-    struct {
-        uint32_t point, folded;
-    } items[CASED_MAX];
-    size_t count;
+    struct cased_point items[CASED_MAX];
+    size_t agreed, count;
 } cased;
+
+/* The two letters i of Turkish are other letters to all but Python, and the rest one letter to those alone that have Unicode 15.1. */
+static const struct cased_point disputed[] = {
+    {0x0130, 'i'}, {0x0131, 'i'}, {0x1FD3, 0x0390}, {0x1FE3, 0x03B0}, {0xFB05, 0xFB06}};
+enum { DISPUTED = sizeof disputed / sizeof *disputed };
 
 static pthread_once_t runs_once = PTHREAD_ONCE_INIT, cased_once = PTHREAD_ONCE_INIT;
 
@@ -59,13 +66,20 @@ static uint32_t folded(uint32_t point) {
     return (uint32_t)utf8proc_tolower(utf8proc_toupper((utf8proc_int32_t)point));
 }
 
+static bool is_disputed(uint32_t point) {
+    for (size_t i = 0; i < DISPUTED; i++)
+        if (disputed[i].point == point) return true;
+    return false;
+}
+
 static void make_cased(void) {
-    for (uint32_t point = 0; point <= CASED_LAST && cased.count < CASED_MAX; point++) {
+    for (uint32_t point = 0; point <= CASED_LAST && cased.agreed < CASED_MAX - DISPUTED; point++) {
         uint32_t other = folded(point);
-        if (other == point) continue;
-        cased.items[cased.count].point = point;
-        cased.items[cased.count++].folded = other;
+        if (other != point && !is_disputed(point))
+            cased.items[cased.agreed++] = (struct cased_point){point, other};
     }
+    memcpy(cased.items + cased.agreed, disputed, sizeof disputed);
+    cased.count = cased.agreed + DISPUTED;
 }
 
 static void add_categories(struct point_set *s, uint32_t categories) {
@@ -180,16 +194,17 @@ static bool has(const struct point_set *s, size_t count, uint32_t point) {
     return false;
 }
 
-void point_class_fold(struct point_set *s) {
+void point_class_fold(struct point_set *s, enum point_class_size size) {
     pthread_once(&cased_once, make_cased);
+    const size_t pairs = size == POINT_CLASS_WIDE ? cased.count : cased.agreed;
     point_set_sort(s);
     size_t count = s->count;
-    for (size_t i = 0; i < cased.count; i++)
+    for (size_t i = 0; i < pairs; i++)
         if (has(s, count, cased.items[i].point))
             point_set_add(s, cased.items[i].folded, cased.items[i].folded);
     point_set_sort(s);
     count = s->count;
-    for (size_t i = 0; i < cased.count; i++)
+    for (size_t i = 0; i < pairs; i++)
         if (has(s, count, cased.items[i].folded))
             point_set_add(s, cased.items[i].point, cased.items[i].point);
     point_set_sort(s);

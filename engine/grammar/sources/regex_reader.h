@@ -46,4 +46,4 @@ void regex_sets_bracket(struct regex_reader *p, struct point_set *set);
 /* Behind a '\' that begins a character or a class. */
 void regex_sets_escape(struct regex_reader *p, struct point_set *set);
 /* Adds what differs in case alone, where that is asked for. */
-void regex_sets_fold(struct regex_reader *p, struct point_set *set);
+void regex_sets_fold(struct regex_reader *p, struct point_set *set, bool is_kept_out);

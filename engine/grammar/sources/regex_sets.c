@@ -4,8 +4,12 @@
 #include "engine/grammar/sources/point_classes.h"
 #include "engine/grammar/sources/regex_reader.h"
 
-void regex_sets_fold(struct regex_reader *p, struct point_set *set) {
-    if (p->ignores_case) point_class_fold(set);
+static enum point_class_size size_of(const struct regex_reader *p, bool is_kept_out) {
+    return is_kept_out ^ p->style->is_wide ? POINT_CLASS_WIDE : POINT_CLASS_NARROW;
+}
+
+void regex_sets_fold(struct regex_reader *p, struct point_set *set, bool is_kept_out) {
+    if (p->ignores_case) point_class_fold(set, size_of(p, is_kept_out));
 }
 
 /* ---- characters by number ---------------------------------------------------------------------------------------- */
@@ -99,8 +103,17 @@ static uint32_t escaped_point(struct regex_reader *p) {
 
 /* ---- classes --------------------------------------------------------------------------------------------------------- */
 
+/* Adds a class, or all that is not in it. What differs from it in case alone is in it: so a class comes before its opposite. */
+static void add_class(struct regex_reader *p, struct point_set *set, struct point_set *class, bool negated,
+                      bool is_kept_out) {
+    regex_sets_fold(p, class, negated ^ is_kept_out);
+    if (negated) point_set_invert(class);
+    point_set_add_all(set, class);
+    point_set_deinit(class);
+}
+
 /* Behind "\p" or "\P". */
-static void add_property(struct regex_reader *p, struct point_set *set, bool negated) {
+static void add_property(struct regex_reader *p, struct point_set *set, bool negated, bool is_kept_out) {
     size_t start = p->at - 2, length = 1;
     const char *name = p->text + p->at;
     if (regex_reader_take(p, "{")) {
@@ -117,9 +130,7 @@ static void add_property(struct regex_reader *p, struct point_set *set, bool neg
         regex_reader_refuse(p, start,
                             "expected a general category, as \\p{Lu} or \\p{L}: scripts and other "
                             "properties are not supported");
-    if (negated) point_set_invert(&found);
-    point_set_add_all(set, &found);
-    point_set_deinit(&found);
+    add_class(p, set, &found, negated, is_kept_out);
 }
 
 /* A class at `p->at`, behind a '\'; false: there is none. is_kept_out: the set will be inverted. */
@@ -129,12 +140,11 @@ static bool take_class(struct regex_reader *p, struct point_set *set, bool is_ke
     bool negated = letter != lower;
     p->at++;
     if (lower == 'p') {
-        add_property(p, set, negated);
+        add_property(p, set, negated, is_kept_out);
         return true;
     }
     struct point_set found = {0};
-    bool is_wide = negated ^ is_kept_out ^ p->style->is_wide;
-    point_class_add_perl(&found, (char)lower, is_wide ? POINT_CLASS_WIDE : POINT_CLASS_NARROW);
+    point_class_add_perl(&found, (char)lower, size_of(p, negated ^ is_kept_out));
     if (negated) point_set_invert(&found);
     point_set_add_all(set, &found);
     point_set_deinit(&found);
@@ -145,11 +155,11 @@ void regex_sets_escape(struct regex_reader *p, struct point_set *set) {
     if (take_class(p, set, false)) return;
     uint32_t point = escaped_point(p);
     point_set_add(set, point, point);
-    regex_sets_fold(p, set);
+    regex_sets_fold(p, set, false);
 }
 
 /* "[:alpha:]" and "[:^alpha:]"; false: none stands here. */
-static bool take_posix(struct regex_reader *p, struct point_set *set) {
+static bool take_posix(struct regex_reader *p, struct point_set *set, bool is_kept_out) {
     const char *name = p->text + p->at + 2;
     if (regex_reader_peek(p, 0) != '[' || regex_reader_peek(p, 1) != ':') return false;
     const char *end = memmem(name, p->length - p->at - 2, ":]", 2);
@@ -161,9 +171,7 @@ static bool take_posix(struct regex_reader *p, struct point_set *set) {
         regex_reader_refuse(p, p->at, "no POSIX class has this name");
     else
         p->at = (size_t)(end + 2 - p->text);
-    if (negated) point_set_invert(&found);
-    point_set_add_all(set, &found);
-    point_set_deinit(&found);
+    add_class(p, set, &found, negated, is_kept_out);
     return true;
 }
 
@@ -199,13 +207,13 @@ static void add_range(struct regex_reader *p, struct point_set *set) {
     point_set_add(set, first, last);
 }
 
-/* One element; those that case folds and those that it does not. */
+/* One element. Characters are folded once for all. */
 static void add_element(struct regex_reader *p, struct point_set *folding, struct point_set *set,
                         bool negated) {
     if (at_class(p)) {
         p->at++;
         take_class(p, set, negated);
-    } else if (!take_posix(p, folding)) {
+    } else if (!take_posix(p, set, negated)) {
         add_range(p, folding);
     }
 }
@@ -220,7 +228,7 @@ void regex_sets_bracket(struct regex_reader *p, struct point_set *set) {
          first = false)
         add_element(p, &folding, set, negated);
     if (!regex_reader_take(p, "]")) regex_reader_refuse(p, start, "a [ without its ]");
-    regex_sets_fold(p, &folding);
+    regex_sets_fold(p, &folding, negated);
     point_set_add_all(set, &folding);
     point_set_deinit(&folding);
     if (negated) point_set_invert(set);

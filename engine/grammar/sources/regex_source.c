@@ -66,7 +66,7 @@ static struct regex_fragment any_character(struct regex_reader *p, size_t start)
 static struct regex_fragment character(struct regex_reader *p, size_t start, uint32_t point) {
     struct point_set set = {0};
     point_set_add(&set, point, point);
-    regex_sets_fold(p, &set);
+    regex_sets_fold(p, &set, false);
     return one_of(p, start, &set);
 }
 

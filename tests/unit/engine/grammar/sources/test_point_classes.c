@@ -85,9 +85,23 @@ static void test_case_folds(void **state) {
     (void)state;
     point_set_add(&s, 'k', 'k');
     point_set_add(&s, 0x3A3, 0x3A3); /* capital sigma, which has two small ones */
-    point_class_fold(&s);
+    point_class_fold(&s, POINT_CLASS_NARROW);
     assert_true(has(&s, 'K') && has(&s, 0x212A) && has(&s, 0x3C3) && has(&s, 0x3C2));
     assert_false(has(&s, 'j') || has(&s, 0x3A4));
+    point_set_deinit(&s);
+}
+
+/* The letter i without a dot, and a ligature of st. */
+static void test_disputed_case(void **state) {
+    struct point_set s = {0};
+    (void)state;
+    point_set_add(&s, 'I', 'I');
+    point_set_add(&s, 0xFB06, 0xFB06);
+    point_class_fold(&s, POINT_CLASS_NARROW);
+    assert_true(has(&s, 'i'));
+    assert_false(has(&s, 0x131) || has(&s, 0x130) || has(&s, 0xFB05));
+    point_class_fold(&s, POINT_CLASS_WIDE);
+    assert_true(has(&s, 0x131) && has(&s, 0x130) && has(&s, 0xFB05));
     point_set_deinit(&s);
 }
 
@@ -95,7 +109,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sets),         cmocka_unit_test(test_narrow_lies_within_wide),
         cmocka_unit_test(test_wide_classes), cmocka_unit_test(test_categories),
-        cmocka_unit_test(test_case_folds),
+        cmocka_unit_test(test_case_folds),   cmocka_unit_test(test_disputed_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
