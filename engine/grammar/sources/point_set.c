@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 
+/* A set that is added to others again and again has most of its ranges many times: with so many they are merged, before the
+ * memory grows. */
+#define MERGE_FROM 4096
+
 void point_set_deinit(struct point_set *s) {
     free(s->ranges);
     *s = (struct point_set){0};
@@ -30,6 +34,7 @@ void point_set_add(struct point_set *s, uint32_t first, uint32_t last) {
 
 void point_set_add_all(struct point_set *s, const struct point_set *other) {
     s->failed |= other->failed;
+    if (s->count >= MERGE_FROM && other->count > s->capacity - s->count) point_set_sort(s);
     for (size_t i = 0; i < other->count; i++) point_set_add(s, other->ranges[i].first, other->ranges[i].last);
 }
 

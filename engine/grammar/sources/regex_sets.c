@@ -4,12 +4,16 @@
 #include "engine/grammar/sources/point_classes.h"
 #include "engine/grammar/sources/regex_reader.h"
 
+/* Of a set of one range; each other costs one more. */
+#define FOLD_STEPS 64
+
 static enum point_class_size size_of(const struct regex_reader *p, bool is_kept_out) {
     return is_kept_out ^ p->style->is_wide ? POINT_CLASS_WIDE : POINT_CLASS_NARROW;
 }
 
 void regex_sets_fold(struct regex_reader *p, struct point_set *set, bool is_kept_out) {
-    if (p->ignores_case) point_class_fold(set, size_of(p, is_kept_out));
+    if (!p->ignores_case || !rules_spend(p->rules, FOLD_STEPS + set->count)) return;
+    point_class_fold(set, size_of(p, is_kept_out));
 }
 
 /* ---- characters by number ---------------------------------------------------------------------------------------- */
@@ -106,6 +110,7 @@ static uint32_t escaped_point(struct regex_reader *p) {
 /* Adds a class, or all that is not in it. What differs from it in case alone is in it: so a class comes before its opposite. */
 static void add_class(struct regex_reader *p, struct point_set *set, struct point_set *class, bool negated,
                       bool is_kept_out) {
+    rules_spend(p->rules, class->count);
     regex_sets_fold(p, class, negated ^ is_kept_out);
     if (negated) point_set_invert(class);
     point_set_add_all(set, class);

@@ -43,8 +43,29 @@ static void any_allocation_may_fail(void **state) {
     grammar_vocabulary_destroy(v);
 }
 
+/* Where no time is left, few of a set's classes are read. */
+static void many_classes_of_a_set_are_work(void **state) {
+    enum { CLASSES = 10000, ALLOCATIONS_MAX = 5000 };
+    const struct grammar_options options = {.bytes_max = 1 << 24, .seconds_max = 1e-9};
+    struct grammar_vocabulary *v = fixture_vocabulary();
+    static char text[3 * CLASSES + 8];
+    struct grammar *g;
+    struct error e;
+    (void)state;
+    size_t length = (size_t)sprintf(text, "(?i)[");
+    for (int i = 0; i < CLASSES; i++) length += (size_t)sprintf(text + length, "\\pL");
+    text[length++] = ']';
+    failing_malloc_arm(ALLOCATIONS_MAX);
+    enum status status =
+        grammar_compile(GRAMMAR_REGEX, (struct engine_string){text, length}, &options, v, &g, &e);
+    assert_false(failing_malloc_disarm());
+    assert_int_equal(status, STATUS_LIMIT);
+    grammar_vocabulary_destroy(v);
+}
+
 int main(void) {
     json_file_process_init();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(any_allocation_may_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(any_allocation_may_fail),
+                                       cmocka_unit_test(many_classes_of_a_set_are_work)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,21 @@ static void test_categories(void **state) {
     point_set_deinit(&any);
 }
 
+/* Ranges that are there already take no memory. */
+static void test_the_same_again(void **state) {
+    struct point_set letters = {0}, all = {0};
+    (void)state;
+    assert_true(point_class_add_category(&letters, "L", 1));
+    point_set_sort(&letters);
+    for (int i = 0; i < 1000; i++) point_set_add_all(&all, &letters);
+    assert_true(all.capacity <= 16384);
+    point_set_sort(&all);
+    assert_int_equal(all.count, letters.count);
+    assert_memory_equal(all.ranges, letters.ranges, all.count * sizeof *all.ranges);
+    point_set_deinit(&letters);
+    point_set_deinit(&all);
+}
+
 static void test_case_folds(void **state) {
     struct point_set s = {0};
     (void)state;
@@ -107,9 +122,10 @@ static void test_disputed_case(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sets),         cmocka_unit_test(test_narrow_lies_within_wide),
-        cmocka_unit_test(test_wide_classes), cmocka_unit_test(test_categories),
-        cmocka_unit_test(test_case_folds),   cmocka_unit_test(test_disputed_case),
+        cmocka_unit_test(test_sets),           cmocka_unit_test(test_narrow_lies_within_wide),
+        cmocka_unit_test(test_wide_classes),   cmocka_unit_test(test_categories),
+        cmocka_unit_test(test_the_same_again), cmocka_unit_test(test_case_folds),
+        cmocka_unit_test(test_disputed_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
