@@ -221,8 +221,8 @@ static rules_expression without_empty(struct rules *r, rules_expression x) {
 
 /* x{0,n} where x{1,n} is one repeat and x{0,n} is not: that one, or nothing. */
 static bool is_optional(const struct rules *r, rules_expression part, uint32_t least, uint32_t most) {
-    const struct expression *inner = &r->expressions[part];
-    return inner->kind == EXPRESSION_REPEAT && least == 0 && most > 1 && has_no_gap(inner, 1, most);
+    uint32_t once = 1;
+    return least == 0 && most > 1 && join_repeats(r, &part, &once, &most);
 }
 
 rules_expression rules_repeat(struct rules *r, rules_expression part, uint32_t least, uint32_t most) {
