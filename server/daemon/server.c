@@ -17,6 +17,7 @@
 #include "server/daemon/reload.h"
 #include "server/endpoints/endpoints.h"
 #include "server/http/connection.h"
+#include "server/http/cors.h"
 #include "server/http/deliver.h"
 #include "server/http/http.h"
 #include "server/http/http_request.h"
@@ -273,7 +274,8 @@ static enum log_format log_format(const struct config *config) {
 /* All that can be refused before anything is loaded. */
 static enum status listen_as_configured(struct service *s, struct error *e) {
     const struct config *config = s->config;
-    enum status status = client_rules_init(&s->client_rules, config, e);
+    enum status status = cors_check_origin(config->cors_origin, e);
+    if (status == STATUS_OK) status = client_rules_init(&s->client_rules, config, e);
     if (status == STATUS_OK)
         status = client_counts_init(&s->client_counts, config->max_requests_per_client,
                                     s->memory.connections_max + config->encode_requests_max, e);

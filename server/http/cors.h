@@ -4,6 +4,7 @@
 
 #include <microhttpd.h>
 
+#include "engine/base/error.h"
 #include "server/json/bytes.h"
 
 struct config;
@@ -11,6 +12,10 @@ struct config;
 /* Of what a preflight asks for so much is looked at; the rest counts as not asked for. A browser lists the
  * headers that a page sets: some hundred bytes at most. */
 enum { CORS_ASKED_BYTES_MAX = 2048 };
+
+/* Whether cors-origin can be one: '*', 'null', or one origin as browsers write it. They compare it letter by letter, so
+ * what they never write would keep every page out. NULL: not set. */
+enum status cors_check_origin(const char *origin, struct error *e);
 
 /* The value of Access-Control-Allow-Headers: the headers that the API knows, then those of `asked` (the value
  * of Access-Control-Request-Headers; NULL: absent) that are names by RFC 9110 (tokens), once each. */

@@ -114,6 +114,10 @@ static const struct {
     {"PRENORM_TLS_KEY=file", SERVE, "prenormd: --tls-key file (set by PRENORM_TLS_KEY): needs tls-cert too"},
     {"", SERVE "--trusted-proxy nonsense", "prenormd: --trusted-proxy nonsense: "},
     {"", SERVE "--fair-share key", "prenormd: --fair-share key: "},
+    {"", SERVE "--cors-origin https://a.example/",
+     "prenormd: --cors-origin https://a.example/: is no origin"},
+    {"PRENORM_CORS_ORIGIN=a.example", SERVE,
+     "prenormd: --cors-origin a.example (set by PRENORM_CORS_ORIGIN): is no origin"},
 };
 
 static void each_names_the_option_and_who_set_it(void **state) {

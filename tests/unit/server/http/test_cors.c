@@ -45,7 +45,45 @@ static void test_too_long(void **state) {
     check(asked, added);
 }
 
+/* What a browser would never say lets nobody in; what ends a line would add headers of its own. */
+static void test_origins(void **state) {
+    static const char *const right[] = {"*",
+                                        "null",
+                                        "https://example.org",
+                                        "http://localhost:3000",
+                                        "http://127.0.0.1",
+                                        "http://[::1]:8080",
+                                        "chrome-extension://abcdef",
+                                        "app+x.y-z://host"};
+    static const char *const wrong[] = {"example.org",
+                                        "https://",
+                                        "https://a.example/",
+                                        "https://a.example/page",
+                                        "https://A.example",
+                                        "HTTPS://a.example",
+                                        "https://a.example?x",
+                                        "https://user@a.example",
+                                        "https://a.example, https://b.example",
+                                        "https://a.example https://b.example",
+                                        "https://*.example",
+                                        "https://\xc3\xa4.example",
+                                        "https://a.example\r\nX-More: 1",
+                                        "https:a.example",
+                                        "://a.example",
+                                        " *"};
+    struct error e;
+    (void)state;
+    assert_int_equal(cors_check_origin(NULL, &e), STATUS_OK);
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++)
+        assert_int_equal(cors_check_origin(right[i], &e), STATUS_OK);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (cors_check_origin(wrong[i], &e) != STATUS_OPTION) fail_msg("'%s' was taken", wrong[i]);
+        assert_string_equal(e.where, "cors-origin");
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_too_long)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_too_long),
+                                       cmocka_unit_test(test_origins)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
