@@ -52,10 +52,10 @@ static void begin_choice(struct prompt *p, struct choice *choice) {
     choice->characters = choice->next_offset = p->echo_characters;
 }
 
-/* What a token may be preceded by in the echo without having it itself: a blank of the decoder, or what
+/* What a token may be preceded by in the echo without having it itself: a blank of the decoder, if it is text, or what
  * stands for bytes that are not a character. Its length; 0 where neither is. */
-static size_t filler(const struct prompt *p, size_t at) {
-    if (at < p->echo_length && p->echo[at] == ' ') return 1;
+static size_t filler(const struct prompt *p, size_t at, bool is_text) {
+    if (is_text && at < p->echo_length && p->echo[at] == ' ') return 1;
     return at + 3 <= p->echo_length && memcmp(p->echo + at, "\uFFFD", 3) == 0 ? 3 : 0;
 }
 
@@ -71,7 +71,7 @@ static struct span find_in_echo(const struct prompt *p, size_t from, const char 
     size_t count = token_name_bytes(token, length, bytes, &is_text);
     for (size_t at = from, step = 1; step && at + count <= p->echo_length; at += step) {
         if (memcmp(p->echo + at, bytes, count) == 0) return (struct span){at, at + count};
-        step = is_text ? filler(p, at) : 0;
+        step = filler(p, at, is_text);
     }
     /* The first word's token may have a space that the tokenizer put before the text. */
     if (is_text && from == 0 && length && token[0] == ' ')

@@ -178,6 +178,27 @@ static void test_offsets_behind_replaced_bytes(void **state) {
     completion_destroy(c);
 }
 
+/* Ids may be a window that begins inside a character; the bytes of those behind it are found nevertheless. */
+static void test_offsets_of_characters_behind_replaced_bytes(void **state) {
+    static const int32_t ids[] = {0x80, 0xe2, 0x82, 0xac, 'b', 0xc3, 0xf8, 0xd3, 0x88, 'c'};
+    (void)state;
+    struct completion *c = prepare(
+        "{\"prompt\":[128,226,130,172,98,195,248,211,136,99],\"echo\":true,\"logprobs\":0,\"max_tokens\":0}");
+    struct prompt *p = &c->prompts[0];
+    free(p->echo); /* as the engine's decoder has it */
+    p->echo = strdup("\uFFFD\xe2\x82\xac"
+                     "b\uFFFD\uFFFD\xd3\x88"
+                     "c");
+    p->echo_length = strlen(p->echo), p->echo_characters = 7;
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) score(p, ids[i], i > 0);
+    finish(p, 0, "", ENGINE_FINISH_LENGTH);
+    json_t *json = written(c), *expected = json_loads("[0,1,1,1,2,3,3,5,5,6]", 0, NULL);
+    assert_true(json_equal(json_object_get(choice_field(json, 0, "logprobs"), "text_offset"), expected));
+    json_decref(expected);
+    json_decref(json);
+    completion_destroy(c);
+}
+
 /* What its answer grows by is taken too; where there is no room it fails: as busy where others hold the rest,
  * by its size where it alone holds all. */
 static void answer_until_full(size_t of_others, enum api_error_kind kind) {
@@ -216,6 +237,7 @@ int main(void) {
         cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_what_a_prompt_leaves_unfinished),
         cmocka_unit_test(test_offsets_behind_replaced_bytes),
+        cmocka_unit_test(test_offsets_of_characters_behind_replaced_bytes),
         cmocka_unit_test(test_answers_take_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
