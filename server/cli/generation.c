@@ -114,6 +114,17 @@ static struct engine_sampling sampling_of(const struct config *config,
     };
 }
 
+/* The engine says by the field of a request that no token is left; here that is an option. */
+static enum status blame_option(struct error *e) {
+    static const char *const names[][2] = {
+        {"allowed_token_ids", "allowed-token-ids"}, {"bad_words", "bad-words"}, {"min_tokens", "min-tokens"}};
+    struct error cause = *e;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (cause.code == STATUS_INVALID_ARGUMENT && strcmp(cause.where, names[i][0]) == 0)
+            return error_set(e, STATUS_OPTION, names[i][1], "%s", cause.text);
+    return cause.code;
+}
+
 static enum status submit(const struct generation *g, const struct config *config, const int32_t *ids,
                           size_t count, struct engine_request **out, struct error *e) {
     struct engine_info info;
@@ -139,7 +150,8 @@ static enum status submit(const struct generation *g, const struct config *confi
         .skip_special = config->skip_special_tokens,
         .logprobs = (int)config->logprobs,
     };
-    if (status == STATUS_OK) status = engine_submit(g->engine, &prompt, 1, out, e);
+    if (status == STATUS_OK && engine_submit(g->engine, &prompt, 1, out, e) != STATUS_OK)
+        status = blame_option(e);
     token_options_deinit(&tokens);
     return status;
 }

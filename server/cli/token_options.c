@@ -84,11 +84,31 @@ enum status token_options_init(struct token_options *t, const struct config *con
     return status == STATUS_OK ? read_biases(t, &config->logit_bias, e) : status;
 }
 
+static enum status check_id(const char *option, int32_t id, size_t vocabulary, struct error *e) {
+    if ((size_t)id < vocabulary) return STATUS_OK;
+    return error_set(e, STATUS_OPTION, option, "token id %d is not in the vocabulary of %zu", (int)id,
+                     vocabulary);
+}
+
+static enum status check_ids(const struct token_options *t, const struct engine *engine, struct error *e) {
+    struct engine_info info;
+    enum status status = STATUS_OK;
+    engine_info(engine, &info);
+    for (size_t i = 0; i < t->stop_count && status == STATUS_OK; i++)
+        status = check_id("stop-token-ids", t->stop[i], info.vocabulary, e);
+    for (size_t i = 0; i < t->allowed_count && status == STATUS_OK; i++)
+        status = check_id("allowed-token-ids", t->allowed[i], info.vocabulary, e);
+    for (size_t i = 0; i < t->bias_count && status == STATUS_OK; i++)
+        status = check_id("logit-bias", t->biases[i].token, info.vocabulary, e);
+    return status;
+}
+
 enum status token_options_encode(struct token_options *t, const struct config *config,
                                  const struct engine *engine, struct error *e) {
     struct engine_string *words;
     struct error cause;
-    enum status status = borrow_texts("bad-words", &config->bad_words, &words, e);
+    enum status status = check_ids(t, engine, e);
+    if (status == STATUS_OK) status = borrow_texts("bad-words", &config->bad_words, &words, e);
     if (status != STATUS_OK) return status;
     status = engine_bans_create(engine, words, config->bad_words.count, &t->bans, &t->ban_count, &cause);
     free(words);

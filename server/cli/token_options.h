@@ -15,10 +15,10 @@ struct token_options {
     size_t ban_count;
 };
 
-/* STATUS_OPTION names the option: its value is no id, no "ID=BIAS", or an id is there twice. Whether the model has such
- * an id is for the engine to say. token_options_deinit is needed either way. */
+/* STATUS_OPTION names the option: its value is no id, no "ID=BIAS", or an id is there twice. token_options_deinit is
+ * needed either way. */
 enum status token_options_init(struct token_options *t, const struct config *config, struct error *e);
-/* Adds what takes a tokenizer: STATUS_OPTION where it has no token of a bad word. */
+/* Adds what takes a tokenizer: STATUS_OPTION where the model has no such id, or no token of a bad word. */
 enum status token_options_encode(struct token_options *t, const struct config *config,
                                  const struct engine *engine, struct error *e);
 void token_options_deinit(struct token_options *t);

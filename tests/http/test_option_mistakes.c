@@ -65,6 +65,16 @@ static const struct {
     {"PRENORM_ALLOWED_TOKEN_IDS=99999999999", GENERATE,
      "prenormd: --allowed-token-ids 99999999999 (set by PRENORM_ALLOWED_TOKEN_IDS): '99999999999' is not a "
      "token id"},
+    {"", GENERATE "--stop-token-ids 4096",
+     "prenormd: --stop-token-ids 4096: token id 4096 is not in the vocabulary of 4096"},
+    {"", GENERATE "--logit-bias 4096=1",
+     "prenormd: --logit-bias 4096=1: token id 4096 is not in the vocabulary of 4096"},
+    {"PRENORM_ALLOWED_TOKEN_IDS=2147483647", GENERATE,
+     "prenormd: --allowed-token-ids 2147483647 (set by PRENORM_ALLOWED_TOKEN_IDS): token id 2147483647 is "
+     "not "
+     "in the vocabulary"},
+    {"", GENERATE "--allowed-token-ids 0 --min-tokens 2",
+     "prenormd: --allowed-token-ids 0: there may be no token left to sample"},
     /* openblas has f32 alone */
     {"", SERVE "--matmul openblas --weights int8", "prenormd: --weights int8: needs --matmul own"},
     {"", GENERATE "--matmul openblas --weights bf16", "prenormd: --weights bf16: needs --matmul own"},
