@@ -15,19 +15,24 @@ static void signals_from_outside(sigset_t *set) {
     for (size_t i = 0; i < sizeof synchronous / sizeof *synchronous; i++) sigdelset(set, synchronous[i]);
 }
 
+void thread_block_signals(sigset_t *before) {
+    sigset_t outside;
+    signals_from_outside(&outside);
+    pthread_sigmask(SIG_SETMASK, &outside, before);
+}
+
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *context), void *context) {
     return thread_start_small(thread, name, 0, run, context);
 }
 
 int thread_start_small(pthread_t *thread, const char *name, size_t stack_bytes, void *(*run)(void *context),
                        void *context) {
-    sigset_t outside, before;
+    sigset_t before;
     pthread_attr_t attributes;
     int problem = pthread_attr_init(&attributes);
     if (problem) return problem;
     if (stack_bytes > 0) problem = pthread_attr_setstacksize(&attributes, stack_bytes);
-    signals_from_outside(&outside);
-    pthread_sigmask(SIG_SETMASK, &outside, &before);
+    thread_block_signals(&before);
     if (!problem) problem = pthread_create(thread, &attributes, run, context);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);

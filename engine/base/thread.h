@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -13,6 +14,10 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *context
 /* The same with a stack of so many bytes, for those of which there may be many; 0: as others have. */
 int thread_start_small(pthread_t *thread, const char *name, size_t stack_bytes, void *(*run)(void *context),
                        void *context);
+
+/* Blocks those signals in the calling thread, and so in threads that it makes from now on: for libraries that start some
+ * by themselves, and for an end that no signal is to disturb. before: what pthread_sigmask sets back; NULL: nothing will. */
+void thread_block_signals(sigset_t *before);
 
 /* Lets go of a thread that works on when the process ends. From then on the process must end without what
  * exit() runs, which would take away what the thread still uses: see thread_any_abandoned. */

@@ -14,6 +14,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/base/memory.h"
+#include "engine/base/thread.h"
 #include "server/daemon/reload.h"
 #include "server/endpoints/endpoints.h"
 #include "server/http/connection.h"
@@ -347,6 +348,7 @@ static void end(struct service *s) {
     while (s->requests || s->lanes.held) loop_run_once(&s->loop);
     opener_destroy(s->opener);
     if (s->engine) engine_close(s->engine);
+    thread_block_signals(NULL); /* without the loop they would end the process by themselves, half way */
     loop_deinit(&s->loop);
     stop_listening(s);
     unknown_fields_deinit(&s->unknown_fields);

@@ -122,7 +122,10 @@ static enum status start_pool(struct loop *l, struct error *e) {
     if (problem)
         return error_set(e, STATUS_LIMIT, "event loop", "its %ld threads cannot be started: %s", threads,
                          strerror(problem));
+    sigset_t before;
+    thread_block_signals(&before);
     int result = uv_queue_work(&l->uv, &first, pool_work, pool_started);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!result) return STATUS_OK;
     return error_set(e, STATUS_IO, "event loop", "its pool cannot be started: %s", uv_strerror(result));
 }

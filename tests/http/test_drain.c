@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
@@ -111,6 +112,24 @@ static void test_second_signal(void **state) {
     check_cut_short("600", true);
 }
 
+static bool has_ended(const struct daemon *d) {
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)d->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == d->pid;
+}
+
+/* Whoever presses Ctrl-C on and on, or reads logs anew, does not turn an end into a death by that signal. */
+static void test_signals_to_the_very_end(void **state) {
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        struct daemon d;
+        daemon_start_fake(&d, "fake", NULL);
+        kill(d.pid, SIGTERM);
+        for (unsigned j = 0; !has_ended(&d); j++) kill(d.pid, numbers[j % 3]);
+        assert_int_equal(daemon_wait(&d, NULL), 0);
+    }
+}
+
 /* An idle connection does not hold the end up. */
 static void test_idle_connection(void **state) {
     (void)state;
@@ -172,9 +191,13 @@ static void test_reader_that_does_not_read(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_drain_under_load), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_second_signal),    cmocka_unit_test(test_idle_connection),
-        cmocka_unit_test(test_newcomer),         cmocka_unit_test(test_reader_that_does_not_read),
+        cmocka_unit_test(test_drain_under_load),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_second_signal),
+        cmocka_unit_test(test_signals_to_the_very_end),
+        cmocka_unit_test(test_idle_connection),
+        cmocka_unit_test(test_newcomer),
+        cmocka_unit_test(test_reader_that_does_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
